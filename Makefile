@@ -1,0 +1,49 @@
+# placevec: `make demo` runs the main job, `make test` the tests. Both build the environment first.
+PYTHON ?= python3
+VENV   ?= .venv
+EXTRAS ?= all,dev
+ARGS   ?=
+BIN    := $(VENV)/bin
+STAMP  := $(VENV)/.installed
+
+.PHONY: init demo test lint bench docs clean help
+help:            ## what can be made
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
+
+init: $(STAMP)   ## the environment alone (VENV=, PYTHON=, EXTRAS=)
+
+# uv inside the environment for speed, plain pip where uv cannot be had or fails.
+# uv does not read pip's configuration, hence UV_FIND_LINKS; empty is harmless.
+$(STAMP): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' \
+	  || { echo "placevec needs Python 3.11, 3.12 or 3.13: make $(MAKECMDGOALS) PYTHON=python3.11" >&2; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) \
+	  || { echo "python's venv module is missing: apt-get install python3-venv" >&2; exit 1; }
+	@echo "Installing placevec into $(VENV) (about a minute, 3 GB)"
+	@$(BIN)/python -m pip install -q --disable-pip-version-check uv 2>/dev/null || true
+	@if [ -x $(BIN)/uv ] && UV_FIND_LINKS="$${UV_FIND_LINKS:-$$PIP_FIND_LINKS}" \
+	   $(BIN)/uv pip install -q --python $(BIN)/python -c constraints.txt -e ".[$(EXTRAS)]"; then :; \
+	 else echo "uv did not do it; using pip"; \
+	   $(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt -e ".[$(EXTRAS)]"; fi
+	@touch $@
+
+demo: $(STAMP)   ## the main job on the embedded extract (ARGS="--force")
+	@$(BIN)/placevec demo $(ARGS)
+
+test: $(STAMP)   ## lint, types, layers and tests
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+	@$(BIN)/pytest -n 2 --dist worksteal -q $(ARGS)
+
+lint: $(STAMP)   ## ruff, mypy, import-linter
+	@$(BIN)/ruff check . && $(BIN)/mypy && $(BIN)/lint-imports
+
+bench: $(STAMP)  ## the figures of BENCHMARKS.md
+	@$(BIN)/python -m benchmarks $(ARGS)
+
+docs: $(STAMP)   ## the documentation, into site/
+	@$(BIN)/mkdocs build -q --strict
+
+clean:           ## remove the environment and what the demo made
+	rm -rf $(VENV) demo site
