@@ -1,0 +1,95 @@
+"""placevec: any place on Earth as a vector.
+
+>>> import placevec as pv
+>>> sorted(set(pv.__all__) & {"prepare", "train", "embed", "similar", "evaluate", "explore"})
+['embed', 'evaluate', 'explore', 'prepare', 'similar', 'train']
+
+Importing the package is cheap: every name below is loaded when first used.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "prepare": "placevec.api",
+    "train": "placevec.api",
+    "embed": "placevec.api",
+    "similar": "placevec.api",
+    "evaluate": "placevec.api",
+    "explore": "placevec.api",
+    "open_dataset": "placevec.api",
+    "load_model": "placevec.api",
+    "load_embeddings": "placevec.api",
+    "Area": "placevec.geo",
+    "Dataset": "placevec.dataset",
+    "Embeddings": "placevec.embeddings",
+    "LayerTable": "placevec.views.layers",
+    "Model": "placevec.model",
+    "PlacevecError": "placevec.errors",
+}
+_ROOMS = ("encoders", "objectives", "sampling", "metrics", "recipes", "geo", "core")
+
+__all__ = [
+    "Area",
+    "Dataset",
+    "Embeddings",
+    "LayerTable",
+    "Model",
+    "PlacevecError",
+    "__version__",
+    "core",
+    "embed",
+    "encoders",
+    "evaluate",
+    "explore",
+    "geo",
+    "load_embeddings",
+    "load_model",
+    "metrics",
+    "objectives",
+    "open_dataset",
+    "prepare",
+    "recipes",
+    "sampling",
+    "similar",
+    "train",
+]
+
+if TYPE_CHECKING:
+    from placevec import core, encoders, geo, metrics, objectives, recipes, sampling
+    from placevec.api import (
+        embed,
+        evaluate,
+        explore,
+        load_embeddings,
+        load_model,
+        open_dataset,
+        prepare,
+        similar,
+        train,
+    )
+    from placevec.dataset import Dataset
+    from placevec.embeddings import Embeddings
+    from placevec.errors import PlacevecError
+    from placevec.geo import Area
+    from placevec.model import Model
+    from placevec.views.layers import LayerTable
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        value = getattr(importlib.import_module(_HOMES[name]), name)
+    elif name in _ROOMS:
+        value = importlib.import_module(f"placevec.{name}")
+    else:
+        raise AttributeError(f"module 'placevec' has no attribute {name!r}")
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -84,7 +84,9 @@ class Area:
         if not all(math.isfinite(value) for value in box):
             raise AreaError(f"the box {box} holds a value that is not a number")
         if max(abs(self.south), abs(self.north)) > 90 or max(abs(self.west), abs(self.east)) > 180:
-            raise AreaError(f"the box {box} leaves the Earth: the order is west, south, east, north in degrees")
+            raise AreaError(
+                f"the box {box} leaves the Earth: the order is west, south, east, north in degrees"
+            )
         if self.south >= self.north:
             raise AreaError(f"the box {box} is upside down or empty: south must be less than north")
         if self.west == self.east:
@@ -110,7 +112,8 @@ class Area:
         """The box of a polygon or multipolygon (lon, lat degrees), narrowed to it."""
         if polygon.is_empty or polygon.geom_type not in ("Polygon", "MultiPolygon"):
             raise AreaError(f"an area is a polygon that is not empty; got {polygon.geom_type}")
-        return cls(*polygon.bounds, polygon=polygon)
+        west, south, east, north = polygon.bounds
+        return cls(west, south, east, north, polygon)
 
     @classmethod
     def from_geojson(cls, path: str | Path) -> Area:
@@ -187,7 +190,8 @@ class Area:
             from shapely.geometry import shape
 
             polygon = shape(content["polygon"])
-        return cls(*(float(value) for value in content["bounds"]), polygon=polygon)
+        west, south, east, north = (float(value) for value in content["bounds"])
+        return cls(west, south, east, north, polygon)
 
 
 # --- slippy tiles ------------------------------------------------------------------------------------------
@@ -274,12 +278,22 @@ def tile_ranges(area: Area, zoom: int) -> list[tuple[int, int, int, int]]:
     side = 2 ** check_zoom(zoom)
     for west, south, east, north in area.parts():
         if south > MAX_MERCATOR_LATITUDE or north < -MAX_MERCATOR_LATITUDE:
-            raise InputError(f"the area has no map tiles: Web Mercator ends at {MAX_MERCATOR_LATITUDE:.4f} degrees")
-        top = (west + 180.0) / 360.0 * side, lonlat_to_tile_xy(0.0, min(north, MAX_MERCATOR_LATITUDE), zoom)[1]
-        bottom = (east + 180.0) / 360.0 * side, lonlat_to_tile_xy(0.0, max(south, -MAX_MERCATOR_LATITUDE), zoom)[1]
+            raise InputError(
+                f"the area has no map tiles: Web Mercator ends at {MAX_MERCATOR_LATITUDE:.4f} degrees"
+            )
+        top = (
+            (west + 180.0) / 360.0 * side,
+            lonlat_to_tile_xy(0.0, min(north, MAX_MERCATOR_LATITUDE), zoom)[1],
+        )
+        bottom = (
+            (east + 180.0) / 360.0 * side,
+            lonlat_to_tile_xy(0.0, max(south, -MAX_MERCATOR_LATITUDE), zoom)[1],
+        )
         x_min, y_min = math.floor(top[0] + 1e-9), math.floor(top[1] + 1e-9)
         x_max, y_max = math.ceil(bottom[0] - 1e-9) - 1, math.ceil(bottom[1] - 1e-9) - 1
-        ranges.append((max(x_min, 0), max(y_min, 0), min(max(x_max, x_min), side - 1), min(max(y_max, y_min), side - 1)))
+        ranges.append(
+            (max(x_min, 0), max(y_min, 0), min(max(x_max, x_min), side - 1), min(max(y_max, y_min), side - 1))
+        )
     return ranges
 
 
@@ -329,7 +343,7 @@ def offset(lon: ArrayLike, lat: ArrayLike, *, east_m: ArrayLike, north_m: ArrayL
 def local_offset(lon: ArrayLike, lat: ArrayLike, *, east_m: ArrayLike, north_m: ArrayLike) -> Floats:
     """Like `offset` for steps up to some kilometres, in closed form on the local radii of curvature.
 
-    Some fifty times faster; the error grows with the square of the step: below 0.1 m at 1 km and |lat| < 80.
+    Some fifty times faster; the error grows with the square of the step: below 0.2 m at 1 km and |lat| < 65, 0.6 m at 80.
     """
     lon, lat = np.asarray(lon, np.float64), np.asarray(lat, np.float64)
     sine2 = np.sin(np.radians(lat)) ** 2
@@ -382,8 +396,12 @@ def spatial_blocks(lon: ArrayLike, lat: ArrayLike, size_m: float) -> Ints:
     rows_total = max(1, round(math.pi * WGS84_A / size_m))
     row = np.minimum(((lat + 90.0) / 180.0 * rows_total).astype(np.int64), rows_total - 1)
     middle = np.radians((row + 0.5) / rows_total * 180.0 - 90.0)
-    columns_total = np.maximum(1, np.round(2.0 * math.pi * WGS84_A * np.cos(middle) / size_m)).astype(np.int64)
-    column = np.minimum(((wrap_longitude(lon) + 180.0) / 360.0 * columns_total).astype(np.int64), columns_total - 1)
+    columns_total = np.maximum(1, np.round(2.0 * math.pi * WGS84_A * np.cos(middle) / size_m)).astype(
+        np.int64
+    )
+    column = np.minimum(
+        ((wrap_longitude(lon) + 180.0) / 360.0 * columns_total).astype(np.int64), columns_total - 1
+    )
     return row * (2 * rows_total + 8) + column
 
 
@@ -396,3 +414,59 @@ def within_distance(lonlat: Floats, others: Floats, distance: float) -> NDArray[
     tree = cKDTree(to_ecef(others[:, 0], others[:, 1]))
     nearest, _ = tree.query(to_ecef(lonlat[:, 0], lonlat[:, 1]), distance_upper_bound=distance)
     return np.asarray(np.isfinite(nearest))
+
+
+def hold_out_blocks(
+    lonlat: Floats, *, size_m: float, share: float, buffer_m: float, seed: int
+) -> tuple[Ints, Ints]:
+    """(kept, held out) rows of ``lonlat`` (N, 2): whole random blocks held out, a buffer around them given up.
+
+    Blocks are drawn until they hold ``share`` of the points; kept points lie at least ``buffer_m`` from every
+    held-out one. The same seed gives the same blocks.
+    """
+    blocks = spatial_blocks(lonlat[:, 0], lonlat[:, 1], size_m)
+    names, inverse, counts = np.unique(blocks, return_inverse=True, return_counts=True)
+    order = np.random.default_rng([seed, 0xB10C]).permutation(len(names))
+    before = np.cumsum(counts[order]) - counts[order]
+    chosen = np.zeros(len(names), bool)
+    chosen[order[before < share * len(lonlat)]] = share > 0
+    held_out = chosen[inverse]
+    kept = ~held_out & ~within_distance(lonlat, lonlat[held_out], buffer_m)
+    return np.flatnonzero(kept), np.flatnonzero(held_out)
+
+
+def metric_grid(area: Area, spacing_m: float) -> Floats:
+    """(N, 2) lon, lat of points ``spacing_m`` metres apart, in rows from the south, inside the area.
+
+    >>> grid = metric_grid(Area(24.93, 60.16, 24.96, 60.18), 500)
+    >>> round(float(distance_m(*grid[0], *grid[1])))
+    500
+    """
+    if not spacing_m > 0:
+        raise InputError(f"the spacing of places is a positive number of metres; got {spacing_m}")
+    found = []
+    for west, south, east, north in area.parts():
+        height = float(distance_m(west, south, west, north))
+        for row in range(int(height // spacing_m) + 1):
+            lat = float(local_offset(west, south, east_m=0.0, north_m=(row + 0.5) * spacing_m)[1])
+            if lat > north:
+                break
+            parallel = (
+                WGS84_A
+                * math.cos(math.radians(lat))
+                / math.sqrt(1 - WGS84_E2 * math.sin(math.radians(lat)) ** 2)
+            )
+            step = math.degrees(spacing_m / max(parallel, 1e-6))
+            lon = np.arange(west + step / 2, east, step)
+            found.append(np.stack([lon, np.full(len(lon), lat)], axis=-1))
+    points = np.concatenate(found) if found else np.zeros((0, 2))
+    return points[area.contains(points[:, 0], points[:, 1])]
+
+
+def footprint_bounds(lonlat: Floats, size_m: ArrayLike, zoom: int) -> Floats:
+    """(N, 4) x0, y0, x1, y1 in fractional tile coordinates of squares ``size_m`` metres wide centred on points."""
+    centre = lonlat_to_tile_xy(lonlat[:, 0], lonlat[:, 1], zoom)
+    half = np.asarray(size_m) / (2.0 * TILE_PX * metres_per_pixel(lonlat[:, 1], zoom))
+    return np.stack(
+        [centre[:, 0] - half, centre[:, 1] - half, centre[:, 0] + half, centre[:, 1] + half], axis=-1
+    )

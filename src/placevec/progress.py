@@ -51,7 +51,13 @@ class Bars:
     @contextlib.contextmanager
     def task(self, label: str, total: float | None = None) -> Iterator[Advance]:
         """Draw a bar while the context is open, and leave one line with the time it took."""
-        from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+        from rich.progress import (
+            BarColumn,
+            MofNCompleteColumn,
+            TextColumn,
+            TimeElapsedColumn,
+            TimeRemainingColumn,
+        )
         from rich.progress import Progress as RichProgress
         from rich.table import Column
 

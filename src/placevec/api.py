@@ -1,0 +1,433 @@
+"""The public functions that cross rooms: prepare, train, embed, similar, evaluate, explore.
+
+They are what the command line calls and what a notebook calls; each can be run again after a kill.
+"""
+
+from __future__ import annotations
+
+import datetime
+import json
+import shutil
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from placevec import atomic
+from placevec.dataset import Dataset
+from placevec.errors import DatasetError, InputError, ModelError, PlacevecError
+from placevec.geo import Area
+from placevec.progress import SILENT, Progress
+
+if TYPE_CHECKING:
+    import geopandas as gpd
+    import pandas as pd
+
+    from placevec.embeddings import Embeddings, StoredType
+    from placevec.evaluation.report import Report
+    from placevec.explorer.page import PageReport
+    from placevec.model import Model
+    from placevec.search.exact import Metric
+
+PathLike = str | Path
+EMBED_PART = 4096
+
+
+def open_dataset(path: PathLike) -> Dataset:
+    """Open a dataset directory; DatasetError says what is wrong with it."""
+    return Dataset.open(path)
+
+
+def load_model(path: PathLike) -> Model:
+    """Load a model or run directory; ModelError says what is wrong with it."""
+    from placevec.model import Model
+
+    return Model.load(path)
+
+
+def load_embeddings(path: PathLike) -> Embeddings:
+    """Load a table of vectors; EmbeddingsError says what is wrong with it."""
+    from placevec.embeddings import Embeddings
+
+    return Embeddings.load(path)
+
+
+def prepare(
+    recipe: str,
+    *,
+    out: PathLike,
+    osm: PathLike | None = None,
+    osm_name: str | None = None,
+    bbox: Area | tuple[float, float, float, float] | str | None = None,
+    polygon: PathLike | None = None,
+    zoom: int = 17,
+    layers: PathLike | None = None,
+    spacing: float | None = None,
+    places: PathLike | None = None,
+    all_tiles: bool = False,
+    size_m: float | None = None,
+    workers: int = 1,
+    force: bool = False,
+    progress: Progress = SILENT,
+) -> Dataset:
+    """Make the dataset that a recipe learns from.
+
+    Args:
+        recipe: such as ``loc2vec``.
+        out: the dataset directory; when it already holds this very dataset, it is reused.
+        osm: an extract: .osm.pbf, .osm, .osm.gz or .osm.bz2.
+        osm_name: or the name of an extract to download, such as ``Monaco``; ``helsinki`` is embedded.
+        bbox: (west, south, east, north) in degrees, or ``"west,south,east,north"``; the extract's own by default.
+        polygon: or a GeoJSON file whose polygons are the area.
+        zoom: whose pixels are native: 17 is 0.5 to 1.2 m.
+        layers: a layer table (TOML) instead of the founding twelve.
+        spacing: places on a metric grid, so many metres apart, instead of tiles.
+        places: or the places in this table (CSV, Parquet, GeoJSON) of points or polygons.
+        all_tiles: keep places without any feature too.
+        size_m: side of a place's footprint in metres, for grids and tables; 200 by default.
+        workers: processes that draw.
+        force: start afresh instead of reusing or resuming.
+        progress: where to report.
+    """
+    from placevec.recipes import recipe_module
+
+    out = Path(out)
+    module = recipe_module(recipe)
+    if bbox is not None and polygon is not None:
+        raise InputError("give a bounding box or a polygon, not both")
+    area = Area.from_geojson(polygon) if polygon is not None else _area(bbox)
+    if force and out.exists():
+        if not ((out / "dataset.json").exists() or (out / ".work").is_dir() or not any(out.iterdir())):
+            raise DatasetError(f"{out} is not a placevec dataset: --force will not delete it")
+        shutil.rmtree(out)
+    options = {
+        "osm": osm, "osm_name": osm_name, "area": area, "zoom": zoom, "layers": layers, "spacing_m": spacing,
+        "places": places, "all_places": all_tiles, "size_m": size_m, "workers": workers,
+    }  # fmt: skip
+    dataset: Dataset = module.prepare(out, progress=progress, created=_now(), **options)
+    return dataset
+
+
+def _area(bbox: Area | tuple[float, float, float, float] | str | None) -> Area | None:
+    if bbox is None or isinstance(bbox, Area):
+        return bbox
+    return Area.parse(bbox) if isinstance(bbox, str) else Area(*bbox)
+
+
+def _now() -> str:
+    return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+
+
+def train(
+    recipe: str,
+    dataset: Dataset | PathLike,
+    *,
+    out: PathLike,
+    preset: str = "default",
+    resume: bool = False,
+    force: bool = False,
+    progress: Progress = SILENT,
+    **options: Any,
+) -> Model:
+    """Train a recipe on a dataset and return the model with the best validation loss.
+
+    Args:
+        recipe: such as ``loc2vec``.
+        dataset: a dataset or its directory.
+        out: the run directory: the model, ``metrics.jsonl``, TensorBoard events and the state to resume.
+        preset: ``default``, or ``founding`` for the original network, objective and hyper-parameters.
+        resume: go on from the last checkpoint in ``out`` (from the start if there is none).
+        force: remove what ``out`` holds and start afresh.
+        progress: where to report.
+        options: any option of the recipe or of `TrainingOptions`, such as ``epochs=20``.
+    """
+    import torch
+
+    from placevec.model import Model, Reading
+    from placevec.recipes import recipe_module
+    from placevec.training import train as run_training
+
+    module = recipe_module(recipe)
+    config, training = module.configure(preset, options)
+    dataset = dataset if isinstance(dataset, Dataset) else Dataset.open(dataset)
+    run = _run_directory(Path(out), resume=resume, force=force)
+    torch.manual_seed(int(training.get("seed", 0)))
+    built = module.build(dataset, config, training)
+    for note in built.notes:
+        progress.say(f"Note: {note}")
+    encoder_of = {slot.view: slot.encoder for slot in built.recipe.slots.values()}
+    readings = {name: Reading(encoder_of[name], spec) for name, spec in built.specs.items()}
+    origin = {
+        "dataset": dataset.name,
+        "dataset_path": str(dataset.path.resolve()),
+        "dataset_hash": dataset.hash,
+        "attribution": dataset.attribution,
+        "places": built.places,
+    }
+    model = Model(
+        built.recipe.encoders, readings, {"name": recipe, "config": module.config_dict(config)}, origin
+    )
+    fixed = {"recipe": recipe, **module.config_dict(config), "dataset_hash": dataset.hash}
+    run_training(
+        built.recipe, built.views, run, built.training,
+        config=fixed, save=lambda: model.save(run), resume=resume, progress=progress,
+    )  # fmt: skip
+    return Model.load(run)
+
+
+def _run_directory(run: Path, *, resume: bool, force: bool) -> Path:
+    holds_run = (run / "state").is_dir() or (run / "config.json").exists()
+    if run.exists() and any(run.iterdir()) and not holds_run:
+        raise ModelError(f"{run} exists and is not a run: choose another --out")
+    if holds_run and force:
+        shutil.rmtree(run)
+    elif holds_run and not resume:
+        raise ModelError(f"{run} already holds a run: --resume goes on with it, --force starts afresh")
+    run.mkdir(parents=True, exist_ok=True)
+    return run
+
+
+def embed(
+    model: Model | PathLike,
+    dataset: Dataset | PathLike,
+    *,
+    out: PathLike | None = None,
+    dtype: StoredType = "float32",
+    batch_size: int = 64,
+    progress: Progress = SILENT,
+) -> Embeddings:
+    """The vectors of a dataset's places.
+
+    With ``out`` the table is also written there (``float32``, ``float16`` or ``int8``), and a killed call goes
+    on where it was. Places without coordinates are left out, since every view so far is read by coordinates.
+    """
+    from placevec.embeddings import Embeddings, Provenance
+    from placevec.model import Model
+
+    model = model if isinstance(model, Model) else Model.load(model)
+    dataset = dataset if isinstance(dataset, Dataset) else Dataset.open(dataset)
+    rows = dataset.require_coordinates(np.arange(len(dataset)), "embedding")
+    if len(rows) < len(dataset):
+        progress.say(f"Note: {len(dataset) - len(rows)} places without coordinates are left out")
+    work = None if out is None else Path(out).with_name(f".{Path(out).name}.work")
+    vectors = _embed_in_parts(model, dataset, rows, work, batch_size, progress)
+    provenance = Provenance(
+        model_hash=model.hash,
+        dataset_hash=dataset.hash,
+        model_path="" if model.path is None else str(model.path.resolve()),
+        dataset_path=str(dataset.path.resolve()),
+        attribution=dataset.attribution,
+        created=_now(),
+    )
+    places = dataset.places
+    embeddings = Embeddings(
+        place_id=places["place_id"].to_numpy(object)[rows],
+        vectors=vectors,
+        lonlat=dataset.lonlat[rows],
+        geometry=dataset.geometry()[rows],
+        names=places["name"].to_numpy(object)[rows],
+        view=next(iter(model.readings)),
+        provenance=provenance,
+    )
+    if out is not None:
+        embeddings.save(out, dtype=dtype)
+        if work is not None:
+            shutil.rmtree(work, ignore_errors=True)
+    return embeddings
+
+
+def _embed_in_parts(
+    model: Model,
+    dataset: Dataset,
+    rows: NDArray[np.int64],
+    work: Path | None,
+    batch_size: int,
+    progress: Progress,
+) -> NDArray[np.float32]:
+    """Embed `EMBED_PART` places at a time; parts already in ``work`` for the same model and dataset are kept."""
+    if work is None:
+        return model.embed(dataset, rows, batch_size=batch_size, progress=progress)
+    fingerprint = {"model": model.hash, "dataset": dataset.hash, "batch_size": batch_size}
+    stamp = work / "inputs.json"
+    if work.exists() and not (stamp.exists() and json.loads(stamp.read_text("utf-8")) == fingerprint):
+        shutil.rmtree(work)
+    if not stamp.exists():
+        atomic.write_json(stamp, fingerprint)
+    views = model.views_of(dataset)
+    parts = []
+    starts = range(0, len(rows), EMBED_PART)
+    with progress.task("Embedding", total=len(rows)) as advance:
+        for number, start in enumerate(starts):
+            part = rows[start : start + EMBED_PART]
+            file = work / f"part-{number:06d}.npy"
+            if not file.exists():
+                with atomic.replacing(file) as temporary, open(temporary, "wb") as target:
+                    np.save(target, _embed_part(model, views, dataset, part, batch_size, advance))
+            else:
+                advance(len(part))
+            parts.append(np.load(file, allow_pickle=False))
+    return np.concatenate(parts)
+
+
+def _embed_part(
+    model: Model, views: Any, dataset: Dataset, rows: NDArray[np.int64], batch_size: int, advance: Any
+) -> NDArray[np.float32]:
+    import torch
+
+    from placevec.core import Look
+
+    found = []
+    for start in range(0, len(rows), batch_size):
+        batch = rows[start : start + batch_size]
+        look = Look(torch.from_numpy(batch), torch.from_numpy(dataset.lonlat[batch]))
+        found.append(model.embed_looks(views, [look]))
+        advance(len(batch))
+    return np.concatenate(found)
+
+
+def recorded_dataset(embeddings: Embeddings, dataset: Dataset | PathLike | None = None) -> Dataset | None:
+    """The dataset that vectors were made from: the one given, else the one recorded if it is still there and the same."""
+    if dataset is not None:
+        found = dataset if isinstance(dataset, Dataset) else Dataset.open(dataset)
+    else:
+        path = embeddings.provenance.dataset_path
+        if not path or not (Path(path) / "dataset.json").exists():
+            return None
+        found = Dataset.open(path)
+    if found.hash != embeddings.provenance.dataset_hash:
+        if dataset is None:
+            return None
+        raise PlacevecError(f"the vectors were made from another dataset than {found.path}")
+    return found
+
+
+def recorded_model(embeddings: Embeddings, model: Model | PathLike | None = None) -> Model | None:
+    """The model that made the vectors: the one given, else the one recorded if it is still there and the same."""
+    from placevec.model import Model
+
+    if model is not None:
+        found = model if isinstance(model, Model) else Model.load(model)
+    else:
+        path = embeddings.provenance.model_path
+        if not path or not (Path(path) / "config.json").exists():
+            return None
+        found = Model.load(path)
+    if found.hash != embeddings.provenance.model_hash:
+        if model is None:
+            return None
+        raise ModelError(
+            f"the vectors were made by another model ({embeddings.provenance.model_hash[:12]}) than {found.path}"
+        )
+    return found
+
+
+def similar(
+    embeddings: Embeddings | PathLike,
+    *,
+    place: str | None = None,
+    tile: str | None = None,
+    name: str | None = None,
+    lon: float | None = None,
+    lat: float | None = None,
+    k: int = 10,
+    metric: Metric = "cosine",
+    bbox: Area | tuple[float, float, float, float] | str | None = None,
+    min_distance_m: float = 0.0,
+    dataset: Dataset | PathLike | None = None,
+    model: Model | PathLike | None = None,
+) -> gpd.GeoDataFrame:
+    """The ``k`` places most like one of the table, a named one, or any point.
+
+    A point that is no place of the table is embedded afresh when the dataset and model are given or still lie
+    where the table says; else the nearest place answers, and ``result.attrs["query"]`` says how far it is.
+
+    Returns:
+        One row a place, best first: place_id, name, lon, lat, rank, distance, geometry.
+    """
+    from placevec.search.query import similar as search
+
+    table = load_embeddings(embeddings) if isinstance(embeddings, str | Path) else embeddings
+    options: dict[str, Any] = {
+        "k": k,
+        "metric": metric,
+        "bbox": _area(bbox),
+        "min_distance_m": min_distance_m,
+    }
+    if name is not None:
+        place = _place_named(table, name)
+    if lon is None or lat is None:
+        return search(table, place=place, tile=tile, lon=lon, lat=lat, **options)
+    found_dataset, found_model = recorded_dataset(table, dataset), recorded_model(table, model)
+    if found_dataset is None or found_model is None:
+        return search(table, lon=lon, lat=lat, **options)
+    if not found_dataset.area.contains(lon, lat)[0]:
+        return search(table, lon=lon, lat=lat, **options)
+    vector = found_model.embed_points(found_dataset, np.array([[lon, lat]], np.float64))[0]
+    return search(table, lon=lon, lat=lat, vector=vector, **options)
+
+
+def _place_named(table: Embeddings, name: str) -> str:
+    """The place_id whose name is, or begins with, or holds ``name`` (case ignored)."""
+    wanted = name.casefold()
+    named = [(row, str(text)) for row, text in enumerate(table.names) if text]
+    tests: Iterable[Any] = (
+        lambda text: text.casefold() == wanted,
+        lambda text: text.casefold().startswith(wanted),
+        lambda text: wanted in text.casefold(),
+    )
+    for test in tests:
+        for row, text in named:
+            if test(text):
+                return str(table.place_id[row])
+    raise InputError(f"no place is named {name!r} ({len(named)} of {len(table.place_id)} places have a name)")
+
+
+def evaluate(
+    embeddings: Embeddings | PathLike,
+    *,
+    dataset: Dataset | PathLike | None = None,
+    model: Model | PathLike | None = None,
+    tasks: list[str] | None = None,
+    labels: PathLike | None = None,
+    seeds: int = 3,
+    folds: int = 5,
+    budget: Literal["quick", "full"] = "full",
+    allow_leaks: bool = False,
+    progress: Progress = SILENT,
+) -> Report:
+    """How good vectors are beside chance, coordinates, raw features and an untrained encoder.
+
+    The dataset and the model are found where the table says, or given.
+    """
+    from placevec.evaluation.report import evaluate as run
+
+    table = load_embeddings(embeddings) if isinstance(embeddings, str | Path) else embeddings
+    found = recorded_dataset(table, dataset)
+    if found is None:
+        raise DatasetError("the dataset of these vectors is not where they say: name it with --dataset")
+    return run(
+        table, dataset=found, model=recorded_model(table, model), tasks=tasks, labels=labels, seeds=seeds,
+        folds=folds, budget=budget, allow_leaks=allow_leaks, progress=progress,
+    )  # fmt: skip
+
+
+def explore(
+    embeddings: Embeddings | PathLike,
+    html: PathLike,
+    *,
+    dataset: Dataset | PathLike | None = None,
+    columns: pd.DataFrame | None = None,
+    title: str | None = None,
+    max_places: int = 20_000,
+    seed: int = 0,
+) -> PageReport:
+    """Write one self-contained page: the vectors beside the map, linked. It opens without a network."""
+    from placevec.explorer.page import write_page
+
+    table = load_embeddings(embeddings) if isinstance(embeddings, str | Path) else embeddings
+    found = recorded_dataset(table, dataset)
+    return write_page(
+        table, Path(html), dataset=found, columns=columns, title=title, max_places=max_places, seed=seed
+    )

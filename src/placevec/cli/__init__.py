@@ -1,0 +1,87 @@
+"""The command line: one file a verb, each of which parses, calls `placevec.api` and prints.
+
+Exit codes: 0 done, 1 the input or the machine did not allow it (one line says why), 2 wrong usage, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+
+DEBUG = "PLACEVEC_DEBUG"
+"""Environment variable: when set, errors come with their traceback."""
+
+
+def with_dashes(arguments: Sequence[str]) -> list[str]:
+    """``--near_m=5`` becomes ``--near-m=5``: underscores and dashes in option names are the same.
+
+    >>> with_dashes(["train", "--near_m=5", "--out", "a_b"])
+    ['train', '--near-m=5', '--out', 'a_b']
+    """
+    dashed: list[str] = []
+    for position, argument in enumerate(arguments):
+        if argument == "--":
+            return [*dashed, *arguments[position:]]
+        name, equals, value = argument.partition("=")
+        dashed.append(name.replace("_", "-") + equals + value if name.startswith("--") else argument)
+    return dashed
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; returns the exit code and never raises for what a user can cause."""
+    from placevec.errors import PlacevecError
+
+    arguments = sys.argv[1:] if arguments is None else arguments
+    try:
+        return _run(with_dashes(arguments))
+    except PlacevecError as error:
+        return _fail(str(error), error)
+    except KeyboardInterrupt:
+        return _fail("interrupted; the same command goes on where it was", None, code=130)
+    except BrokenPipeError:
+        sys.stderr.close()
+        return 0
+    except OSError as error:
+        where = f": {error.filename}" if error.filename else ""
+        return _fail(f"{error.strerror or error}{where}", error)
+    except MemoryError as error:
+        return _fail("out of memory; a smaller --batch-size or area needs less", error)
+
+
+def _run(arguments: list[str]) -> int:
+    import typer
+
+    from placevec.cli.app import build_app
+
+    command = typer.main.get_command(build_app())
+    try:
+        code = command.main(args=arguments, prog_name="placevec", standalone_mode=False)
+    except typer.Abort:
+        return 130
+    except typer.Exit as end:
+        return int(end.exit_code)
+    except Exception as error:
+        if not hasattr(error, "format_message"):  # not one of click's usage errors
+            raise
+        return _fail(error.format_message() + " (see --help)", error, code=2)
+    return int(code) if isinstance(code, int) else 0
+
+
+def _fail(message: str, error: BaseException | None, code: int = 1) -> int:
+    if error is not None and os.environ.get(DEBUG):
+        import traceback
+
+        traceback.print_exception(error)
+    line = " ".join(message.split())  # names in data may hold line breaks
+    sys.stderr.write(f"placevec: {printable(line)}\n")
+    return code
+
+
+def printable(text: str) -> str:
+    """Text without control or direction characters that could disturb a terminal.
+
+    >>> printable("a" + chr(27) + "[31m" + chr(0x202e) + "b")
+    'a?[31m?b'
+    """
+    return "".join(character if character.isprintable() else "?" for character in text)

@@ -1,0 +1,45 @@
+"""``placevec embed``: turn a dataset's places into vectors."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+import typer
+
+from placevec.cli.output import JSON, QUIET, print_json, progress_for, say
+
+NAME = "embed"
+HELP = """Turn a dataset's places into vectors: one GeoParquet table that opens everywhere.
+
+A killed run goes on where it was.
+
+Example:
+
+  placevec embed runs/malta data/malta -o malta.parquet
+"""
+
+
+def command(
+    run: Path = typer.Argument(..., help="Run or model directory."),
+    dataset: Path = typer.Argument(..., help="Dataset directory; it may be another one than was trained on."),
+    out: Path = typer.Option(..., "--out", "-o", help="GeoParquet file to write."),
+    dtype: Literal["float32", "float16", "int8"] = typer.Option("float32", help="Numbers as stored."),
+    batch_size: int = typer.Option(64, min=1, help="Places encoded at once."),
+    as_json: bool = JSON,
+    quiet: bool = QUIET,
+) -> None:
+    """Call `placevec.api.embed` and say what was written."""
+    from placevec import api
+
+    table = api.embed(
+        run, dataset, out=out, dtype=dtype, batch_size=batch_size, progress=progress_for(as_json, quiet)
+    )
+    count, dim = table.vectors.shape
+    if as_json:
+        print_json(
+            {"embeddings": str(out), "count": count, "dim": dim, "model_hash": table.provenance.model_hash}
+        )
+        return
+    say(f"{count:,} vectors of {dim} numbers: {out} ({out.stat().st_size / 1e6:.1f} MB)")
+    say(f"Next: placevec evaluate {out}    placevec explore {out} --html PAGE.html")

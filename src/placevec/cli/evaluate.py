@@ -1,0 +1,58 @@
+"""``placevec evaluate``: how good vectors are beside their floors."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+import typer
+
+from placevec.cli.output import JSON, QUIET, print_json, progress_for, say
+
+NAME = "evaluate"
+HELP = """Measure vectors beside what needs no learning: chance, coordinates, raw features, an untrained encoder.
+
+Splits are spatial blocks with a buffer; every row is judged by its best probe; intervals come from a bootstrap over
+blocks. Tasks made of OSM tags need a model that does not see those tags: train it with --drop-layers.
+
+Examples:
+
+  placevec evaluate malta.parquet
+
+  placevec evaluate malta.parquet --labels population.csv --out report/
+"""
+
+
+def command(
+    embeddings: Path = typer.Argument(..., help="Table of vectors."),
+    dataset: Path | None = typer.Option(None, help="Their dataset, if it has moved."),
+    run: Path | None = typer.Option(None, help="Their run, if it has moved."),
+    task: list[str] = typer.Option([], help="Only this task (may be repeated): landuse, pois."),
+    labels: Path | None = typer.Option(None, help="Table of your own labels, with place_id or lon and lat."),
+    seeds: int = typer.Option(3, min=1, help="Shufflings of the blocks, and untrained encoders."),
+    folds: int = typer.Option(5, min=2, help="Folds of blocks."),
+    budget: Literal["quick", "full"] = typer.Option("full", help="quick takes smaller probes."),
+    allow_leaks: bool = typer.Option(
+        False, "--allow-leaks", help="Also run tasks whose tags the model sees (marked)."
+    ),
+    out: Path | None = typer.Option(None, "--out", "-o", help="Directory for report.json and report.md."),
+    as_json: bool = JSON,
+    quiet: bool = QUIET,
+) -> None:
+    """Call `placevec.api.evaluate` and print the report."""
+    from placevec import api
+
+    report = api.evaluate(
+        embeddings, dataset=dataset, model=run, tasks=task or None, labels=labels, seeds=seeds, folds=folds,
+        budget=budget, allow_leaks=allow_leaks, progress=progress_for(as_json, quiet),
+    )  # fmt: skip
+    if out is not None:
+        report.save(out)
+    if as_json:
+        print_json(report.as_dict())
+        return
+    from rich.console import Console
+
+    Console(highlight=False).print(report.to_table())
+    if out is not None:
+        say(f"Report: {out / 'report.md'}")

@@ -1,0 +1,123 @@
+"""``placevec info``: what lies at a path."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from placevec.cli.output import JSON, clean, print_json, print_table
+from placevec.errors import InputError
+
+NAME = "info"
+HELP = """Say what a dataset, a run or model, a table of vectors, or an OSM extract is, after checking it.
+
+Example:
+
+  placevec info data/malta
+"""
+
+
+def command(path: Path = typer.Argument(..., help="What to look at."), as_json: bool = JSON) -> None:
+    """Recognise the path and print what it is."""
+    content = describe(path)
+    if as_json:
+        print_json(content)
+        return
+    print_table(["", ""], [[name, _text(value)] for name, value in content.items()])
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, list | tuple):
+        return ", ".join(clean(item) for item in value)
+    return clean(value, width=120)
+
+
+def describe(path: Path) -> dict[str, Any]:
+    """Facts about a path by what it is; InputError when it is nothing of ours."""
+    if not path.exists():
+        raise InputError(f"{path} does not exist")
+    if path.is_dir():
+        if (path / "config.json").exists():
+            return _model(path)
+        return _dataset(path)
+    if path.suffix == ".parquet":
+        return _embeddings(path)
+    if ".osm" in path.suffixes or path.suffix in (".pbf", ".osm"):
+        return _extract(path)
+    raise InputError(f"{path} is no dataset, run, table of vectors (.parquet) or OSM extract")
+
+
+def _dataset(path: Path) -> dict[str, Any]:
+    from placevec.dataset import Dataset
+
+    dataset = Dataset.open(path)
+    manifest = dataset.manifest
+    return {
+        "is": "dataset",
+        "name": dataset.name,
+        "places": len(dataset),
+        "grid": manifest["places"]["grid"],
+        "footprint_m": round(dataset.footprint_m, 1),
+        "bounds": list(dataset.area.bounds),
+        "views": list(dataset.view_names),
+        "layers": list(dataset.map_spec.channels),
+        "zoom": dataset.zoom,
+        "created": manifest["created"],
+        "attribution": dataset.attribution,
+        "hash": dataset.hash,
+    }
+
+
+def _model(path: Path) -> dict[str, Any]:
+    from placevec.model import Model
+    from placevec.training.log import read_metrics
+
+    model = Model.load(path)
+    metrics = read_metrics(path)
+    return {
+        "is": "model",
+        "recipe": model.recipe.get("name"),
+        "dim": model.dim,
+        "parameters": model.parameters,
+        "reads": [f"{name}: {spec.size_px} px" for name, spec in model.specs.items()],
+        "layers": list(model.seen),
+        "layers_kept_out": list(model.dropped),
+        "trained_on": model.training.get("dataset"),
+        "steps": metrics[-1]["step"] if metrics else None,
+        "attribution": model.training.get("attribution"),
+        "hash": model.hash,
+    }
+
+
+def _embeddings(path: Path) -> dict[str, Any]:
+    from placevec.embeddings import Embeddings
+
+    table = Embeddings.load(path)
+    provenance = table.provenance
+    return {
+        "is": "embeddings",
+        "count": len(table.place_id),
+        "dim": int(table.vectors.shape[1]),
+        "view": table.view,
+        "model_hash": provenance.model_hash,
+        "model_path": provenance.model_path,
+        "dataset_hash": provenance.dataset_hash,
+        "dataset_path": provenance.dataset_path,
+        "created": provenance.created,
+        "attribution": provenance.attribution,
+    }
+
+
+def _extract(path: Path) -> dict[str, Any]:
+    from placevec.sources.osm import read_header
+
+    header = read_header(path)
+    return {
+        "is": "OpenStreetMap extract",
+        "bounds": None if header.area is None else list(header.area.bounds),
+        "timestamp": header.timestamp,
+        "generator": header.generator,
+        "bytes": path.stat().st_size,
+    }

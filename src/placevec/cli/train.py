@@ -1,0 +1,99 @@
+"""``placevec train``: train a recipe on a dataset."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from placevec.cli.output import JSON, QUIET, print_json, progress_for, say
+from placevec.errors import InputError
+
+NAME = "train"
+HELP = """Train a recipe on a dataset.
+
+The run directory holds the model with the best validation loss, metrics.jsonl, TensorBoard events and the state
+from which --resume goes on; a resumed run ends exactly like an uninterrupted one.
+
+Examples:
+
+  placevec train loc2vec data/malta --out runs/malta --epochs 40
+
+  placevec train loc2vec data/malta --out runs/original --preset founding
+
+  placevec train loc2vec data/malta --out runs/honest --drop-layers landcover,natural-features,leisure,amenities
+"""
+
+
+def command(
+    recipe: str = typer.Argument(..., help="The recipe: loc2vec."),
+    dataset: Path = typer.Argument(..., help="Dataset directory."),
+    out: Path = typer.Option(..., "--out", "-o", help="Run directory to make."),
+    preset: str = typer.Option(
+        "default", help="default, or founding: the original network and hyper-parameters."
+    ),
+    config: Path | None = typer.Option(None, help="TOML file holding any option, by the names shown here."),
+    epochs: int | None = typer.Option(None, help="Passes, each validated and checkpointed (20)."),
+    steps_per_epoch: int | None = typer.Option(
+        None, help="Batches in a pass (default: once over the places)."
+    ),
+    batch_size: int | None = typer.Option(None, help="Places in a batch (64)."),
+    learning_rate: float | None = typer.Option(None, help="Peak learning rate (0.001)."),
+    dim: int | None = typer.Option(None, help="Length of the vectors (128)."),
+    encoder: str | None = typer.Option(None, help="compact-tile-cnn or founding-tile-cnn."),
+    objective: str | None = typer.Option(None, help="infonce, triplet, triplet-swap or softpn."),
+    size_px: int | None = typer.Option(None, help="Side of the window read around a place, in pixels (128)."),
+    size_m: float | None = typer.Option(None, help="The same in metres (200); 0 reads whole native tiles."),
+    near_m: float | None = typer.Option(None, help="Positives lie within so many metres (100)."),
+    far_m: float | None = typer.Option(None, help="Negatives lie beyond so many metres (300)."),
+    drop_layers: str | None = typer.Option(
+        None, help="Layers to keep out of the input, separated by commas."
+    ),
+    schedule: str | None = typer.Option(None, help="cosine, constant or plateau."),
+    patience: int | None = typer.Option(
+        None, help="Stop after so many passes without improvement (0: never)."
+    ),
+    precision: str | None = typer.Option(None, help="auto, fp32 or bf16."),
+    device: str | None = typer.Option(None, help="auto, cpu, cuda or mps."),
+    seed: int | None = typer.Option(None, help="Seed of everything random (0)."),
+    resume: bool = typer.Option(False, "--resume", help="Go on from the last checkpoint in --out."),
+    force: bool = typer.Option(False, "--force", help="Start afresh, removing the run in --out."),
+    as_json: bool = JSON,
+    quiet: bool = QUIET,
+) -> None:
+    """Call `placevec.api.train` and say where the model is."""
+    from placevec import api
+
+    options: dict[str, Any] = _from_toml(config) if config else {}
+    given = {
+        "epochs": epochs, "steps_per_epoch": steps_per_epoch, "batch_size": batch_size,
+        "learning_rate": learning_rate, "dim": dim, "encoder": encoder, "objective": objective,
+        "size_px": size_px, "near_m": near_m, "far_m": far_m, "schedule": schedule, "patience": patience,
+        "precision": precision, "device": device, "seed": seed,
+    }  # fmt: skip
+    options.update({name: value for name, value in given.items() if value is not None})
+    if size_m is not None:
+        options["size_m"] = size_m or None
+    if drop_layers is not None:
+        options["drop_layers"] = tuple(part.strip() for part in drop_layers.split(",") if part.strip())
+    model = api.train(
+        recipe, dataset, out=out, preset=options.pop("preset", preset), resume=resume, force=force,
+        progress=progress_for(as_json, quiet), **options,
+    )  # fmt: skip
+    if as_json:
+        from placevec.training.log import read_metrics
+
+        print_json({"run": str(out), "hash": model.hash, **model.config(), "metrics": read_metrics(out)[-1:]})
+        return
+    say(f"{model.parameters:,} parameters, vectors of {model.dim} numbers: {out}")
+    say(f"Next: placevec embed {out} {dataset} -o E.parquet")
+
+
+def _from_toml(path: Path) -> dict[str, Any]:
+    try:
+        content = tomllib.loads(path.read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError(f"cannot read the options in {path}: {error}") from error
+    return {name.replace("-", "_"): value for name, value in content.items()}

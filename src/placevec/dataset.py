@@ -1,0 +1,357 @@
+"""The dataset directory: places and views, with a manifest of where every byte came from.
+
+::
+
+    dataset.json            manifest: schema version, area, sources, places, views (written last: no manifest, no dataset)
+    places.parquet          GeoParquet: place_id, lon, lat, name, geometry
+    map/X_Y.tif  map.vrt    the map view's shards (see views.raster)
+    map_coverage.tif        share of every layer in coarse cells
+    landuse_coverage.tif    the same for label classes, never an input
+    pois.parquet            named features and points of interest
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from placevec import atomic
+from placevec.core import View, ViewSpec
+from placevec.errors import DatasetError, InputError, PlacevecError
+from placevec.geo import (
+    TILE_PX,
+    Area,
+    Floats,
+    footprint_bounds,
+    metres_per_pixel,
+    parse_tile_id,
+    tile_id,
+    tile_xy_to_lonlat,
+)
+from placevec.geoparquet import geometry_of, read_geoparquet, write_geoparquet
+
+if TYPE_CHECKING:
+    from placevec.views.raster import RasterView
+
+FORMAT = "placevec dataset"
+SCHEMA_VERSION = 1
+MANIFEST = "dataset.json"
+PLACES = "places.parquet"
+
+Objects = np.ndarray[Any, np.dtype[np.object_]]
+
+
+@dataclass
+class Places:
+    """What becomes ``places.parquet``.
+
+    Attributes:
+        place_id: (N,) distinct strings.
+        lonlat: (N, 2) degrees; NaN where there are no coordinates.
+        geometry: (N,) shapely geometries or None.
+        size_m: side of a place's square footprint in metres, or None when places are whole tiles.
+        zoom: zoom of the tiles when places are tiles.
+        grid: how they were laid out: ``tiles``, ``spacing`` or ``given``.
+        spacing_m: distance of neighbours when laid out by spacing.
+    """
+
+    place_id: Objects
+    lonlat: Floats
+    geometry: Objects
+    size_m: float | None
+    grid: str
+    zoom: int | None = None
+    spacing_m: float | None = None
+
+    @classmethod
+    def from_tiles(cls, tiles: np.ndarray[Any, Any], zoom: int) -> Places:
+        """One place a slippy tile; ``tiles`` is (N, 2) x, y."""
+        import shapely
+
+        corners = tile_xy_to_lonlat(np.stack([tiles, tiles + 1], axis=1).astype(np.float64), zoom)
+        geometry = shapely.box(corners[:, 0, 0], corners[:, 1, 1], corners[:, 1, 0], corners[:, 0, 1])
+        names = np.array([tile_id(int(x), int(y), zoom) for x, y in tiles], dtype=object)
+        centre = tile_xy_to_lonlat(tiles + 0.5, zoom)
+        return cls(names, centre, np.asarray(geometry, object), None, "tiles", zoom=zoom)
+
+    @classmethod
+    def from_grid(cls, lonlat: Floats, *, size_m: float, spacing_m: float) -> Places:
+        """One place a grid point; ids are ``lon_lat`` to seven digits (about a centimetre)."""
+        import shapely
+
+        names = np.array([f"{lon:.7f}_{lat:.7f}" for lon, lat in lonlat], dtype=object)
+        points = np.asarray(shapely.points(lonlat), object).reshape(-1)
+        return cls(names, lonlat, points, size_m, "spacing", spacing_m=spacing_m)
+
+    def __len__(self) -> int:
+        return len(self.place_id)
+
+    def footprints(self, zoom: int) -> Floats:
+        """(N, 4) x0, y0, x1, y1 in fractional tile coordinates at ``zoom``; NaN without coordinates."""
+        if self.zoom is not None:
+            corner = np.array([parse_tile_id(name)[1:] for name in self.place_id], np.float64).reshape(-1, 2)
+            scale = 2.0 ** (zoom - self.zoom)
+            return np.concatenate([corner * scale, (corner + 1) * scale], axis=1)
+        known = np.isfinite(self.lonlat).all(axis=1)
+        bounds = np.full((len(self), 4), np.nan)
+        if self.size_m is not None and known.any():
+            bounds[known] = footprint_bounds(self.lonlat[known], self.size_m, zoom)
+        return bounds
+
+    def kept(self, rows: np.ndarray[Any, Any]) -> Places:
+        """The places at ``rows`` (indices or mask)."""
+        return Places(
+            self.place_id[rows],
+            self.lonlat[rows],
+            self.geometry[rows],
+            self.size_m,
+            self.grid,
+            self.zoom,
+            self.spacing_m,
+        )
+
+
+def write_dataset(
+    path: Path,
+    *,
+    name: str,
+    area: Area,
+    places: Places,
+    names: Objects | None,
+    sources: Sequence[dict[str, Any]],
+    views: dict[str, dict[str, Any]],
+    report: dict[str, Any],
+    created: str,
+) -> Dataset:
+    """Write the places and, last of all, the manifest; returns the dataset opened (and so validated)."""
+    columns = {
+        "place_id": pa.array(list(places.place_id), pa.string()),
+        "lon": pa.array(places.lonlat[:, 0], pa.float64()),
+        "lat": pa.array(places.lonlat[:, 1], pa.float64()),
+        "name": pa.array([None] * len(places) if names is None else list(names), pa.string()),
+    }
+    write_geoparquet(path / PLACES, columns, places.geometry)
+    from placevec import __version__
+
+    manifest = {
+        "format": FORMAT,
+        "schema_version": SCHEMA_VERSION,
+        "placevec_version": __version__,
+        "name": name,
+        "created": created,
+        "area": area.as_dict(),
+        "sources": list(sources),
+        "places": {
+            "count": len(places),
+            "grid": places.grid,
+            "zoom": places.zoom,
+            "spacing_m": places.spacing_m,
+            "size_m": places.size_m,
+            "sha256": atomic.sha256_of_file(path / PLACES),
+        },
+        "views": views,
+        "report": report,
+    }
+    atomic.write_json(path / MANIFEST, manifest)
+    return Dataset.open(path)
+
+
+@dataclass
+class Dataset:
+    """A validated dataset directory."""
+
+    path: Path
+    manifest: dict[str, Any]
+
+    @classmethod
+    def open(cls, path: str | os.PathLike[str]) -> Dataset:
+        """Open and validate; DatasetError says what is missing or of another schema."""
+        path = Path(path)
+        try:
+            manifest = json.loads((path / MANIFEST).read_text("utf-8"))
+        except FileNotFoundError:
+            if (path / ".work").is_dir():
+                hint = "its preparation did not finish; run the same `placevec prepare` again to resume"
+            else:
+                hint = f"there is no {MANIFEST} in it"
+            raise DatasetError(f"{path} is not a placevec dataset: {hint}") from None
+        except (OSError, ValueError, RecursionError) as error:
+            raise DatasetError(f"cannot read {path / MANIFEST}: {error}") from error
+        dataset = cls(path, manifest)
+        dataset._validate()
+        return dataset
+
+    def _validate(self) -> None:
+        manifest = self.manifest
+        if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
+            raise DatasetError(f"{self.path / MANIFEST} is not the manifest of a placevec dataset")
+        version = manifest.get("schema_version")
+        if version != SCHEMA_VERSION:
+            raise DatasetError(
+                f"{self.path} has schema {version}, this placevec reads {SCHEMA_VERSION}: prepare it again"
+            )
+        try:
+            self._check_contents()
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise DatasetError(f"{self.path / MANIFEST} is damaged: {error!r}") from error
+
+    def _check_contents(self) -> None:
+        Area.from_dict(self.manifest["area"])
+        for name, view in self.manifest["views"].items():
+            for file in view["files"]:
+                if Path(file).is_absolute() or ".." in Path(file).parts:
+                    raise DatasetError(f"{self.path}: view {name} names {file!r}, outside of the dataset")
+                if not (self.path / file).exists():
+                    raise DatasetError(f"{self.path} lacks {file} of its view {name}: prepare it again")
+        expected = int(self.manifest["places"]["count"])
+        if len(self.places) != expected:
+            raise DatasetError(
+                f"{self.path / PLACES} holds {len(self.places)} places, the manifest says {expected}"
+            )
+
+    @cached_property
+    def _table(self) -> pa.Table:
+        try:
+            table, _ = read_geoparquet(self.path / PLACES, "table of places")
+        except InputError as error:
+            raise DatasetError(str(error)) from error
+        missing = {"place_id", "lon", "lat", "name"} - set(table.column_names)
+        if missing:
+            raise DatasetError(f"{self.path / PLACES} lacks the columns {', '.join(sorted(missing))}")
+        return table
+
+    @cached_property
+    def places(self) -> pd.DataFrame:
+        """place_id, lon, lat (degrees, NaN without coordinates) and name (raw OSM text or None), one row a place."""
+        frame = self._table.select(["place_id", "lon", "lat", "name"]).to_pandas()
+        frame["name"] = frame["name"].astype(object).where(frame["name"].notna(), None)
+        return frame
+
+    def geometry(self) -> Objects:
+        """(N,) shapely geometries or None."""
+        return geometry_of(self._table)
+
+    def __len__(self) -> int:
+        return int(self._table.num_rows)
+
+    @cached_property
+    def lonlat(self) -> Floats:
+        """(N, 2) float64 degrees of the places' centres; NaN without coordinates."""
+        return np.asarray(self.places[["lon", "lat"]], np.float64)
+
+    @property
+    def area(self) -> Area:
+        """What was asked for."""
+        return Area.from_dict(self.manifest["area"])
+
+    @property
+    def name(self) -> str:
+        """What people call it."""
+        return str(self.manifest.get("name", self.path.name))
+
+    @property
+    def attribution(self) -> str:
+        """The credit that every picture and table made from this dataset must carry."""
+        credits = dict.fromkeys(str(source["attribution"]) for source in self.manifest["sources"])
+        return "; ".join(credits)
+
+    @cached_property
+    def hash(self) -> str:
+        """SHA-256 over places, sources and view specifications: the same content anywhere has the same hash."""
+        manifest = self.manifest
+        content = {
+            "places": manifest["places"],
+            "sources": [source.get("sha256") for source in manifest["sources"]],
+            "views": {name: view["spec"] for name, view in manifest["views"].items()},
+        }
+        return atomic.sha256_of_json(content)
+
+    def footprints(self) -> Floats:
+        """(N, 4) x0, y0, x1, y1 of every place in fractional tile coordinates at the map's zoom."""
+        places = self.manifest["places"]
+        rows = Places(
+            self.places["place_id"].to_numpy(object), self.lonlat, np.empty(0, object),
+            places["size_m"], places["grid"], places["zoom"], places["spacing_m"],
+        )  # fmt: skip
+        return rows.footprints(self.zoom)
+
+    @cached_property
+    def footprint_m(self) -> float:
+        """Side of the widest footprint, metres."""
+        places = self.manifest["places"]
+        if places["size_m"] is not None:
+            return float(places["size_m"])
+        known = np.isfinite(self.lonlat[:, 1])
+        return float(np.max(metres_per_pixel(self.lonlat[known, 1], int(places["zoom"])))) * TILE_PX
+
+    @property
+    def view_names(self) -> tuple[str, ...]:
+        """The views that this dataset holds."""
+        return tuple(self.manifest["views"])
+
+    def spec(self, view: str) -> ViewSpec:
+        """Specification of a stored view, or DatasetError naming those that there are."""
+        if view not in self.manifest["views"]:
+            there = ", ".join(self.view_names) or "none"
+            raise DatasetError(f"{self.path} has no view {view!r} (it has: {there}); prepare adds it")
+        return ViewSpec.from_dict(self.manifest["views"][view]["spec"])
+
+    @property
+    def map_spec(self) -> ViewSpec:
+        """Specification of the ``map`` view."""
+        return self.spec("map")
+
+    @property
+    def zoom(self) -> int:
+        """Zoom at which the map's pixels are native."""
+        zoom = self.map_spec.zoom
+        if zoom is None:
+            raise DatasetError(f"the map of {self.path} has no zoom")
+        return zoom
+
+    def map_view(self, *, memory: bool | None = None) -> RasterView:
+        """The ``map`` view, one native tile a read; `RasterView.window` gives it another size."""
+        from placevec.views.raster import RasterView
+
+        spec = self.map_spec
+        return RasterView(
+            self.path, name="map", zoom=self.zoom, channels=spec.channels, rules=spec.rules, memory=memory
+        )
+
+    def view(self, name: str) -> View:
+        """A stored view by name."""
+        if name != "map":
+            self.spec(name)
+            raise DatasetError(f"view {name!r} has no reader in this placevec")
+        return self.map_view()
+
+    def require_coordinates(self, rows: np.ndarray[Any, Any], what: str) -> np.ndarray[Any, Any]:
+        """``rows`` that have coordinates; DatasetError when none has, because ``what`` needs them."""
+        known: np.ndarray[Any, Any] = rows[np.isfinite(self.lonlat[rows]).all(axis=1)]
+        if len(known) == 0:
+            raise DatasetError(f"{what} needs coordinates, and no place of {self.path} has any")
+        return known
+
+
+def same_rules(spec: ViewSpec, wanted: ViewSpec) -> None:
+    """PlacevecError unless a view can feed a model made for ``wanted``: channels there, drawn by the same rules."""
+    missing = [channel for channel in wanted.channels if channel not in spec.channels]
+    if missing:
+        raise PlacevecError(
+            f"the model reads {', '.join(missing)} of {wanted.name!r}, which the dataset lacks "
+            f"(it has: {', '.join(spec.channels)})"
+        )
+    if wanted.rules is not None and spec.rules != wanted.rules:
+        raise PlacevecError(
+            f"the model was trained on a {wanted.name!r} drawn by other rules "
+            f"({str(wanted.rules)[:8]}, the dataset's are {str(spec.rules)[:8]}): prepare the dataset with the same table"
+        )

@@ -1,0 +1,74 @@
+"""Encoders by name: what turns one view's batch into vectors.
+
+An encoder is an ``nn.Module`` that takes one view's batch and returns (N, dim), has ``dim``, and has ``config()``:
+the arguments that build it again. A saved model holds nothing but this name, that config and the weights.
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import inspect
+from typing import TYPE_CHECKING, Any
+
+from placevec.errors import ModelError
+
+if TYPE_CHECKING:
+    from torch import nn
+
+# name -> (file of this room, class); imported when first used
+_ENCODERS = {
+    "compact-tile-cnn": ("tile_cnn", "CompactTileCNN"),
+    "founding-tile-cnn": ("tile_cnn", "FoundingTileCNN"),
+}
+
+
+def names() -> tuple[str, ...]:
+    """All encoder names, sorted.
+
+    >>> "compact-tile-cnn" in names()
+    True
+    """
+    return tuple(sorted(_ENCODERS))
+
+
+def build(name: str, **options: Any) -> nn.Module:
+    """A fresh encoder, its weights drawn from torch's global generator.
+
+    Raises:
+        ModelError: unknown name or option (the near ones are named), or a value out of range.
+
+    >>> build("compact-tile-cnn", channels=3, dim=16).dim
+    16
+    """
+    if name not in _ENCODERS:
+        raise ModelError(f"no encoder is called {name!r}{_near(name, names())}")
+    encoder = _class(name)
+    known = list(inspect.signature(encoder).parameters)
+    for option in options:
+        if option not in known:
+            raise ModelError(f"the encoder {name} has no option {option!r}{_near(option, known)}")
+    return encoder(**options)
+
+
+def name_of(encoder: nn.Module) -> str:
+    """The name under which `build` makes encoders of this class, or ModelError.
+
+    >>> name_of(build("founding-tile-cnn", size_px=32))
+    'founding-tile-cnn'
+    """
+    for name, (module, title) in _ENCODERS.items():
+        if (type(encoder).__module__, type(encoder).__name__) == (f"{__name__}.{module}", title):
+            return name
+    raise ModelError(f"{type(encoder).__name__} is not a registered encoder: the registered are {', '.join(names())}")
+
+
+def _class(name: str) -> type[nn.Module]:
+    module, title = _ENCODERS[name]
+    found: type[nn.Module] = getattr(importlib.import_module(f"{__name__}.{module}"), title)
+    return found
+
+
+def _near(wrong: str, known: list[str] | tuple[str, ...]) -> str:
+    close = difflib.get_close_matches(wrong, known, n=3, cutoff=0.5)
+    return f"; did you mean {' or '.join(close)}?" if close else f"; there are {', '.join(known)}"

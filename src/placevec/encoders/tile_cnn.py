@@ -1,0 +1,174 @@
+"""Convolutional encoders of map tiles: the founding 12-layer network, and a compact one that is many times faster.
+
+Both take what a raster view reads: (N, C, H, W) uint8, 0..255, row 0 north, and scale it to 0..1 themselves, so
+that a batch travels to the device as bytes and no caller can scale it twice or not at all. Other dtypes raise
+ModelError. Both return (N, dim) in the dtype of their weights (or of autocast).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from placevec.errors import ModelError
+
+
+class FoundingTileCNN(nn.Module):
+    """The network of the founding 12-layer Loc2Vec: 38.07 million weights at its defaults, most in one matrix.
+
+    Five times [convolution 3 x 3, batch norm, leaky ReLU 0.2, dropout of channels, max pooling 2], widths 64, 128,
+    256, 512, 512; then 1024 and 512 with batch norm, leaky ReLU and dropout, and ``dim``, scaled to length 1.
+    Weights start Kaiming-normal by fan-out, biases at 0. The founding code fixed 256 px; here the first matrix
+    follows ``size_px`` (a size that is no multiple of 32 loses its last rows and columns to the pooling, as in torch).
+
+    Args:
+        channels: layers of the map, C.
+        size_px: side of the tiles in pixels, H = W, 32 or more.
+        dim: length of the vectors.
+        dropout: share of channels and of units dropped in training.
+
+    Source: the founding document 004; architecture as in https://github.com/klaipher/loc2vec (2025).
+
+    >>> network = FoundingTileCNN(size_px=64)
+    >>> network.eval()(torch.zeros(2, 12, 64, 64, dtype=torch.uint8)).shape
+    torch.Size([2, 128])
+    """
+
+    def __init__(self, channels: int = 12, size_px: int = 256, dim: int = 128, dropout: float = 0.5) -> None:
+        super().__init__()
+        self.channels = _whole("channels", channels, 1, 1024)
+        self.size_px = _whole("size_px", size_px, 32, 1024)
+        self.dim = _whole("dim", dim, 1, 8192)
+        if isinstance(dropout, bool) or not isinstance(dropout, int | float) or not 0 <= dropout < 1:
+            raise ModelError(f"dropout is a share from 0 to below 1; got {dropout!r}")
+        self.dropout = float(dropout)
+        layers: list[nn.Module] = []
+        before = channels
+        for width in (64, 128, 256, 512, 512):
+            layers += [
+                nn.Conv2d(before, width, 3, padding=1),
+                nn.BatchNorm2d(width),
+                nn.LeakyReLU(0.2),
+                nn.Dropout2d(self.dropout),
+                nn.MaxPool2d(2),
+            ]
+            before = width
+        self.convolutions = nn.Sequential(*layers)
+        self.head = nn.Sequential(
+            nn.Flatten(),
+            *self._dense((size_px // 32) ** 2 * 512, 1024),
+            *self._dense(1024, 512),
+            nn.Linear(512, dim),
+        )
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d | nn.Linear):
+                # slope 0 in the gain, as the founding code left it
+                nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="leaky_relu")
+                nn.init.zeros_(module.bias)  # type: ignore[arg-type]
+
+    def _dense(self, before: int, after: int) -> tuple[nn.Module, ...]:
+        return nn.Linear(before, after), nn.BatchNorm1d(after), nn.LeakyReLU(0.2), nn.Dropout(self.dropout)
+
+    def config(self) -> dict[str, Any]:
+        """The arguments that build this network again, plain JSON."""
+        return {"channels": self.channels, "size_px": self.size_px, "dim": self.dim, "dropout": self.dropout}
+
+    def forward(self, batch: Tensor) -> Tensor:
+        """(N, dim) of length 1 from (N, channels, size_px, size_px) uint8."""
+        if tuple(batch.shape[2:]) != (self.size_px, self.size_px):
+            raise ModelError(
+                f"this network was built for tiles of {self.size_px} x {self.size_px} px and got {tuple(batch.shape[2:])}:"
+                f" build it with size_px={batch.shape[-1]}, or use compact-tile-cnn, which takes any size"
+            )
+        pixels = _scaled(batch, self.channels, self.head[-1].weight.dtype)  # type: ignore[arg-type]
+        return F.normalize(self.head(self.convolutions(pixels)), dim=1)
+
+
+class CompactTileCNN(nn.Module):
+    """A small network for tiles of any size and number of layers, trained many times faster than the founding one.
+
+    PixelUnshuffle folds patches of 4 x 4 pixels into channels (nothing is lost: a binary map has few bits), one
+    1 x 1 convolution mixes them, three stages of 3 x 3 convolutions of ``width``, 2 and 4 times that follow, each at
+    half the resolution of the one before, every convolution with batch norm and ReLU. Mean (how much of a pattern)
+    and maximum (whether it is there at all) over the tile go through one hidden layer to ``dim``.
+
+    Sides that are no multiple of 4 px are padded with blank map in the east and south.
+
+    Args:
+        channels: layers of the map, C.
+        dim: length of the vectors.
+        width: channels of the first stage, a multiple of 8: 32 is the default, 48 and 64 cost about 1.5 and 2.2 times.
+        unit_norm: scale vectors to length 1. Turn it off for SoftPN, whose distances must be able to grow.
+
+    >>> network = CompactTileCNN(channels=12)
+    >>> network.eval()(torch.zeros(2, 12, 100, 130, dtype=torch.uint8)).shape
+    torch.Size([2, 128])
+    """
+
+    patch = 4
+
+    def __init__(self, channels: int = 12, dim: int = 128, width: int = 32, unit_norm: bool = True) -> None:
+        super().__init__()
+        self.channels = _whole("channels", channels, 1, 1024)
+        self.dim = _whole("dim", dim, 1, 8192)
+        self.width = _whole("width", width, 8, 512)
+        if width % 8:
+            raise ModelError(f"width is a multiple of 8; got {width}")
+        self.unit_norm = bool(unit_norm)
+        self.stem = _convolution(channels * self.patch**2, width, 1)
+        self.body = nn.Sequential(
+            _convolution(width, width, 3),
+            _convolution(width, 2 * width, 3, stride=2),
+            _convolution(2 * width, 2 * width, 3),
+            _convolution(2 * width, 4 * width, 3, stride=2),
+            _convolution(4 * width, 4 * width, 3),
+        )
+        self.head = nn.Sequential(nn.Linear(8 * width, 8 * width), nn.ReLU(), nn.Linear(8 * width, dim))
+
+    def config(self) -> dict[str, Any]:
+        """The arguments that build this network again, plain JSON."""
+        return {"channels": self.channels, "dim": self.dim, "width": self.width, "unit_norm": self.unit_norm}
+
+    def forward(self, batch: Tensor) -> Tensor:
+        """(N, dim), of length 1 with ``unit_norm``, from (N, channels, H, W) uint8."""
+        height, width = batch.shape[-2:]
+        padded = F.pad(batch, (0, -width % self.patch, 0, -height % self.patch))
+        # unshuffling bytes moves a quarter of what unshuffling floats would
+        patches = F.pixel_unshuffle(_checked(padded, self.channels), self.patch)
+        patches = patches.contiguous(memory_format=torch.channels_last)
+        features = self.body(self.stem(_as_share(patches, self.stem[0].weight.dtype)))  # type: ignore[arg-type]
+        pooled = torch.cat([features.mean((2, 3)), features.amax((2, 3))], dim=1)
+        vectors: Tensor = self.head(pooled)
+        return F.normalize(vectors, dim=1) if self.unit_norm else vectors
+
+
+def _convolution(before: int, after: int, size: int, stride: int = 1) -> nn.Sequential:
+    layer = nn.Conv2d(before, after, size, stride, size // 2, bias=False)
+    nn.init.kaiming_normal_(layer.weight, mode="fan_out", nonlinearity="relu")
+    return nn.Sequential(layer, nn.BatchNorm2d(after), nn.ReLU(inplace=True))
+
+
+def _whole(name: str, value: int, least: int, most: int) -> int:
+    """``value`` if it is a whole number in range: a config read from disk must not order a terabyte of weights."""
+    if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
+        raise ModelError(f"{name} is a whole number from {least} to {most}; got {value!r}")
+    return value
+
+
+def _checked(batch: Tensor, channels: int) -> Tensor:
+    if batch.dtype != torch.uint8:
+        raise ModelError(f"tiles come as uint8, 0 to 255, and are scaled by the network; got {batch.dtype}")
+    if batch.dim() != 4 or batch.shape[1] != channels:
+        raise ModelError(f"tiles come as (N, {channels}, height, width); got {tuple(batch.shape)}")
+    return batch
+
+
+def _as_share(batch: Tensor, dtype: torch.dtype) -> Tensor:
+    return batch.to(dtype).mul_(1.0 / 255.0)
+
+
+def _scaled(batch: Tensor, channels: int, dtype: torch.dtype) -> Tensor:
+    return _as_share(_checked(batch, channels), dtype)

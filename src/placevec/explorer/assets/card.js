@@ -1,0 +1,128 @@
+// The side panel below the legend: the chosen place and its neighbours, the selection, or a first hint.
+
+const card = document.getElementById("card");
+const NEIGHBOUR_CHOICES = [12, 25, 50, 100, 250, 1000];
+const SELECTION_SHOWN = 60;
+
+function buildCard() {
+  onChange((kind) => {
+    if (kind === "emphasis" || kind === "colour") drawCard();
+    if (kind === "hover") markHovered();
+  });
+  drawCard();
+}
+
+function drawCard() {
+  if (state.focus >= 0) card.replaceChildren(...placeCard(state.focus));
+  else if (state.selected) card.replaceChildren(...selectionCard());
+  else card.replaceChildren(...firstCard());
+}
+
+function action(label, run, properties = {}) {
+  const button = element("button", { type: "button", text: label, ...properties });
+  button.addEventListener("click", run);
+  return button;
+}
+
+/** Look at a place from a list: choose it and bring it into sight. */
+function visit(index) {
+  setFocus(index);
+  panes.forEach((pane) => pane.reveal(index));
+  card.scrollTop = 0;
+}
+
+function placeCard(index) {
+  const picture = previews.canvas(index, 96, "picture");
+  const facts = element("p", { className: "facts" });
+  if (places.name[index] !== null) facts.append(element("code", { text: places.id[index] }), element("br"));
+  facts.append(coordinates(index), element("br"));
+  const item = state.colouring;
+  facts.append(`${item.label}: `, foreign(plainValue(item, index)));
+  const face = element("div", { className: picture ? "face" : "face bare" }, ...(picture ? [picture] : []),
+    element("div", {}, element("h2", {}, foreign(nameOf(index))), facts));
+  const buttons = element("div", { className: "actions" },
+    action("Colour by similarity", () => setSimilarity(!state.similarity), { "aria-pressed": String(Boolean(state.similarity)) }),
+    action("Save CSV", saveNeighbours), action("Clear", () => setFocus(-1)));
+  const choice = element("select", { "aria-label": "How many neighbours" });
+  for (const k of NEIGHBOUR_CHOICES) if (k < count || k === NEIGHBOUR_CHOICES[0]) choice.append(element("option", { value: k, text: k, selected: k === state.k }));
+  choice.addEventListener("change", () => setNeighbourCount(Number(choice.value)));
+  const list = element("ol", { className: "ranked" });
+  state.neighbours.forEach((i, rank) => list.append(element("li", {}, neighbourRow(i, rank))));
+  return [face, buttons, element("h3", {}, element("span", { text: "Most similar places" }), choice), list,
+    element("p", { className: "hint", text: `Cosine distance${meta.vector_note}, and metres on the ground.` })];
+}
+
+function plainValue(item, index) {
+  if (item.kind === "category") return item.categories[item.codes[index]].label;
+  return numberText(item.values[index], item.maximum - item.minimum) + (item.unit ? ` ${item.unit}` : "");
+}
+
+function row(index, rank, right) {
+  const picture = previews.stored ? lazyPicture(index) : null;
+  const who = element("span", { className: "who" }, foreign(nameOf(index)));
+  if (places.name[index] !== null) who.append(element("small", { text: places.id[index], className: "id" }));
+  const button = element("button", { type: "button", className: ["row", rank === null && "plainrow", !picture && "bare"].filter(Boolean).join(" ") },
+    ...(rank === null ? [] : [element("b", { text: rank + 1 })]), ...(picture ? [picture] : []), who, right);
+  button.dataset.place = index;
+  button.addEventListener("click", () => visit(index));
+  button.addEventListener("pointerenter", () => setHover(index));
+  button.addEventListener("pointerleave", () => setHover(-1));
+  button.addEventListener("focus", () => setHover(index));
+  return button;
+}
+
+function neighbourRow(index, rank) {
+  const far = onMap(index) && onMap(state.focus) ? metresText(groundMetres(index, state.focus)) : "";
+  return row(index, rank, element("span", { className: "far" },
+    element("span", { text: state.distances[rank].toFixed(state.distances[rank] < 0.01 ? 4 : 3) }), element("small", { text: far })));
+}
+
+/** A row's picture is decoded when the row comes into sight. */
+function lazyPicture(index) {
+  const side = Math.round(40 * Math.min(2, window.devicePixelRatio || 1));
+  const canvas = element("canvas", { width: side, height: side });
+  canvas.dataset.wanted = index;
+  sights.observe(canvas);
+  return canvas;
+}
+
+const sights = new IntersectionObserver((entries) => {
+  for (const { isIntersecting, target } of entries) {
+    if (!isIntersecting) continue;
+    sights.unobserve(target);
+    previews.draw(target, Number(target.dataset.wanted));
+  }
+});
+
+function markHovered() {
+  for (const button of card.querySelectorAll(".row.hot")) button.classList.remove("hot");
+  if (state.hover >= 0) card.querySelector(`.row[data-place="${state.hover}"]`)?.classList.add("hot");
+}
+
+const selectedIndices = () => Array.from(state.selected.keys()).filter((i) => state.selected[i]);
+
+function selectionCard() {
+  const indices = selectedIndices();
+  const list = element("ol", { className: "ranked" });
+  for (const i of indices.slice(0, SELECTION_SHOWN)) {
+    list.append(element("li", {}, row(i, null, element("span", { className: "far" }, foreign(valueText(i))))));
+  }
+  const rest = indices.length - SELECTION_SHOWN;
+  return [element("h2", { text: `${thousands(indices.length)} of ${thousands(count)} places selected` }),
+    element("div", { className: "actions" }, action("Save CSV", saveSelection), action("Clear", () => setSelected(null))),
+    element("h3", {}, element("span", { text: "Places" })), list,
+    ...(rest > 0 ? [element("p", { className: "hint", text: `and ${thousands(rest)} more` })] : [])];
+}
+
+function firstCard() {
+  const named = Array.from(places.name.keys()).filter((i) => places.name[i] !== null);
+  const pool = named.length ? named : Array.from(places.id.keys());
+  const starts = Array.from({ length: Math.min(4, pool.length) }, (_, i) => pool[Math.floor((i + 0.5) * pool.length / Math.min(4, pool.length))]);
+  const chips = element("div", { className: "actions" });
+  for (const i of starts) chips.append(action("", () => visit(i), {})), chips.lastChild.append(foreign(nameOf(i)));
+  chips.append(action("Surprise me", () => visit(pool[Math.floor(Math.random() * pool.length)])));
+  return [element("h2", { text: "Which places are alike?" }),
+    element("p", { className: "facts", text: "Each dot is a place, in both views. Dots that are close on the left have similar vectors; on the map they may be far apart." }),
+    element("p", { className: "facts", text: "Point at a dot to see the place. Choose it to light up the places most like it. Box and Lasso select in one view what you then see in the other." }),
+    element("h3", {}, element("span", { text: "Start with" })), chips];
+}

@@ -1,0 +1,74 @@
+// What the page carries: JSON blocks that hold text, numbers and base64 arrays. Names are text and stay text.
+
+const blockText = (id) => document.getElementById(id)?.textContent ?? "null";
+const block = (id) => JSON.parse(blockText(id));
+
+/** The bytes of a base64 string. */
+function bytes(base64) {
+  if (Uint8Array.fromBase64) return Uint8Array.fromBase64(base64);
+  const text = atob(base64);
+  const out = new Uint8Array(text.length);
+  for (let i = 0; i < text.length; i++) out[i] = text.charCodeAt(i);
+  return out;
+}
+
+const array = (base64, Type) => new Type(bytes(base64).buffer);
+
+/** A decoded picture, resolved to null when the browser cannot read it. */
+const picture = (base64, type) => createImageBitmap(new Blob([bytes(base64)], { type })).catch(() => null);
+
+const page = block("placevec-places");
+const meta = page.meta;
+const count = page.id.length;
+
+const places = {
+  id: page.id,
+  name: page.name,
+  lon: array(page.lon, Float64Array),
+  lat: array(page.lat, Float64Array),
+  component: array(page.component, Float32Array), // count x 3, principal components over one common scale
+  east: array(page.east, Float64Array), // Web-Mercator metres, NaN without coordinates; unwrapped at 180 degrees
+  north: array(page.north, Float64Array),
+  reach: page.reach ? array(page.reach, Float32Array) : null, // count x 4: footprint west, south, east, north of the centre
+};
+
+const EARTH_RADIUS_M = 6371008.8;
+
+/** Metres on the ground between two places (haversine: within 0.6 % of the ellipsoid). */
+function groundMetres(a, b) {
+  const rad = Math.PI / 180;
+  const dLat = (places.lat[b] - places.lat[a]) * rad;
+  const dLon = (places.lon[b] - places.lon[a]) * rad;
+  const h = Math.sin(dLat / 2) ** 2
+    + Math.cos(places.lat[a] * rad) * Math.cos(places.lat[b] * rad) * Math.sin(dLon / 2) ** 2;
+  return 2 * EARTH_RADIUS_M * Math.asin(Math.min(1, Math.sqrt(h)));
+}
+
+const onMap = (i) => Number.isFinite(places.east[i]);
+const nameOf = (i) => places.name[i] ?? places.id[i];
+
+const thousands = (n) => n.toLocaleString("en-GB");
+const metresText = (m) => (m < 1000 ? `${Math.round(m)} m` : m < 100000 ? `${(m / 1000).toFixed(1)} km` : `${thousands(Math.round(m / 1000))} km`);
+
+/** A number with the digits that its range deserves. */
+function numberText(value, span) {
+  if (!Number.isFinite(value)) return "no value";
+  if (value !== 0 && (Math.abs(value) >= 1e7 || Math.abs(span) < 1e-4)) return value.toExponential(2);
+  const digits = Math.max(0, Math.min(4, 2 - Math.floor(Math.log10(Math.abs(span) || 1))));
+  return value.toLocaleString("en-GB", { maximumFractionDigits: digits });
+}
+
+/** A new element: text goes in as text, never as markup. */
+function element(tag, { text, ...properties } = {}, ...children) {
+  const node = document.createElement(tag);
+  for (const [key, value] of Object.entries(properties)) {
+    if (key in node) node[key] = value;
+    else node.setAttribute(key, value);
+  }
+  if (text !== undefined) node.textContent = text;
+  node.append(...children);
+  return node;
+}
+
+/** Text of unknown script and direction, isolated so that it cannot turn its surroundings round. */
+const foreign = (text, properties = {}) => element("bdi", { text, dir: "auto", ...properties });

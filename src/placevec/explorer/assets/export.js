@@ -1,0 +1,30 @@
+// Results as CSV files, made in the browser.
+
+/** A cell that no spreadsheet takes for a formula, quoted where it must be. */
+function cell(value) {
+  let text = value === null || value === undefined || Number.isNaN(value) ? "" : String(value);
+  if (typeof value === "string" && /^[=+\-@\t\r]/.test(text)) text = `'${text}`;
+  return /[",\n\r]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
+}
+
+const csvText = (rows) => `${rows.map((row_) => row_.map(cell).join(",")).join("\r\n")}\r\n`;
+
+function save(name, rows) {
+  const link = element("a", { href: URL.createObjectURL(new Blob([csvText(rows)], { type: "text/csv" })), download: name });
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 10000);
+}
+
+const rowOf = (i) => [places.id[i], places.name[i], places.lon[i], places.lat[i]];
+const HEADER = ["place_id", "name", "lon", "lat"];
+
+function saveNeighbours() {
+  const rows = Array.from(state.neighbours, (i, rank) => [...rowOf(i), rank + 1, state.distances[rank]]);
+  save("neighbours.csv", [[...HEADER, "rank", "cosine_distance"], [...rowOf(state.focus), 0, 0], ...rows]);
+}
+
+function saveSelection() {
+  const item = state.colouring;
+  const rows = selectedIndices().map((i) => [...rowOf(i), item.kind === "category" ? item.categories[item.codes[i]].label : item.values[i]]);
+  save("selection.csv", [[...HEADER, item.label], ...rows]);
+}

@@ -1,0 +1,91 @@
+// The colouring in force: categories with counts that can be isolated, or a ramp with the spread of its values.
+
+const legend = document.getElementById("legend");
+const chooser = document.getElementById("colouring");
+
+function buildChooser() {
+  for (const item of page.colourings) chooser.append(element("option", { value: item.key, text: item.label }));
+  chooser.append(element("option", { value: "similarity", text: "Similarity to the chosen place", disabled: true }));
+  chooser.addEventListener("change", () => {
+    if (chooser.value === "similarity") setSimilarity(true);
+    else setColouring(chooser.value);
+  });
+  onChange((kind) => {
+    if (kind !== "emphasis" && kind !== "colour") return;
+    chooser.lastElementChild.disabled = state.focus < 0;
+    chooser.value = activeColouring().key;
+    drawLegend();
+  });
+  chooser.value = state.colouring.key;
+  drawLegend();
+}
+
+function drawLegend() {
+  const item = activeColouring();
+  if (item.kind === "category") drawKinds(item);
+  else drawRamp(item);
+}
+
+/** Rows are made once for a colouring and then only refreshed, so that a row keeps the keyboard's focus. */
+function drawKinds(item) {
+  const selected = state.selected ? tally(item.codes, item.categories.length) : null;
+  if (legend.dataset.key !== item.key) {
+    const list = element("ul", { className: "kinds" });
+    item.categories.forEach((category, code) => {
+      const button = element("button", { type: "button", title: "Show only this; more can be added" },
+        element("i"), foreign(category.label), element("em"));
+      button.addEventListener("click", () => toggleIsolated(code));
+      list.append(element("li", {}, button));
+    });
+    legend.replaceChildren(list);
+    if (item.note) legend.append(element("p", { className: "hint", text: item.note }));
+    legend.dataset.key = item.key;
+  }
+  const list = legend.firstElementChild;
+  list.classList.toggle("some", state.isolated.size > 0);
+  item.categories.forEach((category, code) => {
+    const button = list.children[code].firstElementChild;
+    const [swatch, , number] = button.children;
+    swatch.style.background = `#${categoryHex(category)}`;
+    number.textContent = selected ? `${thousands(selected[code])} / ${thousands(category.count)}` : thousands(category.count);
+    button.setAttribute("aria-pressed", state.isolated.has(code));
+  });
+}
+
+function tally(codes, kinds) {
+  const totals = new Array(kinds).fill(0);
+  for (let i = 0; i < count; i++) if (state.selected[i]) totals[codes[i]]++;
+  return totals;
+}
+
+const BARS = 40;
+
+function drawRamp(item) {
+  const canvas = element("canvas", { width: 600, height: 88 });
+  const span = item.maximum - item.minimum;
+  const ends = element("div", {},
+    element("span", { text: (item.low > item.minimum ? "≤ " : "") + numberText(item.low, span) }),
+    element("span", { text: item.unit ?? "" }),
+    element("span", { text: (item.high < item.maximum ? "≥ " : "") + numberText(item.high, span) }));
+  const ramp = element("div", { className: "ramp" }, canvas, ends);
+  const missing = item.values.reduce((n, value) => n + !Number.isFinite(value), 0);
+  if (missing) ramp.append(element("p", { text: `${thousands(missing)} without a value, in grey` }));
+  if (item.note) ramp.append(element("p", { text: item.note }));
+  legend.replaceChildren(ramp);
+  legend.dataset.key = item.key;
+  canvas.setAttribute("role", "img");
+  canvas.setAttribute("aria-label", `How often each value of ${item.label} occurs`);
+  const bars = new Array(BARS).fill(0);
+  for (let i = 0; i < count; i++) {
+    const value = item.values[i];
+    if (!Number.isFinite(value) || (state.selected && !state.selected[i])) continue;
+    bars[Math.round(Math.min(1, Math.max(0, shareOf(item, value))) * (BARS - 1))]++;
+  }
+  const most = Math.max(1, ...bars), context = canvas.getContext("2d");
+  bars.forEach((n, i) => {
+    context.fillStyle = `rgb(${rampColour(i / (BARS - 1)).join()})`;
+    const height = n ? Math.max(3, Math.sqrt(n / most) * 66) : 0;
+    context.fillRect(i * 15, 70 - height, 14, height);
+    context.fillRect(i * 15, 74, 15.5, 14);
+  });
+}

@@ -1,0 +1,138 @@
+// The map: Web-Mercator metres, drawn from pictures that the page carries: an overview at once, sharper pieces when near.
+
+class GeoMap extends Pane {
+  constructor() {
+    super("map");
+    const west = [], box = [Infinity, Infinity, -Infinity, -Infinity];
+    for (let i = 0; i < count; i++) {
+      if (!onMap(i)) continue;
+      const reach = places.reach ? places.reach.subarray(4 * i, 4 * i + 4) : [0, 0, 0, 0];
+      box[0] = Math.min(box[0], places.east[i] + reach[0]);
+      box[1] = Math.min(box[1], places.north[i] + reach[1]);
+      box[2] = Math.max(box[2], places.east[i] + reach[2]);
+      box[3] = Math.max(box[3], places.north[i] + reach[3]);
+      west.push(i);
+    }
+    this.box = west.length ? box : [-1, -1, 1, 1];
+    this.pieces = [];
+    this.overview = null;
+    if (!west.length) document.querySelector("#map .label strong").textContent = "Map: these places have no coordinates";
+  }
+
+  /** Take over the pictures once the browser has read that part of the page. */
+  load() {
+    const stored = block("placevec-map");
+    if (!stored) return;
+    this.pieces = stored.pieces.map((piece) => ({ ...piece, type: stored.type, bitmap: null, asked: false }));
+    this.pixelMetres = stored.metres_per_pixel;
+    if (stored.overview) {
+      this.overviewMetres = stored.overview.metres_per_pixel;
+      picture(stored.overview.data, stored.type).then((bitmap) => {
+        this.overview = bitmap && { box: stored.overview.box, bitmap };
+        this.redraw("camera");
+      });
+    } else this.redraw("camera");
+  }
+
+  resized(first) { if (first) this.fit(); }
+
+  fitScale() {
+    const [west, south, east, north] = this.box;
+    return Math.min((this.width - 40) / Math.max(east - west, 50), (this.height - 40) / Math.max(north - south, 50));
+  }
+
+  fit() {
+    const [west, south, east, north] = this.box;
+    this.centre = [(west + east) / 2, (south + north) / 2];
+    this.scale = this.fitScale();
+    this.redraw("camera");
+  }
+
+  zoomFactor() { return this.scale / this.fitScale(); }
+
+  drag(dx, dy) {
+    this.centre = [this.centre[0] - dx / this.scale, this.centre[1] + dy / this.scale];
+    this.redraw("camera");
+  }
+
+  zoomAt(x, y, factor) {
+    const scale = Math.max(this.fitScale() / 2.5, Math.min(Math.max(8, this.fitScale() * 40), this.scale * factor));
+    const [dx, dy] = [x - this.width / 2, y - this.height / 2], rate = 1 / this.scale - 1 / scale;
+    this.centre = [this.centre[0] + dx * rate, this.centre[1] - dy * rate];
+    this.scale = scale;
+    this.redraw("camera");
+  }
+
+  project() {
+    const { east, north } = places, s = this.scale * this.ratio;
+    const ox = this.width * this.ratio / 2 - this.centre[0] * s, oy = this.height * this.ratio / 2 + this.centre[1] * s;
+    for (let i = 0; i < count; i++) {
+      this.x[i] = ox + east[i] * s;
+      this.y[i] = oy - north[i] * s;
+    }
+    this.drawScale();
+  }
+
+  /** CSS pixels [left, top, width, height] of a box in metres. */
+  place([west, south, east, north]) {
+    return [this.width / 2 + (west - this.centre[0]) * this.scale, this.height / 2 - (north - this.centre[1]) * this.scale,
+      (east - west) * this.scale, (north - south) * this.scale];
+  }
+
+  drawGround(context) {
+    context.imageSmoothingQuality = "medium";
+    if (this.overview) context.drawImage(this.overview.bitmap, ...this.place(this.overview.box));
+    if (this.overview && this.scale * this.ratio * this.overviewMetres < 1.2) return; // the overview is sharp enough
+    for (const piece of this.pieces) {
+      const [x, y, w, h] = this.place(piece.box);
+      if (x > this.width || y > this.height || x + w < 0 || y + h < 0) continue;
+      if (piece.bitmap) context.drawImage(piece.bitmap, x, y, w, h);
+      else if (!piece.asked) {
+        piece.asked = true;
+        picture(piece.data, piece.type).then((bitmap) => { piece.bitmap = bitmap; this.redraw("camera"); });
+      }
+    }
+  }
+
+  /** The ground that a place was read from: of the place under the pointer, the chosen one and the lit ones. */
+  drawFootprints(context, accent) {
+    if (!places.reach) return;
+    const outline = (i, width, alpha, filled) => {
+      if (!(i >= 0) || !onMap(i)) return;
+      const [w, s, e, n] = places.reach.subarray(4 * i, 4 * i + 4);
+      const [x, y, width_, height_] = this.place([places.east[i] + w, places.north[i] + s, places.east[i] + e, places.north[i] + n]);
+      if (width_ < 12 || x > this.width || y > this.height || x + width_ < 0 || y + height_ < 0) return;
+      context.globalAlpha = alpha;
+      context.lineWidth = width;
+      if (filled) { context.fillStyle = css("--accent-soft"); context.fillRect(x, y, width_, height_); }
+      context.strokeStyle = accent;
+      context.strokeRect(x, y, width_, height_);
+      context.globalAlpha = 1;
+    };
+    if (this.lit.length <= 400) for (const i of this.lit) outline(i, 1, 0.65, state.focus >= 0);
+    outline(state.hover, 1.5, 0.9, false);
+    outline(state.focus, 2.5, 1, true);
+  }
+
+  /** A round number of ground metres, true at the middle of the map. */
+  drawScale() {
+    const latitude = Math.atan(Math.sinh((this.centre[1] + meta.origin[1]) / 6378137));
+    const metresPerPixel = Math.cos(latitude) / this.scale;
+    const most = metresPerPixel * Math.min(130, this.width / 3);
+    const power = 10 ** Math.floor(Math.log10(most));
+    const length = [5, 2, 1].map((digit) => digit * power).find((value) => value <= most);
+    const [word, bar] = document.getElementById("scale").children;
+    word.textContent = length >= 1000 ? `${thousands(length / 1000)} km` : `${length} m`;
+    bar.style.width = `${length / metresPerPixel}px`;
+    this.scaleMetres = length;
+  }
+
+  /** Bring a place into sight if it is not. */
+  reveal(i) {
+    if (!onMap(i)) return;
+    const [x, y] = [this.x[i] / this.ratio, this.y[i] / this.ratio];
+    if (x > 20 && y > 20 && x < this.width - 20 && y < this.height - 20) return;
+    this.centre = [places.east[i], places.north[i]];
+    this.redraw("camera");
+  }
+}

@@ -1,0 +1,104 @@
+// Putting the page together: panes, panels, keys that work everywhere, and a look inside for tests.
+
+const projector = new Projector();
+const map = new GeoMap();
+const panes = [projector, map];
+
+buildChooser();
+buildCard();
+const searchInput = buildSearch();
+describe();
+
+for (const button of document.querySelectorAll("[data-tool]")) button.addEventListener("click", () => setTool(button.dataset.tool));
+for (const button of document.querySelectorAll("[data-mode]")) button.addEventListener("click", () => setMode(button.dataset.mode));
+for (const group of document.querySelectorAll("[role=radiogroup]")) group.addEventListener("keydown", stepThrough);
+onChange((kind) => {
+  if (kind === "tool" || kind === "mode") showChoices();
+});
+showChoices();
+
+document.getElementById("theme").addEventListener("click", toggleTheme);
+document.getElementById("help").addEventListener("click", () => document.getElementById("keys").showModal());
+matchMedia("(prefers-color-scheme: dark)").addEventListener("change", repaint);
+document.addEventListener("keydown", pageKey);
+
+/** Which tool and which number of dimensions are on, for eyes, screen readers and the Tab key. */
+function showChoices() {
+  for (const button of document.querySelectorAll("[data-tool], [data-mode]")) {
+    const on = button.dataset.tool === state.tool || button.dataset.mode === state.mode;
+    button.setAttribute("aria-checked", String(on));
+    button.tabIndex = on ? 0 : -1;
+  }
+  for (const pane of panes) pane.stage.classList.toggle("brush", state.tool !== "move");
+}
+
+function stepThrough(event) {
+  const step = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 }[event.key];
+  if (!step) return;
+  event.preventDefault();
+  const buttons = [...event.currentTarget.querySelectorAll("[role=radio]")];
+  const next = buttons[(buttons.indexOf(document.activeElement) + step + buttons.length) % buttons.length];
+  next.click();
+  next.focus();
+}
+
+function toggleTheme() {
+  document.documentElement.dataset.theme = isDark() ? "light" : "dark";
+  repaint();
+}
+
+function repaint() {
+  changed("colour");
+  panes.forEach((pane) => pane.redraw("camera"));
+}
+
+function pageKey(event) {
+  if (event.ctrlKey || event.metaKey || event.altKey || document.getElementById("keys").open) return;
+  if (event.key === "Escape") { clearOne(); hideTip(); return; }
+  if (event.target.closest("input, select, textarea")) return;
+  const run = {
+    v: () => setTool("move"), b: () => setTool("box"), l: () => setTool("lasso"), 2: () => setMode("2d"), 3: () => setMode("3d"),
+    t: toggleTheme, "/": () => searchInput.focus(), "?": () => document.getElementById("keys").showModal(),
+  }[event.key.toLowerCase()];
+  if (!run) return;
+  event.preventDefault();
+  run();
+}
+
+/** What is drawn and what it was made with. */
+function describe() {
+  const drawn = meta.places_drawn < meta.places_total
+    ? `a seeded sample of ${thousands(meta.places_drawn)} of ${thousands(meta.places_total)} places`
+    : `${thousands(count)} ${count === 1 ? "place" : "places"}`;
+  document.getElementById("count").textContent = `${drawn} · ${meta.dim} dimensions`;
+  const about = document.getElementById("about");
+  about.append(element("div", { text: drawn[0].toUpperCase() + drawn.slice(1) + (meta.places_drawn < meta.places_total ? ` (seed ${meta.seed})` : "") }));
+  about.append(element("div", { text: `placevec ${meta.version}${meta.model_hash ? ` · model ${meta.model_hash.slice(0, 12)}` : ""}${meta.created ? ` · ${meta.created.slice(0, 10)}` : ""}` }));
+  if (meta.without_coordinates) about.append(element("div", { text: `${thousands(meta.without_coordinates)} without coordinates: in the embedding space only` }));
+}
+
+function laterParts() {
+  map.load();
+  drawCard();
+  document.documentElement.dataset.ready = "true";
+}
+if (document.readyState === "loading") document.addEventListener("DOMContentLoaded", laterParts);
+else laterParts();
+
+const idsOf = (indices) => Array.from(indices, (i) => places.id[i]);
+window.placevecState = Object.freeze({
+  get ready() { return document.documentElement.dataset.ready === "true"; },
+  get count() { return count; },
+  get mode() { return state.mode; },
+  get colouring() { return activeColouring().key; },
+  get hover() { return state.hover < 0 ? null : places.id[state.hover]; },
+  get focus() { return state.focus < 0 ? null : places.id[state.focus]; },
+  get selected() { return state.selected ? idsOf(selectedIndices()) : []; },
+  get neighbours() { return Array.from(state.neighbours, (i, rank) => ({ place_id: places.id[i], distance: state.distances[rank] })); },
+  get scaleMetres() { return map.scaleMetres; },
+  lit: (pane) => idsOf({ projector, map }[pane].lit),
+  position: (pane, placeId) => ({ projector, map }[pane].position(places.id.indexOf(placeId))),
+  pick: (pane, x, y) => { const p = { projector, map }[pane], box = p.stage.getBoundingClientRect(); const i = p.pick(x - box.left, y - box.top); return i < 0 ? null : places.id[i]; },
+  drawMs: (pane) => ({ projector, map }[pane].drawMs),
+  csv: csvText,
+});

@@ -1,0 +1,114 @@
+// What the reader has chosen. Panes and panels look at it; setters tell them that it changed.
+
+const DIM = 0, PLAIN = 1, LIT = 2, FOCUS = 3;
+
+const state = {
+  tool: "move",
+  mode: "2d",
+  colouring: page.colourings[0],
+  isolated: new Set(), // categories of the colouring that alone stay lit
+  selected: null, // Uint8Array mask, or null
+  focus: -1,
+  neighbours: new Int32Array(0), // nearest first
+  distances: new Float64Array(0), // cosine distance of each neighbour
+  similarity: null, // Float64Array over all places while the focus colours them
+  hover: -1,
+  k: 12,
+};
+
+const listeners = [];
+/** Call `listener(kind)` after every change; kinds: hover, emphasis, colour, mode, tool. */
+const onChange = (listener) => listeners.push(listener);
+const changed = (kind) => listeners.forEach((listener) => listener(kind));
+
+function setHover(index) {
+  if (index === state.hover) return;
+  state.hover = index;
+  changed("hover");
+}
+
+function setSelected(mask) {
+  state.selected = mask && mask.some((flag) => flag) ? mask : null;
+  changed("emphasis");
+}
+
+/** Choose a place (or -1): its nearest neighbours by the vectors light up. */
+function setFocus(index) {
+  state.focus = index;
+  if (index < 0) {
+    state.neighbours = new Int32Array(0);
+    state.distances = new Float64Array(0);
+    if (state.similarity) setSimilarity(false);
+  } else {
+    const similarity = similarityTo(index);
+    [state.neighbours, state.distances] = nearest(similarity, index, state.k);
+    if (state.similarity) state.similarity = similarity;
+  }
+  changed("emphasis");
+  if (state.similarity) changed("colour");
+}
+
+function setNeighbourCount(k) {
+  state.k = k;
+  if (state.focus >= 0) setFocus(state.focus);
+}
+
+/** Colour everything by its similarity to the focus, or go back to the colouring before. */
+function setSimilarity(on) {
+  state.similarity = on && state.focus >= 0 ? similarityTo(state.focus) : null;
+  state.isolated.clear();
+  changed("colour");
+}
+
+function setColouring(key) {
+  state.colouring = page.colourings.find((item) => item.key === key) ?? page.colourings[0];
+  state.similarity = null;
+  state.isolated.clear();
+  changed("colour");
+}
+
+function toggleIsolated(category) {
+  if (!state.isolated.delete(category)) state.isolated.add(category);
+  if (state.isolated.size === activeColouring().categories.length) state.isolated.clear();
+  changed("emphasis");
+}
+
+function setMode(mode) {
+  if (mode === state.mode) return;
+  state.mode = mode;
+  changed("mode");
+}
+
+function setTool(tool) {
+  state.tool = tool;
+  changed("tool");
+}
+
+/** Escape: one step back, the latest first. True when there was something to clear. */
+function clearOne() {
+  if (state.focus >= 0) setFocus(-1);
+  else if (state.selected) setSelected(null);
+  else if (state.isolated.size) { state.isolated.clear(); changed("emphasis"); } else return false;
+  return true;
+}
+
+/** Whether the legend lets a place through. */
+function passes(index) {
+  if (!state.isolated.size || state.similarity) return true;
+  return state.isolated.has(state.colouring.codes[index]);
+}
+
+/** How strongly each place is drawn, as one Uint8Array; both panes draw from it. */
+function emphasis() {
+  const level = new Uint8Array(count);
+  const focused = state.focus >= 0;
+  const lit = state.selected;
+  for (let i = 0; i < count; i++) {
+    if (!passes(i)) level[i] = DIM;
+    else if (lit) level[i] = lit[i] ? (focused ? PLAIN : LIT) : DIM;
+    else level[i] = focused && !state.similarity ? DIM : PLAIN;
+  }
+  for (const i of state.neighbours) level[i] = LIT;
+  if (focused) level[state.focus] = FOCUS;
+  return level;
+}

@@ -1,0 +1,316 @@
+"""A trained model: encoders and all that is needed to use them again, without the recipe that trained them.
+
+A directory with ``config.json``, ``model.safetensors`` and ``MODEL_CARD.md``. Nothing in it is ever unpickled.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+from placevec import atomic, encoders
+from placevec.core import Look, View, ViewSpec
+from placevec.dataset import Dataset, same_rules
+from placevec.errors import ModelError, PlacevecError
+from placevec.progress import SILENT, Progress
+
+FORMAT = "placevec model"
+SCHEMA_VERSION = 1
+CONFIG = "config.json"
+WEIGHTS = "model.safetensors"
+CARD = "MODEL_CARD.md"
+_PICKLES = (".pt", ".pth", ".bin", ".ckpt", ".pkl", ".tar")
+
+
+@dataclass
+class Reading:
+    """How a model reads one view: through which encoder, and as what."""
+
+    encoder: str
+    spec: ViewSpec
+
+
+@dataclass
+class Model:
+    """Encoders by name, and how each view is read.
+
+    Attributes:
+        modules: encoder name -> module.
+        readings: view name -> encoder and specification.
+        recipe: name and configuration of the recipe that trained it, for people.
+        training: what it was trained on (dataset hash, attribution, steps), for people.
+        path: where it was loaded from or saved to.
+    """
+
+    modules: dict[str, nn.Module]
+    readings: dict[str, Reading]
+    recipe: dict[str, Any] = field(default_factory=dict)
+    training: dict[str, Any] = field(default_factory=dict)
+    path: Path | None = None
+
+    # --- what it is -----------------------------------------------------------------------------------
+
+    @property
+    def specs(self) -> dict[str, ViewSpec]:
+        """What each view must look like."""
+        return {name: reading.spec for name, reading in self.readings.items()}
+
+    @property
+    def seen(self) -> tuple[str, ...]:
+        """Channels of all views that the model reads."""
+        return tuple(channel for spec in self.specs.values() for channel in spec.channels)
+
+    @property
+    def dropped(self) -> tuple[str, ...]:
+        """Layers kept out of the input on purpose."""
+        return tuple(self.recipe.get("config", {}).get("drop_layers", ()))
+
+    @property
+    def dim(self) -> int:
+        """Length of a vector."""
+        (reading,) = self.readings.values()
+        return int(self.modules[reading.encoder].config()["dim"])  # type: ignore[operator]
+
+    @property
+    def parameters(self) -> int:
+        """Number of trained numbers."""
+        return sum(value.numel() for module in self.modules.values() for value in module.parameters())
+
+    def config(self) -> dict[str, Any]:
+        """Plain JSON: everything but the weights."""
+        return {
+            "format": FORMAT,
+            "schema_version": SCHEMA_VERSION,
+            "recipe": self.recipe,
+            "encoders": {
+                name: {"type": encoders.name_of(module), "options": module.config()}  # type: ignore[operator]
+                for name, module in self.modules.items()
+            },
+            "reads": {
+                name: {"encoder": reading.encoder, "spec": reading.spec.as_dict()}
+                for name, reading in self.readings.items()
+            },
+            "training": self.training,
+        }
+
+    def _tensors(self) -> dict[str, torch.Tensor]:
+        return {
+            f"{name}.{key}": value.detach().cpu().contiguous()
+            for name, module in self.modules.items()
+            for key, value in module.state_dict().items()
+        }
+
+    @cached_property
+    def hash(self) -> str:
+        """SHA-256 over architecture, specifications and weights: vectors compare only when this agrees."""
+        import hashlib
+
+        config = self.config()
+        digest = hashlib.sha256(atomic.sha256_of_json({k: config[k] for k in ("encoders", "reads")}).encode())
+        for name, value in sorted(self._tensors().items()):
+            digest.update(name.encode())
+            digest.update(value.numpy().tobytes())
+        return digest.hexdigest()
+
+    # --- on disk --------------------------------------------------------------------------------------
+
+    def save(self, path: str | Path) -> None:
+        """Write configuration, card and, last, the weights; each file whole or not at all."""
+        path = Path(path)
+        self.__dict__.pop("hash", None)
+        atomic.write_json(path / CONFIG, self.config())
+        atomic.write_text(path / CARD, model_card(self))
+        with atomic.replacing(path / WEIGHTS) as temporary:
+            save_file(self._tensors(), temporary, metadata={"format": "pt"})
+        self.path = path
+
+    @classmethod
+    def load(cls, path: str | Path) -> Model:
+        """Load a model directory (a run is one), on the CPU, ready to embed.
+
+        Raises:
+            ModelError: no model there, a pickle instead of one, another schema, weights that do not fit.
+        """
+        path = Path(path)
+        if path.is_file():
+            hint = (
+                "it looks like a pickle, which placevec never opens"
+                if path.suffix in _PICKLES
+                else "it is a file"
+            )
+            raise ModelError(f"{path} is not a model directory: {hint}")
+        config = _read_config(path)
+        try:
+            modules = {
+                name: encoders.build(entry["type"], **entry["options"])
+                for name, entry in config["encoders"].items()
+            }
+            readings = {
+                name: Reading(entry["encoder"], ViewSpec.from_dict(entry["spec"]))
+                for name, entry in config["reads"].items()
+            }
+            model = cls(modules, readings, config.get("recipe", {}), config.get("training", {}), path)
+            if any(reading.encoder not in modules for reading in readings.values()):
+                raise ModelError(f"{path / CONFIG} names an encoder that it does not describe")
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise ModelError(f"{path / CONFIG} is damaged: {error!r}") from error
+        model.load_weights(path)
+        return model
+
+    def load_weights(self, path: Path) -> None:
+        """Fill the encoders from ``path/model.safetensors``."""
+        try:
+            tensors = load_file(path / WEIGHTS)
+        except FileNotFoundError:
+            raise ModelError(f"{path} has no {WEIGHTS}: its training has not yet finished an epoch") from None
+        except (SafetensorError, OSError, ValueError) as error:
+            raise ModelError(f"{path / WEIGHTS} is damaged: {error}") from error
+        for name, module in self.modules.items():
+            own = {
+                key[len(name) + 1 :]: value for key, value in tensors.items() if key.startswith(f"{name}.")
+            }
+            try:
+                module.load_state_dict(own)
+            except RuntimeError as error:
+                first = str(error).splitlines()[-1].strip()
+                raise ModelError(f"the weights in {path} do not fit its configuration: {first}") from error
+            module.eval()
+        self.__dict__.pop("hash", None)
+
+    # --- use ------------------------------------------------------------------------------------------
+
+    def untrained(self, seed: int) -> Model:
+        """The same architecture with fresh weights: the floor that training must rise above."""
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            modules = {
+                name: encoders.build(encoders.name_of(module), **module.config())  # type: ignore[operator]
+                for name, module in self.modules.items()
+            }
+        return Model(modules, self.readings, self.recipe, {"untrained": True, "seed": seed})
+
+    def views_of(self, dataset: Dataset) -> dict[str, View]:
+        """The dataset's views, set up as this model reads them; ModelError when it cannot."""
+        views = {}
+        for name, reading in self.readings.items():
+            try:
+                views[name] = fitted_view(dataset, reading.spec)
+            except PlacevecError as error:
+                raise ModelError(f"this model does not fit {dataset.path}: {error}") from error
+        return views
+
+    @torch.inference_mode()
+    def embed_looks(
+        self, views: Mapping[str, View], looks: list[Look], progress: Progress = SILENT
+    ) -> NDArray[np.float32]:
+        """(sum of looks, dim) vectors, one batch a look."""
+        ((name, reading),) = self.readings.items()
+        encoder = self.modules[reading.encoder].eval()
+        parts = []
+        with progress.task("Embedding", total=sum(map(len, looks))) as advance:
+            for look in looks:
+                parts.append(encoder(views[name].read(look)).float().cpu().numpy())
+                advance(len(look))
+        return np.concatenate(parts) if parts else np.zeros((0, self.dim), np.float32)
+
+    def embed(
+        self,
+        dataset: Dataset,
+        rows: NDArray[np.int64] | None = None,
+        *,
+        batch_size: int = 64,
+        progress: Progress = SILENT,
+    ) -> NDArray[np.float32]:
+        """(N, dim) float32 vectors of a dataset's places (all, or those at ``rows``); all need coordinates."""
+        rows = np.arange(len(dataset)) if rows is None else np.asarray(rows, np.int64)
+        return self.embed_points(
+            dataset, dataset.lonlat[rows], rows=rows, batch_size=batch_size, progress=progress
+        )
+
+    def embed_points(
+        self,
+        dataset: Dataset,
+        lonlat: NDArray[np.float64],
+        *,
+        rows: NDArray[np.int64] | None = None,
+        batch_size: int = 64,
+        progress: Progress = SILENT,
+    ) -> NDArray[np.float32]:
+        """(N, dim) float32 vectors of any points (N, 2) lon, lat, read from a dataset's views."""
+        views = self.views_of(dataset)
+        rows = np.full(len(lonlat), -1, np.int64) if rows is None else rows
+        looks = [
+            Look(torch.from_numpy(rows[at : at + batch_size]), torch.from_numpy(lonlat[at : at + batch_size]))
+            for at in range(0, len(lonlat), batch_size)
+        ]
+        return self.embed_looks(views, looks, progress)
+
+
+def _read_config(path: Path) -> dict[str, Any]:
+    try:
+        config = json.loads((path / CONFIG).read_text("utf-8"))
+    except FileNotFoundError:
+        raise ModelError(f"{path} is not a model directory: there is no {CONFIG} in it") from None
+    except (OSError, ValueError, RecursionError) as error:
+        raise ModelError(f"cannot read {path / CONFIG}: {error}") from error
+    if not isinstance(config, dict) or config.get("format") != FORMAT:
+        raise ModelError(f"{path / CONFIG} is not the configuration of a placevec model")
+    if config.get("schema_version") != SCHEMA_VERSION:
+        raise ModelError(
+            f"{path} has schema {config.get('schema_version')}, this placevec reads {SCHEMA_VERSION}"
+        )
+    return config
+
+
+def fitted_view(dataset: Dataset, spec: ViewSpec) -> View:
+    """A dataset's view, windowed and restricted to the channels that ``spec`` asks for."""
+    same_rules(dataset.spec(spec.name), spec)
+    if spec.size_m is None and spec.zoom != dataset.zoom:
+        raise PlacevecError(
+            f"the model reads whole tiles of zoom {spec.zoom}, the dataset's are of zoom {dataset.zoom}"
+        )
+    view = dataset.map_view()
+    return view.window(size_px=spec.size_px or 256, size_m=spec.size_m, channels=spec.channels)
+
+
+def model_card(model: Model) -> str:
+    """A model card in Markdown: what it is, what it saw, how to use it, whose data."""
+    training, recipe = model.training, model.recipe
+    rows = []
+    for name, reading in model.readings.items():
+        spec = reading.spec
+        size = f"{spec.size_m:g} m" if spec.size_m is not None else f"whole tiles of zoom {spec.zoom}"
+        module = model.modules[reading.encoder]
+        rows.append(
+            f"| `{name}` | {', '.join(spec.channels)} | {spec.size_px} px, {size} | {encoders.name_of(module)} |"
+        )
+    lines = [
+        f"# {recipe.get('name', 'placevec')} model",
+        "",
+        f"{model.parameters:,} parameters, vectors of {model.dim} numbers. Hash `{model.hash[:16]}`.",
+        "",
+        "| view | channels | window | encoder |",
+        "| --- | --- | --- | --- |",
+        *rows,
+        "",
+        f"Trained on {training.get('dataset', 'an unnamed dataset')} "
+        f"(dataset hash `{str(training.get('dataset_hash', ''))[:16]}`, {training.get('places', '?')} places).",
+        f"Layers kept out of the input: {', '.join(model.dropped) or 'none'}.",
+        f"Data: {training.get('attribution', 'unknown')}.",
+        "",
+        "Use: `placevec embed MODEL DATASET -o E.parquet`. Vectors of different models must not be compared.",
+        "How good they are beside their floors: `placevec evaluate E.parquet`.",
+        "",
+    ]
+    return "\n".join(lines)

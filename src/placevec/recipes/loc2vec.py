@@ -1,0 +1,242 @@
+"""Loc2Vec: the layers of the map around a place, learned by telling near from far.
+
+V. Spruyt, "Loc2Vec: Learning location embeddings with triplet-loss networks", Sentiance, 2018; the 12-layer
+pipeline of founding document 004. Near places, turned, shifted and with layers switched off, must be closer in
+the space of vectors than far ones.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any
+
+import numpy as np
+from torch import Tensor
+
+from placevec import encoders
+from placevec.core import Encoded, Objective, Recipe, Slot, View, ViewSpec
+from placevec.dataset import Dataset
+from placevec.errors import InputError
+from placevec.geo import TILE_PX, hold_out_blocks, metres_per_pixel
+from placevec.metrics import effective_rank, triplet_accuracy
+from placevec.objectives.contrastive import InfoNCE
+from placevec.objectives.triplet import SoftPN, TripletLoss
+from placevec.sampling import NearFarSampler
+from placevec.training import TrainingOptions
+
+OBJECTIVES = ("infonce", "triplet", "triplet-swap", "softpn")
+PRESETS = ("default", "founding")
+
+
+@dataclass(frozen=True)
+class Loc2VecConfig:
+    """Every choice of the recipe. Distances are metres.
+
+    Attributes:
+        encoder: registered name of the tile encoder.
+        dim: length of the vectors.
+        width: channels of the compact encoder's first stage.
+        dropout: of the founding encoder.
+        size_px: side of the window in pixels.
+        size_m: side of the window in metres; None reads whole native tiles, whose footprint varies with latitude.
+        drop_layers: layers kept out of the input, so that tasks made of their tags stay honest.
+        objective: ``infonce``, ``triplet``, ``triplet-swap`` or ``softpn``.
+        margin: of the triplet objectives.
+        temperature: of InfoNCE.
+        near_m: positives lie within this distance of the anchor.
+        far_m: negatives lie at least this far away; nearer pairs of a batch are not negatives.
+        positives: ``disc`` (any point near the anchor) or ``places`` (another place of the table near it).
+        rotate: turn the map by a random angle before each window is read.
+        drop_channels: chance that a layer of the positive is switched off.
+        batch_size: anchors in a batch.
+        validation_share: share of the places held out in whole blocks.
+        block_m: side of a block; None chooses an eighth of the extent, between 250 m and 5 km.
+    """
+
+    encoder: str = "compact-tile-cnn"
+    dim: int = 128
+    width: int = 32
+    dropout: float = 0.5
+    size_px: int = 128
+    size_m: float | None = 200.0
+    drop_layers: tuple[str, ...] = ()
+    objective: str = "infonce"
+    margin: float = 0.2
+    temperature: float = 0.1
+    near_m: float = 100.0
+    far_m: float = 300.0
+    positives: str = "disc"
+    rotate: bool = True
+    drop_channels: float = 0.25
+    batch_size: int = 64
+    validation_share: float = 0.1
+    block_m: float | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "drop_layers", tuple(self.drop_layers))
+        if self.objective not in OBJECTIVES:
+            raise InputError(f"objective {self.objective!r} is unknown: choose from {', '.join(OBJECTIVES)}")
+        if self.size_px < 16:
+            raise InputError(f"a window of {self.size_px} px is too small: at least 16")
+        if self.size_m is not None and not self.size_m > 0:
+            raise InputError(f"a window needs a positive size in metres; got {self.size_m}")
+        if not 0 < self.near_m < self.far_m:
+            raise InputError(f"near ({self.near_m} m) must be positive and less than far ({self.far_m} m)")
+        if self.batch_size < 2:
+            raise InputError("a batch needs at least two places")
+
+
+FOUNDING = {
+    "encoder": "founding-tile-cnn",
+    "size_px": 256,
+    "size_m": None,
+    "objective": "triplet-swap",
+    "margin": 0.2,
+    "near_m": 400.0,  # two tiles of zoom 17 in Kyiv
+    "far_m": 2000.0,  # ten
+    "positives": "places",
+    "rotate": False,
+    "drop_channels": 0.0,
+    "batch_size": 16,
+}
+FOUNDING_TRAINING = {"learning_rate": 1e-3, "weight_decay": 1e-5, "schedule": "plateau", "warmup": 0.0}
+"""Founding document 004's hyper-parameters, where they differ from the defaults."""
+
+
+@dataclass
+class Built:
+    """A recipe over a dataset, ready for the training loop."""
+
+    recipe: Recipe
+    views: dict[str, View]
+    specs: dict[str, ViewSpec]
+    training: TrainingOptions
+    places: int
+    notes: list[str] = field(default_factory=list)
+
+
+def configure(preset: str, options: Mapping[str, Any]) -> tuple[Loc2VecConfig, dict[str, Any]]:
+    """(recipe configuration, training options) from a preset and the options given; unknown names are refused."""
+    if preset not in PRESETS:
+        raise InputError(f"preset {preset!r} is unknown: choose from {', '.join(PRESETS)}")
+    given = dict(options)
+    own = {item.name for item in fields(Loc2VecConfig)}
+    loop = {item.name for item in fields(TrainingOptions)}
+    unknown = sorted(set(given) - own - loop)
+    if unknown:
+        raise InputError(f"loc2vec has no option {unknown[0]!r}: it knows {', '.join(sorted(own | loop))}")
+    base, base_training = (FOUNDING, FOUNDING_TRAINING) if preset == "founding" else ({}, {})
+    config = Loc2VecConfig(**{**base, **{key: value for key, value in given.items() if key in own}})
+    return config, {**base_training, **{key: value for key, value in given.items() if key in loop}}
+
+
+def kept_channels(spec: ViewSpec, drop: tuple[str, ...]) -> tuple[str, ...]:
+    """The layers that are read; InputError for an unknown one or when none is left."""
+    unknown = [layer for layer in drop if layer not in spec.channels]
+    if unknown:
+        raise InputError(f"there is no layer {unknown[0]!r} to drop: the map has {', '.join(spec.channels)}")
+    kept = tuple(layer for layer in spec.channels if layer not in drop)
+    if not kept:
+        raise InputError("every layer was dropped: nothing is left to learn from")
+    return kept
+
+
+def _objective(config: Loc2VecConfig) -> Objective:
+    if config.objective == "infonce":
+        return InfoNCE(temperature=config.temperature, exclusion_m=config.far_m)
+    if config.objective == "softpn":
+        return SoftPN()
+    swap = config.objective == "triplet-swap"
+    return TripletLoss(margin=config.margin, swap=swap, reduction="active" if swap else "mean")
+
+
+def _encoder(config: Loc2VecConfig, channels: int) -> Any:
+    options: dict[str, Any] = {"channels": channels, "dim": config.dim}
+    if config.encoder == "founding-tile-cnn":
+        options.update(size_px=config.size_px, dropout=config.dropout)
+    else:
+        options.update(width=config.width)
+    return encoders.build(config.encoder, **options)
+
+
+def measure(slots: Mapping[str, Encoded], targets: Mapping[str, Tensor]) -> dict[str, float]:
+    """Numbers of a validation batch: triplet accuracy against a shuffled far place, and the effective rank."""
+    anchor, positive = slots["anchor"].z, slots["positive"].z
+    negative = slots["negative"].z if "negative" in slots else anchor.roll(len(anchor) // 2, 0)
+    return {
+        "triplet_accuracy": triplet_accuracy(anchor, positive, negative),
+        "effective_rank": effective_rank(anchor),
+    }
+
+
+def block_size(lonlat: np.ndarray[Any, Any], config: Loc2VecConfig) -> float:
+    """Side of the blocks held out for validation, metres."""
+    from placevec.geo import to_ecef
+
+    if config.block_m is not None:
+        return config.block_m
+    xyz = to_ecef(lonlat[:, 0], lonlat[:, 1])
+    extent = float(np.linalg.norm(xyz.max(0) - xyz.min(0)))
+    return float(np.clip(extent / 8.0, 250.0, 5000.0))
+
+
+def build(
+    dataset: Dataset, config: Loc2VecConfig, training: Mapping[str, Any], *, validation: Dataset | None = None
+) -> Built:
+    """Slots, encoder, objective and samplers over a dataset's map.
+
+    A tenth of the places is held out in whole blocks, with a buffer of the window plus the pair radius around
+    them. On an extent too small for blocks nothing is held out, and a note says so.
+    """
+    channels = kept_channels(dataset.map_spec, config.drop_layers)
+    view = dataset.map_view().window(size_px=config.size_px, size_m=config.size_m, channels=channels)
+    rows = dataset.require_coordinates(np.arange(len(dataset)), "loc2vec")
+    lonlat = dataset.lonlat
+    notes: list[str] = []
+    footprint = config.size_m or float(np.max(metres_per_pixel(lonlat[rows, 1], dataset.zoom))) * TILE_PX
+    train_rows, held_rows = hold_out_blocks(
+        lonlat[rows],
+        size_m=block_size(lonlat[rows], config),
+        share=config.validation_share,
+        buffer_m=footprint + config.near_m,
+        seed=int(training.get("seed", 0)),
+    )
+    if len(train_rows) < 0.5 * len(rows) or len(held_rows) < 8:
+        notes.append("the extent is too small to hold blocks out: validation repeats training places")
+        train_rows, held_rows = np.arange(len(rows)), np.arange(len(rows))
+    sampler_options: dict[str, Any] = {
+        "near_m": config.near_m,
+        "far_m": config.far_m,
+        "positives": config.positives,
+        "negatives": config.objective != "infonce",
+        "channels": len(channels),
+        "seed": int(training.get("seed", 0)),
+    }
+    batch = min(config.batch_size, len(train_rows))
+    sampler = NearFarSampler(
+        lonlat, rows=rows[train_rows], batch_size=batch, rotate=config.rotate,
+        drop_channels=config.drop_channels, **sampler_options,
+    )  # fmt: skip
+    checked = NearFarSampler(
+        lonlat, rows=rows[held_rows], batch_size=min(config.batch_size, len(held_rows)), rotate=config.rotate,
+        drop_channels=0.0, **{**sampler_options, "seed": sampler_options["seed"] + 1},
+    )  # fmt: skip
+    slots = {"anchor": Slot("map", "tile"), "positive": Slot("map", "tile")}
+    if sampler_options["negatives"]:
+        slots["negative"] = Slot("map", "tile")
+    recipe = Recipe(
+        slots=slots,
+        encoders={"tile": _encoder(config, len(channels))},
+        objectives={config.objective: (1.0, _objective(config))},
+        sampler=sampler,
+        validation=checked,
+        measure=measure,
+    )
+    steps = {"steps_per_epoch": max(1, -(-len(train_rows) // batch)), **training}
+    return Built(recipe, {"map": view}, {"map": view.spec}, TrainingOptions(**steps), len(train_rows), notes)
+
+
+def config_dict(config: Loc2VecConfig) -> dict[str, Any]:
+    """Plain JSON of a configuration."""
+    return {**asdict(config), "drop_layers": list(config.drop_layers)}

@@ -1,0 +1,62 @@
+"""What a run writes down: ``metrics.jsonl`` for scripts, TensorBoard events for people."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from placevec.atomic import write_text
+
+
+class RunLog:
+    """Appends one JSON line a validation, and the same numbers as TensorBoard scalars.
+
+    Opening it at ``step`` drops whatever an interrupted run wrote after that step.
+    """
+
+    def __init__(self, run: Path, step: int, *, active: bool = True) -> None:
+        self.path = run / "metrics.jsonl"
+        self.active = active
+        self.writer: Any = None
+        if not active:
+            return
+        kept = [json.dumps(row) for row in read_metrics(run) if row["step"] <= step]
+        write_text(self.path, "".join(line + "\n" for line in kept))
+        from torch.utils.tensorboard import SummaryWriter
+
+        self.writer = SummaryWriter(str(run / "tensorboard"), purge_step=step + 1 if step else None)  # type: ignore[no-untyped-call]
+
+    def write(self, step: int, numbers: dict[str, float]) -> None:
+        """One row: the step and its numbers (not-a-number becomes null)."""
+        if not self.active:
+            return
+        row = {name: (value if value == value else None) for name, value in numbers.items()}
+        with open(self.path, "a", encoding="utf-8") as file:
+            file.write(json.dumps({"step": step, **row}) + "\n")
+            file.flush()
+        for name, value in numbers.items():
+            self.writer.add_scalar(name, value, step)
+        self.writer.flush()
+
+    def __enter__(self) -> RunLog:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self.writer is not None:
+            self.writer.close()
+
+
+def read_metrics(run: Path) -> list[dict[str, Any]]:
+    """The rows of a run's ``metrics.jsonl``; a last line cut by a kill is left out."""
+    rows = []
+    path = run / "metrics.jsonl"
+    for line in path.read_text("utf-8").splitlines() if path.exists() else []:
+        try:
+            rows.append(json.loads(line))
+        except ValueError:
+            break
+    return rows

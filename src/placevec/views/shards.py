@@ -1,0 +1,149 @@
+"""Map shards as files: which blocks of 256 x 256 px one holds, where they lie, and how they decode.
+
+A shard is a GeoTIFF of 64 x 64 slippy tiles; every band is cut into blocks that are exactly the tiles, and a
+block without content takes no bytes. Knowing the table of blocks, a reader fetches and decompresses those that
+exist and nothing else, which is faster than asking GDAL for every band (see BENCHMARKS.md).
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import tifffile
+from numpy.typing import NDArray
+
+from placevec.errors import DatasetError
+from placevec.geo import MERCATOR_HALF, TILE_PX
+
+Bytes = NDArray[np.uint8]
+
+SHARD_TILES = 64
+"""Tiles along each side of a shard."""
+SHARD_PX = SHARD_TILES * TILE_PX
+SHARD_NAME = re.compile(r"(\d{1,5})_(\d{1,5})\.tif")
+
+_NONE, _DEFLATE, _ADOBE_DEFLATE, _ZSTD = 1, 32946, 8, 50000
+_COMPRESSIONS = (_NONE, _DEFLATE, _ADOBE_DEFLATE, _ZSTD)
+_ZSTD_CODEC = pa.Codec("zstd")
+
+
+def shard_name(x: int, y: int) -> str:
+    """File name of the shard that holds tile (x, y).
+
+    >>> shard_name(70723, 39018)
+    '1105_609.tif'
+    """
+    return f"{x // SHARD_TILES}_{y // SHARD_TILES}.tif"
+
+
+class Tile(NamedTuple):
+    """The content of one tile: the bands that are not empty, ascending, and a block for each of them.
+
+    ``blocks`` is (n, 256, 32) uint8, eight pixels a byte with the westernmost in the highest bit, for maps of
+    1 bit; (n, 256, 256) for maps of 8 bits.
+    """
+
+    bands: tuple[int, ...]
+    blocks: Bytes
+
+
+@dataclass(frozen=True)
+class ShardTable:
+    """Where the blocks of one shard lie in its file.
+
+    Blocks are sorted by tile (row by row), then band; tile ``t`` owns entries ``first[t]`` to
+    ``first[t + 1]``.
+    """
+
+    path: Path
+    bits: int
+    compression: int
+    predictor: int
+    first: NDArray[np.int32]
+    band: NDArray[np.uint16]
+    offset: NDArray[np.uint64]
+    size: NDArray[np.uint32]
+
+    def decode(self, descriptor: int, start: int, stop: int) -> Tile:
+        """Blocks ``start`` to ``stop``, which must be one tile's, out of the opened file.
+
+        Raises DatasetError when the bytes are cut short or do not decode to blocks.
+        """
+        width = TILE_PX * self.bits // 8
+        blocks = np.empty((stop - start, TILE_PX, width), np.uint8)
+        try:
+            for row, entry in enumerate(range(start, stop)):
+                raw = os.pread(descriptor, int(self.size[entry]), int(self.offset[entry]))
+                content = np.frombuffer(_decompress(raw, self.compression, TILE_PX * width), np.uint8)
+                blocks[row] = content.reshape(TILE_PX, width)
+        except (OSError, ValueError, OverflowError, zlib.error) as error:
+            raise DatasetError(f"{self.path} is damaged ({error}); prepare the dataset again") from error
+        if self.predictor == 2:
+            np.cumsum(blocks, axis=-1, dtype=np.uint8, out=blocks)
+        return Tile(tuple(self.band[start:stop].tolist()), blocks)
+
+
+def _decompress(raw: bytes, compression: int, size: int) -> bytes:
+    """The bytes of one block, at most ``size`` of them whatever ``raw`` claims."""
+    if compression == _ZSTD:
+        return bytes(_ZSTD_CODEC.decompress(raw, decompressed_size=size, asbytes=True))
+    return raw if compression == _NONE else zlib.decompressobj().decompress(raw, size)
+
+
+def read_shard_table(path: Path, zoom: int, bands: int) -> ShardTable:
+    """The table of a shard's blocks; DatasetError if the file is not a shard of this map."""
+    try:
+        with tifffile.TiffFile(path) as file:
+            page: Any = file.pages[0]
+            problem = _layout_problem(page, zoom, bands, path.stem)
+            offset = np.asarray(page.dataoffsets, np.uint64)
+            size = np.asarray(page.databytecounts, np.uint64)
+            bits, compression, predictor = page.bitspersample, int(page.compression), int(page.predictor)
+    except Exception as error:  # tifffile raises many kinds on damaged files, down to struct and index errors
+        raise DatasetError(f"{path} is no readable map shard ({error}); prepare the dataset again") from error
+    tiles = SHARD_TILES * SHARD_TILES
+    if not problem and (len(offset), len(size)) != (bands * tiles, bands * tiles):
+        problem = f"its table holds {len(offset)} blocks"
+    if not problem and size.max(initial=0) > TILE_PX * TILE_PX * 2:
+        problem = "a block is larger than it can be"
+    if problem:
+        raise DatasetError(f"{path} is no shard of this map: {problem}; prepare the dataset again")
+    band, tile = np.divmod(np.flatnonzero((size > 0) & (offset > 0)), tiles)
+    order = np.lexsort((band, tile))
+    band, tile = band[order], tile[order]
+    chosen = band * tiles + tile
+    first = np.searchsorted(tile, np.arange(tiles + 1)).astype(np.int32)
+    return ShardTable(
+        path, bits, compression, predictor, first, band.astype(np.uint16), offset[chosen],
+        size[chosen].astype(np.uint32),
+    )  # fmt: skip
+
+
+def _layout_problem(page: Any, zoom: int, bands: int, name: str) -> str:
+    """What keeps a TIFF page from being the shard that its file name says, or an empty text."""
+    shard_x, shard_y = (int(part) for part in name.split("_"))
+    resolution = 2.0 * MERCATOR_HALF / (TILE_PX * 2.0**zoom)
+    west = shard_x * SHARD_PX * resolution - MERCATOR_HALF
+    north = MERCATOR_HALF - shard_y * SHARD_PX * resolution
+    tie, scale = (page.tags[tag].value for tag in ("ModelTiepointTag", "ModelPixelScaleTag"))
+    corner = tie[3] - tie[0] * scale[0], tie[4] + tie[1] * scale[1]
+    checks = [
+        ((page.imagewidth, page.imagelength) == (SHARD_PX, SHARD_PX), f"it is not {SHARD_PX} px square"),
+        ((page.tilewidth, page.tilelength) == (TILE_PX, TILE_PX), f"its blocks are not {TILE_PX} px square"),
+        (page.samplesperpixel == bands, f"it has {page.samplesperpixel} bands, not {bands}"),
+        (page.planarconfig == 2 or bands == 1, "its bands are interleaved by pixel"),
+        (page.bitspersample in (1, 8), f"its pixels have {page.bitspersample} bits, not 1 or 8"),
+        (page.compression in _COMPRESSIONS, f"{page.compression!r} is not ZSTD, Deflate or none"),
+        (page.predictor in (1, 2) and page.predictor < page.bitspersample + 1, "its predictor is not read"),
+        (page.fillorder == 1, "its bits are in reversed order"),
+        (max(abs(side / resolution - 1.0) for side in scale[:2]) < 1e-6, f"its zoom is not {zoom}"),
+        (max(abs(corner[0] - west), abs(corner[1] - north)) < resolution / 4, "its corner is elsewhere"),
+    ]
+    return next((problem for holds, problem in checks if not holds), "")
