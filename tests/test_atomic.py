@@ -61,7 +61,7 @@ def test_killed_while_writing(tmp_path: Path) -> None:
 def test_csv_cells_cannot_be_formulas(tmp_path: Path) -> None:
     """Oracle: the csv reader of the standard library; OSM names may begin with = + - @."""
     target = tmp_path / "table.csv"
-    atomic.write_csv(target, ["name", "lon"], [["=HYPERLINK(1)", -3.5], ["a\nb,\"c\"", 2.0], ["@cmd", 1.0]])
+    atomic.write_csv(target, ["name", "lon"], [["=HYPERLINK(1)", -3.5], ['a\nb,"c"', 2.0], ["@cmd", 1.0]])
     with open(target, newline="", encoding="utf-8") as file:
         rows = list(csv.reader(file))
     assert rows[1:] == [["'=HYPERLINK(1)", "-3.5"], ['a\nb,"c"', "2.0"], ["'@cmd", "1.0"]]

@@ -40,7 +40,7 @@ def similar(
 
     Args:
         emb: the table searched.
-        place: a place_id, or the name of exactly one place.
+        place: a place_id.
         tile: ``z/x/y``: the place of that id, else the one nearest to the tile's centre.
         lon: degrees; together with ``lat`` the nearest place answers, and the result says how far it is.
         lat: degrees.
@@ -118,13 +118,6 @@ def _row_of_place(emb: Embeddings, place: str) -> int:
     found = np.flatnonzero(emb.place_id == place)
     if len(found):
         return int(found[0])
-    folded = place.casefold()
-    named = [row for row, name in enumerate(emb.names) if name is not None and name.casefold() == folded]
-    if len(named) == 1:
-        return named[0]
-    if named:
-        ids = ", ".join(repr(str(emb.place_id[row])) for row in named[:3])
-        raise InputError(f"{len(named)} places are named {place[:60]!r}: ask by place_id, such as {ids}")
     close = _nearest_spelled(place, [str(name) for name in emb.place_id])
     hint = f"did you mean {' or '.join(map(repr, close))}?" if close else f"ids look like {emb.place_id[0]!r}"
     raise InputError(f"no place {place[:60]!r} among {len(emb)}; {hint}")

@@ -144,14 +144,11 @@ def _copy(tile: Tile, out: Bytes, rows: slice, column: int, place: Sequence[int]
     packed = tile.blocks.shape[2] < TILE_PX
     if packed:
         pixels = np.unpackbits(tile.blocks[:, rows, column // 8 : (column + width + 7) // 8], axis=-1)
+        np.negative(pixels, out=pixels)  # 0 and 1 become 0 and 255
         column %= 8
     else:
         pixels = tile.blocks[:, rows]
     for row, band in enumerate(tile.bands):
         channel = place[band]
         if channel >= 0:
-            source = pixels[row, :, column : column + width]
-            if packed:
-                np.negative(source, out=out[channel])  # 0 and 1 become 0 and 255
-            else:
-                out[channel] = source
+            out[channel] = pixels[row, :, column : column + width]

@@ -1,0 +1,63 @@
+"""Run the benchmarks named (all by default), print their rows and write them into BENCHMARKS.md.
+
+    python -m benchmarks [import|burn|read|train ...] [--no-write]
+"""
+
+from __future__ import annotations
+
+import datetime
+import os
+import platform
+import sys
+from pathlib import Path
+
+from benchmarks import burn, imports, read, train
+from benchmarks.measure import Row
+
+BENCHES = {"import": imports.rows, "burn": burn.rows, "read": read.rows, "train": train.rows}
+BEGIN, END = "<!-- figures: begin -->", "<!-- figures: end -->"
+TARGET = Path(__file__).resolve().parent.parent / "BENCHMARKS.md"
+
+
+def machine() -> str:
+    model = "unknown processor"
+    if Path("/proc/cpuinfo").exists():
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                model = line.split(":", 1)[1].strip()
+                break
+    return f"{model}, {os.cpu_count()} cores, {platform.system()}, Python {platform.python_version()}"
+
+
+def table(found: list[Row]) -> str:
+    lines = [
+        "| what | placevec | against | ratio | spread of ours | what was counted |",
+        "| --- | --- | --- | --- | --- | --- |",
+    ]
+    for row in found:
+        ours, theirs = f"{row.ours:,.4g} {row.unit}", f"{row.theirs:,.4g} {row.unit}"
+        lines.append(
+            f"| {row.what} | {ours} | {row.against}: {theirs} | **{row.ratio:.2g}x** | {row.spread} | {row.counted} |"
+        )
+    return "\n".join(lines)
+
+
+def main() -> int:
+    names = [name for name in sys.argv[1:] if not name.startswith("-")] or list(BENCHES)
+    unknown = [name for name in names if name not in BENCHES]
+    if unknown:
+        print(f"no benchmark is called {unknown[0]!r}: there are {', '.join(BENCHES)}", file=sys.stderr)
+        return 2
+    found = [row for name in names for row in BENCHES[name]()]
+    command = "make bench" + (f' ARGS="{" ".join(names)}"' if len(names) < len(BENCHES) else "")
+    text = f"`{command}`, {datetime.date.today()}, {machine()}.\n\n{table(found)}"
+    print(text)
+    if "--no-write" not in sys.argv and len(names) == len(BENCHES):
+        old = TARGET.read_text("utf-8")
+        before, after = old.split(BEGIN)[0], old.split(END)[1]
+        TARGET.write_text(f"{before}{BEGIN}\n{text}\n{END}{after}", "utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,62 @@
+"""Timing: interleaved repeats, so that a busy machine disturbs both sides alike."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+
+@dataclass
+class Timing:
+    """Seconds of each repeat."""
+
+    seconds: list[float]
+
+    @property
+    def median(self) -> float:
+        return statistics.median(self.seconds)
+
+    @property
+    def spread(self) -> str:
+        return f"{min(self.seconds):.3g} to {max(self.seconds):.3g} s"
+
+
+@dataclass
+class Row:
+    """One line of BENCHMARKS.md.
+
+    ``ours`` and ``theirs`` are rates or times in ``unit``; ``ratio`` is how many times better ours is.
+    """
+
+    what: str
+    ours: float
+    theirs: float
+    unit: str
+    against: str
+    ratio: float
+    spread: str
+    counted: str
+
+
+def interleaved(repeats: int, *work: Callable[[], object]) -> list[Timing]:
+    """Time each callable ``repeats`` times, taking turns, after one untimed call each."""
+    timings: list[Timing] = [Timing([]) for _ in work]
+    for call in work:
+        call()
+    for _ in range(repeats):
+        for timing, call in zip(timings, work, strict=True):
+            started = time.perf_counter()
+            call()
+            timing.seconds.append(time.perf_counter() - started)
+    return timings
+
+
+def rate_row(
+    what: str, ours: Timing, our_count: int, theirs: Timing, their_count: int, unit: str, against: str, counted: str
+) -> Row:
+    """A row of two rates (count / median seconds)."""
+    a, b = our_count / ours.median, their_count / theirs.median
+    spread = f"{our_count / max(ours.seconds):,.0f} to {our_count / min(ours.seconds):,.0f}"
+    return Row(what, a, b, unit, against, a / b, spread, counted)

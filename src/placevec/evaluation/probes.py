@@ -1,0 +1,198 @@
+"""Simple learners on frozen features: linear, k nearest neighbours, random forest, and the two kinds of chance.
+
+Features are standardised on the training fold. Regularisation and k are chosen inside the training fold, on a
+quarter of its blocks, never on the tested places.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from placevec.evaluation.scores import Kind, score
+
+Features = NDArray[np.floating[Any]]
+Array = NDArray[np.float64]
+
+RIDGE_ALPHAS = (1e-3, 1e-2, 1e-1, 1.0)
+"""Ridge penalties, a place and feature of unit variance."""
+
+
+@dataclass(frozen=True)
+class Effort:
+    """How much a probe may try.
+
+    Attributes:
+        trees: of the random forest.
+        inverse_penalties: C of the logistic regression.
+        neighbours: k of the nearest neighbours.
+    """
+
+    trees: int = 200
+    inverse_penalties: tuple[float, ...] = (0.01, 0.1, 1.0)
+    neighbours: tuple[int, ...] = (5, 20)
+
+
+@dataclass(frozen=True)
+class Training:
+    """What a probe learns from.
+
+    Attributes:
+        kind: of the task.
+        features: (n, D).
+        target: (n,) class numbers, (n, G) 0/1 or (n,) values.
+        outputs: K classes, G groups or 1.
+        block: (n,) spatial block of each place.
+        seed: of whatever is random.
+    """
+
+    kind: Kind
+    features: Features
+    target: NDArray[Any]
+    outputs: int
+    block: NDArray[np.int64]
+    seed: int
+
+    def columns(self) -> Array:
+        """(n, outputs) the target as numbers: one column a class, a group, or the value."""
+        if self.kind == "classification":
+            return np.asarray(np.eye(self.outputs)[self.target])
+        return np.asarray(self.target, np.float64).reshape(len(self.target), -1)
+
+    def taken(self, rows: NDArray[np.int64]) -> Training:
+        """The places at ``rows``."""
+        return replace(self, features=self.features[rows], target=self.target[rows], block=self.block[rows])
+
+
+Probe = Callable[[Training, Features, Effort], Array]
+"""Learns, and returns (m, outputs) scores of the tested features (m, D)."""
+
+
+def standardised(train: Features, test: Features) -> tuple[Array, Array]:
+    """Both by the mean and deviation of ``train``; a constant column becomes zero."""
+    train, test = np.asarray(train, np.float64), np.asarray(test, np.float64)
+    mean, deviation = train.mean(axis=0), train.std(axis=0)
+    scale = np.where(deviation > 1e-12 * (np.abs(mean) + 1e-300), deviation, np.inf)
+    return (train - mean) / scale, (test - mean) / scale
+
+
+def _choose(
+    training: Training, options: tuple[Any, ...], learn: Callable[[Training, Features, Any], Array]
+) -> Any:
+    """The option that scores best on a quarter of the training blocks, learnt from the others."""
+    if len(options) == 1:
+        return options[0]
+    random = np.random.default_rng([training.seed, 0xC0])
+    names = random.permutation(np.unique(training.block))
+    checked = np.isin(training.block, names[: max(1, len(names) // 4)])
+    inner, outer = np.flatnonzero(~checked), np.flatnonzero(checked)
+    if min(len(inner), len(outer)) < 10 or not learnable(training.kind, training.target[inner]):
+        return options[len(options) // 2]
+    part = training.taken(inner)
+    scores = [
+        score(training.kind, training.target[outer], learn(part, training.features[outer], option))
+        for option in options
+    ]
+    return options[int(np.argmax(np.nan_to_num(scores, nan=-np.inf)))]
+
+
+def learnable(kind: Kind, target: NDArray[Any]) -> bool:
+    """Whether there is anything to tell apart: two classes, a group with both answers, values that differ."""
+    if len(target) == 0:
+        return False
+    return bool((target.min(axis=0) != target.max(axis=0)).any())
+
+
+# --- linear ------------------------------------------------------------------------------------------------
+
+
+def linear(training: Training, tested: Features, effort: Effort) -> Array:
+    """Logistic regression for classes; ridge regression for groups and values."""
+    features, tested = standardised(training.features, tested)
+    whole = replace(training, features=features)
+    if training.kind == "classification":
+        return _logistic(whole, tested, _choose(whole, effort.inverse_penalties, _logistic))
+    return _ridge(whole, tested, _choose(whole, RIDGE_ALPHAS, _ridge))
+
+
+def _logistic(training: Training, tested: Features, inverse_penalty: float) -> Array:
+    from sklearn.exceptions import ConvergenceWarning
+    from sklearn.linear_model import LogisticRegression
+
+    model = LogisticRegression(C=inverse_penalty, max_iter=200, tol=1e-3)
+    with warnings.catch_warnings():  # stopped early is close enough for a probe
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        model.fit(training.features, training.target)
+    scores = np.zeros((len(tested), training.outputs))
+    scores[:, model.classes_] = model.predict_proba(tested)
+    return scores
+
+
+def _ridge(training: Training, tested: Features, alpha: float) -> Array:
+    from sklearn.linear_model import Ridge
+
+    model = Ridge(alpha=alpha * len(training.features))
+    model.fit(training.features, training.columns())
+    return np.asarray(model.predict(tested), np.float64).reshape(len(tested), -1)
+
+
+# --- neighbours and trees ----------------------------------------------------------------------------------
+
+
+def nearest_neighbours(training: Training, tested: Features, effort: Effort) -> Array:
+    """Mean of the k nearest training places, by Euclidean distance of standardised features."""
+    features, tested = standardised(training.features, tested)
+    whole = replace(training, features=features)
+    return _neighbours(whole, tested, _choose(whole, effort.neighbours, _neighbours))
+
+
+def _neighbours(training: Training, tested: Features, k: int) -> Array:
+    from sklearn.neighbors import NearestNeighbors
+
+    model = NearestNeighbors(n_neighbors=min(k, len(training.features))).fit(training.features)
+    near = model.kneighbors(tested, return_distance=False)
+    return np.asarray(training.columns()[near].mean(axis=1))
+
+
+def forest(training: Training, tested: Features, effort: Effort) -> Array:
+    """Random forest; one forest for all groups of a multilabel task."""
+    from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
+
+    jobs = 2 if len(training.features) > 1500 else 1
+    common = {"n_estimators": effort.trees, "n_jobs": jobs, "random_state": training.seed}
+    if training.kind == "classification":
+        model = RandomForestClassifier(max_features="sqrt", **common)
+        model.fit(training.features, training.target)
+        scores = np.zeros((len(tested), training.outputs))
+        scores[:, model.classes_] = model.predict_proba(tested)
+        return scores
+    # the mean of 0/1 leaves is the share of yes, and halving variance halves Gini impurity
+    model = RandomForestRegressor(max_features="sqrt", **common)
+    columns = training.columns()
+    model.fit(training.features, columns if columns.shape[1] > 1 else columns[:, 0])
+    return np.asarray(model.predict(tested), np.float64).reshape(len(tested), -1)
+
+
+# --- chance ------------------------------------------------------------------------------------------------
+
+
+def most_frequent(training: Training, tested: Features, effort: Effort) -> Array:
+    """The training's shares (so its commonest class) or mean, for every place alike."""
+    return np.tile(training.columns().mean(axis=0), (len(tested), 1))
+
+
+def stratified(training: Training, tested: Features, effort: Effort) -> Array:
+    """The answer of a training place drawn at random, for every place anew."""
+    random = np.random.default_rng([training.seed, 0x57])
+    return training.columns()[random.integers(0, len(training.target), len(tested))]
+
+
+PROBES: dict[str, Probe] = {"linear": linear, "kNN": nearest_neighbours, "random forest": forest}
+"""Every row of features is judged by the best of these."""
+CHANCE: dict[str, Probe] = {"most frequent": most_frequent, "stratified": stratified}
+"""The row that sees no features."""

@@ -1,0 +1,108 @@
+"""How the map view looks to people: its layers painted over one another in map colours."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+Bytes = NDArray[np.uint8]
+
+PAPER = (246, 244, 239)
+PICTURE_TYPE = "image/webp"
+
+
+@dataclass(frozen=True)
+class Ink:
+    """How a layer is painted.
+
+    Attributes:
+        colour: red, green, blue, 0..255.
+        opacity: 0..1 where the layer covers a pixel wholly.
+        edge: colour of a thin edge around it, painted when pixels are small enough to show it.
+        far: colour when they are not: thin things must then be darker to be seen at all.
+        boost: by how much coverage is raised before painting, so that thin lines survive shrinking.
+    """
+
+    colour: tuple[int, int, int]
+    opacity: float = 1.0
+    edge: tuple[int, int, int] | None = None
+    far: tuple[int, int, int] | None = None
+    boost: float = 1.0
+
+
+INKS: dict[str, Ink] = {
+    "landcover": Ink((233, 228, 214)),
+    "natural-features": Ink((190, 214, 168)),
+    "leisure": Ink((178, 222, 180)),
+    "amenities": Ink((240, 217, 184), 0.9),
+    "aeroways": Ink((214, 206, 232)),
+    "water": Ink((158, 200, 230)),
+    "buildings": Ink((207, 186, 168), edge=(166, 140, 120), far=(188, 160, 140)),
+    "roads": Ink((255, 255, 255), edge=(176, 164, 146), far=(142, 130, 116), boost=1.6),
+    "railways": Ink((108, 104, 116), 0.9, boost=1.6),
+    "power": Ink((140, 120, 150), 0.55, boost=1.5),
+    "boundaries": Ink((150, 92, 160), 0.45, boost=1.3),
+}
+"""From the bottom to the top. ``places`` is not painted: as a layer it is whole islands and districts."""
+UNSEEN_LAYERS = frozenset({"places"})
+_FALLBACK = ((226, 204, 140), (170, 196, 200), (212, 180, 190), (196, 190, 150))
+EDGE_METRES = 1.6
+"""Edges are painted when a pixel is smaller than this."""
+
+
+def paint(coverage: Bytes, layers: Sequence[str], metres_per_pixel: float) -> Bytes:
+    """A picture of the map.
+
+    Args:
+        coverage: (C, H, W) uint8, 255 where a layer covers the pixel wholly.
+        layers: (C,) names; names that no ink is known for get a quiet colour of their own below the lines.
+        metres_per_pixel: decides whether edges show.
+
+    Returns:
+        (H, W, 3) uint8, red, green, blue.
+    """
+    picture = np.empty((*coverage.shape[1:], 3), np.float32)
+    picture[:] = PAPER
+    near = metres_per_pixel <= EDGE_METRES
+    for channel, ink in _inks(layers):
+        share = coverage[channel]
+        if not share.any():
+            continue
+        alpha = np.minimum(share.astype(np.float32) * (ink.opacity * (1.0 if near else ink.boost) / 255.0), 1.0)
+        if near and ink.edge is not None:
+            grown = cv2.dilate(share, np.ones((3, 3), np.uint8)).astype(np.float32) / 255.0
+            _blend(picture, grown * 0.8, ink.edge)
+        _blend(picture, alpha, ink.far if ink.far is not None and not near else ink.colour)
+    return np.asarray(np.rint(picture), np.uint8)
+
+
+def _blend(picture: NDArray[np.float32], alpha: NDArray[np.float32], colour: tuple[int, int, int]) -> None:
+    picture += (np.asarray(colour, np.float32) - picture) * alpha[..., None]
+
+
+def _inks(layers: Sequence[str]) -> list[tuple[int, Ink]]:
+    """(channel, ink) of the painted layers from the bottom to the top."""
+    order = list(INKS)
+    unknown = [name for name in layers if name not in INKS and name not in UNSEEN_LAYERS]
+    chosen = []
+    for channel, name in enumerate(layers):
+        if name in INKS:
+            chosen.append((order.index(name) + 0.0, channel, INKS[name]))
+        elif name in unknown:
+            ink = Ink(_FALLBACK[unknown.index(name) % len(_FALLBACK)])
+            chosen.append((order.index("water") + 0.5, channel, ink))
+    return [(channel, ink) for _, channel, ink in sorted(chosen, key=lambda item: item[:2])]
+
+
+def encode_picture(picture: NDArray[Any], quality: int) -> bytes:
+    """(H, W, 3) uint8 as WebP."""
+    buffer = io.BytesIO()
+    Image.fromarray(picture).save(buffer, "WEBP", quality=quality, method=4)
+    return buffer.getvalue()

@@ -1,0 +1,87 @@
+"""Filling the page: what comes from data is data, never markup or script.
+
+Texts go in as JSON blocks that no browser executes, escaped so that they cannot end the block; the one script
+and the one style sheet are allowed by their hashes and nothing else is allowed at all.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import html
+import json
+import re
+from collections.abc import Mapping
+from importlib import resources
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+SCRIPTS = (
+    "data.js", "state.js", "neighbours.js", "colours.js", "splat.js", "brush.js", "gestures.js", "pane.js",
+    "projector.js", "map.js", "previews.js", "tip.js", "legend.js", "export.js", "card.js", "search.js", "page.js",
+)  # fmt: skip
+"""Parts of the page's one script, in order."""
+
+_UNSAFE = re.compile("[<>&\u2028\u2029\ud800-\udfff]")
+
+
+def embeddable_json(content: Any) -> str:
+    r"""JSON that can stand in a ``<script>`` block: ``< > &``, U+2028, U+2029 and lone surrogates are escaped.
+
+    >>> embeddable_json("</script>&")
+    '"\\u003c/script\\u003e\\u0026"'
+    """
+    text = json.dumps(content, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    return _UNSAFE.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+
+
+def base64_of(content: NDArray[Any] | bytes) -> str:
+    """Base64 of bytes, or of an array's values in little-endian order."""
+    if isinstance(content, np.ndarray):
+        content = np.ascontiguousarray(content, content.dtype.newbyteorder("<")).tobytes()
+    return base64.b64encode(content).decode("ascii")
+
+
+def asset(name: str) -> str:
+    """Text of one of the package's front-end files."""
+    return resources.files("placevec.explorer").joinpath("assets", name).read_text("utf-8")
+
+
+def _hash(source: str) -> str:
+    return f"'sha256-{base64.b64encode(hashlib.sha256(source.encode()).digest()).decode()}'"
+
+
+def _block(name: str, text: str) -> str:
+    return f'<script type="application/json" id="placevec-{name}">{text}</script>'
+
+
+def fill_page(
+    *, title: str, attribution: str, version: str, first: Mapping[str, str], later: Mapping[str, str]
+) -> str:
+    """The page as text.
+
+    Args:
+        title, attribution, version: plain text.
+        first: JSON texts (of `embeddable_json`) that the script needs at once, by name.
+        later: those that it reads once the page has been parsed: pictures and vectors.
+    """
+    style = asset("page.css")
+    script = "\n".join(['"use strict";', "{", *(asset(name) for name in SCRIPTS), "}"])
+    policy = (
+        f"default-src 'none'; script-src {_hash(script)}; style-src {_hash(style)}; "
+        "base-uri 'none'; form-action 'none'"
+    )
+    values = {
+        "policy": policy,
+        "title": html.escape(title),
+        "attribution": html.escape(attribution),
+        "version": html.escape(version),
+        "style": style,
+        "script": script,
+        "blocks_first": "\n".join(_block(name, text) for name, text in first.items()),
+        "blocks_later": "\n".join(_block(name, text) for name, text in later.items()),
+    }
+    # One pass: what a value contains is never looked at again.
+    return re.sub(r"\{\{(\w+)\}\}", lambda found: values[found[1]], asset("page.html"))

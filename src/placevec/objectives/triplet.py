@@ -1,0 +1,140 @@
+"""Losses over triplets: an anchor shall lie nearer to its positive than to its negative.
+
+Distances are Euclidean, ``d(a, b) = |a - b + 1e-6|``: torch's ``pairwise_distance``, whose gradient is finite
+where two vectors coincide. With the swap of PN-Net the negative distance is that of the nearer of anchor and
+positive, ``d* = min(d(a, n), d(p, n))``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal, get_args
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from placevec.core import Encoded, Objective
+from placevec.errors import InputError
+
+Reduction = Literal["mean", "active"]
+"""Mean over all triplets, or over the violating ones alone."""
+
+
+def triplet_hinge(anchor: Tensor, positive: Tensor, negative: Tensor, margin: float, swap: bool = False) -> Tensor:
+    """(B,) hinge ``max(0, d(a, p) - d(a, n) + margin)`` of (B, D) vectors; with ``swap``, d* replaces d(a, n).
+
+    Source: Weinberger & Saul 2009; swap: Balntas et al. 2016, BMVC, doi:10.5244/C.30.119.
+
+    >>> near, far = torch.tensor([[0.0, 0.0]]), torch.tensor([[3.0, 4.0]])
+    >>> round(float(triplet_hinge(near, far, near, margin=0.5)), 3)
+    5.5
+    """
+    distances = F.pairwise_distance(anchor, positive), _negative_distance(anchor, positive, negative, swap)
+    return F.relu(distances[0] - distances[1] + margin)
+
+
+def softpn(anchor: Tensor, positive: Tensor, negative: Tensor, scale: float = 1.0) -> Tensor:
+    """(B,) SoftPN loss of (B, D) vectors, ``2 sigmoid(s (d+ - d*))^2``.
+
+    The published form is the squared error of a softmax over the two distances to (0, 1),
+    ``[e^d+ / (e^d+ + e^d*)]^2 + [e^d* / (e^d+ + e^d*) - 1]^2``: both brackets equal ``sigmoid(d+ - d*)``, and
+    one sigmoid cannot overflow where the exponentials do. For vectors of length 1 distances end at 2, so with
+    s = 1 the loss never falls below 0.0284: give it free vectors or a larger scale.
+
+    Source: Balntas et al. 2016, PN-Net, arXiv:1601.05030 (s = 1; its code takes the mean of the two brackets, half
+    of this); used by Loc2Vec, Spruyt 2018.
+
+    >>> near, far = torch.tensor([[0.0, 0.0]]), torch.tensor([[30.0, 40.0]])
+    >>> float(softpn(near, near, far)) < 1e-12
+    True
+    """
+    positive_distance = F.pairwise_distance(anchor, positive)
+    nearest = _negative_distance(anchor, positive, negative, swap=True)
+    return 2.0 * torch.sigmoid(scale * (positive_distance - nearest)) ** 2
+
+
+class TripletLoss(Objective):
+    """Hinge over triplets, see `triplet_hinge`.
+
+    The founding 12-layer system calls ``margin=0.2, swap=True, reduction="active"`` its "softpn".
+
+    Args:
+        anchor, positive, negative: names of the slots.
+        margin: by how much the negative shall be farther, in units of the vectors.
+        swap: measure the negative from the nearer of anchor and positive.
+        reduction: ``mean`` over all triplets, or over the violating (``active``) ones only.
+    """
+
+    def __init__(
+        self,
+        anchor: str = "anchor",
+        positive: str = "positive",
+        negative: str = "negative",
+        *,
+        margin: float = 0.2,
+        swap: bool = False,
+        reduction: Reduction = "mean",
+    ) -> None:
+        super().__init__()
+        if not margin > 0:
+            raise InputError(f"a triplet margin is positive (0.2 suits vectors of length 1); got {margin}")
+        if reduction not in get_args(Reduction):
+            raise InputError(f"reduction is {' or '.join(get_args(Reduction))}; got {reduction!r}")
+        self.slots = (anchor, positive, negative)
+        self.margin, self.swap, self.reduction = margin, swap, reduction
+
+    def forward(self, slots: Mapping[str, Encoded], targets: Mapping[str, Tensor]) -> Tensor:
+        """The scalar loss over triplets whose three parts are present; 0 when there are none."""
+        anchor, positive, negative, whole = present_triplets(slots, self.slots)
+        hinge = triplet_hinge(anchor, positive, negative, self.margin, self.swap)
+        counted = whole & (hinge > 0) if self.reduction == "active" else whole
+        return mean_where(hinge, counted)
+
+
+class SoftPN(Objective):
+    """SoftPN over triplets, see `softpn`.
+
+    Args:
+        anchor, positive, negative: names of the slots.
+        scale: multiplies distances; 1 as published, for vectors that are not normalised.
+    """
+
+    def __init__(
+        self, anchor: str = "anchor", positive: str = "positive", negative: str = "negative", *, scale: float = 1.0
+    ) -> None:
+        super().__init__()
+        if not scale > 0:
+            raise InputError(f"the scale of SoftPN is positive; got {scale}")
+        self.slots = (anchor, positive, negative)
+        self.scale = scale
+
+    def forward(self, slots: Mapping[str, Encoded], targets: Mapping[str, Tensor]) -> Tensor:
+        """The mean loss over triplets whose three parts are present; 0 when there are none."""
+        anchor, positive, negative, whole = present_triplets(slots, self.slots)
+        return mean_where(softpn(anchor, positive, negative, self.scale), whole)
+
+
+def present_triplets(
+    slots: Mapping[str, Encoded], names: tuple[str, str, str]
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Three (B, D) tensors, zeros where a part is missing, and (B,) bool: which triplets are whole."""
+    anchor, positive, negative = (slots[name] for name in names)
+    whole = anchor.present & positive.present & negative.present
+    # zeros, not a product with 0: whatever a missing row encoded to, even NaN, must not reach value or gradient
+    filled = [torch.where(whole[:, None], part.z, 0.0) for part in (anchor, positive, negative)]
+    return filled[0], filled[1], filled[2], whole
+
+
+def mean_where(values: Tensor, counted: Tensor) -> Tensor:
+    """Mean of (B,) values over the (B,) bool rows that count; 0, still differentiable, when none does.
+
+    >>> float(mean_where(torch.tensor([1.0, 5.0, 3.0]), torch.tensor([True, False, True])))
+    2.0
+    """
+    return torch.where(counted, values, 0.0).sum() / counted.sum().clamp(min=1)
+
+
+def _negative_distance(anchor: Tensor, positive: Tensor, negative: Tensor, swap: bool) -> Tensor:
+    distance = F.pairwise_distance(anchor, negative)
+    return torch.minimum(distance, F.pairwise_distance(positive, negative)) if swap else distance

@@ -1,0 +1,200 @@
+"""The one loop: it learns, resumes bit by bit after a kill, stops early, and refuses what does not fit."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+from placevec.errors import InputError, ModelError
+from placevec.training import TrainingOptions, train
+from placevec.training.log import read_metrics
+from placevec.training.state import newest_state
+from tests.training.toy import toy_recipe
+
+OPTIONS = TrainingOptions(epochs=6, steps_per_epoch=5, validation_steps=2, device="cpu", seed=3)
+
+
+def weights(recipe: object) -> dict[str, torch.Tensor]:
+    module = torch.nn.ModuleDict(recipe.encoders)  # type: ignore[attr-defined]
+    objectives = torch.nn.ModuleDict({name: item for name, (_, item) in recipe.objectives.items()})  # type: ignore[attr-defined]
+    found = {**module.state_dict(), **objectives.state_dict()}
+    return {name: value.clone() for name, value in found.items()}
+
+
+def run(
+    folder: Path, options: TrainingOptions = OPTIONS, **more: object
+) -> tuple[dict[str, torch.Tensor], object]:
+    recipe, views = toy_recipe()
+    result = train(recipe, views, folder, options, config={"data": 1}, save=lambda: None, **more)  # type: ignore[arg-type]
+    return weights(recipe), result
+
+
+def test_it_learns_and_writes_down_what_it_did(tmp_path: Path) -> None:
+    options = TrainingOptions(epochs=10, steps_per_epoch=20, device="cpu")
+    _, result = run(tmp_path, options)
+    rows = read_metrics(tmp_path)
+    assert [row["step"] for row in rows] == list(range(20, 201, 20))
+    assert rows[-1]["loss/train"] < 0.6 * rows[0]["loss/train"]
+    assert result.best_loss == min(row["validation/loss"] for row in rows)  # type: ignore[attr-defined]
+    assert {"validation/size", "gradient_norm", "learning_rate", "loss/together"} <= set(rows[0])
+    assert list((tmp_path / "tensorboard").glob("events.*"))
+
+
+def test_the_same_seed_gives_the_same_weights(tmp_path: Path) -> None:
+    first, _ = run(tmp_path / "a")
+    again, _ = run(tmp_path / "b")
+    other, _ = run(tmp_path / "c", TrainingOptions(**{**vars(OPTIONS), "seed": 4}))
+    assert all(torch.equal(first[name], again[name]) for name in first)
+    assert not all(torch.equal(first[name], other[name]) for name in first)
+
+
+def test_reading_ahead_changes_nothing(tmp_path: Path) -> None:
+    first, _ = run(tmp_path / "a")
+    none, _ = run(tmp_path / "b", TrainingOptions(**{**vars(OPTIONS), "prefetch": 0}))
+    assert all(torch.equal(first[name], none[name]) for name in first)
+
+
+@pytest.mark.parametrize("interrupted_after", [1, 3])
+def test_resumed_equals_uninterrupted_bit_by_bit(tmp_path: Path, interrupted_after: int) -> None:
+    """Oracle: the uninterrupted run; weights, batch-norm statistics, objective parameters and logged numbers."""
+    whole, _ = run(tmp_path / "whole")
+    recipe, views = toy_recipe()
+    validations = 0
+
+    def stop() -> None:
+        nonlocal validations
+        validations += 1
+
+    class Interrupt(Exception):
+        pass
+
+    original = recipe.measure
+
+    def measure(slots: object, targets: object) -> dict[str, float]:
+        if validations >= interrupted_after and recipe.sampler_calls >= 2:  # type: ignore[attr-defined]
+            raise Interrupt
+        recipe.sampler_calls += 1  # type: ignore[attr-defined]
+        return original(slots, targets)  # type: ignore[misc, arg-type]
+
+    recipe.sampler_calls = 0  # type: ignore[attr-defined]
+    recipe.measure = measure  # type: ignore[assignment]
+    with pytest.raises(Interrupt):
+        train(recipe, views, tmp_path / "cut", OPTIONS, config={"data": 1}, save=stop)
+    resumed, _ = run(tmp_path / "cut", resume=True)
+    assert all(torch.equal(whole[name], resumed[name]) for name in whole)
+    drop = ("steps_per_second",)
+    rows = [
+        [{k: v for k, v in row.items() if k not in drop} for row in read_metrics(tmp_path / name)]
+        for name in ("whole", "cut")
+    ]
+    assert rows[0] == rows[1]
+
+
+PROGRAM = """
+import sys
+from pathlib import Path
+from placevec.training import TrainingOptions, train
+from tests.training.toy import toy_recipe
+recipe, views = toy_recipe()
+print("ready", flush=True)
+train(recipe, views, Path(sys.argv[1]), TrainingOptions(epochs=40, steps_per_epoch=5, device="cpu", seed=3),
+      config={"data": 1}, save=lambda: None, resume=True)
+"""
+
+
+@pytest.mark.slow
+def test_killed_at_any_moment_it_goes_on(tmp_path: Path) -> None:
+    """SIGKILL three times, resume to the end: the same weights as without a kill."""
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    command = [sys.executable, "-c", PROGRAM, str(tmp_path / "killed")]
+    for wait in (0.25, 0.6, 0.4):
+        process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE)
+        assert process.stdout is not None
+        process.stdout.readline()
+        time.sleep(wait)
+        os.kill(process.pid, signal.SIGKILL)
+        process.wait()
+    subprocess.run(command, env=environment, check=True, stdout=subprocess.DEVNULL)
+    subprocess.run(
+        [*command[:-1], str(tmp_path / "whole")], env=environment, check=True, stdout=subprocess.DEVNULL
+    )
+    states = [newest_state(tmp_path / name / "state") for name in ("killed", "whole")]
+    assert states[0] is not None
+    assert states[1] is not None
+    assert (states[0] / "tensors.safetensors").read_bytes() == (
+        states[1] / "tensors.safetensors"
+    ).read_bytes()
+    assert len(list((tmp_path / "killed" / "state").iterdir())) == 1
+
+
+def test_patience_stops_early(tmp_path: Path) -> None:
+    options = TrainingOptions(epochs=50, steps_per_epoch=2, patience=2, learning_rate=1e-12, device="cpu")
+    _, result = run(tmp_path, options)
+    assert result.stopped_early  # type: ignore[attr-defined]
+    assert result.steps < 100  # type: ignore[attr-defined]
+
+
+def test_a_loss_that_is_no_number_ends_the_run_and_keeps_the_checkpoint(tmp_path: Path) -> None:
+    recipe, views = toy_recipe()
+    calls = 0
+
+    class Poisoned:
+        def draw(self, step: int, rank: int = 0, world: int = 1) -> object:
+            nonlocal calls
+            calls += 1
+            if step == 7:
+                views["plane"].values[:] = float("nan")
+            return toy_recipe()[0].sampler.draw(step, rank, world)
+
+    recipe.sampler = Poisoned()  # type: ignore[assignment]
+    recipe.validation = None
+    with pytest.raises(ModelError, match="lower the learning rate"):
+        train(
+            recipe,
+            views,
+            tmp_path,
+            TrainingOptions(**{**vars(OPTIONS), "prefetch": 0}),
+            config={},
+            save=lambda: None,
+        )
+    state = newest_state(tmp_path / "state")
+    assert state is not None
+    assert json.loads((state / "state.json").read_text())["counters"]["step"] == 5
+
+
+def test_resuming_with_other_options_is_refused(tmp_path: Path) -> None:
+    run(tmp_path)
+    with pytest.raises(ModelError, match=r"data was 1, now 2"):
+        recipe, views = toy_recipe()
+        train(recipe, views, tmp_path, OPTIONS, config={"data": 2}, save=lambda: None, resume=True)
+
+
+def test_a_damaged_state_is_one_clear_error(tmp_path: Path) -> None:
+    run(tmp_path)
+    state = newest_state(tmp_path / "state")
+    assert state is not None
+    whole = (state / "tensors.safetensors").read_bytes()
+    for content in (b"", whole[: len(whole) // 2], b"\x80\x04pickle"):
+        (state / "tensors.safetensors").write_bytes(content)
+        with pytest.raises(ModelError, match="damaged"):
+            run(tmp_path, resume=True)
+
+
+def test_unknown_choices_are_refused() -> None:
+    for wrong in (
+        {"schedule": "linear"},
+        {"precision": "int4"},
+        {"device": "tpu"},
+        {"epochs": 0},
+        {"learning_rate": 0.0},
+    ):
+        with pytest.raises(InputError):
+            TrainingOptions(**wrong)  # type: ignore[arg-type]
