@@ -80,8 +80,8 @@ class FoundingTileCNN(nn.Module):
         """(N, dim) of length 1 from (N, channels, size_px, size_px) uint8."""
         if tuple(batch.shape[2:]) != (self.size_px, self.size_px):
             raise ModelError(
-                f"this network was built for tiles of {self.size_px} x {self.size_px} px and got {tuple(batch.shape[2:])}:"
-                f" build it with size_px={batch.shape[-1]}, or use compact-tile-cnn, which takes any size"
+                f"this network was built for tiles of {self.size_px} x {self.size_px} px and got"
+                f" {tuple(batch.shape[2:])}: build it for that size, or use compact-tile-cnn, which takes any"
             )
         pixels = _scaled(batch, self.channels, self.head[-1].weight.dtype)  # type: ignore[arg-type]
         return F.normalize(self.head(self.convolutions(pixels)), dim=1)
@@ -100,7 +100,7 @@ class CompactTileCNN(nn.Module):
     Args:
         channels: layers of the map, C.
         dim: length of the vectors.
-        width: channels of the first stage, a multiple of 8: 32 is the default, 48 and 64 train at about 0.55 and 0.36 of its speed.
+        width: channels of the first stage, a multiple of 8; 48 and 64 train at 0.55 and 0.36 of the speed of 32.
         unit_norm: scale vectors to length 1. Turn it off for SoftPN, whose distances must be able to grow.
 
     >>> network = CompactTileCNN(channels=12)

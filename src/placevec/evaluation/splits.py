@@ -8,7 +8,6 @@ structure", Ecography 40, 2017, doi:10.1111/ecog.02881).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,8 +16,10 @@ from placevec.errors import EvaluationError
 from placevec.geo import Floats, Ints, spatial_blocks, to_ecef, within_distance
 
 MIN_BLOCKS = 10
-"""Blocks that a grid is refined to hold, counted as if all held equally many places."""
-_BLOCK_PER_BUFFER = 4.0  # a block so much wider than the buffer keeps most training places
+"""Blocks that a grid is refined to hold on any extent, counted as if all held equally many places."""
+WANTED_BLOCKS = 30
+"""Blocks that it is refined to hold while they are wide beside the buffer."""
+_WIDE, _WIDE_STILL = 4.0, 1.5  # block by buffer: the wider, the more training places stay
 _KEPT_ENOUGH = 0.5
 _ANGLES = 8
 
@@ -71,15 +72,17 @@ class Split:
 
 
 def block_grid(lonlat: Floats, *, buffer_m: float, smallest_m: float = 50.0) -> Blocks:
-    """Blocks four times as wide as the buffer, or narrower until there are about `MIN_BLOCKS`.
+    """Blocks four times as wide as the buffer, or narrower until there are enough of them.
 
-    ``lonlat`` is (N, 2) degrees, all finite. Blocks never get narrower than ``smallest_m``.
+    Down to one and a half buffers blocks shrink until there are `WANTED_BLOCKS`; below that only until there are
+    `MIN_BLOCKS`, and never below ``smallest_m``. ``lonlat`` is (N, 2) degrees, all finite.
     """
-    size = max(_BLOCK_PER_BUFFER * buffer_m, smallest_m)
+    size = max(_WIDE * buffer_m, smallest_m)
     while True:
         _, number = np.unique(spatial_blocks(lonlat[:, 0], lonlat[:, 1], size), return_inverse=True)
         blocks = Blocks(np.asarray(number, np.int64), size)
-        if blocks.effective >= MIN_BLOCKS or size <= smallest_m:
+        wanted = WANTED_BLOCKS if size > _WIDE_STILL * buffer_m else MIN_BLOCKS
+        if blocks.effective >= wanted or size <= smallest_m:
             return blocks
         size = max(size * 0.85, smallest_m)
 
@@ -173,9 +176,3 @@ def local_plane(lonlat: Floats) -> Floats:
     east = np.cross([0.0, 0.0, 1.0], up)
     east = east / np.linalg.norm(east) if np.linalg.norm(east) > 1e-9 else np.array([0.0, 1.0, 0.0])
     return np.asarray((xyz - middle) @ np.stack([east, np.cross(up, east)], axis=-1))
-
-
-def tested(split: Split, usable: Sequence[bool]) -> Ints:
-    """Rows tested in the folds that can be used, sorted."""
-    parts = [fold.test for fold, good in zip(split.folds, usable, strict=True) if good]
-    return np.sort(np.concatenate(parts)) if parts else np.zeros(0, np.int64)

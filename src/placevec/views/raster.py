@@ -249,8 +249,8 @@ class RasterView:
 def _warp(source: Bytes, out: Bytes, channels: list[int], transform: Floats) -> None:
     """``out[c]`` from ``source[c]``, bilinearly, at the positions that ``transform`` (2, 3) gives.
 
-    Always four channels at once, blank ones added: OpenCV's fast path (up to 4 times a channel alone), and
-    a channel's pixels then do not depend on which others are read with it.
+    Always four channels at once, blank ones added: in OpenCV they cost little more than one, and a channel's
+    pixels then do not depend on which others are read with it.
     """
     blank = np.zeros(source.shape[1:], np.uint8)
     size = (out.shape[2], out.shape[1])
@@ -258,8 +258,8 @@ def _warp(source: Bytes, out: Bytes, channels: list[int], transform: Floats) -> 
         group = channels[start : start + 4]
         merged = cv2.merge([source[channel] for channel in group] + [blank] * (4 - len(group)))
         warped = cv2.warpAffine(merged, transform, size, flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP)
-        for position, channel in enumerate(group):
-            cv2.extractChannel(warped, position, out[channel])
+        for channel, plane in zip(group, cv2.split(warped), strict=False):
+            out[channel] = plane
 
 
 def _by_shard(centre: Floats) -> Ints:
