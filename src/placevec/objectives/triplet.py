@@ -21,7 +21,9 @@ Reduction = Literal["mean", "active"]
 """Mean over all triplets, or over the violating ones alone."""
 
 
-def triplet_hinge(anchor: Tensor, positive: Tensor, negative: Tensor, margin: float, swap: bool = False) -> Tensor:
+def triplet_hinge(
+    anchor: Tensor, positive: Tensor, negative: Tensor, margin: float, swap: bool = False
+) -> Tensor:
     """(B,) hinge ``max(0, d(a, p) - d(a, n) + margin)`` of (B, D) vectors; with ``swap``, d* replaces d(a, n).
 
     Source: Weinberger & Saul 2009; swap: Balntas et al. 2016, BMVC, doi:10.5244/C.30.119.
@@ -101,7 +103,12 @@ class SoftPN(Objective):
     """
 
     def __init__(
-        self, anchor: str = "anchor", positive: str = "positive", negative: str = "negative", *, scale: float = 1.0
+        self,
+        anchor: str = "anchor",
+        positive: str = "positive",
+        negative: str = "negative",
+        *,
+        scale: float = 1.0,
     ) -> None:
         super().__init__()
         if not scale > 0:

@@ -22,8 +22,11 @@ from placevec.geo import TILE_PX, hold_out_blocks, metres_per_pixel
 from placevec.metrics import effective_rank, triplet_accuracy
 from placevec.objectives.contrastive import InfoNCE
 from placevec.objectives.triplet import SoftPN, TripletLoss
+from placevec.recipes.osm_dataset import prepare
 from placevec.sampling import NearFarSampler
 from placevec.training import TrainingOptions
+
+__all__ = ["Built", "Loc2VecConfig", "build", "config_dict", "configure", "prepare"]
 
 OBJECTIVES = ("infonce", "triplet", "triplet-swap", "softpn")
 PRESETS = ("default", "founding")

@@ -152,9 +152,8 @@ class RasterView:
         side = self._size_px
         out = np.zeros((len(look), len(self._spec.channels), side, side), np.uint8)
         windows = self._windows(look)
-        exact = (np.abs(windows.quarters - np.round(windows.quarters)) < _QUARTER_TOLERANCE) & (
-            self._spec.size_m is None
-        )
+        upright = np.abs(windows.quarters - np.round(windows.quarters)) < _QUARTER_TOLERANCE
+        exact = upright & (self._spec.size_m is None)
         for index in _by_shard(windows.centre):
             into, place = out[windows.rows[index]], self._place
             if windows.keep is not None:
@@ -173,8 +172,8 @@ class RasterView:
             raise InputError(f"the view {self._spec.name!r} is read by coordinates, and the look has none")
         lonlat = _array(look.lonlat, "lonlat", (len(look), 2), np.float64)
         warp = _warps(look, len(self._spec.channels))
-        rows = np.flatnonzero((_array(look.rows, "rows", (len(look),), np.int64) != ROW_MISSING)
-                              & ~np.isnan(lonlat).any(axis=1))  # fmt: skip
+        there = _array(look.rows, "rows", (len(look),), np.int64) != ROW_MISSING
+        rows = np.flatnonzero(there & ~np.isnan(lonlat).any(axis=1))
         lon, lat = check_lonlat(lonlat[rows, 0], lonlat[rows, 1])
         tile_xy = lonlat_to_tile_xy(lon, lat, self._zoom)
         if "shift" in warp:
@@ -208,8 +207,8 @@ class RasterView:
         reach = out.shape[1] * scale * (abs(sine) + abs(cosine)) / 2.0
         if 2.0 * reach > MAX_SOURCE_PX:
             raise InputError(
-                f"a window of {self._spec.size_m} m spans {2.0 * reach:.0f} pixels of zoom {self._zoom}, more"
-                f" than {MAX_SOURCE_PX}; use a smaller size_m or a dataset of lower zoom"
+                f"a window spans {2.0 * reach:.0f} pixels of zoom {self._zoom}, more than {MAX_SOURCE_PX}:"
+                " use a smaller size_m or a dataset of lower zoom"
             )
         factor = max(1, math.floor(scale))
         left, top = math.floor(x - reach) - factor, math.floor(y - reach) - factor

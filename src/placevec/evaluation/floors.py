@@ -1,0 +1,85 @@
+"""What vectors must rise above: features that need no learning, and the same encoder before it learnt anything."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from placevec.dataset import Dataset
+from placevec.evaluation.judgement import OURS, Variants
+from placevec.evaluation.probes import Features, standardised
+from placevec.evaluation.splits import local_plane
+from placevec.geo import Ints
+from placevec.model import Model
+from placevec.progress import SILENT, Progress
+
+COORDINATES = "coordinates"
+COVERAGE = "coverage fractions"
+UNTRAINED = "untrained encoder"
+BESIDE = "coverage beside vectors"
+
+PAIRS = (
+    (OURS, "chance"),
+    (OURS, COORDINATES),
+    (OURS, COVERAGE),
+    (OURS, UNTRAINED),
+    (BESIDE, COVERAGE),
+)
+"""Rows that every task compares: (of, against)."""
+
+
+def floors(
+    dataset: Dataset,
+    model: Model | None,
+    rows: Ints,
+    *,
+    seeds: Sequence[int] = (0, 1, 2),
+    progress: Progress = SILENT,
+) -> dict[str, Variants]:
+    """Feature sets of the places at ``rows`` that need no training.
+
+    Args:
+        dataset: where the places lie and what the map holds.
+        model: whose channels and architecture are looked at; None leaves out the untrained encoder and looks at
+            every channel.
+        rows: (n,) places, all with coordinates.
+        seeds: of the untrained encoders, one variant each.
+        progress: where to report.
+
+    Returns:
+        ``coordinates`` (n, 2) metres east and north of the middle; ``coverage fractions`` (n, C) share of the
+        footprint that each channel covers, 0 to 1; ``untrained encoder`` (n, dim), a variant a seed.
+    """
+    found: dict[str, Variants] = {COORDINATES: (local_plane(dataset.lonlat[rows]),)}
+    fractions = coverage_fractions(dataset, None if model is None else model.seen, rows)
+    if fractions is not None:
+        found[COVERAGE] = (fractions,)
+    if model is not None:
+        found[UNTRAINED] = tuple(
+            model.untrained(seed).embed(dataset, rows, progress=progress) for seed in seeds
+        )
+    return found
+
+
+def coverage_fractions(
+    dataset: Dataset, channels: Sequence[str] | None, rows: Ints
+) -> NDArray[np.float64] | None:
+    """(n, C) share of each footprint under each channel (all when None); None when no coverage is stored."""
+    from placevec.views.coverage import Coverage
+
+    file = dataset.path / "map_coverage.tif"
+    if not file.exists():
+        return None
+    coverage = Coverage(file)
+    fractions = np.asarray(coverage.fractions(dataset.footprints()[rows], dataset.zoom), np.float64)
+    if channels is None:
+        return fractions
+    kept = [number for number, name in enumerate(coverage.channels) if name in channels]
+    return fractions[:, kept] if kept else None
+
+
+def beside(first: Features, second: Features) -> Features:
+    """Both, standardised, side by side."""
+    return np.hstack([standardised(part, part)[0] for part in (first, second)])

@@ -1,0 +1,253 @@
+"""What places can be coloured by: dominant layer, content density, spatial block, and the user's own columns."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from placevec.errors import InputError
+from placevec.explorer.template import base64_of
+from placevec.geo import Floats, spatial_blocks, to_ecef
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+LAYER_COLOURS = {
+    "buildings": "d55a00",
+    "roads": "6f6968",
+    "water": "00c0e9",
+    "landcover": "e2bd4b",
+    "natural-features": "009e59",
+    "leisure": "90d782",
+    "amenities": "c464aa",
+    "railways": "583ca4",
+    "aeroways": "8192ff",
+    "power": "7f196c",
+}
+"""Colours that readers with protanopia and deuteranopia tell apart too: at least 20 CIELAB units between any two
+under the simulation of Machado et al. (2009), doi:10.1109/TVCG.2009.113."""
+COLOURS = tuple(
+    LAYER_COLOURS[name]
+    for name in (
+        "buildings", "water", "natural-features", "railways", "landcover",
+        "amenities", "leisure", "aeroways", "roads", "power",
+    )
+)  # fmt: skip
+"""The same colours in the order in which categories take them."""
+NOT_CONTENT = frozenset({"places", "boundaries"})
+"""Layers that say whose the ground is, not what is on it: whole districts and islands."""
+MOST_KINDS = len(COLOURS)
+MOST_INTEGER_KINDS = 12
+MOST_LABEL = 200
+"""Characters of a label that are kept."""
+
+
+@dataclass(frozen=True)
+class Colouring:
+    """One way to colour places, as the page reads it.
+
+    Attributes:
+        key: distinct name.
+        content: what the page's JSON holds: kind, label, codes and categories, or values and their range.
+    """
+
+    key: str
+    content: dict[str, Any]
+
+
+def by_category(
+    key: str,
+    label: str,
+    codes: NDArray[np.integer[Any]],
+    kinds: Sequence[tuple[str, str | None]],
+    note: str | None = None,
+) -> Colouring:
+    """Colouring by category: ``codes`` (N,) index ``kinds``, pairs of name and hex colour (None: grey)."""
+    counts = np.bincount(codes, minlength=len(kinds))
+    categories = [
+        {"label": name[:MOST_LABEL], "colour": colour, "count": int(n)}
+        for (name, colour), n in zip(kinds, counts, strict=True)
+    ]
+    content = {
+        "key": key, "label": label, "kind": "category",
+        "categories": categories, "codes": base64_of(codes.astype(np.uint16)),
+    }  # fmt: skip
+    return Colouring(key, content | ({"note": note} if note else {}))
+
+
+def by_number(key: str, label: str, values: NDArray[Any], unit: str = "", note: str | None = None) -> Colouring:
+    """Colouring by number: (N,) values, NaN where there is none; the ramp runs from the 2nd to the 98th percentile."""
+    values = np.asarray(values, np.float64).copy()
+    values[~np.isfinite(values)] = np.nan
+    known = values[np.isfinite(values)]
+    low, high, least, most = (0.0, 0.0, 0.0, 0.0) if not len(known) else (
+        *np.percentile(known, (2, 98)).tolist(), float(known.min()), float(known.max()),
+    )  # fmt: skip
+    if low == high:
+        low, high = least, most
+    content = {
+        "key": key, "label": label, "kind": "number", "unit": unit, "low": low, "high": high,
+        "minimum": least, "maximum": most, "values": base64_of(values.astype(np.float32)),
+    }  # fmt: skip
+    return Colouring(key, content | ({"note": note} if note else {}))
+
+
+def of_layers(layers: Sequence[str], shares: NDArray[np.float32]) -> list[Colouring]:
+    """By the layer that covers most of a place, and by how much is on the ground there.
+
+    Args:
+        layers: (C,) names.
+        shares: (N, C) share of the place's ground that each layer covers, 0..1; NaN rows are unknown.
+    """
+    content = [channel for channel, name in enumerate(layers) if name not in NOT_CONTENT]
+    if not content:
+        return []
+    inside = np.nan_to_num(shares[:, content])
+    largest = np.where(inside.max(axis=1) > 0, inside.argmax(axis=1), len(content))
+    names = [layers[channel] for channel in content]
+    spare = iter([colour for colour in COLOURS if colour not in {LAYER_COLOURS.get(name) for name in names}])
+    kinds = [(name, LAYER_COLOURS.get(name) or next(spare, None)) for name in names] + [("nothing", None)]
+    codes, kinds = _most_common_first(largest, kinds)
+    density = np.where(np.isfinite(shares).all(axis=1), inside.sum(axis=1), np.nan)
+    return [
+        by_category("layer", "Dominant layer", codes, kinds,
+                    "The layer that covers most of the place, boundaries and places aside."),
+        by_number("density", "Content density", density, "layers", "How many layers cover the ground, on average."),
+    ]  # fmt: skip
+
+
+def _most_common_first(
+    codes: NDArray[np.integer[Any]], kinds: Sequence[tuple[str, str | None]]
+) -> tuple[NDArray[np.int64], list[tuple[str, str | None]]]:
+    """Categories that occur, the most common first and grey ones last; codes renumbered."""
+    counts = np.bincount(codes, minlength=len(kinds))
+    present = [code for code in range(len(kinds)) if counts[code]]
+    present.sort(key=lambda code: (kinds[code][1] is None, -counts[code]))
+    renumbered = np.zeros(len(kinds), np.int64)
+    renumbered[present] = np.arange(len(present))
+    return renumbered[codes], [kinds[code] for code in present]
+
+
+# --- spatial blocks ----------------------------------------------------------------------------------------
+
+
+def of_blocks(lonlat: Floats) -> Colouring | None:
+    """By spatial block: some twenty squares of ground; None when fewer than two places have coordinates.
+
+    Args:
+        lonlat: (N, 2) degrees, NaN without coordinates.
+    """
+    known = np.isfinite(lonlat).all(axis=1)
+    if known.sum() < 2:
+        return None
+    size = _block_size(lonlat[known])
+    ids = spatial_blocks(lonlat[known, 0], lonlat[known, 1], size)
+    blocks, inside = np.unique(ids, return_inverse=True)
+    centres = np.stack([
+        np.bincount(inside, lonlat[known, axis]) / np.bincount(inside) for axis in (0, 1)
+    ], axis=1)  # fmt: skip
+    order = np.lexsort((centres[:, 0], -np.round(centres[:, 1] * 111_000.0 / size)))  # from the north-west
+    rank = np.empty(len(blocks), np.int64)
+    rank[order] = np.arange(len(blocks))
+    colours = _contrasting(centres[order], size)
+    codes = np.full(len(lonlat), len(blocks), np.int64)
+    codes[known] = rank[inside]
+    kinds: list[tuple[str, str | None]] = [(f"block {number + 1}", COLOURS[c]) for number, c in enumerate(colours)]
+    if not known.all():
+        kinds.append(("no coordinates", None))
+    length = f"{size:g} m" if size < 1000 else f"{size / 1000:g} km"
+    return by_category("block", f"Spatial block of {length}", codes, kinds)
+
+
+def _block_size(lonlat: Floats) -> float:
+    """A round number of metres that makes about twenty blocks of the ground where places are."""
+    ecef = to_ecef(lonlat[:, 0], lonlat[:, 1])
+    low, high = np.percentile(ecef, (1, 99), axis=0)
+    spread = np.sort(high - low)[::-1]
+    rough = math.sqrt(max(spread[0] * spread[1], spread[0] ** 2 / 20.0, 1.0) / 20.0)
+    power = 10.0 ** math.floor(math.log10(rough))
+    return float(min((1, 2, 5, 10), key=lambda digit: abs(math.log(digit * power / rough))) * power)
+
+
+def _contrasting(centres: Floats, size: float) -> list[int]:
+    """A colour for each block that none of the blocks around it has, as far as there are enough."""
+    ecef = to_ecef(centres[:, 0], centres[:, 1])
+    chosen: list[int] = []
+    for number in range(len(centres)):
+        near = np.linalg.norm(ecef[:number] - ecef[number], axis=1) < 2.2 * size
+        taken = {chosen[other] for other in np.flatnonzero(near)}
+        usage = [(color in taken, chosen.count(color), color) for color in range(len(COLOURS))]
+        chosen.append(min(usage)[2])
+    return chosen
+
+
+# --- the user's columns ------------------------------------------------------------------------------------
+
+
+def of_columns(columns: pd.DataFrame, place_id: NDArray[Any]) -> list[Colouring]:
+    """One colouring a column.
+
+    Args:
+        columns: either a row for each of ``place_id``, in the same order, or with a column ``place_id``.
+        place_id: (N,) of the places.
+
+    Raises:
+        InputError: neither fits.
+    """
+    if "place_id" in columns.columns:
+        unique = columns.drop_duplicates("place_id").set_index(columns["place_id"].drop_duplicates().astype(str))
+        matched = unique.reindex([str(one) for one in place_id]).drop(columns="place_id")
+        if len(place_id) and not set(unique.index) & {str(one) for one in place_id}:
+            raise InputError("no place_id of the columns to colour by is among the embedded places")
+    elif len(columns) == len(place_id):
+        matched = columns
+    else:
+        raise InputError(
+            f"the columns to colour by have {len(columns)} rows and no place_id, but there are {len(place_id)} places"
+        )
+    return [_of_column(number, str(name), matched[name]) for number, name in enumerate(matched.columns)]
+
+
+def _of_column(number: int, name: str, column: pd.Series[Any]) -> Colouring:
+    import pandas as pd
+
+    label = name[:MOST_LABEL]
+    numeric = pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column)
+    if numeric and (pd.api.types.is_float_dtype(column) and not _whole(column) or column.nunique() > MOST_INTEGER_KINDS):
+        return by_number(f"column-{number}", label, column.to_numpy(np.float64, na_value=np.nan))
+    missing = column.isna().to_numpy(bool)
+    text = np.array([_text(value) for value in column], object)
+    names, codes = np.unique(text[~missing].astype(str), return_inverse=True)
+    counts = np.bincount(codes, minlength=len(names))
+    order = np.argsort(-counts, kind="stable")
+    kept = order[: MOST_KINDS if len(names) <= MOST_KINDS else MOST_KINDS - 1]
+    place = np.full(len(names), len(kept), np.int64)
+    place[kept] = np.arange(len(kept))
+    kinds: list[tuple[str, str | None]] = [(str(names[k]), COLOURS[i]) for i, k in enumerate(kept)]
+    if len(kept) < len(names):
+        kinds.append((f"others ({len(names) - len(kept)} kinds)", None))
+    all_codes = np.full(len(column), len(kinds), np.int64)
+    all_codes[~missing] = place[codes]
+    if missing.any():
+        kinds.append(("no value", None))
+    return by_category(f"column-{number}", label, all_codes, kinds)
+
+
+def _whole(column: pd.Series[Any]) -> bool:
+    values = column.to_numpy(np.float64, na_value=np.nan)
+    values = values[np.isfinite(values)]
+    return bool(len(values)) and bool((values == np.round(values)).all())
+
+
+def _text(value: Any) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def of_nothing(count: int) -> Colouring:
+    """All places alike: for places of which nothing else is known."""
+    return by_category("all", "Nothing", np.zeros(count, np.int64), [("all places", COLOURS[0])])

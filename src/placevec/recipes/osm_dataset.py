@@ -1,0 +1,150 @@
+"""An OpenStreetMap extract becomes a dataset with a ``map`` view: what every recipe that reads the map prepares."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from placevec import atomic
+from placevec.core import ViewSpec
+from placevec.dataset import MANIFEST, Dataset, Places, write_dataset
+from placevec.errors import AreaError, DatasetError, InputError
+from placevec.geo import Area, check_zoom, metric_grid, tiles_of_area
+from placevec.progress import Progress
+from placevec.sources.extracts import Extract, resolve_extract
+from placevec.sources.osm import extent, read_header
+from placevec.sources.points import read_points
+from placevec.views.burn import BurnReport, burn_extract
+from placevec.views.coverage import Coverage
+from placevec.views.layers import LayerTable
+from placevec.views.pois import place_names, read_pois
+
+LICENCE = "ODbL-1.0"
+ATTRIBUTION = "© OpenStreetMap contributors, ODbL 1.0"
+DEFAULT_SIZE_M = 200.0
+POIS, MAP_COVERAGE = "pois.parquet", "map_coverage.tif"
+
+
+def prepare(
+    out: Path,
+    *,
+    osm: str | Path | None,
+    osm_name: str | None,
+    area: Area | None,
+    zoom: int,
+    layers: str | Path | None,
+    spacing_m: float | None,
+    places: str | Path | None,
+    all_places: bool,
+    size_m: float | None,
+    workers: int,
+    created: str,
+    progress: Progress,
+) -> Dataset:
+    """Draw the map of an extract, lay out the places and write the manifest; see `placevec.api.prepare`."""
+    check_zoom(zoom)
+    if spacing_m is not None and places is not None:
+        raise InputError("places come from a spacing or from a table, not both")
+    if size_m is not None and not size_m > 0:
+        raise InputError(f"the size of a place is a positive number of metres; got {size_m:g}")
+    table = LayerTable.from_toml(layers) if layers is not None else LayerTable.default()
+    landuse = LayerTable.landuse()
+    given = None if places is None else read_points(places)
+    extract = resolve_extract(osm, osm_name, progress=progress)
+    header = read_header(extract.path)
+    area = _area_of(extract, header.area, area)
+    inputs = {
+        "extract": atomic.sha256_of_file(extract.path),
+        "area": area.as_dict(),
+        "zoom": zoom,
+        "layers": table.hash,
+        "landuse": landuse.hash,
+        "spacing_m": spacing_m,
+        "places": None if places is None else atomic.sha256_of_file(places),
+        "all_places": all_places,
+        "size_m": size_m,
+    }
+    if (out / MANIFEST).exists():
+        return _reused(out, inputs, progress)
+    if out.exists() and any(path.name != ".work" for path in out.iterdir()) and not (out / ".work").is_dir():
+        raise DatasetError(f"{out} exists and is not a placevec dataset: choose another --out")
+    burned = burn_extract(
+        extract.path, out, area=area, zoom=zoom, table=table, labels={"landuse": landuse},
+        workers=workers, progress=progress,
+    )  # fmt: skip
+    if given is not None:
+        laid = Places(given.place_id, given.lonlat, given.geometry, size_m or DEFAULT_SIZE_M, "given")
+    elif spacing_m is not None:
+        grid = metric_grid(area, spacing_m)
+        laid = Places.from_grid(grid, size_m=size_m or DEFAULT_SIZE_M, spacing_m=spacing_m)
+    else:
+        laid = Places.from_tiles(tiles_of_area(area, zoom), zoom)
+    if given is None and not all_places:
+        laid = laid.kept(_with_content(out, table, laid, zoom))
+    if len(laid) == 0:
+        raise DatasetError("no place of the area holds any feature: --all-tiles keeps the empty ones too")
+    source = {
+        "kind": "osm",
+        "name": extract.name,
+        "path": extract.path.name,
+        "url": extract.url,
+        "sha256": inputs["extract"],
+        "bytes": extract.path.stat().st_size,
+        "timestamp": header.timestamp,
+        "licence": LICENCE,
+        "attribution": ATTRIBUTION,
+    }
+    spec = ViewSpec("map", "raster", table.layers, "coverage 0..255", size_px=256, zoom=zoom, rules=table.hash)
+    return write_dataset(
+        out,
+        name=extract.name,
+        area=area,
+        places=laid,
+        names=place_names(read_pois(out / POIS), laid.footprints(zoom), zoom),
+        sources=[source],
+        views={"map": {"spec": spec.as_dict(), "layers": table.as_dict(), "files": _files(out)}},
+        report={"inputs": inputs, **_report(burned)},
+        created=created,
+    )
+
+
+def _area_of(extract: Extract, held: Area | None, wanted: Area | None) -> Area:
+    """The area asked for, checked against what the extract holds; else all of it."""
+    held = held or extent(extract.path)
+    if wanted is None:
+        return held
+    if not wanted.intersects(held):
+        bounds = ",".join(f"{value:g}" for value in held.bounds)
+        raise AreaError(f"the area lies outside of {extract.name}, which covers {bounds} (west,south,east,north)")
+    return wanted
+
+
+def _reused(out: Path, inputs: dict[str, Any], progress: Progress) -> Dataset:
+    dataset = Dataset.open(out)
+    before = dataset.manifest["report"].get("inputs", {})
+    for name, value in inputs.items():
+        if before.get(name) != value:
+            raise DatasetError(
+                f"{out} holds a dataset made with other options ({name} differs): choose another --out, or --force"
+            )
+    progress.say(f"Reusing {out}, which was made from the same extract with the same options")
+    return dataset
+
+
+def _with_content(out: Path, table: LayerTable, places: Places, zoom: int) -> np.ndarray[Any, Any]:
+    """(N,) bool: which footprints any layer touches, besides those that make no place (boundaries, places)."""
+    shares = Coverage(out / MAP_COVERAGE).fractions(places.footprints(zoom), zoom)
+    touched: np.ndarray[Any, Any] = (shares[:, np.asarray(table.content, bool)] > 0).any(axis=1)
+    return touched
+
+
+def _files(out: Path) -> list[str]:
+    """Every file of the map view, relative to the dataset: what opening it checks."""
+    shards = sorted(path.relative_to(out).as_posix() for path in (out / "map").glob("*.tif"))
+    return ["map.vrt", MAP_COVERAGE, "landuse_coverage.tif", POIS, *shards]
+
+
+def _report(burned: BurnReport) -> dict[str, Any]:
+    return burned.as_dict()

@@ -1,0 +1,119 @@
+"""Rings in pixels: cut to the cells of a grid, and drawn in by half a pixel.
+
+Rings are (n, 2) float64, closed in thought: the last vertex is joined to the first. Several rings are filled
+even-odd, so a ring may be cut alone (Sutherland and Hodgman, 1974): what a concave ring leaves along the edge of a
+cell covers nothing, and the margin around the cell hides its outline.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from placevec.sources.paths import Floats, Ints, Paths
+
+Cells = tuple[int, int, int, int]
+"""First column, first row, last column, last row of a range of cells, inclusive."""
+
+
+def clip_rings(rings: list[Floats], axis: int, limit: float, side: int) -> list[Floats]:
+    """The parts of rings where ``side * (coordinate - limit) >= 0``.
+
+    >>> square = np.array([[0.0, 0.0], [4.0, 0.0], [4.0, 4.0], [0.0, 4.0]])
+    >>> clip_rings([square], axis=0, limit=1.0, side=1)[0].tolist()
+    [[1.0, 0.0], [4.0, 0.0], [4.0, 4.0], [1.0, 4.0]]
+    """
+    return [cut for ring in rings if len(cut := _clip_ring(ring, axis, limit, side)) > 2]
+
+
+def _clip_ring(ring: Floats, axis: int, limit: float, side: int) -> Floats:
+    depth = side * (ring[:, axis] - limit)
+    inside = depth >= 0
+    if inside.all():
+        return ring
+    if not inside.any():
+        return ring[:0]
+    following, deeper = np.roll(ring, -1, axis=0), np.roll(depth, -1)
+    crossing = inside != (deeper >= 0)
+    share = np.divide(depth, depth - deeper, out=np.zeros_like(depth), where=crossing)
+    cut = ring + share[:, None] * (following - ring)
+    cut[:, axis] = limit
+    both = np.stack([ring, cut], axis=1)
+    return np.asarray(both[np.stack([inside, crossing], axis=1)])
+
+
+def spread_rings(
+    rings: list[Floats], cells: Cells, size: float, margin: float
+) -> Iterator[tuple[int, int, list[Floats]]]:
+    """Cut rings to each cell (``size`` pixels square, and ``margin`` more on every side) that they touch.
+
+    Halves the range again and again, so that a coast of a million vertices over a thousand cells is walked through
+    ten times and not a thousand. Yields column, row and the rings of that cell.
+    """
+    x0, y0, x1, y1 = cells
+    if not rings:
+        return
+    if (x0, y0) == (x1, y1):
+        for axis, first in ((0, x0), (1, y0)):
+            rings = clip_rings(rings, axis, first * size - margin, 1)
+            rings = clip_rings(rings, axis, (first + 1) * size + margin, -1)
+        if rings:
+            yield x0, y0, rings
+        return
+    if x1 - x0 >= y1 - y0:
+        middle = (x0 + x1) // 2
+        halves = ((0, -1, (x0, y0, middle, y1)), (0, 1, (middle + 1, y0, x1, y1)))
+    else:
+        middle = (y0 + y1) // 2
+        halves = ((1, -1, (x0, y0, x1, middle)), (1, 1, (x0, middle + 1, x1, y1)))
+    for axis, side, half in halves:
+        limit = (middle + 1) * size - side * margin
+        yield from spread_rings(clip_rings(rings, axis, limit, side), half, size, margin)
+
+
+def covers_cell(rings: list[Floats], size: float, margin: float) -> bool:
+    """Whether rings cut to a cell by `spread_rings` leave nothing of it free."""
+    if len(rings) != 1:
+        return False
+    x, y = (rings[0] - rings[0][0]).T
+    area = abs(np.sum(x * np.roll(y, -1) - np.roll(x, -1) * y)) / 2.0
+    return bool(area >= (size + 2.0 * margin) ** 2 * (1.0 - 1e-9))
+
+
+def inset(paths: Paths, distance: float) -> Paths:
+    """Rings moved ``distance`` pixels into the area that they bound, corners mitred to twice that at most.
+
+    OpenCV fills a polygon and then draws its outline, a pixel thick: moved in by half a pixel first, what
+    is filled are the pixels whose centre lies inside. Rows of one ring may run either way; of several, shells run
+    counter-clockwise seen with y upwards (so clockwise in the numbers, y being south), holes the other way.
+    Rings must not repeat their first vertex.
+    """
+    if not len(paths.xy):
+        return paths
+    turn = np.ones(len(paths.path_offsets) - 1)
+    single = np.diff(paths.row_offsets) == 1
+    of_single = paths.row_offsets[:-1][single]
+    turn[of_single] = np.where(paths.ring_areas()[of_single] > 0, -1.0, 1.0)
+    before, after = _neighbours(paths.path_offsets)
+    into = _unit(paths.xy - paths.xy[before])
+    out = into[after]
+    sign = np.repeat(turn, np.diff(paths.path_offsets))[:, None]
+    # The normal to the right of the direction, in numbers with y south, points into shells that run so.
+    normals = sign * np.stack([into[:, 1] + out[:, 1], -into[:, 0] - out[:, 0]], axis=1)
+    opening = np.maximum(1.0 + np.sum(into * out, axis=1), 0.5)
+    return paths.with_xy(paths.xy + distance * normals / opening[:, None])
+
+
+def _neighbours(offsets: Ints) -> tuple[Ints, Ints]:
+    """Index of the vertex before and after each, around its ring."""
+    before = np.arange(-1, offsets[-1] - 1)
+    before[offsets[:-1]] = offsets[1:] - 1
+    after = np.arange(1, offsets[-1] + 1)
+    after[offsets[1:] - 1] = offsets[:-1]
+    return before, after
+
+
+def _unit(vectors: Floats) -> Floats:
+    length = np.hypot(vectors[:, 0], vectors[:, 1])[:, None]
+    return np.divide(vectors, length, out=np.zeros_like(vectors), where=length > 0)

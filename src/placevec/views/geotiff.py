@@ -1,0 +1,164 @@
+"""Writing tiled GeoTIFF block by block: blocks in any order, already compressed, empty ones taking no bytes.
+
+tifffile and GDAL want blocks in the order of the file, which would hold a country's coverage in memory, and
+spend more time on the empty ones than on the rest. What is written is plain TIFF (or BigTIFF from 4 GiB on)
+that GDAL, QGIS and tifffile read. The same content gives the same bytes: there is no date in it.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+from xml.sax.saxutils import escape
+
+import numpy as np
+import pyarrow as pa
+
+ATTRIBUTION = "© OpenStreetMap contributors, ODbL 1.0"
+_CODEC = pa.Codec("zstd", compression_level=1)
+_HEAD_BYTES = 16
+_ASCII, _SHORT, _LONG, _DOUBLE, _LONG8 = 2, 3, 4, 12, 16
+_FORMATS = {_ASCII: "s", _SHORT: "H", _LONG: "I", _DOUBLE: "d", _LONG8: "Q"}
+_ZSTD = 50000
+
+
+def compress(block: bytes | memoryview) -> bytes:
+    """A block as `GeoTiffWriter.add` takes it."""
+    return bytes(_CODEC.compress(block, asbytes=True))
+
+
+def gdal_metadata(names: Sequence[str], attribution: str = ATTRIBUTION) -> str:
+    """The XML in which GDAL keeps names of bands and the attribution; whatever is in a name stays text."""
+    items = [f'<Item name="ATTRIBUTION">{escape(attribution)}</Item>']
+    items += [
+        f'<Item name="DESCRIPTION" sample="{number}" role="description">{escape(name)}</Item>'
+        for number, name in enumerate(names)
+    ]
+    return "<GDALMetadata>" + "".join(items) + "</GDALMetadata>"
+
+
+class GeoTiffWriter:
+    """A sparse GeoTIFF in EPSG:3857 with bands stored apart, ZSTD.
+
+    Args:
+        path: file to write (give it a temporary name and rename it: it is whole only after `close`).
+        width: columns of pixels; height: rows.
+        block: side of the square blocks, pixels, a multiple of 16.
+        names: of the bands.
+        bits: 1 or 8 a pixel.
+        west: projected metres of the left edge; north: of the upper edge.
+        resolution: projected metres a pixel.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        width: int,
+        height: int,
+        block: int,
+        names: Sequence[str],
+        bits: int,
+        west: float,
+        north: float,
+        resolution: float,
+    ) -> None:
+        self._names, self._bits, self._block = tuple(names), bits, block
+        self._size = width, height
+        self._corner = west, north, resolution
+        self._grid = len(self._names), -(-height // block), -(-width // block)
+        self._offsets = np.zeros(self._grid, np.uint64)
+        self._counts = np.zeros(self._grid, np.uint64)
+        self._file = open(path, "wb")  # noqa: SIM115 - closed by close()
+        self._file.write(bytes(_HEAD_BYTES))
+        self._end = _HEAD_BYTES
+
+    def __enter__(self) -> GeoTiffWriter:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if kind is None:
+            self.close()
+        else:
+            self._file.close()
+
+    def add(self, band: int, row: int, column: int, compressed: bytes) -> None:
+        """Put a block that `compress` made in its place; blocks never added are empty."""
+        self._offsets[band, row, column] = self._end
+        self._counts[band, row, column] = len(compressed)
+        self._file.write(compressed)
+        self._end += len(compressed)
+
+    def close(self) -> None:
+        """Write the tables and make the file whole."""
+        tables = self._offsets.nbytes * 2
+        big = self._end + tables + 2**20 >= 2**32
+        start = -(-self._end // 8) * 8
+        self._file.write(bytes(start - self._end))
+        self._file.write(_directory(self._tags(big), start, big))
+        self._file.seek(0)
+        self._file.write(
+            struct.pack("<2sHHHQ", b"II", 43, 8, 0, start) if big else struct.pack("<2sHI8x", b"II", 42, start)
+        )
+        self._file.close()
+
+    def _tags(self, big: bool) -> list[tuple[int, int, int, bytes]]:
+        """(number, type, count, value) of every tag, ascending."""
+        bands = len(self._names)
+        west, north, resolution = self._corner
+        wide = _LONG8 if big else _LONG
+        table = "<u8" if big else "<u4"
+        tags = [
+            _tag(256, _LONG, self._size[0]),
+            _tag(257, _LONG, self._size[1]),
+            _tag(258, _SHORT, *[self._bits] * bands),
+            _tag(259, _SHORT, _ZSTD),
+            _tag(262, _SHORT, 1),  # black is zero
+            _tag(277, _SHORT, bands),
+            _tag(284, _SHORT, 2 if bands > 1 else 1),  # bands stored apart
+            _text_tag(305, "placevec"),
+            _tag(322, _SHORT, self._block),
+            _tag(323, _SHORT, self._block),
+            (324, wide, self._offsets.size, self._offsets.astype(table).tobytes()),
+            (325, wide, self._counts.size, self._counts.astype(table).tobytes()),
+            *([_tag(338, _SHORT, *[0] * (bands - 1))] if bands > 1 else []),  # the others are no alpha
+            _tag(339, _SHORT, *[1] * bands),  # unsigned
+            _text_tag(33432, ATTRIBUTION),
+            _tag(33550, _DOUBLE, resolution, resolution, 0.0),
+            _tag(33922, _DOUBLE, 0.0, 0.0, 0.0, west, north, 0.0),
+            # projected, pixels are areas, EPSG:3857
+            _tag(34735, _SHORT, 1, 1, 0, 3, 1024, 0, 1, 1, 1025, 0, 1, 1, 3072, 0, 1, 3857),
+            _text_tag(42112, gdal_metadata(self._names)),
+        ]
+        return tags
+
+
+def _tag(number: int, kind: int, *values: float) -> tuple[int, int, int, bytes]:
+    return number, kind, len(values), struct.pack(f"<{len(values)}{_FORMATS[kind]}", *values)
+
+
+def _text_tag(number: int, text: str) -> tuple[int, int, int, bytes]:
+    raw = text.replace("\0", " ").encode("utf-8", "replace") + b"\0"
+    return number, _ASCII, len(raw), raw
+
+
+def _directory(tags: list[tuple[int, int, int, bytes]], start: int, big: bool) -> bytes:
+    """The image file directory at position ``start``, followed by the values that do not fit into it."""
+    inline, entry, pointer = (8, 20, "Q") if big else (4, 12, "I")
+    head = struct.pack("<Q" if big else "<H", len(tags))
+    position = start + len(head) + entry * len(tags) + inline
+    position = -(-position // 8) * 8
+    entries, values = b"", b""
+    for number, kind, count, raw in tags:
+        entries += struct.pack("<HH" + pointer, number, kind, count)
+        if len(raw) <= inline:
+            entries += raw.ljust(inline, b"\0")
+        else:
+            entries += struct.pack("<" + pointer, position + len(values))
+            values += raw + bytes(-len(raw) % 8)
+    directory = head + entries + bytes(inline)
+    return directory + bytes(position - start - len(directory)) + values

@@ -1,0 +1,178 @@
+"""The command line as a user meets it: one clear line, the right exit code, JSON for scripts."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from placevec.cli import main, printable, with_dashes
+from placevec.dataset import Dataset
+
+
+def call(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, str, str]:
+    code = main([str(argument) for argument in arguments])
+    captured = capsys.readouterr()
+    return code, captured.out, captured.err
+
+
+def call_json(capsys: pytest.CaptureFixture[str], *arguments: object) -> Any:
+    code, out, err = call(capsys, *arguments, "--json")
+    assert code == 0, err
+    return json.loads(out)
+
+
+def test_help_teaches(capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = call(capsys, "--help")
+    assert code == 0
+    for verb in ("demo", "prepare", "train", "embed", "evaluate", "search", "explore", "info", "doctor"):
+        assert verb in out
+        assert call(capsys, verb, "--help")[0] == 0
+    assert "Examples" in call(capsys, "prepare", "--help")[1]
+    assert call(capsys, "--version")[1].startswith("placevec 0.")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (["prepare", "loc2vek", "--osm-name", "helsinki", "--out", "X"], 1, "did you mean 'loc2vec'"),
+        (["prepare", "loc2vec", "--osm", "missing.osm.pbf", "--out", "X"], 1, "missing.osm.pbf"),
+        (
+            ["prepare", "loc2vec", "--osm-name", "helsinki", "--out", "X", "--bbox", "1,2,3"],
+            1,
+            "four numbers",
+        ),
+        (
+            ["prepare", "loc2vec", "--osm-name", "helsinki", "--out", "X", "--bbox", "14,35,15,36"],
+            1,
+            "outside",
+        ),
+        (["prepare", "loc2vec", "--osm-name", "helsinki", "--out", "X", "--zoom", "40"], 1, "zoom 40"),
+        (["prepare", "loc2vec", "--osm-name", "helsinki", "--out", "X", "--layers", "no.toml"], 1, "no.toml"),
+        (["prepare", "loc2vec", "--out", "X"], 1, "--osm"),
+        (["prepare", "loc2vec"], 2, "--out"),
+        (["train", "loc2vec", "nowhere", "--out", "X"], 1, "not a placevec dataset"),
+        (["train", "loc2vec", "nowhere", "--out", "X", "--objective", "magic"], 1, "objective 'magic'"),
+        (["train", "loc2vec", "nowhere", "--out", "X", "--config", "no.toml"], 1, "no.toml"),
+        (["embed", "nowhere", "nowhere", "-o", "x.parquet"], 1, "not a model directory"),
+        (["embed", "nowhere", "nowhere", "-o", "x.parquet", "--dtype", "int4"], 2, "int4"),
+        (["search", "nowhere.parquet", "--lon", "1"], 1, "--lon and --lat"),
+        (["search", "nowhere.parquet"], 1, "name one query"),
+        (["search", "nowhere.parquet", "--place", "a"], 1, "nowhere.parquet"),
+        (["info", "nowhere"], 1, "does not exist"),
+        (["fly"], 2, "No such command"),
+        (["train", "loc2vec", "x", "--out", "y", "--epoch", "3"], 2, "No such option"),
+    ],
+)
+def test_bad_input_is_one_line(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path,
+    arguments: list[str], code: int, message: str,
+) -> None:  # fmt: skip
+    monkeypatch.chdir(tmp_path)
+    ended, out, err = call(capsys, *arguments)
+    assert ended == code
+    assert message in err
+    assert err.startswith("placevec: ")
+    assert len(err.strip().splitlines()) == 1
+    assert "Traceback" not in err + out
+    assert not (tmp_path / "X" / "dataset.json").exists()
+
+
+def test_pickles_are_never_opened(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, helsinki_dataset: Dataset
+) -> None:
+    """A checkpoint whose unpickling would leave a trace leaves none."""
+    trace = tmp_path / "trace"
+    program = f"import pathlib; pathlib.Path({str(trace)!r}).touch()"
+    (tmp_path / "evil.pt").write_bytes(b"c__builtin__\nexec\n(V" + program.encode() + b"\ntR.")
+    code, _, err = call(
+        capsys, "embed", tmp_path / "evil.pt", helsinki_dataset.path, "-o", tmp_path / "x.parquet"
+    )
+    assert code == 1
+    assert "pickle" in err
+    folder = tmp_path / "model"
+    folder.mkdir()
+    (folder / "config.json").write_text("{}")
+    (folder / "model.safetensors").write_bytes((tmp_path / "evil.pt").read_bytes())
+    assert call(capsys, "embed", folder, helsinki_dataset.path, "-o", tmp_path / "x.parquet")[0] == 1
+    assert not trace.exists()
+
+
+def test_steps_one_after_the_other(
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    helsinki_dataset: Dataset,
+    helsinki_run: Path,
+    helsinki_table: Path,
+) -> None:
+    info = call_json(capsys, "info", helsinki_dataset.path)
+    assert info["is"] == "dataset"
+    assert info["places"] == len(helsinki_dataset)
+    model = call_json(capsys, "info", helsinki_run)
+    assert model["is"] == "model"
+    assert model["layers_kept_out"] == ["landcover", "natural-features", "leisure", "amenities"]
+    assert len(model["layers"]) == 8
+    table = call_json(capsys, "info", helsinki_table)
+    assert table["model_hash"] == model["hash"]
+    assert table["dataset_hash"] == info["hash"]
+    found = call_json(capsys, "search", helsinki_table, "--lon", "24.9414", "--lat", "60.1719", "-k", "3")
+    assert found["query"]["embedded_afresh"]
+    assert [row["rank"] for row in found["results"]] == [1, 2, 3]
+    text = call(
+        capsys,
+        "search",
+        helsinki_table,
+        "--place",
+        found["results"][0]["place_id"],
+        "--csv",
+        tmp_path / "r.csv",
+    )[1]
+    assert found["results"][0]["place_id"] in text
+    assert len((tmp_path / "r.csv").read_text().splitlines()) == 11
+    code, _, err = call(capsys, "train", "loc2vec", helsinki_dataset.path, "--out", helsinki_run)
+    assert code == 1
+    assert "--resume" in err
+
+
+def test_underscores_are_dashes(capsys: pytest.CaptureFixture[str], helsinki_table: Path) -> None:
+    found = call_json(
+        capsys, "search", helsinki_table, "--lon=24.9414", "--lat=60.1719", "--min_distance=500"
+    )
+    assert len(found["results"]) == 10
+    assert with_dashes(["--a_b", "c_d", "--", "--e_f"]) == ["--a-b", "c_d", "--", "--e_f"]
+
+
+def test_names_cannot_disturb_the_terminal() -> None:
+    hostile = "\x1b]0;title\x07<b>\u202egnp.exe\u2066\nline"
+    assert printable(hostile) == "?]0;title?<b>?gnp.exe??line"
+
+
+def test_a_process_of_its_own(tmp_path: Path) -> None:
+    """The installed command: exit codes reach the shell, and importing stays light."""
+    command = str(Path(sys.executable).with_name("placevec"))
+    done = subprocess.run([command, "info", str(tmp_path / "no")], capture_output=True, text=True)
+    assert done.returncode == 1
+    assert done.stdout == ""
+    assert done.stderr.startswith("placevec: ")
+    environment = {**os.environ, "PLACEVEC_DEBUG": "1"}
+    told = subprocess.run(
+        [command, "info", str(tmp_path / "no")], capture_output=True, text=True, env=environment
+    )
+    assert "Traceback" in told.stderr
+    heavy = (
+        "import sys, placevec, placevec.cli.app as app; app.build_app();"
+        "print([name for name in ('torch', 'pandas', 'numpy', 'cv2') if name in sys.modules])"
+    )
+    light = subprocess.run([sys.executable, "-c", heavy], capture_output=True, text=True, check=True)
+    assert light.stdout.strip() == "[]"
+
+
+def test_doctor(capsys: pytest.CaptureFixture[str]) -> None:
+    facts = call_json(capsys, "doctor")
+    assert facts["problems"] == []
+    assert facts["packages"]["torch"].startswith("2.")
