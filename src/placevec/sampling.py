@@ -367,10 +367,10 @@ class _Neighbours:
         tree, total = cKDTree(xyz), len(xyz)
         ranks = np.arange(1, min(most + 1, total) + 1)
         counts, members = [np.zeros(1, np.int64)], []
+        bound = np.nextafter(near_m, np.inf)  # scipy's is exclusive
         for start in range(0, total, chunk):
             queried = np.arange(start, min(start + chunk, total))
-            # the bound of scipy is exclusive
-            _, found = tree.query(xyz[queried], k=ranks, distance_upper_bound=np.nextafter(near_m, np.inf))
+            _, found = tree.query(xyz[queried], k=ranks, distance_upper_bound=bound, workers=-1)
             neighbour = (found < total) & (found != queried[:, None])
             counts.append(neighbour.sum(axis=1))
             members.append(found[neighbour].astype(np.int32))

@@ -26,9 +26,7 @@ def shard_profile(shard_x: int, shard_y: int, zoom: int, bands: int, **options: 
     return {key: value for key, value in {**profile, **options}.items() if value is not None}
 
 
-def write_map(
-    folder: Path, truth: NDArray[np.uint8], left: int, top: int, zoom: int, **options: Any
-) -> None:
+def write_map(folder: Path, truth: NDArray[np.uint8], left: int, top: int, zoom: int, **options: Any) -> None:
     """Store ``truth`` (C, H, W) with its north-west pixel at (left, top); x wraps at the antimeridian."""
     folder.mkdir(parents=True, exist_ok=True)
     tiles: dict[tuple[int, int], list[tuple[int, int]]] = {}

@@ -117,7 +117,9 @@ class CompactTileCNN(nn.Module):
         self.width = _whole("width", width, 8, 512)
         if width % 8:
             raise ModelError(f"width is a multiple of 8; got {width}")
-        self.unit_norm = bool(unit_norm)
+        if not isinstance(unit_norm, bool):
+            raise ModelError(f"unit_norm is true or false; got {unit_norm!r}")
+        self.unit_norm = unit_norm
         self.stem = _convolution(channels * self.patch**2, width, 1)
         self.body = nn.Sequential(
             _convolution(width, width, 3),

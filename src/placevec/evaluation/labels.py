@@ -83,7 +83,8 @@ def _joined(path: Path, dataset: Dataset) -> tuple[pd.DataFrame, Ints, Ints]:
     if len(rows) == 0:
         first = str(table["place_id"].iloc[0])[:40] if len(table) else "none"
         raise EvaluationError(
-            f"{path}: none of its {len(table)} place_ids (such as {first!r}) is a place of the dataset (such as {ids[0]!r})"
+            f"{path}: none of its {len(table)} place_ids (such as {first!r}) is a place of the dataset "
+            f"(such as {ids[0]!r})"
         )
     return table, found[rows].astype(np.int64), rows
 

@@ -53,7 +53,7 @@ INKS: dict[str, Ink] = {
 """From the bottom to the top. ``places`` is not painted: as a layer it is whole islands and districts."""
 UNSEEN_LAYERS = frozenset({"places"})
 _FALLBACK = ((226, 204, 140), (170, 196, 200), (212, 180, 190), (196, 190, 150))
-EDGE_METRES = 1.6
+EDGE_METRES = 2.5
 """Edges are painted when a pixel is smaller than this."""
 
 

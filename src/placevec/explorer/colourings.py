@@ -189,28 +189,31 @@ def _contrasting(centres: Floats, size: float) -> list[int]:
 # --- the user's columns ------------------------------------------------------------------------------------
 
 
-def of_columns(columns: pd.DataFrame, place_id: NDArray[Any]) -> list[Colouring]:
+def of_columns(columns: pd.DataFrame, place_id: NDArray[Any], rows: NDArray[np.int64]) -> list[Colouring]:
     """One colouring a column.
 
     Args:
-        columns: either a row for each of ``place_id``, in the same order, or with a column ``place_id``.
-        place_id: (N,) of the places.
+        columns: either a row for each of ``place_id``, in the same order, or any rows with a column ``place_id``,
+            of which the first counts for each place.
+        place_id: (M,) of all places.
+        rows: (N,) those that are drawn.
 
     Raises:
         InputError: neither fits.
     """
     if "place_id" in columns.columns:
-        unique = columns.drop_duplicates("place_id").set_index(columns["place_id"].drop_duplicates().astype(str))
-        matched = unique.reindex([str(one) for one in place_id]).drop(columns="place_id")
-        if len(place_id) and not set(unique.index) & {str(one) for one in place_id}:
+        keyed = columns.assign(place_id=columns["place_id"].astype(str)).drop_duplicates("place_id")
+        keyed = keyed.set_index("place_id")
+        if not keyed.index.isin([str(one) for one in place_id]).any():
             raise InputError("no place_id of the columns to colour by is among the embedded places")
+        matched = keyed.reindex([str(one) for one in place_id[rows]])
     elif len(columns) == len(place_id):
-        matched = columns
+        matched = columns.iloc[rows]
     else:
         raise InputError(
-            f"the columns to colour by have {len(columns)} rows and no place_id, but there are {len(place_id)} places"
+            f"the columns to colour by have {len(columns)} rows and no place_id; there are {len(place_id)} places"
         )
-    return [_of_column(number, str(name), matched[name]) for number, name in enumerate(matched.columns)]
+    return [_of_column(number, str(name), matched.iloc[:, number]) for number, name in enumerate(matched.columns)]
 
 
 def _of_column(number: int, name: str, column: pd.Series[Any]) -> Colouring:

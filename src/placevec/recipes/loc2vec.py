@@ -159,7 +159,8 @@ def _encoder(config: Loc2VecConfig, channels: int) -> Any:
     if config.encoder == "founding-tile-cnn":
         options.update(size_px=config.size_px, dropout=config.dropout)
     else:
-        options.update(width=config.width)
+        # SoftPN never gets low on vectors of length 1: distances must be free to grow
+        options.update(width=config.width, unit_norm=config.objective != "softpn")
     return encoders.build(config.encoder, **options)
 
 

@@ -85,9 +85,9 @@ def inset(paths: Paths, distance: float) -> Paths:
     """Rings moved ``distance`` pixels into the area that they bound, corners mitred to twice that at most.
 
     OpenCV fills a polygon and then draws its outline, a pixel thick: moved in by half a pixel first, what
-    is filled are the pixels whose centre lies inside. Rows of one ring may run either way; of several, shells run
-    counter-clockwise seen with y upwards (so clockwise in the numbers, y being south), holes the other way.
-    Rings must not repeat their first vertex.
+    is filled are the pixels whose centre lies inside. Rows of one ring may run either way; of several, shells
+    have a negative `Paths.ring_areas` and holes a positive one (on the ground, where y is north, shells run
+    counter-clockwise). Rings must not repeat their first vertex.
     """
     if not len(paths.xy):
         return paths

@@ -210,8 +210,8 @@ class RasterView:
                 f"a window spans {2.0 * reach:.0f} pixels of zoom {self._zoom}, more than {MAX_SOURCE_PX}:"
                 " use a smaller size_m or a dataset of lower zoom"
             )
-        factor = max(1, math.floor(scale))
-        left, top = math.floor(x - reach) - factor, math.floor(y - reach) - factor
+        factor = max(1, math.floor(scale + 1e-6))
+        left, top = math.floor(x - reach + 0.5) - factor, math.floor(y - reach + 0.5) - factor
         cells = math.ceil((2.0 * reach + 1.0) / factor) + 2
         source, channels = self._shrunk(left, top, cells, factor, place)
         if not channels:

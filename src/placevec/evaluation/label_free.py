@@ -1,0 +1,122 @@
+"""What can be said of vectors without labels: do near places lie near, and how many directions are used.
+
+Near places that share ground would be alike for free, so only places whose footprints do not touch are compared.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from placevec.evaluation.judgement import Variants
+from placevec.evaluation.probes import Features
+from placevec.geo import Floats, Ints, to_ecef
+from placevec.metrics import effective_rank, triplet_accuracy
+
+NEIGHBOURS = 10
+"""Nearest vectors that retrieval looks at."""
+_QUERIES, _CANDIDATES = 500, 5_000
+
+
+@dataclass(frozen=True)
+class LabelFreeRow:
+    """One feature set.
+
+    Attributes:
+        name: as in the other tables.
+        effective_rank: exp of the entropy of the normalised singular values: directions in use, 1 to D.
+        triplet_accuracy: share of (place, near, far) whose near one has the nearer vector; chance is 0.5.
+        retrieval: share of near places among the `NEIGHBOURS` nearest vectors.
+    """
+
+    name: str
+    effective_rank: float
+    triplet_accuracy: float
+    retrieval: float
+
+
+@dataclass(frozen=True)
+class LabelFree:
+    """Measures without labels.
+
+    Attributes:
+        rows: one a feature set.
+        places: how many were looked at.
+        held_out: whether the encoder never trained on them.
+        apart_m: compared places are at least so far apart, so that their footprints do not touch.
+        near_m: and near when within this distance.
+        far_m: and far beyond this one.
+        retrieval_by_chance: share of near places among all that may answer.
+    """
+
+    rows: list[LabelFreeRow]
+    places: int
+    held_out: bool
+    apart_m: float
+    near_m: float
+    far_m: float
+    retrieval_by_chance: float
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain JSON."""
+        return asdict(self)
+
+
+def label_free(
+    features: Mapping[str, Variants], lonlat: Floats, *, footprint_m: float, held_out: bool, seed: int = 0
+) -> LabelFree | None:
+    """Measure feature sets, each (n, D) in the order of ``lonlat`` (n, 2), by cosine; None when no pair fits.
+
+    Places near one another are those between one and two footprint diagonals apart, far ones lie beyond four
+    diagonals (two where the extent is smaller than that).
+    """
+    random = np.random.default_rng([seed, 0x1F])
+    kept = np.sort(random.permutation(len(lonlat))[:_CANDIDATES])
+    queries = np.sort(random.permutation(len(kept))[:_QUERIES])
+    xyz = to_ecef(lonlat[kept, 0], lonlat[kept, 1])
+    apart_m = footprint_m * 2.0**0.5
+    near_m = 2.0 * apart_m
+    away = np.linalg.norm(xyz[queries][:, None] - xyz[None], axis=2)
+    far_m = 4.0 * apart_m if (away >= 4.0 * apart_m).any(axis=1).mean() > 0.5 else near_m
+    near, far = (away >= apart_m) & (away < near_m), away >= far_m
+    asked = np.flatnonzero(near.any(axis=1) & far.any(axis=1) & ((away >= apart_m).sum(axis=1) >= NEIGHBOURS))
+    if len(asked) < NEIGHBOURS:
+        return None
+    queries, away, near, far = queries[asked], away[asked], near[asked], far[asked]
+    triplets = np.stack([queries, _any_of(near, random), _any_of(far, random)], axis=-1)
+    rows = [
+        _row(name, [sets[kept] for sets in variants], triplets, away >= apart_m, near)
+        for name, variants in features.items()
+    ]
+    chance = float((near.sum(axis=1) / (away >= apart_m).sum(axis=1)).mean())
+    return LabelFree(rows, len(kept), held_out, apart_m, near_m, far_m, chance)
+
+
+def _any_of(allowed: NDArray[np.bool_], random: np.random.Generator) -> Ints:
+    """(Q,) one allowed column of each row, at random."""
+    return np.asarray(np.where(allowed, random.random(allowed.shape), -1.0).argmax(axis=1), np.int64)
+
+
+def _row(
+    name: str, variants: list[Features], triplets: Ints, allowed: NDArray[np.bool_], near: NDArray[np.bool_]
+) -> LabelFreeRow:
+    measured = np.mean([_measure(vectors, triplets, allowed, near) for vectors in variants], axis=0)
+    return LabelFreeRow(name, *(float(value) for value in measured))
+
+
+def _measure(
+    vectors: Features, triplets: Ints, allowed: NDArray[np.bool_], near: NDArray[np.bool_]
+) -> tuple[float, float, float]:
+    """(effective rank, triplet accuracy, retrieval)."""
+    length = np.linalg.norm(vectors, axis=1, keepdims=True)
+    unit = np.asarray(vectors / np.where(length > 0, length, 1.0), np.float32)
+    accuracy = triplet_accuracy(*(unit[triplets[:, part]] for part in range(3)))
+    similarity = np.where(allowed, unit[triplets[:, 0]] @ unit.T, -np.inf)
+    shuffled = np.random.default_rng(0).permutation(similarity.shape[1])  # equal vectors come in no order
+    nearest = shuffled[np.argsort(-similarity[:, shuffled], axis=1, kind="stable")[:, :NEIGHBOURS]]
+    found = float(np.take_along_axis(near, nearest, axis=1).mean())
+    return effective_rank(vectors) if np.any(vectors) else float("nan"), accuracy, found

@@ -1,0 +1,182 @@
+"""A report for people: Markdown for files, a table for the terminal. Class names are hostile text."""
+
+from __future__ import annotations
+
+import html
+import unicodedata
+from typing import TYPE_CHECKING
+
+from placevec.evaluation.judgement import Comparison, Judgement, Row
+from placevec.evaluation.label_free import LabelFree
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from placevec.evaluation.report import Report
+
+METHOD = (
+    "Each row is judged by the best of a linear, a kNN and a random-forest probe. Folds are spatial blocks; training "
+    "places within the buffer of a tested one are left out. Intervals are 95 % by a bootstrap over blocks and "
+    "shufflings, paired between rows; they say how results would vary on other ground of this kind, not how they "
+    "would vary had the encoder been trained again."
+)
+
+
+def plain(text: str, most: int = 60) -> str:
+    """One line without control characters, cut to ``most``."""
+    line = "".join(" " if unicodedata.category(letter)[0] in "CZ" else letter for letter in text)
+    return line if len(line) <= most else line[: most - 1] + "…"
+
+
+def _literal(text: str, most: int = 2_000) -> str:
+    """Text that stays text in Markdown."""
+    escaped = html.escape(plain(text, most), quote=False)
+    for letter in "\\`*_[]|~#!":
+        escaped = escaped.replace(letter, "\\" + letter)
+    return escaped
+
+
+def number(value: float) -> str:
+    """Three decimals without the leading zero; a dash for what is unknown."""
+    if value != value:
+        return "-"
+    return f"{value:.3f}".replace("0.", ".", 1) if abs(value) < 1 else f"{value:.4g}"
+
+
+def _span(low: float, high: float) -> str:
+    return f"{number(low)} to {number(high)}"
+
+
+def ground(item: Judgement) -> str:
+    """What the figures rest on, in one line."""
+    classes = ", ".join(f"{plain(name, 30)} {count}" for name, count in item.classes.items())
+    parts = [
+        f"{item.places:,} places",
+        f"{item.blocks} blocks of {item.block_m:.0f} m ({item.effective_blocks:.0f} effective)",
+        f"buffer {item.buffer_m:.0f} m (keeps {item.kept:.0%} of the training)",
+        f"{item.folds} folds, {item.seeds} shufflings",
+    ]
+    return ", ".join(parts) + (f"; {classes}" if classes else "")
+
+
+def _comparison(item: Comparison) -> tuple[str, str, str, str, str]:
+    return (
+        f"{item.of} - {item.against}",
+        f"{item.difference:+.3f}",
+        f"{item.low:+.3f} to {item.high:+.3f}",
+        f"{item.half_width:.3f}",
+        item.verdict,
+    )
+
+
+ROW_HEADS = ("row", "score", "95 % interval", "best probe", "also")
+COMPARISON_HEADS = ("difference", "mean", "95 % interval", "least visible", "verdict")
+LABEL_FREE_HEADS = ("row", "effective rank", "triplet accuracy", "near places among the nearest vectors")
+
+
+def _row(row: Row) -> tuple[str, str, str, str, str]:
+    also = ", ".join(f"{name} {number(value)}" for name, value in row.further.items())
+    return (row.name, number(row.score), _span(row.low, row.high), row.probe, also)
+
+
+def _label_free(measured: LabelFree) -> list[tuple[str, str, str, str]]:
+    rows = [
+        (row.name, f"{row.effective_rank:.1f}", number(row.triplet_accuracy), number(row.retrieval))
+        for row in measured.rows
+    ]
+    return [*rows, ("chance", "", ".500", number(measured.retrieval_by_chance))]
+
+
+def _label_free_ground(measured: LabelFree) -> str:
+    seen = "never trained on" if measured.held_out else "among which the encoder trained"
+    return (
+        f"{measured.places:,} places {seen}; near is {measured.apart_m:.0f} to {measured.near_m:.0f} m apart, so that "
+        f"footprints do not touch, far beyond {measured.far_m:.0f} m; cosine"
+    )
+
+
+# --- Markdown ----------------------------------------------------------------------------------------------
+
+
+def _table(heads: tuple[str, ...], rows: list[tuple[str, ...]]) -> list[str]:
+    lines = ["| " + " | ".join(heads) + " |", "|" + " --- |" * len(heads)]
+    return [*lines, *("| " + " | ".join(_literal(cell, 60) for cell in row) + " |" for row in rows), ""]
+
+
+def markdown(report: Report) -> str:
+    """The whole report."""
+    lines = ["# How good these vectors are", ""]
+    lines += [
+        f"Model `{report.model_hash[:16]}`, dataset `{report.dataset_hash[:16]}`, {report.created}.",
+        "",
+    ]
+    for item in report.judgements:
+        lines += [
+            f"## {_literal(item.task)}: {_literal(item.metric)}",
+            "",
+            f"{_literal(item.description)}.",
+            "",
+        ]
+        lines += [f"**{_literal(item.verdict)}**", ""]
+        lines += _table(ROW_HEADS, [_row(row) for row in item.rows])
+        lines += _table(COMPARISON_HEADS, [_comparison(pair) for pair in item.comparisons])
+        lines += [f"{_literal(ground(item))}.", ""]
+        lines += [f"- {_literal(note)}" for note in item.notes] + [""] * bool(item.notes)
+    if report.label_free is not None:
+        lines += ["## Without labels", ""]
+        lines += _table(LABEL_FREE_HEADS, list(_label_free(report.label_free)))
+        lines += [f"{_label_free_ground(report.label_free)}.", ""]
+    if report.skipped:
+        lines += ["## Not judged", ""] + [f"- {_literal(line)}" for line in report.skipped] + [""]
+    lines += [
+        *(f"- {_literal(note)}" for note in report.notes),
+        "",
+        METHOD,
+        "",
+        f"Data: {_literal(report.attribution)}",
+        "",
+    ]
+    return "\n".join(lines)
+
+
+# --- terminal ----------------------------------------------------------------------------------------------
+
+
+def _rich_table(
+    title: str, heads: tuple[str, ...], rows: list[tuple[str, ...]], bold: str = ""
+) -> RenderableType:
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(title=Text(plain(title, 200)), title_justify="left", box=None, pad_edge=False)
+    for position, head in enumerate(heads):
+        table.add_column(Text(head), justify="left" if position in (0, len(heads) - 1) else "right")
+    for row in rows:
+        style = "bold" if row[0] == bold else ""
+        table.add_row(*(Text(plain(cell), style=style) for cell in row))
+    return table
+
+
+def terminal(report: Report) -> RenderableType:
+    """The whole report as tables; nothing in it is read as markup."""
+    from rich.console import Group
+    from rich.text import Text
+
+    parts: list[RenderableType] = []
+    for item in report.judgements:
+        parts.append(
+            _rich_table(f"{item.task}: {item.metric}", ROW_HEADS, [_row(row) for row in item.rows], "vectors")
+        )
+        parts.append(Text(""))
+        parts.append(_rich_table("", COMPARISON_HEADS, [_comparison(pair) for pair in item.comparisons]))
+        parts.append(Text(plain(ground(item), 2_000), style="dim"))
+        parts += [Text(plain(note, 400), style="dim") for note in item.notes]
+        parts += [Text(plain(item.verdict, 400), style="bold"), Text("")]
+    if report.label_free is not None:
+        parts.append(
+            _rich_table("without labels", LABEL_FREE_HEADS, list(_label_free(report.label_free)), "vectors")
+        )
+        parts += [Text(_label_free_ground(report.label_free), style="dim"), Text("")]
+    parts += [Text(f"Not judged: {plain(line, 400)}") for line in report.skipped]
+    parts += [Text(plain(note, 400), style="dim") for note in report.notes]
+    return Group(*parts)

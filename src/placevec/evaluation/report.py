@@ -1,0 +1,311 @@
+"""`evaluate`: vectors beside what needs no learning, on tasks and without labels; and the report it returns."""
+
+from __future__ import annotations
+
+import datetime
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from placevec import atomic
+from placevec.dataset import Dataset
+from placevec.embeddings import Embeddings
+from placevec.errors import EvaluationError, InputError
+from placevec.evaluation.floors import BESIDE, COVERAGE, PAIRS, beside, floors
+from placevec.evaluation.judgement import BUDGETS, OURS, Budget, Judgement, Variants, judge
+from placevec.evaluation.label_free import LabelFree, label_free
+from placevec.evaluation.labels import label_tasks
+from placevec.evaluation.tasks import OSM_TASKS, Task, landuse_task, leaking, poi_task
+from placevec.geo import Ints, hold_out_blocks
+from placevec.model import Model
+from placevec.progress import SILENT, Progress
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+SCHEMA_VERSION = 1
+_DEFAULT_PAIR_RADIUS = 1.0
+"""Footprints that pairs are taken to lie apart when the model does not say."""
+_ENOUGH_HELD_OUT = 100
+_MOST_WITHOUT_LABELS = 2_000
+
+
+@dataclass
+class Report:
+    """What an evaluation found.
+
+    Attributes:
+        judgements: one a task.
+        label_free: measures without labels, or None where the extent is too small.
+        skipped: one line a task that was not judged, and why.
+        notes: what else must be known to read it.
+    """
+
+    judgements: list[Judgement]
+    label_free: LabelFree | None
+    skipped: list[str]
+    notes: list[str]
+    model_hash: str
+    dataset_hash: str
+    attribution: str
+    budget: str
+    created: str
+    places: int
+    dim: int
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain JSON; not-a-number is null."""
+        content = {
+            "schema_version": SCHEMA_VERSION,
+            "created": self.created,
+            "model_hash": self.model_hash,
+            "dataset_hash": self.dataset_hash,
+            "attribution": self.attribution,
+            "budget": self.budget,
+            "places": self.places,
+            "dim": self.dim,
+            "tasks": [item.as_dict() for item in self.judgements],
+            "label_free": None if self.label_free is None else self.label_free.as_dict(),
+            "skipped": self.skipped,
+            "notes": self.notes,
+        }
+        plain: dict[str, Any] = _plain(content)
+        return plain
+
+    def to_markdown(self) -> str:
+        """Tables and verdicts as Markdown."""
+        from placevec.evaluation.render import markdown
+
+        return markdown(self)
+
+    def to_table(self) -> RenderableType:
+        """Tables and verdicts for a rich console."""
+        from placevec.evaluation.render import terminal
+
+        return terminal(self)
+
+    def save(self, folder: str | Path) -> None:
+        """Write ``report.json`` and ``report.md``, each whole or not at all."""
+        atomic.write_json(Path(folder) / "report.json", self.as_dict())
+        atomic.write_text(Path(folder) / "report.md", self.to_markdown())
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, np.generic):
+        value = value.item()
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def evaluate(
+    emb: Embeddings,
+    *,
+    dataset: Dataset,
+    model: Model | None = None,
+    tasks: Sequence[str | Task] | None = None,
+    labels: str | Path | None = None,
+    seeds: int = 3,
+    folds: int = 5,
+    budget: Literal["quick", "full"] = "full",
+    allow_leaks: bool = False,
+    progress: Progress = SILENT,
+) -> Report:
+    """Judge vectors beside chance, coordinates, coverage fractions and an untrained encoder.
+
+    Args:
+        emb: the vectors.
+        dataset: the dataset that they describe.
+        model: the model that made them; without it the untrained encoder is missing, and whether a task leaks
+            cannot be known.
+        tasks: tasks, or names of those that come with a dataset (`OSM_TASKS`); all of these when None.
+        labels: a table of labels beside them, see `label_tasks`.
+        seeds: shufflings of the blocks, and untrained encoders.
+        folds: a shuffling.
+        budget: ``quick`` takes small probes, one setting each, and at most 2,000 places.
+        allow_leaks: also judge tasks whose tags the model sees; marked, and nothing is claimed.
+        progress: where to report.
+
+    Raises:
+        EvaluationError: no task can be judged and nothing can be measured; an unknown task.
+        InputError: nonsensical options.
+    """
+    if seeds < 1 or budget not in BUDGETS:
+        raise InputError(f"evaluation needs at least one seed and a budget of {' or '.join(BUDGETS)}")
+    places = _Places(emb, dataset)
+    chosen, skipped = _tasks(dataset, tasks, labels)
+    ready: list[_Ready] = []
+    for task in chosen:
+        try:
+            ready.append(_ready(task, places, model, BUDGETS[budget], allow_leaks))
+        except EvaluationError as error:
+            skipped.append(str(error))
+    free_rows, held_out = _rows_without_labels(places, model)
+    features = _Features(places, model, [*(item.task.rows for item in ready), free_rows], seeds, progress)
+    judgements = []
+    for item in ready:
+        try:
+            judged = judge(
+                item.task, features.at(item.task.rows), dataset.lonlat[item.task.rows], pairs=PAIRS,
+                buffer_m=_buffer_m(dataset, model), folds=folds, seeds=seeds, budget=BUDGETS[budget],
+                progress=progress,
+            )  # fmt: skip
+        except EvaluationError as error:
+            skipped.append(str(error))
+            continue
+        judgements.append(replace(judged, leaks=item.leaks, notes=[*judged.notes, *item.notes]))
+    without = {name: sets for name, sets in features.at(free_rows).items() if name != BESIDE}
+    measured = label_free(
+        without, dataset.lonlat[free_rows], footprint_m=dataset.footprint_m, held_out=held_out
+    )
+    if not judgements and measured is None:
+        raise EvaluationError(f"nothing could be judged: {'; '.join(skipped)}")
+    created = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+    return Report(
+        judgements, measured, skipped, _notes(model, seeds, budget), emb.provenance.model_hash, dataset.hash,
+        dataset.attribution, budget, created, len(emb), emb.dim,
+    )  # fmt: skip
+
+
+class _Places:
+    """The places that have both a vector and coordinates, found in either table."""
+
+    def __init__(self, emb: Embeddings, dataset: Dataset) -> None:
+        self.emb, self.dataset = emb, dataset
+        ids = pd.Index(emb.place_id)
+        row = ids.get_indexer(dataset.places["place_id"].to_numpy(object))
+        located = np.isfinite(dataset.lonlat).all(axis=1)
+        self.row_of_vector = np.where(located, row, -1)
+        self.rows: Ints = np.flatnonzero(self.row_of_vector >= 0)
+        if len(self.rows) == 0:
+            raise EvaluationError(
+                "no place of the dataset has a vector in this table: were they made from it?"
+            )
+
+
+class _Features:
+    """Every row of the tables for the places that any task or measure looks at, made once."""
+
+    def __init__(
+        self, places: _Places, model: Model | None, wanted: list[Ints], seeds: int, progress: Progress
+    ) -> None:
+        self.rows: Ints = np.unique(np.concatenate(wanted))
+        ours: NDArray[np.float32] = places.emb.vectors[places.row_of_vector[self.rows]]
+        others = floors(places.dataset, model, self.rows, seeds=range(seeds), progress=progress)
+        self.sets: dict[str, Variants] = {OURS: (ours,), **others}
+        if COVERAGE in others:
+            self.sets[BESIDE] = (beside(others[COVERAGE][0], ours),)
+
+    def at(self, rows: Ints) -> dict[str, Variants]:
+        """The feature sets of some of the places."""
+        position = np.searchsorted(self.rows, rows)
+        return {name: tuple(variant[position] for variant in sets) for name, sets in self.sets.items()}
+
+
+@dataclass(frozen=True)
+class _Ready:
+    """A task on places that have vectors, allowed to run."""
+
+    task: Task
+    leaks: tuple[str, ...]
+    notes: list[str]
+
+
+def _tasks(
+    dataset: Dataset, tasks: Sequence[str | Task] | None, labels: str | Path | None
+) -> tuple[list[Task], list[str]]:
+    """(tasks, one line for each that could not be made)."""
+    makers = {"landuse": landuse_task, "pois": poi_task}
+    found, skipped = [], []
+    for task in OSM_TASKS if tasks is None else tasks:
+        if isinstance(task, Task):
+            found.append(task)
+            continue
+        if task not in makers:
+            raise EvaluationError(
+                f"there is no task {task!r}; there are {', '.join(makers)}, and --labels for your own"
+            )
+        try:
+            found.append(makers[task](dataset))
+        except EvaluationError as error:
+            skipped.append(str(error))
+    if labels is not None:
+        found += label_tasks(labels, dataset)
+    return found, skipped
+
+
+def _ready(task: Task, places: _Places, model: Model | None, budget: Budget, allow_leaks: bool) -> _Ready:
+    """The task on places with vectors, no more than the budget has; EvaluationError says why it cannot run."""
+    leaks = () if model is None else leaking(task, model.seen)
+    if leaks and not allow_leaks:
+        raise EvaluationError(
+            f"task {task.name}: the model sees {', '.join(leaks)}, which give the label away; "
+            f"train with --drop-layers {','.join(task.leaks)}, or run with --allow-leaks to see it marked"
+        )
+    notes = []
+    if model is None and task.leaks:
+        notes.append("which layers the model sees is unknown, so a leak cannot be ruled out")
+    task = task.taken(np.isin(task.rows, places.rows))
+    count = len(task)
+    if count == 0:
+        raise EvaluationError(f"task {task.name}: none of its places has a vector")
+    if count > budget.places:
+        task = task.taken(np.sort(np.random.default_rng([0, 0x9A]).permutation(count)[: budget.places]))
+        notes.append(f"{len(task):,} of {count:,} labelled places, drawn at random")
+    return _Ready(task, leaks, notes)
+
+
+def _buffer_m(dataset: Dataset, model: Model | None) -> float:
+    """Metres between training and tested places: footprints do not touch, and no training pair spans the gap.
+
+    The diagonal of the widest footprint (or window of the model), plus the distance of the model's pairs.
+    """
+    widest = float(dataset.footprint_m)
+    radius = _DEFAULT_PAIR_RADIUS * widest
+    if model is not None:
+        widest = max([widest, *(spec.size_m for spec in model.specs.values() if spec.size_m is not None)])
+        near = model.recipe.get("config", {}).get("near_m")
+        radius = float(near) if isinstance(near, int | float) and math.isfinite(near) else radius
+    return float(widest * 2.0**0.5 + radius)
+
+
+def _rows_without_labels(places: _Places, model: Model | None) -> tuple[Ints, bool]:
+    """(places to measure without labels, whether training held them out).
+
+    On the blocks that training held out, when the model tells which; else on all places.
+    """
+    rows, held_out = places.rows, False
+    lonlat = places.dataset.lonlat
+    told = None if model is None else model.training.get("held_out")
+    if (
+        model is not None
+        and isinstance(told, dict)
+        and model.training.get("dataset_hash") == places.dataset.hash
+    ):
+        located = np.flatnonzero(np.isfinite(lonlat).all(axis=1))
+        _, held = hold_out_blocks(lonlat[located], **told)
+        found = np.intersect1d(located[held], rows)
+        if len(found) >= _ENOUGH_HELD_OUT:
+            rows, held_out = found, True
+    return np.sort(np.random.default_rng([0, 0x1F]).permutation(rows)[:_MOST_WITHOUT_LABELS]), held_out
+
+
+def _notes(model: Model | None, seeds: int, budget: str) -> list[str]:
+    notes = []
+    if model is None:
+        notes.append("the model is not at hand: no untrained encoder beside the vectors")
+    if seeds < 3:
+        notes.append(f"{seeds} shufflings are few: take 3 or more before believing an interval")
+    if budget == "quick":
+        notes.append(
+            "quick budget: small probes with one setting each; run with the full budget before believing it"
+        )
+    return notes

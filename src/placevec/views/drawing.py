@@ -1,0 +1,336 @@
+"""One shard's drawings become bits: OpenCV fills polygons, a square of 8 x 8 tiles at a time.
+
+What OpenCV needs to be told (measured, see ``tests/views/test_drawing.py``): its whole numbers are the centres of
+pixels, so half a pixel goes off; it draws an outline around what it fills, so polygons are drawn in by half a
+pixel; several polygons in one call cancel each other where they overlap, so every one is a call of its own; and
+the time of a call grows with the height of the polygon, so large ones are cut first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import shapely
+from numpy.typing import NDArray
+
+from placevec.geo import TILE_PX
+from placevec.sources.paths import Floats, Ints, Paths
+from placevec.views.clip import covers_cell, inset, spread_rings
+from placevec.views.layers import How
+from placevec.views.shards import SHARD_TILES
+from placevec.views.spool import SEA, Drawings
+
+CELLS_PER_TILE = 16
+"""Coverage cells along each side of a tile."""
+CELL_PX = TILE_PX // CELLS_PER_TILE
+_SQUARE_TILES = 8
+_SQUARES = SHARD_TILES // _SQUARE_TILES
+_SQUARE_PX = _SQUARE_TILES * TILE_PX
+_MARGIN_PX = 16.0
+_SUBPIXEL_BITS = 4
+_THIN_PX = 1.5
+"""Lines narrower than this are drawn a pixel thick; wider ones are outlined and filled."""
+_CIRCLE_VERTICES = 24
+_ROUND_SEGMENTS = 3
+"""Segments a quarter turn at the ends and bends of lines."""
+
+Bits = NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Square:
+    """What one channel shows in a square of 8 x 8 tiles.
+
+    Attributes:
+        channel: number of the channel.
+        tile_x, tile_y: (K,) int64 tiles of the shard that are not empty.
+        blocks: (K, 256, 32) uint8, eight pixels a byte, westernmost highest.
+        counts: (K, 16, 16) uint16 pixels set in each coverage cell, 0..256.
+        has_content: (K,) bool: whether more than the sea is in the tile.
+    """
+
+    channel: int
+    tile_x: Ints
+    tile_y: Ints
+    blocks: Bits
+    counts: NDArray[np.uint16]
+    has_content: NDArray[np.bool_]
+
+
+def draw_shard(drawings: Drawings, wanted: NDArray[np.bool_]) -> Iterator[Square]:
+    """Draw everything of a shard in the tiles ``wanted`` (64, 64) bool [y, x]; squares without content are left out."""
+    cv2.setNumThreads(1)  # polygons are small, and OpenCV's threads do not survive a fork
+    pieces = _cut_to_squares(_outline(drawings))
+    canvas = np.zeros((_SQUARE_PX, _SQUARE_PX), np.uint8)
+    for group in pieces.groups():
+        y, x = divmod(group.square, _SQUARES)
+        here = np.s_[
+            y * _SQUARE_TILES : (y + 1) * _SQUARE_TILES, x * _SQUARE_TILES : (x + 1) * _SQUARE_TILES
+        ]
+        square = _draw_group(canvas, group, wanted[here])
+        if square is not None:
+            yield square
+
+
+# --- shapes ------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Shapes:
+    """Polygons to fill, and lines a pixel thick, in pixels of the shard; ``how`` is FILL, SEA or LINE (thin)."""
+
+    channel: NDArray[np.uint8]
+    how: NDArray[np.uint8]
+    paths: Paths
+
+
+def _outline(drawings: Drawings) -> _Shapes:
+    """Everything as polygons that are drawn in by half a pixel, apart from thin lines."""
+    is_line = drawings.how == How.LINE
+    thin = is_line & (drawings.width < _THIN_PX)
+    is_point = drawings.how == How.POINT
+    shapers = ((~is_line & ~is_point, _fills), (is_line & ~thin, _buffers), (is_point, _discs), (thin, _as_they_are))
+    parts = [_Shapes(np.zeros(0, np.uint8), np.zeros(0, np.uint8), Paths.of([]))]
+    for chosen, shaper in shapers:
+        if chosen.any():
+            some = drawings.take(np.flatnonzero(chosen))
+            paths, origin = shaper(some)
+            how = some.how[origin]
+            if shaper is not _as_they_are:
+                how = np.where(how == SEA, SEA, How.FILL).astype(np.uint8)
+            parts.append(_Shapes(some.channel[origin], how, paths))
+    return _Shapes(
+        np.concatenate([part.channel for part in parts]),
+        np.concatenate([part.how for part in parts]),
+        Paths.concatenate([part.paths for part in parts]),
+    )
+
+
+def _as_they_are(drawings: Drawings) -> tuple[Paths, Ints]:
+    return drawings.paths, np.arange(len(drawings))
+
+
+def _fills(drawings: Drawings) -> tuple[Paths, Ints]:
+    """Areas, and the row that each is of."""
+    return inset(_open_rings(drawings.paths), 0.5), np.arange(len(drawings))
+
+
+def _buffers(drawings: Drawings) -> tuple[Paths, Ints]:
+    """Lines as polygons of their width less a pixel, with round ends, so that stretches join; and their rows."""
+    paths = drawings.paths
+    rows = paths.path_rows
+    long = np.diff(paths.path_offsets) > 1
+    vertex_paths = np.repeat(np.cumsum(long) - 1, np.diff(paths.path_offsets))
+    keep = np.repeat(long, np.diff(paths.path_offsets))
+    lines = shapely.linestrings(paths.xy[keep], indices=vertex_paths[keep])
+    rows = rows[long]
+    distance = np.maximum(drawings.width[rows] / 2.0 - 0.5, 0.05)
+    polygons, part = shapely.get_parts(
+        shapely.buffer(lines, distance, quad_segs=_ROUND_SEGMENTS), return_index=True
+    )
+    rings, polygon = shapely.get_rings(polygons, return_index=True)
+    xy, ring = shapely.get_coordinates(rings, return_index=True)
+    shaped = Paths(xy, _starts(ring, len(rings)), _starts(polygon, len(polygons)))
+    return _open_rings(shaped), rows[part]
+
+
+def _discs(drawings: Drawings) -> tuple[Paths, Ints]:
+    """Points as regular polygons of the disc's area less half a pixel around, and their rows."""
+    turn = 2.0 * np.pi / _CIRCLE_VERTICES
+    angles = turn * np.arange(_CIRCLE_VERTICES)
+    same_area = np.sqrt(turn / np.sin(turn))
+    radius = np.maximum(drawings.width / 2.0 * same_area - 0.5, 0.0)
+    centres = drawings.paths.xy[drawings.paths.row_vertices[:-1]]
+    circle = np.stack([np.cos(angles), np.sin(angles)], axis=1)
+    xy = centres[:, None] + radius[:, None, None] * circle
+    offsets = _CIRCLE_VERTICES * np.arange(len(centres) + 1, dtype=np.int64)
+    return Paths.single(xy.reshape(-1, 2), offsets), np.arange(len(centres))
+
+
+def _open_rings(paths: Paths) -> Paths:
+    """Rings without their first vertex repeated at the end."""
+    last = paths.path_offsets[1:] - 1
+    sizes = np.diff(paths.path_offsets)
+    repeated = (sizes > 1) & np.all(paths.xy[last] == paths.xy[paths.path_offsets[:-1]], axis=1)
+    keep = np.ones(len(paths.xy), bool)
+    keep[last[repeated]] = False
+    offsets = np.concatenate([[0], np.cumsum(sizes - repeated)]).astype(np.int64)
+    return Paths(paths.xy[keep], offsets, paths.row_offsets)
+
+
+def _starts(numbers: Ints, total: int) -> Ints:
+    """Offsets of groups from the sorted group number of each member."""
+    return np.searchsorted(numbers, np.arange(total + 1)).astype(np.int64)
+
+
+# --- squares -----------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Group:
+    """What one channel draws in one square."""
+
+    square: int
+    channel: int
+    fills: list[list[NDArray[np.int32]]]
+    sea: list[list[NDArray[np.int32]]]
+    thin: list[NDArray[np.int32]]
+    covered: bool
+    covered_by_sea: bool
+    tiles: NDArray[np.bool_]
+    sea_tiles: NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class _Pieces:
+    """Shapes cut to squares: their square, and whether they cover all of it."""
+
+    square: Ints
+    channel: NDArray[np.uint8]
+    how: NDArray[np.uint8]
+    covers: NDArray[np.bool_]
+    paths: Paths
+
+    def groups(self) -> Iterator[_Group]:
+        """By square, then channel."""
+        if not len(self.square):
+            return
+        boxes = self.paths.bounds()
+        corner = np.stack([self.square % _SQUARES, self.square // _SQUARES], axis=1) * float(_SQUARE_PX)
+        tiles = np.floor((boxes - np.tile(corner, 2) + [-1.0, -1.0, 1.0, 1.0]) / TILE_PX).astype(np.int64)
+        tiles = np.clip(tiles, 0, _SQUARE_TILES - 1)
+        order = np.lexsort((np.arange(len(self.square)), self.channel, self.square))
+        paths = self.paths.take(order)
+        vertex_corner = np.repeat(corner[order], np.diff(paths.row_vertices), axis=0)
+        fixed = np.rint((paths.xy - vertex_corner - 0.5) * 2**_SUBPIXEL_BITS).astype(np.int32)
+        cuts, rows = paths.path_offsets.tolist(), paths.row_offsets.tolist()
+        key = self.square[order] * 256 + self.channel[order]
+        bounds = [0, *(np.flatnonzero(np.diff(key)) + 1).tolist(), len(order)]
+        for first, end in zip(bounds[:-1], bounds[1:], strict=True):
+            shapes = [
+                [fixed[cuts[path] : cuts[path + 1]] for path in range(rows[row], rows[row + 1])]
+                for row in range(first, end)
+            ]
+            yield self._group(order[first:end], shapes, tiles)
+
+    def _group(self, rows: Ints, shapes: list[list[NDArray[np.int32]]], tiles: Ints) -> _Group:
+        how, covers = self.how[rows], self.covers[rows]
+        sea = how == SEA
+        kinds = how.tolist()
+        return _Group(
+            int(self.square[rows[0]]),
+            int(self.channel[rows[0]]),
+            [shape for shape, kind in zip(shapes, kinds, strict=True) if kind == How.FILL],
+            [shape for shape, kind in zip(shapes, kinds, strict=True) if kind == SEA],
+            [path for shape, kind in zip(shapes, kinds, strict=True) if kind == How.LINE for path in shape],
+            bool(np.any(covers & ~sea)),
+            bool(np.any(covers & sea)),
+            _marked(tiles[rows[~sea]]),
+            _marked(tiles[rows[sea]]),
+        )
+
+
+def _marked(tiles: Ints) -> NDArray[np.bool_]:
+    """(8, 8) bool [y, x]: tiles inside any of the (n, 4) ranges."""
+    steps = np.zeros((_SQUARE_TILES + 1, _SQUARE_TILES + 1), np.int64)
+    x0, y0, x1, y1 = tiles.T
+    for y, x, step in ((y0, x0, 1), (y0, x1 + 1, -1), (y1 + 1, x0, -1), (y1 + 1, x1 + 1, 1)):
+        np.add.at(steps, (y, x), step)
+    return np.asarray(steps.cumsum(0).cumsum(1)[:-1, :-1] > 0)
+
+
+def _cut_to_squares(shapes: _Shapes) -> _Pieces:
+    """Give every shape to the squares that it touches, large ones cut to them."""
+    boxes = shapes.paths.bounds()
+    squares = np.floor((boxes + [-1.0, -1.0, 1.0, 1.0]) / _SQUARE_PX).astype(np.int64)
+    outside = (squares[:, 2:] < 0).any(1) | (squares[:, :2] >= _SQUARES).any(1)
+    squares = np.clip(squares, 0, _SQUARES - 1)
+    single = (squares[:, :2] == squares[:, 2:]).all(1) & ~outside & (np.ptp(boxes[:, 1::2], axis=1) < _SQUARE_PX)
+    rows = np.flatnonzero(single)
+    square, origin, covers = [squares[rows, 1] * _SQUARES + squares[rows, 0]], [rows], [np.zeros(len(rows), bool)]
+    paths = [shapes.paths.take(rows)]
+    for row in np.flatnonzero(~single & ~outside).tolist():
+        rings = shapes.paths.row(row)
+        x0, y0, x1, y1 = squares[row].tolist()
+        found = (
+            [(x, y, rings) for y in range(y0, y1 + 1) for x in range(x0, x1 + 1)]
+            if shapes.how[row] == How.LINE
+            else list(spread_rings(rings, (x0, y0, x1, y1), _SQUARE_PX, _MARGIN_PX))
+        )
+        square.append(np.array([y * _SQUARES + x for x, y, _ in found], np.int64))
+        origin.append(np.full(len(found), row, np.int64))
+        full = [shapes.how[row] != How.LINE and covers_cell(cut, _SQUARE_PX, _MARGIN_PX) for _, _, cut in found]
+        covers.append(np.array(full, bool))
+        paths.append(Paths.of([cut for _, _, cut in found]))
+    index = np.concatenate(origin)
+    return _Pieces(
+        np.concatenate(square),
+        shapes.channel[index],
+        shapes.how[index],
+        np.concatenate(covers),
+        Paths.concatenate(paths),
+    )
+
+
+# --- bits --------------------------------------------------------------------------------------------------
+
+
+def _draw_group(canvas: Bits, group: _Group, wanted: NDArray[np.bool_]) -> Square | None:
+    """Draw a group on the canvas, take the tiles that are not empty off it, and leave the canvas clean."""
+    touched = wanted & (group.tiles | group.sea_tiles)
+    if not touched.any():
+        return None
+    tile_y, tile_x = np.nonzero(touched)
+    if group.covered:
+        blocks, counts = _full(len(tile_y))
+        content = np.ones(len(tile_y), bool)
+    else:
+        _draw(canvas, group.fills, group.thin)
+        blocks, counts = _take(canvas, tile_y, tile_x)
+        content = counts.any(axis=(1, 2))
+        if group.covered_by_sea:
+            blocks, counts = _full(len(tile_y))
+        elif group.sea:
+            _draw(canvas, group.sea, [])
+            blocks, counts = _take(canvas, tile_y, tile_x)
+        canvas.fill(0)
+    some = counts.any(axis=(1, 2))
+    if not some.any():
+        return None
+    y, x = divmod(group.square, _SQUARES)
+    shard_x, shard_y = x * _SQUARE_TILES + tile_x[some], y * _SQUARE_TILES + tile_y[some]
+    return Square(group.channel, shard_x, shard_y, blocks[some], counts[some], content[some])
+
+
+def _draw(canvas: Bits, fills: list[list[NDArray[np.int32]]], thin: list[NDArray[np.int32]]) -> None:
+    for rings in fills:
+        cv2.fillPoly(canvas, rings, 1, cv2.LINE_8, _SUBPIXEL_BITS)
+    if thin:
+        cv2.polylines(canvas, thin, False, 1, 1, cv2.LINE_8, _SUBPIXEL_BITS)
+
+
+def _take(canvas: Bits, tile_y: Ints, tile_x: Ints) -> tuple[Bits, NDArray[np.uint16]]:
+    """(K, 256, 32) bits of the chosen tiles, and (K, 16, 16) how many are set in each coverage cell."""
+    tiles = canvas.reshape(_SQUARE_TILES, TILE_PX, _SQUARE_TILES, TILE_PX)
+    blocks = np.packbits(tiles[tile_y, :, tile_x], axis=-1)
+    bits = _bits_set(blocks).reshape(-1, CELLS_PER_TILE, CELL_PX, CELLS_PER_TILE * 2)
+    rows = bits.sum(axis=2, dtype=np.uint8)  # at most 8 bits in 16 rows
+    return blocks, rows[..., 0::2].astype(np.uint16) + rows[..., 1::2]
+
+
+def _full(tiles: int) -> tuple[Bits, NDArray[np.uint16]]:
+    return (
+        np.full((tiles, TILE_PX, TILE_PX // 8), 255, np.uint8),
+        np.full((tiles, CELLS_PER_TILE, CELLS_PER_TILE), CELL_PX * CELL_PX, np.uint16),
+    )
+
+
+def _bits_set(blocks: Bits) -> Bits:
+    """How many bits each byte has set; eight bytes at a time (np.bitwise_count needs NumPy 2)."""
+    pairs = blocks.view(np.uint64)
+    pairs = pairs - ((pairs >> np.uint64(1)) & np.uint64(0x5555555555555555))
+    fours = (pairs & np.uint64(0x3333333333333333)) + ((pairs >> np.uint64(2)) & np.uint64(0x3333333333333333))
+    return ((fours + (fours >> np.uint64(4))) & np.uint64(0x0F0F0F0F0F0F0F0F)).view(np.uint8)

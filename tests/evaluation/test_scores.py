@@ -1,0 +1,148 @@
+"""Metrics and their bootstrap against scikit-learn and against simulation."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.metrics import accuracy_score, average_precision_score, f1_score, mean_absolute_error, r2_score
+
+from placevec.evaluation.scores import Kind, bootstrap, draws, interval, resampled, score, secondary
+
+
+def example(kind: Kind, seed: int, count: int = 80, ties: bool = False) -> tuple[Any, Any]:
+    random = np.random.default_rng(seed)
+    if kind == "classification":
+        return random.integers(0, 4, count), random.random((count, 4))
+    if kind == "multilabel":
+        scores = random.integers(0, 4, (count, 3)) / 3 if ties else random.random((count, 3))
+        return (random.random((count, 3)) < 0.4).astype(np.int64), scores
+    target = random.normal(1000, 1, count)
+    return target, (target + random.normal(size=count))[:, None]
+
+
+def oracle(kind: Kind, target: Any, predicted: Any, weight: Any) -> float:
+    """scikit-learn, each place counted as often as its block was drawn."""
+    if kind == "classification":
+        here = weight > 0
+        chosen = predicted.argmax(axis=1)
+        return float(f1_score(target[here], chosen[here], sample_weight=weight[here], average="macro"))
+    if kind == "multilabel":
+        each = [
+            average_precision_score(target[:, g], predicted[:, g], sample_weight=weight)
+            for g in range(target.shape[1])
+            if (weight * target[:, g]).any()
+        ]
+        return float(np.mean(each))
+    return float(r2_score(target, predicted[:, 0], sample_weight=weight))
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    kind=st.sampled_from(["classification", "multilabel", "regression"]),
+    seed=st.integers(0, 999),
+    ties=st.booleans(),
+)
+def test_weighted_metrics_equal_scikit_learn(kind: Kind, seed: int, ties: bool) -> None:
+    target, predicted = example(kind, seed, ties=ties)
+    random = np.random.default_rng(seed)
+    block = random.integers(0, 6, len(target))
+    weights = random.integers(0, 3, (5, 6)).astype(float)
+    weights[:, 0] += 1  # something is drawn
+    found = resampled(kind, target, predicted, block, weights)
+    expected = [oracle(kind, target, predicted, row[block]) for row in weights]
+    np.testing.assert_allclose(found, expected, atol=1e-9)
+
+
+@pytest.mark.parametrize("kind", ["classification", "multilabel", "regression"])
+def test_plain_metrics_equal_scikit_learn(kind: Kind) -> None:
+    target, predicted = example(kind, 5)
+    assert score(kind, target, predicted) == pytest.approx(
+        oracle(kind, target, predicted, np.ones(len(target)))
+    )
+
+
+def test_secondary_numbers_equal_scikit_learn() -> None:
+    target, predicted = example("classification", 1)
+    assert secondary("classification", target, predicted) == {
+        "accuracy": accuracy_score(target, predicted.argmax(axis=1))
+    }
+    target, predicted = example("regression", 1)
+    assert secondary("regression", target, predicted)["mean absolute error"] == pytest.approx(
+        mean_absolute_error(target, predicted[:, 0])
+    )
+
+
+def test_many_chunks_give_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    target, predicted = example("multilabel", 3)
+    weights = draws(50, 6, 1).weights
+    block = np.arange(80) % 6
+    whole = resampled("multilabel", target, predicted, block, weights)
+    monkeypatch.setattr("placevec.evaluation.scores._CHUNK", 160)
+    np.testing.assert_array_equal(resampled("multilabel", target, predicted, block, weights), whole)
+
+
+def test_a_group_that_was_not_drawn_is_left_out() -> None:
+    target = np.array([[1, 0], [1, 1], [0, 0], [1, 0]])
+    predicted = np.array([[0.9, 0.1], [0.8, 0.9], [0.1, 0.2], [0.7, 0.3]])
+    block = np.array([0, 1, 0, 0])
+    found = resampled("multilabel", target, predicted, block, np.array([[1.0, 0.0], [0.0, 0.0]]))
+    assert found[0] == 1.0
+    assert np.isnan(found[1])
+
+
+def test_draws_are_blocks_with_replacement() -> None:
+    drawn = draws(4000, 8, 3)
+    assert (drawn.weights.sum(axis=1) == 8).all()
+    np.testing.assert_allclose(drawn.weights.mean(axis=0), 1.0, atol=0.06)
+    assert drawn.weights.var() == pytest.approx(1 - 1 / 8, rel=0.05)  # multinomial
+    assert drawn.seeds.shape == (4000, 3)
+    assert set(drawn.seeds.ravel()) == {0, 1, 2}
+    assert np.array_equal(drawn.weights, draws(4000, 8, 3).weights)
+
+
+def test_places_that_err_together_widen_the_interval() -> None:
+    """Closed form: accuracy-like means over 30 blocks of 40 that err as one have the error of 30, not of 1,200."""
+    random = np.random.default_rng(0)
+    block = np.repeat(np.arange(30), 40)
+    target = random.normal(size=1200)
+    by_block = target + random.normal(size=30)[block]
+    by_place = target + random.normal(size=1200)
+    widths = []
+    for predicted in (by_block, by_place):
+        low, high = interval(bootstrap("regression", target, [predicted[:, None]], block, draws(800, 30, 1)))
+        widths.append(high - low)
+    assert widths[0] > 2 * widths[1]
+
+
+@pytest.mark.slow
+def test_intervals_cover_the_truth() -> None:
+    """Simulation: of 120 worlds with 40 blocks, about 95 % of the intervals of a difference of zero hold zero."""
+    held = 0
+    for world in range(120):
+        random = np.random.default_rng(world)
+        block = np.repeat(np.arange(40), 10)
+        target = random.normal(size=400)
+        one, other = (target + random.normal(size=40)[block] + random.normal(size=400) for _ in range(2))
+        drawn = draws(300, 40, 1, seed=world)
+        differences = [bootstrap("regression", target, [p[:, None]], block, drawn) for p in (one, other)]
+        low, high = interval(differences[0] - differences[1])
+        held += low <= 0 <= high
+    assert 105 <= held <= 120
+
+
+def test_untested_places_do_not_count() -> None:
+    target, predicted = example("regression", 2)
+    block = np.arange(80) % 8
+    spoiled = np.where((np.arange(80) < 20)[:, None], np.nan, predicted)
+    drawn = draws(10, 8, 1)
+    expected = bootstrap("regression", target[20:], [predicted[20:]], block[20:], drawn)
+    np.testing.assert_allclose(bootstrap("regression", target, [spoiled], block, drawn), expected)
+
+
+def test_interval_of_nothing_is_unknown() -> None:
+    assert np.isnan(interval(np.array([np.nan]))).all()
+    assert interval(np.arange(101.0)) == pytest.approx((2.5, 97.5))
