@@ -11,6 +11,9 @@ import pytest
 if TYPE_CHECKING:
     from placevec.dataset import Dataset
 
+# Test workers share the cores: more threads than cores make tiny tensors a hundred times slower.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 ROOT = Path(__file__).resolve().parent.parent
 
 

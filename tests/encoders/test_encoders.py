@@ -11,7 +11,10 @@ from torch import nn
 from placevec import encoders
 from placevec.errors import ModelError
 
-SMALL = {"compact-tile-cnn": {"channels": 2, "dim": 3, "width": 8}, "founding-tile-cnn": {"channels": 2, "size_px": 32}}
+SMALL = {
+    "compact-tile-cnn": {"channels": 2, "dim": 3, "width": 8},
+    "founding-tile-cnn": {"channels": 2, "size_px": 32},
+}
 
 
 @pytest.mark.parametrize("name", SMALL)
@@ -34,7 +37,7 @@ def test_every_name_is_listed_and_builds() -> None:
 def test_a_wrong_name_or_option_names_the_near_ones() -> None:
     with pytest.raises(ModelError, match="did you mean compact-tile-cnn"):
         encoders.build("compact-tile-cn")
-    with pytest.raises(ModelError, match="there are .*founding-tile-cnn"):
+    with pytest.raises(ModelError, match=r"there are .*founding-tile-cnn"):
         encoders.build("zzz")
     with pytest.raises(ModelError, match="no option 'chanels'; did you mean channels"):
         encoders.build("compact-tile-cnn", chanels=3)

@@ -118,7 +118,6 @@ def test_places_that_err_together_widen_the_interval() -> None:
     assert widths[0] > 2 * widths[1]
 
 
-@pytest.mark.slow
 def test_intervals_cover_the_truth() -> None:
     """Simulation: of 120 worlds with 40 blocks, about 95 % of the intervals of a difference of zero hold zero."""
     held = 0

@@ -19,7 +19,7 @@ from rasterio.windows import Window
 
 from placevec.core import ViewSpec
 from placevec.embeddings import Embeddings, Provenance
-from placevec.geo import MERCATOR_HALF, TILE_PX, footprint_bounds, tile_xy_to_lonlat
+from placevec.geo import MERCATOR_HALF, TILE_PX, Area, footprint_bounds, tile_xy_to_lonlat
 
 ZOOM = 17
 LAYERS = (
@@ -42,6 +42,11 @@ HOSTILE_NAMES = (
     "]]> &lt;i&gt; \u2028 \u2029",
     "{{script}} {{title}}",
 )
+
+
+def town_area() -> Area:
+    (west, north), (east, south) = tile_xy_to_lonlat(np.array([CORNER, np.add(CORNER, TILES)], float), ZOOM)
+    return Area(west, south, east, north)
 
 
 def town(seed: int = 0) -> np.ndarray:
@@ -120,6 +125,7 @@ class StandInDataset:
     size_m: float | None
     attribution: str = "© OpenStreetMap contributors, ODbL 1.0"
     name: str = "Made-up town"
+    area: Area = field(default_factory=lambda: town_area())
     zoom: int = ZOOM
     map_spec: ViewSpec = field(default_factory=lambda: ViewSpec("map", "raster", LAYERS, zoom=ZOOM))
 
@@ -144,7 +150,7 @@ def scattered(folder: Path, count: int, *, seed: int = 0, size_m: float = 120.0)
     names[: len(HOSTILE_NAMES)] = HOSTILE_NAMES
     places = pd.DataFrame({
         "place_id": [f"place-{row:05d}" for row in range(count)], "lon": lonlat[:, 0], "lat": lonlat[:, 1],
-        "name": names,
+        "name": pd.Series(names, dtype=object),
     })  # fmt: skip
     return StandInDataset(folder, places, size_m)
 

@@ -289,6 +289,15 @@ def test_whole_factors_are_area_averages(view: RasterView, factor: int) -> None:
     assert np.abs(seen - expected).max() <= 1.5
 
 
+@pytest.mark.parametrize("factor", [2, 3])
+def test_rounding_of_coordinates_does_not_blur(view: RasterView, factor: int) -> None:
+    """A centre a millionth of a pixel to either side of a corner reads the same window."""
+    window = view.window(size_px=96, size_m=native_metres(96 * factor))
+    beside = [(CORNER[0] + east, CORNER[1] + south) for east in (-1e-6, 1e-6) for south in (-1e-6, 1e-6)]
+    seen = window.read(look_at_pixels(beside)).numpy().astype(int)
+    assert np.abs(seen - seen[:1]).max() <= 1
+
+
 @pytest.mark.parametrize("scale", [2.5, 5.3, 9.0])
 def test_thin_lines_fade_and_do_not_break(tmp_path: Path, scale: float) -> None:
     """A grid of lines of 2 pixels, seen coarsely: its share of the ground stays, and no line vanishes."""

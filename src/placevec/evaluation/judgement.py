@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import contextlib
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
@@ -48,7 +49,7 @@ class Budget:
 
 
 BUDGETS = {
-    "quick": Budget(Effort(trees=40, inverse_penalties=(0.1,), neighbours=(10,)), 500, 2_000),
+    "quick": Budget(Effort(trees=20, inverse_penalties=(0.1,), neighbours=(10,)), 500, 2_000),
     "full": Budget(Effort(), 2_000, 20_000),
 }
 
@@ -191,9 +192,9 @@ def judge(
     splits, dropped = _usable(task, splits, buffer_m)
     total = sum(len(split.folds) for split in splits) * (len(features) + 1)
     variants: dict[str, Variants] = {CHANCE_ROW: (np.zeros((len(task), 0)),), **features}
-    with progress.task(f"Judging {task.name}", total=total) as advance:
+    with progress.task(f"Judging {task.name}", total=total) as advance, _lean_sklearn():
         predictions = {
-            name: _predictions(task, sets, blocks, splits, _probes(name), budget.effort, advance, name)
+            name: _predictions(task, sets, blocks, splits, _probes(name, task), budget.effort, advance, name)
             for name, sets in variants.items()
         }
     drawn = draws(budget.draws, blocks.count, seeds)
@@ -218,8 +219,18 @@ def judge(
     )
 
 
-def _probes(name: str) -> dict[str, Probe]:
-    return CHANCE if name == CHANCE_ROW else PROBES
+@contextlib.contextmanager
+def _lean_sklearn() -> Iterator[None]:
+    """Many small fits: one thread each, and no checking of what was checked here. Results repeat bit by bit."""
+    from sklearn import config_context
+    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+
+    with config_context(assume_finite=True, skip_parameter_validation=True), threadpool_limits(1):
+        yield
+
+
+def _probes(name: str, task: Task) -> dict[str, Probe]:
+    return CHANCE[task.kind] if name == CHANCE_ROW else PROBES
 
 
 def _usable(task: Task, splits: list[Split], buffer_m: float) -> tuple[list[Split], int]:

@@ -192,7 +192,16 @@ def stratified(training: Training, tested: Features, effort: Effort) -> Array:
     return training.columns()[random.integers(0, len(training.target), len(tested))]
 
 
+def random_order(training: Training, tested: Features, effort: Effort) -> Array:
+    """Scores drawn at random: what average precision gives to no knowledge, which in few places is above the share."""
+    return np.random.default_rng([training.seed, len(tested), 0x0D]).random((len(tested), training.outputs))
+
+
 PROBES: dict[str, Probe] = {"linear": linear, "kNN": nearest_neighbours, "random forest": forest}
 """Every row of features is judged by the best of these."""
-CHANCE: dict[str, Probe] = {"most frequent": most_frequent, "stratified": stratified}
-"""The row that sees no features."""
+CHANCE: dict[Kind, dict[str, Probe]] = {
+    "classification": {"most frequent": most_frequent, "stratified": stratified},
+    "multilabel": {"most frequent": most_frequent, "random order": random_order},
+    "regression": {"mean": most_frequent},
+}
+"""The row that sees no features, by the best of these."""

@@ -17,7 +17,7 @@ from placevec import atomic
 from placevec.dataset import Dataset
 from placevec.embeddings import Embeddings
 from placevec.errors import EvaluationError, InputError
-from placevec.evaluation.floors import BESIDE, COVERAGE, PAIRS, beside, floors
+from placevec.evaluation.floors import BESIDE, COORDINATES, COVERAGE, PAIRS, beside, floors
 from placevec.evaluation.judgement import BUDGETS, OURS, Budget, Judgement, Variants, judge
 from placevec.evaluation.label_free import LabelFree, label_free
 from placevec.evaluation.labels import label_tasks
@@ -162,7 +162,9 @@ def evaluate(
             skipped.append(str(error))
             continue
         judgements.append(replace(judged, leaks=item.leaks, notes=[*judged.notes, *item.notes]))
-    without = {name: sets for name, sets in features.at(free_rows).items() if name != BESIDE}
+    without = {
+        name: sets for name, sets in features.at(free_rows).items() if name not in (BESIDE, COORDINATES)
+    }
     measured = label_free(
         without, dataset.lonlat[free_rows], footprint_m=dataset.footprint_m, held_out=held_out
     )

@@ -68,23 +68,30 @@ def paint(coverage: Bytes, layers: Sequence[str], metres_per_pixel: float) -> By
     Returns:
         (H, W, 3) uint8, red, green, blue.
     """
-    picture = np.empty((*coverage.shape[1:], 3), np.float32)
-    picture[:] = PAPER
+    planes = [np.full(coverage.shape[1:], value, np.float32) for value in PAPER]
     near = metres_per_pixel <= EDGE_METRES
     for channel, ink in _inks(layers):
         share = coverage[channel]
         if not share.any():
             continue
-        alpha = np.minimum(share.astype(np.float32) * (ink.opacity * (1.0 if near else ink.boost) / 255.0), 1.0)
         if near and ink.edge is not None:
-            grown = cv2.dilate(share, np.ones((3, 3), np.uint8)).astype(np.float32) / 255.0
-            _blend(picture, grown * 0.8, ink.edge)
-        _blend(picture, alpha, ink.far if ink.far is not None and not near else ink.colour)
-    return np.asarray(np.rint(picture), np.uint8)
+            grown = cv2.dilate(share, np.ones((3, 3), np.uint8))
+            _blend(planes, grown * np.float32(0.8 / 255.0), ink.edge)
+        alpha = share * np.float32(ink.opacity * (1.0 if near else ink.boost) / 255.0)
+        np.minimum(alpha, 1.0, out=alpha)
+        _blend(planes, alpha, ink.far if ink.far is not None and not near else ink.colour)
+    return np.asarray(cv2.merge([np.rint(plane).astype(np.uint8) for plane in planes]))
 
 
-def _blend(picture: NDArray[np.float32], alpha: NDArray[np.float32], colour: tuple[int, int, int]) -> None:
-    picture += (np.asarray(colour, np.float32) - picture) * alpha[..., None]
+def _blend(
+    planes: list[NDArray[np.float32]], alpha: NDArray[np.float32], colour: tuple[int, int, int]
+) -> None:
+    """Lay a colour over the three planes."""
+    step = np.empty_like(alpha)
+    for plane, value in zip(planes, colour, strict=True):
+        np.subtract(np.float32(value), plane, out=step)
+        step *= alpha
+        plane += step
 
 
 def _inks(layers: Sequence[str]) -> list[tuple[int, Ink]]:

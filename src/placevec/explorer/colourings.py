@@ -221,7 +221,7 @@ def _of_column(number: int, name: str, column: pd.Series[Any]) -> Colouring:
 
     label = name[:MOST_LABEL]
     numeric = pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column)
-    if numeric and (pd.api.types.is_float_dtype(column) and not _whole(column) or column.nunique() > MOST_INTEGER_KINDS):
+    if numeric and (not _whole(column) or column.nunique() > MOST_INTEGER_KINDS):
         return by_number(f"column-{number}", label, column.to_numpy(np.float64, na_value=np.nan))
     missing = column.isna().to_numpy(bool)
     text = np.array([_text(value) for value in column], object)

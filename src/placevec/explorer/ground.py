@@ -30,14 +30,14 @@ class Ground:
     """Encoded pictures and where they lie.
 
     Attributes:
-        pieces: box and picture of each piece that shows anything.
-        overview: the same for the whole, small; None when there is only one piece.
+        pieces: box and picture of each piece that shows details.
+        overview: the same for the whole, small.
         px_per_tile: resolution of the pieces.
         overview_px_per_tile: resolution of the overview.
     """
 
     pieces: list[tuple[Box, bytes]]
-    overview: tuple[Box, bytes] | None
+    overview: tuple[Box, bytes]
     px_per_tile: float
     overview_px_per_tile: float
 
@@ -47,22 +47,21 @@ def draw_ground(pictures: MapPictures, footprints: Floats, progress: Progress = 
     box = _around(footprints, pictures.bounds)
     if box is None:
         return None
-    occupied = _occupied(pictures, box)
-    if not occupied.any():
+    filled, detailed = _content(pictures, box)
+    if not filled.any():
         return None
     px = TILE_PX
-    while px > 1 and int(occupied.sum()) * px * px > GROUND_PIXELS:
+    while px > 1 and int(detailed.sum()) * px * px > GROUND_PIXELS:
         px //= 2
     metres = pictures.metres_per_tile((box[1] + box[3]) / 2.0) / px
     whole = _Overview(box, px, pictures)
     pieces = []
-    with progress.task("Drawing the map", total=int(occupied.sum())) as advance:
-        for piece, coverage in _coverage_pieces(pictures, box, occupied, px, advance):
+    with progress.task("Drawing the map", total=int(detailed.sum())) as advance:
+        for piece, coverage in _coverage_pieces(pictures, box, filled, detailed, px, advance):
             picture = paint(coverage, pictures.layers, metres)
             pieces.append((piece, encode_picture(picture, QUALITY)))
             whole.add(piece, picture)
-    overview = None if len(pieces) == 1 else (whole.box, encode_picture(whole.picture, QUALITY))
-    return Ground(pieces, overview, float(px), whole.px_per_tile)
+    return Ground(pieces, (whole.box, encode_picture(whole.picture, QUALITY)), float(px), whole.px_per_tile)
 
 
 def _around(footprints: Floats, bounds: Box) -> Tiles | None:
@@ -70,7 +69,7 @@ def _around(footprints: Floats, bounds: Box) -> Tiles | None:
     known = footprints[np.isfinite(footprints).all(axis=1)]
     if not len(known):
         return None
-    x0, y0, x1, y1 = *known[:, :2].min(axis=0), *known[:, 2:].max(axis=0)
+    (x0, y0), (x1, y1) = known[:, :2].min(axis=0).tolist(), known[:, 2:].max(axis=0).tolist()
     margin = 1.0 + 0.25 * max(x1 - x0, y1 - y0)
     box = (
         math.floor(max(x0 - margin, bounds[0]) + 1e-9), math.floor(max(y0 - margin, bounds[1]) + 1e-9),
@@ -79,58 +78,66 @@ def _around(footprints: Floats, bounds: Box) -> Tiles | None:
     return box if box[2] > box[0] and box[3] > box[1] else None
 
 
-def _occupied(pictures: MapPictures, box: Tiles) -> NDArray[np.bool_]:
-    """(rows, columns) bool: tiles of a box in which anything is painted, by the coarse raster."""
+def _content(pictures: MapPictures, box: Tiles) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Tiles of a box, (rows, columns) bool each: those where anything is painted, and those not all alike.
+
+    Open sea and empty land need no piece of their own: the overview shows as much.
+    """
     painted = [channel for channel, name in enumerate(pictures.layers) if name not in UNSEEN_LAYERS]
-    anything = (pictures.coarse[painted] > 0).any(axis=0)
-    rows, columns = np.nonzero(anything)
-    height, width = anything.shape
-    x0, y0, x1, y1 = pictures.bounds
-    occupied = np.zeros((box[3] - box[1], box[2] - box[0]), bool)
-    # A cell of the coarse raster may be larger than a tile: all tiles that it touches count.
-    steps = max(1, math.ceil(1.0 / pictures.cells_per_tile))
-    for across in (np.arange(steps) + 0.5) / steps:
-        for down in (np.arange(steps) + 0.5) / steps:
-            tile_x = np.floor(x0 + (columns + across) / width * (x1 - x0)).astype(int) - box[0]
-            tile_y = np.floor(y0 + (rows + down) / height * (y1 - y0)).astype(int) - box[1]
-            inside = (tile_x >= 0) & (tile_y >= 0) & (tile_x < occupied.shape[1]) & (tile_y < occupied.shape[0])
-            occupied[tile_y[inside], tile_x[inside]] = True
-    return occupied
+    rows, columns = (_cells(pictures, box, axis) for axis in (1, 0))
+    inside = np.ix_(painted, *(np.clip(np.concatenate(cells), 0, None) for cells in (rows, columns)))
+    values = pictures.coarse[inside]
+    starts = [np.cumsum([0, *(len(cells) for cells in group[:-1])]) for group in (rows, columns)]
+    most = np.maximum.reduceat(np.maximum.reduceat(values, starts[0], axis=1), starts[1], axis=2)
+    least = np.minimum.reduceat(np.minimum.reduceat(values, starts[0], axis=1), starts[1], axis=2)
+    filled = (most > 0).any(axis=0)
+    return filled, filled & ((most != least).any(axis=0) | (pictures.cells_per_tile <= 1.0))
+
+
+def _cells(pictures: MapPictures, box: Tiles, axis: int) -> list[NDArray[np.int64]]:
+    """Indices of the coarse cells along an axis (0: x, 1: y) in every tile of a box: at least one each."""
+    count = pictures.coarse.shape[2 - axis]
+    start, end = pictures.bounds[axis], pictures.bounds[axis + 2]
+    edges = (np.arange(box[axis], box[axis + 2] + 1) - start) * count / (end - start)
+    low = np.clip(np.floor(edges[:-1] + 1e-6), 0, count - 1).astype(np.int64)
+    high = np.clip(np.ceil(edges[1:] - 1e-6), low + 1, count).astype(np.int64)
+    return [np.arange(a, b) for a, b in zip(low, high, strict=True)]
 
 
 def _coverage_pieces(
-    pictures: MapPictures, box: Tiles, occupied: NDArray[np.bool_], px: int, advance: Advance
+    pictures: MapPictures, box: Tiles, filled: NDArray[np.bool_], detailed: NDArray[np.bool_], px: int, advance: Advance
 ) -> Iterator[tuple[Box, Bytes]]:
-    """Box and coverage (C, H, W) of every piece that holds something, read tile by tile."""
+    """Box and coverage (C, H, W) of every piece that shows details, read tile by tile."""
     tiles = max(1, PIECE_PX // px)
-    for row in range(0, occupied.shape[0], tiles):
-        for column in range(0, occupied.shape[1], tiles):
-            inside = occupied[row : row + tiles, column : column + tiles]
-            if not inside.any():
+    for row in range(0, filled.shape[0], tiles):
+        for column in range(0, filled.shape[1], tiles):
+            part = np.s_[row : row + tiles, column : column + tiles]
+            if not detailed[part].any():
                 continue
-            high, wide = inside.shape
+            high, wide = filled[part].shape
             x, y = float(box[0] + column), float(box[1] + row)
             coverage = np.zeros((len(pictures.layers), high * px, wide * px), np.uint8)
-            for i, j in zip(*np.nonzero(inside), strict=True):
+            for i, j in zip(*np.nonzero(filled[part]), strict=True):
                 tile = (x + j, y + i, x + j + 1.0, y + i + 1.0)
                 coverage[:, i * px : (i + 1) * px, j * px : (j + 1) * px] = pictures.read(tile, px)
-            advance(int(inside.sum()))
+            advance(int(detailed[part].sum()))
             yield (x, y, x + wide, y + high), coverage
 
 
 class _Overview:
-    """All pieces in one small picture."""
+    """All of a box in one small picture: painted from the coarse raster, then from the sharper pieces."""
 
     def __init__(self, box: Tiles, px: int, pictures: MapPictures) -> None:
         self.px_per_tile = min(float(px), OVERVIEW_PX / max(box[2] - box[0], box[3] - box[1]))
         width = max(1, math.ceil((box[2] - box[0]) * self.px_per_tile))
         height = max(1, math.ceil((box[3] - box[1]) * self.px_per_tile))
         self.origin = box[:2]
-        self.picture = paint(np.zeros((len(pictures.layers), height, width), np.uint8), pictures.layers, 1.0)
         # The last column and row may reach beyond the tiles.
         self.box = (
             float(box[0]), float(box[1]), box[0] + width / self.px_per_tile, box[1] + height / self.px_per_tile,
         )  # fmt: skip
+        metres = pictures.metres_per_tile((box[1] + box[3]) / 2.0) / self.px_per_tile
+        self.picture = paint(pictures.read_coarse(self.box, width, height), pictures.layers, metres)
 
     def add(self, piece: Box, picture: Bytes) -> None:
         """Shrink a piece into its place."""

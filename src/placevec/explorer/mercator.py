@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 from numpy.typing import NDArray
 
-from placevec.explorer.pictures import Box
 from placevec.geo import MAX_MERCATOR_LATITUDE, MERCATOR_HALF, Floats, lonlat_to_tile_xy
+
+if TYPE_CHECKING:
+    from placevec.explorer.pictures import Box
 
 WORLD = 2.0 * MERCATOR_HALF
 """Side of the Web-Mercator square, projected metres."""
@@ -23,8 +27,8 @@ def mercator_metres(lonlat: Floats) -> tuple[Floats, Floats]:
         the antimeridian are moved by one turn of the Earth, so that the widest gap lies outside of them all.
     """
     metres = np.full(lonlat.shape, np.nan)
-    known = np.isfinite(lonlat).all(axis=1)
-    known[known] = np.abs(lonlat[known, 1]) <= MAX_MERCATOR_LATITUDE
+    latitude = np.where(np.isfinite(lonlat).all(axis=1), lonlat[:, 1], np.inf)
+    known = np.abs(latitude) <= MAX_MERCATOR_LATITUDE
     if not known.any():
         return np.zeros(2), metres
     xy = lonlat_to_tile_xy(lonlat[known, 0], lonlat[known, 1], 0)

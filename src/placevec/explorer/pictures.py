@@ -74,7 +74,7 @@ class MapPictures:
         """(C, size, size) uint8 coverage of a box; zeros beyond the map."""
         x0, y0, x1, y1 = box
         if (x1 - x0) * self.cells_per_tile >= size:
-            return self._read_coarse(box, size)
+            return self.read_coarse(box, size, size)
         left, top = round(x0 * TILE_PX), round(y0 * TILE_PX)
         shape = max(1, round((y1 - y0) * TILE_PX)), max(1, round((x1 - x0) * TILE_PX))
         native = np.zeros((len(self.layers), *shape), np.uint8)
@@ -86,7 +86,8 @@ class MapPictures:
             cv2.resize(native[channel], (size, size), dst=out[channel], interpolation=cv2.INTER_AREA)
         return out
 
-    def _read_coarse(self, box: Box, size: int) -> Bytes:
+    def read_coarse(self, box: Box, width: int, height: int) -> Bytes:
+        """(C, height, width) uint8 coverage of a box from the coverage raster; zeros beyond the map."""
         x0, y0, x1, y1 = box
         scale_y = self.coarse.shape[1] / (self.bounds[3] - self.bounds[1])
         left, right = (round((x - self.bounds[0]) * self.cells_per_tile) for x in (x0, x1))
@@ -97,6 +98,6 @@ class MapPictures:
         part = self.coarse[:, rows, columns]
         if part.size:
             window[:, rows.start - top : rows.stop - top, columns.start - left : columns.stop - left] = part
-        if window.shape[1:] == (size, size):
+        if window.shape[1:] == (height, width):
             return window
-        return np.stack([cv2.resize(band, (size, size), interpolation=cv2.INTER_AREA) for band in window])
+        return np.stack([cv2.resize(band, (width, height), interpolation=cv2.INTER_AREA) for band in window])

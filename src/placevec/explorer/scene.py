@@ -15,7 +15,7 @@ from placevec.explorer.mercator import WORLD, box_metres, reach_metres
 from placevec.explorer.pictures import Box, MapPictures
 from placevec.explorer.previews import SHARP_PX, SHEET_COLUMNS, Previews, draw_previews, typical_tiles
 from placevec.explorer.template import base64_of
-from placevec.geo import Floats
+from placevec.geo import MAX_MERCATOR_LATITUDE, Area, Floats, lonlat_to_tile_xy
 from placevec.progress import SILENT, Progress
 
 if TYPE_CHECKING:
@@ -31,6 +31,7 @@ class Scene:
         zoom: of the map.
         footprints: (N, 4) tile coordinates; NaN without.
         shares: (N, C) share of each footprint that each layer covers; NaN without footprint.
+        frame: box of the dataset's area: what the map shows is cut to it, since its edge tiles are not whole.
         ground: the picture under the places, or None when nothing lies there.
         previews: sheets of previews, or None when the ground is sharp enough to cut them from.
     """
@@ -39,6 +40,7 @@ class Scene:
     zoom: int
     footprints: Floats
     shares: NDArray[np.float32]
+    frame: Box
     ground: Ground | None
     previews: Previews | None
 
@@ -63,12 +65,11 @@ class Scene:
         def piece(item: tuple[Box, bytes]) -> dict[str, Any]:
             return {"box": box_metres(item[0], self.zoom, origin), "data": base64_of(item[1])}
 
-        overview = None
-        if self.ground.overview is not None:
-            metres = tile / self.ground.overview_px_per_tile
-            overview = piece(self.ground.overview) | {"metres_per_pixel": metres}
+        overview = piece(self.ground.overview)
+        overview["metres_per_pixel"] = tile / self.ground.overview_px_per_tile
         return {
             "type": PICTURE_TYPE,
+            "frame": box_metres(self.frame, self.zoom, origin),
             "metres_per_pixel": tile / self.ground.px_per_tile,
             "overview": overview,
             "pieces": [piece(item) for item in self.ground.pieces],
@@ -93,4 +94,12 @@ def draw_scene(dataset: Dataset, place_id: NDArray[Any], progress: Progress = SI
     ground = draw_ground(pictures, footprints, progress)
     sharp = ground is not None and ground.px_per_tile * typical_tiles(footprints) >= SHARP_PX
     previews = None if sharp else draw_previews(pictures, footprints, progress)
-    return Scene(pictures.layers, pictures.zoom, footprints, pictures.shares(footprints), ground, previews)
+    frame = _frame(dataset.area, pictures.zoom)
+    return Scene(pictures.layers, pictures.zoom, footprints, pictures.shares(footprints), frame, ground, previews)
+
+
+def _frame(area: Area, zoom: int) -> Box:
+    """The box of an area in tile coordinates; across the antimeridian it runs on beyond the last tile."""
+    lat = np.clip([area.north, area.south], -MAX_MERCATOR_LATITUDE, MAX_MERCATOR_LATITUDE)
+    (x0, y0), (x1, y1) = lonlat_to_tile_xy([area.west, area.east], lat, zoom).tolist()
+    return x0, y0, x1 if x1 > x0 else x1 + 2.0**zoom, y1

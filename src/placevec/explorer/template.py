@@ -20,7 +20,8 @@ from numpy.typing import NDArray
 
 SCRIPTS = (
     "data.js", "state.js", "neighbours.js", "colours.js", "splat.js", "brush.js", "gestures.js", "pane.js",
-    "projector.js", "map.js", "previews.js", "tip.js", "legend.js", "export.js", "card.js", "search.js", "page.js",
+    "projector.js", "ground.js", "map.js", "previews.js", "tip.js", "legend.js", "export.js", "card.js",
+    "search.js", "page.js",
 )  # fmt: skip
 """Parts of the page's one script, in order."""
 

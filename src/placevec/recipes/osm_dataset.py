@@ -11,7 +11,7 @@ from placevec import atomic
 from placevec.core import ViewSpec
 from placevec.dataset import MANIFEST, Dataset, Places, write_dataset
 from placevec.errors import AreaError, DatasetError, InputError
-from placevec.geo import Area, check_zoom, metric_grid, tiles_of_area
+from placevec.geo import Area, check_zoom, lonlat_to_tile_xy, metric_grid, tiles_of_area
 from placevec.progress import Progress
 from placevec.sources.extracts import Extract, resolve_extract
 from placevec.sources.osm import extent, read_header
@@ -82,7 +82,7 @@ def prepare(
     else:
         laid = Places.from_tiles(tiles_of_area(area, zoom), zoom)
     if given is None and not all_places:
-        laid = laid.kept(_with_content(out, table, laid, zoom))
+        laid = laid.kept(_with_content(out, table, burned, laid, zoom))
     if len(laid) == 0:
         raise DatasetError("no place of the area holds any feature: --all-tiles keeps the empty ones too")
     source = {
@@ -133,11 +133,18 @@ def _reused(out: Path, inputs: dict[str, Any], progress: Progress) -> Dataset:
     return dataset
 
 
-def _with_content(out: Path, table: LayerTable, places: Places, zoom: int) -> np.ndarray[Any, Any]:
-    """(N,) bool: which footprints any layer touches, besides those that make no place (boundaries, places)."""
-    shares = Coverage(out / MAP_COVERAGE).fractions(places.footprints(zoom), zoom)
-    touched: np.ndarray[Any, Any] = (shares[:, np.asarray(table.content, bool)] > 0).any(axis=1)
-    return touched
+def _with_content(
+    out: Path, table: LayerTable, burned: BurnReport, places: Places, zoom: int
+) -> np.ndarray[Any, Any]:
+    """(N,) bool: places whose footprint something touches besides boundaries, places (such as islands) and open sea."""
+    side = 2**zoom
+    content = burned.nonempty_tiles[:, 1] * side + burned.nonempty_tiles[:, 0]
+    tiles = np.floor(lonlat_to_tile_xy(*places.lonlat.T, zoom)).astype(np.int64)
+    kept: np.ndarray[Any, Any] = np.isin(tiles[:, 1] * side + tiles[:, 0], content)
+    if places.zoom is None:  # smaller than a tile: it must be touched itself
+        shares = Coverage(out / MAP_COVERAGE).fractions(places.footprints(zoom), zoom)
+        kept &= (shares[:, np.asarray(table.content, bool)] > 0).any(axis=1)
+    return kept
 
 
 def _files(out: Path) -> list[str]:
@@ -147,4 +154,15 @@ def _files(out: Path) -> list[str]:
 
 
 def _report(burned: BurnReport) -> dict[str, Any]:
-    return burned.as_dict()
+    """What was met, for people and for the next run: nothing in it is read back but ``inputs``."""
+    return {
+        "objects": burned.objects,
+        "drawn": burned.drawn,
+        "broken": sum(burned.broken.values()),
+        "broken_reasons": burned.broken,
+        "broken_examples": burned.examples,
+        "sea": burned.sea,
+        "points_of_interest": burned.pois,
+        "tiles_in_box": burned.tiles,
+        "tiles_with_content": len(burned.nonempty_tiles),
+    }

@@ -34,13 +34,17 @@ def _clip_ring(ring: Floats, axis: int, limit: float, side: int) -> Floats:
         return ring
     if not inside.any():
         return ring[:0]
-    following, deeper = np.roll(ring, -1, axis=0), np.roll(depth, -1)
-    crossing = inside != (deeper >= 0)
-    share = np.divide(depth, depth - deeper, out=np.zeros_like(depth), where=crossing)
-    cut = ring + share[:, None] * (following - ring)
+    after = np.arange(1, len(ring) + 1)
+    after[-1] = 0
+    crossing = np.flatnonzero(inside != inside[after])
+    here, there = ring[crossing], ring[after[crossing]]
+    share = depth[crossing] / (depth[crossing] - depth[after[crossing]])
+    cut = here + share[:, None] * (there - here)
     cut[:, axis] = limit
-    both = np.stack([ring, cut], axis=1)
-    return np.asarray(both[np.stack([inside, crossing], axis=1)])
+    # Each vertex inside, then the crossing behind it.
+    kept = np.flatnonzero(inside)
+    order = np.argsort(np.concatenate([2 * kept, 2 * crossing + 1]), kind="stable")
+    return np.asarray(np.concatenate([ring[kept], cut])[order])
 
 
 def spread_rings(

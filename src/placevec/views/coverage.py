@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from pathlib import Path
 
+import cv2
 import numpy as np
 import rasterio
 from numpy.typing import ArrayLike, NDArray
@@ -155,10 +156,8 @@ class Coverage:
         window = Window(left, top, right - left, bottom - top)
         x0, y0, x1, y1 = (boxes - (left, top, left, top)).T
         sums = np.empty((len(boxes), len(self.channels)))
-        table = np.zeros((bottom - top + 1, right - left + 1))
         for channel in range(len(self.channels)):
-            values = self._read(file, window, indexes=channel + 1)
-            np.cumsum(np.cumsum(values, axis=0, dtype=np.float64), axis=1, out=table[1:, 1:])
+            table = cv2.integral(self._read(file, window, indexes=channel + 1), sdepth=cv2.CV_64F)
             sums[:, channel] = (
                 _bilinear(table, x1, y1)
                 - _bilinear(table, x0, y1)

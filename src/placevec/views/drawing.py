@@ -246,33 +246,29 @@ def _cut_to_squares(shapes: _Shapes) -> _Pieces:
     """Give every shape to the squares that it touches, large ones cut to them."""
     boxes = shapes.paths.bounds()
     squares = np.floor((boxes + [-1.0, -1.0, 1.0, 1.0]) / _SQUARE_PX).astype(np.int64)
-    outside = (squares[:, 2:] < 0).any(1) | (squares[:, :2] >= _SQUARES).any(1)
+    inside = (squares[:, 2:] >= 0).all(1) & (squares[:, :2] < _SQUARES).all(1)
     squares = np.clip(squares, 0, _SQUARES - 1)
-    single = (squares[:, :2] == squares[:, 2:]).all(1) & ~outside & (np.ptp(boxes[:, 1::2], axis=1) < _SQUARE_PX)
-    rows = np.flatnonzero(single)
-    square, origin, covers = [squares[rows, 1] * _SQUARES + squares[rows, 0]], [rows], [np.zeros(len(rows), bool)]
-    paths = [shapes.paths.take(rows)]
-    for row in np.flatnonzero(~single & ~outside).tolist():
-        rings = shapes.paths.row(row)
+    # OpenCV clips what it draws, in a time that grows with the height: only what is tall is cut first.
+    tall = (np.maximum(boxes[:, 2] - boxes[:, 0], boxes[:, 3] - boxes[:, 1]) > _SQUARE_PX) & (shapes.how != How.LINE)
+    small = np.flatnonzero(inside & ~tall)
+    columns, rows = (squares[small, 2:] - squares[small, :2] + 1).T
+    which = np.repeat(np.arange(len(small)), columns * rows)
+    nth = np.arange(len(which)) - np.repeat(np.cumsum(columns * rows) - columns * rows, columns * rows)
+    x, y = squares[small, 0][which] + nth % columns[which], squares[small, 1][which] + nth // columns[which]
+    square, origin, covers = [y * _SQUARES + x], [small[which]], [np.zeros(len(which), bool)]
+    paths = [shapes.paths.take(small[which])]
+    for row in np.flatnonzero(inside & tall).tolist():
         x0, y0, x1, y1 = squares[row].tolist()
-        found = (
-            [(x, y, rings) for y in range(y0, y1 + 1) for x in range(x0, x1 + 1)]
-            if shapes.how[row] == How.LINE
-            else list(spread_rings(rings, (x0, y0, x1, y1), _SQUARE_PX, _MARGIN_PX))
-        )
+        found = list(spread_rings(shapes.paths.row(row), (x0, y0, x1, y1), _SQUARE_PX, _MARGIN_PX))
         square.append(np.array([y * _SQUARES + x for x, y, _ in found], np.int64))
         origin.append(np.full(len(found), row, np.int64))
-        full = [shapes.how[row] != How.LINE and covers_cell(cut, _SQUARE_PX, _MARGIN_PX) for _, _, cut in found]
-        covers.append(np.array(full, bool))
+        covers.append(np.array([covers_cell(cut, _SQUARE_PX, _MARGIN_PX) for _, _, cut in found], bool))
         paths.append(Paths.of([cut for _, _, cut in found]))
     index = np.concatenate(origin)
     return _Pieces(
-        np.concatenate(square),
-        shapes.channel[index],
-        shapes.how[index],
-        np.concatenate(covers),
+        np.concatenate(square), shapes.channel[index], shapes.how[index], np.concatenate(covers),
         Paths.concatenate(paths),
-    )
+    )  # fmt: skip
 
 
 # --- bits --------------------------------------------------------------------------------------------------
@@ -296,7 +292,7 @@ def _draw_group(canvas: Bits, group: _Group, wanted: NDArray[np.bool_]) -> Squar
         elif group.sea:
             _draw(canvas, group.sea, [])
             blocks, counts = _take(canvas, tile_y, tile_x)
-        canvas.fill(0)
+        _clean(canvas, group.tiles | group.sea_tiles)
     some = counts.any(axis=(1, 2))
     if not some.any():
         return None
@@ -312,12 +308,18 @@ def _draw(canvas: Bits, fills: list[list[NDArray[np.int32]]], thin: list[NDArray
         cv2.polylines(canvas, thin, False, 1, 1, cv2.LINE_8, _SUBPIXEL_BITS)
 
 
+def _clean(canvas: Bits, drawn: NDArray[np.bool_]) -> None:
+    """Empty the rectangle around the tiles in which something was drawn."""
+    (y0, y1), (x0, x1) = (np.flatnonzero(drawn.any(axis))[[0, -1]].tolist() for axis in (1, 0))
+    canvas[y0 * TILE_PX : (y1 + 1) * TILE_PX, x0 * TILE_PX : (x1 + 1) * TILE_PX] = 0
+
+
 def _take(canvas: Bits, tile_y: Ints, tile_x: Ints) -> tuple[Bits, NDArray[np.uint16]]:
     """(K, 256, 32) bits of the chosen tiles, and (K, 16, 16) how many are set in each coverage cell."""
     tiles = canvas.reshape(_SQUARE_TILES, TILE_PX, _SQUARE_TILES, TILE_PX)
-    blocks = np.packbits(tiles[tile_y, :, tile_x], axis=-1)
-    bits = _bits_set(blocks).reshape(-1, CELLS_PER_TILE, CELL_PX, CELLS_PER_TILE * 2)
-    rows = bits.sum(axis=2, dtype=np.uint8)  # at most 8 bits in 16 rows
+    blocks = np.packbits(tiles[tile_y, :, tile_x].reshape(-1)).reshape(-1, TILE_PX, TILE_PX // 8)
+    # At most 8 bits in each byte of 16 rows: their sum fits into a byte, so eight are added at a time.
+    rows = _bits_set(blocks).reshape(-1, CELLS_PER_TILE, CELL_PX, TILE_PX // 64).sum(axis=2).view(np.uint8)
     return blocks, rows[..., 0::2].astype(np.uint16) + rows[..., 1::2]
 
 
@@ -328,9 +330,18 @@ def _full(tiles: int) -> tuple[Bits, NDArray[np.uint16]]:
     )
 
 
-def _bits_set(blocks: Bits) -> Bits:
-    """How many bits each byte has set; eight bytes at a time (np.bitwise_count needs NumPy 2)."""
-    pairs = blocks.view(np.uint64)
-    pairs = pairs - ((pairs >> np.uint64(1)) & np.uint64(0x5555555555555555))
-    fours = (pairs & np.uint64(0x3333333333333333)) + ((pairs >> np.uint64(2)) & np.uint64(0x3333333333333333))
-    return ((fours + (fours >> np.uint64(4))) & np.uint64(0x0F0F0F0F0F0F0F0F)).view(np.uint8)
+def _bits_set(blocks: Bits) -> NDArray[np.uint64]:
+    """How many bits each byte has set, eight bytes in a number (np.bitwise_count needs NumPy 2)."""
+    twos, fours, eights = (np.uint64(mask) for mask in (0x5555555555555555, 0x3333333333333333, 0x0F0F0F0F0F0F0F0F))
+    words = blocks.view(np.uint64)
+    half = words >> np.uint64(1)
+    half &= twos
+    np.subtract(words, half, out=half)
+    quarter = half >> np.uint64(2)
+    quarter &= fours
+    half &= fours
+    half += quarter
+    np.right_shift(half, np.uint64(4), out=quarter)
+    half += quarter
+    half &= eights
+    return half

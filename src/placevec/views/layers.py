@@ -223,17 +223,29 @@ def _parse_table(content: Mapping[str, Any], source: str) -> LayerTable:
     if len(seas) > 1:
         raise InputError(f"{source}: the sea can be filled in one layer only, not in {len(seas)}")
     rules = tuple(
-        _parse_rules(layer.get("rules", []), f"{source}: layer {layer['name']!r}", layer.get("sea", False))
+        parse_rules(layer.get("rules", []), f"{source}: layer {layer['name']!r}", empty=layer.get("sea", False))
         for layer in layers
     )
     content_flags = tuple(layer.get("content", True) for layer in layers)
     return LayerTable(tuple(names), rules, seas[0] if seas else None, content_flags)
 
 
-def _parse_rules(rules: Any, at: str, may_be_empty: bool) -> tuple[Rule, ...]:
-    if not isinstance(rules, list) or (not rules and not may_be_empty):
+def parse_rules(rules: Any, at: str, *, empty: bool = False, draws: bool = True) -> tuple[Rule, ...]:
+    """Rules out of TOML; InputError says, after ``at``, which is wrong.
+
+    Args:
+        rules: a list of tables with the fields of `Rule`.
+        at: where they stand, for messages.
+        empty: whether there may be none.
+        draws: whether each must say how it draws.
+    """
+    if not isinstance(rules, list) or (not rules and not empty):
         raise InputError(f"{at} needs rules: a list of {{ key = ..., ... }}")
-    return tuple(_parse_rule(rule, f"{at}, rule {number}") for number, rule in enumerate(rules, 1))
+    parsed = tuple(_parse_rule(rule, f"{at}, rule {number}") for number, rule in enumerate(rules, 1))
+    for number, rule in enumerate(parsed, 1):
+        if draws and not (rule.fill or rule.width_m or rule.point_m):
+            raise InputError(f"{at}, rule {number} draws nothing: give it fill, width_m or point_m")
+    return parsed
 
 
 def _parse_rule(rule: Any, at: str) -> Rule:
@@ -243,7 +255,7 @@ def _parse_rule(rule: Any, at: str) -> Rule:
     fill = rule.get("fill", False)
     if fill not in (True, False, "explicit") or isinstance(fill, int) and not isinstance(fill, bool):
         raise InputError(f'{at}: fill is true, false or "explicit"; got {fill!r}')
-    parsed = Rule(
+    return Rule(
         rule["key"],
         _values(rule["values"], f"{at}: values") if "values" in rule else None,
         _values(rule.get("except", []), f"{at}: except", empty=True) or frozenset(),
@@ -253,9 +265,6 @@ def _parse_rule(rule: Any, at: str) -> Rule:
         _metres(rule.get("width_m"), f"{at}: width_m"),
         _metres(rule.get("point_m"), f"{at}: point_m"),
     )
-    if not (parsed.fill or parsed.width_m or parsed.point_m):
-        raise InputError(f"{at} draws nothing: give it fill, width_m or point_m")
-    return parsed
 
 
 def _refuse_unknown(found: Mapping[str, Any], known: set[str], at: str) -> None:

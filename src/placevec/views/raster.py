@@ -239,10 +239,19 @@ class RasterView:
             strip = np.zeros((shape[0], (stop - start) * factor, cells * factor), np.uint8)
             touched = self.shards.read_into(strip, left, top + start * factor, place)
             for channel in touched:
-                part = shrunk[channel, start:stop]
-                cv2.resize(strip[channel], (cells, stop - start), part, interpolation=cv2.INTER_AREA)
+                shrunk[channel, start:stop] = _averaged(strip[channel], factor)
             written |= touched
         return shrunk, sorted(written)
+
+
+def _averaged(pixels: Bytes, factor: int) -> Bytes:
+    """Means over ``factor`` x ``factor`` pixels; by halves while that is possible, for which OpenCV is faster."""
+    while factor > 1:
+        step = 2 if factor % 2 == 0 else factor
+        size = pixels.shape[1] // step, pixels.shape[0] // step
+        pixels = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)
+        factor //= step
+    return pixels
 
 
 def _warp(source: Bytes, out: Bytes, channels: list[int], transform: Floats) -> None:

@@ -6,6 +6,7 @@ const SELECTION_SHOWN = 60;
 
 function buildCard() {
   onChange((kind) => {
+    if (kind === "brush") countSelected();
     if (kind === "emphasis" || kind === "colour") drawCard();
     if (kind === "hover") markHovered();
   });
@@ -13,6 +14,7 @@ function buildCard() {
 }
 
 function drawCard() {
+  document.body.dataset.card = state.focus >= 0 ? "place" : state.selected ? "selection" : "start";
   if (state.focus >= 0) card.replaceChildren(...placeCard(state.focus));
   else if (state.selected) card.replaceChildren(...selectionCard());
   else card.replaceChildren(...firstCard());
@@ -58,7 +60,7 @@ function plainValue(item, index) {
 }
 
 function row(index, rank, right) {
-  const picture = previews.stored ? lazyPicture(index) : null;
+  const picture = previews.lazyCanvas(index, 40);
   const who = element("span", { className: "who" }, foreign(nameOf(index)));
   if (places.name[index] !== null) who.append(element("small", { text: places.id[index], className: "id" }));
   const button = element("button", { type: "button", className: ["row", rank === null && "plainrow", !picture && "bare"].filter(Boolean).join(" ") },
@@ -77,29 +79,19 @@ function neighbourRow(index, rank) {
     element("span", { text: state.distances[rank].toFixed(state.distances[rank] < 0.01 ? 4 : 3) }), element("small", { text: far })));
 }
 
-/** A row's picture is decoded when the row comes into sight. */
-function lazyPicture(index) {
-  const side = Math.round(40 * Math.min(2, window.devicePixelRatio || 1));
-  const canvas = element("canvas", { width: side, height: side });
-  canvas.dataset.wanted = index;
-  sights.observe(canvas);
-  return canvas;
-}
-
-const sights = new IntersectionObserver((entries) => {
-  for (const { isIntersecting, target } of entries) {
-    if (!isIntersecting) continue;
-    sights.unobserve(target);
-    previews.draw(target, Number(target.dataset.wanted));
-  }
-});
-
 function markHovered() {
   for (const button of card.querySelectorAll(".row.hot")) button.classList.remove("hot");
   if (state.hover >= 0) card.querySelector(`.row[data-place="${state.hover}"]`)?.classList.add("hot");
 }
 
 const selectedIndices = () => Array.from(state.selected.keys()).filter((i) => state.selected[i]);
+
+/** While a brush is drawn only the number is told; the list follows when it is let go. */
+function countSelected() {
+  card.replaceChildren(selectionTitle(state.selected ? state.selected.reduce((n, flag) => n + flag, 0) : 0));
+}
+
+const selectionTitle = (n) => element("h2", { text: `${thousands(n)} of ${thousands(count)} places selected` });
 
 function selectionCard() {
   const indices = selectedIndices();
@@ -108,7 +100,7 @@ function selectionCard() {
     list.append(element("li", {}, row(i, null, element("span", { className: "far" }, foreign(valueText(i))))));
   }
   const rest = indices.length - SELECTION_SHOWN;
-  return [element("h2", { text: `${thousands(indices.length)} of ${thousands(count)} places selected` }),
+  return [selectionTitle(indices.length),
     element("div", { className: "actions" }, action("Save CSV", saveSelection), action("Clear", () => setSelected(null))),
     element("h3", {}, element("span", { text: "Places" })), list,
     ...(rest > 0 ? [element("p", { className: "hint", text: `and ${thousands(rest)} more` })] : [])];

@@ -91,6 +91,7 @@ class Gestures {
     const brushed = pane.brush;
     pane.brush = null;
     pane.redraw("marks");
+    if (brushed) changed("emphasis");
     if (event.type === "pointercancel" || brushed) return;
     if (!this.moved) {
       const index = pane.pick(...this.at(event), event.pointerType === "touch" ? 26 : PICK_RADIUS);

@@ -11,7 +11,7 @@ function buildChooser() {
     else setColouring(chooser.value);
   });
   onChange((kind) => {
-    if (kind !== "emphasis" && kind !== "colour") return;
+    if (kind !== "emphasis" && kind !== "brush" && kind !== "colour") return;
     chooser.lastElementChild.disabled = state.focus < 0;
     chooser.value = activeColouring().key;
     drawLegend();

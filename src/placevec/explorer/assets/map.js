@@ -1,8 +1,9 @@
-// The map: Web-Mercator metres, drawn from pictures that the page carries: an overview at once, sharper pieces when near.
+// The map: Web-Mercator metres from a point amid the places, over the ground that the page carries.
 
 class GeoMap extends Pane {
   constructor() {
     super("map");
+    this.leastRadius = 1.4;
     const west = [], box = [Infinity, Infinity, -Infinity, -Infinity];
     for (let i = 0; i < count; i++) {
       if (!onMap(i)) continue;
@@ -14,24 +15,7 @@ class GeoMap extends Pane {
       west.push(i);
     }
     this.box = west.length ? box : [-1, -1, 1, 1];
-    this.pieces = [];
-    this.overview = null;
     if (!west.length) document.querySelector("#map .label strong").textContent = "Map: these places have no coordinates";
-  }
-
-  /** Take over the pictures once the browser has read that part of the page. */
-  load() {
-    const stored = block("placevec-map");
-    if (!stored) return;
-    this.pieces = stored.pieces.map((piece) => ({ ...piece, type: stored.type, bitmap: null, asked: false }));
-    this.pixelMetres = stored.metres_per_pixel;
-    if (stored.overview) {
-      this.overviewMetres = stored.overview.metres_per_pixel;
-      picture(stored.overview.data, stored.type).then((bitmap) => {
-        this.overview = bitmap && { box: stored.overview.box, bitmap };
-        this.redraw("camera");
-      });
-    } else this.redraw("camera");
   }
 
   resized(first) { if (first) this.fit(); }
@@ -48,7 +32,10 @@ class GeoMap extends Pane {
     this.redraw("camera");
   }
 
-  zoomFactor() { return this.scale / this.fitScale(); }
+  spacing() {
+    const [west, south, east, north] = this.box;
+    return this.scale * Math.sqrt((east - west) * (north - south) / count);
+  }
 
   drag(dx, dy) {
     this.centre = [this.centre[0] - dx / this.scale, this.centre[1] + dy / this.scale];
@@ -79,18 +66,32 @@ class GeoMap extends Pane {
       (east - west) * this.scale, (north - south) * this.scale];
   }
 
+  /** The same with edges on device pixels, so that no seam shows between pictures side by side. */
+  placeSnapped(box) {
+    const [x, y, w, h] = this.place(box), snap = (value) => Math.round(value * this.ratio) / this.ratio;
+    return [snap(x), snap(y), snap(x + w) - snap(x), snap(y + h) - snap(y)];
+  }
+
   drawGround(context) {
+    if (!ground.frame) return;
+    context.save();
+    context.beginPath();
+    context.rect(...this.place(ground.frame));
+    context.clip();
     context.imageSmoothingQuality = "medium";
-    if (this.overview) context.drawImage(this.overview.bitmap, ...this.place(this.overview.box));
-    if (this.overview && this.scale * this.ratio * this.overviewMetres < 1.2) return; // the overview is sharp enough
-    for (const piece of this.pieces) {
-      const [x, y, w, h] = this.place(piece.box);
-      if (x > this.width || y > this.height || x + w < 0 || y + h < 0) continue;
-      if (piece.bitmap) context.drawImage(piece.bitmap, x, y, w, h);
-      else if (!piece.asked) {
-        piece.asked = true;
-        picture(piece.data, piece.type).then((bitmap) => { piece.bitmap = bitmap; this.redraw("camera"); });
-      }
+    this.drawPictures(context);
+    context.restore();
+  }
+
+  drawPictures(context) {
+    const { overview } = ground;
+    if (overview) context.drawImage(overview.bitmap, ...this.placeSnapped(overview.box));
+    if (overview && this.scale * this.ratio * overview.metres_per_pixel < 1.2) return; // it is sharp enough
+    const [dx, dy] = [this.width / 2 / this.scale, this.height / 2 / this.scale], [x, y] = this.centre;
+    for (const piece of ground.touching([x - dx, y - dy, x + dx, y + dy])) {
+      const ready = ground.bitmap(piece);
+      if (piece.bitmap) context.drawImage(piece.bitmap, ...this.placeSnapped(piece.box));
+      else ready.then(() => this.redraw("camera"));
     }
   }
 
@@ -109,7 +110,7 @@ class GeoMap extends Pane {
       context.strokeRect(x, y, width_, height_);
       context.globalAlpha = 1;
     };
-    if (this.lit.length <= 400) for (const i of this.lit) outline(i, 1, 0.65, state.focus >= 0);
+    if (this.lit.length <= 400) for (const i of this.lit) outline(i, 1, 0.5, false);
     outline(state.hover, 1.5, 0.9, false);
     outline(state.focus, 2.5, 1, true);
   }

@@ -72,13 +72,14 @@ function describe() {
     : `${thousands(count)} ${count === 1 ? "place" : "places"}`;
   document.getElementById("count").textContent = `${drawn} · ${meta.dim} dimensions`;
   const about = document.getElementById("about");
-  about.append(element("div", { text: drawn[0].toUpperCase() + drawn.slice(1) + (meta.places_drawn < meta.places_total ? ` (seed ${meta.seed})` : "") }));
-  about.append(element("div", { text: `placevec ${meta.version}${meta.model_hash ? ` · model ${meta.model_hash.slice(0, 12)}` : ""}${meta.created ? ` · ${meta.created.slice(0, 10)}` : ""}` }));
+  about.append(element("div", { text: drawn[0].toUpperCase() + drawn.slice(1) + (meta.places_drawn < meta.places_total ? ` (seed ${meta.seed})` : "") + (meta.created ? ` · made ${meta.created.slice(0, 10)}` : "") }));
+  about.append(element("div", { text: `placevec ${meta.version}${meta.model_hash ? ` · model ${meta.model_hash.slice(0, 12)}` : ""}` }));
   if (meta.without_coordinates) about.append(element("div", { text: `${thousands(meta.without_coordinates)} without coordinates: in the embedding space only` }));
 }
 
 function laterParts() {
-  map.load();
+  previews.load();
+  ground.load(() => map.redraw("camera"));
   drawCard();
   document.documentElement.dataset.ready = "true";
 }

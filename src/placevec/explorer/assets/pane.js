@@ -38,7 +38,7 @@ class Pane {
 
   follow(kind) {
     if (kind === "hover") this.redraw("marks");
-    else if (kind === "emphasis" || kind === "colour") this.redraw("points");
+    else if (kind === "emphasis" || kind === "brush" || kind === "colour") this.redraw("points");
   }
 
   resize() {
@@ -79,23 +79,22 @@ class Pane {
       this.drawGround(context);
     }
     if (camera || points) this.drawPoints();
-    const context = this.marks.getContext("2d");
+    const context = this.marks.getContext("2d", { willReadFrequently: true });
     context.setTransform(this.ratio, 0, 0, this.ratio, 0, 0);
     context.clearRect(0, 0, this.width, this.height);
     this.drawMarks(context);
     this.drawMs = performance.now() - began;
   }
 
-  /** Disc radius in CSS pixels: from how crowded the pane is and how far it is zoomed in. */
+  /** Disc radius in CSS pixels, from how far apart the places lie. */
   radius() {
-    const crowded = 0.17 * Math.sqrt(this.width * this.height / count);
-    return Math.min(7, Math.max(2.1, Math.min(5, crowded)) * Math.min(1.6, Math.max(1, this.zoomFactor() ** 0.3)));
+    return Math.min(6, Math.max(this.leastRadius, 0.29 * this.spacing()));
   }
 
   drawPoints() {
     const level = emphasis(), colour = shared.colours(), dark = isDark();
     const edge = dark ? 0xff1a1614 : 0xffffffff;
-    const radius = this.radius() * this.ratio, casing = 0.9 * this.ratio;
+    const radius = this.radius() * this.ratio, casing = Math.min(0.9, 0.3 * this.radius()) * this.ratio;
     const order = this.order ?? this.scatter;
     const dimOpacity = dark ? 0.22 : 0.2;
     this.lit = [];
@@ -179,7 +178,7 @@ class Pane {
     for (let i = 0; i < count; i++) {
       mask[i] = (add && add[i]) || (inside(this.x[i], this.y[i]) && passes(i)) ? 1 : 0;
     }
-    setSelected(mask);
+    setSelected(mask, "brush");
   }
 
   /** Where a place is on the screen, CSS pixels of the window; null when it is not in this pane. */

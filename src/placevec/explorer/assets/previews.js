@@ -1,20 +1,17 @@
-// Small pictures of places: sheets of equal squares, each read when first needed, a few dozen kept decoded.
+// Small pictures of places: cut out of the ground where it is sharp enough, else from sheets of equal squares.
 
-const SHEETS_KEPT = 32;
+const SHEETS_KEPT = 32; // decoded sheets
 
 const previews = {
-  table: undefined,
-  decoded: new Map(), // sheet number -> promise of a bitmap, oldest first
+  stored: null,
+  decoded: new Map(), // sheet number -> promise of a bitmap, the longest unused first
 
-  get stored() {
-    if (this.table === undefined && document.readyState !== "loading") this.table = block("placevec-previews");
-    return this.table ?? null;
-  },
+  load() { this.stored = block("placevec-previews"); },
 
   sheet(number) {
     let promise = this.decoded.get(number);
-    if (promise) this.decoded.delete(number);
-    else promise = picture(this.stored.sheets[number], this.stored.type);
+    this.decoded.delete(number);
+    promise ??= picture(this.stored.sheets[number], this.stored.type);
     this.decoded.set(number, promise);
     if (this.decoded.size > SHEETS_KEPT) {
       const [oldest, dropped] = this.decoded.entries().next().value;
@@ -24,30 +21,55 @@ const previews = {
     return promise;
   },
 
-  /** Draw a place's picture over the whole of a canvas; false when the page has none. */
-  draw(canvas, index) {
-    const stored = this.stored;
-    if (!stored) return false;
-    const { px, columns } = stored, each = columns * columns;
+  /** Draw a place's picture over the whole of a canvas, unless the canvas is given to another place meanwhile. */
+  async draw(canvas, index) {
     canvas.dataset.place = index;
-    this.sheet(Math.floor(index / each)).then((bitmap) => {
-      if (!bitmap || Number(canvas.dataset.place) !== index) return; // the canvas shows another place by now
-      const at = index % each;
-      const context = canvas.getContext("2d");
-      context.imageSmoothingQuality = "high";
-      context.drawImage(bitmap, (at % columns) * px, Math.floor(at / columns) * px, px, px, 0, 0, canvas.width, canvas.height);
-      canvas.dataset.shown = index;
-    });
-    return true;
+    const wanted = () => Number(canvas.dataset.place) === index;
+    const { width, height } = canvas, context = canvas.getContext("2d");
+    if (this.stored.sheets) await this.fromSheet(context, index, width, height, wanted);
+    else {
+      const [w, s, e, n] = places.reach.subarray(4 * index, 4 * index + 4);
+      const [x, y] = [places.east[index], places.north[index]];
+      if (e > w && onMap(index)) await ground.drawBox(context, [x + w, y + s, x + e, y + n], width, height, wanted);
+    }
+    if (wanted()) canvas.dataset.shown = index;
   },
 
-  /** A new canvas with a place's picture, or null. */
+  async fromSheet(context, index, width, height, wanted) {
+    const { px, columns } = this.stored, at = index % (columns * columns);
+    const bitmap = await this.sheet(Math.floor(index / (columns * columns)));
+    if (!bitmap || !wanted()) return;
+    context.imageSmoothingQuality = "high";
+    context.drawImage(bitmap, (at % columns) * px, Math.floor(at / columns) * px, px, px, 0, 0, width, height);
+  },
+
+  /** A new canvas with a place's picture, or null when the page has none. */
   canvas(index, size, className) {
     if (!this.stored) return null;
-    const side = Math.round(size * Math.min(2, window.devicePixelRatio || 1));
-    const canvas = element("canvas", { width: side, height: side, className, role: "img" });
-    canvas.setAttribute("aria-label", "Map around the place");
+    const canvas = blankPicture(size, className);
     this.draw(canvas, index);
     return canvas;
   },
+
+  /** The same, drawn once it comes into sight: for long lists. */
+  lazyCanvas(index, size, className) {
+    if (!this.stored) return null;
+    const canvas = blankPicture(size, className);
+    canvas.dataset.wanted = index;
+    sights.observe(canvas);
+    return canvas;
+  },
 };
+
+function blankPicture(size, className) {
+  const side = Math.round(size * Math.min(2, window.devicePixelRatio || 1));
+  return element("canvas", { width: side, height: side, className, role: "img", "aria-label": "Map of the place" });
+}
+
+const sights = new IntersectionObserver((entries) => {
+  for (const { isIntersecting, target } of entries) {
+    if (!isIntersecting) continue;
+    sights.unobserve(target);
+    previews.draw(target, Number(target.dataset.wanted));
+  }
+});

@@ -1,28 +1,32 @@
 // The embedding space: three principal components, seen flat (2D) or turned in space (3D).
 // One projection serves both: `depth` runs from 0 (flat, no perspective) to 1.
 
-const EYE = 3.4; // distance of the eye from the centre of the cloud of radius 1
+const EYE = 3.4; // distance of the eye from the middle of the cloud, in radii of the cloud
 
 class Projector extends Pane {
   constructor() {
     super("projector");
+    this.leastRadius = 1.9;
     this.depth = 0;
     this.turn = { yaw: -0.6, pitch: 0.42 };
     this.zoom = 1;
     this.shift = [0, 0]; // CSS pixels
-    const low = [0, 0, 0], high = [0, 0, 0];
-    this.span = [0, 1].map((c) => {
-      low[c] = Infinity; high[c] = -Infinity;
-      for (let i = 0; i < count; i++) {
-        const value = places.component[3 * i + c];
-        if (value < low[c]) low[c] = value;
-        if (value > high[c]) high[c] = value;
+    this.span = [0, 1, 2].map((c) => {
+      let [low, high] = [Infinity, -Infinity];
+      for (let i = c; i < 3 * count; i += 3) {
+        low = Math.min(low, places.component[i]);
+        high = Math.max(high, places.component[i]);
       }
-      return [low[c], high[c]];
+      return [low, high];
     });
+    this.middle = this.span.map(([low, high]) => (low + high) / 2);
+    this.reach = 0; // distance of the farthest place from the middle
+    for (let i = 0; i < count; i++) {
+      this.reach = Math.max(this.reach, Math.hypot(...this.middle.map((value, c) => places.component[3 * i + c] - value)));
+    }
     const shares = meta.explained.map((share) => `${(share * 100).toFixed(1)} %`);
     document.getElementById("variance").textContent =
-      `PCA: ${shares.join(" + ")} of the variance of ${meta.dim} dimensions`;
+      `PCA: ${shares.join(" + ")} of the variance`;
   }
 
   follow(kind) {
@@ -32,7 +36,7 @@ class Projector extends Pane {
 
   resized() {}
 
-  zoomFactor() { return this.zoom; }
+  spacing() { return 0.6 * Math.sqrt(this.width * this.height / count) * Math.sqrt(this.zoom); }
 
   fit() {
     this.zoom = 1;
@@ -76,17 +80,17 @@ class Projector extends Pane {
     const t = this.depth;
     const yaw = this.turn.yaw * t, pitch = this.turn.pitch * t;
     const [cosYaw, sinYaw, cosPitch, sinPitch] = [Math.cos(yaw), Math.sin(yaw), Math.cos(pitch), Math.sin(pitch)];
-    const [[left, right], [bottom, top]] = this.span;
+    const [[left, right], [bottom, top]] = this.span, [ma, mb, mc] = this.middle;
     const flat = Math.min((this.width - 70) / (right - left || 1), (this.height - 120) / (top - bottom || 1));
-    const solid = Math.min(this.width, this.height - 50) * 0.52;
-    const scale = (flat * (1 - t) + solid * t) * this.zoom;
-    const cx = (left + right) / 2 * (1 - t), cy = (bottom + top) / 2 * (1 - t);
+    const solid = Math.min(this.width, this.height - 50) * 0.44 / (this.reach || 1);
+    const scale = (flat * (1 - t) + solid * t) * this.zoom, eye = EYE * (this.reach || 1);
     const [ox, oy] = [this.width / 2 + this.shift[0], this.height / 2 + this.shift[1]];
     return (a, b, c) => {
-      const x = a * cosYaw + c * sinYaw, away = c * cosYaw - a * sinYaw;
-      const y = b * cosPitch - away * sinPitch, z = b * sinPitch + away * cosPitch;
-      const near = 1 / (1 - t * z / EYE);
-      return [ox + (x - cx) * scale * near, oy - (y - cy) * scale * near, near, z];
+      const p = a - ma, q = b - mb, r = c - mc;
+      const x = p * cosYaw + r * sinYaw, away = r * cosYaw - p * sinYaw;
+      const y = q * cosPitch - away * sinPitch, z = q * sinPitch + away * cosPitch;
+      const near = 1 / (1 - t * z / eye);
+      return [ox + x * scale * near, oy - y * scale * near, near, z];
     };
   }
 
@@ -98,31 +102,46 @@ class Projector extends Pane {
       const [x, y, near, z] = lens(component[3 * i], component[3 * i + 1], component[3 * i + 2]);
       this.x[i] = x * this.ratio;
       this.y[i] = y * this.ratio;
-      if (solid) { depths[i] = z; this.size[i] = 0.85 * near; }
+      if (solid) { depths[i] = z; this.size[i] = near; }
     }
     this.order = solid ? byDepth(depths) : null;
   }
 
-  /** The axes through the middle of the cloud, named with their share of the variance. */
+  /** The axes through the middle of the variance. */
   drawGround(context) {
-    const lens = this.lens(), quiet = css("--quiet");
     context.strokeStyle = css("--line");
     context.lineWidth = 1;
-    context.fillStyle = quiet;
-    context.font = "11px system-ui, sans-serif";
-    const axes = [[1, 0, 0], [0, 1, 0], [0, 0, 1]].slice(0, this.depth > 0.02 ? 3 : 2);
-    axes.forEach((axis, c) => {
-      const [low, high] = c < 2 ? this.span[c] : [-0.6, 0.6];
-      const from = lens(...axis.map((v) => v * low * 1.04)), to = lens(...axis.map((v) => v * high * 1.04));
-      context.beginPath();
+    context.beginPath();
+    for (const [from, to] of this.axes()) {
       context.moveTo(from[0], from[1]);
       context.lineTo(to[0], to[1]);
-      context.stroke();
-      context.textAlign = c === 0 ? "right" : "left";
-      context.textBaseline = c === 0 ? "bottom" : "middle";
-      const [dx, dy] = c === 0 ? [0, -4] : [6, 0];
-      context.fillText(`PC ${c + 1} · ${(meta.explained[c] * 100).toFixed(0)} %`, Math.min(to[0], this.width - 8) + dx, to[1] + dy);
+    }
+    context.stroke();
+  }
+
+  /** Both ends of each axis, CSS pixels. */
+  axes() {
+    const lens = this.lens();
+    return [[1, 0, 0], [0, 1, 0], [0, 0, 1]].slice(0, this.depth > 0.02 ? 3 : 2).map((axis, c) =>
+      this.span[c].map((end) => lens(...axis.map((v) => v * end * 1.06))));
+  }
+
+  drawMarks(context) {
+    super.drawMarks(context);
+    context.font = "11px system-ui, sans-serif";
+    context.textAlign = "center";
+    context.textBaseline = "middle";
+    context.lineWidth = 4;
+    context.lineJoin = "round";
+    context.strokeStyle = css("--stage");
+    context.fillStyle = css("--quiet");
+    this.axes().forEach(([, [x, y]], c) => {
+      const words = `PC ${c + 1} · ${(meta.explained[c] * 100).toFixed(0)} %`;
+      const at = [Math.max(36, Math.min(this.width - 36, x)), c === 1 ? y - 10 : y + 12];
+      context.strokeText(words, ...at);
+      context.fillText(words, ...at);
     });
+    context.textAlign = "left";
   }
 
   /** Bring a place into sight if it is not. */
@@ -140,7 +159,7 @@ function byDepth(depths) {
   let low = Infinity, high = -Infinity;
   for (const z of depths) { if (z < low) low = z; if (z > high) high = z; }
   const scale = (BINS - 1) / (high - low || 1);
-  for (let i = 0; i < depths.length; i++) starts[(slot[i] = (depths[i] - low) * scale) + 1]++;
+  for (let i = 0; i < depths.length; i++) { slot[i] = (depths[i] - low) * scale; starts[slot[i] + 1]++; }
   for (let b = 0; b < BINS; b++) starts[b + 1] += starts[b];
   const order = new Int32Array(depths.length);
   for (let i = 0; i < depths.length; i++) order[starts[slot[i]]++] = i;

@@ -17,7 +17,7 @@ const state = {
 };
 
 const listeners = [];
-/** Call `listener(kind)` after every change; kinds: hover, emphasis, colour, mode, tool. */
+/** Call `listener(kind)` after every change; kinds: hover, emphasis, brush (emphasis, and more to come), colour, mode, tool. */
 const onChange = (listener) => listeners.push(listener);
 const changed = (kind) => listeners.forEach((listener) => listener(kind));
 
@@ -27,9 +27,9 @@ function setHover(index) {
   changed("hover");
 }
 
-function setSelected(mask) {
+function setSelected(mask, kind = "emphasis") {
   state.selected = mask && mask.some((flag) => flag) ? mask : null;
-  changed("emphasis");
+  changed(kind);
 }
 
 /** Choose a place (or -1): its nearest neighbours by the vectors light up. */

@@ -1,0 +1,57 @@
+// The map's pictures: an overview that is shown at once, and sharper pieces that are decoded when they are needed.
+
+const PIECES_KEPT = 48; // decoded pieces of at most a megapixel each
+
+const ground = {
+  pieces: [],
+  overview: null,
+  frame: null, // box of the dataset's area
+  metresPerPixel: Infinity,
+  decoded: new Map(), // piece -> promise of a bitmap, the longest unused first
+
+  /** Take over the pictures once the browser has read that part of the page; `drawn` is called for each new one. */
+  load(drawn) {
+    const stored = block("placevec-map");
+    if (!stored) return;
+    this.type = stored.type;
+    this.frame = stored.frame;
+    this.pieces = stored.pieces;
+    this.metresPerPixel = stored.metres_per_pixel;
+    picture(stored.overview.data, this.type).then((bitmap) => {
+      if (bitmap) this.overview = { ...stored.overview, bitmap };
+      drawn();
+    });
+  },
+
+  /** Promise of a piece's bitmap; `piece.bitmap` holds it while it is kept. */
+  bitmap(piece) {
+    let promise = this.decoded.get(piece);
+    this.decoded.delete(piece);
+    promise ??= picture(piece.data, this.type).then((bitmap) => (piece.bitmap = bitmap));
+    this.decoded.set(piece, promise);
+    if (this.decoded.size > PIECES_KEPT) {
+      const [oldest, dropped] = this.decoded.entries().next().value;
+      this.decoded.delete(oldest);
+      dropped.then((bitmap) => { oldest.bitmap = null; bitmap?.close(); });
+    }
+    return promise;
+  },
+
+  touching([west, south, east, north]) {
+    return this.pieces.filter(({ box: [w, s, e, n] }) => w < east && e > west && s < north && n > south);
+  },
+
+  /** Draw the ground inside a box (metres) over a whole context of the given size. */
+  async drawBox(context, box, width, height, wanted) {
+    const found = this.touching(box);
+    const bitmaps = await Promise.all(found.map((piece) => this.bitmap(piece)));
+    if (!wanted()) return;
+    const [west, south, east, north] = box, sx = width / (east - west), sy = height / (north - south);
+    context.imageSmoothingQuality = "high";
+    found.forEach(({ box: [w, s, e, n] }, i) => {
+      const [x, y] = [Math.round((w - west) * sx), Math.round((north - n) * sy)]; // whole pixels: no seams
+      const [right, bottom] = [Math.round((e - west) * sx), Math.round((north - s) * sy)];
+      if (bitmaps[i]) context.drawImage(bitmaps[i], x, y, right - x, bottom - y);
+    });
+  },
+};

@@ -1,0 +1,269 @@
+"""The whole evaluation of an invented town whose truth is known, and what its report says of it."""
+
+from __future__ import annotations
+
+import io
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from rich.console import Console
+
+from placevec.errors import EvaluationError, InputError
+from placevec.evaluation import Report, evaluate, judgement
+from placevec.evaluation.floors import COVERAGE
+from placevec.evaluation.judgement import BUDGETS
+from placevec.evaluation.probes import Effort
+from placevec.evaluation.tasks import landuse_task
+from tests.evaluation.standin import Network, Town, embeddings, town
+
+CHEAP = replace(BUDGETS["quick"], effort=Effort(6, (0.1,), (10,)), draws=300)
+
+
+@pytest.fixture(autouse=True)
+def cheap(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(judgement.BUDGETS, "quick", CHEAP)
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Town:
+    return town(tmp_path_factory.mktemp("town"), km=8)
+
+
+def run(place: Town, vectors: np.ndarray, model: Network | None = None, **options: Any) -> Report:
+    model = model or Network()
+    return evaluate(
+        embeddings(place, vectors), dataset=place, model=model, tasks=options.pop("tasks", ["landuse"]),
+        budget="quick", seeds=options.pop("seeds", 1), **options,
+    )  # type: ignore[arg-type]  # fmt: skip
+
+
+def leak(place: Town) -> np.ndarray:
+    """Vectors that hold the label, and some noise."""
+    task = landuse_task(place)  # type: ignore[arg-type]
+    vectors = np.random.default_rng(0).normal(size=(len(place), 6))
+    vectors[task.rows, :3] += 6 * np.eye(3)[task.target]
+    return vectors
+
+
+def noise(place: Town) -> np.ndarray:
+    return np.random.default_rng(0).normal(size=(len(place), 6))
+
+
+@pytest.fixture(scope="module")
+def excellent(place: Town) -> Report:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(
+            judgement.BUDGETS, "quick", replace(BUDGETS["quick"], effort=Effort(15, (0.1,), (10,)), draws=300)
+        )
+        return run(place, leak(place), seeds=2)
+
+
+def verdicts(report: Report) -> dict[str, str]:
+    return {item.against: item.verdict for item in report.judgements[0].comparisons if item.of == "vectors"}
+
+
+def test_vectors_that_hold_the_label_are_above_every_floor(excellent: Report) -> None:
+    (judged,) = excellent.judgements
+    assert judged.claims
+    assert set(verdicts(excellent).values()) == {"above"}
+    assert set(verdicts(excellent)) == {"chance", "coordinates", "coverage fractions", "untrained encoder"}
+    assert judged.verdict == "Vectors are above chance, coordinates, coverage fractions, untrained encoder."
+    rows = {row.name: row for row in judged.rows}
+    assert rows["vectors"].score > 0.95
+    assert rows["vectors"].low > 0.9
+    assert rows["chance"].score < 0.45
+    assert rows["coverage beside vectors"].score > rows[COVERAGE].score
+
+
+def test_what_the_figures_rest_on_is_said(excellent: Report) -> None:
+    (judged,) = excellent.judgements
+    assert judged.places == sum(judged.classes.values()) > 500
+    assert judged.effective_blocks >= 20
+    assert judged.buffer_m == pytest.approx(250 * 2**0.5 + 200)
+    assert (judged.folds, judged.seeds) == (5, 2)
+    for item in judged.comparisons:
+        assert item.low <= item.difference <= item.high
+        assert item.half_width == pytest.approx((item.high - item.low) / 2)
+
+
+def test_noise_is_not_told_apart_from_chance(place: Town) -> None:
+    report = run(place, noise(place))
+    assert verdicts(report)["chance"] == "not told apart"
+    assert verdicts(report)[COVERAGE] == "below"
+    assert "below coverage fractions" in report.judgements[0].verdict
+
+
+def test_the_same_features_are_not_told_apart(place: Town) -> None:
+    """The coverage fractions handed in as vectors equal the floor exactly: the paired interval is zero wide."""
+    from placevec.evaluation.floors import coverage_fractions
+
+    fractions = coverage_fractions(place, Network().seen, np.arange(len(place)))  # type: ignore[arg-type]
+    assert fractions is not None
+    report = run(place, fractions)
+    (pair,) = [
+        item for item in report.judgements[0].comparisons if item.against == COVERAGE and item.of == "vectors"
+    ]
+    assert pair.difference == pytest.approx(0.0, abs=0.02)
+    assert pair.half_width < 0.03
+    assert pair.verdict == "not told apart"
+
+
+def test_a_leaking_model_is_not_judged_and_told_how_to_train(place: Town) -> None:
+    seeing = Network(channels=("roads", "landcover"))
+    report = run(place, noise(place), seeing)
+    assert report.judgements == []
+    (line,) = report.skipped
+    assert "the model sees landcover" in line
+    assert "--drop-layers landcover,natural-features,leisure,amenities" in line
+    marked = run(place, noise(place), seeing, allow_leaks=True)
+    assert marked.judgements[0].leaks == ("landcover",)
+    assert not marked.judgements[0].claims
+    assert marked.judgements[0].verdict.startswith("No claim: the model sees landcover")
+
+
+def test_without_the_model_a_leak_cannot_be_ruled_out(place: Town) -> None:
+    report = evaluate(
+        embeddings(place, leak(place)), dataset=place, tasks=["landuse"], budget="quick", seeds=1
+    )  # type: ignore[arg-type]  # fmt: skip
+    assert any("cannot be ruled out" in note for note in report.judgements[0].notes)
+    assert "untrained encoder" not in verdicts(report)
+    assert any("no untrained encoder" in note for note in report.notes)
+
+
+def test_a_small_extent_shows_the_path_and_claims_nothing(tmp_path: Path) -> None:
+    small = town(tmp_path, km=3.2)
+    report = run(small, leak(small))
+    (judged,) = report.judgements
+    assert not judged.claims
+    assert judged.verdict.startswith(f"No claim: {judged.places} places in ")
+    assert judged.blocks >= 10
+    assert all(np.isfinite(item.half_width) for item in judged.comparisons)
+
+
+def test_an_extent_that_the_buffer_eats_says_so(place: Town) -> None:
+    report = run(place, noise(place), Network(near_m=20_000.0))
+    assert report.judgements == []
+    assert "leaves no training places" in report.skipped[0]
+
+
+def test_fewer_vectors_than_places(place: Town) -> None:
+    """Only places with a vector count, matched by id whatever the order."""
+    emb = embeddings(place, leak(place))
+    order = np.random.default_rng(1).permutation(len(place))[: len(place) * 2 // 3]
+    report = evaluate(
+        emb[order], dataset=place, model=Network(), tasks=["landuse"], budget="quick", seeds=1
+    )  # type: ignore[arg-type]  # fmt: skip
+    assert report.judgements[0].rows[1].name == "vectors"
+    assert report.judgements[0].rows[1].score > 0.95
+    assert report.judgements[0].places <= len(order)
+
+
+def test_labels_of_ones_own(place: Town, tmp_path: Path) -> None:
+    vectors = leak(place)
+    values = vectors[:, 0] * 2 + 1
+    pd.DataFrame({"place_id": place.place_ids, "rent": values}).to_csv(tmp_path / "labels.csv", index=False)
+    report = run(place, vectors, tasks=[], labels=tmp_path / "labels.csv")
+    (judged,) = report.judgements
+    assert (judged.task, judged.metric) == ("rent", "R²")
+    assert {row.name: row.score for row in judged.rows}["vectors"] > 0.9
+
+
+def test_held_out_blocks_are_measured_when_the_model_tells(place: Town) -> None:
+    told = {"size_m": 1000.0, "share": 0.4, "buffer_m": 300.0, "seed": 3}
+    model = Network(training={"held_out": told, "dataset_hash": place.hash})
+    report = run(place, noise(place), model)
+    assert report.label_free is not None
+    assert report.label_free.held_out
+    assert 0.3 * len(place) < report.label_free.places < 0.6 * len(place)
+    elsewhere = Network(training={"held_out": told, "dataset_hash": "another"})
+    other = run(place, noise(place), elsewhere).label_free
+    assert other is not None
+    assert not other.held_out
+
+
+def test_the_budget_bounds_the_places(place: Town, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(judgement.BUDGETS, "quick", replace(CHEAP, places=400))
+    report = run(place, noise(place))
+    assert report.judgements[0].places <= 400
+    assert any("400 of" in note and "drawn at random" in note for note in report.judgements[0].notes)
+
+
+def test_nonsense_is_refused(place: Town) -> None:
+    with pytest.raises(EvaluationError, match="no task 'weather'"):
+        run(place, noise(place), tasks=["weather"])
+    with pytest.raises(InputError, match="at least one seed"):
+        run(place, noise(place), seeds=0)
+    other = embeddings(place, noise(place))
+    other.place_id = np.array([f"x{row}" for row in range(len(other))], object)
+    with pytest.raises(EvaluationError, match="no place of the dataset has a vector"):
+        evaluate(other, dataset=place, tasks=["landuse"])  # type: ignore[arg-type]
+
+
+def test_the_same_call_gives_the_same_report(place: Town) -> None:
+    first, again = (run(place, noise(place)).as_dict() for _ in range(2))
+    first.pop("created"), again.pop("created")
+    assert first == again
+
+
+# --- as text -----------------------------------------------------------------------------------------------
+
+
+def test_saved_as_json_and_markdown(excellent: Report, tmp_path: Path) -> None:
+    excellent.save(tmp_path / "report")
+    content = json.loads((tmp_path / "report" / "report.json").read_text("utf-8"))
+    assert content == excellent.as_dict()
+    task = content["tasks"][0]
+    assert task["comparisons"][0].keys() >= {"difference", "low", "high", "half_width", "verdict"}
+    assert content["label_free"]["rows"][0]["name"] == "vectors"
+    text = (tmp_path / "report" / "report.md").read_text("utf-8")
+    for said in (
+        "landuse",
+        "macro-F1",
+        "coverage fractions",
+        "**Vectors are above",
+        "effective",
+        "© an inventor",
+    ):
+        assert said in text
+    assert not list((tmp_path / "report").glob(".tmp*"))
+
+
+def test_not_a_number_becomes_null(excellent: Report) -> None:
+    row = replace(excellent.judgements[0].rows[0], score=float("nan"))
+    spoiled = replace(excellent, judgements=[replace(excellent.judgements[0], rows=[row])])
+    assert spoiled.as_dict()["tasks"][0]["rows"][0]["score"] is None
+    assert "| - |" in spoiled.to_markdown()
+
+
+HOSTILE = "[bold]x[/bold] | <script>alert(1)</script>\x1b[31m\n# y `z`"
+
+
+def hostile(report: Report) -> Report:
+    judged = replace(
+        report.judgements[0], task=HOSTILE, classes={HOSTILE: 3}, notes=[HOSTILE], description=HOSTILE
+    )
+    return replace(report, judgements=[judged], skipped=[HOSTILE], attribution=HOSTILE)
+
+
+def test_hostile_names_stay_text_in_markdown(excellent: Report) -> None:
+    text = hostile(excellent).to_markdown()
+    assert "<script" not in text
+    assert "\x1b" not in text
+    assert "\\[bold\\]x" in text
+    assert not any(line.startswith("# y") for line in text.splitlines())
+    rows = [line for line in text.splitlines() if line.startswith("| ")]
+    assert {line.replace("\\|", "").count("|") for line in rows} <= {5, 6}
+
+
+def test_hostile_names_stay_text_in_the_terminal(excellent: Report) -> None:
+    console = Console(file=io.StringIO(), width=200, force_terminal=True, color_system=None)
+    console.print(hostile(excellent).to_table())
+    shown = console.file.getvalue()  # type: ignore[attr-defined]
+    assert "[bold]x[/bold]" in shown
+    assert "\x1b[31m" not in shown
+    assert "coverage fractions" in shown

@@ -1,0 +1,134 @@
+"""Numbers about vectors, each against a closed form or another library."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from sklearn.neighbors import KNeighborsClassifier
+
+from placevec import metrics
+from placevec.errors import InputError
+
+
+def gaussian(rows: int, columns: int, seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).normal(size=(rows, columns))
+
+
+@pytest.mark.parametrize("rank", [1, 3, 8])
+def test_effective_rank_of_equal_directions(rank: int) -> None:
+    """Oracle: closed form: r equal singular values give exactly r, whatever the rotation."""
+    turn, _ = np.linalg.qr(gaussian(8, 8))
+    vectors = np.eye(64)[:, :rank] @ turn[:rank]
+    assert metrics.effective_rank(vectors) == pytest.approx(rank)
+    assert metrics.effective_rank(torch.from_numpy(5 * vectors).float()) == pytest.approx(rank, rel=1e-5)
+
+
+def test_effective_rank_of_two_singular_values() -> None:
+    """Oracle: closed form: shares 3/4 and 1/4 give 4 / 3^(3/4)."""
+    assert metrics.effective_rank([[3.0, 0.0], [0.0, 1.0]]) == pytest.approx(4 / 3**0.75)
+
+
+def test_alignment_and_uniformity_equal_the_authors_code() -> None:
+    """Oracle: Wang & Isola's own lines in torch: ``(x - y).norm(dim=1).pow(2).mean()`` and
+    ``torch.pdist(x).pow(2).mul(-2).exp().mean().log()``; enough rows for several chunks."""
+    x = torch.nn.functional.normalize(torch.from_numpy(gaussian(1500, 6)))
+    y = torch.nn.functional.normalize(torch.from_numpy(gaussian(1500, 6, seed=1)))
+    assert metrics.alignment(3 * x, y) == pytest.approx(float((x - y).norm(dim=1).pow(2).mean()))
+    expected = float(torch.pdist(x).pow(2).mul(-2).exp().mean().log())
+    assert metrics.uniformity(0.5 * x) == pytest.approx(expected)
+
+
+def test_uniformity_of_a_point_and_of_the_sphere() -> None:
+    """Oracle: closed forms: 0 for one point; on a high-dimensional sphere distances are near sqrt 2: near -4."""
+    assert metrics.uniformity(np.ones((20, 3))) == pytest.approx(0)
+    assert metrics.uniformity(gaussian(1100, 1000)) == pytest.approx(-4, abs=0.05)
+
+
+def test_triplet_accuracy() -> None:
+    """Oracle: by hand: nearer, farther, tie; and chance for unrelated vectors, a half for collapsed ones."""
+    anchors = np.zeros((3, 1))
+    assert metrics.triplet_accuracy(anchors, [[1.0], [3.0], [-2.0]], [[2.0], [2.0], [2.0]]) == pytest.approx(
+        0.5
+    )
+    parts = [gaussian(4000, 8, seed) for seed in range(3)]
+    assert metrics.triplet_accuracy(*parts) == pytest.approx(0.5, abs=0.03)
+    assert metrics.triplet_accuracy(*[np.ones((5, 2))] * 3) == 0.5
+
+
+def test_ranks_of_truth() -> None:
+    """Oracle: sorting each row; ties by hand: (C + 1) / 2 for a constant encoder."""
+    scores = gaussian(50, 70)
+    truth = np.random.default_rng(1).integers(0, 70, 50)
+    expected = [list(np.argsort(-row)).index(column) + 1 for row, column in zip(scores, truth, strict=True)]
+    assert metrics.ranks_of_truth(scores, truth).tolist() == expected
+    assert metrics.ranks_of_truth(np.ones((4, 9)), [0, 1, 2, 3]).tolist() == [5.0] * 4
+
+
+def test_retrieval_of_known_ranks() -> None:
+    """Oracle: by hand: ranks 1, 2 and 3 of 3 candidates."""
+    scores = [[9.0, 1.0, 2.0], [8.0, 7.0, 6.0], [3.0, 2.0, 1.0]]
+    found = metrics.retrieval(scores, ks=(1, 2, 5))
+    assert found["recall@1"] == found["chance@1"] == pytest.approx(1 / 3)
+    assert found["recall@2"] == found["chance@2"] == pytest.approx(2 / 3)
+    assert found["recall@5"] == found["chance@5"] == 1
+    assert found["mrr"] == pytest.approx((1 + 1 / 2 + 1 / 3) / 3)
+    assert (found["median_rank"], found["mean_rank"], found["candidates"]) == (2, 2, 3)
+
+
+def test_retrieval_by_chance() -> None:
+    """Oracle: chance: random scores recall k / C."""
+    found = metrics.retrieval(gaussian(4000, 20), np.zeros(4000, int))
+    assert found["recall@5"] == pytest.approx(found["chance@5"], abs=0.03)
+    assert found["mean_rank"] == pytest.approx(10.5, abs=0.4)
+
+
+def test_knn_purity_equals_scikit_learn() -> None:
+    """Oracle: scikit-learn's cosine neighbours, the place itself left out; enough rows for several chunks."""
+    vectors, labels = gaussian(1300, 5), np.random.default_rng(2).choice(["sea", "town", "wood"], 1300)
+    vectors[labels == "sea"] += 1.0
+    neighbours = (
+        KNeighborsClassifier(7, metric="cosine").fit(vectors, labels).kneighbors(return_distance=False)
+    )
+    expected = (labels[neighbours] == labels[:, None]).mean()
+    assert metrics.knn_purity(vectors, labels, k=7) == pytest.approx(expected, abs=1e-12)
+    assert metrics.knn_purity(torch.from_numpy(vectors), labels, k=7) == metrics.knn_purity(
+        vectors, labels, k=7
+    )
+
+
+def test_knn_purity_by_chance() -> None:
+    """Oracle: closed form: labels that have nothing to do with the vectors agree in the sum of squared shares."""
+    labels = np.random.default_rng(3).choice(3, 2000, p=[0.6, 0.3, 0.1])
+    assert metrics.knn_purity(gaussian(2000, 4), labels) == pytest.approx(0.36 + 0.09 + 0.01, abs=0.03)
+
+
+def test_values_do_not_depend_on_order() -> None:
+    """Invariant: permutation of rows."""
+    vectors, order = gaussian(200, 6), np.random.default_rng(0).permutation(200)
+    labels = vectors[:, 0] > 0
+    assert metrics.effective_rank(vectors[order]) == pytest.approx(metrics.effective_rank(vectors))
+    assert metrics.uniformity(vectors[order]) == pytest.approx(metrics.uniformity(vectors))
+    assert metrics.knn_purity(vectors[order], labels[order]) == pytest.approx(
+        metrics.knn_purity(vectors, labels)
+    )
+
+
+def test_what_cannot_be_measured_is_refused() -> None:
+    two = np.eye(2)
+    with pytest.raises(InputError, match="1 of 2 rows are not finite"):
+        metrics.effective_rank([[1.0, np.nan], [1.0, 2.0]])
+    with pytest.raises(InputError, match="all zero"):
+        metrics.effective_rank(np.zeros((3, 2)))
+    with pytest.raises(InputError, match="not empty"):
+        metrics.effective_rank(np.zeros((0, 2)))
+    with pytest.raises(InputError, match="at least two"):
+        metrics.uniformity([[1.0, 0.0]])
+    with pytest.raises(InputError, match="do not pair"):
+        metrics.alignment(two, np.eye(3))
+    with pytest.raises(InputError, match="labels do not belong"):
+        metrics.knn_purity(two, [1], k=1)
+    with pytest.raises(InputError, match="k is from 1 to"):
+        metrics.knn_purity(two, [1, 2], k=2)
+    with pytest.raises(InputError, match="true column"):
+        metrics.ranks_of_truth(two, [0, 5])
