@@ -108,6 +108,26 @@ def test_compact_pads_with_blank_map_in_the_east_and_south() -> None:
     assert torch.equal(network(small), network(padded))
 
 
+def test_compact_equals_its_layers_written_out() -> None:
+    """Oracle: the same network as functional calls; folding and mixing is one convolution of stride 4."""
+    network = CompactTileCNN(channels=2, dim=5, width=8).eval()
+    weights = network.state_dict()
+    batch = tiles(3, 2, 40)
+
+    def layer(x: torch.Tensor, name: str, weight: torch.Tensor, stride: int, padding: int) -> torch.Tensor:
+        part = {key: weights[f"{name}.1.{key}"] for key in ("running_mean", "running_var", "weight", "bias")}
+        return F.batch_norm(F.conv2d(x, weight, stride=stride, padding=padding), **part).relu()
+
+    x = layer(batch.float() / 255, "stem", weights["stem.0.weight"].view(8, 2, 4, 4), 4, 0)
+    for i, stride in enumerate((1, 2, 1, 2, 1)):
+        x = layer(x, f"body.{i}", weights[f"body.{i}.0.weight"], stride, 1)
+    assert x.shape == (3, 32, 3, 3)
+    x = torch.cat([x.flatten(2).mean(2), x.flatten(2).max(2).values], dim=1)
+    x = F.linear(x, weights["head.0.weight"], weights["head.0.bias"]).relu()
+    x = F.linear(x, weights["head.2.weight"], weights["head.2.bias"])
+    torch.testing.assert_close(network(batch), x / x.norm(dim=1, keepdim=True), atol=1e-5, rtol=1e-4)
+
+
 def test_compact_sees_every_pixel() -> None:
     """Invariant: folding into channels loses nothing: switching any single pixel moves the vector."""
     network = CompactTileCNN(channels=1, dim=4, width=8, unit_norm=False).eval()

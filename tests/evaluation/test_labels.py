@@ -14,6 +14,7 @@ import shapely
 
 from placevec.errors import EvaluationError, PlacevecError, SourceError
 from placevec.evaluation.labels import label_tasks
+from placevec.geo import Area, metric_grid
 from tests.evaluation.standin import Town, town
 
 
@@ -192,3 +193,17 @@ def test_a_geojson_that_is_no_table(tmp_path: Path, place: Any) -> None:
     (tmp_path / "labels.geojson").write_text(json.dumps({"type": "Nonsense"}))
     with pytest.raises(SourceError):
         label_tasks(tmp_path / "labels.geojson", place)
+
+
+def test_the_real_population_grid_of_helsinki(shared_data: Path, tmp_path: Path) -> None:
+    """Oracle: shapely, cell by cell, in the projection of the file."""
+    file = shared_data / "population" / "helsinki_population_grid_2020.gpkg"
+    lonlat = metric_grid(Area(24.9302, 60.1592, 24.9584, 60.1841), 120.0)
+    here = Town(tmp_path, lonlat, [f"p{row}" for row in range(len(lonlat))])
+    (task,) = label_tasks(file, here)  # type: ignore[arg-type]
+    assert (task.name, task.kind) == ("population", "regression")
+    cells = geopandas.read_file(file)
+    centres = geopandas.GeoSeries(shapely.points(lonlat[task.rows]), crs=4326).to_crs(cells.crs)
+    for centre, target in list(zip(centres, task.target, strict=True))[::10]:
+        assert target in cells.loc[cells.geometry.contains(centre), "population"].to_numpy()
+    assert len(task) > 100

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -11,7 +10,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from rich.console import Console
 
 from placevec.errors import EvaluationError, InputError
 from placevec.evaluation import Report, evaluate, judgement
@@ -72,7 +70,10 @@ def test_vectors_that_hold_the_label_are_above_every_floor(excellent: Report) ->
     assert judged.claims
     assert set(verdicts(excellent).values()) == {"above"}
     assert set(verdicts(excellent)) == {"chance", "coordinates", "coverage fractions", "untrained encoder"}
-    assert judged.verdict == "Vectors are above chance, coordinates, coverage fractions, untrained encoder."
+    assert judged.verdict == (
+        "Vectors are above chance, coordinates, coverage fractions, untrained encoder. "
+        "Coverage beside vectors is above coverage fractions alone."
+    )
     rows = {row.name: row for row in judged.rows}
     assert rows["vectors"].score > 0.95
     assert rows["vectors"].low > 0.9
@@ -210,9 +211,6 @@ def test_the_same_call_gives_the_same_report(place: Town) -> None:
     assert first == again
 
 
-# --- as text -----------------------------------------------------------------------------------------------
-
-
 def test_saved_as_json_and_markdown(excellent: Report, tmp_path: Path) -> None:
     excellent.save(tmp_path / "report")
     content = json.loads((tmp_path / "report" / "report.json").read_text("utf-8"))
@@ -220,16 +218,7 @@ def test_saved_as_json_and_markdown(excellent: Report, tmp_path: Path) -> None:
     task = content["tasks"][0]
     assert task["comparisons"][0].keys() >= {"difference", "low", "high", "half_width", "verdict"}
     assert content["label_free"]["rows"][0]["name"] == "vectors"
-    text = (tmp_path / "report" / "report.md").read_text("utf-8")
-    for said in (
-        "landuse",
-        "macro-F1",
-        "coverage fractions",
-        "**Vectors are above",
-        "effective",
-        "© an inventor",
-    ):
-        assert said in text
+    assert (tmp_path / "report" / "report.md").read_text("utf-8") == excellent.to_markdown()
     assert not list((tmp_path / "report").glob(".tmp*"))
 
 
@@ -237,33 +226,3 @@ def test_not_a_number_becomes_null(excellent: Report) -> None:
     row = replace(excellent.judgements[0].rows[0], score=float("nan"))
     spoiled = replace(excellent, judgements=[replace(excellent.judgements[0], rows=[row])])
     assert spoiled.as_dict()["tasks"][0]["rows"][0]["score"] is None
-    assert "| - |" in spoiled.to_markdown()
-
-
-HOSTILE = "[bold]x[/bold] | <script>alert(1)</script>\x1b[31m\n# y `z`"
-
-
-def hostile(report: Report) -> Report:
-    judged = replace(
-        report.judgements[0], task=HOSTILE, classes={HOSTILE: 3}, notes=[HOSTILE], description=HOSTILE
-    )
-    return replace(report, judgements=[judged], skipped=[HOSTILE], attribution=HOSTILE)
-
-
-def test_hostile_names_stay_text_in_markdown(excellent: Report) -> None:
-    text = hostile(excellent).to_markdown()
-    assert "<script" not in text
-    assert "\x1b" not in text
-    assert "\\[bold\\]x" in text
-    assert not any(line.startswith("# y") for line in text.splitlines())
-    rows = [line for line in text.splitlines() if line.startswith("| ")]
-    assert {line.replace("\\|", "").count("|") for line in rows} <= {5, 6}
-
-
-def test_hostile_names_stay_text_in_the_terminal(excellent: Report) -> None:
-    console = Console(file=io.StringIO(), width=200, force_terminal=True, color_system=None)
-    console.print(hostile(excellent).to_table())
-    shown = console.file.getvalue()  # type: ignore[attr-defined]
-    assert "[bold]x[/bold]" in shown
-    assert "\x1b[31m" not in shown
-    assert "coverage fractions" in shown

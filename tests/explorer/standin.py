@@ -28,7 +28,7 @@ LAYERS = (
 )  # fmt: skip
 CORNER = (74_632, 37_896)
 """Tile of the town's north-west corner: in central Helsinki, eight tiles from the corner of its shard."""
-TILES = (14, 10)
+TILES = (8, 6)
 """Tiles eastwards and southwards."""
 HOSTILE_NAMES = (
     "</script><img src=x onerror=alert(1)>",

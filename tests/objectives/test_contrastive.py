@@ -91,11 +91,12 @@ def test_a_pair_is_its_own_positive_however_near() -> None:
 
 
 def test_distances_agree_with_the_geodesic() -> None:
-    """Oracle: pyproj's geodesic, at places a decimetre on either side of the radius, in a batch large enough for
-    torch to choose its imprecise matrix product."""
-    xyz = metres_apart([0.0] + [99.9, 100.1] * 20)
-    near = nearer_than(xyz[:1], xyz, 100.0)[0]
-    assert near.tolist() == [True] + [True, False] * 20
+    """Oracle: pyproj's geodesic, with many pairs within centimetres of the radius, in a batch large enough for torch
+    to prefer its matrix product, which is off by hundreds of metres where coordinates are millions (in float32)."""
+    metres = [0.0, 99.95, 100.05, 200.0, 299.97, 300.02, *(7.0 * i for i in range(60))]
+    near = nearer_than(metres_apart(metres), metres_apart(metres[::-1]), 100.0)
+    expected = np.abs(np.subtract.outer(metres, metres[::-1])) < 100.0
+    assert near.tolist() == expected.tolist()
 
 
 def test_the_exclusion_needs_positions() -> None:

@@ -8,11 +8,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import rasterio
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pyproj import Geod, Transformer
 from rasterio.features import rasterize
+from rasterio.windows import Window
 from scipy import ndimage
 from shapely import affinity
 from shapely.geometry import Polygon, box
@@ -20,6 +22,8 @@ from shapely.geometry import Polygon, box
 from placevec import geo
 from placevec.core import ROW_MISSING, ROW_SYNTHETIC, Look, View
 from placevec.errors import DatasetError, InputError
+from placevec.views.burn import burn_extract
+from placevec.views.coverage import Coverage
 from placevec.views.raster import RasterView
 
 from .shard_files import HALF, cut, letter_f, write_map
@@ -167,6 +171,29 @@ def test_longitudes_wrap(tmp_path: Path) -> None:
         np.testing.assert_array_equal(read(look_at([lon, 0.0])).numpy()[0], truth * 255)
     moved = read(look_at([179.999, 0.0], shift=[[geo.distance_m(179.999, 0.0, 180.0, 0.0).item(), 0.0]]))
     np.testing.assert_array_equal(moved.numpy()[0], truth * 255)
+
+
+def test_a_real_map_is_read_as_gdal_reads_it(helsinki_pbf: Path, tmp_path: Path) -> None:
+    """The embedded extract as placevec burns it. Oracle: GDAL, on map.vrt, over shard borders and unaligned."""
+    area = geo.Area(24.937, 60.170, 24.947, 60.176)
+    layers = burn_extract(helsinki_pbf, tmp_path, area=area, zoom=17).layers
+    view = RasterView(tmp_path, zoom=17, channels=layers)
+    coverage = Coverage(tmp_path / "map_coverage.tif")
+    rng = np.random.default_rng(0)
+    points = np.column_stack([rng.uniform(24.935, 24.949, 20), rng.uniform(60.169, 60.177, 20)])
+    corners = np.floor(geo.lonlat_to_tile_xy(*points.T, 17) * 256 - 128 + 0.5).astype(int)
+    with rasterio.open(tmp_path / "map.vrt") as file:
+        assert file.descriptions == layers == coverage.channels
+        resolution = 2 * HALF / (256 * 2**17)
+        origin = round((file.transform.c + HALF) / resolution), round((HALF - file.transform.f) / resolution)
+        for corner, seen in zip(corners, view.read(look_at(points)).numpy(), strict=True):
+            window = Window(*(corner - origin).tolist(), 256, 256)
+            expected = file.read(window=window, boundless=True, fill_value=0)
+            np.testing.assert_array_equal(seen, expected * 255)
+    assert view.read(look_at(points)).any(dim=3).any(dim=2).sum() > 60
+    tiles = np.unique(corners // 256, axis=0)
+    whole = view.read(look_at(geo.tile_xy_to_lonlat(tiles + 0.5, 17))).double().mean(dim=(2, 3)) / 255
+    np.testing.assert_allclose(coverage.fractions(np.hstack([tiles, tiles + 1]), 17), whole, atol=0.51 / 255)
 
 
 # --- warps -------------------------------------------------------------------------------------------------

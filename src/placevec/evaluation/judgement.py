@@ -35,6 +35,8 @@ BLOCKS_TO_CLAIM = 20
 """Below so many blocks a bootstrap over them is too narrow, and nothing is claimed."""
 MIN_TRAINING = 20
 
+_IN_WORDS = {"above": "above", "not told apart": "not told apart from", "below": "below"}
+
 Variants = tuple[Features, ...]
 """Feature sets (n, D) of equal standing, such as an untrained encoder by several seeds; shuffling s sees variant s."""
 
@@ -132,12 +134,18 @@ class Judgement:
     @property
     def verdict(self) -> str:
         """One honest sentence."""
-        groups: dict[str, list[str]] = {}
+        said = "; ".join(
+            f"{words} {', '.join(found)}"
+            for verdict, words in _IN_WORDS.items()
+            if (
+                found := [
+                    item.against for item in self.comparisons if item.of == OURS and item.verdict == verdict
+                ]
+            )
+        )
         for item in self.comparisons:
-            if item.of == OURS:
-                groups.setdefault(item.verdict, []).append(item.against)
-        order = [("above", "above"), ("not told apart", "not told apart from"), ("below", "below")]
-        said = "; ".join(f"{words} {', '.join(groups[key])}" for key, words in order if key in groups)
+            if item.of != OURS:
+                said += f". {item.of.capitalize()} is {_IN_WORDS[item.verdict]} {item.against} alone"
         if self.leaks:
             return f"No claim: the model sees {', '.join(self.leaks)}, which give the label away. Vectors are {said}."
         if not self.claims:

@@ -111,5 +111,5 @@ def _inks(layers: Sequence[str]) -> list[tuple[int, Ink]]:
 def encode_picture(picture: NDArray[Any], quality: int) -> bytes:
     """(H, W, 3) uint8 as WebP."""
     buffer = io.BytesIO()
-    Image.fromarray(picture).save(buffer, "WEBP", quality=quality, method=4)
+    Image.fromarray(picture).save(buffer, "WEBP", quality=quality, method=2)
     return buffer.getvalue()

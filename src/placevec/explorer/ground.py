@@ -83,15 +83,15 @@ def _content(pictures: MapPictures, box: Tiles) -> tuple[NDArray[np.bool_], NDAr
 
     Open sea and empty land need no piece of their own: the overview shows as much.
     """
-    painted = [channel for channel, name in enumerate(pictures.layers) if name not in UNSEEN_LAYERS]
+    painted = np.array([name not in UNSEEN_LAYERS for name in pictures.layers])
     rows, columns = (_cells(pictures, box, axis) for axis in (1, 0))
-    inside = np.ix_(painted, *(np.clip(np.concatenate(cells), 0, None) for cells in (rows, columns)))
-    values = pictures.coarse[inside]
+    values = pictures.coarse[np.ix_(np.flatnonzero(painted), np.concatenate(rows), np.concatenate(columns))]
     starts = [np.cumsum([0, *(len(cells) for cells in group[:-1])]) for group in (rows, columns)]
     most = np.maximum.reduceat(np.maximum.reduceat(values, starts[0], axis=1), starts[1], axis=2)
     least = np.minimum.reduceat(np.minimum.reduceat(values, starts[0], axis=1), starts[1], axis=2)
-    filled = (most > 0).any(axis=0)
-    return filled, filled & ((most != least).any(axis=0) | (pictures.cells_per_tile <= 1.0))
+    filled: NDArray[np.bool_] = np.any(most > 0, axis=0)
+    varied: NDArray[np.bool_] = np.any(most != least, axis=0)
+    return filled, filled if pictures.cells_per_tile <= 1.0 else filled & varied
 
 
 def _cells(pictures: MapPictures, box: Tiles, axis: int) -> list[NDArray[np.int64]]:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 import shutil
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
@@ -31,7 +31,7 @@ from placevec.sources.paths import Floats, Paths
 from placevec.views.coastline import Sea, close_sea
 from placevec.views.layers import Drawing, LayerTable
 from placevec.views.mosaic import Extent, write_coverage, write_vrt
-from placevec.views.pois import Poi, PoiTable, PoiWriter
+from placevec.views.pois import Match, Poi, PoiTable, PoiWriter
 from placevec.views.shard_burn import ShardJob, burn_shard, read_part
 from placevec.views.shards import SHARD_NAME
 from placevec.views.spool import SEA, Drawings, Spool, TileRange, join_antimeridian, spooled_shards, to_pixels
@@ -39,9 +39,10 @@ from placevec.views.spool import SEA, Drawings, Spool, TileRange, join_antimerid
 WORK = ".work"
 _METHOD = 1
 """Raised whenever the same inputs would burn to other bits."""
+_KEPT_ANSWERS = 200_000
 _LABEL = re.compile("[a-z][a-z0-9_-]{0,40}")
-"""Tags, whether coastline, drawings and point of interest: what reading keeps of a feature."""
 _Wanted = tuple[bool, tuple[Drawing, ...], Poi | None]
+"""What is kept of a feature: whether it is coastline, its drawings, and the point of interest that it is."""
 
 
 @dataclass(frozen=True)
@@ -213,22 +214,35 @@ class _Burn:
         write_json(self.work / "spooled.json", about)
         return about
 
-    def _chooser(self, pois: PoiTable) -> Any:
-        """The function that says what is wanted of a feature."""
-        classifiers = list(zip((table.classify for table in self.tables), self.first_channel, strict=False))
-        (classify, _), others = classifiers[0], classifiers[1:]
-        sea = self.table.sea is not None
+    def _chooser(self, pois: PoiTable) -> Callable[[Mapping[str, str], Kind], _Wanted | None]:
+        """The function that says what is wanted of a feature.
+
+        Most objects agree in the few tags that any rule looks at, so answers to those are kept.
+        """
+        asked = pois.asked.union(*(table.asked for table in self.tables))
+        known: dict[Any, tuple[bool, tuple[Drawing, ...], Match]] = {}
 
         def wanted(tags: Mapping[str, str], kind: Kind) -> _Wanted | None:
-            drawings = classify(tags, kind)
-            for classify_label, first in others:
-                if found := classify_label(tags, kind):
-                    drawings += tuple(drawing._replace(layer=drawing.layer + first) for drawing in found)
-            poi = pois.classify(tags)
-            is_coast = sea and kind in (Kind.LINE, Kind.RING) and tags.get("natural") == "coastline"
+            relevant = (kind, *[(key, value) for key, value in tags.items() if key in asked])
+            answer = known.get(relevant)
+            if answer is None:
+                if len(known) >= _KEPT_ANSWERS:
+                    known.clear()
+                is_coast = kind in (Kind.LINE, Kind.RING) and tags.get("natural") == "coastline"
+                answer = known[relevant] = (is_coast, self._drawings(tags, kind), pois.match(tags))
+            is_coast, drawings, match = answer
+            poi = pois.describe(tags, match) if match.key else None
             return (is_coast, drawings, poi) if drawings or poi or is_coast else None
 
         return wanted
+
+    def _drawings(self, tags: Mapping[str, str], kind: Kind) -> tuple[Drawing, ...]:
+        """What all tables draw, layers counted through."""
+        return tuple(
+            drawing._replace(layer=drawing.layer + first)
+            for table, first in zip(self.tables, self.first_channel, strict=False)
+            for drawing in table.classify(tags, kind)
+        )
 
     def _write_pois(self, chunk: Features[_Wanted], writer: PoiWriter) -> None:
         rows = np.array([row for row, wanted in enumerate(chunk.wanted) if wanted[2] is not None], np.int64)

@@ -34,8 +34,7 @@ def _clip_ring(ring: Floats, axis: int, limit: float, side: int) -> Floats:
         return ring
     if not inside.any():
         return ring[:0]
-    after = np.arange(1, len(ring) + 1)
-    after[-1] = 0
+    after = _after(len(ring))
     crossing = np.flatnonzero(inside != inside[after])
     here, there = ring[crossing], ring[after[crossing]]
     share = depth[crossing] / (depth[crossing] - depth[after[crossing]])
@@ -76,13 +75,30 @@ def spread_rings(
         yield from spread_rings(clip_rings(rings, axis, limit, side), half, size, margin)
 
 
-def covers_cell(rings: list[Floats], size: float, margin: float) -> bool:
-    """Whether rings cut to a cell by `spread_rings` leave nothing of it free."""
-    if len(rings) != 1:
-        return False
-    x, y = (rings[0] - rings[0][0]).T
-    area = abs(np.sum(x * np.roll(y, -1) - np.roll(x, -1) * y)) / 2.0
-    return bool(area >= (size + 2.0 * margin) ** 2 * (1.0 - 1e-9))
+def covers_cell(rings: list[Floats], column: int, row: int, size: float, margin: float) -> bool:
+    """Whether rings that `spread_rings` cut to a cell leave nothing of it free.
+
+    They do if they only run along its edge, an odd number of times around it in all. (Area alone would not tell: a
+    ring that overlaps itself counts twice, and even-odd leaves out what it counts twice.)
+    """
+    low = np.array([column, row]) * size - margin
+    high = low + size + 2.0 * margin
+    turns = 0
+    for ring in rings:
+        sides = np.concatenate([ring == low, ring == high], axis=1)
+        if not np.all(np.any(sides & sides[_after(len(ring))], axis=1)):
+            return False
+        x, y = (ring - ring[0]).T
+        twice = np.sum(x * y[_after(len(ring))] - x[_after(len(ring))] * y)
+        turns += round(float(twice) / 2.0 / (size + 2.0 * margin) ** 2)
+    return turns % 2 == 1
+
+
+def _after(count: int) -> Ints:
+    """Index of the vertex after each, around a ring."""
+    after = np.arange(1, count + 1)
+    after[-1] = 0
+    return after
 
 
 def inset(paths: Paths, distance: float) -> Paths:

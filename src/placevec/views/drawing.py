@@ -1,6 +1,6 @@
-"""One shard's drawings become bits: OpenCV fills polygons, a square of 8 x 8 tiles at a time.
+"""One shard's drawings become bits: OpenCV fills polygons, a square of 4 x 4 tiles at a time.
 
-What OpenCV needs to be told (measured, see ``tests/views/test_drawing.py``): its whole numbers are the centres of
+A square is a megabyte, which stays in the processor's cache. What OpenCV needs to be told (measured, see ``tests/views/test_drawing.py``): its whole numbers are the centres of
 pixels, so half a pixel goes off; it draws an outline around what it fills, so polygons are drawn in by half a
 pixel; several polygons in one call cancel each other where they overlap, so every one is a call of its own; and
 the time of a call grows with the height of the polygon, so large ones are cut first.
@@ -26,7 +26,7 @@ from placevec.views.spool import SEA, Drawings
 CELLS_PER_TILE = 16
 """Coverage cells along each side of a tile."""
 CELL_PX = TILE_PX // CELLS_PER_TILE
-_SQUARE_TILES = 8
+_SQUARE_TILES = 4
 _SQUARES = SHARD_TILES // _SQUARE_TILES
 _SQUARE_PX = _SQUARE_TILES * TILE_PX
 _MARGIN_PX = 16.0
@@ -42,7 +42,7 @@ Bits = NDArray[np.uint8]
 
 @dataclass(frozen=True)
 class Square:
-    """What one channel shows in a square of 8 x 8 tiles.
+    """What one channel shows in a square of 4 x 4 tiles.
 
     Attributes:
         channel: number of the channel.
@@ -171,7 +171,7 @@ def _starts(numbers: Ints, total: int) -> Ints:
 
 @dataclass(frozen=True)
 class _Group:
-    """What one channel draws in one square."""
+    """What one channel draws in one square: rings in sixteenths of a pixel from its corner, and where they lie."""
 
     square: int
     channel: int
@@ -195,51 +195,51 @@ class _Pieces:
     paths: Paths
 
     def groups(self) -> Iterator[_Group]:
-        """By square, then channel."""
+        """By square, then channel, then whether it is sea or thin."""
         if not len(self.square):
             return
-        boxes = self.paths.bounds()
-        corner = np.stack([self.square % _SQUARES, self.square // _SQUARES], axis=1) * float(_SQUARE_PX)
-        tiles = np.floor((boxes - np.tile(corner, 2) + [-1.0, -1.0, 1.0, 1.0]) / TILE_PX).astype(np.int64)
-        tiles = np.clip(tiles, 0, _SQUARE_TILES - 1)
-        order = np.lexsort((np.arange(len(self.square)), self.channel, self.square))
+        order = np.lexsort((self.how, self.channel, self.square))
+        square, channel, how, covers = (part[order] for part in (self.square, self.channel, self.how, self.covers))
         paths = self.paths.take(order)
-        vertex_corner = np.repeat(corner[order], np.diff(paths.row_vertices), axis=0)
-        fixed = np.rint((paths.xy - vertex_corner - 0.5) * 2**_SUBPIXEL_BITS).astype(np.int32)
-        cuts, rows = paths.path_offsets.tolist(), paths.row_offsets.tolist()
-        key = self.square[order] * 256 + self.channel[order]
-        bounds = [0, *(np.flatnonzero(np.diff(key)) + 1).tolist(), len(order)]
-        for first, end in zip(bounds[:-1], bounds[1:], strict=True):
-            shapes = [
-                [fixed[cuts[path] : cuts[path + 1]] for path in range(rows[row], rows[row + 1])]
-                for row in range(first, end)
-            ]
-            yield self._group(order[first:end], shapes, tiles)
-
-    def _group(self, rows: Ints, shapes: list[list[NDArray[np.int32]]], tiles: Ints) -> _Group:
-        how, covers = self.how[rows], self.covers[rows]
-        sea = how == SEA
-        kinds = how.tolist()
-        return _Group(
-            int(self.square[rows[0]]),
-            int(self.channel[rows[0]]),
-            [shape for shape, kind in zip(shapes, kinds, strict=True) if kind == How.FILL],
-            [shape for shape, kind in zip(shapes, kinds, strict=True) if kind == SEA],
-            [path for shape, kind in zip(shapes, kinds, strict=True) if kind == How.LINE for path in shape],
-            bool(np.any(covers & ~sea)),
-            bool(np.any(covers & sea)),
-            _marked(tiles[rows[~sea]]),
-            _marked(tiles[rows[sea]]),
-        )
+        corner = np.stack([square % _SQUARES, square // _SQUARES], axis=1) * float(_SQUARE_PX)
+        starts = np.concatenate([[0], np.flatnonzero((np.diff(square) != 0) | (np.diff(channel) != 0)) + 1])
+        group = np.zeros(len(order), np.int64)
+        group[starts[1:]] = 1
+        tiles = np.floor((paths.bounds() - np.tile(corner, 2) + [-1.0, -1.0, 1.0, 1.0]) / TILE_PX)
+        marked = _marked(2 * np.cumsum(group) + (how == SEA), tiles, 2 * len(starts))
+        fixed = paths.xy - np.repeat(corner + 0.5, np.diff(paths.row_vertices), axis=0)
+        rings = _split(np.rint(fixed * 2**_SUBPIXEL_BITS).astype(np.int32), paths.path_offsets)
+        rows, bounds = paths.row_offsets.tolist(), [*starts.tolist(), len(order)]
+        for number, (first, end) in enumerate(zip(bounds[:-1], bounds[1:], strict=True)):
+            # `how` is sorted within the group: fills, thin lines, sea.
+            thin, sea = (first + np.searchsorted(how[first:end], [How.LINE, SEA])).tolist()
+            yield _Group(
+                int(square[first]),
+                int(channel[first]),
+                [rings[rows[row] : rows[row + 1]] for row in range(first, thin)],
+                [rings[rows[row] : rows[row + 1]] for row in range(sea, end)],
+                rings[rows[thin] : rows[sea]],
+                bool(covers[first:thin].any()),
+                bool(covers[sea:end].any()),
+                marked[2 * number],
+                marked[2 * number + 1],
+            )
 
 
-def _marked(tiles: Ints) -> NDArray[np.bool_]:
-    """(8, 8) bool [y, x]: tiles inside any of the (n, 4) ranges."""
-    steps = np.zeros((_SQUARE_TILES + 1, _SQUARE_TILES + 1), np.int64)
-    x0, y0, x1, y1 = tiles.T
-    for y, x, step in ((y0, x0, 1), (y0, x1 + 1, -1), (y1 + 1, x0, -1), (y1 + 1, x1 + 1, 1)):
-        np.add.at(steps, (y, x), step)
-    return np.asarray(steps.cumsum(0).cumsum(1)[:-1, :-1] > 0)
+def _split(fixed: NDArray[np.int32], offsets: Ints) -> list[NDArray[np.int32]]:
+    cuts = offsets.tolist()
+    return [fixed[a:b] for a, b in zip(cuts[:-1], cuts[1:], strict=True)]
+
+
+def _marked(group: Ints, tiles: Floats, groups: int) -> NDArray[np.bool_]:
+    """(groups, tiles, tiles) bool [y, x]: tiles of a square inside any of its group's ranges x0, y0, x1, y1."""
+    x0, y0, x1, y1 = np.clip(tiles, 0, _SQUARE_TILES - 1).astype(np.int64).T
+    side = _SQUARE_TILES + 1
+    corners = ((y0, x0, 1), (y0, x1 + 1, -1), (y1 + 1, x0, -1), (y1 + 1, x1 + 1, 1))
+    steps = np.zeros(groups * side * side, np.int64)
+    for y, x, step in corners:
+        steps += step * np.bincount((group * side + y) * side + x, minlength=len(steps))
+    return np.asarray(steps.reshape(groups, side, side).cumsum(1).cumsum(2)[:, :-1, :-1] > 0)
 
 
 def _cut_to_squares(shapes: _Shapes) -> _Pieces:
@@ -249,7 +249,8 @@ def _cut_to_squares(shapes: _Shapes) -> _Pieces:
     inside = (squares[:, 2:] >= 0).all(1) & (squares[:, :2] < _SQUARES).all(1)
     squares = np.clip(squares, 0, _SQUARES - 1)
     # OpenCV clips what it draws, in a time that grows with the height: only what is tall is cut first.
-    tall = (np.maximum(boxes[:, 2] - boxes[:, 0], boxes[:, 3] - boxes[:, 1]) > _SQUARE_PX) & (shapes.how != How.LINE)
+    sides = np.maximum(boxes[:, 2] - boxes[:, 0], boxes[:, 3] - boxes[:, 1])
+    tall = (sides > 2 * _SQUARE_PX) & (shapes.how != How.LINE)
     small = np.flatnonzero(inside & ~tall)
     columns, rows = (squares[small, 2:] - squares[small, :2] + 1).T
     which = np.repeat(np.arange(len(small)), columns * rows)
@@ -262,7 +263,7 @@ def _cut_to_squares(shapes: _Shapes) -> _Pieces:
         found = list(spread_rings(shapes.paths.row(row), (x0, y0, x1, y1), _SQUARE_PX, _MARGIN_PX))
         square.append(np.array([y * _SQUARES + x for x, y, _ in found], np.int64))
         origin.append(np.full(len(found), row, np.int64))
-        covers.append(np.array([covers_cell(cut, _SQUARE_PX, _MARGIN_PX) for _, _, cut in found], bool))
+        covers.append(np.array([covers_cell(cut, x, y, _SQUARE_PX, _MARGIN_PX) for x, y, cut in found], bool))
         paths.append(Paths.of([cut for _, _, cut in found]))
     index = np.concatenate(origin)
     return _Pieces(
@@ -276,29 +277,26 @@ def _cut_to_squares(shapes: _Shapes) -> _Pieces:
 
 def _draw_group(canvas: Bits, group: _Group, wanted: NDArray[np.bool_]) -> Square | None:
     """Draw a group on the canvas, take the tiles that are not empty off it, and leave the canvas clean."""
-    touched = wanted & (group.tiles | group.sea_tiles)
+    drawn = group.tiles | group.sea_tiles
+    touched, content = wanted & drawn, wanted & group.tiles
     if not touched.any():
         return None
-    tile_y, tile_x = np.nonzero(touched)
-    if group.covered:
-        blocks, counts = _full(len(tile_y))
-        content = np.ones(len(tile_y), bool)
-    else:
+    if group.covered or group.covered_by_sea:
+        taken = _full(touched)
+    if not group.covered:
         _draw(canvas, group.fills, group.thin)
-        blocks, counts = _take(canvas, tile_y, tile_x)
-        content = counts.any(axis=(1, 2))
-        if group.covered_by_sea:
-            blocks, counts = _full(len(tile_y))
-        elif group.sea:
+        if group.sea_tiles.any():
+            content = _not_empty(canvas, content)
+        if not group.covered_by_sea:
             _draw(canvas, group.sea, [])
-            blocks, counts = _take(canvas, tile_y, tile_x)
-        _clean(canvas, group.tiles | group.sea_tiles)
-    some = counts.any(axis=(1, 2))
-    if not some.any():
+            taken = _take(canvas, touched)
+        _clean(canvas, drawn)
+    tile_y, tile_x, blocks, counts = taken
+    if not len(tile_y):
         return None
     y, x = divmod(group.square, _SQUARES)
-    shard_x, shard_y = x * _SQUARE_TILES + tile_x[some], y * _SQUARE_TILES + tile_y[some]
-    return Square(group.channel, shard_x, shard_y, blocks[some], counts[some], content[some])
+    shard_x, shard_y = x * _SQUARE_TILES + tile_x, y * _SQUARE_TILES + tile_y
+    return Square(group.channel, shard_x, shard_y, blocks, counts, content[tile_y, tile_x])
 
 
 def _draw(canvas: Bits, fills: list[list[NDArray[np.int32]]], thin: list[NDArray[np.int32]]) -> None:
@@ -314,20 +312,37 @@ def _clean(canvas: Bits, drawn: NDArray[np.bool_]) -> None:
     canvas[y0 * TILE_PX : (y1 + 1) * TILE_PX, x0 * TILE_PX : (x1 + 1) * TILE_PX] = 0
 
 
-def _take(canvas: Bits, tile_y: Ints, tile_x: Ints) -> tuple[Bits, NDArray[np.uint16]]:
-    """(K, 256, 32) bits of the chosen tiles, and (K, 16, 16) how many are set in each coverage cell."""
-    tiles = canvas.reshape(_SQUARE_TILES, TILE_PX, _SQUARE_TILES, TILE_PX)
-    blocks = np.packbits(tiles[tile_y, :, tile_x].reshape(-1)).reshape(-1, TILE_PX, TILE_PX // 8)
+def _not_empty(canvas: Bits, tiles: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """(4, 4) bool: those of ``tiles`` in which a pixel is set."""
+    pixels = canvas.reshape(_SQUARE_TILES, TILE_PX, _SQUARE_TILES, TILE_PX)
+    found = np.zeros_like(tiles)
+    for y, x in np.argwhere(tiles).tolist():
+        found[y, x] = pixels[y, :, x].any()
+    return found
+
+
+_Taken = tuple[Ints, Ints, Bits, NDArray[np.uint16]]
+"""Row and column of K tiles, their bits (K, 256, 32), and how many are set in each coverage cell (K, 16, 16)."""
+
+
+def _take(canvas: Bits, touched: NDArray[np.bool_]) -> _Taken:
+    """Those of the tiles ``touched`` that are not empty."""
+    y, x = np.nonzero(touched)
+    pixels = canvas.reshape(_SQUARE_TILES, TILE_PX, _SQUARE_TILES, TILE_PX)[y, :, x].reshape(len(y), -1)
+    some = pixels.view(np.uint64).any(axis=1)
+    if not some.all():
+        pixels, y, x = pixels[some], y[some], x[some]
+    blocks = np.packbits(pixels.reshape(-1)).reshape(-1, TILE_PX, TILE_PX // 8)
     # At most 8 bits in each byte of 16 rows: their sum fits into a byte, so eight are added at a time.
     rows = _bits_set(blocks).reshape(-1, CELLS_PER_TILE, CELL_PX, TILE_PX // 64).sum(axis=2).view(np.uint8)
-    return blocks, rows[..., 0::2].astype(np.uint16) + rows[..., 1::2]
+    return y, x, blocks, rows[..., 0::2].astype(np.uint16) + rows[..., 1::2]
 
 
-def _full(tiles: int) -> tuple[Bits, NDArray[np.uint16]]:
-    return (
-        np.full((tiles, TILE_PX, TILE_PX // 8), 255, np.uint8),
-        np.full((tiles, CELLS_PER_TILE, CELLS_PER_TILE), CELL_PX * CELL_PX, np.uint16),
-    )
+def _full(touched: NDArray[np.bool_]) -> _Taken:
+    """The tiles ``touched``, all of their pixels set."""
+    y, x = np.nonzero(touched)
+    blocks = np.full((len(y), TILE_PX, TILE_PX // 8), 255, np.uint8)
+    return y, x, blocks, np.full((len(y), CELLS_PER_TILE, CELLS_PER_TILE), CELL_PX * CELL_PX, np.uint16)
 
 
 def _bits_set(blocks: Bits) -> NDArray[np.uint64]:

@@ -15,6 +15,7 @@ from xml.sax.saxutils import escape
 
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 ATTRIBUTION = "© OpenStreetMap contributors, ODbL 1.0"
 _CODEC = pa.Codec("zstd", compression_level=1)
@@ -69,11 +70,9 @@ class GeoTiffWriter:
         self._size = width, height
         self._corner = west, north, resolution
         self._grid = len(self._names), -(-height // block), -(-width // block)
-        self._offsets = np.zeros(self._grid, np.uint64)
-        self._counts = np.zeros(self._grid, np.uint64)
+        self._placed: list[tuple[int, int, int, int]] = []
         self._file = open(path, "wb")  # noqa: SIM115 - closed by close()
         self._file.write(bytes(_HEAD_BYTES))
-        self._end = _HEAD_BYTES
 
     def __enter__(self) -> GeoTiffWriter:
         return self
@@ -88,31 +87,35 @@ class GeoTiffWriter:
 
     def add(self, band: int, row: int, column: int, compressed: bytes) -> None:
         """Put a block that `compress` made in its place; blocks never added are empty."""
-        self._offsets[band, row, column] = self._end
-        self._counts[band, row, column] = len(compressed)
+        self._placed.append((band, row, column, len(compressed)))
         self._file.write(compressed)
-        self._end += len(compressed)
 
     def close(self) -> None:
         """Write the tables and make the file whole."""
-        tables = self._offsets.nbytes * 2
-        big = self._end + tables + 2**20 >= 2**32
-        start = -(-self._end // 8) * 8
-        self._file.write(bytes(start - self._end))
-        self._file.write(_directory(self._tags(big), start, big))
+        offsets, sizes = np.zeros(self._grid, np.uint64), np.zeros(self._grid, np.uint64)
+        band, row, column, size = np.array(self._placed, np.int64).reshape(-1, 4).T
+        ends = _HEAD_BYTES + np.cumsum(size)
+        offsets[band, row, column], sizes[band, row, column] = ends - size, size
+        end = int(ends[-1]) if len(ends) else _HEAD_BYTES
+        start = -(-end // 8) * 8
+        big = start + 2 * offsets.nbytes + 2**20 >= 2**32
+        self._file.write(bytes(start - end))
+        self._file.write(_directory(self._tags(offsets, sizes, big), start, big))
         self._file.seek(0)
         self._file.write(
             struct.pack("<2sHHHQ", b"II", 43, 8, 0, start) if big else struct.pack("<2sHI8x", b"II", 42, start)
         )
         self._file.close()
 
-    def _tags(self, big: bool) -> list[tuple[int, int, int, bytes]]:
+    def _tags(
+        self, offsets: NDArray[np.uint64], sizes: NDArray[np.uint64], big: bool
+    ) -> list[tuple[int, int, int, bytes]]:
         """(number, type, count, value) of every tag, ascending."""
         bands = len(self._names)
         west, north, resolution = self._corner
         wide = _LONG8 if big else _LONG
         table = "<u8" if big else "<u4"
-        tags = [
+        return [
             _tag(256, _LONG, self._size[0]),
             _tag(257, _LONG, self._size[1]),
             _tag(258, _SHORT, *[self._bits] * bands),
@@ -123,8 +126,8 @@ class GeoTiffWriter:
             _text_tag(305, "placevec"),
             _tag(322, _SHORT, self._block),
             _tag(323, _SHORT, self._block),
-            (324, wide, self._offsets.size, self._offsets.astype(table).tobytes()),
-            (325, wide, self._counts.size, self._counts.astype(table).tobytes()),
+            (324, wide, offsets.size, offsets.astype(table).tobytes()),
+            (325, wide, sizes.size, sizes.astype(table).tobytes()),
             *([_tag(338, _SHORT, *[0] * (bands - 1))] if bands > 1 else []),  # the others are no alpha
             _tag(339, _SHORT, *[1] * bands),  # unsigned
             _text_tag(33432, ATTRIBUTION),
@@ -134,7 +137,6 @@ class GeoTiffWriter:
             _tag(34735, _SHORT, 1, 1, 0, 3, 1024, 0, 1, 1, 1025, 0, 1, 1, 3072, 0, 1, 3857),
             _text_tag(42112, gdal_metadata(self._names)),
         ]
-        return tags
 
 
 def _tag(number: int, kind: int, *values: float) -> tuple[int, int, int, bytes]:

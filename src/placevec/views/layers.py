@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import math
 import tomllib
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from enum import IntEnum
 from functools import cached_property
 from pathlib import Path
@@ -22,7 +22,6 @@ from placevec.sources.osm import Kind
 MAX_LAYERS = 64
 MAX_METRES = 5000.0
 """Widest line or disc a table may ask for."""
-_CACHE_SIZE = 200_000
 _RULE_FIELDS = {"key", "values", "except", "where", "unless", "fill", "width_m", "point_m"}
 _LAYER_FIELDS = {"name", "rules", "sea", "content"}
 
@@ -116,7 +115,6 @@ class LayerTable:
     rules: tuple[tuple[Rule, ...], ...]
     sea: int | None = None
     content: tuple[bool, ...] = ()
-    _seen: dict[Any, tuple[Drawing, ...]] = field(default_factory=dict, repr=False, compare=False, hash=False)
 
     @classmethod
     def default(cls) -> LayerTable:
@@ -145,6 +143,15 @@ class LayerTable:
         return frozenset(rule.key for rules in self.rules for rule in rules)
 
     @cached_property
+    def asked(self) -> frozenset[str]:
+        """All keys whose values matter to `classify`: objects that agree in them are drawn alike."""
+        return asked_keys(rule for rules in self.rules for rule in rules)
+
+    @cached_property
+    def _keys_of_layers(self) -> tuple[frozenset[str], ...]:
+        return tuple(frozenset(rule.key for rule in rules) for rules in self.rules)
+
+    @cached_property
     def hash(self) -> str:
         """SHA-256 of what the rules mean; spelling, comments and the order of values do not enter."""
         return sha256_of_json(self.as_dict())
@@ -159,25 +166,6 @@ class LayerTable:
 
     def classify(self, tags: Mapping[str, str], kind: Kind) -> tuple[Drawing, ...]:
         """What an object with these tags draws, at most once a layer, in the order of the layers."""
-        # Most objects share their few tags that matter: answers are kept (the same tuple for the same answer).
-        relevant = (kind, *((key, value) for key, value in tags.items() if key in self._asked))
-        known = self._seen.get(relevant)
-        if known is None:
-            if len(self._seen) >= _CACHE_SIZE:
-                self._seen.clear()
-            known = self._seen[relevant] = self._classify(tags, kind)
-        return known
-
-    @cached_property
-    def _asked(self) -> frozenset[str]:
-        conditions = (key for rules in self.rules for rule in rules for key, _ in (*rule.where, *rule.unless))
-        return self.keys | frozenset(conditions) | {"area"}
-
-    @cached_property
-    def _keys_of_layers(self) -> tuple[frozenset[str], ...]:
-        return tuple(frozenset(rule.key for rule in rules) for rules in self.rules)
-
-    def _classify(self, tags: Mapping[str, str], kind: Kind) -> tuple[Drawing, ...]:
         found = []
         for layer, rules in enumerate(self.rules):
             if self._keys_of_layers[layer].isdisjoint(tags):
@@ -187,6 +175,14 @@ class LayerTable:
                     found.append(Drawing(layer, *drawn))
                     break
         return tuple(found)
+
+
+def asked_keys(rules: Iterable[Rule]) -> frozenset[str]:
+    """All keys that the rules look at."""
+    keys = {"area"}
+    for rule in rules:
+        keys.update((rule.key, *(key for key, _ in (*rule.where, *rule.unless))))
+    return frozenset(keys)
 
 
 def _among(value: str | None, values: Values) -> bool:

@@ -27,7 +27,7 @@ from placevec.atomic import sha256_of_json
 from placevec.errors import DatasetError
 from placevec.geo import Floats, Ints, lonlat_to_tile_xy
 from placevec.views.geotiff import ATTRIBUTION
-from placevec.views.layers import Rule, parse_rules
+from placevec.views.layers import Rule, asked_keys, parse_rules
 
 _KNOWN_BONUS = 10
 _GEO = {
@@ -60,6 +60,15 @@ class Poi(NamedTuple):
     group: str | None
     name: str | None
     prominence: int
+
+
+class Match(NamedTuple):
+    """The rules that match an object's tags: key "" when none does, score 0 when no name would be prominent."""
+
+    key: str
+    value: str
+    group: str | None
+    score: int
 
 
 @dataclass(frozen=True)
@@ -102,20 +111,33 @@ class PoiTable:
         groups = [[name, [r.as_dict() for r in rules]] for name, rules in zip(self.groups, self.group_rules)]
         return sha256_of_json({"groups": groups, "names": names})
 
-    def classify(self, tags: Mapping[str, str]) -> Poi | None:
-        """What these tags make of an object; None if it is neither of a group nor a named thing."""
+    @cached_property
+    def asked(self) -> frozenset[str]:
+        """All keys whose values matter to `match`."""
+        return asked_keys(rule for rules in self.group_rules + self.name_rules for rule in rules)
+
+    def match(self, tags: Mapping[str, str]) -> Match:
+        """What the rules find, whatever the name."""
         group_rule, group = _first(self._group_by_key, tags)
-        name = tags.get("name") or None
-        if group_rule is None and name is None:
-            return None
-        name_rule, number = _first(self._name_by_key, tags) if name else (None, -1)
+        name_rule, number = _first(self._name_by_key, tags)
         rule = group_rule or name_rule
         if rule is None:
+            return Match("", "", None, 0)
+        group_name = None if group_rule is None else self.groups[group]
+        return Match(rule.key, tags[rule.key], group_name, 0 if name_rule is None else self.scores[number])
+
+    def classify(self, tags: Mapping[str, str]) -> Poi | None:
+        """What these tags make of an object; None if it is neither of a group nor a named thing."""
+        return self.describe(tags, self.match(tags))
+
+    def describe(self, tags: Mapping[str, str], match: Match) -> Poi | None:
+        """A `match` with the object's own name."""
+        name = tags.get("name") or None
+        if not match.key or (match.group is None and name is None):
             return None
         known = "wikidata" in tags or "wikipedia" in tags
-        score = 0 if name_rule is None else min(100, self.scores[number] + _KNOWN_BONUS * known)
-        group_name = None if group_rule is None else self.groups[group]
-        return Poi(rule.key, tags[rule.key], group_name, name, score)
+        score = min(100, match.score + _KNOWN_BONUS * known) if name and match.score else 0
+        return Poi(match.key, match.value, match.group, name, score)
 
     @cached_property
     def _group_by_key(self) -> dict[str, list[tuple[int, int, Rule]]]:

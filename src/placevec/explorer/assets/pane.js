@@ -88,29 +88,33 @@ class Pane {
 
   /** Disc radius in CSS pixels, from how far apart the places lie. */
   radius() {
-    return Math.min(6, Math.max(this.leastRadius, 0.29 * this.spacing()));
+    return Math.min(6, Math.max(this.leastRadius, 0.25 * this.spacing()));
   }
 
   drawPoints() {
     const level = emphasis(), colour = shared.colours(), dark = isDark();
     const edge = dark ? 0xff1a1614 : 0xffffffff;
-    const radius = this.radius() * this.ratio, casing = Math.min(0.9, 0.3 * this.radius()) * this.ratio;
+    const radius = this.radius() * this.ratio, casing = this.radius() < 1.8 ? 0 : 0.9 * this.ratio;
     const order = this.order ?? this.scatter;
     const dimOpacity = dark ? 0.22 : 0.2;
     this.lit = [];
     this.splatter.begin();
     for (const pass of [DIM, PLAIN, LIT]) {
       for (const i of order) {
-        if (level[i] !== pass || !(this.x[i] === this.x[i])) continue;
+        if (level[i] !== pass || !(this.x[i] === this.x[i])) continue; // NaN: not in this pane
         const size = radius * (this.size ? this.size[i] : 1);
         if (pass === DIM) this.splatter.disc(this.x[i], this.y[i], size * 0.8, 0, colour[i], edge, dimOpacity);
-        else this.splatter.disc(this.x[i], this.y[i], pass === LIT && state.focus >= 0 ? Math.max(size * 1.35, 4.5 * this.ratio) : size, casing, colour[i], edge, pass === LIT ? 1 : 0.94);
-        if (pass === LIT) this.lit.push(i);
+        else if (pass === PLAIN) this.splatter.disc(this.x[i], this.y[i], size, casing, colour[i], edge, 0.94);
+        else {
+          const grown = state.focus >= 0 ? Math.max(size * 1.4, 3.4 * this.ratio) : size;
+          this.splatter.disc(this.x[i], this.y[i], grown, casing, colour[i], edge, 1);
+          this.lit.push(i);
+        }
       }
     }
     const f = state.focus;
     if (f >= 0 && this.x[f] === this.x[f]) {
-      this.splatter.disc(this.x[f], this.y[f], Math.max(radius * 1.6, 6.5 * this.ratio), 1.6 * this.ratio, colour[f], edge, 1);
+      this.splatter.disc(this.x[f], this.y[f], Math.max(radius * 1.6, 5 * this.ratio), this.ratio, colour[f], edge, 1);
     }
     this.splatter.end();
   }
@@ -133,10 +137,10 @@ class Pane {
       context.stroke();
       context.globalAlpha = 1;
       if (state.neighbours.length <= 30) this.ranks(context, at, ink);
-      ring(context, fx, fy, Math.max(10, this.radius() * 1.6 + 4), accent, 2.5);
+      ring(context, fx, fy, Math.max(8.5, this.radius() * 1.6 + 3.5), accent, 2.5);
     }
     if (state.hover >= 0 && Number.isFinite(this.x[state.hover])) {
-      ring(context, ...at(state.hover), Math.max(8, this.radius() + 4), ink, 2);
+      ring(context, ...at(state.hover), Math.max(7, this.radius() + 3.5), ink, 2);
     }
     if (this.brush) drawBrush(context, this.brush, accent);
     if (this.crossed) cross(context, this.width / 2, this.height / 2, ink);

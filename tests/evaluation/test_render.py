@@ -1,0 +1,89 @@
+"""Reports as text: everything is said, and hostile names stay names."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+from rich.console import Console
+
+from placevec.evaluation.judgement import Comparison, Judgement, Row
+from placevec.evaluation.label_free import LabelFree, LabelFreeRow
+from placevec.evaluation.render import number, plain
+from placevec.evaluation.report import Report
+
+HOSTILE = "[bold]x[/bold] | <script>alert(1)</script>\x1b[31m\n# y `z`"
+
+
+def report(name: str = "landuse") -> Report:
+    rows = [
+        Row("chance", 0, "stratified", 0.25, 0.2, 0.3, {"accuracy": 0.4}, {"stratified": 0.25}),
+        Row(
+            "vectors",
+            128,
+            "linear",
+            0.625,
+            0.6,
+            float("nan"),
+            {"accuracy": 0.75},
+            {"linear": 0.625, "kNN": 0.5},
+        ),
+    ]
+    judged = Judgement(
+        task=name, kind="classification", description=name, metric="macro-F1", places=1234, classes={name: 5, "b": 7},
+        blocks=50, effective_blocks=41.4, block_m=1200.0, buffer_m=300.0, folds=5, seeds=3, kept=0.81, rows=rows,
+        comparisons=[Comparison("vectors", "chance", 0.375, 0.3, 0.4)], notes=[name],
+    )  # fmt: skip
+    free = LabelFree([LabelFreeRow("vectors", 20.5, 0.9, 0.3)], 900, True, 212.1, 424.3, 848.5, 0.05)
+    return Report(
+        [judged], free, [name], [name], "a" * 64, "b" * 64, name, "full", "2026-01-01T00:00:00", 2000, 128
+    )
+
+
+def shown(found: Report) -> str:
+    console = Console(file=io.StringIO(), width=200, force_terminal=True, color_system=None)
+    console.print(found.to_table())
+    return console.file.getvalue()  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("as_text", [Report.to_markdown, shown])
+def test_what_must_be_said_is_said(as_text: object) -> None:
+    text = as_text(report())  # type: ignore[operator]
+    for said in (
+        "landuse: macro-F1", "1,234 places", "50 blocks of 1200 m (41 effective)", "buffer 300 m", "5 folds",
+        "3 shufflings",
+        "landuse 5, b 7", ".625", ".600 to -", "linear", "accuracy .750", "+0.375", "+0.300 to +0.400", "0.050", "above",
+        "Vectors are above chance", "never trained on", "20.5", ".050",
+    ):  # fmt: skip
+        assert said in text.replace("\\", ""), said
+
+
+def test_hostile_names_stay_text_in_markdown() -> None:
+    text = report(HOSTILE).to_markdown()
+    assert "<script" not in text
+    assert "\x1b" not in text
+    assert "\\[bold\\]x" in text
+    assert not any(line.startswith("# y") for line in text.splitlines())
+    rows = [line.replace("\\|", "") for line in text.splitlines() if line.startswith("| ")]
+    assert {line.count("|") for line in rows} == {5, 6}, "no cell breaks out of its table"
+
+
+def test_hostile_names_stay_text_in_the_terminal() -> None:
+    text = shown(report(HOSTILE))
+    assert "[bold]x[/bold]" in text
+    assert "\x1b[31m" not in text
+
+
+def test_plain_is_one_short_line() -> None:
+    assert plain("a\n\tb\u202e") == "a  b "
+    assert plain("x" * 99, 10) == "x" * 9 + "…"
+
+
+def test_numbers() -> None:
+    assert [number(value) for value in (0.5, -0.25, 1.0, 12.3456, float("nan"))] == [
+        ".500",
+        "-.250",
+        "1",
+        "12.35",
+        "-",
+    ]
