@@ -45,11 +45,15 @@ class Opened:
 
     def state(self, expression: str, argument: Any = None) -> Any:
         """Evaluate in the page, with ``s`` for its state and ``a`` for the argument."""
-        return self.page.evaluate(f"(a) => {{ const s = window.placevecState; return {expression}; }}", argument)
+        return self.page.evaluate(
+            f"(a) => {{ const s = window.placevecState; return {expression}; }}", argument
+        )
 
     def settle(self) -> None:
         """Wait until what changed is drawn."""
-        self.page.evaluate("() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
+        self.page.evaluate(
+            "() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))"
+        )
 
     def until(self, condition: str) -> None:
         """Wait until a condition holds. Playwright's own waiting needs ``eval``, which the page forbids."""
@@ -119,13 +123,15 @@ def open_page(browser: Any) -> Iterator[Callable[..., Opened]]:
     """Open a page from ``file://`` with the network blocked; what it asks for or complains of is recorded."""
     contexts = []
 
-    def open_one(path: Path, *, width: int = 1200, height: int = 800, **options: Any) -> Opened:
+    def open_one(path: Path, *, width: int = 1000, height: int = 640, **options: Any) -> Opened:
         context = browser.new_context(viewport={"width": width, "height": height}, offline=True, **options)
         contexts.append(context)
         page = context.new_page()
         opened = Opened(page)
         address = path.resolve().as_uri()
-        page.on("request", lambda request: opened.requests.append(request.url) if request.url != address else None)
+        page.on(
+            "request", lambda request: opened.requests.append(request.url) if request.url != address else None
+        )
         page.on("console", lambda message: opened.complaints.append(message.text))
         page.on("pageerror", lambda error: opened.complaints.append(str(error)))
         page.on("dialog", lambda dialog: (opened.dialogs.append(dialog.message), dialog.dismiss()))

@@ -37,7 +37,7 @@ HOSTILE_NAMES = (
     "right\u202eto left",
     "two\nlines\tand a tab",
     "javascript:alert(3)",
-    "=HYPERLINK(\"x\")",
+    '=HYPERLINK("x")',
     "<!--<script>",
     "]]> &lt;i&gt; \u2028 \u2029",
     "{{script}} {{title}}",
@@ -60,9 +60,13 @@ def town(seed: int = 0) -> np.ndarray:
     river = np.array([[(x, int(high * 0.42 + 260 * np.sin(x / 520.0)))] for x in range(-50, wide + 50, 40)])
     built = (noise < 0.6).astype(np.uint8)
     for x in range(0, wide, 190):
-        cv2.line(layers["roads"], (x + int(rng.integers(-20, 20)), 0), (x + int(rng.integers(-20, 20)), high), 1, 9)
+        cv2.line(
+            layers["roads"], (x + int(rng.integers(-20, 20)), 0), (x + int(rng.integers(-20, 20)), high), 1, 9
+        )
     for y in range(0, high, 230):
-        cv2.line(layers["roads"], (0, y + int(rng.integers(-30, 30))), (wide, y + int(rng.integers(-30, 30))), 1, 9)
+        cv2.line(
+            layers["roads"], (0, y + int(rng.integers(-30, 30))), (wide, y + int(rng.integers(-30, 30))), 1, 9
+        )
     for x in range(20, wide - 60, 46):
         for y in range(24, high - 60, 52):
             if built[y, x] and rng.random() < 0.72:
@@ -71,7 +75,9 @@ def town(seed: int = 0) -> np.ndarray:
                 cv2.rectangle(layers["buildings"], corner, (corner[0] + size[0], corner[1] + size[1]), 1, -1)
     for _ in range(26):
         centre = int(rng.integers(0, wide)), int(rng.integers(0, high))
-        cv2.ellipse(layers["leisure"], centre, tuple(int(v) for v in rng.integers(40, 170, 2)), 30, 0, 360, 1, -1)
+        cv2.ellipse(
+            layers["leisure"], centre, tuple(int(v) for v in rng.integers(40, 170, 2)), 30, 0, 360, 1, -1
+        )
     for _ in range(160):
         centre = int(rng.integers(0, wide)), int(rng.integers(0, high))
         cv2.circle(layers["amenities"], centre, int(rng.integers(6, 26)), 1, -1)
@@ -97,7 +103,13 @@ def write_map(folder: Path, pixels: np.ndarray, corner: tuple[int, int] = CORNER
     def origin(x: float, y: float, step: float) -> Any:
         return from_origin(x * tile - MERCATOR_HALF, MERCATOR_HALF - y * tile, step, step)
 
-    common = {"driver": "GTiff", "count": len(LAYERS), "dtype": "uint8", "crs": "EPSG:3857", "interleave": "band"}
+    common = {
+        "driver": "GTiff",
+        "count": len(LAYERS),
+        "dtype": "uint8",
+        "crs": "EPSG:3857",
+        "interleave": "band",
+    }
     path = folder / "map" / f"{shard[0]}_{shard[1]}.tif"
     side = 64 * TILE_PX
     with rasterio.open(
@@ -107,7 +119,9 @@ def write_map(folder: Path, pixels: np.ndarray, corner: tuple[int, int] = CORNER
         left, top = (corner[0] - shard[0] * 64) * TILE_PX, (corner[1] - shard[1] * 64) * TILE_PX
         file.write(pixels.astype(np.uint8), window=Window(left, top, pixels.shape[2], pixels.shape[1]))
         file.descriptions = LAYERS
-    share = pixels.reshape(len(LAYERS), pixels.shape[1] // 16, 16, pixels.shape[2] // 16, 16).mean(axis=(2, 4))
+    share = pixels.reshape(len(LAYERS), pixels.shape[1] // 16, 16, pixels.shape[2] // 16, 16).mean(
+        axis=(2, 4)
+    )
     with rasterio.open(
         folder / "map_coverage.tif", "w", **common, width=share.shape[2], height=share.shape[1],
         transform=origin(*corner, tile / 16),
@@ -136,7 +150,9 @@ class StandInDataset:
     def footprints(self) -> np.ndarray:
         if self.size_m is not None:
             return footprint_bounds(self.lonlat, self.size_m, ZOOM)
-        tiles = np.array([[int(part) for part in name.split("/")[1:]] for name in self.places["place_id"]], float)
+        tiles = np.array(
+            [[int(part) for part in name.split("/")[1:]] for name in self.places["place_id"]], float
+        )
         return np.concatenate([tiles, tiles + 1], axis=1)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -41,7 +42,13 @@ def isolated_place(opened: Opened, pane: str, skip: int = 0) -> str:
             apart.sort((a, b) => b[0] - a[0]);
             return apart[skip];
         }""",
-        [pane, skip, opened.page.evaluate("() => JSON.parse(document.getElementById('placevec-places').textContent).id")],
+        [
+            pane,
+            skip,
+            opened.page.evaluate(
+                "() => JSON.parse(document.getElementById('placevec-places').textContent).id"
+            ),
+        ],
     )
     assert found[0] > 3
     return str(found[1])
@@ -69,7 +76,9 @@ def test_everything_that_can_be_pressed_asks_for_nothing(opened: Opened) -> None
     page = opened.page
     for key in ("b", "l", "v", "3", "2", "t", "t"):
         page.keyboard.press(key)
-    for value in page.locator("#colouring option:not([disabled])").evaluate_all("(all) => all.map((o) => o.value)"):
+    for value in page.locator("#colouring option:not([disabled])").evaluate_all(
+        "(all) => all.map((o) => o.value)"
+    ):
         page.select_option("#colouring", value)
     page.get_by_role("button", name="Surprise me").click()
     page.get_by_role("button", name="Colour by similarity").click()
@@ -166,7 +175,9 @@ def test_clicked_place_lights_its_exact_neighbours(opened: Opened, written: Writ
         np.testing.assert_allclose([one["distance"] for one in found], distances, atol=2e-5)
         assert set(opened.state("s.lit('projector')")) == set(names)
         assert set(opened.state("s.lit('map')")) == set(names)
-        rows = opened.page.locator("#card .ranked .row").evaluate_all("(all) => all.map((row) => row.dataset.place)")
+        rows = opened.page.locator("#card .ranked .row").evaluate_all(
+            "(all) => all.map((row) => row.dataset.place)"
+        )
         assert [str(written.emb.place_id[int(row)]) for row in rows] == names
         opened.page.keyboard.press("Escape")
         opened.settle()
@@ -203,7 +214,10 @@ def test_legend_follows_the_colouring_and_isolates(opened: Opened, written: Writ
     page.select_option("#colouring", label="population")
     opened.settle()
     assert page.locator("#legend .ramp canvas").count() == 1
-    assert f"{written.columns['population'].isna().sum()} without a value" in page.locator("#legend").inner_text()
+    assert (
+        f"{written.columns['population'].isna().sum()} without a value"
+        in page.locator("#legend").inner_text()
+    )
     page.select_option("#colouring", "block")
     assert page.locator("#legend .kinds button").first.inner_text().startswith("block 1")
 
@@ -214,19 +228,22 @@ def test_two_and_three_dimensions(opened: Opened) -> None:
     where = "a.map((id) => s.position('projector', id))"
     flat = np.array(opened.state(where, ids))
     page.locator("[data-mode='3d']").click()
-    page.wait_for_timeout(700)
+    opened.until("placevecState.depth === 1")
+    opened.settle()
     solid = np.array(opened.state(where, ids))
     assert opened.state("s.mode") == "3d"
     assert np.abs(solid - flat).max() > 5
     box = page.locator("#projector .stage").bounding_box()
-    page.mouse.move(box["x"] + 300, box["y"] + 300)
+    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    page.mouse.move(x, y)
     page.mouse.down()
-    page.mouse.move(box["x"] + 360, box["y"] + 320, steps=3)
+    page.mouse.move(x + 60, y + 20, steps=3)
     page.mouse.up()
     opened.settle()
     assert np.abs(np.array(opened.state(where, ids)) - solid).max() > 3
     page.keyboard.press("2")
-    page.wait_for_timeout(700)
+    opened.until("placevecState.depth === 0")
+    opened.settle()
     np.testing.assert_allclose(opened.state(where, ids), flat, atol=0.1)
 
 
@@ -241,7 +258,9 @@ def test_map_lies_where_the_places_are(opened: Opened, written: Written) -> None
     for row, (x, y) in enumerate(xy.tolist()):
         near = pictures.read((x - 0.1, y - 0.1, x + 0.1, y + 0.1), 51).mean(axis=(1, 2)) / 255
         drawn = {name: near[LAYERS.index(name)] for name in LAYERS}
-        others = max(drawn[name] for name in ("buildings", "roads", "railways", "power", "amenities", "leisure"))
+        others = max(
+            drawn[name] for name in ("buildings", "roads", "railways", "power", "amenities", "leisure")
+        )
         if others > 0 or (drawn["water"] < 1 and (drawn["natural-features"] < 1 or drawn["water"] > 0)):
             continue
         where = opened.at("map", str(written.emb.place_id[row]))
@@ -331,7 +350,9 @@ def test_saved_file_holds_the_selection_and_no_formula(opened: Opened, tmp_path:
     with open(path, newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     assert [row["place_id"] for row in rows] == [f"place-{row:05d}" for row in range(10)]
-    assert [row["name"] for row in rows] == ["'" + name if name.startswith("=") else name for name in HOSTILE_NAMES]
+    assert [row["name"] for row in rows] == [
+        "'" + name if name.startswith("=") else name for name in HOSTILE_NAMES
+    ]
     assert float(rows[0]["lat"]) == pytest.approx(60.2, abs=0.1)
 
 
@@ -368,12 +389,21 @@ def test_phone(open_page: Open, written: Written, scheme: str) -> None:
     )  # fmt: skip
     page = opened.page
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
-    for selector in ("#projector .stage", "#map .stage", "#search", "#credit", "#colouring", "[data-mode='3d']"):
+    for selector in (
+        "#projector .stage",
+        "#map .stage",
+        "#search",
+        "#credit",
+        "#colouring",
+        "[data-mode='3d']",
+    ):
         box = page.locator(selector).bounding_box()
         assert box["x"] >= 0
         assert box["x"] + box["width"] <= 390
         assert box["y"] + box["height"] <= 844
-    assert min(page.locator(f"#{pane} .stage").bounding_box()["height"] for pane in ("projector", "map")) > 200
+    assert (
+        min(page.locator(f"#{pane} .stage").bounding_box()["height"] for pane in ("projector", "map")) > 200
+    )
     assert "© OpenStreetMap contributors, ODbL" in page.locator("#credit").inner_text()
     place = isolated_place(opened, "map")
     page.touchscreen.tap(*opened.at("map", place))
@@ -411,7 +441,9 @@ def test_credit_and_provenance_are_always_in_sight(opened: Opened, written: Writ
     page = opened.page
     assert page.locator("#credit").inner_text() == written.dataset.attribution
     box = page.locator("#credit").bounding_box()
-    top = page.evaluate("([x, y]) => document.elementFromPoint(x, y).id", [box["x"] + 5, box["y"] + box["height"] / 2])
+    top = page.evaluate(
+        "([x, y]) => document.elementFromPoint(x, y).id", [box["x"] + 5, box["y"] + box["height"] / 2]
+    )
     assert top == "credit"
     about = page.locator("#about").inner_text()
     assert "placevec 0.1.0" in about
@@ -423,12 +455,14 @@ def test_a_sample_says_that_it_is_one(open_page: Open, written: Written, tmp_pat
     write_page(written.emb, tmp_path / "sample.html", max_places=100, seed=3)
     opened = open_page(tmp_path / "sample.html")
     assert opened.state("s.count") == 100
-    assert f"seeded sample of 100 of {len(written.emb.place_id)} places" in opened.page.locator("#about").inner_text()
+    assert (
+        f"seeded sample of 100 of {len(written.emb.place_id)} places"
+        in opened.page.locator("#about").inner_text()
+    )
 
 
 def test_without_a_dataset_or_coordinates(open_page: Open, written: Written, tmp_path: Path) -> None:
-    emb = written.emb[:40]
-    emb.lonlat[:] = np.nan
+    emb = replace(written.emb[:40], lonlat=np.full((40, 2), np.nan), geometry=np.full(40, None, object))
     write_page(emb, tmp_path / "bare.html", title="Chips")
     opened = open_page(tmp_path / "bare.html")
     assert "no coordinates" in opened.page.locator("#map .label").inner_text()
@@ -445,7 +479,9 @@ def test_without_a_dataset_or_coordinates(open_page: Open, written: Written, tmp
 def test_whole_tiles_and_places_partly_without_coordinates(open_page: Open, tmp_path: Path) -> None:
     dataset = tiled(tmp_path / "tiles")
     emb = embeddings_of(dataset, dim=8)
-    emb.lonlat[3] = np.nan
+    lonlat = emb.lonlat.copy()
+    lonlat[3] = np.nan
+    emb = replace(emb, lonlat=lonlat, geometry=np.full(len(lonlat), None, object))
     write_page(emb, tmp_path / "tiles.html", dataset=dataset)  # type: ignore[arg-type]
     opened = open_page(tmp_path / "tiles.html")
     assert "1 without coordinates" in opened.page.locator("#about").inner_text()

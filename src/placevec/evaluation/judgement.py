@@ -51,7 +51,7 @@ class Budget:
 
 
 BUDGETS = {
-    "quick": Budget(Effort(trees=20, inverse_penalties=(0.1,), neighbours=(10,)), 500, 2_000),
+    "quick": Budget(Effort(trees=15, inverse_penalties=(0.1,), neighbours=(10,)), 500, 2_000),
     "full": Budget(Effort(), 2_000, 20_000),
 }
 
@@ -200,7 +200,7 @@ def judge(
     splits, dropped = _usable(task, splits, buffer_m)
     total = sum(len(split.folds) for split in splits) * (len(features) + 1)
     variants: dict[str, Variants] = {CHANCE_ROW: (np.zeros((len(task), 0)),), **features}
-    with progress.task(f"Judging {task.name}", total=total) as advance, _lean_sklearn():
+    with progress.task(f"Judging {task.name}", total=total) as advance, one_thread():
         predictions = {
             name: _predictions(task, sets, blocks, splits, _probes(name, task), budget.effort, advance, name)
             for name, sets in variants.items()
@@ -228,8 +228,8 @@ def judge(
 
 
 @contextlib.contextmanager
-def _lean_sklearn() -> Iterator[None]:
-    """Many small fits: one thread each, and no checking of what was checked here. Results repeat bit by bit."""
+def one_thread() -> Iterator[None]:
+    """For many small fits: threads would wait for one another, and arguments are checked here. Repeats bit by bit."""
     from sklearn import config_context
     from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 

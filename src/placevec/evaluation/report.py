@@ -18,7 +18,7 @@ from placevec.dataset import Dataset
 from placevec.embeddings import Embeddings
 from placevec.errors import EvaluationError, InputError
 from placevec.evaluation.floors import BESIDE, COORDINATES, COVERAGE, PAIRS, beside, floors
-from placevec.evaluation.judgement import BUDGETS, OURS, Budget, Judgement, Variants, judge
+from placevec.evaluation.judgement import BUDGETS, OURS, Budget, Judgement, Variants, judge, one_thread
 from placevec.evaluation.label_free import LabelFree, label_free
 from placevec.evaluation.labels import label_tasks
 from placevec.evaluation.tasks import OSM_TASKS, Task, landuse_task, leaking, poi_task
@@ -165,9 +165,10 @@ def evaluate(
     without = {
         name: sets for name, sets in features.at(free_rows).items() if name not in (BESIDE, COORDINATES)
     }
-    measured = label_free(
-        without, dataset.lonlat[free_rows], footprint_m=dataset.footprint_m, held_out=held_out
-    )
+    with one_thread():
+        measured = label_free(
+            without, dataset.lonlat[free_rows], footprint_m=dataset.footprint_m, held_out=held_out
+        )
     if not judgements and measured is None:
         raise EvaluationError(f"nothing could be judged: {'; '.join(skipped)}")
     created = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")

@@ -80,7 +80,9 @@ def by_category(
     return Colouring(key, content | ({"note": note} if note else {}))
 
 
-def by_number(key: str, label: str, values: NDArray[Any], unit: str = "", note: str | None = None) -> Colouring:
+def by_number(
+    key: str, label: str, values: NDArray[Any], unit: str = "", note: str | None = None
+) -> Colouring:
     """Colouring by number: (N,) values, NaN where there is none; the ramp runs from the 2nd to the 98th percentile."""
     values = np.asarray(values, np.float64).copy()
     values[~np.isfinite(values)] = np.nan
@@ -157,7 +159,9 @@ def of_blocks(lonlat: Floats) -> Colouring | None:
     colours = _contrasting(centres[order], size)
     codes = np.full(len(lonlat), len(blocks), np.int64)
     codes[known] = rank[inside]
-    kinds: list[tuple[str, str | None]] = [(f"block {number + 1}", COLOURS[c]) for number, c in enumerate(colours)]
+    kinds: list[tuple[str, str | None]] = [
+        (f"block {number + 1}", COLOURS[c]) for number, c in enumerate(colours)
+    ]
     if not known.all():
         kinds.append(("no coordinates", None))
     length = f"{size:g} m" if size < 1000 else f"{size / 1000:g} km"
@@ -213,7 +217,9 @@ def of_columns(columns: pd.DataFrame, place_id: NDArray[Any], rows: NDArray[np.i
         raise InputError(
             f"the columns to colour by have {len(columns)} rows and no place_id; there are {len(place_id)} places"
         )
-    return [_of_column(number, str(name), matched.iloc[:, number]) for number, name in enumerate(matched.columns)]
+    return [
+        _of_column(number, str(name), matched.iloc[:, number]) for number, name in enumerate(matched.columns)
+    ]
 
 
 def _of_column(number: int, name: str, column: pd.Series[Any]) -> Colouring:

@@ -105,7 +105,12 @@ def _cells(pictures: MapPictures, box: Tiles, axis: int) -> list[NDArray[np.int6
 
 
 def _coverage_pieces(
-    pictures: MapPictures, box: Tiles, filled: NDArray[np.bool_], detailed: NDArray[np.bool_], px: int, advance: Advance
+    pictures: MapPictures,
+    box: Tiles,
+    filled: NDArray[np.bool_],
+    detailed: NDArray[np.bool_],
+    px: int,
+    advance: Advance,
 ) -> Iterator[tuple[Box, Bytes]]:
     """Box and coverage (C, H, W) of every piece that shows details, read tile by tile."""
     tiles = max(1, PIECE_PX // px)

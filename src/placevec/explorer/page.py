@@ -124,7 +124,9 @@ def write_page(
     }
     page = fill_page(
         title=title or (dataset.name if dataset is not None else "Places"),
-        attribution=emb.provenance.attribution or (dataset.attribution if dataset is not None else "") or ATTRIBUTION,
+        attribution=emb.provenance.attribution
+        or (dataset.attribution if dataset is not None else "")
+        or ATTRIBUTION,
         version=__version__,
         first=first_texts,
         later=later_texts,
@@ -175,7 +177,9 @@ def _meta(
 ) -> dict[str, Any]:
     note = "" if packed.bits == 16 else " of vectors rounded to 8 bits"
     if packed.kept < 1.0:
-        note += f" in {packed.values.shape[1]} dimensions, which hold {packed.kept:.1%} of their squared length"
+        note += (
+            f" in {packed.values.shape[1]} dimensions, which hold {packed.kept:.1%} of their squared length"
+        )
     return {
         "version": emb.provenance.placevec_version or __version__,
         "model_hash": emb.provenance.model_hash,

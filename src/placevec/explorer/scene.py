@@ -95,7 +95,9 @@ def draw_scene(dataset: Dataset, place_id: NDArray[Any], progress: Progress = SI
     sharp = ground is not None and ground.px_per_tile * typical_tiles(footprints) >= SHARP_PX
     previews = None if sharp else draw_previews(pictures, footprints, progress)
     frame = _frame(dataset.area, pictures.zoom)
-    return Scene(pictures.layers, pictures.zoom, footprints, pictures.shares(footprints), frame, ground, previews)
+    return Scene(
+        pictures.layers, pictures.zoom, footprints, pictures.shares(footprints), frame, ground, previews
+    )
 
 
 def _frame(area: Area, zoom: int) -> Box:

@@ -139,7 +139,7 @@ def _with_content(
     """(N,) bool: places whose footprint something touches besides boundaries, places (such as islands) and open sea."""
     side = 2**zoom
     content = burned.nonempty_tiles[:, 1] * side + burned.nonempty_tiles[:, 0]
-    tiles = np.floor(lonlat_to_tile_xy(*places.lonlat.T, zoom)).astype(np.int64)
+    tiles = np.floor(lonlat_to_tile_xy(places.lonlat[:, 0], places.lonlat[:, 1], zoom)).astype(np.int64)
     kept: np.ndarray[Any, Any] = np.isin(tiles[:, 1] * side + tiles[:, 0], content)
     if places.zoom is None:  # smaller than a tile: it must be touched itself
         shares = Coverage(out / MAP_COVERAGE).fractions(places.footprints(zoom), zoom)

@@ -17,6 +17,9 @@ Cells = tuple[int, int, int, int]
 """First column, first row, last column, last row of a range of cells, inclusive."""
 
 
+_FEW_VERTICES = 16
+
+
 def clip_rings(rings: list[Floats], axis: int, limit: float, side: int) -> list[Floats]:
     """The parts of rings where ``side * (coordinate - limit) >= 0``.
 
@@ -48,49 +51,66 @@ def _clip_ring(ring: Floats, axis: int, limit: float, side: int) -> Floats:
 
 def spread_rings(
     rings: list[Floats], cells: Cells, size: float, margin: float
-) -> Iterator[tuple[int, int, list[Floats]]]:
+) -> Iterator[tuple[int, int, list[Floats], bool]]:
     """Cut rings to each cell (``size`` pixels square, and ``margin`` more on every side) that they touch.
 
     Halves the range again and again, so that a coast of a million vertices over a thousand cells is walked through
-    ten times and not a thousand. Yields column, row and the rings of that cell.
+    ten times and not a thousand. Yields column, row and the rings of that cell, and whether they leave nothing of it
+    free.
     """
+    for axis in (0, 1):
+        rings = clip_rings(rings, axis, cells[axis] * size - margin, 1)
+        rings = clip_rings(rings, axis, (cells[axis + 2] + 1) * size + margin, -1)
+    return _spread(rings, cells, size, margin)
+
+
+def _spread(
+    rings: list[Floats], cells: Cells, size: float, margin: float
+) -> Iterator[tuple[int, int, list[Floats], bool]]:
     x0, y0, x1, y1 = cells
     if not rings:
         return
-    if (x0, y0) == (x1, y1):
-        for axis, first in ((0, x0), (1, y0)):
-            rings = clip_rings(rings, axis, first * size - margin, 1)
-            rings = clip_rings(rings, axis, (first + 1) * size + margin, -1)
-        if rings:
-            yield x0, y0, rings
-        return
-    if x1 - x0 >= y1 - y0:
+    if _covers(rings, cells, size, margin):
+        for y in range(y0, y1 + 1):
+            for x in range(x0, x1 + 1):
+                yield x, y, [_box(x, y, size, margin)], True
+    elif (x0, y0) == (x1, y1):
+        yield x0, y0, rings, False
+    elif x1 - x0 >= y1 - y0:
         middle = (x0 + x1) // 2
-        halves = ((0, -1, (x0, y0, middle, y1)), (0, 1, (middle + 1, y0, x1, y1)))
+        yield from _spread(clip_rings(rings, 0, (middle + 1) * size + margin, -1), (x0, y0, middle, y1), size, margin)
+        yield from _spread(clip_rings(rings, 0, (middle + 1) * size - margin, 1), (middle + 1, y0, x1, y1), size, margin)
     else:
         middle = (y0 + y1) // 2
-        halves = ((1, -1, (x0, y0, x1, middle)), (1, 1, (x0, middle + 1, x1, y1)))
-    for axis, side, half in halves:
-        limit = (middle + 1) * size - side * margin
-        yield from spread_rings(clip_rings(rings, axis, limit, side), half, size, margin)
+        yield from _spread(clip_rings(rings, 1, (middle + 1) * size + margin, -1), (x0, y0, x1, middle), size, margin)
+        yield from _spread(clip_rings(rings, 1, (middle + 1) * size - margin, 1), (x0, middle + 1, x1, y1), size, margin)
 
 
-def covers_cell(rings: list[Floats], column: int, row: int, size: float, margin: float) -> bool:
-    """Whether rings that `spread_rings` cut to a cell leave nothing of it free.
+def _box(x: int, y: int, size: float, margin: float) -> Floats:
+    west, north = x * size - margin, y * size - margin
+    east, south = west + size + 2.0 * margin, north + size + 2.0 * margin
+    return np.array([[west, north], [west, south], [east, south], [east, north]])
+
+
+def _covers(rings: list[Floats], cells: Cells, size: float, margin: float) -> bool:
+    """Whether rings that were cut to a range of cells leave nothing of it free.
 
     They do if they only run along its edge, an odd number of times around it in all. (Area alone would not tell: a
-    ring that overlaps itself counts twice, and even-odd leaves out what it counts twice.)
+    ring that overlaps itself counts twice, and even-odd leaves out what it counts twice.) Rings of many vertices are
+    not looked at: they are drawn, and it takes longer.
     """
-    low = np.array([column, row]) * size - margin
-    high = low + size + 2.0 * margin
+    if sum(map(len, rings)) > _FEW_VERTICES:
+        return False
+    low = np.array(cells[:2]) * size - margin
+    high = (np.array(cells[2:]) + 1) * size + margin
     turns = 0
     for ring in rings:
+        after = _after(len(ring))
         sides = np.concatenate([ring == low, ring == high], axis=1)
-        if not np.all(np.any(sides & sides[_after(len(ring))], axis=1)):
+        if not (sides & sides[after]).any(axis=1).all():
             return False
         x, y = (ring - ring[0]).T
-        twice = np.sum(x * y[_after(len(ring))] - x[_after(len(ring))] * y)
-        turns += round(float(twice) / 2.0 / (size + 2.0 * margin) ** 2)
+        turns += round(float(np.sum(x * y[after] - x[after] * y)) / 2.0 / float(np.prod(high - low)))
     return turns % 2 == 1
 
 

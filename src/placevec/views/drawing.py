@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from placevec.geo import TILE_PX
 from placevec.sources.paths import Floats, Ints, Paths
-from placevec.views.clip import covers_cell, inset, spread_rings
+from placevec.views.clip import inset, spread_rings
 from placevec.views.layers import How
 from placevec.views.shards import SHARD_TILES
 from placevec.views.spool import SEA, Drawings
@@ -261,10 +261,10 @@ def _cut_to_squares(shapes: _Shapes) -> _Pieces:
     for row in np.flatnonzero(inside & tall).tolist():
         x0, y0, x1, y1 = squares[row].tolist()
         found = list(spread_rings(shapes.paths.row(row), (x0, y0, x1, y1), _SQUARE_PX, _MARGIN_PX))
-        square.append(np.array([y * _SQUARES + x for x, y, _ in found], np.int64))
+        square.append(np.array([y * _SQUARES + x for x, y, _, _ in found], np.int64))
         origin.append(np.full(len(found), row, np.int64))
-        covers.append(np.array([covers_cell(cut, x, y, _SQUARE_PX, _MARGIN_PX) for x, y, cut in found], bool))
-        paths.append(Paths.of([cut for _, _, cut in found]))
+        covers.append(np.array([covered for _, _, _, covered in found], bool))
+        paths.append(Paths.of([cut for _, _, cut, _ in found]))
     index = np.concatenate(origin)
     return _Pieces(
         np.concatenate(square), shapes.channel[index], shapes.how[index], np.concatenate(covers),
@@ -317,7 +317,7 @@ def _not_empty(canvas: Bits, tiles: NDArray[np.bool_]) -> NDArray[np.bool_]:
     pixels = canvas.reshape(_SQUARE_TILES, TILE_PX, _SQUARE_TILES, TILE_PX)
     found = np.zeros_like(tiles)
     for y, x in np.argwhere(tiles).tolist():
-        found[y, x] = pixels[y, :, x].any()
+        found[y, x] = pixels[y, :, x].max()
     return found
 
 
@@ -328,14 +328,23 @@ _Taken = tuple[Ints, Ints, Bits, NDArray[np.uint16]]
 def _take(canvas: Bits, touched: NDArray[np.bool_]) -> _Taken:
     """Those of the tiles ``touched`` that are not empty."""
     y, x = np.nonzero(touched)
-    pixels = canvas.reshape(_SQUARE_TILES, TILE_PX, _SQUARE_TILES, TILE_PX)[y, :, x].reshape(len(y), -1)
-    some = pixels.view(np.uint64).any(axis=1)
-    if not some.all():
-        pixels, y, x = pixels[some], y[some], x[some]
-    blocks = np.packbits(pixels.reshape(-1)).reshape(-1, TILE_PX, TILE_PX // 8)
+    first, last = int(y[0]), int(y[-1])
+    rows = np.packbits(canvas[first * TILE_PX : (last + 1) * TILE_PX].reshape(-1))
+    blocks = rows.reshape(-1, TILE_PX, _SQUARE_TILES, TILE_PX // 8)[y - first, :, x]
+    counts = _count_cells(blocks)
+    some = counts.any(axis=(1, 2))
+    return (y, x, blocks, counts) if some.all() else (y[some], x[some], blocks[some], counts[some])
+
+
+def _count_cells(blocks: Bits) -> NDArray[np.uint16]:
+    """(K, 16, 16) bits set in each coverage cell of (K, 256, 32) packed tiles."""
     # At most 8 bits in each byte of 16 rows: their sum fits into a byte, so eight are added at a time.
-    rows = _bits_set(blocks).reshape(-1, CELLS_PER_TILE, CELL_PX, TILE_PX // 64).sum(axis=2).view(np.uint8)
-    return y, x, blocks, rows[..., 0::2].astype(np.uint16) + rows[..., 1::2]
+    sums = _bits_set(blocks).reshape(len(blocks) * CELLS_PER_TILE, -1)
+    while sums.shape[1] > TILE_PX // 64:
+        half = sums.shape[1] // 2
+        sums = sums[:, :half] + sums[:, half:]
+    halves = sums.view(np.uint8).reshape(-1, CELLS_PER_TILE, CELLS_PER_TILE, 2)
+    return halves[..., 0].astype(np.uint16) + halves[..., 1]
 
 
 def _full(touched: NDArray[np.bool_]) -> _Taken:
@@ -346,17 +355,7 @@ def _full(touched: NDArray[np.bool_]) -> _Taken:
 
 
 def _bits_set(blocks: Bits) -> NDArray[np.uint64]:
-    """How many bits each byte has set, eight bytes in a number (np.bitwise_count needs NumPy 2)."""
-    twos, fours, eights = (np.uint64(mask) for mask in (0x5555555555555555, 0x3333333333333333, 0x0F0F0F0F0F0F0F0F))
-    words = blocks.view(np.uint64)
-    half = words >> np.uint64(1)
-    half &= twos
-    np.subtract(words, half, out=half)
-    quarter = half >> np.uint64(2)
-    quarter &= fours
-    half &= fours
-    half += quarter
-    np.right_shift(half, np.uint64(4), out=quarter)
-    half += quarter
-    half &= eights
-    return half
+    """How many bits each byte has set, eight bytes in a number."""
+    if hasattr(np, "bitwise_count"):  # NumPy 2
+        return np.bitwise_count(blocks).view(np.uint64)
+    return np.array([bin(byte).count("1") for byte in range(256)], np.uint8)[blocks].view(np.uint64)

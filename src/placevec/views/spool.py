@@ -152,7 +152,7 @@ class Spool:
         is_area = one.how[0] in (How.FILL, SEA)
         if is_area and (len(one.paths.xy) > _MANY_VERTICES or (x1 - x0 + 1) * (y1 - y0 + 1) > 4):
             rings = [open_ring(ring) for ring in one.paths.row(0)]
-            for x, y, cut in spread_rings(rings, shards, SHARD_PX, MARGIN_PX):
+            for x, y, cut, _ in spread_rings(rings, shards, SHARD_PX, MARGIN_PX):
                 self._put((x, y), Drawings(one.channel, one.how, one.width, Paths.of([cut])))
         elif one.how[0] == How.LINE and len(one.paths.xy) > _LINE_VERTICES + 1:
             stretches = [

@@ -91,6 +91,7 @@ window.placevecState = Object.freeze({
   get ready() { return document.documentElement.dataset.ready === "true"; },
   get count() { return count; },
   get mode() { return state.mode; },
+  get depth() { return projector.depth; }, // 0 flat, 1 in space; between while it turns
   get colouring() { return activeColouring().key; },
   get hover() { return state.hover < 0 ? null : places.id[state.hover]; },
   get focus() { return state.focus < 0 ? null : places.id[state.focus]; },

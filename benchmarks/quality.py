@@ -1,0 +1,80 @@
+"""How the default encoder was chosen: variants trained for equal wall time, judged beside their floors.
+
+    python -m benchmarks.quality OUT --osm malta.osm.pbf --seconds 120 --seeds 3 [VARIANT ...]
+
+Writes one report a variant and seed into OUT and prints a table; not part of ``make bench``, which is for speed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from placevec import api
+from placevec.dataset import Dataset
+
+DROPPED = ("landcover", "natural-features", "leisure", "amenities")
+WINDOW: dict[str, Any] = {"size_px": 128, "size_m": 250.0, "near_m": 150.0, "far_m": 500.0, "drop_layers": DROPPED}
+VARIANTS: dict[str, dict[str, Any]] = {
+    "compact-32 infonce": {"encoder": "compact-tile-cnn", "width": 32},
+    "compact-48 infonce": {"encoder": "compact-tile-cnn", "width": 48},
+    "compact-32 triplet-swap": {"encoder": "compact-tile-cnn", "width": 32, "objective": "triplet-swap"},
+    "compact-32 same spot": {"encoder": "compact-tile-cnn", "width": 32, "near_m": 30.0},
+    "compact-32 no dropout of layers": {"encoder": "compact-tile-cnn", "width": 32, "drop_channels": 0.0},
+    "founding infonce": {"encoder": "founding-tile-cnn"},
+    "founding triplet-swap": {"encoder": "founding-tile-cnn", "objective": "triplet-swap", "batch_size": 16},
+}
+
+
+def _train(dataset: Dataset, run: Path, options: dict[str, Any], seconds: float, seed: int) -> None:
+    """Train for about ``seconds``: the number of steps follows from the speed of a short run."""
+    fixed = {**WINDOW, **options, "seed": seed, "validation_steps": 4}
+    probe = run.with_name(run.name + "-probe")
+    started = time.monotonic()
+    api.train("loc2vec", dataset, out=probe, force=True, epochs=1, steps_per_epoch=4, **fixed)
+    warm = time.monotonic()
+    api.train("loc2vec", dataset, out=probe, force=True, epochs=1, steps_per_epoch=12, **fixed)
+    rate = 8 / max(time.monotonic() - warm - (warm - started), 1e-3)
+    steps = max(20, int(rate * seconds))
+    epochs = 10
+    api.train("loc2vec", dataset, out=run, force=True, epochs=epochs, steps_per_epoch=max(1, steps // epochs), **fixed)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("out", type=Path)
+    parser.add_argument("--osm", type=Path, required=True)
+    parser.add_argument("--seconds", type=float, default=120.0)
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("variants", nargs="*")
+    arguments = parser.parse_args()
+    dataset = api.prepare("loc2vec", osm=arguments.osm, out=arguments.out / "dataset", workers=2)
+    for name in arguments.variants or VARIANTS:
+        for seed in range(arguments.seeds):
+            run = arguments.out / name.replace(" ", "-") / str(seed)
+            if not (run / "report.json").exists():
+                began = time.monotonic()
+                _train(dataset, run, VARIANTS[name], arguments.seconds, seed)
+                took = time.monotonic() - began
+                table = api.embed(run, dataset, out=run / "vectors.parquet")
+                report = api.evaluate(table, dataset=dataset, model=run, budget="quick")
+                report.save(run)
+                steps = json.loads((run / "metrics.jsonl").read_text().splitlines()[-1])["step"]
+                print(f"{name}, seed {seed}: {steps} steps, {took:.0f} s", flush=True)
+            _show(name, seed, json.loads((run / "report.json").read_text()))
+
+
+def _show(name: str, seed: int, report: dict[str, Any]) -> None:
+    for task in report["tasks"]:
+        scores = {row["name"]: row["score"] for row in task["rows"]}
+        shown = ", ".join(f"{row} {value:.3f}" for row, value in scores.items() if value is not None and np.isfinite(value))
+        print(f"  {name} [{seed}] {task['name']}: {shown}", flush=True)
+
+
+if __name__ == "__main__":
+    main()
