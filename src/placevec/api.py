@@ -165,6 +165,7 @@ def train(
         "dataset_hash": dataset.hash,
         "attribution": dataset.attribution,
         "places": built.places,
+        **({"held_out": built.held_out} if built.held_out else {}),
     }
     model = Model(
         built.recipe.encoders, readings, {"name": recipe, "config": module.config_dict(config)}, origin

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from placevec.evaluation.label_free import LabelFree, label_free
+from placevec.evaluation.label_free import HELD_OUT, UNKNOWN, LabelFree, label_free
 from placevec.evaluation.splits import local_plane
 from tests.evaluation.test_splits import town
 
@@ -13,7 +13,7 @@ LONLAT = town(24.9, 60.2, km=6, count=900, seed=0)
 
 
 def measured(vectors: np.ndarray, lonlat: np.ndarray = LONLAT) -> LabelFree:
-    found = label_free({"vectors": (vectors,)}, lonlat, footprint_m=150.0, held_out=False)
+    found = label_free({"vectors": (vectors,)}, lonlat, footprint_m=150.0, basis=UNKNOWN)
     assert found is not None
     return found
 
@@ -57,13 +57,13 @@ def test_places_that_share_ground_do_not_count() -> None:
 def test_variants_are_averaged() -> None:
     random = np.random.default_rng(0)
     one, other = random.normal(size=(900, 3)), np.ones((900, 3))
-    found = label_free({"both": (one, other)}, LONLAT, footprint_m=150.0, held_out=True)
+    found = label_free({"both": (one, other)}, LONLAT, footprint_m=150.0, basis=HELD_OUT)
     assert found is not None
-    assert found.held_out
+    assert found.basis == HELD_OUT
     alone = [measured(vectors).rows[0].effective_rank for vectors in (one, other)]
     assert found.rows[0].effective_rank == pytest.approx(np.mean(alone))
 
 
 def test_too_small_an_extent_measures_nothing() -> None:
     vectors = np.zeros((900, 3))
-    assert label_free({"v": (vectors,)}, LONLAT, footprint_m=5000.0, held_out=False) is None
+    assert label_free({"v": (vectors,)}, LONLAT, footprint_m=5000.0, basis=UNKNOWN) is None

@@ -8,7 +8,7 @@ import pytest
 from rich.console import Console
 
 from placevec.evaluation.judgement import Comparison, Judgement, Row
-from placevec.evaluation.label_free import LabelFree, LabelFreeRow
+from placevec.evaluation.label_free import HELD_OUT, LabelFree, LabelFreeRow
 from placevec.evaluation.render import number, plain
 from placevec.evaluation.report import Report
 
@@ -34,7 +34,7 @@ def report(name: str = "landuse") -> Report:
         blocks=50, effective_blocks=41.4, block_m=1200.0, buffer_m=300.0, folds=5, seeds=3, kept=0.81, rows=rows,
         comparisons=[Comparison("vectors", "chance", 0.375, 0.3, 0.4)], notes=[name],
     )  # fmt: skip
-    free = LabelFree([LabelFreeRow("vectors", 20.5, 0.9, 0.3)], 900, True, 212.1, 424.3, 848.5, 0.05)
+    free = LabelFree([LabelFreeRow("vectors", 20.5, 0.9, 0.3)], 900, HELD_OUT, 212.1, 424.3, 848.5, 0.05)
     return Report(
         [judged], free, [name], [name], "a" * 64, "b" * 64, name, "full", "2026-01-01T00:00:00", 2000, 128
     )
@@ -53,7 +53,7 @@ def test_what_must_be_said_is_said(as_text: object) -> None:
         "landuse: macro-F1", "1,234 places", "50 blocks of 1200 m (41 effective)", "buffer 300 m", "5 folds",
         "3 shufflings",
         "landuse 5, b 7", ".625", ".600 to -", "linear", "accuracy .750", "+0.375", "+0.300 to +0.400", "0.050", "above",
-        "Vectors are above chance", "never trained on", "20.5", ".050",
+        "Vectors are above chance", "held out", "20.5", ".050",
     ):  # fmt: skip
         assert said in text.replace("\\", ""), said
 

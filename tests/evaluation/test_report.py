@@ -15,6 +15,7 @@ from placevec.errors import EvaluationError, InputError
 from placevec.evaluation import Report, evaluate, judgement
 from placevec.evaluation.floors import COVERAGE
 from placevec.evaluation.judgement import BUDGETS
+from placevec.evaluation.label_free import ELSEWHERE, HELD_OUT, TRAINED_ON, UNKNOWN
 from placevec.evaluation.probes import Effort
 from placevec.evaluation.tasks import landuse_task
 from tests.evaluation.standin import Network, Town, embeddings, town
@@ -179,12 +180,29 @@ def test_held_out_blocks_are_measured_when_the_model_tells(place: Town) -> None:
     model = Network(training={"held_out": told, "dataset_hash": place.hash})
     report = run(place, noise(place), model)
     assert report.label_free is not None
-    assert report.label_free.held_out
+    assert report.label_free.basis == HELD_OUT
     assert 0.3 * len(place) < report.label_free.places < 0.6 * len(place)
     elsewhere = Network(training={"held_out": told, "dataset_hash": "another"})
     other = run(place, noise(place), elsewhere).label_free
     assert other is not None
-    assert not other.held_out
+    assert other.basis == ELSEWHERE
+    for wrong in (
+        {"size_m": 1e3},
+        {**told, "seed": "x"},
+        {**told, "share": float("nan")},
+        {**told, "size_m": 0},
+        "all",
+    ):
+        spoiled = Network(training={"held_out": wrong, "dataset_hash": place.hash})
+        found = run(place, noise(place), spoiled, tasks=[]).label_free
+        assert found is not None
+        assert found.basis == TRAINED_ON
+    untold = run(place, noise(place), Network(training={"dataset_hash": place.hash}), tasks=[]).label_free
+    assert untold is not None
+    assert untold.basis == TRAINED_ON
+    unknown = run(place, noise(place), tasks=[]).label_free
+    assert unknown is not None
+    assert unknown.basis == UNKNOWN
 
 
 def test_the_budget_bounds_the_places(place: Town, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -192,6 +210,36 @@ def test_the_budget_bounds_the_places(place: Town, monkeypatch: pytest.MonkeyPat
     report = run(place, noise(place))
     assert report.judgements[0].places <= 400
     assert any("400 of" in note and "drawn at random" in note for note in report.judgements[0].notes)
+
+
+@pytest.mark.slow
+def test_the_real_centre_of_helsinki(helsinki_pbf: Path, tmp_path: Path) -> None:
+    """The demo's path on its own extract, with an encoder that has learnt nothing: nothing is claimed of it."""
+    import placevec as pv
+    from placevec import encoders
+    from placevec.core import ViewSpec
+    from placevec.model import Model, Reading
+
+    dataset = pv.prepare("loc2vec", osm=helsinki_pbf, out=tmp_path / "data", spacing=60.0, size_m=150.0)
+    channels = ("buildings", "roads", "railways", "water", "power")
+    tile = encoders.build("compact-tile-cnn", channels=len(channels), dim=16, width=8)
+    spec = replace(dataset.map_spec, channels=channels, size_px=64, size_m=150.0)
+    assert isinstance(spec, ViewSpec)
+    model = Model({"tile": tile}, {"map": Reading("tile", spec)}, {"config": {"near_m": 75.0}})
+    emb = pv.embed(model, dataset)
+    report = evaluate(emb, dataset=dataset, model=model, budget="quick", seeds=2)
+    assert [item.task for item in report.judgements] == ["landuse", "pois"]
+    for judged in report.judgements:
+        assert not judged.claims
+        assert judged.verdict.startswith("No claim")
+        assert judged.blocks >= 10
+        assert judged.buffer_m > 150 * 2**0.5
+        assert [row.name for row in judged.rows] == [
+            "chance", "vectors", "coordinates", "coverage fractions", "untrained encoder", "coverage beside vectors",
+        ]  # fmt: skip
+        assert all(0 <= row.score <= 1 for row in judged.rows)
+    assert report.label_free is not None
+    assert "OpenStreetMap" in report.to_markdown()
 
 
 def test_nonsense_is_refused(place: Town) -> None:

@@ -9,7 +9,15 @@ import pytest
 import rasterio
 
 from placevec.errors import EvaluationError
-from placevec.evaluation.tasks import LANDUSE_LEAKS, Task, classes_task, landuse_task, leaking, poi_task
+from placevec.evaluation.tasks import (
+    LANDUSE_LEAKS,
+    Task,
+    classes_task,
+    landuse_task,
+    leaking,
+    poi_task,
+    sampled,
+)
 from placevec.geo import lonlat_to_tile_xy
 from placevec.views.pois import Poi, PoiTable, PoiWriter
 from tests.evaluation.standin import USES, town
@@ -88,6 +96,21 @@ def test_selection_keeps_labels_with_their_places() -> None:
     part = task.taken(np.array([3, 5]))
     assert list(part.rows) == [3, 5]
     assert [part.classes[number] for number in part.target] == ["b", "b"]
+
+
+def test_a_sample_loses_what_became_too_rare() -> None:
+    """Classes keep their names and places, whatever their new numbers."""
+    labels = np.array(["a"] * 300 + ["rare"] * 25 + ["z"] * 300, object)
+    task = classes_task("t", labels, np.arange(625) * 2)
+    part = sampled(task, 200)
+    assert part.classes == ("a", "z")
+    assert 150 < len(part) < 200
+    assert [part.classes[number] for number in part.target] == list(labels[part.rows // 2])
+    assert sampled(task, 625) is task
+    groups = np.stack([np.arange(625) % 2 == 0, np.arange(625) < 25], axis=-1)
+    several = sampled(Task("m", "multilabel", groups, np.arange(625), ("half", "rare")), 200)
+    assert several.classes == ("half",)
+    assert (several.target[:, 0] == (several.rows % 2 == 0)).all()
 
 
 def test_points_of_interest(tmp_path: Path) -> None:

@@ -143,3 +143,36 @@ def open_page(browser: Any) -> Iterator[Callable[..., Opened]]:
     yield open_one
     for context in contexts:
         context.close()
+
+
+@pytest.fixture
+def opened(open_page: Callable[..., Opened], written: Written) -> Opened:
+    return open_page(written.report.path)
+
+
+def isolated_place(opened: Opened, pane: str, skip: int = 0) -> str:
+    """A place that lies apart from all others in a pane, so that a click there can only mean it."""
+    found = opened.page.evaluate(
+        """([pane, skip, ids]) => {
+            const s = window.placevecState, at = ids.map((id) => s.position(pane, id));
+            const box = document.querySelector(`#${pane} .stage`).getBoundingClientRect();
+            const apart = ids.map((id, i) => {
+                const [x, y] = at[i];
+                if (x < box.left + 90 || x > box.right - 90 || y < box.top + 90 || y > box.bottom - 90) return [0, id];
+                let least = Infinity;
+                at.forEach(([u, v], j) => { if (i !== j) least = Math.min(least, Math.hypot(x - u, y - v)); });
+                return [least, id];
+            });
+            apart.sort((a, b) => b[0] - a[0]);
+            return apart[skip];
+        }""",
+        [
+            pane,
+            skip,
+            opened.page.evaluate(
+                "() => JSON.parse(document.getElementById('placevec-places').textContent).id"
+            ),
+        ],
+    )
+    assert found[0] > 3
+    return str(found[1])

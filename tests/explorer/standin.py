@@ -18,6 +18,7 @@ from rasterio.transform import from_origin
 from rasterio.windows import Window
 
 from placevec.core import ViewSpec
+from placevec.dataset import Dataset
 from placevec.embeddings import Embeddings, Provenance
 from placevec.geo import MERCATOR_HALF, TILE_PX, Area, footprint_bounds, tile_xy_to_lonlat
 
@@ -190,11 +191,11 @@ def vectors_of(shares: np.ndarray, dim: int = 64, seed: int = 0) -> np.ndarray:
     return np.asarray(hidden + rng.normal(scale=0.03, size=hidden.shape), np.float32)
 
 
-def embeddings_of(dataset: StandInDataset, dim: int = 64) -> Embeddings:
+def embeddings_of(dataset: StandInDataset | Dataset, dim: int = 64) -> Embeddings:
     """A table of vectors for a stand-in dataset, made from what lies at each place."""
     from placevec.views.coverage import Coverage
 
-    shares = Coverage(dataset.path / "map_coverage.tif").fractions(dataset.footprints(), ZOOM)
+    shares = Coverage(dataset.path / "map_coverage.tif").fractions(dataset.footprints(), dataset.zoom)
     count = len(dataset.places)
     return Embeddings(
         place_id=dataset.places["place_id"].to_numpy(object),

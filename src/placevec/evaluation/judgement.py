@@ -52,7 +52,7 @@ class Budget:
 
 BUDGETS = {
     "quick": Budget(Effort(trees=15, inverse_penalties=(0.1,), neighbours=(10,)), 500, 2_000),
-    "full": Budget(Effort(), 2_000, 20_000),
+    "full": Budget(Effort(), 2_000, 10_000),
 }
 
 

@@ -19,6 +19,10 @@ from placevec.metrics import effective_rank, triplet_accuracy
 
 NEIGHBOURS = 10
 """Nearest vectors that retrieval looks at."""
+HELD_OUT = "in blocks that training held out"
+ELSEWHERE = "of another dataset than the encoder trained on"
+TRAINED_ON = "among which the encoder trained"
+UNKNOWN = "of which the encoder may have seen any"
 _QUERIES, _CANDIDATES = 500, 5_000
 
 
@@ -46,7 +50,7 @@ class LabelFree:
     Attributes:
         rows: one a feature set.
         places: how many were looked at.
-        held_out: whether the encoder never trained on them.
+        basis: what training has seen of them: `HELD_OUT`, `ELSEWHERE`, `TRAINED_ON` or `UNKNOWN`.
         apart_m: compared places are at least so far apart, so that their footprints do not touch.
         near_m: and near when within this distance.
         far_m: and far beyond this one.
@@ -55,7 +59,7 @@ class LabelFree:
 
     rows: list[LabelFreeRow]
     places: int
-    held_out: bool
+    basis: str
     apart_m: float
     near_m: float
     far_m: float
@@ -67,7 +71,7 @@ class LabelFree:
 
 
 def label_free(
-    features: Mapping[str, Variants], lonlat: Floats, *, footprint_m: float, held_out: bool, seed: int = 0
+    features: Mapping[str, Variants], lonlat: Floats, *, footprint_m: float, basis: str, seed: int = 0
 ) -> LabelFree | None:
     """Measure feature sets, each (n, D) in the order of ``lonlat`` (n, 2), by cosine; None when no pair fits.
 
@@ -93,7 +97,7 @@ def label_free(
         for name, variants in features.items()
     ]
     chance = float((near.sum(axis=1) / (away >= apart_m).sum(axis=1)).mean())
-    return LabelFree(rows, len(kept), held_out, apart_m, near_m, far_m, chance)
+    return LabelFree(rows, len(kept), basis, apart_m, near_m, far_m, chance)
 
 
 def _any_of(allowed: NDArray[np.bool_], random: np.random.Generator) -> Ints:

@@ -88,10 +88,9 @@ def _label_free(measured: LabelFree) -> list[tuple[str, str, str, str]]:
 
 
 def _label_free_ground(measured: LabelFree) -> str:
-    seen = "never trained on" if measured.held_out else "among which the encoder trained"
     return (
-        f"{measured.places:,} places {seen}; near is {measured.apart_m:.0f} to {measured.near_m:.0f} m apart, so that "
-        f"footprints do not touch, far beyond {measured.far_m:.0f} m; cosine"
+        f"{measured.places:,} places {measured.basis}; near is {measured.apart_m:.0f} to {measured.near_m:.0f} m "
+        f"apart, so that footprints do not touch, far beyond {measured.far_m:.0f} m; cosine"
     )
 
 

@@ -19,9 +19,9 @@ from placevec.embeddings import Embeddings
 from placevec.errors import EvaluationError, InputError
 from placevec.evaluation.floors import BESIDE, COORDINATES, COVERAGE, PAIRS, beside, floors
 from placevec.evaluation.judgement import BUDGETS, OURS, Budget, Judgement, Variants, judge, one_thread
-from placevec.evaluation.label_free import LabelFree, label_free
+from placevec.evaluation.label_free import ELSEWHERE, HELD_OUT, TRAINED_ON, UNKNOWN, LabelFree, label_free
 from placevec.evaluation.labels import label_tasks
-from placevec.evaluation.tasks import OSM_TASKS, Task, landuse_task, leaking, poi_task
+from placevec.evaluation.tasks import OSM_TASKS, Task, landuse_task, leaking, poi_task, sampled
 from placevec.geo import Ints, hold_out_blocks
 from placevec.model import Model
 from placevec.progress import SILENT, Progress
@@ -148,7 +148,7 @@ def evaluate(
             ready.append(_ready(task, places, model, BUDGETS[budget], allow_leaks))
         except EvaluationError as error:
             skipped.append(str(error))
-    free_rows, held_out = _rows_without_labels(places, model)
+    free_rows, basis = _rows_without_labels(places, model)
     features = _Features(places, model, [*(item.task.rows for item in ready), free_rows], seeds, progress)
     judgements = []
     for item in ready:
@@ -167,7 +167,7 @@ def evaluate(
     }
     with one_thread():
         measured = label_free(
-            without, dataset.lonlat[free_rows], footprint_m=dataset.footprint_m, held_out=held_out
+            without, dataset.lonlat[free_rows], footprint_m=dataset.footprint_m, basis=basis
         )
     if not judgements and measured is None:
         raise EvaluationError(f"nothing could be judged: {'; '.join(skipped)}")
@@ -261,8 +261,12 @@ def _ready(task: Task, places: _Places, model: Model | None, budget: Budget, all
     if count == 0:
         raise EvaluationError(f"task {task.name}: none of its places has a vector")
     if count > budget.places:
-        task = task.taken(np.sort(np.random.default_rng([0, 0x9A]).permutation(count)[: budget.places]))
+        task = sampled(task, budget.places)
         notes.append(f"{len(task):,} of {count:,} labelled places, drawn at random")
+    if len(task.classes) < {"classification": 2, "multilabel": 1}.get(task.kind, 0):
+        raise EvaluationError(
+            f"task {task.name}: too few classes are left among {len(task)} places with vectors"
+        )
     return _Ready(task, leaks, notes)
 
 
@@ -276,29 +280,44 @@ def _buffer_m(dataset: Dataset, model: Model | None) -> float:
     if model is not None:
         widest = max([widest, *(spec.size_m for spec in model.specs.values() if spec.size_m is not None)])
         near = model.recipe.get("config", {}).get("near_m")
-        radius = float(near) if isinstance(near, int | float) and math.isfinite(near) else radius
+        if isinstance(near, int | float) and math.isfinite(near) and near >= 0:
+            radius = float(near)
     return float(widest * 2.0**0.5 + radius)
 
 
-def _rows_without_labels(places: _Places, model: Model | None) -> tuple[Ints, bool]:
-    """(places to measure without labels, whether training held them out).
+def _rows_without_labels(places: _Places, model: Model | None) -> tuple[Ints, str]:
+    """(places to measure without labels, whether training has seen them).
 
-    On the blocks that training held out, when the model tells which; else on all places.
+    The blocks that training held out, when the model tells which; else all places.
     """
-    rows, held_out = places.rows, False
-    lonlat = places.dataset.lonlat
-    told = None if model is None else model.training.get("held_out")
-    if (
-        model is not None
-        and isinstance(told, dict)
-        and model.training.get("dataset_hash") == places.dataset.hash
-    ):
-        located = np.flatnonzero(np.isfinite(lonlat).all(axis=1))
-        _, held = hold_out_blocks(lonlat[located], **told)
-        found = np.intersect1d(located[held], rows)
-        if len(found) >= _ENOUGH_HELD_OUT:
-            rows, held_out = found, True
-    return np.sort(np.random.default_rng([0, 0x1F]).permutation(rows)[:_MOST_WITHOUT_LABELS]), held_out
+    rows, lonlat = places.rows, places.dataset.lonlat
+    training = {} if model is None else model.training
+    told: Any = training.get("held_out")
+    basis = UNKNOWN
+    if training.get("dataset_hash") == places.dataset.hash:
+        basis = TRAINED_ON
+        if _tells_blocks(told):
+            located = np.flatnonzero(np.isfinite(lonlat).all(axis=1))
+            _, held = hold_out_blocks(lonlat[located], **told)
+            found = np.intersect1d(located[held], rows)
+            if len(found) >= _ENOUGH_HELD_OUT:
+                rows, basis = found, HELD_OUT
+    elif training.get("dataset_hash"):
+        basis = ELSEWHERE
+    return np.sort(np.random.default_rng([0, 0x1F]).permutation(rows)[:_MOST_WITHOUT_LABELS]), basis
+
+
+def _tells_blocks(told: Any) -> bool:
+    """Whether a model's configuration says how to draw the blocks that its training held out; it may be hostile."""
+    return (
+        isinstance(told, dict)
+        and set(told) == {"size_m", "share", "buffer_m", "seed"}
+        and all(
+            isinstance(value, int | float) and math.isfinite(value) and value >= 0 for value in told.values()
+        )
+        and isinstance(told["seed"], int)
+        and told["size_m"] >= 1
+    )
 
 
 def _notes(model: Model | None, seeds: int, budget: str) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -55,15 +55,7 @@ class Task:
 
     def taken(self, chosen: NDArray[Any]) -> Task:
         """The same task on some of its places (indices or mask into `rows`)."""
-        return Task(
-            self.name,
-            self.kind,
-            self.target[chosen],
-            self.rows[chosen],
-            self.classes,
-            self.leaks,
-            self.description,
-        )
+        return replace(self, target=self.target[chosen], rows=self.rows[chosen])
 
     def counts(self) -> dict[str, int]:
         """Places of each class, or with each group."""
@@ -74,6 +66,23 @@ class Task:
         else:
             return {}
         return {name: int(count) for name, count in zip(self.classes, held, strict=True)}
+
+
+def sampled(task: Task, count: int, seed: int = 0) -> Task:
+    """At most ``count`` places drawn at random, without the classes and groups that then are too rare."""
+    if len(task) <= count:
+        return task
+    task = task.taken(np.sort(np.random.default_rng([seed, 0x9A]).permutation(len(task))[:count]))
+    if task.kind == "regression":
+        return task
+    held = np.array(list(task.counts().values()))
+    kept = np.flatnonzero(held >= MIN_PLACES)
+    classes = tuple(task.classes[number] for number in kept)
+    if task.kind == "multilabel":
+        return replace(task, target=task.target[:, kept], classes=classes)
+    chosen = np.isin(task.target, kept)
+    renumbered = np.searchsorted(kept, task.target[chosen])
+    return replace(task, target=renumbered.astype(np.int64), rows=task.rows[chosen], classes=classes)
 
 
 def leaking(task: Task, seen: Sequence[str]) -> tuple[str, ...]:

@@ -15,7 +15,7 @@ from placevec.explorer.pictures import Box, MapPictures
 from placevec.geo import TILE_PX, Floats
 from placevec.progress import SILENT, Advance, Progress
 
-GROUND_PIXELS = 24_000_000
+GROUND_PIXELS = 45_000_000
 """Most pixels that the ground may have; tiles without content are free."""
 OVERVIEW_PX = 1024
 PIECE_PX = 1024

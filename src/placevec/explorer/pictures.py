@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from placevec.errors import DatasetError
 from placevec.explorer.cartography import Bytes
 from placevec.geo import TILE_PX, Floats, metres_per_pixel, tile_xy_to_lonlat
 from placevec.views.blocks import ShardFolder
@@ -48,9 +49,13 @@ class MapPictures:
 
     @classmethod
     def of(cls, dataset: Dataset) -> MapPictures:
-        """The pictures of a dataset that has a map."""
+        """The pictures of a dataset that has a map; DatasetError when its files do not fit together."""
         layers = tuple(dataset.map_spec.channels)
         coverage = Coverage(dataset.path / "map_coverage.tif")
+        if coverage.channels != layers:
+            raise DatasetError(
+                f"{coverage.path} does not hold the layers of the map: prepare the dataset again"
+            )
         coarse, bounds = coverage.overview(COARSE_PX)
         shards = ShardFolder(dataset.path / "map", zoom=dataset.zoom, bands=len(layers), memory=False)
         return cls(layers, dataset.zoom, coverage, coarse, bounds, shards)

@@ -33,16 +33,24 @@ def principal_components(vectors: Array) -> tuple[NDArray[np.float32], tuple[flo
     coordinates = np.zeros((count, COMPONENTS), np.float64)
     shares = np.zeros(COMPONENTS)
     centred = np.asarray(vectors, np.float64) - np.mean(vectors, axis=0, dtype=np.float64)
-    values, directions = np.linalg.eigh(centred.T @ centred)
-    values, directions = values[::-1].clip(0.0), directions[:, ::-1]
     kept = min(COMPONENTS, dim, max(count - 1, 0))
-    if kept and values.sum() > 0:
+    total = float(np.square(centred).sum())
+    if kept and total > 0:
+        values, directions = _leading(centred, kept)
         largest = np.abs(directions).argmax(axis=0)
-        directions = directions * np.sign(directions[largest, np.arange(dim)])
-        coordinates[:, :kept] = centred @ directions[:, :kept]
-        shares[:kept] = values[:kept] / values.sum()
+        coordinates[:, :kept] = centred @ (directions * np.sign(directions[largest, np.arange(kept)]))
+        shares[:kept] = values / total
         coordinates /= np.linalg.norm(coordinates, axis=1).max() or 1.0
     return coordinates.astype(np.float32), (float(shares[0]), float(shares[1]), float(shares[2]))
+
+
+def _leading(rows: Array, count: int) -> tuple[Array, Array]:
+    """The largest ``count`` eigenvalues of ``rows.T @ rows``, largest first, and their (D, count) eigenvectors."""
+    from scipy.linalg import eigh
+
+    dim = rows.shape[1]
+    values, directions = eigh(rows.T @ rows, subset_by_index=[dim - count, dim - 1])
+    return values[::-1].clip(0.0), directions[:, ::-1]
 
 
 @dataclass(frozen=True)
@@ -80,9 +88,9 @@ def pack_vectors(vectors: Array, most_bytes: int = VECTOR_BYTES) -> PackedVector
     kept = 1.0
     room = max(1, most_bytes // max(count, 1))
     if dim > room:
-        values, directions = np.linalg.eigh(units.T @ units)
-        units = units @ directions[:, ::-1][:, :room]
-        kept = float(values[::-1][:room].sum() / max(values.sum(), 1e-30))
+        values, directions = _leading(units, room)
+        kept = float(values.sum() / max(np.square(units).sum(), 1e-30))
+        units = units @ directions
     dtype: type[np.int16] | type[np.int8] = np.int16 if count * units.shape[1] * 2 <= most_bytes else np.int8
     scale = np.abs(units).max(axis=1, initial=0.0) / np.iinfo(dtype).max
     stored = np.rint(np.divide(units, scale[:, None], out=np.zeros_like(units), where=scale[:, None] > 0))

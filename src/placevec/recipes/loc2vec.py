@@ -7,6 +7,7 @@ the space of vectors than far ones.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
@@ -18,7 +19,7 @@ from placevec import encoders
 from placevec.core import Encoded, Objective, Recipe, Slot, View, ViewSpec
 from placevec.dataset import Dataset
 from placevec.errors import InputError
-from placevec.geo import TILE_PX, hold_out_blocks, metres_per_pixel
+from placevec.geo import TILE_PX, Ints, hold_out_blocks, metres_per_pixel, to_ecef
 from placevec.metrics import effective_rank, triplet_accuracy
 from placevec.objectives.contrastive import InfoNCE
 from placevec.objectives.triplet import SoftPN, TripletLoss
@@ -116,6 +117,7 @@ class Built:
     specs: dict[str, ViewSpec]
     training: TrainingOptions
     places: int
+    held_out: dict[str, Any] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
 
 
@@ -176,8 +178,6 @@ def measure(slots: Mapping[str, Encoded], targets: Mapping[str, Tensor]) -> dict
 
 def block_size(lonlat: np.ndarray[Any, Any], config: Loc2VecConfig) -> float:
     """Side of the blocks held out for validation, metres."""
-    from placevec.geo import to_ecef
-
     if config.block_m is not None:
         return config.block_m
     xyz = to_ecef(lonlat[:, 0], lonlat[:, 1])
@@ -185,60 +185,66 @@ def block_size(lonlat: np.ndarray[Any, Any], config: Loc2VecConfig) -> float:
     return float(np.clip(extent / 8.0, 250.0, 5000.0))
 
 
-def build(
-    dataset: Dataset, config: Loc2VecConfig, training: Mapping[str, Any], *, validation: Dataset | None = None
-) -> Built:
+def _split(
+    dataset: Dataset, config: Loc2VecConfig, rows: Ints, seed: int
+) -> tuple[Ints, Ints, dict[str, Any]]:
+    """(training rows, validation rows, how they were held out); the last is empty when the extent is too small."""
+    lonlat = dataset.lonlat[rows]
+    footprint = config.size_m or float(np.max(metres_per_pixel(lonlat[:, 1], dataset.zoom))) * TILE_PX
+    held_out = {
+        "size_m": block_size(lonlat, config),
+        "share": config.validation_share,
+        # no pixel shared: turned windows reach half a diagonal, and both sides' positives leave their places
+        "buffer_m": footprint * math.sqrt(2.0) + 2.0 * config.near_m,
+        "seed": seed,
+    }
+    train_rows, held_rows = hold_out_blocks(lonlat, **held_out)
+    if len(train_rows) < 0.5 * len(rows) or len(held_rows) < 8:
+        return rows, rows, {}
+    return rows[train_rows], rows[held_rows], held_out
+
+
+def _sampler(dataset: Dataset, config: Loc2VecConfig, rows: Ints, **options: Any) -> NearFarSampler:
+    return NearFarSampler(
+        dataset.lonlat,
+        rows=rows,
+        batch_size=min(config.batch_size, len(rows)),
+        near_m=config.near_m,
+        far_m=config.far_m,
+        positives=config.positives,  # type: ignore[arg-type]
+        negatives=config.objective != "infonce",
+        rotate=config.rotate,
+        channels=len(dataset.map_spec.channels) - len(config.drop_layers),
+        **options,
+    )
+
+
+def build(dataset: Dataset, config: Loc2VecConfig, training: Mapping[str, Any]) -> Built:
     """Slots, encoder, objective and samplers over a dataset's map.
 
-    A tenth of the places is held out in whole blocks, with a buffer of the window plus the pair radius around
-    them. On an extent too small for blocks nothing is held out, and a note says so.
+    A tenth of the places is held out in whole blocks, with a buffer around them so wide that training and
+    validation windows share no pixel. On an extent too small for blocks nothing is held out, and a note says so.
     """
     channels = kept_channels(dataset.map_spec, config.drop_layers)
     view = dataset.map_view().window(size_px=config.size_px, size_m=config.size_m, channels=channels)
     rows = dataset.require_coordinates(np.arange(len(dataset)), "loc2vec")
-    lonlat = dataset.lonlat
-    notes: list[str] = []
-    footprint = config.size_m or float(np.max(metres_per_pixel(lonlat[rows, 1], dataset.zoom))) * TILE_PX
-    train_rows, held_rows = hold_out_blocks(
-        lonlat[rows],
-        size_m=block_size(lonlat[rows], config),
-        share=config.validation_share,
-        buffer_m=footprint + config.near_m,
-        seed=int(training.get("seed", 0)),
+    seed = int(training.get("seed", 0))
+    train_rows, held_rows, held_out = _split(dataset, config, rows, seed)
+    notes = (
+        [] if held_out else ["the extent is too small to hold blocks out: validation repeats training places"]
     )
-    if len(train_rows) < 0.5 * len(rows) or len(held_rows) < 8:
-        notes.append("the extent is too small to hold blocks out: validation repeats training places")
-        train_rows, held_rows = np.arange(len(rows)), np.arange(len(rows))
-    sampler_options: dict[str, Any] = {
-        "near_m": config.near_m,
-        "far_m": config.far_m,
-        "positives": config.positives,
-        "negatives": config.objective != "infonce",
-        "channels": len(channels),
-        "seed": int(training.get("seed", 0)),
-    }
-    batch = min(config.batch_size, len(train_rows))
-    sampler = NearFarSampler(
-        lonlat, rows=rows[train_rows], batch_size=batch, rotate=config.rotate,
-        drop_channels=config.drop_channels, **sampler_options,
-    )  # fmt: skip
-    checked = NearFarSampler(
-        lonlat, rows=rows[held_rows], batch_size=min(config.batch_size, len(held_rows)), rotate=config.rotate,
-        drop_channels=0.0, **{**sampler_options, "seed": sampler_options["seed"] + 1},
-    )  # fmt: skip
-    slots = {"anchor": Slot("map", "tile"), "positive": Slot("map", "tile")}
-    if sampler_options["negatives"]:
-        slots["negative"] = Slot("map", "tile")
+    sampler = _sampler(dataset, config, train_rows, seed=seed, drop_channels=config.drop_channels)
+    roles = ("anchor", "positive", "negative") if sampler.negatives else ("anchor", "positive")
     recipe = Recipe(
-        slots=slots,
+        slots={role: Slot("map", "tile") for role in roles},
         encoders={"tile": _encoder(config, len(channels))},
         objectives={config.objective: (1.0, _objective(config))},
         sampler=sampler,
-        validation=checked,
+        validation=_sampler(dataset, config, held_rows, seed=seed + 1, drop_channels=0.0),
         measure=measure,
     )
-    steps = {"steps_per_epoch": max(1, -(-len(train_rows) // batch)), **training}
-    return Built(recipe, {"map": view}, {"map": view.spec}, TrainingOptions(**steps), len(train_rows), notes)
+    options = TrainingOptions(**{"steps_per_epoch": sampler.steps_per_epoch, **training})
+    return Built(recipe, {"map": view}, {"map": view.spec}, options, len(train_rows), held_out, notes)
 
 
 def config_dict(config: Loc2VecConfig) -> dict[str, Any]:

@@ -96,7 +96,9 @@ def prepare(
         "licence": LICENCE,
         "attribution": ATTRIBUTION,
     }
-    spec = ViewSpec("map", "raster", table.layers, "coverage 0..255", size_px=256, zoom=zoom, rules=table.hash)
+    spec = ViewSpec(
+        "map", "raster", table.layers, "coverage 0..255", size_px=256, zoom=zoom, rules=table.hash
+    )
     return write_dataset(
         out,
         name=extract.name,
@@ -117,7 +119,9 @@ def _area_of(extract: Extract, held: Area | None, wanted: Area | None) -> Area:
         return held
     if not wanted.intersects(held):
         bounds = ",".join(f"{value:g}" for value in held.bounds)
-        raise AreaError(f"the area lies outside of {extract.name}, which covers {bounds} (west,south,east,north)")
+        raise AreaError(
+            f"the area lies outside of {extract.name}, which covers {bounds} (west,south,east,north)"
+        )
     return wanted
 
 

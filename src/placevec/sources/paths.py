@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -87,7 +88,7 @@ class Paths:
     def row(self, row: int) -> list[Floats]:
         """The paths of one row."""
         cuts = self.path_offsets[self.row_offsets[row] : self.row_offsets[row + 1] + 1].tolist()
-        return [self.xy[a:b] for a, b in zip(cuts[:-1], cuts[1:], strict=True)]
+        return [self.xy[a:b] for a, b in pairwise(cuts)]
 
     def take(self, rows: Ints) -> Paths:
         """The chosen rows, in the order given, repeated where a number is."""

@@ -70,7 +70,7 @@ def _coordinates(table: pd.DataFrame, path: Path) -> tuple[Floats, np.ndarray[An
     if lon is None or lat is None:
         columns = ", ".join(map(str, table.columns[:12]))
         raise SourceError(f"{path} has neither geometry nor lon and lat columns; its columns are: {columns}")
-    lonlat = table[[lon, lat]].apply(pd.to_numeric, errors="coerce").to_numpy(np.float64)
+    lonlat = table[[lon, lat]].apply(pd.to_numeric, errors="coerce").to_numpy(np.float64, copy=True)
     geometry = np.full(len(lonlat), None, dtype=object)
     known = np.isfinite(lonlat).all(axis=1)
     geometry[known] = shapely.points(lonlat[known])

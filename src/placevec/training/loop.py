@@ -217,7 +217,14 @@ class _Run:
         }
 
     def _on_device(self, draw: Draw) -> Draw:
-        return Draw(draw.looks, {name: value.to(self.device) for name, value in draw.targets.items()})
+        doubles = self.device.type != "mps"  # Apple's GPUs have no float64; there, positions resolve half a metre
+        return Draw(
+            draw.looks,
+            {
+                name: (value if doubles or value.dtype != torch.float64 else value.float()).to(self.device)
+                for name, value in draw.targets.items()
+            },
+        )
 
     @torch.no_grad()
     def validate(self) -> dict[str, float]:

@@ -8,6 +8,7 @@ and ends with the same bytes.
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import time
@@ -26,7 +27,8 @@ from placevec.atomic import remove_temporaries, replacing, sha256_of_file, sha25
 from placevec.errors import InputError, PlacevecError
 from placevec.geo import Area, Ints, check_zoom, metres_per_pixel, tile_ranges, tile_xy_to_lonlat
 from placevec.progress import SILENT, Progress
-from placevec.sources.osm import TYPE_NAMES, Features, Kind, ReadReport, check_extract, read_features
+from placevec.sources.osm import TYPE_NAMES, Features, ReadReport, check_extract, read_features
+from placevec.sources.osm_objects import Kind
 from placevec.sources.paths import Floats, Paths
 from placevec.views.coastline import Sea, close_sea
 from placevec.views.layers import Drawing, LayerTable
@@ -138,23 +140,26 @@ class _Burn:
     def run(self, workers: int) -> BurnReport:
         with self._timed("fingerprint"):
             fingerprint = self._fingerprint()
+        finished = _read_json(self.work / "report.json")
         if fingerprint != _read_json(self.work / "inputs.json"):
             self._start_afresh(fingerprint)
-        finished = _read_json(self.work / "report.json")
-        if finished and all((self.dataset / name).is_file() for name in finished["files"]):
+        elif finished and all((self.dataset / name).is_file() for name in finished["files"]):
             return self._report(finished, fingerprint)
+        elif finished:  # the drawings are gone by then, so what somebody removed cannot be put back alone
+            self._start_afresh(fingerprint)
         for folder in (self.dataset, self.dataset / "map", self.work, self.work / "parts"):
             remove_temporaries(folder)
         with self._timed("read"):
-            about = _read_json(self.work / "spooled.json") or self._spool()
+            has_pois = (self.dataset / "pois.parquet").is_file()
+            about = (_read_json(self.work / "spooled.json") if has_pois else None) or self._spool()
         with self._timed("burn"):
             shards = self._burn(workers)
         with self._timed("bind"):
             files, tiles = self._bind(shards)
         about |= {"files": files, "shards": sum(name.startswith("map/") for name in files), "tiles": tiles.tolist()}
         write_json(self.work / "report.json", about)
-        for folder in ("spool", "parts"):
-            shutil.rmtree(self.work / folder, ignore_errors=True)
+        for name in ("spool", "parts"):
+            shutil.rmtree(self.work / name, ignore_errors=True)
         return self._report(about, fingerprint)
 
     # --- inputs --------------------------------------------------------------------------------------------
@@ -177,7 +182,7 @@ class _Burn:
         for path in (self.dataset / "map").glob("*.tif"):
             if SHARD_NAME.fullmatch(path.name):
                 path.unlink()
-        for path in [*self.dataset.glob("*_coverage.tif"), self.dataset / "map.vrt", self.dataset / "pois.parquet"]:
+        for path in (*self.dataset.glob("*_coverage.tif"), self.dataset / "map.vrt", self.dataset / "pois.parquet"):
             path.unlink(missing_ok=True)
         for folder in (self.work / "parts", self.dataset / "map"):
             folder.mkdir(parents=True, exist_ok=True)
@@ -377,8 +382,6 @@ def _run_jobs(jobs: Sequence[ShardJob], workers: int) -> Iterator[tuple[int, int
 
 def _read_json(path: Path) -> Any:
     """The content of a JSON file, or None when it is not there or damaged."""
-    import json
-
     try:
         return json.loads(path.read_text("utf-8"))
     except (OSError, ValueError):

@@ -1,15 +1,17 @@
 """One shard's drawings become bits: OpenCV fills polygons, a square of 4 x 4 tiles at a time.
 
-A square is a megabyte, which stays in the processor's cache. What OpenCV needs to be told (measured, see ``tests/views/test_drawing.py``): its whole numbers are the centres of
-pixels, so half a pixel goes off; it draws an outline around what it fills, so polygons are drawn in by half a
-pixel; several polygons in one call cancel each other where they overlap, so every one is a call of its own; and
-the time of a call grows with the height of the polygon, so large ones are cut first.
+A square is a megabyte, which stays in the processor's cache. What OpenCV needs to be told (measured, see
+``tests/views/test_drawing.py``): its whole numbers are the centres of pixels, so half a pixel goes off; it draws
+an outline around what it fills, so polygons are drawn in by half a pixel; several polygons in one call cancel
+each other where they overlap, so every one is a call of its own; and the time of a call grows with the height of
+the polygon, so large ones are cut first.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 
 import cv2
 import numpy as np
@@ -34,6 +36,8 @@ _SUBPIXEL_BITS = 4
 _THIN_PX = 1.5
 """Lines narrower than this are drawn a pixel thick; wider ones are outlined and filled."""
 _CIRCLE_VERTICES = 24
+_OUTLINE = np.array([-1.0, -1.0, 1.0, 1.0])
+"""By how much what is drawn may reach over the vertices' box, pixels."""
 _ROUND_SEGMENTS = 3
 """Segments a quarter turn at the ends and bends of lines."""
 
@@ -205,12 +209,12 @@ class _Pieces:
         starts = np.concatenate([[0], np.flatnonzero((np.diff(square) != 0) | (np.diff(channel) != 0)) + 1])
         group = np.zeros(len(order), np.int64)
         group[starts[1:]] = 1
-        tiles = np.floor((paths.bounds() - np.tile(corner, 2) + [-1.0, -1.0, 1.0, 1.0]) / TILE_PX)
+        tiles = np.floor((paths.bounds() - np.tile(corner, 2) + _OUTLINE) / TILE_PX)
         marked = _marked(2 * np.cumsum(group) + (how == SEA), tiles, 2 * len(starts))
         fixed = paths.xy - np.repeat(corner + 0.5, np.diff(paths.row_vertices), axis=0)
         rings = _split(np.rint(fixed * 2**_SUBPIXEL_BITS).astype(np.int32), paths.path_offsets)
         rows, bounds = paths.row_offsets.tolist(), [*starts.tolist(), len(order)]
-        for number, (first, end) in enumerate(zip(bounds[:-1], bounds[1:], strict=True)):
+        for number, (first, end) in enumerate(pairwise(bounds)):
             # `how` is sorted within the group: fills, thin lines, sea.
             thin, sea = (first + np.searchsorted(how[first:end], [How.LINE, SEA])).tolist()
             yield _Group(
@@ -228,7 +232,7 @@ class _Pieces:
 
 def _split(fixed: NDArray[np.int32], offsets: Ints) -> list[NDArray[np.int32]]:
     cuts = offsets.tolist()
-    return [fixed[a:b] for a, b in zip(cuts[:-1], cuts[1:], strict=True)]
+    return [fixed[a:b] for a, b in pairwise(cuts)]
 
 
 def _marked(group: Ints, tiles: Floats, groups: int) -> NDArray[np.bool_]:
@@ -245,7 +249,7 @@ def _marked(group: Ints, tiles: Floats, groups: int) -> NDArray[np.bool_]:
 def _cut_to_squares(shapes: _Shapes) -> _Pieces:
     """Give every shape to the squares that it touches, large ones cut to them."""
     boxes = shapes.paths.bounds()
-    squares = np.floor((boxes + [-1.0, -1.0, 1.0, 1.0]) / _SQUARE_PX).astype(np.int64)
+    squares = np.floor((boxes + _OUTLINE) / _SQUARE_PX).astype(np.int64)
     inside = (squares[:, 2:] >= 0).all(1) & (squares[:, :2] < _SQUARES).all(1)
     squares = np.clip(squares, 0, _SQUARES - 1)
     # OpenCV clips what it draws, in a time that grows with the height: only what is tall is cut first.
@@ -307,9 +311,9 @@ def _draw(canvas: Bits, fills: list[list[NDArray[np.int32]]], thin: list[NDArray
 
 
 def _clean(canvas: Bits, drawn: NDArray[np.bool_]) -> None:
-    """Empty the rectangle around the tiles in which something was drawn."""
-    (y0, y1), (x0, x1) = (np.flatnonzero(drawn.any(axis))[[0, -1]].tolist() for axis in (1, 0))
-    canvas[y0 * TILE_PX : (y1 + 1) * TILE_PX, x0 * TILE_PX : (x1 + 1) * TILE_PX] = 0
+    """Empty the rows of tiles in which something was drawn."""
+    first, last = np.flatnonzero(drawn.any(axis=1))[[0, -1]].tolist()
+    canvas[first * TILE_PX : (last + 1) * TILE_PX] = 0
 
 
 def _not_empty(canvas: Bits, tiles: NDArray[np.bool_]) -> NDArray[np.bool_]:

@@ -17,7 +17,7 @@ from typing import Any, Literal, NamedTuple
 
 from placevec.atomic import sha256_of_json
 from placevec.errors import InputError
-from placevec.sources.osm import Kind
+from placevec.sources.osm_objects import Kind
 
 MAX_LAYERS = 64
 MAX_METRES = 5000.0
@@ -249,7 +249,7 @@ def _parse_rule(rule: Any, at: str) -> Rule:
         raise InputError(f'{at} needs a key, such as {{ key = "highway", ... }}')
     _refuse_unknown(rule, _RULE_FIELDS, at)
     fill = rule.get("fill", False)
-    if fill not in (True, False, "explicit") or isinstance(fill, int) and not isinstance(fill, bool):
+    if fill not in (True, False, "explicit") or (isinstance(fill, int) and not isinstance(fill, bool)):
         raise InputError(f'{at}: fill is true, false or "explicit"; got {fill!r}')
     return Rule(
         rule["key"],

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -107,9 +107,8 @@ class PoiTable:
     @cached_property
     def hash(self) -> str:
         """SHA-256 of the rules."""
-        names = [[score, [r.as_dict() for r in rules]] for score, rules in zip(self.scores, self.name_rules)]
-        groups = [[name, [r.as_dict() for r in rules]] for name, rules in zip(self.groups, self.group_rules)]
-        return sha256_of_json({"groups": groups, "names": names})
+        rules = [[[rule.as_dict() for rule in entry] for entry in kind] for kind in (self.group_rules, self.name_rules)]
+        return sha256_of_json([self.groups, self.scores, rules])
 
     @cached_property
     def asked(self) -> frozenset[str]:
@@ -253,7 +252,8 @@ def place_names(pois: pd.DataFrame, footprints: Floats, zoom: int) -> NDArray[np
     xy = lonlat_to_tile_xy(named["lon"].to_numpy()[points], named["lat"].to_numpy()[points], zoom)
     middle = (footprints[places, :2] + footprints[places, 2:]) / 2.0
     away = np.hypot(*np.abs(xy - middle).T) if len(places) else np.zeros(0)
-    order = np.lexsort((named["osm_id"].to_numpy()[points], away, -named["prominence"].to_numpy()[points].astype(int), places))
+    prominence = named["prominence"].to_numpy()[points].astype(np.int64)
+    order = np.lexsort((named["osm_id"].to_numpy()[points], away, -prominence, places))
     best, first = np.unique(places[order], return_index=True)
     names = np.full(len(footprints), None, object)
     names[best] = named["name"].to_numpy(dtype=object)[points[order][first]]
@@ -269,14 +269,15 @@ def _inside(pois: pd.DataFrame, footprints: Floats, zoom: int) -> tuple[Ints, In
         return np.zeros(0, np.int64), np.zeros(0, np.int64)
     xy = lonlat_to_tile_xy(pois["lon"].to_numpy(), pois["lat"].to_numpy(), zoom)
     rows = np.arange(len(xy))
-    whole = np.isfinite(footprints).all(axis=1)
+    whole = np.asarray(np.isfinite(footprints).all(axis=1))
     world = 2.0**zoom
     for beyond, shift in (((footprints[whole, 2] > world).any(), world), ((footprints[whole, 0] < 0).any(), -world)):
         if beyond:  # a footprint over the antimeridian sees the points of the other side too
-            xy = np.concatenate([xy, xy[: len(pois)] + [shift, 0.0]])
+            xy = np.concatenate([xy, xy[: len(pois)] + np.array([shift, 0.0])])
             rows = np.concatenate([rows, np.arange(len(pois))])
     boxes = box(*np.where(whole[:, None], footprints, 0.0).T)
     places, found = STRtree(points(xy)).query(boxes)
-    inside = whole[places] & (xy[found] >= footprints[places, :2]).all(1) & (xy[found] < footprints[places, 2:]).all(1)
+    inside = whole[places] & np.all(xy[found] >= footprints[places, :2], axis=1)
+    inside &= np.all(xy[found] < footprints[places, 2:], axis=1)
     order = np.lexsort((found[inside], places[inside]))
     return places[inside][order].astype(np.int64), rows[found[inside][order]].astype(np.int64)

@@ -132,7 +132,7 @@ def _write_part(
     path: Path, is_empty: bool, has_content: NDArray[np.bool_], coverage: NDArray[np.uint8]
 ) -> None:
     found = [
-        (channel, row, column, compress(np.ascontiguousarray(block)))
+        (channel, row, column, compress(block.tobytes()))
         for channel in np.flatnonzero(coverage.any(axis=(1, 2))).tolist()
         for row in range(BLOCKS_PER_SHARD)
         for column in range(BLOCKS_PER_SHARD)
@@ -148,9 +148,8 @@ def _write_part(
     about = {"is_empty": str(int(is_empty)), "has_content": np.packbits(has_content).tobytes().hex()}
     arrays = [pa.array(column, field.type) for column, field in zip(columns, _SCHEMA, strict=True)]
     table = pa.Table.from_arrays(arrays, schema=_SCHEMA.with_metadata(about))
-    with replacing(path) as temporary, pa.OSFile(str(temporary), "wb") as file:
-        with pa.ipc.new_file(file, table.schema) as writer:
-            writer.write_table(table)
+    with replacing(path) as temporary, pa.ipc.new_file(str(temporary), table.schema) as writer:
+        writer.write_table(table)
 
 
 def read_part(path: Path, shard: tuple[int, int]) -> ShardPart:

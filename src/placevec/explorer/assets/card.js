@@ -13,11 +13,19 @@ function buildCard() {
   drawCard();
 }
 
+/** Tell screen readers in a sentence what the card now shows. */
+function sayCard() {
+  const said = document.getElementById("said");
+  if (state.focus >= 0) said.textContent = `${nameOf(state.focus)}: ${state.neighbours.length} most similar places listed`;
+  else said.textContent = state.selected ? card.firstChild.textContent : "";
+}
+
 function drawCard() {
   document.body.dataset.card = state.focus >= 0 ? "place" : state.selected ? "selection" : "start";
   if (state.focus >= 0) card.replaceChildren(...placeCard(state.focus));
   else if (state.selected) card.replaceChildren(...selectionCard());
   else card.replaceChildren(...firstCard());
+  sayCard();
 }
 
 function action(label, run, properties = {}) {
@@ -46,7 +54,9 @@ function placeCard(index) {
     action("Colour by similarity", () => setSimilarity(!state.similarity), { "aria-pressed": String(Boolean(state.similarity)) }),
     action("Save CSV", saveNeighbours), action("Clear", () => setFocus(-1)));
   const choice = element("select", { "aria-label": "How many neighbours" });
-  for (const k of NEIGHBOUR_CHOICES) if (k < count || k === NEIGHBOUR_CHOICES[0]) choice.append(element("option", { value: k, text: k, selected: k === state.k }));
+  for (const k of NEIGHBOUR_CHOICES.filter((one, i) => i === 0 || one < count)) {
+    choice.append(element("option", { value: k, text: k, selected: k === state.k }));
+  }
   choice.addEventListener("change", () => setNeighbourCount(Number(choice.value)));
   const list = element("ol", { className: "ranked" });
   state.neighbours.forEach((i, rank) => list.append(element("li", {}, neighbourRow(i, rank))));
@@ -109,9 +119,14 @@ function selectionCard() {
 function firstCard() {
   const named = Array.from(places.name.keys()).filter((i) => places.name[i] !== null);
   const pool = named.length ? named : Array.from(places.id.keys());
-  const starts = Array.from({ length: Math.min(4, pool.length) }, (_, i) => pool[Math.floor((i + 0.5) * pool.length / Math.min(4, pool.length))]);
+  const shown = Math.min(4, pool.length);
+  const starts = Array.from({ length: shown }, (_, i) => pool[Math.floor((i + 0.5) * pool.length / shown)]);
   const chips = element("div", { className: "actions" });
-  for (const i of starts) chips.append(action("", () => visit(i), {})), chips.lastChild.append(foreign(nameOf(i)));
+  for (const i of starts) {
+    const chip = action("", () => visit(i));
+    chip.append(foreign(nameOf(i)));
+    chips.append(chip);
+  }
   chips.append(action("Surprise me", () => visit(pool[Math.floor(Math.random() * pool.length)])));
   return [element("h2", { text: "Which places are alike?" }),
     element("p", { className: "facts", text: "Each dot is a place, in both views. Dots that are close on the left have similar vectors; on the map they may be far apart." }),

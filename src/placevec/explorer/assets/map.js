@@ -37,6 +37,8 @@ class GeoMap extends Pane {
     return this.scale * Math.sqrt((east - west) * (north - south) / count);
   }
 
+  hidesPlain() { return !state.dots; }
+
   drag(dx, dy) {
     this.centre = [this.centre[0] - dx / this.scale, this.centre[1] + dy / this.scale];
     this.redraw("camera");

@@ -13,10 +13,11 @@ for (const button of document.querySelectorAll("[data-tool]")) button.addEventLi
 for (const button of document.querySelectorAll("[data-mode]")) button.addEventListener("click", () => setMode(button.dataset.mode));
 for (const group of document.querySelectorAll("[role=radiogroup]")) group.addEventListener("keydown", stepThrough);
 onChange((kind) => {
-  if (kind === "tool" || kind === "mode") showChoices();
+  if (kind === "tool" || kind === "mode" || kind === "dots") showChoices();
 });
 showChoices();
 
+document.getElementById("dots").addEventListener("click", toggleDots);
 document.getElementById("theme").addEventListener("click", toggleTheme);
 document.getElementById("help").addEventListener("click", () => document.getElementById("keys").showModal());
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", repaint);
@@ -29,6 +30,7 @@ function showChoices() {
     button.setAttribute("aria-checked", String(on));
     button.tabIndex = on ? 0 : -1;
   }
+  document.getElementById("dots").setAttribute("aria-pressed", String(state.dots));
   for (const pane of panes) pane.stage.classList.toggle("brush", state.tool !== "move");
 }
 
@@ -58,7 +60,7 @@ function pageKey(event) {
   if (event.target.closest("input, select, textarea")) return;
   const run = {
     v: () => setTool("move"), b: () => setTool("box"), l: () => setTool("lasso"), 2: () => setMode("2d"), 3: () => setMode("3d"),
-    t: toggleTheme, "/": () => searchInput.focus(), "?": () => document.getElementById("keys").showModal(),
+    d: toggleDots, t: toggleTheme, "/": () => searchInput.focus(), "?": () => document.getElementById("keys").showModal(),
   }[event.key.toLowerCase()];
   if (!run) return;
   event.preventDefault();

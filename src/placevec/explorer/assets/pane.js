@@ -38,7 +38,7 @@ class Pane {
 
   follow(kind) {
     if (kind === "hover") this.redraw("marks");
-    else if (kind === "emphasis" || kind === "brush" || kind === "colour") this.redraw("points");
+    else if (kind === "emphasis" || kind === "brush" || kind === "colour" || kind === "dots") this.redraw("points");
   }
 
   resize() {
@@ -91,6 +91,9 @@ class Pane {
     return Math.min(6, Math.max(this.leastRadius, 0.25 * this.spacing()));
   }
 
+  /** Whether only lit places are drawn. */
+  hidesPlain() { return false; }
+
   drawPoints() {
     const level = emphasis(), colour = shared.colours(), dark = isDark();
     const edge = dark ? 0xff1a1614 : 0xffffffff;
@@ -99,7 +102,7 @@ class Pane {
     const dimOpacity = dark ? 0.22 : 0.2;
     this.lit = [];
     this.splatter.begin();
-    for (const pass of [DIM, PLAIN, LIT]) {
+    for (const pass of this.hidesPlain() ? [LIT] : [DIM, PLAIN, LIT]) {
       for (const i of order) {
         if (level[i] !== pass || !(this.x[i] === this.x[i])) continue; // NaN: not in this pane
         const size = radius * (this.size ? this.size[i] : 1);

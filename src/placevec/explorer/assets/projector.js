@@ -127,7 +127,11 @@ class Projector extends Pane {
   }
 
   drawMarks(context) {
+    this.drawAxisNames(context);
     super.drawMarks(context);
+  }
+
+  drawAxisNames(context) {
     context.font = "11px system-ui, sans-serif";
     context.textAlign = "center";
     context.textBaseline = "middle";

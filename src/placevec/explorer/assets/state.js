@@ -5,6 +5,7 @@ const DIM = 0, PLAIN = 1, LIT = 2, FOCUS = 3;
 const state = {
   tool: "move",
   mode: "2d",
+  dots: true, // whether the map shows dots that are not lit
   colouring: page.colourings[0],
   isolated: new Set(), // categories of the colouring that alone stay lit
   selected: null, // Uint8Array mask, or null
@@ -17,7 +18,7 @@ const state = {
 };
 
 const listeners = [];
-/** Call `listener(kind)` after every change; kinds: hover, emphasis, brush (emphasis, and more to come), colour, mode, tool. */
+/** Call `listener(kind)` after every change; kinds: hover, emphasis, brush (emphasis, and more to come), colour, mode, tool, dots. */
 const onChange = (listener) => listeners.push(listener);
 const changed = (kind) => listeners.forEach((listener) => listener(kind));
 
@@ -77,6 +78,11 @@ function setMode(mode) {
   if (mode === state.mode) return;
   state.mode = mode;
   changed("mode");
+}
+
+function toggleDots() {
+  state.dots = !state.dots;
+  changed("dots");
 }
 
 function setTool(tool) {
