@@ -78,7 +78,7 @@ def prepare(
         recipe: such as ``loc2vec``.
         out: the dataset directory; when it already holds this very dataset, it is reused.
         osm: an extract: .osm.pbf, .osm, .osm.gz or .osm.bz2.
-        osm_name: or the name of an extract to download, such as ``Monaco``; ``helsinki`` is embedded.
+        osm_name: or the name of an extract to download, such as ``Monaco``; ``helsinki-centre`` is embedded.
         bbox: (west, south, east, north) in degrees, or ``"west,south,east,north"``; the extract's own by default.
         polygon: or a GeoJSON file whose polygons are the area.
         zoom: whose pixels are native: 17 is 0.5 to 1.2 m.

@@ -40,20 +40,20 @@ def test_help_teaches(capsys: pytest.CaptureFixture[str]) -> None:
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
-        (["prepare", "loc2vek", "--osm-name", "helsinki", "--out", "X"], 1, "did you mean 'loc2vec'"),
+        (["prepare", "loc2vek", "--osm-name", "helsinki-centre", "--out", "X"], 1, "did you mean 'loc2vec'"),
         (["prepare", "loc2vec", "--osm", "missing.osm.pbf", "--out", "X"], 1, "missing.osm.pbf"),
         (
-            ["prepare", "loc2vec", "--osm-name", "helsinki", "--out", "X", "--bbox", "1,2,3"],
+            ["prepare", "loc2vec", "--osm-name", "helsinki-centre", "--out", "X", "--bbox", "1,2,3"],
             1,
             "four numbers",
         ),
         (
-            ["prepare", "loc2vec", "--osm-name", "helsinki", "--out", "X", "--bbox", "14,35,15,36"],
+            ["prepare", "loc2vec", "--osm-name", "helsinki-centre", "--out", "X", "--bbox", "14,35,15,36"],
             1,
             "outside",
         ),
-        (["prepare", "loc2vec", "--osm-name", "helsinki", "--out", "X", "--zoom", "40"], 1, "zoom 40"),
-        (["prepare", "loc2vec", "--osm-name", "helsinki", "--out", "X", "--layers", "no.toml"], 1, "no.toml"),
+        (["prepare", "loc2vec", "--osm-name", "helsinki-centre", "--out", "X", "--zoom", "40"], 1, "zoom 40"),
+        (["prepare", "loc2vec", "--osm-name", "helsinki-centre", "--out", "X", "--layers", "no.toml"], 1, "no.toml"),
         (["prepare", "loc2vec", "--out", "X"], 1, "--osm"),
         (["prepare", "loc2vec"], 2, "--out"),
         (["train", "loc2vec", "nowhere", "--out", "X"], 1, "not a placevec dataset"),

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from pyproj import Geod
 
+from placevec.explorer import write_page
 from placevec.explorer.cartography import paint
 from placevec.explorer.pictures import MapPictures
+from placevec.geo import TILE_PX, lonlat_to_tile_xy, tile_xy_to_lonlat
 from tests.explorer.conftest import Opened, Written, isolated_place
-from tests.explorer.standin import LAYERS
+from tests.explorer.standin import CORNER, LAYERS, StandInDataset, embeddings_of, write_map
 
 pytestmark = pytest.mark.browser
 Open = Callable[..., Opened]
@@ -187,8 +191,6 @@ def test_map_lies_where_the_places_are(opened: Opened, written: Written) -> None
     """Places wholly in water lie on blue ground and those wholly in woods on green: picture and dots agree."""
     pictures = MapPictures.of(written.dataset)  # type: ignore[arg-type]
     at = written.emb.lonlat
-    from placevec.geo import lonlat_to_tile_xy
-
     xy = lonlat_to_tile_xy(at[:, 0], at[:, 1], 17)
     checked = 0
     for row, (x, y) in enumerate(xy.tolist()):
@@ -254,3 +256,35 @@ def test_dots_can_be_put_away_and_lit_ones_stay(opened: Opened, written: Written
     page.keyboard.press("d")
     opened.settle()
     assert opened.pixel("map", "points", *opened.at("map", place))[3] > 220
+
+
+def test_plain_ground_is_shown_too(open_page: Open, tmp_path: Path) -> None:
+    """Open sea has no piece of its own on the page; its preview and its map are blue all the same."""
+    pixels = np.zeros((len(LAYERS), 2 * TILE_PX, 12 * TILE_PX), bool)
+    pixels[LAYERS.index("water")] = True
+    pixels[LAYERS.index("buildings"), 50:90, -90:-50] = True
+    write_map(tmp_path / "sea", pixels)
+    tiles = [(CORNER[0] + column, CORNER[1]) for column in range(12)]
+    lonlat = tile_xy_to_lonlat(np.array(tiles) + 0.5, 17)
+    frame = {
+        "place_id": [f"17/{x}/{y}" for x, y in tiles],
+        "lon": lonlat[:, 0],
+        "lat": lonlat[:, 1],
+        "name": None,
+    }
+    dataset = StandInDataset(tmp_path / "sea", pd.DataFrame(frame), None)
+    write_page(embeddings_of(dataset, dim=4), tmp_path / "sea.html", dataset=dataset)  # type: ignore[arg-type]
+    opened = open_page(tmp_path / "sea.html")
+    place = f"17/{CORNER[0] + 1}/{CORNER[1]}"
+    red, green, blue, alpha = opened.pixel("map", "ground", *opened.at("map", place))
+    assert (alpha, blue > green > red) == (255, True)
+    opened.page.fill("#search", place)
+    opened.page.keyboard.press("Enter")
+    opened.until("document.querySelector('#card .picture').dataset.shown === '1'")
+    box = opened.page.locator("#card .picture").bounding_box()
+    shown = opened.page.evaluate(
+        "() => [...document.querySelector('#card .picture').getContext('2d').getImageData(40, 40, 1, 1).data]"
+    )
+    assert box["width"] == 96
+    assert shown[2] > shown[1] > shown[0]
+    assert shown[3] == 255

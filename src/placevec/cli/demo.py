@@ -23,7 +23,7 @@ killed demo goes on where it was; --force starts afresh. Each step prints the co
 """
 
 # 1.0 x 1.7 km: a fine grid of places, windows of 120 m. Layers whose tags the evaluation asks about are kept out.
-SPACING, SIZE_M, NEAR_M, FAR_M = 40.0, 120.0, 40.0, 160.0
+SPACING, SIZE_M, SIZE_PX, NEAR_M, FAR_M = 40.0, 120.0, 64, 40.0, 160.0
 DROPPED = ("landcover", "natural-features", "leisure", "amenities")
 QUERY = "Rautatientori"
 
@@ -51,21 +51,22 @@ def command(
     step(
         1,
         "Prepare: draw the map's twelve layers",
-        f"prepare loc2vec --osm-name helsinki {place} --out {folder}",
+        f"prepare loc2vec --osm-name helsinki-centre {place} --out {folder}",
     )
     dataset = api.prepare(
         "loc2vec",
         out=dataset_path,
-        osm_name="helsinki",
+        osm_name="helsinki-centre",
         spacing=SPACING,
         size_m=SIZE_M,
         force=force,
         progress=progress,
     )
     options: dict[str, Any] = {
-        "epochs": epochs, "size_m": SIZE_M, "near_m": NEAR_M, "far_m": FAR_M, "drop_layers": DROPPED, "seed": seed,
+        "epochs": epochs, "size_m": SIZE_M, "size_px": SIZE_PX, "near_m": NEAR_M, "far_m": FAR_M, "drop_layers": DROPPED, "seed": seed,
     }  # fmt: skip
-    shown = f"--size-m {SIZE_M:g} --near-m {NEAR_M:g} --far-m {FAR_M:g} --drop-layers {','.join(DROPPED)}"
+    shown = f"--size-m {SIZE_M:g} --size-px {SIZE_PX} --near-m {NEAR_M:g} --far-m {FAR_M:g}"
+    shown += f" --drop-layers {','.join(DROPPED)}"
     step(
         2,
         "Train: near places closer than far ones",

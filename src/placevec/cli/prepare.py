@@ -29,7 +29,7 @@ def command(
     out: Path = typer.Option(..., "--out", "-o", help="Dataset directory to make."),
     osm: Path | None = typer.Option(None, help="OpenStreetMap extract: .osm.pbf, .osm, .osm.gz or .osm.bz2."),
     osm_name: str | None = typer.Option(
-        None, help="Extract to download by name, such as Monaco; 'helsinki' is embedded."
+        None, help="Extract to download by name, such as Monaco; helsinki-centre is embedded."
     ),
     bbox: str | None = typer.Option(
         None, help="Area as west,south,east,north in degrees (default: the extract's)."

@@ -77,8 +77,8 @@ class PackedVectors:
 def pack_vectors(vectors: Array, most_bytes: int = VECTOR_BYTES) -> PackedVectors:
     """Unit vectors rounded to integers that fit into ``most_bytes``.
 
-    With 16 bits a cosine similarity is off by less than 1e-5: ranks are those of the vectors themselves. With
-    8 bits it is off by some 1e-3, so places about equally similar may change ranks. When not even 8 bits fit,
+    With 16 bits a cosine similarity is off by some 1e-5: ranks are those of the vectors themselves. With
+    8 bits it is off by up to 1e-2, so places about equally similar may change ranks. When not even 8 bits fit,
     the vectors are first turned onto their leading singular directions, which keep cosines best.
     """
     count, dim = vectors.shape

@@ -191,7 +191,7 @@ def _split(
     """(training rows, validation rows, how they were held out); the last is empty when the extent is too small."""
     lonlat = dataset.lonlat[rows]
     footprint = config.size_m or float(np.max(metres_per_pixel(lonlat[:, 1], dataset.zoom))) * TILE_PX
-    held_out = {
+    held_out: dict[str, Any] = {
         "size_m": block_size(lonlat, config),
         "share": config.validation_share,
         # no pixel shared: turned windows reach half a diagonal, and both sides' positives leave their places

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from placevec.progress import Progress
 from placevec.sources.extracts import Extract, resolve_extract
 from placevec.sources.osm import extent, read_header
 from placevec.sources.points import read_points
-from placevec.views.burn import BurnReport, burn_extract
+from placevec.views.burn import WORK, BurnReport, burn_extract
 from placevec.views.coverage import Coverage
 from placevec.views.layers import LayerTable
 from placevec.views.pois import place_names, read_pois
@@ -68,7 +69,7 @@ def prepare(
     }
     if (out / MANIFEST).exists():
         return _reused(out, inputs, progress)
-    if out.exists() and any(path.name != ".work" for path in out.iterdir()) and not (out / ".work").is_dir():
+    if out.exists() and any(path.name != WORK for path in out.iterdir()) and not (out / WORK).is_dir():
         raise DatasetError(f"{out} exists and is not a placevec dataset: choose another --out")
     burned = burn_extract(
         extract.path, out, area=area, zoom=zoom, table=table, labels={"landuse": landuse},
@@ -99,7 +100,7 @@ def prepare(
     spec = ViewSpec(
         "map", "raster", table.layers, "coverage 0..255", size_px=256, zoom=zoom, rules=table.hash
     )
-    return write_dataset(
+    dataset = write_dataset(
         out,
         name=extract.name,
         area=area,
@@ -110,6 +111,8 @@ def prepare(
         report={"inputs": inputs, **_report(burned)},
         created=created,
     )
+    shutil.rmtree(out / WORK, ignore_errors=True)
+    return dataset
 
 
 def _area_of(extract: Extract, held: Area | None, wanted: Area | None) -> Area:

@@ -24,6 +24,8 @@ from placevec.progress import SILENT, Progress
 from placevec.sources.osm import check_extract
 
 USER_AGENT = "placevec (+https://placevec.readthedocs.io)"
+EMBEDDED_NAME = "helsinki-centre"
+"""Name of the one extract that needs no download."""
 _TIMEOUT = httpx.Timeout(60.0, connect=20.0)
 _SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,120}\.osm\.pbf")
 
@@ -56,7 +58,7 @@ def resolve_extract(
 
     Args:
         osm: path of .osm.pbf, .osm, .osm.gz or .osm.bz2.
-        osm_name: a name such as "Monaco", "New York" or, where regions share one, "europe/georgia".
+        osm_name: "helsinki-centre", which is embedded, or a name to download, such as "Monaco", "New York" or, where regions share one, "europe/georgia".
         progress: where a download reports.
         transport: carries the requests, for tests and proxies.
 
@@ -68,6 +70,8 @@ def resolve_extract(
     if osm is not None:
         path = check_extract(osm)
         return Extract(path, re.sub(r"\.(osm\.pbf|pbf|osm\.gz|osm\.bz2|osm)$", "", path.name, flags=re.IGNORECASE))
+    if re.sub("[ _]", "-", str(osm_name).strip().lower()) == EMBEDDED_NAME:
+        return embedded_extract()
     name, url = find_by_name(str(osm_name))
     return download(name, url, progress=progress, transport=transport)
 

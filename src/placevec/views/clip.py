@@ -121,13 +121,15 @@ def _after(count: int) -> Ints:
     return after
 
 
-def inset(paths: Paths, distance: float) -> Paths:
-    """Rings moved ``distance`` pixels into the area that they bound, corners mitred to twice that at most.
+def inset(paths: Paths) -> Paths:
+    """Rings moved into the area that they bound by what OpenCV's outline adds, so that filling them is exact.
 
-    OpenCV fills a polygon and then draws its outline, a pixel thick: moved in by half a pixel first, what
-    is filled are the pixels whose centre lies inside. Rows of one ring may run either way; of several, shells
-    have a negative `Paths.ring_areas` and holes a positive one (on the ground, where y is north, shells run
-    counter-clockwise). Rings must not repeat their first vertex.
+    OpenCV fills a polygon and then draws its outline, which is a pixel thick along the axis to which an edge is the
+    steeper: half of that lies outside. Every edge moves in by as much; corners are mitred to about twice that at
+    most. What is filled then are the pixels whose centre lies inside.
+
+    Rows of one ring may run either way; of several, shells have a negative `Paths.ring_areas` and holes a positive
+    one (on the ground, where y is north, shells run counter-clockwise). Rings must not repeat their first vertex.
     """
     if not len(paths.xy):
         return paths
@@ -136,13 +138,17 @@ def inset(paths: Paths, distance: float) -> Paths:
     of_single = paths.row_offsets[:-1][single]
     turn[of_single] = np.where(paths.ring_areas()[of_single] > 0, -1.0, 1.0)
     before, after = _neighbours(paths.path_offsets)
-    into = _unit(paths.xy - paths.xy[before])
-    out = into[after]
-    sign = np.repeat(turn, np.diff(paths.path_offsets))[:, None]
+    direction = _unit(paths.xy - paths.xy[before])
     # The normal to the right of the direction, in numbers with y south, points into shells that run so.
-    normals = sign * np.stack([into[:, 1] + out[:, 1], -into[:, 0] - out[:, 0]], axis=1)
-    opening = np.maximum(1.0 + np.sum(into * out, axis=1), 0.5)
-    return paths.with_xy(paths.xy + distance * normals / opening[:, None])
+    normal = np.repeat(turn, np.diff(paths.path_offsets))[:, None] * direction[:, ::-1] * [1.0, -1.0]
+    depth = 0.5 * np.abs(direction).max(axis=1)
+    following, next_depth = normal[after], depth[after]
+    cosine = np.sum(normal * following, axis=1)
+    # The move v has normal . v = depth on both edges: solved along the sum and the difference of the normals.
+    along = (depth + next_depth) / (2.0 * np.maximum(1.0 + cosine, 0.5))
+    across = np.divide(depth - next_depth, 2.0 * (1.0 - cosine), out=np.zeros_like(depth), where=cosine < 1.0 - 1e-9)
+    moved = paths.xy + along[:, None] * (normal + following) + across[:, None] * (normal - following)
+    return paths.with_xy(np.asarray(moved))
 
 
 def _neighbours(offsets: Ints) -> tuple[Ints, Ints]:

@@ -92,7 +92,7 @@ class _Shapes:
 
 
 def _outline(drawings: Drawings) -> _Shapes:
-    """Everything as polygons that are drawn in by half a pixel, apart from thin lines."""
+    """Everything as polygons that are moved in by what their outline adds, apart from thin lines."""
     is_line = drawings.how == How.LINE
     thin = is_line & (drawings.width < _THIN_PX)
     is_point = drawings.how == How.POINT
@@ -119,11 +119,11 @@ def _as_they_are(drawings: Drawings) -> tuple[Paths, Ints]:
 
 def _fills(drawings: Drawings) -> tuple[Paths, Ints]:
     """Areas, and the row that each is of."""
-    return inset(_open_rings(drawings.paths), 0.5), np.arange(len(drawings))
+    return inset(_open_rings(drawings.paths)), np.arange(len(drawings))
 
 
 def _buffers(drawings: Drawings) -> tuple[Paths, Ints]:
-    """Lines as polygons of their width less a pixel, with round ends, so that stretches join; and their rows."""
+    """Lines as polygons of their width, with round ends, so that stretches join; and their rows."""
     paths = drawings.paths
     rows = paths.path_rows
     long = np.diff(paths.path_offsets) > 1
@@ -131,27 +131,26 @@ def _buffers(drawings: Drawings) -> tuple[Paths, Ints]:
     keep = np.repeat(long, np.diff(paths.path_offsets))
     lines = shapely.linestrings(paths.xy[keep], indices=vertex_paths[keep])
     rows = rows[long]
-    distance = np.maximum(drawings.width[rows] / 2.0 - 0.5, 0.05)
-    polygons, part = shapely.get_parts(
-        shapely.buffer(lines, distance, quad_segs=_ROUND_SEGMENTS), return_index=True
-    )
+    buffers = shapely.buffer(lines, drawings.width[rows] / 2.0, quad_segs=_ROUND_SEGMENTS)
+    # GEOS turns shells clockwise and holes the other way; in numbers with y south that is a positive shell.
+    polygons, part = shapely.get_parts(shapely.orient_polygons(buffers, exterior_cw=True), return_index=True)
     rings, polygon = shapely.get_rings(polygons, return_index=True)
     xy, ring = shapely.get_coordinates(rings, return_index=True)
     shaped = Paths(xy, _starts(ring, len(rings)), _starts(polygon, len(polygons)))
-    return _open_rings(shaped), rows[part]
+    return inset(_open_rings(shaped)), rows[part]
 
 
 def _discs(drawings: Drawings) -> tuple[Paths, Ints]:
-    """Points as regular polygons of the disc's area less half a pixel around, and their rows."""
+    """Points as regular polygons of the disc's area, and their rows."""
     turn = 2.0 * np.pi / _CIRCLE_VERTICES
     angles = turn * np.arange(_CIRCLE_VERTICES)
     same_area = np.sqrt(turn / np.sin(turn))
-    radius = np.maximum(drawings.width / 2.0 * same_area - 0.5, 0.0)
+    radius = drawings.width / 2.0 * same_area
     centres = drawings.paths.xy[drawings.paths.row_vertices[:-1]]
     circle = np.stack([np.cos(angles), np.sin(angles)], axis=1)
     xy = centres[:, None] + radius[:, None, None] * circle
     offsets = _CIRCLE_VERTICES * np.arange(len(centres) + 1, dtype=np.int64)
-    return Paths.single(xy.reshape(-1, 2), offsets), np.arange(len(centres))
+    return inset(Paths.single(xy.reshape(-1, 2), offsets)), np.arange(len(centres))
 
 
 def _open_rings(paths: Paths) -> Paths:

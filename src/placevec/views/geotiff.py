@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 ATTRIBUTION = "© OpenStreetMap contributors, ODbL 1.0"
 _CODEC = pa.Codec("zstd", compression_level=1)
 _HEAD_BYTES = 16
+_BIGTIFF_FROM = 2**32
 _ASCII, _SHORT, _LONG, _DOUBLE, _LONG8 = 2, 3, 4, 12, 16
 _FORMATS = {_ASCII: "s", _SHORT: "H", _LONG: "I", _DOUBLE: "d", _LONG8: "Q"}
 _ZSTD = 50000
@@ -32,9 +33,10 @@ def compress(block: bytes | memoryview) -> bytes:
 
 def gdal_metadata(names: Sequence[str], attribution: str = ATTRIBUTION) -> str:
     """The XML in which GDAL keeps names of bands and the attribution; whatever is in a name stays text."""
-    items = [f'<Item name="ATTRIBUTION">{escape(attribution)}</Item>']
+    # GDAL escapes these texts before it puts them into XML, which escapes them again.
+    items = [f'<Item name="ATTRIBUTION">{escape(escape(attribution))}</Item>']
     items += [
-        f'<Item name="DESCRIPTION" sample="{number}" role="description">{escape(name)}</Item>'
+        f'<Item name="DESCRIPTION" sample="{number}" role="description">{escape(escape(name))}</Item>'
         for number, name in enumerate(names)
     ]
     return "<GDALMetadata>" + "".join(items) + "</GDALMetadata>"
@@ -98,7 +100,7 @@ class GeoTiffWriter:
         offsets[band, row, column], sizes[band, row, column] = ends - size, size
         end = int(ends[-1]) if len(ends) else _HEAD_BYTES
         start = -(-end // 8) * 8
-        big = start + 2 * offsets.nbytes + 2**20 >= 2**32
+        big = start + 2 * offsets.nbytes + 2**20 >= _BIGTIFF_FROM
         self._file.write(bytes(start - end))
         self._file.write(_directory(self._tags(offsets, sizes, big), start, big))
         self._file.seek(0)

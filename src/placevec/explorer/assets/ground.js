@@ -37,6 +37,13 @@ const ground = {
     return promise;
   },
 
+  /** The part of the overview inside a box (metres), over a whole context. */
+  drawOverview(context, [west, south, east, north], width, height) {
+    const { bitmap, box: [w, s, e, n] } = this.overview;
+    const sx = bitmap.width / (e - w), sy = bitmap.height / (n - s);
+    context.drawImage(bitmap, (west - w) * sx, (n - north) * sy, (east - west) * sx, (north - south) * sy, 0, 0, width, height);
+  },
+
   touching([west, south, east, north]) {
     return this.pieces.filter(({ box: [w, s, e, n] }) => w < east && e > west && s < north && n > south);
   },
@@ -48,6 +55,7 @@ const ground = {
     if (!wanted()) return;
     const [west, south, east, north] = box, sx = width / (east - west), sy = height / (north - south);
     context.imageSmoothingQuality = "high";
+    if (this.overview) this.drawOverview(context, box, width, height); // plain ground has no piece
     found.forEach(({ box: [w, s, e, n] }, i) => {
       const [x, y] = [Math.round((w - west) * sx), Math.round((north - n) * sy)]; // whole pixels: no seams
       const [right, bottom] = [Math.round((e - west) * sx), Math.round((north - s) * sy)];

@@ -107,7 +107,7 @@ class Pane {
         if (level[i] !== pass || !(this.x[i] === this.x[i])) continue; // NaN: not in this pane
         const size = radius * (this.size ? this.size[i] : 1);
         if (pass === DIM) this.splatter.disc(this.x[i], this.y[i], size * 0.8, 0, colour[i], edge, dimOpacity);
-        else if (pass === PLAIN) this.splatter.disc(this.x[i], this.y[i], size, casing, colour[i], edge, 0.94);
+        else if (pass === PLAIN) this.splatter.disc(this.x[i], this.y[i], size, casing, colour[i], edge, 1);
         else {
           const grown = state.focus >= 0 ? Math.max(size * 1.4, 3.4 * this.ratio) : size;
           this.splatter.disc(this.x[i], this.y[i], grown, casing, colour[i], edge, 1);

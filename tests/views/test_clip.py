@@ -1,0 +1,123 @@
+"""Cutting and insetting rings, against shapely."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import shapely
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from placevec.sources.paths import Paths
+from placevec.views.clip import clip_rings, inset, spread_rings
+from placevec.views.spool import open_ring
+
+Floats = NDArray[np.float64]
+
+
+def star(seed: int, vertices: int = 30, centre: tuple[float, float] = (40.0, 40.0)) -> Floats:
+    """A simple ring with bays and spikes, counter-clockwise with y upwards."""
+    random = np.random.default_rng(seed)
+    angles = np.sort(random.uniform(0, 2 * np.pi, vertices))
+    radius = random.uniform(3.0, 38.0, vertices)
+    return np.stack([centre[0] + radius * np.cos(angles), centre[1] + radius * np.sin(angles)], axis=1)
+
+
+def even_odd(rings: list[Floats]) -> shapely.Geometry:
+    """Oracle: what an odd number of rings cover."""
+    shape = shapely.Polygon()
+    for ring in rings:
+        if len(ring) > 2:
+            shape = shape.symmetric_difference(shapely.Polygon(ring).buffer(0))
+    return shape
+
+
+@given(st.integers(0, 5000))
+@settings(max_examples=60, deadline=None)
+def test_pieces_equal_shapelys_intersections(seed: int) -> None:
+    shell, hole = star(seed), star(seed + 1, 12, (38.0, 42.0)) * 0.15 + [34.0, 34.0]
+    expected = shapely.Polygon(shell).symmetric_difference(shapely.Polygon(hole))
+    seen = set()
+    for x, y, rings, covered in spread_rings([shell, hole], (0, 0, 4, 3), 20.0, 1.0):
+        cell = shapely.box(x * 20 - 1, y * 20 - 1, x * 20 + 21, y * 20 + 21)
+        # Zero-width bridges along the edge of a cell cover nothing: the area is what counts.
+        area = abs(sum(_signed(ring) for ring in rings[:1])) if len(rings) == 1 else even_odd(rings).area
+        truth = expected.intersection(cell)
+        assert area == pytest.approx(truth.area, abs=1e-6)
+        assert covered == (truth.area > cell.area - 1e-6)
+        seen.add((x, y))
+    for x in range(5):
+        for y in range(4):
+            if (x, y) not in seen:
+                assert expected.intersection(shapely.box(x * 20, y * 20, x * 20 + 20, y * 20 + 20)).area < 1e-9
+
+
+def _signed(ring: Floats) -> float:
+    return float(Paths.of([[ring]]).ring_areas()[0])
+
+
+def test_a_ring_around_everything_covers_every_cell() -> None:
+    around = np.array([[-5.0, -5.0], [500.0, -5.0], [500.0, 500.0], [-5.0, 500.0]])
+    found = list(spread_rings([around], (0, 0, 7, 7), 10.0, 2.0))
+    assert len(found) == 64
+    assert all(covered for *_, covered in found)
+    hole = np.array([[31.0, 31.0], [31.0, 36.0], [36.0, 36.0], [36.0, 31.0]])
+    found = list(spread_rings([around, hole], (0, 0, 7, 7), 10.0, 2.0))
+    # With its margin of 2 pixels a cell reaches into the hole from 31 on also from the left and from above.
+    assert {(x, y) for x, y, _, covered in found if not covered} == {(2, 2), (3, 2), (2, 3), (3, 3)}
+
+
+def test_a_ring_that_overlaps_itself_does_not_pass_for_one_that_covers() -> None:
+    """Twice around a cell is, even-odd, not at all; the area alone would say that it is full."""
+    once = np.array([[-50.0, -50.0], [50.0, -50.0], [50.0, 50.0], [-50.0, 50.0]])
+    twice = np.concatenate([once, once * 0.9])
+    for turns, ring in ((1, once), (2, twice)):
+        ((_, _, _, covered),) = spread_rings([ring], (0, 0, 0, 0), 10.0, 1.0)
+        assert covered == (turns == 1)
+
+
+def test_orientation_survives_cutting() -> None:
+    for ring in (star(3), star(3)[::-1]):
+        for axis in (0, 1):
+            for side in (1, -1):
+                (cut,) = clip_rings([ring], axis, 40.0, side)
+                assert np.sign(_signed(cut)) == np.sign(_signed(ring))
+
+
+# --- inset -------------------------------------------------------------------------------------------------
+
+
+def mitred(shape: shapely.Geometry, distance: float) -> shapely.Geometry:
+    return shapely.buffer(shape, -distance, join_style="mitre", mitre_limit=2.0)
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_inset_of_a_convex_ring_equals_shapelys(turned: bool) -> None:
+    angles = np.linspace(0, 2 * np.pi, 9)[:-1]
+    ring = np.stack([20 * np.cos(angles), 12 * np.sin(angles)], axis=1)
+    moved = inset(Paths.of([[ring[::-1] if turned else ring]]), 0.5)
+    assert np.allclose(shapely.Polygon(moved.xy).symmetric_difference(mitred(shapely.Polygon(ring), 0.5)).area, 0.0)
+
+
+def test_inset_of_a_concave_ring_with_a_hole_shrinks_the_shell_and_widens_the_hole() -> None:
+    shell = np.array([[0.0, 0.0], [30.0, 0.0], [30.0, 30.0], [15.0, 30.0], [15.0, 12.0], [0.0, 12.0]])
+    hole = np.array([[20.0, 5.0], [25.0, 5.0], [25.0, 20.0], [20.0, 20.0]])
+    rows = Paths.of([[shell[::-1], hole]])  # pixels: shells have a negative area, holes a positive one
+    assert np.sign(rows.ring_areas()).tolist() == [-1.0, 1.0]
+    moved = inset(rows, 0.5).row(0)
+    truth = mitred(shapely.Polygon(shell, [hole]), 0.5)
+    assert shapely.Polygon(moved[0], [moved[1]]).symmetric_difference(truth).area < 1e-9
+
+
+def test_spikes_and_repeated_vertices_stay_finite() -> None:
+    ring = np.array([[0.0, 0.0], [0.0, 0.0], [50.0, 0.1], [0.0, 0.2], [50.0, 0.1]])
+    moved = inset(Paths.of([[ring]]), 0.5).xy
+    assert np.isfinite(moved).all()
+    assert np.abs(moved - ring).max() <= 1.0 + 1e-9
+
+
+def test_open_ring() -> None:
+    ring = np.array([[0.0, 0.0], [1.0, 0.0], [1.0, 1.0], [0.0, 0.0]])
+    assert len(open_ring(ring)) == 3
+    assert len(open_ring(ring[:3])) == 3
