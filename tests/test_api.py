@@ -179,7 +179,8 @@ def test_vectors_of_another_dataset_are_not_evaluated_against_this_one(
     "wrong",
     [
         {"drop_layers": ("lava",)}, {"near_m": 500.0, "far_m": 100.0}, {"size_px": 2}, {"batch_size": 1},
-        {"encoder": "resnet-9000"}, {"epochz": 3}, {"preset": "best"}, {"dim": 0}, {"far_m": 90_000.0, "objective": "triplet"},
+        {"encoder": "resnet-9000"}, {"epochz": 3}, {"preset": "best"}, {"dim": 0},
+        {"far_m": 90_000.0, "objective": "triplet"},
     ],
 )  # fmt: skip
 def test_wrong_options_end_before_anything_is_written(

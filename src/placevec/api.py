@@ -423,6 +423,7 @@ def explore(
     title: str | None = None,
     max_places: int = 20_000,
     seed: int = 0,
+    progress: Progress = SILENT,
 ) -> PageReport:
     """Write one self-contained page: the vectors beside the map, linked. It opens without a network."""
     from placevec.explorer.page import write_page
@@ -430,5 +431,12 @@ def explore(
     table = load_embeddings(embeddings) if isinstance(embeddings, str | Path) else embeddings
     found = recorded_dataset(table, dataset)
     return write_page(
-        table, Path(html), dataset=found, columns=columns, title=title, max_places=max_places, seed=seed
+        table,
+        Path(html),
+        dataset=found,
+        columns=columns,
+        title=title,
+        max_places=max_places,
+        seed=seed,
+        progress=progress,
     )

@@ -95,7 +95,7 @@ def command(
         print_table(columns, rows)
     page = out / "helsinki.html"
     step(6, "Explore: vectors and map, linked, on one page", f"explore {table_path} --html {page}")
-    api.explore(table, page, dataset=dataset, title="placevec: central Helsinki")
+    api.explore(table, page, dataset=dataset, title="Central Helsinki", progress=progress)
     seconds = time.monotonic() - started
     if as_json:
         results = [dict(zip(columns, row, strict=True)) for row in rows]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import typer
 
-from placevec.cli.output import JSON, print_json, say
+from placevec.cli.output import JSON, QUIET, print_json, progress_for, say
 
 NAME = "explore"
 HELP = """Write one page that shows the vectors beside the map, linked. It opens without a network or server.
@@ -26,6 +26,7 @@ def command(
     max_places: int = typer.Option(20_000, min=1, help="Draw at most so many places, a seeded sample."),
     seed: int = typer.Option(0, help="Seed of the sample."),
     as_json: bool = JSON,
+    quiet: bool = QUIET,
 ) -> None:
     """Call `placevec.api.explore` and print the page's path."""
     from placevec import api
@@ -36,8 +37,9 @@ def command(
 
         extra = read_columns(columns)
     report = api.explore(
-        embeddings, html, dataset=dataset, columns=extra, title=title, max_places=max_places, seed=seed
-    )
+        embeddings, html, dataset=dataset, columns=extra, title=title, max_places=max_places, seed=seed,
+        progress=progress_for(as_json, quiet),
+    )  # fmt: skip
     if as_json:
         print_json({"page": str(html), **vars(report)})
         return
