@@ -1,6 +1,6 @@
 """Run the benchmarks named (all by default), print their rows and write them into BENCHMARKS.md.
 
-    python -m benchmarks [import|burn|read|train ...] [--no-write]
+python -m benchmarks [import|burn|read|train ...] [--no-write]
 """
 
 from __future__ import annotations

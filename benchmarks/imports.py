@@ -25,6 +25,24 @@ def rows() -> list[Row]:
     )
     counted = f"whole process; python itself takes {bare.median:.3f} s"
     return [
-        Row("import placevec", ours.median, pandas.median, "s", "import geopandas", pandas.median / ours.median, ours.spread, counted),
-        Row("placevec --help", helped.median, typer.median, "s", "import torch", typer.median / helped.median, helped.spread, counted),
+        Row(
+            "import placevec",
+            ours.median,
+            pandas.median,
+            "s",
+            "import geopandas",
+            pandas.median / ours.median,
+            ours.spread,
+            counted,
+        ),
+        Row(
+            "placevec --help",
+            helped.median,
+            typer.median,
+            "s",
+            "import torch",
+            typer.median / helped.median,
+            helped.spread,
+            counted,
+        ),
     ]

@@ -54,7 +54,14 @@ def interleaved(repeats: int, *work: Callable[[], object]) -> list[Timing]:
 
 
 def rate_row(
-    what: str, ours: Timing, our_count: int, theirs: Timing, their_count: int, unit: str, against: str, counted: str
+    what: str,
+    ours: Timing,
+    our_count: int,
+    theirs: Timing,
+    their_count: int,
+    unit: str,
+    against: str,
+    counted: str,
 ) -> Row:
     """A row of two rates (count / median seconds)."""
     a, b = our_count / ours.median, their_count / theirs.median

@@ -19,7 +19,13 @@ from placevec import api
 from placevec.dataset import Dataset
 
 DROPPED = ("landcover", "natural-features", "leisure", "amenities")
-WINDOW: dict[str, Any] = {"size_px": 128, "size_m": 250.0, "near_m": 150.0, "far_m": 500.0, "drop_layers": DROPPED}
+WINDOW: dict[str, Any] = {
+    "size_px": 128,
+    "size_m": 250.0,
+    "near_m": 150.0,
+    "far_m": 500.0,
+    "drop_layers": DROPPED,
+}
 VARIANTS: dict[str, dict[str, Any]] = {
     "compact-32 infonce": {"encoder": "compact-tile-cnn", "width": 32},
     "compact-48 infonce": {"encoder": "compact-tile-cnn", "width": 48},
@@ -42,7 +48,15 @@ def _train(dataset: Dataset, run: Path, options: dict[str, Any], seconds: float,
     rate = 8 / max(time.monotonic() - warm - (warm - started), 1e-3)
     steps = max(20, int(rate * seconds))
     epochs = 10
-    api.train("loc2vec", dataset, out=run, force=True, epochs=epochs, steps_per_epoch=max(1, steps // epochs), **fixed)
+    api.train(
+        "loc2vec",
+        dataset,
+        out=run,
+        force=True,
+        epochs=epochs,
+        steps_per_epoch=max(1, steps // epochs),
+        **fixed,
+    )
 
 
 def main() -> None:
@@ -72,7 +86,9 @@ def main() -> None:
 def _show(name: str, seed: int, report: dict[str, Any]) -> None:
     for task in report["tasks"]:
         scores = {row["name"]: row["score"] for row in task["rows"]}
-        shown = ", ".join(f"{row} {value:.3f}" for row, value in scores.items() if value is not None and np.isfinite(value))
+        shown = ", ".join(
+            f"{row} {value:.3f}" for row, value in scores.items() if value is not None and np.isfinite(value)
+        )
         print(f"  {name} [{seed}] {task['name']}: {shown}", flush=True)
 
 

@@ -71,6 +71,15 @@ def rows() -> list[Row]:
         png = timings[0]
         counted = f"12 x 256 x 256 uint8 windows of {name}, one thread, files in the page cache"
         return [
-            rate_row(f"windows read, {what}", timing, BATCH, png, PNG_TILES, "windows/s", "twelve grey PNGs, Pillow", counted)
+            rate_row(
+                f"windows read, {what}",
+                timing,
+                BATCH,
+                png,
+                PNG_TILES,
+                "windows/s",
+                "twelve grey PNGs, Pillow",
+                counted,
+            )
             for (what, _), timing in zip(work, timings[1:], strict=True)
         ]

@@ -17,7 +17,9 @@ BATCH = 16
 
 def _step(name: str, size_px: int, **options: Any) -> Callable[[], object]:
     torch.manual_seed(0)
-    encoder = encoders.build(name, channels=12, dim=128, **options).train().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    encoder = (
+        encoders.build(name, channels=12, dim=128, **options).train().to(memory_format=torch.channels_last)
+    )  # type: ignore[call-overload]
     optimiser = torch.optim.AdamW(encoder.parameters(), lr=1e-4)
     tiles = (torch.rand(3 * BATCH, 12, size_px, size_px) < 0.1).to(torch.uint8) * 255
     objective, present = TripletLoss(margin=0.2), torch.ones(BATCH, dtype=torch.bool)
@@ -45,6 +47,15 @@ def rows() -> list[Row]:
         )
         counted = f"tiles through a step of {BATCH} triplets, 12 x {size_px} x {size_px}, float32, {torch.get_num_threads()} threads"
         found.append(
-            rate_row(f"training step, {size_px} px", ours, 3 * BATCH, founding, 3 * BATCH, "tiles/s", "founding network", counted)
+            rate_row(
+                f"training step, {size_px} px",
+                ours,
+                3 * BATCH,
+                founding,
+                3 * BATCH,
+                "tiles/s",
+                "founding network",
+                counted,
+            )
         )
     return found

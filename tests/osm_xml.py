@@ -45,7 +45,9 @@ class OsmFile:
         self.relations.append(f'<relation id="{number}">{members}{_tags(tags)}</relation>')
         return number
 
-    def write(self, path: Path, bounds: tuple[float, float, float, float] | None = None, order: str = "nwr") -> Path:
+    def write(
+        self, path: Path, bounds: tuple[float, float, float, float] | None = None, order: str = "nwr"
+    ) -> Path:
         """Write the file; ``order`` is that of nodes, ways and relations."""
         parts = {"n": self.nodes, "w": self.ways, "r": self.relations}
         head = ""
@@ -53,7 +55,9 @@ class OsmFile:
             west, south, east, north = bounds
             head = f'<bounds minlon="{west}" minlat="{south}" maxlon="{east}" maxlat="{north}"/>'
         body = "\n".join(line for kind in order for line in parts[kind])
-        path.write_text(f'<?xml version="1.0"?>\n<osm version="0.6" generator="a test">{head}\n{body}\n</osm>\n')
+        path.write_text(
+            f'<?xml version="1.0"?>\n<osm version="0.6" generator="a test">{head}\n{body}\n</osm>\n'
+        )
         return path
 
 

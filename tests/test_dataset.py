@@ -60,7 +60,9 @@ def test_places_from_a_table(tmp_path: Path) -> None:
     pd.DataFrame(
         {"place_id": ["a", "b", "c"], "lon": [24.94, 24.95, None], "lat": [60.17, 60.171, None]}
     ).to_csv(table)
-    dataset = api.prepare("loc2vec", osm_name="helsinki-centre", out=tmp_path / "shops", places=table, size_m=100)
+    dataset = api.prepare(
+        "loc2vec", osm_name="helsinki-centre", out=tmp_path / "shops", places=table, size_m=100
+    )
     assert list(dataset.places.place_id) == ["a", "b", "c"]
     assert np.isnan(dataset.lonlat[2]).all()
     assert dataset.geometry()[2] is None

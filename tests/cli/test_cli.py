@@ -53,7 +53,11 @@ def test_help_teaches(capsys: pytest.CaptureFixture[str]) -> None:
             "outside",
         ),
         (["prepare", "loc2vec", "--osm-name", "helsinki-centre", "--out", "X", "--zoom", "40"], 1, "zoom 40"),
-        (["prepare", "loc2vec", "--osm-name", "helsinki-centre", "--out", "X", "--layers", "no.toml"], 1, "no.toml"),
+        (
+            ["prepare", "loc2vec", "--osm-name", "helsinki-centre", "--out", "X", "--layers", "no.toml"],
+            1,
+            "no.toml",
+        ),
         (["prepare", "loc2vec", "--out", "X"], 1, "--osm"),
         (["prepare", "loc2vec"], 2, "--out"),
         (["train", "loc2vec", "nowhere", "--out", "X"], 1, "not a placevec dataset"),

@@ -44,7 +44,9 @@ class Server(httpx.BaseTransport):
             headers["Content-Range"] = f"bytes {start}-{len(CONTENT) - 1}/{len(CONTENT)}"
         if self.cuts:
             self.cuts -= 1
-            return httpx.Response(206 if start else 200, headers=headers, stream=Broken(body[: len(body) // 2]))
+            return httpx.Response(
+                206 if start else 200, headers=headers, stream=Broken(body[: len(body) // 2])
+            )
         return httpx.Response(206 if start else 200, headers=headers, content=body)
 
 
@@ -87,7 +89,9 @@ def test_the_embedded_extract_is_the_centre_of_helsinki() -> None:
     assert area.east - area.west < 0.05
 
 
-@pytest.mark.parametrize("name", ["Monaco", " monaco ", "europe/Monaco", "New York", "new-york", "great britain"])
+@pytest.mark.parametrize(
+    "name", ["Monaco", " monaco ", "europe/Monaco", "New York", "new-york", "great britain"]
+)
 def test_names_are_found_however_they_are_spelled(name: str) -> None:
     file, url = find_by_name(name)
     assert url.startswith("https://")
@@ -114,7 +118,10 @@ def test_a_download_is_checked_kept_and_not_repeated(own_cache: Path) -> None:
     assert "placevec" in server.asked[0].headers["User-Agent"]
     again = resolve_extract(osm_name="Monaco", transport=Offline())
     assert again == extract
-    assert sorted(path.name for path in extract.path.parent.iterdir()) == [extract.name, f"{extract.name}.json"]
+    assert sorted(path.name for path in extract.path.parent.iterdir()) == [
+        extract.name,
+        f"{extract.name}.json",
+    ]
 
 
 def test_without_a_published_sum_it_says_so() -> None:

@@ -59,9 +59,16 @@ def small(tmp_path: Path) -> Path:
 def test_points_lines_rings_and_areas(small: Path) -> None:
     report = ReadReport()
     point, line, house, lake = read(small, report)
-    assert (point["kind"], point["tags"], point["type"]) == (Kind.POINT, {"name": "Point", "natural": "tree"}, 0)
+    assert (point["kind"], point["tags"], point["type"]) == (
+        Kind.POINT,
+        {"name": "Point", "natural": "tree"},
+        0,
+    )
     assert point["paths"][0].tolist() == [[24.5, 60.5]]
-    assert (line["kind"], line["paths"][0].tolist()) == (Kind.LINE, [[24.1, 60.1], [24.2, 60.2], [24.3, 60.1]])
+    assert (line["kind"], line["paths"][0].tolist()) == (
+        Kind.LINE,
+        [[24.1, 60.1], [24.2, 60.2], [24.3, 60.1]],
+    )
     assert (house["kind"], len(house["paths"][0])) == (Kind.RING, 5)
     assert (lake["kind"], lake["type"], lake["id"], len(lake["paths"])) == (Kind.AREA, 2, 1, 2)
     assert report.objects == {"node": 1, "way": 2, "relation": 1}
@@ -78,7 +85,9 @@ def test_holes_run_against_their_shell_whatever_the_file_says(tmp_path: Path) ->
         (area,) = read(file.write(tmp_path / "a.osm"))
         signed = [shapely.LinearRing(path).is_ccw for path in area["paths"]]
         assert signed == [True, False]
-        assert shapely.Polygon(area["paths"][0], area["paths"][1:]).area == pytest.approx(0.4 * 0.2 - 0.1 * 0.05)
+        assert shapely.Polygon(area["paths"][0], area["paths"][1:]).area == pytest.approx(
+            0.4 * 0.2 - 0.1 * 0.05
+        )
 
 
 def test_an_outline_of_several_ways_is_joined(tmp_path: Path) -> None:
@@ -120,7 +129,9 @@ def test_chunks_do_not_change_what_is_read(helsinki_pbf: Path, monkeypatch: pyte
         assert all(np.array_equal(a, b) for a, b in zip(one["paths"], other["paths"], strict=True))
 
 
-def test_a_file_backed_index_reads_the_same(helsinki_pbf: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_file_backed_index_reads_the_same(
+    helsinki_pbf: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     whole = read(helsinki_pbf)
     monkeypatch.setattr(osm_objects, "LARGE_FILE", 10)
     again = list(read_features(helsinki_pbf, keys=KEYS, wanted=lambda tags, kind: 1, work=tmp_path))
@@ -251,7 +262,9 @@ def wrong_files(folder: Path, pbf: bytes) -> dict[str, bytes]:
 
 
 @pytest.mark.parametrize("name", list(wrong_files(Path(), b"")))
-def test_wrong_files_are_refused_in_one_line_that_names_them(name: str, tmp_path: Path, helsinki_pbf: Path) -> None:
+def test_wrong_files_are_refused_in_one_line_that_names_them(
+    name: str, tmp_path: Path, helsinki_pbf: Path
+) -> None:
     path = tmp_path / name
     path.write_bytes(wrong_files(tmp_path, helsinki_pbf.read_bytes())[name])
     with pytest.raises(SourceError) as caught:
@@ -266,7 +279,9 @@ def test_a_missing_file_and_a_directory_are_refused(tmp_path: Path) -> None:
             read_header(path)
 
 
-def test_a_pbf_cut_between_two_blocks_does_not_pass_for_a_shorter_one(shared_data: Path, tmp_path: Path) -> None:
+def test_a_pbf_cut_between_two_blocks_does_not_pass_for_a_shorter_one(
+    shared_data: Path, tmp_path: Path
+) -> None:
     """PBF has no end mark: cut before its ways, the file reads without an error from osmium."""
     path = tmp_path / "cut.osm.pbf"
     path.write_bytes(cut_between_blocks((shared_data / "osm" / "malta_2016.osm.pbf").read_bytes(), 0.5))
@@ -298,7 +313,9 @@ def test_a_history_file_is_refused(tmp_path: Path) -> None:
 def test_header_of_a_real_extract(helsinki_pbf: Path) -> None:
     header = read_header(helsinki_pbf)
     assert header.area is not None
-    assert header.area.contains([(header.area.west + header.area.east) / 2], [header.area.south + 0.001]).all()
+    assert header.area.contains(
+        [(header.area.west + header.area.east) / 2], [header.area.south + 0.001]
+    ).all()
 
 
 def test_date_and_program(shared_data: Path) -> None:

@@ -20,7 +20,9 @@ TEXT = st.text(CHARACTERS, min_size=1, max_size=12)
 
 @given(st.dictionaries(TEXT, TEXT, max_size=5))
 @settings(max_examples=150, deadline=None)
-def test_tags_survive_osmiums_text_format(tmp_path_factory: pytest.TempPathFactory, tags: dict[str, str]) -> None:
+def test_tags_survive_osmiums_text_format(
+    tmp_path_factory: pytest.TempPathFactory, tags: dict[str, str]
+) -> None:
     """Oracle: osmium writes, we read; whatever text there is comes back."""
     path: Path = tmp_path_factory.mktemp("opl") / "tags.opl"
     with osmium.SimpleWriter(osmium.io.File(str(path), "opl,add_metadata=false")) as writer:

@@ -14,7 +14,10 @@ from placevec.sources.paths import Paths
 def random_paths(seed: int, rows: int = 12) -> Paths:
     random = np.random.default_rng(seed)
     return Paths.of(
-        [[random.normal(size=(random.integers(1, 9), 2)) for _ in range(random.integers(1, 4))] for _ in range(rows)]
+        [
+            [random.normal(size=(random.integers(1, 9), 2)) for _ in range(random.integers(1, 4))]
+            for _ in range(rows)
+        ]
     )
 
 

@@ -21,10 +21,14 @@ Bits = NDArray[np.uint8]
 EVERYWHERE = np.ones((64, 64), bool)
 
 
-def drawings(rows: list[list[np.ndarray]], how: int | list[int], width: float = 0.0, channel: int = 0) -> Drawings:
+def drawings(
+    rows: list[list[np.ndarray]], how: int | list[int], width: float = 0.0, channel: int = 0
+) -> Drawings:
     count = len(rows)
     hows = np.full(count, how, np.uint8) if isinstance(how, int) else np.array(how, np.uint8)
-    return Drawings(np.full(count, channel, np.uint8), hows, np.full(count, width, np.float32), Paths.of(rows))
+    return Drawings(
+        np.full(count, channel, np.uint8), hows, np.full(count, width, np.float32), Paths.of(rows)
+    )
 
 
 def draw(some: Drawings, wanted: NDArray[np.bool_] = EVERYWHERE, size: int = 2048) -> Bits:
@@ -78,9 +82,14 @@ def houses(seed: int, count: int = 400) -> list[np.ndarray]:
 
 def test_houses_equal_pixel_centres_within_a_few_percent() -> None:
     rows = houses(0)
-    pixels, expected = draw(drawings([[row] for row in rows], How.FILL)), truth([shapely.Polygon(row) for row in rows])
-    assert agreement(pixels, expected) > 0.97
-    assert pixels.sum() / expected.sum() == pytest.approx(1.0, abs=0.02)
+    pixels, expected = (
+        draw(drawings([[row] for row in rows], How.FILL)),
+        truth([shapely.Polygon(row) for row in rows]),
+    )
+    assert (
+        agreement(pixels, expected) > 0.92
+    )  # houses of 16 x 10 pixels; OpenCV rounds their corners to whole rows
+    assert pixels.sum() / expected.sum() == pytest.approx(1.0, abs=0.01)
 
 
 def test_without_the_inset_houses_would_grow_by_a_fifth(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -138,10 +147,15 @@ def test_a_ring_that_crosses_itself_is_filled_even_odd_as_gdal_does() -> None:
 @pytest.mark.parametrize("width", [2.0, 5.0, 9.0, 15.7, 40.0])
 @pytest.mark.parametrize("angle", [0.0, 0.4, math.pi / 4, 1.3, math.pi / 2])
 def test_a_line_has_the_area_of_its_width(width: float, angle: float) -> None:
-    """Closed form: length x width and two half discs at the ends."""
-    line = turned([(-400.0, 0.0), (400.0, 0.0)], angle, (600.3, 600.6))
-    area = draw(drawings([[line]], How.LINE, width)).sum()
-    assert area == pytest.approx(800.0 * width + math.pi * width**2 / 4.0, rel=0.035 if width > 3 else 0.09)
+    """Closed form: length x width and two half discs at the ends, in the mean over places within a pixel.
+
+    One line alone may be off by a quarter of a pixel on either side: OpenCV rounds what it fills to whole rows.
+    """
+    random = np.random.default_rng(int(10 * width))
+    places = [(600.0 + 120 * n + random.uniform(), 600.0 - 90 * n + random.uniform()) for n in range(-5, 6)]
+    lines = [[turned([(-40.0, 0.0), (40.0, 0.0)], angle, place)] for place in places]
+    area = draw(drawings(lines, How.LINE, width)).sum() / len(lines)
+    assert area == pytest.approx(80.0 * width + math.pi * width**2 / 4.0, rel=0.03 if width > 3 else 0.1)
 
 
 def test_roads_equal_pixel_centres() -> None:
@@ -153,8 +167,8 @@ def test_roads_equal_pixel_centres() -> None:
     for width in (4.0, 8.0):
         pixels = draw(drawings([[line] for line in lines], How.LINE, width))
         expected = truth([shapely.LineString(line).buffer(width / 2) for line in lines])
-        assert agreement(pixels, expected) > 0.93
-        assert pixels.sum() / expected.sum() == pytest.approx(1.0, abs=0.02)
+        assert agreement(pixels, expected) > (0.9 if width < 5 else 0.95)
+        assert pixels.sum() / expected.sum() == pytest.approx(1.0, abs=0.01)
 
 
 @pytest.mark.parametrize("width", [0.1, 0.8, 1.4])
@@ -186,7 +200,9 @@ def test_the_outline_of_an_area_is_a_line() -> None:
 @pytest.mark.parametrize("diameter", [3.0, 6.0, 10.0, 50.0, 170.0])
 def test_discs_have_the_area_of_their_diameter_and_lie_around_their_point(diameter: float) -> None:
     random = np.random.default_rng(1)
-    centres = np.array([[x * 200.0, y * 200.0] for x in range(1, 9) for y in range(1, 9)]) + random.uniform(0, 1, (64, 2))
+    centres = np.array([[x * 200.0, y * 200.0] for x in range(1, 9) for y in range(1, 9)]) + random.uniform(
+        0, 1, (64, 2)
+    )
     pixels = draw(drawings([[centre[None]] for centre in centres], How.POINT, diameter))
     assert pixels.sum() / 64 == pytest.approx(math.pi * diameter**2 / 4, rel=0.25 if diameter < 5 else 0.06)
     y, x = np.nonzero(pixels[: 200 + 99, : 200 + 99])

@@ -16,9 +16,19 @@ from placevec.views.geotiff import ATTRIBUTION, GeoTiffWriter, compress, gdal_me
 NAMES = ("roads", "water & <sea>", "häuser")
 
 
-def write(path: Path, bits: int, blocks: dict[tuple[int, int, int], np.ndarray], names: tuple[str, ...] = NAMES) -> Path:
+def write(
+    path: Path, bits: int, blocks: dict[tuple[int, int, int], np.ndarray], names: tuple[str, ...] = NAMES
+) -> Path:
     with GeoTiffWriter(
-        path, width=700, height=512, block=256, names=names, bits=bits, west=1000.0, north=9000.0, resolution=2.0
+        path,
+        width=700,
+        height=512,
+        block=256,
+        names=names,
+        bits=bits,
+        west=1000.0,
+        north=9000.0,
+        resolution=2.0,
     ) as file:
         for (band, row, column), block in blocks.items():
             content = np.packbits(block, axis=-1) if bits == 1 else block

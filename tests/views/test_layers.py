@@ -29,12 +29,17 @@ def drawn(table: LayerTable, kind: Kind, **tags: str) -> dict[str, tuple[How, fl
 
 def test_the_twelve_layers_in_founding_order(table: LayerTable) -> None:
     assert table.layers == FOUNDING
-    assert [table.layers[n] for n, counts in enumerate(table.content) if not counts] == ["boundaries", "places"]
+    assert [table.layers[n] for n, counts in enumerate(table.content) if not counts] == [
+        "boundaries",
+        "places",
+    ]
     assert table.sea == FOUNDING.index("water")
 
 
 def test_roads_have_the_width_of_their_class(table: LayerTable) -> None:
-    widths = [drawn(table, Kind.LINE, highway=value)["roads"][1] for value in ("motorway", "primary", "residential")]
+    widths = [
+        drawn(table, Kind.LINE, highway=value)["roads"][1] for value in ("motorway", "primary", "residential")
+    ]
     assert widths == sorted(widths, reverse=True)
     assert drawn(table, Kind.LINE, highway="proposed") == {}
 
@@ -86,7 +91,9 @@ def test_what_lies_under_ground_is_not_on_the_map(table: LayerTable) -> None:
 
 
 def test_one_object_in_several_layers_once_each(table: LayerTable) -> None:
-    found = drawn(table, Kind.RING, building="yes", amenity="school", shop="kiosk", tourism="museum", name="x")
+    found = drawn(
+        table, Kind.RING, building="yes", amenity="school", shop="kiosk", tourism="museum", name="x"
+    )
     assert set(found) == {"buildings", "amenities"}
 
 
@@ -96,7 +103,9 @@ def test_no_means_no(table: LayerTable) -> None:
 
 
 def test_places_are_larger_the_more_people(table: LayerTable) -> None:
-    sizes = [drawn(table, Kind.POINT, place=value)["places"][1] for value in ("city", "town", "village", "hamlet")]
+    sizes = [
+        drawn(table, Kind.POINT, place=value)["places"][1] for value in ("city", "town", "village", "hamlet")
+    ]
     assert sizes == sorted(sizes, reverse=True)
     assert drawn(table, Kind.AREA, place="country") == {}
 
@@ -133,7 +142,18 @@ def test_real_tags_are_drawn(shared_data: Path, table: LayerTable) -> None:
     import json
 
     presets = json.loads((shared_data / "poi" / "id_tagging_schema" / "presets.json").read_text("utf-8"))
-    keys = {"building", "highway", "landuse", "natural", "leisure", "amenity", "railway", "waterway", "power", "aeroway"}
+    keys = {
+        "building",
+        "highway",
+        "landuse",
+        "natural",
+        "leisure",
+        "amenity",
+        "railway",
+        "waterway",
+        "power",
+        "aeroway",
+    }
     tags = {
         next(iter(preset["tags"].items()))
         for preset in presets.values()
@@ -142,7 +162,11 @@ def test_real_tags_are_drawn(shared_data: Path, table: LayerTable) -> None:
     missing = [
         (key, value)
         for key, value in sorted(tags)
-        if not any(table.classify(tags, kind) for tags in ({key: value, "area": "yes"}, {key: value}) for kind in Kind)
+        if not any(
+            table.classify(tags, kind)
+            for tags in ({key: value, "area": "yes"}, {key: value})
+            for kind in Kind
+        )
     ]
     assert len(tags) > 300
     assert len(missing) < 0.12 * len(tags), missing
@@ -168,10 +192,17 @@ def own(tmp_path: Path, text: str = OWN) -> LayerTable:
 
 def test_the_hash_is_of_the_meaning(tmp_path: Path) -> None:
     first = own(tmp_path)
-    same = own(tmp_path, "# a comment\n" + OWN.replace('"park", "garden"', '"garden", "park"').replace("= 4", "= 4.0"))
+    same = own(
+        tmp_path,
+        "# a comment\n" + OWN.replace('"park", "garden"', '"garden", "park"').replace("= 4", "= 4.0"),
+    )
     assert first.hash == same.hash
     assert first == same
-    changed = (OWN.replace("= 4", "= 5"), OWN.replace('"green"', '"greens"'), OWN.replace('"explicit"', "true"))
+    changed = (
+        OWN.replace("= 4", "= 5"),
+        OWN.replace('"green"', '"greens"'),
+        OWN.replace('"explicit"', "true"),
+    )
     assert len({first.hash, *(own(tmp_path, text).hash for text in changed)}) == 4
 
 
@@ -203,7 +234,10 @@ RULE = "rules = [{ key = 'a', fill = true }]"
         (f"[[layer]]\nname = 'a'\n{RULE}\n[[layer]]\nname = 'a'\n{RULE}", "earlier"),
         (f"[[layer]]\nname = 'a'\ncolour = 'red'\n{RULE}", "unknown field 'colour'"),
         ("[[layer]]\nname = 'a'\nrules = [{ fill = true }]", "rule 1 needs a key"),
-        ("[[layer]]\nname = 'a'\nrules = [{ key = 'x', fill = true }, { key = 'y', widht_m = 3 }]", "rule 2.*widht_m"),
+        (
+            "[[layer]]\nname = 'a'\nrules = [{ key = 'x', fill = true }, { key = 'y', widht_m = 3 }]",
+            "rule 2.*widht_m",
+        ),
         ("[[layer]]\nname = 'a'\nrules = [{ key = 'x' }]", "rule 1 draws nothing"),
         ("[[layer]]\nname = 'a'\nrules = [{ key = 'x', width_m = -1 }]", "rule 1.*width_m"),
         ("[[layer]]\nname = 'a'\nrules = [{ key = 'x', width_m = inf }]", "rule 1.*width_m"),
@@ -215,7 +249,10 @@ RULE = "rules = [{ key = 'a', fill = true }]"
         ("[[layer]]\nname = 'a'\nrules = [{ key = 'x', values = 'y', fill = true }]", "rule 1.*values"),
         ("[[layer]]\nname = 'a'\nrules = [{ key = 'x', unless = ['y'], fill = true }]", "rule 1.*unless"),
         ("[[layer]]\nname = 'a'\nsea = 'yes'\n" + RULE, "sea is true or false"),
-        (f"[[layer]]\nname = 'a'\nsea = true\n{RULE}\n[[layer]]\nname = 'b'\nsea = true\n{RULE}", "one layer only"),
+        (
+            f"[[layer]]\nname = 'a'\nsea = true\n{RULE}\n[[layer]]\nname = 'b'\nsea = true\n{RULE}",
+            "one layer only",
+        ),
     ],
 )
 def test_mistakes_are_named_in_one_line(tmp_path: Path, text: str, says: str) -> None:

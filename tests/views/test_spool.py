@@ -29,7 +29,10 @@ ALL = [(0, 0, 2**ZOOM - 1, 2**ZOOM - 1)]
 def drawings(rows: list[list[np.ndarray]], how: int, width: float = 0.0) -> Drawings:
     count = len(rows)
     return Drawings(
-        np.arange(count, dtype=np.uint8), np.full(count, how, np.uint8), np.full(count, width, np.float32), Paths.of(rows)
+        np.arange(count, dtype=np.uint8),
+        np.full(count, how, np.uint8),
+        np.full(count, width, np.float32),
+        Paths.of(rows),
     )
 
 
@@ -58,7 +61,9 @@ def test_longitudes_do_not_wrap_and_latitudes_are_cut() -> None:
 
 
 def test_what_jumps_over_the_antimeridian_goes_on_beyond_it() -> None:
-    paths = Paths.of([[np.array([[179.0, 0.0], [-179.0, 1.0], [-178.0, 1.0]])], [np.array([[1.0, 2.0], [3.0, 4.0]])]])
+    paths = Paths.of(
+        [[np.array([[179.0, 0.0], [-179.0, 1.0], [-178.0, 1.0]])], [np.array([[1.0, 2.0], [3.0, 4.0]])]]
+    )
     assert join_antimeridian(paths).xy[:, 0].tolist() == [179.0, 181.0, 182.0, 1.0, 3.0]
     back = Paths.of([[np.array([[-179.0, 0.0], [179.0, 1.0]])]])
     assert join_antimeridian(back).xy[:, 0].tolist() == [-179.0, -181.0]
@@ -68,10 +73,16 @@ def test_rows_come_back_as_they_went_in_from_their_shards_corner(tmp_path: Path)
     corner = np.array([5.0, 7.0]) * SHARD_PX
     square = np.array([[10.0, 10.0], [20.0, 10.0], [20.0, 30.0], [10.0, 30.0]]) + corner
     hole = np.array([[12.0, 12.0], [12.0, 14.0], [14.0, 14.0]]) + corner
-    found = spool(tmp_path, drawings([[square, hole], [square[:2]]], How.FILL), drawings([[square[:1]]], How.POINT, 4.0))
+    found = spool(
+        tmp_path, drawings([[square, hole], [square[:2]]], How.FILL), drawings([[square[:1]]], How.POINT, 4.0)
+    )
     assert list(found) == [(5, 7)]
     rows = found[5, 7]
-    assert (rows.channel.tolist(), rows.how.tolist(), rows.width.tolist()) == ([0, 1, 0], [0, 0, 2], [0.0, 0.0, 4.0])
+    assert (rows.channel.tolist(), rows.how.tolist(), rows.width.tolist()) == (
+        [0, 1, 0],
+        [0, 0, 2],
+        [0.0, 0.0, 4.0],
+    )
     assert np.array_equal(rows.paths.row(0)[1], hole - corner)
     assert np.array_equal(rows.paths.row(2)[0], square[:1] - corner)
 
@@ -85,7 +96,9 @@ def test_large_areas_are_cut_to_their_shards_and_lose_nothing(tmp_path: Path) ->
     """Oracle: shapely's intersection with each shard."""
     angles = np.linspace(0, 2 * np.pi, 400)[:-1]
     radius = SHARD_PX * (1.4 + 0.6 * np.sin(7 * angles))
-    ring = np.stack([5.5 * SHARD_PX + radius * np.cos(angles), 5.5 * SHARD_PX + radius * np.sin(angles)], axis=1)
+    ring = np.stack(
+        [5.5 * SHARD_PX + radius * np.cos(angles), 5.5 * SHARD_PX + radius * np.sin(angles)], axis=1
+    )
     shape = shapely.Polygon(ring)
     found = spool(tmp_path, drawings([[np.concatenate([ring, ring[:1]])]], SEA))
     assert len(found) > 9
@@ -109,7 +122,9 @@ def test_a_long_line_is_given_to_each_shard_in_stretches(tmp_path: Path) -> None
         stretches = [shapely.LineString(rows.paths.row(row)[0] + corner) for row in range(len(rows))]
         here = shapely.union_all(stretches)
         box = shapely.box(number * SHARD_PX, 0, (number + 1) * SHARD_PX, 9e9)
-        assert here.intersection(box).length == pytest.approx(shapely.LineString(line).intersection(box).length, rel=1e-5)
+        assert here.intersection(box).length == pytest.approx(
+            shapely.LineString(line).intersection(box).length, rel=1e-5
+        )
 
 
 def test_only_shards_of_the_area_are_kept(tmp_path: Path) -> None:
@@ -122,7 +137,9 @@ def test_only_shards_of_the_area_are_kept(tmp_path: Path) -> None:
 
 def test_what_reaches_over_the_antimeridian_is_drawn_on_both_sides(tmp_path: Path) -> None:
     world = 256 * 2.0**ZOOM
-    square = np.array([[world - 50, 1000.0], [world + 60, 1000.0], [world + 60, 1100.0], [world - 50, 1100.0]])
+    square = np.array(
+        [[world - 50, 1000.0], [world + 60, 1000.0], [world + 60, 1100.0], [world - 50, 1100.0]]
+    )
     found = spool(tmp_path, drawings([[square]], How.FILL))
     last = 2**ZOOM // 64 - 1
     assert set(found) == {(last, 0), (0, 0)}

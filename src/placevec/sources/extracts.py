@@ -69,7 +69,9 @@ def resolve_extract(
         raise SourceError("give one extract: a path (--osm FILE) or a name (--osm-name NAME)")
     if osm is not None:
         path = check_extract(osm)
-        return Extract(path, re.sub(r"\.(osm\.pbf|pbf|osm\.gz|osm\.bz2|osm)$", "", path.name, flags=re.IGNORECASE))
+        return Extract(
+            path, re.sub(r"\.(osm\.pbf|pbf|osm\.gz|osm\.bz2|osm)$", "", path.name, flags=re.IGNORECASE)
+        )
     if re.sub("[ _]", "-", str(osm_name).strip().lower()) == EMBEDDED_NAME:
         return embedded_extract()
     name, url = find_by_name(str(osm_name))
@@ -98,7 +100,13 @@ def find_by_name(name: str) -> tuple[str, str]:
 
     asked = name.strip().lower()
     region, _, last = asked.rpartition("/")
-    spellings = [last, last.replace(" ", ""), re.sub("[ -]", "_", last), last.replace("-", ""), last.replace("_", " ")]
+    spellings = [
+        last,
+        last.replace(" ", ""),
+        re.sub("[ -]", "_", last),
+        last.replace("-", ""),
+        last.replace("_", " "),
+    ]
     problem = ""
     for spelling in dict.fromkeys(spellings):
         try:
@@ -118,7 +126,9 @@ def find_by_name(name: str) -> tuple[str, str]:
 def _file_name(source: Any) -> str:
     name = Path(str(source["url"])).name
     if not _SAFE_NAME.fullmatch(name) or not str(source["url"]).startswith("https://"):
-        raise SourceError(f"the catalogue names {source['url']!r}, which is no extract that can be downloaded")
+        raise SourceError(
+            f"the catalogue names {source['url']!r}, which is no extract that can be downloaded"
+        )
     return name
 
 
@@ -143,7 +153,9 @@ def download(
             _fetch(client, url, part, folder / f"{name}.part.json", progress)
             expected = _published_md5(client, url)
     except httpx.HTTPStatusError as error:
-        raise SourceError(f"{url} answers {error.response.status_code}: the extract cannot be downloaded") from error
+        raise SourceError(
+            f"{url} answers {error.response.status_code}: the extract cannot be downloaded"
+        ) from error
     except httpx.HTTPError as error:
         kept = f"; {part.stat().st_size:,} bytes are kept for the next try" if part.is_file() else ""
         raise SourceError(
@@ -169,16 +181,19 @@ def _fetch(client: httpx.Client, url: str, part: Path, about: Path, progress: Pr
         if answer.status_code == 416:  # nothing is left to send
             return
         answer.raise_for_status()
-        goes_on = answer.status_code == 206 and answer.headers.get("Content-Range", "").startswith(f"bytes {have}-")
+        goes_on = answer.status_code == 206 and answer.headers.get("Content-Range", "").startswith(
+            f"bytes {have}-"
+        )
         have = have if goes_on else 0
         etag = answer.headers.get("ETag", "")
         strong = etag if etag.startswith('"') else answer.headers.get("Last-Modified")
         write_json(about, {"validator": strong})
         length = answer.headers.get("Content-Length")
         total = have + int(length) if length and length.isdigit() else None
-        with progress.task(f"Downloading {part.stem}", total=total) as advance, open(
-            part, "ab" if goes_on else "wb"
-        ) as file:
+        with (
+            progress.task(f"Downloading {part.stem}", total=total) as advance,
+            open(part, "ab" if goes_on else "wb") as file,
+        ):
             advance(have)
             for chunk in answer.iter_bytes():
                 file.write(chunk)

@@ -210,7 +210,8 @@ def _nodes_without_purpose(path: Path) -> bool:
     for _ in osmium.FileProcessor(str(path), osmium.osm.WAY):
         return False
     tagged = sum(
-        1 for _ in osmium.FileProcessor(str(path), osmium.osm.NODE).with_filter(osmium.filter.EmptyTagFilter())
+        1
+        for _ in osmium.FileProcessor(str(path), osmium.osm.NODE).with_filter(osmium.filter.EmptyTagFilter())
     )
     return sum(1 for _ in osmium.FileProcessor(str(path), osmium.osm.NODE)) > 2 * tagged
 

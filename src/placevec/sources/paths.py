@@ -105,7 +105,9 @@ class Paths:
         if len(self) == 0:
             return np.zeros((0, 4))
         starts = self.row_vertices[:-1]
-        return np.concatenate([np.minimum.reduceat(self.xy, starts), np.maximum.reduceat(self.xy, starts)], axis=1)
+        return np.concatenate(
+            [np.minimum.reduceat(self.xy, starts), np.maximum.reduceat(self.xy, starts)], axis=1
+        )
 
     def ring_areas(self) -> Floats:
         """(P,) float64 signed area of each path taken as a ring: positive when counter-clockwise (y up)."""
@@ -123,9 +125,13 @@ class Paths:
         order = np.lexsort((np.arange(len(sizes)), -sizes, self.path_rows))
         longest = order[starts]
         middle = self.xy[self.path_offsets[longest] + sizes[longest] // 2]
-        closed = np.all(self.xy[self.path_offsets[longest]] == self.xy[self.path_offsets[longest + 1] - 1], axis=1)
+        closed = np.all(
+            self.xy[self.path_offsets[longest]] == self.xy[self.path_offsets[longest + 1] - 1], axis=1
+        )
         boxes = self.bounds()
-        solid = closed & (np.abs(area) > 1e-9 * (np.ptp(boxes[:, ::2], axis=1) * np.ptp(boxes[:, 1::2], axis=1)))
+        solid = closed & (
+            np.abs(area) > 1e-9 * (np.ptp(boxes[:, ::2], axis=1) * np.ptp(boxes[:, 1::2], axis=1))
+        )
         centres = middle.copy()
         origin = self.xy[self.row_vertices[:-1]]
         centres[solid] = origin[solid] + moment[solid] / area[solid, None]

@@ -217,7 +217,9 @@ class _Run:
         }
 
     def _on_device(self, draw: Draw) -> Draw:
-        doubles = self.device.type != "mps"  # Apple's GPUs have no float64; there, positions resolve half a metre
+        doubles = (
+            self.device.type != "mps"
+        )  # Apple's GPUs have no float64; there, positions resolve half a metre
         return Draw(
             draw.looks,
             {

@@ -156,7 +156,11 @@ class _Burn:
             shards = self._burn(workers)
         with self._timed("bind"):
             files, tiles = self._bind(shards)
-        about |= {"files": files, "shards": sum(name.startswith("map/") for name in files), "tiles": tiles.tolist()}
+        about |= {
+            "files": files,
+            "shards": sum(name.startswith("map/") for name in files),
+            "tiles": tiles.tolist(),
+        }
         write_json(self.work / "report.json", about)
         for name in ("spool", "parts"):
             shutil.rmtree(self.work / name, ignore_errors=True)
@@ -182,7 +186,11 @@ class _Burn:
         for path in (self.dataset / "map").glob("*.tif"):
             if SHARD_NAME.fullmatch(path.name):
                 path.unlink()
-        for path in (*self.dataset.glob("*_coverage.tif"), self.dataset / "map.vrt", self.dataset / "pois.parquet"):
+        for path in (
+            *self.dataset.glob("*_coverage.tif"),
+            self.dataset / "map.vrt",
+            self.dataset / "pois.parquet",
+        ):
             path.unlink(missing_ok=True)
         for folder in (self.work / "parts", self.dataset / "map"):
             folder.mkdir(parents=True, exist_ok=True)
@@ -200,7 +208,12 @@ class _Burn:
         keys = {"natural"}.union(pois.keys, *(table.keys for table in self.tables))
         with replacing(self.dataset / "pois.parquet") as temporary, PoiWriter(temporary) as writer:
             chunks: Iterator[Features[_Wanted]] = read_features(
-                self.osm, keys=keys, wanted=self._chooser(pois), report=report, work=self.work, progress=self.progress
+                self.osm,
+                keys=keys,
+                wanted=self._chooser(pois),
+                report=report,
+                work=self.work,
+                progress=self.progress,
             )
             for chunk in chunks:
                 coast.append(chunk.paths.take(np.flatnonzero([wanted[0] for wanted in chunk.wanted])))
@@ -345,7 +358,9 @@ class _Burn:
         tiles = np.array(about["tiles"], np.int64).reshape(-1, 2)
         centres: Floats = tile_xy_to_lonlat(tiles + 0.5, self.zoom)
         inside = self.area.contains(centres[:, 0], centres[:, 1])
-        named = {key: about[key] for key in ("objects", "drawn", "broken", "examples", "sea", "pois", "shards")}
+        named = {
+            key: about[key] for key in ("objects", "drawn", "broken", "examples", "sea", "pois", "shards")
+        }
         return BurnReport(
             layers=self.table.layers,
             zoom=self.zoom,

@@ -78,12 +78,20 @@ def _spread(
         yield x0, y0, rings, False
     elif x1 - x0 >= y1 - y0:
         middle = (x0 + x1) // 2
-        yield from _spread(clip_rings(rings, 0, (middle + 1) * size + margin, -1), (x0, y0, middle, y1), size, margin)
-        yield from _spread(clip_rings(rings, 0, (middle + 1) * size - margin, 1), (middle + 1, y0, x1, y1), size, margin)
+        yield from _spread(
+            clip_rings(rings, 0, (middle + 1) * size + margin, -1), (x0, y0, middle, y1), size, margin
+        )
+        yield from _spread(
+            clip_rings(rings, 0, (middle + 1) * size - margin, 1), (middle + 1, y0, x1, y1), size, margin
+        )
     else:
         middle = (y0 + y1) // 2
-        yield from _spread(clip_rings(rings, 1, (middle + 1) * size + margin, -1), (x0, y0, x1, middle), size, margin)
-        yield from _spread(clip_rings(rings, 1, (middle + 1) * size - margin, 1), (x0, middle + 1, x1, y1), size, margin)
+        yield from _spread(
+            clip_rings(rings, 1, (middle + 1) * size + margin, -1), (x0, y0, x1, middle), size, margin
+        )
+        yield from _spread(
+            clip_rings(rings, 1, (middle + 1) * size - margin, 1), (x0, middle + 1, x1, y1), size, margin
+        )
 
 
 def _box(x: int, y: int, size: float, margin: float) -> Floats:
@@ -146,7 +154,9 @@ def inset(paths: Paths) -> Paths:
     cosine = np.sum(normal * following, axis=1)
     # The move v has normal . v = depth on both edges: solved along the sum and the difference of the normals.
     along = (depth + next_depth) / (2.0 * np.maximum(1.0 + cosine, 0.5))
-    across = np.divide(depth - next_depth, 2.0 * (1.0 - cosine), out=np.zeros_like(depth), where=cosine < 1.0 - 1e-9)
+    across = np.divide(
+        depth - next_depth, 2.0 * (1.0 - cosine), out=np.zeros_like(depth), where=cosine < 1.0 - 1e-9
+    )
     moved = paths.xy + along[:, None] * (normal + following) + across[:, None] * (normal - following)
     return paths.with_xy(np.asarray(moved))
 

@@ -52,10 +52,14 @@ def close_sea(coast: Paths, boxes: list[Box]) -> Sea:
             rows.append(rings)
         notes += carried
     if not rows:
-        return Sea("land", "the coastline lies outside of the area and the area on its land side", Paths.of([]))
+        return Sea(
+            "land", "the coastline lies outside of the area and the area on its land side", Paths.of([])
+        )
     detail = "closed from the coastline"
     if notes:
-        detail += f", {len(notes)} loose ends carried on to the edge of the area over up to {max(notes):,.0f} m"
+        detail += (
+            f", {len(notes)} loose ends carried on to the edge of the area over up to {max(notes):,.0f} m"
+        )
     return Sea("closed", detail, Paths.of(rows))
 
 
@@ -219,7 +223,9 @@ def _check_alternating(stretches: list[Floats], enters: list[float], leaves: lis
     for (_, kind, _), (_, next_kind, number) in zip(events, events[1:] + events[:1], strict=True):
         if kind == next_kind:
             lon, lat = stretches[number][0 if next_kind == 0 else -1]
-            raise _OpenCoastError(f"a piece is missing or runs the wrong way near lon={lon:.4f}, lat={lat:.4f}")
+            raise _OpenCoastError(
+                f"a piece is missing or runs the wrong way near lon={lon:.4f}, lat={lat:.4f}"
+            )
 
 
 def _area(ring: Floats) -> float:
@@ -250,8 +256,8 @@ def _is_sea(lon: float, lat: float, lines: list[Floats]) -> bool:
         if distance2.min() < nearest:
             nearest = float(distance2.min())
             # At a corner the two segments may disagree: the one that the point faces more squarely decides.
-            cross = (step[best, 0] * (point[1] - a[best, 1]) - step[best, 1] * (point[0] - a[best, 0])) / np.sqrt(
-                length2[best]
-            )
+            cross = (
+                step[best, 0] * (point[1] - a[best, 1]) - step[best, 1] * (point[0] - a[best, 0])
+            ) / np.sqrt(length2[best])
             side = float(cross[np.argmax(np.abs(cross))])
     return side < 0

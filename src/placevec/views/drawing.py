@@ -71,9 +71,7 @@ def draw_shard(drawings: Drawings, wanted: NDArray[np.bool_]) -> Iterator[Square
     canvas = np.zeros((_SQUARE_PX, _SQUARE_PX), np.uint8)
     for group in pieces.groups():
         y, x = divmod(group.square, _SQUARES)
-        here = np.s_[
-            y * _SQUARE_TILES : (y + 1) * _SQUARE_TILES, x * _SQUARE_TILES : (x + 1) * _SQUARE_TILES
-        ]
+        here = np.s_[y * _SQUARE_TILES : (y + 1) * _SQUARE_TILES, x * _SQUARE_TILES : (x + 1) * _SQUARE_TILES]
         square = _draw_group(canvas, group, wanted[here])
         if square is not None:
             yield square
@@ -96,7 +94,12 @@ def _outline(drawings: Drawings) -> _Shapes:
     is_line = drawings.how == How.LINE
     thin = is_line & (drawings.width < _THIN_PX)
     is_point = drawings.how == How.POINT
-    shapers = ((~is_line & ~is_point, _fills), (is_line & ~thin, _buffers), (is_point, _discs), (thin, _as_they_are))
+    shapers = (
+        (~is_line & ~is_point, _fills),
+        (is_line & ~thin, _buffers),
+        (is_point, _discs),
+        (thin, _as_they_are),
+    )
     parts = [_Shapes(np.zeros(0, np.uint8), np.zeros(0, np.uint8), Paths.of([]))]
     for chosen, shaper in shapers:
         if chosen.any():
@@ -131,9 +134,9 @@ def _buffers(drawings: Drawings) -> tuple[Paths, Ints]:
     keep = np.repeat(long, np.diff(paths.path_offsets))
     lines = shapely.linestrings(paths.xy[keep], indices=vertex_paths[keep])
     rows = rows[long]
+    # GEOS gives buffers shells of negative area and holes of positive area, as `inset` wants them.
     buffers = shapely.buffer(lines, drawings.width[rows] / 2.0, quad_segs=_ROUND_SEGMENTS)
-    # GEOS turns shells clockwise and holes the other way; in numbers with y south that is a positive shell.
-    polygons, part = shapely.get_parts(shapely.orient_polygons(buffers, exterior_cw=True), return_index=True)
+    polygons, part = shapely.get_parts(buffers, return_index=True)
     rings, polygon = shapely.get_rings(polygons, return_index=True)
     xy, ring = shapely.get_coordinates(rings, return_index=True)
     shaped = Paths(xy, _starts(ring, len(rings)), _starts(polygon, len(polygons)))
@@ -202,7 +205,9 @@ class _Pieces:
         if not len(self.square):
             return
         order = np.lexsort((self.how, self.channel, self.square))
-        square, channel, how, covers = (part[order] for part in (self.square, self.channel, self.how, self.covers))
+        square, channel, how, covers = (
+            part[order] for part in (self.square, self.channel, self.how, self.covers)
+        )
         paths = self.paths.take(order)
         corner = np.stack([square % _SQUARES, square // _SQUARES], axis=1) * float(_SQUARE_PX)
         starts = np.concatenate([[0], np.flatnonzero((np.diff(square) != 0) | (np.diff(channel) != 0)) + 1])

@@ -105,7 +105,9 @@ class GeoTiffWriter:
         self._file.write(_directory(self._tags(offsets, sizes, big), start, big))
         self._file.seek(0)
         self._file.write(
-            struct.pack("<2sHHHQ", b"II", 43, 8, 0, start) if big else struct.pack("<2sHI8x", b"II", 42, start)
+            struct.pack("<2sHHHQ", b"II", 43, 8, 0, start)
+            if big
+            else struct.pack("<2sHI8x", b"II", 42, start)
         )
         self._file.close()
 

@@ -160,7 +160,9 @@ class LayerTable:
         """Canonical JSON."""
         rows = zip(self.layers, self.content, self.rules, strict=True)
         return {
-            "layers": [{"name": n, "content": c, "rules": [r.as_dict() for r in rules]} for n, c, rules in rows],
+            "layers": [
+                {"name": n, "content": c, "rules": [r.as_dict() for r in rules]} for n, c, rules in rows
+            ],
             "sea": self.sea,
         }
 
@@ -219,7 +221,9 @@ def _parse_table(content: Mapping[str, Any], source: str) -> LayerTable:
     if len(seas) > 1:
         raise InputError(f"{source}: the sea can be filled in one layer only, not in {len(seas)}")
     rules = tuple(
-        parse_rules(layer.get("rules", []), f"{source}: layer {layer['name']!r}", empty=layer.get("sea", False))
+        parse_rules(
+            layer.get("rules", []), f"{source}: layer {layer['name']!r}", empty=layer.get("sea", False)
+        )
         for layer in layers
     )
     content_flags = tuple(layer.get("content", True) for layer in layers)
@@ -272,7 +276,11 @@ def _refuse_unknown(found: Mapping[str, Any], known: set[str], at: str) -> None:
 def _values(found: Any, at: str, empty: bool = False) -> Values:
     if found == ["*"]:
         return None
-    if not isinstance(found, list) or not all(isinstance(value, str) for value in found) or not (found or empty):
+    if (
+        not isinstance(found, list)
+        or not all(isinstance(value, str) for value in found)
+        or not (found or empty)
+    ):
         raise InputError(f'{at} is a list of texts, such as ["yes", "no"]; got {found!r}')
     return frozenset(found)
 

@@ -96,7 +96,9 @@ class PoiTable:
             tuple(group["name"] for group in groups),
             tuple(parse_rules(group["rules"], f"{path}: {group['name']}", draws=False) for group in groups),
             tuple(entry["score"] for entry in names),
-            tuple(parse_rules(entry["rules"], f"{path}: score {entry['score']}", draws=False) for entry in names),
+            tuple(
+                parse_rules(entry["rules"], f"{path}: score {entry['score']}", draws=False) for entry in names
+            ),
         )
 
     @cached_property
@@ -107,7 +109,10 @@ class PoiTable:
     @cached_property
     def hash(self) -> str:
         """SHA-256 of the rules."""
-        rules = [[[rule.as_dict() for rule in entry] for entry in kind] for kind in (self.group_rules, self.name_rules)]
+        rules = [
+            [[rule.as_dict() for rule in entry] for entry in kind]
+            for kind in (self.group_rules, self.name_rules)
+        ]
         return sha256_of_json([self.groups, self.scores, rules])
 
     @cached_property
@@ -155,10 +160,14 @@ def _by_key(table: Sequence[Sequence[Rule]]) -> dict[str, list[tuple[int, int, R
     return found
 
 
-def _first(by_key: Mapping[str, list[tuple[int, int, Rule]]], tags: Mapping[str, str]) -> tuple[Rule | None, int]:
+def _first(
+    by_key: Mapping[str, list[tuple[int, int, Rule]]], tags: Mapping[str, str]
+) -> tuple[Rule | None, int]:
     """The first matching rule in the order of the table, and the number of its entry."""
     matching = (
-        next((found for found in by_key[key] if found[2].matches(tags)), None) for key in tags if key in by_key
+        next((found for found in by_key[key] if found[2].matches(tags)), None)
+        for key in tags
+        if key in by_key
     )
     best = min((found for found in matching if found is not None), key=lambda found: found[:2], default=None)
     return (best[2], best[0]) if best else (None, -1)
@@ -212,11 +221,17 @@ def read_pois(path: str | Path) -> pd.DataFrame:
     try:
         table = pq.read_table(path, columns=names)
     except FileNotFoundError as error:
-        raise DatasetError(f"there are no points of interest: {path} is missing; prepare the dataset again") from error
+        raise DatasetError(
+            f"there are no points of interest: {path} is missing; prepare the dataset again"
+        ) from error
     except (OSError, pa.ArrowException) as error:
-        raise DatasetError(f"{path} is not a readable Parquet file ({error}); prepare the dataset again") from error
+        raise DatasetError(
+            f"{path} is not a readable Parquet file ({error}); prepare the dataset again"
+        ) from error
     if table.column_names != names:
-        raise DatasetError(f"{path} lacks columns of points of interest: it has {', '.join(table.column_names)}")
+        raise DatasetError(
+            f"{path} lacks columns of points of interest: it has {', '.join(table.column_names)}"
+        )
     return table.to_pandas()
 
 
@@ -271,7 +286,10 @@ def _inside(pois: pd.DataFrame, footprints: Floats, zoom: int) -> tuple[Ints, In
     rows = np.arange(len(xy))
     whole = np.asarray(np.isfinite(footprints).all(axis=1))
     world = 2.0**zoom
-    for beyond, shift in (((footprints[whole, 2] > world).any(), world), ((footprints[whole, 0] < 0).any(), -world)):
+    for beyond, shift in (
+        ((footprints[whole, 2] > world).any(), world),
+        ((footprints[whole, 0] < 0).any(), -world),
+    ):
         if beyond:  # a footprint over the antimeridian sees the points of the other side too
             xy = np.concatenate([xy, xy[: len(pois)] + np.array([shift, 0.0])])
             rows = np.concatenate([rows, np.arange(len(pois))])

@@ -21,7 +21,9 @@ from placevec.views.mosaic import BLOCKS_PER_SHARD, COVERAGE_BLOCK, CoverageBloc
 from placevec.views.shards import SHARD_PX, SHARD_TILES
 from placevec.views.spool import TileRange, read_spool
 
-_SCHEMA = pa.schema([("channel", pa.uint8()), ("row", pa.uint8()), ("column", pa.uint8()), ("block", pa.binary())])
+_SCHEMA = pa.schema(
+    [("channel", pa.uint8()), ("row", pa.uint8()), ("column", pa.uint8()), ("block", pa.binary())]
+)
 
 
 @dataclass(frozen=True)
@@ -160,5 +162,7 @@ def read_part(path: Path, shard: tuple[int, int]) -> ShardPart:
     packed = np.frombuffer(bytes.fromhex(about[b"has_content"].decode()), np.uint8)
     y, x = np.nonzero(np.unpackbits(packed).reshape(SHARD_TILES, SHARD_TILES))
     tiles = np.stack([x, y], axis=1).astype(np.int64) + np.array(shard) * SHARD_TILES
-    rows = zip(*(table.column(name).to_pylist() for name in ("channel", "row", "column", "block")), strict=True)
+    rows = zip(
+        *(table.column(name).to_pylist() for name in ("channel", "row", "column", "block")), strict=True
+    )
     return ShardPart(about[b"is_empty"] == b"1", tiles, list(rows))

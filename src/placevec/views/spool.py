@@ -73,7 +73,9 @@ def to_pixels(lonlat: Floats, zoom: int) -> Floats:
     """
     side = TILE_PX * 2.0**zoom
     sine = np.sin(np.radians(np.clip(lonlat[:, 1], -MAX_MERCATOR_LATITUDE, MAX_MERCATOR_LATITUDE)))
-    return np.stack([(lonlat[:, 0] + 180.0) / 360.0 * side, (0.5 - np.arctanh(sine) / (2.0 * np.pi)) * side], axis=-1)
+    return np.stack(
+        [(lonlat[:, 0] + 180.0) / 360.0 * side, (0.5 - np.arctanh(sine) / (2.0 * np.pi)) * side], axis=-1
+    )
 
 
 def join_antimeridian(paths: Paths) -> Paths:
@@ -231,6 +233,7 @@ def _from_batch(batch: pa.RecordBatch) -> Drawings:
     path_offsets = np.concatenate([[0], np.cumsum(sizes, dtype=np.int64)])
     rows = path_sizes.offsets.to_numpy().astype(np.int64)
     xy = batch.column("xy").flatten().to_numpy(zero_copy_only=False).reshape(-1, 2).astype(np.float64)
-    channel, how, width = (batch.column(name).to_numpy(zero_copy_only=False) for name in ("channel", "how", "width"))
+    channel, how, width = (
+        batch.column(name).to_numpy(zero_copy_only=False) for name in ("channel", "how", "width")
+    )
     return Drawings(channel, how, width, Paths(xy, path_offsets, rows))
-
