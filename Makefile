@@ -31,13 +31,13 @@ demo: $(STAMP)   ## the main job on the embedded extract (ARGS="--force")
 	@$(BIN)/placevec demo $(ARGS)
 
 test: $(STAMP)   ## lint, types, layers and tests
-	@$(BIN)/ruff check .
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check -q src tests benchmarks
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 	@$(BIN)/pytest -n 2 --dist worksteal -q $(ARGS)
 
 lint: $(STAMP)   ## ruff, mypy, import-linter
-	@$(BIN)/ruff check . && $(BIN)/mypy && $(BIN)/lint-imports
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check -q src tests benchmarks && $(BIN)/mypy && $(BIN)/lint-imports
 
 bench: $(STAMP)  ## the figures of BENCHMARKS.md
 	@$(BIN)/python -m benchmarks $(ARGS)

@@ -39,7 +39,9 @@ def test_every_command_in_the_documentation_exists() -> None:
     seen = 0
     for page in pages:
         text = page.read_text("utf-8").replace("\\\n", " ")
-        for line in re.findall(r"^\s*(?:`|\| `)?(placevec [a-z].*)$", text, re.MULTILINE):
+        fenced = "\n".join(re.findall(r"^```\n(.*?)^```", text, re.DOTALL | re.MULTILINE))
+        tables = re.findall(r"^\| `(placevec [a-z][^`]*)`", text, re.MULTILINE)
+        for line in [*re.findall(r"^(placevec [a-z].*)$", fenced, re.MULTILINE), *tables]:
             verb, *_ = line.removeprefix("placevec ").split()
             verb = verb.strip("`")
             assert verb in commands, f"{page.name}: {line}"

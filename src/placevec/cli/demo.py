@@ -63,7 +63,8 @@ def command(
         progress=progress,
     )
     options: dict[str, Any] = {
-        "epochs": epochs, "size_m": SIZE_M, "size_px": SIZE_PX, "near_m": NEAR_M, "far_m": FAR_M, "drop_layers": DROPPED, "seed": seed,
+        "epochs": epochs, "size_m": SIZE_M, "size_px": SIZE_PX, "near_m": NEAR_M, "far_m": FAR_M,
+        "drop_layers": DROPPED, "seed": seed,
     }  # fmt: skip
     shown = f"--size-m {SIZE_M:g} --size-px {SIZE_PX} --near-m {NEAR_M:g} --far-m {FAR_M:g}"
     shown += f" --drop-layers {','.join(DROPPED)}"

@@ -1,0 +1,1 @@
+"""The world, read into tables: one file a source."""

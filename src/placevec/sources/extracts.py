@@ -58,7 +58,8 @@ def resolve_extract(
 
     Args:
         osm: path of .osm.pbf, .osm, .osm.gz or .osm.bz2.
-        osm_name: "helsinki-centre", which is embedded, or a name to download, such as "Monaco", "New York" or, where regions share one, "europe/georgia".
+        osm_name: "helsinki-centre", which is embedded, or a name to download, such as "Monaco", "New York" or, where
+            regions share one, "europe/georgia".
         progress: where a download reports.
         transport: carries the requests, for tests and proxies.
 
