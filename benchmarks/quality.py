@@ -1,6 +1,6 @@
 """How the default encoder was chosen: variants trained for equal wall time, judged beside their floors.
 
-    python -m benchmarks.quality OUT --osm malta.osm.pbf --seconds 120 --seeds 3 [VARIANT ...]
+    python -m benchmarks.quality OUT --osm malta.osm.pbf --seconds 80 --seeds 3 [--variant NAME ...]
 
 Writes one report a variant and seed into OUT and prints a table; not part of ``make bench``, which is for speed.
 """
@@ -65,10 +65,10 @@ def main() -> None:
     parser.add_argument("--osm", type=Path, required=True)
     parser.add_argument("--seconds", type=float, default=120.0)
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("variants", nargs="*")
+    parser.add_argument("--variant", action="append", choices=VARIANTS)
     arguments = parser.parse_args()
     dataset = api.prepare("loc2vec", osm=arguments.osm, out=arguments.out / "dataset", workers=2)
-    for name in arguments.variants or VARIANTS:
+    for name in arguments.variant or VARIANTS:
         for seed in range(arguments.seeds):
             run = arguments.out / name.replace(" ", "-") / str(seed)
             if not (run / "report.json").exists():

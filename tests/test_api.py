@@ -70,20 +70,20 @@ def test_embedding_goes_on_where_it_was_killed(
     monkeypatch.setattr(api, "EMBED_PART", 100)
     whole = api.embed(helsinki_run, helsinki_dataset, out=tmp_path / "whole.parquet")
     calls = 0
-    original = api._embed_part
+    original = Model.embed_points
 
-    def interrupted(*arguments: object) -> object:
+    def interrupted(*arguments: object, **options: object) -> object:
         nonlocal calls
         calls += 1
         if calls == 2:
             raise KeyboardInterrupt
-        return original(*arguments)  # type: ignore[arg-type]
+        return original(*arguments, **options)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(api, "_embed_part", interrupted)
+    monkeypatch.setattr(Model, "embed_points", interrupted)
     with pytest.raises(KeyboardInterrupt):
         api.embed(helsinki_run, helsinki_dataset, out=tmp_path / "cut.parquet")
     assert not (tmp_path / "cut.parquet").exists()
-    monkeypatch.setattr(api, "_embed_part", original)
+    monkeypatch.setattr(Model, "embed_points", original)
     resumed = api.embed(helsinki_run, helsinki_dataset, out=tmp_path / "cut.parquet")
     assert np.array_equal(whole.vectors, resumed.vectors)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["cut.parquet", "whole.parquet"]

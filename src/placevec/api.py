@@ -256,36 +256,21 @@ def _embed_in_parts(
         shutil.rmtree(work)
     if not stamp.exists():
         atomic.write_json(stamp, fingerprint)
-    views = model.views_of(dataset)
     parts = []
-    starts = range(0, len(rows), EMBED_PART)
     with progress.task("Embedding", total=len(rows)) as advance:
-        for number, start in enumerate(starts):
+        for number, start in enumerate(range(0, len(rows), EMBED_PART)):
             part = rows[start : start + EMBED_PART]
             file = work / f"part-{number:06d}.npy"
-            if not file.exists():
-                with atomic.replacing(file) as temporary, open(temporary, "wb") as target:
-                    np.save(target, _embed_part(model, views, dataset, part, batch_size, advance))
-            else:
+            if file.exists():
                 advance(len(part))
+            else:
+                vectors = model.embed_points(
+                    dataset, dataset.lonlat[part], rows=part, batch_size=batch_size, advance=advance
+                )
+                with atomic.replacing(file) as temporary, open(temporary, "wb") as target:
+                    np.save(target, vectors)
             parts.append(np.load(file, allow_pickle=False))
     return np.concatenate(parts)
-
-
-def _embed_part(
-    model: Model, views: Any, dataset: Dataset, rows: NDArray[np.int64], batch_size: int, advance: Any
-) -> NDArray[np.float32]:
-    import torch
-
-    from placevec.core import Look
-
-    found = []
-    for start in range(0, len(rows), batch_size):
-        batch = rows[start : start + batch_size]
-        look = Look(torch.from_numpy(batch), torch.from_numpy(dataset.lonlat[batch]))
-        found.append(model.embed_looks(views, [look]))
-        advance(len(batch))
-    return np.concatenate(found)
 
 
 def recorded_dataset(embeddings: Embeddings, dataset: Dataset | PathLike | None = None) -> Dataset | None:

@@ -6,7 +6,7 @@ A directory with ``config.json``, ``model.safetensors`` and ``MODEL_CARD.md``. N
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -20,10 +20,10 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from placevec import atomic, encoders
-from placevec.core import Look, View, ViewSpec
+from placevec.core import ROW_SYNTHETIC, Look, View, ViewSpec
 from placevec.dataset import Dataset, same_rules
 from placevec.errors import ModelError, PlacevecError
-from placevec.progress import SILENT, Progress
+from placevec.progress import SILENT, Advance, Progress, no_advance
 
 FORMAT = "placevec model"
 SCHEMA_VERSION = 1
@@ -211,32 +211,12 @@ class Model:
         return views
 
     @torch.inference_mode()
-    def embed_looks(
-        self, views: Mapping[str, View], looks: list[Look], progress: Progress = SILENT
-    ) -> NDArray[np.float32]:
-        """(sum of looks, dim) vectors, one batch a look."""
+    def embed_looks(self, views: Mapping[str, View], looks: Sequence[Look]) -> Iterator[NDArray[np.float32]]:
+        """(len(look), dim) vectors of each look, one after the other."""
         ((name, reading),) = self.readings.items()
         encoder = self.modules[reading.encoder].eval()
-        parts = []
-        with progress.task("Embedding", total=sum(map(len, looks))) as advance:
-            for look in looks:
-                parts.append(encoder(views[name].read(look)).float().cpu().numpy())
-                advance(len(look))
-        return np.concatenate(parts) if parts else np.zeros((0, self.dim), np.float32)
-
-    def embed(
-        self,
-        dataset: Dataset,
-        rows: NDArray[np.int64] | None = None,
-        *,
-        batch_size: int = 64,
-        progress: Progress = SILENT,
-    ) -> NDArray[np.float32]:
-        """(N, dim) float32 vectors of a dataset's places (all, or those at ``rows``); all need coordinates."""
-        rows = np.arange(len(dataset)) if rows is None else np.asarray(rows, np.int64)
-        return self.embed_points(
-            dataset, dataset.lonlat[rows], rows=rows, batch_size=batch_size, progress=progress
-        )
+        for look in looks:
+            yield encoder(views[name].read(look)).float().cpu().numpy()
 
     def embed_points(
         self,
@@ -245,16 +225,38 @@ class Model:
         *,
         rows: NDArray[np.int64] | None = None,
         batch_size: int = 64,
-        progress: Progress = SILENT,
+        advance: Advance = no_advance,
     ) -> NDArray[np.float32]:
-        """(N, dim) float32 vectors of any points (N, 2) lon, lat, read from a dataset's views."""
-        views = self.views_of(dataset)
-        rows = np.full(len(lonlat), -1, np.int64) if rows is None else rows
+        """(N, dim) float32 vectors of any points (N, 2) lon, lat, read from a dataset's views.
+
+        ``rows`` are their places where they are some; ``advance`` is told of every batch.
+        """
+        rows = np.full(len(lonlat), ROW_SYNTHETIC, np.int64) if rows is None else rows
         looks = [
             Look(torch.from_numpy(rows[at : at + batch_size]), torch.from_numpy(lonlat[at : at + batch_size]))
             for at in range(0, len(lonlat), batch_size)
         ]
-        return self.embed_looks(views, looks, progress)
+        parts = []
+        for part in self.embed_looks(self.views_of(dataset), looks):
+            parts.append(part)
+            advance(len(part))
+        return np.concatenate(parts) if parts else np.zeros((0, self.dim), np.float32)
+
+    def embed(
+        self,
+        dataset: Dataset,
+        rows: NDArray[np.int64] | None = None,
+        *,
+        batch_size: int = 64,
+        label: str = "Embedding",
+        progress: Progress = SILENT,
+    ) -> NDArray[np.float32]:
+        """(N, dim) float32 vectors of a dataset's places (all, or those at ``rows``); all need coordinates."""
+        rows = np.arange(len(dataset)) if rows is None else np.asarray(rows, np.int64)
+        with progress.task(label, total=len(rows)) as advance:
+            return self.embed_points(
+                dataset, dataset.lonlat[rows], rows=rows, batch_size=batch_size, advance=advance
+            )
 
 
 def _read_config(path: Path) -> dict[str, Any]:

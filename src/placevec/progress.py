@@ -13,6 +13,10 @@ Advance = Callable[..., None]
 """``advance(steps=1, note="")``: so many steps more are done; the note is shown at the end of the bar."""
 
 
+def no_advance(steps: float = 1, note: str | None = None) -> None:
+    """Tell nobody."""
+
+
 class Progress(Protocol):
     """Where long work reports."""
 
@@ -31,7 +35,7 @@ class Silent:
     @contextlib.contextmanager
     def task(self, label: str, total: float | None = None) -> Iterator[Advance]:
         """Open nothing."""
-        yield lambda steps=1, note="": None
+        yield no_advance
 
     def say(self, message: str) -> None:
         """Say nothing."""

@@ -58,7 +58,8 @@ def floors(
         found[COVERAGE] = (fractions,)
     if model is not None:
         found[UNTRAINED] = tuple(
-            model.untrained(seed).embed(dataset, rows, progress=progress) for seed in seeds
+            model.untrained(seed).embed(dataset, rows, label=f"Untrained encoder {seed}", progress=progress)
+            for seed in seeds
         )
     return found
 

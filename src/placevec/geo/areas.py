@@ -1,0 +1,150 @@
+"""Areas: bounding boxes, also across the antimeridian, and polygons."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from placevec.errors import AreaError
+
+if TYPE_CHECKING:
+    from shapely.geometry.base import BaseGeometry
+
+
+@dataclass(frozen=True)
+class Area:
+    """A bounding box (west, south, east, north) in degrees, optionally narrowed by a polygon inside it.
+
+    ``west > east`` means that the box crosses the antimeridian.
+
+    >>> Area(24.93, 60.16, 24.96, 60.18).contains([24.94, 25.0], [60.17, 60.17]).tolist()
+    [True, False]
+    >>> Area(179.0, -1.0, -179.0, 1.0).contains([180.0, -179.5, 0.0], [0.0, 0.0, 0.0]).tolist()
+    [True, True, False]
+    """
+
+    west: float
+    south: float
+    east: float
+    north: float
+    polygon: BaseGeometry | None = None
+
+    def __post_init__(self) -> None:
+        box = (self.west, self.south, self.east, self.north)
+        if not all(math.isfinite(value) for value in box):
+            raise AreaError(f"the box {box} holds a value that is not a number")
+        if max(abs(self.south), abs(self.north)) > 90 or max(abs(self.west), abs(self.east)) > 180:
+            raise AreaError(
+                f"the box {box} leaves the Earth: the order is west, south, east, north in degrees"
+            )
+        if self.south >= self.north:
+            raise AreaError(f"the box {box} is upside down or empty: south must be less than north")
+        if self.west == self.east:
+            raise AreaError(f"the box {box} is empty: west equals east")
+
+    @classmethod
+    def parse(cls, text: str) -> Area:
+        """From ``"west,south,east,north"``.
+
+        >>> Area.parse("14.1, 35.7, 14.6, 36.1").north
+        36.1
+        """
+        try:
+            values = [float(part) for part in text.split(",")]
+        except ValueError:
+            values = []
+        if len(values) != 4:
+            raise AreaError(f"a bounding box is four numbers, west,south,east,north in degrees; got {text!r}")
+        return cls(*values)
+
+    @classmethod
+    def from_polygon(cls, polygon: BaseGeometry) -> Area:
+        """The box of a polygon or multipolygon (lon, lat degrees), narrowed to it."""
+        if polygon.is_empty or polygon.geom_type not in ("Polygon", "MultiPolygon"):
+            raise AreaError(f"an area is a polygon that is not empty; got {polygon.geom_type}")
+        west, south, east, north = polygon.bounds
+        return cls(west, south, east, north, polygon)
+
+    @classmethod
+    def from_geojson(cls, path: str | Path) -> Area:
+        """The union of all polygons in a GeoJSON file (geometry, feature or collection; RFC 7946, lon, lat)."""
+        from shapely import union_all
+        from shapely.errors import ShapelyError
+        from shapely.geometry import shape
+
+        try:
+            content = json.loads(Path(path).read_text("utf-8"))
+            features = content.get("features", [content]) if isinstance(content, dict) else []
+            geometries = [shape(item.get("geometry", item)) for item in features]
+        except OSError as error:
+            raise AreaError(f"cannot read the polygon {path}: {error.strerror}") from error
+        except (ValueError, AttributeError, KeyError, TypeError, RecursionError, ShapelyError) as error:
+            raise AreaError(f"{path} is not GeoJSON: {error}") from error
+        polygons = [item for item in geometries if item.geom_type in ("Polygon", "MultiPolygon")]
+        if not polygons:
+            raise AreaError(f"{path} holds no polygon")
+        return cls.from_polygon(union_all(polygons))
+
+    @property
+    def bounds(self) -> tuple[float, float, float, float]:
+        """(west, south, east, north) in degrees."""
+        return (self.west, self.south, self.east, self.north)
+
+    @property
+    def crosses_antimeridian(self) -> bool:
+        """Whether the box runs eastwards over the 180th meridian."""
+        return self.west > self.east
+
+    def parts(self) -> list[tuple[float, float, float, float]]:
+        """One box, or the two halves of a box that crosses the antimeridian."""
+        if not self.crosses_antimeridian:
+            return [self.bounds]
+        halves = [(self.west, self.south, 180.0, self.north), (-180.0, self.south, self.east, self.north)]
+        return [half for half in halves if half[0] < half[2]]
+
+    def contains(self, lon: ArrayLike, lat: ArrayLike) -> NDArray[np.bool_]:
+        """(N,) bool: which points lie inside, edges included."""
+        lon, lat = np.atleast_1d(np.asarray(lon, np.float64)), np.atleast_1d(np.asarray(lat, np.float64))
+        inside = np.zeros(lon.shape, bool)
+        for west, south, east, north in self.parts():
+            for turned in (lon, lon - 360.0, lon + 360.0):
+                inside |= (turned >= west) & (turned <= east) & (lat >= south) & (lat <= north)
+        if self.polygon is not None and inside.any():
+            from shapely import intersects_xy
+
+            inside[inside] = intersects_xy(self.polygon, lon[inside], lat[inside])
+        return inside
+
+    def intersects(self, other: Area) -> bool:
+        """Whether two boxes share any point (polygons are not looked at)."""
+        return any(
+            a[0] <= b[2] and b[0] <= a[2] and a[1] <= b[3] and b[1] <= a[3]
+            for a in self.parts()
+            for b in other.parts()
+        )
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain JSON: the bounds, and the polygon as GeoJSON when there is one."""
+        content: dict[str, Any] = {"bounds": list(self.bounds)}
+        if self.polygon is not None:
+            from shapely.geometry import mapping
+
+            content["polygon"] = json.loads(json.dumps(mapping(self.polygon)))
+        return content
+
+    @classmethod
+    def from_dict(cls, content: dict[str, Any]) -> Area:
+        """The inverse of `as_dict`."""
+        polygon = None
+        if content.get("polygon"):
+            from shapely.geometry import shape
+
+            polygon = shape(content["polygon"])
+        west, south, east, north = (float(value) for value in content["bounds"])
+        return cls(west, south, east, north, polygon)
