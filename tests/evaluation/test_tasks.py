@@ -17,6 +17,7 @@ from placevec.evaluation.tasks import (
     leaking,
     poi_task,
     sampled,
+    without_leaking_groups,
 )
 from placevec.geo import lonlat_to_tile_xy
 from placevec.views.pois import Poi, PoiTable, PoiWriter
@@ -139,3 +140,19 @@ def test_a_group_everywhere_or_nowhere_is_no_task(tmp_path: Path) -> None:
         writer.add(["node"], np.arange(1), dataset.lonlat[:1], [Poi("amenity", "cafe", group, None, 0)])
     with pytest.raises(EvaluationError, match="no group lies in 20"):
         poi_task(dataset)  # type: ignore[arg-type]
+
+
+def test_groups_that_other_layers_show_are_not_asked_about(tmp_path: Path) -> None:
+    """A bus stop is a dot in the roads layer: a model that sees roads is not asked where bus stops are."""
+    dataset = town(tmp_path, km=6)
+    random = np.random.default_rng(0)
+    points = random.uniform(dataset.lonlat.min(axis=0), dataset.lonlat.max(axis=0), (300, 2))
+    kinds = [Poi("highway", "bus_stop", "transport", None, 0), Poi("amenity", "cafe", "food", None, 0)]
+    with PoiWriter(tmp_path / "pois.parquet") as writer:
+        writer.add(["node"] * 300, np.arange(300), points, [kinds[number % 2] for number in range(300)])
+    task = poi_task(dataset)  # type: ignore[arg-type]
+    assert dict(zip(task.classes, task.class_leaks, strict=True)) == {"food": (), "transport": ("roads",)}
+    kept, given_away = without_leaking_groups(task, ("roads", "water"))
+    assert (kept.classes, given_away) == (("food",), {"transport": ("roads",)})
+    assert kept.target.shape == (len(task), 1)
+    assert without_leaking_groups(task, ("water",)) == (task, {})

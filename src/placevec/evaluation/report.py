@@ -21,7 +21,15 @@ from placevec.evaluation.floors import BESIDE, COORDINATES, COVERAGE, PAIRS, bes
 from placevec.evaluation.judgement import BUDGETS, OURS, Budget, Judgement, Variants, judge, one_thread
 from placevec.evaluation.label_free import ELSEWHERE, HELD_OUT, TRAINED_ON, UNKNOWN, LabelFree, label_free
 from placevec.evaluation.labels import label_tasks
-from placevec.evaluation.tasks import OSM_TASKS, Task, landuse_task, leaking, poi_task, sampled
+from placevec.evaluation.tasks import (
+    OSM_TASKS,
+    Task,
+    landuse_task,
+    leaking,
+    poi_task,
+    sampled,
+    without_leaking_groups,
+)
 from placevec.geo import Ints, hold_out_blocks
 from placevec.model import Model
 from placevec.progress import SILENT, Progress
@@ -254,6 +262,12 @@ def _ready(task: Task, places: _Places, model: Model | None, budget: Budget, all
             f"train with --drop-layers {','.join(task.leaks)}, or run with --allow-leaks to see it marked"
         )
     notes = []
+    if model is not None and not allow_leaks:
+        task, given_away = without_leaking_groups(task, model.seen)
+        notes += [
+            f"{name} is not asked about: the model sees {', '.join(layers)}, which show it"
+            for name, layers in given_away.items()
+        ]
     if model is None and task.leaks:
         notes.append("which layers the model sees is unknown, so a leak cannot be ruled out")
     task = task.taken(np.isin(task.rows, places.rows))

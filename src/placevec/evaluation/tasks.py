@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from placevec.dataset import Dataset
@@ -16,6 +17,7 @@ from placevec.geo import Ints
 
 LANDUSE_LEAKS = ("landcover", "natural-features", "leisure", "amenities")
 POI_LEAKS = ("amenities",)
+_DRAWN_SHARE = 0.02
 OSM_TASKS = ("landuse", "pois")
 """Tasks that a dataset brings along."""
 LABELLED_SHARE = 0.25
@@ -35,6 +37,7 @@ class Task:
         rows: (n,) int64 distinct rows of the dataset's places.
         classes: names of the K classes or G groups; empty for regression. Hostile text.
         leaks: layers whose presence in a model's input gives the label away.
+        class_leaks: for each class or group, further layers that give this one away; empty: none do.
         description: one sentence.
     """
 
@@ -44,6 +47,7 @@ class Task:
     rows: Ints
     classes: tuple[str, ...] = ()
     leaks: tuple[str, ...] = ()
+    class_leaks: tuple[tuple[str, ...], ...] = ()
     description: str = ""
 
     def __post_init__(self) -> None:
@@ -56,6 +60,15 @@ class Task:
     def taken(self, chosen: NDArray[Any]) -> Task:
         """The same task on some of its places (indices or mask into `rows`)."""
         return replace(self, target=self.target[chosen], rows=self.rows[chosen])
+
+    def only(self, kept: NDArray[Any]) -> Task:
+        """A multilabel task on some of its groups (ascending numbers)."""
+        return replace(
+            self,
+            target=self.target[:, kept],
+            classes=tuple(self.classes[number] for number in kept),
+            class_leaks=tuple(self.class_leaks[number] for number in kept) if self.class_leaks else (),
+        )
 
     def counts(self) -> dict[str, int]:
         """Places of each class, or with each group."""
@@ -77,9 +90,9 @@ def sampled(task: Task, count: int, seed: int = 0) -> Task:
         return task
     held = np.array(list(task.counts().values()))
     kept = np.flatnonzero(held >= MIN_PLACES)
-    classes = tuple(task.classes[number] for number in kept)
     if task.kind == "multilabel":
-        return replace(task, target=task.target[:, kept], classes=classes)
+        return task.only(kept)
+    classes = tuple(task.classes[number] for number in kept)
     chosen = np.isin(task.target, kept)
     renumbered = np.searchsorted(kept, task.target[chosen])
     return replace(task, target=renumbered.astype(np.int64), rows=task.rows[chosen], classes=classes)
@@ -88,6 +101,18 @@ def sampled(task: Task, count: int, seed: int = 0) -> Task:
 def leaking(task: Task, seen: Sequence[str]) -> tuple[str, ...]:
     """The layers that a model sees and that give the label away."""
     return tuple(layer for layer in task.leaks if layer in seen)
+
+
+def without_leaking_groups(task: Task, seen: Sequence[str]) -> tuple[Task, dict[str, tuple[str, ...]]]:
+    """(the task without the groups that seen layers give away, those groups and the layers)."""
+    given_away = {
+        name: tuple(layer for layer in layers if layer in seen)
+        for name, layers in zip(task.classes, task.class_leaks, strict=False)
+        if set(layers) & set(seen)
+    }
+    if not given_away:
+        return task, {}
+    return task.only(np.flatnonzero([name not in given_away for name in task.classes])), given_away
 
 
 def classes_task(
@@ -117,7 +142,9 @@ def classes_task(
         )
     chosen = np.flatnonzero(known & np.isin(np.where(known, texts, ""), kept))
     target = np.searchsorted(kept, texts[chosen].astype(str)).astype(np.int64)
-    return Task(name, "classification", target, rows[chosen], tuple(map(str, kept)), leaks, description)
+    return Task(
+        name, "classification", target, rows[chosen], tuple(map(str, kept)), leaks, description=description
+    )
 
 
 def landuse_task(dataset: Dataset) -> Task:
@@ -159,7 +186,8 @@ def poi_task(dataset: Dataset) -> Task:
             f"task pois: {dataset.path} holds no {file.name}; prepare it from an OSM extract"
         )
     rows = _located(dataset)
-    counts, groups = poi_counts(read_pois(file), dataset.footprints()[rows], dataset.zoom)
+    pois = read_pois(file)
+    counts, groups = poi_counts(pois, dataset.footprints()[rows], dataset.zoom)
     present = np.asarray(counts) > 0
     held = present.sum(axis=0)
     kept = np.flatnonzero((held >= MIN_PLACES) & (len(rows) - held >= MIN_PLACES))
@@ -169,7 +197,34 @@ def poi_task(dataset: Dataset) -> Task:
         )
     names = tuple(str(groups[group]) for group in kept)
     description = "presence of each OSM point-of-interest group in the footprint, mean over groups"
-    return Task("pois", "multilabel", present[:, kept], rows, names, POI_LEAKS, description)
+    layers = _drawn_in(pois)
+    elsewhere = tuple(layers.get(name, ()) for name in names)
+    return Task("pois", "multilabel", present[:, kept], rows, names, POI_LEAKS, elsewhere, description)
+
+
+def _drawn_in(pois: pd.DataFrame) -> dict[str, tuple[str, ...]]:
+    """Group -> layers, other than `POI_LEAKS`, that draw more than `_DRAWN_SHARE` of its points for what they are.
+
+    A bus stop is a dot in ``roads``, a station in ``railways``. Buildings do not count: every one is drawn alike,
+    a church no other than a house.
+    """
+    from placevec.sources.osm_objects import Kind
+    from placevec.views.layers import LayerTable
+
+    table = LayerTable.default()
+    grouped = pois.dropna(subset=["group"]).groupby(["group", "key", "value"], observed=True).size()
+    totals = grouped.groupby("group", observed=True).sum()
+    shares: dict[str, dict[str, float]] = {}
+    for (group, key, value), count in grouped.items():
+        for drawing in table.classify({str(key): str(value)}, Kind.POINT):
+            layer = table.layers[drawing.layer]
+            if layer not in POI_LEAKS and layer != "buildings":
+                held = shares.setdefault(str(group), {})
+                held[layer] = held.get(layer, 0.0) + count / totals[group]
+    return {
+        group: tuple(layer for layer, share in held.items() if share > _DRAWN_SHARE)
+        for group, held in shares.items()
+    }
 
 
 def _located(dataset: Dataset) -> Ints:
