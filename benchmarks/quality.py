@@ -61,8 +61,8 @@ def main() -> None:
     parser.add_argument("--variant", action="append", choices=VARIANTS)
     arguments = parser.parse_args()
     dataset = api.prepare("loc2vec", osm=arguments.osm, out=arguments.out / "dataset", workers=2)
-    for name in arguments.variant or VARIANTS:
-        for seed in range(arguments.seeds):
+    for seed in range(arguments.seeds):
+        for name in arguments.variant or VARIANTS:
             run = arguments.out / name.replace(" ", "-") / str(seed)
             if not (run / "report.json").exists():
                 began = time.process_time()
@@ -82,7 +82,7 @@ def _show(name: str, seed: int, report: dict[str, Any]) -> None:
         shown = ", ".join(
             f"{row} {value:.3f}" for row, value in scores.items() if value is not None and np.isfinite(value)
         )
-        print(f"  {name} [{seed}] {task['name']}: {shown}", flush=True)
+        print(f"  {name} [{seed}] {task['task']}: {shown}", flush=True)
 
 
 if __name__ == "__main__":

@@ -265,7 +265,7 @@ def _ready(task: Task, places: _Places, model: Model | None, budget: Budget, all
     if model is not None and not allow_leaks:
         task, given_away = without_leaking_groups(task, model.seen)
         notes += [
-            f"{name} is not asked about: the model sees {', '.join(layers)}, which show it"
+            f"{name} is not asked about: it shows in {', '.join(layers)}, which the model sees"
             for name, layers in given_away.items()
         ]
     if model is None and task.leaks:
