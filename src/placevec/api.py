@@ -321,10 +321,14 @@ def similar(
     metric: Metric = "cosine",
     bbox: Area | tuple[float, float, float, float] | str | None = None,
     min_distance_m: float = 0.0,
+    where: NDArray[np.bool_] | None = None,
     dataset: Dataset | PathLike | None = None,
     model: Model | PathLike | None = None,
 ) -> gpd.GeoDataFrame:
     """The ``k`` places most like one of the table, a named one, or any point.
+
+    Only places in ``bbox``, at least ``min_distance_m`` metres from the query, and where the mask ``where`` (N,) is
+    true may answer.
 
     A point that is no place of the table is embedded afresh when the dataset and model are given or still lie
     where the table says; else the nearest place answers, and ``result.attrs["query"]`` says how far it is.
@@ -338,6 +342,7 @@ def similar(
     options: dict[str, Any] = {
         "k": k,
         "metric": metric,
+        "where": where,
         "bbox": _area(bbox),
         "min_distance_m": min_distance_m,
     }

@@ -308,7 +308,7 @@ def test_buildings_of_helsinki_equal_gdal(helsinki: tuple[Path, BurnReport, Area
     row, column = Map(folder).pixel(area.west, area.north)
     with rasterio.open(folder / "map.vrt") as file:
         pixels = file.read(LAYERS.index("buildings") + 1, window=Window(column, row, 1700, 2500))
-        west, north = file.transform * (column, row)
+        west, north = file.xy(row, column, offset="ul")
         scale = file.transform.a
     shapes = []
     for chunk in read_features(

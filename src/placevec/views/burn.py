@@ -143,7 +143,9 @@ class _Burn:
         finished = _read_json(self.work / "report.json")
         if fingerprint != _read_json(self.work / "inputs.json"):
             self._start_afresh(fingerprint)
-        elif finished and all((self.dataset / name).is_file() for name in finished["files"]):
+        elif finished and all(
+            (self.dataset / name).is_file() for name in (*finished["files"], f"{WORK}/tiles.npy")
+        ):
             return self._report(finished, fingerprint)
         elif finished:  # the drawings are gone by then, so what somebody removed cannot be put back alone
             self._start_afresh(fingerprint)
@@ -159,8 +161,9 @@ class _Burn:
         about |= {
             "files": files,
             "shards": sum(name.startswith("map/") for name in files),
-            "tiles": tiles.tolist(),
         }
+        with replacing(self.work / "tiles.npy") as temporary, open(temporary, "wb") as file:
+            np.save(file, tiles, allow_pickle=False)  # a country has millions
         write_json(self.work / "report.json", about)
         for name in ("spool", "parts"):
             shutil.rmtree(self.work / name, ignore_errors=True)
@@ -355,7 +358,7 @@ class _Burn:
         self.seconds[stage] = time.perf_counter() - start
 
     def _report(self, about: dict[str, Any], fingerprint: dict[str, Any]) -> BurnReport:
-        tiles = np.array(about["tiles"], np.int64).reshape(-1, 2)
+        tiles: Ints = np.load(self.work / "tiles.npy", allow_pickle=False)
         centres: Floats = tile_xy_to_lonlat(tiles + 0.5, self.zoom)
         inside = self.area.contains(centres[:, 0], centres[:, 1])
         named = {

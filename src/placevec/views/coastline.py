@@ -17,6 +17,9 @@ from placevec.sources.paths import Floats, Paths
 MAX_GAP = 0.2
 """Share of the box's shorter side over which a loose end is carried on to the edge."""
 
+_ROUNDING = 1e-10
+"""Degrees by which cutting may miss the edge of a box."""
+
 Box = tuple[float, float, float, float]
 
 
@@ -158,9 +161,10 @@ def _stretches(line: Floats, box: Box, is_ring: bool) -> list[Floats]:
 
 def _carry_to_edge(stretch: Floats, box: Box) -> tuple[Floats, list[float]]:
     """The stretch with both ends on the edge of the box, and the metres by which that took."""
-    gaps = []
-    ends = []
-    for end in (stretch[0], stretch[-1]):
+    gaps: list[float] = []
+    ends: list[Floats] = []
+    inner = stretch
+    for first, end in ((True, stretch[0]), (False, stretch[-1])):
         sides = np.abs(np.array([end[0] - box[0], end[1] - box[1], end[0] - box[2], end[1] - box[3]]))
         side = int(np.argmin(sides / np.array([box[2] - box[0], box[3] - box[1]] * 2)))
         on_edge = end.copy()
@@ -171,8 +175,10 @@ def _carry_to_edge(stretch: Floats, box: Box) -> tuple[Floats, list[float]]:
                 raise _OpenCoastError(f"it ends at lon={end[0]:.4f}, lat={end[1]:.4f}")
             if metres > 1.0:
                 gaps.append(metres)
+        if sides[side] < _ROUNDING:  # it was cut there: the end itself moves
+            inner = inner[1:] if first else inner[:-1]
         ends.append(on_edge)
-    return np.concatenate([ends[:1], stretch, ends[1:]]), gaps
+    return np.concatenate([ends[:1], inner, ends[1:]]), gaps
 
 
 # --- closing -----------------------------------------------------------------------------------------------
