@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import shapely
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from placevec.sources.osm import read_features
@@ -27,7 +27,8 @@ def covered(found: Sea) -> shapely.Geometry:
     shape = shapely.Polygon()
     for row in range(len(found.paths)):
         for ring in found.paths.row(row):
-            shape = shape.symmetric_difference(shapely.Polygon(ring))
+            # on a fine grid: rings that touch within rounding make GEOS raise otherwise
+            shape = shapely.symmetric_difference(shape, shapely.Polygon(ring), grid_size=1e-10)
     return shape
 
 
@@ -88,6 +89,7 @@ def test_two_channels() -> None:
 
 
 @given(st.integers(0, 10_000))
+@example(200)  # a corner of the box within rounding of a ring
 @settings(max_examples=60, deadline=None)
 def test_random_archipelagos_equal_shapely(seed: int) -> None:
     """Oracle: the box less the union of islands that do not touch each other, some cut by the box."""
@@ -116,7 +118,7 @@ def test_random_archipelagos_equal_shapely(seed: int) -> None:
     found = sea(*(lines[number] for number in order))
     assert found.state == "closed"
     truth = shapely.box(*BOX).difference(shapely.union_all(islands))
-    assert covered(found).symmetric_difference(truth).area < 1e-9
+    assert covered(found).symmetric_difference(truth).area < 1e-7
 
 
 # --- coasts elsewhere, and coasts that do not close --------------------------------------------------------
