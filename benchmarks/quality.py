@@ -56,11 +56,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("out", type=Path)
     parser.add_argument("--osm", type=Path, required=True)
+    parser.add_argument("--bbox", help="west,south,east,north, to take a part only")
     parser.add_argument("--seconds", type=float, default=120.0)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--variant", action="append", choices=VARIANTS)
     arguments = parser.parse_args()
-    dataset = api.prepare("loc2vec", osm=arguments.osm, out=arguments.out / "dataset", workers=2)
+    out = arguments.out / "dataset"
+    dataset = api.prepare("loc2vec", osm=arguments.osm, bbox=arguments.bbox, out=out, workers=2)
     for seed in range(arguments.seeds):
         for name in arguments.variant or VARIANTS:
             run = arguments.out / name.replace(" ", "-") / str(seed)

@@ -6,6 +6,7 @@ They are what the command line calls and what a notebook calls; each can be run 
 from __future__ import annotations
 
 import datetime
+import difflib
 import json
 import shutil
 from collections.abc import Iterable
@@ -179,7 +180,8 @@ def train(
 
 
 def _run_directory(run: Path, *, resume: bool, force: bool) -> Path:
-    holds_run = (run / "state").is_dir() or (run / "config.json").exists()
+    # the log is the first thing a run writes: it may have been interrupted before its first checkpoint
+    holds_run = any((run / name).exists() for name in ("metrics.jsonl", "state", "config.json"))
     if run.exists() and any(run.iterdir()) and not holds_run:
         raise ModelError(f"{run} exists and is not a run: choose another --out")
     if holds_run and force:
@@ -207,6 +209,8 @@ def embed(
     from placevec.embeddings import Embeddings, Provenance
     from placevec.model import Model
 
+    if out is not None and Path(out).suffix not in (".parquet", ".geoparquet"):
+        raise InputError(f"vectors are written as GeoParquet: name the file .parquet, not {Path(out).name}")
     model = model if isinstance(model, Model) else Model.load(model)
     dataset = dataset if isinstance(dataset, Dataset) else Dataset.open(dataset)
     rows = dataset.require_coordinates(np.arange(len(dataset)), "embedding")
@@ -372,7 +376,10 @@ def _place_named(table: Embeddings, name: str) -> str:
         for row, text in named:
             if test(text):
                 return str(table.place_id[row])
-    raise InputError(f"no place is named {name!r} ({len(named)} of {len(table.place_id)} places have a name)")
+    near = difflib.get_close_matches(name, dict.fromkeys(text for _, text in named), n=3)
+    hint = f"; did you mean {' or '.join(near)}?" if near else ""
+    count = f"{len(named)} of {len(table.place_id)} places have a name"
+    raise InputError(f"no place is named {name!r} ({count}){hint}")
 
 
 def evaluate(

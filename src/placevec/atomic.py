@@ -47,11 +47,19 @@ def replacing(target: str | os.PathLike[str]) -> Iterator[Path]:
     temporary = _temporary(target)
     try:
         yield temporary
+        # libraries differ in the permissions they give; a shared folder wants those of any other file
+        temporary.chmod(0o666 & ~_umask())
         _flush(temporary)
         os.replace(temporary, target)
         _flush(target.parent)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _umask() -> int:
+    mask = os.umask(0o022)
+    os.umask(mask)
+    return mask
 
 
 @contextlib.contextmanager

@@ -93,6 +93,9 @@ class Embeddings:
     view: str
     provenance: Provenance
 
+    def __repr__(self) -> str:
+        return f"Embeddings({len(self)} places, dim={self.dim}, view={self.view!r})"
+
     def __post_init__(self) -> None:
         self.place_id = np.asarray(self.place_id, object)
         self.vectors = np.ascontiguousarray(self.vectors, np.float32)

@@ -76,7 +76,7 @@ def read_geoparquet(path: str | PathLike[str], what: str = "table") -> tuple[pa.
     except FileNotFoundError:
         raise SourceError(f"the {what} {path} does not exist") from None
     except (pa.ArrowException, OSError, ValueError, RecursionError) as error:
-        raise SourceError(f"{path} is not a Parquet {what}: {str(error).splitlines()[0]}") from error
+        raise SourceError(f"{path} is not a Parquet {what}, or is damaged") from error
     return table, metadata
 
 

@@ -59,6 +59,9 @@ class Model:
     training: dict[str, Any] = field(default_factory=dict)
     path: Path | None = None
 
+    def __repr__(self) -> str:
+        return f"Model({self.recipe.get('name')}, dim={self.dim}, parameters={self.parameters:,}, path={self.path})"
+
     # --- what it is -----------------------------------------------------------------------------------
 
     @property

@@ -85,4 +85,4 @@ class Bars:
 
     def say(self, message: str) -> None:
         """Print one line, its text taken literally."""
-        self.console.print(message, markup=False)
+        self.console.print(message, markup=False, soft_wrap=True)

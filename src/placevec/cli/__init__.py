@@ -58,7 +58,7 @@ def _run(arguments: list[str]) -> int:
     try:
         code = command.main(args=arguments, prog_name="placevec", standalone_mode=False)
     except typer.Abort:
-        return 130
+        raise KeyboardInterrupt from None
     except typer.Exit as end:
         return int(end.exit_code)
     except Exception as error:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from placevec.cli.output import JSON, QUIET, print_json, print_table, progress_for, say
+from placevec.cli.search import plain_rows
 
 if TYPE_CHECKING:
     from placevec.embeddings import Embeddings
@@ -91,7 +92,7 @@ def command(
     step(5, f"Search: the places most like {query}", f"search {table_path} --name {shlex.quote(query)} -k 5")
     found = api.similar(table, name=query, k=5, min_distance_m=SIZE_M, dataset=dataset, model=model)
     columns = ["rank", "place_id", "name", "lon", "lat", "distance"]
-    rows = [["" if cell is None else cell for cell in row] for row in found[columns].itertuples(index=False)]
+    rows = plain_rows(found[columns])
     if not as_json:
         print_table(columns, rows)
     page = out / "helsinki.html"

@@ -43,4 +43,6 @@ def command(
     if as_json:
         print_json({"page": str(html), **vars(report)})
         return
+    if not report.map_drawn:
+        say("The dataset is not where the vectors say: the page has no map. Name it with --dataset.")
     say(f"{html} ({html.stat().st_size / 1e6:.1f} MB): open it in a browser")

@@ -55,8 +55,17 @@ def print_table(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
         numeric = all(isinstance(row[position], int | float) for row in rows) and rows
         table.add_column(name, justify="right" if numeric else "left", no_wrap=True)
     for row in rows:
-        table.add_row(*(Text(f"{cell:.4g}" if isinstance(cell, float) else clean(cell)) for cell in row))
-    Console(highlight=False).print(table)
+        table.add_row(*(Text(_cell(name, value)) for name, value in zip(header, row, strict=True)))
+    console = Console(highlight=False)
+    if not console.is_terminal:  # a file or a pipe has no width
+        console.width = 240
+    console.print(table)
+
+
+def _cell(name: str, value: Any) -> str:
+    if isinstance(value, float):
+        return "" if math.isnan(value) else f"{value:.6f}" if name in ("lon", "lat") else f"{value:.4g}"
+    return clean(value)
 
 
 def say(line: str) -> None:

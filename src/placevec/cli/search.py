@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import typer
 
@@ -54,7 +54,7 @@ def command(
         min_distance_m=min_distance, dataset=dataset, model=run,
     )  # fmt: skip
     columns = ["rank", "place_id", "name", "lon", "lat", "distance"]
-    rows = [["" if cell is None else cell for cell in row] for row in found[columns].itertuples(index=False)]
+    rows = plain_rows(found[columns])
     if csv is not None:
         from placevec.atomic import write_csv
 
@@ -73,16 +73,24 @@ def command(
     print_table(columns, rows)
 
 
+def plain_rows(found: Any) -> list[list[Any]]:
+    """Rows of a result, with an empty text where there is none."""
+    return [
+        ["" if cell is None or cell != cell else cell for cell in row]
+        for row in found.itertuples(index=False)
+    ]
+
+
 def described(query: dict[str, object]) -> str:
     """What was searched for, in words."""
     from placevec.cli.output import clean
 
     if query.get("embedded_afresh"):
         return f"Places like lon={query['lon']}, lat={query['lat']} (embedded afresh)"
+    named = f" ({clean(query['name'])})" if query.get("name") else ""
+    asked = f"Places like {clean(query['place_id'])}{named}"
     away = query.get("distance_m")
-    near = (
-        f", the place nearest to the point, {away:.0f} m away"
-        if isinstance(away, float) and away > 0.5
-        else ""
-    )
-    return f"Places like {clean(query['place_id'])}{near}"
+    if not isinstance(away, float) or away < 0.5:
+        return asked
+    hint = "with its dataset and run at hand (--dataset, --run) the point itself is embedded"
+    return f"{asked}, the place nearest to the point, {away:.0f} m away; {hint}"

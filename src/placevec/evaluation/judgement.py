@@ -31,7 +31,7 @@ OURS = "vectors"
 CHANCE_ROW = "chance"
 PLACES_TO_CLAIM = 500
 """Below so many places nothing is claimed."""
-BLOCKS_TO_CLAIM = 20
+BLOCKS_TO_CLAIM = 30
 """Below so many blocks a bootstrap over them is too narrow, and nothing is claimed."""
 MIN_TRAINING = 20
 
@@ -150,7 +150,7 @@ class Judgement:
             return f"No claim: the model sees {', '.join(self.leaks)}, which give the label away. Vectors are {said}."
         if not self.claims:
             return (
-                f"No claim: {self.places} places in {self.effective_blocks:.0f} effective blocks are too few "
+                f"No claim: {self.places} places in {self.effective_blocks:.1f} effective blocks are too few "
                 f"(at least {PLACES_TO_CLAIM} and {BLOCKS_TO_CLAIM}). In this sample vectors are {said}."
             )
         return f"Vectors are {said}."

@@ -52,7 +52,7 @@ def ground(item: Judgement) -> str:
     classes = ", ".join(f"{plain(name, 30)} {count}" for name, count in item.classes.items())
     parts = [
         f"{item.places:,} places",
-        f"{item.blocks} blocks of {item.block_m:.0f} m ({item.effective_blocks:.0f} effective)",
+        f"{item.blocks} blocks of {item.block_m:.0f} m ({item.effective_blocks:.1f} effective)",
         f"buffer {item.buffer_m:.0f} m (keeps {item.kept:.0%} of the training)",
         f"{item.folds} folds, {item.seeds} shufflings",
     ]

@@ -137,7 +137,7 @@ def classes_task(
             f"{c[:30]} {n}" for c, n in sorted(zip(found, counts, strict=True), key=lambda x: -x[1])[:5]
         )
         raise EvaluationError(
-            f"task {name}: {len(kept)} classes have {MIN_PLACES} places or more, two are needed (there are: "
+            f"task {name}: {len(kept)} of the classes have {MIN_PLACES} places or more, two are needed (there are: "
             f"{most or 'none'})"
         )
     chosen = np.flatnonzero(known & np.isin(np.where(known, texts, ""), kept))

@@ -11,12 +11,12 @@ import numpy as np
 from placevec import atomic
 from placevec.core import ViewSpec
 from placevec.dataset import MANIFEST, Dataset, Places, write_dataset
-from placevec.errors import AreaError, DatasetError, InputError
+from placevec.errors import AreaError, DatasetError, InputError, SourceError
 from placevec.geo import Area, check_zoom, lonlat_to_tile_xy, metric_grid, tiles_of_area
 from placevec.progress import Progress
 from placevec.sources.extracts import Extract, resolve_extract
 from placevec.sources.osm import extent, read_header
-from placevec.sources.points import read_points
+from placevec.sources.points import Points, read_points
 from placevec.views.burn import WORK, BurnReport, burn_extract
 from placevec.views.coverage import Coverage
 from placevec.views.layers import LayerTable
@@ -56,6 +56,8 @@ def prepare(
     extract = resolve_extract(osm, osm_name, progress=progress)
     header = read_header(extract.path)
     area = _area_of(extract, header.area, area)
+    if given is not None:
+        _check_inside(given, area, str(places), progress)
     inputs = {
         "extract": atomic.sha256_of_file(extract.path),
         "area": area.as_dict(),
@@ -126,6 +128,23 @@ def _area_of(extract: Extract, held: Area | None, wanted: Area | None) -> Area:
             f"the area lies outside of {extract.name}, which covers {bounds} (west,south,east,north)"
         )
     return wanted
+
+
+def _check_inside(given: Points, area: Area, name: str, progress: Progress) -> None:
+    """SourceError when no place lies in the area (swapped columns, most often); a note when some do not."""
+    known = np.isfinite(given.lonlat).all(axis=1)
+    inside = area.contains(given.lonlat[known, 0], given.lonlat[known, 1])
+    if known.any() and not inside.any():
+        bounds = ",".join(f"{value:g}" for value in area.bounds)
+        lon, lat = given.lonlat[known][0]
+        raise SourceError(
+            f"no place of {name} lies in the area {bounds} (west,south,east,north): the first is "
+            f"lon={lon:g}, lat={lat:g}; are lon and lat swapped?"
+        )
+    if not inside.all():
+        progress.say(
+            f"Note: {int((~inside).sum())} of {len(inside)} places lie outside of the area, where the map is blank"
+        )
 
 
 def _reused(out: Path, inputs: dict[str, Any], progress: Progress) -> Dataset:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import math
 import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -336,10 +335,6 @@ def _epoch(work: _Run, counters: Counters, advance: Callable[..., None]) -> dict
 
 
 def _note(numbers: dict[str, float]) -> str:
-    shown = [f"loss {numbers['loss/train']:.3f}"]
-    shown += [
-        f"{name.removeprefix('validation/').replace('_', ' ')} {value:.3f}"
-        for name, value in numbers.items()
-        if name.startswith("validation/") and math.isfinite(value)
-    ]
-    return ", ".join(shown)
+    shown = f"loss {numbers['loss/train']:.2f}"
+    held_out = numbers.get("validation/loss")
+    return shown if held_out is None else f"{shown}, held out {held_out:.2f}"
