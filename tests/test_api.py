@@ -121,8 +121,11 @@ def test_searching_by_name(helsinki_table: Path) -> None:
     table = api.load_embeddings(helsinki_table)
     name = next(str(item) for item in table.names if item)
     assert len(api.similar(table, name=name[:6].lower(), k=3)) == 3
+    assert api.similar(table, name=name, k=1).attrs["query"]["name"]
     with pytest.raises(InputError, match="no place is named"):
         api.similar(table, name="Atlantis")
+    with pytest.raises(InputError, match="did you mean"):
+        api.similar(table, name=name[:-1] + "??")
 
 
 def test_a_model_and_a_dataset_that_do_not_fit(
@@ -199,6 +202,43 @@ def test_the_founding_preset_trains(helsinki_dataset: Dataset, tmp_path: Path) -
     )  # fmt: skip
     assert model.recipe["config"]["objective"] == "triplet-swap"
     assert model.config()["encoders"]["tile"]["type"] == "founding-tile-cnn"
+
+
+def test_a_run_interrupted_before_its_first_checkpoint(helsinki_dataset: Dataset, tmp_path: Path) -> None:
+    """What it left is a run: refused without a word of what to do, resumed from the start, or replaced."""
+    run = tmp_path / "run"
+    options = {
+        "epochs": 1,
+        "steps_per_epoch": 2,
+        "size_px": 32,
+        "size_m": 100.0,
+        "near_m": 40.0,
+        "far_m": 200.0,
+    }
+    for again in ({"resume": True}, {"force": True}):
+        run.mkdir(exist_ok=True)
+        (run / "metrics.jsonl").write_text("")
+        if not (run / "state").exists():
+            with pytest.raises(ModelError, match="--resume"):
+                api.train("loc2vec", helsinki_dataset, out=run, **options)  # type: ignore[arg-type]
+        api.train("loc2vec", helsinki_dataset, out=run, **options, **again)  # type: ignore[arg-type]
+        shutil.rmtree(run)
+    run.mkdir()
+    (run / "thesis.tex").touch()
+    with pytest.raises(ModelError, match="is not a run"):
+        api.train("loc2vec", helsinki_dataset, out=run, force=True, **options)  # type: ignore[arg-type]
+
+
+def test_files_can_be_read_by_colleagues(helsinki_run: Path) -> None:
+    """Invariant: every file a run wrote has the same permissions."""
+    assert len({path.stat().st_mode for path in helsinki_run.iterdir() if path.is_file()}) == 1
+
+
+def test_vectors_go_into_a_parquet_file(
+    helsinki_run: Path, helsinki_dataset: Dataset, tmp_path: Path
+) -> None:
+    with pytest.raises(InputError, match=r"y\.txt"):
+        api.embed(helsinki_run, helsinki_dataset, out=tmp_path / "y.txt")
 
 
 @pytest.mark.parametrize("objective", ["triplet", "softpn"])

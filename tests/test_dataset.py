@@ -104,6 +104,16 @@ def test_bad_tables_of_places(tmp_path: Path, content: str, message: str) -> Non
     assert not (tmp_path / "out" / "dataset.json").exists()
 
 
+def test_places_with_lon_and_lat_swapped(tmp_path: Path) -> None:
+    """All outside of the area is an error that asks; some outside is a note."""
+    table = tmp_path / "swapped.csv"
+    pd.DataFrame({"lon": [60.17, 60.171], "lat": [24.94, 24.95]}).to_csv(table)
+    with pytest.raises(SourceError, match="swapped"):
+        api.prepare("loc2vec", osm_name="helsinki-centre", out=tmp_path / "out", places=table)
+    pd.DataFrame({"lon": [24.94, 14.5], "lat": [60.17, 35.9]}).to_csv(table)
+    assert len(api.prepare("loc2vec", osm_name="helsinki-centre", out=tmp_path / "out", places=table)) == 2
+
+
 def test_preparing_again_reuses_and_other_options_are_refused(copied: Path) -> None:
     before = {path: path.stat().st_mtime_ns for path in copied.rglob("*")}
     api.prepare("loc2vec", osm_name="helsinki-centre", out=copied, spacing=60, size_m=120)

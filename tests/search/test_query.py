@@ -41,6 +41,7 @@ def test_by_place(tiles: Embeddings) -> None:
     assert frame.crs.to_epsg() == 4326
     assert frame.attrs["query"] == {
         "place_id": tiles.place_id[44],
+        "name": "Kamppi",
         "lon": tiles.lonlat[44, 0],
         "lat": tiles.lonlat[44, 1],
         "distance_m": 0.0,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 import time
 from pathlib import Path
@@ -83,12 +84,22 @@ def command(
     )
     progress.say(f"      {len(table.place_id):,} vectors of {table.vectors.shape[1]} numbers")
     step(4, "Evaluate: beside what needs no learning", f"evaluate {table_path} --budget quick")
-    report = api.evaluate(table, dataset=dataset, model=model, budget="quick", progress=progress)
-    report.save(out / "report")
-    if not as_json:
-        from rich.console import Console
+    report = _evaluated(out / "report", model, dataset.hash)
+    if report is None:
+        fresh = api.evaluate(table, dataset=dataset, model=model, budget="quick", progress=progress)
+        fresh.save(out / "report")
+        report = fresh.as_dict()
+        if not as_json:
+            from rich.console import Console
 
-        Console(highlight=False).print(report.to_table())
+            Console(highlight=False).print(fresh.to_table())
+    else:
+        progress.say("      Reusing the report of these vectors")
+        if not as_json:
+            from rich.console import Console
+            from rich.markdown import Markdown
+
+            Console(highlight=False).print(Markdown((out / "report" / "report.md").read_text("utf-8")))
     step(5, f"Search: the places most like {query}", f"search {table_path} --name {shlex.quote(query)} -k 5")
     found = api.similar(table, name=query, k=5, min_distance_m=SIZE_M, dataset=dataset, model=model)
     columns = ["rank", "place_id", "name", "lon", "lat", "distance"]
@@ -101,12 +112,20 @@ def command(
     seconds = time.monotonic() - started
     if as_json:
         results = [dict(zip(columns, row, strict=True)) for row in rows]
-        print_json(
-            {"page": str(page.resolve()), "seconds": seconds, "similar": results, "report": report.as_dict()}
-        )
+        print_json({"page": str(page.resolve()), "seconds": seconds, "similar": results, "report": report})
         return
     say(f"\nData: {dataset.attribution}")
     say(f"Done in {seconds:.0f} s. Open this page in a browser:\n{page.resolve()}")
+
+
+def _evaluated(folder: Path, model: Model, dataset_hash: str) -> dict[str, Any] | None:
+    """The report already there, if it is of this model and dataset."""
+    try:
+        report: dict[str, Any] = json.loads((folder / "report.json").read_text("utf-8"))
+    except (OSError, ValueError):
+        return None
+    same = report.get("model_hash") == model.hash and report.get("dataset_hash") == dataset_hash
+    return report if same and (folder / "report.md").exists() else None
 
 
 def _embedded(path: Path, model: Model, dataset_hash: str) -> Embeddings | None:

@@ -55,7 +55,7 @@ def similar(
 
     Returns:
         place_id, name (raw OSM text), lon, lat, rank (from 1), distance (the metric's), geometry; EPSG:4326.
-        ``.attrs["query"]`` holds the place_id, lon and lat (degrees) that were searched with, distance_m
+        ``.attrs["query"]`` holds the place_id, name, lon and lat (degrees) that were searched with, distance_m
         (metres from the point asked for to that place), embedded_afresh and metric; None where there is none.
 
     Raises:
@@ -71,7 +71,8 @@ def similar(
     if index is None:
         index = ExactIndex(emb.vectors, metric)
     rows, distances = index.query(wanted, k, where=allowed)
-    return _answer(emb, rows[0], distances[0], {**asked, "metric": metric})
+    asked |= {"name": None if row is None else emb.names[row], "metric": metric}
+    return _answer(emb, rows[0], distances[0], asked)
 
 
 def _resolve(
