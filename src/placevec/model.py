@@ -217,9 +217,13 @@ class Model:
     def embed_looks(self, views: Mapping[str, View], looks: Sequence[Look]) -> Iterator[NDArray[np.float32]]:
         """(len(look), dim) vectors of each look, one after the other."""
         ((name, reading),) = self.readings.items()
-        encoder = self.modules[reading.encoder].eval()
+        device = _best_device()
+        encoder = self.modules[reading.encoder].eval().to(device)
         for look in looks:
-            yield encoder(views[name].read(look)).float().cpu().numpy()
+            batch = views[name].read(look)
+            yield (
+                encoder(batch.to(device) if isinstance(batch, torch.Tensor) else batch).float().cpu().numpy()
+            )
 
     def embed_points(
         self,
@@ -260,6 +264,12 @@ class Model:
             return self.embed_points(
                 dataset, dataset.lonlat[rows], rows=rows, batch_size=batch_size, advance=advance
             )
+
+
+def _best_device() -> torch.device:
+    if torch.cuda.is_available():
+        return torch.device("cuda")
+    return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
 
 
 def _read_config(path: Path) -> dict[str, Any]:
