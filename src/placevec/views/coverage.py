@@ -19,11 +19,11 @@ from rasterio.enums import Resampling
 from rasterio.windows import Window
 
 from placevec.errors import DatasetError, InputError
-from placevec.geo import MAX_ZOOM, MERCATOR_HALF, Floats, Ints, check_zoom
+from placevec.geo import MAX_ZOOM, MERCATOR_HALF, TILE_PX, Floats, Ints, check_zoom
 
 CELL_PX = 16
 """Native pixels along each side of a cell."""
-CELLS_PER_TILE = 256 // CELL_PX
+CELLS_PER_TILE = TILE_PX // CELL_PX
 _CHUNK_CELLS = 1024
 _GDAL = {"GDAL_CACHEMAX": 64, "GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR"}
 

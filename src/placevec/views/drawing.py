@@ -21,13 +21,11 @@ from numpy.typing import NDArray
 from placevec.geo import TILE_PX
 from placevec.sources.paths import Floats, Ints, Paths
 from placevec.views.clip import inset, spread_rings
+from placevec.views.coverage import CELL_PX, CELLS_PER_TILE
 from placevec.views.layers import How
 from placevec.views.shards import SHARD_TILES
 from placevec.views.spool import SEA, Drawings
 
-CELLS_PER_TILE = 16
-"""Coverage cells along each side of a tile."""
-CELL_PX = TILE_PX // CELLS_PER_TILE
 _SQUARE_TILES = 4
 _SQUARES = SHARD_TILES // _SQUARE_TILES
 _SQUARE_PX = _SQUARE_TILES * TILE_PX

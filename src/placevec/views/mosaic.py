@@ -14,7 +14,7 @@ from xml.sax.saxutils import escape
 
 from placevec.atomic import replacing, write_text
 from placevec.geo import MERCATOR_HALF, TILE_PX
-from placevec.views.drawing import CELL_PX, CELLS_PER_TILE
+from placevec.views.coverage import CELL_PX, CELLS_PER_TILE
 from placevec.views.geotiff import ATTRIBUTION, GeoTiffWriter
 from placevec.views.shards import SHARD_PX, SHARD_TILES
 from placevec.views.spool import TileRange

@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 
 from placevec.atomic import replacing
 from placevec.geo import MERCATOR_HALF, TILE_PX, Ints
-from placevec.views.drawing import CELL_PX, CELLS_PER_TILE, Square, draw_shard
+from placevec.views.coverage import CELL_PX, CELLS_PER_TILE
+from placevec.views.drawing import Square, draw_shard
 from placevec.views.geotiff import GeoTiffWriter, compress
 from placevec.views.mosaic import BLOCKS_PER_SHARD, COVERAGE_BLOCK, CoverageBlock
 from placevec.views.shards import SHARD_PX, SHARD_TILES
