@@ -15,13 +15,13 @@ from placevec.objectives.triplet import TripletLoss
 BATCH = 16
 
 
-def _step(name: str, size_px: int, **options: Any) -> Callable[[], object]:
+def _step(name: str, side: int, **options: Any) -> Callable[[], object]:
     torch.manual_seed(0)
     encoder = (
         encoders.build(name, channels=12, dim=128, **options).train().to(memory_format=torch.channels_last)
     )  # type: ignore[call-overload]
     optimiser = torch.optim.AdamW(encoder.parameters(), lr=1e-4)
-    tiles = (torch.rand(3 * BATCH, 12, size_px, size_px) < 0.1).to(torch.uint8) * 255
+    tiles = (torch.rand(3 * BATCH, 12, side, side) < 0.1).to(torch.uint8) * 255
     objective, present = TripletLoss(margin=0.2), torch.ones(BATCH, dtype=torch.bool)
 
     def step() -> float:
@@ -32,14 +32,14 @@ def _step(name: str, size_px: int, **options: Any) -> Callable[[], object]:
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
         optimiser.step()
-        return float(loss)
+        return float(loss.detach())
 
     return step
 
 
 def rows() -> list[Row]:
     found = []
-    for size_px, repeats in ((256, 3), (128, 5)):
+    for size_px, repeats in ((256, 2), (128, 4)):
         ours, founding = interleaved(
             repeats,
             _step("compact-tile-cnn", size_px),
