@@ -173,7 +173,7 @@ def test_what_cannot_be_used_says_why(
 
 def test_an_unusable_column_that_was_asked_for_is_an_error(tmp_path: Path, place: Any) -> None:
     table(place).to_csv(tmp_path / "labels.csv", index=False)
-    with pytest.raises(EvaluationError, match="task remark: 0 classes"):
+    with pytest.raises(EvaluationError, match="task remark: 0 of the classes"):
         label_tasks(tmp_path / "labels.csv", place, ["remark"])
 
 

@@ -50,7 +50,7 @@ def shown(found: Report) -> str:
 def test_what_must_be_said_is_said(as_text: object) -> None:
     text = as_text(report())  # type: ignore[operator]
     for said in (
-        "landuse: macro-F1", "1,234 places", "50 blocks of 1200 m (41 effective)", "buffer 300 m", "5 folds",
+        "landuse: macro-F1", "1,234 places", "50 blocks of 1200 m (41.4 effective)", "buffer 300 m", "5 folds",
         "3 shufflings",
         "landuse 5, b 7", ".625", ".600 to -", "linear", "accuracy .750", "+0.375", "+0.300 to +0.400", "0.050", "above",
         "Vectors are above chance", "held out", "20.5", ".050",
