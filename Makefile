@@ -6,7 +6,7 @@ ARGS   ?=
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
-.PHONY: init demo test lint bench docs clean help
+.PHONY: init demo test lint soak bench fuzz docs clean help
 help:            ## what can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
 
@@ -39,8 +39,14 @@ test: $(STAMP)   ## lint, types, layers and tests
 lint: $(STAMP)   ## ruff, mypy, import-linter
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check -q src tests benchmarks && $(BIN)/mypy && $(BIN)/lint-imports
 
+soak: $(STAMP)   ## kills at random moments, fifty of each command (ARGS="--kills 50 --seed 0")
+	@$(BIN)/python -m tests.robustness.soak $(ARGS)
+
 bench: $(STAMP)  ## the figures of BENCHMARKS.md
 	@$(BIN)/python -m benchmarks $(ARGS)
+
+fuzz: $(STAMP)   ## fuzz every reader, led by coverage (ARGS="--seconds 60 extract"); needs the extra fuzz
+	@$(BIN)/python -m tests.fuzz $(ARGS)
 
 docs: $(STAMP)   ## the documentation, into site/
 	@$(BIN)/mkdocs build -q --strict

@@ -11,10 +11,12 @@ import platform
 import sys
 from pathlib import Path
 
-from benchmarks import burn, imports, read, train
+from benchmarks import burn, imports, memory, read, train
 from benchmarks.measure import Row
 
 BENCHES = {"train": train.rows, "import": imports.rows, "burn": burn.rows, "read": read.rows}
+ON_REQUEST = {"memory": memory.rows}
+"""Only when named: they take long."""
 BEGIN, END = "<!-- figures: begin -->", "<!-- figures: end -->"
 TARGET = Path(__file__).resolve().parent.parent / "BENCHMARKS.md"
 
@@ -44,15 +46,16 @@ def table(found: list[Row]) -> str:
 
 def main() -> int:
     names = [name for name in sys.argv[1:] if not name.startswith("-")] or list(BENCHES)
-    unknown = [name for name in names if name not in BENCHES]
+    known = BENCHES | ON_REQUEST
+    unknown = [name for name in names if name not in known]
     if unknown:
-        print(f"no benchmark is called {unknown[0]!r}: there are {', '.join(BENCHES)}", file=sys.stderr)
+        print(f"no benchmark is called {unknown[0]!r}: there are {', '.join(known)}", file=sys.stderr)
         return 2
-    found = [row for name in names for row in BENCHES[name]()]
-    command = "make bench" + (f' ARGS="{" ".join(names)}"' if len(names) < len(BENCHES) else "")
+    found = [row for name in names for row in known[name]()]
+    command = "make bench" + (f' ARGS="{" ".join(names)}"' if names != list(BENCHES) else "")
     text = f"`{command}`, {datetime.date.today()}, {machine()}.\n\n{table(found)}"
     print(text)
-    if "--no-write" not in sys.argv and len(names) == len(BENCHES):
+    if "--no-write" not in sys.argv and names == list(BENCHES):
         old = TARGET.read_text("utf-8")
         before, after = old.split(BEGIN)[0], old.split(END)[1]
         TARGET.write_text(f"{before}{BEGIN}\n{text}\n{END}{after}", "utf-8")

@@ -1,132 +1,91 @@
-"""Drawing an extract's twelve layers: the whole cold job, and drawing alone beside ``rasterio.features``."""
+"""From an extract to renamed shards, in a process of its own that starts cold; and drawing alone beside others.
+
+Tiles are counted twice: all of the area's box, and those that something besides the layers of places and boundaries
+touches (an island's ``place=island`` alone would make every tile of its land count).
+"""
 
 from __future__ import annotations
 
+import json
+import os
+import resource
 import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any, NamedTuple
 
-import numpy as np
-import shapely
-from rasterio.features import rasterize
-from rasterio.transform import Affine
-
+from benchmarks import drawing
 from benchmarks.extracts import embedded, extract
-from benchmarks.measure import Row, Timing, interleaved, rate_row
-from placevec.progress import SILENT
-from placevec.sources.osm import extent, read_header
-from placevec.views.burn import _Burn
-from placevec.views.drawing import draw_shard
-from placevec.views.layers import How, LayerTable
-from placevec.views.spool import Drawings, read_spool, spooled_shards
+from benchmarks.measure import Row, Timing
+from benchmarks.stages import STAGES
 
-SQUARE_PX = 1024
-COLD = """
-import sys
-from pathlib import Path
-from placevec.sources.osm import extent, read_header
-from placevec.views.burn import burn_extract
-path = Path(sys.argv[1])
-report = burn_extract(path, sys.argv[2], area=read_header(path).area or extent(path), zoom=17)
-print(report.tiles, len(report.nonempty_tiles))
-"""
+REPEATS = 3
 
 
-def _geometries(drawings: Drawings) -> list[tuple[int, np.ndarray]]:
-    """(channel, shapely geometries), lines and points already buffered: what rasterio would be handed."""
-    found: dict[int, list[shapely.Geometry]] = {}
-    for row in range(len(drawings)):
-        one = drawings.paths.take(np.array([row]))
-        rings = [one.xy[a:b] for a, b in zip(one.path_offsets, one.path_offsets[1:], strict=False)]
-        if drawings.how[row] == How.LINE:
-            shape = shapely.MultiLineString([r for r in rings if len(r) > 1]).buffer(drawings.width[row] / 2)
-        elif drawings.how[row] == How.POINT:
-            shape = shapely.Point(rings[0][0]).buffer(drawings.width[row] / 2)
-        else:
-            shape = shapely.Polygon()
-            for ring in rings:
-                if len(ring) > 2:
-                    shape = shape.symmetric_difference(shapely.Polygon(ring).buffer(0), grid_size=1e-6)
-        found.setdefault(int(drawings.channel[row]), []).append(shape)
-    return [(channel, np.array(shapes, object)) for channel, shapes in found.items()]
+class Cold(NamedTuple):
+    """One cold run: seconds by the clock and of the processor, tiles, and seconds by stage."""
+
+    seconds: float
+    processor: float
+    box: int
+    content: int
+    stages: dict[str, float]
+    peak_mb: float
 
 
-def _rasterize(shapes: list[tuple[int, np.ndarray]]) -> int:
-    """Every channel of every square that something touches, one ``rasterize`` call each; returns pixels drawn."""
-    drawn = 0
-    for _, geometries in shapes:
-        tree = shapely.STRtree(geometries)
-        bounds = shapely.bounds(geometries)
-        low = np.floor(np.nanmin(bounds[:, :2], axis=0) / SQUARE_PX).clip(0, 15).astype(int)
-        high = np.floor(np.nanmax(bounds[:, 2:], axis=0) / SQUARE_PX).clip(0, 15).astype(int)
-        for row in range(low[1], high[1] + 1):
-            for column in range(low[0], high[0] + 1):
-                west, north = column * SQUARE_PX, row * SQUARE_PX
-                near = tree.query(shapely.box(west, north, west + SQUARE_PX, north + SQUARE_PX))
-                if len(near):
-                    shape = (SQUARE_PX, SQUARE_PX)
-                    transform = Affine.translation(west, north)
-                    drawn += int(rasterize(geometries[near], shape, transform=transform, dtype="uint8").sum())
-    return drawn
-
-
-def _drawing_alone(source: Path) -> tuple[Timing, Timing, int]:
-    """Seconds of ours and of rasterio for the same drawings of the shard that holds most, and its tiles."""
+def cold(source: Path, python_cache: Path) -> Cold:
+    """Burn an extract at zoom 17 in a fresh interpreter on one core."""
+    # As on a user's machine: compiled modules are there.
+    environment = os.environ | {"PYTHONPYCACHEPREFIX": str(python_cache), "OMP_NUM_THREADS": "1"}
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)
     with tempfile.TemporaryDirectory() as folder:
-        area = read_header(source).area or extent(source)
-        burn = _Burn(source, Path(folder), area, 17, LayerTable.default(), {}, SILENT)
-        burn._start_afresh({})
-        burn._spool()
-        spool = Path(folder) / ".work" / "spool"
-        shard = max(spooled_shards(spool), key=lambda one: len(read_spool(spool, one)))
-        drawings = read_spool(spool, shard)
-    wanted = np.ones((64, 64), bool)
-    tiles = {
-        (int(x), int(y))
-        for square in draw_shard(drawings, wanted)
-        for x, y in zip(square.tile_x, square.tile_y, strict=True)
-    }
-    shapes = _geometries(drawings)
-    ours, theirs = interleaved(
-        3,
-        lambda: sum(len(square.tile_x) for square in draw_shard(drawings, wanted)),
-        lambda: _rasterize(shapes),
-    )
-    return ours, theirs, len(tiles)
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        started = time.perf_counter()
+        out = subprocess.run(
+            [sys.executable, "-m", "benchmarks.stages", str(source), folder],
+            check=True, capture_output=True, text=True, env=environment,
+        )  # fmt: skip
+        seconds = time.perf_counter() - started
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    told: dict[str, Any] = json.loads(out.stdout)
+    processor = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    stages = told["stages"]
+    stages["rest"] = seconds - sum(stages.values())
+    return Cold(seconds, processor, told["box"], told["content"], stages, told["peak_mb"])
 
 
 def rows() -> list[Row]:
-    source = extract("malta") or embedded()
-    name = source.name.removesuffix(".osm.pbf")
-    ours, theirs, tiles = _drawing_alone(source)
-    counted = f"non-empty tiles of the fullest shard of {name}, 12 layers, zoom 17, one thread, coordinates at hand, lines buffered beforehand for rasterio"
-    found = [rate_row("drawing alone", ours, tiles, theirs, tiles, "tiles/s", "rasterio.features", counted)]
-    seconds, box, content = [], 0, 0
-    for _ in range(3):
-        with tempfile.TemporaryDirectory() as folder:
-            started = time.perf_counter()
-            out = subprocess.run(
-                [sys.executable, "-c", COLD, str(source), folder], check=True, capture_output=True, text=True
-            )
-            seconds.append(time.perf_counter() - started)
-            box, content = (int(part) for part in out.stdout.split())
-    cold = Timing(seconds)
-    rate, their_rate = content / cold.median, tiles / theirs.median
-    counted = f"tiles of {name} that hold something ({content:,}; the box has {box:,}: {box / cold.median:,.0f}/s), whole process, extract to renamed shards, one core"
-    against = "rasterio.features, drawing alone"
-    spread = f"{content / max(seconds):,.0f} to {content / min(seconds):,.0f}"
-    found.append(
-        Row(
-            "cold, extract to shards",
-            rate,
-            their_rate,
-            "tiles/s",
-            against,
-            rate / their_rate,
-            spread,
-            counted,
-        )
+    """Malta and Andorra cold, and drawing alone; the embedded extract where these are missing."""
+    sources = [found for name in ("malta", "andorra") if (found := extract(name))] or [embedded()]
+    table = drawing.rows(sources[0])
+    rasterio = table[0].theirs
+    with tempfile.TemporaryDirectory() as python_cache:
+        cold(sources[0], Path(python_cache))  # compiles modules, and brings the files into memory
+        for source in sources:
+            runs = [cold(source, Path(python_cache)) for _ in range(REPEATS)]
+            table += _cold_rows(source.name.removesuffix(".osm.pbf"), runs, rasterio)
+    return table
+
+
+def _cold_rows(name: str, runs: list[Cold], rasterio: float) -> list[Row]:
+    """A row for each way of counting tiles."""
+    clock = Timing([run.seconds for run in runs])
+    middle = sorted(runs, key=lambda run: run.seconds)[len(runs) // 2]
+    split = ", ".join(f"{stage} {middle.stages[stage]:.2f}" for stage in (*STAGES, "rest"))
+    processor = min(run.processor for run in runs)
+    counted = (
+        f"whole process on one core, extract to renamed shards; seconds: {split}; processor {processor:.2f}"
     )
+    found = []
+    for what, tiles in (("tiles of the box", middle.box), ("tiles with content", middle.content)):
+        rate = tiles / clock.median
+        found.append(
+            Row(
+                f"cold, {name}, {what}", rate, rasterio, "tiles/s", "rasterio.features, drawing alone",
+                rate / rasterio, f"{tiles / max(clock.seconds):,.0f} to {tiles / min(clock.seconds):,.0f}",
+                f"{tiles:,} {what}, {counted}",
+            )
+        )  # fmt: skip
     return found

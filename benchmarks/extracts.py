@@ -6,11 +6,15 @@ import os
 from pathlib import Path
 
 
+def folder() -> Path:
+    """``PLACEVEC_DATA``, or the folder beside this repository; it need not be there."""
+    named = os.environ.get("PLACEVEC_DATA")
+    return Path(named) if named else Path(__file__).resolve().parent.parent.parent / "shared" / "data"
+
+
 def extract(name: str) -> Path | None:
     """``osm/name*.osm.pbf`` of the shared data, or None."""
-    named = os.environ.get("PLACEVEC_DATA")
-    folder = Path(named) if named else Path(__file__).resolve().parent.parent.parent / "shared" / "data"
-    return next(iter(sorted((folder / "osm").glob(f"{name}*.osm.pbf"))), None)
+    return next(iter(sorted((folder() / "osm").glob(f"{name}*.osm.pbf"))), None)
 
 
 def embedded() -> Path:

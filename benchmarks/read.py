@@ -1,4 +1,10 @@
-"""Reading windows of twelve layers beside decoding twelve PNGs, and the same windows from shards and from memory."""
+"""Reading windows of twelve layers beside decoding twelve PNGs, and the same windows from shards and from memory.
+
+Windows lie at 256 places drawn at random from all tiles that hold more than sea, read as one batch. *From shards*:
+files in the page cache and open, their tables of blocks read, no block kept from one batch to the next (tiles that
+two windows of the batch touch are decoded once). *From memory*: all blocks decoded before, one bit a pixel, or
+averaged before. The memory of the batch is used again, as it is by whoever lets go of a batch before the next.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +25,7 @@ from placevec.core import Look
 from placevec.dataset import Dataset
 from placevec.views.raster import RasterView
 
-BATCH, PNG_TILES = 256, 16
+BATCH, FEW, PNG_TILES = 256, 32, 16
 
 
 def _pngs(windows: torch.Tensor) -> list[list[bytes]]:
@@ -60,22 +66,23 @@ def rows() -> list[Row]:
         aligned, unaligned = _look(dataset, False, False), _look(dataset, True, False)
         turned = _look(dataset, True, True)
         tiles = _pngs(shards.read(aligned)[:PNG_TILES])
-        metric: RasterView = memory.window(size_px=256, size_m=200.0)
+        batch = np.empty(BATCH * 12 * 256 * 256, np.uint8)
         work: list[tuple[str, Callable[[], object]]] = [
-            ("aligned, from shards", lambda: shards.read(aligned)),
-            ("unaligned, from shards", lambda: shards.read(unaligned)),
-            ("unaligned, from memory", lambda: memory.read(unaligned)),
-            ("turned and in metres, from memory", lambda: metric.read(turned)),
+            ("windows cleared: the floor, numpy's fill", lambda: batch.fill(0)),
+            ("windows read, aligned, from shards", lambda: shards.read(aligned)),
+            ("windows read, unaligned, from shards", lambda: shards.read(unaligned)),
+            ("windows read, aligned, from memory", lambda: memory.read(aligned)),
+            ("windows read, unaligned, from memory", lambda: memory.read(unaligned)),
+            ("windows read, turned, of 200 m, from memory", _reading(memory, turned, 256, 200.0)),
         ]
         timings = interleaved(5, lambda: _decode(tiles), *(call for _, call in work))
-        png = timings[0]
-        counted = f"12 x 256 x 256 uint8 windows of {name}, one thread, files in the page cache"
-        return [
+        counted = f"12 x 256 x 256 uint8 windows of {name}, one thread, batches of {BATCH} at random places"
+        found = [
             rate_row(
-                f"windows read, {what}",
+                what,
                 timing,
                 BATCH,
-                png,
+                timings[0],
                 PNG_TILES,
                 "windows/s",
                 "twelve grey PNGs, Pillow",
@@ -83,3 +90,22 @@ def rows() -> list[Row]:
             )
             for (what, _), timing in zip(work, timings[1:], strict=True)
         ]
+        return found + [_wide(dataset, turned, size_m) for size_m in (750.0, 1500.0)]
+
+
+def _reading(view: RasterView, look: Look, size_px: int, size_m: float) -> Callable[[], object]:
+    window = view.window(size_px=size_px, size_m=size_m)
+    return lambda: window.read(look)
+
+
+def _wide(dataset: Dataset, look: Look, size_m: float) -> Row:
+    """Wide windows out of averages that are kept, beside averaging each window's own pixels."""
+    assert look.lonlat is not None
+    few = Look(look.rows[:FEW], look.lonlat[:FEW], {key: value[:FEW] for key, value in look.warp.items()})
+    kept, fresh = dataset.map_view(memory=True), dataset.map_view(memory=False)
+    ours, theirs = interleaved(5, _reading(kept, look, 128, size_m), _reading(fresh, few, 128, size_m))
+    counted = (
+        f"12 x 128 x 128 uint8 windows, one thread, batches of {BATCH}; averages of earlier batches kept"
+    )
+    what = f"windows read, turned, of {size_m:,.0f} m, from memory"
+    return rate_row(what, ours, BATCH, theirs, FEW, "windows/s", "averaging the pixels of each", counted)

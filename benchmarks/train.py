@@ -11,6 +11,7 @@ from benchmarks.measure import Row, interleaved, rate_row
 from placevec import encoders
 from placevec.core import Encoded
 from placevec.objectives.triplet import TripletLoss
+from placevec.recipes.loc2vec import Loc2VecConfig
 
 BATCH = 16
 
@@ -42,7 +43,7 @@ def rows() -> list[Row]:
     for size_px, repeats in ((256, 2), (128, 4)):
         ours, founding = interleaved(
             repeats,
-            _step("compact-tile-cnn", size_px),
+            _step(Loc2VecConfig().encoder, size_px, unit_norm=True),
             _step("founding-tile-cnn", size_px, size_px=size_px),
         )
         counted = f"tiles through a step of {BATCH} triplets, 12 x {size_px} x {size_px}, float32, {torch.get_num_threads()} threads"

@@ -72,4 +72,5 @@ def box(west: float, south: float, east: float, north: float) -> list[LonLat]:
 
 
 def _tags(tags: Tags | None) -> str:
-    return "".join(f"<tag k={quoteattr(k)} v={quoteattr(v)}/>" for k, v in (tags or {}).items())
+    breaks = {"\n": "&#10;", "\r": "&#13;", "\t": "&#9;"}
+    return "".join(f"<tag k={quoteattr(k)} v={quoteattr(v, breaks)}/>" for k, v in (tags or {}).items())

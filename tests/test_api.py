@@ -48,7 +48,6 @@ def test_vectors_are_what_the_encoder_makes_of_the_view(
         with torch.inference_mode():
             one = model.modules["tile"](view.read(look)).numpy()
         assert np.allclose(vectors[row], one[0], atol=1e-5)
-    assert np.allclose(np.linalg.norm(vectors, axis=1), 1.0, atol=1e-5)
 
 
 def test_untrained_is_the_same_shape_with_other_weights(

@@ -260,7 +260,7 @@ GOOD = {"schema_version": 1, "view": "map", "scale": None, "provenance": asdict(
         ({"columns": {"lon": pa.array(["east"] * 7)}}, "not degrees"),
         ({"columns": {"geometry": pa.array([b"junk"] * 7)}}, "not WKB"),
         ({"metadata": "text"}, "no 'placevec' metadata"),
-        ({"metadata": {**GOOD, "schema_version": 99}}, "schema is 99"),
+        ({"metadata": {**GOOD, "schema_version": 99}}, "schema 99"),
         ({"metadata": {**GOOD, "scale": -1}}, "scale is -1"),
         ({"metadata": {**GOOD, "scale": True}}, "scale is True"),
         ({"metadata": {**GOOD, "view": ["map"]}}, "names no view"),

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import datetime
 import difflib
+import io
 import json
+import os
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -20,9 +22,12 @@ from placevec import atomic
 from placevec.dataset import Dataset
 from placevec.errors import DatasetError, InputError, ModelError, PlacevecError
 from placevec.geo import Area
+from placevec.joined import JoinedDataset
 from placevec.progress import SILENT, Progress
 
 if TYPE_CHECKING:
+    from types import ModuleType
+
     import geopandas as gpd
     import pandas as pd
 
@@ -99,16 +104,45 @@ def prepare(
     if bbox is not None and polygon is not None:
         raise InputError("give a bounding box or a polygon, not both")
     area = Area.from_geojson(polygon) if polygon is not None else _area(bbox)
-    if force and out.exists():
-        if not ((out / "dataset.json").exists() or (out / ".work").is_dir() or not any(out.iterdir())):
-            raise DatasetError(f"{out} is not a placevec dataset: --force will not delete it")
-        shutil.rmtree(out)
+    _adopt(out)
+    afresh = force and out.exists()
+    if afresh and not ((out / "dataset.json").exists() or (out / ".work").is_dir() or not any(out.iterdir())):
+        raise DatasetError(f"{out} is not a placevec dataset: --force will not delete it")
+    if afresh or not (out / "dataset.json").exists():
+        atomic.check_writable(out, directory=True)
     options = {
         "osm": osm, "osm_name": osm_name, "area": area, "zoom": zoom, "layers": layers, "spacing_m": spacing,
         "places": places, "all_places": all_tiles, "size_m": size_m, "workers": workers,
     }  # fmt: skip
+    if afresh:
+        return _prepared_afresh(module, out, {**options, "progress": progress, "created": _now()})
     dataset: Dataset = module.prepare(out, progress=progress, created=_now(), **options)
     return dataset
+
+
+def _prepared_afresh(module: ModuleType, out: Path, options: dict[str, Any]) -> Dataset:
+    """Prepare beside ``out`` and take its place when that is whole: a damaged extract costs nobody a dataset."""
+    out, beside = out.resolve(), _beside(out)
+    shutil.rmtree(beside, ignore_errors=True)
+    try:
+        module.prepare(beside, **options)
+        atomic.exchange_directory(beside, out)
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)
+    return Dataset.open(out)
+
+
+def _beside(out: Path) -> Path:
+    """Where the successor of a dataset is prepared."""
+    out = out.resolve()
+    return out.with_name(f".{out.name}.new")
+
+
+def _adopt(out: Path) -> None:
+    """Put a whole successor into its place when a kill fell between the two renames that would have done it."""
+    if not out.exists() and (_beside(out) / "dataset.json").exists():
+        os.replace(_beside(out), out.resolve())
+        atomic.remove_temporaries(out.resolve().parent, of=out.resolve().name)
 
 
 def _area(bbox: Area | tuple[float, float, float, float] | str | None) -> Area | None:
@@ -123,7 +157,7 @@ def _now() -> str:
 
 def train(
     recipe: str,
-    dataset: Dataset | PathLike,
+    dataset: Dataset | PathLike | Sequence[Dataset | PathLike],
     *,
     out: PathLike,
     preset: str = "default",
@@ -136,7 +170,7 @@ def train(
 
     Args:
         recipe: such as ``loc2vec``.
-        dataset: a dataset or its directory.
+        dataset: a dataset or its directory; or several, which are learnt from together.
         out: the run directory: the model, ``metrics.jsonl``, TensorBoard events and the state to resume.
         preset: ``default``, or ``founding`` for the original network, objective and hyper-parameters.
         resume: go on from the last checkpoint in ``out`` (from the start if there is none).
@@ -152,26 +186,33 @@ def train(
 
     module = recipe_module(recipe)
     config, training = module.configure(preset, options)
-    dataset = dataset if isinstance(dataset, Dataset) else Dataset.open(dataset)
-    run = _run_directory(Path(out), resume=resume, force=force)
+    ground = _ground(dataset)
+    run = Path(out)
+    holds_run = _check_run(run, resume=resume, force=force)
     torch.manual_seed(int(training.get("seed", 0)))
-    built = module.build(dataset, config, training)
+    built = module.build(ground, config, training)
     for note in built.notes:
         progress.say(f"Note: {note}")
     encoder_of = {slot.view: slot.encoder for slot in built.recipe.slots.values()}
     readings = {name: Reading(encoder_of[name], spec) for name, spec in built.specs.items()}
     origin = {
-        "dataset": dataset.name,
-        "dataset_path": str(dataset.path.resolve()),
-        "dataset_hash": dataset.hash,
-        "attribution": dataset.attribution,
+        "dataset": ground.name,
+        "dataset_path": str(ground.path.resolve()) if isinstance(ground, Dataset) else "",
+        "dataset_hash": ground.hash,
+        "attribution": ground.attribution,
+        "areas": [
+            part.area.as_dict() for part in (ground.parts if isinstance(ground, JoinedDataset) else (ground,))
+        ],
         "places": built.places,
         **({"held_out": built.held_out} if built.held_out else {}),
     }
     model = Model(
         built.recipe.encoders, readings, {"name": recipe, "config": module.config_dict(config)}, origin
     )
-    fixed = {"recipe": recipe, **module.config_dict(config), "dataset_hash": dataset.hash}
+    fixed = {"recipe": recipe, **module.config_dict(config), "dataset_hash": ground.hash}
+    if holds_run and force:  # only now that all options have proved themselves
+        shutil.rmtree(run)
+    run.mkdir(parents=True, exist_ok=True)
     run_training(
         built.recipe, built.views, run, built.training,
         config=fixed, save=lambda: model.save(run), resume=resume, progress=progress,
@@ -179,17 +220,28 @@ def train(
     return Model.load(run)
 
 
-def _run_directory(run: Path, *, resume: bool, force: bool) -> Path:
+def _ground(dataset: Dataset | PathLike | Sequence[Dataset | PathLike]) -> Dataset | JoinedDataset:
+    """What is trained on: one dataset, or several joined."""
+    if isinstance(dataset, Dataset):
+        return dataset
+    if isinstance(dataset, str | Path):
+        return Dataset.open(dataset)
+    parts = [part if isinstance(part, Dataset) else Dataset.open(part) for part in dataset]
+    return parts[0] if len(parts) == 1 else JoinedDataset(parts)
+
+
+def _check_run(run: Path, *, resume: bool, force: bool) -> bool:
+    """Whether ``run`` holds a run; ModelError when what it holds must not be touched."""
     # the log is the first thing a run writes: it may have been interrupted before its first checkpoint
     holds_run = any((run / name).exists() for name in ("metrics.jsonl", "state", "config.json"))
-    if run.exists() and any(run.iterdir()) and not holds_run:
+    if run.is_dir() and any(run.iterdir()) and not holds_run:
         raise ModelError(f"{run} exists and is not a run: choose another --out")
-    if holds_run and force:
-        shutil.rmtree(run)
-    elif holds_run and not resume:
+    if holds_run and not resume and not force:
         raise ModelError(f"{run} already holds a run: --resume goes on with it, --force starts afresh")
-    run.mkdir(parents=True, exist_ok=True)
-    return run
+    atomic.check_writable(run, directory=True)
+    if holds_run:
+        atomic.remove_temporaries(run)
+    return holds_run
 
 
 def embed(
@@ -207,11 +259,12 @@ def embed(
     on where it was. Places without coordinates are left out, since every view so far is read by coordinates.
     """
     from placevec.embeddings import Embeddings, Provenance
-    from placevec.model import Model
 
     if out is not None and Path(out).suffix not in (".parquet", ".geoparquet"):
         raise InputError(f"vectors are written as GeoParquet: name the file .parquet, not {Path(out).name}")
-    model = model if isinstance(model, Model) else Model.load(model)
+    if out is not None:
+        atomic.check_writable(out)
+    model = _model(model)
     dataset = dataset if isinstance(dataset, Dataset) else Dataset.open(dataset)
     rows = dataset.require_coordinates(np.arange(len(dataset)), "embedding")
     if len(rows) < len(dataset):
@@ -254,9 +307,11 @@ def _embed_in_parts(
     """Embed `EMBED_PART` places at a time; parts already in ``work`` for the same model and dataset are kept."""
     if work is None:
         return model.embed(dataset, rows, batch_size=batch_size, progress=progress)
-    fingerprint = {"model": model.hash, "dataset": dataset.hash, "batch_size": batch_size}
+    fingerprint = {
+        "model": model.hash, "dataset": dataset.hash, "batch_size": batch_size, "part": EMBED_PART,
+    }  # fmt: skip
     stamp = work / "inputs.json"
-    if work.exists() and not (stamp.exists() and json.loads(stamp.read_text("utf-8")) == fingerprint):
+    if work.exists() and _stamped(stamp) != fingerprint:
         shutil.rmtree(work)
     if not stamp.exists():
         atomic.write_json(stamp, fingerprint)
@@ -265,16 +320,36 @@ def _embed_in_parts(
         for number, start in enumerate(range(0, len(rows), EMBED_PART)):
             part = rows[start : start + EMBED_PART]
             file = work / f"part-{number:06d}.npy"
-            if file.exists():
+            vectors = _finished_part(file, (len(part), model.dim))
+            if vectors is not None:
                 advance(len(part))
             else:
                 vectors = model.embed_points(
                     dataset, dataset.lonlat[part], rows=part, batch_size=batch_size, advance=advance
                 )
-                with atomic.replacing(file) as temporary, open(temporary, "wb") as target:
-                    np.save(target, vectors)
-            parts.append(np.load(file, allow_pickle=False))
+                content = io.BytesIO()  # writing to a file itself, numpy forgets why the disk took no more
+                np.save(content, vectors, allow_pickle=False)
+                atomic.write_bytes(file, content.getvalue())
+            parts.append(vectors)
     return np.concatenate(parts)
+
+
+def _stamped(stamp: Path) -> Any:
+    """What the parts beside ``stamp`` were made from; None when that is not known."""
+    try:
+        return json.loads(stamp.read_text("utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return None
+
+
+def _finished_part(file: Path, shape: tuple[int, int]) -> NDArray[np.float32] | None:
+    """The vectors in a part's file; None when it is not there or is no such part (a pickle is never opened)."""
+    try:
+        vectors = np.load(file, allow_pickle=False)
+    except (OSError, ValueError, EOFError):
+        return None
+    fits = isinstance(vectors, np.ndarray) and vectors.shape == shape and vectors.dtype == np.float32
+    return vectors if fits else None
 
 
 def recorded_dataset(embeddings: Embeddings, dataset: Dataset | PathLike | None = None) -> Dataset | None:
@@ -311,6 +386,12 @@ def recorded_model(embeddings: Embeddings, model: Model | PathLike | None = None
             f"the vectors were made by another model ({embeddings.provenance.model_hash[:12]}) than {found.path}"
         )
     return found
+
+
+def _model(model: Model | PathLike) -> Model:
+    from placevec.model import Model
+
+    return model if isinstance(model, Model) else Model.load(model)
 
 
 def similar(
@@ -393,11 +474,13 @@ def evaluate(
     folds: int = 5,
     budget: Literal["quick", "full"] = "full",
     allow_leaks: bool = False,
+    others: Mapping[str, Model | PathLike] | None = None,
     progress: Progress = SILENT,
 ) -> Report:
     """How good vectors are beside chance, coordinates, raw features and an untrained encoder.
 
-    The dataset and the model are found where the table says, or given.
+    The dataset and the model are found where the table says, or given. ``others`` are further models to compare
+    with on the same places, such as ``{"base model": "base"}``.
     """
     from placevec.evaluation.report import evaluate as run
 
@@ -408,6 +491,7 @@ def evaluate(
     return run(
         table, dataset=found, model=recorded_model(table, model), tasks=tasks, labels=labels, seeds=seeds,
         folds=folds, budget=budget, allow_leaks=allow_leaks, progress=progress,
+        others={name: _model(other) for name, other in (others or {}).items()},
     )  # fmt: skip
 
 
@@ -425,6 +509,7 @@ def explore(
     """Write one self-contained page: the vectors beside the map, linked. It opens without a network."""
     from placevec.explorer.page import write_page
 
+    atomic.check_writable(html)
     table = load_embeddings(embeddings) if isinstance(embeddings, str | Path) else embeddings
     found = recorded_dataset(table, dataset)
     return write_page(

@@ -7,16 +7,23 @@ from __future__ import annotations
 
 import contextlib
 import csv
+import errno
+import glob
 import hashlib
 import json
 import os
+import re
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+from placevec.errors import OutputError
+
 TEMPORARY_PREFIX = ".tmp-"
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_REFUSED = (errno.EROFS, errno.EACCES, errno.EPERM)
 
 
 def _temporary(target: Path) -> Path:
@@ -42,18 +49,121 @@ def replacing(target: str | os.PathLike[str]) -> Iterator[Path]:
     >>> [path.name for path in folder.iterdir()]
     ['a.txt']
     """
-    target = Path(target)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    temporary = _temporary(target)
+    if _is_stream(target):
+        yield Path(target)  # it takes bytes, and must not be replaced
+        return
+    target = Path(os.path.realpath(target))  # a link stays a link
+    with explained(target):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        temporary = _temporary(target)
+        try:
+            yield temporary
+            # libraries differ in the permissions they give; a shared folder wants those of any other file
+            temporary.chmod(0o666 & ~_umask())
+            _flush(temporary)
+            os.replace(temporary, target)
+            _flush(target.parent)
+        finally:
+            temporary.unlink(missing_ok=True)
+
+
+# --- what goes wrong -----------------------------------------------------------------------------------------
+
+
+def disk_problem(error: BaseException) -> str | None:
+    """Why the disk took no bytes, in words, or None when ``error`` is about something else.
+
+    >>> disk_problem(RuntimeError("I/O error: No space left on device (os error 28)"))
+    'no space left on device'
+    >>> disk_problem(FileNotFoundError(2, "No such file or directory")) is None
+    True
+    """
+    number = _disk_error_number(error)
+    return None if number is None else _worded(number)
+
+
+def _worded(number: int | None) -> str:
+    text = os.strerror(number or 0)
+    return text[0].lower() + text[1:]
+
+
+def disk_advice(error: BaseException) -> str:
+    """What to do about a `disk_problem`."""
+    number = _disk_error_number(error)
+    if number == errno.EFBIG:
+        return "this system lets files grow no larger (ulimit -f)"
+    return "make room and run the same command again" if number in _FULL else "choose another place"
+
+
+def _disk_error_number(error: BaseException) -> int | None:
+    """The system's number of an error that is about writing, also where a library hides it.
+
+    safetensors, Arrow and osmium wrap the system's error into types of their own, and numpy drops its number.
+    """
+    number = error.errno if isinstance(error, OSError) else None
+    if number is None:
+        text = str(error)
+        coded = re.search(r"(?:os error|errno):? (\d+)", text)
+        worded = [code for code in (*_FULL, errno.EROFS) if os.strerror(code).lower() in text.lower()]
+        short = isinstance(error, OSError) and re.search(r"\d+ requested and \d+ written", text)
+        number = int(coded[1]) if coded else worded[0] if worded else errno.ENOSPC if short else None
+    return number if number in (*_FULL, *_REFUSED) else None
+
+
+@contextlib.contextmanager
+def explained(target: Path) -> Iterator[None]:
+    """Turn a refusal of the disk into one OutputError that names the file; other errors pass."""
     try:
-        yield temporary
-        # libraries differ in the permissions they give; a shared folder wants those of any other file
-        temporary.chmod(0o666 & ~_umask())
-        _flush(temporary)
-        os.replace(temporary, target)
-        _flush(target.parent)
-    finally:
-        temporary.unlink(missing_ok=True)
+        yield
+    except OutputError:
+        raise
+    except Exception as error:
+        reason = (
+            None if isinstance(error, PermissionError) else disk_problem(error)
+        )  # that may be about reading
+        if reason is None and isinstance(error, OSError) and error.filename is not None:
+            about = Path(os.fsdecode(error.filename))
+            if about == target or about in target.parents or about.name.startswith(TEMPORARY_PREFIX):
+                reason = _worded(error.errno)
+        if reason is None:
+            raise
+        raise OutputError(f"cannot write {target}: {reason}; {disk_advice(error)}") from error
+
+
+def check_writable(target: str | os.PathLike[str], *, directory: bool = False) -> None:
+    """OutputError unless ``target`` can be written: told before the work, and nothing is left behind.
+
+    What an earlier run that was killed left half written of the same target is removed.
+    """
+    if _is_stream(target) and not directory:
+        return
+    target = Path(os.path.realpath(target))
+    if target.is_dir() and not directory:
+        raise OutputError(f"cannot write {target}: it is a directory; choose another place")
+    folder = target if directory else target.parent
+    while not folder.exists() and folder != folder.parent:
+        folder = folder.parent
+    if not folder.is_dir():
+        raise OutputError(f"cannot write {target}: {folder} is a file; choose another place")
+    probe = _temporary(folder / "probe")
+    try:
+        probe.touch(exist_ok=False)
+        probe.unlink()
+    except OSError as error:
+        if error.errno in _FULL:
+            raise OutputError(
+                f"cannot write {target}: {disk_problem(error)}; {disk_advice(error)}"
+            ) from error
+        raise OutputError(
+            f"cannot write {target}: {folder} takes no files ({_worded(error.errno)}); choose another place"
+        ) from error
+    remove_temporaries(target.parent, of=target.name)
+
+
+def _is_stream(path: str | os.PathLike[str]) -> bool:
+    """Whether it is a pipe or a device, such as /dev/stdout."""
+    path = Path(path)
+    return path.exists() and not path.is_file() and not path.is_dir()
 
 
 def _umask() -> int:
@@ -66,23 +176,27 @@ def _umask() -> int:
 def replacing_directory(target: str | os.PathLike[str]) -> Iterator[Path]:
     """Yield a temporary directory; rename it to ``target`` when the block ends well (an old one is removed)."""
     target = Path(target)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    temporary = _temporary(target)
-    temporary.mkdir()
-    try:
-        yield temporary
-        for path in temporary.rglob("*"):
-            _flush(path)
-        if target.exists():
-            old = _temporary(target)
-            os.replace(target, old)
-            os.replace(temporary, target)
-            shutil.rmtree(old, ignore_errors=True)
-        else:
-            os.replace(temporary, target)
-        _flush(target.parent)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+    with explained(target):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        temporary = _temporary(target)
+        temporary.mkdir()
+        try:
+            yield temporary
+            for path in temporary.rglob("*"):
+                _flush(path)
+            exchange_directory(temporary, target)
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
+
+
+def exchange_directory(new: Path, target: Path) -> None:
+    """Rename ``new`` to ``target``; an old ``target`` is removed afterwards."""
+    old = _temporary(target)
+    if target.exists():
+        os.replace(target, old)
+    os.replace(new, target)
+    _flush(target.parent)
+    shutil.rmtree(old, ignore_errors=True)
 
 
 def write_bytes(target: str | os.PathLike[str], content: bytes) -> None:
@@ -115,13 +229,15 @@ def write_csv(target: str | os.PathLike[str], header: Sequence[str], rows: Itera
         writer.writerows([safe(cell) for cell in row] for row in rows)
 
 
-def remove_temporaries(folder: str | os.PathLike[str]) -> None:
-    """Remove what a killed run left half written directly inside ``folder``."""
-    for path in Path(folder).glob(f"{TEMPORARY_PREFIX}*"):
+def remove_temporaries(folder: str | os.PathLike[str], *, of: str | None = None) -> None:
+    """Remove what a killed run left half written directly inside ``folder``: all, or that of one file."""
+    pattern = f"{TEMPORARY_PREFIX}*" if of is None else f"{TEMPORARY_PREFIX}{'?' * 8}-{glob.escape(of)}"
+    for path in Path(folder).glob(pattern):
         if path.is_dir():
             shutil.rmtree(path, ignore_errors=True)
         else:
-            path.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                path.unlink()
 
 
 def sha256_of_file(path: str | os.PathLike[str]) -> str:

@@ -21,11 +21,18 @@ import torch
 from torch import Tensor, nn
 
 from placevec.atomic import sha256_of_json
+from placevec.documents import NONE, check
 
 ROW_SYNTHETIC = -1
 """Row of a look at a point that is no place of the dataset."""
 ROW_MISSING = -2
 """Row of a place that this slot knows nothing of."""
+MAX_SIZE_PX = 4096
+"""Pixels along each side of a window that a stored specification may ask for."""
+_SPEC = {
+    "name": str, "kind": str, "channels?": [str], "values?": str, "size_px?": (int, NONE), "size_m?": (float, NONE),
+    "zoom?": (int, NONE), "rules?": (str, NONE),
+}  # fmt: skip
 
 
 @dataclass
@@ -107,8 +114,16 @@ class ViewSpec:
 
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> ViewSpec:
-        """The inverse of `as_dict`; raises TypeError on unknown or missing names."""
-        return cls(**{**content, "channels": tuple(content.get("channels", ()))})
+        """The inverse of `as_dict`; TypeError on unknown or missing names, ValueError on values that make no sense."""
+        check(content, _SPEC)
+        spec = cls(**{**content, "channels": tuple(content.get("channels", ()))})
+        if len(set(spec.channels)) < len(spec.channels) or not spec.name:
+            raise ValueError("the view has no name, or a channel twice")
+        if spec.size_px is not None and not 1 <= spec.size_px <= MAX_SIZE_PX:
+            raise ValueError(f"size_px is 1 to {MAX_SIZE_PX}; got {spec.size_px}")
+        if spec.size_m is not None and not spec.size_m > 0:
+            raise ValueError(f"size_m is more than 0; got {spec.size_m}")
+        return spec
 
     @property
     def hash(self) -> str:

@@ -12,7 +12,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -26,8 +25,10 @@ import pyarrow as pa
 
 from placevec import atomic
 from placevec.core import View, ViewSpec
-from placevec.errors import DatasetError, InputError, PlacevecError
+from placevec.documents import NONE, check, read_json
+from placevec.errors import AreaError, DatasetError, InputError, PlacevecError, other_schema
 from placevec.geo import (
+    MAX_ZOOM,
     TILE_PX,
     Area,
     Floats,
@@ -48,6 +49,28 @@ MANIFEST = "dataset.json"
 PLACES = "places.parquet"
 
 Objects = np.ndarray[Any, np.dtype[np.object_]]
+
+_MANIFEST = {
+    "name?": str,
+    "created?": str,
+    "area": dict,
+    "sources": [{"attribution": str, "sha256?": (str, NONE)}],
+    "places": {
+        "count": int,
+        "grid": str,
+        "zoom": (int, NONE),
+        "size_m": (float, NONE),
+        "spacing_m": (float, NONE),
+    },
+    "views": {str: {"spec": dict, "files": [str]}},
+    "report?": {"inputs?": dict},
+}
+_COLUMNS = {
+    "place_id": pa.types.is_string,
+    "lon": pa.types.is_floating,
+    "lat": pa.types.is_floating,
+    "name": lambda kind: pa.types.is_string(kind) or pa.types.is_null(kind),
+}
 
 
 @dataclass
@@ -177,14 +200,14 @@ class Dataset:
         """Open and validate; DatasetError says what is missing or of another schema."""
         path = Path(path)
         try:
-            manifest = json.loads((path / MANIFEST).read_text("utf-8"))
+            manifest = read_json(path / MANIFEST)
         except FileNotFoundError:
             if (path / ".work").is_dir():
                 hint = "its preparation did not finish; run the same `placevec prepare` again to resume"
             else:
                 hint = f"there is no {MANIFEST} in it"
             raise DatasetError(f"{path} is not a placevec dataset: {hint}") from None
-        except (OSError, ValueError, RecursionError) as error:
+        except (OSError, ValueError) as error:
             raise DatasetError(f"cannot read {path / MANIFEST}: {error}") from error
         dataset = cls(path, manifest)
         dataset._validate()
@@ -196,16 +219,19 @@ class Dataset:
             raise DatasetError(f"{self.path / MANIFEST} is not the manifest of a placevec dataset")
         version = manifest.get("schema_version")
         if version != SCHEMA_VERSION:
-            raise DatasetError(
-                f"{self.path} has schema {version}, this placevec reads {SCHEMA_VERSION}: prepare it again"
-            )
+            remedy = "prepare it again, with --force or in another place"
+            raise DatasetError(other_schema(self.path, version, SCHEMA_VERSION, remedy))
         try:
+            check(manifest, _MANIFEST)
             self._check_contents()
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise DatasetError(f"{self.path / MANIFEST} is damaged: {error!r}") from error
+        except (AreaError, OSError, TypeError, ValueError) as error:
+            raise DatasetError(f"{self.path / MANIFEST} is damaged: {error}") from error
 
     def _check_contents(self) -> None:
         Area.from_dict(self.manifest["area"])
+        _check_layout(self.manifest["places"])
+        for view in self.manifest["views"].values():
+            ViewSpec.from_dict(view["spec"])
         for name, view in self.manifest["views"].items():
             for file in view["files"]:
                 if Path(file).is_absolute() or ".." in Path(file).parts:
@@ -224,21 +250,32 @@ class Dataset:
             table, _ = read_geoparquet(self.path / PLACES, "table of places")
         except InputError as error:
             raise DatasetError(str(error)) from error
-        missing = {"place_id", "lon", "lat", "name"} - set(table.column_names)
+        missing = set(_COLUMNS) - set(table.column_names)
         if missing:
             raise DatasetError(f"{self.path / PLACES} lacks the columns {', '.join(sorted(missing))}")
+        for name, fits in _COLUMNS.items():
+            column = table[name].type
+            if not fits(column):
+                raise DatasetError(f"{self.path / PLACES} is damaged: its column {name} holds {column}")
+        if table["place_id"].null_count:
+            raise DatasetError(
+                f"{self.path / PLACES} is damaged: {table['place_id'].null_count} places have no id"
+            )
         return table
 
     @cached_property
     def places(self) -> pd.DataFrame:
         """place_id, lon, lat (degrees, NaN without coordinates) and name (raw OSM text or None), one row a place."""
-        frame = self._table.select(["place_id", "lon", "lat", "name"]).to_pandas()
+        frame = self._table.select(list(_COLUMNS)).to_pandas(ignore_metadata=True)
         frame["name"] = frame["name"].astype(object).where(frame["name"].notna(), None)
         return frame
 
     def geometry(self) -> Objects:
         """(N,) shapely geometries or None."""
-        return geometry_of(self._table)
+        try:
+            return geometry_of(self._table)
+        except InputError as error:
+            raise DatasetError(f"{self.path / PLACES} is damaged: {error}") from error
 
     def __len__(self) -> int:
         return int(self._table.num_rows)
@@ -246,7 +283,12 @@ class Dataset:
     @cached_property
     def lonlat(self) -> Floats:
         """(N, 2) float64 degrees of the places' centres; NaN without coordinates."""
-        return np.asarray(self.places[["lon", "lat"]], np.float64)
+        lonlat = np.asarray(self.places[["lon", "lat"]], np.float64)
+        off = (np.abs(lonlat) > (180.0, 90.0)).any(axis=1)
+        if off.any():
+            lon, lat = lonlat[np.flatnonzero(off)[0]]
+            raise DatasetError(f"{self.path / PLACES} is damaged: lon={lon:g}, lat={lat:g} is not on Earth")
+        return lonlat
 
     @property
     def area(self) -> Area:
@@ -340,6 +382,17 @@ class Dataset:
         if len(known) == 0:
             raise DatasetError(f"{what} needs coordinates, and no place of {self.path} has any")
         return known
+
+
+def _check_layout(places: dict[str, Any]) -> None:
+    """ValueError unless the places are whole tiles or squares of some size."""
+    zoom, size_m, spacing_m = places["zoom"], places["size_m"], places["spacing_m"]
+    if (zoom is None) == (size_m is None):
+        raise ValueError("places are tiles of a zoom or squares of a size, one of the two")
+    if zoom is not None and not 0 <= zoom <= MAX_ZOOM:
+        raise ValueError(f"places, zoom is {zoom}, not 0 to {MAX_ZOOM}")
+    if any(value is not None and value <= 0 for value in (size_m, spacing_m)):
+        raise ValueError("places have a size or a distance that is not more than 0 m")
 
 
 def same_rules(spec: ViewSpec, wanted: ViewSpec) -> None:

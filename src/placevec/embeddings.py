@@ -20,7 +20,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from placevec.atomic import sha256_of_json
-from placevec.errors import EmbeddingsError, InputError
+from placevec.errors import EmbeddingsError, InputError, other_schema
 from placevec.geo import Floats
 from placevec.geoparquet import geometry_of, read_geoparquet, write_geoparquet
 
@@ -326,8 +326,8 @@ def _read_metadata(metadata: dict[str, Any]) -> tuple[str, float | None, Provena
     if not isinstance(ours, dict):
         raise EmbeddingsError("it has no 'placevec' metadata; write it with Embeddings.save")
     if ours.get("schema_version") != SCHEMA_VERSION:
-        version = str(ours.get("schema_version"))[:20]
-        raise EmbeddingsError(f"its schema is {version}, this placevec reads {SCHEMA_VERSION}")
+        remedy = "embed again with this one"
+        raise EmbeddingsError(other_schema("it", ours.get("schema_version"), SCHEMA_VERSION, remedy))
     view, scale = ours.get("view"), ours.get("scale")
     if not isinstance(view, str) or not 0 < len(view) <= 200:
         raise EmbeddingsError("its metadata names no view")
@@ -353,12 +353,10 @@ def _degrees(table: pa.Table, name: str) -> Floats:
 
 
 def _geometry(table: pa.Table) -> Objects:
-    import shapely
-
     try:
         return _objects(geometry_of(table))
-    except (shapely.errors.ShapelyError, TypeError, ValueError) as error:
-        raise EmbeddingsError(f"its geometry is not WKB: {str(error).splitlines()[0]}") from error
+    except InputError as error:
+        raise EmbeddingsError(str(error)) from error
 
 
 def _vectors(table: pa.Table, scale: float | None) -> NDArray[np.float32]:

@@ -1,8 +1,20 @@
 """Everything placevec raises on purpose. Messages say what is wrong and what to do about it."""
 
+LONGEST_MESSAGE = 1000
+"""Characters of a message; what quotes more of a file than that loses its middle."""
+
 
 class PlacevecError(Exception):
-    """Base of all errors a user can cause or repair; the command line prints it as one line."""
+    """Base of all errors a user can cause or repair; its message is one line, whatever it quotes.
+
+    >>> str(PlacevecError("the file\\nis damaged"))
+    'the file is damaged'
+    """
+
+    def __init__(self, message: str = "") -> None:
+        line = " ".join(part.strip() for part in str(message).splitlines() if part.strip())
+        half = LONGEST_MESSAGE // 2
+        super().__init__(line if len(line) <= LONGEST_MESSAGE else f"{line[:half]} [...] {line[-half + 7 :]}")
 
 
 class InputError(PlacevecError):
@@ -29,8 +41,23 @@ class EmbeddingsError(PlacevecError):
     """A table of vectors that is malformed, or vectors of two models about to be mixed."""
 
 
+class OutputError(PlacevecError):
+    """Something cannot be written where it should: a full or read-only disk, a folder that takes no files."""
+
+
 class EvaluationError(PlacevecError):
     """A task that cannot be evaluated: too few places, blocks or classes."""
+
+
+def other_schema(what: object, found: object, read: int, remedy: str) -> str:
+    """The message about a file of another schema version: a newer one needs a newer placevec.
+
+    >>> other_schema("data/city", 2, 1, "prepare it again")
+    'data/city has schema 2, this placevec reads 1: a newer placevec made it; update placevec'
+    """
+    newer = isinstance(found, int) and not isinstance(found, bool) and found > read
+    advice = "a newer placevec made it; update placevec" if newer else remedy
+    return f"{what} has schema {str(found)[:20]}, this placevec reads {read}: {advice}"
 
 
 class MissingExtraError(PlacevecError):

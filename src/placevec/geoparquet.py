@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 from collections.abc import Mapping, Sequence
 from os import PathLike
 from typing import Any
@@ -17,9 +18,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from placevec.atomic import replacing
+from placevec.documents import parse_json
 from placevec.errors import SourceError
 
 _GEOMETRY = "geometry"
+# Real tables hold less than ten values a byte and unpack to less than a hundred times their size.
+_FREE_CELLS, _CELLS_A_BYTE = 20_000_000, 64
+_FREE_BYTES, _MOST_EXPANSION = 2**28, 1000
 
 
 def _geo_metadata(geometry: np.ndarray[Any, Any]) -> dict[str, Any]:
@@ -66,25 +71,70 @@ def write_geoparquet(
 
 def read_geoparquet(path: str | PathLike[str], what: str = "table") -> tuple[pa.Table, dict[str, Any]]:
     """(table, metadata decoded from JSON) of a Parquet file; SourceError in one line when it is none."""
+    table = read_parquet(path, what)
+    metadata = {}
     try:
-        table = pq.read_table(path)
-        raw = table.schema.metadata or {}
-        metadata = {}
-        for key, value in raw.items():
+        for key, value in (table.schema.metadata or {}).items():
             if key != b"pandas" and key != b"ARROW:schema":
-                metadata[key.decode()] = json.loads(value)
+                metadata[key.decode()] = parse_json(value)
+    except ValueError as error:
+        raise SourceError(
+            f"{path} is not a Parquet {what}, or is damaged: its metadata are no JSON"
+        ) from error
+    return table, metadata
+
+
+def read_parquet(
+    path: str | PathLike[str], what: str = "table", columns: Sequence[str] | None = None
+) -> pa.Table:
+    """A Parquet file, or some of its columns, checked: texts are UTF-8, offsets and codes lie within bounds.
+
+    Raises SourceError in one line when it is none, is damaged, or would unpack to far more than it is large.
+    """
+    try:
+        size = os.path.getsize(path)
+        with pq.ParquetFile(path) as file:
+            _refuse_bomb(file.metadata, size, path)
+            names = file.schema_arrow.names
+            if len(set(names)) < len(names):
+                raise SourceError(f"{path} has two columns of one name")
+            table = file.read(columns=None if columns is None else list(columns))
+        table.validate(full=True)
     except FileNotFoundError:
         raise SourceError(f"the {what} {path} does not exist") from None
     except (pa.ArrowException, OSError, ValueError, RecursionError) as error:
         raise SourceError(f"{path} is not a Parquet {what}, or is damaged") from error
-    return table, metadata
+    return table
+
+
+def _refuse_bomb(metadata: pq.FileMetaData, size: int, path: str | PathLike[str]) -> None:
+    """SourceError for a file of a few bytes that says it holds gigabytes."""
+    # Not asked column by column: on some damaged files pyarrow then ends the process.
+    groups = [metadata.row_group(number) for number in range(metadata.num_row_groups)]
+    cells = metadata.num_columns * max(metadata.num_rows, sum(group.num_rows for group in groups))
+    unpacked = sum(group.total_byte_size for group in groups)
+    if cells > _FREE_CELLS + _CELLS_A_BYTE * size or unpacked > _FREE_BYTES + _MOST_EXPANSION * size:
+        raise SourceError(
+            f"{path} would unpack to {cells:,} values of {unpacked:,} bytes from {size:,} bytes: no table of places is so"
+        )
 
 
 def geometry_of(table: pa.Table) -> np.ndarray[Any, Any]:
-    """The table's geometries as an object array of shapely geometries and None; None throughout when absent."""
+    """The table's geometries as an object array of shapely geometries and None; None throughout when absent.
+
+    Raises SourceError when the column is no WKB.
+    """
     import shapely
 
     if _GEOMETRY not in table.column_names:
         return np.full(table.num_rows, None, dtype=object)
-    geometry: np.ndarray[Any, Any] = shapely.from_wkb(table[_GEOMETRY].to_numpy(zero_copy_only=False))
+    column = table[_GEOMETRY]
+    if pa.types.is_null(column.type):
+        return np.full(table.num_rows, None, dtype=object)
+    if not (pa.types.is_binary(column.type) or pa.types.is_large_binary(column.type)):
+        raise SourceError(f"its geometry holds {column.type}, not WKB")
+    try:
+        geometry: np.ndarray[Any, Any] = shapely.from_wkb(column.to_numpy(zero_copy_only=False))
+    except (shapely.errors.ShapelyError, ValueError) as error:
+        raise SourceError(f"its geometry is not WKB: {error}") from error
     return geometry

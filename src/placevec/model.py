@@ -5,7 +5,7 @@ A directory with ``config.json``, ``model.safetensors`` and ``MODEL_CARD.md``. N
 
 from __future__ import annotations
 
-import json
+import html
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -22,14 +22,26 @@ from torch import nn
 from placevec import atomic, encoders
 from placevec.core import ROW_SYNTHETIC, Look, View, ViewSpec
 from placevec.dataset import Dataset, same_rules
-from placevec.errors import ModelError, PlacevecError
-from placevec.progress import SILENT, Advance, Progress, no_advance
+from placevec.documents import check, read_json
+from placevec.errors import ModelError, PlacevecError, other_schema
+from placevec.progress import SILENT, Advance, Progress, no_advance, printable
 
 FORMAT = "placevec model"
 SCHEMA_VERSION = 1
 CONFIG = "config.json"
 WEIGHTS = "model.safetensors"
 CARD = "MODEL_CARD.md"
+SHIPPED = Path(__file__).parent / "models"
+"""Models that come with placevec, a directory each."""
+MODELS = ("base",)
+"""Their names, which may be given wherever a model's directory is asked for."""
+_MOST_ENCODERS = 64
+_CONFIG = {
+    "encoders": {str: {"type": str, "options": dict}},
+    "reads": {str: {"encoder": str, "spec": dict}},
+    "recipe?": {"name?": str, "config?": {"drop_layers?": [str], "predict?": [str]}},
+    "training?": {"dataset?": str, "dataset_path?": str, "dataset_hash?": str, "attribution?": str},
+}
 _PICKLES = (".pt", ".pth", ".bin", ".ckpt", ".pkl", ".tar")
 
 
@@ -78,6 +90,11 @@ class Model:
     def dropped(self) -> tuple[str, ...]:
         """Layers kept out of the input on purpose."""
         return tuple(self.recipe.get("config", {}).get("drop_layers", ()))
+
+    @property
+    def taught(self) -> tuple[str, ...]:
+        """What it learnt to foretell of the places trained on, such as ``landuse``."""
+        return tuple(self.recipe.get("config", {}).get("predict", ()))
 
     @property
     def dim(self) -> int:
@@ -140,12 +157,12 @@ class Model:
 
     @classmethod
     def load(cls, path: str | Path) -> Model:
-        """Load a model directory (a run is one), on the CPU, ready to embed.
+        """Load a model directory (a run is one), or a model by its name in `SHIPPED`, on the CPU, ready to embed.
 
         Raises:
             ModelError: no model there, a pickle instead of one, another schema, weights that do not fit.
         """
-        path = Path(path)
+        path = _shipped(path)
         if path.is_file():
             hint = (
                 "it looks like a pickle, which placevec never opens"
@@ -155,10 +172,12 @@ class Model:
             raise ModelError(f"{path} is not a model directory: {hint}")
         config = _read_config(path)
         try:
-            modules = {
-                name: encoders.build(entry["type"], **entry["options"])
-                for name, entry in config["encoders"].items()
-            }
+            check(config, _CONFIG)
+            if len(config["reads"]) != 1 or len(config["encoders"]) > _MOST_ENCODERS:
+                raise ModelError(f"{path / CONFIG} describes {len(config['reads'])} views; one can be read")
+            tensors = _read_weights(path)
+            _require_weights(config["encoders"], tensors, path)
+            modules = _build(config["encoders"])
             readings = {
                 name: Reading(entry["encoder"], ViewSpec.from_dict(entry["spec"]))
                 for name, entry in config["reads"].items()
@@ -166,19 +185,16 @@ class Model:
             model = cls(modules, readings, config.get("recipe", {}), config.get("training", {}), path)
             if any(reading.encoder not in modules for reading in readings.values()):
                 raise ModelError(f"{path / CONFIG} names an encoder that it does not describe")
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise ModelError(f"{path / CONFIG} is damaged: {error!r}") from error
-        model.load_weights(path)
+        except (TypeError, ValueError) as error:
+            raise ModelError(f"{path / CONFIG} is damaged: {error}") from error
+        model._fill(tensors, path)
         return model
 
     def load_weights(self, path: Path) -> None:
         """Fill the encoders from ``path/model.safetensors``."""
-        try:
-            tensors = load_file(path / WEIGHTS)
-        except FileNotFoundError:
-            raise ModelError(f"{path} has no {WEIGHTS}: its training has not yet finished an epoch") from None
-        except (SafetensorError, OSError, ValueError) as error:
-            raise ModelError(f"{path / WEIGHTS} is damaged: {error}") from error
+        self._fill(_read_weights(path), path)
+
+    def _fill(self, tensors: Mapping[str, torch.Tensor], path: Path) -> None:
         for name, module in self.modules.items():
             own = {
                 key[len(name) + 1 :]: value for key, value in tensors.items() if key.startswith(f"{name}.")
@@ -266,6 +282,12 @@ class Model:
             )
 
 
+def _shipped(path: str | Path) -> Path:
+    """``path``, or where a model lies that comes with placevec and is called that; a directory of one's own is first."""
+    own = Path(path)
+    return SHIPPED / own if str(path) in MODELS and not own.exists() else own
+
+
 def _best_device() -> torch.device:
     if torch.cuda.is_available():
         return torch.device("cuda")
@@ -274,18 +296,50 @@ def _best_device() -> torch.device:
 
 def _read_config(path: Path) -> dict[str, Any]:
     try:
-        config = json.loads((path / CONFIG).read_text("utf-8"))
+        config = read_json(path / CONFIG)
     except FileNotFoundError:
         raise ModelError(f"{path} is not a model directory: there is no {CONFIG} in it") from None
-    except (OSError, ValueError, RecursionError) as error:
+    except (OSError, ValueError) as error:
         raise ModelError(f"cannot read {path / CONFIG}: {error}") from error
     if not isinstance(config, dict) or config.get("format") != FORMAT:
         raise ModelError(f"{path / CONFIG} is not the configuration of a placevec model")
     if config.get("schema_version") != SCHEMA_VERSION:
         raise ModelError(
-            f"{path} has schema {config.get('schema_version')}, this placevec reads {SCHEMA_VERSION}"
+            other_schema(path, config.get("schema_version"), SCHEMA_VERSION, "train it again with this one")
         )
     return config
+
+
+def _read_weights(path: Path) -> dict[str, torch.Tensor]:
+    try:
+        tensors: dict[str, torch.Tensor] = load_file(path / WEIGHTS)
+    except FileNotFoundError:
+        raise ModelError(f"{path} has no {WEIGHTS}: its training has not yet finished an epoch") from None
+    except (SafetensorError, OSError, ValueError, KeyError) as error:
+        raise ModelError(f"{path / WEIGHTS} is damaged: {error}") from error
+    return tensors
+
+
+def _build(described: Mapping[str, Any]) -> dict[str, nn.Module]:
+    return {name: encoders.build(entry["type"], **entry["options"]) for name, entry in described.items()}
+
+
+def _require_weights(described: Mapping[str, Any], tensors: Mapping[str, torch.Tensor], path: Path) -> None:
+    """ModelError unless the file holds all weights that a configuration asks for.
+
+    Asked of networks without memory: a few bytes of configuration must not order gigabytes of weights.
+    """
+    with torch.device("meta"):
+        planned = _build(described)
+    for name, module in planned.items():
+        for key, value in module.state_dict().items():
+            found = tensors.get(f"{name}.{key}")
+            if found is None or found.shape != value.shape or found.dtype.is_complex:
+                shape = "none" if found is None else f"{found.dtype} {tuple(found.shape)}"
+                raise ModelError(
+                    f"the weights in {path} do not fit its configuration: {name}.{key} is {shape}, not "
+                    f"{value.dtype} {tuple(value.shape)}"
+                )
 
 
 def fitted_view(dataset: Dataset, spec: ViewSpec) -> View:
@@ -299,6 +353,11 @@ def fitted_view(dataset: Dataset, spec: ViewSpec) -> View:
     return view.window(size_px=spec.size_px or 256, size_m=spec.size_m, channels=spec.channels)
 
 
+def _text(value: object) -> str:
+    """One line of text out of a manifest, which may be anybody's, for Markdown that pages render."""
+    return html.escape(printable(" ".join(str(value).split())), quote=False)
+
+
 def model_card(model: Model) -> str:
     """A model card in Markdown: what it is, what it saw, how to use it, whose data."""
     training, recipe = model.training, model.recipe
@@ -307,9 +366,8 @@ def model_card(model: Model) -> str:
         spec = reading.spec
         size = f"{spec.size_m:g} m" if spec.size_m is not None else f"whole tiles of zoom {spec.zoom}"
         module = model.modules[reading.encoder]
-        rows.append(
-            f"| `{name}` | {', '.join(spec.channels)} | {spec.size_px} px, {size} | {encoders.name_of(module)} |"
-        )
+        what = f"{spec.size_px} px, {size} | {encoders.name_of(module)}"
+        rows.append(f"| `{_text(name)}` | {_text(', '.join(spec.channels))} | {what} |")
     lines = [
         f"# {recipe.get('name', 'placevec')} model",
         "",
@@ -319,10 +377,11 @@ def model_card(model: Model) -> str:
         "| --- | --- | --- | --- |",
         *rows,
         "",
-        f"Trained on {training.get('dataset', 'an unnamed dataset')} "
+        f"Trained on {_text(training.get('dataset', 'an unnamed dataset'))} "
         f"(dataset hash `{str(training.get('dataset_hash', ''))[:16]}`, {training.get('places', '?')} places).",
-        f"Layers kept out of the input: {', '.join(model.dropped) or 'none'}.",
-        f"Data: {training.get('attribution', 'unknown')}.",
+        f"Layers kept out of the input: {_text(', '.join(model.dropped)) or 'none'}.",
+        *([f"Taught on that ground: {_text(', '.join(model.taught))}."] if model.taught else []),
+        f"Data: {_text(training.get('attribution', 'unknown'))}.",
         "",
         "Use: `placevec embed MODEL DATASET -o E.parquet`. Vectors of different models must not be compared.",
         "How good they are beside their floors: `placevec evaluate E.parquet`.",

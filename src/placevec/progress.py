@@ -7,7 +7,10 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from rich.progress import ProgressColumn
 
 Advance = Callable[..., None]
 """``advance(steps=1, note="")``: so many steps more are done; the note is shown at the end of the bar."""
@@ -15,6 +18,15 @@ Advance = Callable[..., None]
 
 def no_advance(steps: float = 1, note: str | None = None) -> None:
     """Tell nobody."""
+
+
+def printable(text: str) -> str:
+    """Text without control or direction characters that could disturb a terminal.
+
+    >>> printable("a" + chr(27) + "[31m" + chr(0x202e) + "b")
+    'a?[31m?b'
+    """
+    return "".join(character if character.isprintable() else "?" for character in text)
 
 
 class Progress(Protocol):
@@ -43,18 +55,42 @@ class Silent:
 
 SILENT = Silent()
 
+_ROOMY = 100
+"""Columns from which a bar shows everything."""
+_UNBOUNDED = 240
+"""Columns where there is no terminal."""
+
 
 class Bars:
-    """Rich progress bars and lines on standard error, so that standard output stays clean for results."""
+    """Rich progress bars and lines on standard error, so that standard output stays clean for results.
+
+    Nothing is cut: a narrow terminal gets a shorter bar and less beside it, a file or a pipe whole lines.
+    """
 
     def __init__(self) -> None:
         from rich.console import Console
 
         self.console = Console(stderr=True, highlight=False)
+        if not self.console.is_terminal:
+            self.console.width = _UNBOUNDED
 
     @contextlib.contextmanager
     def task(self, label: str, total: float | None = None) -> Iterator[Advance]:
         """Draw a bar while the context is open, and leave one line with the time it took."""
+        from rich.progress import Progress as RichProgress
+
+        with RichProgress(*self._columns(), console=self.console) as bars:
+            identifier = bars.add_task(printable(label), total=total, note="")
+
+            def advance(steps: float = 1, note: str | None = None) -> None:
+                bars.update(identifier, advance=steps)
+                if note is not None:
+                    bars.update(identifier, note=printable(note))
+
+            yield advance
+
+    def _columns(self) -> list[ProgressColumn]:
+        """What a bar shows in the width that there is; the note, such as the loss, comes before the rest of time."""
         from rich.progress import (
             BarColumn,
             MofNCompleteColumn,
@@ -62,27 +98,24 @@ class Bars:
             TimeElapsedColumn,
             TimeRemainingColumn,
         )
-        from rich.progress import Progress as RichProgress
         from rich.table import Column
 
-        columns = (
-            TextColumn("{task.description}", markup=False, table_column=Column(min_width=22)),
-            BarColumn(bar_width=24),
-            MofNCompleteColumn(),
-            TimeElapsedColumn(),
-            TimeRemainingColumn(),
-            TextColumn("{task.fields[note]}", markup=False),
-        )
-        with RichProgress(*columns, console=self.console) as bars:
-            identifier = bars.add_task(label, total=total, note="")
-
-            def advance(steps: float = 1, note: str | None = None) -> None:
-                bars.update(identifier, advance=steps)
-                if note is not None:
-                    bars.update(identifier, note=note)
-
-            yield advance
+        width = min(self.console.width, _UNBOUNDED)
+        label, bar = (22, 24) if width >= _ROOMY else (16, 10)
+        columns: list[ProgressColumn] = [
+            TextColumn(
+                "{task.description}", markup=False, table_column=Column(min_width=label, no_wrap=True)
+            ),
+            BarColumn(bar_width=bar),
+            MofNCompleteColumn(table_column=Column(no_wrap=True)),
+            TimeElapsedColumn(table_column=Column(no_wrap=True)),
+        ]
+        if width >= _ROOMY:
+            columns.append(TimeRemainingColumn(table_column=Column(no_wrap=True)))
+        columns.append(TextColumn("{task.fields[note]}", markup=False, table_column=Column(no_wrap=True)))
+        return columns
 
     def say(self, message: str) -> None:
         """Print one line, its text taken literally."""
-        self.console.print(message, markup=False, soft_wrap=True)
+        lines = "\n".join(printable(line) for line in message.split("\n"))
+        self.console.print(lines, markup=False, soft_wrap=True)

@@ -25,8 +25,8 @@ from placevec.core import ROW_MISSING, ROW_SYNTHETIC, Draw, Look, Sampler
 from placevec.errors import InputError
 from placevec.geo import Floats, Ints
 
-Positives = Literal["disc", "places"]
-"""Where a positive comes from: any point near the anchor, or another place near it."""
+Positives = Literal["disc", "places", "none"]
+"""Where a positive comes from: any point near the anchor, another place near it, or nowhere: anchors alone."""
 
 _ORDER, _PAIRS = 1, 2
 """Streams of random numbers that share a seed."""
@@ -41,7 +41,8 @@ class NearFarSampler:
     are straight lines through the ellipsoid, which are ground distances to 1 part in 100,000.
 
     Slots drawn: ``anchor`` (places of the dataset), ``positive`` and, with ``negatives``, ``negative``.
-    Targets: ``anchor_xyz`` and ``positive_xyz``, (B, 3) float64 earth-centred metres, shifts not included.
+    Targets: ``anchor_xyz`` and ``positive_xyz``, (B, 3) float64 earth-centred metres, shifts not included, and
+    whatever is known of the anchors.
     Warp of each look, where asked for: ``angle``, ``shift``, ``keep`` (core.Look).
 
     Args:
@@ -53,7 +54,8 @@ class NearFarSampler:
         far_m: a negative lies at least this many metres from its anchor; needed with ``negatives``.
         positives: ``disc``: a point anywhere in the disc of radius ``near_m``, uniform by area, which need not be a
             place; ``places``: another of the rows within ``near_m`` (of more than ``max_neighbours``, the nearest);
-            a place without neighbours is its own positive, shifted to a random point of the disc.
+            a place without neighbours is its own positive, shifted to a random point of the disc; ``none``: anchors
+            alone, to predict from.
         negatives: draw the slot ``negative``.
         rotate: turn every window by a random angle.
         shift_m: move every window to a random point within this many metres.
@@ -61,6 +63,7 @@ class NearFarSampler:
         channels: number of channels of the view, needed with ``drop_channels``.
         drop_in: slots that lose channels (Loc2Vec: the positive only).
         max_neighbours: neighbours kept in memory for each place.
+        targets: name -> (N, ...) array over all places of the dataset (what is there), read at the anchors.
 
     Raises:
         InputError: a row that does not exist or has no coordinates, sizes that make no sense, or, at construction,
@@ -87,6 +90,7 @@ class NearFarSampler:
         channels: int = 0,
         drop_in: Sequence[str] = ("positive",),
         max_neighbours: int = 64,
+        targets: Mapping[str, ArrayLike] | None = None,
     ) -> None:
         all_lonlat = np.asarray(lonlat, np.float64).reshape(-1, 2)
         self.rows = _checked_rows(rows, len(all_lonlat))
@@ -106,6 +110,10 @@ class NearFarSampler:
         self.positives, self.negatives, self.rotate = positives, negatives, rotate
         self.drop_channels, self.channels, self.drop_in = drop_channels, channels, tuple(drop_in)
         self.seed = seed
+        self.targets = {name: np.asarray(values) for name, values in (targets or {}).items()}
+        for name, values in self.targets.items():
+            if len(values) != len(all_lonlat):
+                raise InputError(f"the target {name} has {len(values)} entries for {len(all_lonlat)} places")
         self._order = _Epochs(len(self.rows), batch_size, seed)
         self._xyz = geo.to_ecef(self.lonlat[:, 0], self.lonlat[:, 1])
         self._neighbours = (
@@ -127,7 +135,8 @@ class NearFarSampler:
     @property
     def reach_m(self) -> float:
         """How far, in metres, the centre of a window may lie from the nearest of the rows."""
-        leaves = self._neighbours is None or bool(self._neighbours.lonely.any())
+        alone = self.positives == "none"
+        leaves = not alone and (self._neighbours is None or bool(self._neighbours.lonely.any()))
         return (self.near_m if leaves else 0.0) + self.shift_m
 
     def draw(self, step: int, rank: int = 0, world: int = 1) -> Draw:
@@ -136,15 +145,17 @@ class NearFarSampler:
         picked = self._order.at(step)
         random = _generator(self.seed, step, _PAIRS)
         looks = {"anchor": self._look(picked, random, "anchor")}
-        if self._neighbours is None:
-            positive, positive_xyz = self._point_near(picked, random)
-        else:
-            positive, positive_xyz = self._place_near(picked, random, self._neighbours)
-        looks["positive"] = positive
+        targets = {"anchor_xyz": torch.from_numpy(self._xyz[picked][part])}
+        if self.positives != "none":
+            if self._neighbours is None:
+                looks["positive"], positive_xyz = self._point_near(picked, random)
+            else:
+                looks["positive"], positive_xyz = self._place_near(picked, random, self._neighbours)
+            targets["positive_xyz"] = torch.from_numpy(positive_xyz[part])
         if self.negatives:
             looks["negative"] = self._look(self._far_from(picked, random), random, "negative")
-        targets = {"anchor_xyz": torch.from_numpy(self._xyz[picked][part])}
-        targets["positive_xyz"] = torch.from_numpy(positive_xyz[part])
+        at_anchors = self.rows[picked][part]
+        targets |= {name: torch.from_numpy(values[at_anchors]) for name, values in self.targets.items()}
         return Draw({slot: _part_of(look, part) for slot, look in looks.items()}, targets)
 
     def _look(self, picked: Ints, random: np.random.Generator, slot: str) -> Look:

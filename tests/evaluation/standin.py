@@ -41,6 +41,10 @@ class Town:
     attribution: str = "© an inventor"
 
     @property
+    def name(self) -> str:
+        return self.path.name
+
+    @property
     def places(self) -> pd.DataFrame:
         return pd.DataFrame({"place_id": self.place_ids, "lon": self.lonlat[:, 0], "lat": self.lonlat[:, 1]})
 
@@ -71,6 +75,10 @@ class Network:
     @property
     def recipe(self) -> dict[str, Any]:
         return {"config": {"near_m": self.near_m}}
+
+    @property
+    def taught(self) -> tuple[str, ...]:
+        return ()
 
     def untrained(self, seed: int) -> Network:
         return replace(self, seed=seed + 1)

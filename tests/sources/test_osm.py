@@ -15,7 +15,7 @@ import pytest
 import shapely
 
 from placevec.errors import SourceError
-from placevec.sources import osm_objects
+from placevec.sources import node_index, osm_objects
 from placevec.sources.osm import ReadReport, extent, read_features, read_header
 from placevec.sources.osm_objects import Kind
 from tests.osm_xml import OsmFile, box, ring
@@ -133,7 +133,8 @@ def test_a_file_backed_index_reads_the_same(
     helsinki_pbf: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     whole = read(helsinki_pbf)
-    monkeypatch.setattr(osm_objects, "LARGE_FILE", 10)
+    monkeypatch.setattr(node_index, "LARGE_FILE", 10)
+    monkeypatch.setattr(node_index, "_EVERY", 100)
     again = list(read_features(helsinki_pbf, keys=KEYS, wanted=lambda tags, kind: 1, work=tmp_path))
     assert sum(map(len, again)) == len(whole)
     assert np.array_equal(np.concatenate([c.osm_id for c in again]), [item["id"] for item in whole])

@@ -10,8 +10,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from placevec.sources.paths import Paths
-from placevec.views.clip import clip_rings, inset, spread_rings
-from placevec.views.spool import open_ring
+from placevec.views.clip import Pieces, clip_rings, inset, open_rings, spread_rings
 
 Floats = NDArray[np.float64]
 
@@ -33,13 +32,25 @@ def even_odd(rings: list[Floats]) -> shapely.Geometry:
     return shape
 
 
+def spread(
+    rings: list[Floats], cells: tuple[int, int, int, int], size: float, margin: float
+) -> list[tuple[int, int, list[Floats], bool]]:
+    """Column, row, rings of each cell and whether they cover it, for one row of rings."""
+    found = spread_rings(Paths.of([rings]), np.array([cells]), size, margin)
+    assert not found.row.any()
+    return [
+        (x, y, found.paths.row(number), bool(covers))
+        for number, ((x, y), covers) in enumerate(zip(found.cell.tolist(), found.covers, strict=True))
+    ]
+
+
 @given(st.integers(0, 5000))
 @settings(max_examples=60, deadline=None)
 def test_pieces_equal_shapelys_intersections(seed: int) -> None:
     shell, hole = star(seed), star(seed + 1, 12, (38.0, 42.0)) * 0.15 + [34.0, 34.0]
     expected = shapely.Polygon(shell).symmetric_difference(shapely.Polygon(hole))
     seen = set()
-    for x, y, rings, covered in spread_rings([shell, hole], (0, 0, 4, 3), 20.0, 1.0):
+    for x, y, rings, covered in spread([shell, hole], (0, 0, 4, 3), 20.0, 1.0):
         cell = shapely.box(x * 20 - 1, y * 20 - 1, x * 20 + 21, y * 20 + 21)
         # Zero-width bridges along the edge of a cell cover nothing: the area is what counts.
         area = abs(sum(_signed(ring) for ring in rings[:1])) if len(rings) == 1 else even_odd(rings).area
@@ -61,11 +72,11 @@ def _signed(ring: Floats) -> float:
 
 def test_a_ring_around_everything_covers_every_cell() -> None:
     around = np.array([[-5.0, -5.0], [500.0, -5.0], [500.0, 500.0], [-5.0, 500.0]])
-    found = list(spread_rings([around], (0, 0, 7, 7), 10.0, 2.0))
+    found = spread([around], (0, 0, 7, 7), 10.0, 2.0)
     assert len(found) == 64
     assert all(covered for *_, covered in found)
     hole = np.array([[31.0, 31.0], [31.0, 36.0], [36.0, 36.0], [36.0, 31.0]])
-    found = list(spread_rings([around, hole], (0, 0, 7, 7), 10.0, 2.0))
+    found = spread([around, hole], (0, 0, 7, 7), 10.0, 2.0)
     # With its margin of 2 pixels a cell reaches into the hole from 31 on also from the left and from above.
     assert {(x, y) for x, y, _, covered in found if not covered} == {(2, 2), (3, 2), (2, 3), (3, 3)}
 
@@ -75,7 +86,7 @@ def test_a_ring_that_overlaps_itself_does_not_pass_for_one_that_covers() -> None
     once = np.array([[-50.0, -50.0], [50.0, -50.0], [50.0, 50.0], [-50.0, 50.0]])
     twice = np.concatenate([once, once * 0.9])
     for turns, ring in ((1, once), (2, twice)):
-        ((_, _, _, covered),) = spread_rings([ring], (0, 0, 0, 0), 10.0, 1.0)
+        ((_, _, _, covered),) = spread([ring], (0, 0, 0, 0), 10.0, 1.0)
         assert covered == (turns == 1)
 
 
@@ -83,8 +94,8 @@ def test_orientation_survives_cutting() -> None:
     for ring in (star(3), star(3)[::-1]):
         for axis in (0, 1):
             for side in (1, -1):
-                (cut,) = clip_rings([ring], axis, 40.0, side)
-                assert np.sign(_signed(cut)) == np.sign(_signed(ring))
+                cut, _ = clip_rings(Paths.of([[ring]]), np.array([axis]), np.array([40.0]), np.array([side]))
+                assert np.sign(_signed(cut.row(0)[0])) == np.sign(_signed(ring))
 
 
 # --- inset -------------------------------------------------------------------------------------------------
@@ -126,7 +137,29 @@ def test_spikes_and_repeated_vertices_stay_finite() -> None:
     assert np.abs(moved - ring).max() <= 1.5
 
 
-def test_open_ring() -> None:
+def test_rows_cut_together_equal_rows_cut_alone() -> None:
+    """Oracle: each row by itself. Rows far apart, of several rings, covering, empty, and outside of their cells."""
+    around = np.array([[-50.0, -50.0], [500.0, -50.0], [500.0, 500.0], [-50.0, 500.0]])
+    rows = [[star(1), star(2) * 0.2 + 30.0], [around], [star(3) + 1000.0], [star(4)], [around, star(5)]]
+    cells = np.array([[0, 0, 7, 7], [1, 2, 3, 6], [0, 0, 3, 3], [2, 2, 2, 2], [0, 0, 1, 1]])
+    found = spread_rings(Paths.of(rows), cells, 10.0, 1.0)
+    assert sorted(set(found.row.tolist())) == [0, 1, 3, 4]
+    for number, rings in enumerate(rows):
+        alone = spread_rings(Paths.of([rings]), cells[number : number + 1], 10.0, 1.0)
+        mine = np.flatnonzero(found.row == number)
+        expected = {tuple(cell): paths for cell, paths in _by_cell(alone, np.arange(len(alone.row)))}
+        together = {tuple(cell): paths for cell, paths in _by_cell(found, mine)}
+        assert expected.keys() == together.keys()
+        for cell, paths in expected.items():
+            assert all(np.array_equal(a, b) for a, b in zip(paths, together[cell], strict=True))
+
+
+def _by_cell(found: Pieces, rows: NDArray[np.int64]) -> list[tuple[list[int], list[Floats]]]:
+    return [(found.cell[row].tolist(), found.paths.row(row)) for row in rows.tolist()]
+
+
+def test_rings_are_opened_once() -> None:
     ring = np.array([[0.0, 0.0], [1.0, 0.0], [1.0, 1.0], [0.0, 0.0]])
-    assert len(open_ring(ring)) == 3
-    assert len(open_ring(ring[:3])) == 3
+    opened = open_rings(Paths.of([[ring, ring[:3]], [ring[:1]]]))
+    assert np.diff(opened.path_offsets).tolist() == [3, 3, 1]
+    assert np.array_equal(opened.xy[:3], ring[:3])

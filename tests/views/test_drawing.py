@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from rasterio.features import rasterize
 
 from placevec.sources.paths import Paths
-from placevec.views import drawing
+from placevec.views import drawing, outlines
 from placevec.views.drawing import draw_shard
 from placevec.views.layers import How
 from placevec.views.shards import SHARD_PX
@@ -34,9 +34,9 @@ def drawings(
 def draw(some: Drawings, wanted: NDArray[np.bool_] = EVERYWHERE, size: int = 2048) -> Bits:
     """(size, size) pixels of channel 0 from the shard's upper left corner."""
     pixels = np.zeros((SHARD_PX, SHARD_PX), np.uint8)
-    for square in draw_shard(some, wanted):
-        if square.channel == 0:
-            for y, x, block in zip(square.tile_y, square.tile_x, square.blocks, strict=True):
+    for tiles in draw_shard(some, wanted):
+        for channel, y, x, block in zip(tiles.channel, tiles.y, tiles.x, tiles.blocks, strict=True):
+            if channel == 0:
                 pixels[y * 256 : y * 256 + 256, x * 256 : x * 256 + 256] = np.unpackbits(block, axis=-1)
     return pixels[:size, :size]
 
@@ -96,7 +96,7 @@ def test_without_the_inset_houses_would_grow_by_a_fifth(monkeypatch: pytest.Monk
     """Why the inset is there: OpenCV's own fill, of the same houses."""
     rows = houses(0)
     expected = truth([shapely.Polygon(row) for row in rows]).sum()
-    monkeypatch.setattr(drawing, "inset", lambda paths: paths)
+    monkeypatch.setattr(outlines, "inset", lambda paths: paths)
     assert draw(drawings([[row] for row in rows], How.FILL)).sum() > 1.1 * expected
 
 
@@ -128,9 +128,9 @@ def test_large_areas_over_many_squares_equal_gdal() -> None:
 
 def test_an_area_far_larger_than_the_shard_covers_it() -> None:
     around = np.array([[-5000.0, -5000.0], [30000.0, -5000.0], [30000.0, 30000.0], [-5000.0, 30000.0]])
-    squares = list(draw_shard(drawings([[around]], How.FILL), EVERYWHERE))
-    assert sum(len(square.tile_x) for square in squares) == 64 * 64
-    assert all((square.blocks == 255).all() and (square.counts == 256).all() for square in squares)
+    found = list(draw_shard(drawings([[around]], How.FILL), EVERYWHERE))
+    assert sum(len(tiles) for tiles in found) == 64 * 64
+    assert all((tiles.blocks == 255).all() and (tiles.counts == 256).all() for tiles in found)
 
 
 def test_a_ring_that_crosses_itself_is_filled_even_odd_as_gdal_does() -> None:
@@ -231,10 +231,10 @@ def test_only_wanted_tiles_are_drawn_and_nothing_spills_into_the_next_square() -
 def test_counts_are_the_pixels_of_each_cell() -> None:
     """Oracle: a sum over the unpacked pixels; both ways of counting bits."""
     some = drawings([[row] for row in houses(3)], How.FILL)
-    for square in draw_shard(some, EVERYWHERE):
-        pixels = np.unpackbits(square.blocks, axis=-1).reshape(-1, 16, 16, 16, 16)
-        assert np.array_equal(square.counts, pixels.sum(axis=(2, 4)))
-        assert square.counts.any(axis=(1, 2)).all()
+    for tiles in draw_shard(some, EVERYWHERE):
+        pixels = np.unpackbits(tiles.blocks, axis=-1).reshape(-1, 16, 16, 16, 16)
+        assert np.array_equal(tiles.counts, pixels.sum(axis=(2, 4)))
+        assert tiles.counts.any(axis=(1, 2)).all()
 
 
 def test_counting_without_numpy_2(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -249,8 +249,8 @@ def test_the_sea_is_drawn_but_is_no_content() -> None:
     pond = np.array([[300.0, 300.0], [300.0, 310.0], [310.0, 310.0], [310.0, 300.0]])
     some = drawings([[sea], [pond]], [SEA, How.FILL])
     content = np.zeros((64, 64), bool)
-    for square in draw_shard(some, EVERYWHERE):
-        content[square.tile_y, square.tile_x] = square.has_content
+    for tiles in draw_shard(some, EVERYWHERE):
+        content[tiles.y, tiles.x] |= tiles.has_content
     assert np.argwhere(content).tolist() == [[1, 1]]
     assert draw(some).sum() == 1100 * 1100
 
@@ -259,9 +259,22 @@ def test_channels_do_not_mix() -> None:
     square = np.array([[100.0, 100.0], [100.0, 150.0], [150.0, 150.0], [150.0, 100.0]])
     paths = Paths.of([[square], [square + 20.0]])
     some = Drawings(np.array([0, 3], np.uint8), np.zeros(2, np.uint8), np.zeros(2, np.float32), paths)
-    found = {square.channel: square for square in draw_shard(some, EVERYWHERE)}
-    assert sorted(found) == [0, 3]
-    assert all(square.counts.sum() == 2500 for square in found.values())
+    (tiles,) = draw_shard(some, EVERYWHERE)
+    assert tiles.channel.tolist() == [0, 3]
+    assert tiles.counts.sum(axis=(1, 2)).tolist() == [2500, 2500]
+
+
+def test_more_tiles_than_a_batch_holds_all_come_out_once() -> None:
+    """Oracle: the number of discs, one a tile, over all of the shard."""
+    middles = (
+        np.stack(np.meshgrid(np.arange(64), np.arange(64)), axis=-1).reshape(-1, 1, 1, 2) * 256.0 + 128.0
+    )
+    found = list(draw_shard(drawings(list(middles), How.POINT, 10.0), EVERYWHERE))
+    assert len(found) > 10
+    places = {(x, y) for tiles in found for x, y in zip(tiles.x.tolist(), tiles.y.tolist(), strict=True)}
+    assert len(places) == sum(len(tiles) for tiles in found) == 64 * 64
+    blocks = np.concatenate([tiles.blocks for tiles in found])
+    assert (blocks == blocks[0]).all()
 
 
 def test_no_drawings() -> None:

@@ -348,9 +348,11 @@ def test_thin_lines_fade_and_do_not_break(tmp_path: Path, scale: float) -> None:
 
 
 def test_strips_do_not_show(dataset: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    view = RasterView(dataset, zoom=ZOOM, channels=CHANNELS, size_px=200, size_m=native_metres(1200))
+    view = RasterView(
+        dataset, zoom=ZOOM, channels=CHANNELS, size_px=200, size_m=native_metres(1200), memory=False
+    )
     whole = view.read(look_at_pixels(CORNER, angle=[0.2]))
-    monkeypatch.setattr("placevec.views.raster._STRIP_PX", 31)
+    monkeypatch.setattr("placevec.views.reduced.STRIP_PX", 31)
     assert torch.equal(view.read(look_at_pixels(CORNER, angle=[0.2])), whole)
 
 

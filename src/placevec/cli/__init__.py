@@ -1,6 +1,7 @@
 """The command line: one file a verb, each of which parses, calls `placevec.api` and prints.
 
-Exit codes: 0 done, 1 the input or the machine did not allow it (one line says why), 2 wrong usage, 130 interrupted.
+Exit codes: 0 done, 1 the input or the machine did not allow it (one line says why), 2 wrong usage, 130 interrupted,
+70 a fault of placevec itself.
 """
 
 from __future__ import annotations
@@ -8,6 +9,8 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
+
+from placevec.progress import printable
 
 DEBUG = "PLACEVEC_DEBUG"
 """Environment variable: when set, errors come with their traceback."""
@@ -34,7 +37,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     arguments = sys.argv[1:] if arguments is None else arguments
     try:
-        return _run(with_dashes(arguments))
+        code = _run(with_dashes(arguments))
+        sys.stdout.flush()
+        return code
     except PlacevecError as error:
         return _fail(str(error), error)
     except KeyboardInterrupt:
@@ -42,11 +47,30 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         sys.stderr.close()
         return 0
-    except OSError as error:
-        where = f": {error.filename}" if error.filename else ""
-        return _fail(f"{error.strerror or error}{where}", error)
-    except MemoryError as error:
-        return _fail("out of memory; a smaller --batch-size or area needs less", error)
+    except Exception as error:
+        known = _machine_problem(error)
+        if known is not None:
+            return _fail(known, error)
+        shown = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+        return _fail(
+            f"unexpected {shown[:300]}; this is a fault of placevec: please report it with what {DEBUG}=1 adds",
+            error,
+            code=70,
+        )
+
+
+def _machine_problem(error: Exception) -> str | None:
+    """What the system or the memory would not do, in words; None for anything else."""
+    from placevec.atomic import disk_advice, disk_problem
+
+    text = str(error)
+    where = f": {error.filename}" if isinstance(error, OSError) and error.filename else ""
+    reason = disk_problem(error)
+    if reason is not None and not isinstance(error, PermissionError):  # that may be about reading
+        return f"cannot write{where}: {reason}; {disk_advice(error)}"
+    if isinstance(error, MemoryError) or "can't allocate memory" in text or "out of memory" in text:
+        return "out of memory; a smaller --batch-size or area needs less"
+    return f"{error.strerror or error}{where}" if isinstance(error, OSError) else None
 
 
 def _run(arguments: list[str]) -> int:
@@ -76,12 +100,3 @@ def _fail(message: str, error: BaseException | None, code: int = 1) -> int:
     line = " ".join(message.split())  # names in data may hold line breaks
     sys.stderr.write(f"placevec: {printable(line)}\n")
     return code
-
-
-def printable(text: str) -> str:
-    """Text without control or direction characters that could disturb a terminal.
-
-    >>> printable("a" + chr(27) + "[31m" + chr(0x202e) + "b")
-    'a?[31m?b'
-    """
-    return "".join(character if character.isprintable() else "?" for character in text)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 import time
 from pathlib import Path
@@ -10,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from placevec.cli.output import JSON, QUIET, print_json, print_table, progress_for, say
+from placevec.cli.output import JSON, QUIET, clean, console, print_json, print_table, progress_for, say
 from placevec.cli.search import plain_rows
+from placevec.documents import check, read_json
 
 if TYPE_CHECKING:
     from placevec.embeddings import Embeddings
@@ -83,23 +83,27 @@ def command(
         model, dataset, out=table_path, progress=progress
     )
     progress.say(f"      {len(table.place_id):,} vectors of {table.vectors.shape[1]} numbers")
-    step(4, "Evaluate: beside what needs no learning", f"evaluate {table_path} --budget quick")
+    step(4, "Evaluate: beside what needs no learning", f"evaluate {table_path} --budget quick --beside base")
     report = _evaluated(out / "report", model, dataset.hash)
     if report is None:
-        fresh = api.evaluate(table, dataset=dataset, model=model, budget="quick", progress=progress)
+        fresh = api.evaluate(
+            table,
+            dataset=dataset,
+            model=model,
+            budget="quick",
+            others={"model base": "base"},
+            progress=progress,
+        )
         fresh.save(out / "report")
         report = fresh.as_dict()
         if not as_json:
-            from rich.console import Console
-
-            Console(highlight=False).print(fresh.to_table())
+            console().print(fresh.to_table())
     else:
         progress.say("      Reusing the report of these vectors")
         if not as_json:
-            from rich.console import Console
             from rich.markdown import Markdown
 
-            Console(highlight=False).print(Markdown((out / "report" / "report.md").read_text("utf-8")))
+            console().print(Markdown((out / "report" / "report.md").read_text("utf-8")))
     step(5, f"Search: the places most like {query}", f"search {table_path} --name {shlex.quote(query)} -k 5")
     found = api.similar(table, name=query, k=5, min_distance_m=SIZE_M, dataset=dataset, model=model)
     columns = ["rank", "place_id", "name", "lon", "lat", "distance"]
@@ -114,14 +118,15 @@ def command(
         results = [dict(zip(columns, row, strict=True)) for row in rows]
         print_json({"page": str(page.resolve()), "seconds": seconds, "similar": results, "report": report})
         return
-    say(f"\nData: {dataset.attribution}")
+    say(f"\nData: {clean(dataset.attribution, width=500)}")
     say(f"Done in {seconds:.0f} s. Open this page in a browser:\n{page.resolve()}")
 
 
 def _evaluated(folder: Path, model: Model, dataset_hash: str) -> dict[str, Any] | None:
     """The report already there, if it is of this model and dataset."""
     try:
-        report: dict[str, Any] = json.loads((folder / "report.json").read_text("utf-8"))
+        report: dict[str, Any] = read_json(folder / "report.json")
+        check(report, {"model_hash": str, "dataset_hash": str})
     except (OSError, ValueError):
         return None
     same = report.get("model_hash") == model.hash and report.get("dataset_hash") == dataset_hash

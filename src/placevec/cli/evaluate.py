@@ -7,7 +7,7 @@ from typing import Literal
 
 import typer
 
-from placevec.cli.output import JSON, QUIET, print_json, progress_for, say
+from placevec.cli.output import JSON, QUIET, console, print_json, progress_for, say
 
 NAME = "evaluate"
 HELP = """Measure vectors beside what needs no learning: chance, coordinates, raw features, an untrained encoder.
@@ -35,24 +35,28 @@ def command(
     allow_leaks: bool = typer.Option(
         False, "--allow-leaks", help="Also run tasks whose tags the model sees (marked)."
     ),
+    beside: list[str] = typer.Option(
+        [], help="A further model to compare with: a directory, or base (may be repeated)."
+    ),
     out: Path | None = typer.Option(None, "--out", "-o", help="Directory for report.json and report.md."),
     as_json: bool = JSON,
     quiet: bool = QUIET,
 ) -> None:
     """Call `placevec.api.evaluate` and print the report."""
-    from placevec import api
+    from placevec import api, atomic
 
+    if out is not None:
+        atomic.check_writable(out, directory=True)  # told before minutes of work
     report = api.evaluate(
         embeddings, dataset=dataset, model=run, tasks=task or None, labels=labels, seeds=seeds, folds=folds,
-        budget=budget, allow_leaks=allow_leaks, progress=progress_for(as_json, quiet),
+        budget=budget, allow_leaks=allow_leaks, others={f"model {name}": name for name in beside},
+        progress=progress_for(as_json, quiet),
     )  # fmt: skip
     if out is not None:
         report.save(out)
     if as_json:
         print_json(report.as_dict())
         return
-    from rich.console import Console
-
-    Console(highlight=False).print(report.to_table())
+    console().print(report.to_table())
     if out is not None:
         say(f"Report: {out / 'report.md'}")

@@ -7,7 +7,7 @@ from typing import Any
 
 import typer
 
-from placevec.cli.output import JSON, clean, print_json, print_table
+from placevec.cli.output import JSON, print_facts, print_json
 from placevec.errors import InputError
 
 NAME = "info"
@@ -25,13 +25,7 @@ def command(path: Path = typer.Argument(..., help="What to look at."), as_json: 
     if as_json:
         print_json(content)
         return
-    print_table(["", ""], [[name, _text(value)] for name, value in content.items()])
-
-
-def _text(value: Any) -> str:
-    if isinstance(value, list | tuple):
-        return ", ".join(clean(item) for item in value)
-    return clean(value, width=120)
+    print_facts(content)
 
 
 def describe(path: Path) -> dict[str, Any]:
@@ -111,12 +105,13 @@ def _embeddings(path: Path) -> dict[str, Any]:
 
 
 def _extract(path: Path) -> dict[str, Any]:
-    from placevec.sources.osm import read_header
+    from placevec.sources.osm import check_whole, extent, read_header
 
     header = read_header(path)
+    check_whole(path)
     return {
         "is": "OpenStreetMap extract",
-        "bounds": None if header.area is None else list(header.area.bounds),
+        "bounds": list((header.area or extent(path)).bounds),
         "timestamp": header.timestamp,
         "generator": header.generator,
         "bytes": path.stat().st_size,

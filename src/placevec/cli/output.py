@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import typer
 
-from placevec.cli import printable
-from placevec.progress import SILENT, Bars, Progress
+from placevec.progress import SILENT, Bars, Progress, printable
 
+if TYPE_CHECKING:
+    from rich.console import Console
+
+_WIDE = 240
 JSON = typer.Option(False, "--json", help="Print the result as JSON, and no progress.")
 QUIET = typer.Option(False, "--quiet", "-q", help="Show no progress.")
 
@@ -34,8 +37,14 @@ def _plain(value: Any) -> Any:
 
 
 def print_json(content: Any) -> None:
-    """One JSON document on standard output; not-a-number becomes null."""
-    typer.echo(json.dumps(_plain(content), indent=2, ensure_ascii=False))
+    """One JSON document on standard output; not-a-number becomes null, and what does not print is escaped."""
+    lines = json.dumps(_plain(content), indent=2, ensure_ascii=False).split("\n")
+    typer.echo("\n".join(line if line.isprintable() else _escaped(line) for line in lines))
+
+
+def _escaped(line: str) -> str:
+    """A line of JSON with terminal codes and direction marks, which stand in texts only, written as \\u escapes."""
+    return "".join(one if one.isprintable() else json.dumps(one)[1:-1] for one in line)
 
 
 def clean(text: Any, width: int = 60) -> str:
@@ -44,9 +53,18 @@ def clean(text: Any, width: int = 60) -> str:
     return line if len(line) <= width else line[: width - 1] + "…"
 
 
+def console() -> Console:
+    """Where tables are printed: standard output; a file or a pipe has no width."""
+    from rich.console import Console
+
+    made = Console(highlight=False)
+    if not made.is_terminal:
+        made.width = _WIDE
+    return made
+
+
 def print_table(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
     """A table on standard output; numbers to the right."""
-    from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
@@ -56,16 +74,27 @@ def print_table(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
         table.add_column(name, justify="right" if numeric else "left", no_wrap=True)
     for row in rows:
         table.add_row(*(Text(_cell(name, value)) for name, value in zip(header, row, strict=True)))
-    console = Console(highlight=False)
-    if not console.is_terminal:  # a file or a pipe has no width
-        console.width = 240
-    console.print(table)
+    console().print(table)
 
 
 def _cell(name: str, value: Any) -> str:
     if isinstance(value, float):
         return "" if math.isnan(value) else f"{value:.6f}" if name in ("lon", "lat") else f"{value:.4g}"
     return clean(value)
+
+
+def print_facts(facts: Mapping[str, Any]) -> None:
+    """Names and values on standard output, a line each; long values go on below themselves, none is cut."""
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, pad_edge=False, show_header=False)
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
+    for name, value in facts.items():
+        items = value if isinstance(value, list | tuple) else [value]
+        table.add_row(Text(name), Text(", ".join(clean(item, width=2_000) for item in items)))
+    console().print(table)
 
 
 def say(line: str) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import typer
 
-from placevec.cli.output import JSON, QUIET, print_json, progress_for, say
+from placevec.cli.output import JSON, QUIET, clean, print_json, progress_for, say
 
 NAME = "prepare"
 HELP = """Make the dataset that a recipe learns from.
@@ -69,5 +69,5 @@ def command(
     say(f"{len(dataset):,} places, {len(dataset.map_spec.channels)} layers at zoom {dataset.zoom}: {out}")
     if report.get("broken"):
         say(f"{report['broken']:,} broken geometries were left out (listed in {out / 'dataset.json'})")
-    say(f"Data: {dataset.attribution}")
+    say(f"Data: {clean(dataset.attribution, width=500)}")
     say(f"Next: placevec train {recipe} {out} --out RUN")

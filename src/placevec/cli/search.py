@@ -43,12 +43,14 @@ def command(
     as_json: bool = JSON,
 ) -> None:
     """Call `placevec.api.similar` and print the ranking."""
-    from placevec import api
+    from placevec import api, atomic
 
     if (lon is None) != (lat is None):
         raise InputError("a point needs both --lon and --lat")
     if sum(query is not None for query in (lon, place, tile, name)) != 1:
         raise InputError("name one query: --lon and --lat, --place, --tile or --name")
+    if csv is not None:
+        atomic.check_writable(csv)
     found = api.similar(
         embeddings, lon=lon, lat=lat, place=place, tile=tile, name=name, k=k, metric=metric, bbox=bbox,
         min_distance_m=min_distance, dataset=dataset, model=run,
@@ -56,9 +58,7 @@ def command(
     columns = ["rank", "place_id", "name", "lon", "lat", "distance"]
     rows = plain_rows(found[columns])
     if csv is not None:
-        from placevec.atomic import write_csv
-
-        write_csv(csv, columns, rows)
+        atomic.write_csv(csv, columns, rows)
     query = found.attrs["query"]
     if as_json:
         print_json(

@@ -24,15 +24,18 @@ Examples:
   placevec train loc2vec data/malta --out runs/original --preset founding
 
   placevec train loc2vec data/malta --out runs/honest --drop-layers landcover,natural-features,leisure,amenities
+
+  placevec train loc2vec data/malta data/andorra data/lauf --out runs/three --most-places 2500
 """
 
 
 def command(
     recipe: str = typer.Argument(..., help="The recipe: loc2vec."),
-    dataset: Path = typer.Argument(..., help="Dataset directory."),
+    dataset: list[Path] = typer.Argument(..., help="Dataset directory; several are learnt from together."),
     out: Path = typer.Option(..., "--out", "-o", help="Run directory to make."),
     preset: str = typer.Option(
-        "default", help="default, or founding: the original network and hyper-parameters."
+        "default",
+        help="default; founding: the original network and hyper-parameters; taught: foretell what places hold.",
     ),
     config: Path | None = typer.Option(None, help="TOML file holding any option, by the names shown here."),
     epochs: int | None = typer.Option(None, help="Passes, each validated and checkpointed (20)."),
@@ -42,7 +45,7 @@ def command(
     batch_size: int | None = typer.Option(None, help="Places in a batch (64)."),
     learning_rate: float | None = typer.Option(None, help="Peak learning rate (0.001)."),
     dim: int | None = typer.Option(None, help="Length of the vectors (128)."),
-    encoder: str | None = typer.Option(None, help="compact-tile-cnn or founding-tile-cnn."),
+    encoder: str | None = typer.Option(None, help="shape-tile-cnn, compact-tile-cnn or founding-tile-cnn."),
     objective: str | None = typer.Option(None, help="infonce, triplet, triplet-swap or softpn."),
     size_px: int | None = typer.Option(None, help="Side of the window read around a place, in pixels (128)."),
     size_m: float | None = typer.Option(None, help="The same in metres (200); 0 reads whole native tiles."),
@@ -51,6 +54,13 @@ def command(
     drop_layers: str | None = typer.Option(
         None, help="Layers to keep out of the input, separated by commas."
     ),
+    predict: str | None = typer.Option(
+        None, help="What vectors must foretell too, separated by commas: layers (not seen), landuse, tags."
+    ),
+    contrast_weight: float | None = typer.Option(
+        None, help="Weight of the objective beside predictions (1)."
+    ),
+    most_places: int | None = typer.Option(None, help="At most so many places of each dataset."),
     schedule: str | None = typer.Option(None, help="cosine, constant or plateau."),
     patience: int | None = typer.Option(
         None, help="Stop after so many passes without improvement (0: never)."
@@ -71,13 +81,15 @@ def command(
         "epochs": epochs, "steps_per_epoch": steps_per_epoch, "batch_size": batch_size,
         "learning_rate": learning_rate, "dim": dim, "encoder": encoder, "objective": objective,
         "size_px": size_px, "near_m": near_m, "far_m": far_m, "schedule": schedule, "patience": patience,
-        "precision": precision, "device": device, "seed": seed,
+        "contrast_weight": contrast_weight,
+        "most_places": most_places, "precision": precision, "device": device, "seed": seed,
     }  # fmt: skip
     options.update({name: value for name, value in given.items() if value is not None})
     if size_m is not None:
         options["size_m"] = size_m or None
-    if drop_layers is not None:
-        options["drop_layers"] = tuple(part.strip() for part in drop_layers.split(",") if part.strip())
+    for name, value in (("drop_layers", drop_layers), ("predict", predict)):
+        if value is not None:
+            options[name] = tuple(part.strip() for part in value.split(",") if part.strip())
     model = api.train(
         recipe, dataset, out=out, preset=options.pop("preset", preset), resume=resume, force=force,
         progress=progress_for(as_json, quiet), **options,
@@ -88,12 +100,12 @@ def command(
         print_json({"run": str(out), "hash": model.hash, **model.config(), "metrics": read_metrics(out)[-1:]})
         return
     say(f"{model.parameters:,} parameters, vectors of {model.dim} numbers: {out}")
-    say(f"Next: placevec embed {out} {dataset} -o E.parquet")
+    say(f"Next: placevec embed {out} {dataset[0]} -o E.parquet")
 
 
 def _from_toml(path: Path) -> dict[str, Any]:
     try:
         content = tomllib.loads(path.read_text("utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise InputError(f"cannot read the options in {path}: {error}") from error
     return {name.replace("-", "_"): value for name, value in content.items()}

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 _ENCODERS = {
     "compact-tile-cnn": ("tile_cnn", "CompactTileCNN"),
     "founding-tile-cnn": ("tile_cnn", "FoundingTileCNN"),
+    "shape-tile-cnn": ("shape_cnn", "ShapeTileCNN"),
 }
 
 

@@ -39,9 +39,9 @@ class FoundingTileCNN(nn.Module):
 
     def __init__(self, channels: int = 12, size_px: int = 256, dim: int = 128, dropout: float = 0.5) -> None:
         super().__init__()
-        self.channels = _whole("channels", channels, 1, 1024)
-        self.size_px = _whole("size_px", size_px, 32, 1024)
-        self.dim = _whole("dim", dim, 1, 8192)
+        self.channels = whole("channels", channels, 1, 1024)
+        self.size_px = whole("size_px", size_px, 32, 1024)
+        self.dim = whole("dim", dim, 1, 8192)
         if isinstance(dropout, bool) or not isinstance(dropout, int | float) or not 0 <= dropout < 1:
             raise ModelError(f"dropout is a share from 0 to below 1; got {dropout!r}")
         self.dropout = float(dropout)
@@ -112,21 +112,21 @@ class CompactTileCNN(nn.Module):
 
     def __init__(self, channels: int = 12, dim: int = 128, width: int = 32, unit_norm: bool = True) -> None:
         super().__init__()
-        self.channels = _whole("channels", channels, 1, 1024)
-        self.dim = _whole("dim", dim, 1, 8192)
-        self.width = _whole("width", width, 8, 512)
+        self.channels = whole("channels", channels, 1, 1024)
+        self.dim = whole("dim", dim, 1, 8192)
+        self.width = whole("width", width, 8, 512)
         if width % 8:
             raise ModelError(f"width is a multiple of 8; got {width}")
         if not isinstance(unit_norm, bool):
             raise ModelError(f"unit_norm is true or false; got {unit_norm!r}")
         self.unit_norm = unit_norm
-        self.stem = _convolution(channels * self.patch**2, width, 1)
+        self.stem = convolution(channels * self.patch**2, width, 1)
         self.body = nn.Sequential(
-            _convolution(width, width, 3),
-            _convolution(width, 2 * width, 3, stride=2),
-            _convolution(2 * width, 2 * width, 3),
-            _convolution(2 * width, 4 * width, 3, stride=2),
-            _convolution(4 * width, 4 * width, 3),
+            convolution(width, width, 3),
+            convolution(width, 2 * width, 3, stride=2),
+            convolution(2 * width, 2 * width, 3),
+            convolution(2 * width, 4 * width, 3, stride=2),
+            convolution(4 * width, 4 * width, 3),
         )
         self.head = nn.Sequential(nn.Linear(8 * width, 8 * width), nn.ReLU(), nn.Linear(8 * width, dim))
 
@@ -139,28 +139,30 @@ class CompactTileCNN(nn.Module):
         height, width = batch.shape[-2:]
         padded = F.pad(batch, (0, -width % self.patch, 0, -height % self.patch))
         # unshuffling bytes moves a quarter of what unshuffling floats would
-        patches = F.pixel_unshuffle(_checked(padded, self.channels), self.patch)
+        patches = F.pixel_unshuffle(checked(padded, self.channels), self.patch)
         patches = patches.contiguous(memory_format=torch.channels_last)
-        features = self.body(self.stem(_as_share(patches, self.stem[0].weight.dtype)))  # type: ignore[arg-type]
+        features = self.body(self.stem(as_share(patches, self.stem[0].weight.dtype)))  # type: ignore[arg-type]
         pooled = torch.cat([features.mean((2, 3)), features.amax((2, 3))], dim=1)
         vectors: Tensor = self.head(pooled)
         return F.normalize(vectors, dim=1) if self.unit_norm else vectors
 
 
-def _convolution(before: int, after: int, size: int, stride: int = 1) -> nn.Sequential:
+def convolution(before: int, after: int, size: int, stride: int = 1) -> nn.Sequential:
+    """A convolution without bias, batch norm and ReLU."""
     layer = nn.Conv2d(before, after, size, stride, size // 2, bias=False)
     nn.init.kaiming_normal_(layer.weight, mode="fan_out", nonlinearity="relu")
     return nn.Sequential(layer, nn.BatchNorm2d(after), nn.ReLU(inplace=True))
 
 
-def _whole(name: str, value: int, least: int, most: int) -> int:
+def whole(name: str, value: int, least: int, most: int) -> int:
     """``value`` if it is a whole number in range: a config read from disk must not order a terabyte of weights."""
     if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
         raise ModelError(f"{name} is a whole number from {least} to {most}; got {value!r}")
     return value
 
 
-def _checked(batch: Tensor, channels: int) -> Tensor:
+def checked(batch: Tensor, channels: int) -> Tensor:
+    """``batch`` if it is (N, channels, H, W) uint8; ModelError otherwise."""
     if batch.dtype != torch.uint8:
         raise ModelError(f"tiles come as uint8, 0 to 255, and are scaled by the network; got {batch.dtype}")
     if batch.dim() != 4 or batch.shape[1] != channels:
@@ -168,9 +170,10 @@ def _checked(batch: Tensor, channels: int) -> Tensor:
     return batch
 
 
-def _as_share(batch: Tensor, dtype: torch.dtype) -> Tensor:
+def as_share(batch: Tensor, dtype: torch.dtype) -> Tensor:
+    """Bytes 0..255 as shares 0..1."""
     return batch.to(dtype).mul_(1.0 / 255.0)
 
 
 def _scaled(batch: Tensor, channels: int, dtype: torch.dtype) -> Tensor:
-    return _as_share(_checked(batch, channels), dtype)
+    return as_share(checked(batch, channels), dtype)

@@ -206,7 +206,7 @@ def judge(
             for name, sets in variants.items()
         }
     drawn = draws(budget.draws, blocks.count, seeds)
-    rows, resampled = _judged(task, variants, predictions, blocks, drawn)
+    rows, resampled = judged(task, variants, predictions, blocks, drawn)
     return Judgement(
         task=task.name,
         kind=task.kind,
@@ -222,7 +222,7 @@ def judge(
         seeds=seeds,
         kept=float(np.mean([split.kept for split in splits])),
         rows=list(rows.values()),
-        comparisons=_compared(rows, resampled, pairs),
+        comparisons=compared(rows, resampled, pairs),
         notes=_notes(splits, dropped, buffer_m),
     )
 
@@ -302,7 +302,7 @@ def _predictions(
     return found
 
 
-def _judged(
+def judged(
     task: Task,
     variants: Mapping[str, Variants],
     predictions: dict[str, dict[str, list[Array]]],
@@ -335,9 +335,10 @@ def _mean(task: Task, predictions: list[Array], measure: Any) -> float:
     return float(np.mean([measure(task.kind, *_known(task, predicted)) for predicted in predictions]))
 
 
-def _compared(
+def compared(
     rows: dict[str, Row], resampled: dict[str, Array], pairs: tuple[tuple[str, str], ...]
 ) -> list[Comparison]:
+    """The difference of every pair of rows, with the interval of its draws."""
     found = []
     for of, against in pairs:
         if of in rows and against in rows:

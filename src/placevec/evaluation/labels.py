@@ -14,6 +14,7 @@ from placevec.dataset import Dataset
 from placevec.errors import EvaluationError, PlacevecError, SourceError
 from placevec.evaluation.tasks import MIN_PLACES, Task, classes_task
 from placevec.geo import Floats, Ints, lonlat_to_tile_xy, to_ecef
+from placevec.geoparquet import read_parquet
 from placevec.sources.points import ID_NAMES, LAT_NAMES, LON_NAMES, Points, read_points
 
 SUFFIXES = (".csv", ".tsv", ".parquet", ".geojson", ".json", ".gpkg")
@@ -78,7 +79,7 @@ def _joined(path: Path, dataset: Dataset) -> tuple[pd.DataFrame, Ints, Ints]:
             if len(places) == 0:
                 raise EvaluationError(f"{path}: {_apart(points.lonlat, dataset)}")
             return table, places, rows
-    found = pd.Index(ids).get_indexer(table["place_id"].astype(str))
+    found = pd.Index(ids).get_indexer([str(name) for name in table["place_id"]])
     rows = np.flatnonzero(found >= 0)
     if len(rows) == 0:
         first = str(table["place_id"].iloc[0])[:40] if len(table) else "none"
@@ -100,13 +101,13 @@ def _plain_table(path: Path) -> pd.DataFrame | None:
 
             schema = pq.read_schema(path)
             kept = [field.name for field in schema if field.name not in ("geometry", "bbox", "embedding")]
-            return pq.read_table(path, columns=kept).to_pandas(ignore_metadata=True)
+            return read_parquet(path, columns=kept).to_pandas(ignore_metadata=True)
     except FileNotFoundError:
         raise SourceError(f"the table {path} does not exist") from None
     except PlacevecError:
         raise
     except Exception as error:  # pandas and pyarrow each raise their own for a damaged file
-        raise SourceError(f"cannot read {path} as a table: {str(error).splitlines()[0]}") from error
+        raise SourceError(f"cannot read {path} as a table: {error or type(error).__name__}") from error
     return None
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from placevec import atomic
 from placevec.dataset import Dataset
 from placevec.embeddings import Embeddings
-from placevec.errors import EvaluationError, InputError
+from placevec.errors import AreaError, EvaluationError, InputError
 from placevec.evaluation.floors import BESIDE, COORDINATES, COVERAGE, PAIRS, beside, floors
 from placevec.evaluation.judgement import BUDGETS, OURS, Budget, Judgement, Variants, judge, one_thread
 from placevec.evaluation.label_free import ELSEWHERE, HELD_OUT, TRAINED_ON, UNKNOWN, LabelFree, label_free
@@ -30,7 +30,7 @@ from placevec.evaluation.tasks import (
     sampled,
     without_leaking_groups,
 )
-from placevec.geo import Ints, hold_out_blocks
+from placevec.geo import Area, Floats, Ints, hold_out_blocks
 from placevec.model import Model
 from placevec.progress import SILENT, Progress
 
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 
 SCHEMA_VERSION = 1
 _DEFAULT_PAIR_RADIUS = 1.0
+_LESSONS = {"landuse": ("landuse", "layers"), "pois": ("tags", "layers")}
 """Footprints that pairs are taken to lie apart when the model does not say."""
 _ENOUGH_HELD_OUT = 100
 _MOST_WITHOUT_LABELS = 2_000
@@ -125,6 +126,7 @@ def evaluate(
     folds: int = 5,
     budget: Literal["quick", "full"] = "full",
     allow_leaks: bool = False,
+    others: Mapping[str, Model] | None = None,
     progress: Progress = SILENT,
 ) -> Report:
     """Judge vectors beside chance, coordinates, coverage fractions and an untrained encoder.
@@ -140,6 +142,7 @@ def evaluate(
         folds: a shuffling.
         budget: ``quick`` takes small probes, one setting each, and at most 2,000 places.
         allow_leaks: also judge tasks whose tags the model sees; marked, and nothing is claimed.
+        others: further models by the name of their row, on the same places and folds.
         progress: where to report.
 
     Raises:
@@ -148,6 +151,7 @@ def evaluate(
     """
     if seeds < 1 or budget not in BUDGETS:
         raise InputError(f"evaluation needs at least one seed and a budget of {' or '.join(BUDGETS)}")
+    others = others or {}
     places = _Places(emb, dataset)
     chosen, skipped = _tasks(dataset, tasks, labels)
     ready: list[_Ready] = []
@@ -158,13 +162,20 @@ def evaluate(
             skipped.append(str(error))
     free_rows, basis = _rows_without_labels(places, model)
     features = _Features(places, model, [*(item.task.rows for item in ready), free_rows], seeds, progress)
+    features.add(others, progress)
+    pairs = (*PAIRS, *((OURS, name) for name in others))
+    buffer_m = max(_buffer_m(dataset, each) for each in (model, *others.values()))
     judgements = []
     for item in ready:
+        shown = features.at(item.task.rows)
+        for name, other in others.items():
+            if reason := _unfit(item.task, places, other):
+                del shown[name]
+                item.notes.append(f"{name} is left out: {reason}")
         try:
             judged = judge(
-                item.task, features.at(item.task.rows), dataset.lonlat[item.task.rows], pairs=PAIRS,
-                buffer_m=_buffer_m(dataset, model), folds=folds, seeds=seeds, budget=BUDGETS[budget],
-                progress=progress,
+                item.task, shown, dataset.lonlat[item.task.rows], pairs=pairs, buffer_m=buffer_m, folds=folds,
+                seeds=seeds, budget=BUDGETS[budget], progress=progress,
             )  # fmt: skip
         except EvaluationError as error:
             skipped.append(str(error))
@@ -209,11 +220,20 @@ class _Features:
         self, places: _Places, model: Model | None, wanted: list[Ints], seeds: int, progress: Progress
     ) -> None:
         self.rows: Ints = np.unique(np.concatenate(wanted))
+        self.dataset = places.dataset
         ours: NDArray[np.float32] = places.emb.vectors[places.row_of_vector[self.rows]]
         others = floors(places.dataset, model, self.rows, seeds=range(seeds), progress=progress)
         self.sets: dict[str, Variants] = {OURS: (ours,), **others}
         if COVERAGE in others:
             self.sets[BESIDE] = (beside(others[COVERAGE][0], ours),)
+
+    def add(self, models: Mapping[str, Model], progress: Progress) -> None:
+        """The vectors of further models, a row each."""
+        for name, model in models.items():
+            if name in self.sets:
+                raise InputError(f"there is a row {name!r} already")
+            vectors = model.embed(self.dataset, self.rows, label=f"Embedding: {name}", progress=progress)
+            self.sets[name] = (vectors,)
 
     def at(self, rows: Ints) -> dict[str, Variants]:
         """The feature sets of some of the places."""
@@ -255,6 +275,8 @@ def _tasks(
 
 def _ready(task: Task, places: _Places, model: Model | None, budget: Budget, allow_leaks: bool) -> _Ready:
     """The task on places with vectors, no more than the budget has; EvaluationError says why it cannot run."""
+    if model is not None and not allow_leaks:
+        _check_not_taught(task, places, model)
     leaks = () if model is None else leaking(task, model.seen)
     if leaks and not allow_leaks:
         raise EvaluationError(
@@ -282,6 +304,44 @@ def _ready(task: Task, places: _Places, model: Model | None, budget: Budget, all
             f"task {task.name}: too few classes are left among {len(task)} places with vectors"
         )
     return _Ready(task, leaks, notes)
+
+
+def _check_not_taught(task: Task, places: _Places, model: Model) -> None:
+    """EvaluationError when the model learnt to foretell this task's labels on places that would be asked about."""
+    lessons = [name for name in model.taught if name in _LESSONS.get(task.name, ())]
+    rows = task.rows[np.isin(task.rows, places.rows)]
+    if lessons and learnt_from(model, places.dataset.lonlat[rows]).any():
+        raise EvaluationError(
+            f"task {task.name}: the model was taught {' and '.join(lessons)} on this very ground, so that its vectors "
+            "prove nothing here; evaluate it on other ground, or run with --allow-leaks"
+        )
+
+
+def _unfit(task: Task, places: _Places, other: Model) -> str:
+    """Why a further model cannot be asked this task; empty when it can."""
+    if leaks := leaking(task, other.seen):
+        return f"it sees {', '.join(leaks)}"
+    try:
+        _check_not_taught(task, places, other)
+    except EvaluationError as error:
+        return str(error)
+    return ""
+
+
+def learnt_from(model: Model, lonlat: Floats) -> NDArray[np.bool_]:
+    """(N,) whether each point (lon, lat degrees) lies in an area that the model was trained on.
+
+    All do where the model does not tell its areas.
+    """
+    told = model.training.get("areas")
+    try:
+        areas = [Area.from_dict(area) for area in told]  # type: ignore[union-attr]
+    except (AreaError, TypeError, ValueError, KeyError, AttributeError):
+        return np.ones(len(lonlat), bool)
+    inside = np.zeros(len(lonlat), bool)
+    for area in areas:
+        inside |= area.contains(lonlat[:, 0], lonlat[:, 1])
+    return inside
 
 
 def _buffer_m(dataset: Dataset, model: Model | None) -> float:
@@ -338,6 +398,8 @@ def _notes(model: Model | None, seeds: int, budget: str) -> list[str]:
     notes = []
     if model is None:
         notes.append("the model is not at hand: no untrained encoder beside the vectors")
+    elif lessons := model.taught:
+        notes.append(f"the model was taught {', '.join(lessons)} on the ground that it was trained on")
     if seeds < 3:
         notes.append(f"{seeds} shufflings are few: take 3 or more before believing an interval")
     if budget == "quick":

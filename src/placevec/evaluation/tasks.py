@@ -155,6 +155,14 @@ def landuse_task(dataset: Dataset) -> Task:
     Raises:
         EvaluationError: no land use stored, or too few places of two classes.
     """
+    rows = _located(dataset)
+    dominant = landuse_labels(dataset, rows)
+    description = f"dominant OSM land use of footprints that carry it on {LABELLED_SHARE:.0%} or more"
+    return classes_task("landuse", dominant, rows, leaks=LANDUSE_LEAKS, description=description)
+
+
+def landuse_labels(dataset: Dataset, rows: Ints) -> NDArray[np.object_]:
+    """(len(rows),) the use with the largest share of each footprint; None below `LABELLED_SHARE` in all."""
     from placevec.views.coverage import Coverage
 
     file = dataset.path / "landuse_coverage.tif"
@@ -163,13 +171,10 @@ def landuse_task(dataset: Dataset) -> Task:
             f"task landuse: {dataset.path} holds no {file.name}; prepare it from an OSM extract"
         )
     coverage = Coverage(file)
-    rows = _located(dataset)
     shares = np.asarray(coverage.fractions(dataset.footprints()[rows], dataset.zoom), np.float64)
-    names = np.array(coverage.channels, object)
-    dominant = names[shares.argmax(axis=1)]
+    dominant = np.array(coverage.channels, object)[shares.argmax(axis=1)]
     dominant[shares.sum(axis=1) < LABELLED_SHARE] = None
-    description = f"dominant OSM land use of footprints that carry it on {LABELLED_SHARE:.0%} or more"
-    return classes_task("landuse", dominant, rows, leaks=LANDUSE_LEAKS, description=description)
+    return np.asarray(dominant, object)
 
 
 def poi_task(dataset: Dataset) -> Task:
@@ -178,17 +183,8 @@ def poi_task(dataset: Dataset) -> Task:
     Raises:
         EvaluationError: no points stored, or no group with `MIN_PLACES` places with and without it.
     """
-    from placevec.views.pois import poi_counts, read_pois
-
-    file = dataset.path / "pois.parquet"
-    if not file.exists():
-        raise EvaluationError(
-            f"task pois: {dataset.path} holds no {file.name}; prepare it from an OSM extract"
-        )
     rows = _located(dataset)
-    pois = read_pois(file)
-    counts, groups = poi_counts(pois, dataset.footprints()[rows], dataset.zoom)
-    present = np.asarray(counts) > 0
+    present, groups, elsewhere = poi_presence(dataset, rows)
     held = present.sum(axis=0)
     kept = np.flatnonzero((held >= MIN_PLACES) & (len(rows) - held >= MIN_PLACES))
     if len(kept) == 0:
@@ -197,9 +193,24 @@ def poi_task(dataset: Dataset) -> Task:
         )
     names = tuple(str(groups[group]) for group in kept)
     description = "presence of each OSM point-of-interest group in the footprint, mean over groups"
-    layers = _drawn_in(pois)
-    elsewhere = tuple(layers.get(name, ()) for name in names)
-    return Task("pois", "multilabel", present[:, kept], rows, names, POI_LEAKS, elsewhere, description)
+    leaks = tuple(elsewhere.get(name, ()) for name in names)
+    return Task("pois", "multilabel", present[:, kept], rows, names, POI_LEAKS, leaks, description)
+
+
+def poi_presence(
+    dataset: Dataset, rows: Ints
+) -> tuple[NDArray[np.bool_], tuple[str, ...], dict[str, tuple[str, ...]]]:
+    """((len(rows), G) whether a group lies in the footprint, the G groups, group -> layers that also draw it)."""
+    from placevec.views.pois import poi_counts, read_pois
+
+    file = dataset.path / "pois.parquet"
+    if not file.exists():
+        raise EvaluationError(
+            f"task pois: {dataset.path} holds no {file.name}; prepare it from an OSM extract"
+        )
+    pois = read_pois(file)
+    counts, groups = poi_counts(pois, dataset.footprints()[rows], dataset.zoom)
+    return np.asarray(counts) > 0, groups, _drawn_in(pois)
 
 
 def _drawn_in(pois: pd.DataFrame) -> dict[str, tuple[str, ...]]:

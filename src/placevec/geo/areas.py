@@ -11,10 +11,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from placevec.documents import NONE, check, read_json
 from placevec.errors import AreaError
 
 if TYPE_CHECKING:
     from shapely.geometry.base import BaseGeometry
+
+_POLYGONS = ("Polygon", "MultiPolygon")
 
 
 @dataclass(frozen=True)
@@ -66,7 +69,7 @@ class Area:
     @classmethod
     def from_polygon(cls, polygon: BaseGeometry) -> Area:
         """The box of a polygon or multipolygon (lon, lat degrees), narrowed to it."""
-        if polygon.is_empty or polygon.geom_type not in ("Polygon", "MultiPolygon"):
+        if polygon.is_empty or polygon.geom_type not in _POLYGONS:
             raise AreaError(f"an area is a polygon that is not empty; got {polygon.geom_type}")
         west, south, east, north = polygon.bounds
         return cls(west, south, east, north, polygon)
@@ -74,22 +77,22 @@ class Area:
     @classmethod
     def from_geojson(cls, path: str | Path) -> Area:
         """The union of all polygons in a GeoJSON file (geometry, feature or collection; RFC 7946, lon, lat)."""
-        from shapely import union_all
+        from shapely import make_valid, union_all
         from shapely.errors import ShapelyError
-        from shapely.geometry import shape
 
         try:
-            content = json.loads(Path(path).read_text("utf-8"))
+            content = read_json(Path(path))
             features = content.get("features", [content]) if isinstance(content, dict) else []
-            geometries = [shape(item.get("geometry", item)) for item in features]
+            check(features, [{}])
+            shapes = [item.get("geometry", item) or {} for item in features]
+            polygons = [_polygon(item) for item in shapes if item.get("type") in _POLYGONS]
+            if not polygons:
+                raise AreaError(f"{path} holds no polygon")
+            return cls.from_polygon(_only_polygons(union_all(make_valid(polygons))))
         except OSError as error:
             raise AreaError(f"cannot read the polygon {path}: {error.strerror}") from error
-        except (ValueError, AttributeError, KeyError, TypeError, RecursionError, ShapelyError) as error:
+        except (ValueError, AttributeError, ShapelyError) as error:
             raise AreaError(f"{path} is not GeoJSON: {error}") from error
-        polygons = [item for item in geometries if item.geom_type in ("Polygon", "MultiPolygon")]
-        if not polygons:
-            raise AreaError(f"{path} holds no polygon")
-        return cls.from_polygon(union_all(polygons))
 
     @property
     def bounds(self) -> tuple[float, float, float, float]:
@@ -140,11 +143,36 @@ class Area:
 
     @classmethod
     def from_dict(cls, content: dict[str, Any]) -> Area:
-        """The inverse of `as_dict`."""
+        """The inverse of `as_dict`; ValueError when it is none."""
         polygon = None
+        check(content, {"bounds": [float], "polygon?": (dict, NONE)})
         if content.get("polygon"):
-            from shapely.geometry import shape
-
-            polygon = shape(content["polygon"])
+            polygon = _polygon(content["polygon"])
+        if len(content["bounds"]) != 4:
+            raise ValueError(f"bounds are {len(content['bounds'])} numbers, not 4")
         west, south, east, north = (float(value) for value in content["bounds"])
         return cls(west, south, east, north, polygon)
+
+
+def _polygon(content: dict[str, Any]) -> BaseGeometry:
+    """The polygon or multipolygon of a GeoJSON geometry; ValueError when it is none."""
+    from shapely.errors import ShapelyError
+    from shapely.geometry import shape
+
+    try:
+        found: BaseGeometry = shape(content)
+    except (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, ShapelyError) as error:
+        raise ValueError(f"it holds a polygon that is none ({error})") from error
+    if found.geom_type not in _POLYGONS:
+        raise ValueError(f"it holds a {found.geom_type} where a polygon is expected")
+    return found
+
+
+def _only_polygons(geometry: BaseGeometry) -> BaseGeometry:
+    """What repairing left of polygons, without the lines and points that it may leave beside them."""
+    from shapely import get_parts, union_all
+
+    if geometry.geom_type in _POLYGONS:
+        return geometry
+    repaired: BaseGeometry = union_all([part for part in get_parts(geometry) if part.geom_type in _POLYGONS])
+    return repaired

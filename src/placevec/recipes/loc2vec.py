@@ -7,30 +7,39 @@ the space of vectors than far ones.
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from placevec import encoders
 from placevec.core import Encoded, Objective, Recipe, Slot, View, ViewSpec
 from placevec.dataset import Dataset
+from placevec.documents import NONE, check
 from placevec.errors import InputError
-from placevec.geo import TILE_PX, Ints, hold_out_blocks, metres_per_pixel, to_ecef
+from placevec.geo import TILE_PX, Ints, footprint_bounds, hold_out_blocks, metres_per_pixel, to_ecef
+from placevec.joined import JoinedDataset
 from placevec.metrics import effective_rank, triplet_accuracy
 from placevec.objectives.contrastive import InfoNCE
+from placevec.objectives.prediction import PredictDistribution, PredictShares
 from placevec.objectives.triplet import SoftPN, TripletLoss
 from placevec.recipes.osm_dataset import prepare
 from placevec.sampling import NearFarSampler
 from placevec.training import TrainingOptions
+from placevec.views.contents import Contents, Ground, landuse_contents, layer_contents, tag_contents
 
 __all__ = ["Built", "Loc2VecConfig", "build", "config_dict", "configure", "prepare"]
 
 OBJECTIVES = ("infonce", "triplet", "triplet-swap", "softpn")
-PRESETS = ("default", "founding")
+PREDICTABLE = ("layers", "landuse", "tags")
+_LESSON_WEIGHTS = {"layers": 0.25, "landuse": 1.5, "tags": 0.5}
+"""Of losses that are all 1 where nothing is known; see docs/decisions/0004."""
+PRESETS = ("default", "founding", "taught")
 
 
 @dataclass(frozen=True)
@@ -40,7 +49,7 @@ class Loc2VecConfig:
     Attributes:
         encoder: registered name of the tile encoder.
         dim: length of the vectors.
-        width: channels of the compact encoder's first stage.
+        width: channels of the first stage of the shape and the compact encoder.
         dropout: of the founding encoder.
         size_px: side of the window in pixels.
         size_m: side of the window in metres; None reads whole native tiles, whose footprint varies with latitude.
@@ -52,13 +61,18 @@ class Loc2VecConfig:
         far_m: negatives lie at least this far away; nearer pairs of a batch are not negatives.
         positives: ``disc`` (any point near the anchor) or ``places`` (another place of the table near it).
         rotate: turn the map by a random angle before each window is read.
-        drop_channels: chance that a layer of the positive is switched off.
+        drop_channels: chance that a layer of the positive is switched off; of the anchor where nothing is contrasted.
+        predict: what the vectors must also foretell of a place, as shares: ``layers`` (those kept out of the input),
+            ``landuse``, ``tags`` (which occur). These are labels: vectors are then judged on other ground only.
+        contrast_weight: of the objective beside the predictions; 0 leaves it out.
+        most_places: places of one dataset that are trained on, drawn at random, so that the largest of several does
+            not outweigh the others; None: all.
         batch_size: anchors in a batch.
         validation_share: share of the places held out in whole blocks.
         block_m: side of a block; None chooses an eighth of the extent, between 250 m and 5 km.
     """
 
-    encoder: str = "compact-tile-cnn"
+    encoder: str = "shape-tile-cnn"
     dim: int = 128
     width: int = 32
     dropout: float = 0.5
@@ -73,12 +87,16 @@ class Loc2VecConfig:
     positives: str = "disc"
     rotate: bool = True
     drop_channels: float = 0.25
+    predict: tuple[str, ...] = ()
+    contrast_weight: float = 1.0
+    most_places: int | None = None
     batch_size: int = 64
     validation_share: float = 0.1
     block_m: float | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "drop_layers", tuple(self.drop_layers))
+        object.__setattr__(self, "predict", tuple(self.predict))
         if self.objective not in OBJECTIVES:
             raise InputError(f"objective {self.objective!r} is unknown: choose from {', '.join(OBJECTIVES)}")
         if self.size_px < 16:
@@ -89,6 +107,14 @@ class Loc2VecConfig:
             raise InputError(f"near ({self.near_m} m) must be positive and less than far ({self.far_m} m)")
         if self.batch_size < 2:
             raise InputError("a batch needs at least two places")
+        if unknown := [name for name in self.predict if name not in PREDICTABLE]:
+            raise InputError(f"{unknown[0]!r} cannot be predicted: choose from {', '.join(PREDICTABLE)}")
+        if not self.contrast_weight >= 0 or (self.contrast_weight == 0 and not self.predict):
+            raise InputError(
+                "nothing is left to learn: give contrast a weight above 0, or something to predict"
+            )
+        if self.most_places is not None and self.most_places < 2:
+            raise InputError("at least two places of a dataset are trained on")
 
 
 FOUNDING = {
@@ -106,6 +132,20 @@ FOUNDING = {
 }
 FOUNDING_TRAINING = {"learning_rate": 1e-3, "weight_decay": 1e-5, "schedule": "plateau", "warmup": 0.0}
 """Founding document 004's hyper-parameters, where they differ from the defaults."""
+
+TAUGHT = {
+    "size_px": 128,
+    "size_m": 256.0,
+    # the tags that are foretold draw in the first four; what the last two draw depends on the mapper, not the ground
+    "drop_layers": ("landcover", "natural-features", "leisure", "amenities", "places", "boundaries"),
+    "predict": PREDICTABLE,
+    "contrast_weight": 0.0,
+    "drop_channels": 0.15,
+    "most_places": 2500,
+    "batch_size": 128,
+}
+TAUGHT_TRAINING = {"learning_rate": 2e-3, "weight_decay": 0.02}
+"""What carries best to cities never seen (docs/decisions/0004): the recipe of the model that comes with placevec."""
 
 
 @dataclass
@@ -131,9 +171,28 @@ def configure(preset: str, options: Mapping[str, Any]) -> tuple[Loc2VecConfig, d
     unknown = sorted(set(given) - own - loop)
     if unknown:
         raise InputError(f"loc2vec has no option {unknown[0]!r}: it knows {', '.join(sorted(own | loop))}")
-    base, base_training = (FOUNDING, FOUNDING_TRAINING) if preset == "founding" else ({}, {})
+    _check_types(given)
+    presets: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
+        "default": ({}, {}), "founding": (FOUNDING, FOUNDING_TRAINING), "taught": (TAUGHT, TAUGHT_TRAINING),
+    }  # fmt: skip
+    base, base_training = presets[preset]
     config = Loc2VecConfig(**{**base, **{key: value for key, value in given.items() if key in own}})
     return config, {**base_training, **{key: value for key, value in given.items() if key in loop}}
+
+
+def _check_types(given: Mapping[str, Any]) -> None:
+    """InputError for an option of another type than its field: options may come from a file."""
+    shapes: dict[str, Any] = {
+        "int": int, "float": float, "str": str, "bool": bool, "float | None": (float, NONE),
+        "int | None": (int, NONE), "tuple[str, ...]": [str],
+    }  # fmt: skip
+    for item in (*fields(Loc2VecConfig), *fields(TrainingOptions)):
+        if item.name in given:
+            value = given[item.name]
+            try:
+                check(list(value) if isinstance(value, tuple) else value, shapes[str(item.type)], item.name)
+            except ValueError as error:
+                raise InputError(f"option {error}") from None
 
 
 def kept_channels(spec: ViewSpec, drop: tuple[str, ...]) -> tuple[str, ...]:
@@ -160,15 +219,24 @@ def _encoder(config: Loc2VecConfig, channels: int) -> Any:
     options: dict[str, Any] = {"channels": channels, "dim": config.dim}
     if config.encoder == "founding-tile-cnn":
         options.update(size_px=config.size_px, dropout=config.dropout)
+    elif config.encoder == "shape-tile-cnn":
+        # margins of triplets are measured between vectors of length 1
+        options.update(
+            width=config.width, unit_norm=config.contrast_weight > 0 and "triplet" in config.objective
+        )
     else:
-        # SoftPN never gets low on vectors of length 1: distances must be free to grow
-        options.update(width=config.width, unit_norm=config.objective != "softpn")
+        # SoftPN never gets low on vectors of length 1: distances must be free to grow. Predictions need no length 1.
+        unit_norm = config.objective != "softpn" and config.contrast_weight > 0
+        options.update(width=config.width, unit_norm=unit_norm)
     return encoders.build(config.encoder, **options)
 
 
 def measure(slots: Mapping[str, Encoded], targets: Mapping[str, Tensor]) -> dict[str, float]:
     """Numbers of a validation batch: triplet accuracy against a shuffled far place, and the effective rank."""
-    anchor, positive = slots["anchor"].z, slots["positive"].z
+    anchor = slots["anchor"].z
+    if "positive" not in slots:
+        return {"effective_rank": effective_rank(anchor)}
+    positive = slots["positive"].z
     negative = slots["negative"].z if "negative" in slots else anchor.roll(len(anchor) // 2, 0)
     return {
         "triplet_accuracy": triplet_accuracy(anchor, positive, negative),
@@ -186,7 +254,7 @@ def block_size(lonlat: np.ndarray[Any, Any], config: Loc2VecConfig) -> float:
 
 
 def _split(
-    dataset: Dataset, config: Loc2VecConfig, rows: Ints, seed: int
+    dataset: Dataset | JoinedDataset, config: Loc2VecConfig, rows: Ints, seed: int
 ) -> tuple[Ints, Ints, dict[str, Any]]:
     """(training rows, validation rows, how they were held out); the last is empty when the extent is too small."""
     lonlat = dataset.lonlat[rows]
@@ -204,22 +272,26 @@ def _split(
     return rows[train_rows], rows[held_rows], held_out
 
 
-def _sampler(dataset: Dataset, config: Loc2VecConfig, rows: Ints, **options: Any) -> NearFarSampler:
+def _sampler(
+    dataset: Dataset | JoinedDataset, config: Loc2VecConfig, rows: Ints, **options: Any
+) -> NearFarSampler:
+    contrasts = config.contrast_weight > 0
     return NearFarSampler(
         dataset.lonlat,
         rows=rows,
         batch_size=min(config.batch_size, len(rows)),
         near_m=config.near_m,
         far_m=config.far_m,
-        positives=config.positives,  # type: ignore[arg-type]
-        negatives=config.objective != "infonce",
+        positives=config.positives if contrasts else "none",  # type: ignore[arg-type]
+        negatives=contrasts and config.objective != "infonce",
+        drop_in=("positive",) if contrasts else ("anchor",),
         rotate=config.rotate,
         channels=len(dataset.map_spec.channels) - len(config.drop_layers),
         **options,
     )
 
 
-def build(dataset: Dataset, config: Loc2VecConfig, training: Mapping[str, Any]) -> Built:
+def build(dataset: Dataset | JoinedDataset, config: Loc2VecConfig, training: Mapping[str, Any]) -> Built:
     """Slots, encoder, objective and samplers over a dataset's map.
 
     A tenth of the places is held out in whole blocks, with a buffer around them so wide that training and
@@ -229,24 +301,81 @@ def build(dataset: Dataset, config: Loc2VecConfig, training: Mapping[str, Any]) 
     view = dataset.map_view().window(size_px=config.size_px, size_m=config.size_m, channels=channels)
     rows = dataset.require_coordinates(np.arange(len(dataset)), "loc2vec")
     seed = int(training.get("seed", 0))
+    rows = _fewer(dataset, rows, config.most_places, seed)
     train_rows, held_rows, held_out = _split(dataset, config, rows, seed)
     notes = (
         [] if held_out else ["the extent is too small to hold blocks out: validation repeats training places"]
     )
-    sampler = _sampler(dataset, config, train_rows, seed=seed, drop_channels=config.drop_channels)
-    roles = ("anchor", "positive", "negative") if sampler.negatives else ("anchor", "positive")
+    contents = {name: _contents(name, dataset, config) for name in config.predict}
+    targets = {name: found.shares for name, found in contents.items()}
+    sampler = _sampler(
+        dataset, config, train_rows, seed=seed, drop_channels=config.drop_channels, targets=targets
+    )
+    validation = _sampler(dataset, config, held_rows, seed=seed + 1, drop_channels=0.0, targets=targets)
+    drawn = {"anchor": True, "positive": config.contrast_weight > 0, "negative": sampler.negatives}
+    objectives: dict[str, tuple[float, Objective]] = {
+        f"predict-{name}": (
+            _LESSON_WEIGHTS[name],
+            _predicts(name)(config.dim, _mean(found, train_rows), target=name),
+        )
+        for name, found in contents.items()
+    }
+    if config.contrast_weight > 0:
+        objectives[config.objective] = (config.contrast_weight, _objective(config))
     recipe = Recipe(
-        slots={role: Slot("map", "tile") for role in roles},
+        slots={role: Slot("map", "tile") for role, there in drawn.items() if there},
         encoders={"tile": _encoder(config, len(channels))},
-        objectives={config.objective: (1.0, _objective(config))},
+        objectives=objectives,
         sampler=sampler,
-        validation=_sampler(dataset, config, held_rows, seed=seed + 1, drop_channels=0.0),
+        validation=validation,
         measure=measure,
     )
     options = TrainingOptions(**{"steps_per_epoch": sampler.steps_per_epoch, **training})
     return Built(recipe, {"map": view}, {"map": view.spec}, options, len(train_rows), held_out, notes)
 
 
+def _fewer(dataset: Dataset | JoinedDataset, rows: Ints, most: int | None, seed: int) -> Ints:
+    """``rows`` with at most so many of each dataset, drawn at random."""
+    if most is None:
+        return rows
+    first = dataset.first_row if isinstance(dataset, JoinedDataset) else np.array([0, len(dataset)])
+    random = np.random.default_rng([seed, 0xFE3])
+    parts = [
+        random.permutation(rows[(rows >= start) & (rows < stop)])[:most]
+        for start, stop in itertools.pairwise(first.tolist())
+    ]
+    return np.sort(np.concatenate(parts))
+
+
+def _contents(name: str, dataset: Dataset | JoinedDataset, config: Loc2VecConfig) -> Contents:
+    """What every place holds under the window that is read around it."""
+    parts = dataset.parts if isinstance(dataset, JoinedDataset) else (dataset,)
+    grounds = [
+        Ground(
+            part.path,
+            part.footprints()
+            if config.size_m is None
+            else footprint_bounds(part.lonlat, config.size_m, part.zoom),
+            part.zoom,
+        )
+        for part in parts
+    ]
+    if name == "layers":
+        if not config.drop_layers:
+            raise InputError("predicting layers needs layers that are not seen: name them with drop_layers")
+        return layer_contents(grounds, config.drop_layers)
+    return landuse_contents(grounds) if name == "landuse" else tag_contents(grounds)
+
+
+def _predicts(name: str) -> type[PredictShares] | type[PredictDistribution]:
+    return PredictDistribution if name == "landuse" else PredictShares
+
+
+def _mean(contents: Contents, rows: Ints) -> Tensor:
+    known = Contents(contents.names, contents.shares[rows]).mean()
+    return torch.from_numpy(np.nan_to_num(known))
+
+
 def config_dict(config: Loc2VecConfig) -> dict[str, Any]:
     """Plain JSON of a configuration."""
-    return {**asdict(config), "drop_layers": list(config.drop_layers)}
+    return {**asdict(config), "drop_layers": list(config.drop_layers), "predict": list(config.predict)}

@@ -12,7 +12,16 @@ from placevec import atomic
 from placevec.core import ViewSpec
 from placevec.dataset import MANIFEST, Dataset, Places, write_dataset
 from placevec.errors import AreaError, DatasetError, InputError, SourceError
-from placevec.geo import Area, check_zoom, lonlat_to_tile_xy, metric_grid, tiles_of_area
+from placevec.geo import (
+    TILE_PX,
+    Area,
+    check_zoom,
+    lonlat_to_tile_xy,
+    metres_per_pixel,
+    metric_grid,
+    tile_ranges,
+    tiles_of_area,
+)
 from placevec.progress import Progress
 from placevec.sources.extracts import Extract, resolve_extract
 from placevec.sources.osm import extent, read_header
@@ -25,6 +34,8 @@ from placevec.views.pois import place_names, read_pois
 LICENCE = "ODbL-1.0"
 ATTRIBUTION = "© OpenStreetMap contributors, ODbL 1.0"
 DEFAULT_SIZE_M = 200.0
+MOST_PLACES = 100_000_000
+"""Tiles or grid points of an area, empty ones included."""
 POIS, MAP_COVERAGE = "pois.parquet", "map_coverage.tif"
 
 
@@ -48,6 +59,8 @@ def prepare(
     check_zoom(zoom)
     if spacing_m is not None and places is not None:
         raise InputError("places come from a spacing or from a table, not both")
+    if spacing_m is not None and not spacing_m > 0:
+        raise InputError(f"the spacing of places is a positive number of metres; got {spacing_m:g}")
     if size_m is not None and not size_m > 0:
         raise InputError(f"the size of a place is a positive number of metres; got {size_m:g}")
     table = LayerTable.from_toml(layers) if layers is not None else LayerTable.default()
@@ -56,6 +69,7 @@ def prepare(
     extract = resolve_extract(osm, osm_name, progress=progress)
     header = read_header(extract.path)
     area = _area_of(extract, header.area, area)
+    _check_size(area, zoom, spacing_m)
     if given is not None:
         _check_inside(given, area, str(places), progress)
     inputs = {
@@ -69,6 +83,8 @@ def prepare(
         "all_places": all_places,
         "size_m": size_m,
     }
+    if (out / MANIFEST).exists() or (out / WORK).is_dir():
+        atomic.remove_temporaries(out)
     if (out / MANIFEST).exists():
         return _reused(out, inputs, progress)
     if out.exists() and any(path.name != WORK for path in out.iterdir()) and not (out / WORK).is_dir():
@@ -119,7 +135,11 @@ def prepare(
 
 def _area_of(extract: Extract, held: Area | None, wanted: Area | None) -> Area:
     """The area asked for, checked against what the extract holds; else all of it."""
-    held = held or extent(extract.path)
+    if (
+        held is None or held.east - held.west > 180
+    ):  # a box round both sides of the antimeridian is the world's
+        found = extent(extract.path)
+        held = found if held is None or found.crosses_antimeridian else held
     if wanted is None:
         return held
     if not wanted.intersects(held):
@@ -128,6 +148,21 @@ def _area_of(extract: Extract, held: Area | None, wanted: Area | None) -> Area:
             f"the area lies outside of {extract.name}, which covers {bounds} (west,south,east,north)"
         )
     return wanted
+
+
+def _check_size(area: Area, zoom: int, spacing_m: float | None) -> None:
+    """AreaError when there would be more places than memory holds: told before the extract is read."""
+    ranges = tile_ranges(area, zoom)
+    count = sum((x1 - x0 + 1) * (y1 - y0 + 1) for x0, y0, x1, y1 in ranges)
+    what = f"tiles of zoom {zoom}"
+    if spacing_m is not None:
+        side = TILE_PX * float(metres_per_pixel((area.south + area.north) / 2.0, zoom))
+        count, what = round(count * (side / spacing_m) ** 2), f"places {spacing_m:g} m apart"
+    if count > MOST_PLACES:
+        raise AreaError(
+            f"the area holds {count:,} {what}, more than {MOST_PLACES:,}: name a smaller one with --bbox "
+            "west,south,east,north (west > east is across the 180th meridian), or make them larger"
+        )
 
 
 def _check_inside(given: Points, area: Area, name: str, progress: Progress) -> None:
@@ -155,6 +190,7 @@ def _reused(out: Path, inputs: dict[str, Any], progress: Progress) -> Dataset:
             raise DatasetError(
                 f"{out} holds a dataset made with other options ({name} differs): choose another --out, or --force"
             )
+    shutil.rmtree(out / WORK, ignore_errors=True)  # of a run that was killed after its last file
     progress.say(f"Reusing {out}, which was made from the same extract with the same options")
     return dataset
 

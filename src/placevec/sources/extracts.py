@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import difflib
 import hashlib
-import json
 import os
 import re
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from typing import Any
 import httpx
 
 from placevec.atomic import write_json
+from placevec.documents import NONE, check, read_json
 from placevec.errors import SourceError
 from placevec.progress import SILENT, Progress
 from placevec.sources.osm import check_extract
@@ -144,7 +144,7 @@ def download(
     folder = cache_folder() / "osm" / hashlib.sha256(url.encode()).hexdigest()[:12]
     target, about = folder / name, folder / f"{name}.json"
     if target.is_file() and about.is_file():
-        return Extract(target, name, url, bool(json.loads(about.read_text("utf-8")).get("md5")))
+        return Extract(target, name, url, bool(_told(about).get("md5")))
     folder.mkdir(parents=True, exist_ok=True)
     part = folder / f"{name}.part"
     try:
@@ -174,7 +174,7 @@ def download(
 def _fetch(client: httpx.Client, url: str, part: Path, about: Path, progress: Progress) -> None:
     """Bring ``part`` to the whole file, going on behind what is there if the server still has the same file."""
     have = part.stat().st_size if part.is_file() else 0
-    validator = json.loads(about.read_text("utf-8")).get("validator") if have and about.is_file() else None
+    validator = _told(about).get("validator") if have else None
     headers = {"Accept-Encoding": "identity"}
     if have and validator:
         headers |= {"Range": f"bytes={have}-", "If-Range": validator}
@@ -187,10 +187,13 @@ def _fetch(client: httpx.Client, url: str, part: Path, about: Path, progress: Pr
         )
         have = have if goes_on else 0
         etag = answer.headers.get("ETag", "")
-        strong = etag if etag.startswith('"') else answer.headers.get("Last-Modified")
-        write_json(about, {"validator": strong})
-        length = answer.headers.get("Content-Length")
-        total = have + int(length) if length and length.isdigit() else None
+        strong = etag if etag.startswith('"') else answer.headers.get("Last-Modified", "")
+        # it is sent back as a header, which takes ASCII only
+        write_json(
+            about, {"validator": strong if strong and strong.isascii() and strong.isprintable() else None}
+        )
+        length = answer.headers.get("Content-Length", "")
+        total = have + int(length) if re.fullmatch("[0-9]{1,18}", length) else None
         with (
             progress.task(f"Downloading {part.stem}", total=total) as advance,
             open(part, "ab" if goes_on else "wb") as file,
@@ -207,9 +210,20 @@ def _fetch(client: httpx.Client, url: str, part: Path, about: Path, progress: Pr
 
 def _published_md5(client: httpx.Client, url: str) -> str | None:
     """The MD5 sum that the server publishes beside the file, or None."""
-    answer = client.get(f"{url}.md5")
-    found = re.match(r"([0-9a-f]{32})\b", answer.text.strip().lower()) if answer.status_code == 200 else None
+    with client.stream("GET", f"{url}.md5") as answer:
+        text = next(answer.iter_bytes(1024), b"") if answer.status_code == 200 else b""
+    found = re.match(r"\s*([0-9a-f]{32})\b", text.decode("utf-8", "replace").lower())
     return found[1] if found else None
+
+
+def _told(about: Path) -> dict[str, Any]:
+    """What was written down of a download; nothing when that is not there or damaged."""
+    try:
+        content = read_json(about)
+        check(content, {"validator?": (str, NONE), "md5?": (str, NONE)})
+    except (OSError, ValueError):
+        return {}
+    return dict(content)
 
 
 def _md5(path: Path) -> str:

@@ -19,14 +19,31 @@ from numpy.typing import NDArray
 from placevec.errors import AreaError, SourceError
 from placevec.geo import Area
 from placevec.progress import SILENT, Progress
-from placevec.sources.osm_objects import Chunk, Kind, RawChunks, decode_geometry, tags_of, translated
+from placevec.sources import osm_objects
+from placevec.sources.osm_objects import (
+    Areas,
+    Kind,
+    RawObjects,
+    extract_objects,
+    node_paths,
+    on_earth,
+    read_areas,
+    translated,
+    way_paths,
+)
 from placevec.sources.paths import Ints, Paths
+from placevec.sources.pbf import Block, read_blocks
+from placevec.sources.tag_columns import Asker, TagColumns
+from placevec.sources.xml_extracts import check_xml
 
 SUFFIXES = (".osm.pbf", ".pbf", ".osm", ".osm.gz", ".osm.bz2")
 TYPE_NAMES = ("node", "way", "relation")
 _EXAMPLES = 5
-_EXTENT_SAMPLES = 2_000_000
+_EXTENT_SAMPLES = 200_000
 _KINDS = tuple(Kind)
+_CHUNK_VERTICES = 500_000
+
+_CUT = "{} is cut short: it holds nodes without tags and no way; download it again"
 
 T = TypeVar("T")
 
@@ -64,14 +81,15 @@ class ReadReport:
 
 @dataclass(frozen=True)
 class Features(Generic[T]):
-    """A chunk of wanted features, in the order of the file.
+    """A chunk of wanted features, in the order of the file: nodes, ways, then areas as they were assembled.
 
     Attributes:
         osm_type: (N,) uint8, number in `TYPE_NAMES`.
         osm_id: (N,) int64.
         kind: (N,) uint8, see `Kind`.
         tags: N dictionaries.
-        wanted: what the caller's function answered for each.
+        answer: (N,) int64 index of ``answers``.
+        answers: what the caller's function answered.
         paths: N rows of lon, lat degrees. Points: one vertex; lines: one path, or several where nodes are
             missing; rings: closed, in the way's own direction; areas: shells counter-clockwise, holes clockwise.
     """
@@ -79,12 +97,18 @@ class Features(Generic[T]):
     osm_type: NDArray[np.uint8]
     osm_id: Ints
     kind: NDArray[np.uint8]
-    tags: list[dict[str, str]]
-    wanted: list[T]
+    tags: TagColumns
+    answer: Ints
+    answers: list[T]
     paths: Paths
 
     def __len__(self) -> int:
-        return len(self.tags)
+        return len(self.osm_id)
+
+    @property
+    def wanted(self) -> list[T]:
+        """What the caller's function answered for each feature."""
+        return [self.answers[number] for number in self.answer.tolist()]
 
 
 # --- whole files -------------------------------------------------------------------------------------------
@@ -99,6 +123,8 @@ def check_extract(path: str | Path) -> Path:
         raise SourceError(f"{path}: an OSM extract is named {', '.join(SUFFIXES)}")
     if path.stat().st_size == 0:
         raise SourceError(f"{path} is empty; download it again")
+    if path.suffix.lower() != ".pbf":
+        check_xml(path)
     return path
 
 
@@ -107,13 +133,10 @@ def read_header(path: str | Path) -> OsmHeader:
     path = check_extract(path)
     with translated(path):
         header = osmium.FileProcessor(str(path)).header
+        told = [header.get(name) for name in ("osmosis_replication_timestamp", "timestamp", "generator")]
     if header.has_multiple_object_versions:
         raise SourceError(f"{path} is a history file; give an extract of one date")
-    return OsmHeader(
-        _header_area(header),
-        header.get("osmosis_replication_timestamp") or header.get("timestamp") or None,
-        header.get("generator") or None,
-    )
+    return OsmHeader(_header_area(header), told[0] or told[1] or None, told[2] or None)
 
 
 def _header_area(header: Any) -> Area | None:
@@ -125,6 +148,22 @@ def _header_area(header: Any) -> Area | None:
         return Area(low.lon, low.lat, high.lon, high.lat)
     except AreaError:
         return None
+
+
+def check_whole(path: str | Path) -> None:
+    """Read all of an extract; SourceError when it is damaged or cut short, or holds no coordinates.
+
+    Everything happens inside osmium: some 40 MB/s of a .osm.pbf.
+    """
+    path = check_extract(path)
+    with translated(path):
+        with osmium.io.Reader(str(path)) as reader:
+            osmium.apply(reader, osmium.filter.KeyFilter("\0"))  # none has it: nothing comes to Python
+        if _nodes_without_purpose(path, at_least=1000):
+            raise SourceError(_CUT.format(path))
+        nodes = osmium.FileProcessor(str(path), osmium.osm.NODE)
+        if not any(node.location.valid() for node in nodes):
+            raise SourceError(f"{path} holds no coordinates: there is no node in it")
 
 
 def extent(path: str | Path) -> Area:
@@ -144,11 +183,18 @@ def extent(path: str | Path) -> Area:
                     sample, stride = sample[::2], stride * 2
     if not sample:
         raise SourceError(f"{path} holds no coordinates: there is no node in it")
-    (west, south), (east, north) = np.percentile(np.array(sample), [0.5, 99.5], axis=0).tolist()
+    lon, lat = np.array(sample).T
+    (south, north), (west, east) = (np.percentile(values, [0.5, 99.5]).tolist() for values in (lat, lon))
+    if east - west > 180:  # on both sides of the antimeridian the box is narrower that way round
+        first, last = np.percentile(lon % 360.0, [0.5, 99.5]).tolist()
+        if last - first < east - west:
+            west, east = first, last
     pad = 1e-4  # a single node still has a box
-    return Area(
-        max(west - pad, -180.0), max(south - pad, -90.0), min(east + pad, 180.0), min(north + pad, 90.0)
-    )
+    south, north = max(south - pad, -90.0), min(north + pad, 90.0)
+    if east > 180.0 and west - pad <= 180.0:
+        return Area(west - pad, south, east + pad - 360.0, north)
+    turn = 360.0 if west > 180.0 else 0.0
+    return Area(max(west - pad - turn, -180.0), south, min(east + pad - turn, 180.0), north)
 
 
 # --- features ----------------------------------------------------------------------------------------------
@@ -159,6 +205,7 @@ def read_features(
     *,
     keys: Collection[str],
     wanted: Callable[[Mapping[str, str], Kind], T | None],
+    asked: Collection[str] | None = None,
     report: ReadReport | None = None,
     work: Path | None = None,
     progress: Progress = SILENT,
@@ -168,7 +215,9 @@ def read_features(
     Args:
         path: .osm.pbf, .osm, .osm.gz or .osm.bz2, sorted or not.
         keys: tags by which objects are looked at; others are skipped inside osmium.
-        wanted: called with the tags and the kind of each; None skips the feature, anything else is kept.
+        wanted: called with tags and kind, once for all objects that agree in both; None skips these features,
+            anything else is kept.
+        asked: keys of the tags that ``wanted`` looks at, and is given; all when None.
         report: is filled while reading.
         work: folder for what does not fit in memory; the system's temporary folder when None.
         progress: where to report.
@@ -179,91 +228,114 @@ def read_features(
     path = check_extract(path)
     read_header(path)
     report = ReadReport() if report is None else report
-    relations = _Relations()
+    asker = Asker(wanted, _KINDS.__getitem__, asked)
     with tempfile.TemporaryDirectory(prefix="placevec-", dir=work) as folder:
-        raw = RawChunks(path, keys, Path(folder))
         with progress.task("Reading OSM") as advance:
-            for chunk in raw:
-                features = _finish_chunk(chunk, wanted, report, relations)
-                advance(len(chunk.ids))
+            found = extract_objects(
+                path, keys, Path(folder), lambda tags: asker.ask_one(tags, Kind.AREA) is not None
+            )
+            report.objects["relation"] += found.relations
+            advance(found.relations)
+            located = assembled = 0
+            for some in _chunks(read_blocks(found.nodes_and_ways)):
+                features, count = _finish_chunk(some, asker, report)
+                located += count
+                advance(sum(len(block.ids) for block in some))
                 if len(features):
                     yield features
-        _check_whole(path, raw, report)
-    for relation in sorted(relations.expected - relations.assembled):
+            for areas in read_areas(found.areas):
+                found.expected.difference_update(areas.ids)
+                assembled += len(areas.ids)
+                yield _finish_areas(areas, asker)
+        _check_whole(path, found, report, located + assembled)
+    for relation in sorted(found.expected):
         report.add_broken("outline does not close, or is cut by the edge of the extract", 2, relation)
 
 
-def _check_whole(path: Path, raw: RawChunks, report: ReadReport) -> None:
+def _check_whole(path: Path, found: RawObjects, report: ReadReport, with_geometry: int) -> None:
     """Refuse what opened well but cannot be a whole extract."""
     # PBF files have no end mark: one that was cut between two blocks reads as a shorter file. Nodes come first
     # and most have no tags, being there for ways: without any way, the rest is missing.
-    if not report.objects["way"] and raw.storage.used_memory() > 1000 and _nodes_without_purpose(path):
-        raise SourceError(f"{path} is cut short: it holds nodes without tags and no way; download it again")
+    if not report.objects["way"] and found.located > 1000 and _nodes_without_purpose(path):
+        raise SourceError(_CUT.format(path))
     if not sum(report.objects.values()):
         raise SourceError(f"{path} holds nothing that a map shows: no object has a tag that is looked for")
-    if not raw.coordinates:
+    if not with_geometry:
         raise SourceError(f"{path} holds no coordinates: the nodes of its ways are missing")
 
 
-def _nodes_without_purpose(path: Path) -> bool:
-    """Whether a file holds no way at all though most of its nodes have no tags."""
+def _nodes_without_purpose(path: Path, at_least: int = 0) -> bool:
+    """Whether a file holds no way at all though most of its nodes, which are more than some, have no tags."""
     for _ in osmium.FileProcessor(str(path), osmium.osm.WAY):
         return False
     tagged = sum(
         1
         for _ in osmium.FileProcessor(str(path), osmium.osm.NODE).with_filter(osmium.filter.EmptyTagFilter())
     )
-    return sum(1 for _ in osmium.FileProcessor(str(path), osmium.osm.NODE)) > 2 * tagged
+    return sum(1 for _ in osmium.FileProcessor(str(path), osmium.osm.NODE)) > max(2 * tagged, at_least)
 
 
-@dataclass
-class _Relations:
-    """Which relations should become areas, and which did; osmium hands out either first."""
+def _chunks(blocks: Iterator[Block]) -> Iterator[list[Block]]:
+    """Blocks of one type together, up to `osm_objects.CHUNK` objects or `_CHUNK_VERTICES` vertices."""
+    held: list[Block] = []
+    for block in blocks:
+        size = sum(len(one.ids) for one in held)
+        if held and (
+            block.osm_type != held[0].osm_type
+            or size + len(block.ids) > osm_objects.CHUNK
+            or sum(len(one.lonlat) for one in held) > _CHUNK_VERTICES
+        ):
+            yield held
+            held = []
+        held.append(block)
+    if held:
+        yield held
 
-    expected: set[int] = field(default_factory=set)
-    assembled: set[int] = field(default_factory=set)
+
+def _finish_chunk(blocks: list[Block], asker: Asker[Kind, T], report: ReadReport) -> tuple[Features[T], int]:
+    """Nodes or ways as features, and how many of them have a geometry, wanted or not; counts what is broken."""
+    osm_type = blocks[0].osm_type
+    ids = np.concatenate([block.ids for block in blocks])
+    report.objects[TYPE_NAMES[osm_type]] += len(ids)
+    kinds = np.full(len(ids), (Kind.POINT, Kind.LINE)[osm_type], np.uint8)
+    first = np.cumsum([0, *(len(block.ids) for block in blocks)]).tolist()
+    located = [(node_paths, way_paths)[osm_type](block) for block in blocks]
+    paths = Paths.concatenate([own for own, _ in located])
+    rows = np.concatenate([own + base for (_, own), base in zip(located, first, strict=False)])
+    if osm_type == 1:
+        _tell_rings(kinds, paths, rows)
+    tags = TagColumns.concatenate(
+        [TagColumns(block.strings, block.tag_offsets, block.keys, block.values) for block in blocks]
+    )
+    answer, answers = asker.ask(tags, kinds)
+    lost = answer >= 0
+    lost[rows] = False
+    for row in np.flatnonzero(lost).tolist():
+        report.add_broken("no geometry: fewer than two of its nodes are there", osm_type, int(ids[row]))
+    chosen = np.flatnonzero(answer[rows] >= 0)
+    kept = rows[chosen]
+    missing = np.concatenate([_lack_nodes(block) for block in blocks])
+    for row in kept[missing[kept]].tolist():
+        report.add_broken("nodes are missing: drawn as far as known", osm_type, int(ids[row]))
+    types = np.full(len(kept), osm_type, np.uint8)
+    taken = paths if len(chosen) == len(rows) else paths.take(chosen)
+    return Features(types, ids[kept], kinds[kept], tags.take(kept), answer[kept], answers, taken), len(rows)
 
 
-def _finish_chunk(
-    chunk: Chunk,
-    wanted: Callable[[Mapping[str, str], Kind], T | None],
-    report: ReadReport,
-    relations: _Relations,
-) -> Features[T]:
-    """Decode coordinates and tags, ask what is wanted, and count what is broken."""
-    tags = tags_of(chunk)
-    paths, rows = decode_geometry(chunk)
-    kinds, types = np.array(chunk.kinds, np.uint8), np.array(chunk.types, np.uint8)
-    _tell_rings(kinds, paths, rows)
-    row_of = np.full(len(kinds), -1, np.int64)
-    row_of[rows] = np.arange(len(rows))
-    for number, name in enumerate(TYPE_NAMES):
-        report.objects[name] += int(np.sum((types == number) & (kinds != Kind.AREA)))
-    kept: list[int] = []
-    answers: list[T] = []
-    each = zip(chunk.types, chunk.ids, tags, kinds.tolist(), chunk.geometry, strict=True)
-    for number, (osm_type, osm_id, own, kind, geometry) in enumerate(each):
-        relation = osm_type == 2 and kind != Kind.AREA
-        if relation and own.get("type") not in ("multipolygon", "boundary"):
-            continue
-        answer = wanted(own, Kind.AREA if relation else _KINDS[kind])
-        if answer is None:
-            continue
-        if relation:
-            relations.expected.add(osm_id)
-        elif geometry is not None:
-            kept.append(number)
-            answers.append(answer)
-            if kind == Kind.AREA:
-                relations.assembled.add(osm_id)
-            elif isinstance(geometry, list):
-                report.add_broken("nodes are missing: drawn as far as known", osm_type, osm_id)
-        elif kind != Kind.AREA:
-            report.add_broken("no geometry: fewer than two of its nodes are there", osm_type, osm_id)
-    chosen = np.array(kept, np.int64)
-    ids = np.array(chunk.ids, np.int64)[chosen]
-    own_tags = [tags[number] for number in kept]
-    return Features(types[chosen], ids, kinds[chosen], own_tags, answers, paths.take(row_of[chosen]))
+def _lack_nodes(block: Block) -> NDArray[np.bool_]:
+    """(N,) bool: objects with vertices whose place is not known."""
+    unknown = np.concatenate([[0], np.cumsum(~on_earth(block.lonlat))])
+    return np.asarray(np.diff(unknown[block.vertex_offsets]) > 0)
+
+
+def _finish_areas(areas: Areas, asker: Asker[Kind, T]) -> Features[T]:
+    kinds = np.full(len(areas.ids), Kind.AREA, np.uint8)
+    tags = TagColumns.of(areas.tags)
+    answer, answers = asker.ask(tags, kinds)
+    kept = np.flatnonzero(answer >= 0)
+    paths = Paths.of(areas.rings).take(kept)
+    types, ids = np.full(len(kept), 2, np.uint8), np.array(areas.ids, np.int64)[kept]
+    return Features(types, ids, kinds[kept], tags.take(kept), answer[kept], answers, paths)
 
 
 def _tell_rings(kinds: NDArray[np.uint8], paths: Paths, rows: Ints) -> None:
@@ -272,5 +344,4 @@ def _tell_rings(kinds: NDArray[np.uint8], paths: Paths, rows: Ints) -> None:
     last = paths.xy[paths.row_vertices[1:] - 1]
     long_enough = np.diff(paths.row_vertices) >= 4
     single = np.diff(paths.row_offsets) == 1
-    closed = np.all(first == last, axis=1) & long_enough & single & (kinds[rows] == Kind.LINE)
-    kinds[rows[closed]] = Kind.RING
+    kinds[rows[np.all(first == last, axis=1) & long_enough & single]] = Kind.RING

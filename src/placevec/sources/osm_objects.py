@@ -1,29 +1,36 @@
-"""One pass of osmium over an OSM extract, and the decoding of what comes out of it in bulk.
+"""One pass of osmium over an OSM extract: what is looked for, with its coordinates, in two files of its own.
 
-One object at a time is slow in Python. So tags travel through osmium's own text format OPL, three times faster
-than asking for each, and coordinates through WKB, which is cut into arrays without a loop over vertices.
+Everything that is done for each object happens inside osmium: it reads any of OSM's formats, filters by key, finds
+the coordinates of ways, joins relations to areas, and writes nodes and ways as uncompressed PBF, which
+`placevec.sources.pbf` decodes in bulk. Only areas, of which there are few, pass through Python one at a time.
 """
 
 from __future__ import annotations
 
-import re
+import ctypes
+import json
 import struct
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import IntEnum
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import osmium
+from numpy.typing import NDArray
 
-from placevec.errors import SourceError
+from placevec.atomic import disk_advice, disk_problem
+from placevec.errors import OutputError, SourceError
+from placevec.sources.node_index import node_index
 from placevec.sources.paths import Floats, Ints, Paths
+from placevec.sources.pbf import UNITS_PER_DEGREE, Block
 
-LARGE_FILE = 200 * 2**20
-"""Bytes of an extract from which node locations are kept in a file instead of in memory."""
 CHUNK = 50_000
 """Objects that are read before a chunk is handed on."""
+_AREA_HEAD = struct.Struct("<qII")
+_AREA_CHUNK_BYTES = 2**24
 
 
 class Kind(IntEnum):
@@ -48,6 +55,10 @@ class translated:  # noqa: N801 - reads as a word in `with translated(path):`
 
     def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
         if isinstance(error, (RuntimeError, ValueError, osmium.InvalidLocationError, UnicodeDecodeError)):
+            if reason := disk_problem(error):
+                raise OutputError(
+                    f"cannot write what is read of {self.path}: {reason}; {disk_advice(error)}"
+                ) from error
             said = " ".join(str(error).split()) or type(error).__name__
             raise SourceError(
                 f"{self.path} is not a readable OSM extract, or cut short ({said}); download it again"
@@ -58,178 +69,176 @@ class translated:  # noqa: N801 - reads as a word in `with translated(path):`
 
 
 @dataclass
-class Chunk:
-    """Objects as osmium hands them out, in parallel lists; areas have `Kind.AREA`, relations no geometry.
+class RawObjects:
+    """What an extract holds with one of the keys.
 
-    ``geometry`` holds hexadecimal WKB of ways and areas, (lon, lat) of nodes, a list of paths for ways with
-    missing nodes, or None. ``tags`` holds None where the tags are in the file ``opl``, line by line.
+    Attributes:
+        nodes_and_ways: file of them, for `placevec.sources.pbf.read_blocks`.
+        areas: file of assembled relations, for `read_areas`.
+        relations: how many relations there are.
+        expected: those of them that are wanted as areas.
+        located: bytes that the locations of all nodes took.
     """
 
-    opl: Path
-    types: list[int] = field(default_factory=list)
-    ids: list[int] = field(default_factory=list)
-    kinds: list[int] = field(default_factory=list)
-    tags: list[dict[str, str] | None] = field(default_factory=list)
-    geometry: list[Any] = field(default_factory=list)
+    nodes_and_ways: Path
+    areas: Path
+    relations: int = 0
+    expected: set[int] = field(default_factory=set)
+    located: int = 0
 
 
-class RawChunks:
-    """The loop over osmium's objects; its body is the only Python that runs for each of them."""
-
-    def __init__(self, path: Path, keys: Collection[str], folder: Path) -> None:
-        self.path, self.keys, self.folder = path, keys, folder
-        self.coordinates = False
-        large = path.stat().st_size > LARGE_FILE
-        self.storage = osmium.index.create_map(
-            f"sparse_file_array,{folder / 'nodes.index'}" if large else "flex_mem"
-        )
-
-    def __iter__(self) -> Iterator[Chunk]:
-        with translated(self.path):
-            objects = iter(self._processor())
-        factory = osmium.geom.WKBFactory()
-        more = True
-        while more:
-            chunk = Chunk(self.folder / "tags.opl")
-            with translated(self.path):
-                text = osmium.io.File(str(chunk.opl), "opl,add_metadata=false")
-                writer = osmium.SimpleWriter(text, overwrite=True)
-                more = self._fill(chunk, objects, writer, factory)
-                writer.close()
-            yield chunk
-
-    def _processor(self) -> Any:
-        by_key = osmium.filter.KeyFilter(*sorted(self.keys))
-        processor = osmium.FileProcessor(str(self.path))
-        if processor.header.get("sorting") != "Type_then_ID":
+def extract_objects(
+    path: Path, keys: Collection[str], folder: Path, is_area: Callable[[Mapping[str, str]], bool]
+) -> RawObjects:
+    """Read an extract once; ``is_area`` says of a relation's tags whether its area is wanted."""
+    found = RawObjects(folder / "objects.pbf", folder / "areas")
+    storage, watching = node_index(path, folder)
+    locate = osmium.NodeLocationsForWays(storage)
+    locate.ignore_errors()
+    by_key = osmium.filter.KeyFilter(*sorted(keys))
+    manager = osmium.area.AreaManager()
+    with translated(path):
+        with osmium.io.Reader(str(path), osmium.osm.RELATION) as reader:
+            is_sorted = reader.header().get("sorting") == "Type_then_ID"
+            for relation in osmium.OsmFileIterator(reader, by_key, manager.first_pass_handler()):
+                found.relations += 1
+                tags = {tag.k: tag.v for tag in relation.tags}
+                if tags.get("type") in ("multipolygon", "boundary") and is_area(tags):
+                    found.expected.add(relation.id)
+        if not is_sorted:
             # Overpass, for one, writes ways before their nodes: learn all locations first.
-            locate = osmium.NodeLocationsForWays(self.storage)
-            locate.ignore_errors()
-            with osmium.io.Reader(str(self.path), osmium.osm.NODE) as reader:
+            with osmium.io.Reader(str(path), osmium.osm.NODE) as reader:
                 osmium.apply(reader, locate)
-        return processor.with_locations(self.storage).with_areas(by_key).with_filter(by_key)
-
-    def _fill(self, chunk: Chunk, objects: Iterator[Any], writer: Any, factory: Any) -> bool:
-        """Read up to `CHUNK` objects; whether there may be more."""
-        for item in objects:
-            tags: dict[str, str] | None = None
-            osm_type, kind, shape = 1, Kind.LINE, None
-            if item.is_way():
-                writer.add_way(item)
-                shape = _way_geometry(item, factory)
-            elif item.is_node():
-                writer.add_node(item)
-                osm_type, kind = 0, Kind.POINT
-                location = item.location
-                shape = (location.lon, location.lat) if location.valid() else None
-            elif item.is_relation():
-                osm_type, tags = 2, {tag.k: tag.v for tag in item.tags}
-            elif item.from_way():
-                continue  # the closed way itself is enough
-            else:
-                osm_type, kind, tags = 2, Kind.AREA, {tag.k: tag.v for tag in item.tags}
-                shape = _area_geometry(item, factory)
-            chunk.types.append(osm_type)
-            chunk.ids.append(item.orig_id() if kind is Kind.AREA else item.id)
-            chunk.kinds.append(kind)
-            chunk.tags.append(tags)
-            chunk.geometry.append(shape)
-            if len(chunk.ids) >= CHUNK:
-                break
-        self.coordinates = self.coordinates or any(shape is not None for shape in chunk.geometry)
-        return len(chunk.ids) >= CHUNK
+        # osmium numbers areas of relations by odd numbers. It also makes areas of closed ways, which are not needed.
+        of_relations = osmium.filter.IdFilter(2 * relation + 1 for relation in found.expected)
+        options = "pbf,pbf_compression=none,add_metadata=false,locations_on_ways=true"
+        with (
+            open(found.areas, "wb") as file,
+            _writing(osmium.io.File(str(found.nodes_and_ways), options)) as writer,
+            osmium.io.Reader(str(path)) as reader,
+        ):
+            areas = manager.second_pass_handler(of_relations, _AreaWriter(file))
+            osmium.apply(reader, locate, areas, by_key, *watching, writer)
+    found.located = storage.used_memory()
+    return found
 
 
-def _way_geometry(way: Any, factory: Any) -> Any:
-    """WKB, or the stretches between missing nodes, or None."""
-    try:
-        return factory.create_linestring(way)
-    except (RuntimeError, osmium.InvalidLocationError):
-        pass
-    stretches: list[list[tuple[float, float]]] = [[]]
-    for node in way.nodes:
-        if node.location.valid():
-            stretches[-1].append((node.lon, node.lat))
-        elif stretches[-1]:
-            stretches.append([])
-    return [np.array(stretch) for stretch in stretches if len(set(stretch)) > 1] or None
+@contextmanager
+def _writing(file: Any) -> Iterator[Any]:
+    """A writer that survives a full disk.
 
-
-def _area_geometry(area: Any, factory: Any) -> Any:
-    try:
-        return factory.create_multipolygon(area)
-    except (RuntimeError, osmium.InvalidLocationError):
-        return None
-
-
-# --- decoding ----------------------------------------------------------------------------------------------
-
-_ESCAPED = re.compile("%([0-9a-fA-F]{1,6})%")
-
-
-def parse_opl_tags(line: str) -> dict[str, str]:
-    """The tags in one line of OPL, osmium's text format (https://osmcode.org/opl-file-format).
-
-    >>> parse_opl_tags("n1 Tname=Caf%e9%%20%X,highway=stop x2 y3")
-    {'name': 'Café X', 'highway': 'stop'}
+    One that failed is closed again by its destructor, which ends the process with a signal: it is never destroyed.
     """
-    start = line.find(" T")
-    if start < 0:
-        return {}
-    end = line.find(" ", start + 2)
-    text = line[start + 2 : end] if end >= 0 else line[start + 2 :]
-    tags = dict([pair.split("=", 1) for pair in text.split(",")]) if text else {}
-    if "%" in text:
-        return {_ESCAPED.sub(_unescape, key): _ESCAPED.sub(_unescape, value) for key, value in tags.items()}
-    return tags
+    writer = osmium.SimpleWriter(file, overwrite=True)
+    try:
+        yield writer
+    finally:
+        try:
+            writer.close()
+        except RuntimeError:
+            ctypes.pythonapi.Py_IncRef(ctypes.py_object(writer))
+            raise
 
 
-def _unescape(match: re.Match[str]) -> str:
-    code = int(match[1], 16)
-    return chr(code) if code <= 0x10FFFF and not 0xD800 <= code < 0xE000 else "\ufffd"
+class _AreaWriter:
+    """Takes areas from osmium: their number, tags and WKB go to a file."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file, self._factory = file, osmium.geom.WKBFactory()
+
+    def area(self, area: Any) -> None:
+        try:
+            shape = self._factory.create_multipolygon(area)
+        except (RuntimeError, osmium.InvalidLocationError):
+            return
+        tags = json.dumps({tag.k: tag.v for tag in area.tags}).encode()
+        raw = bytes.fromhex(shape)
+        self._file.write(_AREA_HEAD.pack(area.orig_id(), len(tags), len(raw)) + tags + raw)
 
 
-def tags_of(chunk: Chunk) -> list[dict[str, str]]:
-    """The tags of each object of a chunk."""
-    lines = iter(chunk.opl.read_bytes().decode("utf-8", "replace").split("\n"))
-    return [parse_opl_tags(next(lines)) if own is None else own for own in chunk.tags]
+@dataclass(frozen=True)
+class Areas:
+    """A chunk of assembled relations: their numbers, tags, and rings (see `multipolygon_rings`)."""
+
+    ids: list[int]
+    tags: list[dict[str, str]]
+    rings: list[list[Floats]]
 
 
-def decode_geometry(chunk: Chunk) -> tuple[Paths, Ints]:
-    """The paths of all objects that have a geometry, and the object that each row belongs to."""
-    points, lines, others = [], [], []
-    for number, shape in enumerate(chunk.geometry):
-        if shape is None:
-            continue
-        if isinstance(shape, str) and chunk.kinds[number] == Kind.LINE:
-            lines.append(number)
-        elif isinstance(shape, tuple):
-            points.append(number)
-        else:
-            others.append(number)
-    lonlat = np.array([chunk.geometry[number] for number in points], np.float64).reshape(-1, 2)
-    rows = [
-        _area_paths(shape) if isinstance(shape := chunk.geometry[number], str) else shape for number in others
-    ]
-    xy, offsets = _decode_linestrings([chunk.geometry[number] for number in lines])
-    paths = Paths.concatenate([Paths.points(lonlat), Paths.single(xy, offsets), Paths.of(rows)])
-    return paths, np.array(points + lines + others, np.int64)
+def read_areas(path: Path) -> Iterator[Areas]:
+    """The areas that `extract_objects` left, in chunks."""
+    with open(path, "rb") as file:
+        while True:
+            areas, size = Areas([], [], []), 0
+            while (
+                size < _AREA_CHUNK_BYTES and len(areas.ids) < CHUNK and (head := file.read(_AREA_HEAD.size))
+            ):
+                number, tags, shape = _AREA_HEAD.unpack(head)
+                areas.ids.append(number)
+                areas.tags.append(json.loads(file.read(tags)))
+                areas.rings.append(multipolygon_rings(file.read(shape)))
+                size += shape
+            if not areas.ids:
+                return
+            yield areas
 
 
-def _decode_linestrings(hexadecimal: list[str]) -> tuple[Floats, Ints]:
-    """(V, 2) vertices and (N + 1,) offsets of little-endian WKB linestrings: 9 bytes of head, then doubles."""
-    raw = np.frombuffer(bytes.fromhex("".join(hexadecimal)), np.uint8)
-    sizes = np.fromiter(map(len, hexadecimal), np.int64, len(hexadecimal)) // 2
-    starts = np.cumsum(sizes) - sizes
-    keep = np.ones(len(raw), bool)
-    keep[starts[:, None] + np.arange(9)] = False
-    offsets = np.concatenate([[0], np.cumsum((sizes - 9) // 16)]).astype(np.int64)
-    return raw[keep].view("<f8").reshape(-1, 2).astype(np.float64), offsets
+# --- geometry ----------------------------------------------------------------------------------------------
 
 
-def _area_paths(hexadecimal: str) -> list[Floats]:
+def node_paths(nodes: Block) -> tuple[Paths, Ints]:
+    """Points in degrees, and the object that each is of: all but nodes without a place on Earth."""
+    rows = np.flatnonzero(on_earth(nodes.lonlat))
+    return Paths.points(nodes.lonlat[rows] / UNITS_PER_DEGREE), rows
+
+
+def way_paths(ways: Block) -> tuple[Paths, Ints]:
+    """Lines in degrees, and the object that each is of, ascending: all but ways of fewer than two places.
+
+    Vertices that repeat the one before are left out. Where nodes are missing a row has the stretches between them.
+    """
+    offsets, lonlat = ways.vertex_offsets, ways.lonlat
+    known = on_earth(lonlat)
+    keep = np.ones(len(lonlat), bool)
+    keep[1:] = (lonlat[1:] != lonlat[:-1]).any(axis=1)
+    keep[offsets[:-1][np.diff(offsets) > 0]] = True
+    sizes, unknown = _counts(keep, offsets), _counts(~known, offsets)
+    whole = (unknown == 0) & (sizes > 1)
+    keep &= np.repeat(whole, np.diff(offsets))
+    rows = np.flatnonzero(whole)
+    ends = np.concatenate([[0], np.cumsum(sizes[rows])]).astype(np.int64)
+    paths = Paths.single(lonlat[keep] / UNITS_PER_DEGREE, ends)
+    broken = {row: _stretches(ways, known, row) for row in np.flatnonzero(unknown).tolist()}
+    broken = {row: stretches for row, stretches in broken.items() if stretches}
+    if not broken:
+        return paths, rows
+    rows = np.concatenate([rows, np.array(list(broken), np.int64)])
+    order = np.argsort(rows)
+    return Paths.concatenate([paths, Paths.of(list(broken.values()))]).take(order), rows[order]
+
+
+def on_earth(lonlat: Ints) -> NDArray[np.bool_]:
+    """(V,) bool: vertices whose place is known, of (V, 2) lon, lat in units of 1e-7 degrees."""
+    limit = np.array([180, 90]) * int(UNITS_PER_DEGREE)
+    return np.asarray((np.abs(lonlat) <= limit).all(axis=1))
+
+
+def _counts(flags: NDArray[np.bool_], offsets: Ints) -> Ints:
+    """How many flags of each group are set."""
+    return np.diff(np.concatenate([[0], np.cumsum(flags)])[offsets])
+
+
+def _stretches(ways: Block, known: NDArray[np.bool_], row: int) -> list[Floats]:
+    """The parts of a way between nodes that are missing, those of fewer than two places left out."""
+    first, end = ways.vertex_offsets[row : row + 2].tolist()
+    flags = np.concatenate([[False], known[first:end], [False]])
+    cuts = (first + np.flatnonzero(flags[1:] != flags[:-1])).tolist()
+    stretches = [ways.lonlat[a:b] for a, b in zip(cuts[::2], cuts[1::2], strict=True)]
+    return [stretch / UNITS_PER_DEGREE for stretch in stretches if (stretch != stretch[0]).any()]
+
+
+def multipolygon_rings(raw: bytes) -> list[Floats]:
     """Rings of a little-endian WKB multipolygon, shells turned counter-clockwise and holes clockwise."""
-    raw = bytes.fromhex(hexadecimal)
     rings = []
     (polygons,) = struct.unpack_from("<I", raw, 5)
     at = 9

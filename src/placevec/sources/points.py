@@ -1,20 +1,33 @@
-"""Places that the user brings: CSV, Parquet, GeoJSON or any vector file, with lon/lat columns or geometry."""
+"""Places that the user brings: CSV, Parquet, GeoJSON, GeoPackage, Shapefile or FlatGeobuf, by lon/lat or geometry."""
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
-from placevec.errors import SourceError
+from placevec.documents import NONE, check, read_json
+from placevec.errors import PlacevecError, SourceError
 from placevec.geo import Floats
+from placevec.geoparquet import read_parquet
+
+if TYPE_CHECKING:
+    import geopandas as gpd
 
 LON_NAMES = ("lon", "longitude", "lng", "long", "x")
 LAT_NAMES = ("lat", "latitude", "y")
 ID_NAMES = ("place_id", "id", "osm_id", "name")
+_DELIMITED = (".csv", ".tsv", ".txt")
+_PARQUET = (".parquet", ".geoparquet", ".pq")
+_GEOJSON = (".geojson", ".json")
+_MAGIC = {".gpkg": b"SQLite format 3\0", ".shp": b"\0\0\x27\x0a", ".fgb": b"fgb\x03fgb"}
+"""How files that GDAL reads begin."""
+_CRS_NAME = re.compile(r"(?:urn:ogc:def:crs:)?(EPSG|OGC):(?:[\d.]*:)?(\w{1,12})")
 
 
 @dataclass
@@ -41,36 +54,94 @@ def _column(table: pd.DataFrame, names: tuple[str, ...]) -> str | None:
 
 def _read(path: Path) -> pd.DataFrame:
     try:
-        if path.suffix.lower() in (".csv", ".tsv", ".txt"):
-            return pd.read_csv(path, sep="\t" if path.suffix.lower() == ".tsv" else ",")
+        suffix = path.suffix.lower()
+        if suffix in _DELIMITED:
+            return pd.read_csv(path, sep="\t" if suffix == ".tsv" else ",")
         import geopandas
 
-        if path.suffix.lower() in (".parquet", ".geoparquet", ".pq"):
+        if suffix in _PARQUET:
+            plain = read_parquet(path)
             try:
                 return geopandas.read_parquet(path)
             except ValueError:  # plain Parquet, without geometry
-                return pd.read_parquet(path)
+                return plain.to_pandas(ignore_metadata=True)
+        if suffix in _GEOJSON:
+            return _read_geojson(path)
+        _check_format(path)
         return geopandas.read_file(path)
     except FileNotFoundError:
         raise SourceError(f"the table {path} does not exist") from None
+    except PlacevecError:
+        raise
     except Exception as error:  # pandas, pyarrow and GDAL each raise their own for a damaged file
-        raise SourceError(f"cannot read {path} as a table: {str(error).splitlines()[0]}") from error
+        raise SourceError(f"cannot read {path} as a table: {error or type(error).__name__}") from error
+
+
+def _check_format(path: Path) -> None:
+    """SourceError unless a file begins as its name says.
+
+    GDAL goes by the content: whatever the name, it would follow a virtual dataset to other files and addresses.
+    """
+    begins = _MAGIC.get(path.suffix.lower())
+    if begins is None:
+        known = ", ".join((*_DELIMITED, *_PARQUET, *_GEOJSON, *_MAGIC))
+        raise SourceError(f"{path}: a table of places is named {known}")
+    with open(path, "rb") as file:
+        if file.read(len(begins)) != begins:
+            raise SourceError(f"{path} is not what its name says, a {path.suffix.lower()[1:]} file")
+
+
+def _read_geojson(path: Path) -> gpd.GeoDataFrame:
+    """The features of a GeoJSON file; not through GDAL, which fetches the address that a ``crs`` may link to."""
+    import geopandas
+
+    content = read_json(path)
+    check(content, {"type": str, "crs?": (dict, NONE)})
+    if content["type"] != "FeatureCollection":
+        content = {
+            **content,
+            "features": [content if content["type"] == "Feature" else {"geometry": content}],
+        }
+    features = content.get("features")
+    check(features, [{"geometry": (dict, NONE), "properties?": (dict, NONE)}])
+    if not features:
+        raise SourceError(f"{path} holds no rows")
+    crs: Any = "OGC:CRS84"
+    if content.get("crs"):
+        check(content["crs"], {"properties": {"name": str}}, "crs")
+        named = _CRS_NAME.fullmatch(content["crs"]["properties"]["name"])
+        if named is None:
+            raise SourceError(
+                f"the crs of {path} is no name such as EPSG:3067; write it in WGS84, without a crs"
+            )
+        crs = f"{named[1]}:{named[2]}"
+    frame = geopandas.GeoDataFrame.from_features([{"properties": {}, **item} for item in features], crs=crs)
+    ids = [item.get("id") for item in features]
+    if "id" not in frame.columns and all(isinstance(name, str) for name in ids):
+        frame["id"] = ids
+    return frame
 
 
 def _coordinates(table: pd.DataFrame, path: Path) -> tuple[Floats, np.ndarray[Any, Any]]:
     import shapely
 
-    if hasattr(table, "geometry") and getattr(table, "crs", None) is not None:
-        table = table.to_crs(4326)
-    if "geometry" in table.columns:
-        geometry = np.asarray(table["geometry"].array, dtype=object)
-        centre = shapely.point_on_surface(geometry)
+    shapes: Any = getattr(table, "geometry", None)
+    if hasattr(shapes, "to_crs"):
+        try:
+            geometry = np.asarray((shapes if shapes.crs is None else shapes.to_crs(4326)).array, dtype=object)
+            centre = shapely.point_on_surface(geometry)
+        except Exception as error:  # those of GEOS, of PROJ, and of a CRS that it cannot transform from
+            raise SourceError(f"cannot bring the geometry of {path} to WGS84: {error}") from error
+        centre[shapely.is_empty(centre)] = None
         return np.stack([shapely.get_x(centre), shapely.get_y(centre)], axis=-1), geometry
     lon, lat = _column(table, LON_NAMES), _column(table, LAT_NAMES)
     if lon is None or lat is None:
         columns = ", ".join(map(str, table.columns[:12]))
         raise SourceError(f"{path} has neither geometry nor lon and lat columns; its columns are: {columns}")
-    lonlat = table[[lon, lat]].apply(pd.to_numeric, errors="coerce").to_numpy(np.float64, copy=True)
+    try:
+        lonlat = table[[lon, lat]].apply(pd.to_numeric, errors="coerce").to_numpy(np.float64, copy=True)
+    except (TypeError, ValueError) as error:
+        raise SourceError(f"the columns {lon} and {lat} of {path} hold no numbers: {error}") from error
     geometry = np.full(len(lonlat), None, dtype=object)
     known = np.isfinite(lonlat).all(axis=1)
     geometry[known] = shapely.points(lonlat[known])
@@ -101,7 +172,10 @@ def read_points(path: str | Path) -> Points:
             f"{path}, row {row}: lon={lonlat[row, 0]:g}, lat={lonlat[row, 1]:g} is not on Earth (swapped?)"
         )
     name = _column(table, ID_NAMES[:1]) or next((c for c in ID_NAMES[1:2] if c in table.columns), None)
-    values = table[name].astype(str) if name else pd.Series([str(row) for row in range(len(table))])
+    if name and table[name].isna().any():
+        row = int(np.flatnonzero(table[name].isna())[0])
+        raise SourceError(f"{path}, row {row} has no {name}; give every row one, or none")
+    values = _texts(table[name] if name else range(len(table)))
     repeated = values[values.duplicated()]
     if len(repeated):
         raise SourceError(f"{path}: {name} {repeated.iloc[0]!r} occurs more than once; place ids must differ")
@@ -116,4 +190,9 @@ def read_columns(path: str | Path) -> pd.DataFrame:
         raise SourceError(
             f"{path} has no place_id column; its columns are: {', '.join(map(str, table.columns[:12]))}"
         )
-    return table.assign(place_id=table["place_id"].astype(str))
+    return table.assign(place_id=_texts(table["place_id"]).to_numpy())
+
+
+def _texts(values: Iterable[Any]) -> pd.Series:
+    """Ids of any type as text."""
+    return pd.Series([str(value) for value in values], dtype=object)

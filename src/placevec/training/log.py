@@ -7,7 +7,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from placevec.atomic import write_text
+from placevec.atomic import explained, write_text
 
 
 class RunLog:
@@ -33,12 +33,13 @@ class RunLog:
         if not self.active:
             return
         row = {name: (value if value == value else None) for name, value in numbers.items()}
-        with open(self.path, "a", encoding="utf-8") as file:
+        with explained(self.path), open(self.path, "a", encoding="utf-8") as file:
             file.write(json.dumps({"step": step, **row}) + "\n")
             file.flush()
-        for name, value in numbers.items():
-            self.writer.add_scalar(name, value, step)
-        self.writer.flush()
+        with explained(self.path.with_name("tensorboard")):
+            for name, value in numbers.items():
+                self.writer.add_scalar(name, value, step)
+            self.writer.flush()
 
     def __enter__(self) -> RunLog:
         return self
@@ -47,16 +48,20 @@ class RunLog:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if self.writer is not None:
-            self.writer.close()
+            with explained(self.path.with_name("tensorboard")):
+                self.writer.close()
 
 
 def read_metrics(run: Path) -> list[dict[str, Any]]:
-    """The rows of a run's ``metrics.jsonl``; a last line cut by a kill is left out."""
-    rows = []
+    """The rows of a run's ``metrics.jsonl`` up to one that is none, such as a last line cut by a kill."""
+    rows: list[dict[str, Any]] = []
     path = run / "metrics.jsonl"
-    for line in path.read_text("utf-8").splitlines() if path.exists() else []:
+    for line in path.read_text("utf-8", "replace").splitlines() if path.exists() else []:
         try:
-            rows.append(json.loads(line))
-        except ValueError:
+            row = json.loads(line)
+        except (ValueError, RecursionError):
             break
+        if not isinstance(row, dict) or not isinstance(row.get("step"), int):
+            break
+        rows.append(row)
     return rows

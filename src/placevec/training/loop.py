@@ -67,6 +67,12 @@ class TrainingOptions:
         ):
             if value not in allowed:
                 raise InputError(f"{name} {value!r} is unknown: choose from {', '.join(allowed)}")
+        there: dict[str, Callable[[], bool]] = {
+            "cuda": torch.cuda.is_available,
+            "mps": torch.backends.mps.is_available,
+        }
+        if self.device in there and not there[self.device]():
+            raise InputError(f"device {self.device!r} is not available here; auto takes what there is")
 
 
 @dataclass

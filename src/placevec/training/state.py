@@ -19,8 +19,11 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from placevec.atomic import remove_temporaries, replacing_directory
+from placevec.documents import NONE, check, read_json
 from placevec.errors import ModelError
 
+_COUNTERS = {"step": int, "best": (float, NONE), "best_step": int, "waited": int, "history": [float]}
+_DAMAGED = "the training state {} is damaged ({}); remove it to start afresh"
 _NAME = re.compile(r"step-(\d{8})")
 
 
@@ -62,21 +65,27 @@ def save_state(
         (temporary / "state.json").write_text(
             json.dumps({"counters": asdict(counters), "config": config}), "utf-8"
         )
+    _remove_others(folder, target.name)
+
+
+def _remove_others(folder: Path, kept: str) -> None:
     for path in folder.iterdir():
-        match = _NAME.fullmatch(path.name)
-        if match and int(match[1]) != counters.step:
+        if _NAME.fullmatch(path.name) and path.name != kept:
             shutil.rmtree(path, ignore_errors=True)
 
 
 def newest_state(folder: Path) -> Path | None:
-    """The newest complete state in ``folder``, or None; half-written ones are cleared away."""
+    """The newest complete state in ``folder``, or None; half-written and older ones are cleared away."""
     if not folder.is_dir():
         return None
     remove_temporaries(folder)
     found = [
         path for path in folder.iterdir() if _NAME.fullmatch(path.name) and (path / "state.json").exists()
     ]
-    return max(found, default=None, key=lambda path: path.name)
+    newest = max(found, default=None, key=lambda path: path.name)
+    if newest is not None:
+        _remove_others(folder, newest.name)
+    return newest
 
 
 def _differences(saved: dict[str, Any], wanted: dict[str, Any]) -> list[str]:
@@ -92,18 +101,21 @@ def load_state(
 ) -> Counters:
     """Fill ``module`` and ``optimiser`` from ``path``; ModelError when it was saved under another configuration."""
     try:
-        content = json.loads((path / "state.json").read_text("utf-8"))
+        content = read_json(path / "state.json")
+        check(content, {"counters": _COUNTERS, "config": dict})
         tensors = load_file(path / "tensors.safetensors")
         counters, saved = Counters(**content["counters"]), content["config"]
-    except (OSError, ValueError, KeyError, TypeError, RecursionError, SafetensorError) as error:
-        raise ModelError(
-            f"the training state {path} is damaged ({error}); remove it to start afresh"
-        ) from error
+    except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
+        raise ModelError(_DAMAGED.format(path, error)) from error
     differences = _differences(saved, json.loads(json.dumps(config)))
     if differences:
         raise ModelError(
             f"cannot resume {path.parent.parent}: {differences[0]}; use the same options or another --out"
         )
+    try:
+        state = _optimiser_state(tensors, optimiser)
+    except ValueError as error:
+        raise ModelError(_DAMAGED.format(path, error)) from error
     device = next(module.parameters()).device
     weights = {name[len("module.") :]: value for name, value in tensors.items() if name.startswith("module.")}
     try:
@@ -112,11 +124,28 @@ def load_state(
         raise ModelError(
             f"the training state {path} does not fit this recipe: {str(error).splitlines()[0]}"
         ) from error
+    for entries in state.values():  # Adam keeps its step counter on the processor whatever the device
+        entries.update({key: value.to(device) for key, value in entries.items() if key != "step"})
+    optimiser.load_state_dict({"state": state, "param_groups": optimiser.state_dict()["param_groups"]})
+    return counters
+
+
+def _optimiser_state(
+    tensors: dict[str, Tensor], optimiser: torch.optim.Optimizer
+) -> dict[int, dict[str, Tensor]]:
+    """Adam's memory of each parameter; ValueError unless it is whole and of the parameter's shape."""
+    shapes = [value.shape for group in optimiser.param_groups for value in group["params"]]
     state: dict[int, dict[str, Tensor]] = {}
     for name, value in tensors.items():
         if name.startswith("optimiser."):
             _, index, key = name.split(".", 2)
-            # Adam keeps its step counter on the processor whatever the device
-            state.setdefault(int(index), {})[key] = value if key == "step" else value.to(device)
-    optimiser.load_state_dict({"state": state, "param_groups": optimiser.state_dict()["param_groups"]})
-    return counters
+            state.setdefault(int(index), {})[key] = value
+    for number, entries in state.items():
+        if not 0 <= number < len(shapes) or set(entries) != {"step", "exp_avg", "exp_avg_sq"}:
+            raise ValueError(f"the memory of parameter {number} is not whole")
+        if any(entries[key].shape != shapes[number] for key in ("exp_avg", "exp_avg_sq")):
+            raise ValueError(f"the memory of parameter {number} has another shape")
+        step = entries["step"]
+        if step.numel() != 1 or not step.dtype.is_floating_point or not 0 <= float(step) < 2**31:
+            raise ValueError(f"parameter {number} has no number of steps")
+    return state

@@ -9,24 +9,16 @@ Pixels are counted on the map's zoom: x eastwards from 180° W, y southwards fro
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from placevec.errors import DatasetError
 from placevec.geo import TILE_PX, check_zoom
-from placevec.views.shards import (
-    SHARD_NAME,
-    SHARD_TILES,
-    Bytes,
-    ShardTable,
-    Tile,
-    read_shard_table,
-    shard_name,
-)
+from placevec.views.assembly import Box, Key, Tiles, read_planes, read_tile_wide
+from placevec.views.bits import Bytes
+from placevec.views.shards import SHARD_NAME, SHARD_TILES, ShardTable, Tile, read_shard_table
 
 MEMORY_LIMIT = 2**30
 """Bytes of decoded blocks that are kept when nothing else is asked for."""
@@ -53,7 +45,7 @@ class ShardFolder:
         self.world_px = TILE_PX * 2**zoom
         self._limit = {True: float("inf"), False: 0.0, None: float(MEMORY_LIMIT)}[memory]
         self._tables: dict[tuple[int, int], ShardTable | None] = {}
-        self._kept: dict[tuple[int, int], Tile] = {}
+        self._kept: dict[Key, Tile | None] = {}
         self._kept_bytes = 0
         self._open = threading.local()
 
@@ -77,27 +69,52 @@ class ShardFolder:
         """Bytes of decoded blocks in memory."""
         return self._kept_bytes
 
-    def tile(self, x: int, y: int) -> Tile | None:
-        """The content of tile (x, y), or None when it is empty."""
-        found = self._kept.get((x, y))
-        if found is not None:
-            return found
-        key = x // SHARD_TILES, y // SHARD_TILES
-        if key not in self._tables:
-            path = self.folder / shard_name(x, y)
-            self._tables[key] = read_shard_table(path, self.zoom, self.bands) if path.is_file() else None
-        table = self._tables[key]
-        if table is None:
-            return None
-        number = (y % SHARD_TILES) * SHARD_TILES + x % SHARD_TILES
-        start, stop = int(table.first[number]), int(table.first[number + 1])
-        if start == stop:
-            return None
-        found = table.decode(self._descriptor(table.path), start, stop)
-        if self._kept_bytes + found.blocks.nbytes <= self._limit:
-            self._kept[x, y] = found
-            self._kept_bytes += found.blocks.nbytes
+    def has_room(self, size: int) -> bool:
+        """Whether ``size`` more bytes may be kept in memory."""
+        return self._kept_bytes + size <= self._limit
+
+    def take_room(self, size: int) -> None:
+        """Count ``size`` bytes that are kept elsewhere: coarse cells of this map."""
+        self._kept_bytes += size
+
+    def tiles(self, wanted: Iterable[Key], *, keep: bool = True) -> Tiles:
+        """The content of tiles (x, y), None for those that are empty; each shard's are decoded together.
+
+        With ``keep`` they stay in memory as far as there is room.
+        """
+        found: dict[Key, Tile | None] = {}
+        missing: dict[tuple[int, int], list[Key]] = {}
+        for key in wanted:
+            if key in self._kept:
+                found[key] = self._kept[key]
+            else:
+                missing.setdefault((key[0] // SHARD_TILES, key[1] // SHARD_TILES), []).append(key)
+        for shard, keys in missing.items():
+            table = self._table(shard)
+            if table is None:
+                found.update(dict.fromkeys(keys))
+                continue
+            numbers = [(y % SHARD_TILES) * SHARD_TILES + x % SHARD_TILES for x, y in keys]
+            decoded = table.decode_tiles(self._descriptor(table.path), numbers)
+            found.update(zip(keys, decoded, strict=True))
+            if keep and self._limit > 0:
+                self._keep(zip(keys, decoded, strict=True))
         return found
+
+    def _table(self, shard: tuple[int, int]) -> ShardTable | None:
+        if shard not in self._tables:
+            path = self.folder / f"{shard[0]}_{shard[1]}.tif"
+            self._tables[shard] = read_shard_table(path, self.zoom, self.bands) if path.is_file() else None
+        return self._tables[shard]
+
+    def _keep(self, decoded: Iterable[tuple[Key, Tile | None]]) -> None:
+        for key, tile in decoded:
+            size = tile.blocks.nbytes if tile else 0
+            if self.has_room(size) and key not in self._kept:
+                # blocks that were decoded together hold each other in memory, unless they are copied
+                whole = tile is None or self._limit == float("inf")
+                self._kept[key] = tile if tile is None or whole else Tile(tile.bands, tile.blocks.copy())
+                self._kept_bytes += size
 
     def _descriptor(self, path: Path) -> int:
         """The open file of a shard; each thread keeps the last one, as batches are read shard by shard."""
@@ -109,46 +126,39 @@ class ShardFolder:
             self._open.path = path
         return int(self._open.file.fileno())
 
-    def read_into(self, out: Bytes, left: int, top: int, place: Sequence[int]) -> set[int]:
+    def box(self, left: int, top: int, width: int, height: int) -> Box:
+        """A window whose north-west pixel is (left, top)."""
+        return Box(left, top, width, height, self.world_px // TILE_PX)
+
+    def read_into(
+        self, out: Bytes, left: int, top: int, place: Sequence[int], tiles: Tiles | None = None
+    ) -> list[int]:
         """Fill a window whose north-west pixel is (left, top); where nothing is stored it stays as it is.
 
         Args:
             out: (V, H, W) uint8, zeros.
             left, top: native pixels; columns beyond the antimeridian are read from the other side.
             place: for each band of the map its channel in ``out``, or -1 to leave it out.
+            tiles: at least those under the window, when they were loaded for many windows at once.
 
         Returns:
             The channels of ``out`` that were written to.
         """
         height, width = out.shape[1:]
-        tiles_around = self.world_px // TILE_PX
-        top_row, bottom_row = max(top, 0), min(top + height, self.world_px)
-        written: set[int] = set()
-        for tile_y in range(top_row // TILE_PX, -(-bottom_row // TILE_PX)):
-            y0, y1 = max(tile_y * TILE_PX, top_row), min((tile_y + 1) * TILE_PX, bottom_row)
-            for tile_x in range(left // TILE_PX, -(-(left + width) // TILE_PX)):
-                tile = self.tile(tile_x % tiles_around, tile_y)
-                if tile is None:
-                    continue
-                x0, x1 = max(tile_x * TILE_PX, left), min((tile_x + 1) * TILE_PX, left + width)
-                part = out[:, y0 - top : y1 - top, x0 - left : x1 - left]
-                rows = slice(y0 - tile_y * TILE_PX, y1 - tile_y * TILE_PX)
-                _copy(tile, part, rows, x0 - tile_x * TILE_PX, place)
-                written.update(place[band] for band in tile.bands)
-        return written - {-1}
+        box = self.box(left, top, width, height)
+        if self.bits == 1 and width == TILE_PX and out.flags.c_contiguous:
+            return read_tile_wide(self._under(box, tiles), box, place, out)
+        pixels, channels, west = self.read_planes(box, place, tiles)
+        for plane, channel in zip(pixels, channels, strict=True):
+            out[channel] = plane[:, west : west + width]
+        return channels
 
+    def read_planes(
+        self, box: Box, place: Sequence[int], tiles: Tiles | None = None
+    ) -> tuple[Bytes, list[int], int]:
+        """As `placevec.views.assembly.read_planes`, of tiles that are loaded unless they are given."""
+        return read_planes(self._under(box, tiles), box, place, self.bits)
 
-def _copy(tile: Tile, out: Bytes, rows: slice, column: int, place: Sequence[int]) -> None:
-    """Write some rows of a tile, from ``column`` on, into the (V, h, w) part of a window that it covers."""
-    width = out.shape[2]
-    packed = tile.blocks.shape[2] < TILE_PX
-    if packed:
-        pixels = np.unpackbits(tile.blocks[:, rows, column // 8 : (column + width + 7) // 8], axis=-1)
-        np.negative(pixels, out=pixels)  # 0 and 1 become 0 and 255
-        column %= 8
-    else:
-        pixels = tile.blocks[:, rows]
-    for row, band in enumerate(tile.bands):
-        channel = place[band]
-        if channel >= 0:
-            out[channel] = pixels[row, :, column : column + width]
+    def _under(self, box: Box, tiles: Tiles | None) -> Tiles:
+        """The tiles that a window touches."""
+        return self.tiles(box.touched()) if tiles is None else {key: tiles[key] for key in box.touched()}

@@ -19,7 +19,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -29,11 +29,11 @@ from placevec.geo import Area, Ints, check_zoom, metres_per_pixel, tile_ranges, 
 from placevec.progress import SILENT, Progress
 from placevec.sources.osm import TYPE_NAMES, Features, ReadReport, check_extract, read_features
 from placevec.sources.osm_objects import Kind
-from placevec.sources.paths import Floats, Paths
+from placevec.sources.paths import Floats, Paths, gather
 from placevec.views.coastline import Sea, close_sea
 from placevec.views.layers import Drawing, LayerTable
 from placevec.views.mosaic import Extent, write_coverage, write_vrt
-from placevec.views.pois import Match, Poi, PoiTable, PoiWriter
+from placevec.views.pois import Match, PoiTable, PoiWriter
 from placevec.views.shard_burn import ShardJob, burn_shard, read_part
 from placevec.views.shards import SHARD_NAME
 from placevec.views.spool import SEA, Drawings, Spool, TileRange, join_antimeridian, spooled_shards, to_pixels
@@ -41,10 +41,15 @@ from placevec.views.spool import SEA, Drawings, Spool, TileRange, join_antimerid
 WORK = ".work"
 _METHOD = 1
 """Raised whenever the same inputs would burn to other bits."""
-_KEPT_ANSWERS = 200_000
 _LABEL = re.compile("[a-z][a-z0-9_-]{0,40}")
-_Wanted = tuple[bool, tuple[Drawing, ...], Poi | None]
-"""What is kept of a feature: whether it is coastline, its drawings, and the point of interest that it is."""
+
+
+class _Wanted(NamedTuple):
+    """What is wanted of a feature: its coastline, its drawings, and the point of interest that it may be."""
+
+    is_coast: bool
+    drawings: tuple[Drawing, ...]
+    match: Match
 
 
 @dataclass(frozen=True)
@@ -184,8 +189,17 @@ class _Burn:
         }
 
     def _start_afresh(self, fingerprint: dict[str, Any]) -> None:
-        """Remove what other inputs left, and note the new ones."""
-        shutil.rmtree(self.work, ignore_errors=True)
+        """Remove what other inputs left, and note the new ones.
+
+        The note of the old inputs goes first and the folder of half-done work stays: killed here, the next run
+        neither takes what is left for whole nor the directory for somebody else's.
+        """
+        (self.work / "inputs.json").unlink(missing_ok=True)
+        for path in self.work.iterdir() if self.work.is_dir() else ():
+            if path.is_dir():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.unlink()
         for path in (self.dataset / "map").glob("*.tif"):
             if SHARD_NAME.fullmatch(path.name):
                 path.unlink()
@@ -214,13 +228,15 @@ class _Burn:
                 self.osm,
                 keys=keys,
                 wanted=self._chooser(pois),
+                asked=pois.asked.union(*(table.asked for table in self.tables)),
                 report=report,
                 work=self.work,
                 progress=self.progress,
             )
             for chunk in chunks:
-                coast.append(chunk.paths.take(np.flatnonzero([wanted[0] for wanted in chunk.wanted])))
-                self._write_pois(chunk, writer)
+                is_coast = np.array([answer.is_coast for answer in chunk.answers], bool)
+                coast.append(chunk.paths.take(np.flatnonzero(is_coast[chunk.answer])))
+                self._write_pois(chunk, pois, writer)
                 self._spool_chunk(chunk, spool, drawn)
         sea = self._spool_sea(Paths.concatenate(coast), spool)
         spool.flush()
@@ -236,24 +252,12 @@ class _Burn:
         return about
 
     def _chooser(self, pois: PoiTable) -> Callable[[Mapping[str, str], Kind], _Wanted | None]:
-        """The function that says what is wanted of a feature.
-
-        Most objects agree in the few tags that any rule looks at, so answers to those are kept.
-        """
-        asked = pois.asked.union(*(table.asked for table in self.tables))
-        known: dict[Any, tuple[bool, tuple[Drawing, ...], Match]] = {}
+        """The function that says what is wanted of a feature."""
 
         def wanted(tags: Mapping[str, str], kind: Kind) -> _Wanted | None:
-            relevant = (kind, *[(key, value) for key, value in tags.items() if key in asked])
-            answer = known.get(relevant)
-            if answer is None:
-                if len(known) >= _KEPT_ANSWERS:
-                    known.clear()
-                is_coast = kind in (Kind.LINE, Kind.RING) and tags.get("natural") == "coastline"
-                answer = known[relevant] = (is_coast, self._drawings(tags, kind), pois.match(tags))
-            is_coast, drawings, match = answer
-            poi = pois.describe(tags, match) if match.key else None
-            return (is_coast, drawings, poi) if drawings or poi or is_coast else None
+            is_coast = kind in (Kind.LINE, Kind.RING) and tags.get("natural") == "coastline"
+            drawings, match = self._drawings(tags, kind), pois.match(tags)
+            return _Wanted(is_coast, drawings, match) if drawings or match.key or is_coast else None
 
         return wanted
 
@@ -265,8 +269,9 @@ class _Burn:
             for drawing in table.classify(tags, kind)
         )
 
-    def _write_pois(self, chunk: Features[_Wanted], writer: PoiWriter) -> None:
-        rows = np.array([row for row, wanted in enumerate(chunk.wanted) if wanted[2] is not None], np.int64)
+    def _write_pois(self, chunk: Features[_Wanted], pois: PoiTable, writer: PoiWriter) -> None:
+        matched = np.array([bool(answer.match.key) for answer in chunk.answers], bool)
+        rows = np.flatnonzero(matched[chunk.answer])
         if not len(rows):
             return
         centres = chunk.paths.take(rows).centres()
@@ -276,24 +281,34 @@ class _Burn:
         for x0, y0, x1, y1 in self.ranges:
             inside |= ((tiles >= [x0, y0]) & (tiles < [x1 + 1, y1 + 1])).all(axis=1)
         rows, centres = rows[inside], centres[inside]
+        tags = chunk.tags.take(rows).only(pois.described).rows()
+        answers = chunk.answer[rows].tolist()
+        found = [
+            pois.describe(own, chunk.answers[answer].match) for own, answer in zip(tags, answers, strict=True)
+        ]
+        named = np.array([poi is not None for poi in found], bool)
+        rows = rows[named]
         types = [TYPE_NAMES[number] for number in chunk.osm_type[rows].tolist()]
-        found = [poi for row in rows.tolist() if (poi := chunk.wanted[row][2]) is not None]
-        writer.add(types, chunk.osm_id[rows], centres, found)
+        writer.add(types, chunk.osm_id[rows], centres[named], [poi for poi in found if poi is not None])
 
     def _spool_chunk(self, chunk: Features[_Wanted], spool: Spool, drawn: Ints) -> None:
         """Project a chunk and hand its drawings to the shards."""
-        drawings = [drawing for wanted in chunk.wanted for drawing in wanted[1]]
-        if not drawings:
+        used, answer = np.unique(chunk.answer, return_inverse=True)
+        drawings = [chunk.answers[number].drawings for number in used.tolist()]
+        flat = np.array([drawing for some in drawings for drawing in some], np.float64).reshape(-1, 3)
+        offsets = np.cumsum([0, *map(len, drawings)], dtype=np.int64)
+        index, ends = gather(offsets, answer)
+        if not len(index):
             return
-        rows = np.repeat(np.arange(len(chunk)), [len(wanted[1]) for wanted in chunk.wanted])
-        channel, how, metres = (np.array(column) for column in zip(*drawings, strict=True))
+        rows = np.repeat(np.arange(len(chunk)), np.diff(ends))
+        channel, how, metres = flat[index].T
         paths = join_antimeridian(chunk.paths)
         latitude = np.clip(paths.bounds()[:, 1::2].mean(axis=1), -85.0, 85.0)
         width = metres / metres_per_pixel(latitude, self.zoom)[rows]
         pixels = paths.with_xy(to_pixels(paths.xy, self.zoom)).take(rows)
         batch = Drawings(channel.astype(np.uint8), how.astype(np.uint8), width.astype(np.float32), pixels)
-        used = spool.add(batch)
-        drawn += np.bincount(channel[used], minlength=len(drawn))
+        touching = spool.add(batch)
+        drawn += np.bincount(batch.channel[touching], minlength=len(drawn))
 
     def _spool_sea(self, coast: Paths, spool: Spool) -> str:
         if self.table.sea is None:

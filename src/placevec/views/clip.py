@@ -1,132 +1,189 @@
 """Rings in pixels: cut to the cells of a grid, and drawn in by half a pixel.
 
-Rings are (n, 2) float64, closed in thought: the last vertex is joined to the first. Several rings are filled
-even-odd, so a ring may be cut alone (Sutherland and Hodgman, 1974): what a concave ring leaves along the edge of a
-cell covers nothing, and the margin around the cell hides its outline.
+Rings are closed in thought: the last vertex is joined to the first. Several rings of a row are filled even-odd, so
+a ring may be cut alone (Sutherland and Hodgman, 1974): what a concave ring leaves along the edge of a cell covers
+nothing, and the margin around the cell hides its outline.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from placevec.sources.paths import Floats, Ints, Paths
-
-Cells = tuple[int, int, int, int]
-"""First column, first row, last column, last row of a range of cells, inclusive."""
-
 
 _FEW_VERTICES = 16
 
 
-def clip_rings(rings: list[Floats], axis: int, limit: float, side: int) -> list[Floats]:
-    """The parts of rings where ``side * (coordinate - limit) >= 0``.
+@dataclass(frozen=True)
+class Pieces:
+    """Rows of rings, each cut to one cell.
+
+    Attributes:
+        row: (N,) int64 the row that each was cut from.
+        cell: (N, 2) int64 column and row of the cell.
+        covers: (N,) bool: whether it leaves nothing of the cell free.
+        paths: the rings.
+    """
+
+    row: Ints
+    cell: Ints
+    covers: NDArray[np.bool_]
+    paths: Paths
+
+
+def clip_rings(paths: Paths, axis: Ints, limit: Floats, side: Ints) -> tuple[Paths, Ints]:
+    """The parts of each row's rings where ``side * (coordinate - limit) >= 0``, and the rows that have any.
 
     >>> square = np.array([[0.0, 0.0], [4.0, 0.0], [4.0, 4.0], [0.0, 4.0]])
-    >>> clip_rings([square], axis=0, limit=1.0, side=1)[0].tolist()
+    >>> cut, rows = clip_rings(Paths.of([[square]]), np.array([0]), np.array([1.0]), np.array([1]))
+    >>> cut.xy.tolist()
     [[1.0, 0.0], [4.0, 0.0], [4.0, 4.0], [1.0, 4.0]]
     """
-    return [cut for ring in rings if len(cut := _clip_ring(ring, axis, limit, side)) > 2]
-
-
-def _clip_ring(ring: Floats, axis: int, limit: float, side: int) -> Floats:
-    depth = side * (ring[:, axis] - limit)
+    if not len(paths):
+        return paths, np.zeros(0, np.int64)
+    row = np.repeat(np.arange(len(paths)), np.diff(paths.row_vertices))
+    depth = side[row] * (np.where(axis[row] == 0, paths.xy[:, 0], paths.xy[:, 1]) - limit[row])
     inside = depth >= 0
-    if inside.all():
-        return ring
-    if not inside.any():
-        return ring[:0]
-    after = _after(len(ring))
-    crossing = np.flatnonzero(inside != inside[after])
-    here, there = ring[crossing], ring[after[crossing]]
-    share = depth[crossing] / (depth[crossing] - depth[after[crossing]])
+    _, after = _neighbours(paths.path_offsets)
+    crosses = inside != inside[after]
+    crossing = np.flatnonzero(crosses)
+    beyond = after[crossing]
+    here, there = paths.xy[crossing], paths.xy[beyond]
+    share = depth[crossing] / (depth[crossing] - depth[beyond])
     cut = here + share[:, None] * (there - here)
-    cut[:, axis] = limit
+    cut[np.arange(len(cut)), axis[row[crossing]]] = limit[row[crossing]]
     # Each vertex inside, then the crossing behind it.
-    kept = np.flatnonzero(inside)
-    order = np.argsort(np.concatenate([2 * kept, 2 * crossing + 1]), kind="stable")
-    return np.asarray(np.concatenate([ring[kept], cut])[order])
+    ends = np.cumsum(inside.astype(np.int64) + crosses)
+    xy = np.empty((int(ends[-1]) if len(ends) else 0, 2))
+    xy[ends[inside] - 1 - crosses[inside]] = paths.xy[inside]
+    xy[ends[crossing] - 1] = cut
+    offsets = np.concatenate([[0], ends])[paths.path_offsets]
+    whole = np.diff(offsets) > 2
+    rings = np.add.reduceat(whole.astype(np.int64), paths.row_offsets[:-1])
+    rows = np.flatnonzero(rings)
+    left = Paths(xy, offsets, np.arange(len(whole) + 1)).take(np.flatnonzero(whole))
+    return Paths(left.xy, left.path_offsets, np.concatenate([[0], np.cumsum(rings[rows])])), rows
 
 
-def spread_rings(
-    rings: list[Floats], cells: Cells, size: float, margin: float
-) -> Iterator[tuple[int, int, list[Floats], bool]]:
-    """Cut rings to each cell (``size`` pixels square, and ``margin`` more on every side) that they touch.
+def spread_rings(paths: Paths, cells: Ints, size: float, margin: float) -> Pieces:
+    """Cut each row of rings to the cells (``size`` pixels square, and ``margin`` more on every side) that it touches.
 
-    Halves the range again and again, so that a coast of a million vertices over a thousand cells is walked through
-    ten times and not a thousand. Yields column, row and the rings of that cell, and whether they leave nothing of it
-    free.
+    Args:
+        paths: R rows of rings.
+        cells: (R, 4) first column, first row, last column, last row of the cells that each row may touch.
+        size: side of the cells, pixels.
+        margin: pixels.
+
+    Halves the ranges again and again, all rows side by side, so that a coast of a million vertices over a thousand
+    cells is walked through ten times and not a thousand.
     """
+    row = np.arange(len(paths))
     for axis in (0, 1):
-        rings = clip_rings(rings, axis, cells[axis] * size - margin, 1)
-        rings = clip_rings(rings, axis, (cells[axis + 2] + 1) * size + margin, -1)
-    return _spread(rings, cells, size, margin)
+        for side in (1, -1):
+            edge = cells[:, axis] if side == 1 else cells[:, axis + 2] + 1
+            paths, left = clip_rings(
+                paths,
+                np.full(len(row), axis),
+                np.asarray(edge * size - side * margin, np.float64),
+                np.full(len(row), side),
+            )
+            row, cells = row[left], cells[left]
+    found = [Pieces(np.zeros(0, np.int64), np.zeros((0, 2), np.int64), np.zeros(0, bool), Paths.of([]))]
+    while len(row):
+        covers = _covers(paths, cells, size, margin)
+        found.append(_boxes(row[covers], cells[covers], size, margin))
+        single = ~covers & (cells[:, :2] == cells[:, 2:]).all(axis=1)
+        chosen = np.flatnonzero(single)
+        found.append(Pieces(row[chosen], cells[chosen, :2], np.zeros(len(chosen), bool), paths.take(chosen)))
+        rest = np.flatnonzero(~covers & ~single)
+        row, cells, paths = _halved(row[rest], cells[rest], paths.take(rest), size, margin)
+    return Pieces(
+        np.concatenate([some.row for some in found]),
+        np.concatenate([some.cell for some in found]),
+        np.concatenate([some.covers for some in found]),
+        Paths.concatenate([some.paths for some in found]),
+    )
 
 
-def _spread(
-    rings: list[Floats], cells: Cells, size: float, margin: float
-) -> Iterator[tuple[int, int, list[Floats], bool]]:
-    x0, y0, x1, y1 = cells
-    if not rings:
-        return
-    if _covers(rings, cells, size, margin):
-        for y in range(y0, y1 + 1):
-            for x in range(x0, x1 + 1):
-                yield x, y, [_box(x, y, size, margin)], True
-    elif (x0, y0) == (x1, y1):
-        yield x0, y0, rings, False
-    elif x1 - x0 >= y1 - y0:
-        middle = (x0 + x1) // 2
-        yield from _spread(
-            clip_rings(rings, 0, (middle + 1) * size + margin, -1), (x0, y0, middle, y1), size, margin
-        )
-        yield from _spread(
-            clip_rings(rings, 0, (middle + 1) * size - margin, 1), (middle + 1, y0, x1, y1), size, margin
-        )
-    else:
-        middle = (y0 + y1) // 2
-        yield from _spread(
-            clip_rings(rings, 1, (middle + 1) * size + margin, -1), (x0, y0, x1, middle), size, margin
-        )
-        yield from _spread(
-            clip_rings(rings, 1, (middle + 1) * size - margin, 1), (x0, middle + 1, x1, y1), size, margin
-        )
+def _halved(row: Ints, cells: Ints, paths: Paths, size: float, margin: float) -> tuple[Ints, Ints, Paths]:
+    """Each row twice: in the first half of its range of cells, and in the second."""
+    number = np.arange(len(row))
+    axis = np.where(cells[:, 2] - cells[:, 0] >= cells[:, 3] - cells[:, 1], 0, 1)
+    middle = (cells[number, axis] + cells[number, axis + 2]) // 2
+    halves = []
+    for side in (-1, 1):
+        part = cells.copy()
+        part[number, axis + (2 if side < 0 else 0)] = middle if side < 0 else middle + 1
+        limit = (middle + 1) * size - side * margin
+        cut, left = clip_rings(paths, axis, limit, np.full(len(row), side))
+        halves.append((row[left], part[left], cut))
+    rows, parts, cuts = zip(*halves, strict=True)
+    return np.concatenate(rows), np.concatenate(parts), Paths.concatenate(cuts)
 
 
-def _box(x: int, y: int, size: float, margin: float) -> Floats:
-    west, north = x * size - margin, y * size - margin
-    east, south = west + size + 2.0 * margin, north + size + 2.0 * margin
-    return np.array([[west, north], [west, south], [east, south], [east, north]])
+def _boxes(row: Ints, cells: Ints, size: float, margin: float) -> Pieces:
+    """Every cell of each range, covered."""
+    which, cell = cells_of(cells)
+    low, high = cell * size - margin, (cell + 1) * size + margin
+    corners = [
+        low,
+        np.stack([low[:, 0], high[:, 1]], axis=1),
+        high,
+        np.stack([high[:, 0], low[:, 1]], axis=1),
+    ]
+    xy = np.stack(corners, axis=1).reshape(-1, 2)
+    paths = Paths.single(xy, 4 * np.arange(len(cell) + 1))
+    return Pieces(row[which], cell, np.ones(len(cell), bool), paths)
 
 
-def _covers(rings: list[Floats], cells: Cells, size: float, margin: float) -> bool:
-    """Whether rings that were cut to a range of cells leave nothing of it free.
+def cells_of(ranges: Ints) -> tuple[Ints, Ints]:
+    """All cells of ranges x0, y0, x1, y1, and the range that each is of.
+
+    >>> which, cells = cells_of(np.array([[0, 0, 1, 0], [5, 5, 5, 5]]))
+    >>> which.tolist(), cells.tolist()
+    ([0, 0, 1], [[0, 0], [1, 0], [5, 5]])
+    """
+    columns, rows = (ranges[:, 2:] - ranges[:, :2] + 1).T
+    count = columns * rows
+    which = np.repeat(np.arange(len(ranges)), count)
+    nth = np.arange(len(which)) - np.repeat(np.cumsum(count) - count, count)
+    return which, ranges[which, :2] + np.stack([nth % columns[which], nth // columns[which]], axis=1)
+
+
+def _covers(paths: Paths, cells: Ints, size: float, margin: float) -> NDArray[np.bool_]:
+    """(R,) bool: rows that, cut to a range of cells, leave nothing of it free.
 
     They do if they only run along its edge, an odd number of times around it in all. (Area alone would not tell: a
-    ring that overlaps itself counts twice, and even-odd leaves out what it counts twice.) Rings of many vertices are
+    ring that overlaps itself counts twice, and even-odd leaves out what it counts twice.) Rows of many vertices are
     not looked at: they are drawn, and it takes longer.
     """
-    if sum(map(len, rings)) > _FEW_VERTICES:
-        return False
-    low = np.array(cells[:2]) * size - margin
-    high = (np.array(cells[2:]) + 1) * size + margin
-    turns = 0
-    for ring in rings:
-        after = _after(len(ring))
-        sides = np.concatenate([ring == low, ring == high], axis=1)
-        if not (sides & sides[after]).any(axis=1).all():
-            return False
-        x, y = (ring - ring[0]).T
-        turns += round(float(np.sum(x * y[after] - x[after] * y)) / 2.0 / float(np.prod(high - low)))
-    return turns % 2 == 1
+    found = np.zeros(len(paths), bool)
+    few = np.flatnonzero(np.diff(paths.row_vertices) <= _FEW_VERTICES)
+    if not len(few):
+        return found
+    some = paths.take(few)
+    low, high = cells[few, :2] * size - margin, (cells[few, 2:] + 1) * size + margin
+    row = np.repeat(np.arange(len(few)), np.diff(some.row_vertices))
+    sides = np.concatenate([some.xy == low[row], some.xy == high[row]], axis=1)
+    _, after = _neighbours(some.path_offsets)
+    along = np.logical_and.reduceat((sides & sides[after]).any(axis=1), some.row_vertices[:-1])
+    turns = np.rint(some.ring_areas() / (high - low).prod(axis=1)[some.path_rows]).astype(np.int64)
+    found[few] = along & (np.add.reduceat(turns, some.row_offsets[:-1]) % 2 == 1)
+    return found
 
 
-def _after(count: int) -> Ints:
-    """Index of the vertex after each, around a ring."""
-    after = np.arange(1, count + 1)
-    after[-1] = 0
-    return after
+def open_rings(paths: Paths) -> Paths:
+    """Rings without their first vertex repeated at the end."""
+    last = paths.path_offsets[1:] - 1
+    sizes = np.diff(paths.path_offsets)
+    repeated = (sizes > 1) & np.all(paths.xy[last] == paths.xy[paths.path_offsets[:-1]], axis=1)
+    keep = np.ones(len(paths.xy), bool)
+    keep[last[repeated]] = False
+    offsets = np.concatenate([[0], np.cumsum(sizes - repeated)]).astype(np.int64)
+    return Paths(paths.xy[keep], offsets, paths.row_offsets)
 
 
 def inset(paths: Paths) -> Paths:

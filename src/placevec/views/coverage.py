@@ -10,16 +10,18 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
-import rasterio
 from numpy.typing import ArrayLike, NDArray
-from rasterio.enums import Resampling
-from rasterio.windows import Window
 
 from placevec.errors import DatasetError, InputError
 from placevec.geo import MAX_ZOOM, MERCATOR_HALF, TILE_PX, Floats, Ints, check_zoom
+
+if TYPE_CHECKING:  # drawing needs the sizes of cells and not rasterio, which is slow to load
+    import rasterio
+    from rasterio.windows import Window
 
 CELL_PX = 16
 """Native pixels along each side of a cell."""
@@ -110,6 +112,8 @@ class Coverage:
         """
         if max_px < 1:
             raise InputError(f"an overview needs at least one pixel; got {max_px}")
+        from rasterio.enums import Resampling
+
         height, width = self.shape
         shrink = max(1.0, max(height, width) / max_px)
         size = (len(self.channels), max(1, round(height / shrink)), max(1, round(width / shrink)))
@@ -119,6 +123,8 @@ class Coverage:
         return pixels, (x0, y0, x0 + width / CELLS_PER_TILE, y0 + height / CELLS_PER_TILE)
 
     def _opened(self) -> rasterio.DatasetReader:
+        import rasterio
+
         try:
             with rasterio.Env(**_GDAL):
                 return rasterio.open(self.path, driver="GTiff")
@@ -126,6 +132,8 @@ class Coverage:
             raise DatasetError(f"{self.path} cannot be read as a coverage grid ({error})") from error
 
     def _read(self, file: rasterio.DatasetReader, window: Window | None, **how: object) -> NDArray[np.uint8]:
+        import rasterio
+
         try:
             with rasterio.Env(**_GDAL):
                 return np.asarray(file.read(window=window, **how))
@@ -151,6 +159,8 @@ class Coverage:
 
         The sum over a box is four values of the summed-area table (Crow 1984), which is bilinear within a cell.
         """
+        from rasterio.windows import Window
+
         left, top = np.floor(boxes[:, :2].min(axis=0)).astype(int).tolist()
         right, bottom = np.ceil(boxes[:, 2:].max(axis=0)).astype(int).tolist()
         window = Window(left, top, right - left, bottom - top)

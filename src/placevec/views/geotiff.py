@@ -7,18 +7,18 @@ that GDAL, QGIS and tifffile read. The same content gives the same bytes: there 
 
 from __future__ import annotations
 
+import html
 import struct
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
-from xml.sax.saxutils import escape
 
 import numpy as np
-import pyarrow as pa
-from numpy.typing import NDArray
+import zstandard
+from numpy.typing import ArrayLike, NDArray
 
 ATTRIBUTION = "© OpenStreetMap contributors, ODbL 1.0"
-_CODEC = pa.Codec("zstd", compression_level=1)
+_COMPRESSOR = zstandard.ZstdCompressor(level=1)  # keeps its tables, which takes longer to make than a block
 _HEAD_BYTES = 16
 _BIGTIFF_FROM = 2**32
 _ASCII, _SHORT, _LONG, _DOUBLE, _LONG8 = 2, 3, 4, 12, 16
@@ -26,17 +26,21 @@ _FORMATS = {_ASCII: "s", _SHORT: "H", _LONG: "I", _DOUBLE: "d", _LONG8: "Q"}
 _ZSTD = 50000
 
 
-def compress(block: bytes | memoryview) -> bytes:
+def compress(block: bytes | memoryview | NDArray[np.uint8]) -> bytes:
     """A block as `GeoTiffWriter.add` takes it."""
-    return bytes(_CODEC.compress(block, asbytes=True))
+    return _COMPRESSOR.compress(block)  # type: ignore[arg-type]  # any buffer will do
+
+
+def _escape(text: str) -> str:
+    return html.escape(text, quote=False)
 
 
 def gdal_metadata(names: Sequence[str], attribution: str = ATTRIBUTION) -> str:
     """The XML in which GDAL keeps names of bands and the attribution; whatever is in a name stays text."""
     # GDAL escapes these texts before it puts them into XML, which escapes them again.
-    items = [f'<Item name="ATTRIBUTION">{escape(escape(attribution))}</Item>']
+    items = [f'<Item name="ATTRIBUTION">{_escape(_escape(attribution))}</Item>']
     items += [
-        f'<Item name="DESCRIPTION" sample="{number}" role="description">{escape(escape(name))}</Item>'
+        f'<Item name="DESCRIPTION" sample="{number}" role="description">{_escape(_escape(name))}</Item>'
         for number, name in enumerate(names)
     ]
     return "<GDALMetadata>" + "".join(items) + "</GDALMetadata>"
@@ -72,7 +76,7 @@ class GeoTiffWriter:
         self._size = width, height
         self._corner = west, north, resolution
         self._grid = len(self._names), -(-height // block), -(-width // block)
-        self._placed: list[tuple[int, int, int, int]] = []
+        self._placed: list[NDArray[np.int64]] = [np.zeros((4, 0), np.int64)]
         self._file = open(path, "wb")  # noqa: SIM115 - closed by close()
         self._file.write(bytes(_HEAD_BYTES))
 
@@ -89,13 +93,20 @@ class GeoTiffWriter:
 
     def add(self, band: int, row: int, column: int, compressed: bytes) -> None:
         """Put a block that `compress` made in its place; blocks never added are empty."""
-        self._placed.append((band, row, column, len(compressed)))
-        self._file.write(compressed)
+        self.add_many([band], [row], [column], [compressed])
+
+    def add_many(
+        self, band: ArrayLike, row: ArrayLike, column: ArrayLike, compressed: Sequence[bytes]
+    ) -> None:
+        """Put blocks in their places: their bands, rows, columns and bytes."""
+        size = list(map(len, compressed))
+        self._placed.append(np.stack([np.asarray(part, np.int64) for part in (band, row, column, size)]))
+        self._file.write(b"".join(compressed))
 
     def close(self) -> None:
         """Write the tables and make the file whole."""
         offsets, sizes = np.zeros(self._grid, np.uint64), np.zeros(self._grid, np.uint64)
-        band, row, column, size = np.array(self._placed, np.int64).reshape(-1, 4).T
+        band, row, column, size = np.concatenate(self._placed, axis=1)
         ends = _HEAD_BYTES + np.cumsum(size)
         offsets[band, row, column], sizes[band, row, column] = ends - size, size
         end = int(ends[-1]) if len(ends) else _HEAD_BYTES

@@ -6,7 +6,6 @@ format are explained at the top of ``layers.toml``.
 
 from __future__ import annotations
 
-import math
 import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -133,7 +132,7 @@ class LayerTable:
             content = tomllib.loads(Path(path).read_text("utf-8"))
         except OSError as error:
             raise InputError(f"cannot read the layer table {path}: {error.strerror}") from error
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        except (ValueError, RecursionError) as error:
             raise InputError(f"the layer table {path} is not TOML: {error}") from error
         return _parse_table(content, str(path))
 
@@ -294,7 +293,7 @@ def _conditions(found: Any, at: str) -> tuple[tuple[str, Values], ...]:
 def _metres(found: Any, at: str) -> float:
     if found is None:
         return 0.0
-    if isinstance(found, bool) or not isinstance(found, (int, float)) or not math.isfinite(found):
+    if isinstance(found, bool) or not isinstance(found, (int, float)):
         raise InputError(f"{at} is a number of metres; got {found!r}")
     if not 0 < found <= MAX_METRES:
         raise InputError(f"{at} must be more than 0 and at most {MAX_METRES:g} metres; got {found!r}")

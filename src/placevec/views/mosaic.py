@@ -7,10 +7,10 @@ thumbnail and counting baseline in one. On an area that crosses the antimeridian
 
 from __future__ import annotations
 
+import html
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from xml.sax.saxutils import escape
 
 from placevec.atomic import replacing, write_text
 from placevec.geo import MERCATOR_HALF, TILE_PX
@@ -106,12 +106,12 @@ def write_vrt(path: Path, extent: Extent, shards: Sequence[tuple[int, int]], nam
         f'<VRTDataset rasterXSize="{width}" rasterYSize="{height}">',
         "  <SRS>EPSG:3857</SRS>",
         f"  <GeoTransform>{transform}</GeoTransform>",
-        f'  <Metadata><MDI key="ATTRIBUTION">{escape(ATTRIBUTION)}</MDI></Metadata>',
+        f'  <Metadata><MDI key="ATTRIBUTION">{html.escape(ATTRIBUTION, quote=False)}</MDI></Metadata>',
     ]
     for number, name in enumerate(names, 1):
         lines += [
             f'  <VRTRasterBand dataType="Byte" band="{number}" blockXSize="{TILE_PX}" blockYSize="{TILE_PX}">',
-            f"    <Description>{escape(name)}</Description>",
+            f"    <Description>{html.escape(name, quote=False)}</Description>",
             '    <Metadata domain="IMAGE_STRUCTURE"><MDI key="NBITS">1</MDI></Metadata>',
             *(_source(extent, shard, number) for shard in shards),
             "  </VRTRasterBand>",

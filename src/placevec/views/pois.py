@@ -15,19 +15,23 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from placevec.atomic import sha256_of_json
-from placevec.errors import DatasetError
+from placevec.errors import DatasetError, SourceError
 from placevec.geo import Floats, Ints, lonlat_to_tile_xy
+from placevec.geoparquet import read_parquet
+from placevec.views.arrow_columns import blobs, few_texts, numbers, texts
 from placevec.views.geotiff import ATTRIBUTION
 from placevec.views.layers import Rule, asked_keys, parse_rules
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 _KNOWN_BONUS = 10
 _GEO = {
@@ -120,6 +124,9 @@ class PoiTable:
         """All keys whose values matter to `match`."""
         return asked_keys(rule for rules in self.group_rules + self.name_rules for rule in rules)
 
+    described = frozenset((b"name", b"wikidata", b"wikipedia"))
+    """Keys of the tags that `describe` looks at."""
+
     def match(self, tags: Mapping[str, str]) -> Match:
         """What the rules find, whatever the name."""
         group_rule, group = _first(self._group_by_key, tags)
@@ -196,15 +203,17 @@ class PoiWriter:
         if not len(pois):
             return
         keys, values, groups, names, prominence = zip(*pois, strict=True)
-        columns = [
-            list(osm_type), osm_id, lonlat[:, 0], lonlat[:, 1], keys, values, groups, names, prominence,
-            _wkb_points(lonlat),
-        ]  # fmt: skip
         arrays = [
-            pa.array(column, pa.string()).dictionary_encode().cast(field.type)
-            if pa.types.is_dictionary(field.type)
-            else pa.array(column, field.type)
-            for column, field in zip(columns, _SCHEMA, strict=True)
+            few_texts(osm_type, _SCHEMA.field("osm_type").type),
+            numbers(osm_id, pa.int64()),
+            numbers(lonlat[:, 0], pa.float64()),
+            numbers(lonlat[:, 1], pa.float64()),
+            few_texts(keys, _SCHEMA.field("key").type),
+            texts(values),
+            few_texts(groups, _SCHEMA.field("group").type),
+            texts(names),
+            numbers(prominence, pa.uint8()),
+            blobs(_wkb_points(lonlat)),
         ]
         self._writer.write_table(pa.Table.from_arrays(arrays, schema=_SCHEMA))
         self.rows += len(pois)
@@ -219,20 +228,18 @@ def read_pois(path: str | Path) -> pd.DataFrame:
     """The rows of a ``pois.parquet`` without the geometry (lon and lat are columns); DatasetError if it is none."""
     names = [name for name in _SCHEMA.names if name != "geometry"]
     try:
-        table = pq.read_table(path, columns=names)
-    except FileNotFoundError as error:
-        raise DatasetError(
-            f"there are no points of interest: {path} is missing; prepare the dataset again"
-        ) from error
-    except (OSError, pa.ArrowException) as error:
-        raise DatasetError(
-            f"{path} is not a readable Parquet file ({error}); prepare the dataset again"
-        ) from error
+        table = read_parquet(path, "table of points of interest", names)
+    except SourceError as error:
+        raise DatasetError(f"{error}; prepare the dataset again") from error
     if table.column_names != names:
         raise DatasetError(
             f"{path} lacks columns of points of interest: it has {', '.join(table.column_names)}"
         )
-    return table.to_pandas()
+    try:
+        table = table.cast(pa.schema([_SCHEMA.field(name) for name in names]))
+    except (pa.ArrowException, ValueError) as error:
+        raise DatasetError(f"{path} is damaged ({error}); prepare the dataset again") from error
+    return table.to_pandas(ignore_metadata=True)
 
 
 # --- places ------------------------------------------------------------------------------------------------
@@ -249,9 +256,11 @@ def poi_counts(pois: pd.DataFrame, footprints: Floats, zoom: int) -> tuple[Ints,
     Returns:
         (N, G) int64 counts and the names of the G groups.
     """
+    import pandas as pd  # slow to load, and not needed to write the file
+
     groups = PoiTable.default().groups
     group = pd.Categorical(pois["group"], categories=list(groups)).codes
-    places, points = _inside(pois[group >= 0], footprints, zoom)
+    places, points = points_inside(pois[group >= 0], footprints, zoom)
     number = group[group >= 0][points].astype(np.int64)
     flat = np.bincount(places * len(groups) + number, minlength=len(footprints) * len(groups))
     return flat.reshape(len(footprints), len(groups)).astype(np.int64), groups
@@ -263,7 +272,7 @@ def place_names(pois: pd.DataFrame, footprints: Floats, zoom: int) -> NDArray[np
     Args as for `poi_counts`. Of two equally prominent names the one nearer the middle is taken.
     """
     named = pois[pois["name"].notna() & (pois["prominence"] > 0)]
-    places, points = _inside(named, footprints, zoom)
+    places, points = points_inside(named, footprints, zoom)
     xy = lonlat_to_tile_xy(named["lon"].to_numpy()[points], named["lat"].to_numpy()[points], zoom)
     middle = (footprints[places, :2] + footprints[places, 2:]) / 2.0
     away = np.hypot(*np.abs(xy - middle).T) if len(places) else np.zeros(0)
@@ -275,7 +284,7 @@ def place_names(pois: pd.DataFrame, footprints: Floats, zoom: int) -> NDArray[np
     return names
 
 
-def _inside(pois: pd.DataFrame, footprints: Floats, zoom: int) -> tuple[Ints, Ints]:
+def points_inside(pois: pd.DataFrame, footprints: Floats, zoom: int) -> tuple[Ints, Ints]:
     """Pairs (place, point) of points inside footprints, left and upper edge included, in order of the place."""
     from shapely import STRtree, box, points
 

@@ -2,15 +2,17 @@
 
 A window without a size in metres is a copy of native pixels. With a size in metres it covers the same ground
 at every latitude; it is then resampled: shrunk by whole factors with area averaging first, so that thin roads
-fade instead of breaking up, then bilinearly (OpenCV's ``warpAffine``).
+fade instead of breaking up, then bilinearly (OpenCV's ``warpAffine``). Windows that show much ground in few pixels,
+a place with its surroundings, read averages that are kept in memory (`placevec.views.reduced`).
 """
 
 from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -32,12 +34,17 @@ from placevec.geo import (
     metres_per_pixel,
     offset,
 )
+from placevec.views.assembly import Tiles
+from placevec.views.batches import Batches, scratch
+from placevec.views.bits import Bytes
 from placevec.views.blocks import ShardFolder
-from placevec.views.shards import SHARD_PX, SHARD_TILES, Bytes
+from placevec.views.reduced import REDUCED_FROM, ReducedMap, averages
+from placevec.views.shards import SHARD_PX, SHARD_TILES
 
 MAX_SOURCE_PX = SHARD_PX
 """Native pixels that the side of one window may span."""
-_STRIP_PX = 512
+_TILES_TOGETHER = 1024
+"""Tiles of 1 bit that are loaded at once, as long as no window needs more: 8 KB a band that holds anything."""
 _QUARTER_TOLERANCE = 1e-6
 """Turns this close to a right angle are exact: float32 pi/2 is 4e-8 off."""
 
@@ -57,6 +64,14 @@ class _Windows:
     """(M,) right angles by which the map is turned counter-clockwise."""
     keep: NDArray[np.bool_] | None
     """(M, C) channels that are read, or None for all."""
+    exact: NDArray[np.bool_]
+    """(M,) windows that are copies of stored pixels."""
+    factor: Ints
+    """(M,) native pixels along each side of the cells that are averaged first."""
+    corner: Ints
+    """(M, 2) north-western of the native pixels that are needed."""
+    span: Ints
+    """(M,) how many of them along each side; whole cells."""
 
 
 class RasterView:
@@ -94,15 +109,16 @@ class RasterView:
         shards = ShardFolder(Path(dataset) / name, zoom=zoom, bands=len(channels), memory=memory)
         values = "coverage 0..255" if shards.bits == 1 else "intensity 0..255"
         spec = ViewSpec(name, "raster", tuple(channels), values, size_px, size_m, zoom, rules)
-        self._set(shards, spec, range(len(channels)))
+        self._set(shards, ReducedMap(shards), spec, range(len(channels)))
 
-    def _set(self, shards: ShardFolder, spec: ViewSpec, place: Sequence[int]) -> None:
+    def _set(self, shards: ShardFolder, reduced: ReducedMap, spec: ViewSpec, place: Sequence[int]) -> None:
         size_px, size_m = spec.size_px, spec.size_m
         if size_px is None or not 1 <= size_px <= MAX_SOURCE_PX:
             raise InputError(f"a window has 1 to {MAX_SOURCE_PX} pixels a side; got {size_px}")
         if size_m is not None and not (math.isfinite(size_m) and size_m > 0):
             raise InputError(f"a window needs a positive size in metres; got {size_m}")
         self.shards, self._spec, self._size_px, self._zoom = shards, spec, size_px, shards.zoom
+        self._batches, self._reduced = Batches(), reduced
         self._place = tuple(place)  # for each band of the shards its channel in this view, or -1
 
     @property
@@ -130,7 +146,7 @@ class RasterView:
         place = [rank.get(self._spec.channels[old], -1) if old >= 0 else -1 for old in self._place]
         other = object.__new__(RasterView)
         spec = dataclasses.replace(self._spec, size_px=size_px, size_m=size_m, channels=chosen)
-        other._set(self.shards, spec, place)
+        other._set(self.shards, self._reduced, spec, place)
         return other
 
     def read(self, look: Look) -> Tensor:
@@ -150,21 +166,39 @@ class RasterView:
             DatasetError: a damaged shard.
         """
         side = self._size_px
-        out = np.zeros((len(look), len(self._spec.channels), side, side), np.uint8)
+        out = self._batches.zeros((len(look), len(self._spec.channels), side, side))
         windows = self._windows(look)
-        upright = np.abs(windows.quarters - np.round(windows.quarters)) < _QUARTER_TOLERANCE
-        exact = upright & (self._spec.size_m is None)
-        for index in _by_shard(windows.centre):
-            into, place = out[windows.rows[index]], self._place
-            if windows.keep is not None:
-                kept = windows.keep[index].tolist()
-                place = tuple(channel if channel >= 0 and kept[channel] else -1 for channel in place)
-            x, y = windows.centre[index].tolist()
-            if exact[index]:
-                self._copy(into, x, y, round(float(windows.quarters[index])) % 4, place)
-            else:
-                self._resample(into, x, y, float(windows.scale[index]), float(windows.quarters[index]), place)
+        for part in self._parts(windows):
+            tiles = self._tiles(windows, part)
+            for index in part:
+                into, place = out[windows.rows[index]], self._place
+                if windows.keep is not None:
+                    kept = windows.keep[index].tolist()
+                    place = tuple(channel if channel >= 0 and kept[channel] else -1 for channel in place)
+                if windows.exact[index]:
+                    quarter = round(float(windows.quarters[index])) % 4
+                    left, top = windows.corner[index].tolist()
+                    self._copy(into, left, top, quarter, place, tiles)
+                else:
+                    self._resample(into, windows, index, place, tiles)
         return torch.from_numpy(out)
+
+    def _parts(self, windows: _Windows) -> Iterator[Ints]:
+        """The windows of a batch, shard by shard, in parts whose tiles are worth loading together."""
+        order = _by_shard(windows.corner)
+        together = _TILES_TOGETHER // self.shards.bits
+        tiles = np.cumsum((windows.span[order] // TILE_PX + 2) ** 2) // together
+        yield from np.split(order, np.flatnonzero(np.diff(tiles)) + 1)
+
+    def _tiles(self, windows: _Windows, part: Ints) -> Tiles | None:
+        """The tiles under some windows; None when they are too large, or are averaged strip by strip."""
+        if (windows.factor[part] > 1).any():
+            return None
+        corners, spans = windows.corner[part].tolist(), windows.span[part].tolist()
+        if len(part) == 0 or (max(spans) / TILE_PX) ** 2 > _TILES_TOGETHER // self.shards.bits:
+            return None
+        boxes = [self.shards.box(x, y, span, span) for (x, y), span in zip(corners, spans, strict=True)]
+        return self.shards.tiles(dict.fromkeys(chain.from_iterable(box.touched() for box in boxes)))
 
     def _windows(self, look: Look) -> _Windows:
         """The looks that have a point, in native pixels."""
@@ -186,93 +220,111 @@ class RasterView:
             scale = self._spec.size_m / self._size_px / metres_per_pixel(lat, self._zoom)
         quarters = warp["angle"][rows] / (np.pi / 2.0) if "angle" in warp else np.zeros(len(rows))
         keep = warp["keep"][rows] if "keep" in warp else None
-        return _Windows(rows, tile_xy * TILE_PX, scale, quarters, keep)
+        return self._placed(rows, tile_xy * TILE_PX, scale, quarters, keep)
 
-    def _copy(self, out: Bytes, x: float, y: float, quarter: int, place: Sequence[int]) -> None:
-        """Native pixels around (x, y), turned by right angles, into ``out`` (C, H, W)."""
-        half = out.shape[1] / 2.0
-        left, top = math.floor(x - half + 0.5), math.floor(y - half + 0.5)
+    def _placed(
+        self, rows: Ints, centre: Floats, scale: Floats, quarters: Floats, keep: NDArray[np.bool_] | None
+    ) -> _Windows:
+        """Which native pixels each window needs."""
+        upright = np.abs(quarters - np.round(quarters)) < _QUARTER_TOLERANCE
+        exact = upright & (self._spec.size_m is None)
+        turned = np.abs(np.sin(quarters * np.pi / 2.0)) + np.abs(np.cos(quarters * np.pi / 2.0))
+        reach = np.where(exact, self._size_px / 2.0, self._size_px * scale * turned / 2.0)
+        if len(rows) and 2.0 * reach.max() > MAX_SOURCE_PX:
+            raise InputError(
+                f"a window spans {2.0 * reach.max():.0f} pixels of zoom {self._zoom}, more than {MAX_SOURCE_PX}:"
+                " use a smaller size_m or a dataset of lower zoom"
+            )
+        factor = np.maximum(1, np.floor(scale + 1e-6)).astype(np.int64)
+        span = np.where(exact, self._size_px, (np.ceil((2.0 * reach + 1.0) / factor) + 2) * factor)
+        margin = np.where(exact, 0, factor)
+        corner = np.floor(centre - reach[:, None] + 0.5).astype(np.int64) - margin[:, None]
+        snapped = (factor >= REDUCED_FROM) & ~exact
+        corner = np.where(snapped[:, None], corner // factor[:, None] * factor[:, None], corner)
+        span = np.where(snapped, span + factor, span)
+        return _Windows(rows, centre, scale, quarters, keep, exact, factor, corner, span.astype(np.int64))
+
+    def _copy(
+        self, out: Bytes, left: int, top: int, quarter: int, place: Sequence[int], tiles: Tiles | None
+    ) -> None:
+        """Native pixels from (left, top) on, turned by right angles, into ``out`` (C, H, W)."""
         if quarter == 0:
-            self.shards.read_into(out, left, top, place)
+            self.shards.read_into(out, left, top, place, tiles)
             return
         straight = np.zeros_like(out)
-        for channel in self.shards.read_into(straight, left, top, place):
+        for channel in self.shards.read_into(straight, left, top, place, tiles):
             out[channel] = np.rot90(straight[channel], quarter)
 
     def _resample(
-        self, out: Bytes, x: float, y: float, scale: float, quarters: float, place: Sequence[int]
+        self, out: Bytes, windows: _Windows, index: int, place: Sequence[int], tiles: Tiles | None
     ) -> None:
-        """A window of ``scale`` native pixels a pixel around (x, y), turned, into ``out`` (C, H, W)."""
-        sine, cosine = math.sin(quarters * math.pi / 2.0), math.cos(quarters * math.pi / 2.0)
-        reach = out.shape[1] * scale * (abs(sine) + abs(cosine)) / 2.0
-        if 2.0 * reach > MAX_SOURCE_PX:
-            raise InputError(
-                f"a window spans {2.0 * reach:.0f} pixels of zoom {self._zoom}, more than {MAX_SOURCE_PX}:"
-                " use a smaller size_m or a dataset of lower zoom"
-            )
-        factor = max(1, math.floor(scale + 1e-6))
-        left, top = math.floor(x - reach + 0.5) - factor, math.floor(y - reach + 0.5) - factor
-        cells = math.ceil((2.0 * reach + 1.0) / factor) + 2
-        source, channels = self._shrunk(left, top, cells, factor, place)
-        if not channels:
-            return
-        # From the centre of a pixel of the window to a position in `source`, whose pixels OpenCV counts at
+        """A window that is turned or scaled into ``out`` (C, H, W)."""
+        quarters, factor = float(windows.quarters[index]), int(windows.factor[index])
+        (left, top), (x, y) = windows.corner[index].tolist(), windows.centre[index].tolist()
+        span = int(windows.span[index])
+        # From the centre of a pixel of the window to a position in the source, whose pixels OpenCV counts at
         # their centres: hence the halves. South is down, so turning the map counter-clockwise turns the
         # reading clockwise.
-        step, middle = scale / factor, (out.shape[1] - 1) / 2.0
+        sine, cosine = math.sin(quarters * math.pi / 2.0), math.cos(quarters * math.pi / 2.0)
+        step, middle = float(windows.scale[index]) / factor, (out.shape[1] - 1) / 2.0
         turn = step * np.array([[cosine, -sine], [sine, cosine]])
         origin = np.array([(x - left) / factor - 0.5, (y - top) / factor - 0.5]) - turn @ (middle, middle)
-        _warp(source, out, channels, np.column_stack([turn, origin]))
+        transform = np.column_stack([turn, origin])
+        if factor >= REDUCED_FROM:
+            coarse = self._reduced.read(left // factor, top // factor, span // factor, factor, place)
+            if coarse is not None:
+                for band, source in coarse:
+                    channels = [place[band + lane] if band + lane < len(place) else -1 for lane in range(4)]
+                    _warp_four(source, out, channels, transform)
+                return
+        if factor == 1:
+            planes, channels, west = self.shards.read_planes(
+                self.shards.box(left, top, span, span), place, tiles
+            )
+            transform[0, 2] += west
+        else:
+            planes, channels = self._shrunk(left, top, span, factor, place)
+        _warp(planes, out, channels, transform)
 
     def _shrunk(
-        self, left: int, top: int, cells: int, factor: int, place: Sequence[int]
+        self, left: int, top: int, span: int, factor: int, place: Sequence[int]
     ) -> tuple[Bytes, list[int]]:
-        """(C, cells, cells) means over ``factor`` x ``factor`` native pixels, and the channels not empty."""
-        shape = (len(self._spec.channels), cells, cells)
-        shrunk = np.zeros(shape, np.uint8)
-        if factor == 1:
-            return shrunk, sorted(self.shards.read_into(shrunk, left, top, place))
-        written: set[int] = set()
-        rows = max(1, _STRIP_PX // factor)
-        for start in range(0, cells, rows):
-            stop = min(start + rows, cells)
-            strip = np.zeros((shape[0], (stop - start) * factor, cells * factor), np.uint8)
-            touched = self.shards.read_into(strip, left, top + start * factor, place)
-            for channel in touched:
-                shrunk[channel, start:stop] = _averaged(strip[channel], factor)
-            written |= touched
-        return shrunk, sorted(written)
+        """(k, cells, cells) means over ``factor`` x ``factor`` native pixels, and the channels that hold anything."""
+        cells = span // factor
+        shrunk = np.zeros((len(self._spec.channels), cells, cells), np.uint8)
+        written = set()
+        for rows, channel, means in averages(self.shards, left, top, span, factor, place):
+            shrunk[channel, rows] = means
+            written.add(channel)
+        return shrunk[sorted(written)], sorted(written)
 
 
-def _averaged(pixels: Bytes, factor: int) -> Bytes:
-    """Means over ``factor`` x ``factor`` pixels; by halves while that is possible, for which OpenCV is faster."""
-    while factor > 1:
-        step = 2 if factor % 2 == 0 else factor
-        size = pixels.shape[1] // step, pixels.shape[0] // step
-        pixels = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)
-        factor //= step
-    return pixels
-
-
-def _warp(source: Bytes, out: Bytes, channels: list[int], transform: Floats) -> None:
-    """``out[c]`` from ``source[c]``, bilinearly, at the positions that ``transform`` (2, 3) gives.
-
-    Always four channels at once, blank ones added: in OpenCV they cost little more than one, and a channel's
-    pixels then do not depend on which others are read with it.
-    """
-    blank = np.zeros(source.shape[1:], np.uint8)
-    size = (out.shape[2], out.shape[1])
+def _warp(planes: Bytes, out: Bytes, channels: list[int], transform: Floats) -> None:
+    """``out[channels[i]]`` from ``planes[i]``, bilinearly, at the positions that ``transform`` (2, 3) gives."""
     for start in range(0, len(channels), 4):
-        group = channels[start : start + 4]
-        merged = cv2.merge([source[channel] for channel in group] + [blank] * (4 - len(group)))
-        warped = cv2.warpAffine(merged, transform, size, flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP)
-        for channel, plane in zip(group, cv2.split(warped), strict=False):
-            out[channel] = plane
+        spare = max(start + 4 - len(channels), 0)
+        blank = [scratch.zeros("blank", planes.shape[1:])] * spare
+        merged = scratch.empty("merged", (*planes.shape[1:], 4))
+        cv2.merge([*planes[start : start + 4], *blank], merged)
+        _warp_four(merged, out, channels[start : start + 4] + [-1] * spare, transform)
 
 
-def _by_shard(centre: Floats) -> Ints:
+def _warp_four(source: Bytes, out: Bytes, channels: Sequence[int], transform: Floats) -> None:
+    """``out[channels[i]]`` from ``source[:, :, i]``; nowhere where the channel is -1.
+
+    Always four channels at once: in OpenCV they cost no more than one, and a channel's pixels then do not depend
+    on which others are read with it.
+    """
+    height, width = out.shape[1:]
+    warped = scratch.empty("warped", (height, width, 4))
+    cv2.warpAffine(source, transform, (width, height), warped, cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP)
+    spare = scratch.empty("spare", (height, width))
+    cv2.split(warped, [out[channel] if channel >= 0 else spare for channel in channels])
+
+
+def _by_shard(corner: Ints) -> Ints:
     """Order in which the windows of a batch are read: shard by shard, so that each file is opened once."""
-    tile = np.floor(centre / TILE_PX).astype(np.int64)
+    tile = corner // TILE_PX
     shard = tile // SHARD_TILES
     return np.lexsort((tile[:, 0], tile[:, 1], shard[:, 0], shard[:, 1]))
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -15,12 +16,13 @@ from numpy.typing import NDArray
 
 from placevec.atomic import replacing
 from placevec.geo import MERCATOR_HALF, TILE_PX, Ints
+from placevec.views.arrow_columns import blobs, numbers
 from placevec.views.coverage import CELL_PX, CELLS_PER_TILE
-from placevec.views.drawing import Square, draw_shard
+from placevec.views.drawing import Tiles, draw_shard
 from placevec.views.geotiff import GeoTiffWriter, compress
-from placevec.views.mosaic import BLOCKS_PER_SHARD, COVERAGE_BLOCK, CoverageBlock
+from placevec.views.mosaic import BLOCK_TILES, BLOCKS_PER_SHARD, COVERAGE_BLOCK, CoverageBlock
 from placevec.views.shards import SHARD_PX, SHARD_TILES
-from placevec.views.spool import TileRange, read_spool
+from placevec.views.spool import Drawings, TileRange, read_spool
 
 _SCHEMA = pa.schema(
     [("channel", pa.uint8()), ("row", pa.uint8()), ("column", pa.uint8()), ("block", pa.binary())]
@@ -71,20 +73,27 @@ class ShardPart:
 
 def burn_shard(job: ShardJob) -> tuple[int, int]:
     """Draw a shard and write its files; returns its number."""
+    draw_job(job, read_spool(job.spool, job.shard))
+    return job.shard
+
+
+def draw_job(job: ShardJob, drawings: Drawings) -> None:
+    """Draw a shard's drawings and write its files."""
     cells = SHARD_TILES * CELLS_PER_TILE
     coverage = np.zeros((job.channels, cells, cells), np.uint8)
+    covered = np.zeros((job.channels, BLOCKS_PER_SHARD, BLOCKS_PER_SHARD), bool)
     has_content = np.zeros((SHARD_TILES, SHARD_TILES), bool)
-    blocks: list[tuple[int, int, int, bytes]] = []
-    for square in draw_shard(read_spool(job.spool, job.shard), _wanted_tiles(job)):
-        _add_coverage(coverage[square.channel], square)
-        if square.channel < len(job.names):
-            blocks += _compressed(square)
-            if job.content[square.channel]:
-                has_content[square.tile_y, square.tile_x] |= square.has_content
-    if blocks:
+    content = np.array([*job.content, *[False] * (job.channels - len(job.content))])
+    blocks: list[MapBlocks] = []
+    for tiles in draw_shard(drawings, _wanted_tiles(job)):
+        _add_coverage(coverage, tiles)
+        covered[tiles.channel, tiles.y // BLOCK_TILES, tiles.x // BLOCK_TILES] = True
+        counts = tiles.has_content & content[tiles.channel]
+        has_content[tiles.y[counts], tiles.x[counts]] = True
+        blocks.append(_compressed(tiles, len(job.names)))
+    if any(len(some.band) for some in blocks):
         _write_map(job, blocks)
-    _write_part(job.part, not blocks, has_content, coverage)
-    return job.shard
+    _write_part(job.part, not any(len(some.band) for some in blocks), has_content, coverage, covered)
 
 
 def _wanted_tiles(job: ShardJob) -> NDArray[np.bool_]:
@@ -96,25 +105,38 @@ def _wanted_tiles(job: ShardJob) -> NDArray[np.bool_]:
     return wanted
 
 
-def _add_coverage(coverage: NDArray[np.uint8], square: Square) -> None:
-    """Put a square's cells into one channel's (1024, 1024) coverage."""
-    tiles = coverage.reshape(SHARD_TILES, CELLS_PER_TILE, SHARD_TILES, CELLS_PER_TILE)
+def _add_coverage(coverage: NDArray[np.uint8], tiles: Tiles) -> None:
+    """Put tiles' cells into the (channels, 1024, 1024) coverage."""
+    cells = coverage.reshape(-1, SHARD_TILES, CELLS_PER_TILE, SHARD_TILES, CELLS_PER_TILE)
     all_pixels = CELL_PX * CELL_PX
-    shares = (square.counts.astype(np.uint32) * 255 + all_pixels // 2) // all_pixels
-    tiles[square.tile_y, :, square.tile_x] = shares
+    shares = (tiles.counts.astype(np.uint32) * 255 + all_pixels // 2) // all_pixels
+    cells[tiles.channel, tiles.y, :, tiles.x] = shares
 
 
-def _compressed(square: Square) -> list[tuple[int, int, int, bytes]]:
-    """Channel, row, column and content of each block of a square."""
-    full = square.counts.reshape(len(square.counts), -1).min(axis=1) == CELL_PX * CELL_PX
-    rows = zip(square.tile_y.tolist(), square.tile_x.tolist(), full.tolist(), square.blocks, strict=True)
-    return [(square.channel, y, x, _FULL if is_full else compress(block)) for y, x, is_full, block in rows]
+class MapBlocks(NamedTuple):
+    """Compressed blocks of a map: band, row, column and bytes of each."""
+
+    band: NDArray[np.uint8]
+    row: Ints
+    column: Ints
+    content: list[bytes]
+
+
+def _compressed(tiles: Tiles, bands: int) -> MapBlocks:
+    """The tiles of the first channels."""
+    kept = np.flatnonzero(tiles.channel < bands)
+    full = (tiles.counts[kept] == CELL_PX * CELL_PX).all(axis=(1, 2))
+    content = [
+        _FULL if is_full else compress(tiles.blocks[tile])
+        for tile, is_full in zip(kept.tolist(), full.tolist(), strict=True)
+    ]
+    return MapBlocks(tiles.channel[kept], tiles.y[kept], tiles.x[kept], content)
 
 
 _FULL = compress(b"\xff" * (TILE_PX * TILE_PX // 8))
 
 
-def _write_map(job: ShardJob, blocks: list[tuple[int, int, int, bytes]]) -> None:
+def _write_map(job: ShardJob, blocks: list[MapBlocks]) -> None:
     resolution = 2.0 * MERCATOR_HALF / (TILE_PX * 2.0**job.zoom)
     corner = [number * SHARD_PX * resolution for number in job.shard]
     with (
@@ -124,32 +146,29 @@ def _write_map(job: ShardJob, blocks: list[tuple[int, int, int, bytes]]) -> None
             west=corner[0] - MERCATOR_HALF, north=MERCATOR_HALF - corner[1], resolution=resolution,
         ) as file,
     ):  # fmt: skip
-        for channel, y, x, block in blocks:
-            file.add(channel, y, x, block)
+        for some in blocks:
+            file.add_many(*some)
 
 
 # --- parts -------------------------------------------------------------------------------------------------
 
 
 def _write_part(
-    path: Path, is_empty: bool, has_content: NDArray[np.bool_], coverage: NDArray[np.uint8]
+    path: Path,
+    is_empty: bool,
+    has_content: NDArray[np.bool_],
+    coverage: NDArray[np.uint8],
+    covered: NDArray[np.bool_],
 ) -> None:
-    found = [
-        (channel, row, column, compress(block.tobytes()))
-        for channel in np.flatnonzero(coverage.any(axis=(1, 2))).tolist()
-        for row in range(BLOCKS_PER_SHARD)
-        for column in range(BLOCKS_PER_SHARD)
-        if (
-            block := coverage[
-                channel,
-                row * COVERAGE_BLOCK : (row + 1) * COVERAGE_BLOCK,
-                column * COVERAGE_BLOCK : (column + 1) * COVERAGE_BLOCK,
-            ]
-        ).any()
-    ]
-    columns = [[row[number] for row in found] for number in range(4)]
+    found = []
+    for channel, row, column in np.argwhere(covered).tolist():
+        rows, columns = (slice(at * COVERAGE_BLOCK, (at + 1) * COVERAGE_BLOCK) for at in (row, column))
+        block = coverage[channel, rows, columns]
+        if block.any():  # a few pixels of a cell may round to none
+            found.append((channel, row, column, compress(block.tobytes())))
+    channels, at_rows, at_columns, contents = zip(*found, strict=True) if found else ((), (), (), ())
     about = {"is_empty": str(int(is_empty)), "has_content": np.packbits(has_content).tobytes().hex()}
-    arrays = [pa.array(column, field.type) for column, field in zip(columns, _SCHEMA, strict=True)]
+    arrays = [*(numbers(part, pa.uint8()) for part in (channels, at_rows, at_columns)), blobs(contents)]
     table = pa.Table.from_arrays(arrays, schema=_SCHEMA.with_metadata(about))
     with replacing(path) as temporary, pa.ipc.new_file(str(temporary), table.schema) as writer:
         writer.write_table(table)

@@ -10,19 +10,19 @@ from __future__ import annotations
 import os
 import re
 import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
-import tifffile
 from numpy.typing import NDArray
 
 from placevec.errors import DatasetError
 from placevec.geo import MERCATOR_HALF, TILE_PX
-
-Bytes = NDArray[np.uint8]
+from placevec.views.bits import Bytes
 
 SHARD_TILES = 64
 """Tiles along each side of a shard."""
@@ -76,24 +76,39 @@ class ShardTable:
 
         Raises DatasetError when the bytes are cut short or do not decode to blocks.
         """
+        return Tile(tuple(self.band[start:stop].tolist()), self._blocks(descriptor, np.arange(start, stop)))
+
+    def decode_tiles(self, descriptor: int, numbers: Sequence[int]) -> list[Tile | None]:
+        """The content of tiles (row * 64 + column, in any order), None where there is nothing; errors as `decode`.
+
+        Frames are decompressed together: starting the decompressor takes as long as a few blocks do.
+        """
+        starts, stops = self.first[np.asarray(numbers)], self.first[np.asarray(numbers) + 1]
+        ends = np.cumsum(stops - starts)
+        entries = np.arange(ends[-1]) + np.repeat(stops - ends, stops - starts)
+        blocks, bands = self._blocks(descriptor, entries), self.band[entries].tolist()
+        edges = [0, *ends.tolist()]
+        return [Tile(tuple(bands[a:b]), blocks[a:b]) if a < b else None for a, b in pairwise(edges)]
+
+    def _blocks(self, descriptor: int, entries: NDArray[np.int64]) -> Bytes:
+        """(n, 256, bytes a row) the blocks at some entries of the table."""
         width = TILE_PX * self.bits // 8
-        shape = (stop - start, TILE_PX, width)
-        entries = zip(self.size[start:stop].tolist(), self.offset[start:stop].tolist(), strict=True)
+        where = zip(self.size[entries].tolist(), self.offset[entries].tolist(), strict=True)
         try:
-            raw = [os.pread(descriptor, size, offset) for size, offset in entries]
+            raw = [os.pread(descriptor, size, offset) for size, offset in where]
             content = _decompress(raw, self.compression, TILE_PX * width)
-            blocks = np.frombuffer(content, np.uint8).reshape(shape)
+            blocks = np.frombuffer(content, np.uint8).reshape(len(entries), TILE_PX, width)
         except (OSError, ValueError, OverflowError, zlib.error) as error:
             raise DatasetError(f"{self.path} is damaged ({error}); prepare the dataset again") from error
         if self.predictor == 2:
             blocks = np.cumsum(blocks, axis=-1, dtype=np.uint8)
-        return Tile(tuple(self.band[start:stop].tolist()), blocks)
+        return blocks
 
 
-def _decompress(raw: list[bytes], compression: int, size: int) -> bytes:
+def _decompress(raw: list[bytes], compression: int, size: int) -> bytes | pa.Buffer:
     """The bytes of blocks, one after the other, at most ``size`` each whatever they claim."""
-    if compression == _ZSTD:  # frames in a row decode in one call, which is the dearest part of it
-        return bytes(_ZSTD_CODEC.decompress(b"".join(raw), decompressed_size=size * len(raw), asbytes=True))
+    if compression == _ZSTD:
+        return _ZSTD_CODEC.decompress(b"".join(raw), decompressed_size=size * len(raw))
     if compression == _NONE:
         return b"".join(raw)
     return b"".join(zlib.decompressobj().decompress(block, size) for block in raw)
@@ -101,6 +116,8 @@ def _decompress(raw: list[bytes], compression: int, size: int) -> bytes:
 
 def read_shard_table(path: Path, zoom: int, bands: int) -> ShardTable:
     """The table of a shard's blocks; DatasetError if the file is not a shard of this map."""
+    import tifffile  # only readers need it
+
     try:
         with tifffile.TiffFile(path) as file:
             page: Any = file.pages[0]

@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 
 from placevec.geo import MAX_MERCATOR_LATITUDE, TILE_PX
 from placevec.sources.paths import Floats, Ints, Paths
-from placevec.views.clip import spread_rings
+from placevec.views.arrow_columns import lists, numbers, to_numpy
+from placevec.views.clip import cells_of, open_rings, spread_rings
 from placevec.views.layers import How
 from placevec.views.shards import SHARD_PX, SHARD_TILES
 
@@ -29,7 +30,7 @@ MARGIN_PX = 16.0
 """How far beyond a shard large areas are kept: more than an outline is thick."""
 _MANY_VERTICES = 64
 _LINE_VERTICES = 256
-_FLUSH_VERTICES = 2_000_000
+_FLUSH_VERTICES = 500_000
 _SCHEMA = pa.schema(
     [
         ("channel", pa.uint8()),
@@ -133,42 +134,50 @@ class Spool:
         touching = (boxes[:, 2] > x0) & (boxes[:, 0] < x1 + 1) & (boxes[:, 3] > y0) & (boxes[:, 1] < y1 + 1)
         shards = np.floor(np.clip(boxes, [x0, y0, x0, y0], [x1, y1, x1, y1]) / SHARD_TILES).astype(np.int64)
         single = touching & (shards[:, 0] == shards[:, 2]) & (shards[:, 1] == shards[:, 3])
-        self._add_single(drawings, np.flatnonzero(single), shards)
-        for row in np.flatnonzero(touching & ~single).tolist():
-            sx0, sy0, sx1, sy1 = shards[row].tolist()
-            self._add_wide(drawings.take(np.array([row])), (sx0, sy0, sx1, sy1), tiles)
+        rows = np.flatnonzero(single)
+        self._add_to_shards(drawings.take(rows), shards[rows, :2])
+        rows = np.flatnonzero(touching & ~single)
+        if len(rows):
+            self._add_wide(drawings.take(rows), shards[rows], tiles)
         return np.asarray(touching)
 
-    def _add_single(self, drawings: Drawings, rows: Ints, shards: Ints) -> None:
-        """Rows that touch one shard, grouped by it."""
-        number = shards[rows, 0] * 2**32 + shards[rows, 1]
+    def _add_wide(self, wide: Drawings, shards: Ints, tiles: TileRange) -> None:
+        """Rows that touch several shards: large areas cut, long lines in stretches, the rest repeated."""
+        vertices = np.diff(wide.paths.row_vertices)
+        several = (shards[:, 2:] - shards[:, :2] + 1).prod(axis=1) > 4
+        is_area = (wide.how == How.FILL) | (wide.how == SEA)
+        to_cut = is_area & ((vertices > _MANY_VERTICES) | several)
+        to_split = (wide.how == How.LINE) & (vertices > _LINE_VERTICES + 1)
+        rows = np.flatnonzero(to_cut)
+        areas = open_rings(wide.paths.take(rows))
+        cut = spread_rings(areas, shards[rows], SHARD_PX, MARGIN_PX)
+        of = rows[cut.row]  # never the whole areas once for each shard: a coast touches hundreds
+        self._add_to_shards(Drawings(wide.channel[of], wide.how[of], wide.width[of], cut.paths), cut.cell)
+        for row in np.flatnonzero(to_split).tolist():
+            self._add_stretches(wide.take(np.array([row])), tiles)
+        rows = np.flatnonzero(~to_cut & ~to_split)
+        which, cells = cells_of(shards[rows])
+        self._add_to_shards(wide.take(rows[which]), cells)
+
+    def _add_stretches(self, line: Drawings, tiles: TileRange) -> None:
+        """One line in pieces of `_LINE_VERTICES`."""
+        stretches = [
+            path[start : start + _LINE_VERTICES + 1]
+            for path in line.paths.row(0)
+            for start in range(0, max(1, len(path) - 1), _LINE_VERTICES)
+        ]
+        rows = np.zeros(len(stretches), np.int64)
+        paths = Paths.of([[stretch] for stretch in stretches])
+        self._add_to_range(Drawings(line.channel[rows], line.how[rows], line.width[rows], paths), tiles)
+
+    def _add_to_shards(self, drawings: Drawings, shards: Ints) -> None:
+        """Rows and the shard of each, grouped by it."""
+        number = shards[:, 0] * 2**32 + shards[:, 1]
         order = np.argsort(number, kind="stable")
         for group in np.split(order, np.flatnonzero(np.diff(number[order])) + 1):
             if len(group):
-                x, y = shards[rows[group[0]], :2].tolist()
-                self._put((x, y), drawings.take(rows[group]))
-
-    def _add_wide(self, one: Drawings, shards: TileRange, tiles: TileRange) -> None:
-        """A row that touches several shards: large areas cut, long lines in stretches, the rest repeated."""
-        x0, y0, x1, y1 = shards
-        is_area = one.how[0] in (How.FILL, SEA)
-        if is_area and (len(one.paths.xy) > _MANY_VERTICES or (x1 - x0 + 1) * (y1 - y0 + 1) > 4):
-            rings = [open_ring(ring) for ring in one.paths.row(0)]
-            for x, y, cut, _ in spread_rings(rings, shards, SHARD_PX, MARGIN_PX):
-                self._put((x, y), Drawings(one.channel, one.how, one.width, Paths.of([cut])))
-        elif one.how[0] == How.LINE and len(one.paths.xy) > _LINE_VERTICES + 1:
-            stretches = [
-                path[start : start + _LINE_VERTICES + 1]
-                for path in one.paths.row(0)
-                for start in range(0, max(1, len(path) - 1), _LINE_VERTICES)
-            ]
-            rows = np.zeros(len(stretches), np.int64)
-            paths = Paths.of([[stretch] for stretch in stretches])
-            self._add_to_range(Drawings(one.channel[rows], one.how[rows], one.width[rows], paths), tiles)
-        else:
-            for x in range(x0, x1 + 1):
-                for y in range(y0, y1 + 1):
-                    self._put((x, y), one)
+                x, y = shards[group[0]].tolist()
+                self._put((x, y), drawings.take(group))
 
     def _put(self, shard: tuple[int, int], drawings: Drawings) -> None:
         corner = np.array(shard, np.float64) * SHARD_PX
@@ -201,11 +210,6 @@ def read_spool(folder: Path, shard: tuple[int, int]) -> Drawings:
         return _concatenate([_from_batch(batch) for batch in stream])
 
 
-def open_ring(ring: Floats) -> Floats:
-    """A ring without its first vertex repeated at the end."""
-    return ring[:-1] if len(ring) > 1 and np.array_equal(ring[0], ring[-1]) else ring
-
-
 def _concatenate(many: list[Drawings]) -> Drawings:
     return Drawings(
         np.concatenate([one.channel for one in many]),
@@ -217,23 +221,22 @@ def _concatenate(many: list[Drawings]) -> Drawings:
 
 def _to_batch(drawings: Drawings) -> pa.RecordBatch:
     paths = drawings.paths
-    sizes = pa.ListArray.from_arrays(
-        pa.array(paths.row_offsets.astype(np.int32)), pa.array(np.diff(paths.path_offsets).astype(np.int32))
-    )
-    xy = pa.ListArray.from_arrays(
-        pa.array((2 * paths.row_vertices).astype(np.int32)), pa.array(paths.xy.astype(np.float32).ravel())
-    )
-    columns = [drawings.channel, drawings.how, drawings.width.astype(np.float32)]
-    return pa.record_batch([*map(pa.array, columns), sizes, xy], schema=_SCHEMA)
+    sizes = lists(paths.row_offsets, numbers(np.diff(paths.path_offsets), pa.int32()))
+    xy = lists(2 * paths.row_vertices, numbers(paths.xy.ravel(), pa.float32()))
+    columns = [
+        numbers(drawings.channel, pa.uint8()),
+        numbers(drawings.how, pa.uint8()),
+        numbers(drawings.width, pa.float32()),
+        sizes,
+        xy,
+    ]
+    return pa.RecordBatch.from_arrays(columns, schema=_SCHEMA)
 
 
 def _from_batch(batch: pa.RecordBatch) -> Drawings:
-    path_sizes = batch.column("path_sizes")
-    sizes = path_sizes.flatten().to_numpy(zero_copy_only=False)
-    path_offsets = np.concatenate([[0], np.cumsum(sizes, dtype=np.int64)])
-    rows = path_sizes.offsets.to_numpy().astype(np.int64)
-    xy = batch.column("xy").flatten().to_numpy(zero_copy_only=False).reshape(-1, 2).astype(np.float64)
-    channel, how, width = (
-        batch.column(name).to_numpy(zero_copy_only=False) for name in ("channel", "how", "width")
-    )
-    return Drawings(channel, how, width, Paths(xy, path_offsets, rows))
+    path_sizes, xy = batch.column("path_sizes"), batch.column("xy")
+    path_offsets = np.concatenate([[0], np.cumsum(to_numpy(path_sizes.values), dtype=np.int64)])
+    rows = to_numpy(path_sizes.offsets).astype(np.int64)
+    vertices = to_numpy(xy.values).reshape(-1, 2).astype(np.float64)
+    channel, how, width = (to_numpy(batch.column(name)) for name in ("channel", "how", "width"))
+    return Drawings(channel, how, width, Paths(vertices, path_offsets, rows))

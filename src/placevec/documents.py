@@ -1,0 +1,87 @@
+"""JSON from disk that nobody vouches for: read within limits, its fields checked before they are used."""
+
+from __future__ import annotations
+
+import json
+import math
+from numbers import Integral, Real
+from pathlib import Path
+from typing import Any
+
+NONE = type(None)
+_WHOLE = 2**63
+
+
+def read_json(path: Path) -> Any:
+    """The content of a UTF-8 JSON file.
+
+    Raises:
+        OSError: it cannot be read.
+        ValueError: it is no JSON, is nested too deeply, or holds text that is no Unicode (half a surrogate pair).
+    """
+    return parse_json(path.read_text("utf-8"))
+
+
+def parse_json(text: str | bytes) -> Any:
+    """The same of a text."""
+    try:
+        content = json.loads(text)
+        json.dumps(content, ensure_ascii=False).encode()
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
+    except UnicodeEncodeError:
+        raise ValueError("it holds text that is no Unicode") from None
+    return content
+
+
+def check(content: Any, shape: Any, at: str = "it") -> None:
+    """ValueError that names the field unless ``content`` has a shape.
+
+    A shape is a type (``float`` takes whole numbers too; numbers are finite and less than 2**63), a tuple of types
+    of which one fits, ``[shape]`` for lists, ``{str: shape}`` for mappings of any names, or ``{"name": shape}`` for
+    documents, where ``"name?"`` may be absent and other names are let be.
+
+    >>> check({"bounds": [24.9, 60]}, {"bounds": [float], "polygon?": dict})
+    >>> check({"bounds": ["24.9"]}, {"bounds": [float]})
+    Traceback (most recent call last):
+    ValueError: bounds, item 1 is '24.9', not a number
+    """
+    if isinstance(shape, list):
+        _require(isinstance(content, list), content, at, "a list")
+        for number, item in enumerate(content, 1):
+            check(item, shape[0], f"{_below(at)}item {number}")
+    elif isinstance(shape, dict):
+        _require(isinstance(content, dict), content, at, "a document")
+        for name, part in shape.items():
+            if name is str:
+                for own, item in content.items():
+                    check(item, part, f"{_below(at)}{own[:60]}")
+            elif name.rstrip("?") in content:
+                check(content[name.rstrip("?")], part, _below(at) + name.rstrip("?"))
+            elif not name.endswith("?"):
+                raise ValueError(f"{_below(at)}{name} is missing")
+    else:
+        kinds = shape if isinstance(shape, tuple) else (shape,)
+        _require(any(_fits(content, kind) for kind in kinds), content, at, " or ".join(map(_called, kinds)))
+
+
+def _below(at: str) -> str:
+    return "" if at == "it" else f"{at}, "
+
+
+def _fits(content: Any, kind: type) -> bool:
+    if kind in (int, float):
+        number = isinstance(content, Real if kind is float else Integral) and not isinstance(content, bool)
+        return number and abs(content) < _WHOLE and math.isfinite(content)
+    return isinstance(content, kind)
+
+
+def _called(kind: type) -> str:
+    return {int: "a whole number", float: "a number", str: "a text", bool: "true or false", NONE: "null"}.get(
+        kind, "a document"
+    )
+
+
+def _require(holds: bool, content: Any, at: str, what: str) -> None:
+    if not holds:
+        raise ValueError(f"{at} is {repr(content)[:60]}, not {what}")

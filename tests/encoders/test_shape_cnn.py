@@ -1,0 +1,112 @@
+"""Measures of shape against closed forms and scipy, and the network around them."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from scipy import ndimage
+
+from placevec.encoders.shape_cnn import ShapeTileCNN, shape_measures
+from placevec.errors import ModelError
+
+
+def tile(*layers: np.ndarray) -> torch.Tensor:
+    return torch.from_numpy(np.stack(layers)[None].astype(np.uint8) * 255)
+
+
+def disc(radius: float, px: int = 128) -> np.ndarray:
+    y, x = np.mgrid[:px, :px] - (px - 1) / 2.0
+    return x**2 + y**2 <= radius**2
+
+
+def test_a_disc_has_its_area_and_perimeter() -> None:
+    """Closed form: pi r^2 and 2 pi r, by the tile's own area and sides; one part, no hole."""
+    for radius in (10.3, 25.7, 50.1):
+        area, perimeter, euler = shape_measures(tile(disc(radius)))[0, :3].tolist()
+        assert area * 128**2 == pytest.approx(math.pi * radius**2, rel=0.02)
+        assert perimeter * 4 * 128 == pytest.approx(2 * math.pi * radius, rel=0.02)
+        assert euler == 1.0
+
+
+@pytest.mark.parametrize("angle", [0, 15, 30, 45, 60, 80])
+def test_a_perimeter_hardly_depends_on_the_angle(angle: int) -> None:
+    """Closed form: a square of 60 x 60 px has 240 px at any angle; four directions err by at most 8 %."""
+    square = np.zeros((128, 128))
+    square[34:94, 34:94] = 1
+    turned = ndimage.rotate(square, angle, reshape=False, order=1) > 0.5
+    perimeter = shape_measures(tile(turned))[0, 1].item() * 4 * 128
+    assert perimeter == pytest.approx(240, rel=0.08)
+
+
+def test_euler_is_parts_less_holes() -> None:
+    """Oracle: scipy's labelling, parts by 8 neighbours and holes by 4, on random shapes."""
+    random = np.random.default_rng(0)
+    for width in (0.5, 1.0, 2.0, 4.0):
+        shape = ndimage.gaussian_filter(random.normal(size=(96, 80)), width) > 0
+        parts = ndimage.label(shape, structure=np.ones((3, 3)))[1]
+        around = np.pad(
+            ~shape, 1, constant_values=True
+        )  # beyond the edge is one background, which is no hole
+        holes = ndimage.label(around)[1] - 1
+        assert shape_measures(tile(shape))[0, 2].item() == parts - holes
+
+
+def test_measures_do_not_depend_on_place_or_quarter_turns() -> None:
+    """Invariant: a shape moved, mirrored or turned by right angles away from the edge has the same measures."""
+    shape = np.zeros((64, 64), bool)
+    shape[10:20, 12:40] = True
+    shape[14:30, 30:33] = True
+    shape[15:17, 15:17] = False
+    first = shape_measures(tile(shape))
+    for other in (np.roll(shape, (9, 11), (0, 1)), np.rot90(shape), shape[:, ::-1]):
+        assert torch.equal(first, shape_measures(tile(np.ascontiguousarray(other))))
+
+
+def test_an_empty_and_a_full_tile() -> None:
+    measures = shape_measures(tile(np.zeros((32, 32)), np.ones((32, 32))))[0].view(6, 2)
+    assert measures[:, 0].tolist() == [0.0] * 6
+    assert measures[0, 1].item() == 1.0
+    assert measures[2, 1].item() == 1.0
+
+
+def test_vectors_begin_with_the_measures_on_the_scale_of_the_training_places() -> None:
+    """After training batches, evaluation standardises by their mean and deviation: closed form."""
+    torch.manual_seed(0)
+    network = ShapeTileCNN(channels=2, dim=40, width=8)
+    batch = (torch.rand(256, 2, 32, 32) ** 3 > torch.rand(256, 2, 1, 1)).to(torch.uint8) * 255
+    network.train()
+    for _ in range(200):
+        network(batch)
+    vectors = network.eval()(batch)
+    assert vectors.shape == (256, 40)
+    raw = shape_measures(batch)
+    expected = (raw - raw.mean(0)) / raw.std(0)
+    assert torch.allclose(vectors[:, :12], expected, atol=0.02)
+    assert torch.allclose(vectors[:, 12:].mean(0), torch.zeros(28), atol=0.3)
+
+
+def test_only_the_learnt_part_has_gradients_and_sizes_are_free() -> None:
+    network = ShapeTileCNN(channels=3, dim=64, width=8).train()
+    out = network((torch.rand(4, 3, 50, 70) > 0.5).to(torch.uint8) * 255)
+    out.square().sum().backward()
+    assert all(weight.grad is not None for weight in network.parameters())
+    assert ShapeTileCNN(**network.config()).config() == network.config()
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [({"dim": 40}, "dim is 52 or more"), ({"width": 12}, "multiple of 8"), ({"dropout": 1.0}, "dropout")],
+)
+def test_senseless_sizes_are_refused(options: dict[str, float], said: str) -> None:
+    with pytest.raises(ModelError, match=said):
+        ShapeTileCNN(**{"channels": 6, **options})  # type: ignore[arg-type]
+
+
+def test_counts_do_not_overflow_their_bytes() -> None:
+    """Invariant: 700 rows of ones are more than a byte holds."""
+    full = shape_measures(torch.full((1, 1, 700, 300), 255, dtype=torch.uint8))[0]
+    assert full[0].item() == 1.0
+    assert full[2].item() == 1.0

@@ -1,0 +1,171 @@
+"""Small valid files of every kind that placevec reads, built by code: what fuzzing damages."""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import osmium
+import pyarrow as pa
+import pyarrow.parquet as pq
+import torch
+from torch import nn
+
+from placevec import api, encoders
+from placevec.core import ViewSpec
+from placevec.dataset import Dataset
+from placevec.embeddings import Embeddings, Provenance
+from placevec.model import Model, Reading
+from placevec.training.state import Counters, save_state
+from tests.osm_xml import OsmFile, box
+
+LON, LAT = 24.94, 60.17
+LAYERS = """
+[[layer]]
+name = "buildings"
+rules = [{ key = "building", fill = true, except = ["roof"], unless = { tunnel = ["yes"] } }]
+[[layer]]
+name = "roads"
+content = false
+rules = [{ key = "highway", values = ["residential"], width_m = 8 }, { key = "amenity", point_m = 9.0 }]
+"""
+STATE_CONFIG = {"recipe": "loc2vec", "dim": 4}
+METRICS = '{"step": 4, "train/loss": 0.5, "validation/loss": 0.25}\n{"step": 8, "train/loss": null}\n'
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """A folder of valid files; `files` names those of one kind."""
+
+    folder: Path
+
+    @property
+    def dataset(self) -> Path:
+        return self.folder / "dataset"
+
+    @property
+    def model(self) -> Path:
+        return self.folder / "model"
+
+    def files(self, kind: str) -> list[Path]:
+        return sorted(path for path in (self.folder / kind).rglob("*") if path.is_file())
+
+
+def build(folder: Path) -> Corpus:
+    """Write all of them; a fraction of a second."""
+    for kind in (
+        "extract",
+        "layers",
+        "places",
+        "labels",
+        "polygon",
+        "embeddings",
+        "run",
+        "report",
+        "options",
+    ):
+        (folder / kind).mkdir(parents=True)
+    _extracts(folder / "extract")
+    (folder / "layers" / "layers.toml").write_text(LAYERS)
+    (folder / "options" / "train.toml").write_text('epochs = 3\nsize-m = 120.0\ndrop-layers = ["roads"]\n')
+    dataset = api.prepare(
+        "loc2vec", osm=folder / "extract" / "small.osm", layers=folder / "layers" / "layers.toml",
+        out=folder / "dataset", spacing=6, size_m=60,
+    )  # fmt: skip
+    _tables(folder, dataset)
+    _model(folder / "model")
+    _state(folder / "state")
+    (folder / "run" / "metrics.jsonl").write_text(METRICS)
+    (folder / "report" / "report.json").write_text(json.dumps({"model_hash": "m", "dataset_hash": "d"}))
+    (folder / "report" / "report.md").write_text("# report\n")
+    return Corpus(folder)
+
+
+def small_map() -> OsmFile:
+    """Two buildings, one of them a multipolygon with a hole, a street with a missing node, a café."""
+    osm = OsmFile()
+    osm.way(box(LON, LAT, LON + 0.0005, LAT + 0.0004), {"building": "yes", "name": "Hall"})
+    street = [(LON, LAT), (LON + 0.001, LAT + 0.0005), (LON + 0.002, LAT + 0.0005)]
+    osm.way(street, {"highway": "residential", "name": "Street"})
+    osm.way(street, {"highway": "residential"}, missing=[1])
+    osm.node((LON + 0.0002, LAT + 0.0002), {"amenity": "cafe", "name": "Fazer"})
+    outer = osm.way(box(LON + 0.001, LAT, LON + 0.0018, LAT + 0.0004))
+    inner = osm.way(box(LON + 0.0012, LAT + 0.0001, LON + 0.0015, LAT + 0.0002))
+    osm.relation([(outer, "outer"), (inner, "inner")], {"type": "multipolygon", "building": "yes"})
+    return osm
+
+
+def _extracts(folder: Path) -> None:
+    xml = small_map().write(folder / "small.osm", (LON, LAT, LON + 0.002, LAT + 0.001))
+    (folder / "small.osm.gz").write_bytes(gzip.compress(xml.read_bytes(), mtime=0))
+    (folder / "small.osm.bz2").write_bytes(bz2.compress(xml.read_bytes()))
+    for name, how in (("plain", "none"), ("sparse", "none,pbf_dense_nodes=false"), ("packed", "zlib")):
+        target = osmium.io.File(str(folder / f"{name}.osm.pbf"), f"pbf,pbf_compression={how}")
+        with osmium.SimpleWriter(target) as writer:
+            for item in osmium.FileProcessor(str(xml)):
+                writer.add(item)
+
+
+def _tables(folder: Path, dataset: Dataset) -> None:
+    """Places, labels, a polygon and vectors."""
+    places = dataset.places
+    header = "place_id,lon,lat,label,height\n"
+    rows = [
+        f"{row.place_id},{row.lon},{row.lat},{'ab'[number % 2]},{number}.5"
+        for number, row in enumerate(places.itertuples())
+    ]
+    square = [[LON, LAT], [LON + 0.001, LAT], [LON + 0.001, LAT + 0.001], [LON, LAT]]
+    features = [
+        {"type": "Feature", "properties": {"id": n, "label": "ab"[n]}, "geometry": geometry}
+        for n, geometry in enumerate(
+            [{"type": "Point", "coordinates": square[0]}, {"type": "Polygon", "coordinates": [square]}]
+        )
+    ]
+    collection = json.dumps({"type": "FeatureCollection", "features": features})
+    for kind in ("places", "labels"):
+        (folder / kind / "table.csv").write_text(header + "\n".join(rows) + "\n")
+        (folder / kind / "table.geojson").write_text(collection)
+        table = pq.read_table(dataset.path / "places.parquet")
+        table = table.append_column("label", pa.array([number % 2 for number in range(len(table))]))
+        pq.write_table(table, folder / kind / "table.parquet", compression="none")
+    (folder / "polygon" / "area.geojson").write_text(collection)
+    count = len(dataset)
+    vectors = np.random.default_rng(0).normal(size=(count, 4)).astype(np.float32)
+    table_of_vectors = Embeddings(
+        dataset.places["place_id"].to_numpy(object), vectors, dataset.lonlat, dataset.geometry(),
+        dataset.places["name"].to_numpy(object), "map", Provenance("m" * 64, dataset.hash),
+    )  # fmt: skip
+    for dtype in ("float32", "int8"):
+        table_of_vectors.save(folder / "embeddings" / f"{dtype}.parquet", dtype=dtype)
+    plain = pq.read_table(folder / "embeddings" / "float32.parquet")
+    pq.write_table(plain, folder / "embeddings" / "plain.parquet", compression="none")
+
+
+def _model(folder: Path) -> None:
+    spec = ViewSpec("map", "raster", ("buildings", "roads"), "coverage 0..255", 16, 60.0, 17)
+    torch.manual_seed(0)
+    encoder = encoders.build("compact-tile-cnn", channels=2, dim=4, width=8)
+    Model(
+        {"tile": encoder}, {"map": Reading("tile", spec)},
+        {"name": "loc2vec", "config": {"drop_layers": [], "near_m": 40.0}},
+        {"dataset": "small", "dataset_hash": "d", "attribution": "nobody", "places": 3},
+    ).save(folder)  # fmt: skip
+
+
+def toy() -> tuple[nn.Module, torch.optim.Optimizer]:
+    """A network of six numbers and its optimiser after one step."""
+    torch.manual_seed(0)
+    module = nn.Linear(2, 2)
+    optimiser = torch.optim.AdamW(module.parameters(), lr=0.1)
+    module(torch.ones(1, 2)).sum().backward()
+    optimiser.step()
+    return module, optimiser
+
+
+def _state(folder: Path) -> None:
+    folder.mkdir()
+    save_state(folder, *toy(), Counters(step=4, best=0.5, history=[0.5]), STATE_CONFIG)

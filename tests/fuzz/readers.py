@@ -1,0 +1,246 @@
+"""Every reader of bytes from outside, each with a use of what it read, and what must hold of them.
+
+Whatever the bytes: either a `PlacevecError` of one line, or a result that can be used. Never another exception,
+and no file is made.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from placevec.core import Look
+from placevec.dataset import Dataset
+from placevec.errors import PlacevecError
+from tests.fuzz.corpus import STATE_CONFIG, Corpus, toy
+
+LONGEST_MESSAGE = 2000
+"""Characters of an error: more is no line that anybody reads."""
+
+VALID, REFUSED, FAILED = "valid", "refused", "failed"
+
+
+@dataclass(frozen=True)
+class Reader:
+    """What is fuzzed: ``home`` is the folder of the corpus that holds the files, ``files`` a pattern in it."""
+
+    home: str
+    files: str
+    read: Callable[[Path, Path], object]
+    """Called with the folder and the damaged file in it."""
+
+
+def judge(reader: Reader, folder: Path, file: Path) -> tuple[str, str]:
+    """(outcome, what was said) of one reading; FAILED comes with the traceback or the broken promise."""
+    before = _listing(folder)
+    try:
+        reader.read(folder, file)
+        outcome, said = VALID, ""
+    except PlacevecError as error:
+        outcome, said = REFUSED, str(error)
+        if len(said.splitlines()) != 1 or len(said) > LONGEST_MESSAGE:
+            outcome, said = FAILED, f"not one line of sane length: {said[:3000]!r}\n{traceback.format_exc()}"
+    except Exception:
+        return FAILED, traceback.format_exc()
+    made = _listing(folder) ^ before
+    return (FAILED, f"files were made or changed: {sorted(made)}") if made else (outcome, said)
+
+
+def _listing(folder: Path) -> set[tuple[str, int]]:
+    found = set()
+    for where, _, names in os.walk(folder):
+        for name in names:
+            path = os.path.join(where, name)
+            found.add((path, os.stat(path).st_size))
+    return found
+
+
+# --- one function a reader ---------------------------------------------------------------------------------
+
+
+def read_extract(folder: Path, file: Path) -> None:
+    from placevec.sources.osm import extent, read_features, read_header
+    from placevec.views.layers import LayerTable
+
+    table = LayerTable.default()
+    problem = None
+    for look in (read_header, extent):
+        try:
+            look(file)
+        except PlacevecError as error:
+            problem = error
+    for features in read_features(file, keys=table.keys, wanted=lambda t, k: table.classify(t, k) or None):
+        assert np.isfinite(features.paths.xy).all()
+        assert (np.abs(features.paths.xy) <= (180.0, 90.0)).all()
+        features.paths.centres()
+    if problem is not None:
+        raise problem
+
+
+def read_layers(folder: Path, file: Path) -> None:
+    from placevec.sources.osm_objects import Kind
+    from placevec.views.layers import LayerTable
+
+    table = LayerTable.from_toml(file)
+    assert len(table.hash) == 64
+    tags = {"building": "yes", "highway": "residential", "amenity": "cafe", "tunnel": "yes"}
+    for kind in Kind:
+        table.classify(tags, kind)
+
+
+def read_options(folder: Path, file: Path) -> None:
+    from placevec.cli.train import _from_toml
+    from placevec.recipes.loc2vec import config_dict, configure
+
+    config, _ = configure("default", _from_toml(file))
+    config_dict(config)
+
+
+def read_places(folder: Path, file: Path) -> None:
+    from placevec.sources.points import read_columns, read_points
+
+    points = read_points(file)
+    assert len({len(points.table), len(points.lonlat), len(points.geometry), len(points.place_id)}) == 1
+    assert all(isinstance(name, str) for name in points.place_id)
+    assert points.lonlat.shape == (len(points.table), 2)
+    known = points.lonlat[~np.isnan(points.lonlat[:, 0])]
+    assert (np.abs(known) <= (180.0, 90.0)).all()
+    with contextlib.suppress(PlacevecError):  # it may well have no place_id
+        read_columns(file)
+
+
+def read_labels(folder: Path, file: Path) -> None:
+    from placevec.evaluation.labels import label_tasks
+
+    for task in label_tasks(file, Dataset.open(folder / "dataset")):
+        assert len(task) == len(task.rows)
+
+
+def read_polygon(folder: Path, file: Path) -> None:
+    from placevec.geo import Area
+
+    area = Area.from_geojson(file)
+    area.contains([24.94], [60.17])
+    Area.from_dict(area.as_dict())
+
+
+def read_dataset(folder: Path, file: Path) -> None:
+    """The manifest, the places, the map, its shares and the points of interest."""
+    from placevec.views.coverage import Coverage
+    from placevec.views.pois import place_names, poi_counts, read_pois
+
+    dataset = Dataset.open(folder)
+    assert (len(dataset.name), len(dataset.hash), len(dataset.attribution)) >= (0, 64, 0)
+    assert dataset.footprint_m > 0
+    dataset.geometry()
+    rows = dataset.require_coordinates(np.arange(len(dataset)), "fuzzing")[:2]
+    footprints = dataset.footprints()
+    view = dataset.map_view()
+    look = Look(torch.from_numpy(rows), torch.from_numpy(dataset.lonlat[rows]))
+    assert view.read(look).shape[1] == len(view.spec.channels)
+    view.window(size_px=16, size_m=60.0).read(look)
+    for name in ("map", "landuse"):
+        shares = Coverage(folder / f"{name}_coverage.tif")
+        assert np.isfinite(shares.fractions(footprints, dataset.zoom)).all()
+        shares.overview(64)
+    pois = read_pois(folder / "pois.parquet")
+    poi_counts(pois, footprints, dataset.zoom)
+    place_names(pois, footprints, dataset.zoom)
+
+
+def read_model(folder: Path, file: Path) -> None:
+    from placevec.model import Model, model_card
+
+    model = Model.load(folder)
+    assert len(model.hash) == 64
+    model_card(model)
+    repr(model)
+    views = model.views_of(Dataset.open(folder / "dataset"))
+    look = Look(torch.tensor([0]), torch.tensor([[24.941, 60.1702]], dtype=torch.float64))
+    for vectors in model.embed_looks(views, [look]):
+        assert vectors.shape == (1, model.dim)
+
+
+def read_state(folder: Path, file: Path) -> None:
+    from placevec.training.state import load_state, newest_state
+
+    state = newest_state(folder)
+    assert state is not None
+    module, optimiser = toy()
+    counters = load_state(state, module, optimiser, STATE_CONFIG)
+    assert all(isinstance(value, int | float) for value in counters.history)
+    assert counters.step + counters.waited + counters.best_step >= 0
+    optimiser.step()
+
+
+def read_embeddings(folder: Path, file: Path) -> None:
+    from placevec.embeddings import Embeddings
+    from placevec.search.query import similar
+
+    table = Embeddings.load(file)
+    table.to_geodataframe()
+    if len(table) > 1:
+        similar(table, place=str(table.place_id[0]), k=2)
+
+
+def read_metrics(folder: Path, file: Path) -> None:
+    from placevec.training.log import read_metrics
+
+    for row in read_metrics(folder):
+        assert isinstance(row["step"], int)
+
+
+def read_report(folder: Path, file: Path) -> None:
+    from placevec.cli.demo import _evaluated
+
+    class _Known:
+        hash = "m"
+
+    _evaluated(folder, _Known(), "d")  # type: ignore[arg-type]
+
+
+READERS = {
+    "extract": Reader("extract", "*", read_extract),
+    "layers": Reader("layers", "*.toml", read_layers),
+    "options": Reader("options", "*.toml", read_options),
+    "places": Reader("places", "table.*", read_places),
+    "labels": Reader("labels", "table.*", read_labels),
+    "polygon": Reader("polygon", "*", read_polygon),
+    "manifest": Reader("dataset", "dataset.json", read_dataset),
+    "place-table": Reader("dataset", "places.parquet", read_dataset),
+    "shard": Reader("dataset", "map/*.tif", read_dataset),
+    "coverage": Reader("dataset", "*_coverage.tif", read_dataset),
+    "pois": Reader("dataset", "pois.parquet", read_dataset),
+    "model-config": Reader("model", "config.json", read_model),
+    "model-weights": Reader("model", "model.safetensors", read_model),
+    "state-json": Reader("state", "*/state.json", read_state),
+    "state-tensors": Reader("state", "*/tensors.safetensors", read_state),
+    "embeddings": Reader("embeddings", "*", read_embeddings),
+    "metrics": Reader("run", "metrics.jsonl", read_metrics),
+    "report": Reader("report", "report.json", read_report),
+}
+"""Readers by name. ``labels`` and the models also get a copy of the valid dataset beside the damaged file."""
+
+
+def seeds(name: str, corpus: Corpus) -> list[Path]:
+    """The valid files of a reader, relative to its home."""
+    home = corpus.folder / READERS[name].home
+    return sorted(path.relative_to(home) for path in home.glob(READERS[name].files) if path.is_file())
+
+
+def settle(name: str, corpus: Corpus, scratch: Path) -> Path:
+    """A folder of its own for a reader: what its home holds, and the valid dataset where it needs one."""
+    import shutil
+
+    folder = scratch / name
+    shutil.copytree(corpus.folder / READERS[name].home, folder)
+    if name in ("labels", "model-config", "model-weights"):
+        shutil.copytree(corpus.dataset, folder / "dataset")
+    return folder

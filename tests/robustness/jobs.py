@@ -1,0 +1,57 @@
+"""The commands that resume, on the embedded extract: what `make test` and `make soak` kill."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+from tests.robustness import content
+from tests.robustness.killing import Job
+
+PLACES = ("--osm-name", "helsinki-centre", "--size-m", "120", "-q")
+"""The embedded extract; every place is 120 m wide."""
+
+
+def write_options(path: Path, *, epochs: int = 4, width: int = 8) -> Path:
+    """Training options that take a second: a narrow encoder on small windows."""
+    path.write_text(
+        f"width = {width}\nbatch_size = 16\nepochs = {epochs}\nsteps_per_epoch = 3\nsize_px = 32\nsize_m = 120\n"
+        "near_m = 40\nfar_m = 160\nvalidation_steps = 1\n"
+    )
+    return path
+
+
+def prepare(*, zoom: int = 17, spacing: int = 60, workers: int = 1, source: tuple[str, ...] = PLACES) -> Job:
+    """At zoom 20 the extract lies in four shards, at 17 in one."""
+
+    def arguments(out: Path) -> list[object]:
+        where = ["--zoom", zoom, "--spacing", spacing, "--workers", workers]
+        return ["prepare", "loc2vec", *source, *where, "--out", out]
+
+    return Job(f"prepare, zoom {zoom}, {workers} at work", arguments, content.of_dataset)
+
+
+def prepare_again(old: Path) -> Job:
+    """``--force`` over a dataset of another grid: it stays until its successor is whole."""
+
+    def arguments(out: Path) -> list[object]:
+        return ["prepare", "loc2vec", *PLACES, "--spacing", "60", "--force", "--out", out]
+
+    def before(out: Path) -> None:
+        shutil.copytree(old, out)
+
+    return Job("prepare --force", arguments, content.of_dataset, always_opens=True, before=before)
+
+
+def train(dataset: Path, options: Path) -> Job:
+    def arguments(out: Path) -> list[object]:
+        return ["train", "loc2vec", dataset, "--config", options, "--resume", "-q", "--out", out]
+
+    return Job("train", arguments, content.of_run)
+
+
+def embed(run: Path, dataset: Path) -> Job:
+    def arguments(out: Path) -> list[object]:
+        return ["embed", run, dataset, "-q", "--out", out]
+
+    return Job("embed", arguments, content.of_table, output="vectors.parquet")

@@ -1,0 +1,41 @@
+"""kill -9 at random moments, then the same command again: the output is that of an uninterrupted run.
+
+Three kills each; ``make soak`` does fifty, of more kinds. Oracle: the same command, never killed.
+"""
+
+from __future__ import annotations
+
+import functools
+from pathlib import Path
+
+from placevec.dataset import Dataset
+from tests.robustness import jobs
+from tests.robustness.commands import Nursery
+from tests.robustness.killing import kill_and_resume
+
+KILLS = 3
+
+
+def test_prepare(nursery: Nursery, tmp_path: Path) -> None:
+    tally = kill_and_resume(jobs.prepare(), nursery.run, tmp_path, kills=KILLS, seed=1, info=nursery.run)
+    assert tally.kills == KILLS
+    assert tally.opened + tally.refused + tally.absent == KILLS
+
+
+def test_prepare_over_an_old_dataset(nursery: Nursery, helsinki_dataset: Dataset, tmp_path: Path) -> None:
+    """``--force``: the old dataset opens at every moment until the new one has taken its place."""
+    job = jobs.prepare_again(helsinki_dataset.path)
+    tally = kill_and_resume(job, nursery.run, tmp_path, kills=KILLS, seed=1, info=nursery.run)
+    assert tally.opened == KILLS
+
+
+def test_train(nursery: Nursery, helsinki_dataset: Dataset, options: Path, tmp_path: Path) -> None:
+    job = jobs.train(helsinki_dataset.path, options)
+    assert kill_and_resume(job, nursery.run, tmp_path, kills=KILLS, seed=1, info=nursery.run).kills == KILLS
+
+
+def test_embed(nursery: Nursery, helsinki_dataset: Dataset, quick_run: Path, tmp_path: Path) -> None:
+    """In parts of 64 places, so that there are seven of them."""
+    job = jobs.embed(quick_run, helsinki_dataset.path)
+    run = functools.partial(nursery.run, embed_part=64)
+    assert kill_and_resume(job, run, tmp_path, kills=KILLS, seed=1, info=nursery.run).kills == KILLS
