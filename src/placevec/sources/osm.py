@@ -33,6 +33,7 @@ from placevec.sources.osm_objects import (
 )
 from placevec.sources.paths import Ints, Paths
 from placevec.sources.pbf import Block, read_blocks
+from placevec.sources.pbf_strings import check_strings
 from placevec.sources.tag_columns import Asker, TagColumns
 from placevec.sources.xml_extracts import check_xml
 
@@ -156,6 +157,7 @@ def check_whole(path: str | Path) -> None:
     Everything happens inside osmium: some 40 MB/s of a .osm.pbf.
     """
     path = check_extract(path)
+    check_strings(path)
     with translated(path):
         with osmium.io.Reader(str(path)) as reader:
             osmium.apply(reader, osmium.filter.KeyFilter("\0"))  # none has it: nothing comes to Python
@@ -227,6 +229,7 @@ def read_features(
     """
     path = check_extract(path)
     read_header(path)
+    check_strings(path)
     report = ReadReport() if report is None else report
     asker = Asker(wanted, _KINDS.__getitem__, asked)
     with tempfile.TemporaryDirectory(prefix="placevec-", dir=work) as folder:

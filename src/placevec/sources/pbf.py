@@ -72,17 +72,17 @@ def _next_content(file: BinaryIO) -> tuple[bytes, bytes] | None:
     head = file.read(int.from_bytes(size, "big"))
     kind, at = b"", 0
     while head[at] != _HEADER_SIZE:
-        length, at = _varint(head, at + 1)
+        length, at = varint(head, at + 1)
         kind = kind or head[at : at + length]
         at += length
-    blob = file.read(_varint(head, at + 1)[0])
+    blob = file.read(varint(head, at + 1)[0])
     if blob[0] != _BLOB_RAW:
         raise ValueError("a block of the intermediate file is compressed")
-    length, at = _varint(blob, 1)
+    length, at = varint(blob, 1)
     return kind, blob[at : at + length]
 
 
-def _varint(raw: bytes, at: int) -> tuple[int, int]:
+def varint(raw: bytes, at: int) -> tuple[int, int]:
     """The number at a position and the position behind it."""
     value = shift = 0
     while True:
@@ -104,12 +104,12 @@ def _members(raw: bytes, at: int, end: int) -> list[tuple[int, int, int]]:
             if size < 128:
                 at += 2
             else:
-                size, at = _varint(raw, at + 1)
+                size, at = varint(raw, at + 1)
             found.append((key, at, at + size))
             at += size
         else:
             first = at + 1
-            at = _varint(raw, first)[1]
+            at = varint(raw, first)[1]
             found.append((key, first, at))
     return found
 
@@ -132,7 +132,7 @@ def _members_of_block(raw: bytes) -> list[tuple[int, int, int]]:
     found, at = [], 0
     while at < len(raw) and raw[at] < 128:
         key = raw[at]
-        size, at = _varint(raw, at + 1)
+        size, at = varint(raw, at + 1)
         found.append((key, at, at + size))
         at += size
     return found
