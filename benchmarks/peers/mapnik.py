@@ -16,7 +16,7 @@ def installed() -> bool:
     """Whether the system's Python has Mapnik's bindings."""
     if not Path(PYTHON).exists():
         return False
-    return subprocess.run([PYTHON, "-c", "import mapnik"], capture_output=True).returncode == 0
+    return subprocess.run([PYTHON, "-I", "-c", "import mapnik"], capture_output=True).returncode == 0
 
 
 class Mapnik:
@@ -27,7 +27,7 @@ class Mapnik:
         with open(path, "w") as file:
             file.writelines(json.dumps({"side": side, "shapes": list(shapes)}) + "\n" for shapes in squares)
         self._process = subprocess.Popen(
-            [PYTHON, str(Path(__file__).with_name("mapnik_masks.py")), str(path)],
+            [PYTHON, "-I", str(Path(__file__).with_name("mapnik_masks.py")), str(path)],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
         )  # fmt: skip
         self._line()
