@@ -42,7 +42,7 @@ TYPE_NAMES = ("node", "way", "relation")
 _EXAMPLES = 5
 _EXTENT_SAMPLES = 200_000
 _KINDS = tuple(Kind)
-_CHUNK_VERTICES = 500_000
+_CHUNK_VERTICES = 200_000
 
 _CUT = "{} is cut short: it holds nodes without tags and no way; download it again"
 

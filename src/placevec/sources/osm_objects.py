@@ -27,7 +27,7 @@ from placevec.sources.node_index import node_index
 from placevec.sources.paths import Floats, Ints, Paths
 from placevec.sources.pbf import UNITS_PER_DEGREE, Block
 
-CHUNK = 50_000
+CHUNK = 25_000
 """Objects that are read before a chunk is handed on."""
 _AREA_HEAD = struct.Struct("<qII")
 _AREA_CHUNK_BYTES = 2**24

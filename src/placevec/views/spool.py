@@ -30,7 +30,7 @@ MARGIN_PX = 16.0
 """How far beyond a shard large areas are kept: more than an outline is thick."""
 _MANY_VERTICES = 64
 _LINE_VERTICES = 256
-_FLUSH_VERTICES = 500_000
+_FLUSH_VERTICES = 200_000
 _SCHEMA = pa.schema(
     [
         ("channel", pa.uint8()),
