@@ -163,6 +163,11 @@ class Model:
             ModelError: no model there, a pickle instead of one, another schema, weights that do not fit.
         """
         path = _shipped(path)
+        if not path.exists():
+            raise ModelError(
+                f"there is no {path}: a model is a run or model directory, or one that comes with placevec "
+                f"({', '.join(MODELS)})"
+            )
         if path.is_file():
             hint = (
                 "it looks like a pickle, which placevec never opens"

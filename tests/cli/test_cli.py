@@ -63,7 +63,7 @@ def test_help_teaches(capsys: pytest.CaptureFixture[str]) -> None:
         (["train", "loc2vec", "nowhere", "--out", "X"], 1, "not a placevec dataset"),
         (["train", "loc2vec", "nowhere", "--out", "X", "--objective", "magic"], 1, "objective 'magic'"),
         (["train", "loc2vec", "nowhere", "--out", "X", "--config", "no.toml"], 1, "no.toml"),
-        (["embed", "nowhere", "nowhere", "-o", "x.parquet"], 1, "not a model directory"),
+        (["embed", "nowhere", "nowhere", "-o", "x.parquet"], 1, "a model is a run or model directory"),
         (["embed", "nowhere", "nowhere", "-o", "x.parquet", "--dtype", "int4"], 2, "int4"),
         (["search", "nowhere.parquet", "--lon", "1"], 1, "--lon and --lat"),
         (["search", "nowhere.parquet"], 1, "name one query"),

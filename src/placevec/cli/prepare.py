@@ -70,4 +70,4 @@ def command(
     if report.get("broken"):
         say(f"{report['broken']:,} broken geometries were left out (listed in {out / 'dataset.json'})")
     say(f"Data: {clean(dataset.attribution, width=500)}")
-    say(f"Next: placevec train {recipe} {out} --out RUN")
+    say(f"Next: placevec train {recipe} {out} --out RUN    placevec embed --model base {out} -o E.parquet")

@@ -191,8 +191,9 @@ def evaluate(
     if not judgements and measured is None:
         raise EvaluationError(f"nothing could be judged: {'; '.join(skipped)}")
     created = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+    known = model is not None and bool(learnt_from(model, dataset.lonlat[places.rows]).any())
     return Report(
-        judgements, measured, skipped, _notes(model, seeds, budget), emb.provenance.model_hash, dataset.hash,
+        judgements, measured, skipped, _notes(model, known, seeds, budget), emb.provenance.model_hash, dataset.hash,
         dataset.attribution, budget, created, len(emb), emb.dim,
     )  # fmt: skip
 
@@ -377,7 +378,8 @@ def _rows_without_labels(places: _Places, model: Model | None) -> tuple[Ints, st
             if len(found) >= _ENOUGH_HELD_OUT:
                 rows, basis = found, HELD_OUT
     elif training.get("dataset_hash"):
-        basis = ELSEWHERE
+        there = model is not None and "areas" in training and learnt_from(model, lonlat[rows]).any()
+        basis = TRAINED_ON if there else ELSEWHERE
     return np.sort(np.random.default_rng([0, 0x1F]).permutation(rows)[:_MOST_WITHOUT_LABELS]), basis
 
 
@@ -394,12 +396,15 @@ def _tells_blocks(told: Any) -> bool:
     )
 
 
-def _notes(model: Model | None, seeds: int, budget: str) -> list[str]:
+def _notes(model: Model | None, known: bool, seeds: int, budget: str) -> list[str]:
     notes = []
     if model is None:
         notes.append("the model is not at hand: no untrained encoder beside the vectors")
     elif lessons := model.taught:
-        notes.append(f"the model was taught {', '.join(lessons)} on the ground that it was trained on")
+        ground = "this ground is part of that" if known else "this ground is no part of that"
+        notes.append(
+            f"the model was taught {', '.join(lessons)} on the ground that it was trained on: {ground}"
+        )
     if seeds < 3:
         notes.append(f"{seeds} shufflings are few: take 3 or more before believing an interval")
     if budget == "quick":
