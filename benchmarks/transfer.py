@@ -76,7 +76,7 @@ def trained(
     out: Path, name: str, datasets: Sequence[Dataset], fold: int, folds: int, seed: int, minutes: float
 ) -> Model:
     """The encoder of a variant that has not seen the extracts of a fold."""
-    run = out / "runs" / name.replace(",", "").replace(" ", "-") / f"fold{fold}-seed{seed}"
+    run = out / "runs" / name.replace(",", "").replace(" ", "-") / f"fold{fold}-seed{seed}-{minutes:g}"
     if (run / "done").exists():
         return Model.load(run)
     parts = [dataset for number, dataset in enumerate(datasets) if number % folds != fold]

@@ -12,6 +12,7 @@ import pytest
 
 from placevec import api
 from placevec.evaluation.report import learnt_from
+from placevec.geo import distance_m
 from placevec.model import SHIPPED, Model
 
 if TYPE_CHECKING:
@@ -53,7 +54,14 @@ def test_it_embeds_without_training(helsinki_dataset: Dataset, tmp_path: Path) -
     assert table.provenance.model_hash == Model.load("base").hash
     assert table.vectors.shape == (len(helsinki_dataset), 128)
     assert np.isfinite(table.vectors).all()
-    assert table.vectors.std(axis=0).min() > 0.0 or (table.vectors.std(axis=0) > 0).mean() > 0.9
+    alike = table.vectors / np.linalg.norm(table.vectors, axis=1, keepdims=True)
+    away = distance_m(
+        *table.lonlat[:-1].T, *table.lonlat[1:].T
+    )  # of places that follow one another in the grid
+    following = (alike[:-1] * alike[1:]).sum(axis=1)[away < 70]
+    random = np.random.default_rng(0).permutation(len(alike))
+    assert len(following) > 100
+    assert following.mean() > (alike * alike[random]).sum(axis=1).mean() + 0.2
 
 
 def test_a_directory_of_ones_own_comes_first(

@@ -13,6 +13,7 @@ import torch
 from placevec import api
 from placevec.core import Look
 from placevec.errors import DatasetError, InputError
+from placevec.evaluation.label_free import ELSEWHERE, TRAINED_ON
 from placevec.evaluation.report import learnt_from
 from placevec.geo import Area
 from placevec.joined import JoinedDataset
@@ -146,6 +147,9 @@ def test_what_was_taught_is_not_asked_on_the_same_ground(taught: Model, halves: 
     assert not report.judgements
     assert sum("on this very ground" in line for line in report.skipped) == 2
     assert any("taught layers and landuse" in line for line in report.skipped)
+    assert any("this ground is part of that" in note for note in report.notes)
+    assert report.label_free is not None
+    assert report.label_free.basis == TRAINED_ON
     allowed = api.evaluate(table, **options, allow_leaks=True)
     assert not any("on this very ground" in line for line in allowed.skipped)
     assert any("was taught" in note for note in allowed.notes)
@@ -155,11 +159,14 @@ def test_elsewhere_it_may_be_asked(taught: Model, halves: list[Dataset]) -> None
     """The same model, had it been trained far away; one that does not tell where is trusted nowhere."""
     places = halves[0].lonlat
     assert learnt_from(taught, places).all()
-    far = replace(taught, training={"areas": [Area(0, 0, 1, 1).as_dict()]})
+    far = replace(taught, training={"areas": [Area(0, 0, 1, 1).as_dict()], "dataset_hash": "f" * 64})
     assert not learnt_from(far, places).any()
     table = api.embed(far, halves[0])
     report = api.evaluate(table, dataset=halves[0], model=far, budget="quick", seeds=1)
     assert not any("on this very ground" in line for line in report.skipped)
+    assert any("this ground is no part of that" in note for note in report.notes)
+    assert report.label_free is not None
+    assert report.label_free.basis == ELSEWHERE
     for told in ({}, {"areas": "everywhere"}, {"areas": [{"west": "x"}]}):
         assert learnt_from(replace(taught, training=told), places).all()
 

@@ -10,6 +10,10 @@ from tests.robustness.killing import Job
 
 PLACES = ("--osm-name", "helsinki-centre", "--size-m", "120", "-q")
 """The embedded extract; every place is 120 m wide."""
+SHORT = (
+    "--epochs", 1, "--steps-per-epoch", 1, "--size-px", 32, "--size-m", 60, "--near-m", 20, "--far-m", 100,
+)  # fmt: skip
+"""Options of the shortest training there is, for places of 60 m."""
 
 
 def write_options(path: Path, *, epochs: int = 4, width: int = 8) -> Path:

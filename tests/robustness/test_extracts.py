@@ -10,7 +10,7 @@ from placevec.dataset import Dataset
 from tests.osm_xml import OsmFile, box
 from tests.robustness.commands import Nursery, fresh, refused
 from tests.robustness.content import leftovers, of_dataset
-from tests.robustness.jobs import PLACES
+from tests.robustness.jobs import PLACES, SHORT
 
 NODE = b'<node id="1" lat="1" lon="2"><tag k="name" v="x"/></node>'
 WAY = b'<way id="1"><nd ref="1"/><nd ref="2"/><tag k="highway" v="service"/></way>'
@@ -173,22 +173,8 @@ def test_across_the_antimeridian_every_step_works(
     assert dataset.area.east - dataset.area.west < -359
     assert {lon > 0 for lon in dataset.lonlat[:, 0]} == {True, False}
     assert len(dataset) < 500
-    small = [
-        "--epochs",
-        1,
-        "--steps-per-epoch",
-        1,
-        "--size-px",
-        32,
-        "--size-m",
-        60,
-        "--near-m",
-        20,
-        "--far-m",
-        100,
-    ]
     for command in (
-        ["train", "loc2vec", data, "--out", run, "-q", *small],
+        ["train", "loc2vec", data, "--out", run, "-q", *SHORT],
         ["embed", run, data, "-o", table, "-q"],
         ["explore", table, "--html", tmp_path / "page.html", "-q"],
         ["search", table, "--lon", "-179.9995", "--lat", "-16.7998", "-k", "60"],

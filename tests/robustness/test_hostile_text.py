@@ -22,6 +22,7 @@ from placevec import api
 from placevec.geo import Area, metric_grid
 from tests.osm_xml import OsmFile
 from tests.robustness.commands import Nursery, refused
+from tests.robustness.jobs import SHORT
 
 NAMES = (
     "=cmd|' /C calc'!A0",
@@ -65,20 +66,6 @@ def town(nursery: Nursery, tmp_path_factory: pytest.TempPathFactory) -> Path:
     for number, (lon, lat) in enumerate(metric_grid(Area(10.0, 50.0, 10.01, 50.006), 60.0)):
         file.node((float(lon), float(lat)), {"shop": "bakery", "name": NAMES[number % len(NAMES)]})
     extract = file.write(folder / "<b>\u202etown\n=1.osm")
-    small = [
-        "--epochs",
-        1,
-        "--steps-per-epoch",
-        1,
-        "--size-px",
-        32,
-        "--size-m",
-        60,
-        "--near-m",
-        20,
-        "--far-m",
-        100,
-    ]
     for command in (
         [
             "prepare",
@@ -93,7 +80,7 @@ def town(nursery: Nursery, tmp_path_factory: pytest.TempPathFactory) -> Path:
             60,
             "-q",
         ],
-        ["train", "loc2vec", folder / "data", "--out", folder / "run", "-q", *small],
+        ["train", "loc2vec", folder / "data", "--out", folder / "run", "-q", *SHORT],
         ["embed", folder / "run", folder / "data", "-o", folder / "e.parquet", "-q"],
     ):
         ended = nursery.run(*command)

@@ -109,7 +109,7 @@ def shape_measures(batch: Tensor) -> Tensor:
 
     A pixel belongs to the shape where its share is above a half; beyond the edge there is nothing. Kinds, by layer:
     area ``a``, 0..1 of the tile; perimeter ``p`` by the sides of the tile (Crofton's formula over four directions,
-    which is exact for none but within 5 % at any angle); Euler characteristic ``e`` by 8-neighbours, parts less
+    5 % short to 3 % long of a straight edge, by its angle); Euler characteristic ``e`` by 8-neighbours, parts less
     holes; then ``sqrt a``, ``sqrt p`` and ``sign(e) log(1 + |e|)``.
 
     Sources: area and perimeter: S. Rivollier et al., "Adaptive generalized metrics, distance maps and nearest

@@ -322,6 +322,8 @@ def _unfit(task: Task, places: _Places, other: Model) -> str:
     """Why a further model cannot be asked this task; empty when it can."""
     if leaks := leaking(task, other.seen):
         return f"it sees {', '.join(leaks)}"
+    if shown := without_leaking_groups(task, other.seen)[1]:
+        return f"it sees layers that show {', '.join(shown)}, which are asked about"
     try:
         _check_not_taught(task, places, other)
     except EvaluationError as error:

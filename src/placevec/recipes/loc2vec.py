@@ -303,9 +303,9 @@ def build(dataset: Dataset | JoinedDataset, config: Loc2VecConfig, training: Map
     seed = int(training.get("seed", 0))
     rows = _fewer(dataset, rows, config.most_places, seed)
     train_rows, held_rows, held_out = _split(dataset, config, rows, seed)
-    notes = (
-        [] if held_out else ["the extent is too small to hold blocks out: validation repeats training places"]
-    )
+    notes = []
+    if not held_out and config.validation_share > 0:
+        notes.append("the extent is too small to hold blocks out: validation repeats training places")
     contents = {name: _contents(name, dataset, config) for name in config.predict}
     targets = {name: found.shares for name, found in contents.items()}
     sampler = _sampler(
