@@ -1,0 +1,134 @@
+"""One map tile as pixels: PNG, JPEG or WebP bytes that nobody vouches for, decoded within limits.
+
+The size is read from the header and checked before anything is decoded; no other format is tried, whatever the
+name or the content type said; a PNG must be whole down to the checksum of each of its parts.
+"""
+
+from __future__ import annotations
+
+import io
+import zlib
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from placevec.errors import SourceError
+from placevec.geo import TILE_PX
+
+MAX_TILE_BYTES = 4 * 2**20
+"""Bytes of one encoded tile; a 256 px tile has 1 to 150 kB."""
+MAX_TILE_SIDE = 2048
+"""Pixels along a side when any side is taken."""
+
+_PNG, _JPEG = b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff"
+
+
+def decode_tile(content: bytes, *, side: int | None = TILE_PX) -> NDArray[np.uint8]:
+    """(H, W, 4) uint8 RGBA of an encoded tile, alpha not multiplied in; opaque where the image has none.
+
+    Palette, grey, 1, 2, 4 and 16 bit images and those with a transparent colour become what they show: a palette
+    index is looked up, 16 bits keep the upper eight.
+
+    Args:
+        content: the bytes of a PNG, JPEG or WebP file (of an animation, the first picture).
+        side: pixels along both sides that the tile must have; None takes any square up to `MAX_TILE_SIDE`.
+
+    Raises:
+        SourceError: no such image, cut short, damaged, too large, of another size.
+
+    >>> from PIL import Image
+    >>> file = io.BytesIO()
+    >>> Image.new("P", (256, 256), 1).save(file, "PNG")
+    >>> decode_tile(file.getvalue()).shape
+    (256, 256, 4)
+    """
+    if len(content) > MAX_TILE_BYTES:
+        raise SourceError(f"the tile has {len(content):,} bytes, more than {MAX_TILE_BYTES:,}")
+    from PIL import JpegImagePlugin, PngImagePlugin, WebPImagePlugin
+
+    # The decoders are named, not guessed: opening through Pillow would try every format that it knows.
+    opens: Any
+    if content.startswith(_PNG):
+        opens, kind = PngImagePlugin.PngImageFile, "PNG"
+    elif content.startswith(_JPEG):
+        opens, kind = JpegImagePlugin.JpegImageFile, "JPEG"
+    elif content[:4] == b"RIFF" and content[8:12] == b"WEBP":
+        opens, kind = WebPImagePlugin.WebPImageFile, "WebP"
+    else:
+        raise SourceError(f"the tile is no PNG, JPEG or WebP image: it begins with {_beginning(content)}")
+    try:
+        if kind == "PNG":
+            _check_size(_png_size(content), side)
+            _check_png(content)
+        elif kind == "WebP":
+            _check_size(_webp_size(content), side)  # its decoder takes the memory when it opens
+        with opens(io.BytesIO(content)) as image:
+            _check_size(image.size, side)
+            return _rgba(image)
+    except SourceError:
+        raise
+    except Exception as error:  # Pillow raises many kinds on damaged files, down to struct and syntax errors
+        raise SourceError(f"the tile is a damaged {kind} image ({error or type(error).__name__})") from error
+
+
+def _rgba(image: Any) -> NDArray[np.uint8]:
+    if image.mode.startswith("I"):  # 16 bits; Pillow would cut off at 255 instead of scaling
+        grey = (np.asarray(image).astype(np.int64) >> 8).clip(0, 255).astype(np.uint8)
+        return np.dstack([grey, grey, grey, np.full_like(grey, 255)])
+    if image.mode in ("CMYK", "YCbCr", "LAB", "HSV"):
+        image = image.convert("RGB")
+    return np.array(image.convert("RGBA"))
+
+
+def _check_size(size: tuple[int, int], side: int | None) -> None:
+    width, height = size
+    if side is not None and (width, height) != (side, side):
+        raise SourceError(f"the tile is {width:,} x {height:,} px, not {side} x {side}")
+    if side is None and (width != height or not 0 < width <= MAX_TILE_SIDE):
+        raise SourceError(
+            f"the tile is {width:,} x {height:,} px, not a square of at most {MAX_TILE_SIDE:,} px"
+        )
+
+
+def _png_size(content: bytes) -> tuple[int, int]:
+    if len(content) < 33 or content[12:16] != b"IHDR":
+        raise SourceError("the tile is a PNG image that is cut short")
+    return int.from_bytes(content[16:20]), int.from_bytes(content[20:24])
+
+
+def _check_png(content: bytes) -> None:
+    """SourceError unless every chunk is there with its checksum: Pillow lets many a torn image pass."""
+    view, at, kind = memoryview(content), len(_PNG), b""
+    while kind != b"IEND":
+        size = int.from_bytes(view[at : at + 4])
+        end = at + 12 + size
+        if end > len(view):
+            raise SourceError("the tile is a PNG image that is cut short")
+        kind = bytes(view[at + 4 : at + 8])
+        if zlib.crc32(view[at + 4 : end - 4]) != int.from_bytes(view[end - 4 : end]):
+            raise SourceError("the tile is a damaged PNG image (a checksum is wrong)")
+        at = end
+
+
+def _webp_size(content: bytes) -> tuple[int, int]:
+    """Width and height that a WebP header claims (developers.google.com/speed/webp/docs/riff_container)."""
+    chunk, body = content[12:16], content[20:]
+    if len(body) < 10:
+        raise SourceError("the tile is a WebP image that is cut short")
+    if chunk == b"VP8X":
+        return 1 + int.from_bytes(body[4:7], "little"), 1 + int.from_bytes(body[7:10], "little")
+    if chunk == b"VP8L":
+        bits = int.from_bytes(body[1:5], "little")
+        return 1 + (bits & 0x3FFF), 1 + (bits >> 14 & 0x3FFF)
+    return int.from_bytes(body[6:8], "little") & 0x3FFF, int.from_bytes(body[8:10], "little") & 0x3FFF
+
+
+def _beginning(content: bytes) -> str:
+    """The first bytes for a message: text where it is text."""
+    if not content:
+        return "nothing at all"
+    head = content[:24]
+    if content.lstrip()[:1] == b"<":
+        return f"{head.decode('ascii', 'replace')!r} (a web page?)"
+    return repr(head.decode("ascii")) if head.isascii() and b"\0" not in head else head[:8].hex(" ")
