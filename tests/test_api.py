@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 import torch
 
-from placevec import api
+from placevec import api, parts
 from placevec.core import Look
 from placevec.dataset import Dataset
 from placevec.errors import DatasetError, InputError, ModelError, PlacevecError
@@ -66,7 +66,7 @@ def test_embedding_goes_on_where_it_was_killed(
     helsinki_run: Path, helsinki_dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Stopped in the second part, the next call reads the first from disk and ends with the same table."""
-    monkeypatch.setattr(api, "EMBED_PART", 100)
+    monkeypatch.setattr(parts, "EMBED_PART", 100)
     whole = api.embed(helsinki_run, helsinki_dataset, out=tmp_path / "whole.parquet")
     calls = 0
     original = Model.embed_points

@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import datetime
 import difflib
-import io
-import json
 import os
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
@@ -38,7 +36,6 @@ if TYPE_CHECKING:
     from placevec.search.exact import Metric
 
 PathLike = str | Path
-EMBED_PART = 4096
 
 
 def open_dataset(path: PathLike) -> Dataset:
@@ -259,6 +256,7 @@ def embed(
     on where it was. Places without coordinates are left out, since every view so far is read by coordinates.
     """
     from placevec.embeddings import Embeddings, Provenance
+    from placevec.parts import embed_in_parts
 
     if out is not None and Path(out).suffix not in (".parquet", ".geoparquet"):
         raise InputError(f"vectors are written as GeoParquet: name the file .parquet, not {Path(out).name}")
@@ -270,7 +268,7 @@ def embed(
     if len(rows) < len(dataset):
         progress.say(f"Note: {len(dataset) - len(rows)} places without coordinates are left out")
     work = None if out is None else Path(out).with_name(f".{Path(out).name}.work")
-    vectors = _embed_in_parts(model, dataset, rows, work, batch_size, progress)
+    vectors = embed_in_parts(model, dataset, rows, work, batch_size, progress)
     provenance = Provenance(
         model_hash=model.hash,
         dataset_hash=dataset.hash,
@@ -294,62 +292,6 @@ def embed(
         if work is not None:
             shutil.rmtree(work, ignore_errors=True)
     return embeddings
-
-
-def _embed_in_parts(
-    model: Model,
-    dataset: Dataset,
-    rows: NDArray[np.int64],
-    work: Path | None,
-    batch_size: int,
-    progress: Progress,
-) -> NDArray[np.float32]:
-    """Embed `EMBED_PART` places at a time; parts already in ``work`` for the same model and dataset are kept."""
-    if work is None:
-        return model.embed(dataset, rows, batch_size=batch_size, progress=progress)
-    fingerprint = {
-        "model": model.hash, "dataset": dataset.hash, "batch_size": batch_size, "part": EMBED_PART,
-    }  # fmt: skip
-    stamp = work / "inputs.json"
-    if work.exists() and _stamped(stamp) != fingerprint:
-        shutil.rmtree(work)
-    if not stamp.exists():
-        atomic.write_json(stamp, fingerprint)
-    parts = []
-    with progress.task("Embedding", total=len(rows)) as advance:
-        for number, start in enumerate(range(0, len(rows), EMBED_PART)):
-            part = rows[start : start + EMBED_PART]
-            file = work / f"part-{number:06d}.npy"
-            vectors = _finished_part(file, (len(part), model.dim))
-            if vectors is not None:
-                advance(len(part))
-            else:
-                vectors = model.embed_points(
-                    dataset, dataset.lonlat[part], rows=part, batch_size=batch_size, advance=advance
-                )
-                content = io.BytesIO()  # writing to a file itself, numpy forgets why the disk took no more
-                np.save(content, vectors, allow_pickle=False)
-                atomic.write_bytes(file, content.getvalue())
-            parts.append(vectors)
-    return np.concatenate(parts)
-
-
-def _stamped(stamp: Path) -> Any:
-    """What the parts beside ``stamp`` were made from; None when that is not known."""
-    try:
-        return json.loads(stamp.read_text("utf-8"))
-    except (OSError, ValueError, RecursionError):
-        return None
-
-
-def _finished_part(file: Path, shape: tuple[int, int]) -> NDArray[np.float32] | None:
-    """The vectors in a part's file; None when it is not there or is no such part (a pickle is never opened)."""
-    try:
-        vectors = np.load(file, allow_pickle=False)
-    except (OSError, ValueError, EOFError):
-        return None
-    fits = isinstance(vectors, np.ndarray) and vectors.shape == shape and vectors.dtype == np.float32
-    return vectors if fits else None
 
 
 def recorded_dataset(embeddings: Embeddings, dataset: Dataset | PathLike | None = None) -> Dataset | None:

@@ -46,9 +46,9 @@ def _prepare_child(request: dict[str, Any]) -> None:
     if request["largest_file"] is not None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (request["largest_file"], request["largest_file"]))
     if request["embed_part"] is not None:
-        from placevec import api
+        from placevec import parts
 
-        api.EMBED_PART = request["embed_part"]
+        parts.EMBED_PART = request["embed_part"]
 
 
 def _serve() -> int | None:
