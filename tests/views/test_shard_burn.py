@@ -11,7 +11,8 @@ import rasterio
 
 from placevec.sources.paths import Paths
 from placevec.views.layers import How
-from placevec.views.shard_burn import ShardJob, burn_shard, read_part
+from placevec.views.shard_burn import ShardJob, burn_shard
+from placevec.views.shard_parts import read_part
 from placevec.views.shards import SHARD_PX, read_shard_table
 from placevec.views.spool import SEA, Drawings, Spool
 

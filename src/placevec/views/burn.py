@@ -34,7 +34,8 @@ from placevec.views.coastline import Sea, close_sea
 from placevec.views.layers import Drawing, LayerTable
 from placevec.views.mosaic import Extent, write_coverage, write_vrt
 from placevec.views.pois import Match, PoiTable, PoiWriter
-from placevec.views.shard_burn import ShardJob, burn_shard, read_part
+from placevec.views.shard_burn import ShardJob, burn_shard
+from placevec.views.shard_parts import read_part
 from placevec.views.shards import SHARD_NAME
 from placevec.views.spool import SEA, Drawings, Spool, TileRange, join_antimeridian, spooled_shards, to_pixels
 

@@ -18,6 +18,8 @@ import zstandard
 from numpy.typing import ArrayLike, NDArray
 
 ATTRIBUTION = "© OpenStreetMap contributors, ODbL 1.0"
+RGB = ("red", "green", "blue")
+"""Names of the bands of a map of colours, whose files say so to other programs."""
 _COMPRESSOR = zstandard.ZstdCompressor(level=1)  # keeps its tables, which takes longer to make than a block
 _HEAD_BYTES = 16
 _BIGTIFF_FROM = 2**32
@@ -57,6 +59,7 @@ class GeoTiffWriter:
         bits: 1 or 8 a pixel.
         west: projected metres of the left edge; north: of the upper edge.
         resolution: projected metres a pixel.
+        attribution: the credit that the file carries.
     """
 
     def __init__(
@@ -71,7 +74,9 @@ class GeoTiffWriter:
         west: float,
         north: float,
         resolution: float,
+        attribution: str = ATTRIBUTION,
     ) -> None:
+        self._attribution = attribution
         self._names, self._bits, self._block = tuple(names), bits, block
         self._size = width, height
         self._corner = west, north, resolution
@@ -130,12 +135,14 @@ class GeoTiffWriter:
         west, north, resolution = self._corner
         wide = _LONG8 if big else _LONG
         table = "<u8" if big else "<u4"
+        is_rgb = self._bits == 8 and self._names == RGB
+        others = bands - (3 if is_rgb else 1)
         return [
             _tag(256, _LONG, self._size[0]),
             _tag(257, _LONG, self._size[1]),
             _tag(258, _SHORT, *[self._bits] * bands),
             _tag(259, _SHORT, _ZSTD),
-            _tag(262, _SHORT, 1),  # black is zero
+            _tag(262, _SHORT, 2 if is_rgb else 1),  # colours, or black is zero
             _tag(277, _SHORT, bands),
             _tag(284, _SHORT, 2 if bands > 1 else 1),  # bands stored apart
             _text_tag(305, "placevec"),
@@ -143,14 +150,14 @@ class GeoTiffWriter:
             _tag(323, _SHORT, self._block),
             (324, wide, offsets.size, offsets.astype(table).tobytes()),
             (325, wide, sizes.size, sizes.astype(table).tobytes()),
-            *([_tag(338, _SHORT, *[0] * (bands - 1))] if bands > 1 else []),  # the others are no alpha
+            *([_tag(338, _SHORT, *[0] * others)] if others else []),  # the others are no alpha
             _tag(339, _SHORT, *[1] * bands),  # unsigned
-            _text_tag(33432, ATTRIBUTION),
+            _text_tag(33432, self._attribution),
             _tag(33550, _DOUBLE, resolution, resolution, 0.0),
             _tag(33922, _DOUBLE, 0.0, 0.0, 0.0, west, north, 0.0),
             # projected, pixels are areas, EPSG:3857
             _tag(34735, _SHORT, 1, 1, 0, 3, 1024, 0, 1, 1, 1025, 0, 1, 1, 3072, 0, 1, 3857),
-            _text_tag(42112, gdal_metadata(self._names)),
+            _text_tag(42112, gdal_metadata(self._names, self._attribution)),
         ]
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from placevec.atomic import replacing, write_text
 from placevec.geo import MERCATOR_HALF, TILE_PX
 from placevec.views.coverage import CELL_PX, CELLS_PER_TILE
-from placevec.views.geotiff import ATTRIBUTION, GeoTiffWriter
+from placevec.views.geotiff import ATTRIBUTION, RGB, GeoTiffWriter
 from placevec.views.shards import SHARD_PX, SHARD_TILES
 from placevec.views.spool import TileRange
 
@@ -23,6 +23,8 @@ COVERAGE_BLOCK = 256
 """Side of a block of the coverage raster in cells."""
 BLOCK_TILES = COVERAGE_BLOCK // CELLS_PER_TILE
 BLOCKS_PER_SHARD = SHARD_TILES // BLOCK_TILES
+
+_ONE_BIT = '    <Metadata domain="IMAGE_STRUCTURE"><MDI key="NBITS">1</MDI></Metadata>'
 
 CoverageBlock = tuple[int, int, int, bytes]
 """Channel, row and column of the block in its shard, and the compressed cells."""
@@ -77,12 +79,15 @@ class Extent:
 class CoverageWriter:
     """Writes ``*_coverage.tif`` shard by shard; nothing but the table of blocks is held in memory."""
 
-    def __init__(self, path: Path, extent: Extent, names: Sequence[str]) -> None:
+    def __init__(
+        self, path: Path, extent: Extent, names: Sequence[str], attribution: str = ATTRIBUTION
+    ) -> None:
         self._extent = extent
         west, north = extent.corner
         self._file = GeoTiffWriter(
             path, width=extent.width * CELLS_PER_TILE, height=extent.height * CELLS_PER_TILE, block=COVERAGE_BLOCK,
             names=names, bits=8, west=west, north=north, resolution=extent.resolution * CELL_PX,
+            attribution=attribution,
         )  # fmt: skip
 
     def add(self, shard: tuple[int, int], band: int, row: int, column: int, compressed: bytes) -> None:
@@ -97,8 +102,25 @@ class CoverageWriter:
         self._file.close()
 
 
-def write_vrt(path: Path, extent: Extent, shards: Sequence[tuple[int, int]], names: Sequence[str]) -> None:
-    """A GDAL virtual raster over ``map/X_Y.tif`` beside it, with relative paths and the names of the bands."""
+def write_vrt(
+    path: Path,
+    extent: Extent,
+    shards: Sequence[tuple[int, int]],
+    names: Sequence[str],
+    *,
+    bits: int = 1,
+    attribution: str = ATTRIBUTION,
+) -> None:
+    """A GDAL virtual raster over ``map/X_Y.tif`` beside it, with relative paths and the names of the bands.
+
+    Args:
+        path: the file to write.
+        extent: what it covers.
+        shards: X, Y of those that have a file.
+        names: of the bands.
+        bits: of a pixel, 1 or 8.
+        attribution: the credit that it carries.
+    """
     width, height = extent.width * TILE_PX, extent.height * TILE_PX
     west, north = extent.corner
     transform = f"{west!r}, {extent.resolution!r}, 0.0, {north!r}, 0.0, {-extent.resolution!r}"
@@ -106,13 +128,15 @@ def write_vrt(path: Path, extent: Extent, shards: Sequence[tuple[int, int]], nam
         f'<VRTDataset rasterXSize="{width}" rasterYSize="{height}">',
         "  <SRS>EPSG:3857</SRS>",
         f"  <GeoTransform>{transform}</GeoTransform>",
-        f'  <Metadata><MDI key="ATTRIBUTION">{html.escape(ATTRIBUTION, quote=False)}</MDI></Metadata>',
+        f'  <Metadata><MDI key="ATTRIBUTION">{html.escape(attribution, quote=False)}</MDI></Metadata>',
     ]
+    is_rgb = bits == 8 and tuple(names) == RGB
     for number, name in enumerate(names, 1):
         lines += [
             f'  <VRTRasterBand dataType="Byte" band="{number}" blockXSize="{TILE_PX}" blockYSize="{TILE_PX}">',
             f"    <Description>{html.escape(name, quote=False)}</Description>",
-            '    <Metadata domain="IMAGE_STRUCTURE"><MDI key="NBITS">1</MDI></Metadata>',
+            *([f"    <ColorInterp>{name.capitalize()}</ColorInterp>"] if is_rgb else []),
+            *([_ONE_BIT] if bits == 1 else []),
             *(_source(extent, shard, number) for shard in shards),
             "  </VRTRasterBand>",
         ]
@@ -142,10 +166,12 @@ def write_coverage(
     names: Sequence[str],
     first_channel: int,
     parts: Iterable[tuple[tuple[int, int], Sequence[CoverageBlock]]],
+    *,
+    attribution: str = ATTRIBUTION,
 ) -> None:
     """One coverage raster of the channels from ``first_channel`` on, out of each shard's blocks."""
     with replacing(path) as temporary:
-        writer = CoverageWriter(temporary, extent, names)
+        writer = CoverageWriter(temporary, extent, names, attribution)
         for shard, blocks in parts:
             for channel, row, column, compressed in blocks:
                 if 0 <= channel - first_channel < len(names):

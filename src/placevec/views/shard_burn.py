@@ -11,22 +11,17 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-import pyarrow as pa
 from numpy.typing import NDArray
 
 from placevec.atomic import replacing
 from placevec.geo import MERCATOR_HALF, TILE_PX, Ints
-from placevec.views.arrow_columns import blobs, numbers
 from placevec.views.coverage import CELL_PX, CELLS_PER_TILE
 from placevec.views.drawing import Tiles, draw_shard
 from placevec.views.geotiff import GeoTiffWriter, compress
-from placevec.views.mosaic import BLOCK_TILES, BLOCKS_PER_SHARD, COVERAGE_BLOCK, CoverageBlock
+from placevec.views.mosaic import BLOCK_TILES, BLOCKS_PER_SHARD
+from placevec.views.shard_parts import write_part
 from placevec.views.shards import SHARD_PX, SHARD_TILES
 from placevec.views.spool import Drawings, TileRange, read_spool
-
-_SCHEMA = pa.schema(
-    [("channel", pa.uint8()), ("row", pa.uint8()), ("column", pa.uint8()), ("block", pa.binary())]
-)
 
 
 @dataclass(frozen=True)
@@ -56,21 +51,6 @@ class ShardJob:
     content: tuple[bool, ...]
 
 
-@dataclass(frozen=True)
-class ShardPart:
-    """What is known of a finished shard.
-
-    Attributes:
-        is_empty: whether it has no map file.
-        tiles: (N, 2) int64 x, y of the tiles with content.
-        coverage: blocks of coverage cells that are not empty, of all channels.
-    """
-
-    is_empty: bool
-    tiles: Ints
-    coverage: list[CoverageBlock]
-
-
 def burn_shard(job: ShardJob) -> tuple[int, int]:
     """Draw a shard and write its files; returns its number."""
     draw_job(job, read_spool(job.spool, job.shard))
@@ -93,7 +73,8 @@ def draw_job(job: ShardJob, drawings: Drawings) -> None:
         blocks.append(_compressed(tiles, len(job.names)))
     if any(len(some.band) for some in blocks):
         _write_map(job, blocks)
-    _write_part(job.part, not any(len(some.band) for some in blocks), has_content, coverage, covered)
+    is_empty = not any(len(some.band) for some in blocks)
+    write_part(job.part, is_empty=is_empty, content=has_content, coverage=coverage, covered=covered)
 
 
 def _wanted_tiles(job: ShardJob) -> NDArray[np.bool_]:
@@ -148,41 +129,3 @@ def _write_map(job: ShardJob, blocks: list[MapBlocks]) -> None:
     ):  # fmt: skip
         for some in blocks:
             file.add_many(*some)
-
-
-# --- parts -------------------------------------------------------------------------------------------------
-
-
-def _write_part(
-    path: Path,
-    is_empty: bool,
-    has_content: NDArray[np.bool_],
-    coverage: NDArray[np.uint8],
-    covered: NDArray[np.bool_],
-) -> None:
-    found = []
-    for channel, row, column in np.argwhere(covered).tolist():
-        rows, columns = (slice(at * COVERAGE_BLOCK, (at + 1) * COVERAGE_BLOCK) for at in (row, column))
-        block = coverage[channel, rows, columns]
-        if block.any():  # a few pixels of a cell may round to none
-            found.append((channel, row, column, compress(block.tobytes())))
-    channels, at_rows, at_columns, contents = zip(*found, strict=True) if found else ((), (), (), ())
-    about = {"is_empty": str(int(is_empty)), "has_content": np.packbits(has_content).tobytes().hex()}
-    arrays = [*(numbers(part, pa.uint8()) for part in (channels, at_rows, at_columns)), blobs(contents)]
-    table = pa.Table.from_arrays(arrays, schema=_SCHEMA.with_metadata(about))
-    with replacing(path) as temporary, pa.ipc.new_file(str(temporary), table.schema) as writer:
-        writer.write_table(table)
-
-
-def read_part(path: Path, shard: tuple[int, int]) -> ShardPart:
-    """What `burn_shard` left of a shard."""
-    with pa.OSFile(str(path)) as file:
-        table = pa.ipc.open_file(file).read_all()
-    about = table.schema.metadata
-    packed = np.frombuffer(bytes.fromhex(about[b"has_content"].decode()), np.uint8)
-    y, x = np.nonzero(np.unpackbits(packed).reshape(SHARD_TILES, SHARD_TILES))
-    tiles = np.stack([x, y], axis=1).astype(np.int64) + np.array(shard) * SHARD_TILES
-    rows = zip(
-        *(table.column(name).to_pylist() for name in ("channel", "row", "column", "block")), strict=True
-    )
-    return ShardPart(about[b"is_empty"] == b"1", tiles, list(rows))
