@@ -132,3 +132,90 @@ def test_what_cannot_be_measured_is_refused() -> None:
         metrics.knn_purity(two, [1, 2], k=2)
     with pytest.raises(InputError, match="true column"):
         metrics.ranks_of_truth(two, [0, 5])
+
+
+# --- silhouettes, trustworthiness, coherence of distances ------------------------------------------------------
+
+
+def test_silhouette_by_hand() -> None:
+    """Oracle: Rousseeuw's formula worked out for four points on a line."""
+    # 0 and 1 against 10 and 12: a = 1, b = (10 + 12) / 2 = 11 for the first, and so on
+    parts = [(11 - 1) / 11, (10 - 1) / 10, (9.5 - 2) / 9.5, (11.5 - 2) / 11.5]
+    found = metrics.silhouette([[0.0], [1.0], [10.0], [12.0]], ["a", "a", "b", "b"], metric="euclidean")
+    assert found == pytest.approx(np.mean(parts))
+
+
+def test_silhouette_of_directions_ignores_length() -> None:
+    random = np.random.default_rng(0)
+    vectors, label = random.normal(size=(60, 5)), random.integers(0, 3, 60)
+    longer = vectors * random.uniform(0.1, 9, (60, 1))
+    assert metrics.silhouette(vectors, label) == pytest.approx(metrics.silhouette(longer, label))
+    assert metrics.silhouette(vectors, label) == pytest.approx(0.0, abs=0.1)
+
+
+@pytest.mark.parametrize("label", [[0] * 6, range(6), [0, 1]])
+def test_silhouettes_that_are_not_defined(label: object) -> None:
+    with pytest.raises(InputError):
+        metrics.silhouette(np.eye(6), list(label))  # type: ignore[call-overload]
+
+
+def test_trustworthiness_by_hand() -> None:
+    """Oracle: Venna & Kaski's formula by loops, from ranks that are counted one by one."""
+    random = np.random.default_rng(1)
+    vectors, drawn, k = random.normal(size=(30, 6)), random.normal(size=(30, 2)), 4
+    unit = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    penalty = 0.0
+    for i in range(30):
+        others = [j for j in range(30) if j != i]
+        by_vector = sorted(others, key=lambda j: 1 - unit[i] @ unit[j])
+        by_picture = sorted(others, key=lambda j: np.linalg.norm(drawn[i] - drawn[j]))
+        penalty += sum(max(0, by_vector.index(j) + 1 - k) for j in by_picture[:k])
+    expected = 1 - 2 / (30 * k * (2 * 30 - 3 * k - 1)) * penalty
+    assert metrics.trustworthiness(vectors, drawn, k) == pytest.approx(expected)
+
+
+def test_trustworthiness_by_chance_is_the_mean_of_random_pictures() -> None:
+    random = np.random.default_rng(2)
+    vectors = random.normal(size=(200, 8))
+    found = [metrics.trustworthiness(vectors, random.normal(size=(200, 2))) for _ in range(30)]
+    assert np.mean(found) == pytest.approx(metrics.trustworthiness_by_chance(200), abs=0.01)
+    assert metrics.trustworthiness(vectors, vectors / np.linalg.norm(vectors, axis=1, keepdims=True)) == 1.0
+
+
+@pytest.mark.parametrize(("drawn", "k"), [(5, 1), (6, 3), (6, 0)])
+def test_trustworthiness_needs_pairs_and_enough_places(drawn: int, k: int) -> None:
+    with pytest.raises(InputError):
+        metrics.trustworthiness(np.eye(6), np.zeros((drawn, 2)), k)
+
+
+def test_distance_coherence_is_spearmans() -> None:
+    """Oracle: scipy.stats.spearmanr over all pairs, of which the seeded sample holds each many times."""
+    from itertools import combinations
+
+    from pyproj import Geod
+    from scipy.stats import spearmanr
+
+    random = np.random.default_rng(3)
+    lonlat = np.stack([random.uniform(24.8, 25.2, 12), random.uniform(60.1, 60.3, 12)], axis=1)
+    vectors = np.c_[lonlat - lonlat.mean(axis=0) + [1, 0], random.normal(size=(12, 2)) * 0.05]
+    unit = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    first, second = np.array(list(combinations(range(12), 2))).T
+    away = Geod(ellps="WGS84").inv(*lonlat[first].T, *lonlat[second].T)[2]
+    expected = spearmanr(away, 1 - (unit[first] * unit[second]).sum(axis=1)).statistic
+    found = metrics.distance_coherence(vectors, lonlat, pairs=60_000, shuffles=0)
+    assert found.spearman == pytest.approx(expected, abs=0.02)
+    assert np.isnan(found.chance)
+
+
+def test_distance_coherence_beside_chance() -> None:
+    random = np.random.default_rng(4)
+    lonlat = random.uniform(0, 1, (300, 2))
+    lost = metrics.distance_coherence(random.normal(size=(300, 8)), lonlat, shuffles=49)
+    assert abs(lost.spearman) < 2 * lost.chance < 0.2
+    told = metrics.distance_coherence(np.c_[lonlat - 0.5, np.ones(300)], lonlat, shuffles=9)
+    assert told.spearman > 0.9 > told.chance
+    assert np.isnan(metrics.distance_coherence(np.ones((300, 8)), lonlat).spearman)
+    apart = metrics.distance_coherence(np.c_[lonlat - 0.5, np.ones(300)], lonlat, apart_m=60_000, shuffles=0)
+    assert apart.pairs < told.pairs
+    with pytest.raises(InputError, match="lie 1e\\+07 m apart"):
+        metrics.distance_coherence(np.ones((300, 8)), lonlat, apart_m=1e7)

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     import geopandas as gpd
     import pandas as pd
 
+    from placevec.clustering import Clusters, Scaling
+    from placevec.clustering import Method as ClusterMethod
     from placevec.embeddings import Embeddings, StoredType
     from placevec.evaluation.report import Report
     from placevec.explorer.page import PageReport
@@ -435,6 +437,36 @@ def evaluate(
         folds=folds, budget=budget, allow_leaks=allow_leaks, progress=progress,
         others={name: _model(other) for name, other in (others or {}).items()},
     )  # fmt: skip
+
+
+def cluster(
+    embeddings: Embeddings | PathLike,
+    *,
+    method: ClusterMethod = "kmeans",
+    clusters: int | None = None,
+    smallest: int | None = None,
+    vectors: Scaling = "unit",
+    seed: int = 0,
+    out: PathLike | None = None,
+    progress: Progress = SILENT,
+) -> Clusters:
+    """Group places by their vectors; see `placevec.clustering.cluster` for the options.
+
+    With ``out`` they are also written there: Parquet, CSV or GeoJSON, which `explore` takes to colour by.
+    """
+    from placevec.clustering import check_format
+    from placevec.clustering import cluster as run
+
+    if out is not None:
+        check_format(out)
+        atomic.check_writable(out)
+    table = load_embeddings(embeddings) if isinstance(embeddings, str | Path) else embeddings
+    found = run(
+        table, method=method, clusters=clusters, smallest=smallest, vectors=vectors, seed=seed, progress=progress
+    )
+    if out is not None:
+        found.save(out)
+    return found
 
 
 def explore(

@@ -1,18 +1,20 @@
-"""Numbers about vectors that need no probe: collapse, triplets, retrieval, neighbourhoods.
+"""Numbers about vectors that need no probe: collapse, triplets, retrieval, neighbourhoods, and how they lie on Earth.
 
 All take numpy arrays or torch tensors (on any device) and return plain floats computed in float64. Scores of
-predictions (macro-F1, R2, balanced accuracy) are scikit-learn's and are not repeated here.
+predictions (macro-F1, R2, balanced accuracy) are scikit-learn's and are not repeated here; where a number about
+vectors is scikit-learn's too, it is taken from there, with hostile shapes told apart first.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from placevec.errors import InputError
+from placevec.geo import to_ecef
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -191,6 +193,150 @@ def knn_purity(vectors: Vectors, labels: ArrayLike, k: int = 10) -> float:
         nearest = np.argpartition(-cosines, k - 1, axis=1)[:, :k]
         same += int((classes[nearest] == classes[own][:, None]).sum())
     return same / (k * len(points))
+
+
+def silhouette(
+    vectors: Vectors, labels: ArrayLike, metric: Literal["cosine", "euclidean"] = "cosine"
+) -> float:
+    """How much nearer places lie to their own class than to the next one: mean ``(b - a) / max(a, b)``.
+
+    ``a`` is the mean distance to the others of one's class, ``b`` the least mean distance to another class. 1 is
+    best, 0 means that classes overlap, below 0 that places lie nearer to others' classes. Classes of one place
+    count 0. Memory grows with N, time with N squared.
+
+    Args:
+        vectors: (N, D).
+        labels: (N,) of any type, 2 to N - 1 different ones.
+        metric: ``cosine``, or ``euclidean``.
+
+    Source: Rousseeuw 1987, doi:10.1016/0377-0427(87)90125-7; computed by scikit-learn.
+
+    >>> silhouette([[1, 0], [1, 0], [0, 1], [0, 1]], ["sea", "sea", "town", "town"])
+    1.0
+    """
+    from sklearn.metrics import silhouette_score
+
+    points = _unit(vectors) if metric == "cosine" else _matrix(vectors)
+    _, classes = np.unique(np.asarray(labels), return_inverse=True)
+    if len(classes) != len(points):
+        raise InputError(f"{len(points)} vectors and {len(classes)} labels do not belong together")
+    if not 2 <= classes.max() + 1 < len(points):
+        raise InputError(
+            f"a silhouette needs 2 to {len(points) - 1} classes of {len(points)} places; got {classes.max() + 1}"
+        )
+    return float(silhouette_score(points, classes, metric=metric))
+
+
+def trustworthiness(vectors: Vectors, drawn: Vectors, k: int = 10) -> float:
+    """How far a drawing of vectors can be believed: 1 when all neighbours in it are neighbours by the vectors.
+
+    Each of a place's ``k`` neighbours in the drawing that is not among its ``k`` nearest by the vectors (cosine)
+    costs as many ranks as it lies beyond them. A drawing at random gets `trustworthiness_by_chance`, about 0.5.
+
+    Args:
+        vectors: (N, D).
+        drawn: (N, d), such as two principal components; compared by Euclidean distance.
+        k: 1 to less than N / 2.
+
+    Source: Venna & Kaski 2001, doi:10.1007/3-540-44668-0_68; computed by scikit-learn, in memory of N squared.
+
+    >>> trustworthiness([[1, 0], [1, 0.1], [0, 1], [0.1, 1]], [[0], [1], [8], [9]], k=1)
+    1.0
+    """
+    from sklearn.manifold import trustworthiness as measured
+
+    points, picture = _unit(vectors), _matrix(drawn)
+    if len(points) != len(picture):
+        raise InputError(f"{len(points)} vectors and {len(picture)} drawn places do not belong together")
+    if not 1 <= k < len(points) / 2:
+        raise InputError(f"k is at least 1 and less than half of the {len(points)} places; got {k}")
+    return float(measured(points, picture, n_neighbors=k, metric="cosine"))
+
+
+def trustworthiness_by_chance(places: int, k: int = 10) -> float:
+    """What `trustworthiness` a drawing at random has on average.
+
+    A neighbour is a false one with the chance of ``(N - 1 - k) / (N - 1)``, and then lies ``(N - k) / 2`` ranks
+    beyond on average.
+
+    >>> round(trustworthiness_by_chance(2000), 2)
+    0.5
+    """
+    others = places - 1
+    return 1.0 - (others - k) * (places - k) / (others * (2 * places - 3 * k - 1))
+
+
+class Coherence(NamedTuple):
+    """`distance_coherence`.
+
+    Attributes:
+        spearman: rank correlation, -1..1.
+        chance: what 95 % of shuffled tables stay below in absolute value.
+        pairs: how many were compared.
+    """
+
+    spearman: float
+    chance: float
+    pairs: int
+
+
+def distance_coherence(
+    vectors: Vectors,
+    lonlat: ArrayLike,
+    *,
+    pairs: int = 10_000,
+    apart_m: float = 0.0,
+    shuffles: int = 99,
+    seed: int = 0,
+) -> Coherence:
+    """Whether places far apart on Earth have vectors far apart: Spearman's rank correlation of the two distances.
+
+    Over a seeded sample of pairs of different places; by cosine, and straight through the Earth, which orders pairs
+    as the ground does. What chance gives is told by shuffling which vector belongs to which place (Mantel 1967):
+    pairs share places, so the textbook interval for independent ones would be too narrow.
+    Vectors that say what is on the ground, and not where, are not meant to reach 1. Without a spread of distances
+    the correlation is NaN.
+
+    Args:
+        vectors: (N, D).
+        lonlat: (N, 2) degrees.
+        pairs: drawn at random; fewer are compared where some lie too close.
+        apart_m: metres that a pair must at least lie apart.
+        shuffles: from which ``chance`` is told; 0 leaves it NaN.
+        seed: of pairs and shufflings.
+    """
+    points, places = _unit(vectors), _matrix(lonlat)
+    if len(points) != len(places):
+        raise InputError(f"{len(points)} vectors and {len(places)} places do not belong together")
+    random = np.random.default_rng([seed, 0xC0])
+    first, second = random.integers(0, len(points), (2, pairs))
+    xyz = to_ecef(places[:, 0], places[:, 1])
+    away = np.linalg.norm(xyz[first] - xyz[second], axis=1)
+    kept = (first != second) & (away >= apart_m)
+    if kept.sum() < 3:
+        raise InputError(f"only {int(kept.sum())} of {pairs} pairs of places lie {apart_m:g} m apart")
+    first, second = first[kept], second[kept]
+    ground = _centred_ranks(away[kept])
+
+    def correlation(order: NDArray[np.int64]) -> float:
+        cosine = np.einsum("pd,pd->p", points[order[first]], points[order[second]])
+        ranks = _centred_ranks(1.0 - np.clip(cosine, -1.0, 1.0).round(12))  # equal vectors are a tie
+        length = float(np.linalg.norm(ranks) * np.linalg.norm(ground))
+        return float(ranks @ ground) / length if length else float("nan")
+
+    found = correlation(np.arange(len(points)))
+    shuffled = [
+        abs(correlation(random.permutation(len(points)))) for _ in range(shuffles if found == found else 0)
+    ]
+    chance = float(np.quantile(shuffled, 0.95)) if shuffled else float("nan")
+    return Coherence(found, chance, len(first))
+
+
+def _centred_ranks(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Ranks of (P,) values less their mean; ties share the mean of theirs."""
+    from scipy.stats import rankdata
+
+    return np.asarray(rankdata(values) - (len(values) + 1) / 2.0, np.float64)
 
 
 # --- arrays ------------------------------------------------------------------------------------------------

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from placevec.evaluation.label_free import HELD_OUT, UNKNOWN, LabelFree, label_free
+from placevec.evaluation.label_free import HELD_OUT, UNKNOWN, LabelFree, class_silhouettes, label_free
 from placevec.evaluation.splits import local_plane
 from tests.evaluation.test_splits import town
 
@@ -67,3 +67,31 @@ def test_variants_are_averaged() -> None:
 def test_too_small_an_extent_measures_nothing() -> None:
     vectors = np.zeros((900, 3))
     assert label_free({"v": (vectors,)}, LONLAT, footprint_m=5000.0, basis=UNKNOWN) is None
+
+
+def test_vectors_of_the_ground_are_coherent_and_noise_is_not() -> None:
+    """Oracle: a vector that is the place itself, against one that is nothing of it."""
+    plane = local_plane(LONLAT)
+    there = measured(np.c_[plane / np.abs(plane).max(), np.ones(len(plane))])
+    assert there.rows[0].coherence > 0.9
+    assert there.rows[0].trustworthiness > 0.99  # two dimensions lose nothing in a flat picture
+    assert 0 < there.coherence_by_chance < 0.2
+    assert there.trustworthiness_by_chance == pytest.approx(0.5, abs=0.01)
+    assert there.looked_at == 900
+    lost = measured(np.random.default_rng(0).normal(size=(900, 32)))
+    assert abs(lost.rows[0].coherence) < 3 * lost.coherence_by_chance
+    assert lost.rows[0].silhouette < 0.1 < there.rows[0].silhouette
+
+
+def test_collapsed_vectors_have_no_shape() -> None:
+    row = measured(np.ones((900, 16))).rows[0]
+    assert np.isnan([row.coherence, row.trustworthiness, row.silhouette]).all()
+
+
+def test_silhouettes_of_known_classes() -> None:
+    label = np.arange(900) % 3
+    apart = np.eye(3)[label] + np.random.default_rng(0).normal(scale=0.01, size=(900, 3))
+    found = class_silhouettes({"apart": (apart,), "same": (np.ones((900, 3)),)}, label)
+    assert set(found) == {"apart"}
+    assert found["apart"] > 0.9
+    assert class_silhouettes({"apart": (apart,)}, np.zeros(900, int)) == {}

@@ -7,7 +7,7 @@ import typer
 
 def build_app() -> typer.Typer:
     """The typer application with every verb."""
-    from placevec.cli import demo, doctor, embed, evaluate, explore, info, prepare, search, train
+    from placevec.cli import cluster, demo, doctor, embed, evaluate, explore, info, prepare, search, train
 
     app = typer.Typer(
         name="placevec",
@@ -20,7 +20,7 @@ def build_app() -> typer.Typer:
         pretty_exceptions_enable=False,
     )
     app.callback(invoke_without_command=True)(_version)
-    for verb in (demo, prepare, train, embed, evaluate, search, explore, info, doctor):
+    for verb in (demo, prepare, train, embed, evaluate, search, explore, cluster, info, doctor):
         app.command(name=verb.NAME, help=verb.HELP, no_args_is_help=verb.NAME not in ("demo", "doctor"))(
             verb.command
         )

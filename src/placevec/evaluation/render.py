@@ -7,7 +7,7 @@ import unicodedata
 from typing import TYPE_CHECKING
 
 from placevec.evaluation.judgement import Comparison, Judgement, Row
-from placevec.evaluation.label_free import LabelFree
+from placevec.evaluation.label_free import CLUSTERS, NEIGHBOURS, LabelFree
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -71,7 +71,10 @@ def _comparison(item: Comparison) -> tuple[str, str, str, str, str]:
 
 ROW_HEADS = ("row", "score", "95 % interval", "best probe", "also")
 COMPARISON_HEADS = ("difference", "mean", "95 % interval", "least visible", "verdict")
-LABEL_FREE_HEADS = ("row", "effective rank", "triplet accuracy", "near places among the nearest vectors")
+LABEL_FREE_HEADS = (
+    "row", "effective rank", "triplet accuracy", "near among nearest", "distance coherence", "trustworthiness",
+    "silhouette",
+)  # fmt: skip
 
 
 def _row(row: Row) -> tuple[str, str, str, str, str]:
@@ -79,18 +82,32 @@ def _row(row: Row) -> tuple[str, str, str, str, str]:
     return (row.name, number(row.score), _span(row.low, row.high), row.probe, also)
 
 
-def _label_free(measured: LabelFree) -> list[tuple[str, str, str, str]]:
+def _label_free(measured: LabelFree) -> list[tuple[str, ...]]:
     rows = [
-        (row.name, f"{row.effective_rank:.1f}", number(row.triplet_accuracy), number(row.retrieval))
+        (
+            row.name, f"{row.effective_rank:.1f}", *(number(value) for value in (
+                row.triplet_accuracy, row.retrieval, row.coherence, row.trustworthiness, row.silhouette,
+            )),
+        )
         for row in measured.rows
-    ]
-    return [*rows, ("chance", "", ".500", number(measured.retrieval_by_chance))]
+    ]  # fmt: skip
+    by_chance = measured.coherence_by_chance
+    coherence = f"within ±{number(by_chance)}" if by_chance == by_chance else "-"
+    return [
+        *rows,
+        ("chance", "", ".500", number(measured.retrieval_by_chance), coherence,
+         number(measured.trustworthiness_by_chance), ""),
+    ]  # fmt: skip
 
 
 def _label_free_ground(measured: LabelFree) -> str:
     return (
         f"{measured.places:,} places {measured.basis}; near is {measured.apart_m:.0f} to {measured.near_m:.0f} m "
-        f"apart, so that footprints do not touch, far beyond {measured.far_m:.0f} m; cosine"
+        f"apart, so that footprints do not touch, far beyond {measured.far_m:.0f} m; near among nearest: share of near "
+        f"places among the {NEIGHBOURS} nearest vectors; cosine. Distance coherence: Spearman correlation of "
+        f"distances on the ground and between vectors, {measured.coherence_pairs:,} pairs. Trustworthiness: of a flat "
+        f"picture by two principal components. Silhouette: of {CLUSTERS} clusters of k-means, on "
+        f"{measured.looked_at:,} places"
     )
 
 

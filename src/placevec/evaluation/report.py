@@ -18,8 +18,16 @@ from placevec.dataset import Dataset
 from placevec.embeddings import Embeddings
 from placevec.errors import AreaError, EvaluationError, InputError
 from placevec.evaluation.floors import BESIDE, COORDINATES, COVERAGE, PAIRS, beside, floors
-from placevec.evaluation.judgement import BUDGETS, OURS, Budget, Judgement, Variants, judge, one_thread
-from placevec.evaluation.label_free import ELSEWHERE, HELD_OUT, TRAINED_ON, UNKNOWN, LabelFree, label_free
+from placevec.evaluation.judgement import BUDGETS, OURS, Budget, Judgement, Row, Variants, judge, one_thread
+from placevec.evaluation.label_free import (
+    ELSEWHERE,
+    HELD_OUT,
+    TRAINED_ON,
+    UNKNOWN,
+    LabelFree,
+    class_silhouettes,
+    label_free,
+)
 from placevec.evaluation.labels import label_tasks
 from placevec.evaluation.tasks import (
     OSM_TASKS,
@@ -180,7 +188,8 @@ def evaluate(
         except EvaluationError as error:
             skipped.append(str(error))
             continue
-        judgements.append(replace(judged, leaks=item.leaks, notes=[*judged.notes, *item.notes]))
+        rows = _with_silhouettes(judged.rows, item.task, shown)
+        judgements.append(replace(judged, rows=rows, leaks=item.leaks, notes=[*judged.notes, *item.notes]))
     without = {
         name: sets for name, sets in features.at(free_rows).items() if name not in (BESIDE, COORDINATES)
     }
@@ -196,6 +205,18 @@ def evaluate(
         judgements, measured, skipped, _notes(model, known, seeds, budget), emb.provenance.model_hash, dataset.hash,
         dataset.attribution, budget, created, len(emb), emb.dim,
     )  # fmt: skip
+
+
+def _with_silhouettes(rows: list[Row], task: Task, features: Mapping[str, Variants]) -> list[Row]:
+    """The rows of a task of classes, each with the silhouette of those classes in its features."""
+    if task.kind != "classification":
+        return rows
+    with one_thread():
+        found = class_silhouettes(features, task.target)
+    return [
+        replace(row, further={**row.further, "silhouette": found[row.name]}) if row.name in found else row
+        for row in rows
+    ]
 
 
 class _Places:
