@@ -21,6 +21,7 @@ _HOMES = {
     "similar": "placevec.api",
     "evaluate": "placevec.api",
     "explore": "placevec.api",
+    "cluster": "placevec.api",
     "open_dataset": "placevec.api",
     "load_model": "placevec.api",
     "load_embeddings": "placevec.api",
@@ -29,6 +30,7 @@ _HOMES = {
     "Embeddings": "placevec.embeddings",
     "LayerTable": "placevec.views.layers",
     "Model": "placevec.model",
+    "PlaceFeatures": "placevec.features",
     "PlacevecError": "placevec.errors",
 }
 _ROOMS = ("encoders", "objectives", "sampling", "metrics", "recipes", "geo", "core")
@@ -39,8 +41,10 @@ __all__ = [
     "Embeddings",
     "LayerTable",
     "Model",
+    "PlaceFeatures",
     "PlacevecError",
     "__version__",
+    "cluster",
     "core",
     "embed",
     "encoders",
@@ -62,6 +66,7 @@ __all__ = [
 if TYPE_CHECKING:
     from placevec import core, encoders, geo, metrics, objectives, recipes, sampling
     from placevec.api import (
+        cluster,
         embed,
         evaluate,
         explore,
@@ -75,6 +80,7 @@ if TYPE_CHECKING:
     from placevec.dataset import Dataset
     from placevec.embeddings import Embeddings
     from placevec.errors import PlacevecError
+    from placevec.features import PlaceFeatures
     from placevec.geo import Area
     from placevec.model import Model
     from placevec.views.layers import LayerTable

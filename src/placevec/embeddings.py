@@ -26,6 +26,9 @@ from placevec.geoparquet import geometry_of, read_geoparquet, write_geoparquet
 
 if TYPE_CHECKING:
     import geopandas
+    import pandas as pd
+
+    from placevec.matching import On, Unmatched
 
 Objects = np.ndarray[Any, np.dtype[np.object_]]
 StoredType = Literal["float32", "float16", "int8"]
@@ -147,6 +150,47 @@ class Embeddings:
         frame = geopandas.GeoDataFrame(columns, geometry=list(self.geometry), crs=4326)
         frame.attrs["provenance"] = asdict(self.provenance)
         return frame
+
+    def join(
+        self,
+        frame: pd.DataFrame,
+        *,
+        on: On | None = None,
+        max_distance_m: float | None = None,
+        unmatched: Unmatched = "nan",
+        prefix: str = "v",
+    ) -> pd.DataFrame:
+        """``frame`` with the vectors of its rows' places as columns ``v000``, ``v001``, ...: features for other models.
+
+        A GeoDataFrame may be in any CRS and hold points or polygons; a DataFrame has ``lon`` and ``lat`` columns in
+        degrees, or ``place_id``. Rows meet places by ``place_id`` where there is that column, else by where they lie:
+
+        - a polygon gets the mean of the vectors of all places whose centres it holds;
+        - a point, and a polygon that holds no centre, gets the place whose footprint holds it (map tiles have one; the
+          points of a grid have none), else the nearest place at most ``max_distance_m`` away.
+
+        Args:
+            frame: is left as it is.
+            on: only ``place_id``, ``footprint`` or ``nearest``.
+            max_distance_m: metres; by default the median distance between neighbouring places.
+            unmatched: rows without a place keep NaN (``nan``), are left out (``drop``) or an InputError (``error``).
+                A UserWarning counts them in the first two cases.
+            prefix: of the new columns.
+
+        Returns:
+            A frame of the same kind and index, with ``place_id`` before the vectors where a row has one place and the
+            frame has no such column. ``.attrs["join"]`` holds the numbers of rows and of unmatched rows, and
+            ``farthest_m``.
+
+        Raises:
+            InputError: nothing to join by, no row with a place, columns of those names already there.
+        """
+        from placevec.matching import match, with_vectors
+
+        matches = match(
+            frame, self.place_id, self.geometry, self.lonlat, on=on, max_distance_m=max_distance_m
+        )  # fmt: skip
+        return with_vectors(frame, matches, self.vectors, self.place_id, unmatched=unmatched, prefix=prefix)
 
     def save(self, path: str | PathLike[str], dtype: StoredType = "float32") -> None:
         """Write GeoParquet, whole or not at all.
