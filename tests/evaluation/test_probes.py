@@ -15,6 +15,7 @@ from placevec.evaluation.probes import (
     PROBES,
     Effort,
     Training,
+    as_if_equally_common,
     forest,
     learnable,
     linear,
@@ -75,17 +76,30 @@ def test_noise_is_no_better_than_chance(kind: Kind, name: str) -> None:
 
 
 def test_linear_equals_scikit_learn() -> None:
-    """Oracle: sklearn's own pipeline with the same penalty."""
+    """Oracle: sklearn's own pipeline with the same penalty, its answers moved to equal classes."""
     training, other = problem("classification"), problem("classification", seed=1)
     scaler = StandardScaler().fit(training.features)
     expected = LogisticRegression(C=1.0, max_iter=200, tol=1e-3).fit(
         scaler.transform(training.features), training.target
     )
+    probability = expected.predict_proba(scaler.transform(other.features))
     np.testing.assert_allclose(
-        linear(training, other.features, SMALL),
-        expected.predict_proba(scaler.transform(other.features)),
-        atol=1e-3,
+        linear(training, other.features, SMALL), as_if_equally_common(probability, training), atol=1e-3
     )
+
+
+def test_equally_common_classes_by_bayes_rule() -> None:
+    """Oracle: two normal classes, whose posterior at any share of the first is known in closed form."""
+    at = np.linspace(-2, 3, 7)
+    first, second = (np.exp(-((at - mean) ** 2) / 2) for mean in (0.0, 1.0))
+    share = 0.9
+    posterior = np.stack([share * first, (1 - share) * second], axis=1)
+    posterior /= posterior.sum(axis=1, keepdims=True)
+    target = np.repeat([0, 1], [90, 10])
+    training = Training("classification", np.zeros((100, 1)), target, 3, np.arange(100), 0)
+    found = as_if_equally_common(np.pad(posterior, ((0, 0), (0, 1))), training)
+    np.testing.assert_allclose(found[:, 0], first / (first + second))
+    assert (found[:, 2] == 0).all()
 
 
 def test_neighbours_equal_scikit_learn() -> None:
@@ -96,6 +110,8 @@ def test_neighbours_equal_scikit_learn() -> None:
         model.fit(scaler.transform(training.features), training.target)
         predict = model.predict_proba if kind == "classification" else model.predict
         expected = np.reshape(predict(scaler.transform(other.features)), (240, -1))
+        if kind == "classification":
+            expected = as_if_equally_common(expected, training)
         np.testing.assert_allclose(nearest_neighbours(training, other.features, SMALL), expected)
 
 

@@ -1,7 +1,8 @@
 """Simple learners on frozen features: linear, k nearest neighbours, random forest, and the two kinds of chance.
 
 Features are standardised on the training fold. Regularisation and k are chosen inside the training fold, on a
-quarter of its blocks, never on the tested places.
+quarter of its blocks, never on the tested places. Scores of classes are what they would be were all classes equally
+common (`as_if_equally_common`), because macro-F1 counts them all alike.
 """
 
 from __future__ import annotations
@@ -110,6 +111,18 @@ def learnable(kind: Kind, target: NDArray[Any]) -> bool:
     return bool((target.min(axis=0) != target.max(axis=0)).any())
 
 
+def as_if_equally_common(scores: Array, training: Training) -> Array:
+    """(m, K) class probabilities as they would be if every class of the training were equally common there.
+
+    By Bayes' rule each is divided by its class's share of the training, and rows are brought to sum 1 again. A class
+    that the training lacks keeps 0. Source: M. Saerens et al., "Adjusting the outputs of a classifier to new a priori
+    probabilities", Neural Computation 14, 2002, doi:10.1162/089976602753284446.
+    """
+    share = training.columns().mean(axis=0)
+    adjusted = np.divide(scores, share, out=np.zeros_like(scores), where=share > 0)
+    return np.asarray(adjusted / adjusted.sum(axis=1, keepdims=True))
+
+
 # --- linear ------------------------------------------------------------------------------------------------
 
 
@@ -132,7 +145,7 @@ def _logistic(training: Training, tested: Features, inverse_penalty: float) -> A
         model.fit(training.features, training.target)
     scores = np.zeros((len(tested), training.outputs))
     scores[:, model.classes_] = model.predict_proba(tested)
-    return scores
+    return as_if_equally_common(scores, training)
 
 
 def _ridge(training: Training, tested: Features, alpha: float) -> Array:
@@ -158,7 +171,8 @@ def _neighbours(training: Training, tested: Features, k: int) -> Array:
 
     model = NearestNeighbors(n_neighbors=min(k, len(training.features))).fit(training.features)
     near = model.kneighbors(tested, return_distance=False)
-    return np.asarray(training.columns()[near].mean(axis=1))
+    scores = np.asarray(training.columns()[near].mean(axis=1))
+    return as_if_equally_common(scores, training) if training.kind == "classification" else scores
 
 
 def forest(training: Training, tested: Features, effort: Effort) -> Array:
@@ -178,7 +192,7 @@ def forest(training: Training, tested: Features, effort: Effort) -> Array:
         model.fit(training.features, training.target)
         scores = np.zeros((len(tested), training.outputs))
         scores[:, model.classes_] = model.predict_proba(tested)
-        return scores
+        return as_if_equally_common(scores, training)
     # the mean of 0/1 leaves is the share of yes, and halving variance halves Gini impurity
     model = RandomForestRegressor(max_features="sqrt", **common)
     columns = training.columns()
