@@ -21,6 +21,10 @@ class InputError(PlacevecError):
     """Something handed in cannot be used: a file, an option, a coordinate."""
 
 
+class UsageError(InputError):
+    """Asked for wrongly: a recipe or option that there is not, too few or too many things. Exit code 2."""
+
+
 class SourceError(InputError):
     """A source of the world (an OSM extract, a tile, a label table) is missing, damaged or not what it says."""
 

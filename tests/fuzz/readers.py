@@ -198,12 +198,12 @@ def read_metrics(folder: Path, file: Path) -> None:
 
 
 def read_report(folder: Path, file: Path) -> None:
-    from placevec.cli.demo import _evaluated
+    from placevec.cli.demo_steps import evaluated
 
     class _Known:
         hash = "m"
 
-    _evaluated(folder, _Known(), "d")  # type: ignore[arg-type]
+    evaluated(folder, _Known(), "d")  # type: ignore[arg-type]
 
 
 READERS = {

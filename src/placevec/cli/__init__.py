@@ -33,13 +33,15 @@ def with_dashes(arguments: Sequence[str]) -> list[str]:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code and never raises for what a user can cause."""
-    from placevec.errors import PlacevecError
+    from placevec.errors import PlacevecError, UsageError
 
     arguments = sys.argv[1:] if arguments is None else arguments
     try:
         code = _run(with_dashes(arguments))
         sys.stdout.flush()
         return code
+    except UsageError as error:
+        return _fail(f"{error} (see --help)", error, code=2)
     except PlacevecError as error:
         return _fail(str(error), error)
     except KeyboardInterrupt:

@@ -1,144 +1,118 @@
-"""``placevec demo``: the main job on the embedded extract, step by step, as a user would do it."""
+"""``placevec demo``: the main job, step by step, on the embedded extract or on one's own data."""
 
 from __future__ import annotations
 
-import shlex
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import typer
 
-from placevec.cli.output import JSON, QUIET, clean, console, print_json, print_table, progress_for, say
-from placevec.cli.search import plain_rows
-from placevec.documents import check, read_json
+from placevec.cli.output import JSON, QUIET, clean, print_json, progress_for, say
+from placevec.errors import UsageError
 
 if TYPE_CHECKING:
-    from placevec.embeddings import Embeddings
-    from placevec.model import Model
+    from placevec.cli.demo_plan import Plan
+    from placevec.cli.demo_steps import Steps
+    from placevec.dataset import Dataset
 
 NAME = "demo"
-HELP = """Run everything on the extract of central Helsinki that comes with placevec, offline.
+HELP = """Run everything on the extract of central Helsinki that comes with placevec, offline; or on your own data.
 
 Prepares, trains, embeds, evaluates, searches and writes a page to explore. What is already there is reused, and a
 killed demo goes on where it was; --force starts afresh. Each step prints the command that does it alone.
-"""
 
-# 1.0 x 1.7 km: a fine grid of places, windows of 120 m. Layers whose tags the evaluation asks about are kept out.
-SPACING, SIZE_M, SIZE_PX, NEAR_M, FAR_M = 40.0, 120.0, 64, 40.0, 160.0
-DROPPED = ("landcover", "natural-features", "leisure", "amenities")
-QUERY = "Rautatientori"
+With --osm the data is checked and a batch is loaded first; --test-only stops there, --train-only behind the training,
+and --visualize-only embeds with the model that is there and writes the page. A pass looks at 10,000 places at most.
+
+Examples:
+
+  placevec demo
+
+  placevec demo --osm malta.osm.pbf --epochs 20
+
+  placevec demo --osm malta.osm.pbf --visualize-only --max-places 3000
+"""
 
 
 def command(
-    out: Path = typer.Option(Path("demo"), "--out", "-o", help="Directory for everything that is made."),
+    osm: Path | None = typer.Option(
+        None, help="Your own OpenStreetMap extract: .osm.pbf, .osm, .osm.gz or .osm.bz2."
+    ),
+    out: Path | None = typer.Option(
+        None, "--out", "-o", help="Directory for everything that is made (demo, or demo-NAME)."
+    ),
     epochs: int = typer.Option(12, min=1, help="Passes of training."),
-    query: str = typer.Option(QUERY, help="Name of the place to search for."),
+    test_only: bool = typer.Option(False, "--test-only", help="Only check the data and load a batch."),
+    train_only: bool = typer.Option(False, "--train-only", help="Stop when the model is trained."),
+    visualize_only: bool = typer.Option(
+        False, "--visualize-only", help="Only write the page, with the model that is there."
+    ),
+    max_places: int = typer.Option(20_000, min=1, help="Draw at most so many places on the page."),
+    query: str | None = typer.Option(None, help="Name of the place to search for."),
     seed: int = typer.Option(0, help="Seed of everything random."),
     force: bool = typer.Option(False, "--force", help="Start afresh."),
     as_json: bool = JSON,
     quiet: bool = QUIET,
 ) -> None:
     """Call the public functions one after the other and show what each made."""
-    from placevec import api
+    from placevec.cli.demo_plan import embedded, of_extract
+    from placevec.cli.demo_steps import Steps
 
+    if test_only + train_only + visualize_only > 1:
+        raise UsageError("choose one of --test-only, --train-only and --visualize-only")
+    if visualize_only and force:
+        raise UsageError("--visualize-only uses the model that is there: --force would remove it")
     started = time.monotonic()
-    progress = progress_for(as_json, quiet)
-    dataset_path, run, table_path = out / "helsinki", out / "run", out / "helsinki.parquet"
-
-    def step(number: int, title: str, arguments: str) -> None:
-        progress.say(f"\n[{number}/6] {title}\n      placevec {arguments}")
-
-    place, folder = f"--spacing {SPACING:g} --size-m {SIZE_M:g}", shlex.quote(str(dataset_path))
-    step(
-        1,
-        "Prepare: draw the map's twelve layers",
-        f"prepare loc2vec --osm-name helsinki-centre {place} --out {folder}",
-    )
-    dataset = api.prepare(
-        "loc2vec",
-        out=dataset_path,
-        osm_name="helsinki-centre",
-        spacing=SPACING,
-        size_m=SIZE_M,
-        force=force,
-        progress=progress,
-    )
-    options: dict[str, Any] = {
-        "epochs": epochs, "size_m": SIZE_M, "size_px": SIZE_PX, "near_m": NEAR_M, "far_m": FAR_M,
-        "drop_layers": DROPPED, "seed": seed,
-    }  # fmt: skip
-    shown = f"--size-m {SIZE_M:g} --size-px {SIZE_PX} --near-m {NEAR_M:g} --far-m {FAR_M:g}"
-    shown += f" --drop-layers {','.join(DROPPED)}"
-    step(
-        2,
-        "Train: near places closer than far ones",
-        f"train loc2vec {folder} --out {run} --epochs {epochs} {shown}",
-    )
-    model = api.train(
-        "loc2vec", dataset, out=run, resume=not force, force=force, progress=progress, **options
-    )
-    step(3, "Embed: every place becomes a vector", f"embed {run} {folder} -o {table_path}")
-    table = _embedded(table_path, model, dataset.hash) or api.embed(
-        model, dataset, out=table_path, progress=progress
-    )
-    progress.say(f"      {len(table.place_id):,} vectors of {table.vectors.shape[1]} numbers")
-    step(4, "Evaluate: beside what needs no learning", f"evaluate {table_path} --budget quick --beside base")
-    report = _evaluated(out / "report", model, dataset.hash)
-    if report is None:
-        fresh = api.evaluate(
-            table,
-            dataset=dataset,
-            model=model,
-            budget="quick",
-            others={"model base": "base"},
-            progress=progress,
-        )
-        fresh.save(out / "report")
-        report = fresh.as_dict()
-        if not as_json:
-            console().print(fresh.to_table())
+    plan = (
+        embedded(out, epochs, query, seed) if osm is None else of_extract(osm, out, epochs, query, seed)
+    )  # fmt: skip
+    checks = 0 if plan.check is None and not test_only else 1 if plan.check is None else 2
+    count = {"test": checks + 1, "train": checks + 2, "page": 2, "all": checks + 6}
+    part = "test" if test_only else "train" if train_only else "page" if visualize_only else "all"
+    steps = Steps(
+        plan, count[part], force=force, shown=not as_json, progress=progress_for(as_json, quiet)
+    )  # fmt: skip
+    if part == "page":
+        dataset = steps.prepared()
+        steps.explore(steps.embed(steps.trained(), dataset), dataset, max_places)
     else:
-        progress.say("      Reusing the report of these vectors")
-        if not as_json:
-            from rich.markdown import Markdown
+        dataset = _run(steps, part, checks, max_places)
+    _conclude(steps, plan, dataset, time.monotonic() - started, as_json)
 
-            console().print(Markdown((out / "report" / "report.md").read_text("utf-8")))
-    step(5, f"Search: the places most like {query}", f"search {table_path} --name {shlex.quote(query)} -k 5")
-    found = api.similar(table, name=query, k=5, min_distance_m=SIZE_M, dataset=dataset, model=model)
-    columns = ["rank", "place_id", "name", "lon", "lat", "distance"]
-    rows = plain_rows(found[columns])
-    if not as_json:
-        print_table(columns, rows)
-    page = out / "helsinki.html"
-    step(6, "Explore: vectors and map, linked, on one page", f"explore {table_path} --html {page}")
-    api.explore(table, page, dataset=dataset, title="Central Helsinki", progress=progress)
-    seconds = time.monotonic() - started
+
+def _run(steps: Steps, part: str, checks: int, max_places: int) -> Dataset:
+    """The steps of ``part``, in order."""
+    if steps.plan.check is not None:
+        steps.check()
+    dataset = steps.prepare()
+    if checks:
+        steps.load(dataset)
+    if part == "test":
+        return dataset
+    model = steps.train(dataset)
+    if part == "train":
+        return dataset
+    table = steps.embed(model, dataset)
+    steps.evaluate(table, model, dataset)
+    steps.search(table, model, dataset)
+    steps.explore(table, dataset, max_places)
+    return dataset
+
+
+def _conclude(steps: Steps, plan: Plan, dataset: Dataset, seconds: float, as_json: bool) -> None:
+    """Say where everything lies."""
+    made = {
+        "dataset": plan.dataset, "run": plan.run, "vectors": plan.table, "report": plan.report / "report.md",
+    }  # fmt: skip
+    there = {name: path for name, path in made.items() if path.exists()}
     if as_json:
-        results = [dict(zip(columns, row, strict=True)) for row in rows]
-        print_json({"page": str(page.resolve()), "seconds": seconds, "similar": results, "report": report})
+        print_json(
+            {**steps.found, "seconds": seconds, "files": {name: str(path) for name, path in there.items()}}
+        )  # fmt: skip
         return
     say(f"\nData: {clean(dataset.attribution, width=500)}")
-    say(f"Done in {seconds:.0f} s. Open this page in a browser:\n{page.resolve()}")
-
-
-def _evaluated(folder: Path, model: Model, dataset_hash: str) -> dict[str, Any] | None:
-    """The report already there, if it is of this model and dataset."""
-    try:
-        report: dict[str, Any] = read_json(folder / "report.json")
-        check(report, {"model_hash": str, "dataset_hash": str})
-    except (OSError, ValueError):
-        return None
-    same = report.get("model_hash") == model.hash and report.get("dataset_hash") == dataset_hash
-    return report if same and (folder / "report.md").exists() else None
-
-
-def _embedded(path: Path, model: Model, dataset_hash: str) -> Embeddings | None:
-    """The table already there, if this model made it from this dataset."""
-    from placevec import api
-
-    if not path.exists():
-        return None
-    table = api.load_embeddings(path)
-    same = table.provenance.model_hash == model.hash and table.provenance.dataset_hash == dataset_hash
-    return table if same else None
+    for name, path in there.items():
+        say(f"{name.capitalize()}: {path}")
+    page = steps.found.get("page")
+    say(f"Done in {seconds:.0f} s." + (f" Open this page in a browser:\n{page}" if page else ""))

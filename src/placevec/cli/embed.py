@@ -8,7 +8,7 @@ from typing import Literal
 import typer
 
 from placevec.cli.output import JSON, QUIET, print_json, progress_for, say
-from placevec.errors import InputError
+from placevec.errors import UsageError
 
 NAME = "embed"
 HELP = """Turn a dataset's places into vectors: one GeoParquet table that opens everywhere.
@@ -58,5 +58,7 @@ def _given(paths: list[Path], model: str | None) -> tuple[str | Path, Path]:
     wanted = 2 if model is None else 1
     if len(paths) != wanted:
         usage = "embed RUN DATASET, or embed --model base DATASET"
-        raise InputError(f"{len(paths)} directories were given where {wanted} are expected: {usage}")
+        raise UsageError(
+            f"{wanted} {'directories are' if wanted > 1 else 'directory is'} expected, {len(paths)} given: {usage}"
+        )
     return (paths[0] if model is None else model), paths[-1]

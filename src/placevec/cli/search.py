@@ -8,7 +8,7 @@ from typing import Any, Literal
 import typer
 
 from placevec.cli.output import JSON, print_json, print_table, say
-from placevec.errors import InputError
+from placevec.errors import UsageError
 
 NAME = "search"
 HELP = """Find the places most like a given one.
@@ -46,9 +46,9 @@ def command(
     from placevec import api, atomic
 
     if (lon is None) != (lat is None):
-        raise InputError("a point needs both --lon and --lat")
+        raise UsageError("a point needs both --lon and --lat")
     if sum(query is not None for query in (lon, place, tile, name)) != 1:
-        raise InputError("name one query: --lon and --lat, --place, --tile or --name")
+        raise UsageError("name one query: --lon and --lat, --place, --tile or --name")
     if csv is not None:
         atomic.check_writable(csv)
     found = api.similar(

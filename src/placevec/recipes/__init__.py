@@ -6,13 +6,13 @@ import difflib
 import importlib
 from types import ModuleType
 
-from placevec.errors import InputError
+from placevec.errors import UsageError
 
 RECIPES = {"loc2vec": "placevec.recipes.loc2vec"}
 
 
 def recipe_module(name: str) -> ModuleType:
-    """The module of a recipe; InputError naming the recipes there are when it is unknown.
+    """The module of a recipe; UsageError naming the recipes there are when it is unknown.
 
     >>> recipe_module("loc2vec").__name__
     'placevec.recipes.loc2vec'
@@ -20,5 +20,5 @@ def recipe_module(name: str) -> ModuleType:
     if name not in RECIPES:
         near = difflib.get_close_matches(name, RECIPES, n=1)
         hint = f"did you mean {near[0]!r}? " if near else ""
-        raise InputError(f"there is no recipe {name!r}: {hint}the recipes are: {', '.join(RECIPES)}")
+        raise UsageError(f"there is no recipe {name!r}: {hint}the recipes are: {', '.join(RECIPES)}")
     return importlib.import_module(RECIPES[name])
