@@ -21,7 +21,7 @@ from placevec import encoders
 from placevec.core import Encoded, Objective, Recipe, Slot, View, ViewSpec
 from placevec.dataset import Dataset
 from placevec.documents import NONE, check
-from placevec.errors import InputError
+from placevec.errors import InputError, UsageError
 from placevec.geo import TILE_PX, Ints, footprint_bounds, hold_out_blocks, metres_per_pixel, to_ecef
 from placevec.joined import JoinedDataset
 from placevec.metrics import effective_rank, triplet_accuracy
@@ -98,7 +98,7 @@ class Loc2VecConfig:
         object.__setattr__(self, "drop_layers", tuple(self.drop_layers))
         object.__setattr__(self, "predict", tuple(self.predict))
         if self.objective not in OBJECTIVES:
-            raise InputError(f"objective {self.objective!r} is unknown: choose from {', '.join(OBJECTIVES)}")
+            raise UsageError(f"objective {self.objective!r} is unknown: choose from {', '.join(OBJECTIVES)}")
         if self.size_px < 16:
             raise InputError(f"a window of {self.size_px} px is too small: at least 16")
         if self.size_m is not None and not self.size_m > 0:
@@ -108,7 +108,7 @@ class Loc2VecConfig:
         if self.batch_size < 2:
             raise InputError("a batch needs at least two places")
         if unknown := [name for name in self.predict if name not in PREDICTABLE]:
-            raise InputError(f"{unknown[0]!r} cannot be predicted: choose from {', '.join(PREDICTABLE)}")
+            raise UsageError(f"{unknown[0]!r} cannot be predicted: choose from {', '.join(PREDICTABLE)}")
         if not self.contrast_weight >= 0 or (self.contrast_weight == 0 and not self.predict):
             raise InputError(
                 "nothing is left to learn: give contrast a weight above 0, or something to predict"
@@ -164,13 +164,13 @@ class Built:
 def configure(preset: str, options: Mapping[str, Any]) -> tuple[Loc2VecConfig, dict[str, Any]]:
     """(recipe configuration, training options) from a preset and the options given; unknown names are refused."""
     if preset not in PRESETS:
-        raise InputError(f"preset {preset!r} is unknown: choose from {', '.join(PRESETS)}")
+        raise UsageError(f"preset {preset!r} is unknown: choose from {', '.join(PRESETS)}")
     given = dict(options)
     own = {item.name for item in fields(Loc2VecConfig)}
     loop = {item.name for item in fields(TrainingOptions)}
     unknown = sorted(set(given) - own - loop)
     if unknown:
-        raise InputError(f"loc2vec has no option {unknown[0]!r}: it knows {', '.join(sorted(own | loop))}")
+        raise UsageError(f"loc2vec has no option {unknown[0]!r}: it knows {', '.join(sorted(own | loop))}")
     _check_types(given)
     presets: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
         "default": ({}, {}), "founding": (FOUNDING, FOUNDING_TRAINING), "taught": (TAUGHT, TAUGHT_TRAINING),
