@@ -48,6 +48,20 @@ def test_help_teaches(capsys: pytest.CaptureFixture[str]) -> None:
             "four numbers",
         ),
         (
+            [
+                "prepare",
+                "loc2vec",
+                "--osm-name",
+                "helsinki-centre",
+                "--out",
+                "X",
+                "--bbox",
+                "24.95,60.16,24.94,60.18",
+            ],
+            1,
+            "is it 24.94,60.16,24.95,60.18?",
+        ),
+        (
             ["prepare", "loc2vec", "--osm-name", "helsinki-centre", "--out", "X", "--bbox", "14,35,15,36"],
             1,
             "outside",
@@ -89,8 +103,9 @@ def test_bad_input_is_one_line(
     ended, out, err = call(capsys, *arguments)
     assert ended == code
     assert message in err
-    assert err.startswith("placevec: ")
-    assert len(err.strip().splitlines()) == 1
+    notes, _, last = err.strip().rpartition("\n")
+    assert all(note.startswith("Note: ") for note in notes.splitlines())
+    assert last.startswith("placevec: ")
     assert "Traceback" not in err + out
     assert not (tmp_path / "X" / "dataset.json").exists()
 

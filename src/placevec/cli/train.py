@@ -100,7 +100,11 @@ def command(
         print_json({"run": str(out), "hash": model.hash, **model.config(), "metrics": read_metrics(out)[-1:]})
         return
     say(f"{model.parameters:,} parameters, vectors of {model.dim} numbers: {out}")
-    say(f"Next: placevec embed {out} {dataset[0]} -o E.parquet")
+    if len(dataset) == 1 and not model.taught:
+        say(f"Next: placevec embed {out} {dataset[0]} -o E.parquet")
+        return
+    say(f"It has learnt {' and '.join(map(str, dataset))}: what it is worth shows on ground that it has not seen.")
+    say(f"Next: placevec prepare {recipe} --osm OTHER.osm.pbf --out OTHER    placevec embed {out} OTHER -o E.parquet")
 
 
 def _from_toml(path: Path) -> dict[str, Any]:
