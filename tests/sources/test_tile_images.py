@@ -114,7 +114,7 @@ def test_a_size_is_refused_before_its_memory_is_taken() -> None:
 
 
 def test_a_claim_that_the_pixels_do_not_hold() -> None:
-    with pytest.raises(SourceError, match="damaged PNG"):
+    with pytest.raises(SourceError, match="damaged image"):
         decode_tile(claiming(256, 256))
 
 

@@ -43,33 +43,42 @@ def decode_tile(content: bytes, *, side: int | None = TILE_PX) -> NDArray[np.uin
     >>> decode_tile(file.getvalue()).shape
     (256, 256, 4)
     """
+    opens = check_tile(content, side=side)
+    try:
+        with opens(io.BytesIO(content)) as image:
+            return _rgba(image)
+    except Exception as error:  # Pillow raises many kinds on damaged files, down to struct and syntax errors
+        raise SourceError(f"the tile is a damaged image ({error or type(error).__name__})") from error
+
+
+def check_tile(content: bytes, *, side: int | None = TILE_PX) -> Any:
+    """All that can be said without decoding: format, size, and of a PNG whether it is whole; Pillow's class for it.
+
+    Raises SourceError as `decode_tile` does.
+    """
     if len(content) > MAX_TILE_BYTES:
         raise SourceError(f"the tile has {len(content):,} bytes, more than {MAX_TILE_BYTES:,}")
     from PIL import JpegImagePlugin, PngImagePlugin, WebPImagePlugin
 
     # The decoders are named, not guessed: opening through Pillow would try every format that it knows.
-    opens: Any
     if content.startswith(_PNG):
-        opens, kind = PngImagePlugin.PngImageFile, "PNG"
-    elif content.startswith(_JPEG):
-        opens, kind = JpegImagePlugin.JpegImageFile, "JPEG"
-    elif content[:4] == b"RIFF" and content[8:12] == b"WEBP":
-        opens, kind = WebPImagePlugin.WebPImageFile, "WebP"
-    else:
-        raise SourceError(f"the tile is no PNG, JPEG or WebP image: it begins with {_beginning(content)}")
-    try:
-        if kind == "PNG":
-            _check_size(_png_size(content), side)
-            _check_png(content)
-        elif kind == "WebP":
-            _check_size(_webp_size(content), side)  # its decoder takes the memory when it opens
-        with opens(io.BytesIO(content)) as image:
-            _check_size(image.size, side)
-            return _rgba(image)
-    except SourceError:
-        raise
-    except Exception as error:  # Pillow raises many kinds on damaged files, down to struct and syntax errors
-        raise SourceError(f"the tile is a damaged {kind} image ({error or type(error).__name__})") from error
+        _check_size(_png_size(content), side)
+        _check_png(content)
+        return PngImagePlugin.PngImageFile
+    if content.startswith(_JPEG):
+        try:
+            with JpegImagePlugin.JpegImageFile(io.BytesIO(content)) as image:
+                size = image.size
+        except Exception as error:  # as above
+            raise SourceError(
+                f"the tile is a damaged JPEG image ({error or type(error).__name__})"
+            ) from error
+        _check_size(size, side)
+        return JpegImagePlugin.JpegImageFile
+    if content[:4] == b"RIFF" and content[8:12] == b"WEBP":
+        _check_size(_webp_size(content), side)  # its decoder takes the memory when it opens
+        return WebPImagePlugin.WebPImageFile
+    raise SourceError(f"the tile is no PNG, JPEG or WebP image: it begins with {_beginning(content)}")
 
 
 def _rgba(image: Any) -> NDArray[np.uint8]:

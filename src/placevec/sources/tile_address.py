@@ -1,0 +1,181 @@
+"""The address of a tile server: a template with z, x and y, checked before anything is asked of it."""
+
+from __future__ import annotations
+
+import hashlib
+import ipaddress
+import re
+from dataclasses import dataclass
+from urllib.parse import SplitResult, urlsplit
+
+from placevec.errors import SourceError
+
+PLACEHOLDERS = ("z", "x", "y", "-y", "s")
+SUBDOMAINS = "abc"
+"""What ``{s}`` stands for."""
+NO_BULK = ("tile.openstreetmap.org", "tile.osm.org")
+"""Servers that forbid bulk downloads, their subdomains included."""
+_REASON = (
+    "its policy forbids bulk download (operations.osmfoundation.org/policies/tiles). Run a tile server of your own "
+    "(docs/tile-server.md), or prepare from an extract of the same data with --osm or --osm-name"
+)
+
+
+@dataclass(frozen=True)
+class TileTemplate:
+    """An address such as ``http://localhost:8080/hot/{z}/{x}/{y}.png``.
+
+    ``{-y}`` counts rows from the south (TMS); ``{s}`` is a, b or c.
+
+    >>> TileTemplate.parse("http://localhost/{z}/{x}/{y}.png").url(17, 3, 5)
+    'http://localhost/17/3/5.png'
+    >>> TileTemplate.parse("https://tile.openstreetmap.org/{z}/{x}/{y}.png")
+    Traceback (most recent call last):
+    placevec.errors.SourceError: tiles cannot be taken from tile.openstreetmap.org: its policy forbids bulk download \
+(operations.osmfoundation.org/policies/tiles). Run a tile server of your own (docs/tile-server.md), or prepare from an \
+extract of the same data with --osm or --osm-name
+    """
+
+    text: str
+
+    @classmethod
+    def parse(cls, text: str) -> TileTemplate:
+        """A checked template.
+
+        Raises SourceError: other than http or https, no or unknown placeholders, a password in it, a server that
+        forbids bulk downloads.
+        """
+        text = text.strip()
+        names = re.findall(r"\{([^{}]*)\}", text)
+        shown = printable_address(text)
+        if "{" in re.sub(r"\{[^{}]*\}", "", text) or "}" in re.sub(r"\{[^{}]*\}", "", text):
+            raise SourceError(f"the address {shown} has a brace without its partner")
+        if unknown := [name for name in names if name not in PLACEHOLDERS]:
+            known = ", ".join(f"{{{name}}}" for name in PLACEHOLDERS)
+            raise SourceError(
+                f"the address {shown} has an unknown placeholder {{{unknown[0]}}}: there are {known}"
+            )
+        missing = [name for name in "zxy" if name not in names and (name != "y" or "-y" not in names)]
+        if missing:
+            raise SourceError(
+                f"the address {shown} lacks {', '.join(f'{{{name}}}' for name in missing)}: write it such as "
+                "http://localhost:8080/hot/{z}/{x}/{y}.png"
+            )
+        if re.search(r"[\x00-\x20\x7f\\]", text):
+            raise SourceError(f"the address {shown} holds a blank, a backslash or a control character")
+        template = cls(text)
+        sample = check_url(template.url(0, 0, 0))
+        if any(f"{{{name}}}" in _host_of(text) for name in PLACEHOLDERS[:4]):
+            raise SourceError(f"the address {shown} has z, x or y in the name of the server")
+        refuse_bulk(sample.hostname or "")
+        return template
+
+    @classmethod
+    def of_server(cls, ip: str, port: int, path: str) -> TileTemplate:
+        """From the founding ``--server-ip``, ``--server-port`` and ``--server-path``.
+
+        >>> TileTemplate.of_server("::1", 8080, "/hot/{z}/{x}/{y}.png").text
+        'http://[::1]:8080/hot/{z}/{x}/{y}.png'
+        """
+        if not 1 <= port <= 65535:
+            raise SourceError(f"a port is 1 to 65535; got {port}")
+        if not path.startswith("/"):
+            raise SourceError(
+                f"the path on the server begins with /, such as /hot/{{z}}/{{x}}/{{y}}.png; got {path!r}"
+            )
+        return cls.parse(f"http://{f'[{ip}]' if ':' in ip else ip}:{port}{path}")
+
+    def url(self, zoom: int, x: int, y: int) -> str:
+        """The address of one tile."""
+        text = self.text.replace("{z}", str(zoom)).replace("{x}", str(x)).replace("{y}", str(y))
+        text = text.replace("{-y}", str(2**zoom - 1 - y))
+        return text.replace("{s}", SUBDOMAINS[(x + y) % len(SUBDOMAINS)])
+
+    @property
+    def shown(self) -> str:
+        """The template without what may be a key: for messages and manifests."""
+        return printable_address(self.text)
+
+    @property
+    def servers(self) -> frozenset[tuple[str, str, int]]:
+        """(scheme, host, port) of every server that it names."""
+        parts = [urlsplit(self.url(0, x, 0)) for x in range(len(SUBDOMAINS))]
+        return frozenset((part.scheme, part.hostname or "", port_of(part)) for part in parts)
+
+    @property
+    def server(self) -> tuple[str, int, str]:
+        """Host, port and path, as the founding metadata names them."""
+        parts = urlsplit(self.url(0, 0, 0))
+        path = self.text.split("://", 1)[1]
+        return (
+            parts.hostname or "",
+            port_of(parts),
+            f"/{path.split('/', 1)[1].split('?')[0]}" if "/" in path else "/",
+        )
+
+    @property
+    def hash(self) -> str:
+        """What tells one server's tiles from another's."""
+        return hashlib.sha256(self.text.encode()).hexdigest()
+
+
+def printable_address(text: str) -> str:
+    """An address without user, password and the values of its query.
+
+    >>> printable_address("https://me:secret@maps.example/{z}/{x}/{y}.png?key=123")
+    'https://maps.example/{z}/{x}/{y}.png?key=...'
+    """
+    text = re.sub(r"(?<=://)[^/@]*@", "", text)
+    head, mark, query = text.partition("?")
+    return (head + mark + re.sub(r"=[^&{}]*(?=&|$)", "=...", query))[:300]
+
+
+def check_url(url: str) -> SplitResult:
+    """The parts of an http(s) address; SourceError when it is none, or holds a password."""
+    shown = printable_address(url)
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError as error:
+        raise SourceError(f"{shown} is no address: {error}") from error
+    if parts.scheme not in ("http", "https"):
+        raise SourceError(f"tiles come over http or https, not from {shown}")
+    if parts.username is not None or parts.password is not None:
+        raise SourceError(
+            f"the address {shown} holds a user or a password, which would be written into the dataset"
+        )
+    if not parts.hostname or port == 0:
+        raise SourceError(f"{shown} names no server")
+    return parts
+
+
+def port_of(parts: SplitResult) -> int:
+    """The port that an address names or means."""
+    return parts.port or (443 if parts.scheme == "https" else 80)
+
+
+def refuse_bulk(host: str) -> None:
+    """SourceError for a server that forbids what is about to be done."""
+    host = host.rstrip(".").lower()
+    if any(host == name or host.endswith(f".{name}") for name in NO_BULK):
+        raise SourceError(f"tiles cannot be taken from {host}: {_REASON}")
+
+
+def is_public(address: str) -> bool:
+    """Whether an IP address is one of the open internet; private, loopback, link-local and reserved ones are not.
+
+    >>> [is_public(text) for text in ("8.8.8.8", "10.0.0.1", "::1", "::ffff:127.0.0.1", "169.254.169.254")]
+    [True, False, False, False, False]
+    """
+    found = ipaddress.ip_address(address.split("%")[0])
+    if isinstance(found, ipaddress.IPv6Address):
+        inner = found.ipv4_mapped or found.sixtofour or (found.teredo or (None, None))[1]
+        if inner is None and found in ipaddress.ip_network("64:ff9b::/96"):
+            inner = ipaddress.IPv4Address(int(found) & 0xFFFFFFFF)
+        if inner is not None:
+            return inner.is_global and not inner.is_multicast
+    return found.is_global and not found.is_multicast
+
+
+def _host_of(text: str) -> str:
+    return text.split("://", 1)[-1].split("/", 1)[0]
