@@ -67,7 +67,13 @@ def prepare(
     osm_name: str | None = None,
     bbox: Area | tuple[float, float, float, float] | str | None = None,
     polygon: PathLike | None = None,
-    zoom: int = 17,
+    tile_folder: PathLike | None = None,
+    mbtiles: PathLike | Sequence[PathLike] | None = None,
+    threshold: int | None = None,
+    background: str = "auto",
+    require_all_layers: bool = False,
+    keep_grey: bool = False,
+    zoom: int | None = None,
     layers: PathLike | None = None,
     spacing: float | None = None,
     places: PathLike | None = None,
@@ -86,7 +92,13 @@ def prepare(
         osm_name: or the name of an extract to download, such as ``Monaco``; ``helsinki-centre`` is embedded.
         bbox: (west, south, east, north) in degrees, or ``"west,south,east,north"``; the extract's own by default.
         polygon: or a GeoJSON file whose polygons are the area.
-        zoom: whose pixels are native: 17 is 0.5 to 1.2 m.
+        tile_folder: or a folder of ready tiles: ``LAYER/z/x/y.png`` or ``tile_z_x_y.png``.
+        mbtiles: or MBTiles: one file of colours, or several files (or a folder of them), each a layer.
+        threshold: 1 to 255: from what contrast to the background on a pixel of such a layer is set; None finds it.
+        background: of such layers: ``auto``, ``white``, ``black`` or ``transparent``, also as ``LAYER=KIND``.
+        require_all_layers: only tiles that every layer has are places, as in the founding pipeline.
+        keep_grey: keep the contrast of such layers, in 8 bits, instead of comparing it with the threshold.
+        zoom: whose pixels are native: 17 is 0.5 to 1.2 m. 17 by default, or the one zoom that ready tiles have.
         layers: a layer table (TOML) instead of the founding twelve.
         spacing: places on a metric grid, so many metres apart, instead of tiles.
         places: or the places in this table (CSV, Parquet, GeoJSON) of points or polygons.
@@ -103,6 +115,8 @@ def prepare(
     if bbox is not None and polygon is not None:
         raise InputError("give a bounding box or a polygon, not both")
     area = Area.from_geojson(polygon) if polygon is not None else _area(bbox)
+    if area is not None and area.crosses_antimeridian:
+        progress.say("Note: west is greater than east, so that the box runs eastwards over the 180th meridian")
     _adopt(out)
     afresh = force and out.exists()
     if afresh and not ((out / "dataset.json").exists() or (out / ".work").is_dir() or not any(out.iterdir())):
@@ -110,7 +124,9 @@ def prepare(
     if afresh or not (out / "dataset.json").exists():
         atomic.check_writable(out, directory=True)
     options = {
-        "osm": osm, "osm_name": osm_name, "area": area, "zoom": zoom, "layers": layers, "spacing_m": spacing,
+        "osm": osm, "osm_name": osm_name, "tile_folder": tile_folder, "mbtiles": mbtiles, "threshold": threshold,
+        "background": background, "require_all_layers": require_all_layers, "keep_grey": keep_grey,
+        "area": area, "zoom": zoom, "layers": layers, "spacing_m": spacing,
         "places": places, "all_places": all_tiles, "size_m": size_m, "workers": workers,
     }  # fmt: skip
     if afresh:
@@ -214,7 +230,7 @@ def train(
     run.mkdir(parents=True, exist_ok=True)
     run_training(
         built.recipe, built.views, run, built.training,
-        config=fixed, save=lambda: model.save(run), resume=resume, progress=progress,
+        config=fixed, save=model.save, resume=resume, progress=progress,
     )  # fmt: skip
     return Model.load(run)
 

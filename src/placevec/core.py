@@ -45,6 +45,7 @@ class Look:
         warp: how the read is disturbed, each entry of first dimension N. Raster views know
             ``angle`` (N,) float32 radians, counter-clockwise: by how much the map is turned under the window;
             ``shift`` (N, 2) float32 metres, east then north: by how much the window moves;
+            ``flip`` (N, 2) bool: windows that are mirrored east to west, and north to south, last of all;
             ``keep`` (N, C) bool: channels that are not blanked.
     """
 
@@ -169,11 +170,22 @@ class Encoded:
 
 
 class Objective(nn.Module):
-    """A loss over encoded slots and targets; it may own parameters, which are trained and checkpointed."""
+    """A loss over encoded slots and targets; it may own parameters, which are trained and checkpointed.
+
+    Attributes:
+        collapsed_loss: the loss when all vectors are the same, where that is known: a run that stays there has learnt
+            nothing.
+    """
+
+    collapsed_loss: float | None = None
 
     def forward(self, slots: Mapping[str, Encoded], targets: Mapping[str, Tensor]) -> Tensor:
         """The scalar loss."""
         raise NotImplementedError(f"{type(self).__name__} must define forward")  # justified: abstract
+
+    def watch(self, slots: Mapping[str, Encoded], targets: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Scalars worth watching beside the loss, such as distances; none by default."""
+        return {}
 
 
 class Fuse(nn.Module):

@@ -33,7 +33,7 @@ def run(
     folder: Path, options: TrainingOptions = OPTIONS, **more: object
 ) -> tuple[dict[str, torch.Tensor], object]:
     recipe, views = toy_recipe()
-    result = train(recipe, views, folder, options, config={"data": 1}, save=lambda: None, **more)  # type: ignore[arg-type]
+    result = train(recipe, views, folder, options, config={"data": 1}, save=lambda folder: None, **more)  # type: ignore[arg-type]
     return weights(recipe), result
 
 
@@ -69,7 +69,7 @@ def test_resumed_equals_uninterrupted_bit_by_bit(tmp_path: Path, interrupted_aft
     recipe, views = toy_recipe()
     validations = 0
 
-    def stop() -> None:
+    def stop(folder: Path) -> None:
         nonlocal validations
         validations += 1
 
@@ -106,7 +106,7 @@ from tests.training.toy import toy_recipe
 recipe, views = toy_recipe()
 print("ready", flush=True)
 train(recipe, views, Path(sys.argv[1]), TrainingOptions(epochs=40, steps_per_epoch=5, device="cpu", seed=3),
-      config={"data": 1}, save=lambda: None, resume=True)
+      config={"data": 1}, save=lambda folder: None, resume=True)
 """
 
 
@@ -163,7 +163,7 @@ def test_a_loss_that_is_no_number_ends_the_run_and_keeps_the_checkpoint(tmp_path
             tmp_path,
             TrainingOptions(**{**vars(OPTIONS), "prefetch": 0}),
             config={},
-            save=lambda: None,
+            save=lambda folder: None,
         )
     state = newest_state(tmp_path / "state")
     assert state is not None
@@ -174,7 +174,7 @@ def test_resuming_with_other_options_is_refused(tmp_path: Path) -> None:
     run(tmp_path)
     with pytest.raises(ModelError, match=r"data was 1, now 2"):
         recipe, views = toy_recipe()
-        train(recipe, views, tmp_path, OPTIONS, config={"data": 2}, save=lambda: None, resume=True)
+        train(recipe, views, tmp_path, OPTIONS, config={"data": 2}, save=lambda folder: None, resume=True)
 
 
 def test_a_damaged_state_is_one_clear_error(tmp_path: Path) -> None:

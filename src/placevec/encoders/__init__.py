@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 # name -> (file of this room, class); imported when first used
 _ENCODERS = {
     "compact-tile-cnn": ("tile_cnn", "CompactTileCNN"),
+    "founding-rgb-cnn": ("tile_cnn", "FoundingRgbCNN"),
     "founding-tile-cnn": ("tile_cnn", "FoundingTileCNN"),
     "shape-tile-cnn": ("shape_cnn", "ShapeTileCNN"),
 }

@@ -1,8 +1,8 @@
-"""Convolutional encoders of map tiles: the founding 12-layer network, and a compact one that is many times faster.
+"""Convolutional encoders of map tiles: the two founding networks, and a compact one that is many times faster.
 
-Both take what a raster view reads: (N, C, H, W) uint8, 0..255, row 0 north, and scale it to 0..1 themselves, so
+All take what a raster view reads: (N, C, H, W) uint8, 0..255, row 0 north, and scale it to 0..1 themselves, so
 that a batch travels to the device as bytes and no caller can scale it twice or not at all. Other dtypes raise
-ModelError. Both return (N, dim) in the dtype of their weights (or of autocast).
+ModelError. All return (N, dim) in the dtype of their weights (or of autocast).
 """
 
 from __future__ import annotations
@@ -78,13 +78,71 @@ class FoundingTileCNN(nn.Module):
 
     def forward(self, batch: Tensor) -> Tensor:
         """(N, dim) of length 1 from (N, channels, size_px, size_px) uint8."""
-        if tuple(batch.shape[2:]) != (self.size_px, self.size_px):
-            raise ModelError(
-                f"this network was built for tiles of {self.size_px} x {self.size_px} px and got"
-                f" {tuple(batch.shape[2:])}: build it for that size, or use compact-tile-cnn, which takes any"
-            )
-        pixels = _scaled(batch, self.channels, self.head[-1].weight.dtype)  # type: ignore[arg-type]
-        return F.normalize(self.head(self.convolutions(pixels)), dim=1)
+        _require_side(batch, self.size_px)
+        features = _scaled(batch, self.channels, self.head[-1].weight.dtype)  # type: ignore[arg-type]
+        layers = iter(self.convolutions)
+        for convolution, norm, rectify, drop, pool in zip(
+            layers, layers, layers, layers, layers, strict=True
+        ):
+            # A maximum may be taken before a function that never falls and before a factor of 0 or 2: the same
+            # numbers as in the order of the layers, with a quarter of the pixels rectified, dropped and kept.
+            features = drop(rectify(pool(norm(convolution(features)))))
+        return F.normalize(self.head(features), dim=1)
+
+
+class FoundingRgbCNN(nn.Module):
+    """The network of the founding Loc2Vec on RGB map tiles: 2.52 million weights at its defaults.
+
+    Four times [convolution 3 x 3, batch norm, ReLU, max pooling 2], widths 32, 64, 128, 256; then 512 with ReLU, and
+    ``dim``, scaled to length 1. Weights start as torch draws them. The founding code fixed 64 px; here the first
+    matrix follows ``size_px`` (rows and columns beyond a multiple of 16 are lost to the pooling, as in torch).
+
+    Args:
+        channels: of the image, C.
+        size_px: side of the patches in pixels, H = W, 16 or more.
+        dim: length of the vectors.
+
+    Source: the founding document 001; architecture as in https://github.com/klaipher/loc2vec (2025).
+
+    >>> network = FoundingRgbCNN()
+    >>> sum(value.numel() for value in network.parameters())
+    2520320
+    >>> network.eval()(torch.zeros(2, 3, 64, 64, dtype=torch.uint8)).shape
+    torch.Size([2, 64])
+    """
+
+    def __init__(self, channels: int = 3, size_px: int = 64, dim: int = 64) -> None:
+        super().__init__()
+        self.channels = whole("channels", channels, 1, 1024)
+        self.size_px = whole("size_px", size_px, 16, 1024)
+        self.dim = whole("dim", dim, 1, 8192)
+        layers: list[nn.Module] = []
+        before = channels
+        for width in (32, 64, 128, 256):
+            layers += [
+                nn.Conv2d(before, width, 3, padding=1),
+                nn.BatchNorm2d(width),
+                nn.ReLU(),
+                nn.MaxPool2d(2),
+            ]
+            before = width
+        self.convolutions = nn.Sequential(*layers)
+        self.head = nn.Sequential(
+            nn.Flatten(), nn.Linear((size_px // 16) ** 2 * 256, 512), nn.ReLU(), nn.Linear(512, dim)
+        )
+
+    def config(self) -> dict[str, Any]:
+        """The arguments that build this network again, plain JSON."""
+        return {"channels": self.channels, "size_px": self.size_px, "dim": self.dim}
+
+    def forward(self, batch: Tensor) -> Tensor:
+        """(N, dim) of length 1 from (N, channels, size_px, size_px) uint8."""
+        _require_side(batch, self.size_px)
+        features = _scaled(batch, self.channels, self.head[-1].weight.dtype)  # type: ignore[arg-type]
+        layers = iter(self.convolutions)
+        for convolution, norm, rectify, pool in zip(layers, layers, layers, layers, strict=True):
+            features = rectify(pool(norm(convolution(features))))  # see FoundingTileCNN
+        return F.normalize(self.head(features), dim=1)
 
 
 class CompactTileCNN(nn.Module):
@@ -168,6 +226,14 @@ def checked(batch: Tensor, channels: int) -> Tensor:
     if batch.dim() != 4 or batch.shape[1] != channels:
         raise ModelError(f"tiles come as (N, {channels}, height, width); got {tuple(batch.shape)}")
     return batch
+
+
+def _require_side(batch: Tensor, size_px: int) -> None:
+    if tuple(batch.shape[2:]) != (size_px, size_px):
+        raise ModelError(
+            f"this network was built for tiles of {size_px} x {size_px} px and got"
+            f" {tuple(batch.shape[2:])}: build it for that size, or use compact-tile-cnn, which takes any"
+        )
 
 
 def as_share(batch: Tensor, dtype: torch.dtype) -> Tensor:

@@ -112,15 +112,34 @@ class InfoNCE(Objective):
         excluded = None
         if self.exclusion_m:
             excluded = nearer_than(
-                self._position(targets, self.anchor), self._position(targets, self.positive), self.exclusion_m
+                position(targets, self.anchor), position(targets, self.positive), self.exclusion_m
             )
         return info_nce(anchor.z, positive.z, self.scale, anchor.present & positive.present, excluded)
 
-    def _position(self, targets: Mapping[str, Tensor], slot: str) -> Tensor:
-        name = f"{slot}_xyz"
-        if name not in targets:
-            raise InputError(
-                f"an exclusion radius needs the target {name}, which this sampler does not draw: use a sampler of"
-                f" pairs in metres, or exclusion_m=None"
-            )
-        return targets[name]
+    @torch.no_grad()
+    def watch(self, slots: Mapping[str, Encoded], targets: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Mean distances on the sphere, of positives from their anchors and of all other pairs."""
+        anchor, positive = slots[self.anchor], slots[self.positive]
+        whole = anchor.present & positive.present
+        first, second = (
+            F.normalize(torch.where(whole[:, None], part.z, 0.0), dim=1) for part in (anchor, positive)
+        )
+        distances = torch.cdist(first, second)
+        others = (
+            whole[:, None] & whole[None, :] & ~torch.eye(len(whole), dtype=torch.bool, device=whole.device)
+        )
+        return {
+            "positive_distance": mean_where(distances.diagonal(), whole),
+            "negative_distance": mean_where(distances.flatten(), others.flatten()),
+        }
+
+
+def position(targets: Mapping[str, Tensor], slot: str) -> Tensor:
+    """(B, 3) where a slot's places are, earth-centred metres; InputError when the sampler does not say."""
+    name = f"{slot}_xyz"
+    if name not in targets:
+        raise InputError(
+            f"an exclusion radius needs the target {name}, which this sampler does not draw: use a sampler of"
+            f" pairs by distance, or exclusion_m=None"
+        )
+    return targets[name]

@@ -85,6 +85,7 @@ class TripletLoss(Objective):
             raise InputError(f"reduction is {' or '.join(get_args(Reduction))}; got {reduction!r}")
         self.slots = (anchor, positive, negative)
         self.margin, self.swap, self.reduction = margin, swap, reduction
+        self.collapsed_loss = margin
 
     def forward(self, slots: Mapping[str, Encoded], targets: Mapping[str, Tensor]) -> Tensor:
         """The scalar loss over triplets whose three parts are present; 0 when there are none."""
@@ -92,6 +93,10 @@ class TripletLoss(Objective):
         hinge = triplet_hinge(anchor, positive, negative, self.margin, self.swap)
         counted = whole & (hinge > 0) if self.reduction == "active" else whole
         return mean_where(hinge, counted)
+
+    def watch(self, slots: Mapping[str, Encoded], targets: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """See `triplet_numbers`; a triplet is active while its hinge is above 0."""
+        return triplet_numbers(slots, self.slots, self.margin, self.swap)
 
 
 class SoftPN(Objective):
@@ -115,11 +120,38 @@ class SoftPN(Objective):
             raise InputError(f"the scale of SoftPN is positive; got {scale}")
         self.slots = (anchor, positive, negative)
         self.scale = scale
+        self.collapsed_loss = 0.5
 
     def forward(self, slots: Mapping[str, Encoded], targets: Mapping[str, Tensor]) -> Tensor:
         """The mean loss over triplets whose three parts are present; 0 when there are none."""
         anchor, positive, negative, whole = present_triplets(slots, self.slots)
         return mean_where(softpn(anchor, positive, negative, self.scale), whole)
+
+    def watch(self, slots: Mapping[str, Encoded], targets: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """See `triplet_numbers`; a triplet is active while its positive is not nearer than d*."""
+        return triplet_numbers(slots, self.slots, 0.0, swap=True)
+
+
+@torch.no_grad()
+def triplet_numbers(
+    slots: Mapping[str, Encoded], names: tuple[str, str, str], margin: float, swap: bool
+) -> dict[str, Tensor]:
+    """Scalars of a batch of triplets: mean distances, and the share that still teaches.
+
+    Returns:
+        ``positive_distance``, ``negative_distance`` (with ``swap`` the smaller of the two, d*) and ``active_share``,
+        the share of the whole triplets with ``d+ - d- + margin > 0``: counted triplet by triplet. (The founding code
+        counted after taking the mean, and so could print 0 or 1 of a batch and nothing else.)
+    """
+    anchor, positive, negative, whole = present_triplets(slots, names)
+    near = F.pairwise_distance(anchor, positive)
+    far = _negative_distance(anchor, positive, negative, swap)
+    active = (near - far + margin > 0).to(near.dtype)
+    return {
+        "positive_distance": mean_where(near, whole),
+        "negative_distance": mean_where(far, whole),
+        "active_share": mean_where(active, whole),
+    }
 
 
 def present_triplets(

@@ -1,5 +1,6 @@
 """The one training loop, its checkpoints and its logs."""
 
-from placevec.training.loop import TrainingOptions, TrainingResult, train
+from placevec.training.loop import TrainingResult, train
+from placevec.training.options import TrainingOptions
 
 __all__ = ["TrainingOptions", "TrainingResult", "train"]

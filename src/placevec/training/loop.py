@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -13,66 +12,24 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from placevec.core import Batch, Draw, Encoded, Ragged, Recipe, Sampler, View, encode
+from placevec.atomic import replacing_directory
+from placevec.core import Batch, Draw, Encoded, Recipe, Sampler, View, encode
 from placevec.errors import InputError, ModelError
 from placevec.progress import SILENT, Progress
+from placevec.training.collapse import CollapseWatch
 from placevec.training.log import RunLog
-from placevec.training.schedule import SCHEDULES, factor
-from placevec.training.state import Counters, load_state, newest_state, save_state
-
-
-@dataclass(frozen=True)
-class TrainingOptions:
-    """How long and how hard to train.
-
-    Attributes:
-        epochs: passes of ``steps_per_epoch`` steps, each followed by a validation and a checkpoint.
-        steps_per_epoch: batches in a pass.
-        validation_steps: batches of a validation; 0 trains without one.
-        learning_rate: AdamW's peak.
-        weight_decay: AdamW's decoupled decay.
-        clip_norm: gradients are scaled down to this norm.
-        warmup: share of all steps over which the rate rises linearly.
-        schedule: ``cosine``, ``constant`` or ``plateau``.
-        patience: validations without improvement before stopping; 0 never stops early.
-        precision: ``auto`` (bf16 where the processor or GPU has it in hardware), ``fp32`` or ``bf16``.
-        device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
-        seed: of weights, draws and dropout; with the same one a run on a CPU is repeated bit by bit.
-        prefetch: batches read ahead in a second thread.
-    """
-
-    epochs: int = 20
-    steps_per_epoch: int = 100
-    validation_steps: int = 4
-    learning_rate: float = 1e-3
-    weight_decay: float = 1e-4
-    clip_norm: float = 1.0
-    warmup: float = 0.05
-    schedule: str = "cosine"
-    patience: int = 0
-    precision: str = "auto"
-    device: str = "auto"
-    seed: int = 0
-    prefetch: int = 2
-
-    def __post_init__(self) -> None:
-        if self.epochs < 1 or self.steps_per_epoch < 1:
-            raise InputError("training needs at least one epoch of one step")
-        if not self.learning_rate > 0:
-            raise InputError(f"the learning rate must be positive; got {self.learning_rate}")
-        for name, value, allowed in (
-            ("schedule", self.schedule, SCHEDULES),
-            ("precision", self.precision, ("auto", "fp32", "bf16")),
-            ("device", self.device, ("auto", "cpu", "cuda", "mps")),
-        ):
-            if value not in allowed:
-                raise InputError(f"{name} {value!r} is unknown: choose from {', '.join(allowed)}")
-        there: dict[str, Callable[[], bool]] = {
-            "cuda": torch.cuda.is_available,
-            "mps": torch.backends.mps.is_available,
-        }
-        if self.device in there and not there[self.device]():
-            raise InputError(f"device {self.device!r} is not available here; auto takes what there is")
+from placevec.training.memory import halved, out_of_memory, release
+from placevec.training.options import TrainingOptions
+from placevec.training.reading import batches_of, to_device
+from placevec.training.schedule import factor
+from placevec.training.state import (
+    Counters,
+    load_state,
+    named_state,
+    newest_state,
+    save_state,
+    write_state,
+)
 
 
 @dataclass
@@ -84,6 +41,8 @@ class TrainingResult:
     best_step: int
     seconds: float
     stopped_early: bool
+    batch_size: int | None = None
+    """Of the batches at the end, where memory ran out on the way; else None."""
 
 
 class _Bundle(nn.Module):
@@ -99,13 +58,20 @@ class _Bundle(nn.Module):
 
     def forward(
         self, batches: dict[str, Batch], draw: Draw
-    ) -> tuple[Tensor, dict[str, float], dict[str, Encoded]]:
+    ) -> tuple[Tensor, dict[str, Tensor], dict[str, Encoded]]:
         encoded = encode(self.recipe, batches, draw.looks)
         parts = {
             name: objective(encoded, draw.targets) for name, (_, objective) in self.recipe.objectives.items()
         }
         loss = torch.stack([self.recipe.objectives[name][0] * part for name, part in parts.items()]).sum()
-        return loss, {f"loss/{name}": float(part.detach()) for name, part in parts.items()}, encoded
+        return loss, {f"loss/{name}": part.detach() for name, part in parts.items()}, encoded
+
+    def watch(self, encoded: dict[str, Encoded], targets: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """What the objectives say of a batch beside their losses."""
+        watched: dict[str, Tensor] = {}
+        for _, objective in self.recipe.objectives.values():
+            watched.update(objective.watch(encoded, targets))
+        return watched
 
 
 def hardware_bf16(device: torch.device) -> bool:
@@ -117,60 +83,23 @@ def hardware_bf16(device: torch.device) -> bool:
     return False
 
 
-def _to(batch: Batch, device: torch.device) -> Batch:
-    if isinstance(batch, Tensor):
-        moved = batch.to(device, non_blocking=True)
-        return moved.contiguous(memory_format=torch.channels_last) if moved.dim() == 4 else moved
-    if isinstance(batch, Ragged):
-        edges = None if batch.edges is None else batch.edges.to(device)
-        return Ragged(batch.values.to(device), batch.offsets.to(device), edges)
-    return {name: value.to(device) for name, value in batch.items()}
-
-
-def _batches(
-    recipe: Recipe,
-    sampler: Sampler,
-    views: Mapping[str, View],
-    steps: range,
-    rank: int,
-    world: int,
-    prefetch: int,
-) -> Iterator[tuple[int, Draw, dict[str, Batch]]]:
-    """Draw and read each step, ``prefetch`` steps ahead in one other thread; the order never changes."""
-
-    def read(step: int) -> tuple[int, Draw, dict[str, Batch]]:
-        draw = sampler.draw(step, rank, world)
-        return (
-            step,
-            draw,
-            {name: views[recipe.slots[name].view].read(look) for name, look in draw.looks.items()},
-        )
-
-    if prefetch < 1:
-        yield from map(read, steps)
-        return
-    with ThreadPoolExecutor(1, thread_name_prefix="placevec-read") as pool:
-        waiting = [pool.submit(read, step) for step in steps[:prefetch]]
-        try:
-            for step in steps:
-                ready = waiting.pop(0)
-                if step + prefetch in steps:
-                    waiting.append(pool.submit(read, step + prefetch))
-                yield ready.result()
-        finally:
-            for future in waiting:
-                future.cancel()
-
-
 class _Run:
-    """One call of `train`: the accelerator, the module, the optimiser and the counters."""
+    """One call of `train`: the accelerator, the module, the optimiser, the samplers and the counters."""
 
     def __init__(
-        self, recipe: Recipe, views: Mapping[str, View], run: Path, options: TrainingOptions
+        self,
+        recipe: Recipe,
+        views: Mapping[str, View],
+        options: TrainingOptions,
+        validation_views: Mapping[str, View] | None,
+        progress: Progress,
     ) -> None:
         from accelerate import Accelerator
 
-        self.recipe, self.views, self.run, self.options = recipe, views, run, options
+        self.recipe, self.views, self.options, self.progress = recipe, views, options, progress
+        self.validation_views = views if validation_views is None else validation_views
+        self.sampler, self.validation = recipe.sampler, recipe.validation
+        self.counters = Counters()
         self.accelerator = Accelerator(cpu=options.device == "cpu")
         self.device = self.accelerator.device
         if options.device not in ("auto", self.device.type):
@@ -179,47 +108,72 @@ class _Run:
             options.precision == "auto" and hardware_bf16(self.device)
         )
         module = _Bundle(recipe).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        optimiser = torch.optim.AdamW(
-            module.parameters(), lr=options.learning_rate, weight_decay=options.weight_decay
+        family = torch.optim.AdamW if options.optimiser == "adamw" else torch.optim.Adam
+        optimiser = family(
+            module.parameters(),
+            lr=options.learning_rate,
+            weight_decay=options.weight_decay,
+            fused=self.device.type == "cpu" or None,  # six times faster there; elsewhere torch knows best
         )
         self.module, self.optimiser = self.accelerator.prepare(module, optimiser)
         self.plain: _Bundle = self.accelerator.unwrap_model(self.module)
         self.rank, self.world = self.accelerator.process_index, self.accelerator.num_processes
 
+    @property
+    def total(self) -> int:
+        """Steps of the whole run."""
+        return self.options.epochs * self.options.steps_per_epoch
+
     def autocast(self) -> contextlib.AbstractContextManager[Any]:
         return torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.bf16)
 
-    def step(
-        self, step: int, draw: Draw, batches: dict[str, Batch], history: list[float]
-    ) -> dict[str, float]:
+    def rate(self, step: int) -> float:
+        """The learning rate of a step."""
+        options = self.options
+        warmup = round(options.warmup * self.total)
+        return options.learning_rate * factor(
+            options.schedule, step, self.total, warmup, self.counters.history
+        )
+
+    def step(self, step: int, draw: Draw, batches: dict[str, Batch]) -> dict[str, float | Tensor]:
         """One optimiser step; dropout is seeded by the step, so no generator state needs saving."""
         options = self.options
         torch.manual_seed((options.seed * 1_000_003 + step) * 1009 + self.rank)
-        total = options.epochs * options.steps_per_epoch
-        rate = options.learning_rate * factor(
-            options.schedule, step, total, round(options.warmup * total), history
-        )
+        rate = self.rate(step)
         for group in self.optimiser.param_groups:
             group["lr"] = rate
         self.module.train()
+        here = self._on_device(draw)
         with self.autocast():
-            loss, parts, _ = self.module(
-                {name: _to(batch, self.device) for name, batch in batches.items()}, self._on_device(draw)
-            )
+            loss, parts, encoded = self.module(self._moved(batches), here)
         if not torch.isfinite(loss):
             raise ModelError(
                 f"the loss is {float(loss.detach())} at step {step}: lower the learning rate; the last checkpoint is kept"
             )
         self.optimiser.zero_grad(set_to_none=True)
         self.accelerator.backward(loss)
-        norm = self.accelerator.clip_grad_norm_(self.module.parameters(), options.clip_norm)
+        norm = self.accelerator.clip_grad_norm_(self.module.parameters(), options.clip_norm or float("inf"))
         self.optimiser.step()
+        watched = self.plain.watch(encoded, here.targets)
+        if (
+            self.recipe.measure is not None
+            and not self._validates
+            and (step + 1) % options.steps_per_epoch == 0
+        ):
+            counted = options.steps_per_epoch  # of one batch, in a mean over all
+            with torch.no_grad():
+                measured = self.recipe.measure(encoded, here.targets)
+            watched |= {name: torch.tensor(value * counted) for name, value in measured.items()}
         return {
-            "loss/train": float(loss.detach()),
+            "loss/train": loss.detach(),
             **parts,
-            "gradient_norm": float(norm),
+            **{f"train/{name}": value for name, value in watched.items()},
+            "gradient_norm": norm,
             "learning_rate": rate,
         }
+
+    def _moved(self, batches: Mapping[str, Batch]) -> dict[str, Batch]:
+        return {name: to_device(batch, self.device) for name, batch in batches.items()}
 
     def _on_device(self, draw: Draw) -> Draw:
         doubles = (
@@ -233,26 +187,100 @@ class _Run:
             },
         )
 
-    @torch.no_grad()
+    def epoch(self, advance: Callable[..., None]) -> dict[str, float]:
+        """One pass; returns the means of its steps' numbers. A batch that does not fit is halved and tried again."""
+        counters, count = self.counters, self.options.steps_per_epoch
+        sums: dict[str, float | Tensor] = {}
+        began, last = time.monotonic(), counters.step + count
+        while counters.step < last:
+            self._fitting(lambda: self._steps(last, sums, advance))
+        seconds = max(time.monotonic() - began, 1e-9)
+        numbers = {name: float(value) / count for name, value in sums.items()}
+        batch_size = getattr(self.sampler, "batch_size", None)
+        sizes = {} if batch_size is None else {"batch_size": float(batch_size)}
+        return {**numbers, **sizes, "steps_per_second": count / seconds}
+
+    def _steps(self, last: int, sums: dict[str, float | Tensor], advance: Callable[..., None]) -> None:
+        options, counters = self.options, self.counters
+        reading = batches_of(
+            self.recipe, self.sampler, self.views, range(counters.step, last), self.rank, self.world,
+            prefetch=options.prefetch, workers=options.workers,
+        )  # fmt: skip
+        for step, draw, batches in reading:
+            for name, value in self.step(step, draw, batches).items():
+                sums[name] = sums.get(name, 0.0) + value
+            counters.step = step + 1
+            advance(1)
+
     def validate(self) -> dict[str, float]:
         """Means over the same validation batches every time; empty without a validation sampler."""
-        sampler, steps = self.recipe.validation, self.options.validation_steps
-        if sampler is None or steps < 1:
-            return {}
+        while self._validates:
+            found: list[dict[str, float]] = []
+            self._fitting(lambda: found.append(self._validated()))  # noqa: B023 (called at once)
+            if found:
+                return found[0]
+        return {}
+
+    @property
+    def _validates(self) -> bool:
+        return self.validation is not None and self.options.validation_steps > 0
+
+    @torch.no_grad()
+    def _validated(self) -> dict[str, float]:
+        options, steps = self.options, self.options.validation_steps
         self.plain.eval()
         sums: dict[str, float] = {}
-        reading = _batches(self.recipe, sampler, self.views, range(steps), 0, 1, self.options.prefetch)
+        assert self.validation is not None
+        reading = batches_of(
+            self.recipe, self.validation, self.validation_views, range(steps), 0, 1,
+            prefetch=options.prefetch, workers=options.workers,
+        )  # fmt: skip
         for _, draw, batches in reading:
             here = self._on_device(draw)
             with self.autocast():
-                loss, _, encoded = self.plain({n: _to(b, self.device) for n, b in batches.items()}, here)
-            numbers = {"validation/loss": float(loss)}
+                loss, _, encoded = self.plain(self._moved(batches), here)
+            numbers = {"loss": float(loss)}
+            numbers |= {name: float(value) for name, value in self.plain.watch(encoded, here.targets).items()}
             if self.recipe.measure is not None:
-                measured = self.recipe.measure(encoded, here.targets)
-                numbers.update({f"validation/{name}": value for name, value in measured.items()})
+                numbers |= self.recipe.measure(encoded, here.targets)
             for name, value in numbers.items():
                 sums[name] = sums.get(name, 0.0) + value
-        return {name: value / steps for name, value in sums.items()}
+        return {f"validation/{name}": value / steps for name, value in sums.items()}
+
+    def _fitting(self, work: Callable[[], None]) -> None:
+        """Do some work; where memory runs out, halve the batches, say so and return for another try."""
+        try:
+            work()
+            return
+        except Exception as error:
+            if not out_of_memory(error):
+                raise
+        # not inside the handler: the error holds every tensor of the failed step
+        if self.world > 1:
+            raise ModelError(
+                f"out of memory on one of {self.world} processes: give a smaller --batch-size and --resume"
+            )
+        before = (
+            getattr(self.sampler, "batch_size", None) if hasattr(self.sampler, "with_batch_size") else None
+        )
+        after = halved(before)
+        release(self.optimiser)
+        self.progress.say(
+            f"Out of memory at step {self.counters.step:,}: going on with batches of {after} instead of {before}"
+            " (--batch-size, or a smaller --size-px, chooses another)"
+        )
+        self.resize(after)
+
+    def resize(self, batch_size: int) -> None:
+        """Draw smaller batches from here on."""
+        self.sampler = _resized(self.sampler, batch_size)
+        self.validation = None if self.validation is None else _resized(self.validation, batch_size)
+        self.counters.batch_size = batch_size
+
+
+def _resized(sampler: Sampler, batch_size: int) -> Sampler:
+    resized: Sampler = sampler.with_batch_size(batch_size) if hasattr(sampler, "with_batch_size") else sampler
+    return resized
 
 
 def train(
@@ -262,11 +290,15 @@ def train(
     options: TrainingOptions,
     *,
     config: dict[str, Any],
-    save: Callable[[], None],
-    resume: bool = False,
+    save: Callable[[Path], None],
+    resume: bool | Path = False,
+    validation_views: Mapping[str, View] | None = None,
     progress: Progress = SILENT,
 ) -> TrainingResult:
     """Train a recipe and keep its best weights.
+
+    Where a batch does not fit into memory it is halved, and training goes on from the last step; this is said, kept
+    in the state and written into the log (``batch_size``). Vectors that collapse are told of (`CollapseWatch`).
 
     Args:
         recipe: what to train; its encoders are trained in place and end with the last weights.
@@ -274,70 +306,109 @@ def train(
         run: directory of checkpoints and logs.
         options: how long and how hard.
         config: everything that must be the same for a resumed run (recipe and data); checked on resume.
-        save: called whenever the encoders hold the best weights so far, to write the model.
-        resume: go on from the newest state in ``run/state``; the result equals the uninterrupted run's.
+        save: writes the model, as the encoders are, into the directory it is given: ``run`` whenever they hold the
+            best weights so far, and each named checkpoint.
+        resume: go on from the newest state in ``run/state``; the result equals the uninterrupted run's. Or from a
+            named checkpoint, this run's or another's. ``options.epochs`` may differ, see there.
+        validation_views: the views that the validation sampler's looks are read from, where they are others.
         progress: where to report.
 
     Raises:
-        ModelError: the loss stops being finite, or a state to resume does not fit.
+        ModelError: the loss stops being finite, a state to resume does not fit, or not even a batch of 2 fits into
+            memory.
     """
     started = time.monotonic()
     torch.manual_seed(options.seed)
-    work = _Run(recipe, views, run, options)
-    fixed = {
-        **config,
-        "training": {name: value for name, value in asdict(options).items() if name != "prefetch"},
-    }
-    counters = Counters()
-    state = newest_state(run / "state") if resume else None
-    if state is not None:
-        counters = load_state(state, work.plain, work.optimiser.optimizer, fixed)
-        progress.say(f"Resuming after step {counters.step}")
-    total = options.epochs * options.steps_per_epoch
+    work = _Run(recipe, views, options, validation_views, progress)
     chief = work.accelerator.is_main_process
-    with RunLog(run, counters.step, active=chief) as log, progress.task("Training", total=total) as advance:
+    fixed = {**config, "training": asdict(options)}
+    state = (
+        named_state(resume) if isinstance(resume, Path) else newest_state(run / "state") if resume else None
+    )
+    if state is not None:
+        _resume(work, state, fixed, run, save)
+    counters = work.counters
+    counters.planned = options.epochs
+    watch = CollapseWatch(*_watched(recipe))
+    with (
+        RunLog(run, counters.step, active=chief) as log,
+        progress.task("Training", total=work.total) as advance,
+    ):
         advance(counters.step)
-        while counters.step < total and not _finished(counters, options):
-            numbers = _epoch(work, counters, advance)
+        while counters.step < work.total and not _finished(counters, options):
+            numbers = work.epoch(advance)
             numbers.update(work.validate())
             watched = numbers.get("validation/loss", numbers["loss/train"])
             counters.history.append(watched)
             if counters.best is None or watched < counters.best:
                 counters.best, counters.best_step, counters.waited = watched, counters.step, 0
                 if chief:
-                    save()
+                    save(run)
             else:
                 counters.waited += 1
             log.write(counters.step, numbers)
             advance(0, note=_note(numbers))
+            for warning in watch.look(numbers):
+                progress.say(warning)
             if chief:
-                save_state(run / "state", work.plain, work.optimiser.optimizer, counters, fixed)
+                _keep(work, run, fixed, save)
             work.accelerator.wait_for_everyone()
-    stopped = counters.step < total
+    stopped = counters.step < work.total
+    seconds = time.monotonic() - started
     return TrainingResult(
-        counters.step, counters.best, counters.best_step, time.monotonic() - started, stopped
+        counters.step, counters.best, counters.best_step, seconds, stopped, counters.batch_size
     )
+
+
+def _resume(work: _Run, state: Path, fixed: dict[str, Any], run: Path, save: Callable[[Path], None]) -> None:
+    """Set a run to where a state was left, and say what is different from there on."""
+    ours = newest_state(run / "state")
+    same_best = ours is not None and state.parent == ours.parent
+    work.counters = counters = load_state(state, work.plain, work.optimiser.optimizer, fixed)
+    work.progress.say(f"Resuming after step {counters.step:,}")
+    if counters.batch_size is not None:
+        work.resize(counters.batch_size)
+    options = work.options
+    if 0 < counters.planned < options.epochs:
+        counters.waited = 0  # who asks for more does not want it stopped at once
+        work.progress.say(
+            f"The run had {counters.planned} passes and now has {options.epochs}: the {options.schedule} schedule is"
+            f" that of the longer run, and the learning rate goes on at {work.rate(counters.step):.3g}"
+        )
+    if same_best:
+        return
+    # A named checkpoint: the run may have gone on to other weights since, or be a new one.
+    if counters.history:
+        counters.best, counters.best_step, counters.waited = counters.history[-1], counters.step, 0
+    if work.accelerator.is_main_process:
+        run.mkdir(parents=True, exist_ok=True)
+        save(run)
+        save_state(run / "state", work.plain, work.optimiser.optimizer, counters, fixed)
+
+
+def _keep(work: _Run, run: Path, fixed: dict[str, Any], save: Callable[[Path], None]) -> None:
+    """Write the state, and a named checkpoint where one is due."""
+    counters, every = work.counters, work.options.save_every
+    epoch, between = divmod(counters.step, work.options.steps_per_epoch)
+    if every and not between and epoch % every == 0:
+        with replacing_directory(run / "checkpoints" / f"epoch-{epoch:03d}") as folder:
+            save(folder)
+            write_state(folder, work.plain, work.optimiser.optimizer, counters, fixed)
+    save_state(run / "state", work.plain, work.optimiser.optimizer, counters, fixed)
+
+
+def _watched(recipe: Recipe) -> tuple[dict[str, float], int]:
+    """Losses of objectives whose vectors are all the same, and the length of the vectors."""
+    losses = {
+        name: objective.collapsed_loss
+        for name, (_, objective) in recipe.objectives.items()
+        if objective.collapsed_loss is not None
+    }
+    return losses, min((int(getattr(one, "dim", 2)) for one in recipe.encoders.values()), default=2)
 
 
 def _finished(counters: Counters, options: TrainingOptions) -> bool:
     return 0 < options.patience <= counters.waited
-
-
-def _epoch(work: _Run, counters: Counters, advance: Callable[..., None]) -> dict[str, float]:
-    """One pass; returns the means of its steps' numbers."""
-    sums: dict[str, float] = {}
-    began, count = time.monotonic(), work.options.steps_per_epoch
-    steps = range(counters.step, counters.step + count)
-    reading = _batches(
-        work.recipe, work.recipe.sampler, work.views, steps, work.rank, work.world, work.options.prefetch
-    )
-    for step, draw, batches in reading:
-        for name, value in work.step(step, draw, batches, counters.history).items():
-            sums[name] = sums.get(name, 0.0) + value
-        counters.step = step + 1
-        advance(1)
-    seconds = max(time.monotonic() - began, 1e-9)
-    return {**{name: value / count for name, value in sums.items()}, "steps_per_second": count / seconds}
 
 
 def _note(numbers: dict[str, float]) -> str:

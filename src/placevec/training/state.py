@@ -2,6 +2,7 @@
 
 ``state/step-00000120/`` holds ``tensors.safetensors`` and ``state.json``; each is written whole under another
 name and renamed, and the one before it is removed only afterwards, so that a complete one is always there.
+A named checkpoint, ``checkpoints/epoch-010/``, holds the same two beside a model, and is kept.
 """
 
 from __future__ import annotations
@@ -22,20 +23,37 @@ from placevec.atomic import remove_temporaries, replacing_directory
 from placevec.documents import NONE, check, read_json
 from placevec.errors import ModelError
 
-_COUNTERS = {"step": int, "best": (float, NONE), "best_step": int, "waited": int, "history": [float]}
+_COUNTERS = {
+    "step": int, "best": (float, NONE), "best_step": int, "waited": int, "history": [float],
+    "batch_size?": (int, NONE), "planned?": int,
+}  # fmt: skip
+FREE = ("epochs", "patience", "prefetch", "workers", "save_every", "device")
+"""Training options that a resumed run may change: they decide when and where it goes on, not what it learns from."""
 _DAMAGED = "the training state {} is damaged ({}); remove it to start afresh"
 _NAME = re.compile(r"step-(\d{8})")
 
 
 @dataclass
 class Counters:
-    """Where a run stands: steps done, the best validation loss, how long ago, all validation losses so far."""
+    """Where a run stands.
+
+    Attributes:
+        step: steps done.
+        best: the best validation loss.
+        best_step: when it was reached.
+        waited: validations since.
+        history: all validation losses so far.
+        batch_size: of the batches since memory ran out; None while they are as asked for.
+        planned: passes that the run was to have.
+    """
 
     step: int = 0
     best: float | None = None
     best_step: int = 0
     waited: int = 0
     history: list[float] = field(default_factory=list)
+    batch_size: int | None = None
+    planned: int = 0
 
 
 def _optimiser_tensors(optimiser: torch.optim.Optimizer) -> dict[str, Tensor]:
@@ -54,18 +72,28 @@ def save_state(
     config: dict[str, Any],
 ) -> None:
     """Write ``folder/step-N`` whole, then remove the ones before it."""
-    tensors = {f"module.{name}": value for name, value in module.state_dict().items()}
-    tensors.update(_optimiser_tensors(optimiser))
     target = folder / f"step-{counters.step:08d}"
     with replacing_directory(target) as temporary:
-        save_file(
-            {name: value.detach().cpu().contiguous() for name, value in tensors.items()},
-            temporary / "tensors.safetensors",
-        )
-        (temporary / "state.json").write_text(
-            json.dumps({"counters": asdict(counters), "config": config}), "utf-8"
-        )
+        write_state(temporary, module, optimiser, counters, config)
     _remove_others(folder, target.name)
+
+
+def write_state(
+    folder: Path,
+    module: nn.Module,
+    optimiser: torch.optim.Optimizer,
+    counters: Counters,
+    config: dict[str, Any],
+) -> None:
+    """Write the two files of a state into a folder that is not yet in place."""
+    tensors = {f"module.{name}": value for name, value in module.state_dict().items()}
+    tensors.update(_optimiser_tensors(optimiser))
+    save_file(
+        {name: value.detach().cpu().contiguous() for name, value in tensors.items()},
+        folder / "tensors.safetensors",
+    )
+    content = {"counters": asdict(counters), "config": config}
+    (folder / "state.json").write_text(json.dumps(content), "utf-8")
 
 
 def _remove_others(folder: Path, kept: str) -> None:
@@ -88,7 +116,32 @@ def newest_state(folder: Path) -> Path | None:
     return newest
 
 
+def named_state(path: Path) -> Path:
+    """The folder of a checkpoint that is named by itself or by a file in it; ModelError when it is none."""
+    folder = path.parent if path.is_file() else path
+    if (folder / "state.json").is_file() and (folder / "tensors.safetensors").is_file():
+        return folder
+    beside = (
+        sorted(one.parent for one in folder.parent.glob("*/state.json"))[-3:]
+        if folder.parent.is_dir()
+        else []
+    )
+    there = f"; there are {', '.join(map(str, beside))}" if beside else ""
+    raise ModelError(
+        f"{path} is not a checkpoint to resume from{there} (--resume alone goes on from the newest in --out)"
+    )
+
+
+def _compared(config: dict[str, Any]) -> dict[str, Any]:
+    """What must agree, by plain names."""
+    training = config.get("training")
+    options = training if isinstance(training, dict) else {}
+    rest = {name: value for name, value in config.items() if name != "training"}
+    return rest | {name: value for name, value in options.items() if name not in FREE}
+
+
 def _differences(saved: dict[str, Any], wanted: dict[str, Any]) -> list[str]:
+    saved, wanted = _compared(saved), _compared(wanted)
     return [
         f"{name} was {saved.get(name)!r}, now {wanted.get(name)!r}"
         for name in sorted({*saved, *wanted})
@@ -109,9 +162,7 @@ def load_state(
         raise ModelError(_DAMAGED.format(path, error)) from error
     differences = _differences(saved, json.loads(json.dumps(config)))
     if differences:
-        raise ModelError(
-            f"cannot resume {path.parent.parent}: {differences[0]}; use the same options or another --out"
-        )
+        raise ModelError(f"cannot resume {path}: {differences[0]}; use the same options or another --out")
     try:
         state = _optimiser_state(tensors, optimiser)
     except ValueError as error:

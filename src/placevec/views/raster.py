@@ -64,6 +64,8 @@ class _Windows:
     """(M,) right angles by which the map is turned counter-clockwise."""
     keep: NDArray[np.bool_] | None
     """(M, C) channels that are read, or None for all."""
+    flip: NDArray[np.bool_] | None
+    """(M, 2) whether to mirror east to west, and north to south, or None."""
     exact: NDArray[np.bool_]
     """(M,) windows that are copies of stored pixels."""
     factor: Ints
@@ -153,7 +155,8 @@ class RasterView:
         """The windows around the points of a look, as it turns, shifts and blanks them.
 
         The window first moves by ``shift`` (metres east, north); then the map is turned under it by ``angle``
-        (radians, counter-clockwise) about the window's centre; channels outside of ``keep`` are blank. Native
+        (radians, counter-clockwise) about the window's centre; channels outside of ``keep`` are blank; at last it is
+        mirrored by ``flip`` (east to west, north to south). Native
         windows without a turn, or turned by right angles, are copies of stored pixels.
 
         Returns:
@@ -181,6 +184,8 @@ class RasterView:
                     self._copy(into, left, top, quarter, place, tiles)
                 else:
                     self._resample(into, windows, index, place, tiles)
+                if windows.flip is not None:
+                    _mirror(into, *windows.flip[index].tolist())
         return torch.from_numpy(out)
 
     def _parts(self, windows: _Windows) -> Iterator[Ints]:
@@ -219,11 +224,17 @@ class RasterView:
         if self._spec.size_m is not None:
             scale = self._spec.size_m / self._size_px / metres_per_pixel(lat, self._zoom)
         quarters = warp["angle"][rows] / (np.pi / 2.0) if "angle" in warp else np.zeros(len(rows))
-        keep = warp["keep"][rows] if "keep" in warp else None
-        return self._placed(rows, tile_xy * TILE_PX, scale, quarters, keep)
+        keep, flip = (warp[name][rows] if name in warp else None for name in ("keep", "flip"))
+        return self._placed(rows, tile_xy * TILE_PX, scale, quarters, keep, flip)
 
     def _placed(
-        self, rows: Ints, centre: Floats, scale: Floats, quarters: Floats, keep: NDArray[np.bool_] | None
+        self,
+        rows: Ints,
+        centre: Floats,
+        scale: Floats,
+        quarters: Floats,
+        keep: NDArray[np.bool_] | None,
+        flip: NDArray[np.bool_] | None,
     ) -> _Windows:
         """Which native pixels each window needs."""
         upright = np.abs(quarters - np.round(quarters)) < _QUARTER_TOLERANCE
@@ -242,7 +253,9 @@ class RasterView:
         snapped = (factor >= REDUCED_FROM) & ~exact
         corner = np.where(snapped[:, None], corner // factor[:, None] * factor[:, None], corner)
         span = np.where(snapped, span + factor, span)
-        return _Windows(rows, centre, scale, quarters, keep, exact, factor, corner, span.astype(np.int64))
+        return _Windows(
+            rows, centre, scale, quarters, keep, flip, exact, factor, corner, span.astype(np.int64)
+        )
 
     def _copy(
         self, out: Bytes, left: int, top: int, quarter: int, place: Sequence[int], tiles: Tiles | None
@@ -278,10 +291,12 @@ class RasterView:
                     _warp_four(source, out, channels, transform)
                 return
         if factor == 1:
-            planes, channels, west = self.shards.read_planes(
+            planes, channels, full, west = self.shards.read_planes(
                 self.shards.box(left, top, span, span), place, tiles
             )
             transform[0, 2] += west
+            for channel in full:  # the square around a window is larger than it by a pixel on every side
+                out[channel] = 255
         else:
             planes, channels = self._shrunk(left, top, span, factor, place)
         _warp(planes, out, channels, transform)
@@ -322,6 +337,12 @@ def _warp_four(source: Bytes, out: Bytes, channels: Sequence[int], transform: Fl
     cv2.split(warped, [out[channel] if channel >= 0 else spare for channel in channels])
 
 
+def _mirror(out: Bytes, east_west: bool, north_south: bool) -> None:
+    """Mirror a window (C, H, W) in place."""
+    if east_west or north_south:
+        out[:] = out[:, :: -1 if north_south else 1, :: -1 if east_west else 1].copy()
+
+
 def _by_shard(corner: Ints) -> Ints:
     """Order in which the windows of a batch are read: shard by shard, so that each file is opened once."""
     tile = corner // TILE_PX
@@ -338,7 +359,10 @@ def _array(values: Tensor, name: str, shape: tuple[int, ...], dtype: type) -> ND
 
 def _warps(look: Look, channels: int) -> dict[str, NDArray[Any]]:
     """A look's warps as arrays, checked."""
-    known = {"angle": ((), np.float64), "shift": ((2,), np.float64), "keep": ((channels,), np.bool_)}
+    known = {
+        "angle": ((), np.float64), "shift": ((2,), np.float64), "keep": ((channels,), np.bool_),
+        "flip": ((2,), np.bool_),
+    }  # fmt: skip
     if unknown := set(look.warp) - set(known):
         raise InputError(f"a map can be warped by {', '.join(known)}, not by {', '.join(sorted(unknown))}")
     arrays = {}

@@ -1,0 +1,60 @@
+"""Batches for the loop: drawn and read ahead, and brought to the device."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+
+import torch
+from torch import Tensor
+
+from placevec.core import Batch, Draw, Ragged, Recipe, Sampler, View
+
+
+def to_device(batch: Batch, device: torch.device) -> Batch:
+    """A batch on the device that computes; images with their channels last."""
+    if isinstance(batch, Tensor):
+        moved = batch.to(device, non_blocking=True)
+        return moved.contiguous(memory_format=torch.channels_last) if moved.dim() == 4 else moved
+    if isinstance(batch, Ragged):
+        edges = None if batch.edges is None else batch.edges.to(device)
+        return Ragged(batch.values.to(device), batch.offsets.to(device), edges)
+    return {name: value.to(device) for name, value in batch.items()}
+
+
+def batches_of(
+    recipe: Recipe,
+    sampler: Sampler,
+    views: Mapping[str, View],
+    steps: range,
+    rank: int,
+    world: int,
+    *,
+    prefetch: int,
+    workers: int,
+) -> Iterator[tuple[int, Draw, dict[str, Batch]]]:
+    """Draw and read each step, some steps ahead in ``workers`` other threads; the order never changes."""
+
+    def read(step: int) -> tuple[int, Draw, dict[str, Batch]]:
+        draw = sampler.draw(step, rank, world)
+        return (
+            step,
+            draw,
+            {name: views[recipe.slots[name].view].read(look) for name, look in draw.looks.items()},
+        )
+
+    if prefetch < 1 or workers < 1:
+        yield from map(read, steps)
+        return
+    ahead = max(prefetch, workers)
+    with ThreadPoolExecutor(workers, thread_name_prefix="placevec-read") as pool:
+        waiting = [pool.submit(read, step) for step in steps[:ahead]]
+        try:
+            for step in steps:
+                ready = waiting.pop(0)
+                if step + ahead in steps:
+                    waiting.append(pool.submit(read, step + ahead))
+                yield ready.result()
+        finally:
+            for future in waiting:
+                future.cancel()
