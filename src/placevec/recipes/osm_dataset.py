@@ -59,19 +59,16 @@ def prepare(
     check_zoom(zoom)
     if spacing_m is not None and places is not None:
         raise InputError("places come from a spacing or from a table, not both")
-    if spacing_m is not None and not spacing_m > 0:
-        raise InputError(f"the spacing of places is a positive number of metres; got {spacing_m:g}")
-    if size_m is not None and not size_m > 0:
-        raise InputError(f"the size of a place is a positive number of metres; got {size_m:g}")
+    check_size(spacing_m, size_m)
     table = LayerTable.from_toml(layers) if layers is not None else LayerTable.default()
     landuse = LayerTable.landuse()
     given = None if places is None else read_points(places)
     extract = resolve_extract(osm, osm_name, progress=progress)
     header = read_header(extract.path)
     area = _area_of(extract, header.area, area)
-    _check_size(area, zoom, spacing_m)
+    check_count(area, zoom, spacing_m)
     if given is not None:
-        _check_inside(given, area, str(places), progress)
+        check_inside(given, area, str(places), progress)
     inputs = {
         "extract": atomic.sha256_of_file(extract.path),
         "area": area.as_dict(),
@@ -86,7 +83,7 @@ def prepare(
     if (out / MANIFEST).exists() or (out / WORK).is_dir():
         atomic.remove_temporaries(out)
     if (out / MANIFEST).exists():
-        return _reused(out, inputs, progress)
+        return reused(out, inputs, progress)
     if out.exists() and any(path.name != WORK for path in out.iterdir()) and not (out / WORK).is_dir():
         raise DatasetError(f"{out} exists and is not a placevec dataset: choose another --out")
     burned = burn_extract(
@@ -133,6 +130,14 @@ def prepare(
     return dataset
 
 
+def check_size(spacing_m: float | None, size_m: float | None) -> None:
+    """InputError unless the distance and the size of places are lengths."""
+    if spacing_m is not None and not spacing_m > 0:
+        raise InputError(f"the spacing of places is a positive number of metres; got {spacing_m:g}")
+    if size_m is not None and not size_m > 0:
+        raise InputError(f"the size of a place is a positive number of metres; got {size_m:g}")
+
+
 def _area_of(extract: Extract, held: Area | None, wanted: Area | None) -> Area:
     """The area asked for, checked against what the extract holds; else all of it."""
     if (
@@ -142,6 +147,7 @@ def _area_of(extract: Extract, held: Area | None, wanted: Area | None) -> Area:
         held = found if held is None or found.crosses_antimeridian else held
     if wanted is None:
         return held
+    _check_order(extract, held, wanted)
     if not wanted.intersects(held):
         bounds = ",".join(f"{value:g}" for value in held.bounds)
         raise AreaError(
@@ -150,7 +156,20 @@ def _area_of(extract: Extract, held: Area | None, wanted: Area | None) -> Area:
     return wanted
 
 
-def _check_size(area: Area, zoom: int, spacing_m: float | None) -> None:
+def _check_order(extract: Extract, held: Area, wanted: Area) -> None:
+    """AreaError for a box whose west and east are swapped: read as it is, it runs round the Earth, past the extract."""
+    west, south, east, north = wanted.bounds
+    reaches = held.crosses_antimeridian or held.west <= -180.0 or held.east >= 180.0
+    if reaches or not wanted.crosses_antimeridian:
+        return
+    if held.contains((west + east) / 2.0, (south + north) / 2.0).all():
+        raise AreaError(
+            f"the box runs over the 180th meridian, since its west {west:g} is greater than its east {east:g}, and "
+            f"{extract.name} does not reach that far: is it {east:g},{south:g},{west:g},{north:g}?"
+        )
+
+
+def check_count(area: Area, zoom: int, spacing_m: float | None) -> None:
     """AreaError when there would be more places than memory holds: told before the extract is read."""
     ranges = tile_ranges(area, zoom)
     count = sum((x1 - x0 + 1) * (y1 - y0 + 1) for x0, y0, x1, y1 in ranges)
@@ -165,7 +184,7 @@ def _check_size(area: Area, zoom: int, spacing_m: float | None) -> None:
         )
 
 
-def _check_inside(given: Points, area: Area, name: str, progress: Progress) -> None:
+def check_inside(given: Points, area: Area, name: str, progress: Progress) -> None:
     """SourceError when no place lies in the area (swapped columns, most often); a note when some do not."""
     known = np.isfinite(given.lonlat).all(axis=1)
     inside = area.contains(given.lonlat[known, 0], given.lonlat[known, 1])
@@ -182,7 +201,8 @@ def _check_inside(given: Points, area: Area, name: str, progress: Progress) -> N
         )
 
 
-def _reused(out: Path, inputs: dict[str, Any], progress: Progress) -> Dataset:
+def reused(out: Path, inputs: dict[str, Any], progress: Progress) -> Dataset:
+    """The dataset that is there, if it was made from the same inputs; else DatasetError says what differs."""
     dataset = Dataset.open(out)
     before = dataset.manifest["report"].get("inputs", {})
     for name, value in inputs.items():
@@ -191,7 +211,7 @@ def _reused(out: Path, inputs: dict[str, Any], progress: Progress) -> Dataset:
                 f"{out} holds a dataset made with other options ({name} differs): choose another --out, or --force"
             )
     shutil.rmtree(out / WORK, ignore_errors=True)  # of a run that was killed after its last file
-    progress.say(f"Reusing {out}, which was made from the same extract with the same options")
+    progress.say(f"Reusing {out}, which was made from the same source with the same options")
     return dataset
 
 

@@ -16,6 +16,7 @@ from typing import Any
 from urllib.parse import quote
 
 from placevec.atomic import sha256_of_file, sha256_of_json
+from placevec.documents import parse_json
 from placevec.errors import SourceError
 from placevec.progress import SILENT, Progress
 from placevec.sources.tile_images import MAX_TILE_BYTES
@@ -31,6 +32,8 @@ from placevec.sources.tile_sets import (
 
 ENDING = ".mbtiles"
 _MAGIC = b"SQLite format 3\0"
+_LONGEST = 10_000
+"""Characters of a text of the metadata."""
 _STEPS = 100_000
 """Instructions of SQLite's machine between two looks at the work done."""
 _MOST_LOOKS = 2_000
@@ -39,9 +42,7 @@ _ALLOWED = {sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ, sqlite3.SQLITE_FUNCTION}
 _ALL = "SELECT tile_column, tile_row FROM tiles WHERE zoom_level = ?"
 _ONE = "SELECT tile_data FROM tiles WHERE zoom_level = ? AND tile_column = ? AND tile_row = ?"
 _ZOOMS = "SELECT DISTINCT zoom_level FROM tiles WHERE zoom_level BETWEEN 0 AND 22 LIMIT 23"
-_ABOUT = (
-    "SELECT name, value FROM metadata WHERE name IN ('name', 'format', 'attribution', 'placevec') LIMIT 20"
-)
+_ABOUT = "SELECT name, value FROM metadata LIMIT 200"
 
 
 def find_mbtiles(path: str | Path) -> list[Path]:
@@ -92,7 +93,10 @@ def read_mbtiles(
                 advance(1)
             keys.append(listing.sorted()[0])
     abouts = [file.about() for file in read]
-    about = {name: value for one in reversed(abouts) for name, value in one.items()}
+    about: dict[str, Any] = {name: value for one in reversed(abouts) for name, value in one.items()}
+    about["placevec"] = _json(about.get("placevec", ""))
+    if is_layers:
+        about["name"] = ""
     stamp = sha256_of_json({layer: sha256_of_file(by_layer[layer]) for layer in layers})
 
     def content(layer: int, x: int, y: int) -> bytes:
@@ -103,6 +107,18 @@ def read_mbtiles(
         first.stem if len(paths) == 1 else first.resolve().parent.name, "layers" if is_layers else "colours",
         "MBTiles", chosen, layers, tuple(keys), stamp, about, ignored, content,
     )  # fmt: skip
+
+
+def _json(text: str) -> Any:
+    try:
+        return parse_json(text)
+    except ValueError:
+        return None
+
+
+def mbtiles_metadata(path: str | Path) -> dict[str, str]:
+    """The texts of a file's metadata; SourceError when it is no SQLite file."""
+    return _File(Path(path)).about()
 
 
 class _File:
@@ -126,13 +142,15 @@ class _File:
         """Those that it has tiles of."""
         return [row[0] for row in self._rows(_ZOOMS) if isinstance(row[0], int)]
 
-    def about(self) -> dict[str, Any]:
-        """What its metadata says, texts of at most 1,000 characters."""
+    def about(self) -> dict[str, str]:
+        """What its metadata says, long texts cut."""
         try:
             rows = list(self._rows(_ABOUT))
         except SourceError:  # the table is not always there
             return {}
-        return {name: value[:1000] for name, value in rows if isinstance(value, str)}
+        return {
+            name: text[:_LONGEST] for name, text in rows if isinstance(name, str) and isinstance(text, str)
+        }
 
     def keys(self, zoom: int, ignored: Ignored) -> Iterator[int]:
         """``y * 2**zoom + x`` of its tiles, in any order."""

@@ -73,8 +73,9 @@ def contrast(rgba: Bytes, background: Colour | None) -> Bytes:
     alpha = np.ascontiguousarray(rgba[:, :, 3])
     if background is None:
         return alpha
-    apart: Bytes = cv2.absdiff(rgba, np.array([*background, 0], np.float64))[:, :, :3].max(axis=2)
-    if not (alpha == 255).all():
+    red, green, blue, _ = cv2.split(cv2.absdiff(rgba, np.array([*background, 0], np.float64)))
+    apart: Bytes = cv2.max(cv2.max(red, green), blue)
+    if alpha.min() < 255:
         apart = ((apart.astype(np.uint16) * alpha + 127) // 255).astype(np.uint8)
     return apart
 
@@ -82,7 +83,7 @@ def contrast(rgba: Bytes, background: Colour | None) -> Bytes:
 def over(rgba: Bytes, background: Colour = WHITE) -> Bytes:
     """(H, W, 3) what a picture shows before a colour."""
     alpha = rgba[:, :, 3:]
-    if (alpha == 255).all():
+    if alpha.min() == 255:
         return np.ascontiguousarray(rgba[:, :, :3])
     behind = np.array(background, np.uint16) * (255 - alpha.astype(np.uint16))
     shown: Bytes = ((rgba[:, :, :3].astype(np.uint16) * alpha + behind + 127) // 255).astype(np.uint8)

@@ -232,7 +232,7 @@ class _Writer:
 
     def _bands(self, pixels: Bytes) -> list[int]:
         """Those that hold anything."""
-        return [int(band) for band in np.flatnonzero(pixels.reshape(-1, len(self.channels)).any(axis=0))]
+        return [int(band) for band in np.flatnonzero(pixels.any(axis=(0, 1)))]
 
     def _opened(self, stack: ExitStack, shard: Shard) -> GeoTiffWriter:
         resolution = 2.0 * MERCATOR_HALF / (TILE_PX * 2.0**self.zoom)
