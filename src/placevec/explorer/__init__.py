@@ -1,10 +1,12 @@
-"""Looking at embeddings: one self-contained page with the embedding space beside the map.
+"""Looking at embeddings: a page with the embedding space beside the map, a map of markers, still plots.
 
-The page opens from ``file://`` with the network blocked and carries everything it shows: see `page.write_page`.
-Its front end is the JavaScript and CSS in ``assets``: no library, so that it needs neither an extra nor
-``eval``, and weighs kilobytes.
+The pages open from ``file://`` with the network blocked and carry everything they show: see `page.write_page` and
+`map_page.write_map`. Their front end is the JavaScript and CSS in ``assets``: no library, so that it needs neither an
+extra nor ``eval``, and weighs kilobytes. Plots (`plots.write_plots`) are Matplotlib's, of the extra ``explore``.
 """
 
+from placevec.explorer.map_page import MapReport, write_map
 from placevec.explorer.page import PageReport, write_page
+from placevec.explorer.plots import PlotsReport, write_plots
 
-__all__ = ["PageReport", "write_page"]
+__all__ = ["MapReport", "PageReport", "PlotsReport", "write_map", "write_page", "write_plots"]

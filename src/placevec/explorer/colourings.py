@@ -43,6 +43,10 @@ NOT_CONTENT = frozenset({"places", "boundaries"})
 """Layers that say whose the ground is, not what is on it: whole districts and islands."""
 MOST_KINDS = len(COLOURS)
 MOST_INTEGER_KINDS = 12
+IDENTIFYING = frozenset({"place_id", "name", "lon", "lat", "geometry"})
+"""Columns that say which place a row is, as in the files of `placevec.clustering`: they are no colours."""
+CLUSTER = "cluster"
+"""The column that holds numbers of clusters, -1 for none."""
 MOST_LABEL = 200
 """Characters of a label that are kept."""
 
@@ -53,11 +57,13 @@ class Colouring:
 
     Attributes:
         key: distinct name.
-        content: what the page's JSON holds: kind, label, codes and categories, or values and their range.
+        content: what the page's JSON holds: kind, label, codes and categories, or values and their range, or colours.
+        values: (N,) codes of categories, (N,) numbers, or (N, 3) red, green, blue bytes, for drawings without a page.
     """
 
     key: str
     content: dict[str, Any]
+    values: NDArray[Any]
 
 
 def by_category(
@@ -77,7 +83,7 @@ def by_category(
         "key": key, "label": label, "kind": "category",
         "categories": categories, "codes": base64_of(codes.astype(np.uint16)),
     }  # fmt: skip
-    return Colouring(key, content | ({"note": note} if note else {}))
+    return Colouring(key, content | ({"note": note} if note else {}), codes)
 
 
 def by_number(
@@ -96,7 +102,20 @@ def by_number(
         "key": key, "label": label, "kind": "number", "unit": unit, "low": low, "high": high,
         "minimum": least, "maximum": most, "values": base64_of(values.astype(np.float32)),
     }  # fmt: skip
-    return Colouring(key, content | ({"note": note} if note else {}))
+    return Colouring(key, content | ({"note": note} if note else {}), values)
+
+
+def by_rgb(key: str, label: str, rgb: NDArray[np.uint8], axes: Sequence[str], note: str) -> Colouring:
+    """Colouring by three components: ``rgb`` (N, 3) bytes, and the name of the component in each channel."""
+    content = {
+        "key": key,
+        "label": label,
+        "kind": "rgb",
+        "axes": list(axes),
+        "values": base64_of(rgb),
+        "note": note,
+    }
+    return Colouring(key, content, rgb)
 
 
 def of_layers(layers: Sequence[str], shares: NDArray[np.float32]) -> list[Colouring]:
@@ -190,6 +209,32 @@ def _contrasting(centres: Floats, size: float) -> list[int]:
     return chosen
 
 
+# --- clusters ------------------------------------------------------------------------------------------------
+
+
+def of_clusters(label: NDArray[np.int64], name: str = "Cluster", note: str | None = None) -> Colouring:
+    """By cluster: ``label`` (N,) from 0 on, below 0 for places in none, which are grey and come last.
+
+    After the tenth cluster the colours come again darker, then lighter; beyond thirty they repeat.
+    """
+    numbers = np.unique(label[label >= 0])
+    codes = np.where(label < 0, len(numbers), np.searchsorted(numbers, label))
+    kinds: list[tuple[str, str | None]] = [
+        (f"cluster {number}", _shade(COLOURS[at % len(COLOURS)], at // len(COLOURS)))
+        for at, number in enumerate(numbers.tolist())
+    ]
+    if (label < 0).any():
+        kinds.append(("in no cluster", None))
+    return by_category("cluster", name, codes.astype(np.int64), kinds, note)
+
+
+def _shade(colour: str, turn: int) -> str:
+    """A colour as it is, 40 % darker, 50 % lighter, and so round."""
+    towards, share = ((0, 0.0), (0, 0.4), (255, 0.5))[turn % 3]
+    parts = (int(colour[at : at + 2], 16) for at in (0, 2, 4))
+    return "".join(f"{round(part + (towards - part) * share):02x}" for part in parts)
+
+
 # --- the user's columns ------------------------------------------------------------------------------------
 
 
@@ -218,7 +263,9 @@ def of_columns(columns: pd.DataFrame, place_id: NDArray[Any], rows: NDArray[np.i
             f"the columns to colour by have {len(columns)} rows and no place_id; there are {len(place_id)} places"
         )
     return [
-        _of_column(number, str(name), matched.iloc[:, number]) for number, name in enumerate(matched.columns)
+        _of_column(number, str(name), matched.iloc[:, number])
+        for number, name in enumerate(matched.columns)
+        if name not in IDENTIFYING
     ]
 
 
@@ -226,6 +273,8 @@ def _of_column(number: int, name: str, column: pd.Series[Any]) -> Colouring:
     import pandas as pd
 
     label = name[:MOST_LABEL]
+    if name == CLUSTER and (numbers := cluster_numbers(column)) is not None:
+        return of_clusters(numbers)
     numeric = pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column)
     if numeric and (not _whole(column) or column.nunique() > MOST_INTEGER_KINDS):
         return by_number(f"column-{number}", label, column.to_numpy(np.float64, na_value=np.nan))
@@ -245,6 +294,16 @@ def _of_column(number: int, name: str, column: pd.Series[Any]) -> Colouring:
     if missing.any():
         kinds.append(("no value", None))
     return by_category(f"column-{number}", label, all_codes, kinds)
+
+
+def cluster_numbers(column: pd.Series[Any]) -> NDArray[np.int64] | None:
+    """(N,) numbers of clusters, -1 where there is none; None when the column holds anything else."""
+    import pandas as pd
+
+    if not pd.api.types.is_numeric_dtype(column) or not _whole(column):
+        return None
+    values = np.nan_to_num(column.to_numpy(np.float64, na_value=np.nan), nan=-1.0, posinf=-1.0, neginf=-1.0)
+    return np.asarray(values.clip(-1, 2**31), np.int64)
 
 
 def _whole(column: pd.Series[Any]) -> bool:

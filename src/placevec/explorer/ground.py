@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from placevec.explorer.cartography import UNSEEN_LAYERS, Bytes, encode_picture, paint
+from placevec.explorer.cartography import UNSEEN_LAYERS, Bytes, encode_picture
 from placevec.explorer.pictures import Box, MapPictures
 from placevec.geo import TILE_PX, Floats
 from placevec.progress import SILENT, Advance, Progress
@@ -58,7 +58,7 @@ def draw_ground(pictures: MapPictures, footprints: Floats, progress: Progress = 
     pieces = []
     with progress.task("Drawing the map", total=int(detailed.sum())) as advance:
         for piece, coverage in _coverage_pieces(pictures, box, filled, detailed, px, advance):
-            picture = paint(coverage, pictures.layers, metres)
+            picture = pictures.picture(coverage, metres)
             pieces.append((piece, encode_picture(picture, QUALITY)))
             whole.add(piece, picture)
     return Ground(pieces, (whole.box, encode_picture(whole.picture, QUALITY)), float(px), whole.px_per_tile)
@@ -121,7 +121,7 @@ def _coverage_pieces(
                 continue
             high, wide = filled[part].shape
             x, y = float(box[0] + column), float(box[1] + row)
-            coverage = np.zeros((len(pictures.layers), high * px, wide * px), np.uint8)
+            coverage = pictures.blank(high * px, wide * px)
             for i, j in zip(*np.nonzero(filled[part]), strict=True):
                 tile = (x + j, y + i, x + j + 1.0, y + i + 1.0)
                 coverage[:, i * px : (i + 1) * px, j * px : (j + 1) * px] = pictures.read(tile, px)
@@ -142,7 +142,7 @@ class _Overview:
             float(box[0]), float(box[1]), box[0] + width / self.px_per_tile, box[1] + height / self.px_per_tile,
         )  # fmt: skip
         metres = pictures.metres_per_tile((box[1] + box[3]) / 2.0) / self.px_per_tile
-        self.picture = paint(pictures.read_coarse(self.box, width, height), pictures.layers, metres)
+        self.picture = pictures.picture(pictures.read_coarse(self.box, width, height), metres)
 
     def add(self, piece: Box, picture: Bytes) -> None:
         """Shrink a piece into its place."""

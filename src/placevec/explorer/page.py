@@ -1,4 +1,4 @@
-"""One self-contained page: the embedding space beside the map, linked by brushing.
+"""One self-contained page: the embedding space beside the map, linked by brushing; or the map alone, with popups.
 
 It opens from ``file://`` with the network blocked. What it shows is in it: principal components, the map drawn
 from the map view, a preview of every place, and the vectors, from which the browser ranks neighbours exactly.
@@ -6,21 +6,20 @@ from the map view, a preview of every place, and the vectors, from which the bro
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from placevec import __version__, atomic
-from placevec.errors import InputError
-from placevec.explorer.colourings import Colouring, of_blocks, of_columns, of_layers, of_nothing
+from placevec.explorer.colourings import Colouring, of_nothing
+from placevec.explorer.drawn import Drawn
 from placevec.explorer.mercator import mercator_metres
 from placevec.explorer.template import base64_of, embeddable_json, fill_page
 from placevec.explorer.vectors import PackedVectors, pack_vectors, principal_components
-from placevec.geo import Floats
 from placevec.progress import SILENT, Progress
 
 if TYPE_CHECKING:
@@ -28,10 +27,8 @@ if TYPE_CHECKING:
 
     from placevec.dataset import Dataset
     from placevec.embeddings import Embeddings
-    from placevec.explorer.scene import Scene
 
-ATTRIBUTION = "© OpenStreetMap contributors, ODbL"
-"""Shown when neither the vectors nor the dataset name their own."""
+Layout = Literal["both", "map"]
 MOST_NAME = 500
 """Characters of a name that are kept."""
 
@@ -90,27 +87,44 @@ def write_page(
     Raises:
         InputError: no places, a wrong ``max_places``, columns that do not fit, a dataset of other places.
     """
-    rows = _sample(len(emb.place_id), max_places, seed)
-    place_id = emb.place_id[rows]
-    lonlat = np.asarray(emb.lonlat, np.float64)[rows]
-    coloured = [] if columns is None else of_columns(columns, emb.place_id, rows)
-    component, explained = principal_components(emb.vectors[rows])
-    packed = pack_vectors(emb.vectors[rows])
-    scene = _scene(dataset, place_id, progress)
+    drawn = Drawn.of(
+        emb, dataset=dataset, columns=columns, max_places=max_places, seed=seed, progress=progress
+    )
+    return page_of(drawn, target, title=title)
+
+
+def page_of(drawn: Drawn, target: str | PathLike[str], *, title: str | None = None) -> PageReport:
+    """`write_page` of places that are chosen already."""
+    return compose(drawn, target, "both", [*drawn.known, drawn.by_components("pca")], title=title)
+
+
+def compose(
+    drawn: Drawn,
+    target: str | PathLike[str],
+    layout: Layout,
+    colourings: Sequence[Colouring],
+    *,
+    title: str | None = None,
+) -> PageReport:
+    """Write a page of a layout: ``both`` views, or the ``map`` alone; the first colouring is shown first."""
+    emb, lonlat = drawn.emb, drawn.lonlat
+    component, explained = principal_components(drawn.vectors)
+    packed = pack_vectors(drawn.vectors)
+    scene = drawn.scene
     origin, mercator = mercator_metres(lonlat)
 
     first: dict[str, Any] = {
-        "id": [str(one) for one in place_id],
-        "name": [name[:MOST_NAME] if isinstance(name, str) else None for name in emb.names[rows]],
+        "id": [str(one) for one in drawn.place_id],
+        "name": [name[:MOST_NAME] if isinstance(name, str) else None for name in drawn.names],
         "lon": base64_of(lonlat[:, 0]),
         "lat": base64_of(lonlat[:, 1]),
         "east": base64_of(mercator[:, 0] - origin[0]),
         "north": base64_of(mercator[:, 1] - origin[1]),
         "component": base64_of(component),
         "reach": None if scene is None else base64_of(scene.reach(mercator)),
-        "colourings": [one.content for one in _colourings(scene, lonlat, coloured)],
-        "meta": _meta(emb, packed, explained, lonlat)
-        | {"places_drawn": len(rows), "seed": seed, "origin": origin.tolist()},
+        "colourings": [one.content for one in colourings or [of_nothing(len(drawn))]],
+        "meta": _meta(drawn, packed, explained)
+        | {"places_drawn": len(drawn), "seed": drawn.seed, "origin": origin.tolist()},
     }
     vectors = {
         "bits": packed.bits, "dim": packed.values.shape[1],
@@ -123,11 +137,11 @@ def write_page(
         "previews": embeddable_json(None if scene is None else scene.preview_content()),
     }
     page = fill_page(
-        title=title or (dataset.name if dataset is not None else "Places"),
-        attribution=emb.provenance.attribution
-        or (dataset.attribution if dataset is not None else "")
-        or ATTRIBUTION,
+        title=title or drawn.title,
+        attribution=drawn.attribution,
         version=__version__,
+        layout=layout,
+        pictures="colours" if scene is not None and scene.shares is None else "layers",
         first=first_texts,
         later=later_texts,
     )
@@ -136,7 +150,7 @@ def write_page(
     return PageReport(
         path=target,
         size_bytes=target.stat().st_size,
-        places_drawn=len(rows),
+        places_drawn=len(drawn),
         places_total=len(emb.place_id),
         explained=explained,
         map_drawn=scene is not None and scene.ground is not None,
@@ -146,35 +160,8 @@ def write_page(
     )
 
 
-def _sample(total: int, most: int, seed: int) -> NDArray[np.int64]:
-    """Rows to draw, ascending: all, or ``most`` of them at random."""
-    if total == 0:
-        raise InputError("there is no place to draw: the table of embeddings is empty")
-    if most < 1:
-        raise InputError(f"max_places must be at least 1; got {most}")
-    if total <= most:
-        return np.arange(total)
-    return np.sort(np.random.default_rng(seed).choice(total, most, replace=False))
-
-
-def _scene(dataset: Dataset | None, place_id: NDArray[Any], progress: Progress) -> Scene | None:
-    """What the dataset shows of the places; None without a map."""
-    if dataset is None or not (dataset.path / "map_coverage.tif").exists():
-        return None
-    from placevec.explorer.scene import draw_scene
-
-    return draw_scene(dataset, place_id, progress)
-
-
-def _colourings(scene: Scene | None, lonlat: Floats, columns: list[Colouring]) -> list[Colouring]:
-    found = [] if scene is None else of_layers(scene.layers, scene.shares)
-    blocks = of_blocks(lonlat)
-    return [*found, *([blocks] if blocks else []), *columns] or [of_nothing(len(lonlat))]
-
-
-def _meta(
-    emb: Embeddings, packed: PackedVectors, explained: tuple[float, float, float], lonlat: Floats
-) -> dict[str, Any]:
+def _meta(drawn: Drawn, packed: PackedVectors, explained: tuple[float, float, float]) -> dict[str, Any]:
+    emb = drawn.emb
     note = "" if packed.bits == 16 else " of vectors rounded to 8 bits"
     if packed.kept < 1.0:
         note += (
@@ -186,7 +173,7 @@ def _meta(
         "dataset_hash": emb.provenance.dataset_hash,
         "created": emb.provenance.created,
         "places_total": len(emb.place_id),
-        "without_coordinates": int((~np.isfinite(lonlat).all(axis=1)).sum()),
+        "without_coordinates": int((~np.isfinite(drawn.lonlat).all(axis=1)).sum()),
         "dim": int(emb.vectors.shape[1]),
         "explained": list(explained),
         "vector_note": note,

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from placevec.explorer.cartography import encode_picture, paint
+from placevec.explorer.cartography import encode_picture
 from placevec.explorer.pictures import MapPictures
 from placevec.geo import Floats
 from placevec.progress import SILENT, Progress
@@ -42,7 +42,7 @@ def draw_previews(pictures: MapPictures, footprints: Floats, progress: Progress 
 
 def _sheet(pictures: MapPictures, footprints: Floats, px: int) -> bytes:
     high = -(-len(footprints) // SHEET_COLUMNS)
-    coverage = np.zeros((len(pictures.layers), high * px, SHEET_COLUMNS * px), np.uint8)
+    coverage = pictures.blank(high * px, SHEET_COLUMNS * px)
     for number, (x0, y0, x1, y1) in enumerate(footprints.tolist()):
         if not np.isfinite([x0, y0, x1, y1]).all():
             continue
@@ -50,7 +50,7 @@ def _sheet(pictures: MapPictures, footprints: Floats, px: int) -> bytes:
         place = np.s_[:, row * px : (row + 1) * px, column * px : (column + 1) * px]
         coverage[place] = pictures.read((x0, y0, x1, y1), px)
     metres = typical_metres(pictures, footprints) / px
-    return encode_picture(paint(coverage, pictures.layers, metres), QUALITY)
+    return encode_picture(pictures.picture(coverage, metres), QUALITY)
 
 
 def typical_metres(pictures: MapPictures, footprints: Floats) -> float:

@@ -30,7 +30,7 @@ class Scene:
         layers: names of the map's layers.
         zoom: of the map.
         footprints: (N, 4) tile coordinates; NaN without.
-        shares: (N, C) share of each footprint that each layer covers; NaN without footprint.
+        shares: (N, C) share of each footprint that each layer covers, NaN without footprint; None for a map of colours.
         frame: box of the dataset's area: what the map shows is cut to it, since its edge tiles are not whole.
         ground: the picture under the places, or None when nothing lies there.
         previews: sheets of previews, or None when the ground is sharp enough to cut them from.
@@ -39,7 +39,7 @@ class Scene:
     layers: tuple[str, ...]
     zoom: int
     footprints: Floats
-    shares: NDArray[np.float32]
+    shares: NDArray[np.float32] | None
     frame: Box
     ground: Ground | None
     previews: Previews | None
@@ -85,19 +85,36 @@ class Scene:
 
 def draw_scene(dataset: Dataset, place_id: NDArray[Any], progress: Progress = SILENT) -> Scene:
     """Draw the map around the places, and their previews; InputError when none of them is in the dataset."""
-    row_of = {one: row for row, one in enumerate(dataset.places["place_id"])}
-    rows = np.array([row_of.get(one, -1) for one in place_id])
-    if (rows < 0).all():
-        raise InputError(f"none of the embedded places is in the dataset {dataset.path}: it is another one")
-    footprints = np.where((rows >= 0)[:, None], dataset.footprints()[rows], np.nan)
+    footprints = _footprints(dataset, place_id)
     pictures = MapPictures.of(dataset)
     ground = draw_ground(pictures, footprints, progress)
     sharp = ground is not None and ground.px_per_tile * typical_tiles(footprints) >= SHARP_PX
     previews = None if sharp else draw_previews(pictures, footprints, progress)
     frame = _frame(dataset.area, pictures.zoom)
-    return Scene(
-        pictures.layers, pictures.zoom, footprints, pictures.shares(footprints), frame, ground, previews
-    )
+    shares = None if pictures.is_rgb else pictures.shares(footprints)
+    return Scene(pictures.layers, pictures.zoom, footprints, shares, frame, ground, previews)
+
+
+def has_map(dataset: Dataset | None) -> bool:
+    """Whether there is a map to draw."""
+    return dataset is not None and (dataset.path / "map_coverage.tif").exists()
+
+
+def layer_shares(
+    dataset: Dataset, place_id: NDArray[Any]
+) -> tuple[tuple[str, ...], NDArray[np.float32]] | None:
+    """(names, (N, C) share of each place's ground that each layer covers); None for a map of colours."""
+    pictures = MapPictures.of(dataset)
+    return None if pictures.is_rgb else (pictures.layers, pictures.shares(_footprints(dataset, place_id)))
+
+
+def _footprints(dataset: Dataset, place_id: NDArray[Any]) -> Floats:
+    """(N, 4) of the places; NaN where the dataset does not know one. InputError when it knows none."""
+    row_of = {one: row for row, one in enumerate(dataset.places["place_id"])}
+    rows = np.array([row_of.get(one, -1) for one in place_id])
+    if (rows < 0).all():
+        raise InputError(f"none of the embedded places is in the dataset {dataset.path}: it is another one")
+    return np.where((rows >= 0)[:, None], dataset.footprints()[rows], np.nan)
 
 
 def _frame(area: Area, zoom: int) -> Box:

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 SCRIPTS = (
     "data.js", "state.js", "neighbours.js", "colours.js", "splat.js", "brush.js", "gestures.js", "pane.js",
     "projector.js", "ground.js", "map.js", "previews.js", "tip.js", "legend.js", "export.js", "card.js",
-    "search.js", "page.js",
+    "search.js", "popup.js", "page.js",
 )  # fmt: skip
 """Parts of the page's one script, in order."""
 
@@ -59,7 +59,14 @@ def _block(name: str, text: str) -> str:
 
 
 def fill_page(
-    *, title: str, attribution: str, version: str, first: Mapping[str, str], later: Mapping[str, str]
+    *,
+    title: str,
+    attribution: str,
+    version: str,
+    first: Mapping[str, str],
+    later: Mapping[str, str],
+    layout: str = "both",
+    pictures: str = "layers",
 ) -> str:
     """The page as text.
 
@@ -67,6 +74,8 @@ def fill_page(
         title, attribution, version: plain text.
         first: JSON texts (of `embeddable_json`) that the script needs at once, by name.
         later: those that it reads once the page has been parsed: pictures and vectors.
+        layout: ``both`` views, or the ``map`` alone.
+        pictures: of ``layers``, which turn dark with the page, or in ``colours`` of their own, which do not.
     """
     style = asset("page.css")
     script = "\n".join(['"use strict";', "{", *(asset(name) for name in SCRIPTS), "}"])
@@ -79,6 +88,9 @@ def fill_page(
         "title": html.escape(title),
         "attribution": html.escape(attribution),
         "version": html.escape(version),
+        "layout": html.escape(layout),
+        "pictures": html.escape(pictures),
+        "projector_hidden": "hidden" if layout == "map" else "",
         "style": style,
         "script": script,
         "blocks_first": "\n".join(_block(name, text) for name, text in first.items()),

@@ -47,7 +47,7 @@ function placeCard(index) {
   if (places.name[index] !== null) facts.append(element("code", { text: places.id[index] }), element("br"));
   facts.append(coordinates(index), element("br"));
   const item = state.colouring;
-  facts.append(`${item.label}: `, foreign(plainValue(item, index)));
+  facts.append(`${item.label}: `, foreign(textOf(item, index)));
   const face = element("div", { className: picture ? "face" : "face bare" }, ...(picture ? [picture] : []),
     element("div", {}, element("h2", {}, foreign(nameOf(index))), facts));
   const buttons = element("div", { className: "actions" },
@@ -60,13 +60,8 @@ function placeCard(index) {
   choice.addEventListener("change", () => setNeighbourCount(Number(choice.value)));
   const list = element("ol", { className: "ranked" });
   state.neighbours.forEach((i, rank) => list.append(element("li", {}, neighbourRow(i, rank))));
-  return [face, buttons, element("h3", {}, element("span", { text: "Most similar places" }), choice), list,
+  return [...(mapAlone && onMap(index) ? [] : [face]), buttons, element("h3", {}, element("span", { text: "Most similar places" }), choice), list,
     element("p", { className: "hint", text: `Cosine distance${meta.vector_note}, and metres on the ground.` })];
-}
-
-function plainValue(item, index) {
-  if (item.kind === "category") return item.categories[item.codes[index]].label;
-  return numberText(item.values[index], item.maximum - item.minimum) + (item.unit ? ` ${item.unit}` : "");
 }
 
 function row(index, rank, right) {
@@ -116,6 +111,13 @@ function selectionCard() {
     ...(rest > 0 ? [element("p", { className: "hint", text: `and ${thousands(rest)} more` })] : [])];
 }
 
+const WORDS = {
+  both: ["Each dot is a place, in both views. Dots that are close on the left have similar vectors; on the map they may be far apart.",
+    "Point at a dot to see the place. Choose it to light up the places most like it. Box and Lasso select in one view what you then see in the other."],
+  map: ["Each dot is a place. Dots of like colours have similar vectors, however far apart they lie.",
+    "Point at a dot to see the place. Choose it for all that is known of it, and to light up the places most like it."],
+};
+
 function firstCard() {
   const named = Array.from(places.name.keys()).filter((i) => places.name[i] !== null);
   const pool = named.length ? named : Array.from(places.id.keys());
@@ -129,7 +131,6 @@ function firstCard() {
   }
   chips.append(action("Surprise me", () => visit(pool[Math.floor(Math.random() * pool.length)])));
   return [element("h2", { text: "Which places are alike?" }),
-    element("p", { className: "facts", text: "Each dot is a place, in both views. Dots that are close on the left have similar vectors; on the map they may be far apart." }),
-    element("p", { className: "facts", text: "Point at a dot to see the place. Choose it to light up the places most like it. Box and Lasso select in one view what you then see in the other." }),
+    ...WORDS[mapAlone ? "map" : "both"].map((text) => element("p", { className: "facts", text })),
     element("h3", {}, element("span", { text: "Start with" })), chips];
 }

@@ -30,6 +30,7 @@ function activeColouring() {
 
 for (const item of page.colourings) {
   if (item.kind === "category") item.codes = array(item.codes, Uint16Array);
+  else if (item.kind === "rgb") item.values = array(item.values, Uint8Array); // count x 3
   else item.values = array(item.values, Float32Array);
 }
 
@@ -44,6 +45,7 @@ function placeColours() {
     const table = item.categories.map((category) => packed(channels(categoryHex(category))));
     return Uint32Array.from(item.codes, (code) => table[code]);
   }
+  if (item.kind === "rgb") return Uint32Array.from({ length: count }, (_, i) => packed(rgbOf(item, i)));
   const table = Array.from({ length: 256 }, (_, i) => packed(rampColour(i / 255)));
   const out = new Uint32Array(count);
   for (let i = 0; i < count; i++) {
@@ -54,9 +56,15 @@ function placeColours() {
 }
 
 /** What the colouring in force says of a place, as text. */
-function valueText(index) {
-  const item = activeColouring();
+const valueText = (index) => textOf(activeColouring(), index);
+
+const rgbOf = (item, index) => item.values.subarray(3 * index, 3 * index + 3);
+const hexText = (rgb) => `#${Array.from(rgb, (value) => value.toString(16).padStart(2, "0")).join("")}`;
+
+/** What a colouring says of a place, as text. */
+function textOf(item, index) {
   if (item.kind === "category") return item.categories[item.codes[index]].label;
+  if (item.kind === "rgb") return hexText(rgbOf(item, index));
   const text = numberText(item.values[index], item.maximum - item.minimum);
   return item.unit && Number.isFinite(item.values[index]) ? `${text} ${item.unit}` : text;
 }

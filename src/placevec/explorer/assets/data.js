@@ -17,6 +17,8 @@ const array = (base64, Type) => new Type(bytes(base64).buffer);
 /** A decoded picture, resolved to null when the browser cannot read it. */
 const picture = (base64, type) => createImageBitmap(new Blob([bytes(base64)], { type })).catch(() => null);
 
+/** Whether the page shows the map alone, with popups, or the embedding space beside it. */
+const mapAlone = document.body.dataset.layout === "map";
 const page = block("placevec-places");
 const meta = page.meta;
 const count = page.id.length;

@@ -25,6 +25,6 @@ function saveNeighbours() {
 
 function saveSelection() {
   const item = state.colouring;
-  const rows = selectedIndices().map((i) => [...rowOf(i), item.kind === "category" ? item.categories[item.codes[i]].label : item.values[i]]);
+  const rows = selectedIndices().map((i) => [...rowOf(i), item.kind === "number" ? item.values[i] : textOf(item, i)]);
   save("selection.csv", [[...HEADER, item.label], ...rows]);
 }

@@ -23,6 +23,7 @@ function buildChooser() {
 function drawLegend() {
   const item = activeColouring();
   if (item.kind === "category") drawKinds(item);
+  else if (item.kind === "rgb") drawChannels(item);
   else drawRamp(item);
 }
 
@@ -56,6 +57,18 @@ function tally(codes, kinds) {
   const totals = new Array(kinds).fill(0);
   for (let i = 0; i < count; i++) if (state.selected[i]) totals[codes[i]]++;
   return totals;
+}
+
+/** Which component is which colour. */
+function drawChannels(item) {
+  const list = element("ul", { className: "kinds channels" });
+  ["ff0000", "00ff00", "0000ff"].forEach((colour, c) => {
+    const swatch = element("i");
+    swatch.style.background = `linear-gradient(90deg, #000, #${colour})`;
+    list.append(element("li", {}, swatch, element("span", { text: item.axes[c] ?? "" })));
+  });
+  legend.replaceChildren(list, element("p", { className: "hint", text: item.note }));
+  legend.dataset.key = item.key;
 }
 
 const BARS = 40;

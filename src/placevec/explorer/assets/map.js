@@ -117,6 +117,11 @@ class GeoMap extends Pane {
     outline(state.focus, 2.5, 1, true);
   }
 
+  drawMarks(context) {
+    super.drawMarks(context);
+    placePopup(this);
+  }
+
   /** A round number of ground metres, true at the middle of the map. */
   drawScale() {
     const latitude = Math.atan(Math.sinh((this.centre[1] + meta.origin[1]) / 6378137));

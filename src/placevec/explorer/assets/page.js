@@ -2,7 +2,7 @@
 
 const projector = new Projector();
 const map = new GeoMap();
-const panes = [projector, map];
+const panes = mapAlone ? [map] : [projector, map];
 
 buildChooser();
 buildCard();
