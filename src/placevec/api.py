@@ -73,6 +73,18 @@ def prepare(
     background: str = "auto",
     require_all_layers: bool = False,
     keep_grey: bool = False,
+    tiles: str | None = None,
+    server_ip: str | None = None,
+    server_port: int = 80,
+    server_path: str = "/hot/{z}/{x}/{y}.png",
+    samples: int | None = None,
+    seed: int = 0,
+    patch_size: int | None = None,
+    margin_m: float | None = None,
+    connections: int | None = None,
+    most_failed: float = 0.05,
+    attribution: str | None = None,
+    refresh_tiles: bool = False,
     zoom: int | None = None,
     layers: PathLike | None = None,
     spacing: float | None = None,
@@ -98,6 +110,18 @@ def prepare(
         background: of such layers: ``auto``, ``white``, ``black`` or ``transparent``, also as ``LAYER=KIND``.
         require_all_layers: only tiles that every layer has are places, as in the founding pipeline.
         keep_grey: keep the contrast of such layers, in 8 bits, instead of comparing it with the threshold.
+        tiles: or a tile server, such as ``http://localhost:8080/hot/{z}/{x}/{y}.png``: the tiles that the places need
+            are downloaded, and kept in the user's cache.
+        server_ip, server_port, server_path: the same address in the parts that founding document 001 names.
+        samples: of a tile server: so many random places, evenly over the area, instead of whole tiles.
+        seed: of the samples.
+        patch_size: side of such a place in pixels, instead of ``size_m``.
+        margin_m: metres around each place whose tiles are needed too, since windows turn and positives lie near; by
+            default as far as training reaches on its own.
+        connections: to the server at once; 2 on the open internet, 8 to one of your own.
+        most_failed: share of the tiles that may be missing, corrupt or failed.
+        attribution: the credit that the tiles ask for; that of OpenStreetMap by default.
+        refresh_tiles: ask again about tiles that are kept.
         zoom: whose pixels are native: 17 is 0.5 to 1.2 m. 17 by default, or the one zoom that ready tiles have.
         layers: a layer table (TOML) instead of the founding twelve.
         spacing: places on a metric grid, so many metres apart, instead of tiles.
@@ -126,6 +150,9 @@ def prepare(
     options = {
         "osm": osm, "osm_name": osm_name, "tile_folder": tile_folder, "mbtiles": mbtiles, "threshold": threshold,
         "background": background, "require_all_layers": require_all_layers, "keep_grey": keep_grey,
+        "tiles": tiles, "server_ip": server_ip, "server_port": server_port, "server_path": server_path,
+        "samples": samples, "seed": seed, "patch_size": patch_size, "margin_m": margin_m, "connections": connections,
+        "most_failed": most_failed, "attribution": attribution, "refresh_tiles": refresh_tiles,
         "area": area, "zoom": zoom, "layers": layers, "spacing_m": spacing,
         "places": places, "all_places": all_tiles, "size_m": size_m, "workers": workers,
     }  # fmt: skip

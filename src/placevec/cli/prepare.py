@@ -7,6 +7,7 @@ from pathlib import Path
 import typer
 
 from placevec.cli.output import JSON, QUIET, clean, print_json, progress_for, say
+from placevec.errors import UsageError
 
 NAME = "prepare"
 HELP = """Make the dataset that a recipe learns from.
@@ -19,6 +20,11 @@ Examples:
   placevec prepare loc2vec --osm malta.osm.pbf --out data/malta
 
   placevec prepare loc2vec --osm-name Monaco --spacing 60 --out data/monaco
+
+  placevec prepare loc2vec --tiles "http://localhost:8080/hot/{z}/{x}/{y}.png" --bbox 30.3,50.3,30.7,50.6 \\
+    --zoom 18 --samples 15000 --out data/kyiv
+
+  placevec prepare loc2vec --tile-folder 12_layer_tiles --out data/kyiv
 
   placevec prepare loc2vec --osm city.osm.pbf --bbox 14.4,35.8,14.6,35.95 --places shops.csv --out data/shops
 """
@@ -35,7 +41,57 @@ def command(
         None, help="Area as west,south,east,north in degrees (default: the extract's)."
     ),
     polygon: Path | None = typer.Option(None, help="Area as the polygons of a GeoJSON file."),
-    zoom: int = typer.Option(17, help="Zoom whose pixels are stored: at 17, a tile is 100 to 300 m."),
+    tile_folder: Path | None = typer.Option(
+        None, help="Folder of ready tiles: LAYER/z/x/y.png (masks) or tile_z_x_y.png or z/x/y.png (colours)."
+    ),
+    mbtiles: list[Path] = typer.Option(
+        [], help="MBTiles file of colours; or, given several times or as a folder of them, a layer each."
+    ),
+    threshold: int | None = typer.Option(
+        None, min=1, max=255, help="Contrast to the background from which a pixel of a layer is set (found)."
+    ),
+    background: str = typer.Option(
+        "auto", help="Background of ready layers: auto, white, black or transparent; also LAYER=KIND,..."
+    ),
+    require_all_layers: bool = typer.Option(
+        False, "--require-all-layers", help="Only tiles that every layer has are places (the founding way)."
+    ),
+    keep_grey: bool = typer.Option(
+        False, "--keep-grey", help="Keep shades of ready layers, 8 bits a pixel, instead of a threshold."
+    ),
+    tiles: str | None = typer.Option(
+        None, help="Tile server: an address with {z}, {x} and {y}. Only the tiles that the places need."
+    ),
+    server_ip: str | None = typer.Option(None, help="Or its name, with --server-port and --server-path."),
+    server_port: int = typer.Option(80, help="Port of --server-ip."),
+    server_path: str = typer.Option("/hot/{z}/{x}/{y}.png", help="Path on --server-ip."),
+    min_lat: float | None = typer.Option(None, help="South edge of the area, with the other three."),
+    min_lon: float | None = typer.Option(None, help="West edge."),
+    max_lat: float | None = typer.Option(None, help="North edge."),
+    max_lon: float | None = typer.Option(None, help="East edge."),
+    samples: int | None = typer.Option(
+        None, "--samples", "--num-samples", min=1, help="So many random places of the area, for --tiles."
+    ),
+    seed: int = typer.Option(0, help="Of the samples."),
+    patch_size: int | None = typer.Option(
+        None, min=1, help="Side of such a place in pixels, instead of --size-m."
+    ),
+    margin_m: float | None = typer.Option(
+        None, min=0, help="Metres around each place whose tiles are needed too (as far as training reaches)."
+    ),
+    connections: int | None = typer.Option(
+        None, min=1, help="To the tile server at once (2 on the open internet, 8 to one of your own)."
+    ),
+    most_failed: float = typer.Option(
+        0.05, min=0, max=1, help="Share of the tiles that may be missing, corrupt or failed."
+    ),
+    attribution: str | None = typer.Option(None, help="The credit that the tiles ask for (OpenStreetMap's)."),
+    refresh_tiles: bool = typer.Option(
+        False, "--refresh-tiles", help="Ask the server about kept tiles again."
+    ),
+    zoom: int | None = typer.Option(
+        None, help="Zoom whose pixels are stored (17, where a tile is 100 to 300 m; or the tiles' own)."
+    ),
     layers: Path | None = typer.Option(
         None, help="Your own layer table (TOML) instead of the twelve layers."
     ),
@@ -57,8 +113,18 @@ def command(
     """Call `placevec.api.prepare` and say what was made."""
     from placevec import api
 
+    edges = (min_lon, min_lat, max_lon, max_lat)
+    if any(edge is not None for edge in edges):
+        if bbox is not None or None in edges:
+            raise UsageError("an area is --bbox, or all of --min-lat, --min-lon, --max-lat and --max-lon")
+        bbox = ",".join(str(edge) for edge in edges)
     dataset = api.prepare(
-        recipe, out=out, osm=osm, osm_name=osm_name, bbox=bbox, polygon=polygon, zoom=zoom, layers=layers,
+        recipe, out=out, osm=osm, osm_name=osm_name, bbox=bbox, polygon=polygon, tile_folder=tile_folder,
+        mbtiles=mbtiles or None, threshold=threshold, background=background,
+        require_all_layers=require_all_layers, keep_grey=keep_grey, tiles=tiles, server_ip=server_ip,
+        server_port=server_port, server_path=server_path, samples=samples, seed=seed, patch_size=patch_size,
+        margin_m=margin_m, connections=connections, most_failed=most_failed, attribution=attribution,
+        refresh_tiles=refresh_tiles, zoom=zoom, layers=layers,
         spacing=spacing, places=places, all_tiles=all_tiles, size_m=size_m, workers=workers, force=force,
         progress=progress_for(as_json, quiet),
     )  # fmt: skip

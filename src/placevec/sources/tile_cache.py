@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import sqlite3
+import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -61,6 +62,7 @@ class TileCache:
     def __init__(self, path: Path, zoom: int) -> None:
         self.path, self.zoom = path, zoom
         self._side, self._first = 2**zoom, zoom << 48
+        self._lock = threading.Lock()
         with self._explained():
             path.parent.mkdir(parents=True, exist_ok=True)
             self._database = sqlite3.connect(path, timeout=60.0, check_same_thread=False)
@@ -111,7 +113,7 @@ class TileCache:
 
     def read(self, code: int) -> bytes | None:
         """The content of a tile, or None."""
-        with self._explained():
+        with self._explained(), self._lock:
             row = self._database.execute(
                 "SELECT tile_data FROM tiles WHERE id = ?", (code + self._first,)
             ).fetchone()

@@ -196,6 +196,8 @@ class _Work:
             known, now = self.cache.known(codes), time.time()
             for code in codes.tolist():
                 kept = known.get(code)
+                if kept is not None and kept.kind == CORRUPT:  # it came, and did not decode
+                    kept = None
                 if kept is not None and kept.fresh_until > now and not self.refresh:
                     if kept.kind == MISSING:
                         self._bad(code, MISSING, "the server has none")
