@@ -10,6 +10,7 @@ import difflib
 import os
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -18,7 +19,7 @@ from numpy.typing import NDArray
 
 from placevec import atomic
 from placevec.dataset import Dataset
-from placevec.errors import DatasetError, InputError, ModelError, PlacevecError
+from placevec.errors import DatasetError, InputError, ModelError, PlacevecError, UsageError
 from placevec.geo import Area
 from placevec.joined import JoinedDataset
 from placevec.progress import SILENT, Progress
@@ -33,8 +34,12 @@ if TYPE_CHECKING:
     from placevec.clustering import Method as ClusterMethod
     from placevec.embeddings import Embeddings, StoredType
     from placevec.evaluation.report import Report
+    from placevec.explorer.map_page import MapReport
     from placevec.explorer.page import PageReport
+    from placevec.explorer.plots import PlotsReport
+    from placevec.explorer.reductions import Method as ReductionMethod
     from placevec.model import Model
+    from placevec.recipes.checks import Validation
     from placevec.search.exact import Metric
 
 PathLike = str | Path
@@ -187,6 +192,44 @@ def _adopt(out: Path) -> None:
         atomic.remove_temporaries(out.resolve().parent, of=out.resolve().name)
 
 
+def validate(path: PathLike, *, zoom: int | None = None, progress: Progress = SILENT) -> Validation:
+    """Look through a folder of tiles, MBTiles or a dataset and say whether it can be used; nothing is written.
+
+    Args:
+        path: what to look at.
+        zoom: of the tiles, when there are several.
+        progress: where to report.
+    """
+    from placevec.recipes.checks import validate as look_through
+
+    return look_through(path, zoom=zoom, progress=progress)
+
+
+def export(
+    dataset: Dataset | PathLike,
+    *,
+    tile_folder: PathLike | None = None,
+    mbtiles: PathLike | None = None,
+    progress: Progress = SILENT,
+) -> int:
+    """Write the map of a dataset as ready tiles; returns how many there are, each with a picture of every layer.
+
+    Args:
+        dataset: it, or its directory.
+        tile_folder: folder to make: ``tiles/LAYER/z/x/y.png``, or ``tiles/tile_z_x_y.png`` of colours.
+        mbtiles: or the MBTiles file to make of colours, or the folder of one file a layer.
+        progress: where to report.
+    """
+    from placevec.recipes.tile_export import export_mbtiles, export_tile_folder
+
+    opened = dataset if isinstance(dataset, Dataset) else Dataset.open(dataset)
+    if (tile_folder is None) == (mbtiles is None):
+        raise UsageError("name what to write: --tile-folder DIR or --mbtiles FILE, one of the two")
+    if tile_folder is not None:
+        return export_tile_folder(opened, Path(tile_folder), progress=progress)
+    return export_mbtiles(opened, Path(str(mbtiles)), progress=progress)
+
+
 def _area(bbox: Area | tuple[float, float, float, float] | str | None) -> Area | None:
     if bbox is None or isinstance(bbox, Area):
         return bbox
@@ -203,8 +246,10 @@ def train(
     *,
     out: PathLike,
     preset: str = "default",
-    resume: bool = False,
+    validation: Dataset | PathLike | Sequence[Dataset | PathLike] | None = None,
+    resume: bool | PathLike = False,
     force: bool = False,
+    projector: int = 500,
     progress: Progress = SILENT,
     **options: Any,
 ) -> Model:
@@ -214,9 +259,13 @@ def train(
         recipe: such as ``loc2vec``.
         dataset: a dataset or its directory; or several, which are learnt from together.
         out: the run directory: the model, ``metrics.jsonl``, TensorBoard events and the state to resume.
-        preset: ``default``, or ``founding`` for the original network, objective and hyper-parameters.
-        resume: go on from the last checkpoint in ``out`` (from the start if there is none).
+        preset: ``default``; ``founding`` or ``founding-rgb`` for the original networks, objectives and
+            hyper-parameters; ``taught``.
+        validation: a dataset to validate on, or several, instead of blocks held out of the one trained on.
+        resume: go on from the newest state in ``out`` (from the start if there is none), or from a named checkpoint
+            (``checkpoints/epoch-010``), whose run goes on in ``out``. ``epochs`` may then be others.
         force: remove what ``out`` holds and start afresh.
+        projector: places whose vectors and pictures TensorBoard's projector shows at the end, drawn at random; 0: none.
         progress: where to report.
         options: any option of the recipe or of `TrainingOptions`, such as ``epochs=20``.
     """
@@ -228,11 +277,15 @@ def train(
 
     module = recipe_module(recipe)
     config, training = module.configure(preset, options)
-    ground = _ground(dataset)
-    run = Path(out)
-    holds_run = _check_run(run, resume=resume, force=force)
+    ground, judge = _ground(dataset), None if validation is None else _ground(validation)
+    run, resumed = Path(out), resume if isinstance(resume, bool) else Path(resume)
+    if projector < 0:
+        raise UsageError(f"the projector shows a number of places, 0 or more; got {projector}")
+    if force and resumed is not False:
+        raise UsageError("--resume goes on with a run and --force removes it: give one of the two")
+    holds_run = _check_run(run, resume=resumed is not False, force=force)
     torch.manual_seed(int(training.get("seed", 0)))
-    built = module.build(ground, config, training)
+    built = module.build(ground, config, training, judge)
     for note in built.notes:
         progress.say(f"Note: {note}")
     encoder_of = {slot.view: slot.encoder for slot in built.recipe.slots.values()}
@@ -247,19 +300,28 @@ def train(
         ],
         "places": built.places,
         **({"held_out": built.held_out} if built.held_out else {}),
+        **({"validation": judge.name} if judge is not None else {}),
     }
-    model = Model(
-        built.recipe.encoders, readings, {"name": recipe, "config": module.config_dict(config)}, origin
-    )
-    fixed = {"recipe": recipe, **module.config_dict(config), "dataset_hash": ground.hash}
+    described = module.config_dict(built.config)
+    model = Model(built.recipe.encoders, readings, {"name": recipe, "config": described}, origin)
+    fixed = {"recipe": recipe, **described, "dataset_hash": ground.hash}
+    if judge is not None:
+        fixed["validation_hash"] = judge.hash
     if holds_run and force:  # only now that all options have proved themselves
         shutil.rmtree(run)
     run.mkdir(parents=True, exist_ok=True)
     run_training(
         built.recipe, built.views, run, built.training,
-        config=fixed, save=model.save, resume=resume, progress=progress,
+        config=fixed, save=model.save, resume=resumed, validation_views=built.validation_views,
+        progress=progress,
     )  # fmt: skip
-    return Model.load(run)
+    trained = Model.load(run)
+    if projector:
+        from placevec.explorer.projector import write_projector
+
+        parts = ground.parts if isinstance(ground, JoinedDataset) else (ground,)
+        write_projector(run / "tensorboard" / "projector", trained, parts, projector, progress=progress)
+    return trained
 
 
 def _ground(dataset: Dataset | PathLike | Sequence[Dataset | PathLike]) -> Dataset | JoinedDataset:
@@ -512,30 +574,73 @@ def cluster(
     return found
 
 
+@dataclass(frozen=True)
+class Explored:
+    """What `explore` wrote: None for what was not asked for."""
+
+    page: PageReport | None
+    map: MapReport | None
+    plots: PlotsReport | None
+
+
 def explore(
     embeddings: Embeddings | PathLike,
-    html: PathLike,
+    html: PathLike | None = None,
     *,
+    map: PathLike | None = None,
+    png: PathLike | None = None,
     dataset: Dataset | PathLike | None = None,
     columns: pd.DataFrame | None = None,
     title: str | None = None,
+    method: ReductionMethod = "pca",
+    projections: Sequence[ReductionMethod] = ("pca", "tsne", "umap"),
+    clusters: int | None = None,
     max_places: int = 20_000,
     seed: int = 0,
     progress: Progress = SILENT,
-) -> PageReport:
-    """Write one self-contained page: the vectors beside the map, linked. It opens without a network."""
-    from placevec.explorer.page import write_page
+) -> Explored:
+    """Write what shows vectors to people; pages open without a network. At least one of the three must be asked for.
 
-    atomic.check_writable(html)
+    Args:
+        embeddings: the places and their vectors, or the file that holds them.
+        html: a page to write: the embedding space beside the map, linked.
+        map: a folder for ``embeddings_map.html`` and ``embeddings.geojson``: markers in the colours of the vectors, and
+            the same places with all dimensions, components, colours and clusters.
+        png: a folder for still plots: every projection in every colouring.
+        dataset: where the map comes from; by default the one that the vectors name, if it is still there.
+        columns: a table to colour by, such as `cluster` gives; its column ``cluster`` replaces k-means.
+        title: of all of them; the dataset's name by default.
+        method: what makes the colours of the map: ``pca``, ``tsne`` or ``umap``.
+        projections: of the plots.
+        clusters: of k-means, on the map and the plots; chosen by silhouette by default.
+        max_places: more than these are drawn as a seeded sample, and everything says so.
+        seed: of the sample, t-SNE, UMAP and k-means.
+        progress: where to report.
+    """
+    from placevec.explorer.drawn import Drawn
+    from placevec.explorer.map_page import map_of
+    from placevec.explorer.page import page_of
+    from placevec.explorer.plots import plots_of, require_plots
+    from placevec.explorer.reductions import require
+
+    if html is None and map is None and png is None:
+        raise UsageError("name what to write: a page (--html FILE), a map (--map DIR) or plots (--png DIR)")
+    if html is not None:
+        atomic.check_writable(html)
+    for folder in (map, png):
+        if folder is not None:
+            atomic.check_writable(folder, directory=True)
+    if map is not None:
+        require(method)
+    if png is not None:
+        require_plots(projections)
     table = load_embeddings(embeddings) if isinstance(embeddings, str | Path) else embeddings
-    found = recorded_dataset(table, dataset)
-    return write_page(
-        table,
-        Path(html),
-        dataset=found,
-        columns=columns,
-        title=title,
-        max_places=max_places,
-        seed=seed,
-        progress=progress,
+    drawn = Drawn.of(
+        table, dataset=recorded_dataset(table, dataset), columns=columns, clusters=clusters, max_places=max_places,
+        seed=seed, progress=progress,
+    )  # fmt: skip
+    return Explored(
+        None if html is None else page_of(drawn, Path(html), title=title),
+        None if map is None else map_of(drawn, map, title=title, method=method),
+        None if png is None else plots_of(drawn, png, title=title, methods=projections),
     )

@@ -47,6 +47,17 @@ def effective_rank(vectors: Vectors) -> float:
     return float(np.exp(-(shares * np.log(shares)).sum()))
 
 
+def principal_share(vectors: Vectors, directions: int = 2) -> float:
+    """Share of the variance of (N, D) vectors that lies in their first principal directions; 1 for equal vectors.
+
+    >>> round(principal_share([[0, 0, 0], [3, 0, 0], [0, 3, 0], [0, 0, 3]], 1), 3)
+    0.444
+    """
+    matrix = _matrix(vectors)
+    variances = np.linalg.svd(matrix - matrix.mean(axis=0), compute_uv=False) ** 2
+    return float(variances[:directions].sum() / variances.sum()) if variances.any() else 1.0
+
+
 def alignment(anchors: Vectors, positives: Vectors) -> float:
     """How far positives lie from their anchors: mean ``|a - p|^2`` of (N, D) vectors scaled to length 1; 0 is best.
 

@@ -15,12 +15,19 @@ from placevec.progress import printable
 DEBUG = "PLACEVEC_DEBUG"
 """Environment variable: when set, errors come with their traceback."""
 
+MAY_STAND_ALONE = {"--resume": "newest"}
+"""Options with a value that may be left out, and what then stands for it."""
+
 
 def with_dashes(arguments: Sequence[str]) -> list[str]:
     """``--near_m=5`` becomes ``--near-m=5``: underscores and dashes in option names are the same.
 
+    Options that may stand alone get the value that this means.
+
     >>> with_dashes(["train", "--near_m=5", "--out", "a_b"])
     ['train', '--near-m=5', '--out', 'a_b']
+    >>> with_dashes(["train", "--resume", "--out", "run"])
+    ['train', '--resume=newest', '--out', 'run']
     """
     dashed: list[str] = []
     for position, argument in enumerate(arguments):
@@ -28,6 +35,9 @@ def with_dashes(arguments: Sequence[str]) -> list[str]:
             return [*dashed, *arguments[position:]]
         name, equals, value = argument.partition("=")
         dashed.append(name.replace("_", "-") + equals + value if name.startswith("--") else argument)
+        alone = position + 1 == len(arguments) or arguments[position + 1].startswith("-")
+        if dashed[-1] in MAY_STAND_ALONE and alone:
+            dashed[-1] += f"={MAY_STAND_ALONE[dashed[-1]]}"
     return dashed
 
 

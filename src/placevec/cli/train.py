@@ -8,6 +8,7 @@ from typing import Any
 
 import typer
 
+from placevec.cli import MAY_STAND_ALONE
 from placevec.cli.output import JSON, QUIET, print_json, progress_for, say
 from placevec.errors import InputError
 
@@ -15,13 +16,18 @@ NAME = "train"
 HELP = """Train a recipe on a dataset.
 
 The run directory holds the model with the best validation loss, metrics.jsonl, TensorBoard events and the state
-from which --resume goes on; a resumed run ends exactly like an uninterrupted one.
+from which --resume goes on; a resumed run ends exactly like an uninterrupted one. tensorboard --logdir RUN shows
+losses, distances, the share of triplets that still teach, the learning rate, the effective rank and the projector.
 
 Examples:
 
   placevec train loc2vec data/malta --out runs/malta --epochs 40
 
   placevec train loc2vec data/malta --out runs/original --preset founding
+
+  placevec train loc2vec data/kyiv-tiles --out runs/rgb --preset founding-rgb --validation data/lviv-tiles
+
+  placevec train loc2vec data/malta --out runs/longer --epochs 80 --resume runs/malta/checkpoints/epoch-040
 
   placevec train loc2vec data/malta --out runs/honest --drop-layers landcover,natural-features,leisure,amenities
 
@@ -35,22 +41,64 @@ def command(
     out: Path = typer.Option(..., "--out", "-o", help="Run directory to make."),
     preset: str = typer.Option(
         "default",
-        help="default; founding: the original network and hyper-parameters; taught: foretell what places hold.",
+        help="default; founding (or founding-12) and founding-rgb: the original networks and hyper-parameters;"
+        " taught: foretell what places hold.",
     ),
     config: Path | None = typer.Option(None, help="TOML file holding any option, by the names shown here."),
-    epochs: int | None = typer.Option(None, help="Passes, each validated and checkpointed (20)."),
+    validation: list[Path] | None = typer.Option(
+        None, help="Dataset to validate on, instead of blocks held out; may be repeated."
+    ),
+    epochs: int | None = typer.Option(
+        None,
+        help="Passes, each validated and checkpointed (20). A finished run resumed with more goes on under the"
+        " schedule of the longer run: cosine is stretched, so the learning rate rises again; plateau and constant"
+        " go on as they were.",
+    ),
     steps_per_epoch: int | None = typer.Option(
         None, help="Batches in a pass (default: once over the places)."
     ),
-    batch_size: int | None = typer.Option(None, help="Places in a batch (64)."),
+    samples_per_epoch: int | None = typer.Option(None, help="Or places in a pass."),
+    batch_size: int | None = typer.Option(
+        None, help="Places in a batch (64); halved by itself where memory runs out."
+    ),
     learning_rate: float | None = typer.Option(None, help="Peak learning rate (0.001)."),
+    weight_decay: float | None = typer.Option(None, help="Decay of the weights (0.0001)."),
+    optimiser: str | None = typer.Option(None, help="adamw or adam."),
+    clip_norm: float | None = typer.Option(None, help="Longest gradient (1); 0: any."),
     dim: int | None = typer.Option(None, help="Length of the vectors (128)."),
-    encoder: str | None = typer.Option(None, help="shape-tile-cnn, compact-tile-cnn or founding-tile-cnn."),
-    objective: str | None = typer.Option(None, help="infonce, triplet, triplet-swap or softpn."),
+    encoder: str | None = typer.Option(
+        None, help="shape-tile-cnn, compact-tile-cnn, founding-tile-cnn or founding-rgb-cnn."
+    ),
+    dropout: float | None = typer.Option(None, help="Of founding-tile-cnn (0.5)."),
+    objective: str | None = typer.Option(
+        None,
+        help="infonce, triplet, triplet-swap or softpn. What the founding 12-layer system called softpn is a hinge"
+        " with the swap: triplet-swap.",
+    ),
+    margin: float | None = typer.Option(None, help="Of triplet and triplet-swap (0.2)."),
+    temperature: float | None = typer.Option(None, help="Of infonce (0.1)."),
+    negatives: str | None = typer.Option(
+        None,
+        help="Of triplet, triplet-swap and softpn: random; hard or semi-hard ones of the batch, beyond far.",
+    ),
     size_px: int | None = typer.Option(None, help="Side of the window read around a place, in pixels (128)."),
-    size_m: float | None = typer.Option(None, help="The same in metres (200); 0 reads whole native tiles."),
+    size_m: float | None = typer.Option(None, help="The same in metres (200); 0 reads native pixels."),
     near_m: float | None = typer.Option(None, help="Positives lie within so many metres (100)."),
     far_m: float | None = typer.Option(None, help="Negatives lie beyond so many metres (300)."),
+    near_tiles: float | None = typer.Option(
+        None, help="Or in map tiles, as the founding 12-layer system (2)."
+    ),
+    far_tiles: float | None = typer.Option(None, help="The same of negatives (10)."),
+    near_degrees: float | None = typer.Option(
+        None, help="Or in degrees, as the founding RGB system (0.001)."
+    ),
+    far_degrees: float | None = typer.Option(None, help="The same of negatives (0.01)."),
+    rotate: bool | None = typer.Option(None, help="Turn the map before each window is read (on)."),
+    shift_m: float | None = typer.Option(None, help="Move every window by up to so many metres (0)."),
+    flip: bool | None = typer.Option(None, help="Mirror windows at random (off)."),
+    drop_channels: float | None = typer.Option(
+        None, help="Chance that a layer of the positive is switched off (0.25)."
+    ),
     drop_layers: str | None = typer.Option(
         None, help="Layers to keep out of the input, separated by commas."
     ),
@@ -65,10 +113,24 @@ def command(
     patience: int | None = typer.Option(
         None, help="Stop after so many passes without improvement (0: never)."
     ),
+    save_every: int | None = typer.Option(
+        None,
+        help="Keep a checkpoint every so many passes, checkpoints/epoch-010: a model and its state (0: none).",
+    ),
+    workers: int | None = typer.Option(
+        None, help="Threads that read batches ahead (1); the result is the same."
+    ),
     precision: str | None = typer.Option(None, help="auto, fp32 or bf16."),
     device: str | None = typer.Option(None, help="auto, cpu, cuda or mps."),
     seed: int | None = typer.Option(None, help="Seed of everything random (0)."),
-    resume: bool = typer.Option(False, "--resume", help="Go on from the last checkpoint in --out."),
+    projector: int = typer.Option(500, help="Places in TensorBoard's projector; 0: none."),
+    resume: str | None = typer.Option(
+        None,
+        "--resume",
+        metavar="[CHECKPOINT]",
+        help="Go on: alone, from the newest state in --out; or from a checkpoint, such as"
+        " RUN/checkpoints/epoch-010, whose run goes on in --out.",
+    ),
     force: bool = typer.Option(False, "--force", help="Start afresh, removing the run in --out."),
     as_json: bool = JSON,
     quiet: bool = QUIET,
@@ -78,11 +140,15 @@ def command(
 
     options: dict[str, Any] = _from_toml(config) if config else {}
     given = {
-        "epochs": epochs, "steps_per_epoch": steps_per_epoch, "batch_size": batch_size,
-        "learning_rate": learning_rate, "dim": dim, "encoder": encoder, "objective": objective,
-        "size_px": size_px, "near_m": near_m, "far_m": far_m, "schedule": schedule, "patience": patience,
-        "contrast_weight": contrast_weight,
-        "most_places": most_places, "precision": precision, "device": device, "seed": seed,
+        "epochs": epochs, "steps_per_epoch": steps_per_epoch, "samples_per_epoch": samples_per_epoch,
+        "batch_size": batch_size, "learning_rate": learning_rate, "weight_decay": weight_decay,
+        "optimiser": optimiser, "clip_norm": clip_norm, "dim": dim, "encoder": encoder, "dropout": dropout,
+        "objective": objective, "margin": margin, "temperature": temperature, "negatives": negatives,
+        "size_px": size_px, "near_m": near_m, "far_m": far_m, "near_tiles": near_tiles, "far_tiles": far_tiles,
+        "near_degrees": near_degrees, "far_degrees": far_degrees, "rotate": rotate, "shift_m": shift_m,
+        "flip": flip, "drop_channels": drop_channels, "schedule": schedule, "patience": patience,
+        "contrast_weight": contrast_weight, "most_places": most_places, "save_every": save_every,
+        "workers": workers, "precision": precision, "device": device, "seed": seed,
     }  # fmt: skip
     options.update({name: value for name, value in given.items() if value is not None})
     if size_m is not None:
@@ -91,8 +157,9 @@ def command(
         if value is not None:
             options[name] = tuple(part.strip() for part in value.split(",") if part.strip())
     model = api.train(
-        recipe, dataset, out=out, preset=options.pop("preset", preset), resume=resume, force=force,
-        progress=progress_for(as_json, quiet), **options,
+        recipe, dataset, out=out, preset=options.pop("preset", preset), validation=validation or None,
+        resume=resume is not None if resume in (None, MAY_STAND_ALONE["--resume"]) else resume,
+        force=force, projector=projector, progress=progress_for(as_json, quiet), **options,
     )  # fmt: skip
     if as_json:
         from placevec.training.log import read_metrics
@@ -103,8 +170,12 @@ def command(
     if len(dataset) == 1 and not model.taught:
         say(f"Next: placevec embed {out} {dataset[0]} -o E.parquet")
         return
-    say(f"It has learnt {' and '.join(map(str, dataset))}: what it is worth shows on ground that it has not seen.")
-    say(f"Next: placevec prepare {recipe} --osm OTHER.osm.pbf --out OTHER    placevec embed {out} OTHER -o E.parquet")
+    say(
+        f"It has learnt {' and '.join(map(str, dataset))}: what it is worth shows on ground that it has not seen."
+    )
+    say(
+        f"Next: placevec prepare {recipe} --osm OTHER.osm.pbf --out OTHER    placevec embed {out} OTHER -o E.parquet"
+    )
 
 
 def _from_toml(path: Path) -> dict[str, Any]:

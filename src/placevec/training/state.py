@@ -167,7 +167,6 @@ def load_state(
         state = _optimiser_state(tensors, optimiser)
     except ValueError as error:
         raise ModelError(_DAMAGED.format(path, error)) from error
-    device = next(module.parameters()).device
     weights = {name[len("module.") :]: value for name, value in tensors.items() if name.startswith("module.")}
     try:
         module.load_state_dict(weights)
@@ -175,8 +174,11 @@ def load_state(
         raise ModelError(
             f"the training state {path} does not fit this recipe: {str(error).splitlines()[0]}"
         ) from error
-    for entries in state.values():  # Adam keeps its step counter on the processor whatever the device
-        entries.update({key: value.to(device) for key, value in entries.items() if key != "step"})
+    parameters = [value for group in optimiser.param_groups for value in group["params"]]
+    for number, entries in state.items():  # Adam keeps its step counter on the processor whatever the device
+        for key in ("exp_avg", "exp_avg_sq"):
+            # laid out in memory as the parameter is: fused Adam goes through both byte by byte
+            entries[key] = torch.empty_like(parameters[number]).copy_(entries[key])
     optimiser.load_state_dict({"state": state, "param_groups": optimiser.state_dict()["param_groups"]})
     return counters
 
