@@ -22,6 +22,8 @@ _HOMES = {
     "evaluate": "placevec.api",
     "explore": "placevec.api",
     "cluster": "placevec.api",
+    "validate": "placevec.api",
+    "export": "placevec.api",
     "open_dataset": "placevec.api",
     "load_model": "placevec.api",
     "load_embeddings": "placevec.api",
@@ -50,6 +52,7 @@ __all__ = [
     "encoders",
     "evaluate",
     "explore",
+    "export",
     "geo",
     "load_embeddings",
     "load_model",
@@ -61,6 +64,7 @@ __all__ = [
     "sampling",
     "similar",
     "train",
+    "validate",
 ]
 
 if TYPE_CHECKING:
@@ -70,12 +74,14 @@ if TYPE_CHECKING:
         embed,
         evaluate,
         explore,
+        export,
         load_embeddings,
         load_model,
         open_dataset,
         prepare,
         similar,
         train,
+        validate,
     )
     from placevec.dataset import Dataset
     from placevec.embeddings import Embeddings

@@ -7,8 +7,24 @@ import typer
 
 def build_app() -> typer.Typer:
     """The typer application with every verb."""
-    from placevec.cli import cluster, demo, doctor, embed, evaluate, explore, info, prepare, search, train
+    from placevec.cli import (
+        cluster,
+        demo,
+        doctor,
+        embed,
+        evaluate,
+        explore,
+        export,
+        info,
+        prepare,
+        search,
+        train,
+        validate,
+    )
 
+    verbs = (
+        demo, prepare, validate, train, embed, evaluate, search, explore, cluster, export, info, doctor,
+    )  # fmt: skip
     app = typer.Typer(
         name="placevec",
         help="Turn any place on Earth into a vector: map, imagery, words or bare coordinates.\n\n"
@@ -20,7 +36,7 @@ def build_app() -> typer.Typer:
         pretty_exceptions_enable=False,
     )
     app.callback(invoke_without_command=True)(_version)
-    for verb in (demo, prepare, train, embed, evaluate, search, explore, cluster, info, doctor):
+    for verb in verbs:
         app.command(name=verb.NAME, help=verb.HELP, no_args_is_help=verb.NAME not in ("demo", "doctor"))(
             verb.command
         )

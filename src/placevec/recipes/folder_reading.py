@@ -175,9 +175,11 @@ def _written_by_us(tiles: TileSet) -> str | None:
 class TileReader:
     """Reads a tile of all layers; remembers what small pictures look like, as most of them are blank."""
 
-    def __init__(self, tiles: TileSet, reading: Reading) -> None:
-        self._tiles, self._reading = tiles, reading
-        self._limit = max(MOST_DAMAGED * len(tiles.tiles()), 0.0)
+    def __init__(
+        self, tiles: TileSet, reading: Reading, *, most_damaged: float | None = MOST_DAMAGED
+    ) -> None:
+        self._tiles, self._reading, self._count_of_tiles = tiles, reading, len(tiles.tiles())
+        self._limit = float("inf") if most_damaged is None else most_damaged * self._count_of_tiles
         self._known: dict[tuple[int, bytes], Bytes] = {}
         self.damaged: dict[tuple[int, int], str] = {}
 
@@ -215,6 +217,6 @@ class TileReader:
         self.damaged[tile] = str(error)
         if len(self.damaged) > self._limit:
             raise SourceError(
-                f"{len(self.damaged):,} of {len(self._tiles.tiles()):,} tiles are damaged, more than "
+                f"{len(self.damaged):,} of {self._count_of_tiles:,} tiles are damaged, more than "
                 f"{MOST_DAMAGED:.0%}; the first: {next(iter(self.damaged.values()))}; mend or remove them"
             )

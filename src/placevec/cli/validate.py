@@ -1,0 +1,67 @@
+"""``placevec validate``: whether tiles or a dataset can be used."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import typer
+
+from placevec.cli.output import JSON, QUIET, clean, print_facts, print_json, print_table, progress_for, say
+
+NAME = "validate"
+HELP = """Look through a folder of tiles, MBTiles or a dataset, and say whether it can be used.
+
+Prints layers, tiles a layer, common coordinates, the shapes of a sample batch, and every problem. Exit code 1 when it
+cannot be used.
+
+Examples:
+
+  placevec validate 12_layer_tiles
+
+  placevec validate data/malta --json
+"""
+
+
+def command(
+    path: Path = typer.Argument(
+        ..., help="Folder of tiles, MBTiles (a file or a folder of them) or a dataset."
+    ),
+    zoom: int | None = typer.Option(None, help="Zoom to look at, when there are several."),
+    as_json: bool = JSON,
+    quiet: bool = QUIET,
+) -> None:
+    """Call `placevec.api.validate` and print what it found."""
+    from placevec import api
+
+    found = api.validate(path, zoom=zoom, progress=progress_for(as_json, quiet))
+    if as_json:
+        print_json(found.as_dict())
+    else:
+        is_tiles = found.kind == "tiles"
+        facts = {
+            "is": found.kind,
+            "layout": found.layout,
+            "zoom": found.zoom,
+            "layers": len(found.layers) or None,
+            "in any layer" if is_tiles else "places": found.coordinates or None,
+            "in all layers" if is_tiles else "with coordinates": found.common if found.layers else None,
+            **{f"{role} batch": str(tuple(shape)) for role, shape in found.batch.items()},
+        }
+        print_facts({name: value for name, value in facts.items() if value not in (None, "")})
+        if found.layers:
+            header = ["layer", "tiles" if is_tiles else "places with it", found.measure]
+            rows = [[layer.name, layer.tiles, layer.set_share] for layer in found.layers]
+            if any(layer.background for layer in found.layers):
+                header += ["background", "threshold"]
+                rows = [
+                    [*row, layer.background, layer.threshold]
+                    for row, layer in zip(rows, found.layers, strict=True)
+                ]
+            print_table(header, rows)
+        for note in found.notes:
+            say(f"Note: {clean(note, width=500)}")
+        for problem in found.problems:
+            say(f"Problem: {clean(problem, width=1000)}")
+        say("It can be used." if found.usable else "It cannot be used.")
+    if not found.usable:
+        raise typer.Exit(1)
