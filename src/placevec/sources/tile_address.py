@@ -61,8 +61,6 @@ extract of the same data with --osm or --osm-name
                 f"the address {shown} lacks {', '.join(f'{{{name}}}' for name in missing)}: write it such as "
                 "http://localhost:8080/hot/{z}/{x}/{y}.png"
             )
-        if re.search(r"[\x00-\x20\x7f\\]", text):
-            raise SourceError(f"the address {shown} holds a blank, a backslash or a control character")
         template = cls(text)
         sample = check_url(template.url(0, 0, 0))
         if any(f"{{{name}}}" in _host_of(text) for name in PLACEHOLDERS[:4]):
@@ -133,6 +131,8 @@ def printable_address(text: str) -> str:
 def check_url(url: str) -> SplitResult:
     """The parts of an http(s) address; SourceError when it is none, or holds a password."""
     shown = printable_address(url)
+    if re.search(r"[\x00-\x20\x7f\\]", url):
+        raise SourceError(f"the address {shown} holds a blank, a backslash or a control character")
     try:
         parts = urlsplit(url)
         port = parts.port

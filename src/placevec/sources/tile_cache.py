@@ -63,6 +63,7 @@ class TileCache:
         self.path, self.zoom = path, zoom
         self._side, self._first = 2**zoom, zoom << 48
         self._lock = threading.Lock()
+        self._waiting: list[tuple[str, tuple[Any, ...]]] = []
         with self._explained():
             path.parent.mkdir(parents=True, exist_ok=True)
             self._database = sqlite3.connect(path, timeout=60.0, check_same_thread=False)
@@ -81,9 +82,10 @@ class TileCache:
         return self
 
     def __exit__(self, *_: object) -> None:
-        with contextlib.suppress(sqlite3.Error):
-            self._database.commit()
-        self._database.close()
+        try:
+            self.commit()
+        finally:
+            self._database.close()
 
     def known(self, codes: Ints) -> dict[int, Kept]:
         """What is known of some tiles."""
@@ -120,37 +122,38 @@ class TileCache:
         return None if row is None else bytes(row[0])
 
     def put(self, code: int, content: bytes | None, kept: Kept) -> None:
-        """Keep a tile, or (without content) that there is none; `commit` makes it last."""
+        """Keep a tile, or (without content) that there is none; from `commit` on it is there."""
         y, x = divmod(code, self._side)
         number = code + self._first
+        if content is None:
+            self._waiting.append(("DELETE FROM tiles WHERE id = ?", (number,)))
+        else:
+            row = (number, self.zoom, x, self._side - 1 - y, content)
+            self._waiting.append(("INSERT OR REPLACE INTO tiles VALUES (?, ?, ?, ?, ?)", row))
         digest = None if content is None else hashlib.sha256(content).digest()
-        with self._explained():
-            if content is None:
-                self._database.execute("DELETE FROM tiles WHERE id = ?", (number,))
-            else:
-                row = (number, self.zoom, x, self._side - 1 - y, content)
-                self._database.execute("INSERT OR REPLACE INTO tiles VALUES (?, ?, ?, ?, ?)", row)
-            answer = (number, kept.kind, kept.fresh_until, kept.etag, kept.modified, digest)
-            self._database.execute("INSERT OR REPLACE INTO answers VALUES (?, ?, ?, ?, ?, ?)", answer)
+        answer = (number, kept.kind, kept.fresh_until, kept.etag, kept.modified, digest)
+        self._waiting.append(("INSERT OR REPLACE INTO answers VALUES (?, ?, ?, ?, ?, ?)", answer))
+        if len(self._waiting) >= _TOGETHER:
+            self.commit()
 
     def renew(self, code: int, fresh_until: float) -> None:
         """The server says that a tile is still the same."""
-        with self._explained():
-            self._database.execute(
-                "UPDATE answers SET fresh_until = ? WHERE id = ?", (fresh_until, code + self._first)
-            )
+        self._waiting.append(
+            ("UPDATE answers SET fresh_until = ? WHERE id = ?", (fresh_until, code + self._first))
+        )
+
+    def commit(self) -> None:
+        """Make what was put last, in one short transaction: another program may be waiting."""
+        waiting, self._waiting = self._waiting, []
+        with self._explained(), self._database:
+            for statement, values in waiting:
+                self._database.execute(statement, values)
 
     def mark(self, codes: Ints, kinds: NDArray[np.uint8]) -> None:
         """Note what tiles turned out to be."""
         rows = zip(kinds.tolist(), (codes + self._first).tolist(), strict=True)
-        with self._explained():
+        with self._explained(), self._database:
             self._database.executemany("UPDATE answers SET kind = ? WHERE id = ?", rows)
-            self._database.commit()
-
-    def commit(self) -> None:
-        """Make what was put last."""
-        with self._explained():
-            self._database.commit()
 
     def _query(self, select: str, codes: Ints) -> list[Any]:
         numbers = (codes + self._first).tolist()

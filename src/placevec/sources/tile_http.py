@@ -57,7 +57,7 @@ class TileClient:
         self._named, self._most_bytes = named, most_bytes
         self._connections: dict[_Key, http.client.HTTPConnection] = {}
         self._busy: http.client.HTTPConnection | None = None
-        self._since = 0.0
+        self._since, self._closed = 0.0, False
 
     def get(self, url: str, headers: Mapping[str, str]) -> Answer:
         """The answer to a GET, redirects followed.
@@ -98,7 +98,9 @@ class TileClient:
             except (OSError, http.client.HTTPException, ValueError) as error:
                 self._drop(key)
                 # a server closes a connection that was idle too long: that is no trouble
-                if not (reused and isinstance(error, ConnectionError | http.client.BadStatusLine)):
+                if self._closed or not (
+                    reused and isinstance(error, ConnectionError | http.client.BadStatusLine)
+                ):
                     raise Trouble(_words(error)) from error
 
     def _exchange(self, key: _Key, target: str, headers: Mapping[str, str]) -> Answer:
@@ -135,7 +137,8 @@ class TileClient:
             _shut(busy.sock)
 
     def close(self) -> None:
-        """Close every connection; from another thread too."""
+        """Close every connection for good; from another thread too."""
+        self._closed = True
         for key in list(self._connections):
             self._drop(key)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,6 +16,8 @@ _NEIGHBOURS = 64
 """Side of the squares of tiles that are asked for together."""
 _TOGETHER = 200_000
 """Footprints that are looked at together."""
+_PIECE, _WIDEST = 2_000_000, 1024
+"""Tiles that are looked at together; tiles along the side of one footprint, margin included, at most."""
 _DIGITS = 7
 """Of the degrees of a sample: about a centimetre."""
 
@@ -51,7 +54,8 @@ class TilePlan:
         found = np.zeros(0, np.int64)
         for start in range(0, len(footprints), _TOGETHER):
             boxes = _widened(footprints[start : start + _TOGETHER], zoom, margin_m)
-            found = _distinct(np.concatenate([found, _distinct(_touched(boxes, side)[1])]))
+            for _, codes in _touched(boxes, side):
+                found = _distinct(np.concatenate([found, _distinct(codes)]))
             if len(found) > MOST_TILES:
                 raise AreaError(
                     f"the places need more than {MOST_TILES:,} tiles of zoom {zoom}: fewer samples, a smaller area, "
@@ -73,9 +77,9 @@ class TilePlan:
         touched = np.zeros(len(footprints), bool)
         wanted = _distinct(chosen)
         for start in range(0, len(footprints), _TOGETHER) if len(wanted) else ():
-            box, codes = _touched(footprints[start : start + _TOGETHER], 2**self.zoom)
-            at = np.minimum(np.searchsorted(wanted, codes), len(wanted) - 1)
-            touched[start + box[wanted[at] == codes]] = True
+            for box, codes in _touched(footprints[start : start + _TOGETHER], 2**self.zoom):
+                at = np.minimum(np.searchsorted(wanted, codes), len(wanted) - 1)
+                touched[start + box[wanted[at] == codes]] = True
         return touched
 
 
@@ -88,8 +92,8 @@ def _widened(boxes: Floats, zoom: int, margin_m: float) -> Floats:
     return np.asarray(boxes + margin[:, None] * np.array([-1.0, -1.0, 1.0, 1.0]))
 
 
-def _touched(boxes: Floats, side: int) -> tuple[Ints, Ints]:
-    """(row of ``boxes``, code) of every tile that each of them touches; x wraps around the world."""
+def _touched(boxes: Floats, side: int) -> Iterator[tuple[Ints, Ints]]:
+    """(row of ``boxes``, code) of every tile that each of them touches, in pieces; x wraps around the world."""
     rows = np.flatnonzero(np.isfinite(boxes).all(axis=1))
     # a window whose edge lies on the edge of a tile does not touch the next one
     low = np.floor(boxes[rows, :2] + 1e-9).astype(np.int64)
@@ -98,9 +102,16 @@ def _touched(boxes: Floats, side: int) -> tuple[Ints, Ints]:
     high[:, 0] = np.minimum(high[:, 0], low[:, 0] + side - 1)
     width, height = (high - low + 1).T
     count = width * height
-    box = np.repeat(np.arange(len(rows)), count)
-    dy, dx = np.divmod(np.arange(count.sum()) - np.repeat(np.cumsum(count) - count, count), width[box])
-    return rows[box], (low[box, 1] + dy) * side + (low[box, 0] + dx) % side
+    if count.max(initial=0) > _WIDEST**2:
+        raise AreaError(
+            f"a place and its margin touch {count.max():,} tiles: make them smaller, or the zoom lower"
+        )
+    pieces = np.cumsum(count) // _PIECE
+    for part in np.split(np.arange(len(rows)), np.flatnonzero(np.diff(pieces)) + 1):
+        box = np.repeat(part, count[part])
+        inside = np.arange(len(box)) - np.repeat(np.cumsum(count[part]) - count[part], count[part])
+        dy, dx = np.divmod(inside, width[box])
+        yield rows[box], (low[box, 1] + dy) * side + (low[box, 0] + dx) % side
 
 
 def _distinct(codes: Ints) -> Ints:

@@ -19,7 +19,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from placevec.errors import InputError, SourceError
+from placevec.errors import SourceError, UsageError
 from placevec.geo import TILE_PX
 from placevec.progress import SILENT, Advance, Progress
 from placevec.sources.extracts import USER_AGENT
@@ -125,7 +125,7 @@ def download_tiles(
         OutputError: the cache cannot be written.
     """
     if connections is not None and not 1 <= connections <= MOST_CONNECTIONS:
-        raise InputError(f"tiles come over 1 to {MOST_CONNECTIONS} connections; got {connections}")
+        raise UsageError(f"tiles come over 1 to {MOST_CONNECTIONS} connections; got {connections}")
     count = connections or _polite(template)
     return _Work(template, plan, cache, count, most_bad, refresh, progress).run()
 
@@ -275,6 +275,7 @@ class _Work:
             try:
                 self.results.put(self._ask(client, job))
             except Exception as error:  # whatever it is, the job must hear of it
+                self.stop.set()
                 self.results.put(error)
 
     def _ask(self, client: TileClient, job: _Job) -> _Result:
