@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import typer
 
 from placevec.cli.output import JSON, QUIET, clean, print_json, progress_for, say
 from placevec.errors import UsageError
+
+if TYPE_CHECKING:
+    from placevec.dataset import Dataset
 
 NAME = "prepare"
 HELP = """Make the dataset that a recipe learns from.
@@ -136,4 +140,15 @@ def command(
     if report.get("broken"):
         say(f"{report['broken']:,} broken geometries were left out (listed in {out / 'dataset.json'})")
     say(f"Data: {clean(dataset.attribution, width=500)}")
-    say(f"Next: placevec train {recipe} {out} --out RUN    placevec embed --model base {out} -o E.parquet")
+    say(f"Next: placevec train {recipe} {out} --out RUN{_next(dataset, out)}")
+
+
+def _next(dataset: Dataset, out: Path) -> str:
+    """What suits the dataset: the model that comes with placevec reads layers, and patches are smaller than windows."""
+    if dataset.map_spec.channels != ("red", "green", "blue"):
+        return f"    placevec embed --model base {out} -o E.parquet"
+    size_m, patch = (
+        dataset.manifest["places"]["size_m"],
+        dataset.manifest["report"].get("inputs", {}).get("patch_size"),
+    )
+    return f" --size-m {size_m:.4g} --size-px {patch}" if patch else ""

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -15,9 +15,7 @@ from placevec.documents import NONE, check, read_json
 from placevec.errors import PlacevecError, SourceError
 from placevec.geo import Floats
 from placevec.geoparquet import read_parquet
-
-if TYPE_CHECKING:
-    import geopandas as gpd
+from placevec.sources.loc2vec_metadata import read_loc2vec_metadata
 
 LON_NAMES = ("lon", "longitude", "lng", "long", "x")
 LAT_NAMES = ("lat", "latitude", "y")
@@ -91,11 +89,13 @@ def _check_format(path: Path) -> None:
             raise SourceError(f"{path} is not what its name says, a {path.suffix.lower()[1:]} file")
 
 
-def _read_geojson(path: Path) -> gpd.GeoDataFrame:
+def _read_geojson(path: Path) -> pd.DataFrame:
     """The features of a GeoJSON file; not through GDAL, which fetches the address that a ``crs`` may link to."""
     import geopandas
 
     content = read_json(path)
+    if isinstance(content, dict) and "sample_coordinates" in content:  # of the founding pipeline
+        return pd.DataFrame(read_loc2vec_metadata(path).lonlat, columns=["lon", "lat"])
     check(content, {"type": str, "crs?": (dict, NONE)})
     if content["type"] != "FeatureCollection":
         content = {
@@ -153,7 +153,7 @@ def read_points(path: str | Path) -> Points:
 
     Coordinates come from the geometry (reprojected to WGS84; a point inside each polygon) or from columns named
     lon/longitude/lng/x and lat/latitude/y. Names of places come from a ``place_id`` or ``id`` column, else the
-    row number. Rows may lack coordinates.
+    row number. Rows may lack coordinates. The ``metadata.json`` of founding document 001 is read too.
 
     Raises:
         SourceError: no such file, not a table, no coordinates, coordinates off the Earth, repeated place_ids.
