@@ -15,6 +15,7 @@ def build_app() -> typer.Typer:
         evaluate,
         explore,
         export,
+        import_weights,
         info,
         prepare,
         search,
@@ -23,7 +24,8 @@ def build_app() -> typer.Typer:
     )
 
     verbs = (
-        demo, prepare, validate, train, embed, evaluate, search, explore, cluster, export, info, doctor,
+        demo, prepare, validate, train, embed, evaluate, search, explore, cluster, export, import_weights,
+        info, doctor,
     )  # fmt: skip
     app = typer.Typer(
         name="placevec",

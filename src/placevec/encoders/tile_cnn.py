@@ -106,7 +106,7 @@ class FoundingRgbCNN(nn.Module):
 
     >>> network = FoundingRgbCNN()
     >>> sum(value.numel() for value in network.parameters())
-    2520320
+    2519872
     >>> network.eval()(torch.zeros(2, 3, 64, 64, dtype=torch.uint8)).shape
     torch.Size([2, 64])
     """
