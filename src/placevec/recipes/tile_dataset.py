@@ -31,7 +31,7 @@ from placevec.sources.points import Points, read_points
 from placevec.sources.tile_address import TileTemplate
 from placevec.sources.tile_cache import BLANK, GOOD, TileCache
 from placevec.sources.tile_plan import TilePlan, draw_samples
-from placevec.sources.tile_server import Download, TooManyBadError, download_tiles
+from placevec.sources.tile_server import Download, TooManyBadError, check_connections, download_tiles
 from placevec.views.geotiff import RGB
 from placevec.views.tile_shards import WORK, TileMap, shards_of, write_tile_map
 
@@ -77,6 +77,8 @@ class Wanted:
             raise UsageError(f"a patch has 1 to 4096 pixels a side; got {self.patch_size}")
         if self.margin_m is not None and not 0 <= self.margin_m <= 100_000:
             raise UsageError(f"the margin is 0 to 100,000 metres; got {self.margin_m:g}")
+        if self.connections is not None:
+            check_connections(self.connections)
         if not 0 <= self.most_failed <= 1:
             raise UsageError(f"the share of tiles that may fail is 0 to 1; got {self.most_failed:g}")
 

@@ -124,10 +124,15 @@ def download_tiles(
         SourceError: nobody answers, the server asks to wait too long, or redirects to where one must not go.
         OutputError: the cache cannot be written.
     """
-    if connections is not None and not 1 <= connections <= MOST_CONNECTIONS:
-        raise UsageError(f"tiles come over 1 to {MOST_CONNECTIONS} connections; got {connections}")
-    count = connections or _polite(template)
+    count = _polite(template) if connections is None else check_connections(connections)
     return _Work(template, plan, cache, count, most_bad, refresh, progress).run()
+
+
+def check_connections(count: int) -> int:
+    """``count`` itself; UsageError when it is none, or not polite."""
+    if not 1 <= count <= MOST_CONNECTIONS:
+        raise UsageError(f"tiles come over 1 to {MOST_CONNECTIONS} connections; got {count}")
+    return count
 
 
 def _polite(template: TileTemplate) -> int:
