@@ -79,8 +79,9 @@ def reduce_vectors(
         return Reduction(
             "pca", components[:, :dim], explained[:dim], "distances kept as far as so few dimensions can"
         )
-    run = _tsne if method == "tsne" else _umap
-    return run(np.asarray(vectors, np.float32), dim, seed, progress)
+    if method == "tsne":
+        return _tsne(np.asarray(vectors, np.float32), dim, seed, progress)
+    return _umap(np.asarray(vectors, np.float32), dim, seed, progress)
 
 
 def require(method: Method) -> None:
