@@ -28,6 +28,54 @@ def test_the_tutorial_runs(
     assert "embedded_afresh': True" in capsys.readouterr().out
 
 
+USING = blocks("using.md", "python")
+WITH_DATA = "PLACEVEC_DATA"
+
+
+@pytest.fixture(scope="module")
+def using(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, object]]:
+    """The blocks of "Using vectors" that need no further data, run in order in a folder of their own."""
+    folder = tmp_path_factory.mktemp("using")
+    space: dict[str, object] = {}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        for number, block in enumerate(USING):
+            if WITH_DATA not in block:
+                exec(compile(block, f"using.md, block {number}", "exec"), space)
+    return folder, space
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:.*rows have no place:UserWarning")
+def test_using_vectors_runs(using: tuple[Path, dict[str, object]]) -> None:
+    """Search, clusters, join, features for a model with real labels: what the page says is there is there."""
+    folder, space = using
+    assert (folder / "kinds.parquet").exists()
+    assert (folder / "helsinki.html").stat().st_size > 100_000
+    joined = space["joined"]
+    assert 0 < joined["v000"].notna().sum() < len(joined)  # type: ignore[index,arg-type]
+    report = space["report"].to_markdown()  # type: ignore[attr-defined]
+    assert "No claim" in report
+    assert "coverage fractions" in report
+
+
+@pytest.mark.slow
+def test_using_vectors_with_a_census(
+    using: tuple[Path, dict[str, object]],
+    shared_data: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """People and jobs of Porto Alegre: in the page's own numbers, vectors foretell people better than coordinates do."""
+    folder, space = using
+    monkeypatch.chdir(folder)
+    monkeypatch.setenv(WITH_DATA, str(shared_data))
+    (block,) = (block for block in USING if WITH_DATA in block)
+    exec(compile(block, "using.md, the census", "exec"), space)
+    vectors, coordinates, *_ = map(float, re.findall(r"R2 (-?[0-9.]+)", capsys.readouterr().out))
+    assert vectors > coordinates > 0
+
+
 def test_every_command_in_the_documentation_exists() -> None:
     """Each ``placevec VERB --option`` in the pages and the README is known to the command line."""
     import typer

@@ -86,6 +86,8 @@ def test_help_teaches(capsys: pytest.CaptureFixture[str]) -> None:
         (["demo", "--test-only", "--train-only"], 2, "choose one of"),
         (["demo", "--visualize-only", "--force"], 2, "--force would remove it"),
         (["demo", "--visualize-only"], 1, "run without --visualize-only first"),
+        (["demo", "--osm", "a.osm.pbf", "--tile-folder", "b"], 2, "name one source"),
+        (["demo", "--tile-folder", "missing"], 1, "missing"),
         (["demo", "--osm", "missing.osm.pbf"], 1, "missing.osm.pbf"),
         (["search", "nowhere.parquet", "--lon", "1"], 2, "--lon and --lat"),
         (["search", "nowhere.parquet"], 2, "name one query"),

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from placevec.cli.demo_check import first_batch, layers_held
 from placevec.cli.demo_plan import Plan, embedded, of_extract, spelled
 from placevec.dataset import Dataset
 from tests.cli.test_cli import call, call_json
+from tests.sources.tile_files import png, write_layers
 
 
 def test_own_extract_part_by_part(
@@ -53,6 +55,55 @@ def test_own_extract_as_a_whole(
     assert again["report"]["places"] > 100
     before = json.loads((tmp_path / "own" / "report" / "report.json").read_text())
     assert before["created"] == again["report"]["created"]
+
+
+@pytest.fixture
+def layered(tmp_path: Path) -> Path:
+    """Founding document 004's ``LAYER/z/x/y.png``: three layers of a 10 x 10 block of tiles of Kyiv, each with a box."""
+    random = np.random.default_rng(0)
+
+    def tile() -> bytes:
+        pixels = np.zeros((256, 256), np.uint8)
+        x, y, width, height = random.integers([0, 0, 20, 20], [200, 200, 56, 56])
+        pixels[y : y + height, x : x + width] = 255
+        return png(pixels)
+
+    layers = {
+        layer: {(76_600 + x, 44_200 + y): tile() for x in range(10) for y in range(10)}
+        for layer in ("buildings", "roads", "water")
+    }
+    write_layers(tmp_path / "kyiv" / "tiles", layers, 17)
+    return tmp_path / "kyiv"
+
+
+@pytest.mark.slow
+def test_own_tiles(capsys: pytest.CaptureFixture[str], tmp_path: Path, layered: Path) -> None:
+    """Checked as `placevec validate` checks, then everything; without labels, only what needs none is measured."""
+    given = ["demo", "--tile-folder", layered, "--out", tmp_path / "own", "--epochs", "1"]
+    tested = call_json(capsys, *given, "--test-only")
+    assert tested["check"]["usable"]
+    assert tested["check"]["common"] == 100
+    assert tested["layers"] == {"buildings": 100, "roads": 100, "water": 100}
+    assert tested["batch"][0]["shape"] == [64, 3, 64, 64]
+    code, out, told = call(capsys, *given)
+    assert code == 0, told
+    assert "These places bring no labels: only what needs none is measured" in told
+    assert "without labels" in out
+    assert sorted(path.name for path in (tmp_path / "own").iterdir()) == [
+        "kyiv", "kyiv.html", "kyiv.parquet", "report", "run",
+    ]  # fmt: skip
+
+
+def test_tiles_that_cannot_be_used(capsys: pytest.CaptureFixture[str], tmp_path: Path, layered: Path) -> None:
+    (layered / "tiles" / "roads" / "17" / "76600" / "44200.png").write_bytes(b"no picture")
+    for layer in ("buildings", "water"):
+        for x in range(76_600, 76_610):
+            for y in range(44_200, 44_210):
+                (layered / "tiles" / layer / "17" / str(x) / f"{y}.png").write_bytes(b"no picture")
+    code, _, told = call(capsys, "demo", "--tile-folder", layered, "--out", tmp_path / "own", "-q")
+    assert code == 1
+    assert "cannot be used" in told
+    assert not (tmp_path / "own" / "kyiv" / "dataset.json").exists()
 
 
 def test_settings_suit_the_size(helsinki_pbf: Path, tmp_path: Path) -> None:

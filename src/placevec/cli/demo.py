@@ -22,14 +22,17 @@ HELP = """Run everything on the extract of central Helsinki that comes with plac
 Prepares, trains, embeds, evaluates, searches and writes a page to explore. What is already there is reused, and a
 killed demo goes on where it was; --force starts afresh. Each step prints the command that does it alone.
 
-With --osm the data is checked and a batch is loaded first; --test-only stops there, --train-only behind the training,
-and --visualize-only embeds with the model that is there and writes the page. A pass looks at 10,000 places at most.
+With --osm or --tile-folder the data is checked and a batch is loaded first; --test-only stops there, --train-only
+behind the training, and --visualize-only embeds with the model that is there and writes the page. A pass looks at
+10,000 places at most. Tiles bring no labels: of them, only what needs none is measured.
 
 Examples:
 
   placevec demo
 
   placevec demo --osm malta.osm.pbf --epochs 20
+
+  placevec demo --tile-folder 12_layer_tiles --test-only
 
   placevec demo --osm malta.osm.pbf --visualize-only --max-places 3000
 """
@@ -38,6 +41,9 @@ Examples:
 def command(
     osm: Path | None = typer.Option(
         None, help="Your own OpenStreetMap extract: .osm.pbf, .osm, .osm.gz or .osm.bz2."
+    ),
+    tile_folder: Path | None = typer.Option(
+        None, help="Your own folder of ready tiles: LAYER/z/x/y.png or tile_z_x_y.png."
     ),
     out: Path | None = typer.Option(
         None, "--out", "-o", help="Directory for everything that is made (demo, or demo-NAME)."
@@ -56,7 +62,7 @@ def command(
     quiet: bool = QUIET,
 ) -> None:
     """Call the public functions one after the other and show what each made."""
-    from placevec.cli.demo_plan import embedded, of_extract
+    from placevec.cli.demo_plan import embedded, of_extract, of_folder
     from placevec.cli.demo_steps import Steps
 
     if test_only + train_only + visualize_only > 1:
@@ -64,9 +70,14 @@ def command(
     if visualize_only and force:
         raise UsageError("--visualize-only uses the model that is there: --force would remove it")
     started = time.monotonic()
-    plan = (
-        embedded(out, epochs, query, seed) if osm is None else of_extract(osm, out, epochs, query, seed)
-    )  # fmt: skip
+    if osm is not None and tile_folder is not None:
+        raise UsageError("name one source: --osm or --tile-folder")
+    if osm is not None:
+        plan = of_extract(osm, out, epochs, query, seed)
+    elif tile_folder is not None:
+        plan = of_folder(tile_folder, out, epochs, query, seed)
+    else:
+        plan = embedded(out, epochs, query, seed)
     checks = 0 if plan.check is None and not test_only else 1 if plan.check is None else 2
     count = {"test": checks + 1, "train": checks + 2, "page": 2, "all": checks + 6}
     part = "test" if test_only else "train" if train_only else "page" if visualize_only else "all"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +39,6 @@ class Plan:
     query: str | None = None
     check: Path | None = None
     labelled: bool = True
-    notes: tuple[str, ...] = field(default=())
 
     @property
     def dataset(self) -> Path:
@@ -101,6 +100,24 @@ def of_extract(osm: Path, out: Path | None, epochs: int, query: str | None, seed
         source |= {"spacing": 60.0, "size_m": 120.0}
         training |= {"size_m": 120.0, "near_m": 60.0, "far_m": 240.0}
     return Plan(stem, stem, out or Path(f"demo-{stem}"), source, training, query, check=path)
+
+
+def of_folder(folder: Path, out: Path | None, epochs: int, query: str | None, seed: int) -> Plan:
+    """Ready tiles of one's own, whose distances are counted in tiles and which bring no labels.
+
+    Raises:
+        SourceError: no such folder.
+    """
+    from placevec.errors import SourceError
+
+    if not folder.is_dir():
+        raise SourceError(f"there is no folder {folder}")
+    stem = _stem(folder.resolve().parent if folder.name == "tiles" else folder.resolve())
+    training = {"epochs": epochs, "size_px": 64, "near_tiles": 1.0, "far_tiles": 4.0, "seed": seed}
+    return Plan(
+        stem, stem, out or Path(f"demo-{stem}"), {"tile_folder": folder}, training, query, check=folder,
+        labelled=False,
+    )  # fmt: skip
 
 
 def _stem(path: Path) -> str:

@@ -50,18 +50,35 @@ class Steps:
         from placevec.cli.info import describe
 
         assert self.plan.check is not None
-        self._begin("Check: what the data is", f"info {shlex.quote(str(self.plan.check))}")
+        path = shlex.quote(str(self.plan.check))
+        if "tile_folder" in self.plan.source:
+            self._begin("Check: layers, tiles and what they share", f"validate {path}")
+            self._check_tiles(self.plan.check)
+            return
+        self._begin("Check: what the data is", f"info {path}")
         self.found["check"] = describe(self.plan.check)
         if self.shown:
             print_facts(self.found["check"])
+
+    def _check_tiles(self, folder: Path) -> None:
+        from placevec import api
+        from placevec.cli.validate import show
+
+        found = api.validate(folder, progress=self.progress)
+        self.found["check"] = found.as_dict()
+        if self.shown:
+            show(found)
+        if not found.usable:
+            raise InputError(f"{folder} cannot be used: {found.problems[0]}")
 
     def prepare(self) -> Dataset:
         """The dataset, made or reused."""
         from placevec import api
 
         folder = shlex.quote(str(self.plan.dataset))
+        ready = "tile_folder" in self.plan.source
         self._begin(
-            "Prepare: draw the map's twelve layers",
+            "Prepare: store the tiles as a map" if ready else "Prepare: draw the map's twelve layers",
             f"prepare loc2vec {spelled(self.plan.source)} --out {folder}",
         )
         return api.prepare(
@@ -83,7 +100,7 @@ class Steps:
         from placevec.cli.demo_check import first_batch, layers_held
 
         self._begin(
-            "Test loading: a batch as training sees it", f"info {shlex.quote(str(self.plan.dataset))}"
+            "Test loading: a batch as training sees it", f"validate {shlex.quote(str(self.plan.dataset))}"
         )
         layers, batch = layers_held(dataset), first_batch(dataset, self.plan.training)
         self.found["layers"], self.found["batch"] = layers, batch

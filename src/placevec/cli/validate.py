@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import typer
 
 from placevec.cli.output import JSON, QUIET, clean, print_facts, print_json, print_table, progress_for, say
+
+if TYPE_CHECKING:
+    from placevec.recipes.checks import Validation
 
 NAME = "validate"
 HELP = """Look through a folder of tiles, MBTiles or a dataset, and say whether it can be used.
@@ -37,31 +41,36 @@ def command(
     if as_json:
         print_json(found.as_dict())
     else:
-        is_tiles = found.kind == "tiles"
-        facts = {
-            "is": found.kind,
-            "layout": found.layout,
-            "zoom": found.zoom,
-            "layers": len(found.layers) or None,
-            "in any layer" if is_tiles else "places": found.coordinates or None,
-            "in all layers" if is_tiles else "with coordinates": found.common if found.layers else None,
-            **{f"{role} batch": str(tuple(shape)) for role, shape in found.batch.items()},
-        }
-        print_facts({name: value for name, value in facts.items() if value not in (None, "")})
-        if found.layers:
-            header = ["layer", "tiles" if is_tiles else "places with it", found.measure]
-            rows = [[layer.name, layer.tiles, layer.set_share] for layer in found.layers]
-            if any(layer.background for layer in found.layers):
-                header += ["background", "threshold"]
-                rows = [
-                    [*row, layer.background, layer.threshold]
-                    for row, layer in zip(rows, found.layers, strict=True)
-                ]
-            print_table(header, rows)
-        for note in found.notes:
-            say(f"Note: {clean(note, width=500)}")
-        for problem in found.problems:
-            say(f"Problem: {clean(problem, width=1000)}")
-        say("It can be used." if found.usable else "It cannot be used.")
+        show(found)
     if not found.usable:
         raise typer.Exit(1)
+
+
+def show(found: Validation) -> None:
+    """Print what was found."""
+    is_tiles = found.kind == "tiles"
+    facts = {
+        "is": found.kind,
+        "layout": found.layout,
+        "zoom": found.zoom,
+        "layers": len(found.layers) or None,
+        "in any layer" if is_tiles else "places": found.coordinates or None,
+        "in all layers" if is_tiles else "with coordinates": found.common if found.layers else None,
+        **{f"{role} batch": str(tuple(shape)) for role, shape in found.batch.items()},
+    }
+    print_facts({name: value for name, value in facts.items() if value not in (None, "")})
+    if found.layers:
+        header = ["layer", "tiles" if is_tiles else "places with it", found.measure]
+        rows = [[layer.name, layer.tiles, layer.set_share] for layer in found.layers]
+        if any(layer.background for layer in found.layers):
+            header += ["background", "threshold"]
+            rows = [
+                [*row, layer.background, layer.threshold]
+                for row, layer in zip(rows, found.layers, strict=True)
+            ]
+        print_table(header, rows)
+    for note in found.notes:
+        say(f"Note: {clean(note, width=500)}")
+    for problem in found.problems:
+        say(f"Problem: {clean(problem, width=1000)}")
+    say("It can be used." if found.usable else "It cannot be used.")
