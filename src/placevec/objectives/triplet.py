@@ -1,7 +1,7 @@
 """Losses over triplets: an anchor shall lie nearer to its positive than to its negative.
 
-Distances are Euclidean, ``d(a, b) = |a - b + 1e-6|``: torch's ``pairwise_distance``, whose gradient is finite
-where two vectors coincide. With the swap of PN-Net the negative distance is that of the nearer of anchor and
+Distances are Euclidean. Those of the hinge are ``d(a, b) = |a - b + 1e-6|``, torch's ``pairwise_distance``; those of
+SoftPN ``max(|a - b|, 1e-6)``: the gradients of both are finite where two vectors coincide. With the swap of PN-Net the negative distance is that of the nearer of anchor and
 positive, ``d* = min(d(a, n), d(p, n))``.
 """
 
@@ -51,8 +51,8 @@ def softpn(anchor: Tensor, positive: Tensor, negative: Tensor, scale: float = 1.
     >>> float(softpn(near, near, far)) < 1e-12
     True
     """
-    positive_distance = F.pairwise_distance(anchor, positive)
-    nearest = _negative_distance(anchor, positive, negative, swap=True)
+    positive_distance = _plain_distance(anchor, positive)
+    nearest = torch.minimum(_plain_distance(anchor, negative), _plain_distance(positive, negative))
     return 2.0 * torch.sigmoid(scale * (positive_distance - nearest)) ** 2
 
 
@@ -177,3 +177,7 @@ def mean_where(values: Tensor, counted: Tensor) -> Tensor:
 def _negative_distance(anchor: Tensor, positive: Tensor, negative: Tensor, swap: bool) -> Tensor:
     distance = F.pairwise_distance(anchor, negative)
     return torch.minimum(distance, F.pairwise_distance(positive, negative)) if swap else distance
+
+
+def _plain_distance(first: Tensor, second: Tensor) -> Tensor:
+    return (first - second).square().sum(1).clamp_min(1e-12).sqrt()
