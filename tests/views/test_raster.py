@@ -454,3 +454,20 @@ def test_a_damaged_shard_says_so(tmp_path: Path) -> None:
         path.write_bytes(path.read_bytes()[:5000])
     with pytest.raises(DatasetError, match="prepare"):
         view.read(look_at_pixels(CORNER))
+
+
+@pytest.mark.parametrize("angle", [0.0, 0.7])
+def test_flip_mirrors_what_was_read(view: RasterView, angle: float) -> None:
+    """Oracle: torch.flip of the same windows, each in its own way; copies and resampled windows alike."""
+    centre = geo.tile_xy_to_lonlat(np.array([[LEFT + 600, TOP + 600]] * 4) / 256, ZOOM)
+    rows, lonlat = torch.zeros(4, dtype=torch.int64), torch.from_numpy(centre)
+    turned = {"angle": torch.full((4,), angle)}
+    flip = torch.tensor([[False, False], [True, False], [False, True], [True, True]])
+    plain, mirrored = (
+        view.read(Look(rows, lonlat, turned)),
+        view.read(Look(rows, lonlat, {**turned, "flip": flip})),
+    )
+    assert plain.any()
+    for number, dims in enumerate(((), (2,), (1,), (1, 2))):
+        assert torch.equal(mirrored[number], plain[number].flip(dims) if dims else plain[number])
+    assert not torch.equal(mirrored[1], plain[1])
