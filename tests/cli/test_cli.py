@@ -112,6 +112,15 @@ def test_bad_input_is_one_line(
     assert not (tmp_path / "X" / "dataset.json").exists()
 
 
+def test_a_box_over_the_antimeridian_is_said(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """Fiji's box is one, and is read as one; it lies outside of Helsinki whichever way it is read."""
+    given = ["prepare", "loc2vec", "--osm-name", "helsinki-centre", "--out", tmp_path / "x"]
+    code, _, err = call(capsys, *given, "--bbox", "177,-20,-179,-16")
+    assert code == 1
+    assert "runs eastwards over the 180th meridian" in err
+    assert "outside of Helsinki centre" in err
+
+
 def test_pickles_are_never_opened(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, helsinki_dataset: Dataset
 ) -> None:

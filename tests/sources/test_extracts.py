@@ -144,6 +144,172 @@ def test_a_changed_file_is_fetched_from_the_start() -> None:
     assert extract.path.read_bytes() == CONTENT
 
 
+class Fixed(httpx.BaseTransport):
+    """Answers each request for the file by the next of ``answers``, and knows no MD5 sum."""
+
+    def __init__(self, *answers: httpx.Response) -> None:
+        self.answers, self.asked = list(answers), list[httpx.Request]()
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        if request.url.path.endswith(".md5"):
+            return httpx.Response(404)
+        self.asked.append(request)
+        return self.answers.pop(0)
+
+
+def broken(*, at: int, start: int = 0, **headers: str) -> httpx.Response:
+    """The bytes from ``start`` on, cut off at ``at``."""
+    length = {"Content-Length": str(len(CONTENT) - start)}
+    ranged = {"Content-Range": f"bytes {start}-{len(CONTENT) - 1}/{len(CONTENT)}"} if start else {}
+    return httpx.Response(
+        206 if start else 200, headers={**length, **ranged, **headers}, stream=Broken(CONTENT[start:at])
+    )
+
+
+def test_killed_twenty_times_it_is_the_same_file() -> None:
+    """Every answer breaks off after a twentieth: twenty-one tries bring every byte once."""
+    step = len(CONTENT) // 20
+    starts = [number * step for number in range(21)]
+    server = Fixed(*(broken(start=start, at=start + step, ETag='"one"') for start in starts))
+    for _ in range(19):
+        with pytest.raises(SourceError, match="bytes are kept"):
+            resolve_extract(osm_name="Monaco", transport=server)
+    with pytest.raises(SourceError):  # all bytes are there, but the connection broke before it ended
+        resolve_extract(osm_name="Monaco", transport=server)
+    server.answers[:] = [httpx.Response(416)]
+    extract = resolve_extract(osm_name="Monaco", transport=server)
+    assert extract.path.read_bytes() == CONTENT
+    assert [request.headers.get("Range") for request in server.asked] == [
+        None, *(f"bytes={start}-" for start in starts[1:]),
+    ]  # fmt: skip
+
+
+def test_an_answer_that_ends_early_without_a_word_is_gone_on_with() -> None:
+    half = len(CONTENT) // 2
+    headers = {"ETag": '"one"', "Content-Length": str(len(CONTENT))}
+    short = httpx.Response(200, headers=headers, stream=Whole(CONTENT[:half]))
+    rest = {"ETag": '"one"', "Content-Range": f"bytes {half}-{len(CONTENT) - 1}/{len(CONTENT)}"}
+    server = Fixed(short, httpx.Response(206, headers=rest, content=CONTENT[half:]))
+    with pytest.raises(SourceError, match=r"512,000 of 1,024,000 bytes came.*512,000 bytes are kept"):
+        resolve_extract(osm_name="Monaco", transport=server)
+    assert resolve_extract(osm_name="Monaco", transport=server).path.read_bytes() == CONTENT
+
+
+class Whole(httpx.SyncByteStream):
+    """Its bytes, and a clean end."""
+
+    def __init__(self, body: bytes) -> None:
+        self.body = body
+
+    def __iter__(self):  # type: ignore[no-untyped-def]
+        yield self.body
+
+
+@pytest.mark.parametrize(
+    ("headers", "sent"),
+    [
+        ({"ETag": '"one"', "Last-Modified": "Sat, 21 Nov 2026 06:00:00 GMT"}, '"one"'),
+        (
+            {"ETag": 'W/"weak"', "Last-Modified": "Sat, 21 Nov 2026 06:00:00 GMT"},
+            "Sat, 21 Nov 2026 06:00:00 GMT",
+        ),
+        ({"ETag": 'W/"weak"'}, None),
+        ({}, None),
+    ],
+)
+def test_only_what_names_the_very_bytes_lets_a_download_go_on(
+    headers: dict[str, str], sent: str | None
+) -> None:
+    """RFC 9110, 13.1.5: a weak entity tag must not be sent as If-Range. Without another, it begins again."""
+    server = Fixed(broken(at=1000, **headers), httpx.Response(200, content=CONTENT))
+    with pytest.raises(SourceError):
+        resolve_extract(osm_name="Monaco", transport=server)
+    assert resolve_extract(osm_name="Monaco", transport=server).path.read_bytes() == CONTENT
+    assert server.asked[1].headers.get("If-Range") == sent
+    assert server.asked[1].headers.get("Range") == (None if sent is None else "bytes=1000-")
+
+
+def test_another_range_than_asked_for_is_never_kept() -> None:
+    """Appended, or taken for the whole, it would be a damaged file that no MD5 sum tells of."""
+    wrong = httpx.Response(
+        206, headers={"Content-Range": f"bytes 5-{len(CONTENT) - 1}/{len(CONTENT)}"}, content=CONTENT[5:]
+    )
+    server = Fixed(broken(at=1000, ETag='"one"'), wrong, httpx.Response(200, content=CONTENT))
+    for _ in range(2):
+        with pytest.raises(SourceError):
+            resolve_extract(osm_name="Monaco", transport=server)
+    assert resolve_extract(osm_name="Monaco", transport=server).path.read_bytes() == CONTENT
+    assert server.asked[1].headers["Range"] == "bytes=1000-"
+    assert "Range" not in server.asked[2].headers
+
+
+def test_a_file_is_not_fetched_twice_when_only_its_sum_could_not_be_asked() -> None:
+    class WithoutSum(Server):
+        def handle_request(self, request: httpx.Request) -> httpx.Response:
+            if request.url.path.endswith(".md5"):
+                raise httpx.ReadError("connection reset")
+            return super().handle_request(request)
+
+    with pytest.raises(SourceError, match="1,024,000 bytes are kept"):
+        resolve_extract(osm_name="Monaco", transport=WithoutSum())
+    server = Fixed(httpx.Response(416))
+    assert resolve_extract(osm_name="Monaco", transport=server).path.read_bytes() == CONTENT
+
+
+@pytest.mark.parametrize("sum_", ["<html>404</html>", "0" * 31, "", "f" * 10_000])
+def test_what_is_no_sum_is_no_sum(sum_: str) -> None:
+    assert not resolve_extract(osm_name="Monaco", transport=Server(md5=sum_)).checked
+
+
+class Redirecting(httpx.BaseTransport):
+    """Sends every request that is not for ``mirror`` there."""
+
+    def __init__(self, mirror: str) -> None:
+        self.mirror, self.server, self.hosts = mirror, Server(md5=MD5), list[str]()
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        self.hosts.append(request.url.host)
+        if str(request.url).startswith(self.mirror):
+            return self.server.handle_request(request)
+        return httpx.Response(302, headers={"Location": self.mirror + request.url.path.rpartition("/")[2]})
+
+
+def test_a_redirect_to_a_mirror_is_followed(monkeypatch: pytest.MonkeyPatch) -> None:
+    resolved(monkeypatch, "93.184.215.14")
+    extract = resolve_extract(osm_name="Monaco", transport=Redirecting("https://mirror.example/osm/"))
+    assert extract.checked
+    assert extract.path.read_bytes() == CONTENT
+
+
+@pytest.mark.parametrize(
+    ("mirror", "address", "why"),
+    [
+        ("http://mirror.example/", "93.184.215.14", "not encrypted"),
+        ("https://mirror.example/", "10.0.0.7", "private address"),
+        ("https://mirror.example/", "169.254.169.254", "private address"),
+        ("https://[::1]/", "::1", "private address"),
+        ("https://127.0.0.1:8443/", "127.0.0.1", "private address"),
+        ("file:///etc/", "93.184.215.14", "not encrypted|cannot download"),
+    ],
+)
+def test_a_redirect_elsewhere_is_not(
+    monkeypatch: pytest.MonkeyPatch, own_cache: Path, mirror: str, address: str, why: str
+) -> None:
+    """Refused before anything is asked of it, in one line; nothing is kept."""
+    resolved(monkeypatch, address)
+    server = Redirecting(mirror)
+    with pytest.raises(SourceError, match=why) as caught:
+        resolve_extract(osm_name="Monaco", transport=server)
+    assert "\n" not in str(caught.value)
+    assert len(server.hosts) == 1
+    assert not list(own_cache.rglob("*.osm.pbf"))
+
+
+def resolved(monkeypatch: pytest.MonkeyPatch, address: str) -> None:
+    """Every name is at ``address``."""
+    monkeypatch.setattr("socket.getaddrinfo", lambda host, port: [(2, 1, 6, "", (address, port))])
+
+
 def test_a_damaged_download_is_thrown_away() -> None:
     with pytest.raises(SourceError, match="MD5"):
         resolve_extract(osm_name="Monaco", transport=Server(md5="0" * 32))

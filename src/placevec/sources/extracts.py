@@ -2,7 +2,7 @@
 
 Downloads go to a folder of the user's (``PLACEVEC_CACHE``, else ``~/.cache/placevec``), go on where they were cut
 off as long as the server still has the same file, and are checked against the server's MD5 sum where it offers one
-(Geofabrik does).
+(Geofabrik does). A redirect is followed over https and to public addresses only.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import difflib
 import hashlib
 import os
 import re
+import socket
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from placevec.documents import NONE, check, read_json
 from placevec.errors import SourceError
 from placevec.progress import SILENT, Progress
 from placevec.sources.osm import check_extract
+from placevec.sources.tile_address import is_public, printable_address
 
 USER_AGENT = "placevec (+https://placevec.readthedocs.io)"
 EMBEDDED_NAME = "helsinki-centre"
@@ -149,8 +151,9 @@ def download(
     part = folder / f"{name}.part"
     try:
         with httpx.Client(
-            transport=transport, timeout=_TIMEOUT, follow_redirects=True, headers={"User-Agent": USER_AGENT}
-        ) as client:
+            transport=transport, timeout=_TIMEOUT, follow_redirects=True, headers={"User-Agent": USER_AGENT},
+            event_hooks={"request": [lambda request: _check_address(request.url, httpx.URL(url))]},
+        ) as client:  # fmt: skip
             _fetch(client, url, part, folder / f"{name}.part.json", progress)
             expected = _published_md5(client, url)
     except httpx.HTTPStatusError as error:
@@ -171,6 +174,21 @@ def download(
     return Extract(target, name, url, expected is not None)
 
 
+def _check_address(asked: httpx.URL, named: httpx.URL) -> None:
+    """SourceError for where a redirect must not lead; the server that the catalogue names is not looked at."""
+    if (asked.scheme, asked.host, asked.port) == (named.scheme, named.host, named.port):
+        return
+    shown = f"{named} is redirected to {printable_address(str(asked))}"
+    if asked.scheme != "https":
+        raise SourceError(f"{shown}, which is not encrypted: it is not followed")
+    try:
+        found = {str(info[4][0]) for info in socket.getaddrinfo(asked.host, asked.port or 443)}
+    except OSError:
+        return  # nobody is there: connecting will say so, or a proxy knows
+    if not all(is_public(address) for address in found):
+        raise SourceError(f"{shown}, a private address: it is not followed")
+
+
 def _fetch(client: httpx.Client, url: str, part: Path, about: Path, progress: Progress) -> None:
     """Bring ``part`` to the whole file, going on behind what is there if the server still has the same file."""
     have = part.stat().st_size if part.is_file() else 0
@@ -185,6 +203,9 @@ def _fetch(client: httpx.Client, url: str, part: Path, about: Path, progress: Pr
         goes_on = answer.status_code == 206 and answer.headers.get("Content-Range", "").startswith(
             f"bytes {have}-"
         )
+        if answer.status_code != (206 if goes_on else 200):
+            about.unlink(missing_ok=True)  # without it the next try begins at the beginning
+            raise httpx.RemoteProtocolError(f"answer {answer.status_code} is not what was asked for")
         have = have if goes_on else 0
         etag = answer.headers.get("ETag", "")
         strong = etag if etag.startswith('"') else answer.headers.get("Last-Modified", "")
