@@ -69,7 +69,7 @@ def test_neighbourhoods_are_kept_and_a_seed_repeats(
     assert trustworthiness(vectors, found.components, 10) > 0.75
     away = np.linalg.norm(found.components[:, None] - found.components[None], axis=2)
     np.fill_diagonal(away, np.inf)
-    assert (truth[away.argmin(axis=1)] == truth).mean() > 0.97
+    assert (truth[away.argmin(axis=1)] == truth).mean() > 0.9  # a third by chance
     again = reduce_vectors(vectors, method, dim=dim, seed=3)
     np.testing.assert_array_equal(found.components, again.components)
     assert capsys.readouterr() == ("", "")
