@@ -9,14 +9,19 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from placevec.core import Look
 from placevec.errors import DatasetError
+from placevec.geo import tile_xy_to_lonlat
 from placevec.views import blocks
 from placevec.views.blocks import ShardFolder
+from placevec.views.geotiff import GeoTiffWriter, compress_bits
+from placevec.views.raster import RasterView
 
-from .shard_files import cut, letter_f, write_map
+from .shard_files import HALF, SHARD_PX, cut, letter_f, write_map
 
 ZOOM = 17
 LEFT, TOP = 74624 * 256 - 450, 37952 * 256 - 450  # the corner of four shards lies inside
@@ -84,6 +89,46 @@ def test_bands_go_where_they_are_sent(folder: Path) -> None:
     out = np.zeros((2, 900, 900), np.uint8)
     assert shards.read_into(out, LEFT, TOP, (1, -1, 0)) == [0, 1]
     np.testing.assert_array_equal(out, image()[[2, 0]] * 255)
+
+
+def test_tiles_set_all_over_need_no_block(tmp_path: Path) -> None:
+    """As placevec writes them. Oracle: the same map written uncompressed by GDAL, straight and turned."""
+    truth = np.random.default_rng(0).integers(0, 2, (4, 1024, 1024)).astype(np.uint8)
+    truth[1] = 1
+    truth[2, :512, :768] = 1
+    truth[3] = truth[3, :, ::-1] * (np.arange(1024) < 300)
+    left, top = 74624 * 256, 37952 * 256
+    write_map(tmp_path / "gdal" / "map", truth, left, top, ZOOM, compress=None)
+    resolution = 2 * HALF / (256 * 2**ZOOM)
+    (tmp_path / "ours" / "map").mkdir(parents=True)
+    with GeoTiffWriter(
+        tmp_path / "ours" / "map" / "1166_593.tif", width=SHARD_PX, height=SHARD_PX, block=256, bits=1,
+        names=("a", "b", "c", "d"), west=left * resolution - HALF, north=HALF - top * resolution,
+        resolution=resolution,
+    ) as file:  # fmt: skip
+        for band, row, column in np.ndindex(4, 4, 4):
+            block = truth[band, row * 256 : row * 256 + 256, column * 256 : column * 256 + 256]
+            if block.any():
+                file.add(band, row, column, compress_bits(np.packbits(block, axis=1).tobytes()))
+    ours, gdal = (ShardFolder(tmp_path / name / "map", zoom=ZOOM, bands=4) for name in ("ours", "gdal"))
+    tile = ours.tiles([(74624, 37952)])[74624, 37952]
+    assert tile is not None
+    assert (tile.bands, tile.full) == ((0, 3), (1, 2))
+    for x, y, side in ((0, 0, 256), (37, 90, 256), (700, 300, 256), (-100, 900, 256), (100, 200, 130)):
+        expected = cut(truth, 0, 0, x, y, side, side) * 255
+        for shards in (ours, gdal):
+            np.testing.assert_array_equal(read(shards, left + x, top + y, side, side), expected)
+    lon, lat = tile_xy_to_lonlat(np.array([left + 500.0, top + 420.0]) / 256, ZOOM)
+    angle = torch.linspace(-3.0, 3.0, 16)
+    look = Look(torch.zeros(16, dtype=torch.int64), torch.tensor([[lon, lat]] * 16), {"angle": angle})
+    for size_m in (None, 150.0, 320.0):
+        views = [
+            RasterView(tmp_path / name, zoom=ZOOM, channels=("a", "b", "c", "d"), size_m=size_m)
+            for name in ("ours", "gdal")
+        ]
+        one, other = (view.read(look) for view in views)
+        assert torch.equal(one, other)
+        assert (one[:, 1] == 255).all()
 
 
 def test_a_window_over_the_antimeridian_reads_both_sides(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from typing import Any
 
 from placevec.errors import DatasetError
 from placevec.geo import TILE_PX, check_zoom
-from placevec.views.assembly import Box, Key, Tiles, read_planes, read_tile_wide
+from placevec.views.assembly import Box, Key, Planes, Tiles, read_planes, read_tile_wide
 from placevec.views.bits import Bytes
 from placevec.views.shards import SHARD_NAME, SHARD_TILES, ShardTable, Tile, read_shard_table
 
@@ -113,7 +113,7 @@ class ShardFolder:
             if self.has_room(size) and key not in self._kept:
                 # blocks that were decoded together hold each other in memory, unless they are copied
                 whole = tile is None or self._limit == float("inf")
-                self._kept[key] = tile if tile is None or whole else Tile(tile.bands, tile.blocks.copy())
+                self._kept[key] = tile if tile is None or whole else tile._replace(blocks=tile.blocks.copy())
                 self._kept_bytes += size
 
     def _descriptor(self, path: Path) -> int:
@@ -148,17 +148,17 @@ class ShardFolder:
         box = self.box(left, top, width, height)
         if self.bits == 1 and width == TILE_PX and out.flags.c_contiguous:
             return read_tile_wide(self._under(box, tiles), box, place, out)
-        pixels, channels, west = self.read_planes(box, place, tiles)
+        pixels, channels, full, west = self.read_planes(box, place, tiles)
         for plane, channel in zip(pixels, channels, strict=True):
             out[channel] = plane[:, west : west + width]
-        return channels
+        for channel in full:
+            out[channel] = 255
+        return [*channels, *full]
 
-    def read_planes(
-        self, box: Box, place: Sequence[int], tiles: Tiles | None = None
-    ) -> tuple[Bytes, list[int], int]:
+    def read_planes(self, box: Box, place: Sequence[int], tiles: Tiles | None = None) -> Planes:
         """As `placevec.views.assembly.read_planes`, of tiles that are loaded unless they are given."""
         return read_planes(self._under(box, tiles), box, place, self.bits)
 
     def _under(self, box: Box, tiles: Tiles | None) -> Tiles:
-        """The tiles that a window touches."""
-        return self.tiles(box.touched()) if tiles is None else {key: tiles[key] for key in box.touched()}
+        """At least the tiles that a window touches."""
+        return self.tiles(box.touched()) if tiles is None else tiles

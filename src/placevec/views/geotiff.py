@@ -21,6 +21,7 @@ ATTRIBUTION = "© OpenStreetMap contributors, ODbL 1.0"
 RGB = ("red", "green", "blue")
 """Names of the bands of a map of colours, whose files say so to other programs."""
 _COMPRESSOR = zstandard.ZstdCompressor(level=1)  # keeps its tables, which takes longer to make than a block
+_BIT_COMPRESSOR = zstandard.ZstdCompressor(level=-1)
 _HEAD_BYTES = 16
 _BIGTIFF_FROM = 2**32
 _ASCII, _SHORT, _LONG, _DOUBLE, _LONG8 = 2, 3, 4, 12, 16
@@ -31,6 +32,14 @@ _ZSTD = 50000
 def compress(block: bytes | memoryview | NDArray[np.uint8]) -> bytes:
     """A block as `GeoTiffWriter.add` takes it."""
     return _COMPRESSOR.compress(block)  # type: ignore[arg-type]  # any buffer will do
+
+
+def compress_bits(block: bytes | memoryview | NDArray[np.uint8]) -> bytes:
+    """A block of 1 bit a pixel, as `GeoTiffWriter.add` takes it.
+
+    Without Huffman's codes: a fifth larger than `compress` makes it, written and read in two thirds of the time.
+    """
+    return _BIT_COMPRESSOR.compress(block)  # type: ignore[arg-type]  # any buffer will do
 
 
 def _escape(text: str) -> str:

@@ -105,9 +105,11 @@ def averages(
         stop = min(start + height, cells)
         strip = shards.box(left, top + start * factor, span, (stop - start) * factor)
         tiles = shards.tiles(strip.touched(), keep=factor < REDUCED_FROM)
-        planes, channels, west = shards.read_planes(strip, place, tiles)
+        planes, channels, full, west = shards.read_planes(strip, place, tiles)
         for plane, channel in zip(planes, channels, strict=True):
             yield slice(start, stop), channel, _averaged(plane[:, west : west + span], factor)
+        for channel in full:
+            yield slice(start, stop), channel, np.full((stop - start, cells), 255, np.uint8)
 
 
 def _averaged(pixels: Bytes, factor: int) -> Bytes:

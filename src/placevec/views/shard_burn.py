@@ -17,7 +17,7 @@ from placevec.atomic import replacing
 from placevec.geo import MERCATOR_HALF, TILE_PX, Ints
 from placevec.views.coverage import CELL_PX, CELLS_PER_TILE
 from placevec.views.drawing import Tiles, draw_shard
-from placevec.views.geotiff import GeoTiffWriter, compress
+from placevec.views.geotiff import GeoTiffWriter, compress_bits
 from placevec.views.mosaic import BLOCK_TILES, BLOCKS_PER_SHARD
 from placevec.views.shard_parts import write_part
 from placevec.views.shards import SHARD_PX, SHARD_TILES
@@ -108,13 +108,13 @@ def _compressed(tiles: Tiles, bands: int) -> MapBlocks:
     kept = np.flatnonzero(tiles.channel < bands)
     full = (tiles.counts[kept] == CELL_PX * CELL_PX).all(axis=(1, 2))
     content = [
-        _FULL if is_full else compress(tiles.blocks[tile])
+        _FULL if is_full else compress_bits(tiles.blocks[tile])
         for tile, is_full in zip(kept.tolist(), full.tolist(), strict=True)
     ]
     return MapBlocks(tiles.channel[kept], tiles.y[kept], tiles.x[kept], content)
 
 
-_FULL = compress(b"\xff" * (TILE_PX * TILE_PX // 8))
+_FULL = compress_bits(b"\xff" * (TILE_PX * TILE_PX // 8))
 
 
 def _write_map(job: ShardJob, blocks: list[MapBlocks]) -> None:

@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from placevec.errors import DatasetError
 from placevec.geo import MERCATOR_HALF, TILE_PX
 from placevec.views.bits import Bytes
+from placevec.views.geotiff import compress_bits
 
 SHARD_TILES = 64
 """Tiles along each side of a shard."""
@@ -32,6 +33,10 @@ SHARD_NAME = re.compile(r"(\d{1,5})_(\d{1,5})\.tif")
 _NONE, _DEFLATE, _ADOBE_DEFLATE, _ZSTD = 1, 32946, 8, 50000
 _COMPRESSIONS = (_NONE, _DEFLATE, _ADOBE_DEFLATE, _ZSTD)
 _ZSTD_CODEC = pa.Codec("zstd")
+_FULL = compress_bits(b"\xff" * (TILE_PX * TILE_PX // 8))
+"""A block of 1 bit that is set all over, as `placevec.views.shard_burn` writes it; other writings of it are decoded."""
+_GAP_BYTES = 8192
+"""What lies between two blocks is read with them up to this size."""
 
 
 def shard_name(x: int, y: int) -> str:
@@ -44,14 +49,18 @@ def shard_name(x: int, y: int) -> str:
 
 
 class Tile(NamedTuple):
-    """The content of one tile: the bands that are not empty, ascending, and a block for each of them.
+    """The content of one tile: bands that are empty are not in it.
 
-    ``blocks`` is (n, 256, 32) uint8, eight pixels a byte with the westernmost in the highest bit, for maps of
-    1 bit; (n, 256, 256) for maps of 8 bits.
+    Attributes:
+        bands: those with a block, ascending.
+        blocks: (n, 256, 32) uint8 of these, eight pixels a byte with the westernmost in the highest bit, for maps of
+            1 bit; (n, 256, 256) for maps of 8 bits.
+        full: bands known to be set all over, ascending, which need no block.
     """
 
     bands: tuple[int, ...]
     blocks: Bytes
+    full: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -76,7 +85,9 @@ class ShardTable:
 
         Raises DatasetError when the bytes are cut short or do not decode to blocks.
         """
-        return Tile(tuple(self.band[start:stop].tolist()), self._blocks(descriptor, np.arange(start, stop)))
+        blocks, full = self._blocks(descriptor, np.arange(start, stop))
+        band = self.band[start:stop]
+        return Tile(tuple(band[~full].tolist()), blocks, tuple(band[full].tolist()))
 
     def decode_tiles(self, descriptor: int, numbers: Sequence[int]) -> list[Tile | None]:
         """The content of tiles (row * 64 + column, in any order), None where there is nothing; errors as `decode`.
@@ -86,23 +97,52 @@ class ShardTable:
         starts, stops = self.first[np.asarray(numbers)], self.first[np.asarray(numbers) + 1]
         ends = np.cumsum(stops - starts)
         entries = np.arange(ends[-1]) + np.repeat(stops - ends, stops - starts)
-        blocks, bands = self._blocks(descriptor, entries), self.band[entries].tolist()
-        edges = [0, *ends.tolist()]
-        return [Tile(tuple(bands[a:b]), blocks[a:b]) if a < b else None for a, b in pairwise(edges)]
+        blocks, full = self._blocks(descriptor, entries)
+        bands = self.band[entries]
+        some, all_over = bands[~full].tolist(), bands[full].tolist()
+        before = np.concatenate([[0], np.cumsum(full)])[np.concatenate([[0], ends])]
+        cuts = zip(before.tolist(), (np.concatenate([[0], ends]) - before).tolist(), strict=True)
+        return [
+            Tile(tuple(some[a:b]), blocks[a:b], tuple(all_over[c:d])) if a < b or c < d else None
+            for (c, a), (d, b) in pairwise(cuts)
+        ]
 
-    def _blocks(self, descriptor: int, entries: NDArray[np.int64]) -> Bytes:
-        """(n, 256, bytes a row) the blocks at some entries of the table."""
+    def _blocks(self, descriptor: int, entries: NDArray[np.int64]) -> tuple[Bytes, NDArray[np.bool_]]:
+        """(n, 256, bytes a row) the blocks at some entries of the table, without those that (m,) bool says are full."""
         width = TILE_PX * self.bits // 8
-        where = zip(self.size[entries].tolist(), self.offset[entries].tolist(), strict=True)
+        full = np.zeros(len(entries), bool)
         try:
-            raw = [os.pread(descriptor, size, offset) for size, offset in where]
-            content = _decompress(raw, self.compression, TILE_PX * width)
-            blocks = np.frombuffer(content, np.uint8).reshape(len(entries), TILE_PX, width)
+            raw = _read(descriptor, self.offset[entries], self.size[entries])
+            if self.bits == 1 and self.compression == _ZSTD:
+                for number in np.flatnonzero(self.size[entries] == len(_FULL)).tolist():
+                    full[number] = raw[number] == _FULL
+                raw = [block for block, is_full in zip(raw, full.tolist(), strict=True) if not is_full]
+            content = _decompress(raw, self.compression, TILE_PX * width) if raw else b""
+            blocks = np.frombuffer(content, np.uint8).reshape(len(raw), TILE_PX, width)
         except (OSError, ValueError, OverflowError, zlib.error) as error:
             raise DatasetError(f"{self.path} is damaged ({error}); prepare the dataset again") from error
         if self.predictor == 2:
             blocks = np.cumsum(blocks, axis=-1, dtype=np.uint8)
-        return blocks
+        return blocks, full
+
+
+def _read(descriptor: int, offset: NDArray[np.uint64], size: NDArray[np.uint32]) -> list[bytes]:
+    """The bytes at some places of a file, shorter where it ends before.
+
+    What lies close together is read in one go: asking takes longer than a few kilobytes do.
+    """
+    if not len(offset):
+        return []
+    order = np.argsort(offset)
+    start = offset.astype(np.int64)[order]
+    stop = np.maximum.accumulate(start + size.astype(np.int64)[order])
+    first = np.concatenate([[0], 1 + np.flatnonzero(start[1:] > stop[:-1] + _GAP_BYTES)])
+    begin, end = start[first], stop[np.concatenate([first[1:] - 1, [len(stop) - 1]])]
+    runs = [os.pread(descriptor, b - a, a) for a, b in zip(begin.tolist(), end.tolist(), strict=True)]
+    run = np.searchsorted(begin, offset.astype(np.int64), side="right") - 1
+    at = offset.astype(np.int64) - begin[run]
+    places = zip(run.tolist(), at.tolist(), (at + size).tolist(), strict=True)
+    return [runs[number][a:b] for number, a, b in places]
 
 
 def _decompress(raw: list[bytes], compression: int, size: int) -> bytes | pa.Buffer:
