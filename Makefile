@@ -6,7 +6,7 @@ ARGS   ?=
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
-.PHONY: init demo test lint soak bench fuzz docs clean help
+.PHONY: init demo test test-tile-server lint soak bench fuzz docs clean help
 help:            ## what can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
 
@@ -35,6 +35,9 @@ test: $(STAMP)   ## lint, types, layers and tests
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 	@$(BIN)/pytest -n 2 --dist worksteal -q $(ARGS)
+
+test-tile-server: $(STAMP)  ## prepare, train and embed from mod_tile, renderd and Mapnik (installs them, as root)
+	@PLACEVEC_TILE_SERVER=1 $(BIN)/pytest -q tests/test_real_tile_server.py $(ARGS)
 
 lint: $(STAMP)   ## ruff, mypy, import-linter
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check -q src tests benchmarks && $(BIN)/mypy && $(BIN)/lint-imports

@@ -37,10 +37,12 @@ class Nursery:
 
     def __init__(self) -> None:
         self._folder = tempfile.TemporaryDirectory(prefix="placevec-tests-")
+        self.cache = Path(self._folder.name) / "cache"
+        """Where the commands keep what they download."""
         self._process = subprocess.Popen(
             [sys.executable, "-m", "tests.robustness.nursery"],
             cwd=ROOT,
-            env={**os.environ, **_SINGLE},
+            env={**os.environ, **_SINGLE, "PLACEVEC_CACHE": str(self.cache)},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
