@@ -403,6 +403,11 @@ def same_rules(spec: ViewSpec, wanted: ViewSpec) -> None:
             f"the model reads {', '.join(missing)} of {wanted.name!r}, which the dataset lacks "
             f"(it has: {', '.join(spec.channels)})"
         )
+    if wanted.rules is not None and spec.rules is None:
+        raise PlacevecError(
+            f"the model was trained on a {wanted.name!r} drawn by known rules ({wanted.rules[:8]}), and nothing tells by "
+            "which rules this dataset's tiles were drawn: train a model on it"
+        )
     if wanted.rules is not None and spec.rules != wanted.rules:
         raise PlacevecError(
             f"the model was trained on a {wanted.name!r} drawn by other rules "

@@ -20,8 +20,10 @@ from placevec.core import ViewSpec
 from placevec.dataset import Dataset
 from placevec.embeddings import Embeddings, Provenance
 from placevec.model import Model, Reading
+from placevec.sources.loc2vec_metadata import Loc2VecMetadata, write_loc2vec_metadata
 from placevec.training.state import Counters, save_state
 from tests.osm_xml import OsmFile, box
+from tests.sources.tile_files import png, write_layers, write_mbtiles
 
 LON, LAT = 24.94, 60.17
 LAYERS = """
@@ -79,6 +81,7 @@ def build(folder: Path) -> Corpus:
     _tables(folder, dataset)
     _model(folder / "model")
     _state(folder / "state")
+    _tiles(folder)
     (folder / "run" / "metrics.jsonl").write_text(METRICS)
     (folder / "report" / "report.json").write_text(json.dumps({"model_hash": "m", "dataset_hash": "d"}))
     (folder / "report" / "report.md").write_text("# report\n")
@@ -143,6 +146,25 @@ def _tables(folder: Path, dataset: Dataset) -> None:
         table_of_vectors.save(folder / "embeddings" / f"{dtype}.parquet", dtype=dtype)
     plain = pq.read_table(folder / "embeddings" / "float32.parquet")
     pq.write_table(plain, folder / "embeddings" / "plain.parquet", compression="none")
+
+
+def _tiles(folder: Path) -> None:
+    """Pictures in every mode, in folders and in MBTiles, and what may lie beside them."""
+    random = np.random.default_rng(0)
+    mask = (random.random((32, 32)) < 0.2).repeat(8, axis=0).repeat(8, axis=1).astype(np.uint8) * 255
+    modes = ("1", "L", "LA", "P", "RGB", "RGBA")
+    pictures = {(x, 2): png(mask, mode=mode) for x, mode in enumerate(modes)}
+    write_layers(folder / "tile-folder", {"roads": pictures}, 3)
+    write_layers(folder / "tile-folder", {"buildings": {(1, 2): png(mask.astype(np.uint16) * 257)}}, 3)
+    about = {"attribution": "nobody", "name": "a", "placevec": {"background": "black", "channels": ["roads"]}}
+    (folder / "tile-folder" / "tiles.json").write_text(json.dumps(about))
+    (folder / "mbtiles").mkdir()
+    encoded = {(3, x, y): content for (x, y), content in pictures.items()}
+    write_mbtiles(folder / "mbtiles" / "a.mbtiles", encoded, name="a", format="png", attribution="nobody")
+    (folder / "metadata").mkdir()
+    write_loc2vec_metadata(
+        folder / "metadata" / "metadata.json", Loc2VecMetadata(17, np.array([[LON, LAT], [LON + 1, LAT]]))
+    )
 
 
 def _model(folder: Path) -> None:

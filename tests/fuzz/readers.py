@@ -19,6 +19,7 @@ import torch
 from placevec.core import Look
 from placevec.dataset import Dataset
 from placevec.errors import PlacevecError
+from placevec.progress import SILENT
 from tests.fuzz.corpus import STATE_CONFIG, Corpus, toy
 
 LONGEST_MESSAGE = 2000
@@ -206,6 +207,31 @@ def read_report(folder: Path, file: Path) -> None:
     evaluated(folder, _Known(), "d")  # type: ignore[arg-type]
 
 
+def read_tiles(folder: Path, file: Path) -> None:
+    """A folder of tiles, or MBTiles, as `placevec validate` and `placevec prepare` read them."""
+    from placevec.recipes.folder_reading import TileReader, how_to_read, open_tiles
+
+    is_mbtiles = file.suffix == ".mbtiles"
+    tiles = open_tiles(None if is_mbtiles else folder, file if is_mbtiles else None, 3, SILENT)
+    every = tiles.tiles()
+    assert ((every >= 0) & (every < 8)).all()
+    reading = how_to_read(tiles)
+    assert reading.side in (256, 512)
+    reader = TileReader(tiles, reading, most_damaged=None)
+    for x, y in every.tolist():
+        pixels = reader.read(x, y)
+        assert pixels is None or (pixels.shape, pixels.dtype) == ((256, 256, len(reading.channels)), np.uint8)
+    assert all(len(line.splitlines()) == 1 for line in reader.damaged.values())
+
+
+def read_metadata(folder: Path, file: Path) -> None:
+    from placevec.sources.loc2vec_metadata import read_loc2vec_metadata
+
+    found = read_loc2vec_metadata(file)
+    assert (np.abs(found.lonlat) <= (180.0, 90.0)).all()
+    assert 0 <= found.zoom <= 22
+
+
 READERS = {
     "extract": Reader("extract", "*", read_extract),
     "layers": Reader("layers", "*.toml", read_layers),
@@ -225,6 +251,10 @@ READERS = {
     "embeddings": Reader("embeddings", "*", read_embeddings),
     "metrics": Reader("run", "metrics.jsonl", read_metrics),
     "report": Reader("report", "report.json", read_report),
+    "mbtiles": Reader("mbtiles", "*.mbtiles", read_tiles),
+    "tile-picture": Reader("tile-folder", "roads/**/*", read_tiles),
+    "tilejson": Reader("tile-folder", "tiles.json", read_tiles),
+    "metadata": Reader("metadata", "metadata.json", read_metadata),
 }
 """Readers by name. ``labels`` and the models also get a copy of the valid dataset beside the damaged file."""
 

@@ -29,6 +29,11 @@ def _bytes_of(folder: Path, skipped: tuple[str, ...]) -> dict[str, Any]:
     }
 
 
+def of_files(folder: Path) -> dict[str, Any]:
+    """Every file's bytes."""
+    return _bytes_of(folder, ())
+
+
 def of_dataset(folder: Path) -> dict[str, Any]:
     """Every file's bytes; of the manifest all but when it was made."""
     manifest = json.loads((folder / "dataset.json").read_text("utf-8"))

@@ -5,8 +5,11 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+import numpy as np
+
 from tests.robustness import content
 from tests.robustness.killing import Job
+from tests.sources.tile_files import png, write_layers
 
 PLACES = ("--osm-name", "helsinki-centre", "--size-m", "120", "-q")
 """The embedded extract; every place is 120 m wide."""
@@ -45,6 +48,38 @@ def prepare_again(old: Path) -> Job:
         shutil.copytree(old, out)
 
     return Job("prepare --force", arguments, content.of_dataset, always_opens=True, before=before)
+
+
+def write_tiles(folder: Path) -> Path:
+    """Tiles of two layers on the corner of four shards."""
+    random = np.random.default_rng(0)
+    x, y = 1165 * 64, 592 * 64
+    tiles = {
+        layer: {
+            (x + east, y + south): png((random.random((256, 256)) < 0.2).astype(np.uint8) * 255)
+            for east in range(-3, 3)
+            for south in range(-3, 3)
+        }
+        for layer in ("roads", "buildings")
+    }
+    write_layers(folder, tiles, 17)
+    return folder
+
+
+def import_tiles(folder: Path) -> Job:
+    def arguments(out: Path) -> list[object]:
+        return ["prepare", "loc2vec", "--tile-folder", folder, "-q", "--out", out]
+
+    return Job("prepare --tile-folder", arguments, content.of_dataset)
+
+
+def export_tiles(dataset: Path, how: str) -> Job:
+    """``how``: ``--tile-folder`` or ``--mbtiles``."""
+
+    def arguments(out: Path) -> list[object]:
+        return ["export", dataset, how, out, "-q"]
+
+    return Job(f"export {how}", arguments, content.of_files)
 
 
 def train(dataset: Path, options: Path) -> Job:

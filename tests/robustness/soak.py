@@ -47,6 +47,11 @@ def soak(folder: Path, kills: int, seed: int) -> list[Tally]:
         jobs.train(data, options),
     ):
         torment(job, forked, "", kills)
+    tiles, drawn = jobs.write_tiles(folder / "tiles"), folder / "drawn"
+    torment(jobs.import_tiles(tiles), forked, "", kills)
+    assert forked(*jobs.import_tiles(tiles).arguments(drawn)).code == 0
+    for how in ("--tile-folder", "--mbtiles"):
+        torment(jobs.export_tiles(drawn, how), forked, "", kills)
     run = folder / "run"
     assert forked(*jobs.train(data, options).arguments(run)).code == 0
     torment(jobs.embed(run, data), forked, "", kills)

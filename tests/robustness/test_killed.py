@@ -8,6 +8,8 @@ from __future__ import annotations
 import functools
 from pathlib import Path
 
+import pytest
+
 from placevec.dataset import Dataset
 from tests.robustness import jobs
 from tests.robustness.commands import Nursery
@@ -39,3 +41,19 @@ def test_embed(nursery: Nursery, helsinki_dataset: Dataset, quick_run: Path, tmp
     job = jobs.embed(quick_run, helsinki_dataset.path)
     run = functools.partial(nursery.run, embed_part=64)
     assert kill_and_resume(job, run, tmp_path, kills=KILLS, seed=1, info=nursery.run).kills == KILLS
+
+
+def test_import_of_tiles(nursery: Nursery, tmp_path: Path) -> None:
+    job = jobs.import_tiles(jobs.write_tiles(tmp_path / "tiles"))
+    tally = kill_and_resume(job, nursery.run, tmp_path / "now", kills=KILLS, seed=1, info=nursery.run)
+    assert tally.kills == KILLS
+
+
+@pytest.mark.parametrize("how", ["--tile-folder", "--mbtiles"])
+def test_export_of_tiles(nursery: Nursery, tmp_path: Path, how: str) -> None:
+    """Killed, there is nothing under the name; whole, there are the same bytes, of SQLite's files too."""
+    made = nursery.run(*jobs.import_tiles(jobs.write_tiles(tmp_path / "tiles")).arguments(tmp_path / "data"))
+    assert made.code == 0, made.err
+    job = jobs.export_tiles(tmp_path / "data", how)
+    tally = kill_and_resume(job, nursery.run, tmp_path / "now", kills=KILLS, seed=1, info=nursery.run)
+    assert tally.kills == tally.absent + tally.refused + tally.opened

@@ -96,7 +96,7 @@ def prepare(
     for line in reading.lines(tiles):
         progress.say(line)
     (out / WORK).mkdir(parents=True, exist_ok=True)  # before anything else: it tells whose the directory is
-    attribution = str(tiles.about.get("attribution") or UNKNOWN_ATTRIBUTION)
+    attribution = str(tiles.about.get("attribution") or UNKNOWN_ATTRIBUTION)[:1000]
     if attribution == UNKNOWN_ATTRIBUTION:
         progress.say(
             "Note: the tiles do not say whose they are; find out before you publish anything made of them"

@@ -169,7 +169,7 @@ def _side(tiles: TileSet, samples: list[Bytes]) -> int:
 def _written_by_us(tiles: TileSet) -> str | None:
     own = tiles.about.get("placevec")
     kind = own.get("background") if isinstance(own, dict) else None
-    return kind if kind in KINDS else None
+    return kind if isinstance(kind, str) and kind in KINDS else None
 
 
 class TileReader:

@@ -101,13 +101,13 @@ def _export(target: _Target, progress: Progress) -> int:
         "layers": list(layers),
         "kind": type(target).__name__,
     }
-    atomic.check_writable(out, directory=True)
     if out.exists() and not (out.is_dir() and not any(out.iterdir())):
         if target.stamp() == inputs:
             shutil.rmtree(target.work, ignore_errors=True)  # of a run that was killed after its last file
             progress.say(f"Reusing {out}, which was exported from the same dataset")
             return sum(len(tiles) for _, tiles in _tiles(dataset))
         raise OutputError(f"{out} exists and was not exported from this dataset: choose another place")
+    atomic.check_writable(out, directory=True)
     if _reads(target.work / _STAMP) != inputs or not (target.work / _DONE).is_dir():
         shutil.rmtree(target.work, ignore_errors=True)
         (target.work / _DONE).mkdir(parents=True)
@@ -227,6 +227,8 @@ class _Folder:
         self.work = self.out.with_name(f".{self.out.name}.new")
         self.zoom = dataset.zoom
         self.layers = None if dataset.map_spec.channels == RGB else dataset.map_spec.channels
+        self._unmarked: list[Shard] = []
+        self._unmarked_tiles = 0
 
     def stamp(self) -> Any:
         """The note in the folder."""
@@ -243,18 +245,28 @@ class _Folder:
         return self.work / _DONE / f"{shard[0]}_{shard[1]}"
 
     def write(self, shard: Shard, tiles: Iterable[tuple[int, int, Sequence[bytes]]]) -> None:
-        """Write the files of a shard, and its marker when the disk has them."""
+        """Write the files of a shard; markers follow when the disk has some thousands of tiles."""
         made: set[Path] = set()
         with atomic.explained(self.work):
             for x, y, pictures in tiles:
+                self._unmarked_tiles += 1
                 for layer, content in enumerate(pictures):
                     path = self._path(layer, x, y)
                     if path.parent not in made:
                         path.parent.mkdir(parents=True, exist_ok=True)
                         made.add(path.parent)
                     path.write_bytes(content)
-            os.sync()  # at once, as waiting for each of thousands of small files would take minutes
-            self._marker(shard).touch()
+        self._unmarked.append(shard)
+        if self._unmarked_tiles >= SHARD_TILES * SHARD_TILES:
+            self._mark()
+
+    def _mark(self) -> None:
+        """Wait for the disk, once for all files: for each of thousands of small ones it would take minutes."""
+        with atomic.explained(self.work):
+            os.sync()
+            for shard in self._unmarked:
+                self._marker(shard).touch()
+        self._unmarked, self._unmarked_tiles = [], 0
 
     def _path(self, layer: int, x: int, y: int) -> Path:
         if self.layers is None:
@@ -267,6 +279,7 @@ class _Folder:
         atomic.write_json(self.work / TILEJSON, {**_about(self.dataset), "tiles": [f"tiles/{pattern}"]})
         if self.layers is None:
             write_loc2vec_metadata(self.work / METADATA, _metadata(self.dataset))
+        self._mark()
         shutil.rmtree(self.work / _DONE)
         with atomic.explained(self.out):
             if self.out.exists():
