@@ -110,3 +110,29 @@ def test_counts_do_not_overflow_their_bytes() -> None:
     full = shape_measures(torch.full((1, 1, 700, 300), 255, dtype=torch.uint8))[0]
     assert full[0].item() == 1.0
     assert full[2].item() == 1.0
+
+
+@pytest.mark.parametrize("size", [(5, 7), (1, 1), (40, 63), (33, 64), (20, 65), (128, 128)])
+@pytest.mark.parametrize("has_count", [True, False], ids=["numpy's count", "counting by arithmetic"])
+def test_any_size_and_grey(size: tuple[int, int], has_count: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Oracle: the definitions, pixel by pixel in numpy; also of a part of a batch, and where NumPy cannot count bits."""
+    if not has_count:
+        monkeypatch.delattr(np, "bitwise_count", raising=False)
+    height, width = size
+    random = np.random.default_rng(height)
+    for share in (0.05, 0.5, 0.95):
+        grey = random.integers(0, 128, (2, 3, height, width)) + 128 * (random.random((2, 3, *size)) < share)
+        whole = torch.from_numpy(np.pad(grey, ((1, 0), (0, 0), (2, 0), (3, 0))).astype(np.uint8))
+        inside = np.pad(grey > 127, ((0, 0), (0, 0), (1, 1), (1, 1)))
+        corners = np.stack(
+            [inside[:, :, y : y + height + 1, x : x + width + 1] for y in (0, 1) for x in (0, 1)]
+        )
+        count = corners.sum(0)
+        diagonal = (count == 2) & (corners[0] == corners[3])
+        euler = ((count == 1).sum((2, 3)) - (count == 3).sum((2, 3)) - 2 * diagonal.sum((2, 3))) / 4
+        straight = sum(np.diff(inside.astype(int), axis=axis).astype(bool).sum((2, 3)) for axis in (2, 3))
+        slanted = (corners[0] != corners[3]).sum((2, 3)) + (corners[1] != corners[2]).sum((2, 3))
+        perimeter = math.pi / 8 * (straight + slanted / math.sqrt(2)) / (2 * (height + width))
+        expected = np.concatenate([(grey > 127).mean((2, 3)), perimeter, euler], axis=1)
+        seen = shape_measures(whole[1:, :, 2:, 3:])[:, :9].numpy()
+        np.testing.assert_allclose(seen, expected, rtol=1e-6)

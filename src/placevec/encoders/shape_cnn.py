@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -117,23 +118,53 @@ def shape_measures(batch: Tensor) -> Tensor:
     dimensions", IEEE Trans. Computers 20, 1971, doi:10.1109/T-C.1971.223289.
     """
     height, width = batch.shape[2:]
-    inside = F.pad((batch > 127).view(torch.uint8), (1, 1, 1, 1))
-    area = _count(inside) / (height * width)
-    north_west, south_east = inside[:, :, :-1, :-1], inside[:, :, 1:, 1:]
-    north_east, south_west = inside[:, :, :-1, 1:], inside[:, :, 1:, :-1]
-    falling = north_west ^ south_east
-    straight = _count(inside[..., :-1] ^ inside[..., 1:]) + _count(inside[:, :, :-1] ^ inside[:, :, 1:])
-    slanted = _count(falling) + _count(north_east ^ south_west)
+    # Pixels east and west of the corners between pixels; a row of them north and one south of the tile.
+    east = F.pad(_packed(batch), (0, 0, 1, 1))
+    west = (east << 1) | F.pad((east >> 63) & 1, (1, -1))
+    north_east, south_east, north_west, south_west = (
+        east[:, :, :-1],
+        east[:, :, 1:],
+        west[:, :, :-1],
+        west[:, :, 1:],
+    )
+    across = east ^ west
+    falling, rising = north_west ^ south_east, north_east ^ south_west
+    odd = across[:, :, :-1] ^ across[:, :, 1:]
+    triple = odd & ((north_west & south_east) | (north_east & south_west))  # one diagonal whole: two or more
+    diagonal = across[:, :, :-1] & ~(falling | rising)
+    area = _count(east) / (height * width)
+    straight = _count(across) + _count(north_east ^ south_east)
+    slanted = _count(falling) + _count(rising)
     perimeter = math.pi / 8.0 * (straight + slanted / math.sqrt(2.0)) / (2.0 * (height + width))
-    corners = north_west + south_east + north_east + south_west
-    diagonal = (corners == 2).view(torch.uint8) & (falling ^ 1)
-    single, triple = (corners == 1).view(torch.uint8), (corners == 3).view(torch.uint8)
-    euler = (_count(single) - _count(triple) - 2.0 * _count(diagonal)) / 4.0
+    euler = (_count(odd) - 2.0 * _count(triple) - 2.0 * _count(diagonal)) / 4.0
     spread = [area.sqrt(), perimeter.sqrt(), euler.sign() * euler.abs().log1p()]
     return torch.cat([area, perimeter, euler, *spread], dim=1)
 
 
-def _count(ones: Tensor) -> Tensor:
-    """(N, C) how many of (N, C, H, W) zeros and ones are ones; summed as bytes first, which is 40 times faster."""
-    columns = [rows.sum(2, dtype=torch.uint8) for rows in torch.split(ones, 255, dim=2)]
-    return torch.stack([column.sum(2, dtype=torch.float32) for column in columns]).sum(0)
+_ONES = 0x0101010101010101
+_GATHER = 0x0102040810204080
+"""Times eight bytes of 0 or 1: their bits together in the highest byte, the first byte's lowest."""
+
+
+def _packed(batch: Tensor) -> Tensor:
+    """(N, C, H, K) int64, a bit for each pixel of (N, C, H, W) that is above 127, and at least one more in each row."""
+    width = batch.shape[3]
+    padded = F.pad(batch, (0, -width % 8)).contiguous()
+    eights = (padded if padded.storage_offset() % 8 == 0 else padded.clone()).view(torch.int64)
+    # Arithmetic wraps, on processors and accelerators alike; what a shift of a negative number drags in is cut off.
+    # In place: fresh memory takes longer than counting.
+    packed = (eights >> 7).bitwise_and_(_ONES).mul_(_GATHER).bitwise_right_shift_(56).to(torch.uint8)
+    words = width // 64 + 1
+    return F.pad(packed, (0, 8 * words - packed.shape[3])).view(torch.int64)
+
+
+def _count(words: Tensor) -> Tensor:
+    """(N, C) float32: how many bits are set in (N, C, H, K) int64."""
+    if words.device.type == "cpu" and hasattr(np, "bitwise_count"):  # NumPy 2
+        set_ = torch.from_numpy(np.bitwise_count(words.contiguous().numpy().view(np.uint64)))
+        return set_.flatten(2).sum(2, dtype=torch.int32).float()
+    # In pairs, in fours, in bytes, and all bytes together in the highest.
+    words = words - ((words >> 1) & 0x5555555555555555)
+    words = (words & 0x3333333333333333) + ((words >> 2) & 0x3333333333333333)
+    words = (words + (words >> 4)) & 0x0F0F0F0F0F0F0F0F
+    return ((words * _ONES >> 56) & 0x7F).flatten(2).sum(2).float()
