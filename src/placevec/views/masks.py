@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from placevec.errors import InputError, SourceError
+from placevec.errors import InputError, SourceError, UsageError
 from placevec.views.bits import Bytes
 
 Colour = tuple[int, int, int]
@@ -93,13 +93,13 @@ def over(rgba: Bytes, background: Colour = WHITE) -> Bytes:
 def parse_background(text: str) -> dict[str, str]:
     """``white``, or ``white,landcover=black``: kind by layer, the one for all others under an empty name.
 
-    Raises InputError for a word that is no background.
+    Raises UsageError for a word that is no background.
     """
     found = {}
     for part in text.split(","):
         layer, _, kind = part.strip().rpartition("=")
         if kind not in (*KINDS, "auto"):
-            raise InputError(
+            raise UsageError(
                 f"the background is auto, {', '.join(KINDS)}, or LAYER=KIND for a single one; got {part.strip()!r}"
             )
         found[layer.strip()] = kind
