@@ -1,6 +1,6 @@
 """Run the benchmarks named (all by default), print their rows and write them into BENCHMARKS.md.
 
-python -m benchmarks [import|burn|read|train ...] [--no-write]
+python -m benchmarks [import|burn|read|train|loc2vec ...] [--no-write]
 """
 
 from __future__ import annotations
@@ -11,10 +11,16 @@ import platform
 import sys
 from pathlib import Path
 
-from benchmarks import burn, imports, memory, read, train
+from benchmarks import burn, imports, loc2vec, memory, read, train
 from benchmarks.measure import Row
 
-BENCHES = {"train": train.rows, "import": imports.rows, "burn": burn.rows, "read": read.rows}
+BENCHES = {
+    "train": train.rows,
+    "import": imports.rows,
+    "burn": burn.rows,
+    "read": read.rows,
+    "loc2vec": loc2vec.rows,
+}
 ON_REQUEST = {"memory": memory.rows}
 """Only when named: they take long."""
 BEGIN, END = "<!-- figures: begin -->", "<!-- figures: end -->"

@@ -37,6 +37,8 @@ class FoundingTileCNN(nn.Module):
     torch.Size([2, 128])
     """
 
+    planes_on_cpu = True
+
     def __init__(self, channels: int = 12, size_px: int = 256, dim: int = 128, dropout: float = 0.5) -> None:
         super().__init__()
         self.channels = whole("channels", channels, 1, 1024)
@@ -110,6 +112,8 @@ class FoundingRgbCNN(nn.Module):
     >>> network.eval()(torch.zeros(2, 3, 64, 64, dtype=torch.uint8)).shape
     torch.Size([2, 64])
     """
+
+    planes_on_cpu = True
 
     def __init__(self, channels: int = 3, size_px: int = 64, dim: int = 64) -> None:
         super().__init__()

@@ -113,7 +113,9 @@ class AnchorSampler:
             looks["negative"] = negative
         at_anchors = self.rows[picked][part]
         targets |= {name: torch.from_numpy(values[at_anchors]) for name, values in self.targets.items()}
-        return Draw({slot: part_of(look, part) for slot, look in looks.items()}, targets)
+        if world > 1:
+            looks = {slot: part_of(look, part) for slot, look in looks.items()}
+        return Draw(looks, targets)
 
     def _positive(self, picked: Ints, random: np.random.Generator) -> tuple[Look, Floats] | None:
         """A look near each picked place and (B, 3) where it is, or None."""

@@ -20,7 +20,7 @@ from placevec.training.collapse import CollapseWatch
 from placevec.training.log import RunLog
 from placevec.training.memory import halved, out_of_memory, release
 from placevec.training.options import TrainingOptions
-from placevec.training.reading import batches_of, to_device
+from placevec.training.reading import batches_of, layout, to_device
 from placevec.training.schedule import factor
 from placevec.training.state import (
     Counters,
@@ -107,7 +107,13 @@ class _Run:
         self.bf16 = options.precision == "bf16" or (
             options.precision == "auto" and hardware_bf16(self.device)
         )
-        module = _Bundle(recipe).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.layouts = {
+            name: layout(encoder, self.device, fp32=not self.bf16)
+            for name, encoder in recipe.encoders.items()
+        }
+        module = _Bundle(recipe)
+        for name, encoder in recipe.encoders.items():
+            encoder.to(memory_format=self.layouts[name])  # type: ignore[call-overload]
         family = torch.optim.AdamW if options.optimiser == "adamw" else torch.optim.Adam
         optimiser = family(
             module.parameters(),
@@ -173,7 +179,10 @@ class _Run:
         }
 
     def _moved(self, batches: Mapping[str, Batch]) -> dict[str, Batch]:
-        return {name: to_device(batch, self.device) for name, batch in batches.items()}
+        return {
+            name: to_device(batch, self.device, self.layouts[self.recipe.slots[name].encoder])
+            for name, batch in batches.items()
+        }
 
     def _on_device(self, draw: Draw) -> Draw:
         doubles = (
