@@ -1,6 +1,6 @@
 """Run the benchmarks named (all by default), print their rows and write them into BENCHMARKS.md.
 
-python -m benchmarks [import|burn|read|train|loc2vec ...] [--no-write]
+python -m benchmarks [import|burn|read|tiles|train|loc2vec ...] [--no-write]
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import platform
 import sys
 from pathlib import Path
 
-from benchmarks import burn, imports, loc2vec, memory, read, train
+from benchmarks import burn, imports, loc2vec, memory, read, tile_server, train
 from benchmarks.measure import Row
 
 BENCHES = {
@@ -19,6 +19,7 @@ BENCHES = {
     "import": imports.rows,
     "burn": burn.rows,
     "read": read.rows,
+    "tiles": tile_server.rows,
     "loc2vec": loc2vec.rows,
 }
 ON_REQUEST = {"memory": memory.rows}
