@@ -220,7 +220,7 @@ def test_a_key_is_written_nowhere(server: Server, tmp_path: Path) -> None:
     ("options", "reason"),
     [
         ({"bbox": None}, "an area is needed"),
-        ({"osm_name": "helsinki-centre"}, "name one source"),
+        ({"mbtiles": "a.mbtiles"}, "name one source"),
         ({"tiles": "http://localhost/tiles"}, "lacks"),
         ({"samples": 3, "spacing": 100.0}, "places come from --samples or from --spacing"),
         ({"samples": 0}, "samples can be drawn"),

@@ -130,6 +130,8 @@ def prepare(
     kept.write_list(out / LEFT_OUT)
     if given is not None or wanted.samples is not None or wanted.spacing_m is not None:
         write_loc2vec_metadata(out / METADATA, _metadata(template, laid, area, zoom, wanted.patch_size))
+    else:
+        (out / METADATA).unlink(missing_ok=True)  # of an unfinished run with samples
     host, port, _ = template.server
     source = {
         "kind": "tile-server",
