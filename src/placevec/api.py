@@ -105,7 +105,8 @@ def prepare(
     Args:
         recipe: such as ``loc2vec``.
         out: the dataset directory; when it already holds this very dataset, it is reused.
-        osm: an extract: .osm.pbf, .osm, .osm.gz or .osm.bz2.
+        osm: an extract: .osm.pbf, .osm, .osm.gz or .osm.bz2. Beside ready tiles it only labels them: with land use,
+            points of interest and names to be evaluated by.
         osm_name: or the name of an extract to download, such as ``Monaco``; ``helsinki-centre`` is embedded.
         bbox: (west, south, east, north) in degrees, or ``"west,south,east,north"``; the extract's own by default.
         polygon: or a GeoJSON file whose polygons are the area.

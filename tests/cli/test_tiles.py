@@ -66,7 +66,7 @@ def test_validate(capsys: pytest.CaptureFixture[str], folder: Path, tmp_path: Pa
         (["--background", "pink"], 2, "the background is auto"),
         (["--background", "sea=white"], 1, "no layer 'sea'"),
         (["--zoom", "12"], 1, "no tiles of zoom 12; it has: 17"),
-        (["--osm-name", "helsinki-centre"], 2, "name one source"),
+        (["--mbtiles", "a.mbtiles"], 2, "name one source"),
         (["--bbox", "1,1,2,2"], 1, "lies in the area"),
     ],
 )

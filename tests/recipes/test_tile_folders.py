@@ -7,6 +7,7 @@ import hashlib
 import json
 import shutil
 import sqlite3
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +21,10 @@ import placevec as pv
 from placevec.core import Look
 from placevec.dataset import Dataset
 from placevec.errors import AreaError, DatasetError, OutputError, PlacevecError, SourceError, UsageError
+from placevec.evaluation.tasks import Task, landuse_task, leaking
 from placevec.geo import Area, tile_bounds, tile_xy_to_lonlat
 from placevec.sources.loc2vec_metadata import Loc2VecMetadata, write_loc2vec_metadata
+from placevec.views.coverage import Coverage
 from tests.sources.tile_files import bomb, png, write_layers, write_mbtiles
 
 Z = 17
@@ -381,7 +384,8 @@ def test_wrong_usage(tmp_path: Path) -> None:
     folder = write(tmp_path / "in", masks())
     out: dict[str, Any] = {"out": tmp_path / "out"}
     for options, words in (
-        ({"tile_folder": folder, "osm_name": "helsinki-centre"}, "name one source"),
+        ({"tile_folder": folder, "mbtiles": "a.mbtiles"}, "name one source"),
+        ({"tile_folder": folder, "tiles": "http://a/{z}/{x}/{y}.png"}, "name one source"),
         ({"tile_folder": folder, "layers": "a.toml"}, "tiles are drawn already"),
         ({"osm_name": "helsinki-centre", "threshold": 3}, "about ready tiles"),
         ({"tile_folder": folder, "require_all_layers": True, "spacing": 50}, "chooses tiles"),
@@ -437,9 +441,41 @@ def test_validate_datasets(helsinki_dataset: Dataset, tmp_path: Path) -> None:
     assert pv.validate(tmp_path / "none").problems == [f"{tmp_path / 'none'} does not exist"]
 
 
-def test_without_an_extract_evaluation_says_what_is_missing(tmp_path: Path) -> None:
-    from placevec.evaluation.tasks import landuse_task
+def test_an_extract_beside_labels_the_tiles(tmp_path: Path) -> None:
+    """Oracle: the dataset that was burnt from the extract: the same land use, points and names."""
+    burnt = pv.prepare("loc2vec", osm_name="helsinki-centre", out=tmp_path / "burnt")
+    pv.export(burnt, tile_folder=tmp_path / "tiles")
+    options: dict[str, Any] = {"tile_folder": tmp_path / "tiles", "out": tmp_path / "out"}
+    assert "labels" not in pv.prepare("loc2vec", **options).manifest["report"]
+    labelled = pv.prepare("loc2vec", osm_name="helsinki-centre", **options)  # added to what is there
+    assert [source["kind"] for source in labelled.manifest["sources"]] == ["LAYER/z/x/y.png", "osm-labels"]
+    footprints = burnt.footprints()
+    shares = [
+        Coverage(part.path / "landuse_coverage.tif").fractions(footprints, Z) for part in (burnt, labelled)
+    ]
+    assert np.array_equal(*shares)
+    assert shares[0].max() > 0.5
+    names = [part.places.set_index("place_id")["name"] for part in (burnt, labelled)]
+    assert names[0].notna().sum() > 10
+    assert names[1].loc[names[0].index].equals(names[0])
+    assert not list((tmp_path / "out").glob(".*"))
+    assert pv.prepare("loc2vec", osm_name="helsinki-centre", **options).hash == labelled.hash
+    assert pv.prepare("loc2vec", **options).hash == labelled.hash
+    write(tmp_path / "malta", masks())
+    with pytest.raises(AreaError, match="outside of"):
+        pv.prepare(
+            "loc2vec", tile_folder=tmp_path / "malta", osm_name="helsinki-centre", out=tmp_path / "other"
+        )
 
+
+def test_a_map_in_colours_may_show_every_label() -> None:
+    task = Task("landuse", "classification", np.zeros(2, np.int64), np.arange(2), ("a",), ("landcover",))
+    assert leaking(task, ("red", "green", "blue")) == ("red", "green", "blue")
+    assert leaking(task, ("roads", "red")) == ()
+    assert leaking(replace(task, leaks=()), ("red", "green", "blue")) == ()
+
+
+def test_without_an_extract_evaluation_says_what_is_missing(tmp_path: Path) -> None:
     dataset = pv.prepare("loc2vec", tile_folder=write(tmp_path / "in", masks()), out=tmp_path / "out")
     with pytest.raises(PlacevecError, match=r"no landuse_coverage\.tif"):
         landuse_task(dataset)

@@ -37,7 +37,10 @@ Examples:
 def command(
     recipe: str = typer.Argument(..., help="The recipe: loc2vec."),
     out: Path = typer.Option(..., "--out", "-o", help="Dataset directory to make."),
-    osm: Path | None = typer.Option(None, help="OpenStreetMap extract: .osm.pbf, .osm, .osm.gz or .osm.bz2."),
+    osm: Path | None = typer.Option(
+        None,
+        help="OpenStreetMap extract: .osm.pbf, .osm, .osm.gz or .osm.bz2; beside tiles: what labels them.",
+    ),
     osm_name: str | None = typer.Option(
         None, help="Extract to download by name, such as Monaco; helsinki-centre is embedded."
     ),

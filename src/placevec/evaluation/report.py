@@ -30,6 +30,7 @@ from placevec.evaluation.label_free import (
 )
 from placevec.evaluation.labels import label_tasks
 from placevec.evaluation.tasks import (
+    COLOURS,
     OSM_TASKS,
     Task,
     landuse_task,
@@ -300,6 +301,11 @@ def _ready(task: Task, places: _Places, model: Model | None, budget: Budget, all
     if model is not None and not allow_leaks:
         _check_not_taught(task, places, model)
     leaks = () if model is None else leaking(task, model.seen)
+    if leaks == COLOURS and not allow_leaks:
+        raise EvaluationError(
+            f"task {task.name}: the model sees a map in colours, which may show the label; run with --allow-leaks to see "
+            "it marked"
+        )
     if leaks and not allow_leaks:
         raise EvaluationError(
             f"task {task.name}: the model sees {', '.join(leaks)}, which give the label away; "

@@ -1,4 +1,7 @@
-"""A ``map`` view from whatever source was named: an extract, or tiles that are there already."""
+"""A ``map`` view from whatever source was named: an extract, or tiles that are there already.
+
+Beside tiles an extract may be named too: it labels them, with land use and points of interest.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ from typing import Any
 from placevec.dataset import Dataset
 from placevec.errors import UsageError
 from placevec.recipes import folder_dataset, osm_dataset, tile_dataset
+from placevec.recipes.osm_labels import add_labels
 from placevec.sources.tile_address import TileTemplate
 
 SOURCES = {
@@ -32,6 +36,11 @@ def prepare(out: Path, **options: Any) -> Dataset:
     Raises UsageError for two sources, or an option that the source has no use for.
     """
     named = [name for names in SOURCES.values() for name in names if options.get(name) not in (None, (), [])]
+    tiles = [name for name in named if name not in SOURCES["osm"]]
+    if len(tiles) == 1 and len(named) == 2:
+        labels = {name: options.pop(name, None) for name in SOURCES["osm"]}
+        workers, progress = options["workers"], options["progress"]
+        return add_labels(prepare(out, **options), **labels, workers=workers, progress=progress)
     if len(named) > 1:
         raise UsageError(f"name one source: --{_dashes(named[0])} or --{_dashes(named[1])}, not both")
     if named and named[0] in SOURCES["server"]:
@@ -70,7 +79,9 @@ def _of_server(out: Path, options: dict[str, Any]) -> Dataset:
     if options.get("tiles") is None:
         template = TileTemplate.of_server(options["server_ip"], port, path)
     elif (port, path) != (_OF_SERVERS["server_port"], _OF_SERVERS["server_path"]):
-        raise UsageError("--server-port and --server-path go with --server-ip; --tiles holds the whole address")
+        raise UsageError(
+            "--server-port and --server-path go with --server-ip; --tiles holds the whole address"
+        )
     else:
         template = TileTemplate.parse(options["tiles"])
     wanted = tile_dataset.Wanted(
