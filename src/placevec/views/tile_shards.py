@@ -25,7 +25,7 @@ from placevec.geo import MERCATOR_HALF, TILE_PX, Ints, check_zoom
 from placevec.progress import SILENT, Advance, Progress
 from placevec.views.bits import Bytes
 from placevec.views.coverage import CELL_PX, CELLS_PER_TILE
-from placevec.views.geotiff import GeoTiffWriter, compress
+from placevec.views.geotiff import GeoTiffWriter, compress, compress_bits
 from placevec.views.mosaic import BLOCK_TILES, BLOCKS_PER_SHARD, Extent, write_coverage, write_vrt
 from placevec.views.shard_parts import ShardPart, read_part, write_part
 from placevec.views.shards import SHARD_NAME, SHARD_PX, SHARD_TILES
@@ -244,8 +244,9 @@ class _Writer:
         )  # fmt: skip
 
     def _block(self, plane: Bytes) -> bytes:
-        packed = np.packbits(plane != 0, axis=1) if self.bits == 1 else np.ascontiguousarray(plane)
-        return compress(packed.tobytes())
+        if self.bits == 1:
+            return compress_bits(np.packbits(plane != 0, axis=1).tobytes())
+        return compress(np.ascontiguousarray(plane).tobytes())
 
     def _means(self, plane: Bytes) -> Bytes:
         """(16, 16) the cells of a tile: 255 x the share that is set, or the mean of 8 bits, rounded."""
