@@ -34,7 +34,7 @@ from placevec.geo import tile_xy_to_lonlat
 from placevec.objectives.triplet import TripletLoss
 from placevec.recipes.loc2vec import build, configure
 from placevec.sampling import TileSampler
-from placevec.training.loop import hardware_bf16
+from placevec.training.bundle import hardware_bf16
 from placevec.training.reading import batches_of, layout, to_device
 
 ORIGINALS = "PLACEVEC_ORIGINALS"

@@ -85,7 +85,7 @@ def _memory_gb() -> float:
 def _torch() -> dict[str, Any]:
     import torch
 
-    from placevec.training.loop import hardware_bf16
+    from placevec.training.bundle import hardware_bf16
 
     device = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
     return {

@@ -1,8 +1,8 @@
 """Losses over triplets: an anchor shall lie nearer to its positive than to its negative.
 
 Distances are Euclidean. Those of the hinge are ``d(a, b) = |a - b + 1e-6|``, torch's ``pairwise_distance``; those of
-SoftPN ``max(|a - b|, 1e-6)``: the gradients of both are finite where two vectors coincide. With the swap of PN-Net the negative distance is that of the nearer of anchor and
-positive, ``d* = min(d(a, n), d(p, n))``.
+SoftPN ``max(|a - b|, 1e-6)``: the gradients of both are finite where two vectors coincide. With the swap of PN-Net the
+negative distance is that of the nearer of anchor and positive, ``d* = min(d(a, n), d(p, n))``.
 """
 
 from __future__ import annotations

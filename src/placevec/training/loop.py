@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from placevec.atomic import replacing_directory
-from placevec.core import Batch, Draw, Encoded, Recipe, Sampler, View, encode
+from placevec.core import Batch, Draw, Recipe, Sampler, View
 from placevec.errors import InputError, ModelError
 from placevec.progress import SILENT, Progress
+from placevec.training.bundle import Bundle, hardware_bf16
 from placevec.training.collapse import CollapseWatch
 from placevec.training.log import RunLog
 from placevec.training.memory import halved, out_of_memory, release
@@ -43,44 +44,6 @@ class TrainingResult:
     stopped_early: bool
     batch_size: int | None = None
     """Of the batches at the end, where memory ran out on the way; else None."""
-
-
-class _Bundle(nn.Module):
-    """All that is trained, with the whole step as its forward, so that DDP sees one module."""
-
-    def __init__(self, recipe: Recipe) -> None:
-        super().__init__()
-        self.recipe = recipe
-        self.encoders = nn.ModuleDict(recipe.encoders)
-        self.objectives = nn.ModuleDict(
-            {name: objective for name, (_, objective) in recipe.objectives.items()}
-        )
-
-    def forward(
-        self, batches: dict[str, Batch], draw: Draw
-    ) -> tuple[Tensor, dict[str, Tensor], dict[str, Encoded]]:
-        encoded = encode(self.recipe, batches, draw.looks)
-        parts = {
-            name: objective(encoded, draw.targets) for name, (_, objective) in self.recipe.objectives.items()
-        }
-        loss = torch.stack([self.recipe.objectives[name][0] * part for name, part in parts.items()]).sum()
-        return loss, {f"loss/{name}": part.detach() for name, part in parts.items()}, encoded
-
-    def watch(self, encoded: dict[str, Encoded], targets: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """What the objectives say of a batch beside their losses."""
-        watched: dict[str, Tensor] = {}
-        for _, objective in self.recipe.objectives.values():
-            watched.update(objective.watch(encoded, targets))
-        return watched
-
-
-def hardware_bf16(device: torch.device) -> bool:
-    """Whether bf16 is computed in hardware there; emulated bf16 is slower than float32."""
-    if device.type == "cuda":
-        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
-    if device.type == "cpu":
-        return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
-    return False
 
 
 class _Run:
@@ -111,7 +74,7 @@ class _Run:
             name: layout(encoder, self.device, fp32=not self.bf16)
             for name, encoder in recipe.encoders.items()
         }
-        module = _Bundle(recipe)
+        module = Bundle(recipe)
         for name, encoder in recipe.encoders.items():
             encoder.to(memory_format=self.layouts[name])  # type: ignore[call-overload]
         family = torch.optim.AdamW if options.optimiser == "adamw" else torch.optim.Adam
@@ -122,7 +85,7 @@ class _Run:
             fused=self.device.type == "cpu" or None,  # six times faster there; elsewhere torch knows best
         )
         self.module, self.optimiser = self.accelerator.prepare(module, optimiser)
-        self.plain: _Bundle = self.accelerator.unwrap_model(self.module)
+        self.plain: Bundle = self.accelerator.unwrap_model(self.module)
         self.rank, self.world = self.accelerator.process_index, self.accelerator.num_processes
 
     @property
