@@ -16,11 +16,14 @@ from placevec.errors import ModelError
 if TYPE_CHECKING:
     from torch import nn
 
+    from placevec.encoders.locations.encoder import LocationEncoder
+
 # name -> (file of this room, class); imported when first used
 _ENCODERS = {
     "compact-tile-cnn": ("tile_cnn", "CompactTileCNN"),
     "founding-rgb-cnn": ("tile_cnn", "FoundingRgbCNN"),
     "founding-tile-cnn": ("tile_cnn", "FoundingTileCNN"),
+    "location": ("locations.encoder", "LocationEncoder"),
     "shape-tile-cnn": ("shape_cnn", "ShapeTileCNN"),
 }
 
@@ -51,6 +54,30 @@ def build(name: str, **options: Any) -> nn.Module:
         if option not in known:
             raise ModelError(f"the encoder {name} has no option {option!r}{_near(option, known)}")
     return encoder(**options)
+
+
+def location(encoder: str = "sphereC+", dim: int = 256, **options: Any) -> LocationEncoder:
+    """A fresh location encoder: longitude and latitude in degrees -> (N, dim).
+
+    Args:
+        encoder: any name it has had: ``sphereC+``, ``spheregrid`` and ``Sphere2Vec-sphereC+`` are one. There are
+            ``placevec.encoders.locations.names.names()``.
+        dim: length of the vectors.
+        options: those of `LocationEncoder` (variant, network, hidden, layers, dropout, activation, seasons) and those
+            of the features: scales, r_min, r_max (shares of the Earth's radius) and taper_poles of the multi-scale ones,
+            sigma and anchors of rbf, sigma and frequencies of rff, degrees of harmonics, cells of cells.
+
+    Raises:
+        ModelError: unknown name or option (the near ones are named), or a value out of range.
+
+    >>> encoder = location("sphereC+", dim=64, scales=16)
+    >>> encoder([24.94, -170.7], [60.17, -14.3]).shape, encoder.features([24.94], [60.17]).shape
+    (torch.Size([2, 64]), torch.Size([1, 96]))
+    """
+    known = inspect.signature(_class("location")).parameters
+    mine = {name: options.pop(name) for name in list(options) if name in known and name != "options"}
+    built: LocationEncoder = build("location", encoder=encoder, dim=dim, options=options, **mine)  # type: ignore[assignment]
+    return built
 
 
 def name_of(encoder: nn.Module) -> str:

@@ -1,0 +1,152 @@
+"""Fourier features of the point on the unit sphere, or in the plane: NeRF's doubling bands, and random ones."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+from placevec.encoders.locations.planar import MultiScale
+from placevec.encoders.locations.positional import CIRCUMFERENCE_KM, EARTH_RADIUS_KM, Positional, unit_xyz
+from placevec.errors import ModelError
+
+FINEST_BAND = 24
+"""Bands of NeRF, the finest with a wavelength of 3 m on the ground; GPS knows no more."""
+
+
+class NeRF(MultiScale):
+    """sin and cos of pi/2 2^k times x, y and z, k = 0 .. S - 1; 6 S numbers, continuous everywhere.
+
+    Mildenhall et al. 2020 begin at pi, where -1 and 1 have one code: north and south pole, and where the axes leave
+    the equator. Half of that tells all points apart. Bands double, so a few are many: 16 reach 778 m.
+
+    Raises:
+        ModelError: more than 24 scales, whose wavelength would be under 3 m.
+
+    >>> NeRF(scales=16).dim
+    96
+    """
+
+    most = FINEST_BAND
+    first = math.pi / 2
+
+    def __init__(self, scales: int = 16) -> None:
+        if isinstance(scales, bool) or not isinstance(scales, int) or not 1 <= scales <= self.most:
+            raise ModelError(f"scales of NeRF double: a whole number from 1 to {self.most}; got {scales!r}")
+        super().__init__(scales, 0.0, 1.0, self._doubling)
+        self.antimeridian = True
+        self.dim = 6 * scales
+
+    def forward(self, lon: Tensor, lat: Tensor) -> Tensor:
+        """(..., 6 S) float64: sines of x, y and z over all bands, then cosines."""
+        angles = unit_xyz(lon, lat)[..., None] * self.frequencies
+        return torch.cat((angles.sin(), angles.cos()), dim=-2).flatten(-2)
+
+    def scales_km(self) -> list[tuple[str, float]]:
+        """Wavelengths along an axis through the Earth."""
+        lengths = [CIRCUMFERENCE_KM / float(frequency) for frequency in self.frequencies]
+        return [(f"band {band}", length) for band, length in enumerate(lengths)]
+
+    def _doubling(self, scales: int, r_min: float, r_max: float) -> list[float]:
+        return [self.first * 2.0**band for band in range(scales)]
+
+
+class OriginalNeRF(NeRF):
+    """NeRF from pi on, with as many bands as one likes; from about the fiftieth they are noise."""
+
+    most = 1000
+    first = math.pi
+
+
+class RandomFourier(Positional):
+    """sqrt(2 / W) cos(w . xyz + b), w ~ N(0, 1 / sigma^2): inner products are nearly the kernel of ``rbf``.
+
+    Isotropic: all directions and places are treated alike, and nothing tears. The draws are saved with the weights.
+
+    Args:
+        frequencies: W, numbers of the features.
+        sigma: width of the kernel in degrees of arc.
+        seed: of the draws.
+    """
+
+    directions: Tensor
+    shifts: Tensor
+
+    def __init__(self, frequencies: int = 256, sigma: float = 10.0, seed: int = 0) -> None:
+        super().__init__()
+        self.dim = _count("frequencies", frequencies)
+        self.sigma = positive("sigma", sigma)
+        generator = torch.Generator().manual_seed(seed)
+        drawn = torch.randn(3, frequencies, generator=generator, dtype=torch.float64)
+        self.register_buffer("directions", drawn / math.radians(sigma))
+        turns = torch.rand(frequencies, generator=generator, dtype=torch.float64)
+        self.register_buffer("shifts", turns * (2 * math.pi))
+
+    def forward(self, lon: Tensor, lat: Tensor) -> Tensor:
+        """(..., W) float64."""
+        return (unit_xyz(lon, lat) @ self.directions + self.shifts).cos() * math.sqrt(2 / self.dim)
+
+    def scales_km(self) -> list[tuple[str, float]]:
+        """The kernel's width."""
+        return [(f"sigma = {self.sigma:g} deg", math.radians(self.sigma) * EARTH_RADIUS_KM)]
+
+
+class OriginalRandomFourier(Positional):
+    """sqrt(2 / W) cos(w . z + b) of longitude and latitude scaled to -1 .. 1 over ``extent``, w ~ N(0, kernel_size).
+
+    ``kernel_size`` is the variance, where the paper has a standard deviation.
+
+    Args:
+        frequencies: W.
+        kernel_size: variance of the draws.
+        extent: least and greatest longitude, least and greatest latitude, in degrees.
+        seed: of the draws.
+    """
+
+    antimeridian = False
+    poles = False
+    directions: Tensor
+    shifts: Tensor
+
+    def __init__(
+        self,
+        frequencies: int = 64,
+        kernel_size: float = 1.0,
+        extent: tuple[float, float, float, float] = (-180.0, 180.0, -90.0, 90.0),
+        seed: int = 0,
+    ) -> None:
+        super().__init__()
+        self.dim = _count("frequencies", frequencies)
+        self.kernel_size = positive("kernel_size", kernel_size)
+        west, east, south, north = extent
+        if not (west < east and south < north):
+            raise ModelError(
+                f"extent is least and greatest longitude, then least and greatest latitude; got {extent}"
+            )
+        self.west, self.south, self.width, self.height = west, south, east - west, north - south
+        generator = torch.Generator().manual_seed(seed)
+        drawn = torch.randn(2, frequencies, generator=generator, dtype=torch.float64)
+        self.register_buffer("directions", drawn * math.sqrt(kernel_size))
+        turns = torch.rand(frequencies, generator=generator, dtype=torch.float64)
+        self.register_buffer("shifts", turns * (2 * math.pi))
+
+    def forward(self, lon: Tensor, lat: Tensor) -> Tensor:
+        """(..., W) float64."""
+        across = (lon - self.west) / self.width * 2 - 1
+        along = (lat - self.south) / self.height * 2 - 1
+        angles = torch.stack((across, along), dim=-1) @ self.directions + self.shifts
+        return angles.cos() * math.sqrt(2 / self.dim)
+
+
+def positive(name: str, value: float) -> float:
+    """``value`` if it is a finite number above 0, or ModelError."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < math.inf:
+        raise ModelError(f"{name} is a number above 0; got {value!r}")
+    return float(value)
+
+
+def _count(name: str, value: int) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= 65536:
+        raise ModelError(f"{name} is a whole number from 1 to 65536; got {value!r}")
+    return value

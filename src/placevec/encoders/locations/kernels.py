@@ -1,0 +1,145 @@
+"""Nearness to fixed points of the sphere: a Gaussian of the distance to each (rbf), and learned vectors of cells."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from placevec.encoders.locations.fourier import positive
+from placevec.encoders.locations.inputs import degrees
+from placevec.encoders.locations.positional import EARTH_RADIUS_KM, Positional, fibonacci, unit_xyz
+from placevec.errors import ModelError
+
+MOST_ANCHORS = 65536
+
+
+class RBF(Positional):
+    """exp(-c^2 / (2 sigma^2)) for the chord c to each of M anchors, in radians: a Gaussian that is smooth on the sphere.
+
+    For small distances the chord is the great-circle distance; a Gaussian of the arc itself has a kink at the antipode
+    and is no positive definite kernel of the sphere (Feragen et al. 2015). Anchors are saved with the weights.
+
+    Args:
+        anchors: M, spread evenly over the Earth, or (M, 2) longitudes and latitudes in degrees: training points, say.
+        sigma: width in degrees of arc; by default as wide as anchors spread evenly lie apart, 14 degrees for 200.
+
+    >>> here = torch.tensor([10.0]).double(), torch.tensor([50.0]).double()
+    >>> round(float(RBF(anchors=[[10.0, 50.0]])(*here)), 6)
+    1.0
+    """
+
+    anchors: Tensor
+
+    def __init__(self, anchors: Any = 200, sigma: float | None = None) -> None:
+        super().__init__()
+        self.register_buffer("anchors", anchor_xyz(anchors))
+        self.dim = len(self.anchors)
+        even = math.degrees(math.sqrt(4 * math.pi / self.dim))
+        self.sigma = even if sigma is None else positive("sigma", sigma)
+
+    def forward(self, lon: Tensor, lat: Tensor) -> Tensor:
+        """(..., M) float64."""
+        cosine = unit_xyz(lon, lat) @ self.anchors.mT
+        return ((cosine - 1) / math.radians(self.sigma) ** 2).exp()
+
+    def scales_km(self) -> list[tuple[str, float]]:
+        """The Gaussian's width."""
+        return [(f"sigma = {self.sigma:g} deg", math.radians(self.sigma) * EARTH_RADIUS_KM)]
+
+
+class OriginalRBF(Positional):
+    """exp(-((lon - a)^2 + (lat - b)^2) / (2 sigma^2)) for M anchors (a, b), in degrees as in a plane.
+
+    Args:
+        anchors: (M, 2) longitudes and latitudes in degrees, or M, spread evenly over the Earth.
+        sigma: width in degrees.
+    """
+
+    antimeridian = False
+    poles = False
+    anchors: Tensor
+
+    def __init__(self, anchors: Any = 200, sigma: float = 1.0) -> None:
+        super().__init__()
+        self.sigma = positive("sigma", sigma)
+        if _is_count(anchors):
+            anchors = lonlat_of(anchor_xyz(anchors)).numpy()
+        self.register_buffer("anchors", torch.stack(degrees(*_columns(anchors)), dim=-1))
+        self.dim = len(self.anchors)
+
+    def forward(self, lon: Tensor, lat: Tensor) -> Tensor:
+        """(..., M) float64."""
+        apart = (lon[..., None] - self.anchors[:, 0]) ** 2 + (lat[..., None] - self.anchors[:, 1]) ** 2
+        return (-apart / (2 * self.sigma**2)).exp()
+
+    def scales_km(self) -> list[tuple[str, float]]:
+        """The Gaussian's width along a meridian."""
+        return [(f"sigma = {self.sigma:g} deg", math.radians(self.sigma) * EARTH_RADIUS_KM)]
+
+
+class Cells(Positional):
+    """A learned vector for each of M cells of equal area, blended by nearness: the tile without its seams.
+
+    Cells lie around a Fibonacci lattice; the blend reaches about one cell far, so the features can be differentiated
+    and nothing tears. Time and memory grow with M.
+
+    Args:
+        cells: M; 2,048 are about 560 km across.
+        width: numbers of a cell's vector.
+    """
+
+    centres: Tensor
+
+    def __init__(self, cells: int = 2048, width: int = 64) -> None:
+        super().__init__()
+        self.register_buffer("centres", anchor_xyz(cells), persistent=False)
+        if isinstance(width, bool) or not isinstance(width, int) or not 1 <= width <= 8192:
+            raise ModelError(f"width is a whole number from 1 to 8192; got {width!r}")
+        self.dim = width
+        self.vectors = nn.Parameter(torch.randn(cells, width) / math.sqrt(width))
+        self.spacing = math.sqrt(4 * math.pi / cells)
+
+    def forward(self, lon: Tensor, lat: Tensor) -> Tensor:
+        """(..., width) float64."""
+        cosine = unit_xyz(lon, lat) @ self.centres.mT
+        share = (cosine / (self.spacing / 2) ** 2).softmax(dim=-1)
+        return share @ self.vectors.to(share.dtype)
+
+    def scales_km(self) -> list[tuple[str, float]]:
+        """The side of a square as large as a cell."""
+        return [(f"{len(self.centres)} cells", self.spacing * EARTH_RADIUS_KM)]
+
+
+def anchor_xyz(anchors: Any) -> Tensor:
+    """(M, 3) float64 points on the unit sphere: M evenly spread ones, or those of (M, 2) longitudes and latitudes.
+
+    Raises:
+        ModelError: too many or too few.
+        InputError: coordinates that are none.
+    """
+    if _is_count(anchors):
+        if not 1 <= anchors <= MOST_ANCHORS:
+            raise ModelError(f"take 1 to {MOST_ANCHORS} points of the sphere; got {anchors}")
+        return fibonacci(int(anchors))
+    return unit_xyz(*degrees(*_columns(anchors)))
+
+
+def lonlat_of(xyz: Tensor) -> Tensor:
+    """(..., 2): longitude and latitude in degrees of points on the unit sphere."""
+    x, y, z = xyz.unbind(-1)
+    return torch.rad2deg(torch.stack((torch.atan2(y, x), torch.asin(z.clamp(-1, 1))), dim=-1))
+
+
+def _is_count(anchors: Any) -> bool:
+    return isinstance(anchors, int | np.integer) and not isinstance(anchors, bool)
+
+
+def _columns(anchors: Any) -> tuple[Any, Any]:
+    points = np.asarray(anchors, np.float64)
+    if points.ndim != 2 or points.shape[1] != 2 or not 1 <= len(points) <= MOST_ANCHORS:
+        raise ModelError(f"anchors are 1 to {MOST_ANCHORS} rows of lon, lat; got an array of {points.shape}")
+    return points[:, 0], points[:, 1]

@@ -1,0 +1,66 @@
+"""What all positional features share: degrees in, float64 numbers out, and what is known of their continuity."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+EARTH_RADIUS_KM = 6371.0088
+"""Mean radius of the Earth, (2a + b) / 3 of WGS84."""
+
+CIRCUMFERENCE_KM = 2 * math.pi * EARTH_RADIUS_KM
+
+
+class Positional(nn.Module):
+    """Numbers of a position, before any network.
+
+    Attributes:
+        dim: numbers of a position.
+        antimeridian: 180 and -180 degrees of longitude have the same features.
+        poles: at +90 and at -90 degrees of latitude all longitudes have the same features.
+
+    ``forward(lon, lat)`` takes two float64 tensors of one shape (...) in degrees and returns (..., dim) float64. It
+    checks nothing, changes nothing in place, and can be differentiated in both and compiled.
+    """
+
+    dim: int
+    antimeridian: bool = True
+    poles: bool = True
+
+    def scales_km(self) -> Sequence[tuple[str, float]]:
+        """What each scale is called, in the order of the features, and its wavelength or width on the ground in km."""
+        return ()
+
+
+def radians(lon: Tensor, lat: Tensor) -> tuple[Tensor, Tensor]:
+    """Degrees as radians."""
+    return torch.deg2rad(lon), torch.deg2rad(lat)
+
+
+def unit_xyz(lon: Tensor, lat: Tensor) -> Tensor:
+    """(..., 3): the point on the unit sphere of a longitude and latitude in degrees.
+
+    >>> unit_xyz(torch.tensor([0.0, 90.0]), torch.tensor([0.0, 0.0])).round().abs().tolist()
+    [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]]
+    """
+    lam, phi = radians(lon, lat)
+    return torch.stack((phi.cos() * lam.cos(), phi.cos() * lam.sin(), phi.sin()), dim=-1)
+
+
+def fibonacci(count: int) -> Tensor:
+    """(count, 3) float64: points spread evenly over the sphere, each with as good as the same area around it.
+
+    The Fibonacci lattice: equal steps in sine of latitude, the golden angle in longitude (Gonzalez 2010,
+    doi:10.1007/s11004-009-9257-x).
+
+    >>> fibonacci(1000).mean(0).abs().max() < 1e-3
+    tensor(True)
+    """
+    steps = torch.arange(count, dtype=torch.float64) + 0.5
+    z = 1 - 2 * steps / count
+    turn = steps * (math.pi * (3 - math.sqrt(5)))
+    flat = (1 - z * z).sqrt()
+    return torch.stack((flat * turn.cos(), flat * turn.sin(), z), dim=-1)

@@ -1,0 +1,21 @@
+"""When: the turn of the year, and of the day, as sines and cosines that close."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+
+def turning(share: Tensor, harmonics: int) -> Tensor:
+    """(..., 2 * harmonics) float64: sin and cos of 2 pi k t, k = 1 .. harmonics, of a share t of the year or day.
+
+    31 December is next to 1 January. Mac Aodha et al. 2019 have the first harmonic.
+
+    >>> turning(torch.tensor([0.0, 1.0]), 1).round().abs().tolist()
+    [[0.0, 1.0], [0.0, 1.0]]
+    """
+    turns = torch.arange(1, harmonics + 1, dtype=torch.float64, device=share.device) * (2 * math.pi)
+    angles = share.to(torch.float64)[..., None] * turns
+    return torch.stack((angles.sin(), angles.cos()), dim=-1).flatten(-2)
