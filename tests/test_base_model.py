@@ -77,6 +77,6 @@ def test_wrong_numbers_of_directories_are_one_line(helsinki_dataset: Dataset, tm
         [sys.executable, "-m", "placevec", "embed", helsinki_dataset.path, "-o", tmp_path / "e.parquet"],
         capture_output=True, text=True, check=False,
     )  # fmt: skip
-    assert done.returncode == 1
+    assert done.returncode == 2
     assert "embed --model base DATASET" in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
