@@ -88,7 +88,7 @@ def trained(
     few = (2, 8) if name == TWELVE else (4, 24)
     for steps in few:  # how long a step takes here; what it takes to start is in both
         began = time.process_time()
-        api.train("loc2vec", dataset, out=out / "pace", force=True, epochs=1, steps_per_epoch=steps, **fixed)
+        api.train("loc2vec", dataset, out=out / f"pace-{os.getpid()}", force=True, epochs=1, steps_per_epoch=steps, **fixed)
         spent.append(time.process_time() - began)
     epochs = 5
     per_step = max((spent[1] - spent[0]) / (few[1] - few[0]), 1e-3)
