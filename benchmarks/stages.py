@@ -73,7 +73,7 @@ def main() -> None:
     for name in ("outline", "_cut_to_squares", "_grouped"):
         _timed(drawing, name, "geometry")
     _timed_steps(drawing, "_draw_groups", "draw")
-    for name in ("_compressed", "_write_map", "_write_part"):
+    for name in ("_compressed", "_write_map", "write_part"):
         _timed(shard_burn, name, "compress and write")
     area = read_header(source).area or extent(source)
     report = burn_extract(source, folder, area=area, zoom=int(sys.argv[3]) if len(sys.argv) > 3 else 17)

@@ -277,5 +277,27 @@ def test_more_tiles_than_a_batch_holds_all_come_out_once() -> None:
     assert (blocks == blocks[0]).all()
 
 
+def test_strips_do_not_show(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Oracle: everything drawn at once, areas and lines over many squares among it; each tile comes once."""
+    rng = np.random.default_rng(5)
+    rows = [[row] for row in houses(5)]
+    rows += [[rng.uniform(0, SHARD_PX, (3, 2))] for _ in range(8)]
+    rows += [[np.cumsum(rng.uniform(-300, 300, (20, 2)), axis=0) + 6000.0] for _ in range(20)]
+    hows = [How.FILL] * (len(rows) - 24) + [SEA] * 4 + [How.LINE] * 20
+    some = drawings(rows, hows, 7.0)
+    found = []
+    for vertices in (10**9, 50):
+        monkeypatch.setattr(drawing, "_STRIP_VERTICES", vertices)
+        tiles: dict[tuple[int, int], tuple[bytes, bytes, bool]] = {}
+        for one in draw_shard(some, EVERYWHERE):
+            for x, y, block, counts, has_content in zip(
+                one.x.tolist(), one.y.tolist(), one.blocks, one.counts, one.has_content.tolist(), strict=True
+            ):
+                assert (x, y) not in tiles
+                tiles[x, y] = block.tobytes(), counts.tobytes(), has_content
+        found.append(tiles)
+    assert found[0] == found[1]
+
+
 def test_no_drawings() -> None:
     assert list(draw_shard(drawings([], How.FILL), EVERYWHERE)) == []

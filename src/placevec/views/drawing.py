@@ -34,6 +34,7 @@ _SUBPIXEL_BITS = 4
 _OUTLINE = np.array([-1.0, -1.0, 1.0, 1.0])
 """By how much what is drawn may reach over the vertices' box, pixels."""
 _BATCH_TILES = 256
+_STRIP_VERTICES = 30_000
 
 Bits = NDArray[np.uint8]
 Flags = NDArray[np.bool_]
@@ -66,9 +67,29 @@ class Tiles:
 def draw_shard(drawings: Drawings, wanted: Flags) -> Iterator[Tiles]:
     """Draw everything of a shard in the tiles ``wanted`` (64, 64) bool [y, x]; tiles without content are left out."""
     cv2.setNumThreads(1)  # polygons are small, and OpenCV's threads do not survive a fork
-    pieces = _cut_to_squares(outline(drawings))
-    if len(pieces.square):
-        yield from _draw_groups(_grouped(pieces, wanted))
+    boxes = drawings.paths.bounds()
+    reach = drawings.width / 2.0 + 2.0
+    rows = np.stack([boxes[:, 1] - reach, boxes[:, 3] + reach], axis=1) // _SQUARE_PX
+    rows = np.clip(rows, 0, _SQUARES - 1).astype(np.int64)
+    is_large = rows[:, 1] - rows[:, 0] > 1
+    large = _cut_to_squares(outline(drawings.take(np.flatnonzero(is_large))))
+    for first, end in _strips(rows[:, 0], np.diff(drawings.paths.row_vertices)):
+        here = ~is_large & (rows[:, 0] < end) & (rows[:, 1] >= first)
+        small = _cut_to_squares(outline(drawings.take(np.flatnonzero(here))))
+        pieces = _joined(large.of_rows(first, end), small.of_rows(first, end))
+        if len(pieces.square):
+            yield from _draw_groups(_grouped(pieces, wanted))
+
+
+def _strips(row: Ints, vertices: Ints) -> Iterator[tuple[int, int]]:
+    """First and end row of squares drawn together: outlines take many times the memory of what they are of."""
+    first, held = 0, 0
+    for number, count in enumerate(np.bincount(row, vertices, _SQUARES).tolist()):
+        if held and held + count > _STRIP_VERTICES:
+            yield first, number
+            first, held = number, 0
+        held += count
+    yield first, _SQUARES
 
 
 # --- squares -----------------------------------------------------------------------------------------------
@@ -88,6 +109,22 @@ class _Pieces:
         return _Pieces(
             self.square[rows], self.channel[rows], self.how[rows], self.covers[rows], self.paths.take(rows)
         )
+
+    def of_rows(self, first: int, end: int) -> _Pieces:
+        """Those in some rows of squares."""
+        return self.take(np.flatnonzero((self.square >= first * _SQUARES) & (self.square < end * _SQUARES)))
+
+
+def _joined(one: _Pieces, other: _Pieces) -> _Pieces:
+    if not len(one.square):
+        return other
+    return _Pieces(
+        np.concatenate([one.square, other.square]),
+        np.concatenate([one.channel, other.channel]),
+        np.concatenate([one.how, other.how]),
+        np.concatenate([one.covers, other.covers]),
+        Paths.concatenate([one.paths, other.paths]),
+    )
 
 
 def _cut_to_squares(shapes: Shapes) -> _Pieces:

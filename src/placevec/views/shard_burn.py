@@ -6,6 +6,7 @@ the files over all shards need to know. A part that is there means that the shar
 
 from __future__ import annotations
 
+import ctypes
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -22,6 +23,9 @@ from placevec.views.mosaic import BLOCK_TILES, BLOCKS_PER_SHARD
 from placevec.views.shard_parts import write_part
 from placevec.views.shards import SHARD_PX, SHARD_TILES
 from placevec.views.spool import Drawings, TileRange, read_spool
+
+_MANY_DRAWINGS = 4096
+"""Shards of more take a second or so; memory is given back after them."""
 
 
 @dataclass(frozen=True)
@@ -53,8 +57,19 @@ class ShardJob:
 
 def burn_shard(job: ShardJob) -> tuple[int, int]:
     """Draw a shard and write its files; returns its number."""
-    draw_job(job, read_spool(job.spool, job.shard))
+    drawings = read_spool(job.spool, job.shard)
+    draw_job(job, drawings)
+    if len(drawings) > _MANY_DRAWINGS:
+        del drawings
+        _release()
     return job.shard
+
+
+def _release() -> None:
+    """Give memory that is free back to the system, where the C library can: the next shard cuts it up otherwise."""
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # glibc's
+    if trim is not None:
+        trim(0)
 
 
 def draw_job(job: ShardJob, drawings: Drawings) -> None:
