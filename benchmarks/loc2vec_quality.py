@@ -88,7 +88,15 @@ def trained(
     few = (2, 8) if name == TWELVE else (4, 24)
     for steps in few:  # how long a step takes here; what it takes to start is in both
         began = time.process_time()
-        api.train("loc2vec", dataset, out=out / f"pace-{os.getpid()}", force=True, epochs=1, steps_per_epoch=steps, **fixed)
+        api.train(
+            "loc2vec",
+            dataset,
+            out=out / f"pace-{os.getpid()}",
+            force=True,
+            epochs=1,
+            steps_per_epoch=steps,
+            **fixed,
+        )
         spent.append(time.process_time() - began)
     epochs = 5
     per_step = max((spent[1] - spent[0]) / (few[1] - few[0]), 1e-3)
@@ -198,7 +206,9 @@ def show(judgement: Judgement) -> list[str]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("out", type=Path)
-    parser.add_argument("--minutes", type=float, default=15.0, help="processor time of one training, one thread")
+    parser.add_argument(
+        "--minutes", type=float, default=15.0, help="processor time of one training, one thread"
+    )
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--method", action="append", choices=METHODS)
     arguments = parser.parse_args()

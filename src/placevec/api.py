@@ -146,7 +146,9 @@ def prepare(
         raise InputError("give a bounding box or a polygon, not both")
     area = Area.from_geojson(polygon) if polygon is not None else _area(bbox)
     if area is not None and area.crosses_antimeridian:
-        progress.say("Note: west is greater than east, so that the box runs eastwards over the 180th meridian")
+        progress.say(
+            "Note: west is greater than east, so that the box runs eastwards over the 180th meridian"
+        )
     _adopt(out)
     afresh = force and out.exists()
     if afresh and not ((out / "dataset.json").exists() or (out / ".work").is_dir() or not any(out.iterdir())):
@@ -591,7 +593,13 @@ def cluster(
         atomic.check_writable(out)
     table = load_embeddings(embeddings) if isinstance(embeddings, str | Path) else embeddings
     found = run(
-        table, method=method, clusters=clusters, smallest=smallest, vectors=vectors, seed=seed, progress=progress
+        table,
+        method=method,
+        clusters=clusters,
+        smallest=smallest,
+        vectors=vectors,
+        seed=seed,
+        progress=progress,
     )
     if out is not None:
         found.save(out)
