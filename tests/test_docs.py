@@ -76,6 +76,17 @@ def test_using_vectors_with_a_census(
     assert vectors > coordinates > 0
 
 
+def test_location_encoders_run(capsys: pytest.CaptureFixture[str]) -> None:
+    """Every block of the page, in order; the shapes that it names are those."""
+    space: dict[str, object] = {}
+    for number, block in enumerate(blocks("location-encoders.md", "python")):
+        exec(compile(block, f"location-encoders.md, block {number}", "exec"), space)
+    assert space["vectors"].shape == (2, 256)  # type: ignore[attr-defined]
+    assert space["features"].shape == (2, 192)  # type: ignore[attr-defined]
+    assert "1/r = 1: 4.003e+04 km" in capsys.readouterr().out
+    assert space["model"].score(space["lonlat"], space["warmth"]) > 0.99  # type: ignore[attr-defined]
+
+
 def test_every_command_in_the_documentation_exists() -> None:
     """Each ``placevec VERB --option`` in the pages and the README is known to the command line."""
     import typer

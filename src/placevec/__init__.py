@@ -32,6 +32,7 @@ _HOMES = {
     "Dataset": "placevec.dataset",
     "Embeddings": "placevec.embeddings",
     "LayerTable": "placevec.views.layers",
+    "LocationFeatures": "placevec.location_features",
     "Model": "placevec.model",
     "PlaceFeatures": "placevec.features",
     "PlacevecError": "placevec.errors",
@@ -43,6 +44,7 @@ __all__ = [
     "Dataset",
     "Embeddings",
     "LayerTable",
+    "LocationFeatures",
     "Model",
     "PlaceFeatures",
     "PlacevecError",
@@ -91,6 +93,7 @@ if TYPE_CHECKING:
     from placevec.errors import PlacevecError
     from placevec.features import PlaceFeatures
     from placevec.geo import Area
+    from placevec.location_features import LocationFeatures
     from placevec.model import Model
     from placevec.views.layers import LayerTable
 

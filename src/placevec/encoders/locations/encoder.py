@@ -15,6 +15,8 @@ from placevec.encoders.locations.seasons import turning
 from placevec.errors import InputError, ModelError
 
 MOST_SEASONS = 16
+CHUNK = 4096
+"""Points whose features are worked out at once on a CPU: their angles stay in the cache."""
 
 
 class LocationEncoder(nn.Module):
@@ -92,7 +94,19 @@ class LocationEncoder(nn.Module):
     def forward(self, lon: Any, lat: Any = None, year: Any = None) -> Tensor:
         """(N, dim): vectors, on the device of the weights. Arguments and errors are those of `features`."""
         across, along = degrees(lon, lat, self._device(lon))
-        return self._vectors(self._features(across, along, year))
+        many = not torch.compiler.is_compiling() and across.dim() == 1 and len(across) > CHUNK
+        if not many or torch.is_grad_enabled() or across.device.type != "cpu":
+            return self._vectors(self._features(across, along, year))
+        years = None if year is None else torch.as_tensor(year, dtype=torch.float64).expand(across.shape)
+        parts = [slice(start, start + CHUNK) for start in range(0, len(across), CHUNK)]
+        return torch.cat(
+            [
+                self._vectors(
+                    self._features(across[part], along[part], None if years is None else years[part])
+                )
+                for part in parts
+            ]
+        )
 
     def unchecked(self, lonlat: Tensor) -> Tensor:
         """(N, dim) vectors of (N, 2) lon, lat in degrees on the device of the weights, without a look at the values.
@@ -137,13 +151,31 @@ class LocationEncoder(nn.Module):
                 else "this encoder does not know the year: make it with seasons=1"
             )
         with torch.autocast(lon.device.type, enabled=False):
-            found: Tensor = self.positional(lon, lat)
+            found = self._positions(lon, lat)
             if year is None:
                 return found
             share = torch.as_tensor(year, dtype=torch.float64, device=lon.device).expand(lon.shape)
             if not torch.compiler.is_compiling() and not bool(((share >= 0) & (share <= 1)).all()):
                 raise InputError("year is the share of the year passed, from 0 to 1")
             return torch.cat((found, turning(share, self.seasons)), dim=-1)
+
+    def _positions(self, lon: Tensor, lat: Tensor) -> Tensor:
+        """(N, D) positional features; of many points on a CPU, part by part into one table."""
+        learnt = (
+            lon.requires_grad or lat.requires_grad or next(self.positional.parameters(), None) is not None
+        )
+        whole = (
+            torch.compiler.is_compiling() or lon.device.type != "cpu" or lon.dim() != 1 or len(lon) <= CHUNK
+        )
+        if whole or (learnt and torch.is_grad_enabled()):
+            found: Tensor = self.positional(lon, lat)
+            return found
+        table = torch.empty(len(lon), self.positional.dim, dtype=torch.float64)
+        with torch.no_grad():
+            for start in range(0, len(lon), CHUNK):
+                part = slice(start, start + CHUNK)
+                table[part] = self.positional(lon[part], lat[part])
+        return table
 
     def _vectors(self, features: Tensor) -> Tensor:
         weight = next(self.network.parameters(), None)
