@@ -15,7 +15,7 @@ from placevec.encoders.locations.names import Variant, known_as, positional
 from placevec.errors import InputError
 from placevec.matching import Objects, coordinate_columns, feature_names, geometry_of_rows, points_of
 
-CHUNK = 4096
+CHUNK = 1024
 
 
 class LocationFeatures(TransformerMixin, BaseEstimator):  # type: ignore[misc]
@@ -90,12 +90,12 @@ class LocationFeatures(TransformerMixin, BaseEstimator):  # type: ignore[misc]
 
         check_is_fitted(self)
         lon, lat = degrees(self._lonlat(X, reset=False))
-        found = np.empty((len(lon), self.dim_))
+        table = torch.empty(len(lon), self.dim_, dtype=torch.float64)
         with torch.no_grad():
             for start in range(0, len(lon), CHUNK):
                 part = slice(start, start + CHUNK)
-                found[part] = self.positional_(lon[part], lat[part]).numpy()
-        return found
+                self.positional_.fill(table[part], lon[part], lat[part])
+        return np.asarray(table.numpy())
 
     def get_feature_names_out(self, input_features: Any = None) -> Objects:
         """(dim_,) ``f000``, ``f001``, ..."""

@@ -15,7 +15,7 @@ from placevec.encoders.locations.seasons import turning
 from placevec.errors import InputError, ModelError
 
 MOST_SEASONS = 16
-CHUNK = 4096
+CHUNK = 1024
 """Points whose features are worked out at once on a CPU: their angles stay in the cache."""
 
 
@@ -174,7 +174,7 @@ class LocationEncoder(nn.Module):
         with torch.no_grad():
             for start in range(0, len(lon), CHUNK):
                 part = slice(start, start + CHUNK)
-                table[part] = self.positional(lon[part], lat[part])
+                self.positional.fill(table[part], lon[part], lat[part])
         return table
 
     def _vectors(self, features: Tensor) -> Tensor:

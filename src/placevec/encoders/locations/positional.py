@@ -30,6 +30,10 @@ class Positional(nn.Module):
     antimeridian: bool = True
     poles: bool = True
 
+    def fill(self, table: Tensor, lon: Tensor, lat: Tensor) -> None:
+        """Write the features of (N,) points into ``table``, (N, dim) and contiguous, without a derivative."""
+        table.copy_(self(lon, lat))
+
     def scales_km(self) -> Sequence[tuple[str, float]]:
         """What each scale is called, in the order of the features, and its wavelength or width on the ground in km."""
         return ()

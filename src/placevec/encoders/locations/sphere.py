@@ -21,11 +21,11 @@ import torch
 from torch import Tensor
 
 from placevec.encoders.locations.frequencies import Schedule, odd
-from placevec.encoders.locations.planar import MultiScale
+from placevec.encoders.locations.planar import ScaleByScale
 from placevec.encoders.locations.positional import radians
 
 
-class SphereC(MultiScale):
+class SphereC(ScaleByScale):
     """Sphere2Vec-sphereC, 3 S numbers; with one scale, the inner product is the cosine of the great-circle angle.
 
     >>> SphereC(scales=8).dim
@@ -39,14 +39,14 @@ class SphereC(MultiScale):
         self.dim = 3 * scales
         self.poles = schedule is odd
 
-    def forward(self, lon: Tensor, lat: Tensor) -> Tensor:
-        """(..., 3 S) float64, scale by scale."""
+    def terms(self, lon: Tensor, lat: Tensor) -> tuple[Tensor, ...]:
+        """3 of (..., S)."""
         across, along = self.angles(lon, lat)
         flat = along.cos()
-        return torch.stack((along.sin(), flat * across.cos(), flat * across.sin()), dim=-1).flatten(-2)
+        return along.sin(), flat * across.cos(), flat * across.sin()
 
 
-class SphereM(MultiScale):
+class SphereM(ScaleByScale):
     """Sphere2Vec-sphereM, 5 S numbers: one angle of each product at full scale.
 
     >>> SphereM(scales=8).dim
@@ -60,13 +60,13 @@ class SphereM(MultiScale):
         self.dim = 5 * scales
         self.poles = schedule is odd
 
-    def forward(self, lon: Tensor, lat: Tensor) -> Tensor:
-        """(..., 5 S) float64, scale by scale."""
+    def terms(self, lon: Tensor, lat: Tensor) -> tuple[Tensor, ...]:
+        """5 of (..., S)."""
         across, along = self.angles(lon, lat)
-        return torch.stack((along.sin(), *_mixed(lon, lat, across, along)), dim=-1).flatten(-2)
+        return along.sin(), *_mixed(lon, lat, across, along)
 
 
-class _WithGrid(MultiScale):
+class _WithGrid(ScaleByScale):
     """What sphereC+, sphereM+ and dfs share: bare functions of longitude, which can be tapered to the poles."""
 
     def __init__(
@@ -105,13 +105,12 @@ class SphereCPlus(_WithGrid):
         """6 a scale."""
         return 6 * scales
 
-    def forward(self, lon: Tensor, lat: Tensor) -> Tensor:
-        """(..., 6 S) float64, scale by scale."""
+    def terms(self, lon: Tensor, lat: Tensor) -> tuple[Tensor, ...]:
+        """6 of (..., S)."""
         across, along = self.angles(lon, lat)
         flat, sine, cosine = along.cos(), across.sin(), across.cos()
         width = torch.deg2rad(lat).cos()[..., None] if self.taper else 1.0
-        terms = (along.sin(), flat, width * sine, width * cosine, flat * cosine, flat * sine)
-        return torch.stack(terms, dim=-1).flatten(-2)
+        return along.sin(), flat, width * sine, width * cosine, flat * cosine, flat * sine
 
 
 class SphereMPlus(_WithGrid):
@@ -125,11 +124,10 @@ class SphereMPlus(_WithGrid):
         """8 a scale."""
         return 8 * scales
 
-    def forward(self, lon: Tensor, lat: Tensor) -> Tensor:
-        """(..., 8 S) float64, scale by scale."""
+    def terms(self, lon: Tensor, lat: Tensor) -> tuple[Tensor, ...]:
+        """8 of (..., S)."""
         across, along = self.angles(lon, lat)
-        terms = (along.sin(), along.cos(), *self.waves(lat, across), *_mixed(lon, lat, across, along))
-        return torch.stack(terms, dim=-1).flatten(-2)
+        return along.sin(), along.cos(), *self.waves(lat, across), *_mixed(lon, lat, across, along)
 
 
 class DFS(_WithGrid):
@@ -161,6 +159,10 @@ class DFS(_WithGrid):
         products = torch.cat((sine, cosine), -1)[..., :, None] * torch.cat((rise, flat), -1)[..., None, :]
         single = torch.stack((rise, flat, sine, cosine), dim=-1)
         return torch.cat((products.flatten(-2), single.flatten(-2)), dim=-1)
+
+    def fill(self, table: Tensor, lon: Tensor, lat: Tensor) -> None:
+        """As of any features: these do not lie scale by scale."""
+        table.copy_(self(lon, lat))
 
 
 def _mixed(lon: Tensor, lat: Tensor, across: Tensor, along: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
