@@ -12,10 +12,9 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from placevec.encoders.locations.inputs import degrees
 from placevec.encoders.locations.names import Variant, known_as, positional
+from placevec.encoders.locations.positional import table_of
 from placevec.errors import InputError
 from placevec.matching import Objects, coordinate_columns, feature_names, geometry_of_rows, points_of
-
-CHUNK = 1024
 
 
 class LocationFeatures(TransformerMixin, BaseEstimator):  # type: ignore[misc]
@@ -86,16 +85,9 @@ class LocationFeatures(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         Raises:
             InputError: rows without coordinates, or out of range.
         """
-        import torch
-
         check_is_fitted(self)
         lon, lat = degrees(self._lonlat(X, reset=False))
-        table = torch.empty(len(lon), self.dim_, dtype=torch.float64)
-        with torch.no_grad():
-            for start in range(0, len(lon), CHUNK):
-                part = slice(start, start + CHUNK)
-                self.positional_.fill(table[part], lon[part], lat[part])
-        return np.asarray(table.numpy())
+        return np.asarray(table_of(self.positional_, lon, lat).detach().numpy())
 
     def get_feature_names_out(self, input_features: Any = None) -> Objects:
         """(dim_,) ``f000``, ``f001``, ..."""

@@ -158,8 +158,8 @@ def test_the_year_closes() -> None:
 @pytest.mark.parametrize("name", names())
 def test_many_points_are_worked_out_in_parts(name: str) -> None:
     """Numbers of a table made part by part are those of points alone."""
-    lon, lat = np.linspace(-180, 180, 2500), np.linspace(-90, 90, 2500)
-    rows = [0, 1023, 1024, 2498, 2499]
+    lon, lat = np.linspace(-180, 180, 20_000), np.linspace(-90, 90, 20_000)
+    rows = [0, 511, 512, 8192, 19_998, 19_999]
     small = pv.encoders.location(name, dim=8, hidden=16).eval()
     with torch.no_grad():
         alone = small.positional(torch.tensor(lon[rows]), torch.tensor(lat[rows]))

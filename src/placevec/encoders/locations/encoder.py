@@ -11,12 +11,13 @@ from torch import Tensor, nn
 from placevec.encoders.locations.inputs import degrees
 from placevec.encoders.locations.names import FAMILIES, Variant, known_as, positional
 from placevec.encoders.locations.networks import network as network_of
+from placevec.encoders.locations.positional import AT_ONCE, table_of
 from placevec.encoders.locations.seasons import turning
 from placevec.errors import InputError, ModelError
 
 MOST_SEASONS = 16
-CHUNK = 1024
-"""Points whose features are worked out at once on a CPU: their angles stay in the cache."""
+CHUNK = 8192
+"""Points that go through the network at once on a CPU where no derivative is asked for: memory does not grow."""
 
 
 class LocationEncoder(nn.Module):
@@ -165,17 +166,12 @@ class LocationEncoder(nn.Module):
             lon.requires_grad or lat.requires_grad or next(self.positional.parameters(), None) is not None
         )
         whole = (
-            torch.compiler.is_compiling() or lon.device.type != "cpu" or lon.dim() != 1 or len(lon) <= CHUNK
+            torch.compiler.is_compiling() or lon.device.type != "cpu" or lon.dim() != 1 or len(lon) <= AT_ONCE
         )
         if whole or (learnt and torch.is_grad_enabled()):
             found: Tensor = self.positional(lon, lat)
             return found
-        table = torch.empty(len(lon), self.positional.dim, dtype=torch.float64)
-        with torch.no_grad():
-            for start in range(0, len(lon), CHUNK):
-                part = slice(start, start + CHUNK)
-                self.positional.fill(table[part], lon[part], lat[part])
-        return table
+        return table_of(self.positional, lon, lat)
 
     def _vectors(self, features: Tensor) -> Tensor:
         weight = next(self.network.parameters(), None)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 import torch
 from torch import Tensor, nn
@@ -37,6 +38,34 @@ class Positional(nn.Module):
     def scales_km(self) -> Sequence[tuple[str, float]]:
         """What each scale is called, in the order of the features, and its wavelength or width on the ground in km."""
         return ()
+
+
+AT_ONCE = 512
+"""Points whose features are worked out at once on a CPU: their angles stay in the cache."""
+
+
+def table_of(positional: Positional, lon: Tensor, lat: Tensor) -> Tensor:
+    """(N, dim) float64 features of (N,) points on a CPU, without a derivative: in small parts, on torch's threads.
+
+    Torch's own threads would meet after every sine; here each works out its parts by itself.
+    """
+    table = torch.empty(len(lon), positional.dim, dtype=torch.float64)
+    starts = range(0, len(lon), AT_ONCE)
+    workers = min(torch.get_num_threads(), len(starts) // 16 + 1)
+
+    @torch.no_grad()
+    def work(worker: int) -> None:
+        for start in starts[worker::workers]:
+            part = slice(start, start + AT_ONCE)
+            positional.fill(table[part], lon[part], lat[part])
+
+    if workers == 1:
+        work(0)
+        return table
+    with ThreadPoolExecutor(workers) as pool:
+        for done in [pool.submit(work, worker) for worker in range(workers)]:
+            done.result()
+    return table
 
 
 def radians(lon: Tensor, lat: Tensor) -> tuple[Tensor, Tensor]:
