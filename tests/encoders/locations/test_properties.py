@@ -140,7 +140,8 @@ def test_float32_features_tell_metres_apart(lon: float) -> None:
     """At 1 m steps the finest sine grows with every step for a kilometre: angles are float64 until the features."""
     encoder = small("sphereC", scales=8, r_min=1e-3)
     metre = 360 / 40_030_230
-    steps = (np.arange(1000) + round(lon / 360 * 999) * 40_030_230 / 999 / 1) * metre
+    rising = round(lon / 360 * 999) * 360 / 999  # a zero of the sine of 999 times the longitude
+    steps = rising + np.arange(1000) * metre
     finest = encoder.features(steps, np.zeros(1000)).to(torch.float32)[:, 2]
     assert bool((finest.diff() > 0).all())
 

@@ -88,7 +88,7 @@ class Cells(Positional):
     and nothing tears. Time and memory grow with M.
 
     Args:
-        cells: M; 2,048 are about 560 km across.
+        cells: M; 2,048 are about 500 km across.
         width: numbers of a cell's vector.
     """
 
