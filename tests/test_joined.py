@@ -46,7 +46,7 @@ def taught(halves: list[Dataset], tmp_path_factory: pytest.TempPathFactory) -> M
     """A model of both halves that learnt what places hold, and no contrast."""
     return api.train(
         "loc2vec", halves, out=tmp_path_factory.mktemp("taught") / "run", epochs=2, steps_per_epoch=3, batch_size=16,
-        size_px=32, size_m=120, drop_layers=DROPPED, predict=loc2vec.PREDICTABLE, contrast_weight=0.0, most_places=60,
+        size_px=32, size_m=120, drop_layers=DROPPED, predict=("layers", "landuse", "tags"), contrast_weight=0.0, most_places=60,
         encoder="shape-tile-cnn",
     )  # fmt: skip
 

@@ -177,8 +177,8 @@ def test_a_popup_tells_what_is_known(
     assert box["x"] + box["width"] <= stage["x"] + stage["width"] + 1
     assert box["y"] + box["height"] <= stage["y"] + stage["height"] + 1
     opened.page.get_by_role("button", name="Close").first.click()
+    opened.until("document.getElementById('popup').hidden")
     assert opened.state("s.focus") is None
-    assert opened.page.locator("#popup").is_hidden()
 
 
 @pytest.mark.browser

@@ -124,7 +124,10 @@ def test_unknown_recipes_and_layers(
 ) -> None:
     train = ["train", "loc2vec", helsinki_dataset.path, "--out", tmp_path / "run", "-q"]
     refused(nursery.run(*train, "--drop-layers", "lava"), "lava", "buildings")
-    refused(nursery.run("train", "loc2vek", *train[2:]), "did you mean 'loc2vec'")
+    misspelt = nursery.run("train", "loc2vek", *train[2:])
+    assert misspelt.code == 2  # wrong usage
+    assert "did you mean 'loc2vec'" in misspelt.err
+    assert len(misspelt.err.strip().splitlines()) == 1
     assert list(tmp_path.iterdir()) == []
     before = sorted((path, path.stat().st_mtime_ns) for path in quick_run.rglob("*"))
     for options in (

@@ -223,9 +223,10 @@ class _Work:
         """Wait for an answer and keep it."""
         while True:
             try:
-                result = self.results.get(timeout=1.0)
+                result = self.results.get(timeout=_TICK_S)
                 break
             except queue.Empty:
+                self.cache.commit()  # while nothing comes: a kill then costs no tile that came
                 for client in self.clients:
                     client.abort_if_slow()
         if isinstance(result, Exception):
