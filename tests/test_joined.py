@@ -18,7 +18,6 @@ from placevec.evaluation.report import learnt_from
 from placevec.geo import Area
 from placevec.joined import JoinedDataset
 from placevec.model import Model
-from placevec.recipes import loc2vec
 from placevec.views.contents import Ground, landuse_contents, layer_contents, tag_contents
 from placevec.views.coverage import Coverage
 from placevec.views.pois import read_pois
@@ -46,8 +45,8 @@ def taught(halves: list[Dataset], tmp_path_factory: pytest.TempPathFactory) -> M
     """A model of both halves that learnt what places hold, and no contrast."""
     return api.train(
         "loc2vec", halves, out=tmp_path_factory.mktemp("taught") / "run", epochs=2, steps_per_epoch=3, batch_size=16,
-        size_px=32, size_m=120, drop_layers=DROPPED, predict=("layers", "landuse", "tags"), contrast_weight=0.0, most_places=60,
-        encoder="shape-tile-cnn",
+        size_px=32, size_m=120, drop_layers=DROPPED, predict=("layers", "landuse", "tags"),
+        contrast_weight=0.0, most_places=60, encoder="shape-tile-cnn",
     )  # fmt: skip
 
 
