@@ -29,9 +29,9 @@ imported = time.perf_counter() - started
 def _timed(module: Any, name: str, stage: str) -> None:
     inner: Callable[..., Any] = getattr(module, name)
 
-    def outer(*arguments: Any) -> Any:
+    def outer(*arguments: Any, **named: Any) -> Any:
         began = time.perf_counter()
-        answer = inner(*arguments)
+        answer = inner(*arguments, **named)
         spent[stage] += time.perf_counter() - began
         return answer
 
@@ -41,8 +41,8 @@ def _timed(module: Any, name: str, stage: str) -> None:
 def _timed_steps(module: Any, name: str, stage: str) -> None:
     inner: Callable[..., Iterator[Any]] = getattr(module, name)
 
-    def outer(*arguments: Any) -> Iterator[Any]:
-        steps = inner(*arguments)
+    def outer(*arguments: Any, **named: Any) -> Iterator[Any]:
+        steps = inner(*arguments, **named)
         while True:
             began = time.perf_counter()
             step = next(steps, None)
