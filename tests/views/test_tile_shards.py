@@ -220,6 +220,25 @@ def test_other_inputs_start_afresh(tmp_path: Path) -> None:
     assert here == _bytes(tmp_path / "new")
 
 
+def test_nothing_of_an_unfinished_burnt_map_stays(tmp_path: Path) -> None:
+    """Its labels would be taken for those of the tiles, and its note would let it go on over their shards."""
+    tiles = some_tiles(3, 8)
+    old = [
+        "landuse_coverage.tif",
+        "pois.parquet",
+        ".work/inputs.json",
+        ".work/parts/0_1.arrow",
+        "map/7_7.tif",
+    ]
+    for name in old:
+        (tmp_path / "a" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "a" / name).write_bytes(b"{}")
+    write(tmp_path / "a", tiles, RGB, 8)
+    assert not any((tmp_path / "a" / name).exists() for name in old)
+    write(tmp_path / "b", tiles, RGB, 8)
+    assert _bytes(tmp_path / "a") == _bytes(tmp_path / "b")
+
+
 def test_what_cannot_be_written_is_refused(tmp_path: Path) -> None:
     far = {
         (0, 0): np.ones((256, 256, 3), np.uint8),

@@ -30,13 +30,13 @@ from placevec.progress import SILENT, Progress
 from placevec.sources.osm import TYPE_NAMES, Features, ReadReport, check_extract, read_features
 from placevec.sources.osm_objects import Kind
 from placevec.sources.paths import Floats, Paths, gather
+from placevec.views.afresh import remove_unfinished
 from placevec.views.coastline import Sea, close_sea
 from placevec.views.layers import Drawing, LayerTable
 from placevec.views.mosaic import Extent, write_coverage, write_vrt
 from placevec.views.pois import Match, PoiTable, PoiWriter
 from placevec.views.shard_burn import ShardJob, burn_shard
 from placevec.views.shard_parts import read_part
-from placevec.views.shards import SHARD_NAME
 from placevec.views.spool import SEA, Drawings, Spool, TileRange, join_antimeridian, spooled_shards, to_pixels
 
 WORK = ".work"
@@ -190,26 +190,8 @@ class _Burn:
         }
 
     def _start_afresh(self, fingerprint: dict[str, Any]) -> None:
-        """Remove what other inputs left, and note the new ones.
-
-        The note of the old inputs goes first and the folder of half-done work stays: killed here, the next run
-        neither takes what is left for whole nor the directory for somebody else's.
-        """
-        (self.work / "inputs.json").unlink(missing_ok=True)
-        for path in self.work.iterdir() if self.work.is_dir() else ():
-            if path.is_dir():
-                shutil.rmtree(path, ignore_errors=True)
-            else:
-                path.unlink()
-        for path in (self.dataset / "map").glob("*.tif"):
-            if SHARD_NAME.fullmatch(path.name):
-                path.unlink()
-        for path in (
-            *self.dataset.glob("*_coverage.tif"),
-            self.dataset / "map.vrt",
-            self.dataset / "pois.parquet",
-        ):
-            path.unlink(missing_ok=True)
+        """Remove what other inputs left, and note the new ones."""
+        remove_unfinished(self.dataset, self.work, self.work / "inputs.json")
         for folder in (self.work / "parts", self.dataset / "map"):
             folder.mkdir(parents=True, exist_ok=True)
         write_json(self.work / "inputs.json", fingerprint)

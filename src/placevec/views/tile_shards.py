@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -23,12 +22,13 @@ from placevec.atomic import remove_temporaries, replacing, sha256_of_file, write
 from placevec.errors import AreaError, InputError
 from placevec.geo import MERCATOR_HALF, TILE_PX, Ints, check_zoom
 from placevec.progress import SILENT, Advance, Progress
+from placevec.views.afresh import remove_unfinished
 from placevec.views.bits import Bytes
 from placevec.views.coverage import CELL_PX, CELLS_PER_TILE
 from placevec.views.geotiff import GeoTiffWriter, compress, compress_bits
 from placevec.views.mosaic import BLOCK_TILES, BLOCKS_PER_SHARD, Extent, write_coverage, write_vrt
 from placevec.views.shard_parts import ShardPart, read_part, write_part
-from placevec.views.shards import SHARD_NAME, SHARD_PX, SHARD_TILES
+from placevec.views.shards import SHARD_PX, SHARD_TILES
 from placevec.views.spool import TileRange
 
 WORK = ".work"
@@ -164,13 +164,7 @@ class _Writer:
         except (OSError, ValueError):
             before = None
         if before != json.loads(json.dumps(fingerprint)):
-            note.unlink(
-                missing_ok=True
-            )  # first: killed here, the next run does not take the rest for its own
-            shutil.rmtree(self.parts, ignore_errors=True)
-            for path in (self.out / "map").glob("*.tif"):
-                if SHARD_NAME.fullmatch(path.name):
-                    path.unlink()
+            remove_unfinished(self.out, self.out / WORK, note)
             self.parts.mkdir(parents=True)
             write_json(note, fingerprint)
         (self.out / "map").mkdir(exist_ok=True)
