@@ -1,0 +1,42 @@
+"""The public functions that cross rooms: prepare, train, embed, similar, evaluate, explore and their like.
+
+They are what the command line calls and what a notebook calls; each can be run again after a kill. One file a verb.
+"""
+
+from placevec.api.clustering import cluster
+from placevec.api.embedding import embed
+from placevec.api.evaluating import evaluate
+from placevec.api.exploring import Explored, explore
+from placevec.api.opening import (
+    PathLike,
+    load_embeddings,
+    load_model,
+    open_dataset,
+    recorded_dataset,
+    recorded_model,
+)
+from placevec.api.preparing import prepare
+from placevec.api.searching import similar
+from placevec.api.tiles import export, validate
+from placevec.api.training import train
+from placevec.api.weights import import_weights
+
+__all__ = [
+    "Explored",
+    "PathLike",
+    "cluster",
+    "embed",
+    "evaluate",
+    "explore",
+    "export",
+    "import_weights",
+    "load_embeddings",
+    "load_model",
+    "open_dataset",
+    "prepare",
+    "recorded_dataset",
+    "recorded_model",
+    "similar",
+    "train",
+    "validate",
+]

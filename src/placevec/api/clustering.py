@@ -1,0 +1,50 @@
+"""`cluster`: places grouped by their vectors."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from placevec import atomic
+from placevec.api.opening import PathLike, table_of
+from placevec.progress import SILENT, Progress
+
+if TYPE_CHECKING:
+    from placevec.clustering import Clusters, Scaling
+    from placevec.clustering import Method as ClusterMethod
+    from placevec.embeddings import Embeddings
+
+
+def cluster(
+    embeddings: Embeddings | PathLike,
+    *,
+    method: ClusterMethod = "kmeans",
+    clusters: int | None = None,
+    smallest: int | None = None,
+    vectors: Scaling = "unit",
+    seed: int = 0,
+    out: PathLike | None = None,
+    progress: Progress = SILENT,
+) -> Clusters:
+    """Group places by their vectors; see `placevec.clustering.cluster` for the options.
+
+    With ``out`` they are also written there: Parquet, CSV or GeoJSON, which `explore` takes to colour by.
+    """
+    from placevec.clustering import check_format
+    from placevec.clustering import cluster as run
+
+    if out is not None:
+        check_format(out)
+        atomic.check_writable(out)
+    table = table_of(embeddings)
+    found = run(
+        table,
+        method=method,
+        clusters=clusters,
+        smallest=smallest,
+        vectors=vectors,
+        seed=seed,
+        progress=progress,
+    )
+    if out is not None:
+        found.save(out)
+    return found

@@ -1,0 +1,103 @@
+"""What the verbs are handed: paths or open things, and what vectors say they were made from."""
+
+from __future__ import annotations
+
+import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from placevec.dataset import Dataset
+from placevec.errors import ModelError, PlacevecError
+from placevec.geo import Area
+
+if TYPE_CHECKING:
+    from placevec.embeddings import Embeddings
+    from placevec.model import Model
+
+PathLike = str | Path
+Box = Area | tuple[float, float, float, float] | str
+"""An area: (west, south, east, north) in degrees, or ``"west,south,east,north"``."""
+
+
+def open_dataset(path: PathLike) -> Dataset:
+    """Open a dataset directory; DatasetError says what is wrong with it."""
+    return Dataset.open(path)
+
+
+def load_model(path: PathLike) -> Model:
+    """Load a model or run directory; ModelError says what is wrong with it."""
+    from placevec.model import Model
+
+    return Model.load(path)
+
+
+def load_embeddings(path: PathLike) -> Embeddings:
+    """Load a table of vectors; EmbeddingsError says what is wrong with it."""
+    from placevec.embeddings import Embeddings
+
+    return Embeddings.load(path)
+
+
+def dataset_of(dataset: Dataset | PathLike) -> Dataset:
+    """A dataset, opened where its directory is named."""
+    return dataset if isinstance(dataset, Dataset) else Dataset.open(dataset)
+
+
+def model_of(model: Model | PathLike) -> Model:
+    """A model, loaded where its directory is named."""
+    from placevec.model import Model
+
+    return model if isinstance(model, Model) else Model.load(model)
+
+
+def table_of(embeddings: Embeddings | PathLike) -> Embeddings:
+    """A table of vectors, read where its file is named."""
+    return load_embeddings(embeddings) if isinstance(embeddings, str | Path) else embeddings
+
+
+def area_of(bbox: Box | None) -> Area | None:
+    """An area in any spelling of its box; None stays None."""
+    if bbox is None or isinstance(bbox, Area):
+        return bbox
+    return Area.parse(bbox) if isinstance(bbox, str) else Area(*bbox)
+
+
+def recorded_dataset(embeddings: Embeddings, dataset: Dataset | PathLike | None = None) -> Dataset | None:
+    """The dataset that vectors were made from: the one given, else the one recorded if it is still there and the same."""
+    if dataset is not None:
+        found = dataset_of(dataset)
+    else:
+        path = embeddings.provenance.dataset_path
+        if not path or not (Path(path) / "dataset.json").exists():
+            return None
+        found = Dataset.open(path)
+    if found.hash != embeddings.provenance.dataset_hash:
+        if dataset is None:
+            return None
+        raise PlacevecError(f"the vectors were made from another dataset than {found.path}")
+    return found
+
+
+def recorded_model(embeddings: Embeddings, model: Model | PathLike | None = None) -> Model | None:
+    """The model that made the vectors: the one given, else the one recorded if it is still there and the same."""
+    from placevec.model import Model
+
+    if model is not None:
+        found = model_of(model)
+    else:
+        path = embeddings.provenance.model_path
+        if not path or not (Path(path) / "config.json").exists():
+            return None
+        found = Model.load(path)
+    if found.hash != embeddings.provenance.model_hash:
+        if model is None:
+            return None
+        raise ModelError(
+            f"the vectors were made by another model ({embeddings.provenance.model_hash[:12]}) than {found.path}"
+        )
+    return found
+
+
+def now() -> str:
+    """The time, as manifests and tables record it."""
+    return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")

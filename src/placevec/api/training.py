@@ -1,0 +1,126 @@
+"""`train`: a recipe over one dataset, or several, becomes a model."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from placevec import atomic
+from placevec.api.opening import PathLike, dataset_of
+from placevec.dataset import Dataset
+from placevec.errors import ModelError, UsageError
+from placevec.joined import JoinedDataset
+from placevec.progress import SILENT, Progress
+
+if TYPE_CHECKING:
+    from placevec.model import Model
+
+
+def train(
+    recipe: str,
+    dataset: Dataset | PathLike | Sequence[Dataset | PathLike],
+    *,
+    out: PathLike,
+    preset: str = "default",
+    validation: Dataset | PathLike | Sequence[Dataset | PathLike] | None = None,
+    resume: bool | PathLike = False,
+    force: bool = False,
+    projector: int = 500,
+    progress: Progress = SILENT,
+    **options: Any,
+) -> Model:
+    """Train a recipe on a dataset and return the model with the best validation loss.
+
+    Args:
+        recipe: such as ``loc2vec``.
+        dataset: a dataset or its directory; or several, which are learnt from together.
+        out: the run directory: the model, ``metrics.jsonl``, TensorBoard events and the state to resume.
+        preset: ``default``; ``founding`` or ``founding-rgb`` for the original networks, objectives and
+            hyper-parameters; ``taught``.
+        validation: a dataset to validate on, or several, instead of blocks held out of the one trained on.
+        resume: go on from the newest state in ``out`` (from the start if there is none), or from a named checkpoint
+            (``checkpoints/epoch-010``), whose run goes on in ``out``. ``epochs`` may then be others.
+        force: remove what ``out`` holds and start afresh.
+        projector: places whose vectors and pictures TensorBoard's projector shows at the end, drawn at random; 0: none.
+        progress: where to report.
+        options: any option of the recipe or of `TrainingOptions`, such as ``epochs=20``.
+    """
+    import torch
+
+    from placevec.model import Model, Reading
+    from placevec.recipes import recipe_module
+    from placevec.training import train as run_training
+
+    module = recipe_module(recipe)
+    config, training = module.configure(preset, options)
+    ground, judge = _ground(dataset), None if validation is None else _ground(validation)
+    run, resumed = Path(out), resume if isinstance(resume, bool) else Path(resume)
+    if projector < 0:
+        raise UsageError(f"the projector shows a number of places, 0 or more; got {projector}")
+    if force and resumed is not False:
+        raise UsageError("--resume goes on with a run and --force removes it: give one of the two")
+    holds_run = _check_run(run, resume=resumed is not False, force=force)
+    torch.manual_seed(int(training.get("seed", 0)))
+    built = module.build(ground, config, training, judge)
+    for note in built.notes:
+        progress.say(f"Note: {note}")
+    encoder_of = {slot.view: slot.encoder for slot in built.recipe.slots.values()}
+    readings = {name: Reading(encoder_of[name], spec) for name, spec in built.specs.items()}
+    origin = {
+        "dataset": ground.name,
+        "dataset_path": str(ground.path.resolve()) if isinstance(ground, Dataset) else "",
+        "dataset_hash": ground.hash,
+        "attribution": ground.attribution,
+        "areas": [
+            part.area.as_dict() for part in (ground.parts if isinstance(ground, JoinedDataset) else (ground,))
+        ],
+        "places": built.places,
+        **({"held_out": built.held_out} if built.held_out else {}),
+        **({"validation": judge.name} if judge is not None else {}),
+    }
+    described = module.config_dict(built.config)
+    model = Model(built.recipe.encoders, readings, {"name": recipe, "config": described}, origin)
+    fixed = {"recipe": recipe, **described, "dataset_hash": ground.hash}
+    if judge is not None:
+        fixed["validation_hash"] = judge.hash
+    if holds_run and force:  # only now that all options have proved themselves
+        shutil.rmtree(run)
+    run.mkdir(parents=True, exist_ok=True)
+    run_training(
+        built.recipe, built.views, run, built.training,
+        config=fixed, save=model.save, resume=resumed, validation_views=built.validation_views,
+        progress=progress,
+    )  # fmt: skip
+    trained = Model.load(run)
+    if projector:
+        from placevec.explorer.projector import write_projector
+
+        parts = ground.parts if isinstance(ground, JoinedDataset) else (ground,)
+        write_projector(run / "tensorboard" / "projector", trained, parts, projector, progress=progress)
+    return trained
+
+
+def _ground(dataset: Dataset | PathLike | Sequence[Dataset | PathLike]) -> Dataset | JoinedDataset:
+    """What is trained on: one dataset, or several joined."""
+    if isinstance(dataset, Dataset):
+        return dataset
+    if isinstance(dataset, str | Path):
+        return Dataset.open(dataset)
+    parts = [dataset_of(part) for part in dataset]
+    return parts[0] if len(parts) == 1 else JoinedDataset(parts)
+
+
+def _check_run(run: Path, *, resume: bool, force: bool) -> bool:
+    """Whether ``run`` holds a run; ModelError when what it holds must not be touched."""
+    # the log is the first thing a run writes: it may have been interrupted before its first checkpoint
+    holds_run = any((run / name).exists() for name in ("metrics.jsonl", "state", "config.json"))
+    if run.is_dir() and any(run.iterdir()) and not holds_run:
+        raise ModelError(f"{run} exists and is not a run: choose another --out")
+    if holds_run and not resume and not force:
+        raise ModelError(f"{run} already holds a run: --resume goes on with it, --force starts afresh")
+    atomic.check_writable(run, directory=True)
+    if holds_run:
+        atomic.remove_temporaries(run)
+    return holds_run
