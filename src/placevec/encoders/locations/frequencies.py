@@ -57,6 +57,24 @@ def even(scales: int, r_min: float, r_max: float) -> list[float]:
     return _lattice(scales, r_min, r_max, first=2, step=2)
 
 
+def most_scales(schedule: Schedule, r_min: float) -> int:
+    """How many different frequencies `whole`, `odd` or `even` has from once around the Earth to 1 / r_min.
+
+    >>> most_scales(odd, 0.1)
+    5
+    """
+    first, step = _STARTS[schedule]
+    return (_top(r_min, first, step) - first) // step + 1
+
+
+_STARTS: dict[Schedule, tuple[int, int]] = {whole: (1, 1), odd: (1, 2), even: (2, 2)}
+
+
+def _top(r_min: float, first: int, step: int) -> int:
+    """The finest frequency: of those that close, the nearest to 1 / r_min."""
+    return max(first, first + step * round((1 / r_min - first) / step))
+
+
 def _lattice(scales: int, r_min: float, r_max: float, *, first: int, step: int) -> list[float]:
     wanted = geometric(scales, r_min, r_max)[::-1]
     if r_max > 1:
@@ -64,7 +82,7 @@ def _lattice(scales: int, r_min: float, r_max: float, *, first: int, step: int) 
             f"r_max is a share of the Earth's radius, at most 1; got {r_max:g} "
             '(radii in degrees belong to variant="original" of grid and theory)'
         )
-    top = max(first, first + step * round((1 / r_min - first) / step))
+    top = _top(r_min, first, step)
     room = (top - first) // step + 1
     if scales > room:
         raise ModelError(
