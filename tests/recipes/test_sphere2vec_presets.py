@@ -71,7 +71,7 @@ def test_the_largest_dfs() -> None:
 @pytest.mark.parametrize("dataset", DATASETS)
 @pytest.mark.parametrize("encoder", ["grid", "theory", "sphereC", "sphereC+", "sphereM", "sphereM+", "dfs"])
 def test_wavelengths_are_kept(encoder: str, dataset: str) -> None:
-    """The finest in closed form: 2 pi r degrees of the equator (grid, theory) or 2 pi r radii; then the nearest whole one."""
+    """The finest in closed form: 2 pi r degrees of the equator (grid, theory) or 2 pi r radii; ours the next that closes."""
     best = published(encoder, dataset)
     assert best.r_min is not None
     in_degrees = encoder in ("grid", "theory")
