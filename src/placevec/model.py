@@ -1,6 +1,7 @@
 """A trained model: encoders and all that is needed to use them again, without the recipe that trained them.
 
-A directory with ``config.json``, ``model.safetensors`` and ``MODEL_CARD.md``. Nothing in it is ever unpickled.
+A directory with ``config.json``, ``model.safetensors`` and ``MODEL_CARD.md``. Nothing in it is ever unpickled. A head
+lies in the same file of weights as the encoders, so that no kill leaves it beside others than it was trained with.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import nn
@@ -23,7 +24,8 @@ from placevec import atomic, encoders
 from placevec.core import ROW_SYNTHETIC, Look, View, ViewSpec
 from placevec.dataset import Dataset, same_rules
 from placevec.documents import check, read_json
-from placevec.errors import ModelError, PlacevecError, other_schema
+from placevec.errors import InputError, ModelError, PlacevecError, other_schema
+from placevec.heads import DESCRIBED, Head
 from placevec.progress import SILENT, Advance, Progress, no_advance, printable
 
 FORMAT = "placevec model"
@@ -36,10 +38,16 @@ SHIPPED = Path(__file__).parent / "models"
 MODELS = ("base",)
 """Their names, which may be given wherever a model's directory is asked for."""
 _MOST_ENCODERS = 64
+_HEAD = "head"
+COORDINATES = "coordinates"
+"""Kind of the view of models that read nothing but lon and lat."""
+_AT_ONCE = 8192
+"""Points that are encoded at once where only their coordinates are read."""
 _CONFIG = {
     "encoders": {str: {"type": str, "options": dict}},
     "reads": {str: {"encoder": str, "spec": dict}},
     "recipe?": {"name?": str, "config?": {"drop_layers?": [str], "predict?": [str]}},
+    "head?": DESCRIBED,
     "training?": {"dataset?": str, "dataset_path?": str, "dataset_hash?": str, "attribution?": str},
 }
 _PICKLES = (".pt", ".pth", ".bin", ".ckpt", ".pkl", ".tar")
@@ -63,6 +71,7 @@ class Model:
         recipe: name and configuration of the recipe that trained it, for people.
         training: what it was trained on (dataset hash, attribution, steps), for people.
         path: where it was loaded from or saved to.
+        head: what turns vectors into answers, where it was trained with labels.
     """
 
     modules: dict[str, nn.Module]
@@ -70,6 +79,7 @@ class Model:
     recipe: dict[str, Any] = field(default_factory=dict)
     training: dict[str, Any] = field(default_factory=dict)
     path: Path | None = None
+    head: Head | None = None
 
     def __repr__(self) -> str:
         return f"Model({self.recipe.get('name')}, dim={self.dim}, parameters={self.parameters:,}, path={self.path})"
@@ -105,7 +115,11 @@ class Model:
     @property
     def parameters(self) -> int:
         """Number of trained numbers."""
-        return sum(value.numel() for module in self.modules.values() for value in module.parameters())
+        return sum(value.numel() for module in self._parts().values() for value in module.parameters())
+
+    def _parts(self) -> dict[str, nn.Module]:
+        """All that has weights, by name."""
+        return self.modules if self.head is None else {**self.modules, _HEAD: self.head}
 
     def config(self) -> dict[str, Any]:
         """Plain JSON: everything but the weights."""
@@ -121,13 +135,14 @@ class Model:
                 name: {"encoder": reading.encoder, "spec": reading.spec.as_dict()}
                 for name, reading in self.readings.items()
             },
+            **({} if self.head is None else {"head": self.head.config()}),
             "training": self.training,
         }
 
     def _tensors(self) -> dict[str, torch.Tensor]:
         return {
             f"{name}.{key}": value.detach().cpu().contiguous()
-            for name, module in self.modules.items()
+            for name, module in self._parts().items()
             for key, value in module.state_dict().items()
         }
 
@@ -137,7 +152,8 @@ class Model:
         import hashlib
 
         config = self.config()
-        digest = hashlib.sha256(atomic.sha256_of_json({k: config[k] for k in ("encoders", "reads")}).encode())
+        told = {name: config[name] for name in ("encoders", "reads", _HEAD) if name in config}
+        digest = hashlib.sha256(atomic.sha256_of_json(told).encode())
         for name, value in sorted(self._tensors().items()):
             digest.update(name.encode())
             digest.update(value.numpy().tobytes())
@@ -181,13 +197,14 @@ class Model:
             if len(config["reads"]) != 1 or len(config["encoders"]) > _MOST_ENCODERS:
                 raise ModelError(f"{path / CONFIG} describes {len(config['reads'])} views; one can be read")
             tensors = _read_weights(path)
-            _require_weights(config["encoders"], tensors, path)
+            _require_weights(config, tensors, path)
             modules = _build(config["encoders"])
+            head = _head(config)
             readings = {
                 name: Reading(entry["encoder"], ViewSpec.from_dict(entry["spec"]))
                 for name, entry in config["reads"].items()
             }
-            model = cls(modules, readings, config.get("recipe", {}), config.get("training", {}), path)
+            model = cls(modules, readings, config.get("recipe", {}), config.get("training", {}), path, head)
             if any(reading.encoder not in modules for reading in readings.values()):
                 raise ModelError(f"{path / CONFIG} names an encoder that it does not describe")
         except (TypeError, ValueError) as error:
@@ -200,7 +217,7 @@ class Model:
         self._fill(_read_weights(path), path)
 
     def _fill(self, tensors: Mapping[str, torch.Tensor], path: Path) -> None:
-        for name, module in self.modules.items():
+        for name, module in self._parts().items():
             own = {
                 key[len(name) + 1 :]: value for key, value in tensors.items() if key.startswith(f"{name}.")
             }
@@ -215,7 +232,7 @@ class Model:
     # --- use ------------------------------------------------------------------------------------------
 
     def untrained(self, seed: int) -> Model:
-        """The same architecture with fresh weights: the floor that training must rise above."""
+        """The same architecture with fresh weights, without a head: the floor that training must rise above."""
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             modules = {
@@ -286,6 +303,61 @@ class Model:
                 dataset, dataset.lonlat[rows], rows=rows, batch_size=batch_size, advance=advance
             )
 
+    # --- use with nothing but coordinates ---------------------------------------------------------------
+
+    def embed_lonlat(self, lonlat: ArrayLike, year: ArrayLike | None = None) -> NDArray[np.float32]:
+        """(N, dim) float32 vectors of (N, 2) degrees, lon then lat.
+
+        Args:
+            lonlat: the points.
+            year: (N,) share of the year passed, 0 to 1, where the model was trained with dates.
+
+        Raises:
+            ModelError: it reads more than coordinates.
+            InputError: coordinates that are none, or a missing or unasked-for ``year``.
+        """
+        return _joined(self._vectors(lonlat, year), self.dim)
+
+    def predict_lonlat(self, lonlat: ArrayLike, year: ArrayLike | None = None) -> NDArray[np.float32]:
+        """(N, C) float32: what the head answers at (N, 2) lon, lat degrees, a column a class, or one of numbers.
+
+        Memory grows with N times C: hand over points part by part where there are many classes.
+
+        Raises:
+            ModelError: there is no head, or the model reads more than coordinates.
+            InputError: as `embed_lonlat`.
+        """
+        if self.head is None:
+            raise ModelError("this model has no head: it was trained without labels, and gives vectors only")
+        return _joined((self.head.answers(z) for z in self._vectors(lonlat, year)), self.head.outputs)
+
+    def _vectors(self, lonlat: ArrayLike, year: ArrayLike | None) -> Iterator[torch.Tensor]:
+        """Vectors of points, `_AT_ONCE` after the other, on the best device."""
+        ((name, reading),) = self.readings.items()
+        if reading.spec.kind != COORDINATES:
+            raise ModelError(f"this model reads {name!r}, not bare coordinates: it embeds datasets")
+        points = torch.as_tensor(np.asarray(lonlat, np.float64)).reshape(-1, 2)
+        years = None if year is None else torch.as_tensor(np.asarray(year, np.float64)).reshape(-1)
+        if years is not None and len(years) != len(points):
+            raise InputError(
+                f"{len(points)} points and {len(years)} shares of the year do not belong together"
+            )
+        device = _best_device()
+        encoder = self.modules[reading.encoder].eval().to(device)
+        if self.head is not None:
+            self.head.eval().to(device)
+        for start in range(0, len(points), _AT_ONCE):
+            part = slice(start, start + _AT_ONCE)
+            with torch.inference_mode():
+                yield encoder(points[part], year=None if years is None else years[part])
+
+
+def _joined(parts: Iterator[torch.Tensor], width: int) -> NDArray[np.float32]:
+    """(N, width) of parts one after the other."""
+    with torch.inference_mode():
+        found = [part.float().cpu().numpy() for part in parts]
+    return np.concatenate(found) if found else np.zeros((0, width), np.float32)
+
 
 def _shipped(path: str | Path) -> Path:
     """``path``, or where a model lies that comes with placevec and is called that; a directory of one's own is first."""
@@ -329,13 +401,25 @@ def _build(described: Mapping[str, Any]) -> dict[str, nn.Module]:
     return {name: encoders.build(entry["type"], **entry["options"]) for name, entry in described.items()}
 
 
-def _require_weights(described: Mapping[str, Any], tensors: Mapping[str, torch.Tensor], path: Path) -> None:
+def _head(config: Mapping[str, Any]) -> Head | None:
+    return None if config.get(_HEAD) is None else Head.from_config(config[_HEAD])
+
+
+def _require_weights(config: Mapping[str, Any], tensors: Mapping[str, torch.Tensor], path: Path) -> None:
     """ModelError unless the file holds all weights that a configuration asks for.
 
     Asked of networks without memory: a few bytes of configuration must not order gigabytes of weights.
     """
     with torch.device("meta"):
-        planned = _build(described)
+        planned, head = _build(config["encoders"]), _head(config)
+    if head is not None:
+        if _HEAD in planned:
+            raise ModelError(f"{path / CONFIG} calls an encoder {_HEAD!r}, which is the name of the head")
+        if all(head.dim != getattr(module, "dim", None) for module in planned.values()):
+            raise ModelError(
+                f"{path / CONFIG} is damaged: its head reads {head.dim} numbers, its vectors have others"
+            )
+        planned[_HEAD] = head
     for name, module in planned.items():
         for key, value in module.state_dict().items():
             found = tensors.get(f"{name}.{key}")
@@ -349,6 +433,8 @@ def _require_weights(described: Mapping[str, Any], tensors: Mapping[str, torch.T
 
 def fitted_view(dataset: Dataset, spec: ViewSpec) -> View:
     """A dataset's view, windowed and restricted to the channels that ``spec`` asks for."""
+    if spec.kind == COORDINATES:
+        return dataset.view(spec.name)
     same_rules(dataset.spec(spec.name), spec)
     if spec.size_m is None and spec.zoom != dataset.zoom:
         raise PlacevecError(
@@ -369,9 +455,8 @@ def model_card(model: Model) -> str:
     rows = []
     for name, reading in model.readings.items():
         spec = reading.spec
-        size = f"{spec.size_m:g} m" if spec.size_m is not None else f"whole tiles of zoom {spec.zoom}"
         module = model.modules[reading.encoder]
-        what = f"{spec.size_px} px, {size} | {encoders.name_of(module)}"
+        what = f"{_window(spec)} | {_text(_called(module))}"
         rows.append(f"| `{_text(name)}` | {_text(', '.join(spec.channels))} | {what} |")
     lines = [
         f"# {recipe.get('name', 'placevec')} model",
@@ -384,12 +469,57 @@ def model_card(model: Model) -> str:
         "",
         f"Trained on {_text(training.get('dataset', 'an unnamed dataset'))} "
         f"(dataset hash `{str(training.get('dataset_hash', ''))[:16]}`, {training.get('places', '?')} places).",
-        f"Layers kept out of the input: {_text(', '.join(model.dropped)) or 'none'}.",
+        *(
+            [f"Layers kept out of the input: {_text(', '.join(model.dropped)) or 'none'}."]
+            if model.seen
+            else []
+        ),
+        *_told_of_head(model.head),
         *([f"Taught on that ground: {_text(', '.join(model.taught))}."] if model.taught else []),
         f"Data: {_text(training.get('attribution', 'unknown'))}.",
         "",
-        "Use: `placevec embed MODEL DATASET -o E.parquet`. Vectors of different models must not be compared.",
-        "How good they are beside their floors: `placevec evaluate E.parquet`.",
+        *_use(model),
         "",
     ]
     return "\n".join(lines)
+
+
+def _window(spec: ViewSpec) -> str:
+    """What a view shows of a place."""
+    if spec.kind == COORDINATES:
+        return "the point"
+    return f"{spec.size_px} px, " + (
+        f"{spec.size_m:g} m" if spec.size_m is not None else f"whole tiles of zoom {spec.zoom}"
+    )
+
+
+def _called(module: nn.Module) -> str:
+    """An encoder's name; of location encoders also which."""
+    own = getattr(module, "encoder", None)
+    return encoders.name_of(module) + (f" {own}" if isinstance(own, str) else "")
+
+
+def _told_of_head(head: Head | None) -> list[str]:
+    if head is None:
+        return []
+    shown = ", ".join(_text(name)[:40] for name in head.classes[:8])
+    more = f" and {len(head.classes) - 8:,} more" if len(head.classes) > 8 else ""
+    if head.kind == "number":
+        return [
+            f"It answers with a number: mean {head.mean:g}, standard deviation {head.deviation:g} in training."
+        ]
+    how = "how likely each is there, several may be" if head.kind == "presence" else "which one of them it is"
+    return [f"It answers for {len(head.classes):,} classes ({how}): {shown}{more}."]
+
+
+def _use(model: Model) -> list[str]:
+    if all(spec.kind == COORDINATES for spec in model.specs.values()):
+        judged = ["How good its answers are: `placevec evaluate MODEL`."] if model.head is not None else []
+        return [
+            "Use: `placevec embed MODEL POINTS.csv -o E.parquet`. Vectors of different models must not be compared.",
+            *judged,
+        ]
+    return [
+        "Use: `placevec embed MODEL DATASET -o E.parquet`. Vectors of different models must not be compared.",
+        "How good they are beside their floors: `placevec evaluate E.parquet`.",
+    ]

@@ -66,9 +66,9 @@ class OriginalRBF(Positional):
     def __init__(self, anchors: Any = 200, sigma: float = 1.0) -> None:
         super().__init__()
         self.sigma = positive("sigma", sigma)
-        if _is_count(anchors):
-            anchors = lonlat_of(anchor_xyz(anchors)).numpy()
-        self.register_buffer("anchors", torch.stack(degrees(*_columns(anchors)), dim=-1))
+        given = not _is_count(anchors)
+        points = torch.stack(degrees(*_columns(anchors)), -1) if given else lonlat_of(anchor_xyz(anchors))
+        self.register_buffer("anchors", points)
         self.dim = len(self.anchors)
 
     def forward(self, lon: Tensor, lat: Tensor) -> Tensor:

@@ -1,0 +1,117 @@
+"""What turns a place's vector into an answer: how likely each class is, or a number."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+
+from placevec.errors import ModelError
+
+HeadKind = Literal["presence", "classes", "number"]
+KINDS = ("presence", "classes", "number")
+MOST_CLASSES = 1_000_000
+DESCRIBED = {
+    "dim": int, "kind": str, "classes?": [str], "mean?": float, "deviation?": float, "bias?": bool,
+}  # fmt: skip
+"""What a model's configuration says of its head."""
+
+
+class Head(nn.Module):
+    """A linear layer on vectors, and what its outputs mean.
+
+    ``presence``: each class is there or not, ``p_c = sigmoid(w_c . z)``, and several may be (Mac Aodha et al. 2019).
+    ``classes``: one of them is, ``p = softmax(W z + b)``. ``number``: ``mean + deviation * (w . z + b)``.
+
+    Args:
+        dim: length of the vectors.
+        kind: ``presence``, ``classes`` or ``number``.
+        classes: their names, in the order of the outputs; none of a number.
+        mean: of the numbers trained on, in the label's unit.
+        deviation: their standard deviation, more than 0.
+        bias: whether outputs have an intercept; by default all but those of presence have, as published.
+
+    Raises:
+        ModelError: no such kind, no classes or a class twice, a deviation that is not more than 0.
+
+    >>> head = Head(4, "classes", ["sea", "land"])
+    >>> head(torch.zeros(3, 4)).shape, round(head.answers(torch.ones(1, 4)).sum().item(), 5)
+    (torch.Size([3, 2]), 1.0)
+    >>> Head(4, "number", mean=15.0, deviation=8.0)
+    Head(number, dim=4, mean=15, deviation=8)
+    """
+
+    def __init__(
+        self,
+        dim: int,
+        kind: HeadKind,
+        classes: Sequence[str] = (),
+        mean: float = 0.0,
+        deviation: float = 1.0,
+        bias: bool | None = None,
+    ) -> None:
+        super().__init__()
+        if kind not in KINDS:
+            raise ModelError(f"there is no head {str(kind)[:60]!r}; there are {', '.join(KINDS)}")
+        self.dim, self.kind, self.classes = _whole(dim), kind, tuple(classes)
+        if (kind == "number") != (not self.classes) or len(self.classes) > MOST_CLASSES:
+            raise ModelError(
+                f"a head of {kind} has {'no classes' if kind == 'number' else 'one to a million classes'}; "
+                f"got {len(self.classes):,}"
+            )
+        if len(set(self.classes)) < len(self.classes):
+            raise ModelError("a head has a class twice")
+        self.mean, self.deviation = float(mean), float(deviation)
+        if not (math.isfinite(self.mean) and math.isfinite(self.deviation) and self.deviation > 0):
+            raise ModelError(
+                f"a head of numbers has a mean and a deviation of more than 0; got {mean} and {deviation}"
+            )
+        self.linear = nn.Linear(self.dim, self.outputs, bias=kind != "presence" if bias is None else bias)
+
+    @property
+    def outputs(self) -> int:
+        """Columns of what it gives."""
+        return max(1, len(self.classes))
+
+    def forward(self, z: Tensor) -> Tensor:
+        """(N, dim) -> (N, C) logits, or (N, 1) standardised numbers."""
+        found: Tensor = self.linear(z)
+        return found
+
+    def answers(self, z: Tensor) -> Tensor:
+        """(N, dim) -> (N, C) probabilities, or (N, 1) numbers in the label's unit; at least float32."""
+        outputs: Tensor = self(z)
+        outputs = outputs.float() if outputs.dtype in (torch.bfloat16, torch.float16) else outputs
+        if self.kind == "presence":
+            return torch.sigmoid(outputs)
+        return torch.softmax(outputs, -1) if self.kind == "classes" else self.mean + self.deviation * outputs
+
+    def config(self) -> dict[str, Any]:
+        """What builds this head again, in plain JSON."""
+        return {
+            "dim": self.dim, "kind": self.kind, "classes": list(self.classes), "mean": self.mean,
+            "deviation": self.deviation, "bias": self.linear.bias is not None,
+        }  # fmt: skip
+
+    @classmethod
+    def from_config(cls, described: Mapping[str, Any]) -> Head:
+        """The inverse of `config`; unknown names are let be."""
+        known = {name.rstrip("?") for name in DESCRIBED}
+        return cls(**{name: value for name, value in described.items() if name in known})
+
+    def __repr__(self) -> str:
+        what = (
+            f"mean={self.mean:g}, deviation={self.deviation:g}"
+            if self.kind == "number"
+            else f"classes={len(self.classes):,}"
+        )
+        return f"Head({self.kind}, dim={self.dim}, {what})"
+
+
+def _whole(dim: int) -> int:
+    if isinstance(dim, bool) or not isinstance(dim, int) or not 1 <= dim <= 65536:
+        raise ModelError(f"the vectors that a head reads have 1 to 65536 numbers; got {dim!r}")
+    return dim
