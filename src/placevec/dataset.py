@@ -8,6 +8,7 @@
     map_coverage.tif        share of every layer in coarse cells
     landuse_coverage.tif    the same for label classes, never an input
     pois.parquet            named features and points of interest
+    labels.parquet          a label a place, with its user, date and split (see `placevec.labelled`)
 """
 
 from __future__ import annotations
@@ -38,7 +39,9 @@ from placevec.geo import (
     tile_id,
     tile_xy_to_lonlat,
 )
-from placevec.geoparquet import geometry_of, read_geoparquet, write_geoparquet
+from placevec.geoparquet import geometry_of, read_parquet, read_summary, write_geoparquet
+from placevec.labelled import Labelled, check_about, label_files, read_labels
+from placevec.views import coordinates
 
 if TYPE_CHECKING:
     from placevec.views.raster import RasterView
@@ -63,6 +66,7 @@ _MANIFEST = {
         "spacing_m": (float, NONE),
     },
     "views": {str: {"spec": dict, "files": [str]}},
+    "labels?": (dict, NONE),
     "report?": {"inputs?": dict},
 }
 _COLUMNS = {
@@ -81,7 +85,7 @@ class Places:
         place_id: (N,) distinct strings.
         lonlat: (N, 2) degrees; NaN where there are no coordinates.
         geometry: (N,) shapely geometries or None.
-        size_m: side of a place's square footprint in metres, or None when places are whole tiles.
+        size_m: side of a place's square footprint in metres, or None when places are whole tiles or points of no size.
         zoom: zoom of the tiles when places are tiles.
         grid: how they were laid out: ``tiles``, ``spacing`` or ``given``.
         spacing_m: distance of neighbours when laid out by spacing.
@@ -163,9 +167,38 @@ def write_dataset(
         "name": pa.array([None] * len(places) if names is None else list(names), pa.string()),
     }
     write_geoparquet(path / PLACES, columns, places.geometry)
+    layout = {"count": len(places), "grid": places.grid, "zoom": places.zoom}
+    layout |= {"spacing_m": places.spacing_m, "size_m": places.size_m}
+    return write_manifest(
+        path,
+        name=name,
+        area=area,
+        places=layout,
+        sources=sources,
+        views=views,
+        report=report,
+        created=created,
+    )
+
+
+def write_manifest(
+    path: Path,
+    *,
+    name: str,
+    area: Area,
+    places: dict[str, Any],
+    sources: Sequence[dict[str, Any]],
+    views: dict[str, dict[str, Any]],
+    report: dict[str, Any],
+    created: str,
+    labels: dict[str, Any] | None = None,
+) -> Dataset:
+    """Write the manifest, last of all; ``places`` says how those in ``places.parquet`` are laid out, ``labels`` what
+    `placevec.labelled.check_about` wants. Returns the dataset opened (and so validated).
+    """
     from placevec import __version__
 
-    manifest = {
+    manifest: dict[str, Any] = {
         "format": FORMAT,
         "schema_version": SCHEMA_VERSION,
         "placevec_version": __version__,
@@ -173,17 +206,12 @@ def write_dataset(
         "created": created,
         "area": area.as_dict(),
         "sources": list(sources),
-        "places": {
-            "count": len(places),
-            "grid": places.grid,
-            "zoom": places.zoom,
-            "spacing_m": places.spacing_m,
-            "size_m": places.size_m,
-            "sha256": atomic.sha256_of_file(path / PLACES),
-        },
+        "places": {**places, "sha256": atomic.sha256_of_file(path / PLACES)},
         "views": views,
         "report": report,
     }
+    if labels is not None:
+        manifest["labels"] = {**labels, "sha256": atomic.sha256_of_file(path / labels["file"])}
     atomic.write_json(path / MANIFEST, manifest)
     return Dataset.open(path)
 
@@ -238,26 +266,36 @@ class Dataset:
                     raise DatasetError(f"{self.path}: view {name} names {file!r}, outside of the dataset")
                 if not (self.path / file).exists():
                     raise DatasetError(f"{self.path} lacks {file} of its view {name}: prepare it again")
-        expected = int(self.manifest["places"]["count"])
-        if len(self.places) != expected:
-            raise DatasetError(
-                f"{self.path / PLACES} holds {len(self.places)} places, the manifest says {expected}"
-            )
+        if labels := self.manifest.get("labels"):
+            check_about(labels)
+            for file in label_files(labels):
+                if not (self.path / file).exists():
+                    raise DatasetError(f"{self.path} lacks {file} of its labels: prepare it again")
+        self._check_places(int(self.manifest["places"]["count"]))
 
-    @cached_property
-    def _table(self) -> pa.Table:
+    def _check_places(self, expected: int) -> None:
+        """DatasetError unless the table of places is what it should be, as far as a look at its summary tells."""
         try:
-            table, _ = read_geoparquet(self.path / PLACES, "table of places")
+            schema, count = read_summary(self.path / PLACES, "table of places")
         except InputError as error:
             raise DatasetError(str(error)) from error
-        missing = set(_COLUMNS) - set(table.column_names)
+        missing = set(_COLUMNS) - set(schema.names)
         if missing:
             raise DatasetError(f"{self.path / PLACES} lacks the columns {', '.join(sorted(missing))}")
         for name, fits in _COLUMNS.items():
-            column = table[name].type
+            column = schema.field(name).type
             if not fits(column):
                 raise DatasetError(f"{self.path / PLACES} is damaged: its column {name} holds {column}")
-        if table["place_id"].null_count:
+        if count != expected:
+            raise DatasetError(f"{self.path / PLACES} holds {count} places, the manifest says {expected}")
+
+    def _columns(self, *names: str) -> pa.Table:
+        """Columns of the table of places; millions of places are not read for one of them."""
+        try:
+            table = read_parquet(self.path / PLACES, "table of places", columns=names)
+        except InputError as error:
+            raise DatasetError(str(error)) from error
+        if "place_id" in names and table["place_id"].null_count:
             raise DatasetError(
                 f"{self.path / PLACES} is damaged: {table['place_id'].null_count} places have no id"
             )
@@ -266,24 +304,26 @@ class Dataset:
     @cached_property
     def places(self) -> pd.DataFrame:
         """place_id, lon, lat (degrees, NaN without coordinates) and name (raw OSM text or None), one row a place."""
-        frame = self._table.select(list(_COLUMNS)).to_pandas(ignore_metadata=True)
+        frame = self._columns(*_COLUMNS).to_pandas(ignore_metadata=True)
         frame["name"] = frame["name"].astype(object).where(frame["name"].notna(), None)
         return frame
 
     def geometry(self) -> Objects:
         """(N,) shapely geometries or None."""
         try:
-            return geometry_of(self._table)
+            schema, _ = read_summary(self.path / PLACES, "table of places")
+            return geometry_of(self._columns("geometry" if "geometry" in schema.names else "lon"))
         except InputError as error:
             raise DatasetError(f"{self.path / PLACES} is damaged: {error}") from error
 
     def __len__(self) -> int:
-        return int(self._table.num_rows)
+        return int(self.manifest["places"]["count"])
 
     @cached_property
     def lonlat(self) -> Floats:
         """(N, 2) float64 degrees of the places' centres; NaN without coordinates."""
-        lonlat = np.asarray(self.places[["lon", "lat"]], np.float64)
+        table = self._columns("lon", "lat")
+        lonlat = np.stack([np.asarray(table[name], np.float64) for name in ("lon", "lat")], axis=1)
         off = (np.abs(lonlat) > (180.0, 90.0)).any(axis=1)
         if off.any():
             lon, lat = lonlat[np.flatnonzero(off)[0]]
@@ -315,6 +355,8 @@ class Dataset:
             "sources": [source.get("sha256") for source in manifest["sources"]],
             "views": {name: view["spec"] for name, view in manifest["views"].items()},
         }
+        if manifest.get("labels"):
+            content["labels"] = manifest["labels"]
         return atomic.sha256_of_json(content)
 
     def footprints(self) -> Floats:
@@ -328,10 +370,12 @@ class Dataset:
 
     @cached_property
     def footprint_m(self) -> float:
-        """Side of the widest footprint, metres."""
+        """Side of the widest footprint, metres; 0 for points of no size."""
         places = self.manifest["places"]
         if places["size_m"] is not None:
             return float(places["size_m"])
+        if places["zoom"] is None:
+            return 0.0
         known = np.isfinite(self.lonlat[:, 1])
         return float(np.max(metres_per_pixel(self.lonlat[known, 1], int(places["zoom"])))) * TILE_PX
 
@@ -341,7 +385,9 @@ class Dataset:
         return tuple(self.manifest["views"])
 
     def spec(self, view: str) -> ViewSpec:
-        """Specification of a stored view, or DatasetError naming those that there are."""
+        """Specification of a view: ``coordinates``, or a stored one; DatasetError names those that there are."""
+        if view == coordinates.NAME:
+            return coordinates.SPEC
         if view not in self.manifest["views"]:
             there = ", ".join(self.view_names) or "none"
             raise DatasetError(f"{self.path} has no view {view!r} (it has: {there}); prepare adds it")
@@ -370,11 +416,26 @@ class Dataset:
         )
 
     def view(self, name: str) -> View:
-        """A stored view by name."""
+        """A stored view by name; ``coordinates`` of any dataset."""
+        if name == coordinates.NAME:
+            return coordinates.CoordinatesView(self.lonlat)
         if name != "map":
             self.spec(name)
             raise DatasetError(f"view {name!r} has no reader in this placevec")
         return self.map_view()
+
+    @property
+    def has_labels(self) -> bool:
+        """Whether its places have labels of their own."""
+        return bool(self.manifest.get("labels"))
+
+    def labels(self) -> Labelled:
+        """The labels that came with the places, a row a place; DatasetError when there are none or they are damaged."""
+        if not self.has_labels:
+            raise DatasetError(
+                f"{self.path} has no labels: `placevec prepare sphere2vec FILE --label COLUMN` makes a dataset with them"
+            )
+        return read_labels(self.path, self.manifest["labels"], len(self))
 
     def require_coordinates(self, rows: np.ndarray[Any, Any], what: str) -> np.ndarray[Any, Any]:
         """``rows`` that have coordinates; DatasetError when none has, because ``what`` needs them."""
@@ -387,8 +448,10 @@ class Dataset:
 def _check_layout(places: dict[str, Any]) -> None:
     """ValueError unless the places are whole tiles or squares of some size."""
     zoom, size_m, spacing_m = places["zoom"], places["size_m"], places["spacing_m"]
-    if (zoom is None) == (size_m is None):
+    if zoom is not None and size_m is not None:
         raise ValueError("places are tiles of a zoom or squares of a size, one of the two")
+    if zoom is None and size_m is None and places["grid"] != "given":
+        raise ValueError("places that nobody gave are tiles of a zoom or squares of a size")
     if zoom is not None and not 0 <= zoom <= MAX_ZOOM:
         raise ValueError(f"places, zoom is {zoom}, not 0 to {MAX_ZOOM}")
     if any(value is not None and value <= 0 for value in (size_m, spacing_m)):

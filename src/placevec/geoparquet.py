@@ -107,6 +107,21 @@ def read_parquet(
     return table
 
 
+def read_summary(path: str | PathLike[str], what: str = "table") -> tuple[pa.Schema, int]:
+    """(schema, rows) of a Parquet file without its rows, refused as by `read_parquet`."""
+    try:
+        with pq.ParquetFile(path) as file:
+            _refuse_bomb(file.metadata, os.path.getsize(path), path)
+            schema, rows = file.schema_arrow, file.metadata.num_rows
+    except FileNotFoundError:
+        raise SourceError(f"the {what} {path} does not exist") from None
+    except (pa.ArrowException, OSError, ValueError, RecursionError) as error:
+        raise SourceError(f"{path} is not a Parquet {what}, or is damaged") from error
+    if len(set(schema.names)) < len(schema.names):
+        raise SourceError(f"{path} has two columns of one name")
+    return schema, int(rows)
+
+
 def _refuse_bomb(metadata: pq.FileMetaData, size: int, path: str | PathLike[str]) -> None:
     """SourceError for a file of a few bytes that says it holds gigabytes."""
     # Not asked column by column: on some damaged files pyarrow then ends the process.

@@ -1,0 +1,66 @@
+"""Where a place is, and nothing else: the view that location encoders read."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from placevec.core import ROW_MISSING, Look, ViewSpec
+from placevec.errors import InputError
+from placevec.geo import Floats
+
+NAME = "coordinates"
+SPEC = ViewSpec(NAME, "coordinates", values="degrees lon, lat, WGS84")
+
+
+class CoordinatesView:
+    """The coordinates of places, on the device of the look that asks for them.
+
+    Args:
+        lonlat: (N, 2) float64 degrees, lon then lat; NaN for places without coordinates, which read as NaN: samplers
+            leave them out.
+
+    >>> view = CoordinatesView([[24.9, 60.2], [14.5, 35.9]])
+    >>> view.read(Look(torch.tensor([1, -2]))).tolist()
+    [[14.5, 35.9], [0.0, 0.0]]
+    """
+
+    spec = SPEC
+
+    def __init__(self, lonlat: Floats | Tensor) -> None:
+        table = torch.as_tensor(lonlat) if isinstance(lonlat, Tensor) else torch.from_numpy(_array(lonlat))
+        if table.ndim != 2 or table.shape[1] != 2:
+            raise InputError(f"coordinates are (N, 2), lon and lat; got {tuple(table.shape)}")
+        self._table = table.to(torch.float64)
+
+    def __len__(self) -> int:
+        return int(self._table.shape[0])
+
+    def read(self, look: Look) -> Tensor:
+        """(n, 2) float64 degrees: the look's own coordinates where it has them, else the rows'; missing rows are zeros.
+
+        Raises:
+            InputError: a look of synthetic points that names no coordinates, or a row that there is not.
+        """
+        missing = look.rows == ROW_MISSING
+        if look.lonlat is not None:
+            return torch.where(missing[:, None], 0.0, look.lonlat.to(torch.float64))
+        if self._table.device != look.rows.device:
+            self._table = self._table.to(look.rows.device)  # once: the table then stays where looks are drawn
+        rows = look.rows.masked_fill(missing, 0)
+        if len(rows) and len(self) == 0 and not bool(missing.all()):
+            raise InputError("there are no coordinates to read")
+        if rows.device.type == "cpu" and len(rows) and (int(rows.min()) < 0 or int(rows.max()) >= len(self)):
+            if len(self) == 0:
+                return torch.zeros(len(rows), 2, dtype=torch.float64)
+            raise InputError(
+                f"rows {int(rows.min())} to {int(rows.max())} are asked for, of {len(self):,} places; "
+                "a look of synthetic points gives their coordinates"
+            )
+        return torch.where(missing[:, None], 0.0, self._table[rows])
+
+
+def _array(lonlat: Floats) -> Floats:
+    array = np.array(lonlat, np.float64)  # a copy: torch shares memory, and cannot share what is read-only
+    return array.reshape(0, 2) if array.size == 0 else array
