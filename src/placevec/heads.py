@@ -83,8 +83,7 @@ class Head(nn.Module):
 
     def answers(self, z: Tensor) -> Tensor:
         """(N, dim) -> (N, C) probabilities, or (N, 1) numbers in the label's unit; at least float32."""
-        outputs: Tensor = self(z)
-        outputs = outputs.float() if outputs.dtype in (torch.bfloat16, torch.float16) else outputs
+        outputs = widened(self(z))
         if self.kind == "presence":
             return torch.sigmoid(outputs)
         return torch.softmax(outputs, -1) if self.kind == "classes" else self.mean + self.deviation * outputs
@@ -109,6 +108,11 @@ class Head(nn.Module):
             else f"classes={len(self.classes):,}"
         )
         return f"Head({self.kind}, dim={self.dim}, {what})"
+
+
+def widened(values: Tensor) -> Tensor:
+    """At least float32: what autocast gave in 16 bits is summed and exponentiated in 32."""
+    return values.float() if values.dtype in (torch.bfloat16, torch.float16) else values
 
 
 def _whole(dim: int) -> int:
