@@ -23,6 +23,7 @@ from placevec.dataset import Dataset
 from placevec.errors import AreaError, DatasetError, OutputError, PlacevecError, SourceError, UsageError
 from placevec.evaluation.tasks import Task, landuse_task, leaking
 from placevec.geo import Area, tile_bounds, tile_xy_to_lonlat
+from placevec.progress import SILENT
 from placevec.sources.loc2vec_metadata import Loc2VecMetadata, write_loc2vec_metadata
 from placevec.views.coverage import Coverage
 from tests.sources.tile_files import bomb, png, write_layers, write_mbtiles
@@ -139,7 +140,7 @@ def test_a_mask_is_not_turned_inside_out(tmp_path: Path) -> None:
 
     class Listening:
         say = staticmethod(said.append)
-        task = staticmethod(pv.api.SILENT.task)  # type: ignore[attr-defined]
+        task = staticmethod(SILENT.task)
 
     found = pv.prepare("loc2vec", tile_folder=tmp_path / "in", out=tmp_path / "a", progress=Listening())  # type: ignore[arg-type]
     same(found, drawn)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 import shutil
 from collections.abc import Sequence
@@ -17,6 +18,9 @@ from placevec.progress import SILENT, Progress
 
 if TYPE_CHECKING:
     from types import ModuleType
+
+_INSIDE = {"bbox": "area", "spacing": "spacing_m", "all_tiles": "all_places"}
+"""Option -> what the recipes call it, where that differs."""
 
 
 def prepare(
@@ -54,6 +58,7 @@ def prepare(
     workers: int = 1,
     force: bool = False,
     progress: Progress = SILENT,
+    **options: Any,
 ) -> Dataset:
     """Make the dataset that a recipe learns from.
 
@@ -92,8 +97,11 @@ def prepare(
         workers: processes that draw.
         force: start afresh instead of reusing or resuming.
         progress: where to report.
+        options: what else the recipe takes, such as ``points`` of ``sphere2vec``.
+
+    Only what is given reaches the recipe, and an option that it has no use for is a UsageError.
     """
-    from placevec.recipes import recipe_module
+    from placevec.recipes import check_options, recipe_module
 
     out = Path(out)
     module = recipe_module(recipe)
@@ -104,25 +112,37 @@ def prepare(
         progress.say(
             "Note: west is greater than east, so that the box runs eastwards over the 180th meridian"
         )
+    given = _set({
+        "osm": osm, "osm_name": osm_name, "tile_folder": tile_folder, "mbtiles": mbtiles, "threshold": threshold,
+        "background": background, "require_all_layers": require_all_layers, "keep_grey": keep_grey,
+        "tiles": tiles, "server_ip": server_ip, "server_port": server_port, "server_path": server_path,
+        "samples": samples, "seed": seed, "patch_size": patch_size, "margin_m": margin_m, "connections": connections,
+        "most_failed": most_failed, "attribution": attribution, "refresh_tiles": refresh_tiles,
+        "bbox": area, "zoom": zoom, "layers": layers, "spacing": spacing,
+        "places": places, "all_tiles": all_tiles, "size_m": size_m, "workers": workers, **options,
+    })  # fmt: skip
+    check_options(recipe, given, spelled={inside: name for name, inside in _INSIDE.items()})
     _adopt(out)
     afresh = force and out.exists()
     if afresh and not ((out / "dataset.json").exists() or (out / ".work").is_dir() or not any(out.iterdir())):
         raise DatasetError(f"{out} is not a placevec dataset: --force will not delete it")
     if afresh or not (out / "dataset.json").exists():
         atomic.check_writable(out, directory=True)
-    options = {
-        "osm": osm, "osm_name": osm_name, "tile_folder": tile_folder, "mbtiles": mbtiles, "threshold": threshold,
-        "background": background, "require_all_layers": require_all_layers, "keep_grey": keep_grey,
-        "tiles": tiles, "server_ip": server_ip, "server_port": server_port, "server_path": server_path,
-        "samples": samples, "seed": seed, "patch_size": patch_size, "margin_m": margin_m, "connections": connections,
-        "most_failed": most_failed, "attribution": attribution, "refresh_tiles": refresh_tiles,
-        "area": area, "zoom": zoom, "layers": layers, "spacing_m": spacing,
-        "places": places, "all_places": all_tiles, "size_m": size_m, "workers": workers,
-    }  # fmt: skip
+    given = {"progress": progress, "created": now(), **given}
     if afresh:
-        return _prepared_afresh(module, out, {**options, "progress": progress, "created": now()})
-    dataset: Dataset = module.prepare(out, progress=progress, created=now(), **options)
+        return _prepared_afresh(module, out, given)
+    dataset: Dataset = module.prepare(out, **given)
     return dataset
+
+
+def _set(options: dict[str, Any]) -> dict[str, Any]:
+    """The options that are not left as they are, by the names that the recipes know them by."""
+    left = {name: option.default for name, option in inspect.signature(prepare).parameters.items()}
+    return {
+        _INSIDE.get(name, name): value
+        for name, value in options.items()
+        if value is not None and not (isinstance(value, bool | int | float | str) and value == left.get(name))
+    }
 
 
 def _prepared_afresh(module: ModuleType, out: Path, options: dict[str, Any]) -> Dataset:

@@ -35,7 +35,8 @@ from placevec.sources.tile_sets import TileSet
 from placevec.views.tile_shards import WORK, TileMap, shards_of, tile_ranges_of, write_tile_map
 
 UNKNOWN_ATTRIBUTION = "unknown: the tiles name no source"
-_THREADS = 2
+_FEWEST_THREADS = 2
+"""One reads a tile while the other waits for the disk."""
 
 
 def prepare(
@@ -53,10 +54,11 @@ def prepare(
     places: str | Path | None,
     all_places: bool,
     size_m: float | None,
+    workers: int,
     created: str,
     progress: Progress,
 ) -> Dataset:
-    """Store the tiles as the map of a dataset, lay out the places and write the manifest; see `placevec.api.prepare`."""
+    """Store the tiles as the map of a dataset, lay out the places and write the manifest; see `placevec.prepare`."""
     if spacing_m is not None and places is not None:
         raise InputError("places come from a spacing or from a table, not both")
     if require_all_layers and (spacing_m is not None or places is not None):
@@ -104,7 +106,8 @@ def prepare(
     reader = TileReader(tiles, reading)
     written = write_tile_map(
         out, zoom=tiles.zoom, channels=reading.channels, bits=reading.bits, shards=shards_of(tiles.tiles()),
-        read=reader.read, attribution=attribution, total=len(tiles.tiles()), threads=_THREADS, progress=progress,
+        read=reader.read, attribution=attribution, total=len(tiles.tiles()), progress=progress,
+        threads=max(_FEWEST_THREADS, workers),
         fingerprint={"tiles": tiles.fingerprint, "area": inputs["area"], "reading": reading.as_dict()},
     )  # fmt: skip
     damaged = _damaged(tiles, written, reader)

@@ -29,12 +29,12 @@ from placevec.objectives.triplet import SoftPN, TripletLoss
 from placevec.recipes.loc2vec_config import Loc2VecConfig, config_dict
 from placevec.recipes.loc2vec_pairs import buffer_m, fewer, in_metres, sampler_of, split
 from placevec.recipes.loc2vec_presets import configure
-from placevec.recipes.map_dataset import prepare
+from placevec.recipes.map_dataset import PREPARE_OPTIONS, prepare
 from placevec.sampling.anchors import AnchorSampler
 from placevec.training import TrainingOptions
 from placevec.views.contents import Contents, Ground, landuse_contents, layer_contents, tag_contents
 
-__all__ = ["Built", "Loc2VecConfig", "build", "config_dict", "configure", "prepare"]
+__all__ = ["PREPARE_OPTIONS", "Built", "Loc2VecConfig", "build", "config_dict", "configure", "prepare"]
 
 _LESSON_WEIGHTS = {"layers": 0.25, "landuse": 1.5, "tags": 0.5}
 """Of losses that are all 1 where nothing is known; see docs/decisions/0004."""

@@ -5,11 +5,13 @@ Beside tiles an extract may be named too: it labels them, with land use and poin
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from placevec.dataset import Dataset
 from placevec.errors import UsageError
+from placevec.progress import Progress
 from placevec.recipes import folder_dataset, osm_dataset, tile_dataset
 from placevec.recipes.osm_labels import add_labels
 from placevec.sources.tile_address import TileTemplate
@@ -20,6 +22,7 @@ SOURCES = {
     "server": ("tiles", "server_ip"),
 }
 """Kind of source -> the options that name one."""
+_OF_EXTRACTS = {"layers": None}
 _OF_FOLDERS = {
     "threshold": None, "background": "auto", "require_all_layers": False, "keep_grey": False,
 }  # fmt: skip
@@ -27,56 +30,63 @@ _OF_SERVERS = {
     "server_port": 80, "server_path": "/hot/{z}/{x}/{y}.png", "samples": None, "seed": 0, "patch_size": None,
     "margin_m": None, "connections": None, "most_failed": 0.05, "attribution": None, "refresh_tiles": False,
 }  # fmt: skip
+_OF_ALL = {
+    "area": None, "zoom": None, "spacing_m": None, "places": None, "all_places": False, "size_m": None, "workers": 1,
+}  # fmt: skip
+PREPARE_OPTIONS: dict[str, Any] = {
+    **{name: None for names in SOURCES.values() for name in names},
+    **_OF_EXTRACTS, **_OF_FOLDERS, **_OF_SERVERS, **_OF_ALL,
+}  # fmt: skip
+"""Option -> what it is where it is not given; see `placevec.prepare`."""
 DEFAULT_ZOOM = 17
 
 
-def prepare(out: Path, **options: Any) -> Dataset:
-    """Make the dataset of the one source that ``options`` name; see `placevec.api.prepare`.
+def prepare(out: Path, *, created: str, progress: Progress, **options: Any) -> Dataset:
+    """Make the dataset of the one source that ``options`` name; see `placevec.prepare`.
 
     Raises UsageError for two sources, or an option that the source has no use for.
     """
     named = [name for names in SOURCES.values() for name in names if options.get(name) not in (None, (), [])]
     tiles = [name for name in named if name not in SOURCES["osm"]]
+    when: dict[str, Any] = {"created": created, "progress": progress}
     if len(tiles) == 1 and len(named) == 2:
         labels = {name: options.pop(name, None) for name in SOURCES["osm"]}
-        workers, progress = options["workers"], options["progress"]
-        return add_labels(prepare(out, **options), **labels, workers=workers, progress=progress)
+        dataset = prepare(out, **when, **options)
+        return add_labels(dataset, **labels, workers=options.get("workers", 1), progress=progress)
     if len(named) > 1:
         raise UsageError(f"name one source: --{_dashes(named[0])} or --{_dashes(named[1])}, not both")
+    options = {**PREPARE_OPTIONS, **options}
     if named and named[0] in SOURCES["server"]:
-        return _of_server(out, options)
-    for name, default in _OF_SERVERS.items():
-        if options.pop(name, default) != default:
-            raise UsageError(f"--{_dashes(name)} is about tile servers: it needs --tiles or --server-ip")
-    for name in SOURCES["server"]:
-        options.pop(name, None)
+        return _of_server(out, options, **when)
+    _refuse(options, _OF_SERVERS, "is about tile servers: it needs --tiles or --server-ip")
     if named and named[0] in SOURCES["folder"]:
-        for name in ("layers",):
-            if options.pop(name, None) is not None:
-                raise UsageError(f"--{_dashes(name)} draws an OpenStreetMap extract; tiles are drawn already")
-        for name in ("osm", "osm_name", "workers"):
-            options.pop(name, None)
-        return folder_dataset.prepare(out, **options)
-    for name, default in _OF_FOLDERS.items():
-        if options.pop(name, default) != default:
-            raise UsageError(f"--{_dashes(name)} is about ready tiles: it needs --tile-folder or --mbtiles")
-    for name in SOURCES["folder"]:
-        options.pop(name, None)
-    if options["zoom"] is None:
-        options["zoom"] = DEFAULT_ZOOM
-    return osm_dataset.prepare(out, **options)
+        _refuse(options, _OF_EXTRACTS, _DRAWN)
+        taken = (*SOURCES["folder"], *_OF_FOLDERS, *_OF_ALL)
+        return folder_dataset.prepare(out, **{name: options[name] for name in taken}, **when)
+    _refuse(options, _OF_FOLDERS, "is about ready tiles: it needs --tile-folder or --mbtiles")
+    taken = (*SOURCES["osm"], *_OF_EXTRACTS, *_OF_ALL)
+    of_osm = {name: options[name] for name in taken}
+    if of_osm["zoom"] is None:
+        of_osm["zoom"] = DEFAULT_ZOOM
+    return osm_dataset.prepare(out, **of_osm, **when)
 
 
-def _of_server(out: Path, options: dict[str, Any]) -> Dataset:
+_DRAWN = "draws an OpenStreetMap extract; tiles are drawn already"
+
+
+def _refuse(options: Mapping[str, Any], names: Iterable[str], why: str) -> None:
+    for name in names:
+        if options[name] != PREPARE_OPTIONS[name]:
+            raise UsageError(f"--{_dashes(name)} {why}")
+
+
+def _of_server(out: Path, options: dict[str, Any], *, created: str, progress: Progress) -> Dataset:
     """Make it of a tile server."""
-    if options["layers"] is not None:
-        raise UsageError("--layers draws an OpenStreetMap extract; tiles are drawn already")
-    for name, default in _OF_FOLDERS.items():
-        if options.get(name, default) != default:
-            raise UsageError(f"--{_dashes(name)} is about masks: it needs --tile-folder or --mbtiles")
-    given = {name: options.get(name, default) for name, default in _OF_SERVERS.items()}
+    _refuse(options, _OF_EXTRACTS, _DRAWN)
+    _refuse(options, _OF_FOLDERS, "is about masks: it needs --tile-folder or --mbtiles")
+    given = {name: options[name] for name in _OF_SERVERS}
     port, path = given.pop("server_port"), given.pop("server_path")
-    if options.get("tiles") is None:
+    if options["tiles"] is None:
         template = TileTemplate.of_server(options["server_ip"], port, path)
     elif (port, path) != (_OF_SERVERS["server_port"], _OF_SERVERS["server_path"]):
         raise UsageError(
@@ -87,11 +97,11 @@ def _of_server(out: Path, options: dict[str, Any]) -> Dataset:
     wanted = tile_dataset.Wanted(
         refresh=given.pop("refresh_tiles"),
         **given,
-        **{name: options[name] for name in ("spacing_m", "places", "all_places", "size_m")},
+        **{name: options[name] for name in ("spacing_m", "places", "all_places", "size_m", "workers")},
     )
     return tile_dataset.prepare(
         out, template=template, area=options["area"], zoom=DEFAULT_ZOOM if options["zoom"] is None else options["zoom"],
-        wanted=wanted, created=options["created"], progress=options["progress"],
+        wanted=wanted, created=created, progress=progress,
     )  # fmt: skip
 
 

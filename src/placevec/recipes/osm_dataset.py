@@ -55,7 +55,7 @@ def prepare(
     created: str,
     progress: Progress,
 ) -> Dataset:
-    """Draw the map of an extract, lay out the places and write the manifest; see `placevec.api.prepare`."""
+    """Draw the map of an extract, lay out the places and write the manifest; see `placevec.prepare`."""
     check_zoom(zoom)
     if spacing_m is not None and places is not None:
         raise InputError("places come from a spacing or from a table, not both")

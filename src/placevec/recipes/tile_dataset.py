@@ -39,12 +39,13 @@ NEAR_M = 112.0
 """How far from its place a positive is read: the default near radius, and the founding 0.001 degrees of latitude."""
 MOST_SAMPLES = 10_000_000
 LEFT_OUT = "tiles_left_out.csv"
-_THREADS = 2
+_FEWEST_THREADS = 2
+"""One reads a tile while the other waits for the disk."""
 
 
 @dataclass(frozen=True)
 class Wanted:
-    """What is asked of a server; see `placevec.api.prepare`."""
+    """What is asked of a server; see `placevec.prepare`."""
 
     samples: int | None
     seed: int
@@ -58,6 +59,7 @@ class Wanted:
     places: str | Path | None
     all_places: bool
     size_m: float | None
+    workers: int
 
     def __post_init__(self) -> None:
         ways = {"--samples": self.samples, "--spacing": self.spacing_m, "--places": self.places}
@@ -93,7 +95,7 @@ def prepare(
     created: str,
     progress: Progress,
 ) -> Dataset:
-    """Bring the tiles, store them as the map of a dataset and write the manifest; see `placevec.api.prepare`."""
+    """Bring the tiles, store them as the map of a dataset and write the manifest; see `placevec.prepare`."""
     check_zoom(zoom)
     given = None if wanted.places is None else read_points(wanted.places)
     area = area or _around(given)
@@ -264,7 +266,8 @@ def _brought(
         kept = KeptTiles(plan, cache, download.bad)
         written = write_tile_map(
             out, zoom=plan.zoom, channels=RGB, bits=8, shards=shards_of(plan.tiles), read=kept.read,
-            attribution=attribution, total=len(plan), threads=_THREADS, progress=progress,
+            attribution=attribution, total=len(plan), progress=progress,
+            threads=max(_FEWEST_THREADS, wanted.workers),
             fingerprint={"content": cache.sha256(plan.codes), "bad": sorted(download.bad)},
         )  # fmt: skip
         kept.look_at_the_rest()
