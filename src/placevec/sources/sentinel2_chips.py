@@ -1,0 +1,373 @@
+"""Image chips that the user brings: folders or zip files of small GeoTIFFs, such as EuroSAT's and SatCLIP's.
+
+A file is read whole into memory, within limits, and opened as GeoTIFF and nothing else: no other file or address that it
+may name is ever touched, and no file of an archive is written anywhere. Numbers stay as they are stored.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import itertools
+import os
+import re
+import stat
+import threading
+import warnings
+import zipfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from placevec.core import MAX_SIZE_PX
+from placevec.errors import SourceError, UsageError
+
+ENDINGS = (".tif", ".tiff")
+MAX_FILE_BYTES = 256 * 2**20
+"""Bytes of one file, and of its pixels; a Sentinel-2 chip has 0.1 to 2 MB."""
+MAX_BANDS = 64
+MOST_FILES = 10_000_000
+TYPES = ("uint8", "uint16", "int16", "float32")
+"""Of pixels."""
+
+L2A = ("B01", "B02", "B03", "B04", "B05", "B06", "B07", "B08", "B8A", "B09", "B11", "B12")
+ORDERS: Mapping[str, tuple[str, ...]] = {
+    "rgb": ("B04", "B03", "B02"),
+    "l2a": L2A,
+    "l1c": (*L2A[:10], "B10", *L2A[10:]),
+    "eurosat": (*L2A[:8], "B09", "B10", "B11", "B12", "B8A"),
+}
+"""Sentinel-2 bands in the orders that are in use: SatCLIP and S2-100K have ``l2a``, EuroSAT has B8A last."""
+_MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+_BAND = re.compile(r"\w[\w.+-]{0,31}")
+_CIRRUS = "B10"
+_LOOKED_AT = 16
+"""Files whose pixels are asked in which order their thirteen bands are."""
+
+
+@dataclass(frozen=True)
+class Chip:
+    """One image.
+
+    Attributes:
+        name: its path below the folder or in the archive, with ``/`` and without the ending.
+        pixels: (C, H, W), one of `TYPES`, as stored.
+        bands: (C,) names.
+        crs: ``EPSG:n`` or WKT; empty without one.
+        transform: a, b, c, d, e, f: column and row of a pixel's corner to x = a column + b row + c, y = d column + e row
+            + f in the CRS; None without one.
+        date: ISO date of the TIFF's own time stamp, or None.
+    """
+
+    name: str
+    pixels: NDArray[Any]
+    bands: tuple[str, ...]
+    crs: str
+    transform: tuple[float, ...] | None
+    date: str | None
+
+
+@dataclass(frozen=True)
+class ChipFiles:
+    """The GeoTIFFs of a folder or of a zip file.
+
+    Attributes:
+        path: where they lie.
+        names: of the chips, sorted.
+        fingerprint: changes when a file is added, removed or changed.
+        bands: names of the bands of files that do not name them, by how many they are.
+        named: names that the user gave, which come before what files of so many bands say.
+        content: position -> bytes of a file.
+    """
+
+    path: Path
+    names: tuple[str, ...]
+    fingerprint: str
+    bands: Mapping[int, tuple[str, ...]]
+    named: tuple[str, ...]
+    content: Callable[[int], bytes]
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def read(self, position: int) -> Chip:
+        """One chip; SourceError when it is no GeoTIFF of numbers, damaged or too large."""
+        return decode_chip(self.names[position], self.content(position), self.bands, self.named)
+
+
+def open_chips(path: str | Path, bands: str | Sequence[str] | None = None) -> ChipFiles:
+    """All GeoTIFFs below a folder, or in a zip file.
+
+    Args:
+        path: it.
+        bands: names in the files' order, separated by commas, or a name of `ORDERS`. By default what the files say,
+            else by how many they are: 3 are red, green, blue; 12 are ``l2a``; 13 are ``eurosat`` or ``l1c``, whichever
+            puts the cirrus band where the pixels are darkest; others are called band1, band2, ...
+
+    Raises:
+        SourceError: no such folder or archive, nothing in it, two files of one name, a damaged archive.
+        UsageError: names of bands that are none.
+    """
+    path = Path(path)
+    if path.is_dir():
+        found = _folder(path)
+    elif path.is_file():
+        found = _archive(path)
+    else:
+        raise SourceError(f"there is no folder or zip file {path}")
+    if not found:
+        raise SourceError(f"there is no GeoTIFF ({', '.join(ENDINGS)}) in {path}")
+    found.sort(key=lambda item: item[0])
+    names = tuple(name for name, _, _ in found)
+    for before, name in itertools.pairwise(names):
+        if before == name:
+            raise SourceError(f"{path} holds two images called {name!r}")
+    digest = hashlib.sha256()
+    for name, stamp, _ in found:
+        digest.update(f"{name}\0{stamp}\0".encode("utf-8", "surrogatepass"))
+    readers = [read for _, _, read in found]
+    own = () if bands is None else named_bands(bands)
+    files = ChipFiles(path, names, digest.hexdigest(), _BY_COUNT, own, lambda at: readers[at]())
+    return files if len(own) == 13 else replace(files, bands={**_BY_COUNT, 13: _thirteen(files)})
+
+
+_BY_COUNT = {3: ORDERS["rgb"], 12: L2A}
+
+
+def named_bands(bands: str | Sequence[str]) -> tuple[str, ...]:
+    """What the user calls the bands: names, or one of `ORDERS`; UsageError when they are none.
+
+    >>> named_bands("eurosat")[-1], named_bands("red,green")
+    ('B8A', ('red', 'green'))
+    """
+    given = bands.split(",") if isinstance(bands, str) else list(bands)
+    names = ORDERS.get(given[0], tuple(given)) if len(given) == 1 else tuple(name.strip() for name in given)
+    if (
+        not 1 <= len(names) <= MAX_BANDS
+        or len(set(names)) < len(names)
+        or not all(map(_BAND.fullmatch, names))
+    ):
+        raise UsageError(
+            f"bands are different names such as B02,B03,B04, or one of {', '.join(ORDERS)}; got {bands!r}"
+        )
+    return names
+
+
+def decode_chip(
+    name: str, content: bytes, bands: Mapping[int, tuple[str, ...]], named: tuple[str, ...] = ()
+) -> Chip:
+    """A chip from the bytes of a GeoTIFF; ``bands`` and ``named`` as in `ChipFiles`.
+
+    Raises SourceError when it is none, damaged or too large.
+    """
+    import rasterio
+    from rasterio.errors import NotGeoreferencedWarning, RasterioError
+    from rasterio.io import MemoryFile
+
+    if content[:4] not in _MAGIC:
+        raise SourceError(f"the image {name!r} is no GeoTIFF: it does not begin as one")
+    try:
+        with warnings.catch_warnings(), MemoryFile(content) as memory:
+            warnings.simplefilter("ignore", NotGeoreferencedWarning)
+            with memory.open(driver="GTiff") as file:
+                _check_size(file, name)
+                crs, transform = _placed(file)
+                names = _bands_of(file, bands, named)
+                date = _date(file.tags().get("TIFFTAG_DATETIME", ""))
+                return Chip(name, file.read(), names, crs, transform, date)
+    except (RasterioError, rasterio.errors.CRSError, ValueError, OSError) as error:
+        raise SourceError(f"the image {name!r} is no GeoTIFF, or is damaged: {error}") from error
+
+
+def _check_size(file: Any, name: str) -> None:
+    kinds = set(file.dtypes)
+    if len(kinds) != 1 or not kinds <= set(TYPES):
+        raise SourceError(
+            f"the image {name!r} holds {', '.join(sorted(kinds))}; chips are {', '.join(TYPES)}"
+        )
+    sides = (file.width, file.height)
+    if max(sides) > MAX_SIZE_PX or file.count > MAX_BANDS:
+        raise SourceError(
+            f"the image {name!r} is {file.width:,} x {file.height:,} px of {file.count} bands; a chip has at most "
+            f"{MAX_SIZE_PX:,} px a side and {MAX_BANDS} bands"
+        )
+    size = file.width * file.height * file.count * np.dtype(file.dtypes[0]).itemsize
+    if size > MAX_FILE_BYTES:
+        raise SourceError(f"the image {name!r} would unpack to {size:,} bytes, more than {MAX_FILE_BYTES:,}")
+
+
+def _placed(file: Any) -> tuple[str, tuple[float, ...] | None]:
+    """CRS and transform of an open file; neither where one of them is missing or useless."""
+    transform = tuple(float(value) for value in file.transform)[:6]
+    determinant = transform[0] * transform[4] - transform[1] * transform[3]
+    if not file.crs or file.transform.is_identity or not np.isfinite(transform).all() or determinant == 0:
+        return "", None
+    code = file.crs.to_epsg()
+    return (f"EPSG:{code}" if code else file.crs.to_wkt()), transform
+
+
+def _bands_of(file: Any, bands: Mapping[int, tuple[str, ...]], named: tuple[str, ...]) -> tuple[str, ...]:
+    if file.count == len(named):
+        return named
+    said = [str(text or "").strip() for text in file.descriptions]
+    if len(set(said)) == file.count and all(map(_BAND.fullmatch, said)):
+        return tuple(said)
+    return bands.get(file.count, tuple(f"band{number}" for number in range(1, file.count + 1)))
+
+
+def _date(text: str) -> str | None:
+    found = re.match(r"(\d{4})[:-](\d\d)[:-](\d\d)", text)
+    if found is None:
+        return None
+    try:
+        return str(np.datetime64("-".join(found.groups()), "D"))
+    except ValueError:
+        return None
+
+
+def _thirteen(files: ChipFiles) -> tuple[str, ...]:
+    """The order of thirteen bands: B10 sees hardly more than high clouds, and is by far the darkest band."""
+    votes: dict[str, int] = dict.fromkeys(("eurosat", "l1c"), 0)
+    for position in range(min(_LOOKED_AT, len(files))):
+        with contextlib.suppress(SourceError):
+            pixels = files.read(position).pixels
+            if len(pixels) == 13:
+                means = pixels.reshape(13, -1).mean(1)
+                votes[min(votes, key=lambda order: means[ORDERS[order].index(_CIRRUS)])] += 1
+    return ORDERS[max(votes, key=lambda order: votes[order])]
+
+
+_Found = list[tuple[str, str, Callable[[], bytes]]]
+
+
+def _folder(folder: Path) -> _Found:
+    """(name, stamp, reader) of every file below a folder; no link is followed to another folder."""
+    found: _Found = []
+    for here, folders, names in os.walk(folder, followlinks=False):
+        folders.sort()
+        for name in names:
+            if name.lower().endswith(ENDINGS) and not name.startswith("."):
+                path = Path(here) / name
+                status = path.stat()
+                if stat.S_ISREG(status.st_mode):
+                    title = path.relative_to(folder).with_suffix("").as_posix()
+                    found.append((title, f"{status.st_size} {status.st_mtime_ns}", _reader(path)))
+        if len(found) > MOST_FILES:
+            raise SourceError(f"{folder} holds more than {MOST_FILES:,} images")
+    return found
+
+
+def _reader(path: Path) -> Callable[[], bytes]:
+    def read() -> bytes:
+        try:
+            with open(path, "rb") as file:
+                return _limited(file.read(MAX_FILE_BYTES + 1), path.name)
+        except OSError as error:
+            raise SourceError(f"cannot read {path}: {error.strerror}") from error
+
+    return read
+
+
+def _archive(path: Path) -> _Found:
+    """(name, stamp, reader) of every GeoTIFF in a zip file."""
+    try:
+        archive = zipfile.ZipFile(path)
+        members = [item for item in archive.infolist() if _is_image(item)]
+    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
+        raise SourceError(f"{path} is no zip file, or is damaged: {error}") from error
+    if len(members) > MOST_FILES:
+        raise SourceError(f"{path} holds more than {MOST_FILES:,} images")
+    lock = threading.Lock()
+    return [
+        (
+            os.path.splitext(item.filename)[0],
+            f"{item.file_size} {item.CRC}",
+            _member(archive, item, lock),
+        )
+        for item in members
+    ]
+
+
+def _is_image(item: zipfile.ZipInfo) -> bool:
+    last = item.filename.rsplit("/", 1)[-1]
+    return not item.is_dir() and last.lower().endswith(ENDINGS) and not last.startswith(".")
+
+
+def _member(archive: zipfile.ZipFile, item: zipfile.ZipInfo, lock: threading.Lock) -> Callable[[], bytes]:
+    def read() -> bytes:
+        if item.flag_bits & 1:
+            raise SourceError(f"{item.filename!r} is encrypted; unpack the archive first")
+        try:
+            with lock, archive.open(item) as file:  # one position in the file for all
+                return _limited(file.read(MAX_FILE_BYTES + 1), item.filename)
+        except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError, EOFError) as error:
+            raise SourceError(f"{item.filename!r} cannot be unpacked: {error}") from error
+        except Exception as error:  # zlib, lzma and bz2 raise their own for damaged streams
+            if isinstance(error, SourceError):
+                raise
+            raise SourceError(f"{item.filename!r} cannot be unpacked: {error}") from error
+
+    return read
+
+
+def _limited(content: bytes, name: str) -> bytes:
+    if len(content) > MAX_FILE_BYTES:
+        raise SourceError(f"{name!r} has more than {MAX_FILE_BYTES:,} bytes: no chip is so large")
+    return content
+
+
+def chip_centres(
+    crs: Sequence[str], transforms: NDArray[np.float64], sizes: NDArray[np.int64]
+) -> tuple[NDArray[np.float64], NDArray[np.object_]]:
+    """Where chips lie, in WGS84: (N, 2) lon, lat of the middle of each, and (N,) its outline or None.
+
+    Args:
+        crs: (N,) of each chip; empty without one.
+        transforms: (N, 6) as in `Chip`; NaN without one.
+        sizes: (N, 2) width and height in pixels.
+
+    A chip whose CRS is unknown, or which ends up off the Earth, has NaN and None; one across the antimeridian, which
+    has no outline in degrees, None.
+    """
+    import shapely
+    from pyproj import Transformer
+    from pyproj.exceptions import ProjError
+
+    lonlat = np.full((len(crs), 2), np.nan)
+    outlines = np.full(len(crs), None, dtype=object)
+    names = np.asarray(crs, dtype=object)
+    for name in dict.fromkeys(names):
+        rows = np.flatnonzero(names == name)
+        rows = rows[np.isfinite(transforms[rows]).all(1)]
+        if not name or not len(rows):
+            continue
+        try:
+            there = Transformer.from_crs(name, "OGC:CRS84", always_xy=True)
+        except ProjError:
+            continue
+        a, b, c, d, e, f = transforms[rows].T[:, :, None]
+        shares = np.array([[0, 0], [1, 0], [1, 1], [0, 1], [0.5, 0.5]])
+        columns, lines = (shares[None] * sizes[rows][:, None]).transpose(2, 0, 1)
+        lon, lat = there.transform(a * columns + b * lines + c, d * columns + e * lines + f)
+        known = np.isfinite(lon) & np.isfinite(lat) & (np.abs(lon) <= 180) & (np.abs(lat) <= 90)
+        whole = known.all(1)
+        lonlat[rows[whole]] = np.stack([lon[whole, 4], lat[whole, 4]], 1)
+        corners = np.stack([lon[whole, :4], lat[whole, :4]], 2)
+        outlines[rows[whole]] = shapely.polygons(corners)
+        outlines[rows[whole][np.ptp(lon[whole], 1) > 180]] = None
+    return lonlat, outlines
+
+
+def folders_of(names: Sequence[str]) -> Iterator[str]:
+    """The folder that each chip lies in, which in EuroSAT and its kin is its class; empty at the top.
+
+    >>> list(folders_of(["EuroSAT/Forest/Forest_1", "patch"]))
+    ['Forest', '']
+    """
+    for name in names:
+        parts = name.rsplit("/", 2)
+        yield parts[-2] if len(parts) > 1 else ""
