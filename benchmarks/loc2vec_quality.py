@@ -84,9 +84,27 @@ def trained(
     if told.exists():
         return Model.load(run), json.loads(told.read_text())
     fixed = {**METHODS[name], "seed": seed, "validation_share": 0.0, "validation_steps": 0}
+    epochs = 5
+    steps = max(epochs, int(minutes * 60 / _pace(out, run.parent, name, dataset, minutes, fixed)))
+    began = time.process_time()
+    model = api.train(
+        "loc2vec", dataset, out=run, force=True, epochs=epochs, steps_per_epoch=steps // epochs, **fixed
+    )
+    content = {"steps": steps // epochs * epochs, "seconds": time.process_time() - began}
+    told.write_text(json.dumps(content))
+    print(f"{name}, seed {seed}: {content['steps']} steps in {content['seconds']:.0f} s", flush=True)
+    return model, content
+
+
+def _pace(out: Path, runs: Path, name: str, dataset: Dataset, minutes: float, fixed: dict[str, Any]) -> float:
+    """Seconds of processor time that a step takes here: as another seed's did, else of a few steps tried."""
+    stem = name.replace(",", "").replace(" ", "-")
+    for file in sorted(runs.glob(f"{stem}-*-{minutes:g}/told.json")):
+        told = json.loads(file.read_text())
+        return float(told["seconds"]) / int(told["steps"])
     spent = []
     few = (2, 8) if name == TWELVE else (4, 24)
-    for steps in few:  # how long a step takes here; what it takes to start is in both
+    for steps in few:  # what it takes to start is in both
         began = time.process_time()
         api.train(
             "loc2vec",
@@ -98,17 +116,7 @@ def trained(
             **fixed,
         )
         spent.append(time.process_time() - began)
-    epochs = 5
-    per_step = max((spent[1] - spent[0]) / (few[1] - few[0]), 1e-3)
-    steps = max(epochs, int(minutes * 60 / per_step))
-    began = time.process_time()
-    model = api.train(
-        "loc2vec", dataset, out=run, force=True, epochs=epochs, steps_per_epoch=steps // epochs, **fixed
-    )
-    content = {"steps": steps // epochs * epochs, "seconds": time.process_time() - began}
-    told.write_text(json.dumps(content))
-    print(f"{name}, seed {seed}: {content['steps']} steps in {content['seconds']:.0f} s", flush=True)
-    return model, content
+    return max((spent[1] - spent[0]) / (few[1] - few[0]), 1e-3)
 
 
 def vectors(out: Path, name: str, dataset: Dataset, model: Model, label: str) -> Features:
