@@ -1,32 +1,25 @@
 """Weights of the two founding Loc2Vec systems, out of their ``.pt`` and ``.pth`` files into a model of ours.
 
-Such a file is a pickle, which can run code when it is opened. It is opened by torch's weights-only loader alone, which
-takes tensors and plain values and runs nothing; then everything in it is checked before it is used.
+Such a file is read as `placevec.checkpoints` does: tensors and plain values, and nothing in it is run.
 """
 
 from __future__ import annotations
 
 import math
-import pickle
-import zipfile
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import torch
 from torch import Tensor, nn
 
 from placevec import atomic, encoders
+from placevec.checkpoints import filled, read_checkpoint, tensors_in
 from placevec.core import ViewSpec
-from placevec.errors import InputError, ModelError, UsageError
+from placevec.errors import ModelError, UsageError
 from placevec.geo import check_zoom
 from placevec.model import Model, Reading
 from placevec.progress import printable
 
-LARGEST = 2**31
-"""Bytes that a checkpoint may hold: twelve times those of the largest founding one."""
-_MOST_TENSORS = 1000
 _WRAPPERS = ("model_state_dict", "state_dict", "model")
 _PREFIXES = ("module.", "loc2vec.", "encoder.")
 _RGB = ("red", "green", "blue")
@@ -94,7 +87,7 @@ def import_founding(
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise ModelError(f"{out} exists: choose another --out")
     plan = SYSTEMS[system]
-    tensors = _renamed(_state_dict(file), plan)
+    tensors = _renamed(tensors_in(read_checkpoint(file), file, _WRAPPERS), plan)
     encoder = _filled(tensors, plan, file)
     channels = int(encoder.channels)  # type: ignore[arg-type]
     names = _channel_names(layers, channels, system)
@@ -109,54 +102,6 @@ def import_founding(
     atomic.check_writable(out, directory=True)
     Model({"tile": encoder}, {"map": Reading("tile", spec)}, recipe, origin).save(out)
     return Model.load(out)
-
-
-def _state_dict(file: Path) -> dict[str, Tensor]:
-    """The tensors by name in a checkpoint; ModelError for anything else."""
-    if not file.is_file():
-        raise InputError(f"there is no file {file}")
-    _require_plain_zip(file)
-    try:
-        content = torch.load(file, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        raise ModelError(
-            f"{file} holds code or objects beside weights, and is not opened: save its model.state_dict() alone"
-        ) from error
-    except (
-        RuntimeError,
-        OSError,
-        ValueError,
-        EOFError,
-        KeyError,
-        TypeError,
-        AttributeError,
-        IndexError,
-    ) as error:
-        raise ModelError(f"{file} is damaged: {error}") from error
-    for wrapper in _WRAPPERS:
-        if isinstance(content, Mapping) and isinstance(content.get(wrapper), Mapping):
-            content = content[wrapper]
-            break
-    if not isinstance(content, Mapping) or not 0 < len(content) <= _MOST_TENSORS:
-        raise ModelError(f"{file} holds no weights by name")
-    if not all(isinstance(key, str) and isinstance(value, Tensor) for key, value in content.items()):
-        raise ModelError(f"{file} holds no weights by name: some of its entries are no tensors")
-    return dict(content)
-
-
-def _require_plain_zip(file: Path) -> None:
-    """ModelError unless it is a zip archive that is no larger unpacked than it looks."""
-    try:
-        with zipfile.ZipFile(file) as archive:
-            entries = archive.infolist()
-    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
-        raise ModelError(
-            f"{file} is no checkpoint of torch 1.6 or later, which is a zip archive ({error})"
-        ) from error
-    if any(entry.compress_type != zipfile.ZIP_STORED for entry in entries):
-        raise ModelError(f"{file} is compressed, which torch's checkpoints are not")
-    if sum(entry.file_size for entry in entries) > LARGEST:
-        raise ModelError(f"{file} holds more than {LARGEST / 2**30:.0f} GiB: it is no founding checkpoint")
 
 
 def _renamed(tensors: Mapping[str, Tensor], plan: _System) -> dict[str, Tensor]:
@@ -192,26 +137,7 @@ def _filled(tensors: Mapping[str, Tensor], plan: _System, file: Path) -> nn.Modu
         shapes[key] = tuple(tensors[key].shape)
     side = math.isqrt(shapes[plan.flat][1] // plan.width) * 2**plan.halvings
     options = {"channels": shapes[plan.first][1], "dim": shapes[plan.last][0], "size_px": side}
-    build: Callable[[], Any] = lambda: encoders.build(plan.encoder, **options)  # noqa: E731 (called twice)
-    with torch.device("meta"):  # nothing is allocated before all is checked
-        expected = build().state_dict()
-    for key, value in expected.items():
-        given = tensors.get(key)
-        if given is None and key.endswith("num_batches_tracked"):
-            continue
-        if given is None or given.shape != value.shape or given.is_complex() or given.is_sparse:
-            shape = "missing" if given is None else f"{given.dtype} {tuple(given.shape)}"
-            raise ModelError(
-                f"{file} does not fit {plan.encoder}: {key} is {shape}, not {tuple(value.shape)}"
-            )
-        if given.untyped_storage().nbytes() < given.numel() * given.element_size():
-            raise ModelError(f"{file} is damaged: {key} has fewer numbers than its shape")
-        if not torch.isfinite(given).all():
-            raise ModelError(f"{file} holds weights that are not finite numbers: {key}")
-    encoder: nn.Module = build()
-    own = {key: tensors.get(key, value).to(value.dtype) for key, value in encoder.state_dict().items()}
-    encoder.load_state_dict(own)
-    return encoder.eval()
+    return filled(lambda: encoders.build(plan.encoder, **options), tensors, file, plan.encoder)
 
 
 def _channel_names(layers: tuple[str, ...] | None, channels: int, system: str) -> tuple[str, ...]:

@@ -23,6 +23,7 @@ _ENCODERS = {
     "compact-tile-cnn": ("tile_cnn", "CompactTileCNN"),
     "founding-rgb-cnn": ("tile_cnn", "FoundingRgbCNN"),
     "founding-tile-cnn": ("tile_cnn", "FoundingTileCNN"),
+    "geoclip-location": ("locations.geoclip", "GeoClipEncoder"),
     "location": ("locations.encoder", "LocationEncoder"),
     "shape-tile-cnn": ("shape_cnn", "ShapeTileCNN"),
 }

@@ -1,0 +1,167 @@
+"""GeoCLIP's location encoder (Vivanco Cepeda et al. 2023, arXiv:2309.16020): Equal Earth, then Fourier capsules.
+
+A point is projected by Equal Earth, and each capsule, one a scale, takes sines and cosines of random projections of it
+through its own network; the vectors of the capsules are added up. The map's two sides are the antimeridian and each
+pole is a line, so vectors tear there. It is here for the weights that were trained with it, which
+`placevec.foreign_locations` reads.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from placevec.encoders.locations.inputs import degrees
+from placevec.errors import InputError, ModelError
+
+_POLYNOMIAL = (1.340264, -0.081106, 0.000893, 0.003796)
+"""A1 to A4 of Equal Earth (Šavrič et al. 2019, doi:10.1080/13658816.2018.1504949)."""
+_ROOT_3 = 1.7320507764816284
+"""The root of 3 as float32 has it. GeoCLIP was trained so, and its finest capsule turns 800 times over the map."""
+_SCALE = 66.50336 / 180.0
+MOST_CAPSULES = 16
+AT_ONCE = 8192
+
+
+def equal_earth(lon: Tensor, lat: Tensor) -> Tensor:
+    """(..., 2): x and y of degrees in GeoCLIP's unit, in which the world is 2.0 wide.
+
+    >>> equal_earth(torch.tensor([180.0]).double(), torch.tensor([0.0]).double()).round(decimals=3).tolist()
+    [[1.0, 0.0]]
+    """
+    a1, a2, a3, a4 = _POLYNOMIAL
+    slant = torch.asin(_ROOT_3 / 2 * torch.sin(torch.deg2rad(lat)))
+    squared = slant * slant
+    sixth = squared * squared * squared
+    steepness = a1 + 3 * a2 * squared + sixth * (7 * a3 + 9 * a4 * squared)
+    x = 2 * _ROOT_3 * torch.deg2rad(lon) * torch.cos(slant) / (3 * steepness)
+    y = slant * (a1 + a2 * squared + sixth * (a3 + a4 * squared))
+    return torch.stack((x, y), dim=-1) * _SCALE
+
+
+class GeoClipEncoder(nn.Module):
+    """Longitude and latitude in degrees -> (N, dim), as GeoCLIP's location tower.
+
+    Args:
+        dim: length of the vectors.
+        sigmas: standard deviation of each capsule's projections, in waves a unit of the map.
+        frequencies: projections of a capsule.
+        hidden: units of a capsule's three layers.
+
+    Raises:
+        ModelError: a size out of range.
+
+    Angles are float64, the networks have the type of their weights (float32).
+    """
+
+    encoder = "geoclip"
+
+    def __init__(
+        self,
+        dim: int = 512,
+        sigmas: tuple[float, ...] = (1.0, 16.0, 256.0),
+        frequencies: int = 256,
+        hidden: int = 1024,
+    ) -> None:
+        super().__init__()
+        for name, value in (("dim", dim), ("frequencies", frequencies), ("hidden", hidden)):
+            if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= 65536:
+                raise ModelError(f"{name} is a whole number from 1 to 65536; got {value!r}")
+        if not 1 <= len(sigmas) <= MOST_CAPSULES or not all(0 < sigma < math.inf for sigma in sigmas):
+            raise ModelError(
+                f"sigmas are 1 to {MOST_CAPSULES} numbers above 0, one a capsule; got {sigmas!r}"
+            )
+        self.dim, self.frequencies, self.hidden = dim, frequencies, hidden
+        self.sigmas = tuple(float(sigma) for sigma in sigmas)
+        self.capsules = nn.ModuleList(_Capsule(sigma, frequencies, hidden, dim) for sigma in self.sigmas)
+
+    def features(self, lon: Any, lat: Any = None) -> Tensor:
+        """(N, 2 * frequencies * capsules) float64: cosines, then sines, capsule by capsule.
+
+        Raises:
+            InputError: coordinates that are none.
+        """
+        place = equal_earth(*degrees(lon, lat, self._device))
+        return torch.cat([capsule.waves(place) for capsule in self._each()], dim=-1)
+
+    def forward(self, lon: Any, lat: Any = None, year: Any = None) -> Tensor:
+        """(N, dim) vectors of degrees, or of rows of lon, lat.
+
+        Raises:
+            InputError: coordinates that are none, or a ``year``, which it does not know.
+        """
+        if year is not None:
+            raise InputError("this encoder does not know the year")
+        across, along = degrees(lon, lat, self._device)
+        whole = (
+            across.dim() != 1
+            or len(across) <= AT_ONCE
+            or torch.is_grad_enabled()
+            or torch.compiler.is_compiling()
+        )
+        if whole:
+            return self._vectors(across, along)
+        parts = [slice(start, start + AT_ONCE) for start in range(0, len(across), AT_ONCE)]
+        return torch.cat([self._vectors(across[part], along[part]) for part in parts])
+
+    def unchecked(self, lonlat: Tensor) -> Tensor:
+        """(N, dim) vectors of (N, 2) lon, lat in degrees on the device of the weights, without a look at the values."""
+        lonlat = lonlat.to(torch.float64)
+        return self._vectors(lonlat[..., 0], lonlat[..., 1])
+
+    def describe(self) -> str:
+        """What this encoder is, in lines to print."""
+        return (
+            f"geoclip: {len(self.sigmas)} capsules of {self.frequencies} frequencies to {self.dim} numbers\n"
+            "continuous at the antimeridian: no, at the poles: no"
+        )
+
+    def config(self) -> dict[str, Any]:
+        """What builds this encoder again; its projections lie in the weights."""
+        return {
+            "dim": self.dim, "sigmas": list(self.sigmas), "frequencies": self.frequencies, "hidden": self.hidden
+        }  # fmt: skip
+
+    @property
+    def _device(self) -> torch.device:
+        return next(self.parameters()).device
+
+    def _each(self) -> list[_Capsule]:
+        return [capsule for capsule in self.capsules if isinstance(capsule, _Capsule)]
+
+    def _vectors(self, lon: Tensor, lat: Tensor) -> Tensor:
+        with torch.autocast(lon.device.type, enabled=False):
+            place = equal_earth(lon, lat)
+        vectors = torch.stack([capsule(place) for capsule in self._each()])
+        return vectors.sum(dim=0)
+
+
+class _Capsule(nn.Module):
+    """Waves of one scale through a network of three hidden layers."""
+
+    projections: Tensor
+
+    def __init__(self, sigma: float, frequencies: int, hidden: int, dim: int) -> None:
+        super().__init__()
+        self.register_buffer("projections", torch.randn(frequencies, 2) * sigma)
+        self.network = nn.Sequential(
+            nn.Linear(2 * frequencies, hidden), nn.ReLU(),
+            nn.Linear(hidden, hidden), nn.ReLU(),
+            nn.Linear(hidden, hidden), nn.ReLU(),
+            nn.Linear(hidden, dim),
+        )  # fmt: skip
+
+    def waves(self, place: Tensor) -> Tensor:
+        """(..., 2 * frequencies) float64 of (..., 2) Equal Earth."""
+        angles = 2 * math.pi * (place @ self.projections.to(torch.float64).mT)
+        return torch.cat((angles.cos(), angles.sin()), dim=-1)
+
+    def forward(self, place: Tensor) -> Tensor:
+        """(..., dim)."""
+        with torch.autocast(place.device.type, enabled=False):
+            waves = self.waves(place)
+        found: Tensor = self.network(waves.to(next(self.network.parameters()).dtype))
+        return found
