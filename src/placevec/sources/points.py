@@ -17,11 +17,11 @@ from placevec.geo import Floats
 from placevec.geoparquet import read_parquet
 from placevec.sources.loc2vec_metadata import read_loc2vec_metadata
 
-LON_NAMES = ("lon", "longitude", "lng", "long", "x")
-LAT_NAMES = ("lat", "latitude", "y")
+LON_NAMES = ("lon", "longitude", "lng", "long", "decimallongitude", "x")
+LAT_NAMES = ("lat", "latitude", "decimallatitude", "y")
 ID_NAMES = ("place_id", "id", "osm_id", "name")
-_DELIMITED = (".csv", ".tsv", ".txt")
-_PARQUET = (".parquet", ".geoparquet", ".pq")
+DELIMITED = (".csv", ".tsv", ".txt")
+PARQUET = (".parquet", ".geoparquet", ".pq")
 _GEOJSON = (".geojson", ".json")
 _MAGIC = {".gpkg": b"SQLite format 3\0", ".shp": b"\0\0\x27\x0a", ".fgb": b"fgb\x03fgb"}
 """How files that GDAL reads begin."""
@@ -50,14 +50,15 @@ def _column(table: pd.DataFrame, names: tuple[str, ...]) -> str | None:
     return next((lower[name] for name in names if name in lower), None)
 
 
-def _read(path: Path) -> pd.DataFrame:
+def read_table(path: Path) -> pd.DataFrame:
+    """A table, whole: a GeoDataFrame where it has geometry. SourceError when it cannot be read."""
     try:
         suffix = path.suffix.lower()
-        if suffix in _DELIMITED:
+        if suffix in DELIMITED:
             return pd.read_csv(path, sep="\t" if suffix == ".tsv" else ",")
         import geopandas
 
-        if suffix in _PARQUET:
+        if suffix in PARQUET:
             plain = read_parquet(path)
             try:
                 return geopandas.read_parquet(path)
@@ -66,6 +67,7 @@ def _read(path: Path) -> pd.DataFrame:
         if suffix in _GEOJSON:
             return _read_geojson(path)
         _check_format(path)
+        _check_one_layer(path)
         return geopandas.read_file(path)
     except FileNotFoundError:
         raise SourceError(f"the table {path} does not exist") from None
@@ -82,11 +84,23 @@ def _check_format(path: Path) -> None:
     """
     begins = _MAGIC.get(path.suffix.lower())
     if begins is None:
-        known = ", ".join((*_DELIMITED, *_PARQUET, *_GEOJSON, *_MAGIC))
+        known = ", ".join((*DELIMITED, *PARQUET, *_GEOJSON, *_MAGIC))
         raise SourceError(f"{path}: a table of places is named {known}")
     with open(path, "rb") as file:
         if file.read(len(begins)) != begins:
             raise SourceError(f"{path} is not what its name says, a {path.suffix.lower()[1:]} file")
+
+
+def _check_one_layer(path: Path) -> None:
+    """SourceError when a file holds several layers with geometry: GDAL would read the first, whatever the others are."""
+    import pyogrio
+
+    layers = [name for name, kind in pyogrio.list_layers(path) if kind is not None]
+    if len(layers) > 1:
+        raise SourceError(
+            f"{path} holds {len(layers)} layers ({', '.join(map(str, layers[:5]))}), each of its own system: "
+            f"export one, for example with ogr2ogr {path.stem}.parquet {path.name} {layers[0]}"
+        )
 
 
 def _read_geojson(path: Path) -> pd.DataFrame:
@@ -106,15 +120,13 @@ def _read_geojson(path: Path) -> pd.DataFrame:
     check(features, [{"geometry": (dict, NONE), "properties?": (dict, NONE)}])
     if not features:
         raise SourceError(f"{path} holds no rows")
-    crs: Any = "OGC:CRS84"
-    if content.get("crs"):
-        check(content["crs"], {"properties": {"name": str}}, "crs")
-        named = _CRS_NAME.fullmatch(content["crs"]["properties"]["name"])
-        if named is None:
+    crs = _crs_of(content, path)
+    for item in features:  # GeoJSON has had one system a file since 2016; older files named one a feature
+        own = [one for one in (item, item["geometry"] or {}) if one.get("crs")]
+        if any(_crs_of(one, path) != crs for one in own):
             raise SourceError(
-                f"the crs of {path} is no name such as EPSG:3067; write it in WGS84, without a crs"
+                f"{path}: its features are of mixed systems ({crs} and others); bring all to WGS84"
             )
-        crs = f"{named[1]}:{named[2]}"
     frame = geopandas.GeoDataFrame.from_features([{"properties": {}, **item} for item in features], crs=crs)
     ids = [item.get("id") for item in features]
     if "id" not in frame.columns and all(isinstance(name, str) for name in ids):
@@ -122,7 +134,22 @@ def _read_geojson(path: Path) -> pd.DataFrame:
     return frame
 
 
-def _coordinates(table: pd.DataFrame, path: Path) -> tuple[Floats, np.ndarray[Any, Any]]:
+def _crs_of(content: dict[str, Any], path: Path) -> str:
+    """The system that a part of a GeoJSON file names."""
+    if not content.get("crs"):
+        return "OGC:CRS84"
+    check(content["crs"], {"properties": {"name": str}}, "crs")
+    named = _CRS_NAME.fullmatch(content["crs"]["properties"]["name"])
+    if named is None:
+        raise SourceError(f"the crs of {path} is no name such as EPSG:3067; write it in WGS84, without a crs")
+    return f"{named[1]}:{named[2]}"
+
+
+def coordinates_of(table: pd.DataFrame, path: Path) -> tuple[Floats, np.ndarray[Any, Any]]:
+    """((N, 2) lon, lat degrees, NaN where there are none, (N,) shapely geometries or None) of such a table.
+
+    From its geometry, or from columns of the usual names; SourceError when it has neither, or in no known system.
+    """
     import shapely
 
     shapes: Any = getattr(table, "geometry", None)
@@ -159,10 +186,10 @@ def read_points(path: str | Path) -> Points:
         SourceError: no such file, not a table, no coordinates, coordinates off the Earth, repeated place_ids.
     """
     path = Path(path)
-    table = _read(path)
+    table = read_table(path)
     if len(table) == 0:
         raise SourceError(f"{path} holds no rows")
-    lonlat, geometry = _coordinates(table, path)
+    lonlat, geometry = coordinates_of(table, path)
     known = np.isfinite(lonlat).all(axis=1)
     lonlat[~known] = np.nan
     off = known & ((np.abs(lonlat[:, 1]) > 90) | (np.abs(lonlat[:, 0]) > 180))
@@ -185,7 +212,7 @@ def read_points(path: str | Path) -> Points:
 
 def read_columns(path: str | Path) -> pd.DataFrame:
     """A table with a ``place_id`` column, to be joined to places; geometry is left out."""
-    table = pd.DataFrame(_read(Path(path))).drop(columns=["geometry"], errors="ignore")
+    table = pd.DataFrame(read_table(Path(path))).drop(columns=["geometry"], errors="ignore")
     if "place_id" not in table.columns:
         raise SourceError(
             f"{path} has no place_id column; its columns are: {', '.join(map(str, table.columns[:12]))}"

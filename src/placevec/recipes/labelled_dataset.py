@@ -1,0 +1,189 @@
+"""Labelled points of any source become a dataset, whole or not at all: staged, decided, divided, written."""
+
+from __future__ import annotations
+
+import shutil
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from placevec import atomic
+from placevec.dataset import MANIFEST, Dataset, write_manifest
+from placevec.errors import DatasetError, SourceError
+from placevec.geo import Area
+from placevec.labelled import LABELS, SPLITS
+from placevec.progress import Progress
+from placevec.recipes.labelled_deciding import Decided
+from placevec.recipes.labelled_sides import SplitPlan
+from placevec.recipes.labelled_staging import PointSource, Staged, stage
+from placevec.recipes.labelled_writing import write_rows
+from placevec.recipes.osm_dataset import reused
+from placevec.views import coordinates
+
+WORK = ".work"
+_PAD = 1e-5
+"""Degrees by which the box of points on one line is wide: about a metre."""
+
+
+def make_dataset(
+    out: Path,
+    source: PointSource,
+    *,
+    inputs: dict[str, Any],
+    sources: list[dict[str, Any]],
+    plan: SplitPlan,
+    column: str | None,
+    labels_of: Callable[[Staged], Decided] | None,
+    extra_files: Callable[[Path], dict[str, Any]] | None = None,
+    keep_repeats: bool = False,
+    keep_unplaced: bool = False,
+    size_m: float | None = None,
+    created: str,
+    progress: Progress,
+) -> Dataset:
+    """Write a dataset of labelled points, or reuse the one that was made of the same inputs.
+
+    Nothing stays behind when a source cannot be used; a run that was killed starts afresh.
+
+    Args:
+        out: the dataset directory.
+        source: of the rows.
+        inputs: what tells whether a dataset that is there is the same.
+        sources: of the manifest.
+        plan: how rows are divided.
+        column: what people call the labels.
+        labels_of: what they are; None for places without.
+        extra_files: writes further files of the labels into the directory and says what the manifest tells of them.
+        keep_repeats: use rows that repeat another.
+        keep_unplaced: use rows of validation and test without coordinates.
+        size_m: side of a place's footprint in metres; None for points of no size.
+        created: when, in ISO 8601.
+        progress: where to report.
+    """
+    work = out / WORK
+    if (out / MANIFEST).exists() or work.is_dir():
+        atomic.remove_temporaries(out)
+    if (out / MANIFEST).exists():
+        return reused(out, inputs, progress)
+    existed = out.exists() and not work.is_dir()
+    if existed and any(out.iterdir()):
+        raise DatasetError(f"{out} exists and is not a placevec dataset: choose another --out")
+    shutil.rmtree(work, ignore_errors=True)
+    work.mkdir(parents=True)
+    try:
+        staged = stage(
+            source, work, keep_repeats=keep_repeats, keep_unplaced=keep_unplaced, progress=progress
+        )
+        decided = None if labels_of is None else labels_of(staged)
+        _check_enough(staged, decided, source)
+        written = write_rows(staged, decided, plan, out, progress=progress)
+        labels = None if decided is None else _about(decided, column, extra_files, out)
+        dataset = write_manifest(
+            out,
+            name=str(sources[0]["name"]),
+            area=_area(staged),
+            places={
+                "count": written["places"],
+                "grid": "given",
+                "zoom": None,
+                "spacing_m": None,
+                "size_m": size_m,
+            },
+            sources=sources,
+            views={coordinates.NAME: {"spec": coordinates.SPEC.as_dict(), "files": []}},
+            report={"inputs": inputs, **_report(staged, decided, plan, written)},
+            labels=labels,
+            created=created,
+        )
+    except BaseException as error:
+        if not isinstance(
+            error, KeyboardInterrupt
+        ):  # as a kill does: what is there tells whose the directory is
+            _clear(out, existed)
+        raise
+    shutil.rmtree(work, ignore_errors=True)
+    return dataset
+
+
+def _clear(out: Path, existed: bool) -> None:
+    for path in [] if (out / MANIFEST).exists() else list(out.iterdir()):
+        shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
+    if not existed and out.exists() and not any(out.iterdir()):
+        out.rmdir()
+
+
+def _check_enough(staged: Staged, decided: Decided | None, source: PointSource) -> None:
+    """SourceError when fewer than two rows are left."""
+    left = (
+        staged.rows - int(staged.repeated.sum()) - sum((decided.left_out if decided else Counter()).values())
+    )
+    if left >= 2:
+        return
+    why = ", ".join(f"{count:,} {reason}" for reason, count in left_out(staged, decided).items())
+    raise SourceError(
+        f"{source.path} has {left:,} usable row{'' if left == 1 else 's'} of {staged.read:,}"
+        f"{f' ({why})' if why else ''}: there is nothing to learn from fewer than two"
+    )
+
+
+def left_out(staged: Staged, decided: Decided | None) -> dict[str, int]:
+    """Reason -> rows that were left out, most first."""
+    total = staged.left_out + (decided.left_out if decided else Counter())
+    return {reason: count for reason, count in total.most_common() if count}
+
+
+def _area(staged: Staged) -> Area:
+    west, south, east, north = staged.bounds
+    if not np.isfinite(staged.bounds).all():
+        return Area(-180.0, -90.0, 180.0, 90.0)
+    if west == east:
+        west, east = max(-180.0, west - _PAD), min(180.0, east + _PAD)
+    if south == north:
+        south, north = max(-90.0, south - _PAD), min(90.0, north + _PAD)
+    return Area(west, south, east, north)
+
+
+def _about(
+    decided: Decided, column: str | None, extra_files: Callable[[Path], dict[str, Any]] | None, out: Path
+) -> dict[str, Any]:
+    about: dict[str, Any] = {
+        "file": LABELS, "kind": decided.kind, "column": column, "classes": list(decided.classes)
+    }  # fmt: skip
+    return about if extra_files is None else {**about, **extra_files(out)}
+
+
+def _report(
+    staged: Staged, decided: Decided | None, plan: SplitPlan, written: dict[str, int]
+) -> dict[str, Any]:
+    """What was met, for people and for the next run: nothing in it is read back but ``inputs``."""
+    report: dict[str, Any] = {
+        "rows": staged.read,
+        "left_out": left_out(staged, decided),
+        "without_coordinates": written["unplaced"],
+        "at_lon_0_lat_0": staged.at_origin,
+    }
+    if decided is None:
+        return report
+    report["labels"] = {"kind": decided.kind, "why": decided.why}
+    if decided.kind == "classes":
+        most = np.argsort(-decided.counts.sum(axis=1), kind="stable")[:20]
+        report["labels"]["classes"] = len(decided.classes)
+        report["labels"]["largest"] = {decided.classes[row]: int(decided.counts[row].sum()) for row in most}
+    else:
+        report["labels"]["range"] = list(decided.values_range or ())
+    report["split"] = {
+        "by": "the table"
+        if plan.given
+        else f"blocks of {plan.block_km:g} km"
+        if plan.block_km
+        else "rows at random",
+        **dict(zip(SPLITS, decided.counts.sum(axis=0).tolist(), strict=True)),
+    }
+    if "user" in staged.columns:
+        report["users"] = written["users"]
+    if "date" in staged.columns:
+        report["dates_unreadable"] = staged.dates_unreadable
+    return report
