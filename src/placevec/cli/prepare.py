@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING
 import typer
 
 from placevec.cli.output import JSON, QUIET, clean, print_json, progress_for, say
+from placevec.cli.points import show_labelled
 from placevec.errors import UsageError
 
 if TYPE_CHECKING:
     from placevec.dataset import Dataset
 
 NAME = "prepare"
+POINTS = "Labelled points (sphere2vec)"
 HELP = """Make the dataset that a recipe learns from.
 
 Reads an OpenStreetMap extract, draws its layers, lays out the places and records where every byte came from.
@@ -31,11 +33,18 @@ Examples:
   placevec prepare loc2vec --tile-folder 12_layer_tiles --out data/kyiv
 
   placevec prepare loc2vec --osm city.osm.pbf --bbox 14.4,35.8,14.6,35.95 --places shops.csv --out data/shops
+
+  placevec prepare sphere2vec sightings.csv --label species --user observer --date seen_on --out data/sightings
+
+  placevec prepare sphere2vec stations.parquet --label temperature --block-km 500 --out data/stations
+
+  placevec prepare sphere2vec --layout inat2018 --folder inat_2018 --out data/inat2018
 """
 
 
 def command(
-    recipe: str = typer.Argument(..., help="The recipe: loc2vec."),
+    recipe: str = typer.Argument(..., help="The recipe: loc2vec or sphere2vec."),
+    file: Path | None = typer.Argument(None, help="Table of points, for sphere2vec; or --points."),
     out: Path = typer.Option(..., "--out", "-o", help="Dataset directory to make."),
     osm: Path | None = typer.Option(
         None,
@@ -112,6 +121,80 @@ def command(
         None, help="Side of a place in metres, for --spacing and --places (200)."
     ),
     all_tiles: bool = typer.Option(False, "--all-tiles", help="Keep places that hold no feature too."),
+    points: Path | None = typer.Option(
+        None,
+        help="Points: CSV, TSV, Parquet, GeoJSON, GeoPackage, Shapefile or FlatGeobuf.",
+        rich_help_panel=POINTS,
+    ),
+    label: str | None = typer.Option(None, help="Column to be learned.", rich_help_panel=POINTS),
+    kind: str = typer.Option(
+        "auto",
+        help="What labels are: classes, number, or auto, which says what it decided.",
+        rich_help_panel=POINTS,
+    ),
+    lon: str | None = typer.Option(
+        None, help="Column of longitudes (found by name).", rich_help_panel=POINTS
+    ),
+    lat: str | None = typer.Option(None, help="Column of latitudes (found by name).", rich_help_panel=POINTS),
+    crs: str | None = typer.Option(
+        None,
+        help="System of the coordinates, such as EPSG:3067 (degrees, or the file's).",
+        rich_help_panel=POINTS,
+    ),
+    id_: str | None = typer.Option(
+        None,
+        "--id",
+        help="Column of distinct names of places (place_id, id, or the row).",
+        rich_help_panel=POINTS,
+    ),
+    user: str | None = typer.Option(None, help="Column of who observed it.", rich_help_panel=POINTS),
+    date: str | None = typer.Option(
+        None, help="Column of when: a date, or the share of the year, 0 to 1.", rich_help_panel=POINTS
+    ),
+    split: str | None = typer.Option(
+        None, help="Column of train, validation or test; rows are drawn without it.", rich_help_panel=POINTS
+    ),
+    validation_share: float | None = typer.Option(
+        None, help="Share of rows that validate (0.1).", rich_help_panel=POINTS
+    ),
+    test_share: float | None = typer.Option(
+        None, help="Share of rows that test (0.1).", rich_help_panel=POINTS
+    ),
+    block_km: float | None = typer.Option(
+        None, help="Draw whole blocks, so many km wide, instead of rows.", rich_help_panel=POINTS
+    ),
+    min_per_class: int = typer.Option(1, help="Leave out classes with fewer rows.", rich_help_panel=POINTS),
+    one_class: bool = typer.Option(
+        False,
+        "--one-class",
+        help="A single class is meant, told from background points.",
+        rich_help_panel=POINTS,
+    ),
+    leave_out_unseen: bool = typer.Option(
+        False,
+        "--leave-out-unseen",
+        help="Leave out rows whose class training never sees.",
+        rich_help_panel=POINTS,
+    ),
+    keep_repeats: bool = typer.Option(
+        False, "--keep-repeats", help="Keep rows that repeat an earlier one.", rich_help_panel=POINTS
+    ),
+    layout: str | None = typer.Option(
+        None,
+        help="Files of a benchmark: inat2017, inat2018, birdsnap, nabirds, yfcc or fmow.",
+        rich_help_panel=POINTS,
+    ),
+    folder: Path | None = typer.Option(None, help="Folder that holds them.", rich_help_panel=POINTS),
+    meta: str | None = typer.Option(
+        None,
+        help="Of birds: orig (where photos say they were taken) or ebird (simulated).",
+        rich_help_panel=POINTS,
+    ),
+    features: str | None = typer.Option(
+        None,
+        help="Subfolder of the image predictions, such as features_inception_hr.",
+        rich_help_panel=POINTS,
+    ),
     workers: int = typer.Option(1, min=1, help="Processes that draw."),
     force: bool = typer.Option(False, "--force", help="Start afresh, removing what --out holds."),
     as_json: bool = JSON,
@@ -125,8 +208,15 @@ def command(
         if bbox is not None or None in edges:
             raise UsageError("an area is --bbox, or all of --min-lat, --min-lon, --max-lat and --max-lon")
         bbox = ",".join(str(edge) for edge in edges)
+    if file is not None and points is not None:
+        raise UsageError(f"points come from {file} or from --points {points}, not both")
     dataset = api.prepare(
-        recipe, out=out, osm=osm, osm_name=osm_name, bbox=bbox, polygon=polygon, tile_folder=tile_folder,
+        recipe, out=out, points=points if file is None else file, label=label, kind=None if kind == "auto" else kind,
+        lon=lon, lat=lat, crs=crs, id=id_, user=user, date=date, split=split, validation_share=validation_share,
+        test_share=test_share, block_km=block_km, min_per_class=min_per_class if min_per_class != 1 else None,
+        one_class=one_class or None, leave_out_unseen=leave_out_unseen or None, keep_repeats=keep_repeats or None,
+        layout=layout, folder=folder, meta=meta, features=features,
+        osm=osm, osm_name=osm_name, bbox=bbox, polygon=polygon, tile_folder=tile_folder,
         mbtiles=mbtiles or None, threshold=threshold, background=background,
         require_all_layers=require_all_layers, keep_grey=keep_grey, tiles=tiles, server_ip=server_ip,
         server_port=server_port, server_path=server_path, samples=samples, seed=seed, patch_size=patch_size,
@@ -137,6 +227,10 @@ def command(
     )  # fmt: skip
     if as_json:
         print_json({"dataset": str(out), "hash": dataset.hash, **dataset.manifest})
+        return
+    if "map" not in dataset.view_names:
+        show_labelled(dataset, out)
+        say(f"Next: placevec train {recipe} {out} --out RUN")
         return
     report = dataset.manifest["report"]
     say(f"{len(dataset):,} places, {len(dataset.map_spec.channels)} layers at zoom {dataset.zoom}: {out}")

@@ -1,0 +1,62 @@
+"""What the command line says of labelled points."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from placevec.cli.output import clean, say
+
+if TYPE_CHECKING:
+    from placevec.dataset import Dataset
+
+_MOST_SHOWN = 5
+
+
+def labels_told(dataset: Dataset) -> dict[str, Any]:
+    """What the manifest of a dataset tells of its labels, one line each; empty when it has none."""
+    labels, report = dataset.manifest.get("labels"), dataset.manifest.get("report", {})
+    if not labels:
+        return {}
+    told: dict[str, Any] = {"label": labels["column"]}
+    about = report.get("labels", {})
+    if labels["kind"] == "classes":
+        largest = list(about.get("largest", {}).items())[:_MOST_SHOWN]
+        told["kind"] = f"{len(labels['classes']):,} classes"
+        told["largest"] = ", ".join(f"{name} {count:,}" for name, count in largest)
+    else:
+        told["kind"] = "number"
+        told["range"] = " to ".join(f"{value:g}" for value in about.get("range", []))
+    split = report.get("split", {})
+    sides = ", ".join(f"{name} {count:,}" for name, count in split.items() if name != "by")
+    told["split"] = f"{sides} (by {split['by']})" if split else ""
+    if report.get("users"):
+        told["users"] = report["users"]
+    predictions = labels.get("image_predictions", {})
+    told["image predictions"] = ", ".join(predictions)
+    return {name: value for name, value in told.items() if value not in (None, "")}
+
+
+def show_labelled(dataset: Dataset, out: Path) -> None:
+    """Print what was made of a table of points."""
+    report = dataset.manifest["report"]
+    say(f"{len(dataset):,} places of {report['rows']:,} rows: {out}")
+    for reason, count in report["left_out"].items():
+        hint = "; --keep-repeats keeps them" if reason.startswith("repeats") else ""
+        say(f"Left out: {count:,} rows, {reason}{hint}")
+    if report.get("without_coordinates"):
+        say(
+            f"Note: {report['without_coordinates']:,} places have no coordinates; only images can tell their class"
+        )
+    if report.get("at_lon_0_lat_0"):
+        say(
+            f"Note: {report['at_lon_0_lat_0']:,} rows lie at lon=0, lat=0 exactly, where missing coordinates often do"
+        )
+    if report.get("dates_unreadable"):
+        say(f"Note: {report['dates_unreadable']:,} dates cannot be read and are unknown")
+    for note in report.get("notes", []):
+        say(f"Note: {clean(note, width=500)}")
+    for name, value in labels_told(dataset).items():
+        why = f": {report['labels']['why']}" if name == "kind" else ""
+        say(f"{name[0].upper()}{name[1:]}: {clean(f'{value}{why}', width=500)}")
+    say(f"Data: {clean(dataset.attribution, width=500)}")
