@@ -14,7 +14,14 @@ from rasterio.io import MemoryFile
 
 from placevec.errors import SourceError, UsageError
 from placevec.sources import sentinel2_chips
-from placevec.sources.sentinel2_chips import ORDERS, chip_centres, decode_chip, folders_of, open_chips
+from placevec.sources.sentinel2_chips import (
+    ORDERS,
+    Ground,
+    chip_centres,
+    decode_chip,
+    folders_of,
+    open_chips,
+)
 
 UTM = Affine(10.0, 0.0, 400_000.0, 0.0, -10.0, 6_672_000.0)
 
@@ -66,27 +73,29 @@ def test_a_folder_and_a_zip_of_it_are_the_same(tmp_path: Path) -> None:
 
 
 def test_where_chips_lie() -> None:
-    """Oracle: pyproj on each corner by hand; a chip across the antimeridian has a middle but no outline."""
-    from pyproj import Transformer
+    """Oracle: pyproj on the middle by hand, its geodesics for the shorter side; across the antimeridian too."""
+    from pyproj import Geod, Transformer
 
     there = Transformer.from_crs("EPSG:32635", "EPSG:4326", always_xy=True)
     east, north = 400_000.0, 6_672_000.0
-    transforms = np.array([tuple(UTM)[:6], [0.001, 0, 179.9995, 0, -0.001, 10], [np.nan] * 6, tuple(UTM)[:6]])
-    crs = ["EPSG:32635", "EPSG:4326", "", "EPSG:99999"]
-    lonlat, outlines = chip_centres(crs, transforms, np.array([[64, 32]] * 4))
-    assert lonlat[0].tolist() == pytest.approx(there.transform(east + 320, north - 160), abs=1e-9)
-    corner = np.array(there.transform(east + 640, north - 320))
-    assert np.abs(np.array(outlines[0].exterior.coords) - corner).sum(1).min() < 1e-9
-    assert not np.isfinite(lonlat[2:]).any()
-    assert outlines[2] is None
-    assert outlines[3] is None
-    # in plane degrees a chip runs off the map; in a UTM zone it crosses over
-    assert not np.isfinite(lonlat[1]).any()
     edge = Transformer.from_crs("EPSG:4326", "EPSG:32660", always_xy=True).transform(179.999, -17.0)
-    across = np.array([[10.0, 0, edge[0], 0, -10.0, edge[1]]])
-    lonlat, outlines = chip_centres(["EPSG:32660"], across, np.array([[64, 64]]))
-    assert abs(lonlat[0, 0]) == pytest.approx(180, abs=0.01)
-    assert outlines[0] is None
+    degrees = (0.001, 0.0, 179.9995, 0.0, -0.001, 10.0)
+    lonlat, sides = chip_centres(
+        [
+            Ground("EPSG:32635", tuple(UTM)[:6], (64, 32)),
+            Ground("EPSG:4326", degrees, (64, 32)),  # runs off the map
+            Ground("", None, (64, 32)),
+            Ground("EPSG:99999", tuple(UTM)[:6], (64, 32)),
+            Ground("EPSG:32660", (10.0, 0.0, edge[0], 0.0, -10.0, edge[1]), (64, 64)),
+        ]
+    )
+    assert lonlat[0].tolist() == pytest.approx(there.transform(east + 320, north - 160), abs=1e-9)
+    top, bottom = (there.transform(east + 320, y) for y in (north, north - 320))
+    assert sides[0] == pytest.approx(Geod(ellps="WGS84").inv(*top, *bottom)[2], rel=1e-6)
+    assert not np.isfinite(lonlat[1:4]).any()
+    assert not np.isfinite(sides[1:4]).any()
+    assert lonlat[4, 0] == pytest.approx(-179.998, abs=1e-3)
+    assert sides[4] == pytest.approx(640, rel=2e-3)
 
 
 def test_names_of_bands(tmp_path: Path) -> None:
@@ -186,7 +195,9 @@ def test_real_chips(shared_data: Path) -> None:
     assert sorted(set(folders_of(euro.names)))[:2] == ["AnnualCrop", "Forest"]
     chip = euro.read(0)
     assert (chip.pixels.shape, chip.bands[-1]) == ((13, 64, 64), "B8A")
-    where, _ = chip_centres([chip.crs], np.array([chip.transform]), np.array([[64, 64]]))
+    assert euro.ground(0) == (chip.crs, chip.transform, (64, 64))
+    where, sides = chip_centres([euro.ground(0)])
+    assert sides[0] == pytest.approx(640, rel=0.01)
     assert -9 < where[0, 0] < 33 and 35 < where[0, 1] < 64  # noqa: PT018
     patches = open_chips(folder / "satclip_s2l2a")
     index = pd.read_csv(folder / "satclip_s2l2a" / "index.csv").set_index("fn")
@@ -194,6 +205,6 @@ def test_real_chips(shared_data: Path) -> None:
         chip = patches.read(at)
         with rasterio.open(folder / "satclip_s2l2a" / f"{chip.name}.tif") as file:
             assert np.array_equal(chip.pixels, file.read())
-        where, _ = chip_centres([chip.crs], np.array([chip.transform]), np.array([[256, 256]]))
+        where, _ = chip_centres([patches.ground(at)])
         row = index.loc[f"{chip.name}.tif"]
         assert where[0].tolist() == pytest.approx([row.lon, row.lat], abs=0.03)

@@ -18,13 +18,14 @@ import zipfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from placevec.core import MAX_SIZE_PX
 from placevec.errors import SourceError, UsageError
+from placevec.geo import distance_m
 
 ENDINGS = (".tif", ".tiff")
 MAX_FILE_BYTES = 256 * 2**20
@@ -71,6 +72,14 @@ class Chip:
     date: str | None
 
 
+class Ground(NamedTuple):
+    """Where a chip lies: CRS and transform as in `Chip`, and (width, height) in pixels."""
+
+    crs: str
+    transform: tuple[float, ...] | None
+    size: tuple[int, int]
+
+
 @dataclass(frozen=True)
 class ChipFiles:
     """The GeoTIFFs of a folder or of a zip file.
@@ -97,6 +106,11 @@ class ChipFiles:
     def read(self, position: int) -> Chip:
         """One chip; SourceError when it is no GeoTIFF of numbers, damaged or too large."""
         return decode_chip(self.names[position], self.content(position), self.bands, self.named)
+
+    def ground(self, position: int) -> Ground:
+        """Where one chip lies, without its pixels; SourceError as `read`."""
+        with _opened(self.names[position], self.content(position)) as file:
+            return Ground(*_placed(file), (int(file.width), int(file.height)))
 
 
 def open_chips(path: str | Path, bands: str | Sequence[str] | None = None) -> ChipFiles:
@@ -164,6 +178,16 @@ def decode_chip(
 
     Raises SourceError when it is none, damaged or too large.
     """
+    with _opened(name, content) as file:
+        crs, transform = _placed(file)
+        names = _bands_of(file, bands, named)
+        date = _date(file.tags().get("TIFFTAG_DATETIME", ""))
+        return Chip(name, file.read(), names, crs, transform, date)
+
+
+@contextlib.contextmanager
+def _opened(name: str, content: bytes) -> Iterator[Any]:
+    """The bytes as an open raster, its size checked; what goes wrong with it is a SourceError."""
     import rasterio
     from rasterio.errors import NotGeoreferencedWarning, RasterioError
     from rasterio.io import MemoryFile
@@ -175,10 +199,7 @@ def decode_chip(
             warnings.simplefilter("ignore", NotGeoreferencedWarning)
             with memory.open(driver="GTiff") as file:
                 _check_size(file, name)
-                crs, transform = _placed(file)
-                names = _bands_of(file, bands, named)
-                date = _date(file.tags().get("TIFFTAG_DATETIME", ""))
-                return Chip(name, file.read(), names, crs, transform, date)
+                yield file
     except (RasterioError, rasterio.errors.CRSError, ValueError, OSError) as error:
         raise SourceError(f"the image {name!r} is no GeoTIFF, or is damaged: {error}") from error
 
@@ -320,46 +341,39 @@ def _limited(content: bytes, name: str) -> bytes:
     return content
 
 
-def chip_centres(
-    crs: Sequence[str], transforms: NDArray[np.float64], sizes: NDArray[np.int64]
-) -> tuple[NDArray[np.float64], NDArray[np.object_]]:
-    """Where chips lie, in WGS84: (N, 2) lon, lat of the middle of each, and (N,) its outline or None.
+def chip_centres(grounds: Sequence[Ground]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Where chips lie: (N, 2) lon, lat of the middle of each in WGS84, and (N,) the shorter side in metres.
 
-    Args:
-        crs: (N,) of each chip; empty without one.
-        transforms: (N, 6) as in `Chip`; NaN without one.
-        sizes: (N, 2) width and height in pixels.
-
-    A chip whose CRS is unknown, or which ends up off the Earth, has NaN and None; one across the antimeridian, which
-    has no outline in degrees, None.
+    A chip without a CRS, of an unknown one, or off the Earth has NaN.
     """
-    import shapely
     from pyproj import Transformer
     from pyproj.exceptions import ProjError
 
-    lonlat = np.full((len(crs), 2), np.nan)
-    outlines = np.full(len(crs), None, dtype=object)
-    names = np.asarray(crs, dtype=object)
+    lonlat = np.full((len(grounds), 2), np.nan)
+    sides = np.full(len(grounds), np.nan)
+    names = np.array([ground.crs for ground in grounds], dtype=object)
     for name in dict.fromkeys(names):
         rows = np.flatnonzero(names == name)
-        rows = rows[np.isfinite(transforms[rows]).all(1)]
-        if not name or not len(rows):
-            continue
         try:
-            there = Transformer.from_crs(name, "OGC:CRS84", always_xy=True)
+            there = None if not name else Transformer.from_crs(name, "OGC:CRS84", always_xy=True)
         except ProjError:
+            there = None
+        if there is None:
             continue
-        a, b, c, d, e, f = transforms[rows].T[:, :, None]
-        shares = np.array([[0, 0], [1, 0], [1, 1], [0, 1], [0.5, 0.5]])
-        columns, lines = (shares[None] * sizes[rows][:, None]).transpose(2, 0, 1)
+        a, b, c, d, e, f = np.array([grounds[int(row)].transform for row in rows]).T[:, :, None]
+        # the middle, and the middles of the left, right, upper and lower edge
+        shares = np.array([[0.5, 0.5], [0, 0.5], [1, 0.5], [0.5, 0], [0.5, 1]])
+        sizes = np.array([grounds[int(row)].size for row in rows])
+        columns, lines = (shares[None] * sizes[:, None]).transpose(2, 0, 1)
         lon, lat = there.transform(a * columns + b * lines + c, d * columns + e * lines + f)
         known = np.isfinite(lon) & np.isfinite(lat) & (np.abs(lon) <= 180) & (np.abs(lat) <= 90)
         whole = known.all(1)
-        lonlat[rows[whole]] = np.stack([lon[whole, 4], lat[whole, 4]], 1)
-        corners = np.stack([lon[whole, :4], lat[whole, :4]], 2)
-        outlines[rows[whole]] = shapely.polygons(corners)
-        outlines[rows[whole][np.ptp(lon[whole], 1) > 180]] = None
-    return lonlat, outlines
+        lon, lat = lon[whole], lat[whole]
+        lonlat[rows[whole]] = np.stack([lon[:, 0], lat[:, 0]], 1)
+        across = distance_m(lon[:, 1], lat[:, 1], lon[:, 2], lat[:, 2])
+        along = distance_m(lon[:, 3], lat[:, 3], lon[:, 4], lat[:, 4])
+        sides[rows[whole]] = np.minimum(across, along)
+    return lonlat, sides
 
 
 def folders_of(names: Sequence[str]) -> Iterator[str]:
