@@ -174,3 +174,38 @@ def test_describe_tells_wavelengths() -> None:
     assert told[2] == f"1/r = 99: {40030.2 / 99:.4g} km"
     grid = pv.encoders.location("gridcell", variant="original", scales=2, r_min=1.0).describe()
     assert f"r = 1 deg: {2 * np.pi * 111.195:.4g} km" in grid
+
+
+@pytest.mark.parametrize("share", [0.1, 0.5, 0.9])
+def test_dropout_drops_its_share_and_keeps_the_mean(share: float) -> None:
+    """Binomial: a million units; what stays is scaled by one number, and its derivative is the mask."""
+    from placevec.encoders.locations.networks import Dropout
+
+    torch.manual_seed(0)
+    x = torch.ones(1001, 999, requires_grad=True)
+    kept = Dropout(share)(x)
+    assert float((kept == 0).double().mean()) == pytest.approx(share, abs=2e-3)
+    assert float(kept.double().mean().detach()) == pytest.approx(1.0, abs=5e-3 / (1 - share))
+    assert len(kept.unique()) == 2
+    kept.sum().backward()
+    assert torch.equal(x.grad, kept.detach())  # type: ignore[arg-type]
+    rows = (kept == 0).double().mean(dim=1)
+    assert float(rows.std()) == pytest.approx((share * (1 - share) / 999) ** 0.5, rel=0.1)
+    torch.manual_seed(0)
+    assert torch.equal(Dropout(share)(x), kept)
+    assert Dropout(share).eval()(x) is x or torch.equal(Dropout(share).eval()(x), x)
+
+
+def test_many_points_in_inference_mode_on_several_threads() -> None:
+    """Threads of our own do not inherit the mode of their caller. Oracle: the same points outside of it."""
+    encoder = pv.encoders.location("sphereC+", dim=8, scales=4).eval()
+    lon, lat = torch.linspace(-180, 180, 30_000), torch.linspace(-90, 90, 30_000)
+    threads = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        with torch.no_grad():
+            expected = encoder(lon, lat)
+        with torch.inference_mode():
+            torch.testing.assert_close(encoder(lon, lat), expected)
+    finally:
+        torch.set_num_threads(threads)
