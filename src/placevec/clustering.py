@@ -18,7 +18,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from placevec import atomic
-from placevec.errors import InputError
+from placevec.errors import InputError, UsageError
 from placevec.geojson import write_geojson
 from placevec.geoparquet import write_geoparquet
 from placevec.progress import SILENT, Advance, Progress, no_advance
@@ -150,7 +150,7 @@ def check_format(path: str | PathLike[str]) -> str:
     """The ending of a file of clusters; InputError when it names no format that they are written in."""
     kind = Path(path).suffix.lower()
     if kind not in FORMATS:
-        raise InputError(f"clusters are written as {', '.join(FORMATS)}, not as {Path(path).name}")
+        raise UsageError(f"clusters are written as {', '.join(FORMATS)}, not as {Path(path).name}")
     return kind
 
 
@@ -209,14 +209,14 @@ def cluster(
 
 def _check(emb: Embeddings, method: str, clusters: int | None, smallest: int | None, vectors: str) -> None:
     if method not in get_args(Method) or vectors not in get_args(Scaling):
-        raise InputError(
+        raise UsageError(
             f"clusters are found by {' or '.join(get_args(Method))}, in vectors that are "
             f"{', '.join(get_args(Scaling))}; got {method!r}, {vectors!r}"
         )
     if len(emb) < 2:
         raise InputError(f"clusters need at least two places; there {'is 1' if len(emb) else 'is none'}")
     if (method == "kmeans" and smallest is not None) or (method == "hdbscan" and clusters is not None):
-        raise InputError("kmeans takes a number of clusters, hdbscan the size of the smallest")
+        raise UsageError("kmeans takes a number of clusters, hdbscan the size of the smallest")
     if clusters is not None and not 1 <= clusters <= len(emb):
         raise InputError(f"{len(emb)} places make 1 to {len(emb)} clusters, not {clusters}")
     if smallest is not None and not 2 <= smallest <= len(emb):

@@ -22,7 +22,7 @@ class InputError(PlacevecError):
 
 
 class UsageError(InputError):
-    """Asked for wrongly: a recipe or option that there is not, too few or too many things. Exit code 2."""
+    """Asked for wrongly, whatever files hold: an unknown name, a value out of range, too many things. Exit code 2."""
 
 
 class SourceError(InputError):
@@ -31,6 +31,10 @@ class SourceError(InputError):
 
 class AreaError(InputError):
     """A bounding box or polygon that is malformed, or outside of what it is asked of."""
+
+
+class BoxError(AreaError, UsageError):
+    """A bounding box was asked for that is none, whatever it is asked of. Exit code 2."""
 
 
 class DatasetError(PlacevecError):

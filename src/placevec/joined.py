@@ -11,7 +11,7 @@ import numpy as np
 from placevec import atomic
 from placevec.core import ViewSpec
 from placevec.dataset import Dataset
-from placevec.errors import DatasetError, InputError
+from placevec.errors import DatasetError, InputError, UsageError
 from placevec.geo import Floats
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ class JoinedDataset:
         hashes = [part.hash for part in parts]
         for number, part in enumerate(parts):
             if part.hash in hashes[:number]:
-                raise InputError(f"{part.path} is given twice (as {parts[hashes.index(part.hash)].path})")
+                raise UsageError(f"{part.path} is given twice (as {parts[hashes.index(part.hash)].path})")
             if part.map_spec != parts[0].map_spec:
                 raise DatasetError(
                     f"{part.path} and {parts[0].path} cannot be trained on together: "

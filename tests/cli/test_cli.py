@@ -44,7 +44,7 @@ def test_help_teaches(capsys: pytest.CaptureFixture[str]) -> None:
         (["prepare", "loc2vec", "--osm", "missing.osm.pbf", "--out", "X"], 1, "missing.osm.pbf"),
         (
             ["prepare", "loc2vec", "--osm-name", "helsinki-centre", "--out", "X", "--bbox", "1,2,3"],
-            1,
+            2,
             "four numbers",
         ),
         (
@@ -58,7 +58,7 @@ def test_help_teaches(capsys: pytest.CaptureFixture[str]) -> None:
                 "--bbox",
                 "24.95,60.16,24.94,60.18",
             ],
-            1,
+            2,
             "is it 24.94,60.16,24.95,60.18?",
         ),
         (
@@ -66,7 +66,36 @@ def test_help_teaches(capsys: pytest.CaptureFixture[str]) -> None:
             1,
             "outside",
         ),
-        (["prepare", "loc2vec", "--osm-name", "helsinki-centre", "--out", "X", "--zoom", "40"], 1, "zoom 40"),
+        (["prepare", "loc2vec", "--osm-name", "helsinki-centre", "--out", "X", "--zoom", "40"], 2, "zoom 40"),
+        (
+            [
+                "prepare",
+                "loc2vec",
+                "--osm-name",
+                "helsinki-centre",
+                "--out",
+                "X",
+                "--bbox",
+                "60.17,24.94,60.18,24.95",
+            ],
+            1,
+            "are longitude and latitude swapped?",
+        ),
+        (
+            [
+                "prepare",
+                "loc2vec",
+                "--tiles",
+                "http://localhost/{z}/{x}/{y}.png",
+                "--out",
+                "X",
+                "--bbox",
+                "25,60,24,61",
+            ],
+            2,
+            "is it 24,60,25,61?",
+        ),
+        (["prepare", "loc2vec", "--osm", "a.pbf", "--out", "X", "--spacing", "-5"], 2, "spacing of places"),
         (
             ["prepare", "loc2vec", "--osm-name", "helsinki-centre", "--out", "X", "--layers", "no.toml"],
             1,
@@ -76,9 +105,19 @@ def test_help_teaches(capsys: pytest.CaptureFixture[str]) -> None:
         (["prepare", "loc2vec"], 2, "--out"),
         (["train", "loc2vec", "nowhere", "--out", "X"], 1, "not a placevec dataset"),
         (["train", "loc2vec", "nowhere", "--out", "X", "--objective", "magic"], 2, "objective 'magic'"),
+        (
+            ["train", "loc2vec", "nowhere", "--out", "X", "--encoder", "nosuch"],
+            2,
+            "choose from shape-tile-cnn",
+        ),
+        (["train", "loc2vec", "nowhere", "--out", "X", "--epochs", "0"], 2, "at least one epoch"),
+        (["train", "loc2vec", "nowhere", "--out", "X", "--near-m", "500"], 2, "less than far"),
+        (["train", "loc2vec", "nowhere", "--out", "X", "--dim", "0"], 2, "at least one number"),
         (["train", "loc2vec", "nowhere", "--out", "X", "--config", "no.toml"], 1, "no.toml"),
         (["embed", "nowhere", "nowhere", "-o", "x.parquet"], 1, "a model is a run or model directory"),
         (["embed", "nowhere", "nowhere", "-o", "x.parquet", "--dtype", "int4"], 2, "int4"),
+        (["embed", "nowhere", "nowhere", "-o", "x.csv"], 2, "name the file .parquet"),
+        (["embed", "runs/a", "-o", "x.parquet"], 2, "2 directories are expected"),
         (["embed", "nowhere", "nowhere"], 2, "--out"),
         (["embed", "nowhere", "-o", "x.parquet"], 2, "2 directories are expected, 1 given"),
         (["embed", "--model", "base", "a", "b", "-o", "x.parquet"], 2, "1 directory is expected, 2 given"),
@@ -95,6 +134,11 @@ def test_help_teaches(capsys: pytest.CaptureFixture[str]) -> None:
         (["info", "nowhere"], 1, "does not exist"),
         (["fly"], 2, "No such command"),
         (["train", "loc2vec", "x", "--out", "y", "--epoch", "3"], 2, "No such option"),
+        (
+            ["train", "loc2vec", "--resume", "data/x", "--out", "y"],
+            2,
+            "data/x was taken as the value of --resume",
+        ),
     ],
 )
 def test_bad_input_is_one_line(
@@ -183,6 +227,12 @@ def test_underscores_are_dashes(capsys: pytest.CaptureFixture[str], helsinki_tab
     )
     assert len(found["results"]) == 10
     assert with_dashes(["--a_b", "c_d", "--", "--e_f"]) == ["--a-b", "c_d", "--", "--e_f"]
+
+
+def test_resume_takes_no_dataset_for_its_value(helsinki_dataset: Dataset, helsinki_run: Path) -> None:
+    dataset = str(helsinki_dataset.path)
+    assert with_dashes(["--resume", dataset, "--out", "x"]) == ["--resume=newest", dataset, "--out", "x"]
+    assert with_dashes(["--resume", str(helsinki_run)]) == ["--resume", str(helsinki_run)]
 
 
 def test_names_cannot_disturb_the_terminal() -> None:

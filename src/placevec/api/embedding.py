@@ -11,7 +11,7 @@ import numpy as np
 from placevec import atomic
 from placevec.api.opening import PathLike, dataset_of, model_of, now
 from placevec.dataset import Dataset
-from placevec.errors import InputError
+from placevec.errors import UsageError
 from placevec.progress import SILENT, Progress
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def embed(
     from placevec.parts import embed_in_parts
 
     if out is not None and Path(out).suffix not in (".parquet", ".geoparquet"):
-        raise InputError(f"vectors are written as GeoParquet: name the file .parquet, not {Path(out).name}")
+        raise UsageError(f"vectors are written as GeoParquet: name the file .parquet, not {Path(out).name}")
     if out is not None:
         atomic.check_writable(out)
     model = model_of(model)

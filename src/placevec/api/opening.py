@@ -7,12 +7,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from placevec.dataset import Dataset
-from placevec.errors import ModelError, PlacevecError
+from placevec.errors import AreaError, BoxError, ModelError, PlacevecError
 from placevec.geo import Area
 
 if TYPE_CHECKING:
     from placevec.embeddings import Embeddings
     from placevec.model import Model
+
+WIDEST_ACROSS = 270.0
+"""Degrees: a box over the 180th meridian that is wider has its west and its east swapped."""
 
 PathLike = str | Path
 Box = Area | tuple[float, float, float, float] | str
@@ -56,10 +59,20 @@ def table_of(embeddings: Embeddings | PathLike) -> Embeddings:
 
 
 def area_of(bbox: Box | None) -> Area | None:
-    """An area in any spelling of its box; None stays None."""
-    if bbox is None or isinstance(bbox, Area):
-        return bbox
-    return Area.parse(bbox) if isinstance(bbox, str) else Area(*bbox)
+    """An area in any spelling of its box, None of none; BoxError for what cannot be meant."""
+    if bbox is None:
+        return None
+    try:
+        area = bbox if isinstance(bbox, Area) else Area.of(bbox)
+    except AreaError as error:
+        raise BoxError(str(error)) from error
+    west, south, east, north = area.bounds
+    if area.crosses_antimeridian and 360.0 - (west - east) > WIDEST_ACROSS:
+        raise BoxError(
+            f"the box has its west {west:g} east of its east {east:g}, and so runs round almost all of the Earth: "
+            f"is it {east:g},{south:g},{west:g},{north:g}?"
+        )
+    return area
 
 
 def recorded_dataset(embeddings: Embeddings, dataset: Dataset | PathLike | None = None) -> Dataset | None:

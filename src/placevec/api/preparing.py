@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from placevec import atomic
 from placevec.api.opening import Box, PathLike, area_of, now
 from placevec.dataset import Dataset
-from placevec.errors import DatasetError, InputError
+from placevec.errors import DatasetError, UsageError
 from placevec.geo import Area
 from placevec.progress import SILENT, Progress
 
@@ -106,7 +106,7 @@ def prepare(
     out = Path(out)
     module = recipe_module(recipe)
     if bbox is not None and polygon is not None:
-        raise InputError("give a bounding box or a polygon, not both")
+        raise UsageError("give a bounding box or a polygon, not both")
     area = Area.from_geojson(polygon) if polygon is not None else area_of(bbox)
     if area is not None and area.crosses_antimeridian:
         progress.say(

@@ -6,6 +6,7 @@ Exit codes: 0 done, 1 the input or the machine did not allow it (one line says w
 
 from __future__ import annotations
 
+import itertools
 import os
 import sys
 from collections.abc import Sequence
@@ -22,12 +23,17 @@ MAY_STAND_ALONE = {"--resume": "newest"}
 def with_dashes(arguments: Sequence[str]) -> list[str]:
     """``--near_m=5`` becomes ``--near-m=5``: underscores and dashes in option names are the same.
 
-    Options that may stand alone get the value that this means.
+    Options that may stand alone get the value that this means: at the end, before another option, and before what is
+    plainly not their value, a recipe or a dataset.
 
     >>> with_dashes(["train", "--near_m=5", "--out", "a_b"])
     ['train', '--near-m=5', '--out', 'a_b']
     >>> with_dashes(["train", "--resume", "--out", "run"])
     ['train', '--resume=newest', '--out', 'run']
+    >>> with_dashes(["train", "--resume", "loc2vec", "data", "--out", "run"])[1]
+    '--resume=newest'
+    >>> with_dashes(["train", "loc2vec", "data", "--resume", "run/checkpoints/epoch-010"])[3:]
+    ['--resume', 'run/checkpoints/epoch-010']
     """
     dashed: list[str] = []
     for position, argument in enumerate(arguments):
@@ -35,10 +41,25 @@ def with_dashes(arguments: Sequence[str]) -> list[str]:
             return [*dashed, *arguments[position:]]
         name, equals, value = argument.partition("=")
         dashed.append(name.replace("_", "-") + equals + value if name.startswith("--") else argument)
-        alone = position + 1 == len(arguments) or arguments[position + 1].startswith("-")
-        if dashed[-1] in MAY_STAND_ALONE and alone:
+        if dashed[-1] in MAY_STAND_ALONE and _stands_alone(arguments[position + 1 : position + 2]):
             dashed[-1] += f"={MAY_STAND_ALONE[dashed[-1]]}"
     return dashed
+
+
+def _stands_alone(following: Sequence[str]) -> bool:
+    """Whether the word after an option, if there is one, is not its value."""
+    from placevec.recipes import RECIPES
+
+    word = next(iter(following), "-")
+    return word.startswith("-") or word in RECIPES or os.path.exists(os.path.join(word, "dataset.json"))
+
+
+def _taken(arguments: Sequence[str]) -> str:
+    """What to say of a word that was taken as the value of an option that may stand alone."""
+    for option, word in itertools.pairwise(arguments):
+        if option in MAY_STAND_ALONE and not word.startswith("-"):
+            return f"; {word} was taken as the value of {option}: write {option} last where it stands alone"
+    return ""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -100,7 +121,7 @@ def _run(arguments: list[str]) -> int:
     except Exception as error:
         if not hasattr(error, "format_message"):  # not one of click's usage errors
             raise
-        return _fail(error.format_message() + " (see --help)", error, code=2)
+        return _fail(f"{error.format_message()}{_taken(arguments)} (see --help)", error, code=2)
     return int(code) if isinstance(code, int) else 0
 
 

@@ -61,4 +61,7 @@ def _given(paths: list[Path], model: str | None) -> tuple[str | Path, Path]:
         raise UsageError(
             f"{wanted} {'directories are' if wanted > 1 else 'directory is'} expected, {len(paths)} given: {usage}"
         )
-    return (paths[0] if model is None else model), paths[-1]
+    run, dataset = (paths[0] if model is None else model), paths[-1]
+    if model is None and (paths[0] / "dataset.json").exists() and not (paths[0] / "config.json").exists():
+        raise UsageError(f"{paths[0]} is a dataset: name the run first, embed RUN DATASET")
+    return run, dataset

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from placevec import atomic
 from placevec.dataset import Dataset
 from placevec.embeddings import Embeddings
-from placevec.errors import AreaError, EvaluationError, InputError
+from placevec.errors import AreaError, EvaluationError, InputError, UsageError
 from placevec.evaluation.floors import BESIDE, COORDINATES, COVERAGE, PAIRS, beside, floors
 from placevec.evaluation.judgement import BUDGETS, OURS, Budget, Judgement, Row, Variants, judge, one_thread
 from placevec.evaluation.label_free import (
@@ -159,7 +159,7 @@ def evaluate(
         InputError: nonsensical options.
     """
     if seeds < 1 or budget not in BUDGETS:
-        raise InputError(f"evaluation needs at least one seed and a budget of {' or '.join(BUDGETS)}")
+        raise UsageError(f"evaluation needs at least one seed and a budget of {' or '.join(BUDGETS)}")
     others = others or {}
     places = _Places(emb, dataset)
     chosen, skipped = _tasks(dataset, tasks, labels)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from placevec.errors import InputError
+from placevec.errors import InputError, UsageError
 from placevec.explorer.colourings import (
     CLUSTER,
     Colouring,
@@ -187,7 +187,7 @@ def _sample(total: int, most: int, seed: int) -> NDArray[np.int64]:
     if total == 0:
         raise InputError("there is no place to draw: the table of embeddings is empty")
     if most < 1:
-        raise InputError(f"max_places must be at least 1; got {most}")
+        raise UsageError(f"max_places must be at least 1; got {most}")
     if total <= most:
         return np.arange(total)
     return np.sort(np.random.default_rng(seed).choice(total, most, replace=False))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -65,6 +66,19 @@ class Area:
         if len(values) != 4:
             raise AreaError(f"a bounding box is four numbers, west,south,east,north in degrees; got {text!r}")
         return cls(*values)
+
+    @classmethod
+    def of(cls, box: str | Sequence[float]) -> Area:
+        """From ``"west,south,east,north"`` or four numbers.
+
+        >>> Area.of((14.1, 35.7, 14.6, 36.1)) == Area.of("14.1,35.7,14.6,36.1")
+        True
+        """
+        if isinstance(box, str):
+            return cls.parse(box)
+        if len(box) != 4:
+            raise AreaError(f"a bounding box is four numbers, west, south, east, north in degrees; got {box}")
+        return cls(*box)
 
     @classmethod
     def from_polygon(cls, polygon: BaseGeometry) -> Area:
@@ -131,6 +145,20 @@ class Area:
             for a in self.parts()
             for b in other.parts()
         )
+
+    def turned_into(self, other: Area) -> str:
+        """How the box would meet another one with longitude and latitude swapped, as a question; empty if it would not.
+
+        >>> Area(60.1, 24.9, 60.2, 25.0).turned_into(Area(24.0, 60.0, 26.0, 61.0))
+        '; are longitude and latitude swapped? The order is west,south,east,north: 24.9,60.1,25,60.2'
+        """
+        box = (self.south, self.west, self.north, self.east)
+        if max(abs(self.west), abs(self.east)) > 90 or self.crosses_antimeridian:
+            return ""
+        if not Area(*box).intersects(other):
+            return ""
+        told = ",".join(f"{value:g}" for value in box)
+        return f"; are longitude and latitude swapped? The order is west,south,east,north: {told}"
 
     def as_dict(self) -> dict[str, Any]:
         """Plain JSON: the bounds, and the polygon as GeoJSON when there is one."""

@@ -15,7 +15,7 @@ import numpy as np
 from placevec import atomic
 from placevec.core import ViewSpec
 from placevec.dataset import MANIFEST, Dataset, Places, write_dataset
-from placevec.errors import AreaError, DatasetError, InputError, SourceError, UsageError
+from placevec.errors import AreaError, DatasetError, SourceError, UsageError
 from placevec.geo import (
     TILE_PX,
     Area,
@@ -60,20 +60,22 @@ def prepare(
 ) -> Dataset:
     """Store the tiles as the map of a dataset, lay out the places and write the manifest; see `placevec.prepare`."""
     if spacing_m is not None and places is not None:
-        raise InputError("places come from a spacing or from a table, not both")
+        raise UsageError("places come from a spacing or from a table, not both")
     if require_all_layers and (spacing_m is not None or places is not None):
         raise UsageError("--require-all-layers chooses tiles: it does not go with --spacing or --places")
     check_size(spacing_m, size_m)
     given = None if places is None else read_points(places)
     tiles = open_tiles(tile_folder, mbtiles, zoom, progress)
-    if area is not None:
-        tiles = tiles.within(area)
     if len(tiles.tiles()) == 0:
-        raise (
-            AreaError(f"no tile of {tiles.name} lies in the area")
-            if area
-            else SourceError(f"{tiles.name} is empty")
-        )
+        raise SourceError(f"{tiles.name} is empty")
+    if area is not None:
+        there, tiles = _bounds(tiles), tiles.within(area)
+        if len(tiles.tiles()) == 0:
+            bounds = ",".join(f"{value:.5g}" for value in there.bounds)
+            raise AreaError(
+                f"no tile of {tiles.name} lies in the area: they cover {bounds} (west,south,east,north)"
+                f"{area.turned_into(there)}"
+            )
     reading = how_to_read(tiles, threshold=threshold, background=background, keep_grey=keep_grey)
     held = _bounds(tiles)
     if given is not None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from placevec.errors import InputError, UsageError
+from placevec.errors import UsageError
 
+ENCODERS = ("shape-tile-cnn", "compact-tile-cnn", "founding-tile-cnn", "founding-rgb-cnn")
 OBJECTIVES = ("infonce", "triplet", "triplet-swap", "softpn")
 NEGATIVES = ("random", "hard", "semi-hard")
 PREDICTABLE = ("layers", "landuse", "tags")
@@ -17,7 +18,7 @@ class Loc2VecConfig:
     """Every choice of the recipe. Distances are metres, but for those named by another unit.
 
     Attributes:
-        encoder: registered name of the tile encoder.
+        encoder: name of the tile encoder: one of `ENCODERS`.
         dim: length of the vectors.
         width: channels of the first stage of the shape and the compact encoder.
         dropout: of the founding 12-layer encoder.
@@ -86,6 +87,7 @@ class Loc2VecConfig:
         object.__setattr__(self, "drop_layers", tuple(self.drop_layers))
         object.__setattr__(self, "predict", tuple(self.predict))
         for name, value, allowed in (
+            ("encoder", self.encoder, ENCODERS),
             ("objective", self.objective, OBJECTIVES),
             ("negatives", self.negatives, NEGATIVES),
             ("reduction", self.reduction, (None, "mean", "active")),
@@ -99,26 +101,28 @@ class Loc2VecConfig:
             raise UsageError(
                 "infonce tells an anchor from the whole batch: hard negatives are for triplet and softpn"
             )
+        if self.dim < 1 or self.width < 1:
+            raise UsageError(f"vectors and layers have at least one number; got {min(self.dim, self.width)}")
         if self.size_px < 16:
-            raise InputError(f"a window of {self.size_px} px is too small: at least 16")
+            raise UsageError(f"a window of {self.size_px} px is too small: at least 16")
         if self.size_m is not None and not self.size_m > 0:
-            raise InputError(f"a window needs a positive size in metres; got {self.size_m}")
+            raise UsageError(f"a window needs a positive size in metres; got {self.size_m}")
         if self.batch_size < 2:
-            raise InputError("a batch needs at least two places")
+            raise UsageError("a batch needs at least two places")
         if unknown := [name for name in self.predict if name not in PREDICTABLE]:
             raise UsageError(f"{unknown[0]!r} cannot be predicted: choose from {', '.join(PREDICTABLE)}")
         if not self.contrast_weight >= 0 or (self.contrast_weight == 0 and not self.predict):
-            raise InputError(
+            raise UsageError(
                 "nothing is left to learn: give contrast a weight above 0, or something to predict"
             )
         if self.most_places is not None and self.most_places < 2:
-            raise InputError("at least two places of a dataset are trained on")
+            raise UsageError("at least two places of a dataset are trained on")
         if self.samples_per_epoch is not None and self.samples_per_epoch < 1:
-            raise InputError("a pass needs at least one sample")
+            raise UsageError("a pass needs at least one sample")
 
     def _check_distances(self) -> None:
         if not 0 < self.near_m < self.far_m:
-            raise InputError(f"near ({self.near_m} m) must be positive and less than far ({self.far_m} m)")
+            raise UsageError(f"near ({self.near_m} m) must be positive and less than far ({self.far_m} m)")
         others = {
             "tiles": (self.near_tiles, self.far_tiles),
             "degrees": (self.near_degrees, self.far_degrees),
@@ -127,7 +131,7 @@ class Loc2VecConfig:
             if (near is None) != (far is None):
                 raise UsageError(f"distances in {unit} are two: give near_{unit} and far_{unit}")
             if near is not None and far is not None and not 0 < near <= far:
-                raise InputError(
+                raise UsageError(
                     f"near_{unit} is positive and not more than far_{unit}; got {near:g} and {far:g}"
                 )
         if self.near_tiles is not None and self.near_degrees is not None:

@@ -7,7 +7,7 @@ from dataclasses import fields
 from typing import Any
 
 from placevec.documents import NONE, check
-from placevec.errors import InputError, UsageError
+from placevec.errors import UsageError
 from placevec.recipes.loc2vec_config import PREDICTABLE, Loc2VecConfig
 from placevec.training import TrainingOptions
 
@@ -108,7 +108,7 @@ def _in_one_unit(base: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str,
 
 
 def _check_types(given: Mapping[str, Any]) -> None:
-    """InputError for an option of another type than its field: options may come from a file."""
+    """UsageError for an option of another type than its field: options may come from a file."""
     shapes: dict[str, Any] = {
         "int": int, "float": float, "str": str, "bool": bool, "float | None": (float, NONE),
         "str | None": (str, NONE),
@@ -120,4 +120,4 @@ def _check_types(given: Mapping[str, Any]) -> None:
             try:
                 check(list(value) if isinstance(value, tuple) else value, shapes[str(item.type)], item.name)
             except ValueError as error:
-                raise InputError(f"option {error}") from None
+                raise UsageError(f"option {error}") from None

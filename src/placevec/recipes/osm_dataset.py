@@ -11,7 +11,7 @@ import numpy as np
 from placevec import atomic
 from placevec.core import ViewSpec
 from placevec.dataset import MANIFEST, Dataset, Places, write_dataset
-from placevec.errors import AreaError, DatasetError, InputError, SourceError
+from placevec.errors import AreaError, DatasetError, SourceError, UsageError
 from placevec.geo import (
     TILE_PX,
     Area,
@@ -58,7 +58,7 @@ def prepare(
     """Draw the map of an extract, lay out the places and write the manifest; see `placevec.prepare`."""
     check_zoom(zoom)
     if spacing_m is not None and places is not None:
-        raise InputError("places come from a spacing or from a table, not both")
+        raise UsageError("places come from a spacing or from a table, not both")
     check_size(spacing_m, size_m)
     table = LayerTable.from_toml(layers) if layers is not None else LayerTable.default()
     landuse = LayerTable.landuse()
@@ -131,11 +131,11 @@ def prepare(
 
 
 def check_size(spacing_m: float | None, size_m: float | None) -> None:
-    """InputError unless the distance and the size of places are lengths."""
+    """UsageError unless the distance and the size of places are lengths."""
     if spacing_m is not None and not spacing_m > 0:
-        raise InputError(f"the spacing of places is a positive number of metres; got {spacing_m:g}")
+        raise UsageError(f"the spacing of places is a positive number of metres; got {spacing_m:g}")
     if size_m is not None and not size_m > 0:
-        raise InputError(f"the size of a place is a positive number of metres; got {size_m:g}")
+        raise UsageError(f"the size of a place is a positive number of metres; got {size_m:g}")
 
 
 def _area_of(extract: Extract, held: Area | None, wanted: Area | None) -> Area:
@@ -152,6 +152,7 @@ def _area_of(extract: Extract, held: Area | None, wanted: Area | None) -> Area:
         bounds = ",".join(f"{value:g}" for value in held.bounds)
         raise AreaError(
             f"the area lies outside of {extract.name}, which covers {bounds} (west,south,east,north)"
+            + wanted.turned_into(held)
         )
     return wanted
 

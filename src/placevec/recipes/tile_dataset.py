@@ -14,7 +14,16 @@ from placevec import atomic
 from placevec.core import ViewSpec
 from placevec.dataset import MANIFEST, Dataset, Places, write_dataset
 from placevec.errors import AreaError, DatasetError, SourceError, UsageError
-from placevec.geo import TILE_PX, Area, Floats, check_zoom, metres_per_pixel, metric_grid, tiles_of_area
+from placevec.geo import (
+    TILE_PX,
+    Area,
+    Floats,
+    check_zoom,
+    metres_per_pixel,
+    metric_grid,
+    tile_xy_to_lonlat,
+    tiles_of_area,
+)
 from placevec.progress import Progress
 from placevec.recipes.osm_dataset import (
     ATTRIBUTION,
@@ -212,9 +221,18 @@ def _planned(laid: Places, zoom: int, margin_m: float | None, progress: Progress
     alone = "" if margin == 0 else f" ({len(TilePlan.around(footprints, zoom)):,} without that margin)"
     progress.say(
         f"{len(laid):,} places of {side:,.0f} m with {margin:,.0f} m around them need {len(plan):,} tiles of zoom "
-        f"{zoom}{alone}"
+        f"{zoom}{alone}, around {_middle(plan)}"
     )
     return plan
+
+
+def _middle(plan: TilePlan) -> str:
+    """Where the tiles lie, for people to see whether longitude and latitude are swapped: no server says so.
+
+    In the middle of their list: their mean may lie on the other side of the Earth.
+    """
+    lon, lat = tile_xy_to_lonlat(plan.tiles[len(plan) // 2] + 0.5, plan.zoom)
+    return f"lon={lon:.3f}, lat={lat:.3f}"
 
 
 def _with_tiles(
@@ -281,7 +299,7 @@ def _brought(
         ) from error
     if not (kept.kinds == GOOD).any():
         raise SourceError(
-            f"every tile of {template.shown} is of one colour: has the server data of this area?"
+            f"every tile of {template.shown} is of one colour: has the server data of this area, around {_middle(plan)}?"
         )
     for kind, count in sorted(Counter(kept.kinds.tolist()).items()):
         if kind not in (GOOD, BLANK):

@@ -26,7 +26,7 @@ class TrainingOptions:
         weight_decay: of the weights.
         clip_norm: gradients are scaled down to this norm; 0 leaves them as they are.
         warmup: share of all steps over which the rate rises linearly.
-        schedule: ``cosine``, ``constant`` or ``plateau``.
+        schedule: ``cosine``, ``constant``, ``plateau`` or ``decay``.
         patience: validations without improvement before stopping; 0 never stops early.
         precision: ``auto`` (bf16 where the processor or GPU has it in hardware), ``fp32`` or ``bf16``.
         device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
@@ -56,9 +56,9 @@ class TrainingOptions:
 
     def __post_init__(self) -> None:
         if self.epochs < 1 or self.steps_per_epoch < 1:
-            raise InputError("training needs at least one epoch of one step")
+            raise UsageError("training needs at least one epoch of one step")
         if not self.learning_rate > 0:
-            raise InputError(f"the learning rate must be positive; got {self.learning_rate}")
+            raise UsageError(f"the learning rate must be positive; got {self.learning_rate}")
         for name, least in (
             ("clip_norm", self.clip_norm),
             ("prefetch", self.prefetch),
@@ -67,7 +67,7 @@ class TrainingOptions:
             ("weight_decay", self.weight_decay),
         ):
             if not least >= 0:
-                raise InputError(f"{name} is 0 or more; got {least}")
+                raise UsageError(f"{name} is 0 or more; got {least}")
         for name, value, allowed in (
             ("optimiser", self.optimiser, ("adamw", "adam")),
             ("schedule", self.schedule, SCHEDULES),
