@@ -5,6 +5,8 @@
     dataset.json            manifest: schema version, area, sources, places, views (written last: no manifest, no dataset)
     places.parquet          GeoParquet: place_id, lon, lat, name, geometry
     map/X_Y.tif  map.vrt    the map view's shards (see views.raster)
+    chips.parquet  chips/    image chips of places (see views.chips)
+    features/               ready features of places (see views.features)
     map_coverage.tif        share of every layer in coarse cells
     landuse_coverage.tif    the same for label classes, never an input
     pois.parquet            named features and points of interest
@@ -419,10 +421,18 @@ class Dataset:
         """A stored view by name; ``coordinates`` of any dataset."""
         if name == coordinates.NAME:
             return coordinates.CoordinatesView(self.lonlat)
-        if name != "map":
-            self.spec(name)
-            raise DatasetError(f"view {name!r} has no reader in this placevec")
-        return self.map_view()
+        if name == "map":
+            return self.map_view()
+        spec = self.spec(name)
+        if spec.kind == "chips":
+            from placevec.views.chips import ChipsView
+
+            return ChipsView(self.path, spec, self.places["place_id"])
+        if spec.kind == "features":
+            from placevec.views.features import FeaturesView
+
+            return FeaturesView(self.path, spec, self.places["place_id"])
+        raise DatasetError(f"view {name!r} has no reader in this placevec")
 
     @property
     def has_labels(self) -> bool:

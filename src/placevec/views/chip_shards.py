@@ -1,6 +1,6 @@
 """Chips on their way to disk: gathered by shape, written in whole shards, so that a killed job goes on at the last one.
 
-While it works, ``.work/chips/NNNN.parquet`` holds the rows of every shard that is whole; ``chips.parquet`` comes last.
+While it works, ``.chips.work/NNNN.parquet`` holds the rows of every shard that is whole; ``chips.parquet`` comes last.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from placevec.errors import InputError
 from placevec.geoparquet import read_parquet
 from placevec.views.chips import MAX_BANDS, MOST_ROWS, TABLE, TYPES, read_chips, shard_name
 
-WORK = ".work/chips"
+WORK = ".chips.work"
 SHARD_BYTES = 2**28
 """Of one shard: large chips come fewer to a file than `MOST_ROWS`."""
 HELD_BYTES = 2**29
