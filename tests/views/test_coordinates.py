@@ -52,3 +52,11 @@ def test_every_dataset_has_it(helsinki_dataset: Dataset) -> None:
     read = view.read(Look(torch.arange(len(helsinki_dataset))))
     assert isinstance(read, torch.Tensor)
     assert np.array_equal(read.numpy(), helsinki_dataset.lonlat)
+
+
+def test_a_look_that_carries_the_share_of_the_year_reads_it_as_a_third_column() -> None:
+    view = CoordinatesView(np.array([[1.0, 2.0], [3.0, 4.0]]))
+    look = Look(
+        torch.tensor([1, -1]), torch.tensor([[3.0, 4.0], [5.0, 6.0]]), {"year": torch.tensor([0.25, 0.5])}
+    )
+    assert view.read(look).tolist() == [[3.0, 4.0, 0.25], [5.0, 6.0, 0.5]]

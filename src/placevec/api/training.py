@@ -51,10 +51,12 @@ def train(
 
     from placevec.model import Model, Reading
     from placevec.recipes import recipe_module
+    from placevec.training import TrainingOptions
     from placevec.training import train as run_training
 
     module = recipe_module(recipe)
     config, training = module.configure(preset, options)
+    TrainingOptions(**training)  # what is wrong with them is told before data is opened
     ground, judge = _ground(dataset), None if validation is None else _ground(validation)
     run, resumed = Path(out), resume if isinstance(resume, bool) else Path(resume)
     if projector < 0:
@@ -81,7 +83,7 @@ def train(
         **({"validation": judge.name} if judge is not None else {}),
     }
     described = module.config_dict(built.config)
-    model = Model(built.recipe.encoders, readings, {"name": recipe, "config": described}, origin)
+    model = Model(built.recipe.encoders, readings, {"name": recipe, "config": described}, origin, head=built.head)
     fixed = {"recipe": recipe, **described, "dataset_hash": ground.hash}
     if judge is not None:
         fixed["validation_hash"] = judge.hash

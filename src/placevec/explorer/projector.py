@@ -35,7 +35,8 @@ def write_projector(
     """Write what ``tensorboard --logdir`` shows under Projector, replacing what ``folder`` held.
 
     Args:
-        folder: ``tensors.tsv``, ``metadata.tsv`` and ``sprite.png`` go into it, and ``projector_config.pbtxt``.
+        folder: ``tensors.tsv``, ``metadata.tsv`` and ``projector_config.pbtxt`` go into it, and ``sprite.png`` where
+            the datasets have maps.
         model: makes the vectors.
         datasets: whose places are shown; those with coordinates.
         places: how many of all of them, drawn at random.
@@ -51,14 +52,15 @@ def write_projector(
     for dataset, rows in _drawn(datasets, min(places, MOST), seed):
         vectors.append(model.embed(dataset, rows, label="Projecting", progress=progress))
         labels += _labels(dataset, rows)
-        pictures.append(_pictures(dataset, rows))
+        if "map" in dataset.view_names:
+            pictures.append(_pictures(dataset, rows))
     with replacing_directory(folder) as temporary:
         writer = SummaryWriter(str(temporary))  # type: ignore[no-untyped-call]
         writer.add_embedding(  # type: ignore[no-untyped-call]
             torch.from_numpy(np.concatenate(vectors)),
             metadata=labels,
             metadata_header=_COLUMNS,
-            label_img=torch.from_numpy(np.concatenate(pictures)),
+            label_img=torch.from_numpy(np.concatenate(pictures)) if len(pictures) == len(vectors) else None,
             tag="places",
         )
         writer.close()  # type: ignore[no-untyped-call]

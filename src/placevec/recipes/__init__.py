@@ -14,7 +14,7 @@ from types import ModuleType
 
 from placevec.errors import UsageError
 
-RECIPES = {"loc2vec": "placevec.recipes.loc2vec"}
+RECIPES = {"loc2vec": "placevec.recipes.loc2vec", "sphere2vec": "placevec.recipes.sphere2vec"}
 
 
 def recipe_module(name: str) -> ModuleType:

@@ -8,7 +8,6 @@ off, must be closer in the space of vectors than far ones.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -26,6 +25,7 @@ from placevec.objectives.contrastive import InfoNCE
 from placevec.objectives.mining import InBatchNegatives
 from placevec.objectives.prediction import PredictDistribution, PredictShares
 from placevec.objectives.triplet import SoftPN, TripletLoss
+from placevec.recipes.built import Built
 from placevec.recipes.loc2vec_config import Loc2VecConfig, config_dict
 from placevec.recipes.loc2vec_pairs import buffer_m, fewer, in_metres, sampler_of, split
 from placevec.recipes.loc2vec_presets import configure
@@ -38,33 +38,6 @@ __all__ = ["PREPARE_OPTIONS", "Built", "Loc2VecConfig", "build", "config_dict", 
 
 _LESSON_WEIGHTS = {"layers": 0.25, "landuse": 1.5, "tags": 0.5}
 """Of losses that are all 1 where nothing is known; see docs/decisions/0004."""
-
-
-@dataclass
-class Built:
-    """A recipe over a dataset, ready for the training loop.
-
-    Attributes:
-        recipe: what is trained.
-        config: its configuration, distances also in metres.
-        views: what its slots read.
-        specs: of the views.
-        training: how long and how hard.
-        places: that are trained on.
-        validation_views: what the validation reads, where that is another dataset.
-        held_out: how the validation's places were held out; empty where none were.
-        notes: what the user should know.
-    """
-
-    recipe: Recipe
-    config: Loc2VecConfig
-    views: dict[str, View]
-    specs: dict[str, ViewSpec]
-    training: TrainingOptions
-    places: int
-    validation_views: dict[str, View] | None = None
-    held_out: dict[str, Any] = field(default_factory=dict)
-    notes: list[str] = field(default_factory=list)
 
 
 def kept_channels(spec: ViewSpec, drop: tuple[str, ...]) -> tuple[str, ...]:

@@ -40,9 +40,16 @@ class CoordinatesView:
     def read(self, look: Look) -> Tensor:
         """(n, 2) float64 degrees: the look's own coordinates where it has them, else the rows'; missing rows are zeros.
 
+        A look that carries ``year`` in its warp, shares of the year, reads as (n, 3).
+
         Raises:
             InputError: a look of synthetic points that names no coordinates, or a row that there is not.
         """
+        found = self._degrees(look)
+        year = look.warp.get("year")
+        return found if year is None else torch.cat((found, year[:, None].to(found)), dim=1)
+
+    def _degrees(self, look: Look) -> Tensor:
         missing = look.rows == ROW_MISSING
         if look.lonlat is not None:
             return torch.where(missing[:, None], 0.0, look.lonlat.to(torch.float64))

@@ -209,3 +209,11 @@ def test_many_points_in_inference_mode_on_several_threads() -> None:
             torch.testing.assert_close(encoder(lon, lat), expected)
     finally:
         torch.set_num_threads(threads)
+
+
+def test_a_third_column_is_the_share_of_the_year() -> None:
+    encoder = pv.encoders.location("sphereC", dim=8, scales=4, seasons=1).eval()
+    rows = torch.tensor([[24.94, 60.17, 0.3], [-170.7, -14.3, 0.9]], dtype=torch.float64)
+    assert torch.equal(encoder(rows), encoder(rows[:, 0], rows[:, 1], year=rows[:, 2]))
+    with pytest.raises(InputError):
+        pv.encoders.location("sphereC", dim=8, scales=4)(rows)

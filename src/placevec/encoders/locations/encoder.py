@@ -93,7 +93,18 @@ class LocationEncoder(nn.Module):
         return self._features(across, along, year)
 
     def forward(self, lon: Any, lat: Any = None, year: Any = None) -> Tensor:
-        """(N, dim): vectors, on the device of the weights. Arguments and errors are those of `features`."""
+        """(N, dim): vectors, on the device of the weights. Arguments and errors are those of `features`.
+
+        With ``seasons``, a tensor of (N, 3) is lon, lat and share of the year.
+        """
+        if (
+            self.seasons
+            and lat is None
+            and year is None
+            and isinstance(lon, Tensor)
+            and lon.shape[-1:] == (3,)
+        ):
+            lon, year = lon[..., :2], lon[..., 2]
         across, along = degrees(lon, lat, self._device(lon))
         many = not torch.compiler.is_compiling() and across.dim() == 1 and len(across) > CHUNK
         if not many or torch.is_grad_enabled() or across.device.type != "cpu":

@@ -1,0 +1,227 @@
+"""Sphere2Vec: a location encoder, taught by labels of points.
+
+G. Mai et al., "Sphere2Vec: A General-Purpose Location Representation Learning over a Spherical Surface for Large-Scale
+Geospatial Predictions", ISPRS 2023, doi:10.1016/j.isprsjprs.2023.06.016; its loss and sampling are those of O. Mac
+Aodha et al. 2019. Also cross-entropy and regression, and the losses of SINR (E. Cole et al. 2023).
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from placevec import encoders
+from placevec.core import Encoded, Objective, Recipe, Slot
+from placevec.dataset import Dataset
+from placevec.encoders.locations.encoder import LocationEncoder
+from placevec.errors import InputError, UsageError
+from placevec.geo import Floats, Ints
+from placevec.heads import Head, widened
+from placevec.joined import JoinedDataset
+from placevec.labelled import Labelled
+from placevec.objectives.presence import (
+    SINR_POSITIVE_WEIGHT,
+    OtherClassLoss,
+    OtherPlaceLoss,
+    PresenceLoss,
+)
+from placevec.objectives.supervised import ClassLoss, NumberLoss
+from placevec.recipes.built import Built
+from placevec.recipes.sphere2vec_config import (
+    OF_PRESENCE,
+    WITH_BACKGROUND,
+    Sphere2VecConfig,
+    config_dict,
+    configure,
+)
+from placevec.recipes.sphere2vec_dataset import prepare
+from placevec.recipes.sphere2vec_points import background_of, sides, usable
+from placevec.sampling.labelled import LabelledSampler
+from placevec.training import TrainingOptions
+from placevec.views.coordinates import NAME, SPEC, CoordinatesView
+
+__all__ = ["Built", "Sphere2VecConfig", "build", "config_dict", "configure", "prepare"]
+
+_MOST_NUMBERS = 2**24
+"""Of the answers to one validation batch: points times classes."""
+_MOST_VALIDATED = 65_536
+"""Points that a validation reads."""
+_ANCHORS = 200
+_STREAM = 0xA7C
+
+
+def build(
+    dataset: Dataset | JoinedDataset,
+    config: Sphere2VecConfig,
+    training: Mapping[str, Any],
+    validation: Dataset | JoinedDataset | None = None,
+) -> Built:
+    """Encoder, head, loss and sampler over a dataset's labelled points; see `sphere2vec_points.sides` for the split."""
+    if isinstance(dataset, JoinedDataset) or validation is not None:
+        raise UsageError(
+            "sphere2vec learns from one dataset, and is validated on its split: prepare one table of all points"
+        )
+    labels = dataset.labels()
+    seed = int(training.get("seed", 0))
+    config = replace(config, loss=_loss_for(config, labels))
+    config.check_loss(config.loss)
+    rows, notes = usable(dataset, labels, config)
+    lonlat = dataset.lonlat
+    train, held, held_out, more = sides(lonlat, labels, rows, config, seed)
+    head, encoder = _head(config, labels, train), _encoder(config, lonlat[train], seed)
+    device = _device(str(training.get("device", "auto")))
+    sampler = _sampler(config, labels, lonlat, train, device, seed=seed)
+    judge = None
+    if len(held):
+        most = max(1, min(4096, _MOST_NUMBERS // head.outputs))
+        batches = -(-min(len(held), _MOST_VALIDATED) // most)
+        calm = replace(config, batch_size=max(1, min(len(held), _MOST_VALIDATED) // batches))
+        judge = _sampler(replace(calm, most_of_a_class=None), labels, lonlat, held, device, seed=seed + 1)
+    recipe = Recipe(
+        slots={role: Slot(NAME, "location") for role in sampler.draw(0).looks},
+        encoders={"location": encoder},
+        objectives={config.loss: (1.0, _objective(config, head, labels))},
+        sampler=sampler,
+        validation=judge,
+        measure=_measure(head, labels, held if len(held) else train),
+    )
+    options = {
+        "steps_per_epoch": sampler.steps_per_epoch,
+        "validation_steps": 0 if judge is None else judge.steps_per_epoch,
+        "prefetch": 0,  # a slice of a table is sooner taken than waited for
+        **training,
+        **({"device": "cpu"} if device.type == "cpu" else {}),
+    }
+    return Built(
+        recipe, config, {NAME: CoordinatesView(lonlat)}, {NAME: SPEC}, TrainingOptions(**options), len(train),
+        held_out=held_out, notes=[*notes, *more], head=head,
+    )  # fmt: skip
+
+
+def _loss_for(config: Sphere2VecConfig, labels: Labelled) -> str:
+    """The loss by name, chosen by the labels where it is left to them; UsageError where the two do not agree."""
+    numbers = labels.kind == "number"
+    if config.loss == "auto":
+        return "regression" if numbers else "presence"
+    if numbers != (config.loss == "regression"):
+        kind, fitting = ("numbers", "regression") if numbers else ("classes", "presence or cross-entropy")
+        raise UsageError(f"--loss {config.loss} does not fit labels that are {kind}: take {fitting}, or auto")
+    if config.loss in ("cross-entropy", "an_slds") and len(labels.classes) < 2:
+        raise UsageError(
+            f"--loss {config.loss} needs two classes, and all labels are {labels.classes[0][:40]!r}: "
+            "presence tells one class from background points"
+        )
+    return config.loss
+
+
+def _head(config: Sphere2VecConfig, labels: Labelled, train: Ints) -> Head:
+    """A fresh head for the labels; of numbers with the mean and deviation of those trained on."""
+    dim = config.dim
+    if config.network == "none":
+        dim = encoders.location(config.encoder, config.dim, **config.encoder_arguments()).dim
+    if labels.kind == "classes":
+        return Head(dim, "presence" if config.loss in OF_PRESENCE else "classes", labels.classes)
+    values = labels.values[train]
+    deviation = float(values.std())
+    if not deviation > 0:
+        raise InputError(f"all labels to learn from are {values[0]:g}: there is nothing to learn")
+    return Head(dim, "number", mean=float(values.mean()), deviation=deviation)
+
+
+def _encoder(config: Sphere2VecConfig, points: Floats, seed: int) -> LocationEncoder:
+    """A fresh encoder; the anchors of rbf are training points."""
+    arguments = config.encoder_arguments()
+    if config.encoder == "rbf":
+        wanted = min(_ANCHORS if config.anchors is None else config.anchors, len(points))
+        drawn = np.random.default_rng([seed, _STREAM]).choice(len(points), wanted, replace=False)
+        arguments["anchors"] = points[drawn]
+    elif config.anchors is not None:
+        arguments["anchors"] = config.anchors  # refused there, by name
+    return encoders.location(config.encoder, config.dim, **arguments)
+
+
+def _sampler(
+    config: Sphere2VecConfig, labels: Labelled, lonlat: Floats, rows: Ints, device: torch.device, *, seed: int
+) -> LabelledSampler:
+    targets: dict[str, Any] = {"label": labels.values}
+    if config.users:
+        if labels.users is None:
+            raise InputError(
+                "there are no users to learn from: prepare with --user COLUMN, or without --users"
+            )
+        targets["user"] = labels.users
+    return LabelledSampler(
+        rows, lonlat, batch_size=config.batch_size, seed=seed, targets=targets, device=device,
+        background=background_of(config, lonlat[rows], seed) if config.loss in WITH_BACKGROUND else None,
+        classes=labels.values, most_of_a_class=config.most_of_a_class,
+        seasons=labels.dates if config.seasons else None,
+    )  # fmt: skip
+
+
+def _objective(config: Sphere2VecConfig, head: Head, labels: Labelled) -> Objective:
+    if config.loss == "cross-entropy":
+        return ClassLoss(head, label_smoothing=config.label_smoothing or 0.0)
+    if config.loss == "regression":
+        return NumberLoss(head)
+    if config.loss == "an_slds":
+        return OtherClassLoss(head)
+    if config.loss == "an_ssdl":
+        return OtherPlaceLoss(head)
+    full = SINR_POSITIVE_WEIGHT if config.loss == "an_full" else None
+    return PresenceLoss(
+        head,
+        positive_weight=full if config.positive_weight is None else config.positive_weight,
+        background_weight=1.0 if config.background_weight is None else config.background_weight,
+        users=labels.user_count if config.users else 0,
+    )
+
+
+def _measure(
+    head: Head, labels: Labelled, rows: Ints
+) -> Callable[[Mapping[str, Encoded], Mapping[str, Tensor]], dict[str, float]]:
+    """What is watched of a validation batch: top-1 and MRR of classes, R2 of numbers, AUC of a single class.
+
+    R2 divides by the variance of all ``rows``, so that the mean over equal batches is R2 of all of them.
+    """
+    variance = float(labels.values[rows].var()) if head.kind == "number" else 1.0
+
+    def measure(slots: Mapping[str, Encoded], targets: Mapping[str, Tensor]) -> dict[str, float]:
+        point = slots["point"].z
+        if head.kind == "number":
+            errors = head.answers(point)[:, 0].double() - targets["label"]
+            return {"r2": 1.0 - float((errors**2).mean()) / variance if variance else float("nan")}
+        scores = widened(head(point))
+        if head.outputs == 1:
+            return (
+                {}
+                if "background" not in slots
+                else {"auc": _auc(scores, widened(head(slots["background"].z)))}
+            )
+        own = scores.gather(1, targets["label"].long()[:, None])
+        ranks = (scores > own).sum(1) + ((scores == own).sum(1) + 1) / 2.0
+        return {"top1": float((ranks <= 1).double().mean()), "mrr": float((1.0 / ranks).mean())}
+
+    return measure
+
+
+def _auc(here: Tensor, elsewhere: Tensor) -> float:
+    """How often a point scores higher than a background point, ties half."""
+    order = torch.sort(elsewhere[:, 0]).values
+    below = torch.searchsorted(order, here[:, 0].contiguous(), right=False)
+    upto = torch.searchsorted(order, here[:, 0].contiguous(), right=True)
+    return float((below + upto).double().mean()) / (2.0 * len(order))
+
+
+def _device(name: str) -> torch.device:
+    """Where tables lie: with the computation; a GPU without float64 cannot hold angles."""
+    if name == "mps":
+        raise InputError("coordinates are computed in float64, which this device has not: --device cpu")
+    if name in ("auto", "cuda") and torch.cuda.is_available():
+        return torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
+    return torch.device("cpu")
