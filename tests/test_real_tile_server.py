@@ -20,6 +20,8 @@ import torch
 
 from placevec import api
 from placevec.core import Look
+from placevec.dataset import Dataset
+from placevec.progress import SILENT
 from tests.conftest import ROOT
 
 pytestmark = pytest.mark.skipif(
@@ -66,7 +68,7 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 
 @pytest.fixture(scope="module")
-def dataset(address: str, cache: None, tmp_path_factory: pytest.TempPathFactory) -> api.Dataset:
+def dataset(address: str, cache: None, tmp_path_factory: pytest.TempPathFactory) -> Dataset:
     return api.prepare(
         "loc2vec",
         tiles=address,
@@ -78,7 +80,7 @@ def dataset(address: str, cache: None, tmp_path_factory: pytest.TempPathFactory)
     )
 
 
-def test_the_map_is_what_was_drawn(dataset: api.Dataset) -> None:
+def test_the_map_is_what_was_drawn(dataset: Dataset) -> None:
     report = dataset.manifest["report"]
     assert report["tiles_missing"] + report["tiles_corrupt"] + report["tiles_failed"] == 0
     assert report["tiles_good"] > 100
@@ -89,12 +91,12 @@ def test_the_map_is_what_was_drawn(dataset: api.Dataset) -> None:
     assert {LAND, WATER, BUILDING} <= colours
 
 
-def test_nothing_changed_on_the_server(dataset: api.Dataset, address: str, tmp_path: Path) -> None:
+def test_nothing_changed_on_the_server(dataset: Dataset, address: str, tmp_path: Path) -> None:
     """Asked again with their ETags, the tiles need not be sent."""
     told: list[str] = []
 
     class Listening:
-        task = staticmethod(api.SILENT.task)
+        task = staticmethod(SILENT.task)
 
         def say(self, message: str) -> None:
             told.append(message)
@@ -108,7 +110,7 @@ def test_nothing_changed_on_the_server(dataset: api.Dataset, address: str, tmp_p
     assert again.hash == dataset.hash
 
 
-def test_training_and_embedding(dataset: api.Dataset, tmp_path: Path) -> None:
+def test_training_and_embedding(dataset: Dataset, tmp_path: Path) -> None:
     model = api.train(
         "loc2vec", dataset, out=tmp_path / "run", epochs=1, steps_per_epoch=4, batch_size=16, size_px=64, size_m=80,
         near_m=40, far_m=160,

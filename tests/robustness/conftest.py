@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from placevec import api
+from placevec.dataset import Dataset
 from tests.robustness import jobs
 from tests.robustness.commands import Nursery
 
@@ -34,7 +34,7 @@ def options(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def quick_run(nursery: Nursery, helsinki_dataset: api.Dataset, options: Path) -> Path:
+def quick_run(nursery: Nursery, helsinki_dataset: Dataset, options: Path) -> Path:
     """A run of a narrow encoder."""
     out = options.with_name("run")
     assert nursery.run(*jobs.train(helsinki_dataset.path, options).arguments(out)).code == 0
@@ -42,7 +42,7 @@ def quick_run(nursery: Nursery, helsinki_dataset: api.Dataset, options: Path) ->
 
 
 @pytest.fixture(scope="session")
-def quick_table(nursery: Nursery, helsinki_dataset: api.Dataset, quick_run: Path) -> Path:
+def quick_table(nursery: Nursery, helsinki_dataset: Dataset, quick_run: Path) -> Path:
     """Its vectors."""
     out = quick_run.with_name("vectors.parquet")
     assert nursery.run(*jobs.embed(quick_run, helsinki_dataset.path).arguments(out)).code == 0
