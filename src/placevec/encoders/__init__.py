@@ -21,11 +21,13 @@ if TYPE_CHECKING:
 # name -> (file of this room, class); imported when first used
 _ENCODERS = {
     "compact-tile-cnn": ("tile_cnn", "CompactTileCNN"),
+    "feature-projection": ("feature_projection", "FeatureProjection"),
     "founding-rgb-cnn": ("tile_cnn", "FoundingRgbCNN"),
     "founding-tile-cnn": ("tile_cnn", "FoundingTileCNN"),
     "geoclip-location": ("locations.geoclip", "GeoClipEncoder"),
     "location": ("locations.encoder", "LocationEncoder"),
     "shape-tile-cnn": ("shape_cnn", "ShapeTileCNN"),
+    "standard-features": ("feature_projection", "StandardFeatures"),
 }
 
 

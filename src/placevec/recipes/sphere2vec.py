@@ -12,14 +12,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from placevec import encoders
 from placevec.core import Encoded, Objective, Recipe, Slot
 from placevec.dataset import Dataset
-from placevec.encoders.locations.encoder import LocationEncoder
 from placevec.errors import InputError, UsageError
 from placevec.geo import Floats, Ints
 from placevec.heads import Head, widened
@@ -32,7 +30,9 @@ from placevec.objectives.presence import (
     PresenceLoss,
 )
 from placevec.objectives.supervised import ClassLoss, NumberLoss
+from placevec.recipes import sphere2vec_csp
 from placevec.recipes.built import Built
+from placevec.recipes.image_points import PREPARE_OPTIONS, prepare
 from placevec.recipes.sphere2vec_config import (
     OF_PRESENCE,
     WITH_BACKGROUND,
@@ -40,20 +40,19 @@ from placevec.recipes.sphere2vec_config import (
     config_dict,
     configure,
 )
-from placevec.recipes.sphere2vec_dataset import prepare
+from placevec.recipes.sphere2vec_csp_config import CSP_LOSSES
+from placevec.recipes.sphere2vec_encoder import encoder_of
 from placevec.recipes.sphere2vec_points import background_of, sides, usable
 from placevec.sampling.labelled import LabelledSampler
 from placevec.training import TrainingOptions
 from placevec.views.coordinates import NAME, SPEC, CoordinatesView
 
-__all__ = ["Built", "Sphere2VecConfig", "build", "config_dict", "configure", "prepare"]
+__all__ = ["PREPARE_OPTIONS", "Built", "Sphere2VecConfig", "build", "config_dict", "configure", "prepare"]
 
 _MOST_NUMBERS = 2**24
 """Of the answers to one validation batch: points times classes."""
 _MOST_VALIDATED = 65_536
 """Points that a validation reads."""
-_ANCHORS = 200
-_STREAM = 0xA7C
 
 
 def build(
@@ -67,6 +66,8 @@ def build(
         raise UsageError(
             "sphere2vec learns from one dataset, and is validated on its split: prepare one table of all points"
         )
+    if config.loss in CSP_LOSSES:
+        return sphere2vec_csp.build(dataset, config, training)
     labels = dataset.labels()
     seed = int(training.get("seed", 0))
     config = replace(config, loss=_loss_for(config, labels))
@@ -74,7 +75,7 @@ def build(
     rows, notes = usable(dataset, labels, config)
     lonlat = dataset.lonlat
     train, held, held_out, more = sides(lonlat, labels, rows, config, seed)
-    head, encoder = _head(config, labels, train), _encoder(config, lonlat[train], seed)
+    head, encoder = _head(config, labels, train), encoder_of(config, lonlat[train], seed)
     device = _device(str(training.get("device", "auto")))
     sampler = _sampler(config, labels, lonlat, train, device, seed=seed)
     judge = None
@@ -82,7 +83,7 @@ def build(
         most = max(1, min(4096, _MOST_NUMBERS // head.outputs))
         batches = -(-min(len(held), _MOST_VALIDATED) // most)
         calm = replace(config, batch_size=max(1, min(len(held), _MOST_VALIDATED) // batches))
-        judge = _sampler(replace(calm, most_of_a_class=None), labels, lonlat, held, device, seed=seed + 1)
+        judge = _sampler(replace(calm, balance=None), labels, lonlat, held, device, seed=seed + 1)
     recipe = Recipe(
         slots={role: Slot(NAME, "location") for role in sampler.draw(0).looks},
         encoders={"location": encoder},
@@ -134,18 +135,6 @@ def _head(config: Sphere2VecConfig, labels: Labelled, train: Ints) -> Head:
     return Head(dim, "number", mean=float(values.mean()), deviation=deviation)
 
 
-def _encoder(config: Sphere2VecConfig, points: Floats, seed: int) -> LocationEncoder:
-    """A fresh encoder; the anchors of rbf are training points."""
-    arguments = config.encoder_arguments()
-    if config.encoder == "rbf":
-        wanted = min(_ANCHORS if config.anchors is None else config.anchors, len(points))
-        drawn = np.random.default_rng([seed, _STREAM]).choice(len(points), wanted, replace=False)
-        arguments["anchors"] = points[drawn]
-    elif config.anchors is not None:
-        arguments["anchors"] = config.anchors  # refused there, by name
-    return encoders.location(config.encoder, config.dim, **arguments)
-
-
 def _sampler(
     config: Sphere2VecConfig, labels: Labelled, lonlat: Floats, rows: Ints, device: torch.device, *, seed: int
 ) -> LabelledSampler:
@@ -159,7 +148,7 @@ def _sampler(
     return LabelledSampler(
         rows, lonlat, batch_size=config.batch_size, seed=seed, targets=targets, device=device,
         background=background_of(config, lonlat[rows], seed) if config.loss in WITH_BACKGROUND else None,
-        classes=labels.values, most_of_a_class=config.most_of_a_class,
+        classes=labels.values, most_of_a_class=config.balance,
         seasons=labels.dates if config.seasons else None,
     )  # fmt: skip
 

@@ -9,6 +9,14 @@ from typing import Any
 from placevec.documents import NONE, check
 from placevec.encoders.locations.names import known_as
 from placevec.errors import InputError, UsageError
+from placevec.recipes.sphere2vec_csp_config import (
+    CONTRASTS,
+    CSP_LOSSES,
+    CSP_PRESETS,
+    ContrastChoices,
+    csp_preset,
+)
+from placevec.recipes.sphere2vec_init import inherited
 from placevec.recipes.sphere2vec_presets import (
     BACKGROUND_WEIGHT,
     DATASETS,
@@ -20,19 +28,19 @@ from placevec.recipes.sphere2vec_presets import (
 from placevec.sampling.background import BACKGROUNDS
 from placevec.training import TrainingOptions
 
-LOSSES = ("presence", "an_full", "an_slds", "an_ssdl", "cross-entropy", "regression")
+LOSSES = ("presence", "an_full", "an_slds", "an_ssdl", "cross-entropy", "regression", *CSP_LOSSES)
 OF_PRESENCE = ("presence", "an_full", "an_slds", "an_ssdl")
 WITH_BACKGROUND = ("presence", "an_full", "an_ssdl")
 ENCODER_OPTIONS = ("variant", "network", "hidden", "layers", "dropout", "activation", "seasons")
 FEATURE_OPTIONS = (
     "scales", "r_min", "r_max", "taper_poles", "sigma", "anchors", "frequencies", "kernel_size", "degrees", "cells",
-    "width",
+    "cell_width",
 )  # fmt: skip
 
 
 @dataclass(frozen=True)
-class Sphere2VecConfig:
-    """Every choice of the recipe; None leaves a choice to the encoder or the loss.
+class Sphere2VecConfig(ContrastChoices):
+    """Every choice of the recipe, with those of `ContrastChoices`; None leaves a choice to the encoder or the loss.
 
     Attributes:
         encoder: any name of a location encoder.
@@ -54,7 +62,7 @@ class Sphere2VecConfig:
         kernel_size: of the original rff.
         degrees: of harmonics.
         cells: how many, of cells.
-        width: numbers of a cell's vector.
+        cell_width: numbers of a cell's vector.
         loss: ``auto`` (by the labels: presence of classes, regression of numbers), or one of `LOSSES`.
         positive_weight: of the class seen, in presence (None: the number of classes) and an_full (None: 2,048).
         background: where nothing is known to be: ``sphere`` (None), ``octant`` as in the founding code, ``land`` or
@@ -63,7 +71,7 @@ class Sphere2VecConfig:
         land: GeoJSON of the land's outlines; coarse ones by default.
         users: learn a vector of every user too, in presence (``full_loss_user``).
         label_smoothing: of cross-entropy.
-        most_of_a_class: at most so many places of a class in a pass, drawn anew in every pass; None: all.
+        balance: at most so many places of a class in a pass, drawn anew in every pass; None: all.
         few_shot: share of the training labels that is used, of every class.
         batch_size: places in a batch.
         validation_share: share of the places held out in whole blocks, where the dataset has no split.
@@ -89,7 +97,7 @@ class Sphere2VecConfig:
     kernel_size: float | None = None
     degrees: int | None = None
     cells: int | None = None
-    width: int | None = None
+    cell_width: int | None = None
     loss: str = "auto"
     positive_weight: float | None = None
     background: str | None = None
@@ -97,7 +105,7 @@ class Sphere2VecConfig:
     land: str | None = None
     users: bool = False
     label_smoothing: float | None = None
-    most_of_a_class: int | None = None
+    balance: int | None = None
     few_shot: float = 1.0
     batch_size: int = 1024
     validation_share: float = 0.1
@@ -130,22 +138,23 @@ class Sphere2VecConfig:
             raise InputError(
                 f"validation_share is a share of the places, 0 to 0.5; got {self.validation_share:g}"
             )
-        if self.most_of_a_class is not None and self.most_of_a_class < 1:
-            raise InputError(f"balance takes at least one place of a class; got {self.most_of_a_class}")
+        if self.balance is not None and self.balance < 1:
+            raise InputError(f"balance takes at least one place of a class; got {self.balance}")
         if self.block_m is not None and not self.block_m > 0:
             raise InputError(f"a block has a side in metres; got {self.block_m:g}")
 
     def check_loss(self, loss: str) -> None:
         """UsageError for a choice that means nothing to a loss."""
+        self.check_contrast(loss)
         for given, meant, option in (
-            (self.background is not None, WITH_BACKGROUND, "background"),
-            (self.background_weight is not None, ("presence", "an_full"), "background_weight"),
+            (self.background is not None, (*WITH_BACKGROUND, *CONTRASTS), "background"),
+            (self.background_weight is not None, ("presence", "an_full", *CONTRASTS), "background_weight"),
             (self.positive_weight is not None, ("presence", "an_full"), "positive_weight"),
             (self.users, ("presence",), "users"),
             (self.label_smoothing is not None, ("cross-entropy",), "label_smoothing"),
             (
-                self.most_of_a_class is not None,
-                tuple(one for one in LOSSES if one != "regression"),
+                self.balance is not None,
+                tuple(one for one in LOSSES if one not in ("regression", *CSP_LOSSES)),
                 "balance",
             ),
         ):
@@ -158,7 +167,10 @@ class Sphere2VecConfig:
     def encoder_arguments(self) -> dict[str, Any]:
         """What `placevec.encoders.location` is told, but for name, dim and the anchors of rbf."""
         named = (*ENCODER_OPTIONS, *(name for name in FEATURE_OPTIONS if name != "anchors"))
-        return {name: value for name in named if (value := getattr(self, name)) is not None}
+        found = {name: value for name in named if (value := getattr(self, name)) is not None}
+        if "cell_width" in found:
+            found["width"] = found.pop("cell_width")
+        return found
 
 
 def config_dict(config: Sphere2VecConfig) -> dict[str, Any]:
@@ -170,10 +182,11 @@ def configure(preset: str, options: Mapping[str, Any]) -> tuple[Sphere2VecConfig
     """(recipe configuration, training options) from a preset and the options given; unknown names are refused.
 
     Presets: ``default``, and those of the data sets of `placevec.recipes.sphere2vec_presets`: what was found best for
-    the chosen encoder there, with Adam, 0.98 of the learning rate after each pass and at most 100 places of a class.
+    the chosen encoder there, with Adam, 0.98 of the learning rate after each pass and at most 100 places of a class; and
+    those of `placevec.recipes.sphere2vec_csp_config` for learning from images.
 
     >>> config, training = configure("inat2018", {"encoder": "sphereC"})
-    >>> config.hidden, config.most_of_a_class, training["learning_rate"]
+    >>> config.hidden, config.balance, training["learning_rate"]
     (1024, 100, 0.0005)
     """
     given = dict(options)
@@ -183,7 +196,9 @@ def configure(preset: str, options: Mapping[str, Any]) -> tuple[Sphere2VecConfig
     if unknown:
         raise UsageError(f"sphere2vec has no option {unknown[0]!r}: it knows {', '.join(sorted(own | loop))}")
     _check_types(given)
-    base, base_training = _preset(preset, given)
+    base, base_training = csp_preset(preset, given) if preset in CSP_PRESETS else _preset(preset, given)
+    if given.get("init") is not None:
+        base = {**base, **inherited(given["init"], given, tuple(own))}
     config = Sphere2VecConfig(**{**base, **{key: value for key, value in given.items() if key in own}})
     return config, {**base_training, **{key: value for key, value in given.items() if key in loop}}
 
@@ -193,17 +208,19 @@ def _preset(preset: str, given: Mapping[str, Any]) -> tuple[dict[str, Any], dict
         return {}, {}
     name = "".join(letter for letter in preset.lower() if letter not in " -_")
     if name not in DATASETS:
-        raise UsageError(f"preset {preset!r} is unknown: choose from default, {', '.join(DATASETS)}")
+        raise UsageError(
+            f"preset {preset!r} is unknown: choose from default, {', '.join((*DATASETS, *CSP_PRESETS))}"
+        )
     encoder = given.get("encoder", Sphere2VecConfig.encoder)
     best = published(encoder, name)
     found = encoder_options(encoder, name, given.get("variant", "corrected"))
     features = found.pop("options")
     chosen = {**found, **features, "batch_size": best.batch_size, "loss": "presence"}
-    chosen |= {"most_of_a_class": MOST_OF_A_CLASS[name], "background_weight": BACKGROUND_WEIGHT}
+    chosen |= {"balance": MOST_OF_A_CLASS[name], "background_weight": BACKGROUND_WEIGHT}
     if given.get("loss", "presence") not in ("presence", "auto"):
         chosen = {key: value for key, value in chosen.items() if key not in ("loss", "background_weight")}
         if given["loss"] == "regression":
-            del chosen["most_of_a_class"]
+            del chosen["balance"]
     training = {
         "learning_rate": best.learning_rate, "optimiser": "adam", "weight_decay": 0.0, "clip_norm": 0.0, "warmup": 0.0,
         "schedule": "decay", "epochs": EPOCHS,

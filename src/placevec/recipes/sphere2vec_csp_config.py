@@ -1,0 +1,119 @@
+"""The choices of contrastive spatial pre-training (CSP) in the recipe Sphere2Vec, and what paper and scripts chose."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any
+
+from placevec.encoders.locations.names import known_as
+from placevec.errors import UsageError
+
+CSP_LOSSES = ("csp", "csp-nce", "csp-mse")
+"""Softmax (CSP-MC in the paper), sigmoid (CSP-NCE) and the regression on image features that it compares with."""
+CONTRASTS = ("csp", "csp-nce")
+
+_GRID = {
+    "encoder": "Space2Vec-grid",
+    "scales": 32,
+    "r_max": 1.0,
+    "hidden": 512,
+    "layers": 1,
+    "dropout": 0.5,
+    "dim": 256,
+}
+_ADAM = {"optimiser": "adam", "weight_decay": 0.0, "clip_norm": 0.0, "warmup": 0.0, "schedule": "decay"}
+_ALL_ONE = {
+    "temperature": 1.0, "background_temperature": 1.0, "twin_temperature": 1.0, "background_weight": 1.0,
+    "twin_weight": 1.0, "negatives": 1, "batch_size": 1024,
+}  # fmt: skip
+
+
+def _degree(degrees: float) -> float:
+    """Radii of the original grid in degrees as shares of the Earth's radius."""
+    return math.radians(degrees)
+
+
+CSP_PRESETS: Mapping[str, tuple[dict[str, Any], dict[str, Any]]] = {
+    "csp-paper-inat2018": (
+        {**_GRID, **_ALL_ONE, "r_min": _degree(0.01), "activation": "leakyrelu"},
+        {**_ADAM, "learning_rate": 2e-4, "epochs": 30},
+    ),
+    "csp-paper-fmow": (
+        {**_GRID, **_ALL_ONE, "r_min": _degree(0.01), "activation": "gelu"},
+        {**_ADAM, "learning_rate": 1e-3, "epochs": 300},
+    ),
+    "csp-script-inat2018": (
+        {**_GRID, **_ALL_ONE, "temperature": 20.0, "r_min": _degree(0.1), "activation": "leakyrelu"},
+        {**_ADAM, "learning_rate": 5e-4, "epochs": 30},
+    ),
+    "csp-script-fmow": (
+        {**_GRID, **_ALL_ONE, "temperature": 20.0, "r_min": _degree(0.1), "activation": "gelu"},
+        {**_ADAM, "learning_rate": 5e-5, "epochs": 300},
+    ),
+    "csp-checkpoint-fmow": (
+        {**_GRID, **_ALL_ONE, "twin_weight": 0.1, "r_min": _degree(0.1), "activation": "gelu"},
+        {**_ADAM, "learning_rate": 5e-5, "epochs": 300},
+    ),
+}
+"""(recipe, training) as the appendix of the paper, the shell scripts of github.com/gengchenmai/csp at 67f3407, and the
+name of its fMoW checkpoint have them: they differ from one another. Epochs of the paper are those of the scripts.
+Background points are ours, uniform on the sphere."""
+
+
+@dataclass(frozen=True)
+class ContrastChoices:
+    """What the losses of CSP can be told; None leaves a choice to the loss, see `defaults`.
+
+    Attributes:
+        temperature: T0, divides cosines of locations and images.
+        background_temperature: T1, of images and random locations.
+        twin_temperature: T2, of locations and themselves with other units dropped.
+        twin_weight: a2, of the latter; 0 leaves it out. (a1 is ``background_weight``.)
+        negatives: K, random locations for each image.
+        symmetric: each image against all locations too (``contsoftmaxsym``).
+        init: a run or model whose location encoder training starts from.
+    """
+
+    temperature: float | None = None
+    background_temperature: float | None = None
+    twin_temperature: float | None = None
+    twin_weight: float | None = None
+    negatives: int | None = None
+    symmetric: bool | None = None
+    init: str | None = None
+
+    def check_contrast(self, loss: str) -> None:
+        """UsageError for a choice that means nothing to a loss."""
+        for item in fields(ContrastChoices):
+            given = item.name != "init" and getattr(self, item.name) is not None
+            if given and loss not in CONTRASTS:
+                raise UsageError(
+                    f"--{item.name.replace('_', '-')} means nothing to the loss {loss}: it belongs to "
+                    f"{', '.join(CONTRASTS)}"
+                )
+
+
+def defaults(loss: str) -> dict[str, Any]:
+    """What is chosen where nothing was: T0, T1, T2, a1, a2, K and symmetry; nothing for other losses.
+
+    Temperatures are lower than published, see docs/csp.md: cosines divided by 1 tell few places apart.
+    """
+    if loss not in CONTRASTS:
+        return {}
+    return {
+        "temperature": 0.1, "background_temperature": 0.1, "twin_temperature": 0.1, "background_weight": 1.0,
+        "twin_weight": 1.0, "negatives": 1, "symmetric": True,
+    }  # fmt: skip
+
+
+def csp_preset(preset: str, given: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """(recipe, training) options of one of `CSP_PRESETS`; of another encoder than grid without its scales."""
+    recipe, training = CSP_PRESETS[preset]
+    chosen = {**recipe, "loss": "csp", "symmetric": False}
+    if known_as(given.get("encoder", "Space2Vec-grid")) != "Space2Vec-grid":
+        chosen = {name: value for name, value in chosen.items() if name not in ("scales", "r_min", "r_max")}
+    if given.get("loss", "csp") == "csp-mse":
+        chosen = {name: value for name, value in chosen.items() if name not in (*_ALL_ONE, "symmetric")}
+    return chosen, dict(training)
