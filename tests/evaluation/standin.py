@@ -63,6 +63,7 @@ class Network:
     seed: int = 0
     near_m: float = 200.0
     training: dict[str, Any] = field(default_factory=dict)
+    taught: tuple[str, ...] = ()
 
     @property
     def seen(self) -> tuple[str, ...]:
@@ -75,10 +76,6 @@ class Network:
     @property
     def recipe(self) -> dict[str, Any]:
         return {"config": {"near_m": self.near_m}}
-
-    @property
-    def taught(self) -> tuple[str, ...]:
-        return ()
 
     def untrained(self, seed: int) -> Network:
         return replace(self, seed=seed + 1)

@@ -18,6 +18,7 @@ from placevec.evaluation.judgement import BUDGETS
 from placevec.evaluation.label_free import ELSEWHERE, HELD_OUT, TRAINED_ON, UNKNOWN
 from placevec.evaluation.probes import Effort
 from placevec.evaluation.tasks import landuse_task
+from placevec.geo import Area
 from tests.evaluation.standin import Network, Town, embeddings, town
 
 CHEAP = replace(BUDGETS["quick"], effort=Effort(6, (0.1,), (10,)), draws=300)
@@ -173,6 +174,30 @@ def test_labels_of_ones_own(place: Town, tmp_path: Path) -> None:
     (judged,) = report.judgements
     assert (judged.task, judged.metric) == ("rent", "R²")
     assert {row.name: row.score for row in judged.rows}["vectors"] > 0.9
+
+
+def test_own_labels_on_ground_that_was_taught_are_judged_with_a_warning(place: Town, tmp_path: Path) -> None:
+    """Nobody knows whether rents hang together with land use; elsewhere the lessons gave nothing away."""
+    given = pd.DataFrame({"place_id": place.place_ids, "rent": noise(place)[:, 0]})
+    given.to_csv(tmp_path / "labels.csv", index=False)
+    here, away = Area(-180.0, -85.0, 180.0, 85.0).as_dict(), Area(100.0, 10.0, 101.0, 11.0).as_dict()
+    warnings = []
+    for area in (here, away):
+        model = Network(taught=("landuse",), training={"areas": [area]})
+        (judged,) = run(place, noise(place), model, tasks=[], labels=tmp_path / "labels.csv").judgements
+        warnings.append([note for note in judged.notes if "taught landuse on this very ground" in note])
+    assert [len(found) for found in warnings] == [1, 0]
+    beside = {"other": Network(taught=("tags",), training={"areas": [here]}, seed=5)}
+    (judged,) = run(place, noise(place), tasks=[], labels=tmp_path / "labels.csv", others=beside).judgements
+    assert any(note.startswith("other: the model was taught tags") for note in judged.notes)
+
+
+def test_labels_that_a_dataset_lacks_are_told_once(place: Town, tmp_path: Path) -> None:
+    bare: Any = replace(place, path=tmp_path)
+    report = evaluate(embeddings(place, noise(place)), dataset=bare, budget="quick", seeds=1)
+    (line,) = report.skipped
+    assert line.startswith("tasks landuse and pois: ")
+    assert "holds no landuse_coverage.tif and pois.parquet" in line
 
 
 def test_held_out_blocks_are_measured_when_the_model_tells(place: Town) -> None:

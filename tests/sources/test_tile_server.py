@@ -180,6 +180,24 @@ def test_a_server_that_is_down(tmp_path: Path) -> None:
         download_tiles(template, planned(), cache)
 
 
+@pytest.mark.parametrize(("not_for", "told"), [("", True), ("127.0.0.1", False)])
+def test_a_proxy_is_not_used_and_that_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, not_for: str, told: bool
+) -> None:
+    """Oracle: the rules of the standard library for who is behind a proxy."""
+    for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy", "HTTPS_PROXY", "ALL_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HTTP_PROXY", "http://192.0.2.1:3128")
+    monkeypatch.setenv("NO_PROXY", not_for)
+    template = TileTemplate.parse(f"http://127.0.0.1:{closed_port()}/{{z}}/{{x}}/{{y}}.png")
+    with (
+        TileCache(tmp_path / "tiles.mbtiles", ZOOM) as cache,
+        pytest.raises(SourceError, match="is the server running") as raised,
+    ):
+        download_tiles(template, planned(), cache)
+    assert ("not through the proxy that HTTP_PROXY names" in str(raised.value)) == told
+
+
 def test_a_name_that_nobody_has(tmp_path: Path) -> None:
     template = TileTemplate.parse("http://tiles.invalid/{z}/{x}/{y}.png")
     with (

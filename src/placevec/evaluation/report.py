@@ -32,11 +32,13 @@ from placevec.evaluation.labels import label_tasks
 from placevec.evaluation.tasks import (
     COLOURS,
     OSM_TASKS,
+    NoLabelsError,
     Task,
     landuse_task,
     leaking,
     poi_task,
     sampled,
+    told_missing,
     without_leaking_groups,
 )
 from placevec.geo import Area, Floats, Ints, hold_out_blocks
@@ -181,6 +183,8 @@ def evaluate(
             if reason := _unfit(item.task, places, other):
                 del shown[name]
                 item.notes.append(f"{name} is left out: {reason}")
+            else:
+                item.notes.extend(f"{name}: {note}" for note in _taught_here(item.task, places, other))
         try:
             judged = judge(
                 item.task, shown, dataset.lonlat[item.task.rows], pairs=pairs, buffer_m=buffer_m, folds=folds,
@@ -279,6 +283,7 @@ def _tasks(
     """(tasks, one line for each that could not be made)."""
     makers = {"landuse": landuse_task, "pois": poi_task}
     found, skipped = [], []
+    bare: list[NoLabelsError] = []
     for task in OSM_TASKS if tasks is None else tasks:
         if isinstance(task, Task):
             found.append(task)
@@ -289,8 +294,13 @@ def _tasks(
             )
         try:
             found.append(makers[task](dataset))
+        except NoLabelsError as error:
+            bare.append(error)
         except EvaluationError as error:
             skipped.append(str(error))
+    if bare:
+        which = f"{'tasks' if len(bare) > 1 else 'task'} {' and '.join(error.task for error in bare)}"
+        skipped.append(f"{which}: {told_missing([error.file for error in bare])}")
     if labels is not None:
         found += label_tasks(labels, dataset)
     return found, skipped
@@ -311,7 +321,7 @@ def _ready(task: Task, places: _Places, model: Model | None, budget: Budget, all
             f"task {task.name}: the model sees {', '.join(leaks)}, which give the label away; "
             f"train with --drop-layers {','.join(task.leaks)}, or run with --allow-leaks to see it marked"
         )
-    notes = []
+    notes = [] if model is None else _taught_here(task, places, model)
     if model is not None and not allow_leaks:
         task, given_away = without_leaking_groups(task, model.seen)
         notes += [
@@ -343,6 +353,17 @@ def _check_not_taught(task: Task, places: _Places, model: Model) -> None:
             f"task {task.name}: the model was taught {' and '.join(lessons)} on this very ground, so that its vectors "
             "prove nothing here; evaluate it on other ground, or run with --allow-leaks"
         )
+
+
+def _taught_here(task: Task, places: _Places, model: Model) -> list[str]:
+    """A note where the model learnt labels of its own on places that are asked about: the task's may hang together."""
+    rows = task.rows[np.isin(task.rows, places.rows)]
+    if not model.taught or not learnt_from(model, places.dataset.lonlat[rows]).any():
+        return []
+    return [
+        f"the model was taught {' and '.join(model.taught)} on this very ground: labels that hang together with them "
+        "flatter its vectors; other ground would tell"
+    ]
 
 
 def _unfit(task: Task, places: _Places, other: Model) -> str:

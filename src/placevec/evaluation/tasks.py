@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -25,6 +26,24 @@ LABELLED_SHARE = 0.25
 """Share of a footprint that must carry land use for the place to count."""
 MIN_PLACES = 20
 """Places that a class needs, and that a POI group needs with and without."""
+
+
+class NoLabelsError(EvaluationError):
+    """A dataset has nothing that a task could ask about, such as one of tiles alone.
+
+    >>> NoLabelsError("landuse", Path("city/landuse_coverage.tif")).task
+    'landuse'
+    """
+
+    def __init__(self, task: str, file: Path) -> None:
+        self.task, self.file = task, file
+        super().__init__(f"task {task}: {told_missing([file])}")
+
+
+def told_missing(files: Sequence[Path]) -> str:
+    """What to do about files of labels that one dataset lacks."""
+    names = " and ".join(file.name for file in files)
+    return f"{files[0].parent} holds no {names}; prepare it from an OSM extract, or name one beside the tiles (--osm)"
 
 
 @dataclass(frozen=True)
@@ -170,9 +189,7 @@ def landuse_labels(dataset: Dataset, rows: Ints) -> NDArray[np.object_]:
 
     file = dataset.path / "landuse_coverage.tif"
     if not file.exists():
-        raise EvaluationError(
-            f"task landuse: {dataset.path} holds no {file.name}; prepare it from an OSM extract"
-        )
+        raise NoLabelsError("landuse", file)
     coverage = Coverage(file)
     shares = np.asarray(coverage.fractions(dataset.footprints()[rows], dataset.zoom), np.float64)
     dominant = np.array(coverage.channels, object)[shares.argmax(axis=1)]
@@ -208,9 +225,7 @@ def poi_presence(
 
     file = dataset.path / "pois.parquet"
     if not file.exists():
-        raise EvaluationError(
-            f"task pois: {dataset.path} holds no {file.name}; prepare it from an OSM extract"
-        )
+        raise NoLabelsError("pois", file)
     pois = read_pois(file)
     counts, groups = poi_counts(pois, dataset.footprints()[rows], dataset.zoom)
     return np.asarray(counts) > 0, groups, _drawn_in(pois)

@@ -14,6 +14,7 @@ import re
 import socket
 import threading
 import time
+import urllib.request
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -304,7 +305,8 @@ class _Work:
                 break
         if unreachable:
             raise SourceError(
-                f"cannot reach {self.template.shown}: {result.reason}; is the server running? What came is kept"
+                f"cannot reach {self.template.shown}: {result.reason}; is the server running?"
+                f"{_past_a_proxy(self.template)} What came is kept"
             )
         return result
 
@@ -375,3 +377,14 @@ def _fresh(answer: Answer) -> float:
 def _sendable(text: str) -> str | None:
     """A validator that can be sent back as a header."""
     return text if 0 < len(text) <= 200 and text.isascii() and text.isprintable() else None
+
+
+def _past_a_proxy(template: TileTemplate) -> str:
+    """What to say where the environment names a proxy for a server: tiles do not go through it.
+
+    Whether a redirect may be followed is known of the address that is connected to, which a proxy would choose.
+    """
+    scheme, host = template.text.partition("://")[0].lower(), template.server[0]
+    if scheme not in urllib.request.getproxies() or urllib.request.proxy_bypass(host):
+        return ""
+    return f" Tiles are asked for directly, not through the proxy that {scheme.upper()}_PROXY names."
