@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import multiprocessing
 import pickle
+import warnings
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -186,6 +188,19 @@ def test_forked_processes_share_an_open_folder(folder: Path) -> None:
     assert [queue.get(timeout=60) for _ in children] == [True, True]
     for child in children:
         child.join()
+
+
+def test_no_shard_is_left_open(folder: Path) -> None:
+    """Python itself warns of files that nobody closed."""
+    with warnings.catch_warnings(record=True) as found:
+        warnings.simplefilter("always", ResourceWarning)
+        shards = ShardFolder(folder, zoom=ZOOM, bands=3, memory=False)
+        read(shards, LEFT, TOP, 900, 900)  # four shards, one after the other
+        with ThreadPoolExecutor(2) as pool:
+            list(pool.map(read, [shards] * 2, (LEFT, LEFT + 500), [TOP] * 2))
+        del shards
+        gc.collect()
+    assert not [str(one.message) for one in found if "unclosed file" in str(one.message)]
 
 
 def test_pickling_carries_the_path_and_not_the_pixels(folder: Path) -> None:

@@ -24,6 +24,17 @@ MEMORY_LIMIT = 2**30
 """Bytes of decoded blocks that are kept when nothing else is asked for."""
 
 
+class _OpenShard:
+    """An open file, closed when its thread takes the next one or ends."""
+
+    def __init__(self, path: Path) -> None:
+        self.path, self.file = path, open(path, "rb", buffering=0)  # noqa: SIM115
+
+    def __del__(self) -> None:
+        if hasattr(self, "file"):
+            self.file.close()
+
+
 class ShardFolder:
     """All shards of one map, read window by window; safe to share between threads and forked processes.
 
@@ -118,13 +129,13 @@ class ShardFolder:
 
     def _descriptor(self, path: Path) -> int:
         """The open file of a shard; each thread keeps the last one, as batches are read shard by shard."""
-        if getattr(self._open, "path", None) != path:
+        held: _OpenShard | None = getattr(self._open, "shard", None)
+        if held is None or held.path != path:
             try:
-                self._open.file = open(path, "rb", buffering=0)  # noqa: SIM115 (the next one closes it)
+                held = self._open.shard = _OpenShard(path)
             except OSError as error:
                 raise DatasetError(f"{path} cannot be opened: {error.strerror}") from error
-            self._open.path = path
-        return int(self._open.file.fileno())
+        return held.file.fileno()
 
     def box(self, left: int, top: int, width: int, height: int) -> Box:
         """A window whose north-west pixel is (left, top)."""
