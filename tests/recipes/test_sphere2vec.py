@@ -82,7 +82,7 @@ def test_each_encoder_trains(encoder: str, classes, tmp_path) -> None:
     own |= {"r_min"} if encoder == "NeRF" else set()
     options = {name: value for name, value in SMALL.items() if name not in own}
     if encoder == "cells":
-        options |= {"cells": 64, "width": 8}
+        options |= {"cells": 64, "cell_width": 8}
     model = api.train(
         "sphere2vec", classes, out=tmp_path / "run", encoder=encoder, **{**options, "epochs": 2}
     )
@@ -92,7 +92,7 @@ def test_each_encoder_trains(encoder: str, classes, tmp_path) -> None:
 
 
 def test_a_resumed_run_is_the_uninterrupted_one(classes, tmp_path) -> None:
-    options = {**SMALL, "users": True, "seasons": 1, "most_of_a_class": 60, "schedule": "constant"}
+    options = {**SMALL, "users": True, "seasons": 1, "balance": 60, "schedule": "constant"}
     api.train("sphere2vec", classes, out=tmp_path / "whole", **{**options, "epochs": 4})
     api.train("sphere2vec", classes, out=tmp_path / "parts", **{**options, "epochs": 2})
     api.train("sphere2vec", classes, out=tmp_path / "parts", resume=True, **{**options, "epochs": 4})
@@ -183,7 +183,7 @@ def test_a_preset_is_what_was_found_best(classes, tmp_path) -> None:
         "sphere2vec", classes, out=tmp_path / "run", preset="yfcc", epochs=1, scales=4, projector=0, hidden=16
     )
     other, _ = configure("fmow", {"loss": "cross-entropy"})
-    assert (other.loss, other.most_of_a_class) == ("cross-entropy", 100)
+    assert (other.loss, other.balance) == ("cross-entropy", 100)
 
 
 @pytest.mark.parametrize(
@@ -202,7 +202,7 @@ def test_a_preset_is_what_was_found_best(classes, tmp_path) -> None:
         ({"land": "x.geojson"}, "--background land --land FILE"),
         ({"background": "moon"}, "choose from sphere, octant, land, target-group"),
         ({"few_shot": 0.0}, "few_shot"),
-        ({"most_of_a_class": 0}, "at least one place of a class"),
+        ({"balance": 0}, "at least one place of a class"),
         ({"batch_size": 1}, "batch_size is at least 2"),
         ({"dropout": 1.0}, "dropout is a share"),
         ({"scales": "many"}, "scales is 'many', not a whole number"),
@@ -227,7 +227,7 @@ def test_what_the_data_cannot_give_is_refused(numbers, tmp_path) -> None:
         (plain, {"users": True}, InputError, "no users"),
         (plain, {"seasons": 1}, InputError, "no dates"),
         (numbers, {"loss": "presence"}, UsageError, "labels that are numbers"),
-        (numbers, {"most_of_a_class": 5}, UsageError, "--balance means nothing to the loss regression"),
+        (numbers, {"balance": 5}, UsageError, "--balance means nothing to the loss regression"),
         (constant, {}, InputError, "all labels to learn from are 7"),
         (nothing, {}, DatasetError, "no place of"),
         (tested, {}, DatasetError, "no place to train on"),

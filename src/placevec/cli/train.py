@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import math
 import tomllib
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
 from placevec.cli import MAY_STAND_ALONE
-from placevec.cli.output import JSON, QUIET, print_json, progress_for, say
+from placevec.cli.output import JSON, QUIET, print_json, print_table, progress_for, say
 from placevec.errors import InputError
+
+if TYPE_CHECKING:
+    from placevec.api.training_all import TrainedEncoder
 
 NAME = "train"
 HELP = """Train a recipe on a dataset.
@@ -32,17 +37,28 @@ Examples:
   placevec train loc2vec data/malta --out runs/honest --drop-layers landcover,natural-features,leisure,amenities
 
   placevec train loc2vec data/malta data/andorra data/lauf --out runs/three --most-places 2500
+
+  placevec train sphere2vec data/sightings --out runs/sightings --encoder sphereC+ --balance 100
+
+  placevec train sphere2vec data/stations --out runs/stations --encoder all
 """
+LOCATIONS = "Location encoders (sphere2vec)"
+
+
+def _location(help: str, *names: str) -> Any:
+    """An option of sphere2vec; None leaves the choice to the encoder or the loss."""
+    return typer.Option(None, *names, help=help, rich_help_panel=LOCATIONS)
 
 
 def command(
-    recipe: str = typer.Argument(..., help="The recipe: loc2vec."),
+    recipe: str = typer.Argument(..., help="The recipe: loc2vec or sphere2vec."),
     dataset: list[Path] = typer.Argument(..., help="Dataset directory; several are learnt from together."),
     out: Path = typer.Option(..., "--out", "-o", help="Run directory to make."),
     preset: str = typer.Option(
         "default",
         help="default; founding (or founding-12) and founding-rgb: the original networks and hyper-parameters;"
-        " taught: foretell what places hold.",
+        " taught: foretell what places hold. Of sphere2vec: default, or what was found best on birdsnap, nabirds,"
+        " inat2017, inat2018, yfcc or fmow.",
     ),
     config: Path | None = typer.Option(None, help="TOML file holding any option, by the names shown here."),
     validation: list[Path] | None = typer.Option(
@@ -59,17 +75,21 @@ def command(
     ),
     samples_per_epoch: int | None = typer.Option(None, help="Or places in a pass."),
     batch_size: int | None = typer.Option(
-        None, help="Places in a batch (64); halved by itself where memory runs out."
+        None, help="Places in a batch (64, sphere2vec 1,024); halved by itself where memory runs out."
     ),
     learning_rate: float | None = typer.Option(None, help="Peak learning rate (0.001)."),
     weight_decay: float | None = typer.Option(None, help="Decay of the weights (0.0001)."),
     optimiser: str | None = typer.Option(None, help="adamw or adam."),
     clip_norm: float | None = typer.Option(None, help="Longest gradient (1); 0: any."),
-    dim: int | None = typer.Option(None, help="Length of the vectors (128)."),
+    dim: int | None = typer.Option(None, help="Length of the vectors (128, sphere2vec 256)."),
     encoder: str | None = typer.Option(
-        None, help="shape-tile-cnn, compact-tile-cnn, founding-tile-cnn or founding-rgb-cnn."
+        None,
+        help="shape-tile-cnn, compact-tile-cnn, founding-tile-cnn or founding-rgb-cnn. Of sphere2vec: sphereC+ or any"
+        " other location encoder, by any of its names; all trains each into a folder of --out.",
     ),
-    dropout: float | None = typer.Option(None, help="Of founding-tile-cnn (0.5)."),
+    dropout: float | None = typer.Option(
+        None, help="Share of units dropped (founding-tile-cnn 0.5, location encoders 0.1)."
+    ),
     objective: str | None = typer.Option(
         None,
         help="infonce, triplet, triplet-swap or softpn. What the founding 12-layer system called softpn is a hinge"
@@ -109,7 +129,44 @@ def command(
         None, help="Weight of the objective beside predictions (1)."
     ),
     most_places: int | None = typer.Option(None, help="At most so many places of each dataset."),
-    schedule: str | None = typer.Option(None, help="cosine, constant or plateau."),
+    loss: str | None = _location(
+        "presence (of classes, with background points), an_full, an_slds, an_ssdl, cross-entropy (of classes that"
+        " exclude one another) or regression (of numbers); auto: presence or regression, by the labels."
+    ),
+    background: str | None = _location(
+        "Where nothing is known to be: sphere (even), land, target-group (other places), or octant as founded."
+    ),
+    background_weight: float | None = _location("Of what is learnt there (1)."),
+    land: Path | None = _location("GeoJSON of the land, for --background land (coarse outlines)."),
+    positive_weight: float | None = _location("Of the class seen (the number of classes; an_full 2,048)."),
+    balance: int | None = _location("At most so many places of a class in a pass (all).", "--balance"),
+    users: bool | None = _location("Learn a vector of every user too, with presence (off)."),
+    label_smoothing: float | None = _location("Of cross-entropy (0)."),
+    few_shot: float | None = _location("Share of the training labels to use, of every class (1)."),
+    validation_share: float | None = _location(
+        "Share held out in blocks, without a split of the dataset (0.1)."
+    ),
+    block_m: float | None = _location("Side of those blocks in metres (by the extent, at most 500 km)."),
+    variant: str | None = _location(
+        "corrected; original: formula, network and defaults as published in code."
+    ),
+    network: str | None = _location("After the features: ffn, resnet, siren, residual, linear or none."),
+    hidden: int | None = _location("Units of a hidden layer (512)."),
+    hidden_layers: int | None = _location("Hidden layers or blocks (1).", "--layers"),
+    activation: str | None = _location("relu, leakyrelu, gelu, sigmoid or tanh."),
+    seasons: int | None = _location("Harmonics of the share of the year, where places have dates (0)."),
+    scales: int | None = _location("Scales of the multi-scale encoders (32)."),
+    r_min: float | None = _location("The finest, as a share of the Earth's radius (0.001: 40 km a wave)."),
+    r_max: float | None = _location("The coarsest (1); of the original grid and theory both are degrees."),
+    taper_poles: bool | None = _location("Fade out what would tear at the poles (off)."),
+    sigma: float | None = _location("Width of rbf in degrees; of rff."),
+    anchors: int | None = _location("Training places that rbf measures nearness to (200)."),
+    frequencies: int | None = _location("Of rff."),
+    kernel_size: float | None = _location("Of the original rff: the variance of its draws."),
+    degrees: int | None = _location("Of harmonics (20)."),
+    cells: int | None = _location("How many, of cells (2,048)."),
+    cell_width: int | None = _location("Numbers of a cell's vector (64)."),
+    schedule: str | None = typer.Option(None, help="cosine, constant, plateau or decay (0.98 a pass)."),
     patience: int | None = typer.Option(
         None, help="Stop after so many passes without improvement (0: never)."
     ),
@@ -149,6 +206,14 @@ def command(
         "flip": flip, "drop_channels": drop_channels, "schedule": schedule, "patience": patience,
         "contrast_weight": contrast_weight, "most_places": most_places, "save_every": save_every,
         "workers": workers, "precision": precision, "device": device, "seed": seed,
+        "loss": loss, "background": background, "background_weight": background_weight,
+        "land": None if land is None else str(land), "positive_weight": positive_weight, "balance": balance,
+        "users": users, "label_smoothing": label_smoothing, "few_shot": few_shot,
+        "validation_share": validation_share, "block_m": block_m, "variant": variant, "network": network,
+        "hidden": hidden, "layers": hidden_layers, "activation": activation, "seasons": seasons, "scales": scales,
+        "r_min": r_min, "r_max": r_max, "taper_poles": taper_poles, "sigma": sigma, "anchors": anchors,
+        "frequencies": frequencies, "kernel_size": kernel_size, "degrees": degrees, "cells": cells,
+        "cell_width": cell_width,
     }  # fmt: skip
     options.update({name: value for name, value in given.items() if value is not None})
     if size_m is not None:
@@ -156,17 +221,27 @@ def command(
     for name, value in (("drop_layers", drop_layers), ("predict", predict)):
         if value is not None:
             options[name] = tuple(part.strip() for part in value.split(",") if part.strip())
-    model = api.train(
-        recipe, dataset, out=out, preset=options.pop("preset", preset), validation=validation or None,
-        resume=resume is not None if resume in (None, MAY_STAND_ALONE["--resume"]) else resume,
-        force=force, projector=projector, progress=progress_for(as_json, quiet), **options,
-    )  # fmt: skip
+    told: dict[str, Any] = {
+        "out": out, "preset": options.pop("preset", preset), "validation": validation or None,
+        "resume": resume is not None if resume in (None, MAY_STAND_ALONE["--resume"]) else resume,
+        "force": force, "projector": projector, "progress": progress_for(as_json, quiet),
+    }  # fmt: skip
+    if options.get("encoder") == "all":
+        del options["encoder"]
+        from placevec.api.training_all import train_encoders
+
+        _show_all(train_encoders(recipe, dataset, **told, **options), as_json)
+        return
+    model = api.train(recipe, dataset, **told, **options)
     if as_json:
         from placevec.training.log import read_metrics
 
         print_json({"run": str(out), "hash": model.hash, **model.config(), "metrics": read_metrics(out)[-1:]})
         return
     say(f"{model.parameters:,} parameters, vectors of {model.dim} numbers: {out}")
+    if model.head is not None:
+        say(f"Next: placevec evaluate {out}    placevec embed {out} POINTS.csv -o E.parquet")
+        return
     if len(dataset) == 1 and not model.taught:
         say(f"Next: placevec embed {out} {dataset[0]} -o E.parquet")
         return
@@ -175,6 +250,27 @@ def command(
     )
     say(
         f"Next: placevec prepare {recipe} --osm OTHER.osm.pbf --out OTHER    placevec embed {out} OTHER -o E.parquet"
+    )
+
+
+def _show_all(trained: Sequence[TrainedEncoder], as_json: bool) -> None:
+    """One line an encoder, with what its best weights achieve on the validation."""
+    if as_json:
+        print_json([one.as_dict() for one in trained])
+        return
+    measured = list(dict.fromkeys(name for one in trained for name in one.validation))
+    print_table(
+        ["encoder", "parameters", *measured, "epochs", "seconds", "run"],
+        [
+            [
+                one.encoder, one.parameters, *(one.validation.get(name, math.nan) for name in measured), one.epochs,
+                one.seconds, str(one.run),
+            ]
+            for one in trained
+        ],
+    )  # fmt: skip
+    say(
+        "The validation chose the weights, so it flatters a little: placevec evaluate RUN judges on the test side"
     )
 
 

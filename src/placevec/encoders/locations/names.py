@@ -87,6 +87,18 @@ def known_as(name: str) -> str:
     return found
 
 
+def feature_options(name: str, variant: Variant = "corrected") -> tuple[str, ...]:
+    """The options that an encoder's features have.
+
+    Raises:
+        ModelError: an unknown name or variant, or a variant that the encoder has not.
+
+    >>> feature_options("gridcell")
+    ('scales', 'r_min', 'r_max', 'taper_poles')
+    """
+    return _options(_maker(name, variant))
+
+
 def positional(name: str, variant: Variant = "corrected", **options: Any) -> Positional:
     """The positional features of an encoder, without a network.
 
@@ -96,18 +108,29 @@ def positional(name: str, variant: Variant = "corrected", **options: Any) -> Pos
     >>> positional("sphereC", scales=16).dim
     48
     """
+    maker, title = _maker(name, variant), known_as(name)
+    known = _options(maker)
+    for option in options:
+        if option not in known:
+            there = ", ".join(known) or "none"
+            raise ModelError(f"the {variant} {title} has no option {option!r}; its options: {there}")
+    return maker(**options)
+
+
+def _maker(name: str, variant: Variant) -> Callable[..., Positional]:
     title = known_as(name)
     if variant not in ("corrected", "original"):
         raise ModelError(f"variant is corrected or original; got {variant!r}")
     maker = FAMILIES[title].corrected if variant == "corrected" else FAMILIES[title].original
     if maker is None:
         raise ModelError(f"{title} is not of the founding system: it has no original variant")
-    known = [option for option in inspect.signature(maker).parameters if option != "schedule"]
-    for option in options:
-        if option not in known:
-            there = ", ".join(known) or "none"
-            raise ModelError(f"the {variant} {title} has no option {option!r}; its options: {there}")
-    return maker(**options)
+    return maker
+
+
+def _options(maker: Callable[..., Positional]) -> tuple[str, ...]:
+    named = inspect.signature(maker).parameters.values()
+    plain = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+    return tuple(one.name for one in named if one.kind in plain and one.name != "schedule")
 
 
 def _plain(name: str) -> str:
