@@ -36,6 +36,10 @@ _STAGED = {
 }  # fmt: skip
 
 
+_NAMING = ("row", "place_id", "image_row")
+"""What tells rows apart that hold the same."""
+
+
 class PointSource(Protocol):
     """Where labelled points come from: a table, or a layout of several files."""
 
@@ -105,19 +109,19 @@ def stage(
         before, writer = 0, None
         try:
             for rows in source.batches():
-                table, key = _put(rows, source, staged, keep_unplaced)
+                table = _put(rows, source, staged, keep_unplaced)
                 if writer is None:
                     writer = pq.ParquetWriter(
                         staged.path, table.schema, compression="zstd", use_dictionary=["label", "user"]
                     )
                     staged.columns = tuple(table.column_names)
                 writer.write_table(table)
-                if has_id or not keep_repeats:
-                    content = [
-                        _cells(table, name) for name in table.column_names if name not in ("row", "image_row")
-                    ]
-                    hashes = hashed(content) if table.num_rows else np.zeros(0, np.uint64)
-                    repeats.add(hashed([key]) if has_id and table.num_rows else hashes, hashes, staged.rows)
+                if table.num_rows and (has_id or not keep_repeats):
+                    content = hashed(
+                        [_cells(table, name) for name in table.column_names if name not in _NAMING]
+                    )
+                    key = hashed([_cells(table, "place_id")]) if has_id else content
+                    repeats.add(key, content, staged.rows)
                 staged.rows += table.num_rows
                 advance(rows.done - before)
                 before = rows.done
@@ -139,10 +143,8 @@ def stage(
     return staged
 
 
-def _put(
-    rows: PointRows, source: PointSource, staged: Staged, keep_unplaced: bool
-) -> tuple[pa.Table, pa.Array]:
-    """(rows to put down, their ids)."""
+def _put(rows: PointRows, source: PointSource, staged: Staged, keep_unplaced: bool) -> pa.Table:
+    """Rows to put down."""
     what = {role: f"{source.path}, column {name!r}," for role, name in source.columns.given().items()}
     number = np.arange(rows.first, rows.first + len(rows))
     columns: dict[str, pa.Array] = {"row": pa.array(number)}
@@ -186,7 +188,7 @@ def _put(
     if "place_id" in columns and table["place_id"].null_count:
         row = table["row"].filter(pc.is_null(table["place_id"]))[0].as_py()
         raise SourceError(f"{source.path}, row {row} has no {source.columns.id}; give every row one, or none")
-    return table, _cells(table, "place_id") if "place_id" in columns else None
+    return table
 
 
 def _cells(table: pa.Table, name: str) -> pa.Array:

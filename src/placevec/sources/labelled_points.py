@@ -117,7 +117,7 @@ class PointTable:
             cells = {
                 role: plain(batch[role], f"{self.path}, column {name!r},")
                 for role, name in self.columns.given().items()
-                if role in batch
+                if role in batch and role != "geometry"
             }
             systems = cells.pop("crs", None)
             if systems is not None and self._crs is None:

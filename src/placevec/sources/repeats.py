@@ -25,13 +25,19 @@ def hashed(columns: Sequence[pa.Array | NDArray[Any]]) -> Hashes:
     """(N,) uint64 hash of each row of some columns; NaN and null are values like others."""
     total = np.zeros(len(columns[0]), np.uint64)
     for column in columns:
-        if isinstance(column, pa.Array):
-            values = column.to_pandas().to_numpy()
-        else:
-            values = column + 0.0 if column.dtype.kind == "f" else column  # -0.0 is 0.0
         with np.errstate(over="ignore"):
-            total = total * np.uint64(0x9E3779B97F4A7C15) + pd.util.hash_array(values, categorize=True)
+            total = total * np.uint64(0x9E3779B97F4A7C15) + _hashed(column)
     return total
+
+
+def _hashed(column: pa.Array | NDArray[Any]) -> Hashes:
+    if not isinstance(column, pa.Array):
+        values = column + 0.0 if column.dtype.kind == "f" else column  # -0.0 is 0.0
+        return np.asarray(pd.util.hash_array(values))
+    coded = column.dictionary_encode()  # texts are hashed once each
+    words = pd.util.hash_array(coded.dictionary.to_numpy(zero_copy_only=False), categorize=False)
+    codes = np.asarray(coded.indices.fill_null(len(words)))
+    return np.asarray(np.append(words, np.uint64(0))[codes])
 
 
 class Repeats:
