@@ -1,28 +1,33 @@
-"""The table of vectors: one row a place, with where the vectors came from. Read, written and checked here.
-
-On disk it is GeoParquet 1.1 (``place_id, view, lon, lat, name, embedding, geometry``): geopandas, pyarrow,
-DuckDB and QGIS open it without placevec. ``embedding`` is a fixed-size list of float32, float16 or int8; int8
-is ``round(vector / scale)`` with one scale a table. The file's metadata holds, as JSON, ``placevec`` (view,
-scale, provenance) and ``stac``: the fields of the STAC embedding extension v0.0.1
-(https://github.com/geo-embeddings/embeddings-stac-specification).
-"""
+"""The table of vectors: checked when it is made, selected from, joined to other tables, saved and loaded."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from os import PathLike
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from placevec.atomic import sha256_of_json
-from placevec.errors import EmbeddingsError, InputError, other_schema
+from placevec.embeddings.columns import (
+    STORED,
+    Objects,
+    StoredType,
+    metadata_of,
+    objects,
+    quantized,
+    read_degrees,
+    read_geometry,
+    read_metadata,
+    read_texts,
+    read_vectors,
+)
+from placevec.embeddings.provenance import Provenance, joined
+from placevec.errors import EmbeddingsError, InputError
 from placevec.geo import Floats
-from placevec.geoparquet import geometry_of, read_geoparquet, write_geoparquet
+from placevec.geoparquet import read_geoparquet, write_geoparquet
 
 if TYPE_CHECKING:
     import geopandas
@@ -30,48 +35,7 @@ if TYPE_CHECKING:
 
     from placevec.matching import On, Unmatched
 
-Objects = np.ndarray[Any, np.dtype[np.object_]]
-StoredType = Literal["float32", "float16", "int8"]
-
-SCHEMA_VERSION = 1
 MAX_DIM = 65_536
-STAC_EXTENSION = "https://stac-extensions.github.io/embeddings/v0.0.1/schema.json"
-_STORED: dict[str, Any] = {"float32": pa.float32(), "float16": pa.float16(), "int8": pa.int8()}
-_MAX_PROVENANCE_TEXT = 10_000
-
-
-@dataclass(frozen=True)
-class Provenance:
-    """Where vectors came from.
-
-    Attributes:
-        model_hash: SHA-256 of the model that made them; vectors of two models never share a table.
-        dataset_hash: SHA-256 of the dataset that they describe.
-        model_path: where the model lay when the vectors were made, so that later steps find it.
-        dataset_path: the same for the dataset.
-        attribution: the credit that every picture and table made from them must carry.
-        created: UTC time, ISO 8601.
-        placevec_version: of the placevec that made them.
-    """
-
-    model_hash: str
-    dataset_hash: str
-    model_path: str = ""
-    dataset_path: str = ""
-    attribution: str = ""
-    created: str = ""
-    placevec_version: str = ""
-
-    @classmethod
-    def from_dict(cls, content: Any) -> Provenance:
-        """The inverse of `dataclasses.asdict`; EmbeddingsError unless all values are texts of sane length."""
-        names = {field.name for field in fields(cls)}
-        if not isinstance(content, dict) or not {"model_hash", "dataset_hash"} <= set(content) <= names:
-            raise EmbeddingsError("provenance must name model_hash and dataset_hash and nothing unknown")
-        for name, value in content.items():
-            if not isinstance(value, str) or len(value) > _MAX_PROVENANCE_TEXT:
-                raise EmbeddingsError(f"provenance field {name} is not a text of sane length")
-        return cls(**content)
 
 
 @dataclass
@@ -103,8 +67,8 @@ class Embeddings:
         self.place_id = np.asarray(self.place_id, object)
         self.vectors = np.ascontiguousarray(self.vectors, np.float32)
         self.lonlat = np.asarray(self.lonlat, np.float64)
-        self.geometry = _objects(self.geometry)
-        self.names = _objects(self.names)
+        self.geometry = objects(self.geometry)
+        self.names = objects(self.names)
         _check(self)
         self.geometry = _with_points(self.geometry, self.lonlat)
 
@@ -145,7 +109,7 @@ class Embeddings:
             "name": self.names,
             "lon": self.lonlat[:, 0],
             "lat": self.lonlat[:, 1],
-            "embedding": _objects(list(self.vectors)),
+            "embedding": objects(list(self.vectors)),
         }
         frame = geopandas.GeoDataFrame(columns, geometry=list(self.geometry), crs=4326)
         frame.attrs["provenance"] = asdict(self.provenance)
@@ -198,10 +162,10 @@ class Embeddings:
         ``float16`` halves the file at about three digits; ``int8`` quarters it, with an error of at most
         half of ``max |vector| / 127`` an entry.
         """
-        if dtype not in _STORED:
+        if dtype not in STORED:
             raise EmbeddingsError(f"vectors are stored as float32, float16 or int8, not {dtype!r}")
-        stored, scale = _quantized(self.vectors, dtype)
-        values = pa.array(stored.reshape(-1), _STORED[dtype])
+        stored, scale = quantized(self.vectors, dtype)
+        values = pa.array(stored.reshape(-1), STORED[dtype])
         columns = {
             "place_id": pa.array(list(self.place_id), pa.string()),
             "view": pa.array([self.view] * len(self), pa.string()),
@@ -210,18 +174,12 @@ class Embeddings:
             "name": pa.array(list(self.names), pa.string()),
             "embedding": pa.FixedSizeListArray.from_arrays(values, self.dim),
         }
-        ours = {
-            "schema_version": SCHEMA_VERSION,
-            "view": self.view,
-            "scale": scale,
-            "provenance": asdict(self.provenance),
-        }
         split = ["embedding.list.element"] if dtype != "int8" else []
         write_geoparquet(
             path,
             columns,
             self.geometry,
-            metadata={"placevec": ours, "stac": _stac(self, dtype, scale)},
+            metadata=metadata_of(self.view, self.provenance, self.dim, dtype, scale),
             byte_stream_split=split,
         )
 
@@ -238,13 +196,13 @@ class Embeddings:
             missing = {"place_id", "lon", "lat", "name", "embedding"} - set(table.column_names)
             if missing:
                 raise EmbeddingsError(f"it lacks the columns {', '.join(sorted(missing))}")
-            view, scale, provenance = _read_metadata(metadata)
+            view, scale, provenance = read_metadata(metadata)
             return cls(
-                _strings(table, "place_id"),
-                _vectors(table, scale),
-                np.stack([_degrees(table, "lon"), _degrees(table, "lat")], axis=-1),
-                _geometry(table),
-                _strings(table, "name"),
+                read_texts(table, "place_id"),
+                read_vectors(table, scale),
+                np.stack([read_degrees(table, "lon"), read_degrees(table, "lat")], axis=-1),
+                read_geometry(table),
+                read_texts(table, "name"),
                 view,
                 provenance,
             )
@@ -279,38 +237,11 @@ def concat(tables: Sequence[Embeddings]) -> Embeddings:
         np.concatenate([table.geometry for table in tables]),
         np.concatenate([table.names for table in tables]),
         first.view,
-        _joined([table.provenance for table in tables]),
-    )
-
-
-def _joined(parts: Sequence[Provenance]) -> Provenance:
-    """What is common stays; several datasets become the hash of their hashes, and no path."""
-    first = parts[0]
-    datasets = sorted({part.dataset_hash for part in parts})
-    one = len(datasets) == 1
-    return Provenance(
-        model_hash=first.model_hash,
-        dataset_hash=datasets[0] if one else sha256_of_json(datasets),
-        model_path=first.model_path,
-        dataset_path=first.dataset_path if one else "",
-        attribution="; ".join(dict.fromkeys(part.attribution for part in parts if part.attribution)),
-        created=max(part.created for part in parts),
-        placevec_version=first.placevec_version,
+        joined([table.provenance for table in tables]),
     )
 
 
 # --- checking ----------------------------------------------------------------------------------------------
-
-
-def _objects(items: Any) -> Objects:
-    """(N,) object array, whatever the items are (shapely and arrays would otherwise be unpacked)."""
-    if isinstance(items, np.ndarray) and items.dtype == object and items.ndim == 1:
-        return items
-    filled = np.empty(len(items), object)
-    filled[:] = list(items)
-    return filled
-
-
 def _shown(text: object) -> str:
     return repr(str(text)[:60])
 
@@ -359,108 +290,3 @@ def _with_points(geometry: Objects, lonlat: Floats) -> Objects:
     filled = geometry.copy()
     filled[bare] = shapely.points(lonlat[bare])
     return filled
-
-
-# --- reading -----------------------------------------------------------------------------------------------
-
-
-def _read_metadata(metadata: dict[str, Any]) -> tuple[str, float | None, Provenance]:
-    """(view, int8 scale or None, provenance) from the ``placevec`` entry."""
-    ours = metadata.get("placevec")
-    if not isinstance(ours, dict):
-        raise EmbeddingsError("it has no 'placevec' metadata; write it with Embeddings.save")
-    if ours.get("schema_version") != SCHEMA_VERSION:
-        remedy = "embed again with this one"
-        raise EmbeddingsError(other_schema("it", ours.get("schema_version"), SCHEMA_VERSION, remedy))
-    view, scale = ours.get("view"), ours.get("scale")
-    if not isinstance(view, str) or not 0 < len(view) <= 200:
-        raise EmbeddingsError("its metadata names no view")
-    if scale is not None and not (
-        isinstance(scale, int | float) and not isinstance(scale, bool) and math.isfinite(scale) and scale > 0
-    ):
-        raise EmbeddingsError(f"its int8 scale is {str(scale)[:20]}, not a positive number")
-    return view, None if scale is None else float(scale), Provenance.from_dict(ours.get("provenance"))
-
-
-def _strings(table: pa.Table, name: str) -> Objects:
-    column = table[name]
-    if not (pa.types.is_string(column.type) or pa.types.is_large_string(column.type)):
-        raise EmbeddingsError(f"its column {name} holds {column.type}, not text")
-    return _objects(column.to_pylist())
-
-
-def _degrees(table: pa.Table, name: str) -> Floats:
-    column = table[name]
-    if not pa.types.is_floating(column.type):
-        raise EmbeddingsError(f"its column {name} holds {column.type}, not degrees")
-    return np.asarray(column.to_numpy(zero_copy_only=False), np.float64)
-
-
-def _geometry(table: pa.Table) -> Objects:
-    try:
-        return _objects(geometry_of(table))
-    except InputError as error:
-        raise EmbeddingsError(str(error)) from error
-
-
-def _vectors(table: pa.Table, scale: float | None) -> NDArray[np.float32]:
-    column = table["embedding"].combine_chunks()
-    if isinstance(column, pa.ChunkedArray):
-        column = pa.concat_arrays(column.chunks) if column.num_chunks else pa.array([], column.type)
-    if not pa.types.is_fixed_size_list(column.type) or column.type.value_type not in _STORED.values():
-        raise EmbeddingsError(
-            f"its column embedding holds {column.type}, not a fixed-size list of float32, float16 or int8"
-        )
-    values = column.flatten()  # leaves out null rows, which the length then shows
-    size = int(column.type.list_size)
-    if column.null_count or values.null_count or len(values) != len(column) * size:
-        raise EmbeddingsError("some of its vectors are missing")
-    if (values.type == pa.int8()) != (scale is not None):
-        raise EmbeddingsError(f"its vectors are {values.type}, which does not go with int8 scale {scale}")
-    stored: NDArray[Any] = values.to_numpy(zero_copy_only=False).reshape(len(column), size)
-    vectors = stored.astype(np.float32)
-    return vectors if scale is None else np.multiply(vectors, np.float32(scale), dtype=np.float32)
-
-
-# --- writing -----------------------------------------------------------------------------------------------
-
-
-def _quantized(vectors: NDArray[np.float32], dtype: StoredType) -> tuple[NDArray[Any], float | None]:
-    """(what is stored, int8 scale or None)."""
-    if dtype == "float32":
-        return vectors, None
-    largest = float(np.abs(vectors).max(initial=0.0))
-    if dtype == "float16":
-        if largest > float(np.finfo(np.float16).max):
-            raise EmbeddingsError(f"entries up to {largest:g} do not fit float16; store float32 or int8")
-        return vectors.astype(np.float16), None
-    scale = float(np.float32(largest / 127.0)) or 1.0
-    return np.clip(np.rint(vectors / np.float32(scale)), -127, 127).astype(np.int8), scale
-
-
-def _stac(emb: Embeddings, dtype: StoredType, scale: float | None) -> dict[str, Any]:
-    """The STAC fields. A place is a ``chip``: one vector for a footprint, the extension's nearest word."""
-    content: dict[str, Any] = {
-        "stac_extensions": [STAC_EXTENSION],
-        "emb:type": "chip",
-        "emb:dimensions": emb.dim,
-        "data_type": dtype,
-        "processing:datetime": emb.provenance.created,
-        "links": [
-            {"rel": "emb:model", "href": emb.provenance.model_path, "title": emb.provenance.model_hash},
-            {
-                "rel": "emb:source-data",
-                "href": emb.provenance.dataset_path,
-                "title": emb.provenance.dataset_hash,
-            },
-        ],
-    }
-    if dtype != "float32":
-        content["emb:quantization"] = {
-            "method": "symmetric linear" if scale else "rounding",
-            "original_dtype": "float32",
-            "quantized_dtype": dtype,
-            "scale": [scale if scale else 1.0],
-            "offset": [0.0],
-        }
-    return content
