@@ -15,6 +15,7 @@ from placevec.api.opening import (
     recorded_dataset,
     recorded_model,
 )
+from placevec.api.predicting import predict
 from placevec.api.preparing import prepare
 from placevec.api.searching import similar
 from placevec.api.tiles import export, validate
@@ -33,6 +34,7 @@ __all__ = [
     "load_embeddings",
     "load_model",
     "open_dataset",
+    "predict",
     "prepare",
     "recorded_dataset",
     "recorded_model",

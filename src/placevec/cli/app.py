@@ -17,6 +17,7 @@ def build_app() -> typer.Typer:
         export,
         import_weights,
         info,
+        predict,
         prepare,
         search,
         train,
@@ -24,7 +25,7 @@ def build_app() -> typer.Typer:
     )
 
     verbs = (
-        demo, prepare, validate, train, embed, evaluate, search, explore, cluster, export, import_weights,
+        demo, prepare, validate, train, embed, evaluate, search, explore, cluster, export, predict, import_weights,
         info, doctor,
     )  # fmt: skip
     app = typer.Typer(

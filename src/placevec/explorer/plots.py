@@ -23,8 +23,9 @@ from placevec.atomic import replacing
 from placevec.errors import MissingExtraError
 from placevec.explorer.colourings import Colouring
 from placevec.explorer.drawn import Drawn
+from placevec.explorer.lettering import INK, PAPER, QUIET, fonts, latin, shown
 from placevec.explorer.reductions import FEWEST, NAMES, Method, Reduction, require
-from placevec.progress import SILENT, Progress, printable
+from placevec.progress import SILENT, Progress
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -36,7 +37,6 @@ METHODS: tuple[Method, ...] = ("pca", "tsne", "umap")
 INCHES, DOTS = (10.0, 7.5), 160
 """Size and resolution: 1600 x 1200 pixels."""
 _GREY = "b5b8ba"
-_INK, _QUIET, _PAPER = "#1b2024", "#626a70", "#ffffff"
 _WIDEST_LABEL = 34
 
 
@@ -132,7 +132,7 @@ def plots_of(
     from matplotlib import rc_context
 
     with (
-        rc_context({"font.family": _fonts()}),
+        rc_context({"font.family": fonts()}),
         drawn.progress.task("Drawing plots", total=len(reduced) * len(colourings)) as advance,
     ):
         for reduction in reduced:
@@ -142,23 +142,6 @@ def plots_of(
                 files.append(name)
                 advance(1)
     return PlotsReport(folder, files, len(drawn), drawn.total, skipped)
-
-
-def _fonts() -> list[str]:
-    """Matplotlib's own, and those installed here that know further scripts."""
-    from matplotlib.font_manager import get_font_names
-
-    there = get_font_names()
-    wanted = (
-        "Noto Sans CJK",
-        "Noto Sans",
-        "Source Han Sans",
-        "WenQuanYi",
-        "PingFang",
-        "Hiragino Sans",
-        "Arial Unicode",
-    )
-    return ["DejaVu Sans", *sorted({name for name in there if name.startswith(wanted)})[:40]]
 
 
 def _file_name(method: Method, colouring: Colouring, taken: Sequence[str]) -> str:
@@ -178,7 +161,7 @@ def _write(drawn: Drawn, reduction: Reduction, colouring: Colouring, title: str,
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=INCHES, dpi=DOTS, facecolor=_PAPER)
+    figure = Figure(figsize=INCHES, dpi=DOTS, facecolor=PAPER)
     canvas = FigureCanvasAgg(figure)
     axes = figure.add_axes((0.06, 0.09, 0.62, 0.76))
     x, y = reduction.components[:, 0], reduction.components[:, 1]
@@ -190,27 +173,27 @@ def _write(drawn: Drawn, reduction: Reduction, colouring: Colouring, title: str,
     _frame(axes, reduction)
     content = colouring.content
     words: list[tuple[float, float, str, dict[str, Any]]] = [
-        (0.06, 0.945, title, {"size": 15, "weight": "bold", "color": _INK}),
-        (0.06, 0.905, f"{reduction.name}, coloured by: {content['label']}", {"size": 11, "color": _INK}),
+        (0.06, 0.945, title, {"size": 15, "weight": "bold", "color": INK}),
+        (0.06, 0.905, f"{reduction.name}, coloured by: {content['label']}", {"size": 11, "color": INK}),
         (
             0.06,
             0.87,
             f"{drawn.extent}, {drawn.emb.dim} dimensions; {reduction.note}",
-            {"size": 8.5, "color": _QUIET},
+            {"size": 8.5, "color": QUIET},
         ),
     ]
     for left, bottom, text, style in words:
-        figure.text(left, bottom, _shown(text, 110), parse_math=False, **style)
-    credit = textwrap.wrap(_shown(drawn.attribution, 10_000), 165)  # whole, however many sources there are
+        figure.text(left, bottom, shown(text, 110), parse_math=False, **style)
+    credit = textwrap.wrap(shown(drawn.attribution, 10_000), 165)  # whole, however many sources there are
     size = min(8.0, 24.0 / max(len(credit), 1))
-    figure.text(0.06, 0.012, "\n".join(credit), parse_math=False, size=size, color=_QUIET)
+    figure.text(0.06, 0.012, "\n".join(credit), parse_math=False, size=size, color=QUIET)
     if content["kind"] == "category":
         _legend(figure, content)
     else:
         _ramp(figure, content)
     with replacing(path) as temporary, warnings.catch_warnings():
         warnings.simplefilter("ignore")  # a script that no font here knows is drawn as boxes
-        canvas.print_png(str(temporary), metadata={"Title": None, "Copyright": _latin(drawn.attribution)})
+        canvas.print_png(str(temporary), metadata={"Title": None, "Copyright": latin(drawn.attribution)})
 
 
 def _frame(axes: Any, reduction: Reduction) -> None:
@@ -218,8 +201,8 @@ def _frame(axes: Any, reduction: Reduction) -> None:
     axes.tick_params(left=False, bottom=False, labelleft=False, labelbottom=False)
     for side in axes.spines.values():
         side.set_color("#dcddd8")
-    axes.set_xlabel(reduction.axes[0], color=_QUIET, size=9, parse_math=False)
-    axes.set_ylabel(reduction.axes[1], color=_QUIET, size=9, parse_math=False)
+    axes.set_xlabel(reduction.axes[0], color=QUIET, size=9, parse_math=False)
+    axes.set_ylabel(reduction.axes[1], color=QUIET, size=9, parse_math=False)
 
 
 def _dot_area(count: int) -> float:
@@ -266,8 +249,8 @@ def _legend(figure: Any, content: dict[str, Any]) -> None:
         legend.get_texts(), kinds, strict=True
     ):  # set later: a legend drops labels that begin with _
         words.set_parse_math(False)
-        words.set_text(f"{_shown(kind['label'], _WIDEST_LABEL)}  {kind['count']:,}")
-        words.set_color(_INK)
+        words.set_text(f"{shown(kind['label'], _WIDEST_LABEL)}  {kind['count']:,}")
+        words.set_color(INK)
 
 
 def _ramp(figure: Any, content: dict[str, Any]) -> None:
@@ -287,17 +270,6 @@ def _ramp(figure: Any, content: dict[str, Any]) -> None:
         [f"{sign}{value:.4g}" for sign, value in zip(signs, (low, (low + high) / 2.0, high), strict=True)],
         size=9,
     )
-    axes.set_title(_shown(content.get("unit") or "", 20), size=9, color=_QUIET, parse_math=False)
+    axes.set_title(shown(content.get("unit") or "", 20), size=9, color=QUIET, parse_math=False)
     for side in axes.spines.values():
         side.set_visible(False)
-
-
-def _shown(text: Any, most: int) -> str:
-    """One line that prints, cut to ``most`` characters."""
-    line = printable(" ".join(str(text).split()))
-    return line if len(line) <= most else line[: most - 1] + "…"
-
-
-def _latin(text: str) -> str:
-    """What a PNG's text may hold: Latin-1."""
-    return text.encode("latin-1", "replace").decode("latin-1")[:1000]

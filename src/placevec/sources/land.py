@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from placevec.errors import InputError
+from placevec.errors import AreaError, InputError
 from placevec.geo import Area
 
 if TYPE_CHECKING:
@@ -18,7 +18,8 @@ def land_outlines(path: str | Path | None = None) -> BaseGeometry:
     """The land as one polygon or multipolygon of lon, lat degrees.
 
     Args:
-        path: GeoJSON of polygons; None takes the 177 countries of Natural Earth at 1:110 million (public domain) that
+        path: polygons as GeoJSON, Shapefile, GeoPackage, FlatGeobuf or GeoParquet, in any CRS; None takes the
+            177 countries of Natural Earth at 1:110 million (public domain) that
             lie in pyogrio's wheel, coarse to tens of kilometres and without small islands.
 
     Raises:
@@ -26,9 +27,7 @@ def land_outlines(path: str | Path | None = None) -> BaseGeometry:
         InputError: none is given, and this pyogrio brings none.
     """
     if path is not None:
-        area = Area.from_geojson(path)
-        assert area.polygon is not None
-        return area.polygon
+        return _polygons(Path(path))
     import geopandas
     import pyogrio
 
@@ -38,3 +37,21 @@ def land_outlines(path: str | Path | None = None) -> BaseGeometry:
             "this pyogrio brings no outlines of the land: name a GeoJSON of polygons with --land"
         )
     return geopandas.read_file(coarse).geometry.union_all()
+
+
+def _polygons(path: Path) -> BaseGeometry:
+    """The polygons of a file as one; AreaError when there are none."""
+    if path.suffix.lower() in (".json", ".geojson"):
+        area = Area.from_geojson(path)
+        assert area.polygon is not None
+        return area.polygon
+    from placevec.sources.points import read_table
+
+    table = read_table(path)
+    if not hasattr(table, "to_crs"):
+        raise AreaError(f"{path} holds no polygons")
+    shapes = table.geometry if table.crs is None else table.geometry.to_crs("EPSG:4326")
+    shapes = shapes[shapes.geom_type.isin(["Polygon", "MultiPolygon"]) & ~shapes.is_empty]
+    if len(shapes) == 0:
+        raise AreaError(f"{path} holds no polygons")
+    return shapes.make_valid().union_all()

@@ -1,0 +1,246 @@
+"""`predict`: what models with a head expect where, as a raster, a picture, a page or a table."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from placevec import atomic
+from placevec.api.opening import Box, PathLike, area_of, model_of
+from placevec.errors import ModelError, PlacevecError, UsageError
+from placevec.geo import Area, Floats
+from placevec.progress import SILENT, Progress, printable
+
+if TYPE_CHECKING:
+    from shapely.geometry.base import BaseGeometry
+
+    from placevec.distributions.asking import Question
+    from placevec.distributions.raster import RasterReport
+    from placevec.distributions.table import TableReport
+    from placevec.explorer.distribution_figure import FigureReport
+    from placevec.explorer.distribution_page import DistributionPageReport
+    from placevec.model import Model
+
+    Predicted = RasterReport | TableReport | FigureReport | DistributionPageReport
+
+KINDS = {".tif": "raster", ".tiff": "raster", ".png": "figure", ".html": "page", ".parquet": "table"}
+CELLS_ACROSS = 720
+"""Columns of a raster or page whose resolution is not told."""
+_OUTLINES = "Outlines: Natural Earth, public domain"
+
+
+def predict(
+    models: Model | PathLike | Sequence[Model | PathLike],
+    out: PathLike,
+    *,
+    classes: Sequence[str] = (),
+    points: PathLike | None = None,
+    bbox: Box | None = None,
+    resolution: float | None = None,
+    land: PathLike | None = None,
+    land_only: bool = False,
+    show_points: bool = False,
+    year: float | None = None,
+    title: str | None = None,
+    own_scales: bool = False,
+    seed: int = 0,
+    progress: Progress = SILENT,
+) -> Predicted:
+    """Write what models expect: where a class is likely, or what number.
+
+    The ending of ``out`` says as what: ``.tif`` a georeferenced raster, a band a class, of any size in constant memory;
+    ``.png`` a figure, a row a class and a column a model; ``.html`` a page that needs no network; ``.parquet`` a table of
+    answers at ``points``.
+
+    Args:
+        models: one, or several for a figure or page, as runs, model directories or open; each has a head and reads
+            coordinates only.
+        out: the file.
+        classes: what is asked for, by name; of a model of numbers none. A table needs none.
+        points: a table of points: those to answer for, or, of a figure or page, to draw as dots.
+        bbox: the area; the world by default.
+        resolution: degrees a cell of a raster or page; by default 720 columns. A figure asks at its own pixels.
+        land: outlines to draw (GeoJSON, Shapefile, GeoPackage); coarse ones of Natural Earth by default.
+        land_only: no value outside of the land.
+        show_points: draw the points of each class that the first model was trained on, from its recorded dataset.
+        year: share of the year passed, 0 to 1, of models that know seasons.
+        title: of a figure or page; by default the class.
+        own_scales: a figure's maps each in colours of their own range.
+        seed: of the sample where there are more than 5,000 dots.
+        progress: where to report.
+
+    Raises:
+        UsageError: an ending that is none of these, several models of a raster or table, no class, a class that the
+            model does not know, options that do not belong together.
+        ModelError: a model without a head, or that reads more than coordinates.
+        InputError: points or outlines that cannot be read.
+    """
+    from placevec.distributions.grid import WORLD
+    from placevec.explorer.asked import Asked
+
+    kind = KINDS.get(Path(out).suffix.lower())
+    if kind is None:
+        raise UsageError(
+            f"--out ends in {', '.join(KINDS)}, which says what is written; got {Path(out).name!r}"
+        )
+    given = [models] if isinstance(models, str | Path) or not isinstance(models, Sequence) else list(models)
+    _check(
+        kind, len(given), points=points, resolution=resolution, show_points=show_points, own_scales=own_scales
+    )
+    if kind in ("raster", "table") and title is not None:
+        raise UsageError("--title is of a .png or .html")
+    if kind == "table" and (bbox is not None or land is not None or land_only):
+        raise UsageError("a table answers at its points: leave out --bbox, --land and --land-only")
+    atomic.check_writable(out)
+    if kind == "figure":
+        from placevec.explorer.plots import require_plots
+
+        require_plots(())
+    opened = [model_of(model) for model in given]
+    if kind == "table":
+        assert points is not None
+        return _table(opened[0], points, Path(out), classes, year, progress)
+    asked = [
+        Asked(label, question)
+        for label, question in zip(_labels(opened), _questions(opened, classes, year), strict=True)
+    ]
+    area = area_of(bbox) or WORLD
+    outlines = _outlines(land, required=land_only) if kind != "raster" or land_only else None
+    if kind == "raster":
+        return _raster(asked[0].question, area, resolution, Path(out), outlines, progress)
+    dots = _dots(opened[0], asked[0].question, points, show_points)
+    credit = _OUTLINES if outlines is not None and land is None else ""
+    if kind == "page":
+        from placevec.distributions.grid import Grid, span
+        from placevec.explorer.distribution_page import write_distribution_page
+
+        grid = Grid.of(area, span(area) / CELLS_ACROSS if resolution is None else resolution)
+        return write_distribution_page(
+            asked, grid, Path(out), land=outlines, land_only=land_only, points=dots, title=title,
+            credit=credit, seed=seed, progress=progress,
+        )  # fmt: skip
+    from placevec.explorer.distribution_figure import write_figure
+
+    return write_figure(
+        asked, area, Path(out), land=outlines, land_only=land_only, points=dots, title=title,
+        own_scales=own_scales, credit=credit, seed=seed, progress=progress,
+    )  # fmt: skip
+
+
+def _check(
+    kind: str, count: int, *, points: PathLike | None, resolution: float | None, show_points: bool, own_scales: bool
+) -> None:  # fmt: skip
+    """UsageError for options that do not belong to what is written."""
+    if count == 0:
+        raise UsageError("name a model: a run, or a model directory")
+    if count > 1 and kind in ("raster", "table"):
+        raise UsageError(
+            f"a {kind} holds the answers of one model, and {count} are named; a .png or .html shows several"
+        )
+    if kind == "table" and points is None:
+        raise UsageError(
+            "a table needs the points to answer for: name a CSV, Parquet or GeoJSON after the model"
+        )
+    if kind == "raster" and (points is not None or show_points):
+        raise UsageError("a raster covers an area: leave out the points; a .parquet answers at them")
+    if kind in ("figure", "table") and resolution is not None:
+        raise UsageError(
+            "--resolution is of a .tif or .html: a figure asks at its own pixels, a table at its points"
+        )
+    if kind == "table" and show_points:
+        raise UsageError("--show-points is of a .png or .html")
+    if kind != "figure" and own_scales:
+        raise UsageError("--own-scales is of a .png")
+    if points is not None and show_points:
+        raise UsageError(
+            "draw the points of a table or those trained on: leave out --show-points or the table"
+        )
+
+
+def _table(
+    model: Model, points: PathLike, out: Path, classes: Sequence[str], year: float | None, progress: Progress
+) -> TableReport:
+    from placevec.distributions.asking import ask, split_names
+    from placevec.distributions.table import write_table
+    from placevec.sources.labelled_points import PointTable
+
+    question = ask(model, split_names(model, classes), year=year) if classes else None
+    table = PointTable(points, {"label": None, "user": None, "date": None, "split": None})
+    return write_table(model, table, out, question=question, year=year, progress=progress)
+
+
+def _raster(
+    question: Question, area: Area, resolution: float | None, out: Path, land: BaseGeometry | None, progress: Progress
+) -> RasterReport:  # fmt: skip
+    from placevec.distributions.grid import Grid, span
+    from placevec.distributions.raster import write_raster
+
+    grid = Grid.of(area, span(area) / CELLS_ACROSS if resolution is None else resolution)
+    return write_raster(question, grid, out, land=land, progress=progress)
+
+
+def _questions(models: Sequence[Model], classes: Sequence[str], year: float | None) -> list[Question]:
+    """The same question to each model."""
+    from placevec.distributions.asking import ask, split_names
+
+    questions = [ask(model, split_names(model, classes), year=year) for model in models]
+    if any(question.names != questions[0].names for question in questions):
+        raise UsageError("the models do not call the classes alike: name them as each of them does")
+    return questions
+
+
+def _labels(models: Sequence[Model]) -> list[str]:
+    """What each model is called: its folder, with the folder above where two are called alike."""
+    paths = [model.path for model in models]
+    names = [
+        printable(path.name) if path is not None else f"model {number}"
+        for number, path in enumerate(paths, 1)
+    ]
+    if len(set(names)) == len(names):
+        return names
+    return [
+        name if path is None else f"{printable(path.resolve().parent.name)}/{name}"
+        for name, path in zip(names, paths, strict=True)
+    ]
+
+
+def _outlines(land: PathLike | None, *, required: bool) -> BaseGeometry | None:
+    """Outlines of the land; where there are none and none are asked for, none are drawn."""
+    from placevec.sources.land import land_outlines
+
+    try:
+        return land_outlines(land)
+    except PlacevecError:
+        if land is not None or required:
+            raise
+        return None
+
+
+def _dots(
+    model: Model, question: Question, points: PathLike | None, show_points: bool
+) -> list[Floats] | None:
+    """Points to draw for each class that is asked for."""
+    if points is not None:
+        from placevec.sources.points import read_points
+
+        return [read_points(points).lonlat] * len(question.names)
+    return _trained_on(model, question) if show_points else None
+
+
+def _trained_on(model: Model, question: Question) -> list[Floats]:
+    """Points of each class in the training split of the dataset that the model names."""
+    from placevec.dataset import Dataset
+
+    path = model.training.get("dataset_path")
+    if not path or not (Path(str(path)) / "dataset.json").exists():
+        raise ModelError(
+            "the dataset that the model was trained on is not where it says: name a table of points instead"
+        )
+    dataset = Dataset.open(str(path))
+    labels = dataset.labels()
+    rows = labels.rows("train")
+    if labels.kind == "number":
+        return [dataset.lonlat[rows]]
+    known = {name: code for code, name in enumerate(labels.classes)}
+    return [dataset.lonlat[rows[labels.values[rows] == known.get(name, -2)]] for name in question.names]
