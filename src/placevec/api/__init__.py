@@ -3,6 +3,7 @@
 They are what the command line calls and what a notebook calls; each can be run again after a kill. One file a verb.
 """
 
+from placevec.api.benchmarking import benchmark_encoders
 from placevec.api.clustering import cluster
 from placevec.api.embedding import embed
 from placevec.api.evaluating import evaluate
@@ -25,6 +26,7 @@ from placevec.api.weights import import_weights
 __all__ = [
     "Explored",
     "PathLike",
+    "benchmark_encoders",
     "cluster",
     "embed",
     "evaluate",

@@ -8,6 +8,7 @@ import typer
 def build_app() -> typer.Typer:
     """The typer application with every verb."""
     from placevec.cli import (
+        benchmark,
         cluster,
         demo,
         doctor,
@@ -26,7 +27,7 @@ def build_app() -> typer.Typer:
 
     verbs = (
         demo, prepare, validate, train, embed, evaluate, search, explore, cluster, export, predict, import_weights,
-        info, doctor,
+        benchmark, info, doctor,
     )  # fmt: skip
     app = typer.Typer(
         name="placevec",

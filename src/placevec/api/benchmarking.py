@@ -1,0 +1,112 @@
+"""`benchmark_encoders`: location encoders against one another and against what needs none."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from placevec import atomic
+from placevec.api.opening import PathLike
+from placevec.errors import UsageError
+from placevec.progress import SILENT, Progress
+
+if TYPE_CHECKING:
+    from placevec.benchmark.contest import Probe
+    from placevec.benchmark.folds import Scheme
+    from placevec.benchmark.table import Results
+
+
+def benchmark_encoders(
+    out: PathLike,
+    *,
+    encoders: Sequence[str] | None = None,
+    originals: bool = True,
+    tasks: Sequence[str] | None = None,
+    files: Sequence[PathLike] = (),
+    label: str | None = None,
+    block_km: float | None = None,
+    probes: Sequence[Probe] | None = None,
+    schemes: Sequence[Scheme] | None = None,
+    seeds: int = 3,
+    folds: int = 5,
+    points: int | None = None,
+    budget_s: float | None = None,
+    plots: bool = True,
+    progress: Progress = SILENT,
+) -> Results:
+    """Compare location encoders on every task, beside the floors, and write the tables; goes on where it was stopped.
+
+    Args:
+        out: folder of ``table.md``, ``results.csv``, pictures, and of the results one by one (``cells/``).
+        encoders: by any name; by default all.
+        originals: also their published forms, where these differ.
+        tasks: names of `placevec.benchmark.catalogue.ORDER`, or ``all``, ``real``, ``synthetic``; by default all for
+            which there are data, or none where ``files`` are given.
+        files: tables of your own, each a task.
+        label: the column to predict in them.
+        block_km: side of their spatial blocks; by default a tenth of their extent.
+        probes: ``ridge``, ``trained``, ``kNN``; by default all.
+        schemes: kinds of folds: ``blocks``, ``random``; by default both.
+        seeds: shufflings.
+        folds: of a shuffling.
+        points: at most so many of a task; by default 5,000, or what the budget allows.
+        budget_s: seconds after which nothing new is begun.
+        plots: also pictures (needs Matplotlib).
+        progress: where to report.
+
+    Raises:
+        UsageError: no such task, nothing to compare, or a folder of another benchmark.
+        ModelError: no such encoder.
+        SourceError: a table that is missing or cannot be read.
+        EvaluationError: a task with too few points, blocks or classes.
+    """
+    from placevec.benchmark import catalogue, contest, planning, table
+    from placevec.benchmark.comparing import compared
+    from placevec.benchmark.entrants import entrants
+    from placevec.benchmark.folds import SCHEMES
+    from placevec.benchmark.plots import require_plots, write_plots
+    from placevec.benchmark.real import data_folder
+
+    if seeds < 1 or folds < 2 or (points is not None and points < 100):
+        raise UsageError("a benchmark needs at least 1 seed, 2 folds and 100 points")
+    if budget_s is not None and not budget_s > 0:
+        raise UsageError("a budget is a positive time")
+    if plots:
+        require_plots()
+    out = Path(out)
+    rivals = entrants(encoders, originals)
+    data = data_folder()
+    names = catalogue.names_of(tasks, data) if tasks or not files else ()
+    atomic.check_writable(out, directory=True)
+    chosen_schemes = tuple(dict.fromkeys(schemes or SCHEMES))
+    chosen_probes = tuple(dict.fromkeys(probes or contest.PROBES))
+    first = (len(names) + len(files)) * len(chosen_schemes) * len(rivals)
+    points, folds = planning.settled(out, points=points, folds=folds, budget_s=budget_s, cells=first)
+    found = []
+    with progress.task("Reading tasks", total=len(names) + len(files)) as advance:
+        for name in names:
+            found.append(catalogue.task_of(name, data).sampled(points))
+            advance(1, note=name)
+        for file in files:
+            size = None if block_km is None else 1000.0 * block_km
+            found.append(catalogue.own_task(file, label, size).sampled(points))
+            advance(1, note=found[-1].name)
+    if len({task.name for task in found}) < len(found):
+        raise UsageError("two tasks have one name: rename a file")
+    held = contest.Contest(found, rivals, out, chosen_probes, chosen_schemes, seeds, folds)
+    outcome = contest.run(held, budget_s=budget_s, progress=progress)
+    with progress.task("Comparing", total=None):
+        groups = compared(held, outcome.done)
+    about = {
+        "points of a task": f"at most {points:,}",
+        "folds": f"{folds}, {' and '.join(chosen_schemes)}",
+        "seeds": f"{seeds} asked for",
+        "encoders": len(rivals),
+        "data": "no data folder" if data is None and names else "the data folder" if names else "your own",
+    }
+    results = table.Results(groups, outcome, about)
+    results.save(out)
+    if plots and groups:
+        write_plots(groups, out)
+    return results
