@@ -43,6 +43,13 @@ class NeRF(MultiScale):
         angles = unit_xyz(lon, lat)[..., None] * self.frequencies
         return torch.cat((angles.sin(), angles.cos()), dim=-2).flatten(-2)
 
+    def fill(self, table: Tensor, lon: Tensor, lat: Tensor, scratch: Tensor) -> None:
+        """Angles, cosines and sines straight into the table."""
+        sines, cosines = table.view(len(lon), 2, 3, -1).unbind(1)
+        torch.mul(unit_xyz(lon, lat)[..., None], self.frequencies, out=sines)
+        torch.cos(sines, out=cosines)
+        sines.sin_()
+
     def scales_km(self) -> list[tuple[str, float]]:
         """Wavelengths along an axis through the Earth."""
         lengths = [CIRCUMFERENCE_KM / float(frequency) for frequency in self.frequencies]

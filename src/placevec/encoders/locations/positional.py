@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -22,17 +23,22 @@ class Positional(nn.Module):
         dim: numbers of a position.
         antimeridian: 180 and -180 degrees of longitude have the same features.
         poles: at +90 and at -90 degrees of latitude all longitudes have the same features.
+        scratch: numbers a point that `fill` works with.
 
     ``forward(lon, lat)`` takes two float64 tensors of one shape (...) in degrees and returns (..., dim) float64. It
     checks nothing, changes nothing in place, and can be differentiated in both and compiled.
     """
 
     dim: int
+    scratch: int = 0
     antimeridian: bool = True
     poles: bool = True
 
-    def fill(self, table: Tensor, lon: Tensor, lat: Tensor) -> None:
-        """Write the features of (N,) points into ``table``, (N, dim) and contiguous, without a derivative."""
+    def fill(self, table: Tensor, lon: Tensor, lat: Tensor, scratch: Tensor) -> None:
+        """Write the features of (N,) points into ``table``, (N, dim) and contiguous, without a derivative.
+
+        ``scratch`` is (N, self.scratch), of any content: fresh memory for each part would cost more than the sines.
+        """
         table.copy_(self(lon, lat))
 
     def scales_km(self) -> Sequence[tuple[str, float]]:
@@ -47,17 +53,21 @@ AT_ONCE = 512
 def table_of(positional: Positional, lon: Tensor, lat: Tensor) -> Tensor:
     """(N, dim) float64 features of (N,) points on a CPU, without a derivative: in small parts, on torch's threads.
 
-    Torch's own threads would meet after every sine; here each works out its parts by itself.
+    Torch's own threads would meet after every sine; here each works out its parts by itself. The table is numpy's, which
+    asks the system for large pages: otherwise the first touch of its pages takes longer than the features.
     """
-    table = torch.empty(len(lon), positional.dim, dtype=torch.float64)
+    table = torch.from_numpy(np.empty((len(lon), positional.dim)))
     starts = range(0, len(lon), AT_ONCE)
     workers = min(torch.get_num_threads(), len(starts) // 16 + 1)
 
-    @torch.no_grad()
+    mode = torch.is_inference_mode_enabled()  # a thread of its own would not know
+
     def work(worker: int) -> None:
-        for start in starts[worker::workers]:
-            part = slice(start, start + AT_ONCE)
-            positional.fill(table[part], lon[part], lat[part])
+        with torch.inference_mode(mode), torch.no_grad():
+            scratch = torch.empty(AT_ONCE, positional.scratch, dtype=torch.float64)
+            for start in starts[worker::workers]:
+                part = slice(start, start + AT_ONCE)
+                positional.fill(table[part], lon[part], lat[part], scratch[: len(lon[part])])
 
     if workers == 1:
         work(0)

@@ -17,57 +17,114 @@ terms by cos p.
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import torch
 from torch import Tensor
 
 from placevec.encoders.locations.frequencies import Schedule, odd
-from placevec.encoders.locations.planar import ScaleByScale
+from placevec.encoders.locations.planar import Waves
 from placevec.encoders.locations.positional import radians
 
+SIN_P, COS_P, SIN_L, COS_L, COS_LAT, COS_LON, SIN_LON = range(7)
+"""What numbers are made of: four waves of every scale, then three of the angles themselves."""
 
-class SphereC(ScaleByScale):
+Number = tuple[int, ...]
+"""One of the above, or the product of two."""
+
+
+class Spherical(Waves):
+    """Features whose numbers lie scale by scale, each a wave or a product of two.
+
+    Args:
+        scales, r_min, r_max, schedule: as of `MultiScale`.
+        taper_poles: multiply waves that stand alone in longitude by cos lat, which closes the poles.
+    """
+
+    numbers: ClassVar[tuple[Number, ...]] = ()
+
+    def __init__(
+        self, scales: int, r_min: float, r_max: float, schedule: Schedule, taper_poles: bool = False
+    ) -> None:
+        super().__init__(scales, r_min, r_max, schedule)
+        each = torch.ones(4, dtype=torch.float64)
+        each[:2] = 0
+        across, along = (torch.outer(self.frequencies, one).flatten() for one in (each, 1 - each))
+        self._lay(across, along, torch.tensor([0, 1, 0, 1]).repeat(scales))
+        tapered: dict[Number, Number] = {(SIN_L,): (SIN_L, COS_LAT), (COS_L,): (COS_L, COS_LAT)}
+        self.made_of = tuple(tapered.get(one, one) if taper_poles else one for one in self.numbers)
+        alone = any(one in tapered for one in self.made_of)
+        self.poles = schedule is odd and not alone
+        self.dim, self.scratch = len(self.numbers) * scales, 4 * scales
+
+    def forward(self, lon: Tensor, lat: Tensor) -> Tensor:
+        """(..., dim) float64, scale by scale."""
+        held = self._held(self.waves(lon, lat), lon, lat)
+        terms = [held[one[0]] if len(one) == 1 else held[one[0]] * held[one[1]] for one in self.made_of]
+        return torch.stack(terms, dim=-1).flatten(-2)
+
+    def fill(self, table: Tensor, lon: Tensor, lat: Tensor, scratch: Tensor) -> None:
+        """Every product straight into its column, and those that begin a scale as they lie."""
+        waves = self.write_waves(scratch, lon, lat)
+        held = self._held(waves, lon, lat)
+        slots = table.view(len(lon), len(self.frequencies), -1)
+        ahead = next(n for n, one in enumerate((*self.made_of, (-1,))) if one != (n,))
+        slots[..., :ahead] = _by_scale(waves)[..., :ahead]
+        for number, (first, second) in enumerate(self.made_of[ahead:], ahead):
+            torch.mul(held[first], held[second], out=slots[..., number])
+
+    def _held(self, waves: Tensor, lon: Tensor, lat: Tensor) -> tuple[Tensor, ...]:
+        """What numbers are made of, (..., S) or (..., 1)."""
+        sin_p, cos_p, sin_l, cos_l = _by_scale(waves).unbind(-1)
+        if max(max(one) for one in self.made_of) < COS_LAT:
+            return sin_p, cos_p, sin_l, cos_l
+        lam, phi = radians(lon[..., None], lat[..., None])
+        return sin_p, cos_p, sin_l, cos_l, phi.cos(), lam.cos(), lam.sin()
+
+
+def _by_scale(waves: Tensor) -> Tensor:
+    """(..., S, 4) of (..., 4 S)."""
+    return waves.reshape(*waves.shape[:-1], waves.shape[-1] // 4, 4)
+
+
+class SphereC(Spherical):
     """Sphere2Vec-sphereC, 3 S numbers; with one scale, the inner product is the cosine of the great-circle angle.
 
     >>> SphereC(scales=8).dim
     24
     """
 
+    numbers = ((SIN_P,), (COS_P, COS_L), (COS_P, SIN_L))
+
     def __init__(
         self, scales: int = 32, r_min: float = 1e-3, r_max: float = 1.0, schedule: Schedule = odd
     ) -> None:
         super().__init__(scales, r_min, r_max, schedule)
-        self.dim = 3 * scales
-        self.poles = schedule is odd
-
-    def terms(self, lon: Tensor, lat: Tensor) -> tuple[Tensor, ...]:
-        """3 of (..., S)."""
-        across, along = self.angles(lon, lat)
-        flat = along.cos()
-        return along.sin(), flat * across.cos(), flat * across.sin()
 
 
-class SphereM(ScaleByScale):
+class SphereM(Spherical):
     """Sphere2Vec-sphereM, 5 S numbers: one angle of each product at full scale.
 
     >>> SphereM(scales=8).dim
     40
     """
 
+    numbers = ((SIN_P,), (COS_P, COS_LON), (COS_L, COS_LAT), (COS_P, SIN_LON), (SIN_L, COS_LAT))
+
     def __init__(
         self, scales: int = 32, r_min: float = 1e-3, r_max: float = 1.0, schedule: Schedule = odd
     ) -> None:
         super().__init__(scales, r_min, r_max, schedule)
-        self.dim = 5 * scales
-        self.poles = schedule is odd
-
-    def terms(self, lon: Tensor, lat: Tensor) -> tuple[Tensor, ...]:
-        """5 of (..., S)."""
-        across, along = self.angles(lon, lat)
-        return along.sin(), *_mixed(lon, lat, across, along)
 
 
-class _WithGrid(ScaleByScale):
-    """What sphereC+, sphereM+ and dfs share: bare functions of longitude, which can be tapered to the poles."""
+class SphereCPlus(Spherical):
+    """Sphere2Vec-sphereC+, 6 S numbers: sphereC and grid.
+
+    >>> SphereCPlus(scales=8).dim
+    48
+    """
+
+    numbers = ((SIN_P,), (COS_P,), (SIN_L,), (COS_L,), *SphereC.numbers[1:])
 
     def __init__(
         self,
@@ -77,60 +134,30 @@ class _WithGrid(ScaleByScale):
         taper_poles: bool = False,
         schedule: Schedule = odd,
     ) -> None:
-        super().__init__(scales, r_min, r_max, schedule)
-        self.taper = taper_poles
-        self.poles = taper_poles and schedule is odd
-        self.dim = self.numbers(scales)
-
-    def numbers(self, scales: int) -> int:
-        """Length of the features."""
-        raise NotImplementedError
-
-    def waves(self, lat: Tensor, across: Tensor) -> tuple[Tensor, Tensor]:
-        """Sin L and cos L, (..., S) each."""
-        if not self.taper:
-            return across.sin(), across.cos()
-        width = torch.deg2rad(lat).cos()[..., None]
-        return width * across.sin(), width * across.cos()
+        super().__init__(scales, r_min, r_max, schedule, taper_poles)
 
 
-class SphereCPlus(_WithGrid):
-    """Sphere2Vec-sphereC+, 6 S numbers: sphereC and grid.
-
-    >>> SphereCPlus(scales=8).dim
-    48
-    """
-
-    def numbers(self, scales: int) -> int:
-        """6 a scale."""
-        return 6 * scales
-
-    def terms(self, lon: Tensor, lat: Tensor) -> tuple[Tensor, ...]:
-        """6 of (..., S)."""
-        across, along = self.angles(lon, lat)
-        flat, sine, cosine = along.cos(), across.sin(), across.cos()
-        width = torch.deg2rad(lat).cos()[..., None] if self.taper else 1.0
-        return along.sin(), flat, width * sine, width * cosine, flat * cosine, flat * sine
-
-
-class SphereMPlus(_WithGrid):
+class SphereMPlus(Spherical):
     """Sphere2Vec-sphereM+, 8 S numbers: sphereM and grid.
 
     >>> SphereMPlus(scales=8).dim
     64
     """
 
-    def numbers(self, scales: int) -> int:
-        """8 a scale."""
-        return 8 * scales
+    numbers = ((SIN_P,), (COS_P,), (SIN_L,), (COS_L,), *SphereM.numbers[1:])
 
-    def terms(self, lon: Tensor, lat: Tensor) -> tuple[Tensor, ...]:
-        """8 of (..., S)."""
-        across, along = self.angles(lon, lat)
-        return along.sin(), along.cos(), *self.waves(lat, across), *_mixed(lon, lat, across, along)
+    def __init__(
+        self,
+        scales: int = 32,
+        r_min: float = 1e-3,
+        r_max: float = 1.0,
+        taper_poles: bool = False,
+        schedule: Schedule = odd,
+    ) -> None:
+        super().__init__(scales, r_min, r_max, schedule, taper_poles)
 
 
-class DFS(_WithGrid):
+class DFS(Waves):
     """Sphere2Vec-dfs, 4 S^2 + 4 S numbers: the double Fourier sphere. Keep S small: 32 scales are 4,224 numbers.
 
     >>> DFS(scales=8).dim
@@ -145,28 +172,31 @@ class DFS(_WithGrid):
         taper_poles: bool = False,
         schedule: Schedule = odd,
     ) -> None:
-        super().__init__(scales, r_min, r_max, taper_poles, schedule)
-
-    def numbers(self, scales: int) -> int:
-        """All pairs of 2 S and 2 S, and 4 a scale."""
-        return 4 * scales * scales + 4 * scales
+        super().__init__(scales, r_min, r_max, schedule)
+        twice = self.frequencies.repeat(2)
+        none, cosines = torch.zeros_like(twice), torch.tensor([0, 1]).repeat_interleave(scales)
+        self._lay(torch.cat((twice, none)), torch.cat((none, twice)), cosines.repeat(2))
+        self.taper = taper_poles
+        self.poles = taper_poles and schedule is odd
+        self.dim, self.scratch = 4 * scales * scales + 4 * scales, 4 * scales
 
     def forward(self, lon: Tensor, lat: Tensor) -> Tensor:
         """(..., 4 S^2 + 4 S) float64: products, longitude-major, then scale by scale."""
-        across, along = self.angles(lon, lat)
-        sine, cosine = self.waves(lat, across)
-        rise, flat = along.sin(), along.cos()
-        products = torch.cat((sine, cosine), -1)[..., :, None] * torch.cat((rise, flat), -1)[..., None, :]
-        single = torch.stack((rise, flat, sine, cosine), dim=-1)
+        around, up = self.waves(lon, lat).chunk(2, dim=-1)
+        if self.taper:
+            around = around * torch.deg2rad(lat).cos()[..., None]
+        single = torch.stack((*up.chunk(2, dim=-1), *around.chunk(2, dim=-1)), dim=-1)
+        products = around[..., :, None] * up[..., None, :]
         return torch.cat((products.flatten(-2), single.flatten(-2)), dim=-1)
 
-    def fill(self, table: Tensor, lon: Tensor, lat: Tensor) -> None:
-        """As of any features: these do not lie scale by scale."""
-        table.copy_(self(lon, lat))
-
-
-def _mixed(lon: Tensor, lat: Tensor, across: Tensor, along: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Cos P cos l, cos p cos L, cos P sin l, cos p sin L; (..., S) each."""
-    lam, phi = radians(lon[..., None], lat[..., None])
-    flat, width = along.cos(), phi.cos()
-    return flat * lam.cos(), width * across.cos(), flat * lam.sin(), width * across.sin()
+    def fill(self, table: Tensor, lon: Tensor, lat: Tensor, scratch: Tensor) -> None:
+        """The products straight into the table."""
+        around, up = self.write_waves(scratch, lon, lat).chunk(2, dim=-1)
+        if self.taper:
+            around *= torch.deg2rad(lat).cos()[:, None]
+        points, side = up.shape
+        products, single = table[:, : side * side], table[:, side * side :]
+        torch.mul(around[:, :, None], up[:, None, :], out=products.view(points, side, side))
+        slots = single.view(points, -1, 4)
+        for number, wave in enumerate((*up.chunk(2, dim=-1), *around.chunk(2, dim=-1))):
+            slots[..., number] = wave
