@@ -1,0 +1,186 @@
+"""Location encoders beside the founding Sphere2Vec's own code: positional features of a million points, and vectors.
+
+The original has no licence and is no part of this repository. To compare, check its commit babd338 out of
+https://github.com/gengchenmai/sphere2vec into a folder ``sphere2vec`` and name the folder above it in ``PLACEVEC_ORIGINALS``.
+Without it these rows are left out, which is said.
+
+It works in batches of 1,024, as it trains and evaluates, and what it finds is thrown away; ours is kept in one table. Beside
+each row: the same with nothing kept, and the floor, as many sines of float64 as the features have, in one pass, laid out
+nowhere, by torch on as many threads and by numpy (which the original uses) on one.
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import math
+import os
+import sys
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import torch
+
+from benchmarks.measure import Row, interleaved, rate_row
+from placevec import encoders
+
+ORIGINALS = "PLACEVEC_ORIGINALS"
+POINTS, THEIR_POINTS, BATCH = 1_000_000, 100_000, 1024
+FORWARD, THEIR_FORWARD, KEPT = 100_000, 20_480, 8192
+THREADS = 2
+CLASSES = {
+    "grid": "GridCellSpatialRelationEncoder", "theory": "TheoryGridCellSpatialRelationEncoder",
+    "NeRF": "NERFSpatialRelationEncoder", "sphereC": "SphereSpatialRelationEncoder",
+    "sphereC+": "SphereGirdSpatialRelationEncoder", "sphereM": "SphereMixScaleSpatialRelationEncoder",
+    "sphereM+": "SphereGridMixScaleSpatialRelationEncoder", "dfs": "DFTSpatialRelationEncoder",
+}  # fmt: skip
+SCALES = {"NeRF": 16, "dfs": 8}
+"""Instead of 32: NeRF's bands beyond 24 are noise, and a million rows of dfs would be 34 GB."""
+SINES = {"grid": 4, "theory": 6, "NeRF": 6}
+"""Sines and cosines a scale; 4 of the others."""
+
+
+@contextmanager
+def original() -> Iterator[dict[str, ModuleType] | None]:
+    """Its modules of encoders and of networks, or None where they are not at hand; they import each other by bare names."""
+    folder = Path(os.environ.get(ORIGINALS, "")) / "sphere2vec" / "main"
+    names = ("SpatialRelationEncoder", "module", "data_utils", "paths")
+    if not os.environ.get(ORIGINALS) or not (folder / "SpatialRelationEncoder.py").is_file():
+        yield None
+        return
+    sys.path.insert(0, str(folder))
+    try:
+        yield {name: importlib.import_module(name) for name in names[:2]}
+    finally:
+        sys.path.remove(str(folder))
+        for name in names:
+            sys.modules.pop(name, None)
+
+
+def points(count: int) -> tuple[np.ndarray, np.ndarray]:
+    """Longitudes and latitudes, even on the sphere."""
+    random = np.random.default_rng(0)
+    return random.uniform(-180, 180, count), np.degrees(np.arcsin(random.uniform(-1, 1, count)))
+
+
+def rows() -> list[Row]:
+    """Features of every multi-scale encoder, then vectors; none, and a line that says why, without the original."""
+    with original() as modules:
+        if modules is None:
+            print(
+                f"locations: {ORIGINALS} names no folder with sphere2vec: not compared with it",
+                file=sys.stderr,
+            )
+            return []
+        threads = torch.get_num_threads()
+        torch.set_num_threads(min(THREADS, threads))
+        try:
+            floor = sines_a_second()
+            return [
+                *(features(name, modules, floor) for name in CLASSES),
+                *(vectors(name, modules) for name in CLASSES),
+            ]
+        finally:
+            torch.set_num_threads(threads)
+
+
+def features(name: str, modules: dict[str, ModuleType], floor: tuple[float, float]) -> Row:
+    """Positional features alone."""
+    lon, lat = points(POINTS)
+    scales = SCALES.get(name, 32)
+    theirs, coordinates = _theirs(name, modules, scales, None), _coordinates(THEIR_POINTS)
+    encoder = encoders.location(name, scales=scales, network="none")
+
+    def kept() -> object:
+        return encoder.features(lon, lat)
+
+    def streamed() -> None:
+        for start in range(0, POINTS, KEPT):
+            encoder.features(lon[start : start + KEPT], lat[start : start + KEPT])
+
+    def founding() -> None:
+        for start in range(0, THEIR_POINTS, BATCH):
+            theirs.make_input_embeds(coordinates[start : start + BATCH])
+
+    with torch.no_grad():
+        ours, parts, other = interleaved(3, kept, streamed, founding)
+    sines = scales * SINES.get(name, 4)
+    counted = (
+        f"float64 features of {POINTS:,} points in one table, {torch.get_num_threads()} threads, S = {scales},"
+        f" {encoder.dim} numbers; in parts of {KEPT:,}, nothing kept: {POINTS / parts.median:,.0f} points/s; floor,"
+        f" {sines} sines a point alone: torch {floor[0] / sines:,.0f}, numpy {floor[1] / sines:,.0f} points/s"
+    )
+    return rate_row(
+        f"features, {name}", ours, POINTS, other, THEIR_POINTS, "points/s", "the original", counted
+    )
+
+
+def vectors(name: str, modules: dict[str, ModuleType]) -> Row:
+    """Coordinates to vectors of 256 numbers through one hidden layer of 512, nothing learnt."""
+    lon, lat = points(FORWARD)
+    scales = SCALES.get(name, 32)
+    encoder = encoders.location(name, scales=scales, hidden=512, layers=1, dim=256).eval()
+    network = modules["module"].MultiLayerFeedForwardNN(
+        encoder.positional.dim, 256, 1, 0.5, 512, "relu", True, True, name
+    )
+    theirs, coordinates = _theirs(name, modules, scales, network).eval(), _coordinates(THEIR_FORWARD)
+
+    def founding() -> None:
+        for start in range(0, THEIR_FORWARD, BATCH):
+            theirs(coordinates[start : start + BATCH])
+
+    with torch.no_grad():
+        ours, other = interleaved(3, lambda: encoder(lon, lat), founding)
+    counted = (
+        f"{FORWARD:,} points to float32 vectors of 256, 512 hidden units, {torch.get_num_threads()} threads, S ="
+        f" {scales}; most of it is the network, the same on both sides"
+    )
+    return rate_row(
+        f"vectors, {name}", ours, FORWARD, other, THEIR_FORWARD, "points/s", "the original", counted
+    )
+
+
+def sines_a_second() -> tuple[float, float]:
+    """(torch on its threads, numpy on one): sines of float64 angles of up to a thousand turns, block by block in the cache."""
+    angles = np.random.default_rng(1).uniform(-1000 * math.pi, 1000 * math.pi, 16_384)
+    block, blocks = torch.from_numpy(angles), 400
+    into = np.empty_like(angles)
+
+    def alone(_: int) -> None:
+        out = torch.empty_like(block)
+        for _ in range(blocks):
+            torch.sin(block, out=out)
+
+    def torches() -> None:
+        with ThreadPoolExecutor(torch.get_num_threads()) as pool:
+            list(pool.map(alone, range(torch.get_num_threads())))
+
+    def numpys() -> None:
+        for _ in range(blocks // 4):
+            np.sin(angles, out=into)
+
+    threads = torch.get_num_threads()
+    ours, theirs = interleaved(3, torches, numpys)
+    return blocks * threads * len(angles) / ours.median, blocks // 4 * len(angles) / theirs.median
+
+
+def _theirs(name: str, modules: dict[str, ModuleType], scales: int, network: Any) -> Any:
+    """Its encoder with radii that suit it: 0.1 to 360 degrees of grid and theory, 0.001 to 1 of the sphere's."""
+    maker: Callable[..., Any] = getattr(modules["SpatialRelationEncoder"], CLASSES[name])
+    r_min, r_max = (0.1, 360.0) if name in ("grid", "theory") else (1e-3, 1.0)
+    given = {
+        "spa_embed_dim": 256, "coord_dim": 2, "frequency_num": scales, "max_radius": r_max, "min_radius": r_min,
+        "freq_init": "geometric", "ffn": network, "device": "cpu",
+    }  # fmt: skip
+    known = inspect.signature(maker).parameters
+    return maker(**{key: value for key, value in given.items() if key in known})
+
+
+def _coordinates(count: int) -> np.ndarray:
+    """(N, 1, 2), as it wants them."""
+    return np.stack(points(count), axis=-1)[:, None]
