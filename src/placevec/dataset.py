@@ -43,6 +43,7 @@ from placevec.geo import (
 )
 from placevec.geoparquet import geometry_of, read_parquet, read_summary, write_geoparquet
 from placevec.labelled import Labelled, check_about, label_files, read_labels
+from placevec.sources.image_predictions import read_predictions
 from placevec.views import coordinates
 
 if TYPE_CHECKING:
@@ -446,6 +447,22 @@ class Dataset:
                 f"{self.path} has no labels: `placevec prepare sphere2vec FILE --label COLUMN` makes a dataset with them"
             )
         return read_labels(self.path, self.manifest["labels"], len(self))
+
+    def image_predictions(self, split: str) -> Any | None:
+        """(M, C) probabilities that an image classifier gave photos of a side of the split, numpy or scipy sparse.
+
+        Row ``labels().image_rows[i]`` is of place ``i``; None when there are none. SourceError when they are damaged.
+        """
+        found = (self.manifest.get("labels") or {}).get("image_predictions", {}).get(split)
+        if found is None:
+            return None
+        predictions = read_predictions(self.path / found["file"])
+        classes = len(self.manifest["labels"]["classes"])
+        if predictions.shape[1] != classes:
+            raise DatasetError(
+                f"{self.path / found['file']} is of {predictions.shape[1]:,} classes, and there are {classes:,}"
+            )
+        return predictions
 
     def require_coordinates(self, rows: np.ndarray[Any, Any], what: str) -> np.ndarray[Any, Any]:
         """``rows`` that have coordinates; DatasetError when none has, because ``what`` needs them."""

@@ -12,20 +12,20 @@ NONE = type(None)
 _WHOLE = 2**63
 
 
-def read_json(path: Path) -> Any:
-    """The content of a UTF-8 JSON file.
+def read_json(path: Path, *, nan_as_null: bool = False) -> Any:
+    """The content of a UTF-8 JSON file; ``nan_as_null`` where NaN and Infinity, which are no JSON, stand for nothing.
 
     Raises:
         OSError: it cannot be read.
         ValueError: it is no JSON, is nested too deeply, or holds text that is no Unicode (half a surrogate pair).
     """
-    return parse_json(path.read_text("utf-8"))
+    return parse_json(path.read_text("utf-8"), nan_as_null=nan_as_null)
 
 
-def parse_json(text: str | bytes) -> Any:
+def parse_json(text: str | bytes, *, nan_as_null: bool = False) -> Any:
     """The same of a text."""
     try:
-        content = json.loads(text)
+        content = json.loads(text, parse_constant=(lambda _: None) if nan_as_null else None)
         json.dumps(content, ensure_ascii=False).encode()
     except RecursionError:
         raise ValueError("it is nested too deeply") from None

@@ -40,6 +40,7 @@ def make_dataset(
     extra_files: Callable[[Path], dict[str, Any]] | None = None,
     keep_repeats: bool = False,
     keep_unplaced: bool = False,
+    notes: list[str] | None = None,
     size_m: float | None = None,
     created: str,
     progress: Progress,
@@ -59,6 +60,7 @@ def make_dataset(
         extra_files: writes further files of the labels into the directory and says what the manifest tells of them.
         keep_repeats: use rows that repeat another.
         keep_unplaced: use rows of validation and test without coordinates.
+        notes: what users should know.
         size_m: side of a place's footprint in metres; None for points of no size.
         created: when, in ISO 8601.
         progress: where to report.
@@ -94,7 +96,7 @@ def make_dataset(
             },
             sources=sources,
             views={coordinates.NAME: {"spec": coordinates.SPEC.as_dict(), "files": []}},
-            report={"inputs": inputs, **_report(staged, decided, plan, written)},
+            report={"inputs": inputs, **_report(staged, decided, plan, written), "notes": list(notes or ())},
             labels=labels,
             created=created,
         )

@@ -44,8 +44,16 @@ class PointSource(Protocol):
     """Where labelled points come from: a table, or a layout of several files."""
 
     path: Path
-    columns: Columns
-    total: int
+
+    @property
+    def columns(self) -> Columns:
+        """What its rows hold."""
+        ...
+
+    @property
+    def total(self) -> int:
+        """How far `PointRows.done` goes."""
+        ...
 
     def batches(self) -> Iterator[PointRows]:
         """Rows in order."""

@@ -14,7 +14,9 @@ from placevec.recipes.labelled_dataset import make_dataset
 from placevec.recipes.labelled_deciding import AskedKind, Decided, decide
 from placevec.recipes.labelled_sides import DEFAULT_SHARE, SplitPlan
 from placevec.recipes.labelled_staging import Staged
+from placevec.recipes.layout_dataset import prepare_layout
 from placevec.recipes.osm_dataset import check_size
+from placevec.sources.geo_prior import LAYOUTS
 from placevec.sources.labelled_points import PointTable
 
 UNKNOWN_ATTRIBUTION = "unknown: the table names no source"
@@ -43,6 +45,10 @@ def prepare(
     keep_repeats: bool = False,
     size_m: float | None = None,
     attribution: str | None = None,
+    layout: str | None = None,
+    folder: str | Path | None = None,
+    meta: str | None = None,
+    features: str | None = None,
     created: str,
     progress: Progress,
 ) -> Dataset:
@@ -70,15 +76,37 @@ def prepare(
         keep_repeats: keep rows that repeat an earlier one.
         size_m: side of the places' footprint, for views of pictures or maps; by default they are points of no size.
         attribution: the credit that the data ask for.
+        layout: instead of a table, a benchmark of `placevec.sources.geo_prior.LAYOUTS`.
+        folder: that holds its files.
+        meta: of birds, ``orig`` or ``ebird``.
+        features: subfolder of the predictions of image classifiers.
         created: when, in ISO 8601.
         progress: where to report.
     """
+    wanted = {"lon": lon, "lat": lat, "id": id, "label": label, "user": user, "date": date, "split": split}
+    check_size(None, size_m)
+    if layout is not None or folder is not None:
+        beside = {
+            "points": points,
+            **wanted,
+            "crs": crs,
+            "block-km": block_km,
+            "validation-share": validation_share,
+        }
+        if wrong := [name for name, value in beside.items() if value is not None]:
+            raise UsageError(f"a layout says all about its rows: --{wrong[0]} does not go with --layout")
+        if layout is None or folder is None:
+            raise UsageError(f"name both a layout and its folder: --layout {'|'.join(LAYOUTS)} --folder DIR")
+        return prepare_layout(
+            out, layout=layout, folder=folder, meta=meta, features=features, size_m=size_m, attribution=attribution,
+            created=created, progress=progress,
+        )  # fmt: skip
+    if meta is not None or features is not None:
+        raise UsageError("--meta and --features belong to --layout")
     if points is None:
         raise UsageError("name a table of points: placevec prepare sphere2vec FILE --label COLUMN --out DS")
-    wanted = {"lon": lon, "lat": lat, "id": id, "label": label, "user": user, "date": date, "split": split}
     plan = _plan(wanted, validation_share, test_share, block_km, seed)
     _check_options(wanted, kind, min_per_class)
-    check_size(None, size_m)
     source = PointTable(points, wanted, crs)
     inputs = {
         "points": atomic.sha256_of_file(source.path), "columns": wanted, "crs": crs, "kind": kind, "split": asdict(plan),

@@ -1,0 +1,203 @@
+"""Where the true class stands among all of them, by place, by image, and by both: P(y | image) x P(y | location).
+
+Assuming that image and location are independent given the class, and a flat prior of classes, P(y | image, location) is
+proportional to their product (O. Mac Aodha et al., ICCV 2019, equation 1). Where one of the two is unknown (no
+coordinates, NaN predictions) it is taken as flat, so that the other decides alone.
+
+Classes of equal score have no order: ranks are those expected when ties are broken at random, so that predictions
+that are mostly zeros, as stored sparsely, are neither punished nor flattered.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from placevec.errors import EvaluationError
+from placevec.geo import Floats, Ints
+
+TOP = (1, 3, 5, 10)
+_MOST_CELLS = 2**23
+"""Scores at a time: 64 MB of float64."""
+Location = Callable[[Floats], Any]
+"""(n, 2) lon, lat degrees -> (n, C) probabilities or scores of 0 and more; a numpy array or a tensor."""
+
+
+@dataclass
+class Ranking:
+    """How well scores rank the true class.
+
+    Attributes:
+        rows: that were ranked.
+        top: k -> share of rows whose true class is among the first k.
+        mrr: mean of 1 / rank.
+    """
+
+    rows: int = 0
+    top: dict[int, float] = field(default_factory=dict)
+    mrr: float = float("nan")
+
+
+@dataclass
+class Rankings:
+    """The same rows, by what is known of them.
+
+    Attributes:
+        location: by place alone, of the rows that have coordinates.
+        image: by image alone, of the rows that have predictions; None without an image classifier.
+        both: by the product, of the rows that have either; None likewise.
+    """
+
+    location: Ranking
+    image: Ranking | None = None
+    both: Ranking | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain JSON."""
+        return {
+            name: {
+                "rows": found.rows,
+                "mrr": found.mrr,
+                **{f"top{k}": share for k, share in found.top.items()},
+            }
+            for name, found in (
+                ("location", self.location),
+                ("image", self.image),
+                ("image x location", self.both),
+            )
+            if found is not None
+        }
+
+
+def rank(
+    location: Location,
+    lonlat: Floats,
+    truth: Ints,
+    *,
+    image: Any = None,
+    image_rows: Ints | None = None,
+    top: Sequence[int] = TOP,
+) -> Rankings:
+    """Rank the true class of places.
+
+    Args:
+        location: scores of classes at coordinates; only finite ones are asked for.
+        lonlat: (N, 2) float64 degrees; NaN where a place has none.
+        truth: (N,) index of the true class.
+        image: (M, C) probabilities of an image classifier, a numpy array or a scipy sparse matrix; NaN where unknown.
+        image_rows: (N,) row of ``image`` of each place, -1 for none; by default the first N.
+        top: the k of the shares.
+
+    Raises:
+        EvaluationError: no row, a truth without a column, columns of image and location that differ, scores below 0.
+    """
+    truth = np.asarray(truth, np.int64)
+    if len(truth) == 0:
+        raise EvaluationError("there is no row to rank")
+    names = ("location",) if image is None else ("location", "image", "both")
+    sums = {name: _Sums(top) for name in names}
+    rows_of_image = np.arange(len(truth)) if image_rows is None else np.asarray(image_rows, np.int64)
+    step, start = 32, 0  # until it is known how many classes there are
+    while start < len(truth):
+        rows = slice(start, start + step)
+        placed = np.asarray(np.isfinite(lonlat[rows]).all(axis=1))
+        by_place, classes = _located(location, np.asarray(lonlat[rows], np.float64), placed, image)
+        true = truth[rows]
+        if int(true.min()) < 0 or int(true.max()) >= classes:
+            raise EvaluationError(
+                f"a true class is number {int(true.max())}, and scores are of {classes:,} classes"
+            )
+        sums["location"].add(by_place[placed], true[placed])
+        if image is not None:
+            by_image, seen = _seen(image, rows_of_image[rows], classes)
+            sums["image"].add(by_image[seen], true[seen])
+            sums["both"].add((by_image * by_place)[seen | placed], true[seen | placed])
+        start += step
+        step = max(1, _MOST_CELLS // classes)
+    found = {name: total.ranking() for name, total in sums.items()}
+    return Rankings(found["location"], found.get("image"), found.get("both"))
+
+
+def expected_ranks(scores: Floats, truth: Ints) -> tuple[Ints, Ints]:
+    """((N,) classes that score more than the true one, (N,) classes besides it that score the same).
+
+    >>> more, same = expected_ranks(np.array([[0.5, 0.25, 0.25], [0.0, 0.0, 1.0]]), np.array([1, 2]))
+    >>> more.tolist(), same.tolist()
+    ([1, 0], [1, 0])
+    """
+    own = np.take_along_axis(scores, truth[:, None], axis=1)
+    return (scores > own).sum(axis=1), (scores == own).sum(axis=1) - 1
+
+
+class _Sums:
+    """Sums over rows, for shares and means at the end."""
+
+    def __init__(self, top: Sequence[int]) -> None:
+        self.rows, self.reciprocal, self.within = 0, 0.0, dict.fromkeys(top, 0.0)
+
+    def add(self, scores: Floats, truth: Ints) -> None:
+        if len(truth) == 0:
+            return
+        more, same = expected_ranks(scores, truth)
+        self.rows += len(truth)
+        for k in self.within:
+            self.within[k] += float(np.clip((k - more) / (same + 1.0), 0.0, 1.0).sum())
+        harmonic = np.concatenate([[0.0], np.cumsum(1.0 / np.arange(1, scores.shape[1] + 1))])
+        self.reciprocal += float(((harmonic[more + same + 1] - harmonic[more]) / (same + 1.0)).sum())
+
+    def ranking(self) -> Ranking:
+        if self.rows == 0:
+            return Ranking(0, dict.fromkeys(self.within, float("nan")))
+        top = {k: total / self.rows for k, total in self.within.items()}
+        return Ranking(self.rows, top, self.reciprocal / self.rows)
+
+
+def _located(location: Location, lonlat: Floats, placed: NDArray[np.bool_], image: Any) -> tuple[Floats, int]:
+    """((n, C) scores by place, flat without coordinates, and C). Scores that are not finite count as no knowledge."""
+    if not placed.any():
+        if image is None:
+            asked = _array(location(np.zeros((1, 2))))
+            return np.ones((len(lonlat), asked.shape[1])), int(asked.shape[1])
+        return np.ones((len(lonlat), image.shape[1])), int(image.shape[1])
+    found = _array(location(lonlat[placed]))
+    if found.ndim != 2 or len(found) != int(placed.sum()):
+        raise EvaluationError(f"scores by place are of shape {found.shape} for {int(placed.sum())} places")
+    if image is not None and found.shape[1] != image.shape[1]:
+        raise EvaluationError(
+            f"places are scored in {found.shape[1]:,} classes and images in {image.shape[1]:,}"
+        )
+    scores = np.ones((len(lonlat), found.shape[1]))
+    scores[placed] = _known(found, "by place")[0]
+    return scores, int(found.shape[1])
+
+
+def _seen(image: Any, rows: Ints, classes: int) -> tuple[Floats, NDArray[np.bool_]]:
+    """((n, C) scores by image, flat without, and which rows have them)."""
+    if len(rows) and int(rows.max()) >= image.shape[0]:
+        raise EvaluationError(f"an image is row {int(rows.max())} of predictions of {image.shape[0]:,}")
+    there = rows >= 0
+    scores = np.ones((len(rows), classes))
+    if there.any():
+        part = image[rows[there]]
+        found, known = _known(_array(part.toarray() if hasattr(part, "toarray") else part), "by image")
+        scores[there] = found
+        there[there] = known
+    return scores, there
+
+
+def _known(scores: Floats, what: str) -> tuple[Floats, NDArray[np.bool_]]:
+    """(scores, ones in rows that hold NaN or nothing but zeros; which rows hold neither)."""
+    if (scores < 0).any():
+        raise EvaluationError(f"scores {what} are probabilities, 0 or more; one is {np.nanmin(scores):g}")
+    known: NDArray[np.bool_] = np.asarray(np.isfinite(scores).all(axis=1) & (scores > 0).any(axis=1))
+    return np.where(known[:, None], scores, 1.0), known
+
+
+def _array(scores: Any) -> Floats:
+    if hasattr(scores, "detach"):
+        scores = scores.detach().cpu()
+    return np.asarray(scores, np.float64)
