@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from placevec.cli.output import clean, say
 
 if TYPE_CHECKING:
+    from placevec.core import ViewSpec
     from placevec.dataset import Dataset
 
 _MOST_SHOWN = 5
@@ -37,6 +38,14 @@ def labels_told(dataset: Dataset) -> dict[str, Any]:
     return {name: value for name, value in told.items() if value not in (None, "")}
 
 
+def _seen(spec: ViewSpec) -> str:
+    """What is known of the images of places."""
+    if spec.kind != "chips":
+        return clean(spec.values)
+    bands = ", ".join(spec.channels)
+    return clean(f"{spec.size_px} x {spec.size_px} px of {bands}, {spec.values}", width=500)
+
+
 def show_labelled(dataset: Dataset, out: Path) -> None:
     """Print what was made of a table of points."""
     report = dataset.manifest["report"]
@@ -56,6 +65,9 @@ def show_labelled(dataset: Dataset, out: Path) -> None:
         say(f"Note: {report['dates_unreadable']:,} dates cannot be read and are unknown")
     for note in report.get("notes", []):
         say(f"Note: {clean(note, width=500)}")
+    for view in ("chips", "image_features"):
+        if view in dataset.view_names:
+            say(f"{view.replace('_', ' ').capitalize()}: {_seen(dataset.spec(view))}")
     for name, value in labels_told(dataset).items():
         why = f": {report['labels']['why']}" if name == "kind" else ""
         say(f"{name[0].upper()}{name[1:]}: {clean(f'{value}{why}', width=500)}")

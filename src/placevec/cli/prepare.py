@@ -39,6 +39,8 @@ Examples:
   placevec prepare sphere2vec stations.parquet --label temperature --block-km 500 --out data/stations
 
   placevec prepare sphere2vec --layout inat2018 --folder inat_2018 --out data/inat2018
+
+  placevec prepare sphere2vec --images EuroSAT_MS.zip --out data/chips
 """
 
 
@@ -195,6 +197,22 @@ def command(
         help="Subfolder of the image predictions, such as features_inception_hr.",
         rich_help_panel=POINTS,
     ),
+    images: list[Path] = typer.Option(
+        [],
+        help="Folder or zip file of georeferenced GeoTIFF chips, each a place, instead of a table; may be repeated."
+        " --label folder takes the folder that a chip lies in.",
+        rich_help_panel=POINTS,
+    ),
+    bands: str | None = typer.Option(
+        None,
+        help="Their bands, where files do not say: names with commas, or rgb, l2a, l1c or eurosat.",
+        rich_help_panel=POINTS,
+    ),
+    image_features: Path | None = typer.Option(
+        None,
+        help="Features of the places' images that you made: .npy in the table's order, or .parquet with place_id.",
+        rich_help_panel=POINTS,
+    ),
     workers: int = typer.Option(1, min=1, help="Processes that draw."),
     force: bool = typer.Option(False, "--force", help="Start afresh, removing what --out holds."),
     as_json: bool = JSON,
@@ -216,6 +234,7 @@ def command(
         test_share=test_share, block_km=block_km, min_per_class=min_per_class if min_per_class != 1 else None,
         one_class=one_class or None, leave_out_unseen=leave_out_unseen or None, keep_repeats=keep_repeats or None,
         layout=layout, folder=folder, meta=meta, features=features,
+        images=images or None, bands=bands, image_features=image_features,
         osm=osm, osm_name=osm_name, bbox=bbox, polygon=polygon, tile_folder=tile_folder,
         mbtiles=mbtiles or None, threshold=threshold, background=background,
         require_all_layers=require_all_layers, keep_grey=keep_grey, tiles=tiles, server_ip=server_ip,
@@ -230,7 +249,8 @@ def command(
         return
     if "map" not in dataset.view_names:
         show_labelled(dataset, out)
-        say(f"Next: placevec train {recipe} {out} --out RUN")
+        images_only = "image_features" in dataset.view_names and not dataset.has_labels
+        say(f"Next: placevec train {recipe} {out}{' --loss csp' if images_only else ''} --out RUN")
         return
     report = dataset.manifest["report"]
     say(f"{len(dataset):,} places, {len(dataset.map_spec.channels)} layers at zoom {dataset.zoom}: {out}")

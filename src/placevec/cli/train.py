@@ -41,13 +41,23 @@ Examples:
   placevec train sphere2vec data/sightings --out runs/sightings --encoder sphereC+ --balance 100
 
   placevec train sphere2vec data/stations --out runs/stations --encoder all
+
+  placevec train sphere2vec data/chips --loss csp --out runs/chips
+
+  placevec train sphere2vec data/stations --init runs/chips --few-shot 0.1 --out runs/tuned
 """
 LOCATIONS = "Location encoders (sphere2vec)"
+IMAGES = "Learning from images (sphere2vec)"
 
 
 def _location(help: str, *names: str) -> Any:
     """An option of sphere2vec; None leaves the choice to the encoder or the loss."""
     return typer.Option(None, *names, help=help, rich_help_panel=LOCATIONS)
+
+
+def _image(help: str) -> Any:
+    """An option of sphere2vec's losses on images; None leaves the choice to the loss."""
+    return typer.Option(None, help=help, rich_help_panel=IMAGES)
 
 
 def command(
@@ -58,7 +68,7 @@ def command(
         "default",
         help="default; founding (or founding-12) and founding-rgb: the original networks and hyper-parameters;"
         " taught: foretell what places hold. Of sphere2vec: default, or what was found best on birdsnap, nabirds,"
-        " inat2017, inat2018, yfcc or fmow.",
+        " inat2017, inat2018, yfcc or fmow; csp-paper-inat2018 and its kin, of images.",
     ),
     config: Path | None = typer.Option(None, help="TOML file holding any option, by the names shown here."),
     validation: list[Path] | None = typer.Option(
@@ -96,7 +106,7 @@ def command(
         " with the swap: triplet-swap.",
     ),
     margin: float | None = typer.Option(None, help="Of triplet and triplet-swap (0.2)."),
-    temperature: float | None = typer.Option(None, help="Of infonce (0.1)."),
+    temperature: float | None = typer.Option(None, help="Of infonce, and of csp: places and images (0.1)."),
     negatives: str | None = typer.Option(
         None,
         help="Of triplet, triplet-swap and softpn: random; hard or semi-hard ones of the batch, beyond far.",
@@ -131,7 +141,8 @@ def command(
     most_places: int | None = typer.Option(None, help="At most so many places of each dataset."),
     loss: str | None = _location(
         "presence (of classes, with background points), an_full, an_slds, an_ssdl, cross-entropy (of classes that"
-        " exclude one another) or regression (of numbers); auto: presence or regression, by the labels."
+        " exclude one another) or regression (of numbers); auto: presence or regression, by the labels. Of images,"
+        " without labels: csp, csp-nce or csp-mse."
     ),
     background: str | None = _location(
         "Where nothing is known to be: sphere (even), land, target-group (other places), or octant as founded."
@@ -166,6 +177,14 @@ def command(
     degrees: int | None = _location("Of harmonics (20)."),
     cells: int | None = _location("How many, of cells (2,048)."),
     cell_width: int | None = _location("Numbers of a cell's vector (64)."),
+    init: str | None = _location(
+        "Run or model whose location encoder to start from, such as one trained on images."
+    ),
+    symmetric: bool | None = _image("Each image against all places of the batch too (on)."),
+    negative_points: int | None = _image("Random places that each image is told from (1)."),
+    background_temperature: float | None = _image("Of images and random places (0.1)."),
+    twin_temperature: float | None = _image("Of places and themselves with other units dropped (0.1)."),
+    twin_weight: float | None = _image("Of the latter (1); 0 leaves it out."),
     schedule: str | None = typer.Option(None, help="cosine, constant, plateau or decay (0.98 a pass)."),
     patience: int | None = typer.Option(
         None, help="Stop after so many passes without improvement (0: never)."
@@ -213,7 +232,9 @@ def command(
         "hidden": hidden, "layers": hidden_layers, "activation": activation, "seasons": seasons, "scales": scales,
         "r_min": r_min, "r_max": r_max, "taper_poles": taper_poles, "sigma": sigma, "anchors": anchors,
         "frequencies": frequencies, "kernel_size": kernel_size, "degrees": degrees, "cells": cells,
-        "cell_width": cell_width,
+        "cell_width": cell_width, "init": init, "symmetric": symmetric, "negative_points": negative_points,
+        "background_temperature": background_temperature, "twin_temperature": twin_temperature,
+        "twin_weight": twin_weight,
     }  # fmt: skip
     options.update({name: value for name, value in given.items() if value is not None})
     if size_m is not None:

@@ -37,7 +37,7 @@ IMAGE_FEATURES = "image_features"
 FOLDER = "folder"
 """The label of chips that lie in a folder for each class."""
 UNKNOWN_ATTRIBUTION = "unknown: the images name no source"
-_OF_TABLES = ("points", "kind", "lon", "lat", "crs", "id", "user", "date", "split")
+_OF_TABLES = ("points", "layout", "folder", "kind", "lon", "lat", "crs", "id", "user", "date", "split")
 _AT_ONCE = 64
 """Chips whose statistics are computed together."""
 PREPARE_OPTIONS = tuple(

@@ -32,7 +32,7 @@ from placevec.objectives.presence import (
 from placevec.objectives.supervised import ClassLoss, NumberLoss
 from placevec.recipes import sphere2vec_csp
 from placevec.recipes.built import Built
-from placevec.recipes.image_points import PREPARE_OPTIONS, prepare
+from placevec.recipes.image_points import IMAGE_FEATURES, PREPARE_OPTIONS, prepare
 from placevec.recipes.sphere2vec_config import (
     OF_PRESENCE,
     WITH_BACKGROUND,
@@ -66,6 +66,8 @@ def build(
         raise UsageError(
             "sphere2vec learns from one dataset, and is validated on its split: prepare one table of all points"
         )
+    if config.loss == "auto" and not dataset.has_labels and IMAGE_FEATURES in dataset.view_names:
+        config = replace(config, loss="csp")
     if config.loss in CSP_LOSSES:
         return sphere2vec_csp.build(dataset, config, training)
     labels = dataset.labels()

@@ -63,7 +63,8 @@ class Sphere2VecConfig(ContrastChoices):
         degrees: of harmonics.
         cells: how many, of cells.
         cell_width: numbers of a cell's vector.
-        loss: ``auto`` (by the labels: presence of classes, regression of numbers), or one of `LOSSES`.
+        loss: ``auto`` (by the labels: presence of classes, regression of numbers; csp where there are images and no
+            labels), or one of `LOSSES`.
         positive_weight: of the class seen, in presence (None: the number of classes) and an_full (None: 2,048).
         background: where nothing is known to be: ``sphere`` (None), ``octant`` as in the founding code, ``land`` or
             ``target-group``.

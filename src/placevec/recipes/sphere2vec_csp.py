@@ -141,7 +141,7 @@ def _pairs(dataset: Dataset, config: Sphere2VecConfig, rows: Ints, seed: int) ->
     elsewhere = contrast and config.background_weight != 0
     return ImagePairs(
         rows, dataset.lonlat, batch_size=config.batch_size, seed=seed,
-        twins=contrast and config.twin_weight != 0, negatives=config.negatives or 1,
+        twins=contrast and config.twin_weight != 0, negatives=config.negative_points or 1,
         background=background_of(config, dataset.lonlat[rows], seed) if elsewhere else None,
     )  # fmt: skip
 

@@ -26,7 +26,7 @@ _GRID = {
 _ADAM = {"optimiser": "adam", "weight_decay": 0.0, "clip_norm": 0.0, "warmup": 0.0, "schedule": "decay"}
 _ALL_ONE = {
     "temperature": 1.0, "background_temperature": 1.0, "twin_temperature": 1.0, "background_weight": 1.0,
-    "twin_weight": 1.0, "negatives": 1, "batch_size": 1024,
+    "twin_weight": 1.0, "negative_points": 1, "batch_size": 1024,
 }  # fmt: skip
 
 
@@ -71,7 +71,7 @@ class ContrastChoices:
         background_temperature: T1, of images and random locations.
         twin_temperature: T2, of locations and themselves with other units dropped.
         twin_weight: a2, of the latter; 0 leaves it out. (a1 is ``background_weight``.)
-        negatives: K, random locations for each image.
+        negative_points: K, random locations for each image.
         symmetric: each image against all locations too (``contsoftmaxsym``).
         init: a run or model whose location encoder training starts from.
     """
@@ -80,7 +80,7 @@ class ContrastChoices:
     background_temperature: float | None = None
     twin_temperature: float | None = None
     twin_weight: float | None = None
-    negatives: int | None = None
+    negative_points: int | None = None
     symmetric: bool | None = None
     init: str | None = None
 
@@ -104,7 +104,7 @@ def defaults(loss: str) -> dict[str, Any]:
         return {}
     return {
         "temperature": 0.1, "background_temperature": 0.1, "twin_temperature": 0.1, "background_weight": 1.0,
-        "twin_weight": 1.0, "negatives": 1, "symmetric": True,
+        "twin_weight": 1.0, "negative_points": 1, "symmetric": True,
     }  # fmt: skip
 
 
