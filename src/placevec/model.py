@@ -336,8 +336,10 @@ class Model:
         ((name, reading),) = self.readings.items()
         if reading.spec.kind != COORDINATES:
             raise ModelError(f"this model reads {name!r}, not bare coordinates: it embeds datasets")
-        points = torch.as_tensor(np.asarray(lonlat, np.float64)).reshape(-1, 2)
-        years = None if year is None else torch.as_tensor(np.asarray(year, np.float64)).reshape(-1)
+        points = torch.from_numpy(np.require(lonlat, np.float64, ["C", "W"])).reshape(-1, 2)
+        years = (
+            None if year is None else torch.from_numpy(np.require(year, np.float64, ["C", "W"])).reshape(-1)
+        )
         if years is not None and len(years) != len(points):
             raise InputError(
                 f"{len(points)} points and {len(years)} shares of the year do not belong together"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -15,7 +14,7 @@ from numpy.typing import NDArray
 
 from placevec.atomic import replacing
 from placevec.dataset import PLACES
-from placevec.geo import Floats
+from placevec.geoparquet import geo_of_points, wkb_points
 from placevec.labelled import LABELS, SPLITS
 from placevec.progress import Progress
 from placevec.recipes.labelled_deciding import Decided
@@ -32,8 +31,6 @@ _PLACES = pa.schema(
         "geometry": pa.binary(),
     }
 )
-_POINT_BYTES = 21
-"""Byte order, kind and two coordinates."""
 
 
 class Users:
@@ -95,7 +92,7 @@ def write_rows(
             total["places"] += rows.num_rows
             total["unplaced"] += rows["geometry"].null_count
             advance(batch.num_rows)
-        places.add_key_value_metadata({"geo": json.dumps(_geo(staged))})
+        places.add_key_value_metadata({"geo": json.dumps(geo_of_points(staged.bounds))})
     total["users"] = len(users)
     return total
 
@@ -126,28 +123,9 @@ def _places(batch: pa.RecordBatch) -> pa.Table:
     lon, lat = (np.asarray(batch.column(name), np.float64) for name in ("lon", "lat"))
     ids = batch.column("place_id") if "place_id" in there else batch.column("row").cast(pa.string())
     names = batch.column("name") if "name" in there else pa.nulls(batch.num_rows, pa.string())
-    columns = [ids, _nan_as_null(pa.array(lon)), _nan_as_null(pa.array(lat)), names, _points(lon, lat)]
+    columns = [ids, _nan_as_null(pa.array(lon)), _nan_as_null(pa.array(lat)), names, wkb_points(lon, lat)]
     return pa.Table.from_arrays(columns, schema=_PLACES)
 
 
 def _nan_as_null(column: pa.Array) -> pa.Array:
     return pc.if_else(pc.is_nan(column), pa.scalar(None, pa.float64()), column)
-
-
-def _points(lon: Floats, lat: Floats) -> pa.Array:
-    """(N,) WKB points, null without coordinates: laid down at once, a shapely object a point takes ten times as long."""
-    kind = np.dtype([("order", "u1"), ("kind", "<u4"), ("lon", "<f8"), ("lat", "<f8")])
-    points = np.empty(len(lon), kind)
-    points["order"], points["kind"], points["lon"], points["lat"] = 1, 1, lon, lat
-    offsets = np.arange(len(lon) + 1, dtype=np.int32) * _POINT_BYTES
-    wkb = pa.BinaryArray.from_buffers(
-        pa.binary(), len(lon), [None, pa.py_buffer(offsets), pa.py_buffer(points.tobytes())]
-    )
-    return pc.if_else(pa.array(np.isfinite(lon)), wkb, pa.scalar(None, pa.binary()))
-
-
-def _geo(staged: Staged) -> dict[str, Any]:
-    column: dict[str, Any] = {"encoding": "WKB", "geometry_types": ["Point"]}  # CRS absent: OGC:CRS84
-    if np.isfinite(staged.bounds).all():
-        column["bbox"] = list(staged.bounds)
-    return {"version": "1.1.0", "primary_column": "geometry", "columns": {"geometry": column}}

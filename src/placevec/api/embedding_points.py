@@ -1,0 +1,190 @@
+"""`embed_points`: a table of points becomes a table of vectors, a batch at a time."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from placevec import atomic
+from placevec.api.opening import PathLike, model_of, now
+from placevec.errors import ModelError, SourceError, UsageError
+from placevec.progress import SILENT, Progress
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from placevec.embeddings import StoredType
+    from placevec.geo import Floats
+    from placevec.model import Model
+    from placevec.sources.labelled_points import PointTable
+
+
+@dataclass(frozen=True)
+class PointsEmbedded:
+    """What `embed_points` wrote.
+
+    Attributes:
+        path: the table of vectors.
+        count: how many.
+        dim: numbers in a vector.
+        left_out: rows without coordinates, or without a date where the model reads one.
+        model_hash: of the model that made them.
+    """
+
+    path: Path
+    count: int
+    dim: int
+    left_out: int
+    model_hash: str
+
+
+def embed_points(
+    model: Model | PathLike,
+    points: PathLike,
+    *,
+    out: PathLike,
+    lon: str | None = None,
+    lat: str | None = None,
+    crs: str | None = None,
+    id: str | None = None,
+    date: str | None = None,
+    dtype: StoredType = "float32",
+    progress: Progress = SILENT,
+) -> PointsEmbedded:
+    """Write the vectors of a table's points, of any number of rows, in memory that does not grow with it.
+
+    Args:
+        model: that reads nothing but coordinates: a run of ``sphere2vec``, or imported location encoders.
+        points: CSV, TSV, Parquet, GeoJSON, GeoPackage, Shapefile or FlatGeobuf.
+        out: the GeoParquet file to write, whole or not at all; `load_embeddings` reads it.
+        lon: column of longitudes, found by its usual names.
+        lat: column of latitudes.
+        crs: the system of those, such as ``EPSG:3067``.
+        id: column of distinct names of places, found by its usual names; else rows are numbered from 0.
+        date: column of dates or shares of the year, where the model was trained with seasons.
+        dtype: ``float32``, ``float16``, or ``int8``, which reads the points twice.
+        progress: where to report.
+
+    Raises:
+        SourceError: no table of points, coordinates off the Earth, ids that are missing or not distinct.
+        ModelError: the model reads more than coordinates.
+    """
+    from placevec.embeddings import Provenance
+    from placevec.embeddings.streaming import EmbeddingsWriter
+    from placevec.model import COORDINATES
+    from placevec.sources.labelled_points import PointTable
+
+    path = Path(out)
+    if path.suffix not in (".parquet", ".geoparquet"):
+        raise UsageError(f"vectors are written as GeoParquet: name the file .parquet, not {path.name}")
+    atomic.check_writable(path)
+    found = model_of(model)
+    ((view, reading),) = found.readings.items()
+    if reading.spec.kind != COORDINATES:
+        raise ModelError(
+            f"this model reads {view!r}, not bare coordinates: prepare a dataset of these places and embed that"
+        )
+    seasonal = bool(getattr(found.modules[reading.encoder], "seasons", 0))
+    if seasonal != (date is not None):
+        raise UsageError(
+            "this model reads the share of the year: name the column with --date"
+            if seasonal
+            else "--date means nothing to a model that was trained without seasons"
+        )
+    table = PointTable(points, {"lon": lon, "lat": lat, "id": id, "date": date}, crs)
+    provenance = Provenance(
+        model_hash=found.hash,
+        dataset_hash=atomic.sha256_of_file(Path(points)),
+        model_path="" if found.path is None else str(found.path.resolve()),
+        attribution=str(found.training.get("attribution", "")),
+        created=now(),
+    )
+    read = _Read(found, table, seasonal)
+    largest = 0.0
+    if dtype == "int8":
+        for _, _, _, vectors in read.batches(progress, "Looking through"):
+            largest = max(largest, float(np.abs(vectors).max(initial=0.0)))
+    with (
+        tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.", suffix=".ids") as folder,
+        EmbeddingsWriter(path, found.dim, view, provenance, dtype, largest) as writer,
+    ):
+        distinct = _Distinct(Path(folder), table)
+        for ids, names, lonlat, vectors in read.batches(progress, "Embedding"):
+            distinct.add(ids)
+            writer.write(ids, names, lonlat, vectors)
+        distinct.check()
+        if writer.count == 0:
+            raise SourceError(f"{points} has no row with coordinates to embed")
+    return PointsEmbedded(path, writer.count, found.dim, read.left_out, found.hash)
+
+
+class _Read:
+    """The rows of a table with the vectors of a model."""
+
+    def __init__(self, model: Model, table: PointTable, seasonal: bool) -> None:
+        self.model, self.table, self.seasonal, self.left_out = model, table, seasonal, 0
+
+    def batches(
+        self, progress: Progress, label: str
+    ) -> Iterator[tuple[pa.Array, pa.Array, Floats, NDArray[np.float32]]]:
+        """(ids, names, (N, 2) lon, lat, (N, D) vectors) of the rows that have coordinates."""
+        import pyarrow as pa
+
+        from placevec.sources.point_values import dates, texts
+
+        self.left_out, done = 0, 0
+        with progress.task(label, total=self.table.total) as advance:
+            for rows in self.table.batches():
+                known = np.isfinite(rows.lonlat).all(axis=1)
+                years: Any = None
+                if self.seasonal:
+                    years, _ = dates(rows.cells["date"], f"{self.table.path}, column of dates,")
+                    known &= np.isfinite(years)
+                    years = years[known]
+                keep = pa.array(known)
+                numbers = pa.array(np.arange(rows.first, rows.first + len(rows))).cast(pa.string())
+                ids = texts(rows.cells["id"]) if "id" in rows.cells else numbers
+                ids = ids.filter(keep)
+                if ids.null_count:
+                    raise SourceError(f"{self.table.path}: {ids.null_count:,} rows have no id")
+                names = (
+                    texts(rows.cells["name"]) if "name" in rows.cells else pa.nulls(len(rows), pa.string())
+                )
+                lonlat = rows.lonlat[known]
+                self.left_out += len(rows) - len(lonlat)
+                yield ids, names.filter(keep), lonlat, self.model.embed_lonlat(lonlat, years)
+                advance(rows.done - done)
+                done = rows.done
+
+
+class _Distinct:
+    """Refuses ids that come twice; of tables without a column of ids nothing is kept."""
+
+    def __init__(self, folder: Path, table: PointTable) -> None:
+        from placevec.sources.repeats import Repeats
+
+        self.table, self.rows = table, 0
+        self.repeats = None if table.columns.id is None else Repeats(folder)
+
+    def add(self, ids: pa.Array) -> None:
+        """Ids of further rows."""
+        from placevec.sources.repeats import hashed
+
+        if self.repeats is not None:
+            key = hashed([ids])
+            self.repeats.add(key, key, self.rows)
+        self.rows += len(ids)
+
+    def check(self) -> None:
+        """SourceError if one came twice."""
+        if self.repeats is not None and bool(self.repeats.found(self.rows)[0].any()):
+            raise SourceError(
+                f"{self.table.path}: ids of the column {self.table.columns.id!r} come more than once: "
+                "name another column with --id"
+            )

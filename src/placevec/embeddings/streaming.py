@@ -1,0 +1,109 @@
+"""Vectors written as they are made: a table of any number of points, in memory that does not grow with it."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from placevec.atomic import replacing
+from placevec.embeddings.columns import STORED, StoredType, metadata_of
+from placevec.embeddings.provenance import Provenance
+from placevec.errors import EmbeddingsError
+from placevec.geo import Floats
+from placevec.geoparquet import geo_of_points, wkb_points
+
+
+class EmbeddingsWriter:
+    """The table that `Embeddings.save` writes, of points, a batch after the other; whole or not at all.
+
+    Args:
+        path: of the file.
+        dim: numbers in a vector.
+        view: what was looked at.
+        provenance: model and table of points.
+        dtype: of the stored numbers.
+        largest: of int8: the largest absolute number that will come.
+
+    Used as a context: the file is there when it is left without an error.
+    """
+
+    def __init__(
+        self, path: Path, dim: int, view: str, provenance: Provenance, dtype: StoredType, largest: float = 0.0
+    ) -> None:
+        self.dim, self.view, self.provenance, self.dtype = dim, view, provenance, dtype
+        self.scale = (float(np.float32(largest / 127.0)) or 1.0) if dtype == "int8" else None
+        self.count = 0
+        self._bounds = [math.inf, math.inf, -math.inf, -math.inf]
+        self._schema = pa.schema([
+            ("place_id", pa.string()), ("view", pa.string()), ("lon", pa.float64()), ("lat", pa.float64()),
+            ("name", pa.string()), ("embedding", pa.list_(STORED[dtype], dim)), ("geometry", pa.binary()),
+        ])  # fmt: skip
+        self._replacing = replacing(path)
+
+    def __enter__(self) -> EmbeddingsWriter:
+        temporary = self._replacing.__enter__()
+        split = ["embedding.list.element"] if self.dtype != "int8" else []
+        self._file = pq.ParquetWriter(
+            temporary,
+            self._schema,
+            compression="zstd",
+            use_dictionary=["view"],
+            use_byte_stream_split=list(split) or False,
+        )
+        return self
+
+    def write(
+        self, place_id: pa.Array, names: pa.Array, lonlat: Floats, vectors: NDArray[np.float32]
+    ) -> None:
+        """Add (N,) places at (N, 2) lon, lat degrees with their (N, D) vectors."""
+        if not len(vectors):
+            return
+        values = pa.array(self._stored(vectors).reshape(-1), STORED[self.dtype])
+        columns = [
+            place_id, pa.array([self.view]).take(pa.array(np.zeros(len(vectors), np.int32))),
+            pa.array(lonlat[:, 0]), pa.array(lonlat[:, 1]), names,
+            pa.FixedSizeListArray.from_arrays(values, self.dim), wkb_points(lonlat[:, 0], lonlat[:, 1]),
+        ]  # fmt: skip
+        self._file.write_table(pa.Table.from_arrays(columns, schema=self._schema))
+        low, high = lonlat.min(axis=0), lonlat.max(axis=0)
+        self._bounds = [
+            *np.minimum(self._bounds[:2], low).tolist(), *np.maximum(self._bounds[2:], high).tolist()
+        ]  # fmt: skip
+        self.count += len(vectors)
+
+    def _stored(self, vectors: NDArray[np.float32]) -> NDArray[Any]:
+        if not np.isfinite(vectors).all():
+            raise EmbeddingsError("the model made vectors that are not finite")
+        if self.scale is not None:
+            whole: NDArray[Any] = np.clip(np.rint(vectors / np.float32(self.scale)), -127, 127).astype(
+                np.int8
+            )
+            return whole
+        stored: NDArray[Any] = vectors.astype(self.dtype)
+        if not np.isfinite(stored).all():
+            raise EmbeddingsError(
+                f"entries up to {np.abs(vectors).max():g} do not fit float16; store float32 or int8"
+            )
+        return stored
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if kind is None:
+            told = {
+                "geo": geo_of_points(self._bounds),
+                **metadata_of(self.view, self.provenance, self.dim, self.dtype, self.scale),
+            }
+            self._file.add_key_value_metadata(
+                {name: json.dumps(content, ensure_ascii=False) for name, content in told.items()}
+            )
+        self._file.close()
+        self._replacing.__exit__(kind, error, trace)
