@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from placevec.api.opening import PathLike, model_of, recorded_dataset, recorded_model, table_of
+from placevec.api.opening import PathLike, dataset_of, model_of, recorded_dataset, recorded_model, table_of
 from placevec.dataset import Dataset
 from placevec.errors import DatasetError
 from placevec.progress import SILENT, Progress
 
 if TYPE_CHECKING:
     from placevec.embeddings import Embeddings
+    from placevec.evaluation.answers import AnswerReport
     from placevec.evaluation.report import Report
     from placevec.model import Model
 
@@ -46,3 +48,41 @@ def evaluate(
         folds=folds, budget=budget, allow_leaks=allow_leaks, progress=progress,
         others={name: model_of(other) for name, other in (others or {}).items()},
     )  # fmt: skip
+
+
+def evaluate_model(
+    model: Model | PathLike,
+    *,
+    dataset: Dataset | PathLike | None = None,
+    floors: bool = True,
+    seed: int = 0,
+    progress: Progress = SILENT,
+) -> AnswerReport:
+    """How good the answers of a model with a head are, on places that it was not taught on, beside their floors.
+
+    Args:
+        model: a run or model directory, such as `train` makes of ``sphere2vec``.
+        dataset: with labels; by default the one it was trained on, where the model says that it lies.
+        floors: measure class frequencies, neighbours, sines and cosines and the untrained encoder too.
+        seed: of resamplings and of what is drawn for floors.
+        progress: where to report.
+    """
+    from placevec.evaluation.answers import evaluate_answers
+
+    found = model_of(model)
+    return evaluate_answers(found, _taught_on(found, dataset), floors=floors, seed=seed, progress=progress)
+
+
+def _taught_on(model: Model, dataset: Dataset | PathLike | None) -> Dataset:
+    """The dataset given, else the one that a model was trained on if it is still there and the same."""
+    if dataset is not None:
+        return dataset_of(dataset)
+    path = str(model.training.get("dataset_path") or "")
+    if not path or not (Path(path) / "dataset.json").exists():
+        raise DatasetError("the dataset of this model is not where it says: name it with --dataset")
+    found = Dataset.open(path)
+    if found.hash != model.training.get("dataset_hash"):
+        raise DatasetError(
+            f"{path} is another dataset than this model was trained on: name one with --dataset"
+        )
+    return found

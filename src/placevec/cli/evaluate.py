@@ -1,4 +1,4 @@
-"""``placevec evaluate``: how good vectors are beside their floors."""
+"""``placevec evaluate``: how good vectors, or a model's answers, are beside their floors."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Literal
 import typer
 
 from placevec.cli.output import JSON, QUIET, console, print_json, progress_for, say
+from placevec.errors import UsageError
 
 NAME = "evaluate"
 HELP = """Measure vectors beside what needs no learning: chance, coordinates, raw features, an untrained encoder.
@@ -15,17 +16,26 @@ HELP = """Measure vectors beside what needs no learning: chance, coordinates, ra
 Splits are spatial blocks with a buffer; every row is judged by its best probe; intervals come from a bootstrap over
 blocks. Tasks made of OSM tags need a model that does not see those tags: train it with --drop-layers.
 
+Of a model that was taught labels (sphere2vec) it measures the answers on the places kept from training: top-1, 3, 5
+and 10, MRR and macro-F1, or R² and the mean error, beside frequencies, neighbours and an untrained encoder.
+
 Examples:
 
   placevec evaluate malta.parquet
+
+  placevec evaluate runs/sightings --out report/
 
   placevec evaluate malta.parquet --labels population.csv --out report/
 """
 
 
 def command(
-    embeddings: Path = typer.Argument(..., help="Table of vectors."),
-    dataset: Path | None = typer.Option(None, help="Their dataset, if it has moved."),
+    embeddings: Path = typer.Argument(
+        ..., metavar="EMBEDDINGS|RUN", help="Table of vectors; or the run of a model that was taught labels."
+    ),
+    dataset: Path | None = typer.Option(
+        None, help="Their dataset, if it has moved; or another one with labels to judge a model on."
+    ),
     run: Path | None = typer.Option(None, help="Their run, if it has moved."),
     task: list[str] = typer.Option([], help="Only this task (may be repeated): landuse, pois."),
     labels: Path | None = typer.Option(None, help="Table of your own labels, with place_id or lon and lat."),
@@ -47,11 +57,37 @@ def command(
 
     if out is not None:
         atomic.check_writable(out, directory=True)  # told before minutes of work
+    if embeddings.is_dir():
+        _of_model(embeddings, dataset, out, as_json, quiet, unmeant={
+            "--run": run is not None, "--task": bool(task), "--labels": labels is not None, "--beside": bool(beside),
+            "--allow-leaks": allow_leaks,
+        })  # fmt: skip
+        return
     report = api.evaluate(
         embeddings, dataset=dataset, model=run, tasks=task or None, labels=labels, seeds=seeds, folds=folds,
         budget=budget, allow_leaks=allow_leaks, others={f"model {name}": name for name in beside},
         progress=progress_for(as_json, quiet),
     )  # fmt: skip
+    if out is not None:
+        report.save(out)
+    if as_json:
+        print_json(report.as_dict())
+        return
+    console().print(report.to_table())
+    if out is not None:
+        say(f"Report: {out / 'report.md'}")
+
+
+def _of_model(
+    run: Path, dataset: Path | None, out: Path | None, as_json: bool, quiet: bool, *, unmeant: dict[str, bool]
+) -> None:
+    """Measure a model's answers and print the report."""
+    from placevec.api.evaluating import evaluate_model
+
+    for option, given in unmeant.items():
+        if given:
+            raise UsageError(f"{option} is for tables of vectors: {run} is a run, whose answers are measured")
+    report = evaluate_model(run, dataset=dataset, progress=progress_for(as_json, quiet))
     if out is not None:
         report.save(out)
     if as_json:

@@ -28,7 +28,7 @@ def plain(text: str, most: int = 60) -> str:
     return line if len(line) <= most else line[: most - 1] + "…"
 
 
-def _literal(text: str, most: int = 2_000) -> str:
+def literal(text: str, most: int = 2_000) -> str:
     """Text that stays text in Markdown."""
     escaped = html.escape(plain(text, most), quote=False)
     for letter in "\\`*_[]|~#!":
@@ -116,7 +116,7 @@ def _label_free_ground(measured: LabelFree) -> str:
 
 def _table(heads: tuple[str, ...], rows: list[tuple[str, ...]]) -> list[str]:
     lines = ["| " + " | ".join(heads) + " |", "|" + " --- |" * len(heads)]
-    return [*lines, *("| " + " | ".join(_literal(cell, 60) for cell in row) + " |" for row in rows), ""]
+    return [*lines, *("| " + " | ".join(literal(cell, 60) for cell in row) + " |" for row in rows), ""]
 
 
 def markdown(report: Report) -> str:
@@ -128,28 +128,28 @@ def markdown(report: Report) -> str:
     ]
     for item in report.judgements:
         lines += [
-            f"## {_literal(item.task)}: {_literal(item.metric)}",
+            f"## {literal(item.task)}: {literal(item.metric)}",
             "",
-            f"{_literal(item.description)}.",
+            f"{literal(item.description)}.",
             "",
         ]
-        lines += [f"**{_literal(item.verdict)}**", ""]
+        lines += [f"**{literal(item.verdict)}**", ""]
         lines += _table(ROW_HEADS, [_row(row) for row in item.rows])
         lines += _table(COMPARISON_HEADS, [_comparison(pair) for pair in item.comparisons])
-        lines += [f"{_literal(ground(item))}.", ""]
-        lines += [f"- {_literal(note)}" for note in item.notes] + [""] * bool(item.notes)
+        lines += [f"{literal(ground(item))}.", ""]
+        lines += [f"- {literal(note)}" for note in item.notes] + [""] * bool(item.notes)
     if report.label_free is not None:
         lines += ["## Without labels", ""]
         lines += _table(LABEL_FREE_HEADS, list(_label_free(report.label_free)))
         lines += [f"{_label_free_ground(report.label_free)}.", ""]
     if report.skipped:
-        lines += ["## Not judged", ""] + [f"- {_literal(line)}" for line in report.skipped] + [""]
+        lines += ["## Not judged", ""] + [f"- {literal(line)}" for line in report.skipped] + [""]
     lines += [
-        *(f"- {_literal(note)}" for note in report.notes),
+        *(f"- {literal(note)}" for note in report.notes),
         "",
         METHOD,
         "",
-        f"Data: {_literal(report.attribution)}",
+        f"Data: {literal(report.attribution)}",
         "",
     ]
     return "\n".join(lines)

@@ -55,7 +55,7 @@ def sides(
     if len(train) == 0:
         raise DatasetError("the split of this dataset leaves no place to train on")
     held = np.empty(0, np.int64) if labels.split is None else rows[labels.split[rows] == 1]
-    how: dict[str, Any] = {"by": "the dataset's split"}
+    how: dict[str, Any] = {"by": "the dataset's split", "seed": seed}
     notes: list[str] = []
     if len(held) == 0 and config.validation_share > 0:
         train, held, how = _blocks(lonlat, train, config, seed)

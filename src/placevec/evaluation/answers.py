@@ -1,0 +1,286 @@
+"""How good a model's answers are on places that it was not taught on, beside what needs no learned encoder.
+
+For models with a head. The places are the test side of the dataset's split, else its validation side, else the blocks
+that training held out. Every row is measured on the same places and the same resamplings of blocks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from placevec import atomic
+from placevec.dataset import Dataset
+from placevec.errors import EvaluationError
+from placevec.evaluation.answer_floors import (
+    MOST_TAUGHT,
+    NEIGHBOURS,
+    Neighbours,
+    frequencies,
+    sines,
+    taught,
+)
+from placevec.evaluation.answer_scores import (
+    Measured,
+    Resampling,
+    auc,
+    of_classes,
+    of_numbers,
+    plain,
+    ranks_of,
+)
+from placevec.evaluation.answer_sides import Sides, sides_of
+from placevec.geo import Floats, Ints, spatial_blocks, to_ecef
+from placevec.heads import Head
+from placevec.model import Model
+from placevec.progress import SILENT, Progress
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+Answers = NDArray[np.floating]
+_ELSEWHERE = 10_000
+_MOST_SCORES = 2**26
+"""Scores held at once: many classes are answered part by part."""
+
+
+@dataclass
+class AnswerReport:
+    """What was measured.
+
+    Attributes:
+        model: where it lies.
+        dataset: its name.
+        kind: of the head: ``presence``, ``classes`` or ``number``.
+        side: which places: ``test``, ``validation``, ``held-out blocks`` or ``all``.
+        places: how many.
+        taught: how many floors could be taught on.
+        classes: that are answered for.
+        unseen: places whose class is none of them: always wrong.
+        blocks: of ground that intervals resample.
+        block_m: their side.
+        rows: what -> measure -> value and interval.
+        notes: what the reader should know.
+    """
+
+    model: str
+    dataset: str
+    kind: str
+    side: str
+    places: int
+    taught: int
+    classes: int
+    unseen: int
+    blocks: int
+    block_m: float
+    rows: dict[str, dict[str, Measured]] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain JSON."""
+        return {**self.__dict__, "rows": {name: plain(row) for name, row in self.rows.items()}}
+
+    def to_table(self) -> RenderableType:
+        """For the terminal."""
+        from placevec.evaluation.answer_render import table
+
+        return table(self)
+
+    def to_markdown(self) -> str:
+        """The same as Markdown."""
+        from placevec.evaluation.answer_render import markdown
+
+        return markdown(self)
+
+    def save(self, folder: Path) -> None:
+        """``report.json`` and ``report.md``."""
+        atomic.write_json(folder / "report.json", self.as_dict())
+        atomic.write_text(folder / "report.md", self.to_markdown())
+
+
+def evaluate_answers(
+    model: Model, dataset: Dataset, *, floors: bool = True, seed: int = 0, progress: Progress = SILENT
+) -> AnswerReport:
+    """Measure a model's answers on a dataset's places, beside floors.
+
+    Args:
+        model: with a head.
+        dataset: whose labels are classes or numbers, as the head's are; the one it was trained on, or another.
+        floors: measure those too.
+        seed: of resamplings, and of what is drawn for floors.
+        progress: where to report.
+
+    Raises:
+        EvaluationError: no head, labels of another kind, no place that was not taught on.
+    """
+    head = model.head
+    if head is None:
+        raise EvaluationError(
+            "this model has no head, so it answers nothing: embed places with it, and evaluate the vectors"
+        )
+    labels = dataset.labels()
+    if (labels.kind == "number") != (head.kind == "number"):
+        raise EvaluationError(
+            f"the model answers with {head.kind}, the labels of {dataset.path} are {labels.kind}"
+        )
+    sides = sides_of(model, dataset, labels)
+    lonlat = dataset.lonlat
+    points = lonlat[sides.judged]
+    block_m = _block_m(points)
+    over = Resampling(spatial_blocks(points[:, 0], points[:, 1], block_m), seed)
+    report = AnswerReport(
+        model="" if model.path is None else str(model.path), dataset=dataset.name, kind=head.kind, side=sides.name,
+        places=len(points), taught=len(sides.taught), classes=len(head.classes), unseen=sides.unseen,
+        blocks=over.count, block_m=block_m, notes=list(sides.notes),
+    )  # fmt: skip
+    measure = _Measure(model, head, sides, lonlat, over, seed)
+    rows = _rows(measure, floors)
+    with progress.task("Measuring", total=measure.count(floors)) as advance:
+        for name, measured in rows:
+            report.rows[name] = measured
+            advance(1)
+    if measure.drawn:
+        report.notes.append(
+            f"floors are taught on {MOST_TAUGHT:,} of {len(sides.taught):,} places, drawn at random"
+        )
+    return report
+
+
+class _Measure:
+    """One model's places: asks, and measures."""
+
+    def __init__(
+        self, model: Model, head: Head, sides: Sides, lonlat: Floats, over: Resampling, seed: int
+    ) -> None:
+        self.model, self.head, self.sides, self.over, self.seed = model, head, sides, over, seed
+        self.points = lonlat[sides.judged]
+        self.truth = sides.labels[sides.judged]
+        rows = sides.taught
+        self.drawn = len(rows) > MOST_TAUGHT
+        if self.drawn:
+            rows = np.sort(np.random.default_rng([seed, 0xF1]).choice(rows, MOST_TAUGHT, replace=False))
+        self.rows, self.lonlat = rows, lonlat
+        self.classes = 0 if head.kind == "number" else head.outputs
+        self.alone = self.classes == 1
+
+    def count(self, floors: bool) -> int:
+        """How many rows there will be."""
+        return 1 if not floors or len(self.rows) == 0 else 2 if self.alone else 5
+
+    def of_model(self) -> dict[str, Measured]:
+        """What the model's own answers are worth."""
+        if self.alone:
+            return self._against(lambda points, years: self._scores(points, years)[:, 0])
+        if not self.classes:
+            found = self.model.predict_lonlat(self.points, self._years(self.sides.judged))[:, 0]
+            return of_numbers(self.truth, found.astype(np.float64), self.over)
+        ranks, said = [], []
+        step = max(1, _MOST_SCORES // self.classes)
+        for start in range(0, len(self.points), step):
+            part = slice(start, start + step)
+            scores = self._scores(self.points[part], self._years(self.sides.judged[part]))
+            ranks.append(ranks_of(scores, self._known(self.truth[part])))
+            said.append(scores.argmax(axis=1))
+        return of_classes(np.concatenate(ranks), np.concatenate(said), self.truth, self.classes, self.over)
+
+    def _scores(self, points: Floats, years: Floats | None) -> Answers:
+        """(N, C) logits: probabilities near 1 would tie."""
+        import torch
+
+        z = torch.from_numpy(self.model.embed_lonlat(points, years))
+        with torch.inference_mode():
+            found = self.head(z.to(self.head.linear.weight.device)).float().cpu().numpy()
+        return np.asarray(found, np.float32)
+
+    def of(self, answers: Answers) -> dict[str, Measured]:
+        """What (N, C) scores or (N, 1) numbers are worth."""
+        if not self.classes:
+            return of_numbers(self.truth, answers[:, 0].astype(np.float64), self.over)
+        ranks = ranks_of(answers, self._known(self.truth))
+        return of_classes(ranks, answers.argmax(axis=1), self.truth, self.classes, self.over)
+
+    def nearest(self) -> dict[str, Measured]:
+        """Of one class: nearness to the places that it was seen at."""
+        known = Neighbours(self.lonlat[self.rows], np.zeros(len(self.rows)), 0)
+        return self._against(lambda points, _: -known.distance(points))
+
+    def neighbours(self) -> tuple[int, Answers]:
+        """How many neighbours are best on the validation side (5 where there is none), and what they answer."""
+        own = self._labels(self.rows)
+        known = Neighbours(self.lonlat[self.rows], own, self.classes)
+        chosen, rows = 5, self.sides.choosing
+        if len(rows):
+            truth, points = self._labels(rows), self.lonlat[rows]
+
+            def worth(count: int) -> float:
+                found = known.answers(points, count)
+                if not self.classes:
+                    return -float(((found[:, 0] - truth) ** 2).mean())
+                return float((1.0 / ranks_of(found, truth)).mean())
+
+            chosen = max(NEIGHBOURS, key=worth)
+        return chosen, known.answers(self.points, chosen)
+
+    def linear(self, features: Any) -> Answers:
+        """What a linear layer on ``features(lonlat, years)`` answers."""
+        given = features(self.lonlat[self.rows], self._years(self.rows))
+        asked = features(self.points, self._years(self.sides.judged))
+        return taught(
+            np.asarray(given, np.float64), self._labels(self.rows), [np.asarray(asked, np.float64)], self.classes,
+            self.seed,
+        )[0]  # fmt: skip
+
+    def constant(self) -> Answers:
+        """The frequencies of the classes, or the mean of the numbers."""
+        own = self._labels(self.rows)
+        row = frequencies(own, self.classes) if self.classes else np.array([own.mean()])
+        return np.tile(row.astype(np.float32), (len(self.points), 1))
+
+    def _labels(self, rows: Ints) -> NDArray[Any]:
+        return self.sides.labels[rows]
+
+    def _known(self, truth: NDArray[Any]) -> Ints:
+        return np.where(truth < self.classes, truth, -1).astype(np.int64)
+
+    def _years(self, rows: Ints) -> Floats | None:
+        return None if self.sides.years is None else self.sides.years[rows]
+
+    def _against(self, score: Any) -> dict[str, Measured]:
+        """AUC of scores of places against points evenly over the sphere, of the same share of the year."""
+        random = np.random.default_rng([self.seed, 0xE15E])
+        count = _ELSEWHERE
+        elsewhere = np.stack(
+            [random.uniform(-180, 180, count), np.degrees(np.arcsin(random.uniform(-1, 1, count)))], axis=1
+        )
+        years = self._years(self.sides.judged)
+        there = None if years is None else random.choice(years, count)
+        here = score(self.points, years)
+        return {
+            "AUC": self.over.mean(auc(np.asarray(here, float), np.asarray(score(elsewhere, there), float)))
+        }
+
+
+def _rows(measure: _Measure, floors: bool) -> Iterator[tuple[str, dict[str, Measured]]]:
+    yield "model", measure.of_model()
+    if not floors or len(measure.rows) == 0:
+        return
+    if measure.alone:
+        yield "nearness to a place taught on", measure.nearest()
+        return
+    yield ("class frequency" if measure.classes else "mean"), measure.of(measure.constant())
+    count, answers = measure.neighbours()
+    yield f"{count} nearest places", measure.of(answers)
+    yield "sin, cos + linear", measure.of(measure.linear(lambda points, _: sines(points)))
+    untrained = measure.model.untrained(measure.seed + 1)
+    yield "untrained encoder + linear", measure.of(measure.linear(untrained.embed_lonlat))
+
+
+def _block_m(points: Floats) -> float:
+    """Side of the blocks that intervals resample: a twentieth of the extent, at most 500 km."""
+    xyz = to_ecef(points[:, 0], points[:, 1])
+    return float(np.clip(np.linalg.norm(xyz.max(axis=0) - xyz.min(axis=0)) / 20.0, 1.0, 500_000.0))

@@ -1,0 +1,224 @@
+"""How good answers are. Oracles: scikit-learn's scores, closed forms, and a task whose floors are known."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from sklearn.metrics import f1_score, mean_absolute_error, r2_score, roc_auc_score, top_k_accuracy_score
+
+from placevec import api
+from placevec.api.evaluating import evaluate_model
+from placevec.cli import main
+from placevec.errors import DatasetError, EvaluationError, PlacevecError
+from placevec.evaluation.answer_floors import Neighbours, frequencies, sines, taught
+from placevec.evaluation.answer_scores import Resampling, auc, of_classes, of_numbers, ranks_of
+from placevec.model import Model
+from tests.recipes.points import globe, octant_points, octants, write_points
+
+SMALL = {
+    "epochs": 12, "scales": 4, "r_min": 0.1, "hidden": 32, "dim": 16, "batch_size": 128, "learning_rate": 0.01,
+    "projector": 0,
+}  # fmt: skip
+NAMES = tuple(f"octant {n}" for n in range(8))
+
+
+@pytest.fixture(scope="module")
+def split_points(tmp_path_factory: pytest.TempPathFactory):
+    split = np.random.default_rng(3).choice(3, 1500, p=[0.7, 0.1, 0.2])
+    return octant_points(tmp_path_factory.mktemp("split"), 1500, split=split)
+
+
+@pytest.fixture(scope="module")
+def taught_model(split_points, tmp_path_factory: pytest.TempPathFactory) -> Model:
+    return api.train(
+        "sphere2vec", split_points, out=tmp_path_factory.mktemp("run") / "r", loss="cross-entropy", **SMALL
+    )
+
+
+# --- scores -------------------------------------------------------------------------------------------------
+
+
+def test_measures_of_classes_are_scikit_learn_s() -> None:
+    random = np.random.default_rng(0)
+    scores, truth = random.normal(size=(300, 12)), random.integers(0, 12, 300)
+    ranks, said = ranks_of(scores, truth), scores.argmax(axis=1)
+    found = of_classes(ranks, said, truth, 12, Resampling(random.integers(0, 20, 300)))
+    for top in (1, 3, 5, 10):
+        assert found[f"top-{top}"].value == pytest.approx(top_k_accuracy_score(truth, scores, k=top))
+    assert found["macro-F1"].value == pytest.approx(f1_score(truth, said, average="macro"))
+    order = (-scores).argsort(axis=1)
+    place = np.array([list(row).index(true) + 1 for row, true in zip(order, truth, strict=True)])
+    assert found["MRR"].value == pytest.approx((1 / place).mean())
+    for one in found.values():
+        assert one.low <= one.value <= one.high
+
+
+def test_ties_share_ranks_and_what_was_never_learnt_ranks_nowhere() -> None:
+    scores = np.array([[1.0, 1.0, 1.0], [0.0, 2.0, 1.0], [0.0, np.nan, 1.0]])
+    assert ranks_of(scores, np.array([2, 2, 1])).tolist() == [2.0, 2.0, np.inf]
+    ranks, truth = np.array([1.0, np.inf, np.inf]), np.array([0, 7, 8])
+    found = of_classes(ranks, np.array([0, 1, 1]), truth, 3, Resampling(np.arange(3)))
+    assert found["top-1"].value == pytest.approx(1 / 3)
+    assert found["MRR"].value == pytest.approx(1 / 3)
+    assert found["macro-F1"].value == pytest.approx(
+        f1_score(truth, [0, 1, 1], labels=[0, 7, 8], average="macro")
+    )
+    assert "top-3" not in found
+
+
+def test_measures_of_numbers_are_scikit_learn_s() -> None:
+    random = np.random.default_rng(1)
+    wanted = random.normal(10, 3, 500)
+    said = wanted + random.normal(0, 1, 500)
+    found = of_numbers(wanted, said, Resampling(random.integers(0, 30, 500)))
+    assert found["R²"].value == pytest.approx(r2_score(wanted, said))
+    assert found["MAE"].value == pytest.approx(mean_absolute_error(wanted, said))
+
+
+def test_intervals_of_independent_blocks_are_those_of_the_normal_law() -> None:
+    """A mean of 400 blocks of one: 1.96 standard errors either way. Blocks of 20 equal places: as of 20 places."""
+    values = np.random.default_rng(2).normal(5, 2, 400)
+    one = Resampling(np.arange(400)).mean(values)
+    error = values.std() / 20
+    assert one.high - one.low == pytest.approx(2 * 1.96 * error, rel=0.15)
+    alike = np.repeat(values[:20], 20)
+    other = Resampling(np.repeat(np.arange(20), 20)).mean(alike)
+    assert other.high - other.low == pytest.approx(2 * 1.96 * values[:20].std() / 20**0.5, rel=0.25)
+    assert np.isnan(Resampling(np.zeros(9, int)).mean(values[:9]).low)
+
+
+def test_auc_is_scikit_learn_s() -> None:
+    random = np.random.default_rng(3)
+    here, away = random.normal(1, 1, 200).round(1), random.normal(0, 1, 300).round(1)  # ties too
+    wanted = roc_auc_score(np.r_[np.ones(200), np.zeros(300)], np.r_[here, away])
+    assert auc(here, away).mean() == pytest.approx(wanted)
+
+
+# --- floors -------------------------------------------------------------------------------------------------
+
+
+def test_the_nearest_place_answers_across_the_antimeridian() -> None:
+    known = Neighbours(np.array([[179.9, 0.0], [0.0, 0.0]]), np.array([1, 0]), 3)
+    votes = known.answers(np.array([[-179.9, 0.0], [1.0, 1.0]]), 1)
+    assert votes.argmax(axis=1).tolist() == [1, 0]
+    assert known.answers(np.array([[-179.9, 0.0]]), 5).shape == (1, 3)
+    numbers = Neighbours(np.array([[0.0, 0.0], [1.0, 0.0], [50.0, 0.0]]), np.array([1.0, 3.0, 90.0]), 0)
+    assert numbers.answers(np.array([[0.4, 0.0]]), 2).tolist() == [[2.0]]
+    assert frequencies(np.array([0, 0, 2]), 3).tolist() == [2 / 3, 0, 1 / 3]
+
+
+def test_a_linear_layer_learns_what_is_linear() -> None:
+    """Hemispheres are linear in sin(lat); a number that is sin(lat) is found exactly."""
+    lonlat = globe(2000)
+    train, test = sines(lonlat[:1500]), sines(lonlat[1500:])
+    north = (lonlat[:, 1] > 0).astype(int)
+    (scores,) = taught(train, north[:1500], [test], 2, 0)
+    assert (scores.argmax(axis=1) == north[1500:]).mean() > 0.97
+    (found,) = taught(train, np.sin(np.radians(lonlat[:1500, 1])), [test], 0, 0)
+    np.testing.assert_allclose(found[:, 0], np.sin(np.radians(lonlat[1500:, 1])), atol=1e-4)
+
+
+# --- whole --------------------------------------------------------------------------------------------------
+
+
+def test_a_model_is_judged_on_the_test_side_beside_its_floors(split_points, taught_model, tmp_path) -> None:
+    report = evaluate_model(taught_model)
+    labels = split_points.labels()
+    rows = labels.rows("test")
+    assert (report.side, report.places, report.classes, report.unseen) == ("test", len(rows), 8, 0)
+    assert report.taught == len(labels.rows("train"))
+    right = taught_model.predict_lonlat(split_points.lonlat[rows]).argmax(axis=1) == labels.values[rows]
+    assert report.rows["model"]["top-1"].value == pytest.approx(right.mean())
+    assert list(report.rows)[1] == "class frequency"
+    assert list(report.rows)[3:] == ["sin, cos + linear", "untrained encoder + linear"]
+    common = np.bincount(labels.values[labels.rows("train")], minlength=8).argmax()
+    assert report.rows["class frequency"]["top-1"].value == pytest.approx(
+        (labels.values[rows] == common).mean()
+    )
+    report.save(tmp_path / "report")
+    told = json.loads((tmp_path / "report" / "report.json").read_text())
+    assert told["rows"]["model"]["MRR"]["value"] == report.rows["model"]["MRR"].value
+    text = (tmp_path / "report" / "report.md").read_text()
+    assert "| model |" in text
+    assert evaluate_model(taught_model).as_dict() == report.as_dict()
+
+
+def test_numbers_without_a_split_are_judged_on_the_blocks_held_out(tmp_path) -> None:
+    lonlat = globe(1200)
+    dataset = write_points(tmp_path / "ds", lonlat, 20 - 0.5 * np.abs(lonlat[:, 1]))
+    api.train("sphere2vec", dataset, out=tmp_path / "run", **SMALL)
+    report = evaluate_model(tmp_path / "run", seed=4)
+    assert report.side == "held-out blocks"
+    assert 60 < report.places < 240
+    assert report.places + report.taught == 1200
+    assert report.rows["model"]["R²"].value > 0.7
+    assert report.rows["mean"]["R²"].value == pytest.approx(0.0, abs=0.05)
+    assert any("chose the weights" in note for note in report.notes)
+
+
+def test_one_class_is_judged_against_the_sphere(tmp_path) -> None:
+    lonlat = globe(3000)
+    lonlat = lonlat[octants(lonlat) == 5][:300]
+    split = np.repeat([0, 1, 2], [200, 20, len(lonlat) - 220])
+    dataset = write_points(
+        tmp_path / "ds", lonlat, np.zeros(len(lonlat), int), classes=("bear",), split=split
+    )
+    api.train("sphere2vec", dataset, out=tmp_path / "run", **SMALL)
+    report = evaluate_model(tmp_path / "run")
+    assert list(report.rows) == ["model", "nearness to a place taught on"]
+    assert report.rows["nearness to a place taught on"]["AUC"].value > 0.9
+
+
+def test_another_dataset_with_classes_never_learnt(taught_model, tmp_path) -> None:
+    """The same classes in another order are found by name; others are wrong always."""
+    lonlat = globe(200, seed=5)
+    names = tuple(reversed(NAMES))
+    values = 7 - octants(lonlat)
+    other = write_points(tmp_path / "other", lonlat, values, classes=names)
+    report = evaluate_model(taught_model, dataset=other)
+    assert (report.side, report.places, list(report.rows)) == ("all", 200, ["model"])
+    right = taught_model.predict_lonlat(lonlat).argmax(axis=1) == octants(lonlat)
+    assert report.rows["model"]["top-1"].value == pytest.approx(right.mean())
+    renamed = write_points(tmp_path / "renamed", lonlat, values, classes=("moon", *names[1:]))
+    less = evaluate_model(taught_model, dataset=renamed)
+    assert less.unseen == (values == 0).sum()
+    assert less.rows["model"]["top-1"].value == pytest.approx((right & (values != 0)).mean())
+    strange = write_points(tmp_path / "strange", lonlat, values, classes=tuple("abcdefgh"))
+    with pytest.raises(EvaluationError, match="none of the classes"):
+        evaluate_model(taught_model, dataset=strange)
+
+
+def test_what_cannot_be_judged_is_one_line(split_points, taught_model, tmp_path) -> None:
+    headless = Model(taught_model.modules, taught_model.readings, taught_model.recipe, taught_model.training)
+    with pytest.raises(EvaluationError, match="has no head"):
+        evaluate_model(headless)
+    lonlat = globe(50)
+    numbers = write_points(tmp_path / "numbers", lonlat, lonlat[:, 0])
+    with pytest.raises(EvaluationError, match="answers with classes"):
+        evaluate_model(taught_model, dataset=numbers)
+    whole = octant_points(tmp_path / "whole", 100)
+    api.train("sphere2vec", whole, out=tmp_path / "run", validation_share=0.0, **{**SMALL, "epochs": 1})
+    with pytest.raises(EvaluationError, match="no place was kept from training"):
+        evaluate_model(tmp_path / "run")
+    moved = Model.load(tmp_path / "run")
+    moved.training["dataset_path"] = str(tmp_path / "gone")
+    with pytest.raises(DatasetError, match="--dataset"):
+        evaluate_model(moved)
+    damaged = Model.load(tmp_path / "run")
+    damaged.recipe["config"]["few_shot"] = "a lot"
+    with pytest.raises(PlacevecError):
+        evaluate_model(damaged)
+
+
+def test_the_command(taught_model, tmp_path, capsys) -> None:
+    run = str(taught_model.path)
+    assert main(["evaluate", run, "--out", str(tmp_path / "report")]) == 0
+    printed = capsys.readouterr().out
+    assert "untrained encoder" in printed
+    assert (tmp_path / "report" / "report.md").exists()
+    assert main(["evaluate", run, "--task", "landuse"]) == 2
+    assert "--task is for tables of vectors" in capsys.readouterr().err
+    assert main(["evaluate", run, "--json", "-q"]) == 0
+    assert json.loads(capsys.readouterr().out)["side"] == "test"
