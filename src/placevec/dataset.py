@@ -70,7 +70,12 @@ _MANIFEST = {
     },
     "views": {str: {"spec": dict, "files": [str]}},
     "labels?": (dict, NONE),
-    "report?": {"inputs?": dict},
+    "report?": {
+        "inputs?": dict,
+        "labels?": {"why?": str, "range?": [float], "largest?": {str: int}},
+        "split?": {str: (str, int)},
+        "users?": int,
+    },
 }
 _COLUMNS = {
     "place_id": pa.types.is_string,

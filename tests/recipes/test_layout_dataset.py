@@ -110,7 +110,8 @@ def test_place_and_image_are_ranked_together(tmp_path: Path) -> None:
         return np.eye(4)[[of[tuple(at)] for at in lonlat]] + 1e-3
 
     found = rank(
-        knowing, ds.lonlat[rows], labels.values[rows].astype(np.int64), image=ds.image_predictions("validation"),
+        knowing, ds.lonlat[rows], labels.values[rows].astype(np.int64),
+        image=dense(ds.image_predictions("validation")) + 1e-6,
         image_rows=labels.image_rows[rows],
     )  # fmt: skip
     assert (found.location.rows, found.location.top[1]) == (2, 1.0)

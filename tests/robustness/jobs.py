@@ -73,6 +73,37 @@ def import_tiles(folder: Path) -> Job:
     return Job("prepare --tile-folder", arguments, content.of_dataset)
 
 
+def write_points(path: Path, count: int = 20_000) -> Path:
+    """A table of points with ids, some of them twice."""
+    draw = np.random.default_rng(0)
+    rows = [f"{lon:.5f},{lat:.5f},class {kind},user {user}" for lon, lat, kind, user in zip(
+        draw.uniform(-180, 180, count), draw.uniform(-90, 90, count), draw.integers(0, 50, count),
+        draw.integers(0, 99, count), strict=True,
+    )]  # fmt: skip
+    path.write_text("lon,lat,species,observer\n" + "\n".join([*rows, *rows[:100]]) + "\n")
+    return path
+
+
+def prepare_points(table: Path) -> Job:
+    """A killed one starts afresh, and nothing of it stays."""
+
+    def arguments(out: Path) -> list[object]:
+        return [
+            "prepare",
+            "sphere2vec",
+            table,
+            "--label",
+            "species",
+            "--user",
+            "observer",
+            "-q",
+            "--out",
+            out,
+        ]
+
+    return Job("prepare sphere2vec", arguments, content.of_dataset)
+
+
 def export_tiles(dataset: Path, how: str) -> Job:
     """``how``: ``--tile-folder`` or ``--mbtiles``."""
 

@@ -31,6 +31,13 @@ def test_prepare_over_an_old_dataset(nursery: Nursery, helsinki_dataset: Dataset
     assert tally.opened == KILLS
 
 
+def test_prepare_points(nursery: Nursery, tmp_path: Path) -> None:
+    job = jobs.prepare_points(jobs.write_points(tmp_path / "points.csv"))
+    tally = kill_and_resume(job, nursery.run, tmp_path / "now", kills=KILLS, seed=1, info=nursery.run)
+    assert tally.kills == KILLS
+    assert tally.opened + tally.refused + tally.absent == KILLS
+
+
 def test_train(nursery: Nursery, helsinki_dataset: Dataset, options: Path, tmp_path: Path) -> None:
     job = jobs.train(helsinki_dataset.path, options)
     assert kill_and_resume(job, nursery.run, tmp_path, kills=KILLS, seed=1, info=nursery.run).kills == KILLS

@@ -8,6 +8,7 @@ from typing import Any
 import typer
 
 from placevec.cli.output import JSON, print_facts, print_json
+from placevec.cli.points import labels_told
 from placevec.errors import InputError
 
 NAME = "info"
@@ -48,6 +49,7 @@ def _dataset(path: Path) -> dict[str, Any]:
 
     dataset = Dataset.open(path)
     manifest = dataset.manifest
+    has_map = "map" in dataset.view_names
     return {
         "is": "dataset",
         "name": dataset.name,
@@ -56,8 +58,8 @@ def _dataset(path: Path) -> dict[str, Any]:
         "footprint_m": round(dataset.footprint_m, 1),
         "bounds": list(dataset.area.bounds),
         "views": list(dataset.view_names),
-        "layers": list(dataset.map_spec.channels),
-        "zoom": dataset.zoom,
+        **({"layers": list(dataset.map_spec.channels), "zoom": dataset.zoom} if has_map else {}),
+        **labels_told(dataset),
         "created": manifest["created"],
         "attribution": dataset.attribution,
         "hash": dataset.hash,

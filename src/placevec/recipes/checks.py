@@ -17,6 +17,7 @@ from placevec.core import Look
 from placevec.dataset import MANIFEST, Dataset
 from placevec.errors import PlacevecError, SourceError
 from placevec.geo import TILE_PX
+from placevec.labelled import SPLITS
 from placevec.progress import SILENT, Progress
 from placevec.recipes.folder_reading import MOST_DAMAGED, TileReader, how_to_read, open_tiles
 from placevec.sources.mbtiles import ENDING
@@ -62,6 +63,7 @@ class Validation:
         measure: what ``Layer.share_set`` is: ``share set``, or ``mean`` of 8 bits.
         coordinates: tiles that any layer has, or places.
         common: tiles that all layers have, or places with coordinates.
+        labels: of places that have them: label, kind, rows of each side of the split, and what else goes with them.
         batch: role -> shape of a sample batch.
         problems: what makes it unusable.
         notes: what is worth knowing.
@@ -75,6 +77,7 @@ class Validation:
     measure: str = "share set"
     coordinates: int = 0
     common: int = 0
+    labels: dict[str, str] = field(default_factory=dict)
     batch: dict[str, list[int]] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
@@ -179,12 +182,20 @@ def _tiles(path: Path, zoom: int | None, found: Validation, progress: Progress) 
 
 def _dataset(path: Path, found: Validation) -> None:
     dataset = Dataset.open(path)
-    found.layout, found.zoom = str(dataset.manifest["places"]["grid"]), dataset.zoom
+    found.layout = str(dataset.manifest["places"]["grid"])
     known = np.flatnonzero(np.isfinite(dataset.lonlat).all(axis=1))
     found.coordinates, found.common = len(dataset), len(known)
     if not len(known):
         raise SourceError(f"no place of {path} has coordinates")
     rows = known[np.unique(np.linspace(0, len(known) - 1, min(BATCH, len(known))).astype(int))]
+    if dataset.has_labels:
+        _labels(dataset, found)
+    if "map" not in dataset.view_names:
+        for name in dataset.view_names:
+            read = dataset.view(name).read(Look(torch.from_numpy(rows)))
+            found.batch[name] = list(read.shape) if isinstance(read, torch.Tensor) else [len(rows)]
+        return
+    found.zoom = dataset.zoom
     view = dataset.map_view(memory=False)
     batch = view.read(Look(torch.from_numpy(rows), torch.from_numpy(dataset.lonlat[rows])))
     found.batch = {"anchor": list(batch.shape)}
@@ -203,3 +214,32 @@ def _dataset(path: Path, found: Validation) -> None:
     ):
         if not (path / name).is_file():
             found.notes.append(f"there is no {name}: evaluation has {why} of its own, give --labels FILE")
+
+
+def _labels(dataset: Dataset, found: Validation) -> None:
+    labels = dataset.labels()
+    rows = {side: labels.rows(side) for side in SPLITS}
+    found.labels = {
+        "label": str(dataset.manifest["labels"]["column"]),
+        "kind": f"{len(labels.classes):,} classes" if labels.kind == "classes" else "number",
+        **{side: f"{len(of_side):,}" for side, of_side in rows.items()},
+        **({"users": f"{labels.user_count:,}"} if labels.users is not None else {}),
+    }
+    if not labels.known[rows["train"]].any():
+        found.problems.append("no place to train on has a label")
+    if not len(rows["validation"]) and labels.split is not None:
+        found.notes.append("the split has no validation: training holds blocks out")
+    if labels.kind == "classes":
+        seen = np.zeros(len(labels.classes), bool)
+        seen[labels.values[rows["train"]][labels.known[rows["train"]]]] = True
+        if not seen.all():
+            first = labels.classes[int(np.flatnonzero(~seen)[0])]
+            found.notes.append(f"{int((~seen).sum()):,} classes are never trained on, such as {first[:60]!r}")
+    for side, of_side in rows.items():
+        predictions = dataset.image_predictions(side)
+        if predictions is None:
+            continue
+        found.labels[f"{side} image predictions"] = f"{predictions.shape[0]:,} x {predictions.shape[1]:,}"
+        images = None if labels.image_rows is None else labels.image_rows[of_side]
+        if images is None or (len(images) and int(images.max()) >= predictions.shape[0]):
+            found.problems.append(f"image predictions of {side} do not say which place each is of")
