@@ -112,7 +112,7 @@ def csp_preset(preset: str, given: Mapping[str, Any]) -> tuple[dict[str, Any], d
     """(recipe, training) options of one of `CSP_PRESETS`; of another encoder than grid without its scales."""
     recipe, training = CSP_PRESETS[preset]
     chosen = {**recipe, "loss": "csp", "symmetric": False}
-    if known_as(given.get("encoder", "Space2Vec-grid")) != "Space2Vec-grid":
+    if known_as(given.get("encoder", recipe["encoder"])) != known_as(recipe["encoder"]):
         chosen = {name: value for name, value in chosen.items() if name not in ("scales", "r_min", "r_max")}
     if given.get("loss", "csp") == "csp-mse":
         chosen = {name: value for name, value in chosen.items() if name not in (*_ALL_ONE, "symmetric")}
