@@ -23,6 +23,7 @@ from placevec.model import Model, Reading
 from placevec.sources.loc2vec_metadata import Loc2VecMetadata, write_loc2vec_metadata
 from placevec.training.state import Counters, save_state
 from tests.osm_xml import OsmFile, box
+from tests.sources import geo_prior_files
 from tests.sources.tile_files import png, write_layers, write_mbtiles
 
 LON, LAT = 24.94, 60.17
@@ -79,6 +80,7 @@ def build(folder: Path) -> Corpus:
         out=folder / "dataset", spacing=6, size_m=60,
     )  # fmt: skip
     _tables(folder, dataset)
+    _points(folder)
     _model(folder / "model")
     _state(folder / "state")
     _tiles(folder)
@@ -146,6 +148,16 @@ def _tables(folder: Path, dataset: Dataset) -> None:
         table_of_vectors.save(folder / "embeddings" / f"{dtype}.parquet", dtype=dtype)
     plain = pq.read_table(folder / "embeddings" / "float32.parquet")
     pq.write_table(plain, folder / "embeddings" / "plain.parquet", compression="none")
+
+
+def _points(folder: Path) -> None:
+    """Tables of labelled points, a benchmark's files, and a dataset made of such."""
+    (folder / "points").mkdir()
+    for path in (folder / "labels").iterdir():
+        (folder / "points" / path.name).write_bytes(path.read_bytes())
+    (folder / "points" / "table.tsv").write_text("lon\tlat\tlabel\twho\n1\t2\ta\tx\n3\t4\tb\ty\n")
+    geo_prior_files.inat(folder / "layout", 2018)
+    api.prepare("sphere2vec", layout="inat2018", folder=folder / "layout", out=folder / "labelled")
 
 
 def _tiles(folder: Path) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ import torch
 from placevec.core import Look
 from placevec.dataset import Dataset
 from placevec.errors import PlacevecError
+from placevec.labelled import SPLITS
 from placevec.progress import SILENT
 from tests.fuzz.corpus import STATE_CONFIG, Corpus, toy
 
@@ -122,6 +124,44 @@ def read_labels(folder: Path, file: Path) -> None:
 
     for task in label_tasks(file, Dataset.open(folder / "dataset")):
         assert len(task) == len(task.rows)
+
+
+def read_labelled_points(folder: Path, file: Path) -> None:
+    """A table becomes a dataset, or nothing is written."""
+    _prepared(folder / "out", points=file, label="label", kind="classes")
+
+
+def read_layout(folder: Path, file: Path) -> None:
+    _prepared(folder / "out", layout="inat2018", folder=folder)
+
+
+def _prepared(out: Path, **options: object) -> None:
+    from placevec import api
+
+    shutil.rmtree(out, ignore_errors=True)
+    try:
+        dataset = api.prepare("sphere2vec", out=out, **options)  # type: ignore[arg-type]
+    except PlacevecError:
+        assert not out.exists()
+        raise
+    assert len(dataset.labels()) == len(dataset) == len(dataset.lonlat) == len(dataset.places)
+    shutil.rmtree(out)
+
+
+def read_labelled_dataset(folder: Path, file: Path) -> None:
+    """A dataset of labelled points: what it says of itself, its labels and predictions."""
+    from placevec.cli.info import describe
+    from placevec.recipes.checks import validate
+
+    describe(folder)
+    validate(folder)
+    dataset = Dataset.open(folder)
+    labels = dataset.labels()
+    assert len(labels) == len(dataset) == len(dataset.lonlat)
+    assert labels.user_count >= 0
+    for side in SPLITS:
+        labels.rows(side)
+        dataset.image_predictions(side)
 
 
 def read_polygon(folder: Path, file: Path) -> None:
@@ -238,6 +278,9 @@ READERS = {
     "options": Reader("options", "*.toml", read_options),
     "places": Reader("places", "table.*", read_places),
     "labels": Reader("labels", "table.*", read_labels),
+    "points": Reader("points", "table.*", read_labelled_points),
+    "layout": Reader("layout", "**/*", read_layout),
+    "labelled": Reader("labelled", "**/[!p]*", read_labelled_dataset),
     "polygon": Reader("polygon", "*", read_polygon),
     "manifest": Reader("dataset", "dataset.json", read_dataset),
     "place-table": Reader("dataset", "places.parquet", read_dataset),
@@ -267,8 +310,6 @@ def seeds(name: str, corpus: Corpus) -> list[Path]:
 
 def settle(name: str, corpus: Corpus, scratch: Path) -> Path:
     """A folder of its own for a reader: what its home holds, and the valid dataset where it needs one."""
-    import shutil
-
     folder = scratch / name
     shutil.copytree(corpus.folder / READERS[name].home, folder)
     if name in ("labels", "model-config", "model-weights"):
