@@ -13,9 +13,10 @@ from placevec.api.evaluating import evaluate_model
 from placevec.cli import main
 from placevec.errors import DatasetError, EvaluationError, PlacevecError
 from placevec.evaluation.answer_floors import Neighbours, frequencies, sines, taught
-from placevec.evaluation.answer_scores import Resampling, auc, of_classes, of_numbers, ranks_of
+from placevec.evaluation.answer_scores import Resampling, Standing, auc, of_classes, of_numbers
+from placevec.evaluation.ranking import rank
 from placevec.model import Model
-from tests.recipes.points import globe, octant_points, octants, write_points
+from tests.recipes.points import add_predictions, globe, octant_points, octants, write_points
 
 SMALL = {
     "epochs": 12, "scales": 4, "r_min": 0.1, "hidden": 32, "dim": 16, "batch_size": 128, "learning_rate": 0.01,
@@ -43,8 +44,8 @@ def taught_model(split_points, tmp_path_factory: pytest.TempPathFactory) -> Mode
 def test_measures_of_classes_are_scikit_learn_s() -> None:
     random = np.random.default_rng(0)
     scores, truth = random.normal(size=(300, 12)), random.integers(0, 12, 300)
-    ranks, said = ranks_of(scores, truth), scores.argmax(axis=1)
-    found = of_classes(ranks, said, truth, 12, Resampling(random.integers(0, 20, 300)))
+    said = scores.argmax(axis=1)
+    found = of_classes(Standing.of(scores, truth), truth, 12, Resampling(random.integers(0, 20, 300)))
     for top in (1, 3, 5, 10):
         assert found[f"top-{top}"].value == pytest.approx(top_k_accuracy_score(truth, scores, k=top))
     assert found["macro-F1"].value == pytest.approx(f1_score(truth, said, average="macro"))
@@ -55,11 +56,16 @@ def test_measures_of_classes_are_scikit_learn_s() -> None:
         assert one.low <= one.value <= one.high
 
 
-def test_ties_share_ranks_and_what_was_never_learnt_ranks_nowhere() -> None:
-    scores = np.array([[1.0, 1.0, 1.0], [0.0, 2.0, 1.0], [0.0, np.nan, 1.0]])
-    assert ranks_of(scores, np.array([2, 2, 1])).tolist() == [2.0, 2.0, np.inf]
-    ranks, truth = np.array([1.0, np.inf, np.inf]), np.array([0, 7, 8])
-    found = of_classes(ranks, np.array([0, 1, 1]), truth, 3, Resampling(np.arange(3)))
+def test_ties_have_no_order_and_what_was_never_learnt_ranks_nowhere() -> None:
+    """Expectations over all orders of three equal scores: 1/3 to be first, (1 + 1/2 + 1/3) / 3 of 1 / rank."""
+    scores = np.array([[1.0, 1.0, 1.0], [0.0, 2.0, 1.0], [0.0, np.nan, 1.0], [0.5, 0.1, 0.2]])
+    standing = Standing.of(scores, np.array([2, 2, 1, 7]))
+    assert standing.within(1).tolist() == [1 / 3, 0, 0, 0]
+    assert standing.within(2).tolist() == [2 / 3, 1, 0, 0]
+    np.testing.assert_allclose(standing.reciprocal(), [(1 + 1 / 2 + 1 / 3) / 3, 1 / 2, 0, 0])
+    truth = np.array([0, 7, 8])
+    scores = np.array([[1.0, 0, 0], [0, 1.0, 0], [0, 1.0, 0]])
+    found = of_classes(Standing.of(scores, truth), truth, 3, Resampling(np.arange(3)))
     assert found["top-1"].value == pytest.approx(1 / 3)
     assert found["MRR"].value == pytest.approx(1 / 3)
     assert found["macro-F1"].value == pytest.approx(
@@ -188,6 +194,39 @@ def test_another_dataset_with_classes_never_learnt(taught_model, tmp_path) -> No
     strange = write_points(tmp_path / "strange", lonlat, values, classes=tuple("abcdefgh"))
     with pytest.raises(EvaluationError, match="none of the classes"):
         evaluate_model(taught_model, dataset=strange)
+
+
+def test_images_are_combined_where_the_dataset_has_them(tmp_path) -> None:
+    """Against `placevec.evaluation.ranking.rank`; a photo with NaN predictions is decided by its place."""
+    lonlat = globe(600)
+    split = np.repeat([0, 1, 2], [400, 50, 150])
+    dataset = octant_points(tmp_path / "ds", 600, split=split)
+    random = np.random.default_rng(8)
+    predictions = random.dirichlet(np.ones(8), 150).astype(np.float32)
+    predictions[np.arange(150), octants(lonlat)[450:]] += 0.1
+    predictions[5] = np.nan
+    rows = np.full(600, -1, np.int32)
+    rows[450:] = random.permutation(150)
+    np.save(tmp_path / "ds" / "test.npy", predictions)
+    add_predictions(dataset.path, {"test": "test.npy"}, rows)
+    model = api.train("sphere2vec", tmp_path / "ds", out=tmp_path / "run", **SMALL)
+    report = evaluate_model(model)
+    wanted = rank(
+        model.predict_lonlat, lonlat[450:], octants(lonlat)[450:].astype(np.int64), image=predictions,
+        image_rows=rows[450:].astype(np.int64), top=(1, 3, 5),
+    )  # fmt: skip
+    for name, one in (("image x model", wanted.both), ("model", wanted.location)):
+        assert one is not None
+        assert report.rows[name]["MRR"].value == pytest.approx(one.mrr, abs=1e-6)
+        assert [report.rows[name][f"top-{top}"].value for top in (1, 3, 5)] == pytest.approx(
+            list(one.top.values())
+        )
+    assert report.rows["image x model"]["MRR"].value > report.rows["image alone"]["MRR"].value
+    flat = (1 / np.arange(1, 9)).mean()  # the photo without predictions
+    assert wanted.image is not None
+    assert report.rows["image alone"]["MRR"].value == pytest.approx(
+        (wanted.image.mrr * 149 + flat) / 150, abs=1e-6
+    )
 
 
 def test_what_cannot_be_judged_is_one_line(split_points, taught_model, tmp_path) -> None:

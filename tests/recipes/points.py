@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -76,3 +77,13 @@ def octant_points(path: Path, count: int = 600, **options: Any) -> Dataset:
     return write_points(
         path, lonlat, octants(lonlat), classes=tuple(f"octant {n}" for n in range(8)), **options
     )
+
+
+def add_predictions(path: Path, files: dict[str, str], rows: np.ndarray) -> Dataset:
+    """The same dataset with predictions of an image classifier: side -> file in it, and the row of each place."""
+    table = pq.read_table(path / LABELS).append_column("image_row", pa.array(rows, pa.int32()))
+    pq.write_table(table, path / LABELS)
+    manifest = json.loads((path / "dataset.json").read_text())
+    manifest["labels"]["image_predictions"] = {side: {"file": file} for side, file in files.items()}
+    (path / "dataset.json").write_text(json.dumps(manifest))
+    return Dataset.open(path)

@@ -5,17 +5,18 @@ Intervals resample whole spatial blocks, as in `placevec.evaluation.scores`: pla
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from placevec.evaluation.ranking import TOP, expected_ranks
 from placevec.evaluation.scores import interval
 from placevec.geo import Ints
 
 Array = NDArray[np.float64]
-TOPS = (1, 3, 5, 10)
 DRAWS = 400
 _CHUNK = 2**24
 """Scores looked at at once."""
@@ -81,40 +82,74 @@ class Resampling:
         return Measured(float(values[0]), low, high)
 
 
-def ranks_of(scores: NDArray[np.floating], truth: Ints) -> Array:
-    """(N,) rank, 1 is best, of the true class in each row of (N, C) scores; ties share the mean of their ranks.
+@dataclass(frozen=True)
+class Standing:
+    """Where the true class stands in each row; classes of equal score have no order, so these are expectations.
 
-    A truth of -1, a class that was never learnt, ranks nowhere: infinity. So does NaN.
-
-    >>> ranks_of(np.array([[0.9, 0.1], [0.8, 0.3], [0.5, 0.5]]), np.array([0, 1, -1])).tolist()
-    [1.0, 2.0, inf]
+    Attributes:
+        more: (N,) classes that score more; infinite where the true class was never learnt, or its score is NaN.
+        same: (N,) other classes that score the same.
+        said: (N,) the class that is answered.
     """
-    found = np.full(len(scores), np.inf)
-    step = max(1, _CHUNK // max(1, scores.shape[1]))
-    for start in range(0, len(scores), step):
-        part, true = scores[start : start + step], truth[start : start + step]
-        own = np.take_along_axis(part, np.maximum(true, 0)[:, None], axis=1)
-        rank = (part > own).sum(axis=1) + ((part == own).sum(axis=1) + 1) / 2.0
-        found[start : start + step] = np.where((true >= 0) & np.isfinite(own[:, 0]), rank, np.inf)
-    return found
+
+    more: Array
+    same: Array
+    said: Ints
+
+    @classmethod
+    def of(cls, scores: NDArray[Any], truth: Ints) -> Standing:
+        """Of (N, C) scores and (N,) true classes; below 0 or from C on is a class that was never learnt.
+
+        >>> found = Standing.of(np.array([[0.9, 0.1], [0.5, 0.5], [0.8, 0.2]]), np.array([1, 0, 7]))
+        >>> found.more.tolist(), found.same.tolist(), found.within(1).tolist()
+        ([1.0, 0.0, inf], [0.0, 1.0, 0.0], [0.0, 0.5, 0.0])
+        """
+        classes = scores.shape[1]
+        learnt = (truth >= 0) & (truth < classes)
+        more, same = np.full(len(scores), np.inf), np.zeros(len(scores))
+        step = max(1, _CHUNK // classes)
+        for start in range(0, len(scores), step):
+            part = slice(start, start + step)
+            own = np.where(learnt[part], truth[part], 0)
+            better, equal = expected_ranks(scores[part], own)
+            told = learnt[part] & np.isfinite(np.take_along_axis(scores[part], own[:, None], axis=1)[:, 0])
+            more[part], same[part] = np.where(told, better, np.inf), np.where(told, equal, 0)
+        return cls(more, same, scores.argmax(axis=1))
+
+    @classmethod
+    def joined(cls, parts: Sequence[Standing]) -> Standing:
+        """Of rows one part after the other."""
+        return cls(
+            *(np.concatenate([getattr(one, name) for one in parts]) for name in ("more", "same", "said"))
+        )
+
+    def within(self, top: int) -> Array:
+        """(N,) chance that the true class is among the first ``top``."""
+        return np.asarray(np.clip((top - self.more) / (self.same + 1.0), 0.0, 1.0), np.float64)
+
+    def reciprocal(self) -> Array:
+        """(N,) expected 1 / rank."""
+        known = np.isfinite(self.more)
+        more, same = (np.where(known, one, 0).astype(np.int64) for one in (self.more, self.same))
+        harmonic = np.concatenate(
+            [[0.0], np.cumsum(1.0 / np.arange(1, int((more + same).max(initial=0)) + 2))]
+        )
+        return np.where(known, (harmonic[more + same + 1] - harmonic[more]) / (same + 1.0), 0.0)
 
 
-def of_classes(ranks: Array, said: Ints, truth: Ints, classes: int, over: Resampling) -> dict[str, Measured]:
+def of_classes(standing: Standing, truth: Ints, classes: int, over: Resampling) -> dict[str, Measured]:
     """Top-1, 3, 5, 10 (those below the number of classes), MRR and macro-F1.
 
     Args:
-        ranks: (N,) of the true class, `ranks_of`.
-        said: (N,) class that is answered.
+        standing: of the true class.
         truth: (N,) true class; those never learnt have numbers from ``classes`` on, or -1.
         classes: that are answered for.
         over: blocks.
     """
-    found = {
-        f"top-{top}": over.mean((ranks <= top).astype(float)) for top in TOPS if top == 1 or top < classes
-    }
-    found["MRR"] = over.mean(1.0 / ranks)
+    found = {f"top-{top}": over.mean(standing.within(top)) for top in TOP if top == 1 or top < classes}
+    found["MRR"] = over.mean(standing.reciprocal())
     unknown = np.where(truth < 0, classes, truth)
-    found["macro-F1"] = over.macro_f1(unknown, said, int(max(classes, unknown.max(initial=0) + 1)))
+    found["macro-F1"] = over.macro_f1(unknown, standing.said, int(max(classes, unknown.max(initial=0) + 1)))
     return found
 
 

@@ -12,7 +12,7 @@ from placevec.dataset import Dataset
 from placevec.errors import EvaluationError, InputError
 from placevec.geo import Floats, Ints
 from placevec.heads import Head
-from placevec.labelled import Labelled
+from placevec.labelled import SPLITS, Labelled
 from placevec.model import Model
 from placevec.recipes.sphere2vec_config import Sphere2VecConfig
 from placevec.recipes.sphere2vec_points import sides, usable
@@ -31,6 +31,7 @@ class Sides:
         choosing: rows to choose a floor's options on; none where there is no third side.
         labels: (N,) labels: classes as the head numbers them, those that it does not know from its number of classes on.
         unseen: judged rows whose class the head does not know.
+        unplaced: labelled rows of that side that have no coordinates.
         years: (N,) share of the year, where the model reads it.
         notes: what the reader should know.
     """
@@ -41,6 +42,7 @@ class Sides:
     choosing: Ints
     labels: NDArray[Any]
     unseen: int = 0
+    unplaced: int = 0
     years: Floats | None = None
     notes: list[str] = field(default_factory=list)
 
@@ -89,9 +91,12 @@ def sides_of(model: Model, dataset: Dataset, labels: Labelled) -> Sides:
         taught, choosing = (part[values[part] < model.head.outputs] for part in (taught, choosing))
         if unseen == len(judged):
             raise EvaluationError("the model knows none of the classes that are judged on")
-    return Sides(
-        name, judged, taught, choosing, values, unseen, labels.dates if config.seasons else None, notes
-    )
+    unplaced = 0
+    if labels.split is not None and name in SPLITS:
+        placeless = ~np.isfinite(dataset.lonlat).all(axis=1)
+        unplaced = int((placeless & labels.known & (labels.split == SPLITS.index(name))).sum())
+    years = labels.dates if config.seasons else None
+    return Sides(name, judged, taught, choosing, values, unseen, unplaced, years, notes)
 
 
 def _config(model: Model) -> Sphere2VecConfig:

@@ -6,7 +6,7 @@ that training held out. Every row is measured on the same places and the same re
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -28,15 +28,17 @@ from placevec.evaluation.answer_floors import (
 from placevec.evaluation.answer_scores import (
     Measured,
     Resampling,
+    Standing,
     auc,
     of_classes,
     of_numbers,
     plain,
-    ranks_of,
 )
 from placevec.evaluation.answer_sides import Sides, sides_of
+from placevec.evaluation.ranking import seen_by_image
 from placevec.geo import Floats, Ints, spatial_blocks, to_ecef
 from placevec.heads import Head
+from placevec.labelled import Labelled
 from placevec.model import Model
 from placevec.progress import SILENT, Progress
 
@@ -139,9 +141,9 @@ def evaluate_answers(
         blocks=over.count, block_m=block_m, notes=list(sides.notes),
     )  # fmt: skip
     measure = _Measure(model, head, sides, lonlat, over, seed)
-    rows = _rows(measure, floors)
-    with progress.task("Measuring", total=measure.count(floors)) as advance:
-        for name, measured in rows:
+    images = _images(dataset, labels, head, sides, report.notes)
+    with progress.task("Measuring", total=measure.count(floors) + 2 * (images is not None)) as advance:
+        for name, measured in _rows(measure, floors, images):
             report.rows[name] = measured
             advance(1)
     if measure.drawn:
@@ -179,14 +181,28 @@ class _Measure:
         if not self.classes:
             found = self.model.predict_lonlat(self.points, self._years(self.sides.judged))[:, 0]
             return of_numbers(self.truth, found.astype(np.float64), self.over)
-        ranks, said = [], []
+        return self._told([Standing.of(self._scores(*asked), truth) for asked, truth in self._parts()])
+
+    def with_images(self, predictions: Any, image_rows: Ints, *, alone: bool) -> dict[str, Measured]:
+        """What P(y | image) is worth, alone or times P(y | place); where one is not known, the other decides."""
+        standings, start = [], 0
+        for asked, truth in self._parts():
+            rows = image_rows[self.sides.judged[start : start + len(truth)]]
+            seen, _ = seen_by_image(predictions, rows, self.classes)
+            scores = seen if alone else seen * self.model.predict_lonlat(*asked)
+            standings.append(Standing.of(scores, truth))
+            start += len(truth)
+        return self._told(standings)
+
+    def _parts(self) -> Iterator[tuple[tuple[Floats, Floats | None], Ints]]:
+        """((points, shares of the year), true classes), so many places at a time as there is room for scores."""
         step = max(1, _MOST_SCORES // self.classes)
         for start in range(0, len(self.points), step):
             part = slice(start, start + step)
-            scores = self._scores(self.points[part], self._years(self.sides.judged[part]))
-            ranks.append(ranks_of(scores, self._known(self.truth[part])))
-            said.append(scores.argmax(axis=1))
-        return of_classes(np.concatenate(ranks), np.concatenate(said), self.truth, self.classes, self.over)
+            yield (self.points[part], self._years(self.sides.judged[part])), self.truth[part]
+
+    def _told(self, standings: Sequence[Standing]) -> dict[str, Measured]:
+        return of_classes(Standing.joined(standings), self.truth, self.classes, self.over)
 
     def _scores(self, points: Floats, years: Floats | None) -> Answers:
         """(N, C) logits: probabilities near 1 would tie."""
@@ -201,8 +217,7 @@ class _Measure:
         """What (N, C) scores or (N, 1) numbers are worth."""
         if not self.classes:
             return of_numbers(self.truth, answers[:, 0].astype(np.float64), self.over)
-        ranks = ranks_of(answers, self._known(self.truth))
-        return of_classes(ranks, answers.argmax(axis=1), self.truth, self.classes, self.over)
+        return self._told([Standing.of(answers, self.truth)])
 
     def nearest(self) -> dict[str, Measured]:
         """Of one class: nearness to the places that it was seen at."""
@@ -221,7 +236,7 @@ class _Measure:
                 found = known.answers(points, count)
                 if not self.classes:
                     return -float(((found[:, 0] - truth) ** 2).mean())
-                return float((1.0 / ranks_of(found, truth)).mean())
+                return float(Standing.of(found, truth).reciprocal().mean())
 
             chosen = max(NEIGHBOURS, key=worth)
         return chosen, known.answers(self.points, chosen)
@@ -244,9 +259,6 @@ class _Measure:
     def _labels(self, rows: Ints) -> NDArray[Any]:
         return self.sides.labels[rows]
 
-    def _known(self, truth: NDArray[Any]) -> Ints:
-        return np.where(truth < self.classes, truth, -1).astype(np.int64)
-
     def _years(self, rows: Ints) -> Floats | None:
         return None if self.sides.years is None else self.sides.years[rows]
 
@@ -265,8 +277,32 @@ class _Measure:
         }
 
 
-def _rows(measure: _Measure, floors: bool) -> Iterator[tuple[str, dict[str, Measured]]]:
+def _images(
+    dataset: Dataset, labels: Labelled, head: Head, sides: Sides, notes: list[str]
+) -> tuple[Any, Ints] | None:
+    """(predictions of an image classifier, their row of each place), where the judged side has them."""
+    if sides.name not in ("test", "validation") or labels.image_rows is None or head.outputs < 2:
+        return None
+    predictions = dataset.image_predictions(sides.name)
+    if predictions is None:
+        return None
+    if labels.classes != head.classes:
+        notes.append("image predictions are of other classes than the model's, and are not combined with it")
+        return None
+    if sides.unplaced:
+        notes.append(
+            f"{sides.unplaced:,} labelled photos without coordinates are left out: only their image could tell"
+        )
+    return predictions, labels.image_rows.astype(np.int64)
+
+
+def _rows(
+    measure: _Measure, floors: bool, images: tuple[Any, Ints] | None
+) -> Iterator[tuple[str, dict[str, Measured]]]:
     yield "model", measure.of_model()
+    if images is not None:
+        yield "image x model", measure.with_images(*images, alone=False)
+        yield "image alone", measure.with_images(*images, alone=True)
     if not floors or len(measure.rows) == 0:
         return
     if measure.alone:

@@ -113,7 +113,7 @@ def rank(
             )
         sums["location"].add(by_place[placed], true[placed])
         if image is not None:
-            by_image, seen = _seen(image, rows_of_image[rows], classes)
+            by_image, seen = seen_by_image(image, rows_of_image[rows], classes)
             sums["image"].add(by_image[seen], true[seen])
             sums["both"].add((by_image * by_place)[seen | placed], true[seen | placed])
         start += step
@@ -175,7 +175,7 @@ def _located(location: Location, lonlat: Floats, placed: NDArray[np.bool_], imag
     return scores, int(found.shape[1])
 
 
-def _seen(image: Any, rows: Ints, classes: int) -> tuple[Floats, NDArray[np.bool_]]:
+def seen_by_image(image: Any, rows: Ints, classes: int) -> tuple[Floats, NDArray[np.bool_]]:
     """((n, C) scores by image, flat without, and which rows have them)."""
     if len(rows) and int(rows.max()) >= image.shape[0]:
         raise EvaluationError(f"an image is row {int(rows.max())} of predictions of {image.shape[0]:,}")
