@@ -12,7 +12,7 @@ import torch
 
 from placevec import api, cli
 from placevec.dataset import Dataset
-from placevec.errors import PlacevecError, UsageError
+from placevec.errors import InputError, PlacevecError, UsageError
 from placevec.objectives.mining import InBatchNegatives
 from placevec.objectives.triplet import SoftPN, TripletLoss
 from placevec.recipes.loc2vec import build, configure
@@ -135,6 +135,14 @@ def test_a_dataset_to_validate_on(helsinki_dataset: Dataset, tmp_path: Path) -> 
     assert "validation/loss" in read_metrics(tmp_path / "run")[-1]
     with pytest.raises(PlacevecError, match="validation_hash"):
         api.train("loc2vec", helsinki_dataset, out=tmp_path / "run", resume=True, **SMALL)
+    small = api.prepare(
+        "loc2vec", osm_name="helsinki-centre", out=tmp_path / "small", bbox="24.94,60.166,24.945,60.169"
+    )
+    in_degrees = {name: value for name, value in SMALL.items() if name not in ("near_m", "far_m")}
+    apart = {"near_degrees": 0.001, "far_degrees": 0.006, "objective": "triplet"}
+    config, training = configure("default", {**in_degrees, **apart})
+    with pytest.raises(InputError, match=rf"^the validation dataset {small.name} cannot be drawn from: the box"):
+        build(helsinki_dataset, config, training, small)
 
 
 def test_what_tensorboard_shows(helsinki_dataset: Dataset, tmp_path: Path) -> None:

@@ -133,9 +133,14 @@ def build(
         targets=_shares(contents), keep_off=held_off,
     )  # fmt: skip
     there = contents if validation is None else {name: _contents(name, ground, config) for name in contents}
-    validates = sampler_of(
-        ground, config, held_rows, seed=seed + 1, drop_channels=0.0, targets=_shares(there)
-    )
+    try:
+        validates = sampler_of(
+            ground, config, held_rows, seed=seed + 1, drop_channels=0.0, targets=_shares(there)
+        )
+    except InputError as error:
+        if validation is None:
+            raise
+        raise InputError(f"the validation dataset {validation.name} cannot be drawn from: {error}") from error
     recipe = Recipe(
         slots={role: Slot("map", "tile") for role in sampler.draw(0).looks},
         encoders={"tile": _encoder(config, len(channels))},

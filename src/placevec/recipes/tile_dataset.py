@@ -227,11 +227,10 @@ def _planned(laid: Places, zoom: int, margin_m: float | None, progress: Progress
 
 
 def _middle(plan: TilePlan) -> str:
-    """Where the tiles lie, for people to see whether longitude and latitude are swapped: no server says so.
-
-    In the middle of their list: their mean may lie on the other side of the Earth.
-    """
-    lon, lat = tile_xy_to_lonlat(plan.tiles[len(plan) // 2] + 0.5, plan.zoom)
+    """Where the tiles lie, for people to see whether longitude and latitude are swapped: no server says so."""
+    # tiles that there are: between two of them may lie the other side of the Earth
+    middle = np.quantile(plan.tiles, 0.5, axis=0, method="lower")
+    lon, lat = tile_xy_to_lonlat(middle + 0.5, plan.zoom)
     return f"lon={lon:.3f}, lat={lat:.3f}"
 
 

@@ -185,7 +185,7 @@ class BoxSampler(AnchorSampler):
                 return self._point(self._placed(picked, inside), random, "negative")
         raise InputError(
             f"no point of the box is both {self.far_degrees:g} degrees away and clear of the places held out: lower"
-            " far_degrees, or hold fewer places out"
+            " far_degrees, hold fewer places out, or validate on other ground"
         )
 
     def _is_kept_off(self, lonlat: Floats) -> np.ndarray[Any, np.dtype[np.bool_]]:
