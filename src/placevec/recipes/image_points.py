@@ -118,7 +118,7 @@ def _of_images(
         options["size_m"] = round(float(np.nanmin(sides)), 1)
     options.setdefault("attribution", UNKNOWN_ATTRIBUTION)
     with tempfile.TemporaryDirectory(prefix="placevec-") as folder:
-        table = Path(folder) / f"{files[0].path.stem}.parquet"
+        table = Path(folder) / f"{_named(files)}.parquet"
         pq.write_table(pa.table(columns), table)
         return sphere2vec_dataset.prepare(
             out, points=table, id="place_id", keep_repeats=True, created=created, progress=progress, **options
@@ -145,6 +145,18 @@ def _laid_out(files: Sequence[ChipFiles], progress: Progress) -> tuple[list[str]
     if len(set(names)) < len(names):
         raise SourceError("two of the folders or zip files have one name and hold images of one name")
     return names, grounds
+
+
+def _named(files: Sequence[ChipFiles]) -> str:
+    """What people call images of these folders and zip files."""
+    names = [one.path.stem or "images" for one in files]
+    return (
+        names[0]
+        if len(names) == 1
+        else f"{names[0]} and {names[1]}"
+        if len(names) == 2
+        else f"{names[0]} and others"
+    )
 
 
 def _called(source: ChipFiles, name: str, files: Sequence[ChipFiles]) -> str:
@@ -186,9 +198,10 @@ def _with_chips(
         progress.say(f"Note: {len(broken):,} places have no image, such as {broken[0]}")
     written = writer.finish()
     about = {
-        "kind": "images", "name": files[0].path.stem, "path": files[0].path.name, "url": None, "sha256": written.sha256,
-        "bytes": sum((dataset.path / name).stat().st_size for name in written.files), "timestamp": None,
-        "licence": None, "attribution": attribution or UNKNOWN_ATTRIBUTION,
+        "kind": "images", "name": _named(files), "path": ", ".join(one.path.name for one in files), "url": None,
+        "sha256": written.sha256, "timestamp": None, "licence": None,
+        "bytes": sum((dataset.path / name).stat().st_size for name in written.files),
+        "attribution": attribution or UNKNOWN_ATTRIBUTION,
     }  # fmt: skip
     found = _amended(dataset, written.spec(CHIPS), written.files, about, {CHIPS: inputs})
     shutil.rmtree(dataset.path / WORK, ignore_errors=True)
