@@ -87,6 +87,19 @@ def test_location_encoders_run(capsys: pytest.CaptureFixture[str]) -> None:
     assert space["model"].score(space["lonlat"], space["warmth"]) > 0.99  # type: ignore[attr-defined]
 
 
+def test_labelled_points_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every block of the page, in order; what it says comes out does."""
+    monkeypatch.chdir(tmp_path)
+    space: dict[str, object] = {}
+    for number, block in enumerate(blocks("labelled-points.md", "python")):
+        exec(compile(block, f"labelled-points.md, block {number}", "exec"), space)
+    labels, found = space["labels"], space["found"]
+    assert labels.classes == ("elk", "gecko")  # type: ignore[attr-defined]
+    assert labels.values.tolist() == [0, 0, 1, 1, 1]  # type: ignore[attr-defined]
+    assert labels.users.tolist() == [0, 1, 0, -1, 2]  # type: ignore[attr-defined]
+    assert (found.location.rows, found.both.rows) == (90, 100)  # type: ignore[attr-defined]
+
+
 def test_every_command_in_the_documentation_exists() -> None:
     """Each ``placevec VERB --option`` in the pages and the README is known to the command line."""
     import typer
