@@ -274,18 +274,38 @@ class Model:
     ) -> NDArray[np.float32]:
         """(N, dim) float32 vectors of any points (N, 2) lon, lat, read from a dataset's views.
 
-        ``rows`` are their places where they are some; ``advance`` is told of every batch.
+        ``rows`` are their places where they are some; ``advance`` is told of every batch. A model that knows seasons
+        reads places at their date, and points without one at the middle of the year.
         """
         rows = np.full(len(lonlat), ROW_SYNTHETIC, np.int64) if rows is None else rows
+        years = self._years(dataset, rows)
+        parts_of = (slice(at, at + batch_size) for at in range(0, len(lonlat), batch_size))
         looks = [
-            Look(torch.from_numpy(rows[at : at + batch_size]), torch.from_numpy(lonlat[at : at + batch_size]))
-            for at in range(0, len(lonlat), batch_size)
+            Look(
+                torch.from_numpy(rows[part]),
+                torch.from_numpy(lonlat[part]),
+                {} if years is None else {"year": torch.from_numpy(years[part])},
+            )
+            for part in parts_of
         ]
         parts = []
         for part in self.embed_looks(self.views_of(dataset), looks):
             parts.append(part)
             advance(len(part))
         return np.concatenate(parts) if parts else np.zeros((0, self.dim), np.float32)
+
+    def _years(self, dataset: Dataset, rows: NDArray[np.int64]) -> NDArray[np.float64] | None:
+        """(N,) shares of the year at which the places ``rows`` are read; None for a model that knows no seasons."""
+        ((_, reading),) = self.readings.items()
+        if not getattr(self.modules[reading.encoder], "seasons", 0):
+            return None
+        dates = dataset.labels().dates if dataset.has_labels else None
+        if dates is None:
+            raise ModelError(
+                f"this model reads the share of the year, and {dataset.path} has no dates: prepare it with --date"
+            )
+        years = np.where(rows >= 0, dates[np.maximum(rows, 0)], np.nan)
+        return np.where(np.isfinite(years), years, 0.5)
 
     def embed(
         self,

@@ -12,9 +12,12 @@ import pytest
 from safetensors.numpy import load_file
 
 from placevec import api
+from placevec.cli import main
 from placevec.encoders.locations.names import names
-from placevec.errors import DatasetError, InputError, PlacevecError, UsageError
+from placevec.errors import DatasetError, InputError, ModelError, PlacevecError, UsageError
+from placevec.model import Model
 from placevec.recipes.sphere2vec import build, configure
+from placevec.recipes.sphere2vec_presets import ENCODERS
 from placevec.training.log import read_metrics
 from tests.recipes.points import globe, octant_points, octants, write_points
 
@@ -235,3 +238,49 @@ def test_what_the_data_cannot_give_is_refused(numbers, tmp_path) -> None:
     ):
         with pytest.raises(error, match=said):
             api.train("sphere2vec", dataset, out=tmp_path / "run", projector=0, **options)  # type: ignore[arg-type]
+
+
+def test_seasons_are_learnt_and_places_are_embedded_at_their_date(tmp_path) -> None:
+    """The vector of a place is that of its coordinates at its date; without a date, at the middle of the year."""
+    lonlat = globe(60)
+    dates = np.linspace(0, 1, 60)
+    dates[7] = np.nan
+    ds = write_points(tmp_path / "ds", lonlat, octants(lonlat), classes=tuple("abcdefgh"), dates=dates)
+    model = api.train("sphere2vec", ds, out=tmp_path / "run", epochs=1, seasons=1, hidden=16, dim=8)
+    dates[7] = 0.5
+    np.testing.assert_allclose(model.embed(ds), model.embed_lonlat(lonlat, dates), atol=1e-6)
+    undated = write_points(tmp_path / "undated", lonlat, octants(lonlat), classes=tuple("abcdefgh"))
+    with pytest.raises(ModelError, match="prepare it with --date"):
+        model.embed(undated)
+
+
+def test_several_encoders_are_trained_alike_and_compared(classes, tmp_path) -> None:
+    """Options of the features reach those that have them; --resume keeps what is finished."""
+    options = {**SMALL, "epochs": 2, "frequencies": 8}
+    found = api.train_encoders(
+        "sphere2vec", classes, out=tmp_path, encoders=["gridcell", "xyz", "rff"], **options
+    )
+    assert [one.encoder for one in found] == ["grid", "xyz", "rff"]
+    assert [one.run for one in found] == [tmp_path / name for name in ("grid", "xyz", "rff")]
+    assert all(one.epochs == 2 and 0 < one.validation["top1"] <= 1 for one in found)
+    assert Model.load(tmp_path / "rff").recipe["config"]["frequencies"] == 8
+    assert Model.load(tmp_path / "grid").recipe["config"]["scales"] == 4
+    again = api.train_encoders("sphere2vec", classes, out=tmp_path, encoders=["grid"], resume=True, **options)
+    assert again[0].validation == found[0].validation
+    with pytest.raises(UsageError, match="only sphere2vec"):
+        api.train_encoders("loc2vec", classes, out=tmp_path / "other")
+
+
+def test_the_command_trains_all(tmp_path, capsys) -> None:
+    dataset = octant_points(tmp_path / "ds", 200)
+    told = [
+        "train", "sphere2vec", str(dataset.path), "--out", str(tmp_path / "runs"), "--encoder", "all", "--epochs", "1",
+        "--variant", "original", "--dim", "8", "--scales", "4", "--hidden", "8", "--projector", "0", "--anchors", "9",
+        "--loss", "cross-entropy", "-q",
+    ]  # fmt: skip
+    assert main(told) == 0
+    printed = capsys.readouterr().out
+    assert {path.name for path in (tmp_path / "runs").iterdir()} == set(ENCODERS)
+    assert all(name in printed for name in (*ENCODERS, "top1", "mrr"))
+    assert main([*told, "--background", "octant", "--force"]) == 2
+    assert "--background means nothing to the loss cross-entropy" in capsys.readouterr().err
