@@ -16,7 +16,7 @@ from placevec import atomic, encoders
 from placevec.checkpoints import filled, read_checkpoint, tensors_in
 from placevec.core import ViewSpec
 from placevec.errors import ModelError, UsageError
-from placevec.geo import check_zoom
+from placevec.geo import asked_zoom
 from placevec.model import Model, Reading
 from placevec.progress import printable
 
@@ -83,7 +83,7 @@ def import_founding(
     """
     if system not in SYSTEMS:
         raise UsageError(f"there are no founding weights {system!r}: choose from {', '.join(SYSTEMS)}")
-    check_zoom(zoom)
+    asked_zoom(zoom)
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise ModelError(f"{out} exists: choose another --out")
     plan = SYSTEMS[system]

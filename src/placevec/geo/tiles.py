@@ -7,7 +7,7 @@ import math
 import numpy as np
 from numpy.typing import ArrayLike
 
-from placevec.errors import InputError
+from placevec.errors import InputError, UsageError
 from placevec.geo.areas import Area
 from placevec.geo.coordinates import WGS84_A, WGS84_E2, Floats, Ints, check_lonlat, wrap_longitude
 
@@ -24,6 +24,14 @@ def check_zoom(zoom: int) -> int:
     if not 0 <= zoom <= MAX_ZOOM:
         raise InputError(f"zoom {zoom} is out of range: 0 to {MAX_ZOOM} (17 is a tile of 100 to 300 m)")
     return zoom
+
+
+def asked_zoom(zoom: int) -> int:
+    """The same of a zoom that somebody asks for, else UsageError."""
+    try:
+        return check_zoom(zoom)
+    except InputError as error:
+        raise UsageError(str(error)) from None
 
 
 def lonlat_to_tile_xy(lon: ArrayLike, lat: ArrayLike, zoom: int) -> Floats:

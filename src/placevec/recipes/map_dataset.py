@@ -11,7 +11,7 @@ from typing import Any
 
 from placevec.dataset import Dataset
 from placevec.errors import UsageError
-from placevec.geo import MAX_ZOOM
+from placevec.geo import asked_zoom
 from placevec.progress import Progress
 from placevec.recipes import folder_dataset, osm_dataset, tile_dataset
 from placevec.recipes.osm_labels import add_labels
@@ -57,9 +57,8 @@ def prepare(out: Path, *, created: str, progress: Progress, **options: Any) -> D
     if len(named) > 1:
         raise UsageError(f"name one source: --{_dashes(named[0])} or --{_dashes(named[1])}, not both")
     options = {**PREPARE_OPTIONS, **options}
-    zoom = options["zoom"]
-    if zoom is not None and not 0 <= zoom <= MAX_ZOOM:
-        raise UsageError(f"zoom {zoom} is out of range: 0 to {MAX_ZOOM} (17 is a tile of 100 to 300 m)")
+    if options["zoom"] is not None:
+        asked_zoom(options["zoom"])
     if named and named[0] in SOURCES["server"]:
         return _of_server(out, options, **when)
     _refuse(options, _OF_SERVERS, "is about tile servers: it needs --tiles or --server-ip")

@@ -8,7 +8,7 @@ from typing import Any
 
 from placevec.documents import NONE, check
 from placevec.encoders.locations.names import known_as
-from placevec.errors import InputError, UsageError
+from placevec.errors import UsageError
 from placevec.recipes.sphere2vec_csp_config import (
     CONTRASTS,
     CSP_LOSSES,
@@ -130,19 +130,19 @@ class Sphere2VecConfig(ContrastChoices):
             )
         for name, number, least in (("batch_size", self.batch_size, 2), ("dim", self.dim, 1)):
             if number < least:
-                raise InputError(f"{name} is at least {least}; got {number}")
+                raise UsageError(f"{name} is at least {least}; got {number}")
         if not 0 < self.few_shot <= 1:
-            raise InputError(
+            raise UsageError(
                 f"few_shot is the share of labels to use, more than 0 and at most 1; got {self.few_shot:g}"
             )
         if not 0 <= self.validation_share <= 0.5:
-            raise InputError(
+            raise UsageError(
                 f"validation_share is a share of the places, 0 to 0.5; got {self.validation_share:g}"
             )
         if self.balance is not None and self.balance < 1:
-            raise InputError(f"balance takes at least one place of a class; got {self.balance}")
+            raise UsageError(f"balance takes at least one place of a class; got {self.balance}")
         if self.block_m is not None and not self.block_m > 0:
-            raise InputError(f"a block has a side in metres; got {self.block_m:g}")
+            raise UsageError(f"a block has a side in metres; got {self.block_m:g}")
 
     def check_loss(self, loss: str) -> None:
         """UsageError for a choice that means nothing to a loss."""
@@ -230,7 +230,7 @@ def _preset(preset: str, given: Mapping[str, Any]) -> tuple[dict[str, Any], dict
 
 
 def _check_types(given: Mapping[str, Any]) -> None:
-    """InputError for an option of another type than its field: options may come from a file."""
+    """UsageError for an option of another type than its field: options may come from a file."""
     shapes: dict[str, Any] = {
         "int": int, "float": float, "str": str, "bool": bool, "float | None": (float, NONE),
         "str | None": (str, NONE), "int | None": (int, NONE), "bool | None": (bool, NONE),
@@ -240,4 +240,4 @@ def _check_types(given: Mapping[str, Any]) -> None:
             try:
                 check(given[item.name], shapes[str(item.type)], item.name)
             except ValueError as error:
-                raise InputError(f"option {error}") from None
+                raise UsageError(f"option {error}") from None
