@@ -1,6 +1,6 @@
 """Run the benchmarks named (all by default), print their rows and write them into BENCHMARKS.md.
 
-python -m benchmarks [import|burn|read|tiles|train|loc2vec|locations ...] [--no-write]
+python -m benchmarks [import|burn|read|tiles|train|loc2vec|locations|presence ...] [--no-write]
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import platform
 import sys
 from pathlib import Path
 
-from benchmarks import burn, imports, loc2vec, locations, memory, read, tile_server, train
+from benchmarks import burn, imports, loc2vec, locations, memory, presence, read, tile_server, train
 from benchmarks.measure import Row
 
 BENCHES = {
@@ -22,6 +22,7 @@ BENCHES = {
     "tiles": tile_server.rows,
     "loc2vec": loc2vec.rows,
     "locations": locations.rows,
+    "presence": presence.rows,
 }
 ON_REQUEST = {"memory": memory.rows}
 """Only when named: they take long."""

@@ -17,9 +17,12 @@ __version__ = "0.1.0"
 _HOMES = {
     "prepare": "placevec.api",
     "train": "placevec.api",
+    "train_encoders": "placevec.api",
     "embed": "placevec.api",
+    "embed_points": "placevec.api",
     "similar": "placevec.api",
     "evaluate": "placevec.api",
+    "evaluate_model": "placevec.api",
     "explore": "placevec.api",
     "predict": "placevec.api",
     "cluster": "placevec.api",
@@ -53,8 +56,10 @@ __all__ = [
     "cluster",
     "core",
     "embed",
+    "embed_points",
     "encoders",
     "evaluate",
+    "evaluate_model",
     "explore",
     "export",
     "geo",
@@ -70,6 +75,7 @@ __all__ = [
     "sampling",
     "similar",
     "train",
+    "train_encoders",
     "validate",
 ]
 
@@ -78,7 +84,9 @@ if TYPE_CHECKING:
     from placevec.api import (
         cluster,
         embed,
+        embed_points,
         evaluate,
+        evaluate_model,
         explore,
         export,
         import_weights,
@@ -89,6 +97,7 @@ if TYPE_CHECKING:
         prepare,
         similar,
         train,
+        train_encoders,
         validate,
     )
     from placevec.dataset import Dataset

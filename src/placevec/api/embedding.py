@@ -40,6 +40,8 @@ def embed(
         raise UsageError(f"vectors are written as GeoParquet: name the file .parquet, not {Path(out).name}")
     if out is not None:
         atomic.check_writable(out)
+    if not isinstance(dataset, Dataset) and Path(dataset).is_file():
+        raise UsageError(f"{dataset} is a file: embed_points takes tables of points, embed takes datasets")
     model = model_of(model)
     dataset = dataset_of(dataset)
     rows = dataset.require_coordinates(np.arange(len(dataset)), "embedding")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 
 from placevec.api.opening import PathLike, dataset_of, model_of, recorded_dataset, recorded_model, table_of
 from placevec.dataset import Dataset
-from placevec.errors import DatasetError
+from placevec.errors import DatasetError, UsageError
 from placevec.progress import SILENT, Progress
 
 if TYPE_CHECKING:
@@ -39,6 +39,10 @@ def evaluate(
     """
     from placevec.evaluation.report import evaluate as run
 
+    if isinstance(embeddings, str | Path) and Path(embeddings).is_dir():
+        raise UsageError(
+            f"{embeddings} is a run: evaluate_model measures its answers, evaluate a table of vectors"
+        )
     table = table_of(embeddings)
     found = recorded_dataset(table, dataset)
     if found is None:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
 from placevec.cli.output import JSON, print_facts, print_json
 from placevec.cli.points import labels_told
 from placevec.errors import InputError
+
+if TYPE_CHECKING:
+    from placevec.model import Model
 
 NAME = "info"
 HELP = """Say what a dataset, a run or model, a table of vectors, or an OSM extract is, after checking it.
@@ -77,13 +80,25 @@ def _model(path: Path) -> dict[str, Any]:
         "recipe": model.recipe.get("name"),
         "dim": model.dim,
         "parameters": model.parameters,
-        "reads": [f"{name}: {spec.size_px} px" for name, spec in model.specs.items()],
-        "layers": list(model.seen),
-        "layers_kept_out": list(model.dropped),
+        **_read_by(model),
         "trained_on": model.training.get("dataset"),
         "steps": metrics[-1]["step"] if metrics else None,
         "attribution": model.training.get("attribution"),
         "hash": model.hash,
+    }
+
+
+def _read_by(model: Model) -> dict[str, Any]:
+    """What a model reads, and what it answers."""
+    head = model.head
+    if not model.seen:
+        encoder = next(iter(model.modules.values())).config()  # type: ignore[operator]
+        answers = {} if head is None else {"answers": head.kind, "classes": list(head.classes)}
+        return {"reads": list(model.specs), "encoder": encoder.get("encoder"), **answers}
+    return {
+        "reads": [f"{name}: {spec.size_px} px" for name, spec in model.specs.items()],
+        "layers": list(model.seen),
+        "layers_kept_out": list(model.dropped),
     }
 
 
