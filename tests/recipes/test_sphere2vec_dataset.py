@@ -61,7 +61,9 @@ def test_all_that_goes_with_a_label(tmp_path: Path) -> None:
     assert labels.split is not None
     assert labels.split.tolist() == [0, 0, 1, 2, 0, 0]
     # the share of the year, by Python's own calendar
-    moments = [datetime.datetime.fromisoformat(text) if isinstance(text, str) else None for text in TABLE.seen]
+    moments = [
+        datetime.datetime.fromisoformat(text) if isinstance(text, str) else None for text in TABLE.seen
+    ]
     shares = [
         np.nan if at is None else (at - datetime.datetime(at.year, 1, 1)) / (
             datetime.datetime(at.year + 1, 1, 1) - datetime.datetime(at.year, 1, 1)
@@ -426,6 +428,18 @@ def test_mixed_systems_of_geometry(tmp_path: Path) -> None:
         with pytest.raises(SourceError, match=message):
             pv.prepare("sphere2vec", points=tmp_path / name, label="s", out=tmp_path / "ds")
     assert not (tmp_path / "ds").exists()
+
+
+def test_more_users_than_there_can_be(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("placevec.recipes.labelled_writing.MOST_USERS", 2)
+    with pytest.raises(SourceError, match="more than 2 users"):
+        prepared(tmp_path, TABLE, label="species", user="who")
+    assert not (tmp_path / "ds").exists()
+
+
+def test_a_row_longer_than_a_block(tmp_path: Path) -> None:
+    with pytest.raises(SourceError, match="longer than 2 MiB"):
+        prepared(tmp_path, f"lon,lat,s\n1,1,a\n2,2,{'b' * 5_000_000}\n3,3,a\n", label="s")
 
 
 @pytest.mark.parametrize(

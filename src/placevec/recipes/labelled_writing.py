@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from placevec.atomic import replacing
 from placevec.dataset import PLACES
+from placevec.errors import SourceError
 from placevec.geoparquet import geo_of_points, wkb_points
 from placevec.labelled import LABELS, SPLITS
 from placevec.progress import Progress
@@ -33,8 +34,12 @@ _PLACES = pa.schema(
 )
 
 
+MOST_USERS = 2_000_000
+"""Their names are held until all is written; a column of more is no column of users."""
+
+
 class Users:
-    """Numbers for users, in order of appearance."""
+    """Numbers for users, in order of appearance; SourceError when there are more than `MOST_USERS`."""
 
     def __init__(self) -> None:
         self._number: dict[str, int] = {}
@@ -49,6 +54,10 @@ class Users:
         table = np.array([self._number.setdefault(name, len(self._number)) for name in told], np.int32)
         if not len(table):
             return pa.nulls(len(names), pa.int32())
+        if len(self) > MOST_USERS:
+            raise SourceError(
+                f"the column of --user names more than {MOST_USERS:,} users: is it one of observations, not of observers?"
+            )
         codes = np.asarray(encoded.indices.fill_null(0))
         return pa.array(table[codes], mask=np.asarray(encoded.indices.is_null()))
 

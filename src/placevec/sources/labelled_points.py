@@ -29,7 +29,8 @@ from placevec.sources.points import DELIMITED, PARQUET, coordinates_of, read_tab
 BATCH_ROWS = 131_072
 WHOLE_BYTES = 512 * 2**20
 """Largest file of a kind that is read whole."""
-_BLOCK_BYTES = 8 * 2**20
+_BLOCK_BYTES = 2 * 2**20
+"""Arrow reads some thirty of these ahead."""
 _LONGEST_HEADER = 2**20
 _GEO = {"primary_column": str, "columns": {str: {"encoding": str, "crs?": (dict, NONE)}}}
 _ENCODINGS = ("WKB", "point")
@@ -270,6 +271,8 @@ def _explained(path: Path, error: str) -> str:
     """What Arrow says of a delimited file, with what to do."""
     if "UTF8" in error:
         return f"{path} is not UTF-8: convert it, for example with iconv -f latin1 -t utf-8"
+    if "straddling" in error:
+        return f"{path} holds a row longer than {_BLOCK_BYTES // 2**20} MiB: leave its long columns out, or write Parquet"
     return f"cannot read {path} as a table: {error}"
 
 
