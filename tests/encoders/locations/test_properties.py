@@ -135,14 +135,21 @@ def test_the_graph_is_whole(name: str) -> None:
         np.testing.assert_allclose(compiled(lonlat), encoder(lonlat), atol=1e-6)
 
 
+FINEST_SINE = {"grid": 0, "sphereC": 2, "sphereC+": 2, "sphereM": 4, "sphereM+": 2}
+"""Which number is the sine of the finest wave of longitude, on the equator."""
+
+
 @pytest.mark.parametrize("lon", [0.0, 24.94, 179.0])
-def test_float32_features_tell_metres_apart(lon: float) -> None:
+@pytest.mark.parametrize("name", FINEST_SINE)
+def test_float32_features_tell_metres_apart(name: str, lon: float) -> None:
     """At 1 m steps the finest sine grows with every step for a kilometre: angles are float64 until the features."""
-    encoder = small("sphereC", scales=8, r_min=1e-3)
+    encoder = small(name, scales=8, r_min=1e-3)
+    waves = round(float(encoder.positional.frequencies[0]))
+    assert waves in (999, 1000)
     metre = 360 / 40_030_230
-    rising = round(lon / 360 * 999) * 360 / 999  # a zero of the sine of 999 times the longitude
+    rising = round(lon / 360 * waves) * 360 / waves  # a zero of the sine of so many times the longitude
     steps = rising + np.arange(1000) * metre
-    finest = encoder.features(steps, np.zeros(1000)).to(torch.float32)[:, 2]
+    finest = encoder.features(steps, np.zeros(1000)).to(torch.float32)[:, FINEST_SINE[name]]
     assert bool((finest.diff() > 0).all())
 
 
