@@ -1,4 +1,4 @@
-"""Oracles: statsmodels' numbers for Holm by hand, intervals of differences known by construction, PyGBS's own numbers."""
+"""Oracles: Holm's procedure by hand, intervals of differences known by construction."""
 
 from __future__ import annotations
 

