@@ -6,7 +6,8 @@ They are what the command line calls and what a notebook calls; each can be run 
 from placevec.api.benchmarking import benchmark_encoders
 from placevec.api.clustering import cluster
 from placevec.api.embedding import embed
-from placevec.api.evaluating import evaluate
+from placevec.api.embedding_points import PointsEmbedded, embed_points
+from placevec.api.evaluating import evaluate, evaluate_model
 from placevec.api.exploring import Explored, explore
 from placevec.api.opening import (
     PathLike,
@@ -16,31 +17,41 @@ from placevec.api.opening import (
     recorded_dataset,
     recorded_model,
 )
+from placevec.api.picturing import picture_curves, picture_kernels, picture_latitude
 from placevec.api.predicting import predict
 from placevec.api.preparing import prepare
 from placevec.api.searching import similar
 from placevec.api.tiles import export, validate
 from placevec.api.training import train
+from placevec.api.training_all import TrainedEncoder, train_encoders
 from placevec.api.weights import import_weights
 
 __all__ = [
     "Explored",
     "PathLike",
+    "PointsEmbedded",
+    "TrainedEncoder",
     "benchmark_encoders",
     "cluster",
     "embed",
+    "embed_points",
     "evaluate",
+    "evaluate_model",
     "explore",
     "export",
     "import_weights",
     "load_embeddings",
     "load_model",
     "open_dataset",
+    "picture_curves",
+    "picture_kernels",
+    "picture_latitude",
     "predict",
     "prepare",
     "recorded_dataset",
     "recorded_model",
     "similar",
     "train",
+    "train_encoders",
     "validate",
 ]

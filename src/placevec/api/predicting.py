@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 KINDS = {".tif": "raster", ".tiff": "raster", ".png": "figure", ".html": "page", ".parquet": "table"}
 CELLS_ACROSS = 720
 """Columns of a raster or page whose resolution is not told."""
-_OUTLINES = "Outlines: Natural Earth, public domain"
+OUTLINES = "Outlines: Natural Earth, public domain"
 
 
 def predict(
@@ -106,11 +106,11 @@ def predict(
         for label, question in zip(_labels(opened), _questions(opened, classes, year), strict=True)
     ]
     area = area_of(bbox) or WORLD
-    outlines = _outlines(land, required=land_only) if kind != "raster" or land_only else None
+    outlines = outlines_of(land, required=land_only) if kind != "raster" or land_only else None
     if kind == "raster":
         return _raster(asked[0].question, area, resolution, Path(out), outlines, progress)
     dots = _dots(opened[0], asked[0].question, points, show_points)
-    credit = _OUTLINES if outlines is not None and land is None else ""
+    credit = OUTLINES if outlines is not None and land is None else ""
     if kind == "page":
         from placevec.distributions.grid import Grid, span
         from placevec.explorer.distribution_page import write_distribution_page
@@ -205,7 +205,7 @@ def _labels(models: Sequence[Model]) -> list[str]:
     ]
 
 
-def _outlines(land: PathLike | None, *, required: bool) -> BaseGeometry | None:
+def outlines_of(land: PathLike | None, *, required: bool) -> BaseGeometry | None:
     """Outlines of the land; where there are none and none are asked for, none are drawn."""
     from placevec.sources.land import land_outlines
 

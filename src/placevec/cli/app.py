@@ -18,6 +18,7 @@ def build_app() -> typer.Typer:
         export,
         import_weights,
         info,
+        picture,
         predict,
         prepare,
         search,
@@ -26,8 +27,8 @@ def build_app() -> typer.Typer:
     )
 
     verbs = (
-        demo, prepare, validate, train, embed, evaluate, search, explore, cluster, export, predict, import_weights,
-        benchmark, info, doctor,
+        demo, prepare, validate, train, embed, evaluate, search, explore, cluster, export, predict, picture,
+        import_weights, benchmark, info, doctor,
     )  # fmt: skip
     app = typer.Typer(
         name="placevec",

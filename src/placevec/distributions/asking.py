@@ -106,6 +106,20 @@ def answering(model: Model) -> Head:
     return model.head
 
 
+def first_answers(
+    model: Model, lonlat: Floats, years: Floats | None = None
+) -> NDArray[np.int64] | NDArray[np.float32]:
+    """(N,) number of the most likely class at (N, 2) degrees, or the number that is expected."""
+    head = answering(model)
+    at_once = max(256, _MOST_NUMBERS // head.outputs)
+    parts = []
+    for start in range(0, len(lonlat), at_once):
+        part = slice(start, start + at_once)
+        answers = model.predict_lonlat(lonlat[part], None if years is None else years[part])
+        parts.append(answers[:, 0] if head.kind == "number" else answers.argmax(axis=1))
+    return np.concatenate(parts) if parts else np.zeros(0, np.int64)
+
+
 def split_names(model: Model, texts: Sequence[str]) -> list[str]:
     """Class names as typed: each text one class, or several between commas where no class is called so.
 

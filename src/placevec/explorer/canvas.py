@@ -33,9 +33,10 @@ class Canvas:
     Attributes:
         extent: left, right, bottom and top, in units of the projection.
         lonlat: (H, W, 2) degrees that each pixel shows, from the top left; NaN where it shows no place.
-        project: (N, 2) degrees -> (N, 2) of the projection; NaN where it does not show.
+        project: (N, 2) degrees -> (N, 2) of the projection; NaN on the far side of a globe.
         frame: the border of what shows, closed.
         graticule: degrees between its meridians and parallels.
+        jump: how far two points of a line are apart that lie on two sides of the map; it is broken there.
     """
 
     extent: tuple[float, float, float, float]
@@ -43,6 +44,7 @@ class Canvas:
     project: Callable[[Floats], Floats]
     frame: Line
     graticule: float
+    jump: float = math.inf
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -65,9 +67,7 @@ class Canvas:
     def lines(self, places: Line) -> list[Line]:
         """A line of degrees as it runs over the map: broken where it leaves it or jumps to its other side."""
         points = self.project(places)
-        left, right, bottom, top = self.extent
-        jump = max(right - left, top - bottom) / 3
-        apart = np.abs(np.diff(points, axis=0)).max(axis=1, initial=0.0) > jump
+        apart = np.abs(np.diff(points, axis=0)).max(axis=1, initial=0.0) > self.jump
         visible = np.asarray(np.isfinite(points).all(axis=1))
         cuts = np.flatnonzero(apart | ~visible[1:] | ~visible[:-1]) + 1
         parts = np.split(points, cuts)
@@ -99,7 +99,7 @@ def world(width: int) -> Canvas:
         (np.stack((np.full(181, -180.0), side), 1), np.stack((np.full(181, 180.0), side[::-1]), 1))
     )
     return Canvas(
-        (-right, right, -top, top), lonlat, project, project(np.concatenate((frame, frame[:1]))), 30.0
+        (-right, right, -top, top), lonlat, project, project(np.concatenate((frame, frame[:1]))), 30.0, right
     )
 
 
@@ -110,23 +110,19 @@ def region(area: Area, width: int, most_height: int | None = None) -> Canvas:
     extent = (-span(area) / 2 * narrow, span(area) / 2 * narrow, area.south, area.north)
     aspect = (extent[1] - extent[0]) / (extent[3] - extent[2])
     if most_height is not None:
-        width = max(1, min(width, round(most_height * aspect)))
+        width = max(1, min(width, math.floor(most_height * aspect)))
 
     def project(places: Floats) -> Floats:
         east = (places[:, 0] - middle[0] + 180.0) % 360.0 - 180.0
-        found = np.stack((east * narrow, places[:, 1]), axis=1)
-        inside = (
-            (np.abs(found[:, 0]) <= extent[1] + _EDGE)
-            & (found[:, 1] >= area.south)
-            & (found[:, 1] <= area.north)
-        )
-        return np.where(inside[:, None], found, np.nan)
+        return np.stack((east * narrow, places[:, 1]), axis=1)
 
     x, y = _pixels(extent, width)
     left, right, bottom, top = extent
     frame = np.array([[left, bottom], [left, top], [right, top], [right, bottom], [left, bottom]])
     step = next((one for one in _STEPS if max(span(area) * narrow, top - bottom) / one >= 4), _STEPS[-1])
-    return Canvas(extent, np.stack((x / narrow + middle[0], y), axis=-1), project, frame, step)
+    return Canvas(
+        extent, np.stack((x / narrow + middle[0], y), axis=-1), project, frame, step, 180.0 * narrow
+    )
 
 
 def globe(lon: float, lat: float, width: int) -> Canvas:

@@ -203,6 +203,6 @@
   const ramp = document.getElementById("ramp").getContext("2d");
   for (let at = 0; at < 256; at += 1) { ramp.fillStyle = `rgb(${colour(at / 255).join(",")})`; ramp.fillRect(at, 0, 1, 1); }
   addEventListener("resize", later);
-  window.placevecMaps = { state, valueAt: (model, lon, lat) => valueAt(panes[model], lon, lat) };
+  window.placevecMaps = { state, valueAt: (model, lon, lat) => { load(panes[model]); return valueAt(panes[model], lon, lat); } };
   later();
 }
