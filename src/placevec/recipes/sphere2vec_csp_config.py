@@ -98,8 +98,8 @@ class ContrastChoices:
 def defaults(loss: str) -> dict[str, Any]:
     """What is chosen where nothing was: T0, T1, T2, a1, a2, K and symmetry; nothing for other losses.
 
-    Temperatures are lower than published, and each image looks for its place too: of few images that learns most, see
-    docs/csp.md.
+    Temperatures are lower than published, and each image looks for its place too: in the control of docs/csp.md that
+    learns most.
     """
     if loss not in CONTRASTS:
         return {}
