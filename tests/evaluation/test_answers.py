@@ -20,7 +20,7 @@ from tests.recipes.points import add_predictions, globe, octant_points, octants,
 
 SMALL = {
     "epochs": 12, "scales": 4, "r_min": 0.1, "hidden": 32, "dim": 16, "batch_size": 128, "learning_rate": 0.01,
-    "projector": 0,
+    "projector": 0, "steps_per_epoch": 10,
 }  # fmt: skip
 NAMES = tuple(f"octant {n}" for n in range(8))
 

@@ -23,7 +23,7 @@ from tests.recipes.points import globe, octant_points, octants, write_points
 
 SMALL: dict[str, Any] = {
     "epochs": 3, "scales": 4, "r_min": 0.1, "hidden": 32, "dim": 16, "batch_size": 128, "learning_rate": 0.01,
-    "projector": 0, "seed": 5,
+    "projector": 0, "steps_per_epoch": 10, "seed": 5,
 }  # fmt: skip
 CLASS_LOSSES = ("presence", "an_full", "an_slds", "an_ssdl", "cross-entropy")
 

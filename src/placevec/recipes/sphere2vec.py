@@ -51,6 +51,8 @@ __all__ = ["PREPARE_OPTIONS", "Built", "Sphere2VecConfig", "build", "config_dict
 
 _MOST_NUMBERS = 2**24
 """Of the answers to one validation batch: points times classes."""
+_FEWEST_STEPS = 25
+"""Batches of a pass."""
 _MOST_VALIDATED = 65_536
 """Points that a validation reads."""
 
@@ -95,7 +97,7 @@ def build(
         measure=_measure(head, labels, held if len(held) else train),
     )
     options = {
-        "steps_per_epoch": sampler.steps_per_epoch,
+        "steps_per_epoch": _steps(sampler, training),
         "validation_steps": 0 if judge is None else judge.steps_per_epoch,
         "prefetch": 0,  # a slice of a table is sooner taken than waited for
         **training,
@@ -105,6 +107,15 @@ def build(
         recipe, config, {NAME: CoordinatesView(lonlat)}, {NAME: SPEC}, TrainingOptions(**options), len(train),
         held_out=held_out, notes=[*notes, *more], head=head,
     )  # fmt: skip
+
+
+def _steps(sampler: LabelledSampler, training: Mapping[str, Any]) -> int:
+    """Batches of a pass: once over the points, but of a small table several times, so that 20 passes teach something.
+
+    The founding schedule counts passes over the data.
+    """
+    once = sampler.steps_per_epoch
+    return once if training.get("schedule") == "decay" else max(once, _FEWEST_STEPS)
 
 
 def _loss_for(config: Sphere2VecConfig, labels: Labelled) -> str:
