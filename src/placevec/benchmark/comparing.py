@@ -149,15 +149,19 @@ def compared(contest: Contest, done: Sequence[Unit]) -> list[Group]:
 
 
 def corrections(groups: Sequence[Group]) -> list[Correction]:
-    """Every corrected form against its original, in every group and stratum."""
+    """Every corrected form against its original, in every group and stratum.
+
+    A score below zero, which only R² has, counts as zero: the mean would have done, and how far a probe went astray says
+    little. Otherwise one such fold would outweigh all tasks.
+    """
     found = []
     for group in groups:
         for one in group.encoders:
             original = group.of(f"{one.name} (original)")
             if original is None:
                 continue
-            for stratum in one.scores.keys() & original.scores.keys():
-                difference = _difference(one.scores[stratum], original.scores[stratum])
+            for stratum, score in one.scores.items():
+                difference = _difference(_at_least_zero(score), _at_least_zero(original.scores[stratum]))
                 found.append(
                     Correction(one.name, group.task.name, group.scheme, group.probe, stratum, difference)
                 )
@@ -271,6 +275,8 @@ def _standing(ground: _Ground, name: str, floor: bool, held: Sequence[Cell | Non
         table = np.stack(by_seed, axis=-1)
         resampled = np.take_along_axis(table[1:], ground.drawn.seeds, axis=1).mean(axis=1)
         points = int((rows & tested[0]).sum())
+        if not np.isfinite(table[0]).all():
+            continue  # all labels of the stratum are the same: it has no R²
         scores[stratum] = Score(float(table[0].mean()), *interval(resampled), points, resampled)
     return Standing(
         name,
@@ -280,6 +286,16 @@ def _standing(ground: _Ground, name: str, floor: bool, held: Sequence[Cell | Non
         geo_bias=geo_bias.of_predictions(task, there[0].predicted, ground.around),
         edges=sum(choice.at_edge for cell in there for choice in cell.choices),
         seconds=float(np.mean([cell.seconds for cell in there])),
+    )
+
+
+def _at_least_zero(score: Score) -> Score:
+    return Score(
+        max(score.value, 0.0),
+        max(score.low, 0.0),
+        max(score.high, 0.0),
+        score.points,
+        np.maximum(score.draws, 0.0),
     )
 
 

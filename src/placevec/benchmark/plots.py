@@ -40,7 +40,8 @@ def write_plots(groups: Sequence[Group], out: Path) -> list[Path]:
 
 def _task_picture(groups: Sequence[Group], path: Path) -> None:
     """A panel for each kind of folds and probe: every encoder with its interval, the best floor as a line."""
-    names = list(dict.fromkeys(one.name for group in groups for one in group.standings))
+    found = [one for group in groups for one in group.standings]
+    names = list(dict.fromkeys(one.name for one in sorted(found, key=lambda one: one.floor)))  # floors last
     height = 1.6 + 0.21 * len(names)
     figure = _figure(3.4 * len(groups) + 1.8, height)
     for place, group in enumerate(groups):

@@ -197,7 +197,7 @@ def _corrected(groups: Sequence[Group]) -> list[str]:
     lines = [
         "## Summary: corrected against original", "",
         "Difference of the corrected form from its original, mean of the tasks, paired; each a 95 % interval, "
-        f"not adjusted for there being {len(found)} comparisons in this file. R² and accuracy are averaged as they are.",
+        f"not adjusted for there being {len(found)} comparisons in this file. An R² below 0 counts as 0.",
         "",
     ]  # fmt: skip
     strata = [OVERALL, ANTIMERIDIAN, POLES]
