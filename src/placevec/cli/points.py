@@ -23,7 +23,8 @@ def labels_told(dataset: Dataset) -> dict[str, Any]:
     about = report.get("labels", {})
     if labels["kind"] == "classes":
         largest = list(about.get("largest", {}).items())[:_MOST_SHOWN]
-        told["kind"] = f"{len(labels['classes']):,} classes"
+        many = len(labels["classes"])
+        told["kind"] = f"{many:,} classes" if many > 1 else "one class"
         told["largest"] = ", ".join(f"{name} {count:,}" for name, count in largest)
     else:
         told["kind"] = "number"
