@@ -236,6 +236,11 @@ def test_repeats_can_be_kept_and_ids_say_what_repeats(tmp_path: Path) -> None:
     assert len(prepared(tmp_path / "2", plain, label="a", keep_repeats=True)) == 3
 
 
+def test_a_column_called_id_that_names_no_rows(tmp_path: Path) -> None:
+    ds = prepared(tmp_path, "id,lon,lat,a\nx,1,1,p\nx,2,2,q\n", label="a", id="row")
+    assert list(ds.places.place_id) == ["0", "1"]
+
+
 def test_rare_classes(tmp_path: Path) -> None:
     rows = [
         (name, i, j) for i, (name, count) in enumerate({"a": 5, "b": 3, "c": 1}.items()) for j in range(count)
@@ -350,7 +355,7 @@ BAD: dict[str, tuple[str, dict[str, Any], str]] = {
     "all without coordinates": ("lon,lat,s\n,,a\n,,b\n", {}, "no row has both coordinates and a label"),
     "all NaN labels": ("lon,lat,s\n1,1,nan\n2,2,inf\n", {"kind": "number"}, "no row has a finite number"),
     "text where numbers are": ("lon,lat,s\n1,1,2\n2,2,tall\n", {"kind": "number"}, "row 1 is 'tall', no number"),
-    "repeated ids": ("id,lon,lat,s\nx,1,1,a\ny,2,2,b\nx,3,3,b\n", {}, "'x' names both row 0 and row 2"),
+    "repeated ids": ("id,lon,lat,s\nx,1,1,a\ny,2,2,b\nx,3,3,b\n", {}, "'x' names both row 0 and row 2.*--id row"),
     "a row without id": ("id,lon,lat,s\nx,1,1,a\n,2,2,b\n", {}, "row 1 has no id"),
     "no such column": (f"lon,lat,kinds\n{ROWS}", {"label": "kind"}, "no column 'kind' for --label .did you mean 'kinds'"),
     "no coordinates": (f"east,north,s\n{ROWS}", {}, "neither geometry nor lon and lat.*--lon and --lat"),

@@ -146,7 +146,7 @@ def command(
     id_: str | None = typer.Option(
         None,
         "--id",
-        help="Column of distinct names of places (place_id, id, or the row).",
+        help="Column of distinct names of places (place_id or id, or row: its number).",
         rich_help_panel=POINTS,
     ),
     user: str | None = typer.Option(None, help="Column of who observed it.", rich_help_panel=POINTS),

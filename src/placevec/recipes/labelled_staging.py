@@ -144,7 +144,7 @@ def stage(
         first, second = _at(staged, clash[0]), _at(staged, clash[1])
         raise SourceError(
             f"{source.path}: {source.columns.id} {first['place_id']!r} names both row {first['row']} and row "
-            f"{second['row']}, which differ: ids must be distinct (or choose another column with --id)"
+            f"{second['row']}, which differ: choose another column with --id, or --id row for the number of the row"
         )
     if staged.repeated.any():
         staged.left_out[REPEATED] += int(staged.repeated.sum())

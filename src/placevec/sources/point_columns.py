@@ -14,6 +14,10 @@ CRS_NAMES = ("crs", "srid", "epsg", "srs", "geodeticdatum")
 """Names in lower case; the long one is that of Darwin Core."""
 
 
+ROW = "row"
+"""What is asked for as the column of ids when places are called by the numbers of their rows."""
+
+
 @dataclass(frozen=True)
 class Columns:
     """Names of a table's columns by what they hold; None where it has none.
@@ -52,6 +56,8 @@ def found_columns(
 ) -> Columns:
     """The columns of a table: those named in ``wanted``, and coordinates, ids and names by their usual names.
 
+    An ``id`` called `ROW` means no column, unless there is one of that name.
+
     Raises:
         SourceError: two columns of one name, no coordinates, or a column that is named and not there.
         UsageError: a longitude without a latitude, or one column wanted for two things.
@@ -64,6 +70,9 @@ def found_columns(
     if repeated:
         raise SourceError(f"{what} has two columns of one name, {repeated[0]!r}")
     asked = {role: name for role, name in wanted.items() if name is not None}
+    numbered = asked.get("id") == ROW and ROW not in there
+    if numbered:
+        del asked["id"]
     for role, name in asked.items():
         if name not in there:
             raise SourceError(f"{what} has no column {name!r} for --{role}{_alike(name, there)}")
@@ -85,6 +94,8 @@ def found_columns(
         "crs": usual(CRS_NAMES),
         **asked,
     }
+    if numbered:
+        found["id"] = None
     if "lon" not in asked:
         if geometry is not None:
             found.update(geometry=geometry, crs=None)
