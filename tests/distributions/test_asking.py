@@ -9,7 +9,9 @@ import pytest
 
 from placevec.core import ViewSpec
 from placevec.distributions.asking import ask, first_answers, split_names, wrapped
+from placevec.encoders.locations.encoder import LocationEncoder
 from placevec.errors import PlacevecError
+from placevec.heads import Head
 from placevec.model import Model, Reading
 from tests.distributions.closed_form import closed_form, expected
 
@@ -72,5 +74,10 @@ def test_models_that_cannot_answer(tmp_path: Path) -> None:
         ask(Model(model.modules, tiles, head=model.head), ["north"])
     with pytest.raises(PlacevecError, match="--year"):
         ask(model, ["north"], year=1.5)
+    seasonal = LocationEncoder("xyz", network="none", seasons=1)
+    dated = Model({"location": seasonal}, model.readings, head=Head(5, "presence", ["a"]))
+    with pytest.raises(PlacevecError, match="--year"):
+        ask(dated, ["a"])
+    assert ask(dated, ["a"], year=0.25).answers(LONLAT).shape == (600, 1)
     with pytest.raises(PlacevecError, match="does not know the year"):
         ask(model, ["north"], year=0.5).answers(LONLAT)

@@ -161,10 +161,12 @@ def _check(
 def _table(
     model: Model, points: PathLike, out: Path, classes: Sequence[str], year: float | None, progress: Progress
 ) -> TableReport:
-    from placevec.distributions.asking import ask, split_names
+    from placevec.distributions.asking import answering, ask, check_year, split_names
     from placevec.distributions.table import write_table
     from placevec.sources.labelled_points import PointTable
 
+    answering(model)
+    check_year(model, year)
     question = ask(model, split_names(model, classes), year=year) if classes else None
     table = PointTable(points, {"label": None, "user": None, "date": None, "split": None})
     return write_table(model, table, out, question=question, year=year, progress=progress)

@@ -67,8 +67,7 @@ def ask(model: Model, classes: Sequence[str] = (), *, year: float | None = None)
             or none of one with classes; a share of the year that is none.
     """
     head = answering(model)
-    if year is not None and not 0 <= year <= 1:
-        raise UsageError(f"--year is the share of the year passed, 0 to 1; got {year:g}")
+    check_year(model, year)
     if head.kind == "number":
         if classes:
             raise UsageError("this model answers with a number and knows no classes: leave out --class")
@@ -87,6 +86,16 @@ def ask(model: Model, classes: Sequence[str] = (), *, year: float | None = None)
             replace(model, head=_only(head, columns)), names, head.kind, tuple(range(len(columns))), year
         )
     return Question(model, names, head.kind, columns, year)
+
+
+def check_year(model: Model, year: float | None) -> None:
+    """UsageError for a share of the year that is none, or that a model trained with dates lacks."""
+    if year is not None and not 0 <= year <= 1:
+        raise UsageError(f"--year is the share of the year passed, 0 to 1; got {year:g}")
+    if year is None and any(getattr(module, "seasons", 0) for module in model.modules.values()):
+        raise UsageError(
+            "this model was trained with dates: say with --year which share of the year has passed, 0 to 1"
+        )
 
 
 def answering(model: Model) -> Head:

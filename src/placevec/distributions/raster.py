@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 TILE = 256
 """Side of a tile, and rows that are worked out at once."""
 _LONGEST_TAG = 1000
+_CACHE_MB = 64
+"""What GDAL may keep of tiles; by default it takes a twentieth of the memory."""
 _OVERVIEW = 512
 """Overviews are added until the smallest has no side longer than this."""
 
@@ -77,7 +79,7 @@ def write_raster(
     from rasterio.enums import Resampling
 
     lowest, highest = np.inf, -np.inf
-    with replacing(path) as temporary:
+    with replacing(path) as temporary, rasterio.Env(GDAL_CACHEMAX=_CACHE_MB):
         with rasterio.open(temporary, "w", **_profile(question, grid)) as file:
             file.update_tags(**_tags(question))
             for band, name in enumerate(question.names, 1):

@@ -144,7 +144,7 @@ def write_latitude(
         axes,
         [one.label for one in judged],
         f"{what} by latitude",
-        f"{sides}; bars are 95 % intervals",
+        f"Places judged on: {sides}. Bars are 95 % intervals",
         credit,
     )
     _save(figure, path, credit)
