@@ -83,7 +83,9 @@ def train(
         **({"validation": judge.name} if judge is not None else {}),
     }
     described = module.config_dict(built.config)
-    model = Model(built.recipe.encoders, readings, {"name": recipe, "config": described}, origin, head=built.head)
+    model = Model(
+        built.recipe.encoders, readings, {"name": recipe, "config": described}, origin, head=built.head
+    )
     fixed = {"recipe": recipe, **described, "dataset_hash": ground.hash}
     if judge is not None:
         fixed["validation_hash"] = judge.hash

@@ -92,5 +92,8 @@ def described(query: dict[str, object]) -> str:
     away = query.get("distance_m")
     if not isinstance(away, float) or away < 0.5:
         return asked
-    hint = "with its dataset and run at hand (--dataset, --run) the point itself is embedded"
+    hint = (
+        "a --lon and --lat in the dataset's area are embedded themselves where dataset and run are at hand "
+        "(--dataset, --run)"
+    )
     return f"{asked}, the place nearest to the point, {away:.0f} m away; {hint}"
