@@ -33,6 +33,8 @@ MOST_PANELS = 64
 _WIDTH = 11.0
 _WIDE_PANEL = 10.0
 _MOST_HEIGHT = 8.0
+_MOST_PIXELS = 1_000
+"""A side of a map: each pixel costs an answer."""
 _GAP, _TITLE, _NAMES, _LEFT = 0.12, 0.62, 0.34, 0.25
 _BAR, _FOOT = 0.62, 0.3
 _WORLD_FROM = 180.0
@@ -152,11 +154,12 @@ class _Layout:
     def of(cls, area: Area, *, rows: int, columns: int) -> _Layout:
         left = _LEFT if rows == 1 else _LEFT + 0.3
         wide = (_WIDTH - left - 0.25 - _GAP * (columns - 1)) / columns
+        sharp = min(round(wide * DOTS), _MOST_PIXELS)
         if area.crosses_antimeridian or area.east - area.west < _WORLD_FROM:
-            canvas = region(area, round(wide * DOTS), round(_MOST_HEIGHT / max(1, rows) * DOTS))
+            canvas = region(area, sharp, sharp)
         else:
-            canvas = world(round(wide * DOTS))
-        high = canvas.shape[0] / DOTS
+            canvas = world(sharp)
+        high = min(wide / canvas.aspect, _MOST_HEIGHT / rows)
         total = _TITLE + _NAMES + rows * (high + _GAP) + _BAR + _FOOT
         return cls(canvas, rows, columns, (wide, high), total)
 
