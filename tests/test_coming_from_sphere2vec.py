@@ -42,9 +42,9 @@ SHORTER = {
     "train": ["--epochs", "1", "--device", "cpu", "--hidden", "16", "--dim", "8", "--quiet"],
     "benchmark": [
         "--budget",
-        "30s",
+        "2m",
         "--points",
-        "200",
+        "2000",
         "--seeds",
         "1",
         "--folds",
