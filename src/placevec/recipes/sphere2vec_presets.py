@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from placevec.encoders.locations.frequencies import Schedule, even, most_scales, odd, whole
+from placevec.encoders.locations.frequencies import Schedule, most_scales, odd, whole
 from placevec.encoders.locations.names import Variant, known_as
 from placevec.errors import UsageError
 
@@ -165,7 +165,7 @@ ENCODERS = tuple(_FOUND)
 """Our names of the encoders that have presets: the founding thirteen."""
 
 _SCHEDULES: Mapping[str, Schedule] = {
-    "grid": whole, "theory": even, "sphereC": odd, "sphereC+": odd, "sphereM": odd, "sphereM+": odd, "dfs": odd,
+    "grid": whole, "theory": whole, "sphereC": odd, "sphereC+": odd, "sphereM": odd, "sphereM+": odd, "dfs": odd,
 }  # fmt: skip
 
 

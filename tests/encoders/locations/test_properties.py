@@ -91,10 +91,10 @@ def test_inner_products_of_sphere_c_at_one_scale_are_distances(variant: str) -> 
 
 
 def test_inner_products_of_sphere_c_sum_over_scales() -> None:
-    """With more scales: the sum of cosines of the angles between the points f times as far from 0, 0."""
+    """With more scales: the sum of cosines of angles between points so many times as far from 0, 0, odd in latitude."""
     encoder = small("sphereC", scales=4, r_min=0.1)
     found = encoder.features(LON, LAT)
-    wanted = sum(angle(f * LON, f * LAT) for f in (9.0, 5.0, 3.0, 1.0))
+    wanted = sum(angle(f * LON, g * LAT) for f, g in ((10.0, 9.0), (5.0, 5.0), (2.0, 3.0), (1.0, 1.0)))
     np.testing.assert_allclose((found @ found.T).numpy(), wanted, atol=1e-11)
 
 
@@ -135,6 +135,15 @@ def test_the_graph_is_whole(name: str) -> None:
         np.testing.assert_allclose(compiled(lonlat), encoder(lonlat), atol=1e-6)
 
 
+@pytest.mark.parametrize("name", ["sphereC", "sphereC+", "sphereM", "sphereM+", "dfs", "theory", "grid"])
+def test_places_half_around_the_earth_are_neither_alike_nor_opposite(name: str) -> None:
+    """Even frequencies alone make 180 degrees of longitude a period, odd ones in both angles make antipodes opposite."""
+    lon, lat = np.array([10.0, -170.0, -170.0]), np.array([20.0, 20.0, -20.0])
+    place, across, antipode = small(name, scales=5, r_min=0.02).features(lon, lat)
+    assert float((place - across).abs().max()) > 0.1
+    assert float((place + antipode).abs().max()) > 0.1
+
+
 FINEST_SINE = {"grid": 0, "sphereC": 2, "sphereC+": 2, "sphereM": 4, "sphereM+": 2}
 """Which number is the sine of the finest wave of longitude, on the equator."""
 
@@ -144,8 +153,8 @@ FINEST_SINE = {"grid": 0, "sphereC": 2, "sphereC+": 2, "sphereM": 4, "sphereM+":
 def test_float32_features_tell_metres_apart(name: str, lon: float) -> None:
     """At 1 m steps the finest sine grows with every step for a kilometre: angles are float64 until the features."""
     encoder = small(name, scales=8, r_min=1e-3)
-    waves = round(float(encoder.positional.frequencies[0]))
-    assert waves in (999, 1000)
+    waves = round(float(encoder.positional.around[0]))
+    assert waves == 1000
     metre = 360 / 40_030_230
     rising = round(lon / 360 * waves) * 360 / waves  # a zero of the sine of so many times the longitude
     steps = rising + np.arange(1000) * metre

@@ -48,17 +48,8 @@ def odd(scales: int, r_min: float, r_max: float) -> list[float]:
     return _lattice(scales, r_min, r_max, first=1, step=2)
 
 
-def even(scales: int, r_min: float, r_max: float) -> list[float]:
-    """Different even frequencies, as near to the geometric ones as they can be; the coarsest is 2.
-
-    >>> even(5, 0.01, 1.0)
-    [100.0, 32.0, 10.0, 4.0, 2.0]
-    """
-    return _lattice(scales, r_min, r_max, first=2, step=2)
-
-
 def most_scales(schedule: Schedule, r_min: float) -> int:
-    """How many different frequencies `whole`, `odd` or `even` has from once around the Earth to 1 / r_min.
+    """How many different frequencies `whole` or `odd` has from once around the Earth to 1 / r_min.
 
     >>> most_scales(odd, 0.1)
     5
@@ -67,7 +58,7 @@ def most_scales(schedule: Schedule, r_min: float) -> int:
     return (_top(r_min, first, step) - first) // step + 1
 
 
-_STARTS: dict[Schedule, tuple[int, int]] = {whole: (1, 1), odd: (1, 2), even: (2, 2)}
+_STARTS: dict[Schedule, tuple[int, int]] = {whole: (1, 1), odd: (1, 2)}
 
 
 def _top(r_min: float, first: int, step: int) -> int:

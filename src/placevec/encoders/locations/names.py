@@ -37,24 +37,28 @@ FAMILIES: Mapping[str, Family] = {
     "theory": Family(planar.Theory, planar.OriginalTheory, ("Space2Vec-theory",)),
     "NeRF": Family(fourier.NeRF, fourier.OriginalNeRF),
     "sphereC": Family(
-        sphere.SphereC, partial(sphere.SphereC, schedule=geometric), ("sphere", "Sphere2Vec-sphereC")
+        sphere.SphereC,
+        partial(sphere.SphereC, schedule=geometric, around=geometric),
+        ("sphere", "Sphere2Vec-sphereC"),
     ),
     "sphereC+": Family(
         sphere.SphereCPlus,
-        partial(sphere.SphereCPlus, schedule=geometric),
+        partial(sphere.SphereCPlus, schedule=geometric, around=geometric),
         ("spheregrid", "Sphere2Vec-sphereC+"),
     ),
     "sphereM": Family(
         sphere.SphereM,
-        partial(sphere.SphereM, schedule=geometric),
+        partial(sphere.SphereM, schedule=geometric, around=geometric),
         ("spheremixscale", "Sphere2Vec-sphereM"),
     ),
     "sphereM+": Family(
         sphere.SphereMPlus,
-        partial(sphere.SphereMPlus, schedule=geometric),
+        partial(sphere.SphereMPlus, schedule=geometric, around=geometric),
         ("spheregridmixscale", "Sphere2Vec-sphereM+"),
     ),
-    "dfs": Family(sphere.DFS, partial(sphere.DFS, schedule=geometric), ("dft", "Sphere2Vec-dfs")),
+    "dfs": Family(
+        sphere.DFS, partial(sphere.DFS, schedule=geometric, around=geometric), ("dft", "Sphere2Vec-dfs")
+    ),
     "harmonics": Family(harmonics.SphericalHarmonics, None, ("spherical_harmonics", "sh"), "siren"),
     "cells": Family(kernels.Cells, None, ("tile", "tile_ffn")),
 }
@@ -130,7 +134,7 @@ def _maker(name: str, variant: Variant) -> Callable[..., Positional]:
 def _options(maker: Callable[..., Positional]) -> tuple[str, ...]:
     named = inspect.signature(maker).parameters.values()
     plain = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
-    return tuple(one.name for one in named if one.kind in plain and one.name != "schedule")
+    return tuple(one.name for one in named if one.kind in plain and one.name not in ("schedule", "around"))
 
 
 def _plain(name: str) -> str:

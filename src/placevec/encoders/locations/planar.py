@@ -7,7 +7,7 @@ import math
 import torch
 from torch import Tensor
 
-from placevec.encoders.locations.frequencies import Schedule, even, geometric, whole
+from placevec.encoders.locations.frequencies import Schedule, geometric, whole
 from placevec.encoders.locations.positional import CIRCUMFERENCE_KM, Positional
 
 
@@ -19,18 +19,24 @@ class MultiScale(Positional):
         r_min: the finest scale, a share of the Earth's radius: 0.001 is a wavelength of 40 km.
         r_max: the coarsest scale.
         schedule: which frequencies stand for them.
+        around: which stand for them in longitude, where those are others.
     """
 
     frequencies: Tensor
+    around: Tensor
 
-    def __init__(self, scales: int, r_min: float, r_max: float, schedule: Schedule) -> None:
+    def __init__(
+        self, scales: int, r_min: float, r_max: float, schedule: Schedule, around: Schedule | None = None
+    ) -> None:
         super().__init__()
-        found = schedule(scales, r_min, r_max)
-        self.register_buffer("frequencies", torch.tensor(found, dtype=torch.float64), persistent=False)
-        self.antimeridian = all(frequency == round(frequency) for frequency in found)
+        found = {"frequencies": schedule, "around": around or schedule}
+        for name, drawn in found.items():
+            values = torch.tensor(drawn(scales, r_min, r_max), dtype=torch.float64)
+            self.register_buffer(name, values, persistent=False)
+        self.antimeridian = all(f == round(f) for f in found["around"](scales, r_min, r_max))
 
     def scales_km(self) -> list[tuple[str, float]]:
-        """The wavelength of every scale along a meridian and the equator."""
+        """The wavelength of every scale along a meridian; around the equator it is within one wave of that."""
         return [(f"1/r = {float(f):.6g}", CIRCUMFERENCE_KM / float(f)) for f in self.frequencies]
 
 
@@ -113,8 +119,9 @@ class Grid(Waves):
 class Theory(Waves):
     """Space2Vec-theory: sin and cos of f times the projections on three directions 120 degrees apart; 6 S numbers.
 
-    Two of the directions see half of the longitude, so even frequencies close at the antimeridian. No taper could
-    close the poles and still tell north from south: every number depends on longitude.
+    Two of the directions see half of the longitude. Their share of it, f / 2, is taken as the nearest whole number of
+    waves, at least one, which closes the antimeridian; where f is odd these directions are turned a little. No taper
+    could close the poles and still tell north from south: every number depends on longitude.
 
     >>> Theory(scales=8).dim
     48
@@ -123,12 +130,15 @@ class Theory(Waves):
     poles = False
 
     def __init__(self, scales: int = 32, r_min: float = 1e-3, r_max: float = 1.0) -> None:
-        super().__init__(scales, r_min, r_max, even)
-        self._lay_theory(math.radians(1))
+        super().__init__(scales, r_min, r_max, whole)
+        self._lay_theory((self.frequencies / 2).round().clamp(min=1), math.radians(1))
 
-    def _lay_theory(self, unit: float) -> None:
-        pairs = _DIRECTIONS.repeat_interleave(2, dim=0).to(self.frequencies.device)
-        across, along = (torch.outer(self.frequencies, pairs[:, axis]).flatten() for axis in (0, 1))
+    def _lay_theory(self, slanting: Tensor, unit: float) -> None:
+        """``slanting``, (S,), is the frequency of longitude in the second and third direction."""
+        straight, up = self.frequencies, self.frequencies * (math.sqrt(3) / 2)
+        across = torch.stack((straight, -slanting, -slanting), dim=1)
+        along = torch.stack((torch.zeros_like(up), up, -up), dim=1)
+        across, along = (each.flatten().repeat_interleave(2) for each in (across, along))
         self._lay(across, along, torch.tensor([0, 1]).repeat(len(across) // 2), unit)
 
 
@@ -150,17 +160,12 @@ class OriginalTheory(Theory):
 
     def __init__(self, scales: int = 32, r_min: float = 1e-3, r_max: float = 360.0) -> None:
         MultiScale.__init__(self, scales, r_min, r_max, geometric)
-        self._lay_theory(unit=1.0)
+        self._lay_theory(self.frequencies / 2, unit=1.0)
         self.antimeridian = False
 
     def scales_km(self) -> list[tuple[str, float]]:
         """A wavelength is 2 pi r degrees."""
         return _degrees_km(self.frequencies)
-
-
-_DIRECTIONS = torch.tensor(
-    [[1.0, 0.0], [-0.5, math.sqrt(3) / 2], [-0.5, -math.sqrt(3) / 2]], dtype=torch.float64
-)
 
 
 def _degrees_km(frequencies: Tensor) -> list[tuple[str, float]]:

@@ -1,6 +1,6 @@
 """Sphere2Vec: features at many scales made for the sphere (Mai et al. 2023, doi:10.1016/j.isprsjprs.2023.06.016).
 
-Per scale, with L = f lon and P = f lat at its frequency f and l, p the angles themselves:
+Per scale, with L = f lon and P = g lat at its frequencies f and g and l, p the angles themselves:
 
 =========  =====================================================================================
 sphereC    sin P, cos P cos L, cos P sin L
@@ -10,9 +10,10 @@ sphereM+   sin P, cos P, sin L, cos L, then the last four of sphereM
 dfs        all products of {sin L, cos L} and {sin P, cos P} over all pairs of scales, then sin P, cos P, sin L, cos L
 =========  =====================================================================================
 
-Odd frequencies close all of them at the antimeridian, and sphereC and sphereM at the poles. The others hold sin L and
-cos L, or sin L sin P, which differ from longitude to longitude at a pole whatever f is: ``taper_poles`` multiplies these
-terms by cos p.
+Whole frequencies of longitude close all of them at the antimeridian, odd ones of latitude sphereC and sphereM at the
+poles. The others hold sin L and cos L, or sin L sin P, which differ from longitude to longitude at a pole whatever f is:
+``taper_poles`` multiplies these terms by cos p. (Odd frequencies of longitude would close as well, but give antipodes
+opposite codes in sphereC and sphereM, so that a linear head could say nothing that is alike there.)
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from placevec.encoders.locations.frequencies import Schedule, odd
+from placevec.encoders.locations.frequencies import Schedule, odd, whole
 from placevec.encoders.locations.planar import Waves
 from placevec.encoders.locations.positional import radians
 
@@ -37,19 +38,27 @@ class Spherical(Waves):
     """Features whose numbers lie scale by scale, each a wave or a product of two.
 
     Args:
-        scales, r_min, r_max, schedule: as of `MultiScale`.
+        scales, r_min, r_max: as of `MultiScale`.
+        schedule: which frequencies of latitude stand for the scales.
+        around: and which of longitude.
         taper_poles: multiply waves that stand alone in longitude by cos lat, which closes the poles.
     """
 
     numbers: ClassVar[tuple[Number, ...]] = ()
 
     def __init__(
-        self, scales: int, r_min: float, r_max: float, schedule: Schedule, taper_poles: bool = False
+        self,
+        scales: int,
+        r_min: float,
+        r_max: float,
+        schedule: Schedule,
+        around: Schedule,
+        taper_poles: bool = False,
     ) -> None:
-        super().__init__(scales, r_min, r_max, schedule)
-        each = torch.ones(4, dtype=torch.float64)
-        each[:2] = 0
-        across, along = (torch.outer(self.frequencies, one).flatten() for one in (each, 1 - each))
+        super().__init__(scales, r_min, r_max, schedule, around)
+        none = torch.zeros_like(self.frequencies)
+        across = torch.stack((none, none, self.around, self.around), dim=1).flatten()
+        along = torch.stack((self.frequencies, self.frequencies, none, none), dim=1).flatten()
         self._lay(across, along, torch.tensor([0, 1, 0, 1]).repeat(scales))
         tapered: dict[Number, Number] = {(SIN_L,): (SIN_L, COS_LAT), (COS_L,): (COS_L, COS_LAT)}
         self.made_of = tuple(tapered.get(one, one) if taper_poles else one for one in self.numbers)
@@ -97,9 +106,14 @@ class SphereC(Spherical):
     numbers = ((SIN_P,), (COS_P, COS_L), (COS_P, SIN_L))
 
     def __init__(
-        self, scales: int = 32, r_min: float = 1e-3, r_max: float = 1.0, schedule: Schedule = odd
+        self,
+        scales: int = 32,
+        r_min: float = 1e-3,
+        r_max: float = 1.0,
+        schedule: Schedule = odd,
+        around: Schedule = whole,
     ) -> None:
-        super().__init__(scales, r_min, r_max, schedule)
+        super().__init__(scales, r_min, r_max, schedule, around)
 
 
 class SphereM(Spherical):
@@ -112,9 +126,14 @@ class SphereM(Spherical):
     numbers = ((SIN_P,), (COS_P, COS_LON), (COS_L, COS_LAT), (COS_P, SIN_LON), (SIN_L, COS_LAT))
 
     def __init__(
-        self, scales: int = 32, r_min: float = 1e-3, r_max: float = 1.0, schedule: Schedule = odd
+        self,
+        scales: int = 32,
+        r_min: float = 1e-3,
+        r_max: float = 1.0,
+        schedule: Schedule = odd,
+        around: Schedule = whole,
     ) -> None:
-        super().__init__(scales, r_min, r_max, schedule)
+        super().__init__(scales, r_min, r_max, schedule, around)
 
 
 class SphereCPlus(Spherical):
@@ -133,8 +152,9 @@ class SphereCPlus(Spherical):
         r_max: float = 1.0,
         taper_poles: bool = False,
         schedule: Schedule = odd,
+        around: Schedule = whole,
     ) -> None:
-        super().__init__(scales, r_min, r_max, schedule, taper_poles)
+        super().__init__(scales, r_min, r_max, schedule, around, taper_poles)
 
 
 class SphereMPlus(Spherical):
@@ -153,8 +173,9 @@ class SphereMPlus(Spherical):
         r_max: float = 1.0,
         taper_poles: bool = False,
         schedule: Schedule = odd,
+        around: Schedule = whole,
     ) -> None:
-        super().__init__(scales, r_min, r_max, schedule, taper_poles)
+        super().__init__(scales, r_min, r_max, schedule, around, taper_poles)
 
 
 class DFS(Waves):
@@ -171,11 +192,12 @@ class DFS(Waves):
         r_max: float = 1.0,
         taper_poles: bool = False,
         schedule: Schedule = odd,
+        around: Schedule = whole,
     ) -> None:
-        super().__init__(scales, r_min, r_max, schedule)
-        twice = self.frequencies.repeat(2)
-        none, cosines = torch.zeros_like(twice), torch.tensor([0, 1]).repeat_interleave(scales)
-        self._lay(torch.cat((twice, none)), torch.cat((none, twice)), cosines.repeat(2))
+        super().__init__(scales, r_min, r_max, schedule, around)
+        none, cosines = torch.zeros(2 * scales).double(), torch.tensor([0, 1]).repeat_interleave(scales)
+        across, along = self.around.repeat(2), self.frequencies.repeat(2)
+        self._lay(torch.cat((across, none)), torch.cat((none, along)), cosines.repeat(2))
         self.taper = taper_poles
         self.poles = taper_poles and schedule is odd
         self.dim, self.scratch = 4 * scales * scales + 4 * scales, 4 * scales
