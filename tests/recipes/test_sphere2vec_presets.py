@@ -89,7 +89,7 @@ def test_wavelengths_are_kept(encoder: str, dataset: str) -> None:
     }
     assert found["original"][0] == pytest.approx(wanted, rel=1e-9)
     assert abs(AROUND_KM / found["corrected"][0] - AROUND_KM / wanted) <= 1 + 1e-9
-    assert found["corrected"][-1] == pytest.approx(AROUND_KM / (2 if encoder == "theory" else 1))
+    assert found["corrected"][-1] == pytest.approx(AROUND_KM)
     assert found["original"][-1] == pytest.approx(2 * math.pi * AROUND_KM if in_degrees else AROUND_KM)
 
 
