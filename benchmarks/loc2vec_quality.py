@@ -232,7 +232,7 @@ def main() -> None:
         f"{arguments.minutes:g} min of processor time a training, one thread; default: {minutes[OURS]:g} min.",
         "",
     ]
-    methods = arguments.method or list(METHODS)
+    methods = list(dict.fromkeys([OURS, *(arguments.method or METHODS)]))
     models = {
         name: [
             trained(out, name, west["rgb" if name == RGB else "layers"], seed, minutes[name])
