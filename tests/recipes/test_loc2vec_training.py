@@ -141,7 +141,9 @@ def test_a_dataset_to_validate_on(helsinki_dataset: Dataset, tmp_path: Path) -> 
     in_degrees = {name: value for name, value in SMALL.items() if name not in ("near_m", "far_m")}
     apart = {"near_degrees": 0.001, "far_degrees": 0.006, "objective": "triplet"}
     config, training = configure("default", {**in_degrees, **apart})
-    with pytest.raises(InputError, match=rf"^the validation dataset {small.name} cannot be drawn from: the box"):
+    with pytest.raises(
+        InputError, match=rf"^the validation dataset {small.name} cannot be drawn from: the box"
+    ):
         build(helsinki_dataset, config, training, small)
 
 

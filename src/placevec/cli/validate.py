@@ -55,7 +55,9 @@ def show(found: Validation) -> None:
         "zoom": found.zoom,
         "layers": len(found.layers) or None,
         "in any layer" if is_tiles else "places": found.coordinates or None,
-        "in all layers" if is_tiles else "with coordinates": found.common if found.layers or found.coordinates else None,
+        "in all layers" if is_tiles else "with coordinates": found.common
+        if found.layers or found.coordinates
+        else None,
         **found.labels,
         **{f"{role} batch": str(tuple(shape)) for role, shape in found.batch.items()},
     }

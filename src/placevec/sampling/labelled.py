@@ -203,4 +203,6 @@ def few_shot(
 
 
 def _table(values: NDArray[Any], device: torch.device) -> Tensor:
-    return torch.from_numpy(np.require(values, requirements=["C", "W"])).to(device)  # torch wants what may be written
+    return torch.from_numpy(np.require(values, requirements=["C", "W"])).to(
+        device
+    )  # torch wants what may be written
