@@ -4,8 +4,8 @@ The original has no licence and is no part of this repository. To compare, check
 https://github.com/gengchenmai/sphere2vec into a folder ``sphere2vec`` and name the folder above it in ``PLACEVEC_ORIGINALS``.
 Without it these rows are left out, which is said.
 
-It works in batches of 1,024, as it trains and evaluates, and what it finds is thrown away; ours is kept in one table. Beside
-each row: the same with nothing kept, and the floor, as many sines of float64 as the features have, in one pass, laid out
+Nothing is kept on either side: the original works in batches of 1,024, as it trains and evaluates, ours in parts of 8,192.
+Beside each row: ours kept in one table of up to 2 GB, and the floor, as many sines of float64 as the features have, in one pass, laid out
 nowhere, by torch on as many threads and by numpy (which the original uses) on one.
 """
 
@@ -108,11 +108,11 @@ def features(name: str, modules: dict[str, ModuleType], floor: tuple[float, floa
             theirs.make_input_embeds(coordinates[start : start + BATCH])
 
     with torch.no_grad():
-        ours, parts, other = interleaved(3, kept, streamed, founding)
+        table, ours, other = interleaved(3, kept, streamed, founding)
     sines = scales * SINES.get(name, 4)
     counted = (
-        f"float64 features of {POINTS:,} points in one table, {torch.get_num_threads()} threads, S = {scales},"
-        f" {encoder.dim} numbers; in parts of {KEPT:,}, nothing kept: {POINTS / parts.median:,.0f} points/s; floor,"
+        f"float64 features of {POINTS:,} points, {torch.get_num_threads()} threads, S = {scales}, {encoder.dim} numbers,"
+        f" nothing kept; in one table: {POINTS / table.median:,.0f} points/s; floor,"
         f" {sines} sines a point alone: torch {floor[0] / sines:,.0f}, numpy {floor[1] / sines:,.0f} points/s"
     )
     return rate_row(
