@@ -120,7 +120,7 @@ class Theory(Waves):
     """Space2Vec-theory: sin and cos of f times the projections on three directions 120 degrees apart; 6 S numbers.
 
     Two of the directions see half of the longitude. Their share of it, f / 2, is taken as the nearest whole number of
-    waves, at least one, which closes the antimeridian; where f is odd these directions are turned a little. No taper
+    waves, which closes the antimeridian; where f is odd these directions are turned a little, at f = 1 to the meridian. No taper
     could close the poles and still tell north from south: every number depends on longitude.
 
     >>> Theory(scales=8).dim
@@ -131,7 +131,7 @@ class Theory(Waves):
 
     def __init__(self, scales: int = 32, r_min: float = 1e-3, r_max: float = 1.0) -> None:
         super().__init__(scales, r_min, r_max, whole)
-        self._lay_theory((self.frequencies / 2).round().clamp(min=1), math.radians(1))
+        self._lay_theory((self.frequencies / 2).round(), math.radians(1))
 
     def _lay_theory(self, slanting: Tensor, unit: float) -> None:
         """``slanting``, (S,), is the frequency of longitude in the second and third direction."""
