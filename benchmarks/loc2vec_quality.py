@@ -38,10 +38,12 @@ from placevec.model import Model
 WEST, EAST = "14.18,35.80,14.44,36.09", "14.46,35.83,14.58,35.95"
 DROPPED = ("landcover", "natural-features", "leisure", "amenities")
 OURS, TWELVE, RGB = "default", "founding, 12 layers", "founding, RGB"
+HARD = "default network, triplets with hard negatives"
 METHODS: dict[str, dict[str, Any]] = {
     OURS: {"drop_layers": DROPPED},
     TWELVE: {"preset": "founding", "drop_layers": DROPPED},
     RGB: {"preset": "founding-rgb"},
+    HARD: {"drop_layers": DROPPED, "objective": "triplet", "negatives": "hard"},
 }
 HARD_M, BLOCK_M, BUFFER_M = 1_000.0, 1_000.0, 500.0
 BUDGET = Budget(Effort(trees=30, inverse_penalties=(0.1,), neighbours=(20,)), 1_000, 10**9)
@@ -217,12 +219,14 @@ def main() -> None:
     parser.add_argument(
         "--minutes", type=float, default=15.0, help="processor time of one training, one thread"
     )
-    parser.add_argument("--ours", type=float, help="the same of the default recipe, where it is given less")
+    parser.add_argument("--ours", type=float, help="the same of the default network, where it is given less")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--method", action="append", choices=METHODS)
     arguments = parser.parse_args()
     out = arguments.out
-    minutes = dict.fromkeys(METHODS, arguments.minutes) | {OURS: arguments.ours or arguments.minutes}
+    minutes = dict.fromkeys(METHODS, arguments.minutes) | dict.fromkeys(
+        (OURS, HARD), arguments.ours or arguments.minutes
+    )
     west = dict(zip(("layers", "rgb"), prepared(out, "west", WEST), strict=True))
     east = dict(zip(("layers", "rgb"), prepared(out, "east", EAST), strict=True))
     asked = east["layers"]

@@ -120,8 +120,8 @@ class Theory(Waves):
     """Space2Vec-theory: sin and cos of f times the projections on three directions 120 degrees apart; 6 S numbers.
 
     Two of the directions see half of the longitude. Their share of it, f / 2, is taken as the nearest whole number of
-    waves, which closes the antimeridian; where f is odd these directions are turned a little, at f = 1 to the meridian. No taper
-    could close the poles and still tell north from south: every number depends on longitude.
+    waves, which closes the antimeridian; where f is odd these directions are turned a little, at f = 1 to the meridian.
+    No taper could close the poles and still tell north from south: every number depends on longitude.
 
     >>> Theory(scales=8).dim
     48
