@@ -126,5 +126,6 @@ def _check_run(run: Path, *, resume: bool, force: bool) -> bool:
         raise ModelError(f"{run} already holds a run: --resume goes on with it, --force starts afresh")
     atomic.check_writable(run, directory=True)
     if holds_run:
-        atomic.remove_temporaries(run)
+        for written in ("", "state", "checkpoints", "tensorboard", "tensorboard/projector"):
+            atomic.remove_temporaries(run / written)
     return holds_run
