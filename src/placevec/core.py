@@ -27,6 +27,8 @@ ROW_SYNTHETIC = -1
 """Row of a look at a point that is no place of the dataset."""
 ROW_MISSING = -2
 """Row of a place that this slot knows nothing of."""
+COORDINATES = "coordinates"
+"""Kind of the views that show nothing but lon and lat."""
 MAX_SIZE_PX = 4096
 """Pixels along each side of a window that a stored specification may ask for."""
 _SPEC = {

@@ -6,7 +6,6 @@ lies in the same file of weights as the encoders, so that no kill leaves it besi
 
 from __future__ import annotations
 
-import html
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -21,12 +20,13 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from placevec import atomic, encoders
-from placevec.core import ROW_SYNTHETIC, Look, View, ViewSpec
+from placevec.core import COORDINATES, ROW_SYNTHETIC, Look, View, ViewSpec
 from placevec.dataset import Dataset, same_rules
 from placevec.documents import check, read_json
 from placevec.errors import InputError, ModelError, PlacevecError, other_schema
 from placevec.heads import DESCRIBED, Head
-from placevec.progress import SILENT, Advance, Progress, no_advance, printable
+from placevec.model_card import model_card
+from placevec.progress import SILENT, Advance, Progress, no_advance
 
 FORMAT = "placevec model"
 SCHEMA_VERSION = 1
@@ -39,8 +39,6 @@ MODELS = ("base",)
 """Their names, which may be given wherever a model's directory is asked for."""
 _MOST_ENCODERS = 64
 _HEAD = "head"
-COORDINATES = "coordinates"
-"""Kind of the view of models that read nothing but lon and lat."""
 _AT_ONCE = 8192
 """Points that are encoded at once where only their coordinates are read."""
 _CONFIG = {
@@ -464,84 +462,3 @@ def fitted_view(dataset: Dataset, spec: ViewSpec) -> View:
         )
     view = dataset.map_view()
     return view.window(size_px=spec.size_px or 256, size_m=spec.size_m, channels=spec.channels)
-
-
-def _text(value: object) -> str:
-    """One line of text out of a manifest, which may be anybody's, for Markdown that pages render."""
-    return html.escape(printable(" ".join(str(value).split())), quote=False)
-
-
-def model_card(model: Model) -> str:
-    """A model card in Markdown: what it is, what it saw, how to use it, whose data."""
-    training, recipe = model.training, model.recipe
-    rows = []
-    for name, reading in model.readings.items():
-        spec = reading.spec
-        module = model.modules[reading.encoder]
-        what = f"{_window(spec)} | {_text(_called(module))}"
-        rows.append(f"| `{_text(name)}` | {_text(', '.join(spec.channels))} | {what} |")
-    lines = [
-        f"# {recipe.get('name', 'placevec')} model",
-        "",
-        f"{model.parameters:,} parameters, vectors of {model.dim} numbers. Hash `{model.hash[:16]}`.",
-        "",
-        "| view | channels | window | encoder |",
-        "| --- | --- | --- | --- |",
-        *rows,
-        "",
-        f"Trained on {_text(training.get('dataset', 'an unnamed dataset'))} "
-        f"(dataset hash `{str(training.get('dataset_hash', ''))[:16]}`, {training.get('places', '?')} places).",
-        *(
-            [f"Layers kept out of the input: {_text(', '.join(model.dropped)) or 'none'}."]
-            if model.seen
-            else []
-        ),
-        *_told_of_head(model.head),
-        *([f"Taught on that ground: {_text(', '.join(model.taught))}."] if model.taught else []),
-        f"Data: {_text(training.get('attribution', 'unknown'))}.",
-        "",
-        *_use(model),
-        "",
-    ]
-    return "\n".join(lines)
-
-
-def _window(spec: ViewSpec) -> str:
-    """What a view shows of a place."""
-    if spec.kind == COORDINATES:
-        return "the point"
-    return f"{spec.size_px} px, " + (
-        f"{spec.size_m:g} m" if spec.size_m is not None else f"whole tiles of zoom {spec.zoom}"
-    )
-
-
-def _called(module: nn.Module) -> str:
-    """An encoder's name; of location encoders also which."""
-    own = getattr(module, "encoder", None)
-    return encoders.name_of(module) + (f" {own}" if isinstance(own, str) else "")
-
-
-def _told_of_head(head: Head | None) -> list[str]:
-    if head is None:
-        return []
-    shown = ", ".join(_text(name)[:40] for name in head.classes[:8])
-    more = f" and {len(head.classes) - 8:,} more" if len(head.classes) > 8 else ""
-    if head.kind == "number":
-        return [
-            f"It answers with a number: mean {head.mean:g}, standard deviation {head.deviation:g} in training."
-        ]
-    how = "how likely each is there, several may be" if head.kind == "presence" else "which one of them it is"
-    return [f"It answers for {len(head.classes):,} classes ({how}): {shown}{more}."]
-
-
-def _use(model: Model) -> list[str]:
-    if all(spec.kind == COORDINATES for spec in model.specs.values()):
-        judged = ["How good its answers are: `placevec evaluate MODEL`."] if model.head is not None else []
-        return [
-            "Use: `placevec embed MODEL POINTS.csv -o E.parquet`. Vectors of different models must not be compared.",
-            *judged,
-        ]
-    return [
-        "Use: `placevec embed MODEL DATASET -o E.parquet`. Vectors of different models must not be compared.",
-        "How good they are beside their floors: `placevec evaluate E.parquet`.",
-    ]

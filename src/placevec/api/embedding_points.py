@@ -75,9 +75,9 @@ def embed_points(
         SourceError: no table of points, coordinates off the Earth, ids that are missing or not distinct.
         ModelError: the model reads more than coordinates.
     """
+    from placevec.core import COORDINATES
     from placevec.embeddings import Provenance
     from placevec.embeddings.streaming import EmbeddingsWriter
-    from placevec.model import COORDINATES
     from placevec.sources.labelled_points import PointTable
 
     path = Path(out)

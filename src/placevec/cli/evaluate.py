@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import typer
 
 from placevec.cli.output import JSON, QUIET, console, print_json, progress_for, say
 from placevec.errors import UsageError
+
+if TYPE_CHECKING:
+    from placevec.evaluation.answers import AnswerReport
+    from placevec.evaluation.report import Report
 
 NAME = "evaluate"
 HELP = """Measure vectors beside what needs no learning: chance, coordinates, raw features, an untrained encoder.
@@ -68,14 +72,7 @@ def command(
         budget=budget, allow_leaks=allow_leaks, others={f"model {name}": name for name in beside},
         progress=progress_for(as_json, quiet),
     )  # fmt: skip
-    if out is not None:
-        report.save(out)
-    if as_json:
-        print_json(report.as_dict())
-        return
-    console().print(report.to_table())
-    if out is not None:
-        say(f"Report: {out / 'report.md'}")
+    _told(report, out, as_json)
 
 
 def _of_model(
@@ -88,6 +85,11 @@ def _of_model(
         if given:
             raise UsageError(f"{option} is for tables of vectors: {run} is a run, whose answers are measured")
     report = evaluate_model(run, dataset=dataset, progress=progress_for(as_json, quiet))
+    _told(report, out, as_json)
+
+
+def _told(report: Report | AnswerReport, out: Path | None, as_json: bool) -> None:
+    """Save a report where asked for, and print it."""
     if out is not None:
         report.save(out)
     if as_json:

@@ -10,10 +10,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from placevec.core import COORDINATES
 from placevec.errors import ModelError, UsageError
 from placevec.geo import Floats
 from placevec.heads import Head, HeadKind
-from placevec.model import COORDINATES, Model
+from placevec.model import Model
 from placevec.progress import printable
 
 MOST_ASKED = 64

@@ -33,6 +33,9 @@ SIN_P, COS_P, SIN_L, COS_L, COS_LAT, COS_LON, SIN_LON = range(7)
 Number = tuple[int, ...]
 """One of the above, or the product of two."""
 
+_ALONE: tuple[Number, ...] = ((SIN_L,), (COS_L,))
+"""Waves that differ from longitude to longitude at a pole, whatever their frequency is."""
+
 
 class Spherical(Waves):
     """Features whose numbers lie scale by scale, each a wave or a product of two.
@@ -41,29 +44,25 @@ class Spherical(Waves):
         scales, r_min, r_max: as of `MultiScale`.
         schedule: which frequencies of latitude stand for the scales.
         around: and which of longitude.
-        taper_poles: multiply waves that stand alone in longitude by cos lat, which closes the poles.
     """
 
     numbers: ClassVar[tuple[Number, ...]] = ()
 
     def __init__(
         self,
-        scales: int,
-        r_min: float,
-        r_max: float,
-        schedule: Schedule,
-        around: Schedule,
-        taper_poles: bool = False,
+        scales: int = 32,
+        r_min: float = 1e-3,
+        r_max: float = 1.0,
+        schedule: Schedule = odd,
+        around: Schedule = whole,
     ) -> None:
         super().__init__(scales, r_min, r_max, schedule, around)
         none = torch.zeros_like(self.frequencies)
         across = torch.stack((none, none, self.around, self.around), dim=1).flatten()
         along = torch.stack((self.frequencies, self.frequencies, none, none), dim=1).flatten()
         self._lay(across, along, torch.tensor([0, 1, 0, 1]).repeat(scales))
-        tapered: dict[Number, Number] = {(SIN_L,): (SIN_L, COS_LAT), (COS_L,): (COS_L, COS_LAT)}
-        self.made_of = tuple(tapered.get(one, one) if taper_poles else one for one in self.numbers)
-        alone = any(one in tapered for one in self.made_of)
-        self.poles = schedule is odd and not alone
+        self.made_of = self.numbers
+        self.poles = schedule is odd and not any(one in _ALONE for one in self.numbers)
         self.dim, self.scratch = len(self.numbers) * scales, 4 * scales
 
     def forward(self, lon: Tensor, lat: Tensor) -> Tensor:
@@ -91,6 +90,29 @@ class Spherical(Waves):
         return sin_p, cos_p, sin_l, cos_l, phi.cos(), lam.cos(), lam.sin()
 
 
+class WithGrid(Spherical):
+    """Those whose waves of longitude also stand alone, as in grid.
+
+    Args:
+        taper_poles: multiply these by cos lat, which closes the poles.
+        scales, r_min, r_max, schedule, around: as of `Spherical`.
+    """
+
+    def __init__(
+        self,
+        scales: int = 32,
+        r_min: float = 1e-3,
+        r_max: float = 1.0,
+        taper_poles: bool = False,
+        schedule: Schedule = odd,
+        around: Schedule = whole,
+    ) -> None:
+        super().__init__(scales, r_min, r_max, schedule, around)
+        if taper_poles:
+            self.made_of = tuple((*one, COS_LAT) if one in _ALONE else one for one in self.numbers)
+            self.poles = schedule is odd
+
+
 def _by_scale(waves: Tensor) -> Tensor:
     """(..., S, 4) of (..., 4 S)."""
     return waves.reshape(*waves.shape[:-1], waves.shape[-1] // 4, 4)
@@ -105,16 +127,6 @@ class SphereC(Spherical):
 
     numbers = ((SIN_P,), (COS_P, COS_L), (COS_P, SIN_L))
 
-    def __init__(
-        self,
-        scales: int = 32,
-        r_min: float = 1e-3,
-        r_max: float = 1.0,
-        schedule: Schedule = odd,
-        around: Schedule = whole,
-    ) -> None:
-        super().__init__(scales, r_min, r_max, schedule, around)
-
 
 class SphereM(Spherical):
     """Sphere2Vec-sphereM, 5 S numbers: one angle of each product at full scale.
@@ -125,18 +137,8 @@ class SphereM(Spherical):
 
     numbers = ((SIN_P,), (COS_P, COS_LON), (COS_L, COS_LAT), (COS_P, SIN_LON), (SIN_L, COS_LAT))
 
-    def __init__(
-        self,
-        scales: int = 32,
-        r_min: float = 1e-3,
-        r_max: float = 1.0,
-        schedule: Schedule = odd,
-        around: Schedule = whole,
-    ) -> None:
-        super().__init__(scales, r_min, r_max, schedule, around)
 
-
-class SphereCPlus(Spherical):
+class SphereCPlus(WithGrid):
     """Sphere2Vec-sphereC+, 6 S numbers: sphereC and grid.
 
     >>> SphereCPlus(scales=8).dim
@@ -145,19 +147,8 @@ class SphereCPlus(Spherical):
 
     numbers = ((SIN_P,), (COS_P,), (SIN_L,), (COS_L,), *SphereC.numbers[1:])
 
-    def __init__(
-        self,
-        scales: int = 32,
-        r_min: float = 1e-3,
-        r_max: float = 1.0,
-        taper_poles: bool = False,
-        schedule: Schedule = odd,
-        around: Schedule = whole,
-    ) -> None:
-        super().__init__(scales, r_min, r_max, schedule, around, taper_poles)
 
-
-class SphereMPlus(Spherical):
+class SphereMPlus(WithGrid):
     """Sphere2Vec-sphereM+, 8 S numbers: sphereM and grid.
 
     >>> SphereMPlus(scales=8).dim
@@ -165,17 +156,6 @@ class SphereMPlus(Spherical):
     """
 
     numbers = ((SIN_P,), (COS_P,), (SIN_L,), (COS_L,), *SphereM.numbers[1:])
-
-    def __init__(
-        self,
-        scales: int = 32,
-        r_min: float = 1e-3,
-        r_max: float = 1.0,
-        taper_poles: bool = False,
-        schedule: Schedule = odd,
-        around: Schedule = whole,
-    ) -> None:
-        super().__init__(scales, r_min, r_max, schedule, around, taper_poles)
 
 
 class DFS(Waves):
