@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 
 import numpy as np
 import torch
@@ -46,8 +48,17 @@ class Positional(nn.Module):
         return ()
 
 
-AT_ONCE = 512
-"""Points whose features are worked out at once on a CPU: their angles stay in the cache."""
+AT_ONCE = 1024
+"""Points whose features are worked out at once on a CPU: with fewer, threads wait for Python's lock more than they save."""
+
+
+@cache
+def _threads(count: int) -> ThreadPoolExecutor:
+    """Threads that are kept: what a new one sets up in torch takes longer than the features of a thousand points."""
+    return ThreadPoolExecutor(count, thread_name_prefix="location-features")
+
+
+os.register_at_fork(after_in_child=_threads.cache_clear)  # a fork has no threads but its own
 
 
 def table_of(positional: Positional, lon: Tensor, lat: Tensor) -> Tensor:
@@ -58,7 +69,7 @@ def table_of(positional: Positional, lon: Tensor, lat: Tensor) -> Tensor:
     """
     table = torch.from_numpy(np.empty((len(lon), positional.dim)))
     starts = range(0, len(lon), AT_ONCE)
-    workers = min(torch.get_num_threads(), len(starts) // 16 + 1)
+    workers = min(torch.get_num_threads(), len(starts))
 
     mode = torch.is_inference_mode_enabled()  # a thread of its own would not know
 
@@ -72,9 +83,8 @@ def table_of(positional: Positional, lon: Tensor, lat: Tensor) -> Tensor:
     if workers == 1:
         work(0)
         return table
-    with ThreadPoolExecutor(workers) as pool:
-        for done in [pool.submit(work, worker) for worker in range(workers)]:
-            done.result()
+    for done in [_threads(workers).submit(work, worker) for worker in range(workers)]:
+        done.result()
     return table
 
 
