@@ -118,3 +118,46 @@ def test_a_broken_off_raster_leaves_nothing(tmp_path: Path, monkeypatch: pytest.
 def test_resolutions_that_are_none(resolution: float) -> None:
     with pytest.raises(PlacevecError, match="--resolution"):
         Grid.of(WORLD, resolution)
+
+
+def _stopped_after(monkeypatch: pytest.MonkeyPatch, calls: int) -> list[int]:
+    """Questions that are answered ``calls`` times and then interrupted; returns how many places each was of."""
+    answers, asked = Question.answers, []
+
+    def once(self: Question, lonlat: np.ndarray) -> np.ndarray:
+        if len(asked) == calls:
+            raise KeyboardInterrupt
+        asked.append(len(lonlat))
+        return answers(self, lonlat)
+
+    monkeypatch.setattr(Question, "answers", once)
+    return asked
+
+
+def test_a_stopped_raster_goes_on_where_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Three strips, the first two done. Oracle: the file of a call that was not stopped."""
+    question, grid = ask(closed_form(tmp_path / "m"), ["north", "east"]), Grid.of(WORLD, 0.3)
+    whole = write_raster(question, grid, tmp_path / "whole.tif").path.read_bytes()
+    with monkeypatch.context() as patch:
+        _stopped_after(patch, 2)
+        with pytest.raises(KeyboardInterrupt):
+            write_raster(question, grid, tmp_path / "a.tif")
+    assert not (tmp_path / "a.tif").exists()
+    parts = sorted((tmp_path / ".a.tif.work").glob("rows-*.npy"))
+    assert len(parts) == 2
+    parts[1].write_bytes(parts[1].read_bytes()[:1000])  # a damaged one is worked out again
+    with monkeypatch.context() as patch:
+        asked = _stopped_after(patch, 3)
+        assert write_raster(question, grid, tmp_path / "a.tif").path.read_bytes() == whole
+    assert asked == [256 * 1200, 88 * 1200]
+    assert not (tmp_path / ".a.tif.work").exists()
+
+
+def test_strips_of_another_question_are_not_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    model, grid = closed_form(tmp_path / "m"), Grid.of(WORLD, 0.5)
+    with monkeypatch.context() as patch:
+        _stopped_after(patch, 1)
+        with pytest.raises(KeyboardInterrupt):
+            write_raster(ask(model, ["north"]), grid, tmp_path / "a.tif")
+    whole = write_raster(ask(model, ["east"]), grid, tmp_path / "whole.tif").path.read_bytes()
+    assert write_raster(ask(model, ["east"]), grid, tmp_path / "a.tif").path.read_bytes() == whole

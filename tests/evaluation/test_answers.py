@@ -93,6 +93,8 @@ def test_intervals_of_independent_blocks_are_those_of_the_normal_law() -> None:
     other = Resampling(np.repeat(np.arange(20), 20)).mean(alike)
     assert other.high - other.low == pytest.approx(2 * 1.96 * values[:20].std() / 20**0.5, rel=0.25)
     assert np.isnan(Resampling(np.zeros(9, int)).mean(values[:9]).low)
+    few = Resampling(np.arange(3)).mean(np.array([1.0, 1.0, 0.0]), most=1.0)
+    assert 0 <= few.low < few.high <= 1
 
 
 def test_auc_is_scikit_learn_s() -> None:
@@ -227,6 +229,36 @@ def test_images_are_combined_where_the_dataset_has_them(tmp_path) -> None:
     assert report.rows["image alone"]["MRR"].value == pytest.approx(
         (wanted.image.mrr * 149 + flat) / 150, abs=1e-6
     )
+
+
+def test_photos_without_coordinates_are_told_by_their_image_alone(tmp_path) -> None:
+    """Against `placevec.evaluation.ranking.rank` over all photos; those with coordinates count as they did."""
+    lonlat = globe(600)
+    values = octants(lonlat)
+    lonlat[580:] = np.nan
+    split = np.repeat([0, 1, 2], [400, 50, 150])
+    dataset = write_points(tmp_path / "ds", lonlat, values, classes=NAMES, split=split)
+    predictions = np.random.default_rng(9).dirichlet(np.ones(8), 150).astype(np.float32)
+    predictions[np.arange(150), values[450:]] += 0.1
+    rows = np.full(600, -1, np.int32)
+    rows[450:] = np.arange(150)
+    np.save(tmp_path / "ds" / "test.npy", predictions)
+    add_predictions(dataset.path, {"test": "test.npy"}, rows)
+    model = api.train("sphere2vec", tmp_path / "ds", out=tmp_path / "run", **SMALL)
+    report = evaluate_model(model)
+    assert report.places == 130
+    for ending, many in (("", 130), (", every photo", 150)):
+        part = slice(450, 450 + many)
+        wanted = rank(
+            model.predict_lonlat, lonlat[part], values[part].astype(np.int64), image=predictions,
+            image_rows=rows[part].astype(np.int64),
+        )  # fmt: skip
+        for name, one in (("image x model", wanted.both), ("image alone", wanted.image)):
+            assert one is not None
+            assert one.rows == many
+            assert report.rows[name + ending]["MRR"].value == pytest.approx(one.mrr, abs=1e-6)
+    assert report.rows["image alone, every photo"]["MRR"].low > 0
+    assert any("20 labelled photos without coordinates" in note for note in report.notes)
 
 
 def test_what_cannot_be_judged_is_one_line(split_points, taught_model, tmp_path) -> None:

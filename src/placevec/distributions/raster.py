@@ -1,4 +1,4 @@
-"""A GeoTIFF of a model's answers: one band a class, written in strips of tiles, so that memory does not grow with it."""
+"""A GeoTIFF of a model's answers: one band a class, in strips of tiles, so that memory does not grow with it."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from placevec import __version__
 from placevec.atomic import replacing
 from placevec.distributions.asking import Question
 from placevec.distributions.grid import Grid
+from placevec.distributions.kept import KeptStrips
 from placevec.progress import SILENT, Progress, printable
 
 if TYPE_CHECKING:
@@ -68,6 +69,8 @@ def write_raster(
 ) -> RasterReport:
     """Write the answers over a grid, float32 in EPSG:4326, in compressed tiles with overviews; whole or not at all.
 
+    Strips that are done are kept in a folder beside it: the same call after a kill does not work them out again.
+
     Args:
         question: classes or the number of a model; each becomes a band.
         grid: where.
@@ -79,13 +82,14 @@ def write_raster(
     from rasterio.enums import Resampling
 
     lowest, highest = np.inf, -np.inf
+    kept = KeptStrips(path, question, grid, land) if grid.height > TILE else None
     with replacing(path) as temporary, rasterio.Env(GDAL_CACHEMAX=_CACHE_MB):
         with rasterio.open(temporary, "w", **_profile(question, grid)) as file:
             file.update_tags(**_tags(question))
             for band, name in enumerate(question.names, 1):
                 file.set_band_description(band, tag(name))
                 file.update_tags(band, CLASS=tag(name))
-            for start, values in strips(question, grid, land, progress):
+            for start, values in strips(question, grid, land, progress, kept):
                 known = values[np.isfinite(values)]
                 if known.size:
                     lowest, highest = min(lowest, float(known.min())), max(highest, float(known.max()))
@@ -94,6 +98,8 @@ def write_raster(
             with warnings.catch_warnings(), rasterio.open(temporary, "r+") as file:
                 warnings.simplefilter("ignore")
                 file.build_overviews(factors, Resampling.average)
+    if kept is not None:
+        kept.remove()
     found = np.isfinite(lowest)
     return RasterReport(
         path, question.names, grid.width, grid.height, lowest if found else np.nan,
@@ -102,17 +108,28 @@ def write_raster(
 
 
 def strips(
-    question: Question, grid: Grid, land: BaseGeometry | None = None, progress: Progress = SILENT
+    question: Question,
+    grid: Grid,
+    land: BaseGeometry | None = None,
+    progress: Progress = SILENT,
+    kept: KeptStrips | None = None,
 ) -> Iterator[tuple[int, NDArray[np.float32]]]:
-    """(first row, (bands, rows, width) float32 answers) of each strip of `TILE` rows, from the north."""
+    """(first row, (bands, rows, width) float32 answers) of each strip of `TILE` rows, from the north.
+
+    Those that are ``kept`` are taken from there, and others put there.
+    """
     with progress.task("Predicting", total=grid.width * grid.height) as advance:
         for start in range(0, grid.height, TILE):
             stop = min(start + TILE, grid.height)
-            values = np.full((len(question.names), (stop - start) * grid.width), np.nan, np.float32)
-            asked = np.arange(values.shape[1]) if land is None else _on_land(grid, start, stop, land)
-            places = grid.rows(start, stop)
-            values[:, asked] = question.answers(places[asked]).T
-            advance(len(places))
+            shape = (len(question.names), (stop - start) * grid.width)
+            values = None if kept is None else kept.get(start, shape)
+            if values is None:
+                values = np.full(shape, np.nan, np.float32)
+                asked = np.arange(shape[1]) if land is None else _on_land(grid, start, stop, land)
+                values[:, asked] = question.answers(grid.rows(start, stop)[asked]).T
+                if kept is not None:
+                    kept.put(start, values)
+            advance(shape[1])
             yield start, values.reshape(len(question.names), stop - start, grid.width)
 
 

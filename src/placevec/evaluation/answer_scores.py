@@ -46,16 +46,16 @@ class Resampling:
         drawn = random.multinomial(self.count, np.full(self.count, 1 / self.count), DRAWS)
         self.weights = np.vstack([np.ones(self.count), drawn]).astype(np.float64)  # the first row is as it is
 
-    def mean(self, values: Array) -> Measured:
-        """Of (N,) values."""
-        return self._told(self._sum(values) / self._sum(np.ones(len(values))))
+    def mean(self, values: Array, most: float = np.inf) -> Measured:
+        """Of (N,) values from 0 to ``most``."""
+        return self._told(self._sum(values) / self._sum(np.ones(len(values))), 0.0, most)
 
     def r2(self, wanted: Array, found: Array) -> Measured:
         """``1 - sum (y - f)^2 / sum (y - mean y)^2``, both of the draw."""
         count, total = self._sum(np.ones(len(wanted))), self._sum(wanted)
         spread = self._sum(wanted**2) - total**2 / count
         with np.errstate(divide="ignore", invalid="ignore"):
-            return self._told(1.0 - self._sum((wanted - found) ** 2) / spread)
+            return self._told(1.0 - self._sum((wanted - found) ** 2) / spread, -np.inf, 1.0)
 
     def macro_f1(self, wanted: Ints, found: Ints, classes: int) -> Measured:
         """The mean over classes that occur of ``2 tp / (2 tp + fp + fn)``."""
@@ -68,18 +68,18 @@ class Resampling:
         )
         with np.errstate(divide="ignore", invalid="ignore"):
             f1 = np.where(true > 0, 2 * both / (true + said), 0.0)
-            return self._told(f1.sum(axis=1) / (true > 0).sum(axis=1))
+            return self._told(f1.sum(axis=1) / (true > 0).sum(axis=1), 0.0, 1.0)
 
     def _sum(self, values: Array) -> Array:
         found: Array = self.weights @ np.bincount(self.block, weights=values, minlength=self.count)
         return found
 
-    def _told(self, values: Array) -> Measured:
+    def _told(self, values: Array, least: float, most: float) -> Measured:
         if self.count < 2:
             return Measured(float(values[0]), float("nan"), float("nan"))
         # a resampling misses classes and repeats blocks, which shifts F1 and R2: only how far draws spread is told
         low, high = interval(values[1:] - np.nanmean(values[1:]) + values[0])
-        return Measured(float(values[0]), low, high)
+        return Measured(float(values[0]), float(np.clip(low, least, most)), float(np.clip(high, least, most)))
 
 
 @dataclass(frozen=True)
@@ -146,8 +146,8 @@ def of_classes(standing: Standing, truth: Ints, classes: int, over: Resampling) 
         classes: that are answered for.
         over: blocks.
     """
-    found = {f"top-{top}": over.mean(standing.within(top)) for top in TOP if top == 1 or top < classes}
-    found["MRR"] = over.mean(standing.reciprocal())
+    found = {f"top-{top}": over.mean(standing.within(top), 1.0) for top in TOP if top == 1 or top < classes}
+    found["MRR"] = over.mean(standing.reciprocal(), 1.0)
     unknown = np.where(truth < 0, classes, truth)
     found["macro-F1"] = over.macro_f1(unknown, standing.said, int(max(classes, unknown.max(initial=0) + 1)))
     return found

@@ -31,7 +31,7 @@ class Sides:
         choosing: rows to choose a floor's options on; none where there is no third side.
         labels: (N,) labels: classes as the head numbers them, those that it does not know from its number of classes on.
         unseen: judged rows whose class the head does not know.
-        unplaced: labelled rows of that side that have no coordinates.
+        unplaced: labelled rows of that side that have no coordinates: photos, which an image may tell.
         years: (N,) share of the year, where the model reads it.
         notes: what the reader should know.
     """
@@ -42,7 +42,7 @@ class Sides:
     choosing: Ints
     labels: NDArray[Any]
     unseen: int = 0
-    unplaced: int = 0
+    unplaced: Ints = field(default_factory=lambda: np.zeros(0, np.int64))
     years: Floats | None = None
     notes: list[str] = field(default_factory=list)
 
@@ -91,10 +91,10 @@ def sides_of(model: Model, dataset: Dataset, labels: Labelled) -> Sides:
         taught, choosing = (part[values[part] < model.head.outputs] for part in (taught, choosing))
         if unseen == len(judged):
             raise EvaluationError("the model knows none of the classes that are judged on")
-    unplaced = 0
+    unplaced = rows[:0]
     if labels.split is not None and name in SPLITS:
         placeless = ~np.isfinite(dataset.lonlat).all(axis=1)
-        unplaced = int((placeless & labels.known & (labels.split == SPLITS.index(name))).sum())
+        unplaced = np.flatnonzero(placeless & labels.known & (labels.split == SPLITS.index(name)))
     years = labels.dates if config.seasons else None
     return Sides(name, judged, taught, choosing, values, unseen, unplaced, years, notes)
 

@@ -46,6 +46,8 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
 Answers = NDArray[np.floating]
+EVERY_PHOTO = "every photo"
+"""Rows that are measured on photos without coordinates too."""
 _ELSEWHERE = 10_000
 _MOST_SCORES = 2**26
 """Scores held at once: many classes are answered part by part."""
@@ -142,7 +144,8 @@ def evaluate_answers(
     )  # fmt: skip
     measure = _Measure(model, head, sides, lonlat, over, seed)
     images = _images(dataset, labels, head, sides, report.notes)
-    with progress.task("Measuring", total=measure.count(floors) + 2 * (images is not None)) as advance:
+    of_images = 0 if images is None else 2 * len(measure.photos())
+    with progress.task("Measuring", total=measure.count(floors) + of_images) as advance:
         for name, measured in _rows(measure, floors, images):
             report.rows[name] = measured
             advance(1)
@@ -181,25 +184,41 @@ class _Measure:
         if not self.classes:
             found = self.model.predict_lonlat(self.points, self._years(self.sides.judged))[:, 0]
             return of_numbers(self.truth, found.astype(np.float64), self.over)
-        return self._told([Standing.of(self._scores(*asked), truth) for asked, truth in self._parts()])
+        return self._told(
+            [
+                Standing.of(self._scores(self.lonlat[part], self._years(part)), self._labels(part))
+                for part in self._parts(self.sides.judged)
+            ]
+        )
 
-    def with_images(self, predictions: Any, image_rows: Ints, *, alone: bool) -> dict[str, Measured]:
-        """What P(y | image) is worth, alone or times P(y | place); where one is not known, the other decides."""
-        standings, start = [], 0
-        for asked, truth in self._parts():
-            rows = image_rows[self.sides.judged[start : start + len(truth)]]
-            seen, _ = seen_by_image(predictions, rows, self.classes)
-            scores = seen if alone else seen * self.model.predict_lonlat(*asked)
-            standings.append(Standing.of(scores, truth))
-            start += len(truth)
-        return self._told(standings)
+    def photos(self) -> list[tuple[str, Ints, Resampling]]:
+        """(ending of a row's name, photos, their blocks): those with coordinates; and all, where some have none."""
+        placed = ("", self.sides.judged, self.over)
+        if not len(self.sides.unplaced):
+            return [placed]
+        alone = self.over.count + np.arange(len(self.sides.unplaced))
+        over = Resampling(np.concatenate((self.over.block, alone)), self.seed)
+        return [placed, (f", {EVERY_PHOTO}", np.concatenate((self.sides.judged, self.sides.unplaced)), over)]
 
-    def _parts(self) -> Iterator[tuple[tuple[Floats, Floats | None], Ints]]:
-        """((points, shares of the year), true classes), so many places at a time as there is room for scores."""
+    def with_images(
+        self, predictions: Any, image_rows: Ints, rows: Ints, over: Resampling, *, alone: bool
+    ) -> dict[str, Measured]:
+        """What P(y | image) is worth on ``rows``, alone or times P(y | place); the one that is known decides alone."""
+        standings = []
+        for part in self._parts(rows):
+            scores, _ = seen_by_image(predictions, image_rows[part], self.classes)
+            if not alone:
+                placed = np.asarray(np.isfinite(self.lonlat[part]).all(axis=1))
+                known = part[placed]
+                scores[placed] *= self.model.predict_lonlat(self.lonlat[known], self._years(known))
+            standings.append(Standing.of(scores, self._labels(part)))
+        return of_classes(Standing.joined(standings), self._labels(rows), self.classes, over)
+
+    def _parts(self, rows: Ints) -> Iterator[Ints]:
+        """So many rows at a time as there is room for scores."""
         step = max(1, _MOST_SCORES // self.classes)
-        for start in range(0, len(self.points), step):
-            part = slice(start, start + step)
-            yield (self.points[part], self._years(self.sides.judged[part])), self.truth[part]
+        for start in range(0, len(rows), step):
+            yield rows[start : start + step]
 
     def _told(self, standings: Sequence[Standing]) -> dict[str, Measured]:
         return of_classes(Standing.joined(standings), self.truth, self.classes, self.over)
@@ -273,7 +292,9 @@ class _Measure:
         there = None if years is None else random.choice(years, count)
         here = score(self.points, years)
         return {
-            "AUC": self.over.mean(auc(np.asarray(here, float), np.asarray(score(elsewhere, there), float)))
+            "AUC": self.over.mean(
+                auc(np.asarray(here, float), np.asarray(score(elsewhere, there), float)), 1.0
+            )
         }
 
 
@@ -289,9 +310,10 @@ def _images(
     if labels.classes != head.classes:
         notes.append("image predictions are of other classes than the model's, and are not combined with it")
         return None
-    if sides.unplaced:
+    if len(sides.unplaced):
         notes.append(
-            f"{sides.unplaced:,} labelled photos without coordinates are left out: only their image could tell"
+            f"{len(sides.unplaced):,} labelled photos without coordinates count in {EVERY_PHOTO!r} only; each is a"
+            " block by itself"
         )
     return predictions, labels.image_rows.astype(np.int64)
 
@@ -301,8 +323,9 @@ def _rows(
 ) -> Iterator[tuple[str, dict[str, Measured]]]:
     yield "model", measure.of_model()
     if images is not None:
-        yield "image x model", measure.with_images(*images, alone=False)
-        yield "image alone", measure.with_images(*images, alone=True)
+        for name, rows, over in measure.photos():
+            yield f"image x model{name}", measure.with_images(*images, rows, over, alone=False)
+            yield f"image alone{name}", measure.with_images(*images, rows, over, alone=True)
     if not floors or len(measure.rows) == 0:
         return
     if measure.alone:

@@ -49,7 +49,7 @@ class Positional(nn.Module):
 
 
 AT_ONCE = 1024
-"""Points whose features are worked out at once on a CPU: with fewer, threads wait for Python's lock more than they save."""
+"""Points whose features are worked out at once on a CPU: with fewer, threads mostly wait for Python's lock."""
 
 
 @cache
