@@ -27,7 +27,8 @@ import torch
 
 from benchmarks.locations import ORIGINALS, THREADS, points
 from benchmarks.measure import Row, Timing, interleaved, rate_row
-from placevec.dataset import PLACES, Dataset, write_manifest
+from placevec.dataset import PLACES, Dataset
+from placevec.dataset_writing import write_manifest
 from placevec.geo import Area
 from placevec.geoparquet import geo_of_points, wkb_points
 from placevec.labelled import LABELS

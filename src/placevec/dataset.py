@@ -16,7 +16,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -35,14 +34,11 @@ from placevec.geo import (
     TILE_PX,
     Area,
     Floats,
-    footprint_bounds,
     metres_per_pixel,
-    parse_tile_id,
-    tile_id,
-    tile_xy_to_lonlat,
 )
-from placevec.geoparquet import geometry_of, read_parquet, read_summary, write_geoparquet
+from placevec.geoparquet import geometry_of, read_parquet, read_summary
 from placevec.labelled import Labelled, check_about, label_files, read_labels
+from placevec.places import Objects, Places
 from placevec.sources.image_predictions import read_predictions
 from placevec.views import coordinates
 
@@ -53,8 +49,6 @@ FORMAT = "placevec dataset"
 SCHEMA_VERSION = 1
 MANIFEST = "dataset.json"
 PLACES = "places.parquet"
-
-Objects = np.ndarray[Any, np.dtype[np.object_]]
 
 _MANIFEST = {
     "name?": str,
@@ -83,145 +77,6 @@ _COLUMNS = {
     "lat": pa.types.is_floating,
     "name": lambda kind: pa.types.is_string(kind) or pa.types.is_null(kind),
 }
-
-
-@dataclass
-class Places:
-    """What becomes ``places.parquet``.
-
-    Attributes:
-        place_id: (N,) distinct strings.
-        lonlat: (N, 2) degrees; NaN where there are no coordinates.
-        geometry: (N,) shapely geometries or None.
-        size_m: side of a place's square footprint in metres, or None when places are whole tiles or points of no size.
-        zoom: zoom of the tiles when places are tiles.
-        grid: how they were laid out: ``tiles``, ``spacing`` or ``given``.
-        spacing_m: distance of neighbours when laid out by spacing.
-    """
-
-    place_id: Objects
-    lonlat: Floats
-    geometry: Objects
-    size_m: float | None
-    grid: str
-    zoom: int | None = None
-    spacing_m: float | None = None
-
-    @classmethod
-    def from_tiles(cls, tiles: np.ndarray[Any, Any], zoom: int) -> Places:
-        """One place a slippy tile; ``tiles`` is (N, 2) x, y."""
-        import shapely
-
-        corners = tile_xy_to_lonlat(np.stack([tiles, tiles + 1], axis=1).astype(np.float64), zoom)
-        geometry = shapely.box(corners[:, 0, 0], corners[:, 1, 1], corners[:, 1, 0], corners[:, 0, 1])
-        names = np.array([tile_id(int(x), int(y), zoom) for x, y in tiles], dtype=object)
-        centre = tile_xy_to_lonlat(tiles + 0.5, zoom)
-        return cls(names, centre, np.asarray(geometry, object), None, "tiles", zoom=zoom)
-
-    @classmethod
-    def from_grid(cls, lonlat: Floats, *, size_m: float, spacing_m: float) -> Places:
-        """One place a grid point; ids are ``lon_lat`` to seven digits (about a centimetre)."""
-        import shapely
-
-        names = np.array([f"{lon:.7f}_{lat:.7f}" for lon, lat in lonlat], dtype=object)
-        points = np.asarray(shapely.points(lonlat), object).reshape(-1)
-        return cls(names, lonlat, points, size_m, "spacing", spacing_m=spacing_m)
-
-    def __len__(self) -> int:
-        return len(self.place_id)
-
-    def footprints(self, zoom: int) -> Floats:
-        """(N, 4) x0, y0, x1, y1 in fractional tile coordinates at ``zoom``; NaN without coordinates."""
-        if self.zoom is not None:
-            corner = np.array([parse_tile_id(name)[1:] for name in self.place_id], np.float64).reshape(-1, 2)
-            scale = 2.0 ** (zoom - self.zoom)
-            return np.concatenate([corner * scale, (corner + 1) * scale], axis=1)
-        known = np.isfinite(self.lonlat).all(axis=1)
-        bounds = np.full((len(self), 4), np.nan)
-        if self.size_m is not None and known.any():
-            bounds[known] = footprint_bounds(self.lonlat[known], self.size_m, zoom)
-        return bounds
-
-    def kept(self, rows: np.ndarray[Any, Any]) -> Places:
-        """The places at ``rows`` (indices or mask)."""
-        return Places(
-            self.place_id[rows],
-            self.lonlat[rows],
-            self.geometry[rows],
-            self.size_m,
-            self.grid,
-            self.zoom,
-            self.spacing_m,
-        )
-
-
-def write_dataset(
-    path: Path,
-    *,
-    name: str,
-    area: Area,
-    places: Places,
-    names: Objects | None,
-    sources: Sequence[dict[str, Any]],
-    views: dict[str, dict[str, Any]],
-    report: dict[str, Any],
-    created: str,
-) -> Dataset:
-    """Write the places and, last of all, the manifest; returns the dataset opened (and so validated)."""
-    columns = {
-        "place_id": pa.array(list(places.place_id), pa.string()),
-        "lon": pa.array(places.lonlat[:, 0], pa.float64()),
-        "lat": pa.array(places.lonlat[:, 1], pa.float64()),
-        "name": pa.array([None] * len(places) if names is None else list(names), pa.string()),
-    }
-    write_geoparquet(path / PLACES, columns, places.geometry)
-    layout = {"count": len(places), "grid": places.grid, "zoom": places.zoom}
-    layout |= {"spacing_m": places.spacing_m, "size_m": places.size_m}
-    return write_manifest(
-        path,
-        name=name,
-        area=area,
-        places=layout,
-        sources=sources,
-        views=views,
-        report=report,
-        created=created,
-    )
-
-
-def write_manifest(
-    path: Path,
-    *,
-    name: str,
-    area: Area,
-    places: dict[str, Any],
-    sources: Sequence[dict[str, Any]],
-    views: dict[str, dict[str, Any]],
-    report: dict[str, Any],
-    created: str,
-    labels: dict[str, Any] | None = None,
-) -> Dataset:
-    """Write the manifest, last of all; ``places`` says how those in ``places.parquet`` are laid out, ``labels`` what
-    `placevec.labelled.check_about` wants. Returns the dataset opened (and so validated).
-    """
-    from placevec import __version__
-
-    manifest: dict[str, Any] = {
-        "format": FORMAT,
-        "schema_version": SCHEMA_VERSION,
-        "placevec_version": __version__,
-        "name": name,
-        "created": created,
-        "area": area.as_dict(),
-        "sources": list(sources),
-        "places": {**places, "sha256": atomic.sha256_of_file(path / PLACES)},
-        "views": views,
-        "report": report,
-    }
-    if labels is not None:
-        manifest["labels"] = {**labels, "sha256": atomic.sha256_of_file(path / labels["file"])}
-    atomic.write_json(path / MANIFEST, manifest)
-    return Dataset.open(path)
 
 
 @dataclass

@@ -10,7 +10,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from placevec.dataset import PLACES, Dataset, write_manifest
+from placevec.dataset import PLACES, Dataset
+from placevec.dataset_writing import write_manifest
 from placevec.geo import Area
 from placevec.geoparquet import write_geoparquet
 from placevec.labelled import LABELS, SPLITS

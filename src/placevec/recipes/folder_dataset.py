@@ -14,7 +14,8 @@ import numpy as np
 
 from placevec import atomic
 from placevec.core import ViewSpec
-from placevec.dataset import MANIFEST, Dataset, Places, write_dataset
+from placevec.dataset import MANIFEST, Dataset
+from placevec.dataset_writing import write_dataset
 from placevec.errors import AreaError, DatasetError, SourceError, UsageError
 from placevec.geo import (
     TILE_PX,
@@ -25,6 +26,7 @@ from placevec.geo import (
     metric_grid,
     tile_bounds,
 )
+from placevec.places import Places
 from placevec.progress import Progress
 from placevec.recipes.folder_reading import Reading, TileReader, how_to_read, open_tiles
 from placevec.recipes.osm_dataset import DEFAULT_SIZE_M, check_inside, check_size, reused

@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from placevec import atomic
-from placevec.dataset import MANIFEST, Dataset, write_manifest
+from placevec.dataset import MANIFEST, Dataset
+from placevec.dataset_writing import write_manifest
 from placevec.errors import DatasetError, SourceError
 from placevec.geo import Area
 from placevec.labelled import LABELS, SPLITS

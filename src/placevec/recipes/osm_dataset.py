@@ -10,7 +10,8 @@ import numpy as np
 
 from placevec import atomic
 from placevec.core import ViewSpec
-from placevec.dataset import MANIFEST, Dataset, Places, write_dataset
+from placevec.dataset import MANIFEST, Dataset
+from placevec.dataset_writing import write_dataset
 from placevec.errors import AreaError, DatasetError, SourceError, UsageError
 from placevec.geo import (
     TILE_PX,
@@ -22,6 +23,7 @@ from placevec.geo import (
     tile_ranges,
     tiles_of_area,
 )
+from placevec.places import Places
 from placevec.progress import Progress
 from placevec.sources.extracts import Extract, resolve_extract
 from placevec.sources.osm import extent, read_header

@@ -13,9 +13,10 @@ from typing import Any
 import pyarrow as pa
 
 from placevec import atomic
-from placevec.dataset import MANIFEST, PLACES, Dataset, Places
+from placevec.dataset import MANIFEST, PLACES, Dataset
 from placevec.errors import AreaError, DatasetError
 from placevec.geoparquet import write_geoparquet
+from placevec.places import Places
 from placevec.progress import Progress
 from placevec.recipes.osm_dataset import ATTRIBUTION, LICENCE, POIS
 from placevec.sources.extracts import resolve_extract

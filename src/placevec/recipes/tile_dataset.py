@@ -12,7 +12,8 @@ import numpy as np
 
 from placevec import atomic
 from placevec.core import ViewSpec
-from placevec.dataset import MANIFEST, Dataset, Places, write_dataset
+from placevec.dataset import MANIFEST, Dataset
+from placevec.dataset_writing import write_dataset
 from placevec.errors import AreaError, DatasetError, SourceError, UsageError
 from placevec.geo import (
     TILE_PX,
@@ -24,6 +25,7 @@ from placevec.geo import (
     tile_xy_to_lonlat,
     tiles_of_area,
 )
+from placevec.places import Places
 from placevec.progress import Progress
 from placevec.recipes.osm_dataset import (
     ATTRIBUTION,

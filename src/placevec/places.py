@@ -1,0 +1,82 @@
+"""Places to be: what becomes ``places.parquet`` of a dataset."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from placevec.geo import Floats, footprint_bounds, parse_tile_id, tile_id, tile_xy_to_lonlat
+
+Objects = np.ndarray[Any, np.dtype[np.object_]]
+
+
+@dataclass
+class Places:
+    """What becomes ``places.parquet``.
+
+    Attributes:
+        place_id: (N,) distinct strings.
+        lonlat: (N, 2) degrees; NaN where there are no coordinates.
+        geometry: (N,) shapely geometries or None.
+        size_m: side of a place's square footprint in metres, or None when places are whole tiles or points of no size.
+        zoom: zoom of the tiles when places are tiles.
+        grid: how they were laid out: ``tiles``, ``spacing`` or ``given``.
+        spacing_m: distance of neighbours when laid out by spacing.
+    """
+
+    place_id: Objects
+    lonlat: Floats
+    geometry: Objects
+    size_m: float | None
+    grid: str
+    zoom: int | None = None
+    spacing_m: float | None = None
+
+    @classmethod
+    def from_tiles(cls, tiles: np.ndarray[Any, Any], zoom: int) -> Places:
+        """One place a slippy tile; ``tiles`` is (N, 2) x, y."""
+        import shapely
+
+        corners = tile_xy_to_lonlat(np.stack([tiles, tiles + 1], axis=1).astype(np.float64), zoom)
+        geometry = shapely.box(corners[:, 0, 0], corners[:, 1, 1], corners[:, 1, 0], corners[:, 0, 1])
+        names = np.array([tile_id(int(x), int(y), zoom) for x, y in tiles], dtype=object)
+        centre = tile_xy_to_lonlat(tiles + 0.5, zoom)
+        return cls(names, centre, np.asarray(geometry, object), None, "tiles", zoom=zoom)
+
+    @classmethod
+    def from_grid(cls, lonlat: Floats, *, size_m: float, spacing_m: float) -> Places:
+        """One place a grid point; ids are ``lon_lat`` to seven digits (about a centimetre)."""
+        import shapely
+
+        names = np.array([f"{lon:.7f}_{lat:.7f}" for lon, lat in lonlat], dtype=object)
+        points = np.asarray(shapely.points(lonlat), object).reshape(-1)
+        return cls(names, lonlat, points, size_m, "spacing", spacing_m=spacing_m)
+
+    def __len__(self) -> int:
+        return len(self.place_id)
+
+    def footprints(self, zoom: int) -> Floats:
+        """(N, 4) x0, y0, x1, y1 in fractional tile coordinates at ``zoom``; NaN without coordinates."""
+        if self.zoom is not None:
+            corner = np.array([parse_tile_id(name)[1:] for name in self.place_id], np.float64).reshape(-1, 2)
+            scale = 2.0 ** (zoom - self.zoom)
+            return np.concatenate([corner * scale, (corner + 1) * scale], axis=1)
+        known = np.isfinite(self.lonlat).all(axis=1)
+        bounds = np.full((len(self), 4), np.nan)
+        if self.size_m is not None and known.any():
+            bounds[known] = footprint_bounds(self.lonlat[known], self.size_m, zoom)
+        return bounds
+
+    def kept(self, rows: np.ndarray[Any, Any]) -> Places:
+        """The places at ``rows`` (indices or mask)."""
+        return Places(
+            self.place_id[rows],
+            self.lonlat[rows],
+            self.geometry[rows],
+            self.size_m,
+            self.grid,
+            self.zoom,
+            self.spacing_m,
+        )
