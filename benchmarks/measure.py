@@ -6,6 +6,7 @@ import statistics
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 
 @dataclass
@@ -67,3 +68,17 @@ def rate_row(
     a, b = our_count / ours.median, their_count / theirs.median
     spread = f"{our_count / max(ours.seconds):,.0f} to {our_count / min(ours.seconds):,.0f}"
     return Row(what, a, b, unit, against, a / b, spread, counted)
+
+
+def peak_mb() -> float:
+    """The most memory that this process had in use, files that it mapped included.
+
+    Not ``ru_maxrss`` where it can be helped: on Linux a process begins with that of the one it was forked from.
+    """
+    status = Path("/proc/self/status")
+    if status.exists():
+        line = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM"))
+        return int(line.split()[1]) / 1024
+    import resource
+
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20

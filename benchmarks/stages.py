@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator  # noqa: E402
 from pathlib import Path  # noqa: E402
 from typing import Any  # noqa: E402
 
+from benchmarks.measure import peak_mb  # noqa: E402
 from placevec.sources.osm import extent, read_header  # noqa: E402
 from placevec.views import drawing, shard_burn  # noqa: E402
 from placevec.views.burn import burn_extract  # noqa: E402
@@ -52,17 +53,6 @@ def _timed_steps(module: Any, name: str, stage: str) -> None:
             yield step
 
     setattr(module, name, outer)
-
-
-def peak_mb() -> float:
-    """The most memory that this process had in use, files that it mapped included."""
-    status = Path("/proc/self/status")
-    if status.exists():
-        line = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM"))
-        return int(line.split()[1]) / 1024
-    import resource
-
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
 
 
 def main() -> None:

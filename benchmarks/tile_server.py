@@ -10,8 +10,6 @@ from __future__ import annotations
 
 import asyncio
 import io
-import os
-import resource
 import subprocess
 import sys
 import tempfile
@@ -22,7 +20,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.measure import Row, interleaved
+from benchmarks.measure import Row, interleaved, peak_mb
 from placevec.geo import Area, tiles_of_area
 from placevec.sources.tile_address import TileTemplate
 from placevec.sources.tile_cache import TileCache
@@ -183,8 +181,7 @@ def main() -> None:
         asyncio.run(_serve(float(sys.argv[2])))
     else:
         _ours(int(sys.argv[2]), int(sys.argv[3]))
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        print(peak / (1024 if os.uname().sysname == "Linux" else 2**20))
+        print(peak_mb())
 
 
 if __name__ == "__main__":
