@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from placevec import atomic
-from placevec.dataset import MANIFEST, Dataset
+from placevec.dataset import MANIFEST, PLACES, Dataset
 from placevec.dataset_writing import write_manifest
 from placevec.errors import DatasetError, SourceError
 from placevec.geo import Area
@@ -25,6 +25,11 @@ from placevec.recipes.osm_dataset import reused
 from placevec.views import coordinates
 
 WORK = ".work"
+PREDICTIONS = "image_predictions"
+STAMP = "labelled-points"
+"""An empty file in the folder of work: other commands, and people, have folders of that name too."""
+_WRITTEN = (PLACES, LABELS, PREDICTIONS)
+"""What lies in the dataset's directory before the manifest does."""
 _PAD = 1e-5
 """Degrees by which the box of points on one line is wide: about a metre."""
 
@@ -48,7 +53,8 @@ def make_dataset(
 ) -> Dataset:
     """Write a dataset of labelled points, or reuse the one that was made of the same inputs.
 
-    Nothing stays behind when a source cannot be used; a run that was killed starts afresh.
+    Nothing of it stays behind when a source cannot be used, and nothing else is removed; a run that was killed starts
+    afresh.
 
     Args:
         out: the dataset directory.
@@ -58,24 +64,28 @@ def make_dataset(
         plan: how rows are divided.
         column: what people call the labels.
         labels_of: what they are; None for places without.
-        extra_files: writes further files of the labels into the directory and says what the manifest tells of them.
+        extra_files: writes further files of the labels into `PREDICTIONS` of the directory and says what the manifest
+            tells of them.
         keep_repeats: use rows that repeat another.
         keep_unplaced: use rows of validation and test without coordinates.
         notes: what users should know.
         size_m: side of a place's footprint in metres; None for points of no size.
         created: when, in ISO 8601.
         progress: where to report.
+
+    Raises:
+        DatasetError: the directory holds something else, or a dataset of other inputs.
+        SourceError: the source cannot be used.
     """
-    work = out / WORK
-    if (out / MANIFEST).exists() or work.is_dir():
-        atomic.remove_temporaries(out)
     if (out / MANIFEST).exists():
+        atomic.remove_temporaries(out)
         return reused(out, inputs, progress)
+    work = out / WORK
     existed = out.exists() and not work.is_dir()
-    if existed and any(out.iterdir()):
-        raise DatasetError(f"{out} exists and is not a placevec dataset: choose another --out")
-    shutil.rmtree(work, ignore_errors=True)
-    work.mkdir(parents=True)
+    _check_own(out)
+    _remove_written(out)
+    work.mkdir(parents=True, exist_ok=True)
+    (work / STAMP).touch()
     try:
         staged = stage(
             source, work, keep_repeats=keep_repeats, keep_unplaced=keep_unplaced, progress=progress
@@ -111,9 +121,48 @@ def make_dataset(
     return dataset
 
 
+def _check_own(out: Path) -> None:
+    """DatasetError unless the directory is missing, empty, or what a killed run of this recipe left."""
+    found = list(out.iterdir()) if out.exists() else []
+    work = out / WORK
+    begun = found == [work] and work.is_dir() and not any(work.iterdir())  # killed before its first file
+    if not found or begun:
+        return
+    if not (work / STAMP).is_file():
+        raise DatasetError(f"{out} exists and is not a placevec dataset: choose another --out")
+    for path in found:
+        if path.name not in (WORK, *_WRITTEN) and not path.name.startswith(atomic.TEMPORARY_PREFIX):
+            raise DatasetError(
+                f"{out} holds an unfinished dataset and {path.name}, which is not of it: move that away, or choose "
+                "another --out"
+            )
+
+
+def _remove_written(out: Path) -> None:
+    """Remove what a run without a manifest wrote; the stamp goes last, as a kill may fall between."""
+    for name in _WRITTEN:
+        atomic.remove_temporaries(out, of=name)
+        _remove(out / name)
+    atomic.remove_temporaries(out, of=MANIFEST)
+    work = out / WORK
+    if not work.is_dir():
+        return
+    for path in work.iterdir():
+        if path.name != STAMP:
+            _remove(path)
+    if not any(path.name != STAMP for path in work.iterdir()):
+        (work / STAMP).unlink(missing_ok=True)
+        work.rmdir()
+
+
+def _remove(path: Path) -> None:
+    shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
+
+
 def _clear(out: Path, existed: bool) -> None:
-    for path in [] if (out / MANIFEST).exists() else list(out.iterdir()):
-        shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
+    if (out / MANIFEST).exists():
+        return
+    _remove_written(out)
     if not existed and out.exists() and not any(out.iterdir()):
         out.rmdir()
 

@@ -8,14 +8,12 @@ from typing import Any
 from placevec import atomic
 from placevec.dataset import Dataset
 from placevec.progress import Progress
-from placevec.recipes.labelled_dataset import make_dataset
+from placevec.recipes.labelled_dataset import PREDICTIONS, make_dataset
 from placevec.recipes.labelled_deciding import Decided, decide
 from placevec.recipes.labelled_sides import SplitPlan
 from placevec.recipes.labelled_staging import Staged
 from placevec.sources.geo_prior import read_layout
 from placevec.sources.image_predictions import read_predictions, write_predictions
-
-PREDICTIONS = "image_predictions"
 
 
 def prepare_layout(
