@@ -23,7 +23,7 @@ from placevec.errors import SourceError
 from placevec.geo import Floats
 from placevec.geoparquet import read_summary
 from placevec.sources.point_columns import found_columns
-from placevec.sources.point_values import check_degrees, numbers, plain, texts, to_degrees, transformer
+from placevec.sources.point_values import Longitudes, numbers, plain, texts, to_degrees, transformer
 from placevec.sources.points import DELIMITED, PARQUET, coordinates_of, read_table
 
 BATCH_ROWS = 131_072
@@ -113,7 +113,7 @@ class PointTable:
         Raises:
             SourceError: a damaged file, coordinates off the Earth, in mixed systems or counted in two ways.
         """
-        first, over, under, system = 0, 0, 0, self._crs
+        first, longitudes, system = 0, Longitudes(self.path), self._crs
         for batch, done in self._read():
             cells = {
                 role: plain(batch[role], f"{self.path}, column {name!r},")
@@ -125,15 +125,7 @@ class PointTable:
                 system = self._system(texts(systems), system)
             lonlat, unreadable = self._degrees(batch, cells, system)
             names = None if self.columns.lon is None else (str(self.columns.lon), str(self.columns.lat))
-            beyond = check_degrees(lonlat[:, 0], lonlat[:, 1], first, self.path, names)
-            over, under = over + beyond, under + int(np.count_nonzero(lonlat[:, 0] < 0))
-            if over and under:
-                raise SourceError(
-                    f"{self.path}: some longitudes exceed 180 and others are below 0: count all from -180 to 180, or all "
-                    "from 0 to 360"
-                )
-            if beyond:
-                lonlat[lonlat[:, 0] > 180, 0] -= 360.0
+            longitudes.within_180(lonlat, first, self.path, names)
             others = {role: cell for role, cell in cells.items() if role not in ("lon", "lat")}
             yield PointRows(first, lonlat, unreadable, others, done)
             first += len(lonlat)
@@ -263,7 +255,10 @@ def _header(path: Path) -> tuple[str, list[str]]:
     if not line.strip() or "\0" in line:
         raise SourceError(f"{path} begins with no line of column names")
     delimiter = max(",\t;|", key=line.count)
-    names = next(csv.reader(io.StringIO(line), delimiter=delimiter))
+    try:
+        names = next(csv.reader(io.StringIO(line), delimiter=delimiter))
+    except csv.Error as error:  # such as a name of more than 131,072 characters
+        raise SourceError(f"{path} begins with no line of column names: {error}") from error
     return delimiter, names
 
 

@@ -199,3 +199,37 @@ def check_degrees(
     if max(abs(lon[row]), abs(lat[row])) > 1000:
         raise SourceError(f"{told}: if these are metres, name their system, such as --crs EPSG:3067")
     raise SourceError(f"{told}: longitudes lie from -180 to 180, latitudes from -90 to 90")
+
+
+class Longitudes:
+    """How the rows of one table count longitudes, found out batch by batch: -180 to 180, or 0 to 360; never both.
+
+    Args:
+        table: what holds them all, for messages.
+
+    >>> lonlat = np.array([[190.0, 4.0], [24.9, 60.2]])
+    >>> Longitudes("a.csv").within_180(lonlat, 0, "a.csv")
+    >>> lonlat[:, 0].tolist()
+    [-170.0, 24.9]
+    """
+
+    def __init__(self, table: object) -> None:
+        self._table, self._over, self._under = table, 0, 0
+
+    def within_180(
+        self, lonlat: Floats, first_row: int, what: object, names: tuple[str, str] | None = None
+    ) -> None:
+        """Check (N, 2) degrees as `check_degrees` does, and take a turn off longitudes above 180, in place.
+
+        Raises:
+            SourceError: a place off the Earth; or longitudes above 180 and below 0, in this batch and those before it.
+        """
+        beyond = check_degrees(lonlat[:, 0], lonlat[:, 1], first_row, what, names)
+        self._over, self._under = self._over + beyond, self._under + int(np.count_nonzero(lonlat[:, 0] < 0))
+        if self._over and self._under:
+            raise SourceError(
+                f"{self._table}: some longitudes exceed 180 and others are below 0: count all from -180 to 180, or all "
+                "from 0 to 360"
+            )
+        if beyond:
+            lonlat[lonlat[:, 0] > 180, 0] -= 360.0

@@ -16,7 +16,7 @@ from placevec.errors import SourceError
 from placevec.geo import Floats
 from placevec.sources.labelled_points import BATCH_ROWS, PointRows
 from placevec.sources.point_columns import Columns
-from placevec.sources.point_values import check_degrees
+from placevec.sources.point_values import Longitudes
 
 MOST_JSON_BYTES = 2 * 2**30
 """Largest annotation file that is read: it is read whole."""
@@ -80,14 +80,19 @@ class Layout:
         return sum(len(part.ids) for part in self.parts)
 
     def batches(self) -> Iterator[PointRows]:
-        """Its rows, part after part; ``image_row`` counts within a part."""
+        """Its rows, part after part, their coordinates checked; ``image_row`` counts within a part.
+
+        Raises:
+            SourceError: coordinates off the Earth, or longitudes counted in two ways.
+        """
         names, first, columns = np.array(self.classes, object), 0, self.columns
+        longitudes = Longitudes(self.path)
         for part in self.parts:
             for start in range(0, len(part.ids), BATCH_ROWS):
                 rows = slice(start, start + BATCH_ROWS)
                 lonlat = np.array(part.lonlat[rows], np.float64)
                 lonlat[~np.isfinite(lonlat).all(axis=1)] = np.nan
-                check_degrees(lonlat[:, 0], lonlat[:, 1], start, f"{self.path} ({part.split})")
+                longitudes.within_180(lonlat, start, f"{self.path} ({part.split})")
                 count = len(lonlat)
                 cells = {
                     "id": pa.array([f"{part.split}-{name}" for name in part.ids[rows]], pa.string()),
