@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import pickle
 from collections.abc import Callable
@@ -16,6 +17,7 @@ import placevec as pv
 from placevec.dataset import Dataset
 from placevec.errors import PlacevecError, SourceError, UsageError
 from placevec.evaluation.ranking import rank
+from placevec.recipes import sphere2vec_dataset
 from tests.sources import geo_prior_files as files
 
 
@@ -268,6 +270,29 @@ def test_options(tmp_path: Path, options: dict[str, Any], message: str) -> None:
     given = {"folder": tmp_path / str(options["layout"]), **options}
     with pytest.raises((UsageError, SourceError), match=message):
         pv.prepare("sphere2vec", out=tmp_path / "ds", **given)
+
+
+OF_TABLES: dict[str, Any] = {
+    "points": "x.csv", "label": "x", "lon": "x", "lat": "x", "id": "x", "user": "x", "date": "x", "split": "x",
+    "crs": "EPSG:3067", "kind": "number", "validation_share": 0.2, "test_share": 0.0, "block_km": 10.0, "seed": 3,
+    "min_per_class": 5, "one_class": True, "leave_out_unseen": True, "keep_repeats": True,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("option", "value"), OF_TABLES.items())
+def test_options_of_tables_do_not_go_with_a_layout(tmp_path: Path, option: str, value: Any) -> None:
+    """A layout brings its own classes, sides and rows."""
+    files.inat(tmp_path / "inat2018", 2018)
+    with pytest.raises(UsageError, match=f"--{option.replace('_', '-')} does not go with --layout"):
+        prepared(tmp_path, "inat2018", **{option: value})
+    assert not (tmp_path / "ds").exists()
+
+
+def test_each_option_belongs_to_layouts_or_is_refused() -> None:
+    """Oracle: the signature."""
+    of_layouts = {"layout", "folder", "meta", "features", "size_m", "attribution"}
+    options = set(inspect.signature(sphere2vec_dataset.prepare).parameters) - {"out", "created", "progress"}
+    assert options == of_layouts | set(OF_TABLES)
 
 
 def test_predictions_that_were_damaged_later(tmp_path: Path) -> None:

@@ -86,14 +86,14 @@ def prepare(
     wanted = {"lon": lon, "lat": lat, "id": id, "label": label, "user": user, "date": date, "split": split}
     check_size(None, size_m)
     if layout is not None or folder is not None:
+        columns = {name: (value, None) for name, value in {"points": points, **wanted}.items()}
         beside = {
-            "points": points,
-            **wanted,
-            "crs": crs,
-            "block-km": block_km,
-            "validation-share": validation_share,
-        }
-        if wrong := [name for name, value in beside.items() if value is not None]:
+            **columns, "crs": (crs, None), "kind": (kind, "auto"), "validation-share": (validation_share, None),
+            "test-share": (test_share, None), "block-km": (block_km, None), "seed": (seed, 0),
+            "min-per-class": (min_per_class, 1), "one-class": (one_class, False),
+            "leave-out-unseen": (leave_out_unseen, False), "keep-repeats": (keep_repeats, False),
+        }  # fmt: skip
+        if wrong := [name for name, (value, default) in beside.items() if value != default]:
             raise UsageError(f"a layout says all about its rows: --{wrong[0]} does not go with --layout")
         if layout is None or folder is None:
             raise UsageError(f"name both a layout and its folder: --layout {'|'.join(LAYOUTS)} --folder DIR")
