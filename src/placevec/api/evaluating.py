@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from placevec.api.opening import PathLike, dataset_of, model_of, recorded_dataset, recorded_model, table_of
+from placevec.api.training_ground import recorded_ground
 from placevec.dataset import Dataset
 from placevec.errors import DatasetError, UsageError
 from placevec.progress import SILENT, Progress
@@ -70,23 +71,13 @@ def evaluate_model(
         floors: measure class frequencies, neighbours, sines and cosines and the untrained encoder too.
         seed: of resamplings and of what is drawn for floors.
         progress: where to report.
+
+    Raises:
+        DatasetError: no dataset is named, and the one that the model was trained on is gone or has changed.
+        EvaluationError: no head, labels of another kind, no place that was not taught on.
     """
     from placevec.evaluation.answers import evaluate_answers
 
     found = model_of(model)
-    return evaluate_answers(found, _taught_on(found, dataset), floors=floors, seed=seed, progress=progress)
-
-
-def _taught_on(model: Model, dataset: Dataset | PathLike | None) -> Dataset:
-    """The dataset given, else the one that a model was trained on if it is still there and the same."""
-    if dataset is not None:
-        return dataset_of(dataset)
-    path = str(model.training.get("dataset_path") or "")
-    if not path or not (Path(path) / "dataset.json").exists():
-        raise DatasetError("the dataset of this model is not where it says: name it with --dataset")
-    found = Dataset.open(path)
-    if found.hash != model.training.get("dataset_hash"):
-        raise DatasetError(
-            f"{path} is another dataset than this model was trained on: name one with --dataset"
-        )
-    return found
+    ground = recorded_ground(found, "name one with --dataset") if dataset is None else dataset_of(dataset)
+    return evaluate_answers(found, ground, floors=floors, seed=seed, progress=progress)

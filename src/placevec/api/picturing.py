@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from placevec import atomic
 from placevec.api.opening import PathLike, dataset_of, model_of
+from placevec.api.training_ground import recorded_ground
 from placevec.dataset import Dataset
 from placevec.errors import InputError, ModelError, UsageError
 from placevec.progress import SILENT, Progress, printable
@@ -70,7 +71,12 @@ def picture_latitude(
         out: the file, ``.png``.
         dataset: to judge all of them on; by default the one that each names.
         band: degrees of latitude.
-        progress: where to report.
+        progress: where to report; what the reader should know of the places is said there too.
+
+    Raises:
+        DatasetError: no dataset is named, and one that a model was trained on is gone or has changed.
+        EvaluationError: no place was kept from training.
+        UsageError: a file that is no ``.png``, no run, a band out of range.
     """
     from placevec.explorer.charts import write_latitude
     from placevec.explorer.plots import require_plots
@@ -84,8 +90,10 @@ def picture_latitude(
         credits: dict[str, None] = {}
         for run in runs:
             model = model_of(run)
-            ground = _ground(model, dataset)
-            judged.append(_judged(model, ground))
+            ground = (
+                recorded_ground(model, "name one with --dataset") if dataset is None else dataset_of(dataset)
+            )
+            judged.append(_judged(model, ground, progress))
             credits[str(model.training.get("attribution", "unknown"))] = None
             advance(1)
     return write_latitude(_apart(judged), Path(out), band=band, credit="Data: " + "; ".join(credits))
@@ -146,19 +154,7 @@ def _named(one: PathLike | Model, options: dict[str, Any]) -> tuple[str, Vectors
     )
 
 
-def _ground(model: Model, dataset: Dataset | PathLike | None) -> Dataset:
-    """The dataset to judge on: the one named, or the one that the model names if it is still there."""
-    if dataset is not None:
-        return dataset_of(dataset)
-    path = model.training.get("dataset_path")
-    if not path or not (Path(str(path)) / "dataset.json").exists():
-        raise ModelError(
-            f"the dataset that {model.path} was trained on is not where it says: name it with --dataset"
-        )
-    return Dataset.open(str(path))
-
-
-def _judged(model: Model, dataset: Dataset) -> Judged:
+def _judged(model: Model, dataset: Dataset, progress: Progress) -> Judged:
     """The model's first answers, or errors, at the places kept from its training."""
     import numpy as np
 
@@ -179,6 +175,8 @@ def _judged(model: Model, dataset: Dataset) -> Judged:
     truth = np.asarray(sides.labels)[sides.judged]
     right = np.abs(answers - truth) if head.kind == "number" else (answers == truth)
     label = printable(model.path.name) if model.path else "model"
+    for note in sides.notes:
+        progress.say(f"Note: {label}: {note}")
     return Judged(label, lonlat[:, 1], np.asarray(right, np.float64), head.kind == "number", sides.name)
 
 

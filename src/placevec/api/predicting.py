@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from placevec import atomic
 from placevec.api.opening import Box, PathLike, area_of, model_of
-from placevec.errors import ModelError, PlacevecError, UsageError
+from placevec.api.training_ground import recorded_ground
+from placevec.errors import PlacevecError, UsageError
 from placevec.geo import Area, Floats
 from placevec.progress import SILENT, Progress, printable
 
@@ -74,6 +75,7 @@ def predict(
         UsageError: an ending that is none of these, several models of a raster or table, no class, a class that the
             model does not know, options that do not belong together.
         ModelError: a model without a head, or that reads more than coordinates.
+        DatasetError: points trained on are asked for, and their dataset is gone or has changed.
         InputError: points or outlines that cannot be read.
     """
     from placevec.distributions.grid import WORLD
@@ -232,14 +234,7 @@ def _dots(
 
 def _trained_on(model: Model, question: Question) -> list[Floats]:
     """Points of each class in the training split of the dataset that the model names."""
-    from placevec.dataset import Dataset
-
-    path = model.training.get("dataset_path")
-    if not path or not (Path(str(path)) / "dataset.json").exists():
-        raise ModelError(
-            "the dataset that the model was trained on is not where it says: name a table of points instead"
-        )
-    dataset = Dataset.open(str(path))
+    dataset = recorded_ground(model, "name a table of points instead")
     labels = dataset.labels()
     rows = labels.rows("train")
     if labels.kind == "number":
