@@ -11,7 +11,7 @@ from sklearn.metrics import f1_score, mean_absolute_error, r2_score, roc_auc_sco
 from placevec import api
 from placevec.api.evaluating import evaluate_model
 from placevec.cli import main
-from placevec.errors import DatasetError, EvaluationError, PlacevecError
+from placevec.errors import DatasetError, EvaluationError
 from placevec.evaluation.answer_floors import Neighbours, frequencies, sines, taught
 from placevec.evaluation.answer_scores import Resampling, Standing, auc, of_classes, of_numbers
 from placevec.evaluation.ranking import rank
@@ -81,6 +81,16 @@ def test_measures_of_numbers_are_scikit_learn_s() -> None:
     found = of_numbers(wanted, said, Resampling(random.integers(0, 30, 500)))
     assert found["R²"].value == pytest.approx(r2_score(wanted, said))
     assert found["MAE"].value == pytest.approx(mean_absolute_error(wanted, said))
+
+
+def test_r2_of_large_labels_keeps_its_digits() -> None:
+    """Seconds since 1970 with a deviation of one. Oracle: scikit-learn, and the interval of the labels less 1.6e9."""
+    random = np.random.default_rng(1)
+    small, errors = random.normal(size=500), random.normal(0, 0.1, 500)
+    wanted, over = small + 1.6e9, Resampling(random.integers(0, 30, 500))
+    found, plain = over.r2(wanted, wanted + errors), over.r2(small, small + errors)
+    assert found.value == pytest.approx(r2_score(wanted, wanted + errors), abs=1e-9)
+    assert [found.low, found.high] == pytest.approx([plain.low, plain.high], abs=1e-6)
 
 
 def test_intervals_of_independent_blocks_are_those_of_the_normal_law() -> None:
@@ -277,9 +287,10 @@ def test_what_cannot_be_judged_is_one_line(split_points, taught_model, tmp_path)
     moved.training["dataset_path"] = str(tmp_path / "gone")
     with pytest.raises(DatasetError, match="--dataset"):
         evaluate_model(moved)
-    damaged = Model.load(tmp_path / "run")
+    assert taught_model.path is not None
+    damaged = Model.load(taught_model.path)
     damaged.recipe["config"]["few_shot"] = "a lot"
-    with pytest.raises(PlacevecError):
+    with pytest.raises(EvaluationError, match="configuration is damaged"):
         evaluate_model(damaged)
 
 

@@ -52,8 +52,11 @@ class Resampling:
 
     def r2(self, wanted: Array, found: Array) -> Measured:
         """``1 - sum (y - f)^2 / sum (y - mean y)^2``, both of the draw."""
-        count, total = self._sum(np.ones(len(wanted))), self._sum(wanted)
-        spread = self._sum(wanted**2) - total**2 / count
+        count = self._sum(np.ones(len(wanted)))
+        centred = (
+            wanted - wanted.mean()
+        )  # squares of large labels, such as times, would cancel each other's digits
+        spread = self._sum(centred**2) - self._sum(centred) ** 2 / count
         with np.errstate(divide="ignore", invalid="ignore"):
             return self._told(1.0 - self._sum((wanted - found) ** 2) / spread, -np.inf, 1.0)
 

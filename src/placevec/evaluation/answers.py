@@ -41,6 +41,7 @@ from placevec.heads import Head
 from placevec.labelled import Labelled
 from placevec.model import Model
 from placevec.progress import SILENT, Progress
+from placevec.sampling.background import Sphere
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -284,12 +285,9 @@ class _Measure:
     def _against(self, score: Any) -> dict[str, Measured]:
         """AUC of scores of places against points evenly over the sphere, of the same share of the year."""
         random = np.random.default_rng([self.seed, 0xE15E])
-        count = _ELSEWHERE
-        elsewhere = np.stack(
-            [random.uniform(-180, 180, count), np.degrees(np.arcsin(random.uniform(-1, 1, count)))], axis=1
-        )
+        elsewhere = Sphere().draw(random, _ELSEWHERE)
         years = self._years(self.sides.judged)
-        there = None if years is None else random.choice(years, count)
+        there = None if years is None else random.choice(years, _ELSEWHERE)
         here = score(self.points, years)
         return {
             "AUC": self.over.mean(
