@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from itertools import permutations
 from pathlib import Path
 
@@ -15,6 +17,7 @@ from placevec import clustering
 from placevec.clustering import NOISE, Clusters, cluster, scaled, silhouettes_by_count
 from placevec.embeddings import Embeddings, Provenance
 from placevec.errors import InputError
+from placevec.progress import Advance
 from placevec.sources.points import read_columns
 
 HOSTILE = ["=cmd()|x", "</script><b>", 'two\n"lines"', "\u202eturned", "Äänekoski", None]
@@ -69,6 +72,41 @@ def test_the_number_chosen_has_the_largest_silhouette() -> None:
     tried = silhouettes_by_count(scaled(vectors, "unit"), seed=0)
     assert list(tried) == list(range(2, 21))
     assert max(tried, key=lambda count: tried[count]) == 3
+
+
+class _Told:
+    """Keeps what is shown beside each bar."""
+
+    def __init__(self) -> None:
+        self.notes: dict[str, list[str]] = {}
+        self.steps: dict[str, float] = {}
+
+    @contextmanager
+    def task(self, label: str, total: float | None = None) -> Iterator[Advance]:
+        self.notes[label], self.steps[label] = [], -(total or 0)
+
+        def advance(steps: float = 1, note: str | None = None) -> None:
+            self.steps[label] += steps
+            self.notes[label] += [] if note is None else [note]
+
+        yield advance
+
+    def say(self, message: str) -> None:
+        """Not asked about."""
+
+
+def test_the_bar_ends_on_the_number_chosen() -> None:
+    """What is left on the screen is the number that was chosen, not the last that was tried; the bar is full."""
+    vectors, _ = blobs([40, 40, 40])
+    told = _Told()
+    found = cluster(table(vectors), progress=told)
+    last = told.notes["Choosing the number"][-1]
+    assert last == f"chosen: 3 clusters, silhouette {found.tried[3]:.3f}"
+    assert len(found) == 3
+    assert told.steps["Choosing the number"] == 0
+    same = _Told()
+    assert silhouettes_by_count(np.ones((9, 2), np.float32), seed=0, progress=same) == {}
+    assert same.notes["Choosing the number"] == []
 
 
 def test_a_seed_gives_the_same_clusters_however_places_are_numbered() -> None:

@@ -194,7 +194,7 @@ def cluster(
         if method == "kmeans":
             if clusters is None:
                 tried = silhouettes_by_count(points, seed=seed, progress=progress)
-                clusters = max(tried, key=lambda k: tried[k]) if tried else 1
+                clusters = _best(tried) if tried else 1
             with progress.task("Clustering", total=1) as advance:
                 label = _k_means(points, clusters, seed)
                 advance()
@@ -253,7 +253,14 @@ def silhouettes_by_count(
         for count in range(FEWEST, most + 1):
             found[count] = silhouette(points[rows], _k_means(points[rows], count, seed), seed=seed)
             advance(1, f"{count} clusters: silhouette {found[count]:.3f}")
+        if found:
+            advance(0, f"chosen: {_best(found)} clusters, silhouette {found[_best(found)]:.3f}")
     return found
+
+
+def _best(tried: dict[int, float]) -> int:
+    """The number of clusters with the largest silhouette; of equal ones the smallest."""
+    return max(tried, key=lambda count: tried[count])
 
 
 def silhouette(points: NDArray[np.float32], label: Labels, *, seed: int) -> float:
