@@ -53,7 +53,9 @@ def test_the_founding_pipeline(tmp_path: Path, capsys: pytest.CaptureFixture[str
     ("arguments", "code", "words"),
     [
         (["--tiles", "https://tile.openstreetmap.org/{z}/{x}/{y}.png", *AREA], 1, "forbids bulk download"),
-        (["--tiles", "http://127.0.0.1/tiles.png", *AREA], 1, "lacks {z}, {x}, {y}"),
+        (["--tiles", "http://127.0.0.1/tiles.png", *AREA], 2, "lacks {z}, {x}, {y}"),
+        (["--tiles", "ftp://127.0.0.1/{z}/{x}/{y}.png", *AREA], 2, "over http or https"),
+        (["--server-ip", "127.0.0.1", "--server-port", "0", *AREA], 2, "a port is 1 to 65535"),
         (["--tiles", "http://127.0.0.1/{z}/{x}/{y}.png"], 2, "an area is needed"),
         (["--tiles", "http://127.0.0.1/{z}/{x}/{y}.png", "--min-lat", "1"], 2, "all of --min-lat"),
         (

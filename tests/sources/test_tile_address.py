@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from placevec.errors import SourceError
-from placevec.sources.tile_address import TileTemplate, is_public
+from placevec.errors import SourceError, UsageError
+from placevec.sources.tile_address import TileTemplate, check_url, is_public
 
 
 @pytest.mark.parametrize(
@@ -26,7 +26,8 @@ from placevec.sources.tile_address import TileTemplate, is_public
     ],
 )
 def test_what_is_no_template(text: str, reason: str) -> None:
-    with pytest.raises(SourceError, match=reason) as caught:
+    """Wrong usage, exit code 2."""
+    with pytest.raises(UsageError, match=reason) as caught:
         TileTemplate.parse(text)
     assert "secret" not in str(caught.value)
 
@@ -37,8 +38,16 @@ def test_what_is_no_template(text: str, reason: str) -> None:
      "tile.osm.org:443"],
 )  # fmt: skip
 def test_bulk_download_is_refused_where_it_is_forbidden(host: str) -> None:
-    with pytest.raises(SourceError, match=r"forbids bulk download .*tile-server\.md.*--osm"):
+    with pytest.raises(SourceError, match=r"forbids bulk download .*tile-server\.md.*--osm") as caught:
         TileTemplate.parse(f"https://{host}/{{z}}/{{x}}/{{y}}.png")
+    assert not isinstance(caught.value, UsageError)
+
+
+def test_an_address_that_a_server_sends_to_is_no_wrong_usage() -> None:
+    """Redirects are checked by the same rules; what a server answers is not what was asked for: exit code 1."""
+    with pytest.raises(SourceError, match="http or https") as caught:
+        check_url("ftp://localhost/0/0/0.png")
+    assert not isinstance(caught.value, UsageError)
 
 
 def test_neighbours_in_name_only_are_not_refused() -> None:
@@ -57,7 +66,7 @@ def test_urls() -> None:
     )
     assert TileTemplate.parse("http://h:81/a/{z}/{x}/{y}.png?k=1").server == ("h", 81, "/a/{z}/{x}/{y}.png")
     for path, port in (("hot/{z}/{x}/{y}.png", 80), ("/hot/{z}/{x}/{y}.png", 0)):
-        with pytest.raises(SourceError):
+        with pytest.raises(UsageError):
             TileTemplate.of_server("10.0.0.7", port, path)
 
 

@@ -8,7 +8,7 @@ import re
 from dataclasses import dataclass
 from urllib.parse import SplitResult, urlsplit
 
-from placevec.errors import SourceError
+from placevec.errors import SourceError, UsageError
 
 PLACEHOLDERS = ("z", "x", "y", "-y", "s")
 SUBDOMAINS = "abc"
@@ -42,43 +42,50 @@ extract of the same data with --osm or --osm-name
     def parse(cls, text: str) -> TileTemplate:
         """A checked template.
 
-        Raises SourceError: other than http or https, no or unknown placeholders, a password in it, a server that
-        forbids bulk downloads.
+        Raises:
+            UsageError: other than http or https, no or unknown placeholders, a password in it: it is asked for wrongly,
+                whatever the server holds.
+            SourceError: a server that forbids bulk downloads.
         """
         text = text.strip()
         names = re.findall(r"\{([^{}]*)\}", text)
         shown = printable_address(text)
         if "{" in re.sub(r"\{[^{}]*\}", "", text) or "}" in re.sub(r"\{[^{}]*\}", "", text):
-            raise SourceError(f"the address {shown} has a brace without its partner")
+            raise UsageError(f"the address {shown} has a brace without its partner")
         if unknown := [name for name in names if name not in PLACEHOLDERS]:
             known = ", ".join(f"{{{name}}}" for name in PLACEHOLDERS)
-            raise SourceError(
+            raise UsageError(
                 f"the address {shown} has an unknown placeholder {{{unknown[0]}}}: there are {known}"
             )
         missing = [name for name in "zxy" if name not in names and (name != "y" or "-y" not in names)]
         if missing:
-            raise SourceError(
+            raise UsageError(
                 f"the address {shown} lacks {', '.join(f'{{{name}}}' for name in missing)}: write it such as "
                 "http://localhost:8080/hot/{z}/{x}/{y}.png"
             )
         template = cls(text)
-        sample = check_url(template.url(0, 0, 0))
+        try:
+            sample = check_url(template.url(0, 0, 0))
+        except (
+            SourceError
+        ) as error:  # a server that redirects may send such an address too, which is no wrong usage
+            raise UsageError(str(error)) from error
         if any(f"{{{name}}}" in _host_of(text) for name in PLACEHOLDERS[:4]):
-            raise SourceError(f"the address {shown} has z, x or y in the name of the server")
+            raise UsageError(f"the address {shown} has z, x or y in the name of the server")
         refuse_bulk(sample.hostname or "")
         return template
 
     @classmethod
     def of_server(cls, ip: str, port: int, path: str) -> TileTemplate:
-        """From the founding ``--server-ip``, ``--server-port`` and ``--server-path``.
+        """From the founding ``--server-ip``, ``--server-port`` and ``--server-path``; raises as `parse` does.
 
         >>> TileTemplate.of_server("::1", 8080, "/hot/{z}/{x}/{y}.png").text
         'http://[::1]:8080/hot/{z}/{x}/{y}.png'
         """
         if not 1 <= port <= 65535:
-            raise SourceError(f"a port is 1 to 65535; got {port}")
+            raise UsageError(f"a port is 1 to 65535; got {port}")
         if not path.startswith("/"):
-            raise SourceError(
+            raise UsageError(
                 f"the path on the server begins with /, such as /hot/{{z}}/{{x}}/{{y}}.png; got {path!r}"
             )
         return cls.parse(f"http://{f'[{ip}]' if ':' in ip else ip}:{port}{path}")
