@@ -16,6 +16,8 @@ from placevec.errors import SourceError
 
 MOST_BYTES = 16 * 2**30
 """Largest predictions, unpacked: those of iNaturalist 2018's validation are 0.8 GB, dense."""
+_CELLS = 2**22
+"""Numbers that are looked at together: memory does not grow with the file."""
 _SPARSE_PARTS = {
     "_is_array.npy",
     "indices.npy",
@@ -30,17 +32,20 @@ _SPARSE_PARTS = {
 
 
 def read_predictions(path: Path, shape: tuple[int, int] | None = None) -> Any:
-    """(N, C) probabilities, float32: a numpy array (memory-mapped) or a scipy CSR matrix; NaN where there are none.
+    """(N, C) probabilities: a numpy array (memory-mapped) or a scipy CSR matrix, float32; NaN where there are none.
+
+    Every number is looked at once, which takes less time than hashing the file or ranking with it.
 
     Args:
         path: .npy or .npz.
         shape: that they must have.
 
     Raises:
-        SourceError: no such file, pickled content, another shape, numbers below 0, or a sparse matrix that is damaged.
+        SourceError: no such file, no plain array, pickled content, another shape, numbers below 0, or a sparse matrix
+            that is damaged.
     """
     try:
-        found = _sparse(path) if path.suffix == ".npz" else np.load(path, mmap_mode="r", allow_pickle=False)
+        found = _sparse(path) if path.suffix == ".npz" else _dense(path)
     except FileNotFoundError:
         raise SourceError(f"the predictions {path} do not exist") from None
     except SourceError:
@@ -58,7 +63,26 @@ def read_predictions(path: Path, shape: tuple[int, int] | None = None) -> Any:
             f"{path} holds predictions of {found.shape[0]:,} photos and {found.shape[1]:,} classes; there are "
             f"{shape[0]:,} and {shape[1]:,}"
         )
+    _check_signs(found.ravel(order="K") if isinstance(found, np.ndarray) else found.data, path)
     return found
+
+
+def _dense(path: Path) -> Any:
+    found = np.load(path, mmap_mode="r", allow_pickle=False)
+    if not isinstance(found, np.ndarray):  # numpy goes by the content: a zip of arrays, whatever its name
+        found.close()
+        raise SourceError(f"{path} is a zip of arrays, not one array: name it .npz if scipy wrote it")
+    return found
+
+
+def _check_signs(cells: Any, path: Path) -> None:
+    """SourceError where one of (M,) numbers is below 0; NaN is not."""
+    for start in range(0, len(cells), _CELLS):
+        part = cells[start : start + _CELLS]
+        if (part < 0).any():
+            raise SourceError(
+                f"{path} holds {part[part < 0][0]:g}, and probabilities are 0 or more: write the softmax of scores"
+            )
 
 
 def _sparse(path: Path) -> Any:
