@@ -90,13 +90,20 @@ def dates(column: pa.Array, what: str) -> tuple[Floats, NDArray[np.bool_]]:
 
     Cells are dates, ISO texts (``2018-06-03``, with or without a time), or the share itself, 0 to 1.
 
+    Raises:
+        SourceError: numbers that are no share; a column of durations or of times of the day, which say no day.
+
     >>> share, wrong = dates(pa.array(["2019-07-02T12:00", "0.25", "soon", None]), "date")
     >>> share.tolist(), wrong.tolist()
     ([0.5, 0.25, nan, nan], [False, False, True, False])
     """
-    if pa.types.is_temporal(column.type):
+    if pa.types.is_date(column.type) or pa.types.is_timestamp(column.type):
         return _shares(pd.to_datetime(column.to_pandas(), errors="coerce", utc=True)), np.zeros(
             len(column), bool
+        )
+    if pa.types.is_temporal(column.type):
+        raise SourceError(
+            f"{what} holds {column.type}, neither dates such as 2018-06-03 nor shares of the year, 0 to 1"
         )
     values, wrong = numbers(column)
     values, wrong = values.copy(), wrong.copy()
