@@ -128,12 +128,17 @@ def read_document(path: Path, shape: Any) -> Any:
 def named_by_id(pairs: Mapping[int, str], path: Path) -> tuple[str, ...]:
     """Names of classes by their ids, which count from 0; names that occur twice get their id behind them.
 
+    Raises:
+        SourceError: ids that leave one out, or a class without a name.
+
     >>> named_by_id({1: "jay", 0: "owl", 2: "jay"}, Path("c.json"))
     ('owl', 'jay (1)', 'jay (2)')
     """
     if sorted(pairs) != list(range(len(pairs))):
         raise SourceError(f"{path}: its classes are not numbered 0 to {len(pairs) - 1}")
-    names = [str(pairs[number]) for number in range(len(pairs))]
+    names = [str(pairs[number]).strip() for number in range(len(pairs))]  # labels are trimmed as well
+    if "" in names:
+        raise SourceError(f"{path}: class {names.index('')} has no name")
     repeated = {name for name in names if names.count(name) > 1} if len(set(names)) < len(names) else set()
     return tuple(f"{name} ({number})" if name in repeated else name for number, name in enumerate(names))
 
