@@ -253,7 +253,7 @@ class Model:
     def embed_looks(self, views: Mapping[str, View], looks: Sequence[Look]) -> Iterator[NDArray[np.float32]]:
         """(len(look), dim) vectors of each look, one after the other."""
         ((name, reading),) = self.readings.items()
-        device = _best_device()
+        device = _device_for(reading.spec)
         encoder = self.modules[reading.encoder].eval().to(device)
         for look in looks:
             batch = views[name].read(look)
@@ -350,7 +350,7 @@ class Model:
         return _joined((self.head.answers(z) for z in self._vectors(lonlat, year)), self.head.outputs)
 
     def _vectors(self, lonlat: ArrayLike, year: ArrayLike | None) -> Iterator[torch.Tensor]:
-        """Vectors of points, `_AT_ONCE` after the other, on the best device."""
+        """Vectors of points, `_AT_ONCE` after the other, on the best device that has float64."""
         ((name, reading),) = self.readings.items()
         if reading.spec.kind != COORDINATES:
             raise ModelError(f"this model reads {name!r}, not bare coordinates: it embeds datasets")
@@ -362,7 +362,7 @@ class Model:
             raise InputError(
                 f"{len(points)} points and {len(years)} shares of the year do not belong together"
             )
-        device = _best_device()
+        device = _device_for(reading.spec)
         encoder = self.modules[reading.encoder].eval().to(device)
         if self.head is not None:
             self.head.eval().to(device)
@@ -385,10 +385,12 @@ def _shipped(path: str | Path) -> Path:
     return SHIPPED / own if str(path) in MODELS and not own.exists() else own
 
 
-def _best_device() -> torch.device:
+def _device_for(spec: ViewSpec) -> torch.device:
+    """The best device for what a model reads; coordinates need float64, which Apple's GPUs have not."""
     if torch.cuda.is_available():
         return torch.device("cuda")
-    return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+    apple = spec.kind != COORDINATES and torch.backends.mps.is_available()
+    return torch.device("mps" if apple else "cpu")
 
 
 def _read_config(path: Path) -> dict[str, Any]:

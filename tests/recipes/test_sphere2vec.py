@@ -122,6 +122,32 @@ def test_anchors_of_rbf_are_training_points_and_lie_in_the_model(classes, tmp_pa
     assert model.recipe["config"]["anchors"] == 20
 
 
+@pytest.mark.parametrize(
+    ("points", "options", "dim"),
+    [
+        (1500, {"encoder": "rbf", "anchors": 500}, 500),
+        (1500, {"encoder": "rbf"}, 200),
+        (60, {"encoder": "rbf"}, 60),  # no more anchors than training points
+        (60, {"encoder": "sphereC", "scales": 4, "r_min": 0.1, "seasons": 1}, 3 * 4 + 2),
+        (60, {"encoder": "cells", "cells": 64, "cell_width": 8}, 8),
+    ],
+)
+def test_without_a_network_the_head_reads_the_features(points: int, options, dim: int, tmp_path) -> None:
+    """Oracle: how many features each encoder has, by its formula; and the model is trained, loaded and asked."""
+    lonlat = globe(points)
+    dataset = write_points(
+        tmp_path / "ds", lonlat, octants(lonlat), classes=tuple("abcdefgh"), dates=np.full(points, 0.5)
+    )
+    model = api.train(
+        "sphere2vec", dataset, out=tmp_path / "run", network="none", epochs=1, projector=0, steps_per_epoch=2,
+        validation_share=0.0, **options,
+    )  # fmt: skip
+    assert model.head is not None
+    assert (model.head.dim, model.dim) == (dim, dim)
+    year = np.full(points, 0.5) if "seasons" in options else None
+    assert model.predict_lonlat(lonlat, year).shape == (points, 8)
+
+
 def test_the_dataset_s_split_is_kept_and_test_rows_are_never_seen(tmp_path) -> None:
     split = np.repeat([0, 1, 2], 200)
     dataset = octant_points(tmp_path / "ds", 600, split=split)

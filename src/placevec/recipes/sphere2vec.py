@@ -7,7 +7,6 @@ Aodha et al. 2019. Also cross-entropy and regression, and the losses of SINR (E.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
@@ -15,7 +14,6 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from placevec import encoders
 from placevec.core import Encoded, Objective, Recipe, Slot
 from placevec.dataset import Dataset
 from placevec.errors import InputError, UsageError
@@ -41,6 +39,7 @@ from placevec.recipes.sphere2vec_config import (
     configure,
 )
 from placevec.recipes.sphere2vec_csp_config import CSP_LOSSES
+from placevec.recipes.sphere2vec_device import device_of
 from placevec.recipes.sphere2vec_encoder import encoder_of
 from placevec.recipes.sphere2vec_points import background_of, sides, usable
 from placevec.sampling.labelled import LabelledSampler
@@ -79,8 +78,9 @@ def build(
     rows, notes = usable(dataset, labels, config)
     lonlat = dataset.lonlat
     train, held, held_out, more = sides(lonlat, labels, rows, config, seed)
-    head, encoder = _head(config, labels, train), encoder_of(config, lonlat[train], seed)
-    device = _device(str(training.get("device", "auto")))
+    encoder = encoder_of(config, lonlat[train], seed)
+    head = _head(encoder.dim, config, labels, train)
+    device = device_of(str(training.get("device", "auto")))
     sampler = _sampler(config, labels, lonlat, train, device, seed=seed)
     judge = None
     if len(held):
@@ -134,11 +134,8 @@ def _loss_for(config: Sphere2VecConfig, labels: Labelled) -> str:
     return config.loss
 
 
-def _head(config: Sphere2VecConfig, labels: Labelled, train: Ints) -> Head:
-    """A fresh head for the labels; of numbers with the mean and deviation of those trained on."""
-    dim = config.dim
-    if config.network == "none":
-        dim = encoders.location(config.encoder, config.dim, **config.encoder_arguments()).dim
+def _head(dim: int, config: Sphere2VecConfig, labels: Labelled, train: Ints) -> Head:
+    """A fresh head for vectors of ``dim`` and the labels; of numbers with the mean and deviation of those trained on."""
     if labels.kind == "classes":
         return Head(dim, "presence" if config.loss in OF_PRESENCE else "classes", labels.classes)
     values = labels.values[train]
@@ -218,12 +215,3 @@ def _auc(here: Tensor, elsewhere: Tensor) -> float:
     below = torch.searchsorted(order, here[:, 0].contiguous(), right=False)
     upto = torch.searchsorted(order, here[:, 0].contiguous(), right=True)
     return float((below + upto).double().mean()) / (2.0 * len(order))
-
-
-def _device(name: str) -> torch.device:
-    """Where tables lie: with the computation; a GPU without float64 cannot hold angles."""
-    if name == "mps":
-        raise InputError("coordinates are computed in float64, which this device has not: --device cpu")
-    if name in ("auto", "cuda") and torch.cuda.is_available():
-        return torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
-    return torch.device("cpu")

@@ -39,6 +39,7 @@ from placevec.recipes.built import Built
 from placevec.recipes.image_points import IMAGE_FEATURES
 from placevec.recipes.sphere2vec_config import Sphere2VecConfig
 from placevec.recipes.sphere2vec_csp_config import CONTRASTS, defaults
+from placevec.recipes.sphere2vec_device import device_of
 from placevec.recipes.sphere2vec_encoder import encoder_of
 from placevec.recipes.sphere2vec_points import background_of, sides
 from placevec.sampling.image_pairs import ImagePairs
@@ -61,9 +62,11 @@ def build(dataset: Dataset, config: Sphere2VecConfig, training: Mapping[str, Any
 
     Raises:
         DatasetError: no image features, or none of a place with coordinates.
+        InputError: a device without float64.
         UsageError: a choice that needs labels.
     """
     config = _decided(config)
+    device = device_of(str(training.get("device", "auto")))
     if IMAGE_FEATURES not in dataset.view_names:
         raise DatasetError(
             f"{dataset.path} knows no images: prepare with --images DIR, or with --image-features FILE beside points"
@@ -99,6 +102,7 @@ def build(dataset: Dataset, config: Sphere2VecConfig, training: Mapping[str, Any
         "validation_steps": 0 if judge is None else judge.steps_per_epoch,
         "prefetch": 0,  # a few rows of a table are sooner taken than waited for
         **training,
+        **({"device": "cpu"} if device.type == "cpu" else {}),
     }
     return Built(
         recipe, config, {NAME: CoordinatesView(lonlat), IMAGE_FEATURES: images}, {NAME: SPEC}, TrainingOptions(**options),
