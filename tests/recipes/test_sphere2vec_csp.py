@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,16 +12,18 @@ import numpy as np
 import pytest
 import torch
 
-from placevec import api
+from placevec import api, encoders
 from placevec.core import Draw, encode
 from placevec.dataset import Dataset
 from placevec.encoders.locations.names import known_as
 from placevec.errors import DatasetError, InputError, ModelError, UsageError
-from placevec.model import Model
+from placevec.model import Model, Reading
 from placevec.objectives.spatial_contrast import LocationImage, SigmoidDropoutTwins
 from placevec.recipes import sphere2vec, sphere2vec_csp
-from placevec.recipes.sphere2vec_config import Sphere2VecConfig, configure
+from placevec.recipes.sphere2vec_config import OF_ENCODER, Sphere2VecConfig, configure
 from placevec.recipes.sphere2vec_csp_config import CSP_PRESETS
+from placevec.recipes.sphere2vec_presets import published
+from placevec.views.coordinates import SPEC
 
 COUNT = 80
 SMALL: dict[str, Any] = {
@@ -174,6 +179,98 @@ def test_what_contradicts_a_run_is_refused(run: Path, labelled: Dataset, tmp_pat
         configure("default", {"init": "nowhere"})
     with pytest.raises(ModelError, match="no location encoder"):
         configure("default", {"init": "base"})
+
+
+@pytest.fixture
+def runs(tmp_path: Path) -> Callable[..., str]:
+    """A run with a location encoder of some options, as a model on disk."""
+
+    def made(encoder: str, **options: Any) -> str:
+        module = encoders.location(encoder, 16, **options)
+        path = tmp_path / known_as(encoder)
+        Model({"location": module}, {"coordinates": Reading("location", SPEC)}).save(path)
+        return str(path)
+
+    return made
+
+
+@pytest.mark.parametrize(
+    ("encoder", "same", "other", "has"),
+    [
+        ("sphereC", {"scales": 32, "r_min": 1e-3, "r_max": 1.0}, {"scales": 8}, "32"),
+        ("sphereC", {}, {"sigma": 2.0}, "no sigma"),
+        ("sphereC+", {"taper_poles": False}, {"taper_poles": True}, "False"),
+        ("dfs", {"scales": 8, "r_min": 1e-2}, {"r_min": 1e-3}, "0.01"),
+        ("cells", {"cells": 2048, "cell_width": 64}, {"cell_width": 32}, "64"),
+        ("rff", {"frequencies": 256, "sigma": 10.0}, {"sigma": 3.0}, "10.0"),
+        ("rbf", {"anchors": 200}, {"anchors": 100}, "200"),
+    ],
+)
+def test_a_run_s_defaults_are_contradicted_too(
+    runs: Callable[..., str], encoder: str, same: dict[str, Any], other: dict[str, Any], has: str
+) -> None:
+    """A run remembers the options it was told. Oracle: the signatures of the features."""
+    run = runs(encoder)
+    config, _ = configure("default", {"init": run, **same})
+    assert {name: getattr(config, name) for name in same} == same
+    plain, _ = configure("default", {"init": run})
+    assert {name: getattr(plain, name) for name in same} == same
+    ((name, value),) = other.items()
+    with pytest.raises(UsageError) as caught:
+        configure("default", {"init": run, **other})
+    told = f"--{name.replace('_', '-')} {value} contradicts --init: the encoder of {run} has {has}"
+    assert str(caught.value) == told
+
+
+def test_a_cell_s_width_is_compared_by_the_recipe_s_name(runs: Callable[..., str]) -> None:
+    run = runs("cells", cells=64, width=8)
+    assert configure("default", {"init": run, "cell_width": 8})[0].cell_width == 8
+    with pytest.raises(UsageError, match=r"--cell-width 4 contradicts --init: .* has 8"):
+        configure("default", {"init": run, "cell_width": 4})
+
+
+def test_the_width_that_rbf_chose_itself_is_the_run_s(runs: Callable[..., str]) -> None:
+    """Oracle: a steradian's share of 50 even anchors, sqrt(4 pi / 50)."""
+    config, _ = configure("default", {"init": runs("rbf", anchors=50)})
+    assert config.anchors == 50
+    assert config.sigma == pytest.approx(math.degrees(math.sqrt(4 * math.pi / 50)))
+
+
+@pytest.mark.parametrize("preset", ["inat2018", "csp-paper-fmow"])
+@pytest.mark.parametrize("encoder", ["sphereC+", "rbf", "grid", "wrap"])
+def test_a_preset_does_not_change_the_form_of_a_run(
+    runs: Callable[..., str], encoder: str, preset: str
+) -> None:
+    """What a configuration says is what is trained; the rest is the preset's of that very encoder."""
+    run = runs(encoder)
+    config, training = configure(preset, {"init": run})
+    had = Model.load(run).modules["location"].config()  # type: ignore[operator]
+    for name in ("encoder", "dim", "variant", "network", "hidden", "layers", "dropout", "activation"):
+        assert getattr(config, name) == had[name]
+    assert config == replace(configure(preset, {"encoder": encoder})[0], **of_run(config), init=run)
+    if encoder == "sphereC+":
+        assert (config.scales, config.r_min) == (32, 1e-3)
+    elif encoder != "grid":
+        assert (config.scales, config.r_min, config.r_max) == (None, None, None)
+    if preset == "inat2018":
+        assert training["learning_rate"] == published(encoder, preset).learning_rate
+
+
+def of_run(config: Sphere2VecConfig) -> dict[str, Any]:
+    return {name: getattr(config, name) for name in OF_ENCODER}
+
+
+def test_apple_s_gpu_is_not_trained_on(
+    pictured: Dataset, labelled: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It has no float64, in which angles are. Oracle: the device that is left where there is no other GPU."""
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    for dataset, loss in ((pictured, "csp"), (labelled, "regression")):
+        built = sphere2vec.build(dataset, *configure("default", {"loss": loss}))
+        assert built.training.device == "cpu"
+        with pytest.raises(InputError, match="float64, which this device has not: --device cpu"):
+            sphere2vec.build(dataset, *configure("default", {"loss": loss, "device": "mps"}))
 
 
 def test_what_needs_labels_or_images_is_refused(pictured: Dataset, labelled: Dataset) -> None:

@@ -36,6 +36,8 @@ FEATURE_OPTIONS = (
     "scales", "r_min", "r_max", "taper_poles", "sigma", "anchors", "frequencies", "kernel_size", "degrees", "cells",
     "cell_width",
 )  # fmt: skip
+OF_ENCODER = ("encoder", "dim", *ENCODER_OPTIONS, *FEATURE_OPTIONS)
+"""What makes an encoder, and so comes from the run that ``init`` names."""
 
 
 @dataclass(frozen=True)
@@ -184,7 +186,8 @@ def configure(preset: str, options: Mapping[str, Any]) -> tuple[Sphere2VecConfig
 
     Presets: ``default``, and those of the data sets of `placevec.recipes.sphere2vec_presets`: what was found best for
     the chosen encoder there, with Adam, 0.98 of the learning rate after each pass and at most 100 places of a class; and
-    those of `placevec.recipes.sphere2vec_csp_config` for learning from images.
+    those of `placevec.recipes.sphere2vec_csp_config` for learning from images. With ``init`` the encoder is the
+    run's, and a preset gives what is left.
 
     >>> config, training = configure("inat2018", {"encoder": "sphereC"})
     >>> config.hidden, config.balance, training["learning_rate"]
@@ -197,10 +200,13 @@ def configure(preset: str, options: Mapping[str, Any]) -> tuple[Sphere2VecConfig
     if unknown:
         raise UsageError(f"sphere2vec has no option {unknown[0]!r}: it knows {', '.join(sorted(own | loop))}")
     _check_types(given)
-    base, base_training = csp_preset(preset, given) if preset in CSP_PRESETS else _preset(preset, given)
-    if given.get("init") is not None:
-        base = {**base, **inherited(given["init"], given, tuple(own))}
-    config = Sphere2VecConfig(**{**base, **{key: value for key, value in given.items() if key in own}})
+    taken = {} if given.get("init") is None else inherited(given["init"], given, OF_ENCODER)
+    asked = {**given, **taken}  # a preset is that of the encoder that is trained
+    base, base_training = csp_preset(preset, asked) if preset in CSP_PRESETS else _preset(preset, asked)
+    chosen = {
+        key: value for key, value in given.items() if key in own and not (value is None and key in taken)
+    }
+    config = Sphere2VecConfig(**{**base, **taken, **chosen})
     return config, {**base_training, **{key: value for key, value in given.items() if key in loop}}
 
 

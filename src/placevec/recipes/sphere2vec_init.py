@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Mapping
 from typing import Any
 
 from placevec import encoders
 from placevec.encoders.locations.encoder import LocationEncoder
-from placevec.encoders.locations.names import known_as
+from placevec.encoders.locations.names import feature_options, known_as
 from placevec.errors import ModelError, UsageError
 from placevec.model import Model
 from placevec.views.coordinates import NAME
 
 _FREE = ("dropout",)
 """What may differ from the run: it has no weights."""
+_CALLED = {"width": "cell_width"}
+"""Options of features -> what the recipe calls them."""
 
 
 def encoder_of_run(path: str) -> LocationEncoder:
@@ -42,25 +45,43 @@ def started_from(path: str, dropout: float | None) -> LocationEncoder:
 
 
 def inherited(path: str, given: Mapping[str, Any], known: tuple[str, ...]) -> dict[str, Any]:
-    """The options that make the encoder of a run: those of the recipe, which ``given`` must not contradict.
+    """The options that make the encoder of a run, which ``given`` must not contradict; None for those that it has not.
 
     Args:
         path: of the run.
         given: options of the user.
-        known: names of the recipe's options.
+        known: names of all options of the recipe that make an encoder.
 
     Raises:
-        UsageError: an option that is another than the run's.
+        ModelError: as `encoder_of_run`.
+        UsageError: an option that is another than the run's, or that its encoder has not.
     """
-    config = encoder_of_run(path).config()
-    options = {**config, **config.pop("options")}
-    found = {name: value for name, value in options.items() if name in known and value is not None}
-    for name, value in given.items():
-        if name in _FREE or name not in options:
+    options = _options_of(encoder_of_run(path))
+    for name in known:
+        value = given.get(name)
+        if value is None or name in _FREE:
             continue
         wanted = known_as(value) if name == "encoder" else value
-        if wanted != options[name]:
+        if wanted != options.get(name):
+            has = f"no {name.replace('_', ' ')}" if options.get(name) is None else options[name]
             raise UsageError(
-                f"--{name.replace('_', '-')} {value} contradicts --init: the encoder of {path} has {options[name]}"
+                f"--{name.replace('_', '-')} {value} contradicts --init: the encoder of {path} has {has}"
             )
-    return found
+    return {name: options.get(name) for name in known}
+
+
+def _options_of(encoder: LocationEncoder) -> dict[str, Any]:
+    """All options as they are in effect: of the features an encoder remembers those only that it was told."""
+    config = encoder.config()
+    told = config.pop("options")
+    signature = inspect.signature(type(encoder.positional)).parameters
+    features = {
+        name: told.get(name, signature[name].default)
+        for name in feature_options(encoder.encoder, encoder.variant)
+    }
+    # a default of None is chosen by the features themselves, such as the width of rbf by the number of its anchors
+    chosen = {
+        name: getattr(encoder.positional, name, None) if value is None else value
+        for name, value in features.items()
+    }
+    return {**config, **{_CALLED.get(name, name): value for name, value in chosen.items()}}
