@@ -35,6 +35,17 @@ def test_morans_i_by_its_definition() -> None:
     assert geo_bias.moran(z, around)[0] == pytest.approx(30 / weights.sum() * (z @ weights @ z) / (z @ z))
 
 
+def test_nobody_is_its_own_neighbour_where_coordinates_repeat() -> None:
+    """Five spots of four points, one of nine: four others each, and all that a spot has come before other spots."""
+    spots = np.repeat(np.arange(6), [4, 4, 4, 4, 4, 9])
+    around = geo_bias.neighbourhood(fibonacci_sphere(6)[spots], np.arange(len(spots)))
+    assert around.near.shape == (len(spots), geo_bias.NEIGHBOURS)
+    for row, near in enumerate(around.near):
+        assert row not in near
+        assert len(set(near)) == geo_bias.NEIGHBOURS
+        assert (spots[near] == spots[row]).sum() == (4 if spots[row] == 5 else 3)
+
+
 def test_patches_surprise_and_chance_does_not() -> None:
     lonlat = lonlat_of(fibonacci_sphere(2_000))
     around = geo_bias.neighbourhoods(lonlat, radius_m=1_500_000)

@@ -69,7 +69,11 @@ def neighbourhood(xyz: Floats, rows: Ints) -> Neighbourhood:
     from scipy.spatial import cKDTree
 
     rows = rows[:: max(1, -(-len(rows) // MOST_POINTS))]
-    near = np.asarray(cKDTree(xyz[rows]).query(xyz[rows], NEIGHBOURS + 1)[1][:, 1:])
+    found = np.asarray(cKDTree(xyz[rows]).query(xyz[rows], NEIGHBOURS + 1)[1])
+    # on repeated coordinates a point need not be the first of its own neighbours, nor among them
+    other = found != np.arange(len(rows))[:, None]
+    other[other.all(axis=1), -1] = False
+    near = found[other].reshape(len(rows), NEIGHBOURS)
     weights = np.zeros((len(rows), len(rows)))
     np.put_along_axis(weights, near, 1.0, axis=1)
     both_ways = 0.5 * float(((weights + weights.T) ** 2).sum())
