@@ -3,13 +3,24 @@
 from __future__ import annotations
 
 import csv
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from placevec.benchmark import contest, floors
-from placevec.benchmark.comparing import OVERALL, compared, corrections, holm, pooled, two_sided
+from placevec.benchmark.comparing import (
+    OVERALL,
+    Group,
+    Standing,
+    compared,
+    corrections,
+    holm,
+    mean_ranks,
+    pooled,
+    two_sided,
+)
 from placevec.benchmark.contest import Contest, Outcome
 from placevec.benchmark.entrants import entrants
 from placevec.benchmark.plots import write_plots
@@ -74,6 +85,21 @@ def test_latitude_doubled_cannot_tell_the_poles_apart(results: Results) -> None:
     assert found["wrap"].difference.low > 0
     mean = pooled([found["wrap"], found["wrap"]])
     assert mean.value == pytest.approx(found["wrap"].difference.value)
+
+
+def test_tied_encoders_keep_the_order_of_the_first_group(results: Results) -> None:
+    """Ranks 1 to 8 and 8 to 1 are all tied; names in a set would come in another order in every process."""
+    names = [f"encoder {number}" for number in range(8)]
+    score = results.groups[0].encoders[0].overall
+
+    def group(order: list[str]) -> Group:
+        return replace(
+            results.groups[0], standings=[Standing(name, False, {OVERALL: score}, score) for name in order]
+        )
+
+    ranks = mean_ranks([group(names), group(names[::-1])])
+    assert {rank.value for rank in ranks.values()} == {4.5}
+    assert list(ranks) == names
 
 
 def test_tables_say_everything(results: Results, tmp_path: Path) -> None:

@@ -316,10 +316,15 @@ def _reachable(contest: Contest, task: PointTask, unit: Unit) -> float:
 
 
 def mean_ranks(groups: Sequence[Group]) -> Mapping[str, Score]:
-    """Mean rank of every encoder that takes part in all the groups, with an interval from a bootstrap over tasks."""
+    """Mean rank of every encoder that takes part in all the groups, with an interval from a bootstrap over tasks.
+
+    The best first; those that are tied in the order of the first group.
+    """
     if not groups:
         return {}
-    common = set.intersection(*({one.name for one in group.encoders} for group in groups))
+    there = [{one.name for one in group.encoders} for group in groups]
+    # in the order of the first group, not of a set: tied encoders keep their order from process to process
+    common = [one.name for one in groups[0].encoders if all(one.name in names for names in there)]
     random = np.random.default_rng(0xA2)
     drawn = random.integers(0, len(groups), (DRAWS, len(groups)))
     ranks = {}
