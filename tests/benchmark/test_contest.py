@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from placevec.benchmark import cells, contest, floors, measures, neighbours
+from placevec.benchmark import cells, contest, floors, measures, neighbours, ridge
+from placevec.benchmark.comparing import compared
 from placevec.benchmark.contest import Contest
 from placevec.benchmark.entrants import entrants
 from placevec.benchmark.folds import blocks_of, folds_of
@@ -98,6 +99,45 @@ def test_who_differs_by_its_network_only_is_trained_only(tmp_path: Path) -> None
     held = Contest([smooth_task()], entrants(["wrap", "wrap+ffn", "cells"]), tmp_path)
     assert [one.name for one in held.competing("ridge")] == ["wrap", "wrap (original)"]
     assert len(held.competing("trained")) == 5
+
+
+def test_a_probe_in_which_nobody_takes_part_is_not_run(tmp_path: Path) -> None:
+    """Learned cells have no untrained features: of three probes only the trained one is left, and its tables."""
+    held = Contest([smooth_task()], entrants(["cells"]), tmp_path, schemes=("random",), seeds=1)
+    assert [unit.probe for unit in held.units()] == ["trained"]
+    alone = Contest([smooth_task()], entrants(["cells"]), tmp_path, ("ridge",), ("random",), seeds=1)
+    outcome = contest.run(alone)
+    assert outcome.done == ()
+    assert compared(alone, outcome.done) == []
+
+
+def test_a_damaged_cell_is_none_whatever_is_damaged(tmp_path: Path) -> None:
+    """A bit of every byte in turn, and many bytes at once: no cell, or the same one, and never an error."""
+    key = cells.Key("smooth", "random", 0, "ridge", "xyz")
+    random = np.random.default_rng(0)
+    cell = cells.Cell(random.normal(size=60).astype(np.float32), (ridge.Choice(1, 0.1),), 1.0)
+    cells.write(key, tmp_path, cell, "these")
+    path = key.path(tmp_path)
+    whole = path.read_bytes()
+    damaged = []
+    for at in range(len(whole)):
+        changed = bytearray(whole)
+        changed[at] ^= 1 << at % 8
+        damaged.append(bytes(changed))
+    for _ in range(200):
+        changed = bytearray(whole)
+        for at in random.integers(0, len(whole), 20):
+            changed[at] = random.integers(256)
+        damaged.append(bytes(changed))
+    lost = 0
+    for content in damaged:
+        path.write_bytes(content)
+        found = cells.read(key, tmp_path, "these")
+        lost += found is None
+        if found is not None:
+            np.testing.assert_array_equal(found.predicted, cell.predicted)
+            assert (found.choices, found.seconds) == (cell.choices, cell.seconds)
+    assert lost > len(damaged) / 2
 
 
 def test_floors_answer_what_they_must() -> None:

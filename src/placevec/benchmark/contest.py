@@ -68,9 +68,10 @@ class Contest:
     _shuffled: dict[tuple[str, Scheme, int], Folds] = field(default_factory=dict, repr=False)
 
     def units(self) -> Iterator[Unit]:
-        """The most telling first: one seed of every probe and task, then further seeds."""
+        """The most telling first: one seed of every probe and task, then further seeds; no probe without encoders."""
+        probes = [probe for probe in self.probes if self.competing(probe)]
         for seed in range(self.seeds):
-            for probe in self.probes:
+            for probe in probes:
                 for task in self.tasks:
                     for scheme in self.schemes:
                         yield Unit(task.name, scheme, seed, probe)
@@ -87,15 +88,8 @@ class Contest:
         return self._shuffled[key]
 
     def competing(self, probe: Probe) -> tuple[Entrant, ...]:
-        """Who takes part in a probe: only training tells apart equal features, and features that are learnt."""
-        if probe == "trained":
-            return tuple(self.entrants)
-        there = {one.encoder for one in self.entrants}
-        return tuple(
-            one
-            for one in self.entrants
-            if one.encoder not in UNTRAINED_MEANS_NOTHING and SAME_FEATURES.get(one.encoder) not in there
-        )
+        """Who takes part in a probe."""
+        return competing(self.entrants, probe)
 
     def cell(self, unit: Unit, entrant: Entrant) -> cells.Cell | None:
         """The result of an encoder, where it is there."""
@@ -118,6 +112,18 @@ class Contest:
         return all(self.cell(unit, entrant) is not None for entrant in self.competing(unit.probe)) and all(
             self.floor(unit, name) is not None for name in floors.FLOORS
         )
+
+
+def competing(entrants: Sequence[Entrant], probe: Probe) -> tuple[Entrant, ...]:
+    """Who of them takes part in a probe: only training tells apart equal features, and features that are learnt."""
+    if probe == "trained":
+        return tuple(entrants)
+    there = {one.encoder for one in entrants}
+    return tuple(
+        one
+        for one in entrants
+        if one.encoder not in UNTRAINED_MEANS_NOTHING and SAME_FEATURES.get(one.encoder) not in there
+    )
 
 
 @dataclass(frozen=True)
