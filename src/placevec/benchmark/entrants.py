@@ -18,7 +18,6 @@ import torch
 from placevec.benchmark.tasks import WORLD_BLOCK_M
 from placevec.encoders.locations.names import FAMILIES, Variant, known_as, positional
 from placevec.encoders.locations.positional import CIRCUMFERENCE_KM, table_of
-from placevec.errors import UsageError
 from placevec.geo import Floats
 
 FINEST = (1.5, 0.4, 0.1)
@@ -103,7 +102,6 @@ def entrants(named: Sequence[str] | None = None, originals: bool = True) -> tupl
 
     Raises:
         ModelError: no such encoder.
-        UsageError: nobody is left.
 
     >>> [one.name for one in entrants(["spheregrid", "xyz"])]
     ['sphereC+', 'sphereC+ (original)', 'xyz']
@@ -115,6 +113,4 @@ def entrants(named: Sequence[str] | None = None, originals: bool = True) -> tupl
         family = FAMILIES[name]
         if originals and family.original is not None and family.original is not family.corrected:
             found.append(Entrant(name, "original"))
-    if not found:
-        raise UsageError("no encoder is left to compare")
     return tuple(found)

@@ -8,6 +8,7 @@ from placevec.benchmark import neighbours, ridge
 from placevec.benchmark.folds import Folds
 from placevec.benchmark.synthetic import xyz_of
 from placevec.benchmark.tasks import PointTask
+from placevec.evaluation.answer_floors import sines
 from placevec.geo import Floats, Ints
 
 MEAN, NEAREST, SINES = "mean or majority", "coordinates, kNN", "sin and cos, ridge"
@@ -37,12 +38,6 @@ def predicted(name: str, task: PointTask, folds: Folds) -> tuple[Floats, list[ri
             )
         choices.append(choice)
     return found, choices
-
-
-def sines(lonlat: Floats) -> Floats:
-    """(N, 4) sine and cosine of longitude and latitude."""
-    angles = np.radians(lonlat)
-    return np.concatenate([np.sin(angles), np.cos(angles)], axis=1)
 
 
 def _chosen_k(xyz: Floats, target: Floats, train: Ints, parts: Ints, task: PointTask) -> ridge.Choice:

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from placevec.benchmark.tasks import PointTask
 from placevec.errors import EvaluationError
@@ -82,8 +81,3 @@ def _parts(groups: Ints, random: np.random.Generator) -> Ints:
         part[name] = int(np.argmin(held))
         held[part[name]] += sizes[name]
     return part[inverse]
-
-
-def learnable(target: NDArray[np.generic]) -> bool:
-    """Whether there is anything to tell apart."""
-    return len(target) > 0 and bool(target.min() != target.max())  # type: ignore[operator]
