@@ -108,6 +108,22 @@ def test_what_is_asked_wrongly_is_said_in_one_line(
         _run("--out", str(tmp_path / "out"), *arguments)
 
 
+def test_a_run_that_was_refused_binds_no_later_one(table: Path, tmp_path: Path) -> None:
+    """A missing file, then encoders that nothing can compare; corrected, in the same folder, with other numbers."""
+    out = tmp_path / "out"
+    asked = ("--out", str(out), "--encoders", "xyz", "--probes", "ridge", "--seeds", "1")
+    with pytest.raises(PlacevecError, match="does not exist"):
+        _run(*asked, "--task", "none.csv", "--points", "120", "--folds", "4")
+    with pytest.raises(PlacevecError, match="only --probes trained can compare it"):
+        _run("--out", str(out), "--encoders", "cells", "--probes", "ridge", "--task", str(table))
+    assert not (out / "plan.json").exists()
+    found = _run(*asked, "--task", str(table), "--folds", "3")
+    assert len(found["groups"]) == 2  # type: ignore[arg-type]
+    assert json.loads((out / "plan.json").read_text()) == {"points": 5_000, "folds": 3}
+    with pytest.raises(PlacevecError, match="choose another --out"):
+        _run(*asked, "--task", str(table), "--folds", "4")
+
+
 def test_times() -> None:
     assert seconds_of("1.5h") == 5400
     for wrong in ("", "0m", "-3m", "5", "3 weeks"):

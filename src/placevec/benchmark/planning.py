@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from placevec.atomic import write_json
+from placevec.benchmark.tasks import PointTask
 from placevec.documents import check, read_json
-from placevec.errors import PlacevecError, UsageError
+from placevec.errors import EvaluationError, PlacevecError, UsageError
 
 POINTS = 5_000
 """Points of a task, without a budget."""
@@ -41,9 +42,33 @@ def settled(
                 "ask for the same, or choose another --out"
             )
         return known["points"], known["folds"]
-    chosen = affordable(budget_s, folds, cells) if points is None else points
-    write_json(out / _PLAN, {"points": chosen, "folds": folds})
-    return chosen, folds
+    return affordable(budget_s, folds, cells) if points is None else points, folds
+
+
+def keep(out: Path, points: int, folds: int) -> None:
+    """Write down what a benchmark was begun with. Not before it can begin: a run that was refused binds nobody."""
+    write_json(out / _PLAN, {"points": points, "folds": folds})
+
+
+def taken(whole: PointTask, points: int, split: Callable[[PointTask], object]) -> PointTask:
+    """At most ``points`` of a task's points, which ``split`` must be able to deal into folds.
+
+    Raises:
+        EvaluationError: there are too few points, blocks or classes; says so where the whole task would have enough.
+    """
+    try:
+        task = whole.sampled(points)
+        split(task)
+    except EvaluationError as error:
+        many = int((~whole.further).sum())
+        try:
+            split(whole.sampled(many))
+        except EvaluationError:
+            raise error from None
+        raise EvaluationError(
+            f"{error}. Of its {many:,} points only {points:,} were taken: raise --points"
+        ) from error
+    return task
 
 
 def affordable(budget_s: float | None, folds: int, cells: int) -> int:

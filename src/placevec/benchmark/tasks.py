@@ -97,6 +97,9 @@ class PointTask:
         """At most ``points`` of its points (and as many further ones), drawn by the seed, in their old order.
 
         All points of a presence are kept, and classes that become too rare are left out.
+
+        Raises:
+            EvaluationError: too few points are left, or labels that are all the same.
         """
         random = np.random.default_rng([seed, 0x5A])
         kept = np.zeros(len(self), bool)
@@ -113,13 +116,23 @@ class PointTask:
 
 
 def with_common_classes(task: PointTask, fewest: int = FEWEST_OF_A_CLASS) -> PointTask:
-    """The task without classes of fewer than ``fewest`` counted points; classes are numbered anew."""
+    """The task without classes of fewer than ``fewest`` counted points; classes are numbered anew.
+
+    Raises:
+        EvaluationError: too few points are left, or one class.
+    """
     if task.kind != "classes":
         return task
     held = np.bincount(task.target[~task.further], minlength=task.outputs)
     common = held >= fewest
     if common.all():
         return task
+    left = int(held[common].sum())
+    if left < MIN_POINTS:
+        raise EvaluationError(
+            f"task {task.name}: {left} points are of classes with {fewest} points or more, too few; "
+            f"at least {MIN_POINTS} are needed"
+        )
     rows = np.flatnonzero(common[task.target])
     number = np.cumsum(common) - 1
     return replace(
