@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import geopandas as gpd
 import numpy as np
 import pandas as pd
@@ -112,6 +114,31 @@ def test_built_again_from_its_config_and_weights(name: str) -> None:
     other.load_state_dict(encoder.state_dict())
     assert torch.equal(other(LON, LAT), encoder(LON, LAT))
     assert other.config() == encoder.config()
+
+
+@pytest.mark.parametrize(
+    ("name", "own"),
+    [
+        ("rbf", {"anchors": 10, "sigma": 4.0}),
+        ("cells", {"cells": 10, "width": 4}),
+        ("rff", {"seed": 3, "frequencies": 12}),
+        ("rff", {"variant": "original", "extent": [-180, 180, -90, 90]}),
+        ("grid", {"taper_poles": True, "scales": 4, "r_min": 0.125}),
+        ("sphereC", {"hidden": 16, "layers": 2, "dropout": 0.25, "seasons": 1}),
+    ],
+)
+@pytest.mark.parametrize("bits", [32, 64])
+def test_numbers_of_numpy_are_saved_as_those_of_python(name: str, own: dict[str, object], bits: int) -> None:
+    """Oracle: the same encoder of Python's numbers. Numbers such as these come out of arrays and searches."""
+    kinds = {bool: np.bool_, int: np.dtype(f"int{bits}").type, float: np.dtype(f"float{bits}").type}
+    given = {
+        key: np.asarray(value, kinds[int]) if isinstance(value, list) else kinds.get(type(value), str)(value)
+        for key, value in own.items()
+    }
+    encoder = pv.encoders.location(name, dim=kinds[int](8), **given)
+    wanted = pv.encoders.location(name, dim=8, **own)
+    assert json.loads(json.dumps(encoder.config())) == wanted.config()
+    assert encoder(LON, LAT, *[0.5] * ("seasons" in own)).shape == (3, 8)
 
 
 @pytest.mark.parametrize("network", ["ffn", "siren", "residual", "linear"])

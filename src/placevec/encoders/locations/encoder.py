@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -59,9 +60,10 @@ class LocationEncoder(nn.Module):
         super().__init__()
         self.encoder = known_as(encoder)
         self.variant: Variant = variant
+        dim, hidden, layers, dropout, seasons = map(_own, (dim, hidden, layers, dropout, seasons))
         if isinstance(seasons, bool) or not isinstance(seasons, int) or not 0 <= seasons <= MOST_SEASONS:
             raise ModelError(f"seasons is a whole number from 0 to {MOST_SEASONS}; got {seasons!r}")
-        self.options = dict(options or {})
+        self.options = {name: _own(value) for name, value in (options or {}).items()}
         self.positional = positional(self.encoder, variant, **self.options)
         self.seasons = seasons
         inputs = self.positional.dim + 2 * seasons
@@ -210,11 +212,16 @@ class LocationEncoder(nn.Module):
 _LAYERS = {"ffn": 1, "siren": 2, "residual": 3, "resnet": 4}
 
 
+def _own(value: Any) -> Any:
+    """A number as Python has it: numpy's own are no JSON, and a model of them could not be saved."""
+    return value.item() if isinstance(value, np.generic) else value
+
+
 def _plain(name: str, value: Any) -> Any:
     """An option as JSON holds it: of anchors only how many."""
     if value is None or isinstance(value, int | float | str):
         return value
-    return list(value) if name == "extent" else len(value)
+    return [_own(one) for one in value] if name == "extent" else len(value)
 
 
 def _yes(true: bool) -> str:
