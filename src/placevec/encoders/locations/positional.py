@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import cache
+from threading import Lock
 
 import numpy as np
 import torch
@@ -52,13 +52,38 @@ AT_ONCE = 1024
 """Points whose features are worked out at once on a CPU: with fewer, threads mostly wait for Python's lock."""
 
 
-@cache
-def _threads(count: int) -> ThreadPoolExecutor:
-    """Threads that are kept: what a new one sets up in torch takes longer than the features of a thousand points."""
-    return ThreadPoolExecutor(count, thread_name_prefix="location-features")
+class _Threads:
+    """As many threads as torch has, kept: to set up one takes longer than the features of a thousand points."""
+
+    def __init__(self) -> None:
+        self.forget()
+        self._forked = False
+
+    def forget(self) -> None:
+        """A fork has no threads but its own, and a lock that another thread held would stay locked in it."""
+        self._lock, self._count, self._forked = Lock(), 0, True
+        self._pool: ThreadPoolExecutor | None = None
+
+    def run(self, work: Callable[[int], None], times: int) -> None:
+        """``work(0)`` to ``work(times - 1)``, all done on return; the first error of them is raised."""
+        with self._lock:  # nobody ends the pool between these lines; what it has taken on it finishes
+            count = torch.get_num_threads()
+            if self._forked:
+                # torch makes its own pool anew there, and fails where two threads are the first to ask for it
+                torch.set_num_threads(count)
+                self._forked = False
+            if self._pool is None or count != self._count:
+                if self._pool is not None:
+                    self._pool.shutdown(wait=False)
+                self._pool = ThreadPoolExecutor(count, thread_name_prefix="location-features")
+                self._count = count
+            running = [self._pool.submit(work, number) for number in range(times)]
+        for done in running:
+            done.result()
 
 
-os.register_at_fork(after_in_child=_threads.cache_clear)  # a fork has no threads but its own
+_THREADS = _Threads()
+os.register_at_fork(after_in_child=_THREADS.forget)
 
 
 def table_of(positional: Positional, lon: Tensor, lat: Tensor) -> Tensor:
@@ -83,8 +108,7 @@ def table_of(positional: Positional, lon: Tensor, lat: Tensor) -> Tensor:
     if workers == 1:
         work(0)
         return table
-    for done in [_threads(workers).submit(work, worker) for worker in range(workers)]:
-        done.result()
+    _THREADS.run(work, workers)
     return table
 
 
