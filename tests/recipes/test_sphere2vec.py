@@ -311,3 +311,18 @@ def test_the_command_trains_all(tmp_path, capsys) -> None:
     assert all(name in printed for name in (*ENCODERS, "top1", "mrr"))
     assert main([*told, "--background", "octant", "--force"]) == 2
     assert "--background means nothing to the loss cross-entropy" in capsys.readouterr().err
+
+
+def test_a_validation_of_a_few_places_is_made_and_told_of(tmp_path) -> None:
+    """One place validates in a batch of one, which is no --batch-size; places that only repeat training are no few."""
+    config, training = configure("default", {"device": "cpu"})
+    split = np.array([0, 0, 0, 0, 0, 1, 2, 2])
+    few = build(octant_points(tmp_path / "few", 8, split=split), config, training)
+    assert few.recipe.validation.batch_size == 1
+    assert [note for note in few.notes if "only 1 of 6 places validates" in note] == few.notes
+    one_spot = write_points(
+        tmp_path / "spot", np.full((4, 2), 24.0), np.array([0, 1, 0, 1]), classes=("a", "b")
+    )
+    repeated = build(one_spot, config, training)
+    assert not repeated.held_out
+    assert not any("chance chooses" in note for note in repeated.notes)

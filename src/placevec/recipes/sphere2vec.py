@@ -54,6 +54,8 @@ _FEWEST_STEPS = 25
 """Batches of a pass."""
 _MOST_VALIDATED = 65_536
 """Points that a validation reads."""
+_FEW_VALIDATED = 8
+"""Points below which a validation hardly tells one pass from another."""
 
 
 def build(
@@ -81,13 +83,17 @@ def build(
     encoder = encoder_of(config, lonlat[train], seed)
     head = _head(encoder.dim, config, labels, train)
     device = device_of(str(training.get("device", "auto")))
-    sampler = _sampler(config, labels, lonlat, train, device, seed=seed)
+    sampler = _sampler(config, labels, lonlat, train, device, size=config.batch_size, seed=seed)
     judge = None
     if len(held):
         most = max(1, min(4096, _MOST_NUMBERS // head.outputs))
         batches = -(-min(len(held), _MOST_VALIDATED) // most)
-        calm = replace(config, batch_size=max(1, min(len(held), _MOST_VALIDATED) // batches))
-        judge = _sampler(replace(calm, balance=None), labels, lonlat, held, device, seed=seed + 1)
+        size = max(1, min(len(held), _MOST_VALIDATED) // batches)
+        judge = _sampler(
+            replace(config, balance=None), labels, lonlat, held, device, size=size, seed=seed + 1
+        )
+        if held_out and len(held) < _FEW_VALIDATED:
+            more = [*more, _few(len(train), len(held))]
     recipe = Recipe(
         slots={role: Slot(NAME, "location") for role in sampler.draw(0).looks},
         encoders={"location": encoder},
@@ -118,6 +124,14 @@ def _steps(sampler: LabelledSampler, training: Mapping[str, Any]) -> int:
     return once if training.get("schedule") == "decay" else max(once, _FEWEST_STEPS)
 
 
+def _few(train: int, held: int) -> str:
+    """The note that a validation of so few places decides nothing."""
+    return (
+        f"only {held} of {train + held} places {'validates' if held == 1 else 'validate'}, so that chance chooses the "
+        "best pass: prepare more places, or a larger share with --validation-share"
+    )
+
+
 def _loss_for(config: Sphere2VecConfig, labels: Labelled) -> str:
     """The loss by name, chosen by the labels where it is left to them; UsageError where the two do not agree."""
     numbers = labels.kind == "number"
@@ -146,7 +160,14 @@ def _head(dim: int, config: Sphere2VecConfig, labels: Labelled, train: Ints) -> 
 
 
 def _sampler(
-    config: Sphere2VecConfig, labels: Labelled, lonlat: Floats, rows: Ints, device: torch.device, *, seed: int
+    config: Sphere2VecConfig,
+    labels: Labelled,
+    lonlat: Floats,
+    rows: Ints,
+    device: torch.device,
+    *,
+    size: int,
+    seed: int,
 ) -> LabelledSampler:
     targets: dict[str, Any] = {"label": labels.values}
     if config.users:
@@ -156,7 +177,7 @@ def _sampler(
             )
         targets["user"] = labels.users
     return LabelledSampler(
-        rows, lonlat, batch_size=config.batch_size, seed=seed, targets=targets, device=device,
+        rows, lonlat, batch_size=size, seed=seed, targets=targets, device=device,
         background=background_of(config, lonlat[rows], seed) if config.loss in WITH_BACKGROUND else None,
         classes=labels.values, most_of_a_class=config.balance,
         seasons=labels.dates if config.seasons else None,
