@@ -90,6 +90,7 @@ def make_dataset(
         staged = stage(
             source, work, keep_repeats=keep_repeats, keep_unplaced=keep_unplaced, progress=progress
         )
+        _check_several(staged, source)
         decided = None if labels_of is None else labels_of(staged)
         _check_enough(staged, decided, source)
         written = write_rows(staged, decided, plan, out, progress=progress)
@@ -165,6 +166,12 @@ def _clear(out: Path, existed: bool) -> None:
     _remove_written(out)
     if not existed and out.exists() and not any(out.iterdir()):
         out.rmdir()
+
+
+def _check_several(staged: Staged, source: PointSource) -> None:
+    """SourceError when one row is left before its label is looked at, which would be told as one class or number."""
+    if staged.rows - int(staged.repeated.sum()) == 1:
+        _check_enough(staged, None, source)
 
 
 def _check_enough(staged: Staged, decided: Decided | None, source: PointSource) -> None:

@@ -5,6 +5,7 @@ CSV, TSV and Parquet stream; what only opens whole (GeoJSON, GeoPackage, Shapefi
 
 from __future__ import annotations
 
+import codecs
 import csv
 import io
 import json
@@ -32,6 +33,12 @@ WHOLE_BYTES = 512 * 2**20
 _BLOCK_BYTES = 2 * 2**20
 """Arrow reads some thirty of these ahead."""
 _LONGEST_HEADER = 2**20
+_MARKS = (
+    (codecs.BOM_UTF32_LE, "utf-32"),  # begins as the mark of UTF-16 does
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
 _GEO = {"primary_column": str, "columns": {str: {"encoding": str, "crs?": (dict, NONE)}}}
 _ENCODINGS = ("WKB", "point")
 _WGS84 = "EPSG:4326"
@@ -265,10 +272,21 @@ def _header(path: Path) -> tuple[str, list[str]]:
 def _explained(path: Path, error: str) -> str:
     """What Arrow says of a delimited file, with what to do."""
     if "UTF8" in error:
-        return f"{path} is not UTF-8: convert it, for example with iconv -f latin1 -t utf-8"
+        marked = _marked(path)
+        found = f" but {marked.upper()}" if marked else ""
+        return (
+            f"{path} is not UTF-8{found}: convert it, for example with iconv -f {marked or 'latin1'} -t utf-8"
+        )
     if "straddling" in error:
         return f"{path} holds a row longer than {_BLOCK_BYTES // 2**20} MiB: leave its long columns out, or write Parquet"
     return f"cannot read {path} as a table: {error}"
+
+
+def _marked(path: Path) -> str:
+    """The encoding that a file's byte order mark tells, empty where it has none."""
+    with open(path, "rb") as file:
+        begins = file.read(4)
+    return next((name for mark, name in _MARKS if begins.startswith(mark)), "")
 
 
 def _geometry(schema: pa.Schema, path: Path) -> tuple[str | None, str, Any]:
