@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from placevec.api.evaluating import evaluate_model
 from placevec.cli import main
 from placevec.errors import DatasetError, EvaluationError
 from placevec.evaluation.answer_floors import Neighbours, frequencies, sines, taught
+from placevec.evaluation.answer_render import ground
 from placevec.evaluation.answer_scores import Resampling, Standing, auc, of_classes, of_numbers
 from placevec.evaluation.ranking import rank
 from placevec.model import Model
@@ -304,3 +306,18 @@ def test_the_command(taught_model, tmp_path, capsys) -> None:
     assert "--task is for tables of vectors" in capsys.readouterr().err
     assert main(["evaluate", run, "--json", "-q"]) == 0
     assert json.loads(capsys.readouterr().out)["side"] == "test"
+
+
+@pytest.mark.parametrize(
+    ("count", "words"),
+    [
+        (1, "1 place (test), 1 class; floors taught on 7; intervals resample 1 block of 500 km"),
+        (135, "135 places (test), 135 classes; floors taught on 7; intervals resample 135 blocks of 500 km"),
+    ],
+)
+def test_blocks_are_said_to_be_those_of_the_intervals(count: int, words: str) -> None:
+    """Next to a dataset split by blocks of another width, they would be taken for those of the split."""
+    report = SimpleNamespace(
+        places=count, side="test", classes=count, unseen=0, taught=7, blocks=count, block_m=500_000.0
+    )
+    assert ground(report) == words  # type: ignore[arg-type]

@@ -21,10 +21,11 @@ METHOD = (
 def ground(report: AnswerReport) -> str:
     """What the figures rest on, in one line."""
     unseen = f", {report.unseen:,} of classes never learnt (wrong always)" if report.unseen else ""
-    classes = f", {report.classes:,} classes" if report.classes else ""
+    classes = f", {report.classes:,} class{'' if report.classes == 1 else 'es'}" if report.classes else ""
+    places = f"{report.places:,} place{'' if report.places == 1 else 's'}"
     return (
-        f"{report.places:,} places ({report.side}){classes}{unseen}; floors taught on {report.taught:,}; "
-        f"{report.blocks:,} blocks of {report.block_m / 1000:.3g} km"
+        f"{places} ({report.side}){classes}{unseen}; floors taught on {report.taught:,}; "
+        f"intervals resample {report.blocks:,} block{'' if report.blocks == 1 else 's'} of {report.block_m / 1000:.3g} km"
     )
 
 
