@@ -38,7 +38,7 @@ def test_prepare_info_validate(capsys: pytest.CaptureFixture[str], table: Path, 
     code, out, err = call(capsys, *asked, "-q")
     assert (code, err) == (0, "")
     for words in (
-        "30 places of 32 rows", "Left out: 1 rows, no coordinates", "1 rows, repeats an earlier row; --keep-repeats",
+        "30 places of 32 rows", "Left out: 1 row, no coordinates", "1 row, repeats an earlier row; --keep-repeats",
         "Kind: 2 classes: texts, such as 'a'", "(by rows at random)", "Users: 3", "Data: Me, 2026",
         f"Next: placevec train sphere2vec {data} --out RUN", "lie at lon=0, lat=0",
     ):  # fmt: skip
@@ -128,3 +128,84 @@ def test_hostile_names_do_not_reach_the_terminal(capsys: pytest.CaptureFixture[s
     assert json.loads((tmp_path / "x" / "dataset.json").read_text())["labels"]["classes"] == sorted(
         [bad, "b"]
     )
+
+
+def test_the_extent_shows_swapped_coordinates(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """European coordinates are on Earth either way round; oracle: the corners that were written."""
+    rows = "".join(f"{35 + row},{-10 + row},{'ab'[row % 2]}\n" for row in range(36))
+    (tmp_path / "p.csv").write_text(f"lon,lat,s\n{rows}")
+    code, out, _ = call(
+        capsys, "prepare", "sphere2vec", tmp_path / "p.csv", "--label", "s", "--out", tmp_path / "d", "-q"
+    )
+    assert code == 0
+    assert "Extent: longitude 35 to 70, latitude -10 to 25\n" in out
+
+
+def test_what_the_summary_of_a_table_says(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """A class with a comma is told from two classes, and a credit that is missing names its option."""
+    rows = "".join(
+        f"{row},{row},{('spruce', chr(34) + 'oak, holm' + chr(34))[row % 3 == 0]}\n" for row in range(9)
+    )
+    (tmp_path / "p.csv").write_text(f"lon,lat,s\n{rows}")
+    code, out, _ = call(
+        capsys, "prepare", "sphere2vec", tmp_path / "p.csv", "--label", "s", "--out", tmp_path / "d", "-q"
+    )
+    assert code == 0
+    assert 'Largest: spruce 6, "oak, holm" 3\n' in out
+    assert "Data: unknown: the table names no source; --attribution names it" in out
+
+
+def test_a_table_of_eight_rows_is_trained(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """One place validates, in a batch of one; the note says so, and which pass was kept is said."""
+    rows = "".join(f"{20 + row},{60 + row % 3},{row / 4}\n" for row in range(8))
+    (tmp_path / "p.csv").write_text(f"lon,lat,t\n{rows}")
+    data, run = tmp_path / "d", tmp_path / "r"
+    assert call(capsys, "prepare", "sphere2vec", tmp_path / "p.csv", "--label", "t", "--out", data)[0] == 0
+    code, out, err = call(
+        capsys, "train", "sphere2vec", data, "--out", run, "--epochs", 2, "--device", "cpu", "--hidden", 8,
+        "--dim", 4, "--projector", 0,
+    )  # fmt: skip
+    assert code == 0, err
+    assert "only 1 of 6 places validates" in err
+    assert "prepare more places" in err
+    assert "Kept: pass " in out
+    assert "of 2, whose validation loss was the lowest" in out
+
+
+def test_doors_that_are_wrong(capsys: pytest.CaptureFixture[str], table: Path, tmp_path: Path) -> None:
+    """One line that says what lies there and what to do, and nothing is written."""
+    for arguments, words in (
+        (
+            ["train", "sphere2vec", table, "--out", tmp_path / "x"],
+            f"prepare it first, with placevec prepare sphere2vec {table} --label COLUMN --out DATASET",
+        ),
+        (
+            ["train", "sphere2vec", table, "--encoder", "all", "--out", tmp_path / "x"],
+            "is a file, not a dataset",
+        ),
+        (["evaluate", tmp_path / "runs" / "nothere"], "no run, model or table of vectors lies there"),
+    ):
+        code, out, err = call(capsys, *arguments)
+        assert (code, out, err.count("\n")) == (1, "", 1)
+        assert words in err
+        assert not (tmp_path / "x").exists()
+
+
+def test_vectors_of_a_table_are_not_judged(
+    capsys: pytest.CaptureFixture[str], table: Path, tmp_path: Path
+) -> None:
+    """`evaluate` says whose vectors it judges, with the dataset of the same table named or not; theirs it takes."""
+    data, run, made = tmp_path / "d", tmp_path / "r", tmp_path / "e.parquet"
+    prepared = ["prepare", "sphere2vec", table, "--label", "species", "--out", data, "-q"]
+    trained = [
+        "train", "sphere2vec", data, "--out", run, "--epochs", 1, "--hidden", 8, "--dim", 4, "--projector", 0, "-q",
+    ]  # fmt: skip
+    for arguments in (prepared, trained, ["embed", run, table, "-o", made, "-q"]):
+        assert call(capsys, *arguments)[0] == 0
+    for further in ([], ["--dataset", data]):
+        code, _, err = call(capsys, "evaluate", made, *further)
+        assert code == 1
+        assert "are of a table of points" in err
+        assert f"placevec embed {run} DATASET -o E.parquet" in err
+    assert call(capsys, "embed", run, data, "-o", made, "-q")[0] == 0
+    assert "table of points" not in call(capsys, "evaluate", made, "-q")[2]

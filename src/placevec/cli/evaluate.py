@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Literal
 import typer
 
 from placevec.cli.output import JSON, QUIET, console, print_json, progress_for, say
-from placevec.errors import UsageError
+from placevec.errors import EmbeddingsError, EvaluationError, UsageError
 
 if TYPE_CHECKING:
+    from placevec.embeddings import Embeddings
     from placevec.evaluation.answers import AnswerReport
     from placevec.evaluation.report import Report
 
@@ -67,12 +68,29 @@ def command(
             "--allow-leaks": allow_leaks,
         })  # fmt: skip
         return
+    if not embeddings.exists():
+        raise EmbeddingsError(f"{embeddings} does not exist: no run, model or table of vectors lies there")
+    vectors = api.load_embeddings(embeddings)
+    _check_of_dataset(vectors, embeddings)
     report = api.evaluate(
-        embeddings, dataset=dataset, model=run, tasks=task or None, labels=labels, seeds=seeds, folds=folds,
+        vectors, dataset=dataset, model=run, tasks=task or None, labels=labels, seeds=seeds, folds=folds,
         budget=budget, allow_leaks=allow_leaks, others={f"model {name}": name for name in beside},
         progress=progress_for(as_json, quiet),
     )  # fmt: skip
     _told(report, out, as_json)
+
+
+def _check_of_dataset(vectors: Embeddings, path: Path) -> None:
+    """EvaluationError for vectors of a table of points: tasks, blocks and floors are those of a dataset."""
+    from placevec.core import COORDINATES
+
+    made = vectors.provenance
+    if vectors.view == COORDINATES and made.dataset_hash and not made.dataset_path:
+        run = made.model_path or "RUN"
+        raise EvaluationError(
+            f"the vectors in {path} are of a table of points, and evaluate judges those of a prepared dataset: make them "
+            f"with placevec embed {run} DATASET -o E.parquet"
+        )
 
 
 def _of_model(

@@ -53,6 +53,15 @@ def clean(text: Any, width: int = 60) -> str:
     return line if len(line) <= width else line[: width - 1] + "…"
 
 
+def counted(count: int, one: str, many: str | None = None) -> str:
+    """A number and its noun.
+
+    >>> counted(1, "place"), counted(2_000, "class", "classes")
+    ('1 place', '2,000 classes')
+    """
+    return f"{count:,} {one if count == 1 else many or one + 's'}"
+
+
 def console() -> Console:
     """Where tables are printed: standard output; a file or a pipe has no width."""
     from rich.console import Console

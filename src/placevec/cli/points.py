@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from placevec.cli.output import clean, say
+from placevec.cli.output import clean, counted, say
 
 if TYPE_CHECKING:
     from placevec.core import ViewSpec
@@ -25,7 +25,7 @@ def labels_told(dataset: Dataset) -> dict[str, Any]:
         largest = list(about.get("largest", {}).items())[:_MOST_SHOWN]
         many = len(labels["classes"])
         told["kind"] = f"{many:,} classes" if many > 1 else "one class"
-        told["largest"] = ", ".join(f"{name} {count:,}" for name, count in largest)
+        told["largest"] = ", ".join(f"{_quoted(name)} {count:,}" for name, count in largest)
     else:
         told["kind"] = "number"
         told["range"] = " to ".join(f"{value:g}" for value in about.get("range", []))
@@ -39,6 +39,25 @@ def labels_told(dataset: Dataset) -> dict[str, Any]:
     return {name: value for name, value in told.items() if value not in (None, "")}
 
 
+def _quoted(name: str) -> str:
+    """The name of a class for a list with commas: in quotes where it holds one itself."""
+    return f'"{name}"' if "," in name else name
+
+
+def _extent(dataset: Dataset) -> str:
+    """From where to where points lie: swapped coordinates that are all on Earth show here and nowhere else."""
+    west, south, east, north = (round(edge, 3) + 0.0 for edge in dataset.area.bounds)
+    return f"longitude {west:g} to {east:g}, latitude {south:g} to {north:g}"
+
+
+def _credit(dataset: Dataset) -> str:
+    """The credit that pictures and tables carry, and how to name one where there is none."""
+    from placevec.recipes.sphere2vec_dataset import UNKNOWN_ATTRIBUTION
+
+    told = clean(dataset.attribution, width=500)
+    return f"{told}; --attribution names it" if told == UNKNOWN_ATTRIBUTION else told
+
+
 def _seen(spec: ViewSpec) -> str:
     """What is known of the images of places."""
     if spec.kind != "chips":
@@ -50,10 +69,11 @@ def _seen(spec: ViewSpec) -> str:
 def show_labelled(dataset: Dataset, out: Path) -> None:
     """Print what was made of a table of points."""
     report = dataset.manifest["report"]
-    say(f"{len(dataset):,} places of {report['rows']:,} rows: {out}")
+    say(f"{counted(len(dataset), 'place')} of {counted(report['rows'], 'row')}: {out}")
     for reason, count in report["left_out"].items():
         hint = "; --keep-repeats keeps them" if reason.startswith("repeats") else ""
-        say(f"Left out: {count:,} rows, {reason}{hint}")
+        say(f"Left out: {counted(count, 'row')}, {reason}{hint}")
+    say(f"Extent: {_extent(dataset)}")
     if report.get("without_coordinates"):
         say(
             f"Note: {report['without_coordinates']:,} places have no coordinates; only images can tell their class"
@@ -72,4 +92,4 @@ def show_labelled(dataset: Dataset, out: Path) -> None:
     for name, value in labels_told(dataset).items():
         why = f": {report['labels']['why']}" if name == "kind" else ""
         say(f"{name[0].upper()}{name[1:]}: {clean(f'{value}{why}', width=500)}")
-    say(f"Data: {clean(dataset.attribution, width=500)}")
+    say(f"Data: {_credit(dataset)}")

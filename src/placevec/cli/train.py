@@ -16,6 +16,7 @@ from placevec.errors import InputError
 
 if TYPE_CHECKING:
     from placevec.api.training_all import TrainedEncoder
+    from placevec.model import Model
 
 NAME = "train"
 HELP = """Train a recipe on a dataset.
@@ -214,6 +215,11 @@ def command(
     """Call `placevec.api.train` and say where the model is."""
     from placevec import api
 
+    for path in dataset:
+        if path.is_file():
+            raise InputError(
+                f"{path} is a file, not a dataset: prepare it first, with {_preparing(recipe, path)}"
+            )
     options: dict[str, Any] = _from_toml(config) if config else {}
     given = {
         "epochs": epochs, "steps_per_epoch": steps_per_epoch, "samples_per_epoch": samples_per_epoch,
@@ -260,6 +266,7 @@ def command(
         print_json({"run": str(out), "hash": model.hash, **model.config(), "metrics": read_metrics(out)[-1:]})
         return
     say(f"{model.parameters:,} parameters, vectors of {model.dim} numbers: {out}")
+    _say_kept(out, model)
     if model.head is not None:
         say(f"Next: placevec evaluate {out}    placevec embed {out} POINTS.csv -o E.parquet")
         return
@@ -271,6 +278,35 @@ def command(
     )
     say(
         f"Next: placevec prepare {recipe} --osm OTHER.osm.pbf --out OTHER    placevec embed {out} OTHER -o E.parquet"
+    )
+
+
+def _preparing(recipe: str, path: Path) -> str:
+    """The command that makes a dataset of a file."""
+    what = f"{path} --label COLUMN" if recipe == "sphere2vec" else f"--osm {path}"
+    return f"placevec prepare {recipe} {what} --out DATASET"
+
+
+def _say_kept(run: Path, model: Model) -> None:
+    """Which pass the weights are of, and what helps where the ones after it learnt by heart."""
+    from placevec.training.kept import kept_pass
+
+    kept = kept_pass(run)
+    if kept is None:
+        return
+    say(f"Kept: {kept}")
+    if not kept.overfitted:
+        return
+    remedies = ["fewer --epochs"]
+    if model.head is not None:
+        from placevec.encoders.locations.names import feature_options
+
+        about = model.recipe["config"]
+        remedies.append("more --dropout")
+        if "r_min" in feature_options(about["encoder"], about["variant"]):
+            remedies.append("a larger --r-min or fewer --scales")
+    say(
+        f"Note: after that pass it learnt its places by heart (overfitting); what helps: {', '.join(remedies)}"
     )
 
 
