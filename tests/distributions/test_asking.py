@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 
 from placevec.core import ViewSpec
-from placevec.distributions.asking import ask, first_answers, split_names, wrapped
+from placevec.distributions.asking import NUMBER, ask, first_answers, split_names, wrapped
 from placevec.encoders.locations.encoder import LocationEncoder
 from placevec.errors import PlacevecError
 from placevec.heads import Head
 from placevec.model import Model, Reading
-from tests.distributions.closed_form import closed_form, expected
+from tests.distributions.closed_form import HOSTILE, closed_form, expected
 
 RANDOM = np.random.default_rng(1)
 LONLAT = np.stack((RANDOM.uniform(-180, 180, 600), RANDOM.uniform(-90, 90, 600)), axis=1)
@@ -35,6 +35,22 @@ def test_a_number(tmp_path: Path) -> None:
     np.testing.assert_allclose(ask(model).answers(LONLAT), expected(LONLAT, "number"), atol=1e-5)
     with pytest.raises(PlacevecError, match="leave out --class"):
         ask(model, ["north"])
+
+
+def test_a_number_is_called_as_its_label(tmp_path: Path) -> None:
+    """Oracle: the training record; one without a label, or with what is no name, says ``number``."""
+    model = closed_form(tmp_path, "number")
+    for label, name in (
+        ("rain", "rain"),
+        (HOSTILE[1], HOSTILE[1]),
+        (None, NUMBER),
+        (" ", NUMBER),
+        (3, NUMBER),
+    ):
+        model.training["label"] = label
+        assert ask(model).names == (name,)
+    del model.training["label"]
+    assert ask(model).names == (NUMBER,)
 
 
 def test_longitudes_may_lie_anywhere(tmp_path: Path) -> None:
@@ -63,6 +79,13 @@ def test_names_with_commas_are_taken_whole(tmp_path: Path) -> None:
     assert split_names(model, ["a, b"]) == ["a, b"]
     assert split_names(model, ["a,b"]) == ["a", "b"]
     assert split_names(model, ["b", "a, b"]) == ["b", "a, b"]
+
+
+def test_a_near_name_with_a_comma_tells_to_repeat_the_option(tmp_path: Path) -> None:
+    """``--class "oak, holm,spruce"`` falls apart at each comma: oracle, the names that the model has."""
+    model = closed_form(tmp_path, classes=("oak, holm", "spruce", "pine"))
+    with pytest.raises(PlacevecError, match=r"did you mean 'oak, holm'.*repeat the option"):
+        ask(model, split_names(model, ["oak, holm,spruce"]))
 
 
 def test_models_that_cannot_answer(tmp_path: Path) -> None:

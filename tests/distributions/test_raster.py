@@ -15,6 +15,7 @@ from placevec.distributions.grid import WORLD, Grid
 from placevec.distributions.raster import write_raster
 from placevec.errors import PlacevecError
 from placevec.geo import Area
+from placevec.progress import Silent
 from tests.distributions.closed_form import HOSTILE, closed_form, expected
 
 
@@ -66,6 +67,15 @@ def test_it_is_tiled_compressed_has_overviews_and_says_what_it_is(tmp_path: Path
         assert file.tags(1)["CLASS"] == HOSTILE[0]
         assert file.tags()["ATTRIBUTION"] == "<b>nobody</b> & all"
         assert "probability" in file.tags()["VALUES"]
+
+
+def test_a_number_is_called_as_its_label(tmp_path: Path) -> None:
+    """Oracle: the training record, as GDAL reads it out of the file."""
+    model = closed_form(tmp_path / "m", "number")
+    model.training["label"] = HOSTILE[1]
+    report = write_raster(ask(model), Grid.of(WORLD, 10.0), tmp_path / "a.tif")
+    with rasterio.open(report.path) as file:
+        assert file.descriptions[0] == file.tags(1)["CLASS"] == raster.tag(HOSTILE[1])
 
 
 def test_only_the_land_has_values(tmp_path: Path) -> None:
@@ -134,10 +144,21 @@ def _stopped_after(monkeypatch: pytest.MonkeyPatch, calls: int) -> list[int]:
     return asked
 
 
+class Told(Silent):
+    """What was said."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def say(self, line: str) -> None:
+        self.lines.append(line)
+
+
 def test_a_stopped_raster_goes_on_where_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Three strips, the first two done. Oracle: the file of a call that was not stopped."""
     question, grid = ask(closed_form(tmp_path / "m"), ["north", "east"]), Grid.of(WORLD, 0.3)
-    whole = write_raster(question, grid, tmp_path / "whole.tif").path.read_bytes()
+    whole = write_raster(question, grid, tmp_path / "whole.tif", progress=(told := Told())).path.read_bytes()
+    assert told.lines == []
     with monkeypatch.context() as patch:
         _stopped_after(patch, 2)
         with pytest.raises(KeyboardInterrupt):
@@ -148,7 +169,9 @@ def test_a_stopped_raster_goes_on_where_it_was(tmp_path: Path, monkeypatch: pyte
     parts[1].write_bytes(parts[1].read_bytes()[:1000])  # a damaged one is worked out again
     with monkeypatch.context() as patch:
         asked = _stopped_after(patch, 3)
-        assert write_raster(question, grid, tmp_path / "a.tif").path.read_bytes() == whole
+        report = write_raster(question, grid, tmp_path / "a.tif", progress=(told := Told()))
+        assert report.path.read_bytes() == whole
+    assert told.lines == ["Note: goes on: 2 of 3 strips were done"]
     assert asked == [256 * 1200, 88 * 1200]
     assert not (tmp_path / ".a.tif.work").exists()
 

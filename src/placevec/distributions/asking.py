@@ -23,7 +23,7 @@ _MOST_NUMBERS = 2**24
 """Answers that are held at once: points times all classes."""
 _MOST_COMPARED = 20_000
 NUMBER = "number"
-"""What the answer of a model of numbers is called."""
+"""What the answer of a model of numbers is called whose training record does not name its label."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Question:
 
     Attributes:
         model: with a head, restricted to what is asked where that saves work.
-        names: of the answers, in order: classes, or one name for a number.
+        names: of the answers, in order: classes, or the label's name for a number.
         kind: of the head: ``presence``, ``classes`` or ``number``.
         year: share of the year passed that is asked about, of models that know seasons.
     """
@@ -72,7 +72,7 @@ def ask(model: Model, classes: Sequence[str] = (), *, year: float | None = None)
     if head.kind == "number":
         if classes:
             raise UsageError("this model answers with a number and knows no classes: leave out --class")
-        return Question(model, (NUMBER,), head.kind, (0,), year)
+        return Question(model, (_label_of(model),), head.kind, (0,), year)
     if not classes:
         raise UsageError(
             f"name what is asked for with --class: one of the {len(head.classes):,} classes, such as"
@@ -156,6 +156,12 @@ def wrapped(lonlat: Floats) -> Floats:
     return np.stack((np.where(outside, (lon + 180.0) % 360.0 - 180.0, lon), lonlat[:, 1]), axis=1)
 
 
+def _label_of(model: Model) -> str:
+    """What the number is called: the column it was learnt from, where the training record says it."""
+    label = model.training.get("label")
+    return label if isinstance(label, str) and label.strip() else NUMBER
+
+
 def _column(head: Head, name: str) -> int:
     if name in head.classes:
         return head.classes.index(name)
@@ -165,6 +171,8 @@ def _column(head: Head, name: str) -> int:
     near = difflib.get_close_matches(name, head.classes[:_MOST_COMPARED], n=3, cutoff=0.5)
     hint = f"did you mean {_quoted(near)}?" if near else f"there are {_quoted(head.classes[:5])}"
     more = f" and {len(head.classes) - 5:,} more" if not near and len(head.classes) > 5 else ""
+    if any("," in known for known in near):
+        more = " A name with a comma takes a --class of its own: repeat the option"
     raise UsageError(f"the model knows no class {_quoted([name])}; {hint}{more}")
 
 

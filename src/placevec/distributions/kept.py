@@ -54,6 +54,11 @@ class KeptStrips:
         fits = isinstance(values, np.ndarray) and values.shape == shape and values.dtype == np.float32
         return values if fits else None
 
+    @property
+    def count(self) -> int:
+        """Strips that are there."""
+        return sum(1 for _ in self.folder.glob("rows-*.npy"))
+
     def put(self, start: int, values: NDArray[np.float32]) -> None:
         """Keep a strip; whole or not at all."""
         content = io.BytesIO()

@@ -76,13 +76,15 @@ def write_raster(
         grid: where.
         path: the file.
         land: cells whose middle lies outside of it have no value (NaN).
-        progress: where to report.
+        progress: where to report; that it goes on is said there too.
     """
     import rasterio
     from rasterio.enums import Resampling
 
     lowest, highest = np.inf, -np.inf
     kept = KeptStrips(path, question, grid, land) if grid.height > TILE else None
+    if kept is not None and kept.count:
+        progress.say(f"Note: goes on: {kept.count} of {-(-grid.height // TILE)} strips were done")
     with replacing(path) as temporary, rasterio.Env(GDAL_CACHEMAX=_CACHE_MB):
         with rasterio.open(temporary, "w", **_profile(question, grid)) as file:
             file.update_tags(**_tags(question))
