@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,10 +13,11 @@ from shapely.geometry import box
 
 from placevec import api, cli
 from placevec.errors import PlacevecError
-from placevec.explorer import distribution_figure
+from placevec.explorer import charts, distribution_figure
 from placevec.explorer.asked import limits_of, sampled
 from placevec.explorer.charts import Judged, bands, write_curves, write_latitude
 from placevec.explorer.kernels import circles, likeness, write_kernels
+from placevec.explorer.lettering import shown
 from placevec.geo import distance_m
 from tests.distributions.closed_form import HOSTILE, closed_form, expected
 
@@ -40,10 +42,73 @@ def test_a_figure_of_two_models_and_two_classes(tmp_path: Path, monkeypatch: pyt
         for row, number in enumerate((2, 0)):
             np.testing.assert_allclose(found[row, column][shows], wanted[:, number], atol=2e-6)
     assert np.isnan(found[..., ~shows]).all()
-    assert report.highest == pytest.approx(float(np.nanmax(found)))  # type: ignore[union-attr]
+    assert 0.98 < float(np.nanmax(found)) < 1  # near enough to 1 for colours that end there
+    assert report.highest == 1.0  # type: ignore[union-attr]
     picture = Image.open(report.path)
     assert picture.format == "PNG"
     assert picture.size[0] == 2200
+
+
+def words_of(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What is written in pictures from now on."""
+    from matplotlib.text import Text
+
+    found: list[str] = []
+    draw = Text.draw
+    monkeypatch.setattr(
+        Text,
+        "draw",
+        lambda self, *given, **named: found.append(self.get_text()) or draw(self, *given, **named),
+    )
+    return found
+
+
+def test_a_scale_that_reaches_nearly_1_names_1(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    words = words_of(monkeypatch)
+    closed_form(tmp_path / "m")
+    report = api.predict(tmp_path / "m", tmp_path / "a.png", classes=["north"])
+    assert "1.0" in words
+    assert report.summary == "1 map, colours from 0 to 1"
+
+
+def test_a_number_is_called_as_its_label(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In figure and page, as letters. Models of two labels share a figure without either's name."""
+    words = words_of(monkeypatch)
+    models = [closed_form(tmp_path / name, "number") for name in ("a", "b")]
+    for model, label in zip(models, (HOSTILE[1], "rain"), strict=True):
+        model.training["label"] = label
+    api.predict(models[0], tmp_path / "a.png", bbox=(0, 0, 10, 10))
+    assert shown(HOSTILE[1], 80) in words
+    assert any(line.endswith(f"in the unit of {shown(HOSTILE[1], 60)}") for line in words)
+    models[0].training["label"] = HOSTILE[0]
+    page = api.predict(models[0], tmp_path / "a.html", resolution=30)
+    assert "1 map," in page.summary
+    assert HOSTILE[0] not in page.path.read_text()
+    assert "<title>&lt;/script&gt;" in page.path.read_text()
+    words.clear()
+    api.predict(models, tmp_path / "both.png", bbox=(0, 0, 10, 10))
+    assert "number" in words
+
+
+def test_meridians_and_parallels_of_a_region_have_degrees(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Oracle: multiples of 5 degrees in the box, also beyond the antimeridian; the world has none."""
+    words = words_of(monkeypatch)
+    model = closed_form(tmp_path / "m")
+    api.predict(model, tmp_path / "a.png", classes=["north"], bbox=(168, -8, -168, 8))
+    assert {"170°E", "175°E", "180°", "175°W", "170°W", "5°S", "0°", "5°N"} == {w for w in words if "°" in w}
+    words.clear()
+    api.predict(model, tmp_path / "b.png", classes=["north"])
+    assert not any("°" in word for word in words)
+
+
+def test_which_of_several_models_cannot_answer_is_said(tmp_path: Path) -> None:
+    models = [closed_form(tmp_path / "trees"), closed_form(tmp_path / "rain", "number")]
+    with pytest.raises(PlacevecError, match=r"^rain: this model answers with a number"):
+        api.predict(models, tmp_path / "a.png", classes=["north"])
+    with pytest.raises(PlacevecError, match=r"^this model answers with a number"):
+        api.predict(models[1], tmp_path / "a.png", classes=["north"])
 
 
 def test_only_the_land_is_coloured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -69,6 +134,8 @@ def test_only_the_land_is_coloured(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 def test_scales_of_colours() -> None:
     assert limits_of(np.array([0.1, np.nan, 0.4], np.float32), False) == pytest.approx((0.0, 0.4))
+    assert limits_of(np.array([0.1, 0.99999], np.float32), False) == (0.0, 1.0)
+    assert limits_of(np.array([0.1, 0.94], np.float32), False) == pytest.approx((0.0, 0.94))
     assert limits_of(np.full(5, np.nan, np.float32), False) == (0.0, 1.0)
     assert limits_of(np.zeros(5, np.float32), False) == (0.0, 1.0)
     assert limits_of(np.full(5, 3.0, np.float32), True) == (2.5, 3.5)
@@ -220,3 +287,43 @@ def test_charts_are_written_and_tell_their_numbers(tmp_path: Path) -> None:
         write_latitude([one, Judged("n", one.lat, one.right, True, "test")], tmp_path / "d.png")
     with pytest.raises(PlacevecError, match="--band"):
         write_latitude([Judged("a", np.zeros(2), np.ones(2), False, "test")], tmp_path / "d.png")
+
+
+def test_the_axis_of_latitude_fits_the_places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Oracle: the bands of 15 degrees that hold places, 30 to 75, and a margin of 4 % of them."""
+    figures = figures_of(monkeypatch)
+    for south, north, ends in ((36.0, 71.0, (28.2, 76.8)), (-90.0, 90.0, (-90.0, 90.0))):
+        write_latitude(
+            [Judged("a", np.linspace(south, north, 500), np.ones(500), False, "test")], tmp_path / "l.png"
+        )
+        for axes in figures.pop().axes:
+            low, high = axes.get_xlim()
+            assert low == pytest.approx(ends[0])
+            assert high == pytest.approx(ends[1])
+
+
+def test_curves_without_a_shared_measure_fill_the_picture(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Runs of classes and of numbers share the loss alone: one chart, of the whole height, with its axis named."""
+    figures = figures_of(monkeypatch)
+    runs = {
+        name: [{"step": step, "loss/train": 1.0, "validation/loss": 2.0, f"validation/{measure}": 0.5} for step in (1, 2)]
+        for name, measure in (("a", "top1"), ("b", "r2"))
+    }  # fmt: skip
+    write_curves(runs, tmp_path / "c.png")
+    (axes,) = figures.pop().axes
+    assert axes.get_position().height > 0.7
+    assert "step" in axes.get_xlabel()
+    write_curves({"a": runs["a"]}, tmp_path / "c.png")
+    upper, lower = figures.pop().axes
+    assert not upper.get_xlabel()
+    assert "step" in lower.get_xlabel()
+
+
+def figures_of(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """Charts saved from now on, as Matplotlib has them."""
+    found: list[Any] = []
+    save = charts._save
+    monkeypatch.setattr(charts, "_save", lambda figure, *given: found.append(figure) or save(figure, *given))
+    return found

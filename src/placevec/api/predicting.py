@@ -186,10 +186,19 @@ def _raster(
 
 def _questions(models: Sequence[Model], classes: Sequence[str], year: float | None) -> list[Question]:
     """The same question to each model."""
-    from placevec.distributions.asking import ask, split_names
+    from dataclasses import replace
 
-    questions = [ask(model, split_names(model, classes), year=year) for model in models]
+    from placevec.distributions.asking import NUMBER, ask, split_names
+
+    questions = []
+    for model, label in zip(models, _labels(models), strict=True):
+        try:
+            questions.append(ask(model, split_names(model, classes), year=year))
+        except PlacevecError as error:
+            raise (error if len(models) == 1 else type(error)(f"{label}: {error}")) from None
     if any(question.names != questions[0].names for question in questions):
+        if all(question.kind == "number" for question in questions):
+            return [replace(question, names=(NUMBER,)) for question in questions]
         raise UsageError("the models do not call the classes alike: name them as each of them does")
     return questions
 

@@ -8,10 +8,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from placevec.distributions.asking import Question
+from placevec.distributions.asking import NUMBER, Question
+from placevec.explorer.lettering import shown
 from placevec.geo import Floats
 
 _MOST_DOTS = 5_000
+_NEARLY_CERTAIN = 0.95
+"""From this highest probability on colours end at 1, which the scale then names."""
 
 
 @dataclass(frozen=True)
@@ -28,14 +31,15 @@ class Asked:
 
 
 def limits_of(values: NDArray[np.float32], number: bool) -> tuple[float, float]:
-    """Ends of the colours: 0 to the highest of probabilities, the middle 98 % of numbers."""
+    """Ends of the colours: 0 to the highest of probabilities, to 1 where that is near; the middle 98 % of numbers."""
     known = values[np.isfinite(values)]
     if known.size == 0:
         return 0.0, 1.0
     if number:
         low, high = (float(value) for value in np.percentile(known, [1, 99]))
         return (low, high) if high > low else (low - 0.5, low + 0.5)
-    return 0.0, float(known.max()) or 1.0
+    highest = float(known.max())
+    return 0.0, 1.0 if highest >= _NEARLY_CERTAIN else highest or 1.0
 
 
 def sampled(points: Sequence[Floats] | None, seed: int) -> list[Floats] | None:
@@ -55,7 +59,9 @@ def meaning_of(asked: Sequence[Asked]) -> str:
     """What the values mean, for people."""
     kinds = {one.question.kind for one in asked}
     if kinds == {"number"}:
-        return "Number that a model expects at a place, in the unit of its label"
+        names = dict.fromkeys(shown(one.question.names[0], 60) for one in asked)
+        unit = "its label" if names.keys() == {NUMBER} else " and ".join(names)
+        return f"Number that a model expects at a place, in the unit of {unit}"
     if kinds == {"presence"}:
         return (
             "Probability that it is there, each class by itself; trained on sightings alone, it ranks places"

@@ -37,6 +37,7 @@ class Canvas:
         frame: the border of what shows, closed.
         graticule: degrees between its meridians and parallels.
         jump: how far two points of a line are apart that lie on two sides of the map; it is broken there.
+        straight: whether meridians run straight up and parallels straight across.
     """
 
     extent: tuple[float, float, float, float]
@@ -45,6 +46,7 @@ class Canvas:
     frame: Line
     graticule: float
     jump: float = math.inf
+    straight: bool = False
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -121,7 +123,7 @@ def region(area: Area, width: int, most_height: int | None = None) -> Canvas:
     frame = np.array([[left, bottom], [left, top], [right, top], [right, bottom], [left, bottom]])
     step = next((one for one in _STEPS if max(span(area) * narrow, top - bottom) / one >= 4), _STEPS[-1])
     return Canvas(
-        extent, np.stack((x / narrow + middle[0], y), axis=-1), project, frame, step, 180.0 * narrow
+        extent, np.stack((x / narrow + middle[0], y), axis=-1), project, frame, step, 180.0 * narrow, True
     )
 
 
@@ -163,18 +165,56 @@ def coastline(land: BaseGeometry) -> list[Line]:
 
 def graticule(canvas: Canvas) -> list[Line]:
     """Meridians and parallels as lines of degrees."""
+    west, east, south, north = _around(canvas)
+    along, across = np.linspace(south, north, 361), np.linspace(west, east, 721)
+    return [
+        *(np.stack((np.full(len(along), lon), along), axis=1) for lon in _multiples(canvas, west, east)),
+        *(
+            np.stack((across, np.full(len(across), lat)), axis=1)
+            for lat in _multiples(canvas, south, north)
+            if abs(lat) < 90
+        ),
+    ]
+
+
+def degrees(canvas: Canvas) -> tuple[list[tuple[float, str]], list[tuple[float, str]]]:
+    """(x and degrees of each meridian, y and degrees of each parallel) within a canvas on which these are straight.
+
+    >>> degrees(region(Area(170.0, -5.0, -170.0, 5.0), 20))[0][1:4]
+    [(-5.0, '175°E'), (0.0, '180°'), (5.0, '175°W')]
+    """
+    if not canvas.straight:
+        return [], []
+    west, east, south, north = _around(canvas)
+    left, right, bottom, top = canvas.extent
+    lon, lat = _multiples(canvas, west, east), _multiples(canvas, south, north)
+    across = canvas.project(np.stack((lon, np.zeros(len(lon))), axis=1))[:, 0]
+    up = canvas.project(np.stack((np.full(len(lat), west), lat), axis=1))[:, 1]
+    meridians = [
+        (float(x), _degree(at, "EW")) for x, at in zip(across, lon, strict=True) if left <= x <= right
+    ]
+    parallels = [(float(y), _degree(at, "NS")) for y, at in zip(up, lat, strict=True) if bottom <= y <= top]
+    return meridians, parallels
+
+
+def _around(canvas: Canvas) -> tuple[float, float, float, float]:
+    """West, east, south and north of what shows, and a step of the graticule beyond."""
     step = canvas.graticule
     known = canvas.lonlat[canvas.shows]
     south, north = max(-90.0, float(known[:, 1].min()) - step), min(90.0, float(known[:, 1].max()) + step)
-    west, east = float(known[:, 0].min()) - step, float(known[:, 0].max()) + step
-    along, across = np.linspace(south, north, 361), np.linspace(west, east, 721)
-    meridians = np.arange(math.ceil(west / step), math.floor(east / step) + 1) * step
-    parallels = np.arange(math.ceil(south / step), math.floor(north / step) + 1) * step
-    lines = [np.stack((np.full(len(along), lon), along), axis=1) for lon in meridians]
-    return [
-        *lines,
-        *(np.stack((across, np.full(len(across), lat)), axis=1) for lat in parallels if abs(lat) < 90),
-    ]
+    return float(known[:, 0].min()) - step, float(known[:, 0].max()) + step, south, north
+
+
+def _multiples(canvas: Canvas, low: float, high: float) -> Floats:
+    step = canvas.graticule
+    return np.arange(math.ceil(low / step), math.floor(high / step) + 1).astype(np.float64) * step
+
+
+def _degree(at: float, letters: str) -> str:
+    """A longitude, from anywhere, or a latitude, in words: the letters are of more and of less than 0."""
+    value = round(float((at + 180.0) % 360.0 - 180.0), 6)
+    letter = "" if value in (0.0, -180.0) else letters[int(value < 0)]
+    return f"{abs(value):g}°{letter}"
 
 
 def draw(

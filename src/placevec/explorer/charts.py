@@ -115,9 +115,12 @@ def write_latitude(
     if not rows:
         raise InputError(f"no band of {band:g} degrees has {_FEWEST} places: take wider ones with --band")
     figure, axes, counts = _two_charts()
+    south, north = min(row["south"] for row in rows), max(row["north"] for row in rows)
+    margin = max(0.04 * (north - south), 0.1 * band)
+    aside = 0.7 * (north - south) / 180.0
     for number, one in enumerate(judged):
         own = [row for row in rows if row["model"] == one.label]
-        middle = [(row["south"] + row["north"]) / 2 + (number - (len(judged) - 1) / 2) * 0.7 for row in own]
+        middle = [(row["south"] + row["north"]) / 2 + (number - (len(judged) - 1) / 2) * aside for row in own]
         mean = np.array([row["mean"] for row in own])
         reach = np.array([[row["mean"] - row["low"], row["high"] - row["mean"]] for row in own]).T
         axes.errorbar(
@@ -133,8 +136,9 @@ def write_latitude(
     counts.set_ylabel("places", size=9, color=QUIET)
     counts.set_xlabel("latitude", size=9, color=QUIET)
     for part in (axes, counts):
-        part.set_xlim(-90, 90)
-        part.set_xticks(range(-90, 91, 30))
+        part.set_xlim(max(south - margin, -90.0), min(north + margin, 90.0))
+        if north - south > 120.0:
+            part.set_xticks(range(-90, 91, 30))
     if not judged[0].number:
         axes.set_ylim(-0.02, 1.02)
     sides = " and ".join(dict.fromkeys(one.side for one in judged))
@@ -185,9 +189,12 @@ def write_curves(
         if chosen is not None:
             drawn += _curve(lower, name, chosen, rows, colour, "-")
     axes.set_ylabel("loss: training dotted, validation solid", size=9, color=QUIET)
-    lower.set_ylabel(shown(chosen or "", 40), size=9, color=QUIET, parse_math=False)
-    lower.set_xlabel("step", size=9, color=QUIET)
-    lower.set_visible(chosen is not None)
+    if chosen is None:  # no measure that all runs share: the losses have the whole picture
+        lower.remove()
+        axes.set_position((0.09, 0.11, 0.66, 0.74))
+    else:
+        lower.set_ylabel(shown(chosen, 40), size=9, color=QUIET, parse_math=False)
+    (axes if chosen is None else lower).set_xlabel("step of training (a batch each)", size=9, color=QUIET)
     _dress(figure, axes, list(runs), "Learning curves", "One line a run", "")
     _save(figure, path, "")
     return ChartReport(path, drawn)

@@ -5,6 +5,7 @@ It is what the founding Sphere2Vec shows of species and land use, with each pixe
 
 from __future__ import annotations
 
+import math
 import textwrap
 import warnings
 from collections.abc import Sequence
@@ -19,7 +20,7 @@ from placevec.atomic import replacing
 from placevec.distributions.asking import Question
 from placevec.errors import UsageError
 from placevec.explorer.asked import Asked, credit_of, limits_of, meaning_of, sampled
-from placevec.explorer.canvas import Canvas, coastline, draw, region, world
+from placevec.explorer.canvas import Canvas, coastline, degrees, draw, region, world
 from placevec.explorer.lettering import INK, PAPER, QUIET, fonts, latin, shown
 from placevec.geo import Area, Floats
 from placevec.progress import SILENT, Progress
@@ -37,6 +38,7 @@ _MOST_PIXELS = 1_000
 """A side of a map: each pixel costs an answer."""
 _GAP, _TITLE, _NAMES, _LEFT = 0.12, 0.62, 0.34, 0.25
 _BAR, _FOOT = 0.62, 0.3
+_LETTER = 0.08
 _WORLD_FROM = 180.0
 _AT_ONCE = 65_536
 
@@ -62,7 +64,8 @@ class FigureReport:
     def summary(self) -> str:
         """One line for people."""
         dots = f", {self.points:,} points" if self.points else ""
-        return f"{self.panels} maps{dots}, colours from {self.lowest:.4g} to {self.highest:.4g}"
+        maps = "1 map" if self.panels == 1 else f"{self.panels} maps"
+        return f"{maps}{dots}, colours from {self.lowest:.4g} to {self.highest:.4g}"
 
 
 def write_figure(
@@ -124,7 +127,8 @@ def write_figure(
                     line_width=0.6 if len(asked) < 3 else 0.4,
                 )  # fmt: skip
                 if dots is not None:
-                    _scatter(axes, layout.canvas.project(dots[row]), len(asked))
+                    _scatter(axes, layout.canvas, dots[row], len(asked))
+                _degrees(axes, layout, row, column)
                 _names_of(axes, layout, row, column, name, one.label, own if own_scales else None)
         _heading(figure, layout, asked, title)
         if not own_scales:
@@ -218,8 +222,33 @@ def _colours() -> Any:
     return colormaps[COLOURS].with_extremes(bad=(0.0, 0.0, 0.0, 0.0))
 
 
-def _scatter(axes: Any, places: Floats, columns: int) -> None:
-    size = float(np.clip(3_000.0 / max(len(places), 1), 1.5, 14.0)) / columns**0.5
+def _degrees(axes: Any, layout: _Layout, row: int, column: int) -> None:
+    """Degrees of the meridians on the lowest maps and of the parallels on the leftmost, inside of the frame."""
+    from matplotlib.patheffects import withStroke
+
+    left, right, bottom, top = layout.canvas.extent
+    wide, high = right - left, top - bottom
+    style: dict[str, Any] = {
+        "size": 6.5, "color": INK, "zorder": 6, "path_effects": [withStroke(linewidth=1.8, foreground=PAPER)],
+    }  # fmt: skip
+    meridians, parallels = degrees(layout.canvas)
+    inches = float(min(layout.panel[0], layout.panel[1] * layout.canvas.aspect))
+    longest = max((len(text) for _, text in meridians), default=0)
+    every = max(1, math.ceil(len(meridians) * longest * _LETTER / inches))  # a small map has room for some
+    for x, text in meridians[every // 2 :: every] if row == layout.rows - 1 else ():
+        if 0.06 * wide < x - left < 0.94 * wide:
+            axes.text(x, bottom + 0.012 * high, text, ha="center", va="bottom", **style)
+    for y, text in parallels if column == 0 else ():
+        if 0.06 * high < y - bottom < 0.97 * high:
+            axes.text(left + 0.008 * wide, y, text, ha="left", va="center", **style)
+
+
+def _scatter(axes: Any, canvas: Canvas, lonlat: Floats, columns: int) -> None:
+    """Dots, the larger the fewer there are on the map."""
+    places = canvas.project(lonlat)
+    left, right, bottom, top = canvas.extent
+    seen = (places >= [left, bottom]).all(axis=1) & (places <= [right, top]).all(axis=1)
+    size = float(np.clip(1_500.0 / max(int(seen.sum()), 1), 2.0, 10.0)) / columns**0.5
     axes.scatter(
         places[:, 0], places[:, 1], s=size, color="#ff5a36", edgecolors="white", linewidths=0.25, zorder=4
     )

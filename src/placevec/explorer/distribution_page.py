@@ -55,8 +55,9 @@ class DistributionPageReport:
     @property
     def summary(self) -> str:
         """One line for people."""
+        maps = "1 map" if self.maps == 1 else f"{self.maps} maps"
         return (
-            f"{self.maps} maps, {self.size_bytes / 1e6:.1f} MB, colours from {self.lowest:.4g} to {self.highest:.4g}; "
+            f"{maps}, {self.size_bytes / 1e6:.1f} MB, colours from {self.lowest:.4g} to {self.highest:.4g}; "
             "open it in a browser"
         )
 
