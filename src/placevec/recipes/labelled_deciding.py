@@ -208,8 +208,9 @@ def _check_seen(decided: Decided, column: str, plan: SplitPlan, refuse: bool) ->
     names = [name for name, gone in zip(decided.classes, unseen, strict=True) if gone]
     rows = int(decided.counts[unseen].sum())
     if plan.given and refuse:
+        count = "1 class" if len(names) == 1 else f"{len(names):,} classes"
         raise SourceError(
-            f"{len(names):,} classes of {column!r} are validated or tested ({rows:,} rows) and never trained on, such as "
+            f"{count} of {column!r} {'is' if len(names) == 1 else 'are'} validated or tested ({rows:,} rows) and never trained on, such as "
             f"{names[0][:60]!r}: no model can know them; --leave-out-unseen leaves these rows out"
         )
     decided.left_out[UNSEEN] += rows
