@@ -91,6 +91,32 @@ def test_a_budget_of_nothing_says_what_was_left_out(table: Path, tmp_path: Path)
     assert "Nothing is complete yet" in (tmp_path / "out" / "table.md").read_text()
 
 
+def test_the_last_line_says_what_is_in_the_folder(table: Path, tmp_path: Path) -> None:
+    """Pictures are spoken of where there are some; oracle: the files."""
+    out = tmp_path / "out"
+    asked = [
+        "benchmark",
+        "encoders",
+        "--task",
+        str(table),
+        "--out",
+        str(out),
+        "--encoders",
+        "xyz",
+        "--probes",
+        "ridge",
+    ]
+    asked += ["--seeds", "1", "--folds", "3", "--quiet"]
+    for more, words in (
+        (["--budget", "0.001s"], "Tables in"),
+        (["--no-plots"], "Tables in"),
+        ([], "Tables and pictures in"),
+    ):
+        last = CliRunner().invoke(build_app(), [*asked, *more]).output.strip().splitlines()[-1]
+        assert last == f"{words} {out}: begin with {out / 'table.md'}"
+        assert bool(list(out.glob("*.png"))) == ("pictures" in words)
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

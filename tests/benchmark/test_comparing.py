@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from placevec.benchmark import contest, floors
+from placevec.benchmark import contest, floors, plots
 from placevec.benchmark.comparing import (
     OVERALL,
     Group,
@@ -24,7 +24,7 @@ from placevec.benchmark.comparing import (
 from placevec.benchmark.contest import Contest, Outcome
 from placevec.benchmark.entrants import entrants
 from placevec.benchmark.plots import write_plots
-from placevec.benchmark.strata import ANTIMERIDIAN, near_antimeridian, strata_of
+from placevec.benchmark.strata import ANTIMERIDIAN, POLES, near_antimeridian, strata_of
 from placevec.benchmark.table import Results, markdown
 from placevec.geo import distance_m
 from tests.benchmark.test_contest import smooth_task
@@ -140,6 +140,34 @@ def test_pictures_are_drawn(results: Results, tmp_path: Path) -> None:
     for path in written:
         with Image.open(path) as picture:
             assert min(picture.size) > 200
+
+
+def test_strata_without_points_have_no_panel(
+    results: Results, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Data away from the antimeridian and the poles: one panel, not two empty frames beside it."""
+    pytest.importorskip("matplotlib")
+    found: list[list[str]] = []
+    monkeypatch.setattr(
+        plots, "_save", lambda figure, _: found.append([axes.get_title(loc="left") for axes in figure.axes])
+    )
+    held = [one for one in corrections(results.groups) if one.stratum == OVERALL]
+    for some in (held, [*held, *(replace(one, stratum=POLES) for one in held)]):
+        monkeypatch.setattr(plots, "corrections", lambda _, some=some: some)
+        plots.write_plots(results.groups, tmp_path)
+    assert found[2] == [OVERALL]
+    assert found[5] == [OVERALL, f"near: {POLES}"]
+
+
+def test_sentences_of_a_table_end_once(results: Results) -> None:
+    """A task of one's own has no credit: no stray dot after the blocks; one task is no ``1 tasks``."""
+    (group, *_) = results.groups
+    text = markdown(Results([replace(group, task=replace(group.task, credit=""))], results.outcome, {}))
+    assert ". ." not in text
+    assert "1 tasks" not in text
+    assert ": 1 task" in text
+    told = markdown(Results([replace(group, task=replace(group.task, credit="Nobody"))], results.outcome, {}))
+    assert " km. Nobody." in told
 
 
 def test_strata_by_distance_on_the_ellipsoid() -> None:

@@ -73,14 +73,21 @@ def _task_picture(groups: Sequence[Group], path: Path) -> None:
 
 
 def _corrections_picture(groups: Sequence[Group], path: Path) -> None:
-    """Corrected minus original: every encoder and task, overall, near the antimeridian and near the poles."""
+    """Corrected minus original: every encoder and task, overall, near the antimeridian and near the poles.
+
+    Where no point lies near those, their panels are left out.
+    """
     found = corrections(groups)
-    strata = (OVERALL, ANTIMERIDIAN, POLES)
+    held = {one.stratum for one in found}
+    strata = [stratum for stratum in (OVERALL, ANTIMERIDIAN, POLES) if stratum in held]
     names = list(dict.fromkeys(one.encoder for one in found))
     height = 1.7 + 0.32 * len(names)
-    figure = _figure(11.0, height)
+    wide = max(7.0, 1.2 + 3.3 * len(strata))
+    figure = _figure(wide, height)
+    panel = (wide - 1.2) / len(strata)
     for place, stratum in enumerate(strata):
-        axes = figure.add_axes((0.11 + 0.3 * place, 0.6 / height, 0.27, 1.0 - 1.5 / height))
+        left = (1.2 + panel * place) / wide
+        axes = figure.add_axes((left, 0.6 / height, (panel - 0.33) / wide, 1.0 - 1.5 / height))
         axes.axvline(0.0, color=_FLOOR, linewidth=0.8)
         for row, name in enumerate(names):
             these = [one for one in found if one.encoder == name and one.stratum == stratum]

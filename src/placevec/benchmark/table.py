@@ -119,9 +119,9 @@ def in_words(group: Group) -> str:
 def _of_task(groups: Sequence[Group]) -> list[str]:
     task = groups[0].task
     lines = [f"## {task.name}", "", f"{printable(task.description)}. {task.metric}, larger is better."]
-    lines[-1] += (
-        f" {int((~task.further).sum()):,} points; blocks of {task.block_m / 1000:,.0f} km. {task.credit}."
-    )
+    lines[-1] += f" {int((~task.further).sum()):,} points; blocks of {task.block_m / 1000:,.0f} km."
+    if task.credit.strip():
+        lines[-1] += f" {task.credit}."
     if task.most is not None:
         lines[-1] += f" Nobody can exceed {task.most:.3f} in expectation."
     lines.append("")
@@ -169,7 +169,7 @@ def _ranks(groups: Sequence[Group]) -> list[str]:
     for scheme, probe, some, ranks in _summaries(groups):
         tasks = ", ".join(group.task.name for group in some)
         lines += [
-            f"### Folds of {scheme}, {probe}: {len(some)} tasks", "", tasks, "",
+            f"### Folds of {scheme}, {probe}: {len(some)} task{'' if len(some) == 1 else 's'}", "", tasks, "",
             "| | mean rank | above the best floor | not told apart | below |", "| --- | --- | --- | --- | --- |",
         ]  # fmt: skip
         for name, rank in ranks.items():

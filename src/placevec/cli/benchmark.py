@@ -97,7 +97,8 @@ def command(
             say(f"  {unit}")
         if len(left) > _SHOWN:
             say(f"  and {len(left) - _SHOWN} more, named in table.md")
-    say(f"Tables and pictures: {out / 'table.md'}, {out / 'results.csv'}")
+    written = "Tables and pictures" if plots and results.groups else "Tables"
+    say(f"{written} in {out}: begin with {out / 'table.md'}")
 
 
 def _row(group: Group) -> tuple[Any, ...]:
