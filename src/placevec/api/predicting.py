@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from placevec import atomic
 from placevec.api.opening import Box, PathLike, area_of, model_of
 from placevec.api.training_ground import recorded_ground
-from placevec.errors import PlacevecError, UsageError
+from placevec.errors import ModelError, PlacevecError, UsageError
 from placevec.geo import Area, Floats
 from placevec.progress import SILENT, Progress, printable
 
@@ -194,7 +194,7 @@ def _questions(models: Sequence[Model], classes: Sequence[str], year: float | No
     for model, label in zip(models, _labels(models), strict=True):
         try:
             questions.append(ask(model, split_names(model, classes), year=year))
-        except PlacevecError as error:
+        except (ModelError, UsageError) as error:
             raise (error if len(models) == 1 else type(error)(f"{label}: {error}")) from None
     if any(question.names != questions[0].names for question in questions):
         if all(question.kind == "number" for question in questions):
