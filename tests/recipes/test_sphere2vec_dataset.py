@@ -368,7 +368,8 @@ BAD: dict[str, tuple[str, dict[str, Any], str]] = {
         "lon,lat,s\n" + "".join(f"{row},{row},n{row}\n" for row in range(30)), {}, "30 different texts in 30 rows",
     ),
     "unseen": (
-        "lon,lat,s,p\n1,1,a,train\n2,2,b,train\n3,3,c,test\n", {"split": "p"}, "^1 class of 's' is validated.*never trained on, such as 'c'",
+        "lon,lat,s,p\n1,1,a,train\n2,2,b,train\n3,3,c,test\n", {"split": "p"},
+        "^1 class of 's' is validated.*never trained on, such as 'c'",
     ),
     "no training rows": (
         "lon,lat,s,p\n1,1,a,val\n2,2,b,test\n", {"split": "p", "leave_out_unseen": True}, "left to train on",

@@ -209,8 +209,9 @@ def _check_seen(decided: Decided, column: str, plan: SplitPlan, refuse: bool) ->
     rows = int(decided.counts[unseen].sum())
     if plan.given and refuse:
         count = "1 class" if len(names) == 1 else f"{len(names):,} classes"
+        verb = "is" if len(names) == 1 else "are"
         raise SourceError(
-            f"{count} of {column!r} {'is' if len(names) == 1 else 'are'} validated or tested ({rows:,} rows) and never trained on, such as "
+            f"{count} of {column!r} {verb} validated or tested ({rows:,} rows) and never trained on, such as "
             f"{names[0][:60]!r}: no model can know them; --leave-out-unseen leaves these rows out"
         )
     decided.left_out[UNSEEN] += rows
