@@ -70,6 +70,7 @@ def test_numbers_are_learnt_in_their_unit(numbers, tmp_path) -> None:
     errors = model.predict_lonlat(lonlat)[:, 0] - wanted
     assert 1 - errors.var() / wanted.var() > 0.8
     assert model.head is not None
+    assert model.training["label"] == numbers.manifest["labels"]["column"]  # what predict calls the answers
     trained = numbers.labels().values[model.training["places"] > 0 and slice(None)]
     assert model.head.mean == pytest.approx(trained.mean(), abs=1.0)
     assert read_metrics(tmp_path / "run")[-1]["validation/r2"] > 0.7

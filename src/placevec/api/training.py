@@ -15,6 +15,7 @@ from placevec.joined import JoinedDataset
 from placevec.progress import SILENT, Progress
 
 if TYPE_CHECKING:
+    from placevec.heads import Head
     from placevec.model import Model
 
 
@@ -79,6 +80,7 @@ def train(
             part.area.as_dict() for part in (ground.parts if isinstance(ground, JoinedDataset) else (ground,))
         ],
         "places": built.places,
+        **_label_of(ground, built.head),
         **({"held_out": built.held_out} if built.held_out else {}),
         **({"validation": judge.name} if judge is not None else {}),
     }
@@ -114,6 +116,12 @@ def _ground(dataset: Dataset | PathLike | Sequence[Dataset | PathLike]) -> Datas
         return Dataset.open(dataset)
     parts = [dataset_of(part) for part in dataset]
     return parts[0] if len(parts) == 1 else JoinedDataset(parts)
+
+
+def _label_of(ground: Dataset | JoinedDataset, head: Head | None) -> dict[str, str]:
+    """The name of the labels' column, by which answers are called; nothing where none is learnt or it has no name."""
+    column = ground.manifest["labels"].get("column") if head is not None and isinstance(ground, Dataset) else None
+    return {} if column is None else {"label": column}
 
 
 def _check_run(run: Path, *, resume: bool, force: bool) -> bool:
