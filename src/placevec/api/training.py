@@ -120,7 +120,9 @@ def _ground(dataset: Dataset | PathLike | Sequence[Dataset | PathLike]) -> Datas
 
 def _label_of(ground: Dataset | JoinedDataset, head: Head | None) -> dict[str, str]:
     """The name of the labels' column, by which answers are called; nothing where none is learnt or it has no name."""
-    column = ground.manifest["labels"].get("column") if head is not None and isinstance(ground, Dataset) else None
+    column = (
+        ground.manifest["labels"].get("column") if head is not None and isinstance(ground, Dataset) else None
+    )
     return {} if column is None else {"label": column}
 
 
