@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy import sparse
 
@@ -97,6 +98,15 @@ def test_nabirds_yfcc_and_fmow(tmp_path: Path) -> None:
     assert scenes.labels().classes == ("airport", "stadium")
     assert scenes.labels().values.tolist() == [0, 1, 1]
     assert np.array_equal(dense(scenes.image_predictions("validation")), written)
+
+
+def test_the_class_that_is_alone_is_named_rightly(tmp_path: Path) -> None:
+    """The source lists alley, then beach; all photos are of the second."""
+    files.yfcc(tmp_path / "yfcc")
+    table = tmp_path / "yfcc" / "train_test_split.csv"
+    pd.read_csv(table).assign(**{"class": 1}).to_csv(table, index=False)
+    with pytest.raises(SourceError, match=r"all rows are of one class of .*'beach'"):
+        prepared(tmp_path, "yfcc")
 
 
 def test_place_and_image_are_ranked_together(tmp_path: Path) -> None:

@@ -92,7 +92,9 @@ def _print(found: Explored) -> None:
     of_map = None if found.map is None else found.map.page
     pages = [page for page in (found.page, of_map) if page is not None]
     if any(not page.map_drawn for page in pages):
-        say("The dataset is not where the vectors say: the page has no map. Name it with --dataset.")
+        say(
+            "No dataset lies where the vectors say, so the page has no map; if they are of one, --dataset names it."
+        )
     any_of_them = pages[0] if pages else found.plots
     if any_of_them is not None and any_of_them.places_drawn < any_of_them.places_total:
         drawn, total = any_of_them.places_drawn, any_of_them.places_total

@@ -106,11 +106,11 @@ def decide(
     if fixed is None:
         _drop_rare(decided, min_per_class, column)
         _check_seen(decided, column, plan, refuse_unseen)
-    present = int(np.count_nonzero(decided.counts.sum(axis=1)))
-    if present == 1 and not one_class:
+    present = np.flatnonzero(decided.counts.sum(axis=1))
+    if len(present) == 1 and not one_class:
         raise SourceError(
-            f"all rows are of one class of {column!r}, {decided.classes[0][:60]!r}: there is nothing to tell apart; "
-            "--one-class keeps it, to be told from background points"
+            f"all rows are of one class of {column!r}, {decided.classes[present[0]][:60]!r}: there is nothing to tell "
+            "apart; --one-class keeps it, to be told from background points"
         )
     if decided.counts[:, 0].sum() == 0:
         raise SourceError(f"no row of {column!r} is left to train on; all are of validation or test")

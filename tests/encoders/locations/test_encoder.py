@@ -93,6 +93,7 @@ def test_other_shapes_are_refused() -> None:
         ("xyz", {"activation": "swish"}, "there is no activation"),
         ("rbf", {"anchors": np.zeros((3, 3))}, "rows of lon, lat"),
         ("rbf", {"sigma": 0.0}, "number above 0"),
+        ("cells", {"cells": [[1.0, 2.0]]}, "cells is how many"),
     ],
 )
 def test_bad_options_are_refused(name: str, options: dict[str, object], message: str) -> None:

@@ -96,6 +96,8 @@ class Cells(Positional):
 
     def __init__(self, cells: int = 2048, width: int = 64) -> None:
         super().__init__()
+        if not _is_count(cells):
+            raise ModelError(f"cells is how many, and they are spread evenly; got {type(cells).__name__}")
         self.register_buffer("centres", anchor_xyz(cells), persistent=False)
         if isinstance(width, bool) or not isinstance(width, int) or not 1 <= width <= 8192:
             raise ModelError(f"width is a whole number from 1 to 8192; got {width!r}")
