@@ -3,12 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
-import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -247,47 +242,3 @@ def test_every_objective_trains(helsinki_dataset: Dataset, tmp_path: Path, objec
         validation_steps=1, batch_size=8, size_px=32, size_m=100.0, near_m=40.0, far_m=200.0,
     )  # fmt: skip
     assert np.isfinite(model.embed(helsinki_dataset, np.arange(3))).all()
-
-
-@pytest.mark.slow
-def test_killed_while_training_and_embedding(helsinki_dataset: Dataset, tmp_path: Path) -> None:
-    """SIGKILL in the middle of `train`, then of `embed`; the ends are the uninterrupted run's, bit by bit."""
-    command = str(Path(sys.executable).with_name("placevec"))
-    options = [
-        "--epochs",
-        "4",
-        "--steps-per-epoch",
-        "3",
-        "--size-px",
-        "32",
-        "--size-m",
-        "120",
-        "--near-m",
-        "40",
-        "--far-m",
-        "160",
-    ]
-    train = [command, "train", "loc2vec", str(helsinki_dataset.path), *options, "--resume", "-q", "--out"]
-    for wait in (1, 2):
-        process = subprocess.Popen([*train, str(tmp_path / "killed")])
-        while process.poll() is None and not list(
-            (tmp_path / "killed").glob(f"state/step-0000000{3 * wait}")
-        ):
-            time.sleep(0.02)
-        os.kill(process.pid, signal.SIGKILL)
-        process.wait()
-    assert (tmp_path / "killed" / "model.safetensors").exists()
-    subprocess.run([*train, str(tmp_path / "killed")], check=True, stdout=subprocess.DEVNULL)
-    subprocess.run([*train, str(tmp_path / "whole")], check=True, stdout=subprocess.DEVNULL)
-    files = [(tmp_path / name / "model.safetensors").read_bytes() for name in ("killed", "whole")]
-    assert files[0] == files[1]
-    embed = [command, "embed", str(tmp_path / "whole"), str(helsinki_dataset.path), "-q", "-o"]
-    process = subprocess.Popen([*embed, str(tmp_path / "e.parquet")], stdout=subprocess.DEVNULL)
-    while process.poll() is None and not (tmp_path / ".e.parquet.work").exists():
-        time.sleep(0.02)
-    os.kill(process.pid, signal.SIGKILL)
-    process.wait()
-    for name in ("e", "f"):
-        subprocess.run([*embed, str(tmp_path / f"{name}.parquet")], check=True, stdout=subprocess.DEVNULL)
-    first, second = (api.load_embeddings(tmp_path / f"{name}.parquet") for name in ("e", "f"))
-    assert np.array_equal(first.vectors, second.vectors)
