@@ -1,6 +1,6 @@
 """Does it matter where background points lie? Presence-only training against the whole sphere, and against one octant.
 
-The founding code draws every background point from lon 0 to 180, lat 0 to 90 (`placevec.sampling.background.Octant`).
+The founding code draws every background point from lon 0 to 180, lat 0 to 90 (`placevec.training.samplers.background.Octant`).
 Run: ``python -m benchmarks.background`` with PLACEVEC_DATA set; prints a table and one JSON document.
 """
 
@@ -15,16 +15,16 @@ import torch
 from sklearn.metrics import roc_auc_score
 
 from placevec import encoders
-from placevec.benchmark.land import country_of_land, sphere_points
-from placevec.benchmark.real import REAL, data_folder
 from placevec.core import Recipe, Slot
-from placevec.heads import Head
-from placevec.objectives.presence import PresenceLoss
-from placevec.sampling.background import Background, Octant, Sphere
-from placevec.sampling.labelled import LabelledSampler
+from placevec.datasets.views.coordinates import CoordinatesView
+from placevec.evaluation.location_encoders.country_task import country_of_land, sphere_points
+from placevec.evaluation.location_encoders.real_tasks import REAL, data_folder
+from placevec.models.heads import Head
 from placevec.training.loop import train
+from placevec.training.objectives.presence import PresenceLoss
 from placevec.training.options import TrainingOptions
-from placevec.views.coordinates import CoordinatesView
+from placevec.training.samplers.background import Background, Octant, Sphere
+from placevec.training.samplers.labeled import LabelledSampler
 
 SEEDS, STEPS, BATCH = 3, 400, 256
 BACKGROUNDS: dict[str, Background] = {"sphere": Sphere(), "octant": Octant()}

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import osmium
 
-from placevec.sources.osm import extent, read_header
+from placevec.sources.osm.reader import extent, read_header
 
 _LETTERS = "nwr"
 _MEMBER = re.compile("([nwr])([0-9]+)@")

@@ -37,11 +37,12 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from benchmarks.extracts import folder
-from placevec import api, atomic, encoders
+from placevec import api, encoders
 from placevec.core import Look
-from placevec.dataset import Dataset
+from placevec.datasets.dataset import Dataset
 from placevec.geo import spatial_blocks
-from placevec.model import Model
+from placevec.io import atomic
+from placevec.models.model import Model
 
 Array = NDArray[np.float64]
 BLOCK_M = 400_000.0

@@ -13,12 +13,12 @@ from rasterio.transform import Affine
 
 from benchmarks.measure import Row, Timing, rate_row
 from benchmarks.peers import mapnik
-from placevec.progress import SILENT
-from placevec.sources.osm import extent, read_header
-from placevec.views.burn import _Burn
-from placevec.views.drawing import draw_shard
-from placevec.views.layers import How, LayerTable
-from placevec.views.spool import Drawings, read_spool, spooled_shards
+from placevec.io.progress import SILENT
+from placevec.preparation.rasterize.draw import draw_shard
+from placevec.preparation.rasterize.pipeline import _Burn
+from placevec.preparation.rasterize.spool import Drawings, read_spool, spooled_shards
+from placevec.sources.osm.layers import How, LayerTable
+from placevec.sources.osm.reader import extent, read_header
 
 SQUARE_PX = 1024
 REPEATS = 3

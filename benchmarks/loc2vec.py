@@ -31,11 +31,11 @@ from benchmarks.measure import Row, Timing, interleaved
 from placevec import api, encoders
 from placevec.core import Encoded, Recipe, Slot
 from placevec.geo import tile_xy_to_lonlat
-from placevec.objectives.triplet import TripletLoss
-from placevec.recipes.loc2vec import build, configure
-from placevec.sampling import TileSampler
+from placevec.recipes.loc2vec.build import build, configure
+from placevec.training.batches import batches_of, layout, to_device
 from placevec.training.bundle import hardware_bf16
-from placevec.training.reading import batches_of, layout, to_device
+from placevec.training.objectives.triplet import TripletLoss
+from placevec.training.samplers import TileSampler
 
 ORIGINALS = "PLACEVEC_ORIGINALS"
 BATCH, PAIRS, WORKERS, PLACES = 16, 64, 2, 16_000

@@ -25,15 +25,15 @@ from PIL import Image
 from benchmarks.extracts import extract
 from placevec import api
 from placevec.core import ROW_SYNTHETIC, Look
-from placevec.dataset import Dataset
-from placevec.evaluation.floors import COORDINATES, COVERAGE, coverage_fractions
-from placevec.evaluation.judgement import Budget, Judgement, Variants, judge
+from placevec.datasets.dataset import Dataset
+from placevec.evaluation.baselines import COORDINATES, COVERAGE, coverage_fractions
+from placevec.evaluation.compare import Budget, Judgement, Variants, judge
 from placevec.evaluation.probes import Effort, Features
 from placevec.evaluation.scores import interval
 from placevec.evaluation.tasks import landuse_task, poi_task, without_leaking_groups
-from placevec.explorer.cartography import paint
+from placevec.explorer.maps.cartography import paint
 from placevec.geo import metres_per_pixel, parse_tile_id, spatial_blocks, tile_xy_to_lonlat, to_ecef
-from placevec.model import Model
+from placevec.models.model import Model
 
 WEST, EAST = "14.18,35.80,14.44,36.09", "14.46,35.83,14.58,35.95"
 DROPPED = ("landcover", "natural-features", "leisure", "amenities")

@@ -27,14 +27,14 @@ import torch
 
 from benchmarks.locations import ORIGINALS, THREADS, points
 from benchmarks.measure import Row, Timing, interleaved, rate_row
-from placevec.dataset import PLACES, Dataset
-from placevec.dataset_writing import write_manifest
+from placevec.datasets.dataset import PLACES, Dataset
+from placevec.datasets.labels import LABELS
+from placevec.datasets.views.coordinates import SPEC
+from placevec.datasets.writer import write_manifest
 from placevec.geo import Area
-from placevec.geoparquet import geo_of_points, wkb_points
-from placevec.labelled import LABELS
-from placevec.recipes import sphere2vec
+from placevec.geo.geoparquet import geo_of_points, wkb_points
+from placevec.recipes.sphere2vec import build as sphere2vec
 from placevec.training import train
-from placevec.views.coordinates import SPEC
 
 EPOCH, CLASSES, BATCH, SCALES, HIDDEN, DIM = 262_144, 500, 1024, 32, 512, 256
 STEPS, THEIR_STEPS, REPEATS = 48, 12, 3

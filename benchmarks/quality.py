@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from placevec import api
-from placevec.dataset import Dataset
+from placevec.datasets.dataset import Dataset
 
 DROPPED = ("landcover", "natural-features", "leisure", "amenities")
 WINDOW: dict[str, Any] = {

@@ -22,8 +22,8 @@ from benchmarks.extracts import embedded, extract
 from benchmarks.measure import Row, interleaved, rate_row
 from placevec import api
 from placevec.core import Look
-from placevec.dataset import Dataset
-from placevec.views.raster import RasterView
+from placevec.datasets.dataset import Dataset
+from placevec.datasets.views.raster.raster import RasterView
 
 BATCH, FEW, PNG_TILES = 256, 32, 16
 

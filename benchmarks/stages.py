@@ -18,9 +18,10 @@ from pathlib import Path  # noqa: E402
 from typing import Any  # noqa: E402
 
 from benchmarks.measure import peak_mb  # noqa: E402
-from placevec.sources.osm import extent, read_header  # noqa: E402
-from placevec.views import drawing, shard_burn  # noqa: E402
-from placevec.views.burn import burn_extract  # noqa: E402
+from placevec.preparation.rasterize import draw as drawing  # noqa: E402
+from placevec.preparation.rasterize import shard_job as shard_burn  # noqa: E402
+from placevec.preparation.rasterize.pipeline import burn_extract  # noqa: E402
+from placevec.sources.osm.reader import extent, read_header  # noqa: E402
 
 STAGES = ("imports", "read", "geometry", "draw", "compress and write")
 spent = dict.fromkeys(STAGES, 0.0)

@@ -22,10 +22,10 @@ import numpy as np
 
 from benchmarks.measure import Row, interleaved, peak_mb
 from placevec.geo import Area, tiles_of_area
-from placevec.sources.tile_address import TileTemplate
-from placevec.sources.tile_cache import TileCache
-from placevec.sources.tile_plan import TilePlan
-from placevec.sources.tile_server import download_tiles
+from placevec.sources.tiles.address import TileTemplate
+from placevec.sources.tiles.cache import TileCache
+from placevec.sources.tiles.download import download_tiles
+from placevec.sources.tiles.plan import TilePlan
 
 ZOOM, CONNECTIONS, DRAWING_S, AT_ONCE = 17, 8, 0.02, 4
 READY, DRAWN, FEW, MANY = 4000, 800, 4000, 40_000

@@ -10,8 +10,8 @@ import torch
 from benchmarks.measure import Row, interleaved, rate_row
 from placevec import encoders
 from placevec.core import Encoded
-from placevec.objectives.triplet import TripletLoss
-from placevec.recipes.loc2vec import Loc2VecConfig
+from placevec.recipes.loc2vec.build import Loc2VecConfig
+from placevec.training.objectives.triplet import TripletLoss
 
 BATCH = 16
 

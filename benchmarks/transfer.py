@@ -22,22 +22,22 @@ import numpy as np
 
 from benchmarks.extracts import folder
 from placevec import api
-from placevec.dataset import Dataset
-from placevec.evaluation.elsewhere import (
+from placevec.datasets.dataset import Dataset
+from placevec.datasets.views.raster.coverage import Coverage
+from placevec.evaluation.baselines import BESIDE, COORDINATES, COVERAGE, UNTRAINED, beside, coverage_fractions
+from placevec.evaluation.compare import OURS, Budget, Judgement
+from placevec.evaluation.probes import Effort, Features
+from placevec.evaluation.report import number
+from placevec.evaluation.tasks import without_leaking_groups
+from placevec.evaluation.transfer import (
     Elsewhere,
     cities,
     judge_elsewhere,
     landuse_elsewhere,
     pois_elsewhere,
 )
-from placevec.evaluation.floors import BESIDE, COORDINATES, COVERAGE, UNTRAINED, beside, coverage_fractions
-from placevec.evaluation.judgement import OURS, Budget, Judgement
-from placevec.evaluation.probes import Effort, Features
-from placevec.evaluation.render import number
-from placevec.evaluation.tasks import without_leaking_groups
 from placevec.geo import footprint_bounds
-from placevec.model import Model
-from placevec.views.coverage import Coverage
+from placevec.models.model import Model
 
 SPACING_M, SIZE_M, SIZE_PX, AROUND_M = 125.0, 256.0, 128, 768.0
 TAUGHT = {"preset": "taught"}

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import settings
 
 if TYPE_CHECKING:
-    from placevec.dataset import Dataset
+    from placevec.datasets.dataset import Dataset
 
 # Test workers share the cores: more threads than cores make tiny tensors a hundred times slower.
 os.environ.setdefault("OMP_NUM_THREADS", "1")

@@ -18,7 +18,7 @@ from typer.testing import CliRunner
 
 from placevec.cli.app import build_app
 from placevec.encoders.tile_cnn import FoundingTileCNN
-from tests.test_founding_weights import theirs
+from tests.models.importers.test_loc2vec import theirs
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "coming-from" / "loc2vec.md"
 TEXT = PAGE.read_text("utf-8")

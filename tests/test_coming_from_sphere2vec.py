@@ -15,8 +15,8 @@ from typer.testing import CliRunner
 
 from placevec.cli.app import build_app
 from placevec.encoders.locations.names import known_as
-from tests.foreign_locations.test_torchspatial import checkpoint, saved
-from tests.sources import geo_prior_files
+from tests.models.importers.test_torchspatial import checkpoint, saved
+from tests.sources.benchmarks import layout_files as geo_prior_files
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "coming-from" / "sphere2vec.md"
 TEXT = PAGE.read_text("utf-8")

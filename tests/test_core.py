@@ -37,8 +37,8 @@ from placevec.core import (
     encode,
 )
 from placevec.encoders.tile_cnn import CompactTileCNN
-from placevec.objectives import InfoNCE, TripletLoss
-from placevec.sampling import NearFarSampler, PairSampler
+from placevec.training.objectives import InfoNCE, TripletLoss
+from placevec.training.samplers import NearFarSampler, PairSampler
 
 # --- the one loop ------------------------------------------------------------------------------------------
 

@@ -18,7 +18,7 @@ from sklearn.utils.validation import validate_data
 
 import placevec as pv
 from placevec.errors import InputError
-from placevec.location_features import LocationFeatures
+from placevec.estimators import LocationFeatures
 
 LONLAT = np.array([[24.94, 60.17], [-170.7, -14.3], [179.9, 66.0]])
 

@@ -20,8 +20,8 @@ import torch
 
 from placevec import api
 from placevec.core import Look
-from placevec.dataset import Dataset
-from placevec.progress import SILENT
+from placevec.datasets.dataset import Dataset
+from placevec.io.progress import SILENT
 from tests.conftest import ROOT
 
 pytestmark = pytest.mark.skipif(

@@ -10,7 +10,7 @@ import pytest
 import typer
 
 import placevec
-from placevec.dataset import Dataset
+from placevec.datasets.dataset import Dataset
 
 PINNED = Path(__file__).with_name("surface.json")
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-__version__ = "0.1.0"
+from placevec._version import __version__
 
 _HOMES = {
     "prepare": "placevec.api",
@@ -33,15 +33,15 @@ _HOMES = {
     "load_model": "placevec.api",
     "load_embeddings": "placevec.api",
     "Area": "placevec.geo",
-    "Dataset": "placevec.dataset",
+    "Dataset": "placevec.datasets.dataset",
     "Embeddings": "placevec.embeddings",
-    "LayerTable": "placevec.views.layers",
-    "LocationFeatures": "placevec.location_features",
-    "Model": "placevec.model",
-    "PlaceFeatures": "placevec.features",
+    "LayerTable": "placevec.sources.osm.layers",
+    "LocationFeatures": "placevec.estimators",
+    "Model": "placevec.models.model",
+    "PlaceFeatures": "placevec.estimators",
     "PlacevecError": "placevec.errors",
 }
-_ROOMS = ("encoders", "objectives", "sampling", "metrics", "recipes", "geo", "core")
+_ROOMS = ("encoders", "training", "metrics", "recipes", "geo", "core")
 
 __all__ = [
     "Area",
@@ -67,20 +67,19 @@ __all__ = [
     "load_embeddings",
     "load_model",
     "metrics",
-    "objectives",
     "open_dataset",
     "predict",
     "prepare",
     "recipes",
-    "sampling",
     "similar",
     "train",
     "train_encoders",
+    "training",
     "validate",
 ]
 
 if TYPE_CHECKING:
-    from placevec import core, encoders, geo, metrics, objectives, recipes, sampling
+    from placevec import core, encoders, geo, metrics, recipes
     from placevec.api import (
         cluster,
         embed,
@@ -100,14 +99,13 @@ if TYPE_CHECKING:
         train_encoders,
         validate,
     )
-    from placevec.dataset import Dataset
+    from placevec.datasets.dataset import Dataset
     from placevec.embeddings import Embeddings
     from placevec.errors import PlacevecError
-    from placevec.features import PlaceFeatures
+    from placevec.estimators import LocationFeatures, PlaceFeatures
     from placevec.geo import Area
-    from placevec.location_features import LocationFeatures
-    from placevec.model import Model
-    from placevec.views.layers import LayerTable
+    from placevec.models.model import Model
+    from placevec.sources.osm.layers import LayerTable
 
 
 def __getattr__(name: str) -> Any:

@@ -13,15 +13,14 @@ A sampler speaks in numbers (rows, coordinates, angles), never in pixels, so dra
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeAlias
 
 import torch
 from torch import Tensor, nn
-
-from placevec.atomic import sha256_of_json
-from placevec.documents import NONE, check
 
 ROW_SYNTHETIC = -1
 """Row of a look at a point that is no place of the dataset."""
@@ -31,9 +30,9 @@ COORDINATES = "coordinates"
 """Kind of the views that show nothing but lon and lat."""
 MAX_SIZE_PX = 4096
 """Pixels along each side of a window that a stored specification may ask for."""
-_SPEC = {
-    "name": str, "kind": str, "channels?": [str], "values?": str, "size_px?": (int, NONE), "size_m?": (float, NONE),
-    "zoom?": (int, NONE), "rules?": (str, NONE),
+_FIELDS: dict[str, type | tuple[type, ...]] = {
+    "name": str, "kind": str, "channels": list, "values": str, "size_px": (int, type(None)),
+    "size_m": (int, float, type(None)), "zoom": (int, type(None)), "rules": (str, type(None)),
 }  # fmt: skip
 
 
@@ -118,7 +117,12 @@ class ViewSpec:
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> ViewSpec:
         """The inverse of `as_dict`; TypeError on unknown or missing names, ValueError on values that make no sense."""
-        check(content, _SPEC)
+        for name, value in content.items():
+            fits = _FIELDS.get(name, object)
+            if not isinstance(value, fits) or (isinstance(value, bool) and name in _FIELDS):
+                raise ValueError(f"{name} of a view's specification is {value!r:.60}")
+        if any(not isinstance(channel, str) for channel in content.get("channels", ())):
+            raise ValueError("channels of a view are not names")
         spec = cls(**{**content, "channels": tuple(content.get("channels", ()))})
         if len(set(spec.channels)) < len(spec.channels) or not spec.name:
             raise ValueError("the view has no name, or a channel twice")
@@ -131,7 +135,8 @@ class ViewSpec:
     @property
     def hash(self) -> str:
         """SHA-256 over everything above."""
-        return sha256_of_json(self.as_dict())
+        text = json.dumps(self.as_dict(), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+        return hashlib.sha256(text.encode()).hexdigest()
 
 
 class View(Protocol):

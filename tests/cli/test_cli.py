@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from placevec.cli import main, printable, with_dashes
-from placevec.dataset import Dataset
+from placevec.datasets.dataset import Dataset
 
 
 def call(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, str, str]:

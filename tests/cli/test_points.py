@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.test_cli import call, call_json
-from tests.sources import geo_prior_files
+from tests.sources.benchmarks import layout_files as geo_prior_files
 
 ROWS = "".join(f"{row},{row % 7},{'ab'[row % 2]},u{row % 3}\n" for row in range(30))
 

@@ -9,7 +9,7 @@ import pytest
 
 from placevec.cli import main
 from placevec.embeddings import Embeddings
-from placevec.sources import tile_server
+from placevec.sources.tiles import download as tile_server
 from tests.tile_servers import closed_port, serving
 
 AREA = ("--min_lat", "60.160", "--max_lat", "60.172", "--min_lon", "24.930", "--max_lon", "24.955")

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from tests.cli.test_cli import call, call_json
-from tests.sources.tile_files import png, write_layers
+from tests.sources.tiles.tile_files import png, write_layers
 
 Z, X, Y = 17, 74_567, 37_890
 

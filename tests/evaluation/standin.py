@@ -30,7 +30,7 @@ USES = ("residential", "industrial", "green")
 
 @dataclass
 class Town:
-    """Stands in for `placevec.dataset.Dataset`."""
+    """Stands in for `placevec.datasets.dataset.Dataset`."""
 
     path: Path
     lonlat: np.ndarray
@@ -57,7 +57,7 @@ class Town:
 
 @dataclass
 class Network:
-    """Stands in for `placevec.model.Model`: a random projection of what it sees of the coverage."""
+    """Stands in for `placevec.models.model.Model`: a random projection of what it sees of the coverage."""
 
     channels: tuple[str, ...] = ("roads", "buildings")
     seed: int = 0
@@ -81,7 +81,7 @@ class Network:
         return replace(self, seed=seed + 1)
 
     def embed(self, dataset: Any, rows: np.ndarray | None = None, **_: Any) -> np.ndarray:
-        from placevec.evaluation.floors import coverage_fractions
+        from placevec.evaluation.baselines import coverage_fractions
 
         rows = np.arange(len(dataset)) if rows is None else rows
         shares = coverage_fractions(dataset, self.channels, rows)

@@ -7,10 +7,9 @@ import io
 import pytest
 from rich.console import Console
 
-from placevec.evaluation.judgement import Comparison, Judgement, Row
-from placevec.evaluation.label_free import HELD_OUT, LabelFree, LabelFreeRow
-from placevec.evaluation.render import number, plain
-from placevec.evaluation.report import Report
+from placevec.evaluation.compare import Comparison, Judgement, Row
+from placevec.evaluation.intrinsic import HELD_OUT, LabelFree, LabelFreeRow
+from placevec.evaluation.report import Report, number, plain
 
 HOSTILE = "[bold]x[/bold] | <script>alert(1)</script>\x1b[31m\n# y `z`"
 

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import rasterio
 
+from placevec.datasets.views.pois import Poi, PoiTable, PoiWriter
 from placevec.errors import EvaluationError
 from placevec.evaluation.tasks import (
     LANDUSE_LEAKS,
@@ -20,7 +21,6 @@ from placevec.evaluation.tasks import (
     without_leaking_groups,
 )
 from placevec.geo import lonlat_to_tile_xy
-from placevec.views.pois import Poi, PoiTable, PoiWriter
 from tests.evaluation.standin import USES, town
 
 

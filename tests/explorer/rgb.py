@@ -9,7 +9,7 @@ import pandas as pd
 
 from placevec.core import ViewSpec
 from placevec.geo import TILE_PX, tile_xy_to_lonlat
-from placevec.views.tile_shards import shards_of, write_tile_map
+from placevec.preparation.rasterize.from_tiles import shards_of, write_tile_map
 from tests.explorer.standin import CORNER, HOSTILE_NAMES, TILES, ZOOM, StandInDataset
 
 CHANNELS = ("red", "green", "blue")

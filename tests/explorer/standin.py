@@ -18,7 +18,7 @@ from rasterio.transform import from_origin
 from rasterio.windows import Window
 
 from placevec.core import ViewSpec
-from placevec.dataset import Dataset
+from placevec.datasets.dataset import Dataset
 from placevec.embeddings import Embeddings, Provenance
 from placevec.geo import MERCATOR_HALF, TILE_PX, Area, footprint_bounds, tile_xy_to_lonlat
 
@@ -133,7 +133,7 @@ def write_map(folder: Path, pixels: np.ndarray, corner: tuple[int, int] = CORNER
 
 @dataclass
 class StandInDataset:
-    """Has the attributes of `placevec.dataset.Dataset` that the explorer reads."""
+    """Has the attributes of `placevec.datasets.dataset.Dataset` that the explorer reads."""
 
     path: Path
     places: pd.DataFrame
@@ -193,7 +193,7 @@ def vectors_of(shares: np.ndarray, dim: int = 64, seed: int = 0) -> np.ndarray:
 
 def embeddings_of(dataset: StandInDataset | Dataset, dim: int = 64) -> Embeddings:
     """A table of vectors for a stand-in dataset, made from what lies at each place."""
-    from placevec.views.coverage import Coverage
+    from placevec.datasets.views.raster.coverage import Coverage
 
     shares = Coverage(dataset.path / "map_coverage.tif").fractions(dataset.footprints(), dataset.zoom)
     count = len(dataset.places)

@@ -11,8 +11,8 @@ import pytest
 from pyproj import Geod
 
 from placevec.explorer import write_page
-from placevec.explorer.cartography import paint
-from placevec.explorer.pictures import MapPictures
+from placevec.explorer.maps.cartography import paint
+from placevec.explorer.maps.pictures import MapPictures
 from placevec.geo import TILE_PX, lonlat_to_tile_xy, tile_xy_to_lonlat
 from tests.explorer.conftest import Opened, Written, isolated_place
 from tests.explorer.standin import CORNER, LAYERS, StandInDataset, embeddings_of, write_map

@@ -12,15 +12,15 @@ import pytest
 from PIL import Image
 
 from placevec.explorer import write_map, write_page, write_plots
-from placevec.explorer.cartography import PAPER
-from placevec.explorer.pictures import MapPictures
-from placevec.explorer.previews import draw_previews
-from placevec.explorer.scene import draw_scene
+from placevec.explorer.maps.cartography import PAPER
+from placevec.explorer.maps.pictures import MapPictures
+from placevec.explorer.maps.previews import draw_previews
+from placevec.explorer.maps.scene import draw_scene
 from placevec.geo import TILE_PX
 from tests.explorer.conftest import Opened
+from tests.explorer.pages.test_page import block
 from tests.explorer.rgb import MISSING, coloured, colours
 from tests.explorer.standin import CORNER, TILES, StandInDataset, embeddings_of
-from tests.explorer.test_page import block
 
 
 @pytest.fixture(scope="module")

@@ -17,14 +17,14 @@ from torch import nn
 
 from placevec import api, encoders
 from placevec.core import ViewSpec
-from placevec.dataset import Dataset
+from placevec.datasets.dataset import Dataset
 from placevec.embeddings import Embeddings, Provenance
-from placevec.model import Model, Reading
-from placevec.sources.loc2vec_metadata import Loc2VecMetadata, write_loc2vec_metadata
+from placevec.models.model import Model, Reading
+from placevec.sources.tiles.loc2vec_metadata import Loc2VecMetadata, write_loc2vec_metadata
 from placevec.training.state import Counters, save_state
 from tests.osm_xml import OsmFile, box
-from tests.sources import geo_prior_files
-from tests.sources.tile_files import png, write_layers, write_mbtiles
+from tests.sources.benchmarks import layout_files as geo_prior_files
+from tests.sources.tiles.tile_files import png, write_layers, write_mbtiles
 
 LON, LAT = 24.94, 60.17
 LAYERS = """

@@ -18,10 +18,10 @@ import numpy as np
 import torch
 
 from placevec.core import Look
-from placevec.dataset import Dataset
+from placevec.datasets.dataset import Dataset
+from placevec.datasets.labels import SPLITS
 from placevec.errors import PlacevecError
-from placevec.labelled import SPLITS
-from placevec.progress import SILENT
+from placevec.io.progress import SILENT
 from tests.fuzz.corpus import STATE_CONFIG, Corpus, toy
 
 LONGEST_MESSAGE = 2000
@@ -69,8 +69,8 @@ def _listing(folder: Path) -> set[tuple[str, int]]:
 
 
 def read_extract(folder: Path, file: Path) -> None:
-    from placevec.sources.osm import extent, read_features, read_header
-    from placevec.views.layers import LayerTable
+    from placevec.sources.osm.layers import LayerTable
+    from placevec.sources.osm.reader import extent, read_features, read_header
 
     table = LayerTable.default()
     problem = None
@@ -88,8 +88,8 @@ def read_extract(folder: Path, file: Path) -> None:
 
 
 def read_layers(folder: Path, file: Path) -> None:
-    from placevec.sources.osm_objects import Kind
-    from placevec.views.layers import LayerTable
+    from placevec.sources.osm.layers import LayerTable
+    from placevec.sources.osm.objects import Kind
 
     table = LayerTable.from_toml(file)
     assert len(table.hash) == 64
@@ -100,14 +100,14 @@ def read_layers(folder: Path, file: Path) -> None:
 
 def read_options(folder: Path, file: Path) -> None:
     from placevec.cli.train import _from_toml
-    from placevec.recipes.loc2vec import config_dict, configure
+    from placevec.recipes.loc2vec.build import config_dict, configure
 
     config, _ = configure("default", _from_toml(file))
     config_dict(config)
 
 
 def read_places(folder: Path, file: Path) -> None:
-    from placevec.sources.points import read_columns, read_points
+    from placevec.sources.tables.points import read_columns, read_points
 
     points = read_points(file)
     assert len({len(points.table), len(points.lonlat), len(points.geometry), len(points.place_id)}) == 1
@@ -120,7 +120,7 @@ def read_places(folder: Path, file: Path) -> None:
 
 
 def read_labels(folder: Path, file: Path) -> None:
-    from placevec.evaluation.labels import label_tasks
+    from placevec.evaluation.user_labels import label_tasks
 
     for task in label_tasks(file, Dataset.open(folder / "dataset")):
         assert len(task) == len(task.rows)
@@ -151,7 +151,7 @@ def _prepared(out: Path, **options: object) -> None:
 def read_labelled_dataset(folder: Path, file: Path) -> None:
     """A dataset of labelled points: what it says of itself, its labels and predictions."""
     from placevec.cli.info import describe
-    from placevec.recipes.checks import validate
+    from placevec.preparation.validate import validate
 
     describe(folder)
     validate(folder)
@@ -174,8 +174,8 @@ def read_polygon(folder: Path, file: Path) -> None:
 
 def read_dataset(folder: Path, file: Path) -> None:
     """The manifest, the places, the map, its shares and the points of interest."""
-    from placevec.views.coverage import Coverage
-    from placevec.views.pois import place_names, poi_counts, read_pois
+    from placevec.datasets.views.pois import place_names, poi_counts, read_pois
+    from placevec.datasets.views.raster.coverage import Coverage
 
     dataset = Dataset.open(folder)
     assert (len(dataset.name), len(dataset.hash), len(dataset.attribution)) >= (0, 64, 0)
@@ -197,7 +197,7 @@ def read_dataset(folder: Path, file: Path) -> None:
 
 
 def read_model(folder: Path, file: Path) -> None:
-    from placevec.model import Model, model_card
+    from placevec.models.model import Model, model_card
 
     model = Model.load(folder)
     assert len(model.hash) == 64
@@ -223,7 +223,7 @@ def read_state(folder: Path, file: Path) -> None:
 
 def read_embeddings(folder: Path, file: Path) -> None:
     from placevec.embeddings import Embeddings
-    from placevec.search.query import similar
+    from placevec.embeddings.search.query import similar
 
     table = Embeddings.load(file)
     table.to_geodataframe()
@@ -239,7 +239,7 @@ def read_metrics(folder: Path, file: Path) -> None:
 
 
 def read_report(folder: Path, file: Path) -> None:
-    from placevec.cli.demo_steps import evaluated
+    from placevec.cli.demo.steps import evaluated
 
     class _Known:
         hash = "m"
@@ -249,7 +249,7 @@ def read_report(folder: Path, file: Path) -> None:
 
 def read_tiles(folder: Path, file: Path) -> None:
     """A folder of tiles, or MBTiles, as `placevec validate` and `placevec prepare` read them."""
-    from placevec.recipes.folder_reading import TileReader, how_to_read, open_tiles
+    from placevec.preparation.tiles.decode import TileReader, how_to_read, open_tiles
 
     is_mbtiles = file.suffix == ".mbtiles"
     tiles = open_tiles(None if is_mbtiles else folder, file if is_mbtiles else None, 3, SILENT)
@@ -265,7 +265,7 @@ def read_tiles(folder: Path, file: Path) -> None:
 
 
 def read_metadata(folder: Path, file: Path) -> None:
-    from placevec.sources.loc2vec_metadata import read_loc2vec_metadata
+    from placevec.sources.tiles.loc2vec_metadata import read_loc2vec_metadata
 
     found = read_loc2vec_metadata(file)
     assert (np.abs(found.lonlat) <= (180.0, 90.0)).all()

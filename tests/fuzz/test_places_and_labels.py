@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from placevec.errors import SourceError
-from placevec.sources.points import read_points
+from placevec.sources.tables.points import read_points
 from tests.fuzz.corpus import Corpus
 from tests.fuzz.isolated import Isolated
 from tests.fuzz.promise import holds, refused

@@ -9,7 +9,7 @@ import numpy as np
 
 from tests.robustness import content
 from tests.robustness.killing import Job
-from tests.sources.tile_files import png, write_layers
+from tests.sources.tiles.tile_files import png, write_layers
 
 PLACES = ("--osm-name", "helsinki-centre", "--size-m", "120", "-q")
 """The embedded extract; every place is 120 m wide."""

@@ -22,8 +22,9 @@ PRELOADED = (
     "torch", "torch._dynamo", "accelerate", "torch.utils.tensorboard", "safetensors.torch", "PIL.ImageOps", "pandas",
     "pyarrow.parquet", "geopandas", "osmium", "pyrosm", "cv2", "rasterio", "tifffile", "scipy.spatial",
     "sklearn.linear_model", "sklearn.ensemble", "rich.progress", "rich.table", "placevec.cli.app", "placevec.api",
-    "placevec.training", "placevec.model", "placevec.recipes.loc2vec", "placevec.views.raster",
-    "placevec.search.query", "placevec.explorer.page", "placevec.evaluation.report",
+    "placevec.training", "placevec.models.model", "placevec.recipes.loc2vec.build",
+    "placevec.datasets.views.raster.raster",
+    "placevec.embeddings.search.query", "placevec.explorer.pages.page", "placevec.evaluation.vectors",
 )  # fmt: skip
 
 
@@ -46,7 +47,7 @@ def _prepare_child(request: dict[str, Any]) -> None:
     if request["largest_file"] is not None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (request["largest_file"], request["largest_file"]))
     if request["embed_part"] is not None:
-        from placevec import parts
+        from placevec.inference import embed as parts
 
         parts.EMBED_PART = request["embed_part"]
 

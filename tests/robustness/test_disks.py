@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from placevec.dataset import Dataset
+from placevec.datasets.dataset import Dataset
 from tests.robustness import content, jobs
 from tests.robustness.commands import Nursery, fresh, refused
 from tests.robustness.killing import Job

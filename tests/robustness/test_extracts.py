@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from placevec.dataset import Dataset
+from placevec.datasets.dataset import Dataset
 from tests.osm_xml import OsmFile, box
 from tests.robustness.commands import Nursery, fresh, refused
 from tests.robustness.content import leftovers, of_dataset

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from placevec import api
-from placevec.dataset import Dataset
+from placevec.datasets.dataset import Dataset
 from tests.robustness import content, jobs
 from tests.robustness.commands import Nursery, fresh, refused
 from tests.robustness.pickles import in_numpy_file, telltale

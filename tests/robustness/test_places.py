@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from placevec.dataset import Dataset
+from placevec.datasets.dataset import Dataset
 from tests.robustness import jobs
 from tests.robustness.commands import Nursery, refused
 

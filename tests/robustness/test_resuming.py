@@ -8,11 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from placevec import api, atomic
-from placevec.dataset import Dataset
+from placevec import api
+from placevec.datasets.dataset import Dataset
+from placevec.io import atomic
+from placevec.preparation.rasterize.pipeline import _Burn
 from placevec.training.log import read_metrics
 from placevec.training.state import newest_state
-from placevec.views.burn import _Burn
 from tests.robustness import content
 
 OPTIONS = {"osm_name": "helsinki-centre", "spacing": 60, "size_m": 120}

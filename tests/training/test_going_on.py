@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from placevec.core import Draw, Encoded, Look, Objective, Recipe, Slot, ViewSpec
 from placevec.errors import ModelError
-from placevec.progress import Silent
+from placevec.io.progress import Silent
 from placevec.training import TrainingOptions, TrainingResult, train
 from placevec.training.log import read_metrics
 from placevec.training.schedule import factor

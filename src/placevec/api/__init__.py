@@ -9,7 +9,7 @@ from placevec.api.embedding import embed
 from placevec.api.embedding_points import PointsEmbedded, embed_points
 from placevec.api.evaluating import evaluate, evaluate_model
 from placevec.api.exploring import Explored, explore
-from placevec.api.opening import (
+from placevec.api.inputs import (
     PathLike,
     load_embeddings,
     load_model,
@@ -17,13 +17,13 @@ from placevec.api.opening import (
     recorded_dataset,
     recorded_model,
 )
-from placevec.api.picturing import picture_curves, picture_kernels, picture_latitude
+from placevec.api.plotting import picture_curves, picture_kernels, picture_latitude
 from placevec.api.predicting import predict
 from placevec.api.preparing import prepare
 from placevec.api.searching import similar
 from placevec.api.tiles import export, validate
 from placevec.api.training import train
-from placevec.api.training_all import TrainedEncoder, train_encoders
+from placevec.api.training_encoders import TrainedEncoder, train_encoders
 from placevec.api.weights import import_weights
 
 __all__ = [

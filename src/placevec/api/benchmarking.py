@@ -6,16 +6,16 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from placevec import atomic
-from placevec.api.opening import PathLike
+from placevec.api.inputs import PathLike
 from placevec.errors import UsageError
-from placevec.progress import SILENT, Progress
+from placevec.io import atomic
+from placevec.io.progress import SILENT, Progress
 
 if TYPE_CHECKING:
-    from placevec.benchmark.contest import Probe
-    from placevec.benchmark.folds import Folds, Scheme
-    from placevec.benchmark.table import Results
-    from placevec.benchmark.tasks import PointTask
+    from placevec.evaluation.folds import Folds, Scheme
+    from placevec.evaluation.location_encoders.run import Probe
+    from placevec.evaluation.location_encoders.table import Results
+    from placevec.evaluation.point_tasks import PointTask
 
 
 def benchmark_encoders(
@@ -42,8 +42,8 @@ def benchmark_encoders(
         out: folder of ``table.md``, ``results.csv``, pictures, and of the results one by one (``cells/``).
         encoders: by any name; by default all.
         originals: also their published forms, where these differ.
-        tasks: names of `placevec.benchmark.catalogue.ORDER`, or ``all``, ``real``, ``synthetic``; by default all for
-            which there are data, or none where ``files`` are given.
+        tasks: names of `placevec.evaluation.location_encoders.registry.ORDER`, or ``all``, ``real``, ``synthetic``; by
+            default all for which there are data, or none where ``files`` are given.
         files: tables of your own, each a task.
         label: the column to predict in them.
         block_km: side of their spatial blocks; by default a tenth of their extent.
@@ -62,12 +62,15 @@ def benchmark_encoders(
         SourceError: a table that is missing or cannot be read.
         EvaluationError: a task with too few points, blocks or classes.
     """
-    from placevec.benchmark import catalogue, contest, planning, table
-    from placevec.benchmark.comparing import compared
-    from placevec.benchmark.entrants import entrants
-    from placevec.benchmark.folds import SCHEMES, folds_of
-    from placevec.benchmark.plots import require_plots, write_plots
-    from placevec.benchmark.real import data_folder
+    from placevec.evaluation.folds import SCHEMES, folds_of
+    from placevec.evaluation.location_encoders import registry as catalogue
+    from placevec.evaluation.location_encoders import results as planning
+    from placevec.evaluation.location_encoders import run as contest
+    from placevec.evaluation.location_encoders import table
+    from placevec.evaluation.location_encoders.compare import compared
+    from placevec.evaluation.location_encoders.contenders import entrants
+    from placevec.evaluation.location_encoders.plots import require_plots, write_plots
+    from placevec.evaluation.location_encoders.real_tasks import data_folder
 
     if seeds < 1 or folds < 2 or (points is not None and points < 100):
         raise UsageError("a benchmark needs at least 1 seed, 2 folds and 100 points")

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from placevec import atomic
-from placevec.api.opening import PathLike, table_of
-from placevec.progress import SILENT, Progress
+from placevec.api.inputs import PathLike, table_of
+from placevec.io import atomic
+from placevec.io.progress import SILENT, Progress
 
 if TYPE_CHECKING:
-    from placevec.clustering import Clusters, Scaling
-    from placevec.clustering import Method as ClusterMethod
     from placevec.embeddings import Embeddings
+    from placevec.embeddings.clustering import Clusters, Scaling
+    from placevec.embeddings.clustering import Method as ClusterMethod
 
 
 def cluster(
@@ -25,12 +25,12 @@ def cluster(
     out: PathLike | None = None,
     progress: Progress = SILENT,
 ) -> Clusters:
-    """Group places by their vectors; see `placevec.clustering.cluster` for the options.
+    """Group places by their vectors; see `placevec.embeddings.clustering.cluster` for the options.
 
     With ``out`` they are also written there: Parquet, CSV or GeoJSON, which `explore` takes to colour by.
     """
-    from placevec.clustering import check_format
-    from placevec.clustering import cluster as run
+    from placevec.embeddings.clustering import check_format
+    from placevec.embeddings.clustering import cluster as run
 
     if out is not None:
         check_format(out)

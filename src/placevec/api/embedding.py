@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from placevec import atomic
-from placevec.api.opening import PathLike, dataset_of, model_of, now
-from placevec.dataset import Dataset
+from placevec.api.inputs import PathLike, dataset_of, model_of, now
+from placevec.datasets.dataset import Dataset
 from placevec.errors import UsageError
-from placevec.progress import SILENT, Progress
+from placevec.io import atomic
+from placevec.io.progress import SILENT, Progress
 
 if TYPE_CHECKING:
     from placevec.embeddings import Embeddings, StoredType
-    from placevec.model import Model
+    from placevec.models.model import Model
 
 
 def embed(
@@ -34,7 +34,7 @@ def embed(
     on where it was. Places without coordinates are left out, since every view so far is read by coordinates.
     """
     from placevec.embeddings import Embeddings, Provenance
-    from placevec.parts import embed_in_parts
+    from placevec.inference.embed import embed_in_parts
 
     if out is not None and Path(out).suffix not in (".parquet", ".geoparquet"):
         raise UsageError(f"vectors are written as GeoParquet: name the file .parquet, not {Path(out).name}")

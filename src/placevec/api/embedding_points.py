@@ -11,18 +11,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from placevec import atomic
-from placevec.api.opening import PathLike, model_of, now
+from placevec.api.inputs import PathLike, model_of, now
 from placevec.errors import ModelError, SourceError, UsageError
-from placevec.progress import SILENT, Progress
+from placevec.io import atomic
+from placevec.io.progress import SILENT, Progress
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
     from placevec.embeddings import StoredType
     from placevec.geo import Floats
-    from placevec.model import Model
-    from placevec.sources.labelled_points import PointTable
+    from placevec.models.model import Model
+    from placevec.sources.tables.labeled_points import PointTable
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ def embed_points(
     from placevec.core import COORDINATES
     from placevec.embeddings import Provenance
     from placevec.embeddings.streaming import EmbeddingsWriter
-    from placevec.sources.labelled_points import PointTable
+    from placevec.sources.tables.labeled_points import PointTable
 
     path = Path(out)
     if path.suffix not in (".parquet", ".geoparquet"):
@@ -136,7 +136,7 @@ class _Read:
         """(ids, names, (N, 2) lon, lat, (N, D) vectors) of the rows that have coordinates."""
         import pyarrow as pa
 
-        from placevec.sources.point_values import dates, texts
+        from placevec.sources.tables.values import dates, texts
 
         self.left_out, done = 0, 0
         with progress.task(label, total=self.table.total) as advance:
@@ -167,14 +167,14 @@ class _Distinct:
     """Refuses ids that come twice; of tables without a column of ids nothing is kept."""
 
     def __init__(self, folder: Path, table: PointTable) -> None:
-        from placevec.sources.repeats import Repeats
+        from placevec.sources.tables.duplicates import Repeats
 
         self.table, self.rows = table, 0
         self.repeats = None if table.columns.id is None else Repeats(folder)
 
     def add(self, ids: pa.Array) -> None:
         """Ids of further rows."""
-        from placevec.sources.repeats import hashed
+        from placevec.sources.tables.duplicates import hashed
 
         if self.repeats is not None:
             key = hashed([ids])

@@ -6,17 +6,24 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from placevec.api.opening import PathLike, dataset_of, model_of, recorded_dataset, recorded_model, table_of
-from placevec.api.training_ground import recorded_ground
-from placevec.dataset import Dataset
+from placevec.api.inputs import (
+    PathLike,
+    dataset_of,
+    model_of,
+    recorded_dataset,
+    recorded_ground,
+    recorded_model,
+    table_of,
+)
+from placevec.datasets.dataset import Dataset
 from placevec.errors import DatasetError, UsageError
-from placevec.progress import SILENT, Progress
+from placevec.io.progress import SILENT, Progress
 
 if TYPE_CHECKING:
     from placevec.embeddings import Embeddings
-    from placevec.evaluation.answers import AnswerReport
+    from placevec.evaluation.predictions.report import AnswerReport
     from placevec.evaluation.report import Report
-    from placevec.model import Model
+    from placevec.models.model import Model
 
 
 def evaluate(
@@ -38,7 +45,7 @@ def evaluate(
     The dataset and the model are found where the table says, or given. ``others`` are further models to compare
     with on the same places, such as ``{"base model": "base"}``.
     """
-    from placevec.evaluation.report import evaluate as run
+    from placevec.evaluation.vectors import evaluate as run
 
     if isinstance(embeddings, str | Path) and Path(embeddings).is_dir():
         raise UsageError(
@@ -76,7 +83,7 @@ def evaluate_model(
         DatasetError: no dataset is named, and the one that the model was trained on is gone or has changed.
         EvaluationError: no head, labels of another kind, no place that was not taught on.
     """
-    from placevec.evaluation.answers import evaluate_answers
+    from placevec.evaluation.predictions.evaluate import evaluate_answers
 
     found = model_of(model)
     ground = recorded_ground(found, "name one with --dataset") if dataset is None else dataset_of(dataset)

@@ -7,19 +7,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from placevec import atomic
-from placevec.api.opening import PathLike, recorded_dataset, table_of
-from placevec.dataset import Dataset
+from placevec.api.inputs import PathLike, recorded_dataset, table_of
+from placevec.datasets.dataset import Dataset
 from placevec.errors import UsageError
-from placevec.progress import SILENT, Progress
+from placevec.io import atomic
+from placevec.io.progress import SILENT, Progress
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from placevec.embeddings import Embeddings
-    from placevec.explorer.map_page import MapReport
-    from placevec.explorer.page import PageReport
-    from placevec.explorer.plots import PlotsReport
+    from placevec.explorer.figures.plots import PlotsReport
+    from placevec.explorer.pages.map_page import MapReport
+    from placevec.explorer.pages.page import PageReport
     from placevec.explorer.reductions import Method as ReductionMethod
 
 
@@ -66,11 +66,11 @@ def explore(
         seed: of the sample, t-SNE, UMAP and k-means.
         progress: where to report.
     """
-    from placevec.explorer.drawn import Drawn
-    from placevec.explorer.map_page import map_of
-    from placevec.explorer.page import page_of
-    from placevec.explorer.plots import plots_of, require_plots
+    from placevec.explorer.figures.plots import plots_of, require_plots
+    from placevec.explorer.pages.map_page import map_of
+    from placevec.explorer.pages.page import page_of
     from placevec.explorer.reductions import require
+    from placevec.explorer.sample import Drawn
 
     if html is None and map is None and png is None:
         raise UsageError("name what to write: a page (--html FILE), a map (--map DIR) or plots (--png DIR)")

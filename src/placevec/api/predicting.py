@@ -6,22 +6,21 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from placevec import atomic
-from placevec.api.opening import Box, PathLike, area_of, model_of
-from placevec.api.training_ground import recorded_ground
+from placevec.api.inputs import Box, PathLike, area_of, model_of, recorded_ground
 from placevec.errors import ModelError, PlacevecError, UsageError
 from placevec.geo import Area, Floats
-from placevec.progress import SILENT, Progress, printable
+from placevec.io import atomic
+from placevec.io.progress import SILENT, Progress, printable
 
 if TYPE_CHECKING:
     from shapely.geometry.base import BaseGeometry
 
-    from placevec.distributions.asking import Question
-    from placevec.distributions.raster import RasterReport
-    from placevec.distributions.table import TableReport
-    from placevec.explorer.distribution_figure import FigureReport
-    from placevec.explorer.distribution_page import DistributionPageReport
-    from placevec.model import Model
+    from placevec.explorer.figures.prediction_figure import FigureReport
+    from placevec.explorer.pages.prediction_page import DistributionPageReport
+    from placevec.inference.query import Question
+    from placevec.inference.raster import RasterReport
+    from placevec.inference.table import TableReport
+    from placevec.models.model import Model
 
     Predicted = RasterReport | TableReport | FigureReport | DistributionPageReport
 
@@ -78,8 +77,8 @@ def predict(
         DatasetError: points trained on are asked for, and their dataset is gone or has changed.
         InputError: points or outlines that cannot be read.
     """
-    from placevec.distributions.grid import WORLD
-    from placevec.explorer.asked import Asked
+    from placevec.explorer.figures.predictions import Asked
+    from placevec.inference.grid import WORLD
 
     kind = KINDS.get(Path(out).suffix.lower())
     if kind is None:
@@ -96,7 +95,7 @@ def predict(
         raise UsageError("a table answers at its points: leave out --bbox, --land and --land-only")
     atomic.check_writable(out)
     if kind == "figure":
-        from placevec.explorer.plots import require_plots
+        from placevec.explorer.figures.plots import require_plots
 
         require_plots(())
     opened = [model_of(model) for model in given]
@@ -114,15 +113,15 @@ def predict(
     dots = _dots(opened[0], asked[0].question, points, show_points)
     credit = OUTLINES if outlines is not None and land is None else ""
     if kind == "page":
-        from placevec.distributions.grid import Grid, span
-        from placevec.explorer.distribution_page import write_distribution_page
+        from placevec.explorer.pages.prediction_page import write_distribution_page
+        from placevec.inference.grid import Grid, span
 
         grid = Grid.of(area, span(area) / CELLS_ACROSS if resolution is None else resolution)
         return write_distribution_page(
             asked, grid, Path(out), land=outlines, land_only=land_only, points=dots, title=title,
             credit=credit, seed=seed, progress=progress,
         )  # fmt: skip
-    from placevec.explorer.distribution_figure import write_figure
+    from placevec.explorer.figures.prediction_figure import write_figure
 
     return write_figure(
         asked, area, Path(out), land=outlines, land_only=land_only, points=dots, title=title,
@@ -163,9 +162,9 @@ def _check(
 def _table(
     model: Model, points: PathLike, out: Path, classes: Sequence[str], year: float | None, progress: Progress
 ) -> TableReport:
-    from placevec.distributions.asking import answering, ask, check_year, split_names
-    from placevec.distributions.table import write_table
-    from placevec.sources.labelled_points import PointTable
+    from placevec.inference.query import answering, ask, check_year, split_names
+    from placevec.inference.table import write_table
+    from placevec.sources.tables.labeled_points import PointTable
 
     answering(model)
     check_year(model, year)
@@ -177,8 +176,8 @@ def _table(
 def _raster(
     question: Question, area: Area, resolution: float | None, out: Path, land: BaseGeometry | None, progress: Progress
 ) -> RasterReport:  # fmt: skip
-    from placevec.distributions.grid import Grid, span
-    from placevec.distributions.raster import write_raster
+    from placevec.inference.grid import Grid, span
+    from placevec.inference.raster import write_raster
 
     grid = Grid.of(area, span(area) / CELLS_ACROSS if resolution is None else resolution)
     return write_raster(question, grid, out, land=land, progress=progress)
@@ -188,7 +187,7 @@ def _questions(models: Sequence[Model], classes: Sequence[str], year: float | No
     """The same question to each model."""
     from dataclasses import replace
 
-    from placevec.distributions.asking import NUMBER, ask, split_names
+    from placevec.inference.query import NUMBER, ask, split_names
 
     questions = []
     for model, label in zip(models, _labels(models), strict=True):
@@ -235,7 +234,7 @@ def _dots(
 ) -> list[Floats] | None:
     """Points to draw for each class that is asked for."""
     if points is not None:
-        from placevec.sources.points import read_points
+        from placevec.sources.tables.points import read_points
 
         return [read_points(points).lonlat] * len(question.names)
     return _trained_on(model, question) if show_points else None

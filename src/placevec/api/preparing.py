@@ -9,12 +9,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from placevec import atomic
-from placevec.api.opening import Box, PathLike, area_of, now
-from placevec.dataset import Dataset
+from placevec.api.inputs import Box, PathLike, area_of, now
+from placevec.datasets.dataset import Dataset
 from placevec.errors import DatasetError, UsageError
 from placevec.geo import Area
-from placevec.progress import SILENT, Progress
+from placevec.io import atomic
+from placevec.io.progress import SILENT, Progress
 
 if TYPE_CHECKING:
     from types import ModuleType

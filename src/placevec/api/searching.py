@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from placevec.api.opening import Box, PathLike, area_of, recorded_dataset, recorded_model, table_of
-from placevec.dataset import Dataset
+from placevec.api.inputs import Box, PathLike, area_of, recorded_dataset, recorded_model, table_of
+from placevec.datasets.dataset import Dataset
 from placevec.errors import InputError
 
 if TYPE_CHECKING:
     import geopandas as gpd
 
     from placevec.embeddings import Embeddings
-    from placevec.model import Model
-    from placevec.search.exact import Metric
+    from placevec.embeddings.search.exact import Metric
+    from placevec.models.model import Model
 
 
 def similar(
@@ -48,7 +48,7 @@ def similar(
     Returns:
         One row a place, best first: place_id, name, lon, lat, rank, distance, geometry.
     """
-    from placevec.search.query import similar as search
+    from placevec.embeddings.search.query import similar as search
 
     table = table_of(embeddings)
     options: dict[str, Any] = {

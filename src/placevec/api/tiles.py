@@ -5,13 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from placevec.api.opening import PathLike, dataset_of
-from placevec.dataset import Dataset
+from placevec.api.inputs import PathLike, dataset_of
+from placevec.datasets.dataset import Dataset
 from placevec.errors import UsageError
-from placevec.progress import SILENT, Progress
+from placevec.io.progress import SILENT, Progress
 
 if TYPE_CHECKING:
-    from placevec.recipes.checks import Validation
+    from placevec.preparation.validate import Validation
 
 
 def validate(path: PathLike, *, zoom: int | None = None, progress: Progress = SILENT) -> Validation:
@@ -22,7 +22,7 @@ def validate(path: PathLike, *, zoom: int | None = None, progress: Progress = SI
         zoom: of the tiles, when there are several.
         progress: where to report.
     """
-    from placevec.recipes.checks import validate as look_through
+    from placevec.preparation.validate import validate as look_through
 
     return look_through(path, zoom=zoom, progress=progress)
 
@@ -42,7 +42,7 @@ def export(
         mbtiles: or the MBTiles file to make of colours, or the folder of one file a layer.
         progress: where to report.
     """
-    from placevec.recipes.tile_export import export_mbtiles, export_tile_folder
+    from placevec.preparation.tiles.export import export_mbtiles, export_tile_folder
 
     opened = dataset_of(dataset)
     if (tile_folder is None) == (mbtiles is None):

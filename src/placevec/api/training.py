@@ -7,16 +7,16 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from placevec import atomic
-from placevec.api.opening import PathLike, dataset_of
-from placevec.dataset import Dataset
+from placevec.api.inputs import PathLike, dataset_of
+from placevec.datasets.dataset import Dataset
+from placevec.datasets.joined import JoinedDataset
 from placevec.errors import ModelError, UsageError
-from placevec.joined import JoinedDataset
-from placevec.progress import SILENT, Progress
+from placevec.io import atomic
+from placevec.io.progress import SILENT, Progress
 
 if TYPE_CHECKING:
-    from placevec.heads import Head
-    from placevec.model import Model
+    from placevec.models.heads import Head
+    from placevec.models.model import Model
 
 
 def train(
@@ -50,7 +50,7 @@ def train(
     """
     import torch
 
-    from placevec.model import Model, Reading
+    from placevec.models.model import Model, Reading
     from placevec.recipes import recipe_module
     from placevec.training import TrainingOptions
     from placevec.training import train as run_training
@@ -101,7 +101,7 @@ def train(
     )  # fmt: skip
     trained = Model.load(run)
     if projector:
-        from placevec.explorer.projector import write_projector
+        from placevec.explorer.tensorboard import write_projector
 
         parts = ground.parts if isinstance(ground, JoinedDataset) else (ground,)
         write_projector(run / "tensorboard" / "projector", trained, parts, projector, progress=progress)

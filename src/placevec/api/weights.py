@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from placevec.api.opening import PathLike
+from placevec.api.inputs import PathLike
 from placevec.errors import UsageError
 
 if TYPE_CHECKING:
-    from placevec.model import Model
+    from placevec.models.model import Model
 
 
 def import_weights(
@@ -35,8 +35,8 @@ def import_weights(
         classes: file of names, a line each, of the classes that a checkpoint of ``torchspatial`` answers for.
         training_points: table of the points that its ``rbf`` was trained on, in their order.
     """
-    from placevec import foreign_locations as foreign
-    from placevec import founding_weights as founding
+    from placevec.models import importers as foreign
+    from placevec.models.importers import loc2vec as founding
 
     if system in foreign.SYSTEMS:
         if zoom is not None or layers is not None:

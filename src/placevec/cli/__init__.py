@@ -11,7 +11,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from placevec.progress import printable
+from placevec.io.progress import printable
 
 DEBUG = "PLACEVEC_DEBUG"
 """Environment variable: when set, errors come with their traceback."""
@@ -94,7 +94,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _machine_problem(error: Exception) -> str | None:
     """What the system or the memory would not do, in words; None for anything else."""
-    from placevec.atomic import disk_advice, disk_problem
+    from placevec.io.atomic import disk_advice, disk_problem
 
     text = str(error)
     where = f": {error.filename}" if isinstance(error, OSError) and error.filename else ""

@@ -10,7 +10,6 @@ def build_app() -> typer.Typer:
     from placevec.cli import (
         benchmark,
         cluster,
-        demo,
         doctor,
         embed,
         evaluate,
@@ -25,6 +24,7 @@ def build_app() -> typer.Typer:
         train,
         validate,
     )
+    from placevec.cli.demo import command as demo
 
     verbs = (
         demo, prepare, validate, train, embed, evaluate, search, explore, cluster, export, predict, picture,
@@ -50,7 +50,7 @@ def build_app() -> typer.Typer:
 
 def _version(version: bool = typer.Option(False, "--version", help="Print the version and stop.")) -> None:
     if version:
-        from placevec import __version__
+        from placevec._version import __version__
 
         typer.echo(f"placevec {__version__}")
         raise typer.Exit

@@ -12,7 +12,7 @@ from placevec.cli.output import JSON, QUIET, print_json, print_table, progress_f
 from placevec.errors import UsageError
 
 if TYPE_CHECKING:
-    from placevec.benchmark.comparing import Group
+    from placevec.evaluation.location_encoders.compare import Group
 
 NAME = "benchmark"
 HELP = """Compare the location encoders with one another, and with what needs no encoder.

@@ -12,7 +12,7 @@ from placevec.errors import EmbeddingsError, EvaluationError, UsageError
 
 if TYPE_CHECKING:
     from placevec.embeddings import Embeddings
-    from placevec.evaluation.answers import AnswerReport
+    from placevec.evaluation.predictions.report import AnswerReport
     from placevec.evaluation.report import Report
 
 NAME = "evaluate"
@@ -58,7 +58,8 @@ def command(
     quiet: bool = QUIET,
 ) -> None:
     """Call `placevec.api.evaluate` and print the report."""
-    from placevec import api, atomic
+    from placevec import api
+    from placevec.io import atomic
 
     if out is not None:
         atomic.check_writable(out, directory=True)  # told before minutes of work

@@ -62,7 +62,7 @@ def command(
 
     extra = None
     if columns is not None:
-        from placevec.sources.points import read_columns
+        from placevec.sources.tables.points import read_columns
 
         extra = read_columns(columns)
     chosen: Any = {"projections": tuple(projection)} if projection else {}

@@ -12,7 +12,7 @@ from placevec.cli.points import labels_told
 from placevec.errors import InputError
 
 if TYPE_CHECKING:
-    from placevec.model import Model
+    from placevec.models.model import Model
 
 NAME = "info"
 HELP = """Say what a dataset, a run or model, a table of vectors, or an OSM extract is, after checking it.
@@ -48,7 +48,7 @@ def describe(path: Path) -> dict[str, Any]:
 
 
 def _dataset(path: Path) -> dict[str, Any]:
-    from placevec.dataset import Dataset
+    from placevec.datasets.dataset import Dataset
 
     dataset = Dataset.open(path)
     manifest = dataset.manifest
@@ -70,7 +70,7 @@ def _dataset(path: Path) -> dict[str, Any]:
 
 
 def _model(path: Path) -> dict[str, Any]:
-    from placevec.model import Model
+    from placevec.models.model import Model
     from placevec.training.log import read_metrics
 
     model = Model.load(path)
@@ -122,7 +122,7 @@ def _embeddings(path: Path) -> dict[str, Any]:
 
 
 def _extract(path: Path) -> dict[str, Any]:
-    from placevec.sources.osm import check_whole, extent, read_header
+    from placevec.sources.osm.reader import check_whole, extent, read_header
 
     header = read_header(path)
     check_whole(path)

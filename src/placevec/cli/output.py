@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from placevec.progress import SILENT, Bars, Progress, printable
+from placevec.io.progress import SILENT, Bars, Progress, printable
 
 if TYPE_CHECKING:
     from rich.console import Console

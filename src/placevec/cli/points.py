@@ -9,7 +9,7 @@ from placevec.cli.output import clean, counted, say
 
 if TYPE_CHECKING:
     from placevec.core import ViewSpec
-    from placevec.dataset import Dataset
+    from placevec.datasets.dataset import Dataset
 
 _MOST_SHOWN = 5
 
@@ -52,7 +52,7 @@ def _extent(dataset: Dataset) -> str:
 
 def _credit(dataset: Dataset) -> str:
     """The credit that pictures and tables carry, and how to name one where there is none."""
-    from placevec.recipes.sphere2vec_dataset import UNKNOWN_ATTRIBUTION
+    from placevec.preparation.points.table import UNKNOWN_ATTRIBUTION
 
     told = clean(dataset.attribution, width=500)
     return f"{told}; --attribution names it" if told == UNKNOWN_ATTRIBUTION else told

@@ -12,7 +12,7 @@ from placevec.cli.points import show_labelled
 from placevec.errors import UsageError
 
 if TYPE_CHECKING:
-    from placevec.dataset import Dataset
+    from placevec.datasets.dataset import Dataset
 
 NAME = "prepare"
 POINTS = "Labelled points (sphere2vec)"

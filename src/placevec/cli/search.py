@@ -43,7 +43,8 @@ def command(
     as_json: bool = JSON,
 ) -> None:
     """Call `placevec.api.similar` and print the ranking."""
-    from placevec import api, atomic
+    from placevec import api
+    from placevec.io import atomic
 
     if (lon is None) != (lat is None):
         raise UsageError("a point needs both --lon and --lat")

@@ -15,8 +15,8 @@ from placevec.cli.output import JSON, QUIET, print_json, print_table, progress_f
 from placevec.errors import InputError
 
 if TYPE_CHECKING:
-    from placevec.api.training_all import TrainedEncoder
-    from placevec.model import Model
+    from placevec.api.training_encoders import TrainedEncoder
+    from placevec.models.model import Model
 
 NAME = "train"
 HELP = """Train a recipe on a dataset.
@@ -255,7 +255,7 @@ def command(
     }  # fmt: skip
     if options.get("encoder") == "all":
         del options["encoder"]
-        from placevec.api.training_all import train_encoders
+        from placevec.api.training_encoders import train_encoders
 
         _show_all(train_encoders(recipe, dataset, **told, **options), as_json)
         return
@@ -289,7 +289,7 @@ def _preparing(recipe: str, path: Path) -> str:
 
 def _say_kept(run: Path, model: Model) -> None:
     """Which pass the weights are of, and what helps where the ones after it learnt by heart."""
-    from placevec.training.kept import kept_pass
+    from placevec.training.best_epoch import kept_pass
 
     kept = kept_pass(run)
     if kept is None:

@@ -10,7 +10,7 @@ import typer
 from placevec.cli.output import JSON, QUIET, clean, print_facts, print_json, print_table, progress_for, say
 
 if TYPE_CHECKING:
-    from placevec.recipes.checks import Validation
+    from placevec.preparation.validate import Validation
 
 NAME = "validate"
 HELP = """Look through a folder of tiles, MBTiles or a dataset, and say whether it can be used.

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from placevec.embeddings.provenance import Provenance
 from placevec.errors import EmbeddingsError, InputError, other_schema
 from placevec.geo import Floats
-from placevec.geoparquet import geometry_of
+from placevec.geo.geoparquet import geometry_of
 
 Objects = np.ndarray[Any, np.dtype[np.object_]]
 StoredType = Literal["float32", "float16", "int8"]

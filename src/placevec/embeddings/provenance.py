@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
-from placevec.atomic import sha256_of_json
 from placevec.errors import EmbeddingsError
+from placevec.io.atomic import sha256_of_json
 
 _MAX_PROVENANCE_TEXT = 10_000
 

@@ -27,13 +27,13 @@ from placevec.embeddings.columns import (
 from placevec.embeddings.provenance import Provenance, joined
 from placevec.errors import EmbeddingsError, InputError
 from placevec.geo import Floats
-from placevec.geoparquet import read_geoparquet, write_geoparquet
+from placevec.geo.geoparquet import read_geoparquet, write_geoparquet
 
 if TYPE_CHECKING:
     import geopandas
     import pandas as pd
 
-    from placevec.matching import On, Unmatched
+    from placevec.embeddings.matching import On, Unmatched
 
 MAX_DIM = 65_536
 
@@ -149,7 +149,7 @@ class Embeddings:
         Raises:
             InputError: nothing to join by, no row with a place, columns of those names already there.
         """
-        from placevec.matching import match, with_vectors
+        from placevec.embeddings.matching import match, with_vectors
 
         matches = match(
             frame, self.place_id, self.geometry, self.lonlat, on=on, max_distance_m=max_distance_m

@@ -1,7 +1,8 @@
 """How good vectors are, honestly: spatial blocks, floors that need no learning, paired intervals."""
 
-from placevec.evaluation.labels import label_tasks
-from placevec.evaluation.report import Report, evaluate
+from placevec.evaluation.report import Report
 from placevec.evaluation.tasks import Task, landuse_task, poi_task
+from placevec.evaluation.user_labels import label_tasks
+from placevec.evaluation.vectors import evaluate
 
 __all__ = ["Report", "Task", "evaluate", "label_tasks", "landuse_task", "poi_task"]

@@ -1,59 +1,31 @@
-"""`evaluate`: vectors beside what needs no learning, on tasks and without labels; and the report it returns."""
+"""A report for people: Markdown for files, a table for the terminal. Class names are hostile text."""
 
 from __future__ import annotations
 
-import datetime
+import html
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+import unicodedata
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
-from numpy.typing import NDArray
 
-from placevec import atomic
-from placevec.dataset import Dataset
-from placevec.embeddings import Embeddings
-from placevec.errors import AreaError, EvaluationError, InputError, UsageError
-from placevec.evaluation.floors import BESIDE, COORDINATES, COVERAGE, PAIRS, beside, floors
-from placevec.evaluation.judgement import BUDGETS, OURS, Budget, Judgement, Row, Variants, judge, one_thread
-from placevec.evaluation.label_free import (
-    ELSEWHERE,
-    HELD_OUT,
-    TRAINED_ON,
-    UNKNOWN,
-    LabelFree,
-    class_silhouettes,
-    label_free,
-)
-from placevec.evaluation.labels import label_tasks
-from placevec.evaluation.tasks import (
-    COLOURS,
-    OSM_TASKS,
-    NoLabelsError,
-    Task,
-    landuse_task,
-    leaking,
-    poi_task,
-    sampled,
-    told_missing,
-    without_leaking_groups,
-)
-from placevec.geo import Area, Floats, Ints, hold_out_blocks
-from placevec.model import Model
-from placevec.progress import SILENT, Progress
+from placevec.evaluation.compare import Comparison, Judgement, Row
+from placevec.evaluation.intrinsic import CLUSTERS, NEIGHBOURS, LabelFree
+from placevec.io import atomic
 
+SCHEMA_VERSION = 1
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-SCHEMA_VERSION = 1
-_DEFAULT_PAIR_RADIUS = 1.0
-_LESSONS = {"landuse": ("landuse", "layers"), "pois": ("tags", "layers")}
-"""Footprints that pairs are taken to lie apart when the model does not say."""
-_ENOUGH_HELD_OUT = 100
-_MOST_WITHOUT_LABELS = 2_000
+
+METHOD = (
+    "Each row is judged by the best of a linear, a kNN and a random-forest probe. Folds are spatial blocks; training "
+    "places within the buffer of a tested one are left out. Intervals are 95 % by a bootstrap over blocks and "
+    "shufflings, paired between rows; they say how results would vary on other ground of this kind, not how they "
+    "would vary had the encoder been trained again."
+)
 
 
 @dataclass
@@ -100,14 +72,10 @@ class Report:
 
     def to_markdown(self) -> str:
         """Tables and verdicts as Markdown."""
-        from placevec.evaluation.render import markdown
-
         return markdown(self)
 
     def to_table(self) -> RenderableType:
         """Tables and verdicts for a rich console."""
-        from placevec.evaluation.render import terminal
-
         return terminal(self)
 
     def save(self, folder: str | Path) -> None:
@@ -126,339 +94,177 @@ def _plain(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def evaluate(
-    emb: Embeddings,
-    *,
-    dataset: Dataset,
-    model: Model | None = None,
-    tasks: Sequence[str | Task] | None = None,
-    labels: str | Path | None = None,
-    seeds: int = 3,
-    folds: int = 5,
-    budget: Literal["quick", "full"] = "full",
-    allow_leaks: bool = False,
-    others: Mapping[str, Model] | None = None,
-    progress: Progress = SILENT,
-) -> Report:
-    """Judge vectors beside chance, coordinates, coverage fractions and an untrained encoder.
-
-    Args:
-        emb: the vectors.
-        dataset: the dataset that they describe.
-        model: the model that made them; without it the untrained encoder is missing, and whether a task leaks
-            cannot be known.
-        tasks: tasks, or names of those that come with a dataset (`OSM_TASKS`); all of these when None.
-        labels: a table of labels beside them, see `label_tasks`.
-        seeds: shufflings of the blocks, and untrained encoders.
-        folds: a shuffling.
-        budget: ``quick`` takes small probes, one setting each, and at most 2,000 places.
-        allow_leaks: also judge tasks whose tags the model sees; marked, and nothing is claimed.
-        others: further models by the name of their row, on the same places and folds.
-        progress: where to report.
-
-    Raises:
-        EvaluationError: no task can be judged and nothing can be measured; an unknown task.
-        InputError: nonsensical options.
-    """
-    if seeds < 1 or budget not in BUDGETS:
-        raise UsageError(f"evaluation needs at least one seed and a budget of {' or '.join(BUDGETS)}")
-    others = others or {}
-    places = _Places(emb, dataset)
-    chosen, skipped = _tasks(dataset, tasks, labels)
-    ready: list[_Ready] = []
-    for task in chosen:
-        try:
-            ready.append(_ready(task, places, model, BUDGETS[budget], allow_leaks))
-        except EvaluationError as error:
-            skipped.append(str(error))
-    free_rows, basis = _rows_without_labels(places, model)
-    features = _Features(places, model, [*(item.task.rows for item in ready), free_rows], seeds, progress)
-    features.add(others, progress)
-    pairs = (*PAIRS, *((OURS, name) for name in others))
-    buffer_m = max(_buffer_m(dataset, each) for each in (model, *others.values()))
-    judgements = []
-    for item in ready:
-        shown = features.at(item.task.rows)
-        for name, other in others.items():
-            if reason := _unfit(item.task, places, other):
-                del shown[name]
-                item.notes.append(f"{name} is left out: {reason}")
-            else:
-                item.notes.extend(f"{name}: {note}" for note in _taught_here(item.task, places, other))
-        try:
-            judged = judge(
-                item.task, shown, dataset.lonlat[item.task.rows], pairs=pairs, buffer_m=buffer_m, folds=folds,
-                seeds=seeds, budget=BUDGETS[budget], progress=progress,
-            )  # fmt: skip
-        except EvaluationError as error:
-            skipped.append(str(error))
-            continue
-        rows = _with_silhouettes(judged.rows, item.task, shown)
-        judgements.append(replace(judged, rows=rows, leaks=item.leaks, notes=[*judged.notes, *item.notes]))
-    without = {
-        name: sets for name, sets in features.at(free_rows).items() if name not in (BESIDE, COORDINATES)
-    }
-    with one_thread():
-        measured = label_free(
-            without, dataset.lonlat[free_rows], footprint_m=dataset.footprint_m, basis=basis
-        )
-    if not judgements and measured is None:
-        raise EvaluationError(f"nothing could be judged: {'; '.join(skipped)}")
-    created = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-    known = model is not None and bool(learnt_from(model, dataset.lonlat[places.rows]).any())
-    return Report(
-        judgements, measured, skipped, _notes(model, known, seeds, budget), emb.provenance.model_hash, dataset.hash,
-        dataset.attribution, budget, created, len(emb), emb.dim,
-    )  # fmt: skip
+def plain(text: str, most: int = 60) -> str:
+    """One line without control characters, cut to ``most``."""
+    line = "".join(" " if unicodedata.category(letter)[0] in "CZ" else letter for letter in text)
+    return line if len(line) <= most else line[: most - 1] + "…"
 
 
-def _with_silhouettes(rows: list[Row], task: Task, features: Mapping[str, Variants]) -> list[Row]:
-    """The rows of a task of classes, each with the silhouette of those classes in its features."""
-    if task.kind != "classification":
-        return rows
-    with one_thread():
-        found = class_silhouettes(features, task.target)
-    return [
-        replace(row, further={**row.further, "silhouette": found[row.name]}) if row.name in found else row
-        for row in rows
+def literal(text: str, most: int = 2_000) -> str:
+    """Text that stays text in Markdown."""
+    escaped = html.escape(plain(text, most), quote=False)
+    for letter in "\\`*_[]|~#!":
+        escaped = escaped.replace(letter, "\\" + letter)
+    return escaped
+
+
+def number(value: float) -> str:
+    """Three decimals without the leading zero; a dash for what is unknown."""
+    if value != value:
+        return "-"
+    return f"{value:.3f}".replace("0.", ".", 1) if abs(value) < 1 else f"{value:.4g}"
+
+
+def _span(low: float, high: float) -> str:
+    return f"{number(low)} to {number(high)}"
+
+
+def ground(item: Judgement) -> str:
+    """What the figures rest on, in one line."""
+    classes = ", ".join(f"{plain(name, 30)} {count}" for name, count in item.classes.items())
+    parts = [
+        f"{item.places:,} places",
+        f"{item.blocks} blocks of {item.block_m:.0f} m ({item.effective_blocks:.1f} effective)",
+        f"buffer {item.buffer_m:.0f} m (keeps {item.kept:.0%} of the training)",
+        f"{item.folds} folds, {item.seeds} shufflings",
     ]
+    return ", ".join(parts) + (f"; {classes}" if classes else "")
 
 
-class _Places:
-    """The places that have both a vector and coordinates, found in either table."""
-
-    def __init__(self, emb: Embeddings, dataset: Dataset) -> None:
-        self.emb, self.dataset = emb, dataset
-        ids = pd.Index(emb.place_id)
-        row = ids.get_indexer(dataset.places["place_id"].to_numpy(object))
-        located = np.isfinite(dataset.lonlat).all(axis=1)
-        self.row_of_vector = np.where(located, row, -1)
-        self.rows: Ints = np.flatnonzero(self.row_of_vector >= 0)
-        if len(self.rows) == 0:
-            raise EvaluationError(
-                "no place of the dataset has a vector in this table: were they made from it?"
-            )
-
-
-class _Features:
-    """Every row of the tables for the places that any task or measure looks at, made once."""
-
-    def __init__(
-        self, places: _Places, model: Model | None, wanted: list[Ints], seeds: int, progress: Progress
-    ) -> None:
-        self.rows: Ints = np.unique(np.concatenate(wanted))
-        self.dataset = places.dataset
-        ours: NDArray[np.float32] = places.emb.vectors[places.row_of_vector[self.rows]]
-        others = floors(places.dataset, model, self.rows, seeds=range(seeds), progress=progress)
-        self.sets: dict[str, Variants] = {OURS: (ours,), **others}
-        if COVERAGE in others:
-            self.sets[BESIDE] = (beside(others[COVERAGE][0], ours),)
-
-    def add(self, models: Mapping[str, Model], progress: Progress) -> None:
-        """The vectors of further models, a row each."""
-        for name, model in models.items():
-            if name in self.sets:
-                raise InputError(f"there is a row {name!r} already")
-            vectors = model.embed(self.dataset, self.rows, label=f"Embedding: {name}", progress=progress)
-            self.sets[name] = (vectors,)
-
-    def at(self, rows: Ints) -> dict[str, Variants]:
-        """The feature sets of some of the places."""
-        position = np.searchsorted(self.rows, rows)
-        return {name: tuple(variant[position] for variant in sets) for name, sets in self.sets.items()}
-
-
-@dataclass(frozen=True)
-class _Ready:
-    """A task on places that have vectors, allowed to run."""
-
-    task: Task
-    leaks: tuple[str, ...]
-    notes: list[str]
-
-
-def _tasks(
-    dataset: Dataset, tasks: Sequence[str | Task] | None, labels: str | Path | None
-) -> tuple[list[Task], list[str]]:
-    """(tasks, one line for each that could not be made)."""
-    makers = {"landuse": landuse_task, "pois": poi_task}
-    found, skipped = [], []
-    bare: list[NoLabelsError] = []
-    for task in OSM_TASKS if tasks is None else tasks:
-        if isinstance(task, Task):
-            found.append(task)
-            continue
-        if task not in makers:
-            raise EvaluationError(
-                f"there is no task {task!r}; there are {', '.join(makers)}, and --labels for your own"
-            )
-        try:
-            found.append(makers[task](dataset))
-        except NoLabelsError as error:
-            bare.append(error)
-        except EvaluationError as error:
-            skipped.append(str(error))
-    if bare:
-        which = f"{'tasks' if len(bare) > 1 else 'task'} {' and '.join(error.task for error in bare)}"
-        skipped.append(f"{which}: {told_missing([error.file for error in bare])}")
-    if labels is not None:
-        found += label_tasks(labels, dataset)
-    return found, skipped
-
-
-def _ready(task: Task, places: _Places, model: Model | None, budget: Budget, allow_leaks: bool) -> _Ready:
-    """The task on places with vectors, no more than the budget has; EvaluationError says why it cannot run."""
-    if model is not None and not allow_leaks:
-        _check_not_taught(task, places, model)
-    leaks = () if model is None else leaking(task, model.seen)
-    if leaks == COLOURS and not allow_leaks:
-        raise EvaluationError(
-            f"task {task.name}: the model sees a map in colours, which may show the label; run with --allow-leaks to see "
-            "it marked"
-        )
-    if leaks and not allow_leaks:
-        raise EvaluationError(
-            f"task {task.name}: the model sees {', '.join(leaks)}, which give the label away; "
-            f"train with --drop-layers {','.join(task.leaks)}, or run with --allow-leaks to see it marked"
-        )
-    notes = [] if model is None else _taught_here(task, places, model)
-    if model is not None and not allow_leaks:
-        task, given_away = without_leaking_groups(task, model.seen)
-        notes += [
-            f"{name} is not asked about: it shows in {', '.join(layers)}, which the model sees"
-            for name, layers in given_away.items()
-        ]
-    if model is None and task.leaks:
-        notes.append("which layers the model sees is unknown, so a leak cannot be ruled out")
-    task = task.taken(np.isin(task.rows, places.rows))
-    count = len(task)
-    if count == 0:
-        raise EvaluationError(f"task {task.name}: none of its places has a vector")
-    if count > budget.places:
-        task = sampled(task, budget.places)
-        notes.append(f"{len(task):,} of {count:,} labelled places, drawn at random")
-    if len(task.classes) < {"classification": 2, "multilabel": 1}.get(task.kind, 0):
-        raise EvaluationError(
-            f"task {task.name}: too few classes are left among {len(task)} places with vectors"
-        )
-    return _Ready(task, leaks, notes)
-
-
-def _check_not_taught(task: Task, places: _Places, model: Model) -> None:
-    """EvaluationError when the model learnt to foretell this task's labels on places that would be asked about."""
-    lessons = [name for name in model.taught if name in _LESSONS.get(task.name, ())]
-    rows = task.rows[np.isin(task.rows, places.rows)]
-    if lessons and learnt_from(model, places.dataset.lonlat[rows]).any():
-        raise EvaluationError(
-            f"task {task.name}: the model was taught {' and '.join(lessons)} on this very ground, so that its vectors "
-            "prove nothing here; evaluate it on other ground, or run with --allow-leaks"
-        )
-
-
-def _taught_here(task: Task, places: _Places, model: Model) -> list[str]:
-    """A note where the model learnt labels of its own on places that are asked about: the task's may hang together."""
-    rows = task.rows[np.isin(task.rows, places.rows)]
-    if not model.taught or not learnt_from(model, places.dataset.lonlat[rows]).any():
-        return []
-    return [
-        f"the model was taught {' and '.join(model.taught)} on this very ground: labels that hang together with them "
-        "flatter its vectors; other ground would tell"
-    ]
-
-
-def _unfit(task: Task, places: _Places, other: Model) -> str:
-    """Why a further model cannot be asked this task; empty when it can."""
-    if leaks := leaking(task, other.seen):
-        return f"it sees {', '.join(leaks)}"
-    if shown := without_leaking_groups(task, other.seen)[1]:
-        return f"it sees layers that show {', '.join(shown)}, which are asked about"
-    try:
-        _check_not_taught(task, places, other)
-    except EvaluationError as error:
-        return str(error)
-    return ""
-
-
-def learnt_from(model: Model, lonlat: Floats) -> NDArray[np.bool_]:
-    """(N,) whether each point (lon, lat degrees) lies in an area that the model was trained on.
-
-    All do where the model does not tell its areas.
-    """
-    told = model.training.get("areas")
-    try:
-        areas = [Area.from_dict(area) for area in told]  # type: ignore[union-attr]
-    except (AreaError, TypeError, ValueError, KeyError, AttributeError):
-        return np.ones(len(lonlat), bool)
-    inside = np.zeros(len(lonlat), bool)
-    for area in areas:
-        inside |= area.contains(lonlat[:, 0], lonlat[:, 1])
-    return inside
-
-
-def _buffer_m(dataset: Dataset, model: Model | None) -> float:
-    """Metres between training and tested places: footprints do not touch, and no training pair spans the gap.
-
-    The diagonal of the widest footprint (or window of the model), plus the distance of the model's pairs.
-    """
-    widest = float(dataset.footprint_m)
-    radius = _DEFAULT_PAIR_RADIUS * widest
-    if model is not None:
-        widest = max([widest, *(spec.size_m for spec in model.specs.values() if spec.size_m is not None)])
-        near = model.recipe.get("config", {}).get("near_m")
-        if isinstance(near, int | float) and math.isfinite(near) and near >= 0:
-            radius = float(near)
-    return float(widest * 2.0**0.5 + radius)
-
-
-def _rows_without_labels(places: _Places, model: Model | None) -> tuple[Ints, str]:
-    """(places to measure without labels, whether training has seen them).
-
-    The blocks that training held out, when the model tells which; else all places.
-    """
-    rows, lonlat = places.rows, places.dataset.lonlat
-    training = {} if model is None else model.training
-    told: Any = training.get("held_out")
-    basis = UNKNOWN
-    if training.get("dataset_hash") == places.dataset.hash:
-        basis = TRAINED_ON
-        if _tells_blocks(told):
-            located = np.flatnonzero(np.isfinite(lonlat).all(axis=1))
-            _, held = hold_out_blocks(lonlat[located], **told)
-            found = np.intersect1d(located[held], rows)
-            if len(found) >= _ENOUGH_HELD_OUT:
-                rows, basis = found, HELD_OUT
-    elif training.get("dataset_hash"):
-        there = model is not None and "areas" in training and learnt_from(model, lonlat[rows]).any()
-        basis = TRAINED_ON if there else ELSEWHERE
-    return np.sort(np.random.default_rng([0, 0x1F]).permutation(rows)[:_MOST_WITHOUT_LABELS]), basis
-
-
-def _tells_blocks(told: Any) -> bool:
-    """Whether a model's configuration says how to draw the blocks that its training held out; it may be hostile."""
+def _comparison(item: Comparison) -> tuple[str, str, str, str, str]:
     return (
-        isinstance(told, dict)
-        and set(told) == {"size_m", "share", "buffer_m", "seed"}
-        and all(
-            isinstance(value, int | float) and math.isfinite(value) and value >= 0 for value in told.values()
-        )
-        and isinstance(told["seed"], int)
-        and told["size_m"] >= 1
+        f"{item.of} - {item.against}",
+        f"{item.difference:+.3f}",
+        f"{item.low:+.3f} to {item.high:+.3f}",
+        f"{item.half_width:.3f}",
+        item.verdict,
     )
 
 
-def _notes(model: Model | None, known: bool, seeds: int, budget: str) -> list[str]:
-    notes = []
-    if model is None:
-        notes.append("the model is not at hand: no untrained encoder beside the vectors")
-    elif lessons := model.taught:
-        ground = "this ground is part of that" if known else "this ground is no part of that"
-        notes.append(
-            f"the model was taught {', '.join(lessons)} on the ground that it was trained on: {ground}"
+ROW_HEADS = ("row", "score", "95 % interval", "best probe", "also")
+COMPARISON_HEADS = ("difference", "mean", "95 % interval", "least visible", "verdict")
+LABEL_FREE_HEADS = (
+    "row", "effective rank", "triplet accuracy", "near among nearest", "distance coherence", "trustworthiness",
+    "silhouette",
+)  # fmt: skip
+
+
+def _row(row: Row) -> tuple[str, str, str, str, str]:
+    also = ", ".join(f"{name} {number(value)}" for name, value in row.further.items())
+    return (row.name, number(row.score), _span(row.low, row.high), row.probe, also)
+
+
+def _label_free(measured: LabelFree) -> list[tuple[str, ...]]:
+    rows = [
+        (
+            row.name, f"{row.effective_rank:.1f}", *(number(value) for value in (
+                row.triplet_accuracy, row.retrieval, row.coherence, row.trustworthiness, row.silhouette,
+            )),
         )
-    if seeds < 3:
-        notes.append(f"{seeds} shufflings are few: take 3 or more before believing an interval")
-    if budget == "quick":
-        notes.append(
-            "quick budget: small probes with one setting each; run with the full budget before believing it"
+        for row in measured.rows
+    ]  # fmt: skip
+    by_chance = measured.coherence_by_chance
+    coherence = f"within ±{number(by_chance)}" if by_chance == by_chance else "-"
+    return [
+        *rows,
+        ("chance", "", ".500", number(measured.retrieval_by_chance), coherence,
+         number(measured.trustworthiness_by_chance), ""),
+    ]  # fmt: skip
+
+
+def _label_free_ground(measured: LabelFree) -> str:
+    return (
+        f"{measured.places:,} places {measured.basis}; near is {measured.apart_m:.0f} to {measured.near_m:.0f} m "
+        f"apart, so that footprints do not touch, far beyond {measured.far_m:.0f} m; near among nearest: share of near "
+        f"places among the {NEIGHBOURS} nearest vectors; cosine. Distance coherence: Spearman correlation of "
+        f"distances on the ground and between vectors, {measured.coherence_pairs:,} pairs. Trustworthiness: of a flat "
+        f"picture by two principal components. Silhouette: of {CLUSTERS} clusters of k-means, on "
+        f"{measured.looked_at:,} places"
+    )
+
+
+# --- Markdown ----------------------------------------------------------------------------------------------
+
+
+def _table(heads: tuple[str, ...], rows: list[tuple[str, ...]]) -> list[str]:
+    lines = ["| " + " | ".join(heads) + " |", "|" + " --- |" * len(heads)]
+    return [*lines, *("| " + " | ".join(literal(cell, 60) for cell in row) + " |" for row in rows), ""]
+
+
+def markdown(report: Report) -> str:
+    """The whole report."""
+    lines = ["# How good these vectors are", ""]
+    lines += [
+        f"Model `{report.model_hash[:16]}`, dataset `{report.dataset_hash[:16]}`, {report.created}.",
+        "",
+    ]
+    for item in report.judgements:
+        lines += [
+            f"## {literal(item.task)}: {literal(item.metric)}",
+            "",
+            f"{literal(item.description)}.",
+            "",
+        ]
+        lines += [f"**{literal(item.verdict)}**", ""]
+        lines += _table(ROW_HEADS, [_row(row) for row in item.rows])
+        lines += _table(COMPARISON_HEADS, [_comparison(pair) for pair in item.comparisons])
+        lines += [f"{literal(ground(item))}.", ""]
+        lines += [f"- {literal(note)}" for note in item.notes] + [""] * bool(item.notes)
+    if report.label_free is not None:
+        lines += ["## Without labels", ""]
+        lines += _table(LABEL_FREE_HEADS, list(_label_free(report.label_free)))
+        lines += [f"{_label_free_ground(report.label_free)}.", ""]
+    if report.skipped:
+        lines += ["## Not judged", ""] + [f"- {literal(line)}" for line in report.skipped] + [""]
+    lines += [
+        *(f"- {literal(note)}" for note in report.notes),
+        "",
+        METHOD,
+        "",
+        f"Data: {literal(report.attribution)}",
+        "",
+    ]
+    return "\n".join(lines)
+
+
+# --- terminal ----------------------------------------------------------------------------------------------
+
+
+def _rich_table(
+    title: str, heads: tuple[str, ...], rows: list[tuple[str, ...]], bold: str = ""
+) -> RenderableType:
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(title=Text(plain(title, 200)), title_justify="left", box=None, pad_edge=False)
+    for position, head in enumerate(heads):
+        table.add_column(Text(head), justify="left" if position in (0, len(heads) - 1) else "right")
+    for row in rows:
+        style = "bold" if row[0] == bold else ""
+        table.add_row(*(Text(plain(cell), style=style) for cell in row))
+    return table
+
+
+def terminal(report: Report) -> RenderableType:
+    """The whole report as tables; nothing in it is read as markup."""
+    from rich.console import Group
+    from rich.text import Text
+
+    parts: list[RenderableType] = []
+    for item in report.judgements:
+        parts.append(
+            _rich_table(f"{item.task}: {item.metric}", ROW_HEADS, [_row(row) for row in item.rows], "vectors")
         )
-    return notes
+        parts.append(Text(""))
+        parts.append(_rich_table("", COMPARISON_HEADS, [_comparison(pair) for pair in item.comparisons]))
+        parts.append(Text(plain(ground(item), 2_000), style="dim"))
+        parts += [Text(plain(note, 400), style="dim") for note in item.notes]
+        parts += [Text(plain(item.verdict, 400), style="bold"), Text("")]
+    if report.label_free is not None:
+        parts.append(
+            _rich_table("without labels", LABEL_FREE_HEADS, list(_label_free(report.label_free)), "vectors")
+        )
+        parts += [Text(_label_free_ground(report.label_free), style="dim"), Text("")]
+    parts += [Text(f"Not judged: {plain(line, 400)}") for line in report.skipped]
+    parts += [Text(plain(note, 400), style="dim") for note in report.notes]
+    return Group(*parts)

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from placevec.dataset import Dataset
+from placevec.datasets.dataset import Dataset
 from placevec.errors import EvaluationError
 from placevec.evaluation.scores import Kind
 from placevec.geo import Ints
@@ -185,7 +185,7 @@ def landuse_task(dataset: Dataset) -> Task:
 
 def landuse_labels(dataset: Dataset, rows: Ints) -> NDArray[np.object_]:
     """(len(rows),) the use with the largest share of each footprint; None below `LABELLED_SHARE` in all."""
-    from placevec.views.coverage import Coverage
+    from placevec.datasets.views.raster.coverage import Coverage
 
     file = dataset.path / "landuse_coverage.tif"
     if not file.exists():
@@ -221,7 +221,7 @@ def poi_presence(
     dataset: Dataset, rows: Ints
 ) -> tuple[NDArray[np.bool_], tuple[str, ...], dict[str, tuple[str, ...]]]:
     """((len(rows), G) whether a group lies in the footprint, the G groups, group -> layers that also draw it)."""
-    from placevec.views.pois import poi_counts, read_pois
+    from placevec.datasets.views.pois import poi_counts, read_pois
 
     file = dataset.path / "pois.parquet"
     if not file.exists():
@@ -237,8 +237,8 @@ def _drawn_in(pois: pd.DataFrame) -> dict[str, tuple[str, ...]]:
     A bus stop is a dot in ``roads``, a station in ``railways``. Buildings do not count: every one is drawn alike,
     a church no other than a house.
     """
-    from placevec.sources.osm_objects import Kind
-    from placevec.views.layers import LayerTable
+    from placevec.sources.osm.layers import LayerTable
+    from placevec.sources.osm.objects import Kind
 
     table = LayerTable.default()
     grouped = pois.dropna(subset=["group"]).groupby(["group", "key", "value"], observed=True).size()

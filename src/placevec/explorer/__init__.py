@@ -5,8 +5,8 @@ The pages open from ``file://`` with the network blocked and carry everything th
 extra nor ``eval``, and weighs kilobytes. Plots (`plots.write_plots`) are Matplotlib's, of the extra ``explore``.
 """
 
-from placevec.explorer.map_page import MapReport, write_map
-from placevec.explorer.page import PageReport, write_page
-from placevec.explorer.plots import PlotsReport, write_plots
+from placevec.explorer.figures.plots import PlotsReport, write_plots
+from placevec.explorer.pages.map_page import MapReport, write_map
+from placevec.explorer.pages.page import PageReport, write_page
 
 __all__ = ["MapReport", "PageReport", "PlotsReport", "write_map", "write_page", "write_plots"]

@@ -13,14 +13,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from placevec.errors import InputError, MissingExtraError
-from placevec.explorer.vectors import principal_components
-from placevec.progress import SILENT, Advance, Progress
+from placevec.io.progress import SILENT, Advance, Progress
 
+Array = NDArray[Any]
 Method = Literal["pca", "tsne", "umap"]
 NAMES: dict[Method, str] = {"pca": "PCA", "tsne": "t-SNE", "umap": "UMAP"}
 """As people write them."""
 FEWEST: dict[Method, int] = {"pca": 1, "tsne": 5, "umap": 12}
 """Places that each needs."""
+COMPONENTS = 3
+"""That a page draws."""
 _ITERATIONS = 1000
 _PERPLEXITY, _NEIGHBOURS = 30.0, 15
 _DIMENSIONS_FIRST = 50
@@ -211,3 +213,41 @@ def rgb_of(components: NDArray[np.float32]) -> NDArray[np.uint8]:
 def hex_of(rgb: NDArray[np.uint8]) -> list[str]:
     """``#rrggbb`` of (N, 3) bytes."""
     return [f"#{red:02x}{green:02x}{blue:02x}" for red, green, blue in rgb.tolist()]
+
+
+def principal_components(vectors: Array) -> tuple[NDArray[np.float32], tuple[float, float, float]]:
+    """The vectors seen along their three directions of largest variance.
+
+    Args:
+        vectors: (N, D) finite.
+
+    Returns:
+        (N, 3) float32 coordinates, centred, all divided by one number so that the farthest place lies at 1
+        (so distances keep their proportions); and the share of the variance that each component explains.
+        Components that do not exist (D < 3, or fewer than four places) are zero.
+
+    Exact: the eigenvectors of the covariance matrix, as in scikit-learn's ``PCA(svd_solver="covariance_eigh")``,
+    with its rule for signs (the largest loading of a component is positive).
+    """
+    count, dim = vectors.shape
+    coordinates = np.zeros((count, COMPONENTS), np.float64)
+    shares = np.zeros(COMPONENTS)
+    centred = np.asarray(vectors, np.float64) - np.mean(vectors, axis=0, dtype=np.float64)
+    kept = min(COMPONENTS, dim, max(count - 1, 0))
+    total = float(np.square(centred).sum())
+    if kept and total > 0:
+        values, directions = leading(centred, kept)
+        largest = np.abs(directions).argmax(axis=0)
+        coordinates[:, :kept] = centred @ (directions * np.sign(directions[largest, np.arange(kept)]))
+        shares[:kept] = values / total
+        coordinates /= np.linalg.norm(coordinates, axis=1).max() or 1.0
+    return coordinates.astype(np.float32), (float(shares[0]), float(shares[1]), float(shares[2]))
+
+
+def leading(rows: Array, count: int) -> tuple[Array, Array]:
+    """The largest ``count`` eigenvalues of ``rows.T @ rows``, largest first, and their (D, count) eigenvectors."""
+    from scipy.linalg import eigh
+
+    dim = rows.shape[1]
+    values, directions = eigh(rows.T @ rows, subset_by_index=[dim - count, dim - 1])
+    return values[::-1].clip(0.0), directions[:, ::-1]

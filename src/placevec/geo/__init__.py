@@ -20,7 +20,7 @@ from placevec.geo.coordinates import (
     check_lonlat,
     wrap_longitude,
 )
-from placevec.geo.metres import (
+from placevec.geo.meters import (
     distance_m,
     local_offset,
     metric_grid,

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from placevec.documents import NONE, check, read_json
 from placevec.errors import AreaError
+from placevec.io.json_documents import NONE, check, read_json
 
 if TYPE_CHECKING:
     from shapely.geometry.base import BaseGeometry

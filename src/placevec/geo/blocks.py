@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from placevec.errors import InputError
 from placevec.geo.coordinates import WGS84_A, Floats, Ints, check_lonlat, wrap_longitude
-from placevec.geo.metres import to_ecef
+from placevec.geo.meters import to_ecef
 
 
 def spatial_blocks(lon: ArrayLike, lat: ArrayLike, size_m: float) -> Ints:

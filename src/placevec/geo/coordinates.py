@@ -34,3 +34,15 @@ def check_lonlat(lon: ArrayLike, lat: ArrayLike) -> tuple[Floats, Floats]:
         values = f"lon={np.atleast_1d(lon)[row]}, lat={np.atleast_1d(lat)[row]}"
         raise InputError(f"row {row} is not a point on Earth: {values} (are lon and lat swapped?)")
     return lon, lat
+
+
+def xyz_of(lonlat: Floats) -> Floats:
+    """(N, 3) unit vectors of (N, 2) degrees on the sphere."""
+    lam, phi = np.radians(lonlat[:, 0]), np.radians(lonlat[:, 1])
+    return np.stack([np.cos(phi) * np.cos(lam), np.cos(phi) * np.sin(lam), np.sin(phi)], axis=-1)
+
+
+def lonlat_of(xyz: Floats) -> Floats:
+    """(N, 2) degrees of (N, 3) unit vectors."""
+    lat = np.arcsin(np.clip(xyz[:, 2], -1.0, 1.0))
+    return np.asarray(np.degrees(np.stack([np.arctan2(xyz[:, 1], xyz[:, 0]), lat], axis=-1)))

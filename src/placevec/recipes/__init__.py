@@ -14,14 +14,14 @@ from types import ModuleType
 
 from placevec.errors import UsageError
 
-RECIPES = {"loc2vec": "placevec.recipes.loc2vec", "sphere2vec": "placevec.recipes.sphere2vec"}
+RECIPES = {"loc2vec": "placevec.recipes.loc2vec.build", "sphere2vec": "placevec.recipes.sphere2vec.build"}
 
 
 def recipe_module(name: str) -> ModuleType:
     """The module of a recipe; UsageError naming the recipes there are when it is unknown.
 
     >>> recipe_module("loc2vec").__name__
-    'placevec.recipes.loc2vec'
+    'placevec.recipes.loc2vec.build'
     """
     if name not in RECIPES:
         near = difflib.get_close_matches(name, RECIPES, n=1)

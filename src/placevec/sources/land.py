@@ -45,7 +45,7 @@ def _polygons(path: Path) -> BaseGeometry:
         area = Area.from_geojson(path)
         assert area.polygon is not None
         return area.polygon
-    from placevec.sources.points import read_table
+    from placevec.sources.tables.points import read_table
 
     table = read_table(path)
     if not hasattr(table, "to_crs"):

@@ -7,7 +7,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from placevec.atomic import explained, write_text
+from placevec.io.atomic import explained, write_text
 
 
 class RunLog:

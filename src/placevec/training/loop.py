@@ -12,16 +12,16 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from placevec.atomic import replacing_directory
 from placevec.core import Batch, Draw, Recipe, Sampler, View
 from placevec.errors import InputError, ModelError
-from placevec.progress import SILENT, Progress
+from placevec.io.atomic import replacing_directory
+from placevec.io.progress import SILENT, Progress
+from placevec.training.batches import batches_of, layout, to_device
 from placevec.training.bundle import Bundle, hardware_bf16
 from placevec.training.collapse import CollapseWatch
 from placevec.training.log import RunLog
-from placevec.training.memory import halved, out_of_memory, release
 from placevec.training.options import TrainingOptions
-from placevec.training.reading import batches_of, layout, to_device
+from placevec.training.out_of_memory import halved, out_of_memory, release
 from placevec.training.schedule import factor
 from placevec.training.state import (
     Counters,

@@ -19,9 +19,9 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from placevec.atomic import remove_temporaries, replacing_directory
-from placevec.documents import NONE, check, read_json
 from placevec.errors import ModelError
+from placevec.io.atomic import remove_temporaries, replacing_directory
+from placevec.io.json_documents import NONE, check, read_json
 
 _COUNTERS = {
     "step": int, "best": (float, NONE), "best_step": int, "waited": int, "history": [float],

@@ -3,7 +3,7 @@
 A point is projected by Equal Earth, and each capsule, one a scale, takes sines and cosines of random projections of it
 through its own network; the vectors of the capsules are added up. The map's two sides are the antimeridian and each
 pole is a line, so vectors tear there. It is here for the weights that were trained with it, which
-`placevec.foreign_locations` reads.
+`placevec.models.importers` reads.
 """
 
 from __future__ import annotations

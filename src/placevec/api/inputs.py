@@ -1,0 +1,145 @@
+"""What the verbs are handed: paths or open things, and what vectors say they were made from."""
+
+from __future__ import annotations
+
+import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from placevec.datasets.dataset import Dataset
+from placevec.errors import AreaError, BoxError, ModelError, PlacevecError
+from placevec.geo import Area
+
+if TYPE_CHECKING:
+    from placevec.embeddings import Embeddings
+    from placevec.models.model import Model
+from typing import TYPE_CHECKING
+
+from placevec.errors import DatasetError
+from placevec.io.progress import printable
+
+if TYPE_CHECKING:
+    from placevec.models.model import Model
+
+WIDEST_ACROSS = 270.0
+"""Degrees: a box over the 180th meridian that is wider has its west and its east swapped."""
+
+PathLike = str | Path
+Box = Area | tuple[float, float, float, float] | str
+"""An area: (west, south, east, north) in degrees, or ``"west,south,east,north"``."""
+
+
+def open_dataset(path: PathLike) -> Dataset:
+    """Open a dataset directory; DatasetError says what is wrong with it."""
+    return Dataset.open(path)
+
+
+def load_model(path: PathLike) -> Model:
+    """Load a model or run directory; ModelError says what is wrong with it."""
+    from placevec.models.model import Model
+
+    return Model.load(path)
+
+
+def load_embeddings(path: PathLike) -> Embeddings:
+    """Load a table of vectors; EmbeddingsError says what is wrong with it."""
+    from placevec.embeddings import Embeddings
+
+    return Embeddings.load(path)
+
+
+def dataset_of(dataset: Dataset | PathLike) -> Dataset:
+    """A dataset, opened where its directory is named."""
+    return dataset if isinstance(dataset, Dataset) else Dataset.open(dataset)
+
+
+def model_of(model: Model | PathLike) -> Model:
+    """A model, loaded where its directory is named."""
+    from placevec.models.model import Model
+
+    return model if isinstance(model, Model) else Model.load(model)
+
+
+def table_of(embeddings: Embeddings | PathLike) -> Embeddings:
+    """A table of vectors, read where its file is named."""
+    return load_embeddings(embeddings) if isinstance(embeddings, str | Path) else embeddings
+
+
+def area_of(bbox: Box | None) -> Area | None:
+    """An area in any spelling of its box, None of none; BoxError for what cannot be meant."""
+    if bbox is None:
+        return None
+    try:
+        area = bbox if isinstance(bbox, Area) else Area.of(bbox)
+    except AreaError as error:
+        raise BoxError(str(error)) from error
+    west, south, east, north = area.bounds
+    if area.crosses_antimeridian and 360.0 - (west - east) > WIDEST_ACROSS:
+        raise BoxError(
+            f"the box has its west {west:g} east of its east {east:g}, and so runs round almost all of the Earth: "
+            f"is it {east:g},{south:g},{west:g},{north:g}?"
+        )
+    return area
+
+
+def recorded_dataset(embeddings: Embeddings, dataset: Dataset | PathLike | None = None) -> Dataset | None:
+    """The dataset that vectors were made from: the one given, else the one recorded if it is still there and the same."""
+    if dataset is not None:
+        found = dataset_of(dataset)
+    else:
+        path = embeddings.provenance.dataset_path
+        if not path or not (Path(path) / "dataset.json").exists():
+            return None
+        found = Dataset.open(path)
+    if found.hash != embeddings.provenance.dataset_hash:
+        if dataset is None:
+            return None
+        raise PlacevecError(f"the vectors were made from another dataset than {found.path}")
+    return found
+
+
+def recorded_model(embeddings: Embeddings, model: Model | PathLike | None = None) -> Model | None:
+    """The model that made the vectors: the one given, else the one recorded if it is still there and the same."""
+    from placevec.models.model import Model
+
+    if model is not None:
+        found = model_of(model)
+    else:
+        path = embeddings.provenance.model_path
+        if not path or not (Path(path) / "config.json").exists():
+            return None
+        found = Model.load(path)
+    if found.hash != embeddings.provenance.model_hash:
+        if model is None:
+            return None
+        raise ModelError(
+            f"the vectors were made by another model ({embeddings.provenance.model_hash[:12]}) than {found.path}"
+        )
+    return found
+
+
+def now() -> str:
+    """The time, as manifests and tables record it."""
+    return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+
+
+def recorded_ground(model: Model, remedy: str) -> Dataset:
+    """The dataset that a model was trained on.
+
+    Args:
+        model: that records where the dataset lay, and its hash.
+        remedy: what to do where the dataset cannot be had, as the end of a message.
+
+    Raises:
+        DatasetError: it lies there no more, or has changed since, and so tells nobody what was kept from training.
+    """
+    name = "the model" if model.path is None else printable(str(model.path))
+    path = str(model.training.get("dataset_path") or "")
+    if not path or not (Path(path) / "dataset.json").exists():
+        raise DatasetError(f"the dataset that {name} was trained on is not where it says: {remedy}")
+    found = Dataset.open(path)
+    if found.hash != model.training.get("dataset_hash"):
+        raise DatasetError(
+            f"{printable(path)} is another dataset than {name} was trained on, or has changed since: {remedy}"
+        )
+    return found

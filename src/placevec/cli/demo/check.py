@@ -1,0 +1,43 @@
+"""What the demo shows of places before it trains on them: what each layer holds, and a batch as training sees it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from placevec.datasets.dataset import Dataset
+
+
+def layers_held(dataset: Dataset) -> dict[str, int]:
+    """Layer -> places whose footprint it touches."""
+    from placevec.datasets.views.raster.coverage import Coverage
+    from placevec.preparation.osm import MAP_COVERAGE
+
+    coverage = Coverage(dataset.path / MAP_COVERAGE)
+    known = np.isfinite(dataset.lonlat).all(axis=1)
+    shares = coverage.fractions(dataset.footprints()[known], dataset.zoom)
+    return {
+        layer: int(count) for layer, count in zip(coverage.channels, (shares > 0).sum(axis=0), strict=True)
+    }
+
+
+def first_batch(dataset: Dataset, training: dict[str, Any]) -> list[dict[str, Any]]:
+    """A row for each slot of the first batch that training would draw: its shape and what it holds."""
+    from placevec.recipes import recipe_module
+
+    module = recipe_module("loc2vec")
+    built = module.build(dataset, *module.configure("default", training))
+    draw = built.recipe.sampler.draw(0, 0, 1)
+    rows = []
+    for name, look in draw.looks.items():
+        pixels = np.asarray(built.views[built.recipe.slots[name].view].read(look))
+        rows.append({
+            "slot": name,
+            "shape": list(pixels.shape),
+            "type": str(pixels.dtype),
+            "drawn_on": float((pixels > 0).mean()),
+            "finite": bool(np.isfinite(pixels).all()),
+        })  # fmt: skip
+    return rows

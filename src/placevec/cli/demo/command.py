@@ -1,0 +1,129 @@
+"""``placevec demo``: the main job, step by step, on the embedded extract or on one's own data."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from placevec.cli.output import JSON, QUIET, clean, print_json, progress_for, say
+from placevec.errors import UsageError
+
+if TYPE_CHECKING:
+    from placevec.cli.demo.plan import Plan
+    from placevec.cli.demo.steps import Steps
+    from placevec.datasets.dataset import Dataset
+
+NAME = "demo"
+HELP = """Run everything on the extract of central Helsinki that comes with placevec, offline; or on your own data.
+
+Prepares, trains, embeds, evaluates, searches and writes a page to explore. What is already there is reused, and a
+killed demo goes on where it was; --force starts afresh. Each step prints the command that does it alone.
+
+With --osm or --tile-folder the data is checked and a batch is loaded first; --test-only stops there, --train-only
+behind the training, and --visualize-only embeds with the model that is there and writes the page. A pass looks at
+10,000 places at most. Tiles bring no labels: of them, only what needs none is measured.
+
+Examples:
+
+  placevec demo
+
+  placevec demo --osm malta.osm.pbf --epochs 20
+
+  placevec demo --tile-folder 12_layer_tiles --test-only
+
+  placevec demo --osm malta.osm.pbf --visualize-only --max-places 3000
+"""
+
+
+def command(
+    osm: Path | None = typer.Option(
+        None, help="Your own OpenStreetMap extract: .osm.pbf, .osm, .osm.gz or .osm.bz2."
+    ),
+    tile_folder: Path | None = typer.Option(
+        None, help="Your own folder of ready tiles: LAYER/z/x/y.png or tile_z_x_y.png."
+    ),
+    out: Path | None = typer.Option(
+        None, "--out", "-o", help="Directory for everything that is made (demo, or demo-NAME)."
+    ),
+    epochs: int = typer.Option(12, min=1, help="Passes of training."),
+    test_only: bool = typer.Option(False, "--test-only", help="Only check the data and load a batch."),
+    train_only: bool = typer.Option(False, "--train-only", help="Stop when the model is trained."),
+    visualize_only: bool = typer.Option(
+        False, "--visualize-only", help="Only write the page, with the model that is there."
+    ),
+    max_places: int = typer.Option(20_000, min=1, help="Draw at most so many places on the page."),
+    query: str | None = typer.Option(None, help="Name of the place to search for."),
+    seed: int = typer.Option(0, help="Seed of everything random."),
+    force: bool = typer.Option(False, "--force", help="Start afresh."),
+    as_json: bool = JSON,
+    quiet: bool = QUIET,
+) -> None:
+    """Call the public functions one after the other and show what each made."""
+    from placevec.cli.demo.plan import embedded, of_extract, of_folder
+    from placevec.cli.demo.steps import Steps
+
+    if test_only + train_only + visualize_only > 1:
+        raise UsageError("choose one of --test-only, --train-only and --visualize-only")
+    if visualize_only and force:
+        raise UsageError("--visualize-only uses the model that is there: --force would remove it")
+    started = time.monotonic()
+    if osm is not None and tile_folder is not None:
+        raise UsageError("name one source: --osm or --tile-folder")
+    if osm is not None:
+        plan = of_extract(osm, out, epochs, query, seed)
+    elif tile_folder is not None:
+        plan = of_folder(tile_folder, out, epochs, query, seed)
+    else:
+        plan = embedded(out, epochs, query, seed)
+    checks = 0 if plan.check is None and not test_only else 1 if plan.check is None else 2
+    count = {"test": checks + 1, "train": checks + 2, "page": 2, "all": checks + 6}
+    part = "test" if test_only else "train" if train_only else "page" if visualize_only else "all"
+    steps = Steps(
+        plan, count[part], force=force, shown=not as_json, progress=progress_for(as_json, quiet)
+    )  # fmt: skip
+    if part == "page":
+        dataset = steps.prepared()
+        steps.explore(steps.embed(steps.trained(), dataset), dataset, max_places)
+    else:
+        dataset = _run(steps, part, checks, max_places)
+    _conclude(steps, plan, dataset, time.monotonic() - started, as_json)
+
+
+def _run(steps: Steps, part: str, checks: int, max_places: int) -> Dataset:
+    """The steps of ``part``, in order."""
+    if steps.plan.check is not None:
+        steps.check()
+    dataset = steps.prepare()
+    if checks:
+        steps.load(dataset)
+    if part == "test":
+        return dataset
+    model = steps.train(dataset)
+    if part == "train":
+        return dataset
+    table = steps.embed(model, dataset)
+    steps.evaluate(table, model, dataset)
+    steps.search(table, model, dataset)
+    steps.explore(table, dataset, max_places)
+    return dataset
+
+
+def _conclude(steps: Steps, plan: Plan, dataset: Dataset, seconds: float, as_json: bool) -> None:
+    """Say where everything lies."""
+    made = {
+        "dataset": plan.dataset, "run": plan.run, "vectors": plan.table, "report": plan.report / "report.md",
+    }  # fmt: skip
+    there = {name: path for name, path in made.items() if path.exists()}
+    if as_json:
+        print_json(
+            {**steps.found, "seconds": seconds, "files": {name: str(path) for name, path in there.items()}}
+        )  # fmt: skip
+        return
+    say(f"\nData: {clean(dataset.attribution, width=500)}")
+    for name, path in there.items():
+        say(f"{name.capitalize()}: {path}")
+    page = steps.found.get("page")
+    say(f"Done in {seconds:.0f} s." + (f" Open this page in a browser:\n{page}" if page else ""))

@@ -1,0 +1,140 @@
+"""What `placevec demo` runs on: the embedded extract, or one's own data, with settings that suit its size."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+DROPPED = ("landcover", "natural-features", "leisure", "amenities")
+"""Layers whose tags the evaluation asks about: kept out of the input."""
+MOST_AN_EPOCH = 10_000
+"""Places that a pass looks at, as in founding document 004."""
+_FEW_TILES = 1_000
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The options of the steps, spelled as Python and the command line both spell them.
+
+    Attributes:
+        name: of the files that are made.
+        title: of the page.
+        out: directory for everything.
+        source: where the places come from, and how they lie: options of ``prepare``.
+        training: options of ``train``.
+        query: name of the place that is searched for; None asks for the one in the middle.
+        check: file or folder of the user's own, looked at first; None: what is embedded needs no look.
+        labelled: whether the places bring labels to evaluate with, and the model ``base`` can read them.
+    """
+
+    name: str
+    title: str
+    out: Path
+    source: dict[str, Any]
+    training: dict[str, Any]
+    query: str | None = None
+    check: Path | None = None
+    labelled: bool = True
+
+    @property
+    def dataset(self) -> Path:
+        """The dataset's directory."""
+        return self.out / self.name
+
+    @property
+    def run(self) -> Path:
+        """The run's directory."""
+        return self.out / "run"
+
+    @property
+    def table(self) -> Path:
+        """The table of vectors."""
+        return self.out / f"{self.name}.parquet"
+
+    @property
+    def report(self) -> Path:
+        """The folder of the report."""
+        return self.out / "report"
+
+    @property
+    def page(self) -> Path:
+        """The page to open."""
+        return self.out / f"{self.name}.html"
+
+
+def embedded(out: Path | None, epochs: int, query: str | None, seed: int) -> Plan:
+    """Central Helsinki, 1.0 x 1.7 km: a fine grid of places, windows of 120 m."""
+    return Plan(
+        name="helsinki",
+        title="Central Helsinki",
+        out=out or Path("demo"),
+        source={"osm_name": "helsinki-centre", "spacing": 40.0, "size_m": 120.0},
+        training={
+            "epochs": epochs, "size_m": 120.0, "size_px": 64, "near_m": 40.0, "far_m": 160.0,
+            "drop_layers": DROPPED, "seed": seed,
+        },
+        query=query or "Rautatientori",
+    )  # fmt: skip
+
+
+def of_extract(osm: Path, out: Path | None, epochs: int, query: str | None, seed: int) -> Plan:
+    """An extract of one's own: map tiles as places, or, where there are few of them, a grid of 60 m.
+
+    Raises:
+        SourceError: no such extract, or a damaged one.
+    """
+    from placevec.geo import tile_ranges
+    from placevec.sources.osm.reader import check_extract, extent, read_header
+
+    path = check_extract(osm)
+    area = read_header(path).area or extent(path)
+    tiles = sum((x1 - x0 + 1) * (y1 - y0 + 1) for x0, y0, x1, y1 in tile_ranges(area, 17))
+    stem = _stem(path)
+    source: dict[str, Any] = {"osm": path}
+    training: dict[str, Any] = {"epochs": epochs, "size_px": 64, "drop_layers": DROPPED, "seed": seed}
+    if tiles < _FEW_TILES:
+        source |= {"spacing": 60.0, "size_m": 120.0}
+        training |= {"size_m": 120.0, "near_m": 60.0, "far_m": 240.0}
+    return Plan(stem, stem, out or Path(f"demo-{stem}"), source, training, query, check=path)
+
+
+def of_folder(folder: Path, out: Path | None, epochs: int, query: str | None, seed: int) -> Plan:
+    """Ready tiles of one's own, whose distances are counted in tiles and which bring no labels.
+
+    Raises:
+        SourceError: no such folder.
+    """
+    from placevec.errors import SourceError
+
+    if not folder.is_dir():
+        raise SourceError(f"there is no folder {folder}")
+    stem = _stem(folder.resolve().parent if folder.name == "tiles" else folder.resolve())
+    training = {"epochs": epochs, "size_px": 64, "near_tiles": 1.0, "far_tiles": 4.0, "seed": seed}
+    return Plan(
+        stem, stem, out or Path(f"demo-{stem}"), {"tile_folder": folder}, training, query, check=folder,
+        labelled=False,
+    )  # fmt: skip
+
+
+def _stem(path: Path) -> str:
+    """A short name for files, from a file's name: letters, digits, dots and dashes."""
+    bare = re.sub(r"\.(osm\.pbf|pbf|osm\.gz|osm\.bz2|osm)$", "", path.name, flags=re.IGNORECASE)
+    return re.sub(r"[^\w.-]+", "-", bare).strip(".-") or "own"
+
+
+def spelled(options: Mapping[str, Any]) -> str:
+    """Options as a command line says them.
+
+    >>> spelled({"osm_name": "Monaco", "size_m": 120.0, "drop_layers": ("roads", "water")})
+    '--osm-name Monaco --size-m 120 --drop-layers roads,water'
+    """
+    words = []
+    for name, value in options.items():
+        text = f"{value:g}" if isinstance(value, float) else value
+        text = ",".join(value) if isinstance(value, tuple) else str(text)
+        words += [f"--{name.replace('_', '-')}", shlex.quote(text)]
+    return " ".join(words)

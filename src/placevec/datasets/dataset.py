@@ -1,0 +1,365 @@
+"""The dataset directory: places and views, with a manifest of where every byte came from.
+
+::
+
+    dataset.json            manifest: schema version, area, sources, places, views (written last: no manifest, no dataset)
+    places.parquet          GeoParquet: place_id, lon, lat, name, geometry
+    map/X_Y.tif  map.vrt    the map view's shards (see views.raster)
+    chips.parquet  chips/    image chips of places (see views.chips)
+    features/               ready features of places (see views.features)
+    map_coverage.tif        share of every layer in coarse cells
+    landuse_coverage.tif    the same for label classes, never an input
+    pois.parquet            named features and points of interest
+    labels.parquet          a label a place, with its user, date and split (see `placevec.datasets.labels`)
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from placevec.core import View, ViewSpec
+from placevec.datasets.labels import Labelled, check_about, label_files, read_labels
+from placevec.datasets.places import Objects, Places
+from placevec.datasets.views import coordinates
+from placevec.errors import AreaError, DatasetError, InputError, PlacevecError, other_schema
+from placevec.geo import (
+    MAX_ZOOM,
+    TILE_PX,
+    Area,
+    Floats,
+    metres_per_pixel,
+)
+from placevec.geo.geoparquet import geometry_of, read_parquet, read_summary
+from placevec.io import atomic
+from placevec.io.json_documents import NONE, check, read_json
+from placevec.sources.imagery.classifier_predictions import read_predictions
+
+if TYPE_CHECKING:
+    from placevec.datasets.views.raster.raster import RasterView
+
+FORMAT = "placevec dataset"
+SCHEMA_VERSION = 1
+MANIFEST = "dataset.json"
+PLACES = "places.parquet"
+
+_MANIFEST = {
+    "name?": str,
+    "created?": str,
+    "area": dict,
+    "sources": [{"attribution": str, "sha256?": (str, NONE)}],
+    "places": {
+        "count": int,
+        "grid": str,
+        "zoom": (int, NONE),
+        "size_m": (float, NONE),
+        "spacing_m": (float, NONE),
+    },
+    "views": {str: {"spec": dict, "files": [str]}},
+    "labels?": (dict, NONE),
+    "report?": {
+        "inputs?": dict,
+        "labels?": {"why?": str, "range?": [float], "largest?": {str: int}},
+        "split?": {str: (str, int)},
+        "users?": int,
+    },
+}
+_COLUMNS = {
+    "place_id": pa.types.is_string,
+    "lon": pa.types.is_floating,
+    "lat": pa.types.is_floating,
+    "name": lambda kind: pa.types.is_string(kind) or pa.types.is_null(kind),
+}
+
+
+@dataclass
+class Dataset:
+    """A validated dataset directory."""
+
+    path: Path
+    manifest: dict[str, Any] = field(repr=False)
+
+    @classmethod
+    def open(cls, path: str | os.PathLike[str]) -> Dataset:
+        """Open and validate; DatasetError says what is missing or of another schema."""
+        path = Path(path)
+        try:
+            manifest = read_json(path / MANIFEST)
+        except FileNotFoundError:
+            if (path / ".work").is_dir():
+                hint = "its preparation did not finish; run the same `placevec prepare` again to resume"
+            else:
+                hint = f"there is no {MANIFEST} in it"
+            raise DatasetError(f"{path} is not a placevec dataset: {hint}") from None
+        except (OSError, ValueError) as error:
+            raise DatasetError(f"cannot read {path / MANIFEST}: {error}") from error
+        dataset = cls(path, manifest)
+        dataset._validate()
+        return dataset
+
+    def _validate(self) -> None:
+        manifest = self.manifest
+        if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
+            raise DatasetError(f"{self.path / MANIFEST} is not the manifest of a placevec dataset")
+        version = manifest.get("schema_version")
+        if version != SCHEMA_VERSION:
+            remedy = "prepare it again, with --force or in another place"
+            raise DatasetError(other_schema(self.path, version, SCHEMA_VERSION, remedy))
+        try:
+            check(manifest, _MANIFEST)
+            self._check_contents()
+        except (AreaError, OSError, TypeError, ValueError) as error:
+            raise DatasetError(f"{self.path / MANIFEST} is damaged: {error}") from error
+
+    def _check_contents(self) -> None:
+        Area.from_dict(self.manifest["area"])
+        _check_layout(self.manifest["places"])
+        for view in self.manifest["views"].values():
+            ViewSpec.from_dict(view["spec"])
+        for name, view in self.manifest["views"].items():
+            for file in view["files"]:
+                if Path(file).is_absolute() or ".." in Path(file).parts:
+                    raise DatasetError(f"{self.path}: view {name} names {file!r}, outside of the dataset")
+                if not (self.path / file).exists():
+                    raise DatasetError(f"{self.path} lacks {file} of its view {name}: prepare it again")
+        if labels := self.manifest.get("labels"):
+            check_about(labels)
+            for file in label_files(labels):
+                if not (self.path / file).exists():
+                    raise DatasetError(f"{self.path} lacks {file} of its labels: prepare it again")
+        self._check_places(int(self.manifest["places"]["count"]))
+
+    def _check_places(self, expected: int) -> None:
+        """DatasetError unless the table of places is what it should be, as far as a look at its summary tells."""
+        try:
+            schema, count = read_summary(self.path / PLACES, "table of places")
+        except InputError as error:
+            raise DatasetError(str(error)) from error
+        missing = set(_COLUMNS) - set(schema.names)
+        if missing:
+            raise DatasetError(f"{self.path / PLACES} lacks the columns {', '.join(sorted(missing))}")
+        for name, fits in _COLUMNS.items():
+            column = schema.field(name).type
+            if not fits(column):
+                raise DatasetError(f"{self.path / PLACES} is damaged: its column {name} holds {column}")
+        if count != expected:
+            raise DatasetError(f"{self.path / PLACES} holds {count} places, the manifest says {expected}")
+
+    def _columns(self, *names: str) -> pa.Table:
+        """Columns of the table of places; millions of places are not read for one of them."""
+        try:
+            table = read_parquet(self.path / PLACES, "table of places", columns=names)
+        except InputError as error:
+            raise DatasetError(str(error)) from error
+        if "place_id" in names and table["place_id"].null_count:
+            raise DatasetError(
+                f"{self.path / PLACES} is damaged: {table['place_id'].null_count} places have no id"
+            )
+        return table
+
+    @cached_property
+    def places(self) -> pd.DataFrame:
+        """place_id, lon, lat (degrees, NaN without coordinates) and name (raw OSM text or None), one row a place."""
+        frame = self._columns(*_COLUMNS).to_pandas(ignore_metadata=True)
+        frame["name"] = frame["name"].astype(object).where(frame["name"].notna(), None)
+        return frame
+
+    def geometry(self) -> Objects:
+        """(N,) shapely geometries or None."""
+        try:
+            schema, _ = read_summary(self.path / PLACES, "table of places")
+            return geometry_of(self._columns("geometry" if "geometry" in schema.names else "lon"))
+        except InputError as error:
+            raise DatasetError(f"{self.path / PLACES} is damaged: {error}") from error
+
+    def __len__(self) -> int:
+        return int(self.manifest["places"]["count"])
+
+    @cached_property
+    def lonlat(self) -> Floats:
+        """(N, 2) float64 degrees of the places' centres; NaN without coordinates."""
+        table = self._columns("lon", "lat")
+        lonlat = np.stack([np.asarray(table[name], np.float64) for name in ("lon", "lat")], axis=1)
+        off = (np.abs(lonlat) > (180.0, 90.0)).any(axis=1)
+        if off.any():
+            lon, lat = lonlat[np.flatnonzero(off)[0]]
+            raise DatasetError(f"{self.path / PLACES} is damaged: lon={lon:g}, lat={lat:g} is not on Earth")
+        return lonlat
+
+    @property
+    def area(self) -> Area:
+        """What was asked for."""
+        return Area.from_dict(self.manifest["area"])
+
+    @property
+    def name(self) -> str:
+        """What people call it."""
+        return str(self.manifest.get("name", self.path.name))
+
+    @property
+    def attribution(self) -> str:
+        """The credit that every picture and table made from this dataset must carry."""
+        credits = dict.fromkeys(str(source["attribution"]) for source in self.manifest["sources"])
+        return "; ".join(credits)
+
+    @cached_property
+    def hash(self) -> str:
+        """SHA-256 over places, sources and view specifications: the same content anywhere has the same hash."""
+        manifest = self.manifest
+        content = {
+            "places": manifest["places"],
+            "sources": [source.get("sha256") for source in manifest["sources"]],
+            "views": {name: view["spec"] for name, view in manifest["views"].items()},
+        }
+        if manifest.get("labels"):
+            content["labels"] = manifest["labels"]
+        return atomic.sha256_of_json(content)
+
+    def footprints(self) -> Floats:
+        """(N, 4) x0, y0, x1, y1 of every place in fractional tile coordinates at the map's zoom."""
+        places = self.manifest["places"]
+        rows = Places(
+            self.places["place_id"].to_numpy(object), self.lonlat, np.empty(0, object),
+            places["size_m"], places["grid"], places["zoom"], places["spacing_m"],
+        )  # fmt: skip
+        return rows.footprints(self.zoom)
+
+    @cached_property
+    def footprint_m(self) -> float:
+        """Side of the widest footprint, metres; 0 for points of no size."""
+        places = self.manifest["places"]
+        if places["size_m"] is not None:
+            return float(places["size_m"])
+        if places["zoom"] is None:
+            return 0.0
+        known = np.isfinite(self.lonlat[:, 1])
+        return float(np.max(metres_per_pixel(self.lonlat[known, 1], int(places["zoom"])))) * TILE_PX
+
+    @property
+    def view_names(self) -> tuple[str, ...]:
+        """The views that this dataset holds."""
+        return tuple(self.manifest["views"])
+
+    def spec(self, view: str) -> ViewSpec:
+        """Specification of a view: ``coordinates``, or a stored one; DatasetError names those that there are."""
+        if view == coordinates.NAME:
+            return coordinates.SPEC
+        if view not in self.manifest["views"]:
+            there = ", ".join(self.view_names) or "none"
+            raise DatasetError(f"{self.path} has no view {view!r} (it has: {there}); prepare adds it")
+        return ViewSpec.from_dict(self.manifest["views"][view]["spec"])
+
+    @property
+    def map_spec(self) -> ViewSpec:
+        """Specification of the ``map`` view."""
+        return self.spec("map")
+
+    @property
+    def zoom(self) -> int:
+        """Zoom at which the map's pixels are native."""
+        zoom = self.map_spec.zoom
+        if zoom is None:
+            raise DatasetError(f"the map of {self.path} has no zoom")
+        return zoom
+
+    def map_view(self, *, memory: bool | None = None) -> RasterView:
+        """The ``map`` view, one native tile a read; `RasterView.window` gives it another size."""
+        from placevec.datasets.views.raster.raster import RasterView
+
+        spec = self.map_spec
+        return RasterView(
+            self.path, name="map", zoom=self.zoom, channels=spec.channels, rules=spec.rules, memory=memory
+        )
+
+    def view(self, name: str) -> View:
+        """A stored view by name; ``coordinates`` of any dataset."""
+        if name == coordinates.NAME:
+            return coordinates.CoordinatesView(self.lonlat)
+        if name == "map":
+            return self.map_view()
+        spec = self.spec(name)
+        if spec.kind == "chips":
+            from placevec.datasets.views.chips import ChipsView
+
+            return ChipsView(self.path, spec, self.places["place_id"])
+        if spec.kind == "features":
+            from placevec.datasets.views.features import FeaturesView
+
+            return FeaturesView(self.path, spec, self.places["place_id"])
+        raise DatasetError(f"view {name!r} has no reader in this placevec")
+
+    @property
+    def has_labels(self) -> bool:
+        """Whether its places have labels of their own."""
+        return bool(self.manifest.get("labels"))
+
+    def labels(self) -> Labelled:
+        """The labels that came with the places, a row a place; DatasetError when there are none or they are damaged."""
+        if not self.has_labels:
+            raise DatasetError(
+                f"{self.path} has no labels: `placevec prepare sphere2vec FILE --label COLUMN` makes a dataset with them"
+            )
+        return read_labels(self.path, self.manifest["labels"], len(self))
+
+    def image_predictions(self, split: str) -> Any | None:
+        """(M, C) probabilities that an image classifier gave photos of a side of the split, numpy or scipy sparse.
+
+        Row ``labels().image_rows[i]`` is of place ``i``; None when there are none. SourceError when they are damaged.
+        """
+        found = (self.manifest.get("labels") or {}).get("image_predictions", {}).get(split)
+        if found is None:
+            return None
+        predictions = read_predictions(self.path / found["file"])
+        classes = len(self.manifest["labels"]["classes"])
+        if predictions.shape[1] != classes:
+            raise DatasetError(
+                f"{self.path / found['file']} is of {predictions.shape[1]:,} classes, and there are {classes:,}"
+            )
+        return predictions
+
+    def require_coordinates(self, rows: np.ndarray[Any, Any], what: str) -> np.ndarray[Any, Any]:
+        """``rows`` that have coordinates; DatasetError when none has, because ``what`` needs them."""
+        known: np.ndarray[Any, Any] = rows[np.isfinite(self.lonlat[rows]).all(axis=1)]
+        if len(known) == 0:
+            raise DatasetError(f"{what} needs coordinates, and no place of {self.path} has any")
+        return known
+
+
+def _check_layout(places: dict[str, Any]) -> None:
+    """ValueError unless the places are whole tiles or squares of some size."""
+    zoom, size_m, spacing_m = places["zoom"], places["size_m"], places["spacing_m"]
+    if zoom is not None and size_m is not None:
+        raise ValueError("places are tiles of a zoom or squares of a size, one of the two")
+    if zoom is None and size_m is None and places["grid"] != "given":
+        raise ValueError("places that nobody gave are tiles of a zoom or squares of a size")
+    if zoom is not None and not 0 <= zoom <= MAX_ZOOM:
+        raise ValueError(f"places, zoom is {zoom}, not 0 to {MAX_ZOOM}")
+    if any(value is not None and value <= 0 for value in (size_m, spacing_m)):
+        raise ValueError("places have a size or a distance that is not more than 0 m")
+
+
+def same_rules(spec: ViewSpec, wanted: ViewSpec) -> None:
+    """PlacevecError unless a view can feed a model made for ``wanted``: channels there, drawn by the same rules."""
+    missing = [channel for channel in wanted.channels if channel not in spec.channels]
+    if missing:
+        raise PlacevecError(
+            f"the model reads {', '.join(missing)} of {wanted.name!r}, which the dataset lacks "
+            f"(it has: {', '.join(spec.channels)})"
+        )
+    if wanted.rules is not None and spec.rules is None:
+        raise PlacevecError(
+            f"the model was trained on a {wanted.name!r} drawn by known rules ({wanted.rules[:8]}), and nothing tells by "
+            "which rules this dataset's tiles were drawn: train a model on it"
+        )
+    if wanted.rules is not None and spec.rules != wanted.rules:
+        raise PlacevecError(
+            f"the model was trained on a {wanted.name!r} drawn by other rules "
+            f"({str(wanted.rules)[:8]}, the dataset's are {str(spec.rules)[:8]}): prepare the dataset with the same table"
+        )

@@ -1,0 +1,1 @@
+"""Views of a dataset: the registry, and one reader a file."""

@@ -1,0 +1,278 @@
+"""The chips view: images of places, each a row of a plain numpy file, read by place.
+
+``chips/NNNN.npy`` holds up to `MOST_ROWS` chips of one shape and type, (rows, C, H, W), and is memory-mapped. What they
+are stands in ``chips.parquet``, a row a chip; a place may have many.
+
+========= ===================== ================================================================================
+column    type                  what it is
+========= ===================== ================================================================================
+place_id  string                whose it is: the link to ``places.parquet``, whatever the order of either
+view      string                which view it belongs to
+shard     int32                 number of the file
+row       int32                 in the file
+date      date32, may be null   when it was taken
+bands     list of strings       names of the C bands
+crs       string, may be null   ``EPSG:n`` or WKT
+transform list of 6 doubles     a, b, c, d, e, f: pixel corner (column, row) to x = a column + b row + c, y = d column +
+                                e row + f; may be null
+source    string, may be null   name of the file it was read from
+========= ===================== ================================================================================
+
+Chips of several products may lie in one view: what is read are the bands and the size that all have, of larger chips the
+middle. `placevec.preparation.chips.shards` writes them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import torch
+from numpy.typing import ArrayLike, NDArray
+from torch import Tensor
+
+from placevec.core import MAX_SIZE_PX, ROW_MISSING, Look, ViewSpec
+from placevec.errors import DatasetError, InputError, SourceError
+from placevec.geo import Ints
+from placevec.geo.geoparquet import read_parquet
+
+TABLE = "chips.parquet"
+FOLDER = "chips"
+MOST_ROWS = 1024
+MAX_BANDS = 64
+TYPES = ("uint8", "uint16", "int16", "float32")
+MOST_SHARDS = 1_000_000
+_COLUMNS = {"place_id": pa.string(), "view": pa.string(), "shard": pa.int32(), "row": pa.int32()}
+_WARPS = ("chip", "flip", "keep")
+
+
+def shard_name(shard: int) -> str:
+    """Its path in the dataset; made of nothing but the number.
+
+    >>> shard_name(7)
+    'chips/0007.npy'
+    """
+    return f"{FOLDER}/{shard:04d}.npy"
+
+
+class ChipsView:
+    """The images of places (the `View` of kind ``chips``).
+
+    Args:
+        folder: the dataset's directory.
+        spec: name of the view, bands that are read, in order, and ``size_px`` of the middle that is read.
+        place_ids: (N,) of the dataset's places, in order.
+
+    Attributes:
+        counts: (N,) int64 chips of each place.
+
+    Raises:
+        DatasetError: no table or files there, damaged ones, chips of places that there are not.
+        InputError: a size or bands that cannot be read.
+    """
+
+    def __init__(self, folder: str | Path, spec: ViewSpec, place_ids: ArrayLike | Sequence[str]) -> None:
+        self._shards = _Shards(Path(folder))
+        table = read_chips(Path(folder), spec.name)
+        self._shard = np.asarray(table["shard"].to_numpy()).astype(np.int64)
+        self._row = np.asarray(table["row"].to_numpy()).astype(np.int64)
+        self._bands = _bands_of_shards(table, self._shard, self._shards.path)
+        place = _places_of(table["place_id"], place_ids, self._shards.path)
+        order = np.argsort(place, kind="stable")
+        self._shard, self._row = self._shard[order], self._row[order]
+        self._starts = np.searchsorted(place[order], np.arange(len(np.asarray(place_ids)) + 1))
+        self.counts: Ints = np.diff(self._starts)
+        self._set(spec)
+
+    def _set(self, spec: ViewSpec) -> None:
+        if spec.size_px is None or not 1 <= spec.size_px <= MAX_SIZE_PX:
+            raise InputError(f"a chip is read with 1 to {MAX_SIZE_PX} pixels a side; got {spec.size_px}")
+        if not spec.channels or len(set(spec.channels)) < len(spec.channels):
+            raise InputError("a view of chips reads at least one band, and none twice")
+        self._places = {}
+        for shard, bands in self._bands.items():
+            missing = [band for band in spec.channels if band not in bands]
+            if missing:
+                raise InputError(f"some chips have no band {missing[0]!r}; they have {', '.join(bands)}")
+            self._places[shard] = [bands.index(band) for band in spec.channels]
+        self._spec = spec
+
+    @property
+    def spec(self) -> ViewSpec:
+        """What is read."""
+        return self._spec
+
+    def __len__(self) -> int:
+        return len(self.counts)
+
+    @property
+    def known(self) -> NDArray[np.bool_]:
+        """(N,) bool: places that have a chip."""
+        return self.counts > 0
+
+    def window(self, *, size_px: int | None = None, channels: Sequence[str] | None = None) -> ChipsView:
+        """The same chips, fewer of their bands or less around their middle; InputError for what is not there."""
+        import copy
+        import dataclasses
+
+        other = copy.copy(self)
+        size_m = self._spec.size_m
+        if size_m is not None and size_px is not None and self._spec.size_px:
+            size_m = size_m * size_px / self._spec.size_px
+        other._set(
+            dataclasses.replace(
+                self._spec,
+                size_px=self._spec.size_px if size_px is None else size_px,
+                size_m=size_m,
+                channels=self._spec.channels if channels is None else tuple(channels),
+            )
+        )
+        return other
+
+    def read(self, look: Look) -> Tensor:
+        """(n, C, size_px, size_px) float32: the numbers as stored. Rows without a chip are zeros.
+
+        A look's ``warp`` may hold ``chip`` (n,) int64, which of a place's chips, counted modulo how many there are (by
+        default the first); ``flip`` (n, 2) bool, mirrored east to west, and north to south; ``keep`` (n, C) bool, bands
+        that are not blanked.
+
+        Raises:
+            InputError: a row that there is not, a point that is no place, another warp.
+            DatasetError: a file that is damaged, or smaller than what is read.
+        """
+        self._check(look)
+        size = int(self._spec.size_px or 0)
+        out = np.zeros((len(look), len(self._spec.channels), size, size), np.float32)
+        at = self._chips(look)
+        for one in np.argsort(
+            self._shard[at], kind="stable"
+        ):  # file by file; a missing one is -1, and sorts anywhere
+            if at[one] < 0:
+                continue
+            shard = int(self._shard[at[one]])
+            array = self._shards.opened(shard, len(self._bands[shard]), size)
+            top, left = ((side - size) // 2 for side in array.shape[2:])
+            row = int(self._row[at[one]])
+            if not 0 <= row < len(array):
+                raise DatasetError(f"{self._shards.path / TABLE} names row {row} of {shard_name(shard)}")
+            out[one] = array[row, :, top : top + size, left : left + size][self._places[shard]]
+        return _warped(torch.from_numpy(out), look)
+
+    def _check(self, look: Look) -> None:
+        rows = look.rows
+        if unknown := [name for name in look.warp if name not in _WARPS]:
+            raise InputError(f"chips cannot be read with {unknown[0]!r}, only with {', '.join(_WARPS)}")
+        wrong = (rows != ROW_MISSING) & ((rows < 0) | (rows >= len(self)))
+        if bool(wrong.any()):
+            row = int(rows[wrong][0])
+            what = "a point that is no place has no chips" if row == -1 else f"there is no place {row}"
+            raise InputError(f"{what}: chips are read by row, of {len(self):,} places")
+
+    def _chips(self, look: Look) -> Ints:
+        """(n,) position of the chip that each row reads, -1 for none."""
+        if not len(self._shard):
+            return np.full(len(look), -1, np.int64)
+        rows = look.rows.numpy()
+        there = rows >= 0
+        place = np.where(there, rows, 0)
+        count = self.counts[place]
+        which = look.warp["chip"].numpy() if "chip" in look.warp else np.zeros(len(rows), np.int64)
+        at = self._starts[place] + which % np.maximum(count, 1)
+        return np.asarray(np.where(there & (count > 0), at, -1), np.int64)
+
+
+def _warped(chips: Tensor, look: Look) -> Tensor:
+    if "flip" in look.warp:
+        for axis, dim in ((0, 3), (1, 2)):
+            chips = torch.where(look.warp["flip"][:, axis, None, None, None], chips.flip(dim), chips)
+    return chips * look.warp["keep"][:, :, None, None] if "keep" in look.warp else chips
+
+
+class _Shards:
+    """The files, opened when first read."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._open: dict[int, np.memmap[Any, Any]] = {}
+
+    def opened(self, shard: int, bands: int, size: int) -> np.memmap[Any, Any]:
+        """(rows, C, H, W) of a shard, checked against its table and what is read of it."""
+        array = self._open.get(shard)
+        if array is None:
+            array = self._open[shard] = open_shard(self.path / shard_name(shard))
+        if array.shape[1] != bands or min(array.shape[2:]) < size:
+            raise DatasetError(
+                f"{self.path / shard_name(shard)} holds chips of {array.shape[1]} bands and "
+                f"{array.shape[3]} x {array.shape[2]} px, not {bands} bands and at least {size} px a side"
+            )
+        return array
+
+
+def open_shard(path: Path) -> np.memmap[Any, Any]:
+    """A shard memory-mapped, (rows, C, H, W); nothing in it is ever unpickled.
+
+    Raises:
+        DatasetError: it is not there, no numpy file, cut short, or of a shape or type that chips do not have.
+    """
+    try:
+        array = np.lib.format.open_memmap(path, mode="r")
+    except FileNotFoundError:
+        raise DatasetError(f"there is no {path}: prepare the dataset again") from None
+    except Exception as error:  # a header can be anything: syntax errors and overflows too
+        raise DatasetError(f"{path} is no numpy file of chips, or is damaged: {error}") from error
+    if array.ndim != 4 or str(array.dtype) not in TYPES or 0 in array.shape:
+        raise DatasetError(f"{path} holds {array.dtype} of shape {array.shape}, not chips (rows, C, H, W)")
+    if len(array) > MOST_ROWS or array.shape[1] > MAX_BANDS or max(array.shape[2:]) > MAX_SIZE_PX:
+        raise DatasetError(f"{path} holds chips of shape {array.shape}: too many, or too large")
+    return array
+
+
+def read_chips(folder: Path, view: str | None = None) -> pa.Table:
+    """The rows of ``chips.parquet``, all or of one view; DatasetError when it is missing or damaged."""
+    path = folder / TABLE
+    try:
+        table = read_parquet(path, "table of chips")
+    except SourceError as error:
+        raise DatasetError(str(error)) from error
+    for name, kind in _COLUMNS.items():
+        if name not in table.column_names or table[name].type != kind or table[name].null_count:
+            held = table[name].type if name in table.column_names else "nothing"
+            raise DatasetError(f"{path} is damaged: its column {name} holds {held}, not {kind} everywhere")
+    bands = table["bands"].type if "bands" in table.column_names else None
+    if bands != pa.list_(pa.string()) or table["bands"].null_count:
+        raise DatasetError(f"{path} is damaged: its column bands holds {bands}, not a list of names")
+    if view is not None:
+        table = table.filter(pc.equal(table["view"], view))
+    if table.num_rows:
+        shards, rows = (pc.min_max(table[name]).as_py() for name in ("shard", "row"))
+        if shards["min"] < 0 or shards["max"] >= MOST_SHARDS or rows["min"] < 0:
+            raise DatasetError(f"{path} is damaged: it names a file or a row that cannot be")
+    return table
+
+
+def _bands_of_shards(table: pa.Table, shards: Ints, folder: Path) -> dict[int, tuple[str, ...]]:
+    """Shard -> names of its bands; DatasetError unless all its rows agree."""
+    joined = pc.binary_join(table["bands"].combine_chunks(), "\n")
+    if joined.null_count:
+        raise DatasetError(f"{folder / TABLE} is damaged: a band has no name")
+    coded = joined.dictionary_encode()
+    codes = np.asarray(coded.indices.to_numpy(zero_copy_only=False)).astype(np.int64)
+    names, first, inverse = np.unique(shards, return_index=True, return_inverse=True)
+    if not np.array_equal(codes, codes[first][inverse]):
+        raise DatasetError(f"{folder / TABLE} is damaged: chips of one file have different bands")
+    said = coded.dictionary.to_pylist()
+    return {int(shard): tuple(said[codes[at]].split("\n")) for shard, at in zip(names, first, strict=True)}
+
+
+def _places_of(chips: pa.ChunkedArray, place_ids: ArrayLike | Sequence[str], folder: Path) -> Ints:
+    """(M,) the row of the place that each chip belongs to."""
+    ids = pa.array(np.asarray(place_ids, object), pa.string())
+    rows = pc.index_in(chips, value_set=ids)
+    if rows.null_count:
+        lost = pc.filter(chips, pc.is_null(rows))[0].as_py()
+        raise DatasetError(f"{folder / TABLE} is damaged: there is no place {lost[:80]!r}")
+    return np.asarray(rows.to_numpy()).astype(np.int64)

@@ -1,0 +1,1 @@
+"""The raster view: shards of tiles, read in windows at any place, size and angle."""

@@ -1,0 +1,86 @@
+"""The maps of several datasets read as one: every window from the dataset whose ground it lies on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from placevec.core import Look, ViewSpec
+from placevec.datasets.views.raster.raster import RasterView
+from placevec.errors import InputError
+from placevec.geo import TILE_PX, Area, Floats, Ints, to_ecef
+
+
+class JoinedView:
+    """Views of one specification over different areas, as one view.
+
+    A look is read from the first view whose area holds its point; a point of no area (a positive just outside) from
+    the view whose area has the nearest centre. Shifts do not change who reads.
+
+    Args:
+        views: the views, one or more.
+        areas: the area of each.
+
+    Raises:
+        InputError: no views, or views that do not show the same.
+    """
+
+    def __init__(self, views: Sequence[RasterView], areas: Sequence[Area]) -> None:
+        if not views or len(views) != len(areas):
+            raise InputError("views are joined with the area of each, and there is at least one")
+        if any(view.spec != views[0].spec for view in views):
+            raise InputError("views of different specifications cannot be read as one")
+        self.views, self.areas = tuple(views), tuple(areas)
+        centres = np.array([_centre(area) for area in areas])
+        self._centres = to_ecef(centres[:, 0], centres[:, 1])
+
+    def window(
+        self, *, size_px: int = TILE_PX, size_m: float | None = None, channels: Sequence[str] | None = None
+    ) -> JoinedView:
+        """The same maps through a window of another size, see `RasterView.window`."""
+        windows = [view.window(size_px=size_px, size_m=size_m, channels=channels) for view in self.views]
+        return JoinedView(windows, self.areas)
+
+    @property
+    def spec(self) -> ViewSpec:
+        """What every one of them reads."""
+        return self.views[0].spec
+
+    def owner(self, lonlat: Floats) -> Ints:
+        """(N,) number of the view that reads each point (N, 2) lon, lat degrees; 0 for NaN."""
+        known = np.flatnonzero(np.isfinite(lonlat).all(axis=1))
+        owner = np.zeros(len(lonlat), np.int64)
+        if len(known):
+            xyz = to_ecef(lonlat[known, 0], lonlat[known, 1])
+            away = ((xyz[:, None] - self._centres[None]) ** 2).sum(axis=2)
+            owner[known] = away.argmin(axis=1)
+        for number in range(len(self.areas) - 1, -1, -1):  # the first that holds a point has the last word
+            inside = self.areas[number].contains(lonlat[known, 0], lonlat[known, 1])
+            owner[known[inside]] = number
+        return owner
+
+    def read(self, look: Look) -> Tensor:
+        """As `RasterView.read`, each row from its own view."""
+        if look.lonlat is None:
+            raise InputError(f"the view {self.spec.name!r} is read by coordinates, and the look has none")
+        owner = self.owner(look.lonlat.detach().cpu().numpy())
+        batch: Tensor | None = None
+        for number in np.unique(owner).tolist():
+            rows = torch.from_numpy(np.flatnonzero(owner == number))
+            warp = {name: values[rows] for name, values in look.warp.items()}
+            part = self.views[number].read(Look(look.rows[rows], look.lonlat[rows], warp))
+            if batch is None:
+                batch = part.new_zeros((len(look), *part.shape[1:]))
+            batch[rows] = part
+        if batch is None:
+            raise InputError("an empty look has nothing to read")
+        return batch
+
+
+def _centre(area: Area) -> tuple[float, float]:
+    west, south, east, north = area.bounds
+    east += 360.0 * area.crosses_antimeridian
+    return (west + east) / 2.0, (south + north) / 2.0

@@ -1,0 +1,320 @@
+"""Which places the rows of a table belong to, by place_id, footprint or distance, and their vectors beside them."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from placevec.errors import InputError
+from placevec.geo import Floats, Ints, to_ecef
+from placevec.sources.tables.points import LAT_NAMES, LON_NAMES
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Objects = np.ndarray[Any, np.dtype[np.object_]]
+On = Literal["place_id", "footprint", "nearest"]
+Unmatched = Literal["nan", "drop", "error"]
+
+
+@dataclass
+class Matches:
+    """Pairs of a row and a place, sorted by row. A point has at most one place, a polygon any number.
+
+    Attributes:
+        rows: (P,) positions in the user's table.
+        places: (P,) positions in the table of places.
+        metres: (P,) from the row's point to the place's centre; 0 where the place holds it, or it holds the place.
+        count: rows of the user's table.
+    """
+
+    rows: Ints
+    places: Ints
+    metres: Floats
+    count: int
+
+    @property
+    def matched(self) -> NDArray[np.bool_]:
+        """(count,) bool: which rows have a place."""
+        found: NDArray[np.bool_] = np.zeros(self.count, bool)
+        found[self.rows] = True
+        return found
+
+    def mean(self, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+        """(count, D): the vector of each row's place, the mean where there are several, NaN where there is none.
+
+        >>> pairs = Matches(np.array([0, 2, 2]), np.array([1, 0, 1]), np.zeros(3), 3)
+        >>> pairs.mean(np.array([[1, 2], [3, 4]], np.float32)).tolist()
+        [[3.0, 4.0], [nan, nan], [2.0, 3.0]]
+        """
+        found = np.full((self.count, vectors.shape[1]), np.nan, np.float32)
+        rows, starts, counts = np.unique(self.rows, return_index=True, return_counts=True)
+        found[rows] = vectors[self.places[starts]]
+        several = counts > 1
+        for row, start, count in zip(rows[several], starts[several], counts[several], strict=True):
+            found[row] = vectors[self.places[start : start + count]].mean(axis=0, dtype=np.float64)
+        return found
+
+    def only(self, names: Objects) -> Objects:
+        """(count,) the name of each row's place; None where it has none or several."""
+        found = np.full(self.count, None, object)
+        rows, starts, counts = np.unique(self.rows, return_index=True, return_counts=True)
+        alone = counts == 1
+        found[rows[alone]] = names[self.places[starts[alone]]]
+        return found
+
+
+def match(
+    frame: Any,
+    place_id: Objects,
+    places: Objects,
+    lonlat: Floats,
+    *,
+    on: On | None = None,
+    max_distance_m: float | None = None,
+) -> Matches:
+    """The places of the rows of a table: by its ``place_id`` column where it has one, else by `match_by_ground`.
+
+    Raises:
+        InputError: an unknown ``on``, a distance that is none, or nothing in the table to match by.
+    """
+    if on not in (None, "place_id", "footprint", "nearest"):
+        raise InputError(f"rows are joined on place_id, footprint or nearest; got {on!r}")
+    if max_distance_m is not None and not 0 <= max_distance_m < np.inf:
+        raise InputError(f"max_distance_m is a number of metres, 0 or more; got {max_distance_m}")
+    has_ids = "place_id" in getattr(frame, "columns", ())
+    if on == "place_id" or (on is None and has_ids):
+        if not has_ids:
+            raise InputError("the table has no column place_id to join on")
+        return match_by_id(frame["place_id"], place_id)
+    return match_by_ground(
+        geometry_of_rows(frame), places, lonlat, on=on, max_distance_m=max_distance_m
+    )  # fmt: skip
+
+
+def feature_names(dim: int, prefix: str = "v") -> list[str]:
+    """Column names of the numbers of a vector, which sort as they count.
+
+    >>> feature_names(3)
+    ['v000', 'v001', 'v002']
+    """
+    digits = max(3, len(str(dim - 1)))
+    return [f"{prefix}{number:0{digits}d}" for number in range(dim)]
+
+
+def with_vectors(
+    frame: pd.DataFrame,
+    matches: Matches,
+    vectors: NDArray[np.float32],
+    place_id: Objects,
+    *,
+    unmatched: Unmatched = "nan",
+    prefix: str = "v",
+) -> pd.DataFrame:
+    """``frame`` and the vectors of its rows' places; see `placevec.embeddings.Embeddings.join`."""
+    import pandas as pd
+
+    names = feature_names(vectors.shape[1], prefix)
+    taken = [name for name in names if name in frame.columns]
+    if taken:
+        raise InputError(f"the table has a column {taken[0]} already: give another prefix")
+    tell_unmatched(matches.matched, unmatched, frame.index)
+    columns = pd.DataFrame(matches.mean(vectors), columns=names, index=frame.index)
+    if "place_id" not in frame.columns:
+        columns.insert(0, "place_id", matches.only(place_id))
+    joined = pd.concat([frame, columns], axis=1)
+    joined = joined[matches.matched] if unmatched == "drop" else joined
+    farthest = float(matches.metres.max()) if len(matches.metres) else 0.0
+    lost = int((~matches.matched).sum())
+    joined.attrs = {
+        **frame.attrs, "join": {"rows": matches.count, "unmatched": lost, "farthest_m": farthest},
+    }  # fmt: skip
+    return joined
+
+
+def tell_unmatched(
+    matched: NDArray[np.bool_], unmatched: Unmatched, index: Any, why: str = "have no place"
+) -> None:
+    """Warn of rows that are not ``matched``; InputError where there must be none, or where no row is."""
+    if unmatched not in ("nan", "drop", "error"):
+        raise InputError(f"unmatched rows become nan, drop or error; got {unmatched!r}")
+    lost = np.flatnonzero(~matched)
+    if len(lost) == 0:
+        return
+    told = f"{len(lost):,} of {len(matched):,} rows {why}"
+    if unmatched == "error" or len(lost) == len(matched):
+        raise InputError(
+            f"{told}, the first at index {str(index[lost[0]])[:60]}: do both lie in the same city?"
+        )
+    what = "are left out" if unmatched == "drop" else "hold NaN"
+    warnings.warn(f"{told}: they {what}", UserWarning, stacklevel=4)
+
+
+def geometry_of_rows(frame: Any) -> Objects:
+    """(N,) WGS84 shapely geometries, or None, of a GeoDataFrame, a GeoSeries or a table with lon and lat columns.
+
+    Raises:
+        InputError: neither geometry nor such columns, text where numbers belong, coordinates that are not on Earth.
+    """
+    import shapely
+
+    series: Any = getattr(frame, "geometry", None)
+    if hasattr(series, "to_crs"):
+        if series.crs is not None and series.crs != 4326:
+            try:
+                series = series.to_crs(4326)
+            except Exception as error:  # those of PROJ, and of a CRS that it cannot transform from
+                raise InputError(f"cannot bring the geometry to WGS84: {error}") from error
+        geometry: Objects = np.array(series.array, np.object_)
+        geometry[shapely.is_empty(geometry)] = None
+        hint = "" if series.crs is not None else "; it has no CRS: say which with set_crs"
+    else:
+        lonlat = _numbers(frame)
+        geometry = np.full(len(lonlat), None, object)
+        known = np.isfinite(lonlat).all(axis=1)
+        geometry[known] = shapely.points(lonlat[known])
+        hint = "; are lon and lat swapped, or are they metres?"
+    west, south, east, north = np.asarray(shapely.bounds(geometry), np.float64).reshape(-1, 4).T
+    off = (west < -180.0) | (east > 180.0) | (south < -90.0) | (north > 90.0)
+    if off.any():
+        row = int(np.flatnonzero(off)[0])
+        raise InputError(f"row {row} is not on Earth: lon={west[row]:g}, lat={south[row]:g}{hint}")
+    return geometry
+
+
+def coordinate_columns(frame: pd.DataFrame) -> tuple[Any, Any]:
+    """The columns of longitude and latitude by their usual names; InputError when there are none."""
+    lower = {str(column).lower(): column for column in frame.columns}
+    lon = next((lower[name] for name in LON_NAMES if name in lower), None)
+    lat = next((lower[name] for name in LAT_NAMES if name in lower), None)
+    if lon is None or lat is None:
+        columns = ", ".join(map(str, frame.columns[:12]))
+        raise InputError(f"a table needs geometry, or columns named lon and lat; its columns are: {columns}")
+    return lon, lat
+
+
+def _numbers(frame: pd.DataFrame) -> Floats:
+    import pandas as pd
+
+    lon, lat = coordinate_columns(frame)
+    try:
+        numbers = frame[[lon, lat]].apply(pd.to_numeric).to_numpy(np.float64)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"the columns {lon} and {lat} hold no numbers: {error}") from error
+    return np.where(np.isfinite(numbers), numbers, np.nan)
+
+
+def points_of(geometry: Objects) -> Floats:
+    """(N, 2) lon, lat of a point inside each geometry; NaN where there is none."""
+    import shapely
+
+    inside = shapely.point_on_surface(geometry)
+    return np.stack([shapely.get_x(inside), shapely.get_y(inside)], axis=-1)
+
+
+def match_by_id(wanted: Any, place_id: Objects) -> Matches:
+    """Rows whose place_id, as text, is that of a place."""
+    import pandas as pd
+
+    found = pd.Index(place_id).get_indexer([str(name) for name in wanted])
+    rows = np.flatnonzero(found >= 0)
+    return Matches(rows, found[rows].astype(np.int64), np.zeros(len(rows)), len(found))
+
+
+def match_by_ground(
+    geometry: Objects,
+    places: Objects,
+    lonlat: Floats,
+    *,
+    on: Literal["footprint", "nearest"] | None = None,
+    max_distance_m: float | None = None,
+) -> Matches:
+    """Rows and the places where they lie.
+
+    A polygon has every place whose centre it holds. Any other geometry, and a polygon that holds no centre, is a point:
+    it has the place whose footprint holds it (the one with the nearest centre, if several do), else the place with the
+    nearest centre, if that is at most ``max_distance_m`` away.
+
+    Args:
+        geometry: (N,) of the rows, WGS84 or None.
+        places: (M,) footprints of the places: polygons; what is a point has none.
+        lonlat: (M, 2) their centres.
+        on: ``footprint`` leaves out the nearest place, ``nearest`` the footprints and what polygons hold.
+        max_distance_m: `usual_distance` of the places by default.
+    """
+    import shapely
+
+    rows, found = np.zeros(0, np.int64), np.zeros(0, np.int64)
+    points = points_of(geometry)
+    if on != "nearest":
+        rows, found = _held_by_polygons(geometry, lonlat)
+        left = np.setdiff1d(np.flatnonzero(np.isfinite(points).all(axis=1)), rows)
+        more, where = _footprint_of(points, left, places, lonlat)
+        rows, found = np.append(rows, more), np.append(found, where)
+    metres = np.zeros(len(rows))
+    if on != "footprint":
+        left = np.setdiff1d(np.flatnonzero(np.isfinite(points).all(axis=1)), rows)
+        limit = usual_distance(lonlat) if max_distance_m is None else max_distance_m
+        more, where, away = _nearest(points, left, lonlat, limit)
+        rows, found, metres = np.append(rows, more), np.append(found, where), np.append(metres, away)
+    elif not (shapely.get_dimensions(places) == 2).any() and len(rows) == 0:
+        raise InputError(
+            "these places are points, which hold nothing: join by the nearest one, with a distance"
+        )
+    order = np.lexsort((found, rows))
+    return Matches(rows[order], found[order], metres[order], len(geometry))
+
+
+def usual_distance(lonlat: Floats) -> float:
+    """The median distance, in metres, from a place to the nearest other; 100 m where there is no other."""
+    from scipy.spatial import cKDTree
+
+    known = np.isfinite(lonlat).all(axis=1)
+    centres = np.unique(to_ecef(lonlat[known, 0], lonlat[known, 1]), axis=0)
+    if len(centres) < 2:
+        return 100.0
+    return float(np.median(cKDTree(centres).query(centres, k=2)[0][:, 1]))
+
+
+def _held_by_polygons(geometry: Objects, lonlat: Floats) -> tuple[Ints, Ints]:
+    """(rows, places): the places whose centres lie in each polygon."""
+    import shapely
+
+    located = np.flatnonzero(np.isfinite(lonlat).all(axis=1))
+    polygons = np.flatnonzero(shapely.get_dimensions(geometry) == 2)
+    tree = shapely.STRtree(geometry[polygons])
+    place, polygon = tree.query(shapely.points(lonlat[located]), predicate="intersects")
+    return polygons[polygon], located[place]
+
+
+def _footprint_of(points: Floats, rows: Ints, places: Objects, lonlat: Floats) -> tuple[Ints, Ints]:
+    """(rows, places): the place whose footprint holds each point; the nearest centre decides between several."""
+    import shapely
+
+    areas = np.flatnonzero(shapely.get_dimensions(places) == 2)
+    point, area = shapely.STRtree(places[areas]).query(shapely.points(points[rows]), predicate="intersects")
+    found, where = rows[point], areas[area]
+    away = np.linalg.norm(_ecef(points[found]) - _ecef(lonlat[where]), axis=1)
+    order = np.lexsort((where, away, found))
+    _, first = np.unique(found[order], return_index=True)
+    return found[order][first], where[order][first]
+
+
+def _nearest(points: Floats, rows: Ints, lonlat: Floats, limit: float) -> tuple[Ints, Ints, Floats]:
+    """(rows, places, metres): the place with the nearest centre, where it is near enough."""
+    from scipy.spatial import cKDTree
+
+    located = np.flatnonzero(np.isfinite(lonlat).all(axis=1))
+    if len(rows) == 0 or len(located) == 0:
+        return np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0)
+    away, place = cKDTree(_ecef(lonlat[located])).query(_ecef(points[rows]))
+    near = away <= limit
+    return rows[near], located[place[near]], away[near]
+
+
+def _ecef(lonlat: Floats) -> Floats:
+    return to_ecef(lonlat[:, 0], lonlat[:, 1])

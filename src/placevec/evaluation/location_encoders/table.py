@@ -1,0 +1,304 @@
+"""The results as Markdown and CSV."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from placevec.evaluation.bootstrap import ANTIMERIDIAN, POLES
+from placevec.evaluation.folds import Scheme
+from placevec.evaluation.location_encoders.compare import (
+    OVERALL,
+    Correction,
+    Group,
+    Score,
+    Standing,
+    corrections,
+    mean_ranks,
+    pooled,
+)
+from placevec.evaluation.location_encoders.run import Outcome, Probe
+from placevec.io.atomic import write_csv, write_text
+from placevec.io.progress import printable
+
+_RULE = (
+    "Intervals are 95 %, from a bootstrap over spatial blocks and seeds that is paired over encoders. **above** and "
+    "**below** the best floor are claimed where Holm's procedure over the encoders of a table keeps the chance of any "
+    "false claim below 5 %. `=` marks encoders whose difference from the best one has an interval that holds zero: "
+    "they are not told apart from it."
+)
+_HEADER = (
+    "task", "metric", "folds", "probe", "name", "floor", "stratum", "score", "low", "high", "points", "seeds", "rank",
+    "minus_best_floor", "minus_low", "minus_high", "p_holm", "verdict", "like_best", "geo_bias", "seconds",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Results:
+    """What a benchmark found.
+
+    Attributes:
+        groups: one for each task, kind of folds and probe of which a seed is complete.
+        outcome: what was run and what was left out.
+        about: facts for the head: points, folds, date, ...
+    """
+
+    groups: Sequence[Group]
+    outcome: Outcome
+    about: Mapping[str, Any]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain JSON: everything but the draws."""
+        return {
+            "about": dict(self.about),
+            "groups": [_described(group) for group in self.groups],
+            "corrections": [_correction(one) for one in corrections(self.groups)],
+            "ranks": [
+                {
+                    "folds": scheme,
+                    "probe": probe,
+                    "tasks": len(some),
+                    "ranks": {n: r.value for n, r in ranks.items()},
+                }
+                for scheme, probe, some, ranks in _summaries(self.groups)
+            ],
+            "left_out": [str(unit) for unit in self.outcome.left_out],
+            "seconds": self.outcome.seconds,
+        }
+
+    def save(self, out: Path) -> list[Path]:
+        """Write ``table.md`` and ``results.csv``."""
+        out.mkdir(parents=True, exist_ok=True)
+        write_text(out / "table.md", markdown(self))
+        write_csv(out / "results.csv", _HEADER, _rows(self.groups))
+        return [out / "table.md", out / "results.csv"]
+
+
+def markdown(results: Results) -> str:
+    """A summary with ranks, corrected against original, then a table for each task."""
+    lines = ["# Location encoders compared", ""]
+    lines += [f"- {name}: {printable(str(value))}" for name, value in results.about.items()]
+    lines += ["", _RULE, ""]
+    if not results.groups:
+        return "\n".join(
+            [*lines, "Nothing is complete yet: run the same command again, or give it a larger budget.", ""]
+        )
+    lines += _ranks(results.groups) + _corrected(results.groups)
+    for task in dict.fromkeys(group.task.name for group in results.groups):
+        lines += _of_task([group for group in results.groups if group.task.name == task])
+    lines += _left_out(results.outcome)
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def in_words(group: Group) -> str:
+    """One honest sentence about a group."""
+    above = [one.name for one in group.encoders if one.verdict == "above"]
+    below = [one.name for one in group.encoders if one.verdict == "below"]
+    alike = sum(one.like_best for one in group.encoders)
+    best = group.encoders[0]
+    said = f"{best.name} has the best score" + (
+        f"; {alike - 1} of {len(group.encoders) - 1} others are not told apart from it" if alike > 1 else ""
+    )
+    against = f"the best floor, {group.best_floor},"
+    if not above:
+        said += f". No encoder is above {against} beyond the interval"
+    else:
+        said += f". Above {against} are {len(above)} of {len(group.encoders)}"
+    if below:
+        said += f"; below it {len(below)}"
+    return said + "."
+
+
+# --- parts -------------------------------------------------------------------------------------------------
+
+
+def _of_task(groups: Sequence[Group]) -> list[str]:
+    task = groups[0].task
+    lines = [f"## {task.name}", "", f"{printable(task.description)}. {task.metric}, larger is better."]
+    lines[-1] += f" {int((~task.further).sum()):,} points; blocks of {task.block_m / 1000:,.0f} km."
+    if task.credit.strip():
+        lines[-1] += f" {task.credit}."
+    if task.most is not None:
+        lines[-1] += f" Nobody can exceed {task.most:.3f} in expectation."
+    lines.append("")
+    for group in groups:
+        title = f"### {task.name}: folds of {group.scheme}, {group.probe}"
+        seeds = f"{len(group.seeds)} seed{'s' if len(group.seeds) > 1 else ''}"
+        lines += [title, "", f"{in_words(group)} ({seeds})"]
+        if group.reachable < 0.995:
+            lines[-1] += (
+                f" {group.reachable:.1%} of the tested points have a class that their training knows."
+            )
+        edges = sum(one.edges for one in group.encoders)
+        if edges:
+            lines[-1] += (
+                f" In {edges} folds the penalty was at the end of the grid while the score still rose."
+            )
+        strata = [name for name in group.standings[0].scores if name != OVERALL]
+        header = ["", task.metric, "minus best floor", "", "geo-bias", *strata]
+        lines += ["", "| " + " | ".join(header) + " |", "|" + " --- |" * len(header)]
+        lines += [_line(one, strata) for one in group.standings]
+        lines.append("")
+    return lines
+
+
+def _line(one: Standing, strata: Sequence[str]) -> str:
+    name = f"*{one.name}*" if one.floor else f"{one.name}{' `=`' if one.like_best else ''}"
+    cells = [name, _interval(one.scores[OVERALL])]
+    cells.append("" if one.floor else f"{one.ahead.value:+.3f} [{one.ahead.low:+.3f}, {one.ahead.high:+.3f}]")
+    cells.append(f"**{one.verdict}**" if one.verdict in ("above", "below") else one.verdict)
+    cells.append("" if np.isnan(one.geo_bias) else f"{one.geo_bias:.1f}")
+    cells += [f"{one.scores[name].value:.3f}" if name in one.scores else "" for name in strata]
+    return "| " + " | ".join(cells) + " |"
+
+
+def _interval(score: Score) -> str:
+    return f"{score.value:.3f} [{score.low:.3f}, {score.high:.3f}]"
+
+
+def _ranks(groups: Sequence[Group]) -> list[str]:
+    lines = [
+        "## Summary: mean ranks", "",
+        "1 is the best; the interval resamples tasks. Where intervals overlap, the order is not established.",
+        "",
+    ]  # fmt: skip
+    for scheme, probe, some, ranks in _summaries(groups):
+        tasks = ", ".join(group.task.name for group in some)
+        lines += [
+            f"### Folds of {scheme}, {probe}: {len(some)} task{'' if len(some) == 1 else 's'}", "", tasks, "",
+            "| | mean rank | above the best floor | not told apart | below |", "| --- | --- | --- | --- | --- |",
+        ]  # fmt: skip
+        for name, rank in ranks.items():
+            verdicts = [standing.verdict for group in some if (standing := group.of(name)) is not None]
+            counts = [verdicts.count(word) for word in ("above", "not told apart", "below")]
+            shown = f"{rank.value:.1f}" + (f" [{rank.low:.1f}, {rank.high:.1f}]" if len(some) > 1 else "")
+            lines.append(f"| {name} | {shown} | {counts[0]} | {counts[1]} | {counts[2]} |")
+        lines.append("")
+    return lines
+
+
+def _summaries(groups: Sequence[Group]) -> list[tuple[Scheme, Probe, list[Group], Mapping[str, Score]]]:
+    kinds = dict.fromkeys((group.scheme, group.probe) for group in groups)
+    found = []
+    for scheme, probe in kinds:
+        some = [group for group in groups if (group.scheme, group.probe) == (scheme, probe)]
+        found.append((scheme, probe, some, mean_ranks(some)))
+    return found
+
+
+def _corrected(groups: Sequence[Group]) -> list[str]:
+    found = corrections(groups)
+    if not found:
+        return []
+    lines = [
+        "## Summary: corrected against original", "",
+        "Difference of the corrected form from its original, mean of the tasks, paired; each a 95 % interval, "
+        f"not adjusted for there being {len(found)} comparisons in this file. An R² below 0 counts as 0.",
+        "",
+    ]  # fmt: skip
+    strata = [OVERALL, ANTIMERIDIAN, POLES]
+    for scheme, probe in dict.fromkeys((one.scheme, one.probe) for one in found):
+        some = [one for one in found if (one.scheme, one.probe) == (scheme, probe)]
+        lines += [
+            f"### Folds of {scheme}, {probe}", "",
+            "| | " + " | ".join(f"{name} | tasks better / worse" for name in strata) + " |",
+            "|" + " --- |" * (1 + 2 * len(strata)),
+        ]  # fmt: skip
+        for encoder in [*dict.fromkeys(one.encoder for one in some), None]:
+            cells = []
+            for stratum in strata:
+                these = [
+                    one
+                    for one in some
+                    if one.stratum == stratum and (encoder is None or one.encoder == encoder)
+                ]
+                if not these:
+                    cells += ["", ""]
+                    continue
+                mean = pooled(these)
+                better = sum(one.verdict == "better" for one in these)
+                worse = sum(one.verdict == "worse" for one in these)
+                cells += [
+                    f"{mean.value:+.3f} [{mean.low:+.3f}, {mean.high:+.3f}]",
+                    f"{better} / {worse} of {len(these)}",
+                ]
+            lines.append(
+                f"| {'**all of them**' if encoder is None else encoder} | " + " | ".join(cells) + " |"
+            )
+        lines.append("")
+    return lines
+
+
+def _left_out(outcome: Outcome) -> list[str]:
+    if not outcome.left_out:
+        return []
+    lines = [
+        "## Left out",
+        "",
+        "What did not fit into the budget; the same command with a larger one goes on from here.",
+        "",
+    ]
+    kinds: dict[tuple[str, str], list[str]] = {}
+    for unit in outcome.left_out:
+        kinds.setdefault((unit.probe, f"seed {unit.seed}"), []).append(f"{unit.task} ({unit.scheme})")
+    return [*lines, *(f"- {probe}, {seed}: {', '.join(names)}" for (probe, seed), names in kinds.items())]
+
+
+def _rows(groups: Sequence[Group]) -> list[tuple[Any, ...]]:
+    rows = []
+    for group in groups:
+        for one in group.standings:
+            for stratum, score in one.scores.items():
+                head = (
+                    group.task.name,
+                    group.task.metric,
+                    group.scheme,
+                    group.probe,
+                    one.name,
+                    int(one.floor),
+                    stratum,
+                )
+                rows.append(
+                    (*head, score.value, score.low, score.high, score.points, len(group.seeds))
+                    + ((one.rank, one.ahead.value, one.ahead.low, one.ahead.high, one.p, one.verdict, int(one.like_best),
+                        one.geo_bias, one.seconds) if stratum == OVERALL else ("",) * 9)
+                )  # fmt: skip
+    return rows
+
+
+def _described(group: Group) -> dict[str, Any]:
+    return {
+        "task": group.task.name,
+        "metric": group.task.metric,
+        "folds": group.scheme,
+        "probe": group.probe,
+        "seeds": list(group.seeds),
+        "best_floor": group.best_floor,
+        "most": group.task.most,
+        "reachable": group.reachable,
+        "in_words": in_words(group),
+        "standings": [
+            {
+                "name": one.name, "floor": one.floor, "rank": one.rank, "p_holm": one.p, "verdict": one.verdict,
+                "like_best": one.like_best, "geo_bias": one.geo_bias, "seconds": one.seconds,
+                "minus_best_floor": [one.ahead.value, one.ahead.low, one.ahead.high],
+                "scores": {
+                    name: {"score": score.value, "low": score.low, "high": score.high, "points": score.points}
+                    for name, score in one.scores.items()
+                },
+            }
+            for one in group.standings
+        ],
+    }  # fmt: skip
+
+
+def _correction(one: Correction) -> dict[str, Any]:
+    return {
+        "encoder": one.encoder, "task": one.task, "folds": one.scheme, "probe": one.probe, "stratum": one.stratum,
+        "corrected_minus_original": one.difference.value, "low": one.difference.low, "high": one.difference.high,
+        "verdict": one.verdict,
+    }  # fmt: skip

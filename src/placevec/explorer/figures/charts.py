@@ -1,0 +1,269 @@
+"""Lines of several models in one chart: how good they are by latitude, and how their trainings went."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from placevec.errors import InputError
+from placevec.explorer.figures.canvas import INK, PAPER, QUIET, fonts, latin, shown
+from placevec.geo import Floats
+from placevec.io.atomic import replacing
+
+DOTS = 160
+_COLOURS = ("#22558f", "#d2542f", "#3b8f5a", "#8a5bb0", "#b8891f", "#4aa3b5", "#b5496f", "#6b6f73")
+_FEWEST = 5
+"""Places of a band below which nothing is said of it."""
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A model on places that it was not taught.
+
+    Attributes:
+        label: what it is called.
+        lat: (N,) latitudes of the places.
+        right: (N,) 1 where its first answer is the true class, else 0; or absolute errors of numbers.
+        number: whether these are errors.
+        side: which places these are, such as ``test``.
+    """
+
+    label: str
+    lat: Floats
+    right: NDArray[np.float64]
+    number: bool
+    side: str
+
+
+@dataclass(frozen=True)
+class ChartReport:
+    """What was drawn.
+
+    Attributes:
+        path: the picture.
+        rows: the numbers in it.
+    """
+
+    path: Path
+    rows: list[dict[str, Any]]
+
+    @property
+    def summary(self) -> str:
+        """One line for people."""
+        return f"{len(self.rows)} numbers are in it; --json prints them"
+
+
+def bands(one: Judged, width: float) -> list[dict[str, Any]]:
+    """A row a band of latitude: its edges, places, and the mean with the ends of its 95 % interval.
+
+    Accuracy has Wilson's interval, errors that of the normal distribution. Of fewer than 5 places nothing is said.
+
+    >>> rows = bands(Judged("a", np.zeros(100), np.ones(100), False, "test"), 90.0)
+    >>> [(row["south"], row["places"], round(row["low"], 3)) for row in rows]
+    [(0.0, 100, 0.963)]
+    """
+    found = []
+    for south in np.arange(-90.0, 90.0, width):
+        north = min(south + width, 90.0)
+        inside = (one.lat >= south) & ((one.lat < north) | (north >= 90.0))
+        values = one.right[inside]
+        if len(values) < _FEWEST:
+            continue
+        mean = float(values.mean())
+        low, high = _spread(values) if one.number else wilson(mean, len(values))
+        found.append(
+            {"model": one.label, "south": float(south), "north": float(north), "places": len(values),
+             "mean": mean, "low": low, "high": high}
+        )  # fmt: skip
+    return found
+
+
+def wilson(share: float, count: int, z: float = 1.959964) -> tuple[float, float]:
+    """Ends of Wilson's 95 % interval of a share (Wilson 1927).
+
+    >>> tuple(round(end, 4) for end in wilson(0.5, 10))
+    (0.2366, 0.7634)
+    """
+    middle = (share + z * z / (2 * count)) / (1 + z * z / count)
+    half = z / (1 + z * z / count) * (share * (1 - share) / count + z * z / (4 * count * count)) ** 0.5
+    return middle - half, middle + half
+
+
+def write_latitude(
+    judged: Sequence[Judged], path: Path, *, band: float = 15.0, credit: str = ""
+) -> ChartReport:
+    """Write a PNG: accuracy, or error, of each model by latitude, over how many places each band has.
+
+    Args:
+        judged: models, all of classes or all of numbers.
+        path: the file.
+        band: degrees of latitude.
+        credit: whose data.
+
+    Raises:
+        InputError: models of numbers and of classes together, or no band with enough places.
+    """
+    if len({one.number for one in judged}) > 1:
+        raise InputError("models of classes and of numbers share no scale: draw them apart")
+    rows = [row for one in judged for row in bands(one, band)]
+    if not rows:
+        raise InputError(f"no band of {band:g} degrees has {_FEWEST} places: take wider ones with --band")
+    figure, axes, counts = _two_charts()
+    south, north = min(row["south"] for row in rows), max(row["north"] for row in rows)
+    margin = max(0.04 * (north - south), 0.1 * band)
+    aside = 0.7 * (north - south) / 180.0
+    for number, one in enumerate(judged):
+        own = [row for row in rows if row["model"] == one.label]
+        middle = [(row["south"] + row["north"]) / 2 + (number - (len(judged) - 1) / 2) * aside for row in own]
+        mean = np.array([row["mean"] for row in own])
+        reach = np.array([[row["mean"] - row["low"], row["high"] - row["mean"]] for row in own]).T
+        axes.errorbar(
+            middle, mean, yerr=np.maximum(reach, 0.0), color=_COLOURS[number % len(_COLOURS)], marker="o", markersize=4,
+            linewidth=1.3, elinewidth=0.9, capsize=2,
+        )  # fmt: skip
+    first = [row for row in rows if row["model"] == judged[0].label]
+    counts.bar(
+        [(row["south"] + row["north"]) / 2 for row in first], [row["places"] for row in first],
+        width=[(row["north"] - row["south"]) * 0.9 for row in first], color="#c9d3d9",
+    )  # fmt: skip
+    axes.set_ylabel("mean absolute error" if judged[0].number else "accuracy (top 1)", size=9, color=QUIET)
+    counts.set_ylabel("places", size=9, color=QUIET)
+    counts.set_xlabel("latitude", size=9, color=QUIET)
+    for part in (axes, counts):
+        part.set_xlim(max(south - margin, -90.0), min(north + margin, 90.0))
+        if north - south > 120.0:
+            part.set_xticks(range(-90, 91, 30))
+    if not judged[0].number:
+        axes.set_ylim(-0.02, 1.02)
+    sides = " and ".join(dict.fromkeys(one.side for one in judged))
+    what = "Error" if judged[0].number else "Accuracy"
+    _dress(
+        figure,
+        axes,
+        [one.label for one in judged],
+        f"{what} by latitude",
+        f"Places judged on: {sides}. Bars are 95 % intervals",
+        credit,
+    )
+    _save(figure, path, credit)
+    return ChartReport(path, rows)
+
+
+def write_curves(
+    runs: Mapping[str, Sequence[Mapping[str, Any]]], path: Path, *, metric: str | None = None
+) -> ChartReport:
+    """Write a PNG: how the loss, and the first further measure, of each run went with its steps.
+
+    Args:
+        runs: name -> rows of its ``metrics.jsonl``.
+        path: the file.
+        metric: of the lower chart; by default the first that all runs measured beside their losses.
+
+    Raises:
+        InputError: a run without rows, or a metric that none has (those that there are, are named).
+    """
+    for name, rows in runs.items():
+        if not rows:
+            raise InputError(f"{name} has no metrics.jsonl with numbers: it has not yet finished an epoch")
+    known = [
+        key
+        for key in _measured(next(iter(runs.values())))
+        if all(key in _measured(rows) for rows in runs.values())
+    ]
+    further = [key for key in known if key.startswith("validation/") and key != "validation/loss"]
+    chosen = metric or (further[0] if further else None)
+    if metric is not None and metric not in known:
+        raise InputError(f"not every run measured {metric!r}; they have {', '.join(known)}")
+    figure, axes, lower = _two_charts(even=True)
+    drawn = []
+    for number, (name, rows) in enumerate(runs.items()):
+        colour = _COLOURS[number % len(_COLOURS)]
+        for key, style in (("loss/train", ":"), ("validation/loss", "-")):
+            drawn += _curve(axes, name, key, rows, colour, style)
+        if chosen is not None:
+            drawn += _curve(lower, name, chosen, rows, colour, "-")
+    axes.set_ylabel("loss: training dotted, validation solid", size=9, color=QUIET)
+    if chosen is None:  # no measure that all runs share: the losses have the whole picture
+        lower.remove()
+        axes.set_position((0.09, 0.11, 0.66, 0.74))
+    else:
+        lower.set_ylabel(shown(chosen, 40), size=9, color=QUIET, parse_math=False)
+    (axes if chosen is None else lower).set_xlabel("step of training (a batch each)", size=9, color=QUIET)
+    _dress(figure, axes, list(runs), "Learning curves", "One line a run", "")
+    _save(figure, path, "")
+    return ChartReport(path, drawn)
+
+
+def _curve(
+    axes: Any, name: str, key: str, rows: Sequence[Mapping[str, Any]], colour: str, style: str
+) -> list[dict[str, Any]]:
+    points = [(row["step"], row[key]) for row in rows if isinstance(row.get(key), int | float)]
+    if points:
+        steps, values = zip(*points, strict=True)
+        marker = "o" if len(points) == 1 else ""
+        axes.plot(steps, values, color=colour, linestyle=style, linewidth=1.3, marker=marker)
+    return [{"run": name, "metric": key, "step": step, "value": value} for step, value in points]
+
+
+def _measured(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Names of the numbers in any of the rows, in order."""
+    names = dict.fromkeys(key for row in rows for key, value in row.items() if isinstance(value, int | float))
+    return [name for name in names if name != "step"]
+
+
+def _spread(values: NDArray[np.float64]) -> tuple[float, float]:
+    half = 1.959964 * float(values.std(ddof=1)) / len(values) ** 0.5
+    return float(values.mean()) - half, float(values.mean()) + half
+
+
+def _two_charts(even: bool = False) -> tuple[Any, Any, Any]:
+    """A figure with a chart over another; the lower one small unless they are even."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(9.0, 6.4), dpi=DOTS, facecolor=PAPER)
+    FigureCanvasAgg(figure)
+    split = 0.46 if even else 0.31
+    upper = figure.add_axes((0.09, split + 0.03, 0.66, 0.85 - split - 0.03))
+    lower = figure.add_axes((0.09, 0.11, 0.66, split - 0.14 + 0.02))
+    for axes in (upper, lower):
+        axes.tick_params(labelsize=8, colors=QUIET, length=2)
+        axes.grid(color="#eceeec", linewidth=0.7)
+        axes.set_axisbelow(True)
+        for side in axes.spines.values():
+            side.set_color("#dcddd8")
+    return figure, upper, lower
+
+
+def _dress(figure: Any, axes: Any, labels: Sequence[str], title: str, below: str, credit: str) -> None:
+    from matplotlib.lines import Line2D
+
+    figure.text(0.09, 0.945, title, size=15, weight="bold", color=INK)
+    figure.text(0.09, 0.905, shown(below, 110), size=8.5, color=QUIET, parse_math=False)
+    lines = [
+        Line2D([], [], color=_COLOURS[number % len(_COLOURS)], linewidth=2) for number in range(len(labels))
+    ]
+    legend = figure.legend(
+        lines, ["."] * len(labels), loc="upper left", bbox_to_anchor=(0.76, 0.87), frameon=False, fontsize=9
+    )
+    for words, label in zip(
+        legend.get_texts(), labels, strict=True
+    ):  # a legend drops labels that begin with _
+        words.set_parse_math(False)
+        words.set_text(shown(label, 26))
+        words.set_color(INK)
+    figure.text(0.09, 0.015, shown(credit, 150), size=7, color=QUIET, parse_math=False)
+
+
+def _save(figure: Any, path: Path, credit: str) -> None:
+    from matplotlib import rc_context
+
+    with rc_context({"font.family": fonts()}), replacing(path) as temporary, warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # a script that no font here knows is drawn as boxes
+        figure.canvas.print_png(str(temporary), metadata={"Title": None, "Copyright": latin(credit)})

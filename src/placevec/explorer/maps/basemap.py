@@ -1,0 +1,154 @@
+"""The picture under the map pane: the map view painted for people, in pieces, as sharp as the page can carry."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from placevec.explorer.maps.cartography import UNSEEN_LAYERS, Bytes, encode_picture
+from placevec.explorer.maps.pictures import Box, MapPictures
+from placevec.geo import TILE_PX, Floats
+from placevec.io.progress import SILENT, Advance, Progress
+
+GROUND_PIXELS = 45_000_000
+"""Most pixels that the ground may have; tiles without content are free."""
+OVERVIEW_PX = 1024
+PIECE_PX = 1024
+QUALITY = 70
+
+Tiles = tuple[int, int, int, int]
+"""x0, y0, x1, y1 of whole tiles."""
+
+
+@dataclass(frozen=True)
+class Ground:
+    """Encoded pictures and where they lie.
+
+    Attributes:
+        pieces: box and picture of each piece that shows details.
+        overview: the same for the whole, small.
+        px_per_tile: resolution of the pieces.
+        overview_px_per_tile: resolution of the overview.
+    """
+
+    pieces: list[tuple[Box, bytes]]
+    overview: tuple[Box, bytes]
+    px_per_tile: float
+    overview_px_per_tile: float
+
+
+def draw_ground(pictures: MapPictures, footprints: Floats, progress: Progress = SILENT) -> Ground | None:
+    """The map around the (N, 4) footprints, as sharp as `GROUND_PIXELS` allow; None when there is nothing."""
+    box = _around(footprints, pictures.bounds)
+    if box is None:
+        return None
+    filled, detailed = _content(pictures, box)
+    if not filled.any():
+        return None
+    px = TILE_PX
+    while px > 1 and int(detailed.sum()) * px * px > GROUND_PIXELS:
+        px //= 2
+    metres = pictures.metres_per_tile((box[1] + box[3]) / 2.0) / px
+    whole = _Overview(box, px, pictures)
+    pieces = []
+    with progress.task("Drawing the map", total=int(detailed.sum())) as advance:
+        for piece, coverage in _coverage_pieces(pictures, box, filled, detailed, px, advance):
+            picture = pictures.picture(coverage, metres)
+            pieces.append((piece, encode_picture(picture, QUALITY)))
+            whole.add(piece, picture)
+    return Ground(pieces, (whole.box, encode_picture(whole.picture, QUALITY)), float(px), whole.px_per_tile)
+
+
+def _around(footprints: Floats, bounds: Box) -> Tiles | None:
+    """Whole tiles around the places with some margin, cut to the map."""
+    known = footprints[np.isfinite(footprints).all(axis=1)]
+    if not len(known):
+        return None
+    (x0, y0), (x1, y1) = known[:, :2].min(axis=0).tolist(), known[:, 2:].max(axis=0).tolist()
+    margin = 1.0 + 0.25 * max(x1 - x0, y1 - y0)
+    box = (
+        math.floor(max(x0 - margin, bounds[0]) + 1e-9), math.floor(max(y0 - margin, bounds[1]) + 1e-9),
+        math.ceil(min(x1 + margin, bounds[2]) - 1e-9), math.ceil(min(y1 + margin, bounds[3]) - 1e-9),
+    )  # fmt: skip
+    return box if box[2] > box[0] and box[3] > box[1] else None
+
+
+def _content(pictures: MapPictures, box: Tiles) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Tiles of a box, (rows, columns) bool each: those where anything is painted, and those not all alike.
+
+    Open sea and empty land need no piece of their own: the overview shows as much.
+    """
+    painted = np.array([name not in UNSEEN_LAYERS for name in pictures.layers])
+    rows, columns = (_cells(pictures, box, axis) for axis in (1, 0))
+    values = pictures.coarse[np.ix_(np.flatnonzero(painted), np.concatenate(rows), np.concatenate(columns))]
+    starts = [np.cumsum([0, *(len(cells) for cells in group[:-1])]) for group in (rows, columns)]
+    most = np.maximum.reduceat(np.maximum.reduceat(values, starts[0], axis=1), starts[1], axis=2)
+    least = np.minimum.reduceat(np.minimum.reduceat(values, starts[0], axis=1), starts[1], axis=2)
+    filled: NDArray[np.bool_] = np.any(most > 0, axis=0)
+    varied: NDArray[np.bool_] = np.any(most != least, axis=0)
+    return filled, filled if pictures.cells_per_tile <= 1.0 else filled & varied
+
+
+def _cells(pictures: MapPictures, box: Tiles, axis: int) -> list[NDArray[np.int64]]:
+    """Indices of the coarse cells along an axis (0: x, 1: y) in every tile of a box: at least one each."""
+    count = pictures.coarse.shape[2 - axis]
+    start, end = pictures.bounds[axis], pictures.bounds[axis + 2]
+    edges = (np.arange(box[axis], box[axis + 2] + 1) - start) * count / (end - start)
+    low = np.clip(np.floor(edges[:-1] + 1e-6), 0, count - 1).astype(np.int64)
+    high = np.clip(np.ceil(edges[1:] - 1e-6), low + 1, count).astype(np.int64)
+    return [np.arange(a, b) for a, b in zip(low, high, strict=True)]
+
+
+def _coverage_pieces(
+    pictures: MapPictures,
+    box: Tiles,
+    filled: NDArray[np.bool_],
+    detailed: NDArray[np.bool_],
+    px: int,
+    advance: Advance,
+) -> Iterator[tuple[Box, Bytes]]:
+    """Box and coverage (C, H, W) of every piece that shows details, read tile by tile."""
+    tiles = max(1, PIECE_PX // px)
+    for row in range(0, filled.shape[0], tiles):
+        for column in range(0, filled.shape[1], tiles):
+            part = np.s_[row : row + tiles, column : column + tiles]
+            if not detailed[part].any():
+                continue
+            high, wide = filled[part].shape
+            x, y = float(box[0] + column), float(box[1] + row)
+            coverage = pictures.blank(high * px, wide * px)
+            for i, j in zip(*np.nonzero(filled[part]), strict=True):
+                tile = (x + j, y + i, x + j + 1.0, y + i + 1.0)
+                coverage[:, i * px : (i + 1) * px, j * px : (j + 1) * px] = pictures.read(tile, px)
+            advance(int(detailed[part].sum()))
+            yield (x, y, x + wide, y + high), coverage
+
+
+class _Overview:
+    """All of a box in one small picture: painted from the coarse raster, then from the sharper pieces."""
+
+    def __init__(self, box: Tiles, px: int, pictures: MapPictures) -> None:
+        self.px_per_tile = min(float(px), OVERVIEW_PX / max(box[2] - box[0], box[3] - box[1]))
+        width = max(1, math.ceil((box[2] - box[0]) * self.px_per_tile))
+        height = max(1, math.ceil((box[3] - box[1]) * self.px_per_tile))
+        self.origin = box[:2]
+        # The last column and row may reach beyond the tiles.
+        self.box = (
+            float(box[0]), float(box[1]), box[0] + width / self.px_per_tile, box[1] + height / self.px_per_tile,
+        )  # fmt: skip
+        metres = pictures.metres_per_tile((box[1] + box[3]) / 2.0) / self.px_per_tile
+        self.picture = pictures.picture(pictures.read_coarse(self.box, width, height), metres)
+
+    def add(self, piece: Box, picture: Bytes) -> None:
+        """Shrink a piece into its place."""
+        left, right = (round((x - self.origin[0]) * self.px_per_tile) for x in (piece[0], piece[2]))
+        top, bottom = (round((y - self.origin[1]) * self.px_per_tile) for y in (piece[1], piece[3]))
+        right, bottom = min(right, self.picture.shape[1]), min(bottom, self.picture.shape[0])
+        if right > left and bottom > top:
+            small = cv2.resize(picture, (right - left, bottom - top), interpolation=cv2.INTER_AREA)
+            self.picture[top:bottom, left:right] = small

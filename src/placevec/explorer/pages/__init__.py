@@ -1,0 +1,1 @@
+"""Pages: one HTML file each, or a folder of tiles with one."""

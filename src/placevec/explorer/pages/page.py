@@ -1,0 +1,183 @@
+"""One self-contained page: the embedding space beside the map, linked by brushing; or the map alone, with popups.
+
+It opens from ``file://`` with the network blocked. What it shows is in it: principal components, the map drawn
+from the map view, a preview of every place, and the vectors, from which the browser ranks neighbours exactly.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from placevec._version import __version__
+from placevec.explorer.coloring import Colouring, of_nothing
+from placevec.explorer.embedded import base64_of, embeddable_json
+from placevec.explorer.maps.mercator import mercator_metres
+from placevec.explorer.pages.template import fill_page
+from placevec.explorer.pages.vectors import PackedVectors, pack_vectors
+from placevec.explorer.reductions import principal_components
+from placevec.explorer.sample import Drawn
+from placevec.io import atomic
+from placevec.io.progress import SILENT, Progress
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from placevec.datasets.dataset import Dataset
+    from placevec.embeddings import Embeddings
+
+Layout = Literal["both", "map"]
+MOST_NAME = 500
+"""Characters of a name that are kept."""
+
+
+@dataclass(frozen=True)
+class PageReport:
+    """What was written.
+
+    Attributes:
+        path: the page.
+        size_bytes: of the page.
+        places_drawn: places on it: all, or a seeded sample.
+        places_total: places in the table.
+        explained: share of the variance of each of the three components.
+        map_drawn: whether the map is drawn beneath the places.
+        preview_px: side of a place's preview in pixels, or None without.
+        vector_bits: precision of the vectors that neighbours are ranked from: 16 (exact ranks) or 8.
+        parts: bytes of each part of the page.
+    """
+
+    path: Path
+    size_bytes: int
+    places_drawn: int
+    places_total: int
+    explained: tuple[float, float, float]
+    map_drawn: bool
+    preview_px: int | None
+    vector_bits: int
+    parts: dict[str, int]
+
+
+def write_page(
+    emb: Embeddings,
+    target: str | PathLike[str],
+    *,
+    dataset: Dataset | None = None,
+    columns: pd.DataFrame | None = None,
+    title: str | None = None,
+    max_places: int = 20_000,
+    seed: int = 0,
+    progress: Progress = SILENT,
+) -> PageReport:
+    """Write the page; whole or not at all.
+
+    Args:
+        emb: the places and their vectors.
+        target: the HTML file.
+        dataset: where the map, previews, dominant layer and content density come from; without it, or without
+            a map in it, the page shows points only.
+        columns: more to colour by: a row a place in the order of ``emb``, or any rows with a ``place_id``.
+        title: shown at the top; the dataset's name by default.
+        max_places: more than these are drawn as a seeded sample, and the page says so.
+        seed: of the sample.
+        progress: where to report.
+
+    Raises:
+        InputError: no places, a wrong ``max_places``, columns that do not fit, a dataset of other places.
+    """
+    drawn = Drawn.of(
+        emb, dataset=dataset, columns=columns, max_places=max_places, seed=seed, progress=progress
+    )
+    return page_of(drawn, target, title=title)
+
+
+def page_of(drawn: Drawn, target: str | PathLike[str], *, title: str | None = None) -> PageReport:
+    """`write_page` of places that are chosen already."""
+    return compose(drawn, target, "both", [*drawn.known, drawn.by_components("pca")], title=title)
+
+
+def compose(
+    drawn: Drawn,
+    target: str | PathLike[str],
+    layout: Layout,
+    colourings: Sequence[Colouring],
+    *,
+    title: str | None = None,
+) -> PageReport:
+    """Write a page of a layout: ``both`` views, or the ``map`` alone; the first colouring is shown first."""
+    emb, lonlat = drawn.emb, drawn.lonlat
+    component, explained = principal_components(drawn.vectors)
+    packed = pack_vectors(drawn.vectors)
+    scene = drawn.scene
+    origin, mercator = mercator_metres(lonlat)
+
+    first: dict[str, Any] = {
+        "id": [str(one) for one in drawn.place_id],
+        "name": [name[:MOST_NAME] if isinstance(name, str) else None for name in drawn.names],
+        "lon": base64_of(lonlat[:, 0]),
+        "lat": base64_of(lonlat[:, 1]),
+        "east": base64_of(mercator[:, 0] - origin[0]),
+        "north": base64_of(mercator[:, 1] - origin[1]),
+        "component": base64_of(component),
+        "reach": None if scene is None else base64_of(scene.reach(mercator)),
+        "colourings": [one.content for one in colourings or [of_nothing(len(drawn))]],
+        "meta": _meta(drawn, packed, explained)
+        | {"places_drawn": len(drawn), "seed": drawn.seed, "origin": origin.tolist()},
+    }
+    vectors = {
+        "bits": packed.bits, "dim": packed.values.shape[1],
+        "values": base64_of(packed.values), "scale": base64_of(packed.scale),
+    }  # fmt: skip
+    first_texts = {"places": embeddable_json(first)}
+    later_texts = {
+        "map": embeddable_json(None if scene is None else scene.ground_content(origin)),
+        "vectors": embeddable_json(vectors),
+        "previews": embeddable_json(None if scene is None else scene.preview_content()),
+    }
+    page = fill_page(
+        title=title or drawn.title,
+        attribution=drawn.attribution,
+        version=__version__,
+        layout=layout,
+        pictures="colours" if scene is not None and scene.shares is None else "layers",
+        first=first_texts,
+        later=later_texts,
+    )
+    target = Path(target)
+    atomic.write_text(target, page)
+    return PageReport(
+        path=target,
+        size_bytes=target.stat().st_size,
+        places_drawn=len(drawn),
+        places_total=len(emb.place_id),
+        explained=explained,
+        map_drawn=scene is not None and scene.ground is not None,
+        preview_px=None if scene is None else scene.preview_px,
+        vector_bits=packed.bits,
+        parts={name: len(text) for name, text in (first_texts | later_texts).items()},
+    )
+
+
+def _meta(drawn: Drawn, packed: PackedVectors, explained: tuple[float, float, float]) -> dict[str, Any]:
+    emb = drawn.emb
+    note = "" if packed.bits == 16 else " of vectors rounded to 8 bits"
+    if packed.kept < 1.0:
+        note += (
+            f" in {packed.values.shape[1]} dimensions, which hold {packed.kept:.1%} of their squared length"
+        )
+    return {
+        "version": emb.provenance.placevec_version or __version__,
+        "model_hash": emb.provenance.model_hash,
+        "dataset_hash": emb.provenance.dataset_hash,
+        "created": emb.provenance.created,
+        "places_total": len(emb.place_id),
+        "without_coordinates": int((~np.isfinite(drawn.lonlat).all(axis=1)).sum()),
+        "dim": int(emb.vectors.shape[1]),
+        "explained": list(explained),
+        "vector_note": note,
+    }

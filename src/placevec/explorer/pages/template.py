@@ -1,0 +1,80 @@
+"""Filling the page: what comes from data is data, never markup or script.
+
+Texts go in as JSON blocks that no browser executes, escaped so that they cannot end the block; the one script
+and the one style sheet are allowed by their hashes and nothing else is allowed at all.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import html
+import re
+from collections.abc import Mapping
+from importlib import resources
+
+SCRIPTS = (
+    "data.js", "state.js", "neighbours.js", "colours.js", "splat.js", "brush.js", "gestures.js", "pane.js",
+    "projector.js", "ground.js", "map.js", "previews.js", "tip.js", "legend.js", "export.js", "card.js",
+    "search.js", "popup.js", "page.js",
+)  # fmt: skip
+"""Parts of the page's one script, in order."""
+
+
+def asset(name: str) -> str:
+    """Text of one of the package's front-end files."""
+    return resources.files("placevec.explorer").joinpath("assets", name).read_text("utf-8")
+
+
+def _hash(source: str) -> str:
+    return f"'sha256-{base64.b64encode(hashlib.sha256(source.encode()).digest()).decode()}'"
+
+
+def policy_of(script: str, style: str) -> str:
+    """A content security policy that allows these two, by their hashes, and nothing else."""
+    return (
+        f"default-src 'none'; script-src {_hash(script)}; style-src {_hash(style)}; "
+        "base-uri 'none'; form-action 'none'"
+    )
+
+
+def _block(name: str, text: str) -> str:
+    return f'<script type="application/json" id="placevec-{name}">{text}</script>'
+
+
+def fill_page(
+    *,
+    title: str,
+    attribution: str,
+    version: str,
+    first: Mapping[str, str],
+    later: Mapping[str, str],
+    layout: str = "both",
+    pictures: str = "layers",
+) -> str:
+    """The page as text.
+
+    Args:
+        title, attribution, version: plain text.
+        first: JSON texts (of `embeddable_json`) that the script needs at once, by name.
+        later: those that it reads once the page has been parsed: pictures and vectors.
+        layout: ``both`` views, or the ``map`` alone.
+        pictures: of ``layers``, which turn dark with the page, or in ``colours`` of their own, which do not.
+    """
+    style = asset("page.css")
+    script = "\n".join(['"use strict";', "{", *(asset(name) for name in SCRIPTS), "}"])
+    values = {
+        "policy": policy_of(script, style),
+        "title": html.escape(title),
+        "attribution": html.escape(attribution),
+        "version": html.escape(version),
+        "layout": html.escape(layout),
+        "pictures": html.escape(pictures),
+        "projector_hidden": "hidden" if layout == "map" else "",
+        "style": style,
+        "script": script,
+        "blocks_first": "\n".join(_block(name, text) for name, text in first.items()),
+        "blocks_later": "\n".join(_block(name, text) for name, text in later.items()),
+    }
+    # One pass: what a value contains is never looked at again.
+    return re.sub(r"\{\{(\w+)\}\}", lambda found: values[found[1]], asset("page.html"))

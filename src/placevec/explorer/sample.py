@@ -1,0 +1,201 @@
+"""What page, map and plots share: which places are drawn, and what is known of them. Each is worked out once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from placevec.errors import InputError, UsageError
+from placevec.explorer.coloring import (
+    CLUSTER,
+    Colouring,
+    by_rgb,
+    cluster_numbers,
+    of_blocks,
+    of_clusters,
+    of_columns,
+    of_layers,
+)
+from placevec.explorer.maps.scene import Scene, draw_scene, has_map, layer_shares
+from placevec.explorer.reductions import Method, Reduction, reduce_vectors, rgb_of
+from placevec.geo import Floats
+from placevec.io.progress import SILENT, Progress
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from placevec.datasets.dataset import Dataset
+    from placevec.embeddings import Embeddings
+
+ATTRIBUTION = "© OpenStreetMap contributors, ODbL"
+"""Shown when neither the vectors nor the dataset name their own."""
+
+
+@dataclass
+class Drawn:
+    """The places that are drawn: all of a table, or a seeded sample.
+
+    Attributes:
+        emb: all places and their vectors.
+        rows: (N,) those that are drawn, ascending.
+        dataset: where map and layers come from, or None.
+        table: the user's columns to colour by, or None.
+        clusters: how many to find when the columns bring none; None chooses by silhouette.
+        seed: of the sample, of t-SNE and UMAP, and of clusters.
+        progress: where to report.
+    """
+
+    emb: Embeddings
+    rows: NDArray[np.int64]
+    dataset: Dataset | None = None
+    table: pd.DataFrame | None = None
+    clusters: int | None = None
+    seed: int = 0
+    progress: Progress = SILENT
+    _reduced: dict[tuple[Method, int], Reduction] = field(default_factory=dict, repr=False)
+
+    @classmethod
+    def of(
+        cls,
+        emb: Embeddings,
+        *,
+        dataset: Dataset | None = None,
+        columns: pd.DataFrame | None = None,
+        clusters: int | None = None,
+        max_places: int = 20_000,
+        seed: int = 0,
+        progress: Progress = SILENT,
+    ) -> Drawn:
+        """Choose the places; InputError when there is none, or columns do not fit."""
+        rows = _sample(len(emb.place_id), max_places, seed)
+        if clusters is not None and not 1 <= clusters <= len(rows):
+            raise InputError(f"{len(rows)} drawn places make 1 to {len(rows)} clusters, not {clusters}")
+        drawn = cls(emb, rows, dataset, columns, clusters, seed, progress)
+        _ = drawn.columns  # told before the work that they do not fit
+        return drawn
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    @property
+    def total(self) -> int:
+        """Places in the table."""
+        return len(self.emb.place_id)
+
+    @property
+    def place_id(self) -> NDArray[Any]:
+        """(N,) of the places drawn."""
+        return self.emb.place_id[self.rows]
+
+    @property
+    def names(self) -> NDArray[Any]:
+        """(N,) raw text or None: hostile."""
+        return self.emb.names[self.rows]
+
+    @property
+    def vectors(self) -> NDArray[np.float32]:
+        """(N, D)."""
+        return self.emb.vectors[self.rows]
+
+    @property
+    def lonlat(self) -> Floats:
+        """(N, 2) degrees; NaN without coordinates."""
+        return np.asarray(self.emb.lonlat, np.float64)[self.rows]
+
+    @property
+    def attribution(self) -> str:
+        """The credit that everything made from these places carries."""
+        dataset = self.dataset.attribution if self.dataset is not None else ""
+        return self.emb.provenance.attribution or dataset or ATTRIBUTION
+
+    @property
+    def title(self) -> str:
+        """What people call them."""
+        return self.dataset.name if self.dataset is not None else "Places"
+
+    @property
+    def extent(self) -> str:
+        """How many are drawn of how many, in words."""
+        if len(self) == self.total:
+            return f"{self.total:,} place{'s' if self.total != 1 else ''}"
+        return f"{len(self):,} of {self.total:,} places, a sample with seed {self.seed}"
+
+    @cached_property
+    def scene(self) -> Scene | None:
+        """What the dataset shows of the places; None without a map."""
+        if self.dataset is None or not has_map(self.dataset):
+            return None
+        return draw_scene(self.dataset, self.place_id, self.progress)
+
+    @cached_property
+    def columns(self) -> list[Colouring]:
+        """The user's columns."""
+        return [] if self.table is None else of_columns(self.table, self.emb.place_id, self.rows)
+
+    @cached_property
+    def known(self) -> list[Colouring]:
+        """By dominant layer, content density and spatial block, as far as they are known; then the user's columns."""
+        shares = None
+        if self.dataset is not None and has_map(self.dataset):
+            shares = layer_shares(self.dataset, self.place_id)
+        blocks = of_blocks(self.lonlat)
+        return [*(of_layers(*shares) if shares else []), *([blocks] if blocks else []), *self.columns]
+
+    @cached_property
+    def label(self) -> tuple[NDArray[np.int64], str]:
+        """(N,) cluster of each place, and in words how it was found: the user's column, else k-means."""
+        from placevec.embeddings.clustering import cluster
+
+        if self.table is not None and CLUSTER in self.table.columns:
+            found = _column(self.table, self.emb.place_id, self.rows)
+            if found is not None:
+                return found, "the column cluster"
+        if len(self) < 2:
+            return np.zeros(len(self), np.int64), "one place"
+        made = cluster(self.emb[self.rows], clusters=self.clusters, seed=self.seed, progress=self.progress)
+        chosen = ", their number chosen by silhouette" if made.tried else ""
+        return made.label, f"k-means, {len(made)} clusters{chosen}"
+
+    @cached_property
+    def by_cluster(self) -> Colouring:
+        """By cluster."""
+        label, how = self.label
+        return of_clusters(label, note=f"Found by {how}." if not how.startswith("the") else None)
+
+    def reduction(self, method: Method, dim: int) -> Reduction:
+        """The vectors in 2 or 3 dimensions."""
+        key = (method, dim)
+        if key not in self._reduced:
+            self._reduced[key] = reduce_vectors(
+                self.vectors, method, dim=dim, seed=self.seed, progress=self.progress
+            )
+        return self._reduced[key]
+
+    def by_components(self, method: Method) -> Colouring:
+        """By the colours that three components make."""
+        found = self.reduction(method, 3)
+        note = f"Places of like colours have like vectors: {found.note}."
+        return by_rgb("rgb", f"{found.name} as red, green, blue", rgb_of(found.components), found.axes, note)
+
+
+def _sample(total: int, most: int, seed: int) -> NDArray[np.int64]:
+    """Rows to draw, ascending: all, or ``most`` of them at random."""
+    if total == 0:
+        raise InputError("there is no place to draw: the table of embeddings is empty")
+    if most < 1:
+        raise UsageError(f"max_places must be at least 1; got {most}")
+    if total <= most:
+        return np.arange(total)
+    return np.sort(np.random.default_rng(seed).choice(total, most, replace=False))
+
+
+def _column(table: pd.DataFrame, place_id: NDArray[Any], rows: NDArray[np.int64]) -> NDArray[np.int64] | None:
+    """(N,) numbers in the column ``cluster``, -1 where it has none; None when it holds anything but whole numbers."""
+    if "place_id" not in table.columns:
+        return cluster_numbers(table[CLUSTER].iloc[rows])
+    keyed = table.assign(place_id=table["place_id"].astype(str)).drop_duplicates("place_id")
+    return cluster_numbers(keyed.set_index("place_id")[CLUSTER].reindex([str(one) for one in place_id[rows]]))

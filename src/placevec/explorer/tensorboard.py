@@ -1,0 +1,101 @@
+"""TensorBoard's embedding projector: vectors, names and pictures of some places of a trained model."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from placevec.datasets.dataset import Dataset
+from placevec.explorer.maps.pictures import MapPictures
+from placevec.explorer.maps.previews import typical_metres
+from placevec.geo import Ints
+from placevec.io.atomic import replacing_directory
+from placevec.io.progress import SILENT, Progress, printable
+from placevec.models.model import Model
+
+PICTURE_PX = 32
+MOST = 10_000
+"""Places shown at most: one sheet of pictures is 8192 px wide at most."""
+_COLUMNS = ["place_id", "name", "lon", "lat"]
+
+
+def write_projector(
+    folder: Path,
+    model: Model,
+    datasets: Sequence[Dataset],
+    places: int,
+    *,
+    seed: int = 0,
+    progress: Progress = SILENT,
+) -> int:
+    """Write what ``tensorboard --logdir`` shows under Projector, replacing what ``folder`` held.
+
+    Args:
+        folder: ``tensors.tsv``, ``metadata.tsv`` and ``projector_config.pbtxt`` go into it, and ``sprite.png`` where
+            the datasets have maps.
+        model: makes the vectors.
+        datasets: whose places are shown; those with coordinates.
+        places: how many of all of them, drawn at random.
+        seed: of the drawing.
+        progress: where to report.
+
+    Returns:
+        How many places are shown. Names come from OpenStreetMap: what could break a line or a terminal is replaced.
+    """
+    from torch.utils.tensorboard import SummaryWriter
+
+    vectors, labels, pictures = [], [], []
+    for dataset, rows in _drawn(datasets, min(places, MOST), seed):
+        vectors.append(model.embed(dataset, rows, label="Projecting", progress=progress))
+        labels += _labels(dataset, rows)
+        if "map" in dataset.view_names:
+            pictures.append(_pictures(dataset, rows))
+    with replacing_directory(folder) as temporary:
+        writer = SummaryWriter(str(temporary))  # type: ignore[no-untyped-call]
+        writer.add_embedding(  # type: ignore[no-untyped-call]
+            torch.from_numpy(np.concatenate(vectors)),
+            metadata=labels,
+            metadata_header=_COLUMNS,
+            label_img=torch.from_numpy(np.concatenate(pictures)) if len(pictures) == len(vectors) else None,
+            tag="places",
+        )
+        writer.close()  # type: ignore[no-untyped-call]
+    return len(labels)
+
+
+def _drawn(datasets: Sequence[Dataset], places: int, seed: int) -> list[tuple[Dataset, Ints]]:
+    """Some rows of each dataset, in order, all places being as likely."""
+    known = [np.flatnonzero(np.isfinite(dataset.lonlat).all(axis=1)) for dataset in datasets]
+    first = np.cumsum([0, *map(len, known)])
+    chosen = np.sort(np.random.default_rng(seed).permutation(int(first[-1]))[:places])
+    parts = [
+        rows[chosen[(chosen >= at) & (chosen < at + len(rows))] - at]
+        for rows, at in zip(known, first, strict=False)
+    ]
+    return [(dataset, rows) for dataset, rows in zip(datasets, parts, strict=True) if len(rows)]
+
+
+def _labels(dataset: Dataset, rows: Ints) -> list[list[str]]:
+    table = dataset.places.iloc[rows]
+    return [
+        [_one_line(place), _one_line(name or ""), f"{lon:.6f}", f"{lat:.6f}"]
+        for place, name, lon, lat in zip(
+            table["place_id"], table["name"], table["lon"], table["lat"], strict=True
+        )
+    ]
+
+
+def _one_line(text: str) -> str:
+    return printable(" ".join(str(text).split()))
+
+
+def _pictures(dataset: Dataset, rows: Ints) -> NDArray[np.float32]:
+    """(N, 3, 32, 32) float32 pictures, 0 to 1, of the ground of places."""
+    reader, footprints = MapPictures.of(dataset), dataset.footprints()[rows]
+    metres = typical_metres(reader, footprints) / PICTURE_PX
+    drawn = [reader.picture(reader.read(tuple(box), PICTURE_PX), metres) for box in footprints.tolist()]
+    return np.stack(drawn).transpose(0, 3, 1, 2).astype(np.float32) / 255.0

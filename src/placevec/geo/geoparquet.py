@@ -1,0 +1,177 @@
+"""GeoParquet 1.1, written with pyarrow alone: WKB geometry, ``geo`` metadata, zstd.
+
+Written by hand because geopandas cannot read back its own fixed-size lists (embeddings), and because the same
+table must open in pandas, DuckDB, QGIS and geopandas alike. https://geoparquet.org/releases/v1.1.0/
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from collections.abc import Mapping, Sequence
+from os import PathLike
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from placevec.errors import SourceError
+from placevec.geo import Floats
+from placevec.io.atomic import replacing
+from placevec.io.json_documents import parse_json
+
+_GEOMETRY = "geometry"
+# Real tables hold less than ten values a byte and unpack to less than a hundred times their size.
+_FREE_CELLS, _CELLS_A_BYTE = 20_000_000, 64
+_FREE_BYTES, _MOST_EXPANSION = 2**28, 1000
+
+
+def _geo_metadata(geometry: np.ndarray[Any, Any]) -> dict[str, Any]:
+    import shapely
+
+    kinds = {name for item in geometry if item is not None for name in [item.geom_type]}
+    column: dict[str, Any] = {"encoding": "WKB", "geometry_types": sorted(kinds)}  # CRS absent: OGC:CRS84
+    bounds = shapely.total_bounds(geometry).tolist()
+    if all(math.isfinite(value) for value in bounds):
+        column["bbox"] = bounds
+    return {"version": "1.1.0", "primary_column": _GEOMETRY, "columns": {_GEOMETRY: column}}
+
+
+def wkb_points(lon: Floats, lat: Floats) -> pa.Array:
+    """(N,) WKB points, null without coordinates: laid down at once, a shapely object a point takes ten times as long."""
+    kind = np.dtype([("order", "u1"), ("kind", "<u4"), ("lon", "<f8"), ("lat", "<f8")])
+    points = np.empty(len(lon), kind)
+    points["order"], points["kind"], points["lon"], points["lat"] = 1, 1, lon, lat
+    offsets = np.arange(len(lon) + 1, dtype=np.int32) * kind.itemsize
+    wkb = pa.BinaryArray.from_buffers(
+        pa.binary(), len(lon), [None, pa.py_buffer(offsets), pa.py_buffer(points.tobytes())]
+    )
+    return pc.if_else(pa.array(np.isfinite(lon)), wkb, pa.scalar(None, pa.binary()))
+
+
+def geo_of_points(bounds: Sequence[float]) -> dict[str, Any]:
+    """The entry ``geo`` of a table of points within (west, south, east, north); not finite where there are none."""
+    column: dict[str, Any] = {"encoding": "WKB", "geometry_types": ["Point"]}  # CRS absent: OGC:CRS84
+    if np.isfinite(bounds).all():
+        column["bbox"] = [float(value) for value in bounds]
+    return {"version": "1.1.0", "primary_column": _GEOMETRY, "columns": {_GEOMETRY: column}}
+
+
+def write_geoparquet(
+    path: str | PathLike[str],
+    columns: Mapping[str, pa.Array | pa.ChunkedArray],
+    geometry: np.ndarray[Any, Any],
+    *,
+    metadata: Mapping[str, Any] | None = None,
+    byte_stream_split: Sequence[str] = (),
+) -> None:
+    """Write columns and an object array of shapely geometries (lon, lat; None allowed), whole or not at all.
+
+    ``metadata`` entries are stored as JSON under their names in the file's key-value metadata.
+    """
+    import shapely
+
+    wkb = pa.array(shapely.to_wkb(geometry), pa.binary())
+    table = pa.table({**columns, _GEOMETRY: wkb})
+    entries = {"geo": _geo_metadata(geometry), **(metadata or {})}
+    table = table.replace_schema_metadata(
+        {key: json.dumps(value, ensure_ascii=False) for key, value in entries.items()}
+    )
+    with replacing(path) as temporary:
+        # mypy: pyarrow's keyword wants a list or a bool
+        pq.write_table(
+            table,
+            temporary,
+            compression="zstd",
+            use_dictionary=[name for name, column in columns.items() if pa.types.is_string(column.type)],
+            use_byte_stream_split=list(byte_stream_split) or False,
+        )
+
+
+def read_geoparquet(path: str | PathLike[str], what: str = "table") -> tuple[pa.Table, dict[str, Any]]:
+    """(table, metadata decoded from JSON) of a Parquet file; SourceError in one line when it is none."""
+    table = read_parquet(path, what)
+    metadata = {}
+    try:
+        for key, value in (table.schema.metadata or {}).items():
+            if key != b"pandas" and key != b"ARROW:schema":
+                metadata[key.decode()] = parse_json(value)
+    except ValueError as error:
+        raise SourceError(
+            f"{path} is not a Parquet {what}, or is damaged: its metadata are no JSON"
+        ) from error
+    return table, metadata
+
+
+def read_parquet(
+    path: str | PathLike[str], what: str = "table", columns: Sequence[str] | None = None
+) -> pa.Table:
+    """A Parquet file, or some of its columns, checked: texts are UTF-8, offsets and codes lie within bounds.
+
+    Raises SourceError in one line when it is none, is damaged, or would unpack to far more than it is large.
+    """
+    try:
+        size = os.path.getsize(path)
+        with pq.ParquetFile(path) as file:
+            _refuse_bomb(file.metadata, size, path)
+            names = file.schema_arrow.names
+            if len(set(names)) < len(names):
+                raise SourceError(f"{path} has two columns of one name")
+            table = file.read(columns=None if columns is None else list(columns))
+        table.validate(full=True)
+    except FileNotFoundError:
+        raise SourceError(f"the {what} {path} does not exist") from None
+    except (pa.ArrowException, OSError, ValueError, RecursionError) as error:
+        raise SourceError(f"{path} is not a Parquet {what}, or is damaged") from error
+    return table
+
+
+def read_summary(path: str | PathLike[str], what: str = "table") -> tuple[pa.Schema, int]:
+    """(schema, rows) of a Parquet file without its rows, refused as by `read_parquet`."""
+    try:
+        with pq.ParquetFile(path) as file:
+            _refuse_bomb(file.metadata, os.path.getsize(path), path)
+            schema, rows = file.schema_arrow, file.metadata.num_rows
+    except FileNotFoundError:
+        raise SourceError(f"the {what} {path} does not exist") from None
+    except (pa.ArrowException, OSError, ValueError, RecursionError) as error:
+        raise SourceError(f"{path} is not a Parquet {what}, or is damaged") from error
+    if len(set(schema.names)) < len(schema.names):
+        raise SourceError(f"{path} has two columns of one name")
+    return schema, int(rows)
+
+
+def _refuse_bomb(metadata: pq.FileMetaData, size: int, path: str | PathLike[str]) -> None:
+    """SourceError for a file of a few bytes that says it holds gigabytes."""
+    # Not asked column by column: on some damaged files pyarrow then ends the process.
+    groups = [metadata.row_group(number) for number in range(metadata.num_row_groups)]
+    cells = metadata.num_columns * max(metadata.num_rows, sum(group.num_rows for group in groups))
+    unpacked = sum(group.total_byte_size for group in groups)
+    if cells > _FREE_CELLS + _CELLS_A_BYTE * size or unpacked > _FREE_BYTES + _MOST_EXPANSION * size:
+        raise SourceError(
+            f"{path} would unpack to {cells:,} values of {unpacked:,} bytes from {size:,} bytes: no table of places is so"
+        )
+
+
+def geometry_of(table: pa.Table) -> np.ndarray[Any, Any]:
+    """The table's geometries as an object array of shapely geometries and None; None throughout when absent.
+
+    Raises SourceError when the column is no WKB.
+    """
+    import shapely
+
+    if _GEOMETRY not in table.column_names:
+        return np.full(table.num_rows, None, dtype=object)
+    column = table[_GEOMETRY]
+    if pa.types.is_null(column.type):
+        return np.full(table.num_rows, None, dtype=object)
+    if not (pa.types.is_binary(column.type) or pa.types.is_large_binary(column.type)):
+        raise SourceError(f"its geometry holds {column.type}, not WKB")
+    try:
+        geometry: np.ndarray[Any, Any] = shapely.from_wkb(column.to_numpy(zero_copy_only=False))
+    except (shapely.errors.ShapelyError, ValueError) as error:
+        raise SourceError(f"its geometry is not WKB: {error}") from error
+    return geometry

@@ -1,0 +1,80 @@
+"""Embedding a dataset part by part: each is kept when it is done, so that a killed call goes on where it was."""
+
+from __future__ import annotations
+
+import io
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from placevec.datasets.dataset import Dataset
+from placevec.io import atomic
+from placevec.io.progress import Progress
+from placevec.models.model import Model
+
+EMBED_PART = 4096
+"""Places in a part."""
+
+
+def embed_in_parts(
+    model: Model,
+    dataset: Dataset,
+    rows: NDArray[np.int64],
+    work: Path | None,
+    batch_size: int,
+    progress: Progress,
+) -> NDArray[np.float32]:
+    """(N, D) vectors of the places at ``rows``, `EMBED_PART` at a time.
+
+    Parts that already lie in ``work`` are kept when they were made by the same model from the same dataset in batches
+    of the same size, else removed; with ``work`` None nothing is written. The caller removes ``work`` when done.
+    """
+    if work is None:
+        return model.embed(dataset, rows, batch_size=batch_size, progress=progress)
+    fingerprint = {
+        "model": model.hash, "dataset": dataset.hash, "batch_size": batch_size, "part": EMBED_PART,
+    }  # fmt: skip
+    stamp = work / "inputs.json"
+    if work.exists() and _stamped(stamp) != fingerprint:
+        shutil.rmtree(work)
+    if not stamp.exists():
+        atomic.write_json(stamp, fingerprint)
+    parts = []
+    with progress.task("Embedding", total=len(rows)) as advance:
+        for number, start in enumerate(range(0, len(rows), EMBED_PART)):
+            part = rows[start : start + EMBED_PART]
+            file = work / f"part-{number:06d}.npy"
+            vectors = _finished_part(file, (len(part), model.dim))
+            if vectors is not None:
+                advance(len(part))
+            else:
+                vectors = model.embed_points(
+                    dataset, dataset.lonlat[part], rows=part, batch_size=batch_size, advance=advance
+                )
+                content = io.BytesIO()  # writing to a file itself, numpy forgets why the disk took no more
+                np.save(content, vectors, allow_pickle=False)
+                atomic.write_bytes(file, content.getvalue())
+            parts.append(vectors)
+    return np.concatenate(parts)
+
+
+def _stamped(stamp: Path) -> Any:
+    """What the parts beside ``stamp`` were made from; None when that is not known."""
+    try:
+        return json.loads(stamp.read_text("utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return None
+
+
+def _finished_part(file: Path, shape: tuple[int, int]) -> NDArray[np.float32] | None:
+    """The vectors in a part's file; None when it is not there or is no such part (a pickle is never opened)."""
+    try:
+        vectors = np.load(file, allow_pickle=False)
+    except (OSError, ValueError, EOFError):
+        return None
+    fits = isinstance(vectors, np.ndarray) and vectors.shape == shape and vectors.dtype == np.float32
+    return vectors if fits else None

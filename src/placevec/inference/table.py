@@ -1,0 +1,139 @@
+"""A table of a model's answers at points, read and written a batch at a time."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from placevec.errors import InputError
+from placevec.geo import Floats
+from placevec.inference.query import Question, answering
+from placevec.io.atomic import replacing
+from placevec.io.progress import SILENT, Progress
+from placevec.models.model import Model
+from placevec.sources.tables.labeled_points import PointTable
+
+_MOST_NUMBERS = 2**24
+
+
+@dataclass(frozen=True)
+class TableReport:
+    """What was written.
+
+    Attributes:
+        path: the GeoParquet file.
+        rows: points, as many as the table read has.
+        without: of them without coordinates; they have no answer.
+        columns: what is told of each point.
+    """
+
+    path: Path
+    rows: int
+    without: int
+    columns: tuple[str, ...]
+
+    @property
+    def summary(self) -> str:
+        """One line for people."""
+        missing = f", {self.without:,} of them without coordinates" if self.without else ""
+        return f"{self.rows:,} points{missing}: {', '.join(self.columns[3:-1])}"
+
+
+def write_table(
+    model: Model, points: PointTable, path: Path, *, question: Question | None = None, year: float | None = None,
+    progress: Progress = SILENT,
+) -> TableReport:  # fmt: skip
+    """Write GeoParquet of a row a point in the order of ``points``, whole or not at all.
+
+    Columns: ``place_id``, ``lon``, ``lat``; of a model of numbers ``prediction``; else ``prediction``, the most likely
+    class, and its ``probability``, and ``probability: NAME`` for each class asked for; ``geometry``.
+
+    Args:
+        model: with a head, which reads coordinates.
+        points: what to answer for.
+        path: the file.
+        question: the classes to give the probability of too; their model is ``model``.
+        year: share of the year passed, of models that know seasons.
+        progress: where to report.
+
+    Raises:
+        ModelError: the model has no head, or reads more than coordinates.
+        InputError: no point has coordinates.
+    """
+    head = answering(model)
+    asked = question.names if question is not None and head.kind != "number" else ()
+    most = [pa.field("prediction", pa.float32())]
+    if head.kind != "number":
+        most = [
+            pa.field("prediction", pa.dictionary(pa.int32(), pa.string())),
+            pa.field("probability", pa.float32()),
+        ]
+    told = [*most, *(pa.field(f"probability: {name}", pa.float32()) for name in asked)]
+    fields = [pa.field("place_id", pa.string()), pa.field("lon", pa.float64()), pa.field("lat", pa.float64())]
+    schema = pa.schema([*fields, *told, pa.field("geometry", pa.binary())], metadata=_metadata(model))
+    rows = without = behind = 0
+    at_once = max(256, _MOST_NUMBERS // head.outputs)
+    with replacing(path) as temporary, progress.task("Predicting", total=points.total) as advance:
+        with pq.ParquetWriter(temporary, schema, compression="zstd") as file:
+            for batch in points.batches():
+                for start in range(0, len(batch), at_once):
+                    part = batch.lonlat[start : start + at_once]
+                    named = batch.cells.get("id")
+                    names = (
+                        pa.array([str(batch.first + start + row) for row in range(len(part))], pa.string())
+                        if named is None
+                        else named.slice(start, len(part)).cast(pa.string())
+                    )
+                    file.write_table(_part(model, names, part, asked, year, schema))
+                    without += int(np.count_nonzero(~np.isfinite(part[:, 0])))
+                rows += len(batch)
+                advance(batch.done - behind)
+                behind = batch.done
+        if rows == without:
+            raise InputError(f"{points.path} holds no row with coordinates: there is nothing to predict")
+    return TableReport(path, rows, without, tuple(schema.names))
+
+
+def _part(
+    model: Model, names: pa.Array, lonlat: Floats, asked: tuple[str, ...], year: float | None, schema: pa.Schema
+) -> pa.Table:  # fmt: skip
+    """Rows of the table."""
+    import shapely
+
+    head = answering(model)
+    known = np.asarray(np.isfinite(lonlat).all(axis=1))
+    years = None if year is None else np.full(int(known.sum()), year)
+    answers = np.full((len(lonlat), head.outputs), np.nan, np.float32)
+    answers[known] = model.predict_lonlat(lonlat[known], years)
+    none = ~known
+    columns: list[Any] = [names, pa.array(lonlat[:, 0], mask=none), pa.array(lonlat[:, 1], mask=none)]
+    if head.kind == "number":
+        columns.append(pa.array(answers[:, 0], mask=none))
+    else:
+        best = np.where(known, np.nan_to_num(answers, nan=-1.0).argmax(axis=1), 0).astype(np.int32)
+        codes = pa.array(best, pa.int32(), mask=none)
+        columns.append(pa.DictionaryArray.from_arrays(codes, pa.array(head.classes, pa.string())))
+        columns.append(pa.array(answers[np.arange(len(best)), best], mask=none))
+        columns += [pa.array(answers[:, head.classes.index(name)], mask=none) for name in asked]
+    points = shapely.to_wkb(shapely.points(np.where(known[:, None], lonlat, 0.0)))
+    columns.append(pa.array(points, pa.binary(), mask=none))
+    return pa.table(columns, schema=schema)
+
+
+def _metadata(model: Model) -> dict[str, str]:
+    geo = {
+        "version": "1.1.0", "primary_column": "geometry",
+        "columns": {"geometry": {"encoding": "WKB", "geometry_types": ["Point"]}},
+    }  # fmt: skip
+    told = {
+        "model_hash": model.hash,
+        "dataset": str(model.training.get("dataset", "unknown")),
+        "attribution": str(model.training.get("attribution", "unknown")),
+    }
+    return {"geo": json.dumps(geo), "placevec": json.dumps(told, ensure_ascii=False)}

@@ -1,0 +1,1 @@
+"""Trained models: what they hold, their cards, heads, and importers of foreign weights."""

@@ -1,0 +1,66 @@
+"""GeoCLIP's location tower (github.com/VicenteVivan/geo-clip, MIT): ``location_encoder_weights.pth`` as a model.
+
+The file lies in the package ``geoclip``. It is a bare state dict of capsules; their sizes tell the network's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from torch import Tensor, nn
+
+from placevec.encoders.locations.geoclip import MOST_CAPSULES, GeoClipEncoder
+from placevec.errors import ModelError
+from placevec.io.checkpoints import filled, read_checkpoint, tensors_in
+from placevec.io.progress import printable
+from placevec.models.importers.writer import require_free, written
+from placevec.models.model import Model
+
+_ATTRIBUTION = "GeoCLIP (Vivanco Cepeda et al. 2023), MIT licence"
+_LAYERS = {"capsule.1": 0, "capsule.3": 2, "capsule.5": 4, "head.0": 6}
+"""Its layers of a capsule -> positions in ours."""
+
+
+def import_geoclip(file: Path, out: Path) -> Model:
+    """Write the model that the file of a location tower holds; errors as of `import_locations`."""
+    require_free(out)
+    tensors = tensors_in(read_checkpoint(file), file, ("state_dict",))
+    count = len({key.partition(".")[0] for key in tensors if key.startswith("LocEnc")})
+    if not 1 <= count <= MOST_CAPSULES:
+        raise ModelError(
+            f"{file} is no location encoder of GeoCLIP: it has no LocEnc0, the first of its capsules"
+        )
+    ours = _renamed(tensors, count)
+    shapes = {}
+    for name in ("capsules.0.projections", "capsules.0.network.0.weight", "capsules.0.network.6.weight"):
+        if name not in ours or ours[name].dim() != 2:
+            raise ModelError(f"{file} is no location encoder of GeoCLIP: its first capsule is not whole")
+        shapes[name] = tuple(ours[name].shape)
+    frequencies, (hidden, _), (dim, _) = shapes["capsules.0.projections"][0], *list(shapes.values())[1:]
+    sigmas = tuple(float(2.0 ** (4 * number)) for number in range(count))
+
+    def build() -> nn.Module:
+        return GeoClipEncoder(dim, sigmas, frequencies, hidden)
+
+    encoder = filled(build, ours, file, "GeoCLIP's location encoder")
+    of = f"geotagged photos, by GeoCLIP's own code; {printable(file.name)}"
+    return written(
+        encoder, None, file=file, out=out, system="geoclip", attribution=_ATTRIBUTION, of=of,
+        more={"encoder": "geoclip"},
+    )  # fmt: skip
+
+
+def _renamed(tensors: Mapping[str, Tensor], count: int) -> dict[str, Tensor]:
+    """The tensors by our names."""
+    found = {}
+    for number in range(count):
+        for theirs, ours in _LAYERS.items():
+            for kind in ("weight", "bias"):
+                key = f"LocEnc{number}.{theirs}.{kind}"
+                if key in tensors:
+                    found[f"capsules.{number}.network.{ours}.{kind}"] = tensors[key]
+        key = f"LocEnc{number}.capsule.0.b"
+        if key in tensors:
+            found[f"capsules.{number}.projections"] = tensors[key]
+    return found

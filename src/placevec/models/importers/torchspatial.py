@@ -1,0 +1,241 @@
+"""TorchSpatial's location encoders (github.com/seai-lab/TorchSpatial, MIT): its ``.pth.tar`` as a model with a head.
+
+A checkpoint holds ``state_dict`` (the feed-forward network, the class embedding, a user embedding that is left out) and
+``params`` (everything that was asked of the training). Its encoders are Sphere2Vec's as published in code, so they are
+read as ``variant="original"``; its class embedding is a `Head` of presence.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from placevec.encoders.locations.encoder import LocationEncoder
+from placevec.errors import InputError, ModelError
+from placevec.io.checkpoints import filled, read_checkpoint, tensors_in
+from placevec.io.progress import printable
+from placevec.models.heads import MOST_CLASSES, Head
+from placevec.models.importers.writer import require_free, written
+from placevec.models.model import Model
+
+KINDS = {
+    "xyz": "xyz",
+    "wrap": "wrap",
+    "wrap_ffn": "wrap+ffn",
+    "rbf": "rbf",
+    "rff": "rff",
+    "Space2Vec-grid": "grid",
+    "Space2Vec-theory": "theory",
+    "NeRF": "NeRF",
+    "Sphere2Vec-sphereC": "sphereC",
+    "Sphere2Vec-sphereC+": "sphereC+",
+    "Sphere2Vec-sphereM": "sphereM",
+}
+"""Its name of an encoder -> ours."""
+_ONE_SCALE = (
+    "its code computes the frequencies of this encoder from max_radius alone, so that with 1 they are all one and "
+    "the same, and no file could be had to check it"
+)
+_UNREADABLE = {
+    "Sphere2Vec-sphereM+": _ONE_SCALE,
+    "Sphere2Vec-dfs": _ONE_SCALE,
+    "tile_ffn": "its table has one cell, as the code never hands on how large one is: it answers the same everywhere",
+    "spherical_harmonics": "the function that it calls is not in the published code",
+}
+_MULTI_SCALE = ("grid", "theory", "sphereC", "sphereC+", "sphereM")
+_AS_PUBLISHED = {
+    "use_layn": True, "skip_connection": True, "freq_init": "geometric", "loc_encode": "encode_cos_sin",
+    "use_date_feats": False,
+}  # fmt: skip
+_FIRST, _CLASSES = "network.layers.0.linear.weight", "class_emb.weight"
+_LONGEST_NAMES = 2**24
+_ATTRIBUTION = "TorchSpatial (Wu et al. 2024), MIT licence; its data products are CC BY-NC 4.0"
+
+
+def import_torchspatial(
+    file: Path, out: Path, *, classes: Path | None = None, training_points: Path | None = None
+) -> Model:
+    """Write the model that a checkpoint holds; arguments and errors as `placevec.models.importers.import_locations`."""
+    require_free(out)
+    content = read_checkpoint(file)
+    params = content.get("params") if isinstance(content, Mapping) else None
+    if not isinstance(params, Mapping) or not isinstance(params.get("spa_enc_type"), str):
+        raise ModelError(f"{file} is no checkpoint of TorchSpatial: it has no params with a spa_enc_type")
+    kind = _kind(params, file)
+    tensors = _renamed(tensors_in(content, file, ("state_dict",)), kind)
+    points = None if training_points is None else _points(training_points)
+    encoder = _encoder(kind, params, tensors, points, file)
+    head = _head(tensors, encoder.dim, classes, file)
+    told = printable(str(params.get("dataset", "data that it does not name")))[:60]
+    return written(
+        encoder, head, file=file, out=out, system="torchspatial", attribution=_ATTRIBUTION,
+        of=f"{told}, by TorchSpatial's own code; {printable(file.name)}",
+        more={"encoder": params["spa_enc_type"], "classes_named": classes is not None},
+    )  # fmt: skip
+
+
+def _kind(params: Mapping[str, Any], file: Path) -> str:
+    """Our name of the encoder, or ModelError where it, or an option of it, is none that we know."""
+    theirs = str(params["spa_enc_type"])
+    if theirs in _UNREADABLE:
+        raise ModelError(f"{file} holds {theirs!r}, which is not imported: {_UNREADABLE[theirs]}")
+    if theirs not in KINDS:
+        raise ModelError(
+            f"{file} holds the encoder {theirs[:40]!r}, which is not known: there are {', '.join(KINDS)}"
+        )
+    for name, expected in _AS_PUBLISHED.items():
+        if params.get(name, expected) != expected:
+            raise ModelError(
+                f"{file} was trained with {name} {str(params[name])[:40]!r}: only {expected!r} is read"
+            )
+    return KINDS[theirs]
+
+
+def _renamed(tensors: Mapping[str, Tensor], kind: str) -> dict[str, Tensor]:
+    """The tensors by our names; the user embedding has none."""
+    names = {"spa_enc.ffn.": "network.", "feats.": "network.feats."}
+    found = {}
+    for key, value in tensors.items():
+        for theirs, ours in names.items():
+            if key.startswith(theirs):
+                found[ours + key[len(theirs) :]] = value
+        if key.startswith("class_emb."):
+            found[key] = value
+    if kind == "rff":
+        for theirs, ours in (("dirvec", "directions"), ("shift", "shifts")):
+            if f"spa_enc.position_encoder.{theirs}" in tensors:
+                found[f"positional.{ours}"] = tensors[f"spa_enc.position_encoder.{theirs}"]
+    return found
+
+
+def _encoder(
+    kind: str, params: Mapping[str, Any], tensors: dict[str, Tensor], points: Any, file: Path
+) -> LocationEncoder:
+    """The encoder that ``params`` describe, with its weights."""
+    options: dict[str, Any] = {}
+    if kind in _MULTI_SCALE:
+        options = {
+            "scales": _whole(params, "frequency_num", file),
+            "r_min": _real(params, "min_radius", file),
+            "r_max": _real(params, "max_radius", file),
+        }
+    elif kind == "NeRF":  # frequency_num is not handed on: the first layer tells
+        options = {"scales": _columns(tensors, _FIRST, file) // 6}
+    elif kind == "rff":
+        options = {
+            "frequencies": _whole(params, "frequency_num", file),
+            "kernel_size": _real(params, "rbf_kernel_size", file),
+            "extent": _extent(params, file),
+        }
+    elif kind == "rbf":
+        anchors = _anchors(params, points, file)
+        options = {"anchors": len(anchors), "sigma": _real(params, "rbf_kernel_size", file)}
+        tensors["positional.anchors"] = torch.from_numpy(anchors)
+    elif points is not None:
+        raise InputError(f"--training-points is of rbf alone: {file} holds {params['spa_enc_type']}")
+    network: dict[str, Any] = {"dropout": _real(params, "dropout", file)}
+    if kind != "wrap":
+        network |= {
+            "hidden": _whole(params, "hidden_dim", file),
+            "layers": _whole(params, "num_hidden_layer", file),
+            "activation": str(params.get("spa_f_act", "relu")),
+        }
+    dim = _whole(params, "num_filts", file)
+
+    def build() -> nn.Module:
+        return LocationEncoder(kind, dim=dim, variant="original", options=options, **network)
+
+    found = filled(build, tensors, file, f"TorchSpatial's {params['spa_enc_type']}")
+    assert isinstance(found, LocationEncoder)
+    return found
+
+
+def _anchors(params: Mapping[str, Any], points: Any, file: Path) -> Any:
+    """(M, 2) float64 lon, lat of an rbf encoder's anchors: rows of its training points."""
+    rows = params.get("rbf_anchor_pt_ids")
+    if not isinstance(rows, Sequence) or not rows or not all(type(row) is int and row >= 0 for row in rows):
+        raise ModelError(f"{file} does not say which training points its anchors are")
+    if points is None:
+        raise InputError(
+            f"{file} names the {len(rows)} anchors of its rbf encoder by their positions among its training points "
+            "alone: give these, in their order, with --training-points FILE"
+        )
+    if max(rows) >= len(points) or not np.isfinite(points[list(rows)]).all():
+        raise InputError(
+            f"{file} has an anchor at row {max(rows):,} of its training points, and {len(points):,} are given, or an"
+            " anchor without coordinates: these are other points"
+        )
+    return points[list(rows)].astype(np.float32).astype(np.float64)  # as its code has them
+
+
+def _points(file: Path) -> Any:
+    """(N, 2) float64 lon, lat of a table, in its order."""
+    from placevec.sources.tables.points import read_points
+
+    return read_points(file).lonlat
+
+
+def _head(tensors: Mapping[str, Tensor], dim: int, classes: Path | None, file: Path) -> Head:
+    """The class embedding: a sigmoid a class, without an intercept."""
+    count = tensors[_CLASSES].shape[0] if _CLASSES in tensors and tensors[_CLASSES].dim() == 2 else 0
+    if not 0 < count <= MOST_CLASSES:
+        raise ModelError(f"{file} holds no class embedding")
+    names = [f"class {number}" for number in range(count)] if classes is None else _names(classes, count)
+    weights = {"linear.weight": tensors[_CLASSES]}
+    found = filled(lambda: Head(dim, "presence", names), weights, file, f"a head of {count} classes")
+    assert isinstance(found, Head)
+    return found
+
+
+def _names(file: Path, count: int) -> list[str]:
+    """Names of classes, a line each; InputError unless there are ``count`` different ones."""
+    try:
+        with file.open("rb") as opened:
+            text = opened.read(_LONGEST_NAMES + 1)
+        if len(text) > _LONGEST_NAMES:
+            raise ValueError("it is larger than 16 MiB")
+        names = [line.strip() for line in text.decode("utf-8-sig").splitlines() if line.strip()]
+    except (OSError, ValueError) as error:
+        raise InputError(f"cannot read names of classes from {file}: {error}") from error
+    if len(names) != count or len(set(names)) < count:
+        raise InputError(
+            f"{file} names {len(set(names))} different classes, a line each, and the checkpoint has {count}"
+        )
+    return names
+
+
+def _whole(params: Mapping[str, Any], name: str, file: Path) -> int:
+    value = params.get(name)
+    if type(value) is not int or not 0 <= value <= 2**20:
+        raise ModelError(f"{file} is damaged: its {name} is {str(value)[:40]!r}")
+    return value
+
+
+def _real(params: Mapping[str, Any], name: str, file: Path) -> float:
+    value = params.get(name)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise ModelError(f"{file} is damaged: its {name} is {str(value)[:40]!r}")
+    return float(value)
+
+
+def _extent(params: Mapping[str, Any], file: Path) -> tuple[float, ...]:
+    """Least and greatest longitude, least and greatest latitude."""
+    extent = params.get("map_range")
+    if (
+        not isinstance(extent, Sequence)
+        or len(extent) != 4
+        or not all(type(v) in (int, float) for v in extent)
+    ):
+        raise ModelError(f"{file} is damaged: its map_range is {str(extent)[:60]!r}")
+    return tuple(float(value) for value in extent)
+
+
+def _columns(tensors: Mapping[str, Tensor], name: str, file: Path) -> int:
+    if name not in tensors or tensors[name].dim() != 2:
+        raise ModelError(f"{file} has no first layer")
+    return int(tensors[name].shape[1])

@@ -1,6 +1,0 @@
-"""Losses, one file a family, each with its formula and source."""
-
-from placevec.objectives.contrastive import InfoNCE, info_nce
-from placevec.objectives.triplet import SoftPN, TripletLoss, softpn, triplet_hinge
-
-__all__ = ["InfoNCE", "SoftPN", "TripletLoss", "info_nce", "softpn", "triplet_hinge"]

@@ -1,0 +1,110 @@
+"""Views, encoders and recipes by name: placevec's own, and those that other packages add through entry points.
+
+Another package names what it adds in its ``pyproject.toml``::
+
+    [project.entry-points."placevec.recipes"]
+    skyline = "skyline_vectors.recipe:RECIPE"
+
+Nothing is imported before it is used, and a package that cannot be imported breaks nothing but what it adds.
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+from collections.abc import Iterable, Mapping
+from functools import cached_property
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any
+
+from placevec.errors import PlacevecError, UsageError
+
+
+class Registry:
+    """Things of one kind by name, each imported when it is first used.
+
+    Args:
+        group: of entry points, such as ``placevec.recipes``.
+        kind: what one of them is called in messages, such as ``recipe``.
+        builtin: name -> ``module:attribute``, of this package; no other package can take one of these names.
+
+    >>> registry = Registry("placevec.examples", "example", {"pi": "math:pi"})
+    >>> registry.names(), registry.load("pi")
+    (('pi',), 3.141592653589793)
+    >>> registry.load("pie")
+    Traceback (most recent call last):
+        ...
+    placevec.errors.UsageError: unknown example 'pie': did you mean 'pi'? Choose from: pi
+    """
+
+    def __init__(self, group: str, kind: str, builtin: Mapping[str, str]) -> None:
+        self.group, self.kind, self.builtin = group, kind, dict(builtin)
+
+    @cached_property
+    def _found(self) -> tuple[dict[str, EntryPoint], list[str]]:
+        """(name -> entry point of another package, one line for each that is not taken)."""
+        added: dict[str, EntryPoint] = {}
+        problems = []
+        for point in sorted(entry_points(group=self.group), key=lambda point: (point.name, _package(point))):
+            owner = (
+                "placevec"
+                if point.name in self.builtin
+                else _package(added[point.name])
+                if point.name in added
+                else None
+            )
+            if owner is None:
+                added[point.name] = point
+            else:
+                what = f"the {self.kind} {point.name!r} of the package {_package(point)}"
+                problems.append(f"{what} is ignored: {owner} has one of that name")
+        return added, problems
+
+    def names(self) -> tuple[str, ...]:
+        """All names: placevec's own, then those of other packages."""
+        return (*self.builtin, *self._found[0])
+
+    def __contains__(self, name: object) -> bool:
+        return name in self.builtin or name in self._found[0]
+
+    def load(self, name: str) -> Any:
+        """What a name stands for.
+
+        Raises:
+            UsageError: an unknown name; near ones are suggested.
+            PlacevecError: another package's, which cannot be imported.
+        """
+        if name in self.builtin:
+            module, _, attribute = self.builtin[name].partition(":")
+            return getattr(importlib.import_module(module), attribute)
+        point = self._found[0].get(name)
+        if point is None:
+            raise UsageError(f"unknown {self.kind} {name!r}: {_choices(name, self.names())}")
+        try:
+            return point.load()
+        except Exception as error:  # whatever somebody else's code raises
+            raise PlacevecError(
+                f"the {self.kind} {name!r} of the package {_package(point)} cannot be loaded: "
+                f"{type(error).__name__}: {error}"
+            ) from error
+
+    def problems(self) -> list[str]:
+        """One line for each thing of another package that is not usable, and why; it imports all of them."""
+        added, problems = self._found
+        for name in added:
+            try:
+                self.load(name)
+            except PlacevecError as error:
+                problems = [*problems, str(error)]
+        return problems
+
+
+def _package(point: EntryPoint) -> str:
+    return point.dist.name if point.dist is not None else "?"
+
+
+def _choices(wrong: str, names: Iterable[str]) -> str:
+    there = list(names)
+    near = difflib.get_close_matches(wrong, there, n=1, cutoff=0.5)
+    hint = f"did you mean {near[0]!r}? " if near else ""
+    return f"{hint}Choose from: {', '.join(there)}" if there else "there is none"

@@ -1,0 +1,1 @@
+"""Labeled points into a dataset: staged, decided on, split and written."""

@@ -1,0 +1,88 @@
+"""A benchmark in its authors' own files becomes a dataset, with predictions of image classifiers beside the labels."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from placevec.datasets.dataset import Dataset
+from placevec.io import atomic
+from placevec.io.progress import Progress
+from placevec.preparation.points.build import PREDICTIONS, make_dataset
+from placevec.preparation.points.label_schema import Decided, decide
+from placevec.preparation.points.split import SplitPlan
+from placevec.preparation.points.stage import Staged
+from placevec.sources.benchmarks import read_layout
+from placevec.sources.imagery.classifier_predictions import read_predictions, write_predictions
+
+
+def prepare_layout(
+    out: Path,
+    *,
+    layout: str,
+    folder: str | Path,
+    meta: str | None,
+    features: str | None,
+    size_m: float | None,
+    attribution: str | None,
+    created: str,
+    progress: Progress,
+) -> Dataset:
+    """Read a folder of `placevec.sources.benchmarks.LAYOUTS` and write the dataset.
+
+    Photos without coordinates are left out of training and kept for validation and test, where an image may tell their
+    class. All classes are kept, trained on or not, so that columns of predictions are indices of classes.
+    """
+    read = read_layout(layout, folder, meta=meta, features=features)
+    plan = SplitPlan(given=True)
+    predictions = {part.split: part.predictions for part in read.parts if part.predictions is not None}
+    sizes = {part.split: len(part.ids) for part in read.parts}
+    matrices = {
+        split: read_predictions(path, (sizes[split], len(read.classes)))
+        for split, path in predictions.items()
+    }  # checked before anything is written
+    hashes = {path.name: atomic.sha256_of_file(path) for path in [*read.files, *predictions.values()]}
+    inputs = {
+        "layout": layout, "files": hashes, "meta": meta, "features": features, "size_m": size_m,
+        "attribution": attribution,
+    }  # fmt: skip
+    sources = [
+        {
+            "kind": f"layout {layout}", "name": layout, "path": path.name, "url": None, "sha256": hashes[path.name],
+            "bytes": path.stat().st_size, "timestamp": None, "licence": None, "attribution": attribution or read.credit,
+        }
+        for path in [*read.files, *predictions.values()]
+    ]  # fmt: skip
+
+    def labels_of(staged: Staged) -> Decided:
+        return decide(
+            staged, "class", asked="classes", fixed=read.classes, plan=plan, min_per_class=1, one_class=False,
+            refuse_unseen=False,
+        )  # fmt: skip
+
+    def with_predictions(directory: Path) -> dict[str, Any]:
+        (directory / PREDICTIONS).mkdir(exist_ok=True) if matrices else None
+        files = {
+            split: {
+                "file": f"{PREDICTIONS}/{write_predictions(matrix, directory / PREDICTIONS, split)}",
+                "sha256": hashes[predictions[split].name],
+            }
+            for split, matrix in matrices.items()
+        }
+        return {"image_predictions": files} if files else {}
+
+    return make_dataset(
+        out, read, inputs=inputs, sources=sources, plan=plan, column="class", labels_of=labels_of,
+        extra_files=with_predictions, keep_unplaced=True, notes=_notes(read.notes, list(matrices), sizes), size_m=size_m,
+        created=created, progress=progress,
+    )  # fmt: skip
+
+
+def _notes(notes: list[str], found: list[str], sizes: dict[str, int]) -> list[str]:
+    lacking = [split for split in sizes if split not in found and split != "train"]
+    if lacking:
+        return [
+            *notes,
+            f"there are no image predictions of {' and '.join(lacking)}: places alone will be judged",
+        ]
+    return notes

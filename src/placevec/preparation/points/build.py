@@ -1,0 +1,248 @@
+"""Labelled points of any source become a dataset, whole or not at all: staged, decided, divided, written."""
+
+from __future__ import annotations
+
+import shutil
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from placevec.datasets.dataset import MANIFEST, PLACES, Dataset
+from placevec.datasets.labels import LABELS, SPLITS
+from placevec.datasets.views import coordinates
+from placevec.datasets.writer import write_manifest
+from placevec.errors import DatasetError, SourceError
+from placevec.geo import Area
+from placevec.io import atomic
+from placevec.io.progress import Progress
+from placevec.preparation.osm import reused
+from placevec.preparation.points.label_schema import Decided
+from placevec.preparation.points.split import SplitPlan
+from placevec.preparation.points.stage import PointSource, Staged, stage
+from placevec.preparation.points.write import write_rows
+
+WORK = ".work"
+PREDICTIONS = "image_predictions"
+STAMP = "labelled-points"
+"""An empty file in the folder of work: other commands, and people, have folders of that name too."""
+_WRITTEN = (PLACES, LABELS, PREDICTIONS)
+"""What lies in the dataset's directory before the manifest does."""
+_PAD = 1e-5
+"""Degrees by which the box of points on one line is wide: about a metre."""
+
+
+def make_dataset(
+    out: Path,
+    source: PointSource,
+    *,
+    inputs: dict[str, Any],
+    sources: list[dict[str, Any]],
+    plan: SplitPlan,
+    column: str | None,
+    labels_of: Callable[[Staged], Decided] | None,
+    extra_files: Callable[[Path], dict[str, Any]] | None = None,
+    keep_repeats: bool = False,
+    keep_unplaced: bool = False,
+    notes: list[str] | None = None,
+    size_m: float | None = None,
+    created: str,
+    progress: Progress,
+) -> Dataset:
+    """Write a dataset of labelled points, or reuse the one that was made of the same inputs.
+
+    Nothing of it stays behind when a source cannot be used, and nothing else is removed; a run that was killed starts
+    afresh.
+
+    Args:
+        out: the dataset directory.
+        source: of the rows.
+        inputs: what tells whether a dataset that is there is the same.
+        sources: of the manifest.
+        plan: how rows are divided.
+        column: what people call the labels.
+        labels_of: what they are; None for places without.
+        extra_files: writes further files of the labels into `PREDICTIONS` of the directory and says what the manifest
+            tells of them.
+        keep_repeats: use rows that repeat another.
+        keep_unplaced: use rows of validation and test without coordinates.
+        notes: what users should know.
+        size_m: side of a place's footprint in metres; None for points of no size.
+        created: when, in ISO 8601.
+        progress: where to report.
+
+    Raises:
+        DatasetError: the directory holds something else, or a dataset of other inputs.
+        SourceError: the source cannot be used.
+    """
+    if (out / MANIFEST).exists():
+        atomic.remove_temporaries(out)
+        return reused(out, inputs, progress)
+    work = out / WORK
+    existed = out.exists() and not work.is_dir()
+    _check_own(out)
+    _remove_written(out)
+    work.mkdir(parents=True, exist_ok=True)
+    (work / STAMP).touch()
+    try:
+        staged = stage(
+            source, work, keep_repeats=keep_repeats, keep_unplaced=keep_unplaced, progress=progress
+        )
+        _check_several(staged, source)
+        decided = None if labels_of is None else labels_of(staged)
+        _check_enough(staged, decided, source)
+        written = write_rows(staged, decided, plan, out, progress=progress)
+        labels = None if decided is None else _about(decided, column, extra_files, out)
+        dataset = write_manifest(
+            out,
+            name=str(sources[0]["name"]),
+            area=_area(staged),
+            places={
+                "count": written["places"],
+                "grid": "given",
+                "zoom": None,
+                "spacing_m": None,
+                "size_m": size_m,
+            },
+            sources=sources,
+            views={coordinates.NAME: {"spec": coordinates.SPEC.as_dict(), "files": []}},
+            report={"inputs": inputs, **_report(staged, decided, plan, written), "notes": list(notes or ())},
+            labels=labels,
+            created=created,
+        )
+    except BaseException as error:
+        if not isinstance(
+            error, KeyboardInterrupt
+        ):  # as a kill does: what is there tells whose the directory is
+            _clear(out, existed)
+        raise
+    shutil.rmtree(work, ignore_errors=True)
+    return dataset
+
+
+def _check_own(out: Path) -> None:
+    """DatasetError unless the directory is missing, empty, or what a killed run of this recipe left."""
+    found = list(out.iterdir()) if out.exists() else []
+    work = out / WORK
+    begun = found == [work] and work.is_dir() and not any(work.iterdir())  # killed before its first file
+    if not found or begun:
+        return
+    if not (work / STAMP).is_file():
+        raise DatasetError(f"{out} exists and is not a placevec dataset: choose another --out")
+    for path in found:
+        if path.name not in (WORK, *_WRITTEN) and not path.name.startswith(atomic.TEMPORARY_PREFIX):
+            raise DatasetError(
+                f"{out} holds an unfinished dataset and {path.name}, which is not of it: move that away, or choose "
+                "another --out"
+            )
+
+
+def _remove_written(out: Path) -> None:
+    """Remove what a run without a manifest wrote; the stamp goes last, as a kill may fall between."""
+    for name in _WRITTEN:
+        atomic.remove_temporaries(out, of=name)
+        _remove(out / name)
+    atomic.remove_temporaries(out, of=MANIFEST)
+    work = out / WORK
+    if not work.is_dir():
+        return
+    for path in work.iterdir():
+        if path.name != STAMP:
+            _remove(path)
+    if not any(path.name != STAMP for path in work.iterdir()):
+        (work / STAMP).unlink(missing_ok=True)
+        work.rmdir()
+
+
+def _remove(path: Path) -> None:
+    shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
+
+
+def _clear(out: Path, existed: bool) -> None:
+    if (out / MANIFEST).exists():
+        return
+    _remove_written(out)
+    if not existed and out.exists() and not any(out.iterdir()):
+        out.rmdir()
+
+
+def _check_several(staged: Staged, source: PointSource) -> None:
+    """SourceError when one row is left before its label is looked at, which would be told as one class or number."""
+    if staged.rows - int(staged.repeated.sum()) == 1:
+        _check_enough(staged, None, source)
+
+
+def _check_enough(staged: Staged, decided: Decided | None, source: PointSource) -> None:
+    """SourceError when fewer than two rows are left."""
+    left = (
+        staged.rows - int(staged.repeated.sum()) - sum((decided.left_out if decided else Counter()).values())
+    )
+    if left >= 2:
+        return
+    why = ", ".join(f"{count:,} {reason}" for reason, count in left_out(staged, decided).items())
+    raise SourceError(
+        f"{source.path} has {left:,} usable row{'' if left == 1 else 's'} of {staged.read:,}"
+        f"{f' ({why})' if why else ''}: there is nothing to learn from fewer than two"
+    )
+
+
+def left_out(staged: Staged, decided: Decided | None) -> dict[str, int]:
+    """Reason -> rows that were left out, most first."""
+    total = staged.left_out + (decided.left_out if decided else Counter())
+    return {reason: count for reason, count in total.most_common() if count}
+
+
+def _area(staged: Staged) -> Area:
+    west, south, east, north = staged.bounds
+    if not np.isfinite(staged.bounds).all():
+        return Area(-180.0, -90.0, 180.0, 90.0)
+    if west == east:
+        west, east = max(-180.0, west - _PAD), min(180.0, east + _PAD)
+    if south == north:
+        south, north = max(-90.0, south - _PAD), min(90.0, north + _PAD)
+    return Area(west, south, east, north)
+
+
+def _about(
+    decided: Decided, column: str | None, extra_files: Callable[[Path], dict[str, Any]] | None, out: Path
+) -> dict[str, Any]:
+    about: dict[str, Any] = {
+        "file": LABELS, "kind": decided.kind, "column": column, "classes": list(decided.classes)
+    }  # fmt: skip
+    return about if extra_files is None else {**about, **extra_files(out)}
+
+
+def _report(
+    staged: Staged, decided: Decided | None, plan: SplitPlan, written: dict[str, int]
+) -> dict[str, Any]:
+    """What was met, for people and for the next run: nothing in it is read back but ``inputs``."""
+    report: dict[str, Any] = {
+        "rows": staged.read,
+        "left_out": left_out(staged, decided),
+        "without_coordinates": written["unplaced"],
+        "at_lon_0_lat_0": staged.at_origin,
+    }
+    if decided is None:
+        return report
+    report["labels"] = {"kind": decided.kind, "why": decided.why}
+    if decided.kind == "classes":
+        most = np.argsort(-decided.counts.sum(axis=1), kind="stable")[:20]
+        report["labels"]["classes"] = len(decided.classes)
+        report["labels"]["largest"] = {decided.classes[row]: int(decided.counts[row].sum()) for row in most}
+    else:
+        report["labels"]["range"] = list(decided.values_range or ())
+    report["split"] = {
+        "by": "the table"
+        if plan.given
+        else f"blocks of {plan.block_km:g} km"
+        if plan.block_km
+        else "rows at random",
+        **dict(zip(SPLITS, decided.counts.sum(axis=0).tolist(), strict=True)),
+    }
+    if "user" in staged.columns:
+        report["users"] = written["users"]
+    if "date" in staged.columns:
+        report["dates_unreadable"] = staged.dates_unreadable
+    return report

@@ -1,0 +1,244 @@
+"""Second look at a table of points: what its labels are (classes or numbers), and which classes are learned."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from placevec.datasets.labels import SPLITS, Kind
+from placevec.errors import SourceError
+from placevec.preparation.points.split import Sides, SplitPlan
+from placevec.preparation.points.stage import NO_LABEL, Staged
+from placevec.sources.tables.values import numbers
+
+MOST_CLASSES = 200_000
+"""Twenty times the species of iNaturalist's largest task; a head of 256 numbers a class then holds 200 MB."""
+FEW_WHOLE = 100
+"""Different whole numbers up to which they are taken for classes."""
+NOT_FINITE = "label that is infinite or missing"
+RARE = "of a class with too few rows"
+UNSEEN = "of a class that training never sees"
+AskedKind = Literal["auto", "classes", "number"]
+
+
+@dataclass
+class Decided:
+    """What the labels are.
+
+    Attributes:
+        kind: classes or numbers.
+        why: in words, for people.
+        classes: that are learned, in order; empty for numbers.
+        counts: (C, 3) int64 rows of each class on each side; (1, 3) of numbers.
+        left_out: reason -> rows.
+        drop_unseen: rows of other sides whose class training never sees are not written.
+        values_range: smallest and largest number.
+    """
+
+    kind: Kind
+    why: str
+    classes: tuple[str, ...] = ()
+    counts: NDArray[np.int64] = field(default_factory=lambda: np.zeros((1, 3), np.int64))
+    left_out: Counter[str] = field(default_factory=Counter)
+    drop_unseen: bool = False
+    values_range: tuple[float, float] | None = None
+
+
+@dataclass
+class _Labels:
+    """What a walk over all labels finds."""
+
+    rows: int = 0
+    numeric: bool = True
+    whole: bool = True
+    stray: tuple[int, str] | None = None
+    lowest: float = np.inf
+    highest: float = -np.inf
+    names: set[str] = field(default_factory=set)
+    too_many: bool = False
+
+
+def decide(
+    staged: Staged,
+    column: str,
+    *,
+    asked: AskedKind,
+    fixed: Sequence[str] | None,
+    plan: SplitPlan,
+    min_per_class: int,
+    one_class: bool,
+    refuse_unseen: bool,
+) -> Decided:
+    """What the labels of staged rows are.
+
+    Args:
+        staged: the rows.
+        column: what people call the labels.
+        asked: ``classes`` or ``number``, or ``auto``: texts are classes and fractions are numbers; whole numbers are
+            classes when there are at most `FEW_WHOLE` different ones, with two rows or more each on average.
+        fixed: all classes in order, when the source lists them; labels are of these.
+        plan: how rows are divided.
+        min_per_class: rows of rarer classes are left out.
+        one_class: a single class is meant.
+        refuse_unseen: a class that is only validated or tested is an error; else it stays, or, in blocks, is left out.
+
+    Raises:
+        SourceError: no labels, texts where numbers are asked for, a name in every row, too many classes, one class,
+            classes that training never sees, nothing to train on.
+    """
+    found = _walk(staged, count_names=asked != "number" and fixed is None, parse=fixed is None)
+    if found.rows == 0:
+        raise SourceError(f"no row has both coordinates and a label in {column!r}")
+    kind, why = (
+        ("classes", "the source lists its classes") if fixed is not None else _kind(found, column, asked)
+    )
+    if kind == "number":
+        return _numbers(staged, column, plan, found, why)
+    names = list(fixed) if fixed is not None else sorted(found.names, key=_order(found))
+    counts = _counts(staged, names, plan)
+    decided = Decided("classes", why, tuple(names), counts)
+    if fixed is None:
+        _drop_rare(decided, min_per_class, column)
+        _check_seen(decided, column, plan, refuse_unseen)
+    present = np.flatnonzero(decided.counts.sum(axis=1))
+    if len(present) == 1 and not one_class:
+        raise SourceError(
+            f"all rows are of one class of {column!r}, {decided.classes[present[0]][:60]!r}: there is nothing to tell "
+            "apart; --one-class keeps it, to be told from background points"
+        )
+    if decided.counts[:, 0].sum() == 0:
+        raise SourceError(f"no row of {column!r} is left to train on; all are of validation or test")
+    return decided
+
+
+def _walk(staged: Staged, *, count_names: bool, parse: bool) -> _Labels:
+    found = _Labels()
+    for batch, used in staged.batches(["row", "label"]):
+        labels = batch.column("label").filter(used)
+        found.rows += len(labels)
+        if parse and found.numeric:
+            values, wrong = numbers(labels)
+            finite = values[np.isfinite(values)]
+            if wrong.any():
+                at = int(np.flatnonzero(wrong)[0])
+                found.stray = batch.column("row").filter(used)[at].as_py(), labels[at].as_py()
+                found.numeric = False
+            elif len(finite):
+                found.whole &= bool((finite == np.floor(finite)).all())
+                found.lowest, found.highest = (
+                    min(found.lowest, finite.min()),
+                    max(found.highest, finite.max()),
+                )
+        if count_names and not found.too_many:
+            found.names.update(pc.unique(labels).to_pylist())
+            found.too_many = len(found.names) > MOST_CLASSES
+    return found
+
+
+def _kind(found: _Labels, column: str, asked: AskedKind) -> tuple[Kind, str]:
+    different = len(found.names)
+    if asked == "number":
+        if not found.numeric:
+            row, text = found.stray or (0, "")
+            raise SourceError(
+                f"the label {column!r} of row {row} is {text[:60]!r}, no number: with --kind classes it is a class"
+            )
+        return "number", "asked for"
+    if asked == "classes" or not found.numeric:
+        why = "asked for" if asked == "classes" else f"texts, such as {(found.stray or (0, ''))[1][:40]!r}"
+        if found.too_many:
+            raise SourceError(
+                f"{column!r} holds more than {MOST_CLASSES:,} different labels: too many for classes"
+            )
+        if asked == "auto" and 2 * different > found.rows > 20:
+            raise SourceError(
+                f"{column!r} holds {different:,} different texts in {found.rows:,} rows: it names rows rather than "
+                "classes; choose another column, or say --kind classes"
+            )
+        return "classes", why
+    if found.whole and not found.too_many and different <= FEW_WHOLE and 2 * different <= found.rows:
+        return "classes", f"{different} different whole numbers; --kind number reads them as numbers"
+    hint = "; --kind classes reads them as classes" if found.whole else ""
+    return "number", (
+        "whole numbers, many different ones" if found.whole else "numbers with fractions"
+    ) + hint
+
+
+def _order(found: _Labels):  # type: ignore[no-untyped-def]
+    """Classes sort as texts, or as the numbers that they are."""
+    return (lambda name: (float(name), name)) if found.numeric else (lambda name: name)
+
+
+def _counts(staged: Staged, names: Sequence[str], plan: SplitPlan) -> NDArray[np.int64]:
+    import pyarrow as pa
+
+    counts = np.zeros((len(names), len(SPLITS)), np.int64)
+    sides, table = Sides(plan, classes=True), pa.array(names, pa.string())
+    wanted = ["label", "split"] if plan.given else ["label", "lon", "lat"]
+    for batch, used in staged.batches(wanted):
+        codes = np.asarray(pc.index_in(batch.column("label"), value_set=table).fill_null(-1)).astype(np.int64)
+        side = sides.of(batch, used)
+        if (codes[used] < 0).any():
+            stray = batch.column("label").filter(used & (codes < 0))[0].as_py()
+            raise SourceError(f"a label is {stray[:60]!r}, which is none of the {len(names):,} classes")
+        np.add.at(counts, (codes[used], side[used]), 1)
+    return counts
+
+
+def _drop_rare(decided: Decided, least: int, column: str) -> None:
+    rare = decided.counts.sum(axis=1) < least
+    if rare.all():
+        raise SourceError(f"no class of {column!r} has {least:,} rows (--min-per-class)")
+    if rare.any():
+        decided.left_out[RARE] += int(decided.counts[rare].sum())
+        decided.classes = tuple(name for name, gone in zip(decided.classes, rare, strict=True) if not gone)
+        decided.counts = decided.counts[~rare]
+
+
+def _check_seen(decided: Decided, column: str, plan: SplitPlan, refuse: bool) -> None:
+    unseen = (decided.counts[:, 0] == 0) & (decided.counts.sum(axis=1) > 0)
+    if not unseen.any():
+        return
+    names = [name for name, gone in zip(decided.classes, unseen, strict=True) if gone]
+    rows = int(decided.counts[unseen].sum())
+    if plan.given and refuse:
+        count = "1 class" if len(names) == 1 else f"{len(names):,} classes"
+        verb = "is" if len(names) == 1 else "are"
+        raise SourceError(
+            f"{count} of {column!r} {verb} validated or tested ({rows:,} rows) and never trained on, such as "
+            f"{names[0][:60]!r}: no model can know them; --leave-out-unseen leaves these rows out"
+        )
+    decided.left_out[UNSEEN] += rows
+    decided.drop_unseen = True
+    decided.classes = tuple(name for name, gone in zip(decided.classes, unseen, strict=True) if not gone)
+    decided.counts = decided.counts[~unseen]
+    if not decided.classes:
+        raise SourceError(f"no row of {column!r} is left to train on; all are of validation or test")
+
+
+def _numbers(staged: Staged, column: str, plan: SplitPlan, found: _Labels, why: str) -> Decided:
+    decided = Decided("number", why, values_range=(found.lowest, found.highest))
+    sides, infinite, missing = Sides(plan, classes=False), 0, 0
+    for batch, used in staged.batches(["label", "split"] if plan.given else ["label", "lon", "lat"]):
+        values, _ = numbers(batch.column("label"))
+        good = np.isfinite(values)
+        infinite += int(np.count_nonzero(used & np.isinf(values)))
+        missing += int(np.count_nonzero(used & np.isnan(values)))
+        decided.counts[0] += np.bincount(sides.of(batch, used)[used & good], minlength=3)
+    decided.left_out[NOT_FINITE] += infinite
+    decided.left_out[NO_LABEL] += missing
+    if decided.counts.sum() == 0:
+        raise SourceError(f"no row has a finite number in {column!r}")
+    if decided.counts[0, 0] == 0:
+        raise SourceError(f"no row of {column!r} is left to train on; all are of validation or test")
+    if found.lowest == found.highest:
+        raise SourceError(
+            f"every row has the same number in {column!r}, {found.lowest:g}: there is nothing to learn"
+        )
+    return decided

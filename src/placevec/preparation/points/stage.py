@@ -1,0 +1,213 @@
+"""First look at a table of points: rows that can be used, in one form, beside what was left out and why.
+
+What the table holds is only known when all of it was read (whether labels are numbers, which ids repeat), so its rows are
+first put down as they are. Memory does not grow with them, but for a byte a row.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from placevec.errors import SourceError
+from placevec.io.progress import Progress
+from placevec.sources.tables.columns import Columns
+from placevec.sources.tables.duplicates import Repeats, hashed
+from placevec.sources.tables.labeled_points import BATCH_ROWS, PointRows
+from placevec.sources.tables.values import dates, splits, texts
+
+NO_COORDINATES = "no coordinates"
+UNREADABLE = "coordinates that are infinite or no numbers"
+NO_LABEL = "no label"
+NO_SPLIT = "on no side of the split"
+REPEATED = "repeats an earlier row"
+_STAGED = {
+    "row": pa.int64(), "place_id": pa.string(), "lon": pa.float64(), "lat": pa.float64(), "name": pa.string(),
+    "label": pa.string(), "user": pa.string(), "date": pa.float64(), "split": pa.int8(), "image_row": pa.int32(),
+}  # fmt: skip
+
+
+_NAMING = ("row", "place_id", "image_row")
+"""What tells rows apart that hold the same."""
+
+
+class PointSource(Protocol):
+    """Where labelled points come from: a table, or a layout of several files."""
+
+    path: Path
+
+    @property
+    def columns(self) -> Columns:
+        """What its rows hold."""
+        ...
+
+    @property
+    def total(self) -> int:
+        """How far `PointRows.done` goes."""
+        ...
+
+    def batches(self) -> Iterator[PointRows]:
+        """Rows in order."""
+        ...
+
+
+@dataclass
+class Staged:
+    """Rows put down.
+
+    Attributes:
+        path: of the Parquet file that holds them.
+        columns: that they have.
+        read: rows of the source.
+        rows: put down.
+        repeated: (rows,) bool: those that repeat an earlier one, which are not used.
+        left_out: reason -> how many rows of the source.
+        at_origin: how many lie at lon=0, lat=0 exactly.
+        bounds: west, south, east, north of those with coordinates, degrees.
+        dates_unreadable: cells that are no dates.
+    """
+
+    path: Path
+    columns: tuple[str, ...] = ()
+    read: int = 0
+    rows: int = 0
+    repeated: NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, bool))
+    left_out: Counter[str] = field(default_factory=Counter)
+    at_origin: int = 0
+    bounds: tuple[float, float, float, float] = (np.inf, np.inf, -np.inf, -np.inf)
+    dates_unreadable: int = 0
+
+    def batches(self, columns: list[str] | None = None) -> Iterator[tuple[pa.RecordBatch, NDArray[np.bool_]]]:
+        """(rows, which of them to use) in order; some columns or all."""
+        first = 0
+        with pq.ParquetFile(self.path, buffer_size=2**20, pre_buffer=False) as file:
+            for batch in file.iter_batches(BATCH_ROWS, columns=columns):
+                yield batch, ~self.repeated[first : first + batch.num_rows]
+                first += batch.num_rows
+
+
+def stage(
+    source: PointSource, work: Path, *, keep_repeats: bool, keep_unplaced: bool, progress: Progress
+) -> Staged:
+    """Put down the rows of a source in ``work``.
+
+    Args:
+        source: of the rows.
+        work: folder of files that may be removed afterwards.
+        keep_repeats: use rows that repeat another; two rows of one id are refused all the same.
+        keep_unplaced: use rows of validation and test that have no coordinates (an image may know them).
+        progress: where to report.
+
+    Raises:
+        SourceError: what the source raises; an empty table; a row without id, or two rows of one id that differ.
+    """
+    staged = Staged(work / "staged.parquet")
+    repeats = Repeats(work / "hashes")
+    has_id = source.columns.id is not None
+    with progress.task(f"Reading {source.path.name}", total=source.total) as advance:
+        before, writer = 0, None
+        try:
+            for rows in source.batches():
+                table = _put(rows, source, staged, keep_unplaced)
+                if writer is None:
+                    writer = pq.ParquetWriter(
+                        staged.path, table.schema, compression="zstd", use_dictionary=["label", "user"]
+                    )
+                    staged.columns = tuple(table.column_names)
+                writer.write_table(table)
+                if table.num_rows and (has_id or not keep_repeats):
+                    content = hashed(
+                        [_cells(table, name) for name in table.column_names if name not in _NAMING]
+                    )
+                    key = hashed([_cells(table, "place_id")]) if has_id else content
+                    repeats.add(key, content, staged.rows)
+                staged.rows += table.num_rows
+                advance(rows.done - before)
+                before = rows.done
+            advance(source.total - before)
+        finally:
+            if writer is not None:
+                writer.close()
+    if staged.read == 0:
+        raise SourceError(f"{source.path} holds no rows")
+    staged.repeated, clash = repeats.found(staged.rows)
+    if clash is not None:
+        first, second = _at(staged, clash[0]), _at(staged, clash[1])
+        raise SourceError(
+            f"{source.path}: {source.columns.id} {first['place_id']!r} names both row {first['row']} and row "
+            f"{second['row']}, which differ: choose another column with --id, or --id row for the number of the row"
+        )
+    if staged.repeated.any():
+        staged.left_out[REPEATED] += int(staged.repeated.sum())
+    return staged
+
+
+def _put(rows: PointRows, source: PointSource, staged: Staged, keep_unplaced: bool) -> pa.Table:
+    """Rows to put down."""
+    what = {role: f"{source.path}, column {name!r}," for role, name in source.columns.given().items()}
+    number = np.arange(rows.first, rows.first + len(rows))
+    columns: dict[str, pa.Array] = {"row": pa.array(number)}
+    if "id" in rows.cells:
+        columns["place_id"] = texts(rows.cells["id"])
+    lon, lat = rows.lonlat.T
+    placed = np.isfinite(lon)
+    columns["lon"], columns["lat"] = pa.array(lon), pa.array(lat)
+    columns |= {role: texts(rows.cells[role]) for role in ("name", "label", "user") if role in rows.cells}
+    if "date" in rows.cells:
+        shares, wrong = dates(rows.cells["date"], what["date"])
+        columns["date"] = pa.array(shares)
+        staged.dates_unreadable += int(wrong.sum())
+    kept = placed.copy()
+    if "split" in rows.cells:
+        side = splits(rows.cells["split"], what["split"])
+        columns["split"] = pa.array(side)
+        if keep_unplaced:
+            kept |= side > 0
+        staged.left_out[NO_SPLIT] += int(np.count_nonzero(kept & (side < 0)))
+        kept &= side >= 0
+    if "image_row" in rows.cells:
+        columns["image_row"] = rows.cells["image_row"]
+    lost = int(np.count_nonzero(~placed)) if not keep_unplaced else int(np.count_nonzero(~kept))
+    staged.left_out[UNREADABLE] += rows.unreadable
+    staged.left_out[NO_COORDINATES] += lost - rows.unreadable
+    if "label" in columns:
+        labelled = np.asarray(columns["label"].is_valid())
+        staged.left_out[NO_LABEL] += int(np.count_nonzero(kept & ~labelled))
+        kept &= labelled
+    staged.read += len(rows)
+    used = placed & kept
+    if used.any():
+        west, south, east, north = staged.bounds
+        staged.bounds = (
+            min(west, float(lon[used].min())), min(south, float(lat[used].min())),
+            max(east, float(lon[used].max())), max(north, float(lat[used].max())),
+        )  # fmt: skip
+        staged.at_origin += int(np.count_nonzero((lon[used] == 0) & (lat[used] == 0)))
+    table = pa.table({name: columns[name] for name in _STAGED if name in columns}).filter(pa.array(kept))
+    if "place_id" in columns and table["place_id"].null_count:
+        row = table["row"].filter(pc.is_null(table["place_id"]))[0].as_py()
+        raise SourceError(f"{source.path}, row {row} has no {source.columns.id}; give every row one, or none")
+    return table
+
+
+def _cells(table: pa.Table, name: str) -> pa.Array:
+    cells = table[name].combine_chunks()
+    return cells.to_numpy(zero_copy_only=False) if pa.types.is_floating(cells.type) else cells
+
+
+def _at(staged: Staged, row: int) -> dict[str, object]:
+    first = 0
+    for batch, _ in staged.batches():
+        if row < first + batch.num_rows:
+            return dict(batch.slice(row - first, 1).to_pylist()[0])
+        first += batch.num_rows
+    raise IndexError(row)  # justified: hashes are of rows that were written

@@ -1,0 +1,140 @@
+"""Last look at a table of points: ``places.parquet`` and ``labels.parquet``, written together, a batch at a time."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from placevec.datasets.dataset import PLACES
+from placevec.datasets.labels import LABELS, SPLITS
+from placevec.errors import SourceError
+from placevec.geo.geoparquet import geo_of_points, wkb_points
+from placevec.io.atomic import replacing
+from placevec.io.progress import Progress
+from placevec.preparation.points.label_schema import Decided
+from placevec.preparation.points.split import Sides, SplitPlan
+from placevec.preparation.points.stage import Staged
+from placevec.sources.tables.values import numbers
+
+_PLACES = pa.schema(
+    {
+        "place_id": pa.string(),
+        "lon": pa.float64(),
+        "lat": pa.float64(),
+        "name": pa.string(),
+        "geometry": pa.binary(),
+    }
+)
+
+
+MOST_USERS = 2_000_000
+"""Their names are held until all is written; a column of more is no column of users."""
+
+
+class Users:
+    """Numbers for users, in order of appearance; SourceError when there are more than `MOST_USERS`."""
+
+    def __init__(self) -> None:
+        self._number: dict[str, int] = {}
+
+    def __len__(self) -> int:
+        return len(self._number)
+
+    def of(self, names: pa.Array) -> pa.Array:
+        """int32 number of each; null where nobody is named."""
+        encoded = names.dictionary_encode()
+        told = encoded.dictionary.to_pylist()
+        table = np.array([self._number.setdefault(name, len(self._number)) for name in told], np.int32)
+        if not len(table):
+            return pa.nulls(len(names), pa.int32())
+        if len(self) > MOST_USERS:
+            raise SourceError(
+                f"the column of --user names more than {MOST_USERS:,} users: is it one of observations, not of observers?"
+            )
+        codes = np.asarray(encoded.indices.fill_null(0))
+        return pa.array(table[codes], mask=np.asarray(encoded.indices.is_null()))
+
+
+def write_rows(
+    staged: Staged, decided: Decided | None, plan: SplitPlan, out: Path, *, progress: Progress
+) -> dict[str, int]:
+    """Write the rows that are used; ``decided`` is None for places without labels.
+
+    Returns:
+        How many places there are (``places``), of them without coordinates (``unplaced``), and the ``users``.
+    """
+    total = {"places": 0, "unplaced": 0, "users": 0}
+    users = Users()
+    sides = None if decided is None else Sides(plan, classes=decided.kind == "classes")
+    with contextlib.ExitStack() as stack, progress.task("Writing places", total=staged.rows) as advance:
+        places = stack.enter_context(_writer(stack, out / PLACES, _PLACES))
+        labels: pq.ParquetWriter | None = None
+        for batch, used in staged.batches():
+            kept = used.copy()
+            columns: dict[str, pa.Array] = {}
+            if decided is not None and sides is not None:
+                columns, known = _labels(batch, decided, sides.of(batch, used))
+                kept &= known
+            keep = pa.array(kept)
+            if decided is not None:
+                if "user" in staged.columns:
+                    columns["user"] = users.of(
+                        pc.if_else(keep, batch.column("user"), pa.scalar(None, pa.string()))
+                    )
+                for name in ("date", "image_row"):
+                    if name in staged.columns:
+                        column = batch.column(name)
+                        columns[name] = _nan_as_null(column) if name == "date" else column
+                table = pa.table(columns).filter(keep)
+                if labels is None:
+                    labels = stack.enter_context(_writer(stack, out / LABELS, table.schema))
+                labels.write_table(table)
+            rows = _places(batch.filter(keep))
+            places.write_table(rows)
+            total["places"] += rows.num_rows
+            total["unplaced"] += rows["geometry"].null_count
+            advance(batch.num_rows)
+        places.add_key_value_metadata({"geo": json.dumps(geo_of_points(staged.bounds))})
+    total["users"] = len(users)
+    return total
+
+
+def _writer(stack: contextlib.ExitStack, path: Path, schema: pa.Schema) -> pq.ParquetWriter:
+    temporary = stack.enter_context(replacing(path))
+    texts = [field.name for field in schema if pa.types.is_string(field.type) and field.name != "place_id"]
+    return pq.ParquetWriter(temporary, schema, compression="zstd", use_dictionary=texts)
+
+
+def _labels(
+    batch: pa.RecordBatch, decided: Decided, side: NDArray[np.int8]
+) -> tuple[dict[str, pa.Array], NDArray[np.bool_]]:
+    """(columns of ``labels.parquet``, rows whose label is one)."""
+    words = batch.column("label")
+    if decided.kind == "number":
+        values, _ = numbers(words)
+        label, known = pa.array(values, pa.float64()), np.isfinite(values)
+    else:
+        label = pc.index_in(words, value_set=pa.array(decided.classes, pa.string()))
+        known = np.asarray(label.is_valid())
+    names = pa.DictionaryArray.from_arrays(pa.array(np.maximum(side, 0)), pa.array(SPLITS))
+    return {"label": label, "split": names.cast(pa.string())}, known
+
+
+def _places(batch: pa.RecordBatch) -> pa.Table:
+    there = batch.schema.names
+    lon, lat = (np.asarray(batch.column(name), np.float64) for name in ("lon", "lat"))
+    ids = batch.column("place_id") if "place_id" in there else batch.column("row").cast(pa.string())
+    names = batch.column("name") if "name" in there else pa.nulls(batch.num_rows, pa.string())
+    columns = [ids, _nan_as_null(pa.array(lon)), _nan_as_null(pa.array(lat)), names, wkb_points(lon, lat)]
+    return pa.Table.from_arrays(columns, schema=_PLACES)
+
+
+def _nan_as_null(column: pa.Array) -> pa.Array:
+    return pc.if_else(pc.is_nan(column), pa.scalar(None, pa.float64()), column)

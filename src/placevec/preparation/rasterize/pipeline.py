@@ -1,0 +1,411 @@
+"""From an OSM extract to the map of a dataset: features on disk by shard, then a shard at a time into bits.
+
+Files in the dataset's directory: ``map/X_Y.tif`` (shards), ``map.vrt`` over them, ``map_coverage.tif``, one
+``{label}_coverage.tif`` for each table of label classes, and ``pois.parquet``. What is half done lies in
+``.work``: a run that was killed goes on there, if the extract, the rules, the area and the zoom are the same,
+and ends with the same bytes.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import FIRST_EXCEPTION, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from placevec.datasets.views.pois import Match, PoiTable, PoiWriter
+from placevec.errors import InputError, PlacevecError
+from placevec.geo import Area, Ints, check_zoom, metres_per_pixel, tile_ranges, tile_xy_to_lonlat
+from placevec.geo.polylines import Floats, Paths, gather
+from placevec.io.atomic import remove_temporaries, replacing, sha256_of_file, sha256_of_json, write_json
+from placevec.io.progress import SILENT, Progress
+from placevec.preparation.rasterize.coastline import Sea, close_sea
+from placevec.preparation.rasterize.mosaic import Extent, write_coverage, write_vrt
+from placevec.preparation.rasterize.shard_job import ShardJob, burn_shard
+from placevec.preparation.rasterize.shard_parts import read_part, remove_unfinished
+from placevec.preparation.rasterize.spool import (
+    SEA,
+    Drawings,
+    Spool,
+    TileRange,
+    join_antimeridian,
+    spooled_shards,
+    to_pixels,
+)
+from placevec.sources.osm.layers import Drawing, LayerTable
+from placevec.sources.osm.objects import Kind
+from placevec.sources.osm.reader import TYPE_NAMES, Features, ReadReport, check_extract, read_features
+
+WORK = ".work"
+_METHOD = 1
+"""Raised whenever the same inputs would burn to other bits."""
+_LABEL = re.compile("[a-z][a-z0-9_-]{0,40}")
+
+
+class _Wanted(NamedTuple):
+    """What is wanted of a feature: its coastline, its drawings, and the point of interest that it may be."""
+
+    is_coast: bool
+    drawings: tuple[Drawing, ...]
+    match: Match
+
+
+@dataclass(frozen=True)
+class BurnReport:
+    """What a burn read and drew.
+
+    Attributes:
+        layers: names of the map's bands.
+        zoom: of the map.
+        extract_sha256: of the file that was read.
+        objects: nodes, ways and relations with a tag that was looked for.
+        drawn: layer -> how many objects it shows.
+        broken: reason -> how many features have no, or not all of their, geometry.
+        examples: reason -> a few of them, such as "way/123".
+        sea: what became of the sea, one sentence.
+        pois: rows of ``pois.parquet``.
+        shards: how many files the map has.
+        tiles: how many tiles the area's box has.
+        seconds: stage -> time; the stages of a resumed run are those of its last part.
+        nonempty_tiles: (N, 2) int64 x, y, in row order: tiles of the area with anything but the sea in a layer
+            that counts as content (all but boundaries and places).
+    """
+
+    layers: tuple[str, ...]
+    zoom: int
+    extract_sha256: str
+    objects: dict[str, int]
+    drawn: dict[str, int]
+    broken: dict[str, int]
+    examples: dict[str, list[str]]
+    sea: str
+    pois: int
+    shards: int
+    tiles: int
+    seconds: dict[str, float]
+    nonempty_tiles: Ints = field(repr=False)
+
+
+def burn_extract(
+    osm: str | Path,
+    dataset: str | Path,
+    *,
+    area: Area,
+    zoom: int = 17,
+    table: LayerTable | None = None,
+    labels: Mapping[str, LayerTable] | None = None,
+    workers: int = 1,
+    progress: Progress = SILENT,
+) -> BurnReport:
+    """Burn an extract into the map, the coverage and the points of interest of a dataset's directory.
+
+    Args:
+        osm: .osm.pbf, .osm, .osm.gz or .osm.bz2.
+        dataset: directory to write into; it is made if need be.
+        area: tiles that touch its box are drawn.
+        zoom: of the tiles, 0 to 22.
+        table: the layers; the twelve of `LayerTable.default` if None.
+        labels: name -> table of label classes, of which only ``{name}_coverage.tif`` is kept.
+        workers: processes that draw.
+        progress: where to report.
+
+    Raises:
+        SourceError: the extract is missing, damaged or has no coordinates.
+        InputError: an impossible zoom or label name.
+    """
+    table, labels = table or LayerTable.default(), dict(labels or {})
+    for name in labels:
+        if not _LABEL.fullmatch(name):
+            raise InputError(f"a label table is named in small letters, digits, - and _; got {name!r}")
+    if workers < 1:
+        raise InputError(f"at least one process must work; got workers={workers}")
+    burn = _Burn(check_extract(osm), Path(dataset), area, check_zoom(zoom), table, labels, progress)
+    return burn.run(workers)
+
+
+class _Burn:
+    """One burn: its inputs, where its files lie, and its stages in order."""
+
+    def __init__(
+        self, osm: Path, dataset: Path, area: Area, zoom: int, table: LayerTable,
+        labels: dict[str, LayerTable], progress: Progress,
+    ) -> None:  # fmt: skip
+        self.osm, self.dataset, self.area, self.zoom = osm, dataset, area, zoom
+        self.table, self.labels, self.progress = table, labels, progress
+        self.ranges: list[TileRange] = tile_ranges(area, zoom)
+        self.tables = [table, *labels.values()]
+        self.first_channel = np.cumsum([0, *(len(one.layers) for one in self.tables)]).tolist()
+        if self.first_channel[-1] > 255:
+            raise InputError(f"{self.first_channel[-1]} layers and label classes are more than 255")
+        self.work = dataset / WORK
+        self.seconds: dict[str, float] = {}
+
+    def run(self, workers: int) -> BurnReport:
+        with self._timed("fingerprint"):
+            fingerprint = self._fingerprint()
+        finished = _read_json(self.work / "report.json")
+        if fingerprint != _read_json(self.work / "inputs.json"):
+            self._start_afresh(fingerprint)
+        elif finished and all(
+            (self.dataset / name).is_file() for name in (*finished["files"], f"{WORK}/tiles.npy")
+        ):
+            return self._report(finished, fingerprint)
+        elif finished:  # the drawings are gone by then, so what somebody removed cannot be put back alone
+            self._start_afresh(fingerprint)
+        for folder in (self.dataset, self.dataset / "map", self.work, self.work / "parts"):
+            remove_temporaries(folder)
+        with self._timed("read"):
+            has_pois = (self.dataset / "pois.parquet").is_file()
+            about = (_read_json(self.work / "spooled.json") if has_pois else None) or self._spool()
+        with self._timed("burn"):
+            shards = self._burn(workers)
+        with self._timed("bind"):
+            files, tiles = self._bind(shards)
+        about |= {
+            "files": files,
+            "shards": sum(name.startswith("map/") for name in files),
+        }
+        with replacing(self.work / "tiles.npy") as temporary, open(temporary, "wb") as file:
+            np.save(file, tiles, allow_pickle=False)  # a country has millions
+        write_json(self.work / "report.json", about)
+        for name in ("spool", "parts"):
+            shutil.rmtree(self.work / name, ignore_errors=True)
+        return self._report(about, fingerprint)
+
+    # --- inputs --------------------------------------------------------------------------------------------
+
+    def _fingerprint(self) -> dict[str, Any]:
+        """Everything that the result depends on."""
+        return {
+            "method": _METHOD,
+            "extract": sha256_of_file(self.osm),
+            "area": sha256_of_json(self.area.as_dict()),
+            "zoom": self.zoom,
+            "layers": self.table.hash,
+            "labels": {name: table.hash for name, table in self.labels.items()},
+            "pois": PoiTable.default().hash,
+        }
+
+    def _start_afresh(self, fingerprint: dict[str, Any]) -> None:
+        """Remove what other inputs left, and note the new ones."""
+        remove_unfinished(self.dataset, self.work, self.work / "inputs.json")
+        for folder in (self.work / "parts", self.dataset / "map"):
+            folder.mkdir(parents=True, exist_ok=True)
+        write_json(self.work / "inputs.json", fingerprint)
+
+    # --- stages --------------------------------------------------------------------------------------------
+
+    def _spool(self) -> dict[str, Any]:
+        """Read the extract once: drawings to disk by shard, points of interest to their file."""
+        shutil.rmtree(self.work / "spool", ignore_errors=True)
+        spool = Spool(self.work / "spool", self.zoom, self.ranges)
+        report, pois = ReadReport(), PoiTable.default()
+        drawn = np.zeros(self.first_channel[-1], np.int64)
+        coast: list[Paths] = []
+        keys = {"natural"}.union(pois.keys, *(table.keys for table in self.tables))
+        with replacing(self.dataset / "pois.parquet") as temporary, PoiWriter(temporary) as writer:
+            chunks: Iterator[Features[_Wanted]] = read_features(
+                self.osm,
+                keys=keys,
+                wanted=self._chooser(pois),
+                asked=pois.asked.union(*(table.asked for table in self.tables)),
+                report=report,
+                work=self.work,
+                progress=self.progress,
+            )
+            for chunk in chunks:
+                is_coast = np.array([answer.is_coast for answer in chunk.answers], bool)
+                coast.append(chunk.paths.take(np.flatnonzero(is_coast[chunk.answer])))
+                self._write_pois(chunk, pois, writer)
+                self._spool_chunk(chunk, spool, drawn)
+        sea = self._spool_sea(Paths.concatenate(coast), spool)
+        spool.flush()
+        about = {
+            "objects": report.objects,
+            "drawn": dict(zip(self.table.layers, drawn.tolist(), strict=False)),
+            "broken": report.broken,
+            "examples": report.examples,
+            "sea": sea,
+            "pois": writer.rows,
+        }
+        write_json(self.work / "spooled.json", about)
+        return about
+
+    def _chooser(self, pois: PoiTable) -> Callable[[Mapping[str, str], Kind], _Wanted | None]:
+        """The function that says what is wanted of a feature."""
+
+        def wanted(tags: Mapping[str, str], kind: Kind) -> _Wanted | None:
+            is_coast = kind in (Kind.LINE, Kind.RING) and tags.get("natural") == "coastline"
+            drawings, match = self._drawings(tags, kind), pois.match(tags)
+            return _Wanted(is_coast, drawings, match) if drawings or match.key or is_coast else None
+
+        return wanted
+
+    def _drawings(self, tags: Mapping[str, str], kind: Kind) -> tuple[Drawing, ...]:
+        """What all tables draw, layers counted through."""
+        return tuple(
+            drawing._replace(layer=drawing.layer + first)
+            for table, first in zip(self.tables, self.first_channel, strict=False)
+            for drawing in table.classify(tags, kind)
+        )
+
+    def _write_pois(self, chunk: Features[_Wanted], pois: PoiTable, writer: PoiWriter) -> None:
+        matched = np.array([bool(answer.match.key) for answer in chunk.answers], bool)
+        rows = np.flatnonzero(matched[chunk.answer])
+        if not len(rows):
+            return
+        centres = chunk.paths.take(rows).centres()
+        centres[:, 1] = np.clip(centres[:, 1], -90.0, 90.0)
+        tiles = to_pixels(centres, self.zoom) / 256.0
+        inside = np.zeros(len(rows), bool)
+        for x0, y0, x1, y1 in self.ranges:
+            inside |= ((tiles >= [x0, y0]) & (tiles < [x1 + 1, y1 + 1])).all(axis=1)
+        rows, centres = rows[inside], centres[inside]
+        tags = chunk.tags.take(rows).only(pois.described).rows()
+        answers = chunk.answer[rows].tolist()
+        found = [
+            pois.describe(own, chunk.answers[answer].match) for own, answer in zip(tags, answers, strict=True)
+        ]
+        named = np.array([poi is not None for poi in found], bool)
+        rows = rows[named]
+        types = [TYPE_NAMES[number] for number in chunk.osm_type[rows].tolist()]
+        writer.add(types, chunk.osm_id[rows], centres[named], [poi for poi in found if poi is not None])
+
+    def _spool_chunk(self, chunk: Features[_Wanted], spool: Spool, drawn: Ints) -> None:
+        """Project a chunk and hand its drawings to the shards."""
+        used, answer = np.unique(chunk.answer, return_inverse=True)
+        drawings = [chunk.answers[number].drawings for number in used.tolist()]
+        flat = np.array([drawing for some in drawings for drawing in some], np.float64).reshape(-1, 3)
+        offsets = np.cumsum([0, *map(len, drawings)], dtype=np.int64)
+        index, ends = gather(offsets, answer)
+        if not len(index):
+            return
+        rows = np.repeat(np.arange(len(chunk)), np.diff(ends))
+        channel, how, metres = flat[index].T
+        paths = join_antimeridian(chunk.paths)
+        latitude = np.clip(paths.bounds()[:, 1::2].mean(axis=1), -85.0, 85.0)
+        width = metres / metres_per_pixel(latitude, self.zoom)[rows]
+        pixels = paths.with_xy(to_pixels(paths.xy, self.zoom)).take(rows)
+        batch = Drawings(channel.astype(np.uint8), how.astype(np.uint8), width.astype(np.float32), pixels)
+        touching = spool.add(batch)
+        drawn += np.bincount(batch.channel[touching], minlength=len(drawn))
+
+    def _spool_sea(self, coast: Paths, spool: Spool) -> str:
+        if self.table.sea is None:
+            return "the layers have no sea"
+        corners = [
+            tile_xy_to_lonlat(np.array([[x0, y1 + 1], [x1 + 1, y0]], np.float64), self.zoom)
+            for x0, y0, x1, y1 in self.ranges
+        ]
+        sea: Sea = close_sea(coast, [(low[0], low[1], high[0], high[1]) for low, high in corners])
+        count = len(sea.paths)
+        if count:
+            pixels = sea.paths.with_xy(to_pixels(sea.paths.xy, self.zoom))
+            channel = np.full(count, self.table.sea, np.uint8)
+            spool.add(Drawings(channel, np.full(count, SEA, np.uint8), np.zeros(count, np.float32), pixels))
+        self.progress.say(f"Sea: {sea.detail}")
+        return sea.detail
+
+    def _burn(self, workers: int) -> list[tuple[int, int]]:
+        """Draw the shards that are not finished yet; all shards that have drawings, in row order."""
+        shards = spooled_shards(self.work / "spool")
+        jobs = [self._job(shard) for shard in shards if not self._part(shard).is_file()]
+        with self.progress.task("Burning shards", total=len(shards)) as advance:
+            advance(len(shards) - len(jobs))
+            for _ in _run_jobs(jobs, workers):
+                advance(1)
+        return shards
+
+    def _part(self, shard: tuple[int, int]) -> Path:
+        return self.work / "parts" / f"{shard[0]}_{shard[1]}.arrow"
+
+    def _job(self, shard: tuple[int, int]) -> ShardJob:
+        return ShardJob(
+            self.work / "spool", self.dataset / "map" / f"{shard[0]}_{shard[1]}.tif", self._part(shard), shard,
+            self.zoom, tuple(self.ranges), self.table.layers, self.first_channel[-1], self.table.content,
+        )  # fmt: skip
+
+    def _bind(self, shards: list[tuple[int, int]]) -> tuple[list[str], Ints]:
+        """Write the files over all shards; all files, and the tiles with content."""
+        extent = Extent.of(self.ranges, self.zoom)
+        full, tiles = [], [np.zeros((0, 2), np.int64)]
+        for shard in shards:
+            part = read_part(self._part(shard), shard)
+            tiles.append(part.tiles)
+            if not part.is_empty:
+                full.append(shard)
+        write_vrt(self.dataset / "map.vrt", extent, full, self.table.layers)
+        files = ["map.vrt", "pois.parquet", *(f"map/{x}_{y}.tif" for x, y in full)]
+        names = ["map", *self.labels]
+        for name, one, first in zip(names, self.tables, self.first_channel, strict=False):
+            parts = ((shard, read_part(self._part(shard), shard).coverage) for shard in shards)
+            write_coverage(self.dataset / f"{name}_coverage.tif", extent, one.layers, first, parts)
+            files.append(f"{name}_coverage.tif")
+        found = np.concatenate(tiles)
+        return files, found[np.lexsort((found[:, 0], found[:, 1]))]
+
+    # --- report --------------------------------------------------------------------------------------------
+
+    @contextmanager
+    def _timed(self, stage: str) -> Iterator[None]:
+        start = time.perf_counter()
+        yield
+        self.seconds[stage] = time.perf_counter() - start
+
+    def _report(self, about: dict[str, Any], fingerprint: dict[str, Any]) -> BurnReport:
+        tiles: Ints = np.load(self.work / "tiles.npy", allow_pickle=False)
+        centres: Floats = tile_xy_to_lonlat(tiles + 0.5, self.zoom)
+        inside = self.area.contains(centres[:, 0], centres[:, 1])
+        named = {
+            key: about[key] for key in ("objects", "drawn", "broken", "examples", "sea", "pois", "shards")
+        }
+        return BurnReport(
+            layers=self.table.layers,
+            zoom=self.zoom,
+            extract_sha256=fingerprint["extract"],
+            tiles=sum((x1 - x0 + 1) * (y1 - y0 + 1) for x0, y0, x1, y1 in self.ranges),
+            seconds=self.seconds,
+            nonempty_tiles=tiles[inside] if inside.any() else tiles,
+            **named,
+        )
+
+
+def _run_jobs(jobs: Sequence[ShardJob], workers: int) -> Iterator[tuple[int, int]]:
+    """Burn shards here or in fresh processes; yields each that is finished."""
+    if workers == 1 or len(jobs) < 2:
+        yield from map(burn_shard, jobs)
+        return
+    # Fresh interpreters: forking a process that has threads (torch, OpenCV, Arrow) can hang.
+    with ProcessPoolExecutor(min(workers, len(jobs)), mp_context=get_context("spawn")) as pool:
+        waiting = {pool.submit(burn_shard, job) for job in jobs}
+        try:
+            while waiting:
+                done, waiting = wait(waiting, return_when=FIRST_EXCEPTION, timeout=0.2)
+                for future in done:
+                    yield future.result()
+        except BrokenProcessPool as error:
+            raise PlacevecError(
+                "a process that draws the map was killed, perhaps for memory; run again with fewer workers, "
+                "what is finished is kept"
+            ) from error
+        finally:
+            for future in waiting:
+                future.cancel()
+
+
+def _read_json(path: Path) -> Any:
+    """The content of a JSON file, or None when it is not there or damaged."""
+    try:
+        return json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError):
+        return None

@@ -1,0 +1,126 @@
+"""What a finished shard leaves for the files over all shards; a part that is there means that its shard is finished."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from placevec.datasets.views.raster.shards import SHARD_NAME, SHARD_TILES
+from placevec.geo import Ints
+from placevec.geo.geotiff import compress
+from placevec.io.arrow import blobs, numbers
+from placevec.io.atomic import replacing
+from placevec.preparation.rasterize.mosaic import COVERAGE_BLOCK, CoverageBlock
+
+_SCHEMA = pa.schema(
+    [("channel", pa.uint8()), ("row", pa.uint8()), ("column", pa.uint8()), ("block", pa.binary())]
+)
+_NO_TILES = np.zeros((SHARD_TILES, SHARD_TILES), bool)
+
+
+@dataclass(frozen=True)
+class ShardPart:
+    """What is known of a finished shard.
+
+    Attributes:
+        is_empty: whether it has no map file.
+        tiles: (N, 2) int64 x, y of the tiles with content.
+        present: (M, 2) int64 x, y of the tiles that were there, blank ones included; none for burnt maps.
+        coverage: blocks of coverage cells that are not empty, of all channels.
+        sha256: of its map file; empty where it was not asked for.
+    """
+
+    is_empty: bool
+    tiles: Ints
+    present: Ints
+    coverage: list[CoverageBlock]
+    sha256: str
+
+
+def write_part(
+    path: Path,
+    *,
+    is_empty: bool,
+    content: NDArray[np.bool_],
+    coverage: NDArray[np.uint8],
+    covered: NDArray[np.bool_],
+    present: NDArray[np.bool_] = _NO_TILES,
+    sha256: str = "",
+) -> None:
+    """Say that a shard is finished.
+
+    Args:
+        path: the file to write.
+        is_empty: whether it has no map file.
+        content: (64, 64) [y, x] tiles with content.
+        coverage: (C, 1024, 1024) cells of all channels.
+        covered: (C, 4, 4) which blocks of them may hold anything.
+        present: (64, 64) [y, x] tiles that were there.
+        sha256: of the map file.
+    """
+    found = []
+    for channel, row, column in np.argwhere(covered).tolist():
+        rows, columns = (slice(at * COVERAGE_BLOCK, (at + 1) * COVERAGE_BLOCK) for at in (row, column))
+        block = coverage[channel, rows, columns]
+        if block.any():  # a few pixels of a cell may round to none
+            found.append((channel, row, column, compress(block.tobytes())))
+    channels, at_rows, at_columns, contents = zip(*found, strict=True) if found else ((), (), (), ())
+    about = {
+        "is_empty": str(int(is_empty)),
+        "has_content": np.packbits(content).tobytes().hex(),
+        "present": np.packbits(present).tobytes().hex(),
+        "sha256": sha256,
+    }
+    arrays = [*(numbers(part, pa.uint8()) for part in (channels, at_rows, at_columns)), blobs(contents)]
+    table = pa.Table.from_arrays(arrays, schema=_SCHEMA.with_metadata(about))
+    with replacing(path) as temporary, pa.ipc.new_file(str(temporary), table.schema) as writer:
+        writer.write_table(table)
+
+
+def read_part(path: Path, shard: tuple[int, int]) -> ShardPart:
+    """What `write_part` left of a shard."""
+    with pa.OSFile(str(path)) as file:
+        table = pa.ipc.open_file(file).read_all()
+    about = table.schema.metadata
+    rows = zip(
+        *(table.column(name).to_pylist() for name in ("channel", "row", "column", "block")), strict=True
+    )
+    tiles, present = (_tiles(about[name], shard) for name in (b"has_content", b"present"))
+    return ShardPart(about[b"is_empty"] == b"1", tiles, present, list(rows), about[b"sha256"].decode())
+
+
+def _tiles(packed: bytes, shard: tuple[int, int]) -> Ints:
+    bits = np.unpackbits(np.frombuffer(bytes.fromhex(packed.decode()), np.uint8))
+    y, x = np.nonzero(bits.reshape(SHARD_TILES, SHARD_TILES))
+    tiles: Ints = np.stack([x, y], axis=1).astype(np.int64) + np.array(shard) * SHARD_TILES
+    return tiles
+
+
+def remove_unfinished(dataset: Path, work: Path, note: Path) -> None:
+    """Remove every file of a map, and of labels beside it, and all half-done work.
+
+    The note of the old inputs goes first and the folder of half-done work stays: killed here, the next run neither
+    takes what is left for whole nor the directory for somebody else's.
+
+    Args:
+        dataset: the directory, without a manifest yet.
+        work: its folder of half-done work.
+        note: the file in it that names the inputs.
+    """
+    note.unlink(missing_ok=True)
+    (work / "inputs.json").unlink(missing_ok=True)
+    for path in work.iterdir() if work.is_dir() else ():
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink()
+    for path in (dataset / "map").glob("*.tif"):
+        if SHARD_NAME.fullmatch(path.name):
+            path.unlink()
+    for path in (*dataset.glob("*_coverage.tif"), dataset / "map.vrt", dataset / "pois.parquet"):
+        path.unlink(missing_ok=True)

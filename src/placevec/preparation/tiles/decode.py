@@ -1,0 +1,222 @@
+"""How pictures of tiles become pixels of a map: which layers there are, what is background, what counts as set."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+from placevec.datasets.views.raster.shards import Bytes
+from placevec.errors import SourceError, UsageError
+from placevec.geo import TILE_PX
+from placevec.geo.geotiff import RGB
+from placevec.io.progress import Progress
+from placevec.preparation.tiles.masks import KINDS, SAMPLES, WHITE, Mask, find_masks, over, parse_background
+from placevec.sources.osm.layers import LayerTable
+from placevec.sources.tiles.decode import decode_tile
+from placevec.sources.tiles.folder import read_tile_folder
+from placevec.sources.tiles.mbtiles import read_mbtiles
+from placevec.sources.tiles.tilesets import TileSet
+
+MOST_DAMAGED = 0.01
+"""Share of the tiles that may be damaged; more are a reason to look at the folder."""
+SIDES = (TILE_PX, 2 * TILE_PX)
+_CACHED_BYTES = 4096
+
+
+def open_tiles(
+    tile_folder: str | Path | None,
+    mbtiles: str | Path | Sequence[str | Path] | None,
+    zoom: int | None,
+    progress: Progress,
+) -> TileSet:
+    """The tiles that were named, layers in the order of the founding twelve and then by name."""
+    order = LayerTable.default().layers
+    if tile_folder is not None:
+        return read_tile_folder(tile_folder, zoom=zoom, order=order, progress=progress)
+    paths = [mbtiles] if isinstance(mbtiles, str | Path) else list(mbtiles or ())
+    return read_mbtiles(paths, zoom=zoom, order=order, progress=progress)
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How pictures become channels.
+
+    Attributes:
+        channels: of the map.
+        side: pixels along a side of a picture; those of 512 are halved.
+        masks: one a channel; none for colours.
+        keep_grey: store the contrast itself, in 8 bits, instead of comparing it with the threshold.
+    """
+
+    channels: tuple[str, ...]
+    side: int
+    masks: tuple[Mask, ...]
+    keep_grey: bool = False
+
+    @property
+    def bits(self) -> int:
+        """Of a pixel."""
+        return 1 if self.masks and not self.keep_grey else 8
+
+    @property
+    def values(self) -> str:
+        """What the numbers of the view mean."""
+        return "coverage 0..255" if self.bits == 1 else "intensity 0..255"
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain JSON."""
+        masks = {
+            name: [mask.called, mask.threshold] for name, mask in zip(self.channels, self.masks, strict=False)
+        }
+        return {
+            "channels": list(self.channels),
+            "side": self.side,
+            "masks": masks,
+            "keep_grey": self.keep_grey,
+        }
+
+    def lines(self, tiles: TileSet) -> list[str]:
+        """What people should check."""
+        lines = [f"{tiles.layout}, zoom {tiles.zoom}: {len(tiles.tiles()):,} tiles in any layer"]
+        groups: dict[tuple[str, int], list[str]] = {}
+        for name, mask in zip(self.channels, self.masks, strict=False):
+            groups.setdefault((mask.called, mask.threshold), []).append(name)
+        for (called, threshold), names in groups.items():
+            what = "kept as grey" if self.keep_grey else f"set from a contrast of {threshold} of 255 on"
+            lines.append(f"Background {called}, {what}: {', '.join(names)}")
+        if not self.masks:
+            lines.append("Colours: red, green, blue, what is transparent as white")
+        if self.side != TILE_PX:
+            lines.append(f"Pictures of {self.side} px are shrunk to {TILE_PX}")
+        return lines + [f"Note: passed over {line}" for line in tiles.ignored.lines()]
+
+    def pixels(self, channel: int, content: bytes) -> Bytes:
+        """(256, 256) of a channel, or (256, 256, 3) colours; SourceError when the picture is damaged."""
+        rgba = decode_tile(content, side=self.side)
+        if not self.masks:
+            return _shrunk(over(rgba, WHITE))
+        found = _shrunk(self.masks[channel].contrast(rgba))
+        return found if self.keep_grey else (found >= self.masks[channel].threshold).astype(np.uint8)
+
+
+def _shrunk(pixels: Bytes) -> Bytes:
+    if len(pixels) == TILE_PX:
+        return pixels
+    small: Bytes = cv2.resize(pixels, (TILE_PX, TILE_PX), interpolation=cv2.INTER_AREA)
+    return small
+
+
+def how_to_read(
+    tiles: TileSet, *, threshold: int | None = None, background: str = "auto", keep_grey: bool = False
+) -> Reading:
+    """Look at some tiles of each layer and say how all are read.
+
+    A folder that placevec wrote says it itself.
+
+    Raises:
+        SourceError: no tile can be read, pictures are of no size that is read, the background cannot be told.
+        UsageError: options for masks where there are colours.
+    """
+    if tiles.kind == "colours":
+        if threshold is not None or keep_grey or background not in ("auto", "white"):
+            raise UsageError(
+                "--threshold, --background and --keep-grey are about layers; these tiles are colours"
+            )
+        return Reading(RGB, _side(tiles, sample_tiles(tiles, 0, 4)), ())
+    samples = {name: sample_tiles(tiles, layer, SAMPLES) for layer, name in enumerate(tiles.layers)}
+    side = _side(tiles, [tile for some in samples.values() for tile in some])
+    samples = {name: [tile for tile in some if len(tile) == side] for name, some in samples.items()}
+    wanted = parse_background(background)
+    if wanted == {"": "auto"} and (ours := _written_by_us(tiles)):
+        wanted = {"": ours}
+    masks = find_masks(samples, background=wanted, threshold=threshold)
+    return Reading(tiles.layers, side, tuple(masks.values()), keep_grey)
+
+
+def sample_tiles(tiles: TileSet, layer: int, count: int) -> list[Bytes]:
+    """Some tiles of a layer, evenly over its ground, as they are; damaged ones are left out."""
+    keys = tiles.keys[layer]
+    found = []
+    for x, y in tiles.xy(
+        keys[np.unique(np.linspace(0, len(keys) - 1, min(count, len(keys))).astype(int))]
+    ).tolist():
+        try:
+            found.append(decode_tile(tiles.content(layer, x, y), side=None))
+        except SourceError:
+            continue
+    return found
+
+
+def _side(tiles: TileSet, samples: list[Bytes]) -> int:
+    """Of most pictures, pixels."""
+    if not samples:
+        layer = next(number for number, keys in enumerate(tiles.keys) if len(keys))
+        x, y = tiles.xy(tiles.keys[layer][:1])[0].tolist()
+        decode_tile(tiles.content(layer, x, y), side=None)  # says what is wrong with it
+        raise SourceError(f"no tile of {tiles.name} can be read")
+    sides, counts = np.unique([len(tile) for tile in samples], return_counts=True)
+    side = int(sides[counts.argmax()])
+    if side not in SIDES:
+        raise SourceError(f"the tiles are {side} x {side} px: {SIDES[0]} or {SIDES[1]} px are expected")
+    return side
+
+
+def _written_by_us(tiles: TileSet) -> str | None:
+    own = tiles.about.get("placevec")
+    kind = own.get("background") if isinstance(own, dict) else None
+    return kind if isinstance(kind, str) and kind in KINDS else None
+
+
+class TileReader:
+    """Reads a tile of all layers; remembers what small pictures look like, as most of them are blank."""
+
+    def __init__(
+        self, tiles: TileSet, reading: Reading, *, most_damaged: float | None = MOST_DAMAGED
+    ) -> None:
+        self._tiles, self._reading, self._count_of_tiles = tiles, reading, len(tiles.tiles())
+        self._limit = float("inf") if most_damaged is None else most_damaged * self._count_of_tiles
+        self._known: dict[tuple[int, bytes], Bytes] = {}
+        self.damaged: dict[tuple[int, int], str] = {}
+
+    def read(self, x: int, y: int) -> Bytes | None:
+        """(256, 256, C), or None where no layer has a tile or one is damaged."""
+        there = [layer for layer in range(len(self._tiles.layers)) if self._tiles.has(layer, x, y)]
+        if not there:
+            return None
+        try:
+            if not self._reading.masks:
+                return self._pixels(0, x, y)
+            out = np.zeros((len(self._tiles.layers), TILE_PX, TILE_PX), np.uint8)
+            for layer in there:
+                out[layer] = self._pixels(layer, x, y)
+            return out.transpose(1, 2, 0)
+        except SourceError as error:
+            self._count((x, y), error)
+            return None
+
+    def _pixels(self, layer: int, x: int, y: int) -> Bytes:
+        content = self._tiles.content(layer, x, y)
+        known = self._known.get((layer, content)) if len(content) <= _CACHED_BYTES else None
+        if known is not None:
+            return known
+        try:
+            pixels = self._reading.pixels(layer, content)
+        except SourceError as error:
+            where = f"{self._tiles.layers[layer]} " if self._reading.masks else ""
+            raise SourceError(f"{where}{self._tiles.zoom}/{x}/{y}: {error}") from error
+        if len(content) <= _CACHED_BYTES and len(self._known) < 256:
+            self._known[layer, content] = pixels
+        return pixels
+
+    def _count(self, tile: tuple[int, int], error: SourceError) -> None:
+        self.damaged[tile] = str(error)
+        if len(self.damaged) > self._limit:
+            raise SourceError(
+                f"{len(self.damaged):,} of {self._count_of_tiles:,} tiles are damaged, more than "
+                f"{MOST_DAMAGED:.0%}; the first: {next(iter(self.damaged.values()))}; mend or remove them"
+            )

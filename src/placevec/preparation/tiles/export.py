@@ -1,0 +1,399 @@
+"""The map of a dataset as ready tiles: what the founding pipelines read, or MBTiles.
+
+Masks are written white on black, in one bit a pixel, so that reading them back gives the very bits. What is half done
+lies beside the target under a hidden name and is renamed when it is whole; a run that was killed goes on shard by shard.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import shutil
+import sqlite3
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+from placevec.datasets.dataset import Dataset
+from placevec.datasets.views.raster.blocks import ShardFolder
+from placevec.datasets.views.raster.shards import SHARD_NAME, SHARD_TILES, Bytes, read_shard_table
+from placevec.errors import OutputError, PlacevecError, UsageError
+from placevec.geo import TILE_PX, Ints, lonlat_to_tile_xy, metres_per_pixel
+from placevec.geo.geotiff import RGB
+from placevec.io import atomic
+from placevec.io.progress import SILENT, Progress
+from placevec.preparation.rasterize.from_tiles import Shard, shards_of
+from placevec.sources.tiles.folder import METADATA, TILEJSON
+from placevec.sources.tiles.loc2vec_metadata import Loc2VecMetadata, write_loc2vec_metadata
+from placevec.sources.tiles.mbtiles import ENDING, mbtiles_metadata
+from placevec.sources.tiles.tilesets import check_layer
+
+_DONE, _STAMP = ".work", ".placevec.json"
+"""What is finished, while the work lasts; and what was exported, which stays."""
+_FORMAT = 1
+"""Raised whenever the same dataset would export to other bytes."""
+_PATCH_PX = 64
+
+
+def export_tile_folder(dataset: Dataset, out: Path, *, progress: Progress = SILENT) -> int:
+    """Write ``tiles/LAYER/z/x/y.png``, or ``tiles/tile_z_x_y.png`` and ``metadata.json`` for colours; and ``tiles.json``.
+
+    Returns:
+        How many tiles there are; each has a picture in every layer.
+
+    Raises:
+        OutputError: something else lies at ``out``.
+        DatasetError: a damaged shard.
+    """
+    return _export(_Folder(dataset, Path(out)), progress)
+
+
+def export_mbtiles(dataset: Dataset, out: Path, *, progress: Progress = SILENT) -> int:
+    """Write one MBTiles file of colours, or a folder of ``LAYER.mbtiles``; otherwise as `export_tile_folder`.
+
+    Raises UsageError where a folder is named for a file, or the other way round.
+    """
+    is_file, is_rgb = Path(out).suffix == ENDING, dataset.map_spec.channels == RGB
+    if is_file != is_rgb:
+        expected = f"one file: name it *{ENDING}" if is_rgb else "a file each: name the folder they go into"
+        raise UsageError(f"{len(dataset.map_spec.channels)} channels of {dataset.path} become {expected}")
+    return _export(_MBTiles(dataset, Path(out)), progress)
+
+
+# --- what is written ---------------------------------------------------------------------------------------
+
+
+class _Target(Protocol):
+    """Where tiles go."""
+
+    dataset: Dataset
+    out: Path
+    work: Path
+
+    def stamp(self) -> Any:
+        """What lies at ``out`` was made from; None when that is unknown."""
+
+    def begin(self) -> None:
+        """Make ready what tiles go into."""
+
+    def is_done(self, shard: Shard) -> bool:
+        """Whether a shard is written."""
+
+    def write(self, shard: Shard, tiles: Iterable[tuple[int, int, Sequence[bytes]]]) -> None:
+        """Write the pictures (x, y, one a layer) of a shard."""
+
+    def finish(self) -> None:
+        """Put what is whole into its place."""
+
+
+def _export(target: _Target, progress: Progress) -> int:
+    dataset, out = target.dataset, target.out
+    spec = dataset.map_spec
+    layers = () if spec.channels == RGB else tuple(check_layer(name) for name in spec.channels)
+    inputs = {
+        "format": _FORMAT,
+        "dataset": dataset.hash,
+        "layers": list(layers),
+        "kind": type(target).__name__,
+    }
+    if out.exists() and not (out.is_dir() and not any(out.iterdir())):
+        if target.stamp() == inputs:
+            shutil.rmtree(target.work, ignore_errors=True)  # of a run that was killed after its last file
+            progress.say(f"Reusing {out}, which was exported from the same dataset")
+            return sum(len(tiles) for _, tiles in _tiles(dataset))
+        raise OutputError(f"{out} exists and was not exported from this dataset: choose another place")
+    atomic.check_writable(out, directory=True)
+    if _reads(target.work / _STAMP) != inputs or not (target.work / _DONE).is_dir():
+        shutil.rmtree(target.work, ignore_errors=True)
+        (target.work / _DONE).mkdir(parents=True)
+        atomic.write_json(target.work / _STAMP, inputs)
+    atomic.remove_temporaries(target.work)
+    target.begin()
+    map_ = ShardFolder(dataset.path / "map", zoom=dataset.zoom, bands=len(spec.channels), memory=False)
+    every = list(_tiles(dataset))
+    count = sum(len(tiles) for _, tiles in every)
+    with progress.task("Exporting tiles", total=count) as advance:
+        for shard, tiles in every:
+            if not target.is_done(shard):
+                target.write(shard, _pictures(map_, tiles))
+            advance(len(tiles))
+    target.finish()
+    atomic.write_json(_stamp(out), inputs)
+    return count
+
+
+def _stamp(out: Path) -> Path:
+    """The hidden note of what was exported; in the folder, or beside the file."""
+    return (
+        out / ".placevec.json" if out.suffix != ENDING or out.is_dir() else out.with_name(f".{out.name}.json")
+    )
+
+
+def _reads(path: Path) -> Any:
+    try:
+        return json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError):
+        return None
+
+
+def _tiles(dataset: Dataset) -> Iterator[tuple[Shard, Ints]]:
+    """(N, 2) x, y of the tiles that hold anything or a place, shard by shard, row by row."""
+    zoom, side = dataset.zoom, 2**dataset.zoom
+    known = np.isfinite(dataset.lonlat).all(axis=1)
+    lon, lat = dataset.lonlat[known].T
+    at = np.floor(lonlat_to_tile_xy(lon, lat, zoom)).astype(np.int64)
+    placed = np.unique(np.minimum(at[:, 1], side - 1) * side + at[:, 0] % side)
+    under: dict[Shard, list[Ints]] = {}
+    xy = np.stack([placed % side, placed // side], axis=1)
+    for shard in shards_of(xy) if len(xy) else []:
+        inside = (xy // SHARD_TILES == shard).all(axis=1)
+        under[shard] = [xy[inside]]
+    for path in sorted((dataset.path / "map").glob("*.tif")):
+        if match := SHARD_NAME.fullmatch(path.name):
+            shard = int(match[1]), int(match[2])
+            first = read_shard_table(path, zoom, len(dataset.map_spec.channels)).first
+            row, column = np.divmod(np.flatnonzero(np.diff(first)), SHARD_TILES)
+            stored = np.stack([column, row], axis=1).astype(np.int64) + np.array(shard) * SHARD_TILES
+            under.setdefault(shard, []).append(stored)
+    for shard in sorted(under, key=lambda one: (one[1], one[0])):
+        tiles = np.unique(np.concatenate(under[shard])[:, ::-1], axis=0)[:, ::-1]
+        yield shard, tiles
+
+
+def _pictures(map_: ShardFolder, tiles: Ints) -> Iterator[tuple[int, int, list[bytes]]]:
+    """(x, y, PNG files): one a layer, or one of colours."""
+    is_rgb = map_.bits == 8 and map_.bands == len(RGB)
+    blank = _png(np.zeros((TILE_PX, TILE_PX), np.uint8), map_.bits)
+    pixels = np.zeros((map_.bands, TILE_PX, TILE_PX), np.uint8)
+    for x, y in tiles.tolist():
+        pixels[:] = 0
+        written = set(map_.read_into(pixels, x * TILE_PX, y * TILE_PX, range(map_.bands)))
+        if is_rgb:
+            yield x, y, [_png(np.ascontiguousarray(pixels.transpose(1, 2, 0)), 8)]
+        else:
+            yield (
+                x,
+                y,
+                [_png(plane, map_.bits) if band in written else blank for band, plane in enumerate(pixels)],
+            )
+
+
+def _png(pixels: Bytes, bits: int) -> bytes:
+    from PIL import Image
+
+    file = io.BytesIO()
+    image = (
+        Image.frombytes("1", (TILE_PX, TILE_PX), np.packbits(pixels != 0, axis=1).tobytes())
+        if bits == 1
+        else Image.fromarray(pixels)
+    )
+    image.save(file, "PNG", compress_level=6)
+    return file.getvalue()
+
+
+def _about(dataset: Dataset) -> dict[str, Any]:
+    """What a TileJSON document (github.com/mapbox/tilejson-spec, 3.0.0) says of all tiles."""
+    west, south, east, north = dataset.area.bounds
+    spec = dataset.map_spec
+    return {
+        "tilejson": "3.0.0",
+        "name": dataset.name,
+        "attribution": dataset.attribution,
+        "scheme": "xyz",
+        "minzoom": dataset.zoom,
+        "maxzoom": dataset.zoom,
+        "bounds": [west, south, east, north],
+        "placevec": {
+            "channels": list(spec.channels),
+            "values": spec.values,
+            "background": "black",
+            "rules": spec.rules,
+            "dataset": dataset.hash,
+        },
+    }
+
+
+# --- folders -----------------------------------------------------------------------------------------------
+
+
+class _Folder:
+    def __init__(self, dataset: Dataset, out: Path) -> None:
+        self.dataset, self.out = dataset, Path(os.path.abspath(out))
+        self.work = self.out.with_name(f".{self.out.name}.new")
+        self.zoom = dataset.zoom
+        self.layers = None if dataset.map_spec.channels == RGB else dataset.map_spec.channels
+        self._unmarked: list[Shard] = []
+        self._unmarked_tiles = 0
+
+    def stamp(self) -> Any:
+        """The note in the folder."""
+        return _reads(self.out / _STAMP)
+
+    def begin(self) -> None:
+        """Nothing: folders are made as they are needed."""
+
+    def is_done(self, shard: Shard) -> bool:
+        """Whether its marker is there."""
+        return self._marker(shard).exists()
+
+    def _marker(self, shard: Shard) -> Path:
+        return self.work / _DONE / f"{shard[0]}_{shard[1]}"
+
+    def write(self, shard: Shard, tiles: Iterable[tuple[int, int, Sequence[bytes]]]) -> None:
+        """Write the files of a shard; markers follow when the disk has some thousands of tiles."""
+        made: set[Path] = set()
+        with atomic.explained(self.work):
+            for x, y, pictures in tiles:
+                self._unmarked_tiles += 1
+                for layer, content in enumerate(pictures):
+                    path = self._path(layer, x, y)
+                    if path.parent not in made:
+                        path.parent.mkdir(parents=True, exist_ok=True)
+                        made.add(path.parent)
+                    path.write_bytes(content)
+        self._unmarked.append(shard)
+        if self._unmarked_tiles >= SHARD_TILES * SHARD_TILES:
+            self._mark()
+
+    def _mark(self) -> None:
+        """Wait for the disk, once for all files: for each of thousands of small ones it would take minutes."""
+        with atomic.explained(self.work):
+            os.sync()
+            for shard in self._unmarked:
+                self._marker(shard).touch()
+        self._unmarked, self._unmarked_tiles = [], 0
+
+    def _path(self, layer: int, x: int, y: int) -> Path:
+        if self.layers is None:
+            return self.work / "tiles" / f"tile_{self.zoom}_{x}_{y}.png"
+        return self.work / "tiles" / self.layers[layer] / str(self.zoom) / str(x) / f"{y}.png"
+
+    def finish(self) -> None:
+        """Say what the tiles are, and rename."""
+        pattern = "tile_{z}_{x}_{y}.png" if self.layers is None else "{layer}/{z}/{x}/{y}.png"
+        atomic.write_json(self.work / TILEJSON, {**_about(self.dataset), "tiles": [f"tiles/{pattern}"]})
+        if self.layers is None:
+            write_loc2vec_metadata(self.work / METADATA, _metadata(self.dataset))
+        self._mark()
+        shutil.rmtree(self.work / _DONE)
+        with atomic.explained(self.out):
+            if self.out.exists():
+                self.out.rmdir()  # it is empty
+            os.replace(self.work, self.out)
+
+
+def _metadata(dataset: Dataset) -> Loc2VecMetadata:
+    """The places as the founding pipeline's samples."""
+    lonlat = dataset.lonlat[np.isfinite(dataset.lonlat).all(axis=1)]
+    size_m = dataset.manifest["places"]["size_m"]
+    pixel_m = float(np.mean(metres_per_pixel(lonlat[:, 1], dataset.zoom))) if len(lonlat) else 1.0
+    patch = _PATCH_PX if size_m is None else min(max(round(size_m / pixel_m), 1), 4096)
+    return Loc2VecMetadata(dataset.zoom, lonlat, patch, dataset.area)
+
+
+# --- MBTiles -----------------------------------------------------------------------------------------------
+
+_STAMP_NAME = "placevec_export"
+_TABLES = """
+CREATE TABLE metadata (name text, value text);
+CREATE TABLE tiles (zoom_level integer, tile_column integer, tile_row integer, tile_data blob);
+"""
+
+
+class _MBTiles:
+    def __init__(self, dataset: Dataset, out: Path) -> None:
+        self.dataset, self.out = dataset, Path(os.path.abspath(out))
+        self.work = self.out.with_name(f".{self.out.name}.new")
+        self.is_rgb = dataset.map_spec.channels == RGB
+        self.names = ("tiles",) if self.is_rgb else dataset.map_spec.channels
+        self.half_done = self.work / _DONE / "tiles.db"
+
+    def stamp(self) -> Any:
+        """The note in the folder, or in the file."""
+        if not self.is_rgb:
+            return _reads(self.out / _STAMP)
+        try:
+            return json.loads(mbtiles_metadata(self.out).get(_STAMP_NAME, ""))
+        except (PlacevecError, ValueError):
+            return None
+
+    def begin(self) -> None:
+        """One table for all layers: a shard is in it whole or not at all."""
+        with self._opened() as file, file:
+            file.execute("CREATE TABLE IF NOT EXISTS done (x integer, y integer)")
+            file.execute(
+                "CREATE TABLE IF NOT EXISTS tiles (layer integer, tile_column integer, tile_row integer, tile_data blob)"
+            )
+
+    def _opened(self) -> closing[sqlite3.Connection]:
+        return closing(sqlite3.connect(self.half_done))
+
+    def is_done(self, shard: Shard) -> bool:
+        """Whether it was committed."""
+        with self._opened() as file:
+            return file.execute("SELECT 1 FROM done WHERE x = ? AND y = ?", shard).fetchone() is not None
+
+    def write(self, shard: Shard, tiles: Iterable[tuple[int, int, Sequence[bytes]]]) -> None:
+        """Commit the tiles of a shard."""
+        top = 2**self.dataset.zoom - 1
+        rows = (
+            (layer, x, top - y, content) for x, y, pictures in tiles for layer, content in enumerate(pictures)
+        )
+        with atomic.explained(self.work), _sqlite_explained(self.out), self._opened() as file, file:
+            file.executemany("INSERT INTO tiles VALUES (?, ?, ?, ?)", rows)
+            file.execute("INSERT INTO done VALUES (?, ?)", shard)
+
+    def finish(self) -> None:
+        """Write each layer's file in the order of its tiles, and rename."""
+        for layer, name in enumerate(self.names):
+            path = self.work / f"{name}{ENDING}"
+            with atomic.explained(self.out), _sqlite_explained(self.out), atomic.replacing(path) as temporary:
+                self._write(temporary, layer, name)
+        with atomic.explained(self.out):
+            if self.is_rgb:
+                os.replace(self.work / f"tiles{ENDING}", self.out)
+                shutil.rmtree(self.work)
+                return
+            shutil.rmtree(self.work / _DONE)
+            if self.out.exists():
+                self.out.rmdir()
+            os.replace(self.work, self.out)
+
+    def _write(self, path: Path, layer: int, name: str) -> None:
+        zoom = self.dataset.zoom
+        with closing(sqlite3.connect(path)) as file:
+            file.executescript(_TABLES)
+            file.execute("ATTACH ? AS half_done", (str(self.half_done),))
+            with file:
+                file.execute(
+                    "INSERT INTO tiles SELECT ?, tile_column, tile_row, tile_data FROM half_done.tiles WHERE layer = ? "
+                    "ORDER BY tile_column, tile_row",
+                    (zoom, layer),
+                )
+                file.execute("CREATE UNIQUE INDEX tile_index ON tiles (zoom_level, tile_column, tile_row)")
+                file.executemany("INSERT INTO metadata VALUES (?, ?)", self._facts(name))
+
+    def _facts(self, name: str) -> list[tuple[str, str]]:
+        about = _about(self.dataset)
+        title = self.dataset.name if self.is_rgb else f"{self.dataset.name}: {name}"
+        return [
+            ("name", title), ("format", "png"), ("type", "baselayer" if self.is_rgb else "overlay"),
+            ("attribution", self.dataset.attribution), ("bounds", ",".join(f"{value:.7f}" for value in about["bounds"])),
+            ("minzoom", str(about["minzoom"])), ("maxzoom", str(about["maxzoom"])),
+            ("placevec", json.dumps(about["placevec"])), (_STAMP_NAME, json.dumps(_reads(self.work / _STAMP))),
+        ]  # fmt: skip
+
+
+@contextmanager
+def _sqlite_explained(target: Path) -> Iterator[None]:
+    """Turn SQLite's full disk into an OutputError."""
+    try:
+        yield
+    except sqlite3.OperationalError as error:
+        raise OutputError(
+            f"cannot write {target}: {error}; make room and run the same command again"
+        ) from error

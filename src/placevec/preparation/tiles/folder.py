@@ -1,0 +1,282 @@
+"""A folder of tiles, or MBTiles, becomes a dataset with a ``map`` view: the same that an extract becomes.
+
+Masks (one picture a layer) are stored as one bit a pixel, colours as three channels of eight bits.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from placevec.core import ViewSpec
+from placevec.datasets.dataset import MANIFEST, Dataset
+from placevec.datasets.places import Places
+from placevec.datasets.writer import write_dataset
+from placevec.errors import AreaError, DatasetError, SourceError, UsageError
+from placevec.geo import (
+    TILE_PX,
+    Area,
+    Ints,
+    lonlat_to_tile_xy,
+    metres_per_pixel,
+    metric_grid,
+    tile_bounds,
+)
+from placevec.io import atomic
+from placevec.io.progress import Progress
+from placevec.preparation.osm import DEFAULT_SIZE_M, check_inside, check_size, reused
+from placevec.preparation.rasterize.from_tiles import WORK, TileMap, shards_of, tile_ranges_of, write_tile_map
+from placevec.preparation.tiles.decode import Reading, TileReader, how_to_read, open_tiles
+from placevec.sources.tables.points import Points, read_points
+from placevec.sources.tiles.loc2vec_metadata import NAME as METADATA
+from placevec.sources.tiles.loc2vec_metadata import read_loc2vec_metadata
+from placevec.sources.tiles.tilesets import TileSet
+
+UNKNOWN_ATTRIBUTION = "unknown: the tiles name no source"
+_FEWEST_THREADS = 2
+"""One reads a tile while the other waits for the disk."""
+
+
+def prepare(
+    out: Path,
+    *,
+    tile_folder: str | Path | None,
+    mbtiles: str | Path | Sequence[str | Path] | None,
+    area: Area | None,
+    zoom: int | None,
+    threshold: int | None,
+    background: str,
+    require_all_layers: bool,
+    keep_grey: bool,
+    spacing_m: float | None,
+    places: str | Path | None,
+    all_places: bool,
+    size_m: float | None,
+    workers: int,
+    created: str,
+    progress: Progress,
+) -> Dataset:
+    """Store the tiles as the map of a dataset, lay out the places and write the manifest; see `placevec.prepare`."""
+    if spacing_m is not None and places is not None:
+        raise UsageError("places come from a spacing or from a table, not both")
+    if require_all_layers and (spacing_m is not None or places is not None):
+        raise UsageError("--require-all-layers chooses tiles: it does not go with --spacing or --places")
+    check_size(spacing_m, size_m)
+    given = None if places is None else read_points(places)
+    tiles = open_tiles(tile_folder, mbtiles, zoom, progress)
+    if len(tiles.tiles()) == 0:
+        raise SourceError(f"{tiles.name} is empty")
+    if area is not None:
+        there, tiles = _bounds(tiles), tiles.within(area)
+        if len(tiles.tiles()) == 0:
+            bounds = ",".join(f"{value:.5g}" for value in there.bounds)
+            raise AreaError(
+                f"no tile of {tiles.name} lies in the area: they cover {bounds} (west,south,east,north)"
+                f"{area.turned_into(there)}"
+            )
+    reading = how_to_read(tiles, threshold=threshold, background=background, keep_grey=keep_grey)
+    held = _bounds(tiles)
+    if given is not None:
+        check_inside(given, area or held, str(places), progress)
+    inputs = {
+        "tiles": tiles.fingerprint,
+        "area": None if area is None else area.as_dict(),
+        "zoom": tiles.zoom,
+        "reading": reading.as_dict(),
+        "require_all_layers": require_all_layers,
+        "spacing_m": spacing_m,
+        "places": None if places is None else atomic.sha256_of_file(places),
+        "all_places": all_places,
+        "size_m": size_m,
+    }
+    if (out / MANIFEST).exists() or (out / WORK).is_dir():
+        atomic.remove_temporaries(out)
+    if (out / MANIFEST).exists():
+        return reused(out, inputs, progress)
+    if out.exists() and any(path.name != WORK for path in out.iterdir()) and not (out / WORK).is_dir():
+        raise DatasetError(f"{out} exists and is not a placevec dataset: choose another --out")
+    for line in reading.lines(tiles):
+        progress.say(line)
+    (out / WORK).mkdir(parents=True, exist_ok=True)  # before anything else: it tells whose the directory is
+    attribution = str(tiles.about.get("attribution") or UNKNOWN_ATTRIBUTION)[:1000]
+    if attribution == UNKNOWN_ATTRIBUTION:
+        progress.say(
+            "Note: the tiles do not say whose they are; find out before you publish anything made of them"
+        )
+    reader = TileReader(tiles, reading)
+    written = write_tile_map(
+        out, zoom=tiles.zoom, channels=reading.channels, bits=reading.bits, shards=shards_of(tiles.tiles()),
+        read=reader.read, attribution=attribution, total=len(tiles.tiles()), progress=progress,
+        threads=max(_FEWEST_THREADS, workers),
+        fingerprint={"tiles": tiles.fingerprint, "area": inputs["area"], "reading": reading.as_dict()},
+    )  # fmt: skip
+    damaged = _damaged(tiles, written, reader)
+    if damaged:
+        progress.say(
+            f"Note: {len(damaged):,} damaged tiles are kept out, such as {next(iter(damaged.values()))}"
+        )
+    laid, notes = _laid_out(
+        tiles, written, area or held, given, spacing_m, size_m, require_all_layers, all_places,
+        None if tile_folder is None else Path(tile_folder),
+    )  # fmt: skip
+    for note in notes:
+        progress.say(f"Note: {note}")
+    if len(laid) == 0:
+        raise DatasetError("no tile holds anything: --all-tiles keeps the blank ones too")
+    source = {
+        "kind": tiles.layout,
+        "name": tiles.name,
+        "path": Path(tile_folder or _first(mbtiles)).name,
+        "url": None,
+        "sha256": written.sha256,
+        "bytes": sum((out / name).stat().st_size for name in written.files),
+        "timestamp": None,
+        "licence": None,
+        "attribution": attribution,
+    }
+    spec = ViewSpec(
+        "map", "raster", reading.channels, reading.values, size_px=TILE_PX, zoom=tiles.zoom,
+        rules=_rules(tiles),
+    )  # fmt: skip
+    dataset = write_dataset(
+        out,
+        name=str(tiles.about.get("name") or tiles.name)[:200],
+        area=area or held,
+        places=laid,
+        names=None,
+        sources=[source],
+        views={"map": {"spec": spec.as_dict(), "files": written.files}},
+        report={"inputs": inputs, **_report(tiles, reading, written, damaged)},
+        created=created,
+    )
+    shutil.rmtree(out / WORK, ignore_errors=True)
+    return dataset
+
+
+def _first(mbtiles: str | Path | Sequence[str | Path] | None) -> str | Path:
+    return mbtiles if isinstance(mbtiles, str | Path) else next(iter(mbtiles or ("",)))
+
+
+def _rules(tiles: TileSet) -> str | None:
+    """The hash of the rules that drew the layers, where the folder says it and has them all."""
+    own = tiles.about.get("placevec")
+    if not isinstance(own, dict) or own.get("channels") != list(tiles.layers):
+        return None
+    rules = own.get("rules")
+    return rules if isinstance(rules, str) and len(rules) == 64 else None
+
+
+def _damaged(tiles: TileSet, written: TileMap, reader: TileReader) -> dict[tuple[int, int], str]:
+    """Tile -> what is wrong with it, those of an earlier part of the run included."""
+    side = 2**tiles.zoom
+    there = written.present[:, 1] * side + written.present[:, 0]
+    every = tiles.tiles()
+    lost = every[~np.isin(every[:, 1] * side + every[:, 0], there)]
+    for x, y in lost.tolist():
+        if (x, y) not in reader.damaged:
+            reader.read(x, y)
+    return {(x, y): reader.damaged[x, y] for x, y in lost.tolist() if (x, y) in reader.damaged}
+
+
+# --- places ------------------------------------------------------------------------------------------------
+
+
+def _bounds(tiles: TileSet) -> Area:
+    ranges = tile_ranges_of(tiles.tiles(), tiles.zoom)
+    west, _, _, north = tile_bounds(ranges[0][0], ranges[0][1], tiles.zoom)
+    _, south, east, _ = tile_bounds(ranges[-1][2], ranges[-1][3], tiles.zoom)
+    return Area(west, south, east, north)
+
+
+def _laid_out(
+    tiles: TileSet,
+    written: TileMap,
+    area: Area,
+    given: Points | None,
+    spacing_m: float | None,
+    size_m: float | None,
+    require_all_layers: bool,
+    all_places: bool,
+    folder: Path | None,
+) -> tuple[Places, list[str]]:
+    """The places, and what is worth saying of them."""
+    if given is not None:
+        return Places(given.place_id, given.lonlat, given.geometry, size_m or DEFAULT_SIZE_M, "given"), []
+    kept = written.present if all_places else written.content
+    if spacing_m is not None:
+        grid = Places.from_grid(
+            metric_grid(area, spacing_m), size_m=size_m or DEFAULT_SIZE_M, spacing_m=spacing_m
+        )
+        return grid.kept(_on(kept, grid, tiles.zoom)), []
+    if require_all_layers:
+        common = tiles.tiles(in_all=True)
+        if len(common) == 0:
+            fewest = min(range(len(tiles.layers)), key=lambda layer: len(tiles.keys[layer]))
+            raise SourceError(
+                f"no tile is there in all {len(tiles.layers)} layers: {tiles.layers[fewest]} has "
+                f"{len(tiles.keys[fewest]):,}; without --require-all-layers a missing tile is an empty layer"
+            )
+        present = {tuple(tile) for tile in written.present.tolist()}
+        common = common[[tuple(tile) in present for tile in common.tolist()]]
+        return Places.from_tiles(common, tiles.zoom), []
+    if folder is not None and tiles.kind == "colours" and tiles.about.get("has_metadata"):
+        return _samples(folder, tiles, kept, size_m)
+    return Places.from_tiles(kept, tiles.zoom), []
+
+
+def _samples(folder: Path, tiles: TileSet, kept: Ints, size_m: float | None) -> tuple[Places, list[str]]:
+    """The points that the founding pipeline sampled, where there are tiles."""
+    import shapely
+
+    metadata = read_loc2vec_metadata(folder / METADATA)
+    notes = []
+    if metadata.zoom != tiles.zoom:
+        notes.append(f"{METADATA} is about zoom {metadata.zoom}, the tiles are of zoom {tiles.zoom}")
+    lonlat = np.unique(np.round(metadata.lonlat, 7), axis=0)
+    if len(lonlat) == 0:
+        raise SourceError(f"{folder / METADATA} names no sample; remove it to take each tile for a place")
+    size = size_m or metadata.patch_size * float(np.mean(metres_per_pixel(lonlat[:, 1], metadata.zoom)))
+    names = np.array([f"{lon:.7f}_{lat:.7f}" for lon, lat in lonlat], dtype=object)
+    points = np.asarray(shapely.points(lonlat), object).reshape(-1)
+    places = Places(names, lonlat, points, size, "given")
+    there = _on(kept, places, tiles.zoom)
+    if not there.all():
+        notes.append(
+            f"{int((~there).sum()):,} of {len(there):,} samples of {METADATA} lie on no tile and are left out"
+        )
+    return places.kept(there), notes
+
+
+def _on(kept: Ints, places: Places, zoom: int) -> np.ndarray[Any, np.dtype[np.bool_]]:
+    """(N,) bool: places whose point lies on one of the tiles."""
+    at = np.floor(lonlat_to_tile_xy(places.lonlat[:, 0], places.lonlat[:, 1], zoom)).astype(np.int64)
+    found: np.ndarray[Any, np.dtype[np.bool_]] = np.isin(
+        at[:, 1] * 2**zoom + at[:, 0], kept[:, 1] * 2**zoom + kept[:, 0]
+    )
+    return found
+
+
+def _report(
+    tiles: TileSet, reading: Reading, written: TileMap, damaged: dict[tuple[int, int], str]
+) -> dict[str, Any]:
+    """What was met, for people."""
+    return {
+        "layout": tiles.layout,
+        "tiles": {name: len(keys) for name, keys in zip(tiles.layers, tiles.keys, strict=True)},
+        "tiles_in_any_layer": len(tiles.tiles()),
+        "tiles_in_all_layers": len(tiles.tiles(in_all=True)),
+        "tiles_blank": len(written.present) - len(written.content),
+        "tiles_damaged": len(damaged),
+        "damaged_examples": list(damaged.values())[:20],
+        "backgrounds": {
+            name: mask.called for name, mask in zip(reading.channels, reading.masks, strict=False)
+        },
+        "thresholds": {
+            name: mask.threshold for name, mask in zip(reading.channels, reading.masks, strict=False)
+        },
+        "ignored": dict(tiles.ignored.counts),
+    }

@@ -1,0 +1,245 @@
+"""Is this usable? A folder of tiles, MBTiles or a dataset, looked through before anybody trains on it.
+
+It tells what the data check of founding document 004 prints: layers, tiles a layer, common coordinates, the shapes of a
+sample batch; and what is wrong.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from placevec.core import Look
+from placevec.datasets.dataset import MANIFEST, Dataset
+from placevec.datasets.labels import SPLITS
+from placevec.datasets.views.raster.coverage import Coverage
+from placevec.datasets.views.raster.shards import SHARD_NAME, read_shard_table
+from placevec.errors import PlacevecError, SourceError
+from placevec.geo import TILE_PX
+from placevec.io.progress import SILENT, Progress
+from placevec.preparation.tiles.decode import MOST_DAMAGED, TileReader, how_to_read, open_tiles
+from placevec.sources.osm.layers import LayerTable
+from placevec.sources.tiles.mbtiles import ENDING
+
+BATCH = 4
+FAR_TILES = 10
+SAMPLED = 64
+"""Tiles of a folder that are decoded, all layers of each."""
+
+
+@dataclass
+class Layer:
+    """One layer.
+
+    Attributes:
+        name: of the layer, or of the channel.
+        tiles: how many it has; of a dataset, how many places it shows anything of among those looked at.
+        set_share: of the pixels that were looked at, the share that is set; of colours, the mean intensity.
+        background: of the pictures; empty for datasets and colours.
+        threshold: contrast from which a pixel is set; None for datasets and colours.
+    """
+
+    name: str
+    tiles: int
+    set_share: float
+    background: str = ""
+    threshold: int | None = None
+
+
+@dataclass
+class Validation:
+    """What was found.
+
+    Attributes:
+        path: that was looked at.
+        kind: ``tiles`` or ``dataset``.
+        layout: how tiles are named, or how places were laid out.
+        zoom: of the tiles.
+        layers: each of them.
+        measure: what ``Layer.share_set`` is: ``share set``, or ``mean`` of 8 bits.
+        coordinates: tiles that any layer has, or places.
+        common: tiles that all layers have, or places with coordinates.
+        labels: of places that have them: label, kind, rows of each side of the split, and what else goes with them.
+        batch: role -> shape of a sample batch.
+        problems: what makes it unusable.
+        notes: what is worth knowing.
+    """
+
+    path: str
+    kind: str
+    layout: str = ""
+    zoom: int | None = None
+    layers: list[Layer] = field(default_factory=list)
+    measure: str = "share set"
+    coordinates: int = 0
+    common: int = 0
+    labels: dict[str, str] = field(default_factory=dict)
+    batch: dict[str, list[int]] = field(default_factory=dict)
+    problems: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def usable(self) -> bool:
+        """Whether a dataset can be made of it, or a model trained on it."""
+        return not self.problems
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain JSON."""
+        return {**asdict(self), "usable": self.usable}
+
+
+def validate(path: str | Path, *, zoom: int | None = None, progress: Progress = SILENT) -> Validation:
+    """Look through a folder of tiles, MBTiles (a file or a folder of them) or a dataset; nothing is written.
+
+    Args:
+        path: what to look at.
+        zoom: of the tiles, when there are several.
+        progress: where to report.
+    """
+    path = Path(path)
+    is_dataset = path.is_dir() and ((path / MANIFEST).exists() or (path / ".work").is_dir())
+    found = Validation(str(path), "dataset" if is_dataset else "tiles")
+    try:
+        if not path.exists():
+            raise SourceError(f"{path} does not exist")
+        if is_dataset:
+            _dataset(path, found)
+        else:
+            _tiles(path, zoom, found, progress)
+    except PlacevecError as error:
+        found.problems.append(str(error))
+    return found
+
+
+def _tiles(path: Path, zoom: int | None, found: Validation, progress: Progress) -> None:
+    is_mbtiles = path.is_file() or any(one.suffix == ENDING for one in path.iterdir())
+    tiles = open_tiles(None if is_mbtiles else path, path if is_mbtiles else None, zoom, progress)
+    every = tiles.tiles()
+    found.layout, found.zoom = tiles.layout, tiles.zoom
+    found.coordinates, found.common = len(every), len(tiles.tiles(in_all=True))
+    found.notes += [f"passed over {line}" for line in tiles.ignored.lines()]
+    if tiles.kind == "layers":
+        known = LayerTable.default().layers
+        if missing := [name for name in known if name not in tiles.layers]:
+            found.notes.append(f"of the founding twelve layers there are no {', '.join(missing)}")
+        found.notes += [
+            f"the layer {name} has no tile"
+            for name, keys in zip(tiles.layers, tiles.keys, strict=True)
+            if not len(keys)
+        ]
+        if not found.common:
+            found.notes.append("no tile is in all layers: --require-all-layers would find no place")
+    if not len(every):
+        raise SourceError(f"there is no tile in {path}")
+    reading = how_to_read(tiles)
+    reader = TileReader(tiles, reading, most_damaged=None)
+    pixels, failed = [], 0
+    chosen = every[np.unique(np.linspace(0, len(every) - 1, min(SAMPLED, len(every))).astype(int))]
+    with progress.task("Decoding tiles", total=len(chosen)) as advance:
+        for x, y in chosen.tolist():
+            tile = reader.read(x, y)
+            failed += tile is None
+            if tile is not None:
+                pixels.append(tile)
+            advance(1)
+    full = 1 if reading.bits == 1 else 255
+    found.measure = "share set" if reading.bits == 1 else "mean"
+    means = (
+        np.mean([tile.mean(axis=(0, 1)) for tile in pixels], axis=0) / full
+        if pixels
+        else np.zeros(len(reading.channels))
+    )
+    for number, name in enumerate(reading.channels):
+        mask = reading.masks[number] if reading.masks else None
+        count = len(tiles.keys[number if reading.masks else 0])
+        found.layers.append(
+            Layer(
+                name,
+                count,
+                float(means[number]),
+                mask.called if mask else "",
+                mask.threshold if mask else None,
+            )
+        )
+        if mask and means[number] > 0.5:
+            found.notes.append(
+                f"{means[number]:.0%} of {name} counts as set: is its background {mask.called}?"
+            )
+    if failed:
+        first = next(iter(reader.damaged.values()))
+        line = f"{failed} of {len(chosen)} tiles that were looked at are damaged, such as {first}"
+        (found.problems if failed > MOST_DAMAGED * len(chosen) else found.notes).append(line)
+    if pixels:
+        shape = [min(BATCH, len(pixels)), len(reading.channels), TILE_PX, TILE_PX]
+        found.batch = {role: list(shape) for role in ("anchor", "positive", "negative")}
+        if max(np.ptp(every[:, 0]), np.ptp(every[:, 1])) <= FAR_TILES:
+            found.notes.append(f"no two tiles lie more than {FAR_TILES} apart, as the founding negatives do")
+
+
+def _dataset(path: Path, found: Validation) -> None:
+    dataset = Dataset.open(path)
+    found.layout = str(dataset.manifest["places"]["grid"])
+    known = np.flatnonzero(np.isfinite(dataset.lonlat).all(axis=1))
+    found.coordinates, found.common = len(dataset), len(known)
+    if not len(known):
+        raise SourceError(f"no place of {path} has coordinates")
+    rows = known[np.unique(np.linspace(0, len(known) - 1, min(BATCH, len(known))).astype(int))]
+    if dataset.has_labels:
+        _labels(dataset, found)
+    if "map" not in dataset.view_names:
+        for name in dataset.view_names:
+            read = dataset.view(name).read(Look(torch.from_numpy(rows)))
+            found.batch[name] = list(read.shape) if isinstance(read, torch.Tensor) else [len(rows)]
+        return
+    found.zoom = dataset.zoom
+    view = dataset.map_view(memory=False)
+    batch = view.read(Look(torch.from_numpy(rows), torch.from_numpy(dataset.lonlat[rows])))
+    found.batch = {"anchor": list(batch.shape)}
+    for shard in sorted((path / "map").glob("*.tif")):  # each must have a table that makes sense
+        if SHARD_NAME.fullmatch(shard.name):
+            read_shard_table(shard, dataset.zoom, len(dataset.map_spec.channels))
+    found.measure = "share set" if view.shards.bits == 1 else "mean"
+    some = known[np.unique(np.linspace(0, len(known) - 1, min(4096, len(known))).astype(int))]
+    shares = Coverage(path / "map_coverage.tif").fractions(dataset.footprints()[some], dataset.zoom)
+    for number, name in enumerate(dataset.map_spec.channels):
+        found.layers.append(Layer(name, int((shares[:, number] > 0).sum()), float(shares[:, number].mean())))
+    found.notes += [f"nothing of {layer.name} is on any place" for layer in found.layers if layer.tiles == 0]
+    for name, why in (
+        ("landuse_coverage.tif", "no land-use task"),
+        ("pois.parquet", "no tasks of points of interest"),
+    ):
+        if not (path / name).is_file():
+            found.notes.append(f"there is no {name}: evaluation has {why} of its own, give --labels FILE")
+
+
+def _labels(dataset: Dataset, found: Validation) -> None:
+    labels = dataset.labels()
+    rows = {side: labels.rows(side) for side in SPLITS}
+    found.labels = {
+        "label": str(dataset.manifest["labels"]["column"]),
+        "kind": f"{len(labels.classes):,} classes" if labels.kind == "classes" else "number",
+        **{side: f"{len(of_side):,}" for side, of_side in rows.items()},
+        **({"users": f"{labels.user_count:,}"} if labels.users is not None else {}),
+    }
+    if not labels.known[rows["train"]].any():
+        found.problems.append("no place to train on has a label")
+    if not len(rows["validation"]) and labels.split is not None:
+        found.notes.append("the split has no validation: training holds blocks out")
+    if labels.kind == "classes":
+        seen = np.zeros(len(labels.classes), bool)
+        seen[labels.values[rows["train"]][labels.known[rows["train"]]]] = True
+        if not seen.all():
+            first = labels.classes[int(np.flatnonzero(~seen)[0])]
+            found.notes.append(f"{int((~seen).sum()):,} classes are never trained on, such as {first[:60]!r}")
+    for side, of_side in rows.items():
+        predictions = dataset.image_predictions(side)
+        if predictions is None:
+            continue
+        found.labels[f"{side} image predictions"] = f"{predictions.shape[0]:,} x {predictions.shape[1]:,}"
+        images = None if labels.image_rows is None else labels.image_rows[of_side]
+        if images is None or (len(images) and int(images.max()) >= predictions.shape[0]):
+            found.problems.append(f"image predictions of {side} do not say which place each is of")

@@ -1,0 +1,1 @@
+"""Loc2Vec: near places, seen on the map, are alike."""

@@ -1,0 +1,240 @@
+"""Loc2Vec: the layers of the map around a place, learned by telling near from far.
+
+V. Spruyt, "Loc2Vec: Learning location embeddings with triplet-loss networks", Sentiance, 2018; the 12-layer
+pipeline of founding document 004 and the RGB pipeline of 001. Near places, turned, shifted and with layers switched
+off, must be closer in the space of vectors than far ones.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from placevec import encoders
+from placevec.core import Encoded, Objective, Recipe, Slot, View, ViewSpec
+from placevec.datasets.dataset import Dataset
+from placevec.datasets.joined import JoinedDataset
+from placevec.errors import DatasetError, InputError
+from placevec.geo import Floats, Ints, footprint_bounds, to_ecef
+from placevec.metrics import effective_rank, principal_share, triplet_accuracy
+from placevec.preparation.map import PREPARE_OPTIONS, prepare
+from placevec.recipes.base import Built
+from placevec.recipes.loc2vec.config import Loc2VecConfig, config_dict
+from placevec.recipes.loc2vec.pairs import buffer_m, fewer, in_metres, sampler_of, split
+from placevec.recipes.loc2vec.presets import configure
+from placevec.recipes.loc2vec.targets import Contents, Ground, landuse_contents, layer_contents, tag_contents
+from placevec.training import TrainingOptions
+from placevec.training.objectives.contrastive import InfoNCE
+from placevec.training.objectives.mining import InBatchNegatives
+from placevec.training.objectives.prediction import PredictDistribution, PredictShares
+from placevec.training.objectives.triplet import SoftPN, TripletLoss
+from placevec.training.samplers.anchors import AnchorSampler
+
+__all__ = ["PREPARE_OPTIONS", "Built", "Loc2VecConfig", "build", "config_dict", "configure", "prepare"]
+
+_LESSON_WEIGHTS = {"layers": 0.25, "landuse": 1.5, "tags": 0.5}
+"""Of losses that are all 1 where nothing is known; see docs/decisions/0004."""
+
+
+def kept_channels(spec: ViewSpec, drop: tuple[str, ...]) -> tuple[str, ...]:
+    """The layers that are read; InputError for an unknown one or when none is left."""
+    unknown = [layer for layer in drop if layer not in spec.channels]
+    if unknown:
+        raise InputError(f"there is no layer {unknown[0]!r} to drop: the map has {', '.join(spec.channels)}")
+    kept = tuple(layer for layer in spec.channels if layer not in drop)
+    if not kept:
+        raise InputError("every layer was dropped: nothing is left to learn from")
+    return kept
+
+
+def _objective(config: Loc2VecConfig) -> Objective:
+    if config.objective == "infonce":
+        return InfoNCE(temperature=config.temperature, exclusion_m=config.far_m)
+    swap = config.objective == "triplet-swap"
+    reduction = config.reduction or ("active" if swap else "mean")
+    objective: Objective = (
+        SoftPN()
+        if config.objective == "softpn"
+        else TripletLoss(margin=config.margin, swap=swap, reduction=reduction)  # type: ignore[arg-type]
+    )
+    if config.negatives == "random":
+        return objective
+    return InBatchNegatives(objective, rule=config.negatives, exclusion_m=config.far_m)  # type: ignore[arg-type]
+
+
+def _encoder(config: Loc2VecConfig, channels: int) -> Any:
+    options: dict[str, Any] = {"channels": channels, "dim": config.dim}
+    if config.encoder == "founding-tile-cnn":
+        options.update(size_px=config.size_px, dropout=config.dropout)
+    elif config.encoder == "founding-rgb-cnn":
+        options.update(size_px=config.size_px)
+    elif config.encoder == "shape-tile-cnn":
+        # margins of triplets are measured between vectors of length 1
+        options.update(
+            width=config.width, unit_norm=config.contrast_weight > 0 and "triplet" in config.objective
+        )
+    else:
+        # SoftPN never gets low on vectors of length 1: distances must be free to grow. Predictions need no length 1.
+        unit_norm = config.objective != "softpn" and config.contrast_weight > 0
+        options.update(width=config.width, unit_norm=unit_norm)
+    return encoders.build(config.encoder, **options)
+
+
+def measure(slots: Mapping[str, Encoded], targets: Mapping[str, Tensor]) -> dict[str, float]:
+    """Numbers of a batch: triplet accuracy against a shuffled far place, and signs of collapse."""
+    anchor = slots["anchor"].z
+    numbers = {"effective_rank": effective_rank(anchor)}
+    if len(anchor) >= 8:  # fewer always lie in few directions
+        numbers["two_direction_share"] = principal_share(anchor, 2)
+    if "positive" not in slots:
+        return numbers
+    positive = slots["positive"].z
+    negative = slots["negative"].z if "negative" in slots else anchor.roll(len(anchor) // 2, 0)
+    return {"triplet_accuracy": triplet_accuracy(anchor, positive, negative), **numbers}
+
+
+def build(
+    dataset: Dataset | JoinedDataset,
+    config: Loc2VecConfig,
+    training: Mapping[str, Any],
+    validation: Dataset | JoinedDataset | None = None,
+) -> Built:
+    """Slots, encoder, objective and samplers over a dataset's map.
+
+    A tenth of the places is held out in whole blocks, with a buffer around them so wide that training and
+    validation windows share no pixel. On an extent too small for blocks nothing is held out, and a note says so.
+    With a ``validation`` dataset of its own all places are trained on.
+    """
+    config = in_metres(dataset, config)
+    channels = kept_channels(dataset.map_spec, config.drop_layers)
+    window: dict[str, Any] = {"size_px": config.size_px, "size_m": config.size_m, "channels": channels}
+    view = dataset.map_view().window(**window)
+    rows = dataset.require_coordinates(np.arange(len(dataset)), "loc2vec")
+    seed = int(training.get("seed", 0))
+    rows = fewer(dataset, rows, config.most_places, seed)
+    ground = dataset if validation is None else validation
+    held_out: dict[str, Any] = {}
+    notes: list[str] = []
+    if validation is None:
+        train_rows, held_rows, held_out = split(dataset, config, rows, seed)
+        if not held_out and config.validation_share > 0:
+            notes.append("the extent is too small to hold blocks out: validation repeats training places")
+    else:
+        train_rows, held_rows = rows, validation.require_coordinates(np.arange(len(validation)), "loc2vec")
+        notes += _overlap(dataset, validation, config, rows, held_rows)
+    contents = {name: _contents(name, dataset, config) for name in config.predict}
+    held_off = ground.lonlat[held_rows] if held_out or validation is not None else None
+    sampler = sampler_of(
+        dataset, config, train_rows, seed=seed, drop_channels=config.drop_channels, flip=config.flip,
+        targets=_shares(contents), keep_off=held_off,
+    )  # fmt: skip
+    there = contents if validation is None else {name: _contents(name, ground, config) for name in contents}
+    try:
+        validates = sampler_of(
+            ground, config, held_rows, seed=seed + 1, drop_channels=0.0, targets=_shares(there)
+        )
+    except InputError as error:
+        if validation is None:
+            raise
+        raise InputError(f"the validation dataset {validation.name} cannot be drawn from: {error}") from error
+    recipe = Recipe(
+        slots={role: Slot("map", "tile") for role in sampler.draw(0).looks},
+        encoders={"tile": _encoder(config, len(channels))},
+        objectives=_objectives(config, contents, train_rows),
+        sampler=sampler,
+        validation=validates,
+        measure=measure,
+    )
+    options = TrainingOptions(**{"steps_per_epoch": _steps(config, sampler), **training})
+    there_views: dict[str, View] | None = None
+    if validation is not None:
+        there_views = {"map": validation.map_view().window(**window)}
+    return Built(
+        recipe, config, {"map": view}, {"map": view.spec}, options, len(train_rows), there_views, held_out, notes
+    )  # fmt: skip
+
+
+def _steps(config: Loc2VecConfig, sampler: AnchorSampler) -> int:
+    samples = config.samples_per_epoch
+    return sampler.steps_per_epoch if samples is None else -(-samples // sampler.batch_size)
+
+
+def _objectives(
+    config: Loc2VecConfig, contents: Mapping[str, Contents], rows: Ints
+) -> dict[str, tuple[float, Objective]]:
+    objectives: dict[str, tuple[float, Objective]] = {
+        f"predict-{name}": (
+            _LESSON_WEIGHTS[name],
+            _predicts(name)(config.dim, _mean(found, rows), target=name),
+        )
+        for name, found in contents.items()
+    }
+    if config.contrast_weight > 0:
+        objectives[config.objective] = (config.contrast_weight, _objective(config))
+    return objectives
+
+
+def _overlap(
+    dataset: Dataset | JoinedDataset,
+    validation: Dataset | JoinedDataset,
+    config: Loc2VecConfig,
+    rows: Ints,
+    held_rows: Ints,
+) -> list[str]:
+    """A note where a validation dataset shows ground that is trained on; DatasetError where it shows another map."""
+    if validation.map_spec != dataset.map_spec:
+        raise DatasetError(
+            f"the validation dataset {validation.name} cannot be used: its map differs in layers, rules or zoom"
+        )
+    from scipy.spatial import cKDTree
+
+    near = buffer_m(dataset, config, rows)
+    trained, held = (_positions(lonlat) for lonlat in (dataset.lonlat[rows], validation.lonlat[held_rows]))
+    shared = int((cKDTree(trained).query(held, distance_upper_bound=near)[0] < near).sum())
+    if not shared:
+        return []
+    return [
+        f"{shared:,} of {len(held):,} validation places lie within {near:,.0f} m of training places: their windows may"
+        " show the same ground, and the validation loss then flatters"
+    ]
+
+
+def _positions(lonlat: Floats) -> Floats:
+    return to_ecef(lonlat[:, 0], lonlat[:, 1])
+
+
+def _shares(contents: Mapping[str, Contents]) -> dict[str, Any]:
+    return {name: found.shares for name, found in contents.items()}
+
+
+def _contents(name: str, dataset: Dataset | JoinedDataset, config: Loc2VecConfig) -> Contents:
+    """What every place holds under the window that is read around it."""
+    parts = dataset.parts if isinstance(dataset, JoinedDataset) else (dataset,)
+    grounds = [
+        Ground(
+            part.path,
+            part.footprints()
+            if config.size_m is None
+            else footprint_bounds(part.lonlat, config.size_m, part.zoom),
+            part.zoom,
+        )
+        for part in parts
+    ]
+    if name == "layers":
+        if not config.drop_layers:
+            raise InputError("predicting layers needs layers that are not seen: name them with drop_layers")
+        return layer_contents(grounds, config.drop_layers)
+    return landuse_contents(grounds) if name == "landuse" else tag_contents(grounds)
+
+
+def _predicts(name: str) -> type[PredictShares] | type[PredictDistribution]:
+    return PredictDistribution if name == "landuse" else PredictShares
+
+
+def _mean(contents: Contents, rows: Ints) -> Tensor:
+    known = Contents(contents.names, contents.shares[rows]).mean()
+    return torch.from_numpy(np.nan_to_num(known))

@@ -1,0 +1,139 @@
+"""Who meets whom in the recipe Loc2Vec: rows held out, distances in metres, the sampler of each unit."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from placevec.datasets.dataset import Dataset
+from placevec.datasets.joined import JoinedDataset
+from placevec.geo import TILE_PX, Floats, Ints, hold_out_blocks, metres_per_pixel, to_ecef
+from placevec.recipes.loc2vec.config import Loc2VecConfig
+from placevec.training.samplers import BoxSampler, NearFarSampler, TileSampler
+from placevec.training.samplers.anchors import AnchorSampler
+
+_METRES_A_DEGREE = 111_320.0
+"""The longest a degree gets."""
+
+
+def in_metres(dataset: Dataset | JoinedDataset, config: Loc2VecConfig) -> Loc2VecConfig:
+    """The configuration with ``near_m`` and ``far_m`` that agree with distances in tiles or degrees.
+
+    Near is the farthest that a positive can be, so that buffers hold; far is that of a typical place.
+    """
+    if config.near_tiles is not None and config.far_tiles is not None:
+        known = dataset.lonlat[np.isfinite(dataset.lonlat).all(axis=1)]
+        tile_m: Floats = metres_per_pixel(known[:, 1], dataset.zoom) * TILE_PX
+        near_m, far_m = (
+            config.near_tiles * math.sqrt(2.0) * float(tile_m.max()),
+            config.far_tiles * float(np.median(tile_m)),
+        )
+    elif config.near_degrees is not None and config.far_degrees is not None:
+        near_m = float(config.near_degrees) * math.sqrt(2.0) * _METRES_A_DEGREE
+        far_m = config.far_degrees * _METRES_A_DEGREE
+    else:
+        return config
+    return replace(config, near_m=near_m, far_m=max(far_m, near_m * 1.001))
+
+
+def buffer_m(dataset: Dataset | JoinedDataset, config: Loc2VecConfig, rows: Ints) -> float:
+    """Metres between places whose windows, and whose positives' windows, share no pixel."""
+    footprint = config.size_m
+    if footprint is None:
+        footprint = float(np.max(metres_per_pixel(dataset.lonlat[rows, 1], dataset.zoom))) * config.size_px
+    # turned windows reach half a diagonal, and both sides' positives leave their places
+    return footprint * math.sqrt(2.0) + 2.0 * (config.near_m + config.shift_m)
+
+
+def block_size(lonlat: np.ndarray[Any, Any], config: Loc2VecConfig) -> float:
+    """Side of the blocks held out for validation, metres."""
+    if config.block_m is not None:
+        return config.block_m
+    xyz = to_ecef(lonlat[:, 0], lonlat[:, 1])
+    extent = float(np.linalg.norm(xyz.max(0) - xyz.min(0)))
+    return float(np.clip(extent / 8.0, 250.0, 5000.0))
+
+
+def split(
+    dataset: Dataset | JoinedDataset, config: Loc2VecConfig, rows: Ints, seed: int
+) -> tuple[Ints, Ints, dict[str, Any]]:
+    """(training rows, validation rows, how they were held out); the last is empty when the extent is too small."""
+    lonlat = dataset.lonlat[rows]
+    held_out: dict[str, Any] = {
+        "size_m": block_size(lonlat, config),
+        "share": config.validation_share,
+        # no pixel shared: turned windows reach half a diagonal, and both sides' positives leave their places
+        "buffer_m": buffer_m(dataset, config, rows),
+        "seed": seed,
+    }
+    train_rows, held_rows = hold_out_blocks(lonlat, **held_out)
+    if len(train_rows) < 0.5 * len(rows) or len(held_rows) < 8:
+        return rows, rows, {}
+    return rows[train_rows], rows[held_rows], held_out
+
+
+def sampler_of(
+    dataset: Dataset | JoinedDataset,
+    config: Loc2VecConfig,
+    rows: Ints,
+    *,
+    keep_off: Floats | None = None,
+    **options: Any,
+) -> AnchorSampler:
+    """Draws the batches over some rows, in the unit that the configuration measures in.
+
+    ``keep_off``: (M, 2) lon, lat of places held out, near which no negative may be that is not a place itself.
+    """
+    contrasts = config.contrast_weight > 0
+    common: dict[str, Any] = {
+        "rows": rows,
+        "batch_size": min(config.batch_size, len(rows)),
+        "drop_in": ("positive",) if contrasts else ("anchor",),
+        "rotate": config.rotate,
+        "shift_m": config.shift_m,
+        "channels": len(dataset.map_spec.channels) - len(config.drop_layers),
+        **options,
+    }
+    negatives = contrasts and config.objective != "infonce" and config.negatives == "random"
+    if contrasts and config.near_tiles is not None and config.far_tiles is not None:
+        return TileSampler(
+            dataset.lonlat, zoom=dataset.zoom, near_tiles=config.near_tiles, far_tiles=config.far_tiles,
+            negatives=negatives, **common,
+        )  # fmt: skip
+    if contrasts and config.near_degrees is not None and config.far_degrees is not None:
+        return BoxSampler(
+            dataset.lonlat, boxes=_boxes(dataset), near_degrees=config.near_degrees,
+            far_degrees=config.far_degrees, negatives=negatives, keep_off=keep_off,
+            keep_off_m=buffer_m(dataset, config, rows), **common,
+        )  # fmt: skip
+    return NearFarSampler(
+        dataset.lonlat,
+        near_m=config.near_m,
+        far_m=config.far_m,
+        positives=config.positives if contrasts else "none",  # type: ignore[arg-type]
+        negatives=negatives,
+        **common,
+    )
+
+
+def _boxes(dataset: Dataset | JoinedDataset) -> Floats:
+    """(N, 4) west, south, east, north degrees of the area that each place belongs to."""
+    parts = dataset.parts if isinstance(dataset, JoinedDataset) else (dataset,)
+    return np.concatenate([np.tile(part.area.bounds, (len(part), 1)) for part in parts])
+
+
+def fewer(dataset: Dataset | JoinedDataset, rows: Ints, most: int | None, seed: int) -> Ints:
+    """``rows`` with at most so many of each dataset, drawn at random."""
+    if most is None:
+        return rows
+    first = dataset.first_row if isinstance(dataset, JoinedDataset) else np.array([0, len(dataset)])
+    random = np.random.default_rng([seed, 0xFE3])
+    parts = [
+        random.permutation(rows[(rows >= start) & (rows < stop)])[:most]
+        for start, stop in itertools.pairwise(first.tolist())
+    ]
+    return np.sort(np.concatenate(parts))

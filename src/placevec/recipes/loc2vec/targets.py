@@ -1,0 +1,97 @@
+"""What each place holds, in numbers from 0 to 1: what an encoder that sees only part of the map can learn to predict.
+
+Layers that it does not see, uses of the land, and which tags occur. These are targets, never an input.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from placevec.datasets.views.pois import points_inside, read_pois
+from placevec.datasets.views.raster.coverage import Coverage
+from placevec.errors import DatasetError
+from placevec.geo import Floats
+
+MOST_TAGS = 128
+FEWEST_PLACES = 20
+"""Places that must hold a tag for it to be learnt from."""
+
+
+@dataclass(frozen=True)
+class Ground:
+    """Where to look: a dataset's directory, and (N, 4) footprints x0, y0, x1, y1 in fractional tiles at ``zoom``."""
+
+    path: Path
+    footprints: Floats
+    zoom: int
+
+
+@dataclass(frozen=True)
+class Contents:
+    """Shares (N, T) float32 in 0..1 by name; NaN where nothing is known."""
+
+    names: tuple[str, ...]
+    shares: NDArray[np.float32]
+
+    def mean(self) -> NDArray[np.float64]:
+        """(T,) mean of the known shares."""
+        return np.asarray(np.nanmean(self.shares.astype(np.float64), axis=0))
+
+
+def layer_contents(grounds: Sequence[Ground], layers: Sequence[str]) -> Contents:
+    """The share of every footprint that each of these layers covers."""
+    parts = []
+    for ground in grounds:
+        coverage = Coverage(ground.path / "map_coverage.tif")
+        chosen = [coverage.channels.index(layer) for layer in layers]
+        parts.append(coverage.fractions(ground.footprints, ground.zoom)[:, chosen])
+    return Contents(tuple(f"layer {layer}" for layer in layers), np.concatenate(parts))
+
+
+def landuse_contents(grounds: Sequence[Ground]) -> Contents:
+    """The share of every footprint under each use of the land; unknown where an extract carries no land use at all."""
+    parts: list[NDArray[np.float32]] = []
+    names: tuple[str, ...] = ()
+    for ground in grounds:
+        file = ground.path / "landuse_coverage.tif"
+        if not file.exists():
+            raise DatasetError(f"{ground.path} holds no {file.name}: prepare it from an OSM extract")
+        coverage = Coverage(file)
+        names = coverage.channels
+        shares = np.minimum(coverage.fractions(ground.footprints, ground.zoom), 1.0)
+        # an extract made for routing has lost its land use: that it is not drawn there says nothing
+        mapped = (shares.sum(axis=1) > 0).mean() > 0.05
+        parts.append(shares if mapped else np.full_like(shares, np.nan))
+    return Contents(tuple(f"land use {name}" for name in names), np.concatenate(parts))
+
+
+def tag_contents(grounds: Sequence[Ground]) -> Contents:
+    """1 where a point of interest with this ``key=value`` lies in the footprint; the `MOST_TAGS` commonest."""
+    held = [_tags_of(ground) for ground in grounds]
+    places = pd.concat(held)["tag"].value_counts() if held else pd.Series(dtype=np.int64)
+    places = places[places >= FEWEST_PLACES]
+    # ties by name, so that the same data give the same targets
+    order = sorted(places.index, key=lambda tag: (-int(places[tag]), str(tag)))[:MOST_TAGS]
+    number = {tag: column for column, tag in enumerate(order)}
+    parts = []
+    for ground, found in zip(grounds, held, strict=True):
+        shares = np.zeros((len(ground.footprints), len(order)), np.float32)
+        column = found["tag"].map(number)
+        known = column.notna().to_numpy()
+        shares[found["place"].to_numpy()[known], column[known].astype(np.int64).to_numpy()] = 1.0
+        parts.append(shares)
+    return Contents(tuple(map(str, order)), np.concatenate(parts))
+
+
+def _tags_of(ground: Ground) -> pd.DataFrame:
+    """place (row) and tag (``key=value``) of all that lies in the footprints, every pair once."""
+    pois = read_pois(ground.path / "pois.parquet")
+    places, points = points_inside(pois, ground.footprints, ground.zoom)
+    tag = pois["key"].astype(str) + "=" + pois["value"].astype(str)
+    return pd.DataFrame({"place": places, "tag": tag.to_numpy(object)[points]}).drop_duplicates()

@@ -1,0 +1,237 @@
+"""Sphere2Vec: a location encoder, taught by labels of points.
+
+G. Mai et al., "Sphere2Vec: A General-Purpose Location Representation Learning over a Spherical Surface for Large-Scale
+Geospatial Predictions", ISPRS 2023, doi:10.1016/j.isprsjprs.2023.06.016; its loss and sampling are those of O. Mac
+Aodha et al. 2019. Also cross-entropy and regression, and the losses of SINR (E. Cole et al. 2023).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from placevec.core import Encoded, Objective, Recipe, Slot
+from placevec.datasets.dataset import Dataset
+from placevec.datasets.joined import JoinedDataset
+from placevec.datasets.labels import Labelled
+from placevec.datasets.views.coordinates import NAME, SPEC, CoordinatesView
+from placevec.errors import InputError, UsageError
+from placevec.geo import Floats, Ints
+from placevec.models.heads import Head, widened
+from placevec.preparation.chips.images import IMAGE_FEATURES, PREPARE_OPTIONS, prepare
+from placevec.recipes.base import Built
+from placevec.recipes.sphere2vec import csp as sphere2vec_csp
+from placevec.recipes.sphere2vec.config import (
+    OF_PRESENCE,
+    WITH_BACKGROUND,
+    Sphere2VecConfig,
+    config_dict,
+    configure,
+)
+from placevec.recipes.sphere2vec.csp_config import CSP_LOSSES
+from placevec.recipes.sphere2vec.encoder import device_of, encoder_of
+from placevec.recipes.sphere2vec.points import background_of, sides, usable
+from placevec.training import TrainingOptions
+from placevec.training.objectives.presence import (
+    SINR_POSITIVE_WEIGHT,
+    OtherClassLoss,
+    OtherPlaceLoss,
+    PresenceLoss,
+)
+from placevec.training.objectives.supervised import ClassLoss, NumberLoss
+from placevec.training.samplers.labeled import LabelledSampler
+
+__all__ = ["PREPARE_OPTIONS", "Built", "Sphere2VecConfig", "build", "config_dict", "configure", "prepare"]
+
+_MOST_NUMBERS = 2**24
+"""Of the answers to one validation batch: points times classes."""
+_FEWEST_STEPS = 25
+"""Batches of a pass."""
+_MOST_VALIDATED = 65_536
+"""Points that a validation reads."""
+_FEW_VALIDATED = 8
+"""Points below which a validation hardly tells one pass from another."""
+
+
+def build(
+    dataset: Dataset | JoinedDataset,
+    config: Sphere2VecConfig,
+    training: Mapping[str, Any],
+    validation: Dataset | JoinedDataset | None = None,
+) -> Built:
+    """Encoder, head, loss and sampler over a dataset's labelled points; see `sphere2vec_points.sides` for the split."""
+    if isinstance(dataset, JoinedDataset) or validation is not None:
+        raise UsageError(
+            "sphere2vec learns from one dataset, and is validated on its split: prepare one table of all points"
+        )
+    if config.loss == "auto" and not dataset.has_labels and IMAGE_FEATURES in dataset.view_names:
+        config = replace(config, loss="csp")
+    if config.loss in CSP_LOSSES:
+        return sphere2vec_csp.build(dataset, config, training)
+    labels = dataset.labels()
+    seed = int(training.get("seed", 0))
+    config = replace(config, loss=_loss_for(config, labels))
+    config.check_loss(config.loss)
+    rows, notes = usable(dataset, labels, config)
+    lonlat = dataset.lonlat
+    train, held, held_out, more = sides(lonlat, labels, rows, config, seed)
+    encoder = encoder_of(config, lonlat[train], seed)
+    head = _head(encoder.dim, config, labels, train)
+    device = device_of(str(training.get("device", "auto")))
+    sampler = _sampler(config, labels, lonlat, train, device, size=config.batch_size, seed=seed)
+    judge = None
+    if len(held):
+        most = max(1, min(4096, _MOST_NUMBERS // head.outputs))
+        batches = -(-min(len(held), _MOST_VALIDATED) // most)
+        size = max(1, min(len(held), _MOST_VALIDATED) // batches)
+        judge = _sampler(
+            replace(config, balance=None), labels, lonlat, held, device, size=size, seed=seed + 1
+        )
+        if held_out and len(held) < _FEW_VALIDATED:
+            more = [*more, _few(len(train), len(held))]
+    recipe = Recipe(
+        slots={role: Slot(NAME, "location") for role in sampler.draw(0).looks},
+        encoders={"location": encoder},
+        objectives={config.loss: (1.0, _objective(config, head, labels))},
+        sampler=sampler,
+        validation=judge,
+        measure=_measure(head, labels, held if len(held) else train),
+    )
+    options = {
+        "steps_per_epoch": _steps(sampler, training),
+        "validation_steps": 0 if judge is None else judge.steps_per_epoch,
+        "prefetch": 0,  # a slice of a table is sooner taken than waited for
+        **training,
+        **({"device": "cpu"} if device.type == "cpu" else {}),
+    }
+    return Built(
+        recipe, config, {NAME: CoordinatesView(lonlat)}, {NAME: SPEC}, TrainingOptions(**options), len(train),
+        held_out=held_out, notes=[*notes, *more], head=head,
+    )  # fmt: skip
+
+
+def _steps(sampler: LabelledSampler, training: Mapping[str, Any]) -> int:
+    """Batches of a pass: once over the points, but of a small table several times, so that 20 passes teach something.
+
+    The founding schedule counts passes over the data.
+    """
+    once = sampler.steps_per_epoch
+    return once if training.get("schedule") == "decay" else max(once, _FEWEST_STEPS)
+
+
+def _few(train: int, held: int) -> str:
+    """The note that a validation of so few places decides nothing."""
+    return (
+        f"only {held} of {train + held} places {'validates' if held == 1 else 'validate'}, so that chance chooses the "
+        "best pass: prepare more places, or a larger share with --validation-share"
+    )
+
+
+def _loss_for(config: Sphere2VecConfig, labels: Labelled) -> str:
+    """The loss by name, chosen by the labels where it is left to them; UsageError where the two do not agree."""
+    numbers = labels.kind == "number"
+    if config.loss == "auto":
+        return "regression" if numbers else "presence"
+    if numbers != (config.loss == "regression"):
+        kind, fitting = ("numbers", "regression") if numbers else ("classes", "presence or cross-entropy")
+        raise UsageError(f"--loss {config.loss} does not fit labels that are {kind}: take {fitting}, or auto")
+    if config.loss in ("cross-entropy", "an_slds") and len(labels.classes) < 2:
+        raise UsageError(
+            f"--loss {config.loss} needs two classes, and all labels are {labels.classes[0][:40]!r}: "
+            "presence tells one class from background points"
+        )
+    return config.loss
+
+
+def _head(dim: int, config: Sphere2VecConfig, labels: Labelled, train: Ints) -> Head:
+    """A fresh head for vectors of ``dim`` and the labels; of numbers with the mean and deviation of those trained on."""
+    if labels.kind == "classes":
+        return Head(dim, "presence" if config.loss in OF_PRESENCE else "classes", labels.classes)
+    values = labels.values[train]
+    deviation = float(values.std())
+    if not deviation > 0:
+        raise InputError(f"all labels to learn from are {values[0]:g}: there is nothing to learn")
+    return Head(dim, "number", mean=float(values.mean()), deviation=deviation)
+
+
+def _sampler(
+    config: Sphere2VecConfig,
+    labels: Labelled,
+    lonlat: Floats,
+    rows: Ints,
+    device: torch.device,
+    *,
+    size: int,
+    seed: int,
+) -> LabelledSampler:
+    targets: dict[str, Any] = {"label": labels.values}
+    if config.users:
+        if labels.users is None:
+            raise InputError(
+                "there are no users to learn from: prepare with --user COLUMN, or without --users"
+            )
+        targets["user"] = labels.users
+    return LabelledSampler(
+        rows, lonlat, batch_size=size, seed=seed, targets=targets, device=device,
+        background=background_of(config, lonlat[rows], seed) if config.loss in WITH_BACKGROUND else None,
+        classes=labels.values, most_of_a_class=config.balance,
+        seasons=labels.dates if config.seasons else None,
+    )  # fmt: skip
+
+
+def _objective(config: Sphere2VecConfig, head: Head, labels: Labelled) -> Objective:
+    if config.loss == "cross-entropy":
+        return ClassLoss(head, label_smoothing=config.label_smoothing or 0.0)
+    if config.loss == "regression":
+        return NumberLoss(head)
+    if config.loss == "an_slds":
+        return OtherClassLoss(head)
+    if config.loss == "an_ssdl":
+        return OtherPlaceLoss(head)
+    full = SINR_POSITIVE_WEIGHT if config.loss == "an_full" else None
+    return PresenceLoss(
+        head,
+        positive_weight=full if config.positive_weight is None else config.positive_weight,
+        background_weight=1.0 if config.background_weight is None else config.background_weight,
+        users=labels.user_count if config.users else 0,
+    )
+
+
+def _measure(
+    head: Head, labels: Labelled, rows: Ints
+) -> Callable[[Mapping[str, Encoded], Mapping[str, Tensor]], dict[str, float]]:
+    """What is watched of a validation batch: top-1 and MRR of classes, R2 of numbers, AUC of a single class.
+
+    R2 divides by the variance of all ``rows``, so that the mean over equal batches is R2 of all of them.
+    """
+    variance = float(labels.values[rows].var()) if head.kind == "number" else 1.0
+
+    def measure(slots: Mapping[str, Encoded], targets: Mapping[str, Tensor]) -> dict[str, float]:
+        point = slots["point"].z
+        if head.kind == "number":
+            errors = head.answers(point)[:, 0].double() - targets["label"]
+            return {"r2": 1.0 - float((errors**2).mean()) / variance if variance else float("nan")}
+        scores = widened(head(point))
+        if head.outputs == 1:
+            return (
+                {}
+                if "background" not in slots
+                else {"auc": _auc(scores, widened(head(slots["background"].z)))}
+            )
+        own = scores.gather(1, targets["label"].long()[:, None])
+        ranks = (scores > own).sum(1) + ((scores == own).sum(1) + 1) / 2.0
+        return {"top1": float((ranks <= 1).double().mean()), "mrr": float((1.0 / ranks).mean())}
+
+    return measure
+
+
+def _auc(here: Tensor, elsewhere: Tensor) -> float:
+    """How often a point scores higher than a background point, ties half."""
+    order = torch.sort(elsewhere[:, 0]).values
+    below = torch.searchsorted(order, here[:, 0].contiguous(), right=False)
+    upto = torch.searchsorted(order, here[:, 0].contiguous(), right=True)
+    return float((below + upto).double().mean()) / (2.0 * len(order))

@@ -1,0 +1,178 @@
+"""Contrastive spatial pre-training: a location encoder taught by what places look like, without a label.
+
+Mai et al., "CSP: Self-supervised contrastive spatial pre-training for geospatial-visual representations", ICML 2023,
+arXiv:2305.01118. Frozen features of images (`image_features`) go through one matrix that is learnt; the location encoder
+learns to find each place's own image. The trained model holds both, and reads coordinates.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from torch import Tensor, nn
+
+from placevec.core import Encoded, Objective, Recipe, Slot
+from placevec.datasets.dataset import Dataset
+from placevec.datasets.labels import Labelled
+from placevec.datasets.views.coordinates import NAME, SPEC, CoordinatesView
+from placevec.datasets.views.features import FeaturesView
+from placevec.encoders.feature_projection import FeatureProjection, StandardFeatures
+from placevec.errors import DatasetError, UsageError
+from placevec.geo import Ints
+from placevec.metrics import effective_rank
+from placevec.preparation.chips.images import IMAGE_FEATURES
+from placevec.recipes.base import Built
+from placevec.recipes.sphere2vec.config import Sphere2VecConfig
+from placevec.recipes.sphere2vec.csp_config import CONTRASTS, defaults
+from placevec.recipes.sphere2vec.encoder import device_of, encoder_of
+from placevec.recipes.sphere2vec.points import background_of, sides
+from placevec.training import TrainingOptions
+from placevec.training.objectives.spatial_contrast import (
+    BACKGROUND,
+    IMAGE,
+    LOCATION,
+    TWIN,
+    DropoutTwins,
+    ImageRegression,
+    LocationImage,
+    NegativeLocations,
+    SigmoidDropoutTwins,
+    SigmoidLocationImage,
+    SigmoidNegativeLocations,
+    directions,
+)
+from placevec.training.samplers.image_pairs import ImagePairs
+
+_FEWEST_STEPS = 10
+"""In a pass: of few images a pass is several times over all of them."""
+_FORMS: Mapping[str, tuple[type[LocationImage], type[NegativeLocations], type[DropoutTwins]]] = {
+    "csp": (LocationImage, NegativeLocations, DropoutTwins),
+    "csp-nce": (SigmoidLocationImage, SigmoidNegativeLocations, SigmoidDropoutTwins),
+}
+
+
+def build(dataset: Dataset, config: Sphere2VecConfig, training: Mapping[str, Any]) -> Built:
+    """Location encoder, projection of image features, losses and sampler over a dataset's places with images.
+
+    A split of the dataset's own holds here too: no image of a validation or test place is learnt from.
+
+    Raises:
+        DatasetError: no image features, or none of a place with coordinates.
+        InputError: a device without float64.
+        UsageError: a choice that needs labels.
+    """
+    config = _decided(config)
+    device = device_of(str(training.get("device", "auto")))
+    if IMAGE_FEATURES not in dataset.view_names:
+        raise DatasetError(
+            f"{dataset.path} knows no images: prepare with --images DIR, or with --image-features FILE beside points"
+        )
+    seed, lonlat = int(training.get("seed", 0)), dataset.lonlat
+    images = dataset.view(IMAGE_FEATURES)
+    assert isinstance(images, FeaturesView)
+    rows, notes = _usable(dataset, images)
+    labels = dataset.labels() if dataset.has_labels else Labelled("number", np.zeros(len(dataset)))
+    train, held, held_out, more = sides(lonlat, labels, rows, config, seed)
+    location = encoder_of(config, lonlat[train], seed)
+    image: FeatureProjection | StandardFeatures = (
+        StandardFeatures(images.dim)
+        if config.loss == "csp-mse"
+        else FeatureProjection(images.dim, location.dim)
+    )
+    sampler = _pairs(dataset, config, train, seed)
+    judge = _pairs(dataset, config, held, seed + 1) if len(held) else None
+    encoders: dict[str, nn.Module] = {"location": location, "image": image.fit(*images.moments(train))}
+    recipe = Recipe(
+        slots={
+            role: Slot(*((IMAGE_FEATURES, "image") if role == IMAGE else (NAME, "location")))
+            for role in sampler.draw(0).looks
+        },
+        encoders=encoders,
+        objectives=_objectives(config, location.dim, images.dim),
+        sampler=sampler,
+        validation=judge,
+        measure=None if config.loss == "csp-mse" else measure,
+    )
+    options = {
+        "steps_per_epoch": max(sampler.steps_per_epoch, _FEWEST_STEPS),
+        "validation_steps": 0 if judge is None else judge.steps_per_epoch,
+        "prefetch": 0,  # a few rows of a table are sooner taken than waited for
+        **training,
+        **({"device": "cpu"} if device.type == "cpu" else {}),
+    }
+    return Built(
+        recipe, config, {NAME: CoordinatesView(lonlat), IMAGE_FEATURES: images}, {NAME: SPEC}, TrainingOptions(**options),
+        len(train), held_out=held_out, notes=[*notes, *more],
+    )  # fmt: skip
+
+
+def _decided(config: Sphere2VecConfig) -> Sphere2VecConfig:
+    """All that was left to the loss filled in; UsageError for what means nothing without labels."""
+    for given, option in (
+        (config.few_shot < 1, "few-shot"),
+        (bool(config.seasons), "seasons"),
+    ):
+        if given:
+            raise UsageError(f"--{option} needs labels, and --loss {config.loss} learns without")
+    open_ones = {
+        name: value for name, value in defaults(config.loss).items() if getattr(config, name) is None
+    }
+    return replace(config, **open_ones)
+
+
+def _usable(dataset: Dataset, images: FeaturesView) -> tuple[Ints, list[str]]:
+    """Places with coordinates and an image, and a note of those without."""
+    located = np.isfinite(dataset.lonlat).all(axis=1)
+    rows = np.flatnonzero(located & images.known)
+    if len(rows) < 2:
+        raise DatasetError(f"fewer than two places of {dataset.path} have both coordinates and an image")
+    notes = []
+    for count, what in (
+        (int((~located).sum()), "coordinates"),
+        (int((located & ~images.known).sum()), "an image"),
+    ):
+        if count:
+            notes.append(f"{count:,} places without {what} are left out")
+    return rows, notes
+
+
+def _pairs(dataset: Dataset, config: Sphere2VecConfig, rows: Ints, seed: int) -> ImagePairs:
+    contrast = config.loss in CONTRASTS
+    elsewhere = contrast and config.background_weight != 0
+    return ImagePairs(
+        rows, dataset.lonlat, batch_size=config.batch_size, seed=seed,
+        twins=contrast and config.twin_weight != 0, negatives=config.negative_points or 1,
+        background=background_of(config, dataset.lonlat[rows], seed) if elsewhere else None,
+    )  # fmt: skip
+
+
+def _objectives(config: Sphere2VecConfig, dim: int, features: int) -> dict[str, tuple[float, Objective]]:
+    if config.loss == "csp-mse":
+        return {"features": (1.0, ImageRegression(dim, features))}
+    image, background, twins = _FORMS[config.loss]
+    weights = (1.0, float(config.background_weight or 0.0), float(config.twin_weight or 0.0))
+    temperatures = (config.temperature, config.background_temperature, config.twin_temperature)
+    first, second, third = (float(value or 0.0) for value in temperatures)
+    found: dict[str, tuple[float, Objective]] = {
+        IMAGE: (weights[0], image(first, symmetric=bool(config.symmetric))),
+        BACKGROUND: (weights[1], background(second)),
+        TWIN: (weights[2], twins(third)),
+    }
+    return {name: part for name, part in found.items() if part[0] != 0}
+
+
+def measure(slots: Mapping[str, Encoded], targets: Mapping[str, Tensor]) -> dict[str, float]:
+    """Of a batch: how often a location finds its own image first, the mean reciprocal rank, and signs of collapse."""
+    location, image = slots[LOCATION], slots[IMAGE]
+    whole = location.present & image.present
+    cosines = directions(location.z, whole) @ directions(image.z, whole).T
+    own = cosines.diagonal()[:, None]
+    ranks = (cosines > own).sum(1) + ((cosines == own).sum(1) + 1) / 2.0
+    return {
+        "image_top1": float((ranks <= 1).double().mean()),
+        "image_mrr": float((1.0 / ranks).mean()),
+        "effective_rank": effective_rank(location.z),
+    }

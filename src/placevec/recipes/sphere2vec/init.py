@@ -1,0 +1,87 @@
+"""A run whose location encoder another training starts from: pre-trained on images, fine-tuned on labels."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping
+from typing import Any
+
+from placevec import encoders
+from placevec.datasets.views.coordinates import NAME
+from placevec.encoders.locations.encoder import LocationEncoder
+from placevec.encoders.locations.names import feature_options, known_as
+from placevec.errors import ModelError, UsageError
+from placevec.models.model import Model
+
+_FREE = ("dropout",)
+"""What may differ from the run: it has no weights."""
+_CALLED = {"width": "cell_width"}
+"""Options of features -> what the recipe calls them."""
+
+
+def encoder_of_run(path: str) -> LocationEncoder:
+    """The location encoder of a run or model, with its weights.
+
+    Raises:
+        ModelError: no model there, or one that reads no coordinates, or with an encoder of another kind.
+    """
+    model = Model.load(path)
+    reading = model.readings.get(NAME)
+    module = None if reading is None else model.modules[reading.encoder]
+    if not isinstance(module, LocationEncoder):
+        reads = ", ".join(model.readings)
+        raise ModelError(f"{path} has no location encoder to start from: it reads {reads}")
+    return module
+
+
+def started_from(path: str, dropout: float | None) -> LocationEncoder:
+    """A copy of it to be trained, with another share of units dropped where one is given."""
+    before = encoder_of_run(path)
+    config = before.config() if dropout is None else {**before.config(), "dropout": dropout}
+    encoder = encoders.build("location", **config)
+    encoder.load_state_dict(before.state_dict())
+    assert isinstance(encoder, LocationEncoder)
+    return encoder
+
+
+def inherited(path: str, given: Mapping[str, Any], known: tuple[str, ...]) -> dict[str, Any]:
+    """The options that make the encoder of a run, which ``given`` must not contradict; None for those that it has not.
+
+    Args:
+        path: of the run.
+        given: options of the user.
+        known: names of all options of the recipe that make an encoder.
+
+    Raises:
+        ModelError: as `encoder_of_run`.
+        UsageError: an option that is another than the run's, or that its encoder has not.
+    """
+    options = _options_of(encoder_of_run(path))
+    for name in known:
+        value = given.get(name)
+        if value is None or name in _FREE:
+            continue
+        wanted = known_as(value) if name == "encoder" else value
+        if wanted != options.get(name):
+            has = f"no {name.replace('_', ' ')}" if options.get(name) is None else options[name]
+            raise UsageError(
+                f"--{name.replace('_', '-')} {value} contradicts --init: the encoder of {path} has {has}"
+            )
+    return {name: options.get(name) for name in known}
+
+
+def _options_of(encoder: LocationEncoder) -> dict[str, Any]:
+    """All options as they are in effect: of the features an encoder remembers those only that it was told."""
+    config = encoder.config()
+    told = config.pop("options")
+    signature = inspect.signature(type(encoder.positional)).parameters
+    features = {
+        name: told.get(name, signature[name].default)
+        for name in feature_options(encoder.encoder, encoder.variant)
+    }
+    # a default of None is chosen by the features themselves, such as the width of rbf by the number of its anchors
+    chosen = {
+        name: getattr(encoder.positional, name, None) if value is None else value
+        for name, value in features.items()
+    }
+    return {**config, **{_CALLED.get(name, name): value for name, value in chosen.items()}}

@@ -1,0 +1,170 @@
+"""What every layout is read into, and reading its files within limits."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from placevec.errors import SourceError
+from placevec.geo import Floats
+from placevec.io.json_documents import check, read_json
+from placevec.sources.tables.columns import Columns
+from placevec.sources.tables.labeled_points import BATCH_ROWS, PointRows
+from placevec.sources.tables.values import Longitudes
+
+MOST_JSON_BYTES = 2 * 2**30
+"""Largest annotation file that is read: it is read whole."""
+
+
+@dataclass
+class Part:
+    """One side of a benchmark's split.
+
+    Attributes:
+        split: ``train``, ``validation`` or ``test``.
+        ids: (N,) names of the images, distinct within the part.
+        lonlat: (N, 2) float64 degrees; NaN where a photo has no coordinates.
+        classes: (N,) int64 index of the class.
+        users: (N,) int64, -1 unknown; or None.
+        dates: (N,) float64 share of the year that had passed, NaN unknown; or None.
+        predictions: file of what an image classifier said of them, N rows of C probabilities; or None.
+    """
+
+    split: str
+    ids: Sequence[str]
+    lonlat: Floats
+    classes: NDArray[np.int64]
+    users: NDArray[np.int64] | None = None
+    dates: Floats | None = None
+    predictions: Path | None = None
+
+
+@dataclass
+class Layout:
+    """A benchmark, read.
+
+    Attributes:
+        name: of the layout.
+        path: folder that holds it.
+        classes: names of the classes, distinct, in the order of their indices.
+        parts: its sides.
+        files: that were read, in order.
+        credit: who made it.
+        notes: what users should know.
+    """
+
+    name: str
+    path: Path
+    classes: tuple[str, ...]
+    parts: list[Part]
+    files: list[Path]
+    credit: str
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def columns(self) -> Columns:
+        """What its rows hold."""
+        users = "user" if any(part.users is not None for part in self.parts) else None
+        dates = "date" if any(part.dates is not None for part in self.parts) else None
+        return Columns(lon="lon", lat="lat", id="id", label="class", user=users, date=dates, split="split")
+
+    @property
+    def total(self) -> int:
+        """How many rows there are."""
+        return sum(len(part.ids) for part in self.parts)
+
+    def batches(self) -> Iterator[PointRows]:
+        """Its rows, part after part, their coordinates checked; ``image_row`` counts within a part.
+
+        Raises:
+            SourceError: coordinates off the Earth, or longitudes counted in two ways.
+        """
+        names, first, columns = np.array(self.classes, object), 0, self.columns
+        longitudes = Longitudes(self.path)
+        for part in self.parts:
+            for start in range(0, len(part.ids), BATCH_ROWS):
+                rows = slice(start, start + BATCH_ROWS)
+                lonlat = np.array(part.lonlat[rows], np.float64)
+                lonlat[~np.isfinite(lonlat).all(axis=1)] = np.nan
+                longitudes.within_180(lonlat, start, f"{self.path} ({part.split})")
+                count = len(lonlat)
+                cells = {
+                    "id": pa.array([f"{part.split}-{name}" for name in part.ids[rows]], pa.string()),
+                    "label": pa.array(names[part.classes[rows]], pa.string()),
+                    "split": pa.array([part.split] * count, pa.string()),
+                    "image_row": pa.array(np.arange(start, start + count), pa.int32()),
+                }
+                if columns.user:
+                    users = np.full(count, -1) if part.users is None else part.users[rows]
+                    cells["user"] = pa.array(users, mask=users < 0)
+                if columns.date:
+                    cells["date"] = pa.array(
+                        np.full(count, np.nan) if part.dates is None else part.dates[rows]
+                    )
+                first += count
+                yield PointRows(first - count, lonlat, 0, cells, first)
+
+
+def read_document(path: Path, shape: Any) -> Any:
+    """A JSON file of the layout, its fields checked; SourceError in one line when it is none."""
+    try:
+        if path.stat().st_size > MOST_JSON_BYTES:
+            raise SourceError(f"{path} has more than {MOST_JSON_BYTES / 2**30:g} GiB")
+        content = read_json(path, nan_as_null=True)
+        check(content, shape, path.name)
+    except FileNotFoundError:
+        raise SourceError(f"{path} is not there: the layout needs it") from None
+    except (OSError, ValueError) as error:
+        raise SourceError(f"cannot read {path}: {error}") from error
+    return content
+
+
+def named_by_id(pairs: Mapping[int, str], path: Path) -> tuple[str, ...]:
+    """Names of classes by their ids, which count from 0; names that occur twice get their id behind them.
+
+    Raises:
+        SourceError: ids that leave one out, or a class without a name.
+
+    >>> named_by_id({1: "jay", 0: "owl", 2: "jay"}, Path("c.json"))
+    ('owl', 'jay (1)', 'jay (2)')
+    """
+    if sorted(pairs) != list(range(len(pairs))):
+        raise SourceError(f"{path}: its classes are not numbered 0 to {len(pairs) - 1}")
+    names = [str(pairs[number]).strip() for number in range(len(pairs))]  # labels are trimmed as well
+    if "" in names:
+        raise SourceError(f"{path}: class {names.index('')} has no name")
+    repeated = {name for name in names if names.count(name) > 1} if len(set(names)) < len(names) else set()
+    return tuple(f"{name} ({number})" if name in repeated else name for number, name in enumerate(names))
+
+
+def class_indices(values: Sequence[int], count: int, path: Path) -> NDArray[np.int64]:
+    """Indices of classes, checked to be of ``count``."""
+    indices = np.asarray(values, np.int64)
+    if len(indices) and not 0 <= int(indices.min()) <= int(indices.max()) < count:
+        raise SourceError(f"{path}: a class has the number {int(indices.max())}, and there are {count:,}")
+    return indices
+
+
+def number_or_nan(value: Any) -> float:
+    """A number, or NaN for null."""
+    return float("nan") if value is None else float(value)
+
+
+def found_file(folder: Path, names: Sequence[str]) -> Path | None:
+    """The first of some files that is there."""
+    return next((folder / name for name in names if (folder / name).is_file()), None)
+
+
+def side_of(word: str) -> str:
+    """What a side is called here.
+
+    >>> side_of("valid"), side_of("val"), side_of("train")
+    ('validation', 'validation', 'train')
+    """
+    return {"val": "validation", "valid": "validation"}.get(word, word)

@@ -1,0 +1,240 @@
+"""Asking one server for one small answer, again and again: within limits of size, and nowhere that was not meant.
+
+The standard library's client over connections that stay open, one set a thread. A server that the user named may be
+anywhere. A redirect may lead back to that server, or to a public address: where it leads is resolved, and the very
+address that was checked is connected to, so that a name cannot change its mind in between.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import http.client
+import socket
+import ssl
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import SplitResult, urljoin
+
+from placevec.errors import SourceError
+from placevec.sources.web_address import check_url, is_public, port_of, printable_address, refuse_bulk
+
+MOST_REDIRECTS = 5
+CONNECT_S, SILENCE_S, WHOLE_S = 10.0, 30.0, 120.0
+"""Seconds: to connect; without a byte; for one answer altogether, however it drips."""
+_REDIRECTS = (301, 302, 303, 307, 308)
+_Key = tuple[str, str, int, bool]
+
+
+class Trouble(Exception):  # noqa: N818 - not an error yet: it is tried again
+    """An answer that did not come, or came in a way that may be better next time; ``unreachable``: nobody is there."""
+
+    def __init__(self, reason: str, *, unreachable: bool = False) -> None:
+        super().__init__(reason)
+        self.unreachable = unreachable
+
+
+@dataclass(frozen=True)
+class Answer:
+    """Status, headers (names in small letters) and content."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+class TileClient:
+    """One thread's connections.
+
+    Args:
+        named: (scheme, host, port) of the servers that the user named.
+        most_bytes: of an answer.
+    """
+
+    def __init__(self, named: frozenset[tuple[str, str, int]], *, most_bytes: int) -> None:
+        self._named, self._most_bytes = named, most_bytes
+        self._connections: dict[_Key, http.client.HTTPConnection] = {}
+        self._busy: http.client.HTTPConnection | None = None
+        self._since, self._closed = 0.0, False
+
+    def get(self, url: str, headers: Mapping[str, str]) -> Answer:
+        """The answer to a GET, redirects followed.
+
+        Raises:
+            Trouble: no answer, a torn or an endless one.
+            SourceError: a redirect that is not followed.
+        """
+        for _ in range(MOST_REDIRECTS + 1):
+            parts = check_url(url)
+            answer = self._ask(parts, headers)
+            if answer.status not in _REDIRECTS:
+                return answer
+            url = self._followed(url, parts, answer.headers.get("location", ""))
+        raise SourceError(f"{printable_address(url)} is redirected more than {MOST_REDIRECTS} times")
+
+    def _followed(self, url: str, parts: SplitResult, location: str) -> str:
+        """Where a redirect leads, or SourceError when it must not be followed."""
+        shown = f"{printable_address(url)} is redirected to {printable_address(location)!r}"
+        target = urljoin(url, location)
+        try:
+            there = check_url(target)
+        except SourceError as error:
+            raise SourceError(f"{shown}, which is not followed: {error}") from error
+        if not location or there.scheme != parts.scheme:
+            raise SourceError(f"{shown}: another scheme is not followed; name the address that it leads to")
+        refuse_bulk(there.hostname or "")
+        return target
+
+    def _ask(self, parts: SplitResult, headers: Mapping[str, str]) -> Answer:
+        where = parts.scheme, parts.hostname or "", port_of(parts)
+        key: _Key = (*where, where in self._named)
+        target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+        while True:
+            reused = key in self._connections
+            try:
+                return self._exchange(key, target, headers)
+            except (OSError, http.client.HTTPException, ValueError) as error:
+                self._drop(key)
+                # a server closes a connection that was idle too long: that is no trouble
+                if self._closed or not (
+                    reused and isinstance(error, ConnectionError | http.client.BadStatusLine)
+                ):
+                    raise Trouble(_words(error)) from error
+
+    def _exchange(self, key: _Key, target: str, headers: Mapping[str, str]) -> Answer:
+        if key not in self._connections:
+            self._connections[key] = _opened(key)
+        connection = self._connections[key]
+        self._since, self._busy = time.monotonic(), connection
+        try:
+            connection.request("GET", target, headers=dict(headers))
+            response = connection.getresponse()
+            told = {name.lower(): value for name, value in response.getheaders()}
+            length = told.get("content-length", "")
+            if length.isdecimal() and int(length) > self._most_bytes:
+                self._drop(key)
+                return (
+                    Answer(response.status, told, b"") if response.status != 200 else _too_long(int(length))
+                )
+            body = response.read(self._most_bytes + 1)
+            if len(body) > self._most_bytes:
+                self._drop(key)
+                return Answer(response.status, told, b"") if response.status != 200 else _too_long(len(body))
+            if length.isdecimal() and response.status not in (204, 304) and len(body) < int(length):
+                raise http.client.IncompleteRead(body, int(length) - len(body))
+            if response.will_close:
+                self._drop(key)
+        finally:
+            self._busy = None
+        return Answer(response.status, told, body)
+
+    def abort_if_slow(self) -> None:
+        """From another thread: cut an answer off that drips for longer than `WHOLE_S`."""
+        busy = self._busy
+        if busy is not None and time.monotonic() - self._since > WHOLE_S and busy.sock is not None:
+            _shut(busy.sock)
+
+    def close(self) -> None:
+        """Close every connection for good; from another thread too."""
+        self._closed = True
+        for key in list(self._connections):
+            self._drop(key)
+
+    def _drop(self, key: _Key) -> None:
+        connection = self._connections.pop(key, None)
+        if connection is not None:
+            if connection.sock is not None:
+                _shut(connection.sock)
+            connection.close()
+
+
+def _too_long(size: int) -> Answer:
+    raise ValueError(f"the answer has {size:,} bytes and more")
+
+
+def _shut(sock: Any) -> None:
+    with contextlib.suppress(OSError):
+        sock.shutdown(socket.SHUT_RDWR)
+
+
+def _words(error: Exception) -> str:
+    """What went wrong, without the numbers that change from tile to tile."""
+    if isinstance(error, TimeoutError):
+        return f"no answer in {SILENCE_S:g} s"
+    if isinstance(error, http.client.IncompleteRead):
+        return "the answer is cut short"
+    if isinstance(error, ConnectionError | http.client.BadStatusLine):
+        return "the connection was closed"
+    return str(error) or type(error).__name__
+
+
+# --- connections -------------------------------------------------------------------------------------------
+
+
+def _opened(key: _Key) -> http.client.HTTPConnection:
+    scheme, host, port, named = key
+    kind = _Encrypted if scheme == "https" else _Plain
+    connection = kind(host, port, timeout=SILENCE_S)
+    connection.sock = _connected(host, port, anywhere=named)
+    if scheme == "https":
+        try:
+            connection.sock = _tls().wrap_socket(connection.sock, server_hostname=host)
+        except ssl.SSLError as error:
+            raise Trouble(f"no encrypted connection to {host} ({error.reason})", unreachable=True) from error
+    return connection
+
+
+class _Plain(http.client.HTTPConnection):
+    """Connected by `_connected` only: never again by itself."""
+
+    auto_open = 0
+
+
+class _Encrypted(http.client.HTTPSConnection):
+    """The same."""
+
+    auto_open = 0
+
+
+def _connected(host: str, port: int, *, anywhere: bool) -> socket.socket:
+    """A socket to the first address of a host that answers.
+
+    Raises:
+        Trouble: no address of it answers.
+        SourceError: one of them must not be reached.
+    """
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError) as error:
+        raise Trouble(f"the name {host} is not known", unreachable=True) from error
+    addresses = [str(info[4][0]) for info in found]
+    for address in addresses:
+        if not anywhere and not is_public(address):
+            raise SourceError(
+                f"a redirect to {host} ({address}), which is not on the open internet, is not followed: name that "
+                "server with --tiles if it is meant"
+            )
+    trouble = f"{host} has no address"
+    for address in addresses:
+        try:
+            connected = socket.create_connection((address, port), timeout=CONNECT_S)
+        except TimeoutError:
+            trouble = f"no connection to {host}:{port} in {CONNECT_S:g} s"
+        except OSError as error:
+            trouble = f"no connection to {host}:{port} ({error.strerror or error})"
+        else:
+            connected.settimeout(SILENCE_S)
+            connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            return connected
+    raise Trouble(trouble, unreachable=True)
+
+
+@functools.cache
+def _tls() -> ssl.SSLContext:
+    import httpx  # brings the certificates of the authorities everywhere
+
+    context: ssl.SSLContext = httpx.create_ssl_context()
+    context.set_alpn_protocols(["http/1.1"])
+    return context

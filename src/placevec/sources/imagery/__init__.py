@@ -1,0 +1,1 @@
+"""Images and what classifiers say of them."""

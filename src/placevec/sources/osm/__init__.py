@@ -1,0 +1,1 @@
+"""OpenStreetMap: extracts, their objects and tags, and the layer rules."""

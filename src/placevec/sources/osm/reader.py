@@ -1,0 +1,349 @@
+"""OpenStreetMap extracts: features out of .osm.pbf, .osm, .osm.gz and .osm.bz2, streamed in chunks.
+
+Nodes are points, ways lines or rings, and relations of type multipolygon or boundary areas, which osmium
+assembles with their holes. Whether a ring means an area is left to who asks (OSM decides by tags).
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+import numpy as np
+import osmium
+from numpy.typing import NDArray
+
+from placevec.errors import AreaError, SourceError
+from placevec.geo import Area
+from placevec.geo.polylines import Ints, Paths
+from placevec.io.progress import SILENT, Progress
+from placevec.sources.osm import objects as osm_objects
+from placevec.sources.osm.objects import (
+    Areas,
+    Kind,
+    RawObjects,
+    extract_objects,
+    node_paths,
+    on_earth,
+    read_areas,
+    translated,
+    way_paths,
+)
+from placevec.sources.osm.pbf import Block, check_strings, read_blocks
+from placevec.sources.osm.tags import Asker, TagColumns
+from placevec.sources.osm.xml_check import check_xml
+
+SUFFIXES = (".osm.pbf", ".pbf", ".osm", ".osm.gz", ".osm.bz2")
+TYPE_NAMES = ("node", "way", "relation")
+_EXAMPLES = 5
+_EXTENT_SAMPLES = 200_000
+_KINDS = tuple(Kind)
+_CHUNK_VERTICES = 200_000
+
+_CUT = "{} is cut short: it holds nodes without tags and no way; download it again"
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class OsmHeader:
+    """What an extract says about itself; None where it says nothing."""
+
+    area: Area | None
+    timestamp: str | None
+    generator: str | None
+
+
+@dataclass
+class ReadReport:
+    """What was met while reading.
+
+    Attributes:
+        objects: how many nodes, ways and relations had one of the keys.
+        broken: why a wanted feature has no geometry, or only a part of it: reason -> how many.
+        examples: reason -> the first few, written "way/123".
+    """
+
+    objects: dict[str, int] = field(default_factory=lambda: dict.fromkeys(TYPE_NAMES, 0))
+    broken: dict[str, int] = field(default_factory=dict)
+    examples: dict[str, list[str]] = field(default_factory=dict)
+
+    def add_broken(self, reason: str, osm_type: int, osm_id: int) -> None:
+        """Count one, and keep it as an example if there are few."""
+        self.broken[reason] = self.broken.get(reason, 0) + 1
+        examples = self.examples.setdefault(reason, [])
+        if len(examples) < _EXAMPLES:
+            examples.append(f"{TYPE_NAMES[osm_type]}/{osm_id}")
+
+
+@dataclass(frozen=True)
+class Features(Generic[T]):
+    """A chunk of wanted features, in the order of the file: nodes, ways, then areas as they were assembled.
+
+    Attributes:
+        osm_type: (N,) uint8, number in `TYPE_NAMES`.
+        osm_id: (N,) int64.
+        kind: (N,) uint8, see `Kind`.
+        tags: N dictionaries.
+        answer: (N,) int64 index of ``answers``.
+        answers: what the caller's function answered.
+        paths: N rows of lon, lat degrees. Points: one vertex; lines: one path, or several where nodes are
+            missing; rings: closed, in the way's own direction; areas: shells counter-clockwise, holes clockwise.
+    """
+
+    osm_type: NDArray[np.uint8]
+    osm_id: Ints
+    kind: NDArray[np.uint8]
+    tags: TagColumns
+    answer: Ints
+    answers: list[T]
+    paths: Paths
+
+    def __len__(self) -> int:
+        return len(self.osm_id)
+
+    @property
+    def wanted(self) -> list[T]:
+        """What the caller's function answered for each feature."""
+        return [self.answers[number] for number in self.answer.tolist()]
+
+
+# --- whole files -------------------------------------------------------------------------------------------
+
+
+def check_extract(path: str | Path) -> Path:
+    """``path`` itself if it is a file with the name of an OSM extract, else SourceError."""
+    path = Path(path)
+    if not path.is_file():
+        raise SourceError(f"{path}: there is no such file" if not path.is_dir() else f"{path} is a directory")
+    if not path.name.lower().endswith(SUFFIXES):
+        raise SourceError(f"{path}: an OSM extract is named {', '.join(SUFFIXES)}")
+    if path.stat().st_size == 0:
+        raise SourceError(f"{path} is empty; download it again")
+    if path.suffix.lower() != ".pbf":
+        check_xml(path)
+    return path
+
+
+def read_header(path: str | Path) -> OsmHeader:
+    """The box, date and program of an extract; SourceError if it is none."""
+    path = check_extract(path)
+    with translated(path):
+        header = osmium.FileProcessor(str(path)).header
+        told = [header.get(name) for name in ("osmosis_replication_timestamp", "timestamp", "generator")]
+    if header.has_multiple_object_versions:
+        raise SourceError(f"{path} is a history file; give an extract of one date")
+    return OsmHeader(_header_area(header), told[0] or told[1] or None, told[2] or None)
+
+
+def _header_area(header: Any) -> Area | None:
+    box = header.box()
+    if not box.valid():
+        return None
+    low, high = box.bottom_left, box.top_right
+    try:
+        return Area(low.lon, low.lat, high.lon, high.lat)
+    except AreaError:
+        return None
+
+
+def check_whole(path: str | Path) -> None:
+    """Read all of an extract; SourceError when it is damaged or cut short, or holds no coordinates.
+
+    Everything happens inside osmium: some 40 MB/s of a .osm.pbf.
+    """
+    path = check_extract(path)
+    check_strings(path)
+    with translated(path):
+        with osmium.io.Reader(str(path)) as reader:
+            osmium.apply(reader, osmium.filter.KeyFilter("\0"))  # none has it: nothing comes to Python
+        if _nodes_without_purpose(path, at_least=1000):
+            raise SourceError(_CUT.format(path))
+        nodes = osmium.FileProcessor(str(path), osmium.osm.NODE)
+        if not any(node.location.valid() for node in nodes):
+            raise SourceError(f"{path} holds no coordinates: there is no node in it")
+
+
+def extent(path: str | Path) -> Area:
+    """The box that holds 99 % of an extract's nodes in longitude and in latitude, for files that state none.
+
+    Extracts with complete ways have a few nodes far outside, which the percentiles 0.5 and 99.5 leave out.
+    Raises SourceError when there are no coordinates.
+    """
+    path = check_extract(path)
+    sample: list[tuple[float, float]] = []
+    stride = 1
+    with translated(path):
+        for number, node in enumerate(osmium.FileProcessor(str(path), osmium.osm.NODE)):
+            if number % stride == 0 and node.location.valid():
+                sample.append((node.lon, node.lat))
+                if len(sample) >= _EXTENT_SAMPLES:
+                    sample, stride = sample[::2], stride * 2
+    if not sample:
+        raise SourceError(f"{path} holds no coordinates: there is no node in it")
+    lon, lat = np.array(sample).T
+    (south, north), (west, east) = (np.percentile(values, [0.5, 99.5]).tolist() for values in (lat, lon))
+    if east - west > 180:  # on both sides of the antimeridian the box is narrower that way round
+        first, last = np.percentile(lon % 360.0, [0.5, 99.5]).tolist()
+        if last - first < east - west:
+            west, east = first, last
+    pad = 1e-4  # a single node still has a box
+    south, north = max(south - pad, -90.0), min(north + pad, 90.0)
+    if east > 180.0 and west - pad <= 180.0:
+        return Area(west - pad, south, east + pad - 360.0, north)
+    turn = 360.0 if west > 180.0 else 0.0
+    return Area(max(west - pad - turn, -180.0), south, min(east + pad - turn, 180.0), north)
+
+
+# --- features ----------------------------------------------------------------------------------------------
+
+
+def read_features(
+    path: str | Path,
+    *,
+    keys: Collection[str],
+    wanted: Callable[[Mapping[str, str], Kind], T | None],
+    asked: Collection[str] | None = None,
+    report: ReadReport | None = None,
+    work: Path | None = None,
+    progress: Progress = SILENT,
+) -> Iterator[Features[T]]:
+    """Stream the features of an extract that somebody wants.
+
+    Args:
+        path: .osm.pbf, .osm, .osm.gz or .osm.bz2, sorted or not.
+        keys: tags by which objects are looked at; others are skipped inside osmium.
+        wanted: called with tags and kind, once for all objects that agree in both; None skips these features,
+            anything else is kept.
+        asked: keys of the tags that ``wanted`` looks at, and is given; all when None.
+        report: is filled while reading.
+        work: folder for what does not fit in memory; the system's temporary folder when None.
+        progress: where to report.
+
+    Raises:
+        SourceError: missing, empty, truncated or foreign files, and files without coordinates.
+    """
+    path = check_extract(path)
+    read_header(path)
+    check_strings(path)
+    report = ReadReport() if report is None else report
+    asker = Asker(wanted, _KINDS.__getitem__, asked)
+    with tempfile.TemporaryDirectory(prefix="placevec-", dir=work) as folder:
+        with progress.task("Reading OSM") as advance:
+            found = extract_objects(
+                path, keys, Path(folder), lambda tags: asker.ask_one(tags, Kind.AREA) is not None
+            )
+            report.objects["relation"] += found.relations
+            advance(found.relations)
+            located = assembled = 0
+            for some in _chunks(read_blocks(found.nodes_and_ways)):
+                features, count = _finish_chunk(some, asker, report)
+                located += count
+                advance(sum(len(block.ids) for block in some))
+                if len(features):
+                    yield features
+            for areas in read_areas(found.areas):
+                found.expected.difference_update(areas.ids)
+                assembled += len(areas.ids)
+                yield _finish_areas(areas, asker)
+        _check_whole(path, found, report, located + assembled)
+    for relation in sorted(found.expected):
+        report.add_broken("outline does not close, or is cut by the edge of the extract", 2, relation)
+
+
+def _check_whole(path: Path, found: RawObjects, report: ReadReport, with_geometry: int) -> None:
+    """Refuse what opened well but cannot be a whole extract."""
+    # PBF files have no end mark: one that was cut between two blocks reads as a shorter file. Nodes come first
+    # and most have no tags, being there for ways: without any way, the rest is missing.
+    if not report.objects["way"] and found.located > 1000 and _nodes_without_purpose(path):
+        raise SourceError(_CUT.format(path))
+    if not sum(report.objects.values()):
+        raise SourceError(f"{path} holds nothing that a map shows: no object has a tag that is looked for")
+    if not with_geometry:
+        raise SourceError(f"{path} holds no coordinates: the nodes of its ways are missing")
+
+
+def _nodes_without_purpose(path: Path, at_least: int = 0) -> bool:
+    """Whether a file holds no way at all though most of its nodes, which are more than some, have no tags."""
+    for _ in osmium.FileProcessor(str(path), osmium.osm.WAY):
+        return False
+    tagged = sum(
+        1
+        for _ in osmium.FileProcessor(str(path), osmium.osm.NODE).with_filter(osmium.filter.EmptyTagFilter())
+    )
+    return sum(1 for _ in osmium.FileProcessor(str(path), osmium.osm.NODE)) > max(2 * tagged, at_least)
+
+
+def _chunks(blocks: Iterator[Block]) -> Iterator[list[Block]]:
+    """Blocks of one type together, up to `osm_objects.CHUNK` objects or `_CHUNK_VERTICES` vertices."""
+    held: list[Block] = []
+    for block in blocks:
+        size = sum(len(one.ids) for one in held)
+        if held and (
+            block.osm_type != held[0].osm_type
+            or size + len(block.ids) > osm_objects.CHUNK
+            or sum(len(one.lonlat) for one in held) > _CHUNK_VERTICES
+        ):
+            yield held
+            held = []
+        held.append(block)
+    if held:
+        yield held
+
+
+def _finish_chunk(blocks: list[Block], asker: Asker[Kind, T], report: ReadReport) -> tuple[Features[T], int]:
+    """Nodes or ways as features, and how many of them have a geometry, wanted or not; counts what is broken."""
+    osm_type = blocks[0].osm_type
+    ids = np.concatenate([block.ids for block in blocks])
+    report.objects[TYPE_NAMES[osm_type]] += len(ids)
+    kinds = np.full(len(ids), (Kind.POINT, Kind.LINE)[osm_type], np.uint8)
+    first = np.cumsum([0, *(len(block.ids) for block in blocks)]).tolist()
+    located = [(node_paths, way_paths)[osm_type](block) for block in blocks]
+    paths = Paths.concatenate([own for own, _ in located])
+    rows = np.concatenate([own + base for (_, own), base in zip(located, first, strict=False)])
+    if osm_type == 1:
+        _tell_rings(kinds, paths, rows)
+    tags = TagColumns.concatenate(
+        [TagColumns(block.strings, block.tag_offsets, block.keys, block.values) for block in blocks]
+    )
+    answer, answers = asker.ask(tags, kinds)
+    lost = answer >= 0
+    lost[rows] = False
+    for row in np.flatnonzero(lost).tolist():
+        report.add_broken("no geometry: fewer than two of its nodes are there", osm_type, int(ids[row]))
+    chosen = np.flatnonzero(answer[rows] >= 0)
+    kept = rows[chosen]
+    missing = np.concatenate([_lack_nodes(block) for block in blocks])
+    for row in kept[missing[kept]].tolist():
+        report.add_broken("nodes are missing: drawn as far as known", osm_type, int(ids[row]))
+    types = np.full(len(kept), osm_type, np.uint8)
+    taken = paths if len(chosen) == len(rows) else paths.take(chosen)
+    return Features(types, ids[kept], kinds[kept], tags.take(kept), answer[kept], answers, taken), len(rows)
+
+
+def _lack_nodes(block: Block) -> NDArray[np.bool_]:
+    """(N,) bool: objects with vertices whose place is not known."""
+    unknown = np.concatenate([[0], np.cumsum(~on_earth(block.lonlat))])
+    return np.asarray(np.diff(unknown[block.vertex_offsets]) > 0)
+
+
+def _finish_areas(areas: Areas, asker: Asker[Kind, T]) -> Features[T]:
+    kinds = np.full(len(areas.ids), Kind.AREA, np.uint8)
+    tags = TagColumns.of(areas.tags)
+    answer, answers = asker.ask(tags, kinds)
+    kept = np.flatnonzero(answer >= 0)
+    paths = Paths.of(areas.rings).take(kept)
+    types, ids = np.full(len(kept), 2, np.uint8), np.array(areas.ids, np.int64)[kept]
+    return Features(types, ids, kinds[kept], tags.take(kept), answer[kept], answers, paths)
+
+
+def _tell_rings(kinds: NDArray[np.uint8], paths: Paths, rows: Ints) -> None:
+    """Mark the lines that end where they begin, in place."""
+    first = paths.xy[paths.row_vertices[:-1]]
+    last = paths.xy[paths.row_vertices[1:] - 1]
+    long_enough = np.diff(paths.row_vertices) >= 4
+    single = np.diff(paths.row_offsets) == 1
+    kinds[rows[np.all(first == last, axis=1) & long_enough & single]] = Kind.RING

@@ -1,0 +1,1 @@
+"""Tables of points, labels and features, read by column name."""

@@ -1,0 +1,128 @@
+"""Features that the user brings, such as a frozen network's of the images: a numpy file, or a Parquet table by place."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from placevec.errors import SourceError
+from placevec.geo.geoparquet import read_parquet
+
+PLACE_ID = "place_id"
+_NOT_FEATURES = ("lon", "lat", "longitude", "latitude", "label")
+
+
+@dataclass(frozen=True)
+class FeatureTable:
+    """Features of places.
+
+    Attributes:
+        numbers: (N, D) real numbers; memory-mapped where the file allows it.
+        place_id: (N,) whose they are, all different; None when only the order says it.
+    """
+
+    numbers: NDArray[Any]
+    place_id: NDArray[np.object_] | None
+
+    def of(self, place_ids: NDArray[np.object_], what: object) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """(rows of the features, rows of the places that they belong to), the places ascending.
+
+        Raises:
+            SourceError: features by order of another number of places, or by name of none of these.
+        """
+        if self.place_id is None:
+            if len(self.numbers) != len(place_ids):
+                raise SourceError(
+                    f"{what} has {len(self.numbers):,} rows, and there are {len(place_ids):,} places: a numpy file has "
+                    "a row for every place in the table's order; a Parquet file with place_id may have fewer"
+                )
+            every = np.arange(len(place_ids))
+            return every, every
+        at = pc.index_in(pa.array(place_ids, pa.string()), value_set=pa.array(self.place_id, pa.string()))
+        rows = np.asarray(pc.fill_null(at, -1).to_numpy(zero_copy_only=False)).astype(np.int64)
+        there = np.flatnonzero(rows >= 0)
+        if not len(there):
+            raise SourceError(
+                f"{what} names none of the places: its first place_id is {str(self.place_id[0])[:60]!r}, "
+                f"the dataset's {str(place_ids[0])[:60]!r}"
+            )
+        return rows[there], there
+
+
+def read_feature_table(path: str | Path) -> FeatureTable:
+    """Features from ``.npy`` (N, D), or from ``.parquet`` with ``place_id`` and a column of lists or columns of numbers.
+
+    Raises:
+        SourceError: no such file, of another kind, damaged, or without numbers; nothing is ever unpickled.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise SourceError(f"the features {path} do not exist")
+    if path.suffix.lower() == ".npy":
+        return FeatureTable(_numpy(path), None)
+    if path.suffix.lower() in (".parquet", ".geoparquet", ".pq"):
+        return _parquet(path)
+    raise SourceError(
+        f"features are a numpy file (.npy) or a Parquet table (.parquet) with place_id; got {path.name}"
+    )
+
+
+def _numpy(path: Path) -> NDArray[Any]:
+    try:
+        array = np.lib.format.open_memmap(path, mode="r")
+    except Exception as error:  # a header can be anything: syntax errors and overflows too
+        raise SourceError(f"{path} is no numpy file of numbers, or is damaged: {error}") from error
+    if array.ndim != 2 or array.dtype.kind not in "fiu" or 0 in array.shape:
+        raise SourceError(
+            f"{path} holds {array.dtype} of shape {array.shape}; features are numbers of shape (N, D)"
+        )
+    return array
+
+
+def _parquet(path: Path) -> FeatureTable:
+    table = read_parquet(path, "table of features")
+    if PLACE_ID not in table.column_names:
+        raise SourceError(f"{path} has no place_id; its columns are {', '.join(table.column_names[:12])}")
+    ids = table[PLACE_ID].cast(pa.string())
+    if table.num_rows == 0 or ids.null_count or pc.count_distinct(ids).as_py() < len(ids):
+        raise SourceError(f"{path} names a place twice, or none: features belong to one place each")
+    lists = [name for name in table.column_names if _is_list(table[name].type)]
+    if len(lists) == 1:
+        numbers = _of_lists(table[lists[0]].combine_chunks(), path)
+    elif lists:
+        raise SourceError(f"{path} has several columns of lists: {', '.join(lists[:5])}; leave one")
+    else:
+        names = [name for name in table.column_names if name.lower() not in (PLACE_ID, *_NOT_FEATURES)]
+        names = [name for name in names if _is_number(table[name].type)]
+        if not names:
+            raise SourceError(f"{path} holds no numbers beside place_id")
+        if any(table[name].null_count for name in names):
+            raise SourceError(f"{path} lacks numbers in some rows: leave those places out")
+        numbers = np.stack([table[name].to_numpy().astype(np.float64) for name in names], 1)
+    return FeatureTable(numbers, ids.to_numpy().astype(object))
+
+
+def _of_lists(column: pa.Array, path: Path) -> NDArray[Any]:
+    lengths = pc.list_value_length(column)
+    least, most = (pc.min_max(lengths)[side].as_py() for side in ("min", "max"))
+    if column.null_count or least != most or not least:
+        raise SourceError(f"the lists of {path} are not all of one length")
+    values = pc.list_flatten(column)
+    if values.null_count:
+        raise SourceError(f"{path} lacks numbers in some rows: leave those places out")
+    return np.asarray(values.to_numpy(zero_copy_only=False)).reshape(-1, least)
+
+
+def _is_number(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_floating(kind) or pa.types.is_integer(kind))
+
+
+def _is_list(kind: pa.DataType) -> bool:
+    lists = pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind)
+    return bool(lists and _is_number(kind.value_type))

@@ -1,0 +1,1 @@
+"""Map tiles: addresses, plans, downloads, folders, MBTiles, decoding."""

@@ -1,0 +1,267 @@
+"""Folders of tiles, as the founding pipelines left them and as most tile tools write them.
+
+::
+
+    [tiles/]LAYER/z/x/y.png       founding document 004: one grey or black-and-white picture a layer
+    [tiles/]tile_z_x_y.png        founding document 001: colours
+    [tiles/]z/x/y.png             the same in folders
+
+y counts southwards (XYZ). Folders are listed as a stream, so a million files take 17 MB while they are listed. No link is
+followed out of the folder, and only regular files with the names above are opened.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from placevec.errors import SourceError
+from placevec.geo import MAX_ZOOM
+from placevec.io.json_documents import check, read_json
+from placevec.io.progress import SILENT, Advance, Progress
+from placevec.sources.tiles.decode import MAX_TILE_BYTES
+from placevec.sources.tiles.tilesets import (
+    MOST_LAYERS,
+    Ignored,
+    Listing,
+    TileSet,
+    check_layer,
+    chosen_zoom,
+    fingerprint_of,
+    in_order,
+)
+
+ENDINGS = (".png", ".jpg", ".jpeg", ".webp")
+"""Of files that are tiles; where one tile has several, the first of these."""
+TILEJSON = "tiles.json"
+METADATA = "metadata.json"
+_NUMBER = "(0|[1-9][0-9]{0,7})"
+_NAME = re.compile(_NUMBER)
+_ENDING = r"(\.(?:png|PNG|jpe?g|JPE?G|webp|WEBP))"
+_TILE = re.compile(_NUMBER + _ENDING)
+_FLAT = re.compile(f"tile_{_NUMBER}_{_NUMBER}_{_NUMBER}{_ENDING}")
+_MOST_JSON = 64 * 2**20
+_ABOUT = {"attribution?": str, "name?": str, "placevec?": dict}
+
+
+def read_tile_folder(
+    folder: str | Path, *, zoom: int | None = None, order: Sequence[str] = (), progress: Progress = SILENT
+) -> TileSet:
+    """The tiles of a folder.
+
+    Args:
+        folder: it, or the folder in which its ``tiles`` lie.
+        zoom: of the tiles; None when there is only one.
+        order: names of layers that come first, in this order; the others follow by name.
+        progress: where to report.
+
+    Raises:
+        SourceError: no such folder, no tile in it, several zooms, a link that leads out of it.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise SourceError(f"there is no folder {folder}")
+    listing = _Folder(folder)
+    with listing.explained(), progress.task("Listing tiles") as advance:
+        return listing.read(zoom, order, advance)
+
+
+class _Folder:
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.real = os.path.realpath(folder)
+        self.ignored = Ignored()
+
+    @contextmanager
+    def explained(self) -> Iterator[None]:
+        """Turn what the system says into a SourceError."""
+        try:
+            yield
+        except OSError as error:
+            where = error.filename or self.folder
+            raise SourceError(f"cannot read {os.fsdecode(where)}: {error.strerror or error}") from error
+
+    def read(self, zoom: int | None, order: Sequence[str], advance: Advance) -> TileSet:
+        base = self._base()
+        flat: dict[int, Listing] = {}
+        zooms: list[str] = []
+        layers: list[str] = []
+        for entry in self._entries(base):
+            name = entry.name
+            if match := _FLAT.fullmatch(name):
+                self._add_flat(flat, match, entry)
+                advance(1)
+            elif entry.is_dir():
+                (zooms if _NAME.fullmatch(name) else layers).append(name)
+            elif name not in (TILEJSON, METADATA):
+                self.ignored.add("files that are no tiles", name)
+        about = {**_tilejson(self.folder), "has_metadata": (self.folder / METADATA).is_file()}
+        if flat:
+            if layers or zooms:
+                self.ignored.add("folders beside tile_z_x_y files", (layers + zooms)[0])
+            chosen = chosen_zoom(list(flat), zoom, str(self.folder))
+            return self._colours(base, "tile_z_x_y.png", chosen, flat[chosen], about)
+        if zooms and not layers:
+            found = [int(name) for name in zooms if int(name) <= MAX_ZOOM]
+            chosen = chosen_zoom(found, zoom, str(self.folder))
+            tiles = self._listed(base / str(chosen), chosen, advance)
+            return self._colours(base, "z/x/y.png", chosen, tiles, about)
+        for name in zooms:
+            self.ignored.add("zooms beside layers", name)
+        return self._layers(base, layers, zoom, order, about, advance)
+
+    def _base(self) -> Path:
+        """The folder that holds the tiles: ``tiles`` in it, unless that is a layer among others."""
+        folders = [entry.name for entry in self._entries(self.folder) if entry.is_dir()]
+        if "tiles" not in folders:
+            return self.folder
+        inner = self.folder / "tiles"
+        is_layer = any(_NAME.fullmatch(entry.name) for entry in self._entries(inner))
+        return self.folder if is_layer and len(folders) > 1 else inner
+
+    def _entries(self, folder: Path) -> Iterator[os.DirEntry[str]]:
+        """What lies in a folder, hidden files left out; SourceError at a link that leads out of it all."""
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                if entry.name.startswith("."):
+                    continue
+                if entry.is_symlink():
+                    real = os.path.realpath(entry.path)
+                    if os.path.commonpath([real, self.real]) != self.real:
+                        raise SourceError(
+                            f"{entry.path} is a link that leads out of {self.folder}: it is not followed; remove it, or "
+                            "put what it leads to in its place"
+                        )
+                yield entry
+
+    def _add_flat(self, flat: dict[int, Listing], match: re.Match[str], entry: os.DirEntry[str]) -> None:
+        zoom, x, y = (int(number) for number in match.groups()[:3])
+        if zoom > MAX_ZOOM or max(x, y) >= 2**zoom or not entry.is_file():
+            self.ignored.add("names of tiles that do not exist", entry.name)
+            return
+        flat.setdefault(zoom, Listing()).add(y * 2**zoom + x, _ending(match[4]), _stamp(entry))
+
+    def _layers(
+        self, base: Path, names: list[str], zoom: int | None, order: Sequence[str], about: dict[str, Any],
+        advance: Advance,
+    ) -> TileSet:  # fmt: skip
+        zooms: dict[str, list[int]] = {}
+        for name in names:
+            found = []
+            for entry in self._entries(base / name):
+                if entry.is_dir() and _NAME.fullmatch(entry.name) and int(entry.name) <= MAX_ZOOM:
+                    found.append(int(entry.name))
+                else:
+                    self.ignored.add("names that are no zoom", f"{name}/{entry.name}")
+            if found or not any(base.joinpath(name).iterdir()):
+                zooms[check_layer(name)] = found
+            if len(zooms) > MOST_LAYERS:
+                raise SourceError(f"{self.folder} holds more than {MOST_LAYERS} layers")
+        chosen = chosen_zoom([one for found in zooms.values() for one in found], zoom, str(self.folder))
+        layers = in_order(zooms, order)
+        listings = [
+            self._listed(base / name / str(chosen), chosen, advance) if chosen in zooms[name] else Listing()
+            for name in layers
+        ]
+        return self._set(
+            "layers", "LAYER/z/x/y.png", chosen, layers, listings, about,
+            lambda layer, x, y: f"{base}/{layers[layer]}/{chosen}/{x}/{y}",
+        )  # fmt: skip
+
+    def _colours(
+        self, base: Path, layout: str, zoom: int, listing: Listing, about: dict[str, Any]
+    ) -> TileSet:
+        def place(layer: int, x: int, y: int) -> str:
+            return f"{base}/{zoom}/{x}/{y}" if layout.startswith("z") else f"{base}/tile_{zoom}_{x}_{y}"
+
+        return self._set("colours", layout, zoom, ("tiles",), [listing], about, place)
+
+    def _listed(self, folder: Path, zoom: int, advance: Advance) -> Listing:
+        """The tiles ``x/y.png`` of a folder."""
+        tiles, side = Listing(), 2**zoom
+        for column in self._entries(folder):
+            if not (_NAME.fullmatch(column.name) and int(column.name) < side and column.is_dir()):
+                self.ignored.add("names that are no column of tiles", f"{folder.name}/{column.name}")
+                continue
+            x, count = int(column.name), 0
+            for entry in self._entries(folder / column.name):
+                match = _TILE.fullmatch(entry.name)
+                if match is None or int(match[1]) >= side or not entry.is_file():
+                    self.ignored.add("names that are no tile", f"{zoom}/{x}/{entry.name}")
+                    continue
+                tiles.add(int(match[1]) * side + x, _ending(match[2]), _stamp(entry))
+                count += 1
+            advance(count)
+        return tiles
+
+    def _set(
+        self, kind: str, layout: str, zoom: int, layers: tuple[str, ...], listings: list[Listing],
+        about: dict[str, Any], place: Callable[[int, int, int], str],
+    ) -> TileSet:  # fmt: skip
+        """The set, whose tile (layer, x, y) lies at ``place`` with the ending that was listed."""
+        found = [listing.sorted() for listing in listings]
+        for layer, (_, _, _, twice) in zip(layers, found, strict=True):
+            if twice:
+                self.ignored.counts["tiles in a second format"] += twice
+                self.ignored.examples.setdefault("tiles in a second format", []).append(layer)
+        keys = tuple(part[0] for part in found)
+        endings = [part[1] for part in found]
+        side = 2**zoom
+
+        def content(layer: int, x: int, y: int) -> bytes:
+            at = int(keys[layer].searchsorted(y * side + x))
+            return _read(place(layer, x, y), int(endings[layer][at]))
+
+        stamped = ((layer, part[0], part[2]) for layer, part in zip(layers, found, strict=True))
+        return TileSet(
+            self.folder.resolve().name, kind, layout, zoom, layers, keys, fingerprint_of(stamped), about,
+            self.ignored, content,
+        )  # fmt: skip
+
+
+def _ending(text: str) -> int:
+    return ENDINGS.index(text.lower()) * 2 + (text != text.lower())
+
+
+def _stamp(entry: os.DirEntry[str]) -> int:
+    """A number that changes with the size and the time of a file."""
+    about = entry.stat()
+    return about.st_size * 0x9E3779B97F4A7C15 + about.st_mtime_ns
+
+
+def _read(path: str, ending: int) -> bytes:
+    """The bytes of a tile that was listed."""
+    suffix = ENDINGS[ending // 2]
+    path += suffix.upper() if ending % 2 else suffix
+    try:
+        # without waiting for the other end of a pipe that has taken its place
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        with open(descriptor, "rb") as file:
+            about = os.fstat(descriptor)
+            if not stat.S_ISREG(about.st_mode):
+                raise SourceError(f"{path} is no regular file")
+            if about.st_size > MAX_TILE_BYTES:
+                raise SourceError(
+                    f"{path} has {about.st_size:,} bytes, more than a tile can have ({MAX_TILE_BYTES:,})"
+                )
+            return file.read(MAX_TILE_BYTES)
+    except OSError as error:
+        raise SourceError(f"cannot read {path}: {error.strerror or error}") from error
+
+
+def _tilejson(folder: Path) -> dict[str, Any]:
+    """What a TileJSON document beside the tiles says of them; nothing where there is none that can be read."""
+    path = folder / TILEJSON
+    try:
+        if not path.is_file() or path.stat().st_size > _MOST_JSON:
+            return {}
+        content = read_json(path)
+        check(content, _ABOUT)
+    except (OSError, ValueError) as error:
+        raise SourceError(f"{path} cannot be read: {error}; mend or remove it") from error
+    return {name: content[name] for name in ("attribution", "name", "placevec") if name in content}

@@ -1,0 +1,197 @@
+"""Pairs in metres: positives near their anchor, negatives far from it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any, Literal, get_args
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+
+from placevec import geo
+from placevec.core import ROW_SYNTHETIC, Look
+from placevec.errors import InputError
+from placevec.geo import Floats, Ints
+from placevec.training.samplers.anchors import AnchorSampler, in_disc
+
+Positives = Literal["disc", "places", "none"]
+"""Where a positive comes from: any point near the anchor, another place near it, or nowhere: anchors alone."""
+
+_TRIES = 32
+"""Rounds of drawing negatives again before the far places of an anchor are listed one by one."""
+
+
+class NearFarSampler(AnchorSampler):
+    """Anchors, positives near them and, for triplets, negatives far from them; all distances in metres.
+
+    Distances are straight lines through the ellipsoid, which are ground distances to 1 part in 100,000.
+
+    Slots drawn: ``anchor`` (places of the dataset), ``positive`` and, with ``negatives``, ``negative``.
+
+    Args:
+        lonlat: (N, 2) lon, lat degrees of all places of the dataset.
+        near_m: a positive lies within this many metres of its anchor.
+        far_m: a negative lies at least this many metres from its anchor; needed with ``negatives``.
+        positives: ``disc``: a point anywhere in the disc of radius ``near_m``, uniform by area, which need not be a
+            place; ``places``: another of the rows within ``near_m`` (of more than ``max_neighbours``, the nearest);
+            a place without neighbours is its own positive, shifted to a random point of the disc; ``none``: anchors
+            alone, to predict from.
+        negatives: draw the slot ``negative``.
+        max_neighbours: neighbours kept in memory for each place.
+        common: the options of `AnchorSampler`: rows, batch size, seed, warps, targets.
+
+    Raises:
+        InputError: a row that does not exist or has no coordinates, sizes that make no sense, or, at construction,
+            places with no other place ``far_m`` away; the message says what to lower.
+
+    Source: tile pairs by distance, Jean et al. 2019 (Tile2Vec, arXiv:1805.02855) and Spruyt 2018 (Loc2Vec); the disc
+    and the dropped channels are Loc2Vec's.
+    """
+
+    def __init__(
+        self,
+        lonlat: ArrayLike,
+        *,
+        near_m: float,
+        far_m: float | None = None,
+        positives: Positives = "disc",
+        negatives: bool = False,
+        max_neighbours: int = 64,
+        **common: Any,
+    ) -> None:
+        super().__init__(lonlat, **common)
+        _check_distances(near_m, far_m, positives, negatives)
+        self.near_m, self.far_m, self.positives, self.negatives = float(near_m), far_m, positives, negatives
+        self._neighbours = Neighbours.of(self._xyz, near_m, max_neighbours) if positives == "places" else None
+        if negatives and far_m is not None:
+            check_far_places(self._xyz, self.rows, far_m)
+
+    @property
+    def reach_m(self) -> float:
+        """How far, in metres, the centre of a window may lie from the nearest of the rows."""
+        alone = self.positives == "none"
+        leaves = not alone and (self._neighbours is None or bool(self._neighbours.lonely.any()))
+        return (self.near_m if leaves else 0.0) + self.shift_m
+
+    def _positive(self, picked: Ints, random: np.random.Generator) -> tuple[Look, Floats] | None:
+        if self.positives == "none":
+            return None
+        if self._neighbours is None:
+            return self._point_near(picked, random)
+        chosen, moves = self._neighbours.one_of(picked, random), None
+        look = self._look(chosen, random, "positive")
+        if self._neighbours.lonely.any():
+            moves = in_disc(random, len(picked), self.near_m).astype(np.float32)
+            moves[~self._neighbours.lonely[picked]] = 0.0
+            look = moved(look, moves)
+        return look, self._xyz[chosen]
+
+    def _negative(self, picked: Ints, random: np.random.Generator) -> Look | None:
+        if not self.negatives:
+            return None
+        # no place is lost to rounding
+        far = far_from(self._xyz, picked, float(self.far_m or 0.0) * (1.0 - 1e-9), random)
+        return self._look(far, random, "negative")
+
+    def _point_near(self, picked: Ints, random: np.random.Generator) -> tuple[Look, Floats]:
+        step = in_disc(random, len(picked), self.near_m)
+        start = self.lonlat[picked]
+        lonlat = geo.local_offset(start[:, 0], start[:, 1], east_m=step[:, 0], north_m=step[:, 1])
+        rows = torch.full((len(picked),), ROW_SYNTHETIC, dtype=torch.int64)
+        look = Look(rows, torch.from_numpy(lonlat), self._warp(len(picked), random, "positive"))
+        return look, geo.to_ecef(lonlat[:, 0], lonlat[:, 1])
+
+
+def moved(look: Look, moves: NDArray[np.float32]) -> Look:
+    """A look shifted by (N, 2) further metres, east then north."""
+    further = torch.from_numpy(moves)
+    shift = look.warp["shift"] + further if "shift" in look.warp else further
+    return replace(look, warp={**look.warp, "shift": shift})
+
+
+def far_from(points: Floats, picked: Ints, far: float, random: np.random.Generator) -> Ints:
+    """Another of the (N, D) points at least ``far`` from each picked one.
+
+    Drawn again until it is far: expected O(1) where most points are far. Every point must have one.
+    """
+    far2 = far**2
+    chosen = random.integers(0, len(points), len(picked))
+    near = picked
+    for _ in range(_TRIES):
+        near = np.flatnonzero(((points[chosen] - points[picked]) ** 2).sum(axis=1) < far2)
+        if len(near) == 0:
+            return chosen
+        chosen[near] = random.integers(0, len(points), len(near))
+    for i in near:
+        candidates = np.flatnonzero(((points - points[picked[i]]) ** 2).sum(axis=1) >= far2)
+        chosen[i] = candidates[random.integers(0, len(candidates))]
+    return chosen
+
+
+@dataclass(frozen=True)
+class Neighbours:
+    """The places near each place: those of ``i`` are ``members[offsets[i]:offsets[i + 1]]``."""
+
+    offsets: Ints
+    members: NDArray[np.int32]
+    lonely: NDArray[np.bool_]
+
+    @classmethod
+    def of(
+        cls, points: Floats, near: float, most: int, *, norm: float = 2.0, chunk: int = 65536
+    ) -> Neighbours:
+        """The ``most`` nearest of the others within ``near`` of each of the (N, D) points, in a Minkowski norm."""
+        from scipy.spatial import cKDTree
+
+        tree, total = cKDTree(points), len(points)
+        ranks = np.arange(1, min(most + 1, total) + 1)
+        counts, members = [np.zeros(1, np.int64)], []
+        bound = np.nextafter(near, np.inf)  # scipy's is exclusive
+        for start in range(0, total, chunk):
+            queried = np.arange(start, min(start + chunk, total))
+            _, found = tree.query(points[queried], k=ranks, p=norm, distance_upper_bound=bound, workers=-1)
+            neighbour = (found < total) & (found != queried[:, None])
+            counts.append(neighbour.sum(axis=1))
+            members.append(found[neighbour].astype(np.int32))
+        numbers = np.concatenate(counts)
+        return cls(np.cumsum(numbers), np.concatenate(members), numbers[1:] == 0)
+
+    def one_of(self, picked: Ints, random: np.random.Generator) -> Ints:
+        """A random neighbour of each; a lonely place itself."""
+        start, count = self.offsets[picked], self.offsets[picked + 1] - self.offsets[picked]
+        chosen = picked.copy()
+        some = np.flatnonzero(count)
+        drawn = (random.random(len(picked))[some] * count[some]).astype(np.int64)
+        chosen[some] = self.members[start[some] + drawn]
+        return chosen
+
+
+def _check_distances(near_m: float, far_m: float | None, positives: str, negatives: bool) -> None:
+    if positives not in get_args(Positives):
+        raise InputError(f"positives come from {' or '.join(get_args(Positives))}; got {positives!r}")
+    if not 0 < near_m < np.inf:
+        raise InputError(f"near_m is positive, in metres; got {near_m}")
+    if negatives and (far_m is None or not near_m <= far_m < np.inf):
+        raise InputError(f"negatives need far_m, in metres and at least near_m = {near_m:g}; got {far_m}")
+
+
+def check_far_places(points: Floats, rows: Ints, far: float, unit: str = "m") -> None:
+    """InputError unless every one of the (N, D) points has another at least ``far`` away."""
+    signs = np.stack(np.meshgrid(*[[-1, 0, 1]] * points.shape[1], indexing="ij"), axis=-1)
+    farthest = np.zeros(len(points))
+    for outermost in np.unique((points @ signs.reshape(-1, points.shape[1]).T).argmax(axis=0)):
+        farthest = np.maximum(farthest, np.sqrt(((points - points[outermost]) ** 2).sum(axis=1)))
+    doubtful = np.flatnonzero(farthest < far)
+    if len(doubtful):
+        from scipy.spatial import cKDTree
+
+        below = np.nextafter(far, 0.0)
+        near = cKDTree(points).query_ball_point(points[doubtful], below, return_length=True)
+        stuck = doubtful[near == len(points)]
+        if len(stuck):
+            raise InputError(
+                f"{len(stuck)} of {len(points)} places (the first is row {rows[stuck[0]]}) have no other place"
+                f" {far:,.0f} {unit} away to be a negative: the places span {farthest.max():,.0f} {unit}; lower"
+                f" far_{unit} to {np.floor(farthest.min()):,.0f} {unit} or less, or take a larger area"
+            )

@@ -1,0 +1,97 @@
+"""Samplers that know no distances: places with all that is known of them, and few batches again and again."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike
+
+from placevec.core import ROW_MISSING, Draw, Look, Sampler
+from placevec.errors import InputError
+from placevec.training.samplers.epochs import Epochs, checked_rows, slice_of
+
+
+class PairSampler:
+    """Places with all that is known of them: every slot of a batch reads the same rows.
+
+    For views that are read by row (chips, words, POI sets, ready features) and for coordinates; which rows meet is
+    random. What a slot knows nothing of is ``ROW_MISSING`` there, and takes no part in any objective on that slot.
+
+    Args:
+        rows: (R,) the places to draw from.
+        batch_size: places in the global batch; the number of rows if that is smaller.
+        seed: 0 or more.
+        slots: names of the slots; or name -> (N,) bool, the places of the dataset it knows (None: all).
+        lonlat: (N, 2) lon, lat degrees of all places, for slots that read coordinates.
+        targets: name -> (N, ...) array over all places (labels, types), read at the drawn rows.
+
+    >>> sampler = PairSampler([0, 1, 2], batch_size=2, seed=0, slots=["image", "words"])
+    >>> draw = sampler.draw(0)
+    >>> len(draw.looks["image"]), torch.equal(draw.looks["image"].rows, draw.looks["words"].rows)
+    (2, True)
+    """
+
+    def __init__(
+        self,
+        rows: ArrayLike,
+        *,
+        batch_size: int,
+        seed: int,
+        slots: Sequence[str] | Mapping[str, ArrayLike | None],
+        lonlat: ArrayLike | None = None,
+        targets: Mapping[str, ArrayLike] | None = None,
+    ) -> None:
+        self.rows = checked_rows(rows, None)
+        self.lonlat = None if lonlat is None else np.asarray(lonlat, np.float64).reshape(-1, 2)
+        known = slots if isinstance(slots, Mapping) else dict.fromkeys(slots)
+        self.known = {slot: None if mask is None else np.asarray(mask, bool) for slot, mask in known.items()}
+        self.targets = {name: np.asarray(values) for name, values in (targets or {}).items()}
+        tables = {**self.known, **self.targets, "lonlat": self.lonlat}
+        for name, table in tables.items():
+            if table is not None and len(table) <= self.rows.max():
+                raise InputError(
+                    f"{name} has {len(table)} entries and cannot be read at row {self.rows.max()}"
+                )
+        self._order = Epochs(len(self.rows), batch_size, seed)
+
+    @property
+    def batch_size(self) -> int:
+        """Places in the global batch."""
+        return self._order.batch_size
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Batches in which every place comes once, but for an incomplete last batch."""
+        return self._order.steps
+
+    def draw(self, step: int, rank: int = 0, world: int = 1) -> Draw:
+        """The slice of rank ``rank`` of the batch of a step."""
+        rows = self.rows[self._order.at(step)[slice_of(self.batch_size, rank, world)]]
+        lonlat = None if self.lonlat is None else torch.from_numpy(self.lonlat[rows])
+        looks = {}
+        for slot, known in self.known.items():
+            read = rows if known is None else np.where(known[rows], rows, ROW_MISSING)
+            looks[slot] = Look(torch.from_numpy(read), lonlat)
+        return Draw(looks, {name: torch.from_numpy(values[rows]) for name, values in self.targets.items()})
+
+
+class FixedPairs:
+    """The same few batches of another sampler again and again, to measure on: step ``s`` is its ``s % batches``.
+
+    Give it a sampler over held-out rows. Being pure, that sampler draws the same batches in every process and run.
+
+    >>> few = FixedPairs(PairSampler(range(9), batch_size=3, seed=0, slots=["a"]), batches=2)
+    >>> torch.equal(few.draw(0).looks["a"].rows, few.draw(2).looks["a"].rows), few.steps_per_epoch
+    (True, 2)
+    """
+
+    def __init__(self, sampler: Sampler, batches: int) -> None:
+        if batches < 1:
+            raise InputError(f"validation needs at least one batch; got {batches}")
+        self.sampler, self.steps_per_epoch = sampler, batches
+
+    def draw(self, step: int, rank: int = 0, world: int = 1) -> Draw:
+        """The slice of rank ``rank`` of one of the fixed batches."""
+        return self.sampler.draw(step % self.steps_per_epoch, rank, world)

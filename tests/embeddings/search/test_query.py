@@ -1,0 +1,175 @@
+"""Questions about places, points and tiles, and what is told about them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from pyproj import Geod
+
+from placevec.embeddings import Embeddings, Provenance
+from placevec.embeddings.search import similar
+from placevec.errors import InputError
+from placevec.geo import Area, tile_xy_to_lonlat
+
+
+@pytest.fixture
+def tiles() -> Embeddings:
+    """A grid of 10 x 10 tiles at z17 in Helsinki; the vector of a tile is its column and row."""
+    y, x = np.divmod(np.arange(100), 10)
+    lonlat = tile_xy_to_lonlat(np.stack([x + 74600.5, y + 37900.5], axis=-1), 17)
+    ids = np.array([f"17/{74600 + a}/{37900 + b}" for a, b in zip(x, y, strict=True)], object)
+    names = np.full(100, None, object)
+    names[44] = "Kamppi"
+    vectors = np.stack([x, y], axis=-1).astype(np.float32)
+    return Embeddings(ids, vectors, lonlat, np.full(100, None, object), names, "map", Provenance("a", "b"))
+
+
+def rows_of(emb: Embeddings, frame: Any) -> list[int]:
+    return [list(emb.place_id).index(name) for name in frame["place_id"]]
+
+
+def test_by_place(tiles: Embeddings) -> None:
+    """Closed form: on a unit grid the four nearest of (4, 4) are its four neighbours, at distance 1."""
+    frame = similar(tiles, place=tiles.place_id[44], k=4, metric="euclidean")
+    assert sorted(rows_of(tiles, frame)) == [34, 43, 45, 54]
+    assert list(frame["distance"]) == [1.0] * 4
+    assert list(frame["rank"]) == [1, 2, 3, 4]
+    assert list(similar(tiles, place=tiles.place_id[43], k=99)["name"]).count("Kamppi") == 1
+    assert list(frame.columns) == ["place_id", "name", "lon", "lat", "rank", "distance", "geometry"]
+    assert frame.crs.to_epsg() == 4326
+    assert frame.attrs["query"] == {
+        "place_id": tiles.place_id[44],
+        "name": "Kamppi",
+        "lon": tiles.lonlat[44, 0],
+        "lat": tiles.lonlat[44, 1],
+        "distance_m": 0.0,
+        "embedded_afresh": False,
+        "metric": "euclidean",
+    }
+
+
+def test_the_place_itself_can_stay(tiles: Embeddings) -> None:
+    frame = similar(tiles, place=tiles.place_id[44], k=1, metric="euclidean", exclude_self=False)
+    assert rows_of(tiles, frame) == [44]
+    assert frame["distance"][0] == 0.0
+
+
+def test_by_point_tells_how_far_the_place_is(tiles: Embeddings) -> None:
+    """Oracle: pyproj's geodesic, over all places."""
+    lon, lat = tiles.lonlat[44] + [0.0008, 0.0003]
+    query = similar(tiles, lon=lon, lat=lat, k=3).attrs["query"]
+    away = [Geod(ellps="WGS84").inv(lon, lat, *place)[2] for place in tiles.lonlat]
+    assert query["place_id"] == tiles.place_id[int(np.argmin(away))]
+    assert query["distance_m"] == pytest.approx(min(away), abs=0.01)
+    assert not query["embedded_afresh"]
+
+
+def test_by_tile_of_the_table_or_the_nearest(tiles: Embeddings) -> None:
+    inside = similar(tiles, tile="17/74603/37907", k=1).attrs["query"]
+    assert (inside["place_id"], inside["distance_m"]) == ("17/74603/37907", 0.0)
+    outside = similar(tiles, tile="17/74611/37905", k=1).attrs["query"]
+    assert outside["place_id"] == "17/74609/37905"
+    assert outside["distance_m"] == pytest.approx(2 * 153, rel=0.01)
+
+
+def test_by_vector_and_afresh(tiles: Embeddings) -> None:
+    frame = similar(tiles, vector=[3.0, 7.0], k=1, metric="euclidean")
+    assert rows_of(tiles, frame) == [73]
+    assert frame.attrs["query"]["place_id"] is None
+    lon, lat = tiles.lonlat[0]
+    query = similar(tiles, vector=[3.0, 7.0], lon=lon, lat=lat, k=1).attrs["query"]
+    assert (query["embedded_afresh"], query["lon"], query["distance_m"]) == (True, lon, 0.0)
+
+
+def test_filters_by_mask_box_and_metres(tiles: Embeddings) -> None:
+    where = np.zeros(100, bool)
+    where[[3, 60, 99]] = True
+    assert sorted(rows_of(tiles, similar(tiles, place=tiles.place_id[44], where=where))) == [3, 60, 99]
+    west, south = tiles.lonlat[[90, 99]].min(axis=0)
+    east = tiles.lonlat[99, 0]
+    box = Area(west - 1e-6, south - 1e-6, east + 1e-6, tiles.lonlat[90, 1] + 1e-6)
+    assert sorted(rows_of(tiles, similar(tiles, place=tiles.place_id[44], bbox=box, k=99))) == list(
+        range(90, 100)
+    )
+    far = similar(tiles, place=tiles.place_id[44], min_distance_m=400, k=99)
+    lon, lat = tiles.lonlat[44]
+    away = [Geod(ellps="WGS84").inv(lon, lat, *place)[2] for place in tiles.lonlat]
+    assert sorted(rows_of(tiles, far)) == [row for row in range(100) if away[row] >= 400]
+
+
+def test_all_can_be_asked_for(tiles: Embeddings) -> None:
+    frame = similar(tiles, place=tiles.place_id[0], k=5000)
+    assert len(frame) == 99
+    assert frame["distance"].is_monotonic_increasing
+
+
+def test_a_misspelled_place_gets_a_suggestion(tiles: Embeddings) -> None:
+    with pytest.raises(InputError, match="did you mean '17/74604/37904'"):
+        similar(tiles, place="17/74604/37904x")
+    with pytest.raises(InputError, match="ids look like '17/74600/37900'"):
+        similar(tiles, place="<b>")
+
+
+def test_a_suggestion_out_of_a_million_ids_is_quick() -> None:
+    ids = np.array([f"{row:07d}" for row in range(300_000)], object)
+    nothing = np.full(len(ids), None, object)
+    emb = Embeddings(
+        ids,
+        np.ones((len(ids), 1)),
+        np.full((len(ids), 2), np.nan),
+        nothing,
+        nothing,
+        "chips",
+        Provenance("a", "b"),
+    )
+    with pytest.raises(InputError, match="did you mean '0123456'"):
+        similar(emb, place="0123456x")
+
+
+def test_swapped_coordinates_are_refused(tiles: Embeddings) -> None:
+    with pytest.raises(InputError, match="lon and lat are swapped"):
+        similar(tiles, lon=60.18, lat=24.9)
+    with pytest.raises(InputError, match="swapped"):
+        similar(tiles, lon=24.9, lat=124.0)
+
+
+def test_a_point_far_away_is_answered_and_said(tiles: Embeddings) -> None:
+    assert similar(tiles, lon=14.5, lat=35.9).attrs["query"]["distance_m"] > 2_000_000
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        {},
+        {"place": "a", "tile": "17/1/1"},
+        {"place": "a", "lon": 1.0, "lat": 1.0},
+        {"vector": [1.0, 1.0], "place": "a"},
+    ],
+)
+def test_not_exactly_one_question_is_refused(tiles: Embeddings, question: dict[str, Any]) -> None:
+    with pytest.raises(InputError, match="exactly one"):
+        similar(tiles, **question)
+
+
+def test_half_a_point_a_bad_tile_and_a_bad_mask_are_refused(tiles: Embeddings) -> None:
+    with pytest.raises(InputError, match="both lon and lat"):
+        similar(tiles, lon=24.9)
+    with pytest.raises(InputError, match="z/x/y"):
+        similar(tiles, tile="17-1-1")
+    with pytest.raises(InputError, match="mask of 100"):
+        similar(tiles, place=tiles.place_id[0], where=np.ones(3, bool))
+
+
+def test_places_without_coordinates_answer_by_id_only() -> None:
+    nothing = np.full(3, None, object)
+    ids = np.array(["a", "b", "c"], object)
+    emb = Embeddings(ids, np.eye(3), np.full((3, 2), np.nan), nothing, nothing, "chips", Provenance("a", "b"))
+    frame = similar(emb, place="a", k=2)
+    assert list(frame["place_id"]) == ["b", "c"]
+    assert frame.attrs["query"]["lon"] is None
+    with pytest.raises(InputError, match="no place of this table has coordinates"):
+        similar(emb, lon=1.0, lat=1.0)
+    with pytest.raises(InputError, match="has no coordinates"):
+        similar(emb, place="a", min_distance_m=5)

@@ -1,0 +1,210 @@
+"""Clusters of vectors whose groups are known, and files that others read."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import permutations
+from pathlib import Path
+
+import geopandas
+import numpy as np
+import pandas as pd
+import pytest
+
+from placevec.embeddings import Embeddings, Provenance, clustering
+from placevec.embeddings.clustering import NOISE, Clusters, cluster, scaled, silhouettes_by_count
+from placevec.errors import InputError
+from placevec.io.progress import Advance
+from placevec.sources.tables.points import read_columns
+
+HOSTILE = ["=cmd()|x", "</script><b>", 'two\n"lines"', "\u202eturned", "Äänekoski", None]
+
+
+def table(vectors: np.ndarray, names: list[str | None] | None = None) -> Embeddings:
+    count = len(vectors)
+    lonlat = np.stack([np.linspace(24.0, 25.0, count), np.full(count, 60.0)], axis=1)
+    lonlat[-1] = np.nan
+    chosen = np.array([None] * count, object)
+    chosen[: len(names or [])] = names or []
+    return Embeddings(
+        np.array([f"p{i}" for i in range(count)], object), vectors, lonlat, np.full(count, None, object), chosen,
+        "map", Provenance("a" * 8, "b" * 8, attribution="© Somebody"),
+    )  # fmt: skip
+
+
+def blobs(sizes: list[int], dim: int = 6, spread: float = 0.05) -> tuple[np.ndarray, np.ndarray]:
+    """Vectors around the axes of space, and which axis: shuffled."""
+    random = np.random.default_rng(0)
+    truth = random.permutation(np.repeat(np.arange(len(sizes)), sizes))
+    return np.eye(dim)[truth] + random.normal(scale=spread, size=(len(truth), dim)), truth
+
+
+@pytest.mark.parametrize("method", ["kmeans", "hdbscan"])
+def test_groups_that_are_there_are_found(method: clustering.Method) -> None:
+    """Oracle: the groups that were drawn; the number of them is found too, and the largest is number 0."""
+    vectors, truth = blobs([90, 60, 40, 30])
+    found = cluster(table(vectors * np.random.default_rng(1).uniform(0.5, 9, (220, 1))), method=method)
+    assert len(found) == 4
+    clustered = found.label != NOISE
+    assert clustered.mean() > 0.9
+    np.testing.assert_array_equal(found.label[clustered], truth[clustered])
+    assert found.silhouette > 0.8
+    assert found.summary()["places"].tolist() == sorted(found.summary()["places"], reverse=True)
+    assert bool(found.tried) == (method == "kmeans")
+
+
+def test_medoid_is_the_place_with_the_least_squared_distances() -> None:
+    """Oracle: every place of a cluster tried by brute force."""
+    vectors, _ = blobs([30, 20, 10], spread=0.3)
+    found = cluster(table(vectors), clusters=3)
+    points = scaled(vectors, "unit").astype(float)
+    for number, medoid in enumerate(found.medoid):
+        inside = points[found.label == number]
+        costs = np.square(inside[:, None] - inside[None]).sum(axis=(1, 2))
+        assert medoid == np.flatnonzero(found.label == number)[costs.argmin()]
+
+
+def test_the_number_chosen_has_the_largest_silhouette() -> None:
+    vectors, _ = blobs([40, 40, 40])
+    tried = silhouettes_by_count(scaled(vectors, "unit"), seed=0)
+    assert list(tried) == list(range(2, 21))
+    assert max(tried, key=lambda count: tried[count]) == 3
+
+
+class _Told:
+    """Keeps what is shown beside each bar."""
+
+    def __init__(self) -> None:
+        self.notes: dict[str, list[str]] = {}
+        self.steps: dict[str, float] = {}
+
+    @contextmanager
+    def task(self, label: str, total: float | None = None) -> Iterator[Advance]:
+        self.notes[label], self.steps[label] = [], -(total or 0)
+
+        def advance(steps: float = 1, note: str | None = None) -> None:
+            self.steps[label] += steps
+            self.notes[label] += [] if note is None else [note]
+
+        yield advance
+
+    def say(self, message: str) -> None:
+        """Not asked about."""
+
+
+def test_the_bar_ends_on_the_number_chosen() -> None:
+    """What is left on the screen is the number that was chosen, not the last that was tried; the bar is full."""
+    vectors, _ = blobs([40, 40, 40])
+    told = _Told()
+    found = cluster(table(vectors), progress=told)
+    last = told.notes["Choosing the number"][-1]
+    assert last == f"chosen: 3 clusters, silhouette {found.tried[3]:.3f}"
+    assert len(found) == 3
+    assert told.steps["Choosing the number"] == 0
+    same = _Told()
+    assert silhouettes_by_count(np.ones((9, 2), np.float32), seed=0, progress=same) == {}
+    assert same.notes["Choosing the number"] == []
+
+
+def test_a_seed_gives_the_same_clusters_however_places_are_numbered() -> None:
+    random = np.random.default_rng(3)
+    vectors = random.normal(size=(80, 4))
+    first, again = (cluster(table(vectors), clusters=5, seed=7) for _ in range(2))
+    np.testing.assert_array_equal(first.label, again.label)
+    assert np.bincount(first.label).tolist() == sorted(np.bincount(first.label), reverse=True)
+
+
+def test_scalings() -> None:
+    """Oracle: the two definitions; a dimension that never changes stays out of it."""
+    vectors = np.array([[1.0, 5.0, 100.0], [2.0, 5.0, -100.0], [3.0, 5.0, 0.0]])
+    standard = scaled(vectors, "standardised")
+    np.testing.assert_allclose(standard.mean(axis=0), 0, atol=1e-6)
+    np.testing.assert_allclose(standard.std(axis=0), [1, 0, 1], atol=1e-6)
+    np.testing.assert_allclose(np.linalg.norm(scaled(vectors, "unit"), axis=1), 1, atol=1e-6)
+    np.testing.assert_array_equal(scaled(vectors, "raw"), vectors.astype(np.float32))
+
+
+def test_more_places_than_hdbscan_sees(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was left out of the sample takes the cluster that it lies in."""
+    vectors, truth = blobs([120, 80, 60])
+    whole = cluster(table(vectors), method="hdbscan")
+    monkeypatch.setattr(clustering, "DENSE", 130)
+    part = cluster(table(vectors), method="hdbscan")
+    assert any("seeded sample of 130 places" in note for note in part.notes)
+    assert not any("sample" in note for note in whole.notes)
+    both = (part.label != NOISE) & (whole.label != NOISE)
+    assert both.mean() > 0.8
+    assert (
+        max((part.label[both] == np.array(order)[truth[both]]).mean() for order in permutations(range(3)))
+        == 1
+    )
+
+
+def test_collapsed_vectors_are_one_cluster() -> None:
+    found = cluster(table(np.ones((12, 3))))
+    assert (len(found), found.noise, found.tried) == (1, 0, {})
+    assert np.isnan(found.silhouette)
+    nothing = cluster(table(np.random.default_rng(0).normal(size=(12, 3))), method="hdbscan", smallest=12)
+    assert (len(nothing), nothing.noise) == (0, 12)
+    assert len(nothing.summary()) == 0
+
+
+@pytest.fixture(scope="module")
+def found() -> Clusters:
+    vectors, _ = blobs([20, 10])
+    return cluster(table(vectors, HOSTILE), clusters=2)
+
+
+@pytest.mark.parametrize("ending", ["parquet", "csv", "geojson"])
+def test_files_are_what_explore_takes(found: Clusters, tmp_path: Path, ending: str) -> None:
+    found.save(tmp_path / f"c.{ending}")
+    columns = read_columns(tmp_path / f"c.{ending}")
+    assert columns["place_id"].tolist() == found.emb.place_id.tolist()
+    assert columns["cluster"].tolist() == found.label.tolist()
+    assert [path.name for path in tmp_path.iterdir()] == [f"c.{ending}"]
+
+
+def test_files_open_elsewhere(found: Clusters, tmp_path: Path) -> None:
+    """Oracle: geopandas and pandas; hostile names come back as they were, or disarmed in CSV."""
+    for ending in ("parquet", "geojson", "csv"):
+        found.save(tmp_path / f"c.{ending}")
+    for frame in (
+        geopandas.read_parquet(tmp_path / "c.parquet"),
+        geopandas.read_file(tmp_path / "c.geojson"),
+    ):
+        assert frame["name"].tolist()[:5] == HOSTILE[:5]
+        assert frame.crs is not None
+        assert frame.geometry.iloc[0].x == pytest.approx(24.0)
+        assert frame.geometry.iloc[-1] is None
+    content = json.loads((tmp_path / "c.geojson").read_text("utf-8"))
+    assert content["attribution"] == "© Somebody"
+    assert (content["method"], content["clusters"], content["seed"]) == ("kmeans", 2, 0)
+    written = pd.read_csv(tmp_path / "c.csv")
+    assert written["name"].iloc[0] == "'=cmd()|x"
+    assert np.isnan(written["lon"].iloc[-1])
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"clusters": 0}, "1 to 30 clusters"),
+        ({"clusters": 31}, "1 to 30 clusters"),
+        ({"smallest": 3}, "kmeans takes"),
+        ({"method": "hdbscan", "clusters": 3}, "hdbscan the size"),
+        ({"method": "hdbscan", "smallest": 1}, "2 to 30 places"),
+        ({"method": "magic"}, "kmeans or hdbscan"),
+        ({"vectors": "squared"}, "standardised"),
+    ],
+)
+def test_what_cannot_be_clustered(found: Clusters, options: dict[str, object], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        cluster(found.emb, **options)  # type: ignore[arg-type]
+
+
+def test_too_few_places_and_other_endings(found: Clusters, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="at least two places"):
+        cluster(found.emb[:1])
+    with pytest.raises(InputError, match=r"not as c\.shp"):
+        found.save(tmp_path / "c.shp")

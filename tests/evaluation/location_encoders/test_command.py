@@ -1,0 +1,176 @@
+"""The command as a user runs it: own data in, tables out, going on, and one clear line for what is wrong."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from placevec.cli.app import build_app
+from placevec.cli.benchmark import seconds_of
+from placevec.errors import PlacevecError, UsageError
+from placevec.evaluation.folds import folds_of
+from placevec.evaluation.location_encoders import trained_probe as trained
+from placevec.evaluation.location_encoders.contenders import Entrant
+from tests.evaluation.location_encoders.test_run import smooth_task
+
+
+@pytest.fixture
+def table(tmp_path: Path) -> Path:
+    random = np.random.default_rng(0)
+    rows = [
+        (lon, lat, lat / 30 + random.normal(0, 0.1))
+        for lon, lat in random.uniform((-170, -60), (170, 60), (150, 2))
+    ]
+    path = tmp_path / "warmth.csv"
+    path.write_text("lon,lat,label\n" + "\n".join(",".join(f"{cell:.5f}" for cell in row) for row in rows))
+    return path
+
+
+def _run(*arguments: str) -> dict[str, object]:
+    result = CliRunner().invoke(build_app(), ["benchmark", "encoders", "--json", *arguments])
+    if result.exception is not None and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    assert result.exit_code == 0
+    content: dict[str, object] = json.loads(result.output)
+    return content
+
+
+def test_own_data_become_tables_and_a_second_run_says_the_same(table: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    asked = (
+        "--task",
+        str(table),
+        "--out",
+        str(out),
+        "--encoders",
+        "xyz,geo_net",
+        "--probes",
+        "ridge,kNN",
+        "--seeds",
+        "1",
+        "--folds",
+        "3",
+    )
+    first = _run(*asked)
+    written = {path.name for path in out.iterdir()}
+    assert {
+        "table.md",
+        "results.csv",
+        "warmth.png",
+        "corrected-against-original.png",
+        "cells",
+        "plan.json",
+    } <= written
+    assert [group["task"] for group in first["groups"]] == ["warmth"] * 4  # type: ignore[attr-defined]
+    best = first["groups"][0]["standings"][0]  # type: ignore[index]
+    assert best["scores"]["overall"]["score"] > 0.8
+    again = _run(*asked)
+    first.pop("seconds"), again.pop("seconds")
+    assert first == again
+
+
+def test_a_budget_of_nothing_says_what_was_left_out(table: Path, tmp_path: Path) -> None:
+    found = _run(
+        "--task",
+        str(table),
+        "--out",
+        str(tmp_path / "out"),
+        "--encoders",
+        "xyz",
+        "--budget",
+        "0.001s",
+        "--seeds",
+        "1",
+    )
+    assert found["groups"] == []
+    assert len(found["left_out"]) == 6  # type: ignore[arg-type]
+    assert "Nothing is complete yet" in (tmp_path / "out" / "table.md").read_text()
+
+
+def test_the_last_line_says_what_is_in_the_folder(table: Path, tmp_path: Path) -> None:
+    """Pictures are spoken of where there are some; oracle: the files."""
+    out = tmp_path / "out"
+    asked = [
+        "benchmark",
+        "encoders",
+        "--task",
+        str(table),
+        "--out",
+        str(out),
+        "--encoders",
+        "xyz",
+        "--probes",
+        "ridge",
+    ]
+    asked += ["--seeds", "1", "--folds", "3", "--quiet"]
+    for more, words in (
+        (["--budget", "0.001s"], "Tables in"),
+        (["--no-plots"], "Tables in"),
+        ([], "Tables and pictures in"),
+    ):
+        last = CliRunner().invoke(build_app(), [*asked, *more]).output.strip().splitlines()[-1]
+        assert last == f"{words} {out}: begin with {out / 'table.md'}"
+        assert bool(list(out.glob("*.png"))) == ("pictures" in words)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--encoders", "sphereD"), "did you mean"),
+        (("--tasks", "moon"), "no task is called 'moon'"),
+        (("--probes", "magic"), "--probes are ridge, trained, kNN"),
+        (("--budget", "soon"), "a budget is a time such as"),
+        (("--task", "none.csv"), "does not exist"),
+    ],
+)
+def test_what_is_asked_wrongly_is_said_in_one_line(
+    arguments: tuple[str, ...], message: str, tmp_path: Path
+) -> None:
+    with pytest.raises(PlacevecError, match=message):
+        _run("--out", str(tmp_path / "out"), *arguments)
+
+
+def test_a_run_that_was_refused_binds_no_later_one(table: Path, tmp_path: Path) -> None:
+    """A missing file, then encoders that nothing can compare; corrected, in the same folder, with other numbers."""
+    out = tmp_path / "out"
+    asked = ("--out", str(out), "--encoders", "xyz", "--probes", "ridge", "--seeds", "1")
+    with pytest.raises(PlacevecError, match="does not exist"):
+        _run(*asked, "--task", "none.csv", "--points", "120", "--folds", "4")
+    with pytest.raises(PlacevecError, match="only --probes trained can compare it"):
+        _run("--out", str(out), "--encoders", "cells", "--probes", "ridge", "--task", str(table))
+    assert not (out / "plan.json").exists()
+    found = _run(*asked, "--task", str(table), "--folds", "3")
+    assert len(found["groups"]) == 2  # type: ignore[arg-type]
+    assert json.loads((out / "plan.json").read_text()) == {"points": 5_000, "folds": 3}
+    with pytest.raises(PlacevecError, match="choose another --out"):
+        _run(*asked, "--task", str(table), "--folds", "4")
+
+
+def test_times() -> None:
+    assert seconds_of("1.5h") == 5400
+    for wrong in ("", "0m", "-3m", "5", "3 weeks"):
+        with pytest.raises(UsageError):
+            seconds_of(wrong)
+
+
+@pytest.mark.parametrize("kind", ["number", "classes"])
+def test_an_encoder_is_trained_with_its_head(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On what is linear in xyz, and its bands: far better than the mean; the same seed gives the same answers."""
+    monkeypatch.setattr(trained, "STEPS", 80)
+    monkeypatch.setattr(trained, "PASSES", 2)
+    task = smooth_task(kind=kind)
+    folds = folds_of(task, "random", 2, 0)
+    answers, choices = trained.predicted(Entrant("xyz", "corrected"), task, folds, seed=0)
+    assert len(choices) == 2
+    assert np.isfinite(answers).all()
+    if kind == "number":
+        assert 1 - ((answers[:, 0] - task.target) ** 2).mean() / task.target.var() > 0.9
+    else:
+        np.testing.assert_allclose(answers.sum(axis=1), 1.0, rtol=1e-5)
+        assert (answers.argmax(axis=1) == task.target).mean() > 0.8
+        again, _ = trained.predicted(Entrant("xyz", "corrected"), task, folds, seed=0)
+        np.testing.assert_array_equal(answers, again)

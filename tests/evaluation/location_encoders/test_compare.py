@@ -1,0 +1,187 @@
+"""Oracles: Holm's procedure by hand, intervals of differences known by construction."""
+
+from __future__ import annotations
+
+import csv
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from placevec.evaluation import baselines as floors
+from placevec.evaluation.bootstrap import ANTIMERIDIAN, POLES, near_antimeridian, strata_of
+from placevec.evaluation.location_encoders import plots
+from placevec.evaluation.location_encoders import run as contest
+from placevec.evaluation.location_encoders.compare import (
+    OVERALL,
+    Group,
+    Standing,
+    compared,
+    corrections,
+    holm,
+    mean_ranks,
+    pooled,
+    two_sided,
+)
+from placevec.evaluation.location_encoders.contenders import entrants
+from placevec.evaluation.location_encoders.plots import write_plots
+from placevec.evaluation.location_encoders.run import Contest, Outcome
+from placevec.evaluation.location_encoders.table import Results, markdown
+from placevec.geo import distance_m
+from tests.evaluation.location_encoders.test_run import smooth_task
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory: pytest.TempPathFactory) -> Results:
+    held = Contest(
+        [smooth_task(), smooth_task(kind="classes", name="classes")], entrants(["xyz", "wrap", "rff"]),
+        tmp_path_factory.mktemp("benchmark"), ("ridge",), ("random",), seeds=2, folds=3,
+    )  # fmt: skip
+    outcome = contest.run(held)
+    return Results(compared(held, outcome.done), outcome, {"points": 300})
+
+
+def test_holm_by_hand() -> None:
+    assert holm([0.01, 0.02, 0.03, 0.5]) == pytest.approx([0.04, 0.06, 0.06, 0.5])
+    assert holm([0.9, 0.8]) == [1.0, 1.0]
+
+
+def test_p_is_never_zero_and_one_without_difference() -> None:
+    assert two_sided(np.full(999, 0.3)) == pytest.approx(2 / 1000)
+    assert two_sided(np.zeros(999)) == 1.0
+    assert two_sided(np.array([-1.0, 1.0] * 500)) == 1.0
+
+
+def test_what_is_linear_in_xyz_is_learnt_and_the_mean_is_not(results: Results) -> None:
+    group = results.groups[0]
+    xyz, mean = group.of("xyz"), group.of(floors.MEAN)
+    assert xyz is not None
+    assert mean is not None
+    assert xyz.overall.value > 0.97
+    assert xyz.overall.low <= xyz.overall.value <= xyz.overall.high
+    assert abs(mean.overall.value) < 0.1
+    assert group.seeds == (0, 1)
+    assert [one.rank for one in group.encoders] == list(range(1, len(group.encoders) + 1))
+    assert group.encoders[0].like_best
+
+
+def test_the_wrap_that_is_the_floor_is_not_told_apart_from_it(results: Results) -> None:
+    """Corrected wrap and the floor of sines are the same four features: the difference is zero in every draw."""
+    wrap = results.groups[0].of("wrap")
+    sines = results.groups[0].of(floors.SINES)
+    assert wrap is not None
+    assert sines is not None
+    np.testing.assert_allclose(wrap.overall.draws, sines.overall.draws, atol=1e-9)
+    assert wrap.verdict == "not told apart" or results.groups[0].best_floor != floors.SINES
+
+
+def test_latitude_doubled_cannot_tell_the_poles_apart(results: Results) -> None:
+    """Original wrap sends both poles to one code, so on a function that is odd in latitude it must lose."""
+    found = {
+        one.encoder: one
+        for one in corrections(results.groups)
+        if one.task == "smooth" and one.stratum == OVERALL
+    }
+    assert found["wrap"].verdict == "better"
+    assert found["wrap"].difference.low > 0
+    mean = pooled([found["wrap"], found["wrap"]])
+    assert mean.value == pytest.approx(found["wrap"].difference.value)
+
+
+def test_tied_encoders_keep_the_order_of_the_first_group(results: Results) -> None:
+    """Ranks 1 to 8 and 8 to 1 are all tied; names in a set would come in another order in every process."""
+    names = [f"encoder {number}" for number in range(8)]
+    score = results.groups[0].encoders[0].overall
+
+    def group(order: list[str]) -> Group:
+        return replace(
+            results.groups[0], standings=[Standing(name, False, {OVERALL: score}, score) for name in order]
+        )
+
+    ranks = mean_ranks([group(names), group(names[::-1])])
+    assert {rank.value for rank in ranks.values()} == {4.5}
+    assert list(ranks) == names
+
+
+def test_tables_say_everything(results: Results, tmp_path: Path) -> None:
+    text = markdown(results)
+    for words in (
+        "## smooth",
+        "## classes",
+        "mean ranks",
+        "corrected against original",
+        "R²",
+        "accuracy",
+        "wrap (original)",
+    ):
+        assert words in text
+    results.save(tmp_path)
+    with open(tmp_path / "results.csv", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert {row["task"] for row in rows} == {"smooth", "classes"}
+    overall = [row for row in rows if row["stratum"] == OVERALL]
+    assert len(overall) == 2 * (5 + 3)
+    assert all(float(row["low"]) <= float(row["high"]) for row in overall)
+    assert results.as_dict()["groups"][0]["standings"][0]["rank"] == 1
+
+
+def test_what_was_left_out_is_said(results: Results) -> None:
+    unit = contest.Unit("elsewhere", "blocks", 1, "kNN")
+    text = markdown(Results(results.groups, Outcome((), (unit,), 1.0), {}))
+    assert "## Left out" in text
+    assert "elsewhere (blocks)" in text
+
+
+def test_pictures_are_drawn(results: Results, tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    from PIL import Image
+
+    written = write_plots(results.groups, tmp_path)
+    assert [path.name for path in written] == ["smooth.png", "classes.png", "corrected-against-original.png"]
+    for path in written:
+        with Image.open(path) as picture:
+            assert min(picture.size) > 200
+
+
+def test_strata_without_points_have_no_panel(
+    results: Results, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Data away from the antimeridian and the poles: one panel, not two empty frames beside it."""
+    pytest.importorskip("matplotlib")
+    found: list[list[str]] = []
+    monkeypatch.setattr(
+        plots, "_save", lambda figure, _: found.append([axes.get_title(loc="left") for axes in figure.axes])
+    )
+    held = [one for one in corrections(results.groups) if one.stratum == OVERALL]
+    for some in (held, [*held, *(replace(one, stratum=POLES) for one in held)]):
+        monkeypatch.setattr(plots, "corrections", lambda _, some=some: some)
+        plots.write_plots(results.groups, tmp_path)
+    assert found[2] == [OVERALL]
+    assert found[5] == [OVERALL, f"near: {POLES}"]
+
+
+def test_sentences_of_a_table_end_once(results: Results) -> None:
+    """A task of one's own has no credit: no stray dot after the blocks; one task is no ``1 tasks``."""
+    (group, *_) = results.groups
+    text = markdown(Results([replace(group, task=replace(group.task, credit=""))], results.outcome, {}))
+    assert ". ." not in text
+    assert "1 tasks" not in text
+    assert ": 1 task" in text
+    told = markdown(Results([replace(group, task=replace(group.task, credit="Nobody"))], results.outcome, {}))
+    assert " km. Nobody." in told
+
+
+def test_strata_by_distance_on_the_ellipsoid() -> None:
+    """Within 500 km of the antimeridian, but for the 0.3 % in which sphere and ellipsoid differ."""
+    random = np.random.default_rng(0)
+    lonlat = np.stack([random.uniform(165, 195, 400), random.uniform(-80, 80, 400)], axis=-1)
+    lonlat[:, 0] = (lonlat[:, 0] + 180) % 360 - 180
+    lats = np.linspace(-89, 89, 1781)
+    near = np.array([distance_m(lon, lat, 180.0, lats).min() for lon, lat in lonlat])
+    sure = np.abs(near / 500_000 - 1) > 0.005
+    np.testing.assert_array_equal(near_antimeridian(lonlat)[sure], near[sure] < 500_000)
+    further = np.ones(400, bool)
+    strata = strata_of(lonlat, further)
+    assert not strata["below 30°"].any()
+    assert strata[ANTIMERIDIAN].any()

@@ -1,0 +1,323 @@
+"""How good answers are. Oracles: scikit-learn's scores, closed forms, and a task whose floors are known."""
+
+from __future__ import annotations
+
+import json
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from sklearn.metrics import f1_score, mean_absolute_error, r2_score, roc_auc_score, top_k_accuracy_score
+
+from placevec import api
+from placevec.api.evaluating import evaluate_model
+from placevec.cli import main
+from placevec.errors import DatasetError, EvaluationError
+from placevec.evaluation.baselines import Neighbours, frequencies, sines, taught
+from placevec.evaluation.predictions.ranking import rank
+from placevec.evaluation.predictions.report import ground
+from placevec.evaluation.predictions.scores import Resampling, Standing, auc, of_classes, of_numbers
+from placevec.models.model import Model
+from tests.preparation.points.tables import add_predictions, globe, octant_points, octants, write_points
+
+SMALL = {
+    "epochs": 12, "scales": 4, "r_min": 0.1, "hidden": 32, "dim": 16, "batch_size": 128, "learning_rate": 0.01,
+    "projector": 0, "steps_per_epoch": 10,
+}  # fmt: skip
+NAMES = tuple(f"octant {n}" for n in range(8))
+
+
+@pytest.fixture(scope="module")
+def split_points(tmp_path_factory: pytest.TempPathFactory):
+    split = np.random.default_rng(3).choice(3, 1500, p=[0.7, 0.1, 0.2])
+    return octant_points(tmp_path_factory.mktemp("split"), 1500, split=split)
+
+
+@pytest.fixture(scope="module")
+def taught_model(split_points, tmp_path_factory: pytest.TempPathFactory) -> Model:
+    return api.train(
+        "sphere2vec", split_points, out=tmp_path_factory.mktemp("run") / "r", loss="cross-entropy", **SMALL
+    )
+
+
+# --- scores -------------------------------------------------------------------------------------------------
+
+
+def test_measures_of_classes_are_scikit_learn_s() -> None:
+    random = np.random.default_rng(0)
+    scores, truth = random.normal(size=(300, 12)), random.integers(0, 12, 300)
+    said = scores.argmax(axis=1)
+    found = of_classes(Standing.of(scores, truth), truth, 12, Resampling(random.integers(0, 20, 300)))
+    for top in (1, 3, 5, 10):
+        assert found[f"top-{top}"].value == pytest.approx(top_k_accuracy_score(truth, scores, k=top))
+    assert found["macro-F1"].value == pytest.approx(f1_score(truth, said, average="macro"))
+    order = (-scores).argsort(axis=1)
+    place = np.array([list(row).index(true) + 1 for row, true in zip(order, truth, strict=True)])
+    assert found["MRR"].value == pytest.approx((1 / place).mean())
+    for one in found.values():
+        assert one.low <= one.value <= one.high
+
+
+def test_ties_have_no_order_and_what_was_never_learnt_ranks_nowhere() -> None:
+    """Expectations over all orders of three equal scores: 1/3 to be first, (1 + 1/2 + 1/3) / 3 of 1 / rank."""
+    scores = np.array([[1.0, 1.0, 1.0], [0.0, 2.0, 1.0], [0.0, np.nan, 1.0], [0.5, 0.1, 0.2]])
+    standing = Standing.of(scores, np.array([2, 2, 1, 7]))
+    assert standing.within(1).tolist() == [1 / 3, 0, 0, 0]
+    assert standing.within(2).tolist() == [2 / 3, 1, 0, 0]
+    np.testing.assert_allclose(standing.reciprocal(), [(1 + 1 / 2 + 1 / 3) / 3, 1 / 2, 0, 0])
+    truth = np.array([0, 7, 8])
+    scores = np.array([[1.0, 0, 0], [0, 1.0, 0], [0, 1.0, 0]])
+    found = of_classes(Standing.of(scores, truth), truth, 3, Resampling(np.arange(3)))
+    assert found["top-1"].value == pytest.approx(1 / 3)
+    assert found["MRR"].value == pytest.approx(1 / 3)
+    assert found["macro-F1"].value == pytest.approx(
+        f1_score(truth, [0, 1, 1], labels=[0, 7, 8], average="macro")
+    )
+    assert "top-3" not in found
+
+
+def test_measures_of_numbers_are_scikit_learn_s() -> None:
+    random = np.random.default_rng(1)
+    wanted = random.normal(10, 3, 500)
+    said = wanted + random.normal(0, 1, 500)
+    found = of_numbers(wanted, said, Resampling(random.integers(0, 30, 500)))
+    assert found["R²"].value == pytest.approx(r2_score(wanted, said))
+    assert found["MAE"].value == pytest.approx(mean_absolute_error(wanted, said))
+
+
+def test_r2_of_large_labels_keeps_its_digits() -> None:
+    """Seconds since 1970 with a deviation of one. Oracle: scikit-learn, and the interval of the labels less 1.6e9."""
+    random = np.random.default_rng(1)
+    small, errors = random.normal(size=500), random.normal(0, 0.1, 500)
+    wanted, over = small + 1.6e9, Resampling(random.integers(0, 30, 500))
+    found, plain = over.r2(wanted, wanted + errors), over.r2(small, small + errors)
+    assert found.value == pytest.approx(r2_score(wanted, wanted + errors), abs=1e-9)
+    assert [found.low, found.high] == pytest.approx([plain.low, plain.high], abs=1e-6)
+
+
+def test_intervals_of_independent_blocks_are_those_of_the_normal_law() -> None:
+    """A mean of 400 blocks of one: 1.96 standard errors either way. Blocks of 20 equal places: as of 20 places."""
+    values = np.random.default_rng(2).normal(5, 2, 400)
+    one = Resampling(np.arange(400)).mean(values)
+    error = values.std() / 20
+    assert one.high - one.low == pytest.approx(2 * 1.96 * error, rel=0.15)
+    alike = np.repeat(values[:20], 20)
+    other = Resampling(np.repeat(np.arange(20), 20)).mean(alike)
+    assert other.high - other.low == pytest.approx(2 * 1.96 * values[:20].std() / 20**0.5, rel=0.25)
+    assert np.isnan(Resampling(np.zeros(9, int)).mean(values[:9]).low)
+    few = Resampling(np.arange(3)).mean(np.array([1.0, 1.0, 0.0]), most=1.0)
+    assert 0 <= few.low < few.high <= 1
+
+
+def test_auc_is_scikit_learn_s() -> None:
+    random = np.random.default_rng(3)
+    here, away = random.normal(1, 1, 200).round(1), random.normal(0, 1, 300).round(1)  # ties too
+    wanted = roc_auc_score(np.r_[np.ones(200), np.zeros(300)], np.r_[here, away])
+    assert auc(here, away).mean() == pytest.approx(wanted)
+
+
+# --- floors -------------------------------------------------------------------------------------------------
+
+
+def test_the_nearest_place_answers_across_the_antimeridian() -> None:
+    known = Neighbours(np.array([[179.9, 0.0], [0.0, 0.0]]), np.array([1, 0]), 3)
+    votes = known.answers(np.array([[-179.9, 0.0], [1.0, 1.0]]), 1)
+    assert votes.argmax(axis=1).tolist() == [1, 0]
+    assert known.answers(np.array([[-179.9, 0.0]]), 5).shape == (1, 3)
+    numbers = Neighbours(np.array([[0.0, 0.0], [1.0, 0.0], [50.0, 0.0]]), np.array([1.0, 3.0, 90.0]), 0)
+    assert numbers.answers(np.array([[0.4, 0.0]]), 2).tolist() == [[2.0]]
+    assert frequencies(np.array([0, 0, 2]), 3).tolist() == [2 / 3, 0, 1 / 3]
+
+
+def test_a_linear_layer_learns_what_is_linear() -> None:
+    """Hemispheres are linear in sin(lat); a number that is sin(lat) is found exactly."""
+    lonlat = globe(2000)
+    train, test = sines(lonlat[:1500]), sines(lonlat[1500:])
+    north = (lonlat[:, 1] > 0).astype(int)
+    (scores,) = taught(train, north[:1500], [test], 2, 0)
+    assert (scores.argmax(axis=1) == north[1500:]).mean() > 0.97
+    (found,) = taught(train, np.sin(np.radians(lonlat[:1500, 1])), [test], 0, 0)
+    np.testing.assert_allclose(found[:, 0], np.sin(np.radians(lonlat[1500:, 1])), atol=1e-4)
+
+
+# --- whole --------------------------------------------------------------------------------------------------
+
+
+def test_a_model_is_judged_on_the_test_side_beside_its_floors(split_points, taught_model, tmp_path) -> None:
+    report = evaluate_model(taught_model)
+    labels = split_points.labels()
+    rows = labels.rows("test")
+    assert (report.side, report.places, report.classes, report.unseen) == ("test", len(rows), 8, 0)
+    assert report.taught == len(labels.rows("train"))
+    right = taught_model.predict_lonlat(split_points.lonlat[rows]).argmax(axis=1) == labels.values[rows]
+    assert report.rows["model"]["top-1"].value == pytest.approx(right.mean())
+    assert list(report.rows)[1] == "class frequency"
+    assert list(report.rows)[3:] == ["sin, cos + linear", "untrained encoder + linear"]
+    common = np.bincount(labels.values[labels.rows("train")], minlength=8).argmax()
+    assert report.rows["class frequency"]["top-1"].value == pytest.approx(
+        (labels.values[rows] == common).mean()
+    )
+    report.save(tmp_path / "report")
+    told = json.loads((tmp_path / "report" / "report.json").read_text())
+    assert told["rows"]["model"]["MRR"]["value"] == report.rows["model"]["MRR"].value
+    text = (tmp_path / "report" / "report.md").read_text()
+    assert "| model |" in text
+    assert evaluate_model(taught_model).as_dict() == report.as_dict()
+
+
+def test_numbers_without_a_split_are_judged_on_the_blocks_held_out(tmp_path) -> None:
+    lonlat = globe(1200)
+    dataset = write_points(tmp_path / "ds", lonlat, 20 - 0.5 * np.abs(lonlat[:, 1]))
+    api.train("sphere2vec", dataset, out=tmp_path / "run", **SMALL)
+    report = evaluate_model(tmp_path / "run", seed=4)
+    assert report.side == "held-out blocks"
+    assert 60 < report.places < 240
+    assert report.places + report.taught == 1200
+    assert report.rows["model"]["R²"].value > 0.7
+    assert report.rows["mean"]["R²"].value == pytest.approx(0.0, abs=0.05)
+    assert any("chose the weights" in note for note in report.notes)
+
+
+def test_one_class_is_judged_against_the_sphere(tmp_path) -> None:
+    lonlat = globe(3000)
+    lonlat = lonlat[octants(lonlat) == 5][:300]
+    split = np.repeat([0, 1, 2], [200, 20, len(lonlat) - 220])
+    dataset = write_points(
+        tmp_path / "ds", lonlat, np.zeros(len(lonlat), int), classes=("bear",), split=split
+    )
+    api.train("sphere2vec", dataset, out=tmp_path / "run", **SMALL)
+    report = evaluate_model(tmp_path / "run")
+    assert list(report.rows) == ["model", "nearness to a place taught on"]
+    assert report.rows["nearness to a place taught on"]["AUC"].value > 0.9
+
+
+def test_another_dataset_with_classes_never_learnt(taught_model, tmp_path) -> None:
+    """The same classes in another order are found by name; others are wrong always."""
+    lonlat = globe(200, seed=5)
+    names = tuple(reversed(NAMES))
+    values = 7 - octants(lonlat)
+    other = write_points(tmp_path / "other", lonlat, values, classes=names)
+    report = evaluate_model(taught_model, dataset=other)
+    assert (report.side, report.places, list(report.rows)) == ("all", 200, ["model"])
+    right = taught_model.predict_lonlat(lonlat).argmax(axis=1) == octants(lonlat)
+    assert report.rows["model"]["top-1"].value == pytest.approx(right.mean())
+    renamed = write_points(tmp_path / "renamed", lonlat, values, classes=("moon", *names[1:]))
+    less = evaluate_model(taught_model, dataset=renamed)
+    assert less.unseen == (values == 0).sum()
+    assert less.rows["model"]["top-1"].value == pytest.approx((right & (values != 0)).mean())
+    strange = write_points(tmp_path / "strange", lonlat, values, classes=tuple("abcdefgh"))
+    with pytest.raises(EvaluationError, match="none of the classes"):
+        evaluate_model(taught_model, dataset=strange)
+
+
+def test_images_are_combined_where_the_dataset_has_them(tmp_path) -> None:
+    """Against `placevec.evaluation.predictions.ranking.rank`; a photo with NaN predictions is decided by its place."""
+    lonlat = globe(600)
+    split = np.repeat([0, 1, 2], [400, 50, 150])
+    dataset = octant_points(tmp_path / "ds", 600, split=split)
+    random = np.random.default_rng(8)
+    predictions = random.dirichlet(np.ones(8), 150).astype(np.float32)
+    predictions[np.arange(150), octants(lonlat)[450:]] += 0.1
+    predictions[5] = np.nan
+    rows = np.full(600, -1, np.int32)
+    rows[450:] = random.permutation(150)
+    np.save(tmp_path / "ds" / "test.npy", predictions)
+    add_predictions(dataset.path, {"test": "test.npy"}, rows)
+    model = api.train("sphere2vec", tmp_path / "ds", out=tmp_path / "run", **SMALL)
+    report = evaluate_model(model)
+    wanted = rank(
+        model.predict_lonlat, lonlat[450:], octants(lonlat)[450:].astype(np.int64), image=predictions,
+        image_rows=rows[450:].astype(np.int64), top=(1, 3, 5),
+    )  # fmt: skip
+    for name, one in (("image x model", wanted.both), ("model", wanted.location)):
+        assert one is not None
+        assert report.rows[name]["MRR"].value == pytest.approx(one.mrr, abs=1e-6)
+        assert [report.rows[name][f"top-{top}"].value for top in (1, 3, 5)] == pytest.approx(
+            list(one.top.values())
+        )
+    assert report.rows["image x model"]["MRR"].value > report.rows["image alone"]["MRR"].value
+    flat = (1 / np.arange(1, 9)).mean()  # the photo without predictions
+    assert wanted.image is not None
+    assert report.rows["image alone"]["MRR"].value == pytest.approx(
+        (wanted.image.mrr * 149 + flat) / 150, abs=1e-6
+    )
+
+
+def test_photos_without_coordinates_are_told_by_their_image_alone(tmp_path) -> None:
+    """Against `predictions.ranking.rank` over all photos; those with coordinates count as they did."""
+    lonlat = globe(600)
+    values = octants(lonlat)
+    lonlat[580:] = np.nan
+    split = np.repeat([0, 1, 2], [400, 50, 150])
+    dataset = write_points(tmp_path / "ds", lonlat, values, classes=NAMES, split=split)
+    predictions = np.random.default_rng(9).dirichlet(np.ones(8), 150).astype(np.float32)
+    predictions[np.arange(150), values[450:]] += 0.1
+    rows = np.full(600, -1, np.int32)
+    rows[450:] = np.arange(150)
+    np.save(tmp_path / "ds" / "test.npy", predictions)
+    add_predictions(dataset.path, {"test": "test.npy"}, rows)
+    model = api.train("sphere2vec", tmp_path / "ds", out=tmp_path / "run", **SMALL)
+    report = evaluate_model(model)
+    assert report.places == 130
+    for ending, many in (("", 130), (", every photo", 150)):
+        part = slice(450, 450 + many)
+        wanted = rank(
+            model.predict_lonlat, lonlat[part], values[part].astype(np.int64), image=predictions,
+            image_rows=rows[part].astype(np.int64),
+        )  # fmt: skip
+        for name, one in (("image x model", wanted.both), ("image alone", wanted.image)):
+            assert one is not None
+            assert one.rows == many
+            assert report.rows[name + ending]["MRR"].value == pytest.approx(one.mrr, abs=1e-6)
+    assert report.rows["image alone, every photo"]["MRR"].low > 0
+    assert any("20 labelled photos without coordinates" in note for note in report.notes)
+
+
+def test_what_cannot_be_judged_is_one_line(split_points, taught_model, tmp_path) -> None:
+    headless = Model(taught_model.modules, taught_model.readings, taught_model.recipe, taught_model.training)
+    with pytest.raises(EvaluationError, match="has no head"):
+        evaluate_model(headless)
+    lonlat = globe(50)
+    numbers = write_points(tmp_path / "numbers", lonlat, lonlat[:, 0])
+    with pytest.raises(EvaluationError, match="answers with classes"):
+        evaluate_model(taught_model, dataset=numbers)
+    whole = octant_points(tmp_path / "whole", 100)
+    api.train("sphere2vec", whole, out=tmp_path / "run", validation_share=0.0, **{**SMALL, "epochs": 1})
+    with pytest.raises(EvaluationError, match="no place was kept from training"):
+        evaluate_model(tmp_path / "run")
+    moved = Model.load(tmp_path / "run")
+    moved.training["dataset_path"] = str(tmp_path / "gone")
+    with pytest.raises(DatasetError, match="--dataset"):
+        evaluate_model(moved)
+    assert taught_model.path is not None
+    damaged = Model.load(taught_model.path)
+    damaged.recipe["config"]["few_shot"] = "a lot"
+    with pytest.raises(EvaluationError, match="configuration is damaged"):
+        evaluate_model(damaged)
+
+
+def test_the_command(taught_model, tmp_path, capsys) -> None:
+    run = str(taught_model.path)
+    assert main(["evaluate", run, "--out", str(tmp_path / "report")]) == 0
+    printed = capsys.readouterr().out
+    assert "untrained encoder" in printed
+    assert (tmp_path / "report" / "report.md").exists()
+    assert main(["evaluate", run, "--task", "landuse"]) == 2
+    assert "--task is for tables of vectors" in capsys.readouterr().err
+    assert main(["evaluate", run, "--json", "-q"]) == 0
+    assert json.loads(capsys.readouterr().out)["side"] == "test"
+
+
+@pytest.mark.parametrize(
+    ("count", "words"),
+    [
+        (1, "1 place (test), 1 class; floors taught on 7; intervals resample 1 block of 500 km"),
+        (135, "135 places (test), 135 classes; floors taught on 7; intervals resample 135 blocks of 500 km"),
+    ],
+)
+def test_blocks_are_said_to_be_those_of_the_intervals(count: int, words: str) -> None:
+    """Next to a dataset split by blocks of another width, they would be taken for those of the split."""
+    report = SimpleNamespace(
+        places=count, side="test", classes=count, unseen=0, taught=7, blocks=count, block_m=500_000.0
+    )
+    assert ground(report) == words  # type: ignore[arg-type]

@@ -1,0 +1,302 @@
+"""The whole evaluation of an invented town whose truth is known, and what its report says of it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from placevec.errors import EvaluationError, InputError
+from placevec.evaluation import Report, evaluate
+from placevec.evaluation import compare as judgement
+from placevec.evaluation.baselines import COVERAGE
+from placevec.evaluation.compare import BUDGETS
+from placevec.evaluation.intrinsic import ELSEWHERE, HELD_OUT, TRAINED_ON, UNKNOWN
+from placevec.evaluation.probes import Effort
+from placevec.evaluation.tasks import landuse_task
+from placevec.geo import Area
+from tests.evaluation.standin import Network, Town, embeddings, town
+
+CHEAP = replace(BUDGETS["quick"], effort=Effort(6, (0.1,), (10,)), draws=300)
+
+
+@pytest.fixture(autouse=True)
+def cheap(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(judgement.BUDGETS, "quick", CHEAP)
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Town:
+    return town(tmp_path_factory.mktemp("town"), km=8)
+
+
+def run(place: Town, vectors: np.ndarray, model: Network | None = None, **options: Any) -> Report:
+    model = model or Network()
+    return evaluate(
+        embeddings(place, vectors), dataset=place, model=model, tasks=options.pop("tasks", ["landuse"]),
+        budget="quick", seeds=options.pop("seeds", 1), **options,
+    )  # type: ignore[arg-type]  # fmt: skip
+
+
+def leak(place: Town) -> np.ndarray:
+    """Vectors that hold the label, and some noise."""
+    task = landuse_task(place)  # type: ignore[arg-type]
+    vectors = np.random.default_rng(0).normal(size=(len(place), 6))
+    vectors[task.rows, :3] += 6 * np.eye(3)[task.target]
+    return vectors
+
+
+def noise(place: Town) -> np.ndarray:
+    return np.random.default_rng(0).normal(size=(len(place), 6))
+
+
+@pytest.fixture(scope="module")
+def excellent(place: Town) -> Report:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(
+            judgement.BUDGETS, "quick", replace(BUDGETS["quick"], effort=Effort(15, (0.1,), (10,)), draws=300)
+        )
+        return run(place, leak(place), seeds=2)
+
+
+def verdicts(report: Report) -> dict[str, str]:
+    return {item.against: item.verdict for item in report.judgements[0].comparisons if item.of == "vectors"}
+
+
+def test_vectors_that_hold_the_label_are_above_every_floor(excellent: Report) -> None:
+    (judged,) = excellent.judgements
+    assert judged.claims
+    assert set(verdicts(excellent).values()) == {"above"}
+    assert set(verdicts(excellent)) == {"chance", "coordinates", "coverage fractions", "untrained encoder"}
+    assert judged.verdict == (
+        "Vectors are above chance, coordinates, coverage fractions, untrained encoder. "
+        "Coverage beside vectors is above coverage fractions alone."
+    )
+    rows = {row.name: row for row in judged.rows}
+    assert rows["vectors"].score > 0.95
+    assert rows["vectors"].low > 0.9
+    assert rows["chance"].score < 0.45
+    assert rows["coverage beside vectors"].score > rows[COVERAGE].score
+
+
+def test_what_the_figures_rest_on_is_said(excellent: Report) -> None:
+    (judged,) = excellent.judgements
+    assert judged.places == sum(judged.classes.values()) > 500
+    assert judged.effective_blocks >= 20
+    assert judged.buffer_m == pytest.approx(250 * 2**0.5 + 200)
+    assert (judged.folds, judged.seeds) == (5, 2)
+    for item in judged.comparisons:
+        assert item.low <= item.difference <= item.high
+        assert item.half_width == pytest.approx((item.high - item.low) / 2)
+
+
+def test_noise_is_not_told_apart_from_chance(place: Town) -> None:
+    report = run(place, noise(place))
+    assert verdicts(report)["chance"] == "not told apart"
+    assert verdicts(report)[COVERAGE] == "below"
+    assert "below coverage fractions" in report.judgements[0].verdict
+
+
+def test_the_same_features_are_not_told_apart(place: Town) -> None:
+    """The coverage fractions handed in as vectors equal the floor exactly: the paired interval is zero wide."""
+    from placevec.evaluation.baselines import coverage_fractions
+
+    fractions = coverage_fractions(place, Network().seen, np.arange(len(place)))  # type: ignore[arg-type]
+    assert fractions is not None
+    report = run(place, fractions)
+    (pair,) = [
+        item for item in report.judgements[0].comparisons if item.against == COVERAGE and item.of == "vectors"
+    ]
+    assert pair.difference == pytest.approx(0.0, abs=0.02)
+    assert pair.half_width < 0.03
+    assert pair.verdict == "not told apart"
+
+
+def test_a_leaking_model_is_not_judged_and_told_how_to_train(place: Town) -> None:
+    seeing = Network(channels=("roads", "landcover"))
+    report = run(place, noise(place), seeing)
+    assert report.judgements == []
+    (line,) = report.skipped
+    assert "the model sees landcover" in line
+    assert "--drop-layers landcover,natural-features,leisure,amenities" in line
+    marked = run(place, noise(place), seeing, allow_leaks=True)
+    assert marked.judgements[0].leaks == ("landcover",)
+    assert not marked.judgements[0].claims
+    assert marked.judgements[0].verdict.startswith("No claim: the model sees landcover")
+
+
+def test_without_the_model_a_leak_cannot_be_ruled_out(place: Town) -> None:
+    report = evaluate(
+        embeddings(place, leak(place)), dataset=place, tasks=["landuse"], budget="quick", seeds=1
+    )  # type: ignore[arg-type]  # fmt: skip
+    assert any("cannot be ruled out" in note for note in report.judgements[0].notes)
+    assert "untrained encoder" not in verdicts(report)
+    assert any("no untrained encoder" in note for note in report.notes)
+
+
+def test_a_small_extent_shows_the_path_and_claims_nothing(tmp_path: Path) -> None:
+    small = town(tmp_path, km=3.2)
+    report = run(small, leak(small))
+    (judged,) = report.judgements
+    assert not judged.claims
+    assert judged.verdict.startswith(f"No claim: {judged.places} places in ")
+    assert judged.blocks >= 10
+    assert all(np.isfinite(item.half_width) for item in judged.comparisons)
+
+
+def test_an_extent_that_the_buffer_eats_says_so(place: Town) -> None:
+    report = run(place, noise(place), Network(near_m=20_000.0))
+    assert report.judgements == []
+    assert "leaves no training places" in report.skipped[0]
+
+
+def test_fewer_vectors_than_places(place: Town) -> None:
+    """Only places with a vector count, matched by id whatever the order."""
+    emb = embeddings(place, leak(place))
+    order = np.random.default_rng(1).permutation(len(place))[: len(place) * 2 // 3]
+    report = evaluate(
+        emb[order], dataset=place, model=Network(), tasks=["landuse"], budget="quick", seeds=1
+    )  # type: ignore[arg-type]  # fmt: skip
+    assert report.judgements[0].rows[1].name == "vectors"
+    assert report.judgements[0].rows[1].score > 0.95
+    assert report.judgements[0].places <= len(order)
+
+
+def test_labels_of_ones_own(place: Town, tmp_path: Path) -> None:
+    vectors = leak(place)
+    values = vectors[:, 0] * 2 + 1
+    pd.DataFrame({"place_id": place.place_ids, "rent": values}).to_csv(tmp_path / "labels.csv", index=False)
+    report = run(place, vectors, tasks=[], labels=tmp_path / "labels.csv")
+    (judged,) = report.judgements
+    assert (judged.task, judged.metric) == ("rent", "R²")
+    assert {row.name: row.score for row in judged.rows}["vectors"] > 0.9
+
+
+def test_own_labels_on_ground_that_was_taught_are_judged_with_a_warning(place: Town, tmp_path: Path) -> None:
+    """Nobody knows whether rents hang together with land use; elsewhere the lessons gave nothing away."""
+    given = pd.DataFrame({"place_id": place.place_ids, "rent": noise(place)[:, 0]})
+    given.to_csv(tmp_path / "labels.csv", index=False)
+    here, away = Area(-180.0, -85.0, 180.0, 85.0).as_dict(), Area(100.0, 10.0, 101.0, 11.0).as_dict()
+    warnings = []
+    for area in (here, away):
+        model = Network(taught=("landuse",), training={"areas": [area]})
+        (judged,) = run(place, noise(place), model, tasks=[], labels=tmp_path / "labels.csv").judgements
+        warnings.append([note for note in judged.notes if "taught landuse on this very ground" in note])
+    assert [len(found) for found in warnings] == [1, 0]
+    beside = {"other": Network(taught=("tags",), training={"areas": [here]}, seed=5)}
+    (judged,) = run(place, noise(place), tasks=[], labels=tmp_path / "labels.csv", others=beside).judgements
+    assert any(note.startswith("other: the model was taught tags") for note in judged.notes)
+
+
+def test_labels_that_a_dataset_lacks_are_told_once(place: Town, tmp_path: Path) -> None:
+    bare: Any = replace(place, path=tmp_path)
+    report = evaluate(embeddings(place, noise(place)), dataset=bare, budget="quick", seeds=1)
+    (line,) = report.skipped
+    assert line.startswith("tasks landuse and pois: ")
+    assert "holds no landuse_coverage.tif and pois.parquet" in line
+
+
+def test_held_out_blocks_are_measured_when_the_model_tells(place: Town) -> None:
+    told = {"size_m": 1000.0, "share": 0.4, "buffer_m": 300.0, "seed": 3}
+    model = Network(training={"held_out": told, "dataset_hash": place.hash})
+    report = run(place, noise(place), model)
+    assert report.label_free is not None
+    assert report.label_free.basis == HELD_OUT
+    assert 0.3 * len(place) < report.label_free.places < 0.6 * len(place)
+    elsewhere = Network(training={"held_out": told, "dataset_hash": "another"})
+    other = run(place, noise(place), elsewhere).label_free
+    assert other is not None
+    assert other.basis == ELSEWHERE
+    for wrong in (
+        {"size_m": 1e3},
+        {**told, "seed": "x"},
+        {**told, "share": float("nan")},
+        {**told, "size_m": 0},
+        "all",
+    ):
+        spoiled = Network(training={"held_out": wrong, "dataset_hash": place.hash})
+        found = run(place, noise(place), spoiled, tasks=[]).label_free
+        assert found is not None
+        assert found.basis == TRAINED_ON
+    untold = run(place, noise(place), Network(training={"dataset_hash": place.hash}), tasks=[]).label_free
+    assert untold is not None
+    assert untold.basis == TRAINED_ON
+    unknown = run(place, noise(place), tasks=[]).label_free
+    assert unknown is not None
+    assert unknown.basis == UNKNOWN
+
+
+def test_the_budget_bounds_the_places(place: Town, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(judgement.BUDGETS, "quick", replace(CHEAP, places=400))
+    report = run(place, noise(place))
+    assert report.judgements[0].places <= 400
+    assert any("400 of" in note and "drawn at random" in note for note in report.judgements[0].notes)
+
+
+@pytest.mark.slow
+def test_the_real_centre_of_helsinki(helsinki_pbf: Path, tmp_path: Path) -> None:
+    """The demo's path on its own extract, with an encoder that has learnt nothing: nothing is claimed of it."""
+    import placevec as pv
+    from placevec import encoders
+    from placevec.core import ViewSpec
+    from placevec.models.model import Model, Reading
+
+    dataset = pv.prepare("loc2vec", osm=helsinki_pbf, out=tmp_path / "data", spacing=60.0, size_m=150.0)
+    channels = ("buildings", "roads", "railways", "water", "power")
+    tile = encoders.build("compact-tile-cnn", channels=len(channels), dim=16, width=8)
+    spec = replace(dataset.map_spec, channels=channels, size_px=64, size_m=150.0)
+    assert isinstance(spec, ViewSpec)
+    model = Model({"tile": tile}, {"map": Reading("tile", spec)}, {"config": {"near_m": 75.0}})
+    emb = pv.embed(model, dataset)
+    report = evaluate(emb, dataset=dataset, model=model, budget="quick", seeds=2)
+    assert [item.task for item in report.judgements] == ["landuse", "pois"]
+    for judged in report.judgements:
+        assert not judged.claims
+        assert judged.verdict.startswith("No claim")
+        assert judged.blocks >= 10
+        assert judged.buffer_m > 150 * 2**0.5
+        assert [row.name for row in judged.rows] == [
+            "chance", "vectors", "coordinates", "coverage fractions", "untrained encoder", "coverage beside vectors",
+        ]  # fmt: skip
+        assert all(0 <= row.score <= 1 for row in judged.rows)
+    assert report.label_free is not None
+    assert "OpenStreetMap" in report.to_markdown()
+
+
+def test_nonsense_is_refused(place: Town) -> None:
+    with pytest.raises(EvaluationError, match="no task 'weather'"):
+        run(place, noise(place), tasks=["weather"])
+    with pytest.raises(InputError, match="at least one seed"):
+        run(place, noise(place), seeds=0)
+    other = embeddings(place, noise(place))
+    other.place_id = np.array([f"x{row}" for row in range(len(other))], object)
+    with pytest.raises(EvaluationError, match="no place of the dataset has a vector"):
+        evaluate(other, dataset=place, tasks=["landuse"])  # type: ignore[arg-type]
+
+
+def test_the_same_call_gives_the_same_report(place: Town) -> None:
+    first, again = (run(place, noise(place)).as_dict() for _ in range(2))
+    first.pop("created"), again.pop("created")
+    assert first == again
+
+
+def test_saved_as_json_and_markdown(excellent: Report, tmp_path: Path) -> None:
+    excellent.save(tmp_path / "report")
+    content = json.loads((tmp_path / "report" / "report.json").read_text("utf-8"))
+    assert content == excellent.as_dict()
+    task = content["tasks"][0]
+    assert task["comparisons"][0].keys() >= {"difference", "low", "high", "half_width", "verdict"}
+    assert content["label_free"]["rows"][0]["name"] == "vectors"
+    assert (tmp_path / "report" / "report.md").read_text("utf-8") == excellent.to_markdown()
+    assert not list((tmp_path / "report").glob(".tmp*"))
+
+
+def test_not_a_number_becomes_null(excellent: Report) -> None:
+    row = replace(excellent.judgements[0].rows[0], score=float("nan"))
+    spoiled = replace(excellent, judgements=[replace(excellent.judgements[0], rows=[row])])
+    assert spoiled.as_dict()["tasks"][0]["rows"][0]["score"] is None

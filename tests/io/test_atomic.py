@@ -1,0 +1,81 @@
+"""Writes are whole or not at all, and hostile cells are defused."""
+
+from __future__ import annotations
+
+import csv
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from placevec.io import atomic
+
+
+def test_a_failed_write_leaves_the_old_content(tmp_path: Path) -> None:
+    target = tmp_path / "file.txt"
+    atomic.write_text(target, "old")
+    with pytest.raises(RuntimeError, match="on purpose"), atomic.replacing(target) as temporary:
+        temporary.write_text("half")
+        raise RuntimeError("on purpose")
+    assert target.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [target]
+
+
+def test_a_directory_is_replaced_whole(tmp_path: Path) -> None:
+    target = tmp_path / "state"
+    for content in ("one", "two"):
+        with atomic.replacing_directory(target) as temporary:
+            (temporary / "file").write_text(content)
+        assert (target / "file").read_text() == content
+    with pytest.raises(RuntimeError, match="on purpose"), atomic.replacing_directory(target) as temporary:
+        raise RuntimeError("on purpose")
+    assert (target / "file").read_text() == "two"
+    assert list(tmp_path.iterdir()) == [target]
+
+
+def test_killed_while_writing(tmp_path: Path) -> None:
+    """A process that rewrites a file for ever is killed: what is left is one of the two whole contents."""
+    target = tmp_path / "file.txt"
+    program = (
+        "import itertools, sys\n"
+        "from placevec.io.atomic import write_text\n"
+        "for letter in itertools.cycle('ab'): write_text(sys.argv[1], letter * 1_000_000)\n"
+    )
+    for wait in (0.05, 0.11, 0.23):
+        process = subprocess.Popen([sys.executable, "-c", program, str(target)])
+        while not target.exists():
+            time.sleep(0.01)
+        time.sleep(wait)
+        os.kill(process.pid, signal.SIGKILL)
+        process.wait()
+        content = target.read_text()
+        assert content in ("a" * 1_000_000, "b" * 1_000_000)
+    atomic.remove_temporaries(tmp_path)
+    assert list(tmp_path.iterdir()) == [target]
+
+
+def test_csv_cells_cannot_be_formulas(tmp_path: Path) -> None:
+    """Oracle: the csv reader of the standard library; OSM names may begin with = + - @."""
+    target = tmp_path / "table.csv"
+    atomic.write_csv(target, ["name", "lon"], [["=HYPERLINK(1)", -3.5], ['a\nb,"c"', 2.0], ["@cmd", 1.0]])
+    with open(target, newline="", encoding="utf-8") as file:
+        rows = list(csv.reader(file))
+    assert rows[1:] == [["'=HYPERLINK(1)", "-3.5"], ['a\nb,"c"', "2.0"], ["'@cmd", "1.0"]]
+
+
+def test_json_refuses_not_a_number(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="JSON compliant"):
+        atomic.write_json(tmp_path / "x.json", {"loss": float("nan")})
+    assert not (tmp_path / "x.json").exists()
+
+
+def test_hashes(tmp_path: Path) -> None:
+    """Oracle: the published SHA-256 of the empty string and of "abc" (FIPS 180-2)."""
+    (tmp_path / "empty").write_bytes(b"")
+    (tmp_path / "abc").write_bytes(b"abc")
+    assert atomic.sha256_of_file(tmp_path / "empty").startswith("e3b0c44298fc1c149afbf4c8996fb924")
+    assert atomic.sha256_of_file(tmp_path / "abc").startswith("ba7816bf8f01cfea414140de5dae2223")

@@ -1,0 +1,76 @@
+"""Checkpoints give up tensors and plain values, NumPy's single numbers among them, and nothing in them is run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from placevec.errors import PlacevecError
+from placevec.io.checkpoints import read_checkpoint
+
+
+def saved(content: Any, path: Path) -> Path:
+    torch.save(content, path)
+    return path
+
+
+@pytest.mark.parametrize(
+    "value",
+    [np.int64(-(2**40)), np.int32(7), np.uint8(255), np.float64(0.1), np.float32(0.5), np.float16(2), np.bool_(True)],
+)  # fmt: skip
+def test_single_numbers_of_numpy_are_plain_numbers(value: Any, tmp_path: Path) -> None:
+    """Oracle: NumPy's own conversion."""
+    (found,) = read_checkpoint(saved([value], tmp_path / "a.pt"))
+    assert (type(found), found) == (type(value.item()), value.item())
+
+
+def test_a_number_of_the_other_byte_order(tmp_path: Path) -> None:
+    value = np.array([1000], ">i4")[0]
+    swapped = value.view(value.dtype.newbyteorder(">")) if value.dtype.byteorder != ">" else value
+    (found,) = read_checkpoint(saved([swapped], tmp_path / "a.pt"))
+    assert found == int(swapped)
+
+
+class Trap:
+    """Makes a file when it is unpickled."""
+
+    def __init__(self, trace: Path) -> None:
+        self.trace = trace
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Path.touch, (self.trace,)
+
+
+class Hidden:
+    """An object array of one: NumPy's maker of single values would unpickle what is in it."""
+
+    def __init__(self, inner: Any) -> None:
+        self.inner = inner
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        from numpy._core.multiarray import scalar  # type: ignore[attr-defined]
+
+        return scalar, (np.dtype("O"), self.inner)
+
+
+def test_objects_and_arrays_are_refused_and_nothing_is_run(tmp_path: Path) -> None:
+    trace = tmp_path / "trace"
+    for number, content in enumerate(
+        (Trap(trace), [np.int64(1), Trap(trace)], Hidden(b"x"), np.arange(3), np.datetime64("2020-01-01"),
+         np.complex64(1j), np.str_("a"), Path("a"))
+    ):  # fmt: skip
+        with pytest.raises(PlacevecError):
+            read_checkpoint(saved({"a": content}, tmp_path / f"{number}.pt"))
+    assert not trace.exists()
+
+
+def test_afterwards_torch_still_refuses_numpy(tmp_path: Path) -> None:
+    """What is allowed here is allowed for the one call."""
+    file = saved({"a": np.int64(1)}, tmp_path / "a.pt")
+    assert read_checkpoint(file) == {"a": 1}
+    with pytest.raises(Exception, match="numpy"):
+        torch.load(file, weights_only=True)
