@@ -125,7 +125,7 @@ def vectors(out: Path, name: str, dataset: Dataset, model: Model, label: str) ->
     """(N, D) vectors of all places of a dataset, kept on disk."""
     file = out / "vectors" / f"{name}-{label}.npy".replace(",", "").replace(" ", "-")
     if not file.exists():
-        found = model.embed(dataset, np.arange(len(dataset)))
+        found = model.vectors(dataset, np.arange(len(dataset)))
         file.parent.mkdir(parents=True, exist_ok=True)
         np.save(file, found)
     return np.load(file)

@@ -115,7 +115,7 @@ def vectors(
         city = cities(datasets)
         first = np.concatenate([[0], np.cumsum([len(dataset) for dataset in datasets])])
         parts = [
-            model.embed_points(dataset, dataset.lonlat[rows[city[rows] == number] - first[number]])
+            model.vectors(dataset, lonlat=dataset.lonlat[rows[city[rows] == number] - first[number]])
             for number, dataset in enumerate(datasets)
         ]
         file.parent.mkdir(parents=True, exist_ok=True)

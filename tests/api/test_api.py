@@ -25,7 +25,7 @@ def test_a_model_is_its_files(helsinki_run: Path, helsinki_dataset: Dataset, tmp
     again = Model.load(tmp_path / "copy")
     assert again.hash == model.hash
     rows = np.arange(20)
-    assert np.array_equal(again.embed(helsinki_dataset, rows), model.embed(helsinki_dataset, rows))
+    assert np.array_equal(again.vectors(helsinki_dataset, rows), model.vectors(helsinki_dataset, rows))
     card = (tmp_path / "copy" / "MODEL_CARD.md").read_text()
     assert "OpenStreetMap contributors" in card
     assert "landcover" in card
@@ -38,7 +38,7 @@ def test_vectors_are_what_the_encoder_makes_of_the_view(
     model = Model.load(helsinki_run)
     spec = model.specs["map"]
     view = helsinki_dataset.map_view().window(size_px=64, size_m=120.0, channels=spec.channels)
-    vectors = model.embed(helsinki_dataset, np.arange(5))
+    vectors = model.vectors(helsinki_dataset, np.arange(5))
     for row in range(5):
         look = Look(torch.tensor([row]), torch.from_numpy(helsinki_dataset.lonlat[[row]]))
         with torch.inference_mode():
@@ -242,4 +242,4 @@ def test_every_objective_trains(helsinki_dataset: Dataset, tmp_path: Path, objec
         "loc2vec", helsinki_dataset, out=tmp_path / "run", objective=objective, epochs=1, steps_per_epoch=2,
         validation_steps=1, batch_size=8, size_px=32, size_m=100.0, near_m=40.0, far_m=200.0,
     )  # fmt: skip
-    assert np.isfinite(model.embed(helsinki_dataset, np.arange(3))).all()
+    assert np.isfinite(model.vectors(helsinki_dataset, np.arange(3))).all()

@@ -134,7 +134,7 @@ def test_a_model_is_taught_and_says_so(taught: Model, halves: list[Dataset]) -> 
     assert taught.training["areas"] == [half.area.as_dict() for half in halves]
     assert taught.training["places"] <= 120
     assert set(taught.seen).isdisjoint(DROPPED)
-    vectors = taught.embed(halves[0], np.arange(4))
+    vectors = taught.vectors(halves[0], np.arange(4))
     assert vectors.shape == (4, 128)
     assert not np.allclose(np.linalg.norm(vectors, axis=1), 1.0)
 

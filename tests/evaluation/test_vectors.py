@@ -244,7 +244,8 @@ def test_the_real_centre_of_helsinki(helsinki_pbf: Path, tmp_path: Path) -> None
     import placevec as pv
     from placevec import encoders
     from placevec.core import ViewSpec
-    from placevec.models.model import Model, Reading
+    from placevec.models.model import Model
+    from placevec.models.reading import Reading
 
     dataset = pv.prepare("loc2vec", osm=helsinki_pbf, out=tmp_path / "data", spacing=60.0, size_m=150.0)
     channels = ("buildings", "roads", "railways", "water", "power")

@@ -13,7 +13,8 @@ from placevec import encoders
 from placevec.core import ViewSpec
 from placevec.errors import InputError, ModelError
 from placevec.models.heads import Head
-from placevec.models.model import Model, Reading
+from placevec.models.model import Model
+from placevec.models.reading import Reading
 
 COORDINATES = ViewSpec("coordinates", "coordinates", values="degrees lon, lat, WGS84")
 POINTS = np.array([[24.94, 60.17], [-170.7, -14.3], [180.0, 0.0]])
@@ -24,7 +25,7 @@ def model_of(head: Head | None, **options: object) -> Model:
     encoder = encoders.location("sphereC", dim=8, scales=4, hidden=16, **options)
     return Model(
         {"location": encoder}, {"coordinates": Reading("location", COORDINATES)}, {"name": "sphere2vec"},
-        {"dataset": "points"}, head=head,
+        {"dataset": "points"}, heads={"coordinates": head},
     )  # fmt: skip
 
 

@@ -19,7 +19,8 @@ from placevec.geo import asked_zoom
 from placevec.io import atomic
 from placevec.io.checkpoints import filled, read_checkpoint, tensors_in
 from placevec.io.progress import printable
-from placevec.models.model import Model, Reading
+from placevec.models.model import Model
+from placevec.models.reading import Reading
 
 _WRAPPERS = ("model_state_dict", "state_dict", "model")
 _PREFIXES = ("module.", "loc2vec.", "encoder.")
