@@ -250,7 +250,7 @@ def test_the_real_centre_of_helsinki(helsinki_pbf: Path, tmp_path: Path) -> None
     dataset = pv.prepare("loc2vec", osm=helsinki_pbf, out=tmp_path / "data", spacing=60.0, size_m=150.0)
     channels = ("buildings", "roads", "railways", "water", "power")
     tile = encoders.build("compact-tile-cnn", channels=len(channels), dim=16, width=8)
-    spec = replace(dataset.map_spec, channels=channels, size_px=64, size_m=150.0)
+    spec = replace(dataset.spec("map"), channels=channels, size_px=64, size_m=150.0)
     assert isinstance(spec, ViewSpec)
     model = Model({"tile": tile}, {"map": Reading("tile", spec)}, {"config": {"near_m": 75.0}})
     emb = pv.embed(model, dataset)

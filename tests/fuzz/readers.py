@@ -183,7 +183,7 @@ def read_dataset(folder: Path, file: Path) -> None:
     dataset.geometry()
     rows = dataset.require_coordinates(np.arange(len(dataset)), "fuzzing")[:2]
     footprints = dataset.footprints()
-    view = dataset.map_view()
+    view = dataset.view("map")
     look = Look(torch.from_numpy(rows), torch.from_numpy(dataset.lonlat[rows]))
     assert view.read(look).shape[1] == len(view.spec.channels)
     view.window(size_px=16, size_m=60.0).read(look)
