@@ -285,10 +285,7 @@ class Dataset:
 
     def stored(self, view: str) -> Stored:
         """Where a view lies, and whose it is: what its reader opens it from."""
-        return Stored(
-            self.path, self.spec(view), self.manifest["views"].get(view, {}), self.place_ids, self.lonlat,
-            self.footprint_m, self.area,
-        )  # fmt: skip
+        return Stored(self.path, self.spec(view), self.manifest["views"].get(view, {}), self)
 
     def view(self, name: str) -> View:
         """A view by name, through the registry of views; DatasetError when it is not there or is damaged."""

@@ -286,7 +286,7 @@ class ChipsReader(Reader):
 
     def open(self, stored: Stored) -> ChipsView:
         """The chips, memory-mapped."""
-        return ChipsView(stored.path, stored.spec, stored.place_ids)
+        return ChipsView(stored.path, stored.spec, stored.places.place_ids)
 
     def fit(self, view: View, wanted: ViewSpec) -> View:
         """The bands that a model reads, in its order, and the middle of its size."""

@@ -84,11 +84,11 @@ class CoordinatesReader(Reader):
 
     def open(self, stored: Stored) -> CoordinatesView:
         """The places' coordinates."""
-        return CoordinatesView(stored.lonlat)
+        return CoordinatesView(stored.places.lonlat)
 
     def join(self, views: Sequence[View], stored: Sequence[Stored]) -> CoordinatesView:
         """The coordinates of all places."""
-        return CoordinatesView(np.concatenate([one.lonlat for one in stored]))
+        return CoordinatesView(np.concatenate([one.places.lonlat for one in stored]))
 
     def shows(self, spec: ViewSpec) -> str:
         """Nothing but where it is."""

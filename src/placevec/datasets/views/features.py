@@ -210,7 +210,7 @@ class FeaturesReader(Reader):
 
     def open(self, stored: Stored) -> FeaturesView:
         """The table, memory-mapped."""
-        return FeaturesView(stored.path, stored.spec, stored.place_ids)
+        return FeaturesView(stored.path, stored.spec, stored.places.place_ids)
 
     def fit(self, view: View, wanted: ViewSpec) -> View:
         """The same features in the same order: they have no names that could be picked from a row."""

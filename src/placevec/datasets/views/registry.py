@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 import numpy as np
 import torch
@@ -40,6 +40,29 @@ VIEWS = Registry(
 )
 
 
+class PlaceTable(Protocol):
+    """What a reader may ask of the places; each is read from the disk when it is first asked for."""
+
+    @property
+    def place_ids(self) -> NDArray[Any]:
+        """(N,) texts, in order."""
+
+    @property
+    def lonlat(self) -> Floats:
+        """(N, 2) degrees, lon then lat; NaN without coordinates."""
+
+    @property
+    def footprint_m(self) -> float:
+        """Side of their footprints in meters; 0 for points of no size."""
+
+    @property
+    def area(self) -> Area:
+        """That they lie in."""
+
+    def __len__(self) -> int:
+        """N."""
+
+
 @dataclass
 class Stored:
     """Where a view lies, and whose it is: what a reader opens it from.
@@ -48,19 +71,13 @@ class Stored:
         path: the dataset's directory.
         spec: of the view.
         entry: what the manifest says of the view.
-        place_ids: (N,) of the dataset's places, in order.
-        lonlat: (N, 2) degrees, lon then lat; NaN without coordinates.
-        footprint_m: side of the places' footprints in meters; 0 for points of no size.
-        area: of the dataset.
+        places: of the dataset.
     """
 
     path: Path
     spec: ViewSpec
     entry: Mapping[str, Any]
-    place_ids: NDArray[Any]
-    lonlat: Floats
-    footprint_m: float
-    area: Area
+    places: PlaceTable
 
 
 class Reader:
@@ -89,7 +106,7 @@ class Reader:
 
     def join(self, views: Sequence[View], stored: Sequence[Stored]) -> View:
         """The views of several datasets as one, whose places come one after the other."""
-        return JoinedRecords(views, [len(one.place_ids) for one in stored])
+        return JoinedRecords(views, [len(one.places) for one in stored])
 
     def shows(self, spec: ViewSpec) -> str:
         """What a view shows of a place, in a few words."""

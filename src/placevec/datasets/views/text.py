@@ -161,7 +161,7 @@ class TextReader(Reader):
     def open(self, stored: Stored) -> TextView:
         """The texts, in memory."""
         files = stored.entry.get("files") or [FILE]
-        return TextView(stored.path / files[0], stored.spec, stored.place_ids)
+        return TextView(stored.path / files[0], stored.spec, stored.places.place_ids)
 
 
 READER = TextReader()

@@ -43,7 +43,7 @@ class RasterReader(Reader):
 
     def join(self, views: Sequence[View], stored: Sequence[Stored]) -> JoinedView:
         """Every window from the dataset whose ground it lies on."""
-        return JoinedView([cast(RasterView, view) for view in views], [one.area for one in stored])
+        return JoinedView([cast(RasterView, view) for view in views], [one.places.area for one in stored])
 
     def shows(self, spec: ViewSpec) -> str:
         """Window and ground."""
