@@ -64,8 +64,8 @@ def _paint_tiles(dataset: Dataset, folder: Path) -> None:
     names = [parse_tile_id(name) for name in dataset.places["place_id"]]
     around = [(dx, dy) for dx in (-1, 0, 1) for dy in (-1, 0, 1)]
     wanted = sorted({(x + dx, y + dy) for _, x, y in names for dx, dy in around})
-    seen = tuple(name for name in dataset.map_spec.channels if name not in DROPPED)
-    view = dataset.map_view().window(size_px=256, size_m=None, channels=seen)
+    seen = tuple(name for name in dataset.spec("map").channels if name not in DROPPED)
+    view = dataset.view("map").window(size_px=256, size_m=None, channels=seen)
     (folder / "tiles").mkdir(parents=True, exist_ok=True)
     for start in range(0, len(wanted), 256):
         part = np.array(wanted[start : start + 256])
@@ -125,7 +125,7 @@ def vectors(out: Path, name: str, dataset: Dataset, model: Model, label: str) ->
     """(N, D) vectors of all places of a dataset, kept on disk."""
     file = out / "vectors" / f"{name}-{label}.npy".replace(",", "").replace(" ", "-")
     if not file.exists():
-        found = model.embed(dataset, np.arange(len(dataset)))
+        found = model.vectors(dataset, np.arange(len(dataset)))
         file.parent.mkdir(parents=True, exist_ok=True)
         np.save(file, found)
     return np.load(file)
@@ -257,7 +257,7 @@ def main() -> None:
             vectors(out, name, ground, model, f"{seed}-{minutes[name]:g}")[rows]
             for seed, (model, _) in enumerate(runs)
         )
-    seen = tuple(channel for channel in asked.map_spec.channels if channel not in DROPPED)
+    seen = tuple(channel for channel in asked.spec("map").channels if channel not in DROPPED)
     every = np.arange(len(asked))
     whole = {COORDINATES: (asked.lonlat,), COVERAGE: (coverage_fractions(asked, seen, every),), **whole}
     for make in (landuse_task, poi_task):

@@ -56,13 +56,25 @@ def _look(dataset: Dataset, moved: bool, turned: bool) -> Look:
     return Look(torch.from_numpy(rows), torch.from_numpy(dataset.lonlat[rows]), warp)
 
 
+def _map(dataset: Dataset, *, memory: bool) -> RasterView:
+    spec = dataset.base_map_spec
+    return RasterView(
+        dataset.path,
+        name=spec.name,
+        zoom=dataset.zoom,
+        channels=spec.channels,
+        rules=spec.rules,
+        memory=memory,
+    )
+
+
 def rows() -> list[Row]:
     cv2.setNumThreads(1)
     source = extract("malta") or embedded()
     name = source.name.removesuffix(".osm.pbf")
     with tempfile.TemporaryDirectory() as folder:
         dataset = api.prepare("loc2vec", osm=source, out=Path(folder) / "tiles", zoom=17)
-        shards, memory = dataset.map_view(memory=False), dataset.map_view(memory=True)
+        shards, memory = _map(dataset, memory=False), _map(dataset, memory=True)
         aligned, unaligned = _look(dataset, False, False), _look(dataset, True, False)
         turned = _look(dataset, True, True)
         tiles = _pngs(shards.read(aligned)[:PNG_TILES])
@@ -102,7 +114,7 @@ def _wide(dataset: Dataset, look: Look, size_m: float) -> Row:
     """Wide windows out of averages that are kept, beside averaging each window's own pixels."""
     assert look.lonlat is not None
     few = Look(look.rows[:FEW], look.lonlat[:FEW], {key: value[:FEW] for key, value in look.warp.items()})
-    kept, fresh = dataset.map_view(memory=True), dataset.map_view(memory=False)
+    kept, fresh = _map(dataset, memory=True), _map(dataset, memory=False)
     ours, theirs = interleaved(5, _reading(kept, look, 128, size_m), _reading(fresh, few, 128, size_m))
     counted = (
         f"12 x 128 x 128 uint8 windows, one thread, batches of {BATCH}; averages of earlier batches kept"

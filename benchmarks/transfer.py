@@ -115,7 +115,7 @@ def vectors(
         city = cities(datasets)
         first = np.concatenate([[0], np.cumsum([len(dataset) for dataset in datasets])])
         parts = [
-            model.embed_points(dataset, dataset.lonlat[rows[city[rows] == number] - first[number]])
+            model.vectors(dataset, lonlat=dataset.lonlat[rows[city[rows] == number] - first[number]])
             for number, dataset in enumerate(datasets)
         ]
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -133,7 +133,7 @@ def counts(model: Model, datasets: Sequence[Dataset], rows: np.ndarray[Any, Any]
     city, found = cities(datasets), []
     first = np.concatenate([[0], np.cumsum([len(dataset) for dataset in datasets])])
     for at, dataset in enumerate(datasets):
-        view = dataset.map_view().window(size_px=SIZE_PX, size_m=SIZE_M, channels=model.seen)
+        view = dataset.view("map").window(size_px=SIZE_PX, size_m=SIZE_M, channels=model.seen)
         lonlat = torch.from_numpy(dataset.lonlat[rows[city[rows] == at] - first[at]])
         for start in range(0, len(lonlat), 256):
             part = lonlat[start : start + 256]

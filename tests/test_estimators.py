@@ -80,7 +80,7 @@ def test_computed_by_a_model(helsinki_dataset: Dataset, helsinki_run: Path) -> N
     features = PlaceFeatures(model=helsinki_run, dataset=helsinki_dataset.path)
     with pytest.warns(UserWarning, match="2 of 4 rows lie outside of the dataset: they hold NaN"):
         found = features.fit_transform(asked)
-    np.testing.assert_allclose(found[:2], model.embed_points(helsinki_dataset, asked[:2]), atol=1e-6)
+    np.testing.assert_allclose(found[:2], model.vectors(helsinki_dataset, lonlat=asked[:2]), atol=1e-6)
     assert np.isnan(found[2:]).all()
     assert features.model_hash_ == model.hash
     with pytest.raises(InputError, match="2 of 4 rows"):

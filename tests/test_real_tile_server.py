@@ -86,7 +86,7 @@ def test_the_map_is_what_was_drawn(dataset: Dataset) -> None:
     assert report["tiles_good"] > 100
     rows = np.arange(0, len(dataset), 3)
     look = Look(torch.from_numpy(rows), torch.from_numpy(dataset.lonlat[rows]))
-    pixels = np.asarray(dataset.map_view().read(look)).transpose(0, 2, 3, 1).reshape(-1, 3).astype(np.int64)
+    pixels = np.asarray(dataset.view("map").read(look)).transpose(0, 2, 3, 1).reshape(-1, 3).astype(np.int64)
     colours = set((pixels @ (65536, 256, 1)).tolist())
     assert {LAND, WATER, BUILDING} <= colours
 

@@ -26,8 +26,8 @@ ROW_SYNTHETIC = -1
 """Row of a look at a point that is no place of the dataset."""
 ROW_MISSING = -2
 """Row of a place that this slot knows nothing of."""
-COORDINATES = "coordinates"
-"""Kind of the views that show nothing but lon and lat."""
+FUSED = "fused"
+"""What vectors made of several views are called, where the name of a view is asked for; no view may be called so."""
 MAX_SIZE_PX = 4096
 """Pixels along each side of a window that a stored specification may ask for."""
 _FIELDS: dict[str, type | tuple[type, ...]] = {
@@ -91,7 +91,7 @@ class ViewSpec:
 
     Attributes:
         name: the view's name in the dataset, such as ``map``.
-        kind: what reads it: ``raster``, ``chips``, ``pois``, ``text``, ``coordinates``.
+        kind: what reads it, see `placevec.datasets.views.registry`: ``raster``, ``chips``, ``text``, ...
         channels: names in order, such as the layers.
         values: what numbers mean, such as ``coverage 0..255``.
         size_px: side of a read in pixels (raster kinds).
@@ -140,7 +140,11 @@ class ViewSpec:
 
 
 class View(Protocol):
-    """A stored look at places, read in batches."""
+    """A stored look at places, read in batches.
+
+    A view that knows nothing of some places has an attribute ``known``, (N,) bool over the dataset's places; one
+    without it knows all of them.
+    """
 
     @property
     def spec(self) -> ViewSpec:
@@ -196,10 +200,20 @@ class Objective(nn.Module):
 
 
 class Fuse(nn.Module):
-    """Turns the vectors of a place's several views into one."""
+    """Turns the vectors of a place's several views into one.
+
+    Attributes:
+        dim: length of the fused vectors.
+        views: names of the views that are fused. In training each is seen through the first slot that reads it.
+    """
+
+    dim: int
+    views: tuple[str, ...]
 
     def forward(self, slots: Mapping[str, Encoded]) -> Tensor:
-        """(N, dim) from each slot's (N, dim_slot)."""
+        """(N, dim) from each view's (N, dim_view). Any subset of ``views`` may be there, and what is not ``present``
+        in a view has no influence; rows that are present in none are never used.
+        """
         raise NotImplementedError(f"{type(self).__name__} must define forward")  # justified: abstract
 
 
@@ -212,7 +226,7 @@ class Recipe:
         encoders: encoder name -> module.
         objectives: name -> (weight, objective).
         sampler: draws the training batches.
-        fuse: how several views' vectors become one, or None.
+        fuse: how several views' vectors become one, or None. Objectives then find it as the slot ``fused``.
         validation: draws the batches that are only measured, or None.
         measure: numbers worth watching from one validation batch's encoded slots and targets.
     """
@@ -243,4 +257,22 @@ def encode(recipe: Recipe, batches: Mapping[str, Batch], looks: Mapping[str, Loo
         for name, z in zip(names, parts, strict=True):
             present = (looks[name].rows != ROW_MISSING).to(z.device)
             encoded[name] = Encoded(z.float(), present)
+    if recipe.fuse is not None:
+        encoded[FUSED] = fused(recipe.fuse, fused_slots(recipe, encoded))
     return encoded
+
+
+def fused_slots(recipe: Recipe, encoded: Mapping[str, Encoded]) -> dict[str, Encoded]:
+    """View -> the first slot that reads it, of the views that a recipe fuses."""
+    assert recipe.fuse is not None
+    found: dict[str, Encoded] = {}
+    for name, slot in recipe.slots.items():
+        if slot.view in recipe.fuse.views and name in encoded:
+            found.setdefault(slot.view, encoded[name])
+    return found
+
+
+def fused(fuse: Fuse, views: Mapping[str, Encoded]) -> Encoded:
+    """The vectors of several views, (N, dim) each, as one; present where any of them is."""
+    present = torch.stack([part.present for part in views.values()]).any(dim=0)
+    return Encoded(fuse(views).float(), present)

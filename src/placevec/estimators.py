@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -11,7 +12,7 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from placevec.datasets.dataset import Dataset
-from placevec.embeddings import Embeddings
+from placevec.embeddings import Embeddings, EmbeddingsOfViews, load
 from placevec.embeddings.matching import (
     Objects,
     On,
@@ -22,17 +23,15 @@ from placevec.embeddings.matching import (
     points_of,
     tell_unmatched,
 )
+from placevec.encoders.locations.inputs import degrees
+from placevec.encoders.locations.names import Variant, known_as, positional
+from placevec.encoders.locations.positional import table_of
 from placevec.errors import EmbeddingsError, InputError, ModelError
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from placevec.models.model import Model
-from collections.abc import Mapping
-
-from placevec.encoders.locations.inputs import degrees
-from placevec.encoders.locations.names import Variant, known_as, positional
-from placevec.encoders.locations.positional import table_of
 
 PathLike = str | Path
 
@@ -55,6 +54,7 @@ class PlaceFeatures(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         embeddings: a table of vectors, or its path.
         model: instead: a model, its directory, or ``base``.
         dataset: with ``model``: the dataset whose map is read, or its directory.
+        view: whose vectors, where the table or the model has several; ``fused`` by default.
         on: with a table: only ``place_id``, ``footprint`` or ``nearest``; see `Embeddings.join`.
         max_distance_m: with a table: metres to the nearest place; by default the median distance of neighbours.
         unmatched: rows without a place, or outside of the dataset's area, become NaN and a UserWarning counts them
@@ -73,10 +73,11 @@ class PlaceFeatures(TransformerMixin, BaseEstimator):  # type: ignore[misc]
 
     def __init__(
         self,
-        embeddings: Embeddings | PathLike | None = None,
+        embeddings: Embeddings | EmbeddingsOfViews | PathLike | None = None,
         *,
         model: Model | PathLike | None = None,
         dataset: Dataset | PathLike | None = None,
+        view: str | None = None,
         on: On | None = None,
         max_distance_m: float | None = None,
         unmatched: Literal["nan", "error"] = "nan",
@@ -86,6 +87,7 @@ class PlaceFeatures(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         self.embeddings = embeddings
         self.model = model
         self.dataset = dataset
+        self.view = view
         self.on = on
         self.max_distance_m = max_distance_m
         self.unmatched = unmatched
@@ -108,7 +110,10 @@ class PlaceFeatures(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         self._forget()
         self._frame(X, reset=True)
         source = self._opened()
-        self.dim_, self.model_hash_ = source.dim, _hash(source)
+        self.dim_ = (
+            source.dim if isinstance(source, Embeddings) else source.dims[source.default_view(self.view)]
+        )
+        self.model_hash_ = _hash(source)
         return self
 
     def transform(self, X: Any) -> NDArray[np.float32]:
@@ -144,8 +149,10 @@ class PlaceFeatures(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         inside = np.asarray(np.isfinite(lonlat).all(axis=1))
         inside[inside] = self._ground.area.contains(lonlat[inside, 0], lonlat[inside, 1])
         tell_unmatched(inside, self.unmatched, frame.index, "lie outside of the dataset")
-        found = np.full((len(frame), model.dim), np.nan, np.float32)
-        found[inside] = model.embed_points(self._ground, lonlat[inside], batch_size=self.batch_size)
+        found = np.full((len(frame), self.dim_), np.nan, np.float32)
+        found[inside] = model.vectors(
+            self._ground, lonlat=lonlat[inside], view=self.view, batch_size=self.batch_size
+        )
         return found
 
     def _frame(self, X: Any, *, reset: bool) -> pd.DataFrame:
@@ -178,7 +185,8 @@ class PlaceFeatures(TransformerMixin, BaseEstimator):  # type: ignore[misc]
             return source
         if self.embeddings is not None:
             given = self.embeddings
-            source = given if isinstance(given, Embeddings) else Embeddings.load(given)
+            loaded = load(given) if isinstance(given, str | Path) else given
+            source = loaded.of(self.view)
         else:
             from placevec.models.model import Model
 

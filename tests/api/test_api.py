@@ -25,7 +25,7 @@ def test_a_model_is_its_files(helsinki_run: Path, helsinki_dataset: Dataset, tmp
     again = Model.load(tmp_path / "copy")
     assert again.hash == model.hash
     rows = np.arange(20)
-    assert np.array_equal(again.embed(helsinki_dataset, rows), model.embed(helsinki_dataset, rows))
+    assert np.array_equal(again.vectors(helsinki_dataset, rows), model.vectors(helsinki_dataset, rows))
     card = (tmp_path / "copy" / "MODEL_CARD.md").read_text()
     assert "OpenStreetMap contributors" in card
     assert "landcover" in card
@@ -37,8 +37,8 @@ def test_vectors_are_what_the_encoder_makes_of_the_view(
     """Oracle: the encoder called by hand on the window read by hand, place by place."""
     model = Model.load(helsinki_run)
     spec = model.specs["map"]
-    view = helsinki_dataset.map_view().window(size_px=64, size_m=120.0, channels=spec.channels)
-    vectors = model.embed(helsinki_dataset, np.arange(5))
+    view = helsinki_dataset.view("map").window(size_px=64, size_m=120.0, channels=spec.channels)
+    vectors = model.vectors(helsinki_dataset, np.arange(5))
     for row in range(5):
         look = Look(torch.tensor([row]), torch.from_numpy(helsinki_dataset.lonlat[[row]]))
         with torch.inference_mode():
@@ -65,7 +65,7 @@ def test_embedding_goes_on_where_it_was_killed(
     monkeypatch.setattr(parts, "EMBED_PART", 100)
     whole = api.embed(helsinki_run, helsinki_dataset, out=tmp_path / "whole.parquet")
     calls = 0
-    original = Model.embed_points
+    original = Model.encode
 
     def interrupted(*arguments: object, **options: object) -> object:
         nonlocal calls
@@ -74,11 +74,11 @@ def test_embedding_goes_on_where_it_was_killed(
             raise KeyboardInterrupt
         return original(*arguments, **options)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(Model, "embed_points", interrupted)
+    monkeypatch.setattr(Model, "encode", interrupted)
     with pytest.raises(KeyboardInterrupt):
         api.embed(helsinki_run, helsinki_dataset, out=tmp_path / "cut.parquet")
     assert not (tmp_path / "cut.parquet").exists()
-    monkeypatch.setattr(Model, "embed_points", original)
+    monkeypatch.setattr(Model, "encode", original)
     resumed = api.embed(helsinki_run, helsinki_dataset, out=tmp_path / "cut.parquet")
     assert np.array_equal(whole.vectors, resumed.vectors)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["cut.parquet", "whole.parquet"]
@@ -242,4 +242,4 @@ def test_every_objective_trains(helsinki_dataset: Dataset, tmp_path: Path, objec
         "loc2vec", helsinki_dataset, out=tmp_path / "run", objective=objective, epochs=1, steps_per_epoch=2,
         validation_steps=1, batch_size=8, size_px=32, size_m=100.0, near_m=40.0, far_m=200.0,
     )  # fmt: skip
-    assert np.isfinite(model.embed(helsinki_dataset, np.arange(3))).all()
+    assert np.isfinite(model.vectors(helsinki_dataset, np.arange(3))).all()

@@ -17,7 +17,8 @@ from placevec.core import ViewSpec
 from placevec.datasets.views.coordinates import SPEC
 from placevec.embeddings import Embeddings
 from placevec.errors import ModelError, PlacevecError, SourceError, UsageError
-from placevec.models.model import Model, Reading
+from placevec.models.model import Model
+from placevec.models.reading import Reading
 
 COUNT = 3000
 

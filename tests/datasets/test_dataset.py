@@ -32,7 +32,7 @@ def test_what_prepare_made(helsinki_dataset: Dataset) -> None:
     assert places["name"].notna().sum() > 100
     with rasterio.open(path / "map.vrt") as map_file:
         assert map_file.crs.to_epsg() == 3857
-        assert map_file.descriptions == helsinki_dataset.map_spec.channels
+        assert map_file.descriptions == helsinki_dataset.spec("map").channels
         assert len(map_file.descriptions) == 12
     (source,) = helsinki_dataset.manifest["sources"]
     assert len(source["sha256"]) == 64

@@ -58,7 +58,7 @@ def test_every_place_is_read_from_its_own_map(halves: list[Dataset]) -> None:
     """Oracle: each dataset's own view; places of both in one batch, shuffled, turned and with layers off."""
     joined = JoinedDataset(halves)
     rows = np.random.default_rng(0).permutation(len(joined))[:40]
-    view = joined.map_view().window(size_px=32, size_m=120.0)
+    view = joined.view("map").window(size_px=32, size_m=120.0)
     angle = torch.linspace(-1, 1, len(rows))
     keep = torch.rand(len(rows), 12, generator=torch.Generator().manual_seed(0)) > 0.3
     warp = {"angle": angle, "keep": keep}
@@ -66,7 +66,7 @@ def test_every_place_is_read_from_its_own_map(halves: list[Dataset]) -> None:
     owners = set()
     for at, row in enumerate(rows):
         number = int(row >= len(halves[0]))
-        own = halves[number].map_view().window(size_px=32, size_m=120.0)
+        own = halves[number].view("map").window(size_px=32, size_m=120.0)
         one = {name: values[at : at + 1] for name, values in warp.items()}
         alone = own.read(Look(torch.tensor([row]), torch.from_numpy(joined.lonlat[rows[at : at + 1]]), one))
         assert torch.equal(read[at], alone[0])
@@ -76,7 +76,7 @@ def test_every_place_is_read_from_its_own_map(halves: list[Dataset]) -> None:
 
 
 def test_a_point_of_no_area_is_read_from_the_nearest(halves: list[Dataset]) -> None:
-    view = JoinedDataset(halves).map_view()
+    view = JoinedDataset(halves).view("map")
     points = np.array([[24.92, 60.17], [24.97, 60.17], [np.nan, np.nan]])
     assert view.owner(points).tolist() == [0, 1, 0]
 
@@ -134,7 +134,7 @@ def test_a_model_is_taught_and_says_so(taught: Model, halves: list[Dataset]) -> 
     assert taught.training["areas"] == [half.area.as_dict() for half in halves]
     assert taught.training["places"] <= 120
     assert set(taught.seen).isdisjoint(DROPPED)
-    vectors = taught.embed(halves[0], np.arange(4))
+    vectors = taught.vectors(halves[0], np.arange(4))
     assert vectors.shape == (4, 128)
     assert not np.allclose(np.linalg.norm(vectors, axis=1), 1.0)
 

@@ -77,10 +77,14 @@ class Network:
     def recipe(self) -> dict[str, Any]:
         return {"config": {"near_m": self.near_m}}
 
+    @property
+    def dims(self) -> dict[str, int]:
+        return {"map": 8}
+
     def untrained(self, seed: int) -> Network:
         return replace(self, seed=seed + 1)
 
-    def embed(self, dataset: Any, rows: np.ndarray | None = None, **_: Any) -> np.ndarray:
+    def vectors(self, dataset: Any, rows: np.ndarray | None = None, **_: Any) -> np.ndarray:
         from placevec.evaluation.baselines import coverage_fractions
 
         rows = np.arange(len(dataset)) if rows is None else rows

@@ -244,12 +244,13 @@ def test_the_real_centre_of_helsinki(helsinki_pbf: Path, tmp_path: Path) -> None
     import placevec as pv
     from placevec import encoders
     from placevec.core import ViewSpec
-    from placevec.models.model import Model, Reading
+    from placevec.models.model import Model
+    from placevec.models.reading import Reading
 
     dataset = pv.prepare("loc2vec", osm=helsinki_pbf, out=tmp_path / "data", spacing=60.0, size_m=150.0)
     channels = ("buildings", "roads", "railways", "water", "power")
     tile = encoders.build("compact-tile-cnn", channels=len(channels), dim=16, width=8)
-    spec = replace(dataset.map_spec, channels=channels, size_px=64, size_m=150.0)
+    spec = replace(dataset.spec("map"), channels=channels, size_px=64, size_m=150.0)
     assert isinstance(spec, ViewSpec)
     model = Model({"tile": tile}, {"map": Reading("tile", spec)}, {"config": {"near_m": 75.0}})
     emb = pv.embed(model, dataset)

@@ -58,5 +58,5 @@ def coloured(folder: Path) -> StandInDataset:
         places,
         None,
         attribution="© Somebody",
-        map_spec=ViewSpec("map", "raster", CHANNELS, zoom=ZOOM),
+        base_map_spec=ViewSpec("map", "raster", CHANNELS, zoom=ZOOM),
     )

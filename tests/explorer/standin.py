@@ -142,7 +142,8 @@ class StandInDataset:
     name: str = "Made-up town"
     area: Area = field(default_factory=lambda: town_area())
     zoom: int = ZOOM
-    map_spec: ViewSpec = field(default_factory=lambda: ViewSpec("map", "raster", LAYERS, zoom=ZOOM))
+    base_map: str | None = "map"
+    base_map_spec: ViewSpec = field(default_factory=lambda: ViewSpec("map", "raster", LAYERS, zoom=ZOOM))
 
     @cached_property
     def lonlat(self) -> np.ndarray:

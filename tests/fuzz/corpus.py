@@ -19,7 +19,8 @@ from placevec import api, encoders
 from placevec.core import ViewSpec
 from placevec.datasets.dataset import Dataset
 from placevec.embeddings import Embeddings, Provenance
-from placevec.models.model import Model, Reading
+from placevec.models.model import Model
+from placevec.models.reading import Reading
 from placevec.sources.tiles.loc2vec_metadata import Loc2VecMetadata, write_loc2vec_metadata
 from placevec.training.state import Counters, save_state
 from tests.osm_xml import OsmFile, box

@@ -183,7 +183,7 @@ def read_dataset(folder: Path, file: Path) -> None:
     dataset.geometry()
     rows = dataset.require_coordinates(np.arange(len(dataset)), "fuzzing")[:2]
     footprints = dataset.footprints()
-    view = dataset.map_view()
+    view = dataset.view("map")
     look = Look(torch.from_numpy(rows), torch.from_numpy(dataset.lonlat[rows]))
     assert view.read(look).shape[1] == len(view.spec.channels)
     view.window(size_px=16, size_m=60.0).read(look)
@@ -197,16 +197,17 @@ def read_dataset(folder: Path, file: Path) -> None:
 
 
 def read_model(folder: Path, file: Path) -> None:
-    from placevec.models.model import Model, model_card
+    from placevec.models.model import Model
 
     model = Model.load(folder)
     assert len(model.hash) == 64
-    model_card(model)
     repr(model)
     views = model.views_of(Dataset.open(folder / "dataset"))
     look = Look(torch.tensor([0]), torch.tensor([[24.941, 60.1702]], dtype=torch.float64))
-    for vectors in model.embed_looks(views, [look]):
-        assert vectors.shape == (1, model.dim)
+    for vectors in model.encode_looks(views, [look]):
+        assert {name: one.shape for name, one in vectors.items()} == {
+            name: (1, model.dims[name]) for name in vectors
+        }
 
 
 def read_state(folder: Path, file: Path) -> None:

@@ -12,7 +12,8 @@ from placevec.datasets.views.coordinates import NAME, SPEC
 from placevec.encoders.locations.encoder import LocationEncoder
 from placevec.geo import Floats
 from placevec.models.heads import Head, HeadKind
-from placevec.models.model import Model, Reading
+from placevec.models.model import Model
+from placevec.models.reading import Reading
 
 HOSTILE = ("</script><img src=x onerror=alert(1)>", "a, b & $x^2$ \u202eevil", "=cmd|' /C calc'!A0")
 STEEP = 4.0
@@ -39,7 +40,7 @@ def closed_form(
         {NAME: Reading("location", SPEC)},
         {"name": "sphere2vec"},
         training,
-        head=head.eval(),
+        heads={"coordinates": head.eval()},
     ).save(path)
     return Model.load(path)
 

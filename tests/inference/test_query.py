@@ -12,7 +12,8 @@ from placevec.encoders.locations.encoder import LocationEncoder
 from placevec.errors import PlacevecError
 from placevec.inference.query import NUMBER, ask, first_answers, split_names, wrapped
 from placevec.models.heads import Head
-from placevec.models.model import Model, Reading
+from placevec.models.model import Model
+from placevec.models.reading import Reading
 from tests.inference.closed_form import HOSTILE, closed_form, expected
 
 RANDOM = np.random.default_rng(1)
@@ -94,11 +95,11 @@ def test_models_that_cannot_answer(tmp_path: Path) -> None:
         ask(Model(model.modules, model.readings), ["north"])
     tiles = {"map": Reading("location", ViewSpec("map", "raster", ("a",)))}
     with pytest.raises(PlacevecError, match="reads map"):
-        ask(Model(model.modules, tiles, head=model.head), ["north"])
+        ask(Model(model.modules, tiles, heads=model.heads), ["north"])
     with pytest.raises(PlacevecError, match="--year"):
         ask(model, ["north"], year=1.5)
     seasonal = LocationEncoder("xyz", network="none", seasons=1)
-    dated = Model({"location": seasonal}, model.readings, head=Head(5, "presence", ["a"]))
+    dated = Model({"location": seasonal}, model.readings, heads={"coordinates": Head(5, "presence", ["a"])})
     with pytest.raises(PlacevecError, match="--year"):
         ask(dated, ["a"])
     assert ask(dated, ["a"], year=0.25).answers(LONLAT).shape == (600, 1)

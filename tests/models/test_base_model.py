@@ -13,7 +13,8 @@ import pytest
 from placevec import api
 from placevec.evaluation.vectors import learnt_from
 from placevec.geo import distance_m
-from placevec.models.model import SHIPPED, Model
+from placevec.models.files import SHIPPED
+from placevec.models.model import Model
 
 if TYPE_CHECKING:
     from placevec.datasets.dataset import Dataset

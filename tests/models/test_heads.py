@@ -12,8 +12,10 @@ from safetensors.torch import load_file, save_file
 from placevec import encoders
 from placevec.core import ViewSpec
 from placevec.errors import InputError, ModelError
+from placevec.io.atomic import sha256_of_file
 from placevec.models.heads import Head
-from placevec.models.model import Model, Reading
+from placevec.models.model import Model
+from placevec.models.reading import Reading
 
 COORDINATES = ViewSpec("coordinates", "coordinates", values="degrees lon, lat, WGS84")
 POINTS = np.array([[24.94, 60.17], [-170.7, -14.3], [180.0, 0.0]])
@@ -24,7 +26,7 @@ def model_of(head: Head | None, **options: object) -> Model:
     encoder = encoders.location("sphereC", dim=8, scales=4, hidden=16, **options)
     return Model(
         {"location": encoder}, {"coordinates": Reading("location", COORDINATES)}, {"name": "sphere2vec"},
-        {"dataset": "points"}, head=head,
+        {"dataset": "points"}, heads={} if head is None else {"coordinates": head},
     )  # fmt: skip
 
 
@@ -63,8 +65,8 @@ def test_a_head_survives_the_disk(kind: str, tmp_path: object) -> None:
 def test_a_model_without_a_head_stays_what_it_was(tmp_path) -> None:
     model = model_of(None)
     model.save(tmp_path)
-    assert "head" not in json.loads((tmp_path / "config.json").read_text())
-    assert not [name for name in load_file(tmp_path / "model.safetensors") if name.startswith("head.")]
+    assert "heads" not in json.loads((tmp_path / "config.json").read_text())
+    assert not [name for name in load_file(tmp_path / "model.safetensors") if name.startswith("heads.")]
     assert Model.load(tmp_path).head is None
     with pytest.raises(ModelError, match="has no head"):
         model.predict_lonlat(POINTS)
@@ -132,7 +134,7 @@ def test_every_kind_of_encoder_survives_the_disk(encoder: str, variant: str, tmp
 def test_hostile_configurations_are_refused(change: dict[str, object], said: str, tmp_path) -> None:
     model_of(head_of("presence")).save(tmp_path)
     config = json.loads((tmp_path / "config.json").read_text())
-    config["head"].update(change)
+    config["heads"]["coordinates"].update(change)
     (tmp_path / "config.json").write_text(json.dumps(config))
     with pytest.raises(ModelError, match=said):
         Model.load(tmp_path)
@@ -142,10 +144,13 @@ def test_weights_without_the_head_are_refused(tmp_path) -> None:
     model_of(head_of("presence")).save(tmp_path)
     tensors = load_file(tmp_path / "model.safetensors")
     save_file(
-        {name: value for name, value in tensors.items() if not name.startswith("head.")},
+        {name: value for name, value in tensors.items() if not name.startswith("heads.")},
         tmp_path / "model.safetensors",
     )
-    with pytest.raises(ModelError, match=r"head\.linear\.weight is none"):
+    config = json.loads((tmp_path / "config.json").read_text())
+    config["weights_sha256"] = [sha256_of_file(tmp_path / "model.safetensors")]
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    with pytest.raises(ModelError, match=r"heads\.coordinates\.linear\.weight is none"):
         Model.load(tmp_path)
 
 

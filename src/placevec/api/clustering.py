@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from placevec.api.inputs import PathLike, table_of
+from placevec.api.inputs import PathLike, Vectors, table_of
 from placevec.io import atomic
 from placevec.io.progress import SILENT, Progress
 
 if TYPE_CHECKING:
-    from placevec.embeddings import Embeddings
     from placevec.embeddings.clustering import Clusters, Scaling
     from placevec.embeddings.clustering import Method as ClusterMethod
 
 
 def cluster(
-    embeddings: Embeddings | PathLike,
+    embeddings: Vectors,
     *,
+    view: str | None = None,
     method: ClusterMethod = "kmeans",
     clusters: int | None = None,
     smallest: int | None = None,
@@ -27,7 +27,8 @@ def cluster(
 ) -> Clusters:
     """Group places by their vectors; see `placevec.embeddings.clustering.cluster` for the options.
 
-    With ``out`` they are also written there: Parquet, CSV or GeoJSON, which `explore` takes to colour by.
+    ``view`` names whose vectors, where the table holds several (``fused`` by default). With ``out`` they are also
+    written there: Parquet, CSV or GeoJSON, which `explore` takes to colour by.
     """
     from placevec.embeddings.clustering import check_format
     from placevec.embeddings.clustering import cluster as run
@@ -35,7 +36,7 @@ def cluster(
     if out is not None:
         check_format(out)
         atomic.check_writable(out)
-    table = table_of(embeddings)
+    table = table_of(embeddings, view)
     found = run(
         table,
         method=method,

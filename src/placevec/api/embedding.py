@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,12 +11,12 @@ import numpy as np
 
 from placevec.api.inputs import PathLike, dataset_of, model_of, now
 from placevec.datasets.dataset import Dataset
-from placevec.errors import UsageError
+from placevec.errors import DatasetError, UsageError
 from placevec.io import atomic
 from placevec.io.progress import SILENT, Progress
 
 if TYPE_CHECKING:
-    from placevec.embeddings import Embeddings, StoredType
+    from placevec.embeddings import Embeddings, EmbeddingsOfViews, StoredType
     from placevec.models.model import Model
 
 
@@ -23,17 +24,30 @@ def embed(
     model: Model | PathLike,
     dataset: Dataset | PathLike,
     *,
+    views: str | Sequence[str] | None = None,
     out: PathLike | None = None,
     dtype: StoredType = "float32",
     batch_size: int = 64,
     progress: Progress = SILENT,
-) -> Embeddings:
-    """The vectors of a dataset's places.
+) -> Embeddings | EmbeddingsOfViews:
+    """The vectors of a dataset's places: one row a place and view, and a fused row where the model fuses views.
 
-    With ``out`` the table is also written there (``float32``, ``float16`` or ``int8``), and a killed call goes
-    on where it was. Places without coordinates are left out, since every view so far is read by coordinates.
+    Args:
+        model: a model, its directory, or the name of one that comes with placevec.
+        dataset: a dataset or its directory. It has one of the model's views at least.
+        views: some of the model's views; by default all that the dataset has. Any of them is enough.
+        out: a GeoParquet file to write too; a killed call goes on where it was.
+        dtype: of the file: ``float32``, ``float16`` or ``int8``.
+        batch_size: places encoded at once.
+        progress: where to report.
+
+    Returns:
+        A table of one view, or one for each of several. Places that a view lacks have no row there.
+
+    Raises:
+        ModelError: the dataset lacks a view, or holds it with another specification.
+        DatasetError: no place is known to any of the views.
     """
-    from placevec.embeddings import Embeddings, Provenance
     from placevec.inference.embed import embed_in_parts
 
     if out is not None and Path(out).suffix not in (".parquet", ".geoparquet"):
@@ -44,29 +58,22 @@ def embed(
         raise UsageError(f"{dataset} is a file: embed_points takes tables of points, embed takes datasets")
     model = model_of(model)
     dataset = dataset_of(dataset)
-    rows = dataset.require_coordinates(np.arange(len(dataset)), "embedding")
+    chosen = list(model.views_of(dataset, [views] if isinstance(views, str) else views))
+    if views is None and (lacking := [name for name in model.views if name not in chosen]):
+        progress.say(
+            f"Note: {dataset.path} has no {' and no '.join(lacking)}: vectors are of {', '.join(chosen)} alone"
+        )
+    rows = np.flatnonzero(model.known(dataset, chosen))
+    if len(rows) == 0:
+        raise DatasetError(
+            f"no place of {dataset.path} is known to its views {', '.join(chosen)}: nothing to embed"
+        )
     if len(rows) < len(dataset):
-        progress.say(f"Note: {len(dataset) - len(rows)} places without coordinates are left out")
+        what = "without coordinates" if not np.isfinite(dataset.lonlat).all() else "that no view knows"
+        progress.say(f"Note: {len(dataset) - len(rows)} places {what} are left out")
     work = None if out is None else Path(out).with_name(f".{Path(out).name}.work")
-    vectors = embed_in_parts(model, dataset, rows, work, batch_size, progress)
-    provenance = Provenance(
-        model_hash=model.hash,
-        dataset_hash=dataset.hash,
-        model_path="" if model.path is None else str(model.path.resolve()),
-        dataset_path=str(dataset.path.resolve()),
-        attribution=dataset.attribution,
-        created=now(),
-    )
-    places = dataset.places
-    embeddings = Embeddings(
-        place_id=places["place_id"].to_numpy(object)[rows],
-        vectors=vectors,
-        lonlat=dataset.lonlat[rows],
-        geometry=dataset.geometry()[rows],
-        names=places["name"].to_numpy(object)[rows],
-        view=next(iter(model.readings)),
-        provenance=provenance,
-    )
+    found = embed_in_parts(model, dataset, rows, chosen, work, batch_size, progress)
+    embeddings = model.tables(dataset, rows, found, created=now())
     if out is not None:
         embeddings.save(out, dtype=dtype)
         if work is not None:

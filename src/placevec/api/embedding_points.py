@@ -75,7 +75,6 @@ def embed_points(
         SourceError: no table of points, coordinates off the Earth, ids that are missing or not distinct.
         ModelError: the model reads more than coordinates.
     """
-    from placevec.core import COORDINATES
     from placevec.embeddings import Provenance
     from placevec.embeddings.streaming import EmbeddingsWriter
     from placevec.sources.tables.labeled_points import PointTable
@@ -85,11 +84,12 @@ def embed_points(
         raise UsageError(f"vectors are written as GeoParquet: name the file .parquet, not {path.name}")
     atomic.check_writable(path)
     found = model_of(model)
-    ((view, reading),) = found.readings.items()
-    if reading.spec.kind != COORDINATES:
+    if not found.bare or len(found.readings) > 1:
         raise ModelError(
-            f"this model reads {view!r}, not bare coordinates: prepare a dataset of these places and embed that"
+            f"this model reads {' and '.join(map(repr, found.readings))}, not bare coordinates: prepare a dataset of "
+            "these places and embed that"
         )
+    ((view, reading),) = found.readings.items()
     seasonal = bool(getattr(found.modules[reading.encoder], "seasons", 0))
     if seasonal != (date is not None):
         raise UsageError(

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal
 
 from placevec.api.inputs import (
     PathLike,
+    Vectors,
     dataset_of,
     model_of,
     recorded_dataset,
@@ -20,15 +21,15 @@ from placevec.errors import DatasetError, UsageError
 from placevec.io.progress import SILENT, Progress
 
 if TYPE_CHECKING:
-    from placevec.embeddings import Embeddings
     from placevec.evaluation.predictions.report import AnswerReport
     from placevec.evaluation.report import Report
     from placevec.models.model import Model
 
 
 def evaluate(
-    embeddings: Embeddings | PathLike,
+    embeddings: Vectors,
     *,
+    view: str | None = None,
     dataset: Dataset | PathLike | None = None,
     model: Model | PathLike | None = None,
     tasks: list[str] | None = None,
@@ -42,7 +43,8 @@ def evaluate(
 ) -> Report:
     """How good vectors are beside chance, coordinates, raw features and an untrained encoder.
 
-    The dataset and the model are found where the table says, or given. ``others`` are further models to compare
+    ``view`` names whose vectors, where the table holds several (``fused`` by default). The dataset and the model are
+    found where the table says, or given. ``others`` are further models to compare
     with on the same places, such as ``{"base model": "base"}``.
     """
     from placevec.evaluation.vectors import evaluate as run
@@ -51,7 +53,7 @@ def evaluate(
         raise UsageError(
             f"{embeddings} is a run: evaluate_model measures its answers, evaluate a table of vectors"
         )
-    table = table_of(embeddings)
+    table = table_of(embeddings, view)
     found = recorded_dataset(table, dataset)
     if found is None:
         raise DatasetError("the dataset of these vectors is not where they say: name it with --dataset")

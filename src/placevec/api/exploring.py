@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from placevec.api.inputs import PathLike, recorded_dataset, table_of
+from placevec.api.inputs import PathLike, Vectors, recorded_dataset, table_of
 from placevec.datasets.dataset import Dataset
 from placevec.errors import UsageError
 from placevec.io import atomic
@@ -16,7 +16,6 @@ from placevec.io.progress import SILENT, Progress
 if TYPE_CHECKING:
     import pandas as pd
 
-    from placevec.embeddings import Embeddings
     from placevec.explorer.figures.plots import PlotsReport
     from placevec.explorer.pages.map_page import MapReport
     from placevec.explorer.pages.page import PageReport
@@ -33,11 +32,12 @@ class Explored:
 
 
 def explore(
-    embeddings: Embeddings | PathLike,
+    embeddings: Vectors,
     html: PathLike | None = None,
     *,
     map: PathLike | None = None,
     png: PathLike | None = None,
+    view: str | None = None,
     dataset: Dataset | PathLike | None = None,
     columns: pd.DataFrame | None = None,
     title: str | None = None,
@@ -56,6 +56,7 @@ def explore(
         map: a folder for ``embeddings_map.html`` and ``embeddings.geojson``: markers in the colours of the vectors, and
             the same places with all dimensions, components, colours and clusters.
         png: a folder for still plots: every projection in every colouring.
+        view: whose vectors, where the table holds several; ``fused`` by default.
         dataset: where the map comes from; by default the one that the vectors name, if it is still there.
         columns: a table to colour by, such as `cluster` gives; its column ``cluster`` replaces k-means.
         title: of all of them; the dataset's name by default.
@@ -83,7 +84,7 @@ def explore(
         require(method)
     if png is not None:
         require_plots(projections)
-    table = table_of(embeddings)
+    table = table_of(embeddings, view)
     drawn = Drawn.of(
         table, dataset=recorded_dataset(table, dataset), columns=columns, clusters=clusters, max_places=max_places,
         seed=seed, progress=progress,

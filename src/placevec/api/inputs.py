@@ -4,21 +4,15 @@ from __future__ import annotations
 
 import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Union
 
 from placevec.datasets.dataset import Dataset
-from placevec.errors import AreaError, BoxError, ModelError, PlacevecError
+from placevec.errors import AreaError, BoxError, DatasetError, ModelError, PlacevecError
 from placevec.geo import Area
-
-if TYPE_CHECKING:
-    from placevec.embeddings import Embeddings
-    from placevec.models.model import Model
-from typing import TYPE_CHECKING
-
-from placevec.errors import DatasetError
 from placevec.io.progress import printable
 
 if TYPE_CHECKING:
+    from placevec.embeddings import Embeddings, EmbeddingsOfViews
     from placevec.models.model import Model
 
 WIDEST_ACROSS = 270.0
@@ -27,6 +21,8 @@ WIDEST_ACROSS = 270.0
 PathLike = str | Path
 Box = Area | tuple[float, float, float, float] | str
 """An area: (west, south, east, north) in degrees, or ``"west,south,east,north"``."""
+Vectors = Union["Embeddings", "EmbeddingsOfViews", str, Path]
+"""Vectors of one view or of several, or the file that holds them."""
 
 
 def open_dataset(path: PathLike) -> Dataset:
@@ -41,11 +37,11 @@ def load_model(path: PathLike) -> Model:
     return Model.load(path)
 
 
-def load_embeddings(path: PathLike) -> Embeddings:
-    """Load a table of vectors; EmbeddingsError says what is wrong with it."""
-    from placevec.embeddings import Embeddings
+def load_embeddings(path: PathLike) -> Embeddings | EmbeddingsOfViews:
+    """Load a file of vectors, of one view or of several; EmbeddingsError says what is wrong with it."""
+    from placevec import embeddings
 
-    return Embeddings.load(path)
+    return embeddings.load(path)
 
 
 def dataset_of(dataset: Dataset | PathLike) -> Dataset:
@@ -60,9 +56,13 @@ def model_of(model: Model | PathLike) -> Model:
     return model if isinstance(model, Model) else Model.load(model)
 
 
-def table_of(embeddings: Embeddings | PathLike) -> Embeddings:
-    """A table of vectors, read where its file is named."""
-    return load_embeddings(embeddings) if isinstance(embeddings, str | Path) else embeddings
+def table_of(embeddings: Vectors, view: str | None = None) -> Embeddings:
+    """The vectors of one view, read where their file is named: the view named, else ``fused``, else the only one.
+
+    UsageError for an unknown view, or where there are several, no fusion, and none is named.
+    """
+    found = load_embeddings(embeddings) if isinstance(embeddings, str | Path) else embeddings
+    return found.of(view)
 
 
 def area_of(bbox: Box | None) -> Area | None:

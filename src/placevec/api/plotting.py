@@ -133,7 +133,8 @@ def _named(one: PathLike | Model, options: dict[str, Any]) -> tuple[str, Vectors
     """A label and what gives vectors: of a model, or of the features of a named encoder."""
     from placevec.encoders.locations.names import names
     from placevec.errors import ModelError as Unknown
-    from placevec.models.model import SHIPPED, Model
+    from placevec.models.files import SHIPPED
+    from placevec.models.model import Model
 
     if isinstance(one, Model) or Path(one).exists() or (SHIPPED / str(one)).exists():
         model = model_of(one)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from placevec.api.inputs import Box, PathLike, area_of, recorded_dataset, recorded_model, table_of
+from placevec.api.inputs import Box, PathLike, Vectors, area_of, recorded_dataset, recorded_model, table_of
 from placevec.datasets.dataset import Dataset
 from placevec.errors import InputError
 
@@ -22,8 +22,9 @@ if TYPE_CHECKING:
 
 
 def similar(
-    embeddings: Embeddings | PathLike,
+    embeddings: Vectors,
     *,
+    view: str | None = None,
     place: str | None = None,
     tile: str | None = None,
     name: str | None = None,
@@ -39,8 +40,8 @@ def similar(
 ) -> gpd.GeoDataFrame:
     """The ``k`` places most like one of the table, a named one, or any point.
 
-    Only places in ``bbox``, at least ``min_distance_m`` metres from the query, and where the mask ``where`` (N,) is
-    true may answer.
+    Only places in ``bbox``, at least ``min_distance_m`` meters from the query, and where the mask ``where`` (N,) is
+    true may answer. ``view`` names whose vectors are searched, where the table holds several (``fused`` by default).
 
     A point that is no place of the table is embedded afresh when the dataset and model are given or still lie
     where the table says; else the nearest place answers, and ``result.attrs["query"]`` says how far it is.
@@ -50,7 +51,7 @@ def similar(
     """
     from placevec.embeddings.search.query import similar as search
 
-    table = table_of(embeddings)
+    table = table_of(embeddings, view)
     options: dict[str, Any] = {
         "k": k,
         "metric": metric,
@@ -67,7 +68,9 @@ def similar(
         return search(table, lon=lon, lat=lat, **options)
     if not found_dataset.area.contains(lon, lat)[0]:
         return search(table, lon=lon, lat=lat, **options)
-    vector = found_model.embed_points(found_dataset, np.array([[lon, lat]], np.float64))[0]
+    vector = found_model.vectors(found_dataset, lonlat=np.array([[lon, lat]], np.float64), view=table.view)[0]
+    if not np.isfinite(vector).all():  # the view is read by place, and this point is none
+        return search(table, lon=lon, lat=lat, **options)
     return search(table, lon=lon, lat=lat, vector=vector, **options)
 
 

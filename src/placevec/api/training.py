@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -50,7 +50,8 @@ def train(
     """
     import torch
 
-    from placevec.models.model import Model, Reading
+    from placevec.models.model import Model
+    from placevec.models.reading import Reading
     from placevec.recipes import recipe_module
     from placevec.training import TrainingOptions
     from placevec.training import train as run_training
@@ -80,13 +81,18 @@ def train(
             part.area.as_dict() for part in (ground.parts if isinstance(ground, JoinedDataset) else (ground,))
         ],
         "places": built.places,
-        **_label_of(ground, built.head),
+        **_label_of(ground, built.heads),
         **({"held_out": built.held_out} if built.held_out else {}),
         **({"validation": judge.name} if judge is not None else {}),
     }
     described = module.config_dict(built.config)
     model = Model(
-        built.recipe.encoders, readings, {"name": recipe, "config": described}, origin, head=built.head
+        built.recipe.encoders,
+        readings,
+        {"name": recipe, "config": described},
+        origin,
+        heads=built.heads,
+        fuse=built.recipe.fuse,
     )
     fixed = {"recipe": recipe, **described, "dataset_hash": ground.hash}
     if judge is not None:
@@ -118,11 +124,9 @@ def _ground(dataset: Dataset | PathLike | Sequence[Dataset | PathLike]) -> Datas
     return parts[0] if len(parts) == 1 else JoinedDataset(parts)
 
 
-def _label_of(ground: Dataset | JoinedDataset, head: Head | None) -> dict[str, str]:
+def _label_of(ground: Dataset | JoinedDataset, heads: Mapping[str, Head]) -> dict[str, str]:
     """The name of the labels' column, by which answers are called; nothing where none is learnt or it has no name."""
-    column = (
-        ground.manifest["labels"].get("column") if head is not None and isinstance(ground, Dataset) else None
-    )
+    column = ground.manifest["labels"].get("column") if heads and isinstance(ground, Dataset) else None
     return {} if column is None else {"label": column}
 
 

@@ -72,7 +72,7 @@ def command(
     table = api.embed(
         run, dataset, out=out, dtype=dtype, batch_size=batch_size, progress=progress_for(as_json, quiet)
     )
-    count, dim = table.vectors.shape
+    count, dim = len(table), max(table.dims.values())
     if as_json:
         print_json(
             {"embeddings": str(out), "count": count, "dim": dim, "model_hash": table.provenance.model_hash}

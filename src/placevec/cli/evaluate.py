@@ -11,7 +11,7 @@ from placevec.cli.output import JSON, QUIET, console, print_json, progress_for, 
 from placevec.errors import EmbeddingsError, EvaluationError, UsageError
 
 if TYPE_CHECKING:
-    from placevec.embeddings import Embeddings
+    from placevec.embeddings import Embeddings, EmbeddingsOfViews
     from placevec.evaluation.predictions.report import AnswerReport
     from placevec.evaluation.report import Report
 
@@ -81,12 +81,12 @@ def command(
     _told(report, out, as_json)
 
 
-def _check_of_dataset(vectors: Embeddings, path: Path) -> None:
+def _check_of_dataset(vectors: Embeddings | EmbeddingsOfViews, path: Path) -> None:
     """EvaluationError for vectors of a table of points: tasks, blocks and floors are those of a dataset."""
-    from placevec.core import COORDINATES
+    from placevec.datasets.views.coordinates import NAME
 
     made = vectors.provenance
-    if vectors.view == COORDINATES and made.dataset_hash and not made.dataset_path:
+    if vectors.views == (NAME,) and made.dataset_hash and not made.dataset_path:
         run = made.model_path or "RUN"
         raise EvaluationError(
             f"the vectors in {path} are of a table of points, and evaluate judges those of a prepared dataset: make them "

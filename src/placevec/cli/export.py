@@ -42,8 +42,13 @@ def command(
     out = tile_folder or mbtiles
     if as_json:
         print_json(
-            {"out": str(out), "tiles": count, "layers": list(opened.map_spec.channels), "zoom": opened.zoom}
+            {
+                "out": str(out),
+                "tiles": count,
+                "layers": list(opened.base_map_spec.channels),
+                "zoom": opened.zoom,
+            }
         )
         return
-    say(f"{count:,} tiles of {len(opened.map_spec.channels)} layers at zoom {opened.zoom}: {out}")
+    say(f"{count:,} tiles of {len(opened.base_map_spec.channels)} layers at zoom {opened.zoom}: {out}")
     say(f"Data: {clean(opened.attribution, width=500)}")

@@ -52,7 +52,7 @@ def _dataset(path: Path) -> dict[str, Any]:
 
     dataset = Dataset.open(path)
     manifest = dataset.manifest
-    has_map = "map" in dataset.view_names
+    has_map = dataset.base_map is not None
     return {
         "is": "dataset",
         "name": dataset.name,
@@ -61,7 +61,7 @@ def _dataset(path: Path) -> dict[str, Any]:
         "footprint_m": round(dataset.footprint_m, 1),
         "bounds": list(dataset.area.bounds),
         "views": list(dataset.view_names),
-        **({"layers": list(dataset.map_spec.channels), "zoom": dataset.zoom} if has_map else {}),
+        **({"layers": list(dataset.base_map_spec.channels), "zoom": dataset.zoom} if has_map else {}),
         **labels_told(dataset),
         "created": manifest["created"],
         "attribution": dataset.attribution,

@@ -247,13 +247,15 @@ def command(
     if as_json:
         print_json({"dataset": str(out), "hash": dataset.hash, **dataset.manifest})
         return
-    if "map" not in dataset.view_names:
+    if dataset.base_map is None:
         show_labelled(dataset, out)
         images_only = "image_features" in dataset.view_names and not dataset.has_labels
         say(f"Next: placevec train {recipe} {out}{' --loss csp' if images_only else ''} --out RUN")
         return
     report = dataset.manifest["report"]
-    say(f"{len(dataset):,} places, {len(dataset.map_spec.channels)} layers at zoom {dataset.zoom}: {out}")
+    say(
+        f"{len(dataset):,} places, {len(dataset.base_map_spec.channels)} layers at zoom {dataset.zoom}: {out}"
+    )
     if report.get("broken"):
         say(f"{report['broken']:,} broken geometries were left out (listed in {out / 'dataset.json'})")
     say(f"Data: {clean(dataset.attribution, width=500)}")
@@ -262,7 +264,7 @@ def command(
 
 def _next(dataset: Dataset, out: Path) -> str:
     """What suits the dataset: the model that comes with placevec reads layers, and patches are smaller than windows."""
-    if dataset.map_spec.channels != ("red", "green", "blue"):
+    if dataset.base_map_spec.channels != ("red", "green", "blue"):
         return f"    placevec embed --model base {out} -o E.parquet"
     size_m, patch = (
         dataset.manifest["places"]["size_m"],

@@ -19,7 +19,7 @@ import os
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -29,7 +29,8 @@ from placevec.core import View, ViewSpec
 from placevec.datasets.labels import Labelled, check_about, label_files, read_labels
 from placevec.datasets.places import Objects, Places
 from placevec.datasets.views import coordinates
-from placevec.errors import AreaError, DatasetError, InputError, PlacevecError, other_schema
+from placevec.datasets.views.registry import VIEWS, Stored, reader_of
+from placevec.errors import AreaError, DatasetError, InputError, other_schema
 from placevec.geo import (
     MAX_ZOOM,
     TILE_PX,
@@ -41,9 +42,6 @@ from placevec.geo.geoparquet import geometry_of, read_parquet, read_summary
 from placevec.io import atomic
 from placevec.io.json_documents import NONE, check, read_json
 from placevec.sources.imagery.classifier_predictions import read_predictions
-
-if TYPE_CHECKING:
-    from placevec.datasets.views.raster.raster import RasterView
 
 FORMAT = "placevec dataset"
 SCHEMA_VERSION = 1
@@ -183,6 +181,11 @@ class Dataset:
         return int(self.manifest["places"]["count"])
 
     @cached_property
+    def place_ids(self) -> np.ndarray[Any, np.dtype[np.object_]]:
+        """(N,) place_id of every place."""
+        return np.asarray(self._columns("place_id")["place_id"].to_numpy(zero_copy_only=False), object)
+
+    @cached_property
     def lonlat(self) -> Floats:
         """(N, 2) float64 degrees of the places' centres; NaN without coordinates."""
         table = self._columns("lon", "lat")
@@ -249,51 +252,45 @@ class Dataset:
 
     def spec(self, view: str) -> ViewSpec:
         """Specification of a view: ``coordinates``, or a stored one; DatasetError names those that there are."""
-        if view == coordinates.NAME:
+        if view not in self.manifest["views"] and view == coordinates.NAME:
             return coordinates.SPEC
         if view not in self.manifest["views"]:
             there = ", ".join(self.view_names) or "none"
             raise DatasetError(f"{self.path} has no view {view!r} (it has: {there}); prepare adds it")
         return ViewSpec.from_dict(self.manifest["views"][view]["spec"])
 
+    @cached_property
+    def base_map(self) -> str | None:
+        """Name of the view that pages draw under the places, the first of a kind that can be drawn; None without one."""
+        for name, view in self.manifest["views"].items():
+            spec = ViewSpec.from_dict(view["spec"])
+            if spec.kind in VIEWS and reader_of(spec).is_map:
+                return str(name)
+        return None
+
     @property
-    def map_spec(self) -> ViewSpec:
-        """Specification of the ``map`` view."""
-        return self.spec("map")
+    def base_map_spec(self) -> ViewSpec:
+        """Specification of `base_map`; DatasetError when there is none."""
+        if self.base_map is None:
+            raise DatasetError(f"{self.path} has no map (it has: {', '.join(self.view_names) or 'no views'})")
+        return self.spec(self.base_map)
 
     @property
     def zoom(self) -> int:
-        """Zoom at which the map's pixels are native."""
-        zoom = self.map_spec.zoom
+        """Zoom at which the pixels of `base_map` are native, in whose tiles footprints are told."""
+        zoom = self.base_map_spec.zoom
         if zoom is None:
             raise DatasetError(f"the map of {self.path} has no zoom")
         return zoom
 
-    def map_view(self, *, memory: bool | None = None) -> RasterView:
-        """The ``map`` view, one native tile a read; `RasterView.window` gives it another size."""
-        from placevec.datasets.views.raster.raster import RasterView
-
-        spec = self.map_spec
-        return RasterView(
-            self.path, name="map", zoom=self.zoom, channels=spec.channels, rules=spec.rules, memory=memory
-        )
+    def stored(self, view: str) -> Stored:
+        """Where a view lies, and whose it is: what its reader opens it from."""
+        return Stored(self.path, self.spec(view), self.manifest["views"].get(view, {}), self)
 
     def view(self, name: str) -> View:
-        """A stored view by name; ``coordinates`` of any dataset."""
-        if name == coordinates.NAME:
-            return coordinates.CoordinatesView(self.lonlat)
-        if name == "map":
-            return self.map_view()
-        spec = self.spec(name)
-        if spec.kind == "chips":
-            from placevec.datasets.views.chips import ChipsView
-
-            return ChipsView(self.path, spec, self.places["place_id"])
-        if spec.kind == "features":
-            from placevec.datasets.views.features import FeaturesView
-
-            return FeaturesView(self.path, spec, self.places["place_id"])
-        raise DatasetError(f"view {name!r} has no reader in this placevec")
+        """A view by name, through the registry of views; DatasetError when it is not there or is damaged."""
+        stored = self.stored(name)
+        return reader_of(stored.spec).open(stored)
 
     @property
     def has_labels(self) -> bool:
@@ -343,23 +340,3 @@ def _check_layout(places: dict[str, Any]) -> None:
         raise ValueError(f"places, zoom is {zoom}, not 0 to {MAX_ZOOM}")
     if any(value is not None and value <= 0 for value in (size_m, spacing_m)):
         raise ValueError("places have a size or a distance that is not more than 0 m")
-
-
-def same_rules(spec: ViewSpec, wanted: ViewSpec) -> None:
-    """PlacevecError unless a view can feed a model made for ``wanted``: channels there, drawn by the same rules."""
-    missing = [channel for channel in wanted.channels if channel not in spec.channels]
-    if missing:
-        raise PlacevecError(
-            f"the model reads {', '.join(missing)} of {wanted.name!r}, which the dataset lacks "
-            f"(it has: {', '.join(spec.channels)})"
-        )
-    if wanted.rules is not None and spec.rules is None:
-        raise PlacevecError(
-            f"the model was trained on a {wanted.name!r} drawn by known rules ({wanted.rules[:8]}), and nothing tells by "
-            "which rules this dataset's tiles were drawn: train a model on it"
-        )
-    if wanted.rules is not None and spec.rules != wanted.rules:
-        raise PlacevecError(
-            f"the model was trained on a {wanted.name!r} drawn by other rules "
-            f"({str(wanted.rules)[:8]}, the dataset's are {str(spec.rules)[:8]}): prepare the dataset with the same table"
-        )

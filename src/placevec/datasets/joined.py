@@ -4,32 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
-from placevec.core import ViewSpec
+from placevec.core import View, ViewSpec
 from placevec.datasets.dataset import Dataset
+from placevec.datasets.views.registry import reader_of
 from placevec.errors import DatasetError, InputError, UsageError
 from placevec.geo import Floats
 from placevec.io import atomic
 
-if TYPE_CHECKING:
-    from placevec.datasets.views.raster.joined import JoinedView
-
 
 class JoinedDataset:
-    """The places of several datasets, one after the other, and their maps read as one.
+    """The places of several datasets, one after the other, and their views read as one.
 
     What a recipe asks of a `placevec.datasets.dataset.Dataset` to train on it. Row ``i`` of the whole is row
     ``i - first_row[k]`` of the dataset ``k`` that holds it.
 
     Args:
-        parts: the datasets, whose maps are drawn by the same rules at the same zoom.
+        parts: the datasets. The views that are read must be of one specification in all.
 
     Raises:
         InputError: no dataset, or one of them twice.
-        DatasetError: maps of different rules or zooms.
     """
 
     def __init__(self, parts: Sequence[Dataset]) -> None:
@@ -40,11 +37,6 @@ class JoinedDataset:
         for number, part in enumerate(parts):
             if part.hash in hashes[:number]:
                 raise UsageError(f"{part.path} is given twice (as {parts[hashes.index(part.hash)].path})")
-            if part.map_spec != parts[0].map_spec:
-                raise DatasetError(
-                    f"{part.path} and {parts[0].path} cannot be trained on together: "
-                    "their maps differ in layers, rules or zoom"
-                )
         self.first_row = np.concatenate([[0], np.cumsum([len(part) for part in parts])]).astype(np.int64)
 
     def __len__(self) -> int:
@@ -74,20 +66,46 @@ class JoinedDataset:
         return np.concatenate([part.lonlat for part in self.parts])
 
     @property
+    def base_map(self) -> str | None:
+        """Name of the view that pages draw, where all have it."""
+        names = {part.base_map for part in self.parts}
+        return names.pop() if len(names) == 1 else None
+
+    @property
+    def base_map_spec(self) -> ViewSpec:
+        """Its specification, the same in all; DatasetError without one."""
+        if self.base_map is None:
+            raise DatasetError(f"not all of {self.name} have a map")
+        return self.spec(self.base_map)
+
+    @property
     def zoom(self) -> int:
         """Zoom at which the maps' pixels are native."""
+        self.base_map_spec  # noqa: B018 - refuses maps that differ
         return self.parts[0].zoom
 
     @property
-    def map_spec(self) -> ViewSpec:
-        """Specification of the ``map`` view, the same in all."""
-        return self.parts[0].map_spec
+    def view_names(self) -> tuple[str, ...]:
+        """The views that all of them hold."""
+        return tuple(
+            name for name in self.parts[0].view_names if all(name in part.view_names for part in self.parts)
+        )
 
-    def map_view(self) -> JoinedView:
-        """The maps, one native tile a read."""
-        from placevec.datasets.views.raster.joined import JoinedView
+    def spec(self, view: str) -> ViewSpec:
+        """Specification of a view; DatasetError where it is not the same in all."""
+        for part in self.parts:
+            if part.spec(view) != self.parts[0].spec(view):
+                raise DatasetError(
+                    f"{part.path} and {self.parts[0].path} cannot be trained on together: "
+                    f"their views {view!r} differ in channels, rules, values or resolution"
+                )
+        return self.parts[0].spec(view)
 
-        return JoinedView([part.map_view() for part in self.parts], [part.area for part in self.parts])
+    def view(self, name: str) -> View:
+        """A view of all of them, read as one."""
+        reader = reader_of(self.spec(name))
+        stored = [part.stored(name) for part in self.parts]
+        return reader.join([part.view(name) for part in self.parts], stored)
 
     def require_coordinates(self, rows: np.ndarray[Any, Any], what: str) -> np.ndarray[Any, Any]:
         """``rows`` that have coordinates; DatasetError when none has, because ``what`` needs them."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 import numpy as np
@@ -19,6 +20,8 @@ Objects = np.ndarray[Any, np.dtype[np.object_]]
 StoredType = Literal["float32", "float16", "int8"]
 
 SCHEMA_VERSION = 1
+MAX_DIM = 65_536
+"""Numbers in a vector."""
 STAC_EXTENSION = "https://stac-extensions.github.io/embeddings/v0.0.1/schema.json"
 STORED: dict[str, Any] = {"float32": pa.float32(), "float16": pa.float16(), "int8": pa.int8()}
 """How vectors may be stored -> Arrow's type."""
@@ -33,22 +36,48 @@ def objects(items: Any) -> Objects:
     return filled
 
 
-def read_metadata(metadata: dict[str, Any]) -> tuple[str, float | None, Provenance]:
-    """(view, int8 scale or None, provenance) from the ``placevec`` entry."""
+@dataclass(frozen=True)
+class ViewColumn:
+    """One view of a file of vectors: its name, the length of its vectors, and the scale of int8.
+
+    ``dim`` is None in files that name it nowhere else than in the width of the column.
+    """
+
+    name: str
+    dim: int | None
+    scale: float | None
+
+
+def read_views(metadata: dict[str, Any]) -> tuple[list[ViewColumn], Provenance]:
+    """(the views that a file holds, provenance) from the ``placevec`` entry."""
     ours = metadata.get("placevec")
     if not isinstance(ours, dict):
         raise EmbeddingsError("it has no 'placevec' metadata; write it with Embeddings.save")
     if ours.get("schema_version") != SCHEMA_VERSION:
         remedy = "embed again with this one"
         raise EmbeddingsError(other_schema("it", ours.get("schema_version"), SCHEMA_VERSION, remedy))
-    view, scale = ours.get("view"), ours.get("scale")
-    if not isinstance(view, str) or not 0 < len(view) <= 200:
+    listed = ours.get("views")
+    if listed is None:
+        views = [_view_column(ours.get("view"), None, ours.get("scale"))]
+    else:
+        if not isinstance(listed, list) or not listed or not all(isinstance(one, dict) for one in listed):
+            raise EmbeddingsError("its metadata names no views")
+        views = [_view_column(one.get("name"), one.get("dim"), one.get("scale")) for one in listed]
+        if len({view.name for view in views}) < len(views) or any(view.dim is None for view in views):
+            raise EmbeddingsError("its metadata names a view twice, or one without the length of its vectors")
+    return views, Provenance.from_dict(ours.get("provenance"))
+
+
+def _view_column(name: Any, dim: Any, scale: Any) -> ViewColumn:
+    if not isinstance(name, str) or not 0 < len(name) <= 200:
         raise EmbeddingsError("its metadata names no view")
+    if dim is not None and (not isinstance(dim, int) or isinstance(dim, bool) or not 1 <= dim <= MAX_DIM):
+        raise EmbeddingsError(f"the vectors of its view {name!r} have {str(dim)[:20]} numbers")
     if scale is not None and not (
         isinstance(scale, int | float) and not isinstance(scale, bool) and math.isfinite(scale) and scale > 0
     ):
         raise EmbeddingsError(f"its int8 scale is {str(scale)[:20]}, not a positive number")
-    return view, None if scale is None else float(scale), Provenance.from_dict(ours.get("provenance"))
+    return ViewColumn(name, dim, None if scale is None else float(scale))
 
 
 def read_texts(table: pa.Table, name: str) -> Objects:
@@ -75,8 +104,11 @@ def read_geometry(table: pa.Table) -> Objects:
         raise EmbeddingsError(str(error)) from error
 
 
-def read_vectors(table: pa.Table, scale: float | None) -> NDArray[np.float32]:
-    """(N, D) the vectors, int8 multiplied by its scale; EmbeddingsError for missing ones or another type."""
+def read_vectors(table: pa.Table, scale: float | None, dim: int | None = None) -> NDArray[np.float32]:
+    """(N, D) the vectors, int8 multiplied by its scale, the first ``dim`` numbers of each where that is given.
+
+    EmbeddingsError for missing ones or another type.
+    """
     column = table["embedding"].combine_chunks()
     if isinstance(column, pa.ChunkedArray):
         column = pa.concat_arrays(column.chunks) if column.num_chunks else pa.array([], column.type)
@@ -86,11 +118,13 @@ def read_vectors(table: pa.Table, scale: float | None) -> NDArray[np.float32]:
         )
     values = column.flatten()  # leaves out null rows, which the length then shows
     size = int(column.type.list_size)
+    if dim is not None and dim > size:
+        raise EmbeddingsError(f"its vectors have {size} numbers, its metadata says {dim}")
     if column.null_count or values.null_count or len(values) != len(column) * size:
         raise EmbeddingsError("some of its vectors are missing")
     if (values.type == pa.int8()) != (scale is not None):
         raise EmbeddingsError(f"its vectors are {values.type}, which does not go with int8 scale {scale}")
-    stored: NDArray[Any] = values.to_numpy(zero_copy_only=False).reshape(len(column), size)
+    stored: NDArray[Any] = values.to_numpy(zero_copy_only=False).reshape(len(column), size)[:, :dim]
     vectors = stored.astype(np.float32)
     return vectors if scale is None else np.multiply(vectors, np.float32(scale), dtype=np.float32)
 
@@ -122,6 +156,18 @@ def metadata_of(
         "provenance": asdict(provenance),
     }
     return {"placevec": ours, "stac": _stac(provenance, dim, dtype, scale)}
+
+
+def metadata_of_views(
+    views: Sequence[ViewColumn], provenance: Provenance, dim: int, dtype: StoredType
+) -> dict[str, dict[str, Any]]:
+    """The entries ``placevec`` and ``stac`` of a file of several views, whose column is ``dim`` numbers wide."""
+    ours = {
+        "schema_version": SCHEMA_VERSION,
+        "views": [asdict(view) for view in views],
+        "provenance": asdict(provenance),
+    }
+    return {"placevec": ours, "stac": _stac(provenance, dim, dtype, views[0].scale)}
 
 
 def _stac(provenance: Provenance, dim: int, dtype: StoredType, scale: float | None) -> dict[str, Any]:

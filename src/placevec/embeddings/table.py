@@ -12,20 +12,22 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from placevec.embeddings.columns import (
+    MAX_DIM,
     STORED,
     Objects,
     StoredType,
+    ViewColumn,
     metadata_of,
     objects,
     quantized,
     read_degrees,
     read_geometry,
-    read_metadata,
     read_texts,
     read_vectors,
+    read_views,
 )
 from placevec.embeddings.provenance import Provenance, joined
-from placevec.errors import EmbeddingsError, InputError
+from placevec.errors import EmbeddingsError, InputError, UsageError
 from placevec.geo import Floats
 from placevec.geo.geoparquet import read_geoparquet, write_geoparquet
 
@@ -34,8 +36,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from placevec.embeddings.matching import On, Unmatched
-
-MAX_DIM = 65_536
 
 
 @dataclass
@@ -79,6 +79,22 @@ class Embeddings:
     def dim(self) -> int:
         """Numbers in a vector."""
         return int(self.vectors.shape[1])
+
+    @property
+    def views(self) -> tuple[str, ...]:
+        """The one view, as `EmbeddingsOfViews` names several."""
+        return (self.view,)
+
+    @property
+    def dims(self) -> dict[str, int]:
+        """View -> numbers in a vector."""
+        return {self.view: self.dim}
+
+    def of(self, view: str | None = None) -> Embeddings:
+        """These vectors; UsageError where ``view`` names another view than theirs."""
+        if view not in (None, self.view):
+            raise UsageError(f"there are no vectors of the view {view!r}: there are {self.view}")
+        return self
 
     def __getitem__(self, rows: slice | NDArray[Any] | Sequence[int]) -> Embeddings:
         """The places at ``rows``: a slice, (M,) indices or an (N,) mask, in that order."""
@@ -165,15 +181,7 @@ class Embeddings:
         if dtype not in STORED:
             raise EmbeddingsError(f"vectors are stored as float32, float16 or int8, not {dtype!r}")
         stored, scale = quantized(self.vectors, dtype)
-        values = pa.array(stored.reshape(-1), STORED[dtype])
-        columns = {
-            "place_id": pa.array(list(self.place_id), pa.string()),
-            "view": pa.array([self.view] * len(self), pa.string()),
-            "lon": pa.array(self.lonlat[:, 0], pa.float64()),
-            "lat": pa.array(self.lonlat[:, 1], pa.float64()),
-            "name": pa.array(list(self.names), pa.string()),
-            "embedding": pa.FixedSizeListArray.from_arrays(values, self.dim),
-        }
+        columns = columns_of(self, stored, dtype)
         split = ["embedding.list.element"] if dtype != "int8" else []
         write_geoparquet(
             path,
@@ -185,7 +193,7 @@ class Embeddings:
 
     @classmethod
     def load(cls, path: str | PathLike[str]) -> Embeddings:
-        """Read and validate.
+        """Read and validate a file of one view; `placevec.embeddings.load` reads any.
 
         Raises:
             EmbeddingsError: in one line, when there is no such file, it is no Parquet table of vectors,
@@ -193,23 +201,44 @@ class Embeddings:
         """
         try:
             table, metadata = read_geoparquet(path, "table of embeddings")
-            missing = {"place_id", "lon", "lat", "name", "embedding"} - set(table.column_names)
-            if missing:
-                raise EmbeddingsError(f"it lacks the columns {', '.join(sorted(missing))}")
-            view, scale, provenance = read_metadata(metadata)
-            return cls(
-                read_texts(table, "place_id"),
-                read_vectors(table, scale),
-                np.stack([read_degrees(table, "lon"), read_degrees(table, "lat")], axis=-1),
-                read_geometry(table),
-                read_texts(table, "name"),
-                view,
-                provenance,
-            )
+            views, provenance = read_views(metadata)
+            if len(views) > 1:
+                names = ", ".join(view.name for view in views)
+                raise EmbeddingsError(f"it holds vectors of several views ({names}): choose one with --view")
+            return load_columns(table, views[0], provenance)
         except InputError as error:
             raise EmbeddingsError(str(error)) from error
         except EmbeddingsError as error:
             raise EmbeddingsError(f"{path} is not a table of embeddings that can be used: {error}") from error
+
+
+def load_columns(table: pa.Table, view: ViewColumn, provenance: Provenance) -> Embeddings:
+    """The vectors of one view out of the rows of a file; EmbeddingsError for missing or damaged columns."""
+    missing = {"place_id", "lon", "lat", "name", "embedding"} - set(table.column_names)
+    if missing:
+        raise EmbeddingsError(f"it lacks the columns {', '.join(sorted(missing))}")
+    return Embeddings(
+        read_texts(table, "place_id"),
+        read_vectors(table, view.scale, view.dim),
+        np.stack([read_degrees(table, "lon"), read_degrees(table, "lat")], axis=-1),
+        read_geometry(table),
+        read_texts(table, "name"),
+        view.name,
+        provenance,
+    )
+
+
+def columns_of(table: Embeddings, stored: NDArray[Any], dtype: StoredType) -> dict[str, pa.Array]:
+    """The columns of a file for the vectors of one view, but for the geometry; ``stored`` is (N, D) of ``dtype``."""
+    values = pa.array(stored.reshape(-1), STORED[dtype])
+    return {
+        "place_id": pa.array(list(table.place_id), pa.string()),
+        "view": pa.array([table.view] * len(table), pa.string()),
+        "lon": pa.array(table.lonlat[:, 0], pa.float64()),
+        "lat": pa.array(table.lonlat[:, 1], pa.float64()),
+        "name": pa.array(list(table.names), pa.string()),
+        "embedding": pa.FixedSizeListArray.from_arrays(values, stored.shape[1]),
+    }
 
 
 def concat(tables: Sequence[Embeddings]) -> Embeddings:

@@ -1,34 +1,38 @@
 """Encoders by name: what turns one view's batch into vectors.
 
 An encoder is an ``nn.Module`` that takes one view's batch and returns (N, dim), has ``dim``, and has ``config()``:
-the arguments that build it again. A saved model holds nothing but this name, that config and the weights.
+the arguments that build it again. A saved model holds nothing but this name, that config and the weights. Another
+package adds encoders with entry points of the group ``placevec.encoders``, each of which names a class.
 """
 
 from __future__ import annotations
 
 import difflib
-import importlib
 import inspect
 from typing import TYPE_CHECKING, Any
 
-from placevec.errors import ModelError
+from placevec.errors import ModelError, PlacevecError
+from placevec.plugins import Registry
 
 if TYPE_CHECKING:
     from torch import nn
 
     from placevec.encoders.locations.encoder import LocationEncoder
 
-# name -> (file of this room, class); imported when first used
-_ENCODERS = {
-    "compact-tile-cnn": ("tile_cnn", "CompactTileCNN"),
-    "feature-projection": ("feature_projection", "FeatureProjection"),
-    "founding-rgb-cnn": ("tile_cnn", "FoundingRgbCNN"),
-    "founding-tile-cnn": ("tile_cnn", "FoundingTileCNN"),
-    "geoclip-location": ("locations.geoclip", "GeoClipEncoder"),
-    "location": ("locations.encoder", "LocationEncoder"),
-    "shape-tile-cnn": ("shape_cnn", "ShapeTileCNN"),
-    "standard-features": ("feature_projection", "StandardFeatures"),
-}
+ENCODERS = Registry(
+    "placevec.encoders",
+    "encoder",
+    {
+        "compact-tile-cnn": "placevec.encoders.tile_cnn:CompactTileCNN",
+        "feature-projection": "placevec.encoders.feature_projection:FeatureProjection",
+        "founding-rgb-cnn": "placevec.encoders.tile_cnn:FoundingRgbCNN",
+        "founding-tile-cnn": "placevec.encoders.tile_cnn:FoundingTileCNN",
+        "geoclip-location": "placevec.encoders.locations.geoclip:GeoClipEncoder",
+        "location": "placevec.encoders.locations.encoder:LocationEncoder",
+        "shape-tile-cnn": "placevec.encoders.shape_cnn:ShapeTileCNN",
+        "standard-features": "placevec.encoders.feature_projection:StandardFeatures",
+    },
+)
 
 
 def names() -> tuple[str, ...]:
@@ -37,7 +41,7 @@ def names() -> tuple[str, ...]:
     >>> "compact-tile-cnn" in names()
     True
     """
-    return tuple(sorted(_ENCODERS))
+    return tuple(sorted(ENCODERS.names()))
 
 
 def build(name: str, **options: Any) -> nn.Module:
@@ -49,14 +53,15 @@ def build(name: str, **options: Any) -> nn.Module:
     >>> build("compact-tile-cnn", channels=3, dim=16).dim
     16
     """
-    if name not in _ENCODERS:
+    if name not in ENCODERS:
         raise ModelError(f"no encoder is called {name!r}{_near(name, names())}")
-    encoder = _class(name)
+    encoder = ENCODERS.load(name)
     known = list(inspect.signature(encoder).parameters)
     for option in options:
         if option not in known:
             raise ModelError(f"the encoder {name} has no option {option!r}{_near(option, known)}")
-    return encoder(**options)
+    built: nn.Module = encoder(**options)
+    return built
 
 
 def location(encoder: str = "sphereC+", dim: int = 256, **options: Any) -> LocationEncoder:
@@ -77,7 +82,7 @@ def location(encoder: str = "sphereC+", dim: int = 256, **options: Any) -> Locat
     >>> encoder([24.94, -170.7], [60.17, -14.3]).shape, encoder.features([24.94], [60.17]).shape
     (torch.Size([2, 64]), torch.Size([1, 96]))
     """
-    known = inspect.signature(_class("location")).parameters
+    known = inspect.signature(ENCODERS.load("location")).parameters
     mine = {name: options.pop(name) for name in list(options) if name in known and name != "options"}
     built: LocationEncoder = build("location", encoder=encoder, dim=dim, options=options, **mine)  # type: ignore[assignment]
     return built
@@ -89,18 +94,19 @@ def name_of(encoder: nn.Module) -> str:
     >>> name_of(build("founding-tile-cnn", size_px=32))
     'founding-tile-cnn'
     """
-    for name, (module, title) in _ENCODERS.items():
-        if (type(encoder).__module__, type(encoder).__name__) == (f"{__name__}.{module}", title):
+    here = f"{type(encoder).__module__}:{type(encoder).__qualname__}"
+    for name, where in ENCODERS.builtin.items():
+        if where == here:
             return name
+    for name in ENCODERS.names()[len(ENCODERS.builtin) :]:
+        try:
+            if ENCODERS.load(name) is type(encoder):
+                return name
+        except PlacevecError:  # another package's, and not this one
+            continue
     raise ModelError(
         f"{type(encoder).__name__} is not a registered encoder: the registered are {', '.join(names())}"
     )
-
-
-def _class(name: str) -> type[nn.Module]:
-    module, title = _ENCODERS[name]
-    found: type[nn.Module] = getattr(importlib.import_module(f"{__name__}.{module}"), title)
-    return found
 
 
 def _near(wrong: str, known: list[str] | tuple[str, ...]) -> str:

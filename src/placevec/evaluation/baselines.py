@@ -41,6 +41,7 @@ def floors(
     model: Model | None,
     rows: Ints,
     *,
+    view: str | None = None,
     seeds: Sequence[int] = (0, 1, 2),
     progress: Progress = SILENT,
 ) -> dict[str, Variants]:
@@ -51,6 +52,7 @@ def floors(
         model: whose channels and architecture are looked at; None leaves out the untrained encoder and looks at
             every channel.
         rows: (n,) places, all with coordinates.
+        view: of the untrained encoder's vectors, see `Model.default_view`.
         seeds: of the untrained encoders, one variant each.
         progress: where to report.
 
@@ -64,7 +66,9 @@ def floors(
         found[COVERAGE] = (fractions,)
     if model is not None:
         found[UNTRAINED] = tuple(
-            model.untrained(seed).embed(dataset, rows, label=f"Untrained encoder {seed}", progress=progress)
+            model.untrained(seed).vectors(
+                dataset, rows, view=view, label=f"Untrained encoder {seed}", progress=progress
+            )
             for seed in seeds
         )
     return found

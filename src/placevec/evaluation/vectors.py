@@ -177,7 +177,10 @@ class _Features:
         self.rows: Ints = np.unique(np.concatenate(wanted))
         self.dataset = places.dataset
         ours: NDArray[np.float32] = places.emb.vectors[places.row_of_vector[self.rows]]
-        others = floors(places.dataset, model, self.rows, seeds=range(seeds), progress=progress)
+        self.view = places.emb.view
+        others = floors(
+            places.dataset, model, self.rows, view=self.view, seeds=range(seeds), progress=progress
+        )
         self.sets: dict[str, Variants] = {OURS: (ours,), **others}
         if COVERAGE in others:
             self.sets[BESIDE] = (beside(others[COVERAGE][0], ours),)
@@ -187,7 +190,10 @@ class _Features:
         for name, model in models.items():
             if name in self.sets:
                 raise InputError(f"there is a row {name!r} already")
-            vectors = model.embed(self.dataset, self.rows, label=f"Embedding: {name}", progress=progress)
+            view = self.view if self.view in model.dims else None
+            vectors = model.vectors(
+                self.dataset, self.rows, view=view, label=f"Embedding: {name}", progress=progress
+            )
             self.sets[name] = (vectors,)
 
     def at(self, rows: Ints) -> dict[str, Variants]:

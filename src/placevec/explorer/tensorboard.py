@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from placevec.core import FUSED
 from placevec.datasets.dataset import Dataset
 from placevec.explorer.maps.pictures import MapPictures
 from placevec.explorer.maps.previews import typical_metres
@@ -29,6 +30,7 @@ def write_projector(
     datasets: Sequence[Dataset],
     places: int,
     *,
+    view: str | None = None,
     seed: int = 0,
     progress: Progress = SILENT,
 ) -> int:
@@ -40,6 +42,7 @@ def write_projector(
         model: makes the vectors.
         datasets: whose places are shown; those with coordinates.
         places: how many of all of them, drawn at random.
+        view: whose vectors are shown; by default the fused ones, else those of the first view.
         seed: of the drawing.
         progress: where to report.
 
@@ -49,10 +52,14 @@ def write_projector(
     from torch.utils.tensorboard import SummaryWriter
 
     vectors, labels, pictures = [], [], []
+    view = view or (FUSED if model.fuse is not None else model.views[0])
     for dataset, rows in _drawn(datasets, min(places, MOST), seed):
-        vectors.append(model.embed(dataset, rows, label="Projecting", progress=progress))
+        found = model.vectors(dataset, rows, view=view, label="Projecting", progress=progress)
+        there = np.isfinite(found).all(axis=1)
+        rows = rows[there]
+        vectors.append(found[there])
         labels += _labels(dataset, rows)
-        if "map" in dataset.view_names:
+        if dataset.base_map is not None:
             pictures.append(_pictures(dataset, rows))
     with replacing_directory(folder) as temporary:
         writer = SummaryWriter(str(temporary))  # type: ignore[no-untyped-call]

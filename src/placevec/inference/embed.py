@@ -5,12 +5,14 @@ from __future__ import annotations
 import io
 import json
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from placevec.core import FUSED
 from placevec.datasets.dataset import Dataset
 from placevec.io import atomic
 from placevec.io.progress import Progress
@@ -24,19 +26,22 @@ def embed_in_parts(
     model: Model,
     dataset: Dataset,
     rows: NDArray[np.int64],
+    views: Sequence[str],
     work: Path | None,
     batch_size: int,
     progress: Progress,
-) -> NDArray[np.float32]:
-    """(N, D) vectors of the places at ``rows``, `EMBED_PART` at a time.
+) -> dict[str, NDArray[np.float32]]:
+    """View -> (N, dim) vectors of the places at ``rows``, `EMBED_PART` at a time; see `Model.encode`.
 
     Parts that already lie in ``work`` are kept when they were made by the same model from the same dataset in batches
     of the same size, else removed; with ``work`` None nothing is written. The caller removes ``work`` when done.
     """
     if work is None:
-        return model.embed(dataset, rows, batch_size=batch_size, progress=progress)
+        with progress.task("Embedding", total=len(rows)) as advance:
+            return model.encode(dataset, rows, views=views, batch_size=batch_size, advance=advance)
+    dims = {name: dim for name, dim in model.dims.items() if name in views or name == FUSED}
     fingerprint = {
-        "model": model.hash, "dataset": dataset.hash, "batch_size": batch_size, "part": EMBED_PART,
+        "model": model.hash, "dataset": dataset.hash, "batch_size": batch_size, "part": EMBED_PART, "views": dims,
     }  # fmt: skip
     stamp = work / "inputs.json"
     if work.exists() and _stamped(stamp) != fingerprint:
@@ -48,18 +53,19 @@ def embed_in_parts(
         for number, start in enumerate(range(0, len(rows), EMBED_PART)):
             part = rows[start : start + EMBED_PART]
             file = work / f"part-{number:06d}.npy"
-            vectors = _finished_part(file, (len(part), model.dim))
+            vectors = _finished_part(file, (len(part), sum(dims.values())))
             if vectors is not None:
                 advance(len(part))
             else:
-                vectors = model.embed_points(
-                    dataset, dataset.lonlat[part], rows=part, batch_size=batch_size, advance=advance
-                )
+                found = model.encode(dataset, part, views=views, batch_size=batch_size, advance=advance)
+                vectors = np.concatenate([found[name] for name in dims], axis=1)
                 content = io.BytesIO()  # writing to a file itself, numpy forgets why the disk took no more
                 np.save(content, vectors, allow_pickle=False)
                 atomic.write_bytes(file, content.getvalue())
             parts.append(vectors)
-    return np.concatenate(parts)
+    side_by_side = np.concatenate(parts) if parts else np.zeros((0, sum(dims.values())), np.float32)
+    ends = np.cumsum(list(dims.values()))[:-1]
+    return dict(zip(dims, np.split(side_by_side, ends, axis=1), strict=True))
 
 
 def _stamped(stamp: Path) -> Any:

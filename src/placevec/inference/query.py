@@ -10,7 +10,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from placevec.core import COORDINATES
 from placevec.errors import ModelError, UsageError
 from placevec.geo import Floats
 from placevec.io.progress import printable
@@ -84,7 +83,11 @@ def ask(model: Model, classes: Sequence[str] = (), *, year: float | None = None)
     names = tuple(head.classes[column] for column in columns)
     if head.kind == "presence":  # classes do not know of each other: only these are worked out
         return Question(
-            replace(model, head=_only(head, columns)), names, head.kind, tuple(range(len(columns))), year
+            replace(model, heads={next(iter(model.heads)): _only(head, columns)}),
+            names,
+            head.kind,
+            tuple(range(len(columns))),
+            year,
         )
     return Question(model, names, head.kind, columns, year)
 
@@ -109,7 +112,7 @@ def answering(model: Model) -> Head:
         raise ModelError(
             "this model has no head: it was trained without labels and gives vectors only (placevec embed)"
         )
-    if any(spec.kind != COORDINATES for spec in model.specs.values()):
+    if not model.bare:
         raise ModelError(
             f"this model reads {', '.join(model.specs)}: a map needs one that reads bare coordinates"
         )
@@ -133,7 +136,7 @@ def first_answers(
 def split_names(model: Model, texts: Sequence[str]) -> list[str]:
     """Class names as typed: each text one class, or several between commas where no class is called so.
 
-    >>> split_names(Model({}, {}, head=Head(2, "presence", ["a", "b", "c, d"])), ["a,b", "c, d"])
+    >>> split_names(Model({}, {}, heads={"coordinates": Head(2, "presence", ["a", "b", "c, d"])}), ["a,b", "c, d"])
     ['a', 'b', 'c, d']
     """
     known = set(() if model.head is None else model.head.classes)

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import html
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import Any
+
+from torch import nn
 
 from placevec import encoders
-from placevec.core import COORDINATES, ViewSpec
+from placevec.core import Fuse
+from placevec.datasets.views.registry import reader_of
 from placevec.io.progress import printable
 from placevec.models.heads import Head
-
-if TYPE_CHECKING:
-    from torch import nn
-
-    from placevec.models.model import Model
+from placevec.models.reading import Reading
 
 
 def _text(value: object) -> str:
@@ -21,48 +21,60 @@ def _text(value: object) -> str:
     return html.escape(printable(" ".join(str(value).split())), quote=False)
 
 
-def model_card(model: Model) -> str:
+def model_card(
+    *,
+    modules: Mapping[str, nn.Module],
+    readings: Mapping[str, Reading],
+    heads: Mapping[str, Head],
+    fuse: Fuse | None,
+    dims: Mapping[str, int],
+    recipe: Mapping[str, Any],
+    training: Mapping[str, Any],
+    parameters: int,
+    hash: str,
+    bare: bool,
+) -> str:
     """A model card in Markdown: what it is, what it saw, how to use it, whose data."""
-    training, recipe = model.training, model.recipe
     rows = []
-    for name, reading in model.readings.items():
+    for name, reading in readings.items():
         spec = reading.spec
-        module = model.modules[reading.encoder]
-        what = f"{_window(spec)} | {_text(_called(module))}"
+        what = f"{_text(reader_of(spec).shows(spec))} | {_text(_called(modules[reading.encoder]))}"
         rows.append(f"| `{_text(name)}` | {_text(', '.join(spec.channels))} | {what} |")
+    channels = any(reading.spec.channels for reading in readings.values())
+    config = recipe.get("config", {})
+    dropped, taught = config.get("drop_layers", ()), config.get("predict", ())
     lines = [
         f"# {recipe.get('name', 'placevec')} model",
         "",
-        f"{model.parameters:,} parameters, vectors of {model.dim} numbers. Hash `{model.hash[:16]}`.",
+        f"{parameters:,} parameters, {_lengths(dims)}. Hash `{hash[:16]}`.",
         "",
         "| view | channels | window | encoder |",
         "| --- | --- | --- | --- |",
         *rows,
         "",
-        f"Trained on {_text(training.get('dataset', 'an unnamed dataset'))} "
-        f"(dataset hash `{str(training.get('dataset_hash', ''))[:16]}`, {training.get('places', '?')} places).",
         *(
-            [f"Layers kept out of the input: {_text(', '.join(model.dropped)) or 'none'}."]
-            if model.seen
+            [f"Views are fused: {_text(', '.join(fuse.views))}; any of them is enough."]
+            if fuse is not None
             else []
         ),
-        *_told_of_head(model.head),
-        *([f"Taught on that ground: {_text(', '.join(model.taught))}."] if model.taught else []),
+        f"Trained on {_text(training.get('dataset', 'an unnamed dataset'))} "
+        f"(dataset hash `{str(training.get('dataset_hash', ''))[:16]}`, {training.get('places', '?')} places).",
+        *([f"Layers kept out of the input: {_text(', '.join(dropped)) or 'none'}."] if channels else []),
+        *(line for head in heads.values() for line in _told_of_head(head)),
+        *([f"Taught on that ground: {_text(', '.join(taught))}."] if taught else []),
         f"Data: {_text(training.get('attribution', 'unknown'))}.",
         "",
-        *_use(model),
+        *_use(bare, bool(heads)),
         "",
     ]
     return "\n".join(lines)
 
 
-def _window(spec: ViewSpec) -> str:
-    """What a view shows of a place."""
-    if spec.kind == COORDINATES:
-        return "the point"
-    return f"{spec.size_px} px, " + (
-        f"{spec.size_m:g} m" if spec.size_m is not None else f"whole tiles of zoom {spec.zoom}"
-    )
+def _lengths(dims: Mapping[str, int]) -> str:
+    """How long vectors are."""
+    if len(set(dims.values())) == 1:
+        return f"vectors of {next(iter(dims.values()))} numbers"
+    return "vectors of " + ", ".join(f"{dim} numbers ({_text(name)})" for name, dim in dims.items())
 
 
 def _called(module: nn.Module) -> str:
@@ -71,9 +83,7 @@ def _called(module: nn.Module) -> str:
     return encoders.name_of(module) + (f" {own}" if isinstance(own, str) else "")
 
 
-def _told_of_head(head: Head | None) -> list[str]:
-    if head is None:
-        return []
+def _told_of_head(head: Head) -> list[str]:
     shown = ", ".join(_text(name)[:40] for name in head.classes[:8])
     more = f" and {len(head.classes) - 8:,} more" if len(head.classes) > 8 else ""
     if head.kind == "number":
@@ -84,14 +94,14 @@ def _told_of_head(head: Head | None) -> list[str]:
     return [f"It answers for {len(head.classes):,} classes ({how}): {shown}{more}."]
 
 
-def _use(model: Model) -> list[str]:
-    if all(spec.kind == COORDINATES for spec in model.specs.values()):
-        judged = ["How good its answers are: `placevec evaluate MODEL`."] if model.head is not None else []
+def _use(bare: bool, predicts: bool) -> list[str]:
+    if bare:
+        judged = ["How good its predictions are: `placevec evaluate MODEL`."] if predicts else []
         return [
             "Use: `placevec embed MODEL POINTS.csv -o E.parquet`. Vectors of different models must not be compared.",
             *judged,
         ]
     return [
         "Use: `placevec embed MODEL DATASET -o E.parquet`. Vectors of different models must not be compared.",
-        "How good they are beside their floors: `placevec evaluate E.parquet`.",
+        "How good they are beside baselines: `placevec evaluate E.parquet`.",
     ]

@@ -18,6 +18,7 @@ from placevec.datasets.dataset import MANIFEST, Dataset
 from placevec.datasets.labels import SPLITS
 from placevec.datasets.views.raster.coverage import Coverage
 from placevec.datasets.views.raster.shards import SHARD_NAME, read_shard_table
+from placevec.datasets.views.registry import reader_of
 from placevec.errors import PlacevecError, SourceError
 from placevec.geo import TILE_PX
 from placevec.io.progress import SILENT, Progress
@@ -190,22 +191,25 @@ def _dataset(path: Path, found: Validation) -> None:
     rows = known[np.unique(np.linspace(0, len(known) - 1, min(BATCH, len(known))).astype(int))]
     if dataset.has_labels:
         _labels(dataset, found)
-    if "map" not in dataset.view_names:
-        for name in dataset.view_names:
-            read = dataset.view(name).read(Look(torch.from_numpy(rows)))
-            found.batch[name] = list(read.shape) if isinstance(read, torch.Tensor) else [len(rows)]
+    for name in dataset.view_names:
+        look = Look(torch.from_numpy(rows))
+        view = dataset.view(name)
+        if reader_of(view.spec).by_coordinates:
+            look.lonlat = torch.from_numpy(dataset.lonlat[rows])
+        read = view.read(look)
+        slot = "anchor" if name == dataset.base_map else name
+        found.batch[slot] = list(read.shape) if isinstance(read, torch.Tensor) else [len(rows)]
+    if dataset.base_map is None:
         return
     found.zoom = dataset.zoom
-    view = dataset.map_view(memory=False)
-    batch = view.read(Look(torch.from_numpy(rows), torch.from_numpy(dataset.lonlat[rows])))
-    found.batch = {"anchor": list(batch.shape)}
-    for shard in sorted((path / "map").glob("*.tif")):  # each must have a table that makes sense
+    spec = dataset.view(dataset.base_map).spec
+    for shard in sorted((path / dataset.base_map).glob("*.tif")):  # each must have a table that makes sense
         if SHARD_NAME.fullmatch(shard.name):
-            read_shard_table(shard, dataset.zoom, len(dataset.map_spec.channels))
-    found.measure = "share set" if view.shards.bits == 1 else "mean"
+            read_shard_table(shard, dataset.zoom, len(dataset.base_map_spec.channels))
+    found.measure = "share set" if spec.values.startswith("coverage") else "mean"
     some = known[np.unique(np.linspace(0, len(known) - 1, min(4096, len(known))).astype(int))]
     shares = Coverage(path / "map_coverage.tif").fractions(dataset.footprints()[some], dataset.zoom)
-    for number, name in enumerate(dataset.map_spec.channels):
+    for number, name in enumerate(dataset.base_map_spec.channels):
         found.layers.append(Layer(name, int((shares[:, number] > 0).sum()), float(shares[:, number].mean())))
     found.notes += [f"nothing of {layer.name} is on any place" for layer in found.layers if layer.tiles == 0]
     for name, why in (

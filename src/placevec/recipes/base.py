@@ -24,7 +24,7 @@ class Built:
         validation_views: what the validation reads, where that is another dataset.
         held_out: how the validation's places were held out; empty where none were.
         notes: what the user should know.
-        head: what the model will answer through, where it learns from labels.
+        heads: view -> what the model will predict through, where it learns from labels.
     """
 
     recipe: Recipe
@@ -36,4 +36,4 @@ class Built:
     validation_views: dict[str, View] | None = None
     held_out: dict[str, Any] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
-    head: Head | None = None
+    heads: dict[str, Head] = field(default_factory=dict)

@@ -20,6 +20,7 @@ class Bundle(nn.Module):
         self.objectives = nn.ModuleDict(
             {name: objective for name, (_, objective) in recipe.objectives.items()}
         )
+        self.fuse = recipe.fuse
 
     def forward(
         self, batches: dict[str, Batch], draw: Draw

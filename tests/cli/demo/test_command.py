@@ -127,7 +127,7 @@ def test_hostile_file_names_stay_in_the_folder(helsinki_pbf: Path, tmp_path: Pat
 
 def test_the_batch_is_what_training_draws(helsinki_dataset: Dataset) -> None:
     held = layers_held(helsinki_dataset)
-    assert list(held) == list(helsinki_dataset.map_spec.channels)
+    assert list(held) == list(helsinki_dataset.spec("map").channels)
     assert max(held.values()) <= len(helsinki_dataset)
     options = {"size_m": 120.0, "size_px": 32, "near_m": 40.0, "far_m": 160.0, "batch_size": 8}
     rows = first_batch(helsinki_dataset, options)

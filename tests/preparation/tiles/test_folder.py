@@ -59,7 +59,7 @@ def write(folder: Path, drawn: Masks, mode: str = "1", invert: bool = False) -> 
 def look_at(dataset: Dataset, x: int, y: int) -> np.ndarray:
     """(C, 256, 256) a tile of a dataset."""
     centre = tile_xy_to_lonlat([[x + 0.5, y + 0.5]], dataset.zoom)
-    read: np.ndarray = dataset.map_view().read(Look(torch.tensor([0]), torch.from_numpy(centre))).numpy()[0]
+    read: np.ndarray = dataset.view("map").read(Look(torch.tensor([0]), torch.from_numpy(centre))).numpy()[0]
     return read
 
 
@@ -68,7 +68,7 @@ def same(dataset: Dataset, drawn: Masks) -> None:
     for x in range(X, X + 3):
         for y in range(Y, Y + 3):
             tile = look_at(dataset, x, y)
-            for channel, name in enumerate(dataset.map_spec.channels):
+            for channel, name in enumerate(dataset.spec("map").channels):
                 expected = drawn[name].get((x, y), np.zeros((256, 256), bool))
                 assert np.array_equal(tile[channel] > 0, expected), (name, x, y)
 
@@ -78,8 +78,8 @@ def test_layers_of_founding_document_004(tmp_path: Path, inner: str) -> None:
     drawn = masks()
     write(tmp_path / "in" / inner, drawn)
     dataset = pv.prepare("loc2vec", tile_folder=tmp_path / "in", out=tmp_path / "out")
-    assert dataset.map_spec.channels == ("buildings", "roads", "bays")  # the founding order, then by name
-    assert dataset.map_spec.values == "coverage 0..255"
+    assert dataset.spec("map").channels == ("buildings", "roads", "bays")  # the founding order, then by name
+    assert dataset.spec("map").values == "coverage 0..255"
     assert (dataset.zoom, len(dataset), dataset.manifest["places"]["grid"]) == (Z, 9, "tiles")
     same(dataset, drawn)
     report = dataset.manifest["report"]
@@ -160,7 +160,7 @@ def test_threshold_and_shades(tmp_path: Path) -> None:
     assert np.array_equal(look_at(dataset, X, Y)[0] > 0, ramp >= 40)
     dataset = pv.prepare("loc2vec", out=tmp_path / "b", keep_grey=True, **options)
     assert np.array_equal(look_at(dataset, X, Y)[0], ramp)
-    assert dataset.map_spec.values == "intensity 0..255"
+    assert dataset.spec("map").values == "intensity 0..255"
 
 
 def test_places(tmp_path: Path) -> None:
@@ -206,8 +206,8 @@ def test_colours_of_founding_document_001(tmp_path: Path) -> None:
     lonlat = tile_xy_to_lonlat(np.array([[X + 0.5, Y + 0.5], [X + 1.25, Y + 1.5], [X + 9, Y]]), Z)
     write_loc2vec_metadata(folder / "metadata.json", Loc2VecMetadata(Z, lonlat))
     dataset = pv.prepare("loc2vec", tile_folder=folder, out=tmp_path / "out")
-    assert dataset.map_spec.channels == ("red", "green", "blue")
-    assert dataset.map_spec.values == "intensity 0..255"
+    assert dataset.spec("map").channels == ("red", "green", "blue")
+    assert dataset.spec("map").values == "intensity 0..255"
     for (x, y), pixels in tiles.items():
         assert np.array_equal(look_at(dataset, x, y), pixels.transpose(2, 0, 1))
     assert len(dataset) == 2  # the third sample lies on no tile
@@ -260,12 +260,14 @@ def test_what_was_burnt_comes_back_bit_for_bit(helsinki_dataset: Dataset, tmp_pa
     count = pv.export(helsinki_dataset, **{how: out})  # type: ignore[arg-type]
     back = pv.prepare("loc2vec", out=tmp_path / "back", **{how: out})
     assert pixels_of(back) == pixels_of(helsinki_dataset)
-    assert back.map_spec == helsinki_dataset.map_spec  # the rules too: a model of the one reads the other
+    assert back.spec("map") == helsinki_dataset.spec(
+        "map"
+    )  # the rules too: a model of the one reads the other
     assert back.attribution == helsinki_dataset.attribution
     assert pv.export(helsinki_dataset, **{how: out}) == count  # type: ignore[arg-type]
     if how == "tile_folder":
         layers = sorted(path.name for path in (out / "tiles").iterdir())
-        assert layers == sorted(helsinki_dataset.map_spec.channels)
+        assert layers == sorted(helsinki_dataset.spec("map").channels)
         assert all(len(list((out / "tiles" / name).rglob("*.png"))) == count for name in layers)
         some = next((out / "tiles" / "roads").rglob("*.png"))
         assert Image.open(some).mode == "1"
@@ -328,7 +330,7 @@ def test_one_layer_missing(tmp_path: Path) -> None:
     shutil.rmtree(folder / "roads")
     (folder / "roads").mkdir()
     dataset = pv.prepare("loc2vec", tile_folder=folder, out=tmp_path / "a")
-    assert dataset.map_spec.channels == ("buildings", "roads", "bays")
+    assert dataset.spec("map").channels == ("buildings", "roads", "bays")
     assert not look_at(dataset, X, Y)[1].any()
     with pytest.raises(SourceError, match="no tile is there in all 3 layers: roads has 0"):
         pv.prepare("loc2vec", tile_folder=folder, out=tmp_path / "b", require_all_layers=True)

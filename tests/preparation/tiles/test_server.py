@@ -58,14 +58,14 @@ def prepare(server: Server, folder: Path, **options: Any) -> Dataset:
 def seen(dataset: Dataset, x: int, y: int) -> np.ndarray:
     """(256, 256, 3) a tile as the dataset shows it."""
     centre = torch.from_numpy(tile_xy_to_lonlat([[x + 0.5, y + 0.5]], ZOOM))
-    batch = dataset.map_view().read(Look(torch.tensor([-1]), centre))
+    batch = dataset.view("map").read(Look(torch.tensor([-1]), centre))
     return np.asarray(batch)[0].transpose(1, 2, 0)
 
 
 def test_whole_tiles(server: Server, tmp_path: Path) -> None:
     """Every tile of the box is a place, its pixels are the server's, and nothing else was asked for."""
     dataset = prepare(server, tmp_path, margin_m=0)
-    assert dataset.map_spec.channels == ("red", "green", "blue")
+    assert dataset.spec("map").channels == ("red", "green", "blue")
     assert set(dataset.places["place_id"]) == {
         f"{ZOOM}/{x}/{y}" for x in range(WEST, WEST + 4) for y in range(NORTH, NORTH + 3)
     }
@@ -93,7 +93,7 @@ def test_samples_need_their_tiles_only(server: Server, tmp_path: Path) -> None:
 def test_the_default_margin_reaches_as_far_as_training_does(server: Server, tmp_path: Path) -> None:
     """A window of 200 m, turned, up to 112 m from its place: all of its pixels are there."""
     dataset = prepare(server, tmp_path, bbox=box(2, 2), samples=4, seed=1)
-    view = dataset.map_view().window(size_px=64, size_m=200.0, channels=("blue",))
+    view = dataset.view("map").window(size_px=64, size_m=200.0, channels=("blue",))
     random = np.random.default_rng(0)
     away = random.uniform(0, 2 * np.pi, 40)
     metre = 1 / 111_320

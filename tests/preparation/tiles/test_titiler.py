@@ -79,7 +79,7 @@ def test_its_tiles(
     assert dataset.manifest["report"]["tiles_missing"] == TILES
     assert len(dataset) == TILES**2
     read = np.asarray(
-        dataset.map_view().read(Look(torch.arange(len(dataset)), torch.from_numpy(dataset.lonlat)))
+        dataset.view("map").read(Look(torch.arange(len(dataset)), torch.from_numpy(dataset.lonlat)))
     )
     with rasterio.open(raster) as file:
         whole = file.read()

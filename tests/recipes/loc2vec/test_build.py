@@ -169,7 +169,7 @@ def test_what_tensorboard_shows(helsinki_dataset: Dataset, tmp_path: Path) -> No
     assert (folder / "projector_config.pbtxt").exists()
     place = labels[1].split("\t")[0]
     row = helsinki_dataset.places["place_id"].tolist().index(place)
-    vector = api.load_model(tmp_path / "run").embed(helsinki_dataset, np.array([row]))[0]
+    vector = api.load_model(tmp_path / "run").vectors(helsinki_dataset, np.array([row]))[0]
     assert np.allclose([float(number) for number in rows[0].split("\t")], vector, atol=1e-4)
 
 
@@ -199,7 +199,7 @@ def test_resume_alone_and_from_a_checkpoint(helsinki_dataset: Dataset, tmp_path:
     contents = [(state / "tensors.safetensors").read_bytes() for state in states]
     assert contents[0] == contents[1]
     model = api.load_model(checkpoint)
-    assert torch.isfinite(torch.from_numpy(model.embed(helsinki_dataset, np.arange(3)))).all()
+    assert torch.isfinite(torch.from_numpy(model.vectors(helsinki_dataset, np.arange(3)))).all()
     assert cli.main([*train, "--resume", str(tmp_path / "nothing"), "--out", str(tmp_path / "third")]) == 1
     assert not (tmp_path / "third" / "state").exists()
 

@@ -276,10 +276,10 @@ def test_seasons_are_learnt_and_places_are_embedded_at_their_date(tmp_path) -> N
     ds = write_points(tmp_path / "ds", lonlat, octants(lonlat), classes=tuple("abcdefgh"), dates=dates)
     model = api.train("sphere2vec", ds, out=tmp_path / "run", epochs=1, seasons=1, hidden=16, dim=8)
     dates[7] = 0.5
-    np.testing.assert_allclose(model.embed(ds), model.embed_lonlat(lonlat, dates), atol=1e-6)
+    np.testing.assert_allclose(model.vectors(ds), model.embed_lonlat(lonlat, dates), atol=1e-6)
     undated = write_points(tmp_path / "undated", lonlat, octants(lonlat), classes=tuple("abcdefgh"))
     with pytest.raises(ModelError, match="prepare it with --date"):
-        model.embed(undated)
+        model.vectors(undated)
 
 
 def test_several_encoders_are_trained_alike_and_compared(classes, tmp_path) -> None:

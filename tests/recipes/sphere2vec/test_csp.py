@@ -18,7 +18,8 @@ from placevec.datasets.dataset import Dataset
 from placevec.datasets.views.coordinates import SPEC
 from placevec.encoders.locations.names import known_as
 from placevec.errors import DatasetError, InputError, ModelError, UsageError
-from placevec.models.model import Model, Reading
+from placevec.models.model import Model
+from placevec.models.reading import Reading
 from placevec.recipes.sphere2vec import build as sphere2vec
 from placevec.recipes.sphere2vec import csp as sphere2vec_csp
 from placevec.recipes.sphere2vec.config import OF_ENCODER, Sphere2VecConfig, configure

@@ -149,8 +149,9 @@ class Steps:
             shlex.quote(str(path)) for path in (self.plan.run, self.plan.dataset, self.plan.table)
         )
         self._begin("Embed: every place becomes a vector", f"embed {run} {folder} -o {table_path}")
-        table = _embedded(self.plan.table, model, dataset.hash) or api.embed(
-            model, dataset, out=self.plan.table, progress=self.progress
+        table = (
+            _embedded(self.plan.table, model, dataset.hash)
+            or api.embed(model, dataset, out=self.plan.table, progress=self.progress).of()
         )
         self.progress.say(f"      {len(table.place_id):,} vectors of {table.vectors.shape[1]} numbers")
         return table
@@ -242,6 +243,6 @@ def _embedded(path: Path, model: Model, dataset_hash: str) -> Embeddings | None:
 
     if not path.exists():
         return None
-    table = api.load_embeddings(path)
+    table = api.load_embeddings(path).of()
     same = table.provenance.model_hash == model.hash and table.provenance.dataset_hash == dataset_hash
     return table if same else None

@@ -26,7 +26,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pyarrow as pa
@@ -35,8 +35,9 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
-from placevec.core import MAX_SIZE_PX, ROW_MISSING, Look, ViewSpec
-from placevec.errors import DatasetError, InputError, SourceError
+from placevec.core import MAX_SIZE_PX, ROW_MISSING, Look, View, ViewSpec
+from placevec.datasets.views.registry import Reader, Stored, check_spec
+from placevec.errors import DatasetError, InputError, PlacevecError, SourceError
 from placevec.geo import Ints
 from placevec.geo.geoparquet import read_parquet
 
@@ -276,3 +277,30 @@ def _places_of(chips: pa.ChunkedArray, place_ids: ArrayLike | Sequence[str], fol
         lost = pc.filter(chips, pc.is_null(rows))[0].as_py()
         raise DatasetError(f"{folder / TABLE} is damaged: there is no place {lost[:80]!r}")
     return np.asarray(rows.to_numpy()).astype(np.int64)
+
+
+class ChipsReader(Reader):
+    """Images of places: records, of which a place may have several."""
+
+    words = "band"
+
+    def open(self, stored: Stored) -> ChipsView:
+        """The chips, memory-mapped."""
+        return ChipsView(stored.path, stored.spec, stored.places.place_ids)
+
+    def fit(self, view: View, wanted: ViewSpec) -> View:
+        """The bands that a model reads, in its order, and the middle of its size."""
+        check_spec(view.spec, wanted, words=self.words)
+        held = view.spec.size_px or 0
+        if wanted.size_px is not None and wanted.size_px > held:
+            raise PlacevecError(
+                f"the model reads {wanted.size_px} px of {wanted.name!r}, the dataset's chips have {held}"
+            )
+        return cast(ChipsView, view).window(size_px=wanted.size_px, channels=wanted.channels)
+
+    def shows(self, spec: ViewSpec) -> str:
+        """Pixels, and the ground where it is known."""
+        return f"{spec.size_px} px" + ("" if spec.size_m is None else f", {spec.size_m:g} m")
+
+
+READER = ChipsReader()

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 from torch import Tensor
 
-from placevec.core import ROW_MISSING, Look, ViewSpec
+from placevec.core import ROW_MISSING, Look, View, ViewSpec
+from placevec.datasets.views.registry import Reader, Stored
 from placevec.errors import InputError
 from placevec.geo import Floats
 
@@ -71,3 +74,25 @@ class CoordinatesView:
 def _array(lonlat: Floats) -> Floats:
     array = np.array(lonlat, np.float64)  # a copy: torch shares memory, and cannot share what is read-only
     return array.reshape(0, 2) if array.size == 0 else array
+
+
+class CoordinatesReader(Reader):
+    """Coordinates need no files."""
+
+    from_coordinates = True
+    by_coordinates = True
+
+    def open(self, stored: Stored) -> CoordinatesView:
+        """The places' coordinates."""
+        return CoordinatesView(stored.places.lonlat)
+
+    def join(self, views: Sequence[View], stored: Sequence[Stored]) -> CoordinatesView:
+        """The coordinates of all places."""
+        return CoordinatesView(np.concatenate([one.places.lonlat for one in stored]))
+
+    def shows(self, spec: ViewSpec) -> str:
+        """Nothing but where it is."""
+        return "the point"
+
+
+READER = CoordinatesReader()

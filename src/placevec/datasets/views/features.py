@@ -21,8 +21,9 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
-from placevec.core import ROW_MISSING, Look, ViewSpec
-from placevec.errors import DatasetError, InputError, SourceError
+from placevec.core import ROW_MISSING, Look, View, ViewSpec
+from placevec.datasets.views.registry import Reader, Stored, check_spec
+from placevec.errors import DatasetError, InputError, PlacevecError, SourceError
 from placevec.geo.geoparquet import read_parquet
 from placevec.io import atomic
 
@@ -200,3 +201,25 @@ def _ids(path: Path) -> pa.Array:
     if "place_id" not in table.column_names or table["place_id"].type != pa.string():
         raise DatasetError(f"{path} is damaged: it has no place_id of text")
     return table["place_id"].combine_chunks()
+
+
+class FeaturesReader(Reader):
+    """Ready features: records, a row a place."""
+
+    words = "feature"
+
+    def open(self, stored: Stored) -> FeaturesView:
+        """The table, memory-mapped."""
+        return FeaturesView(stored.path, stored.spec, stored.places.place_ids)
+
+    def fit(self, view: View, wanted: ViewSpec) -> View:
+        """The same features in the same order: they have no names that could be picked from a row."""
+        check_spec(view.spec, wanted, words=self.words)
+        if view.spec.channels != wanted.channels:
+            raise PlacevecError(
+                f"the features of {wanted.name!r} have another order or number than the model was trained on"
+            )
+        return view
+
+
+READER = FeaturesReader()

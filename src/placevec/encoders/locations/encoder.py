@@ -44,6 +44,9 @@ class LocationEncoder(nn.Module):
     weights (float32). The network may run under autocast; the angles do not.
     """
 
+    needs_float64 = True
+    """Which devices without float64 lack; see `placevec.models.model.device_for`."""
+
     def __init__(
         self,
         encoder: str = "sphereC+",

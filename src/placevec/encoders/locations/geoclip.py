@@ -58,6 +58,7 @@ class GeoClipEncoder(nn.Module):
     """
 
     encoder = "geoclip"
+    needs_float64 = True
 
     def __init__(
         self,

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from placevec import encoders
 from placevec.core import Draw, Look, Objective, Recipe, Slot
-from placevec.datasets.views.coordinates import CoordinatesView
+from placevec.datasets.views.coordinates import NAME, CoordinatesView
 from placevec.evaluation import ridge
 from placevec.evaluation.folds import Folds
 from placevec.evaluation.location_encoders.contenders import UNTRAINED_MEANS_NOTHING, Entrant
@@ -99,7 +99,7 @@ def fitted(
     kept, held = _validation(parts, seed)
     batch = min(BATCH, len(rows[kept]))
     recipe = Recipe(
-        {"point": Slot("coordinates", "location")},
+        {"point": Slot(NAME, "location")},
         {"location": encoder},
         {"label": (1.0, objective)},
         _Rows(rows[kept], label, batch, seed),
@@ -118,7 +118,7 @@ def fitted(
     with tempfile.TemporaryDirectory(prefix="placevec-benchmark-") as folder:
         train(
             recipe,
-            {"coordinates": CoordinatesView(task.lonlat)},
+            {NAME: CoordinatesView(task.lonlat)},
             Path(folder),
             options_of_loop,
             config={},

@@ -57,14 +57,16 @@ class MapPictures:
     @classmethod
     def of(cls, dataset: Dataset) -> MapPictures:
         """The pictures of a dataset that has a map; DatasetError when its files do not fit together."""
-        layers = tuple(dataset.map_spec.channels)
+        layers = tuple(dataset.base_map_spec.channels)
         coverage = Coverage(dataset.path / "map_coverage.tif")
         if coverage.channels != layers:
             raise DatasetError(
                 f"{coverage.path} does not hold the layers of the map: prepare the dataset again"
             )
         coarse, bounds = coverage.overview(COARSE_PX)
-        shards = ShardFolder(dataset.path / "map", zoom=dataset.zoom, bands=len(layers), memory=False)
+        shards = ShardFolder(
+            dataset.path / str(dataset.base_map), zoom=dataset.zoom, bands=len(layers), memory=False
+        )
         return cls(layers, dataset.zoom, coverage, coarse, bounds, shards)
 
     @cached_property

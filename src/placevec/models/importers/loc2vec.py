@@ -14,12 +14,14 @@ from torch import Tensor, nn
 
 from placevec import encoders
 from placevec.core import ViewSpec
+from placevec.datasets.views.raster import KIND, NAME
 from placevec.errors import ModelError, UsageError
 from placevec.geo import asked_zoom
 from placevec.io import atomic
 from placevec.io.checkpoints import filled, read_checkpoint, tensors_in
 from placevec.io.progress import printable
-from placevec.models.model import Model, Reading
+from placevec.models.model import Model
+from placevec.models.reading import Reading
 
 _WRAPPERS = ("model_state_dict", "state_dict", "model")
 _PREFIXES = ("module.", "loc2vec.", "encoder.")
@@ -93,7 +95,7 @@ def import_founding(
     channels = int(encoder.channels)  # type: ignore[arg-type]
     names = _channel_names(layers, channels, system)
     spec = ViewSpec(
-        "map", "raster", names, plan.values, int(encoder.size_px), None, zoom  # type: ignore[arg-type]
+        NAME, KIND, names, plan.values, int(encoder.size_px), None, zoom  # type: ignore[arg-type]
     )  # fmt: skip
     origin = {
         "dataset": f"{printable(file.name)}, a checkpoint of the founding {system}",
@@ -101,7 +103,7 @@ def import_founding(
     }
     recipe = {"name": "loc2vec", "config": {"encoder": plan.encoder, "dim": int(encoder.dim)}}  # type: ignore[arg-type]
     atomic.check_writable(out, directory=True)
-    Model({"tile": encoder}, {"map": Reading("tile", spec)}, recipe, origin).save(out)
+    Model({"tile": encoder}, {NAME: Reading("tile", spec)}, recipe, origin).save(out)
     return Model.load(out)
 
 

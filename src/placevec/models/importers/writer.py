@@ -13,7 +13,8 @@ from placevec.errors import ModelError
 from placevec.io import atomic
 from placevec.io.progress import printable
 from placevec.models.heads import Head
-from placevec.models.model import Model, Reading
+from placevec.models.model import Model
+from placevec.models.reading import Reading
 
 
 def require_free(out: Path) -> None:
@@ -54,5 +55,11 @@ def written(
     }  # fmt: skip
     recipe = {"name": "sphere2vec", "config": {"encoder": getattr(encoder, "encoder", system)}}
     atomic.check_writable(out, directory=True)
-    Model({"location": encoder}, {NAME: Reading("location", SPEC)}, recipe, origin, head=head).save(out)
+    Model(
+        {"location": encoder},
+        {NAME: Reading("location", SPEC)},
+        recipe,
+        origin,
+        heads={} if head is None else {NAME: head},
+    ).save(out)
     return Model.load(out)

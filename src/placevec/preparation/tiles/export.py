@@ -57,10 +57,12 @@ def export_mbtiles(dataset: Dataset, out: Path, *, progress: Progress = SILENT) 
 
     Raises UsageError where a folder is named for a file, or the other way round.
     """
-    is_file, is_rgb = Path(out).suffix == ENDING, dataset.map_spec.channels == RGB
+    is_file, is_rgb = Path(out).suffix == ENDING, dataset.base_map_spec.channels == RGB
     if is_file != is_rgb:
         expected = f"one file: name it *{ENDING}" if is_rgb else "a file each: name the folder they go into"
-        raise UsageError(f"{len(dataset.map_spec.channels)} channels of {dataset.path} become {expected}")
+        raise UsageError(
+            f"{len(dataset.base_map_spec.channels)} channels of {dataset.path} become {expected}"
+        )
     return _export(_MBTiles(dataset, Path(out)), progress)
 
 
@@ -92,7 +94,7 @@ class _Target(Protocol):
 
 def _export(target: _Target, progress: Progress) -> int:
     dataset, out = target.dataset, target.out
-    spec = dataset.map_spec
+    spec = dataset.base_map_spec
     layers = () if spec.channels == RGB else tuple(check_layer(name) for name in spec.channels)
     inputs = {
         "format": _FORMAT,
@@ -155,7 +157,7 @@ def _tiles(dataset: Dataset) -> Iterator[tuple[Shard, Ints]]:
     for path in sorted((dataset.path / "map").glob("*.tif")):
         if match := SHARD_NAME.fullmatch(path.name):
             shard = int(match[1]), int(match[2])
-            first = read_shard_table(path, zoom, len(dataset.map_spec.channels)).first
+            first = read_shard_table(path, zoom, len(dataset.base_map_spec.channels)).first
             row, column = np.divmod(np.flatnonzero(np.diff(first)), SHARD_TILES)
             stored = np.stack([column, row], axis=1).astype(np.int64) + np.array(shard) * SHARD_TILES
             under.setdefault(shard, []).append(stored)
@@ -198,7 +200,7 @@ def _png(pixels: Bytes, bits: int) -> bytes:
 def _about(dataset: Dataset) -> dict[str, Any]:
     """What a TileJSON document (github.com/mapbox/tilejson-spec, 3.0.0) says of all tiles."""
     west, south, east, north = dataset.area.bounds
-    spec = dataset.map_spec
+    spec = dataset.base_map_spec
     return {
         "tilejson": "3.0.0",
         "name": dataset.name,
@@ -225,7 +227,7 @@ class _Folder:
         self.dataset, self.out = dataset, Path(os.path.abspath(out))
         self.work = self.out.with_name(f".{self.out.name}.new")
         self.zoom = dataset.zoom
-        self.layers = None if dataset.map_spec.channels == RGB else dataset.map_spec.channels
+        self.layers = None if dataset.base_map_spec.channels == RGB else dataset.base_map_spec.channels
         self._unmarked: list[Shard] = []
         self._unmarked_tiles = 0
 
@@ -308,8 +310,8 @@ class _MBTiles:
     def __init__(self, dataset: Dataset, out: Path) -> None:
         self.dataset, self.out = dataset, Path(os.path.abspath(out))
         self.work = self.out.with_name(f".{self.out.name}.new")
-        self.is_rgb = dataset.map_spec.channels == RGB
-        self.names = ("tiles",) if self.is_rgb else dataset.map_spec.channels
+        self.is_rgb = dataset.base_map_spec.channels == RGB
+        self.names = ("tiles",) if self.is_rgb else dataset.base_map_spec.channels
         self.half_done = self.work / _DONE / "tiles.db"
 
     def stamp(self) -> Any:

@@ -8,7 +8,7 @@ off, must be closer in the space of vectors than far ones.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import torch
@@ -34,10 +34,21 @@ from placevec.training.objectives.prediction import PredictDistribution, Predict
 from placevec.training.objectives.triplet import SoftPN, TripletLoss
 from placevec.training.samplers.anchors import AnchorSampler
 
+if TYPE_CHECKING:
+    from placevec.datasets.views.raster.joined import JoinedView
+    from placevec.datasets.views.raster.raster import RasterView
+
 __all__ = ["PREPARE_OPTIONS", "Built", "Loc2VecConfig", "build", "config_dict", "configure", "prepare"]
 
+VIEW = "map"
+"""The view that is read: layers or colors of the map around a place."""
 _LESSON_WEIGHTS = {"layers": 0.25, "landuse": 1.5, "tags": 0.5}
 """Of losses that are all 1 where nothing is known; see docs/decisions/0004."""
+
+
+def _window(dataset: Dataset | JoinedDataset, **window: Any) -> RasterView | JoinedView:
+    """The map of a dataset, or of several, through a window of some size and channels."""
+    return cast("RasterView | JoinedView", dataset.view(VIEW)).window(**window)
 
 
 def kept_channels(spec: ViewSpec, drop: tuple[str, ...]) -> tuple[str, ...]:
@@ -110,9 +121,9 @@ def build(
     With a ``validation`` dataset of its own all places are trained on.
     """
     config = in_metres(dataset, config)
-    channels = kept_channels(dataset.map_spec, config.drop_layers)
+    channels = kept_channels(dataset.spec(VIEW), config.drop_layers)
     window: dict[str, Any] = {"size_px": config.size_px, "size_m": config.size_m, "channels": channels}
-    view = dataset.map_view().window(**window)
+    view = _window(dataset, **window)
     rows = dataset.require_coordinates(np.arange(len(dataset)), "loc2vec")
     seed = int(training.get("seed", 0))
     rows = fewer(dataset, rows, config.most_places, seed)
@@ -142,7 +153,7 @@ def build(
             raise
         raise InputError(f"the validation dataset {validation.name} cannot be drawn from: {error}") from error
     recipe = Recipe(
-        slots={role: Slot("map", "tile") for role in sampler.draw(0).looks},
+        slots={role: Slot(VIEW, "tile") for role in sampler.draw(0).looks},
         encoders={"tile": _encoder(config, len(channels))},
         objectives=_objectives(config, contents, train_rows),
         sampler=sampler,
@@ -152,9 +163,9 @@ def build(
     options = TrainingOptions(**{"steps_per_epoch": _steps(config, sampler), **training})
     there_views: dict[str, View] | None = None
     if validation is not None:
-        there_views = {"map": validation.map_view().window(**window)}
+        there_views = {VIEW: _window(validation, **window)}
     return Built(
-        recipe, config, {"map": view}, {"map": view.spec}, options, len(train_rows), there_views, held_out, notes
+        recipe, config, {VIEW: view}, {VIEW: view.spec}, options, len(train_rows), there_views, held_out, notes
     )  # fmt: skip
 
 
@@ -186,7 +197,7 @@ def _overlap(
     held_rows: Ints,
 ) -> list[str]:
     """A note where a validation dataset shows ground that is trained on; DatasetError where it shows another map."""
-    if validation.map_spec != dataset.map_spec:
+    if validation.spec(VIEW) != dataset.spec(VIEW):
         raise DatasetError(
             f"the validation dataset {validation.name} cannot be used: its map differs in layers, rules or zoom"
         )

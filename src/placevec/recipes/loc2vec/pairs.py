@@ -95,7 +95,7 @@ def sampler_of(
         "drop_in": ("positive",) if contrasts else ("anchor",),
         "rotate": config.rotate,
         "shift_m": config.shift_m,
-        "channels": len(dataset.map_spec.channels) - len(config.drop_layers),
+        "channels": len(dataset.base_map_spec.channels) - len(config.drop_layers),
         **options,
     }
     negatives = contrasts and config.objective != "infonce" and config.negatives == "random"

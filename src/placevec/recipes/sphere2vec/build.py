@@ -110,7 +110,7 @@ def build(
     }
     return Built(
         recipe, config, {NAME: CoordinatesView(lonlat)}, {NAME: SPEC}, TrainingOptions(**options), len(train),
-        held_out=held_out, notes=[*notes, *more], head=head,
+        held_out=held_out, notes=[*notes, *more], heads={} if head is None else {NAME: head},
     )  # fmt: skip
 
 

@@ -1,0 +1,54 @@
+"""How raster views are opened, fitted to a model and read from several datasets at once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import cast
+
+from placevec.core import View, ViewSpec
+from placevec.datasets.views.raster.joined import JoinedView
+from placevec.datasets.views.raster.raster import RasterView
+from placevec.datasets.views.registry import Reader, Stored, check_spec
+from placevec.errors import DatasetError, PlacevecError
+from placevec.geo import TILE_PX
+
+
+class RasterReader(Reader):
+    """Windows of stored tiles: fields that can be read at any point of the area."""
+
+    by_coordinates = True
+    is_map = True
+    words = "layer"
+
+    def open(self, stored: Stored) -> RasterView:
+        """One native tile a read; `RasterView.window` gives it another size."""
+        spec = stored.spec
+        if spec.zoom is None:
+            raise DatasetError(f"the view {spec.name!r} of {stored.path} has no zoom")
+        return RasterView(
+            stored.path, name=spec.name, zoom=spec.zoom, channels=spec.channels, rules=spec.rules
+        )
+
+    def fit(self, view: View, wanted: ViewSpec) -> View:
+        """The window and the channels that a model reads."""
+        check_spec(view.spec, wanted, words=self.words)
+        if wanted.size_m is None and wanted.zoom != view.spec.zoom:
+            raise PlacevecError(
+                f"the model reads whole tiles of zoom {wanted.zoom}, the dataset's are of zoom {view.spec.zoom}"
+            )
+        windows = cast("RasterView | JoinedView", view)
+        return windows.window(
+            size_px=wanted.size_px or TILE_PX, size_m=wanted.size_m, channels=wanted.channels
+        )
+
+    def join(self, views: Sequence[View], stored: Sequence[Stored]) -> JoinedView:
+        """Every window from the dataset whose ground it lies on."""
+        return JoinedView([cast(RasterView, view) for view in views], [one.places.area for one in stored])
+
+    def shows(self, spec: ViewSpec) -> str:
+        """Window and ground."""
+        ground = f"{spec.size_m:g} m" if spec.size_m is not None else f"whole tiles of zoom {spec.zoom}"
+        return f"{spec.size_px} px, {ground}"
+
+
+READER = RasterReader()

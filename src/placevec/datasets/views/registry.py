@@ -1,0 +1,259 @@
+"""The kinds of views, and what reads each: placevec's own, and those that other packages add.
+
+A view of a dataset has a name of its own (``map``, ``summer``, ``winter``) and a kind (``raster``, ``chips``). Its kind
+names the reader that opens it. Another package adds a kind with an entry point of the group ``placevec.views`` that
+names a `Reader`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol, cast
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from placevec.core import ROW_MISSING, Batch, Look, Ragged, View, ViewSpec
+from placevec.errors import DatasetError, InputError, PlacevecError
+from placevec.geo import Area, Floats
+from placevec.plugins import Registry
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+VIEWS = Registry(
+    "placevec.views",
+    "kind of view",
+    {
+        "raster": "placevec.datasets.views.raster.reader:READER",
+        "chips": "placevec.datasets.views.chips:READER",
+        "features": "placevec.datasets.views.features:READER",
+        "coordinates": "placevec.datasets.views.coordinates:READER",
+        "pois": "placevec.datasets.views.poi_sets:READER",
+        "text": "placevec.datasets.views.text:READER",
+    },
+)
+
+
+class PlaceTable(Protocol):
+    """What a reader may ask of the places; each is read from the disk when it is first asked for."""
+
+    @property
+    def place_ids(self) -> NDArray[Any]:
+        """(N,) texts, in order."""
+
+    @property
+    def lonlat(self) -> Floats:
+        """(N, 2) degrees, lon then lat; NaN without coordinates."""
+
+    @property
+    def footprint_m(self) -> float:
+        """Side of their footprints in meters; 0 for points of no size."""
+
+    @property
+    def area(self) -> Area:
+        """That they lie in."""
+
+    def __len__(self) -> int:
+        """N."""
+
+
+@dataclass
+class Stored:
+    """Where a view lies, and whose it is: what a reader opens it from.
+
+    Attributes:
+        path: the dataset's directory.
+        spec: of the view.
+        entry: what the manifest says of the view.
+        places: of the dataset.
+    """
+
+    path: Path
+    spec: ViewSpec
+    entry: Mapping[str, Any]
+    places: PlaceTable
+
+
+class Reader:
+    """How views of one kind are opened, fitted to a model and read from several datasets at once.
+
+    Attributes:
+        from_coordinates: reads at any lon, lat of the Earth without a dataset.
+        by_coordinates: reads at any lon, lat of the dataset's area (a field); else by row (a record).
+        is_map: pages may draw it under the places.
+        words: what stands between a name and its channels, such as ``layer``.
+    """
+
+    from_coordinates = False
+    by_coordinates = False
+    is_map = False
+    words = "channel"
+
+    def open(self, stored: Stored) -> View:
+        """The view; DatasetError for missing or damaged files."""
+        raise NotImplementedError(f"{type(self).__name__} must define open")  # justified: abstract
+
+    def fit(self, view: View, wanted: ViewSpec) -> View:
+        """The view as a model reads it that was trained on ``wanted``; PlacevecError where it cannot."""
+        check_spec(view.spec, wanted, words=self.words)
+        return view
+
+    def join(self, views: Sequence[View], stored: Sequence[Stored]) -> View:
+        """The views of several datasets as one, whose places come one after the other."""
+        return JoinedRecords(views, [len(one.places) for one in stored])
+
+    def shows(self, spec: ViewSpec) -> str:
+        """What a view shows of a place, in a few words."""
+        return f"{len(spec.channels)} {self.words}s" if spec.channels else spec.values or spec.kind
+
+
+def reader_of(spec: ViewSpec) -> Reader:
+    """What reads views of a kind; DatasetError where no installed package does."""
+    if spec.kind not in VIEWS:
+        raise DatasetError(
+            f"view {spec.name!r} is of the kind {spec.kind!r}, which no installed package reads "
+            f"(there are {', '.join(VIEWS.names())})"
+        )
+    return cast(Reader, VIEWS.load(spec.kind))
+
+
+def check_spec(spec: ViewSpec, wanted: ViewSpec, *, words: str = "channel") -> None:
+    """PlacevecError unless a view can feed a model made for ``wanted``.
+
+    It has the kind, all the channels, the values (units and range) and the rules of what the model was trained on.
+    """
+    if spec.kind != wanted.kind:
+        raise PlacevecError(
+            f"the model reads {wanted.name!r} as {wanted.kind}, the dataset holds it as {spec.kind}"
+        )
+    missing = [channel for channel in wanted.channels if channel not in spec.channels]
+    if missing:
+        raise PlacevecError(
+            f"the model reads {', '.join(missing)} of {wanted.name!r}, which the dataset lacks "
+            f"(it has: {', '.join(spec.channels)})"
+        )
+    if wanted.rules is not None and spec.rules is None:
+        raise PlacevecError(
+            f"the model was trained on a {wanted.name!r} drawn by known rules ({wanted.rules[:8]}), and nothing tells by "
+            "which rules this dataset's tiles were drawn: train a model on it"
+        )
+    if wanted.rules is not None and spec.rules != wanted.rules:
+        raise PlacevecError(
+            f"the model was trained on a {wanted.name!r} drawn by other rules "
+            f"({str(wanted.rules)[:8]}, the dataset's are {str(spec.rules)[:8]}): prepare the dataset with the same table"
+        )
+    if wanted.values != spec.values:
+        raise PlacevecError(
+            f"the model was trained on a {wanted.name!r} of {wanted.values or 'unknown values'}, the dataset's holds "
+            f"{spec.values or 'unknown values'}: prepare the dataset in the same way"
+        )
+
+
+def known_rows(view: View, lonlat: Floats) -> NDArray[np.bool_]:
+    """(N,) bool: the places that a view knows something of.
+
+    Args:
+        view: opened.
+        lonlat: (N, 2) of the dataset's places: what is read by coordinates needs them.
+    """
+    told = getattr(view, "known", None)
+    known = np.ones(len(lonlat), bool) if told is None else np.asarray(told, bool)
+    if len(known) != len(lonlat):
+        raise DatasetError(
+            f"view {view.spec.name!r} knows {len(known):,} places, the dataset has {len(lonlat):,}"
+        )
+    return known & np.isfinite(lonlat).all(axis=1) if reader_of(view.spec).by_coordinates else known
+
+
+class JoinedRecords:
+    """Views that are read by row, of several datasets, as one.
+
+    Args:
+        views: one of each dataset, of one specification.
+        counts: places of each.
+
+    Raises:
+        InputError: no views, or views that do not hold the same.
+    """
+
+    def __init__(self, views: Sequence[View], counts: Sequence[int]) -> None:
+        if not views or any(view.spec != views[0].spec for view in views):
+            raise InputError(
+                "views are read as one where there is one at least, and all are of one specification"
+            )
+        self.views = tuple(views)
+        self.first_row = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
+
+    @property
+    def spec(self) -> ViewSpec:
+        """What every one of them reads."""
+        return self.views[0].spec
+
+    @cached_property
+    def known(self) -> NDArray[np.bool_]:
+        """(N,) bool: places of which their view knows something."""
+        counts = np.diff(self.first_row)
+        parts = [getattr(view, "known", None) for view in self.views]
+        return np.concatenate(
+            [
+                np.ones(n, bool) if part is None else np.asarray(part, bool)
+                for part, n in zip(parts, counts, strict=True)
+            ]
+        )
+
+    def read(self, look: Look) -> Batch:
+        """Each row from the view of its dataset, in the order of the look."""
+        rows = look.rows.cpu().numpy()
+        owner = np.clip(np.searchsorted(self.first_row, rows, side="right") - 1, 0, len(self.views) - 1)
+        parts: list[Batch] = []
+        order = []
+        for number in np.unique(owner).tolist() or [0]:
+            at = torch.from_numpy(np.flatnonzero(owner == number))
+            own = look.rows[at]
+            own = torch.where(own == ROW_MISSING, own, own - int(self.first_row[number]))
+            lonlat = None if look.lonlat is None else look.lonlat[at]
+            warp = {name: values[at] for name, values in look.warp.items()}
+            parts.append(self.views[number].read(Look(own, lonlat, warp)))
+            order.append(at)
+        return reordered(parts, torch.cat(order))
+
+
+def reordered(parts: Sequence[Batch], rows: Tensor) -> Batch:
+    """Batches one after the other, then row ``i`` of them put at ``rows[i]``."""
+    back = torch.argsort(rows)
+    if all(isinstance(part, Tensor) for part in parts):
+        return torch.cat([cast(Tensor, part) for part in parts])[back]
+    if all(isinstance(part, Ragged) for part in parts):
+        return _reordered_sets([cast(Ragged, part) for part in parts], back)
+    tokens = [cast("Mapping[str, Tensor]", part) for part in parts]
+    longest = {
+        name: max(part[name].shape[1] for part in tokens) for name in tokens[0] if tokens[0][name].ndim > 1
+    }
+    return {
+        name: torch.cat([_padded(part[name], longest.get(name)) for part in tokens])[back]
+        for name in tokens[0]
+    }
+
+
+def _padded(values: Tensor, length: int | None) -> Tensor:
+    if length is None or values.shape[1] == length:
+        return values
+    return torch.nn.functional.pad(values, (0, length - values.shape[1]))
+
+
+def _reordered_sets(parts: Sequence[Ragged], back: Tensor) -> Ragged:
+    sizes = torch.cat([part.offsets.diff() for part in parts])
+    values = torch.cat([part.values for part in parts])
+    starts = torch.cat([torch.zeros(1, dtype=torch.int64), sizes.cumsum(0)])
+    members = [torch.arange(int(starts[i]), int(starts[i + 1])) for i in back.tolist()]
+    offsets = torch.cat([torch.zeros(1, dtype=torch.int64), sizes[back].cumsum(0)])
+    if any(part.edges is not None for part in parts):
+        raise InputError("sets with edges cannot be read from several datasets at once")
+    order = torch.cat(members) if members else torch.zeros(0, dtype=torch.int64)
+    return Ragged(values[order], offsets)

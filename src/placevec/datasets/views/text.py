@@ -1,0 +1,167 @@
+"""The text view: what is said of places, in any language: ``text.parquet``, one row a text.
+
+========= ====================== ===============================================================================
+column    type                   what it is
+========= ====================== ===============================================================================
+place_id  string                 whose it is: the link to ``places.parquet``; a place may have many texts
+view      string                 which view it belongs to
+language  string, may be null    BCP 47, such as ``en`` or ``uk``
+kind      string, may be null    name, alias, description, ...
+text      string                 raw, hostile text
+========= ====================== ===============================================================================
+
+A text is read as its UTF-8 bytes, plus one; 0 pads. Encoders that read words or pieces of words tokenize what
+`decoded` gives, so that one view serves every tokenizer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+import torch
+from numpy.typing import ArrayLike, NDArray
+from torch import Tensor
+
+from placevec.core import ROW_MISSING, Look, ViewSpec
+from placevec.datasets.views.registry import Reader, Stored
+from placevec.errors import DatasetError, InputError, SourceError
+from placevec.geo.geoparquet import read_parquet
+from placevec.io import atomic
+
+FILE = "text.parquet"
+VALUES = "UTF-8 bytes + 1, 0 pads"
+MAX_BYTES = 2_000
+"""Of one text; what is longer is read up to there, at a whole character."""
+_COLUMNS = ("place_id", "view", "language", "kind", "text")
+
+
+class TextView:
+    """Texts of places (the `View` of kind ``text``).
+
+    Args:
+        path: the table.
+        spec: name of the view.
+        place_ids: (N,) of the dataset's places, in order.
+
+    Attributes:
+        counts: (N,) int64 texts of each place.
+
+    Raises:
+        DatasetError: no such table, a damaged one, or texts of places that there are not.
+    """
+
+    def __init__(self, path: str | Path, spec: ViewSpec, place_ids: ArrayLike | Sequence[str]) -> None:
+        table = read_texts(path, spec.name)
+        ids = pa.array(np.asarray(place_ids, object), pa.string())
+        place = pc.index_in(table["place_id"], value_set=ids)
+        if place.null_count:
+            raise DatasetError(f"{path} is damaged: it holds texts of places that there are not")
+        rows = np.asarray(place.to_numpy()).astype(np.int64)
+        order = np.argsort(rows, kind="stable")
+        self._texts: list[bytes] = [cut(text) for text in table["text"].take(pa.array(order)).to_pylist()]
+        self._starts = np.searchsorted(rows[order], np.arange(len(ids) + 1))
+        self.counts: NDArray[np.int64] = np.diff(self._starts)
+        self.spec = spec
+
+    def __len__(self) -> int:
+        return len(self.counts)
+
+    @property
+    def known(self) -> NDArray[np.bool_]:
+        """(N,) bool: places of which something is said."""
+        return self.counts > 0
+
+    def read(self, look: Look) -> Mapping[str, Tensor]:
+        """Tokens of a text of each row.
+
+        A look's ``text`` (N,) int64 says which of a place's texts, counted round; the first without it.
+
+        Returns:
+            ``input_ids`` (N, L) int64 and ``attention_mask`` (N, L) int64; nothing but zeros for missing rows and
+            places without a text. L is the longest of the batch, at least 1.
+
+        Raises:
+            InputError: a row that is no place, or another warp.
+        """
+        if unknown := set(look.warp) - {"text"}:
+            raise InputError(f"a look at text says which one by 'text', not by {', '.join(sorted(unknown))}")
+        rows = look.rows.cpu().numpy()
+        if bool(((rows != ROW_MISSING) & ((rows < 0) | (rows >= len(self)))).any()):
+            raise InputError(f"texts are read by row, of {len(self):,} places")
+        which = look.warp["text"].cpu().numpy() if "text" in look.warp else np.zeros(len(rows), np.int64)
+        found = [
+            self._texts[self._starts[row] + int(pick) % int(self.counts[row])]
+            if row >= 0 and self.counts[row]
+            else b""
+            for row, pick in zip(rows.tolist(), which.tolist(), strict=True)
+        ]
+        return tokens_of(found)
+
+
+def tokens_of(texts: Sequence[str | bytes]) -> dict[str, Tensor]:
+    """Texts as the view gives them.
+
+    >>> tokens_of(["ab", ""])["input_ids"].tolist()
+    [[98, 99], [0, 0]]
+    """
+    encoded = [text if isinstance(text, bytes) else cut(text) for text in texts]
+    longest = max(map(len, encoded), default=0) or 1
+    ids = np.zeros((len(encoded), longest), np.int64)
+    for row, text in enumerate(encoded):
+        ids[row, : len(text)] = np.frombuffer(text, np.uint8).astype(np.int64) + 1
+    numbers = torch.from_numpy(ids)
+    return {"input_ids": numbers, "attention_mask": (numbers > 0).long()}
+
+
+def decoded(batch: Mapping[str, Tensor]) -> list[str]:
+    """The texts of a batch, for encoders with a tokenizer of their own.
+
+    >>> decoded(tokens_of(["Töölö", ""]))
+    ['Töölö', '']
+    """
+    rows = batch["input_ids"].cpu().numpy()
+    return [bytes((row[row > 0] - 1).astype(np.uint8)).decode("utf-8", "replace") for row in rows]
+
+
+def cut(text: str) -> bytes:
+    """UTF-8 of a text, at most `MAX_BYTES`, without half a character at the end."""
+    return text.encode("utf-8", "replace")[:MAX_BYTES].decode("utf-8", "ignore").encode()
+
+
+def read_texts(path: str | Path, view: str | None = None) -> pa.Table:
+    """The rows of a table of texts, all or of one view; DatasetError when it is missing or damaged."""
+    try:
+        table = read_parquet(path, "table of texts", list(_COLUMNS))
+    except SourceError as error:
+        raise DatasetError(str(error)) from error
+    if any(name not in table.column_names for name in _COLUMNS):
+        raise DatasetError(f"{path} lacks columns of texts: it has {', '.join(table.column_names)}")
+    for name in ("place_id", "view", "text"):
+        if table[name].type != pa.string() or table[name].null_count:
+            raise DatasetError(
+                f"{path} is damaged: its column {name} holds {table[name].type}, or nothing in places"
+            )
+    return table if view is None else table.filter(pc.equal(table["view"], view))
+
+
+def write_texts(path: str | Path, rows: pa.Table) -> None:
+    """Write a table of texts, whole or not at all; its columns are those above."""
+    with atomic.replacing(path) as temporary:
+        pq.write_table(rows.select(list(_COLUMNS)), temporary, compression="zstd")
+
+
+class TextReader(Reader):
+    """Texts: records, of which a place may have several."""
+
+    def open(self, stored: Stored) -> TextView:
+        """The texts, in memory."""
+        files = stored.entry.get("files") or [FILE]
+        return TextView(stored.path / files[0], stored.spec, stored.places.place_ids)
+
+
+READER = TextReader()

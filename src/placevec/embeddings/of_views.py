@@ -1,0 +1,158 @@
+"""The vectors of several views of the same places: one table a view, and one file for all."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from os import PathLike
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from placevec.core import FUSED
+from placevec.embeddings.columns import (
+    STORED,
+    StoredType,
+    ViewColumn,
+    metadata_of_views,
+    quantized,
+    read_views,
+)
+from placevec.embeddings.provenance import Provenance
+from placevec.embeddings.table import Embeddings, columns_of, load_columns
+from placevec.errors import EmbeddingsError, InputError, UsageError
+from placevec.geo.geoparquet import read_geoparquet, write_geoparquet
+
+if TYPE_CHECKING:
+    import geopandas
+
+
+class EmbeddingsOfViews:
+    """Vectors of places under several views, one `Embeddings` a view; a place that a view lacks has no row there.
+
+    ``len`` counts all rows, and iterating gives the names of the views.
+
+    Args:
+        tables: view -> its vectors, all made by one model from one dataset.
+
+    Raises:
+        EmbeddingsError: no table, or tables of different models or datasets.
+    """
+
+    def __init__(self, tables: Mapping[str, Embeddings]) -> None:
+        self.tables = dict(tables)
+        if not self.tables:
+            raise EmbeddingsError("there are no vectors of any view")
+        for name, table in self.tables.items():
+            if table.view != name:
+                raise EmbeddingsError(f"the vectors of {table.view!r} are called {name!r}")
+        made = {(t.provenance.model_hash, t.provenance.dataset_hash) for t in self.tables.values()}
+        if len(made) > 1:
+            raise EmbeddingsError("vectors of two models, or of two datasets, cannot be mixed")
+
+    def __repr__(self) -> str:
+        parts = ", ".join(f"{name}: {len(table)} x {table.dim}" for name, table in self.tables.items())
+        return f"EmbeddingsOfViews({parts})"
+
+    def __len__(self) -> int:
+        return sum(map(len, self.tables.values()))
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.tables)
+
+    @property
+    def provenance(self) -> Provenance:
+        """Model and dataset, the same for all views."""
+        return next(iter(self.tables.values())).provenance
+
+    @property
+    def dims(self) -> dict[str, int]:
+        """View -> numbers in a vector."""
+        return {name: table.dim for name, table in self.tables.items()}
+
+    @property
+    def views(self) -> tuple[str, ...]:
+        """Names of the views, ``fused`` among them where there is a fusion."""
+        return tuple(self.tables)
+
+    def of(self, view: str | None = None) -> Embeddings:
+        """The vectors of one view: the one named, else ``fused``, else the only one.
+
+        Raises:
+            UsageError: an unknown view, or none named where there are several and no fusion.
+        """
+        if view is None:
+            view = (
+                FUSED if FUSED in self.tables else next(iter(self.tables)) if len(self.tables) == 1 else None
+            )
+        if view is None:
+            raise UsageError(
+                f"these are vectors of the views {', '.join(self.tables)}: choose one with --view"
+            )
+        if view not in self.tables:
+            raise UsageError(f"there are no vectors of the view {view!r}: there are {', '.join(self.tables)}")
+        return self.tables[view]
+
+    def to_geodataframe(self) -> geopandas.GeoDataFrame:
+        """One row a place and view, see `Embeddings.to_geodataframe`."""
+        import geopandas
+        import pandas as pd
+
+        frames = [table.to_geodataframe() for table in self.tables.values()]
+        attrs = frames[0].attrs
+        for frame in frames:
+            frame.attrs = {}
+        joined = geopandas.GeoDataFrame(pd.concat(frames, ignore_index=True), crs=4326)
+        joined.attrs = attrs
+        return joined
+
+    def save(self, path: str | PathLike[str], dtype: StoredType = "float32") -> None:
+        """Write one GeoParquet file, whole or not at all: one row a place and view.
+
+        Vectors of different lengths are padded with zeros to the longest, and the metadata holds the length of each.
+        """
+        if dtype not in STORED:
+            raise EmbeddingsError(f"vectors are stored as float32, float16 or int8, not {dtype!r}")
+        widest = max(table.dim for table in self.tables.values())
+        parts, views = [], []
+        for table in self.tables.values():
+            stored, scale = quantized(table.vectors, dtype)
+            views.append(ViewColumn(table.view, table.dim, scale))
+            padded: NDArray[np.generic] = np.zeros((len(table), widest), stored.dtype)
+            padded[:, : table.dim] = stored
+            parts.append(columns_of(table, padded, dtype))
+        columns = {name: pa.concat_arrays([part[name] for part in parts]) for name in parts[0]}
+        geometry = np.concatenate([table.geometry for table in self.tables.values()])
+        write_geoparquet(
+            path, columns, geometry, metadata=metadata_of_views(views, self.provenance, widest, dtype),
+            byte_stream_split=["embedding.list.element"] if dtype != "int8" else [],
+        )  # fmt: skip
+
+    @classmethod
+    def load(cls, path: str | PathLike[str]) -> EmbeddingsOfViews:
+        """Read and validate a file of one view or several; EmbeddingsError in one line, see `Embeddings.load`."""
+        try:
+            table, metadata = read_geoparquet(path, "table of embeddings")
+            views, provenance = read_views(metadata)
+            if len(views) == 1:
+                return cls({views[0].name: load_columns(table, views[0], provenance)})
+            if "view" not in table.column_names:
+                raise EmbeddingsError("it holds several views and has no column view")
+            column = np.asarray(table["view"].to_pylist(), object)
+            if unknown := sorted(set(column.tolist()) - {view.name for view in views}, key=str):
+                raise EmbeddingsError(
+                    f"it holds vectors of the view {unknown[0]!r}, which its metadata does not name"
+                )
+            return cls(
+                {
+                    view.name: load_columns(
+                        table.take(pa.array(np.flatnonzero(column == view.name))), view, provenance
+                    )
+                    for view in views
+                }
+            )
+        except InputError as error:
+            raise EmbeddingsError(str(error)) from error
+        except EmbeddingsError as error:
+            raise EmbeddingsError(f"{path} is not a table of embeddings that can be used: {error}") from error

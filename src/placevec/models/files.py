@@ -1,0 +1,203 @@
+"""A model's files: ``config.json``, ``model.safetensors`` and ``MODEL_CARD.md``. Nothing in them is ever unpickled.
+
+The configuration holds the SHA-256 of the weights, and of those before: a kill between the two files then leaves a
+configuration and weights that still belong together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+from placevec import encoders
+from placevec.core import FUSED
+from placevec.errors import ModelError, other_schema
+from placevec.io import atomic
+from placevec.io.json_documents import NONE, check, read_json
+from placevec.models.fusion import build_fusion
+from placevec.models.heads import DESCRIBED, Head
+
+FORMAT = "placevec model"
+SCHEMA_VERSION = 2
+CONFIG = "config.json"
+WEIGHTS = "model.safetensors"
+CARD = "MODEL_CARD.md"
+SHIPPED = Path(__file__).parent
+"""Models that come with placevec, a directory each."""
+MODELS = ("base",)
+"""Their names, which may be given wherever a model's directory is asked for."""
+MAX_MODULES = 64
+_PICKLES = (".pt", ".pth", ".bin", ".ckpt", ".pkl", ".tar")
+_CONFIG = {
+    "encoders": {str: {"type": str, "options": dict}},
+    "reads": {str: {"encoder": str, "spec": dict}},
+    "heads?": {str: DESCRIBED},
+    "fusion?": ({"type": str, "options": dict}, NONE),
+    "weights_sha256": [str],
+    "recipe?": {"name?": str, "config?": {"drop_layers?": [str], "predict?": [str]}},
+    "training?": {"dataset?": str, "dataset_path?": str, "dataset_hash?": str, "attribution?": str},
+}
+
+
+def shipped(path: str | Path) -> Path:
+    """``path``, or where a model lies that comes with placevec and is called that; a directory of one's own is first."""
+    own = Path(path)
+    return SHIPPED / own if str(path) in MODELS and not own.exists() else own
+
+
+def read_config(path: Path) -> dict[str, Any]:
+    """The checked configuration of a model directory; ModelError says what is wrong."""
+    if not path.exists():
+        raise ModelError(
+            f"there is no {path}: a model is a run or model directory, or one that comes with placevec "
+            f"({', '.join(MODELS)})"
+        )
+    if path.is_file():
+        pickled = path.suffix in _PICKLES
+        hint = "it looks like a pickle, which placevec never opens" if pickled else "it is a file"
+        raise ModelError(f"{path} is not a model directory: {hint}")
+    try:
+        config = read_json(path / CONFIG)
+    except FileNotFoundError:
+        raise ModelError(f"{path} is not a model directory: there is no {CONFIG} in it") from None
+    except (OSError, ValueError) as error:
+        raise ModelError(f"cannot read {path / CONFIG}: {error}") from error
+    if not isinstance(config, dict) or config.get("format") != FORMAT:
+        raise ModelError(f"{path / CONFIG} is not the configuration of a placevec model")
+    if config.get("schema_version") != SCHEMA_VERSION:
+        raise ModelError(
+            other_schema(path, config.get("schema_version"), SCHEMA_VERSION, "train it again with this one")
+        )
+    try:
+        fusion = config.get("fusion")
+        check(config, {name: shape for name, shape in _CONFIG.items() if name != "fusion?"})
+        if fusion is not None:
+            check({"fusion": fusion}, {"fusion": {"type": str, "options": dict}})
+        _check_names(config)
+    except (TypeError, ValueError) as error:
+        raise damaged(path, error) from error
+    return config
+
+
+def damaged(path: Path, error: Exception) -> ModelError:
+    """The error of a configuration that makes no sense."""
+    return ModelError(f"{path / CONFIG} is damaged: {error}")
+
+
+def _check_names(config: Mapping[str, Any]) -> None:
+    """ValueError unless encoders, views, heads and fusion belong together."""
+    views, described = config["reads"], config["encoders"]
+    if not views or len(views) > MAX_MODULES or len(described) > MAX_MODULES:
+        raise ValueError(
+            f"a model reads 1 to {MAX_MODULES} views through as many encoders; it names {len(views)}"
+        )
+    if FUSED in views:
+        raise ValueError(f"a view is called {FUSED!r}, which is the name of vectors made of several")
+    for entry in views.values():
+        if entry["encoder"] not in described:
+            raise ValueError(f"it names the encoder {entry['encoder']!r}, which it does not describe")
+    if taken := {"heads", FUSED} & set(described):
+        raise ValueError(f"an encoder is called {sorted(taken)[0]!r}, which is the name of something else")
+    fusion = config.get("fusion")
+    if fusion is not None and (unknown := set(fusion["options"].get("views", ())) - set(views)):
+        raise ValueError(
+            f"its fusion lacks a view: it joins {sorted(map(str, unknown))[0]!r}, which the model does not read"
+        )
+    for name in config.get("heads", {}):
+        if name not in views and not (name == FUSED and fusion is not None):
+            raise ValueError(f"it has a head for the view {name!r}, which it does not read")
+
+
+def build_parts(config: Mapping[str, Any]) -> tuple[dict[str, nn.Module], dict[str, Head], Any]:
+    """(encoders, heads, fusion or None) that a configuration describes, with fresh weights."""
+    modules = {
+        name: encoders.build(entry["type"], **entry["options"]) for name, entry in config["encoders"].items()
+    }
+    heads = {name: Head.from_config(entry) for name, entry in config.get("heads", {}).items()}
+    fusion = config.get("fusion")
+    return modules, heads, None if fusion is None else build_fusion(fusion["type"], **fusion["options"])
+
+
+def named_parts(
+    modules: Mapping[str, nn.Module], heads: Mapping[str, nn.Module], fuse: nn.Module | None
+) -> dict[str, nn.Module]:
+    """All that has weights, by the prefix of its tensors."""
+    parts = {**modules, **{f"heads.{name}": head for name, head in heads.items()}}
+    return parts if fuse is None else {**parts, FUSED: fuse}
+
+
+def tensors_of(parts: Mapping[str, nn.Module]) -> dict[str, torch.Tensor]:
+    """The weights of all parts, on the CPU."""
+    return {
+        f"{name}.{key}": value.detach().cpu().contiguous()
+        for name, module in parts.items()
+        for key, value in module.state_dict().items()
+    }
+
+
+def write_files(path: Path, config: dict[str, Any], card: str, tensors: dict[str, torch.Tensor]) -> None:
+    """Write card, configuration and, last, the weights; each file whole or not at all, and any kill survivable."""
+    with atomic.replacing(path / WEIGHTS) as temporary:
+        save_file(tensors, temporary, metadata={"format": "pt"})
+        hashes = [atomic.sha256_of_file(temporary)]
+        if (path / WEIGHTS).is_file():
+            hashes.append(atomic.sha256_of_file(path / WEIGHTS))
+        atomic.write_text(path / CARD, card)
+        atomic.write_json(path / CONFIG, {**config, "weights_sha256": hashes})
+
+
+def read_weights(path: Path, config: Mapping[str, Any] | None = None) -> dict[str, torch.Tensor]:
+    """The tensors of a model directory; ModelError for missing or damaged ones, or others than ``config`` names."""
+    try:
+        if config is not None and atomic.sha256_of_file(path / WEIGHTS) not in config["weights_sha256"]:
+            raise ModelError(
+                f"{path / WEIGHTS} is damaged or of another model: its SHA-256 is not the one in {CONFIG}"
+            )
+        tensors: dict[str, torch.Tensor] = load_file(path / WEIGHTS)
+    except FileNotFoundError:
+        raise ModelError(f"{path} has no {WEIGHTS}: its training has not yet finished an epoch") from None
+    except (SafetensorError, OSError, ValueError, KeyError) as error:
+        raise ModelError(f"{path / WEIGHTS} is damaged: {error}") from error
+    return tensors
+
+
+def require_weights(config: Mapping[str, Any], tensors: Mapping[str, torch.Tensor], path: Path) -> None:
+    """ModelError unless the file holds all weights that a configuration asks for.
+
+    Asked of networks without memory: a few bytes of configuration must not order gigabytes of weights.
+    """
+    with torch.device("meta"):
+        modules, heads, fuse = build_parts(config)
+    for name, head in heads.items():
+        made = fuse if name == FUSED else modules[config["reads"][name]["encoder"]]
+        if head.dim != getattr(made, "dim", None):
+            raise ModelError(
+                f"{path / CONFIG} is damaged: its head reads {head.dim} numbers, its vectors have others"
+            )
+    for name, module in named_parts(modules, heads, fuse).items():
+        for key, value in module.state_dict().items():
+            found = tensors.get(f"{name}.{key}")
+            if found is None or found.shape != value.shape or found.dtype.is_complex:
+                shape = "none" if found is None else f"{found.dtype} {tuple(found.shape)}"
+                raise ModelError(
+                    f"the weights in {path} do not fit its configuration: {name}.{key} is {shape}, not "
+                    f"{value.dtype} {tuple(value.shape)}"
+                )
+
+
+def fill(parts: Mapping[str, nn.Module], tensors: Mapping[str, torch.Tensor], path: Path) -> None:
+    """Load the weights into all parts, and leave these ready to embed."""
+    for name, module in parts.items():
+        own = {key[len(name) + 1 :]: value for key, value in tensors.items() if key.startswith(f"{name}.")}
+        try:
+            module.load_state_dict(own)
+        except RuntimeError as error:
+            first = str(error).splitlines()[-1].strip()
+            raise ModelError(f"the weights in {path} do not fit its configuration: {first}") from error
+        module.eval()

@@ -1,0 +1,72 @@
+"""Sets of points of interest around places. Oracle: points laid out at known meters by `geo.offset` (pyproj)."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from placevec.core import Look, ViewSpec
+from placevec.datasets.views.poi_sets import VALUES, PoiSetsView
+from placevec.datasets.views.pois import Poi, PoiTable, PoiWriter
+from placevec.errors import InputError
+from placevec.geo import offset
+
+GROUPS = PoiTable.default().groups
+SPEC = ViewSpec("pois", "pois", GROUPS[:2], VALUES, size_m=200.0)
+AROUND = np.array([[0.0, 0.0], [90.0, 20.0], [-95.0, -95.0], [101.0, 0.0], [0.0, -300.0], [50.0, 50.0]])
+CATEGORY = [0, 1, 0, 1, 0, 2]
+
+
+@pytest.fixture(params=[(24.94, 60.17), (179.9995, -16.5), (0.0, 0.0), (-70.0, -84.0)])
+def middle(request: pytest.FixtureRequest) -> tuple[float, float]:
+    """Places in the north, on the antimeridian, at the origin and near a pole."""
+    return request.param
+
+
+@pytest.fixture
+def view(tmp_path: Path, middle: tuple[float, float]) -> PoiSetsView:
+    count = len(AROUND)
+    lonlat = offset(
+        np.full(count, middle[0]), np.full(count, middle[1]), east_m=AROUND[:, 0], north_m=AROUND[:, 1]
+    )
+    with PoiWriter(tmp_path / "pois.parquet") as writer:
+        pois = [Poi("amenity", "x", GROUPS[category], None, 0) for category in CATEGORY]
+        writer.add(["node"] * count, np.arange(count), lonlat, pois)
+    return PoiSetsView(tmp_path / "pois.parquet", SPEC)
+
+
+def look(middle: tuple[float, float], **warp: torch.Tensor) -> Look:
+    lonlat = torch.tensor([middle, middle, (math.nan, math.nan)], dtype=torch.float64)
+    return Look(torch.tensor([0, -2, 1]), lonlat, warp)
+
+
+def rows_of(values: torch.Tensor) -> list[tuple[int, int, int]]:
+    return sorted((int(a), round(float(b)), round(float(c))) for a, b, c in values)
+
+
+def test_points_in_the_square_with_their_category_and_meters(
+    view: PoiSetsView, middle: tuple[float, float]
+) -> None:
+    found = view.read(look(middle))
+    assert found.offsets.tolist() == [0, 3, 3, 3]
+    assert rows_of(found.values) == [(0, -95, -95), (0, 0, 0), (1, 90, 20)]
+
+
+def test_the_square_moves_and_the_points_turn(view: PoiSetsView, middle: tuple[float, float]) -> None:
+    """A quarter turn counter-clockwise takes east to north; a shift of 98 m east takes 98 m off."""
+    turned = view.read(look(middle, angle=torch.full((3,), math.pi / 2)))
+    assert rows_of(turned.values) == [(0, 0, 0), (0, 95, -95), (1, -20, 90)]
+    shifted = view.read(look(middle, shift=torch.tensor([[98.0, 0.0]] * 3)))
+    assert rows_of(shifted.values) == [(0, -98, 0), (1, -8, 20), (1, 3, 0)]
+    assert len(view.window(size_m=800.0).read(look(middle)).values) == 5
+
+
+def test_what_cannot_be_read(view: PoiSetsView, middle: tuple[float, float]) -> None:
+    with pytest.raises(InputError, match="read by coordinates"):
+        view.read(Look(torch.tensor([0])))
+    with pytest.raises(InputError, match="not by flip"):
+        view.read(look(middle, flip=torch.zeros(3, 2, dtype=torch.bool)))

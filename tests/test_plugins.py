@@ -1,0 +1,76 @@
+"""What other packages add: found by name, never fatal. Oracle: importlib.metadata's own entry points."""
+
+from __future__ import annotations
+
+from importlib.metadata import EntryPoint
+
+import pytest
+
+from placevec import plugins
+from placevec.errors import DatasetError, PlacevecError, UsageError
+from placevec.plugins import Registry
+
+
+@pytest.fixture
+def others(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Entry points as other packages would have installed them."""
+    points = [
+        EntryPoint("tau", "math:tau", "placevec.examples"),
+        EntryPoint("pi", "math:e", "placevec.examples"),
+        EntryPoint("tau", "math:e", "placevec.examples"),
+        EntryPoint("broken", "no_such_module:x", "placevec.examples"),
+        EntryPoint("odd", "math:no_such_name", "placevec.examples"),
+    ]
+    monkeypatch.setattr(plugins, "entry_points", lambda group: [p for p in points if p.group == group])
+
+
+@pytest.fixture
+def registry() -> Registry:
+    return Registry("placevec.examples", "example", {"pi": "math:pi"})
+
+
+@pytest.mark.usefixtures("others")
+def test_names_of_others_are_found_and_ours_stay(registry: Registry) -> None:
+    import math
+
+    assert registry.names() == ("pi", "broken", "odd", "tau")
+    assert registry.load("pi") == math.pi
+    assert registry.load("tau") in (math.tau, math.e)
+    assert "tau" in registry
+    assert "rho" not in registry
+
+
+@pytest.mark.usefixtures("others")
+def test_what_cannot_be_imported_breaks_nothing_else(registry: Registry) -> None:
+    for name, why in (("broken", "ModuleNotFoundError"), ("odd", "AttributeError")):
+        with pytest.raises(
+            PlacevecError, match=f"the example '{name}' of the package .* cannot be loaded: {why}"
+        ):
+            registry.load(name)
+    problems = registry.problems()
+    assert len(problems) == 4
+    assert sum("is ignored: placevec has one of that name" in line for line in problems) == 1
+    assert all("\n" not in line for line in problems)
+
+
+@pytest.mark.usefixtures("others")
+def test_an_unknown_name_is_told_with_near_ones(registry: Registry) -> None:
+    with pytest.raises(UsageError, match="unknown example 'tua': did you mean 'tau'"):
+        registry.load("tua")
+
+
+def test_a_view_of_a_kind_that_nobody_reads(tmp_path) -> None:
+    """One line that names the view, its kind and what there is."""
+    import json
+
+    from placevec.datasets.dataset import Dataset
+    from tests.models import many_views
+
+    dataset = many_views.write(tmp_path / "d", views=("text",))
+    manifest = json.loads((dataset.path / "dataset.json").read_text())
+    manifest["views"]["text"]["spec"]["kind"] = "smells"
+    (dataset.path / "dataset.json").write_text(json.dumps(manifest))
+    with pytest.raises(
+        DatasetError, match=r"view 'text' is of the kind 'smells', which no installed package reads \(there"
+    ):
+        Dataset.open(dataset.path).view("text")
