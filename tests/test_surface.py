@@ -54,7 +54,7 @@ def test_formats(helsinki_dataset: Dataset, helsinki_run: Path, helsinki_table: 
     config = json.loads((helsinki_run / "config.json").read_text())
     assert {"format", "schema_version", "recipe", "encoders", "reads", "training"} == set(config)
     assert {path.name for path in helsinki_run.iterdir()} == {
-        "config.json", "model.safetensors", "MODEL_CARD.md", "metrics.jsonl", "tensorboard", "state",
+        "config.json", "model.safetensors", "MODEL_CARD.md", "split.parquet", "metrics.jsonl", "tensorboard", "state",
     }  # fmt: skip
 
 

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from placevec import api
@@ -76,7 +77,9 @@ def test_the_same_dataset_serves(
     )
     api.predict(model, tmp_path / "p.html", classes=["octant 3"], show_points=True)
     labels = ground.labels()
-    np.testing.assert_array_equal(drawn["points"][0], ground.lonlat[labels.values == 3])
+    trained = (pd.read_parquet(run / "split.parquet")["split"] == "train").to_numpy()
+    assert 0 < (~trained).sum() < 200
+    np.testing.assert_array_equal(drawn["points"][0], ground.lonlat[(labels.values == 3) & trained])
 
 
 @pytest.mark.parametrize("change", ["prepared again", "gone", "never recorded"])

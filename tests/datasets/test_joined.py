@@ -158,7 +158,9 @@ def test_elsewhere_it_may_be_asked(taught: Model, halves: list[Dataset]) -> None
     """The same model, had it been trained far away; one that does not tell where is trusted nowhere."""
     places = halves[0].lonlat
     assert learnt_from(taught, places).all()
-    far = replace(taught, training={"areas": [Area(0, 0, 1, 1).as_dict()], "dataset_hash": "f" * 64})
+    far = replace(
+        taught, training={"areas": [Area(0, 0, 1, 1).as_dict()], "dataset_hash": "f" * 64}, path=None
+    )
     assert not learnt_from(far, places).any()
     table = api.embed(far, halves[0])
     report = api.evaluate(table, dataset=halves[0], model=far, budget="quick", seeds=1)

@@ -38,6 +38,7 @@ class Town:
     zoom: int = ZOOM
     footprint_m: float = SIZE_M
     hash: str = "b" * 64
+    places_hash: str = "c" * 64
     attribution: str = "© an inventor"
 
     @property
@@ -50,6 +51,9 @@ class Town:
 
     def __len__(self) -> int:
         return len(self.place_ids)
+
+    def descends_from(self, hash: str) -> bool:
+        return hash == self.hash
 
     def footprints(self) -> np.ndarray:
         return footprint_bounds(self.lonlat, SIZE_M, ZOOM)
@@ -64,6 +68,7 @@ class Network:
     near_m: float = 200.0
     training: dict[str, Any] = field(default_factory=dict)
     taught: tuple[str, ...] = ()
+    path: Path | None = None
 
     @property
     def seen(self) -> tuple[str, ...]:

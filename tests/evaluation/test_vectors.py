@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from placevec.datasets.splits import RunSplit, Split, write_split
 from placevec.errors import EvaluationError, InputError
 from placevec.evaluation import Report, evaluate
 from placevec.evaluation import compare as judgement
@@ -19,7 +20,7 @@ from placevec.evaluation.compare import BUDGETS
 from placevec.evaluation.intrinsic import ELSEWHERE, HELD_OUT, TRAINED_ON, UNKNOWN
 from placevec.evaluation.probes import Effort
 from placevec.evaluation.tasks import landuse_task
-from placevec.geo import Area
+from placevec.geo import Area, hold_out_blocks
 from tests.evaluation.standin import Network, Town, embeddings, town
 
 CHEAP = replace(BUDGETS["quick"], effort=Effort(6, (0.1,), (10,)), draws=300)
@@ -201,34 +202,58 @@ def test_labels_that_a_dataset_lacks_are_told_once(place: Town, tmp_path: Path) 
     assert "holds no landuse_coverage.tif and pois.parquet" in line
 
 
-def test_held_out_blocks_are_measured_when_the_model_tells(place: Town) -> None:
-    told = {"size_m": 1000.0, "share": 0.4, "buffer_m": 300.0, "seed": 3}
-    model = Network(training={"held_out": told, "dataset_hash": place.hash})
+def held_out(place: Town, folder: Path, by: Any = "blocks") -> tuple[Path, np.ndarray]:
+    """A run's folder with the split that held blocks out of a town, and the rows in them."""
+    kept, held = hold_out_blocks(place.lonlat, size_m=1000.0, share=0.4, buffer_m=300.0, seed=3)
+    split = Split.of(len(place), train=kept, validation=held, by=by)
+    write_split(folder, RunSplit.of_datasets([place], split))  # type: ignore[list-item]
+    return folder, held
+
+
+def test_blocks_that_the_run_held_out_are_measured(place: Town, tmp_path: Path) -> None:
+    path, held = held_out(place, tmp_path / "run")
+    model = Network(training={"dataset_hash": place.hash}, path=path)
     report = run(place, noise(place), model)
     assert report.label_free is not None
-    assert report.label_free.basis == HELD_OUT
-    assert 0.3 * len(place) < report.label_free.places < 0.6 * len(place)
-    elsewhere = Network(training={"held_out": told, "dataset_hash": "another"})
-    other = run(place, noise(place), elsewhere).label_free
-    assert other is not None
-    assert other.basis == ELSEWHERE
-    for wrong in (
-        {"size_m": 1e3},
-        {**told, "seed": "x"},
-        {**told, "share": float("nan")},
-        {**told, "size_m": 0},
-        "all",
-    ):
-        spoiled = Network(training={"held_out": wrong, "dataset_hash": place.hash})
-        found = run(place, noise(place), spoiled, tasks=[]).label_free
-        assert found is not None
-        assert found.basis == TRAINED_ON
-    untold = run(place, noise(place), Network(training={"dataset_hash": place.hash}), tasks=[]).label_free
-    assert untold is not None
-    assert untold.basis == TRAINED_ON
-    unknown = run(place, noise(place), tasks=[]).label_free
+    assert (report.label_free.basis, report.label_free.places) == (HELD_OUT, len(held))
+    assert 0.3 * len(place) < len(held) < 0.6 * len(place)
+    by_itself, _ = held_out(place, tmp_path / "by itself", by="dataset")
+    found = run(place, noise(place), Network(path=by_itself), tasks=[]).label_free
+    assert found is not None
+    assert (found.basis, found.places) == (TRAINED_ON, len(place))
+
+
+def test_a_dataset_that_the_run_did_not_see_lies_elsewhere(place: Town, tmp_path: Path) -> None:
+    path, _ = held_out(replace(place, places_hash="d" * 64), tmp_path)
+    other = run(place, noise(place), Network(training={"dataset_hash": "another"}, path=path), tasks=[])
+    assert other.label_free is not None
+    assert other.label_free.basis == ELSEWHERE
+    assert not any("split.parquet" in note for note in other.notes)
+
+
+def test_a_model_that_keeps_no_split_may_have_seen_any_place(place: Town) -> None:
+    """A run of before, an imported model, and none at all."""
+    for model in (Network(training={"dataset_hash": place.hash}), Network()):
+        report = run(place, noise(place), model, tasks=[])
+        assert report.label_free is not None
+        assert report.label_free.basis == UNKNOWN
+        assert any("keeps no split.parquet" in note for note in report.notes)
+    nobody = evaluate(embeddings(place, noise(place)), dataset=place, tasks=[], budget="quick", seeds=1)  # type: ignore[arg-type]
+    unknown = nobody.label_free
     assert unknown is not None
     assert unknown.basis == UNKNOWN
+
+
+def test_lessons_leave_the_blocks_that_were_held_out_to_ask_about(place: Town, tmp_path: Path) -> None:
+    """On places trained on a task that was taught is refused; on those held out alone it is not."""
+    path, held = held_out(place, tmp_path)
+    here = Area(-180.0, -85.0, 180.0, 85.0).as_dict()
+    model = Network(taught=("landuse",), training={"areas": [here], "dataset_hash": place.hash}, path=path)
+    refused = run(place, noise(place), model)
+    assert any("on this very ground" in line for line in refused.skipped)
+    emb = embeddings(place, noise(place))[held]
+    asked = evaluate(emb, dataset=place, model=model, tasks=["landuse"], budget="quick", seeds=1)  # type: ignore[arg-type]
+    assert not any("on this very ground" in line for line in asked.skipped)
 
 
 def test_the_budget_bounds_the_places(place: Town, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -91,7 +91,7 @@ def recorded_dataset(embeddings: Embeddings, dataset: Dataset | PathLike | None 
         if not path or not (Path(path) / "dataset.json").exists():
             return None
         found = Dataset.open(path)
-    if found.hash != embeddings.provenance.dataset_hash:
+    if not found.descends_from(embeddings.provenance.dataset_hash):
         if dataset is None:
             return None
         raise PlacevecError(f"the vectors were made from another dataset than {found.path}")
@@ -138,7 +138,7 @@ def recorded_ground(model: Model, remedy: str) -> Dataset:
     if not path or not (Path(path) / "dataset.json").exists():
         raise DatasetError(f"the dataset that {name} was trained on is not where it says: {remedy}")
     found = Dataset.open(path)
-    if found.hash != model.training.get("dataset_hash"):
+    if not found.descends_from(str(model.training.get("dataset_hash"))):
         raise DatasetError(
             f"{printable(path)} is another dataset than {name} was trained on, or has changed since: {remedy}"
         )

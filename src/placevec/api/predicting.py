@@ -241,10 +241,14 @@ def _dots(
 
 
 def _trained_on(model: Model, question: Question) -> list[Floats]:
-    """Points of each class in the training split of the dataset that the model names."""
+    """Points of each class that the model was trained on; of one that keeps no split, those of the dataset's."""
+    from placevec.datasets.splits import read_split
+
     dataset = recorded_ground(model, "name a table of points instead")
     labels = dataset.labels()
-    rows = labels.rows("train")
+    kept = read_split(model.path)
+    split = None if kept is None else kept.split_of(dataset)
+    rows = labels.rows("train") if split is None else split.rows("train")
     if labels.kind == "number":
         return [dataset.lonlat[rows]]
     known = {name: code for code, name in enumerate(labels.classes)}

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from placevec.api.inputs import PathLike, dataset_of
 from placevec.datasets.dataset import Dataset
 from placevec.datasets.joined import JoinedDataset
+from placevec.datasets.splits import FILE as SPLIT
+from placevec.datasets.splits import RunSplit, read_split, write_split
 from placevec.errors import ModelError, UsageError
 from placevec.io import atomic
 from placevec.io.progress import SILENT, Progress
@@ -17,6 +20,7 @@ from placevec.io.progress import SILENT, Progress
 if TYPE_CHECKING:
     from placevec.models.heads import Head
     from placevec.models.model import Model
+    from placevec.recipes.base import Built
 
 
 def train(
@@ -77,12 +81,10 @@ def train(
         "dataset_path": str(ground.path.resolve()) if isinstance(ground, Dataset) else "",
         "dataset_hash": ground.hash,
         "attribution": ground.attribution,
-        "areas": [
-            part.area.as_dict() for part in (ground.parts if isinstance(ground, JoinedDataset) else (ground,))
-        ],
+        "areas": [part.area.as_dict() for part in _parts(ground)],
         "places": built.places,
         **_label_of(ground, built.heads),
-        **({"held_out": built.held_out} if built.held_out else {}),
+        **({"held_out": built.split.held_out} if built.split.held_out else {}),
         **({"validation": judge.name} if judge is not None else {}),
     }
     described = module.config_dict(built.config)
@@ -100,17 +102,25 @@ def train(
     if holds_run and force:  # only now that all options have proved themselves
         shutil.rmtree(run)
     run.mkdir(parents=True, exist_ok=True)
+    split = _split_of(built, ground, judge)
+    _keep_split(split, run, _state_of(run, resumed), {**fixed, "training": asdict(built.training)})
+
+    def save(folder: Path) -> None:
+        model.save(folder)
+        if folder != run:  # a named checkpoint is a model of its own
+            write_split(folder, split)
+
     run_training(
         built.recipe, built.views, run, built.training,
-        config=fixed, save=model.save, resume=resumed, validation_views=built.validation_views,
-        progress=progress,
+        config=fixed, save=save, resume=resumed, validation_views=built.validation_views, progress=progress,
     )  # fmt: skip
     trained = Model.load(run)
     if projector:
         from placevec.explorer.tensorboard import write_projector
 
-        parts = ground.parts if isinstance(ground, JoinedDataset) else (ground,)
-        write_projector(run / "tensorboard" / "projector", trained, parts, projector, progress=progress)
+        write_projector(
+            run / "tensorboard" / "projector", trained, _parts(ground), projector, progress=progress
+        )
     return trained
 
 
@@ -124,6 +134,45 @@ def _ground(dataset: Dataset | PathLike | Sequence[Dataset | PathLike]) -> Datas
     return parts[0] if len(parts) == 1 else JoinedDataset(parts)
 
 
+def _split_of(
+    built: Built, ground: Dataset | JoinedDataset, judge: Dataset | JoinedDataset | None
+) -> RunSplit:
+    """What the run learns from and what it keeps from itself, of every dataset."""
+    split = RunSplit.of_datasets(_parts(ground), built.split)
+    if judge is None or built.validation_split is None:
+        return split
+    return split + RunSplit.of_datasets(_parts(judge), built.validation_split)
+
+
+def _parts(ground: Dataset | JoinedDataset) -> tuple[Dataset, ...]:
+    return ground.parts if isinstance(ground, JoinedDataset) else (ground,)
+
+
+def _state_of(run: Path, resumed: bool | Path) -> Path | None:
+    """The state that a run goes on from; None where it begins."""
+    from placevec.training.state import named_state, newest_state
+
+    if isinstance(resumed, Path):
+        return named_state(resumed)
+    return newest_state(run / "state") if resumed else None
+
+
+def _keep_split(split: RunSplit, run: Path, state: Path | None, config: dict[str, Any]) -> None:
+    """Write the split of a run that begins; ModelError where a run that goes on began with another."""
+    from placevec.training.state import require_config
+
+    if state is not None:
+        folder = state if (state / SPLIT).exists() else run
+        before = read_split(folder)
+        if before is not None and (why := before.difference(split)):
+            require_config(state, config)  # an option that is another says more than what came of it
+            raise ModelError(
+                f"cannot resume {state}: its places were divided otherwise ({why}); use the same dataset and options, "
+                "or another --out"
+            )
+    write_split(run, split)
+
+
 def _label_of(ground: Dataset | JoinedDataset, heads: Mapping[str, Head]) -> dict[str, str]:
     """The name of the labels' column, by which answers are called; nothing where none is learnt or it has no name."""
     column = ground.manifest["labels"].get("column") if heads and isinstance(ground, Dataset) else None
@@ -132,8 +181,8 @@ def _label_of(ground: Dataset | JoinedDataset, heads: Mapping[str, Head]) -> dic
 
 def _check_run(run: Path, *, resume: bool, force: bool) -> bool:
     """Whether ``run`` holds a run; ModelError when what it holds must not be touched."""
-    # the log is the first thing a run writes: it may have been interrupted before its first checkpoint
-    holds_run = any((run / name).exists() for name in ("metrics.jsonl", "state", "config.json"))
+    # the split is the first thing a run writes: it may have been interrupted before its first checkpoint
+    holds_run = any((run / name).exists() for name in (SPLIT, "metrics.jsonl", "state", "config.json"))
     if run.is_dir() and any(run.iterdir()) and not holds_run:
         raise ModelError(f"{run} exists and is not a run: choose another --out")
     if holds_run and not resume and not force:

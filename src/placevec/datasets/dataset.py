@@ -62,6 +62,7 @@ _MANIFEST = {
     },
     "views": {str: {"spec": dict, "files": [str]}},
     "labels?": (dict, NONE),
+    "additions?": [{"hash": str, "created": str, "added": [str]}],
     "report?": {
         "inputs?": dict,
         "labels?": {"why?": str, "range?": [float], "largest?": {str: int}},
@@ -224,6 +225,17 @@ class Dataset:
         if manifest.get("labels"):
             content["labels"] = manifest["labels"]
         return atomic.sha256_of_json(content)
+
+    def descends_from(self, hash: str) -> bool:
+        """Whether it is the dataset of that hash, or came of it by additions alone, which change nothing that it held."""
+        return hash == self.hash or any(
+            addition["hash"] == hash for addition in self.manifest.get("additions", ())
+        )
+
+    @cached_property
+    def places_hash(self) -> str:
+        """SHA-256 of its places alone: nothing that is added to the dataset changes it."""
+        return atomic.sha256_of_json(self.manifest["places"])
 
     def footprints(self) -> Floats:
         """(N, 4) x0, y0, x1, y1 of every place in fractional tile coordinates at the map's zoom."""

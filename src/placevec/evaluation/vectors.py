@@ -7,13 +7,14 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from placevec.datasets.dataset import Dataset
+from placevec.datasets.splits import Split, read_split
 from placevec.embeddings import Embeddings
 from placevec.errors import AreaError, EvaluationError, InputError, UsageError
 from placevec.evaluation.baselines import BESIDE, COORDINATES, COVERAGE, PAIRS, beside, floors
@@ -26,6 +27,7 @@ from placevec.evaluation.intrinsic import (
     class_silhouettes,
     label_free,
 )
+from placevec.evaluation.predictions.split import UNKNOWN_SPLIT
 from placevec.evaluation.report import Report
 from placevec.evaluation.tasks import (
     COLOURS,
@@ -40,7 +42,7 @@ from placevec.evaluation.tasks import (
     without_leaking_groups,
 )
 from placevec.evaluation.user_labels import label_tasks
-from placevec.geo import Area, Floats, Ints, hold_out_blocks
+from placevec.geo import Area, Floats, Ints
 from placevec.io.progress import SILENT, Progress
 from placevec.models.model import Model
 
@@ -133,9 +135,8 @@ def evaluate(
     if not judgements and measured is None:
         raise EvaluationError(f"nothing could be judged: {'; '.join(skipped)}")
     created = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-    known = model is not None and bool(learnt_from(model, dataset.lonlat[places.rows]).any())
     return Report(
-        judgements, measured, skipped, _notes(model, known, seeds, budget), emb.provenance.model_hash, dataset.hash,
+        judgements, measured, skipped, _notes(model, places, seeds, budget), emb.provenance.model_hash, dataset.hash,
         dataset.attribution, budget, created, len(emb), emb.dim,
     )  # fmt: skip
 
@@ -166,6 +167,19 @@ class _Places:
             raise EvaluationError(
                 "no place of the dataset has a vector in this table: were they made from it?"
             )
+        self._splits: dict[Path | None, Split | None] = {}
+
+    def split_of(self, model: Model) -> Split | None:
+        """How the training of a model divided the dataset's places; None where it did not, or does not say."""
+        if model.path not in self._splits:
+            kept = read_split(model.path)
+            self._splits[model.path] = None if kept is None else kept.split_of(self.dataset)
+        return self._splits[model.path]
+
+    def is_unknown_to(self, model: Model) -> bool:
+        """Whether nobody can say which of the places the model was trained on."""
+        trained = str(model.training.get("dataset_hash") or "")
+        return self.split_of(model) is None and (not trained or self.dataset.descends_from(trained))
 
 
 class _Features:
@@ -282,7 +296,7 @@ def _check_not_taught(task: Task, places: _Places, model: Model) -> None:
     """EvaluationError when the model learnt to foretell this task's labels on places that would be asked about."""
     lessons = [name for name in model.taught if name in _LESSONS.get(task.name, ())]
     rows = task.rows[np.isin(task.rows, places.rows)]
-    if lessons and learnt_from(model, places.dataset.lonlat[rows]).any():
+    if lessons and _learnt_from(places, model, rows).any():
         raise EvaluationError(
             f"task {task.name}: the model was taught {' and '.join(lessons)} on this very ground, so that its vectors "
             "prove nothing here; evaluate it on other ground, or run with --allow-leaks"
@@ -292,7 +306,7 @@ def _check_not_taught(task: Task, places: _Places, model: Model) -> None:
 def _taught_here(task: Task, places: _Places, model: Model) -> list[str]:
     """A note where the model learnt labels of its own on places that are asked about: the task's may hang together."""
     rows = task.rows[np.isin(task.rows, places.rows)]
-    if not model.taught or not learnt_from(model, places.dataset.lonlat[rows]).any():
+    if not model.taught or not _learnt_from(places, model, rows).any():
         return []
     return [
         f"the model was taught {' and '.join(model.taught)} on this very ground: labels that hang together with them "
@@ -329,6 +343,15 @@ def learnt_from(model: Model, lonlat: Floats) -> NDArray[np.bool_]:
     return inside
 
 
+def _learnt_from(places: _Places, model: Model, rows: Ints) -> NDArray[np.bool_]:
+    """(R,) whether the model learnt from places of the dataset: not from blocks that its training held out."""
+    learnt = learnt_from(model, places.dataset.lonlat[rows])
+    split = places.split_of(model)
+    if split is not None and split.by == "blocks":
+        learnt &= ~np.isin(rows, split.rows("validation"))
+    return learnt
+
+
 def _buffer_m(dataset: Dataset, model: Model | None) -> float:
     """Metres between training and tested places: footprints do not touch, and no training pair spans the gap.
 
@@ -347,44 +370,30 @@ def _buffer_m(dataset: Dataset, model: Model | None) -> float:
 def _rows_without_labels(places: _Places, model: Model | None) -> tuple[Ints, str]:
     """(places to measure without labels, whether training has seen them).
 
-    The blocks that training held out, when the model tells which; else all places.
+    The blocks that training held out, where the run's split names them; else all places.
     """
-    rows, lonlat = places.rows, places.dataset.lonlat
-    training = {} if model is None else model.training
-    told: Any = training.get("held_out")
-    basis = UNKNOWN
-    if training.get("dataset_hash") == places.dataset.hash:
+    rows, basis = places.rows, UNKNOWN
+    split = None if model is None else places.split_of(model)
+    if split is not None and len(split.rows("train")):
         basis = TRAINED_ON
-        if _tells_blocks(told):
-            located = np.flatnonzero(np.isfinite(lonlat).all(axis=1))
-            _, held = hold_out_blocks(lonlat[located], **told)
-            found = np.intersect1d(located[held], rows)
+        if split.by == "blocks":
+            found = np.intersect1d(split.rows("validation"), rows)
             if len(found) >= _ENOUGH_HELD_OUT:
                 rows, basis = found, HELD_OUT
-    elif training.get("dataset_hash"):
-        there = model is not None and "areas" in training and learnt_from(model, lonlat[rows]).any()
+    elif model is not None and not places.is_unknown_to(model):
+        there = "areas" in model.training and learnt_from(model, places.dataset.lonlat[rows]).any()
         basis = TRAINED_ON if there else ELSEWHERE
     return np.sort(np.random.default_rng([0, 0x1F]).permutation(rows)[:_MOST_WITHOUT_LABELS]), basis
 
 
-def _tells_blocks(told: Any) -> bool:
-    """Whether a model's configuration says how to draw the blocks that its training held out; it may be hostile."""
-    return (
-        isinstance(told, dict)
-        and set(told) == {"size_m", "share", "buffer_m", "seed"}
-        and all(
-            isinstance(value, int | float) and math.isfinite(value) and value >= 0 for value in told.values()
-        )
-        and isinstance(told["seed"], int)
-        and told["size_m"] >= 1
-    )
-
-
-def _notes(model: Model | None, known: bool, seeds: int, budget: str) -> list[str]:
+def _notes(model: Model | None, places: _Places, seeds: int, budget: str) -> list[str]:
     notes = []
     if model is None:
         notes.append("the model is not at hand: no untrained encoder beside the vectors")
-    elif lessons := model.taught:
+    elif places.is_unknown_to(model):
+        notes.append(UNKNOWN_SPLIT)
+    if model is not None and (lessons := model.taught):
+        known = _learnt_from(places, model, places.rows).any()
         ground = "this ground is part of that" if known else "this ground is no part of that"
         notes.append(
             f"the model was taught {', '.join(lessons)} on the ground that it was trained on: {ground}"

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from placevec.core import Recipe, View, ViewSpec
+from placevec.datasets.splits import Split
 from placevec.models.heads import Head
 from placevec.training import TrainingOptions
 
@@ -20,9 +21,9 @@ class Built:
         views: what its slots read.
         specs: of the views that the model will read; of some of them, where others only teach.
         training: how long and how hard.
-        places: that are trained on.
+        split: which places are trained on, which are kept from it and why.
         validation_views: what the validation reads, where that is another dataset.
-        held_out: how the validation's places were held out; empty where none were.
+        validation_split: which places of that dataset are validated on.
         notes: what the user should know.
         heads: view -> what the model will predict through, where it learns from labels.
     """
@@ -32,8 +33,13 @@ class Built:
     views: dict[str, View]
     specs: dict[str, ViewSpec]
     training: TrainingOptions
-    places: int
+    split: Split
     validation_views: dict[str, View] | None = None
-    held_out: dict[str, Any] = field(default_factory=dict)
+    validation_split: Split | None = None
     notes: list[str] = field(default_factory=list)
     heads: dict[str, Head] = field(default_factory=dict)
+
+    @property
+    def places(self) -> int:
+        """How many places are trained on."""
+        return len(self.split.rows("train"))

@@ -149,6 +149,22 @@ def _differences(saved: dict[str, Any], wanted: dict[str, Any]) -> list[str]:
     ]
 
 
+def require_config(path: Path, config: dict[str, Any]) -> None:
+    """ModelError unless a state was saved under this configuration, but for what is `FREE`."""
+    try:
+        content = read_json(path / "state.json")
+        check(content, {"config": dict})
+    except (OSError, ValueError) as error:
+        raise ModelError(_DAMAGED.format(path, error)) from error
+    _require_same(path, content["config"], config)
+
+
+def _require_same(path: Path, saved: dict[str, Any], config: dict[str, Any]) -> None:
+    differences = _differences(saved, json.loads(json.dumps(config)))
+    if differences:
+        raise ModelError(f"cannot resume {path}: {differences[0]}; use the same options or another --out")
+
+
 def load_state(
     path: Path, module: nn.Module, optimiser: torch.optim.Optimizer, config: dict[str, Any]
 ) -> Counters:
@@ -160,9 +176,7 @@ def load_state(
         counters, saved = Counters(**content["counters"]), content["config"]
     except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
         raise ModelError(_DAMAGED.format(path, error)) from error
-    differences = _differences(saved, json.loads(json.dumps(config)))
-    if differences:
-        raise ModelError(f"cannot resume {path}: {differences[0]}; use the same options or another --out")
+    _require_same(path, saved, config)
     try:
         state = _optimiser_state(tensors, optimiser)
     except ValueError as error:

@@ -124,7 +124,8 @@ def test_a_dataset_to_validate_on(helsinki_dataset: Dataset, tmp_path: Path) -> 
     config, training = configure("default", SMALL)
     built = build(helsinki_dataset, config, training, other)
     assert built.places == len(helsinki_dataset)
-    assert not built.held_out
+    assert built.split.by == "other dataset"
+    assert not len(built.split.rows("validation"))
     assert "validation places lie within" in " ".join(built.notes)
     assert built.recipe.validation is not None
     drawn = built.recipe.validation.draw(0).looks["anchor"]

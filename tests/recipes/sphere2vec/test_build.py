@@ -325,5 +325,5 @@ def test_a_validation_of_a_few_places_is_made_and_told_of(tmp_path) -> None:
         tmp_path / "spot", np.full((4, 2), 24.0), np.array([0, 1, 0, 1]), classes=("a", "b")
     )
     repeated = build(one_spot, config, training)
-    assert not repeated.held_out
+    assert not repeated.split.held_out
     assert not any("chance chooses" in note for note in repeated.notes)

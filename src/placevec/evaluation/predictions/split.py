@@ -1,4 +1,7 @@
-"""Which places of a dataset a model is judged on, and which its floors may be taught on."""
+"""Which places of a dataset a model is judged on, and which its floors may be taught on.
+
+The run says it (`placevec.datasets.splits`): nothing here knows how a recipe divides places.
+"""
 
 from __future__ import annotations
 
@@ -10,14 +13,13 @@ from numpy.typing import NDArray
 
 from placevec.datasets.dataset import Dataset
 from placevec.datasets.labels import SPLITS, Labelled
-from placevec.errors import EvaluationError, InputError
+from placevec.datasets.splits import Split, read_split
+from placevec.errors import EvaluationError
 from placevec.geo import Floats, Ints
 from placevec.models.heads import Head
 from placevec.models.model import Model
-from placevec.recipes.sphere2vec.config import Sphere2VecConfig
-from placevec.recipes.sphere2vec.points import sides, usable
 
-_KEPT = ("seasons", "few_shot", "validation_share", "block_m")
+UNKNOWN_SPLIT = "the model keeps no split.parquet, so which of these places it was trained on is unknown"
 
 
 @dataclass
@@ -50,33 +52,31 @@ class Sides:
 def sides_of(model: Model, dataset: Dataset, labels: Labelled) -> Sides:
     """The sides that the model's training had, or those of another dataset.
 
+    A model that does not keep its split may have seen any place, and a note says so.
+
     Raises:
-        EvaluationError: no place was kept from it.
+        EvaluationError: no place was kept from it, or none can be asked about.
+        ModelError: its split is damaged.
     """
     assert model.head is not None
-    config = _config(model)
-    rows, _ = usable(dataset, labels, config)
-    own = model.training.get("dataset_hash") == dataset.hash
-    test = rows[:0] if labels.split is None else rows[labels.split[rows] == 2]
-    held_out = model.training.get("held_out")
-    seed = held_out.get("seed", 0) if isinstance(held_out, dict) else 0
-    seed = seed if isinstance(seed, int) and not isinstance(seed, bool) and seed >= 0 else 0
-    notes: list[str] = []
-    if own:
-        taught, validation, how, _ = sides(dataset.lonlat, labels, rows, config, seed)
-        # without anything held out, validation repeats training places
-        validation = validation if how else rows[:0]
-        by_blocks = "size_m" in how
-    else:
-        taught = rows if labels.split is None else rows[labels.split[rows] == 0]
-        validation = rows[:0] if labels.split is None else rows[labels.split[rows] == 1]
-        by_blocks = False
+    years = _years(model, dataset, labels)
+    rows = _usable(dataset, labels, years)
+    kept = read_split(model.path)
+    split = None if kept is None else kept.split_of(dataset)
+    notes = [UNKNOWN_SPLIT] if kept is None else []
+    if split is not None and labels.split is not None and ((labels.split == 2) & (split.code == 0)).any():
+        notes.append(
+            "the model was trained on places that the dataset would test: its run's own split counts"
+        )
+    taught, validation, test = _divided(rows, labels, split)
     if len(test):
         name, judged, choosing = "test", test, validation
     elif len(validation):
+        by_blocks = split is not None and split.by == "blocks"
         name, judged, choosing = ("held-out blocks" if by_blocks else "validation"), validation, rows[:0]
-        notes.append("these places chose the weights that were kept, so they flatter the model a little")
-    elif not own:
+        if split is not None:
+            notes.append("these places chose the weights that were kept, so they flatter the model a little")
+    elif split is None:
         name, judged, choosing, taught = "all", rows, rows[:0], rows[:0]
         notes.append("the dataset has no split: all its places are judged on, and no floor can be taught")
     else:
@@ -95,18 +95,37 @@ def sides_of(model: Model, dataset: Dataset, labels: Labelled) -> Sides:
     if labels.split is not None and name in SPLITS:
         placeless = ~np.isfinite(dataset.lonlat).all(axis=1)
         unplaced = np.flatnonzero(placeless & labels.known & (labels.split == SPLITS.index(name)))
-    years = labels.dates if config.seasons else None
     return Sides(name, judged, taught, choosing, values, unseen, unplaced, years, notes)
 
 
-def _config(model: Model) -> Sphere2VecConfig:
-    """What decided the sides in training; the recipe of a model comes from a file."""
-    held = model.recipe.get("config", {})
-    given = {name: held[name] for name in _KEPT if name in held and held[name] is not None}
-    try:
-        return Sphere2VecConfig(**given)
-    except (TypeError, InputError) as error:
-        raise EvaluationError(f"the model's configuration is damaged: {error}") from error
+def _divided(rows: Ints, labels: Labelled, split: Split | None) -> tuple[Ints, Ints, Ints]:
+    """(training, validation, test) rows among ``rows``: the run's, else the dataset's own."""
+    code = labels.split if split is None else split.code
+    if code is None:
+        return rows[:0], rows[:0], rows[:0]
+    train, validation, test = (rows[code[rows] == number] for number in range(len(SPLITS)))
+    return train, validation, test
+
+
+def _years(model: Model, dataset: Dataset, labels: Labelled) -> Floats | None:
+    """(N,) share of the year of each place, where the model reads it."""
+    if not any(getattr(module, "seasons", 0) for module in model.modules.values()):
+        return None
+    if labels.dates is None:
+        raise EvaluationError(
+            f"the model reads the share of the year, and {dataset.path} has no dates: prepare it with --date"
+        )
+    return labels.dates
+
+
+def _usable(dataset: Dataset, labels: Labelled, years: Floats | None) -> Ints:
+    """Rows that have coordinates, a label and what the model reads besides."""
+    kept = np.isfinite(dataset.lonlat).all(axis=1) & labels.known
+    if years is not None:
+        kept &= np.isfinite(years)
+    if not kept.any():
+        raise EvaluationError(f"no place of {dataset.path} has coordinates and a label to be asked about")
+    return np.flatnonzero(kept)
 
 
 def _numbered(labels: Labelled, head: Head) -> NDArray[Any]:

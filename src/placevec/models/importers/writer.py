@@ -53,7 +53,7 @@ def written(
             "file": printable(file.name), "sha256": atomic.sha256_of_file(file), "as": system, **(more or {})
         },
     }  # fmt: skip
-    recipe = {"name": "sphere2vec", "config": {"encoder": getattr(encoder, "encoder", system)}}
+    recipe = {"name": system, "config": {"encoder": getattr(encoder, "encoder", system)}}
     atomic.check_writable(out, directory=True)
     Model(
         {"location": encoder},

@@ -18,13 +18,14 @@ from placevec import encoders
 from placevec.core import Encoded, Objective, Recipe, Slot, View, ViewSpec
 from placevec.datasets.dataset import Dataset
 from placevec.datasets.joined import JoinedDataset
+from placevec.datasets.splits import Split
 from placevec.errors import DatasetError, InputError
 from placevec.geo import Floats, Ints, footprint_bounds, to_ecef
 from placevec.metrics import effective_rank, principal_share, triplet_accuracy
 from placevec.preparation.map import PREPARE_OPTIONS, prepare
 from placevec.recipes.base import Built
 from placevec.recipes.loc2vec.config import Loc2VecConfig, config_dict
-from placevec.recipes.loc2vec.pairs import buffer_m, fewer, in_metres, sampler_of, split
+from placevec.recipes.loc2vec.pairs import all_trained, buffer_m, fewer, in_metres, sampler_of, split
 from placevec.recipes.loc2vec.presets import configure
 from placevec.recipes.loc2vec.targets import Contents, Ground, landuse_contents, layer_contents, tag_contents
 from placevec.training import TrainingOptions
@@ -124,21 +125,23 @@ def build(
     channels = kept_channels(dataset.spec(VIEW), config.drop_layers)
     window: dict[str, Any] = {"size_px": config.size_px, "size_m": config.size_m, "channels": channels}
     view = _window(dataset, **window)
-    rows = dataset.require_coordinates(np.arange(len(dataset)), "loc2vec")
+    located = dataset.require_coordinates(np.arange(len(dataset)), "loc2vec")
     seed = int(training.get("seed", 0))
-    rows = fewer(dataset, rows, config.most_places, seed)
+    rows = fewer(dataset, located, config.most_places, seed)
     ground = dataset if validation is None else validation
-    held_out: dict[str, Any] = {}
     notes: list[str] = []
     if validation is None:
-        train_rows, held_rows, held_out = split(dataset, config, rows, seed)
-        if not held_out and config.validation_share > 0:
+        divided = split(dataset, config, located, rows, seed)
+        train_rows = divided.rows("train")
+        held_rows = divided.rows("validation") if divided.held_out else train_rows
+        if not divided.held_out and config.validation_share > 0:
             notes.append("the extent is too small to hold blocks out: validation repeats training places")
     else:
+        divided = all_trained(dataset, located, rows, by="other dataset")
         train_rows, held_rows = rows, validation.require_coordinates(np.arange(len(validation)), "loc2vec")
         notes += _overlap(dataset, validation, config, rows, held_rows)
     contents = {name: _contents(name, dataset, config) for name in config.predict}
-    held_off = ground.lonlat[held_rows] if held_out or validation is not None else None
+    held_off = ground.lonlat[held_rows] if divided.held_out else None
     sampler = sampler_of(
         dataset, config, train_rows, seed=seed, drop_channels=config.drop_channels, flip=config.flip,
         targets=_shares(contents), keep_off=held_off,
@@ -162,10 +165,12 @@ def build(
     )
     options = TrainingOptions(**{"steps_per_epoch": _steps(config, sampler), **training})
     there_views: dict[str, View] | None = None
+    there_split: Split | None = None
     if validation is not None:
         there_views = {VIEW: _window(validation, **window)}
+        there_split = Split.of(len(validation), train=rows[:0], validation=held_rows, by="other dataset")
     return Built(
-        recipe, config, {VIEW: view}, {VIEW: view.spec}, options, len(train_rows), there_views, held_out, notes
+        recipe, config, {VIEW: view}, {VIEW: view.spec}, options, divided, there_views, there_split, notes
     )  # fmt: skip
 
 

@@ -11,7 +11,8 @@ import numpy as np
 
 from placevec.datasets.dataset import Dataset
 from placevec.datasets.joined import JoinedDataset
-from placevec.geo import TILE_PX, Floats, Ints, hold_out_blocks, metres_per_pixel, to_ecef
+from placevec.datasets.splits import By, Split
+from placevec.geo import TILE_PX, Floats, Ints, hold_out_blocks, metres_per_pixel, spatial_blocks, to_ecef
 from placevec.recipes.loc2vec.config import Loc2VecConfig
 from placevec.training.samplers import BoxSampler, NearFarSampler, TileSampler
 from placevec.training.samplers.anchors import AnchorSampler
@@ -59,21 +60,39 @@ def block_size(lonlat: np.ndarray[Any, Any], config: Loc2VecConfig) -> float:
 
 
 def split(
-    dataset: Dataset | JoinedDataset, config: Loc2VecConfig, rows: Ints, seed: int
-) -> tuple[Ints, Ints, dict[str, Any]]:
-    """(training rows, validation rows, how they were held out); the last is empty when the extent is too small."""
+    dataset: Dataset | JoinedDataset, config: Loc2VecConfig, located: Ints, rows: Ints, seed: int
+) -> Split:
+    """The split of a dataset: whole blocks validate, with a buffer; nothing does where the extent is too small.
+
+    ``located`` are the rows that have coordinates, ``rows`` those of them that are used.
+    """
     lonlat = dataset.lonlat[rows]
-    held_out: dict[str, Any] = {
+    options: dict[str, Any] = {
         "size_m": block_size(lonlat, config),
         "share": config.validation_share,
         # no pixel shared: turned windows reach half a diagonal, and both sides' positives leave their places
         "buffer_m": buffer_m(dataset, config, rows),
         "seed": seed,
     }
-    train_rows, held_rows = hold_out_blocks(lonlat, **held_out)
-    if len(train_rows) < 0.5 * len(rows) or len(held_rows) < 8:
-        return rows, rows, {}
-    return rows[train_rows], rows[held_rows], held_out
+    kept, held = hold_out_blocks(lonlat, **options)
+    if len(kept) < 0.5 * len(rows) or len(held) < 8:
+        return all_trained(dataset, located, rows)
+    block = np.full(len(dataset), -1, np.int64)
+    block[located] = spatial_blocks(dataset.lonlat[located, 0], dataset.lonlat[located, 1], options["size_m"])
+    return Split.of(
+        len(dataset), train=rows[kept], validation=rows[held], excluded={**_excluded(dataset, located), "buffer": rows},
+        block=block, by="blocks", options=options,
+    )  # fmt: skip
+
+
+def all_trained(dataset: Dataset | JoinedDataset, located: Ints, rows: Ints, by: By = "nothing") -> Split:
+    """The split of a dataset of which nothing validates."""
+    return Split.of(len(dataset), train=rows, excluded=_excluded(dataset, located), by=by)
+
+
+def _excluded(dataset: Dataset | JoinedDataset, located: Ints) -> dict[str, Ints]:
+    """Reason -> rows, before it is known which rows are used."""
+    return {"coordinates": np.arange(len(dataset)), "sample": located}
 
 
 def sampler_of(

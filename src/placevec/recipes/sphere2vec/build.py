@@ -34,7 +34,7 @@ from placevec.recipes.sphere2vec.config import (
 )
 from placevec.recipes.sphere2vec.csp_config import CSP_LOSSES
 from placevec.recipes.sphere2vec.encoder import device_of, encoder_of
-from placevec.recipes.sphere2vec.points import background_of, sides, usable
+from placevec.recipes.sphere2vec.points import background_of, divided, usable
 from placevec.training import TrainingOptions
 from placevec.training.objectives.presence import (
     SINR_POSITIVE_WEIGHT,
@@ -63,7 +63,7 @@ def build(
     training: Mapping[str, Any],
     validation: Dataset | JoinedDataset | None = None,
 ) -> Built:
-    """Encoder, head, loss and sampler over a dataset's labelled points; see `sphere2vec_points.sides` for the split."""
+    """Encoder, head, loss and sampler over a dataset's labelled points; see `points.divided` for the split."""
     if isinstance(dataset, JoinedDataset) or validation is not None:
         raise UsageError(
             "sphere2vec learns from one dataset, and is validated on its split: prepare one table of all points"
@@ -76,9 +76,10 @@ def build(
     seed = int(training.get("seed", 0))
     config = replace(config, loss=_loss_for(config, labels))
     config.check_loss(config.loss)
-    rows, notes = usable(dataset, labels, config)
+    rows, lacking, notes = usable(dataset, labels, config)
     lonlat = dataset.lonlat
-    train, held, held_out, more = sides(lonlat, labels, rows, config, seed)
+    split, held, more = divided(lonlat, labels, rows, config, seed, lacking=lacking)
+    train = split.rows("train")
     encoder = encoder_of(config, lonlat[train], seed)
     head = _head(encoder.dim, config, labels, train)
     device = device_of(str(training.get("device", "auto")))
@@ -91,7 +92,7 @@ def build(
         judge = _sampler(
             replace(config, balance=None), labels, lonlat, held, device, size=size, seed=seed + 1
         )
-        if held_out and len(held) < _FEW_VALIDATED:
+        if split.held_out and len(held) < _FEW_VALIDATED:
             more = [*more, _few(len(train), len(held))]
     recipe = Recipe(
         slots={role: Slot(NAME, "location") for role in sampler.draw(0).looks},
@@ -109,8 +110,8 @@ def build(
         **({"device": "cpu"} if device.type == "cpu" else {}),
     }
     return Built(
-        recipe, config, {NAME: CoordinatesView(lonlat)}, {NAME: SPEC}, TrainingOptions(**options), len(train),
-        held_out=held_out, notes=[*notes, *more], heads={} if head is None else {NAME: head},
+        recipe, config, {NAME: CoordinatesView(lonlat)}, {NAME: SPEC}, TrainingOptions(**options), split,
+        notes=[*notes, *more], heads={} if head is None else {NAME: head},
     )  # fmt: skip
 
 

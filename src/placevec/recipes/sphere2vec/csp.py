@@ -28,7 +28,7 @@ from placevec.recipes.base import Built
 from placevec.recipes.sphere2vec.config import Sphere2VecConfig
 from placevec.recipes.sphere2vec.csp_config import CONTRASTS, defaults
 from placevec.recipes.sphere2vec.encoder import device_of, encoder_of
-from placevec.recipes.sphere2vec.points import background_of, sides
+from placevec.recipes.sphere2vec.points import background_of, divided
 from placevec.training import TrainingOptions
 from placevec.training.objectives.spatial_contrast import (
     BACKGROUND,
@@ -73,9 +73,10 @@ def build(dataset: Dataset, config: Sphere2VecConfig, training: Mapping[str, Any
     seed, lonlat = int(training.get("seed", 0)), dataset.lonlat
     images = dataset.view(IMAGE_FEATURES)
     assert isinstance(images, FeaturesView)
-    rows, notes = _usable(dataset, images)
+    rows, lacking, notes = _usable(dataset, images)
     labels = dataset.labels() if dataset.has_labels else Labelled("number", np.zeros(len(dataset)))
-    train, held, held_out, more = sides(lonlat, labels, rows, config, seed)
+    split, held, more = divided(lonlat, labels, rows, config, seed, lacking=lacking)
+    train = split.rows("train")
     location = encoder_of(config, lonlat[train], seed)
     image: FeatureProjection | StandardFeatures = (
         StandardFeatures(images.dim)
@@ -105,7 +106,7 @@ def build(dataset: Dataset, config: Sphere2VecConfig, training: Mapping[str, Any
     }
     return Built(
         recipe, config, {NAME: CoordinatesView(lonlat), IMAGE_FEATURES: images}, {NAME: SPEC}, TrainingOptions(**options),
-        len(train), held_out=held_out, notes=[*notes, *more],
+        split, notes=[*notes, *more],
     )  # fmt: skip
 
 
@@ -123,20 +124,19 @@ def _decided(config: Sphere2VecConfig) -> Sphere2VecConfig:
     return replace(config, **open_ones)
 
 
-def _usable(dataset: Dataset, images: FeaturesView) -> tuple[Ints, list[str]]:
-    """Places with coordinates and an image, and a note of those without."""
+def _usable(dataset: Dataset, images: FeaturesView) -> tuple[Ints, dict[str, Ints], list[str]]:
+    """Places with coordinates and an image, what the others lack, and notes of them."""
     located = np.isfinite(dataset.lonlat).all(axis=1)
     rows = np.flatnonzero(located & images.known)
     if len(rows) < 2:
         raise DatasetError(f"fewer than two places of {dataset.path} have both coordinates and an image")
-    notes = []
-    for count, what in (
-        (int((~located).sum()), "coordinates"),
-        (int((located & ~images.known).sum()), "an image"),
-    ):
-        if count:
-            notes.append(f"{count:,} places without {what} are left out")
-    return rows, notes
+    lacking = {"coordinates": np.flatnonzero(~located), "image": np.flatnonzero(located & ~images.known)}
+    notes = [
+        f"{len(some):,} places without {'an image' if what == 'image' else what} are left out"
+        for what, some in lacking.items()
+        if len(some)
+    ]
+    return rows, lacking, notes
 
 
 def _pairs(dataset: Dataset, config: Sphere2VecConfig, rows: Ints, seed: int) -> ImagePairs:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
 from placevec.datasets.dataset import Dataset
 from placevec.datasets.labels import Labelled
+from placevec.datasets.splits import Split
 from placevec.errors import DatasetError, InputError
-from placevec.geo import Floats, Ints, hold_out_blocks, to_ecef
+from placevec.geo import Floats, Ints, hold_out_blocks, spatial_blocks, to_ecef
 from placevec.recipes.sphere2vec.config import Sphere2VecConfig
 from placevec.training.samplers.background import Background, Land, Octant, Sphere, TargetGroup
 from placevec.training.samplers.labeled import few_shot
@@ -18,59 +20,87 @@ _FEWEST = 8
 """Places that a validation is worth reading on."""
 
 
-def usable(dataset: Dataset, labels: Labelled, config: Sphere2VecConfig) -> tuple[Ints, list[str]]:
-    """(R,) rows that have coordinates, a label and what else is learnt from, and notes about those that have not.
+def usable(
+    dataset: Dataset, labels: Labelled, config: Sphere2VecConfig
+) -> tuple[Ints, dict[str, Ints], list[str]]:
+    """(R,) rows that have coordinates, a label and what else is learnt from; what the others lack, and notes about them.
 
     Raises:
         DatasetError: none has.
     """
     located = np.isfinite(dataset.lonlat).all(axis=1)
-    kept, notes = located & labels.known, []
-    lacking = [(int((~located).sum()), "coordinates"), (int((located & ~labels.known).sum()), "a label")]
+    kept = located & labels.known
+    lacking = {"coordinates": ~located, "label": located & ~labels.known}
     if config.seasons:
         if labels.dates is None:
             raise InputError(
                 "there are no dates to learn seasons from: prepare with --date, or without seasons"
             )
         dated = np.isfinite(labels.dates)
-        lacking.append((int((kept & ~dated).sum()), "a date"))
+        lacking["date"] = kept & ~dated
         kept &= dated
-    for count, what in lacking:
-        if count:
-            notes.append(f"{count:,} places without {what} are left out")
+    notes = []
+    for what, rows in lacking.items():
+        if count := int(rows.sum()):
+            said = what if what == "coordinates" else f"a {what}"
+            notes.append(f"{count:,} places without {said} are left out")
     if not kept.any():
         raise DatasetError(f"no place of {dataset.path} has coordinates and a label to learn from")
-    return np.flatnonzero(kept), notes
+    return np.flatnonzero(kept), {what: np.flatnonzero(rows) for what, rows in lacking.items()}, notes
 
 
-def sides(
-    lonlat: Floats, labels: Labelled, rows: Ints, config: Sphere2VecConfig, seed: int
-) -> tuple[Ints, Ints, dict[str, Any], list[str]]:
-    """(training rows, validation rows, how they were held out, notes); no test row is in either.
+def divided(
+    lonlat: Floats,
+    labels: Labelled,
+    rows: Ints,
+    config: Sphere2VecConfig,
+    seed: int,
+    *,
+    lacking: Mapping[str, Ints],
+) -> tuple[Split, Ints, list[str]]:
+    """(the split, rows to validate on, notes); no test row is among those trained or validated on.
 
     The dataset's own split decides where it has one; else, or where it names no validation, whole blocks of ground are
-    held out of the training places.
+    held out of the training places. Where the extent is too small for that, training places validate.
+
+    Args:
+        lonlat: (N, 2) of all places.
+        labels: of them.
+        rows: those that can be used.
+        config: of the recipe.
+        seed: of the training.
+        lacking: reason -> rows that cannot be used.
     """
     train = rows if labels.split is None else rows[labels.split[rows] == 0]
     if len(train) == 0:
         raise DatasetError("the split of this dataset leaves no place to train on")
     held = np.empty(0, np.int64) if labels.split is None else rows[labels.split[rows] == 1]
-    how: dict[str, Any] = {"by": "the dataset's split", "seed": seed}
-    notes: list[str] = []
+    more: dict[str, Any] = {"by": "dataset"} if len(held) else {"by": "nothing"}
+    kept_out, buffer, notes = held, held[:0], []
     if len(held) == 0 and config.validation_share > 0:
-        train, held, how = _blocks(lonlat, train, config, seed)
-        if not how:
+        blocks = _blocks(lonlat, train, config, seed)
+        if blocks is None:
+            held = train
             notes.append("the extent is too small to hold blocks out: validation repeats training places")
+        else:
+            kept, held, options = blocks
+            buffer = np.setdiff1d(train, np.union1d(kept, held))
+            train, kept_out = kept, held
+            more = {"by": "blocks", "options": options, "block": _numbers(lonlat, options["size_m"])}
+    drawn = train
     if config.few_shot < 1:
-        train = few_shot(train, labels.values, config.few_shot, seed, classes=labels.kind == "classes")
-    if config.validation_share == 0 and len(held) == 0:
-        how = {}
-    return train, held, how, notes
+        drawn = few_shot(train, labels.values, config.few_shot, seed, classes=labels.kind == "classes")
+    split = Split.of(
+        len(lonlat), train=drawn, validation=kept_out, test=labels.rows("test"),
+        excluded={**lacking, "sample": train, "buffer": buffer}, **more,
+    )  # fmt: skip
+    return split, held, notes
 
 
 def _blocks(
     lonlat: Floats, train: Ints, config: Sphere2VecConfig, seed: int
-) -> tuple[Ints, Ints, dict[str, Any]]:
+) -> tuple[Ints, Ints, dict[str, Any]] | None:
+    """(rows kept, rows held out, how); None where the extent is too small."""
     points = lonlat[train]
     size = config.block_m
     if size is None:
@@ -80,8 +110,16 @@ def _blocks(
     how: dict[str, Any] = {"size_m": size, "share": config.validation_share, "buffer_m": 0.0, "seed": seed}
     kept, held = hold_out_blocks(points, **how)
     if len(kept) < 0.5 * len(train) or len(held) < min(_FEWEST, len(train)):
-        return train, train, {}
+        return None
     return train[kept], train[held], how
+
+
+def _numbers(lonlat: Floats, size_m: float) -> Ints:
+    """(N,) block of each place, -1 without coordinates."""
+    located = np.isfinite(lonlat).all(axis=1)
+    numbers = np.full(len(lonlat), -1, np.int64)
+    numbers[located] = spatial_blocks(lonlat[located, 0], lonlat[located, 1], size_m)
+    return numbers
 
 
 def background_of(config: Sphere2VecConfig, points: Floats, seed: int) -> Background:

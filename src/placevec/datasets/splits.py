@@ -1,0 +1,297 @@
+"""The split that a run was trained on: which places it learned from, and which it kept from itself.
+
+``split.parquet`` lies in a run's directory, a row a place of every dataset that was trained or validated on, in the order
+of their rows:
+
+======== =================== ===================================================================================
+column   type                what it is
+======== =================== ===================================================================================
+dataset  string              SHA-256 of the dataset (`placevec.datasets.dataset.Dataset.hash`)
+place_id string              of the place
+split    string, or null     ``train``, ``validation`` or ``test``; null where the run used the place for none of them
+excluded string, or null     why it used the place for none of them: one of `EXCLUDED`
+block    int64, or null      number of the spatial block that the place lies in, where whole blocks were held out
+======== =================== ===================================================================================
+
+How validation was chosen stands in the file's metadata under ``placevec``, with the name and the hashes of each dataset.
+It is written before the first training step and never changes after.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, get_args
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from placevec.datasets.labels import SPLITS
+from placevec.errors import ModelError, SourceError, other_schema
+from placevec.geo import Ints
+from placevec.geo.geoparquet import read_parquet
+from placevec.io import atomic
+from placevec.io.json_documents import check, parse_json
+
+if TYPE_CHECKING:
+    from placevec.datasets.dataset import Dataset
+
+FILE = "split.parquet"
+FORMAT = "placevec split"
+SCHEMA_VERSION = 1
+EXCLUDED = ("coordinates", "label", "date", "image", "sample", "buffer")
+"""Why a place is in no split: it lacks coordinates, a label, a date or an image; it was not drawn where only some places
+are used; it lies in the buffer around what was held out."""
+By = Literal["blocks", "dataset", "other dataset", "nothing"]
+"""What decided the validation places: whole spatial blocks held out, the dataset's own split, another dataset, or
+nothing, so that none were kept from training."""
+
+_ABOUT = {
+    "format": str, "schema_version": int, "by": str, "options": dict,
+    "datasets": [{"name": str, "hash": str, "places": str, "count": int}],
+}  # fmt: skip
+_METADATA = b"placevec"
+
+
+@dataclass(frozen=True, eq=False)
+class Split:
+    """How the places of a dataset are divided; of several joined datasets, one after the other.
+
+    Attributes:
+        code: (N,) int8: 0 train, 1 validation, 2 test, -1 none of them.
+        excluded: (N,) int8 position in `EXCLUDED` of places that are in none of them; -1 for the others.
+        block: (N,) int64 spatial block of each place, -1 where unknown; None where no blocks were held out.
+        by: what decided the validation places.
+        options: how, for people: of blocks ``size_m``, ``share``, ``buffer_m`` and ``seed``.
+    """
+
+    code: NDArray[np.int8]
+    excluded: NDArray[np.int8]
+    block: Ints | None = None
+    by: By = "nothing"
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def of(
+        cls,
+        count: int,
+        *,
+        train: Ints,
+        validation: Ints | None = None,
+        test: Ints | None = None,
+        excluded: Mapping[str, Ints] | None = None,
+        block: Ints | None = None,
+        by: By = "nothing",
+        options: Mapping[str, Any] | None = None,
+    ) -> Split:
+        """Of rows by what they are for.
+
+        Args:
+            count: of all places.
+            train: rows that are trained on.
+            validation: rows that are validated on; not those that are trained on too.
+            test: rows that are kept for testing.
+            excluded: reason -> rows, of rows that are none of these; the last reason that names a row stands.
+            block: (count,) of each place.
+            by: what decided the validation places.
+            options: how.
+
+        >>> Split.of(4, train=np.array([0, 2]), validation=np.array([3]), excluded={"label": np.array([1])}).code
+        array([ 0, -1,  0,  1], dtype=int8)
+        """
+        code, why = np.full(count, -1, np.int8), np.full(count, -1, np.int8)
+        for reason, rows in (excluded or {}).items():
+            why[rows] = EXCLUDED.index(reason)
+        for number, some in enumerate((train, validation, test)):
+            if some is not None:
+                code[some] = number
+        why[code >= 0] = -1
+        return cls(code, why, block, by, dict(options or {}))
+
+    def __len__(self) -> int:
+        return len(self.code)
+
+    def rows(self, name: str) -> Ints:
+        """Rows of ``train``, ``validation`` or ``test``, ascending."""
+        return np.flatnonzero(self.code == SPLITS.index(name))
+
+    @property
+    def held_out(self) -> dict[str, Any]:
+        """How places were kept from training, for people; empty where none were."""
+        return {} if self.by == "nothing" else {"by": self.by, **self.options}
+
+    def part(self, first: int, stop: int) -> Split:
+        """Of some of the rows."""
+        some = slice(first, stop)
+        block = None if self.block is None else self.block[some]
+        return Split(self.code[some], self.excluded[some], block, self.by, self.options)
+
+
+@dataclass(frozen=True, eq=False)
+class SplitPart:
+    """The split of one dataset of a run.
+
+    Attributes:
+        name: of the dataset, for people.
+        hash: of the dataset as it was then; views and labels may have been added to it since.
+        places: `placevec.datasets.dataset.Dataset.places_hash`, which no addition changes.
+        place_id: (N,) of its places.
+        split: of its places.
+    """
+
+    name: str
+    hash: str
+    places: str
+    place_id: pa.ChunkedArray
+    split: Split
+
+
+@dataclass(frozen=True, eq=False)
+class RunSplit:
+    """The splits of all datasets of a run."""
+
+    parts: tuple[SplitPart, ...]
+
+    @classmethod
+    def of_datasets(
+        cls, datasets: Sequence[Dataset], split: Split, hashes: Sequence[str] | None = None
+    ) -> RunSplit:
+        """Of datasets whose rows follow one another in ``split``; ``hashes`` are theirs by default."""
+        first, parts = 0, []
+        for number, dataset in enumerate(datasets):
+            stop = first + len(dataset)
+            ids = pa.chunked_array([pa.array(dataset.places["place_id"], pa.string())])
+            own = dataset.hash if hashes is None else hashes[number]
+            parts.append(SplitPart(dataset.name, own, dataset.places_hash, ids, split.part(first, stop)))
+            first = stop
+        return cls(tuple(parts))
+
+    def __add__(self, other: RunSplit) -> RunSplit:
+        return RunSplit((*self.parts, *other.parts))
+
+    def split_of(self, dataset: Dataset) -> Split | None:
+        """The split of a dataset's places, a row each; None where the run saw none of them.
+
+        A dataset is known by its places: what is added to it later leaves its split as it is.
+
+        Raises:
+            ModelError: the split names other places than the dataset holds.
+        """
+        found = [part for part in self.parts if part.places == dataset.places_hash]
+        if not found:
+            return None
+        part = next((part for part in found if part.hash == dataset.hash), found[0])
+        ids = pa.array(dataset.places["place_id"], pa.string())
+        if len(part.place_id) != len(ids) or not part.place_id.combine_chunks().equals(ids):
+            raise ModelError(f"{FILE} of the run is damaged: it names other places than {dataset.path} holds")
+        return part.split
+
+    def difference(self, other: RunSplit) -> str:
+        """How another split differs from this one, in words; empty when it does not."""
+        names = [[(part.hash, len(part.place_id)) for part in one.parts] for one in (self, other)]
+        if names[0] != names[1]:
+            return "it is of other datasets"
+        for before, now in zip(self.parts, other.parts, strict=True):
+            if not before.place_id.combine_chunks().equals(now.place_id.combine_chunks()):
+                return f"{now.name} holds other places"
+            moved = int((before.split.code != now.split.code).sum())
+            if moved:
+                return f"{moved:,} places of {now.name} were for something else"
+        return ""
+
+
+def write_split(folder: Path, split: RunSplit) -> None:
+    """Write ``split.parquet`` into a folder, whole or not at all."""
+    tables = [_table(part) for part in split.parts]
+    about = {
+        "format": FORMAT, "schema_version": SCHEMA_VERSION, "by": split.parts[0].split.by,
+        "options": dict(split.parts[0].split.options),
+        "datasets": [
+            {"name": part.name, "hash": part.hash, "places": part.places, "count": len(part.split)}
+            for part in split.parts
+        ],
+    }  # fmt: skip
+    table = pa.concat_tables(tables).replace_schema_metadata(
+        {_METADATA: json.dumps(about, ensure_ascii=False)}
+    )
+    with atomic.replacing(folder / FILE) as temporary:
+        pq.write_table(table, temporary, compression="zstd", use_dictionary=["dataset", "split", "excluded"])
+
+
+def _table(part: SplitPart) -> pa.Table:
+    split, count = part.split, len(part.split)
+    block = np.full(count, -1, np.int64) if split.block is None else split.block
+    return pa.table(
+        {
+            "dataset": pa.repeat(pa.scalar(part.hash, pa.string()), count),
+            "place_id": part.place_id,
+            "split": _named(split.code, SPLITS),
+            "excluded": _named(split.excluded, EXCLUDED),
+            "block": pa.array(block, pa.int64(), mask=block < 0),
+        }
+    )
+
+
+def _named(codes: NDArray[np.int8], names: Sequence[str]) -> pa.Array:
+    coded = pa.array(np.maximum(codes, 0), mask=codes < 0)
+    return pa.DictionaryArray.from_arrays(coded, pa.array(names, pa.string())).cast(pa.string())
+
+
+def read_split(folder: Path | None) -> RunSplit | None:
+    """The split in a run's folder; None where there is none, as of models that other systems trained.
+
+    Raises:
+        ModelError: it is damaged, or of another schema.
+    """
+    if folder is None or not (folder / FILE).exists():
+        return None
+    path = folder / FILE
+    try:
+        table = read_parquet(path, "table of a split")
+        about = parse_json((table.schema.metadata or {}).get(_METADATA, b"null"))
+        if isinstance(about, dict) and about.get("schema_version") != SCHEMA_VERSION:
+            remedy = "train again, or evaluate with the placevec that trained it"
+            raise ModelError(other_schema(path, about.get("schema_version"), SCHEMA_VERSION, remedy))
+        check(about, _ABOUT, "its metadata")
+        return _parts(table, about)
+    except (SourceError, ValueError) as error:
+        raise ModelError(f"{path} is damaged: {error}") from error
+
+
+def _parts(table: pa.Table, about: Mapping[str, Any]) -> RunSplit:
+    """The splits by dataset; ValueError for what cannot be."""
+    if about["format"] != FORMAT or about["by"] not in get_args(By):
+        raise ValueError("its metadata are those of no split")
+    for name in ("dataset", "place_id", "split", "excluded"):
+        if name not in table.column_names or table[name].type != pa.string():
+            raise ValueError(f"it has no column {name} of text")
+    if "block" not in table.column_names or table["block"].type != pa.int64():
+        raise ValueError("it has no column block of whole numbers")
+    if table["place_id"].null_count:
+        raise ValueError("a place has no id")
+    counts = [one["count"] for one in about["datasets"]]
+    if min(counts, default=-1) < 0 or sum(counts) != table.num_rows:
+        raise ValueError(f"it holds {table.num_rows:,} places, its metadata say {sum(counts):,}")
+    code, excluded = _codes(table["split"], SPLITS), _codes(table["excluded"], EXCLUDED)
+    block = np.asarray(pc.fill_null(table["block"], -1).to_numpy()).astype(np.int64)
+    whole = Split(code, excluded, block if about["by"] == "blocks" else None, about["by"], about["options"])
+    first, parts = 0, []
+    for one, count in zip(about["datasets"], counts, strict=True):
+        ids = table["place_id"].slice(first, count)
+        split = whole.part(first, first + count)
+        parts.append(SplitPart(one["name"], one["hash"], one["places"], ids, split))
+        first += count
+    return RunSplit(tuple(parts))
+
+
+def _codes(column: pa.ChunkedArray, names: Sequence[str]) -> NDArray[np.int8]:
+    """(N,) int8 position in ``names``, -1 of null; ValueError for another text."""
+    found = pc.index_in(column, value_set=pa.array(names, pa.string()))
+    if found.null_count != column.null_count:
+        raise ValueError(f"it holds something else than {', '.join(names)}")
+    return np.asarray(pc.fill_null(found, -1).to_numpy()).astype(np.int8)
