@@ -247,6 +247,7 @@ def _report(burned: BurnReport) -> dict[str, Any]:
         "broken_reasons": burned.broken,
         "broken_examples": burned.examples,
         "sea": burned.sea,
+        "extract_notes": burned.notes,
         "points_of_interest": burned.pois,
         "tiles_in_box": burned.tiles,
         "tiles_with_content": len(burned.nonempty_tiles),

@@ -73,6 +73,7 @@ class BurnReport:
         broken: reason -> how many features have no, or not all of their, geometry.
         examples: reason -> a few of them, such as "way/123".
         sea: what became of the sea, one sentence.
+        notes: what had to be mended to read the extract.
         pois: rows of ``pois.parquet``.
         shards: how many files the map has.
         tiles: how many tiles the area's box has.
@@ -89,6 +90,7 @@ class BurnReport:
     broken: dict[str, int]
     examples: dict[str, list[str]]
     sea: str
+    notes: list[str]
     pois: int
     shards: int
     tiles: int
@@ -236,6 +238,7 @@ class _Burn:
             "broken": report.broken,
             "examples": report.examples,
             "sea": sea,
+            "notes": report.notes,
             "pois": writer.rows,
         }
         write_json(self.work / "spooled.json", about)
@@ -367,7 +370,8 @@ class _Burn:
         centres: Floats = tile_xy_to_lonlat(tiles + 0.5, self.zoom)
         inside = self.area.contains(centres[:, 0], centres[:, 1])
         named = {
-            key: about[key] for key in ("objects", "drawn", "broken", "examples", "sea", "pois", "shards")
+            key: about[key]
+            for key in ("objects", "drawn", "broken", "examples", "sea", "notes", "pois", "shards")
         }
         return BurnReport(
             layers=self.table.layers,

@@ -21,11 +21,10 @@ import numpy as np
 import osmium
 from numpy.typing import NDArray
 
-from placevec.errors import OutputError, SourceError
 from placevec.geo.polylines import Floats, Ints, Paths
-from placevec.io.atomic import disk_advice, disk_problem
 from placevec.sources.osm.node_index import node_index
-from placevec.sources.osm.pbf import UNITS_PER_DEGREE, Block
+from placevec.sources.osm.pbf import UNITS_PER_DEGREE, Block, has_refs_below_zero, node_ids
+from placevec.sources.osm.problems import MERGE, RENUMBER, DisorderedError, UnnumberedError, translated
 
 CHUNK = 25_000
 """Objects that are read before a chunk is handed on."""
@@ -42,27 +41,6 @@ class Kind(IntEnum):
     """A closed way: a line or an area, as its tags say."""
     AREA = 3
     """A relation of type multipolygon or boundary, assembled."""
-
-
-class translated:  # noqa: N801 - reads as a word in `with translated(path):`
-    """Turns what osmium raises on a damaged file into one SourceError that names it."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
-        if isinstance(error, (RuntimeError, ValueError, osmium.InvalidLocationError, UnicodeDecodeError)):
-            if reason := disk_problem(error):
-                raise OutputError(
-                    f"cannot write what is read of {self.path}: {reason}; {disk_advice(error)}"
-                ) from error
-            said = " ".join(str(error).split()) or type(error).__name__
-            raise SourceError(
-                f"{self.path} is not a readable OSM extract, or cut short ({said}); download it again"
-            ) from error
 
 
 # --- the pass ----------------------------------------------------------------------------------------------
@@ -88,24 +66,48 @@ class RawObjects:
 
 
 def extract_objects(
-    path: Path, keys: Collection[str], folder: Path, is_area: Callable[[Mapping[str, str]], bool]
+    path: Path,
+    keys: Collection[str],
+    folder: Path,
+    is_area: Callable[[Mapping[str, str]], bool],
+    *,
+    called: Path | None = None,
 ) -> RawObjects:
-    """Read an extract once; ``is_area`` says of a relation's tags whether its area is wanted."""
+    """Read an extract once.
+
+    Args:
+        path: of what is read.
+        keys: tags by which objects are looked at.
+        folder: for what is found.
+        is_area: says of a relation's tags whether its area is wanted.
+        called: the path that messages name.
+
+    Raises:
+        DisorderedError: an object comes twice, or ways are out of order.
+        UnnumberedError: ways refer to nodes with ids below 0.
+        SourceError: it is damaged.
+    """
     found = RawObjects(folder / "objects.pbf", folder / "areas")
     storage, watching = node_index(path, folder)
     locate = osmium.NodeLocationsForWays(storage)
     locate.ignore_errors()
     by_key = osmium.filter.KeyFilter(*sorted(keys))
     manager = osmium.area.AreaManager()
-    with translated(path):
+    called = called or path
+    with translated(called):
         with osmium.io.Reader(str(path), osmium.osm.RELATION) as reader:
             is_sorted = reader.header().get("sorting") == "Type_then_ID"
+            on_ways = has_locations_on_ways(reader.header())
+            seen: set[int] = set()
             for relation in osmium.OsmFileIterator(reader, by_key, manager.first_pass_handler()):
                 found.relations += 1
+                if relation.id in seen:
+                    raise DisorderedError(f"{called} holds relation/{relation.id} twice: {MERGE}")
+                seen.add(relation.id)
                 tags = {tag.k: tag.v for tag in relation.tags}
                 if tags.get("type") in ("multipolygon", "boundary") and is_area(tags):
                     found.expected.add(relation.id)
-        if not is_sorted:
+        if not is_sorted and not on_ways:
             # Overpass, for one, writes ways before their nodes: learn all locations first.
             with osmium.io.Reader(str(path), osmium.osm.NODE) as reader:
                 osmium.apply(reader, locate)
@@ -118,9 +120,36 @@ def extract_objects(
             osmium.io.Reader(str(path)) as reader,
         ):
             areas = manager.second_pass_handler(of_relations, _AreaWriter(file))
-            osmium.apply(reader, locate, areas, by_key, *watching, writer)
+            located = () if on_ways else (locate,)  # which forgets the places that ways know already
+            osmium.apply(reader, *located, areas, by_key, *watching, writer)
     found.located = storage.used_memory()
+    if not is_sorted:
+        _check_distinct(node_ids(found.nodes_and_ways), called)
+        if not on_ways and has_refs_below_zero(found.nodes_and_ways):
+            raise UnnumberedError(
+                f"{called} holds objects with ids below 0, which were never uploaded: {RENUMBER}"
+            )
     return found
+
+
+def has_locations_on_ways(header: Any) -> bool:
+    """Whether a PBF file says that its ways know where their nodes are (``osmium add-locations-to-ways``)."""
+    told = (
+        header.get(f"pbf_{kind}_feature_{number}") for kind in ("optional", "required") for number in range(8)
+    )
+    return "LocationsOnWays" in list(told)
+
+
+def _check_distinct(ids: Iterator[Ints], called: Path) -> None:
+    """DisorderedError when a node comes twice."""
+    held = list(ids)
+    every = np.concatenate([np.zeros(0, np.int64), *held])
+    if (np.diff(every) > 0).all():
+        return
+    every.sort()
+    twice = np.flatnonzero(np.diff(every) == 0)
+    if len(twice):
+        raise DisorderedError(f"{called} holds node/{every[twice[0]]} twice: {MERGE}")
 
 
 @contextmanager

@@ -66,6 +66,35 @@ def read_blocks(path: Path) -> Iterator[Block]:
                 yield from _decode_block(content)
 
 
+def node_ids(path: Path) -> Iterator[Ints]:
+    """The numbers of the nodes alone, block by block."""
+    for raw, fields, text in _groups(path):
+        if fields[0][0] == _DENSE:
+            first, end = {key >> 3: (a, b) for key, a, b in _members(text, *fields[0][1:])}[1]
+            yield np.cumsum(decode_signed(raw[first:end]))
+
+
+def has_refs_below_zero(path: Path) -> bool:
+    """Whether a way refers to a node with a number below 0."""
+    for raw, fields, _ in _groups(path):
+        if fields[0][0] == _WAY:
+            _, columns = _way_columns(raw, fields)
+            steps, counts = _cut(np.append(raw, np.uint8(0)), *columns[3])
+            if (_sums(decode_signed(steps), np.concatenate([[0], np.cumsum(counts)])) < 0).any():
+                return True
+    return False
+
+
+def _groups(path: Path) -> Iterator[tuple[Bytes, list[tuple[int, int, int]], bytes]]:
+    """(bytes of a block, fields of a group in it, the same bytes) of a file that osmium wrote without compression."""
+    with open(path, "rb") as file:
+        while found := _next_content(file):
+            kind, text = found
+            for key, first, end in _members_of_block(text) if kind == b"OSMData" else ():
+                if key == _GROUP and (fields := _members(text, first, end)):
+                    yield np.frombuffer(text, np.uint8), fields, text
+
+
 def _next_content(file: BinaryIO) -> tuple[bytes, bytes] | None:
     """Kind and content of the next blob, None at the end."""
     size = file.read(4)
@@ -206,6 +235,17 @@ def _decode_nodes(raw: Bytes, dense: tuple[int, int, int], text: bytes, strings:
 
 def _decode_ways(raw: Bytes, fields: Sequence[tuple[int, int, int]], strings: list[bytes]) -> Block:
     """Ways: a message each, walked through side by side, since their fields follow in the same order."""
+    ids, columns = _way_columns(raw, fields)
+    raw = np.append(raw, np.uint8(0))  # the position behind the last message can be looked at
+    (keys, tags), (values, _), (lon, vertices), (lat, _) = (_cut(raw, *columns[n]) for n in (0, 1, 4, 5))
+    offsets = np.concatenate([[0], np.cumsum(vertices)])
+    lonlat = np.stack([_sums(decode_signed(column), offsets) for column in (lon, lat)], axis=1)
+    tag_offsets = np.concatenate([[0], np.cumsum(tags)])
+    return Block(1, ids, strings, tag_offsets, decode_varints(keys), decode_varints(values), offsets, lonlat)
+
+
+def _way_columns(raw: Bytes, fields: Sequence[tuple[int, int, int]]) -> tuple[Ints, list[tuple[Ints, Ints]]]:
+    """The numbers of ways, and of each of `_WAY_FIELDS` where it begins in each way and how many bytes it has."""
     at, end = np.array([field[1:] for field in fields], np.int64).T
     if not (raw[at] == _ID).all():
         raise ValueError("a way of the intermediate file has no number")
@@ -220,11 +260,7 @@ def _decode_ways(raw: Bytes, fields: Sequence[tuple[int, int, int]], strings: li
         columns.append((start, size))
     if not np.array_equal(at, end):
         raise ValueError("a way of the intermediate file has fields in an unknown order")
-    (keys, tags), (values, _), (lon, vertices), (lat, _) = (_cut(raw, *columns[n]) for n in (0, 1, 4, 5))
-    offsets = np.concatenate([[0], np.cumsum(vertices)])
-    lonlat = np.stack([_sums(decode_signed(column), offsets) for column in (lon, lat)], axis=1)
-    tag_offsets = np.concatenate([[0], np.cumsum(tags)])
-    return Block(1, ids, strings, tag_offsets, decode_varints(keys), decode_varints(values), offsets, lonlat)
+    return ids, columns
 
 
 def _numbers_at(raw: Bytes, at: Ints) -> tuple[Ints, Ints]:

@@ -19,22 +19,25 @@ from numpy.typing import NDArray
 from placevec.errors import AreaError, SourceError
 from placevec.geo import Area
 from placevec.geo.polylines import Ints, Paths
+from placevec.io.files import check_regular
 from placevec.io.progress import SILENT, Progress
 from placevec.sources.osm import objects as osm_objects
+from placevec.sources.osm.mended import Readable, readable, renumbered, sorted_once
 from placevec.sources.osm.objects import (
     Areas,
     Kind,
     RawObjects,
     extract_objects,
+    has_locations_on_ways,
     node_paths,
     on_earth,
     read_areas,
-    translated,
     way_paths,
 )
 from placevec.sources.osm.pbf import Block, check_strings, read_blocks
+from placevec.sources.osm.problems import DisorderedError, UnnumberedError, translated
 from placevec.sources.osm.tags import Asker, TagColumns
-from placevec.sources.osm.xml_check import check_xml
+from placevec.sources.osm.xml_check import check_xml, of_another_kind
 
 SUFFIXES = (".osm.pbf", ".pbf", ".osm", ".osm.gz", ".osm.bz2")
 TYPE_NAMES = ("node", "way", "relation")
@@ -44,6 +47,14 @@ _KINDS = tuple(Kind)
 _CHUNK_VERTICES = 200_000
 
 _CUT = "{} is cut short: it holds nodes without tags and no way; download it again"
+_NOWHERE = "{} holds no coordinates: there is no node in it, and no way knows its place"
+
+MOST_WAYS_LOST = 0.1
+"""Share of the ways that are looked for that may be without a place; clipped extracts lack one in a hundred."""
+MOST_RELATIONS_LOST = 0.9
+"""Share of the areas that may not close; half of them are cut by the edge of an extract of a few streets."""
+_FEW_WAYS, _FEW_RELATIONS = 2, 10
+_WITH_NODES = "make it with them (osmium tags-filter without -R, osmium extract without --strategy simple, Overpass with (._;>;);)"
 
 T = TypeVar("T")
 
@@ -63,11 +74,17 @@ class ReadReport:
 
     Attributes:
         objects: how many nodes, ways and relations had one of the keys.
+        wanted: how many of them were asked for.
+        lost: how many of those have no geometry at all.
+        notes: what had to be mended to read the extract.
         broken: why a wanted feature has no geometry, or only a part of it: reason -> how many.
         examples: reason -> the first few, written "way/123".
     """
 
     objects: dict[str, int] = field(default_factory=lambda: dict.fromkeys(TYPE_NAMES, 0))
+    wanted: dict[str, int] = field(default_factory=lambda: dict.fromkeys(TYPE_NAMES, 0))
+    lost: dict[str, int] = field(default_factory=lambda: dict.fromkeys(TYPE_NAMES, 0))
+    notes: list[str] = field(default_factory=list)
     broken: dict[str, int] = field(default_factory=dict)
     examples: dict[str, list[str]] = field(default_factory=dict)
 
@@ -117,10 +134,14 @@ class Features(Generic[T]):
 def check_extract(path: str | Path) -> Path:
     """``path`` itself if it is a file with the name of an OSM extract, else SourceError."""
     path = Path(path)
-    if not path.is_file():
-        raise SourceError(f"{path}: there is no such file" if not path.is_dir() else f"{path} is a directory")
+    check_regular(path, "extract")
+    if said := of_another_kind(path):
+        raise SourceError(f"{path} {said}")
     if not path.name.lower().endswith(SUFFIXES):
-        raise SourceError(f"{path}: an OSM extract is named {', '.join(SUFFIXES)}")
+        raise SourceError(
+            f"{path}: an OSM extract is named {', '.join(SUFFIXES)}; other forms become one with osmium cat {path.name} "
+            f"-o {path.name.split('.')[0] or 'extract'}.osm.pbf"
+        )
     if path.stat().st_size == 0:
         raise SourceError(f"{path} is empty; download it again")
     if path.suffix.lower() != ".pbf":
@@ -131,21 +152,31 @@ def check_extract(path: str | Path) -> Path:
 def read_header(path: str | Path) -> OsmHeader:
     """The box, date and program of an extract; SourceError if it is none."""
     path = check_extract(path)
+    source = readable(path)
     with translated(path):
-        header = osmium.FileProcessor(str(path)).header
+        header = osmium.FileProcessor(str(source.path)).header
         told = [header.get(name) for name in ("osmosis_replication_timestamp", "timestamp", "generator")]
     if header.has_multiple_object_versions:
-        raise SourceError(f"{path} is a history file; give an extract of one date")
-    return OsmHeader(_header_area(header), told[0] or told[1] or None, told[2] or None)
+        raise SourceError(
+            f"{path} is a history file; give an extract of one date, such as osmium time-filter makes of it"
+        )
+    return OsmHeader(_header_area(header, source, path), told[0] or told[1] or None, told[2] or None)
 
 
-def _header_area(header: Any) -> Area | None:
-    box = header.box()
-    if not box.valid():
-        return None
-    low, high = box.bottom_left, box.top_right
+def _header_area(header: Any, source: Readable, path: Path) -> Area | None:
+    """The box that a file states, or the one around all that it states (osmium tells the first alone)."""
+    boxes = check_xml(path).boxes if source.path == path and path.suffix.lower() != ".pbf" else ()
+    if len(boxes) > 1:
+        west, south, east, north = np.array(boxes).T
+        sides = (float(west.min()), float(south.min()), float(east.max()), float(north.max()))
+    else:
+        box = header.box()
+        if not box.valid():
+            return None
+        low, high = box.bottom_left, box.top_right
+        sides = (low.lon, low.lat, high.lon, high.lat)
     try:
-        return Area(low.lon, low.lat, high.lon, high.lat)
+        return Area(*sides)
     except AreaError:
         return None
 
@@ -157,14 +188,14 @@ def check_whole(path: str | Path) -> None:
     """
     path = check_extract(path)
     check_strings(path)
+    source = readable(path).path
     with translated(path):
-        with osmium.io.Reader(str(path)) as reader:
+        with osmium.io.Reader(str(source)) as reader:
             osmium.apply(reader, osmium.filter.KeyFilter("\0"))  # none has it: nothing comes to Python
-        if _nodes_without_purpose(path, at_least=1000):
+        if _nodes_without_purpose(source, at_least=1000):
             raise SourceError(_CUT.format(path))
-        nodes = osmium.FileProcessor(str(path), osmium.osm.NODE)
-        if not any(node.location.valid() for node in nodes):
-            raise SourceError(f"{path} holds no coordinates: there is no node in it")
+        if not any(True for _ in _locations(source)):
+            raise SourceError(_NOWHERE.format(path))
 
 
 def extent(path: str | Path) -> Area:
@@ -177,13 +208,13 @@ def extent(path: str | Path) -> Area:
     sample: list[tuple[float, float]] = []
     stride = 1
     with translated(path):
-        for number, node in enumerate(osmium.FileProcessor(str(path), osmium.osm.NODE)):
-            if number % stride == 0 and node.location.valid():
-                sample.append((node.lon, node.lat))
+        for number, location in enumerate(_locations(readable(path).path)):
+            if number % stride == 0:
+                sample.append((location.lon, location.lat))
                 if len(sample) >= _EXTENT_SAMPLES:
                     sample, stride = sample[::2], stride * 2
     if not sample:
-        raise SourceError(f"{path} holds no coordinates: there is no node in it")
+        raise SourceError(_NOWHERE.format(path))
     lon, lat = np.array(sample).T
     (south, north), (west, east) = (np.percentile(values, [0.5, 99.5]).tolist() for values in (lat, lon))
     if east - west > 180:  # on both sides of the antimeridian the box is narrower that way round
@@ -196,6 +227,18 @@ def extent(path: str | Path) -> Area:
         return Area(west - pad, south, east + pad - 360.0, north)
     turn = 360.0 if west > 180.0 else 0.0
     return Area(max(west - pad - turn, -180.0), south, min(east + pad - turn, 180.0), north)
+
+
+def _locations(path: Path) -> Iterator[Any]:
+    """Where an extract's nodes are, and the vertices of ways that know it themselves."""
+    nodes = osmium.FileProcessor(str(path), osmium.osm.NODE)
+    on_ways = has_locations_on_ways(nodes.header)
+    for node in nodes:
+        if node.location.valid():
+            yield node.location
+    if on_ways:
+        for way in osmium.FileProcessor(str(path), osmium.osm.WAY):
+            yield from (vertex.location for vertex in way.nodes if vertex.location.valid())
 
 
 # --- features ----------------------------------------------------------------------------------------------
@@ -233,14 +276,18 @@ def read_features(
     asker = Asker(wanted, _KINDS.__getitem__, asked)
     with tempfile.TemporaryDirectory(prefix="placevec-", dir=work) as folder:
         with progress.task("Reading OSM") as advance:
-            found = extract_objects(
+            source, found = _extracted(
                 path, keys, Path(folder), lambda tags: asker.ask_one(tags, Kind.AREA) is not None
             )
+            for note in source.notes:
+                progress.say(f"Note: {path.name}: {note}")
+            report.notes += source.notes
             report.objects["relation"] += found.relations
+            report.wanted["relation"] += len(found.expected)
             advance(found.relations)
             located = assembled = 0
             for some in _chunks(read_blocks(found.nodes_and_ways)):
-                features, count = _finish_chunk(some, asker, report)
+                features, count = _finish_chunk(some, asker, report, source)
                 located += count
                 advance(sum(len(block.ids) for block in some))
                 if len(features):
@@ -248,22 +295,59 @@ def read_features(
             for areas in read_areas(found.areas):
                 found.expected.difference_update(areas.ids)
                 assembled += len(areas.ids)
-                yield _finish_areas(areas, asker)
-        _check_whole(path, found, report, located + assembled)
-    for relation in sorted(found.expected):
-        report.add_broken("outline does not close, or is cut by the edge of the extract", 2, relation)
+                yield _finish_areas(areas, asker, source)
+        report.lost["relation"] += len(found.expected)
+        for relation in source.own_ids(2, np.array(sorted(found.expected), np.int64)).tolist():
+            report.add_broken("outline does not close, or is cut by the edge of the extract", 2, relation)
+        _check_whole(path, source.path, found, report, located + assembled)
 
 
-def _check_whole(path: Path, found: RawObjects, report: ReadReport, with_geometry: int) -> None:
-    """Refuse what opened well but cannot be a whole extract."""
+def _extracted(
+    path: Path, keys: Collection[str], folder: Path, is_area: Callable[[Mapping[str, str]], bool]
+) -> tuple[Readable, RawObjects]:
+    """What was read in place of an extract, and what it holds; sorted and renumbered first where that is needed."""
+    source = readable(path)
+    for _ in range(2):
+        try:
+            return source, extract_objects(source.path, keys, folder, is_area, called=path)
+        except DisorderedError:
+            source = sorted_once(path)
+        except UnnumberedError:
+            source = renumbered(path)
+    return source, extract_objects(source.path, keys, folder, is_area, called=path)
+
+
+def _check_whole(path: Path, source: Path, found: RawObjects, report: ReadReport, with_geometry: int) -> None:
+    """Refuse what opened well but cannot be a whole extract, or lacks too much."""
     # PBF files have no end mark: one that was cut between two blocks reads as a shorter file. Nodes come first
     # and most have no tags, being there for ways: without any way, the rest is missing.
-    if not report.objects["way"] and found.located > 1000 and _nodes_without_purpose(path):
+    if not report.objects["way"] and found.located > 1000 and _nodes_without_purpose(source):
         raise SourceError(_CUT.format(path))
     if not sum(report.objects.values()):
         raise SourceError(f"{path} holds nothing that a map shows: no object has a tag that is looked for")
     if not with_geometry:
-        raise SourceError(f"{path} holds no coordinates: the nodes of its ways are missing")
+        raise SourceError(f"{path} holds no coordinates: the nodes of its ways are missing; {_WITH_NODES}")
+    _check_lost(path, report)
+
+
+def _check_lost(path: Path, report: ReadReport) -> None:
+    """SourceError when more of the features is lost than `MOST_WAYS_LOST` and `MOST_RELATIONS_LOST`."""
+    ways, lost = report.wanted["way"], report.lost["way"]
+    if lost > MOST_WAYS_LOST * ways and (lost > _FEW_WAYS or (lost == ways and not report.wanted["node"])):
+        raise SourceError(
+            f"{path} lacks the nodes of {lost:,} of {ways:,} ways that a map shows, such as {_example(report, 'way')}: "
+            f"{_WITH_NODES}"
+        )
+    areas, lost = report.wanted["relation"], report.lost["relation"]
+    if areas >= _FEW_RELATIONS and lost > MOST_RELATIONS_LOST * areas:
+        raise SourceError(
+            f"{path} lacks the ways of {lost:,} of {areas:,} areas that a map shows, such as "
+            f"{_example(report, 'relation')}: make it with them (osmium extract --strategy smart, Overpass with (._;>;);)"
+        )
+
+
+def _example(report: ReadReport, kind: str) -> str:
+    return next((one for some in report.examples.values() for one in some if one.startswith(kind)), kind)
 
 
 def _nodes_without_purpose(path: Path, at_least: int = 0) -> bool:
@@ -294,10 +378,12 @@ def _chunks(blocks: Iterator[Block]) -> Iterator[list[Block]]:
         yield held
 
 
-def _finish_chunk(blocks: list[Block], asker: Asker[Kind, T], report: ReadReport) -> tuple[Features[T], int]:
+def _finish_chunk(
+    blocks: list[Block], asker: Asker[Kind, T], report: ReadReport, source: Readable
+) -> tuple[Features[T], int]:
     """Nodes or ways as features, and how many of them have a geometry, wanted or not; counts what is broken."""
     osm_type = blocks[0].osm_type
-    ids = np.concatenate([block.ids for block in blocks])
+    ids = source.own_ids(osm_type, np.concatenate([block.ids for block in blocks]))
     report.objects[TYPE_NAMES[osm_type]] += len(ids)
     kinds = np.full(len(ids), (Kind.POINT, Kind.LINE)[osm_type], np.uint8)
     first = np.cumsum([0, *(len(block.ids) for block in blocks)]).tolist()
@@ -310,18 +396,37 @@ def _finish_chunk(blocks: list[Block], asker: Asker[Kind, T], report: ReadReport
         [TagColumns(block.strings, block.tag_offsets, block.keys, block.values) for block in blocks]
     )
     answer, answers = asker.ask(tags, kinds)
+    missing = np.concatenate([_lack_nodes(block) for block in blocks])
     lost = answer >= 0
+    unclosed = _unclosed(asker, tags, answer, missing)
     lost[rows] = False
+    lost[unclosed] = True
+    report.wanted[TYPE_NAMES[osm_type]] += int(np.count_nonzero(answer >= 0)) + len(unclosed)
+    report.lost[TYPE_NAMES[osm_type]] += int(np.count_nonzero(lost))
+    located_rows = np.zeros(len(ids), bool)
+    located_rows[rows] = True
     for row in np.flatnonzero(lost).tolist():
-        report.add_broken("no geometry: fewer than two of its nodes are there", osm_type, int(ids[row]))
+        report.add_broken(_UNCLOSED if located_rows[row] else _NO_GEOMETRY, osm_type, int(ids[row]))
     chosen = np.flatnonzero(answer[rows] >= 0)
     kept = rows[chosen]
-    missing = np.concatenate([_lack_nodes(block) for block in blocks])
     for row in kept[missing[kept]].tolist():
         report.add_broken("nodes are missing: drawn as far as known", osm_type, int(ids[row]))
     types = np.full(len(kept), osm_type, np.uint8)
     taken = paths if len(chosen) == len(rows) else paths.take(chosen)
     return Features(types, ids[kept], kinds[kept], tags.take(kept), answer[kept], answers, taken), len(rows)
+
+
+_NO_GEOMETRY = "no geometry: fewer than two of its nodes are there"
+_UNCLOSED = "nodes of its outline are missing: an area that does not close is not drawn"
+
+
+def _unclosed(asker: Asker[Kind, T], tags: TagColumns, answer: Ints, missing: NDArray[np.bool_]) -> Ints:
+    """Rows that lack nodes and are asked for only where they are areas, which they may have been."""
+    rows = np.flatnonzero(missing & (answer < 0))
+    if not len(rows):
+        return rows
+    as_rings, _ = asker.ask(tags.take(rows), np.full(len(rows), Kind.RING, np.uint8))
+    return rows[as_rings >= 0]
 
 
 def _lack_nodes(block: Block) -> NDArray[np.bool_]:
@@ -330,13 +435,13 @@ def _lack_nodes(block: Block) -> NDArray[np.bool_]:
     return np.asarray(np.diff(unknown[block.vertex_offsets]) > 0)
 
 
-def _finish_areas(areas: Areas, asker: Asker[Kind, T]) -> Features[T]:
+def _finish_areas(areas: Areas, asker: Asker[Kind, T], source: Readable) -> Features[T]:
     kinds = np.full(len(areas.ids), Kind.AREA, np.uint8)
     tags = TagColumns.of(areas.tags)
     answer, answers = asker.ask(tags, kinds)
     kept = np.flatnonzero(answer >= 0)
     paths = Paths.of(areas.rings).take(kept)
-    types, ids = np.full(len(kept), 2, np.uint8), np.array(areas.ids, np.int64)[kept]
+    types, ids = np.full(len(kept), 2, np.uint8), source.own_ids(2, np.array(areas.ids, np.int64)[kept])
     return Features(types, ids, kinds[kept], tags.take(kept), answer[kept], answers, paths)
 
 

@@ -1,16 +1,23 @@
-"""XML extracts looked through before osmium reads them: its parser holds a text of any length, and takes hours over it.
+"""XML extracts looked through before osmium reads them: what would exhaust its parser, and what it would misread.
 
-A kilobyte of ``.osm.gz`` can unpack to a gigabyte of one attribute. Looking through costs a small part of the reading.
+Its parser holds a text of any length and takes hours over it, and a kilobyte of ``.osm.gz`` can unpack to a gigabyte of
+one attribute. It also takes no notice of what JOSM and Overpass write beside the data, and stops before the end of some
+files that were compressed in parallel. Looking through costs a small part of the reading.
 """
 
 from __future__ import annotations
 
 import bz2
 import gzip
+import io
+import re
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from placevec.errors import SourceError
 
@@ -19,19 +26,67 @@ LONGEST_TEXT = 2**22
 _FREE_BYTES, _MOST_EXPANSION = 2**28, 250
 """Real extracts unpack to ten to thirty times their size."""
 _CHUNK = 2**20
+_OVERLAP = 256
+"""Bytes of the chunk before that are searched again, as a sign may lie across."""
+_SHORT_STREAM = 16_384
+"""libbz2 reads its file 5,000 bytes at a time, and osmium takes the end of the file for that of the last stream."""
+_SIGNS = (
+    b"id='-",
+    b'id="-',
+    b"ref='-",
+    b'ref="-',
+    b"action=",
+    b"visible='false'",
+    b'visible="false"',
+    b"<center",
+)
+"""What osmium reads as something else: objects that were never uploaded or are deleted, and Overpass's centers."""
+_PLACED = re.compile(rb"<nd\s[^>]*\b(?:lat|lon)\s*=")
+_FIRST_OBJECT = re.compile(rb"<(?:node|way|relation)\b")
+_BOUNDS = re.compile(rb"<bounds\b([^>]*)>")
+_REMARK = re.compile(rb"<remark>\s*([^<]{0,200})")
+
+Box = tuple[float, float, float, float]
 
 
-def check_xml(path: Path) -> None:
-    """SourceError for an XML extract (.osm, .osm.gz, .osm.bz2) that would exhaust its reader; once a file and run."""
+@dataclass(frozen=True)
+class XmlSigns:
+    """What was found in an XML extract.
+
+    Attributes:
+        unusual: it holds what osmium does not read, or reads wrongly: see `placevec.sources.osm.plain_xml`.
+        documents: how many end in it.
+        short_stream: bz2 whose last stream osmium would leave out.
+        unpacked: its bytes.
+        boxes: (west, south, east, north) of each area that it says it covers.
+    """
+
+    unusual: bool
+    documents: int
+    short_stream: bool
+    unpacked: int
+    boxes: tuple[Box, ...]
+
+
+def check_xml(path: Path) -> XmlSigns:
+    """Look through an XML extract (.osm, .osm.gz, .osm.bz2), once a file and run.
+
+    Raises:
+        SourceError: it would exhaust its reader, is damaged or cut short, is a list of changes, or says that the server
+            broke off.
+    """
     about = path.stat()
-    _check(path, about.st_size, about.st_mtime_ns)
+    return _check(path, about.st_size, about.st_mtime_ns)
 
 
 @lru_cache(maxsize=64)
-def _check(path: Path, size: int, changed: int) -> None:
-    total = since = 0
+def _check(path: Path, size: int, changed: int) -> XmlSigns:
+    total = since = documents = 0
+    unusual, before = False, b""
+    head: bytes | None = b""
+    boxes: tuple[Box, ...] = ()
     try:
-        with _opened(path) as file:
+        with opened(path) as file:
             while chunk := file.read(_CHUNK):
                 total += len(chunk)
                 first, last = chunk.find(b">"), chunk.rfind(b">")
@@ -44,14 +99,182 @@ def _check(path: Path, size: int, changed: int) -> None:
                     raise SourceError(
                         f"{path} unpacks to more than {_MOST_EXPANSION} times its size: no extract does"
                     )
+                seen = before + chunk
+                _refuse_other_documents(seen, path)
+                documents += chunk.count(b"</osm>") + (
+                    seen[: len(before) + 5].count(b"</osm>") if before else 0
+                )
+                unusual = unusual or _is_unusual(seen)
+                if head is not None:
+                    head = (head + chunk)[: 4 * _CHUNK]
+                    if (begin := _FIRST_OBJECT.search(head)) or len(head) >= 4 * _CHUNK:
+                        boxes, head = _boxes(head[: begin.start() if begin else None]), None
+                before = chunk[-_OVERLAP:]
+            short = isinstance(file, _Bzip2) and file.short_stream
     except (OSError, EOFError, zlib.error) as error:
         raise SourceError(
             f"{path} is not a readable OSM extract, or cut short ({error}); download it again"
         ) from error
+    return XmlSigns(unusual, documents, short, total, boxes)
 
 
-def _opened(path: Path) -> Any:
-    suffix = path.suffix.lower()
-    if suffix == ".gz":
-        return gzip.open(path, "rb")
-    return bz2.open(path, "rb") if suffix == ".bz2" else open(path, "rb")
+def _is_unusual(seen: bytes) -> bool:
+    if any(sign in seen for sign in _SIGNS):
+        return True
+    return b"<nd" in seen and (b"lat=" in seen or b"<nd/>" in seen) and _PLACED.search(seen) is not None
+
+
+def _refuse_other_documents(seen: bytes, path: Path) -> None:
+    """SourceError for what is no extract, or part of one."""
+    if b"<osmChange" in seen:
+        raise SourceError(
+            f"{path} is a list of changes (osmChange), not an extract: apply it to one with osmium apply-changes"
+        )
+    if b"<action " in seen:
+        raise SourceError(
+            f"{path} is a list of differences (Overpass's diff), not an extract: ask without [diff]"
+        )
+    if remark := _REMARK.search(seen):
+        said = " ".join(remark[1].decode("utf-8", "replace").split())
+        if "error" in said.lower():
+            raise SourceError(
+                f"{path} is incomplete: the Overpass server broke off ({said[:120]!r}); ask for a smaller area, or allow "
+                "more with [timeout:900][maxsize:1073741824]"
+            )
+
+
+def _boxes(head: bytes) -> tuple[Box, ...]:
+    """The areas that a file states before its first object: JOSM writes one for each download."""
+    found = []
+    for match in _BOUNDS.finditer(head):
+        sides = {
+            name: value
+            for name, _, value in re.findall(
+                rb"\b(minlon|minlat|maxlon|maxlat)\s*=\s*(['\"])([-+.\deE]+)\2", match[1]
+            )
+        }
+        try:
+            west, south, east, north = (
+                float(sides[name]) for name in (b"minlon", b"minlat", b"maxlon", b"maxlat")
+            )
+        except (KeyError, ValueError):
+            continue
+        found.append((west, south, east, north))
+    return tuple(found)
+
+
+# --- opening -----------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[IO[bytes]]:
+    """The XML of an extract, unpacked as it is read; all streams of a compressed file one after the other."""
+    opens: Any = {".gz": gzip.GzipFile, ".bz2": _Bzip2}.get(path.suffix.lower(), open)
+    with opens(path, **({} if opens is _Bzip2 else {"mode": "rb"})) as file:
+        yield file
+
+
+class _Bzip2(io.RawIOBase):
+    """Reads all streams of a bz2 file, as Python's own reader does, and notices how the last one lies."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self._file = open(path, "rb")  # noqa: SIM115 - closed by close()
+        self._size = path.stat().st_size
+        self._decoder: bz2.BZ2Decompressor | None = bz2.BZ2Decompressor()
+        self._held, self._streams = b"", 0
+        self.short_stream = False
+
+    def readable(self) -> bool:
+        return True
+
+    def close(self) -> None:
+        self._file.close()
+        super().close()
+
+    def read(self, size: int = -1) -> bytes:
+        """Up to ``size`` bytes, none only at the end.
+
+        Raises:
+            EOFError: the last stream is cut short.
+            OSError: it is no bz2.
+        """
+        out = bytearray()
+        while len(out) < size or size < 0:
+            if self._decoder is None:
+                break
+            if self._decoder.eof:
+                self._next_stream(self._decoder.unused_data)
+                continue
+            data = self._held or (self._file.read(_CHUNK) if self._decoder.needs_input else b"")
+            self._held = b""
+            if not data and self._decoder.needs_input:
+                raise EOFError("compressed file ended before the end of its last stream")
+            out += self._decoder.decompress(data, max(0, size - len(out)) if size >= 0 else -1)
+        return bytes(out)
+
+    def _next_stream(self, left: bytes) -> None:
+        left = left or self._file.read(_CHUNK)
+        self._streams += 1
+        if not left:
+            self._decoder = None
+            return
+        begins = self._file.tell() - len(left)
+        self.short_stream = self.short_stream or self._size - begins < _SHORT_STREAM
+        decoder = bz2.BZ2Decompressor()
+        try:
+            decoder.decompress(left[:10], 0)
+        except OSError:  # what follows is no stream: other readers leave it out too
+            self._decoder, self.short_stream = None, True
+            return
+        self._decoder, self._held = bz2.BZ2Decompressor(), left
+
+
+def of_another_kind(path: Path) -> str | None:
+    """What a file is that is not of the kind that its name says, and what to do; None where it may well be.
+
+    >>> import tempfile
+    >>> file = Path(tempfile.mkdtemp()) / "a.osm"
+    >>> _ = file.write_bytes(gzip.compress(b"<osm/>"))
+    >>> of_another_kind(file)
+    'is compressed with gzip, whatever its name says: name it a.osm.gz'
+    """
+    with open(path, "rb") as file:
+        head = file.read(64)
+    found = next(
+        (kind for begins, kind in _BEGINNINGS if head.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(begins)), None
+    )
+    if head[4:15] == b"\n\tOSMHeader":
+        found = "PBF"
+    name = path.name
+    expected = {".pbf": "PBF", ".gz": "gzip", ".bz2": "bzip2"}.get(path.suffix.lower(), "XML")
+    if found is None or found == expected:
+        return None
+    stem = re.sub(r"(\.osm)?(\.pbf|\.gz|\.bz2)?$", "", name, flags=re.IGNORECASE)
+    if found in _NAMED:
+        what, ending = _NAMED[found]
+        return f"is {what}, whatever its name says: name it {stem}{ending}"
+    return f"is {found}"
+
+
+_NAMED = {
+    "PBF": ("PBF", ".osm.pbf"),
+    "XML": ("XML that is not compressed", ".osm"),
+    "gzip": ("compressed with gzip", ".osm.gz"),
+    "bzip2": ("compressed with bzip2", ".osm.bz2"),
+}
+_BEGINNINGS = (
+    (b"<!DOCTYPE html", "a web page: the server answered with something else than an extract"),
+    (b"<!doctype html", "a web page: the server answered with something else than an extract"),
+    (b"<html", "a web page: the server answered with something else than an extract"),
+    (b"<?xml", "XML"),
+    (b"<osm", "XML"),
+    (b"\x1f\x8b", "gzip"),
+    (b"BZh", "bzip2"),
+    (b"{", "JSON: ask Overpass for [out:xml] instead of [out:json]"),
+    (b"PK\x03\x04", "a zip archive: unpack it first"),
+    (b"\xfd7zXZ", "compressed with xz: unpack it first, with xz -d"),
+    (b"\x28\xb5\x2f\xfd", "compressed with zstd: unpack it first, with zstd -d"),
+    (b"\xff\xe0\x04o5m", "o5m: convert it with osmium cat -f pbf"),
+    (b"SQLite format 3", "an SQLite database"),
+)

@@ -1,0 +1,33 @@
+"""Files that somebody names: looked at before they are opened, since a pipe would be waited for without end."""
+
+from __future__ import annotations
+
+import stat
+from pathlib import Path
+
+from placevec.errors import SourceError
+
+
+def check_regular(path: str | Path, what: str = "file") -> Path:
+    """``path`` itself if it is a regular file, or a link to one.
+
+    Raises:
+        SourceError: it is not there, or is a folder, a pipe or a device.
+    """
+    path = Path(path)
+    try:
+        mode = path.stat().st_mode
+    except FileNotFoundError:
+        raise SourceError(f"the {what} {path} does not exist") from None
+    except (OSError, ValueError) as error:
+        raise SourceError(
+            f"cannot read the {what} {path}: {getattr(error, 'strerror', None) or error}"
+        ) from error
+    if stat.S_ISREG(mode):
+        return path
+    if stat.S_ISDIR(mode):
+        raise SourceError(f"the {what} {path} is a folder, not a file")
+    kind = "a pipe" if stat.S_ISFIFO(mode) else "a device or socket"
+    raise SourceError(
+        f"the {what} {path} is {kind}, which is read only once: write it to a file first, and name that"
+    )

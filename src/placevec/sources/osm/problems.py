@@ -1,0 +1,59 @@
+"""What osmium says of a file that it cannot read, in our words, with what to do about it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import osmium
+
+from placevec.errors import OutputError, SourceError
+from placevec.io.atomic import disk_advice, disk_problem
+
+MERGE = "join extracts with osmium merge, not with cat"
+RENUMBER = "upload them first, or write them as XML from JOSM"
+_DISORDERED = ("twice in input", "out of order")
+_PLAIN = "convert it with osmium cat IN.osm.pbf -o OUT.osm.pbf -f pbf,pbf_compression=zlib"
+_REMEDIES = {
+    "OSMHeader in first blob": f"it may be several extracts one behind the other: {MERGE}",
+    "Lzma": _PLAIN,
+    "lz4": _PLAIN,
+    "zstd": _PLAIN,
+    "unsupported compression": _PLAIN,
+    "file with version": "OSM's XML has version 0.6 since 2009: download it anew",
+    "without version": 'OSM\'s XML says version="0.6" in its first element: write or download it anew',
+}
+
+
+class DisorderedError(SourceError):
+    """Objects come twice, or ways out of order: the file is to be sorted first."""
+
+
+class UnnumberedError(SourceError):
+    """Objects have ids below 0, by which osmium does not find them: they are to be given others."""
+
+
+class translated:  # noqa: N801 - reads as a word in `with translated(path):`
+    """Turns what osmium raises on a damaged file into one SourceError that names it."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
+        if isinstance(error, (RuntimeError, ValueError, osmium.InvalidLocationError, UnicodeDecodeError)):
+            if reason := disk_problem(error):
+                raise OutputError(
+                    f"cannot write what is read of {self.path}: {reason}; {disk_advice(error)}"
+                ) from error
+            said = " ".join(str(error).split()) or type(error).__name__
+            if any(sign in said for sign in _DISORDERED):
+                raise DisorderedError(
+                    f"{self.path} holds objects twice or out of order ({said}): {MERGE}, or sort one with osmium sort"
+                ) from error
+            remedy = next((remedy for sign, remedy in _REMEDIES.items() if sign in said), "download it again")
+            raise SourceError(
+                f"{self.path} is not a readable OSM extract, or cut short ({said}); {remedy}"
+            ) from error
