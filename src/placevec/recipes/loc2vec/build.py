@@ -20,12 +20,11 @@ from placevec.datasets.dataset import Dataset
 from placevec.datasets.joined import JoinedDataset
 from placevec.errors import DatasetError, InputError
 from placevec.geo import Floats, Ints, footprint_bounds, to_ecef
+from placevec.geo.geotiff import RGB
 from placevec.metrics import effective_rank, principal_share, triplet_accuracy
-from placevec.preparation.map import PREPARE_OPTIONS, prepare
-from placevec.recipes.base import Built
-from placevec.recipes.loc2vec.config import Loc2VecConfig, config_dict
+from placevec.recipes.built import Built
+from placevec.recipes.loc2vec.config import Loc2VecConfig
 from placevec.recipes.loc2vec.pairs import buffer_m, fewer, in_metres, sampler_of, split
-from placevec.recipes.loc2vec.presets import configure
 from placevec.recipes.loc2vec.targets import Contents, Ground, landuse_contents, layer_contents, tag_contents
 from placevec.training import TrainingOptions
 from placevec.training.objectives.contrastive import InfoNCE
@@ -33,8 +32,6 @@ from placevec.training.objectives.mining import InBatchNegatives
 from placevec.training.objectives.prediction import PredictDistribution, PredictShares
 from placevec.training.objectives.triplet import SoftPN, TripletLoss
 from placevec.training.samplers.anchors import AnchorSampler
-
-__all__ = ["PREPARE_OPTIONS", "Built", "Loc2VecConfig", "build", "config_dict", "configure", "prepare"]
 
 _LESSON_WEIGHTS = {"layers": 0.25, "landuse": 1.5, "tags": 0.5}
 """Of losses that are all 1 where nothing is known; see docs/decisions/0004."""
@@ -115,7 +112,7 @@ def build(
     view = dataset.map_view().window(**window)
     rows = dataset.require_coordinates(np.arange(len(dataset)), "loc2vec")
     seed = int(training.get("seed", 0))
-    rows = fewer(dataset, rows, config.most_places, seed)
+    rows = fewer(dataset, rows, config.max_places, seed)
     ground = dataset if validation is None else validation
     held_out: dict[str, Any] = {}
     notes: list[str] = []
@@ -126,7 +123,7 @@ def build(
     else:
         train_rows, held_rows = rows, validation.require_coordinates(np.arange(len(validation)), "loc2vec")
         notes += _overlap(dataset, validation, config, rows, held_rows)
-    contents = {name: _contents(name, dataset, config) for name in config.predict}
+    contents: dict[str, Contents] = {name: _contents(name, dataset, config) for name in config.predict}
     held_off = ground.lonlat[held_rows] if held_out or validation is not None else None
     sampler = sampler_of(
         dataset, config, train_rows, seed=seed, drop_channels=config.drop_channels, flip=config.flip,
@@ -156,6 +153,16 @@ def build(
     return Built(
         recipe, config, {"map": view}, {"map": view.spec}, options, len(train_rows), there_views, held_out, notes
     )  # fmt: skip
+
+
+def suited(dataset: Dataset) -> dict[str, Any]:
+    """Options of training that suit a dataset: the founding network of colors, and windows no larger than patches."""
+    if dataset.map_spec.channels != RGB:
+        return {}
+    patch = dataset.manifest["report"].get("inputs", {}).get("patch_size")
+    size_m = dataset.manifest["places"]["size_m"]
+    window = {} if patch is None else {"size_m": float(f"{size_m:.4g}"), "size_px": patch}
+    return {"preset": "founding-rgb", **window}
 
 
 def _steps(config: Loc2VecConfig, sampler: AnchorSampler) -> int:
