@@ -1,4 +1,4 @@
-"""Train the model that comes with placevec, as it was trained: preset ``taught`` on every extract at hand but Helsinki.
+"""Train the model that comes with placevec, as it was trained: preset ``multitask`` on every extract at hand but Helsinki.
 
     python -m benchmarks.base OUT [--minutes 10]
 
@@ -25,7 +25,7 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=10.0, help="processor time")
     arguments = parser.parse_args()
     datasets = [dataset for dataset in prepared(arguments.out) if LEFT_OUT not in dataset.name]
-    options: dict[str, Any] = {"preset": "taught", "validation_share": 0.0, "validation_steps": 0}
+    options: dict[str, Any] = {"preset": "multitask", "validation_share": 0.0, "validation_steps": 0}
     pace = arguments.out / "pace-base"
     spent = []
     for steps in (4, 24):

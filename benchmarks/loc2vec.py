@@ -31,7 +31,8 @@ from benchmarks.measure import Row, Timing, interleaved
 from placevec import api, encoders
 from placevec.core import Encoded, Recipe, Slot
 from placevec.geo import tile_xy_to_lonlat
-from placevec.recipes.loc2vec.build import build, configure
+from placevec.recipes import recipe
+from placevec.recipes.loc2vec.build import build
 from placevec.training.batches import batches_of, layout, to_device
 from placevec.training.bundle import hardware_bf16
 from placevec.training.objectives.triplet import TripletLoss
@@ -93,7 +94,9 @@ def loading(loader: ModuleType) -> Row:
     with tempfile.TemporaryDirectory() as folder:
         dataset = api.prepare("loc2vec", osm=extract("malta"), bbox=BBOX, out=Path(folder) / "data")
         api.export(dataset, tile_folder=Path(folder) / "png")
-        config, training = configure("founding", {"batch_size": BATCH, "validation_share": 0.0})
+        config, training = recipe("loc2vec").configure(
+            "founding", {"batch_size": BATCH, "validation_share": 0.0}
+        )
         built = build(dataset, config, training)
         with contextlib.redirect_stdout(io.StringIO()):
             theirs = loader.create_data_loader(

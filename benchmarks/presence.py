@@ -33,6 +33,7 @@ from placevec.datasets.views.coordinates import SPEC
 from placevec.datasets.writer import write_manifest
 from placevec.geo import Area
 from placevec.geo.geoparquet import geo_of_points, wkb_points
+from placevec.recipes import recipe
 from placevec.recipes.sphere2vec import build as sphere2vec
 from placevec.training import train
 
@@ -86,7 +87,7 @@ def _epoch_s(timing: Timing) -> float:
 def _ours(folder: Path) -> Callable[[], object]:
     """Some steps of our loop, with all that it does around them, over a data set of an epoch's size."""
     dataset = _dataset(folder / "points")
-    config, training = sphere2vec.configure(
+    config, training = recipe("sphere2vec").configure(
         "default",
         {
             "encoder": "sphereC+", "scales": SCALES, "hidden": HIDDEN, "dim": DIM, "batch_size": BATCH, "epochs": 1,

@@ -10,7 +10,7 @@ import torch
 from benchmarks.measure import Row, interleaved, rate_row
 from placevec import encoders
 from placevec.core import Encoded
-from placevec.recipes.loc2vec.build import Loc2VecConfig
+from placevec.recipes.loc2vec.config import Loc2VecConfig
 from placevec.training.objectives.triplet import TripletLoss
 
 BATCH = 16

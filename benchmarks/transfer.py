@@ -40,9 +40,9 @@ from placevec.geo import footprint_bounds
 from placevec.models.model import Model
 
 SPACING_M, SIZE_M, SIZE_PX, AROUND_M = 125.0, 256.0, 128, 768.0
-TAUGHT = {"preset": "taught"}
+MULTITASK = {"preset": "multitask"}
 ALONE = {
-    **TAUGHT,
+    **MULTITASK,
     "predict": (),
     "contrast_weight": 1.0,
     "near_m": 60.0,
@@ -50,11 +50,11 @@ ALONE = {
     "drop_channels": 0.25,
 }
 VARIANTS: dict[str, dict[str, Any]] = {
-    "taught": TAUGHT,
+    "taught": MULTITASK,
     "contrast": ALONE,
     "contrast and hidden layers": {**ALONE, "predict": ("layers",)},
     "contrast and taught": {**ALONE, "predict": ("layers", "landuse", "tags"), "contrast_weight": 0.3},
-    "taught, without measures of shape": {**TAUGHT, "encoder": "compact-tile-cnn", "size_px": 64},
+    "taught, without measures of shape": {**MULTITASK, "encoder": "compact-tile-cnn", "size_px": 64},
 }
 COUNTS, AROUND = "coverage and counts", "coverage, surroundings too"
 BUDGET = Budget(Effort(trees=30, inverse_penalties=(0.1,), neighbours=(20,)), 1_000, 10**9)

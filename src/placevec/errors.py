@@ -1,5 +1,8 @@
 """Everything placevec raises on purpose. Messages say what is wrong and what to do about it."""
 
+import difflib
+from collections.abc import Iterable
+
 LONGEST_MESSAGE = 1000
 """Characters of a message; what quotes more of a file than that loses its middle."""
 
@@ -66,6 +69,18 @@ def other_schema(what: object, found: object, read: int, remedy: str) -> str:
     newer = isinstance(found, int) and not isinstance(found, bool) and found > read
     advice = "a newer placevec made it; update placevec" if newer else remedy
     return f"{what} has schema {str(found)[:20]}, this placevec reads {read}: {advice}"
+
+
+def choose_from(wrong: str, known: Iterable[str]) -> str:
+    """The end of a message about an unknown name: the nearest known one, and all of them.
+
+    >>> choose_from("adm", ["adamw", "adam"])
+    "did you mean 'adam'? Choose from adamw, adam"
+    """
+    names = list(known)
+    near = difflib.get_close_matches(wrong, names, n=1, cutoff=0.5)
+    hint = f"did you mean {near[0]!r}? Choose" if near else "choose"
+    return f"{hint} from {', '.join(names)}" if names else "there is none"
 
 
 class MissingExtraError(PlacevecError):

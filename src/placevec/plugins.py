@@ -10,14 +10,13 @@ Nothing is imported before it is used, and a package that cannot be imported bre
 
 from __future__ import annotations
 
-import difflib
 import importlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from functools import cached_property
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
-from placevec.errors import PlacevecError, UsageError
+from placevec.errors import PlacevecError, UsageError, choose_from
 
 
 class Registry:
@@ -34,7 +33,7 @@ class Registry:
     >>> registry.load("pie")
     Traceback (most recent call last):
         ...
-    placevec.errors.UsageError: unknown example 'pie': did you mean 'pi'? Choose from: pi
+    placevec.errors.UsageError: unknown example 'pie': did you mean 'pi'? Choose from pi
     """
 
     def __init__(self, group: str, kind: str, builtin: Mapping[str, str]) -> None:
@@ -79,14 +78,18 @@ class Registry:
             return getattr(importlib.import_module(module), attribute)
         point = self._found[0].get(name)
         if point is None:
-            raise UsageError(f"unknown {self.kind} {name!r}: {_choices(name, self.names())}")
+            raise UsageError(f"unknown {self.kind} {name!r}: {choose_from(name, self.names())}")
         try:
             return point.load()
-        except Exception as error:  # whatever somebody else's code raises
+        except (Exception, SystemExit) as error:  # whatever somebody else's code raises
             raise PlacevecError(
                 f"the {self.kind} {name!r} of the package {_package(point)} cannot be loaded: "
                 f"{type(error).__name__}: {error}"
             ) from error
+
+    def ignored(self) -> list[str]:
+        """One line for each thing of another package whose name is taken; nothing is imported."""
+        return list(self._found[1])
 
     def problems(self) -> list[str]:
         """One line for each thing of another package that is not usable, and why; it imports all of them."""
@@ -101,10 +104,3 @@ class Registry:
 
 def _package(point: EntryPoint) -> str:
     return point.dist.name if point.dist is not None else "?"
-
-
-def _choices(wrong: str, names: Iterable[str]) -> str:
-    there = list(names)
-    near = difflib.get_close_matches(wrong, there, n=1, cutoff=0.5)
-    hint = f"did you mean {near[0]!r}? " if near else ""
-    return f"{hint}Choose from: {', '.join(there)}" if there else "there is none"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -10,11 +11,23 @@ from typing import Any
 import pytest
 
 import placevec as pv
-from placevec import recipes
 from placevec.errors import UsageError
 from placevec.geo import Area
 from placevec.io.progress import Progress
+from placevec.options import option
+from placevec.preparation.options import AreaOptions
+from placevec.recipes import RECIPES
+from placevec.recipes.base import RecipeEntry
+from placevec.training import TrainingOptions
 from tests.preparation.tiles.test_folder import masks, write
+
+
+@dataclass(frozen=True)
+class Asked(AreaOptions):
+    """Options of the recipe ``points``."""
+
+    points: Path | None = option(None, "Table of points")
+    label: str | None = option(None, "Column to be learned")
 
 
 @pytest.fixture
@@ -23,31 +36,31 @@ def handed(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     found: dict[str, Any] = {}
     module = ModuleType("tests.recipe_of_points")
 
-    def prepare(
-        out: Path, *, points: Path | None = None, area: Area | None = None, label: str | None = None, created: str,
-        progress: Progress,
-    ) -> None:  # fmt: skip
-        given = {"points": points, "area": area, "label": label}
+    def prepare(out: Path, options: Asked, *, created: str, progress: Progress) -> None:
+        given = {"points": options.points, "area": options.area(), "label": options.label}
         found.update({name: value for name, value in given.items() if value is not None})
 
     module.prepare = prepare  # type: ignore[attr-defined]
+    module.RECIPE = RecipeEntry(  # type: ignore[attr-defined]
+        "points", "", TrainingOptions, Asked, f"{module.__name__}:prepare", f"{module.__name__}:build"
+    )
     monkeypatch.setitem(sys.modules, module.__name__, module)
-    monkeypatch.setitem(recipes.RECIPES, "points", module.__name__)
+    monkeypatch.setitem(RECIPES.builtin, "points", f"{module.__name__}:RECIPE")
     return found
 
 
 def test_only_what_is_given_reaches_a_recipe(handed: dict[str, Any], tmp_path: Path) -> None:
     pv.prepare("points", out=tmp_path / "data", points="a.csv", bbox="1,2,3,4")
-    assert handed == {"points": "a.csv", "area": Area(1, 2, 3, 4)}
+    assert handed == {"points": Path("a.csv"), "area": Area(1, 2, 3, 4)}
 
 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"threshold": 9}, "--threshold means nothing to prepare points$"),
-        ({"all_tiles": True}, "--all-tiles means nothing to prepare points$"),
-        ({"spacing": 60.0}, "--spacing means nothing"),
-        ({"labels": "kind"}, "--labels means nothing to prepare points; did you mean --label[?]"),
+        ({"threshold": 9}, "--threshold is an option of prepare loc2vec, not of prepare points$"),
+        ({"all_tiles": True}, "--all-tiles is an option of prepare loc2vec, not of prepare points$"),
+        ({"spacing": 60.0}, "--spacing is an option of prepare loc2vec"),
+        ({"labels": "kind"}, "prepare points has no option --labels; did you mean --label[?]"),
         ({"pbox": "1,2,3,4"}, "did you mean --bbox[?]"),
     ],
 )
@@ -61,7 +74,9 @@ def test_what_a_recipe_has_no_use_for_is_refused(
 
 
 def test_loc2vec_takes_no_points(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="--points means nothing to prepare loc2vec"):
+    with pytest.raises(
+        UsageError, match="--points is an option of prepare sphere2vec, not of prepare loc2vec"
+    ):
         pv.prepare("loc2vec", out=tmp_path / "data", osm_name="helsinki-centre", points="a.csv")
 
 

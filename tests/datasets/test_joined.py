@@ -46,7 +46,7 @@ def taught(halves: list[Dataset], tmp_path_factory: pytest.TempPathFactory) -> M
     return api.train(
         "loc2vec", halves, out=tmp_path_factory.mktemp("taught") / "run", epochs=2, steps_per_epoch=3, batch_size=16,
         size_px=32, size_m=120, drop_layers=DROPPED, predict=("layers", "landuse", "tags"),
-        contrast_weight=0.0, most_places=60, encoder="shape-tile-cnn",
+        contrast_weight=0.0, max_places=60, encoder="shape-tile-cnn",
     )  # fmt: skip
 
 
@@ -175,9 +175,9 @@ def test_elsewhere_it_may_be_asked(taught: Model, halves: list[Dataset]) -> None
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ({"predict": ("weather",)}, "cannot be predicted"),
-        ({"contrast_weight": 0.0}, "nothing is left to learn"),
-        ({"most_places": 1}, "two places"),
+        ({"predict": ("weather",)}, "--predict 'weather' is unknown"),
+        ({"contrast_weight": 0.0}, "there is no objective"),
+        ({"max_places": 1}, "--max-places is 1, not a whole number of at least 2"),
         ({"predict": ("layers",)}, "drop_layers"),
     ],
 )

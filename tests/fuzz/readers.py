@@ -99,11 +99,11 @@ def read_layers(folder: Path, file: Path) -> None:
 
 
 def read_options(folder: Path, file: Path) -> None:
-    from placevec.cli.train import _from_toml
-    from placevec.recipes.loc2vec.build import config_dict, configure
+    from placevec.options import toml_options
+    from placevec.recipes import recipe
 
-    config, _ = configure("default", _from_toml(file))
-    config_dict(config)
+    config, _ = recipe("loc2vec").configure("default", toml_options(file))
+    config.as_json()
 
 
 def read_places(folder: Path, file: Path) -> None:

@@ -22,7 +22,7 @@ EACH = 3
 def arguments(template: str, out: Path) -> list[object]:
     """Some 70 tiles, of which some are missing, on both sides of the edge between two shards."""
     where = ["--tiles", template, "--zoom", 16, "--bbox", "24.93,60.162,24.965,60.18", "--samples", 40]
-    how = ["--margin-m", 30, "--most-failed", 0.2, "--connections", 4]
+    how = ["--margin-m", 30, "--max-failed", 0.2, "--connections", 4]
     return ["prepare", "loc2vec", *where, *how, "-q", "--out", out]
 
 

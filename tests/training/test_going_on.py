@@ -107,12 +107,12 @@ def heavy(
 @pytest.mark.parametrize("optimiser", ["adamw", "adam"])
 def test_a_named_checkpoint_goes_on_as_the_run_did(tmp_path: Path, optimiser: str) -> None:
     """Oracle: the run itself, bit by bit; convolutions lie in memory otherwise than in the file."""
-    whole, _ = heavy(tmp_path / "a", optimiser=optimiser)
+    whole, _ = heavy(tmp_path / "a", optimizer=optimiser)
     kept = sorted(path.name for path in (tmp_path / "a" / "checkpoints").iterdir())
     assert kept == ["epoch-002", "epoch-004"]
     checkpoint = tmp_path / "a" / "checkpoints" / "epoch-002"
     for place in (checkpoint, checkpoint / "state.json"):
-        elsewhere, result = heavy(tmp_path / place.name, optimiser=optimiser, resume=place)
+        elsewhere, result = heavy(tmp_path / place.name, optimizer=optimiser, resume=place)
         assert result.steps == 12
         assert all(torch.equal(whole[name], elsewhere[name]) for name in whole)
     assert [row["step"] for row in read_metrics(tmp_path / "epoch-002")] == [9, 12]
@@ -215,7 +215,7 @@ def test_adam_and_adamw_are_torchs(tmp_path: Path) -> None:
     """Oracle: torch's optimisers step by step on the same batches in float32; no clipping, no warm-up."""
     for name, family in (("adam", torch.optim.Adam), ("adamw", torch.optim.AdamW)):
         found, _ = heavy(
-            tmp_path / name, optimiser=name, clip_norm=0.0, schedule="constant", warmup=0.0, weight_decay=0.3,
+            tmp_path / name, optimizer=name, clip_norm=0.0, schedule="constant", warmup=0.0, weight_decay=0.3,
             learning_rate=0.01,
         )  # fmt: skip
         torch.manual_seed(0)

@@ -7,20 +7,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Union
 
 from placevec.datasets.dataset import Dataset
-from placevec.errors import AreaError, BoxError, DatasetError, ModelError, PlacevecError
-from placevec.geo import Area
+from placevec.errors import DatasetError, ModelError, PlacevecError
 from placevec.io.progress import printable
 
 if TYPE_CHECKING:
     from placevec.embeddings import Embeddings, EmbeddingsOfViews
     from placevec.models.model import Model
 
-WIDEST_ACROSS = 270.0
-"""Degrees: a box over the 180th meridian that is wider has its west and its east swapped."""
-
 PathLike = str | Path
-Box = Area | tuple[float, float, float, float] | str
-"""An area: (west, south, east, north) in degrees, or ``"west,south,east,north"``."""
 Vectors = Union["Embeddings", "EmbeddingsOfViews", str, Path]
 """Vectors of one view or of several, or the file that holds them."""
 
@@ -63,23 +57,6 @@ def table_of(embeddings: Vectors, view: str | None = None) -> Embeddings:
     """
     found = load_embeddings(embeddings) if isinstance(embeddings, str | Path) else embeddings
     return found.of(view)
-
-
-def area_of(bbox: Box | None) -> Area | None:
-    """An area in any spelling of its box, None of none; BoxError for what cannot be meant."""
-    if bbox is None:
-        return None
-    try:
-        area = bbox if isinstance(bbox, Area) else Area.of(bbox)
-    except AreaError as error:
-        raise BoxError(str(error)) from error
-    west, south, east, north = area.bounds
-    if area.crosses_antimeridian and 360.0 - (west - east) > WIDEST_ACROSS:
-        raise BoxError(
-            f"the box has its west {west:g} east of its east {east:g}, and so runs round almost all of the Earth: "
-            f"is it {east:g},{south:g},{west:g},{north:g}?"
-        )
-    return area
 
 
 def recorded_dataset(embeddings: Embeddings, dataset: Dataset | PathLike | None = None) -> Dataset | None:

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from placevec.api.inputs import Box, PathLike, area_of, model_of, recorded_ground
+from placevec.api.inputs import PathLike, model_of, recorded_ground
 from placevec.errors import ModelError, PlacevecError, UsageError
 from placevec.geo import Area, Floats
+from placevec.geo.areas import Box, area_of
 from placevec.io import atomic
 from placevec.io.progress import SILENT, Progress, printable
 

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from placevec.api.inputs import Box, PathLike, Vectors, area_of, recorded_dataset, recorded_model, table_of
+from placevec.api.inputs import PathLike, Vectors, recorded_dataset, recorded_model, table_of
 from placevec.datasets.dataset import Dataset
 from placevec.errors import InputError
+from placevec.geo.areas import Box, area_of
 
 if TYPE_CHECKING:
     import geopandas as gpd

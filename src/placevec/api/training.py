@@ -20,7 +20,7 @@ from placevec.io.progress import SILENT, Progress
 if TYPE_CHECKING:
     from placevec.models.heads import Head
     from placevec.models.model import Model
-    from placevec.recipes.base import Built
+    from placevec.recipes.built import Built
 
 
 def train(
@@ -30,7 +30,8 @@ def train(
     out: PathLike,
     preset: str = "default",
     validation: Dataset | PathLike | Sequence[Dataset | PathLike] | None = None,
-    resume: bool | PathLike = False,
+    resume: bool = False,
+    resume_from: PathLike | None = None,
     force: bool = False,
     projector: int = 500,
     progress: Progress = SILENT,
@@ -40,38 +41,46 @@ def train(
 
     Args:
         recipe: such as ``loc2vec``.
-        dataset: a dataset or its directory; or several, which are learnt from together.
+        dataset: a dataset or its directory; or several, which are trained on together.
         out: the run directory: the model, ``metrics.jsonl``, TensorBoard events and the state to resume.
-        preset: ``default``; ``founding`` or ``founding-rgb`` for the original networks, objectives and
-            hyper-parameters; ``taught``.
+        preset: of the recipe: options that go together; ``default`` has none.
         validation: a dataset to validate on, or several, instead of blocks held out of the one trained on.
-        resume: go on from the newest state in ``out`` (from the start if there is none), or from a named checkpoint
-            (``checkpoints/epoch-010``), whose run goes on in ``out``. ``epochs`` may then be others.
+        resume: go on from the newest state in ``out``, or from the start if there is none.
+        resume_from: go on from a named checkpoint (``checkpoints/epoch-010``) in ``out``. ``epochs`` may then be others.
         force: remove what ``out`` holds and start afresh.
         projector: places whose vectors and pictures TensorBoard's projector shows at the end, drawn at random; 0: none.
         progress: where to report.
-        options: any option of the recipe or of `TrainingOptions`, such as ``epochs=20``.
+        options: any option of the recipe or of `TrainingOptions`, such as ``epochs=20``; docs/reference/options.md
+            names all, and what is allowed.
+
+    Raises:
+        UsageError: an unknown recipe, preset or option, or a value that does not fit.
+        DatasetError: a dataset that cannot be read.
+        ModelError: ``out`` holds something else, or a run that is neither resumed nor removed.
     """
     import torch
 
     from placevec.models.model import Model
     from placevec.models.reading import Reading
-    from placevec.recipes import recipe_module
+    from placevec.recipes import recipe as entry_of
+    from placevec.recipes.unknown import unknown_option
     from placevec.training import TrainingOptions
     from placevec.training import train as run_training
 
-    module = recipe_module(recipe)
-    config, training = module.configure(preset, options)
+    entry = entry_of(recipe)
+    config, training = entry.configure(
+        preset, options, unknown=lambda name: unknown_option(entry, "train", name)
+    )
     TrainingOptions(**training)  # what is wrong with them is told before data is opened
     ground, judge = _ground(dataset), None if validation is None else _ground(validation)
-    run, resumed = Path(out), resume if isinstance(resume, bool) else Path(resume)
+    run, resumed = Path(out), resume if resume_from is None else Path(resume_from)
     if projector < 0:
         raise UsageError(f"the projector shows a number of places, 0 or more; got {projector}")
     if force and resumed is not False:
-        raise UsageError("--resume goes on with a run and --force removes it: give one of the two")
+        raise UsageError("--resume and --resume-from go on with a run, --force removes it: give one of them")
     holds_run = _check_run(run, resume=resumed is not False, force=force)
     torch.manual_seed(int(training.get("seed", 0)))
-    built = module.build(ground, config, training, judge)
+    built = entry.built(ground, config, training, judge)
     for note in built.notes:
         progress.say(f"Note: {note}")
     encoder_of = {slot.view: slot.encoder for slot in built.recipe.slots.values()}
@@ -87,7 +96,7 @@ def train(
         **({"held_out": built.split.held_out} if built.split.held_out else {}),
         **({"validation": judge.name} if judge is not None else {}),
     }
-    described = module.config_dict(built.config)
+    described = built.config.as_json()
     model = Model(
         built.recipe.encoders,
         readings,

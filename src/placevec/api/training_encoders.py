@@ -47,52 +47,53 @@ def train_encoders(
     out: PathLike,
     encoders: Sequence[str] | None = None,
     preset: str = "default",
+    validation: Dataset | PathLike | Sequence[Dataset | PathLike] | None = None,
+    resume: bool = False,
+    force: bool = False,
+    projector: int = 500,
     progress: Progress = SILENT,
     **options: Any,
 ) -> list[TrainedEncoder]:
-    """Train a recipe with each location encoder, into a folder of ``out`` each, and compare what they achieve.
+    """Train a recipe with each of its encoders, into a folder of ``out`` each, and compare what they achieve.
 
     Args:
-        recipe: ``sphere2vec``.
+        recipe: one that has several encoders for the same data, such as ``sphere2vec``.
         dataset: as of `train`.
         out: folder of runs, named by their encoders.
-        encoders: their names; None takes all that the preset and the variant know.
+        encoders: their names; None takes all that the preset and the other options allow.
         preset: as of `train`; with that of a data set every encoder has its own hyper-parameters.
+        validation: as of `train`.
+        resume: as of `train`; finished runs are kept.
+        force: as of `train`.
+        projector: as of `train`.
         progress: where to report.
-        options: as of `train`, ``resume`` too: finished runs are then kept. Options of the features reach the encoders
-            that have them.
+        options: of the recipe; those of an encoder's features reach the encoders that have them.
+
+    Raises:
+        UsageError: a recipe with one encoder, and as `train`.
     """
-    from placevec.encoders.locations.names import feature_options, known_as
-    from placevec.recipes.sphere2vec.config import FEATURE_OPTIONS
+    from placevec.recipes import recipe as entry_of
     from placevec.training.log import read_metrics
 
-    if recipe != "sphere2vec":
-        raise UsageError(f"only sphere2vec has several location encoders to train: {recipe} has one")
-    variant = options.get("variant", "corrected")
-    if not isinstance(options.get("resume", False), bool):
+    entry = entry_of(recipe)
+    named = [options] if encoders is None else [{**options, "encoder": name} for name in encoders]
+    each = [one for given in named for one in entry.each_encoder(preset, given)]
+    if not each:
         raise UsageError(
-            "several encoders are resumed from their newest states: --resume without a checkpoint"
+            f"{recipe} has no encoders to compare: --encoder all is of recipes with several for the same data"
         )
     found = []
-    for name in _all(preset, variant) if encoders is None else map(known_as, encoders):
-        there = {"cell_width" if one == "width" else one for one in feature_options(name, variant)}
-        own = {key: value for key, value in options.items() if key not in FEATURE_OPTIONS or key in there}
+    for name, own in each:
         progress.say(f"Encoder {name}")
         began, run = time.monotonic(), Path(out) / name
-        model = train(recipe, dataset, out=run, preset=preset, encoder=name, progress=progress, **own)
+        model = train(
+            recipe, dataset, out=run, preset=preset, validation=validation, resume=resume, force=force,
+            projector=projector, progress=progress, **own,
+        )  # fmt: skip
         rows = read_metrics(run)
         best = _best(rows)
         found.append(TrainedEncoder(name, run, model.parameters, len(rows), time.monotonic() - began, best))
     return found
-
-
-def _all(preset: str, variant: str) -> Sequence[str]:
-    from placevec.encoders.locations.names import FAMILIES
-    from placevec.recipes.sphere2vec.presets import ENCODERS
-
-    if preset != "default":
-        return ENCODERS
-    return [name for name, family in FAMILIES.items() if variant != "original" or family.original is not None]
 
 
 def _best(rows: Sequence[dict[str, Any]]) -> dict[str, float]:

@@ -313,7 +313,7 @@ class Dataset:
         """The labels that came with the places, a row a place; DatasetError when there are none or they are damaged."""
         if not self.has_labels:
             raise DatasetError(
-                f"{self.path} has no labels: `placevec prepare sphere2vec FILE --label COLUMN` makes a dataset with them"
+                f"{self.path} has no labels: prepare it from a table of points, with --label COLUMN"
             )
         return read_labels(self.path, self.manifest["labels"], len(self))
 

@@ -12,13 +12,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from placevec.errors import AreaError
+from placevec.errors import AreaError, BoxError
 from placevec.io.json_documents import NONE, check, read_json
 
 if TYPE_CHECKING:
     from shapely.geometry.base import BaseGeometry
 
 _POLYGONS = ("Polygon", "MultiPolygon")
+WIDEST_ACROSS = 270.0
+"""Degrees: a box over the 180th meridian that is wider has its west and its east swapped."""
 
 
 @dataclass(frozen=True)
@@ -204,3 +206,24 @@ def _only_polygons(geometry: BaseGeometry) -> BaseGeometry:
         return geometry
     repaired: BaseGeometry = union_all([part for part in get_parts(geometry) if part.geom_type in _POLYGONS])
     return repaired
+
+
+Box = Area | tuple[float, float, float, float] | str
+"""An area: (west, south, east, north) in degrees, or ``"west,south,east,north"``."""
+
+
+def area_of(bbox: Box | Sequence[float] | None) -> Area | None:
+    """An area in any spelling of its box, None of none; BoxError for what cannot be meant."""
+    if bbox is None:
+        return None
+    try:
+        area = bbox if isinstance(bbox, Area) else Area.of(bbox)
+    except AreaError as error:
+        raise BoxError(str(error)) from error
+    west, south, east, north = area.bounds
+    if area.crosses_antimeridian and 360.0 - (west - east) > WIDEST_ACROSS:
+        raise BoxError(
+            f"the box has its west {west:g} east of its east {east:g}, and so runs round almost all of the Earth: "
+            f"is it {east:g},{south:g},{west:g},{north:g}?"
+        )
+    return area

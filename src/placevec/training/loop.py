@@ -77,7 +77,7 @@ class _Run:
         module = Bundle(recipe)
         for name, encoder in recipe.encoders.items():
             encoder.to(memory_format=self.layouts[name])  # type: ignore[call-overload]
-        family = torch.optim.AdamW if options.optimiser == "adamw" else torch.optim.Adam
+        family = torch.optim.AdamW if options.optimizer == "adamw" else torch.optim.Adam
         optimiser = family(
             module.parameters(),
             lr=options.learning_rate,

@@ -2,83 +2,69 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
+from typing import ClassVar, Literal
 
-import torch
+from placevec.errors import InputError
+from placevec.options import Options, option
 
-from placevec.errors import InputError, UsageError
-from placevec.training.schedule import SCHEDULES
+Schedule = Literal["cosine", "constant", "plateau", "decay"]
 
 
 @dataclass(frozen=True)
-class TrainingOptions:
-    """How long and how hard to train.
+class TrainingOptions(Options):
+    """How long and how hard to train, whatever is trained.
 
-    Attributes:
-        epochs: passes of ``steps_per_epoch`` steps, each followed by a validation and a state to resume from. A
-            finished run resumed with more goes on under the schedule of the longer run: a cosine is stretched over
-            all of them (the rate rises again to where the longer run would be), the others go on as they were.
-        steps_per_epoch: batches in a pass.
-        validation_steps: batches of a validation; 0 trains without one.
-        optimiser: ``adamw``, or ``adam`` as in both founding systems, whose decay is part of the gradient.
-        learning_rate: its peak.
-        weight_decay: of the weights.
-        clip_norm: gradients are scaled down to this norm; 0 leaves them as they are.
-        warmup: share of all steps over which the rate rises linearly.
-        schedule: ``cosine``, ``constant``, ``plateau`` or ``decay``.
-        patience: validations without improvement before stopping; 0 never stops early.
-        precision: ``auto`` (bf16 where the processor or GPU has it in hardware), ``fp32`` or ``bf16``.
-        device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
-        seed: of weights, draws and dropout; with the same one a run on a CPU is repeated bit by bit.
-        prefetch: batches read ahead in other threads.
-        workers: threads that read them; the order, and so the result, is the same with any number. 0 reads in step.
-        save_every: passes between named checkpoints, ``checkpoints/epoch-010``, which are kept: each a model and the
-            state to resume from. 0 keeps none but the newest state.
+    A finished run that is resumed with more ``epochs`` goes on under the schedule of the longer run: a cosine is
+    stretched over all of them (the rate rises again to where the longer run would be), the others go on as they were.
+    With the same ``seed`` a run on a CPU is repeated bit by bit. A named checkpoint of ``save_every`` is a model and the
+    state to resume from.
+
+    Raises:
+        UsageError: a value of another type or out of range.
+        InputError: a device that is not there.
     """
 
-    epochs: int = 20
-    steps_per_epoch: int = 100
-    validation_steps: int = 4
-    optimiser: str = "adamw"
-    learning_rate: float = 1e-3
-    weight_decay: float = 1e-4
-    clip_norm: float = 1.0
-    warmup: float = 0.05
-    schedule: str = "cosine"
-    patience: int = 0
-    precision: str = "auto"
-    device: str = "auto"
-    seed: int = 0
-    prefetch: int = 2
-    workers: int = 1
-    save_every: int = 0
+    GROUP: ClassVar[str] = "Training"
+
+    epochs: int = option(20, "Number of epochs, each validated and followed by a state to resume from", min=1)
+    steps_per_epoch: int = option(100, "Batches in an epoch (default: once over the places)", min=1)
+    validation_steps: int = option(
+        4, "Batches of a validation (default: as many as suit the data; 0 trains without)", min=0
+    )
+    optimizer: Literal["adamw", "adam"] = option(
+        "adamw", "Optimizer (the decay of adam is part of the gradient, as in the founding systems)"
+    )
+    learning_rate: float = option(1e-3, "Peak learning rate", above=0)
+    weight_decay: float = option(1e-4, "Weight decay", min=0)
+    clip_norm: float = option(1.0, "Maximum gradient norm (0 disables clipping)", min=0)
+    warmup: float = option(
+        0.05, "Share of all steps over which the learning rate rises linearly", min=0, max=1
+    )
+    schedule: Schedule = option(
+        "cosine",
+        "Learning-rate schedule (plateau halves after five epochs without improvement, decay takes 2 % off after"
+        " each epoch)",
+    )
+    patience: int = option(
+        0, "Validations without improvement before training stops (0 never stops early)", min=0
+    )
+    precision: Literal["auto", "fp32", "bf16"] = option(
+        "auto", "Floating-point precision (auto takes bf16 where the hardware computes it)"
+    )
+    device: Literal["auto", "cpu", "cuda", "mps"] = option("auto", "Device to train on")
+    seed: int = option(0, "Seed of weights, draws and dropout", min=0)
+    prefetch: int = option(2, "Batches read ahead", min=0)
+    workers: int = option(
+        1, "Threads that read batches ahead (any number gives the same result; 0 reads in step)", min=0
+    )
+    save_every: int = option(0, "Epochs between named checkpoints, which are kept (0 keeps none)", min=0)
 
     def __post_init__(self) -> None:
-        if self.epochs < 1 or self.steps_per_epoch < 1:
-            raise UsageError("training needs at least one epoch of one step")
-        if not self.learning_rate > 0:
-            raise UsageError(f"the learning rate must be positive; got {self.learning_rate}")
-        for name, least in (
-            ("clip_norm", self.clip_norm),
-            ("prefetch", self.prefetch),
-            ("workers", self.workers),
-            ("save_every", self.save_every),
-            ("weight_decay", self.weight_decay),
-        ):
-            if not least >= 0:
-                raise UsageError(f"{name} is 0 or more; got {least}")
-        for name, value, allowed in (
-            ("optimiser", self.optimiser, ("adamw", "adam")),
-            ("schedule", self.schedule, SCHEDULES),
-            ("precision", self.precision, ("auto", "fp32", "bf16")),
-            ("device", self.device, ("auto", "cpu", "cuda", "mps")),
-        ):
-            if value not in allowed:
-                raise UsageError(f"{name} {value!r} is unknown: choose from {', '.join(allowed)}")
-        there: dict[str, Callable[[], bool]] = {
-            "cuda": torch.cuda.is_available,
-            "mps": torch.backends.mps.is_available,
-        }
-        if self.device in there and not there[self.device]():
-            raise InputError(f"device {self.device!r} is not available here; auto takes what there is")
+        super().__post_init__()
+        if self.device in ("cuda", "mps"):
+            import torch
+
+            there = torch.cuda if self.device == "cuda" else torch.backends.mps
+            if not there.is_available():
+                raise InputError(f"--device {self.device} is not available here; auto takes what there is")

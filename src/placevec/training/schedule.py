@@ -5,8 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-SCHEDULES = ("cosine", "constant", "plateau", "decay")
-
 
 def factor(schedule: str, step: int, total: int, warmup: int, history: Sequence[float]) -> float:
     """What to multiply the base learning rate with at ``step`` of ``total``.

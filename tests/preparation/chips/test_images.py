@@ -21,6 +21,7 @@ from placevec.errors import DatasetError, SourceError, UsageError
 from placevec.io.progress import SILENT
 from placevec.preparation.chips import images as image_points
 from placevec.preparation.chips.statistics import chip_features
+from placevec.preparation.points.options import ImageOptions
 
 pytestmark = pytest.mark.filterwarnings("ignore:Dataset has no geotransform")
 
@@ -50,7 +51,10 @@ def folder(tmp_path: Path) -> Path:
 
 
 def prepare(out: Path, **options: Any) -> Dataset:
-    return image_points.prepare(out, created="2026-01-01T00:00:00+00:00", **{"progress": SILENT, **options})
+    progress = options.pop("progress", SILENT)
+    return image_points.prepare(
+        out, ImageOptions(**options), created="2026-01-01T00:00:00+00:00", progress=progress
+    )
 
 
 def test_chips_become_places_with_images_and_labels(folder: Path, tmp_path: Path) -> None:

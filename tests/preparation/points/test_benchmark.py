@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import json
 import pickle
 from collections.abc import Callable
@@ -18,7 +17,8 @@ import placevec as pv
 from placevec.datasets.dataset import Dataset
 from placevec.errors import PlacevecError, SourceError, UsageError
 from placevec.evaluation.predictions.ranking import rank
-from placevec.preparation.points import table as sphere2vec_dataset
+from placevec.options import options_of
+from placevec.preparation.points.options import PointOptions
 from tests.sources.benchmarks import layout_files as files
 
 
@@ -264,12 +264,12 @@ def test_damaged(tmp_path: Path, damage: Callable[[Path], None], message: str) -
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"layout": "inat2019"}, "--layout is inat2017"),
+        ({"layout": "inat2019"}, "--layout 'inat2019' is unknown: did you mean"),
         ({"layout": "inat2018", "meta": "orig"}, "means nothing to inat2018"),
         ({"layout": "inat2018", "features": "../x"}, "names a subfolder"),
         ({"layout": "inat2018", "label": "class"}, "--label does not go with --layout"),
-        ({"layout": "birdsnap", "meta": "mine"}, "--meta is orig or ebird"),
-        ({"layout": "inat2018", "folder": None}, "name both a layout and its folder"),
+        ({"layout": "birdsnap", "meta": "mine"}, "--meta 'mine' is unknown: choose from orig, ebird"),
+        ({"layout": "inat2018", "folder": None}, "name both a benchmark and its folder"),
         ({"layout": None, "folder": None, "points": "x.csv", "meta": "orig"}, "belong to --layout"),
         ({"layout": "fmow", "folder": "nowhere"}, "does not exist"),
     ],
@@ -284,8 +284,8 @@ def test_options(tmp_path: Path, options: dict[str, Any], message: str) -> None:
 
 OF_TABLES: dict[str, Any] = {
     "points": "x.csv", "label": "x", "lon": "x", "lat": "x", "id": "x", "user": "x", "date": "x", "split": "x",
-    "crs": "EPSG:3067", "kind": "number", "validation_share": 0.2, "test_share": 0.0, "block_km": 10.0, "seed": 3,
-    "min_per_class": 5, "one_class": True, "leave_out_unseen": True, "keep_repeats": True,
+    "crs": "EPSG:3067", "kind": "number", "validation_share": 0.2, "test_share": 0.0, "block_m": 10_000.0, "seed": 3,
+    "min_per_class": 5, "one_class": True, "leave_out_unseen": True, "keep_duplicates": True,
 }  # fmt: skip
 
 
@@ -299,10 +299,9 @@ def test_options_of_tables_do_not_go_with_a_layout(tmp_path: Path, option: str, 
 
 
 def test_each_option_belongs_to_layouts_or_is_refused() -> None:
-    """Oracle: the signature."""
+    """Oracle: the fields."""
     of_layouts = {"layout", "folder", "meta", "features", "size_m", "attribution"}
-    options = set(inspect.signature(sphere2vec_dataset.prepare).parameters) - {"out", "created", "progress"}
-    assert options == of_layouts | set(OF_TABLES)
+    assert {one.name for one in options_of(PointOptions)} == of_layouts | set(OF_TABLES)
 
 
 def test_predictions_that_were_damaged_later(tmp_path: Path) -> None:

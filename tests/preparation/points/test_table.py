@@ -233,7 +233,7 @@ def test_repeats_can_be_kept_and_ids_say_what_repeats(tmp_path: Path) -> None:
     assert list(prepared(tmp_path, same, label="a").places.place_id) == ["p", "q", "r"]
     (tmp_path / "2").mkdir()
     plain = "lon,lat,a\n1,1,x\n1,1,x\n2,2,y\n"
-    assert len(prepared(tmp_path / "2", plain, label="a", keep_repeats=True)) == 3
+    assert len(prepared(tmp_path / "2", plain, label="a", keep_duplicates=True)) == 3
 
 
 def test_a_column_called_id_that_names_no_rows(tmp_path: Path) -> None:
@@ -305,7 +305,7 @@ def test_random_split(tmp_path: Path) -> None:
 
 def test_block_split(tmp_path: Path) -> None:
     """No block has rows on two sides."""
-    ds = prepared(tmp_path, _many(), "p.parquet", label="s", block_km=1000)
+    ds = prepared(tmp_path, _many(), "p.parquet", label="s", block_m=1_000_000)
     split = ds.labels().split
     assert split is not None
     blocks = pv.geo.spatial_blocks(ds.lonlat[:, 0], ds.lonlat[:, 1], 1_000_000)
@@ -327,7 +327,7 @@ def test_classes_that_only_whole_blocks_hold_are_left_out(tmp_path: Path) -> Non
     table["s"] = [
         f"{round(lon / 10)} {round(lat / 10)}" for lon, lat in zip(table.lon, table.lat, strict=True)
     ]
-    ds = prepared(tmp_path, table, "p.parquet", label="s", block_km=500, test_share=0.3)
+    ds = prepared(tmp_path, table, "p.parquet", label="s", block_m=500_000, test_share=0.3)
     labels = ds.labels()
     assert ds.manifest["report"]["left_out"]["of a class that training never sees"] > 0
     assert set(labels.values) == set(labels.values[labels.rows("train")]) == set(range(len(labels.classes)))
@@ -473,11 +473,17 @@ def test_a_large_file_that_cannot_stream_is_refused_with_advice(
     ("options", "message"),
     [
         ({"user": "who"}, "--user belongs to labels"),
-        ({"label": "species", "split": "part", "block_km": 5}, "goes without shares and --block-km"),
+        ({"label": "species", "split": "part", "block_m": 5}, "--block-m does not go with --split"),
         ({"label": "species", "validation_share": 0.5, "test_share": 0.5}, "leave no row to train on"),
-        ({"label": "species", "validation_share": -1}, "share from 0"),
-        ({"label": "species", "block_km": 0}, "--block-km is more than 0"),
-        ({"label": "species", "kind": "colour"}, "--kind is auto, classes, number"),
+        (
+            {"label": "species", "validation_share": -1},
+            "--validation-share is -1, not a number of at least 0",
+        ),
+        ({"label": "species", "block_m": 0}, "--block-m is 0, not a number of more than 0"),
+        (
+            {"label": "species", "kind": "colour"},
+            "--kind 'colour' is unknown: choose from auto, classes, number",
+        ),
         ({"label": "species", "lon": "lon"}, "both columns of coordinates"),
         ({"label": "species", "user": "species"}, "one column, 'species'"),
     ],
@@ -546,7 +552,7 @@ def test_real_tables(shared_data: Path, tmp_path: Path) -> None:
         "sphere2vec",
         points=points / "solanum_acaule_occurrences.csv",
         label="country",
-        keep_repeats=True,
+        keep_duplicates=True,
         out=tmp_path / "s",
     )
     assert (len(wild), wild.labels().classes) == (594, ("Argentina", "Bolivia", "Ecuador", "Peru"))
@@ -554,7 +560,7 @@ def test_real_tables(shared_data: Path, tmp_path: Path) -> None:
         "sphere2vec",
         points=points / "mosaiks_global_labels.parquet",
         label="elevation_m",
-        keep_repeats=True,
+        keep_duplicates=True,
         out=tmp_path / "e",
     )
     assert len(high) == 58_465

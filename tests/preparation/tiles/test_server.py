@@ -149,7 +149,7 @@ def flat(asked: Asked) -> Reply:
 
 def test_they_are_counted_listed_and_kept_out(server: Server, tmp_path: Path) -> None:
     server.answering = flat
-    dataset = prepare(server, tmp_path, margin_m=0, most_failed=0.2)
+    dataset = prepare(server, tmp_path, margin_m=0, max_failed=0.2)
     report = dataset.manifest["report"]
     assert {name: report[f"tiles_{name}"] for name in ("good", "blank", "missing", "corrupt", "failed")} == {
         "good": 9, "blank": 1, "missing": 1, "corrupt": 1, "failed": 0,
@@ -165,19 +165,19 @@ def test_they_are_counted_listed_and_kept_out(server: Server, tmp_path: Path) ->
     ]
     assert (seen(dataset, WEST + 1, NORTH) == 255).all()
     assert (seen(dataset, WEST + 2, NORTH) == 0).all()
-    kept = prepare(server, tmp_path, out=tmp_path / "all", margin_m=0, most_failed=0.2, all_tiles=True)
+    kept = prepare(server, tmp_path, out=tmp_path / "all", margin_m=0, max_failed=0.2, all_tiles=True)
     assert len(kept) == 10
 
 
 def test_too_many_of_them(server: Server, tmp_path: Path) -> None:
     server.answering = flat
     with pytest.raises(
-        SourceError, match=r"2 of 12 tiles are not .*, and 1 may be.*--most-failed SHARE"
+        SourceError, match=r"2 of 12 tiles are not .*, and 1 may be.*--max-failed SHARE"
     ) as caught:
-        prepare(server, tmp_path, margin_m=0, most_failed=0.1)
+        prepare(server, tmp_path, margin_m=0, max_failed=0.1)
     listed = Path(str(caught.value).split("listed in ")[1].split(", and")[0])
     assert "corrupt" in listed.read_text("utf-8")
-    assert len(prepare(server, tmp_path, margin_m=0, most_failed=0.2)) == 9
+    assert len(prepare(server, tmp_path, margin_m=0, max_failed=0.2)) == 9
 
 
 def test_a_server_without_data(server: Server, tmp_path: Path) -> None:
@@ -223,14 +223,14 @@ def test_a_key_is_written_nowhere(server: Server, tmp_path: Path) -> None:
         ({"mbtiles": "a.mbtiles"}, "name one source"),
         ({"tiles": "http://localhost/tiles"}, "lacks"),
         ({"samples": 3, "spacing": 100.0}, "places come from --samples or from --spacing"),
-        ({"samples": 0}, "samples can be drawn"),
+        ({"samples": 0}, "--samples is 0, not a whole number of at least 1"),
         ({"samples": 3, "patch_size": 64, "size_m": 50.0}, "--patch-size pixels or --size-m"),
         ({"patch_size": 64}, "places that are whole tiles have their size"),
-        ({"most_failed": 2.0}, "the share of tiles"),
-        ({"margin_m": -1.0}, "the margin is"),
-        ({"connections": 0}, "1 to 64 connections"),
+        ({"max_failed": 2.0}, "--max-failed is 2, not a number of at least 0 and at most 1"),
+        ({"margin_m": -1.0}, "--margin-m is -1, not"),
+        ({"connections": 0}, "--connections is 0, not"),
         ({"server_port": 8080}, "go with --server-ip"),
-        ({"threshold": 9}, "is about masks"),
+        ({"threshold": 9}, "is about ready tiles"),
         ({"layers": "layers.toml"}, "tiles are drawn already"),
         ({"tiles": None, "osm_name": "helsinki-centre", "samples": 3}, "is about tile servers"),
     ],

@@ -73,7 +73,7 @@ def test_its_tiles(
     east, south = tile_xy_to_lonlat([WEST + TILES + 0.9, NORTH + TILES - 0.1], ZOOM)
     dataset = api.prepare(
         "loc2vec", tiles=f"{titiler}/tiles/WebMercatorQuad/{{z}}/{{x}}/{{y}}.{ending}?tilesize=256&url={raster}",
-        bbox=(west, south, east, north), zoom=ZOOM, margin_m=0, most_failed=0.4, out=tmp_path / "data",
+        bbox=(west, south, east, north), zoom=ZOOM, margin_m=0, max_failed=0.4, out=tmp_path / "data",
         attribution="a raster",
     )  # fmt: skip
     assert dataset.manifest["report"]["tiles_missing"] == TILES

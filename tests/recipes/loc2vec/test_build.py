@@ -13,12 +13,14 @@ import torch
 from placevec import api, cli
 from placevec.datasets.dataset import Dataset
 from placevec.errors import InputError, PlacevecError, UsageError
-from placevec.recipes.loc2vec.build import build, configure
+from placevec.recipes import recipe
+from placevec.recipes.loc2vec.build import build
 from placevec.training.log import read_metrics
 from placevec.training.objectives.mining import InBatchNegatives
 from placevec.training.objectives.triplet import SoftPN, TripletLoss
 from placevec.training.samplers import BoxSampler, NearFarSampler, TileSampler
 
+configure = recipe("loc2vec").configure
 SMALL: dict[str, Any] = {
     "epochs": 1, "steps_per_epoch": 2, "batch_size": 8, "validation_steps": 1, "size_px": 32, "size_m": 120.0,
     "near_m": 40.0, "far_m": 160.0,
@@ -34,7 +36,7 @@ def test_founding_twelve_layers_is_the_document(helsinki_dataset: Dataset) -> No
     built = build(helsinki_dataset, config, training)
     options, encoder = built.training, built.recipe.encoders["tile"]
     assert (options.epochs, options.learning_rate, options.weight_decay) == (50, 1e-3, 1e-5)
-    assert (options.optimiser, options.schedule, options.clip_norm, options.warmup) == (
+    assert (options.optimizer, options.schedule, options.clip_norm, options.warmup) == (
         "adam",
         "plateau",
         1.0,
@@ -57,7 +59,7 @@ def test_founding_rgb_is_the_document(helsinki_dataset: Dataset) -> None:
     built = build(helsinki_dataset, config, training)
     options, encoder = built.training, built.recipe.encoders["tile"]
     assert (options.epochs, options.learning_rate, options.weight_decay) == (50, 1e-3, 1e-5)
-    assert (options.optimiser, options.schedule, options.clip_norm) == ("adam", "plateau", 0.0)
+    assert (options.optimizer, options.schedule, options.clip_norm) == ("adam", "plateau", 0.0)
     assert encoder.config() == {"channels": 12, "size_px": 64, "dim": 64}  # type: ignore[operator]
     _, objective = built.recipe.objectives["triplet"]
     assert isinstance(objective, TripletLoss)
@@ -69,9 +71,9 @@ def test_founding_rgb_is_the_document(helsinki_dataset: Dataset) -> None:
 
 
 def test_the_unit_given_takes_the_place_of_the_presets() -> None:
-    assert configure("founding", {"near_m": 300.0, "far_m": 900.0})[0].unit == "m"
-    assert configure("founding", {"near_degrees": 0.001, "far_degrees": 0.01})[0].unit == "degrees"
-    assert configure("founding-rgb", {"near_tiles": 1.0, "far_tiles": 3.0})[0].unit == "tiles"
+    assert configure("founding", {"near_m": 300.0, "far_m": 900.0})[0].near_tiles is None
+    assert configure("founding", {"near_degrees": 0.001, "far_degrees": 0.01})[0].near_tiles is None
+    assert configure("founding-rgb", {"near_tiles": 1.0, "far_tiles": 3.0})[0].near_degrees is None
     assert configure("founding", {"near_tiles": 3.0})[0].far_tiles == 10
     for wrong in (
         {"near_tiles": 1.0, "far_m": 300.0}, {"near_tiles": 1.0}, {"near_tiles": 5.0, "far_tiles": 2.0},
@@ -195,13 +197,15 @@ def test_resume_alone_and_from_a_checkpoint(helsinki_dataset: Dataset, tmp_path:
     assert cli.main([*train, "--out", first, "--epochs", "3", "--resume"]) == 0
     assert [row["step"] for row in read_metrics(Path(first))] == [2, 4, 6]
     checkpoint = f"{first}/checkpoints/epoch-001"
-    assert cli.main([*train, "--resume", checkpoint, "--out", second, "--epochs", "2"]) == 0
+    assert cli.main([*train, "--resume-from", checkpoint, "--out", second, "--epochs", "2"]) == 0
     states = [Path(second, "state", "step-00000004"), Path(first, "checkpoints", "epoch-002")]
     contents = [(state / "tensors.safetensors").read_bytes() for state in states]
     assert contents[0] == contents[1]
     model = api.load_model(checkpoint)
     assert torch.isfinite(torch.from_numpy(model.vectors(helsinki_dataset, np.arange(3)))).all()
-    assert cli.main([*train, "--resume", str(tmp_path / "nothing"), "--out", str(tmp_path / "third")]) == 1
+    assert (
+        cli.main([*train, "--resume-from", str(tmp_path / "nothing"), "--out", str(tmp_path / "third")]) == 1
+    )
     assert not (tmp_path / "third" / "state").exists()
 
 

@@ -16,11 +16,13 @@ from placevec.cli import main
 from placevec.encoders.locations.names import names
 from placevec.errors import DatasetError, InputError, ModelError, PlacevecError, UsageError
 from placevec.models.model import Model
-from placevec.recipes.sphere2vec.build import build, configure
+from placevec.recipes import recipe
+from placevec.recipes.sphere2vec.build import build
 from placevec.recipes.sphere2vec.presets import ENCODERS
 from placevec.training.log import read_metrics
 from tests.preparation.points.tables import globe, octant_points, octants, write_points
 
+configure = recipe("sphere2vec").configure
 SMALL: dict[str, Any] = {
     "epochs": 3, "scales": 4, "r_min": 0.1, "hidden": 32, "dim": 16, "batch_size": 128, "learning_rate": 0.01,
     "projector": 0, "steps_per_epoch": 10, "seed": 5,
@@ -209,7 +211,7 @@ def test_a_preset_is_what_was_found_best(classes, tmp_path) -> None:
     config, training = configure("inat2018", {"encoder": "gridcell", "variant": "original"})
     assert (config.encoder, config.scales, config.r_min, config.r_max) == ("grid", 32, 1e-4, 360.0)
     assert (config.batch_size, config.hidden, config.activation) == (4096, 512, "leakyrelu")
-    assert (training["optimiser"], training["schedule"], training["learning_rate"]) == ("adam", "decay", 0.01)
+    assert (training["optimizer"], training["schedule"], training["learning_rate"]) == ("adam", "decay", 0.01)
     api.train(
         "sphere2vec", classes, out=tmp_path / "run", preset="yfcc", epochs=1, scales=4, projector=0, hidden=16
     )
@@ -224,22 +226,22 @@ def test_a_preset_is_what_was_found_best(classes, tmp_path) -> None:
         ({"encoder": "xyz", "scales": 4}, "xyz has no option 'scales'"),
         ({"anchors": 5}, "has no option 'anchors'"),
         ({"loss": "hinge"}, "choose from auto, presence"),
-        ({"loss": "cross-entropy", "background": "octant"}, "--background means nothing to the loss cross-entropy"),
-        ({"loss": "an_slds", "background": "land"}, "--background means nothing"),
-        ({"loss": "presence", "label_smoothing": 0.1}, "--label-smoothing means nothing"),
-        ({"loss": "an_ssdl", "positive_weight": 3.0}, "--positive-weight means nothing"),
-        ({"loss": "an_full", "users": True}, "--users means nothing"),
+        ({"loss": "cross-entropy", "background": "octant"}, "--background has no effect with --loss cross-entropy"),
+        ({"loss": "an_slds", "background": "land"}, "--background has no effect"),
+        ({"loss": "presence", "label_smoothing": 0.1}, "--label-smoothing has no effect"),
+        ({"loss": "an_ssdl", "positive_weight": 3.0}, "--positive-weight has no effect"),
+        ({"loss": "an_full", "users": True}, "--users has no effect"),
         ({"loss": "regression"}, "does not fit labels that are classes"),
         ({"land": "x.geojson"}, "--background land --land FILE"),
         ({"background": "moon"}, "choose from sphere, octant, land, target-group"),
-        ({"few_shot": 0.0}, "few_shot"),
-        ({"balance": 0}, "at least one place of a class"),
-        ({"batch_size": 1}, "batch_size is at least 2"),
+        ({"few_shot": 0.0}, "--few-shot is 0, not a number of more than 0 and at most 1"),
+        ({"balance": 0}, "--balance is 0, not a whole number of at least 1"),
+        ({"batch_size": 1}, "--batch-size is 1, not a whole number of at least 2"),
         ({"dropout": 1.0}, "dropout is a share"),
         ({"scales": "many"}, "scales is 'many', not a whole number"),
         ({"device": "mps"}, "float64|not available"),
-        ({"margin": 0.2}, "sphere2vec has no option 'margin'"),
-        ({"preset": "inat2099"}, "choose from default, birdsnap"),
+        ({"margin": 0.2}, "--margin is an option of train loc2vec, not of train sphere2vec"),
+        ({"preset": "inat2099"}, "Choose from default, birdsnap"),
         ({"encoder": "harmonics", "preset": "fmow"}, "no preset is known of harmonics"),
     ],
 )  # fmt: skip
@@ -258,7 +260,7 @@ def test_what_the_data_cannot_give_is_refused(numbers, tmp_path) -> None:
         (plain, {"users": True}, InputError, "no users"),
         (plain, {"seasons": 1}, InputError, "no dates"),
         (numbers, {"loss": "presence"}, UsageError, "labels that are numbers"),
-        (numbers, {"balance": 5}, UsageError, "--balance means nothing to the loss regression"),
+        (numbers, {"balance": 5}, UsageError, "--balance has no effect with --loss regression"),
         (constant, {}, InputError, "all labels to learn from are 7"),
         (nothing, {}, DatasetError, "no place of"),
         (tested, {}, DatasetError, "no place to train on"),
@@ -295,7 +297,7 @@ def test_several_encoders_are_trained_alike_and_compared(classes, tmp_path) -> N
     assert Model.load(tmp_path / "grid").recipe["config"]["scales"] == 4
     again = api.train_encoders("sphere2vec", classes, out=tmp_path, encoders=["grid"], resume=True, **options)
     assert again[0].validation == found[0].validation
-    with pytest.raises(UsageError, match="only sphere2vec"):
+    with pytest.raises(UsageError, match="loc2vec has no encoders to compare"):
         api.train_encoders("loc2vec", classes, out=tmp_path / "other")
 
 
@@ -311,7 +313,7 @@ def test_the_command_trains_all(tmp_path, capsys) -> None:
     assert {path.name for path in (tmp_path / "runs").iterdir()} == set(ENCODERS)
     assert all(name in printed for name in (*ENCODERS, "top1", "mrr"))
     assert main([*told, "--background", "octant", "--force"]) == 2
-    assert "--background means nothing to the loss cross-entropy" in capsys.readouterr().err
+    assert "--background has no effect with --loss cross-entropy" in capsys.readouterr().err
 
 
 def test_a_validation_of_a_few_places_is_made_and_told_of(tmp_path) -> None:

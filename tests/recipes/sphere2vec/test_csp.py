@@ -20,14 +20,16 @@ from placevec.encoders.locations.names import known_as
 from placevec.errors import DatasetError, InputError, ModelError, UsageError
 from placevec.models.model import Model
 from placevec.models.reading import Reading
+from placevec.recipes import recipe
 from placevec.recipes.sphere2vec import build as sphere2vec
 from placevec.recipes.sphere2vec import csp as sphere2vec_csp
-from placevec.recipes.sphere2vec.config import OF_ENCODER, Sphere2VecConfig, configure
+from placevec.recipes.sphere2vec.config import OF_ENCODER, Sphere2VecConfig
 from placevec.recipes.sphere2vec.csp_config import CSP_PRESETS
 from placevec.recipes.sphere2vec.presets import published
 from placevec.training.objectives.spatial_contrast import LocationImage, SigmoidDropoutTwins
 
 COUNT = 80
+configure = recipe("sphere2vec").configure
 SMALL: dict[str, Any] = {
     "encoder": "sphereC", "dim": 16, "hidden": 32, "scales": 4, "r_min": 0.05, "dropout": 0.1, "batch_size": 64,
     "epochs": 4, "steps_per_epoch": 15, "learning_rate": 5e-3, "device": "cpu", "projector": 0,
@@ -110,7 +112,7 @@ def test_every_form_learns(pictured: Dataset, loss: str) -> None:
         for part in (*built.recipe.encoders.values(), *(one for _, one in built.recipe.objectives.values()))
         for value in part.parameters()
     ]
-    optimiser = torch.optim.Adam(parameters, lr=5e-3)
+    optimizer = torch.optim.Adam(parameters, lr=5e-3)
 
     def loss_of(draw: Draw) -> torch.Tensor:
         batches = {
@@ -123,9 +125,9 @@ def test_every_form_learns(pictured: Dataset, loss: str) -> None:
     draw = built.recipe.sampler.draw(0)
     before = float(loss_of(draw).detach())
     for _ in range(20):
-        optimiser.zero_grad()
+        optimizer.zero_grad()
         loss_of(draw).backward()
-        optimiser.step()
+        optimizer.step()
     assert float(loss_of(draw).detach()) < 0.95 * before
 
 
@@ -282,10 +284,10 @@ def test_what_needs_labels_or_images_is_refused(pictured: Dataset, labelled: Dat
     with pytest.raises(DatasetError, match="knows no images"):
         sphere2vec_csp.build(labelled, Sphere2VecConfig(loss="csp"), {})
     for given, said in (
-        ({"loss": "presence", "twin_weight": 1.0}, "--twin-weight means nothing to the loss presence"),
-        ({"loss": "csp-mse", "temperature": 1.0}, "--temperature means nothing to the loss csp-mse"),
-        ({"loss": "csp", "balance": 5}, "--balance means nothing to the loss csp"),
-        ({"loss": "csp", "users": True}, "--users means nothing to the loss csp"),
+        ({"loss": "presence", "twin_weight": 1.0}, "--twin-weight has no effect with --loss presence"),
+        ({"loss": "csp-mse", "temperature": 1.0}, "--temperature has no effect with --loss csp-mse"),
+        ({"loss": "csp", "balance": 5}, "--balance has no effect with --loss csp"),
+        ({"loss": "csp", "users": True}, "--users has no effect with --loss csp"),
     ):
         with pytest.raises(UsageError, match=said):
             configure("default", given)

@@ -25,10 +25,10 @@ def layers_held(dataset: Dataset) -> dict[str, int]:
 
 def first_batch(dataset: Dataset, training: dict[str, Any]) -> list[dict[str, Any]]:
     """A row for each slot of the first batch that training would draw: its shape and what it holds."""
-    from placevec.recipes import recipe_module
+    from placevec.recipes import DEMO, recipe
 
-    module = recipe_module("loc2vec")
-    built = module.build(dataset, *module.configure("default", training))
+    entry = recipe(DEMO)
+    built = entry.built(dataset, *entry.configure("default", training))
     draw = built.recipe.sampler.draw(0, 0, 1)
     rows = []
     for name, look in draw.looks.items():

@@ -6,10 +6,10 @@ A run that was killed leaves a dataset without images, and the same command adds
 
 from __future__ import annotations
 
-import inspect
 import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,85 +23,58 @@ from placevec.core import Look, ViewSpec
 from placevec.datasets.dataset import MANIFEST, Dataset
 from placevec.datasets.views.chips import ChipsView
 from placevec.datasets.views.features import write_features
-from placevec.errors import DatasetError, SourceError, UsageError
+from placevec.errors import DatasetError, SourceError
 from placevec.io import atomic
 from placevec.io.progress import Progress
 from placevec.preparation.chips.shards import WORK, ChipWriter
 from placevec.preparation.chips.statistics import chip_features, feature_names, scale_of
-from placevec.preparation.points import table as sphere2vec_dataset
+from placevec.preparation.points import table as points
+from placevec.preparation.points.options import FOLDER, ImageOptions
 from placevec.sources.imagery.chips import ChipFiles, Ground, chip_centres, folders_of, open_chips
 from placevec.sources.tables.features import read_feature_table
 
 CHIPS = "chips"
 IMAGE_FEATURES = "image_features"
-FOLDER = "folder"
-"""The label of chips that lie in a folder for each class."""
 UNKNOWN_ATTRIBUTION = "unknown: the images name no source"
-_OF_TABLES = ("points", "layout", "folder", "kind", "lon", "lat", "crs", "id", "user", "date", "split")
 _AT_ONCE = 64
 """Chips whose statistics are computed together."""
-PREPARE_OPTIONS = tuple(
-    name
-    for name, parameter in inspect.signature(sphere2vec_dataset.prepare).parameters.items()
-    if parameter.kind is inspect.Parameter.KEYWORD_ONLY and name not in ("created", "progress")
-)
 
 
-def prepare(
-    out: Path,
-    *,
-    images: str | Path | Sequence[str | Path] | None = None,
-    bands: str | None = None,
-    image_features: str | Path | None = None,
-    created: str,
-    progress: Progress,
-    **options: Any,
-) -> Dataset:
-    """A dataset of points, as `sphere2vec_dataset.prepare` makes it, with images where some are named.
+def prepare(out: Path, options: ImageOptions, *, created: str, progress: Progress) -> Dataset:
+    """A dataset of points, as `placevec.preparation.points.table.prepare` makes it, with images where some are named.
+
+    Images are folders or zip files of GeoTIFF chips, each of which is a place, instead of a table of points; without
+    features that a network of the user's made, those of `placevec.preparation.chips.statistics` are computed of them.
 
     Args:
         out: the dataset directory.
-        images: folders or zip files of GeoTIFF chips, each of which is a place, instead of a table of points.
-        bands: of the chips, where they do not say it, see `placevec.sources.imagery.chips.open_chips`.
-        image_features: features of the places' images that a network of the user's made (.npy, or .parquet with
-            place_id); without them those of `placevec.preparation.chips.statistics`.
+        options: which points and images.
         created: when, in ISO 8601.
         progress: where to report.
-        options: of `sphere2vec_dataset.prepare`; ``label="folder"`` takes the folder that a chip lies in.
     """
-    paths = [images] if isinstance(images, str | Path) else list(images or ())
-    if bands is not None and not paths:
-        raise UsageError("--bands names those of images: it needs --images")
-    features = None if image_features is None else read_feature_table(image_features)
-    if not paths:
-        dataset = sphere2vec_dataset.prepare(out, created=created, progress=progress, **options)
+    path = options.image_features
+    features = None if path is None else read_feature_table(path)
+    if not options.images:
+        dataset = points.prepare(out, options, created=created, progress=progress)
     else:
-        if wrong := [name for name in _OF_TABLES if options.get(name) is not None]:
-            raise UsageError(
-                f"--{wrong[0]} is about a table of points: it does not go with --images, which say where they lie"
-            )
-        if options.get("label") not in (None, FOLDER):
-            raise UsageError(
-                f"images are labelled by the folder that they lie in: --label {FOLDER}, or without"
-            )
-        files = [open_chips(path, bands) for path in paths]
-        dataset = _of_images(out, files, created=created, progress=progress, **options)
-        dataset = _with_chips(dataset, files, bands, options.get("attribution"), progress)
+        files = [open_chips(folder, options.bands) for folder in options.images]
+        dataset = _of_images(out, options, files, created=created, progress=progress)
+        dataset = _with_chips(dataset, files, options.bands, options.attribution, progress)
         if features is None:
             return _with_chip_features(dataset, progress)
-    if features is None or image_features is None:
+    if features is None or path is None:
         return dataset
     ids = dataset.places["place_id"].to_numpy(object)
-    rows, places = features.of(ids, image_features)
+    rows, places = features.of(ids, path)
     if len(places) < len(ids):
         progress.say(f"Note: {len(ids) - len(places):,} of {len(ids):,} places have no image features")
     parts = (features.numbers[rows[at : at + 65_536]] for at in range(0, len(rows), 65_536))
-    made = {"features": atomic.sha256_of_file(image_features)}
-    return _with_features(dataset, ids[places], parts, (), Path(image_features).name, made)
+    made = {"features": atomic.sha256_of_file(path)}
+    return _with_features(dataset, ids[places], parts, (), path.name, made)
 
 
 def _of_images(
-    out: Path, files: Sequence[ChipFiles], *, created: str, progress: Progress, **options: Any
+    out: Path, options: ImageOptions, files: Sequence[ChipFiles], *, created: str, progress: Progress
 ) -> Dataset:
     """The places where the chips lie, and their labels."""
     names, grounds = _laid_out(files, progress)
@@ -112,17 +85,17 @@ def _of_images(
             "needed, or a table of points with --image-features"
         )
     columns = {"place_id": names, "lon": lonlat[:, 0], "lat": lonlat[:, 1]}
-    if options.get("label"):
+    if options.label is not None:
         columns[FOLDER] = [folder or None for folder in folders_of(names)]
-    if options.get("size_m") is None:
-        options["size_m"] = round(float(np.nanmin(sides)), 1)
-    options.setdefault("attribution", UNKNOWN_ATTRIBUTION)
+    size_m = round(float(np.nanmin(sides)), 1) if options.size_m is None else options.size_m
     with tempfile.TemporaryDirectory(prefix="placevec-") as folder:
         table = Path(folder) / f"{_named(files)}.parquet"
         pq.write_table(pa.table(columns), table)
-        return sphere2vec_dataset.prepare(
-            out, points=table, id="place_id", keep_repeats=True, created=created, progress=progress, **options
-        )
+        of_table = replace(
+            options, images=(), bands=None, image_features=None, points=table, id="place_id", keep_duplicates=True,
+            size_m=size_m, attribution=options.attribution or UNKNOWN_ATTRIBUTION,
+        )  # fmt: skip
+        return points.prepare(out, of_table, created=created, progress=progress)
 
 
 def _laid_out(files: Sequence[ChipFiles], progress: Progress) -> tuple[list[str], list[Ground]]:

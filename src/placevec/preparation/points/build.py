@@ -236,8 +236,8 @@ def _report(
     report["split"] = {
         "by": "the table"
         if plan.given
-        else f"blocks of {plan.block_km:g} km"
-        if plan.block_km
+        else f"blocks of {plan.block_m / 1000.0:g} km"
+        if plan.block_m
         else "rows at random",
         **dict(zip(SPLITS, decided.counts.sum(axis=0).tolist(), strict=True)),
     }

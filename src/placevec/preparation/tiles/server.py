@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import shutil
 from collections import Counter
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -33,6 +32,7 @@ from placevec.geo.geotiff import RGB
 from placevec.io import atomic
 from placevec.io.atomic import write_csv
 from placevec.io.progress import Progress
+from placevec.preparation.options import MapOptions
 from placevec.preparation.osm import (
     ATTRIBUTION,
     DEFAULT_SIZE_M,
@@ -47,59 +47,16 @@ from placevec.sources.tables.points import Points, read_points
 from placevec.sources.tiles.address import TileTemplate
 from placevec.sources.tiles.cache import BLANK, CORRUPT, FAILED, GOOD, MISSING, UNKNOWN, TileCache
 from placevec.sources.tiles.decode import decode_tile
-from placevec.sources.tiles.download import Download, TooManyBadError, check_connections, download_tiles
+from placevec.sources.tiles.download import Download, TooManyBadError, download_tiles
 from placevec.sources.tiles.loc2vec_metadata import NAME as METADATA
 from placevec.sources.tiles.loc2vec_metadata import Loc2VecMetadata, write_loc2vec_metadata
 from placevec.sources.tiles.plan import TilePlan, draw_samples
 
 NEAR_M = 112.0
 """How far from its place a positive is read: the default near radius, and the founding 0.001 degrees of latitude."""
-MOST_SAMPLES = 10_000_000
 LEFT_OUT = "tiles_left_out.csv"
 _FEWEST_THREADS = 2
 """One reads a tile while the other waits for the disk."""
-
-
-@dataclass(frozen=True)
-class Wanted:
-    """What is asked of a server; see `placevec.prepare`."""
-
-    samples: int | None
-    seed: int
-    patch_size: int | None
-    margin_m: float | None
-    connections: int | None
-    most_failed: float
-    attribution: str | None
-    refresh: bool
-    spacing_m: float | None
-    places: str | Path | None
-    all_places: bool
-    size_m: float | None
-    workers: int
-
-    def __post_init__(self) -> None:
-        ways = {"--samples": self.samples, "--spacing": self.spacing_m, "--places": self.places}
-        named = [name for name, value in ways.items() if value is not None]
-        if len(named) > 1:
-            raise UsageError(f"places come from {named[0]} or from {named[1]}, not both")
-        if self.patch_size is not None and self.size_m is not None:
-            raise UsageError("the size of a place is --patch-size pixels or --size-m metres, not both")
-        if not named and (self.patch_size, self.size_m) != (None, None):
-            raise UsageError(
-                "places that are whole tiles have their size: name --samples, --spacing or --places"
-            )
-        check_size(self.spacing_m, self.size_m)
-        if self.samples is not None and not 1 <= self.samples <= MOST_SAMPLES:
-            raise UsageError(f"1 to {MOST_SAMPLES:,} samples can be drawn; got {self.samples:,}")
-        if self.patch_size is not None and not 1 <= self.patch_size <= 4096:
-            raise UsageError(f"a patch has 1 to 4096 pixels a side; got {self.patch_size}")
-        if self.margin_m is not None and not 0 <= self.margin_m <= 100_000:
-            raise UsageError(f"the margin is 0 to 100,000 metres; got {self.margin_m:g}")
-        if self.connections is not None:
-            check_connections(self.connections)
-        if not 0 <= self.most_failed <= 1:
-            raise UsageError(f"the share of tiles that may fail is 0 to 1; got {self.most_failed:g}")
 
 
 def prepare(
@@ -108,12 +65,13 @@ def prepare(
     template: TileTemplate,
     area: Area | None,
     zoom: int,
-    wanted: Wanted,
+    wanted: MapOptions,
     created: str,
     progress: Progress,
 ) -> Dataset:
     """Bring the tiles, store them as the map of a dataset and write the manifest; see `placevec.prepare`."""
     check_zoom(zoom)
+    check_size(wanted.spacing, wanted.size_m)
     given = None if wanted.places is None else read_points(wanted.places)
     area = area or _around(given)
     inputs = {
@@ -125,9 +83,9 @@ def prepare(
         "patch_size": wanted.patch_size,
         "margin_m": wanted.margin_m,
         "attribution": wanted.attribution,
-        "spacing_m": wanted.spacing_m,
+        "spacing_m": wanted.spacing,
         "places": None if wanted.places is None else atomic.sha256_of_file(wanted.places),
-        "all_places": wanted.all_places,
+        "all_places": wanted.all_tiles,
         "size_m": wanted.size_m,
     }
     if (out / MANIFEST).exists() or (out / WORK).is_dir():
@@ -145,9 +103,9 @@ def prepare(
     with TileCache.of_server(template, zoom) as cache:
         kept, written = _brought(out, template, plan, cache, attribution, wanted, progress)
         content = cache.sha256(plan.codes)
-    laid, left = _with_tiles(laid, kept, given is None and not wanted.all_places, progress)
+    laid, left = _with_tiles(laid, kept, given is None and not wanted.all_tiles, progress)
     kept.write_list(out / LEFT_OUT)
-    if given is not None or wanted.samples is not None or wanted.spacing_m is not None:
+    if given is not None or wanted.samples is not None or wanted.spacing is not None:
         write_loc2vec_metadata(out / METADATA, _metadata(template, laid, area, zoom, wanted.patch_size))
     else:
         (out / METADATA).unlink(missing_ok=True)  # of an unfinished run with samples
@@ -193,7 +151,7 @@ def _around(given: Points | None) -> Area:
     return Area(max(west, -180.0), max(south, -90.0), min(east, 180.0), min(north, 90.0))
 
 
-def _laid_out(area: Area, zoom: int, given: Points | None, wanted: Wanted, progress: Progress) -> Places:
+def _laid_out(area: Area, zoom: int, given: Points | None, wanted: MapOptions, progress: Progress) -> Places:
     middle = (area.south + area.north) / 2.0
     size_m = wanted.size_m or DEFAULT_SIZE_M
     if wanted.patch_size is not None:
@@ -209,11 +167,9 @@ def _laid_out(area: Area, zoom: int, given: Points | None, wanted: Wanted, progr
         return Places(
             names, lonlat, np.asarray(shapely.points(lonlat), object).reshape(-1), size_m, "samples"
         )
-    check_count(area, zoom, wanted.spacing_m)
-    if wanted.spacing_m is not None:
-        return Places.from_grid(
-            metric_grid(area, wanted.spacing_m), size_m=size_m, spacing_m=wanted.spacing_m
-        )
+    check_count(area, zoom, wanted.spacing)
+    if wanted.spacing is not None:
+        return Places.from_grid(metric_grid(area, wanted.spacing), size_m=size_m, spacing_m=wanted.spacing)
     return Places.from_tiles(tiles_of_area(area, zoom), zoom)
 
 
@@ -277,14 +233,14 @@ def _metadata(
 
 
 def _brought(
-    out: Path, template: TileTemplate, plan: TilePlan, cache: TileCache, attribution: str, wanted: Wanted,
+    out: Path, template: TileTemplate, plan: TilePlan, cache: TileCache, attribution: str, wanted: MapOptions,
     progress: Progress,
 ) -> tuple[KeptTiles, TileMap]:  # fmt: skip
     """Download what is not kept, and write the map."""
-    allowed = math.floor(wanted.most_failed * len(plan))
+    allowed = math.floor(wanted.max_failed * len(plan))
     try:
         download = download_tiles(
-            template, plan, cache, connections=wanted.connections, most_bad=allowed, refresh=wanted.refresh,
+            template, plan, cache, connections=wanted.connections, most_bad=allowed, refresh=wanted.refresh_tiles,
             progress=progress,
         )  # fmt: skip
         progress.say(_told(download))
@@ -302,7 +258,7 @@ def _brought(
         listed = cache.path.with_name(LEFT_OUT)
         KeptTiles(plan, cache, error.bad).write_list(listed)
         raise SourceError(
-            f"{error}; they are listed in {listed}, and --most-failed SHARE allows more than {wanted.most_failed:g}"
+            f"{error}; they are listed in {listed}, and --max-failed SHARE allows more than {wanted.max_failed:g}"
         ) from error
     if not (kept.kinds == GOOD).any():
         raise SourceError(

@@ -21,12 +21,11 @@ from placevec.datasets.joined import JoinedDataset
 from placevec.datasets.splits import Split
 from placevec.errors import DatasetError, InputError
 from placevec.geo import Floats, Ints, footprint_bounds, to_ecef
+from placevec.geo.geotiff import RGB
 from placevec.metrics import effective_rank, principal_share, triplet_accuracy
-from placevec.preparation.map import PREPARE_OPTIONS, prepare
-from placevec.recipes.base import Built
-from placevec.recipes.loc2vec.config import Loc2VecConfig, config_dict
+from placevec.recipes.built import Built
+from placevec.recipes.loc2vec.config import Loc2VecConfig
 from placevec.recipes.loc2vec.pairs import all_trained, buffer_m, fewer, in_metres, sampler_of, split
-from placevec.recipes.loc2vec.presets import configure
 from placevec.recipes.loc2vec.targets import Contents, Ground, landuse_contents, layer_contents, tag_contents
 from placevec.training import TrainingOptions
 from placevec.training.objectives.contrastive import InfoNCE
@@ -38,8 +37,6 @@ from placevec.training.samplers.anchors import AnchorSampler
 if TYPE_CHECKING:
     from placevec.datasets.views.raster.joined import JoinedView
     from placevec.datasets.views.raster.raster import RasterView
-
-__all__ = ["PREPARE_OPTIONS", "Built", "Loc2VecConfig", "build", "config_dict", "configure", "prepare"]
 
 VIEW = "map"
 """The view that is read: layers or colors of the map around a place."""
@@ -127,7 +124,7 @@ def build(
     view = _window(dataset, **window)
     located = dataset.require_coordinates(np.arange(len(dataset)), "loc2vec")
     seed = int(training.get("seed", 0))
-    rows = fewer(dataset, located, config.most_places, seed)
+    rows = fewer(dataset, located, config.max_places, seed)
     ground = dataset if validation is None else validation
     notes: list[str] = []
     if validation is None:
@@ -140,7 +137,7 @@ def build(
         divided = all_trained(dataset, located, rows, by="other dataset")
         train_rows, held_rows = rows, validation.require_coordinates(np.arange(len(validation)), "loc2vec")
         notes += _overlap(dataset, validation, config, rows, held_rows)
-    contents = {name: _contents(name, dataset, config) for name in config.predict}
+    contents: dict[str, Contents] = {name: _contents(name, dataset, config) for name in config.predict}
     held_off = ground.lonlat[held_rows] if divided.held_out else None
     sampler = sampler_of(
         dataset, config, train_rows, seed=seed, drop_channels=config.drop_channels, flip=config.flip,
@@ -172,6 +169,16 @@ def build(
     return Built(
         recipe, config, {VIEW: view}, {VIEW: view.spec}, options, divided, there_views, there_split, notes
     )  # fmt: skip
+
+
+def suited(dataset: Dataset) -> dict[str, Any]:
+    """Options of training that suit a dataset: the founding network of colors, and windows no larger than patches."""
+    if dataset.base_map_spec.channels != RGB:
+        return {}
+    patch = dataset.manifest["report"].get("inputs", {}).get("patch_size")
+    size_m = dataset.manifest["places"]["size_m"]
+    window = {} if patch is None else {"size_m": float(f"{size_m:.4g}"), "size_px": patch}
+    return {"preset": "founding-rgb", **window}
 
 
 def _steps(config: Loc2VecConfig, sampler: AnchorSampler) -> int:

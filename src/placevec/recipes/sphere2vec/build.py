@@ -22,16 +22,10 @@ from placevec.datasets.views.coordinates import NAME, SPEC, CoordinatesView
 from placevec.errors import InputError, UsageError
 from placevec.geo import Floats, Ints
 from placevec.models.heads import Head, widened
-from placevec.preparation.chips.images import IMAGE_FEATURES, PREPARE_OPTIONS, prepare
-from placevec.recipes.base import Built
+from placevec.preparation.chips.images import IMAGE_FEATURES
+from placevec.recipes.built import Built
 from placevec.recipes.sphere2vec import csp as sphere2vec_csp
-from placevec.recipes.sphere2vec.config import (
-    OF_PRESENCE,
-    WITH_BACKGROUND,
-    Sphere2VecConfig,
-    config_dict,
-    configure,
-)
+from placevec.recipes.sphere2vec.config import OF_PRESENCE, WITH_BACKGROUND, Loss, Sphere2VecConfig
 from placevec.recipes.sphere2vec.csp_config import CSP_LOSSES
 from placevec.recipes.sphere2vec.encoder import device_of, encoder_of
 from placevec.recipes.sphere2vec.points import background_of, divided, usable
@@ -44,8 +38,6 @@ from placevec.training.objectives.presence import (
 )
 from placevec.training.objectives.supervised import ClassLoss, NumberLoss
 from placevec.training.samplers.labeled import LabelledSampler
-
-__all__ = ["PREPARE_OPTIONS", "Built", "Sphere2VecConfig", "build", "config_dict", "configure", "prepare"]
 
 _MOST_NUMBERS = 2**24
 """Of the answers to one validation batch: points times classes."""
@@ -115,6 +107,12 @@ def build(
     )  # fmt: skip
 
 
+def suited(dataset: Dataset) -> dict[str, Any]:
+    """Options of training that suit a dataset: images without labels need the loss named."""
+    images_only = IMAGE_FEATURES in dataset.view_names and not dataset.has_labels
+    return {"loss": "csp"} if images_only else {}
+
+
 def _steps(sampler: LabelledSampler, training: Mapping[str, Any]) -> int:
     """Batches of a pass: once over the points, but of a small table several times, so that 20 passes teach something.
 
@@ -132,7 +130,7 @@ def _few(train: int, held: int) -> str:
     )
 
 
-def _loss_for(config: Sphere2VecConfig, labels: Labelled) -> str:
+def _loss_for(config: Sphere2VecConfig, labels: Labelled) -> Loss:
     """The loss by name, chosen by the labels where it is left to them; UsageError where the two do not agree."""
     numbers = labels.kind == "number"
     if config.loss == "auto":

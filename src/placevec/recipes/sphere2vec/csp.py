@@ -24,7 +24,7 @@ from placevec.errors import DatasetError, UsageError
 from placevec.geo import Ints
 from placevec.metrics import effective_rank
 from placevec.preparation.chips.images import IMAGE_FEATURES
-from placevec.recipes.base import Built
+from placevec.recipes.built import Built
 from placevec.recipes.sphere2vec.config import Sphere2VecConfig
 from placevec.recipes.sphere2vec.csp_config import CONTRASTS, defaults
 from placevec.recipes.sphere2vec.encoder import device_of, encoder_of

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
-from typing import Any
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
 
-from placevec.encoders.locations.names import known_as
 from placevec.errors import UsageError
+from placevec.options import Options, option, options_of
 
 CSP_LOSSES = ("csp", "csp-nce", "csp-mse")
 """Softmax (CSP-MC in the paper), sigmoid (CSP-NCE) and the regression on image features that it compares with."""
@@ -23,7 +24,7 @@ _GRID = {
     "dropout": 0.5,
     "dim": 256,
 }
-_ADAM = {"optimiser": "adam", "weight_decay": 0.0, "clip_norm": 0.0, "warmup": 0.0, "schedule": "decay"}
+_ADAM = {"optimizer": "adam", "weight_decay": 0.0, "clip_norm": 0.0, "warmup": 0.0, "schedule": "decay"}
 _ALL_ONE = {
     "temperature": 1.0, "background_temperature": 1.0, "twin_temperature": 1.0, "background_weight": 1.0,
     "twin_weight": 1.0, "negative_points": 1, "batch_size": 1024,
@@ -63,35 +64,38 @@ Background points are ours, uniform on the sphere."""
 
 
 @dataclass(frozen=True)
-class ContrastChoices:
-    """What the losses of CSP can be told; None leaves a choice to the loss, see `defaults`.
+class ContrastChoices(Options):
+    """The choices of the losses of CSP; None leaves a choice to the loss, see `defaults`.
 
-    Attributes:
-        temperature: T0, divides cosines of locations and images.
-        background_temperature: T1, of images and random locations.
-        twin_temperature: T2, of locations and themselves with other units dropped.
-        twin_weight: a2, of the latter; 0 leaves it out. (a1 is ``background_weight``.)
-        negative_points: K, random locations for each image.
-        symmetric: each image against all locations too (``contsoftmaxsym``).
-        init: a run or model whose location encoder training starts from.
+    In the paper: T0 is ``temperature``, T1 ``background_temperature``, T2 ``twin_temperature``, a1
+    ``background_weight``, a2 ``twin_weight``, K ``negative_points``; ``symmetric`` is ``contsoftmaxsym`` in code.
     """
 
-    temperature: float | None = None
-    background_temperature: float | None = None
-    twin_temperature: float | None = None
-    twin_weight: float | None = None
-    negative_points: int | None = None
-    symmetric: bool | None = None
-    init: str | None = None
+    GROUP: ClassVar[str] = "Learning from images"
+
+    temperature: float | None = option(None, "Temperature of places and images (default 0.1)", above=0)
+    background_temperature: float | None = option(
+        None, "Temperature of images and random places (default 0.1)", above=0
+    )
+    twin_temperature: float | None = option(
+        None, "Temperature of places and themselves with other units dropped (default 0.1)", above=0
+    )
+    twin_weight: float | None = option(
+        None, "Weight of places contrasted with themselves (default 1; 0 leaves it out)", min=0
+    )
+    negative_points: int | None = option(None, "Random places for each image (default 1)", min=1)
+    symmetric: bool | None = option(
+        None, "Each image contrasted with all places of the batch too (default on)"
+    )
+    init: Path | None = option(None, "Run or model whose location encoder training starts from")
 
     def check_contrast(self, loss: str) -> None:
-        """UsageError for a choice that means nothing to a loss."""
-        for item in fields(ContrastChoices):
-            given = item.name != "init" and getattr(self, item.name) is not None
+        """UsageError for a choice that has no effect with a loss."""
+        for one in options_of(ContrastChoices):
+            given = one.name != "init" and getattr(self, one.name) is not None
             if given and loss not in CONTRASTS:
                 raise UsageError(
-                    f"--{item.name.replace('_', '-')} means nothing to the loss {loss}: it belongs to "
-                    f"{', '.join(CONTRASTS)}"
+                    f"{one.flag} has no effect with --loss {loss}: it is of {', '.join(CONTRASTS)}"
                 )
 
 
@@ -109,12 +113,14 @@ def defaults(loss: str) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def csp_preset(preset: str, given: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """(recipe, training) options of one of `CSP_PRESETS`; of another encoder than grid without its scales."""
+def csp_preset(preset: str, given: Mapping[str, Any]) -> dict[str, Any]:
+    """The options of one of `CSP_PRESETS`; of another encoder than grid without its scales."""
+    from placevec.encoders.locations.names import known_as
+
     recipe, training = CSP_PRESETS[preset]
     chosen = {**recipe, "loss": "csp", "symmetric": False}
     if known_as(given.get("encoder", recipe["encoder"])) != known_as(recipe["encoder"]):
         chosen = {name: value for name, value in chosen.items() if name not in ("scales", "r_min", "r_max")}
     if given.get("loss", "csp") == "csp-mse":
         chosen = {name: value for name, value in chosen.items() if name not in (*_ALL_ONE, "symmetric")}
-    return chosen, dict(training)
+    return {**chosen, **training}

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 import numpy as np
 import torch
 
 from placevec import encoders
 from placevec.encoders.locations.encoder import LocationEncoder
+from placevec.encoders.locations.names import FAMILIES, feature_options, known_as
 from placevec.errors import InputError
 from placevec.geo import Floats
-from placevec.recipes.sphere2vec.config import Sphere2VecConfig
+from placevec.recipes.sphere2vec.config import FEATURE_OPTIONS, Sphere2VecConfig
 from placevec.recipes.sphere2vec.init import started_from
+from placevec.recipes.sphere2vec.presets import ENCODERS
 
 _ANCHORS = 200
 _STREAM = 0xA7C
@@ -52,3 +56,20 @@ def device_of(name: str) -> torch.device:
     if name in ("auto", "cuda") and torch.cuda.is_available():
         return torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
     return torch.device("cpu")
+
+
+def each(preset: str, given: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """(name, options) of every encoder that the preset and the variant know, or of the one that was given.
+
+    Options of features reach the encoders that have them.
+    """
+    variant = given.get("variant", "corrected")
+    original = [
+        name for name, family in FAMILIES.items() if variant != "original" or family.original is not None
+    ]
+    every = ENCODERS if preset != "default" else original
+    named = given.get("encoder")
+    for name in every if named is None else [known_as(named)]:
+        there = {"cell_width" if one == "width" else one for one in feature_options(name, variant)}
+        own = {key: value for key, value in given.items() if key not in FEATURE_OPTIONS or key in there}
+        yield name, {**own, "encoder": name}

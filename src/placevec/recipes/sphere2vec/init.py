@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from placevec import encoders
@@ -12,6 +13,7 @@ from placevec.encoders.locations.encoder import LocationEncoder
 from placevec.encoders.locations.names import feature_options, known_as
 from placevec.errors import ModelError, UsageError
 from placevec.models.model import Model
+from placevec.recipes.sphere2vec.config import OF_ENCODER
 
 _FREE = ("dropout",)
 """What may differ from the run: it has no weights."""
@@ -19,7 +21,7 @@ _CALLED = {"width": "cell_width"}
 """Options of features -> what the recipe calls them."""
 
 
-def encoder_of_run(path: str) -> LocationEncoder:
+def encoder_of_run(path: str | Path) -> LocationEncoder:
     """The location encoder of a run or model, with its weights.
 
     Raises:
@@ -34,7 +36,7 @@ def encoder_of_run(path: str) -> LocationEncoder:
     return module
 
 
-def started_from(path: str, dropout: float | None) -> LocationEncoder:
+def started_from(path: str | Path, dropout: float | None) -> LocationEncoder:
     """A copy of it to be trained, with another share of units dropped where one is given."""
     before = encoder_of_run(path)
     config = before.config() if dropout is None else {**before.config(), "dropout": dropout}
@@ -44,7 +46,23 @@ def started_from(path: str, dropout: float | None) -> LocationEncoder:
     return encoder
 
 
-def inherited(path: str, given: Mapping[str, Any], known: tuple[str, ...]) -> dict[str, Any]:
+def completed(given: Mapping[str, Any]) -> dict[str, Any]:
+    """The options that were given, with those of the encoder of the run that ``init`` names; a preset fills the rest.
+
+    Raises:
+        ModelError: as `encoder_of_run`.
+        UsageError: an option that is another than the run's.
+    """
+    if given.get("init") is None:
+        return dict(given)
+    taken = inherited(given["init"], given, OF_ENCODER)
+    return {
+        **taken,
+        **{name: value for name, value in given.items() if value is not None or name not in taken},
+    }
+
+
+def inherited(path: str | Path, given: Mapping[str, Any], known: tuple[str, ...]) -> dict[str, Any]:
     """The options that make the encoder of a run, which ``given`` must not contradict; None for those that it has not.
 
     Args:

@@ -16,6 +16,7 @@ from typing import Any, Literal
 from placevec.encoders.locations.frequencies import Schedule, most_scales, odd, whole
 from placevec.encoders.locations.names import Variant, known_as
 from placevec.errors import UsageError
+from placevec.recipes.sphere2vec.config import DATASETS, Sphere2VecConfig
 
 Unit = Literal["degrees", "earth radii"]
 
@@ -72,10 +73,9 @@ class Published:
         return math.radians(self.r_min), math.radians(self.r_max)
 
 
-DATASETS = ("birdsnap", "nabirds", "inat2017", "inat2018", "yfcc", "fmow")
 DIM, DROPOUT, EPOCHS, DECAY, BACKGROUND_WEIGHT = 256, 0.5, 30, 0.98, 1.0
-"""Common to all: length of vectors, dropout, the default number of passes (logs show 30 to 126), what multiplies the
-learning rate after each pass, and the weight of background points in the loss."""
+"""Common to all: length of vectors, dropout, the default number of epochs (logs show 30 to 126), what multiplies the
+learning rate after each, and the weight of background points in the loss."""
 MOST_OF_A_CLASS: Mapping[str, int | None] = dict.fromkeys(DATASETS, 100) | {"yfcc": None}
 """Samples of a class in a pass, drawn without putting back; None: all."""
 
@@ -230,3 +230,28 @@ def _corrected(title: str, best: Published, options: Mapping[str, Any]) -> dict[
         del found["kernel_size"]
         found["sigma"] = math.sqrt(180.0 * 90.0) / math.sqrt(best.kernel_size)
     return found
+
+
+def dataset_preset(name: str, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Options of the recipe and of training: the best known of the encoder that was given on a data set.
+
+    With Adam, 0.98 of the learning rate after each epoch and at most 100 places of a class, as the original has it.
+
+    >>> dataset_preset("inat2018", {"encoder": "sphereC"})["learning_rate"]
+    0.0005
+    """
+    encoder = given.get("encoder", Sphere2VecConfig.encoder)
+    best = published(encoder, name)
+    found = encoder_options(encoder, name, given.get("variant", "corrected"))
+    features = found.pop("options")
+    chosen = {**found, **features, "batch_size": best.batch_size, "loss": "presence"}
+    chosen |= {"balance": MOST_OF_A_CLASS[name], "background_weight": BACKGROUND_WEIGHT}
+    if given.get("loss", "presence") not in ("presence", "auto"):
+        chosen = {key: value for key, value in chosen.items() if key not in ("loss", "background_weight")}
+        if given["loss"] == "regression":
+            del chosen["balance"]
+    training = {
+        "learning_rate": best.learning_rate, "optimizer": "adam", "weight_decay": 0.0, "clip_norm": 0.0, "warmup": 0.0,
+        "schedule": "decay", "epochs": EPOCHS,
+    }  # fmt: skip
+    return {**chosen, **training}

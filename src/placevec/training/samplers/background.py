@@ -15,7 +15,6 @@ from placevec.geo import Floats
 if TYPE_CHECKING:
     from shapely.geometry.base import BaseGeometry
 
-BACKGROUNDS = ("sphere", "octant", "land", "target-group")
 _ROUNDS = 64
 """Tries after which outlines that no point falls into are given up."""
 

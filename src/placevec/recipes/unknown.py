@@ -1,0 +1,89 @@
+"""What to say of an option that there is not: what it is called here, whose it is, or what is spelled like it."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Iterator
+
+from placevec.errors import PlacevecError
+from placevec.options import Options, flag_of, options_of
+from placevec.recipes import RECIPES, recipe
+from placevec.recipes.base import Formerly, RecipeEntry
+
+
+def unknown_option(entry: RecipeEntry, verb: str, name: str) -> str:
+    """The message about an option of ``placevec prepare RECIPE`` or ``train RECIPE`` that there is not.
+
+    >>> unknown_option(recipe("sphere2vec"), "train", "near_m")
+    '--near-m is an option of train loc2vec, not of train sphere2vec'
+    >>> unknown_option(recipe("loc2vec"), "train", "epoch")
+    'train loc2vec has no option --epoch; did you mean --epochs?'
+    """
+    flag = flag_of(name)
+    if (hint := formerly(verb, name, [entry])) is not None:
+        return hint
+    others = [other.name for other in _recipes() if other is not entry and flag in _flags(other, verb)]
+    if others:
+        return f"{flag} is an option of {verb} {' and '.join(others)}, not of {verb} {entry.name}"
+    if (hint := formerly(verb, name)) is not None:
+        return hint
+    return f"{verb} {entry.name} has no option {flag}{near(flag, _flags(entry, verb))}"
+
+
+def formerly(verb: str, name: str, entries: Iterable[RecipeEntry] | None = None) -> str | None:
+    """What an option of a founding system is here; None where no recipe knows it.
+
+    >>> formerly("train", "pos_radius")
+    'there is no --pos_radius: here it is --near-tiles (or meters: --near-m)'
+    """
+    for entry in _recipes() if entries is None else entries:
+        found = [
+            (flag, line)
+            for command in entry.former_commands()
+            if command.verb == verb
+            for line in command.flags
+            for flag in line.flags
+            if _word(flag) == name.lstrip("-").replace("-", "_")
+        ]
+        if found:
+            return _hint(found)
+    return None
+
+
+def near(flag: str, known: Iterable[str]) -> str:
+    """The end of a message about an unknown flag: the nearest known one."""
+    found = difflib.get_close_matches(flag, list(known), n=1, cutoff=0.6)
+    return f"; did you mean {found[0]}?" if found else ""
+
+
+def _flags(entry: RecipeEntry, verb: str) -> list[str]:
+    classes: tuple[type[Options], ...] = (
+        entry.train_options if verb == "train" else (entry.prepare_options,) if verb == "prepare" else ()
+    )
+    return [flag for cls in classes for one in options_of(cls) for flag in (one.flag, *one.flags)]
+
+
+def _recipes() -> Iterator[RecipeEntry]:
+    """All that can be used: what is wrong with others is said elsewhere."""
+    for name in RECIPES.names():
+        try:
+            yield recipe(name)
+        except PlacevecError:
+            continue
+
+
+def _word(flag: str) -> str:
+    """The name of an option as a founding system spelled it, without a value."""
+    return flag.split()[0].lstrip("-").replace("-", "_") if flag.startswith("--") else ""
+
+
+def _hint(found: list[tuple[str, Formerly]]) -> str:
+    """One line about all that an option could mean; a table may name it for several commands."""
+    parts: dict[str, str] = {}
+    for flag, line in found:
+        here, note = (text.replace("`", "") for text in (line.here, line.note))
+        of = f"{flag} is " if " " in flag else "here it is "
+        parts.setdefault(f"{of}{here}" if here else note, f" ({note})" if here and note else "")
+    return (
+        f"there is no {found[0][0].split()[0]}: {'; '.join(f'{what}{note}' for what, note in parts.items())}"
+    )
