@@ -19,10 +19,12 @@ from placevec.datasets.joined import JoinedDataset
 from placevec.datasets.splits import EXCLUDED, FILE, RunSplit, Split, read_split, write_split
 from placevec.errors import ModelError
 from placevec.geo import distance_m, spatial_blocks
-from placevec.recipes.loc2vec.build import build, configure
+from placevec.recipes import recipe
+from placevec.recipes.loc2vec.build import build
 from placevec.recipes.sphere2vec import build as points_recipe
 from tests.preparation.points.tables import globe, octant_points, octants, write_points
 
+configure = recipe("loc2vec").configure
 SMALL: dict[str, Any] = {
     "epochs": 1, "steps_per_epoch": 1, "batch_size": 16, "size_px": 32, "size_m": 60, "near_m": 20, "far_m": 100,
     "encoder": "compact-tile-cnn", "width": 8, "dim": 8,
@@ -69,7 +71,7 @@ def test_the_split_of_blocks_is_what_is_drawn(helsinki_dataset: Dataset) -> None
 
 
 def test_places_that_were_not_drawn_are_no_training_places(helsinki_dataset: Dataset) -> None:
-    config, training = configure("default", {**SMALL, "most_places": 40, "validation_share": 0.0})
+    config, training = configure("default", {**SMALL, "max_places": 40, "validation_share": 0.0})
     split = build(helsinki_dataset, config, training).split
     assert (split.by, split.held_out, len(split.rows("train"))) == ("nothing", {}, 40)
     assert (split.excluded == EXCLUDED.index("sample")).sum() == len(helsinki_dataset) - 40
@@ -91,7 +93,7 @@ def test_the_split_of_labelled_points_is_what_is_drawn(tmp_path: Path, given: bo
         dates=dates,
         split=sides if given else None,
     )
-    config, training = points_recipe.configure("default", {"seasons": 1, "few_shot": 0.5, "batch_size": 50})
+    config, training = recipe("sphere2vec").configure("default", {"seasons": 1, "few_shot": 0.5, "batch_size": 50})
     built = points_recipe.build(dataset, config, training)
     split = built.split
     train, held = split.rows("train"), split.rows("validation")
