@@ -97,7 +97,7 @@ def test_a_manifest_that_cannot_be_used(change: dict[str, Any]) -> None:
 
 def test_a_dataset_without_labels_says_how_to_get_them(helsinki_dataset: Dataset) -> None:
     assert not helsinki_dataset.has_labels
-    with pytest.raises(DatasetError, match="prepare sphere2vec"):
+    with pytest.raises(DatasetError, match="--label COLUMN"):
         helsinki_dataset.labels()
 
 
