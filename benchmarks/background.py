@@ -24,7 +24,7 @@ from placevec.training.loop import train
 from placevec.training.objectives.presence import PresenceLoss
 from placevec.training.options import TrainingOptions
 from placevec.training.samplers.background import Background, Octant, Sphere
-from placevec.training.samplers.labeled import LabelledSampler
+from placevec.training.samplers.labeled import LabeledSampler
 
 SEEDS, STEPS, BATCH = 3, 400, 256
 BACKGROUNDS: dict[str, Background] = {"sphere": Sphere(), "octant": Octant()}
@@ -35,7 +35,7 @@ def fitted(lonlat: np.ndarray, label: np.ndarray, classes: int, background: Back
     torch.manual_seed(seed)
     encoder = encoders.location("sphereC+", 128, hidden=256, scales=16, r_min=0.0111)
     head = Head(128, "presence", [str(number) for number in range(classes)])
-    sampler = LabelledSampler(
+    sampler = LabeledSampler(
         np.arange(len(lonlat)),
         lonlat,
         batch_size=min(BATCH, len(lonlat)),
@@ -78,14 +78,14 @@ def countries(data: Path) -> dict[str, dict[str, list[float]]]:
     task = country_of_land(data, points=6_000, further=100)
     task = task.taken(np.flatnonzero(~task.further))
     half = np.random.default_rng(0).permutation(len(task))
-    learnt, tested = half[:3_000], half[3_000:]
+    learned, tested = half[:3_000], half[3_000:]
     anywhere = sphere_points(np.random.default_rng(1), 4_000)
     inside = (task.lonlat[tested] > 0).all(axis=1)
     found: dict[str, dict[str, list[float]]] = {}
     for name, background in BACKGROUNDS.items():
         rows: dict[str, list[float]] = {}
         for seed in range(SEEDS):
-            answers = fitted(task.lonlat[learnt], task.target[learnt], task.outputs, background, seed)
+            answers = fitted(task.lonlat[learned], task.target[learned], task.outputs, background, seed)
             given, ground = answers(task.lonlat[tested]), answers(anywhere)
             right = given.argmax(axis=1) == task.target[tested]
             rows.setdefault("accuracy in the octant", []).append(float(right[inside].mean()))
@@ -120,13 +120,13 @@ def species(data: Path) -> dict[str, dict[str, list[float]]]:
         rows: dict[str, list[float]] = {}
         for seed in range(SEEDS):
             random = np.random.default_rng(seed)
-            learnt = [random.random(len(task)) < 0.5 for task in tasks]
+            learned = [random.random(len(task)) < 0.5 for task in tasks]
             points = [
-                task.lonlat[keep & (task.target == 1)] for task, keep in zip(tasks, learnt, strict=True)
+                task.lonlat[keep & (task.target == 1)] for task, keep in zip(tasks, learned, strict=True)
             ]
             label = np.repeat([0, 1], [len(one) for one in points])
             answers = fitted(np.concatenate(points), label, 2, background, seed)
-            for number, (task, keep) in enumerate(zip(tasks, learnt, strict=True)):
+            for number, (task, keep) in enumerate(zip(tasks, learned, strict=True)):
                 rest = ~keep
                 score = roc_auc_score(task.target[rest], answers(task.lonlat[rest])[:, number])
                 rows.setdefault(f"AUC of {task.name}", []).append(float(score))

@@ -47,7 +47,7 @@ from placevec.models.model import Model
 Array = NDArray[np.float64]
 BLOCK_M = 400_000.0
 FEW = (20, 60)
-"""Stations that are learnt from, of hundreds."""
+"""Stations that are learned from, of hundreds."""
 WINDOWS = 217
 """Of rain: as many as there are chips."""
 BOOTSTRAPS = 2000

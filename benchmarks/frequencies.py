@@ -15,7 +15,7 @@ from placevec.encoders.locations.positional import CIRCUMFERENCE_KM
 from placevec.evaluation import ridge
 from placevec.evaluation.bootstrap import ANTIMERIDIAN, POLES, strata_of
 from placevec.evaluation.folds import folds_of
-from placevec.evaluation.location_encoders import registry as catalogue
+from placevec.evaluation.location_encoders import registry as catalog
 from placevec.evaluation.location_encoders.contenders import FINEST, SCALES
 from placevec.evaluation.location_encoders.real_tasks import data_folder
 from placevec.evaluation.point_tasks import PointTask
@@ -71,7 +71,7 @@ def main() -> None:
         raise SystemExit("no data folder: set PLACEVEC_DATA")
     print("| task, encoder | " + " | ".join(PAIRS) + " |\n|" + " --- |" * (1 + len(PAIRS)))
     for name in TASKS:
-        task = catalogue.task_of(name, data).sampled(3_000)
+        task = catalog.task_of(name, data).sampled(3_000)
         for kind in ("sphereC", "sphereC+", "sphereM"):
             cells = [
                 " / ".join(f"{value:.3f}" for value in answered(task, kind, pair)) for pair in PAIRS.values()

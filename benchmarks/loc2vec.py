@@ -5,7 +5,7 @@ https://github.com/klaipher/loc2vec into a folder ``loc2vec-12`` and name the fo
 Without it these rows are left out, which is said.
 
 Its loader reads the very pixels that ours reads: the dataset, exported to its layout as PNG files of one bit a pixel,
-which decode faster than the coloured tiles that it was written for.
+which decode faster than the colored tiles that it was written for.
 """
 
 from __future__ import annotations
@@ -144,7 +144,7 @@ def _our_step(tiles: torch.Tensor) -> Callable[[], float]:
     encoder = encoders.build("founding-tile-cnn")
     form = layout(encoder, device, fp32=not bf16)
     encoder = encoder.train().to(memory_format=form)  # type: ignore[call-overload]
-    optimiser = torch.optim.Adam(encoder.parameters(), lr=1e-3, weight_decay=1e-5, fused=True)
+    optimizer = torch.optim.Adam(encoder.parameters(), lr=1e-3, weight_decay=1e-5, fused=True)
     objective, present = TripletLoss(swap=True, reduction="active"), torch.ones(BATCH, dtype=torch.bool)
     slots = {name: Slot("map", "tile") for name in ("anchor", "positive", "negative")}
 
@@ -153,10 +153,10 @@ def _our_step(tiles: torch.Tensor) -> Callable[[], float]:
             vectors = encoder(to_device(tiles, device, form)).float().split(BATCH)
         encoded = {name: Encoded(z, present) for name, z in zip(slots, vectors, strict=True)}
         loss = objective(encoded, {})
-        optimiser.zero_grad(set_to_none=True)
+        optimizer.zero_grad(set_to_none=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(encoder.parameters(), 1.0)
-        optimiser.step()
+        optimizer.step()
         return float(loss.detach())
 
     return once
@@ -164,15 +164,15 @@ def _our_step(tiles: torch.Tensor) -> Callable[[], float]:
 
 def _their_step(model: ModuleType, tiles: torch.Tensor) -> Callable[[], float]:
     network = model.create_model().train()
-    optimiser = torch.optim.Adam(network.parameters(), lr=1e-3, weight_decay=1e-5)
+    optimizer = torch.optim.Adam(network.parameters(), lr=1e-3, weight_decay=1e-5)
     parts = [part.float() / 255 for part in tiles.split(BATCH)]
 
     def once() -> float:
-        optimiser.zero_grad()
+        optimizer.zero_grad()
         loss = network(*parts)[3]
         loss.backward()
         torch.nn.utils.clip_grad_norm_(network.parameters(), max_norm=1.0)
-        optimiser.step()
+        optimizer.step()
         return float(loss.detach())
 
     return once

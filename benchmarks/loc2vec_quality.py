@@ -2,9 +2,9 @@
 
     python -m benchmarks.loc2vec_quality OUT [--minutes 15] [--seeds 3] [--method NAME ...]
 
-The founding networks, objectives, pairs and optimisers run through this package's loader, which is faster than their
-own: that counts in their favour. All see the same eight layers of Malta (those that the tasks do not ask about); the
-RGB network sees them painted in map colours. Training is on the west, questions are about the east: land use and points
+The founding networks, objectives, pairs and optimizers run through this package's loader, which is faster than their
+own: that counts in their favor. All see the same eight layers of Malta (those that the tasks do not ask about); the
+RGB network sees them painted in map colors. Training is on the west, questions are about the east: land use and points
 of interest by probes on spatial blocks, and triplets whose negative lies 1 km away or more and is, of all such places,
 the one that covers the ground most alike. What is done is kept in OUT and not done again. Not part of ``make bench``.
 """
@@ -32,7 +32,7 @@ from placevec.evaluation.probes import Effort, Features
 from placevec.evaluation.scores import interval
 from placevec.evaluation.tasks import landuse_task, poi_task, without_leaking_groups
 from placevec.explorer.maps.cartography import paint
-from placevec.geo import metres_per_pixel, parse_tile_id, spatial_blocks, tile_xy_to_lonlat, to_ecef
+from placevec.geo import meters_per_pixel, parse_tile_id, spatial_blocks, tile_xy_to_lonlat, to_ecef
 from placevec.models.model import Model
 
 WEST, EAST = "14.18,35.80,14.44,36.09", "14.46,35.83,14.58,35.95"
@@ -46,7 +46,7 @@ METHODS: dict[str, dict[str, Any]] = {
     HARD: {"drop_layers": DROPPED, "objective": "triplet", "negatives": "hard"},
 }
 HARD_M, BLOCK_M, BUFFER_M = 1_000.0, 1_000.0, 500.0
-BUDGET = Budget(Effort(trees=30, inverse_penalties=(0.1,), neighbours=(20,)), 1_000, 10**9)
+BUDGET = Budget(Effort(trees=30, inverse_penalties=(0.1,), neighbors=(20,)), 1_000, 10**9)
 
 
 def prepared(out: Path, side: str, bbox: str) -> tuple[Dataset, Dataset]:
@@ -60,7 +60,7 @@ def prepared(out: Path, side: str, bbox: str) -> tuple[Dataset, Dataset]:
 
 
 def _paint_tiles(dataset: Dataset, folder: Path) -> None:
-    """Every place's tile and its eight neighbours as ``tile_z_x_y.png``, in the layout of founding document 001."""
+    """Every place's tile and its eight neighbors as ``tile_z_x_y.png``, in the layout of founding document 001."""
     names = [parse_tile_id(name) for name in dataset.places["place_id"]]
     around = [(dx, dy) for dx in (-1, 0, 1) for dy in (-1, 0, 1)]
     wanted = sorted({(x + dx, y + dy) for _, x, y in names for dx, dy in around})
@@ -73,7 +73,7 @@ def _paint_tiles(dataset: Dataset, folder: Path) -> None:
         rows = torch.full((len(part),), ROW_SYNTHETIC)
         pixels = view.read(Look(rows, torch.from_numpy(lonlat))).numpy()
         for (x, y), (_, lat), tile in zip(part, lonlat, pixels, strict=True):
-            picture = paint(tile, seen, float(metres_per_pixel(np.array([lat]), dataset.zoom)[0]))
+            picture = paint(tile, seen, float(meters_per_pixel(np.array([lat]), dataset.zoom)[0]))
             Image.fromarray(picture).save(folder / "tiles" / f"tile_{dataset.zoom}_{x}_{y}.png")
 
 
@@ -132,7 +132,7 @@ def vectors(out: Path, name: str, dataset: Dataset, model: Model, label: str) ->
 
 
 def hard_triplets(dataset: Dataset, rows: np.ndarray[Any, Any], shares: Features) -> np.ndarray[Any, Any]:
-    """(n, 3) positions in ``rows``: a place, its nearest neighbour, and of those `HARD_M` away the most alike by cover."""
+    """(n, 3) positions in ``rows``: a place, its nearest neighbor, and of those `HARD_M` away the most alike by cover."""
     lonlat = dataset.lonlat[rows]
     xyz = to_ecef(lonlat[:, 0], lonlat[:, 1])
     apart = np.linalg.norm(xyz[:, None] - xyz[None], axis=2)
@@ -184,7 +184,7 @@ def triplet_table(
 
 
 def _right(values: Features, triplets: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-    """(n,) 1 where the neighbour is nearer than the negative, .5 for ties; features standardised."""
+    """(n,) 1 where the neighbor is nearer than the negative, .5 for ties; features standardized."""
     values = (values - values.mean(axis=0)) / np.maximum(values.std(axis=0), 1e-9)
     anchor, positive, negative = (values[triplets[:, part]] for part in range(3))
     gap = ((anchor - negative) ** 2).sum(axis=1) - ((anchor - positive) ** 2).sum(axis=1)

@@ -121,7 +121,7 @@ def features(name: str, modules: dict[str, ModuleType], floor: tuple[float, floa
 
 
 def vectors(name: str, modules: dict[str, ModuleType]) -> Row:
-    """Coordinates to vectors of 256 numbers through one hidden layer of 512, nothing learnt."""
+    """Coordinates to vectors of 256 numbers through one hidden layer of 512, nothing learned."""
     lon, lat = points(FORWARD)
     scales = SCALES.get(name, 32)
     encoder = encoders.location(name, scales=scales, hidden=512, layers=1, dim=256).eval()

@@ -165,7 +165,7 @@ def _their_steps(found: dict[str, ModuleType]) -> Callable[[], object]:
     labels = torch.from_numpy(np.random.default_rng(1).integers(0, CLASSES, EPOCH))
     data = found["dataloader"].LocationDataLoader(lonlat, labels, torch.zeros(EPOCH).long(), CLASSES, True)
     loader = torch.utils.data.DataLoader(data, BATCH, shuffle=True, num_workers=0, drop_last=True)
-    optimiser = torch.optim.Adam(model.parameters(), lr=1e-3)
+    optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
     settings: dict[str, Any] = {
         "num_classes": CLASSES, "train_loss": "full_loss", "rand_sample_weight": 1.0, "device": "cpu",
         "spa_enc_type": "spheregrid", "batch_size": BATCH,
@@ -177,8 +177,8 @@ def _their_steps(found: dict[str, ModuleType]) -> Callable[[], object]:
         for step, (place, label, user) in enumerate(loader):
             if step == THEIR_STEPS:
                 return
-            optimiser.zero_grad()
+            optimizer.zero_grad()
             found["losses"].embedding_loss(model, settings, place, label, user, numbers).backward()
-            optimiser.step()
+            optimizer.step()
 
     return steps

@@ -29,7 +29,7 @@ BATCH, FEW, PNG_TILES = 256, 32, 16
 
 
 def _pngs(windows: torch.Tensor) -> list[list[bytes]]:
-    """Each layer of each tile as the grey PNG that a folder of tiles would hold."""
+    """Each layer of each tile as the gray PNG that a folder of tiles would hold."""
     tiles = []
     for tile in windows.numpy():
         files = []
@@ -97,7 +97,7 @@ def rows() -> list[Row]:
                 timings[0],
                 PNG_TILES,
                 "windows/s",
-                "twelve grey PNGs, Pillow",
+                "twelve gray PNGs, Pillow",
                 counted,
             )
             for (what, _), timing in zip(work, timings[1:], strict=True)

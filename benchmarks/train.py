@@ -1,4 +1,4 @@
-"""A training step of the default encoder beside the founding network's: same tiles, same objective, same optimiser."""
+"""A training step of the default encoder beside the founding network's: same tiles, same objective, same optimizer."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def _step(name: str, side: int, **options: Any) -> Callable[[], object]:
     encoder = (
         encoders.build(name, channels=12, dim=128, **options).train().to(memory_format=torch.channels_last)
     )  # type: ignore[call-overload]
-    optimiser = torch.optim.AdamW(encoder.parameters(), lr=1e-4)
+    optimizer = torch.optim.AdamW(encoder.parameters(), lr=1e-4)
     tiles = (torch.rand(3 * BATCH, 12, side, side) < 0.1).to(torch.uint8) * 255
     objective, present = TripletLoss(margin=0.2), torch.ones(BATCH, dtype=torch.bool)
 
@@ -30,9 +30,9 @@ def _step(name: str, side: int, **options: Any) -> Callable[[], object]:
         roles = ("anchor", "positive", "negative")
         slots = {role: Encoded(z, present) for role, z in zip(roles, vectors, strict=True)}
         loss = objective(slots, {})
-        optimiser.zero_grad(set_to_none=True)
+        optimizer.zero_grad(set_to_none=True)
         loss.backward()
-        optimiser.step()
+        optimizer.step()
         return float(loss.detach())
 
     return step

@@ -57,7 +57,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "taught, without measures of shape": {**MULTITASK, "encoder": "compact-tile-cnn", "size_px": 64},
 }
 COUNTS, AROUND = "coverage and counts", "coverage, surroundings too"
-BUDGET = Budget(Effort(trees=30, inverse_penalties=(0.1,), neighbours=(20,)), 1_000, 10**9)
+BUDGET = Budget(Effort(trees=30, inverse_penalties=(0.1,), neighbors=(20,)), 1_000, 10**9)
 BELOW = (COVERAGE, COUNTS, AROUND, UNTRAINED, COORDINATES)
 PAIRS = (*((OURS, name) for name in BELOW), (BESIDE, COVERAGE))
 

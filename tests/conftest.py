@@ -52,7 +52,7 @@ def helsinki_dataset(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
     from placevec import api
 
     out = tmp_path_factory.mktemp("data") / "helsinki"
-    return api.prepare("loc2vec", osm_name="helsinki-centre", out=out, spacing=60, size_m=120)
+    return api.prepare("loc2vec", osm_name="helsinki-center", out=out, spacing=60, size_m=120)
 
 
 @pytest.fixture(scope="session")

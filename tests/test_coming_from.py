@@ -42,11 +42,11 @@ def _quietly(handler: type[SimpleHTTPRequestHandler]) -> type[SimpleHTTPRequestH
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, int]]:
-    """(folder, port): twelve layers of Helsinki as ready tiles, and a server of coloured ones."""
+    """(folder, port): twelve layers of Helsinki as ready tiles, and a server of colored ones."""
     folder = tmp_path_factory.mktemp("coming-from")
     run = CliRunner()
     for words in (
-        ["prepare", "loc2vec", "--osm-name", "helsinki-centre", "--out", str(folder / "burned"), "--quiet"],
+        ["prepare", "loc2vec", "--osm-name", "helsinki-center", "--out", str(folder / "burned"), "--quiet"],
         ["export", str(folder / "burned"), "--tile-folder", str(folder / "12_layer_tiles"), "--quiet"],
     ):
         result = run.invoke(build_app(), words)
@@ -69,7 +69,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, int]
 
 
 def _checkpoint(file: Path) -> None:
-    """A file as the 12-layer code leaves it, for smaller tiles; its learnt numbers do not matter here."""
+    """A file as the 12-layer code leaves it, for smaller tiles; its learned numbers do not matter here."""
     network = FoundingTileCNN(channels=12, dim=128, size_px=64).eval()
     torch.save({"epoch": 3, "model_state_dict": theirs("loc2vec-12", network)}, file)
 

@@ -79,13 +79,13 @@ def measured(system: System, steps: range = range(1000, 1004)) -> float:
 def train(system: System, steps: int) -> tuple[float, float]:
     """(loss before, loss after) the same steps for every system."""
     trained = modules(system.recipe)
-    optimiser = torch.optim.Adam(trained.parameters(), lr=system.learning_rate)
+    optimizer = torch.optim.Adam(trained.parameters(), lr=system.learning_rate)
     before = measured(system)
     for step in range(steps):
         loss = total_loss(system, system.recipe.sampler.draw(step))
-        optimiser.zero_grad(set_to_none=True)
+        optimizer.zero_grad(set_to_none=True)
         loss.backward()
-        optimiser.step()
+        optimizer.step()
     return before, measured(system)
 
 

@@ -131,12 +131,12 @@ def test_training_location_encoders_runs(
     ).replace("| 20 n", "| n")
 
 
-def test_labelled_points_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_labeled_points_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Every block of the page, in order; what it says comes out does."""
     monkeypatch.chdir(tmp_path)
     space: dict[str, object] = {}
-    for number, block in enumerate(blocks("labelled-points.md", "python")):
-        exec(compile(block, f"labelled-points.md, block {number}", "exec"), space)
+    for number, block in enumerate(blocks("labeled-points.md", "python")):
+        exec(compile(block, f"labeled-points.md, block {number}", "exec"), space)
     labels, found = space["labels"], space["found"]
     assert labels.classes == ("elk", "gecko")  # type: ignore[attr-defined]
     assert labels.values.tolist() == [0, 0, 1, 1, 1]  # type: ignore[attr-defined]

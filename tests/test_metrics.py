@@ -84,13 +84,13 @@ def test_retrieval_by_chance() -> None:
 
 
 def test_knn_purity_equals_scikit_learn() -> None:
-    """Oracle: scikit-learn's cosine neighbours, the place itself left out; enough rows for several chunks."""
+    """Oracle: scikit-learn's cosine neighbors, the place itself left out; enough rows for several chunks."""
     vectors, labels = gaussian(1300, 5), np.random.default_rng(2).choice(["sea", "town", "wood"], 1300)
     vectors[labels == "sea"] += 1.0
-    neighbours = (
+    neighbors = (
         KNeighborsClassifier(7, metric="cosine").fit(vectors, labels).kneighbors(return_distance=False)
     )
-    expected = (labels[neighbours] == labels[:, None]).mean()
+    expected = (labels[neighbors] == labels[:, None]).mean()
     assert metrics.knn_purity(vectors, labels, k=7) == pytest.approx(expected, abs=1e-12)
     assert metrics.knn_purity(torch.from_numpy(vectors), labels, k=7) == metrics.knn_purity(
         vectors, labels, k=7

@@ -1,6 +1,6 @@
 """``make test-tile-server``: prepare, train and embed from Apache's mod_tile, renderd and Mapnik.
 
-Not in the ordinary suite: it installs Debian's packages where it may. Oracle: colours of scripts/tile-server-style.xml.
+Not in the ordinary suite: it installs Debian's packages where it may. Oracle: colors of scripts/tile-server-style.xml.
 """
 
 from __future__ import annotations
@@ -87,8 +87,8 @@ def test_the_map_is_what_was_drawn(dataset: Dataset) -> None:
     rows = np.arange(0, len(dataset), 3)
     look = Look(torch.from_numpy(rows), torch.from_numpy(dataset.lonlat[rows]))
     pixels = np.asarray(dataset.view("map").read(look)).transpose(0, 2, 3, 1).reshape(-1, 3).astype(np.int64)
-    colours = set((pixels @ (65536, 256, 1)).tolist())
-    assert {LAND, WATER, BUILDING} <= colours
+    colors = set((pixels @ (65536, 256, 1)).tolist())
+    assert {LAND, WATER, BUILDING} <= colors
 
 
 def test_nothing_changed_on_the_server(dataset: Dataset, address: str, tmp_path: Path) -> None:

@@ -67,13 +67,13 @@ def well(asked: Asked) -> Reply:
 
 
 class Server:
-    """A server; ``asked`` counts its requests by tile, ``most_at_once`` those it worked on together."""
+    """A server; ``asked`` counts its requests by tile, ``max_at_once`` those it worked on together."""
 
     def __init__(self, answering: Answering, *, keep_alive: bool = True) -> None:
         self.answering = answering
         self.asked: Counter[tuple[int, int, int]] = Counter()
         self.requests: list[Asked] = []
-        self.most_at_once = self._now = 0
+        self.max_at_once = self._now = 0
         self._lock = threading.Lock()
         own = self
 
@@ -111,7 +111,7 @@ class Server:
             self.asked[tile] += 1
             self.requests.append(asked)
             self._now += 1
-            self.most_at_once = max(self.most_at_once, self._now)
+            self.max_at_once = max(self.max_at_once, self._now)
         try:
             self._send(handler, self.answering(asked))
         finally:

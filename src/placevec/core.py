@@ -45,7 +45,7 @@ class Look:
         lonlat: (N, 2) float64 degrees, lon then lat, or None for views that are read by row.
         warp: how the read is disturbed, each entry of first dimension N. Raster views know
             ``angle`` (N,) float32 radians, counter-clockwise: by how much the map is turned under the window;
-            ``shift`` (N, 2) float32 metres, east then north: by how much the window moves;
+            ``shift`` (N, 2) float32 meters, east then north: by how much the window moves;
             ``flip`` (N, 2) bool: windows that are mirrored east to west, and north to south, last of all;
             ``keep`` (N, C) bool: channels that are not blanked.
     """
@@ -95,7 +95,7 @@ class ViewSpec:
         channels: names in order, such as the layers.
         values: what numbers mean, such as ``coverage 0..255``.
         size_px: side of a read in pixels (raster kinds).
-        size_m: side of a read in metres; None means whole tiles of the native resolution (the footprint
+        size_m: side of a read in meters; None means whole tiles of the native resolution (the footprint
             then shrinks with the cosine of the latitude).
         zoom: zoom whose resolution is native, when there is one.
         rules: SHA-256 of the rules that made the view (the layer table), or None.
@@ -184,7 +184,7 @@ class Objective(nn.Module):
     """A loss over encoded slots and targets; it may own parameters, which are trained and checkpointed.
 
     Attributes:
-        collapsed_loss: the loss when all vectors are the same, where that is known: a run that stays there has learnt
+        collapsed_loss: the loss when all vectors are the same, where that is known: a run that stays there has learned
             nothing.
     """
 

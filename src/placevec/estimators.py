@@ -21,7 +21,7 @@ from placevec.embeddings.matching import (
     geometry_of_rows,
     match,
     points_of,
-    tell_unmatched,
+    report_unmatched,
 )
 from placevec.encoders.locations.inputs import degrees
 from placevec.encoders.locations.names import Variant, known_as, positional
@@ -47,7 +47,7 @@ class PlaceFeatures(TransformerMixin, BaseEstimator):  # type: ignore[misc]
 
     Rows come as a GeoDataFrame or GeoSeries (any CRS, points or polygons), a DataFrame with ``lon`` and ``lat`` (or,
     with a table of vectors, ``place_id``), or an (N, 2) array of lon, lat in degrees. Polygons become the mean of the
-    places whose centres they hold (table), or a point inside them (model). Nothing is learnt of the rows, so nothing
+    places whose centers they hold (table), or a point inside them (model). Nothing is learned of the rows, so nothing
     can leak from test rows into training rows; the vectors themselves know the ground that their model was trained on.
 
     Args:
@@ -56,7 +56,7 @@ class PlaceFeatures(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         dataset: with ``model``: the dataset whose map is read, or its directory.
         view: whose vectors, where the table or the model has several; ``fused`` by default.
         on: with a table: only ``place_id``, ``footprint`` or ``nearest``; see `Embeddings.join`.
-        max_distance_m: with a table: metres to the nearest place; by default the median distance of neighbours.
+        max_distance_m: with a table: meters to the nearest place; by default the median distance of neighbors.
         unmatched: rows without a place, or outside of the dataset's area, become NaN and a UserWarning counts them
             (``nan``), or are an InputError (``error``). Some models take NaN; before others, put a `SimpleImputer`.
         prefix: of the columns.
@@ -95,7 +95,7 @@ class PlaceFeatures(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         self.batch_size = batch_size
 
     def fit(self, X: Any, y: Any = None) -> PlaceFeatures:
-        """Open the table or model and check that ``X`` says where its rows lie; nothing is learnt of them.
+        """Open the table or model and check that ``X`` says where its rows lie; nothing is learned of them.
 
         Raises:
             InputError: neither or both of a table and a model with a dataset, an option that is none, no coordinates.
@@ -135,7 +135,7 @@ class PlaceFeatures(TransformerMixin, BaseEstimator):  # type: ignore[misc]
             frame, source.place_id, source.geometry, source.lonlat, on=self.on,
             max_distance_m=self.max_distance_m,
         )  # fmt: skip
-        tell_unmatched(matches.matched, self.unmatched, frame.index)
+        report_unmatched(matches.matched, self.unmatched, frame.index)
         return matches.mean(source.vectors)
 
     def get_feature_names_out(self, input_features: Any = None) -> Objects:
@@ -148,7 +148,7 @@ class PlaceFeatures(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         lonlat = points_of(geometry_of_rows(frame))
         inside = np.asarray(np.isfinite(lonlat).all(axis=1))
         inside[inside] = self._ground.area.contains(lonlat[inside, 0], lonlat[inside, 1])
-        tell_unmatched(inside, self.unmatched, frame.index, "lie outside of the dataset")
+        report_unmatched(inside, self.unmatched, frame.index, "lie outside of the dataset")
         found = np.full((len(frame), self.dim_), np.nan, np.float32)
         found[inside] = model.vectors(
             self._ground, lonlat=lonlat[inside], view=self.view, batch_size=self.batch_size
@@ -229,7 +229,7 @@ class LocationFeatures(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     """Where rows lie, as the positional features of a location encoder, for a linear model, a forest or a network.
 
     Rows come as a GeoDataFrame or GeoSeries (any CRS; polygons count by a point inside them), a DataFrame with ``lon``
-    and ``lat``, or an (N, 2) array of lon, lat in degrees. Nothing is learnt of the rows but the anchors of ``rbf``
+    and ``lat``, or an (N, 2) array of lon, lat in degrees. Nothing is learned of the rows but the anchors of ``rbf``
     where ``anchors="rows"``, and nothing at all of targets.
 
     Args:

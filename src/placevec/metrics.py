@@ -1,4 +1,4 @@
-"""Numbers about vectors that need no probe: collapse, triplets, retrieval, neighbourhoods, and how they lie on Earth.
+"""Numbers about vectors that need no probe: collapse, triplets, retrieval, neighborhoods, and how they lie on Earth.
 
 All take numpy arrays or torch tensors (on any device) and return plain floats computed in float64. Scores of
 predictions (macro-F1, R2, balanced accuracy) are scikit-learn's and are not repeated here; where a number about
@@ -32,7 +32,7 @@ _CHUNK = 1024
 def effective_rank(vectors: Vectors) -> float:
     """In how many directions (N, D) vectors spread: between 1 (collapsed to a line) and min(N, D).
 
-    ``exp(-sum_k p_k log p_k)`` with ``p = singular values / their sum``, of the vectors as they are (not centred).
+    ``exp(-sum_k p_k log p_k)`` with ``p = singular values / their sum``, of the vectors as they are (not centered).
 
     Source: Roy & Vetterli 2007; as a guard against collapse: RankMe, Garrido et al. 2023, arXiv:2210.02885.
 
@@ -174,7 +174,7 @@ def retrieval(
     }
 
 
-# --- neighbourhoods ----------------------------------------------------------------------------------------
+# --- neighborhoods ----------------------------------------------------------------------------------------
 
 
 def knn_purity(vectors: Vectors, labels: ArrayLike, k: int = 10) -> float:
@@ -239,9 +239,9 @@ def silhouette(
 
 
 def trustworthiness(vectors: Vectors, drawn: Vectors, k: int = 10) -> float:
-    """How far a drawing of vectors can be believed: 1 when all neighbours in it are neighbours by the vectors.
+    """How far a drawing of vectors can be believed: 1 when all neighbors in it are neighbors by the vectors.
 
-    Each of a place's ``k`` neighbours in the drawing that is not among its ``k`` nearest by the vectors (cosine)
+    Each of a place's ``k`` neighbors in the drawing that is not among its ``k`` nearest by the vectors (cosine)
     costs as many ranks as it lies beyond them. A drawing at random gets `trustworthiness_by_chance`, about 0.5.
 
     Args:
@@ -267,7 +267,7 @@ def trustworthiness(vectors: Vectors, drawn: Vectors, k: int = 10) -> float:
 def trustworthiness_by_chance(places: int, k: int = 10) -> float:
     """What `trustworthiness` a drawing at random has on average.
 
-    A neighbour is a false one with the chance of ``(N - 1 - k) / (N - 1)``, and then lies ``(N - k) / 2`` ranks
+    A neighbor is a false one with the chance of ``(N - 1 - k) / (N - 1)``, and then lies ``(N - k) / 2`` ranks
     beyond on average.
 
     >>> round(trustworthiness_by_chance(2000), 2)
@@ -312,7 +312,7 @@ def distance_coherence(
         vectors: (N, D).
         lonlat: (N, 2) degrees.
         pairs: drawn at random; fewer are compared where some lie too close.
-        apart_m: metres that a pair must at least lie apart.
+        apart_m: meters that a pair must at least lie apart.
         shuffles: from which ``chance`` is told; 0 leaves it NaN.
         seed: of pairs and shufflings.
     """
@@ -327,11 +327,11 @@ def distance_coherence(
     if kept.sum() < 3:
         raise InputError(f"only {int(kept.sum())} of {pairs} pairs of places lie {apart_m:g} m apart")
     first, second = first[kept], second[kept]
-    ground = _centred_ranks(away[kept])
+    ground = _centered_ranks(away[kept])
 
     def correlation(order: NDArray[np.int64]) -> float:
         cosine = np.einsum("pd,pd->p", points[order[first]], points[order[second]])
-        ranks = _centred_ranks(1.0 - np.clip(cosine, -1.0, 1.0).round(12))  # equal vectors are a tie
+        ranks = _centered_ranks(1.0 - np.clip(cosine, -1.0, 1.0).round(12))  # equal vectors are a tie
         length = float(np.linalg.norm(ranks) * np.linalg.norm(ground))
         return float(ranks @ ground) / length if length else float("nan")
 
@@ -343,7 +343,7 @@ def distance_coherence(
     return Coherence(found, chance, len(first))
 
 
-def _centred_ranks(values: NDArray[np.float64]) -> NDArray[np.float64]:
+def _centered_ranks(values: NDArray[np.float64]) -> NDArray[np.float64]:
     """Ranks of (P,) values less their mean; ties share the mean of theirs."""
     from scipy.stats import rankdata
 

@@ -130,7 +130,7 @@ def test_a_model_and_a_dataset_that_do_not_fit(
     other = tmp_path / "table.toml"
     other.write_text('[[layer]]\nname = "buildings"\nrules = [{ key = "building", fill = true }]\n')
     dataset = api.prepare(
-        "loc2vec", osm_name="helsinki-centre", out=tmp_path / "d", layers=other, spacing=200
+        "loc2vec", osm_name="helsinki-center", out=tmp_path / "d", layers=other, spacing=200
     )
     with pytest.raises(ModelError, match="lacks"):
         api.embed(helsinki_run, dataset)
@@ -164,7 +164,7 @@ def test_damaged_models_are_one_clear_error(helsinki_run: Path, tmp_path: Path) 
 def test_vectors_of_another_dataset_are_not_evaluated_against_this_one(
     helsinki_table: Path, tmp_path: Path
 ) -> None:
-    other = api.prepare("loc2vec", osm_name="helsinki-centre", out=tmp_path / "other", spacing=150)
+    other = api.prepare("loc2vec", osm_name="helsinki-center", out=tmp_path / "other", spacing=150)
     with pytest.raises(PlacevecError, match="another dataset"):
         api.evaluate(helsinki_table, dataset=other)
     table = api.load_embeddings(helsinki_table)

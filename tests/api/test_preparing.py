@@ -77,7 +77,7 @@ def test_loc2vec_takes_no_points(tmp_path: Path) -> None:
     with pytest.raises(
         UsageError, match="--points is an option of prepare sphere2vec, not of prepare loc2vec"
     ):
-        pv.prepare("loc2vec", out=tmp_path / "data", osm_name="helsinki-centre", points="a.csv")
+        pv.prepare("loc2vec", out=tmp_path / "data", osm_name="helsinki-center", points="a.csv")
 
 
 def test_workers_read_folders_and_change_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -40,10 +40,10 @@ def test_help_teaches(capsys: pytest.CaptureFixture[str]) -> None:
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
-        (["prepare", "loc2vek", "--osm-name", "helsinki-centre", "--out", "X"], 2, "did you mean 'loc2vec'"),
+        (["prepare", "loc2vek", "--osm-name", "helsinki-center", "--out", "X"], 2, "did you mean 'loc2vec'"),
         (["prepare", "loc2vec", "--osm", "missing.osm.pbf", "--out", "X"], 1, "missing.osm.pbf"),
         (
-            ["prepare", "loc2vec", "--osm-name", "helsinki-centre", "--out", "X", "--bbox", "1,2,3"],
+            ["prepare", "loc2vec", "--osm-name", "helsinki-center", "--out", "X", "--bbox", "1,2,3"],
             2,
             "four numbers",
         ),
@@ -52,7 +52,7 @@ def test_help_teaches(capsys: pytest.CaptureFixture[str]) -> None:
                 "prepare",
                 "loc2vec",
                 "--osm-name",
-                "helsinki-centre",
+                "helsinki-center",
                 "--out",
                 "X",
                 "--bbox",
@@ -62,17 +62,17 @@ def test_help_teaches(capsys: pytest.CaptureFixture[str]) -> None:
             "is it 24.94,60.16,24.95,60.18?",
         ),
         (
-            ["prepare", "loc2vec", "--osm-name", "helsinki-centre", "--out", "X", "--bbox", "14,35,15,36"],
+            ["prepare", "loc2vec", "--osm-name", "helsinki-center", "--out", "X", "--bbox", "14,35,15,36"],
             1,
             "outside",
         ),
-        (["prepare", "loc2vec", "--osm-name", "helsinki-centre", "--out", "X", "--zoom", "40"], 2, "zoom 40"),
+        (["prepare", "loc2vec", "--osm-name", "helsinki-center", "--out", "X", "--zoom", "40"], 2, "zoom 40"),
         (
             [
                 "prepare",
                 "loc2vec",
                 "--osm-name",
-                "helsinki-centre",
+                "helsinki-center",
                 "--out",
                 "X",
                 "--bbox",
@@ -97,7 +97,7 @@ def test_help_teaches(capsys: pytest.CaptureFixture[str]) -> None:
         ),
         (["prepare", "loc2vec", "--osm", "a.pbf", "--out", "X", "--spacing", "-5"], 2, "spacing of places"),
         (
-            ["prepare", "loc2vec", "--osm-name", "helsinki-centre", "--out", "X", "--layers", "no.toml"],
+            ["prepare", "loc2vec", "--osm-name", "helsinki-center", "--out", "X", "--layers", "no.toml"],
             1,
             "no.toml",
         ),
@@ -158,11 +158,11 @@ def test_bad_input_is_one_line(
 
 def test_a_box_over_the_antimeridian_is_said(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     """Fiji's box is one, and is read as one; it lies outside of Helsinki whichever way it is read."""
-    given = ["prepare", "loc2vec", "--osm-name", "helsinki-centre", "--out", tmp_path / "x"]
+    given = ["prepare", "loc2vec", "--osm-name", "helsinki-center", "--out", tmp_path / "x"]
     code, _, err = call(capsys, *given, "--bbox", "177,-20,-179,-16")
     assert code == 1
     assert "runs eastwards over the 180th meridian" in err
-    assert "outside of Helsinki centre" in err
+    assert "outside of Helsinki center" in err
 
 
 def test_pickles_are_never_opened(

@@ -1,4 +1,4 @@
-"""Labelled points at the command line: what is said, exit codes, JSON."""
+"""Labeled points at the command line: what is said, exit codes, JSON."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ def test_wrong_usage(capsys: pytest.CaptureFixture[str], table: Path, tmp_path: 
         (["prepare", "sphere2vec", table, "--points", table], "not both"),
         (["prepare", "sphere2vec", table, "--zoom", "12"], "--zoom means nothing to prepare sphere2vec"),
         (["prepare", "loc2vec", table], "--points means nothing to prepare loc2vec"),
-        (["prepare", "sphere2vec", table, "--label", "species", "--kind", "colour"], "--kind is auto"),
+        (["prepare", "sphere2vec", table, "--label", "species", "--kind", "color"], "--kind is auto"),
     ):
         code, _, err = call(capsys, *arguments, "--out", tmp_path / "x")
         assert (code, words in err) == (2, True), err

@@ -37,7 +37,7 @@ def call(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, s
     return code, captured.out, captured.err
 
 
-def test_clusters_are_printed_and_coloured_by(
+def test_clusters_are_printed_and_colored_by(
     capsys: pytest.CaptureFixture[str], table: Path, tmp_path: Path
 ) -> None:
     code, out, _ = call(capsys, "cluster", table, "-o", tmp_path / "c.csv", "--quiet")

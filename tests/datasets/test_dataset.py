@@ -43,8 +43,8 @@ def test_what_prepare_made(helsinki_dataset: Dataset) -> None:
 
 def test_map_tiles_are_the_default(tmp_path: Path) -> None:
     """By default a place is a tile that something besides boundaries and places touches; --all-tiles keeps all."""
-    some = api.prepare("loc2vec", osm_name="helsinki-centre", out=tmp_path / "some")
-    whole = api.prepare("loc2vec", osm_name="helsinki-centre", out=tmp_path / "all", all_tiles=True)
+    some = api.prepare("loc2vec", osm_name="helsinki-center", out=tmp_path / "some")
+    whole = api.prepare("loc2vec", osm_name="helsinki-center", out=tmp_path / "all", all_tiles=True)
     assert 0 < len(some) <= len(whole)
     zoom, x, y = geo.parse_tile_id(some.places.place_id[0])
     assert zoom == 17
@@ -61,7 +61,7 @@ def test_places_from_a_table(tmp_path: Path) -> None:
         {"place_id": ["a", "b", "c"], "lon": [24.94, 24.95, None], "lat": [60.17, 60.171, None]}
     ).to_csv(table)
     dataset = api.prepare(
-        "loc2vec", osm_name="helsinki-centre", out=tmp_path / "shops", places=table, size_m=100
+        "loc2vec", osm_name="helsinki-center", out=tmp_path / "shops", places=table, size_m=100
     )
     assert list(dataset.places.place_id) == ["a", "b", "c"]
     assert np.isnan(dataset.lonlat[2]).all()
@@ -78,7 +78,7 @@ def test_places_from_polygons(tmp_path: Path) -> None:
     polygons = [shapely.box(24.94, 60.17, 24.942, 60.171), shapely.box(24.945, 60.172, 24.946, 60.173)]
     file = tmp_path / "districts.geojson"
     geopandas.GeoDataFrame({"id": ["one", "two"]}, geometry=polygons, crs=4326).to_crs(3067).to_file(file)
-    dataset = api.prepare("loc2vec", osm_name="helsinki-centre", out=tmp_path / "d", places=file)
+    dataset = api.prepare("loc2vec", osm_name="helsinki-center", out=tmp_path / "d", places=file)
     assert list(dataset.places.place_id) == ["one", "two"]
     assert [
         polygon.contains(shapely.Point(*point))
@@ -100,7 +100,7 @@ def test_bad_tables_of_places(tmp_path: Path, content: str, message: str) -> Non
     table = tmp_path / "places.csv"
     table.write_text(content)
     with pytest.raises(SourceError, match=message):
-        api.prepare("loc2vec", osm_name="helsinki-centre", out=tmp_path / "out", places=table)
+        api.prepare("loc2vec", osm_name="helsinki-center", out=tmp_path / "out", places=table)
     assert not (tmp_path / "out" / "dataset.json").exists()
 
 
@@ -109,33 +109,33 @@ def test_places_with_lon_and_lat_swapped(tmp_path: Path) -> None:
     table = tmp_path / "swapped.csv"
     pd.DataFrame({"lon": [60.17, 60.171], "lat": [24.94, 24.95]}).to_csv(table)
     with pytest.raises(SourceError, match="swapped"):
-        api.prepare("loc2vec", osm_name="helsinki-centre", out=tmp_path / "out", places=table)
+        api.prepare("loc2vec", osm_name="helsinki-center", out=tmp_path / "out", places=table)
     pd.DataFrame({"lon": [24.94, 14.5], "lat": [60.17, 35.9]}).to_csv(table)
-    assert len(api.prepare("loc2vec", osm_name="helsinki-centre", out=tmp_path / "out", places=table)) == 2
+    assert len(api.prepare("loc2vec", osm_name="helsinki-center", out=tmp_path / "out", places=table)) == 2
 
 
 def test_preparing_again_reuses_and_other_options_are_refused(copied: Path) -> None:
     before = {path: path.stat().st_mtime_ns for path in copied.rglob("*")}
-    api.prepare("loc2vec", osm_name="helsinki-centre", out=copied, spacing=60, size_m=120)
+    api.prepare("loc2vec", osm_name="helsinki-center", out=copied, spacing=60, size_m=120)
     assert {path: path.stat().st_mtime_ns for path in copied.rglob("*")} == before
     with pytest.raises(DatasetError, match="other options"):
-        api.prepare("loc2vec", osm_name="helsinki-centre", out=copied, spacing=80, size_m=120)
+        api.prepare("loc2vec", osm_name="helsinki-center", out=copied, spacing=80, size_m=120)
 
 
 def test_force_never_deletes_what_is_no_dataset(tmp_path: Path) -> None:
     (tmp_path / "thesis.tex").write_text("years of work")
     with pytest.raises(DatasetError, match="will not delete"):
-        api.prepare("loc2vec", osm_name="helsinki-centre", out=tmp_path, force=True)
+        api.prepare("loc2vec", osm_name="helsinki-center", out=tmp_path, force=True)
     assert (tmp_path / "thesis.tex").exists()
 
 
 def test_an_area_that_the_extract_does_not_hold(tmp_path: Path) -> None:
     with pytest.raises(AreaError, match="outside"):
-        api.prepare("loc2vec", osm_name="helsinki-centre", out=tmp_path / "a", bbox=(14.4, 35.8, 14.6, 35.9))
+        api.prepare("loc2vec", osm_name="helsinki-center", out=tmp_path / "a", bbox=(14.4, 35.8, 14.6, 35.9))
     with pytest.raises(AreaError, match="upside down"):
-        api.prepare("loc2vec", osm_name="helsinki-centre", out=tmp_path / "a", bbox="24.94,60.18,24.95,60.17")
+        api.prepare("loc2vec", osm_name="helsinki-center", out=tmp_path / "a", bbox="24.94,60.18,24.95,60.17")
     with pytest.raises(InputError, match="zoom 30"):
-        api.prepare("loc2vec", osm_name="helsinki-centre", out=tmp_path / "a", zoom=30)
+        api.prepare("loc2vec", osm_name="helsinki-center", out=tmp_path / "a", zoom=30)
 
 
 def _edit(path: Path, **changes: object) -> None:

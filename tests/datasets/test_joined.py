@@ -1,4 +1,4 @@
-"""Several datasets learnt from together, what they are taught, and what is then judged."""
+"""Several datasets learned from together, what they are taught, and what is then judged."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from placevec.datasets.views.pois import read_pois
 from placevec.datasets.views.raster.coverage import Coverage
 from placevec.errors import DatasetError, InputError
 from placevec.evaluation.intrinsic import ELSEWHERE, TRAINED_ON
-from placevec.evaluation.vectors import learnt_from
+from placevec.evaluation.vectors import learned_from
 from placevec.geo import Area
 from placevec.models.model import Model
 from placevec.recipes.loc2vec.targets import Ground, landuse_contents, layer_contents, tag_contents
@@ -33,7 +33,7 @@ WEST, EAST = "24.93,60.16,24.944,60.184", "24.944,60.16,24.958,60.184"
 def halves(tmp_path_factory: pytest.TempPathFactory) -> list[Dataset]:
     """Central Helsinki cut in two."""
     folder = tmp_path_factory.mktemp("halves")
-    options: dict[str, Any] = {"osm_name": "helsinki-centre", "spacing": 80, "size_m": 120}
+    options: dict[str, Any] = {"osm_name": "helsinki-center", "spacing": 80, "size_m": 120}
     return [
         api.prepare("loc2vec", out=folder / name, bbox=box, **options)
         for name, box in (("west", WEST), ("east", EAST))
@@ -42,7 +42,7 @@ def halves(tmp_path_factory: pytest.TempPathFactory) -> list[Dataset]:
 
 @pytest.fixture(scope="module")
 def taught(halves: list[Dataset], tmp_path_factory: pytest.TempPathFactory) -> Model:
-    """A model of both halves that learnt what places hold, and no contrast."""
+    """A model of both halves that learned what places hold, and no contrast."""
     return api.train(
         "loc2vec", halves, out=tmp_path_factory.mktemp("taught") / "run", epochs=2, steps_per_epoch=3, batch_size=16,
         size_px=32, size_m=120, drop_layers=DROPPED, predict=("layers", "landuse", "tags"),
@@ -93,7 +93,7 @@ def test_joined_is_the_sum_of_its_parts(halves: list[Dataset], helsinki_dataset:
     with pytest.raises(InputError, match="no dataset"):
         JoinedDataset([])
     other = api.prepare(
-        "loc2vec", osm_name="helsinki-centre", out=halves[0].path.parent / "coarse", zoom=15, bbox=WEST
+        "loc2vec", osm_name="helsinki-center", out=halves[0].path.parent / "coarse", zoom=15, bbox=WEST
     )
     with pytest.raises(DatasetError, match="cannot be trained on together"):
         JoinedDataset([halves[0], other]).view("map")
@@ -157,11 +157,11 @@ def test_what_was_taught_is_not_asked_on_the_same_ground(taught: Model, halves: 
 def test_elsewhere_it_may_be_asked(taught: Model, halves: list[Dataset]) -> None:
     """The same model, had it been trained far away; one that does not tell where is trusted nowhere."""
     places = halves[0].lonlat
-    assert learnt_from(taught, places).all()
+    assert learned_from(taught, places).all()
     far = replace(
         taught, training={"areas": [Area(0, 0, 1, 1).as_dict()], "dataset_hash": "f" * 64}, path=None
     )
-    assert not learnt_from(far, places).any()
+    assert not learned_from(far, places).any()
     table = api.embed(far, halves[0])
     report = api.evaluate(table, dataset=halves[0], model=far, budget="quick", seeds=1)
     assert not any("on this very ground" in line for line in report.skipped)
@@ -169,7 +169,7 @@ def test_elsewhere_it_may_be_asked(taught: Model, halves: list[Dataset]) -> None
     assert report.label_free is not None
     assert report.label_free.basis == ELSEWHERE
     for told in ({}, {"areas": "everywhere"}, {"areas": [{"west": "x"}]}):
-        assert learnt_from(replace(taught, training=told), places).all()
+        assert learned_from(replace(taught, training=told), places).all()
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from placevec.datasets.dataset import Dataset
-from placevec.datasets.labels import LABELS, Labelled, check_about, read_labels
+from placevec.datasets.labels import LABELS, Labeled, check_about, read_labels
 from placevec.errors import DatasetError
 
 CLASSES = {"file": LABELS, "kind": "classes", "column": "species", "classes": ["ant", "bee"]}
@@ -81,7 +81,7 @@ def test_damaged(tmp_path: Path, columns: dict[str, pa.Array], message: str) -> 
 @pytest.mark.parametrize(
     "change",
     [
-        {"kind": "colours"},
+        {"kind": "colors"},
         {"file": "/etc/passwd"},
         {"file": "../labels.parquet"},
         {"classes": ["ant", "ant"]},
@@ -102,4 +102,4 @@ def test_a_dataset_without_labels_says_how_to_get_them(helsinki_dataset: Dataset
 
 
 def test_rows_of_a_side() -> None:
-    assert Labelled("number", np.zeros(2)).rows("train").tolist() == [0, 1]
+    assert Labeled("number", np.zeros(2)).rows("train").tolist() == [0, 1]

@@ -78,7 +78,7 @@ def test_places_that_were_not_drawn_are_no_training_places(helsinki_dataset: Dat
 
 
 @pytest.mark.parametrize("given", [False, True])
-def test_the_split_of_labelled_points_is_what_is_drawn(tmp_path: Path, given: bool) -> None:
+def test_the_split_of_labeled_points_is_what_is_drawn(tmp_path: Path, given: bool) -> None:
     lonlat = globe(900)
     values = octants(lonlat)
     values[:9], lonlat[9:14] = -1, np.nan
@@ -93,7 +93,9 @@ def test_the_split_of_labelled_points_is_what_is_drawn(tmp_path: Path, given: bo
         dates=dates,
         split=sides if given else None,
     )
-    config, training = recipe("sphere2vec").configure("default", {"seasons": 1, "few_shot": 0.5, "batch_size": 50})
+    config, training = recipe("sphere2vec").configure(
+        "default", {"seasons": 1, "few_shot": 0.5, "batch_size": 50}
+    )
     built = points_recipe.build(dataset, config, training)
     split = built.split
     train, held = split.rows("train"), split.rows("validation")
@@ -166,7 +168,7 @@ def test_joined_datasets_and_one_to_validate_on_have_a_part_each(
 ) -> None:
     halves = [
         api.prepare(
-            "loc2vec", osm_name="helsinki-centre", out=tmp_path / name, bbox=box, spacing=80, size_m=60
+            "loc2vec", osm_name="helsinki-center", out=tmp_path / name, bbox=box, spacing=80, size_m=60
         )
         for name, box in (("west", "24.93,60.16,24.944,60.184"), ("east", "24.944,60.16,24.958,60.184"))
     ]

@@ -119,7 +119,7 @@ def test_a_seed_gives_the_same_clusters_however_places_are_numbered() -> None:
 def test_scalings() -> None:
     """Oracle: the two definitions; a dimension that never changes stays out of it."""
     vectors = np.array([[1.0, 5.0, 100.0], [2.0, 5.0, -100.0], [3.0, 5.0, 0.0]])
-    standard = scaled(vectors, "standardised")
+    standard = scaled(vectors, "standardized")
     np.testing.assert_allclose(standard.mean(axis=0), 0, atol=1e-6)
     np.testing.assert_allclose(standard.std(axis=0), [1, 0, 1], atol=1e-6)
     np.testing.assert_allclose(np.linalg.norm(scaled(vectors, "unit"), axis=1), 1, atol=1e-6)
@@ -195,7 +195,7 @@ def test_files_open_elsewhere(found: Clusters, tmp_path: Path) -> None:
         ({"method": "hdbscan", "clusters": 3}, "hdbscan the size"),
         ({"method": "hdbscan", "smallest": 1}, "2 to 30 places"),
         ({"method": "magic"}, "kmeans or hdbscan"),
-        ({"vectors": "squared"}, "standardised"),
+        ({"vectors": "squared"}, "standardized"),
     ],
 )
 def test_what_cannot_be_clustered(found: Clusters, options: dict[str, object], message: str) -> None:

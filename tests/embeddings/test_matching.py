@@ -71,7 +71,7 @@ def test_the_footprint_that_holds_a_point() -> None:
     assert len(edge.places) == 1
 
 
-def test_the_nearest_place_within_metres() -> None:
+def test_the_nearest_place_within_meters() -> None:
     """Oracle: geodesic distances on the ellipsoid to every place."""
     emb = grid()
     asked = np.random.default_rng(2).uniform([24.9, 60.1], [25.0, 60.2], (100, 2))
@@ -81,7 +81,7 @@ def test_the_nearest_place_within_metres() -> None:
     assert 0 < near.sum() < len(asked)
     assert np.array_equal(found.matched, near)
     assert np.array_equal(found.places, away.argmin(axis=1)[near])
-    np.testing.assert_allclose(found.metres, away.min(axis=1)[near], rtol=1e-5)
+    np.testing.assert_allclose(found.meters, away.min(axis=1)[near], rtol=1e-5)
 
 
 def test_polygons_get_the_mean_of_what_they_hold() -> None:

@@ -9,7 +9,7 @@ from placevec.encoders.feature_projection import FeatureProjection, StandardFeat
 from placevec.errors import ModelError
 
 
-def test_standardised_then_multiplied() -> None:
+def test_standardized_then_multiplied() -> None:
     """Oracle: the formula W (x - m) / s + b in float64; and a copy from config and weights alone."""
     generator = torch.Generator().manual_seed(0)
     features = torch.randn(40, 5, generator=generator) * 3 + 100

@@ -42,7 +42,7 @@ def test_a_perimeter_hardly_depends_on_the_angle(angle: int) -> None:
 
 
 def test_euler_is_parts_less_holes() -> None:
-    """Oracle: scipy's labelling, parts by 8 neighbours and holes by 4, on random shapes."""
+    """Oracle: scipy's labeling, parts by 8 neighbors and holes by 4, on random shapes."""
     random = np.random.default_rng(0)
     for width in (0.5, 1.0, 2.0, 4.0):
         shape = ndimage.gaussian_filter(random.normal(size=(96, 80)), width) > 0
@@ -73,7 +73,7 @@ def test_an_empty_and_a_full_tile() -> None:
 
 
 def test_vectors_begin_with_the_measures_on_the_scale_of_the_training_places() -> None:
-    """After training batches, evaluation standardises by their mean and deviation: closed form."""
+    """After training batches, evaluation standardizes by their mean and deviation: closed form."""
     torch.manual_seed(0)
     network = ShapeTileCNN(channels=2, dim=40, width=8)
     batch = (torch.rand(256, 2, 32, 32) ** 3 > torch.rand(256, 2, 1, 1)).to(torch.uint8) * 255
@@ -88,7 +88,7 @@ def test_vectors_begin_with_the_measures_on_the_scale_of_the_training_places() -
     assert torch.allclose(vectors[:, 12:].mean(0), torch.zeros(28), atol=0.3)
 
 
-def test_only_the_learnt_part_has_gradients_and_sizes_are_free() -> None:
+def test_only_the_learned_part_has_gradients_and_sizes_are_free() -> None:
     network = ShapeTileCNN(channels=3, dim=64, width=8).train()
     out = network((torch.rand(4, 3, 50, 70) > 0.5).to(torch.uint8) * 255)
     out.square().sum().backward()
@@ -114,16 +114,16 @@ def test_counts_do_not_overflow_their_bytes() -> None:
 
 @pytest.mark.parametrize("size", [(5, 7), (1, 1), (40, 63), (33, 64), (20, 65), (128, 128)])
 @pytest.mark.parametrize("has_count", [True, False], ids=["numpy's count", "counting by arithmetic"])
-def test_any_size_and_grey(size: tuple[int, int], has_count: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_any_size_and_gray(size: tuple[int, int], has_count: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     """Oracle: the definitions, pixel by pixel in numpy; also of a part of a batch, and where NumPy cannot count bits."""
     if not has_count:
         monkeypatch.delattr(np, "bitwise_count", raising=False)
     height, width = size
     random = np.random.default_rng(height)
     for share in (0.05, 0.5, 0.95):
-        grey = random.integers(0, 128, (2, 3, height, width)) + 128 * (random.random((2, 3, *size)) < share)
-        whole = torch.from_numpy(np.pad(grey, ((1, 0), (0, 0), (2, 0), (3, 0))).astype(np.uint8))
-        inside = np.pad(grey > 127, ((0, 0), (0, 0), (1, 1), (1, 1)))
+        gray = random.integers(0, 128, (2, 3, height, width)) + 128 * (random.random((2, 3, *size)) < share)
+        whole = torch.from_numpy(np.pad(gray, ((1, 0), (0, 0), (2, 0), (3, 0))).astype(np.uint8))
+        inside = np.pad(gray > 127, ((0, 0), (0, 0), (1, 1), (1, 1)))
         corners = np.stack(
             [inside[:, :, y : y + height + 1, x : x + width + 1] for y in (0, 1) for x in (0, 1)]
         )
@@ -133,6 +133,6 @@ def test_any_size_and_grey(size: tuple[int, int], has_count: bool, monkeypatch: 
         straight = sum(np.diff(inside.astype(int), axis=axis).astype(bool).sum((2, 3)) for axis in (2, 3))
         slanted = (corners[0] != corners[3]).sum((2, 3)) + (corners[1] != corners[2]).sum((2, 3))
         perimeter = math.pi / 8 * (straight + slanted / math.sqrt(2)) / (2 * (height + width))
-        expected = np.concatenate([(grey > 127).mean((2, 3)), perimeter, euler], axis=1)
+        expected = np.concatenate([(gray > 127).mean((2, 3)), perimeter, euler], axis=1)
         seen = shape_measures(whole[1:, :, 2:, 3:])[:, :9].numpy()
         np.testing.assert_allclose(seen, expected, rtol=1e-6)

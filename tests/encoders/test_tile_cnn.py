@@ -228,15 +228,15 @@ def test_compact_learns_to_tell_coarse_from_fine() -> None:
     torch.manual_seed(0)
     network = CompactTileCNN(2, 8, 16)
     head = torch.nn.Linear(8, 2)
-    optimiser = torch.optim.AdamW([*network.parameters(), *head.parameters()], lr=3e-3)
+    optimizer = torch.optim.AdamW([*network.parameters(), *head.parameters()], lr=3e-3)
     fine = tiles(16, 2, 32, seed=1)
     coarse = tiles(16, 2, 4, seed=2).repeat_interleave(8, 2).repeat_interleave(8, 3)
     batch, label = torch.cat([fine, coarse]), torch.arange(2).repeat_interleave(16)
     losses = []
     for _ in range(12):
         loss = F.cross_entropy(4 * head(network(batch)), label)
-        optimiser.zero_grad()
+        optimizer.zero_grad()
         loss.backward()
-        optimiser.step()
+        optimizer.step()
         losses.append(loss.item())
     assert losses[-1] < 0.5 * losses[0]

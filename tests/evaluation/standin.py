@@ -100,7 +100,7 @@ class Network:
 
 
 def smooth(shape: tuple[int, int], width: float, seed: int) -> np.ndarray:
-    """A random field whose neighbours within about ``width`` cells are alike; mean 0, deviation 1."""
+    """A random field whose neighbors within about ``width`` cells are alike; mean 0, deviation 1."""
     values = gaussian_filter(np.random.default_rng(seed).normal(size=shape), width, mode="wrap")
     return (values - values.mean()) / values.std()
 

@@ -49,6 +49,6 @@ def test_no_coverage_or_no_such_channel_is_no_floor(tmp_path: Path) -> None:
     assert coverage_fractions(dataset, None, np.arange(4)) is None  # type: ignore[arg-type]
 
 
-def test_beside_is_both_standardised() -> None:
+def test_beside_is_both_standardized() -> None:
     joined = beside(np.array([[1.0], [3.0]]), np.array([[10.0, 7.0], [30.0, 7.0]]))
     assert joined.tolist() == [[-1.0, -1.0, 0.0], [1.0, 1.0, 0.0]]

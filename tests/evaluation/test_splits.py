@@ -14,7 +14,7 @@ from placevec.geo import Area, metric_grid
 
 
 def town(lon: float, lat: float, *, km: float, count: int, seed: int) -> np.ndarray:
-    """(count, 2) random points in a square of ``km`` kilometres."""
+    """(count, 2) random points in a square of ``km`` kilometers."""
     offset = np.random.default_rng(seed).uniform(-km / 2, km / 2, (count, 2))
     points = np.array([lon, lat]) + offset / [111.32 * np.cos(np.radians(lat)), 111.4]
     points[:, 0] = (points[:, 0] + 180) % 360 - 180
@@ -22,7 +22,7 @@ def town(lon: float, lat: float, *, km: float, count: int, seed: int) -> np.ndar
 
 
 def nearest_pair(one: np.ndarray, other: np.ndarray) -> float:
-    """Metres, by pyproj's geodesic over every pair."""
+    """Meters, by pyproj's geodesic over every pair."""
     lon_a, lon_b = np.meshgrid(one[:, 0], other[:, 0])
     lat_a, lat_b = np.meshgrid(one[:, 1], other[:, 1])
     return float(Geod(ellps="WGS84").inv(lon_a, lat_a, lon_b, lat_b)[2].min())

@@ -48,7 +48,7 @@ def test_land_use_is_the_dominant_class(tmp_path: Path) -> None:
     assert np.mean(agreed) > 0.95  # whole cells against parts of cells: ties may fall otherwise
 
 
-def test_unlabelled_places_are_left_out(tmp_path: Path) -> None:
+def test_unlabeled_places_are_left_out(tmp_path: Path) -> None:
     dataset = town(tmp_path, km=6)
     with rasterio.open(tmp_path / "landuse_coverage.tif", "r+") as file:
         shares = file.read()

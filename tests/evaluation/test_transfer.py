@@ -15,7 +15,7 @@ from placevec.evaluation.probes import Effort
 from placevec.evaluation.transfer import cities, judge_elsewhere, landuse_elsewhere
 from tests.evaluation.standin import USES, town
 
-BUDGET = Budget(Effort(trees=5, inverse_penalties=(0.1,), neighbours=(5,)), 50, 10_000)
+BUDGET = Budget(Effort(trees=5, inverse_penalties=(0.1,), neighbors=(5,)), 50, 10_000)
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +35,7 @@ def test_places_are_numbered_one_dataset_after_the_other(towns: list[Any]) -> No
         inside = (task.rows >= first[number]) & (task.rows < first[number + 1])
         expected = landuse_labels(place, task.rows[inside] - first[number])
         assert [task.classes[label] for label in task.target[inside]] == list(expected)
-        assert 0 < inside.sum() <= elsewhere.MOST_OF_A_CITY
+        assert 0 < inside.sum() <= elsewhere.MAX_PER_CITY
 
 
 def test_a_class_counts_when_enough_cities_hold_it(
@@ -56,7 +56,7 @@ def test_no_city_is_judged_with_what_saw_it(towns: list[Any]) -> None:
     asked: list[int] = []
 
     def memory(left_out: int) -> np.ndarray:
-        """Right everywhere but on the city that is left out, as an encoder that has learnt it by heart."""
+        """Right everywhere but on the city that is left out, as an encoder that has learned it by heart."""
         asked.append(left_out)
         noise = np.random.default_rng(left_out).permutation(truth)
         return np.where((city == left_out)[:, None], noise, truth)

@@ -73,7 +73,7 @@ def test_by_place_id(tmp_path: Path, place: Any, suffix: str) -> None:
 
 @pytest.mark.parametrize("suffix", [".csv", ".geojson", ".gpkg", ".parquet"])
 def test_by_point(tmp_path: Path, place: Any, suffix: str) -> None:
-    """Points a little beside the centres label the places that they lie in."""
+    """Points a little beside the centers label the places that they lie in."""
     frame = table(place).drop(columns="place_id")
     lonlat = place.lonlat[frame["row"]] + [0.0005, 0.0003]
     file = tmp_path / f"labels{suffix}"
@@ -203,7 +203,7 @@ def test_the_real_population_grid_of_helsinki(shared_data: Path, tmp_path: Path)
     (task,) = label_tasks(file, here)  # type: ignore[arg-type]
     assert (task.name, task.kind) == ("population", "regression")
     cells = geopandas.read_file(file)
-    centres = geopandas.GeoSeries(shapely.points(lonlat[task.rows]), crs=4326).to_crs(cells.crs)
-    for centre, target in list(zip(centres, task.target, strict=True))[::10]:
-        assert target in cells.loc[cells.geometry.contains(centre), "population"].to_numpy()
+    centers = geopandas.GeoSeries(shapely.points(lonlat[task.rows]), crs=4326).to_crs(cells.crs)
+    for center, target in list(zip(centers, task.target, strict=True))[::10]:
+        assert target in cells.loc[cells.geometry.contains(center), "population"].to_numpy()
     assert len(task) > 100

@@ -264,8 +264,8 @@ def test_the_budget_bounds_the_places(place: Town, monkeypatch: pytest.MonkeyPat
 
 
 @pytest.mark.slow
-def test_the_real_centre_of_helsinki(helsinki_pbf: Path, tmp_path: Path) -> None:
-    """The demo's path on its own extract, with an encoder that has learnt nothing: nothing is claimed of it."""
+def test_the_real_center_of_helsinki(helsinki_pbf: Path, tmp_path: Path) -> None:
+    """The demo's path on its own extract, with an encoder that has learned nothing: nothing is claimed of it."""
     import placevec as pv
     from placevec import encoders
     from placevec.core import ViewSpec

@@ -92,7 +92,7 @@ def dataset(town_folder: Path) -> StandInDataset:
 
 @pytest.fixture(scope="session")
 def written(dataset: StandInDataset, town_folder: Path) -> Written:
-    """A page of scattered places with hostile names, and columns to colour by."""
+    """A page of scattered places with hostile names, and columns to color by."""
     rng = np.random.default_rng(5)
     kinds = ["residential", "</script><img src=x onerror=alert(4)>", "green", "<b>industry</b>"]
     columns = pd.DataFrame({

@@ -1,4 +1,4 @@
-"""A made-up town whose map is coloured tiles, as one made from a tile server is: shards of 3 bands of 8 bits."""
+"""A made-up town whose map is colored tiles, as one made from a tile server is: shards of 3 bands of 8 bits."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ MISSING = (CORNER[0] + 3, CORNER[1] + 2)
 """The tile that the server did not have."""
 
 
-def colours() -> np.ndarray:
-    """(H, W, 3) uint8: colours that run across the town, with pure black lines, a white tile and a pure red one."""
+def colors() -> np.ndarray:
+    """(H, W, 3) uint8: colors that run across the town, with pure black lines, a white tile and a pure red one."""
     high, wide = TILES[1] * TILE_PX, TILES[0] * TILE_PX
     y, x = np.mgrid[:high, :wide]
     picture = np.stack([x * 255 // wide, y * 255 // high, (x + y) * 255 // (high + wide)], axis=2).astype(
@@ -31,9 +31,9 @@ def colours() -> np.ndarray:
     return picture
 
 
-def coloured(folder: Path) -> StandInDataset:
+def colored(folder: Path) -> StandInDataset:
     """A dataset of the town's whole tiles, one of which is missing; no POIs, no land use."""
-    picture = colours()
+    picture = colors()
     tiles = [(CORNER[0] + x, CORNER[1] + y) for y in range(TILES[1]) for x in range(TILES[0])]
 
     def read(x: int, y: int) -> np.ndarray | None:

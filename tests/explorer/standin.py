@@ -75,13 +75,13 @@ def town(seed: int = 0) -> np.ndarray:
                 size = int(rng.integers(14, 34)), int(rng.integers(14, 34))
                 cv2.rectangle(layers["buildings"], corner, (corner[0] + size[0], corner[1] + size[1]), 1, -1)
     for _ in range(26):
-        centre = int(rng.integers(0, wide)), int(rng.integers(0, high))
+        center = int(rng.integers(0, wide)), int(rng.integers(0, high))
         cv2.ellipse(
-            layers["leisure"], centre, tuple(int(v) for v in rng.integers(40, 170, 2)), 30, 0, 360, 1, -1
+            layers["leisure"], center, tuple(int(v) for v in rng.integers(40, 170, 2)), 30, 0, 360, 1, -1
         )
     for _ in range(160):
-        centre = int(rng.integers(0, wide)), int(rng.integers(0, high))
-        cv2.circle(layers["amenities"], centre, int(rng.integers(6, 26)), 1, -1)
+        center = int(rng.integers(0, wide)), int(rng.integers(0, high))
+        cv2.circle(layers["amenities"], center, int(rng.integers(6, 26)), 1, -1)
     cv2.polylines(layers["water"], [river], False, 1, 150)
     cv2.line(layers["railways"], (0, high - 300), (wide, 500), 1, 14)
     cv2.line(layers["power"], (300, 0), (wide, high - 200), 1, 4)

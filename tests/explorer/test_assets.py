@@ -21,7 +21,7 @@ pytestmark = pytest.mark.browser
 Open = Callable[..., Opened]
 
 
-def exact_neighbours(written: Written, row: int, k: int) -> tuple[list[str], np.ndarray]:
+def exact_neighbors(written: Written, row: int, k: int) -> tuple[list[str], np.ndarray]:
     units = written.emb.vectors.astype(np.float64)
     units /= np.linalg.norm(units, axis=1, keepdims=True)
     distance = 1 - units @ units[row]
@@ -84,12 +84,12 @@ def test_selection_on_the_map_dims_the_others_in_the_projector(opened: Opened) -
     box = opened.page.locator("#map .stage").bounding_box()
     page = opened.page
     left = x > box["x"] + box["width"] / 2
-    centre = box["x"] + box["width"] * (0.28 if left else 0.72), box["y"] + box["height"] / 2
+    center = box["x"] + box["width"] * (0.28 if left else 0.72), box["y"] + box["height"] / 2
     page.keyboard.press("l")
-    page.mouse.move(centre[0] + 60, centre[1])
+    page.mouse.move(center[0] + 60, center[1])
     page.mouse.down()
     for turn in np.linspace(0, 6.28, 14):
-        page.mouse.move(centre[0] + 60 * np.cos(turn), centre[1] + 60 * np.sin(turn))
+        page.mouse.move(center[0] + 60 * np.cos(turn), center[1] + 60 * np.sin(turn))
     page.mouse.up()
     opened.settle()
     selected = opened.state("s.selected")
@@ -102,15 +102,15 @@ def test_selection_on_the_map_dims_the_others_in_the_projector(opened: Opened) -
     assert opened.state("s.selected") == []
 
 
-def test_clicked_place_lights_its_exact_neighbours(opened: Opened, written: Written) -> None:
+def test_clicked_place_lights_its_exact_neighbors(opened: Opened, written: Written) -> None:
     """Oracle: cosine distances by NumPy in float64 from the table's own vectors."""
     for skip in range(3):
         place = isolated_place(opened, "map", skip)
         opened.page.mouse.click(*opened.at("map", place))
         opened.settle()
         assert opened.state("s.focus") == place
-        names, distances = exact_neighbours(written, list(written.emb.place_id).index(place), 12)
-        found = opened.state("s.neighbours")
+        names, distances = exact_neighbors(written, list(written.emb.place_id).index(place), 12)
+        found = opened.state("s.neighbors")
         assert [one["place_id"] for one in found] == names
         np.testing.assert_allclose([one["distance"] for one in found], distances, atol=2e-5)
         assert set(opened.state("s.lit('projector')")) == set(names)
@@ -121,24 +121,24 @@ def test_clicked_place_lights_its_exact_neighbours(opened: Opened, written: Writ
         assert [str(written.emb.place_id[int(row)]) for row in rows] == names
         opened.page.keyboard.press("Escape")
         opened.settle()
-        assert opened.state("[s.focus, s.neighbours.length, s.lit('map').length]") == [None, 0, 0]
+        assert opened.state("[s.focus, s.neighbors.length, s.lit('map').length]") == [None, 0, 0]
 
 
-def test_more_neighbours_and_similarity_colours(opened: Opened, written: Written) -> None:
+def test_more_neighbors_and_similarity_colors(opened: Opened, written: Written) -> None:
     place = isolated_place(opened, "map")
     opened.page.mouse.click(*opened.at("map", place))
     opened.page.select_option("#card h3 select", "50")
     row = list(written.emb.place_id).index(place)
-    assert [one["place_id"] for one in opened.state("s.neighbours")] == exact_neighbours(written, row, 50)[0]
-    opened.page.get_by_role("button", name="Colour by similarity").click()
-    assert opened.state("s.colouring") == "similarity"
+    assert [one["place_id"] for one in opened.state("s.neighbors")] == exact_neighbors(written, row, 50)[0]
+    opened.page.get_by_role("button", name="Color by similarity").click()
+    assert opened.state("s.coloring") == "similarity"
     opened.page.keyboard.press("Escape")
-    assert opened.state("s.colouring") == "layer"
+    assert opened.state("s.coloring") == "layer"
 
 
-def test_legend_follows_the_colouring_and_isolates(opened: Opened, written: Written) -> None:
+def test_legend_follows_the_coloring_and_isolates(opened: Opened, written: Written) -> None:
     page = opened.page
-    page.select_option("#colouring", label="land use")
+    page.select_option("#coloring", label="land use")
     counts = written.columns["land use"].value_counts()
     rows = page.locator("#legend .kinds button").evaluate_all(
         "(all) => all.map((row) => [row.children[1].textContent, row.children[2].textContent])"
@@ -151,14 +151,14 @@ def test_legend_follows_the_colouring_and_isolates(opened: Opened, written: Writ
     same = str(written.emb.place_id[(written.columns["land use"] == kind).to_numpy().argmax()])
     assert opened.pixel("map", "points", *opened.at("map", same))[3] > 220
     assert opened.state("s.pick('map', ...s.position('map', a))", other) != other
-    page.select_option("#colouring", label="population")
+    page.select_option("#coloring", label="population")
     opened.settle()
     assert page.locator("#legend .ramp canvas").count() == 1
     assert (
         f"{written.columns['population'].isna().sum()} without a value"
         in page.locator("#legend").inner_text()
     )
-    page.select_option("#colouring", "block")
+    page.select_option("#coloring", "block")
     assert page.locator("#legend .kinds button").first.inner_text().startswith("block 1")
 
 
@@ -216,8 +216,8 @@ def test_scale_is_true_on_the_ground(opened: Opened, written: Written) -> None:
     ids = [str(written.emb.place_id[row]) for row in (a, b)]
     start, end = np.array(opened.state("a.map((id) => s.position('map', id))", ids))
     bar = opened.page.locator("#scale i").evaluate("(bar) => parseFloat(bar.style.width)")
-    assert opened.page.locator("#scale span").inner_text() == f"{opened.state('s.scaleMetres')} m"
-    measured = np.hypot(*(end - start)) / bar * opened.state("s.scaleMetres")
+    assert opened.page.locator("#scale span").inner_text() == f"{opened.state('s.scaleMeters')} m"
+    measured = np.hypot(*(end - start)) / bar * opened.state("s.scaleMeters")
     assert measured == pytest.approx(geodesic, rel=0.01)
 
 
@@ -250,7 +250,7 @@ def test_dots_can_be_put_away_and_lit_ones_stay(opened: Opened, written: Written
     page.fill("#search", place)
     page.keyboard.press("Enter")
     opened.settle()
-    for one in (place, opened.state("s.neighbours[0].place_id")):
+    for one in (place, opened.state("s.neighbors[0].place_id")):
         assert opened.pixel("map", "points", *opened.at("map", one))[3] == 255
     page.keyboard.press("Escape")
     page.keyboard.press("d")

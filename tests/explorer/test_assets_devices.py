@@ -50,7 +50,7 @@ def test_phone(open_page: Open, written: Written, scheme: str) -> None:
         "#map .stage",
         "#search",
         "#credit",
-        "#colouring",
+        "#coloring",
         "[data-mode='3d']",
     ):
         box = page.locator(selector).bounding_box()

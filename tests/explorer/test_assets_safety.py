@@ -32,12 +32,12 @@ def test_everything_that_can_be_pressed_asks_for_nothing(opened: Opened) -> None
     page = opened.page
     for key in ("b", "l", "v", "3", "2", "t", "t"):
         page.keyboard.press(key)
-    for value in page.locator("#colouring option:not([disabled])").evaluate_all(
+    for value in page.locator("#coloring option:not([disabled])").evaluate_all(
         "(all) => all.map((o) => o.value)"
     ):
-        page.select_option("#colouring", value)
+        page.select_option("#coloring", value)
     page.get_by_role("button", name="Surprise me").click()
-    page.get_by_role("button", name="Colour by similarity").click()
+    page.get_by_role("button", name="Color by similarity").click()
     page.click("#help")
     page.keyboard.press("Escape")
     page.click('#map [data-zoom="in"]')
@@ -147,12 +147,12 @@ def test_whole_tiles_and_places_partly_without_coordinates(open_page: Open, tmp_
     write_page(emb, tmp_path / "tiles.html", dataset=dataset)  # type: ignore[arg-type]
     opened = open_page(tmp_path / "tiles.html")
     assert "1 without coordinates" in opened.page.locator("#about").inner_text()
-    opened.page.select_option("#colouring", "block")
+    opened.page.select_option("#coloring", "block")
     assert "no coordinates" in opened.page.locator("#legend").inner_text()
     opened.page.fill("#search", str(emb.place_id[3]))
     opened.page.keyboard.press("Enter")
     opened.settle()
-    assert len(opened.state("s.neighbours")) == 12
+    assert len(opened.state("s.neighbors")) == 12
     assert opened.complaints == []
 
 

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from placevec.errors import InputError
-from placevec.explorer.coloring import COLOURS, Colouring, of_blocks, of_columns, of_layers, of_nothing
+from placevec.explorer.coloring import COLORS, Coloring, of_blocks, of_columns, of_layers, of_nothing
 from placevec.geo import metric_grid
 from tests.explorer.standin import LAYERS, town_area
 
@@ -35,22 +35,22 @@ def _lab(linear: np.ndarray) -> np.ndarray:
 
 
 @pytest.mark.parametrize("blindness", BLINDNESS)
-def test_colours_can_be_told_apart(blindness: str) -> None:
+def test_colors_can_be_told_apart(blindness: str) -> None:
     """Oracle: CIELAB distance under a published simulation; 20 is about nine just noticeable differences."""
-    srgb = np.array([[int(colour[i : i + 2], 16) for i in (0, 2, 4)] for colour in COLOURS]) / 255
+    srgb = np.array([[int(color[i : i + 2], 16) for i in (0, 2, 4)] for color in COLORS]) / 255
     linear = np.where(srgb <= 0.04045, srgb / 12.92, ((srgb + 0.055) / 1.055) ** 2.4)
     lab = _lab(np.clip(linear @ BLINDNESS[blindness].T, 0, 1))
-    distance = np.linalg.norm(lab[:, None] - lab[None], axis=-1) + np.eye(len(COLOURS)) * 1e3
+    distance = np.linalg.norm(lab[:, None] - lab[None], axis=-1) + np.eye(len(COLORS)) * 1e3
     assert distance.min() > 20
 
 
-def _codes(colouring: Colouring) -> list[int]:
-    return np.frombuffer(base64.b64decode(colouring.content["codes"]), "<u2").tolist()
+def _codes(coloring: Coloring) -> list[int]:
+    return np.frombuffer(base64.b64decode(coloring.content["codes"]), "<u2").tolist()
 
 
-def _labels(colouring: Colouring) -> list[str]:
-    kinds: list[dict[str, Any]] = colouring.content["categories"]
-    return [kinds[code]["label"] for code in _codes(colouring)]
+def _labels(coloring: Coloring) -> list[str]:
+    kinds: list[dict[str, Any]] = coloring.content["categories"]
+    return [kinds[code]["label"] for code in _codes(coloring)]
 
 
 def test_dominant_layer_and_density() -> None:
@@ -68,19 +68,19 @@ def test_dominant_layer_and_density() -> None:
     assert [kind["count"] for kind in layer.content["categories"]] == [1, 1, 2]
 
 
-def test_blocks_are_a_score_of_squares_whose_neighbours_differ() -> None:
+def test_blocks_are_a_score_of_squares_whose_neighbors_differ() -> None:
     lonlat = metric_grid(town_area(), 25.0)
     blocks = of_blocks(lonlat)
     assert blocks is not None
     codes, kinds = np.array(_codes(blocks)), blocks.content["categories"]
     assert 8 <= len(kinds) <= 60
     assert sum(kind["count"] for kind in kinds) == len(lonlat)
-    colours = np.array([kind["colour"] for kind in kinds])[codes]
-    # Beside each place, 25 m to the east: the same block, or another colour.
+    colors = np.array([kind["color"] for kind in kinds])[codes]
+    # Beside each place, 25 m to the east: the same block, or another color.
     beside = (np.abs(np.diff(lonlat[:, 1])) < 1e-9) & (np.diff(lonlat[:, 0]) > 0)
     crossing = beside & (codes[1:] != codes[:-1])
     assert crossing.sum() > 20
-    assert (colours[1:] != colours[:-1])[crossing].all()
+    assert (colors[1:] != colors[:-1])[crossing].all()
     # The first block lies in the north-west: nothing is further north by more than a block.
     assert lonlat[codes == 0, 1].max() > np.percentile(lonlat[:, 1], 80)
 
@@ -129,16 +129,16 @@ def test_kinds_of_columns() -> None:
     assert kinds == ["category", "category", "number", "category", "category"]
     gaps = of_columns(frame[["gaps"]], IDS, ALL)[0]
     assert _labels(gaps) == ["x", "no value", "x", "y", "no value", "y"]
-    assert gaps.content["categories"][-1]["colour"] is None
+    assert gaps.content["categories"][-1]["color"] is None
 
 
 def test_many_categories_become_others() -> None:
     ids = np.array([f"p{number}" for number in range(100)], object)
     values = [f"kind {number % 30}" for number in range(100)]
-    colouring = of_columns(pd.DataFrame({"kind": values}), ids, np.arange(100))[0]
-    kinds = colouring.content["categories"]
-    assert len(kinds) == len(COLOURS)
-    assert kinds[-1]["label"] == f"others ({30 - len(COLOURS) + 1} kinds)"
+    coloring = of_columns(pd.DataFrame({"kind": values}), ids, np.arange(100))[0]
+    kinds = coloring.content["categories"]
+    assert len(kinds) == len(COLORS)
+    assert kinds[-1]["label"] == f"others ({30 - len(COLORS) + 1} kinds)"
     assert sum(kind["count"] for kind in kinds) == 100
 
 
@@ -149,5 +149,5 @@ def test_columns_that_do_not_fit() -> None:
         of_columns(pd.DataFrame({"place_id": ["x"], "a": [1]}), IDS, ALL)
 
 
-def test_nothing_to_colour_by() -> None:
+def test_nothing_to_color_by() -> None:
     assert _labels(of_nothing(3)) == ["all places"] * 3

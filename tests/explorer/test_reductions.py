@@ -1,4 +1,4 @@
-"""Reductions beside libraries and invariants; the colours that they make."""
+"""Reductions beside libraries and invariants; the colors that they make."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def test_pca_is_scikit_learns() -> None:
 @pytest.mark.parametrize(
     ("method", "dim"), [("tsne", 2), ("tsne", 3), pytest.param("umap", 2, marks=pytest.mark.slow)]
 )
-def test_neighbourhoods_are_kept_and_a_seed_repeats(
+def test_neighborhoods_are_kept_and_a_seed_repeats(
     method: Method, dim: int, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Oracle: trustworthiness, and the groups that were drawn; nothing is printed, but the bar fills."""
@@ -102,8 +102,8 @@ def test_what_there_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
         reductions.require("umap")
 
 
-def test_colours_run_between_percentiles() -> None:
-    """Oracle: the percentiles themselves; an outlier does not dim the rest, no spread is mid-grey."""
+def test_colors_run_between_percentiles() -> None:
+    """Oracle: the percentiles themselves; an outlier does not dim the rest, no spread is mid-gray."""
     values = np.zeros((101, 3), np.float32)
     values[:, 0] = np.arange(101)
     values[:, 1] = np.r_[np.arange(100), 1e6]

@@ -19,30 +19,30 @@ from placevec.explorer.maps.scene import draw_scene
 from placevec.geo import TILE_PX
 from tests.explorer.conftest import Opened
 from tests.explorer.pages.test_page import block
-from tests.explorer.rgb import MISSING, coloured, colours
+from tests.explorer.rgb import MISSING, colored, colors
 from tests.explorer.standin import CORNER, TILES, StandInDataset, embeddings_of
 
 
 @pytest.fixture(scope="module")
-def coloured_dataset(tmp_path_factory: pytest.TempPathFactory) -> StandInDataset:
-    return coloured(tmp_path_factory.mktemp("coloured") / "dataset")
+def colored_dataset(tmp_path_factory: pytest.TempPathFactory) -> StandInDataset:
+    return colored(tmp_path_factory.mktemp("colored") / "dataset")
 
 
 @pytest.fixture(scope="module")
-def pictures(coloured_dataset: StandInDataset) -> MapPictures:
-    return MapPictures.of(coloured_dataset)  # type: ignore[arg-type]
+def pictures(colored_dataset: StandInDataset) -> MapPictures:
+    return MapPictures.of(colored_dataset)  # type: ignore[arg-type]
 
 
 def expected() -> np.ndarray:
-    """The town's colours with paper where the tile is missing."""
-    picture = colours()
+    """The town's colors with paper where the tile is missing."""
+    picture = colors()
     left, top = (MISSING[0] - CORNER[0]) * TILE_PX, (MISSING[1] - CORNER[1]) * TILE_PX
     picture[top : top + TILE_PX, left : left + TILE_PX] = PAPER
     return picture
 
 
 def test_native_pixels_come_as_they_are_and_black_stays_black(pictures: MapPictures) -> None:
-    """Oracle: the drawn colours; a window over four tiles, of which one is missing."""
+    """Oracle: the drawn colors; a window over four tiles, of which one is missing."""
     assert pictures.is_rgb
     x, y = MISSING
     read = pictures.picture(pictures.read((x - 0.5, y - 0.5, x + 0.5, y + 0.5), TILE_PX), 1.0)
@@ -53,7 +53,7 @@ def test_native_pixels_come_as_they_are_and_black_stays_black(pictures: MapPictu
 
 @pytest.mark.parametrize("size", [64, 8])
 def test_shrunk_pictures_are_means(pictures: MapPictures, size: int) -> None:
-    """Oracle: area means of the drawn colours; 64 from the shards, 8 from the coverage raster."""
+    """Oracle: area means of the drawn colors; 64 from the shards, 8 from the coverage raster."""
     x, y = CORNER[0] + 1, CORNER[1]
     read = pictures.picture(pictures.read((x, y, x + 1.0, y + 1.0), size), 1.0).astype(float)
     truth = cv2.resize(
@@ -64,8 +64,8 @@ def test_shrunk_pictures_are_means(pictures: MapPictures, size: int) -> None:
     assert (beyond == PAPER).all()
 
 
-def test_the_ground_is_the_tiles(coloured_dataset: StandInDataset) -> None:
-    scene = draw_scene(coloured_dataset, coloured_dataset.places["place_id"].to_numpy(object))  # type: ignore[arg-type]
+def test_the_ground_is_the_tiles(colored_dataset: StandInDataset) -> None:
+    scene = draw_scene(colored_dataset, colored_dataset.places["place_id"].to_numpy(object))  # type: ignore[arg-type]
     assert scene.shares is None
     assert scene.ground is not None
     margin = 8 * TILE_PX
@@ -78,32 +78,32 @@ def test_the_ground_is_the_tiles(coloured_dataset: StandInDataset) -> None:
         assert np.abs(drawn - part).mean() < 12, (x0, y0, x1, y1)  # WebP
 
 
-def test_previews_are_the_tiles(coloured_dataset: StandInDataset, pictures: MapPictures) -> None:
-    sheet = draw_previews(pictures, coloured_dataset.footprints()).sheets[0]
+def test_previews_are_the_tiles(colored_dataset: StandInDataset, pictures: MapPictures) -> None:
+    sheet = draw_previews(pictures, colored_dataset.footprints()).sheets[0]
     drawn = np.asarray(Image.open(io.BytesIO(sheet)).convert("RGB"), float)[:64, 64:128]
     assert np.abs(drawn - (255, 0, 0)).mean() < 12
 
 
-def test_page_map_and_plots_without_layers(coloured_dataset: StandInDataset, tmp_path: Path) -> None:
-    emb = embeddings_of(coloured_dataset)
-    write_page(emb, tmp_path / "page.html", dataset=coloured_dataset)  # type: ignore[arg-type]
-    keys = [one["key"] for one in block(tmp_path / "page.html", "places")["colourings"]]
+def test_page_map_and_plots_without_layers(colored_dataset: StandInDataset, tmp_path: Path) -> None:
+    emb = embeddings_of(colored_dataset)
+    write_page(emb, tmp_path / "page.html", dataset=colored_dataset)  # type: ignore[arg-type]
+    keys = [one["key"] for one in block(tmp_path / "page.html", "places")["colorings"]]
     assert keys == ["block", "rgb"]
-    report = write_map(emb, tmp_path / "map", dataset=coloured_dataset, clusters=3)  # type: ignore[arg-type]
+    report = write_map(emb, tmp_path / "map", dataset=colored_dataset, clusters=3)  # type: ignore[arg-type]
     assert report.page.map_drawn
     assert "© Somebody" in report.page.path.read_text("utf-8")
-    plots = write_plots(emb, tmp_path / "png", dataset=coloured_dataset, methods=["pca"], clusters=3)  # type: ignore[arg-type]
+    plots = write_plots(emb, tmp_path / "png", dataset=colored_dataset, methods=["pca"], clusters=3)  # type: ignore[arg-type]
     assert len(plots.files) == 2
 
 
 @pytest.mark.browser
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_the_browser_shows_the_colours(
-    coloured_dataset: StandInDataset, tmp_path: Path, open_page: Callable[..., Opened], scheme: str
+def test_the_browser_shows_the_colors(
+    colored_dataset: StandInDataset, tmp_path: Path, open_page: Callable[..., Opened], scheme: str
 ) -> None:
     """Oracle: the pixels that the tiles have, in a screenshot of the dots' absence, in both themes."""
-    emb = embeddings_of(coloured_dataset)
-    report = write_map(emb, tmp_path, dataset=coloured_dataset, clusters=3)  # type: ignore[arg-type]
+    emb = embeddings_of(colored_dataset)
+    report = write_map(emb, tmp_path, dataset=colored_dataset, clusters=3)  # type: ignore[arg-type]
     opened = open_page(report.page.path, color_scheme=scheme)
     opened.page.keyboard.press("d")
     red = emb.place_id[1]

@@ -152,13 +152,13 @@ def _tables(folder: Path, dataset: Dataset) -> None:
 
 
 def _points(folder: Path) -> None:
-    """Tables of labelled points, a benchmark's files, and a dataset made of such."""
+    """Tables of labeled points, a benchmark's files, and a dataset made of such."""
     (folder / "points").mkdir()
     for path in (folder / "labels").iterdir():
         (folder / "points" / path.name).write_bytes(path.read_bytes())
     (folder / "points" / "table.tsv").write_text("lon\tlat\tlabel\twho\n1\t2\ta\tx\n3\t4\tb\ty\n")
     geo_prior_files.inat(folder / "layout", 2018)
-    api.prepare("sphere2vec", layout="inat2018", folder=folder / "layout", out=folder / "labelled")
+    api.prepare("sphere2vec", layout="inat2018", folder=folder / "layout", out=folder / "labeled")
 
 
 def _tiles(folder: Path) -> None:
@@ -192,13 +192,13 @@ def _model(folder: Path) -> None:
 
 
 def toy() -> tuple[nn.Module, torch.optim.Optimizer]:
-    """A network of six numbers and its optimiser after one step."""
+    """A network of six numbers and its optimizer after one step."""
     torch.manual_seed(0)
     module = nn.Linear(2, 2)
-    optimiser = torch.optim.AdamW(module.parameters(), lr=0.1)
+    optimizer = torch.optim.AdamW(module.parameters(), lr=0.1)
     module(torch.ones(1, 2)).sum().backward()
-    optimiser.step()
-    return module, optimiser
+    optimizer.step()
+    return module, optimizer
 
 
 def _state(folder: Path) -> None:

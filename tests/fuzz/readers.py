@@ -82,7 +82,7 @@ def read_extract(folder: Path, file: Path) -> None:
     for features in read_features(file, keys=table.keys, wanted=lambda t, k: table.classify(t, k) or None):
         assert np.isfinite(features.paths.xy).all()
         assert (np.abs(features.paths.xy) <= (180.0, 90.0)).all()
-        features.paths.centres()
+        features.paths.centers()
     if problem is not None:
         raise problem
 
@@ -126,7 +126,7 @@ def read_labels(folder: Path, file: Path) -> None:
         assert len(task) == len(task.rows)
 
 
-def read_labelled_points(folder: Path, file: Path) -> None:
+def read_labeled_points(folder: Path, file: Path) -> None:
     """A table becomes a dataset, or nothing is written."""
     _prepared(folder / "out", points=file, label="label", kind="classes")
 
@@ -148,8 +148,8 @@ def _prepared(out: Path, **options: object) -> None:
     shutil.rmtree(out)
 
 
-def read_labelled_dataset(folder: Path, file: Path) -> None:
-    """A dataset of labelled points: what it says of itself, its labels and predictions."""
+def read_labeled_dataset(folder: Path, file: Path) -> None:
+    """A dataset of labeled points: what it says of itself, its labels and predictions."""
     from placevec.cli.info import describe
     from placevec.preparation.validate import validate
 
@@ -215,11 +215,11 @@ def read_state(folder: Path, file: Path) -> None:
 
     state = newest_state(folder)
     assert state is not None
-    module, optimiser = toy()
-    counters = load_state(state, module, optimiser, STATE_CONFIG)
+    module, optimizer = toy()
+    counters = load_state(state, module, optimizer, STATE_CONFIG)
     assert all(isinstance(value, int | float) for value in counters.history)
     assert counters.step + counters.waited + counters.best_step >= 0
-    optimiser.step()
+    optimizer.step()
 
 
 def read_embeddings(folder: Path, file: Path) -> None:
@@ -258,7 +258,7 @@ def read_tiles(folder: Path, file: Path) -> None:
     assert ((every >= 0) & (every < 8)).all()
     reading = how_to_read(tiles)
     assert reading.side in (256, 512)
-    reader = TileReader(tiles, reading, most_damaged=None)
+    reader = TileReader(tiles, reading, max_damaged=None)
     for x, y in every.tolist():
         pixels = reader.read(x, y)
         assert pixels is None or (pixels.shape, pixels.dtype) == ((256, 256, len(reading.channels)), np.uint8)
@@ -279,9 +279,9 @@ READERS = {
     "options": Reader("options", "*.toml", read_options),
     "places": Reader("places", "table.*", read_places),
     "labels": Reader("labels", "table.*", read_labels),
-    "points": Reader("points", "table.*", read_labelled_points),
+    "points": Reader("points", "table.*", read_labeled_points),
     "layout": Reader("layout", "**/*", read_layout),
-    "labelled": Reader("labelled", "**/[!p]*", read_labelled_dataset),
+    "labeled": Reader("labeled", "**/[!p]*", read_labeled_dataset),
     "polygon": Reader("polygon", "*", read_polygon),
     "manifest": Reader("dataset", "dataset.json", read_dataset),
     "place-table": Reader("dataset", "places.parquet", read_dataset),

@@ -96,10 +96,10 @@ def test_weights_that_lie(isolated: Isolated, content: bytes) -> None:
     refused(isolated, "state-tensors", "step-00000004/tensors.safetensors", content)
 
 
-def test_an_optimiser_whose_memory_has_holes(corpus: Corpus, isolated: Isolated) -> None:
+def test_an_optimizer_whose_memory_has_holes(corpus: Corpus, isolated: Isolated) -> None:
     """Was a KeyError at the first step after resuming."""
     file = "step-00000004/tensors.safetensors"
     content = (corpus.folder / "state" / file).read_bytes()
-    for name, other in ((b"0.exp_avg_sq", b"0.exp_avg_sQ"), (b"optimiser.1.step", b"optimiser.9.step")):
+    for name, other in ((b"0.exp_avg_sq", b"0.exp_avg_sQ"), (b"optimizer.1.step", b"optimizer.9.step")):
         assert name in content
         refused(isolated, "state-tensors", file, content.replace(name, other))

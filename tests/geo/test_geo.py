@@ -1,4 +1,4 @@
-"""Geography against morecantile (tiles), pyproj (metres) and closed forms."""
+"""Geography against morecantile (tiles), pyproj (meters) and closed forms."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def test_tile_of_a_point_is_morecantiles(lon: float, lat: float, zoom: int) -> N
 
 @given(zooms.flatmap(lambda z: st.tuples(st.just(z), st.integers(0, 2**z - 1), st.integers(0, 2**z - 1))))
 def test_tile_bounds_are_morecantiles(tile: tuple[int, int, int]) -> None:
-    """Oracle: morecantile, to a hundredth of a millimetre."""
+    """Oracle: morecantile, to a hundredth of a millimeter."""
     zoom, x, y = tile
     theirs = web_mercator.bounds(morecantile.Tile(x=x, y=y, z=zoom))
     assert np.allclose(geo.tile_bounds(x, y, zoom), theirs, atol=1e-9)
@@ -63,7 +63,7 @@ def test_beyond_web_mercator_is_refused() -> None:
 @settings(max_examples=60)
 @given(longitudes, st.floats(-89, 89), st.floats(-3000, 3000), st.floats(-3000, 3000))
 def test_offset_walks_the_distance_it_says(lon: float, lat: float, east: float, north: float) -> None:
-    """Oracle: the inverse geodesic of pyproj; the closed form within a metre per kilometre squared."""
+    """Oracle: the inverse geodesic of pyproj; the closed form within a meter per kilometer squared."""
     arrived = geo.offset(lon, lat, east_m=east, north_m=north)
     walked = geo.distance_m(lon, lat, arrived[0], arrived[1])
     assert float(walked) == pytest.approx(math.hypot(east, north), abs=1e-3)
@@ -99,14 +99,14 @@ def test_ecef_is_pyprojs() -> None:
 
 
 @pytest.mark.parametrize("lat", [0.0, 35.9, 60.17, 84.0])
-def test_metres_per_pixel_measures_the_ground(lat: float) -> None:
+def test_meters_per_pixel_measures_the_ground(lat: float) -> None:
     """Oracle: the geodesic width and height of a tile, whose mean the function is."""
     xy = geo.lonlat_to_tile_xy(14.5, lat, 17)
     west, south, east, north = geo.tile_bounds(int(xy[0]), int(xy[1]), 17)
     middle = (south + north) / 2
     width = float(geo.distance_m(west, middle, east, middle))
     height = float(geo.distance_m(west, south, west, north))
-    assert float(geo.metres_per_pixel(middle, 17)) * 256 == pytest.approx((width + height) / 2, rel=1e-5)
+    assert float(geo.meters_per_pixel(middle, 17)) * 256 == pytest.approx((width + height) / 2, rel=1e-5)
 
 
 def test_areas() -> None:
@@ -165,11 +165,11 @@ def test_the_antimeridian_is_no_edge() -> None:
     assert geo.within_distance(np.array([[179.9999, 0.0]]), np.array([[-179.9999, 0.0]]), 30).all()
 
 
-def test_tiles_of_an_area_have_their_centre_in_it() -> None:
+def test_tiles_of_an_area_have_their_center_in_it() -> None:
     area = geo.Area(14.40, 35.80, 14.60, 35.95)
     tiles = geo.tiles_of_area(area, 15)
-    centres = geo.tile_xy_to_lonlat(tiles + 0.5, 15)
-    assert area.contains(*centres.T).all()
+    centers = geo.tile_xy_to_lonlat(tiles + 0.5, 15)
+    assert area.contains(*centers.T).all()
     assert len(tiles) == len({tuple(tile) for tile in tiles})
     ((x_min, y_min, x_max, y_max),) = geo.tile_ranges(area, 15)
     assert len(tiles) <= (x_max - x_min + 1) * (y_max - y_min + 1)
@@ -206,7 +206,7 @@ def test_held_out_blocks_keep_their_distance(seed: int, size: float, buffer: flo
 
 
 def test_a_metric_grid_has_equal_steps() -> None:
-    """Oracle: geodesic distances between neighbours, at 60 degrees north."""
+    """Oracle: geodesic distances between neighbors, at 60 degrees north."""
     area = geo.Area(24.93, 60.16, 24.96, 60.18)
     grid = geo.metric_grid(area, 100.0)
     assert area.contains(*grid.T).all()

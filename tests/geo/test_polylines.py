@@ -50,19 +50,19 @@ def test_centroids_equal_shapely_with_holes_and_several_shells() -> None:
         shapely.Polygon(square),
     ]
     expected = np.array([[shape.centroid.x, shape.centroid.y] for shape in shapes])
-    assert np.allclose(paths.centres(), expected)
+    assert np.allclose(paths.centers(), expected)
     assert np.allclose(paths.ring_areas()[:2], [100.0, -8.0])
 
 
 def test_lines_and_points_have_their_middle_vertex() -> None:
     line = np.array([[0.0, 0.0], [1.0, 5.0], [9.0, 9.0]])
     paths = Paths.of([[line], [np.array([[3.0, 4.0]])], [line[:2], line]])
-    assert paths.centres().tolist() == [[1.0, 5.0], [3.0, 4.0], [1.0, 5.0]]
+    assert paths.centers().tolist() == [[1.0, 5.0], [3.0, 4.0], [1.0, 5.0]]
 
 
-def test_the_centre_of_a_ring_that_crosses_itself_stays_in_its_box() -> None:
+def test_the_center_of_a_ring_that_crosses_itself_stays_in_its_box() -> None:
     bow_tie = np.array([[0.0, 0.0], [1.0, 1.0], [1.0, 0.0], [0.0, 1.0001], [0.0, 0.0]])
-    x, y = Paths.of([[bow_tie]]).centres()[0]
+    x, y = Paths.of([[bow_tie]]).centers()[0]
     assert 0.0 <= x <= 1.0
     assert 0.0 <= y <= 1.0001
 

@@ -34,7 +34,7 @@ def test_the_most_likely_class_and_those_asked_for(tmp_path: Path, monkeypatch: 
     """Oracle: the closed form; in parts of 256 points too."""
     given = points(tmp_path / "p.csv", 700)
     closed_form(tmp_path / "m", "classes")
-    monkeypatch.setattr(room, "_MOST_NUMBERS", 3 * 256)
+    monkeypatch.setattr(room, "_MAX_NUMBERS", 3 * 256)
     report = api.predict(tmp_path / "m", tmp_path / "a.parquet", points=tmp_path / "p.csv", classes=["north"])
     found = geopandas.read_parquet(report.path)
     assert (report.rows, report.without) == (700, 1)  # type: ignore[union-attr]

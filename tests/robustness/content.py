@@ -42,7 +42,7 @@ def of_dataset(folder: Path) -> dict[str, Any]:
 
 
 def of_run(folder: Path) -> dict[str, Any]:
-    """Every file's bytes, the optimiser's state too, but TensorBoard's; of the log all but the speed."""
+    """Every file's bytes, the optimizer's state too, but TensorBoard's; of the log all but the speed."""
     rows = [json.loads(line) for line in (folder / "metrics.jsonl").read_text("utf-8").splitlines()]
     for row in rows:
         row.pop("steps_per_second")

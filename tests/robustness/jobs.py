@@ -11,7 +11,7 @@ from tests.robustness import content
 from tests.robustness.killing import Job
 from tests.sources.tiles.tile_files import png, write_layers
 
-PLACES = ("--osm-name", "helsinki-centre", "--size-m", "120", "-q")
+PLACES = ("--osm-name", "helsinki-center", "--size-m", "120", "-q")
 """The embedded extract; every place is 120 m wide."""
 SHORT = (
     "--epochs", 1, "--steps-per-epoch", 1, "--size-px", 32, "--size-m", 60, "--near-m", 20, "--far-m", 100,

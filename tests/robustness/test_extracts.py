@@ -113,7 +113,7 @@ def test_impossible_areas_and_options(
     nursery: Nursery, tmp_path: Path, options: list[str], words: tuple[str, ...]
 ) -> None:
     ended = nursery.run(
-        "prepare", "loc2vec", "--osm-name", "helsinki-centre", "-q", "--out", tmp_path / "out", *options
+        "prepare", "loc2vec", "--osm-name", "helsinki-center", "-q", "--out", tmp_path / "out", *options
     )
     refused(ended, *words)
     assert not (tmp_path / "out").exists()
@@ -124,10 +124,10 @@ def test_unknown_recipes_and_layers(
 ) -> None:
     train = ["train", "loc2vec", helsinki_dataset.path, "--out", tmp_path / "run", "-q"]
     refused(nursery.run(*train, "--drop-layers", "lava"), "lava", "buildings")
-    misspelt = nursery.run("train", "loc2vek", *train[2:])
-    assert misspelt.code == 2  # wrong usage
-    assert "did you mean 'loc2vec'" in misspelt.err
-    assert len(misspelt.err.strip().splitlines()) == 1
+    misspelled = nursery.run("train", "loc2vek", *train[2:])
+    assert misspelled.code == 2  # wrong usage
+    assert "did you mean 'loc2vec'" in misspelled.err
+    assert len(misspelled.err.strip().splitlines()) == 1
     assert list(tmp_path.iterdir()) == []
     before = sorted((path, path.stat().st_mtime_ns) for path in quick_run.rglob("*"))
     for options in (
@@ -165,7 +165,7 @@ def fiji(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_across_the_antimeridian_every_step_works(
     nursery: Nursery, fiji: Path, options: list[str], tmp_path: Path
 ) -> None:
-    """Oracle: the sixteen houses lie on both sides; the grid's places do too, and neighbours are found across."""
+    """Oracle: the sixteen houses lie on both sides; the grid's places do too, and neighbors are found across."""
     data, run, table = tmp_path / "data", tmp_path / "run", tmp_path / "e.parquet"
     made = nursery.run(
         "prepare", "loc2vec", "--osm", fiji, "--out", data, "--spacing", 50, "--size-m", 60, "-q", *options

@@ -121,7 +121,7 @@ def test_the_terminal_gets_text(nursery: Nursery, town: Path) -> None:
 
 
 def test_a_terminal_of_its_own(town: Path) -> None:
-    """The same through a pseudo-terminal, where colours are on: only the codes of the table's bold heading."""
+    """The same through a pseudo-terminal, where colors are on: only the codes of the table's bold heading."""
     command = [
         str(Path(sys.executable).with_name("placevec")),
         "search",

@@ -56,7 +56,7 @@ def test_places_without_coordinates_are_kept_and_said(
         f"place_id,lon,lat\na,{HERE}\nb,nan,60.17\nc,,\nd,east,north\ne,inf,60.17\nf,24.945,60.171\n"
     )
     small = ["--size-m", "120", "--places", table, "--out", data]
-    made = nursery.run("prepare", "loc2vec", "--osm-name", "helsinki-centre", "-q", *small)
+    made = nursery.run("prepare", "loc2vec", "--osm-name", "helsinki-center", "-q", *small)
     assert made.code == 0, made.err
     assert len(Dataset.open(data)) == 6
     ended = nursery.run("embed", quick_run, data, "-o", out)
@@ -70,7 +70,7 @@ def test_no_place_has_coordinates(nursery: Nursery, quick_run: Path, options: Pa
     table, data = tmp_path / "places.csv", tmp_path / "data"
     table.write_text("place_id,lon,lat\na,nan,nan\nb,,\n")
     made = nursery.run(
-        "prepare", "loc2vec", "--osm-name", "helsinki-centre", "-q", "--places", table, "--out", data
+        "prepare", "loc2vec", "--osm-name", "helsinki-center", "-q", "--places", table, "--out", data
     )
     if made.code:
         refused(made, "places.csv")

@@ -16,7 +16,7 @@ from placevec.training.log import read_metrics
 from placevec.training.state import newest_state
 from tests.robustness import content
 
-OPTIONS = {"osm_name": "helsinki-centre", "spacing": 60, "size_m": 120}
+OPTIONS = {"osm_name": "helsinki-center", "spacing": 60, "size_m": 120}
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from placevec.training import TrainingOptions, train
-from placevec.training.best_epoch import Kept, kept_pass
+from placevec.training.best_epoch import Kept, read_best_epoch
 from placevec.training.log import read_metrics
 from placevec.training.state import newest_state
 from tests.training.toy import toy_recipe
@@ -21,7 +21,7 @@ def test_the_pass_with_the_lowest_validation_loss(tmp_path: Path) -> None:
     )
     train(recipe, views, tmp_path, options, config={}, save=lambda folder: None)
     losses = [row["validation/loss"] for row in read_metrics(tmp_path)]
-    kept = kept_pass(tmp_path)
+    kept = read_best_epoch(tmp_path)
     assert kept is not None
     assert (kept.epoch, kept.epochs, kept.measure) == (losses.index(min(losses)) + 1, 8, "validation loss")
     assert (kept.loss, kept.last) == (min(losses), losses[-1])
@@ -29,17 +29,17 @@ def test_the_pass_with_the_lowest_validation_loss(tmp_path: Path) -> None:
 
 def test_a_run_without_validation_or_state(tmp_path: Path) -> None:
     """The training loss decides, which cannot tell of overfitting; where nothing can be read, nothing is said."""
-    assert kept_pass(tmp_path) is None
+    assert read_best_epoch(tmp_path) is None
     recipe, views = toy_recipe()
     options = TrainingOptions(epochs=2, steps_per_epoch=5, validation_steps=0, device="cpu")
     train(recipe, views, tmp_path, options, config={}, save=lambda folder: None)
-    kept = kept_pass(tmp_path)
+    kept = read_best_epoch(tmp_path)
     assert kept is not None
     assert (kept.measure, kept.overfitted) == ("training loss", False)
     state = newest_state(tmp_path / "state")
     assert state is not None
     (state / "state.json").write_text(json.dumps({"counters": {"step": "many"}}))
-    assert kept_pass(tmp_path) is None
+    assert read_best_epoch(tmp_path) is None
 
 
 @pytest.mark.parametrize(

@@ -104,15 +104,15 @@ def heavy(
     return {name: value.clone() for name, value in encoder.state_dict().items()}, result
 
 
-@pytest.mark.parametrize("optimiser", ["adamw", "adam"])
-def test_a_named_checkpoint_goes_on_as_the_run_did(tmp_path: Path, optimiser: str) -> None:
+@pytest.mark.parametrize("optimizer", ["adamw", "adam"])
+def test_a_named_checkpoint_goes_on_as_the_run_did(tmp_path: Path, optimizer: str) -> None:
     """Oracle: the run itself, bit by bit; convolutions lie in memory otherwise than in the file."""
-    whole, _ = heavy(tmp_path / "a", optimizer=optimiser)
+    whole, _ = heavy(tmp_path / "a", optimizer=optimizer)
     kept = sorted(path.name for path in (tmp_path / "a" / "checkpoints").iterdir())
     assert kept == ["epoch-002", "epoch-004"]
     checkpoint = tmp_path / "a" / "checkpoints" / "epoch-002"
     for place in (checkpoint, checkpoint / "state.json"):
-        elsewhere, result = heavy(tmp_path / place.name, optimizer=optimiser, resume=place)
+        elsewhere, result = heavy(tmp_path / place.name, optimizer=optimizer, resume=place)
         assert result.steps == 12
         assert all(torch.equal(whole[name], elsewhere[name]) for name in whole)
     assert [row["step"] for row in read_metrics(tmp_path / "epoch-002")] == [9, 12]
@@ -212,7 +212,7 @@ def test_any_number_of_readers_gives_the_same(tmp_path: Path, workers: int) -> N
 
 
 def test_adam_and_adamw_are_torchs(tmp_path: Path) -> None:
-    """Oracle: torch's optimisers step by step on the same batches in float32; no clipping, no warm-up."""
+    """Oracle: torch's optimizers step by step on the same batches in float32; no clipping, no warm-up."""
     for name, family in (("adam", torch.optim.Adam), ("adamw", torch.optim.AdamW)):
         found, _ = heavy(
             tmp_path / name, optimizer=name, clip_norm=0.0, schedule="constant", warmup=0.0, weight_decay=0.3,
@@ -220,12 +220,12 @@ def test_adam_and_adamw_are_torchs(tmp_path: Path) -> None:
         )  # fmt: skip
         torch.manual_seed(0)
         encoder = Heavy(99, MemoryError).train()
-        optimiser = family(encoder.parameters(), lr=0.01, weight_decay=0.3)
+        optimizer = family(encoder.parameters(), lr=0.01, weight_decay=0.3)
         for step in range(12):
             loss = (encoder(Pictures().read(Rows().draw(step).looks["anchor"])).std(0) - 1).square().mean()
-            optimiser.zero_grad()
+            optimizer.zero_grad()
             loss.backward()
-            optimiser.step()
+            optimizer.step()
         for key in ("network.0.weight", "network.1.weight", "network.3.weight"):
             # not the biases: of this loss their gradient is rounding, which Adam blows up
             torch.testing.assert_close(found[key], encoder.state_dict()[key], rtol=1e-3, atol=1e-4)

@@ -12,11 +12,11 @@ from placevec.training.schedule import factor
 def test_plateau_is_torchs() -> None:
     """Oracle: torch.optim.lr_scheduler.ReduceLROnPlateau(factor=.5, patience=5) on the same losses."""
     losses = [1.0, 0.8, 0.81, 0.82, 0.83, 0.8, 0.85, 0.9, 0.79, *[0.8] * 15, 0.5, *[0.6] * 8]
-    optimiser = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=1.0)
-    theirs = torch.optim.lr_scheduler.ReduceLROnPlateau(optimiser, factor=0.5, patience=5)
+    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=1.0)
+    theirs = torch.optim.lr_scheduler.ReduceLROnPlateau(optimizer, factor=0.5, patience=5)
     for count, loss in enumerate(losses, start=1):
         theirs.step(loss)
-        assert factor("plateau", 100, 1000, 0, losses[:count]) == optimiser.param_groups[0]["lr"]
+        assert factor("plateau", 100, 1000, 0, losses[:count]) == optimizer.param_groups[0]["lr"]
 
 
 def test_cosine_is_the_half_wave() -> None:

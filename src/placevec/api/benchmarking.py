@@ -63,7 +63,7 @@ def benchmark_encoders(
         EvaluationError: a task with too few points, blocks or classes.
     """
     from placevec.evaluation.folds import SCHEMES, folds_of
-    from placevec.evaluation.location_encoders import registry as catalogue
+    from placevec.evaluation.location_encoders import registry as catalog
     from placevec.evaluation.location_encoders import results as planning
     from placevec.evaluation.location_encoders import run as contest
     from placevec.evaluation.location_encoders import table
@@ -81,7 +81,7 @@ def benchmark_encoders(
     out = Path(out)
     rivals = entrants(encoders, originals)
     data = data_folder()
-    names = catalogue.names_of(tasks, data) if tasks or not files else ()
+    names = catalog.names_of(tasks, data) if tasks or not files else ()
     atomic.check_writable(out, directory=True)
     chosen_schemes = tuple(dict.fromkeys(schemes or SCHEMES))
     chosen_probes = tuple(dict.fromkeys(probes or contest.PROBES))
@@ -99,11 +99,11 @@ def benchmark_encoders(
     found = []
     with progress.task("Reading tasks", total=len(names) + len(files)) as advance:
         for name in names:
-            found.append(planning.taken(catalogue.task_of(name, data), points, split))
+            found.append(planning.taken(catalog.task_of(name, data), points, split))
             advance(1, note=name)
         for file in files:
             size = None if block_km is None else 1000.0 * block_km
-            found.append(planning.taken(catalogue.own_task(file, label, size), points, split))
+            found.append(planning.taken(catalog.own_task(file, label, size), points, split))
             advance(1, note=found[-1].name)
     if len({task.name for task in found}) < len(found):
         raise UsageError("two tasks have one name: rename a file")

@@ -28,7 +28,7 @@ def cluster(
     """Group places by their vectors; see `placevec.embeddings.clustering.cluster` for the options.
 
     ``view`` names whose vectors, where the table holds several (``fused`` by default). With ``out`` they are also
-    written there: Parquet, CSV or GeoJSON, which `explore` takes to colour by.
+    written there: Parquet, CSV or GeoJSON, which `explore` takes to color by.
     """
     from placevec.embeddings.clustering import check_format
     from placevec.embeddings.clustering import cluster as run

@@ -77,7 +77,7 @@ def evaluate_model(
     Args:
         model: a run or model directory, such as `train` makes of ``sphere2vec``.
         dataset: with labels; by default the one it was trained on, where the model says that it lies.
-        floors: measure class frequencies, neighbours, sines and cosines and the untrained encoder too.
+        floors: measure class frequencies, neighbors, sines and cosines and the untrained encoder too.
         seed: of resamplings and of what is drawn for floors.
         progress: where to report.
 

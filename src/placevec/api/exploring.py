@@ -53,14 +53,14 @@ def explore(
     Args:
         embeddings: the places and their vectors, or the file that holds them.
         html: a page to write: the embedding space beside the map, linked.
-        map: a folder for ``embeddings_map.html`` and ``embeddings.geojson``: markers in the colours of the vectors, and
-            the same places with all dimensions, components, colours and clusters.
-        png: a folder for still plots: every projection in every colouring.
+        map: a folder for ``embeddings_map.html`` and ``embeddings.geojson``: markers in the colors of the vectors, and
+            the same places with all dimensions, components, colors and clusters.
+        png: a folder for still plots: every projection in every coloring.
         view: whose vectors, where the table holds several; ``fused`` by default.
         dataset: where the map comes from; by default the one that the vectors name, if it is still there.
-        columns: a table to colour by, such as `cluster` gives; its column ``cluster`` replaces k-means.
+        columns: a table to color by, such as `cluster` gives; its column ``cluster`` replaces k-means.
         title: of all of them; the dataset's name by default.
-        method: what makes the colours of the map: ``pca``, ``tsne`` or ``umap``.
+        method: what makes the colors of the map: ``pca``, ``tsne`` or ``umap``.
         projections: of the plots.
         clusters: of k-means, on the map and the plots; chosen by silhouette by default.
         max_places: more than these are drawn as a seeded sample, and everything says so.

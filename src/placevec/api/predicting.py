@@ -67,7 +67,7 @@ def predict(
         show_points: draw the points of each class that the first model was trained on, from its recorded dataset.
         year: share of the year passed, 0 to 1, of models that know seasons.
         title: of a figure or page; by default the class.
-        own_scales: a figure's maps each in colours of their own range.
+        own_scales: a figure's maps each in colors of their own range.
         seed: of the sample where there are more than 5,000 dots.
         progress: where to report.
 

@@ -38,8 +38,8 @@ def export(
 
     Args:
         dataset: it, or its directory.
-        tile_folder: folder to make: ``tiles/LAYER/z/x/y.png``, or ``tiles/tile_z_x_y.png`` of colours.
-        mbtiles: or the MBTiles file to make of colours, or the folder of one file a layer.
+        tile_folder: folder to make: ``tiles/LAYER/z/x/y.png``, or ``tiles/tile_z_x_y.png`` of colors.
+        mbtiles: or the MBTiles file to make of colors, or the folder of one file a layer.
         progress: where to report.
     """
     from placevec.preparation.tiles.export import export_mbtiles, export_tile_folder

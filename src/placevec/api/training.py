@@ -183,7 +183,7 @@ def _keep_split(split: RunSplit, run: Path, state: Path | None, config: dict[str
 
 
 def _label_of(ground: Dataset | JoinedDataset, heads: Mapping[str, Head]) -> dict[str, str]:
-    """The name of the labels' column, by which answers are called; nothing where none is learnt or it has no name."""
+    """The name of the labels' column, by which answers are called; nothing where none is learned or it has no name."""
     column = ground.manifest["labels"].get("column") if heads and isinstance(ground, Dataset) else None
     return {} if column is None else {"label": column}
 

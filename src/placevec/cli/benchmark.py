@@ -18,7 +18,7 @@ NAME = "benchmark"
 HELP = """Compare the location encoders with one another, and with what needs no encoder.
 
 Every encoder, corrected and as published, on tasks of real and made-up data, in random and in spatial-block folds, by
-three probes (ridge, trained head, nearest neighbours), with intervals. Writes table.md, results.csv and pictures. The
+three probes (ridge, trained head, nearest neighbors), with intervals. Writes table.md, results.csv and pictures. The
 same command goes on where it was stopped; with --budget it begins with what tells most and says what was left out.
 
 Examples:

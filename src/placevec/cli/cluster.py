@@ -36,7 +36,7 @@ def command(
     smallest: int | None = typer.Option(
         None, min=2, help="For hdbscan: places that make a cluster; by default a hundredth of all."
     ),
-    vectors: Literal["unit", "standardised", "raw"] = typer.Option(
+    vectors: Literal["unit", "standardized", "raw"] = typer.Option(
         "unit",
         help="How vectors are compared: by direction as search does, every dimension alike, as they are.",
     ),

@@ -22,7 +22,7 @@ Splits are spatial blocks with a buffer; every row is judged by its best probe; 
 blocks. Tasks made of OSM tags need a model that does not see those tags: train it with --drop-layers.
 
 Of a model that was taught labels (sphere2vec) it measures the answers on the places kept from training: top-1, 3, 5
-and 10, MRR and macro-F1, or R² and the mean error, beside frequencies, neighbours and an untrained encoder.
+and 10, MRR and macro-F1, or R² and the mean error, beside frequencies, neighbors and an untrained encoder.
 
 Examples:
 

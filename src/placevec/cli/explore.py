@@ -16,9 +16,9 @@ NAME = "explore"
 HELP = """Write what shows the vectors: a page, a map with a GeoJSON, still plots. At least one of them.
 
 --html FILE: the embedding space beside the map, linked.
---map DIR: embeddings_map.html, a marker for every place in the colour of its vector, and embeddings.geojson with all
-dimensions, components, colours and clusters.
---png DIR: PCA, t-SNE and UMAP in every colouring.
+--map DIR: embeddings_map.html, a marker for every place in the color of its vector, and embeddings.geojson with all
+dimensions, components, colors and clusters.
+--png DIR: PCA, t-SNE and UMAP in every coloring.
 Pages open without a network or server.
 
 Examples:
@@ -40,7 +40,7 @@ def command(
     png: Path | None = typer.Option(None, "--png", help="Folder for still plots."),
     dataset: Path | None = typer.Option(None, help="Dataset to draw the map from, if it has moved."),
     columns: Path | None = typer.Option(
-        None, help="Table with place_id and columns to colour by, such as that of placevec cluster."
+        None, help="Table with place_id and columns to color by, such as that of placevec cluster."
     ),
     title: str | None = typer.Option(None, help="Title of all of them."),
     method: Literal["pca", "tsne", "umap"] = typer.Option(

@@ -11,7 +11,7 @@ from placevec.cli.output import JSON, QUIET, clean, print_json, progress_for, sa
 NAME = "export"
 HELP = """Write the map of a dataset as ready tiles: folders as the founding pipelines read them, or MBTiles.
 
-Layers become tiles/LAYER/z/x/y.png, white on black in one bit a pixel, a picture of every layer for each tile. Colours
+Layers become tiles/LAYER/z/x/y.png, white on black in one bit a pixel, a picture of every layer for each tile. Colors
 become tiles/tile_z_x_y.png and metadata.json. `placevec prepare --tile-folder` gives the same pixels back. A killed run
 goes on where it was.
 
@@ -27,7 +27,7 @@ def command(
     dataset: Path = typer.Argument(..., help="The dataset."),
     tile_folder: Path | None = typer.Option(None, help="Folder to make."),
     mbtiles: Path | None = typer.Option(
-        None, help="MBTiles file to make of colours; of layers, a folder of one file each."
+        None, help="MBTiles file to make of colors; of layers, a folder of one file each."
     ),
     as_json: bool = JSON,
     quiet: bool = QUIET,

@@ -24,7 +24,7 @@ Example:
 
 
 def command(path: Path = typer.Argument(..., help="What to look at."), as_json: bool = JSON) -> None:
-    """Recognise the path and print what it is."""
+    """Recognize the path and print what it is."""
     content = describe(path)
     if as_json:
         print_json(content)

@@ -1,4 +1,4 @@
-"""What the command line says of labelled points."""
+"""What the command line says of labeled points."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from placevec.core import ViewSpec
     from placevec.datasets.dataset import Dataset
 
-_MOST_SHOWN = 5
+_MAX_SHOWN = 5
 
 
 def labels_told(dataset: Dataset) -> dict[str, Any]:
@@ -22,7 +22,7 @@ def labels_told(dataset: Dataset) -> dict[str, Any]:
     told: dict[str, Any] = {"label": labels["column"]}
     about = report.get("labels", {})
     if labels["kind"] == "classes":
-        largest = list(about.get("largest", {}).items())[:_MOST_SHOWN]
+        largest = list(about.get("largest", {}).items())[:_MAX_SHOWN]
         many = len(labels["classes"])
         told["kind"] = f"{many:,} classes" if many > 1 else "one class"
         told["largest"] = ", ".join(f"{_quoted(name)} {count:,}" for name, count in largest)
@@ -66,7 +66,7 @@ def _seen(spec: ViewSpec) -> str:
     return clean(f"{spec.size_px} x {spec.size_px} px of {bands}, {spec.values}", width=500)
 
 
-def show_labelled(dataset: Dataset, out: Path) -> None:
+def show_labeled(dataset: Dataset, out: Path) -> None:
     """Print what was made of a table of points."""
     report = dataset.manifest["report"]
     say(f"{counted(len(dataset), 'place')} of {counted(report['rows'], 'row')}: {out}")

@@ -55,7 +55,7 @@ def command(
     own_scales: bool = typer.Option(
         False,
         "--own-scales",
-        help="Of a .png: each map in colours from its own lowest to its own highest value.",
+        help="Of a .png: each map in colors from its own lowest to its own highest value.",
     ),
     seed: int = typer.Option(0, min=0, help="Of the sample where there are more than 5,000 points to draw."),
     as_json: bool = JSON,

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 import typer
 
 from placevec.cli.output import JSON, QUIET, clean, print_json, progress_for, say
-from placevec.cli.points import show_labelled
+from placevec.cli.points import show_labeled
 from placevec.errors import UsageError
 
 if TYPE_CHECKING:
     from placevec.datasets.dataset import Dataset
 
 NAME = "prepare"
-POINTS = "Labelled points (sphere2vec)"
+POINTS = "Labeled points (sphere2vec)"
 HELP = """Make the dataset that a recipe learns from.
 
 Reads an OpenStreetMap extract, draws its layers, lays out the places and records where every byte came from.
@@ -53,17 +53,17 @@ def command(
         help="OpenStreetMap extract: .osm.pbf, .osm, .osm.gz or .osm.bz2; beside tiles: what labels them.",
     ),
     osm_name: str | None = typer.Option(
-        None, help="Extract to download by name, such as Monaco; helsinki-centre is embedded."
+        None, help="Extract to download by name, such as Monaco; helsinki-center is embedded."
     ),
     bbox: str | None = typer.Option(
         None, help="Area as west,south,east,north in degrees (default: the extract's)."
     ),
     polygon: Path | None = typer.Option(None, help="Area as the polygons of a GeoJSON file."),
     tile_folder: Path | None = typer.Option(
-        None, help="Folder of ready tiles: LAYER/z/x/y.png (masks) or tile_z_x_y.png or z/x/y.png (colours)."
+        None, help="Folder of ready tiles: LAYER/z/x/y.png (masks) or tile_z_x_y.png or z/x/y.png (colors)."
     ),
     mbtiles: list[Path] = typer.Option(
-        [], help="MBTiles file of colours; or, given several times or as a folder of them, a layer each."
+        [], help="MBTiles file of colors; or, given several times or as a folder of them, a layer each."
     ),
     threshold: int | None = typer.Option(
         None, min=1, max=255, help="Contrast to the background from which a pixel of a layer is set (found)."
@@ -74,8 +74,8 @@ def command(
     require_all_layers: bool = typer.Option(
         False, "--require-all-layers", help="Only tiles that every layer has are places (the founding way)."
     ),
-    keep_grey: bool = typer.Option(
-        False, "--keep-grey", help="Keep shades of ready layers, 8 bits a pixel, instead of a threshold."
+    keep_gray: bool = typer.Option(
+        False, "--keep-gray", help="Keep shades of ready layers, 8 bits a pixel, instead of a threshold."
     ),
     tiles: str | None = typer.Option(
         None, help="Tile server: an address with {z}, {x} and {y}. Only the tiles that the places need."
@@ -95,7 +95,7 @@ def command(
         None, min=1, help="Side of such a place in pixels, instead of --size-m."
     ),
     margin_m: float | None = typer.Option(
-        None, min=0, help="Metres around each place whose tiles are needed too (as far as training reaches)."
+        None, min=0, help="Meters around each place whose tiles are needed too (as far as training reaches)."
     ),
     connections: int | None = typer.Option(
         None, min=1, help="To the tile server at once (2 on the open internet, 8 to one of your own)."
@@ -114,13 +114,13 @@ def command(
         None, help="Your own layer table (TOML) instead of the twelve layers."
     ),
     spacing: float | None = typer.Option(
-        None, help="Places on a grid so many metres apart, instead of map tiles."
+        None, help="Places on a grid so many meters apart, instead of map tiles."
     ),
     places: Path | None = typer.Option(
         None, help="Places from a CSV, Parquet or GeoJSON of points or polygons."
     ),
     size_m: float | None = typer.Option(
-        None, help="Side of a place in metres, for --spacing and --places (200)."
+        None, help="Side of a place in meters, for --spacing and --places (200)."
     ),
     all_tiles: bool = typer.Option(False, "--all-tiles", help="Keep places that hold no feature too."),
     points: Path | None = typer.Option(
@@ -237,7 +237,7 @@ def command(
         images=images or None, bands=bands, image_features=image_features,
         osm=osm, osm_name=osm_name, bbox=bbox, polygon=polygon, tile_folder=tile_folder,
         mbtiles=mbtiles or None, threshold=threshold, background=background,
-        require_all_layers=require_all_layers, keep_grey=keep_grey, tiles=tiles, server_ip=server_ip,
+        require_all_layers=require_all_layers, keep_gray=keep_gray, tiles=tiles, server_ip=server_ip,
         server_port=server_port, server_path=server_path, samples=samples, seed=seed, patch_size=patch_size,
         margin_m=margin_m, connections=connections, most_failed=most_failed, attribution=attribution,
         refresh_tiles=refresh_tiles, zoom=zoom, layers=layers,
@@ -248,7 +248,7 @@ def command(
         print_json({"dataset": str(out), "hash": dataset.hash, **dataset.manifest})
         return
     if dataset.base_map is None:
-        show_labelled(dataset, out)
+        show_labeled(dataset, out)
         images_only = "image_features" in dataset.view_names and not dataset.has_labels
         say(f"Next: placevec train {recipe} {out}{' --loss csp' if images_only else ''} --out RUN")
         return

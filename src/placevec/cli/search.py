@@ -36,7 +36,7 @@ def command(
         "cosine", help="How vectors are compared."
     ),
     bbox: str | None = typer.Option(None, help="Only places in west,south,east,north."),
-    min_distance: float = typer.Option(0.0, help="Only places at least so many metres from the query."),
+    min_distance: float = typer.Option(0.0, help="Only places at least so many meters from the query."),
     dataset: Path | None = typer.Option(None, help="Dataset to embed the query from, if it has moved."),
     run: Path | None = typer.Option(None, help="Run to embed the query with, if it has moved."),
     csv: Path | None = typer.Option(None, help="Also write the result as CSV."),

@@ -63,7 +63,7 @@ def _image(help: str) -> Any:
 
 def command(
     recipe: str = typer.Argument(..., help="The recipe: loc2vec or sphere2vec."),
-    dataset: list[Path] = typer.Argument(..., help="Dataset directory; several are learnt from together."),
+    dataset: list[Path] = typer.Argument(..., help="Dataset directory; several are learned from together."),
     out: Path = typer.Option(..., "--out", "-o", help="Run directory to make."),
     preset: str = typer.Option(
         "default",
@@ -90,7 +90,7 @@ def command(
     ),
     learning_rate: float | None = typer.Option(None, help="Peak learning rate (0.001)."),
     weight_decay: float | None = typer.Option(None, help="Decay of the weights (0.0001)."),
-    optimiser: str | None = typer.Option(None, help="adamw or adam."),
+    optimizer: str | None = typer.Option(None, help="adamw or adam."),
     clip_norm: float | None = typer.Option(None, help="Longest gradient (1); 0: any."),
     dim: int | None = typer.Option(None, help="Length of the vectors (128, sphere2vec 256)."),
     encoder: str | None = typer.Option(
@@ -113,9 +113,9 @@ def command(
         help="Of triplet, triplet-swap and softpn: random; hard or semi-hard ones of the batch, beyond far.",
     ),
     size_px: int | None = typer.Option(None, help="Side of the window read around a place, in pixels (128)."),
-    size_m: float | None = typer.Option(None, help="The same in metres (200); 0 reads native pixels."),
-    near_m: float | None = typer.Option(None, help="Positives lie within so many metres (100)."),
-    far_m: float | None = typer.Option(None, help="Negatives lie beyond so many metres (300)."),
+    size_m: float | None = typer.Option(None, help="The same in meters (200); 0 reads native pixels."),
+    near_m: float | None = typer.Option(None, help="Positives lie within so many meters (100)."),
+    far_m: float | None = typer.Option(None, help="Negatives lie beyond so many meters (300)."),
     near_tiles: float | None = typer.Option(
         None, help="Or in map tiles, as the founding 12-layer system (2)."
     ),
@@ -125,7 +125,7 @@ def command(
     ),
     far_degrees: float | None = typer.Option(None, help="The same of negatives (0.01)."),
     rotate: bool | None = typer.Option(None, help="Turn the map before each window is read (on)."),
-    shift_m: float | None = typer.Option(None, help="Move every window by up to so many metres (0)."),
+    shift_m: float | None = typer.Option(None, help="Move every window by up to so many meters (0)."),
     flip: bool | None = typer.Option(None, help="Mirror windows at random (off)."),
     drop_channels: float | None = typer.Option(
         None, help="Chance that a layer of the positive is switched off (0.25)."
@@ -148,7 +148,7 @@ def command(
     background: str | None = _location(
         "Where nothing is known to be: sphere (even), land, target-group (other places), or octant as founded."
     ),
-    background_weight: float | None = _location("Of what is learnt there (1)."),
+    background_weight: float | None = _location("Of what is learned there (1)."),
     land: Path | None = _location("GeoJSON of the land, for --background land (coarse outlines)."),
     positive_weight: float | None = _location("Of the class seen (the number of classes; an_full 2,048)."),
     balance: int | None = _location("At most so many places of a class in a pass (all).", "--balance"),
@@ -158,7 +158,7 @@ def command(
     validation_share: float | None = _location(
         "Share held out in blocks, without a split of the dataset (0.1)."
     ),
-    block_m: float | None = _location("Side of those blocks in metres (by the extent, at most 500 km)."),
+    block_m: float | None = _location("Side of those blocks in meters (by the extent, at most 500 km)."),
     variant: str | None = _location(
         "corrected; original: formula, network and defaults as published in code."
     ),
@@ -224,7 +224,7 @@ def command(
     given = {
         "epochs": epochs, "steps_per_epoch": steps_per_epoch, "samples_per_epoch": samples_per_epoch,
         "batch_size": batch_size, "learning_rate": learning_rate, "weight_decay": weight_decay,
-        "optimiser": optimiser, "clip_norm": clip_norm, "dim": dim, "encoder": encoder, "dropout": dropout,
+        "optimizer": optimizer, "clip_norm": clip_norm, "dim": dim, "encoder": encoder, "dropout": dropout,
         "objective": objective, "margin": margin, "temperature": temperature, "negatives": negatives,
         "size_px": size_px, "near_m": near_m, "far_m": far_m, "near_tiles": near_tiles, "far_tiles": far_tiles,
         "near_degrees": near_degrees, "far_degrees": far_degrees, "rotate": rotate, "shift_m": shift_m,
@@ -274,7 +274,7 @@ def command(
         say(f"Next: placevec embed {out} {dataset[0]} -o E.parquet")
         return
     say(
-        f"It has learnt {' and '.join(map(str, dataset))}: what it is worth shows on ground that it has not seen."
+        f"It has learned {' and '.join(map(str, dataset))}: what it is worth shows on ground that it has not seen."
     )
     say(
         f"Next: placevec prepare {recipe} --osm OTHER.osm.pbf --out OTHER    placevec embed {out} OTHER -o E.parquet"
@@ -288,10 +288,10 @@ def _preparing(recipe: str, path: Path) -> str:
 
 
 def _say_kept(run: Path, model: Model) -> None:
-    """Which pass the weights are of, and what helps where the ones after it learnt by heart."""
-    from placevec.training.best_epoch import kept_pass
+    """Which pass the weights are of, and what helps where the ones after it learned by heart."""
+    from placevec.training.best_epoch import read_best_epoch
 
-    kept = kept_pass(run)
+    kept = read_best_epoch(run)
     if kept is None:
         return
     say(f"Kept: {kept}")
@@ -306,7 +306,7 @@ def _say_kept(run: Path, model: Model) -> None:
         if "r_min" in feature_options(about["encoder"], about["variant"]):
             remedies.append("a larger --r-min or fewer --scales")
     say(
-        f"Note: after that pass it learnt its places by heart (overfitting); what helps: {', '.join(remedies)}"
+        f"Note: after that pass it learned its places by heart (overfitting); what helps: {', '.join(remedies)}"
     )
 
 

@@ -26,7 +26,7 @@ import pandas as pd
 import pyarrow as pa
 
 from placevec.core import View, ViewSpec
-from placevec.datasets.labels import Labelled, check_about, label_files, read_labels
+from placevec.datasets.labels import Labeled, check_about, label_files, read_labels
 from placevec.datasets.places import Objects, Places
 from placevec.datasets.views import coordinates
 from placevec.datasets.views.registry import VIEWS, Stored, reader_of
@@ -36,7 +36,7 @@ from placevec.geo import (
     TILE_PX,
     Area,
     Floats,
-    metres_per_pixel,
+    meters_per_pixel,
 )
 from placevec.geo.geoparquet import geometry_of, read_parquet, read_summary
 from placevec.io import atomic
@@ -188,7 +188,7 @@ class Dataset:
 
     @cached_property
     def lonlat(self) -> Floats:
-        """(N, 2) float64 degrees of the places' centres; NaN without coordinates."""
+        """(N, 2) float64 degrees of the places' centers; NaN without coordinates."""
         table = self._columns("lon", "lat")
         lonlat = np.stack([np.asarray(table[name], np.float64) for name in ("lon", "lat")], axis=1)
         off = (np.abs(lonlat) > (180.0, 90.0)).any(axis=1)
@@ -248,14 +248,14 @@ class Dataset:
 
     @cached_property
     def footprint_m(self) -> float:
-        """Side of the widest footprint, metres; 0 for points of no size."""
+        """Side of the widest footprint, meters; 0 for points of no size."""
         places = self.manifest["places"]
         if places["size_m"] is not None:
             return float(places["size_m"])
         if places["zoom"] is None:
             return 0.0
         known = np.isfinite(self.lonlat[:, 1])
-        return float(np.max(metres_per_pixel(self.lonlat[known, 1], int(places["zoom"])))) * TILE_PX
+        return float(np.max(meters_per_pixel(self.lonlat[known, 1], int(places["zoom"])))) * TILE_PX
 
     @property
     def view_names(self) -> tuple[str, ...]:
@@ -309,7 +309,7 @@ class Dataset:
         """Whether its places have labels of their own."""
         return bool(self.manifest.get("labels"))
 
-    def labels(self) -> Labelled:
+    def labels(self) -> Labeled:
         """The labels that came with the places, a row a place; DatasetError when there are none or they are damaged."""
         if not self.has_labels:
             raise DatasetError(

@@ -35,7 +35,7 @@ from placevec.io.json_documents import NONE, check
 LABELS = "labels.parquet"
 Kind = Literal["classes", "number"]
 SPLITS = ("train", "validation", "test")
-"""Sides of a split; their positions are the codes of `Labelled.split`."""
+"""Sides of a split; their positions are the codes of `Labeled.split`."""
 Rows = NDArray[np.int64]
 
 ABOUT = {
@@ -51,7 +51,7 @@ _TYPES = {"label": None, "user": pa.int32(), "date": pa.float64(), "image_row": 
 
 
 @dataclass
-class Labelled:
+class Labeled:
     """Labels of N places, in the order of the dataset's rows.
 
     Attributes:
@@ -84,7 +84,7 @@ class Labelled:
     def rows(self, side: str) -> Rows:
         """Rows of ``train``, ``validation`` or ``test``, ascending; without a split every row is of ``train``.
 
-        >>> labels = Labelled("number", np.zeros(3), split=np.array([0, 2, 0], np.int8))
+        >>> labels = Labeled("number", np.zeros(3), split=np.array([0, 2, 0], np.int8))
         >>> labels.rows("train").tolist(), labels.rows("validation").tolist()
         ([0, 2], [])
         """
@@ -99,7 +99,7 @@ class Labelled:
         return 0 if self.users is None or not len(self.users) else int(self.users.max()) + 1
 
 
-def read_labels(folder: Path, about: Mapping[str, Any], count: int) -> Labelled:
+def read_labels(folder: Path, about: Mapping[str, Any], count: int) -> Labeled:
     """The labels that ``about`` (of ``dataset.json``) describes, of ``count`` places.
 
     Raises:
@@ -126,7 +126,7 @@ def read_labels(folder: Path, about: Mapping[str, Any], count: int) -> Labelled:
         raise DatasetError(f"{path} is damaged: a user has the number {int(users.min())}")
     if dates is not None and bool(np.any((dates < 0) | (dates > 1))):
         raise DatasetError(f"{path} is damaged: a date is no share of the year")
-    return Labelled(kind, values, classes, users, dates, _split(table, path), columns.get("image_row"))
+    return Labeled(kind, values, classes, users, dates, _split(table, path), columns.get("image_row"))
 
 
 def check_about(about: Mapping[str, Any]) -> None:

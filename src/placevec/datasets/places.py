@@ -20,10 +20,10 @@ class Places:
         place_id: (N,) distinct strings.
         lonlat: (N, 2) degrees; NaN where there are no coordinates.
         geometry: (N,) shapely geometries or None.
-        size_m: side of a place's square footprint in metres, or None when places are whole tiles or points of no size.
+        size_m: side of a place's square footprint in meters, or None when places are whole tiles or points of no size.
         zoom: zoom of the tiles when places are tiles.
         grid: how they were laid out: ``tiles``, ``spacing`` or ``given``.
-        spacing_m: distance of neighbours when laid out by spacing.
+        spacing_m: distance of neighbors when laid out by spacing.
     """
 
     place_id: Objects
@@ -42,12 +42,12 @@ class Places:
         corners = tile_xy_to_lonlat(np.stack([tiles, tiles + 1], axis=1).astype(np.float64), zoom)
         geometry = shapely.box(corners[:, 0, 0], corners[:, 1, 1], corners[:, 1, 0], corners[:, 0, 1])
         names = np.array([tile_id(int(x), int(y), zoom) for x, y in tiles], dtype=object)
-        centre = tile_xy_to_lonlat(tiles + 0.5, zoom)
-        return cls(names, centre, np.asarray(geometry, object), None, "tiles", zoom=zoom)
+        center = tile_xy_to_lonlat(tiles + 0.5, zoom)
+        return cls(names, center, np.asarray(geometry, object), None, "tiles", zoom=zoom)
 
     @classmethod
     def from_grid(cls, lonlat: Floats, *, size_m: float, spacing_m: float) -> Places:
-        """One place a grid point; ids are ``lon_lat`` to seven digits (about a centimetre)."""
+        """One place a grid point; ids are ``lon_lat`` to seven digits (about a centimeter)."""
         import shapely
 
         names = np.array([f"{lon:.7f}_{lat:.7f}" for lon, lat in lonlat], dtype=object)

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from placevec.embeddings import Embeddings
 
 Method = Literal["kmeans", "hdbscan"]
-Scaling = Literal["unit", "standardised", "raw"]
+Scaling = Literal["unit", "standardized", "raw"]
 Labels = NDArray[np.int64]
 
 NOISE = -1
@@ -56,7 +56,7 @@ class Clusters:
         medoid: (K,) row of the place in the middle of each cluster: of all in it, the one with the least mean
             squared distance to the others.
         method: ``kmeans`` or ``hdbscan``.
-        vectors: how vectors were compared: ``unit``, ``standardised`` or ``raw``.
+        vectors: how vectors were compared: ``unit``, ``standardized`` or ``raw``.
         seed: of everything random.
         silhouette: mean silhouette (Rousseeuw 1987) of at most `JUDGED` places, -1..1; NaN with fewer than two
             clusters.
@@ -101,7 +101,7 @@ class Clusters:
         })  # fmt: skip
 
     def columns(self) -> pd.DataFrame:
-        """place_id and cluster, one row a place: what `placevec.explore` colours by."""
+        """place_id and cluster, one row a place: what `placevec.explore` colors by."""
         import pandas as pd
 
         return pd.DataFrame({"place_id": self.emb.place_id, "cluster": self.label})
@@ -172,7 +172,7 @@ def cluster(
             and leaves the rest out as noise.
         clusters: K of k-means; by default the K of 2 to 20 with the largest silhouette on a seeded sample.
         smallest: for HDBSCAN, places that make a cluster; by default a hundredth of all, 5 at least.
-        vectors: ``unit``, by direction, as search compares; ``standardised``, every dimension of mean 0 and
+        vectors: ``unit``, by direction, as search compares; ``standardized``, every dimension of mean 0 and
             standard deviation 1; ``raw``, as they are.
         seed: the same seed gives the same clusters.
         progress: where to report.
@@ -233,7 +233,7 @@ def scaled(vectors: NDArray[Any], how: Scaling) -> NDArray[np.float32]:
     if how == "unit":
         length = np.linalg.norm(points, axis=1, keepdims=True)
         points = points / np.where(length > 0, length, 1.0)
-    elif how == "standardised":
+    elif how == "standardized":
         spread = points.std(axis=0)
         points = (points - points.mean(axis=0)) / np.where(spread > 1e-12, spread, 1.0)
     return np.asarray(points, np.float32)

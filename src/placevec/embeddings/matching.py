@@ -28,13 +28,13 @@ class Matches:
     Attributes:
         rows: (P,) positions in the user's table.
         places: (P,) positions in the table of places.
-        metres: (P,) from the row's point to the place's centre; 0 where the place holds it, or it holds the place.
+        meters: (P,) from the row's point to the place's center; 0 where the place holds it, or it holds the place.
         count: rows of the user's table.
     """
 
     rows: Ints
     places: Ints
-    metres: Floats
+    meters: Floats
     count: int
 
     @property
@@ -85,7 +85,7 @@ def match(
     if on not in (None, "place_id", "footprint", "nearest"):
         raise InputError(f"rows are joined on place_id, footprint or nearest; got {on!r}")
     if max_distance_m is not None and not 0 <= max_distance_m < np.inf:
-        raise InputError(f"max_distance_m is a number of metres, 0 or more; got {max_distance_m}")
+        raise InputError(f"max_distance_m is a number of meters, 0 or more; got {max_distance_m}")
     has_ids = "place_id" in getattr(frame, "columns", ())
     if on == "place_id" or (on is None and has_ids):
         if not has_ids:
@@ -122,13 +122,13 @@ def with_vectors(
     taken = [name for name in names if name in frame.columns]
     if taken:
         raise InputError(f"the table has a column {taken[0]} already: give another prefix")
-    tell_unmatched(matches.matched, unmatched, frame.index)
+    report_unmatched(matches.matched, unmatched, frame.index)
     columns = pd.DataFrame(matches.mean(vectors), columns=names, index=frame.index)
     if "place_id" not in frame.columns:
         columns.insert(0, "place_id", matches.only(place_id))
     joined = pd.concat([frame, columns], axis=1)
     joined = joined[matches.matched] if unmatched == "drop" else joined
-    farthest = float(matches.metres.max()) if len(matches.metres) else 0.0
+    farthest = float(matches.meters.max()) if len(matches.meters) else 0.0
     lost = int((~matches.matched).sum())
     joined.attrs = {
         **frame.attrs, "join": {"rows": matches.count, "unmatched": lost, "farthest_m": farthest},
@@ -136,7 +136,7 @@ def with_vectors(
     return joined
 
 
-def tell_unmatched(
+def report_unmatched(
     matched: NDArray[np.bool_], unmatched: Unmatched, index: Any, why: str = "have no place"
 ) -> None:
     """Warn of rows that are not ``matched``; InputError where there must be none, or where no row is."""
@@ -177,7 +177,7 @@ def geometry_of_rows(frame: Any) -> Objects:
         geometry = np.full(len(lonlat), None, object)
         known = np.isfinite(lonlat).all(axis=1)
         geometry[known] = shapely.points(lonlat[known])
-        hint = "; are lon and lat swapped, or are they metres?"
+        hint = "; are lon and lat swapped, or are they meters?"
     west, south, east, north = np.asarray(shapely.bounds(geometry), np.float64).reshape(-1, 4).T
     off = (west < -180.0) | (east > 180.0) | (south < -90.0) | (north > 90.0)
     if off.any():
@@ -235,14 +235,14 @@ def match_by_ground(
 ) -> Matches:
     """Rows and the places where they lie.
 
-    A polygon has every place whose centre it holds. Any other geometry, and a polygon that holds no centre, is a point:
-    it has the place whose footprint holds it (the one with the nearest centre, if several do), else the place with the
-    nearest centre, if that is at most ``max_distance_m`` away.
+    A polygon has every place whose center it holds. Any other geometry, and a polygon that holds no center, is a point:
+    it has the place whose footprint holds it (the one with the nearest center, if several do), else the place with the
+    nearest center, if that is at most ``max_distance_m`` away.
 
     Args:
         geometry: (N,) of the rows, WGS84 or None.
         places: (M,) footprints of the places: polygons; what is a point has none.
-        lonlat: (M, 2) their centres.
+        lonlat: (M, 2) their centers.
         on: ``footprint`` leaves out the nearest place, ``nearest`` the footprints and what polygons hold.
         max_distance_m: `usual_distance` of the places by default.
     """
@@ -255,33 +255,33 @@ def match_by_ground(
         left = np.setdiff1d(np.flatnonzero(np.isfinite(points).all(axis=1)), rows)
         more, where = _footprint_of(points, left, places, lonlat)
         rows, found = np.append(rows, more), np.append(found, where)
-    metres = np.zeros(len(rows))
+    meters = np.zeros(len(rows))
     if on != "footprint":
         left = np.setdiff1d(np.flatnonzero(np.isfinite(points).all(axis=1)), rows)
         limit = usual_distance(lonlat) if max_distance_m is None else max_distance_m
         more, where, away = _nearest(points, left, lonlat, limit)
-        rows, found, metres = np.append(rows, more), np.append(found, where), np.append(metres, away)
+        rows, found, meters = np.append(rows, more), np.append(found, where), np.append(meters, away)
     elif not (shapely.get_dimensions(places) == 2).any() and len(rows) == 0:
         raise InputError(
             "these places are points, which hold nothing: join by the nearest one, with a distance"
         )
     order = np.lexsort((found, rows))
-    return Matches(rows[order], found[order], metres[order], len(geometry))
+    return Matches(rows[order], found[order], meters[order], len(geometry))
 
 
 def usual_distance(lonlat: Floats) -> float:
-    """The median distance, in metres, from a place to the nearest other; 100 m where there is no other."""
+    """The median distance, in meters, from a place to the nearest other; 100 m where there is no other."""
     from scipy.spatial import cKDTree
 
     known = np.isfinite(lonlat).all(axis=1)
-    centres = np.unique(to_ecef(lonlat[known, 0], lonlat[known, 1]), axis=0)
-    if len(centres) < 2:
+    centers = np.unique(to_ecef(lonlat[known, 0], lonlat[known, 1]), axis=0)
+    if len(centers) < 2:
         return 100.0
-    return float(np.median(cKDTree(centres).query(centres, k=2)[0][:, 1]))
+    return float(np.median(cKDTree(centers).query(centers, k=2)[0][:, 1]))
 
 
 def _held_by_polygons(geometry: Objects, lonlat: Floats) -> tuple[Ints, Ints]:
-    """(rows, places): the places whose centres lie in each polygon."""
+    """(rows, places): the places whose centers lie in each polygon."""
     import shapely
 
     located = np.flatnonzero(np.isfinite(lonlat).all(axis=1))
@@ -292,7 +292,7 @@ def _held_by_polygons(geometry: Objects, lonlat: Floats) -> tuple[Ints, Ints]:
 
 
 def _footprint_of(points: Floats, rows: Ints, places: Objects, lonlat: Floats) -> tuple[Ints, Ints]:
-    """(rows, places): the place whose footprint holds each point; the nearest centre decides between several."""
+    """(rows, places): the place whose footprint holds each point; the nearest center decides between several."""
     import shapely
 
     areas = np.flatnonzero(shapely.get_dimensions(places) == 2)
@@ -305,7 +305,7 @@ def _footprint_of(points: Floats, rows: Ints, places: Objects, lonlat: Floats) -
 
 
 def _nearest(points: Floats, rows: Ints, lonlat: Floats, limit: float) -> tuple[Ints, Ints, Floats]:
-    """(rows, places, metres): the place with the nearest centre, where it is near enough."""
+    """(rows, places, meters): the place with the nearest center, where it is near enough."""
     from scipy.spatial import cKDTree
 
     located = np.flatnonzero(np.isfinite(lonlat).all(axis=1))

@@ -145,14 +145,14 @@ class Embeddings:
         A GeoDataFrame may be in any CRS and hold points or polygons; a DataFrame has ``lon`` and ``lat`` columns in
         degrees, or ``place_id``. Rows meet places by ``place_id`` where there is that column, else by where they lie:
 
-        - a polygon gets the mean of the vectors of all places whose centres it holds;
-        - a point, and a polygon that holds no centre, gets the place whose footprint holds it (map tiles have one; the
+        - a polygon gets the mean of the vectors of all places whose centers it holds;
+        - a point, and a polygon that holds no center, gets the place whose footprint holds it (map tiles have one; the
           points of a grid have none), else the nearest place at most ``max_distance_m`` away.
 
         Args:
             frame: is left as it is.
             on: only ``place_id``, ``footprint`` or ``nearest``.
-            max_distance_m: metres; by default the median distance between neighbouring places.
+            max_distance_m: meters; by default the median distance between neighboring places.
             unmatched: rows without a place keep NaN (``nan``), are left out (``drop``) or an InputError (``error``).
                 A UserWarning counts them in the first two cases.
             prefix: of the new columns.

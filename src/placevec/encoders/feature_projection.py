@@ -1,4 +1,4 @@
-"""Ready features become vectors: standardised, and where asked for multiplied with one matrix that is learnt.
+"""Ready features become vectors: standardized, and where asked for multiplied with one matrix that is learned.
 
 What an image's frozen features go through in contrastive spatial pre-training (CSP, Mai et al. 2023,
 arXiv:2305.01118), after LiT (Zhai et al. 2022, arXiv:2111.07991): the network that made them stays as it is, and only the
@@ -18,7 +18,7 @@ MOST = 65_536
 
 
 class StandardFeatures(nn.Module):
-    """(N, inputs) features less their mean, by their deviation; nothing is learnt.
+    """(N, inputs) features less their mean, by their deviation; nothing is learned.
 
     Args:
         inputs: numbers of a place.

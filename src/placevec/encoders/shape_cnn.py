@@ -1,4 +1,4 @@
-"""What a map tile shows in numbers of its shapes, beside what a small network has learnt of it.
+"""What a map tile shows in numbers of its shapes, beside what a small network has learned of it.
 
 Integral geometry knows three numbers of a shape in the plane that no motion changes: its area, its perimeter and its
 Euler characteristic, parts less holes (Hadwiger's theorem). Of a layer of the map they tell how much of it there is,
@@ -26,7 +26,7 @@ MEASURES = 6
 class ShapeTileCNN(nn.Module):
     """Area, perimeter and Euler characteristic of every layer, beside vectors of a small convolutional network.
 
-    The first ``6 * channels`` numbers of a vector are measures of shape (`shape_measures`), the rest is learnt: the
+    The first ``6 * channels`` numbers of a vector are measures of shape (`shape_measures`), the rest is learned: the
     window at half its resolution is folded in patches of 4 x 4 px, two stages of 3 x 3 convolutions follow, then
     mean and maximum, and with the measures one hidden layer. In the end every number is brought to mean 0 and
     deviation 1 over the places trained on.
@@ -110,7 +110,7 @@ def shape_measures(batch: Tensor) -> Tensor:
 
     A pixel belongs to the shape where its share is above a half; beyond the edge there is nothing. Kinds, by layer:
     area ``a``, 0..1 of the tile; perimeter ``p`` by the sides of the tile (Crofton's formula over four directions,
-    5 % short to 3 % long of a straight edge, by its angle); Euler characteristic ``e`` by 8-neighbours, parts less
+    5 % short to 3 % long of a straight edge, by its angle); Euler characteristic ``e`` by 8-neighbors, parts less
     holes; then ``sqrt a``, ``sqrt p`` and ``sign(e) log(1 + |e|)``.
 
     Sources: area and perimeter: S. Rivollier et al., "Adaptive generalized metrics, distance maps and nearest

@@ -1,4 +1,4 @@
-"""What vectors must rise above: features that need no learning, and the same encoder before it learnt anything."""
+"""What vectors must rise above: features that need no learning, and the same encoder before it learned anything."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from placevec.datasets.dataset import Dataset
-from placevec.evaluation import knn as neighbours
+from placevec.evaluation import knn as neighbors
 from placevec.evaluation import ridge
 from placevec.evaluation.compare import OURS, Variants
 from placevec.evaluation.folds import Folds
 from placevec.evaluation.point_tasks import PointTask
-from placevec.evaluation.probes import Features, standardised
+from placevec.evaluation.probes import Features, standardized
 from placevec.evaluation.splits import local_plane
 from placevec.geo import Floats, Ints, to_ecef
 from placevec.geo.coordinates import xyz_of
@@ -57,7 +57,7 @@ def floors(
         progress: where to report.
 
     Returns:
-        ``coordinates`` (n, 2) metres east and north of the middle; ``coverage fractions`` (n, C) share of the
+        ``coordinates`` (n, 2) meters east and north of the middle; ``coverage fractions`` (n, C) share of the
         footprint that each channel covers, 0 to 1; ``untrained encoder`` (n, dim), a variant a seed.
     """
     found: dict[str, Variants] = {COORDINATES: (local_plane(dataset.lonlat[rows]),)}
@@ -92,13 +92,13 @@ def coverage_fractions(
 
 
 def beside(first: Features, second: Features) -> Features:
-    """Both, standardised, side by side."""
-    return np.hstack([standardised(part, part)[0] for part in (first, second)])
+    """Both, standardized, side by side."""
+    return np.hstack([standardized(part, part)[0] for part in (first, second)])
 
 
 Array = NDArray[np.float64]
-NEIGHBOURS = (1, 5, 20)
-MOST_TAUGHT = 50_000
+NEIGHBORS = (1, 5, 20)
+MAX_TRAIN = 50_000
 """Places that a floor is taught on; more are drawn from."""
 _EPOCHS, _BATCH, _RATE = 40, 512, 0.02
 
@@ -115,7 +115,7 @@ def sines(lonlat: Floats) -> Array:
     return np.concatenate([np.sin(angles), np.cos(angles)], axis=1)
 
 
-class Neighbours:
+class Neighbors:
     """The nearest places taught on: votes of classes, or the mean of numbers.
 
     Args:
@@ -132,7 +132,7 @@ class Neighbours:
         self.prior = frequencies(labels.astype(np.int64), classes) if classes else np.zeros(0)
 
     def distance(self, lonlat: Floats) -> Array:
-        """(N,) metres through the Earth to the nearest."""
+        """(N,) meters through the Earth to the nearest."""
         return np.asarray(self.tree.query(to_ecef(lonlat[:, 0], lonlat[:, 1]))[0], np.float64)
 
     def answers(self, lonlat: Floats, count: int) -> NDArray[np.float32]:
@@ -175,16 +175,16 @@ def _softmax(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         layer = torch.nn.Linear(features.shape[1], classes)
-        optimiser = torch.optim.Adam(layer.parameters(), lr=_RATE)
+        optimizer = torch.optim.Adam(layer.parameters(), lr=_RATE)
         x, y = torch.from_numpy(features).float(), torch.from_numpy(labels)
         steps = _EPOCHS * max(1, len(x) // _BATCH)
-        falling = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, steps)
+        falling = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
         for _ in range(steps):
             rows = torch.randint(len(x), (min(_BATCH, len(x)),))
             loss = torch.nn.functional.cross_entropy(layer(x[rows]), y[rows])
-            optimiser.zero_grad()
+            optimizer.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
-            optimiser.step()
+            optimizer.step()
             falling.step()
         with torch.no_grad():
             return [layer(torch.from_numpy(one).float()).numpy() for one in asked]
@@ -205,10 +205,10 @@ def predicted(name: str, task: PointTask, folds: Folds) -> tuple[Floats, list[ri
             found[fold.test] = target[fold.train].mean(axis=0)
             choice = ridge.Choice(0, 0.0)
         elif name == NEAREST:
-            # chords of the unit sphere, not standardised: the order of great-circle distances
+            # chords of the unit sphere, not standardized: the order of great-circle distances
             xyz = xyz_of(task.lonlat)
             choice = _chosen_k(xyz, target, fold.train, parts, task)
-            found[fold.test] = neighbours.answers(
+            found[fold.test] = neighbors.answers(
                 xyz[fold.train], target[fold.train], xyz[fold.test], (int(choice.alpha),)
             )[0]
         else:
@@ -222,13 +222,13 @@ def predicted(name: str, task: PointTask, folds: Folds) -> tuple[Floats, list[ri
 def _chosen_k(xyz: Floats, target: Floats, train: Ints, parts: Ints, task: PointTask) -> ridge.Choice:
     held = parts == 0
     if not held.any() or held.all():
-        return ridge.Choice(0, float(neighbours.KS[-1]))
+        return ridge.Choice(0, float(neighbors.KS[-1]))
     truth = target[train[held]]
-    given = neighbours.answers(xyz[train[~held]], target[train[~held]], xyz[train[held]], neighbours.KS)
+    given = neighbors.answers(xyz[train[~held]], target[train[~held]], xyz[train[held]], neighbors.KS)
     scores = [
         float((one.argmax(1) == truth.argmax(1)).mean())
         if task.kind == "classes"
         else -float(((one - truth) ** 2).mean())
         for one in given
     ]
-    return ridge.Choice(0, float(neighbours.KS[int(np.argmax(scores))]))
+    return ridge.Choice(0, float(neighbors.KS[int(np.argmax(scores))]))

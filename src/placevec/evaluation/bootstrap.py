@@ -76,7 +76,7 @@ def _auc(present: NDArray[np.bool_], predicted: Floats, block: Ints, fold: Ints,
 
 EARTH_RADIUS_M = 6_371_000.0
 NEAR_M = 500_000.0
-"""How near to the antimeridian, metres."""
+"""How near to the antimeridian, meters."""
 FEWEST = 30
 """Tested points below which nothing is said of a stratum."""
 ANTIMERIDIAN = "antimeridian"

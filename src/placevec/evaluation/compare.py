@@ -51,7 +51,7 @@ class Budget:
 
 
 BUDGETS = {
-    "quick": Budget(Effort(trees=15, inverse_penalties=(0.1,), neighbours=(10,)), 500, 2_000),
+    "quick": Budget(Effort(trees=15, inverse_penalties=(0.1,), neighbors=(10,)), 500, 2_000),
     "full": Budget(Effort(), 2_000, 10_000),
 }
 
@@ -106,7 +106,7 @@ class Comparison:
 
 @dataclass
 class Judgement:
-    """All that is said of one task. Distances are metres; ``places`` were tested, ``blocks`` resampled."""
+    """All that is said of one task. Distances are meters; ``places`` were tested, ``blocks`` resampled."""
 
     task: str
     kind: str
@@ -180,11 +180,11 @@ def judge(
     """Every feature set by every probe on every fold, then the best of each compared.
 
     Args:
-        task: n labelled places.
+        task: n labeled places.
         features: name -> variants, each (n, D) in the order of the task's places.
         lonlat: (n, 2) degrees of the same places.
         pairs: (of, against) rows that are compared.
-        buffer_m: metres that training keeps from tested places.
+        buffer_m: meters that training keeps from tested places.
         folds: a shuffling.
         seeds: shufflings of the blocks.
         budget: see `BUDGETS`.
@@ -352,7 +352,7 @@ def _notes(splits: list[Split], dropped: int, buffer_m: float) -> list[str]:
     kept = float(np.mean([split.kept for split in splits]))
     if any(split.compact for split in splits):
         notes.append(
-            "folds are strips of neighbouring blocks: scattered over so small an extent, "
+            "folds are strips of neighboring blocks: scattered over so small an extent, "
             "their buffers would eat the training places"
         )
     if kept < 0.5:

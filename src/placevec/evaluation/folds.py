@@ -16,7 +16,7 @@ Scheme = Literal["random", "blocks"]
 SCHEMES: tuple[Scheme, ...] = ("blocks", "random")
 INNER = 4
 """Parts of the training points; each is predicted from the others to choose settings."""
-FEWEST_TO_TRAIN = 20
+MIN_TO_TRAIN = 20
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ def folds_of(task: PointTask, scheme: Scheme, count: int, seed: int) -> Folds:
     folds, inner = [], []
     for number, fold in enumerate(split.folds):
         train = fold.train[~task.further[fold.train]]
-        if len(train) < FEWEST_TO_TRAIN:
+        if len(train) < MIN_TO_TRAIN:
             raise EvaluationError(
                 f"task {task.name}: a fold of {scheme} leaves {len(train)} points to learn from"
             )

@@ -1,4 +1,4 @@
-"""The k nearest neighbours: mean of their labels, k and the encoder's setting chosen inside the training fold."""
+"""The k nearest neighbors: mean of their labels, k and the encoder's setting chosen inside the training fold."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from placevec.evaluation.ridge import Choice, scaled
 from placevec.geo import Floats, Ints
 
 KS = (1, 5, 20)
-"""Numbers of neighbours to choose from."""
+"""Numbers of neighbors to choose from."""
 _AT_ONCE = 2_000
 
 
@@ -21,7 +21,7 @@ def predicted(
 ) -> tuple[Floats, Choice]:
     """((m, K) answers for the tested rows, what was chosen). Arguments are those of `ridge.predicted`.
 
-    Distances are Euclidean between standardised features. Among neighbours the nearer counts a little more, so that a tie
+    Distances are Euclidean between standardized features. Among neighbors the nearer counts a little more, so that a tie
     of classes goes to the nearest.
     """
     choice = chosen(settings, target, train, parts, kind)

@@ -16,13 +16,13 @@ METRIC: dict[TaskKind, str] = {"number": "R²", "classes": "accuracy", "presence
 WORLD_BLOCK_M = 1_112_000.0
 """Ten degrees of a meridian: the blocks of tasks that span the world."""
 MIN_POINTS = 50
-FEWEST_OF_A_CLASS = 10
+MIN_PER_CLASS = 10
 """Points below which a class is left out: there would be folds without it."""
 
 
 @dataclass(frozen=True)
 class PointTask:
-    """Labelled points.
+    """Labeled points.
 
     Attributes:
         name: letters, digits, dots and hyphens: it names files.
@@ -30,7 +30,7 @@ class PointTask:
         lonlat: (N, 2) float64 degrees.
         target: (N,) float64 numbers, or int64 classes from 0; presence is 0 or 1.
         classes: names of the classes; of presence absent and present; none of numbers. Hostile text.
-        block_m: side of the blocks of spatial folds and of the bootstrap, metres.
+        block_m: side of the blocks of spatial folds and of the bootstrap, meters.
         further: (N,) bool: points that are only ever tested, and count only in the strata that they were drawn for.
         most: what no classifier can exceed in expectation, where that is known, else None.
         description: one sentence.
@@ -58,7 +58,7 @@ class PointTask:
         counted = self.target[~self.further]
         if len(counted) < MIN_POINTS:
             raise EvaluationError(
-                f"task {self.name}: {len(counted)} labelled points are too few; at least {MIN_POINTS} are needed"
+                f"task {self.name}: {len(counted)} labeled points are too few; at least {MIN_POINTS} are needed"
             )
         if counted.min() == counted.max():
             raise EvaluationError(
@@ -75,7 +75,7 @@ class PointTask:
 
     @property
     def buffer_m(self) -> float:
-        """Metres that training keeps from tested points in spatial folds: a twentieth of a block."""
+        """Meters that training keeps from tested points in spatial folds: a twentieth of a block."""
         return self.block_m / 20.0
 
     @property
@@ -115,7 +115,7 @@ class PointTask:
         return with_common_classes(self.taken(np.flatnonzero(kept)))
 
 
-def with_common_classes(task: PointTask, fewest: int = FEWEST_OF_A_CLASS) -> PointTask:
+def with_common_classes(task: PointTask, fewest: int = MIN_PER_CLASS) -> PointTask:
     """The task without classes of fewer than ``fewest`` counted points; classes are numbered anew.
 
     Raises:

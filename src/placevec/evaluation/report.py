@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from placevec.evaluation.compare import Comparison, Judgement, Row
-from placevec.evaluation.intrinsic import CLUSTERS, NEIGHBOURS, LabelFree
+from placevec.evaluation.intrinsic import CLUSTERS, NEIGHBORS, LabelFree
 from placevec.io import atomic
 
 SCHEMA_VERSION = 1
@@ -176,7 +176,7 @@ def _label_free_ground(measured: LabelFree) -> str:
     return (
         f"{measured.places:,} places {measured.basis}; near is {measured.apart_m:.0f} to {measured.near_m:.0f} m "
         f"apart, so that footprints do not touch, far beyond {measured.far_m:.0f} m; near among nearest: share of near "
-        f"places among the {NEIGHBOURS} nearest vectors; cosine. Distance coherence: Spearman correlation of "
+        f"places among the {NEIGHBORS} nearest vectors; cosine. Distance coherence: Spearman correlation of "
         f"distances on the ground and between vectors, {measured.coherence_pairs:,} pairs. Trustworthiness: of a flat "
         f"picture by two principal components. Silhouette: of {CLUSTERS} clusters of k-means, on "
         f"{measured.looked_at:,} places"

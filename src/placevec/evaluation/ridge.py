@@ -27,7 +27,7 @@ class Choice:
 
     Attributes:
         setting: number of the encoder's setting.
-        alpha: penalty, or for neighbours their number.
+        alpha: penalty, or for neighbors their number.
         at_edge: the penalty is the smallest or largest tried, and its score was still rising.
     """
 
@@ -37,16 +37,16 @@ class Choice:
 
 
 def fitted(features: Floats, target: Floats, alpha: float) -> tuple[Floats, Floats]:
-    """((D, K) weights, (K,) intercepts) that minimise sum |y - x w - b|² + alpha n |w|², n the number of points.
+    """((D, K) weights, (K,) intercepts) that minimize sum |y - x w - b|² + alpha n |w|², n the number of points.
 
     >>> weights, intercept = fitted(np.array([[-1.0], [1.0]]), np.array([[1.0], [3.0]]), 0.0)
     >>> float(weights[0, 0]), float(intercept[0])
     (1.0, 2.0)
     """
     mean, middle = features.mean(axis=0), target.mean(axis=0)
-    centred = features - mean
-    values, vectors = np.linalg.eigh(centred.T @ centred)
-    weights = _solved(values, vectors, vectors.T @ (centred.T @ (target - middle)), alpha * len(features))
+    centered = features - mean
+    values, vectors = np.linalg.eigh(centered.T @ centered)
+    weights = _solved(values, vectors, vectors.T @ (centered.T @ (target - middle)), alpha * len(features))
     return weights, middle - mean @ weights
 
 
@@ -85,10 +85,10 @@ def chosen(settings: Sequence[Floats], target: Floats, train: Ints, parts: Ints,
 
 def scaled(features: Floats, train: Ints, test: Ints) -> tuple[Floats, Floats]:
     """Training and tested rows by the mean and deviation of the training; a constant column becomes zero."""
-    learnt = features[train]
-    mean, deviation = learnt.mean(axis=0), learnt.std(axis=0)
+    learned = features[train]
+    mean, deviation = learned.mean(axis=0), learned.std(axis=0)
     scale = np.where(deviation > 1e-9, deviation, np.inf)
-    return (learnt - mean) / scale, (features[test] - mean) / scale
+    return (learned - mean) / scale, (features[test] - mean) / scale
 
 
 def _inner(features: Floats, target: Floats, parts: Ints, kind: TaskKind) -> Floats:

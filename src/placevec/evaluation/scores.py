@@ -113,12 +113,12 @@ def _stepwise(weight: Array, positive: Array, ends: NDArray[np.int64]) -> Array:
 
 def _r2(target: NDArray[Any], predicted: NDArray[Any], block: NDArray[np.int64], weights: Array) -> Array:
     """1 - squared error / squared distance from the mean of the places drawn."""
-    centred = target - target.mean()  # against cancellation
+    centered = target - target.mean()  # against cancellation
 
     def total(values: Array) -> Array:
         return np.asarray(weights @ np.bincount(block, weights=values, minlength=weights.shape[1]))
 
-    spread = total(centred**2) - total(centred) ** 2 / np.maximum(total(np.ones(len(target))), 1e-12)
+    spread = total(centered**2) - total(centered) ** 2 / np.maximum(total(np.ones(len(target))), 1e-12)
     error = total((target - predicted) ** 2)
     lost = np.divide(error, spread, out=np.full(len(error), np.nan), where=spread > 1e-12)
     return np.asarray(1.0 - lost)

@@ -38,7 +38,7 @@ class Blocks:
 
     Attributes:
         number: (N,) block of each place, from 0.
-        size_m: side of a block, metres.
+        size_m: side of a block, meters.
     """
 
     number: Ints
@@ -63,7 +63,7 @@ class Split:
     Attributes:
         folds: each place is tested in at most one.
         kept: share of the places outside of a fold's test that its training keeps, mean of the folds.
-        compact: folds are strips of neighbouring blocks, because scattered ones would lose most of the training.
+        compact: folds are strips of neighboring blocks, because scattered ones would lose most of the training.
     """
 
     folds: tuple[Fold, ...]
@@ -91,7 +91,7 @@ def spatial_split(lonlat: Floats, blocks: Blocks, *, buffer_m: float, folds: int
     """Assign blocks to folds and keep training places ``buffer_m`` away from the tested ones.
 
     Blocks are shuffled by the seed and dealt to the smallest fold. Where scattered folds would lose half of the
-    training places to the buffer, neighbouring blocks are swept into strips, at an angle that the seed draws.
+    training places to the buffer, neighboring blocks are swept into strips, at an angle that the seed draws.
 
     Raises:
         EvaluationError: fewer than two folds or blocks.
@@ -118,7 +118,7 @@ def spatial_split(lonlat: Floats, blocks: Blocks, *, buffer_m: float, folds: int
 
 
 def random_split(count: int, *, folds: int, seed: int) -> Split:
-    """The split to distrust: places dealt at random, neighbours on both sides. Only to show what it hides."""
+    """The split to distrust: places dealt at random, neighbors on both sides. Only to show what it hides."""
     dealt = np.random.default_rng(seed).permutation(count) % folds
     return Split(_folds(dealt), 1.0, False)
 
@@ -169,7 +169,7 @@ def _without_gaps(fold: Ints) -> Ints:
 
 
 def local_plane(lonlat: Floats) -> Floats:
-    """(N, 2) metres east and north of the middle of the places, on the plane that touches the Earth there."""
+    """(N, 2) meters east and north of the middle of the places, on the plane that touches the Earth there."""
     xyz = to_ecef(lonlat[:, 0], lonlat[:, 1])
     middle = xyz.mean(axis=0)
     up = middle / max(float(np.linalg.norm(middle)), 1e-9)

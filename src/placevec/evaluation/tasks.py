@@ -18,11 +18,11 @@ from placevec.geo import Ints
 
 LANDUSE_LEAKS = ("landcover", "natural-features", "leisure", "amenities")
 POI_LEAKS = ("amenities",)
-COLOURS = ("red", "green", "blue")
+COLORS = ("red", "green", "blue")
 _DRAWN_SHARE = 0.02
 OSM_TASKS = ("landuse", "pois")
 """Tasks that a dataset brings along."""
-LABELLED_SHARE = 0.25
+LABELED_SHARE = 0.25
 """Share of a footprint that must carry land use for the place to count."""
 MIN_PLACES = 20
 """Places that a class needs, and that a POI group needs with and without."""
@@ -119,9 +119,9 @@ def sampled(task: Task, count: int, seed: int = 0) -> Task:
 
 
 def leaking(task: Task, seen: Sequence[str]) -> tuple[str, ...]:
-    """The layers that a model sees and that give the label away; the colours of a drawn map may show any of them."""
-    if task.leaks and set(COLOURS) <= set(seen):
-        return COLOURS
+    """The layers that a model sees and that give the label away; the colors of a drawn map may show any of them."""
+    if task.leaks and set(COLORS) <= set(seen):
+        return COLORS
     return tuple(layer for layer in task.leaks if layer in seen)
 
 
@@ -172,19 +172,19 @@ def classes_task(
 def landuse_task(dataset: Dataset) -> Task:
     """Dominant land use of each footprint, from OSM's landuse areas, which are never burned into the map.
 
-    Places count of which at least `LABELLED_SHARE` carries land use.
+    Places count of which at least `LABELED_SHARE` carries land use.
 
     Raises:
         EvaluationError: no land use stored, or too few places of two classes.
     """
     rows = _located(dataset)
     dominant = landuse_labels(dataset, rows)
-    description = f"dominant OSM land use of footprints that carry it on {LABELLED_SHARE:.0%} or more"
+    description = f"dominant OSM land use of footprints that carry it on {LABELED_SHARE:.0%} or more"
     return classes_task("landuse", dominant, rows, leaks=LANDUSE_LEAKS, description=description)
 
 
 def landuse_labels(dataset: Dataset, rows: Ints) -> NDArray[np.object_]:
-    """(len(rows),) the use with the largest share of each footprint; None below `LABELLED_SHARE` in all."""
+    """(len(rows),) the use with the largest share of each footprint; None below `LABELED_SHARE` in all."""
     from placevec.datasets.views.raster.coverage import Coverage
 
     file = dataset.path / "landuse_coverage.tif"
@@ -193,7 +193,7 @@ def landuse_labels(dataset: Dataset, rows: Ints) -> NDArray[np.object_]:
     coverage = Coverage(file)
     shares = np.asarray(coverage.fractions(dataset.footprints()[rows], dataset.zoom), np.float64)
     dominant = np.array(coverage.channels, object)[shares.argmax(axis=1)]
-    dominant[shares.sum(axis=1) < LABELLED_SHARE] = None
+    dominant[shares.sum(axis=1) < LABELED_SHARE] = None
     return np.asarray(dominant, object)
 
 

@@ -27,7 +27,7 @@ from placevec.evaluation.probes import CHANCE, PROBES, Features, Training, learn
 from placevec.evaluation.scores import METRIC, Array, draws
 from placevec.evaluation.splits import Blocks
 from placevec.evaluation.tasks import (
-    LABELLED_SHARE,
+    LABELED_SHARE,
     LANDUSE_LEAKS,
     MIN_PLACES,
     POI_LEAKS,
@@ -40,7 +40,7 @@ from placevec.io.progress import SILENT, Progress
 
 MIN_CITIES = 4
 """Extracts that must hold `MIN_PLACES` places of a class, so that three are left to learn it from."""
-MOST_OF_A_CITY = 600
+MAX_PER_CITY = 600
 """Places of one extract that are judged, drawn at random, so that the largest do not decide alone."""
 BLOCK_M = 1_000.0
 
@@ -71,7 +71,7 @@ def landuse_elsewhere(datasets: Sequence[Dataset], *, seed: int = 0) -> Task:
     target = np.searchsorted(kept, number[np.isin(number, kept)])
     chosen = _fewer(city[rows], seed)
     description = (
-        f"dominant OSM land use of footprints that carry it on {LABELLED_SHARE:.0%} or more, extracts unseen"
+        f"dominant OSM land use of footprints that carry it on {LABELED_SHARE:.0%} or more, extracts unseen"
     )
     return Task(
         "landuse", "classification", target[chosen], rows[chosen], tuple(names[kept]), LANDUSE_LEAKS,
@@ -108,11 +108,9 @@ def cities(datasets: Sequence[Dataset]) -> Ints:
 
 
 def _fewer(city: Ints, seed: int) -> Ints:
-    """Positions of at most `MOST_OF_A_CITY` places of each city, in order."""
+    """Positions of at most `MAX_PER_CITY` places of each city, in order."""
     random = np.random.default_rng([seed, 0xC17])
-    parts = [
-        random.permutation(np.flatnonzero(city == number))[:MOST_OF_A_CITY] for number in np.unique(city)
-    ]
+    parts = [random.permutation(np.flatnonzero(city == number))[:MAX_PER_CITY] for number in np.unique(city)]
     return np.sort(np.concatenate(parts))
 
 
@@ -128,7 +126,7 @@ def judge_elsewhere(
     """Every feature set by every probe on every city left out, pooled, then the best of each compared.
 
     Args:
-        task: n labelled places of all datasets, as the functions above make them.
+        task: n labeled places of all datasets, as the functions above make them.
         datasets: the datasets.
         features: row -> one `Elsewhere` a seed (encoders trained anew), or one alone, judged once for all seeds.
         pairs: (of, against) rows that are compared.

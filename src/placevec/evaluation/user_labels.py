@@ -20,7 +20,7 @@ from placevec.sources.tables.points import ID_NAMES, LAT_NAMES, LON_NAMES, Point
 SUFFIXES = (".csv", ".tsv", ".parquet", ".geojson", ".json", ".gpkg")
 FEW_VALUES = 10
 """Whole numbers with at most so many distinct values are classes."""
-MOST_CLASSES = 50
+MAX_CLASSES = 50
 """Text with more distinct values than this is not taken for classes unless the column is asked for."""
 _NOT_LABELS = {*ID_NAMES, *LON_NAMES, *LAT_NAMES, "geometry", "bbox"}
 
@@ -30,7 +30,7 @@ def label_tasks(path: str | Path, dataset: Dataset, columns: Sequence[str] | Non
 
     Rows meet places by ``place_id`` when the table has that column. Otherwise by coordinates (lon/lat columns or
     geometry): a point labels the nearest place, if it lies in its footprint; a polygon labels every place whose
-    centre it holds. Where several rows label one place, numbers are averaged and the commonest text is taken.
+    center it holds. Where several rows label one place, numbers are averaged and the commonest text is taken.
 
     Numbers become regression, or classes when they are whole and have at most `FEW_VALUES` distinct values; text
     and booleans become classes. Without ``columns`` every column that can be a task is one.
@@ -122,8 +122,8 @@ def _by_ground(points: Points, dataset: Dataset) -> tuple[Ints, Ints]:
     if area.any():
         polygons = np.flatnonzero(area)
         tree = shapely.STRtree(points.geometry[polygons])
-        centres = shapely.points(dataset.lonlat[located])
-        inside, polygon = tree.query(centres, predicate="within")
+        centers = shapely.points(dataset.lonlat[located])
+        inside, polygon = tree.query(centers, predicate="within")
         places, rows = np.append(places, located[inside]), np.append(rows, polygons[polygon])
     return places, rows
 
@@ -135,8 +135,8 @@ def _in_footprint(lonlat: Floats, rows: Ints, dataset: Dataset, located: Ints) -
     rows = rows[np.isfinite(lonlat[rows]).all(axis=1) & (np.abs(lonlat[rows, 1]) < 85.0)]
     if len(rows) == 0 or len(located) == 0:
         return np.zeros(0, np.int64), np.zeros(0, np.int64)
-    centres = to_ecef(dataset.lonlat[located, 0], dataset.lonlat[located, 1])
-    _, nearest = cKDTree(centres).query(to_ecef(lonlat[rows, 0], lonlat[rows, 1]))
+    centers = to_ecef(dataset.lonlat[located, 0], dataset.lonlat[located, 1])
+    _, nearest = cKDTree(centers).query(to_ecef(lonlat[rows, 0], lonlat[rows, 1]))
     places = located[nearest]
     at = lonlat_to_tile_xy(lonlat[rows, 0], lonlat[rows, 1], dataset.zoom)
     box = dataset.footprints()[places]
@@ -176,7 +176,7 @@ def _column_task(name: str, column: pd.Series, places: Ints, rows: Ints, *, aske
     else:
         raise EvaluationError(f"column {name!r} holds neither numbers nor text")
     distinct = len(np.unique(texts.astype(str)))
-    if distinct > MOST_CLASSES and not asked_for:
+    if distinct > MAX_CLASSES and not asked_for:
         raise EvaluationError(f"column {name!r} has {distinct} distinct texts, too many for classes")
     frame = pd.DataFrame({"place": places, "text": texts})
     commonest = frame.groupby("place")["text"].agg(lambda held: held.mode().iloc[0])

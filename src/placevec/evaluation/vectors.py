@@ -30,7 +30,7 @@ from placevec.evaluation.intrinsic import (
 from placevec.evaluation.predictions.split import UNKNOWN_SPLIT
 from placevec.evaluation.report import Report
 from placevec.evaluation.tasks import (
-    COLOURS,
+    COLORS,
     OSM_TASKS,
     NoLabelsError,
     Task,
@@ -53,7 +53,7 @@ _DEFAULT_PAIR_RADIUS = 1.0
 """Footprints that pairs are taken to lie apart when the model does not say."""
 _LESSONS = {"landuse": ("landuse", "layers"), "pois": ("tags", "layers")}
 _ENOUGH_HELD_OUT = 100
-_MOST_WITHOUT_LABELS = 2_000
+_MAX_WITHOUT_LABELS = 2_000
 
 
 def evaluate(
@@ -259,9 +259,9 @@ def _ready(task: Task, places: _Places, model: Model | None, budget: Budget, all
     if model is not None and not allow_leaks:
         _check_not_taught(task, places, model)
     leaks = () if model is None else leaking(task, model.seen)
-    if leaks == COLOURS and not allow_leaks:
+    if leaks == COLORS and not allow_leaks:
         raise EvaluationError(
-            f"task {task.name}: the model sees a map in colours, which may show the label; run with --allow-leaks to see "
+            f"task {task.name}: the model sees a map in colors, which may show the label; run with --allow-leaks to see "
             "it marked"
         )
     if leaks and not allow_leaks:
@@ -284,7 +284,7 @@ def _ready(task: Task, places: _Places, model: Model | None, budget: Budget, all
         raise EvaluationError(f"task {task.name}: none of its places has a vector")
     if count > budget.places:
         task = sampled(task, budget.places)
-        notes.append(f"{len(task):,} of {count:,} labelled places, drawn at random")
+        notes.append(f"{len(task):,} of {count:,} labeled places, drawn at random")
     if len(task.classes) < {"classification": 2, "multilabel": 1}.get(task.kind, 0):
         raise EvaluationError(
             f"task {task.name}: too few classes are left among {len(task)} places with vectors"
@@ -293,10 +293,10 @@ def _ready(task: Task, places: _Places, model: Model | None, budget: Budget, all
 
 
 def _check_not_taught(task: Task, places: _Places, model: Model) -> None:
-    """EvaluationError when the model learnt to foretell this task's labels on places that would be asked about."""
+    """EvaluationError when the model learned to foretell this task's labels on places that would be asked about."""
     lessons = [name for name in model.taught if name in _LESSONS.get(task.name, ())]
     rows = task.rows[np.isin(task.rows, places.rows)]
-    if lessons and _learnt_from(places, model, rows).any():
+    if lessons and _learned_from(places, model, rows).any():
         raise EvaluationError(
             f"task {task.name}: the model was taught {' and '.join(lessons)} on this very ground, so that its vectors "
             "prove nothing here; evaluate it on other ground, or run with --allow-leaks"
@@ -304,9 +304,9 @@ def _check_not_taught(task: Task, places: _Places, model: Model) -> None:
 
 
 def _taught_here(task: Task, places: _Places, model: Model) -> list[str]:
-    """A note where the model learnt labels of its own on places that are asked about: the task's may hang together."""
+    """A note where the model learned labels of its own on places that are asked about: the task's may hang together."""
     rows = task.rows[np.isin(task.rows, places.rows)]
-    if not model.taught or not _learnt_from(places, model, rows).any():
+    if not model.taught or not _learned_from(places, model, rows).any():
         return []
     return [
         f"the model was taught {' and '.join(model.taught)} on this very ground: labels that hang together with them "
@@ -327,7 +327,7 @@ def _unfit(task: Task, places: _Places, other: Model) -> str:
     return ""
 
 
-def learnt_from(model: Model, lonlat: Floats) -> NDArray[np.bool_]:
+def learned_from(model: Model, lonlat: Floats) -> NDArray[np.bool_]:
     """(N,) whether each point (lon, lat degrees) lies in an area that the model was trained on.
 
     All do where the model does not tell its areas.
@@ -343,17 +343,17 @@ def learnt_from(model: Model, lonlat: Floats) -> NDArray[np.bool_]:
     return inside
 
 
-def _learnt_from(places: _Places, model: Model, rows: Ints) -> NDArray[np.bool_]:
-    """(R,) whether the model learnt from places of the dataset: not from blocks that its training held out."""
-    learnt = learnt_from(model, places.dataset.lonlat[rows])
+def _learned_from(places: _Places, model: Model, rows: Ints) -> NDArray[np.bool_]:
+    """(R,) whether the model learned from places of the dataset: not from blocks that its training held out."""
+    learned = learned_from(model, places.dataset.lonlat[rows])
     split = places.split_of(model)
     if split is not None and split.by == "blocks":
-        learnt &= ~np.isin(rows, split.rows("validation"))
-    return learnt
+        learned &= ~np.isin(rows, split.rows("validation"))
+    return learned
 
 
 def _buffer_m(dataset: Dataset, model: Model | None) -> float:
-    """Metres between training and tested places: footprints do not touch, and no training pair spans the gap.
+    """Meters between training and tested places: footprints do not touch, and no training pair spans the gap.
 
     The diagonal of the widest footprint (or window of the model), plus the distance of the model's pairs.
     """
@@ -381,9 +381,9 @@ def _rows_without_labels(places: _Places, model: Model | None) -> tuple[Ints, st
             if len(found) >= _ENOUGH_HELD_OUT:
                 rows, basis = found, HELD_OUT
     elif model is not None and not places.is_unknown_to(model):
-        there = "areas" in model.training and learnt_from(model, places.dataset.lonlat[rows]).any()
+        there = "areas" in model.training and learned_from(model, places.dataset.lonlat[rows]).any()
         basis = TRAINED_ON if there else ELSEWHERE
-    return np.sort(np.random.default_rng([0, 0x1F]).permutation(rows)[:_MOST_WITHOUT_LABELS]), basis
+    return np.sort(np.random.default_rng([0, 0x1F]).permutation(rows)[:_MAX_WITHOUT_LABELS]), basis
 
 
 def _notes(model: Model | None, places: _Places, seeds: int, budget: str) -> list[str]:
@@ -393,7 +393,7 @@ def _notes(model: Model | None, places: _Places, seeds: int, budget: str) -> lis
     elif places.is_unknown_to(model):
         notes.append(UNKNOWN_SPLIT)
     if model is not None and (lessons := model.taught):
-        known = _learnt_from(places, model, places.rows).any()
+        known = _learned_from(places, model, places.rows).any()
         ground = "this ground is part of that" if known else "this ground is no part of that"
         notes.append(
             f"the model was taught {', '.join(lessons)} on the ground that it was trained on: {ground}"

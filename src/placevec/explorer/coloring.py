@@ -1,4 +1,4 @@
-"""What places can be coloured by: dominant layer, content density, spatial block, and the user's own columns."""
+"""What places can be colored by: dominant layer, content density, spatial block, and the user's own columns."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from placevec.geo import Floats, spatial_blocks, to_ecef
 if TYPE_CHECKING:
     import pandas as pd
 
-LAYER_COLOURS = {
+LAYER_COLORS = {
     "buildings": "d55a00",
     "roads": "6f6968",
     "water": "00c0e9",
@@ -29,35 +29,35 @@ LAYER_COLOURS = {
     "aeroways": "8192ff",
     "power": "7f196c",
 }
-"""Colours that readers with protanopia and deuteranopia tell apart too: at least 20 CIELAB units between any two
+"""Colors that readers with protanopia and deuteranopia tell apart too: at least 20 CIELAB units between any two
 under the simulation of Machado et al. (2009), doi:10.1109/TVCG.2009.113."""
-COLOURS = tuple(
-    LAYER_COLOURS[name]
+COLORS = tuple(
+    LAYER_COLORS[name]
     for name in (
         "buildings", "water", "natural-features", "railways", "landcover",
         "amenities", "leisure", "aeroways", "roads", "power",
     )
 )  # fmt: skip
-"""The same colours in the order in which categories take them."""
+"""The same colors in the order in which categories take them."""
 NOT_CONTENT = frozenset({"places", "boundaries"})
 """Layers that say whose the ground is, not what is on it: whole districts and islands."""
-MOST_KINDS = len(COLOURS)
-MOST_INTEGER_KINDS = 12
+MAX_KINDS = len(COLORS)
+MAX_INTEGER_KINDS = 12
 IDENTIFYING = frozenset({"place_id", "name", "lon", "lat", "geometry"})
-"""Columns that say which place a row is, as in the files of `placevec.embeddings.clustering`: they are no colours."""
+"""Columns that say which place a row is, as in the files of `placevec.embeddings.clustering`: they are no colors."""
 CLUSTER = "cluster"
 """The column that holds numbers of clusters, -1 for none."""
-MOST_LABEL = 200
+MAX_LABEL_LENGTH = 200
 """Characters of a label that are kept."""
 
 
 @dataclass(frozen=True)
-class Colouring:
-    """One way to colour places, as the page reads it.
+class Coloring:
+    """One way to color places, as the page reads it.
 
     Attributes:
         key: distinct name.
-        content: what the page's JSON holds: kind, label, codes and categories, or values and their range, or colours.
+        content: what the page's JSON holds: kind, label, codes and categories, or values and their range, or colors.
         values: (N,) codes of categories, (N,) numbers, or (N, 3) red, green, blue bytes, for drawings without a page.
     """
 
@@ -72,24 +72,24 @@ def by_category(
     codes: NDArray[np.integer[Any]],
     kinds: Sequence[tuple[str, str | None]],
     note: str | None = None,
-) -> Colouring:
-    """Colouring by category: ``codes`` (N,) index ``kinds``, pairs of name and hex colour (None: grey)."""
+) -> Coloring:
+    """Coloring by category: ``codes`` (N,) index ``kinds``, pairs of name and hex color (None: gray)."""
     counts = np.bincount(codes, minlength=len(kinds))
     categories = [
-        {"label": name[:MOST_LABEL], "colour": colour, "count": int(n)}
-        for (name, colour), n in zip(kinds, counts, strict=True)
+        {"label": name[:MAX_LABEL_LENGTH], "color": color, "count": int(n)}
+        for (name, color), n in zip(kinds, counts, strict=True)
     ]
     content = {
         "key": key, "label": label, "kind": "category",
         "categories": categories, "codes": base64_of(codes.astype(np.uint16)),
     }  # fmt: skip
-    return Colouring(key, content | ({"note": note} if note else {}), codes)
+    return Coloring(key, content | ({"note": note} if note else {}), codes)
 
 
 def by_number(
     key: str, label: str, values: NDArray[Any], unit: str = "", note: str | None = None
-) -> Colouring:
-    """Colouring by number: (N,) values, NaN where there is none; the ramp runs from the 2nd to the 98th percentile."""
+) -> Coloring:
+    """Coloring by number: (N,) values, NaN where there is none; the ramp runs from the 2nd to the 98th percentile."""
     values = np.asarray(values, np.float64).copy()
     values[~np.isfinite(values)] = np.nan
     known = values[np.isfinite(values)]
@@ -102,11 +102,11 @@ def by_number(
         "key": key, "label": label, "kind": "number", "unit": unit, "low": low, "high": high,
         "minimum": least, "maximum": most, "values": base64_of(values.astype(np.float32)),
     }  # fmt: skip
-    return Colouring(key, content | ({"note": note} if note else {}), values)
+    return Coloring(key, content | ({"note": note} if note else {}), values)
 
 
-def by_rgb(key: str, label: str, rgb: NDArray[np.uint8], axes: Sequence[str], note: str) -> Colouring:
-    """Colouring by three components: ``rgb`` (N, 3) bytes, and the name of the component in each channel."""
+def by_rgb(key: str, label: str, rgb: NDArray[np.uint8], axes: Sequence[str], note: str) -> Coloring:
+    """Coloring by three components: ``rgb`` (N, 3) bytes, and the name of the component in each channel."""
     content = {
         "key": key,
         "label": label,
@@ -115,10 +115,10 @@ def by_rgb(key: str, label: str, rgb: NDArray[np.uint8], axes: Sequence[str], no
         "values": base64_of(rgb),
         "note": note,
     }
-    return Colouring(key, content, rgb)
+    return Coloring(key, content, rgb)
 
 
-def of_layers(layers: Sequence[str], shares: NDArray[np.float32]) -> list[Colouring]:
+def of_layers(layers: Sequence[str], shares: NDArray[np.float32]) -> list[Coloring]:
     """By the layer that covers most of a place, and by how much is on the ground there.
 
     Args:
@@ -131,8 +131,8 @@ def of_layers(layers: Sequence[str], shares: NDArray[np.float32]) -> list[Colour
     inside = np.nan_to_num(shares[:, content])
     largest = np.where(inside.max(axis=1) > 0, inside.argmax(axis=1), len(content))
     names = [layers[channel] for channel in content]
-    spare = iter([colour for colour in COLOURS if colour not in {LAYER_COLOURS.get(name) for name in names}])
-    kinds = [(name, LAYER_COLOURS.get(name) or next(spare, None)) for name in names] + [("nothing", None)]
+    spare = iter([color for color in COLORS if color not in {LAYER_COLORS.get(name) for name in names}])
+    kinds = [(name, LAYER_COLORS.get(name) or next(spare, None)) for name in names] + [("nothing", None)]
     codes, kinds = _most_common_first(largest, kinds)
     density = np.where(np.isfinite(shares).all(axis=1), inside.sum(axis=1), np.nan)
     return [
@@ -145,7 +145,7 @@ def of_layers(layers: Sequence[str], shares: NDArray[np.float32]) -> list[Colour
 def _most_common_first(
     codes: NDArray[np.integer[Any]], kinds: Sequence[tuple[str, str | None]]
 ) -> tuple[NDArray[np.int64], list[tuple[str, str | None]]]:
-    """Categories that occur, the most common first and grey ones last; codes renumbered."""
+    """Categories that occur, the most common first and gray ones last; codes renumbered."""
     counts = np.bincount(codes, minlength=len(kinds))
     present = [code for code in range(len(kinds)) if counts[code]]
     present.sort(key=lambda code: (kinds[code][1] is None, -counts[code]))
@@ -157,7 +157,7 @@ def _most_common_first(
 # --- spatial blocks ----------------------------------------------------------------------------------------
 
 
-def of_blocks(lonlat: Floats) -> Colouring | None:
+def of_blocks(lonlat: Floats) -> Coloring | None:
     """By spatial block: some twenty squares of ground; None when fewer than two places have coordinates.
 
     Args:
@@ -169,17 +169,17 @@ def of_blocks(lonlat: Floats) -> Colouring | None:
     size = _block_size(lonlat[known])
     ids = spatial_blocks(lonlat[known, 0], lonlat[known, 1], size)
     blocks, inside = np.unique(ids, return_inverse=True)
-    centres = np.stack([
+    centers = np.stack([
         np.bincount(inside, lonlat[known, axis]) / np.bincount(inside) for axis in (0, 1)
     ], axis=1)  # fmt: skip
-    order = np.lexsort((centres[:, 0], -np.round(centres[:, 1] * 111_000.0 / size)))  # from the north-west
+    order = np.lexsort((centers[:, 0], -np.round(centers[:, 1] * 111_000.0 / size)))  # from the north-west
     rank = np.empty(len(blocks), np.int64)
     rank[order] = np.arange(len(blocks))
-    colours = _contrasting(centres[order], size)
+    colors = _contrasting(centers[order], size)
     codes = np.full(len(lonlat), len(blocks), np.int64)
     codes[known] = rank[inside]
     kinds: list[tuple[str, str | None]] = [
-        (f"block {number + 1}", COLOURS[c]) for number, c in enumerate(colours)
+        (f"block {number + 1}", COLORS[c]) for number, c in enumerate(colors)
     ]
     if not known.all():
         kinds.append(("no coordinates", None))
@@ -188,7 +188,7 @@ def of_blocks(lonlat: Floats) -> Colouring | None:
 
 
 def _block_size(lonlat: Floats) -> float:
-    """A round number of metres that makes about twenty blocks of the ground where places are."""
+    """A round number of meters that makes about twenty blocks of the ground where places are."""
     ecef = to_ecef(lonlat[:, 0], lonlat[:, 1])
     low, high = np.percentile(ecef, (1, 99), axis=0)
     spread = np.sort(high - low)[::-1]
@@ -197,14 +197,14 @@ def _block_size(lonlat: Floats) -> float:
     return float(min((1, 2, 5, 10), key=lambda digit: abs(math.log(digit * power / rough))) * power)
 
 
-def _contrasting(centres: Floats, size: float) -> list[int]:
-    """A colour for each block that none of the blocks around it has, as far as there are enough."""
-    ecef = to_ecef(centres[:, 0], centres[:, 1])
+def _contrasting(centers: Floats, size: float) -> list[int]:
+    """A color for each block that none of the blocks around it has, as far as there are enough."""
+    ecef = to_ecef(centers[:, 0], centers[:, 1])
     chosen: list[int] = []
-    for number in range(len(centres)):
+    for number in range(len(centers)):
         near = np.linalg.norm(ecef[:number] - ecef[number], axis=1) < 2.2 * size
         taken = {chosen[other] for other in np.flatnonzero(near)}
-        usage = [(color in taken, chosen.count(color), color) for color in range(len(COLOURS))]
+        usage = [(color in taken, chosen.count(color), color) for color in range(len(COLORS))]
         chosen.append(min(usage)[2])
     return chosen
 
@@ -212,15 +212,15 @@ def _contrasting(centres: Floats, size: float) -> list[int]:
 # --- clusters ------------------------------------------------------------------------------------------------
 
 
-def of_clusters(label: NDArray[np.int64], name: str = "Cluster", note: str | None = None) -> Colouring:
-    """By cluster: ``label`` (N,) from 0 on, below 0 for places in none, which are grey and come last.
+def of_clusters(label: NDArray[np.int64], name: str = "Cluster", note: str | None = None) -> Coloring:
+    """By cluster: ``label`` (N,) from 0 on, below 0 for places in none, which are gray and come last.
 
-    After the tenth cluster the colours come again darker, then lighter; beyond thirty they repeat.
+    After the tenth cluster the colors come again darker, then lighter; beyond thirty they repeat.
     """
     numbers = np.unique(label[label >= 0])
     codes = np.where(label < 0, len(numbers), np.searchsorted(numbers, label))
     kinds: list[tuple[str, str | None]] = [
-        (f"cluster {number}", _shade(COLOURS[at % len(COLOURS)], at // len(COLOURS)))
+        (f"cluster {number}", _shade(COLORS[at % len(COLORS)], at // len(COLORS)))
         for at, number in enumerate(numbers.tolist())
     ]
     if (label < 0).any():
@@ -228,18 +228,18 @@ def of_clusters(label: NDArray[np.int64], name: str = "Cluster", note: str | Non
     return by_category("cluster", name, codes.astype(np.int64), kinds, note)
 
 
-def _shade(colour: str, turn: int) -> str:
-    """A colour as it is, 40 % darker, 50 % lighter, and so round."""
+def _shade(color: str, turn: int) -> str:
+    """A color as it is, 40 % darker, 50 % lighter, and so round."""
     towards, share = ((0, 0.0), (0, 0.4), (255, 0.5))[turn % 3]
-    parts = (int(colour[at : at + 2], 16) for at in (0, 2, 4))
+    parts = (int(color[at : at + 2], 16) for at in (0, 2, 4))
     return "".join(f"{round(part + (towards - part) * share):02x}" for part in parts)
 
 
 # --- the user's columns ------------------------------------------------------------------------------------
 
 
-def of_columns(columns: pd.DataFrame, place_id: NDArray[Any], rows: NDArray[np.int64]) -> list[Colouring]:
-    """One colouring a column.
+def of_columns(columns: pd.DataFrame, place_id: NDArray[Any], rows: NDArray[np.int64]) -> list[Coloring]:
+    """One coloring a column.
 
     Args:
         columns: either a row for each of ``place_id``, in the same order, or any rows with a column ``place_id``,
@@ -254,13 +254,13 @@ def of_columns(columns: pd.DataFrame, place_id: NDArray[Any], rows: NDArray[np.i
         keyed = columns.assign(place_id=columns["place_id"].astype(str)).drop_duplicates("place_id")
         keyed = keyed.set_index("place_id")
         if not keyed.index.isin([str(one) for one in place_id]).any():
-            raise InputError("no place_id of the columns to colour by is among the embedded places")
+            raise InputError("no place_id of the columns to color by is among the embedded places")
         matched = keyed.reindex([str(one) for one in place_id[rows]])
     elif len(columns) == len(place_id):
         matched = columns.iloc[rows]
     else:
         raise InputError(
-            f"the columns to colour by have {len(columns)} rows and no place_id; there are {len(place_id)} places"
+            f"the columns to color by have {len(columns)} rows and no place_id; there are {len(place_id)} places"
         )
     return [
         _of_column(number, str(name), matched.iloc[:, number])
@@ -269,24 +269,24 @@ def of_columns(columns: pd.DataFrame, place_id: NDArray[Any], rows: NDArray[np.i
     ]
 
 
-def _of_column(number: int, name: str, column: pd.Series[Any]) -> Colouring:
+def _of_column(number: int, name: str, column: pd.Series[Any]) -> Coloring:
     import pandas as pd
 
-    label = name[:MOST_LABEL]
+    label = name[:MAX_LABEL_LENGTH]
     if name == CLUSTER and (numbers := cluster_numbers(column)) is not None:
         return of_clusters(numbers)
     numeric = pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column)
-    if numeric and (not _whole(column) or column.nunique() > MOST_INTEGER_KINDS):
+    if numeric and (not _whole(column) or column.nunique() > MAX_INTEGER_KINDS):
         return by_number(f"column-{number}", label, column.to_numpy(np.float64, na_value=np.nan))
     missing = column.isna().to_numpy(bool)
     text = np.array([_text(value) for value in column], object)
     names, codes = np.unique(text[~missing].astype(str), return_inverse=True)
     counts = np.bincount(codes, minlength=len(names))
     order = np.argsort(-counts, kind="stable")
-    kept = order[: MOST_KINDS if len(names) <= MOST_KINDS else MOST_KINDS - 1]
+    kept = order[: MAX_KINDS if len(names) <= MAX_KINDS else MAX_KINDS - 1]
     place = np.full(len(names), len(kept), np.int64)
     place[kept] = np.arange(len(kept))
-    kinds: list[tuple[str, str | None]] = [(str(names[k]), COLOURS[i]) for i, k in enumerate(kept)]
+    kinds: list[tuple[str, str | None]] = [(str(names[k]), COLORS[i]) for i, k in enumerate(kept)]
     if len(kept) < len(names):
         kinds.append((f"others ({len(names) - len(kept)} kinds)", None))
     all_codes = np.full(len(column), len(kinds), np.int64)
@@ -316,6 +316,6 @@ def _text(value: Any) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
-def of_nothing(count: int) -> Colouring:
+def of_nothing(count: int) -> Coloring:
     """All places alike: for places of which nothing else is known."""
-    return by_category("all", "Nothing", np.zeros(count, np.int64), [("all places", COLOURS[0])])
+    return by_category("all", "Nothing", np.zeros(count, np.int64), [("all places", COLORS[0])])

@@ -1,4 +1,4 @@
-"""Vectors in few dimensions: PCA, t-SNE and UMAP, and the colours that three of them make."""
+"""Vectors in few dimensions: PCA, t-SNE and UMAP, and the colors that three of them make."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ FEWEST: dict[Method, int] = {"pca": 1, "tsne": 5, "umap": 12}
 COMPONENTS = 3
 """That a page draws."""
 _ITERATIONS = 1000
-_PERPLEXITY, _NEIGHBOURS = 30.0, 15
+_PERPLEXITY, _NEIGHBORS = 30.0, 15
 _DIMENSIONS_FIRST = 50
-"""Principal components that t-SNE starts from: noise goes, and neighbours are found in a fraction of the time."""
+"""Principal components that t-SNE starts from: noise goes, and neighbors are found in a fraction of the time."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Reduction:
 
     Attributes:
         method: how.
-        components: (N, 2 or 3) float32, centred, the farthest place at distance 1.
+        components: (N, 2 or 3) float32, centered, the farthest place at distance 1.
         explained: for PCA, the share of the variance that each component holds; else empty.
         note: what must be known to read it.
     """
@@ -64,7 +64,7 @@ def reduce_vectors(
     """Reduce (N, D) vectors to ``dim`` dimensions, 2 or 3.
 
     PCA keeps distances as far as it can, and is exact. t-SNE (van der Maaten & Hinton 2008, Barnes-Hut) and UMAP
-    (McInnes, Healy & Melville 2018, arXiv:1802.03426) keep neighbourhoods: how far apart groups lie in them, and how
+    (McInnes, Healy & Melville 2018, arXiv:1802.03426) keep neighborhoods: how far apart groups lie in them, and how
     large they are, says little. t-SNE compares by distance between vectors of length 1, UMAP by cosine.
 
     Raises:
@@ -113,9 +113,7 @@ def _tsne(vectors: NDArray[np.float32], dim: int, seed: int, progress: Progress)
             dim, perplexity=perplexity, init=start.astype(np.float32), max_iter=_ITERATIONS, random_state=seed, verbose=2,
             n_jobs=1,
         ).fit_transform(points)  # fmt: skip
-    note = (
-        f"neighbourhoods kept (perplexity {perplexity:g}, seed {seed}); distances between groups say little"
-    )
+    note = f"neighborhoods kept (perplexity {perplexity:g}, seed {seed}); distances between groups say little"
     return Reduction("tsne", _framed(fitted), (), note)
 
 
@@ -127,16 +125,16 @@ def _umap(vectors: NDArray[np.float32], dim: int, seed: int, progress: Progress)
         from umap import UMAP
 
         epochs = 500 if len(vectors) <= 10_000 else 200  # its own defaults, named so that the bar knows them
-        neighbours = min(_NEIGHBOURS, len(vectors) - 1)
+        neighbors = min(_NEIGHBORS, len(vectors) - 1)
         with progress.task("UMAP", total=epochs) as advance:
             fitted = UMAP(
-                neighbours, dim, metric="cosine", n_epochs=epochs, random_state=seed, n_jobs=1, verbose=False,
+                neighbors, dim, metric="cosine", n_epochs=epochs, random_state=seed, n_jobs=1, verbose=False,
                 tqdm_kwds={
                     "disable": False, "file": _Epochs(advance), "bar_format": "{n_fmt}", "ascii": True,
                     "mininterval": 0.2,
                 },
             ).fit_transform(_unit(vectors))  # fmt: skip
-    note = f"neighbourhoods kept ({neighbours} neighbours, seed {seed}); distances between groups say little"
+    note = f"neighborhoods kept ({neighbors} neighbors, seed {seed}); distances between groups say little"
     return Reduction("umap", _framed(fitted), (), note)
 
 
@@ -146,11 +144,11 @@ def _unit(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def _framed(points: NDArray[Any]) -> NDArray[np.float32]:
-    """Centred, the farthest place at distance 1; places that a method could not place lie in the middle."""
-    centred = np.asarray(points, np.float64)
-    centred = np.nan_to_num(centred - np.nanmean(centred, axis=0))
-    farthest = float(np.linalg.norm(centred, axis=1).max(initial=0.0)) or 1.0
-    return np.asarray(centred / farthest, np.float32)
+    """Centered, the farthest place at distance 1; places that a method could not place lie in the middle."""
+    centered = np.asarray(points, np.float64)
+    centered = np.nan_to_num(centered - np.nanmean(centered, axis=0))
+    farthest = float(np.linalg.norm(centered, axis=1).max(initial=0.0)) or 1.0
+    return np.asarray(centered / farthest, np.float32)
 
 
 # --- progress of libraries that only print it --------------------------------------------------------------------
@@ -193,12 +191,12 @@ def _told(file: io.TextIOBase) -> Iterator[None]:
         yield
 
 
-# --- colours -----------------------------------------------------------------------------------------------------
+# --- colors -----------------------------------------------------------------------------------------------------
 
 
 def rgb_of(components: NDArray[np.float32]) -> NDArray[np.uint8]:
     """(N, 3) red, green, blue of (N, 3) components: each from its 2nd to its 98th percentile, so that outliers do not
-    dim the rest. A component without spread is mid-grey in its channel.
+    dim the rest. A component without spread is mid-gray in its channel.
 
     >>> rgb_of(np.array([[0.0, 0.0, 5.0], [1.0, 2.0, 5.0]], np.float32)).tolist()
     [[0, 0, 128], [255, 255, 128]]
@@ -222,7 +220,7 @@ def principal_components(vectors: Array) -> tuple[NDArray[np.float32], tuple[flo
         vectors: (N, D) finite.
 
     Returns:
-        (N, 3) float32 coordinates, centred, all divided by one number so that the farthest place lies at 1
+        (N, 3) float32 coordinates, centered, all divided by one number so that the farthest place lies at 1
         (so distances keep their proportions); and the share of the variance that each component explains.
         Components that do not exist (D < 3, or fewer than four places) are zero.
 
@@ -232,13 +230,13 @@ def principal_components(vectors: Array) -> tuple[NDArray[np.float32], tuple[flo
     count, dim = vectors.shape
     coordinates = np.zeros((count, COMPONENTS), np.float64)
     shares = np.zeros(COMPONENTS)
-    centred = np.asarray(vectors, np.float64) - np.mean(vectors, axis=0, dtype=np.float64)
+    centered = np.asarray(vectors, np.float64) - np.mean(vectors, axis=0, dtype=np.float64)
     kept = min(COMPONENTS, dim, max(count - 1, 0))
-    total = float(np.square(centred).sum())
+    total = float(np.square(centered).sum())
     if kept and total > 0:
-        values, directions = leading(centred, kept)
+        values, directions = leading(centered, kept)
         largest = np.abs(directions).argmax(axis=0)
-        coordinates[:, :kept] = centred @ (directions * np.sign(directions[largest, np.arange(kept)]))
+        coordinates[:, :kept] = centered @ (directions * np.sign(directions[largest, np.arange(kept)]))
         shares[:kept] = values / total
         coordinates /= np.linalg.norm(coordinates, axis=1).max() or 1.0
     return coordinates.astype(np.float32), (float(shares[0]), float(shares[1]), float(shares[2]))

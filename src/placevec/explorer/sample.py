@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from placevec.errors import InputError, UsageError
 from placevec.explorer.coloring import (
     CLUSTER,
-    Colouring,
+    Coloring,
     by_rgb,
     cluster_numbers,
     of_blocks,
@@ -43,7 +43,7 @@ class Drawn:
         emb: all places and their vectors.
         rows: (N,) those that are drawn, ascending.
         dataset: where map and layers come from, or None.
-        table: the user's columns to colour by, or None.
+        table: the user's columns to color by, or None.
         clusters: how many to find when the columns bring none; None chooses by silhouette.
         seed: of the sample, of t-SNE and UMAP, and of clusters.
         progress: where to report.
@@ -132,12 +132,12 @@ class Drawn:
         return draw_scene(self.dataset, self.place_id, self.progress)
 
     @cached_property
-    def columns(self) -> list[Colouring]:
+    def columns(self) -> list[Coloring]:
         """The user's columns."""
         return [] if self.table is None else of_columns(self.table, self.emb.place_id, self.rows)
 
     @cached_property
-    def known(self) -> list[Colouring]:
+    def known(self) -> list[Coloring]:
         """By dominant layer, content density and spatial block, as far as they are known; then the user's columns."""
         shares = None
         if self.dataset is not None and has_map(self.dataset):
@@ -161,7 +161,7 @@ class Drawn:
         return made.label, f"k-means, {len(made)} clusters{chosen}"
 
     @cached_property
-    def by_cluster(self) -> Colouring:
+    def by_cluster(self) -> Coloring:
         """By cluster."""
         label, how = self.label
         return of_clusters(label, note=f"Found by {how}." if not how.startswith("the") else None)
@@ -175,10 +175,10 @@ class Drawn:
             )
         return self._reduced[key]
 
-    def by_components(self, method: Method) -> Colouring:
-        """By the colours that three components make."""
+    def by_components(self, method: Method) -> Coloring:
+        """By the colors that three components make."""
         found = self.reduction(method, 3)
-        note = f"Places of like colours have like vectors: {found.note}."
+        note = f"Places of like colors have like vectors: {found.note}."
         return by_rgb("rgb", f"{found.name} as red, green, blue", rgb_of(found.components), found.axes, note)
 
 

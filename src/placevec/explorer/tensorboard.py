@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from placevec.core import FUSED
 from placevec.datasets.dataset import Dataset
 from placevec.explorer.maps.pictures import MapPictures
-from placevec.explorer.maps.previews import typical_metres
+from placevec.explorer.maps.previews import typical_meters
 from placevec.geo import Ints
 from placevec.io.atomic import replacing_directory
 from placevec.io.progress import SILENT, Progress, printable
@@ -103,6 +103,6 @@ def _one_line(text: str) -> str:
 def _pictures(dataset: Dataset, rows: Ints) -> NDArray[np.float32]:
     """(N, 3, 32, 32) float32 pictures, 0 to 1, of the ground of places."""
     reader, footprints = MapPictures.of(dataset), dataset.footprints()[rows]
-    metres = typical_metres(reader, footprints) / PICTURE_PX
-    drawn = [reader.picture(reader.read(tuple(box), PICTURE_PX), metres) for box in footprints.tolist()]
+    meters = typical_meters(reader, footprints) / PICTURE_PX
+    drawn = [reader.picture(reader.read(tuple(box), PICTURE_PX), meters) for box in footprints.tolist()]
     return np.stack(drawn).transpose(0, 3, 1, 2).astype(np.float32) / 255.0

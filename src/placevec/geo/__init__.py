@@ -1,4 +1,4 @@
-"""Where things are: areas, slippy tiles, metres on the ellipsoid, spatial blocks.
+"""Where things are: areas, slippy tiles, meters on the ellipsoid, spatial blocks.
 
 Longitudes and latitudes are WGS84 degrees and always named; arrays are float64 and ordered (lon, lat).
 Web Mercator ends at |lat| = 85.0511 degrees and refuses what lies beyond; everything metric works anywhere.
@@ -32,11 +32,11 @@ from placevec.geo.tiles import (
     MAX_ZOOM,
     MERCATOR_HALF,
     TILE_PX,
-    asked_zoom,
     check_zoom,
+    check_zoom_option,
     footprint_bounds,
     lonlat_to_tile_xy,
-    metres_per_pixel,
+    meters_per_pixel,
     parse_tile_id,
     tile_bounds,
     tile_id,
@@ -55,15 +55,15 @@ __all__ = [
     "Area",
     "Floats",
     "Ints",
-    "asked_zoom",
     "check_lonlat",
     "check_zoom",
+    "check_zoom_option",
     "distance_m",
     "footprint_bounds",
     "hold_out_blocks",
     "local_offset",
     "lonlat_to_tile_xy",
-    "metres_per_pixel",
+    "meters_per_pixel",
     "metric_grid",
     "offset",
     "parse_tile_id",

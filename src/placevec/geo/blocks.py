@@ -19,7 +19,7 @@ def spatial_blocks(lon: ArrayLike, lat: ArrayLike, size_m: float) -> Ints:
     any latitude and the last one meets the first at the antimeridian.
     """
     if not size_m > 0:
-        raise InputError(f"a spatial block needs a positive size in metres; got {size_m}")
+        raise InputError(f"a spatial block needs a positive size in meters; got {size_m}")
     lon, lat = check_lonlat(np.atleast_1d(lon), np.atleast_1d(lat))
     rows_total = max(1, round(math.pi * WGS84_A / size_m))
     row = np.minimum(((lat + 90.0) / 180.0 * rows_total).astype(np.int64), rows_total - 1)
@@ -34,7 +34,7 @@ def spatial_blocks(lon: ArrayLike, lat: ArrayLike, size_m: float) -> Ints:
 
 
 def within_distance(lonlat: Floats, others: Floats, distance: float) -> NDArray[np.bool_]:
-    """(N,) bool: which of ``lonlat`` (N, 2) lie closer than ``distance`` metres to any of ``others`` (M, 2)."""
+    """(N,) bool: which of ``lonlat`` (N, 2) lie closer than ``distance`` meters to any of ``others`` (M, 2)."""
     if len(lonlat) == 0 or len(others) == 0:
         return np.zeros(len(lonlat), bool)
     from scipy.spatial import cKDTree

@@ -11,7 +11,7 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 WGS84_A = 6378137.0
-"""Semi-major axis of the WGS84 ellipsoid, metres; also the radius of the Web Mercator sphere."""
+"""Semi-major axis of the WGS84 ellipsoid, meters; also the radius of the Web Mercator sphere."""
 WGS84_E2 = 0.0066943799901413165
 """Squared first eccentricity of the WGS84 ellipsoid."""
 

@@ -44,7 +44,7 @@ def write_geojson(
 
 
 def _point(lon: float, lat: float) -> str:
-    """Seven digits are a centimetre."""
+    """Seven digits are a centimeter."""
     return f'{{"type":"Point","coordinates":[{round(lon, 7)!r},{round(lat, 7)!r}]}}'
 
 

@@ -26,7 +26,7 @@ from placevec.io.json_documents import parse_json
 _GEOMETRY = "geometry"
 # Real tables hold less than ten values a byte and unpack to less than a hundred times their size.
 _FREE_CELLS, _CELLS_A_BYTE = 20_000_000, 64
-_FREE_BYTES, _MOST_EXPANSION = 2**28, 1000
+_FREE_BYTES, _MAX_EXPANSION = 2**28, 1000
 
 
 def _geo_metadata(geometry: np.ndarray[Any, Any]) -> dict[str, Any]:
@@ -150,7 +150,7 @@ def _refuse_bomb(metadata: pq.FileMetaData, size: int, path: str | PathLike[str]
     groups = [metadata.row_group(number) for number in range(metadata.num_row_groups)]
     cells = metadata.num_columns * max(metadata.num_rows, sum(group.num_rows for group in groups))
     unpacked = sum(group.total_byte_size for group in groups)
-    if cells > _FREE_CELLS + _CELLS_A_BYTE * size or unpacked > _FREE_BYTES + _MOST_EXPANSION * size:
+    if cells > _FREE_CELLS + _CELLS_A_BYTE * size or unpacked > _FREE_BYTES + _MAX_EXPANSION * size:
         raise SourceError(
             f"{path} would unpack to {cells:,} values of {unpacked:,} bytes from {size:,} bytes: no table of places is so"
         )

@@ -19,7 +19,7 @@ from numpy.typing import ArrayLike, NDArray
 
 ATTRIBUTION = "© OpenStreetMap contributors, ODbL 1.0"
 RGB = ("red", "green", "blue")
-"""Names of the bands of a map of colours, whose files say so to other programs."""
+"""Names of the bands of a map of colors, whose files say so to other programs."""
 _COMPRESSOR = zstandard.ZstdCompressor(level=1)  # keeps its tables, which takes longer to make than a block
 _BIT_COMPRESSOR = zstandard.ZstdCompressor(level=-1)
 _HEAD_BYTES = 16
@@ -66,8 +66,8 @@ class GeoTiffWriter:
         block: side of the square blocks, pixels, a multiple of 16.
         names: of the bands.
         bits: 1 or 8 a pixel.
-        west: projected metres of the left edge; north: of the upper edge.
-        resolution: projected metres a pixel.
+        west: projected meters of the left edge; north: of the upper edge.
+        resolution: projected meters a pixel.
         attribution: the credit that the file carries.
     """
 
@@ -151,7 +151,7 @@ class GeoTiffWriter:
             _tag(257, _LONG, self._size[1]),
             _tag(258, _SHORT, *[self._bits] * bands),
             _tag(259, _SHORT, _ZSTD),
-            _tag(262, _SHORT, 2 if is_rgb else 1),  # colours, or black is zero
+            _tag(262, _SHORT, 2 if is_rgb else 1),  # colors, or black is zero
             _tag(277, _SHORT, bands),
             _tag(284, _SHORT, 2 if bands > 1 else 1),  # bands stored apart
             _text_tag(305, "placevec"),

@@ -1,4 +1,4 @@
-"""Metres on the WGS84 ellipsoid: offsets, distances, earth-centred coordinates, grids."""
+"""Meters on the WGS84 ellipsoid: offsets, distances, earth-centered coordinates, grids."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from placevec.geo.coordinates import WGS84_A, WGS84_E2, Floats, check_lonlat, wr
 
 
 def offset(lon: ArrayLike, lat: ArrayLike, *, east_m: ArrayLike, north_m: ArrayLike) -> Floats:
-    """(..., 2) lon, lat reached by walking metres east and north along the ellipsoid.
+    """(..., 2) lon, lat reached by walking meters east and north along the ellipsoid.
 
     The direction is the bearing at the start and the way a geodesic, so poles and antimeridian need no care.
     """
@@ -26,7 +26,7 @@ def offset(lon: ArrayLike, lat: ArrayLike, *, east_m: ArrayLike, north_m: ArrayL
 
 
 def local_offset(lon: ArrayLike, lat: ArrayLike, *, east_m: ArrayLike, north_m: ArrayLike) -> Floats:
-    """Like `offset` for steps up to some kilometres, in closed form on the local radii of curvature.
+    """Like `offset` for steps up to some kilometers, in closed form on the local radii of curvature.
 
     Some fifty times faster; the error grows with the square of the step: below 0.2 m at 1 km and |lat| < 65, 0.6 m at 80.
     """
@@ -42,7 +42,7 @@ def local_offset(lon: ArrayLike, lat: ArrayLike, *, east_m: ArrayLike, north_m: 
 
 
 def distance_m(lon_a: ArrayLike, lat_a: ArrayLike, lon_b: ArrayLike, lat_b: ArrayLike) -> Floats:
-    """Geodesic distance in metres on the WGS84 ellipsoid.
+    """Geodesic distance in meters on the WGS84 ellipsoid.
 
     >>> round(float(distance_m(24.94, 60.17, 24.95, 60.17)))
     555
@@ -54,10 +54,10 @@ def distance_m(lon_a: ArrayLike, lat_a: ArrayLike, lon_b: ArrayLike, lat_b: Arra
 
 
 def to_ecef(lon: ArrayLike, lat: ArrayLike) -> Floats:
-    """(..., 3) earth-centred metres of points on the ellipsoid.
+    """(..., 3) earth-centered meters of points on the ellipsoid.
 
     Straight-line distances here are ground distances to 1 part in 100,000 up to 100 km, everywhere alike:
-    no projection, no antimeridian, no poles. Neighbour searches run on these.
+    no projection, no antimeridian, no poles. Neighbor searches run on these.
     """
     lon, lat = check_lonlat(lon, lat)
     lam, phi = np.radians(lon), np.radians(lat)
@@ -67,14 +67,14 @@ def to_ecef(lon: ArrayLike, lat: ArrayLike) -> Floats:
 
 
 def metric_grid(area: Area, spacing_m: float) -> Floats:
-    """(N, 2) lon, lat of points ``spacing_m`` metres apart, in rows from the south, inside the area.
+    """(N, 2) lon, lat of points ``spacing_m`` meters apart, in rows from the south, inside the area.
 
     >>> grid = metric_grid(Area(24.93, 60.16, 24.96, 60.18), 500)
     >>> round(float(distance_m(*grid[0], *grid[1])))
     500
     """
     if not spacing_m > 0:
-        raise InputError(f"the spacing of places is a positive number of metres; got {spacing_m}")
+        raise InputError(f"the spacing of places is a positive number of meters; got {spacing_m}")
     found = []
     for west, south, east, north in area.parts():
         height = float(distance_m(west, south, west, north))

@@ -113,7 +113,7 @@ class Paths:
         """(P,) float64 signed area of each path taken as a ring: positive when counter-clockwise (y up)."""
         return self._shoelace()[0]
 
-    def centres(self) -> Floats:
+    def centers(self) -> Floats:
         """(R, 2) float64: area-weighted centroid of a row's rings (holes subtract when they run the other way).
 
         Rows without area (points, lines) give the middle vertex of their longest path.
@@ -132,11 +132,11 @@ class Paths:
         solid = closed & (
             np.abs(area) > 1e-9 * (np.ptp(boxes[:, ::2], axis=1) * np.ptp(boxes[:, 1::2], axis=1))
         )
-        centres = middle.copy()
+        centers = middle.copy()
         origin = self.xy[self.row_vertices[:-1]]
-        centres[solid] = origin[solid] + moment[solid] / area[solid, None]
+        centers[solid] = origin[solid] + moment[solid] / area[solid, None]
         # A ring that crosses itself can have its centroid far away: keep it inside the row's box.
-        return np.asarray(np.clip(centres, boxes[:, :2], boxes[:, 2:]))
+        return np.asarray(np.clip(centers, boxes[:, :2], boxes[:, 2:]))
 
     def _shoelace(self) -> tuple[Floats, Floats]:
         """Signed area (P,) and first moments (P, 2) of each path, about the first vertex of its row."""

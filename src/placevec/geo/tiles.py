@@ -16,7 +16,7 @@ MAX_MERCATOR_LATITUDE = 85.0511287798066
 MAX_ZOOM = 22
 TILE_PX = 256
 MERCATOR_HALF = math.pi * WGS84_A
-"""Half the side of the Web Mercator square, projected metres."""
+"""Half the side of the Web Mercator square, projected meters."""
 
 
 def check_zoom(zoom: int) -> int:
@@ -26,7 +26,7 @@ def check_zoom(zoom: int) -> int:
     return zoom
 
 
-def asked_zoom(zoom: int) -> int:
+def check_zoom_option(zoom: int) -> int:
     """The same of a zoom that somebody asks for, else UsageError."""
     try:
         return check_zoom(zoom)
@@ -128,23 +128,23 @@ def tile_ranges(area: Area, zoom: int) -> list[tuple[int, int, int, int]]:
 
 
 def tiles_of_area(area: Area, zoom: int) -> Ints:
-    """(N, 2) x, y of the tiles whose centre lies in the area, in row order; those touching it if there is none."""
+    """(N, 2) x, y of the tiles whose center lies in the area, in row order; those touching it if there is none."""
     found = []
     for x_min, y_min, x_max, y_max in tile_ranges(area, zoom):
         x, y = np.meshgrid(np.arange(x_min, x_max + 1), np.arange(y_min, y_max + 1))
         found.append(np.stack([x.ravel(), y.ravel()], axis=-1).astype(np.int64))
     tiles = np.concatenate(found)
-    centres = tile_xy_to_lonlat(tiles + 0.5, zoom)
-    inside = area.contains(centres[:, 0], centres[:, 1])
+    centers = tile_xy_to_lonlat(tiles + 0.5, zoom)
+    inside = area.contains(centers[:, 0], centers[:, 1])
     return tiles[inside] if inside.any() else tiles
 
 
-def metres_per_pixel(lat: ArrayLike, zoom: int) -> Floats:
-    """Ground metres of one native pixel (256 px tiles) at a latitude, the mean of east-west and north-south.
+def meters_per_pixel(lat: ArrayLike, zoom: int) -> Floats:
+    """Ground meters of one native pixel (256 px tiles) at a latitude, the mean of east-west and north-south.
 
     The two differ by up to 0.7 % because Web Mercator projects the ellipsoid as a sphere.
 
-    >>> round(float(metres_per_pixel(0.0, 17)), 3)
+    >>> round(float(meters_per_pixel(0.0, 17)), 3)
     1.19
     """
     radians = np.radians(np.asarray(lat, np.float64))
@@ -155,9 +155,9 @@ def metres_per_pixel(lat: ArrayLike, zoom: int) -> Floats:
 
 
 def footprint_bounds(lonlat: Floats, size_m: ArrayLike, zoom: int) -> Floats:
-    """(N, 4) x0, y0, x1, y1 in fractional tile coordinates of squares ``size_m`` metres wide centred on points."""
-    centre = lonlat_to_tile_xy(lonlat[:, 0], lonlat[:, 1], zoom)
-    half = np.asarray(size_m) / (2.0 * TILE_PX * metres_per_pixel(lonlat[:, 1], zoom))
+    """(N, 4) x0, y0, x1, y1 in fractional tile coordinates of squares ``size_m`` meters wide centered on points."""
+    center = lonlat_to_tile_xy(lonlat[:, 0], lonlat[:, 1], zoom)
+    half = np.asarray(size_m) / (2.0 * TILE_PX * meters_per_pixel(lonlat[:, 1], zoom))
     return np.stack(
-        [centre[:, 0] - half, centre[:, 1] - half, centre[:, 0] + half, centre[:, 1] + half], axis=-1
+        [center[:, 0] - half, center[:, 1] - half, center[:, 0] + half, center[:, 1] + half], axis=-1
     )

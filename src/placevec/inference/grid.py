@@ -11,7 +11,7 @@ from placevec.errors import UsageError
 from placevec.geo import Area, Floats
 
 WORLD = Area(-180.0, -90.0, 180.0, 90.0)
-MOST_CELLS = 4_000_000_000
+MAX_CELLS = 4_000_000_000
 """The world at 0.0045 degrees, 500 m: 16 GB of numbers."""
 
 
@@ -37,14 +37,14 @@ class Grid:
         """Cells of about ``resolution`` degrees, a whole number of them each way.
 
         Raises:
-            UsageError: a resolution that is none, or more cells than `MOST_CELLS`.
+            UsageError: a resolution that is none, or more cells than `MAX_CELLS`.
         """
         if not (math.isfinite(resolution) and resolution > 0):
             raise UsageError(f"--resolution is degrees a cell, more than 0; got {resolution:g}")
         wide, high = (max(1.0, extent / resolution) for extent in (span(area), area.north - area.south))
-        if wide * high > MOST_CELLS:
+        if wide * high > MAX_CELLS:
             raise UsageError(
-                f"{resolution:g} degrees a cell are {wide * high:,.0f} cells, and at most {MOST_CELLS:,} can be"
+                f"{resolution:g} degrees a cell are {wide * high:,.0f} cells, and at most {MAX_CELLS:,} can be"
                 " written: take a larger --resolution or a smaller --bbox"
             )
         return cls(area, round(wide), round(high))

@@ -16,11 +16,11 @@ from placevec.io.progress import printable
 from placevec.models.heads import Head, HeadKind
 from placevec.models.model import Model
 
-MOST_ASKED = 64
+MAX_QUERIED_CLASSES = 64
 """Classes that can be asked for at once: bands of a raster, panels of a picture."""
-_MOST_NUMBERS = 2**24
+_MAX_NUMBERS = 2**24
 """Answers that are held at once: points times all classes."""
-_MOST_COMPARED = 20_000
+_MAX_COMPARED = 20_000
 NUMBER = "number"
 """What the answer of a model of numbers is called whose training record does not name its label."""
 
@@ -49,7 +49,7 @@ class Question:
             InputError: a latitude beyond a pole, or a year missing or unasked for.
         """
         assert self.model.head is not None
-        at_once = max(256, _MOST_NUMBERS // self.model.head.outputs)
+        at_once = max(256, _MAX_NUMBERS // self.model.head.outputs)
         parts = [np.empty((0, len(self.columns)), np.float32)]
         for start in range(0, len(lonlat), at_once):
             part = wrapped(lonlat[start : start + at_once])
@@ -78,8 +78,8 @@ def ask(model: Model, classes: Sequence[str] = (), *, year: float | None = None)
             f" {_quoted(head.classes[:3])}"
         )
     columns = tuple(_column(head, name) for name in classes)
-    if len(set(columns)) < len(columns) or len(columns) > MOST_ASKED:
-        raise UsageError(f"name each class once, at most {MOST_ASKED} of them with --class")
+    if len(set(columns)) < len(columns) or len(columns) > MAX_QUERIED_CLASSES:
+        raise UsageError(f"name each class once, at most {MAX_QUERIED_CLASSES} of them with --class")
     names = tuple(head.classes[column] for column in columns)
     if head.kind == "presence":  # classes do not know of each other: only these are worked out
         return Question(
@@ -124,7 +124,7 @@ def first_answers(
 ) -> NDArray[np.int64] | NDArray[np.float32]:
     """(N,) number of the most likely class at (N, 2) degrees, or the number that is expected."""
     head = answering(model)
-    at_once = max(256, _MOST_NUMBERS // head.outputs)
+    at_once = max(256, _MAX_NUMBERS // head.outputs)
     parts = []
     for start in range(0, len(lonlat), at_once):
         part = slice(start, start + at_once)
@@ -160,7 +160,7 @@ def wrapped(lonlat: Floats) -> Floats:
 
 
 def _label_of(model: Model) -> str:
-    """What the number is called: the column it was learnt from, where the training record says it."""
+    """What the number is called: the column it was learned from, where the training record says it."""
     label = model.training.get("label")
     return label if isinstance(label, str) and label.strip() else NUMBER
 
@@ -171,7 +171,7 @@ def _column(head: Head, name: str) -> int:
     alike = [column for column, known in enumerate(head.classes) if known.casefold() == name.casefold()]
     if len(alike) == 1:
         return alike[0]
-    near = difflib.get_close_matches(name, head.classes[:_MOST_COMPARED], n=3, cutoff=0.5)
+    near = difflib.get_close_matches(name, head.classes[:_MAX_COMPARED], n=3, cutoff=0.5)
     hint = f"did you mean {_quoted(near)}?" if near else f"there are {_quoted(head.classes[:5])}"
     more = f" and {len(head.classes) - 5:,} more" if not near and len(head.classes) > 5 else ""
     if any("," in known for known in near):

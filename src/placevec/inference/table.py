@@ -19,7 +19,7 @@ from placevec.io.progress import SILENT, Progress
 from placevec.models.model import Model
 from placevec.sources.tables.labeled_points import PointTable
 
-_MOST_NUMBERS = 2**24
+_MAX_NUMBERS = 2**24
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ def write_table(
     fields = [pa.field("place_id", pa.string()), pa.field("lon", pa.float64()), pa.field("lat", pa.float64())]
     schema = pa.schema([*fields, *told, pa.field("geometry", pa.binary())], metadata=_metadata(model))
     rows = without = behind = 0
-    at_once = max(256, _MOST_NUMBERS // head.outputs)
+    at_once = max(256, _MAX_NUMBERS // head.outputs)
     with replacing(path) as temporary, progress.task("Predicting", total=points.total) as advance:
         with pq.ParquetWriter(temporary, schema, compression="zstd") as file:
             for batch in points.batches():

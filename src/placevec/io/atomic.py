@@ -1,6 +1,6 @@
 """Writing files so that a reader, or the next run after a kill, sees the old content or the new, never half.
 
-Every writer makes a temporary neighbour of the target, flushes it to disk and renames it over the target.
+Every writer makes a temporary neighbor of the target, flushes it to disk and renames it over the target.
 """
 
 from __future__ import annotations

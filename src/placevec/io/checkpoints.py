@@ -20,7 +20,7 @@ from placevec.errors import InputError, ModelError
 
 LARGEST = 2**31
 """Bytes that a checkpoint may hold: twelve times those of the largest founding one."""
-MOST_TENSORS = 1000
+MAX_TENSORS = 1000
 
 
 def read_checkpoint(file: Path) -> Any:
@@ -64,7 +64,7 @@ def tensors_in(content: Any, file: Path, wrappers: tuple[str, ...] = ()) -> dict
         if isinstance(content, Mapping) and isinstance(content.get(wrapper), Mapping):
             content = content[wrapper]
             break
-    if not isinstance(content, Mapping) or not 0 < len(content) <= MOST_TENSORS:
+    if not isinstance(content, Mapping) or not 0 < len(content) <= MAX_TENSORS:
         raise ModelError(f"{file} holds no weights by name")
     if not all(isinstance(key, str) and isinstance(value, Tensor) for key, value in content.items()):
         raise ModelError(f"{file} holds no weights by name: some of its entries are no tensors")

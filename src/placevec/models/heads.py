@@ -13,7 +13,7 @@ from placevec.errors import ModelError
 
 HeadKind = Literal["presence", "classes", "number"]
 KINDS = ("presence", "classes", "number")
-MOST_CLASSES = 1_000_000
+MAX_CLASSES = 1_000_000
 DESCRIBED = {
     "dim": int, "kind": str, "classes?": [str], "mean?": float, "deviation?": float, "bias?": bool,
 }  # fmt: skip
@@ -57,7 +57,7 @@ class Head(nn.Module):
         if kind not in KINDS:
             raise ModelError(f"there is no head {str(kind)[:60]!r}; there are {', '.join(KINDS)}")
         self.dim, self.kind, self.classes = _whole(dim), kind, tuple(classes)
-        if (kind == "number") != (not self.classes) or len(self.classes) > MOST_CLASSES:
+        if (kind == "number") != (not self.classes) or len(self.classes) > MAX_CLASSES:
             raise ModelError(
                 f"a head of {kind} has {'no classes' if kind == 'number' else 'one to a million classes'}; "
                 f"got {len(self.classes):,}"
@@ -77,7 +77,7 @@ class Head(nn.Module):
         return max(1, len(self.classes))
 
     def forward(self, z: Tensor) -> Tensor:
-        """(N, dim) -> (N, C) logits, or (N, 1) standardised numbers."""
+        """(N, dim) -> (N, C) logits, or (N, 1) standardized numbers."""
         found: Tensor = self.linear(z)
         return found
 

@@ -97,7 +97,7 @@ class ExtractOptions(Options):
         None, "Extract: .osm.pbf, .osm, .osm.gz or .osm.bz2 (beside ready tiles it labels them)"
     )
     osm_name: str | None = option(
-        None, "Name of an extract to download, such as Monaco (helsinki-centre is embedded)"
+        None, "Name of an extract to download, such as Monaco (helsinki-center is embedded)"
     )
     layers: Path | None = option(None, "Layer table, TOML (default: the twelve layers)")
 
@@ -124,7 +124,7 @@ class TileFolderOptions(Options):
         "auto", "Background of layers (auto, white, black or transparent; for single layers LAYER=KIND,...)"
     )
     require_all_layers: bool = option(False, "Only tiles that every layer has are places")
-    keep_grey: bool = option(False, "Shades of layers kept, 8 bits a pixel, instead of a threshold")
+    keep_gray: bool = option(False, "Shades of layers kept, 8 bits a pixel, instead of a threshold")
 
 
 @dataclass(frozen=True)
@@ -177,9 +177,9 @@ class MapOptions(PlaceOptions, AreaOptions, TileServerOptions, TileFolderOptions
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.zoom is not None:
-            from placevec.geo import asked_zoom
+            from placevec.geo import check_zoom_option
 
-            asked_zoom(self.zoom)
+            check_zoom_option(self.zoom)
         tiles = self._named(*_TILES)
         extracts = self._named("osm", "osm_name")
         if len(tiles) > 1 or len(extracts) > 1:

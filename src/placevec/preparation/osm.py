@@ -20,7 +20,7 @@ from placevec.geo import (
     Area,
     check_zoom,
     lonlat_to_tile_xy,
-    metres_per_pixel,
+    meters_per_pixel,
     metric_grid,
     tile_ranges,
     tiles_of_area,
@@ -36,7 +36,7 @@ from placevec.sources.tables.points import Points, read_points
 LICENCE = "ODbL-1.0"
 ATTRIBUTION = "© OpenStreetMap contributors, ODbL 1.0"
 DEFAULT_SIZE_M = 200.0
-MOST_PLACES = 100_000_000
+MAX_PLACES = 100_000_000
 """Tiles or grid points of an area, empty ones included."""
 POIS, MAP_COVERAGE = "pois.parquet", "map_coverage.tif"
 
@@ -135,9 +135,9 @@ def prepare(
 def check_size(spacing_m: float | None, size_m: float | None) -> None:
     """UsageError unless the distance and the size of places are lengths."""
     if spacing_m is not None and not spacing_m > 0:
-        raise UsageError(f"the spacing of places is a positive number of metres; got {spacing_m:g}")
+        raise UsageError(f"the spacing of places is a positive number of meters; got {spacing_m:g}")
     if size_m is not None and not size_m > 0:
-        raise UsageError(f"the size of a place is a positive number of metres; got {size_m:g}")
+        raise UsageError(f"the size of a place is a positive number of meters; got {size_m:g}")
 
 
 def _area_of(extract: Extract, held: Area | None, wanted: Area | None) -> Area:
@@ -178,11 +178,11 @@ def check_count(area: Area, zoom: int, spacing_m: float | None) -> None:
     count = sum((x1 - x0 + 1) * (y1 - y0 + 1) for x0, y0, x1, y1 in ranges)
     what = f"tiles of zoom {zoom}"
     if spacing_m is not None:
-        side = TILE_PX * float(metres_per_pixel((area.south + area.north) / 2.0, zoom))
+        side = TILE_PX * float(meters_per_pixel((area.south + area.north) / 2.0, zoom))
         count, what = round(count * (side / spacing_m) ** 2), f"places {spacing_m:g} m apart"
-    if count > MOST_PLACES:
+    if count > MAX_PLACES:
         raise AreaError(
-            f"the area holds {count:,} {what}, more than {MOST_PLACES:,}: name a smaller one with --bbox "
+            f"the area holds {count:,} {what}, more than {MAX_PLACES:,}: name a smaller one with --bbox "
             "west,south,east,north (west > east is across the 180th meridian), or make them larger"
         )
 

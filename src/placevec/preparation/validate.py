@@ -22,7 +22,7 @@ from placevec.datasets.views.registry import reader_of
 from placevec.errors import PlacevecError, SourceError
 from placevec.geo import TILE_PX
 from placevec.io.progress import SILENT, Progress
-from placevec.preparation.tiles.decode import MOST_DAMAGED, TileReader, how_to_read, open_tiles
+from placevec.preparation.tiles.decode import MAX_DAMAGED, TileReader, how_to_read, open_tiles
 from placevec.sources.osm.layers import LayerTable
 from placevec.sources.tiles.mbtiles import ENDING
 
@@ -39,9 +39,9 @@ class Layer:
     Attributes:
         name: of the layer, or of the channel.
         tiles: how many it has; of a dataset, how many places it shows anything of among those looked at.
-        set_share: of the pixels that were looked at, the share that is set; of colours, the mean intensity.
-        background: of the pictures; empty for datasets and colours.
-        threshold: contrast from which a pixel is set; None for datasets and colours.
+        set_share: of the pixels that were looked at, the share that is set; of colors, the mean intensity.
+        background: of the pictures; empty for datasets and colors.
+        threshold: contrast from which a pixel is set; None for datasets and colors.
     """
 
     name: str
@@ -137,7 +137,7 @@ def _tiles(path: Path, zoom: int | None, found: Validation, progress: Progress) 
     if not len(every):
         raise SourceError(f"there is no tile in {path}")
     reading = how_to_read(tiles)
-    reader = TileReader(tiles, reading, most_damaged=None)
+    reader = TileReader(tiles, reading, max_damaged=None)
     pixels, failed = [], 0
     chosen = every[np.unique(np.linspace(0, len(every) - 1, min(SAMPLED, len(every))).astype(int))]
     with progress.task("Decoding tiles", total=len(chosen)) as advance:
@@ -173,7 +173,7 @@ def _tiles(path: Path, zoom: int | None, found: Validation, progress: Progress) 
     if failed:
         first = next(iter(reader.damaged.values()))
         line = f"{failed} of {len(chosen)} tiles that were looked at are damaged, such as {first}"
-        (found.problems if failed > MOST_DAMAGED * len(chosen) else found.notes).append(line)
+        (found.problems if failed > MAX_DAMAGED * len(chosen) else found.notes).append(line)
     if pixels:
         shape = [min(BATCH, len(pixels)), len(reading.channels), TILE_PX, TILE_PX]
         found.batch = {role: list(shape) for role in ("anchor", "positive", "negative")}

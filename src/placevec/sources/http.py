@@ -21,7 +21,7 @@ from urllib.parse import SplitResult, urljoin
 from placevec.errors import SourceError
 from placevec.sources.web_address import check_url, is_public, port_of, printable_address, refuse_bulk
 
-MOST_REDIRECTS = 5
+MAX_REDIRECTS = 5
 CONNECT_S, SILENCE_S, WHOLE_S = 10.0, 30.0, 120.0
 """Seconds: to connect; without a byte; for one answer altogether, however it drips."""
 _REDIRECTS = (301, 302, 303, 307, 308)
@@ -50,11 +50,11 @@ class TileClient:
 
     Args:
         named: (scheme, host, port) of the servers that the user named.
-        most_bytes: of an answer.
+        max_bytes: of an answer.
     """
 
-    def __init__(self, named: frozenset[tuple[str, str, int]], *, most_bytes: int) -> None:
-        self._named, self._most_bytes = named, most_bytes
+    def __init__(self, named: frozenset[tuple[str, str, int]], *, max_bytes: int) -> None:
+        self._named, self._max_bytes = named, max_bytes
         self._connections: dict[_Key, http.client.HTTPConnection] = {}
         self._busy: http.client.HTTPConnection | None = None
         self._since, self._closed = 0.0, False
@@ -66,13 +66,13 @@ class TileClient:
             Trouble: no answer, a torn or an endless one.
             SourceError: a redirect that is not followed.
         """
-        for _ in range(MOST_REDIRECTS + 1):
+        for _ in range(MAX_REDIRECTS + 1):
             parts = check_url(url)
             answer = self._ask(parts, headers)
             if answer.status not in _REDIRECTS:
                 return answer
             url = self._followed(url, parts, answer.headers.get("location", ""))
-        raise SourceError(f"{printable_address(url)} is redirected more than {MOST_REDIRECTS} times")
+        raise SourceError(f"{printable_address(url)} is redirected more than {MAX_REDIRECTS} times")
 
     def _followed(self, url: str, parts: SplitResult, location: str) -> str:
         """Where a redirect leads, or SourceError when it must not be followed."""
@@ -113,13 +113,13 @@ class TileClient:
             response = connection.getresponse()
             told = {name.lower(): value for name, value in response.getheaders()}
             length = told.get("content-length", "")
-            if length.isdecimal() and int(length) > self._most_bytes:
+            if length.isdecimal() and int(length) > self._max_bytes:
                 self._drop(key)
                 return (
                     Answer(response.status, told, b"") if response.status != 200 else _too_long(int(length))
                 )
-            body = response.read(self._most_bytes + 1)
-            if len(body) > self._most_bytes:
+            body = response.read(self._max_bytes + 1)
+            if len(body) > self._max_bytes:
                 self._drop(key)
                 return Answer(response.status, told, b"") if response.status != 200 else _too_long(len(body))
             if length.isdecimal() and response.status not in (204, 304) and len(body) < int(length):

@@ -20,7 +20,7 @@ def land_outlines(path: str | Path | None = None) -> BaseGeometry:
     Args:
         path: polygons as GeoJSON, Shapefile, GeoPackage, FlatGeobuf or GeoParquet, in any CRS; None takes the
             177 countries of Natural Earth at 1:110 million (public domain) that
-            lie in pyogrio's wheel, coarse to tens of kilometres and without small islands.
+            lie in pyogrio's wheel, coarse to tens of kilometers and without small islands.
 
     Raises:
         AreaError: it holds no polygons.

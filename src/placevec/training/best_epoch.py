@@ -46,7 +46,7 @@ class Kept:
         return told if self.epoch == self.epochs else f"{told}; the last pass had {self.last:.3g}"
 
 
-def kept_pass(run: Path) -> Kept | None:
+def read_best_epoch(run: Path) -> Kept | None:
     """What the newest state of a run says of it; None where there is none.
 
     Not the log: a run that went on from a named checkpoint keeps the best since then, whatever was logged before.

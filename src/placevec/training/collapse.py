@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-LEAST_RANK = 2.0
+MIN_RANK = 2.0
 """Effective rank below which vectors lie on a line."""
-MOST_IN_TWO = 0.95
+MAX_IN_TWO = 0.95
 """Share of the variance in two directions above which the others are hardly used."""
 STUCK = 0.01
 """How near, relatively, to its collapsed value a loss stands still."""
@@ -50,12 +50,12 @@ class CollapseWatch:
             for name in ("effective_rank", "two_direction_share")
         )
         found = {}
-        if rank is not None and rank < LEAST_RANK and self.dim > LEAST_RANK:
+        if rank is not None and rank < MIN_RANK and self.dim > MIN_RANK:
             found["rank"] = (
                 f"Warning: the vectors fall together (effective rank {rank:.2f} of {self.dim}): try a smaller"
                 " --learning-rate, a larger --batch-size or --objective infonce"
             )
-        if share is not None and share > MOST_IN_TWO and self.dim > 4:
+        if share is not None and share > MAX_IN_TWO and self.dim > 4:
             found["share"] = (
                 f"Warning: {share:.0%} of the variance lies in 2 of {self.dim} directions: try --objective infonce,"
                 " a larger --batch-size, or harder negatives (--negatives semi-hard)"

@@ -47,7 +47,7 @@ class TrainingResult:
 
 
 class _Run:
-    """One call of `train`: the accelerator, the module, the optimiser, the samplers and the counters."""
+    """One call of `train`: the accelerator, the module, the optimizer, the samplers and the counters."""
 
     def __init__(
         self,
@@ -78,13 +78,13 @@ class _Run:
         for name, encoder in recipe.encoders.items():
             encoder.to(memory_format=self.layouts[name])  # type: ignore[call-overload]
         family = torch.optim.AdamW if options.optimizer == "adamw" else torch.optim.Adam
-        optimiser = family(
+        optimizer = family(
             module.parameters(),
             lr=options.learning_rate,
             weight_decay=options.weight_decay,
             fused=self.device.type == "cpu" or None,  # six times faster there; elsewhere torch knows best
         )
-        self.module, self.optimiser = self.accelerator.prepare(module, optimiser)
+        self.module, self.optimizer = self.accelerator.prepare(module, optimizer)
         self.plain: Bundle = self.accelerator.unwrap_model(self.module)
         self.rank, self.world = self.accelerator.process_index, self.accelerator.num_processes
 
@@ -105,11 +105,11 @@ class _Run:
         )
 
     def step(self, step: int, draw: Draw, batches: dict[str, Batch]) -> dict[str, float | Tensor]:
-        """One optimiser step; dropout is seeded by the step, so no generator state needs saving."""
+        """One optimizer step; dropout is seeded by the step, so no generator state needs saving."""
         options = self.options
         torch.manual_seed((options.seed * 1_000_003 + step) * 1009 + self.rank)
         rate = self.rate(step)
-        for group in self.optimiser.param_groups:
+        for group in self.optimizer.param_groups:
             group["lr"] = rate
         self.module.train()
         here = self._on_device(draw)
@@ -119,10 +119,10 @@ class _Run:
             raise ModelError(
                 f"the loss is {float(loss.detach())} at step {step}: lower the learning rate; the last checkpoint is kept"
             )
-        self.optimiser.zero_grad(set_to_none=True)
+        self.optimizer.zero_grad(set_to_none=True)
         self.accelerator.backward(loss)
         norm = self.accelerator.clip_grad_norm_(self.module.parameters(), options.clip_norm or float("inf"))
-        self.optimiser.step()
+        self.optimizer.step()
         watched = self.plain.watch(encoded, here.targets)
         if (
             self.recipe.measure is not None
@@ -150,7 +150,7 @@ class _Run:
     def _on_device(self, draw: Draw) -> Draw:
         doubles = (
             self.device.type != "mps"
-        )  # Apple's GPUs have no float64; there, positions resolve half a metre
+        )  # Apple's GPUs have no float64; there, positions resolve half a meter
         return Draw(
             draw.looks,
             {
@@ -236,7 +236,7 @@ class _Run:
             getattr(self.sampler, "batch_size", None) if hasattr(self.sampler, "with_batch_size") else None
         )
         after = halved(before)
-        release(self.optimiser)
+        release(self.optimizer)
         self.progress.say(
             f"Out of memory at step {self.counters.step:,}: going on with batches of {after} instead of {before}"
             " (--batch-size, or a smaller --size-px, chooses another)"
@@ -336,7 +336,7 @@ def _resume(work: _Run, state: Path, fixed: dict[str, Any], run: Path, save: Cal
     """Set a run to where a state was left, and say what is different from there on."""
     ours = newest_state(run / "state")
     same_best = ours is not None and state.parent == ours.parent
-    work.counters = counters = load_state(state, work.plain, work.optimiser.optimizer, fixed)
+    work.counters = counters = load_state(state, work.plain, work.optimizer.optimizer, fixed)
     work.progress.say(f"Resuming after step {counters.step:,}")
     if counters.batch_size is not None:
         work.resize(counters.batch_size)
@@ -355,7 +355,7 @@ def _resume(work: _Run, state: Path, fixed: dict[str, Any], run: Path, save: Cal
     if work.accelerator.is_main_process:
         run.mkdir(parents=True, exist_ok=True)
         save(run)
-        save_state(run / "state", work.plain, work.optimiser.optimizer, counters, fixed)
+        save_state(run / "state", work.plain, work.optimizer.optimizer, counters, fixed)
 
 
 def _keep(work: _Run, run: Path, fixed: dict[str, Any], save: Callable[[Path], None]) -> None:
@@ -365,8 +365,8 @@ def _keep(work: _Run, run: Path, fixed: dict[str, Any], save: Callable[[Path], N
     if every and not between and epoch % every == 0:
         with replacing_directory(run / "checkpoints" / f"epoch-{epoch:03d}") as folder:
             save(folder)
-            write_state(folder, work.plain, work.optimiser.optimizer, counters, fixed)
-    save_state(run / "state", work.plain, work.optimiser.optimizer, counters, fixed)
+            write_state(folder, work.plain, work.optimizer.optimizer, counters, fixed)
+    save_state(run / "state", work.plain, work.optimizer.optimizer, counters, fixed)
 
 
 def _watched(recipe: Recipe) -> tuple[dict[str, float], int]:

@@ -41,10 +41,10 @@ def halved(batch_size: int | None) -> int:
     return batch_size // 2
 
 
-def release(*optimisers: Any) -> None:
+def release(*optimizers: Any) -> None:
     """Give back what a failed step holds: gradients, and the device's cache."""
-    for optimiser in optimisers:
-        optimiser.zero_grad(set_to_none=True)
+    for optimizer in optimizers:
+        optimizer.zero_grad(set_to_none=True)
     gc.collect()
     if torch.cuda.is_available():
         torch.cuda.empty_cache()

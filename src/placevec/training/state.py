@@ -1,4 +1,4 @@
-"""What a run needs to go on after a kill: weights and optimiser as safetensors, counters as JSON. No pickles.
+"""What a run needs to go on after a kill: weights and optimizer as safetensors, counters as JSON. No pickles.
 
 ``state/step-00000120/`` holds ``tensors.safetensors`` and ``state.json``; each is written whole under another
 name and renamed, and the one before it is removed only afterwards, so that a complete one is always there.
@@ -56,38 +56,38 @@ class Counters:
     planned: int = 0
 
 
-def _optimiser_tensors(optimiser: torch.optim.Optimizer) -> dict[str, Tensor]:
+def _optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
     tensors = {}
-    for index, entries in optimiser.state_dict()["state"].items():
+    for index, entries in optimizer.state_dict()["state"].items():
         for key, value in entries.items():
-            tensors[f"optimiser.{index}.{key}"] = value if isinstance(value, Tensor) else torch.tensor(value)
+            tensors[f"optimizer.{index}.{key}"] = value if isinstance(value, Tensor) else torch.tensor(value)
     return tensors
 
 
 def save_state(
     folder: Path,
     module: nn.Module,
-    optimiser: torch.optim.Optimizer,
+    optimizer: torch.optim.Optimizer,
     counters: Counters,
     config: dict[str, Any],
 ) -> None:
     """Write ``folder/step-N`` whole, then remove the ones before it."""
     target = folder / f"step-{counters.step:08d}"
     with replacing_directory(target) as temporary:
-        write_state(temporary, module, optimiser, counters, config)
+        write_state(temporary, module, optimizer, counters, config)
     _remove_others(folder, target.name)
 
 
 def write_state(
     folder: Path,
     module: nn.Module,
-    optimiser: torch.optim.Optimizer,
+    optimizer: torch.optim.Optimizer,
     counters: Counters,
     config: dict[str, Any],
 ) -> None:
     """Write the two files of a state into a folder that is not yet in place."""
     tensors = {f"module.{name}": value for name, value in module.state_dict().items()}
-    tensors.update(_optimiser_tensors(optimiser))
+    tensors.update(_optimizer_tensors(optimizer))
     save_file(
         {name: value.detach().cpu().contiguous() for name, value in tensors.items()},
         folder / "tensors.safetensors",
@@ -166,9 +166,9 @@ def _require_same(path: Path, saved: dict[str, Any], config: dict[str, Any]) -> 
 
 
 def load_state(
-    path: Path, module: nn.Module, optimiser: torch.optim.Optimizer, config: dict[str, Any]
+    path: Path, module: nn.Module, optimizer: torch.optim.Optimizer, config: dict[str, Any]
 ) -> Counters:
-    """Fill ``module`` and ``optimiser`` from ``path``; ModelError when it was saved under another configuration."""
+    """Fill ``module`` and ``optimizer`` from ``path``; ModelError when it was saved under another configuration."""
     try:
         content = read_json(path / "state.json")
         check(content, {"counters": _COUNTERS, "config": dict})
@@ -178,7 +178,7 @@ def load_state(
         raise ModelError(_DAMAGED.format(path, error)) from error
     _require_same(path, saved, config)
     try:
-        state = _optimiser_state(tensors, optimiser)
+        state = _optimizer_state(tensors, optimizer)
     except ValueError as error:
         raise ModelError(_DAMAGED.format(path, error)) from error
     weights = {name[len("module.") :]: value for name, value in tensors.items() if name.startswith("module.")}
@@ -188,23 +188,23 @@ def load_state(
         raise ModelError(
             f"the training state {path} does not fit this recipe: {str(error).splitlines()[0]}"
         ) from error
-    parameters = [value for group in optimiser.param_groups for value in group["params"]]
+    parameters = [value for group in optimizer.param_groups for value in group["params"]]
     for number, entries in state.items():  # Adam keeps its step counter on the processor whatever the device
         for key in ("exp_avg", "exp_avg_sq"):
             # laid out in memory as the parameter is: fused Adam goes through both byte by byte
             entries[key] = torch.empty_like(parameters[number]).copy_(entries[key])
-    optimiser.load_state_dict({"state": state, "param_groups": optimiser.state_dict()["param_groups"]})
+    optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
     return counters
 
 
-def _optimiser_state(
-    tensors: dict[str, Tensor], optimiser: torch.optim.Optimizer
+def _optimizer_state(
+    tensors: dict[str, Tensor], optimizer: torch.optim.Optimizer
 ) -> dict[int, dict[str, Tensor]]:
     """Adam's memory of each parameter; ValueError unless it is whole and of the parameter's shape."""
-    shapes = [value.shape for group in optimiser.param_groups for value in group["params"]]
+    shapes = [value.shape for group in optimizer.param_groups for value in group["params"]]
     state: dict[int, dict[str, Tensor]] = {}
     for name, value in tensors.items():
-        if name.startswith("optimiser."):
+        if name.startswith("optimizer."):
             _, index, key = name.split(".", 2)
             state.setdefault(int(index), {})[key] = value
     for number, entries in state.items():

@@ -100,7 +100,7 @@ def test_a_job_killed_at_any_shard_ends_as_the_uninterrupted_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Oracle: shards and rows of a run that was not killed. Shards of two chips; killed before each write in turn."""
-    monkeypatch.setattr(chip_shards, "MOST_ROWS", 2)
+    monkeypatch.setattr(chip_shards, "MAX_ROWS", 2)
     whole = write(tmp_path / "whole")
     assert whole.files == ["chips.parquet", *(f"chips/000{number}.npy" for number in range(4))]
     expected = {name: (tmp_path / "whole" / name).read_bytes() for name in whole.files[1:]}

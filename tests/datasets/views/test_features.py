@@ -144,8 +144,8 @@ def test_statistics_of_chips() -> None:
         assert told[f"{name} mean"] == pytest.approx(index.mean(), rel=1e-4, abs=1e-6)
         assert told[f"{name} deviation"] == pytest.approx(index.std(), rel=1e-4)
     assert "NBR mean" not in names  # without B12
-    grey = own.mean(0)
-    steps = np.concatenate([np.abs(np.diff(grey, axis=axis)).ravel() for axis in (0, 1)])
+    gray = own.mean(0)
+    steps = np.concatenate([np.abs(np.diff(gray, axis=axis)).ravel() for axis in (0, 1)])
     assert told["texture"] == pytest.approx(steps.mean(), rel=1e-5)
 
 

@@ -59,7 +59,7 @@ def test_equals_scikit_learn(metric: Metric) -> None:
     seed=st.integers(0, 999),
 )
 def test_any_shape_with_ties_and_a_filter(count: int, dim: int, k: int, metric: Metric, seed: int) -> None:
-    """Small whole numbers give many ties and zero vectors; the filter is honoured, ties come by row."""
+    """Small whole numbers give many ties and zero vectors; the filter is honored, ties come by row."""
     random = np.random.default_rng(seed)
     vectors = random.integers(-1, 2, (count, dim)).astype(np.float32)
     asked = random.integers(-1, 2, (3, dim)).astype(np.float32)

@@ -31,7 +31,7 @@ def rows_of(emb: Embeddings, frame: Any) -> list[int]:
 
 
 def test_by_place(tiles: Embeddings) -> None:
-    """Closed form: on a unit grid the four nearest of (4, 4) are its four neighbours, at distance 1."""
+    """Closed form: on a unit grid the four nearest of (4, 4) are its four neighbors, at distance 1."""
     frame = similar(tiles, place=tiles.place_id[44], k=4, metric="euclidean")
     assert sorted(rows_of(tiles, frame)) == [34, 43, 45, 54]
     assert list(frame["distance"]) == [1.0] * 4
@@ -83,7 +83,7 @@ def test_by_vector_and_afresh(tiles: Embeddings) -> None:
     assert (query["embedded_afresh"], query["lon"], query["distance_m"]) == (True, lon, 0.0)
 
 
-def test_filters_by_mask_box_and_metres(tiles: Embeddings) -> None:
+def test_filters_by_mask_box_and_meters(tiles: Embeddings) -> None:
     where = np.zeros(100, bool)
     where[[3, 60, 99]] = True
     assert sorted(rows_of(tiles, similar(tiles, place=tiles.place_id[44], where=where))) == [3, 60, 99]

@@ -53,7 +53,7 @@ def test_all_kinds_of_input_are_one(name: str) -> None:
 
 REFUSED = {
     "beyond a pole.*swapped": ([60.17, 24.0], [95.0, 100.0]),
-    "metres": ([2_776_000.0], [8_437_000.0]),
+    "meters": ([2_776_000.0], [8_437_000.0]),
     "without coordinates": ([1.0, np.nan], [0.0, 0.0]),
     r"row 1 has lon 1.0, lat inf": ([1.0, 1.0], [0.0, np.inf]),
     "differ in shape": ([1.0, 2.0], [1.0]),
@@ -151,12 +151,12 @@ def test_networks_learn(network: str) -> None:
         "sphereC", dim=1, scales=4, r_min=0.1, network=network, hidden=32, dropout=0.0
     )
     wanted = torch.tensor(lat > 0, dtype=torch.float32)[:, None]
-    optimiser = torch.optim.Adam(encoder.parameters(), lr=0.01)
+    optimizer = torch.optim.Adam(encoder.parameters(), lr=0.01)
     for _ in range(150):
-        optimiser.zero_grad()
+        optimizer.zero_grad()
         loss = torch.nn.functional.mse_loss(encoder(lon, lat), wanted)
         loss.backward()
-        optimiser.step()
+        optimizer.step()
     assert float(loss.detach()) < 0.1
 
 

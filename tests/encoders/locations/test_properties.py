@@ -150,14 +150,14 @@ FINEST_SINE = {"grid": 0, "sphereC": 2, "sphereC+": 2, "sphereM": 4, "sphereM+":
 
 @pytest.mark.parametrize("lon", [0.0, 24.94, 179.0])
 @pytest.mark.parametrize("name", FINEST_SINE)
-def test_float32_features_tell_metres_apart(name: str, lon: float) -> None:
-    """At 1 m steps the finest sine grows with every step for a kilometre: angles are float64 until the features."""
+def test_float32_features_tell_meters_apart(name: str, lon: float) -> None:
+    """At 1 m steps the finest sine grows with every step for a kilometer: angles are float64 until the features."""
     encoder = small(name, scales=8, r_min=1e-3)
     waves = round(float(encoder.positional.around[0]))
     assert waves == 1000
-    metre = 360 / 40_030_230
+    meter = 360 / 40_030_230
     rising = round(lon / 360 * waves) * 360 / waves  # a zero of the sine of so many times the longitude
-    steps = rising + np.arange(1000) * metre
+    steps = rising + np.arange(1000) * meter
     finest = encoder.features(steps, np.zeros(1000)).to(torch.float32)[:, FINEST_SINE[name]]
     assert bool((finest.diff() > 0).all())
 

@@ -53,7 +53,7 @@ def test_p_is_never_zero_and_one_without_difference() -> None:
     assert two_sided(np.array([-1.0, 1.0] * 500)) == 1.0
 
 
-def test_what_is_linear_in_xyz_is_learnt_and_the_mean_is_not(results: Results) -> None:
+def test_what_is_linear_in_xyz_is_learned_and_the_mean_is_not(results: Results) -> None:
     group = results.groups[0]
     xyz, mean = group.of("xyz"), group.of(floors.MEAN)
     assert xyz is not None

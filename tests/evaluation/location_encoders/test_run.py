@@ -9,7 +9,7 @@ import pytest
 
 from placevec.evaluation import baselines as floors
 from placevec.evaluation import bootstrap as measures
-from placevec.evaluation import knn as neighbours
+from placevec.evaluation import knn as neighbors
 from placevec.evaluation import ridge
 from placevec.evaluation.folds import blocks_of, folds_of
 from placevec.evaluation.location_encoders import results as cells
@@ -157,7 +157,7 @@ def test_floors_answer_what_they_must() -> None:
         assert np.abs(answers[:, 0] - task.target).mean() < 0.35
 
 
-def test_neighbours_are_those_of_scikit_learn() -> None:
+def test_neighbors_are_those_of_scikit_learn() -> None:
     from sklearn.neighbors import KNeighborsRegressor
 
     random = np.random.default_rng(0)
@@ -166,14 +166,14 @@ def test_neighbours_are_those_of_scikit_learn() -> None:
         random.normal(size=(80, 2)),
         random.normal(size=(30, 4)),
     )
-    for k, answers in zip((1, 7), neighbours.answers(features, target, tested, (1, 7)), strict=True):
+    for k, answers in zip((1, 7), neighbors.answers(features, target, tested, (1, 7)), strict=True):
         theirs = KNeighborsRegressor(n_neighbors=k).fit(features, target).predict(tested)
         np.testing.assert_allclose(answers, theirs, atol=1e-5)
 
 
-def test_a_tie_goes_to_the_nearest_neighbour() -> None:
+def test_a_tie_goes_to_the_nearest_neighbor() -> None:
     features, target = np.array([[0.0], [1.0]]), np.eye(2)
-    answers = neighbours.answers(features, target, np.array([[0.4], [0.6]]), (2,))[0]
+    answers = neighbors.answers(features, target, np.array([[0.4], [0.6]]), (2,))[0]
     assert answers.argmax(axis=1).tolist() == [0, 1]
 
 

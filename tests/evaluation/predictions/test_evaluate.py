@@ -13,7 +13,7 @@ from placevec import api
 from placevec.api.evaluating import evaluate_model
 from placevec.cli import main
 from placevec.errors import DatasetError, EvaluationError
-from placevec.evaluation.baselines import Neighbours, frequencies, sines, taught
+from placevec.evaluation.baselines import Neighbors, frequencies, sines, taught
 from placevec.evaluation.predictions.ranking import rank
 from placevec.evaluation.predictions.report import ground
 from placevec.evaluation.predictions.scores import Resampling, Standing, auc, of_classes, of_numbers
@@ -58,7 +58,7 @@ def test_measures_of_classes_are_scikit_learn_s() -> None:
         assert one.low <= one.value <= one.high
 
 
-def test_ties_have_no_order_and_what_was_never_learnt_ranks_nowhere() -> None:
+def test_ties_have_no_order_and_what_was_never_learned_ranks_nowhere() -> None:
     """Expectations over all orders of three equal scores: 1/3 to be first, (1 + 1/2 + 1/3) / 3 of 1 / rank."""
     scores = np.array([[1.0, 1.0, 1.0], [0.0, 2.0, 1.0], [0.0, np.nan, 1.0], [0.5, 0.1, 0.2]])
     standing = Standing.of(scores, np.array([2, 2, 1, 7]))
@@ -120,11 +120,11 @@ def test_auc_is_scikit_learn_s() -> None:
 
 
 def test_the_nearest_place_answers_across_the_antimeridian() -> None:
-    known = Neighbours(np.array([[179.9, 0.0], [0.0, 0.0]]), np.array([1, 0]), 3)
+    known = Neighbors(np.array([[179.9, 0.0], [0.0, 0.0]]), np.array([1, 0]), 3)
     votes = known.answers(np.array([[-179.9, 0.0], [1.0, 1.0]]), 1)
     assert votes.argmax(axis=1).tolist() == [1, 0]
     assert known.answers(np.array([[-179.9, 0.0]]), 5).shape == (1, 3)
-    numbers = Neighbours(np.array([[0.0, 0.0], [1.0, 0.0], [50.0, 0.0]]), np.array([1.0, 3.0, 90.0]), 0)
+    numbers = Neighbors(np.array([[0.0, 0.0], [1.0, 0.0], [50.0, 0.0]]), np.array([1.0, 3.0, 90.0]), 0)
     assert numbers.answers(np.array([[0.4, 0.0]]), 2).tolist() == [[2.0]]
     assert frequencies(np.array([0, 0, 2]), 3).tolist() == [2 / 3, 0, 1 / 3]
 
@@ -191,7 +191,7 @@ def test_one_class_is_judged_against_the_sphere(tmp_path) -> None:
     assert report.rows["nearness to a place taught on"]["AUC"].value > 0.9
 
 
-def test_another_dataset_with_classes_never_learnt(taught_model, tmp_path) -> None:
+def test_another_dataset_with_classes_never_learned(taught_model, tmp_path) -> None:
     """The same classes in another order are found by name; others are wrong always."""
     lonlat = globe(200, seed=5)
     names = tuple(reversed(NAMES))
@@ -270,7 +270,7 @@ def test_photos_without_coordinates_are_told_by_their_image_alone(tmp_path) -> N
             assert one.rows == many
             assert report.rows[name + ending]["MRR"].value == pytest.approx(one.mrr, abs=1e-6)
     assert report.rows["image alone, every photo"]["MRR"].low > 0
-    assert any("20 labelled photos without coordinates" in note for note in report.notes)
+    assert any("20 labeled photos without coordinates" in note for note in report.notes)
 
 
 def test_what_cannot_be_judged_is_one_line(split_points, taught_model, tmp_path) -> None:

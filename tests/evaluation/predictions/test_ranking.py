@@ -43,7 +43,7 @@ def check(found: ranking.Ranking | None, scores: np.ndarray, truth: np.ndarray) 
 @pytest.mark.parametrize("cells", [2**23, 64])
 def test_place_image_and_both(monkeypatch: pytest.MonkeyPatch, cells: int) -> None:
     """Whatever the batches."""
-    monkeypatch.setattr(ranking, "_MOST_CELLS", cells)
+    monkeypatch.setattr(ranking, "_MAX_CELLS", cells)
     found = rank(by_place, LONLAT, TRUTH, image=IMAGE)
     check(found.location, PLACE, TRUTH)
     check(found.image, IMAGE, TRUTH)

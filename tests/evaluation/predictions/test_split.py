@@ -116,7 +116,7 @@ def test_a_model_without_a_split_is_unknown(ground: Dataset, model: Model, tmp_p
 def test_places_trained_on_are_known_in_another_dataset_of_the_same_places(
     ground: Dataset, model: Model, tmp_path: Path
 ) -> None:
-    """The same points with another split of their own: those that the run learnt from are never judged."""
+    """The same points with another split of their own: those that the run learned from are never judged."""
     other = octant_points(tmp_path / "other", 400, split=np.roll(SPLIT[:400], 7))
     sides = sides_of(model, other, other.labels())
     np.testing.assert_array_equal(sides.judged, ground.labels().rows("test"))

@@ -1,4 +1,4 @@
-"""Still plots: which are written, that their texts are harmless, and that dots have the legend's colours."""
+"""Still plots: which are written, that their texts are harmless, and that dots have the legend's colors."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from PIL import Image
 from placevec.embeddings import Provenance
 from placevec.errors import InputError, MissingExtraError
 from placevec.explorer import reductions, write_plots
-from placevec.explorer.coloring import COLOURS
+from placevec.explorer.coloring import COLORS
 from placevec.explorer.figures import plots
 from placevec.explorer.reductions import Reduction, principal_components
 from tests.explorer.conftest import Written
@@ -43,7 +43,7 @@ def columns(count: int) -> pd.DataFrame:
     })  # fmt: skip
 
 
-def test_every_projection_in_every_colouring(written: Written, tmp_path: Path) -> None:
+def test_every_projection_in_every_coloring(written: Written, tmp_path: Path) -> None:
     emb = written.emb[:60]
     report = write_plots(emb, tmp_path, dataset=written.dataset, columns=columns(60), clusters=3)  # type: ignore[arg-type]
     kinds = {name.split("-", 1)[1] for name in report.files}
@@ -58,14 +58,14 @@ def test_every_projection_in_every_colouring(written: Written, tmp_path: Path) -
             assert "OpenStreetMap" in picture.info["Copyright"]
 
 
-def test_dots_and_legend_have_the_colours_of_the_categories(written: Written, tmp_path: Path) -> None:
-    """Oracle: the palette; each colour is in the plot and in the legend, in proportion to how many there are."""
+def test_dots_and_legend_have_the_colors_of_the_categories(written: Written, tmp_path: Path) -> None:
+    """Oracle: the palette; each color is in the plot and in the legend, in proportion to how many there are."""
     column = pd.DataFrame({"kind": np.r_[np.full(600, "many"), np.full(300, "few")]})
     write_plots(written.emb, tmp_path, columns=column, methods=["pca"], clusters=1)
     picture = np.asarray(Image.open(tmp_path / "pca-kind.png").convert("RGB"), int)
     counts = []
-    for colour in COLOURS[:2]:
-        rgb = np.array([int(colour[at : at + 2], 16) for at in (0, 2, 4)])
+    for color in COLORS[:2]:
+        rgb = np.array([int(color[at : at + 2], 16) for at in (0, 2, 4)])
         near = np.abs(picture - rgb).sum(axis=2) < 90
         assert near[:, 410:440].sum() > 5, "the legend's dot"
         counts.append(int(near[:, :405].sum()))

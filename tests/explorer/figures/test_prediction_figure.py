@@ -43,7 +43,7 @@ def test_a_figure_of_two_models_and_two_classes(tmp_path: Path, monkeypatch: pyt
         for row, number in enumerate((2, 0)):
             np.testing.assert_allclose(found[row, column][shows], wanted[:, number], atol=2e-6)
     assert np.isnan(found[..., ~shows]).all()
-    assert 0.98 < float(np.nanmax(found)) < 1  # near enough to 1 for colours that end there
+    assert 0.98 < float(np.nanmax(found)) < 1  # near enough to 1 for colors that end there
     assert report.highest == 1.0  # type: ignore[union-attr]
     picture = Image.open(report.path)
     assert picture.format == "PNG"
@@ -69,7 +69,7 @@ def test_a_scale_that_reaches_nearly_1_names_1(tmp_path: Path, monkeypatch: pyte
     closed_form(tmp_path / "m")
     report = api.predict(tmp_path / "m", tmp_path / "a.png", classes=["north"])
     assert "1.0" in words
-    assert report.summary == "1 map, colours from 0 to 1"
+    assert report.summary == "1 map, colors from 0 to 1"
 
 
 def test_a_number_is_called_as_its_label(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -112,7 +112,7 @@ def test_which_of_several_models_cannot_answer_is_said(tmp_path: Path) -> None:
         api.predict(models[1], tmp_path / "a.png", classes=["north"])
 
 
-def test_only_the_land_is_coloured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_the_land_is_colored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     closed_form(tmp_path / "m")
     asked = []
     answers = distribution_figure.Question.answers
@@ -133,7 +133,7 @@ def test_only_the_land_is_coloured(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert len(places) > 1000
 
 
-def test_scales_of_colours() -> None:
+def test_scales_of_colors() -> None:
     assert limits_of(np.array([0.1, np.nan, 0.4], np.float32), False) == pytest.approx((0.0, 0.4))
     assert limits_of(np.array([0.1, 0.99999], np.float32), False) == (0.0, 1.0)
     assert limits_of(np.array([0.1, 0.94], np.float32), False) == pytest.approx((0.0, 0.94))

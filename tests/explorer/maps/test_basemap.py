@@ -52,11 +52,11 @@ def test_overview_shows_what_lies_where(flag: MapPictures) -> None:
     def at(x: float, y: float) -> np.ndarray:
         return pixels[int((CORNER[1] + y - y0) * scale[1]), int((CORNER[0] + x - x0) * scale[0])]
 
-    assert np.abs(at(1, 1) - INKS["water"].colour).max() < 8
-    assert np.abs(at(3, 0.5) - INKS["water"].colour).max() < 8
-    assert np.abs(at(0.5, 3) - INKS["leisure"].colour).max() < 8
+    assert np.abs(at(1, 1) - INKS["water"].color).max() < 8
+    assert np.abs(at(3, 0.5) - INKS["water"].color).max() < 8
+    assert np.abs(at(0.5, 3) - INKS["leisure"].color).max() < 8
     assert np.abs(at(2.5, 2.5) - PAPER).max() < 8
-    assert np.abs(at(3.5, 3.5) - INKS["buildings"].colour).max() < 12
+    assert np.abs(at(3.5, 3.5) - INKS["buildings"].color).max() < 12
 
 
 def test_only_details_take_a_piece_of_their_own(flag: MapPictures, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -68,7 +68,7 @@ def test_only_details_take_a_piece_of_their_own(flag: MapPictures, monkeypatch: 
     ]
     assert found.px_per_tile == TILE_PX
     sharp = decoded(found.pieces[0][1])
-    assert np.abs(sharp[100, 100] - INKS["buildings"].colour).max() < 12
+    assert np.abs(sharp[100, 100] - INKS["buildings"].color).max() < 12
     assert np.abs(sharp[10, 10] - PAPER).max() < 8
 
 

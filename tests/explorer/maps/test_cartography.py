@@ -20,9 +20,9 @@ def test_nothing_is_paper() -> None:
     assert (paint(_with(), LAYERS, 1.0) == PAPER).all()
 
 
-def test_colours_lie_where_the_layer_does() -> None:
+def test_colors_lie_where_the_layer_does() -> None:
     picture = paint(_with(water=slice(0, 5)), LAYERS, 1.0)
-    assert (picture[:5, :10] == INKS["water"].colour).all()
+    assert (picture[:5, :10] == INKS["water"].color).all()
     assert (picture[5:] == PAPER).all()
     assert (picture[:, 10:] == PAPER).all()
 
@@ -30,11 +30,11 @@ def test_colours_lie_where_the_layer_does() -> None:
 def test_roads_lie_over_water_and_half_coverage_is_between() -> None:
     coverage = _with(water=slice(0, 20), roads=slice(8, 12))
     near = paint(coverage, LAYERS, 1.0)
-    assert (near[10, 5] == INKS["roads"].colour).all()
+    assert (near[10, 5] == INKS["roads"].color).all()
     far = paint(coverage, LAYERS, 10.0)
     assert (far[10, 5] == INKS["roads"].far).all()
     half = paint(coverage // 2, LAYERS, 1.0)[2, 5].astype(int)
-    assert (np.abs(half - (np.array(INKS["water"].colour) + PAPER) / 2) <= 2).all()
+    assert (np.abs(half - (np.array(INKS["water"].color) + PAPER) / 2) <= 2).all()
 
 
 def test_edges_are_drawn_near_and_not_far() -> None:

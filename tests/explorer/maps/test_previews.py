@@ -7,7 +7,7 @@ from PIL import Image
 
 from placevec.explorer.maps.cartography import PAPER, paint
 from placevec.explorer.maps.pictures import MapPictures
-from placevec.explorer.maps.previews import SHEET_COLUMNS, draw_previews, typical_metres
+from placevec.explorer.maps.previews import SHEET_COLUMNS, draw_previews, typical_meters
 from tests.explorer.standin import LAYERS, StandInDataset
 
 
@@ -18,7 +18,7 @@ def test_each_place_has_its_square(dataset: StandInDataset) -> None:
     footprints[5] = np.nan
     previews = draw_previews(pictures, footprints)
     assert len(previews.sheets) == 2
-    metres = typical_metres(pictures, footprints) / previews.px
+    meters = typical_meters(pictures, footprints) / previews.px
     for number in (0, 5, 17, 255, 256, 299):
         sheet = np.asarray(
             Image.open(io.BytesIO(previews.sheets[number // 256]), formats=["WEBP"]).convert("RGB")
@@ -29,11 +29,11 @@ def test_each_place_has_its_square(dataset: StandInDataset) -> None:
         if number == 5:
             assert np.abs(square[4:-4, 4:-4] - PAPER).mean() < 8
             continue
-        expected = paint(pictures.read(tuple(footprints[number].tolist()), px), LAYERS, metres)
+        expected = paint(pictures.read(tuple(footprints[number].tolist()), px), LAYERS, meters)
         assert np.abs(square - expected).mean() < 12
 
 
 def test_typical_size(dataset: StandInDataset) -> None:
     pictures = MapPictures.of(dataset)  # type: ignore[arg-type]
-    assert abs(typical_metres(pictures, dataset.footprints()) - 120.0) < 0.5
-    assert typical_metres(pictures, np.full((2, 4), np.nan)) == 1.0
+    assert abs(typical_meters(pictures, dataset.footprints()) - 120.0) < 0.5
+    assert typical_meters(pictures, np.full((2, 4), np.nan)) == 1.0

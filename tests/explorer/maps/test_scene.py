@@ -7,7 +7,7 @@ import pytest
 
 from placevec.errors import InputError
 from placevec.explorer.maps import scene as module
-from placevec.explorer.maps.mercator import mercator_metres
+from placevec.explorer.maps.mercator import mercator_meters
 from placevec.explorer.maps.scene import draw_scene
 from placevec.geo import Area
 from tests.explorer.standin import StandInDataset
@@ -18,7 +18,7 @@ def test_previews_are_cut_from_a_sharp_map(dataset: StandInDataset) -> None:
     assert scene.previews is None
     assert scene.preview_content() == {"sheets": None}
     assert scene.preview_px == pytest.approx(120 / 0.594, rel=0.02)  # 120 m at 0.594 m a pixel
-    origin, mercator = mercator_metres(dataset.lonlat)
+    origin, mercator = mercator_meters(dataset.lonlat)
     content = scene.ground_content(origin)
     assert content is not None
     west, south, east, north = content["frame"]

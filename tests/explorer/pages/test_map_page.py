@@ -45,11 +45,11 @@ def test_all_dimensions_come_back_as_they_were(features: list[dict[str, object]]
     np.testing.assert_array_equal([[one["lon"], one["lat"]] for one in features], written.emb.lonlat)
 
 
-def test_components_colours_and_clusters(features: list[dict[str, object]], written: Written) -> None:
+def test_components_colors_and_clusters(features: list[dict[str, object]], written: Written) -> None:
     components = principal_components(written.emb.vectors)[0]
     read = np.array([[one[f"component_{n}"] for n in (1, 2, 3)] for one in features], np.float32)
     np.testing.assert_array_equal(read, components)
-    assert [one["colour"] for one in features] == hex_of(rgb_of(components))
+    assert [one["color"] for one in features] == hex_of(rgb_of(components))
     assert [one["cluster"] for one in features] == cluster(written.emb, clusters=4).label.tolist()
 
 
@@ -71,7 +71,7 @@ def test_what_the_files_say_of_themselves(mapped: MapReport, written: Written) -
         "embeddings_map.html",
         "embeddings.geojson",
     }
-    labels = [one["label"] for one in block(mapped.page.path, "places")["colourings"]]
+    labels = [one["label"] for one in block(mapped.page.path, "places")["colorings"]]
     assert labels[:3] == ["PCA as red, green, blue", "Cluster", "Dominant layer"]
     assert "land use" in labels
 
@@ -97,12 +97,12 @@ def test_clusters_that_were_found_before(written: Written, tmp_path: Path) -> No
     content = json.loads(report.geojson.read_text("utf-8"))
     labels = {one["properties"]["place_id"]: one["properties"]["cluster"] for one in content["features"]}
     assert labels == {place: known.get(place, -1) for place in written.emb.place_id}
-    colouring = block(report.page.path, "places")["colourings"][1]
-    assert len(colouring["categories"]) == 14
-    assert len({one["colour"] for one in colouring["categories"]}) == 14
-    assert colouring["categories"][-1] == {
+    coloring = block(report.page.path, "places")["colorings"][1]
+    assert len(coloring["categories"]) == 14
+    assert len({one["color"] for one in coloring["categories"]}) == 14
+    assert coloring["categories"][-1] == {
         "label": "in no cluster",
-        "colour": None,
+        "color": None,
         "count": PLACES - len(columns),
     }
 
@@ -132,13 +132,13 @@ def test_bad_input(written: Written, tmp_path: Path) -> None:
 
 
 @pytest.mark.browser
-def test_markers_have_the_colours_of_the_table(
+def test_markers_have_the_colors_of_the_table(
     mapped: MapReport, features: list[dict[str, object]], open_page: Open
 ) -> None:
-    """Oracle: the GeoJSON's colours, at the pixels where the markers are drawn."""
+    """Oracle: the GeoJSON's colors, at the pixels where the markers are drawn."""
     opened = open_page(mapped.page.path, width=1300, height=800)
-    assert opened.state("s.colouring") == "rgb"
-    by_id = {one["place_id"]: str(one["colour"]) for one in features}
+    assert opened.state("s.coloring") == "rgb"
+    by_id = {one["place_id"]: str(one["color"]) for one in features}
     for skip in range(6):
         place = isolated_place(opened, "map", skip)
         red, green, blue, alpha = opened.pixel("map", "points", *opened.at("map", place))
@@ -190,7 +190,7 @@ def test_hostile_names_stay_text_in_popups(mapped: MapReport, written: Written, 
         opened.settle()
         assert opened.page.evaluate("() => document.querySelector('#popup strong bdi').textContent") == name
     assert opened.page.locator("#popup img, #popup b, #popup script").count() == 0
-    options = opened.page.locator("#colouring option:not([disabled])")
+    options = opened.page.locator("#coloring option:not([disabled])")
     for value in options.evaluate_all("(all) => all.map((o) => o.value)"):
-        opened.page.select_option("#colouring", value)
+        opened.page.select_option("#coloring", value)
     assert opened.requests == opened.complaints == opened.dialogs == []

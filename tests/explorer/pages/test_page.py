@@ -42,7 +42,7 @@ def test_sample_is_seeded_and_its_columns_follow(written: Written, tmp_path: Pat
     def drawn(seed: int, columns: pd.DataFrame) -> tuple[list[str], list[dict[str, Any]]]:
         write_page(written.emb, tmp_path / "page.html", columns=columns, max_places=50, seed=seed)
         places = block(tmp_path / "page.html", "places")
-        return places["id"], places["colourings"]
+        return places["id"], places["colorings"]
 
     by_order = drawn(1, written.columns)
     assert by_order == drawn(

@@ -54,13 +54,13 @@ def _cosines(vectors: np.ndarray) -> np.ndarray:
     return np.asarray(units @ units.T)
 
 
-@pytest.mark.parametrize(("most_bytes", "bits", "error"), [(500 * 64, 16, 1e-4), (500 * 32, 8, 2e-2)])
-def test_packed_vectors_keep_cosines(vectors: np.ndarray, most_bytes: int, bits: int, error: float) -> None:
+@pytest.mark.parametrize(("max_bytes", "bits", "error"), [(500 * 64, 16, 1e-4), (500 * 32, 8, 2e-2)])
+def test_packed_vectors_keep_cosines(vectors: np.ndarray, max_bytes: int, bits: int, error: float) -> None:
     """Oracle: cosines of the vectors themselves, in float64."""
-    packed = pack_vectors(vectors, most_bytes)
+    packed = pack_vectors(vectors, max_bytes)
     assert packed.bits == bits
     assert packed.kept == 1.0
-    assert packed.values.nbytes <= most_bytes
+    assert packed.values.nbytes <= max_bytes
     units = packed.values * packed.scale[:, None]
     assert np.abs(units @ units.T - _cosines(vectors)).max() < error
 

@@ -51,11 +51,11 @@ def checkpoint(path: Path, content: Any) -> Path:
 def test_a_checkpoint_becomes_a_model_with_its_vectors(system: str, tmp_path: Path) -> None:
     """Oracle: the network that the checkpoint was made of; with everything that the founding trainers saved."""
     module = network(system)
-    optimiser = torch.optim.Adam(module.parameters())
-    schedule = torch.optim.lr_scheduler.ReduceLROnPlateau(optimiser)
+    optimizer = torch.optim.Adam(module.parameters())
+    schedule = torch.optim.lr_scheduler.ReduceLROnPlateau(optimizer)
     weights = theirs(system, module)
     content = {
-        "epoch": 7, "model_state_dict": weights, "optimizer_state_dict": optimiser.state_dict(),
+        "epoch": 7, "model_state_dict": weights, "optimizer_state_dict": optimizer.state_dict(),
         "scheduler_state_dict": schedule.state_dict(), "best_val_loss": float("inf"),
         "training_history": {"train_loss": [0.5, 0.4]}, "training_args": {"lr": 0.001, "no_cuda": False},
     }  # fmt: skip

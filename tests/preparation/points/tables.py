@@ -1,4 +1,4 @@
-"""Small datasets of labelled points, written as `placevec prepare sphere2vec` writes them."""
+"""Small datasets of labeled points, written as `placevec prepare sphere2vec` writes them."""
 
 from __future__ import annotations
 

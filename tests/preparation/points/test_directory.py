@@ -1,4 +1,4 @@
-"""Whose a directory is that labelled points are to be written into. Oracle: the files that lay there before."""
+"""Whose a directory is that labeled points are to be written into. Oracle: the files that lay there before."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 
 import placevec as pv
 from placevec.errors import DatasetError, SourceError
-from placevec.preparation.points import build as labelled_dataset
+from placevec.preparation.points import build as labeled_dataset
 
 GOOD = "lon,lat,s\n1,1,a\n2,2,b\n3,3,a\n"
 ONE_CLASS = "lon,lat,s\n1,1,a\n2,2,a\n"
@@ -53,7 +53,7 @@ def _killed(tmp_path: Path, out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(labelled_dataset, "write_manifest", stop)
+        patch.setattr(labeled_dataset, "write_manifest", stop)
         with pytest.raises(KeyboardInterrupt):
             _prepare(tmp_path, GOOD, out)
     assert {"places.parquet", "labels.parquet", ".work"} == {path.name for path in out.iterdir()}
@@ -104,7 +104,7 @@ def test_a_file_put_there_during_a_run_that_fails_stays(
         (out / "thesis.txt").write_text("mine")
         raise SourceError("what a table can be")
 
-    monkeypatch.setattr(labelled_dataset, "write_rows", fail)
+    monkeypatch.setattr(labeled_dataset, "write_rows", fail)
     with pytest.raises(SourceError, match="what a table can be"):
         _prepare(tmp_path, GOOD, out)
     assert _files(out) == {"thesis.txt": b"mine"}

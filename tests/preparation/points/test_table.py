@@ -17,7 +17,7 @@ import pytest
 import placevec as pv
 from placevec.datasets.dataset import Dataset
 from placevec.errors import SourceError, UsageError
-from placevec.sources.tables import labeled_points as labelled_points
+from placevec.sources.tables import labeled_points as labeled_points
 
 TABLE = pd.DataFrame(
     {
@@ -100,7 +100,7 @@ def test_formats_say_the_same(tmp_path: Path, name: str) -> None:
 
 @pytest.mark.parametrize("name", ["p.geojson", "p.gpkg", "p.shp", "p.fgb", "p.parquet"])
 def test_geometry_of_another_system(tmp_path: Path, name: str) -> None:
-    """Points written in metres of Finland's grid come back as degrees; geopandas (PROJ) reprojected them."""
+    """Points written in meters of Finland's grid come back as degrees; geopandas (PROJ) reprojected them."""
     near = TABLE.iloc[[0, 5]].assign(species=["bee", "ant"])[["species"]]
     frame = geopandas.GeoDataFrame(
         near, geometry=geopandas.points_from_xy([24.94, 25.0], [60.17, 61.0]), crs=4326
@@ -263,7 +263,7 @@ def test_batches_do_not_change_what_comes_out(tmp_path: Path, monkeypatch: pytes
     )  # fmt: skip
     whole = prepared(tmp_path, table, "p.parquet", label="s", user="u")
     assert 0 < len(whole) < 500
-    monkeypatch.setattr(labelled_points, "BATCH_ROWS", 17)
+    monkeypatch.setattr(labeled_points, "BATCH_ROWS", 17)
     monkeypatch.setattr("placevec.preparation.points.stage.BATCH_ROWS", 23)
     again = pv.prepare(
         "sphere2vec", points=tmp_path / "p.parquet", label="s", user="u", out=tmp_path / "again"
@@ -349,7 +349,7 @@ BAD: dict[str, tuple[str, dict[str, Any], str]] = {
     "latitude out of range": ("lon,lat,s\n1,1,a\n120,91,b\n", {}, "row 1: lon=120, lat=91 is not on Earth"),
     "longitude out of range": ("lon,lat,s\n1,1,a\n400,2,b\n", {}, "row 1: lon=400"),
     "swapped": ("lon,lat,s\n60.1,24.9,a\n-16.5,-179.5,b\n", {}, "look swapped.*--lon lat --lat lon"),
-    "metres": ("x,y,s\n385000,6672000,a\n385000,6672001,b\n", {}, "--crs EPSG:3067"),
+    "meters": ("x,y,s\n385000,6672000,a\n385000,6672001,b\n", {}, "--crs EPSG:3067"),
     "mixed longitudes": ("lon,lat,s\n-10,1,a\n350,2,b\n", {}, "-180 to 180, or all from 0 to 360"),
     "mixed systems": (
         "lon,lat,s,crs\n1,1,a,EPSG:4326\n2,2,b,EPSG:3067\n", {}, "names both EPSG:4326 and EPSG:3067.*mixed systems",
@@ -440,7 +440,7 @@ def test_mixed_systems_of_geometry(tmp_path: Path) -> None:
 
 
 def test_more_users_than_there_can_be(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("placevec.preparation.points.write.MOST_USERS", 2)
+    monkeypatch.setattr("placevec.preparation.points.write.MAX_USERS", 2)
     with pytest.raises(SourceError, match="more than 2 users"):
         prepared(tmp_path, TABLE, label="species", user="who")
     assert not (tmp_path / "ds").exists()
@@ -464,7 +464,7 @@ def test_bytes_that_are_no_table(tmp_path: Path, content: bytes, message: str) -
 def test_a_large_file_that_cannot_stream_is_refused_with_advice(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(labelled_points, "WHOLE_BYTES", 10)
+    monkeypatch.setattr(labeled_points, "WHOLE_BYTES", 10)
     with pytest.raises(SourceError, match=r"ogr2ogr p\.parquet p\.geojson"):
         prepared(tmp_path, '{"type": "FeatureCollection"}', "p.geojson", label="s")
 
@@ -481,8 +481,8 @@ def test_a_large_file_that_cannot_stream_is_refused_with_advice(
         ),
         ({"label": "species", "block_m": 0}, "--block-m is 0, not a number of more than 0"),
         (
-            {"label": "species", "kind": "colour"},
-            "--kind 'colour' is unknown: choose from auto, classes, number",
+            {"label": "species", "kind": "color"},
+            "--kind 'color' is unknown: choose from auto, classes, number",
         ),
         ({"label": "species", "lon": "lon"}, "both columns of coordinates"),
         ({"label": "species", "user": "species"}, "one column, 'species'"),

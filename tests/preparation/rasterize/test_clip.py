@@ -15,12 +15,12 @@ from placevec.preparation.rasterize.clip import Pieces, clip_rings, inset, open_
 Floats = NDArray[np.float64]
 
 
-def star(seed: int, vertices: int = 30, centre: tuple[float, float] = (40.0, 40.0)) -> Floats:
+def star(seed: int, vertices: int = 30, center: tuple[float, float] = (40.0, 40.0)) -> Floats:
     """A simple ring with bays and spikes, counter-clockwise with y upwards."""
     random = np.random.default_rng(seed)
     angles = np.sort(random.uniform(0, 2 * np.pi, vertices))
     radius = random.uniform(3.0, 38.0, vertices)
-    return np.stack([centre[0] + radius * np.cos(angles), centre[1] + radius * np.sin(angles)], axis=1)
+    return np.stack([center[0] + radius * np.cos(angles), center[1] + radius * np.sin(angles)], axis=1)
 
 
 def even_odd(rings: list[Floats]) -> shapely.Geometry:

@@ -100,9 +100,9 @@ def test_random_archipelagos_equal_shapely(seed: int) -> None:
         if np.diff(angles, append=angles[0] + 2 * np.pi).max() > 3:
             continue
         radius = random.uniform(0.3, 2.0) * random.uniform(0.6, 1.0, 9)
-        centre = random.uniform(-1, 11, 2)
+        center = random.uniform(-1, 11, 2)
         island = shapely.Polygon(
-            centre + radius[:, None] * np.stack([np.cos(angles), np.sin(angles)], axis=1)
+            center + radius[:, None] * np.stack([np.cos(angles), np.sin(angles)], axis=1)
         )
         if island.is_valid and all(island.distance(other) > 1e-3 for other in islands):
             islands.append(island)
@@ -170,7 +170,7 @@ def test_several_boxes() -> None:
 
 
 def test_malta_is_as_large_as_it_is(shared_data: Path) -> None:
-    """Oracle: the land area of the Maltese islands, 316 square kilometres (National Statistics Office)."""
+    """Oracle: the land area of the Maltese islands, 316 square kilometers (National Statistics Office)."""
     coast = []
     path = shared_data / "osm" / "malta_2016.osm.pbf"
     for chunk in read_features(

@@ -1,4 +1,4 @@
-"""Bits of a shard, against GDAL's rasteriser (rasterio.features), closed forms and shapely's areas."""
+"""Bits of a shard, against GDAL's rasterizer (rasterio.features), closed forms and shapely's areas."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def draw(some: Drawings, wanted: NDArray[np.bool_] = EVERYWHERE, size: int = 204
 
 
 def truth(shapes: list[shapely.Geometry], size: int = 2048) -> Bits:
-    """GDAL: a pixel is set when its centre lies inside."""
+    """GDAL: a pixel is set when its center lies inside."""
     return np.asarray(rasterize([(shape, 1) for shape in shapes], out_shape=(size, size)), np.uint8)
 
 
@@ -81,7 +81,7 @@ def houses(seed: int, count: int = 400) -> list[np.ndarray]:
     return [turned(plan, random.uniform(0, 6.28), tuple(random.uniform(20, 2000, 2))) for _ in range(count)]
 
 
-def test_houses_equal_pixel_centres_within_a_few_percent() -> None:
+def test_houses_equal_pixel_centers_within_a_few_percent() -> None:
     rows = houses(0)
     pixels, expected = (
         draw(drawings([[row] for row in rows], How.FILL)),
@@ -159,7 +159,7 @@ def test_a_line_has_the_area_of_its_width(width: float, angle: float) -> None:
     assert area == pytest.approx(80.0 * width + math.pi * width**2 / 4.0, rel=0.03 if width > 3 else 0.1)
 
 
-def test_roads_equal_pixel_centres() -> None:
+def test_roads_equal_pixel_centers() -> None:
     """Oracle: GDAL on shapely's buffers; the first experiments reached an IoU of .95 on real roads."""
     random = np.random.default_rng(4)
     lines = [
@@ -201,13 +201,13 @@ def test_the_outline_of_an_area_is_a_line() -> None:
 @pytest.mark.parametrize("diameter", [3.0, 6.0, 10.0, 50.0, 170.0])
 def test_discs_have_the_area_of_their_diameter_and_lie_around_their_point(diameter: float) -> None:
     random = np.random.default_rng(1)
-    centres = np.array([[x * 200.0, y * 200.0] for x in range(1, 9) for y in range(1, 9)]) + random.uniform(
+    centers = np.array([[x * 200.0, y * 200.0] for x in range(1, 9) for y in range(1, 9)]) + random.uniform(
         0, 1, (64, 2)
     )
-    pixels = draw(drawings([[centre[None]] for centre in centres], How.POINT, diameter))
+    pixels = draw(drawings([[center[None]] for center in centers], How.POINT, diameter))
     assert pixels.sum() / 64 == pytest.approx(math.pi * diameter**2 / 4, rel=0.25 if diameter < 5 else 0.06)
     y, x = np.nonzero(pixels[: 200 + 99, : 200 + 99])
-    assert (x.mean() + 0.5, y.mean() + 0.5) == pytest.approx(tuple(centres[0]), abs=0.35)
+    assert (x.mean() + 0.5, y.mean() + 0.5) == pytest.approx(tuple(centers[0]), abs=0.35)
 
 
 def test_a_disc_on_the_corner_of_four_tiles() -> None:

@@ -63,7 +63,7 @@ def truth_at(tiles: Tiles, left: int, top: int, width: int, height: int) -> np.n
     return out.transpose(2, 0, 1)
 
 
-@pytest.mark.parametrize(("channels", "bits"), [(RGB, 8), (("a", "b <&> c"), 1), (("grey",), 8)])
+@pytest.mark.parametrize(("channels", "bits"), [(RGB, 8), (("a", "b <&> c"), 1), (("gray",), 8)])
 def test_gdal_reads_the_pixels_that_were_given(tmp_path: Path, channels: tuple[str, ...], bits: int) -> None:
     tiles = some_tiles(len(channels), bits)
     report = write(tmp_path, tiles, channels, bits)
@@ -109,7 +109,7 @@ def _look(pixels: list[tuple[float, float]], **warp: torch.Tensor) -> Look:
     return Look(torch.arange(len(pixels)), torch.from_numpy(lonlat), warp)
 
 
-CENTRES = [(64 * 256 + 128, 128 * 256 + 128), (64 * 256 + 3, 128 * 256 - 7), (63 * 256 + 77, 128 * 256 + 200)]
+CENTERS = [(64 * 256 + 128, 128 * 256 + 128), (64 * 256 + 3, 128 * 256 - 7), (63 * 256 + 77, 128 * 256 + 200)]
 
 
 @pytest.mark.parametrize("memory", [True, False, None])
@@ -120,17 +120,17 @@ def test_native_windows_of_eight_bits_are_copies(tmp_path: Path, memory: bool | 
     view = _view(tmp_path, RGB, memory, size_px=side)
     assert view.spec.values == "intensity 0..255"
     for _ in range(2):  # from the files, then from memory
-        found = view.read(_look(CENTRES)).numpy()
-        for window, (x, y) in zip(found, CENTRES, strict=True):
+        found = view.read(_look(CENTERS)).numpy()
+        for window, (x, y) in zip(found, CENTERS, strict=True):
             assert np.array_equal(window, truth_at(tiles, x - side // 2, y - side // 2, side, side))
-    turned = view.read(_look(CENTRES[:1], angle=torch.tensor([np.pi / 2]))).numpy()[0]
-    straight = view.read(_look(CENTRES[:1])).numpy()[0]
+    turned = view.read(_look(CENTERS[:1], angle=torch.tensor([np.pi / 2]))).numpy()[0]
+    straight = view.read(_look(CENTERS[:1])).numpy()[0]
     assert np.array_equal(turned, np.rot90(straight, axes=(1, 2)))
 
 
 @pytest.mark.parametrize("memory", [True, False])
 @pytest.mark.parametrize(("size_px", "scale"), [(64, 1.0), (64, 3.0), (32, 6.0)])
-def test_windows_of_metres_of_eight_bits_are_means(
+def test_windows_of_meters_of_eight_bits_are_means(
     tmp_path: Path, memory: bool, size_px: int, scale: float
 ) -> None:
     """Oracle: a smooth picture, whose value at any position is known in closed form."""
@@ -142,14 +142,14 @@ def test_windows_of_metres_of_eight_bits_are_means(
         for column in range(4)
     }
     write(tmp_path, tiles, RGB, 8)
-    centre = (62 * 256 + 500.0, 127 * 256 + 380.0)
-    lonlat = tile_xy_to_lonlat(np.array([centre]) / 256.0, ZOOM)
-    from placevec.geo import metres_per_pixel
+    center = (62 * 256 + 500.0, 127 * 256 + 380.0)
+    lonlat = tile_xy_to_lonlat(np.array([center]) / 256.0, ZOOM)
+    from placevec.geo import meters_per_pixel
 
-    size_m = float(size_px * scale * metres_per_pixel(lonlat[0, 1], ZOOM))
+    size_m = float(size_px * scale * meters_per_pixel(lonlat[0, 1], ZOOM))
     view = _view(tmp_path, RGB, memory, size_px=size_px, size_m=size_m)
     for angle in (0.0, 0.5):
-        found = view.read(_look([centre], angle=torch.tensor([angle]))).numpy()[0].astype(float)
+        found = view.read(_look([center], angle=torch.tensor([angle]))).numpy()[0].astype(float)
         # a pixel's position from the middle of the window, turned clockwise as the map turns counter-clockwise
         across, down = np.meshgrid(*[(np.arange(size_px) - (size_px - 1) / 2) * scale] * 2)
         px = 499.5 + across * np.cos(angle) - down * np.sin(angle)

@@ -36,8 +36,8 @@ LAYERS = LayerTable.default().layers
 LonLat = tuple[float, float]
 
 
-def metres(start: LonLat, *steps: LonLat) -> list[LonLat]:
-    """Points at metres east and north of one, along the ellipsoid."""
+def meters(start: LonLat, *steps: LonLat) -> list[LonLat]:
+    """Points at meters east and north of one, along the ellipsoid."""
     found = [offset(start[0], start[1], east_m=east, north_m=north).tolist() for east, north in steps]
     return [(lon, lat) for lon, lat in found]
 
@@ -96,8 +96,8 @@ def content(folder: Path) -> dict[str, str]:
 def test_shapes_lie_where_they_should_and_are_not_turned(tmp_path: Path, place: LonLat) -> None:
     """A letter L (foot to the east) and a point to its north-east."""
     file = OsmFile()
-    file.way(ring(metres(place, (0, 0), (60, 0), (60, 15), (15, 15), (15, 80), (0, 80))), {"building": "yes"})
-    (north_east,) = metres(place, (50, 70))
+    file.way(ring(meters(place, (0, 0), (60, 0), (60, 15), (15, 15), (15, 80), (0, 80))), {"building": "yes"})
+    (north_east,) = meters(place, (50, 70))
     file.node(north_east, {"amenity": "cafe"})
     drawn, report = burnt(tmp_path, file, around(*place))
     for east, north, inside in (
@@ -107,25 +107,25 @@ def test_shapes_lie_where_they_should_and_are_not_turned(tmp_path: Path, place: 
         (-5, 40, False),
         (30, 90, False),
     ):
-        (point,) = metres(place, (east, north))
+        (point,) = meters(place, (east, north))
         assert bool(drawn.window("buildings", *point, 0)[0, 0]) == inside
     assert drawn.window("amenities", *north_east, 2).all()
-    assert not drawn.window("amenities", *metres(place, (7, 7))[0], 2).any()
+    assert not drawn.window("amenities", *meters(place, (7, 7))[0], 2).any()
     assert report.drawn["buildings"] == report.drawn["amenities"] == 1
 
 
 @pytest.mark.parametrize("latitude", [0.0, 60.0, -60.0])
-def test_widths_are_metres_on_the_ground_at_every_latitude(tmp_path: Path, latitude: float) -> None:
-    """Closed form: a road of 400 m and 15 m is 6,000 m2 and its round ends; a pixel is its metres squared.
+def test_widths_are_meters_on_the_ground_at_every_latitude(tmp_path: Path, latitude: float) -> None:
+    """Closed form: a road of 400 m and 15 m is 6,000 m2 and its round ends; a pixel is its meters squared.
 
-    Ground metres a pixel: 40,075,017 m / (256 x 2^17) x cos(latitude) of the sphere, on the ellipsoid within 0.7 %.
+    Ground meters a pixel: 40,075,017 m / (256 x 2^17) x cos(latitude) of the sphere, on the ellipsoid within 0.7 %.
     """
     file = OsmFile()
     start = (10.0, latitude + 0.0002)
     for bearing in range(0, 180, 30):
         middle = offset(start[0] + bearing * 0.0002, start[1], east_m=0, north_m=0).tolist()
         east, north = 200 * math.sin(math.radians(bearing)), 200 * math.cos(math.radians(bearing))
-        ends = metres((middle[0] + bearing * 0.0003, middle[1]), (-east, -north), (east, north))
+        ends = meters((middle[0] + bearing * 0.0003, middle[1]), (-east, -north), (east, north))
         file.way(ends, {"highway": "motorway"})
     drawn, _ = burnt(tmp_path, file, Area(9.98, latitude - 0.02, 10.12, latitude + 0.02))
     pixel = 40075016.686 / (256 * 2**17) * math.cos(math.radians(latitude))
@@ -142,16 +142,16 @@ def test_points_are_discs_of_their_diameter(tmp_path: Path) -> None:
 
 
 def test_multipolygons_keep_their_holes(tmp_path: Path) -> None:
-    """Oracle: shapely's area of the same rings in metres."""
+    """Oracle: shapely's area of the same rings in meters."""
     file = OsmFile()
     place = (14.5, 35.9)
-    shell = metres(place, (0, 0), (200, 0), (200, 160), (0, 160))
-    hole = metres(place, (50, 50), (120, 50), (120, 110), (50, 110))
+    shell = meters(place, (0, 0), (200, 0), (200, 160), (0, 160))
+    hole = meters(place, (50, 50), (120, 50), (120, 110), (50, 110))
     members = [(file.way(ring(shell)), "outer"), (file.way(ring(hole)), "inner")]
     file.relation(members, {"type": "multipolygon", "natural": "water"})
     drawn, _ = burnt(tmp_path, file, around(*place))
-    assert not drawn.window("water", *metres(place, (80, 80))[0], 20).any()
-    assert drawn.window("water", *metres(place, (25, 80))[0], 10).all()
+    assert not drawn.window("water", *meters(place, (80, 80))[0], 20).any()
+    assert drawn.window("water", *meters(place, (25, 80))[0], 10).all()
     pixel = 40075016.686 / (256 * 2**17) * math.cos(math.radians(35.9))
     assert drawn.layer("water").sum() * pixel**2 == pytest.approx(200 * 160 - 70 * 60, rel=0.015)
 
@@ -159,11 +159,11 @@ def test_multipolygons_keep_their_holes(tmp_path: Path) -> None:
 def test_boundaries_of_relations_are_outlines(tmp_path: Path) -> None:
     file = OsmFile()
     place = (14.5, 35.9)
-    way = file.way(ring(metres(place, (0, 0), (200, 0), (200, 200), (0, 200))))
+    way = file.way(ring(meters(place, (0, 0), (200, 0), (200, 200), (0, 200))))
     file.relation([(way, "outer")], {"type": "boundary", "boundary": "administrative", "admin_level": "8"})
     drawn, report = burnt(tmp_path, file, around(*place))
-    assert drawn.window("boundaries", *metres(place, (0, 100))[0], 1).any()
-    assert not drawn.window("boundaries", *metres(place, (100, 100))[0], 30).any()
+    assert drawn.window("boundaries", *meters(place, (0, 100))[0], 1).any()
+    assert not drawn.window("boundaries", *meters(place, (100, 100))[0], 30).any()
     assert report.nonempty_tiles.shape == (0, 2)
 
 
@@ -175,9 +175,9 @@ def test_tiles_with_content_and_tiles_without(tmp_path: Path) -> None:
     file = OsmFile()
     west, east = 14.49, 14.53
     file.way([(14.5, 35.8), (14.5, 36.0)], {"natural": "coastline"})  # sea in the east
-    file.way(metres((west, 35.9), (0, 0), (20, 0)), {"highway": "path"})
+    file.way(meters((west, 35.9), (0, 0), (20, 0)), {"highway": "path"})
     file.node((east, 35.9), {"place": "locality", "name": "Reef"})
-    file.way(metres((14.495, 35.9), (0, 0), (20, 0)), {"boundary": "administrative"})
+    file.way(meters((14.495, 35.9), (0, 0), (20, 0)), {"boundary": "administrative"})
     drawn, report = burnt(tmp_path, file, Area(14.48, 35.89, 14.54, 35.91))
     x, y = lonlat_to_tile_xy(west, 35.9, 17)
     assert {tuple(tile) for tile in report.nonempty_tiles.tolist()} <= {(int(x) + n, int(y)) for n in (0, 1)}
@@ -204,7 +204,7 @@ def test_a_table_of_ones_own_and_any_zoom(tmp_path: Path) -> None:
         '[[layer]]\nname = "paths"\nrules = [{ key = "highway", width_m = 3 }]\n'
     )
     file = OsmFile()
-    file.way(ring(metres((14.5, 35.9), (0, 0), (50, 0), (50, 50), (0, 50))), {"building": "yes"})
+    file.way(ring(meters((14.5, 35.9), (0, 0), (50, 0), (50, 50), (0, 50))), {"building": "yes"})
     for zoom in (0, 5, 12, 17, 19, 22):
         table = LayerTable.from_toml(tmp_path / "own.toml")
         out = tmp_path / str(zoom)
@@ -216,7 +216,7 @@ def test_a_table_of_ones_own_and_any_zoom(tmp_path: Path) -> None:
             assert virtual.descriptions == coverage.descriptions == report.layers
         (shard,) = (out / "map").glob("*.tif")
         read_shard_table(shard, zoom, 2)  # the reader's own checks of size, place, bits and compression
-        assert Map(out).window("a <&> b", *metres((14.5, 35.9), (25, 25))[0], 0, zoom).any() or zoom < 12
+        assert Map(out).window("a <&> b", *meters((14.5, 35.9), (25, 25))[0], 0, zoom).any() or zoom < 12
         assert len(report.nonempty_tiles) >= 1
 
 
@@ -304,7 +304,7 @@ def test_content_tiles_are_those_with_coverage(helsinki: tuple[Path, BurnReport,
 
 
 def test_buildings_of_helsinki_equal_gdal(helsinki: tuple[Path, BurnReport, Area]) -> None:
-    """Oracle: rasterio.features on the same rings; a pixel is set when its centre lies inside."""
+    """Oracle: rasterio.features on the same rings; a pixel is set when its center lies inside."""
     folder, _, area = helsinki
     row, column = Map(folder).pixel(area.west, area.north)
     with rasterio.open(folder / "map.vrt") as file:
@@ -478,8 +478,8 @@ def test_a_process_that_dies_is_reported_in_one_line(tmp_path: Path, monkeypatch
 def test_other_rules_start_afresh(tmp_path: Path) -> None:
     place = (14.5, 35.9)
     file = OsmFile()
-    file.way(ring(metres(place, (0, 0), (50, 0), (50, 50), (0, 50))), {"building": "yes"})
-    file.way(metres((14.6, 35.9), (0, 0), (50, 0)), {"highway": "path"})
+    file.way(ring(meters(place, (0, 0), (50, 0), (50, 50), (0, 50))), {"building": "yes"})
+    file.way(meters((14.6, 35.9), (0, 0), (50, 0)), {"highway": "path"})
     path = file.write(tmp_path / "a.osm")
     out = tmp_path / "dataset"
     first = burn_extract(

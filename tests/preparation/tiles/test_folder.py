@@ -58,8 +58,8 @@ def write(folder: Path, drawn: Masks, mode: str = "1", invert: bool = False) -> 
 
 def look_at(dataset: Dataset, x: int, y: int) -> np.ndarray:
     """(C, 256, 256) a tile of a dataset."""
-    centre = tile_xy_to_lonlat([[x + 0.5, y + 0.5]], dataset.zoom)
-    read: np.ndarray = dataset.view("map").read(Look(torch.tensor([0]), torch.from_numpy(centre))).numpy()[0]
+    center = tile_xy_to_lonlat([[x + 0.5, y + 0.5]], dataset.zoom)
+    read: np.ndarray = dataset.view("map").read(Look(torch.tensor([0]), torch.from_numpy(center))).numpy()[0]
     return read
 
 
@@ -94,7 +94,7 @@ def test_layers_of_founding_document_004(tmp_path: Path, inner: str) -> None:
 
 def to_mode(mask: np.ndarray, mode: str) -> bytes:
     """A mask, white on black, in any mode a PNG may have."""
-    grey = mask.astype(np.uint8) * 255
+    gray = mask.astype(np.uint8) * 255
     if mode == "16 bit":
         return png(mask.astype(np.uint16) * 65535)
     if mode == "P, transparent":  # index 1 is seen, index 0 is a white that is not
@@ -103,10 +103,10 @@ def to_mode(mask: np.ndarray, mode: str) -> bytes:
         image.info["transparency"] = 0
         return _saved(image, transparency=0)
     if mode == "LA":
-        return png(np.dstack([grey, np.full_like(grey, 255)]))
+        return png(np.dstack([gray, np.full_like(gray, 255)]))
     if mode == "RGBA, transparent":
-        return png(np.dstack([grey * 0, grey * 0, grey * 0, grey]))
-    return png(grey, mode=mode)
+        return png(np.dstack([gray * 0, gray * 0, gray * 0, gray]))
+    return png(gray, mode=mode)
 
 
 def _saved(image: Image.Image, **options: Any) -> bytes:
@@ -158,7 +158,7 @@ def test_threshold_and_shades(tmp_path: Path) -> None:
     options: dict[str, Any] = {"tile_folder": tmp_path / "in", "background": "black"}
     dataset = pv.prepare("loc2vec", out=tmp_path / "a", threshold=40, **options)
     assert np.array_equal(look_at(dataset, X, Y)[0] > 0, ramp >= 40)
-    dataset = pv.prepare("loc2vec", out=tmp_path / "b", keep_grey=True, **options)
+    dataset = pv.prepare("loc2vec", out=tmp_path / "b", keep_gray=True, **options)
     assert np.array_equal(look_at(dataset, X, Y)[0], ramp)
     assert dataset.spec("map").values == "intensity 0..255"
 
@@ -189,7 +189,7 @@ def test_places(tmp_path: Path) -> None:
         pv.prepare("loc2vec", tile_folder=folder, out=tmp_path / "g", bbox="1,1,2,2")
 
 
-def colours(seed: int = 0) -> dict[tuple[int, int], np.ndarray]:
+def colors(seed: int = 0) -> dict[tuple[int, int], np.ndarray]:
     random = np.random.default_rng(seed)
     return {
         (x, y): random.integers(0, 256, (256, 256, 3), np.uint8)
@@ -198,8 +198,8 @@ def colours(seed: int = 0) -> dict[tuple[int, int], np.ndarray]:
     }
 
 
-def test_colours_of_founding_document_001(tmp_path: Path) -> None:
-    tiles, folder = colours(), tmp_path / "in"
+def test_colors_of_founding_document_001(tmp_path: Path) -> None:
+    tiles, folder = colors(), tmp_path / "in"
     (folder / "tiles").mkdir(parents=True)
     for (x, y), pixels in tiles.items():
         (folder / "tiles" / f"tile_{Z}_{x}_{y}.png").write_bytes(png(pixels))
@@ -220,8 +220,8 @@ def test_colours_of_founding_document_001(tmp_path: Path) -> None:
         pv.prepare("loc2vec", tile_folder=folder, out=tmp_path / "b", threshold=5)
 
 
-def test_colours_of_mbtiles(tmp_path: Path) -> None:
-    tiles = colours()
+def test_colors_of_mbtiles(tmp_path: Path) -> None:
+    tiles = colors()
     write_mbtiles(
         tmp_path / "a.mbtiles",
         {(Z, x, y): png(p) for (x, y), p in tiles.items()},
@@ -275,15 +275,15 @@ def test_what_was_burnt_comes_back_bit_for_bit(helsinki_dataset: Dataset, tmp_pa
         assert pixels_of(pv.prepare("loc2vec", tile_folder=out, out=tmp_path / "anyone")) == pixels_of(
             helsinki_dataset
         )
-    other = pv.prepare("loc2vec", osm_name="helsinki-centre", out=tmp_path / "other", zoom=15)
+    other = pv.prepare("loc2vec", osm_name="helsinki-center", out=tmp_path / "other", zoom=15)
     with pytest.raises(OutputError, match="was not exported from this dataset"):
         pv.export(other, **{how: out})  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("how", ["tile_folder", "mbtiles"])
-def test_colours_come_back(tmp_path: Path, how: str) -> None:
+def test_colors_come_back(tmp_path: Path, how: str) -> None:
     write_mbtiles(
-        tmp_path / "a.mbtiles", {(Z, x, y): png(p) for (x, y), p in colours().items()}, attribution="© me"
+        tmp_path / "a.mbtiles", {(Z, x, y): png(p) for (x, y), p in colors().items()}, attribution="© me"
     )
     dataset = pv.prepare("loc2vec", mbtiles=tmp_path / "a.mbtiles", out=tmp_path / "in")
     out = tmp_path / ("tiles" if how == "tile_folder" else "tiles.mbtiles")
@@ -390,7 +390,7 @@ def test_wrong_usage(tmp_path: Path) -> None:
         ({"tile_folder": folder, "mbtiles": "a.mbtiles"}, "name one source"),
         ({"tile_folder": folder, "tiles": "http://a/{z}/{x}/{y}.png"}, "name one source"),
         ({"tile_folder": folder, "layers": "a.toml"}, "tiles are drawn already"),
-        ({"osm_name": "helsinki-centre", "threshold": 3}, "about ready tiles"),
+        ({"osm_name": "helsinki-center", "threshold": 3}, "about ready tiles"),
         ({"tile_folder": folder, "require_all_layers": True, "spacing": 50}, "chooses tiles"),
     ):
         with pytest.raises(UsageError, match=words):
@@ -446,32 +446,32 @@ def test_validate_datasets(helsinki_dataset: Dataset, tmp_path: Path) -> None:
 
 def test_an_extract_beside_labels_the_tiles(tmp_path: Path) -> None:
     """Oracle: the dataset that was burnt from the extract: the same land use, points and names."""
-    burnt = pv.prepare("loc2vec", osm_name="helsinki-centre", out=tmp_path / "burnt")
+    burnt = pv.prepare("loc2vec", osm_name="helsinki-center", out=tmp_path / "burnt")
     pv.export(burnt, tile_folder=tmp_path / "tiles")
     options: dict[str, Any] = {"tile_folder": tmp_path / "tiles", "out": tmp_path / "out"}
     assert "labels" not in pv.prepare("loc2vec", **options).manifest["report"]
-    labelled = pv.prepare("loc2vec", osm_name="helsinki-centre", **options)  # added to what is there
-    assert [source["kind"] for source in labelled.manifest["sources"]] == ["LAYER/z/x/y.png", "osm-labels"]
+    labeled = pv.prepare("loc2vec", osm_name="helsinki-center", **options)  # added to what is there
+    assert [source["kind"] for source in labeled.manifest["sources"]] == ["LAYER/z/x/y.png", "osm-labels"]
     footprints = burnt.footprints()
     shares = [
-        Coverage(part.path / "landuse_coverage.tif").fractions(footprints, Z) for part in (burnt, labelled)
+        Coverage(part.path / "landuse_coverage.tif").fractions(footprints, Z) for part in (burnt, labeled)
     ]
     assert np.array_equal(*shares)
     assert shares[0].max() > 0.5
-    names = [part.places.set_index("place_id")["name"] for part in (burnt, labelled)]
+    names = [part.places.set_index("place_id")["name"] for part in (burnt, labeled)]
     assert names[0].notna().sum() > 10
     assert names[1].loc[names[0].index].equals(names[0])
     assert not list((tmp_path / "out").glob(".*"))
-    assert pv.prepare("loc2vec", osm_name="helsinki-centre", **options).hash == labelled.hash
-    assert pv.prepare("loc2vec", **options).hash == labelled.hash
+    assert pv.prepare("loc2vec", osm_name="helsinki-center", **options).hash == labeled.hash
+    assert pv.prepare("loc2vec", **options).hash == labeled.hash
     write(tmp_path / "malta", masks())
     with pytest.raises(AreaError, match="outside of"):
         pv.prepare(
-            "loc2vec", tile_folder=tmp_path / "malta", osm_name="helsinki-centre", out=tmp_path / "other"
+            "loc2vec", tile_folder=tmp_path / "malta", osm_name="helsinki-center", out=tmp_path / "other"
         )
 
 
-def test_a_map_in_colours_may_show_every_label() -> None:
+def test_a_map_in_colors_may_show_every_label() -> None:
     task = Task("landuse", "classification", np.zeros(2, np.int64), np.arange(2), ("a",), ("landcover",))
     assert leaking(task, ("red", "green", "blue")) == ("red", "green", "blue")
     assert leaking(task, ("roads", "red")) == ()

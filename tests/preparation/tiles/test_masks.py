@@ -11,7 +11,7 @@ import pytest
 from placevec.errors import InputError, SourceError
 from placevec.preparation.tiles.masks import (
     Mask,
-    colour_name,
+    color_name,
     contrast,
     find_backgrounds,
     find_masks,
@@ -37,7 +37,7 @@ STYLES = {
     "white on black": (flat((0, 0, 0), (255, 255, 255)), (0, 0, 0)),
     "black on white": (flat((255, 255, 255), (0, 0, 0)), (255, 255, 255)),
     "pale green on white": (flat((255, 255, 255), (205, 235, 176)), (255, 255, 255)),
-    "grey on white": (flat((255, 255, 255), (240, 240, 240)), (255, 255, 255)),
+    "gray on white": (flat((255, 255, 255), (240, 240, 240)), (255, 255, 255)),
     "red on the carto style's land": (flat((242, 239, 233), (200, 30, 30)), (242, 239, 233)),
     "black on nothing": (flat((0, 0, 0, 0), (0, 0, 0)), None),
     "white on nothing": (flat((255, 255, 255, 0), (255, 255, 255)), None),
@@ -97,7 +97,7 @@ def test_a_layer_drawn_in_another_style_is_told_apart() -> None:
     assert found["landcover"].background == (255, 255, 255)
 
 
-def test_where_others_are_transparent_a_layer_of_one_colour_covers_everything() -> None:
+def test_where_others_are_transparent_a_layer_of_one_color_covers_everything() -> None:
     clear = STYLES["black on nothing"][0]
     masks = layers()
     pictures = {name: [clear(mask) for mask in masks[name]] for name in ("roads", "buildings")}
@@ -124,9 +124,9 @@ def test_an_antialiased_edge_is_cut_in_the_middle() -> None:
     large = np.zeros((SIDE * 8, SIDE * 8), np.uint8)
     cv2.circle(large, (SIDE * 4, SIDE * 4), SIDE * 3, 255, -1)
     share = cv2.resize(large, (SIDE, SIDE), interpolation=cv2.INTER_AREA)
-    for ink in (0, 128):  # black, and a grey whose threshold must be half of 128
-        grey = (255 - share.astype(float) / 255 * (255 - ink)).round().astype(np.uint8)
-        rgba = np.dstack([grey, grey, grey, np.full_like(grey, 255)])
+    for ink in (0, 128):  # black, and a gray whose threshold must be half of 128
+        gray = (255 - share.astype(float) / 255 * (255 - ink)).round().astype(np.uint8)
+        rgba = np.dstack([gray, gray, gray, np.full_like(gray, 255)])
         mask = find_masks({"a": [rgba], "b": [rgba * 0 + 255]}, background={"": "white"})["a"]
         assert abs(mask.threshold - (255 - ink) / 2) <= 1
         assert np.abs(mask.bits(rgba).astype(int) - (share >= 128)).sum() <= 4
@@ -137,7 +137,7 @@ def test_contrast_and_shading() -> None:
     assert contrast(pixel, None).tolist() == [[255, 0, 128]]
     assert contrast(pixel, (255, 255, 255)).tolist() == [[205, 0, 128]]
     assert over(pixel).tolist() == [[[200, 100, 50], [255, 255, 255], [127, 127, 127]]]
-    assert (colour_name(None), colour_name((242, 239, 233))) == ("transparent", "#f2efe9")
+    assert (color_name(None), color_name((242, 239, 233))) == ("transparent", "#f2efe9")
     assert Mask((0, 0, 0), 201).bits(pixel).tolist() == [[0, 0, 0]]
 
 

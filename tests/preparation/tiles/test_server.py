@@ -57,8 +57,8 @@ def prepare(server: Server, folder: Path, **options: Any) -> Dataset:
 
 def seen(dataset: Dataset, x: int, y: int) -> np.ndarray:
     """(256, 256, 3) a tile as the dataset shows it."""
-    centre = torch.from_numpy(tile_xy_to_lonlat([[x + 0.5, y + 0.5]], ZOOM))
-    batch = dataset.view("map").read(Look(torch.tensor([-1]), centre))
+    center = torch.from_numpy(tile_xy_to_lonlat([[x + 0.5, y + 0.5]], ZOOM))
+    batch = dataset.view("map").read(Look(torch.tensor([-1]), center))
     return np.asarray(batch)[0].transpose(1, 2, 0)
 
 
@@ -96,8 +96,8 @@ def test_the_default_margin_reaches_as_far_as_training_does(server: Server, tmp_
     view = dataset.view("map").window(size_px=64, size_m=200.0, channels=("blue",))
     random = np.random.default_rng(0)
     away = random.uniform(0, 2 * np.pi, 40)
-    metre = 1 / 111_320
-    step = np.stack([np.cos(away) / np.cos(np.radians(60.17)), np.sin(away)], axis=1) * 111.0 * metre
+    meter = 1 / 111_320
+    step = np.stack([np.cos(away) / np.cos(np.radians(60.17)), np.sin(away)], axis=1) * 111.0 * meter
     points = dataset.lonlat[random.integers(0, 4, 40)] + step
     angles = torch.from_numpy(random.uniform(0, 2 * np.pi, 40))
     read = view.read(Look(torch.full((40,), -1), torch.from_numpy(points), {"angle": angles}))
@@ -130,9 +130,9 @@ def test_founding_spellings(server: Server, tmp_path: Path) -> None:
 # --- tiles that are not good ---------------------------------------------------------------------------------
 
 
-def plain(colour: str) -> bytes:
+def plain(color: str) -> bytes:
     file = io.BytesIO()
-    Image.new("RGB", (256, 256), colour).save(file, "PNG")
+    Image.new("RGB", (256, 256), color).save(file, "PNG")
     return file.getvalue()
 
 
@@ -154,7 +154,7 @@ def test_they_are_counted_listed_and_kept_out(server: Server, tmp_path: Path) ->
     assert {name: report[f"tiles_{name}"] for name in ("good", "blank", "missing", "corrupt", "failed")} == {
         "good": 9, "blank": 1, "missing": 1, "corrupt": 1, "failed": 0,
     }  # fmt: skip
-    assert report["places_left_out"] == {"without_tiles": 2, "of_one_colour": 1}
+    assert report["places_left_out"] == {"without_tiles": 2, "of_one_color": 1}
     assert len(dataset) == 9
     with open(dataset.path / "tiles_left_out.csv", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
@@ -182,7 +182,7 @@ def test_too_many_of_them(server: Server, tmp_path: Path) -> None:
 
 def test_a_server_without_data(server: Server, tmp_path: Path) -> None:
     server.answering = lambda asked: Reply(body=plain("#f2efe9"))
-    with pytest.raises(SourceError, match="of one colour: has the server data of this area"):
+    with pytest.raises(SourceError, match="of one color: has the server data of this area"):
         prepare(server, tmp_path)
 
 
@@ -232,7 +232,7 @@ def test_a_key_is_written_nowhere(server: Server, tmp_path: Path) -> None:
         ({"server_port": 8080}, "go with --server-ip"),
         ({"threshold": 9}, "is about ready tiles"),
         ({"layers": "layers.toml"}, "tiles are drawn already"),
-        ({"tiles": None, "osm_name": "helsinki-centre", "samples": 3}, "is about tile servers"),
+        ({"tiles": None, "osm_name": "helsinki-center", "samples": 3}, "is about tile servers"),
     ],
 )
 def test_options_that_make_no_sense(

@@ -84,7 +84,7 @@ def test_the_unit_given_takes_the_place_of_the_presets() -> None:
             configure("default", wrong)
 
 
-def test_distances_in_other_units_are_known_in_metres(helsinki_dataset: Dataset) -> None:
+def test_distances_in_other_units_are_known_in_meters(helsinki_dataset: Dataset) -> None:
     """Oracle: a tile of zoom 17 is 152 m in Helsinki, a degree 111 km; buffers and exclusion rest on these."""
     tiles = build(helsinki_dataset, configure("founding", {"near_tiles": 1.0, "far_tiles": 3.0})[0], {})
     assert tiles.config.near_m == pytest.approx(152 * 2**0.5, rel=0.01)
@@ -121,7 +121,7 @@ def test_shift_and_samples(helsinki_dataset: Dataset) -> None:
 def test_a_dataset_to_validate_on(helsinki_dataset: Dataset, tmp_path: Path) -> None:
     """All places are trained on, the other's are measured, and that they overlap is said."""
     other = api.prepare(
-        "loc2vec", osm_name="helsinki-centre", out=tmp_path / "other", spacing=150, size_m=120
+        "loc2vec", osm_name="helsinki-center", out=tmp_path / "other", spacing=150, size_m=120
     )
     config, training = configure("default", SMALL)
     built = build(helsinki_dataset, config, training, other)
@@ -139,7 +139,7 @@ def test_a_dataset_to_validate_on(helsinki_dataset: Dataset, tmp_path: Path) -> 
     with pytest.raises(PlacevecError, match="validation_hash"):
         api.train("loc2vec", helsinki_dataset, out=tmp_path / "run", resume=True, **SMALL)
     small = api.prepare(
-        "loc2vec", osm_name="helsinki-centre", out=tmp_path / "small", bbox="24.94,60.166,24.945,60.169"
+        "loc2vec", osm_name="helsinki-center", out=tmp_path / "small", bbox="24.94,60.166,24.945,60.169"
     )
     in_degrees = {name: value for name, value in SMALL.items() if name not in ("near_m", "far_m")}
     apart = {"near_degrees": 0.001, "far_degrees": 0.006, "objective": "triplet"}

@@ -1,5 +1,5 @@
 """The recipe Sphere2Vec, trained small. Oracles: a resumed run equals the uninterrupted one bit by bit; a rule of the
-Earth (which octant, the latitude) is learnt; what makes no sense is refused.
+Earth (which octant, the latitude) is learned; what makes no sense is refused.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ def test_each_loss_learns_the_octants(loss: str, classes, tmp_path) -> None:
     assert 0 < last["validation/top1"] <= last["validation/mrr"] <= 1
 
 
-def test_numbers_are_learnt_in_their_unit(numbers, tmp_path) -> None:
+def test_numbers_are_learned_in_their_unit(numbers, tmp_path) -> None:
     model = api.train("sphere2vec", numbers, out=tmp_path / "run", **{**SMALL, "epochs": 15})
     lonlat = globe(400, seed=9)
     wanted = 20.0 - 0.5 * np.abs(lonlat[:, 1])
@@ -270,7 +270,7 @@ def test_what_the_data_cannot_give_is_refused(numbers, tmp_path) -> None:
             api.train("sphere2vec", dataset, out=tmp_path / "run", projector=0, **options)  # type: ignore[arg-type]
 
 
-def test_seasons_are_learnt_and_places_are_embedded_at_their_date(tmp_path) -> None:
+def test_seasons_are_learned_and_places_are_embedded_at_their_date(tmp_path) -> None:
     """The vector of a place is that of its coordinates at its date; without a date, at the middle of the year."""
     lonlat = globe(60)
     dates = np.linspace(0, 1, 60)

@@ -1,4 +1,4 @@
-"""Learning from images without labels: what is learnt, carried on and refused."""
+"""Learning from images without labels: what is learned, carried on and refused."""
 
 from __future__ import annotations
 
@@ -54,10 +54,10 @@ def pictured(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
 
 
 @pytest.fixture(scope="session")
-def labelled(pictured: Dataset) -> Dataset:
+def labeled(pictured: Dataset) -> Dataset:
     """The same places with a number each."""
     points = pictured.path.parent / "points.csv"
-    return api.prepare("sphere2vec", points=points, label="warmth", out=pictured.path.parent / "labelled")
+    return api.prepare("sphere2vec", points=points, label="warmth", out=pictured.path.parent / "labeled")
 
 
 @pytest.fixture(scope="session")
@@ -145,7 +145,7 @@ def test_weights_of_zero_leave_parts_out(pictured: Dataset) -> None:
     assert len(draw.looks["background"]) == 3 * len(draw.looks["point"])
 
 
-def test_test_places_are_never_learnt_from(pictured: Dataset, tmp_path: Path) -> None:
+def test_test_places_are_never_learned_from(pictured: Dataset, tmp_path: Path) -> None:
     """Oracle: the split of the dataset."""
     folder = pictured.path.parent
     dataset = api.prepare(
@@ -157,24 +157,24 @@ def test_test_places_are_never_learnt_from(pictured: Dataset, tmp_path: Path) ->
     assert set(sampler.rows) == set(dataset.labels().rows("train"))
 
 
-def test_fine_tuning_starts_from_the_run(run: Path, labelled: Dataset, tmp_path: Path) -> None:
+def test_fine_tuning_starts_from_the_run(run: Path, labeled: Dataset, tmp_path: Path) -> None:
     """Oracle: weights of the run before the first step; its options are inherited, another share dropped is allowed."""
     config, training = configure("default", {"init": str(run), "dropout": 0.4, "few_shot": 0.5})
     assert (config.encoder, config.dim, config.scales, config.r_min) == ("sphereC", 16, 4, 0.05)
-    built = sphere2vec.build(labelled, config, training)
+    built = sphere2vec.build(labeled, config, training)
     before = Model.load(run).modules["location"].state_dict()
     after = built.recipe.encoders["location"]
     for name, value in after.state_dict().items():
         assert torch.equal(value, before[name])
     assert after.config()["dropout"] == 0.4  # type: ignore[operator]
     tuned = api.train(
-        "sphere2vec", labelled, out=tmp_path / "tuned", init=str(run), epochs=1, device="cpu", projector=0
+        "sphere2vec", labeled, out=tmp_path / "tuned", init=str(run), epochs=1, device="cpu", projector=0
     )
     assert tuned.head is not None
-    assert tuned.predict_lonlat(labelled.lonlat[:3]).shape == (3, 1)
+    assert tuned.predict_lonlat(labeled.lonlat[:3]).shape == (3, 1)
 
 
-def test_what_contradicts_a_run_is_refused(run: Path, labelled: Dataset, tmp_path: Path) -> None:
+def test_what_contradicts_a_run_is_refused(run: Path, labeled: Dataset, tmp_path: Path) -> None:
     configure("default", {"init": str(run), "encoder": "sphere", "scales": 4})  # the same by another name
     for option, value in (("encoder", "rbf"), ("dim", 8), ("scales", 5), ("variant", "original")):
         with pytest.raises(UsageError, match=f"--{option} {value} contradicts --init"):
@@ -265,24 +265,24 @@ def of_run(config: Sphere2VecConfig) -> dict[str, Any]:
 
 
 def test_apple_s_gpu_is_not_trained_on(
-    pictured: Dataset, labelled: Dataset, monkeypatch: pytest.MonkeyPatch
+    pictured: Dataset, labeled: Dataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It has no float64, in which angles are. Oracle: the device that is left where there is no other GPU."""
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    for dataset, loss in ((pictured, "csp"), (labelled, "regression")):
+    for dataset, loss in ((pictured, "csp"), (labeled, "regression")):
         built = sphere2vec.build(dataset, *configure("default", {"loss": loss}))
         assert built.training.device == "cpu"
         with pytest.raises(InputError, match="float64, which this device has not: --device cpu"):
             sphere2vec.build(dataset, *configure("default", {"loss": loss, "device": "mps"}))
 
 
-def test_what_needs_labels_or_images_is_refused(pictured: Dataset, labelled: Dataset) -> None:
+def test_what_needs_labels_or_images_is_refused(pictured: Dataset, labeled: Dataset) -> None:
     for given in ({"few_shot": 0.5}, {"seasons": 1}):
         with pytest.raises(UsageError, match="needs labels"):
             sphere2vec_csp.build(pictured, Sphere2VecConfig(loss="csp", **given), {})
     with pytest.raises(DatasetError, match="knows no images"):
-        sphere2vec_csp.build(labelled, Sphere2VecConfig(loss="csp"), {})
+        sphere2vec_csp.build(labeled, Sphere2VecConfig(loss="csp"), {})
     for given, said in (
         ({"loss": "presence", "twin_weight": 1.0}, "--twin-weight has no effect with --loss presence"),
         ({"loss": "csp-mse", "temperature": 1.0}, "--temperature has no effect with --loss csp-mse"),
@@ -295,7 +295,7 @@ def test_what_needs_labels_or_images_is_refused(pictured: Dataset, labelled: Dat
         sphere2vec_csp.build(pictured, Sphere2VecConfig(loss="csp", temperature=-1.0), {})
 
 
-def test_images_without_labels_are_learnt_from_by_default(pictured: Dataset) -> None:
+def test_images_without_labels_are_learned_from_by_default(pictured: Dataset) -> None:
     config, training = configure("default", {})
     built = sphere2vec.build(pictured, config, training)
     assert built.config.loss == "csp"

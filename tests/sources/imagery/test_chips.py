@@ -17,7 +17,7 @@ from placevec.sources.imagery import chips as sentinel2_chips
 from placevec.sources.imagery.chips import (
     ORDERS,
     Ground,
-    chip_centres,
+    chip_centers,
     decode_chip,
     folders_of,
     open_chips,
@@ -80,7 +80,7 @@ def test_where_chips_lie() -> None:
     east, north = 400_000.0, 6_672_000.0
     edge = Transformer.from_crs("EPSG:4326", "EPSG:32660", always_xy=True).transform(179.999, -17.0)
     degrees = (0.001, 0.0, 179.9995, 0.0, -0.001, 10.0)
-    lonlat, sides = chip_centres(
+    lonlat, sides = chip_centers(
         [
             Ground("EPSG:32635", tuple(UTM)[:6], (64, 32)),
             Ground("EPSG:4326", degrees, (64, 32)),  # runs off the map
@@ -196,7 +196,7 @@ def test_real_chips(shared_data: Path) -> None:
     chip = euro.read(0)
     assert (chip.pixels.shape, chip.bands[-1]) == ((13, 64, 64), "B8A")
     assert euro.ground(0) == (chip.crs, chip.transform, (64, 64))
-    where, sides = chip_centres([euro.ground(0)])
+    where, sides = chip_centers([euro.ground(0)])
     assert sides[0] == pytest.approx(640, rel=0.01)
     assert -9 < where[0, 0] < 33 and 35 < where[0, 1] < 64  # noqa: PT018
     patches = open_chips(folder / "satclip_s2l2a")
@@ -205,6 +205,6 @@ def test_real_chips(shared_data: Path) -> None:
         chip = patches.read(at)
         with rasterio.open(folder / "satclip_s2l2a" / f"{chip.name}.tif") as file:
             assert np.array_equal(chip.pixels, file.read())
-        where, _ = chip_centres([patches.ground(at)])
+        where, _ = chip_centers([patches.ground(at)])
         row = index.loc[f"{chip.name}.tif"]
         assert where[0].tolist() == pytest.approx([row.lon, row.lat], abs=0.03)

@@ -82,7 +82,7 @@ def test_one_of_path_and_name_is_needed(given: tuple[str | None, str | None]) ->
         resolve_extract(*given)
 
 
-def test_the_embedded_extract_is_the_centre_of_helsinki() -> None:
+def test_the_embedded_extract_is_the_center_of_helsinki() -> None:
     """Oracle: the railway station, lon 24.9414, lat 60.1719 (OpenStreetMap, Wikipedia)."""
     area = read_header(embedded_extract().path).area
     assert area is not None

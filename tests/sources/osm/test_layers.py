@@ -24,7 +24,7 @@ def table() -> LayerTable:
 
 def drawn(table: LayerTable, kind: Kind, **tags: str) -> dict[str, tuple[How, float]]:
     found = table.classify({key.replace("__", ":"): value for key, value in tags.items()}, kind)
-    return {table.layers[drawing.layer]: (drawing.how, drawing.metres) for drawing in found}
+    return {table.layers[drawing.layer]: (drawing.how, drawing.meters) for drawing in found}
 
 
 def test_the_twelve_layers_in_founding_order(table: LayerTable) -> None:
@@ -232,7 +232,7 @@ RULE = "rules = [{ key = 'a', fill = true }]"
         ("[[layer]]\nname = 'a'", "layer 'a' needs rules"),
         ("[[layer]]\nname = 'a'\nrules = []", "layer 'a' needs rules"),
         (f"[[layer]]\nname = 'a'\n{RULE}\n[[layer]]\nname = 'a'\n{RULE}", "earlier"),
-        (f"[[layer]]\nname = 'a'\ncolour = 'red'\n{RULE}", "unknown field 'colour'"),
+        (f"[[layer]]\nname = 'a'\ncolor = 'red'\n{RULE}", "unknown field 'color'"),
         ("[[layer]]\nname = 'a'\nrules = [{ fill = true }]", "rule 1 needs a key"),
         (
             "[[layer]]\nname = 'a'\nrules = [{ key = 'x', fill = true }, { key = 'y', widht_m = 3 }]",

@@ -51,7 +51,7 @@ def test_an_address_that_a_server_sends_to_is_no_wrong_usage() -> None:
     assert not isinstance(caught.value, UsageError)
 
 
-def test_neighbours_in_name_only_are_not_refused() -> None:
+def test_neighbors_in_name_only_are_not_refused() -> None:
     for host in ("nottile.openstreetmap.org.example.org", "mytile-openstreetmap.org"):
         assert TileTemplate.parse(f"https://{host}/{{z}}/{{x}}/{{y}}.png").server[0] == host
 

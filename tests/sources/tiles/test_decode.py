@@ -50,30 +50,30 @@ def test_rgb_and_rgba() -> None:
 @pytest.mark.parametrize("bits", [1, 2, 4, 8])
 def test_a_palette_is_looked_up(bits: int) -> None:
     """Not its indices, as the founding pipeline read them."""
-    colours = np.random.default_rng(1).integers(0, 256, (2**bits, 3), np.uint8)
+    colors = np.random.default_rng(1).integers(0, 256, (2**bits, 3), np.uint8)
     index = np.random.default_rng(2).integers(0, 2**bits, (256, 256), np.uint8)
     image = Image.fromarray(index)
-    image.putpalette(colours.tobytes())
+    image.putpalette(colors.tobytes())
     found = decode_tile(encoded(image, bits=bits))
-    np.testing.assert_array_equal(found[..., :3], colours[index])
+    np.testing.assert_array_equal(found[..., :3], colors[index])
     transparent = decode_tile(encoded(image, bits=bits, transparency=0))
     np.testing.assert_array_equal(transparent[..., 3], np.where(index == 0, 0, 255))
 
 
-def test_grey_of_any_depth() -> None:
-    grey = RGB[..., 0]
+def test_gray_of_any_depth() -> None:
+    gray = RGB[..., 0]
     for image, expected in (
-        (Image.fromarray(grey), grey),
-        (Image.fromarray(grey.astype(np.uint16) * 257), grey),
-        (Image.fromarray(grey > 127), np.where(grey > 127, 255, 0)),
+        (Image.fromarray(gray), gray),
+        (Image.fromarray(gray.astype(np.uint16) * 257), gray),
+        (Image.fromarray(gray > 127), np.where(gray > 127, 255, 0)),
     ):
         found = decode_tile(encoded(image))
         for channel in range(3):
             np.testing.assert_array_equal(found[..., channel], expected)
     with_alpha = decode_tile(encoded(Image.fromarray(np.ascontiguousarray(RGB[..., :2]))))
     np.testing.assert_array_equal(with_alpha, RGB[..., [0, 0, 0, 1]])
-    keyed = decode_tile(encoded(Image.fromarray(grey), transparency=7))
-    np.testing.assert_array_equal(keyed[..., 3], np.where(grey == 7, 0, 255))
+    keyed = decode_tile(encoded(Image.fromarray(gray), transparency=7))
+    np.testing.assert_array_equal(keyed[..., 3], np.where(gray == 7, 0, 255))
 
 
 @pytest.mark.parametrize("mode", ["RGB", "L", "CMYK"])

@@ -57,7 +57,7 @@ def test_every_tile_comes_once(tmp_path: Path) -> None:
 def test_connections_are_few(tmp_path: Path) -> None:
     with serving(lambda asked: Reply(body=png(asked.x, asked.y), wait=0.02)) as server:
         bring(server, tmp_path, planned(40), connections=3)
-        assert 1 < server.most_at_once <= 3
+        assert 1 < server.max_at_once <= 3
     with pytest.raises(UsageError, match="1 to 64 connections"):
         bring(server, tmp_path, connections=65)
 
@@ -100,7 +100,7 @@ def test_an_old_copy_is_better_than_none(tmp_path: Path) -> None:
 def test_missing_tiles_are_counted_and_not_asked_for_again(tmp_path: Path, status: int) -> None:
     with serving(lambda asked: Reply(status) if asked.x == 3 else well(asked)) as server:
         for _ in range(2):
-            done, kept = bring(server, tmp_path, most_bad=1)
+            done, kept = bring(server, tmp_path, max_bad=1)
             assert done.bad == {5 * 2**ZOOM + 3: (MISSING, "the server has none")}
             assert kept[3] == b""
         assert server.asked[ZOOM, 3, 5] == 1
@@ -118,7 +118,7 @@ def test_passing_trouble_is_tried_again(tmp_path: Path, status: int) -> None:
 @pytest.mark.parametrize("status", [429, 500])
 def test_lasting_trouble_is_given_up(tmp_path: Path, status: int) -> None:
     with serving(lambda asked: Reply(status) if asked.x == 3 else well(asked)) as server:
-        done, _ = bring(server, tmp_path, most_bad=1)
+        done, _ = bring(server, tmp_path, max_bad=1)
         assert done.bad == {5 * 2**ZOOM + 3: (FAILED, f"the server answers {status}")}
         assert server.asked[ZOOM, 3, 5] == tile_server.ATTEMPTS
         server.answering = well  # what failed is not kept as such
@@ -212,7 +212,7 @@ def test_a_server_that_is_silent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(tile_http, "SILENCE_S", 1.0)
     monkeypatch.setattr(tile_server, "ATTEMPTS", 1)
     with serving(lambda asked: Reply(body=png(asked.x, 5), wait=20.0 if asked.x == 3 else 0.0)) as server:
-        done, _ = bring(server, tmp_path, planned(6), most_bad=1)
+        done, _ = bring(server, tmp_path, planned(6), max_bad=1)
     assert list(done.bad.values()) == [(FAILED, "no answer in 1 s")]
 
 
@@ -221,7 +221,7 @@ def test_a_server_that_drips(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(tile_http, "WHOLE_S", 0.2)
     monkeypatch.setattr(tile_server, "ATTEMPTS", 1)
     with serving(lambda asked: Reply(body=png(asked.x, 5), drip=0.05 if asked.x == 3 else 0.0)) as server:
-        done, _ = bring(server, tmp_path, planned(6), most_bad=1)
+        done, _ = bring(server, tmp_path, planned(6), max_bad=1)
     assert [kind for kind, _ in done.bad.values()] == [FAILED]
 
 
@@ -236,12 +236,12 @@ def test_an_answer_that_is_cut_short(tmp_path: Path) -> None:
 
 
 def test_it_gives_up_when_nothing_comes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tile_server, "MOST_IN_A_ROW", 20)
+    monkeypatch.setattr(tile_server, "MAX_IN_A_ROW", 20)
     with serving(lambda asked: well(asked) if asked.x < 10 else Reply(502)) as server:
         with pytest.raises(
             SourceError, match=r"20 tiles in a row did not come.*answers 502; what came is kept"
         ):
-            bring(server, tmp_path, planned(900), most_bad=900)
+            bring(server, tmp_path, planned(900), max_bad=900)
         assert len(server.asked) < 100
         server.answering = well
         assert bring(server, tmp_path, planned(40))[0].kept >= 5
@@ -271,7 +271,7 @@ def other_size() -> bytes:
 def test_what_is_no_tile(tmp_path: Path, reply: Reply, reason: str) -> None:
     """It is asked for twice, listed with the reason, and kept out."""
     with serving(lambda asked: reply if asked.x == 3 else well(asked)) as server:
-        done, kept = bring(server, tmp_path, most_bad=1)
+        done, kept = bring(server, tmp_path, max_bad=1)
         assert server.asked[ZOOM, 3, 5] == 2
     ((code, (kind, told)),) = done.bad.items()
     assert (code, kind) == (5 * 2**ZOOM + 3, CORRUPT)
@@ -287,7 +287,7 @@ def test_an_answer_without_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, 
     headers = {} if honest else {"Content-Length": "", "Connection": "close"}
     endless = Reply(body=bytes(300_000), headers=headers)
     with serving(lambda asked: endless if asked.x == 3 else well(asked), keep_alive=honest) as server:
-        done, _ = bring(server, tmp_path, most_bad=1)
+        done, _ = bring(server, tmp_path, max_bad=1)
     ((kind, told),) = done.bad.values()
     assert kind == FAILED
     assert "bytes and more" in told

@@ -46,7 +46,7 @@ def test_all_three_layouts_are_found(tmp_path: Path, inner: str) -> None:
     (flat / f"tile_{Z}_{A[0]}_{A[1]}.png").write_bytes(b"x")
     (plain / str(Z) / str(A[0])).mkdir(parents=True)
     (plain / str(Z) / str(A[0]) / f"{A[1]}.JPG").write_bytes(b"x")
-    for name, kind in (("layers", "layers"), ("flat", "colours"), ("plain", "colours")):
+    for name, kind in (("layers", "layers"), ("flat", "colors"), ("plain", "colors")):
         found = read_tile_folder(tmp_path / name)
         assert (found.kind, found.zoom, found.tiles().tolist()) == (kind, Z, [list(A)])
         assert found.content(0, *A) == b"x"
@@ -183,7 +183,7 @@ def test_what_the_folder_says_of_itself(tmp_path: Path) -> None:
 
 def test_too_many(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     layered(tmp_path)
-    monkeypatch.setattr(tile_sets, "MOST_TILES", 1)
+    monkeypatch.setattr(tile_sets, "MAX_TILES", 1)
     with pytest.raises(SourceError, match="more than 1 tiles"):
         read_tile_folder(tmp_path)
 

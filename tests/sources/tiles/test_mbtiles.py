@@ -19,7 +19,7 @@ TILES: dict[tuple[int, int, int], object] = {(3, 1, 2): b"a", (3, 1, 5): b"b"}
 def test_rows_are_counted_from_the_north(tmp_path: Path) -> None:
     write_mbtiles(tmp_path / "a.mbtiles", TILES, name="A", attribution="© me", format="png")
     found = read_mbtiles([tmp_path / "a.mbtiles"])
-    assert (found.kind, found.zoom, found.name, found.about["attribution"]) == ("colours", 3, "a", "© me")
+    assert (found.kind, found.zoom, found.name, found.about["attribution"]) == ("colors", 3, "a", "© me")
     assert found.tiles().tolist() == [[1, 2], [1, 5]]
     assert (found.content(0, 1, 2), found.content(0, 1, 5)) == (b"a", b"b")
 
@@ -93,7 +93,7 @@ HOSTILE = {
 @pytest.mark.parametrize("name", HOSTILE)
 def test_a_view_that_does_too_much(tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """``tiles`` may be a view, and so any program that SQLite runs."""
-    monkeypatch.setattr(mbtiles, "_MOST_LOOKS", 20)
+    monkeypatch.setattr(mbtiles, "_MAX_LOOKS", 20)
     path = tmp_path / "a.mbtiles"
     with sqlite3.connect(path) as file:
         file.execute("CREATE TABLE some (zoom_level, tile_column, tile_row, tile_data)")

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from placevec.errors import AreaError
-from placevec.geo import Area, footprint_bounds, metres_per_pixel
+from placevec.geo import Area, footprint_bounds, meters_per_pixel
 from placevec.sources.tiles import plan as tile_plan
 from placevec.sources.tiles.plan import TilePlan, draw_samples
 
@@ -47,18 +47,18 @@ def test_it_is_what_the_windows_touch(together: int, monkeypatch: pytest.MonkeyP
 def test_a_patch_of_64_pixels_needs_at_most_four_tiles() -> None:
     zoom, area = 18, Area(30.3, 50.3, 30.7, 50.6)
     lonlat = draw_samples(area, 500, 0)
-    size_m = 64 * float(metres_per_pixel(50.45, zoom))
+    size_m = 64 * float(meters_per_pixel(50.45, zoom))
     counts = [len(TilePlan.around(footprint_bounds(point[None], size_m, zoom), zoom)) for point in lonlat]
     assert set(counts) == {1, 2, 4}
     # a quarter of a tile along each side: the share that touches no edge is (3/4)^2
     assert np.mean(np.array(counts) == 1) == pytest.approx(9 / 16, abs=0.07)
 
 
-def test_the_margin_is_in_metres() -> None:
+def test_the_margin_is_in_meters() -> None:
     """A tile of zoom 17 is 194.7 m wide at 50.45 degrees north."""
     box = np.array([[75000.0, 44000.0, 75001.0, 44001.0]])
     lat = 50.8
-    tile = 256 * float(metres_per_pixel(lat, 17))
+    tile = 256 * float(meters_per_pixel(lat, 17))
     assert len(TilePlan.around(box, 17)) == 1
     assert len(TilePlan.around(box, 17, 0.9 * tile)) == 9
     assert len(TilePlan.around(box, 17, 1.1 * tile)) == 25
@@ -77,7 +77,7 @@ def test_too_many(monkeypatch: pytest.MonkeyPatch) -> None:
     """Both are told before the memory is taken."""
     with pytest.raises(AreaError, match="touch 64,000,000 tiles"):
         TilePlan.around(np.array([[0.0, 0.0, 8000.0, 8000.0]]), 22)
-    monkeypatch.setattr(tile_plan, "MOST_TILES", 1000)
+    monkeypatch.setattr(tile_plan, "MAX_TILES", 1000)
     with pytest.raises(AreaError, match="more than 1,000 tiles of zoom 22"):
         TilePlan.around(np.array([[0.0, 0.0, 40.0, 40.0]]), 22)
 

@@ -57,9 +57,9 @@ def test_collapse_costs_the_logarithm_of_the_batch() -> None:
     assert float(InfoNCE()(slots(same, same), {})) == pytest.approx(math.log(16), rel=1e-5)
 
 
-def metres_apart(metres: list[float]) -> Tensor:
+def meters_apart(meters: list[float]) -> Tensor:
     """(B, 3) positions eastwards along 60 N."""
-    east = np.array(metres)
+    east = np.array(meters)
     lonlat = geo.offset(np.full(len(east), 24.9), np.full(len(east), 60.0), east_m=east, north_m=0.0 * east)
     return torch.from_numpy(geo.to_ecef(lonlat[:, 0], lonlat[:, 1]))
 
@@ -67,7 +67,7 @@ def metres_apart(metres: list[float]) -> Tensor:
 def test_near_pairs_are_no_negatives() -> None:
     """Oracle: explicit sums. Places at 0, 60 and 5,000 m: the first two are no negatives of each other."""
     first, second = pair(3, seed=2)
-    xyz = metres_apart([0, 60, 5000])
+    xyz = meters_apart([0, 60, 5000])
     found = InfoNCE(exclusion_m=100)(slots(first, second), {"anchor_xyz": xyz, "positive_xyz": xyz})
     logits = F.normalize(first) @ F.normalize(second).T / 0.1
     allowed = [[0, 2], [1, 2], [0, 1, 2]]
@@ -79,7 +79,7 @@ def test_near_pairs_are_no_negatives() -> None:
 def test_a_pair_is_its_own_positive_however_near() -> None:
     """Limit: when all excludes all, nothing is left to tell apart and the loss is 0; a radius of 0 excludes none."""
     first, second = pair(5)
-    xyz = metres_apart([0, 1, 2, 3, 4])
+    xyz = meters_apart([0, 1, 2, 3, 4])
     targets = {"anchor_xyz": xyz, "positive_xyz": xyz}
     assert float(InfoNCE(exclusion_m=1000)(slots(first, second), targets)) == pytest.approx(0, abs=1e-12)
     torch.testing.assert_close(
@@ -91,11 +91,11 @@ def test_a_pair_is_its_own_positive_however_near() -> None:
 
 
 def test_distances_agree_with_the_geodesic() -> None:
-    """Oracle: pyproj's geodesic, with many pairs within centimetres of the radius, in a batch large enough for torch
-    to prefer its matrix product, which is off by hundreds of metres where coordinates are millions (in float32)."""
-    metres = [0.0, 99.95, 100.05, 200.0, 299.97, 300.02, *(7.0 * i for i in range(60))]
-    near = nearer_than(metres_apart(metres), metres_apart(metres[::-1]), 100.0)
-    expected = np.abs(np.subtract.outer(metres, metres[::-1])) < 100.0
+    """Oracle: pyproj's geodesic, with many pairs within centimeters of the radius, in a batch large enough for torch
+    to prefer its matrix product, which is off by hundreds of meters where coordinates are millions (in float32)."""
+    meters = [0.0, 99.95, 100.05, 200.0, 299.97, 300.02, *(7.0 * i for i in range(60))]
+    near = nearer_than(meters_apart(meters), meters_apart(meters[::-1]), 100.0)
+    expected = np.abs(np.subtract.outer(meters, meters[::-1])) < 100.0
     assert near.tolist() == expected.tolist()
 
 
@@ -124,7 +124,7 @@ def test_missing_rows_take_no_part() -> None:
 @pytest.mark.parametrize("count", [0, 1, 3])
 def test_without_anything_to_compare_the_loss_is_zero(count: int) -> None:
     first, second = (part.requires_grad_() for part in pair(count))
-    xyz = metres_apart([0.0] * count)
+    xyz = meters_apart([0.0] * count)
     present = torch.arange(count) < 1  # one pair at most
     loss = InfoNCE(exclusion_m=10)(slots(first, second, present), {"anchor_xyz": xyz, "positive_xyz": xyz})
     loss.backward()
@@ -163,13 +163,13 @@ def test_a_learnable_temperature_learns_and_ends() -> None:
     """Well separated pairs want a small temperature; it stops at 0.01. A fixed one has no parameters."""
     assert list(InfoNCE().parameters()) == []
     objective = InfoNCE(temperature=0.5, learnable=True)
-    optimiser = torch.optim.SGD(objective.parameters(), lr=50.0)
+    optimizer = torch.optim.SGD(objective.parameters(), lr=50.0)
     first, _ = pair(6, dim=6, seed=7)
     for _ in range(40):
         loss = objective(slots(first, first), {})
-        optimiser.zero_grad()
+        optimizer.zero_grad()
         loss.backward()
-        optimiser.step()
+        optimizer.step()
     assert float(objective.scale.detach()) > 4
     objective.log_scale.data.fill_(99.0)
     assert float(objective.scale.detach()) == pytest.approx(100)

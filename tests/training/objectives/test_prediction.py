@@ -97,14 +97,14 @@ def test_refuses_what_is_no_share_and_a_target_that_is_missing(kind: type[Predic
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_can_be_learnt(kind: type[PredictShares]) -> None:
+def test_can_be_learned(kind: type[PredictShares]) -> None:
     """Where vectors tell all, the unexplained part goes towards nothing."""
     truth = torch.eye(3).repeat(10, 1)
     objective = kind(3, truth.mean(dim=0))
-    optimiser = torch.optim.Adam(objective.parameters(), lr=0.3)
+    optimizer = torch.optim.Adam(objective.parameters(), lr=0.3)
     for _ in range(100):
-        optimiser.zero_grad()
+        optimizer.zero_grad()
         loss = objective(slots(truth), {"shares": truth})
         loss.backward()
-        optimiser.step()
+        optimizer.step()
     assert loss.item() < 0.05

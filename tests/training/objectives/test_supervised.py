@@ -41,7 +41,7 @@ def test_smoothing_is_the_formula() -> None:
     assert float(found.detach()) == pytest.approx(wanted, rel=1e-10)
 
 
-def test_numbers_are_standardised_and_the_unknown_left_out() -> None:
+def test_numbers_are_standardized_and_the_unknown_left_out() -> None:
     """A large mean with small deviations: float32 would lose them."""
     head = Head(4, "number", mean=1e8, deviation=0.01)
     z = torch.randn(30, 4)

@@ -17,7 +17,7 @@ ZOOM = 17
 
 
 def grid(side: int = 30, west: int = 76_500, north: int = 44_100) -> np.ndarray:
-    """Centres of a square of tiles in Kyiv."""
+    """Centers of a square of tiles in Kyiv."""
     y, x = np.divmod(np.arange(side * side), side)
     return geo.tile_xy_to_lonlat(np.stack([west + x + 0.5, north + y + 0.5], axis=1), ZOOM)
 
@@ -29,7 +29,7 @@ def tiles_of(lonlat: torch.Tensor | None) -> np.ndarray:
 
 @pytest.mark.parametrize("west", [76_500, 2**ZOOM - 15])
 def test_tiles_near_and_far(west: int) -> None:
-    """Oracle: whole tile numbers. All 24 neighbours come, equally often; none beyond; also over the antimeridian."""
+    """Oracle: whole tile numbers. All 24 neighbors come, equally often; none beyond; also over the antimeridian."""
     lonlat = grid(west=west)
     sampler = TileSampler(lonlat, zoom=ZOOM, near_tiles=2, far_tiles=10, batch_size=100, seed=0)
     seen: dict[tuple[int, int], int] = {}
@@ -61,7 +61,7 @@ def test_a_lonely_tile_is_its_own_positive_moved() -> None:
     lonely = (draw.looks["anchor"].rows >= 2).numpy()
     assert torch.equal(draw.looks["anchor"].rows[lonely], draw.looks["positive"].rows[lonely])
     shift = draw.looks["positive"].warp["shift"].numpy()
-    tile_m = float(geo.metres_per_pixel(lonlat[0, 1], ZOOM)) * 256
+    tile_m = float(geo.meters_per_pixel(lonlat[0, 1], ZOOM)) * 256
     assert (np.hypot(*shift[lonely].T) <= 2.01 * tile_m).all()
     assert (np.hypot(*shift[lonely].T) > 0).all()
     assert not shift[~lonely].any()

@@ -19,7 +19,7 @@ from placevec.training.samplers import BoxSampler, FixedPairs, NearFarSampler, P
 from placevec.training.samplers.anchors import AnchorSampler
 from placevec.training.samplers.background import Sphere
 from placevec.training.samplers.image_pairs import ImagePairs
-from placevec.training.samplers.labeled import LabelledSampler
+from placevec.training.samplers.labeled import LabeledSampler
 
 COUNT = 300
 LONLAT = geo.tile_xy_to_lonlat(
@@ -55,9 +55,9 @@ MADE: dict[str, Callable[[np.ndarray], Sampler]] = {
     "FixedPairs": lambda rows: FixedPairs(
         PairSampler(rows, slots=["a"], lonlat=LONLAT, targets={"number": NUMBERS}, **COMMON), 5
     ),
-    "LabelledSampler": lambda rows: LabelledSampler(rows, LONLAT, targets={"number": NUMBERS}, **COMMON),
-    "LabelledSampler balanced": lambda rows: LabelledSampler(
-        rows, LONLAT, targets={"number": NUMBERS}, background=Sphere(), classes=NUMBERS // 500, most_of_a_class=20,
+    "LabeledSampler": lambda rows: LabeledSampler(rows, LONLAT, targets={"number": NUMBERS}, **COMMON),
+    "LabeledSampler balanced": lambda rows: LabeledSampler(
+        rows, LONLAT, targets={"number": NUMBERS}, background=Sphere(), classes=NUMBERS // 500, max_per_class=20,
         seasons=np.linspace(0, 1, COUNT), **COMMON,
     ),
     "ImagePairs": lambda rows: ImagePairs(rows, LONLAT, background=Sphere(), negatives=2, **COMMON),

@@ -1,4 +1,4 @@
-"""Labelled points. Oracles: counts of classes, and the founding BalancedSampler's rule, min(count, most) of each."""
+"""Labeled points. Oracles: counts of classes, and the founding BalancedSampler's rule, min(count, most) of each."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ import torch
 
 from placevec.errors import InputError
 from placevec.training.samplers.background import Sphere
-from placevec.training.samplers.labeled import LabelledSampler, few_shot
+from placevec.training.samplers.labeled import LabeledSampler, few_shot
 
 COUNT = 1000
 LABELS = np.random.default_rng(0).choice(5, COUNT, p=[0.5, 0.3, 0.15, 0.045, 0.005]).astype(np.int32)
 LONLAT = np.stack([np.linspace(-180, 180, COUNT), np.linspace(-90, 90, COUNT)], axis=1)
 
 
-def sampler_of(**changed) -> LabelledSampler:
+def sampler_of(**changed) -> LabeledSampler:
     options = {"batch_size": 100, "seed": 1, "targets": {"label": LABELS}, "background": Sphere()} | changed
-    return LabelledSampler(np.arange(COUNT), LONLAT, **options)
+    return LabeledSampler(np.arange(COUNT), LONLAT, **options)
 
 
-def epoch_of(sampler: LabelledSampler, epoch: int = 0) -> np.ndarray:
+def epoch_of(sampler: LabeledSampler, epoch: int = 0) -> np.ndarray:
     steps = range(epoch * sampler.steps_per_epoch, (epoch + 1) * sampler.steps_per_epoch)
     return torch.cat([sampler.draw(step).looks["point"].rows for step in steps]).numpy()
 
@@ -44,7 +44,7 @@ def test_an_incomplete_last_batch_is_left_out_and_a_small_table_is_one_batch() -
 
 @pytest.mark.parametrize("most", [1, 20, 100, 10_000])
 def test_balance_takes_the_least_of_count_and_most(most: int) -> None:
-    sampler = sampler_of(most_of_a_class=most, classes=LABELS, batch_size=1)
+    sampler = sampler_of(max_per_class=most, classes=LABELS, batch_size=1)
     rows = epoch_of(sampler)
     assert len(set(rows)) == len(rows) == sampler.samples_per_epoch
     assert np.bincount(LABELS[rows], minlength=5).tolist() == np.minimum(np.bincount(LABELS), most).tolist()
@@ -55,8 +55,8 @@ def test_balance_takes_the_least_of_count_and_most(most: int) -> None:
 
 def test_draws_are_pure_and_ranks_share_the_batch() -> None:
     one, other = (
-        sampler_of(most_of_a_class=30, classes=LABELS),
-        sampler_of(most_of_a_class=30, classes=LABELS),
+        sampler_of(max_per_class=30, classes=LABELS),
+        sampler_of(max_per_class=30, classes=LABELS),
     )
     for step in (5, 0, 7, 5):
         for name in ("point", "background"):
@@ -107,15 +107,15 @@ def test_few_shot_of_numbers_takes_a_share_of_all() -> None:
 
 def test_what_makes_no_sense_is_refused() -> None:
     with pytest.raises(InputError, match="balancing"):
-        sampler_of(most_of_a_class=3)
+        sampler_of(max_per_class=3)
     with pytest.raises(InputError, match="balancing"):
-        sampler_of(most_of_a_class=0, classes=LABELS)
+        sampler_of(max_per_class=0, classes=LABELS)
     with pytest.raises(InputError, match="entries for"):
         sampler_of(targets={"label": LABELS[:5]})
     with pytest.raises(InputError, match="at least one point"):
         sampler_of(batch_size=0)
     with pytest.raises(InputError, match="no place to draw"):
-        LabelledSampler([], LONLAT, batch_size=3, seed=0)
+        LabeledSampler([], LONLAT, batch_size=3, seed=0)
     with pytest.raises(InputError, match="0 or more"):
         sampler_of().draw(-1)
     for ratio in (0.0, 1.5, float("nan")):

@@ -1,4 +1,4 @@
-"""Samplers: pure, disjoint over ranks, true in metres, inside the rows given."""
+"""Samplers: pure, disjoint over ranks, true in meters, inside the rows given."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def flat(draw: Draw) -> dict[str, torch.Tensor]:
 
 
 def apart(first: Look, second: Look) -> np.ndarray:
-    """Geodesic metres between two looks, an oracle apart from the sampler's straight lines."""
+    """Geodesic meters between two looks, an oracle apart from the sampler's straight lines."""
     assert first.lonlat is not None
     assert second.lonlat is not None
     a, b = first.lonlat.numpy(), second.lonlat.numpy()
@@ -104,9 +104,9 @@ def test_a_batch_holds_no_place_twice() -> None:
 
 
 @pytest.mark.parametrize(("lon", "lat"), [(24.9, 60.2), (-70.0, 0.0), (179.999, -17.0), (15.0, 78.2)])
-def test_discs_and_far_places_in_metres(lon: float, lat: float) -> None:
+def test_discs_and_far_places_in_meters(lon: float, lat: float) -> None:
     """Oracle: pyproj's geodesic, also at the equator, on the antimeridian and in Svalbard. Points in a disc are
-    uniform by area: a quarter within half the radius, and centred."""
+    uniform by area: a quarter within half the radius, and centered."""
     sampler = NearFarSampler(town(800, lon, lat), seed=2, batch_size=800, **EVERYTHING)
     looks = [sampler.draw(step).looks for step in range(5)]
     near = np.concatenate([apart(look["anchor"], look["positive"]) for look in looks])
@@ -181,9 +181,9 @@ def test_a_lonely_place_is_its_own_positive_shifted() -> None:
     assert crowded.draw(0).looks["positive"].warp == {}
 
 
-def test_many_neighbours_are_cut_to_the_nearest() -> None:
+def test_many_neighbors_are_cut_to_the_nearest() -> None:
     lonlat = town(300, extent_m=500)
-    sampler = NearFarSampler(lonlat, seed=0, batch_size=300, near_m=400, positives="places", max_neighbours=3)
+    sampler = NearFarSampler(lonlat, seed=0, batch_size=300, near_m=400, positives="places", max_neighbors=3)
     xyz = geo.to_ecef(lonlat[:, 0], lonlat[:, 1])
     order = np.argsort(np.linalg.norm(xyz[:, None] - xyz[None], axis=2), axis=1)[:, 1:4]
     looks = sampler.draw(0).looks
@@ -193,7 +193,7 @@ def test_many_neighbours_are_cut_to_the_nearest() -> None:
 
 @pytest.mark.parametrize("positives", ["disc", "places"])
 def test_held_out_rows_are_never_drawn_nor_reached(positives: Any) -> None:
-    """Invariant: rows outside the split never come, and no window's centre lies farther than reach_m from the rows,
+    """Invariant: rows outside the split never come, and no window's center lies farther than reach_m from the rows,
     so that a buffer of that width keeps held-out ground unread. Places interleave, so a leak would show at once."""
     lonlat, rows = town(600), np.arange(0, 600, 3)
     sampler = NearFarSampler(lonlat, rows=rows, seed=0, batch_size=64, positives=positives, **EVERYTHING)

@@ -11,7 +11,7 @@ from typing import Any
 
 DROPPED = ("landcover", "natural-features", "leisure", "amenities")
 """Layers whose tags the evaluation asks about: kept out of the input."""
-MOST_AN_EPOCH = 10_000
+MAX_PER_EPOCH = 10_000
 """Places that a pass looks at, as in founding document 004."""
 _FEW_TILES = 1_000
 
@@ -28,7 +28,7 @@ class Plan:
         training: options of ``train``.
         query: name of the place that is searched for; None asks for the one in the middle.
         check: file or folder of the user's own, looked at first; None: what is embedded needs no look.
-        labelled: whether the places bring labels to evaluate with, and the model ``base`` can read them.
+        labeled: whether the places bring labels to evaluate with, and the model ``base`` can read them.
     """
 
     name: str
@@ -38,7 +38,7 @@ class Plan:
     training: dict[str, Any]
     query: str | None = None
     check: Path | None = None
-    labelled: bool = True
+    labeled: bool = True
 
     @property
     def dataset(self) -> Path:
@@ -72,7 +72,7 @@ def embedded(out: Path | None, epochs: int, query: str | None, seed: int) -> Pla
         name="helsinki",
         title="Central Helsinki",
         out=out or Path("demo"),
-        source={"osm_name": "helsinki-centre", "spacing": 40.0, "size_m": 120.0},
+        source={"osm_name": "helsinki-center", "spacing": 40.0, "size_m": 120.0},
         training={
             "epochs": epochs, "size_m": 120.0, "size_px": 64, "near_m": 40.0, "far_m": 160.0,
             "drop_layers": DROPPED, "seed": seed,
@@ -116,7 +116,7 @@ def of_folder(folder: Path, out: Path | None, epochs: int, query: str | None, se
     training = {"epochs": epochs, "size_px": 64, "near_tiles": 1.0, "far_tiles": 4.0, "seed": seed}
     return Plan(
         stem, stem, out or Path(f"demo-{stem}"), {"tile_folder": folder}, training, query, check=folder,
-        labelled=False,
+        labeled=False,
     )  # fmt: skip
 
 

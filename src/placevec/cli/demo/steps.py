@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from placevec.cli.demo.plan import MOST_AN_EPOCH, Plan, spelled
+from placevec.cli.demo.plan import MAX_PER_EPOCH, Plan, spelled
 from placevec.cli.output import console, print_facts, print_table, say
 from placevec.cli.search import plain_rows
 from placevec.errors import InputError
@@ -119,8 +119,8 @@ class Steps:
         from placevec import api
 
         options = dict(self.plan.training)
-        if len(dataset) > MOST_AN_EPOCH:
-            options["steps_per_epoch"] = MOST_AN_EPOCH // 64
+        if len(dataset) > MAX_PER_EPOCH:
+            options["steps_per_epoch"] = MAX_PER_EPOCH // 64
         folder, run = shlex.quote(str(self.plan.dataset)), shlex.quote(str(self.plan.run))
         self._begin(
             "Train: near places closer than far ones",
@@ -160,12 +160,12 @@ class Steps:
         """The report, made or reused."""
         from placevec import api
 
-        beside = " --beside base" if self.plan.labelled else ""
+        beside = " --beside base" if self.plan.labeled else ""
         self._begin(
             "Evaluate: beside what needs no learning",
             f"evaluate {shlex.quote(str(self.plan.table))} --budget quick{beside}",
         )
-        if not self.plan.labelled:
+        if not self.plan.labeled:
             self.progress.say("      These places bring no labels: only what needs none is measured")
         report = evaluated(self.plan.report, model, dataset.hash)
         if report is not None:
@@ -177,7 +177,7 @@ class Steps:
         else:
             fresh = api.evaluate(
                 table, dataset=dataset, model=model, budget="quick", progress=self.progress,
-                others={"model base": "base"} if self.plan.labelled else None,
+                others={"model base": "base"} if self.plan.labeled else None,
             )  # fmt: skip
             fresh.save(self.plan.report)
             report = fresh.as_dict()

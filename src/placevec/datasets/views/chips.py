@@ -1,6 +1,6 @@
 """The chips view: images of places, each a row of a plain numpy file, read by place.
 
-``chips/NNNN.npy`` holds up to `MOST_ROWS` chips of one shape and type, (rows, C, H, W), and is memory-mapped. What they
+``chips/NNNN.npy`` holds up to `MAX_ROWS` chips of one shape and type, (rows, C, H, W), and is memory-mapped. What they
 are stands in ``chips.parquet``, a row a chip; a place may have many.
 
 ========= ===================== ================================================================================
@@ -43,10 +43,10 @@ from placevec.geo.geoparquet import read_parquet
 
 TABLE = "chips.parquet"
 FOLDER = "chips"
-MOST_ROWS = 1024
+MAX_ROWS = 1024
 MAX_BANDS = 64
 TYPES = ("uint8", "uint16", "int16", "float32")
-MOST_SHARDS = 1_000_000
+MAX_SHARDS = 1_000_000
 _COLUMNS = {"place_id": pa.string(), "view": pa.string(), "shard": pa.int32(), "row": pa.int32()}
 _WARPS = ("chip", "flip", "keep")
 
@@ -227,7 +227,7 @@ def open_shard(path: Path) -> np.memmap[Any, Any]:
         raise DatasetError(f"{path} is no numpy file of chips, or is damaged: {error}") from error
     if array.ndim != 4 or str(array.dtype) not in TYPES or 0 in array.shape:
         raise DatasetError(f"{path} holds {array.dtype} of shape {array.shape}, not chips (rows, C, H, W)")
-    if len(array) > MOST_ROWS or array.shape[1] > MAX_BANDS or max(array.shape[2:]) > MAX_SIZE_PX:
+    if len(array) > MAX_ROWS or array.shape[1] > MAX_BANDS or max(array.shape[2:]) > MAX_SIZE_PX:
         raise DatasetError(f"{path} holds chips of shape {array.shape}: too many, or too large")
     return array
 
@@ -250,7 +250,7 @@ def read_chips(folder: Path, view: str | None = None) -> pa.Table:
         table = table.filter(pc.equal(table["view"], view))
     if table.num_rows:
         shards, rows = (pc.min_max(table[name]).as_py() for name in ("shard", "row"))
-        if shards["min"] < 0 or shards["max"] >= MOST_SHARDS or rows["min"] < 0:
+        if shards["min"] < 0 or shards["max"] >= MAX_SHARDS or rows["min"] < 0:
             raise DatasetError(f"{path} is damaged: it names a file or a row that cannot be")
     return table
 

@@ -28,7 +28,7 @@ from placevec.geo.geoparquet import read_parquet
 from placevec.io import atomic
 
 FOLDER = "features"
-MOST_FEATURES = 65_536
+MAX_FEATURES = 65_536
 IN_MEMORY = 2**30
 """Bytes up to which a table is held in memory, and goes where looks are drawn; a larger one is read from the disk."""
 _NAME = re.compile(r"[a-z][a-z0-9_-]{0,63}")
@@ -173,8 +173,8 @@ def write_features(
 
 
 def _checked_width(part: NDArray[Any]) -> int:
-    if part.ndim != 2 or not 1 <= part.shape[1] <= MOST_FEATURES:
-        raise InputError(f"features are (N, D) with D from 1 to {MOST_FEATURES:,}; got {part.shape}")
+    if part.ndim != 2 or not 1 <= part.shape[1] <= MAX_FEATURES:
+        raise InputError(f"features are (N, D) with D from 1 to {MAX_FEATURES:,}; got {part.shape}")
     return int(part.shape[1])
 
 
@@ -186,7 +186,7 @@ def _opened(path: Path) -> NDArray[np.float32]:
         raise DatasetError(f"there is no {path}: prepare the dataset again") from None
     except Exception as error:  # a header can be anything: syntax errors and overflows too
         raise DatasetError(f"{path} is no numpy file of features, or is damaged: {error}") from error
-    if array.ndim != 2 or array.dtype != np.float32 or not 1 <= array.shape[1] <= MOST_FEATURES:
+    if array.ndim != 2 or array.dtype != np.float32 or not 1 <= array.shape[1] <= MAX_FEATURES:
         raise DatasetError(
             f"{path} holds {array.dtype} of shape {array.shape}, not features (M, D) of float32"
         )

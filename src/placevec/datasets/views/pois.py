@@ -1,7 +1,7 @@
 """Points of interest and named things of an extract: ``pois.parquet``, counts and names for places.
 
 The groups and how prominent a name is are rules in ``pois.toml``. The file is GeoParquet 1.1, one row an object:
-osm_type, osm_id, lon, lat (degrees, of the centre), key, value, group (null for what merely has a name), name (raw
+osm_type, osm_id, lon, lat (degrees, of the center), key, value, group (null for what merely has a name), name (raw
 OSM text, null when it has none), prominence (0 to 100, 0 without a name) and geometry (WKB point).
 """
 

@@ -1,4 +1,4 @@
-"""Exact nearest neighbours by brute force, a block at a time: the default index, and the oracle of any other.
+"""Exact nearest neighbors by brute force, a block at a time: the default index, and the oracle of any other.
 
 A million vectors of 128 numbers take tens of milliseconds a query, and no memory beyond one block of scores.
 """
@@ -58,7 +58,7 @@ class ExactIndex:
             raise InputError(f"there is no metric {metric!r}; there are {', '.join(METRICS)}")
         self.metric: Metric = metric
         self.vectors = _checked(vectors, None)
-        self._searched, self._centre, self._term = _prepared(self.vectors, metric)
+        self._searched, self._center, self._term = _prepared(self.vectors, metric)
 
     def __len__(self) -> int:
         return len(self.vectors)
@@ -76,7 +76,7 @@ class ExactIndex:
         """
         asked = _checked(vectors, self.vectors.shape[1])
         if k < 1:
-            raise InputError(f"the number of neighbours asked for must be at least 1; got {k}")
+            raise InputError(f"the number of neighbors asked for must be at least 1; got {k}")
         allowed = np.arange(len(self)) if where is None else np.flatnonzero(_mask(where, len(self)))
         k = min(int(k), len(allowed))
         if k == 0 or len(asked) == 0:
@@ -101,7 +101,7 @@ class ExactIndex:
     def _moved(self, asked: Floats32) -> Floats32:
         """What is asked, brought to where the searched vectors were brought."""
         unit = asked / _never_zero(_norms(asked))[:, None] if self.metric == "cosine" else asked
-        return np.asarray(unit - self._centre, np.float32)
+        return np.asarray(unit - self._center, np.float32)
 
     def _scores(self, asked: Floats32, rows: Rows | slice) -> Floats32:
         """(Q, M) float32 numbers that order the rows as the metric does, up to rounding."""
@@ -133,20 +133,20 @@ def _smallest(score: Floats32, rows: Rows, keep: int) -> tuple[Floats32, Rows]:
 
 
 def _prepared(vectors: Floats32, metric: Metric) -> tuple[Floats32, Floats32, Floats32]:
-    """(searched (N, D), centre (D,), term (N,)): ``term - 2 (a - centre)·searched`` orders as the metric.
+    """(searched (N, D), center (D,), term (N,)): ``term - 2 (a - center)·searched`` orders as the metric.
 
     Moving all vectors to their mean changes the order of neither |a - b| nor the cosine (with the term put
     right), and keeps small differences of vectors that all point one way above float32's rounding.
     """
-    searched, centre = vectors, np.zeros(vectors.shape[1], np.float32)
+    searched, center = vectors, np.zeros(vectors.shape[1], np.float32)
     term = np.zeros(len(vectors), np.float32)
     if metric in ("cosine", "euclidean") and len(vectors):
         if metric == "cosine":
             searched = np.asarray(vectors / _never_zero(_norms(vectors)).astype(np.float32)[:, None])
-        centre = searched.mean(0, np.float64).astype(np.float32)
-        searched = searched - centre
-        term = _norms(searched).astype(np.float32) ** 2 if metric == "euclidean" else -2 * (searched @ centre)
-    return searched, centre, term
+        center = searched.mean(0, np.float64).astype(np.float32)
+        searched = searched - center
+        term = _norms(searched).astype(np.float32) ** 2 if metric == "euclidean" else -2 * (searched @ center)
+    return searched, center, term
 
 
 def distances(vector: ArrayLike, others: ArrayLike, metric: Metric) -> Distances:

@@ -41,7 +41,7 @@ def similar(
     Args:
         emb: the table searched.
         place: a place_id.
-        tile: ``z/x/y``: the place of that id, else the one nearest to the tile's centre.
+        tile: ``z/x/y``: the place of that id, else the one nearest to the tile's center.
         lon: degrees; together with ``lat`` the nearest place answers, and the result says how far it is.
         lat: degrees.
         vector: (D,) what to search with; a ``lon`` and ``lat`` beside it say where it was embedded afresh.
@@ -50,13 +50,13 @@ def similar(
         where: (N,) bool, the places that may answer.
         bbox: only places in this area.
         exclude_self: leave the asked place out of the answer.
-        min_distance_m: leave out places nearer than this to where the question lies: neighbours share ground.
+        min_distance_m: leave out places nearer than this to where the question lies: neighbors share ground.
         index: answers instead of an exact one; it was built on ``emb.vectors``.
 
     Returns:
         place_id, name (raw OSM text), lon, lat, rank (from 1), distance (the metric's), geometry; EPSG:4326.
         ``.attrs["query"]`` holds the place_id, name, lon and lat (degrees) that were searched with, distance_m
-        (metres from the point asked for to that place), embedded_afresh and metric; None where there is none.
+        (meters from the point asked for to that place), embedded_afresh and metric; None where there is none.
 
     Raises:
         InputError: not exactly one question, an unknown place, coordinates that are none or are swapped.
@@ -143,7 +143,7 @@ def _row_of_tile(emb: Embeddings, tile: str) -> tuple[int, float]:
 
 
 def _nearest(emb: Embeddings, lon: float, lat: float) -> tuple[int, float]:
-    """(row, metres) of the place nearest to a point."""
+    """(row, meters) of the place nearest to a point."""
     check_lonlat(lon, lat)
     known = np.flatnonzero(np.isfinite(emb.lonlat).all(axis=1))
     if len(known) == 0:
@@ -184,17 +184,17 @@ def _allowed(emb: Embeddings, where: Mask | None, bbox: Area | None) -> Mask:
     return allowed
 
 
-def _at_least(emb: Embeddings, lon: float | None, lat: float | None, metres: float) -> Mask:
-    """(N,) bool: places no nearer than ``metres`` to a point; places without coordinates stay."""
+def _at_least(emb: Embeddings, lon: float | None, lat: float | None, meters: float) -> Mask:
+    """(N,) bool: places no nearer than ``meters`` to a point; places without coordinates stay."""
     if lon is None or lat is None:
         raise InputError(
-            "a least distance in metres needs a question that lies somewhere: it has no coordinates"
+            "a least distance in meters needs a question that lies somewhere: it has no coordinates"
         )
     far = np.ones(len(emb), bool)
     known = np.isfinite(emb.lonlat).all(axis=1)
     places = emb.lonlat[known]
     far[known] = (
-        distance_m(np.full(len(places), lon), np.full(len(places), lat), places[:, 0], places[:, 1]) >= metres
+        distance_m(np.full(len(places), lon), np.full(len(places), lat), places[:, 0], places[:, 1]) >= meters
     )
     return far
 

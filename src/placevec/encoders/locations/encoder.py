@@ -16,7 +16,7 @@ from placevec.encoders.locations.positional import AT_ONCE, table_of
 from placevec.encoders.locations.seasons import turning
 from placevec.errors import InputError, ModelError
 
-MOST_SEASONS = 16
+MAX_SEASONS = 16
 CHUNK = 8192
 """Points that go through the network at once on a CPU where no derivative is asked for: memory does not grow."""
 
@@ -64,8 +64,8 @@ class LocationEncoder(nn.Module):
         self.encoder = known_as(encoder)
         self.variant: Variant = variant
         dim, hidden, layers, dropout, seasons = map(_own, (dim, hidden, layers, dropout, seasons))
-        if isinstance(seasons, bool) or not isinstance(seasons, int) or not 0 <= seasons <= MOST_SEASONS:
-            raise ModelError(f"seasons is a whole number from 0 to {MOST_SEASONS}; got {seasons!r}")
+        if isinstance(seasons, bool) or not isinstance(seasons, int) or not 0 <= seasons <= MAX_SEASONS:
+            raise ModelError(f"seasons is a whole number from 0 to {MAX_SEASONS}; got {seasons!r}")
         self.options = {name: _own(value) for name, value in (options or {}).items()}
         self.positional = positional(self.encoder, variant, **self.options)
         self.seasons = seasons
@@ -178,13 +178,13 @@ class LocationEncoder(nn.Module):
 
     def _positions(self, lon: Tensor, lat: Tensor) -> Tensor:
         """(N, D) positional features; of many points on a CPU, part by part into one table."""
-        learnt = (
+        learned = (
             lon.requires_grad or lat.requires_grad or next(self.positional.parameters(), None) is not None
         )
         whole = (
             torch.compiler.is_compiling() or lon.device.type != "cpu" or lon.dim() != 1 or len(lon) <= AT_ONCE
         )
-        if whole or (learnt and torch.is_grad_enabled()):
+        if whole or (learned and torch.is_grad_enabled()):
             found: Tensor = self.positional(lon, lat)
             return found
         return table_of(self.positional, lon, lat)

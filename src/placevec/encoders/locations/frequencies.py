@@ -48,10 +48,10 @@ def odd(scales: int, r_min: float, r_max: float) -> list[float]:
     return _lattice(scales, r_min, r_max, first=1, step=2)
 
 
-def most_scales(schedule: Schedule, r_min: float) -> int:
+def max_scales(schedule: Schedule, r_min: float) -> int:
     """How many different frequencies `whole` or `odd` has from once around the Earth to 1 / r_min.
 
-    >>> most_scales(odd, 0.1)
+    >>> max_scales(odd, 0.1)
     5
     """
     first, step = _STARTS[schedule]

@@ -22,7 +22,7 @@ _POLYNOMIAL = (1.340264, -0.081106, 0.000893, 0.003796)
 _ROOT_3 = 1.7320507764816284
 """The root of 3 as float32 has it. GeoCLIP was trained so, and its finest capsule turns 800 times over the map."""
 _SCALE = 66.50336 / 180.0
-MOST_CAPSULES = 16
+MAX_CAPSULES = 16
 AT_ONCE = 8192
 
 
@@ -71,10 +71,8 @@ class GeoClipEncoder(nn.Module):
         for name, value in (("dim", dim), ("frequencies", frequencies), ("hidden", hidden)):
             if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= 65536:
                 raise ModelError(f"{name} is a whole number from 1 to 65536; got {value!r}")
-        if not 1 <= len(sigmas) <= MOST_CAPSULES or not all(0 < sigma < math.inf for sigma in sigmas):
-            raise ModelError(
-                f"sigmas are 1 to {MOST_CAPSULES} numbers above 0, one a capsule; got {sigmas!r}"
-            )
+        if not 1 <= len(sigmas) <= MAX_CAPSULES or not all(0 < sigma < math.inf for sigma in sigmas):
+            raise ModelError(f"sigmas are 1 to {MAX_CAPSULES} numbers above 0, one a capsule; got {sigmas!r}")
         self.dim, self.frequencies, self.hidden = dim, frequencies, hidden
         self.sigmas = tuple(float(sigma) for sigma in sigmas)
         self.capsules = nn.ModuleList(_Capsule(sigma, frequencies, hidden, dim) for sigma in self.sigmas)

@@ -10,7 +10,7 @@ from torch import Tensor
 from placevec.encoders.locations.positional import CIRCUMFERENCE_KM, Positional, unit_xyz
 from placevec.errors import ModelError
 
-MOST_DEGREES = 128
+MAX_DEGREES = 128
 
 
 class SphericalHarmonics(Positional):
@@ -30,8 +30,8 @@ class SphericalHarmonics(Positional):
 
     def __init__(self, degrees: int = 20) -> None:
         super().__init__()
-        if isinstance(degrees, bool) or not isinstance(degrees, int) or not 1 <= degrees <= MOST_DEGREES:
-            raise ModelError(f"degrees is a whole number from 1 to {MOST_DEGREES}; got {degrees!r}")
+        if isinstance(degrees, bool) or not isinstance(degrees, int) or not 1 <= degrees <= MAX_DEGREES:
+            raise ModelError(f"degrees is a whole number from 1 to {MAX_DEGREES}; got {degrees!r}")
         self.degrees = degrees
         self.dim = degrees * degrees
         sectoral, rise, fall = _coefficients(degrees)
@@ -74,7 +74,7 @@ class SphericalHarmonics(Positional):
 
 
 def _coefficients(degrees: int) -> tuple[Tensor, Tensor, Tensor]:
-    """Of P_lm / cos^m lat, normalised: its start P_mm (L,), and P_lm = rise z P_(l-1)m - fall P_(l-2)m, both (L, L)."""
+    """Of P_lm / cos^m lat, normalized: its start P_mm (L,), and P_lm = rise z P_(l-1)m - fall P_(l-2)m, both (L, L)."""
     sectoral = torch.zeros(degrees, dtype=torch.float64)
     rise = torch.zeros(degrees, degrees, dtype=torch.float64)
     fall = torch.zeros(degrees, degrees, dtype=torch.float64)

@@ -64,7 +64,7 @@ def refuse_bad(lon: Tensor, lat: Tensor) -> None:
         )
     raise InputError(
         f"row {row} has lon {x:g}, lat {y:g}: degrees have |lat| <= 90 and |lon| <= 360; "
-        f"metres of a projection are brought to EPSG:4326 first{others}"
+        f"meters of a projection are brought to EPSG:4326 first{others}"
     )
 
 

@@ -14,7 +14,7 @@ from placevec.encoders.locations.inputs import degrees
 from placevec.encoders.locations.positional import EARTH_RADIUS_KM, Positional, fibonacci, unit_xyz
 from placevec.errors import ModelError
 
-MOST_ANCHORS = 65536
+MAX_ANCHORS = 65536
 
 
 class RBF(Positional):
@@ -92,13 +92,13 @@ class Cells(Positional):
         width: numbers of a cell's vector.
     """
 
-    centres: Tensor
+    centers: Tensor
 
     def __init__(self, cells: int = 2048, width: int = 64) -> None:
         super().__init__()
         if not _is_count(cells):
             raise ModelError(f"cells is how many, and they are spread evenly; got {type(cells).__name__}")
-        self.register_buffer("centres", anchor_xyz(cells), persistent=False)
+        self.register_buffer("centers", anchor_xyz(cells), persistent=False)
         if isinstance(width, bool) or not isinstance(width, int) or not 1 <= width <= 8192:
             raise ModelError(f"width is a whole number from 1 to 8192; got {width!r}")
         self.dim = width
@@ -107,13 +107,13 @@ class Cells(Positional):
 
     def forward(self, lon: Tensor, lat: Tensor) -> Tensor:
         """(..., width) float64."""
-        cosine = unit_xyz(lon, lat) @ self.centres.mT
+        cosine = unit_xyz(lon, lat) @ self.centers.mT
         share = (cosine / (self.spacing / 2) ** 2).softmax(dim=-1)
         return share @ self.vectors.to(share.dtype)
 
     def scales_km(self) -> list[tuple[str, float]]:
         """The side of a square as large as a cell."""
-        return [(f"{len(self.centres)} cells", self.spacing * EARTH_RADIUS_KM)]
+        return [(f"{len(self.centers)} cells", self.spacing * EARTH_RADIUS_KM)]
 
 
 def anchor_xyz(anchors: Any) -> Tensor:
@@ -124,8 +124,8 @@ def anchor_xyz(anchors: Any) -> Tensor:
         InputError: coordinates that are none.
     """
     if _is_count(anchors):
-        if not 1 <= anchors <= MOST_ANCHORS:
-            raise ModelError(f"take 1 to {MOST_ANCHORS} points of the sphere; got {anchors}")
+        if not 1 <= anchors <= MAX_ANCHORS:
+            raise ModelError(f"take 1 to {MAX_ANCHORS} points of the sphere; got {anchors}")
         return fibonacci(int(anchors))
     return unit_xyz(*degrees(*_columns(anchors)))
 
@@ -142,6 +142,6 @@ def _is_count(anchors: Any) -> bool:
 
 def _columns(anchors: Any) -> tuple[Any, Any]:
     points = np.asarray(anchors, np.float64)
-    if points.ndim != 2 or points.shape[1] != 2 or not 1 <= len(points) <= MOST_ANCHORS:
-        raise ModelError(f"anchors are 1 to {MOST_ANCHORS} rows of lon, lat; got an array of {points.shape}")
+    if points.ndim != 2 or points.shape[1] != 2 or not 1 <= len(points) <= MAX_ANCHORS:
+        raise ModelError(f"anchors are 1 to {MAX_ANCHORS} rows of lon, lat; got an array of {points.shape}")
     return points[:, 0], points[:, 1]

@@ -125,7 +125,7 @@ class _Block(nn.Module):
 
 
 class Siren(nn.Module):
-    """sin(w0 (W x + b)) layers with the initialisation of Sitzmann et al. 2020, then a linear layer.
+    """sin(w0 (W x + b)) layers with the initialization of Sitzmann et al. 2020, then a linear layer.
 
     Args:
         inputs: numbers of the features.

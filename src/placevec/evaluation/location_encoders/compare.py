@@ -249,7 +249,7 @@ class _Ground:
     drawn: Draws
     weights: Floats
     strata: Mapping[str, NDArray[np.bool_]]
-    around: Sequence[geo_bias.Neighbourhood]
+    around: Sequence[geo_bias.Neighborhood]
     folds: Sequence[Ints]
 
 

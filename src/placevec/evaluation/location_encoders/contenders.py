@@ -26,10 +26,10 @@ SCALES = (8, 16, 32)
 """How many scales each of them comes with."""
 ANCHORS = 300
 UNTRAINED_MEANS_NOTHING = ("cells",)
-"""Encoders whose features are learnt: they take part in the trained probe only."""
+"""Encoders whose features are learned: they take part in the trained probe only."""
 SAME_FEATURES = {"wrap+ffn": "wrap"}
 """Encoders that differ from another by their network only."""
-_MOST_DEGREES = 30
+_MAX_DEGREES = 30
 _DEGREES = math.degrees(1.0)
 _SPHERE = ("sphereC", "sphereC+", "sphereM", "sphereM+")
 
@@ -68,7 +68,7 @@ class Entrant:
         if self.encoder == "NeRF":
             return tuple({"scales": count + finer} for count in ((4, 6, 8) if original else (5, 7, 9)))
         if self.encoder == "harmonics":
-            return tuple({"degrees": min(count + 5 * finer, _MOST_DEGREES)} for count in (8, 14, 20))
+            return tuple({"degrees": min(count + 5 * finer, _MAX_DEGREES)} for count in (8, 14, 20))
         sigmas = [share * block_m / 111_195.0 for share in (1.0, 0.4, 0.15)]
         if self.encoder == "rbf":
             return tuple({"anchors": "rows", "sigma": sigma} for sigma in sigmas)

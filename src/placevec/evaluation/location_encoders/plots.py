@@ -50,8 +50,8 @@ def _task_picture(groups: Sequence[Group], path: Path) -> None:
         for row, name in enumerate(names):
             one = group.of(name)
             if one is not None:
-                colour = _FLOOR if one.floor else _ORIGINAL if name.endswith("(original)") else _CORRECTED
-                _bar(axes, one.scores[OVERALL], len(names) - row, colour)
+                color = _FLOOR if one.floor else _ORIGINAL if name.endswith("(original)") else _CORRECTED
+                _bar(axes, one.scores[OVERALL], len(names) - row, color)
         floor = group.of(group.best_floor)
         if floor is not None:
             axes.axvline(floor.scores[OVERALL].value, color=_FLOOR, linewidth=0.8, linestyle="--", zorder=0)
@@ -93,8 +93,8 @@ def _corrections_picture(groups: Sequence[Group], path: Path) -> None:
             these = [one for one in found if one.encoder == name and one.stratum == stratum]
             for number, one in enumerate(these):
                 offset = 0.0 if len(these) < 2 else 0.6 * (number / (len(these) - 1) - 0.5)
-                colour = {"better": _CORRECTED, "worse": _ORIGINAL}.get(one.verdict, _FLOOR)
-                _bar(axes, one.difference, len(names) - row - offset, colour, small=True)
+                color = {"better": _CORRECTED, "worse": _ORIGINAL}.get(one.verdict, _FLOOR)
+                _bar(axes, one.difference, len(names) - row - offset, color, small=True)
         _plain(axes, stratum if stratum == OVERALL else f"near: {stratum}", "corrected minus original")
         axes.set_ylim(0.4, len(names) + 0.6)
         axes.set_yticks(range(len(names), 0, -1))
@@ -109,7 +109,7 @@ def _corrections_picture(groups: Sequence[Group], path: Path) -> None:
     )
     figure.text(
         0.02, 1.0 - 0.55 / height,
-        "one line a task, kind of folds and probe; blue: better beyond the interval, orange: worse, grey: not told apart",
+        "one line a task, kind of folds and probe; blue: better beyond the interval, orange: worse, gray: not told apart",
         size=7.5, color=_QUIET,
     )  # fmt: skip
     _save(figure, path)
@@ -121,15 +121,15 @@ def _figure(width: float, height: float) -> Any:
     return Figure(figsize=(width, height), dpi=_DOTS, facecolor=_PAPER)
 
 
-def _bar(axes: Any, score: Score, at: float, colour: str, small: bool = False) -> None:
+def _bar(axes: Any, score: Score, at: float, color: str, small: bool = False) -> None:
     axes.plot(
         [score.low, score.high],
         [at, at],
-        color=colour,
+        color=color,
         linewidth=0.8 if small else 1.4,
         solid_capstyle="butt",
     )
-    axes.plot([score.value], [at], marker="o", markersize=1.8 if small else 3.2, color=colour)
+    axes.plot([score.value], [at], marker="o", markersize=1.8 if small else 3.2, color=color)
 
 
 def _plain(axes: Any, title: str, label: str) -> None:

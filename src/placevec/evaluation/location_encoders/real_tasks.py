@@ -174,7 +174,7 @@ def _there(path: Path) -> Path:
 
 REAL: dict[str, Callable[[Path], PointTask]] = {
     "air-temperature": air_temperature,
-    "elevation": lambda data: mosaiks(data, "elevation", "elevation_m", "elevation, metres"),
+    "elevation": lambda data: mosaiks(data, "elevation", "elevation_m", "elevation, meters"),
     "population": lambda data: mosaiks(data, "population", "population_log1p", "ln(1 + population density)"),
     "forest": lambda data: mosaiks(data, "forest", "forest_cover_log1p", "ln(1 + percent forest)"),
     "night-lights": lambda data: mosaiks(

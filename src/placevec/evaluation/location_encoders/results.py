@@ -22,7 +22,7 @@ from placevec.io.json_documents import check, read_json
 
 VERSION = 1
 """Of what is computed: a change of a probe that changes answers counts it up, and old cells are made again."""
-_MOST_BYTES = 1 << 27
+_MAX_BYTES = 1 << 27
 
 
 @dataclass(frozen=True)
@@ -92,7 +92,7 @@ def read(key: Key, out: Path, made_of: str) -> Cell | None:
     """A cell, or None where there is none, a damaged one, or one of other data or settings."""
     path = key.path(out)
     try:
-        if path.stat().st_size > _MOST_BYTES:
+        if path.stat().st_size > _MAX_BYTES:
             return None
         with (
             path.open("rb") as file,

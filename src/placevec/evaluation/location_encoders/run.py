@@ -17,7 +17,7 @@ import numpy as np
 
 from placevec.evaluation import baselines as floors
 from placevec.evaluation import bootstrap as measures
-from placevec.evaluation import knn as neighbours
+from placevec.evaluation import knn as neighbors
 from placevec.evaluation import ridge
 from placevec.evaluation.compare import one_thread
 from placevec.evaluation.folds import SCHEMES, Folds, Scheme, folds_of
@@ -85,7 +85,7 @@ class Contest:
         return next(task for task in self.tasks if task.name == name)
 
     def shuffled(self, task: str, scheme: Scheme, seed: int) -> Folds:
-        """The folds of a unit; kept, because neighbours of the buffer take time to find."""
+        """The folds of a unit; kept, because neighbors of the buffer take time to find."""
         key = (task, scheme, seed)
         if key not in self._shuffled:
             self._shuffled[key] = folds_of(self.task(task), scheme, self.folds, seed)
@@ -119,7 +119,7 @@ class Contest:
 
 
 def competing(entrants: Sequence[Entrant], probe: Probe) -> tuple[Entrant, ...]:
-    """Who of them takes part in a probe: only training tells apart equal features, and features that are learnt."""
+    """Who of them takes part in a probe: only training tells apart equal features, and features that are learned."""
     if probe == "trained":
         return tuple(entrants)
     there = {one.encoder for one in entrants}
@@ -159,7 +159,7 @@ def run(contest: Contest, *, budget_s: float | None = None, progress: Progress =
 
 
 class _Guess:
-    """Seconds that a cell takes: a rate for every probe, learnt from the cells made so far."""
+    """Seconds that a cell takes: a rate for every probe, learned from the cells made so far."""
 
     def __init__(self) -> None:
         self.seconds = {"ridge": 0.6, "trained": 8.0, "kNN": 1.5, FLOOR: 1.0}
@@ -220,7 +220,7 @@ def answers(unit: Unit, entrant: Entrant, task: PointTask, folds: Folds) -> Answ
         from placevec.evaluation.location_encoders import trained_probe as trained
 
         return trained.predicted(entrant, task, folds, unit.seed)
-    learn = ridge.predicted if unit.probe == "ridge" else neighbours.predicted
+    learn = ridge.predicted if unit.probe == "ridge" else neighbors.predicted
     counted = task.lonlat[~task.further]
     settings = [entrant.features(task.lonlat, one, counted) for one in entrant.settings(task.block_m)]
     target = task.columns()

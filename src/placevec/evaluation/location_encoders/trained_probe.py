@@ -1,4 +1,4 @@
-"""The trained probe: encoder and head learnt end to end, by the loop that trains every recipe."""
+"""The trained probe: encoder and head learned end to end, by the loop that trains every recipe."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ DIM, HIDDEN, BATCH, STEPS, PASSES, RATE = 128, 256, 128, 300, 10, 2e-3
 
 
 class _Rows:
-    """Draws of labelled rows: a new order every epoch, pure in the step."""
+    """Draws of labeled rows: a new order every epoch, pure in the step."""
 
     def __init__(self, rows: Ints, label: Tensor, batch: int, seed: int) -> None:
         self.rows, self.label = torch.from_numpy(rows), label

@@ -12,7 +12,7 @@ from placevec.evaluation.point_tasks import WORLD_BLOCK_M, PointTask, classes_of
 from placevec.geo import Floats, to_ecef
 from placevec.sources.tables.points import read_points
 
-MOST_CLASSES = 2_000
+MAX_CLASSES = 2_000
 _NOT_LABELS = ("lon", "lat", "longitude", "latitude", "lng", "long", "x", "y", "place_id", "id", "geometry")
 
 
@@ -23,7 +23,7 @@ def own_task(path: str | Path, label: str | None = None, block_m: float | None =
         path: the table, with lon and lat or geometries.
         label: the column; by default ``label``, or the only one that is neither coordinate nor id. Numbers that are not
             all whole are predicted as numbers, everything else as classes.
-        block_m: side of the spatial blocks, metres; by default a tenth of the extent, at most ten degrees.
+        block_m: side of the spatial blocks, meters; by default a tenth of the extent, at most ten degrees.
 
     Raises:
         SourceError: no such table, or one without coordinates.
@@ -52,9 +52,9 @@ def own_task(path: str | Path, label: str | None = None, block_m: float | None =
             description=f"{column} of {path.name}",
         )
     target, names = classes_of(values.astype(str).to_numpy())
-    if len(names) > MOST_CLASSES:
+    if len(names) > MAX_CLASSES:
         raise EvaluationError(
-            f"{path.name}: {column} has {len(names):,} different values; as classes at most {MOST_CLASSES:,} are taken. "
+            f"{path.name}: {column} has {len(names):,} different values; as classes at most {MAX_CLASSES:,} are taken. "
             "Numbers to predict as such need a fraction somewhere, or choose another column with --label"
         )
     return with_common_classes(
@@ -81,7 +81,7 @@ def _label_column(columns: list[str], label: str | None, path: Path) -> str:
 
 
 def _block_of(lonlat: Floats) -> float:
-    """A tenth of the diagonal of the box around the points, in metres, from 1 km to ten degrees."""
+    """A tenth of the diagonal of the box around the points, in meters, from 1 km to ten degrees."""
     xyz = to_ecef(lonlat[:, 0], lonlat[:, 1])
     diagonal = float(np.linalg.norm(xyz.max(axis=0) - xyz.min(axis=0)))
     return float(np.clip(diagonal / 10.0, 1_000.0, WORLD_BLOCK_M))

@@ -13,12 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from placevec.datasets.dataset import Dataset
-from placevec.datasets.labels import Labelled
+from placevec.datasets.labels import Labeled
 from placevec.errors import EvaluationError
 from placevec.evaluation.baselines import (
-    MOST_TAUGHT,
-    NEIGHBOURS,
-    Neighbours,
+    MAX_TRAIN,
+    NEIGHBORS,
+    Neighbors,
     frequencies,
     sines,
     taught,
@@ -47,7 +47,7 @@ Answers = NDArray[np.floating]
 EVERY_PHOTO = "every photo"
 """Rows that are measured on photos without coordinates too."""
 _ELSEWHERE = 10_000
-_MOST_SCORES = 2**26
+_MAX_SCORES = 2**26
 """Scores held at once: many classes are answered part by part."""
 
 
@@ -95,7 +95,7 @@ def evaluate_answers(
             advance(1)
     if measure.drawn:
         report.notes.append(
-            f"floors are taught on {MOST_TAUGHT:,} of {len(sides.taught):,} places, drawn at random"
+            f"floors are taught on {MAX_TRAIN:,} of {len(sides.taught):,} places, drawn at random"
         )
     return report
 
@@ -110,9 +110,9 @@ class _Measure:
         self.points = lonlat[sides.judged]
         self.truth = sides.labels[sides.judged]
         rows = sides.taught
-        self.drawn = len(rows) > MOST_TAUGHT
+        self.drawn = len(rows) > MAX_TRAIN
         if self.drawn:
-            rows = np.sort(np.random.default_rng([seed, 0xF1]).choice(rows, MOST_TAUGHT, replace=False))
+            rows = np.sort(np.random.default_rng([seed, 0xF1]).choice(rows, MAX_TRAIN, replace=False))
         self.rows, self.lonlat = rows, lonlat
         self.classes = 0 if head.kind == "number" else head.outputs
         self.alone = self.classes == 1
@@ -160,7 +160,7 @@ class _Measure:
 
     def _parts(self, rows: Ints) -> Iterator[Ints]:
         """So many rows at a time as there is room for scores."""
-        step = max(1, _MOST_SCORES // self.classes)
+        step = max(1, _MAX_SCORES // self.classes)
         for start in range(0, len(rows), step):
             yield rows[start : start + step]
 
@@ -184,13 +184,13 @@ class _Measure:
 
     def nearest(self) -> dict[str, Measured]:
         """Of one class: nearness to the places that it was seen at."""
-        known = Neighbours(self.lonlat[self.rows], np.zeros(len(self.rows)), 0)
+        known = Neighbors(self.lonlat[self.rows], np.zeros(len(self.rows)), 0)
         return self._against(lambda points, _: -known.distance(points))
 
-    def neighbours(self) -> tuple[int, Answers]:
-        """How many neighbours are best on the validation side (5 where there is none), and what they answer."""
+    def neighbors(self) -> tuple[int, Answers]:
+        """How many neighbors are best on the validation side (5 where there is none), and what they answer."""
         own = self._labels(self.rows)
-        known = Neighbours(self.lonlat[self.rows], own, self.classes)
+        known = Neighbors(self.lonlat[self.rows], own, self.classes)
         chosen, rows = 5, self.sides.choosing
         if len(rows):
             truth, points = self._labels(rows), self.lonlat[rows]
@@ -201,7 +201,7 @@ class _Measure:
                     return -float(((found[:, 0] - truth) ** 2).mean())
                 return float(Standing.of(found, truth).reciprocal().mean())
 
-            chosen = max(NEIGHBOURS, key=worth)
+            chosen = max(NEIGHBORS, key=worth)
         return chosen, known.answers(self.points, chosen)
 
     def linear(self, features: Any) -> Answers:
@@ -240,7 +240,7 @@ class _Measure:
 
 
 def _images(
-    dataset: Dataset, labels: Labelled, head: Head, sides: Sides, notes: list[str]
+    dataset: Dataset, labels: Labeled, head: Head, sides: Sides, notes: list[str]
 ) -> tuple[Any, Ints] | None:
     """(predictions of an image classifier, their row of each place), where the judged side has them."""
     if sides.name not in ("test", "validation") or labels.image_rows is None or head.outputs < 2:
@@ -253,7 +253,7 @@ def _images(
         return None
     if len(sides.unplaced):
         notes.append(
-            f"{len(sides.unplaced):,} labelled photos without coordinates count in {EVERY_PHOTO!r} only; each is a"
+            f"{len(sides.unplaced):,} labeled photos without coordinates count in {EVERY_PHOTO!r} only; each is a"
             " block by itself"
         )
     return predictions, labels.image_rows.astype(np.int64)
@@ -273,7 +273,7 @@ def _rows(
         yield "nearness to a place taught on", measure.nearest()
         return
     yield ("class frequency" if measure.classes else "mean"), measure.of(measure.constant())
-    count, answers = measure.neighbours()
+    count, answers = measure.neighbors()
     yield f"{count} nearest places", measure.of(answers)
     yield "sin, cos + linear", measure.of(measure.linear(lambda points, _: sines(points)))
     untrained = measure.model.untrained(measure.seed + 1)

@@ -21,7 +21,7 @@ from placevec.errors import EvaluationError
 from placevec.geo import Floats, Ints
 
 TOP = (1, 3, 5, 10)
-_MOST_CELLS = 2**23
+_MAX_CELLS = 2**23
 """Scores at a time: 64 MB of float64."""
 Location = Callable[[Floats], Any]
 """(n, 2) lon, lat degrees -> (n, C) probabilities or scores of 0 and more; a numpy array or a tensor."""
@@ -117,7 +117,7 @@ def rank(
             sums["image"].add(by_image[seen], true[seen])
             sums["both"].add((by_image * by_place)[seen | placed], true[seen | placed])
         start += step
-        step = max(1, _MOST_CELLS // classes)
+        step = max(1, _MAX_CELLS // classes)
     found = {name: total.ranking() for name, total in sums.items()}
     return Rankings(found["location"], found.get("image"), found.get("both"))
 

@@ -73,7 +73,7 @@ class AnswerReport:
 
 def ground(report: AnswerReport) -> str:
     """What the figures rest on, in one line."""
-    unseen = f", {report.unseen:,} of classes never learnt (wrong always)" if report.unseen else ""
+    unseen = f", {report.unseen:,} of classes never learned (wrong always)" if report.unseen else ""
     classes = f", {report.classes:,} class{'' if report.classes == 1 else 'es'}" if report.classes else ""
     places = f"{report.places:,} place{'' if report.places == 1 else 's'}"
     return (

@@ -53,10 +53,10 @@ class Resampling:
     def r2(self, wanted: Array, found: Array) -> Measured:
         """``1 - sum (y - f)^2 / sum (y - mean y)^2``, both of the draw."""
         count = self._sum(np.ones(len(wanted)))
-        centred = (
+        centered = (
             wanted - wanted.mean()
         )  # squares of large labels, such as times, would cancel each other's digits
-        spread = self._sum(centred**2) - self._sum(centred) ** 2 / count
+        spread = self._sum(centered**2) - self._sum(centered) ** 2 / count
         with np.errstate(divide="ignore", invalid="ignore"):
             return self._told(1.0 - self._sum((wanted - found) ** 2) / spread, -np.inf, 1.0)
 
@@ -90,7 +90,7 @@ class Standing:
     """Where the true class stands in each row; classes of equal score have no order, so these are expectations.
 
     Attributes:
-        more: (N,) classes that score more; infinite where the true class was never learnt, or its score is NaN.
+        more: (N,) classes that score more; infinite where the true class was never learned, or its score is NaN.
         same: (N,) other classes that score the same.
         said: (N,) the class that is answered.
     """
@@ -101,21 +101,21 @@ class Standing:
 
     @classmethod
     def of(cls, scores: NDArray[Any], truth: Ints) -> Standing:
-        """Of (N, C) scores and (N,) true classes; below 0 or from C on is a class that was never learnt.
+        """Of (N, C) scores and (N,) true classes; below 0 or from C on is a class that was never learned.
 
         >>> found = Standing.of(np.array([[0.9, 0.1], [0.5, 0.5], [0.8, 0.2]]), np.array([1, 0, 7]))
         >>> found.more.tolist(), found.same.tolist(), found.within(1).tolist()
         ([1.0, 0.0, inf], [0.0, 1.0, 0.0], [0.0, 0.5, 0.0])
         """
         classes = scores.shape[1]
-        learnt = (truth >= 0) & (truth < classes)
+        learned = (truth >= 0) & (truth < classes)
         more, same = np.full(len(scores), np.inf), np.zeros(len(scores))
         step = max(1, _CHUNK // classes)
         for start in range(0, len(scores), step):
             part = slice(start, start + step)
-            own = np.where(learnt[part], truth[part], 0)
+            own = np.where(learned[part], truth[part], 0)
             better, equal = expected_ranks(scores[part], own)
-            told = learnt[part] & np.isfinite(np.take_along_axis(scores[part], own[:, None], axis=1)[:, 0])
+            told = learned[part] & np.isfinite(np.take_along_axis(scores[part], own[:, None], axis=1)[:, 0])
             more[part], same[part] = np.where(told, better, np.inf), np.where(told, equal, 0)
         return cls(more, same, scores.argmax(axis=1))
 
@@ -145,7 +145,7 @@ def of_classes(standing: Standing, truth: Ints, classes: int, over: Resampling) 
 
     Args:
         standing: of the true class.
-        truth: (N,) true class; those never learnt have numbers from ``classes`` on, or -1.
+        truth: (N,) true class; those never learned have numbers from ``classes`` on, or -1.
         classes: that are answered for.
         over: blocks.
     """

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from placevec.datasets.dataset import Dataset
-from placevec.datasets.labels import SPLITS, Labelled
+from placevec.datasets.labels import SPLITS, Labeled
 from placevec.datasets.splits import Split, read_split
 from placevec.errors import EvaluationError
 from placevec.geo import Floats, Ints
@@ -33,7 +33,7 @@ class Sides:
         choosing: rows to choose a floor's options on; none where there is no third side.
         labels: (N,) labels: classes as the head numbers them, those that it does not know from its number of classes on.
         unseen: judged rows whose class the head does not know.
-        unplaced: labelled rows of that side that have no coordinates: photos, which an image may tell.
+        unplaced: labeled rows of that side that have no coordinates: photos, which an image may tell.
         years: (N,) share of the year, where the model reads it.
         notes: what the reader should know.
     """
@@ -49,7 +49,7 @@ class Sides:
     notes: list[str] = field(default_factory=list)
 
 
-def sides_of(model: Model, dataset: Dataset, labels: Labelled) -> Sides:
+def sides_of(model: Model, dataset: Dataset, labels: Labeled) -> Sides:
     """The sides that the model's training had, or those of another dataset.
 
     A model that does not keep its split may have seen any place, and a note says so.
@@ -98,7 +98,7 @@ def sides_of(model: Model, dataset: Dataset, labels: Labelled) -> Sides:
     return Sides(name, judged, taught, choosing, values, unseen, unplaced, years, notes)
 
 
-def _divided(rows: Ints, labels: Labelled, split: Split | None) -> tuple[Ints, Ints, Ints]:
+def _divided(rows: Ints, labels: Labeled, split: Split | None) -> tuple[Ints, Ints, Ints]:
     """(training, validation, test) rows among ``rows``: the run's, else the dataset's own."""
     code = labels.split if split is None else split.code
     if code is None:
@@ -107,7 +107,7 @@ def _divided(rows: Ints, labels: Labelled, split: Split | None) -> tuple[Ints, I
     return train, validation, test
 
 
-def _years(model: Model, dataset: Dataset, labels: Labelled) -> Floats | None:
+def _years(model: Model, dataset: Dataset, labels: Labeled) -> Floats | None:
     """(N,) share of the year of each place, where the model reads it."""
     if not any(getattr(module, "seasons", 0) for module in model.modules.values()):
         return None
@@ -118,7 +118,7 @@ def _years(model: Model, dataset: Dataset, labels: Labelled) -> Floats | None:
     return labels.dates
 
 
-def _usable(dataset: Dataset, labels: Labelled, years: Floats | None) -> Ints:
+def _usable(dataset: Dataset, labels: Labeled, years: Floats | None) -> Ints:
     """Rows that have coordinates, a label and what the model reads besides."""
     kept = np.isfinite(dataset.lonlat).all(axis=1) & labels.known
     if years is not None:
@@ -128,7 +128,7 @@ def _usable(dataset: Dataset, labels: Labelled, years: Floats | None) -> Ints:
     return np.flatnonzero(kept)
 
 
-def _numbered(labels: Labelled, head: Head) -> NDArray[Any]:
+def _numbered(labels: Labeled, head: Head) -> NDArray[Any]:
     """(N,) labels as the head numbers classes; those that it does not know follow its own."""
     if labels.kind == "number":
         return labels.values

@@ -1,13 +1,13 @@
-// The side panel below the legend: the chosen place and its neighbours, the selection, or a first hint.
+// The side panel below the legend: the chosen place and its neighbors, the selection, or a first hint.
 
 const card = document.getElementById("card");
-const NEIGHBOUR_CHOICES = [12, 25, 50, 100, 250, 1000];
+const NEIGHBOR_CHOICES = [12, 25, 50, 100, 250, 1000];
 const SELECTION_SHOWN = 60;
 
 function buildCard() {
   onChange((kind) => {
     if (kind === "brush") countSelected();
-    if (kind === "emphasis" || kind === "colour") drawCard();
+    if (kind === "emphasis" || kind === "color") drawCard();
     if (kind === "hover") markHovered();
   });
   drawCard();
@@ -16,7 +16,7 @@ function buildCard() {
 /** Tell screen readers in a sentence what the card now shows. */
 function sayCard() {
   const said = document.getElementById("said");
-  if (state.focus >= 0) said.textContent = `${nameOf(state.focus)}: ${state.neighbours.length} most similar places listed`;
+  if (state.focus >= 0) said.textContent = `${nameOf(state.focus)}: ${state.neighbors.length} most similar places listed`;
   else said.textContent = state.selected ? card.firstChild.textContent : "";
 }
 
@@ -46,22 +46,22 @@ function placeCard(index) {
   const facts = element("p", { className: "facts" });
   if (places.name[index] !== null) facts.append(element("code", { text: places.id[index] }), element("br"));
   facts.append(coordinates(index), element("br"));
-  const item = state.colouring;
+  const item = state.coloring;
   facts.append(`${item.label}: `, foreign(textOf(item, index)));
   const face = element("div", { className: picture ? "face" : "face bare" }, ...(picture ? [picture] : []),
     element("div", {}, element("h2", {}, foreign(nameOf(index))), facts));
   const buttons = element("div", { className: "actions" },
-    action("Colour by similarity", () => setSimilarity(!state.similarity), { "aria-pressed": String(Boolean(state.similarity)) }),
-    action("Save CSV", saveNeighbours), action("Clear", () => setFocus(-1)));
-  const choice = element("select", { "aria-label": "How many neighbours" });
-  for (const k of NEIGHBOUR_CHOICES.filter((one, i) => i === 0 || one < count)) {
+    action("Color by similarity", () => setSimilarity(!state.similarity), { "aria-pressed": String(Boolean(state.similarity)) }),
+    action("Save CSV", saveNeighbors), action("Clear", () => setFocus(-1)));
+  const choice = element("select", { "aria-label": "How many neighbors" });
+  for (const k of NEIGHBOR_CHOICES.filter((one, i) => i === 0 || one < count)) {
     choice.append(element("option", { value: k, text: k, selected: k === state.k }));
   }
-  choice.addEventListener("change", () => setNeighbourCount(Number(choice.value)));
+  choice.addEventListener("change", () => setNeighborCount(Number(choice.value)));
   const list = element("ol", { className: "ranked" });
-  state.neighbours.forEach((i, rank) => list.append(element("li", {}, neighbourRow(i, rank))));
+  state.neighbors.forEach((i, rank) => list.append(element("li", {}, neighborRow(i, rank))));
   return [...(mapAlone && onMap(index) ? [] : [face]), buttons, element("h3", {}, element("span", { text: "Most similar places" }), choice), list,
-    element("p", { className: "hint", text: `Cosine distance${meta.vector_note}, and metres on the ground.` })];
+    element("p", { className: "hint", text: `Cosine distance${meta.vector_note}, and meters on the ground.` })];
 }
 
 function row(index, rank, right) {
@@ -78,8 +78,8 @@ function row(index, rank, right) {
   return button;
 }
 
-function neighbourRow(index, rank) {
-  const far = onMap(index) && onMap(state.focus) ? metresText(groundMetres(index, state.focus)) : "";
+function neighborRow(index, rank) {
+  const far = onMap(index) && onMap(state.focus) ? metersText(groundMeters(index, state.focus)) : "";
   return row(index, rank, element("span", { className: "far" },
     element("span", { text: state.distances[rank].toFixed(state.distances[rank] < 0.01 ? 4 : 3) }), element("small", { text: far })));
 }
@@ -114,7 +114,7 @@ function selectionCard() {
 const WORDS = {
   both: ["Each dot is a place, in both views. Dots that are close on the left have similar vectors; on the map they may be far apart.",
     "Point at a dot to see the place. Choose it to light up the places most like it. Box and Lasso select in one view what you then see in the other."],
-  map: ["Each dot is a place. Dots of like colours have similar vectors, however far apart they lie.",
+  map: ["Each dot is a place. Dots of like colors have similar vectors, however far apart they lie.",
     "Point at a dot to see the place. Choose it for all that is known of it, and to light up the places most like it."],
 };
 

@@ -29,15 +29,15 @@ const places = {
   lon: array(page.lon, Float64Array),
   lat: array(page.lat, Float64Array),
   component: array(page.component, Float32Array), // count x 3, principal components over one common scale
-  east: array(page.east, Float64Array), // Web-Mercator metres, NaN without coordinates; unwrapped at 180 degrees
+  east: array(page.east, Float64Array), // Web-Mercator meters, NaN without coordinates; unwrapped at 180 degrees
   north: array(page.north, Float64Array),
-  reach: page.reach ? array(page.reach, Float32Array) : null, // count x 4: footprint west, south, east, north of the centre
+  reach: page.reach ? array(page.reach, Float32Array) : null, // count x 4: footprint west, south, east, north of the center
 };
 
 const EARTH_RADIUS_M = 6371008.8;
 
-/** Metres on the ground between two places (haversine: within 0.6 % of the ellipsoid). */
-function groundMetres(a, b) {
+/** Meters on the ground between two places (haversine: within 0.6 % of the ellipsoid). */
+function groundMeters(a, b) {
   const rad = Math.PI / 180;
   const dLat = (places.lat[b] - places.lat[a]) * rad;
   const dLon = (places.lon[b] - places.lon[a]) * rad;
@@ -50,7 +50,7 @@ const onMap = (i) => Number.isFinite(places.east[i]);
 const nameOf = (i) => places.name[i] ?? places.id[i];
 
 const thousands = (n) => n.toLocaleString("en-GB");
-const metresText = (m) => (m < 1000 ? `${Math.round(m)} m` : m < 100000 ? `${(m / 1000).toFixed(1)} km` : `${thousands(Math.round(m / 1000))} km`);
+const metersText = (m) => (m < 1000 ? `${Math.round(m)} m` : m < 100000 ? `${(m / 1000).toFixed(1)} km` : `${thousands(Math.round(m / 1000))} km`);
 
 /** A number with the digits that its range deserves. */
 function numberText(value, span) {

@@ -5,13 +5,13 @@
   const { west, south, east, north, width, height } = data.grid;
   const NONE = 65535;
   const RAMP = [[255,255,217],[237,248,177],[199,233,180],[127,205,187],[65,182,196],[29,145,192],[34,94,168],[37,52,148],[8,29,88]];
-  const colour = (share) => {
+  const color = (share) => {
     const at = Math.min(Math.max(share, 0), 1) * (RAMP.length - 1);
     const low = Math.min(Math.floor(at), RAMP.length - 2), part = at - low;
     return RAMP[low].map((value, band) => Math.round(value + (RAMP[low + 1][band] - value) * part));
   };
   const table = Uint32Array.from({ length: 65536 }, (_, value) => {
-    const [r, g, b] = colour(value / 65534);
+    const [r, g, b] = color(value / 65534);
     return value === NONE ? 0 : (255 << 24 | b << 16 | g << 8 | r) >>> 0;
   });
   const lines = data.coast.map((text) => new Float32Array(bytes(text)));
@@ -201,7 +201,7 @@
   document.getElementById("high").textContent = number(data.high);
   document.getElementById("meaning").textContent = data.meaning;
   const ramp = document.getElementById("ramp").getContext("2d");
-  for (let at = 0; at < 256; at += 1) { ramp.fillStyle = `rgb(${colour(at / 255).join(",")})`; ramp.fillRect(at, 0, 1, 1); }
+  for (let at = 0; at < 256; at += 1) { ramp.fillStyle = `rgb(${color(at / 255).join(",")})`; ramp.fillRect(at, 0, 1, 1); }
   addEventListener("resize", later);
   window.placevecMaps = { state, valueAt: (model, lon, lat) => { load(panes[model]); return valueAt(panes[model], lon, lat); } };
   later();

@@ -18,13 +18,13 @@ function save(name, rows) {
 const rowOf = (i) => [places.id[i], places.name[i], places.lon[i], places.lat[i]];
 const HEADER = ["place_id", "name", "lon", "lat"];
 
-function saveNeighbours() {
-  const rows = Array.from(state.neighbours, (i, rank) => [...rowOf(i), rank + 1, state.distances[rank]]);
-  save("neighbours.csv", [[...HEADER, "rank", "cosine_distance"], [...rowOf(state.focus), 0, 0], ...rows]);
+function saveNeighbors() {
+  const rows = Array.from(state.neighbors, (i, rank) => [...rowOf(i), rank + 1, state.distances[rank]]);
+  save("neighbors.csv", [[...HEADER, "rank", "cosine_distance"], [...rowOf(state.focus), 0, 0], ...rows]);
 }
 
 function saveSelection() {
-  const item = state.colouring;
+  const item = state.coloring;
   const rows = selectedIndices().map((i) => [...rowOf(i), item.kind === "number" ? item.values[i] : textOf(item, i)]);
   save("selection.csv", [[...HEADER, item.label], ...rows]);
 }

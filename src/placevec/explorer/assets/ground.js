@@ -6,7 +6,7 @@ const ground = {
   pieces: [],
   overview: null,
   frame: null, // box of the dataset's area
-  metresPerPixel: Infinity,
+  metersPerPixel: Infinity,
   decoded: new Map(), // piece -> promise of a bitmap, the longest unused first
 
   /** Take over the pictures once the browser has read that part of the page; `drawn` is called for each new one. */
@@ -16,7 +16,7 @@ const ground = {
     this.type = stored.type;
     this.frame = stored.frame;
     this.pieces = stored.pieces;
-    this.metresPerPixel = stored.metres_per_pixel;
+    this.metersPerPixel = stored.meters_per_pixel;
     picture(stored.overview.data, this.type).then((bitmap) => {
       if (bitmap) this.overview = { ...stored.overview, bitmap };
       drawn();
@@ -37,7 +37,7 @@ const ground = {
     return promise;
   },
 
-  /** The part of the overview inside a box (metres), over a whole context. */
+  /** The part of the overview inside a box (meters), over a whole context. */
   drawOverview(context, [west, south, east, north], width, height) {
     const { bitmap, box: [w, s, e, n] } = this.overview;
     const sx = bitmap.width / (e - w), sy = bitmap.height / (n - s);
@@ -48,7 +48,7 @@ const ground = {
     return this.pieces.filter(({ box: [w, s, e, n] }) => w < east && e > west && s < north && n > south);
   },
 
-  /** Draw the ground inside a box (metres) over a whole context of the given size. */
+  /** Draw the ground inside a box (meters) over a whole context of the given size. */
   async drawBox(context, box, width, height, wanted) {
     const found = this.touching(box);
     const bitmaps = await Promise.all(found.map((piece) => this.bitmap(piece)));

@@ -1,33 +1,33 @@
-// The colouring in force: categories with counts that can be isolated, or a ramp with the spread of its values.
+// The coloring in force: categories with counts that can be isolated, or a ramp with the spread of its values.
 
 const legend = document.getElementById("legend");
-const chooser = document.getElementById("colouring");
+const chooser = document.getElementById("coloring");
 
 function buildChooser() {
-  for (const item of page.colourings) chooser.append(element("option", { value: item.key, text: item.label }));
+  for (const item of page.colorings) chooser.append(element("option", { value: item.key, text: item.label }));
   chooser.append(element("option", { value: "similarity", text: "Similarity to the chosen place", disabled: true }));
   chooser.addEventListener("change", () => {
     if (chooser.value === "similarity") setSimilarity(true);
-    else setColouring(chooser.value);
+    else setColoring(chooser.value);
   });
   onChange((kind) => {
-    if (kind !== "emphasis" && kind !== "brush" && kind !== "colour") return;
+    if (kind !== "emphasis" && kind !== "brush" && kind !== "color") return;
     chooser.lastElementChild.disabled = state.focus < 0;
-    chooser.value = activeColouring().key;
+    chooser.value = activeColoring().key;
     drawLegend();
   });
-  chooser.value = state.colouring.key;
+  chooser.value = state.coloring.key;
   drawLegend();
 }
 
 function drawLegend() {
-  const item = activeColouring();
+  const item = activeColoring();
   if (item.kind === "category") drawKinds(item);
   else if (item.kind === "rgb") drawChannels(item);
   else drawRamp(item);
 }
 
-/** Rows are made once for a colouring and then only refreshed, so that a row keeps the keyboard's focus. */
+/** Rows are made once for a coloring and then only refreshed, so that a row keeps the keyboard's focus. */
 function drawKinds(item) {
   const selected = state.selected ? tally(item.codes, item.categories.length) : null;
   if (legend.dataset.key !== item.key) {
@@ -59,12 +59,12 @@ function tally(codes, kinds) {
   return totals;
 }
 
-/** Which component is which colour. */
+/** Which component is which color. */
 function drawChannels(item) {
   const list = element("ul", { className: "kinds channels" });
-  ["ff0000", "00ff00", "0000ff"].forEach((colour, c) => {
+  ["ff0000", "00ff00", "0000ff"].forEach((color, c) => {
     const swatch = element("i");
-    swatch.style.background = `linear-gradient(90deg, #000, #${colour})`;
+    swatch.style.background = `linear-gradient(90deg, #000, #${color})`;
     list.append(element("li", {}, swatch, element("span", { text: item.axes[c] ?? "" })));
   });
   legend.replaceChildren(list, element("p", { className: "hint", text: item.note }));
@@ -82,7 +82,7 @@ function drawRamp(item) {
     element("span", { text: (item.high < item.maximum ? "≥ " : "") + numberText(item.high, span) }));
   const ramp = element("div", { className: "ramp" }, canvas, ends);
   const missing = item.values.reduce((n, value) => n + !Number.isFinite(value), 0);
-  if (missing) ramp.append(element("p", { text: `${thousands(missing)} without a value, in grey` }));
+  if (missing) ramp.append(element("p", { text: `${thousands(missing)} without a value, in gray` }));
   if (item.note) ramp.append(element("p", { text: item.note }));
   legend.replaceChildren(ramp);
   legend.dataset.key = item.key;
@@ -96,7 +96,7 @@ function drawRamp(item) {
   }
   const most = Math.max(1, ...bars), context = canvas.getContext("2d");
   bars.forEach((n, i) => {
-    context.fillStyle = `rgb(${rampColour(i / (BARS - 1)).join()})`;
+    context.fillStyle = `rgb(${rampColor(i / (BARS - 1)).join()})`;
     const height = n ? Math.max(3, Math.sqrt(n / most) * 66) : 0;
     context.fillRect(i * 15, 70 - height, 14, height);
     context.fillRect(i * 15, 74, 15.5, 14);

@@ -1,4 +1,4 @@
-// The map: Web-Mercator metres from a point amid the places, over the ground that the page carries.
+// The map: Web-Mercator meters from a point amid the places, over the ground that the page carries.
 
 class GeoMap extends Pane {
   constructor() {
@@ -27,7 +27,7 @@ class GeoMap extends Pane {
 
   fit() {
     const [west, south, east, north] = this.box;
-    this.centre = [(west + east) / 2, (south + north) / 2];
+    this.center = [(west + east) / 2, (south + north) / 2];
     this.scale = this.fitScale();
     this.redraw("camera");
   }
@@ -40,21 +40,21 @@ class GeoMap extends Pane {
   hidesPlain() { return !state.dots; }
 
   drag(dx, dy) {
-    this.centre = [this.centre[0] - dx / this.scale, this.centre[1] + dy / this.scale];
+    this.center = [this.center[0] - dx / this.scale, this.center[1] + dy / this.scale];
     this.redraw("camera");
   }
 
   zoomAt(x, y, factor) {
     const scale = Math.max(this.fitScale() / 2.5, Math.min(Math.max(8, this.fitScale() * 40), this.scale * factor));
     const [dx, dy] = [x - this.width / 2, y - this.height / 2], rate = 1 / this.scale - 1 / scale;
-    this.centre = [this.centre[0] + dx * rate, this.centre[1] - dy * rate];
+    this.center = [this.center[0] + dx * rate, this.center[1] - dy * rate];
     this.scale = scale;
     this.redraw("camera");
   }
 
   project() {
     const { east, north } = places, s = this.scale * this.ratio;
-    const ox = this.width * this.ratio / 2 - this.centre[0] * s, oy = this.height * this.ratio / 2 + this.centre[1] * s;
+    const ox = this.width * this.ratio / 2 - this.center[0] * s, oy = this.height * this.ratio / 2 + this.center[1] * s;
     for (let i = 0; i < count; i++) {
       this.x[i] = ox + east[i] * s;
       this.y[i] = oy - north[i] * s;
@@ -62,9 +62,9 @@ class GeoMap extends Pane {
     this.drawScale();
   }
 
-  /** CSS pixels [left, top, width, height] of a box in metres. */
+  /** CSS pixels [left, top, width, height] of a box in meters. */
   place([west, south, east, north]) {
-    return [this.width / 2 + (west - this.centre[0]) * this.scale, this.height / 2 - (north - this.centre[1]) * this.scale,
+    return [this.width / 2 + (west - this.center[0]) * this.scale, this.height / 2 - (north - this.center[1]) * this.scale,
       (east - west) * this.scale, (north - south) * this.scale];
   }
 
@@ -88,8 +88,8 @@ class GeoMap extends Pane {
   drawPictures(context) {
     const { overview } = ground;
     if (overview) context.drawImage(overview.bitmap, ...this.placeSnapped(overview.box));
-    if (overview && this.scale * this.ratio * overview.metres_per_pixel < 1.2) return; // it is sharp enough
-    const [dx, dy] = [this.width / 2 / this.scale, this.height / 2 / this.scale], [x, y] = this.centre;
+    if (overview && this.scale * this.ratio * overview.meters_per_pixel < 1.2) return; // it is sharp enough
+    const [dx, dy] = [this.width / 2 / this.scale, this.height / 2 / this.scale], [x, y] = this.center;
     for (const piece of ground.touching([x - dx, y - dy, x + dx, y + dy])) {
       const ready = ground.bitmap(piece);
       if (piece.bitmap) context.drawImage(piece.bitmap, ...this.placeSnapped(piece.box));
@@ -122,17 +122,17 @@ class GeoMap extends Pane {
     placePopup(this);
   }
 
-  /** A round number of ground metres, true at the middle of the map. */
+  /** A round number of ground meters, true at the middle of the map. */
   drawScale() {
-    const latitude = Math.atan(Math.sinh((this.centre[1] + meta.origin[1]) / 6378137));
-    const metresPerPixel = Math.cos(latitude) / this.scale;
-    const most = metresPerPixel * Math.min(130, this.width / 3);
+    const latitude = Math.atan(Math.sinh((this.center[1] + meta.origin[1]) / 6378137));
+    const metersPerPixel = Math.cos(latitude) / this.scale;
+    const most = metersPerPixel * Math.min(130, this.width / 3);
     const power = 10 ** Math.floor(Math.log10(most));
     const length = [5, 2, 1].map((digit) => digit * power).find((value) => value <= most);
     const [word, bar] = document.getElementById("scale").children;
     word.textContent = length >= 1000 ? `${thousands(length / 1000)} km` : `${length} m`;
-    bar.style.width = `${length / metresPerPixel}px`;
-    this.scaleMetres = length;
+    bar.style.width = `${length / metersPerPixel}px`;
+    this.scaleMeters = length;
   }
 
   /** Bring a place into sight if it is not. */
@@ -140,7 +140,7 @@ class GeoMap extends Pane {
     if (!onMap(i)) return;
     const [x, y] = [this.x[i] / this.ratio, this.y[i] / this.ratio];
     if (x > 20 && y > 20 && x < this.width - 20 && y < this.height - 20) return;
-    this.centre = [places.east[i], places.north[i]];
+    this.center = [places.east[i], places.north[i]];
     this.redraw("camera");
   }
 }

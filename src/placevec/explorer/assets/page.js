@@ -50,7 +50,7 @@ function toggleTheme() {
 }
 
 function repaint() {
-  changed("colour");
+  changed("color");
   panes.forEach((pane) => pane.redraw("camera"));
 }
 
@@ -94,12 +94,12 @@ window.placevecState = Object.freeze({
   get count() { return count; },
   get mode() { return state.mode; },
   get depth() { return projector.depth; }, // 0 flat, 1 in space; between while it turns
-  get colouring() { return activeColouring().key; },
+  get coloring() { return activeColoring().key; },
   get hover() { return state.hover < 0 ? null : places.id[state.hover]; },
   get focus() { return state.focus < 0 ? null : places.id[state.focus]; },
   get selected() { return state.selected ? idsOf(selectedIndices()) : []; },
-  get neighbours() { return Array.from(state.neighbours, (i, rank) => ({ place_id: places.id[i], distance: state.distances[rank] })); },
-  get scaleMetres() { return map.scaleMetres; },
+  get neighbors() { return Array.from(state.neighbors, (i, rank) => ({ place_id: places.id[i], distance: state.distances[rank] })); },
+  get scaleMeters() { return map.scaleMeters; },
   lit: (pane) => idsOf({ projector, map }[pane].lit),
   position: (pane, placeId) => ({ projector, map }[pane].position(places.id.indexOf(placeId))),
   pick: (pane, x, y) => { const p = { projector, map }[pane], box = p.stage.getBoundingClientRect(); const i = p.pick(x - box.left, y - box.top); return i < 0 ? null : places.id[i]; },

@@ -18,7 +18,7 @@ class Pane {
     this.y = new Float32Array(count).fill(NaN);
     this.size = null; // Float32Array of relative disc sizes, or null for all the same
     this.order = null; // back to front, or null
-    this.lit = []; // what the last drawing emphasised
+    this.lit = []; // what the last drawing emphasized
     this.drawMs = 0;
     this.stale = { camera: true, points: true, marks: true };
     this.brush = null;
@@ -38,7 +38,7 @@ class Pane {
 
   follow(kind) {
     if (kind === "hover") this.redraw("marks");
-    else if (kind === "emphasis" || kind === "brush" || kind === "colour" || kind === "dots") this.redraw("points");
+    else if (kind === "emphasis" || kind === "brush" || kind === "color" || kind === "dots") this.redraw("points");
   }
 
   resize() {
@@ -95,7 +95,7 @@ class Pane {
   hidesPlain() { return false; }
 
   drawPoints() {
-    const level = emphasis(), colour = shared.colours(), dark = isDark();
+    const level = emphasis(), color = shared.colors(), dark = isDark();
     const edge = dark ? 0xff1a1614 : 0xffffffff;
     const radius = this.radius() * this.ratio, casing = this.radius() < 1.8 ? 0 : 0.9 * this.ratio;
     const order = this.order ?? this.scatter;
@@ -106,23 +106,23 @@ class Pane {
       for (const i of order) {
         if (level[i] !== pass || !(this.x[i] === this.x[i])) continue; // NaN: not in this pane
         const size = radius * (this.size ? this.size[i] : 1);
-        if (pass === DIM) this.splatter.disc(this.x[i], this.y[i], size * 0.8, 0, colour[i], edge, dimOpacity);
-        else if (pass === PLAIN) this.splatter.disc(this.x[i], this.y[i], size, casing, colour[i], edge, 1);
+        if (pass === DIM) this.splatter.disc(this.x[i], this.y[i], size * 0.8, 0, color[i], edge, dimOpacity);
+        else if (pass === PLAIN) this.splatter.disc(this.x[i], this.y[i], size, casing, color[i], edge, 1);
         else {
           const grown = state.focus >= 0 ? Math.max(size * 1.4, 3.4 * this.ratio) : size;
-          this.splatter.disc(this.x[i], this.y[i], grown, casing, colour[i], edge, 1);
+          this.splatter.disc(this.x[i], this.y[i], grown, casing, color[i], edge, 1);
           this.lit.push(i);
         }
       }
     }
     const f = state.focus;
     if (f >= 0 && this.x[f] === this.x[f]) {
-      this.splatter.disc(this.x[f], this.y[f], Math.max(radius * 1.6, 5 * this.ratio), this.ratio, colour[f], edge, 1);
+      this.splatter.disc(this.x[f], this.y[f], Math.max(radius * 1.6, 5 * this.ratio), this.ratio, color[f], edge, 1);
     }
     this.splatter.end();
   }
 
-  /** Rings, links to neighbours, the brush and the cross: CSS pixels. */
+  /** Rings, links to neighbors, the brush and the cross: CSS pixels. */
   drawMarks(context) {
     const accent = css("--accent"), ink = WORD[isDark() ? "dark" : "light"];
     this.drawFootprints?.(context, accent);
@@ -130,16 +130,16 @@ class Pane {
     if (state.focus >= 0 && Number.isFinite(this.x[state.focus])) {
       const [fx, fy] = at(state.focus);
       context.strokeStyle = accent;
-      context.globalAlpha = state.neighbours.length > 30 ? 0.16 : 0.4;
+      context.globalAlpha = state.neighbors.length > 30 ? 0.16 : 0.4;
       context.lineWidth = 1;
       context.beginPath();
-      for (const i of state.neighbours) {
+      for (const i of state.neighbors) {
         const [x, y] = at(i);
         if (Number.isFinite(x)) { context.moveTo(fx, fy); context.lineTo(x, y); }
       }
       context.stroke();
       context.globalAlpha = 1;
-      if (state.neighbours.length <= 30) this.ranks(context, at, ink);
+      if (state.neighbors.length <= 30) this.ranks(context, at, ink);
       ring(context, fx, fy, Math.max(8.5, this.radius() * 1.6 + 3.5), accent, 2.5);
     }
     if (state.hover >= 0 && Number.isFinite(this.x[state.hover])) {
@@ -149,7 +149,7 @@ class Pane {
     if (this.crossed) cross(context, this.width / 2, this.height / 2, ink);
   }
 
-  /** The rank beside each neighbour, as in the list; those that would cover another are left out. */
+  /** The rank beside each neighbor, as in the list; those that would cover another are left out. */
   ranks(context, at, ink) {
     context.font = "600 10.5px system-ui, sans-serif";
     context.textBaseline = "middle";
@@ -158,7 +158,7 @@ class Pane {
     context.strokeStyle = isDark() ? "#121517" : "#ffffff";
     context.fillStyle = ink;
     const taken = [];
-    state.neighbours.forEach((i, rank) => {
+    state.neighbors.forEach((i, rank) => {
       const [x, y] = at(i);
       if (!Number.isFinite(x) || taken.some(([a, b]) => Math.abs(a - x) < 15 && Math.abs(b - y) < 11)) return;
       taken.push([x, y]);
@@ -210,8 +210,8 @@ function shuffled(n) {
   return order;
 }
 
-function ring(context, x, y, radius, colour, width) {
-  for (const [line, stroke] of [[width + 2.5, isDark() ? "#121517" : "#ffffff"], [width, colour]]) {
+function ring(context, x, y, radius, color, width) {
+  for (const [line, stroke] of [[width + 2.5, isDark() ? "#121517" : "#ffffff"], [width, color]]) {
     context.beginPath();
     context.arc(x, y, radius, 0, 2 * Math.PI);
     context.lineWidth = line;
@@ -220,8 +220,8 @@ function ring(context, x, y, radius, colour, width) {
   }
 }
 
-function cross(context, x, y, colour) {
-  context.strokeStyle = colour;
+function cross(context, x, y, color) {
+  context.strokeStyle = color;
   context.lineWidth = 1.5;
   context.beginPath();
   for (const [dx, dy] of [[1, 0], [-1, 0], [0, 1], [0, -1]]) {
@@ -234,6 +234,6 @@ function cross(context, x, y, colour) {
 // What many drawings share is computed once a change.
 const shared = {
   cache: null,
-  colours() { return this.cache ??= placeColours(); },
+  colors() { return this.cache ??= placeColors(); },
 };
-onChange((kind) => { if (kind === "colour") shared.cache = null; });
+onChange((kind) => { if (kind === "color") shared.cache = null; });

@@ -27,7 +27,7 @@ function fillPopup(index) {
   words.append(element("span", { text: coordinates(index) }));
   const picture = previews.canvas(index, POPUP_PX, "picture");
   const known = element("dl");
-  for (const item of page.colourings) {
+  for (const item of page.colorings) {
     const swatch = element("i");
     swatch.style.background = swatchOf(item, index);
     known.append(element("dt", {}, foreign(item.label)), element("dd", {}, swatch, foreign(textOf(item, index))));
@@ -39,5 +39,5 @@ function swatchOf(item, index) {
   if (item.kind === "category") return `#${categoryHex(item.categories[item.codes[index]])}`;
   if (item.kind === "rgb") return hexText(rgbOf(item, index));
   const value = item.values[index];
-  return Number.isFinite(value) ? `rgb(${rampColour(shareOf(item, value)).join()})` : `#${NO_VALUE[isDark() ? "dark" : "light"]}`;
+  return Number.isFinite(value) ? `rgb(${rampColor(shareOf(item, value)).join()})` : `#${NO_VALUE[isDark() ? "dark" : "light"]}`;
 }

@@ -57,8 +57,8 @@ class Splatter {
     return set;
   }
 
-  /** Draw one disc at device pixels (x, y); colours packed, opacity 0..1. Discs outside are skipped. */
-  disc(x, y, radius, casing, colour, edge, opacity) {
+  /** Draw one disc at device pixels (x, y); colors packed, opacity 0..1. Discs outside are skipped. */
+  disc(x, y, radius, casing, color, edge, opacity) {
     radius = Math.min(MARGIN - 3, Math.round(radius * 4) / 4);
     const left = x + MARGIN, top = y + MARGIN;
     const reach = radius + 2;
@@ -70,7 +70,7 @@ class Splatter {
     const at = iy * this.width + ix;
     for (let i = 0; i < offset.length; i++) {
       const share = fill[i];
-      const paint = share === 255 ? colour : share === 0 ? edge : mix(edge, colour, share);
+      const paint = share === 255 ? color : share === 0 ? edge : mix(edge, color, share);
       const a = alpha[i] * opacity;
       const pixel = at + offset[i];
       this.pixels[pixel] = a >= 254.5 ? paint : over(this.pixels[pixel], paint, a);
@@ -78,7 +78,7 @@ class Splatter {
   }
 }
 
-/** Between two packed opaque colours, `share` 0..255 of the second. */
+/** Between two packed opaque colors, `share` 0..255 of the second. */
 function mix(a, b, share) {
   const rest = 255 - share;
   const red = ((a & 255) * rest + (b & 255) * share) / 255;
@@ -87,7 +87,7 @@ function mix(a, b, share) {
   return (0xff000000 | blue << 16 | green << 8 | red) >>> 0;
 }
 
-/** A packed colour of opacity `a` (0..255) laid over a packed pixel, not premultiplied. */
+/** A packed color of opacity `a` (0..255) laid over a packed pixel, not premultiplied. */
 function over(below, paint, a) {
   const belowAlpha = below >>> 24;
   if (belowAlpha === 0) return (paint & 0xffffff | Math.round(a) << 24) >>> 0;

@@ -6,19 +6,19 @@ const state = {
   tool: "move",
   mode: "2d",
   dots: true, // whether the map shows dots that are not lit
-  colouring: page.colourings[0],
-  isolated: new Set(), // categories of the colouring that alone stay lit
+  coloring: page.colorings[0],
+  isolated: new Set(), // categories of the coloring that alone stay lit
   selected: null, // Uint8Array mask, or null
   focus: -1,
-  neighbours: new Int32Array(0), // nearest first
-  distances: new Float64Array(0), // cosine distance of each neighbour
-  similarity: null, // Float64Array over all places while the focus colours them
+  neighbors: new Int32Array(0), // nearest first
+  distances: new Float64Array(0), // cosine distance of each neighbor
+  similarity: null, // Float64Array over all places while the focus colors them
   hover: -1,
   k: 12,
 };
 
 const listeners = [];
-/** Call `listener(kind)` after every change; kinds: hover, emphasis, brush (emphasis, and more to come), colour, mode, tool, dots. */
+/** Call `listener(kind)` after every change; kinds: hover, emphasis, brush (emphasis, and more to come), color, mode, tool, dots. */
 const onChange = (listener) => listeners.push(listener);
 const changed = (kind) => listeners.forEach((listener) => listener(kind));
 
@@ -33,44 +33,44 @@ function setSelected(mask, kind = "emphasis") {
   changed(kind);
 }
 
-/** Choose a place (or -1): its nearest neighbours by the vectors light up. */
+/** Choose a place (or -1): its nearest neighbors by the vectors light up. */
 function setFocus(index) {
   state.focus = index;
   if (index < 0) {
-    state.neighbours = new Int32Array(0);
+    state.neighbors = new Int32Array(0);
     state.distances = new Float64Array(0);
     if (state.similarity) setSimilarity(false);
   } else {
     const similarity = similarityTo(index);
-    [state.neighbours, state.distances] = nearest(similarity, index, state.k);
+    [state.neighbors, state.distances] = nearest(similarity, index, state.k);
     if (state.similarity) state.similarity = similarity;
   }
   changed("emphasis");
-  if (state.similarity) changed("colour");
+  if (state.similarity) changed("color");
 }
 
-function setNeighbourCount(k) {
+function setNeighborCount(k) {
   state.k = k;
   if (state.focus >= 0) setFocus(state.focus);
 }
 
-/** Colour everything by its similarity to the focus, or go back to the colouring before. */
+/** Color everything by its similarity to the focus, or go back to the coloring before. */
 function setSimilarity(on) {
   state.similarity = on && state.focus >= 0 ? similarityTo(state.focus) : null;
   state.isolated.clear();
-  changed("colour");
+  changed("color");
 }
 
-function setColouring(key) {
-  state.colouring = page.colourings.find((item) => item.key === key) ?? page.colourings[0];
+function setColoring(key) {
+  state.coloring = page.colorings.find((item) => item.key === key) ?? page.colorings[0];
   state.similarity = null;
   state.isolated.clear();
-  changed("colour");
+  changed("color");
 }
 
 function toggleIsolated(category) {
   if (!state.isolated.delete(category)) state.isolated.add(category);
-  if (state.isolated.size === activeColouring().categories.length) state.isolated.clear();
+  if (state.isolated.size === activeColoring().categories.length) state.isolated.clear();
   changed("emphasis");
 }
 
@@ -101,7 +101,7 @@ function clearOne() {
 /** Whether the legend lets a place through. */
 function passes(index) {
   if (!state.isolated.size || state.similarity) return true;
-  return state.isolated.has(state.colouring.codes[index]);
+  return state.isolated.has(state.coloring.codes[index]);
 }
 
 /** How strongly each place is drawn, as one Uint8Array; both panes draw from it. */
@@ -114,7 +114,7 @@ function emphasis() {
     else if (lit) level[i] = lit[i] ? (focused ? PLAIN : LIT) : DIM;
     else level[i] = focused && !state.similarity ? DIM : PLAIN;
   }
-  for (const i of state.neighbours) level[i] = LIT;
+  for (const i of state.neighbors) level[i] = LIT;
   if (focused) level[state.focus] = FOCUS;
   return level;
 }

@@ -4,7 +4,7 @@ const TIP_PX = 196;
 const tip = document.getElementById("tip");
 
 function showTip(index, x, y) {
-  const shown = `${index} ${activeColouring().key} ${state.focus}`;
+  const shown = `${index} ${activeColoring().key} ${state.focus}`;
   if (tip.hidden || tip.dataset.shown !== shown) {
     const picture = previews.canvas(index, TIP_PX);
     tip.replaceChildren(...(picture ? [picture] : []), tipText(index));
@@ -20,9 +20,9 @@ function showTip(index, x, y) {
 function tipText(index) {
   const words = element("div", {}, element("strong", {}, foreign(nameOf(index))));
   const lines = places.name[index] === null ? [] : [element("span", { text: places.id[index], className: "id" })];
-  lines.push(coordinates(index), element("span", { text: `${activeColouring().label}: ` }, foreign(valueText(index))));
+  lines.push(coordinates(index), element("span", { text: `${activeColoring().label}: ` }, foreign(valueText(index))));
   if (state.focus >= 0 && state.focus !== index) {
-    const rank = state.neighbours.indexOf(index);
+    const rank = state.neighbors.indexOf(index);
     lines.push(rank >= 0 ? `number ${rank + 1} of the most similar` : "not among the most similar");
   }
   lines.forEach((line, i) => words.append(...(i ? [element("br")] : []), line));

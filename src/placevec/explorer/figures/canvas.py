@@ -107,14 +107,14 @@ def world(width: int) -> Canvas:
     )
 
 
-def region(area: Area, width: int, most_height: int | None = None) -> Canvas:
+def region(area: Area, width: int, max_height: int | None = None) -> Canvas:
     """A box of degrees, as wide as it is at its middle latitude, ``width`` pixels wide and not higher than told."""
     middle = (area.west + span(area) / 2.0, (area.south + area.north) / 2.0)
     narrow = max(math.cos(math.radians(middle[1])), 0.05)
     extent = (-span(area) / 2 * narrow, span(area) / 2 * narrow, area.south, area.north)
     aspect = (extent[1] - extent[0]) / (extent[3] - extent[2])
-    if most_height is not None:
-        width = max(1, min(width, math.floor(most_height * aspect)))
+    if max_height is not None:
+        width = max(1, min(width, math.floor(max_height * aspect)))
 
     def project(places: Floats) -> Floats:
         east = (places[:, 0] - middle[0] + 180.0) % 360.0 - 180.0
@@ -224,7 +224,7 @@ def draw(
     canvas: Canvas,
     values: NDArray[np.float32],
     *,
-    colours: Any,
+    colors: Any,
     norm: Any,
     coast: list[Line],
     line_width: float = 0.5,
@@ -233,7 +233,7 @@ def draw(
     from matplotlib.collections import LineCollection
 
     axes.imshow(
-        np.ma.masked_invalid(values), extent=canvas.extent, cmap=colours, norm=norm, interpolation="nearest",
+        np.ma.masked_invalid(values), extent=canvas.extent, cmap=colors, norm=norm, interpolation="nearest",
         aspect="equal", zorder=1,
     )  # fmt: skip
     net = [part for line in graticule(canvas) for part in canvas.lines(line)]

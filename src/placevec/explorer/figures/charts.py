@@ -17,8 +17,8 @@ from placevec.geo import Floats
 from placevec.io.atomic import replacing
 
 DOTS = 160
-_COLOURS = ("#22558f", "#d2542f", "#3b8f5a", "#8a5bb0", "#b8891f", "#4aa3b5", "#b5496f", "#6b6f73")
-_FEWEST = 5
+_COLORS = ("#22558f", "#d2542f", "#3b8f5a", "#8a5bb0", "#b8891f", "#4aa3b5", "#b5496f", "#6b6f73")
+_MIN_PLACES = 5
 """Places of a band below which nothing is said of it."""
 
 
@@ -73,7 +73,7 @@ def bands(one: Judged, width: float) -> list[dict[str, Any]]:
         north = min(south + width, 90.0)
         inside = (one.lat >= south) & ((one.lat < north) | (north >= 90.0))
         values = one.right[inside]
-        if len(values) < _FEWEST:
+        if len(values) < _MIN_PLACES:
             continue
         mean = float(values.mean())
         low, high = _spread(values) if one.number else wilson(mean, len(values))
@@ -113,7 +113,7 @@ def write_latitude(
         raise InputError("models of classes and of numbers share no scale: draw them apart")
     rows = [row for one in judged for row in bands(one, band)]
     if not rows:
-        raise InputError(f"no band of {band:g} degrees has {_FEWEST} places: take wider ones with --band")
+        raise InputError(f"no band of {band:g} degrees has {_MIN_PLACES} places: take wider ones with --band")
     figure, axes, counts = _two_charts()
     south, north = min(row["south"] for row in rows), max(row["north"] for row in rows)
     margin = max(0.04 * (north - south), 0.1 * band)
@@ -124,7 +124,7 @@ def write_latitude(
         mean = np.array([row["mean"] for row in own])
         reach = np.array([[row["mean"] - row["low"], row["high"] - row["mean"]] for row in own]).T
         axes.errorbar(
-            middle, mean, yerr=np.maximum(reach, 0.0), color=_COLOURS[number % len(_COLOURS)], marker="o", markersize=4,
+            middle, mean, yerr=np.maximum(reach, 0.0), color=_COLORS[number % len(_COLORS)], marker="o", markersize=4,
             linewidth=1.3, elinewidth=0.9, capsize=2,
         )  # fmt: skip
     first = [row for row in rows if row["model"] == judged[0].label]
@@ -183,11 +183,11 @@ def write_curves(
     figure, axes, lower = _two_charts(even=True)
     drawn = []
     for number, (name, rows) in enumerate(runs.items()):
-        colour = _COLOURS[number % len(_COLOURS)]
+        color = _COLORS[number % len(_COLORS)]
         for key, style in (("loss/train", ":"), ("validation/loss", "-")):
-            drawn += _curve(axes, name, key, rows, colour, style)
+            drawn += _curve(axes, name, key, rows, color, style)
         if chosen is not None:
-            drawn += _curve(lower, name, chosen, rows, colour, "-")
+            drawn += _curve(lower, name, chosen, rows, color, "-")
     axes.set_ylabel("loss: training dotted, validation solid", size=9, color=QUIET)
     if chosen is None:  # no measure that all runs share: the losses have the whole picture
         lower.remove()
@@ -201,13 +201,13 @@ def write_curves(
 
 
 def _curve(
-    axes: Any, name: str, key: str, rows: Sequence[Mapping[str, Any]], colour: str, style: str
+    axes: Any, name: str, key: str, rows: Sequence[Mapping[str, Any]], color: str, style: str
 ) -> list[dict[str, Any]]:
     points = [(row["step"], row[key]) for row in rows if isinstance(row.get(key), int | float)]
     if points:
         steps, values = zip(*points, strict=True)
         marker = "o" if len(points) == 1 else ""
-        axes.plot(steps, values, color=colour, linestyle=style, linewidth=1.3, marker=marker)
+        axes.plot(steps, values, color=color, linestyle=style, linewidth=1.3, marker=marker)
     return [{"run": name, "metric": key, "step": step, "value": value} for step, value in points]
 
 
@@ -247,7 +247,7 @@ def _dress(figure: Any, axes: Any, labels: Sequence[str], title: str, below: str
     figure.text(0.09, 0.945, title, size=15, weight="bold", color=INK)
     figure.text(0.09, 0.905, shown(below, 110), size=8.5, color=QUIET, parse_math=False)
     lines = [
-        Line2D([], [], color=_COLOURS[number % len(_COLOURS)], linewidth=2) for number in range(len(labels))
+        Line2D([], [], color=_COLORS[number % len(_COLORS)], linewidth=2) for number in range(len(labels))
     ]
     legend = figure.legend(
         lines, ["."] * len(labels), loc="upper left", bbox_to_anchor=(0.76, 0.87), frameon=False, fontsize=9

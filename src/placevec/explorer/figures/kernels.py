@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from shapely.geometry.base import BaseGeometry
 
 DOTS = 200
-MOST_ENCODERS = 8
+MAX_ENCODERS = 8
 _WIDTH, _GAP, _LEFT = 11.0, 0.2, 0.55
 _HEAD, _NAME, _PROFILE, _FOOT = 0.75, 0.3, 1.5, 0.95
 _DIRECTIONS, _DISTANCES = 24, 240
@@ -87,8 +87,8 @@ def write_kernels(
     Raises:
         UsageError: no encoder, or more than 8.
     """
-    if not 1 <= len(encoders) <= MOST_ENCODERS:
-        raise UsageError(f"a picture compares 1 to {MOST_ENCODERS} encoders; {len(encoders)} are named")
+    if not 1 <= len(encoders) <= MAX_ENCODERS:
+        raise UsageError(f"a picture compares 1 to {MAX_ENCODERS} encoders; {len(encoders)} are named")
     wide = (_WIDTH - _LEFT - 0.25 - _GAP * (len(encoders) - 1)) / max(len(encoders), 2)
     height = _HEAD + _NAME + wide + 0.25 + _PROFILE + _FOOT
     canvas = globe(*at, round(wide * DOTS))
@@ -114,7 +114,7 @@ def write_kernels(
             left = (_LEFT + column * (wide + _GAP)) / _WIDTH
             box = (left, (_FOOT + _PROFILE + 0.25) / height, wide / _WIDTH, wide / height)
             axes = figure.add_axes(box)
-            draw(axes, canvas, alike[column], colours=_colours(), norm=norm, coast=coast)
+            draw(axes, canvas, alike[column], colors=_colors(), norm=norm, coast=coast)
             axes.plot(0, 0, marker="+", markersize=7, color="#ff5a36", zorder=6)
             axes.set_title(shown(name, max(10, round(wide * 10))), size=10, color=INK, parse_math=False)
             _profile(
@@ -177,7 +177,7 @@ def _profile(axes: Any, alike: NDArray[np.float64], norm: Any, first: bool) -> N
         side.set_color("#dcddd8")
 
 
-def _colours() -> Any:
+def _colors() -> Any:
     from matplotlib import colormaps
 
     return colormaps["YlGnBu"].with_extremes(bad=(0.0, 0.0, 0.0, 0.0))

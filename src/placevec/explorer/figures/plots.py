@@ -1,4 +1,4 @@
-"""Still pictures: the vectors in two dimensions by PCA, t-SNE and UMAP, one picture for each way to colour them.
+"""Still pictures: the vectors in two dimensions by PCA, t-SNE and UMAP, one picture for each way to color them.
 
 Drawn by Matplotlib, whose fonts know more scripts than Latin. Texts out of data are drawn as they are: never as
 mathematics, never cut into the picture's own words.
@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from placevec.errors import MissingExtraError
-from placevec.explorer.coloring import Colouring
+from placevec.explorer.coloring import Coloring
 from placevec.explorer.figures.canvas import INK, PAPER, QUIET, fonts, latin, shown
 from placevec.explorer.reductions import FEWEST, NAMES, Method, Reduction, require
 from placevec.explorer.sample import Drawn
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 METHODS: tuple[Method, ...] = ("pca", "tsne", "umap")
 INCHES, DOTS = (10.0, 7.5), 160
 """Size and resolution: 1600 x 1200 pixels."""
-_GREY = "b5b8ba"
+_GRAY = "b5b8ba"
 _WIDEST_LABEL = 34
 
 
@@ -72,13 +72,13 @@ def write_plots(
     seed: int = 0,
     progress: Progress = SILENT,
 ) -> PlotsReport:
-    """Write ``METHOD-COLOURING.png`` for each method and each colouring, each whole or not at all.
+    """Write ``METHOD-COLORING.png`` for each method and each coloring, each whole or not at all.
 
     Args:
         emb: the places and their vectors.
         folder: made if it is not there.
         dataset: where dominant layer and content density come from.
-        columns: more to colour by, as for `placevec.explorer.write_page`; a column ``cluster`` replaces k-means.
+        columns: more to color by, as for `placevec.explorer.write_page`; a column ``cluster`` replaces k-means.
         title: of each picture; the dataset's name by default.
         methods: of ``pca``, ``tsne`` and ``umap``.
         clusters: of k-means; by default chosen by silhouette.
@@ -120,7 +120,7 @@ def plots_of(
 ) -> PlotsReport:
     """`write_plots` of places that are chosen already."""
     folder = Path(folder)
-    colourings = [drawn.by_cluster, *(one for one in drawn.known if one.key != drawn.by_cluster.key)]
+    colorings = [drawn.by_cluster, *(one for one in drawn.known if one.key != drawn.by_cluster.key)]
     files: list[str] = []
     skipped = []
     reduced = []
@@ -133,30 +133,30 @@ def plots_of(
 
     with (
         rc_context({"font.family": fonts()}),
-        drawn.progress.task("Drawing plots", total=len(reduced) * len(colourings)) as advance,
+        drawn.progress.task("Drawing plots", total=len(reduced) * len(colorings)) as advance,
     ):
         for reduction in reduced:
-            for colouring in colourings:
-                name = _file_name(reduction.method, colouring, files)
-                _write(drawn, reduction, colouring, title or drawn.title, folder / name)
+            for coloring in colorings:
+                name = _file_name(reduction.method, coloring, files)
+                _write(drawn, reduction, coloring, title or drawn.title, folder / name)
                 files.append(name)
                 advance(1)
     return PlotsReport(folder, files, len(drawn), drawn.total, skipped)
 
 
-def _file_name(method: Method, colouring: Colouring, taken: Sequence[str]) -> str:
-    """A name of letters and digits only, whatever the colouring is called: no path comes out of data."""
+def _file_name(method: Method, coloring: Coloring, taken: Sequence[str]) -> str:
+    """A name of letters and digits only, whatever the coloring is called: no path comes out of data."""
     words = re.sub(
-        r"[^a-z0-9]+", "-", str(colouring.content["label"]).lower().encode("ascii", "ignore").decode()
+        r"[^a-z0-9]+", "-", str(coloring.content["label"]).lower().encode("ascii", "ignore").decode()
     )
-    stem = f"{method}-{words.strip('-')[:40] or colouring.key}"
+    stem = f"{method}-{words.strip('-')[:40] or coloring.key}"
     name, number = f"{stem}.png", 2
     while name in taken:
         name, number = f"{stem}-{number}.png", number + 1
     return name
 
 
-def _write(drawn: Drawn, reduction: Reduction, colouring: Colouring, title: str, path: Path) -> None:
+def _write(drawn: Drawn, reduction: Reduction, coloring: Coloring, title: str, path: Path) -> None:
     """One picture."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -167,14 +167,14 @@ def _write(drawn: Drawn, reduction: Reduction, colouring: Colouring, title: str,
     x, y = reduction.components[:, 0], reduction.components[:, 1]
     order = np.random.default_rng(0).permutation(len(x))  # so that no category lies over the others
     axes.scatter(
-        x[order], y[order], s=_dot_area(len(x)), c=_colours(colouring)[order], linewidths=0, alpha=0.85,
+        x[order], y[order], s=_dot_area(len(x)), c=_colors(coloring)[order], linewidths=0, alpha=0.85,
         rasterized=True,
     )  # fmt: skip
     _frame(axes, reduction)
-    content = colouring.content
+    content = coloring.content
     words: list[tuple[float, float, str, dict[str, Any]]] = [
         (0.06, 0.945, title, {"size": 15, "weight": "bold", "color": INK}),
-        (0.06, 0.905, f"{reduction.name}, coloured by: {content['label']}", {"size": 11, "color": INK}),
+        (0.06, 0.905, f"{reduction.name}, colored by: {content['label']}", {"size": 11, "color": INK}),
         (
             0.06,
             0.87,
@@ -210,11 +210,11 @@ def _dot_area(count: int) -> float:
     return float(np.clip(24_000.0 / max(count, 1), 2.0, 30.0))
 
 
-def _colours(colouring: Colouring) -> NDArray[np.float64]:
+def _colors(coloring: Coloring) -> NDArray[np.float64]:
     """(N, 3) red, green, blue 0..1 of each place."""
-    content, values = colouring.content, colouring.values
+    content, values = coloring.content, coloring.values
     if content["kind"] == "category":
-        table = np.array([_rgb(kind["colour"] or _GREY) for kind in content["categories"]])
+        table = np.array([_rgb(kind["color"] or _GRAY) for kind in content["categories"]])
         return np.asarray(table[values])
     if content["kind"] == "rgb":
         return np.asarray(values, np.float64) / 255.0
@@ -222,13 +222,13 @@ def _colours(colouring: Colouring) -> NDArray[np.float64]:
 
     spread = (content["high"] - content["low"]) or 1.0
     share = ((values - content["low"]) / spread).clip(0.0, 1.0)
-    colours = colormaps["viridis"](np.nan_to_num(share) * 0.95)[:, :3]
-    colours[~np.isfinite(share)] = _rgb(_GREY)
-    return np.asarray(colours)
+    colors = colormaps["viridis"](np.nan_to_num(share) * 0.95)[:, :3]
+    colors[~np.isfinite(share)] = _rgb(_GRAY)
+    return np.asarray(colors)
 
 
-def _rgb(colour: str) -> list[float]:
-    return [int(colour[at : at + 2], 16) / 255.0 for at in (0, 2, 4)]
+def _rgb(color: str) -> list[float]:
+    return [int(color[at : at + 2], 16) / 255.0 for at in (0, 2, 4)]
 
 
 def _legend(figure: Any, content: dict[str, Any]) -> None:
@@ -238,7 +238,7 @@ def _legend(figure: Any, content: dict[str, Any]) -> None:
     kinds = content["categories"]
     size = 9 if len(kinds) <= 22 else max(5.0, 9 * 22 / len(kinds))
     dots = [
-        Line2D([], [], marker="o", linestyle="", markersize=size * 0.75, color=f"#{kind['colour'] or _GREY}")
+        Line2D([], [], marker="o", linestyle="", markersize=size * 0.75, color=f"#{kind['color'] or _GRAY}")
         for kind in kinds
     ]
     legend = figure.legend(
@@ -254,7 +254,7 @@ def _legend(figure: Any, content: dict[str, Any]) -> None:
 
 
 def _ramp(figure: Any, content: dict[str, Any]) -> None:
-    """The ramp of a number, with its ends; values beyond them have the colours of the ends."""
+    """The ramp of a number, with its ends; values beyond them have the colors of the ends."""
     from matplotlib import colormaps
 
     axes = figure.add_axes((0.72, 0.25, 0.025, 0.5))

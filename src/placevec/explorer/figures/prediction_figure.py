@@ -1,4 +1,4 @@
-"""Where models expect a class, as a still figure: a row a class, a column a model, one scale of colours.
+"""Where models expect a class, as a still figure: a row a class, a column a model, one scale of colors.
 
 It is what the founding Sphere2Vec shows of species and land use, with each pixel asked of the model itself.
 """
@@ -41,12 +41,12 @@ if TYPE_CHECKING:
     from shapely.geometry.base import BaseGeometry
 
 DOTS = 200
-COLOURS = "YlGnBu"
-MOST_PANELS = 64
+COLORS = "YlGnBu"
+MAX_PANELS = 64
 _WIDTH = 11.0
 _WIDE_PANEL = 10.0
-_MOST_HEIGHT = 8.0
-_MOST_PIXELS = 1_000
+_MAX_HEIGHT = 8.0
+_MAX_PIXELS = 1_000
 """A side of a map: each pixel costs an answer."""
 _GAP, _TITLE, _NAMES, _LEFT = 0.12, 0.62, 0.34, 0.25
 _BAR, _FOOT = 0.62, 0.3
@@ -62,7 +62,7 @@ class FigureReport:
     Attributes:
         path: the picture.
         panels: how many maps.
-        lowest, highest: ends of the colours.
+        lowest, highest: ends of the colors.
         points: dots drawn, of all classes.
     """
 
@@ -77,7 +77,7 @@ class FigureReport:
         """One line for people."""
         dots = f", {self.points:,} points" if self.points else ""
         maps = "1 map" if self.panels == 1 else f"{self.panels} maps"
-        return f"{maps}{dots}, colours from {self.lowest:.4g} to {self.highest:.4g}"
+        return f"{maps}{dots}, colors from {self.lowest:.4g} to {self.highest:.4g}"
 
 
 def write_figure(
@@ -101,10 +101,10 @@ def write_figure(
         area: what to show; from 180 degrees of longitude on, the whole world in Equal Earth.
         path: the file.
         land: outlines to draw.
-        land_only: leave places outside of ``land`` without colour.
+        land_only: leave places outside of ``land`` without color.
         points: (N, 2) lon, lat for each class, to draw as dots on its maps; of more than 5,000 a sample.
         title: above all; the class where there is one.
-        own_scales: colours of each map from its own lowest to its own highest value; else one scale for all.
+        own_scales: colors of each map from its own lowest to its own highest value; else one scale for all.
         credit: further source, such as that of ``land``.
         seed: of the sample.
         progress: where to report.
@@ -113,10 +113,10 @@ def write_figure(
         UsageError: too many maps, or models of numbers beside models of classes.
     """
     names = asked[0].question.names
-    if len(names) * len(asked) > MOST_PANELS:
+    if len(names) * len(asked) > MAX_PANELS:
         raise UsageError(
             f"{len(names)} classes of {len(asked)} models are {len(names) * len(asked)} maps, and a figure has at most "
-            f"{MOST_PANELS}: name fewer"
+            f"{MAX_PANELS}: name fewer"
         )
     if len({one.question.kind == "number" for one in asked}) > 1:
         raise UsageError("a model of numbers and one of classes share no scale: draw them apart")
@@ -135,7 +135,7 @@ def write_figure(
                 own = limits_of(panel, one.question.kind == "number") if own_scales else limits
                 axes = layout.axes(figure, row, column)
                 draw(
-                    axes, layout.canvas, panel, colours=_colours(), norm=_norm(own), coast=coast,
+                    axes, layout.canvas, panel, colors=_colors(), norm=_norm(own), coast=coast,
                     line_width=0.6 if len(asked) < 3 else 0.4,
                 )  # fmt: skip
                 if dots is not None:
@@ -170,12 +170,12 @@ class _Layout:
     def of(cls, area: Area, *, rows: int, columns: int) -> _Layout:
         left = _LEFT if rows == 1 else _LEFT + 0.3
         wide = (_WIDTH - left - 0.25 - _GAP * (columns - 1)) / columns
-        sharp = min(round(wide * DOTS), _MOST_PIXELS)
+        sharp = min(round(wide * DOTS), _MAX_PIXELS)
         if area.crosses_antimeridian or area.east - area.west < _WORLD_FROM:
             canvas = region(area, sharp, sharp)
         else:
             canvas = world(sharp)
-        high = min(wide / canvas.aspect, _MOST_HEIGHT / rows)
+        high = min(wide / canvas.aspect, _MAX_HEIGHT / rows)
         total = _TITLE + _NAMES + rows * (high + _GAP) + _BAR + _FOOT
         return cls(canvas, rows, columns, (wide, high), total)
 
@@ -227,11 +227,11 @@ def _norm(limits: tuple[float, float]) -> Any:
     return Normalize(*limits)
 
 
-def _colours() -> Any:
+def _colors() -> Any:
     """From pale to dark: coasts and dots stay visible on it."""
     from matplotlib import colormaps
 
-    return colormaps[COLOURS].with_extremes(bad=(0.0, 0.0, 0.0, 0.0))
+    return colormaps[COLORS].with_extremes(bad=(0.0, 0.0, 0.0, 0.0))
 
 
 def _degrees(axes: Any, layout: _Layout, row: int, column: int) -> None:
@@ -269,7 +269,7 @@ def _scatter(axes: Any, canvas: Canvas, lonlat: Floats, columns: int) -> None:
 def _names_of(
     axes: Any, layout: _Layout, row: int, column: int, name: str, label: str, own: tuple[float, float] | None
 ) -> None:
-    """The model above its column, the class beside its row, ends of the colours below a map with its own."""
+    """The model above its column, the class beside its row, ends of the colors below a map with its own."""
     if row == 0:
         axes.text(
             0.5, 1.0 + 0.1 / layout.panel[1], shown(label, max(8, round(layout.panel[0] * 9))), parse_math=False,
@@ -307,13 +307,13 @@ def _heading(figure: Any, layout: _Layout, asked: Sequence[Asked], title: str | 
 def _bar(figure: Any, layout: _Layout, limits: tuple[float, float], question: Question) -> None:
     """The scale of all maps, below them."""
     axes = figure.add_axes((0.3, (_FOOT + 0.28) / layout.height, 0.4, 0.11 / layout.height))
-    axes.imshow(np.linspace(0, 1, 256)[None], aspect="auto", cmap=_colours(), extent=(*limits, 0.0, 1.0))
+    axes.imshow(np.linspace(0, 1, 256)[None], aspect="auto", cmap=_colors(), extent=(*limits, 0.0, 1.0))
     axes.set_yticks([])
     axes.tick_params(labelsize=8, colors=INK, length=2)
     for side in axes.spines.values():
         side.set_visible(False)
     if question.kind == "number":
-        axes.set_xlabel("colours end at the 1st and 99th percentile", size=7, color=QUIET)
+        axes.set_xlabel("colors end at the 1st and 99th percentile", size=7, color=QUIET)
 
 
 def _foot(figure: Any, asked: Sequence[Asked], credit: str) -> None:

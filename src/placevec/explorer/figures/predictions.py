@@ -12,9 +12,9 @@ from placevec.explorer.figures.canvas import shown
 from placevec.geo import Floats
 from placevec.inference.query import NUMBER, Question
 
-_MOST_DOTS = 5_000
+_MAX_DOTS = 5_000
 _NEARLY_CERTAIN = 0.95
-"""From this highest probability on colours end at 1, which the scale then names."""
+"""From this highest probability on colors end at 1, which the scale then names."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Asked:
 
 
 def limits_of(values: NDArray[np.float32], number: bool) -> tuple[float, float]:
-    """Ends of the colours: 0 to the highest of probabilities, to 1 where that is near; the middle 98 % of numbers."""
+    """Ends of the colors: 0 to the highest of probabilities, to 1 where that is near; the middle 98 % of numbers."""
     known = values[np.isfinite(values)]
     if known.size == 0:
         return 0.0, 1.0
@@ -49,8 +49,8 @@ def sampled(points: Sequence[Floats] | None, seed: int) -> list[Floats] | None:
     random, found = np.random.default_rng(seed), []
     for places in points:
         known = places[np.isfinite(places).all(axis=1)]
-        if len(known) > _MOST_DOTS:
-            known = known[random.choice(len(known), _MOST_DOTS, replace=False)]
+        if len(known) > _MAX_DOTS:
+            known = known[random.choice(len(known), _MAX_DOTS, replace=False)]
         found.append(known)
     return found
 

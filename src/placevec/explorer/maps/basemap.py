@@ -53,12 +53,12 @@ def draw_ground(pictures: MapPictures, footprints: Floats, progress: Progress = 
     px = TILE_PX
     while px > 1 and int(detailed.sum()) * px * px > GROUND_PIXELS:
         px //= 2
-    metres = pictures.metres_per_tile((box[1] + box[3]) / 2.0) / px
+    meters = pictures.meters_per_tile((box[1] + box[3]) / 2.0) / px
     whole = _Overview(box, px, pictures)
     pieces = []
     with progress.task("Drawing the map", total=int(detailed.sum())) as advance:
         for piece, coverage in _coverage_pieces(pictures, box, filled, detailed, px, advance):
-            picture = pictures.picture(coverage, metres)
+            picture = pictures.picture(coverage, meters)
             pieces.append((piece, encode_picture(picture, QUALITY)))
             whole.add(piece, picture)
     return Ground(pieces, (whole.box, encode_picture(whole.picture, QUALITY)), float(px), whole.px_per_tile)
@@ -141,8 +141,8 @@ class _Overview:
         self.box = (
             float(box[0]), float(box[1]), box[0] + width / self.px_per_tile, box[1] + height / self.px_per_tile,
         )  # fmt: skip
-        metres = pictures.metres_per_tile((box[1] + box[3]) / 2.0) / self.px_per_tile
-        self.picture = pictures.picture(pictures.read_coarse(self.box, width, height), metres)
+        meters = pictures.meters_per_tile((box[1] + box[3]) / 2.0) / self.px_per_tile
+        self.picture = pictures.picture(pictures.read_coarse(self.box, width, height), meters)
 
     def add(self, piece: Box, picture: Bytes) -> None:
         """Shrink a piece into its place."""

@@ -1,4 +1,4 @@
-"""How the map view looks to people: its layers painted over one another in map colours."""
+"""How the map view looks to people: its layers painted over one another in map colors."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ class Ink:
     """How a layer is painted.
 
     Attributes:
-        colour: red, green, blue, 0..255.
+        color: red, green, blue, 0..255.
         opacity: 0..1 where the layer covers a pixel wholly.
-        edge: colour of a thin edge around it, painted when pixels are small enough to show it.
-        far: colour when they are not: thin things must then be darker to be seen at all.
+        edge: color of a thin edge around it, painted when pixels are small enough to show it.
+        far: color when they are not: thin things must then be darker to be seen at all.
         boost: by how much coverage is raised before painting, so that thin lines survive shrinking.
     """
 
-    colour: tuple[int, int, int]
+    color: tuple[int, int, int]
     opacity: float = 1.0
     edge: tuple[int, int, int] | None = None
     far: tuple[int, int, int] | None = None
@@ -53,23 +53,23 @@ INKS: dict[str, Ink] = {
 """From the bottom to the top. ``places`` is not painted: as a layer it is whole islands and districts."""
 UNSEEN_LAYERS = frozenset({"places"})
 _FALLBACK = ((226, 204, 140), (170, 196, 200), (212, 180, 190), (196, 190, 150))
-EDGE_METRES = 2.5
+EDGE_METERS = 2.5
 """Edges are painted when a pixel is smaller than this."""
 
 
-def paint(coverage: Bytes, layers: Sequence[str], metres_per_pixel: float) -> Bytes:
+def paint(coverage: Bytes, layers: Sequence[str], meters_per_pixel: float) -> Bytes:
     """A picture of the map.
 
     Args:
         coverage: (C, H, W) uint8, 255 where a layer covers the pixel wholly.
-        layers: (C,) names; names that no ink is known for get a quiet colour of their own below the lines.
-        metres_per_pixel: decides whether edges show.
+        layers: (C,) names; names that no ink is known for get a quiet color of their own below the lines.
+        meters_per_pixel: decides whether edges show.
 
     Returns:
         (H, W, 3) uint8, red, green, blue.
     """
     planes = [np.full(coverage.shape[1:], value, np.float32) for value in PAPER]
-    near = metres_per_pixel <= EDGE_METRES
+    near = meters_per_pixel <= EDGE_METERS
     for channel, ink in _inks(layers):
         share = coverage[channel]
         if not share.any():
@@ -79,16 +79,16 @@ def paint(coverage: Bytes, layers: Sequence[str], metres_per_pixel: float) -> By
             _blend(planes, grown * np.float32(0.8 / 255.0), ink.edge)
         alpha = share * np.float32(ink.opacity * (1.0 if near else ink.boost) / 255.0)
         np.minimum(alpha, 1.0, out=alpha)
-        _blend(planes, alpha, ink.far if ink.far is not None and not near else ink.colour)
+        _blend(planes, alpha, ink.far if ink.far is not None and not near else ink.color)
     return np.asarray(cv2.merge([np.rint(plane).astype(np.uint8) for plane in planes]))
 
 
 def _blend(
-    planes: list[NDArray[np.float32]], alpha: NDArray[np.float32], colour: tuple[int, int, int]
+    planes: list[NDArray[np.float32]], alpha: NDArray[np.float32], color: tuple[int, int, int]
 ) -> None:
-    """Lay a colour over the three planes."""
+    """Lay a color over the three planes."""
     step = np.empty_like(alpha)
-    for plane, value in zip(planes, colour, strict=True):
+    for plane, value in zip(planes, color, strict=True):
         np.subtract(np.float32(value), plane, out=step)
         step *= alpha
         plane += step

@@ -1,4 +1,4 @@
-"""Places and boxes in Web-Mercator metres from a point amid them, as the page's map counts."""
+"""Places and boxes in Web-Mercator meters from a point amid them, as the page's map counts."""
 
 from __future__ import annotations
 
@@ -13,36 +13,36 @@ if TYPE_CHECKING:
     from placevec.explorer.maps.pictures import Box
 
 WORLD = 2.0 * MERCATOR_HALF
-"""Side of the Web-Mercator square, projected metres."""
+"""Side of the Web-Mercator square, projected meters."""
 
 
-def mercator_metres(lonlat: Floats) -> tuple[Floats, Floats]:
-    """Places in Web-Mercator metres, x east and y north, not torn apart at the 180th meridian.
+def mercator_meters(lonlat: Floats) -> tuple[Floats, Floats]:
+    """Places in Web-Mercator meters, x east and y north, not torn apart at the 180th meridian.
 
     Args:
         lonlat: (N, 2) degrees; NaN without coordinates.
 
     Returns:
-        (2,) a point amid them, and (N, 2) metres; NaN where there is no position on the map. Places across
+        (2,) a point amid them, and (N, 2) meters; NaN where there is no position on the map. Places across
         the antimeridian are moved by one turn of the Earth, so that the widest gap lies outside of them all.
     """
-    metres = np.full(lonlat.shape, np.nan)
+    meters = np.full(lonlat.shape, np.nan)
     latitude = np.where(np.isfinite(lonlat).all(axis=1), lonlat[:, 1], np.inf)
     known = np.abs(latitude) <= MAX_MERCATOR_LATITUDE
     if not known.any():
-        return np.zeros(2), metres
+        return np.zeros(2), meters
     xy = lonlat_to_tile_xy(lonlat[known, 0], lonlat[known, 1], 0)
     x = np.sort(xy[:, 0])
     gaps = np.diff(np.append(x, x[0] + 1.0))
     start = x[(int(gaps.argmax()) + 1) % len(x)]
     turned = np.where(xy[:, 0] < start, xy[:, 0] + 1.0, xy[:, 0])
-    metres[known] = np.stack([(turned - 0.5) * WORLD, (0.5 - xy[:, 1]) * WORLD], axis=1)
-    origin = (metres[known].min(axis=0) + metres[known].max(axis=0)) / 2.0
-    return origin, metres
+    meters[known] = np.stack([(turned - 0.5) * WORLD, (0.5 - xy[:, 1]) * WORLD], axis=1)
+    origin = (meters[known].min(axis=0) + meters[known].max(axis=0)) / 2.0
+    return origin, meters
 
 
-def box_metres(box: Box, zoom: int, origin: Floats) -> list[float]:
-    """(west, south, east, north) metres from ``origin`` of a box in tile coordinates, on the nearest turn."""
+def box_meters(box: Box, zoom: int, origin: Floats) -> list[float]:
+    """(west, south, east, north) meters from ``origin`` of a box in tile coordinates, on the nearest turn."""
     x0, y0, x1, y1 = (value / 2.0**zoom for value in box)
     west, east = (x0 - 0.5) * WORLD - origin[0], (x1 - 0.5) * WORLD - origin[0]
     turns = np.round((west + east) / 2.0 / WORLD) * WORLD
@@ -50,13 +50,13 @@ def box_metres(box: Box, zoom: int, origin: Floats) -> list[float]:
     return [float(west - turns), float(south), float(east - turns), float(north)]
 
 
-def reach_metres(footprints: Floats, zoom: int, mercator: Floats) -> NDArray[np.float32]:
-    """(N, 4) west, south, east, north of each footprint in metres from its place; zero where there is none.
+def reach_meters(footprints: Floats, zoom: int, mercator: Floats) -> NDArray[np.float32]:
+    """(N, 4) west, south, east, north of each footprint in meters from its place; zero where there is none.
 
     Args:
         footprints: (N, 4) x0, y0, x1, y1 tile coordinates at ``zoom``.
         zoom: of the tiles.
-        mercator: (N, 2) of `mercator_metres`.
+        mercator: (N, 2) of `mercator_meters`.
     """
     box = footprints / 2.0**zoom
     x = (box[:, [0, 2]] - 0.5) * WORLD - mercator[:, [0]]

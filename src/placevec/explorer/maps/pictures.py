@@ -1,6 +1,6 @@
 """Reading the map view for people: what it holds in any box, near or far, and the picture of it.
 
-A map of layers holds the coverage of each, and is painted (`pages.cartography`); a map of colours, made of
+A map of layers holds the coverage of each, and is painted (`pages.cartography`); a map of colors, made of
 ready tiles, is a picture already. Where such a map has no tile it is blank.
 
 Positions are fractional tile coordinates at the map's zoom (x eastwards, y southwards), as in `placevec.geo`.
@@ -21,7 +21,7 @@ from placevec.datasets.views.raster.blocks import ShardFolder
 from placevec.datasets.views.raster.coverage import Coverage
 from placevec.errors import DatasetError
 from placevec.explorer.maps.cartography import PAPER, Bytes, paint
-from placevec.geo import TILE_PX, Floats, metres_per_pixel, tile_xy_to_lonlat
+from placevec.geo import TILE_PX, Floats, meters_per_pixel, tile_xy_to_lonlat
 
 if TYPE_CHECKING:
     from placevec.datasets.dataset import Dataset
@@ -42,7 +42,7 @@ class MapPictures:
         layers: names of the channels.
         zoom: of the map.
         coverage: shares of the layers in any footprint.
-        coarse: (C, h, w) uint8 coverage, or mean colours, of the whole map.
+        coarse: (C, h, w) uint8 coverage, or mean colors, of the whole map.
         bounds: box of ``coarse``.
         shards: the native pixels.
     """
@@ -71,29 +71,29 @@ class MapPictures:
 
     @cached_property
     def is_rgb(self) -> bool:
-        """Whether the map holds colours, not layers."""
+        """Whether the map holds colors, not layers."""
         return self.layers in RGB_CHANNELS and self.shards.bits == 8
 
     def blank(self, height: int, width: int) -> Bytes:
-        """(C, height, width) uint8 of a map with nothing on it: no layer, or the colour of paper."""
+        """(C, height, width) uint8 of a map with nothing on it: no layer, or the color of paper."""
         if not self.is_rgb:
             return np.zeros((len(self.layers), height, width), np.uint8)
         return np.tile(np.array(PAPER, np.uint8)[:, None, None], (1, height, width))
 
-    def picture(self, content: Bytes, metres_per_pixel: float) -> Bytes:
+    def picture(self, content: Bytes, meters_per_pixel: float) -> Bytes:
         """(H, W, 3) uint8 picture of what was read, (C, H, W)."""
         if self.is_rgb:
             return np.ascontiguousarray(np.moveaxis(content, 0, 2))
-        return paint(content, self.layers, metres_per_pixel)
+        return paint(content, self.layers, meters_per_pixel)
 
     @property
     def cells_per_tile(self) -> float:
         """Cells of ``coarse`` along the side of a tile."""
         return float(self.coarse.shape[2] / (self.bounds[2] - self.bounds[0]))
 
-    def metres_per_tile(self, y: float) -> float:
-        """Ground metres of a tile's side at a row."""
-        return float(metres_per_pixel(tile_xy_to_lonlat([0.0, y], self.zoom)[1], self.zoom)) * TILE_PX
+    def meters_per_tile(self, y: float) -> float:
+        """Ground meters of a tile's side at a row."""
+        return float(meters_per_pixel(tile_xy_to_lonlat([0.0, y], self.zoom)[1], self.zoom)) * TILE_PX
 
     def shares(self, footprints: Floats) -> NDArray[np.float32]:
         """(N, C) share of each (N, 4) footprint that each layer covers, 0..1; NaN where there is no footprint."""

@@ -49,16 +49,16 @@ def _sheet(pictures: MapPictures, footprints: Floats, px: int) -> bytes:
         row, column = divmod(number, SHEET_COLUMNS)
         place = np.s_[:, row * px : (row + 1) * px, column * px : (column + 1) * px]
         coverage[place] = pictures.read((x0, y0, x1, y1), px)
-    metres = typical_metres(pictures, footprints) / px
-    return encode_picture(pictures.picture(coverage, metres), QUALITY)
+    meters = typical_meters(pictures, footprints) / px
+    return encode_picture(pictures.picture(coverage, meters), QUALITY)
 
 
-def typical_metres(pictures: MapPictures, footprints: Floats) -> float:
-    """Ground metres of a typical footprint's side; 1 when there is none."""
+def typical_meters(pictures: MapPictures, footprints: Floats) -> float:
+    """Ground meters of a typical footprint's side; 1 when there is none."""
     known = footprints[np.isfinite(footprints).all(axis=1)]
     if not len(known):
         return 1.0
-    return typical_tiles(footprints) * pictures.metres_per_tile(float(np.median(known[:, 1])))
+    return typical_tiles(footprints) * pictures.meters_per_tile(float(np.median(known[:, 1])))
 
 
 def typical_tiles(footprints: Floats) -> float:

@@ -12,7 +12,7 @@ from placevec.errors import InputError
 from placevec.explorer.embedded import base64_of
 from placevec.explorer.maps.basemap import Ground, draw_ground
 from placevec.explorer.maps.cartography import PICTURE_TYPE
-from placevec.explorer.maps.mercator import WORLD, box_metres, reach_metres
+from placevec.explorer.maps.mercator import WORLD, box_meters, reach_meters
 from placevec.explorer.maps.pictures import Box, MapPictures
 from placevec.explorer.maps.previews import SHARP_PX, SHEET_COLUMNS, Previews, draw_previews, typical_tiles
 from placevec.geo import MAX_MERCATOR_LATITUDE, Area, Floats, lonlat_to_tile_xy
@@ -30,7 +30,7 @@ class Scene:
         layers: names of the map's layers.
         zoom: of the map.
         footprints: (N, 4) tile coordinates; NaN without.
-        shares: (N, C) share of each footprint that each layer covers, NaN without footprint; None for a map of colours.
+        shares: (N, C) share of each footprint that each layer covers, NaN without footprint; None for a map of colors.
         frame: box of the dataset's area: what the map shows is cut to it, since its edge tiles are not whole.
         ground: the picture under the places, or None when nothing lies there.
         previews: sheets of previews, or None when the ground is sharp enough to cut them from.
@@ -53,8 +53,8 @@ class Scene:
         return round(self.ground.px_per_tile * typical_tiles(self.footprints))
 
     def reach(self, mercator: Floats) -> NDArray[np.float32]:
-        """(N, 4) west, south, east, north of the footprints, metres from the places."""
-        return reach_metres(self.footprints, self.zoom, mercator)
+        """(N, 4) west, south, east, north of the footprints, meters from the places."""
+        return reach_meters(self.footprints, self.zoom, mercator)
 
     def ground_content(self, origin: Floats) -> dict[str, Any] | None:
         """What the page's map block holds."""
@@ -63,14 +63,14 @@ class Scene:
         tile = WORLD / 2.0**self.zoom
 
         def piece(item: tuple[Box, bytes]) -> dict[str, Any]:
-            return {"box": box_metres(item[0], self.zoom, origin), "data": base64_of(item[1])}
+            return {"box": box_meters(item[0], self.zoom, origin), "data": base64_of(item[1])}
 
         overview = piece(self.ground.overview)
-        overview["metres_per_pixel"] = tile / self.ground.overview_px_per_tile
+        overview["meters_per_pixel"] = tile / self.ground.overview_px_per_tile
         return {
             "type": PICTURE_TYPE,
-            "frame": box_metres(self.frame, self.zoom, origin),
-            "metres_per_pixel": tile / self.ground.px_per_tile,
+            "frame": box_meters(self.frame, self.zoom, origin),
+            "meters_per_pixel": tile / self.ground.px_per_tile,
             "overview": overview,
             "pieces": [piece(item) for item in self.ground.pieces],
         }
@@ -103,7 +103,7 @@ def has_map(dataset: Dataset | None) -> bool:
 def layer_shares(
     dataset: Dataset, place_id: NDArray[Any]
 ) -> tuple[tuple[str, ...], NDArray[np.float32]] | None:
-    """(names, (N, C) share of each place's ground that each layer covers); None for a map of colours."""
+    """(names, (N, C) share of each place's ground that each layer covers); None for a map of colors."""
     pictures = MapPictures.of(dataset)
     return None if pictures.is_rgb else (pictures.layers, pictures.shares(_footprints(dataset, place_id)))
 

@@ -1,4 +1,4 @@
-"""A map with a marker for every place, coloured by its vector, and the same places as GeoJSON with all dimensions.
+"""A map with a marker for every place, colored by its vector, and the same places as GeoJSON with all dimensions.
 
 The two files that Loc2Vec's users know: ``embeddings_map.html`` and ``embeddings.geojson``. The page carries all it
 shows; the GeoJSON is written place by place.
@@ -35,7 +35,7 @@ class MapReport:
     Attributes:
         page: the HTML page.
         geojson: the table; its size is ``geojson_bytes``.
-        method: how colours were made: ``pca``, ``tsne`` or ``umap``.
+        method: how colors were made: ``pca``, ``tsne`` or ``umap``.
         clusters: number of clusters, and how they were found in ``found_by``.
         dimensions: of every vector in the table.
     """
@@ -68,7 +68,7 @@ def write_map(
         emb: the places and their vectors.
         folder: made if it is not there.
         dataset: where the map, dominant layers and previews come from.
-        columns: more to colour by, as for `placevec.explorer.write_page`; a column ``cluster`` replaces k-means.
+        columns: more to color by, as for `placevec.explorer.write_page`; a column ``cluster`` replaces k-means.
         title: shown at the top; the dataset's name by default.
         method: what makes the three components that become red, green and blue.
         clusters: of k-means; by default chosen by silhouette (`placevec.embeddings.clustering`).
@@ -76,7 +76,7 @@ def write_map(
         seed: of the sample, of t-SNE and UMAP, and of k-means.
         progress: where to report.
 
-    Every feature of the table has place_id, name, lon, lat, component_1 to 3, colour (``#rrggbb``), cluster (-1: in
+    Every feature of the table has place_id, name, lon, lat, component_1 to 3, color (``#rrggbb``), cluster (-1: in
     none) and embedding_1 to embedding_D: all dimensions, in the nine digits that give back each float32.
 
     Raises:
@@ -142,7 +142,7 @@ def _advancing(items: Iterator[str], advance: Advance) -> Iterator[str]:
 def _properties(drawn: Drawn, method: Method) -> Iterator[str]:
     """The JSON object of each place. Numbers are formatted by one template a row: there are a hundred a place."""
     components = drawn.reduction(method, 3).components
-    colours = hex_of(rgb_of(components))
+    colors = hex_of(rgb_of(components))
     label = drawn.label[0].tolist()
     numbers = ", ".join(
         f'"{name}": %.9g'
@@ -159,7 +159,7 @@ def _properties(drawn: Drawn, method: Method) -> Iterator[str]:
             "name": name if isinstance(name, str) else None,
             "lon": lon if lon == lon else None,
             "lat": lat if lat == lat else None,
-            "colour": colours[at],
+            "color": colors[at],
             "cluster": label[at],
         }
         text = json.dumps(known, ensure_ascii=False)[:-1]

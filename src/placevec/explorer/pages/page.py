@@ -1,7 +1,7 @@
 """One self-contained page: the embedding space beside the map, linked by brushing; or the map alone, with popups.
 
 It opens from ``file://`` with the network blocked. What it shows is in it: principal components, the map drawn
-from the map view, a preview of every place, and the vectors, from which the browser ranks neighbours exactly.
+from the map view, a preview of every place, and the vectors, from which the browser ranks neighbors exactly.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from placevec._version import __version__
-from placevec.explorer.coloring import Colouring, of_nothing
+from placevec.explorer.coloring import Coloring, of_nothing
 from placevec.explorer.embedded import base64_of, embeddable_json
-from placevec.explorer.maps.mercator import mercator_metres
+from placevec.explorer.maps.mercator import mercator_meters
 from placevec.explorer.pages.template import fill_page
 from placevec.explorer.pages.vectors import PackedVectors, pack_vectors
 from placevec.explorer.reductions import principal_components
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from placevec.embeddings import Embeddings
 
 Layout = Literal["both", "map"]
-MOST_NAME = 500
+MAX_NAME_LENGTH = 500
 """Characters of a name that are kept."""
 
 
@@ -48,7 +48,7 @@ class PageReport:
         explained: share of the variance of each of the three components.
         map_drawn: whether the map is drawn beneath the places.
         preview_px: side of a place's preview in pixels, or None without.
-        vector_bits: precision of the vectors that neighbours are ranked from: 16 (exact ranks) or 8.
+        vector_bits: precision of the vectors that neighbors are ranked from: 16 (exact ranks) or 8.
         parts: bytes of each part of the page.
     """
 
@@ -81,7 +81,7 @@ def write_page(
         target: the HTML file.
         dataset: where the map, previews, dominant layer and content density come from; without it, or without
             a map in it, the page shows points only.
-        columns: more to colour by: a row a place in the order of ``emb``, or any rows with a ``place_id``.
+        columns: more to color by: a row a place in the order of ``emb``, or any rows with a ``place_id``.
         title: shown at the top; the dataset's name by default.
         max_places: more than these are drawn as a seeded sample, and the page says so.
         seed: of the sample.
@@ -105,27 +105,27 @@ def compose(
     drawn: Drawn,
     target: str | PathLike[str],
     layout: Layout,
-    colourings: Sequence[Colouring],
+    colorings: Sequence[Coloring],
     *,
     title: str | None = None,
 ) -> PageReport:
-    """Write a page of a layout: ``both`` views, or the ``map`` alone; the first colouring is shown first."""
+    """Write a page of a layout: ``both`` views, or the ``map`` alone; the first coloring is shown first."""
     emb, lonlat = drawn.emb, drawn.lonlat
     component, explained = principal_components(drawn.vectors)
     packed = pack_vectors(drawn.vectors)
     scene = drawn.scene
-    origin, mercator = mercator_metres(lonlat)
+    origin, mercator = mercator_meters(lonlat)
 
     first: dict[str, Any] = {
         "id": [str(one) for one in drawn.place_id],
-        "name": [name[:MOST_NAME] if isinstance(name, str) else None for name in drawn.names],
+        "name": [name[:MAX_NAME_LENGTH] if isinstance(name, str) else None for name in drawn.names],
         "lon": base64_of(lonlat[:, 0]),
         "lat": base64_of(lonlat[:, 1]),
         "east": base64_of(mercator[:, 0] - origin[0]),
         "north": base64_of(mercator[:, 1] - origin[1]),
         "component": base64_of(component),
         "reach": None if scene is None else base64_of(scene.reach(mercator)),
-        "colourings": [one.content for one in colourings or [of_nothing(len(drawn))]],
+        "colorings": [one.content for one in colorings or [of_nothing(len(drawn))]],
         "meta": _meta(drawn, packed, explained)
         | {"places_drawn": len(drawn), "seed": drawn.seed, "origin": origin.tolist()},
     }
@@ -144,7 +144,7 @@ def compose(
         attribution=drawn.attribution,
         version=__version__,
         layout=layout,
-        pictures="colours" if scene is not None and scene.shares is None else "layers",
+        pictures="colors" if scene is not None and scene.shares is None else "layers",
         first=first_texts,
         later=later_texts,
     )

@@ -29,7 +29,7 @@ from placevec.io.progress import SILENT, Progress, printable
 if TYPE_CHECKING:
     from shapely.geometry.base import BaseGeometry
 
-MOST_CELLS = 20_000_000
+MAX_CELLS = 20_000_000
 """Of all maps of a page: 53 MB."""
 _NONE = 65535
 _LONGEST_NAME = 200
@@ -43,7 +43,7 @@ class DistributionPageReport:
         path: the page.
         size_bytes: of it.
         maps: classes times models.
-        lowest, highest: ends of the colours.
+        lowest, highest: ends of the colors.
         points: dots drawn, of all classes.
     """
 
@@ -59,7 +59,7 @@ class DistributionPageReport:
         """One line for people."""
         maps = "1 map" if self.maps == 1 else f"{self.maps} maps"
         return (
-            f"{maps}, {self.size_bytes / 1e6:.1f} MB, colours from {self.lowest:.4g} to {self.highest:.4g}; "
+            f"{maps}, {self.size_bytes / 1e6:.1f} MB, colors from {self.lowest:.4g} to {self.highest:.4g}; "
             "open it in a browser"
         )
 
@@ -84,7 +84,7 @@ def write_distribution_page(
     """
     names = asked[0].question.names
     cells = grid.width * grid.height * len(names) * len(asked)
-    if cells > MOST_CELLS:
+    if cells > MAX_CELLS:
         raise UsageError(
             f"{len(names) * len(asked)} maps of {grid.width} x {grid.height} cells are more than a page can hold: take a"
             " larger --resolution, fewer classes or a smaller --bbox; a .tif takes any"
@@ -126,7 +126,7 @@ def write_distribution_page(
 
 
 def _levels(layer: Any, low: float, high: float) -> Any:
-    """Values as 0 to 65534 between the ends of the colours; 65535 for none."""
+    """Values as 0 to 65534 between the ends of the colors; 65535 for none."""
     share = np.clip((layer - low) / (high - low), 0.0, 1.0)
     return np.where(np.isfinite(layer), np.rint(np.nan_to_num(share) * (_NONE - 1)), _NONE).astype(np.uint16)
 

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from importlib import resources
 
 SCRIPTS = (
-    "data.js", "state.js", "neighbours.js", "colours.js", "splat.js", "brush.js", "gestures.js", "pane.js",
+    "data.js", "state.js", "neighbors.js", "colors.js", "splat.js", "brush.js", "gestures.js", "pane.js",
     "projector.js", "ground.js", "map.js", "previews.js", "tip.js", "legend.js", "export.js", "card.js",
     "search.js", "popup.js", "page.js",
 )  # fmt: skip
@@ -59,7 +59,7 @@ def fill_page(
         first: JSON texts (of `embeddable_json`) that the script needs at once, by name.
         later: those that it reads once the page has been parsed: pictures and vectors.
         layout: ``both`` views, or the ``map`` alone.
-        pictures: of ``layers``, which turn dark with the page, or in ``colours`` of their own, which do not.
+        pictures: of ``layers``, which turn dark with the page, or in ``colors`` of their own, which do not.
     """
     style = asset("page.css")
     script = "\n".join(['"use strict";', "{", *(asset(name) for name in SCRIPTS), "}"])

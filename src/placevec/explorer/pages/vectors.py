@@ -1,4 +1,4 @@
-"""Vectors on a page: three principal components to draw, and integers from which neighbours are ranked."""
+"""Vectors on a page: three principal components to draw, and integers from which neighbors are ranked."""
 
 from __future__ import annotations
 
@@ -37,8 +37,8 @@ class PackedVectors:
         return int(self.values.dtype.itemsize) * 8
 
 
-def pack_vectors(vectors: Array, most_bytes: int = VECTOR_BYTES) -> PackedVectors:
-    """Unit vectors rounded to integers that fit into ``most_bytes``.
+def pack_vectors(vectors: Array, max_bytes: int = VECTOR_BYTES) -> PackedVectors:
+    """Unit vectors rounded to integers that fit into ``max_bytes``.
 
     With 16 bits a cosine similarity is off by some 1e-5: ranks are those of the vectors themselves. With
     8 bits it is off by up to 1e-2, so places about equally similar may change ranks. When not even 8 bits fit,
@@ -49,12 +49,12 @@ def pack_vectors(vectors: Array, most_bytes: int = VECTOR_BYTES) -> PackedVector
     length = np.linalg.norm(units, axis=1, keepdims=True)
     units = np.divide(units, length, out=np.zeros_like(units), where=length > 0)
     kept = 1.0
-    room = max(1, most_bytes // max(count, 1))
+    room = max(1, max_bytes // max(count, 1))
     if dim > room:
         values, directions = leading(units, room)
         kept = float(values.sum() / max(np.square(units).sum(), 1e-30))
         units = units @ directions
-    dtype: type[np.int16] | type[np.int8] = np.int16 if count * units.shape[1] * 2 <= most_bytes else np.int8
+    dtype: type[np.int16] | type[np.int8] = np.int16 if count * units.shape[1] * 2 <= max_bytes else np.int8
     scale = np.abs(units).max(axis=1, initial=0.0) / np.iinfo(dtype).max
     stored = np.rint(np.divide(units, scale[:, None], out=np.zeros_like(units), where=scale[:, None] > 0))
     return PackedVectors(stored.astype(dtype), scale, kept)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from torch import Tensor, nn
 
-from placevec.encoders.locations.geoclip import MOST_CAPSULES, GeoClipEncoder
+from placevec.encoders.locations.geoclip import MAX_CAPSULES, GeoClipEncoder
 from placevec.errors import ModelError
 from placevec.io.checkpoints import filled, read_checkpoint, tensors_in
 from placevec.io.progress import printable
@@ -27,7 +27,7 @@ def import_geoclip(file: Path, out: Path) -> Model:
     require_free(out)
     tensors = tensors_in(read_checkpoint(file), file, ("state_dict",))
     count = len({key.partition(".")[0] for key in tensors if key.startswith("LocEnc")})
-    if not 1 <= count <= MOST_CAPSULES:
+    if not 1 <= count <= MAX_CAPSULES:
         raise ModelError(
             f"{file} is no location encoder of GeoCLIP: it has no LocEnc0, the first of its capsules"
         )

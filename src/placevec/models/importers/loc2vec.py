@@ -16,7 +16,7 @@ from placevec import encoders
 from placevec.core import ViewSpec
 from placevec.datasets.views.raster import KIND, NAME
 from placevec.errors import ModelError, UsageError
-from placevec.geo import asked_zoom
+from placevec.geo import check_zoom_option
 from placevec.io import atomic
 from placevec.io.checkpoints import filled, read_checkpoint, tensors_in
 from placevec.io.progress import printable
@@ -86,7 +86,7 @@ def import_founding(
     """
     if system not in SYSTEMS:
         raise UsageError(f"there are no founding weights {system!r}: choose from {', '.join(SYSTEMS)}")
-    asked_zoom(zoom)
+    check_zoom_option(zoom)
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise ModelError(f"{out} exists: choose another --out")
     plan = SYSTEMS[system]

@@ -19,7 +19,7 @@ from placevec.encoders.locations.encoder import LocationEncoder
 from placevec.errors import InputError, ModelError
 from placevec.io.checkpoints import filled, read_checkpoint, tensors_in
 from placevec.io.progress import printable
-from placevec.models.heads import MOST_CLASSES, Head
+from placevec.models.heads import MAX_CLASSES, Head
 from placevec.models.importers.writer import require_free, written
 from placevec.models.model import Model
 
@@ -183,7 +183,7 @@ def _points(file: Path) -> Any:
 def _head(tensors: Mapping[str, Tensor], dim: int, classes: Path | None, file: Path) -> Head:
     """The class embedding: a sigmoid a class, without an intercept."""
     count = tensors[_CLASSES].shape[0] if _CLASSES in tensors and tensors[_CLASSES].dim() == 2 else 0
-    if not 0 < count <= MOST_CLASSES:
+    if not 0 < count <= MAX_CLASSES:
         raise ModelError(f"{file} holds no class embedding")
     names = [f"class {number}" for number in range(count)] if classes is None else _names(classes, count)
     weights = {"linear.weight": tensors[_CLASSES]}

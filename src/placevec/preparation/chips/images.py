@@ -30,7 +30,7 @@ from placevec.preparation.chips.shards import WORK, ChipWriter
 from placevec.preparation.chips.statistics import chip_features, feature_names, scale_of
 from placevec.preparation.points import table as points
 from placevec.preparation.points.options import FOLDER, ImageOptions
-from placevec.sources.imagery.chips import ChipFiles, Ground, chip_centres, folders_of, open_chips
+from placevec.sources.imagery.chips import ChipFiles, Ground, chip_centers, folders_of, open_chips
 from placevec.sources.tables.features import read_feature_table
 
 CHIPS = "chips"
@@ -78,7 +78,7 @@ def _of_images(
 ) -> Dataset:
     """The places where the chips lie, and their labels."""
     names, grounds = _laid_out(files, progress)
-    lonlat, sides = chip_centres(grounds)
+    lonlat, sides = chip_centers(grounds)
     if not np.isfinite(sides).any():
         raise SourceError(
             f"no image in {', '.join(str(one.path) for one in files)} says where it lies: georeferenced GeoTIFFs are "

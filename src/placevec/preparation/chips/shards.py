@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from placevec.core import ViewSpec
-from placevec.datasets.views.chips import MAX_BANDS, MOST_ROWS, TABLE, TYPES, read_chips, shard_name
+from placevec.datasets.views.chips import MAX_BANDS, MAX_ROWS, TABLE, TYPES, read_chips, shard_name
 from placevec.errors import InputError
 from placevec.geo.geoparquet import read_parquet
 from placevec.io import atomic
@@ -27,7 +27,7 @@ from placevec.io.json_documents import check, read_json
 
 WORK = ".chips.work"
 SHARD_BYTES = 2**28
-"""Of one shard: large chips come fewer to a file than `MOST_ROWS`."""
+"""Of one shard: large chips come fewer to a file than `MAX_ROWS`."""
 HELD_BYTES = 2**29
 """Of chips of different shapes that wait for their shard to fill."""
 SCHEMA = pa.schema(
@@ -147,7 +147,7 @@ class ChipWriter:
         if len(pixels) != len(bands) or len(bands) > MAX_BANDS or len(set(bands)) < len(bands):
             raise InputError(f"a chip of {len(pixels)} bands has as many different names; got {bands}")
         key = (pixels.shape, str(pixels.dtype), bands)
-        most = min(MOST_ROWS, max(1, SHARD_BYTES // pixels.nbytes))
+        most = min(MAX_ROWS, max(1, SHARD_BYTES // pixels.nbytes))
         group = self._groups.setdefault(key, _Group(most))
         group.pixels.append(pixels)
         group.rows.append(

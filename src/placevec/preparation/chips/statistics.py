@@ -1,9 +1,9 @@
-"""What is seen in an image chip without a network that learnt from images: statistics of its bands.
+"""What is seen in an image chip without a network that learned from images: statistics of its bands.
 
 They stand in for a frozen image network where none is at hand; whoever has one brings its features instead. Of each
 band: mean, standard deviation, and the 10th, 50th and 90th percentile. Of each index whose two bands are there,
 ``(a - b) / (a + b)``: mean and deviation over the pixels. Of brightness (the mean of all bands): the mean difference of
-neighbouring pixels, which tells smooth water and fields from towns. Numbers are reflectances: whole numbers are divided
+neighboring pixels, which tells smooth water and fields from towns. Numbers are reflectances: whole numbers are divided
 by 10,000 (8 bits: by 255), real ones taken as they are. Chips of different processing (L1C as EuroSAT's, L2A as
 SatCLIP's) keep an offset that no statistic here removes.
 """
@@ -64,7 +64,7 @@ def chip_features(chips: Tensor, bands: tuple[str, ...], scale: float = 1.0) -> 
 
 
 def _texture(brightness: Tensor) -> Tensor:
-    """(N,) mean absolute difference of neighbours, across and along; 0 of a single pixel."""
+    """(N,) mean absolute difference of neighbors, across and along; 0 of a single pixel."""
     across, along = (brightness.diff(dim=dim).abs().flatten(1) for dim in (2, 1))
     both = torch.cat([across, along], 1)
     return both.mean(1) if both.shape[1] else both.sum(1)

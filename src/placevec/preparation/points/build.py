@@ -1,4 +1,4 @@
-"""Labelled points of any source become a dataset, whole or not at all: staged, decided, divided, written."""
+"""Labeled points of any source become a dataset, whole or not at all: staged, decided, divided, written."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ from placevec.preparation.points.write import write_rows
 
 WORK = ".work"
 PREDICTIONS = "image_predictions"
-STAMP = "labelled-points"
+STAMP = "labeled-points"
 """An empty file in the folder of work: other commands, and people, have folders of that name too."""
 _WRITTEN = (PLACES, LABELS, PREDICTIONS)
 """What lies in the dataset's directory before the manifest does."""
 _PAD = 1e-5
-"""Degrees by which the box of points on one line is wide: about a metre."""
+"""Degrees by which the box of points on one line is wide: about a meter."""
 
 
 def make_dataset(
@@ -51,7 +51,7 @@ def make_dataset(
     created: str,
     progress: Progress,
 ) -> Dataset:
-    """Write a dataset of labelled points, or reuse the one that was made of the same inputs.
+    """Write a dataset of labeled points, or reuse the one that was made of the same inputs.
 
     Nothing of it stays behind when a source cannot be used, and nothing else is removed; a run that was killed starts
     afresh.
@@ -69,7 +69,7 @@ def make_dataset(
         keep_repeats: use rows that repeat another.
         keep_unplaced: use rows of validation and test without coordinates.
         notes: what users should know.
-        size_m: side of a place's footprint in metres; None for points of no size.
+        size_m: side of a place's footprint in meters; None for points of no size.
         created: when, in ISO 8601.
         progress: where to report.
 

@@ -17,7 +17,7 @@ from placevec.preparation.points.split import Sides, SplitPlan
 from placevec.preparation.points.stage import NO_LABEL, Staged
 from placevec.sources.tables.values import numbers
 
-MOST_CLASSES = 200_000
+MAX_CLASSES = 200_000
 """Twenty times the species of iNaturalist's largest task; a head of 256 numbers a class then holds 200 MB."""
 FEW_WHOLE = 100
 """Different whole numbers up to which they are taken for classes."""
@@ -137,7 +137,7 @@ def _walk(staged: Staged, *, count_names: bool, parse: bool) -> _Labels:
                 )
         if count_names and not found.too_many:
             found.names.update(pc.unique(labels).to_pylist())
-            found.too_many = len(found.names) > MOST_CLASSES
+            found.too_many = len(found.names) > MAX_CLASSES
     return found
 
 
@@ -154,7 +154,7 @@ def _kind(found: _Labels, column: str, asked: AskedKind) -> tuple[Kind, str]:
         why = "asked for" if asked == "classes" else f"texts, such as {(found.stray or (0, ''))[1][:40]!r}"
         if found.too_many:
             raise SourceError(
-                f"{column!r} holds more than {MOST_CLASSES:,} different labels: too many for classes"
+                f"{column!r} holds more than {MAX_CLASSES:,} different labels: too many for classes"
             )
         if asked == "auto" and 2 * different > found.rows > 20:
             raise SourceError(

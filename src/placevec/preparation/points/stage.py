@@ -41,7 +41,7 @@ _NAMING = ("row", "place_id", "image_row")
 
 
 class PointSource(Protocol):
-    """Where labelled points come from: a table, or a layout of several files."""
+    """Where labeled points come from: a table, or a layout of several files."""
 
     path: Path
 
@@ -180,9 +180,9 @@ def _put(rows: PointRows, source: PointSource, staged: Staged, keep_unplaced: bo
     staged.left_out[UNREADABLE] += rows.unreadable
     staged.left_out[NO_COORDINATES] += lost - rows.unreadable
     if "label" in columns:
-        labelled = np.asarray(columns["label"].is_valid())
-        staged.left_out[NO_LABEL] += int(np.count_nonzero(kept & ~labelled))
-        kept &= labelled
+        labeled = np.asarray(columns["label"].is_valid())
+        staged.left_out[NO_LABEL] += int(np.count_nonzero(kept & ~labeled))
+        kept &= labeled
     staged.read += len(rows)
     used = placed & kept
     if used.any():

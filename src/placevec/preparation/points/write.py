@@ -34,12 +34,12 @@ _PLACES = pa.schema(
 )
 
 
-MOST_USERS = 2_000_000
+MAX_USERS = 2_000_000
 """Their names are held until all is written; a column of more is no column of users."""
 
 
 class Users:
-    """Numbers for users, in order of appearance; SourceError when there are more than `MOST_USERS`."""
+    """Numbers for users, in order of appearance; SourceError when there are more than `MAX_USERS`."""
 
     def __init__(self) -> None:
         self._number: dict[str, int] = {}
@@ -54,9 +54,9 @@ class Users:
         table = np.array([self._number.setdefault(name, len(self._number)) for name in told], np.int32)
         if not len(table):
             return pa.nulls(len(names), pa.int32())
-        if len(self) > MOST_USERS:
+        if len(self) > MAX_USERS:
             raise SourceError(
-                f"the column of --user names more than {MOST_USERS:,} users: is it one of observations, not of observers?"
+                f"the column of --user names more than {MAX_USERS:,} users: is it one of observations, not of observers?"
             )
         codes = np.asarray(encoded.indices.fill_null(0))
         return pa.array(table[codes], mask=np.asarray(encoded.indices.is_null()))

@@ -47,7 +47,7 @@ def clip_rings(paths: Paths, axis: Ints, limit: Floats, side: Ints) -> tuple[Pat
     row = np.repeat(np.arange(len(paths)), np.diff(paths.row_vertices))
     depth = side[row] * (np.where(axis[row] == 0, paths.xy[:, 0], paths.xy[:, 1]) - limit[row])
     inside = depth >= 0
-    _, after = _neighbours(paths.path_offsets)
+    _, after = _neighbors(paths.path_offsets)
     crosses = inside != inside[after]
     crossing = np.flatnonzero(crosses)
     beyond = after[crossing]
@@ -168,7 +168,7 @@ def _covers(paths: Paths, cells: Ints, size: float, margin: float) -> NDArray[np
     low, high = cells[few, :2] * size - margin, (cells[few, 2:] + 1) * size + margin
     row = np.repeat(np.arange(len(few)), np.diff(some.row_vertices))
     sides = np.concatenate([some.xy == low[row], some.xy == high[row]], axis=1)
-    _, after = _neighbours(some.path_offsets)
+    _, after = _neighbors(some.path_offsets)
     along = np.logical_and.reduceat((sides & sides[after]).any(axis=1), some.row_vertices[:-1])
     turns = np.rint(some.ring_areas() / (high - low).prod(axis=1)[some.path_rows]).astype(np.int64)
     found[few] = along & (np.add.reduceat(turns, some.row_offsets[:-1]) % 2 == 1)
@@ -191,7 +191,7 @@ def inset(paths: Paths) -> Paths:
 
     OpenCV fills a polygon and then draws its outline, which is a pixel thick along the axis to which an edge is the
     steeper: half of that lies outside. Every edge moves in by as much; corners are mitred to about twice that at
-    most. What is filled then are the pixels whose centre lies inside.
+    most. What is filled then are the pixels whose center lies inside.
 
     Rows of one ring may run either way; of several, shells have a negative `Paths.ring_areas` and holes a positive
     one (on the ground, where y is north, shells run counter-clockwise). Rings must not repeat their first vertex.
@@ -202,7 +202,7 @@ def inset(paths: Paths) -> Paths:
     single = np.diff(paths.row_offsets) == 1
     of_single = paths.row_offsets[:-1][single]
     turn[of_single] = np.where(paths.ring_areas()[of_single] > 0, -1.0, 1.0)
-    before, after = _neighbours(paths.path_offsets)
+    before, after = _neighbors(paths.path_offsets)
     direction = _unit(paths.xy - paths.xy[before])
     # The normal to the right of the direction, in numbers with y south, points into shells that run so.
     normal = np.repeat(turn, np.diff(paths.path_offsets))[:, None] * direction[:, ::-1] * [1.0, -1.0]
@@ -218,7 +218,7 @@ def inset(paths: Paths) -> Paths:
     return paths.with_xy(np.asarray(moved))
 
 
-def _neighbours(offsets: Ints) -> tuple[Ints, Ints]:
+def _neighbors(offsets: Ints) -> tuple[Ints, Ints]:
     """Index of the vertex before and after each, around its ring."""
     before = np.arange(-1, offsets[-1] - 1)
     before[offsets[:-1]] = offsets[1:] - 1

@@ -98,7 +98,7 @@ def join_lines(lines: list[Floats]) -> list[Floats]:
 
 
 def _close_box(lines: list[Floats], box: Box) -> tuple[list[Floats], list[float]]:
-    """Rings of the sea in a box, and how far (metres) loose ends had to be carried."""
+    """Rings of the sea in a box, and how far (meters) loose ends had to be carried."""
     stretches: list[Floats] = []
     rings: list[Floats] = []
     carried: list[float] = []
@@ -160,7 +160,7 @@ def _stretches(line: Floats, box: Box, is_ring: bool) -> list[Floats]:
 
 
 def _carry_to_edge(stretch: Floats, box: Box) -> tuple[Floats, list[float]]:
-    """The stretch with both ends on the edge of the box, and the metres by which that took."""
+    """The stretch with both ends on the edge of the box, and the meters by which that took."""
     gaps: list[float] = []
     ends: list[Floats] = []
     inner = stretch
@@ -170,11 +170,11 @@ def _carry_to_edge(stretch: Floats, box: Box) -> tuple[Floats, list[float]]:
         on_edge = end.copy()
         on_edge[side % 2] = box[side]
         if sides[side] > 0:
-            metres = float(distance_m(end[0], end[1], on_edge[0], on_edge[1]))
+            meters = float(distance_m(end[0], end[1], on_edge[0], on_edge[1]))
             if sides[side] > MAX_GAP * (box[2 + side % 2] - box[side % 2]):
                 raise _OpenCoastError(f"it ends at lon={end[0]:.4f}, lat={end[1]:.4f}")
-            if metres > 1.0:
-                gaps.append(metres)
+            if meters > 1.0:
+                gaps.append(meters)
         if sides[side] < _ROUNDING:  # it was cut there: the end itself moves
             inner = inner[1:] if first else inner[:-1]
         ends.append(on_edge)
@@ -248,7 +248,7 @@ def _holds(ring: Floats, point: Floats) -> bool:
 
 
 def _is_sea(lon: float, lat: float, lines: list[Floats]) -> bool:
-    """Whether a box that no coast cuts is sea: by the side of the nearest coast on which its centre lies."""
+    """Whether a box that no coast cuts is sea: by the side of the nearest coast on which its center lies."""
     nearest, side = np.inf, -1.0
     squeeze = np.array([np.cos(np.radians(lat)), 1.0])
     point = np.array([lon, lat]) * squeeze

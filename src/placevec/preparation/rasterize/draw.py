@@ -1,7 +1,7 @@
 """One shard's drawings become bits: OpenCV fills polygons, a square of 4 x 4 tiles at a time.
 
 A square is a megabyte, which stays in the processor's cache. What OpenCV needs to be told (measured, see
-its test): its whole numbers are the centres of pixels, so half a pixel goes off; it draws
+its test): its whole numbers are the centers of pixels, so half a pixel goes off; it draws
 an outline around what it fills (see `rasterize.outlines`); several polygons in one call cancel each other
 where they overlap, so every one is a call of its own; and the time of a call grows with the height of the polygon,
 so large ones are cut first.

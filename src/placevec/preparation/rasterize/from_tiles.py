@@ -37,7 +37,7 @@ from placevec.preparation.rasterize.spool import TileRange
 
 WORK = ".work"
 PARTS = "map-parts"
-MOST_COVERAGE_BLOCKS = 2**24
+MAX_COVERAGE_BLOCKS = 2**24
 """Blocks of the coverage raster, all channels together: its table takes 32 bytes for each while it is written."""
 
 Shard = tuple[int, int]
@@ -93,7 +93,7 @@ def write_tile_map(
     Args:
         out: the dataset's directory.
         zoom: of the tiles.
-        channels: names of the bands; red, green and blue of 8 bits are marked as colours.
+        channels: names of the bands; red, green and blue of 8 bits are marked as colors.
         bits: 1: a pixel is set where ``read`` gives anything but 0; 8: it is kept.
         shards: X, Y of the shards to ask for; those without a tile leave no file.
         read: called once for each tile of each shard.
@@ -126,7 +126,7 @@ def extent_of(shards: Sequence[Shard], zoom: int, bands: int) -> None:
     corners = np.concatenate([tiles, np.minimum(tiles + SHARD_TILES - 1, 2**zoom - 1)])
     extent = Extent.of(tile_ranges_of(corners, zoom), zoom)
     blocks = (extent.width // BLOCK_TILES) * (extent.height // BLOCK_TILES) * bands
-    if blocks > MOST_COVERAGE_BLOCKS:
+    if blocks > MAX_COVERAGE_BLOCKS:
         raise AreaError(
             f"the tiles spread over {extent.width:,} x {extent.height:,} tiles of zoom {zoom}, too wide for one map: "
             "name an area with --bbox west,south,east,north"

@@ -61,12 +61,12 @@ class Extent:
 
     @property
     def resolution(self) -> float:
-        """Projected metres a pixel."""
+        """Projected meters a pixel."""
         return 2.0 * MERCATOR_HALF / (TILE_PX * 2.0**self.zoom)
 
     @property
     def corner(self) -> tuple[float, float]:
-        """Projected metres west and north of the upper left corner."""
+        """Projected meters west and north of the upper left corner."""
         tile = TILE_PX * self.resolution
         return self.x * tile - MERCATOR_HALF, MERCATOR_HALF - self.y * tile
 

@@ -93,11 +93,11 @@ def _discs(drawings: Drawings) -> tuple[Paths, Ints]:
     angles = turn * np.arange(_CIRCLE_VERTICES)
     same_area = np.sqrt(turn / np.sin(turn))
     radius = drawings.width / 2.0 * same_area
-    centres = drawings.paths.xy[drawings.paths.row_vertices[:-1]]
+    centers = drawings.paths.xy[drawings.paths.row_vertices[:-1]]
     circle = np.stack([np.cos(angles), np.sin(angles)], axis=1)
-    xy = centres[:, None] + radius[:, None, None] * circle
-    offsets = _CIRCLE_VERTICES * np.arange(len(centres) + 1, dtype=np.int64)
-    return inset(Paths.single(xy.reshape(-1, 2), offsets)), np.arange(len(centres))
+    xy = centers[:, None] + radius[:, None, None] * circle
+    offsets = _CIRCLE_VERTICES * np.arange(len(centers) + 1, dtype=np.int64)
+    return inset(Paths.single(xy.reshape(-1, 2), offsets)), np.arange(len(centers))
 
 
 def _starts(numbers: Ints, total: int) -> Ints:

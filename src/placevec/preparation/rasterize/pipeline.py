@@ -25,7 +25,7 @@ import numpy as np
 
 from placevec.datasets.views.pois import Match, PoiTable, PoiWriter
 from placevec.errors import InputError, PlacevecError
-from placevec.geo import Area, Ints, check_zoom, metres_per_pixel, tile_ranges, tile_xy_to_lonlat
+from placevec.geo import Area, Ints, check_zoom, meters_per_pixel, tile_ranges, tile_xy_to_lonlat
 from placevec.geo.polylines import Floats, Paths, gather
 from placevec.io.atomic import remove_temporaries, replacing, sha256_of_file, sha256_of_json, write_json
 from placevec.io.progress import SILENT, Progress
@@ -267,13 +267,13 @@ class _Burn:
         rows = np.flatnonzero(matched[chunk.answer])
         if not len(rows):
             return
-        centres = chunk.paths.take(rows).centres()
-        centres[:, 1] = np.clip(centres[:, 1], -90.0, 90.0)
-        tiles = to_pixels(centres, self.zoom) / 256.0
+        centers = chunk.paths.take(rows).centers()
+        centers[:, 1] = np.clip(centers[:, 1], -90.0, 90.0)
+        tiles = to_pixels(centers, self.zoom) / 256.0
         inside = np.zeros(len(rows), bool)
         for x0, y0, x1, y1 in self.ranges:
             inside |= ((tiles >= [x0, y0]) & (tiles < [x1 + 1, y1 + 1])).all(axis=1)
-        rows, centres = rows[inside], centres[inside]
+        rows, centers = rows[inside], centers[inside]
         tags = chunk.tags.take(rows).only(pois.described).rows()
         answers = chunk.answer[rows].tolist()
         found = [
@@ -282,7 +282,7 @@ class _Burn:
         named = np.array([poi is not None for poi in found], bool)
         rows = rows[named]
         types = [TYPE_NAMES[number] for number in chunk.osm_type[rows].tolist()]
-        writer.add(types, chunk.osm_id[rows], centres[named], [poi for poi in found if poi is not None])
+        writer.add(types, chunk.osm_id[rows], centers[named], [poi for poi in found if poi is not None])
 
     def _spool_chunk(self, chunk: Features[_Wanted], spool: Spool, drawn: Ints) -> None:
         """Project a chunk and hand its drawings to the shards."""
@@ -294,10 +294,10 @@ class _Burn:
         if not len(index):
             return
         rows = np.repeat(np.arange(len(chunk)), np.diff(ends))
-        channel, how, metres = flat[index].T
+        channel, how, meters = flat[index].T
         paths = join_antimeridian(chunk.paths)
         latitude = np.clip(paths.bounds()[:, 1::2].mean(axis=1), -85.0, 85.0)
-        width = metres / metres_per_pixel(latitude, self.zoom)[rows]
+        width = meters / meters_per_pixel(latitude, self.zoom)[rows]
         pixels = paths.with_xy(to_pixels(paths.xy, self.zoom)).take(rows)
         batch = Drawings(channel.astype(np.uint8), how.astype(np.uint8), width.astype(np.float32), pixels)
         touching = spool.add(batch)
@@ -367,8 +367,8 @@ class _Burn:
 
     def _report(self, about: dict[str, Any], fingerprint: dict[str, Any]) -> BurnReport:
         tiles: Ints = np.load(self.work / "tiles.npy", allow_pickle=False)
-        centres: Floats = tile_xy_to_lonlat(tiles + 0.5, self.zoom)
-        inside = self.area.contains(centres[:, 0], centres[:, 1])
+        centers: Floats = tile_xy_to_lonlat(tiles + 0.5, self.zoom)
+        inside = self.area.contains(centers[:, 0], centers[:, 1])
         named = {
             key: about[key]
             for key in ("objects", "drawn", "broken", "examples", "sea", "notes", "pois", "shards")

@@ -22,7 +22,7 @@ from placevec.sources.tiles.folder import read_tile_folder
 from placevec.sources.tiles.mbtiles import read_mbtiles
 from placevec.sources.tiles.tilesets import TileSet
 
-MOST_DAMAGED = 0.01
+MAX_DAMAGED = 0.01
 """Share of the tiles that may be damaged; more are a reason to look at the folder."""
 SIDES = (TILE_PX, 2 * TILE_PX)
 _CACHED_BYTES = 4096
@@ -49,19 +49,19 @@ class Reading:
     Attributes:
         channels: of the map.
         side: pixels along a side of a picture; those of 512 are halved.
-        masks: one a channel; none for colours.
-        keep_grey: store the contrast itself, in 8 bits, instead of comparing it with the threshold.
+        masks: one a channel; none for colors.
+        keep_gray: store the contrast itself, in 8 bits, instead of comparing it with the threshold.
     """
 
     channels: tuple[str, ...]
     side: int
     masks: tuple[Mask, ...]
-    keep_grey: bool = False
+    keep_gray: bool = False
 
     @property
     def bits(self) -> int:
         """Of a pixel."""
-        return 1 if self.masks and not self.keep_grey else 8
+        return 1 if self.masks and not self.keep_gray else 8
 
     @property
     def values(self) -> str:
@@ -77,7 +77,7 @@ class Reading:
             "channels": list(self.channels),
             "side": self.side,
             "masks": masks,
-            "keep_grey": self.keep_grey,
+            "keep_gray": self.keep_gray,
         }
 
     def lines(self, tiles: TileSet) -> list[str]:
@@ -87,21 +87,21 @@ class Reading:
         for name, mask in zip(self.channels, self.masks, strict=False):
             groups.setdefault((mask.called, mask.threshold), []).append(name)
         for (called, threshold), names in groups.items():
-            what = "kept as grey" if self.keep_grey else f"set from a contrast of {threshold} of 255 on"
+            what = "kept as gray" if self.keep_gray else f"set from a contrast of {threshold} of 255 on"
             lines.append(f"Background {called}, {what}: {', '.join(names)}")
         if not self.masks:
-            lines.append("Colours: red, green, blue, what is transparent as white")
+            lines.append("Colors: red, green, blue, what is transparent as white")
         if self.side != TILE_PX:
             lines.append(f"Pictures of {self.side} px are shrunk to {TILE_PX}")
         return lines + [f"Note: passed over {line}" for line in tiles.ignored.lines()]
 
     def pixels(self, channel: int, content: bytes) -> Bytes:
-        """(256, 256) of a channel, or (256, 256, 3) colours; SourceError when the picture is damaged."""
+        """(256, 256) of a channel, or (256, 256, 3) colors; SourceError when the picture is damaged."""
         rgba = decode_tile(content, side=self.side)
         if not self.masks:
             return _shrunk(over(rgba, WHITE))
         found = _shrunk(self.masks[channel].contrast(rgba))
-        return found if self.keep_grey else (found >= self.masks[channel].threshold).astype(np.uint8)
+        return found if self.keep_gray else (found >= self.masks[channel].threshold).astype(np.uint8)
 
 
 def _shrunk(pixels: Bytes) -> Bytes:
@@ -112,7 +112,7 @@ def _shrunk(pixels: Bytes) -> Bytes:
 
 
 def how_to_read(
-    tiles: TileSet, *, threshold: int | None = None, background: str = "auto", keep_grey: bool = False
+    tiles: TileSet, *, threshold: int | None = None, background: str = "auto", keep_gray: bool = False
 ) -> Reading:
     """Look at some tiles of each layer and say how all are read.
 
@@ -120,12 +120,12 @@ def how_to_read(
 
     Raises:
         SourceError: no tile can be read, pictures are of no size that is read, the background cannot be told.
-        UsageError: options for masks where there are colours.
+        UsageError: options for masks where there are colors.
     """
-    if tiles.kind == "colours":
-        if threshold is not None or keep_grey or background not in ("auto", "white"):
+    if tiles.kind == "colors":
+        if threshold is not None or keep_gray or background not in ("auto", "white"):
             raise UsageError(
-                "--threshold, --background and --keep-grey are about layers; these tiles are colours"
+                "--threshold, --background and --keep-gray are about layers; these tiles are colors"
             )
         return Reading(RGB, _side(tiles, sample_tiles(tiles, 0, 4)), ())
     samples = {name: sample_tiles(tiles, layer, SAMPLES) for layer, name in enumerate(tiles.layers)}
@@ -135,7 +135,7 @@ def how_to_read(
     if wanted == {"": "auto"} and (ours := _written_by_us(tiles)):
         wanted = {"": ours}
     masks = find_masks(samples, background=wanted, threshold=threshold)
-    return Reading(tiles.layers, side, tuple(masks.values()), keep_grey)
+    return Reading(tiles.layers, side, tuple(masks.values()), keep_gray)
 
 
 def sample_tiles(tiles: TileSet, layer: int, count: int) -> list[Bytes]:
@@ -175,11 +175,9 @@ def _written_by_us(tiles: TileSet) -> str | None:
 class TileReader:
     """Reads a tile of all layers; remembers what small pictures look like, as most of them are blank."""
 
-    def __init__(
-        self, tiles: TileSet, reading: Reading, *, most_damaged: float | None = MOST_DAMAGED
-    ) -> None:
+    def __init__(self, tiles: TileSet, reading: Reading, *, max_damaged: float | None = MAX_DAMAGED) -> None:
         self._tiles, self._reading, self._count_of_tiles = tiles, reading, len(tiles.tiles())
-        self._limit = float("inf") if most_damaged is None else most_damaged * self._count_of_tiles
+        self._limit = float("inf") if max_damaged is None else max_damaged * self._count_of_tiles
         self._known: dict[tuple[int, bytes], Bytes] = {}
         self.damaged: dict[tuple[int, int], str] = {}
 
@@ -218,5 +216,5 @@ class TileReader:
         if len(self.damaged) > self._limit:
             raise SourceError(
                 f"{len(self.damaged):,} of {self._count_of_tiles:,} tiles are damaged, more than "
-                f"{MOST_DAMAGED:.0%}; the first: {next(iter(self.damaged.values()))}; mend or remove them"
+                f"{MAX_DAMAGED:.0%}; the first: {next(iter(self.damaged.values()))}; mend or remove them"
             )

@@ -22,7 +22,7 @@ from placevec.datasets.dataset import Dataset
 from placevec.datasets.views.raster.blocks import ShardFolder
 from placevec.datasets.views.raster.shards import SHARD_NAME, SHARD_TILES, Bytes, read_shard_table
 from placevec.errors import OutputError, PlacevecError, UsageError
-from placevec.geo import TILE_PX, Ints, lonlat_to_tile_xy, metres_per_pixel
+from placevec.geo import TILE_PX, Ints, lonlat_to_tile_xy, meters_per_pixel
 from placevec.geo.geotiff import RGB
 from placevec.io import atomic
 from placevec.io.progress import SILENT, Progress
@@ -40,7 +40,7 @@ _PATCH_PX = 64
 
 
 def export_tile_folder(dataset: Dataset, out: Path, *, progress: Progress = SILENT) -> int:
-    """Write ``tiles/LAYER/z/x/y.png``, or ``tiles/tile_z_x_y.png`` and ``metadata.json`` for colours; and ``tiles.json``.
+    """Write ``tiles/LAYER/z/x/y.png``, or ``tiles/tile_z_x_y.png`` and ``metadata.json`` for colors; and ``tiles.json``.
 
     Returns:
         How many tiles there are; each has a picture in every layer.
@@ -53,7 +53,7 @@ def export_tile_folder(dataset: Dataset, out: Path, *, progress: Progress = SILE
 
 
 def export_mbtiles(dataset: Dataset, out: Path, *, progress: Progress = SILENT) -> int:
-    """Write one MBTiles file of colours, or a folder of ``LAYER.mbtiles``; otherwise as `export_tile_folder`.
+    """Write one MBTiles file of colors, or a folder of ``LAYER.mbtiles``; otherwise as `export_tile_folder`.
 
     Raises UsageError where a folder is named for a file, or the other way round.
     """
@@ -167,7 +167,7 @@ def _tiles(dataset: Dataset) -> Iterator[tuple[Shard, Ints]]:
 
 
 def _pictures(map_: ShardFolder, tiles: Ints) -> Iterator[tuple[int, int, list[bytes]]]:
-    """(x, y, PNG files): one a layer, or one of colours."""
+    """(x, y, PNG files): one a layer, or one of colors."""
     is_rgb = map_.bits == 8 and map_.bands == len(RGB)
     blank = _png(np.zeros((TILE_PX, TILE_PX), np.uint8), map_.bits)
     pixels = np.zeros((map_.bands, TILE_PX, TILE_PX), np.uint8)
@@ -292,7 +292,7 @@ def _metadata(dataset: Dataset) -> Loc2VecMetadata:
     """The places as the founding pipeline's samples."""
     lonlat = dataset.lonlat[np.isfinite(dataset.lonlat).all(axis=1)]
     size_m = dataset.manifest["places"]["size_m"]
-    pixel_m = float(np.mean(metres_per_pixel(lonlat[:, 1], dataset.zoom))) if len(lonlat) else 1.0
+    pixel_m = float(np.mean(meters_per_pixel(lonlat[:, 1], dataset.zoom))) if len(lonlat) else 1.0
     patch = _PATCH_PX if size_m is None else min(max(round(size_m / pixel_m), 1), 4096)
     return Loc2VecMetadata(dataset.zoom, lonlat, patch, dataset.area)
 

@@ -1,6 +1,6 @@
 """A folder of tiles, or MBTiles, becomes a dataset with a ``map`` view: the same that an extract becomes.
 
-Masks (one picture a layer) are stored as one bit a pixel, colours as three channels of eight bits.
+Masks (one picture a layer) are stored as one bit a pixel, colors as three channels of eight bits.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from placevec.geo import (
     Area,
     Ints,
     lonlat_to_tile_xy,
-    metres_per_pixel,
+    meters_per_pixel,
     metric_grid,
     tile_bounds,
 )
@@ -37,7 +37,7 @@ from placevec.sources.tiles.loc2vec_metadata import read_loc2vec_metadata
 from placevec.sources.tiles.tilesets import TileSet
 
 UNKNOWN_ATTRIBUTION = "unknown: the tiles name no source"
-_FEWEST_THREADS = 2
+_MIN_THREADS = 2
 """One reads a tile while the other waits for the disk."""
 
 
@@ -51,7 +51,7 @@ def prepare(
     threshold: int | None,
     background: str,
     require_all_layers: bool,
-    keep_grey: bool,
+    keep_gray: bool,
     spacing_m: float | None,
     places: str | Path | None,
     all_places: bool,
@@ -78,7 +78,7 @@ def prepare(
                 f"no tile of {tiles.name} lies in the area: they cover {bounds} (west,south,east,north)"
                 f"{area.turned_into(there)}"
             )
-    reading = how_to_read(tiles, threshold=threshold, background=background, keep_grey=keep_grey)
+    reading = how_to_read(tiles, threshold=threshold, background=background, keep_gray=keep_gray)
     held = _bounds(tiles)
     if given is not None:
         check_inside(given, area or held, str(places), progress)
@@ -111,7 +111,7 @@ def prepare(
     written = write_tile_map(
         out, zoom=tiles.zoom, channels=reading.channels, bits=reading.bits, shards=shards_of(tiles.tiles()),
         read=reader.read, attribution=attribution, total=len(tiles.tiles()), progress=progress,
-        threads=max(_FEWEST_THREADS, workers),
+        threads=max(_MIN_THREADS, workers),
         fingerprint={"tiles": tiles.fingerprint, "area": inputs["area"], "reading": reading.as_dict()},
     )  # fmt: skip
     damaged = _damaged(tiles, written, reader)
@@ -223,7 +223,7 @@ def _laid_out(
         present = {tuple(tile) for tile in written.present.tolist()}
         common = common[[tuple(tile) in present for tile in common.tolist()]]
         return Places.from_tiles(common, tiles.zoom), []
-    if folder is not None and tiles.kind == "colours" and tiles.about.get("has_metadata"):
+    if folder is not None and tiles.kind == "colors" and tiles.about.get("has_metadata"):
         return _samples(folder, tiles, kept, size_m)
     return Places.from_tiles(kept, tiles.zoom), []
 
@@ -239,7 +239,7 @@ def _samples(folder: Path, tiles: TileSet, kept: Ints, size_m: float | None) -> 
     lonlat = np.unique(np.round(metadata.lonlat, 7), axis=0)
     if len(lonlat) == 0:
         raise SourceError(f"{folder / METADATA} names no sample; remove it to take each tile for a place")
-    size = size_m or metadata.patch_size * float(np.mean(metres_per_pixel(lonlat[:, 1], metadata.zoom)))
+    size = size_m or metadata.patch_size * float(np.mean(meters_per_pixel(lonlat[:, 1], metadata.zoom)))
     names = np.array([f"{lon:.7f}_{lat:.7f}" for lon, lat in lonlat], dtype=object)
     points = np.asarray(shapely.points(lonlat), object).reshape(-1)
     places = Places(names, lonlat, points, size, "given")

@@ -18,15 +18,15 @@ import numpy as np
 from placevec.datasets.views.raster.shards import Bytes
 from placevec.errors import InputError, SourceError, UsageError
 
-Colour = tuple[int, int, int]
+Color = tuple[int, int, int]
 WHITE, BLACK = (255, 255, 255), (0, 0, 0)
-KINDS: dict[str, Colour | None] = {"white": WHITE, "black": BLACK, "transparent": None}
+KINDS: dict[str, Color | None] = {"white": WHITE, "black": BLACK, "transparent": None}
 SAMPLES = 48
 """Tiles of each layer that are looked at."""
 _NOISE = 8
 """Differences from the background that compression makes."""
 _COMMON = 0.1
-"""Share of what is drawn above which a colour is meant and is no edge."""
+"""Share of what is drawn above which a color is meant and is no edge."""
 _CLEAR = 0.65
 """Share of one layer's pixels, or of the layers, above which a background is no guess."""
 
@@ -40,13 +40,13 @@ class Mask:
         threshold: 1 to 255: a pixel that differs from the background by at least so much is set.
     """
 
-    background: Colour | None
+    background: Color | None
     threshold: int
 
     @property
     def called(self) -> str:
         """The background in words."""
-        return colour_name(self.background)
+        return color_name(self.background)
 
     def contrast(self, rgba: Bytes) -> Bytes:
         """(H, W) how much the pixels of an (H, W, 4) picture differ from the background, 0..255."""
@@ -58,14 +58,14 @@ class Mask:
         return set_
 
 
-def colour_name(colour: Colour | None) -> str:
+def color_name(color: Color | None) -> str:
     """``white``, ``black``, ``transparent`` or ``#rrggbb``."""
     names = {value: name for name, value in KINDS.items()}
-    return names.get(colour) or "#" + bytes(colour or ()).hex()
+    return names.get(color) or "#" + bytes(color or ()).hex()
 
 
-def contrast(rgba: Bytes, background: Colour | None) -> Bytes:
-    """(H, W) the greatest difference of red, green and blue from a colour, as far as the pixel is opaque; or the alpha.
+def contrast(rgba: Bytes, background: Color | None) -> Bytes:
+    """(H, W) the greatest difference of red, green and blue from a color, as far as the pixel is opaque; or the alpha.
 
     >>> contrast(np.array([[[255, 255, 255, 255], [0, 255, 255, 128]]], np.uint8), (255, 255, 255)).tolist()
     [[0, 128]]
@@ -80,8 +80,8 @@ def contrast(rgba: Bytes, background: Colour | None) -> Bytes:
     return apart
 
 
-def over(rgba: Bytes, background: Colour = WHITE) -> Bytes:
-    """(H, W, 3) what a picture shows before a colour."""
+def over(rgba: Bytes, background: Color = WHITE) -> Bytes:
+    """(H, W, 3) what a picture shows before a color."""
     alpha = rgba[:, :, 3:]
     if alpha.min() == 255:
         return np.ascontiguousarray(rgba[:, :, :3])
@@ -114,7 +114,7 @@ def find_masks(
     Args:
         samples: layer -> a few of its tiles, (H, W, 4).
         background: as `parse_background` gives it; ``auto`` is found out.
-        threshold: 1 to 255; None takes half the contrast of the faintest colour that is common in a layer, which for
+        threshold: 1 to 255; None takes half the contrast of the faintest color that is common in a layer, which for
             black and white is 128.
 
     Raises:
@@ -130,8 +130,8 @@ def find_masks(
     found = find_backgrounds(asked) if asked else {}
     masks = {}
     for layer, tiles in samples.items():
-        colour = found[layer] if layer in found else KINDS[kinds[layer]]
-        masks[layer] = Mask(colour, threshold or _half_contrast(tiles, colour))
+        color = found[layer] if layer in found else KINDS[kinds[layer]]
+        masks[layer] = Mask(color, threshold or _half_contrast(tiles, color))
     return masks
 
 
@@ -140,30 +140,30 @@ def find_masks(
 
 @dataclass(frozen=True)
 class _Seen:
-    """What the tiles of a layer show: the share that is transparent, and the opaque colours by how many pixels have them.
+    """What the tiles of a layer show: the share that is transparent, and the opaque colors by how many pixels have them.
 
-    ``mixed`` is how many tiles are opaque all over and show more than one colour.
+    ``mixed`` is how many tiles are opaque all over and show more than one color.
     """
 
     transparent: float
-    colours: Counter[Colour]
+    colors: Counter[Color]
     mixed: int
 
     @property
-    def common(self) -> Colour | None:
-        return self.colours.most_common(1)[0][0] if self.colours else None
+    def common(self) -> Color | None:
+        return self.colors.most_common(1)[0][0] if self.colors else None
 
-    def share(self, colour: Colour) -> float:
-        total = sum(self.colours.values())
-        return sum(n for other, n in self.colours.items() if _near(other, colour)) / total if total else 0.0
+    def share(self, color: Color) -> float:
+        total = sum(self.colors.values())
+        return sum(n for other, n in self.colors.items() if _near(other, color)) / total if total else 0.0
 
 
-def _near(one: Colour, other: Colour) -> bool:
+def _near(one: Color, other: Color) -> bool:
     return max(abs(a - b) for a, b in zip(one, other, strict=True)) <= 2 * _NOISE
 
 
 def _seen(tiles: Sequence[Bytes]) -> _Seen:
-    colours: Counter[Colour] = Counter()
+    colors: Counter[Color] = Counter()
     clear = pixels = mixed = 0
     for tile in tiles:
         opaque = tile[:, :, 3] >= 128
@@ -172,25 +172,25 @@ def _seen(tiles: Sequence[Bytes]) -> _Seen:
         values, counts = np.unique(packed[opaque], return_counts=True)
         top = np.argsort(counts, kind="stable")[::-1][:64]
         for value, count in zip(values[top].tolist(), counts[top].tolist(), strict=True):
-            colours[value >> 16, value >> 8 & 255, value & 255] += count
+            colors[value >> 16, value >> 8 & 255, value & 255] += count
         mixed += bool(opaque.all()) and len(values) > 1
-    return _Seen(clear / max(pixels, 1), colours, mixed)
+    return _Seen(clear / max(pixels, 1), colors, mixed)
 
 
-def find_backgrounds(samples: Mapping[str, Sequence[Bytes]]) -> dict[str, Colour | None]:
-    """The background of each layer: a colour, or None where it is what is transparent.
+def find_backgrounds(samples: Mapping[str, Sequence[Bytes]]) -> dict[str, Color | None]:
+    """The background of each layer: a color, or None where it is what is transparent.
 
     A layer with transparent pixels has that background, unless some of its tiles are opaque and show something. Of
-    the others each votes for its commonest colour; the winner is the background of all of them that show it.
+    the others each votes for its commonest color; the winner is the background of all of them that show it.
 
-    Raises SourceError when no colour wins clearly.
+    Raises SourceError when no color wins clearly.
     """
     seen = {layer: _seen(tiles) for layer, tiles in samples.items()}
     clear = {layer for layer, one in seen.items() if one.transparent > 0 and one.mixed == 0}
-    # where others are transparent, a layer of one colour everywhere is one that covers everything
+    # where others are transparent, a layer of one color everywhere is one that covers everything
     clear |= {layer for layer, one in seen.items() if clear and one.mixed == 0}
     rest = {layer: one for layer, one in seen.items() if layer not in clear and one.common is not None}
-    found: dict[str, Colour | None] = dict.fromkeys(clear)
+    found: dict[str, Color | None] = dict.fromkeys(clear)
     if rest:
         winner = _winner(rest)
         for layer, one in rest.items():
@@ -209,38 +209,36 @@ _UNKNOWN = (
 )
 
 
-def _winner(seen: Mapping[str, _Seen]) -> Colour:
-    """The colour that is commonest in most layers, near ones counted together."""
-    votes: Counter[Colour] = Counter()
+def _winner(seen: Mapping[str, _Seen]) -> Color:
+    """The color that is commonest in most layers, near ones counted together."""
+    votes: Counter[Color] = Counter()
     for one in seen.values():
-        colour = one.common or BLACK
-        near = next((other for other in votes if _near(other, colour)), colour)
+        color = one.common or BLACK
+        near = next((other for other in votes if _near(other, color)), color)
         votes[near] += 1
     ranked = votes.most_common(2)
-    colour, count = ranked[0]
+    color, count = ranked[0]
     if len(seen) == 1:
         (only,) = seen.values()
-        if only.share(colour) < _CLEAR:
-            raise SourceError(
-                _UNKNOWN.format(what=f"the commonest colour fills {only.share(colour):.0%} only")
-            )
+        if only.share(color) < _CLEAR:
+            raise SourceError(_UNKNOWN.format(what=f"the commonest color fills {only.share(color):.0%} only"))
     elif count / len(seen) < _CLEAR:
-        others = ", ".join(f"{colour_name(colour)} in {number}" for colour, number in ranked)
-        raise SourceError(_UNKNOWN.format(what=f"the commonest colour is {others} of {len(seen)} layers"))
-    return colour
+        others = ", ".join(f"{color_name(color)} in {number}" for color, number in ranked)
+        raise SourceError(_UNKNOWN.format(what=f"the commonest color is {others} of {len(seen)} layers"))
+    return color
 
 
-def _half_contrast(tiles: Sequence[Bytes], background: Colour | None) -> int:
-    """Half the contrast of the faintest colour that is common in what is drawn."""
+def _half_contrast(tiles: Sequence[Bytes], background: Color | None) -> int:
+    """Half the contrast of the faintest color that is common in what is drawn."""
     counts = np.zeros(256, np.int64)
     for tile in tiles:
         counts += np.bincount(contrast(tile, background).ravel(), minlength=256)
     counts[:_NOISE] = 0
     if not counts.any():
         return 128
-    wide = np.convolve(counts, np.ones(_NOISE + 1), "same")  # a colour and what compression made of it
+    wide = np.convolve(counts, np.ones(_NOISE + 1), "same")  # a color and what compression made of it
     common = np.flatnonzero((wide >= _COMMON * counts.sum()) & (counts > 0))
-    # of a run of neighbours the commonest is the colour; the strongest where everything is an edge
+    # of a run of neighbors the commonest is the color; the strongest where everything is an edge
     faintest = int(common[0]) if len(common) else int(np.flatnonzero(counts)[-1])
     around = counts[faintest : faintest + _NOISE]
     return max(1, (faintest + int(around.argmax()) + 1) // 2)

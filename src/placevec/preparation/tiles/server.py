@@ -22,7 +22,7 @@ from placevec.geo import (
     Floats,
     Ints,
     check_zoom,
-    metres_per_pixel,
+    meters_per_pixel,
     metric_grid,
     tile_id,
     tile_xy_to_lonlat,
@@ -55,7 +55,7 @@ from placevec.sources.tiles.plan import TilePlan, draw_samples
 NEAR_M = 112.0
 """How far from its place a positive is read: the default near radius, and the founding 0.001 degrees of latitude."""
 LEFT_OUT = "tiles_left_out.csv"
-_FEWEST_THREADS = 2
+_MIN_THREADS = 2
 """One reads a tile while the other waits for the disk."""
 
 
@@ -155,7 +155,7 @@ def _laid_out(area: Area, zoom: int, given: Points | None, wanted: MapOptions, p
     middle = (area.south + area.north) / 2.0
     size_m = wanted.size_m or DEFAULT_SIZE_M
     if wanted.patch_size is not None:
-        size_m = wanted.patch_size * float(metres_per_pixel(middle, zoom))
+        size_m = wanted.patch_size * float(meters_per_pixel(middle, zoom))
     if given is not None:
         check_inside(given, area, str(wanted.places), progress)
         return Places(given.place_id, given.lonlat, given.geometry, size_m, "given")
@@ -177,7 +177,7 @@ def _planned(laid: Places, zoom: int, margin_m: float | None, progress: Progress
     """The tiles that the places need: their windows, turned by any angle, and those of their positives."""
     footprints = laid.footprints(zoom)
     known = np.isfinite(laid.lonlat[:, 1])
-    side = laid.size_m or float(np.max(metres_per_pixel(laid.lonlat[known, 1], zoom))) * TILE_PX
+    side = laid.size_m or float(np.max(meters_per_pixel(laid.lonlat[known, 1], zoom))) * TILE_PX
     margin = NEAR_M + (math.sqrt(2.0) - 1.0) / 2.0 * side if margin_m is None else margin_m
     plan = TilePlan.around(footprints, zoom, margin)
     if len(plan) == 0:
@@ -201,19 +201,19 @@ def _middle(plan: TilePlan) -> str:
 def _with_tiles(
     laid: Places, kept: KeptTiles, only_content: bool, progress: Progress
 ) -> tuple[Places, dict[str, int]]:
-    """Places whose own window has all its tiles and, if ``only_content``, shows more than one colour."""
+    """Places whose own window has all its tiles and, if ``only_content``, shows more than one color."""
     footprints: Floats = laid.footprints(kept.plan.zoom)
     known = np.isfinite(footprints).all(axis=1)
     torn = kept.plan.touching(footprints, kept.not_to_be_had())
     blank = known & ~torn & ~kept.plan.touching(footprints, kept.of_kind(GOOD)) & only_content
-    left = {"without_tiles": int(torn.sum()), "of_one_colour": int(blank.sum())}
-    for count, why in zip(left.values(), ("lack a tile", "show nothing but one colour"), strict=True):
+    left = {"without_tiles": int(torn.sum()), "of_one_color": int(blank.sum())}
+    for count, why in zip(left.values(), ("lack a tile", "show nothing but one color"), strict=True):
         if count:
             progress.say(f"Note: {count:,} of {len(laid):,} places {why} and are left out")
     found = laid.kept(~torn & ~blank)
     if len(found) == 0:
         raise DatasetError(
-            "no place has its tiles and anything on them: --all-tiles keeps those of one colour too"
+            "no place has its tiles and anything on them: --all-tiles keeps those of one color too"
         )
     return found, left
 
@@ -224,7 +224,7 @@ def _metadata(
     """What the founding pipeline notes of its tiles."""
     host, port, path = template.server
     lonlat = laid.lonlat[np.isfinite(laid.lonlat).all(axis=1)]
-    side = (laid.size_m or 0.0) / float(metres_per_pixel((area.south + area.north) / 2.0, zoom))
+    side = (laid.size_m or 0.0) / float(meters_per_pixel((area.south + area.north) / 2.0, zoom))
     pixels = patch_size or min(max(round(side), 1), 4096)
     return Loc2VecMetadata(zoom, lonlat, pixels, area, host, port, path)
 
@@ -240,7 +240,7 @@ def _brought(
     allowed = math.floor(wanted.max_failed * len(plan))
     try:
         download = download_tiles(
-            template, plan, cache, connections=wanted.connections, most_bad=allowed, refresh=wanted.refresh_tiles,
+            template, plan, cache, connections=wanted.connections, max_bad=allowed, refresh=wanted.refresh_tiles,
             progress=progress,
         )  # fmt: skip
         progress.say(_told(download))
@@ -248,7 +248,7 @@ def _brought(
         written = write_tile_map(
             out, zoom=plan.zoom, channels=RGB, bits=8, shards=shards_of(plan.tiles), read=kept.read,
             attribution=attribution, total=len(plan), progress=progress,
-            threads=max(_FEWEST_THREADS, wanted.workers),
+            threads=max(_MIN_THREADS, wanted.workers),
             fingerprint={"content": cache.sha256(plan.codes), "bad": sorted(download.bad)},
         )  # fmt: skip
         kept.look_at_the_rest()
@@ -262,7 +262,7 @@ def _brought(
         ) from error
     if not (kept.kinds == GOOD).any():
         raise SourceError(
-            f"every tile of {template.shown} is of one colour: has the server data of this area, around {_middle(plan)}?"
+            f"every tile of {template.shown} is of one color: has the server data of this area, around {_middle(plan)}?"
         )
     for kind, count in sorted(Counter(kept.kinds.tolist()).items()):
         if kind not in (GOOD, BLANK):
@@ -278,7 +278,7 @@ def _told(download: Download) -> str:
 
 
 KIND_NAMES = {GOOD: "good", BLANK: "blank", CORRUPT: "corrupt", MISSING: "missing", FAILED: "failed"}
-"""Blank is of one colour all over, missing is not on the server, failed was not to be had."""
+"""Blank is of one color all over, missing is not on the server, failed was not to be had."""
 
 
 class KeptTiles:
@@ -359,7 +359,7 @@ class KeptTiles:
             (tile_id(code % 2**zoom, code // 2**zoom, zoom), KIND_NAMES[kind], reason)
             for code, (kind, reason) in [
                 *self.bad.items(),
-                *((code, (BLANK, "one colour all over")) for code in self.of_kind(BLANK).tolist()),
+                *((code, (BLANK, "one color all over")) for code in self.of_kind(BLANK).tolist()),
             ]
         ]
         ordered = sorted(rows, key=lambda row: [int(part) for part in reversed(row[0].split("/"))])

@@ -25,7 +25,7 @@ from placevec.geo.geotiff import RGB
 from placevec.metrics import effective_rank, principal_share, triplet_accuracy
 from placevec.recipes.built import Built
 from placevec.recipes.loc2vec.config import Loc2VecConfig
-from placevec.recipes.loc2vec.pairs import all_trained, buffer_m, fewer, in_metres, sampler_of, split
+from placevec.recipes.loc2vec.pairs import all_trained, buffer_m, fewer, in_meters, sampler_of, split
 from placevec.recipes.loc2vec.targets import Contents, Ground, landuse_contents, layer_contents, tag_contents
 from placevec.training import TrainingOptions
 from placevec.training.objectives.contrastive import InfoNCE
@@ -118,7 +118,7 @@ def build(
     validation windows share no pixel. On an extent too small for blocks nothing is held out, and a note says so.
     With a ``validation`` dataset of its own all places are trained on.
     """
-    config = in_metres(dataset, config)
+    config = in_meters(dataset, config)
     channels = kept_channels(dataset.spec(VIEW), config.drop_layers)
     window: dict[str, Any] = {"size_px": config.size_px, "size_m": config.size_m, "channels": channels}
     view = _window(dataset, **window)

@@ -1,4 +1,4 @@
-"""Who meets whom in the recipe Loc2Vec: rows held out, distances in metres, the sampler of each unit."""
+"""Who meets whom in the recipe Loc2Vec: rows held out, distances in meters, the sampler of each unit."""
 
 from __future__ import annotations
 
@@ -12,46 +12,46 @@ import numpy as np
 from placevec.datasets.dataset import Dataset
 from placevec.datasets.joined import JoinedDataset
 from placevec.datasets.splits import By, Split
-from placevec.geo import TILE_PX, Floats, Ints, hold_out_blocks, metres_per_pixel, spatial_blocks, to_ecef
+from placevec.geo import TILE_PX, Floats, Ints, hold_out_blocks, meters_per_pixel, spatial_blocks, to_ecef
 from placevec.recipes.loc2vec.config import Loc2VecConfig
 from placevec.training.samplers import BoxSampler, NearFarSampler, TileSampler
 from placevec.training.samplers.anchors import AnchorSampler
 
-_METRES_A_DEGREE = 111_320.0
+_METERS_A_DEGREE = 111_320.0
 """The longest a degree gets."""
 
 
-def in_metres(dataset: Dataset | JoinedDataset, config: Loc2VecConfig) -> Loc2VecConfig:
+def in_meters(dataset: Dataset | JoinedDataset, config: Loc2VecConfig) -> Loc2VecConfig:
     """The configuration with ``near_m`` and ``far_m`` that agree with distances in tiles or degrees.
 
     Near is the farthest that a positive can be, so that buffers hold; far is that of a typical place.
     """
     if config.near_tiles is not None and config.far_tiles is not None:
         known = dataset.lonlat[np.isfinite(dataset.lonlat).all(axis=1)]
-        tile_m: Floats = metres_per_pixel(known[:, 1], dataset.zoom) * TILE_PX
+        tile_m: Floats = meters_per_pixel(known[:, 1], dataset.zoom) * TILE_PX
         near_m, far_m = (
             config.near_tiles * math.sqrt(2.0) * float(tile_m.max()),
             config.far_tiles * float(np.median(tile_m)),
         )
     elif config.near_degrees is not None and config.far_degrees is not None:
-        near_m = float(config.near_degrees) * math.sqrt(2.0) * _METRES_A_DEGREE
-        far_m = config.far_degrees * _METRES_A_DEGREE
+        near_m = float(config.near_degrees) * math.sqrt(2.0) * _METERS_A_DEGREE
+        far_m = config.far_degrees * _METERS_A_DEGREE
     else:
         return config
     return replace(config, near_m=near_m, far_m=max(far_m, near_m * 1.001))
 
 
 def buffer_m(dataset: Dataset | JoinedDataset, config: Loc2VecConfig, rows: Ints) -> float:
-    """Metres between places whose windows, and whose positives' windows, share no pixel."""
+    """Meters between places whose windows, and whose positives' windows, share no pixel."""
     footprint = config.size_m
     if footprint is None:
-        footprint = float(np.max(metres_per_pixel(dataset.lonlat[rows, 1], dataset.zoom))) * config.size_px
+        footprint = float(np.max(meters_per_pixel(dataset.lonlat[rows, 1], dataset.zoom))) * config.size_px
     # turned windows reach half a diagonal, and both sides' positives leave their places
     return footprint * math.sqrt(2.0) + 2.0 * (config.near_m + config.shift_m)
 
 
 def block_size(lonlat: np.ndarray[Any, Any], config: Loc2VecConfig) -> float:
-    """Side of the blocks held out for validation, metres."""
+    """Side of the blocks held out for validation, meters."""
     if config.block_m is not None:
         return config.block_m
     xyz = to_ecef(lonlat[:, 0], lonlat[:, 1])

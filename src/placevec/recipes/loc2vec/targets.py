@@ -18,9 +18,9 @@ from placevec.datasets.views.raster.coverage import Coverage
 from placevec.errors import DatasetError
 from placevec.geo import Floats
 
-MOST_TAGS = 128
-FEWEST_PLACES = 20
-"""Places that must hold a tag for it to be learnt from."""
+MAX_TAGS = 128
+MIN_PLACES = 20
+"""Places that must hold a tag for it to be learned from."""
 
 
 @dataclass(frozen=True)
@@ -72,12 +72,12 @@ def landuse_contents(grounds: Sequence[Ground]) -> Contents:
 
 
 def tag_contents(grounds: Sequence[Ground]) -> Contents:
-    """1 where a point of interest with this ``key=value`` lies in the footprint; the `MOST_TAGS` commonest."""
+    """1 where a point of interest with this ``key=value`` lies in the footprint; the `MAX_TAGS` commonest."""
     held = [_tags_of(ground) for ground in grounds]
     places = pd.concat(held)["tag"].value_counts() if held else pd.Series(dtype=np.int64)
-    places = places[places >= FEWEST_PLACES]
+    places = places[places >= MIN_PLACES]
     # ties by name, so that the same data give the same targets
-    order = sorted(places.index, key=lambda tag: (-int(places[tag]), str(tag)))[:MOST_TAGS]
+    order = sorted(places.index, key=lambda tag: (-int(places[tag]), str(tag)))[:MAX_TAGS]
     number = {tag: column for column, tag in enumerate(order)}
     parts = []
     for ground, found in zip(grounds, held, strict=True):

@@ -17,7 +17,7 @@ from torch import Tensor
 from placevec.core import Encoded, Objective, Recipe, Slot
 from placevec.datasets.dataset import Dataset
 from placevec.datasets.joined import JoinedDataset
-from placevec.datasets.labels import Labelled
+from placevec.datasets.labels import Labeled
 from placevec.datasets.views.coordinates import NAME, SPEC, CoordinatesView
 from placevec.errors import InputError, UsageError
 from placevec.geo import Floats, Ints
@@ -37,13 +37,13 @@ from placevec.training.objectives.presence import (
     PresenceLoss,
 )
 from placevec.training.objectives.supervised import ClassLoss, NumberLoss
-from placevec.training.samplers.labeled import LabelledSampler
+from placevec.training.samplers.labeled import LabeledSampler
 
-_MOST_NUMBERS = 2**24
+_MAX_NUMBERS = 2**24
 """Of the answers to one validation batch: points times classes."""
-_FEWEST_STEPS = 25
+_MIN_STEPS = 25
 """Batches of a pass."""
-_MOST_VALIDATED = 65_536
+_MAX_VALIDATED = 65_536
 """Points that a validation reads."""
 _FEW_VALIDATED = 8
 """Points below which a validation hardly tells one pass from another."""
@@ -55,7 +55,7 @@ def build(
     training: Mapping[str, Any],
     validation: Dataset | JoinedDataset | None = None,
 ) -> Built:
-    """Encoder, head, loss and sampler over a dataset's labelled points; see `points.divided` for the split."""
+    """Encoder, head, loss and sampler over a dataset's labeled points; see `points.divided` for the split."""
     if isinstance(dataset, JoinedDataset) or validation is not None:
         raise UsageError(
             "sphere2vec learns from one dataset, and is validated on its split: prepare one table of all points"
@@ -78,9 +78,9 @@ def build(
     sampler = _sampler(config, labels, lonlat, train, device, size=config.batch_size, seed=seed)
     judge = None
     if len(held):
-        most = max(1, min(4096, _MOST_NUMBERS // head.outputs))
-        batches = -(-min(len(held), _MOST_VALIDATED) // most)
-        size = max(1, min(len(held), _MOST_VALIDATED) // batches)
+        most = max(1, min(4096, _MAX_NUMBERS // head.outputs))
+        batches = -(-min(len(held), _MAX_VALIDATED) // most)
+        size = max(1, min(len(held), _MAX_VALIDATED) // batches)
         judge = _sampler(
             replace(config, balance=None), labels, lonlat, held, device, size=size, seed=seed + 1
         )
@@ -113,13 +113,13 @@ def suited(dataset: Dataset) -> dict[str, Any]:
     return {"loss": "csp"} if images_only else {}
 
 
-def _steps(sampler: LabelledSampler, training: Mapping[str, Any]) -> int:
+def _steps(sampler: LabeledSampler, training: Mapping[str, Any]) -> int:
     """Batches of a pass: once over the points, but of a small table several times, so that 20 passes teach something.
 
     The founding schedule counts passes over the data.
     """
     once = sampler.steps_per_epoch
-    return once if training.get("schedule") == "decay" else max(once, _FEWEST_STEPS)
+    return once if training.get("schedule") == "decay" else max(once, _MIN_STEPS)
 
 
 def _few(train: int, held: int) -> str:
@@ -130,7 +130,7 @@ def _few(train: int, held: int) -> str:
     )
 
 
-def _loss_for(config: Sphere2VecConfig, labels: Labelled) -> Loss:
+def _loss_for(config: Sphere2VecConfig, labels: Labeled) -> Loss:
     """The loss by name, chosen by the labels where it is left to them; UsageError where the two do not agree."""
     numbers = labels.kind == "number"
     if config.loss == "auto":
@@ -146,7 +146,7 @@ def _loss_for(config: Sphere2VecConfig, labels: Labelled) -> Loss:
     return config.loss
 
 
-def _head(dim: int, config: Sphere2VecConfig, labels: Labelled, train: Ints) -> Head:
+def _head(dim: int, config: Sphere2VecConfig, labels: Labeled, train: Ints) -> Head:
     """A fresh head for vectors of ``dim`` and the labels; of numbers with the mean and deviation of those trained on."""
     if labels.kind == "classes":
         return Head(dim, "presence" if config.loss in OF_PRESENCE else "classes", labels.classes)
@@ -159,14 +159,14 @@ def _head(dim: int, config: Sphere2VecConfig, labels: Labelled, train: Ints) -> 
 
 def _sampler(
     config: Sphere2VecConfig,
-    labels: Labelled,
+    labels: Labeled,
     lonlat: Floats,
     rows: Ints,
     device: torch.device,
     *,
     size: int,
     seed: int,
-) -> LabelledSampler:
+) -> LabeledSampler:
     targets: dict[str, Any] = {"label": labels.values}
     if config.users:
         if labels.users is None:
@@ -174,15 +174,15 @@ def _sampler(
                 "there are no users to learn from: prepare with --user COLUMN, or without --users"
             )
         targets["user"] = labels.users
-    return LabelledSampler(
+    return LabeledSampler(
         rows, lonlat, batch_size=size, seed=seed, targets=targets, device=device,
         background=background_of(config, lonlat[rows], seed) if config.loss in WITH_BACKGROUND else None,
-        classes=labels.values, most_of_a_class=config.balance,
+        classes=labels.values, max_per_class=config.balance,
         seasons=labels.dates if config.seasons else None,
     )  # fmt: skip
 
 
-def _objective(config: Sphere2VecConfig, head: Head, labels: Labelled) -> Objective:
+def _objective(config: Sphere2VecConfig, head: Head, labels: Labeled) -> Objective:
     if config.loss == "cross-entropy":
         return ClassLoss(head, label_smoothing=config.label_smoothing or 0.0)
     if config.loss == "regression":
@@ -201,7 +201,7 @@ def _objective(config: Sphere2VecConfig, head: Head, labels: Labelled) -> Object
 
 
 def _measure(
-    head: Head, labels: Labelled, rows: Ints
+    head: Head, labels: Labeled, rows: Ints
 ) -> Callable[[Mapping[str, Encoded], Mapping[str, Tensor]], dict[str, float]]:
     """What is watched of a validation batch: top-1 and MRR of classes, R2 of numbers, AUC of a single class.
 

@@ -1,7 +1,7 @@
 """Contrastive spatial pre-training: a location encoder taught by what places look like, without a label.
 
 Mai et al., "CSP: Self-supervised contrastive spatial pre-training for geospatial-visual representations", ICML 2023,
-arXiv:2305.01118. Frozen features of images (`image_features`) go through one matrix that is learnt; the location encoder
+arXiv:2305.01118. Frozen features of images (`image_features`) go through one matrix that is learned; the location encoder
 learns to find each place's own image. The trained model holds both, and reads coordinates.
 """
 
@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from placevec.core import Encoded, Objective, Recipe, Slot
 from placevec.datasets.dataset import Dataset
-from placevec.datasets.labels import Labelled
+from placevec.datasets.labels import Labeled
 from placevec.datasets.views.coordinates import NAME, SPEC, CoordinatesView
 from placevec.datasets.views.features import FeaturesView
 from placevec.encoders.feature_projection import FeatureProjection, StandardFeatures
@@ -46,7 +46,7 @@ from placevec.training.objectives.spatial_contrast import (
 )
 from placevec.training.samplers.image_pairs import ImagePairs
 
-_FEWEST_STEPS = 10
+_MIN_STEPS = 10
 """In a pass: of few images a pass is several times over all of them."""
 _FORMS: Mapping[str, tuple[type[LocationImage], type[NegativeLocations], type[DropoutTwins]]] = {
     "csp": (LocationImage, NegativeLocations, DropoutTwins),
@@ -57,7 +57,7 @@ _FORMS: Mapping[str, tuple[type[LocationImage], type[NegativeLocations], type[Dr
 def build(dataset: Dataset, config: Sphere2VecConfig, training: Mapping[str, Any]) -> Built:
     """Location encoder, projection of image features, losses and sampler over a dataset's places with images.
 
-    A split of the dataset's own holds here too: no image of a validation or test place is learnt from.
+    A split of the dataset's own holds here too: no image of a validation or test place is learned from.
 
     Raises:
         DatasetError: no image features, or none of a place with coordinates.
@@ -74,7 +74,7 @@ def build(dataset: Dataset, config: Sphere2VecConfig, training: Mapping[str, Any
     images = dataset.view(IMAGE_FEATURES)
     assert isinstance(images, FeaturesView)
     rows, lacking, notes = _usable(dataset, images)
-    labels = dataset.labels() if dataset.has_labels else Labelled("number", np.zeros(len(dataset)))
+    labels = dataset.labels() if dataset.has_labels else Labeled("number", np.zeros(len(dataset)))
     split, held, more = divided(lonlat, labels, rows, config, seed, lacking=lacking)
     train = split.rows("train")
     location = encoder_of(config, lonlat[train], seed)
@@ -98,7 +98,7 @@ def build(dataset: Dataset, config: Sphere2VecConfig, training: Mapping[str, Any
         measure=None if config.loss == "csp-mse" else measure,
     )
     options = {
-        "steps_per_epoch": max(sampler.steps_per_epoch, _FEWEST_STEPS),
+        "steps_per_epoch": max(sampler.steps_per_epoch, _MIN_STEPS),
         "validation_steps": 0 if judge is None else judge.steps_per_epoch,
         "prefetch": 0,  # a few rows of a table are sooner taken than waited for
         **training,

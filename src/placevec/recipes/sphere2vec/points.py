@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from placevec.datasets.dataset import Dataset
-from placevec.datasets.labels import Labelled
+from placevec.datasets.labels import Labeled
 from placevec.datasets.splits import Split
 from placevec.errors import DatasetError, InputError
 from placevec.geo import Floats, Ints, hold_out_blocks, spatial_blocks, to_ecef
@@ -16,14 +16,14 @@ from placevec.recipes.sphere2vec.config import Sphere2VecConfig
 from placevec.training.samplers.background import Background, Land, Octant, Sphere, TargetGroup
 from placevec.training.samplers.labeled import few_shot
 
-_FEWEST = 8
+_MIN_PLACES = 8
 """Places that a validation is worth reading on."""
 
 
 def usable(
-    dataset: Dataset, labels: Labelled, config: Sphere2VecConfig
+    dataset: Dataset, labels: Labeled, config: Sphere2VecConfig
 ) -> tuple[Ints, dict[str, Ints], list[str]]:
-    """(R,) rows that have coordinates, a label and what else is learnt from; what the others lack, and notes about them.
+    """(R,) rows that have coordinates, a label and what else is learned from; what the others lack, and notes about them.
 
     Raises:
         DatasetError: none has.
@@ -51,7 +51,7 @@ def usable(
 
 def divided(
     lonlat: Floats,
-    labels: Labelled,
+    labels: Labeled,
     rows: Ints,
     config: Sphere2VecConfig,
     seed: int,
@@ -109,7 +109,7 @@ def _blocks(
         size = float(np.clip(extent / 20.0, 1.0, 500_000.0))
     how: dict[str, Any] = {"size_m": size, "share": config.validation_share, "buffer_m": 0.0, "seed": seed}
     kept, held = hold_out_blocks(points, **how)
-    if len(kept) < 0.5 * len(train) or len(held) < min(_FEWEST, len(train)):
+    if len(kept) < 0.5 * len(train) or len(held) < min(_MIN_PLACES, len(train)):
         return None
     return train[kept], train[held], how
 

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from placevec.encoders.locations.frequencies import Schedule, most_scales, odd, whole
+from placevec.encoders.locations.frequencies import Schedule, max_scales, odd, whole
 from placevec.encoders.locations.names import Variant, known_as
 from placevec.errors import UsageError
 from placevec.recipes.sphere2vec.config import DATASETS, Sphere2VecConfig
@@ -76,7 +76,7 @@ class Published:
 DIM, DROPOUT, EPOCHS, DECAY, BACKGROUND_WEIGHT = 256, 0.5, 30, 0.98, 1.0
 """Common to all: length of vectors, dropout, the default number of epochs (logs show 30 to 126), what multiplies the
 learning rate after each, and the weight of background points in the loss."""
-MOST_OF_A_CLASS: Mapping[str, int | None] = dict.fromkeys(DATASETS, 100) | {"yfcc": None}
+MAX_PER_CLASS: Mapping[str, int | None] = dict.fromkeys(DATASETS, 100) | {"yfcc": None}
 """Samples of a class in a pass, drawn without putting back; None: all."""
 
 
@@ -222,7 +222,7 @@ def _corrected(title: str, best: Published, options: Mapping[str, Any]) -> dict[
     found = dict(options)
     if best.radii is not None and best.scales is not None:
         r_min, r_max = best.radii[0], min(best.radii[1], 1.0)
-        scales = min(best.scales, most_scales(_SCHEDULES[title], r_min))
+        scales = min(best.scales, max_scales(_SCHEDULES[title], r_min))
         found |= {"scales": scales, "r_min": r_min, "r_max": r_max}
     elif title == "NeRF" and best.scales is not None:
         found["scales"] = best.scales + 1
@@ -245,7 +245,7 @@ def dataset_preset(name: str, given: Mapping[str, Any]) -> dict[str, Any]:
     found = encoder_options(encoder, name, given.get("variant", "corrected"))
     features = found.pop("options")
     chosen = {**found, **features, "batch_size": best.batch_size, "loss": "presence"}
-    chosen |= {"balance": MOST_OF_A_CLASS[name], "background_weight": BACKGROUND_WEIGHT}
+    chosen |= {"balance": MAX_PER_CLASS[name], "background_weight": BACKGROUND_WEIGHT}
     if given.get("loss", "presence") not in ("presence", "auto"):
         chosen = {key: value for key, value in chosen.items() if key not in ("loss", "background_weight")}
         if given["loss"] == "regression":

@@ -18,7 +18,7 @@ from placevec.sources.tables.columns import Columns
 from placevec.sources.tables.labeled_points import BATCH_ROWS, PointRows
 from placevec.sources.tables.values import Longitudes
 
-MOST_JSON_BYTES = 2 * 2**30
+MAX_JSON_BYTES = 2 * 2**30
 """Largest annotation file that is read: it is read whole."""
 
 
@@ -114,8 +114,8 @@ class Layout:
 def read_document(path: Path, shape: Any) -> Any:
     """A JSON file of the layout, its fields checked; SourceError in one line when it is none."""
     try:
-        if path.stat().st_size > MOST_JSON_BYTES:
-            raise SourceError(f"{path} has more than {MOST_JSON_BYTES / 2**30:g} GiB")
+        if path.stat().st_size > MAX_JSON_BYTES:
+            raise SourceError(f"{path} has more than {MAX_JSON_BYTES / 2**30:g} GiB")
         content = read_json(path, nan_as_null=True)
         check(content, shape, path.name)
     except FileNotFoundError:

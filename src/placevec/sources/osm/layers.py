@@ -19,7 +19,7 @@ from placevec.io.atomic import sha256_of_json
 from placevec.sources.osm.objects import Kind
 
 MAX_LAYERS = 64
-MAX_METRES = 5000.0
+MAX_METERS = 5000.0
 """Widest line or disc a table may ask for."""
 _RULE_FIELDS = {"key", "values", "except", "where", "unless", "fill", "width_m", "point_m"}
 _LAYER_FIELDS = {"name", "rules", "sea", "content"}
@@ -37,11 +37,11 @@ class How(IntEnum):
 
 
 class Drawing(NamedTuple):
-    """One object in one layer: ``metres`` is the width of a line or the diameter of a disc, 0 for fills."""
+    """One object in one layer: ``meters`` is the width of a line or the diameter of a disc, 0 for fills."""
 
     layer: int
     how: How
-    metres: float
+    meters: float
 
 
 @dataclass(frozen=True)
@@ -106,7 +106,7 @@ class LayerTable:
     >>> table = LayerTable.default()
     >>> [table.layers[d.layer] for d in table.classify({"building": "yes", "amenity": "school"}, Kind.RING)]
     ['buildings', 'amenities']
-    >>> table.classify({"highway": "residential"}, Kind.LINE)[0].metres
+    >>> table.classify({"highway": "residential"}, Kind.LINE)[0].meters
     6.0
     """
 
@@ -261,8 +261,8 @@ def _parse_rule(rule: Any, at: str) -> Rule:
         _conditions(rule.get("where", {}), f"{at}: where"),
         _conditions(rule.get("unless", {}), f"{at}: unless"),
         fill,
-        _metres(rule.get("width_m"), f"{at}: width_m"),
-        _metres(rule.get("point_m"), f"{at}: point_m"),
+        _meters(rule.get("width_m"), f"{at}: width_m"),
+        _meters(rule.get("point_m"), f"{at}: point_m"),
     )
 
 
@@ -290,11 +290,11 @@ def _conditions(found: Any, at: str) -> tuple[tuple[str, Values], ...]:
     return tuple((key, _values(values, f"{at} {key}")) for key, values in sorted(found.items()))
 
 
-def _metres(found: Any, at: str) -> float:
+def _meters(found: Any, at: str) -> float:
     if found is None:
         return 0.0
     if isinstance(found, bool) or not isinstance(found, (int, float)):
-        raise InputError(f"{at} is a number of metres; got {found!r}")
-    if not 0 < found <= MAX_METRES:
-        raise InputError(f"{at} must be more than 0 and at most {MAX_METRES:g} metres; got {found!r}")
+        raise InputError(f"{at} is a number of meters; got {found!r}")
+    if not 0 < found <= MAX_METERS:
+        raise InputError(f"{at} must be more than 0 and at most {MAX_METERS:g} meters; got {found!r}")
     return float(found)

@@ -24,9 +24,9 @@ from placevec.sources.osm.plain_xml import NEW_IDS, PlainXml
 from placevec.sources.osm.problems import RENUMBER, translated
 from placevec.sources.osm.xml_check import Box, XmlSigns, check_xml, opened
 
-MOST_XML = 2 * 2**30
+MAX_XML = 2 * 2**30
 """Bytes of XML that are rewritten; JOSM and Overpass write less."""
-MOST_SORTED = 2**28
+MAX_SORTED = 2**28
 """Bytes of a file that is sorted: all of it is in memory then, at up to ten times its size."""
 _KEPT = 2
 """Mended files that are kept for the next look at the same extract."""
@@ -81,7 +81,7 @@ def readable(path: Path) -> Readable:
 def sorted_once(path: Path) -> Readable:
     """The extract with its objects in order, the latest version of each once; of a `DisorderedError`."""
     before = readable(path)
-    if before.path.stat().st_size > MOST_SORTED:
+    if before.path.stat().st_size > MAX_SORTED:
         raise SourceError(
             f"{path} holds objects twice or out of order, as extracts that cat has joined, and is too large to be sorted "
             f"here: join the parts again with osmium merge A.osm.pbf B.osm.pbf -o {_stem(path)}.osm.pbf"
@@ -98,7 +98,7 @@ def sorted_once(path: Path) -> Readable:
 
 def renumbered(path: Path) -> Readable:
     """A PBF file whose objects below 0 have other numbers; of an `UnnumberedError`."""
-    if path.stat().st_size > MOST_SORTED:
+    if path.stat().st_size > MAX_SORTED:
         raise SourceError(
             f"{path} holds objects with ids below 0 and is too large to be renumbered here: {RENUMBER}"
         )
@@ -174,7 +174,7 @@ def _count(path: Path) -> int:
 
 
 def _mended(path: Path, signs: XmlSigns, folder: Path) -> Readable:
-    if signs.unpacked > MOST_XML:
+    if signs.unpacked > MAX_XML:
         raise SourceError(
             f"{path} holds {signs.unpacked / 2**30:.1f} GiB of XML that must be rewritten to be read ({_why(signs)}): "
             f"convert it first, with osmium cat {path.name} -o {_stem(path)}.osm.pbf"

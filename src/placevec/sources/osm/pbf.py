@@ -282,7 +282,7 @@ def _sums(steps: Ints, offsets: Ints) -> Ints:
     return np.asarray(sums[1:] - np.repeat(sums[offsets[:-1]], np.diff(offsets)))
 
 
-_MOST_RAW, _MOST_HEAD = 32 * 2**20, 64 * 2**10  # what the format allows for a block and for its head
+_MAX_RAW, _MAX_HEAD = 32 * 2**20, 64 * 2**10  # what the format allows for a block and for its head
 _TYPE, _DATA_SIZE = 1 << 3 | 2, 3 << 3
 _RAW, _ZLIB = 1 << 3 | 2, 3 << 3 | 2
 _FIRST_STRINGS = 1 << 3 | 2
@@ -294,7 +294,7 @@ def check_strings(path: Path) -> None:
         with open(path, "rb") as file:
             while size := file.read(4):
                 length = int.from_bytes(size, "big")
-                if length > _MOST_HEAD:
+                if length > _MAX_HEAD:
                     return
                 head = _fields(file.read(length))
                 blob = file.read(int(head.get(_DATA_SIZE, 0)))
@@ -324,7 +324,7 @@ def _unpacked(blob: dict[int, int | bytes]) -> bytes:
     content = blob.get(_RAW) or blob.get(_ZLIB) or b""
     if not isinstance(content, bytes):
         raise ValueError("a blob without bytes")
-    return content if _RAW in blob else zlib.decompressobj().decompress(content, _MOST_RAW)
+    return content if _RAW in blob else zlib.decompressobj().decompress(content, _MAX_RAW)
 
 
 def _has_zero(block: bytes) -> bool:

@@ -49,9 +49,9 @@ _CHUNK_VERTICES = 200_000
 _CUT = "{} is cut short: it holds nodes without tags and no way; download it again"
 _NOWHERE = "{} holds no coordinates: there is no node in it, and no way knows its place"
 
-MOST_WAYS_LOST = 0.1
+MAX_WAYS_LOST = 0.1
 """Share of the ways that are looked for that may be without a place; clipped extracts lack one in a hundred."""
-MOST_RELATIONS_LOST = 0.9
+MAX_RELATIONS_LOST = 0.9
 """Share of the areas that may not close; half of them are cut by the edge of an extract of a few streets."""
 _FEW_WAYS, _FEW_RELATIONS = 2, 10
 _WITH_NODES = (
@@ -334,15 +334,15 @@ def _check_whole(path: Path, source: Path, found: RawObjects, report: ReadReport
 
 
 def _check_lost(path: Path, report: ReadReport) -> None:
-    """SourceError when more of the features is lost than `MOST_WAYS_LOST` and `MOST_RELATIONS_LOST`."""
+    """SourceError when more of the features is lost than `MAX_WAYS_LOST` and `MAX_RELATIONS_LOST`."""
     ways, lost = report.wanted["way"], report.lost["way"]
-    if lost > MOST_WAYS_LOST * ways and (lost > _FEW_WAYS or (lost == ways and not report.wanted["node"])):
+    if lost > MAX_WAYS_LOST * ways and (lost > _FEW_WAYS or (lost == ways and not report.wanted["node"])):
         raise SourceError(
             f"{path} lacks the nodes of {lost:,} of {ways:,} ways that a map shows, such as {_example(report, 'way')}: "
             f"{_WITH_NODES}"
         )
     areas, lost = report.wanted["relation"], report.lost["relation"]
-    if areas >= _FEW_RELATIONS and lost > MOST_RELATIONS_LOST * areas:
+    if areas >= _FEW_RELATIONS and lost > MAX_RELATIONS_LOST * areas:
         raise SourceError(
             f"{path} lacks the ways of {lost:,} of {areas:,} areas that a map shows, such as "
             f"{_example(report, 'relation')}: make it with them (osmium extract --strategy smart, Overpass with (._;>;);)"

@@ -23,7 +23,7 @@ from placevec.errors import SourceError
 
 LONGEST_TEXT = 2**22
 """Bytes from one ``>`` to the next; OSM's own limit is some thousands."""
-_FREE_BYTES, _MOST_EXPANSION = 2**28, 250
+_FREE_BYTES, _MAX_EXPANSION = 2**28, 250
 """Real extracts unpack to ten to thirty times their size."""
 _CHUNK = 2**20
 _OVERLAP = 256
@@ -95,9 +95,9 @@ def _check(path: Path, size: int, changed: int) -> XmlSigns:
                         f"{path} is no OSM extract: it holds a text of more than {LONGEST_TEXT // 2**20} MB"
                     )
                 since = len(chunk) - last - 1 if last >= 0 else since + len(chunk)
-                if total > _FREE_BYTES + _MOST_EXPANSION * size:
+                if total > _FREE_BYTES + _MAX_EXPANSION * size:
                     raise SourceError(
-                        f"{path} unpacks to more than {_MOST_EXPANSION} times its size: no extract does"
+                        f"{path} unpacks to more than {_MAX_EXPANSION} times its size: no extract does"
                     )
                 seen = before + chunk
                 _refuse_other_documents(seen, path)

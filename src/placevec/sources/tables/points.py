@@ -156,11 +156,11 @@ def coordinates_of(table: pd.DataFrame, path: Path) -> tuple[Floats, np.ndarray[
     if hasattr(shapes, "to_crs"):
         try:
             geometry = np.asarray((shapes if shapes.crs is None else shapes.to_crs(4326)).array, dtype=object)
-            centre = shapely.point_on_surface(geometry)
+            center = shapely.point_on_surface(geometry)
         except Exception as error:  # those of GEOS, of PROJ, and of a CRS that it cannot transform from
             raise SourceError(f"cannot bring the geometry of {path} to WGS84: {error}") from error
-        centre[shapely.is_empty(centre)] = None
-        return np.stack([shapely.get_x(centre), shapely.get_y(centre)], axis=-1), geometry
+        center[shapely.is_empty(center)] = None
+        return np.stack([shapely.get_x(center), shapely.get_y(center)], axis=-1), geometry
     lon, lat = _column(table, LON_NAMES), _column(table, LAT_NAMES)
     if lon is None or lat is None:
         columns = ", ".join(map(str, table.columns[:12]))

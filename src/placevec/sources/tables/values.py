@@ -204,7 +204,7 @@ def check_degrees(
             f"{told}: longitude and latitude look swapped, since every longitude lies within 90 degrees; {remedy}"
         )
     if max(abs(lon[row]), abs(lat[row])) > 1000:
-        raise SourceError(f"{told}: if these are metres, name their system, such as --crs EPSG:3067")
+        raise SourceError(f"{told}: if these are meters, name their system, such as --crs EPSG:3067")
     raise SourceError(f"{told}: longitudes lie from -180 to 180, latitudes from -90 to 90")
 
 

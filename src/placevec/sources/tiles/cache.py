@@ -25,7 +25,7 @@ from placevec.io.folders import cache_folder
 from placevec.sources.tiles.address import TileTemplate
 
 UNKNOWN, GOOD, BLANK, CORRUPT, MISSING, FAILED = range(6)
-"""Kinds of tiles; blank is of one colour all over, missing is not on the server, failed was not to be had."""
+"""Kinds of tiles; blank is of one color all over, missing is not on the server, failed was not to be had."""
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS metadata (name TEXT PRIMARY KEY, value TEXT);
 CREATE TABLE IF NOT EXISTS tiles (
@@ -179,14 +179,14 @@ class TileCache:
             ) from error
 
 
-def fresh_until(cache_control: str, least_s: float) -> float:
-    """When a tile should be asked for again: as the server says, but not within ``least_s`` nor after 90 days."""
+def fresh_until(cache_control: str, min_s: float) -> float:
+    """When a tile should be asked for again: as the server says, but not within ``min_s`` nor after 90 days."""
     told = 0.0
     for part in cache_control.lower().split(","):
         name, _, value = part.strip().partition("=")
         if name == "max-age" and value.strip('"').isdecimal():
             told = float(value.strip('"')[:12])
-    return time.time() + min(max(told, least_s), 90 * 86400.0)
+    return time.time() + min(max(told, min_s), 90 * 86400.0)
 
 
 def _parts(codes: Ints) -> Iterator[Ints]:

@@ -27,7 +27,7 @@ _PNG, _JPEG = b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff"
 def decode_tile(content: bytes, *, side: int | None = TILE_PX) -> NDArray[np.uint8]:
     """(H, W, 4) uint8 RGBA of an encoded tile, alpha not multiplied in; opaque where the image has none.
 
-    Palette, grey, 1, 2, 4 and 16 bit images and those with a transparent colour become what they show: a palette
+    Palette, gray, 1, 2, 4 and 16 bit images and those with a transparent color become what they show: a palette
     index is looked up, 16 bits keep the upper eight.
 
     Args:
@@ -83,8 +83,8 @@ def check_tile(content: bytes, *, side: int | None = TILE_PX) -> Any:
 
 def _rgba(image: Any) -> NDArray[np.uint8]:
     if image.mode.startswith("I"):  # 16 bits; Pillow would cut off at 255 instead of scaling
-        grey = (np.asarray(image).astype(np.int64) >> 8).clip(0, 255).astype(np.uint8)
-        return np.dstack([grey, grey, grey, np.full_like(grey, 255)])
+        gray = (np.asarray(image).astype(np.int64) >> 8).clip(0, 255).astype(np.uint8)
+        return np.dstack([gray, gray, gray, np.full_like(gray, 255)])
     if image.mode in ("CMYK", "YCbCr", "LAB", "HSV"):
         image = image.convert("RGB")
     return np.array(image.convert("RGBA"))

@@ -30,16 +30,16 @@ from placevec.sources.tiles.decode import MAX_TILE_BYTES, check_tile
 from placevec.sources.tiles.plan import TilePlan
 from placevec.sources.web_address import USER_AGENT, is_public
 
-CONNECTIONS_PUBLIC, CONNECTIONS_PRIVATE, MOST_CONNECTIONS = 2, 8, 64
+CONNECTIONS_PUBLIC, CONNECTIONS_PRIVATE, MAX_CONNECTIONS = 2, 8, 64
 """Connections to a server on the open internet, to one of your own, and at most."""
 ATTEMPTS = 5
 FIRST_WAIT_S, LONGEST_WAIT_S = 0.5, 30.0
 """Seconds before the second attempt, doubled each time, up to; a random part of them is taken off."""
-MOST_PATIENCE_S = 900.0
+MAX_PATIENCE_S = 900.0
 """The longest wait that a server may ask for before the job gives up."""
-MOST_IN_A_ROW = 50
+MAX_IN_A_ROW = 50
 """Tiles that may fail one after the other before the job gives up."""
-LEAST_AGE_S = 7 * 86400.0
+MIN_AGE_S = 7 * 86400.0
 """For how long a kept tile is not asked for again."""
 _ACCEPT = "image/png, image/jpeg, image/webp"
 _IMAGES = ("image/png", "image/jpeg", "image/jpg", "image/webp", "image/x-png", "application/octet-stream")
@@ -102,7 +102,7 @@ def download_tiles(
     cache: TileCache,
     *,
     connections: int | None = None,
-    most_bad: int = 0,
+    max_bad: int = 0,
     refresh: bool = False,
     progress: Progress = SILENT,
 ) -> Download:
@@ -116,23 +116,23 @@ def download_tiles(
         plan: which.
         cache: where to.
         connections: at once; by default 2 to a server on the open internet, 8 to one of your own.
-        most_bad: tiles that may be missing, corrupt or failed.
+        max_bad: tiles that may be missing, corrupt or failed.
         refresh: ask again about tiles that are kept; the server need not send those that did not change.
         progress: where to report.
 
     Raises:
-        TooManyBadError: more than ``most_bad``.
+        TooManyBadError: more than ``max_bad``.
         SourceError: nobody answers, the server asks to wait too long, or redirects to where one must not go.
         OutputError: the cache cannot be written.
     """
     count = _polite(template) if connections is None else check_connections(connections)
-    return _Work(template, plan, cache, count, most_bad, refresh, progress).run()
+    return _Work(template, plan, cache, count, max_bad, refresh, progress).run()
 
 
 def check_connections(count: int) -> int:
     """``count`` itself; UsageError when it is none, or not polite."""
-    if not 1 <= count <= MOST_CONNECTIONS:
-        raise UsageError(f"tiles come over 1 to {MOST_CONNECTIONS} connections; got {count}")
+    if not 1 <= count <= MAX_CONNECTIONS:
+        raise UsageError(f"tiles come over 1 to {MAX_CONNECTIONS} connections; got {count}")
     return count
 
 
@@ -151,16 +151,16 @@ class _Work:
     """One job: this thread plans and keeps, the others ask."""
 
     def __init__(
-        self, template: TileTemplate, plan: TilePlan, cache: TileCache, connections: int, most_bad: int,
+        self, template: TileTemplate, plan: TilePlan, cache: TileCache, connections: int, max_bad: int,
         refresh: bool, progress: Progress,
     ) -> None:  # fmt: skip
         self.template, self.plan, self.cache, self.progress = template, plan, cache, progress
-        self.most_bad, self.refresh = most_bad, refresh
+        self.max_bad, self.refresh = max_bad, refresh
         self.done = Download()
         self.jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self.results: queue.SimpleQueue[_Result | Exception] = queue.SimpleQueue()
         self.stop, self.not_before = threading.Event(), 0.0
-        self.clients = [TileClient(template.servers, most_bytes=MAX_TILE_BYTES) for _ in range(connections)]
+        self.clients = [TileClient(template.servers, max_bytes=MAX_TILE_BYTES) for _ in range(connections)]
         self.began = self.ticked = time.monotonic()
         self.waiting = self.in_a_row = 0
 
@@ -251,7 +251,7 @@ class _Work:
             else:
                 self.done.fetched += 1
                 self.done.size += len(answer.body)
-        if self.in_a_row >= MOST_IN_A_ROW:
+        if self.in_a_row >= MAX_IN_A_ROW:
             raise SourceError(
                 f"{self.in_a_row} tiles in a row did not come from {self.template.shown}: {reason}; what came is kept, "
                 "run the same command again to go on"
@@ -261,8 +261,8 @@ class _Work:
 
     def _bad(self, code: int, kind: int, reason: str) -> None:
         self.done.bad[code] = kind, reason
-        if len(self.done.bad) > self.most_bad:
-            raise TooManyBadError(self.done.bad, len(self.plan), self.most_bad)
+        if len(self.done.bad) > self.max_bad:
+            raise TooManyBadError(self.done.bad, len(self.plan), self.max_bad)
 
     def _tick(self, advance: Advance, *, last: bool = False) -> None:
         """Now and then: commit, and tell how far it is."""
@@ -313,7 +313,7 @@ class _Work:
     def _slow_down(self, answer: Answer, pause: float) -> float:
         """Seconds until the next attempt; where the server is overrun or says when, all connections wait."""
         told = retry_after(answer.headers)
-        if told is not None and told > MOST_PATIENCE_S:
+        if told is not None and told > MAX_PATIENCE_S:
             raise SourceError(
                 f"{self.template.shown} answers {answer.status} and asks to wait for {told / 60:,.0f} minutes; what "
                 "came is kept, run the same command again later"
@@ -371,7 +371,7 @@ def _now() -> datetime.datetime:
 
 
 def _fresh(answer: Answer) -> float:
-    return fresh_until(answer.headers.get("cache-control", ""), LEAST_AGE_S)
+    return fresh_until(answer.headers.get("cache-control", ""), MIN_AGE_S)
 
 
 def _sendable(text: str) -> str | None:

@@ -2,8 +2,8 @@
 
 ::
 
-    [tiles/]LAYER/z/x/y.png       founding document 004: one grey or black-and-white picture a layer
-    [tiles/]tile_z_x_y.png        founding document 001: colours
+    [tiles/]LAYER/z/x/y.png       founding document 004: one gray or black-and-white picture a layer
+    [tiles/]tile_z_x_y.png        founding document 001: colors
     [tiles/]z/x/y.png             the same in folders
 
 y counts southwards (XYZ). Folders are listed as a stream, so a million files take 17 MB while they are listed. No link is
@@ -26,7 +26,7 @@ from placevec.io.json_documents import check, read_json
 from placevec.io.progress import SILENT, Advance, Progress
 from placevec.sources.tiles.decode import MAX_TILE_BYTES
 from placevec.sources.tiles.tilesets import (
-    MOST_LAYERS,
+    MAX_LAYERS,
     Ignored,
     Listing,
     TileSet,
@@ -45,7 +45,7 @@ _NAME = re.compile(_NUMBER)
 _ENDING = r"(\.(?:png|PNG|jpe?g|JPE?G|webp|WEBP))"
 _TILE = re.compile(_NUMBER + _ENDING)
 _FLAT = re.compile(f"tile_{_NUMBER}_{_NUMBER}_{_NUMBER}{_ENDING}")
-_MOST_JSON = 64 * 2**20
+_MAX_JSON = 64 * 2**20
 _ABOUT = {"attribution?": str, "name?": str, "placevec?": dict}
 
 
@@ -105,12 +105,12 @@ class _Folder:
             if layers or zooms:
                 self.ignored.add("folders beside tile_z_x_y files", (layers + zooms)[0])
             chosen = chosen_zoom(list(flat), zoom, str(self.folder))
-            return self._colours(base, "tile_z_x_y.png", chosen, flat[chosen], about)
+            return self._colors(base, "tile_z_x_y.png", chosen, flat[chosen], about)
         if zooms and not layers:
             found = [int(name) for name in zooms if int(name) <= MAX_ZOOM]
             chosen = chosen_zoom(found, zoom, str(self.folder))
             tiles = self._listed(base / str(chosen), chosen, advance)
-            return self._colours(base, "z/x/y.png", chosen, tiles, about)
+            return self._colors(base, "z/x/y.png", chosen, tiles, about)
         for name in zooms:
             self.ignored.add("zooms beside layers", name)
         return self._layers(base, layers, zoom, order, about, advance)
@@ -160,8 +160,8 @@ class _Folder:
                     self.ignored.add("names that are no zoom", f"{name}/{entry.name}")
             if found or not any(base.joinpath(name).iterdir()):
                 zooms[check_layer(name)] = found
-            if len(zooms) > MOST_LAYERS:
-                raise SourceError(f"{self.folder} holds more than {MOST_LAYERS} layers")
+            if len(zooms) > MAX_LAYERS:
+                raise SourceError(f"{self.folder} holds more than {MAX_LAYERS} layers")
         chosen = chosen_zoom([one for found in zooms.values() for one in found], zoom, str(self.folder))
         layers = in_order(zooms, order)
         listings = [
@@ -173,13 +173,11 @@ class _Folder:
             lambda layer, x, y: f"{base}/{layers[layer]}/{chosen}/{x}/{y}",
         )  # fmt: skip
 
-    def _colours(
-        self, base: Path, layout: str, zoom: int, listing: Listing, about: dict[str, Any]
-    ) -> TileSet:
+    def _colors(self, base: Path, layout: str, zoom: int, listing: Listing, about: dict[str, Any]) -> TileSet:
         def place(layer: int, x: int, y: int) -> str:
             return f"{base}/{zoom}/{x}/{y}" if layout.startswith("z") else f"{base}/tile_{zoom}_{x}_{y}"
 
-        return self._set("colours", layout, zoom, ("tiles",), [listing], about, place)
+        return self._set("colors", layout, zoom, ("tiles",), [listing], about, place)
 
     def _listed(self, folder: Path, zoom: int, advance: Advance) -> Listing:
         """The tiles ``x/y.png`` of a folder."""
@@ -258,7 +256,7 @@ def _tilejson(folder: Path) -> dict[str, Any]:
     """What a TileJSON document beside the tiles says of them; nothing where there is none that can be read."""
     path = folder / TILEJSON
     try:
-        if not path.is_file() or path.stat().st_size > _MOST_JSON:
+        if not path.is_file() or path.stat().st_size > _MAX_JSON:
             return {}
         content = read_json(path)
         check(content, _ABOUT)

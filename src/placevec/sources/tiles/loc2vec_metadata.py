@@ -16,7 +16,7 @@ from placevec.io.atomic import write_json
 from placevec.io.json_documents import check, read_json
 
 NAME = "metadata.json"
-MOST_BYTES = 2**30
+MAX_BYTES = 2**30
 _SHAPE = {
     "zoom": int,
     "patch_size?": int,
@@ -53,8 +53,8 @@ def read_loc2vec_metadata(path: str | Path) -> Loc2VecMetadata:
     """Read and check it; SourceError says what is wrong."""
     path = Path(path)
     try:
-        if path.stat().st_size > MOST_BYTES:
-            raise SourceError(f"{path} is larger than {MOST_BYTES:,} bytes")
+        if path.stat().st_size > MAX_BYTES:
+            raise SourceError(f"{path} is larger than {MAX_BYTES:,} bytes")
         content = read_json(path)
         check(content, _SHAPE)
         zoom, patch_size = content["zoom"], content.get("patch_size", 64)

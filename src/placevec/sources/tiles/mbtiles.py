@@ -2,7 +2,7 @@
 
 A file from elsewhere is a program that SQLite runs: views, triggers and huge values in it are somebody else's choice.
 So it is opened read-only and immutable, may only select, makes no value larger than a tile, and every step has a
-limit of work. One file is one layer, or the colours of a map.
+limit of work. One file is one layer, or the colors of a map.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from placevec.io.json_documents import parse_json
 from placevec.io.progress import SILENT, Progress
 from placevec.sources.tiles.decode import MAX_TILE_BYTES
 from placevec.sources.tiles.tilesets import (
-    MOST_LAYERS,
+    MAX_LAYERS,
     Ignored,
     Listing,
     TileSet,
@@ -36,7 +36,7 @@ _LONGEST = 10_000
 """Characters of a text of the metadata."""
 _STEPS = 100_000
 """Instructions of SQLite's machine between two looks at the work done."""
-_MOST_LOOKS = 2_000
+_MAX_LOOKS = 2_000
 """Looks that one answer may take: some seconds."""
 _ALLOWED = {sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ, sqlite3.SQLITE_FUNCTION}
 _ALL = "SELECT tile_column, tile_row FROM tiles WHERE zoom_level = ?"
@@ -66,7 +66,7 @@ def read_mbtiles(
     """The tiles of MBTiles files.
 
     Args:
-        paths: one file of colours, or several, each a layer called like its file; folders stand for those in them.
+        paths: one file of colors, or several, each a layer called like its file; folders stand for those in them.
         zoom: of the tiles; None when there is only one.
         order: names of layers that come first, in this order; the others follow by name.
         progress: where to report.
@@ -76,8 +76,8 @@ def read_mbtiles(
     """
     files = [file for path in paths for file in find_mbtiles(path)]
     is_layers = len(files) > 1 or any(Path(path).is_dir() for path in paths)
-    if len(files) > MOST_LAYERS:
-        raise SourceError(f"{len(files)} files are more than {MOST_LAYERS} layers")
+    if len(files) > MAX_LAYERS:
+        raise SourceError(f"{len(files)} files are more than {MAX_LAYERS} layers")
     by_layer = {check_layer(file.stem) if is_layers else "tiles": file for file in files}
     if len(by_layer) < len(files):
         raise SourceError("two MBTiles files have the same name, which names their layer")
@@ -104,7 +104,7 @@ def read_mbtiles(
 
     first = Path(paths[0])
     return TileSet(
-        first.stem if len(paths) == 1 else first.resolve().parent.name, "layers" if is_layers else "colours",
+        first.stem if len(paths) == 1 else first.resolve().parent.name, "layers" if is_layers else "colors",
         "MBTiles", chosen, layers, tuple(keys), stamp, about, ignored, content,
     )  # fmt: skip
 
@@ -205,7 +205,7 @@ class _File:
 
     def _look(self) -> int:
         self._here.looks += 1
-        return int(self._here.looks > _MOST_LOOKS)
+        return int(self._here.looks > _MAX_LOOKS)
 
     @contextmanager
     def _explained(self) -> Iterator[None]:

@@ -8,18 +8,18 @@ from dataclasses import dataclass
 import numpy as np
 
 from placevec.errors import AreaError
-from placevec.geo import TILE_PX, Area, Floats, Ints, check_zoom, metres_per_pixel
+from placevec.geo import TILE_PX, Area, Floats, Ints, check_zoom, meters_per_pixel
 
-MOST_TILES = 50_000_000
+MAX_TILES = 50_000_000
 """Tiles of one plan: at 10 kB each half a terabyte."""
-_NEIGHBOURS = 64
+_NEIGHBORS = 64
 """Side of the squares of tiles that are asked for together."""
 _TOGETHER = 200_000
 """Footprints that are looked at together."""
 _PIECE, _WIDEST = 2_000_000, 1024
 """Tiles that are looked at together; tiles along the side of one footprint, margin included, at most."""
 _DIGITS = 7
-"""Of the degrees of a sample: about a centimetre."""
+"""Of the degrees of a sample: about a centimeter."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class TilePlan:
         zoom: of the tiles.
         codes: (N,) int64 ``y * 2**zoom + x``. Squares of 64 x 64 tiles come one after the other; within one, tiles
             that lie eight apart follow each other, since servers such as mod_tile draw 8 x 8 tiles at once: asking
-            for eight neighbours would leave all but one of their workers idle.
+            for eight neighbors would leave all but one of their workers idle.
     """
 
     zoom: int
@@ -43,9 +43,9 @@ class TilePlan:
         Args:
             footprints: (N, 4) x0, y0, x1, y1 in fractional tile coordinates at ``zoom``; rows with NaN need none.
             zoom: of the tiles.
-            margin_m: metres on the ground by which every side is moved outwards.
+            margin_m: meters on the ground by which every side is moved outwards.
 
-        Raises AreaError when there would be more than `MOST_TILES`.
+        Raises AreaError when there would be more than `MAX_TILES`.
 
         >>> len(TilePlan.around(np.array([[2.9, 5.5, 3.1, 5.7], [2.2, 5.0, 3.0, 6.0]]), 17))
         2
@@ -56,9 +56,9 @@ class TilePlan:
             boxes = _widened(footprints[start : start + _TOGETHER], zoom, margin_m)
             for _, codes in _touched(boxes, side):
                 found = _distinct(np.concatenate([found, _distinct(codes)]))
-            if len(found) > MOST_TILES:
+            if len(found) > MAX_TILES:
                 raise AreaError(
-                    f"the places need more than {MOST_TILES:,} tiles of zoom {zoom}: fewer samples, a smaller area, "
+                    f"the places need more than {MAX_TILES:,} tiles of zoom {zoom}: fewer samples, a smaller area, "
                     "a smaller --margin-m or a lower --zoom"
                 )
         return cls(zoom, found[np.argsort(_rank(found, side), kind="stable")])
@@ -88,7 +88,7 @@ def _widened(boxes: Floats, zoom: int, margin_m: float) -> Floats:
         return boxes
     middle = np.clip((boxes[:, 1] + boxes[:, 3]) / 2.0 / 2**zoom, 0.0, 1.0)
     lat = np.degrees(np.arctan(np.sinh(np.pi * (1.0 - 2.0 * middle))))
-    margin = margin_m / (TILE_PX * metres_per_pixel(lat, zoom))
+    margin = margin_m / (TILE_PX * meters_per_pixel(lat, zoom))
     return np.asarray(boxes + margin[:, None] * np.array([-1.0, -1.0, 1.0, 1.0]))
 
 
@@ -123,9 +123,9 @@ def _distinct(codes: Ints) -> Ints:
 def _rank(codes: Ints, side: int) -> Ints:
     """A number by which tiles sort into the order of `TilePlan.codes`."""
     y, x = np.divmod(codes, side)
-    square = (y // _NEIGHBOURS) * (side // _NEIGHBOURS + 1) + x // _NEIGHBOURS
-    within = (y % 8 * 8 + x % 8) * 64 + y % _NEIGHBOURS // 8 * 8 + x % _NEIGHBOURS // 8
-    return np.asarray(square * _NEIGHBOURS**2 + within)
+    square = (y // _NEIGHBORS) * (side // _NEIGHBORS + 1) + x // _NEIGHBORS
+    within = (y % 8 * 8 + x % 8) * 64 + y % _NEIGHBORS // 8 * 8 + x % _NEIGHBORS // 8
+    return np.asarray(square * _NEIGHBORS**2 + within)
 
 
 def draw_samples(area: Area, count: int, seed: int) -> Floats:

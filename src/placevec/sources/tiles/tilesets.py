@@ -19,9 +19,9 @@ from numpy.typing import NDArray
 from placevec.errors import SourceError
 from placevec.geo import MAX_ZOOM, Area, Ints, tile_ranges
 
-MOST_TILES = 100_000_000
+MAX_TILES = 100_000_000
 """Tiles of one layer."""
-MOST_LAYERS = 255
+MAX_LAYERS = 255
 _LAYER = re.compile(r"\w[\w .+&-]{0,63}")
 _EXAMPLES = 5
 
@@ -54,10 +54,10 @@ class TileSet:
 
     Attributes:
         name: for people: the folder or file.
-        kind: ``layers``, one mask a layer, or ``colours``, one picture a tile.
+        kind: ``layers``, one mask a layer, or ``colors``, one picture a tile.
         layout: how they are named, such as ``LAYER/z/x/y.png``.
         zoom: of the tiles.
-        layers: names in order; one without meaning for colours.
+        layers: names in order; one without meaning for colors.
         keys: for each layer (N,) int64, ascending: ``y * 2**zoom + x`` of its tiles.
         fingerprint: changes when a tile is added, removed or changed.
         about: what the set says of itself, unchecked by anyone: ``attribution``, ``name``, ``samples``.
@@ -120,8 +120,8 @@ class Listing:
 
     def add(self, key: int, kind: int, stamp: int) -> None:
         """A tile, the number of the format it is in, and anything that changes with it."""
-        if len(self._keys) >= MOST_TILES:
-            raise SourceError(f"there are more than {MOST_TILES:,} tiles: name a smaller part of them")
+        if len(self._keys) >= MAX_TILES:
+            raise SourceError(f"there are more than {MAX_TILES:,} tiles: name a smaller part of them")
         self._keys.append(key)
         self._kinds.append(kind)
         self._stamps.append(stamp % 2**64)

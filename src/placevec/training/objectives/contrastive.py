@@ -52,18 +52,18 @@ def info_nce(
 
 
 def nearer_than(anchor_xyz: Tensor, positive_xyz: Tensor, distance_m: float) -> Tensor:
-    """(B, B) bool: anchor i and positive j lie less than ``distance_m`` metres apart in a straight line.
+    """(B, B) bool: anchor i and positive j lie less than ``distance_m`` meters apart in a straight line.
 
     Args:
-        anchor_xyz, positive_xyz: (B, 3) earth-centred metres, float64 (float32 resolves half a metre there).
-        distance_m: metres.
+        anchor_xyz, positive_xyz: (B, 3) earth-centered meters, float64 (float32 resolves half a meter there).
+        distance_m: meters.
     """
     if len(anchor_xyz) == 0:
         return torch.zeros(0, 0, dtype=torch.bool, device=anchor_xyz.device)
-    centre = anchor_xyz[:1]
-    # not through the matrix product, which cancels to decimetres at 6,400 km from the origin
+    center = anchor_xyz[:1]
+    # not through the matrix product, which cancels to decimeters at 6,400 km from the origin
     distances = torch.cdist(
-        anchor_xyz - centre, positive_xyz - centre, compute_mode="donot_use_mm_for_euclid_dist"
+        anchor_xyz - center, positive_xyz - center, compute_mode="donot_use_mm_for_euclid_dist"
     )
     return distances < distance_m
 
@@ -75,8 +75,8 @@ class InfoNCE(Objective):
         anchor, positive: names of the slots.
         temperature: divides cosines; where a learnable one starts.
         learnable: train the temperature (its logarithm, ending at 0.01, as in CLIP).
-        exclusion_m: other pairs nearer than this many metres are no negatives (they may show the same things);
-            needs the targets ``{anchor}_xyz`` and ``{positive}_xyz``, (B, 3) float64 earth-centred metres.
+        exclusion_m: other pairs nearer than this many meters are no negatives (they may show the same things);
+            needs the targets ``{anchor}_xyz`` and ``{positive}_xyz``, (B, 3) float64 earth-centered meters.
     """
 
     def __init__(
@@ -92,7 +92,7 @@ class InfoNCE(Objective):
         if not temperature >= 1.0 / MAX_SCALE:
             raise InputError(f"the temperature of InfoNCE is {1.0 / MAX_SCALE} or more; got {temperature}")
         if exclusion_m is not None and not exclusion_m >= 0:
-            raise InputError(f"the exclusion radius is metres, 0 or more, or None; got {exclusion_m}")
+            raise InputError(f"the exclusion radius is meters, 0 or more, or None; got {exclusion_m}")
         self.anchor, self.positive, self.exclusion_m = anchor, positive, exclusion_m
         log_scale = torch.tensor(-math.log(temperature), dtype=torch.float32)
         self.log_scale: Tensor
@@ -135,7 +135,7 @@ class InfoNCE(Objective):
 
 
 def position(targets: Mapping[str, Tensor], slot: str) -> Tensor:
-    """(B, 3) where a slot's places are, earth-centred metres; InputError when the sampler does not say."""
+    """(B, 3) where a slot's places are, earth-centered meters; InputError when the sampler does not say."""
     name = f"{slot}_xyz"
     if name not in targets:
         raise InputError(

@@ -57,7 +57,7 @@ class InBatchNegatives(Objective):
     Args:
         objective: what reads the slots ``anchor``, ``positive`` and ``negative`` (TripletLoss, SoftPN).
         rule: see `mined`.
-        exclusion_m: places nearer to an anchor than this many metres are never its negatives; needs the targets
+        exclusion_m: places nearer to an anchor than this many meters are never its negatives; needs the targets
             ``anchor_xyz`` and ``positive_xyz``. An anchor that is left without any takes no part.
 
     Raises:
@@ -69,7 +69,7 @@ class InBatchNegatives(Objective):
         if rule not in get_args(Rule):
             raise InputError(f"negatives of a batch are {' or '.join(get_args(Rule))}; got {rule!r}")
         if not exclusion_m >= 0:
-            raise InputError(f"the exclusion radius is metres, 0 or more; got {exclusion_m}")
+            raise InputError(f"the exclusion radius is meters, 0 or more; got {exclusion_m}")
         self.objective, self.rule, self.exclusion_m = objective, rule, exclusion_m
         self.collapsed_loss = objective.collapsed_loss
 

@@ -196,7 +196,7 @@ class DropoutTwins(_Contrast):
     """A location against itself, encoded again with other units dropped, among all locations of the batch.
 
     SimCSE (Gao et al. 2021, arXiv:2104.08821) on locations, see `matched_softmax`. Without dropout the twins are equal
-    and nothing but even spreading is learnt.
+    and nothing but even spreading is learned.
 
     Args:
         temperature: divides cosines: T2, 1 in paper and scripts.

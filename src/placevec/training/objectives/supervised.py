@@ -50,7 +50,7 @@ class ClassLoss(Objective):
 
 
 class NumberLoss(Objective):
-    """Mean squared error of standardised numbers: the mean of ``((y - mean) / deviation - head(z))^2``.
+    """Mean squared error of standardized numbers: the mean of ``((y - mean) / deviation - head(z))^2``.
 
     1 is what the mean of the training numbers achieves on them.
 

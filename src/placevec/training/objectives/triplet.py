@@ -104,7 +104,7 @@ class SoftPN(Objective):
 
     Args:
         anchor, positive, negative: names of the slots.
-        scale: multiplies distances; 1 as published, for vectors that are not normalised.
+        scale: multiplies distances; 1 as published, for vectors that are not normalized.
     """
 
     def __init__(

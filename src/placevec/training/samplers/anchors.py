@@ -23,7 +23,7 @@ class AnchorSampler:
 
     Every epoch visits the places in a new order; the few that do not fill a batch wait for another epoch.
 
-    Targets: ``anchor_xyz`` and ``positive_xyz``, (B, 3) float64 earth-centred metres, shifts not included, and
+    Targets: ``anchor_xyz`` and ``positive_xyz``, (B, 3) float64 earth-centered meters, shifts not included, and
     whatever is known of the anchors.
     Warp of each look, where asked for: ``angle``, ``flip``, ``shift``, ``keep`` (core.Look).
 
@@ -34,7 +34,7 @@ class AnchorSampler:
         seed: 0 or more.
         rotate: turn every window by a random angle.
         flip: mirror every window at random, east to west and north to south independently.
-        shift_m: move every window to a random point within this many metres.
+        shift_m: move every window to a random point within this many meters.
         drop_channels: chance of each channel to be blanked in the slots ``drop_in``; never all of them.
         channels: number of channels of the view, needed with ``drop_channels``.
         drop_in: slots that lose channels (Loc2Vec: the positive only).
@@ -75,7 +75,7 @@ class AnchorSampler:
                 f" (the first is row {self.rows[lost[0]]})"
             )
         if not 0 <= shift_m < np.inf:
-            raise InputError(f"shift_m is not negative, in metres; got {shift_m}")
+            raise InputError(f"shift_m is not negative, in meters; got {shift_m}")
         if not 0 <= drop_channels < 1 or (drop_channels and channels < 2):
             raise InputError(
                 f"channels are dropped with a chance from 0 to below 1, of at least 2; got {drop_channels} of {channels}"
@@ -153,7 +153,7 @@ class AnchorSampler:
 
 
 def in_disc(random: np.random.Generator, count: int, radius_m: float) -> Floats:
-    """(count, 2) metres east and north, uniform by area in a disc."""
+    """(count, 2) meters east and north, uniform by area in a disc."""
     chances = random.random((count, 2))
     length, bearing = radius_m * np.sqrt(chances[:, 0]), 2.0 * np.pi * chances[:, 1]
     return np.stack([length * np.sin(bearing), length * np.cos(bearing)], axis=1)

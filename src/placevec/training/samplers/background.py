@@ -28,7 +28,7 @@ class Background(Protocol):
 
 
 class Sphere:
-    """Anywhere on Earth, every square kilometre alike: lon uniform, sin(lat) uniform.
+    """Anywhere on Earth, every square kilometer alike: lon uniform, sin(lat) uniform.
 
     >>> points = Sphere().draw(np.random.default_rng(0), 1000)
     >>> bool((abs(points[:, 1]) > 60).mean() < 0.17)  # a square in degrees has a third there, the sphere 13.4 %
@@ -53,7 +53,7 @@ class Octant:
 
 
 class Land:
-    """Anywhere inside of polygons, every square kilometre alike.
+    """Anywhere inside of polygons, every square kilometer alike.
 
     Polygons are drawn by the area of their boxes and points in a box until they fall inside, in longitude and
     sin(latitude), where areas are those of the sphere. Edges are straight in degrees, as in GeoJSON.

@@ -1,6 +1,6 @@
 """How the two founding Loc2Vec systems drew their triplets: in tiles, and in degrees.
 
-Kept for parity with them; `placevec.training.samplers.near_far` measures in metres, which mean the same everywhere.
+Kept for parity with them; `placevec.training.samplers.near_far` measures in meters, which mean the same everywhere.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from placevec.core import ROW_SYNTHETIC, Look
 from placevec.errors import InputError
 from placevec.geo import Floats, Ints
 from placevec.training.samplers.anchors import AnchorSampler, in_disc
-from placevec.training.samplers.near_far import Neighbours, check_far_places, far_from, moved
+from placevec.training.samplers.near_far import Neighbors, check_far_places, far_from, moved
 
 _ROUNDING = 1e-6
-"""Tiles: centres that are whole tiles apart must not be lost, or taken, by rounding."""
+"""Tiles: centers that are whole tiles apart must not be lost, or taken, by rounding."""
 _TRIES = 1000
 """Rounds of drawing a negative again before the box is taken to hold none."""
-_METRES_A_DEGREE = 111_320.0
+_METERS_A_DEGREE = 111_320.0
 """Along the equator, the longest a degree gets to the nearest of what matters here."""
 
 
@@ -67,24 +67,24 @@ class TileSampler(AnchorSampler):
         self._tile = geo.lonlat_to_tile_xy(self.lonlat[:, 0], self.lonlat[:, 1], zoom)
         world = 2.0**zoom  # tiles count on over the antimeridian
         self._tile[:, 0] -= world * np.round((self._tile[:, 0] - self._tile[0, 0]) / world)
-        self._tile_m = geo.metres_per_pixel(self.lonlat[:, 1], zoom) * geo.TILE_PX
+        self._tile_m = geo.meters_per_pixel(self.lonlat[:, 1], zoom) * geo.TILE_PX
         most = min(int(2 * near_tiles + 1) ** 2, 4096)
-        self._neighbours = Neighbours.of(self._tile, near_tiles + _ROUNDING, most, norm=np.inf)
+        self._neighbors = Neighbors.of(self._tile, near_tiles + _ROUNDING, most, norm=np.inf)
         if negatives:
             check_far_places(self._tile, self.rows, far_tiles + _ROUNDING, unit="tiles")
 
     @property
     def reach_m(self) -> float:
-        """How far, in metres, the centre of a window may lie from the nearest of the rows."""
-        lonely = self._neighbours.lonely
+        """How far, in meters, the center of a window may lie from the nearest of the rows."""
+        lonely = self._neighbors.lonely
         return (self.near_tiles * float(self._tile_m[lonely].max()) if lonely.any() else 0.0) + self.shift_m
 
     def _positive(self, picked: Ints, random: np.random.Generator) -> tuple[Look, Floats]:
-        chosen = self._neighbours.one_of(picked, random)
+        chosen = self._neighbors.one_of(picked, random)
         look = self._look(chosen, random, "positive")
-        if self._neighbours.lonely.any():
+        if self._neighbors.lonely.any():
             moves = in_disc(random, len(picked), self.near_tiles) * self._tile_m[picked][:, None]
-            moves[~self._neighbours.lonely[picked]] = 0.0
+            moves[~self._neighbors.lonely[picked]] = 0.0
             look = moved(look, moves.astype(np.float32))
         return look, self._xyz[chosen]
 
@@ -109,7 +109,7 @@ class BoxSampler(AnchorSampler):
         near_degrees, far_degrees: in degrees.
         negatives: draw the slot ``negative``.
         keep_off: (M, 2) lon, lat of places that no negative may come near, such as those held out.
-        keep_off_m: how near, in metres.
+        keep_off_m: how near, in meters.
         common: the options of `AnchorSampler`.
 
     Raises:
@@ -161,8 +161,8 @@ class BoxSampler(AnchorSampler):
 
     @property
     def reach_m(self) -> float:
-        """How far, in metres, a positive may lie from the nearest of the rows."""
-        return math.sqrt(2.0) * self.near_degrees * _METRES_A_DEGREE + self.shift_m
+        """How far, in meters, a positive may lie from the nearest of the rows."""
+        return math.sqrt(2.0) * self.near_degrees * _METERS_A_DEGREE + self.shift_m
 
     def _positive(self, picked: Ints, random: np.random.Generator) -> tuple[Look, Floats]:
         step = random.uniform(-self.near_degrees, self.near_degrees, (len(picked), 2))

@@ -1,4 +1,4 @@
-"""Labelled points and, beside each, a background point: what location encoders are trained on.
+"""Labeled points and, beside each, a background point: what location encoders are trained on.
 
 An epoch is laid out as tables at its first step, on the device that computes, and every step is a slice of them: no
 per-sample work, no copies to the device. Tables follow from (seed, epoch) alone.
@@ -24,7 +24,7 @@ from placevec.training.samplers.epochs import checked_rows, generator, slice_of
 _ORDER, _BACKGROUND, _SHARE = 1, 3, 4
 
 
-class LabelledSampler:
+class LabeledSampler:
     """Points in random order, each once an epoch or as many of a class as allowed.
 
     Slots are ``point`` and, with a background, ``background`` (as many, rows -1). The last batch of an epoch that is
@@ -37,14 +37,14 @@ class LabelledSampler:
         seed: 0 or more.
         targets: name -> (N, ...) array over all places (label, user).
         background: where background points lie; None draws none.
-        classes: (N,) class of each place, -1 unknown, with ``most_of_a_class``.
-        most_of_a_class: at most so many places of a class in an epoch, drawn anew every epoch without replacement, as
+        classes: (N,) class of each place, -1 unknown, with ``max_per_class``.
+        max_per_class: at most so many places of a class in an epoch, drawn anew every epoch without replacement, as
             the founding BalancedSampler does.
         seasons: (N,) share of the year of each place, which looks then carry as ``warp["year"]``; that of background
             points is uniform.
         device: where tables lie.
 
-    >>> sampler = LabelledSampler([0, 1, 2], np.zeros((3, 2)), batch_size=2, seed=0, targets={"label": [5, 6, 7]})
+    >>> sampler = LabeledSampler([0, 1, 2], np.zeros((3, 2)), batch_size=2, seed=0, targets={"label": [5, 6, 7]})
     >>> draw = sampler.draw(0)
     >>> bool((draw.targets["label"] == draw.looks["point"].rows + 5).all()), sampler.steps_per_epoch
     (True, 1)
@@ -60,7 +60,7 @@ class LabelledSampler:
         targets: Mapping[str, ArrayLike] | None = None,
         background: Background | None = None,
         classes: ArrayLike | None = None,
-        most_of_a_class: int | None = None,
+        max_per_class: int | None = None,
         seasons: ArrayLike | None = None,
         device: torch.device | str = "cpu",
     ) -> None:
@@ -69,7 +69,7 @@ class LabelledSampler:
             raise InputError(
                 f"a batch holds at least one point and a seed is 0 or more; got {batch_size}, {seed}"
             )
-        self._groups = None if most_of_a_class is None else _Groups.of(self.rows, classes, most_of_a_class)
+        self._groups = None if max_per_class is None else _Groups.of(self.rows, classes, max_per_class)
         self._asked = batch_size
         self.seed, self.background, self.device = seed, background, torch.device(device)
         self._places = {"lonlat": _table(lonlat, self.device)}
@@ -96,7 +96,7 @@ class LabelledSampler:
         """Whole batches of an epoch."""
         return self.samples_per_epoch // self.batch_size
 
-    def with_batch_size(self, batch_size: int) -> LabelledSampler:
+    def with_batch_size(self, batch_size: int) -> LabeledSampler:
         """The same places in batches of another size."""
         other = object.__new__(type(self))
         other.__dict__.update(self.__dict__)

@@ -1,4 +1,4 @@
-"""Pairs in metres: positives near their anchor, negatives far from it."""
+"""Pairs in meters: positives near their anchor, negatives far from it."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _TRIES = 32
 
 
 class NearFarSampler(AnchorSampler):
-    """Anchors, positives near them and, for triplets, negatives far from them; all distances in metres.
+    """Anchors, positives near them and, for triplets, negatives far from them; all distances in meters.
 
     Distances are straight lines through the ellipsoid, which are ground distances to 1 part in 100,000.
 
@@ -31,14 +31,14 @@ class NearFarSampler(AnchorSampler):
 
     Args:
         lonlat: (N, 2) lon, lat degrees of all places of the dataset.
-        near_m: a positive lies within this many metres of its anchor.
-        far_m: a negative lies at least this many metres from its anchor; needed with ``negatives``.
+        near_m: a positive lies within this many meters of its anchor.
+        far_m: a negative lies at least this many meters from its anchor; needed with ``negatives``.
         positives: ``disc``: a point anywhere in the disc of radius ``near_m``, uniform by area, which need not be a
-            place; ``places``: another of the rows within ``near_m`` (of more than ``max_neighbours``, the nearest);
-            a place without neighbours is its own positive, shifted to a random point of the disc; ``none``: anchors
+            place; ``places``: another of the rows within ``near_m`` (of more than ``max_neighbors``, the nearest);
+            a place without neighbors is its own positive, shifted to a random point of the disc; ``none``: anchors
             alone, to predict from.
         negatives: draw the slot ``negative``.
-        max_neighbours: neighbours kept in memory for each place.
+        max_neighbors: neighbors kept in memory for each place.
         common: the options of `AnchorSampler`: rows, batch size, seed, warps, targets.
 
     Raises:
@@ -57,33 +57,33 @@ class NearFarSampler(AnchorSampler):
         far_m: float | None = None,
         positives: Positives = "disc",
         negatives: bool = False,
-        max_neighbours: int = 64,
+        max_neighbors: int = 64,
         **common: Any,
     ) -> None:
         super().__init__(lonlat, **common)
         _check_distances(near_m, far_m, positives, negatives)
         self.near_m, self.far_m, self.positives, self.negatives = float(near_m), far_m, positives, negatives
-        self._neighbours = Neighbours.of(self._xyz, near_m, max_neighbours) if positives == "places" else None
+        self._neighbors = Neighbors.of(self._xyz, near_m, max_neighbors) if positives == "places" else None
         if negatives and far_m is not None:
             check_far_places(self._xyz, self.rows, far_m)
 
     @property
     def reach_m(self) -> float:
-        """How far, in metres, the centre of a window may lie from the nearest of the rows."""
+        """How far, in meters, the center of a window may lie from the nearest of the rows."""
         alone = self.positives == "none"
-        leaves = not alone and (self._neighbours is None or bool(self._neighbours.lonely.any()))
+        leaves = not alone and (self._neighbors is None or bool(self._neighbors.lonely.any()))
         return (self.near_m if leaves else 0.0) + self.shift_m
 
     def _positive(self, picked: Ints, random: np.random.Generator) -> tuple[Look, Floats] | None:
         if self.positives == "none":
             return None
-        if self._neighbours is None:
+        if self._neighbors is None:
             return self._point_near(picked, random)
-        chosen, moves = self._neighbours.one_of(picked, random), None
+        chosen, moves = self._neighbors.one_of(picked, random), None
         look = self._look(chosen, random, "positive")
-        if self._neighbours.lonely.any():
+        if self._neighbors.lonely.any():
             moves = in_disc(random, len(picked), self.near_m).astype(np.float32)
-            moves[~self._neighbours.lonely[picked]] = 0.0
+            moves[~self._neighbors.lonely[picked]] = 0.0
             look = moved(look, moves)
         return look, self._xyz[chosen]
 
@@ -104,7 +104,7 @@ class NearFarSampler(AnchorSampler):
 
 
 def moved(look: Look, moves: NDArray[np.float32]) -> Look:
-    """A look shifted by (N, 2) further metres, east then north."""
+    """A look shifted by (N, 2) further meters, east then north."""
     further = torch.from_numpy(moves)
     shift = look.warp["shift"] + further if "shift" in look.warp else further
     return replace(look, warp={**look.warp, "shift": shift})
@@ -130,7 +130,7 @@ def far_from(points: Floats, picked: Ints, far: float, random: np.random.Generat
 
 
 @dataclass(frozen=True)
-class Neighbours:
+class Neighbors:
     """The places near each place: those of ``i`` are ``members[offsets[i]:offsets[i + 1]]``."""
 
     offsets: Ints
@@ -140,7 +140,7 @@ class Neighbours:
     @classmethod
     def of(
         cls, points: Floats, near: float, most: int, *, norm: float = 2.0, chunk: int = 65536
-    ) -> Neighbours:
+    ) -> Neighbors:
         """The ``most`` nearest of the others within ``near`` of each of the (N, D) points, in a Minkowski norm."""
         from scipy.spatial import cKDTree
 
@@ -151,14 +151,14 @@ class Neighbours:
         for start in range(0, total, chunk):
             queried = np.arange(start, min(start + chunk, total))
             _, found = tree.query(points[queried], k=ranks, p=norm, distance_upper_bound=bound, workers=-1)
-            neighbour = (found < total) & (found != queried[:, None])
-            counts.append(neighbour.sum(axis=1))
-            members.append(found[neighbour].astype(np.int32))
+            neighbor = (found < total) & (found != queried[:, None])
+            counts.append(neighbor.sum(axis=1))
+            members.append(found[neighbor].astype(np.int32))
         numbers = np.concatenate(counts)
         return cls(np.cumsum(numbers), np.concatenate(members), numbers[1:] == 0)
 
     def one_of(self, picked: Ints, random: np.random.Generator) -> Ints:
-        """A random neighbour of each; a lonely place itself."""
+        """A random neighbor of each; a lonely place itself."""
         start, count = self.offsets[picked], self.offsets[picked + 1] - self.offsets[picked]
         chosen = picked.copy()
         some = np.flatnonzero(count)
@@ -171,9 +171,9 @@ def _check_distances(near_m: float, far_m: float | None, positives: str, negativ
     if positives not in get_args(Positives):
         raise InputError(f"positives come from {' or '.join(get_args(Positives))}; got {positives!r}")
     if not 0 < near_m < np.inf:
-        raise InputError(f"near_m is positive, in metres; got {near_m}")
+        raise InputError(f"near_m is positive, in meters; got {near_m}")
     if negatives and (far_m is None or not near_m <= far_m < np.inf):
-        raise InputError(f"negatives need far_m, in metres and at least near_m = {near_m:g}; got {far_m}")
+        raise InputError(f"negatives need far_m, in meters and at least near_m = {near_m:g}; got {far_m}")
 
 
 def check_far_places(points: Floats, rows: Ints, far: float, unit: str = "m") -> None:

@@ -73,7 +73,7 @@ def test_what_the_file_says_of_itself(coverage: Coverage) -> None:
 
 
 def test_a_tile_is_the_mean_of_its_cells(coverage: Coverage) -> None:
-    """Exactly, to float32; also for a footprint given at a neighbouring zoom."""
+    """Exactly, to float32; also for a footprint given at a neighboring zoom."""
     tiles = np.array([(column, row) for row in range(5) for column in range(7)])
     corner = tiles + np.array([TILE_X, TILE_Y])
     means = grid().reshape(3, 5, 16, 7, 16).astype(float).mean(axis=(2, 4)) / 255
@@ -107,12 +107,12 @@ def test_shares_are_those_of_the_map(tmp_path: Path) -> None:
     write_map(tmp_path / "map", truth.astype(np.uint8), TILE_X * 256, TILE_Y * 256, ZOOM)
     cells = np.round(255 * truth.reshape(3, 48, 16, 48, 16).mean(axis=(2, 4))).astype(np.uint8)
     coverage = Coverage(write_grid(tmp_path / "map_coverage.tif", cells, TILE_X, TILE_Y))
-    centres = np.array([(TILE_X + 0.5, TILE_Y + 0.5), (TILE_X + 1.25, TILE_Y + 1.4375)])
-    points = torch.from_numpy(geo.tile_xy_to_lonlat(centres, ZOOM))
+    centers = np.array([(TILE_X + 0.5, TILE_Y + 0.5), (TILE_X + 1.25, TILE_Y + 1.4375)])
+    points = torch.from_numpy(geo.tile_xy_to_lonlat(centers, ZOOM))
     windows = RasterView(tmp_path, zoom=ZOOM, channels=NAMES).read(
         Look(torch.full((2,), ROW_SYNTHETIC), points)
     )
-    shares = coverage.fractions(np.hstack([centres - 0.5, centres + 0.5]), ZOOM)
+    shares = coverage.fractions(np.hstack([centers - 0.5, centers + 0.5]), ZOOM)
     np.testing.assert_allclose(shares, windows.double().mean(dim=(2, 3)) / 255, atol=0.51 / 255)
 
 

@@ -16,7 +16,7 @@ from placevec.datasets.views.raster.overview import BLOCK_CELLS, ReducedMap
 from placevec.datasets.views.raster.raster import RasterView
 
 from .shard_files import cut, letter_f, write_map
-from .test_raster import CORNER, ZOOM, look_at_pixels, native_metres
+from .test_raster import CORNER, ZOOM, look_at_pixels, native_meters
 
 SIDE = 3000
 LEFT, TOP = CORNER[0] - SIDE // 2, CORNER[1] - SIDE // 2
@@ -44,7 +44,7 @@ def dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def view_of(dataset: Path, memory: bool | None, size_px: int, scale: float) -> RasterView:
     view = RasterView(dataset, zoom=ZOOM, channels=CHANNELS, memory=memory)
-    return view.window(size_px=size_px, size_m=native_metres(size_px) * scale)
+    return view.window(size_px=size_px, size_m=native_meters(size_px) * scale)
 
 
 @pytest.mark.parametrize("factor", [FIVE, SIX, TWELVE])
@@ -79,7 +79,7 @@ def test_a_wide_window_is_the_share_of_the_ground(dataset: Path, scale: float) -
     area = np.outer(np.diff(at), np.diff(at))
     expected = np.diff(np.diff(corners, axis=1), axis=2) / area
     assert np.abs(seen.mean(axis=(1, 2)) - expected.mean(axis=(1, 2))).max() < 0.01
-    assert np.abs(seen[1] - 0.5).max() < 0.3  # noise fades to grey
+    assert np.abs(seen[1] - 0.5).max() < 0.3  # noise fades to gray
     for channel in (0, 5):  # large shapes keep their places: they differ along their edges only
         assert (np.abs(seen[channel] - expected[channel]) > 0.5).mean() < 0.01
         assert np.corrcoef(seen[channel].ravel(), expected[channel].ravel())[0, 1] > 0.9

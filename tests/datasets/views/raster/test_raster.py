@@ -76,10 +76,10 @@ def truth_around(x: float, y: float, side: int = 256) -> np.ndarray:
     return cut(image(), LEFT, TOP, *corner, side, side) * 255
 
 
-def native_metres(size_px: int, y: float = CORNER[1]) -> float:
-    """Ground metres of ``size_px`` native pixels at a row of the map."""
+def native_meters(size_px: int, y: float = CORNER[1]) -> float:
+    """Ground meters of ``size_px`` native pixels at a row of the map."""
     lat = geo.tile_xy_to_lonlat([0.0, y / 256], ZOOM)[1]
-    return float(geo.metres_per_pixel(lat, ZOOM)) * size_px
+    return float(geo.meters_per_pixel(lat, ZOOM)) * size_px
 
 
 # --- placement and orientation -----------------------------------------------------------------------------
@@ -98,7 +98,7 @@ def test_it_is_a_view_and_says_what_it_reads(view: RasterView) -> None:
     assert (spec.values, spec.size_px, spec.size_m) == ("coverage 0..255", 256, None)
 
 
-def test_a_tile_read_at_its_centre_is_its_block(view: RasterView) -> None:
+def test_a_tile_read_at_its_center_is_its_block(view: RasterView) -> None:
     """Exactly, for every tile around the corner of four shards. Oracle: the array that GDAL stored."""
     tiles = np.array([(x, y) for y in range(37949, 37955) for x in range(74621, 74627)])
     batch = view.read(look_at_pixels(tiles * 256 + 128.0))
@@ -109,16 +109,16 @@ def test_a_tile_read_at_its_centre_is_its_block(view: RasterView) -> None:
 
 
 @pytest.mark.parametrize("size_px", [1, 7, 64, 129, 1024])
-def test_native_windows_are_centred_on_the_nearest_pixel(view: RasterView, size_px: int) -> None:
+def test_native_windows_are_centered_on_the_nearest_pixel(view: RasterView, size_px: int) -> None:
     points = [(CORNER[0] + 3.3, CORNER[1] - 77.8), (CORNER[0] - 300.6, CORNER[1] + 11.2)]
     batch = view.window(size_px=size_px).read(look_at_pixels(points)).numpy()
     for (x, y), seen in zip(points, batch, strict=True):
         np.testing.assert_array_equal(seen, truth_around(x, y, size_px))
 
 
-@pytest.mark.parametrize("size_m", [None, native_metres(256) * 0.9])
+@pytest.mark.parametrize("size_m", [None, native_meters(256) * 0.9])
 def test_a_point_lies_where_pyproj_puts_it(tmp_path: Path, size_m: float | None) -> None:
-    """North is row 0, west is column 0. Oracle: EPSG:3857 by pyproj, and the geodesic for metres."""
+    """North is row 0, west is column 0. Oracle: EPSG:3857 by pyproj, and the geodesic for meters."""
     resolution = 2 * HALF / (256 * 2**ZOOM)
     lon, lat = 24.9412, 60.1719
     dot_lon, dot_lat, _ = Geod(ellps="WGS84").fwd(lon, lat, 30.0, 60.0)  # 52 m north, 30 m east
@@ -127,9 +127,9 @@ def test_a_point_lies_where_pyproj_puts_it(tmp_path: Path, size_m: float | None)
     write_map(tmp_path / "map", np.ones((1, 3, 3), np.uint8), x - 1, y - 1, ZOOM)
     seen = RasterView(tmp_path, zoom=ZOOM, channels=("dot",), size_m=size_m).read(look_at([lon, lat]))
     row, column = ndimage.center_of_mass(seen.numpy()[0, 0])
-    metres = (size_m or native_metres(256, y)) / 256
-    assert (column + 0.5 - 128) * metres == pytest.approx(30.0, abs=0.7)
-    assert (128 - row - 0.5) * metres == pytest.approx(60.0 * math.cos(math.radians(30.0)), abs=0.7)
+    meters = (size_m or native_meters(256, y)) / 256
+    assert (column + 0.5 - 128) * meters == pytest.approx(30.0, abs=0.7)
+    assert (128 - row - 0.5) * meters == pytest.approx(60.0 * math.cos(math.radians(30.0)), abs=0.7)
 
 
 def test_a_mirrored_or_turned_reading_would_be_seen(view: RasterView) -> None:
@@ -214,12 +214,12 @@ def test_a_right_angle_is_numpys_rot90(view: RasterView, quarter: int) -> None:
 @pytest.mark.parametrize("scale", [1.0, 0.5, 1.7])
 def test_turned_and_scaled_windows(view: RasterView, degrees: float, scale: float) -> None:
     """Oracle: scipy.ndimage, linear in float64, at positions turned as complex numbers with north up."""
-    centre = CORNER[0] + 21.0, CORNER[1] - 64.0
-    window = view.window(size_px=256, size_m=native_metres(256, centre[1]) * scale)
-    seen = window.read(look_at_pixels(centre, angle=[math.radians(degrees)])).numpy()[0].astype(float)
+    center = CORNER[0] + 21.0, CORNER[1] - 64.0
+    window = view.window(size_px=256, size_m=native_meters(256, center[1]) * scale)
+    seen = window.read(look_at_pixels(center, angle=[math.radians(degrees)])).numpy()[0].astype(float)
     row, column = np.mgrid[:256, :256] - 127.5
     place = scale * (column - 1j * row) * np.exp(-1j * math.radians(degrees))
-    stored = truth_around(*centre, 800).astype(float)
+    stored = truth_around(*center, 800).astype(float)
     for channel in range(6):
         expected = ndimage.map_coordinates(stored[channel], (399.5 - place.imag, 399.5 + place.real), order=1)
         assert np.abs(seen[channel] - expected).max() < 1.0
@@ -235,7 +235,7 @@ def test_angles_turn_as_scipy_does(view: RasterView, degrees: float) -> None:
 
 
 def test_a_turned_shape_is_the_shape_turned(tmp_path: Path) -> None:
-    """Oracle: shapely turns an L about the window's centre, rasterio.features burns it."""
+    """Oracle: shapely turns an L about the window's center, rasterio.features burns it."""
     shape = Polygon([(40, 30), (90, 30), (90, 180), (200, 180), (200, 220), (40, 220)])
     truth = rasterize([shape], (256, 256))
     write_map(tmp_path / "map", truth[None], CORNER[0] - 128, CORNER[1] - 128, ZOOM)
@@ -249,7 +249,7 @@ def test_a_turned_shape_is_the_shape_turned(tmp_path: Path) -> None:
         assert overlap[1] > 0.98 > 0.9 > overlap[-1]
 
 
-def test_a_shift_is_metres_east_and_north(view: RasterView) -> None:
+def test_a_shift_is_meters_east_and_north(view: RasterView) -> None:
     """Oracle: the geodesic by pyproj; and the stored pixels at the place where that ends."""
     lon, lat = geo.tile_xy_to_lonlat(np.array(CORNER) / 256, ZOOM)
     shift = np.array([[75.0, 40.0], [-120.0, -10.0]])
@@ -258,11 +258,11 @@ def test_a_shift_is_metres_east_and_north(view: RasterView) -> None:
         bearing, length = math.degrees(math.atan2(east, north)), math.hypot(east, north)
         there = Geod(ellps="WGS84").fwd(lon, lat, bearing, length)[:2]
         np.testing.assert_array_equal(window, view.read(look_at(there)).numpy()[0])
-        metres = native_metres(1)
-        expected = truth_around(CORNER[0] + east / metres, CORNER[1] - north / metres)
+        meters = native_meters(1)
+        expected = truth_around(CORNER[0] + east / meters, CORNER[1] - north / meters)
         assert (window != expected).mean() < 0.08  # a pixel off at most: 0.35 % of 120 m is 0.7 pixels
         for wrong in ((-east, north), (east, -north), (north, east)):
-            mutant = truth_around(CORNER[0] + wrong[0] / metres, CORNER[1] - wrong[1] / metres)
+            mutant = truth_around(CORNER[0] + wrong[0] / meters, CORNER[1] - wrong[1] / meters)
             assert (window[1] != mutant[1]).mean() > 0.1
 
 
@@ -282,11 +282,11 @@ def test_channels_not_kept_are_blank_and_leave_the_others_alone(view: RasterView
         assert torch.equal(seen, full * keep[:, :, None, None])
 
 
-# --- ground metres -----------------------------------------------------------------------------------------
+# --- ground meters -----------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("lat", [0.0, 36.0, 60.0, -45.0, 80.0])
-def test_a_square_of_known_metres_keeps_its_pixels(tmp_path: Path, lat: float) -> None:
+def test_a_square_of_known_meters_keeps_its_pixels(tmp_path: Path, lat: float) -> None:
     """80 m x 80 m by pyproj's geodesics is 80 / 200 of a 200 m window at every latitude, within 1 %."""
     lon, geodesic = 10.0123, Geod(ellps="WGS84")
     north, south = (geodesic.fwd(lon, lat, bearing, 40.0)[1] for bearing in (0.0, 180.0))
@@ -308,18 +308,18 @@ def test_a_square_of_known_metres_keeps_its_pixels(tmp_path: Path, lat: float) -
 @pytest.mark.parametrize("factor", [2, 3, 4])
 def test_whole_factors_are_area_averages(view: RasterView, factor: int) -> None:
     """Oracle: the mean of each factor x factor cell of the stored pixels, to the rounding."""
-    side, centre = 96, (CORNER[0] - 10.0, CORNER[1] + 33.0)
-    window = view.window(size_px=side, size_m=native_metres(side * factor, centre[1]))
-    seen = window.read(look_at_pixels(centre)).numpy()[0].astype(float)
-    stored = truth_around(*centre, side * factor).astype(float)
+    side, center = 96, (CORNER[0] - 10.0, CORNER[1] + 33.0)
+    window = view.window(size_px=side, size_m=native_meters(side * factor, center[1]))
+    seen = window.read(look_at_pixels(center)).numpy()[0].astype(float)
+    stored = truth_around(*center, side * factor).astype(float)
     expected = stored.reshape(6, side, factor, side, factor).mean(axis=(2, 4))
     assert np.abs(seen - expected).max() <= 1.5
 
 
 @pytest.mark.parametrize("factor", [2, 3])
 def test_rounding_of_coordinates_does_not_blur(view: RasterView, factor: int) -> None:
-    """A centre a millionth of a pixel to either side of a corner reads the same window."""
-    window = view.window(size_px=96, size_m=native_metres(96 * factor))
+    """A center a millionth of a pixel to either side of a corner reads the same window."""
+    window = view.window(size_px=96, size_m=native_meters(96 * factor))
     beside = [(CORNER[0] + east, CORNER[1] + south) for east in (-1e-6, 1e-6) for south in (-1e-6, 1e-6)]
     seen = window.read(look_at_pixels(beside)).numpy().astype(int)
     assert np.abs(seen - seen[:1]).max() <= 1
@@ -333,7 +333,7 @@ def test_thin_lines_fade_and_do_not_break(tmp_path: Path, scale: float) -> None:
     truth[0, lines] = truth[0, :, lines] = 1
     write_map(tmp_path / "map", truth, CORNER[0] - 1500, CORNER[1] - 1500, ZOOM)
     view = RasterView(
-        tmp_path, zoom=ZOOM, channels=("lines",), size_px=256, size_m=native_metres(256) * scale
+        tmp_path, zoom=ZOOM, channels=("lines",), size_px=256, size_m=native_meters(256) * scale
     )
     seen = view.read(look_at_pixels(CORNER, angle=[0.3])).numpy()[0, 0] / 255.0
     inside = math.floor(256 * scale / 2)
@@ -349,7 +349,7 @@ def test_thin_lines_fade_and_do_not_break(tmp_path: Path, scale: float) -> None:
 
 def test_strips_do_not_show(dataset: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     view = RasterView(
-        dataset, zoom=ZOOM, channels=CHANNELS, size_px=200, size_m=native_metres(1200), memory=False
+        dataset, zoom=ZOOM, channels=CHANNELS, size_px=200, size_m=native_meters(1200), memory=False
     )
     whole = view.read(look_at_pixels(CORNER, angle=[0.2]))
     monkeypatch.setattr("placevec.datasets.views.raster.overview.STRIP_PX", 31)
@@ -398,7 +398,7 @@ def test_a_view_can_be_pickled(view: RasterView) -> None:
     assert torch.equal(again.read(look_at_pixels(CORNER)), window.read(look_at_pixels(CORNER)))
 
 
-def test_colour_maps_of_eight_bits(tmp_path: Path) -> None:
+def test_color_maps_of_eight_bits(tmp_path: Path) -> None:
     """RGB tiles in the same layout: copied exactly, and resampled as any other."""
     truth = np.random.default_rng(0).integers(0, 256, (3, 500, 500)).astype(np.uint8)
     write_map(tmp_path / "map", truth, CORNER[0] - 250, CORNER[1] - 250, ZOOM, nbits=None)
@@ -407,7 +407,7 @@ def test_colour_maps_of_eight_bits(tmp_path: Path) -> None:
         assert rgb.spec.values == "intensity 0..255"
         seen = rgb.read(look_at_pixels((CORNER[0] + 100, CORNER[1]))).numpy()[0]
         np.testing.assert_array_equal(seen, cut(truth, -250, -250, -100, -200, 400, 400))
-        half = rgb.window(size_px=200, size_m=native_metres(400)).read(look_at_pixels(CORNER)).numpy()[0]
+        half = rgb.window(size_px=200, size_m=native_meters(400)).read(look_at_pixels(CORNER)).numpy()[0]
         expected = truth[:, 50:450, 50:450].reshape(3, 200, 2, 200, 2).mean(axis=(2, 4))
         assert np.abs(half - expected).max() <= 1.5
 
@@ -459,8 +459,8 @@ def test_a_damaged_shard_says_so(tmp_path: Path) -> None:
 @pytest.mark.parametrize("angle", [0.0, 0.7])
 def test_flip_mirrors_what_was_read(view: RasterView, angle: float) -> None:
     """Oracle: torch.flip of the same windows, each in its own way; copies and resampled windows alike."""
-    centre = geo.tile_xy_to_lonlat(np.array([[LEFT + 600, TOP + 600]] * 4) / 256, ZOOM)
-    rows, lonlat = torch.zeros(4, dtype=torch.int64), torch.from_numpy(centre)
+    center = geo.tile_xy_to_lonlat(np.array([[LEFT + 600, TOP + 600]] * 4) / 256, ZOOM)
+    rows, lonlat = torch.zeros(4, dtype=torch.int64), torch.from_numpy(center)
     turned = {"angle": torch.full((4,), angle)}
     flip = torch.tensor([[False, False], [True, False], [False, True], [True, True]])
     plain, mirrored = (

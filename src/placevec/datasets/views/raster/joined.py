@@ -18,7 +18,7 @@ class JoinedView:
     """Views of one specification over different areas, as one view.
 
     A look is read from the first view whose area holds its point; a point of no area (a positive just outside) from
-    the view whose area has the nearest centre. Shifts do not change who reads.
+    the view whose area has the nearest center. Shifts do not change who reads.
 
     Args:
         views: the views, one or more.
@@ -34,8 +34,8 @@ class JoinedView:
         if any(view.spec != views[0].spec for view in views):
             raise InputError("views of different specifications cannot be read as one")
         self.views, self.areas = tuple(views), tuple(areas)
-        centres = np.array([_centre(area) for area in areas])
-        self._centres = to_ecef(centres[:, 0], centres[:, 1])
+        centers = np.array([_center(area) for area in areas])
+        self._centers = to_ecef(centers[:, 0], centers[:, 1])
 
     def window(
         self, *, size_px: int = TILE_PX, size_m: float | None = None, channels: Sequence[str] | None = None
@@ -55,7 +55,7 @@ class JoinedView:
         owner = np.zeros(len(lonlat), np.int64)
         if len(known):
             xyz = to_ecef(lonlat[known, 0], lonlat[known, 1])
-            away = ((xyz[:, None] - self._centres[None]) ** 2).sum(axis=2)
+            away = ((xyz[:, None] - self._centers[None]) ** 2).sum(axis=2)
             owner[known] = away.argmin(axis=1)
         for number in range(len(self.areas) - 1, -1, -1):  # the first that holds a point has the last word
             inside = self.areas[number].contains(lonlat[known, 0], lonlat[known, 1])
@@ -80,7 +80,7 @@ class JoinedView:
         return batch
 
 
-def _centre(area: Area) -> tuple[float, float]:
+def _center(area: Area) -> tuple[float, float]:
     west, south, east, north = area.bounds
     east += 360.0 * area.crosses_antimeridian
     return (west + east) / 2.0, (south + north) / 2.0

@@ -1,6 +1,6 @@
 """The map view: windows of the stored shards at any point, size and angle.
 
-A window without a size in metres is a copy of native pixels. With a size in metres it covers the same ground
+A window without a size in meters is a copy of native pixels. With a size in meters it covers the same ground
 at every latitude; it is then resampled: shrunk by whole factors with area averaging first, so that thin roads
 fade instead of breaking up, then bilinearly (OpenCV's ``warpAffine``). Windows that show much ground in few pixels,
 a place with its surroundings, read averages that are kept in memory (`placevec.datasets.views.raster.overview`).
@@ -36,7 +36,7 @@ from placevec.geo import (
     Ints,
     check_lonlat,
     lonlat_to_tile_xy,
-    metres_per_pixel,
+    meters_per_pixel,
     offset,
 )
 
@@ -55,7 +55,7 @@ class _Windows:
     """Where to read: the M rows of a batch that have a point, and the window of each in native pixels."""
 
     rows: Ints
-    centre: Floats
+    center: Floats
     """(M, 2) native pixels, x east and y south."""
     scale: Floats
     """(M,) native pixels a pixel of the window."""
@@ -85,8 +85,8 @@ class RasterView:
         channels: names of the bands, in their order.
         rules: hash of the rules that made the map, kept in the spec.
         size_px: side of a window in pixels.
-        size_m: side of a window in metres on the ground at the window's centre; None for ``size_px`` native
-            pixels, placed on the nearest whole pixel (a tile's own centre and 256 give exactly the tile).
+        size_m: side of a window in meters on the ground at the window's center; None for ``size_px`` native
+            pixels, placed on the nearest whole pixel (a tile's own center and 256 give exactly the tile).
         memory: keep decoded blocks in memory: True, all that are read; False, none; None, up to 1 GiB.
             The pixels are the same.
 
@@ -117,7 +117,7 @@ class RasterView:
         if size_px is None or not 1 <= size_px <= MAX_SOURCE_PX:
             raise InputError(f"a window has 1 to {MAX_SOURCE_PX} pixels a side; got {size_px}")
         if size_m is not None and not (math.isfinite(size_m) and size_m > 0):
-            raise InputError(f"a window needs a positive size in metres; got {size_m}")
+            raise InputError(f"a window needs a positive size in meters; got {size_m}")
         self.shards, self._spec, self._size_px, self._zoom = shards, spec, size_px, shards.zoom
         self._batches, self._reduced = Batches(), reduced
         self._place = tuple(place)  # for each band of the shards its channel in this view, or -1
@@ -153,8 +153,8 @@ class RasterView:
     def read(self, look: Look) -> Tensor:
         """The windows around the points of a look, as it turns, shifts and blanks them.
 
-        The window first moves by ``shift`` (metres east, north); then the map is turned under it by ``angle``
-        (radians, counter-clockwise) about the window's centre; channels outside of ``keep`` are blank; at last it is
+        The window first moves by ``shift`` (meters east, north); then the map is turned under it by ``angle``
+        (radians, counter-clockwise) about the window's center; channels outside of ``keep`` are blank; at last it is
         mirrored by ``flip`` (east to west, north to south). Native
         windows without a turn, or turned by right angles, are copies of stored pixels.
 
@@ -221,7 +221,7 @@ class RasterView:
             tile_xy = lonlat_to_tile_xy(lon, lat, self._zoom)
         scale = np.ones(len(rows))
         if self._spec.size_m is not None:
-            scale = self._spec.size_m / self._size_px / metres_per_pixel(lat, self._zoom)
+            scale = self._spec.size_m / self._size_px / meters_per_pixel(lat, self._zoom)
         quarters = warp["angle"][rows] / (np.pi / 2.0) if "angle" in warp else np.zeros(len(rows))
         keep, flip = (warp[name][rows] if name in warp else None for name in ("keep", "flip"))
         return self._placed(rows, tile_xy * TILE_PX, scale, quarters, keep, flip)
@@ -229,7 +229,7 @@ class RasterView:
     def _placed(
         self,
         rows: Ints,
-        centre: Floats,
+        center: Floats,
         scale: Floats,
         quarters: Floats,
         keep: NDArray[np.bool_] | None,
@@ -248,12 +248,12 @@ class RasterView:
         factor = np.maximum(1, np.floor(scale + 1e-6)).astype(np.int64)
         span = np.where(exact, self._size_px, (np.ceil((2.0 * reach + 1.0) / factor) + 2) * factor)
         margin = np.where(exact, 0, factor)
-        corner = np.floor(centre - reach[:, None] + 0.5).astype(np.int64) - margin[:, None]
+        corner = np.floor(center - reach[:, None] + 0.5).astype(np.int64) - margin[:, None]
         snapped = (factor >= REDUCED_FROM) & ~exact
         corner = np.where(snapped[:, None], corner // factor[:, None] * factor[:, None], corner)
         span = np.where(snapped, span + factor, span)
         return _Windows(
-            rows, centre, scale, quarters, keep, flip, exact, factor, corner, span.astype(np.int64)
+            rows, center, scale, quarters, keep, flip, exact, factor, corner, span.astype(np.int64)
         )
 
     def _copy(
@@ -272,10 +272,10 @@ class RasterView:
     ) -> None:
         """A window that is turned or scaled into ``out`` (C, H, W)."""
         quarters, factor = float(windows.quarters[index]), int(windows.factor[index])
-        (left, top), (x, y) = windows.corner[index].tolist(), windows.centre[index].tolist()
+        (left, top), (x, y) = windows.corner[index].tolist(), windows.center[index].tolist()
         span = int(windows.span[index])
-        # From the centre of a pixel of the window to a position in the source, whose pixels OpenCV counts at
-        # their centres: hence the halves. South is down, so turning the map counter-clockwise turns the
+        # From the center of a pixel of the window to a position in the source, whose pixels OpenCV counts at
+        # their centers: hence the halves. South is down, so turning the map counter-clockwise turns the
         # reading clockwise.
         sine, cosine = math.sin(quarters * math.pi / 2.0), math.cos(quarters * math.pi / 2.0)
         step, middle = float(windows.scale[index]) / factor, (out.shape[1] - 1) / 2.0

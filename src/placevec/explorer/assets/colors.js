@@ -1,4 +1,4 @@
-// Colours of places: categories from the page, numbers along viridis (made for colour-blind readers too).
+// Colors of places: categories from the page, numbers along viridis (made for color-blind readers too).
 
 const VIRIDIS = ["440154", "482878", "3e4a89", "31688e", "26828e", "1f9e89", "35b779", "6ece58", "b5de2b", "fde725"];
 const NO_VALUE = { light: "b5b8ba", dark: "50565b" };
@@ -11,42 +11,42 @@ const isDark = () => {
 const channels = (hex) => [0, 2, 4].map((at) => parseInt(hex.slice(at, at + 2), 16));
 const packed = ([r, g, b]) => ((255 << 24) | (b << 16) | (g << 8) | r) >>> 0;
 
-/** Colour [r, g, b] at 0..1 of the ramp; its ends are cut where they would vanish into the background. */
-function rampColour(share) {
+/** Color [r, g, b] at 0..1 of the ramp; its ends are cut where they would vanish into the background. */
+function rampColor(share) {
   const [from, to] = isDark() ? [0.16, 1] : [0, 0.93];
   const at = (from + Math.min(1, Math.max(0, share)) * (to - from)) * (VIRIDIS.length - 1);
   const low = channels(VIRIDIS[Math.floor(at)]), high = channels(VIRIDIS[Math.min(VIRIDIS.length - 1, Math.floor(at) + 1)]);
   return low.map((value, c) => Math.round(value + (high[c] - value) * (at % 1)));
 }
 
-/** The colouring in force: the chosen one, or similarity to the chosen place. */
-function activeColouring() {
-  if (!state.similarity) return state.colouring;
+/** The coloring in force: the chosen one, or similarity to the chosen place. */
+function activeColoring() {
+  if (!state.similarity) return state.coloring;
   const others = Array.from(state.similarity).filter((_, i) => i !== state.focus).sort((a, b) => a - b);
   const at = (share) => others[Math.min(others.length - 1, Math.floor(share * others.length))] ?? 0;
   return { key: "similarity", kind: "number", label: "Similarity to the chosen place", unit: "cosine",
     values: state.similarity, low: at(0.02), high: at(1), minimum: at(0), maximum: at(1) };
 }
 
-for (const item of page.colourings) {
+for (const item of page.colorings) {
   if (item.kind === "category") item.codes = array(item.codes, Uint16Array);
   else if (item.kind === "rgb") item.values = array(item.values, Uint8Array); // count x 3
   else item.values = array(item.values, Float32Array);
 }
 
-const categoryHex = (category) => category.colour ?? NO_VALUE[isDark() ? "dark" : "light"];
+const categoryHex = (category) => category.color ?? NO_VALUE[isDark() ? "dark" : "light"];
 const shareOf = (item, value) => (item.high > item.low ? (value - item.low) / (item.high - item.low) : 0.5);
 
-/** One packed RGBA colour (little endian, as in ImageData) for each place. */
-function placeColours() {
-  const item = activeColouring();
+/** One packed RGBA color (little endian, as in ImageData) for each place. */
+function placeColors() {
+  const item = activeColoring();
   const none = packed(channels(NO_VALUE[isDark() ? "dark" : "light"]));
   if (item.kind === "category") {
     const table = item.categories.map((category) => packed(channels(categoryHex(category))));
     return Uint32Array.from(item.codes, (code) => table[code]);
   }
   if (item.kind === "rgb") return Uint32Array.from({ length: count }, (_, i) => packed(rgbOf(item, i)));
-  const table = Array.from({ length: 256 }, (_, i) => packed(rampColour(i / 255)));
+  const table = Array.from({ length: 256 }, (_, i) => packed(rampColor(i / 255)));
   const out = new Uint32Array(count);
   for (let i = 0; i < count; i++) {
     const value = item.values[i];
@@ -55,13 +55,13 @@ function placeColours() {
   return out;
 }
 
-/** What the colouring in force says of a place, as text. */
-const valueText = (index) => textOf(activeColouring(), index);
+/** What the coloring in force says of a place, as text. */
+const valueText = (index) => textOf(activeColoring(), index);
 
 const rgbOf = (item, index) => item.values.subarray(3 * index, 3 * index + 3);
 const hexText = (rgb) => `#${Array.from(rgb, (value) => value.toString(16).padStart(2, "0")).join("")}`;
 
-/** What a colouring says of a place, as text. */
+/** What a coloring says of a place, as text. */
 function textOf(item, index) {
   if (item.kind === "category") return item.categories[item.codes[index]].label;
   if (item.kind === "rgb") return hexText(rgbOf(item, index));

@@ -1,4 +1,4 @@
-// Exact nearest neighbours by cosine distance, from the unit vectors that the page carries as integers.
+// Exact nearest neighbors by cosine distance, from the unit vectors that the page carries as integers.
 // A vector is its integers times its own scale, so a similarity is one integer dot product and two scales.
 
 let vectorTable = null;
