@@ -15,7 +15,7 @@ def rows() -> list[Row]:
     def run(*arguments: str) -> None:
         subprocess.run(arguments, check=True, stdout=subprocess.DEVNULL)
 
-    bare, ours, pandas, helped, typer = interleaved(
+    bare, ours, pandas, helped, torch = interleaved(
         7,
         lambda: run(sys.executable, "-c", "pass"),
         lambda: run(sys.executable, "-c", "import placevec"),
@@ -38,10 +38,10 @@ def rows() -> list[Row]:
         Row(
             "placevec --help",
             helped.median,
-            typer.median,
+            torch.median,
             "s",
             "import torch",
-            typer.median / helped.median,
+            torch.median / helped.median,
             helped.spread,
             counted,
         ),

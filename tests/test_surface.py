@@ -7,23 +7,17 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
-import typer
 
 import placevec
 from placevec.datasets.dataset import Dataset
+from tests.cli.commands import commands, options_of
 
 PINNED = Path(__file__).with_name("surface.json")
 
 
 def current() -> dict[str, object]:
-    from placevec.cli.app import build_app
-
-    group = typer.main.get_command(build_app())
-    verbs = {
-        name: sorted(option for parameter in command.params for option in parameter.opts)
-        for name, command in group.commands.items()  # type: ignore[attr-defined]
-    }
-    return {"names": sorted(placevec.__all__), "verbs": dict(sorted(verbs.items()))}
+    verbs = {words: sorted(options_of(words)) for words in sorted(commands())}
+    return {"names": sorted(placevec.__all__), "verbs": verbs}
 
 
 def test_names_and_options() -> None:

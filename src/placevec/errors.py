@@ -1,6 +1,5 @@
 """Everything placevec raises on purpose. Messages say what is wrong and what to do about it."""
 
-import difflib
 from collections.abc import Iterable
 
 LONGEST_MESSAGE = 1000
@@ -77,6 +76,8 @@ def choose_from(wrong: str, known: Iterable[str]) -> str:
     >>> choose_from("adm", ["adamw", "adam"])
     "did you mean 'adam'? Choose from adamw, adam"
     """
+    import difflib  # 5 ms, which most commands need not spend
+
     names = list(known)
     near = difflib.get_close_matches(wrong, names, n=1, cutoff=0.5)
     hint = f"did you mean {near[0]!r}? Choose" if near else "choose"

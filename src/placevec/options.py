@@ -21,7 +21,6 @@ from __future__ import annotations
 import math
 import os
 import sys
-import tomllib
 import types
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import Field, dataclass, field, fields
@@ -151,6 +150,8 @@ class Option:
             given = [value] if isinstance(value, str | Path) else value
             if not isinstance(given, Sequence) or isinstance(given, bytes):
                 raise UsageError(f"{called} is {_shown(value)}, not a list")
+            if self.kind is str:
+                given = [part for item in given for part in _parts(item)]
             return tuple(self._one(item, called) for item in given)
         return self._one(value, called)
 
@@ -222,6 +223,8 @@ def toml_options(path: str | Path) -> dict[str, Any]:
 
     They stand at the top, as ``near_m = 100`` or ``near-m = 100``.
     """
+    import tomllib
+
     try:
         content = tomllib.loads(Path(path).read_text("utf-8"))
     except (OSError, ValueError, RecursionError) as error:
@@ -244,19 +247,23 @@ def default_of(value: Any) -> str | None:
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
-def with_default(help: str, default: Any) -> str:
-    """A help with the default in it, before what stands in brackets at its end; as it is where it names one.
+def described(help: str, default: Any, choices: Sequence[str] = ()) -> str:
+    """A help with the choices and the default in it, before what stands in brackets at its end.
 
-    >>> with_default("Share of units dropped", 0.5), with_default("Block size (default: by the extent)", None)
-    ('Share of units dropped (default 0.5)', 'Block size (default: by the extent)')
+    A default of None is named in the help itself, where there is something to say.
+
+    >>> described("Share of units dropped", 0.5), described("Side of a block (default: by the extent)", None)
+    ('Share of units dropped (default 0.5)', 'Side of a block (default: by the extent)')
+    >>> described("Optimizer (adam as founded)", "adamw", ("adamw", "adam"))
+    'Optimizer: adamw, adam (default adamw; adam as founded)'
     """
-    told = default_of(default)
-    if told is None or "(default" in help:
-        return help
-    head, bracket, remark = help.rpartition(" (")
-    if bracket and remark.endswith(")"):
-        return f"{head} (default {told}; {remark}"
-    return f"{help} (default {told})"
+    head, bracket, remark = help.rpartition(" (") if help.endswith(")") else (help, "", "")
+    if choices:
+        head = f"{head}: {', '.join(choices)}"
+    shown = default_of(default)
+    remarks = [f"default {shown}"] if shown is not None and not remark.startswith("default") else []
+    remarks += [remark[:-1]] if bracket else []
+    return f"{head} ({'; '.join(remarks)})" if remarks else head
 
 
 @cache
@@ -279,9 +286,9 @@ def _option(owner: type, one: Field[Any]) -> Option:
     choices = get_args(bare) if get_origin(bare) is Literal else ()
     return Option(
         name=one.name, kind=str if choices else bare, default=one.default,
-        help=with_default(about["help"], one.default), group=about["group"] or getattr(owner, "GROUP", Options.GROUP),
-        choices=choices, many=many, optional=type(None) in parts, limits=about["limits"], flags=about["flags"],
-        reader=about["read"],
+        help=described(about["help"], one.default, choices),
+        group=about["group"] or getattr(owner, "GROUP", Options.GROUP), choices=choices, many=many,
+        optional=type(None) in parts, limits=about["limits"], flags=about["flags"], reader=about["read"],
     )  # fmt: skip
 
 
@@ -295,6 +302,11 @@ def _converted(value: Any, kind: type) -> Any:
     if kind is Path:
         return Path(value) if isinstance(value, str | os.PathLike) else None
     return value if isinstance(value, kind) else None
+
+
+def _parts(item: Any) -> list[Any]:
+    """Texts may hold several between commas."""
+    return [part.strip() for part in item.split(",") if part.strip()] if isinstance(item, str) else [item]
 
 
 def _within(value: Any, name: str, limit: float) -> bool:

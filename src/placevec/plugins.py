@@ -13,10 +13,12 @@ from __future__ import annotations
 import importlib
 from collections.abc import Mapping
 from functools import cached_property
-from importlib.metadata import EntryPoint, entry_points
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from placevec.errors import PlacevecError, UsageError, choose_from
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
 
 
 class Registry:
@@ -42,6 +44,8 @@ class Registry:
     @cached_property
     def _found(self) -> tuple[dict[str, EntryPoint], list[str]]:
         """(name -> entry point of another package, one line for each that is not taken)."""
+        from importlib.metadata import entry_points  # 20 ms, which most commands need not spend
+
         added: dict[str, EntryPoint] = {}
         problems = []
         for point in sorted(entry_points(group=self.group), key=lambda point: (point.name, _package(point))):

@@ -11,8 +11,10 @@ from typing import Any
 
 import pytest
 
-from placevec.cli import main, printable, with_dashes
+from placevec.cli import main
 from placevec.datasets.dataset import Dataset
+from placevec.io.progress import printable
+from tests.cli.commands import commands
 
 
 def call(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, str, str]:
@@ -32,8 +34,12 @@ def test_help_teaches(capsys: pytest.CaptureFixture[str]) -> None:
     assert code == 0
     for verb in ("demo", "prepare", "train", "embed", "evaluate", "search", "explore", "info", "doctor"):
         assert verb in out
-        assert call(capsys, verb, "--help")[0] == 0
-    assert "Examples" in call(capsys, "prepare", "--help")[1]
+    for words in commands():
+        code, out, _ = call(capsys, *words.split(), "--help")
+        assert code == 0
+        assert out.startswith(f"Usage: placevec {words}")
+    assert "loc2vec" in call(capsys, "prepare", "--help")[1]
+    assert "For example" in call(capsys, "prepare", "loc2vec", "--help")[1]
     assert call(capsys, "--version")[1].startswith("placevec 0.")
 
 
@@ -95,7 +101,11 @@ def test_help_teaches(capsys: pytest.CaptureFixture[str]) -> None:
             2,
             "is it 24,60,25,61?",
         ),
-        (["prepare", "loc2vec", "--osm", "a.pbf", "--out", "X", "--spacing", "-5"], 2, "spacing of places"),
+        (
+            ["prepare", "loc2vec", "--osm", "a.pbf", "--out", "X", "--spacing", "-5"],
+            2,
+            "--spacing is -5, not a number",
+        ),
         (
             ["prepare", "loc2vec", "--osm-name", "helsinki-center", "--out", "X", "--layers", "no.toml"],
             1,
@@ -110,9 +120,17 @@ def test_help_teaches(capsys: pytest.CaptureFixture[str]) -> None:
             2,
             "choose from shape-tile-cnn",
         ),
-        (["train", "loc2vec", "nowhere", "--out", "X", "--epochs", "0"], 2, "at least one epoch"),
-        (["train", "loc2vec", "nowhere", "--out", "X", "--near-m", "500"], 2, "less than far"),
-        (["train", "loc2vec", "nowhere", "--out", "X", "--dim", "0"], 2, "at least one number"),
+        (
+            ["train", "loc2vec", "nowhere", "--out", "X", "--epochs", "0"],
+            2,
+            "--epochs is 0, not a whole number",
+        ),
+        (["train", "loc2vec", "nowhere", "--out", "X", "--near-m", "500"], 2, "has to be less than --far-m"),
+        (
+            ["train", "loc2vec", "nowhere", "--out", "X", "--dim", "0"],
+            2,
+            "--dim is 0, not a whole number of at least 1",
+        ),
         (["train", "loc2vec", "nowhere", "--out", "X", "--config", "no.toml"], 1, "no.toml"),
         (["embed", "nowhere", "nowhere", "-o", "x.parquet"], 1, "a model is a run or model directory"),
         (["embed", "nowhere", "nowhere", "-o", "x.parquet", "--dtype", "int4"], 2, "int4"),
@@ -132,13 +150,31 @@ def test_help_teaches(capsys: pytest.CaptureFixture[str]) -> None:
         (["search", "nowhere.parquet"], 2, "name one query"),
         (["search", "nowhere.parquet", "--place", "a"], 1, "nowhere.parquet"),
         (["info", "nowhere"], 1, "does not exist"),
-        (["fly"], 2, "No such command"),
-        (["train", "loc2vec", "x", "--out", "y", "--epoch", "3"], 2, "No such option"),
+        (["fly"], 2, "there is no verb 'fly'"),
         (
-            ["train", "loc2vec", "--resume", "data/x", "--out", "y"],
+            ["train", "loc2vec", "x", "--out", "y", "--epoch", "3"],
             2,
-            "data/x was taken as the value of --resume",
+            "no option --epoch; did you mean --epochs?",
         ),
+        (["train", "loc2vec", "--resume", "--out", "y"], 2, "DATASET is missing"),
+        (["train", "--resume", "loc2vec", "x", "--out", "y"], 2, "name a recipe: placevec train RECIPE"),
+        (["train", "loc2vec", "x", "--resume-from", "--out", "y"], 2, "--resume-from needs a value"),
+        (
+            ["train", "sphere2vec", "x", "--out", "y", "--near-m", "5"],
+            2,
+            "train loc2vec, not of train sphere2vec",
+        ),
+        (
+            ["prepare", "loc2vec", "--near-m", "5", "--out", "y"],
+            2,
+            "an option of train loc2vec, not of prepare loc2vec",
+        ),
+        (["search", "a.parquet", "--metric", "cosin"], 2, "did you mean 'cosine'"),
+        (["search", "a.parquet", "-k", "0"], 2, "-k is 0, not at least 1"),
+        (["search", "a.parquet", "--lon", "east"], 2, "--lon is 'east', not a number"),
+        (["info", "a", "b"], 2, "'b' is one argument too many"),
+        (["cluster", "a.parquet", "-o", "b.csv", "-o", "c.csv"], 2, "is given twice"),
+        (["--versio"], 2, "--versio"),
     ],
 )
 def test_bad_input_is_one_line(
@@ -226,13 +262,16 @@ def test_underscores_are_dashes(capsys: pytest.CaptureFixture[str], helsinki_tab
         capsys, "search", helsinki_table, "--lon=24.9414", "--lat=60.1719", "--min_distance=500"
     )
     assert len(found["results"]) == 10
-    assert with_dashes(["--a_b", "c_d", "--", "--e_f"]) == ["--a-b", "c_d", "--", "--e_f"]
 
 
-def test_resume_takes_no_dataset_for_its_value(helsinki_dataset: Dataset, helsinki_run: Path) -> None:
-    dataset = str(helsinki_dataset.path)
-    assert with_dashes(["--resume", dataset, "--out", "x"]) == ["--resume=newest", dataset, "--out", "x"]
-    assert with_dashes(["--resume", str(helsinki_run)]) == ["--resume", str(helsinki_run)]
+def test_a_checkpoint_is_no_dataset(
+    capsys: pytest.CaptureFixture[str], helsinki_dataset: Dataset, helsinki_run: Path, tmp_path: Path
+) -> None:
+    """As whoever writes ``--resume CHECKPOINT`` by habit finds out."""
+    given = ["train", "loc2vec", helsinki_dataset.path, "--resume", helsinki_run, "--out", tmp_path / "x"]
+    code, _, err = call(capsys, *given)
+    assert code == 1
+    assert f"--resume-from {helsinki_run} goes on from it" in err
 
 
 def test_names_cannot_disturb_the_terminal() -> None:

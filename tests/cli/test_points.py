@@ -90,9 +90,15 @@ def test_wrong_usage(capsys: pytest.CaptureFixture[str], table: Path, tmp_path: 
     for arguments, words in (
         (["prepare", "sphere2vec"], "name a table of points"),
         (["prepare", "sphere2vec", table, "--points", table], "not both"),
-        (["prepare", "sphere2vec", table, "--zoom", "12"], "--zoom means nothing to prepare sphere2vec"),
-        (["prepare", "loc2vec", table], "--points means nothing to prepare loc2vec"),
-        (["prepare", "sphere2vec", table, "--label", "species", "--kind", "color"], "--kind is auto"),
+        (
+            ["prepare", "sphere2vec", table, "--zoom", "12"],
+            "--zoom is an option of prepare loc2vec",
+        ),
+        (["prepare", "loc2vec", table], "is one argument too many"),
+        (
+            ["prepare", "sphere2vec", table, "--label", "species", "--kind", "color"],
+            "--kind 'color' is unknown",
+        ),
     ):
         code, _, err = call(capsys, *arguments, "--out", tmp_path / "x")
         assert (code, words in err) == (2, True), err

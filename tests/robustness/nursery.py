@@ -22,7 +22,7 @@ PRELOADED = (
     "torch", "torch._dynamo", "accelerate", "torch.utils.tensorboard", "safetensors.torch", "PIL.ImageOps", "pandas",
     "pyarrow.parquet", "geopandas", "osmium", "pyrosm", "cv2", "rasterio", "tifffile", "scipy.spatial",
     "sklearn.linear_model", "sklearn.ensemble", "rich.progress", "rich.table", "placevec.cli.app", "placevec.api",
-    "placevec.training", "placevec.models.model", "placevec.recipes.loc2vec.build",
+    "placevec.training.loop", "placevec.models.model", "placevec.recipes.loc2vec.build",
     "placevec.datasets.views.raster.raster",
     "placevec.embeddings.search.query", "placevec.explorer.pages.page", "placevec.evaluation.vectors",
 )  # fmt: skip

@@ -26,7 +26,7 @@ def benchmark_encoders(
     tasks: Sequence[str] | None = None,
     files: Sequence[PathLike] = (),
     label: str | None = None,
-    block_km: float | None = None,
+    block_m: float | None = None,
     probes: Sequence[Probe] | None = None,
     schemes: Sequence[Scheme] | None = None,
     seeds: int = 3,
@@ -46,7 +46,7 @@ def benchmark_encoders(
             default all for which there are data, or none where ``files`` are given.
         files: tables of your own, each a task.
         label: the column to predict in them.
-        block_km: side of their spatial blocks; by default a tenth of their extent.
+        block_m: side of their spatial blocks, meters; by default a tenth of their extent.
         probes: ``ridge``, ``trained``, ``kNN``; by default all.
         schemes: kinds of folds: ``blocks``, ``random``; by default both.
         seeds: shufflings.
@@ -102,8 +102,7 @@ def benchmark_encoders(
             found.append(planning.taken(catalog.task_of(name, data), points, split))
             advance(1, note=name)
         for file in files:
-            size = None if block_km is None else 1000.0 * block_km
-            found.append(planning.taken(catalog.own_task(file, label, size), points, split))
+            found.append(planning.taken(catalog.own_task(file, label, block_m), points, split))
             advance(1, note=found[-1].name)
     if len({task.name for task in found}) < len(found):
         raise UsageError("two tasks have one name: rename a file")

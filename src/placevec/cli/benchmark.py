@@ -3,69 +3,81 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-import typer
+from cyclopts import Parameter
 
-from placevec.cli.output import JSON, QUIET, print_json, print_table, progress_for, say
+from placevec.cli.output import print_json, print_table, progress_for, say
+from placevec.cli.signature import Json, Quiet, at_least
 from placevec.errors import UsageError
 
 if TYPE_CHECKING:
     from placevec.evaluation.location_encoders.compare import Group
 
-NAME = "benchmark"
-HELP = """Compare the location encoders with one another, and with what needs no encoder.
+HELP = """\
+Every encoder, corrected and as published, on tasks of real and made-up data, in random and in spatial-block
+folds, by three probes (ridge, trained head, nearest neighbors), with intervals. Writes table.md,
+results.csv and pictures. The same command goes on where it was stopped; with --budget it begins with what
+matters most and lists what was left out.
 
-Every encoder, corrected and as published, on tasks of real and made-up data, in random and in spatial-block folds, by
-three probes (ridge, trained head, nearest neighbors), with intervals. Writes table.md, results.csv and pictures. The
-same command goes on where it was stopped; with --budget it begins with what tells most and says what was left out.
-
-Examples:
+For example:
 
   placevec benchmark encoders --budget 30m --out encoders/
 
   placevec benchmark encoders --tasks country-of-cities,vmf-U4 --encoders sphereC+,grid,xyz
 
-  placevec benchmark encoders --task stations.csv --label temperature
-"""
+  placevec benchmark encoders --task stations.csv --label temperature"""
 _SHOWN = 12  # units left out that are named on the terminal
 _UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0}
 
 
 def command(
-    what: Literal["encoders"] = typer.Argument(..., help="What to compare."),
-    out: Path = typer.Option(Path("benchmark-encoders"), "--out", "-o", help="Folder of the results."),
-    encoders: list[str] = typer.Option([], help="Only these, by any name, separated by commas."),
-    originals: bool = typer.Option(True, help="Also the published forms."),
-    tasks: list[str] = typer.Option(
-        [], help="Only these, separated by commas; all, real and synthetic stand for several."
-    ),
-    task: list[Path] = typer.Option(
-        [], help="A table of your own, with lon, lat and a label (may be repeated)."
-    ),
-    label: str | None = typer.Option(None, help="The column to predict in it."),
-    block_km: float | None = typer.Option(
-        None, min=0.01, help="Side of its spatial blocks; a tenth of its extent by default."
-    ),
-    probes: list[str] = typer.Option([], help="Only these, separated by commas: ridge, trained, kNN."),
-    schemes: list[str] = typer.Option([], help="Only these folds, separated by commas: blocks, random."),
-    seeds: int = typer.Option(3, min=1, help="Shufflings of the points."),
-    folds: int = typer.Option(5, min=2, help="Folds of a shuffling."),
-    points: int | None = typer.Option(
-        None, min=100, help="At most so many points of a task (5000, or what a budget allows)."
-    ),
-    budget: str | None = typer.Option(None, help="Begin nothing new after this time: 90s, 30m, 2h."),
-    plots: bool = typer.Option(True, help="Also pictures."),
-    as_json: bool = JSON,
-    quiet: bool = QUIET,
+    what: Literal["encoders"],
+    /,
+    *,
+    out: Annotated[Path, Parameter(name=("--out", "-o"))] = Path("benchmark-encoders"),
+    encoders: tuple[str, ...] = (),
+    originals: bool = True,
+    tasks: tuple[str, ...] = (),
+    task: tuple[Path, ...] = (),
+    label: str | None = None,
+    block_m: Annotated[float | None, Parameter(validator=at_least(10))] = None,
+    probes: tuple[str, ...] = (),
+    schemes: tuple[str, ...] = (),
+    seeds: Annotated[int, Parameter(validator=at_least(1))] = 3,
+    folds: Annotated[int, Parameter(validator=at_least(2))] = 5,
+    points: Annotated[int | None, Parameter(validator=at_least(100))] = None,
+    budget: str | None = None,
+    plots: bool = True,
+    as_json: Json = False,
+    quiet: Quiet = False,
 ) -> None:
-    """Call `placevec.api.benchmark_encoders` and print what it found."""
+    """Call `placevec.api.benchmark_encoders` and print what it found.
+
+    Args:
+        what: What to compare.
+        out: Folder of the results.
+        encoders: Only these, by any name, separated by commas.
+        originals: The published forms too.
+        tasks: Only these, separated by commas (all, real and synthetic stand for several).
+        task: Table of your own, with lon, lat and a label (may be repeated).
+        label: Column to predict in it.
+        block_m: Side of its spatial blocks, meters (default: a tenth of its extent).
+        probes: Only these, separated by commas: ridge, trained, kNN.
+        schemes: Only these folds, separated by commas: blocks, random.
+        seeds: Shufflings of the points.
+        folds: Folds of a shuffling.
+        points: Maximum number of points of a task (default 5000, or what a budget allows).
+        budget: Time after which nothing new is begun: 90s, 30m, 2h.
+        plots: Pictures too.
+    """
     from placevec import api
 
     results = api.benchmark_encoders(
         out, encoders=_split(encoders), originals=originals, tasks=_split(tasks), files=task, label=label,
-        block_km=block_km, probes=_among("probes", probes, ("ridge", "trained", "kNN")),  # type: ignore[arg-type]
+        block_m=block_m, probes=_among("probes", probes, ("ridge", "trained", "kNN")),  # type: ignore[arg-type]
         schemes=_among("schemes", schemes, ("blocks", "random")),  # type: ignore[arg-type]
         seeds=seeds, folds=folds, points=points, budget_s=None if budget is None else seconds_of(budget), plots=plots,
         progress=progress_for(as_json, quiet),
@@ -127,11 +139,11 @@ def seconds_of(budget: str) -> float:
     return float(found[1]) * _UNITS[found[2]]
 
 
-def _split(values: list[str]) -> list[str] | None:
+def _split(values: Sequence[str]) -> list[str] | None:
     return [part.strip() for value in values for part in value.split(",") if part.strip()] or None
 
 
-def _among(name: str, values: list[str], known: tuple[str, ...]) -> list[str] | None:
+def _among(name: str, values: Sequence[str], known: tuple[str, ...]) -> list[str] | None:
     chosen = _split(values)
     for one in chosen or ():
         if one not in known:

@@ -3,50 +3,52 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-import typer
+from cyclopts import Parameter
 
-from placevec.cli.output import JSON, QUIET, print_json, print_table, progress_for, say
+from placevec.cli.output import plain_rows, print_json, print_table, progress_for, say
+from placevec.cli.signature import Json, Quiet, at_least
 
-NAME = "cluster"
-HELP = """Group places by their vectors, and name the place in the middle of each group.
+HELP = """\
+k-means gives every place to one of K clusters; without --clusters, K is the one of 2 to 20 with the largest
+silhouette on a seeded sample of 2,000 places. HDBSCAN finds dense regions, however many, and leaves the
+rest out as -1. Clusters are numbered from the largest on. The file is what `explore --columns` takes.
 
-k-means gives every place to one of K clusters; without --clusters, K is the one of 2 to 20 with the largest silhouette
-on a seeded sample of 2,000 places. HDBSCAN finds dense regions, however many, and leaves the rest out as -1. Clusters are
-numbered from the largest on. The file is what `explore --columns` takes.
-
-Examples:
+For example:
 
   placevec cluster malta.parquet -o clusters.parquet
 
   placevec cluster malta.parquet -o clusters.geojson --method hdbscan --smallest 50
 
-  placevec explore malta.parquet --html malta.html --columns clusters.parquet
-"""
+  placevec explore malta.parquet --html malta.html --columns clusters.parquet"""
 
 
 def command(
-    embeddings: Path = typer.Argument(..., help="Table of vectors."),
-    out: Path = typer.Option(..., "--out", "-o", help="File to write: .parquet, .csv or .geojson."),
-    method: Literal["kmeans", "hdbscan"] = typer.Option("kmeans", help="How clusters are found."),
-    clusters: int | None = typer.Option(
-        None, min=1, help="Clusters of k-means; by default chosen by silhouette."
-    ),
-    smallest: int | None = typer.Option(
-        None, min=2, help="For hdbscan: places that make a cluster; by default a hundredth of all."
-    ),
-    vectors: Literal["unit", "standardized", "raw"] = typer.Option(
-        "unit",
-        help="How vectors are compared: by direction as search does, every dimension alike, as they are.",
-    ),
-    seed: int = typer.Option(0, min=0, help="The same seed gives the same clusters."),
-    as_json: bool = JSON,
-    quiet: bool = QUIET,
+    embeddings: Path,
+    /,
+    *,
+    out: Annotated[Path, Parameter(name=("--out", "-o"))],
+    method: Literal["kmeans", "hdbscan"] = "kmeans",
+    clusters: Annotated[int | None, Parameter(validator=at_least(1))] = None,
+    smallest: Annotated[int | None, Parameter(validator=at_least(2))] = None,
+    vectors: Literal["unit", "standardized", "raw"] = "unit",
+    seed: Annotated[int, Parameter(validator=at_least(0))] = 0,
+    as_json: Json = False,
+    quiet: Quiet = False,
 ) -> None:
-    """Call `placevec.api.cluster` and print the clusters."""
+    """Call `placevec.api.cluster` and print the clusters.
+
+    Args:
+        embeddings: Table of vectors.
+        out: File to write: .parquet, .csv or .geojson.
+        method: Clustering method.
+        clusters: Number of k-means clusters (default: by silhouette).
+        smallest: Minimum places of an HDBSCAN cluster (default: a hundredth of all).
+        vectors: Scaling of the vectors (unit: by direction, as search does; standardized: every dimension alike).
+        seed: Seed of k-means and of the sample.
+    """
     from placevec import api
-    from placevec.cli.search import plain_rows
 
     found = api.cluster(
         embeddings, method=method, clusters=clusters, smallest=smallest, vectors=vectors, seed=seed, out=out,

@@ -9,12 +9,11 @@ import platform
 import shutil
 from typing import Any
 
-import typer
+from placevec.cli.output import print_json, print_table
+from placevec.cli.signature import Json
+from placevec.recipes import RECIPES
 
-from placevec.cli.output import JSON, print_json, print_table
-
-NAME = "doctor"
-HELP = """Say what this machine offers placevec: versions, processor, memory, devices, extras, shared data."""
+HELP = ""
 
 CORE = (
     "torch", "accelerate", "safetensors", "numpy", "pandas", "pyarrow", "osmium", "pyrosm", "geopandas",
@@ -26,7 +25,7 @@ EXTRAS = {
 }  # fmt: skip
 
 
-def command(as_json: bool = JSON) -> None:
+def command(*, as_json: Json = False) -> int:
     """Print every fact, and end with exit code 1 if something needed is missing or unsafe."""
     facts = examine()
     if as_json:
@@ -37,8 +36,7 @@ def command(as_json: bool = JSON) -> None:
             items = value.items() if isinstance(value, dict) else [("", value)]
             rows += [[name, key, "missing" if item is None else str(item)] for key, item in items]
         print_table(["", "", ""], rows)
-    if facts["problems"]:
-        raise typer.Exit(1)
+    return 1 if facts["problems"] else 0
 
 
 def _version(package: str) -> str | None:
@@ -71,6 +69,8 @@ def examine() -> dict[str, Any]:
         )
     data = os.environ.get("PLACEVEC_DATA")
     facts["shared_data"] = data if data and os.path.isdir(data) else None
+    if plug_ins := RECIPES.problems():
+        facts["plug_ins"] = plug_ins
     facts["problems"] = problems
     return facts
 

@@ -2,64 +2,60 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-import typer
+from cyclopts import Parameter
 
-from placevec.cli.output import JSON, QUIET, print_json, progress_for, say
+from placevec.cli.output import print_json, progress_for, say
+from placevec.cli.signature import Json, Quiet, at_least
 from placevec.errors import UsageError
 
-NAME = "embed"
-HELP = """Turn a dataset's places into vectors: one GeoParquet table that opens everywhere.
+HELP = """\
+A killed run goes on where it was. --model base takes the model that comes with placevec: nothing to train.
+A model that reads bare coordinates (sphere2vec) takes any table of points too, of any number of rows.
 
-A killed run goes on where it was. --model base takes the model that comes with placevec: nothing to train. A model that
-reads bare coordinates (sphere2vec) takes any table of points too, of any number of rows.
-
-Examples:
+For example:
 
   placevec embed runs/malta data/malta -o malta.parquet
 
   placevec embed --model base data/malta -o malta.parquet
 
-  placevec embed runs/sightings points.csv -o points.parquet
-"""
+  placevec embed runs/sightings points.csv -o points.parquet"""
 POINTS = "Tables of points"
+OfPoints = Annotated[str | None, Parameter(group=POINTS)]
 
 
 def command(
-    paths: list[Path] = typer.Argument(
-        ...,
-        metavar="[RUN] DATASET|POINTS",
-        help="Run or model directory, then dataset directory: it may be another one than was trained on. Or a table of"
-        " points: CSV, TSV, Parquet, GeoJSON, GeoPackage, Shapefile or FlatGeobuf.",
-    ),
-    model: str | None = typer.Option(None, "--model", help="Instead of RUN: a model directory, or base."),
-    out: Path = typer.Option(..., "--out", "-o", help="GeoParquet file to write."),
-    dtype: Literal["float32", "float16", "int8"] = typer.Option("float32", help="Numbers as stored."),
-    batch_size: int = typer.Option(64, min=1, help="Places encoded at once."),
-    lon: str | None = typer.Option(
-        None, help="Column of longitudes (found by name).", rich_help_panel=POINTS
-    ),
-    lat: str | None = typer.Option(None, help="Column of latitudes (found by name).", rich_help_panel=POINTS),
-    crs: str | None = typer.Option(
-        None,
-        help="System of the coordinates, such as EPSG:3067 (degrees, or the file's).",
-        rich_help_panel=POINTS,
-    ),
-    id_: str | None = typer.Option(
-        None,
-        "--id",
-        help="Column of distinct names (place_id, id, or the row's number).",
-        rich_help_panel=POINTS,
-    ),
-    date: str | None = typer.Option(
-        None, help="Column of dates, where the model was trained with --seasons.", rich_help_panel=POINTS
-    ),
-    as_json: bool = JSON,
-    quiet: bool = QUIET,
+    *paths: Annotated[Path, Parameter(required=True)],
+    out: Annotated[Path, Parameter(name=("--out", "-o"))],
+    model: str | None = None,
+    dtype: Literal["float32", "float16", "int8"] = "float32",
+    batch_size: Annotated[int, Parameter(validator=at_least(1))] = 64,
+    lon: OfPoints = None,
+    lat: OfPoints = None,
+    crs: OfPoints = None,
+    id_: Annotated[str | None, Parameter(name="--id", group=POINTS)] = None,
+    date: OfPoints = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
 ) -> None:
-    """Call `placevec.api.embed` and say what was written."""
+    """Call `placevec.api.embed` and say what was written.
+
+    Args:
+        paths: Run or model directory, then dataset directory, which may be another one than was trained on; or a table
+            of points: CSV, TSV, Parquet, GeoJSON, GeoPackage, Shapefile or FlatGeobuf.
+        out: GeoParquet file to write.
+        model: Model directory instead of the run, or base.
+        dtype: Numbers as stored.
+        batch_size: Places encoded at once.
+        lon: Column of longitudes (default: found by name).
+        lat: Column of latitudes (default: found by name).
+        crs: Coordinate system, such as EPSG:3067 (default: degrees, or that of the file).
+        id_: Column of distinct names (default: place_id, id, or the number of the row).
+        date: Column of dates, where the model was trained with --seasons.
+    """
     from placevec import api
 
     run, dataset = _given(paths, model)
@@ -106,7 +102,7 @@ def _points(
     say(f"{done.count:,} vectors of {done.dim} numbers: {out} ({out.stat().st_size / 1e6:.1f} MB)")
 
 
-def _given(paths: list[Path], model: str | None) -> tuple[str | Path, Path]:
+def _given(paths: Sequence[Path], model: str | None) -> tuple[str | Path, Path]:
     """(model, dataset) from what was written on the command line."""
     wanted = 2 if model is None else 1
     if len(paths) != wanted:

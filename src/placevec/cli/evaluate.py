@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
-import typer
+from cyclopts import Parameter
 
-from placevec.cli.output import JSON, QUIET, console, print_json, progress_for, say
+from placevec.cli.output import console, print_json, progress_for, say
+from placevec.cli.signature import Flag, Json, Quiet, at_least
 from placevec.errors import EmbeddingsError, EvaluationError, UsageError
 
 if TYPE_CHECKING:
@@ -15,49 +16,55 @@ if TYPE_CHECKING:
     from placevec.evaluation.predictions.report import AnswerReport
     from placevec.evaluation.report import Report
 
-NAME = "evaluate"
-HELP = """Measure vectors beside what needs no learning: chance, coordinates, raw features, an untrained encoder.
-
-Splits are spatial blocks with a buffer; every row is judged by its best probe; intervals come from a bootstrap over
+HELP = """\
+Splits are spatial blocks with a buffer; every row has its best probe; intervals come from a bootstrap over
 blocks. Tasks made of OSM tags need a model that does not see those tags: train it with --drop-layers.
 
-Of a model that was taught labels (sphere2vec) it measures the answers on the places kept from training: top-1, 3, 5
-and 10, MRR and macro-F1, or R² and the mean error, beside frequencies, neighbors and an untrained encoder.
+Of the run of a model that was trained on labels it evaluates the predictions on the places held out: top-1,
+3, 5 and 10, MRR and macro-F1, or R² and the mean error, beside frequencies, neighbors and an untrained
+encoder.
 
-Examples:
+For example:
 
   placevec evaluate malta.parquet
 
   placevec evaluate runs/sightings --out report/
 
-  placevec evaluate malta.parquet --labels population.csv --out report/
-"""
+  placevec evaluate malta.parquet --labels population.csv --out report/"""
 
 
 def command(
-    embeddings: Path = typer.Argument(
-        ..., metavar="EMBEDDINGS|RUN", help="Table of vectors; or the run of a model that was taught labels."
-    ),
-    dataset: Path | None = typer.Option(
-        None, help="Their dataset, if it has moved; or another one with labels to judge a model on."
-    ),
-    run: Path | None = typer.Option(None, help="Their run, if it has moved."),
-    task: list[str] = typer.Option([], help="Only this task (may be repeated): landuse, pois."),
-    labels: Path | None = typer.Option(None, help="Table of your own labels, with place_id or lon and lat."),
-    seeds: int = typer.Option(3, min=1, help="Shufflings of the blocks, and untrained encoders."),
-    folds: int = typer.Option(5, min=2, help="Folds of blocks."),
-    budget: Literal["quick", "full"] = typer.Option("full", help="quick takes smaller probes."),
-    allow_leaks: bool = typer.Option(
-        False, "--allow-leaks", help="Also run tasks whose tags the model sees (marked)."
-    ),
-    beside: list[str] = typer.Option(
-        [], help="A further model to compare with: a directory, or base (may be repeated)."
-    ),
-    out: Path | None = typer.Option(None, "--out", "-o", help="Directory for report.json and report.md."),
-    as_json: bool = JSON,
-    quiet: bool = QUIET,
+    embeddings: Path,
+    /,
+    *,
+    dataset: Path | None = None,
+    run: Path | None = None,
+    task: tuple[str, ...] = (),
+    labels: Path | None = None,
+    seeds: Annotated[int, Parameter(validator=at_least(1))] = 3,
+    folds: Annotated[int, Parameter(validator=at_least(2))] = 5,
+    budget: Literal["quick", "full"] = "full",
+    allow_leaks: Flag = False,
+    beside: tuple[str, ...] = (),
+    out: Annotated[Path | None, Parameter(name=("--out", "-o"))] = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
 ) -> None:
-    """Call `placevec.api.evaluate` and print the report."""
+    """Call `placevec.api.evaluate` and print the report.
+
+    Args:
+        embeddings: Table of vectors; or the run of a model that was trained on labels.
+        dataset: Dataset of the vectors, if it has moved; or another one with labels to evaluate a model on.
+        run: Run of the vectors, if it has moved.
+        task: Only this task, landuse or pois (may be repeated).
+        labels: Table of your own labels, with place_id or lon and lat.
+        seeds: Shufflings of the blocks, and untrained encoders.
+        folds: Folds of blocks.
+        budget: Size of the probes.
+        allow_leaks: Also run tasks whose tags the model sees (marked).
+        beside: Further model to compare with, a directory or base (may be repeated).
+        out: Directory for report.json and report.md.
+    """
     from placevec import api
     from placevec.io import atomic
 
@@ -74,7 +81,7 @@ def command(
     vectors = api.load_embeddings(embeddings)
     _check_of_dataset(vectors, embeddings)
     report = api.evaluate(
-        vectors, dataset=dataset, model=run, tasks=task or None, labels=labels, seeds=seeds, folds=folds,
+        vectors, dataset=dataset, model=run, tasks=list(task) or None, labels=labels, seeds=seeds, folds=folds,
         budget=budget, allow_leaks=allow_leaks, others={f"model {name}": name for name in beside},
         progress=progress_for(as_json, quiet),
     )  # fmt: skip

@@ -3,61 +3,66 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-import typer
+from cyclopts import Parameter
 
-from placevec.cli.output import JSON, QUIET, print_json, progress_for, say
+from placevec.cli.output import print_json, progress_for, say
+from placevec.cli.signature import Json, Quiet, at_least
 
 if TYPE_CHECKING:
     from placevec.api import Explored
 
-NAME = "explore"
-HELP = """Write what shows the vectors: a page, a map with a GeoJSON, still plots. At least one of them.
-
+HELP = """\
 --html FILE: the embedding space beside the map, linked.
 --map DIR: embeddings_map.html, a marker for every place in the color of its vector, and embeddings.geojson with all
 dimensions, components, colors and clusters.
 --png DIR: PCA, t-SNE and UMAP in every coloring.
 Pages open without a network or server.
 
-Examples:
+For example:
 
   placevec explore malta.parquet --html malta.html
 
   placevec explore malta.parquet --map malta-map --method tsne --max-places 5000
 
-  placevec explore malta.parquet --png plots --columns clusters.parquet
-"""
+  placevec explore malta.parquet --png plots --columns clusters.parquet"""
 
 
 def command(
-    embeddings: Path = typer.Argument(..., help="Table of vectors."),
-    html: Path | None = typer.Option(None, "--html", help="Page to write."),
-    map_folder: Path | None = typer.Option(
-        None, "--map", help="Folder for embeddings_map.html and embeddings.geojson."
-    ),
-    png: Path | None = typer.Option(None, "--png", help="Folder for still plots."),
-    dataset: Path | None = typer.Option(None, help="Dataset to draw the map from, if it has moved."),
-    columns: Path | None = typer.Option(
-        None, help="Table with place_id and columns to color by, such as that of placevec cluster."
-    ),
-    title: str | None = typer.Option(None, help="Title of all of them."),
-    method: Literal["pca", "tsne", "umap"] = typer.Option(
-        "pca", help="For --map: what makes the three components that become red, green and blue."
-    ),
-    projection: list[str] = typer.Option(
-        [], help="For --png: only this projection (may be repeated): pca, tsne, umap."
-    ),
-    clusters: int | None = typer.Option(
-        None, min=1, help="For --map and --png: clusters of k-means; by default chosen by silhouette."
-    ),
-    max_places: int = typer.Option(20_000, min=1, help="Draw at most so many places, a seeded sample."),
-    seed: int = typer.Option(0, min=0, help="Seed of the sample, of t-SNE, UMAP and k-means."),
-    as_json: bool = JSON,
-    quiet: bool = QUIET,
+    embeddings: Path,
+    /,
+    *,
+    html: Path | None = None,
+    map_folder: Annotated[Path | None, Parameter(name="--map")] = None,
+    png: Path | None = None,
+    dataset: Path | None = None,
+    columns: Path | None = None,
+    title: str | None = None,
+    method: Literal["pca", "tsne", "umap"] = "pca",
+    projection: tuple[str, ...] = (),
+    clusters: Annotated[int | None, Parameter(validator=at_least(1))] = None,
+    max_places: Annotated[int, Parameter(validator=at_least(1))] = 20_000,
+    seed: Annotated[int, Parameter(validator=at_least(0))] = 0,
+    as_json: Json = False,
+    quiet: Quiet = False,
 ) -> None:
-    """Call `placevec.api.explore` and print what was written."""
+    """Call `placevec.api.explore` and print what was written.
+
+    Args:
+        embeddings: Table of vectors.
+        html: Page to write.
+        map_folder: Folder for embeddings_map.html and embeddings.geojson.
+        png: Folder for still plots.
+        dataset: Dataset to draw the map from, if it has moved.
+        columns: Table with place_id and columns to color by, such as that of placevec cluster.
+        title: Title of all of them.
+        method: Three components of --map that become red, green and blue.
+        projection: Only this projection of --png: pca, tsne or umap (may be repeated).
+        clusters: Number of k-means clusters, of --map and --png (default: by silhouette).
+        max_places: Maximum number of places drawn, a seeded sample.
+        seed: Seed of the sample, of t-SNE, UMAP and k-means.
+    """
     from placevec import api
 
     extra = None

@@ -4,35 +4,37 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import typer
+from placevec.cli.output import clean, print_json, progress_for, say
+from placevec.cli.signature import Json, Quiet
 
-from placevec.cli.output import JSON, QUIET, clean, print_json, progress_for, say
+HELP = """\
+Layers become tiles/LAYER/z/x/y.png, white on black in one bit a pixel, a picture of every layer for each
+tile. Colors become tiles/tile_z_x_y.png and metadata.json. `placevec prepare --tile-folder` gives the same
+pixels back. A killed run goes on where it was.
 
-NAME = "export"
-HELP = """Write the map of a dataset as ready tiles: folders as the founding pipelines read them, or MBTiles.
-
-Layers become tiles/LAYER/z/x/y.png, white on black in one bit a pixel, a picture of every layer for each tile. Colors
-become tiles/tile_z_x_y.png and metadata.json. `placevec prepare --tile-folder` gives the same pixels back. A killed run
-goes on where it was.
-
-Examples:
+For example:
 
   placevec export data/malta --tile-folder 12_layer_tiles
 
-  placevec export data/kyiv --mbtiles kyiv.mbtiles
-"""
+  placevec export data/kyiv --mbtiles kyiv.mbtiles"""
 
 
 def command(
-    dataset: Path = typer.Argument(..., help="The dataset."),
-    tile_folder: Path | None = typer.Option(None, help="Folder to make."),
-    mbtiles: Path | None = typer.Option(
-        None, help="MBTiles file to make of colors; of layers, a folder of one file each."
-    ),
-    as_json: bool = JSON,
-    quiet: bool = QUIET,
+    dataset: Path,
+    /,
+    *,
+    tile_folder: Path | None = None,
+    mbtiles: Path | None = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
 ) -> None:
-    """Call `placevec.api.export` and say what was made."""
+    """Call `placevec.api.export` and say what was made.
+
+    Args:
+        dataset: Dataset directory.
+        tile_folder: Folder to make.
+        mbtiles: MBTiles file to make of colors; of layers, a folder of one file each.
+    """
     from placevec import api
 
     opened = api.open_dataset(dataset)

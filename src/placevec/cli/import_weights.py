@@ -4,22 +4,22 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Annotated
 
-import typer
+from cyclopts import Parameter
 
-from placevec.cli.output import JSON, print_json, say
-from placevec.errors import UsageError
+from placevec.cli.output import print_json, say
+from placevec.cli.signature import Flag, Json
+from placevec.errors import InputError, UsageError
 
-NAME = "import-weights"
-HELP = """Bring in weights of another system (.pt, .pth, .pth.tar) as a model directory with safetensors.
+HELP = """\
+Of the founding Loc2Vecs (loc2vec-12, loc2vec-rgb), and of location encoders: those of TorchSpatial with
+their classes (torchspatial), and that of GeoCLIP (geoclip). You bring the file; nothing is downloaded.
 
-Of the founding Loc2Vecs (loc2vec-12, loc2vec-rgb), and of location encoders: those of TorchSpatial with their classes
-(torchspatial), and that of GeoCLIP (geoclip). You bring the file; nothing is downloaded.
+Such a file is a pickle. Only its tensors and plain values are read, nothing in it is run, and every shape
+is checked; still, it is read only with your consent.
 
-Such a file is a pickle. Only its tensors and plain values are read, nothing in it is run, and every shape is checked;
-still, it is read only with your consent.
-
-Examples:
+For example:
 
   placevec import-weights best_model.pth --as loc2vec-12 --out models/kyiv --yes-i-trust-this-file
 
@@ -27,42 +27,42 @@ Examples:
 
   placevec import-weights model_fmow_Sphere2Vec-sphereC+.pth.tar --as torchspatial --classes fmow.txt --out models/fmow
 
-  placevec import-weights location_encoder_weights.pth --as geoclip --out models/geoclip
-"""
+  placevec import-weights location_encoder_weights.pth --as geoclip --out models/geoclip"""
 
 
 def command(
-    file: Path = typer.Argument(..., help="The checkpoint: .pt, .pth or .pth.tar."),
-    system: str = typer.Option(..., "--as", help="loc2vec-12, loc2vec-rgb, torchspatial or geoclip."),
-    out: Path = typer.Option(..., "--out", "-o", help="Model directory to make."),
-    zoom: int | None = typer.Option(
-        None, help="Of a Loc2Vec: zoom of the tiles that it was trained on. Default 17."
-    ),
-    layers: str | None = typer.Option(
-        None,
-        help="Of a Loc2Vec: its input channels in its order, separated by commas. The 12-layer code took them as its"
-        " disk listed the folders; without this option they are taken to be in placevec's order.",
-    ),
-    classes: Path | None = typer.Option(
-        None,
-        help="Of torchspatial: file with the names of its classes, a line each in the order of its outputs. The"
-        " checkpoint has none; without this option they are called class 0, class 1, ...",
-    ),
-    training_points: Path | None = typer.Option(
-        None, help="Of torchspatial's rbf: table of the points that it was trained on, in their order."
-    ),
-    consent: bool = typer.Option(
-        False, "--yes-i-trust-this-file", help="Read the file without asking first."
-    ),
-    as_json: bool = JSON,
+    file: Path,
+    /,
+    *,
+    system: Annotated[str, Parameter(name="--as")],
+    out: Annotated[Path, Parameter(name=("--out", "-o"))],
+    zoom: int | None = None,
+    layers: str | None = None,
+    classes: Path | None = None,
+    training_points: Path | None = None,
+    consent: Annotated[Flag, Parameter(name="--yes-i-trust-this-file")] = False,
+    as_json: Json = False,
 ) -> None:
-    """Call `placevec.api.import_weights` and say where the model is."""
+    """Call `placevec.api.import_weights` and say where the model is.
+
+    Args:
+        file: Checkpoint: .pt, .pth or .pth.tar.
+        system: System that it is of: loc2vec-12, loc2vec-rgb, torchspatial or geoclip.
+        out: Model directory to make.
+        zoom: Zoom of the tiles that a Loc2Vec was trained on (default 17).
+        layers: Input channels of a Loc2Vec in its order, separated by commas (default: placevec's order; the 12-layer
+            code took them as its disk listed the folders).
+        classes: File with the names of the classes of torchspatial, a line each in the order of its outputs (default:
+            class 0, class 1, ...; the checkpoint has none).
+        training_points: Table of the points that the rbf of torchspatial was trained on, in their order.
+        consent: Read the file without asking first.
+    """
     from placevec import api
 
     if not consent:
         if not sys.stdin.isatty():
             raise UsageError(f"{file} is read only with consent: add --yes-i-trust-this-file")
-        typer.confirm(f"Read the weights in {file.name}? You should know where the file is from.", abort=True)
+        _ask(f"Read the weights in {file.name}? You should know where the file is from.")
     names = None if layers is None else tuple(part.strip() for part in layers.split(",") if part.strip())
     model = api.import_weights(
         file, system=system, out=out, zoom=zoom, layers=names, classes=classes,
@@ -83,6 +83,12 @@ def command(
         return
     bare = "coordinates" in model.readings
     say(f"Next: placevec embed {out} {'POINTS.csv' if bare else 'DATASET'} -o E.parquet")
+
+
+def _ask(question: str) -> None:
+    """InputError unless the answer at the terminal is yes."""
+    if input(f"{question} [y/N]: ").strip().lower() not in ("y", "yes"):
+        raise InputError("the file was not read")
 
 
 def _first(classes: tuple[str, ...]) -> str:

@@ -5,26 +5,26 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import typer
-
-from placevec.cli.output import JSON, print_facts, print_json
+from placevec.cli.output import print_facts, print_json
 from placevec.cli.points import labels_told
+from placevec.cli.signature import Json
 from placevec.errors import InputError
 
 if TYPE_CHECKING:
     from placevec.models.model import Model
 
-NAME = "info"
-HELP = """Say what a dataset, a run or model, a table of vectors, or an OSM extract is, after checking it.
+HELP = """\
+For example:
 
-Example:
-
-  placevec info data/malta
-"""
+  placevec info data/malta"""
 
 
-def command(path: Path = typer.Argument(..., help="What to look at."), as_json: bool = JSON) -> None:
-    """Recognize the path and print what it is."""
+def command(path: Path, /, *, as_json: Json = False) -> None:
+    """Recognize the path and print what it is.
+
+    Args:
+        path: What to look at.
+    """
     content = describe(path)
     if as_json:
         print_json(content)

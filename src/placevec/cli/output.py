@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import math
+import shlex
+import sys
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
-
-import typer
 
 from placevec.io.progress import SILENT, Bars, Progress, printable
 
@@ -15,8 +14,6 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 _WIDE = 240
-JSON = typer.Option(False, "--json", help="Print the result as JSON, and no progress.")
-QUIET = typer.Option(False, "--quiet", "-q", help="Show no progress.")
 
 
 def progress_for(as_json: bool, quiet: bool) -> Progress:
@@ -38,12 +35,16 @@ def _plain(value: Any) -> Any:
 
 def print_json(content: Any) -> None:
     """One JSON document on standard output; not-a-number becomes null, and what does not print is escaped."""
+    import json
+
     lines = json.dumps(_plain(content), indent=2, ensure_ascii=False).split("\n")
-    typer.echo("\n".join(line if line.isprintable() else _escaped(line) for line in lines))
+    say("\n".join(line if line.isprintable() else _escaped(line) for line in lines))
 
 
 def _escaped(line: str) -> str:
     """A line of JSON with terminal codes and direction marks, which stand in texts only, written as \\u escapes."""
+    import json
+
     return "".join(one if one.isprintable() else json.dumps(one)[1:-1] for one in line)
 
 
@@ -106,6 +107,28 @@ def print_facts(facts: Mapping[str, Any]) -> None:
     console().print(table)
 
 
+def plain_rows(found: Any) -> list[list[Any]]:
+    """Rows of a result, with an empty text where there is none."""
+    return [
+        ["" if cell is None or cell != cell else cell for cell in row]
+        for row in found.itertuples(index=False)
+    ]
+
+
 def say(line: str) -> None:
     """One line on standard output."""
-    typer.echo(line)
+    sys.stdout.write(f"{line}\n")
+
+
+def spelled(options: Mapping[str, Any]) -> str:
+    """Options as a command line says them.
+
+    >>> spelled({"osm_name": "Monaco", "size_m": 120.0, "drop_layers": ("roads", "water"), "force": True})
+    '--osm-name Monaco --size-m 120 --drop-layers roads,water --force'
+    """
+    words = []
+    for name, value in options.items():
+        text = f"{value:g}" if isinstance(value, float) else value
+        text = ",".join(value) if isinstance(value, tuple) else str(text)
+        words += [f"--{name.replace('_', '-')}", *([] if value is True else [shlex.quote(text)])]
+    return " ".join(words)

@@ -3,24 +3,23 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-import typer
+from cyclopts import Parameter
 
-from placevec.cli.output import JSON, QUIET, clean, print_json, progress_for, say
+from placevec.cli.output import clean, print_json, progress_for, say
+from placevec.cli.signature import Json, Quiet
 from placevec.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-NAME = "picture"
-HELP = """Draw location encoders and their trainings, several side by side, as a PNG.
+HELP = """\
+kernels: how alike each finds every place on Earth and one (--at lon,lat), on a globe and by distance; of
+runs their vectors, of named encoders their features. latitude: how good runs are by latitude, on places
+held out of training. curves: how loss and a further measure of runs went.
 
-kernels: how alike each finds every place on Earth and one (--at lon,lat), on a globe and by distance; of runs their
-vectors, of named encoders their features. latitude: how good runs are by latitude, on places kept from training.
-curves: how loss and a further measure of runs went.
-
-Examples:
+For example:
 
   placevec picture kernels xyz grid sphereC+ --at 179.5,-17 --out kernels.png
 
@@ -28,8 +27,7 @@ Examples:
 
   placevec picture latitude runs/grid runs/sphereC+ --out latitude.png
 
-  placevec picture curves runs/grid runs/sphereC+ --out curves.png
-"""
+  placevec picture curves runs/grid runs/sphereC+ --out curves.png"""
 _FEATURES = ("variant", "scales", "r_min")
 _OF = {
     "kernels": ("at", "land", *_FEATURES),
@@ -39,31 +37,36 @@ _OF = {
 
 
 def command(
-    what: Literal["kernels", "latitude", "curves"] = typer.Argument(
-        ..., help="What to draw: kernels, latitude or curves."
-    ),
-    given: list[str] = typer.Argument(
-        ..., metavar="RUN|ENCODER...", help="Runs; for kernels also names of location encoders."
-    ),
-    out: Path = typer.Option(..., "--out", "-o", help="Picture to write, .png."),
-    at: str | None = typer.Option(None, help="kernels: lon,lat of the place. Default: 179.5,-17, in Fiji."),
-    variant: str | None = typer.Option(None, help="kernels: corrected or original, of the named encoders."),
-    scales: int | None = typer.Option(None, help="kernels: scales of the named encoders."),
-    r_min: float | None = typer.Option(None, help="kernels: finest scale of the named encoders."),
-    land: Path | None = typer.Option(
-        None, help="kernels: outlines of the land. Default: coarse ones of Natural Earth."
-    ),
-    dataset: Path | None = typer.Option(
-        None, help="latitude: dataset to judge on. Default: that of each run."
-    ),
-    band: float | None = typer.Option(None, help="latitude: degrees of a band. Default: 15."),
-    metric: str | None = typer.Option(
-        None, help="curves: measure of the lower chart, as metrics.jsonl calls it."
-    ),
-    as_json: bool = JSON,
-    quiet: bool = QUIET,
+    what: Literal["kernels", "latitude", "curves"],
+    /,
+    *runs: Annotated[str, Parameter(required=True)],
+    out: Annotated[Path, Parameter(name=("--out", "-o"))],
+    at: Annotated[str | None, Parameter(allow_leading_hyphen=True)] = None,
+    variant: str | None = None,
+    scales: int | None = None,
+    r_min: float | None = None,
+    land: Path | None = None,
+    dataset: Path | None = None,
+    band: float | None = None,
+    metric: str | None = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
 ) -> None:
-    """Call the function of `placevec.api` that draws it, and say what was written."""
+    """Call the function of `placevec.api` that draws it, and say what was written.
+
+    Args:
+        what: What to draw.
+        runs: Runs; for kernels also names of location encoders.
+        out: Picture to write, .png.
+        at: Place of kernels, lon,lat in degrees (default 179.5,-17, in Fiji).
+        variant: Variant of the named encoders of kernels, corrected or original.
+        scales: Number of scales of the named encoders of kernels.
+        r_min: Finest scale of the named encoders of kernels, share of the Earth's radius.
+        land: Outlines of the land of kernels (default: coarse ones of Natural Earth).
+        dataset: Dataset to evaluate on, of latitude (default: that of each run).
+        band: Width of a band of latitude, degrees (default 15).
+        metric: Measure of the lower chart of curves, as metrics.jsonl calls it.
+    """
     from placevec import api
 
     options = {
@@ -79,12 +82,12 @@ def command(
     if what == "kernels":
         features: dict[str, Any] = {key: value for key, value in told.items() if key in _FEATURES}
         place = {} if at is None else {"at": _place(at)}
-        found = api.picture_kernels(given, out, options=features, land=land, progress=progress, **place)
+        found = api.picture_kernels(list(runs), out, options=features, land=land, progress=progress, **place)
     elif what == "latitude":
         wide = {} if band is None else {"band": band}
-        found = api.picture_latitude(given, out, dataset=dataset, progress=progress, **wide)
+        found = api.picture_latitude(list(runs), out, dataset=dataset, progress=progress, **wide)
     else:
-        found = api.picture_curves(given, out, metric=metric)
+        found = api.picture_curves(list(runs), out, metric=metric)
     if as_json:
         print_json(_content(vars(found)))
         return

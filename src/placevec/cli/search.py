@@ -3,46 +3,61 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Literal
 
-import typer
+from cyclopts import Parameter
 
-from placevec.cli.output import JSON, print_json, print_table, say
+from placevec.cli.output import plain_rows, print_json, print_table, say
+from placevec.cli.signature import Json, at_least
 from placevec.errors import UsageError
 
-NAME = "search"
-HELP = """Find the places most like a given one.
+HELP = """\
+Name the query by coordinates, place id, tile or name. Coordinates that are no place of the table are
+embedded afresh when the dataset and the run still lie where the table says; else the nearest place answers,
+and is named.
 
-Name the query by coordinates, place id, tile or name. Coordinates that are no place of the table are embedded
-afresh when the dataset and the run still lie where the table says; else the nearest place answers, and is named.
-
-Examples:
+For example:
 
   placevec search malta.parquet --lon 14.51 --lat 35.90 -k 20
 
-  placevec search malta.parquet --tile 17/70818/51558 --metric euclidean --csv like-it.csv
-"""
+  placevec search malta.parquet --tile 17/70818/51558 --metric euclidean --csv like-it.csv"""
 
 
 def command(
-    embeddings: Path = typer.Argument(..., help="Table of vectors."),
-    lon: float | None = typer.Option(None, help="Longitude of the query, degrees."),
-    lat: float | None = typer.Option(None, help="Latitude of the query, degrees."),
-    place: str | None = typer.Option(None, help="place_id of the query."),
-    tile: str | None = typer.Option(None, help="Tile of the query, z/x/y."),
-    name: str | None = typer.Option(None, help="Name of the query, or the beginning of one."),
-    k: int = typer.Option(10, "-k", "--k", min=1, help="How many places to find."),
-    metric: Literal["cosine", "euclidean", "manhattan", "dot"] = typer.Option(
-        "cosine", help="How vectors are compared."
-    ),
-    bbox: str | None = typer.Option(None, help="Only places in west,south,east,north."),
-    min_distance: float = typer.Option(0.0, help="Only places at least so many meters from the query."),
-    dataset: Path | None = typer.Option(None, help="Dataset to embed the query from, if it has moved."),
-    run: Path | None = typer.Option(None, help="Run to embed the query with, if it has moved."),
-    csv: Path | None = typer.Option(None, help="Also write the result as CSV."),
-    as_json: bool = JSON,
+    embeddings: Path,
+    /,
+    *,
+    lon: float | None = None,
+    lat: float | None = None,
+    place: str | None = None,
+    tile: str | None = None,
+    name: str | None = None,
+    k: Annotated[int, Parameter(name=("--k", "-k"), validator=at_least(1))] = 10,
+    metric: Literal["cosine", "euclidean", "manhattan", "dot"] = "cosine",
+    bbox: Annotated[str | None, Parameter(allow_leading_hyphen=True)] = None,
+    min_distance: float = 0.0,
+    dataset: Path | None = None,
+    run: Path | None = None,
+    csv: Path | None = None,
+    as_json: Json = False,
 ) -> None:
-    """Call `placevec.api.similar` and print the ranking."""
+    """Call `placevec.api.similar` and print the ranking.
+
+    Args:
+        embeddings: Table of vectors.
+        lon: Longitude of the query, degrees.
+        lat: Latitude of the query, degrees.
+        place: place_id of the query.
+        tile: Tile of the query, z/x/y.
+        name: Name of the query, or the beginning of one.
+        k: Number of places to find.
+        metric: Distance between vectors.
+        bbox: Only places in west,south,east,north, degrees.
+        min_distance: Minimum distance of places from the query, meters.
+        dataset: Dataset to embed the query from, if it has moved.
+        run: Run to embed the query with, if it has moved.
+        csv: CSV file to write the result to as well.
+    """
     from placevec import api
     from placevec.io import atomic
 
@@ -72,14 +87,6 @@ def command(
         return
     say(described(query))
     print_table(columns, rows)
-
-
-def plain_rows(found: Any) -> list[list[Any]]:
-    """Rows of a result, with an empty text where there is none."""
-    return [
-        ["" if cell is None or cell != cell else cell for cell in row]
-        for row in found.itertuples(index=False)
-    ]
 
 
 def described(query: dict[str, object]) -> str:

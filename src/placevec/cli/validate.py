@@ -5,36 +5,30 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import typer
-
-from placevec.cli.output import JSON, QUIET, clean, print_facts, print_json, print_table, progress_for, say
+from placevec.cli.output import clean, print_facts, print_json, print_table, progress_for, say
+from placevec.cli.signature import Json, Quiet
 
 if TYPE_CHECKING:
     from placevec.preparation.validate import Validation
 
-NAME = "validate"
-HELP = """Look through a folder of tiles, MBTiles or a dataset, and say whether it can be used.
+HELP = """\
+Prints layers, tiles a layer, common coordinates, the shapes of a sample batch, and every problem. Exit code
+1 when it cannot be used.
 
-Prints layers, tiles a layer, common coordinates, the shapes of a sample batch, and every problem. Exit code 1 when it
-cannot be used.
-
-Examples:
+For example:
 
   placevec validate 12_layer_tiles
 
-  placevec validate data/malta --json
-"""
+  placevec validate data/malta --json"""
 
 
-def command(
-    path: Path = typer.Argument(
-        ..., help="Folder of tiles, MBTiles (a file or a folder of them) or a dataset."
-    ),
-    zoom: int | None = typer.Option(None, help="Zoom to look at, when there are several."),
-    as_json: bool = JSON,
-    quiet: bool = QUIET,
-) -> None:
-    """Call `placevec.api.validate` and print what it found."""
+def command(path: Path, /, *, zoom: int | None = None, as_json: Json = False, quiet: Quiet = False) -> int:
+    """Call `placevec.api.validate` and print what it found.
+
+    Args:
+        path: Folder of tiles, MBTiles (a file or a folder of them) or a dataset.
+        zoom: Zoom to look at, where there are several.
+    """
     from placevec import api
 
     found = api.validate(path, zoom=zoom, progress=progress_for(as_json, quiet))
@@ -42,8 +36,7 @@ def command(
         print_json(found.as_dict())
     else:
         show(found)
-    if not found.usable:
-        raise typer.Exit(1)
+    return 0 if found.usable else 1
 
 
 def show(found: Validation) -> None:

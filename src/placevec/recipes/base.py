@@ -6,10 +6,10 @@ import importlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from placevec.errors import PlacevecError, UsageError, choose_from
-from placevec.options import Called, Options, checked, flag_of, no_option, options_of
+from placevec.options import Called, Options, checked, flag_of, no_option, option, options_of
 from placevec.training.options import TrainingOptions
 
 if TYPE_CHECKING:
@@ -17,6 +17,20 @@ if TYPE_CHECKING:
     from placevec.datasets.joined import JoinedDataset
     from placevec.io.progress import Progress
     from placevec.recipes.built import Built
+
+
+@dataclass(frozen=True)
+class RunOptions(Options):
+    """What is trained beside the recipe's own choices: options of every training."""
+
+    GROUP: ClassVar[str] = "Run"
+
+    preset: str = option("default", "Preset, options that go together")
+    validation: tuple[Path, ...] = option(
+        (), "Dataset to validate on, instead of blocks held out (may be repeated)"
+    )
+    projector: int = option(500, "Places in TensorBoard's projector, drawn at random (0 shows none)", min=0)
+
 
 Given = Mapping[str, Any]
 """Options by name."""

@@ -6,28 +6,39 @@ import difflib
 from collections.abc import Iterable, Iterator
 
 from placevec.errors import PlacevecError
-from placevec.options import Options, flag_of, options_of
+from placevec.options import flag_of, options_of
 from placevec.recipes import RECIPES, recipe
-from placevec.recipes.base import Formerly, RecipeEntry
+from placevec.recipes.base import Formerly, RecipeEntry, RunOptions
 
 
-def unknown_option(entry: RecipeEntry, verb: str, name: str) -> str:
+def unknown_option(entry: RecipeEntry, verb: str, name: str, extra: Iterable[str] = ()) -> str:
     """The message about an option of ``placevec prepare RECIPE`` or ``train RECIPE`` that there is not.
+
+    Args:
+        entry: the recipe.
+        verb: ``prepare`` or ``train``.
+        name: of the option, as a keyword or as a flag.
+        extra: further flags of the command.
 
     >>> unknown_option(recipe("sphere2vec"), "train", "near_m")
     '--near-m is an option of train loc2vec, not of train sphere2vec'
     >>> unknown_option(recipe("loc2vec"), "train", "epoch")
     'train loc2vec has no option --epoch; did you mean --epochs?'
     """
-    flag = flag_of(name)
+    flag = name.replace("_", "-") if name.startswith("-") else flag_of(name)
     if (hint := formerly(verb, name, [entry])) is not None:
         return hint
-    others = [other.name for other in _recipes() if other is not entry and flag in _flags(other, verb)]
+    others = [
+        f"{verb} {other.name}" for other in _recipes() if other is not entry and flag in _flags(other, verb)
+    ]
+    others = others or [
+        f"{other} {entry.name}" for other in ("prepare", "train") if flag in _flags(entry, other)
+    ]
     if others:
-        return f"{flag} is an option of {verb} {' and '.join(others)}, not of {verb} {entry.name}"
+        return f"{flag} is an option of {' and of '.join(others)}, not of {verb} {entry.name}"
     if (hint := formerly(verb, name)) is not None:
         return hint
-    return f"{verb} {entry.name} has no option {flag}{near(flag, _flags(entry, verb))}"
+    return f"{verb} {entry.name} has no option {flag}{near(flag, [*_flags(entry, verb), *extra])}"
 
 
 def formerly(verb: str, name: str, entries: Iterable[RecipeEntry] | None = None) -> str | None:
@@ -57,9 +68,7 @@ def near(flag: str, known: Iterable[str]) -> str:
 
 
 def _flags(entry: RecipeEntry, verb: str) -> list[str]:
-    classes: tuple[type[Options], ...] = (
-        entry.train_options if verb == "train" else (entry.prepare_options,) if verb == "prepare" else ()
-    )
+    classes = (*entry.train_options, RunOptions) if verb == "train" else (entry.prepare_options,)
     return [flag for cls in classes for one in options_of(cls) for flag in (one.flag, *one.flags)]
 
 

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from placevec.cli.demo.check import first_batch, layers_held
-from placevec.cli.demo.plan import Plan, embedded, of_extract, spelled
+from placevec.cli.demo.plan import Plan, embedded, of_extract
+from placevec.cli.output import spelled
 from placevec.datasets.dataset import Dataset
 from tests.cli.test_cli import call, call_json
 from tests.sources.tiles.tile_files import png, write_layers

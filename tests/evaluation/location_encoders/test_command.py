@@ -7,14 +7,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from typer.testing import CliRunner
 
-from placevec.cli.app import build_app
 from placevec.cli.benchmark import seconds_of
-from placevec.errors import PlacevecError, UsageError
+from placevec.errors import UsageError
 from placevec.evaluation.folds import folds_of
 from placevec.evaluation.location_encoders import trained_probe as trained
 from placevec.evaluation.location_encoders.contenders import Entrant
+from tests.cli.commands import run
 from tests.evaluation.location_encoders.test_run import smooth_task
 
 
@@ -31,12 +30,18 @@ def table(tmp_path: Path) -> Path:
 
 
 def _run(*arguments: str) -> dict[str, object]:
-    result = CliRunner().invoke(build_app(), ["benchmark", "encoders", "--json", *arguments])
-    if result.exception is not None and not isinstance(result.exception, SystemExit):
-        raise result.exception
-    assert result.exit_code == 0
-    content: dict[str, object] = json.loads(result.output)
+    code, printed = run(["benchmark", "encoders", "--json", *arguments])
+    assert code == 0, printed
+    content: dict[str, object] = json.loads(printed)
     return content
+
+
+def _refused(message: str, *arguments: str) -> None:
+    """Whether a command line is refused, in one line that holds the message."""
+    code, printed = run(["benchmark", "encoders", "--json", *arguments])
+    assert code in (1, 2)
+    assert message in printed
+    assert printed.count("\n") == 1
 
 
 def test_own_data_become_tables_and_a_second_run_says_the_same(table: Path, tmp_path: Path) -> None:
@@ -112,7 +117,7 @@ def test_the_last_line_says_what_is_in_the_folder(table: Path, tmp_path: Path) -
         (["--no-plots"], "Tables in"),
         ([], "Tables and pictures in"),
     ):
-        last = CliRunner().invoke(build_app(), [*asked, *more]).output.strip().splitlines()[-1]
+        last = run([*asked, *more])[1].strip().splitlines()[-1]
         assert last == f"{words} {out}: begin with {out / 'table.md'}"
         assert bool(list(out.glob("*.png"))) == ("pictures" in words)
 
@@ -130,24 +135,21 @@ def test_the_last_line_says_what_is_in_the_folder(table: Path, tmp_path: Path) -
 def test_what_is_asked_wrongly_is_said_in_one_line(
     arguments: tuple[str, ...], message: str, tmp_path: Path
 ) -> None:
-    with pytest.raises(PlacevecError, match=message):
-        _run("--out", str(tmp_path / "out"), *arguments)
+    _refused(message, "--out", str(tmp_path / "out"), *arguments)
 
 
 def test_a_run_that_was_refused_binds_no_later_one(table: Path, tmp_path: Path) -> None:
     """A missing file, then encoders that nothing can compare; corrected, in the same folder, with other numbers."""
     out = tmp_path / "out"
     asked = ("--out", str(out), "--encoders", "xyz", "--probes", "ridge", "--seeds", "1")
-    with pytest.raises(PlacevecError, match="does not exist"):
-        _run(*asked, "--task", "none.csv", "--points", "120", "--folds", "4")
-    with pytest.raises(PlacevecError, match="only --probes trained can compare it"):
-        _run("--out", str(out), "--encoders", "cells", "--probes", "ridge", "--task", str(table))
+    _refused("does not exist", *asked, "--task", "none.csv", "--points", "120", "--folds", "4")
+    cells = ("--encoders", "cells", "--probes", "ridge", "--task", str(table))
+    _refused("only --probes trained can compare it", "--out", str(out), *cells)
     assert not (out / "plan.json").exists()
     found = _run(*asked, "--task", str(table), "--folds", "3")
     assert len(found["groups"]) == 2  # type: ignore[arg-type]
     assert json.loads((out / "plan.json").read_text()) == {"points": 5_000, "folds": 3}
-    with pytest.raises(PlacevecError, match="choose another --out"):
-        _run(*asked, "--task", str(table), "--folds", "4")
+    _refused("choose another --out", *asked, "--task", str(table), "--folds", "4")
 
 
 def test_times() -> None:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
-import typer
+from cyclopts import Parameter
 
-from placevec.cli.output import JSON, QUIET, clean, print_json, progress_for, say
+from placevec.cli.output import clean, print_json, progress_for, say
+from placevec.cli.signature import Flag, Json, Quiet, at_least
 from placevec.errors import UsageError
 
 if TYPE_CHECKING:
@@ -16,17 +17,16 @@ if TYPE_CHECKING:
     from placevec.cli.demo.steps import Steps
     from placevec.datasets.dataset import Dataset
 
-NAME = "demo"
-HELP = """Run everything on the extract of central Helsinki that comes with placevec, offline; or on your own data.
+HELP = """\
+Prepares, trains, embeds, evaluates, searches and writes a page to explore. What is already there is reused,
+and a killed demo goes on where it was; --force starts afresh. Each step prints the command that does it
+alone.
 
-Prepares, trains, embeds, evaluates, searches and writes a page to explore. What is already there is reused, and a
-killed demo goes on where it was; --force starts afresh. Each step prints the command that does it alone.
+With --osm or --tile-folder the data is checked and a batch is loaded first; --test-only stops there,
+--train-only behind the training, and --visualize-only embeds with the model that is there and writes the
+page. An epoch has at most 10,000 places. Tiles bring no labels: of them, only what needs none is measured.
 
-With --osm or --tile-folder the data is checked and a batch is loaded first; --test-only stops there, --train-only
-behind the training, and --visualize-only embeds with the model that is there and writes the page. A pass looks at
-10,000 places at most. Tiles bring no labels: of them, only what needs none is measured.
-
-Examples:
+For example:
 
   placevec demo
 
@@ -34,34 +34,40 @@ Examples:
 
   placevec demo --tile-folder 12_layer_tiles --test-only
 
-  placevec demo --osm malta.osm.pbf --visualize-only --max-places 3000
-"""
+  placevec demo --osm malta.osm.pbf --visualize-only --max-places 3000"""
 
 
 def command(
-    osm: Path | None = typer.Option(
-        None, help="Your own OpenStreetMap extract: .osm.pbf, .osm, .osm.gz or .osm.bz2."
-    ),
-    tile_folder: Path | None = typer.Option(
-        None, help="Your own folder of ready tiles: LAYER/z/x/y.png or tile_z_x_y.png."
-    ),
-    out: Path | None = typer.Option(
-        None, "--out", "-o", help="Directory for everything that is made (demo, or demo-NAME)."
-    ),
-    epochs: int = typer.Option(12, min=1, help="Passes of training."),
-    test_only: bool = typer.Option(False, "--test-only", help="Only check the data and load a batch."),
-    train_only: bool = typer.Option(False, "--train-only", help="Stop when the model is trained."),
-    visualize_only: bool = typer.Option(
-        False, "--visualize-only", help="Only write the page, with the model that is there."
-    ),
-    max_places: int = typer.Option(20_000, min=1, help="Draw at most so many places on the page."),
-    query: str | None = typer.Option(None, help="Name of the place to search for."),
-    seed: int = typer.Option(0, help="Seed of everything random."),
-    force: bool = typer.Option(False, "--force", help="Start afresh."),
-    as_json: bool = JSON,
-    quiet: bool = QUIET,
+    *,
+    osm: Path | None = None,
+    tile_folder: Path | None = None,
+    out: Annotated[Path | None, Parameter(name=("--out", "-o"))] = None,
+    epochs: Annotated[int, Parameter(validator=at_least(1))] = 12,
+    test_only: Flag = False,
+    train_only: Flag = False,
+    visualize_only: Flag = False,
+    max_places: Annotated[int, Parameter(validator=at_least(1))] = 20_000,
+    query: str | None = None,
+    seed: int = 0,
+    force: Flag = False,
+    as_json: Json = False,
+    quiet: Quiet = False,
 ) -> None:
-    """Call the public functions one after the other and show what each made."""
+    """Call the public functions one after the other and show what each made.
+
+    Args:
+        osm: Your own OpenStreetMap extract: .osm.pbf, .osm, .osm.gz or .osm.bz2.
+        tile_folder: Your own folder of ready tiles: LAYER/z/x/y.png or tile_z_x_y.png.
+        out: Directory for everything that is made (default demo, or demo-NAME).
+        epochs: Number of epochs.
+        test_only: Only check the data and load a batch.
+        train_only: Stop when the model is trained.
+        visualize_only: Only write the page, with the model that is there.
+        max_places: Maximum number of places drawn on the page.
+        query: Name of the place to search for.
+        seed: Seed of everything random.
+        force: Start afresh.
+    """
     from placevec.cli.demo.plan import embedded, of_extract, of_folder
     from placevec.cli.demo.steps import Steps
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import re
-import shlex
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -124,17 +122,3 @@ def _stem(path: Path) -> str:
     """A short name for files, from a file's name: letters, digits, dots and dashes."""
     bare = re.sub(r"\.(osm\.pbf|pbf|osm\.gz|osm\.bz2|osm)$", "", path.name, flags=re.IGNORECASE)
     return re.sub(r"[^\w.-]+", "-", bare).strip(".-") or "own"
-
-
-def spelled(options: Mapping[str, Any]) -> str:
-    """Options as a command line says them.
-
-    >>> spelled({"osm_name": "Monaco", "size_m": 120.0, "drop_layers": ("roads", "water")})
-    '--osm-name Monaco --size-m 120 --drop-layers roads,water'
-    """
-    words = []
-    for name, value in options.items():
-        text = f"{value:g}" if isinstance(value, float) else value
-        text = ",".join(value) if isinstance(value, tuple) else str(text)
-        words += [f"--{name.replace('_', '-')}", shlex.quote(text)]
-    return " ".join(words)

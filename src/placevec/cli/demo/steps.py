@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from placevec.cli.demo.plan import MAX_PER_EPOCH, Plan, spelled
-from placevec.cli.output import console, print_facts, print_table, say
-from placevec.cli.search import plain_rows
+from placevec.cli.demo.plan import MAX_PER_EPOCH, Plan
+from placevec.cli.output import console, plain_rows, print_facts, print_table, say, spelled
 from placevec.errors import InputError
 from placevec.io.json_documents import check, read_json
 from placevec.io.progress import Progress
+from placevec.recipes import DEMO
 
 if TYPE_CHECKING:
     from placevec.datasets.dataset import Dataset
@@ -79,10 +79,10 @@ class Steps:
         ready = "tile_folder" in self.plan.source
         self._begin(
             "Prepare: store the tiles as a map" if ready else "Prepare: draw the map's twelve layers",
-            f"prepare loc2vec {spelled(self.plan.source)} --out {folder}",
+            f"prepare {DEMO} {spelled(self.plan.source)} --out {folder}",
         )
         return api.prepare(
-            "loc2vec", out=self.plan.dataset, force=self.force, progress=self.progress, **self.plan.source
+            DEMO, out=self.plan.dataset, force=self.force, progress=self.progress, **self.plan.source
         )  # fmt: skip
 
     def prepared(self) -> Dataset:
@@ -124,10 +124,10 @@ class Steps:
         folder, run = shlex.quote(str(self.plan.dataset)), shlex.quote(str(self.plan.run))
         self._begin(
             "Train: near places closer than far ones",
-            f"train loc2vec {folder} --out {run} {spelled(options)}",
+            f"train {DEMO} {folder} --out {run} {spelled(options)}",
         )
         return api.train(
-            "loc2vec", dataset, out=self.plan.run, resume=not self.force, force=self.force, progress=self.progress,
+            DEMO, dataset, out=self.plan.run, resume=not self.force, force=self.force, progress=self.progress,
             **options,
         )  # fmt: skip
 

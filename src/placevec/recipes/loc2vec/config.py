@@ -85,7 +85,7 @@ class Loc2VecConfig(Options):
     )
     predict: tuple[Predictable, ...] = option(
         (),
-        "What the vectors are trained to predict too, separated by commas (layers not seen, landuse, tags)",
+        "What the vectors are trained to predict too, separated by commas (layers: those that are dropped)",
         group=OBJECTIVE,
     )
     contrast_weight: float = option(

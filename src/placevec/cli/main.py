@@ -1,0 +1,89 @@
+"""`main`: run one command, and say in one line what is wrong with it."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+
+from placevec.errors import PlacevecError, UsageError
+from placevec.io.progress import printable
+
+DEBUG = "PLACEVEC_DEBUG"
+"""Environment variable: when set, errors come with their traceback."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; returns the exit code and never raises for what a user can cause."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        code = _run(words)
+        sys.stdout.flush()
+        return code
+    except UsageError as error:
+        return _fail(f"{error} (see --help)", error, code=2)
+    except PlacevecError as error:
+        return _fail(str(error), error)
+    except KeyboardInterrupt:
+        return _fail("interrupted; the same command goes on where it was", None, code=130)
+    except BrokenPipeError:
+        sys.stderr.close()
+        return 0
+    except Exception as error:
+        known = _machine_problem(error)
+        if known is not None:
+            return _fail(known, error)
+        shown = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+        return _fail(
+            f"unexpected {shown[:300]}; this is a fault of placevec: please report it with what {DEBUG}=1 adds",
+            error,
+            code=70,
+        )
+
+
+def _run(words: list[str]) -> int:
+    from cyclopts import CycloptsError
+
+    from placevec.cli.app import build_app
+
+    app = build_app(words)
+    try:
+        command, bound, _ = app.parse_args(_with_help(words), exit_on_error=False, print_error=False)
+    except CycloptsError as error:
+        from placevec.cli.wrong_usage import message
+
+        raise UsageError(message(error, words)) from error
+    code = command(*bound.args, **bound.kwargs)
+    return code if isinstance(code, int) else 0
+
+
+def _with_help(words: list[str]) -> list[str]:
+    """A verb alone asks for its help, but where it needs nothing else."""
+    from placevec.cli.app import VERBS
+
+    alone = len(words) == 1 and words[0] in VERBS and words[0] not in ("demo", "doctor")
+    return [*words, "--help"] if alone else words
+
+
+def _machine_problem(error: Exception) -> str | None:
+    """What the system or the memory would not do, in words; None for anything else."""
+    from placevec.io.atomic import disk_advice, disk_problem
+
+    text = str(error)
+    where = f": {error.filename}" if isinstance(error, OSError) and error.filename else ""
+    reason = disk_problem(error)
+    if reason is not None and not isinstance(error, PermissionError):  # that may be about reading
+        return f"cannot write{where}: {reason}; {disk_advice(error)}"
+    if isinstance(error, MemoryError) or "can't allocate memory" in text or "out of memory" in text:
+        return "out of memory; a smaller --batch-size or area needs less"
+    return f"{error.strerror or error}{where}" if isinstance(error, OSError) else None
+
+
+def _fail(message: str, error: BaseException | None, code: int = 1) -> int:
+    if error is not None and os.environ.get(DEBUG):
+        import traceback
+
+        traceback.print_exception(error)
+    line = " ".join(message.split())  # names in data may hold line breaks
+    sys.stderr.write(f"placevec: {printable(line)}\n")
+    return code

@@ -1,0 +1,64 @@
+"""One command a recipe: which there are, and what an options file and the command line give together."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from placevec.errors import PlacevecError
+from placevec.io.progress import printable
+from placevec.options import Options, checked, flag_of, toml_options
+from placevec.recipes import RECIPES, recipe
+from placevec.recipes.base import RecipeEntry
+from placevec.recipes.unknown import unknown_option
+
+
+def entries(words: Sequence[str]) -> list[RecipeEntry]:
+    """The recipe that is named by the first word, or all that can be used; what cannot is reported on standard error.
+
+    Raises:
+        PlacevecError: the one that is named cannot be imported.
+    """
+    if words and words[0] in RECIPES:
+        return [recipe(words[0])]
+    found = []
+    for name in RECIPES.names():
+        try:
+            found.append(recipe(name))
+        except PlacevecError as error:
+            report([str(error)])
+    report(RECIPES.ignored())
+    return found
+
+
+def given_options(
+    entry: RecipeEntry,
+    verb: str,
+    classes: Iterable[type[Options]],
+    given: Mapping[str, Any],
+    file: Path | None,
+) -> dict[str, Any]:
+    """The options of the command line, and those of a file that it does not name.
+
+    Raises:
+        InputError: the file cannot be read.
+        UsageError: an unknown option, or a value that does not fit; of the file, with its name and the key.
+    """
+    report(RECIPES.ignored())
+    known = list(classes)
+    stored = {} if file is None else toml_options(file)
+    found = checked(
+        known,
+        stored,
+        called=lambda name: f"{name} in {file}",
+        unknown=lambda name: f"{name} in {file}: {unknown_option(entry, verb, name)}",
+    )
+    return {**found, **checked(known, given, called=flag_of, unknown=flag_of)}
+
+
+def report(problems: Iterable[str]) -> None:
+    """A line each on standard error, about what other packages add."""
+    for line in problems:
+        sys.stderr.write(f"placevec: {printable(' '.join(line.split()))}\n")
