@@ -27,7 +27,7 @@ SOURCES = {
 """Kind of source -> the options that name one."""
 _OF_EXTRACTS = {"layers": None}
 _OF_FOLDERS = {
-    "threshold": None, "background": "auto", "require_all_layers": False, "keep_grey": False,
+    "threshold": None, "background": "auto", "require_all_layers": False, "keep_grey": False, "scheme": "auto",
 }  # fmt: skip
 _OF_SERVERS = {
     "server_port": 80, "server_path": "/hot/{z}/{x}/{y}.png", "samples": None, "seed": 0, "patch_size": None,
