@@ -42,7 +42,15 @@ MOST_IN_A_ROW = 50
 LEAST_AGE_S = 7 * 86400.0
 """For how long a kept tile is not asked for again."""
 _ACCEPT = "image/png, image/jpeg, image/webp"
-_IMAGES = ("image/png", "image/jpeg", "image/jpg", "image/webp", "image/avif", "image/x-png", "application/octet-stream")
+_IMAGES = (
+    "image/png",
+    "image/jpeg",
+    "image/jpg",
+    "image/webp",
+    "image/avif",
+    "image/x-png",
+    "application/octet-stream",
+)
 _MISSING = (204, 404, 410)
 _AGAIN = (408, 425, 429, 500, 502, 503, 504)
 _TICK_S = 0.25
