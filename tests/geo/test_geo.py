@@ -148,7 +148,7 @@ def test_an_area_from_geojson(tmp_path: object) -> None:
         file.write_text(content)
         with pytest.raises(AreaError):
             geo.Area.from_geojson(file)
-    with pytest.raises(AreaError, match="cannot read"):
+    with pytest.raises(AreaError, match="does not exist"):
         geo.Area.from_geojson(folder / "missing.geojson")
 
 

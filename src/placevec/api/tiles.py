@@ -14,17 +14,21 @@ if TYPE_CHECKING:
     from placevec.preparation.validate import Validation
 
 
-def validate(path: PathLike, *, zoom: int | None = None, progress: Progress = SILENT) -> Validation:
+def validate(
+    path: PathLike, *, zoom: int | None = None, scheme: str = "auto", progress: Progress = SILENT
+) -> Validation:
     """Look through a folder of tiles, MBTiles or a dataset and say whether it can be used; nothing is written.
 
     Args:
         path: what to look at.
         zoom: of the tiles, when there are several.
+        scheme: of the tiles: ``xyz`` where rows are counted from the north, ``tms`` from the south; ``auto`` goes by the
+            files beside them.
         progress: where to report.
     """
     from placevec.preparation.validate import validate as look_through
 
-    return look_through(path, zoom=zoom, progress=progress)
+    return look_through(path, zoom=zoom, scheme=scheme, progress=progress)
 
 
 def export(

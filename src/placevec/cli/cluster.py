@@ -28,6 +28,7 @@ def command(
     embeddings: Path,
     /,
     *,
+    view: str | None = None,
     out: Annotated[Path, Parameter(name=("--out", "-o"))],
     method: Literal["kmeans", "hdbscan"] = "kmeans",
     clusters: Annotated[int | None, Parameter(validator=at_least(1))] = None,
@@ -41,6 +42,7 @@ def command(
 
     Args:
         embeddings: Table of vectors.
+        view: View whose vectors are clustered, where the table holds several (default: the fused ones).
         out: File to write: .parquet, .csv or .geojson.
         method: Clustering method.
         clusters: Number of k-means clusters (default: by silhouette).
@@ -51,7 +53,7 @@ def command(
     from placevec import api
 
     found = api.cluster(
-        embeddings, method=method, clusters=clusters, smallest=smallest, vectors=vectors, seed=seed, out=out,
+        embeddings, view=view, method=method, clusters=clusters, smallest=smallest, vectors=vectors, seed=seed, out=out,
         progress=progress_for(as_json, quiet),
     )  # fmt: skip
     summary = found.summary()

@@ -31,6 +31,7 @@ def command(
     *paths: Annotated[Path, Parameter(required=True)],
     out: Annotated[Path, Parameter(name=("--out", "-o"))],
     model: str | None = None,
+    views: Annotated[str | None, Parameter(name="--views")] = None,
     dtype: Literal["float32", "float16", "int8"] = "float32",
     batch_size: Annotated[int, Parameter(validator=at_least(1))] = 64,
     lon: OfPoints = None,
@@ -48,6 +49,7 @@ def command(
             of points: CSV, TSV, Parquet, GeoJSON, GeoPackage, Shapefile or FlatGeobuf.
         out: GeoParquet file to write.
         model: Model directory instead of the run, or base.
+        views: Views to embed, separated by commas, where the model reads several (default: all that the dataset has).
         dtype: Numbers as stored.
         batch_size: Places encoded at once.
         lon: Column of longitudes (default: found by name).
@@ -57,25 +59,41 @@ def command(
         date: Column of dates, where the model was trained with --seasons.
     """
     from placevec import api
+    from placevec.core import FUSED
 
     run, dataset = _given(paths, model)
     columns = {"lon": lon, "lat": lat, "crs": crs, "id": id_, "date": date}
+    chosen = None if views is None else [view.strip() for view in views.split(",")]
     if not dataset.is_dir():
+        if chosen is not None:
+            raise UsageError(f"--views chooses those of a dataset: {dataset} is a table of points")
         _points(run, dataset, out, dtype, columns, as_json, quiet)
         return
     if given := [name for name, value in columns.items() if value is not None]:
         raise UsageError(f"--{given[0]} is for tables of points: {dataset} is a dataset")
     table = api.embed(
-        run, dataset, out=out, dtype=dtype, batch_size=batch_size, progress=progress_for(as_json, quiet)
+        run,
+        dataset,
+        views=chosen,
+        out=out,
+        dtype=dtype,
+        batch_size=batch_size,
+        progress=progress_for(as_json, quiet),
     )
-    count, dim = len(table), max(table.dims.values())
+    made = [table.of(view) for view in table.views]
     if as_json:
-        print_json(
-            {"embeddings": str(out), "count": count, "dim": dim, "model_hash": table.provenance.model_hash}
-        )
+        print_json({
+            "embeddings": str(out), "count": len(table), "dim": max(table.dims.values()),
+            "views": {one.view: {"count": len(one), "dim": one.dim} for one in made},
+            "model_hash": table.provenance.model_hash,
+        })  # fmt: skip
         return
-    say(f"{count:,} vectors of {dim} numbers: {out} ({out.stat().st_size / 1e6:.1f} MB)")
-    say(f"Next: placevec evaluate {out}    placevec explore {out} --html PAGE.html")
+    of_each = len(made) > 1
+    for one in made:
+        say(f"{len(one):,} vectors of {one.dim} numbers{f' of the view {one.view}' if of_each else ''}")
+    say(f"{out} ({out.stat().st_size / 1e6:.1f} MB)")
+    view = f" --view {made[0].view}" if of_each and FUSED not in table.views else ""
+    say(f"Next: placevec evaluate {out}{view}    placevec explore {out}{view} --html PAGE.html")
 
 
 def _points(

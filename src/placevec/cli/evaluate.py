@@ -37,6 +37,7 @@ def command(
     embeddings: Path,
     /,
     *,
+    view: str | None = None,
     dataset: Path | None = None,
     run: Path | None = None,
     task: tuple[str, ...] = (),
@@ -54,6 +55,7 @@ def command(
 
     Args:
         embeddings: Table of vectors; or the run of a model that was trained on labels.
+        view: View whose vectors are evaluated, where the table holds several (default: the fused ones).
         dataset: Dataset of the vectors, if it has moved; or another one with labels to evaluate a model on.
         run: Run of the vectors, if it has moved.
         task: Only this task, landuse or pois (may be repeated).
@@ -73,7 +75,7 @@ def command(
     if embeddings.is_dir():
         _of_model(embeddings, dataset, out, as_json, quiet, unmeant={
             "--run": run is not None, "--task": bool(task), "--labels": labels is not None, "--beside": bool(beside),
-            "--allow-leaks": allow_leaks,
+            "--allow-leaks": allow_leaks, "--view": view is not None,
         })  # fmt: skip
         return
     if not embeddings.exists():
@@ -81,7 +83,7 @@ def command(
     vectors = api.load_embeddings(embeddings)
     _check_of_dataset(vectors, embeddings)
     report = api.evaluate(
-        vectors, dataset=dataset, model=run, tasks=list(task) or None, labels=labels, seeds=seeds, folds=folds,
+        vectors, view=view, dataset=dataset, model=run, tasks=list(task) or None, labels=labels, seeds=seeds, folds=folds,
         budget=budget, allow_leaks=allow_leaks, others={f"model {name}": name for name in beside},
         progress=progress_for(as_json, quiet),
     )  # fmt: skip

@@ -33,6 +33,7 @@ def command(
     embeddings: Path,
     /,
     *,
+    view: str | None = None,
     html: Path | None = None,
     map_folder: Annotated[Path | None, Parameter(name="--map")] = None,
     png: Path | None = None,
@@ -51,6 +52,7 @@ def command(
 
     Args:
         embeddings: Table of vectors.
+        view: View whose vectors are shown, where the table holds several (default: the fused ones).
         html: Page to write.
         map_folder: Folder for embeddings_map.html and embeddings.geojson.
         png: Folder for still plots.
@@ -72,7 +74,7 @@ def command(
         extra = read_columns(columns)
     chosen: Any = {"projections": tuple(projection)} if projection else {}
     found = api.explore(
-        embeddings, html, map=map_folder, png=png, dataset=dataset, columns=extra, title=title, method=method,
+        embeddings, html, view=view, map=map_folder, png=png, dataset=dataset, columns=extra, title=title, method=method,
         clusters=clusters, max_places=max_places, seed=seed, progress=progress_for(as_json, quiet), **chosen,
     )  # fmt: skip
     if as_json:

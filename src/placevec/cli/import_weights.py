@@ -81,7 +81,7 @@ def command(
         say(f"It answers for {len(model.head.classes):,} classes{named}")
         say(f"Next: placevec predict {out} --class '{_first(model.head.classes)}' --out map.png")
         return
-    bare = "coordinates" in model.readings
+    bare = model.bare
     say(f"Next: placevec embed {out} {'POINTS.csv' if bare else 'DATASET'} -o E.parquet")
 
 

@@ -78,7 +78,7 @@ def _model(path: Path) -> dict[str, Any]:
     return {
         "is": "model",
         "recipe": model.recipe.get("name"),
-        "dim": model.dim,
+        "dim": model.dim if len(set(model.dims.values())) == 1 else model.dims,
         "parameters": model.parameters,
         **_read_by(model),
         "trained_on": model.training.get("dataset"),
@@ -89,29 +89,36 @@ def _model(path: Path) -> dict[str, Any]:
 
 
 def _read_by(model: Model) -> dict[str, Any]:
-    """What a model reads, and what it answers."""
-    head = model.head
-    if not model.seen:
-        encoder = next(iter(model.modules.values())).config()  # type: ignore[operator]
-        answers = {} if head is None else {"answers": head.kind, "classes": list(head.classes)}
-        return {"reads": list(model.specs), "encoder": encoder.get("encoder"), **answers}
-    return {
-        "reads": [f"{name}: {spec.size_px} px" for name, spec in model.specs.items()],
-        "layers": list(model.seen),
-        "layers_kept_out": list(model.dropped),
+    """What a model reads, and what it predicts."""
+    from placevec.datasets.views.registry import reader_of
+
+    named = [getattr(module, "encoder", None) for module in model.modules.values()]
+    facts: dict[str, Any] = {
+        "reads": [f"{name}: {reader_of(spec).shows(spec)}" for name, spec in model.specs.items()]
     }
+    if encoders := [name for name in named if isinstance(name, str)]:
+        facts["encoder"] = encoders[0] if len(encoders) == 1 else encoders
+    if model.fuse is not None:
+        facts["fuses"] = list(model.fuse.views)
+    if model.seen:
+        facts |= {"layers": list(model.seen), "layers_kept_out": list(model.dropped)}
+    for view, head in model.heads.items():
+        of_view = f" of {view}" if len(model.heads) > 1 else ""
+        facts |= {f"predicts{of_view}": head.kind, f"classes{of_view}": list(head.classes)}
+    return facts
 
 
 def _embeddings(path: Path) -> dict[str, Any]:
-    from placevec.embeddings import Embeddings
+    from placevec.embeddings import load
 
-    table = Embeddings.load(path)
+    table = load(path)
     provenance = table.provenance
+    one = table.of() if len(table.views) == 1 else None
     return {
         "is": "embeddings",
-        "count": len(table.place_id),
-        "dim": int(table.vectors.shape[1]),
-        "view": table.view,
+        "count": len(table),
+        "dim": next(iter(table.dims.values())) if len(set(table.dims.values())) == 1 else table.dims,
+        "view": list(table.views) if one is None else one.view,
         "model_hash": provenance.model_hash,
         "model_path": provenance.model_path,
         "dataset_hash": provenance.dataset_hash,

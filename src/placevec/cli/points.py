@@ -60,7 +60,7 @@ def _credit(dataset: Dataset) -> str:
 
 def _seen(spec: ViewSpec) -> str:
     """What is known of the images of places."""
-    if spec.kind != "chips":
+    if spec.size_px is None:
         return clean(spec.values)
     bands = ", ".join(spec.channels)
     return clean(f"{spec.size_px} x {spec.size_px} px of {bands}, {spec.values}", width=500)
@@ -68,6 +68,8 @@ def _seen(spec: ViewSpec) -> str:
 
 def show_labeled(dataset: Dataset, out: Path) -> None:
     """Print what was made of a table of points."""
+    from placevec.datasets.views.registry import reader_of
+
     report = dataset.manifest["report"]
     say(f"{counted(len(dataset), 'place')} of {counted(report['rows'], 'row')}: {out}")
     for reason, count in report["left_out"].items():
@@ -86,8 +88,8 @@ def show_labeled(dataset: Dataset, out: Path) -> None:
         say(f"Note: {report['dates_unreadable']:,} dates cannot be read and are unknown")
     for note in report.get("notes", []):
         say(f"Note: {clean(note, width=500)}")
-    for view in ("chips", "image_features"):
-        if view in dataset.view_names:
+    for view in dataset.view_names:
+        if not reader_of(dataset.spec(view)).from_coordinates:
             say(f"{view.replace('_', ' ').capitalize()}: {_seen(dataset.spec(view))}")
     for name, value in labels_told(dataset).items():
         why = f": {report['labels']['why']}" if name == "kind" else ""

@@ -27,6 +27,7 @@ def command(
     embeddings: Path,
     /,
     *,
+    view: str | None = None,
     lon: float | None = None,
     lat: float | None = None,
     place: str | None = None,
@@ -45,6 +46,7 @@ def command(
 
     Args:
         embeddings: Table of vectors.
+        view: View whose vectors are searched, where the table holds several (default: the fused ones).
         lon: Longitude of the query, degrees.
         lat: Latitude of the query, degrees.
         place: place_id of the query.
@@ -68,7 +70,7 @@ def command(
     if csv is not None:
         atomic.check_writable(csv)
     found = api.similar(
-        embeddings, lon=lon, lat=lat, place=place, tile=tile, name=name, k=k, metric=metric, bbox=bbox,
+        embeddings, view=view, lon=lon, lat=lat, place=place, tile=tile, name=name, k=k, metric=metric, bbox=bbox,
         min_distance_m=min_distance, dataset=dataset, model=run,
     )  # fmt: skip
     columns = ["rank", "place_id", "name", "lon", "lat", "distance"]

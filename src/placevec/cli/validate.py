@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from placevec.cli.output import clean, print_facts, print_json, print_table, progress_for, say
 from placevec.cli.signature import Json, Quiet
@@ -22,16 +22,25 @@ For example:
   placevec validate data/malta --json"""
 
 
-def command(path: Path, /, *, zoom: int | None = None, as_json: Json = False, quiet: Quiet = False) -> int:
+def command(
+    path: Path,
+    /,
+    *,
+    zoom: int | None = None,
+    scheme: Literal["auto", "xyz", "tms"] = "auto",
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> int:
     """Call `placevec.api.validate` and print what it found.
 
     Args:
         path: Folder of tiles, MBTiles (a file or a folder of them) or a dataset.
         zoom: Zoom to look at, where there are several.
+        scheme: Direction of the rows of tiles (xyz: from the north; tms: from the south; auto: as side files say).
     """
     from placevec import api
 
-    found = api.validate(path, zoom=zoom, progress=progress_for(as_json, quiet))
+    found = api.validate(path, zoom=zoom, scheme=scheme, progress=progress_for(as_json, quiet))
     if as_json:
         print_json(found.as_dict())
     else:

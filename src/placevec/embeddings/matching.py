@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from placevec.errors import InputError
 from placevec.geo import Floats, Ints, to_ecef
+from placevec.geo.antimeridian import points_within, wrapped
 from placevec.sources.tables.points import LAT_NAMES, LON_NAMES
 
 if TYPE_CHECKING:
@@ -171,11 +172,15 @@ def geometry_of_rows(frame: Any) -> Objects:
                 raise InputError(f"cannot bring the geometry to WGS84: {error}") from error
         geometry: Objects = np.array(series.array, np.object_)
         geometry[shapely.is_empty(geometry)] = None
+        geometry = wrapped(geometry)
         hint = "" if series.crs is not None else "; it has no CRS: say which with set_crs"
     else:
         lonlat = _numbers(frame)
         geometry = np.full(len(lonlat), None, object)
         known = np.isfinite(lonlat).all(axis=1)
+        beyond = known & (lonlat[:, 0] > 180.0) & (lonlat[:, 0] <= 360.0)
+        if beyond.any() and (lonlat[known, 0] >= 0.0).all():  # counted from 0 to 360
+            lonlat[beyond, 0] -= 360.0
         geometry[known] = shapely.points(lonlat[known])
         hint = "; are lon and lat swapped, or are they meters?"
     west, south, east, north = np.asarray(shapely.bounds(geometry), np.float64).reshape(-1, 4).T
@@ -210,10 +215,7 @@ def _numbers(frame: pd.DataFrame) -> Floats:
 
 def points_of(geometry: Objects) -> Floats:
     """(N, 2) lon, lat of a point inside each geometry; NaN where there is none."""
-    import shapely
-
-    inside = shapely.point_on_surface(geometry)
-    return np.stack([shapely.get_x(inside), shapely.get_y(inside)], axis=-1)
+    return points_within(geometry)
 
 
 def match_by_id(wanted: Any, place_id: Objects) -> Matches:

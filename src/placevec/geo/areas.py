@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from placevec.errors import AreaError, BoxError
-from placevec.io.json_documents import NONE, check, read_json
+from placevec.errors import AreaError, BoxError, SourceError
+from placevec.geo.antimeridian import unwrapped, wrapped
+from placevec.geo.geojson import read_geojson
+from placevec.io.json_documents import NONE, check
 
 if TYPE_CHECKING:
     from shapely.geometry.base import BaseGeometry
@@ -84,30 +86,37 @@ class Area:
 
     @classmethod
     def from_polygon(cls, polygon: BaseGeometry) -> Area:
-        """The box of a polygon or multipolygon (lon, lat degrees), narrowed to it."""
+        """The box of a polygon or multipolygon (lon, lat degrees), narrowed to it.
+
+        The box is the one that runs over the antimeridian where the polygon does, however that is written.
+        """
         if polygon.is_empty or polygon.geom_type not in _POLYGONS:
             raise AreaError(f"an area is a polygon that is not empty; got {polygon.geom_type}")
-        west, south, east, north = polygon.bounds
-        return cls(west, south, east, north, polygon)
+        one = np.array([polygon], dtype=object)
+        west, south, east, north = unwrapped(one)[0].bounds
+        if east - west >= 360.0:
+            west, east = -180.0, 180.0
+        elif east > 180.0:
+            east -= 360.0
+        return cls(west, south, east, north, wrapped(one)[0])
 
     @classmethod
     def from_geojson(cls, path: str | Path) -> Area:
         """The union of all polygons in a GeoJSON file (geometry, feature or collection; RFC 7946, lon, lat)."""
-        from shapely import make_valid, union_all
+        from shapely import get_parts, make_valid, union_all
         from shapely.errors import ShapelyError
 
         try:
-            content = read_json(Path(path))
-            features = content.get("features", [content]) if isinstance(content, dict) else []
-            check(features, [{}])
-            shapes = [item.get("geometry", item) or {} for item in features]
-            polygons = [_polygon(item) for item in shapes if item.get("type") in _POLYGONS]
+            shapes = read_geojson(path).shapes(path)
+            flat = [part for shape in shapes if shape is not None for part in get_parts(shape)]
+            polygons = [part for one in flat for part in get_parts(one) if part.geom_type in _POLYGONS]
             if not polygons:
                 raise AreaError(f"{path} holds no polygon")
-            return cls.from_polygon(_only_polygons(union_all(make_valid(polygons))))
-        except OSError as error:
-            raise AreaError(f"cannot read the polygon {path}: {error.strerror}") from error
-        except (ValueError, AttributeError, ShapelyError) as error:
+            pieces = make_valid(list(wrapped(np.array(polygons, dtype=object))))
+            return cls.from_polygon(_only_polygons(union_all(pieces)))
+        except SourceError as error:
+            raise AreaError(str(error)) from error
+        except (ValueError, ShapelyError) as error:
             raise AreaError(f"{path} is not GeoJSON: {error}") from error
 
     @property
@@ -137,7 +146,13 @@ class Area:
         if self.polygon is not None and inside.any():
             from shapely import intersects_xy
 
-            inside[inside] = intersects_xy(self.polygon, lon[inside], lat[inside])
+            x, y = np.array(lon[inside]), lat[inside]
+            beyond = np.abs(x) > 180.0
+            x[beyond] = np.mod(x[beyond] + 180.0, 360.0) - 180.0
+            held = intersects_xy(self.polygon, x, y)
+            on_edge = np.abs(x) == 180.0  # which has two longitudes
+            held[on_edge] |= intersects_xy(self.polygon, -x[on_edge], y[on_edge])
+            inside[inside] = held
         return inside
 
     def intersects(self, other: Area) -> bool:

@@ -13,13 +13,15 @@ _WHOLE = 2**63
 
 
 def read_json(path: Path, *, nan_as_null: bool = False) -> Any:
-    """The content of a UTF-8 JSON file; ``nan_as_null`` where NaN and Infinity, which are no JSON, stand for nothing.
+    """The content of a JSON file, with or without a byte order mark; ``nan_as_null`` where NaN stands for nothing.
+
+    NaN and Infinity are no JSON, though some programs write them.
 
     Raises:
         OSError: it cannot be read.
         ValueError: it is no JSON, is nested too deeply, or holds text that is no Unicode (half a surrogate pair).
     """
-    return parse_json(path.read_text("utf-8"), nan_as_null=nan_as_null)
+    return parse_json(path.read_bytes(), nan_as_null=nan_as_null)
 
 
 def parse_json(text: str | bytes, *, nan_as_null: bool = False) -> Any:

@@ -50,7 +50,8 @@ def _of_source(
         return folder.prepare(
             out, tile_folder=options.tile_folder, mbtiles=options.mbtiles, area=area, zoom=options.zoom,
             threshold=options.threshold, background=options.background,
-            require_all_layers=options.require_all_layers, keep_gray=options.keep_gray, spacing_m=options.spacing,
+            require_all_layers=options.require_all_layers, keep_gray=options.keep_gray, scheme=options.scheme,
+            spacing_m=options.spacing,
             places=options.places, all_places=options.all_tiles, size_m=options.size_m, workers=options.workers,
             created=created, progress=progress,
         )  # fmt: skip

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from placevec.errors import UsageError
 from placevec.options import Options, flag_of, option, options_of
@@ -125,6 +125,10 @@ class TileFolderOptions(Options):
     )
     require_all_layers: bool = option(False, "Only tiles that every layer has are places")
     keep_gray: bool = option(False, "Shades of layers kept, 8 bits a pixel, instead of a threshold")
+    scheme: Literal["auto", "xyz", "tms"] = option(
+        "auto",
+        "Direction of the rows of tiles (xyz: from the north; tms: from the south; auto: as side files say)",
+    )
 
 
 @dataclass(frozen=True)

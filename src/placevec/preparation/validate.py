@@ -22,14 +22,15 @@ from placevec.datasets.views.registry import reader_of
 from placevec.errors import PlacevecError, SourceError
 from placevec.geo import TILE_PX
 from placevec.io.progress import SILENT, Progress
-from placevec.preparation.tiles.decode import MAX_DAMAGED, TileReader, how_to_read, open_tiles
+from placevec.preparation.tiles.decode import MAX_DAMAGED, TileReader, how_to_read, notes_of, open_tiles
 from placevec.sources.osm.layers import LayerTable
 from placevec.sources.tiles.mbtiles import ENDING
+from placevec.sources.tiles.schemes import asked_scheme
 
 BATCH = 4
 FAR_TILES = 10
-SAMPLED = 64
-"""Tiles of a folder that are decoded, all layers of each."""
+SAMPLED = 4096
+"""Tiles of a folder that are decoded, all layers of each: all of a folder of fewer, as preparing it does."""
 
 
 @dataclass
@@ -93,15 +94,20 @@ class Validation:
         return {**asdict(self), "usable": self.usable}
 
 
-def validate(path: str | Path, *, zoom: int | None = None, progress: Progress = SILENT) -> Validation:
+def validate(
+    path: str | Path, *, zoom: int | None = None, scheme: str = "auto", progress: Progress = SILENT
+) -> Validation:
     """Look through a folder of tiles, MBTiles (a file or a folder of them) or a dataset; nothing is written.
 
     Args:
         path: what to look at.
         zoom: of the tiles, when there are several.
+        scheme: of the tiles: ``xyz`` where rows are counted from the north, ``tms`` from the south; ``auto`` goes by the
+            files beside them.
         progress: where to report.
     """
     path = Path(path)
+    asked_scheme(scheme)
     is_dataset = path.is_dir() and ((path / MANIFEST).exists() or (path / ".work").is_dir())
     found = Validation(str(path), "dataset" if is_dataset else "tiles")
     try:
@@ -110,19 +116,19 @@ def validate(path: str | Path, *, zoom: int | None = None, progress: Progress = 
         if is_dataset:
             _dataset(path, found)
         else:
-            _tiles(path, zoom, found, progress)
+            _tiles(path, zoom, scheme, found, progress)
     except PlacevecError as error:
         found.problems.append(str(error))
     return found
 
 
-def _tiles(path: Path, zoom: int | None, found: Validation, progress: Progress) -> None:
+def _tiles(path: Path, zoom: int | None, scheme: str, found: Validation, progress: Progress) -> None:
     is_mbtiles = path.is_file() or any(one.suffix == ENDING for one in path.iterdir())
-    tiles = open_tiles(None if is_mbtiles else path, path if is_mbtiles else None, zoom, progress)
+    tiles = open_tiles(None if is_mbtiles else path, path if is_mbtiles else None, zoom, progress, scheme)
     every = tiles.tiles()
     found.layout, found.zoom = tiles.layout, tiles.zoom
     found.coordinates, found.common = len(every), len(tiles.tiles(in_all=True))
-    found.notes += [f"passed over {line}" for line in tiles.ignored.lines()]
+    found.notes += notes_of(tiles)
     if tiles.kind == "layers":
         known = LayerTable.default().layers
         if missing := [name for name in known if name not in tiles.layers]:
@@ -134,26 +140,22 @@ def _tiles(path: Path, zoom: int | None, found: Validation, progress: Progress) 
         ]
         if not found.common:
             found.notes.append("no tile is in all layers: --require-all-layers would find no place")
-    if not len(every):
-        raise SourceError(f"there is no tile in {path}")
     reading = how_to_read(tiles)
+    found.notes += [note for note in reading.notes(tiles) if note not in found.notes]
     reader = TileReader(tiles, reading, max_damaged=None)
-    pixels, failed = [], 0
+    read = failed = 0
+    sums = np.zeros(len(reading.channels))
     chosen = every[np.unique(np.linspace(0, len(every) - 1, min(SAMPLED, len(every))).astype(int))]
     with progress.task("Decoding tiles", total=len(chosen)) as advance:
         for x, y in chosen.tolist():
             tile = reader.read(x, y)
             failed += tile is None
             if tile is not None:
-                pixels.append(tile)
+                read, sums = read + 1, sums + tile.mean(axis=(0, 1))
             advance(1)
     full = 1 if reading.bits == 1 else 255
     found.measure = "share set" if reading.bits == 1 else "mean"
-    means = (
-        np.mean([tile.mean(axis=(0, 1)) for tile in pixels], axis=0) / full
-        if pixels
-        else np.zeros(len(reading.channels))
-    )
+    means = sums / full / max(read, 1)
     for number, name in enumerate(reading.channels):
         mask = reading.masks[number] if reading.masks else None
         count = len(tiles.keys[number if reading.masks else 0])
@@ -174,8 +176,8 @@ def _tiles(path: Path, zoom: int | None, found: Validation, progress: Progress) 
         first = next(iter(reader.damaged.values()))
         line = f"{failed} of {len(chosen)} tiles that were looked at are damaged, such as {first}"
         (found.problems if failed > MAX_DAMAGED * len(chosen) else found.notes).append(line)
-    if pixels:
-        shape = [min(BATCH, len(pixels)), len(reading.channels), TILE_PX, TILE_PX]
+    if read:
+        shape = [min(BATCH, read), len(reading.channels), TILE_PX, TILE_PX]
         found.batch = {role: list(shape) for role in ("anchor", "positive", "negative")}
         if max(np.ptp(every[:, 0]), np.ptp(every[:, 1])) <= FAR_TILES:
             found.notes.append(f"no two tiles lie more than {FAR_TILES} apart, as the founding negatives do")

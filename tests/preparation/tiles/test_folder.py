@@ -341,7 +341,7 @@ def test_one_layer_missing(tmp_path: Path) -> None:
 
 BAD = {
     "truncated": (png(mode="RGB")[:-20], "cut short"),
-    "no image": (b"<html>not found</html>", "no PNG, JPEG or WebP"),
+    "no image": (b"<html>not found</html>", "no PNG, JPEG, WebP or AVIF"),
     "empty": (b"", "nothing at all"),
     "a bomb": (bomb(), "50,000 x 50,000"),
     "of another size": (png(side=512), "512 x 512"),

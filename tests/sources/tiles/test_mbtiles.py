@@ -51,7 +51,7 @@ def test_what_is_no_mbtiles(tmp_path: Path) -> None:
         path.write_bytes(content)
         with pytest.raises(SourceError):
             read_mbtiles([path])
-    with pytest.raises(SourceError, match="cannot read"):
+    with pytest.raises(SourceError, match="does not exist"):
         read_mbtiles([tmp_path / "none.mbtiles"])
     (tmp_path / "empty").mkdir()
     with pytest.raises(SourceError, match="there is no"):

@@ -275,7 +275,10 @@ def place_names(pois: pd.DataFrame, footprints: Floats, zoom: int) -> NDArray[np
     places, points = points_inside(named, footprints, zoom)
     xy = lonlat_to_tile_xy(named["lon"].to_numpy()[points], named["lat"].to_numpy()[points], zoom)
     middle = (footprints[places, :2] + footprints[places, 2:]) / 2.0
-    away = np.hypot(*np.abs(xy - middle).T) if len(places) else np.zeros(0)
+    world = 2.0**zoom
+    apart = np.abs(xy - middle)
+    apart[:, 0] = np.minimum(apart[:, 0], world - np.minimum(apart[:, 0], world))
+    away = np.hypot(*apart.T) if len(places) else np.zeros(0)
     prominence = named["prominence"].to_numpy()[points].astype(np.int64)
     order = np.lexsort((named["osm_id"].to_numpy()[points], away, -prominence, places))
     best, first = np.unique(places[order], return_index=True)

@@ -39,6 +39,7 @@ from placevec.preparation.rasterize.spool import (
     Spool,
     TileRange,
     join_antimeridian,
+    on_both_sides,
     spooled_shards,
     to_pixels,
 )
@@ -267,7 +268,9 @@ class _Burn:
         rows = np.flatnonzero(matched[chunk.answer])
         if not len(rows):
             return
-        centers = chunk.paths.take(rows).centers()
+        centers = join_antimeridian(chunk.paths.take(rows)).centers()
+        beyond = np.abs(centers[:, 0]) > 180.0
+        centers[beyond, 0] = np.mod(centers[beyond, 0] + 180.0, 360.0) - 180.0
         centers[:, 1] = np.clip(centers[:, 1], -90.0, 90.0)
         tiles = to_pixels(centers, self.zoom) / 256.0
         inside = np.zeros(len(rows), bool)
@@ -310,7 +313,8 @@ class _Burn:
             tile_xy_to_lonlat(np.array([[x0, y1 + 1], [x1 + 1, y0]], np.float64), self.zoom)
             for x0, y0, x1, y1 in self.ranges
         ]
-        sea: Sea = close_sea(coast, [(low[0], low[1], high[0], high[1]) for low, high in corners])
+        boxes = [(low[0], low[1], high[0], high[1]) for low, high in corners]
+        sea: Sea = close_sea(on_both_sides(coast), boxes)
         count = len(sea.paths)
         if count:
             pixels = sea.paths.with_xy(to_pixels(sea.paths.xy, self.zoom))

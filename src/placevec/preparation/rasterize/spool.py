@@ -80,15 +80,38 @@ def to_pixels(lonlat: Floats, zoom: int) -> Floats:
 
 
 def join_antimeridian(paths: Paths) -> Paths:
-    """Paths that jump from 180° E to 180° W continue beyond 180 instead."""
+    """Paths that jump from 180° E to 180° W continue beyond 180 instead, and the paths of a row lie side by side."""
     jump = np.zeros(len(paths.xy))
     jump[1:] = np.round(np.diff(paths.xy[:, 0]) / -360.0)
     jump[paths.path_offsets[:-1]] = 0.0
     if not jump.any():
         return paths
     turns = np.cumsum(jump)
-    turns -= np.repeat(turns[paths.path_offsets[:-1]], np.diff(paths.path_offsets))
-    return paths.with_xy(paths.xy + np.stack([360.0 * turns, np.zeros(len(turns))], axis=1))
+    sizes = np.diff(paths.path_offsets)
+    turns -= np.repeat(turns[paths.path_offsets[:-1]], sizes)
+    moved = paths.with_xy(paths.xy + np.stack([360.0 * turns, np.zeros(len(turns))], axis=1))
+    # a hole may begin on the other side than its shell: it is turned to where that lies
+    crossing = np.logical_or.reduceat(jump != 0.0, paths.row_vertices[:-1])
+    boxes = Paths.single(moved.xy, moved.path_offsets).bounds()
+    middle = boxes[:, ::2].mean(axis=1)
+    first = np.repeat(middle[paths.row_offsets[:-1]], np.diff(paths.row_offsets))
+    aside = np.where(crossing[paths.path_rows], np.round((first - middle) / 360.0), 0.0)
+    if aside.any():
+        shift = np.repeat(360.0 * aside, sizes)
+        moved = paths.with_xy(moved.xy + np.stack([shift, np.zeros(len(shift))], axis=1))
+    return moved
+
+
+def on_both_sides(paths: Paths) -> Paths:
+    """Paths without jumps; those that pass the antimeridian are there twice, once for each side of the map."""
+    joined = join_antimeridian(paths)
+    boxes = joined.bounds()
+    copies = [joined]
+    for rows, shift in ((boxes[:, 2] > 180.0, -360.0), (boxes[:, 0] < -180.0, 360.0)):
+        some = joined.take(np.flatnonzero(rows))
+        if len(some):
+            copies.append(some.with_xy(some.xy + np.array([shift, 0.0])))
+    return Paths.concatenate(copies) if len(copies) > 1 else joined
 
 
 class Spool:

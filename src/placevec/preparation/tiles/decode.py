@@ -20,6 +20,7 @@ from placevec.sources.osm.layers import LayerTable
 from placevec.sources.tiles.decode import decode_tile
 from placevec.sources.tiles.folder import read_tile_folder
 from placevec.sources.tiles.mbtiles import read_mbtiles
+from placevec.sources.tiles.schemes import asked_scheme
 from placevec.sources.tiles.tilesets import TileSet
 
 MAX_DAMAGED = 0.01
@@ -33,13 +34,31 @@ def open_tiles(
     mbtiles: str | Path | Sequence[str | Path] | None,
     zoom: int | None,
     progress: Progress,
+    scheme: str = "auto",
 ) -> TileSet:
-    """The tiles that were named, layers in the order of the founding twelve and then by name."""
-    order = LayerTable.default().layers
+    """The tiles that were named, layers in the order of the founding twelve and then by name.
+
+    Raises:
+        SourceError: there is none, and what else was found.
+        UsageError: an unknown scheme.
+    """
+    order, counted = LayerTable.default().layers, asked_scheme(scheme)
     if tile_folder is not None:
-        return read_tile_folder(tile_folder, zoom=zoom, order=order, progress=progress)
-    paths = [mbtiles] if isinstance(mbtiles, str | Path) else list(mbtiles or ())
-    return read_mbtiles(paths, zoom=zoom, order=order, progress=progress)
+        tiles = read_tile_folder(tile_folder, zoom=zoom, scheme=counted, order=order, progress=progress)
+    else:
+        paths = [mbtiles] if isinstance(mbtiles, str | Path) else list(mbtiles or ())
+        tiles = read_mbtiles(paths, zoom=zoom, scheme=counted, order=order, progress=progress)
+    if len(tiles.tiles()) == 0:
+        found = "; ".join(tiles.ignored.lines())
+        raise SourceError(
+            f"there is no tile of zoom {tiles.zoom} in {tiles.name}{f': {found}' if found else ''}"
+        )
+    return tiles
+
+
+def notes_of(tiles: TileSet) -> list[str]:
+    """What is worth knowing of a set before a tile of it is read."""
+    return [*tiles.notes, *(f"passed over {line}" for line in tiles.ignored.lines())]
 
 
 @dataclass(frozen=True)
@@ -91,9 +110,13 @@ class Reading:
             lines.append(f"Background {called}, {what}: {', '.join(names)}")
         if not self.masks:
             lines.append("Colors: red, green, blue, what is transparent as white")
-        if self.side != TILE_PX:
-            lines.append(f"Pictures of {self.side} px are shrunk to {TILE_PX}")
-        return lines + [f"Note: passed over {line}" for line in tiles.ignored.lines()]
+        return lines + [f"Note: {note}" for note in self.notes(tiles)]
+
+    def notes(self, tiles: TileSet) -> list[str]:
+        """What is worth knowing of the tiles, whether they are looked through or made into a dataset."""
+        shrunk = [f"pictures of {self.side} px are shrunk to {TILE_PX}"] if self.side != TILE_PX else []
+        nobody = "the tiles do not say whose they are; find out before you publish anything made of them"
+        return [*shrunk, *notes_of(tiles), *([] if tiles.about.get("attribution") else [nobody])]
 
     def pixels(self, channel: int, content: bytes) -> Bytes:
         """(256, 256) of a channel, or (256, 256, 3) colors; SourceError when the picture is damaged."""

@@ -52,6 +52,7 @@ def prepare(
     background: str,
     require_all_layers: bool,
     keep_gray: bool,
+    scheme: str,
     spacing_m: float | None,
     places: str | Path | None,
     all_places: bool,
@@ -67,9 +68,7 @@ def prepare(
         raise UsageError("--require-all-layers chooses tiles: it does not go with --spacing or --places")
     check_size(spacing_m, size_m)
     given = None if places is None else read_points(places)
-    tiles = open_tiles(tile_folder, mbtiles, zoom, progress)
-    if len(tiles.tiles()) == 0:
-        raise SourceError(f"{tiles.name} is empty")
+    tiles = open_tiles(tile_folder, mbtiles, zoom, progress, scheme)
     if area is not None:
         there, tiles = _bounds(tiles), tiles.within(area)
         if len(tiles.tiles()) == 0:
@@ -103,10 +102,6 @@ def prepare(
         progress.say(line)
     (out / WORK).mkdir(parents=True, exist_ok=True)  # before anything else: it tells whose the directory is
     attribution = str(tiles.about.get("attribution") or UNKNOWN_ATTRIBUTION)[:1000]
-    if attribution == UNKNOWN_ATTRIBUTION:
-        progress.say(
-            "Note: the tiles do not say whose they are; find out before you publish anything made of them"
-        )
     reader = TileReader(tiles, reading)
     written = write_tile_map(
         out, zoom=tiles.zoom, channels=reading.channels, bits=reading.bits, shards=shards_of(tiles.tiles()),
@@ -279,4 +274,5 @@ def _report(
             name: mask.threshold for name, mask in zip(reading.channels, reading.masks, strict=False)
         },
         "ignored": dict(tiles.ignored.counts),
+        "notes": list(tiles.notes),
     }

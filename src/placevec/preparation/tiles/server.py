@@ -28,6 +28,7 @@ from placevec.geo import (
     tile_xy_to_lonlat,
     tiles_of_area,
 )
+from placevec.geo.antimeridian import extent_of
 from placevec.geo.geotiff import RGB
 from placevec.io import atomic
 from placevec.io.atomic import write_csv
@@ -147,8 +148,10 @@ def _around(given: Points | None) -> Area:
     known = given.lonlat[np.isfinite(given.lonlat).all(axis=1)]
     if len(known) == 0:
         raise SourceError("no place has coordinates: there is no tile to ask for")
-    (west, south), (east, north) = known.min(axis=0) - 1e-4, known.max(axis=0) + 1e-4
-    return Area(max(west, -180.0), max(south, -90.0), min(east, 180.0), min(north, 90.0))
+    west, south, east, north = extent_of(known)
+    return Area(
+        max(west - 1e-4, -180.0), max(south - 1e-4, -90.0), min(east + 1e-4, 180.0), min(north + 1e-4, 90.0)
+    )
 
 
 def _laid_out(area: Area, zoom: int, given: Points | None, wanted: MapOptions, progress: Progress) -> Places:

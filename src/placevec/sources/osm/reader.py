@@ -55,8 +55,8 @@ MAX_RELATIONS_LOST = 0.9
 """Share of the areas that may not close; half of them are cut by the edge of an extract of a few streets."""
 _FEW_WAYS, _FEW_RELATIONS = 2, 10
 _WITH_NODES = (
-    "make it with them (osmium tags-filter without -R, osmium extract without --strategy simple"
-    ", Overpass with (._;>;);)"
+    "make it with them (osmium tags-filter without -R, osmium extract without --strategy simple, Overpass with "
+    "(._;>;);)"
 )
 
 T = TypeVar("T")

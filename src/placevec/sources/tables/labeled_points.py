@@ -22,10 +22,11 @@ import pyarrow.parquet as pq
 from placevec.errors import SourceError
 from placevec.geo import Floats
 from placevec.geo.geoparquet import read_summary
+from placevec.geo.systems import to_degrees, transformer
 from placevec.io.json_documents import NONE, check, parse_json
 from placevec.sources.tables.columns import found_columns
 from placevec.sources.tables.points import DELIMITED, PARQUET, coordinates_of, read_table
-from placevec.sources.tables.values import Longitudes, numbers, plain, texts, to_degrees, transformer
+from placevec.sources.tables.values import Longitudes, numbers, plain, texts
 
 BATCH_ROWS = 131_072
 WHOLE_BYTES = 512 * 2**20

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import cache
 from typing import Any
 
 import numpy as np
@@ -142,46 +141,7 @@ def splits(column: pa.Array, what: str) -> NDArray[np.int8]:
     return np.asarray(table[np.asarray(pc.fill_null(codes, len(SPLIT_NAMES)))])
 
 
-# --- systems of coordinates --------------------------------------------------------------------------------
-
-_DEGREES = (
-    "4326",
-    "epsg:4326",
-    "ogc:crs84",
-    "crs84",
-    "wgs84",
-    "wgs 84",
-    "wgs_84",
-    "world geodetic system 1984",
-)
-
-
-@cache
-def transformer(crs: Any) -> Any:
-    """From a system to lon, lat degrees of WGS84; None when it is that already. SourceError when there is no such."""
-    from pyproj import CRS, Transformer
-    from pyproj.exceptions import CRSError
-
-    if crs is None or str(crs).strip().lower() in _DEGREES:
-        return None
-    try:
-        known = CRS.from_user_input(int(crs) if str(crs).strip().isdigit() else crs)
-        if known.equals(CRS.from_epsg(4326), ignore_axis_order=True):
-            return None
-        return Transformer.from_crs(known, 4326, always_xy=True)
-    except CRSError as error:
-        raise SourceError(
-            f"{str(crs)[:60]!r} is no system of coordinates that PROJ knows, such as EPSG:3067"
-        ) from error
-
-
-def to_degrees(x: Floats, y: Floats, crs: Any) -> tuple[Floats, Floats]:
-    """Easting and northing of a system as lon, lat; not finite where it does not reach."""
-    change = transformer(crs)
-    if change is None:
-        return x, y
-    lon, lat = change.transform(x, y)
-    return np.asarray(lon, np.float64), np.asarray(lat, np.float64)
+# --- degrees -----------------------------------------------------------------------------------------------
 
 
 def check_degrees(

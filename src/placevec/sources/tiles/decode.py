@@ -1,4 +1,4 @@
-"""One map tile as pixels: PNG, JPEG or WebP bytes that nobody vouches for, decoded within limits.
+"""One map tile as pixels: PNG, JPEG, WebP or AVIF bytes that nobody vouches for, decoded within limits.
 
 The size is read from the header and checked before anything is decoded; no other format is tried, whatever the
 name or the content type said; a PNG must be whole down to the checksum of each of its parts.
@@ -31,7 +31,7 @@ def decode_tile(content: bytes, *, side: int | None = TILE_PX) -> NDArray[np.uin
     index is looked up, 16 bits keep the upper eight.
 
     Args:
-        content: the bytes of a PNG, JPEG or WebP file (of an animation, the first picture).
+        content: the bytes of a PNG, JPEG, WebP or AVIF file (of an animation, the first picture).
         side: pixels along both sides that the tile must have; None takes any square up to `MAX_TILE_SIDE`.
 
     Raises:
@@ -78,7 +78,21 @@ def check_tile(content: bytes, *, side: int | None = TILE_PX) -> Any:
     if content[:4] == b"RIFF" and content[8:12] == b"WEBP":
         _check_size(_webp_size(content), side)  # its decoder takes the memory when it opens
         return WebPImagePlugin.WebPImageFile
-    raise SourceError(f"the tile is no PNG, JPEG or WebP image: it begins with {_beginning(content)}")
+    if content[4:8] == b"ftyp" and content[8:12] in (b"avif", b"avis"):
+        for size in _avif_sizes(content):
+            _check_size(size, side)
+        try:
+            from PIL import AvifImagePlugin
+        except ImportError:
+            raise SourceError(
+                "the tile is AVIF, which this Pillow does not read: pip install 'pillow>=11.3'"
+            ) from None
+        if not AvifImagePlugin.SUPPORTED:
+            raise SourceError(
+                "the tile is AVIF, and this Pillow was built without it: pip install 'pillow>=11.3'"
+            )
+        return AvifImagePlugin.AvifImageFile
+    raise SourceError(f"the tile is no PNG, JPEG, WebP or AVIF image: it begins with {_beginning(content)}")
 
 
 def _rgba(image: Any) -> NDArray[np.uint8]:
@@ -131,6 +145,19 @@ def _webp_size(content: bytes) -> tuple[int, int]:
         bits = int.from_bytes(body[1:5], "little")
         return 1 + (bits & 0x3FFF), 1 + (bits >> 14 & 0x3FFF)
     return int.from_bytes(body[6:8], "little") & 0x3FFF, int.from_bytes(body[8:10], "little") & 0x3FFF
+
+
+def _avif_sizes(content: bytes) -> list[tuple[int, int]]:
+    """Widths and heights that an AVIF file claims for its pictures (``ispe``, ISO 23008-12), the alpha's too."""
+    sizes, at = [], content.find(b"ispe")
+    while at >= 0:
+        box = content[at + 8 : at + 16]
+        if len(box) == 8:
+            sizes.append((int.from_bytes(box[:4]), int.from_bytes(box[4:])))
+        at = content.find(b"ispe", at + 4)
+    if not sizes:
+        raise SourceError("the tile is an AVIF image that is cut short")
+    return sizes
 
 
 def _beginning(content: bytes) -> str:

@@ -42,7 +42,15 @@ MAX_IN_A_ROW = 50
 MIN_AGE_S = 7 * 86400.0
 """For how long a kept tile is not asked for again."""
 _ACCEPT = "image/png, image/jpeg, image/webp"
-_IMAGES = ("image/png", "image/jpeg", "image/jpg", "image/webp", "image/x-png", "application/octet-stream")
+_IMAGES = (
+    "image/png",
+    "image/jpeg",
+    "image/jpg",
+    "image/webp",
+    "image/avif",
+    "image/x-png",
+    "application/octet-stream",
+)
 _MISSING = (204, 404, 410)
 _AGAIN = (408, 425, 429, 500, 502, 503, 504)
 _TICK_S = 0.25
@@ -337,7 +345,7 @@ def _judged(job: _Job, answer: Answer) -> _Result:
         return _Result(job, CORRUPT, "the answer is compressed, which was not asked for")
     if kind not in _IMAGES:
         return _Result(
-            job, CORRUPT, f"the server says that the tile is {kind[:60]!r}, no PNG, JPEG or WebP image"
+            job, CORRUPT, f"the server says that the tile is {kind[:60]!r}, no PNG, JPEG, WebP or AVIF image"
         )
     try:
         check_tile(answer.body, side=TILE_PX)

@@ -6,8 +6,9 @@
     [tiles/]tile_z_x_y.png        founding document 001: colors
     [tiles/]z/x/y.png             the same in folders
 
-y counts southwards (XYZ). Folders are listed as a stream, so a million files take 17 MB while they are listed. No link is
-followed out of the folder, and only regular files with the names above are opened.
+y counts from the north (XYZ), or from the south (TMS) where a file beside the tiles or the caller says so. ``y@2x.png``
+is a tile of twice as many pixels. Folders are listed as a stream, so a million files take 17 MB while they are listed.
+No link is followed out of the folder, and only regular files with the names above are opened.
 """
 
 from __future__ import annotations
@@ -17,14 +18,24 @@ import re
 import stat
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from placevec.errors import SourceError
 from placevec.geo import MAX_ZOOM
-from placevec.io.json_documents import check, read_json
+from placevec.io.json_documents import check
 from placevec.io.progress import SILENT, Advance, Progress
 from placevec.sources.tiles.decode import MAX_TILE_BYTES
+from placevec.sources.tiles.schemes import (
+    TILE_MAP,
+    AskedScheme,
+    Scheme,
+    contradiction,
+    small_json,
+    told_scheme,
+)
+from placevec.sources.tiles.schemes import TILEJSON as NAMES_OF_TILEJSON
 from placevec.sources.tiles.tilesets import (
     MAX_LAYERS,
     Ignored,
@@ -36,46 +47,58 @@ from placevec.sources.tiles.tilesets import (
     in_order,
 )
 
-ENDINGS = (".png", ".jpg", ".jpeg", ".webp")
+ENDINGS = (".png", ".jpg", ".jpeg", ".webp", ".avif")
 """Of files that are tiles; where one tile has several, the first of these."""
 TILEJSON = "tiles.json"
 METADATA = "metadata.json"
+_BESIDE = (*NAMES_OF_TILEJSON, TILE_MAP)
+RETINA = "@2x"
+"""Behind y, of tiles of twice as many pixels; where one tile has both, the plain one counts."""
 _NUMBER = "(0|[1-9][0-9]{0,7})"
 _NAME = re.compile(_NUMBER)
-_ENDING = r"(\.(?:png|PNG|jpe?g|JPE?G|webp|WEBP))"
+_ENDING = r"((?:@2x)?\.(?:png|PNG|jpe?g|JPE?G|webp|WEBP|avif|AVIF))"
 _TILE = re.compile(_NUMBER + _ENDING)
 _FLAT = re.compile(f"tile_{_NUMBER}_{_NUMBER}_{_NUMBER}{_ENDING}")
-_MAX_JSON = 64 * 2**20
 _ABOUT = {"attribution?": str, "name?": str, "placevec?": dict}
 
 
 def read_tile_folder(
-    folder: str | Path, *, zoom: int | None = None, order: Sequence[str] = (), progress: Progress = SILENT
+    folder: str | Path,
+    *,
+    zoom: int | None = None,
+    scheme: AskedScheme = "auto",
+    order: Sequence[str] = (),
+    progress: Progress = SILENT,
 ) -> TileSet:
     """The tiles of a folder.
 
     Args:
         folder: it, or the folder in which its ``tiles`` lie.
         zoom: of the tiles; None when there is only one.
+        scheme: ``xyz`` where rows are counted from the north, ``tms`` from the south; ``auto`` goes by the files
+            beside the tiles.
         order: names of layers that come first, in this order; the others follow by name.
         progress: where to report.
 
     Raises:
-        SourceError: no such folder, no tile in it, several zooms, a link that leads out of it.
+        SourceError: no such folder, no tile in it, several zooms, a link that leads out of it, files that disagree on how
+            rows are counted, tiles that are not of Web Mercator.
     """
     folder = Path(folder)
     if not folder.is_dir():
         raise SourceError(f"there is no folder {folder}")
-    listing = _Folder(folder)
+    listing = _Folder(folder, scheme)
     with listing.explained(), progress.task("Listing tiles") as advance:
         return listing.read(zoom, order, advance)
 
 
 class _Folder:
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, scheme: AskedScheme) -> None:
+        self.folder, self.scheme = folder, scheme
         self.real = os.path.realpath(folder)
         self.ignored = Ignored()
+        self.notes: dict[str, None] = {}
+        self._told: dict[tuple[Path, ...], tuple[Scheme, str] | None] = {}
 
     @contextmanager
     def explained(self) -> Iterator[None]:
@@ -89,28 +112,31 @@ class _Folder:
     def read(self, zoom: int | None, order: Sequence[str], advance: Advance) -> TileSet:
         base = self._base()
         flat: dict[int, Listing] = {}
+        south: bool | None = None
         zooms: list[str] = []
         layers: list[str] = []
         for entry in self._entries(base):
             name = entry.name
             if match := _FLAT.fullmatch(name):
-                self._add_flat(flat, match, entry)
+                south = self._from_south([base, self.folder]) if south is None else south
+                self._add_flat(flat, match, entry, south)
                 advance(1)
             elif entry.is_dir():
                 (zooms if _NAME.fullmatch(name) else layers).append(name)
-            elif name not in (TILEJSON, METADATA):
+            elif name not in _BESIDE:
                 self.ignored.add("files that are no tiles", name)
-        about = {**_tilejson(self.folder), "has_metadata": (self.folder / METADATA).is_file()}
+        about = {**_tilejson(self.folder), "has_metadata": _is_founding(self.folder / METADATA)}
         if flat:
             if layers or zooms:
                 self.ignored.add("folders beside tile_z_x_y files", (layers + zooms)[0])
             chosen = chosen_zoom(list(flat), zoom, str(self.folder))
-            return self._colors(base, "tile_z_x_y.png", chosen, flat[chosen], about)
+            return self._colors(base, "tile_z_x_y.png", chosen, flat[chosen], about, bool(south))
         if zooms and not layers:
             found = [int(name) for name in zooms if int(name) <= MAX_ZOOM]
             chosen = chosen_zoom(found, zoom, str(self.folder))
-            tiles = self._listed(base / str(chosen), chosen, advance)
-            return self._colors(base, "z/x/y.png", chosen, tiles, about)
+            from_south = self._from_south([base, self.folder])
+            tiles = self._listed(base / str(chosen), chosen, from_south, advance)
+            return self._colors(base, "z/x/y.png", chosen, tiles, about, from_south)
         for name in zooms:
             self.ignored.add("zooms beside layers", name)
         return self._layers(base, layers, zoom, order, about, advance)
@@ -139,12 +165,15 @@ class _Folder:
                         )
                 yield entry
 
-    def _add_flat(self, flat: dict[int, Listing], match: re.Match[str], entry: os.DirEntry[str]) -> None:
+    def _add_flat(
+        self, flat: dict[int, Listing], match: re.Match[str], entry: os.DirEntry[str], from_south: bool
+    ) -> None:
         zoom, x, y = (int(number) for number in match.groups()[:3])
         if zoom > MAX_ZOOM or max(x, y) >= 2**zoom or not entry.is_file():
             self.ignored.add("names of tiles that do not exist", entry.name)
             return
-        flat.setdefault(zoom, Listing()).add(y * 2**zoom + x, _ending(match[4]), _stamp(entry))
+        row = 2**zoom - 1 - y if from_south else y
+        flat.setdefault(zoom, Listing()).add(row * 2**zoom + x, _ending(match[4]), _stamp(entry))
 
     def _layers(
         self, base: Path, names: list[str], zoom: int | None, order: Sequence[str], about: dict[str, Any],
@@ -156,7 +185,7 @@ class _Folder:
             for entry in self._entries(base / name):
                 if entry.is_dir() and _NAME.fullmatch(entry.name) and int(entry.name) <= MAX_ZOOM:
                     found.append(int(entry.name))
-                else:
+                elif entry.name not in _BESIDE:
                     self.ignored.add("names that are no zoom", f"{name}/{entry.name}")
             if found or not any(base.joinpath(name).iterdir()):
                 zooms[check_layer(name)] = found
@@ -164,22 +193,42 @@ class _Folder:
                 raise SourceError(f"{self.folder} holds more than {MAX_LAYERS} layers")
         chosen = chosen_zoom([one for found in zooms.values() for one in found], zoom, str(self.folder))
         layers = in_order(zooms, order)
+        from_south = [self._from_south([base / name, base, self.folder]) for name in layers]
         listings = [
-            self._listed(base / name / str(chosen), chosen, advance) if chosen in zooms[name] else Listing()
-            for name in layers
+            self._listed(base / name / str(chosen), chosen, south, advance)
+            if chosen in zooms[name]
+            else Listing()
+            for name, south in zip(layers, from_south, strict=True)
         ]
         return self._set(
-            "layers", "LAYER/z/x/y.png", chosen, layers, listings, about,
+            "layers", "LAYER/z/x/y.png", chosen, layers, listings, about, from_south,
             lambda layer, x, y: f"{base}/{layers[layer]}/{chosen}/{x}/{y}",
         )  # fmt: skip
 
-    def _colors(self, base: Path, layout: str, zoom: int, listing: Listing, about: dict[str, Any]) -> TileSet:
+    def _from_south(self, folders: Sequence[Path]) -> bool:
+        """Whether rows are counted from the south, and a note of why where nobody said so."""
+        if self.scheme != "auto":
+            return self.scheme == "tms"
+        key = tuple(folders)
+        if key not in self._told:
+            self._told[key] = told_scheme(folders)
+        told = self._told[key]
+        if told is None or told[0] == "xyz":
+            return False
+        self.notes[
+            f"rows are counted from the south (TMS), as {told[1]} says; --scheme xyz counts from the north"
+        ] = None
+        return True
+
+    def _colors(
+        self, base: Path, layout: str, zoom: int, listing: Listing, about: dict[str, Any], from_south: bool
+    ) -> TileSet:
         def place(layer: int, x: int, y: int) -> str:
             return f"{base}/{zoom}/{x}/{y}" if layout.startswith("z") else f"{base}/tile_{zoom}_{x}_{y}"
 
-        return self._set("colors", layout, zoom, ("tiles",), [listing], about, place)
+        return self._set("colors", layout, zoom, ("tiles",), [listing], about, [from_south], place)
 
-    def _listed(self, folder: Path, zoom: int, advance: Advance) -> Listing:
+    def _listed(self, folder: Path, zoom: int, from_south: bool, advance: Advance) -> Listing:
         """The tiles ``x/y.png`` of a folder."""
         tiles, side = Listing(), 2**zoom
         for column in self._entries(folder):
@@ -192,16 +241,17 @@ class _Folder:
                 if match is None or int(match[1]) >= side or not entry.is_file():
                     self.ignored.add("names that are no tile", f"{zoom}/{x}/{entry.name}")
                     continue
-                tiles.add(int(match[1]) * side + x, _ending(match[2]), _stamp(entry))
+                row = side - 1 - int(match[1]) if from_south else int(match[1])
+                tiles.add(row * side + x, _ending(match[2]), _stamp(entry))
                 count += 1
             advance(count)
         return tiles
 
     def _set(
         self, kind: str, layout: str, zoom: int, layers: tuple[str, ...], listings: list[Listing],
-        about: dict[str, Any], place: Callable[[int, int, int], str],
+        about: dict[str, Any], from_south: Sequence[bool], place: Callable[[int, int, int], str],
     ) -> TileSet:  # fmt: skip
-        """The set, whose tile (layer, x, y) lies at ``place`` with the ending that was listed."""
+        """The set, whose tile (layer, x, y as it is counted) lies at ``place`` with the ending that was listed."""
         found = [listing.sorted() for listing in listings]
         for layer, (_, _, _, twice) in zip(layers, found, strict=True):
             if twice:
@@ -213,17 +263,36 @@ class _Folder:
 
         def content(layer: int, x: int, y: int) -> bytes:
             at = int(keys[layer].searchsorted(y * side + x))
-            return _read(place(layer, x, y), int(endings[layer][at]))
+            row = side - 1 - y if from_south[layer] else y
+            return _read(place(layer, x, row), int(endings[layer][at]))
 
         stamped = ((layer, part[0], part[2]) for layer, part in zip(layers, found, strict=True))
-        return TileSet(
+        tiles = TileSet(
             self.folder.resolve().name, kind, layout, zoom, layers, keys, fingerprint_of(stamped), about,
-            self.ignored, content,
+            self.ignored, content, tuple(self.notes),
         )  # fmt: skip
+        wrong = contradiction(tiles.tiles(), zoom, about.pop("bounds", None), f"the tiles of {tiles.name}")
+        return tiles if wrong is None else replace(tiles, notes=(*tiles.notes, wrong))
 
 
 def _ending(text: str) -> int:
-    return ENDINGS.index(text.lower()) * 2 + (text != text.lower())
+    """A number that says how the name of a tile ends, smaller for what is preferred."""
+    plain = text.removeprefix(RETINA)
+    return (text != plain) * 2 * len(ENDINGS) + ENDINGS.index(plain.lower()) * 2 + (plain != plain.lower())
+
+
+def _spelled(ending: int) -> str:
+    retina, ending = divmod(ending, 2 * len(ENDINGS))
+    suffix = ENDINGS[ending // 2]
+    return RETINA * retina + (suffix.upper() if ending % 2 else suffix)
+
+
+def _is_founding(path: Path) -> bool:
+    """Whether a document is that of the founding pipeline: other tools write TileJSON under its name.
+
+    One that cannot be read may be it: whoever wants its samples will hear what is wrong.
+    """
+    return path.is_file() and (not (content := small_json(path)) or "sample_coordinates" in content)
 
 
 def _stamp(entry: os.DirEntry[str]) -> int:
@@ -234,8 +303,7 @@ def _stamp(entry: os.DirEntry[str]) -> int:
 
 def _read(path: str, ending: int) -> bytes:
     """The bytes of a tile that was listed."""
-    suffix = ENDINGS[ending // 2]
-    path += suffix.upper() if ending % 2 else suffix
+    path += _spelled(ending)
     try:
         # without waiting for the other end of a pipe that has taken its place
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
@@ -253,13 +321,17 @@ def _read(path: str, ending: int) -> bytes:
 
 
 def _tilejson(folder: Path) -> dict[str, Any]:
-    """What a TileJSON document beside the tiles says of them; nothing where there is none that can be read."""
-    path = folder / TILEJSON
-    try:
-        if not path.is_file() or path.stat().st_size > _MAX_JSON:
-            return {}
-        content = read_json(path)
-        check(content, _ABOUT)
-    except (OSError, ValueError) as error:
-        raise SourceError(f"{path} cannot be read: {error}; mend or remove it") from error
-    return {name: content[name] for name in ("attribution", "name", "placevec") if name in content}
+    """What TileJSON documents beside the tiles say of them; nothing where there are none."""
+    found: dict[str, Any] = {}
+    for name in NAMES_OF_TILEJSON:
+        content = small_json(folder / name)
+        if "sample_coordinates" in content:  # of the founding pipeline
+            continue
+        try:
+            check(content, _ABOUT)
+        except ValueError as error:
+            raise SourceError(f"{folder / name} cannot be read: {error}; mend or remove it") from error
+        for key in ("attribution", "name", "placevec", "bounds"):
+            if key in content:
+                found.setdefault(key, content[key])
+    return found

@@ -15,11 +15,15 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+import numpy as np
+
 from placevec.errors import SourceError
 from placevec.io.atomic import sha256_of_file, sha256_of_json
+from placevec.io.files import check_regular
 from placevec.io.json_documents import parse_json
 from placevec.io.progress import SILENT, Progress
 from placevec.sources.tiles.decode import MAX_TILE_BYTES
+from placevec.sources.tiles.schemes import AskedScheme, contradiction
 from placevec.sources.tiles.tilesets import (
     MAX_LAYERS,
     Ignored,
@@ -60,6 +64,7 @@ def read_mbtiles(
     paths: Sequence[str | Path],
     *,
     zoom: int | None = None,
+    scheme: AskedScheme = "auto",
     order: Sequence[str] = (),
     progress: Progress = SILENT,
 ) -> TileSet:
@@ -68,6 +73,8 @@ def read_mbtiles(
     Args:
         paths: one file of colors, or several, each a layer called like its file; folders stand for those in them.
         zoom: of the tiles; None when there is only one.
+        scheme: ``tms`` where rows are counted from the south, as they are in MBTiles; ``xyz`` from the north; ``auto``
+            goes by the file's metadata where these name a scheme.
         order: names of layers that come first, in this order; the others follow by name.
         progress: where to report.
 
@@ -82,7 +89,7 @@ def read_mbtiles(
     if len(by_layer) < len(files):
         raise SourceError("two MBTiles files have the same name, which names their layer")
     layers = in_order(by_layer, order)
-    read = [_File(by_layer[layer]) for layer in layers]
+    read = [_File(by_layer[layer], scheme) for layer in layers]
     chosen = chosen_zoom([one for file in read for one in file.zooms()], zoom, ", ".join(map(str, paths)))
     ignored, keys = Ignored(), []
     with progress.task("Listing tiles") as advance:
@@ -93,11 +100,21 @@ def read_mbtiles(
                 advance(1)
             keys.append(listing.sorted()[0])
     abouts = [file.about() for file in read]
+    notes = [note for file in read if (note := file.note)]
+    for layer, (file, told) in enumerate(zip(read, abouts, strict=True)):
+        tiles = np.stack(np.divmod(keys[layer], 2**chosen)[::-1], axis=1)
+        if wrong := contradiction(tiles, chosen, told.get("bounds"), f"the tiles of {file.path.name}"):
+            notes.append(wrong)
     about: dict[str, Any] = {name: value for one in reversed(abouts) for name, value in one.items()}
     about["placevec"] = _json(about.get("placevec", ""))
     if is_layers:
         about["name"] = ""
-    stamp = sha256_of_json({layer: sha256_of_file(by_layer[layer]) for layer in layers})
+    stamp = sha256_of_json(
+        {
+            layer: [sha256_of_file(by_layer[layer]), file.from_north]
+            for layer, file in zip(layers, read, strict=True)
+        }
+    )
 
     def content(layer: int, x: int, y: int) -> bytes:
         return read[layer].tile(chosen, x, y)
@@ -105,7 +122,7 @@ def read_mbtiles(
     first = Path(paths[0])
     return TileSet(
         first.stem if len(paths) == 1 else first.resolve().parent.name, "layers" if is_layers else "colors",
-        "MBTiles", chosen, layers, tuple(keys), stamp, about, ignored, content,
+        "MBTiles", chosen, layers, tuple(keys), stamp, about, ignored, content, tuple(dict.fromkeys(notes)),
     )  # fmt: skip
 
 
@@ -124,9 +141,10 @@ def mbtiles_metadata(path: str | Path) -> dict[str, str]:
 class _File:
     """One MBTiles file; each thread has its own connection to it."""
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, path: Path, scheme: AskedScheme = "auto") -> None:
+        self.path, self.note = path, ""
         self._here = threading.local()
+        check_regular(path, "MBTiles file")
         try:
             with open(path, "rb") as file:
                 head = file.read(len(_MAGIC))
@@ -137,6 +155,12 @@ class _File:
         beside = path.with_name(path.name + "-wal")
         if beside.is_file() and beside.stat().st_size:
             raise SourceError(f"{path} is being written to, or was not closed: {beside.name} lies beside it")
+        told = self.about().get("scheme", "").strip().lower() if scheme == "auto" else scheme
+        self.from_north = told == "xyz"
+        if scheme == "auto" and self.from_north:
+            self.note = (
+                "rows are counted from the north, as its metadata say; --scheme tms counts from the south"
+            )
 
     def zooms(self) -> list[int]:
         """Those that it has tiles of."""
@@ -155,17 +179,19 @@ class _File:
     def keys(self, zoom: int, ignored: Ignored) -> Iterator[int]:
         """``y * 2**zoom + x`` of its tiles, in any order."""
         if self.about().get("format", "").lower() in ("pbf", "mvt"):
-            raise SourceError(f"{self.path} holds vector tiles: pictures (PNG, JPEG or WebP) are expected")
+            raise SourceError(
+                f"{self.path} holds vector tiles: pictures (PNG, JPEG, WebP or AVIF) are expected"
+            )
         side = 2**zoom
         for column, row in self._rows(_ALL, zoom):
             if isinstance(column, int) and isinstance(row, int) and 0 <= column < side and 0 <= row < side:
-                yield (side - 1 - row) * side + column
+                yield (row if self.from_north else side - 1 - row) * side + column
             else:
                 ignored.add("rows that are no tile", f"{str(column)[:20]}, {str(row)[:20]}")
 
     def tile(self, zoom: int, x: int, y: int) -> bytes:
         """The bytes of a tile; y counts southwards."""
-        rows = list(self._rows(_ONE, zoom, x, 2**zoom - 1 - y, most=1))
+        rows = list(self._rows(_ONE, zoom, x, y if self.from_north else 2**zoom - 1 - y, most=1))
         if not rows or not isinstance(rows[0][0], bytes):
             raise SourceError(f"{self.path} holds no picture of tile {zoom}/{x}/{y}")
         return rows[0][0]

@@ -63,6 +63,7 @@ class TileSet:
         about: what the set says of itself, unchecked by anyone: ``attribution``, ``name``, ``samples``.
         ignored: what was passed over.
         content: (layer, x, y) -> the encoded bytes of a tile that is there; SourceError when they cannot be read.
+        notes: what people should know of how it was read.
     """
 
     name: str
@@ -75,6 +76,7 @@ class TileSet:
     about: Mapping[str, Any]
     ignored: Ignored
     content: Callable[[int, int, int], bytes]
+    notes: tuple[str, ...] = ()
 
     def has(self, layer: int, x: int, y: int) -> bool:
         """Whether a layer has a tile."""

@@ -1,0 +1,168 @@
+"""From which end rows of tiles are counted: south (TMS) or north (XYZ), as files beside the tiles say it.
+
+TileJSON names its ``scheme``; gdal2tiles leaves ``tilemapresource.xml`` beside tiles that it counts from the south.
+Neither is there in most folders, which count from the north; MBTiles count from the south by their specification.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+import numpy as np
+
+from placevec.errors import AreaError, SourceError, UsageError
+from placevec.geo import Area, Ints, tile_xy_to_lonlat
+from placevec.io.json_documents import check, read_json
+
+Scheme = Literal["xyz", "tms"]
+AskedScheme = Literal["auto", "xyz", "tms"]
+TILE_MAP = "tilemapresource.xml"
+TILEJSON = ("tiles.json", "tilejson.json", "metadata.json")
+"""Names under which tools write TileJSON beside the tiles, of which the last has other meanings too."""
+_MAX_BYTES = 64 * 2**20
+_MERCATOR = ("EPSG:3857", "EPSG:900913", "EPSG:3785", "OSGEO:41001", "EPSG:102100", "EPSG:102113")
+_PROFILES = ("mercator", "global-mercator")
+_LOOKED_AT = 10_000
+
+
+def asked_scheme(scheme: str) -> AskedScheme:
+    """``scheme`` itself if it is one, else UsageError."""
+    if scheme not in get_args(AskedScheme):
+        raise UsageError(f"--scheme is {', '.join(get_args(AskedScheme))}; got {scheme!r}")
+    return scheme  # type: ignore[return-value]
+
+
+def told_scheme(folders: Sequence[Path]) -> tuple[Scheme, str] | None:
+    """The scheme that files in the first of some folders that say one tell, and which file says it.
+
+    Raises:
+        SourceError: two files disagree, one cannot be read, or the tiles are of another projection.
+    """
+    for folder in folders:
+        told: dict[str, Scheme] = {}
+        for name in TILEJSON:
+            scheme = _of_tilejson(folder / name)
+            if scheme is not None:
+                told[name] = scheme
+        if (folder / TILE_MAP).is_file():
+            _check_projection(folder / TILE_MAP)
+            told[TILE_MAP] = "tms"
+        if len(set(told.values())) > 1:
+            says = " and ".join(f"{name} {scheme}" for name, scheme in told.items())
+            raise SourceError(
+                f"the files of {folder} disagree on how rows are counted ({says}): say it with --scheme"
+            )
+        for name, scheme in told.items():
+            return scheme, name
+    return None
+
+
+def _of_tilejson(path: Path) -> Scheme | None:
+    content = small_json(path)
+    scheme = content.get("scheme")
+    if scheme is None or (path.name == TILEJSON[-1] and scheme not in get_args(Scheme)):
+        return None
+    if scheme not in get_args(Scheme):
+        raise SourceError(
+            f"{path} names the scheme {str(scheme)[:40]!r}, neither xyz nor tms: say it with --scheme"
+        )
+    return scheme  # type: ignore[no-any-return]
+
+
+def small_json(path: Path) -> Mapping[str, Any]:
+    """What a JSON document beside tiles holds; nothing where there is none, or where it may be something else.
+
+    Raises:
+        SourceError: one whose name says that it is TileJSON cannot be read.
+    """
+    try:
+        if not path.is_file() or path.stat().st_size > _MAX_BYTES:
+            return {}
+        content = read_json(path)
+        check(content, {})
+    except (OSError, ValueError) as error:
+        if path.name == TILEJSON[-1]:
+            return {}
+        raise SourceError(f"{path} cannot be read: {error}; mend or remove it") from error
+    found: Mapping[str, Any] = content
+    return found
+
+
+def _check_projection(path: Path) -> None:
+    """SourceError for tiles that are not of Web Mercator."""
+    try:
+        text = path.read_bytes()[:_MAX_BYTES].decode("utf-8", "replace")
+    except OSError as error:
+        raise SourceError(f"cannot read {path}: {error.strerror}") from error
+    profile = re.search(r"<TileSets\b[^>]*\bprofile\s*=\s*[\"']([^\"']*)", text)
+    system = re.search(r"<SRS>\s*([^<\s]*)", text)
+    wrong = [
+        found[1]
+        for found, known in ((profile, _PROFILES), (system, _MERCATOR))
+        if found is not None and found[1] and found[1] not in known
+    ]
+    if wrong:
+        raise SourceError(
+            f"the tiles beside {path} are of {wrong[0][:60]!r}, not of Web Mercator: make them with gdal2tiles "
+            "--profile mercator"
+        )
+
+
+# --- rows that contradict bounds -----------------------------------------------------------------------------
+
+
+def contradiction(tiles: Ints, zoom: int, bounds: object, what: str) -> str | None:
+    """What to say where most of some tiles lie outside of the bounds that are stated for them; None otherwise.
+
+    Args:
+        tiles: (N, 2) x, y counted from the north, as they are read.
+        zoom: of the tiles.
+        bounds: (west, south, east, north) degrees, as numbers or as text with commas; what is none says nothing.
+        what: they are, for the message.
+    """
+    area = _area(bounds)
+    if area is None or len(tiles) == 0:
+        return None
+    some = tiles[np.unique(np.linspace(0, len(tiles) - 1, min(len(tiles), _LOOKED_AT)).astype(np.int64))]
+    turned = np.stack([some[:, 0], 2**zoom - 1 - some[:, 1]], axis=1)
+    inside, other = _share_inside(some, zoom, area), _share_inside(turned, zoom, area)
+    if inside >= 0.5:
+        return None
+    said = ", ".join(f"{value:g}" for value in area.bounds)
+    lies = _extent(some, zoom)
+    if other > inside:
+        return (
+            f"{what} lie at {lies}, but their bounds are {said}: counted from the other end they lie there; if that is "
+            "meant, say it with --scheme xyz (rows from the north) or --scheme tms (from the south)"
+        )
+    return f"{what} lie at {lies}, outside of the bounds that are stated for them ({said})"
+
+
+def _area(bounds: object) -> Area | None:
+    try:
+        if isinstance(bounds, str):
+            return Area.parse(bounds)
+        if isinstance(bounds, (list, tuple)):
+            return Area.of([float(value) for value in bounds])
+    except (AreaError, TypeError, ValueError):
+        pass
+    return None
+
+
+def _share_inside(tiles: Ints, zoom: int, area: Area) -> float:
+    """Of the tiles that touch an area."""
+    corners = tile_xy_to_lonlat(np.stack([tiles, tiles + 1], axis=1).astype(np.float64), zoom)
+    west, north, east, south = corners[:, 0, 0], corners[:, 0, 1], corners[:, 1, 0], corners[:, 1, 1]
+    inside = np.zeros(len(tiles), bool)
+    for left, low, right, high in area.parts():
+        inside |= (east >= left) & (west <= right) & (north >= low) & (south <= high)
+    return float(inside.mean())
+
+
+def _extent(tiles: Ints, zoom: int) -> str:
+    low, high = tiles.min(axis=0), tiles.max(axis=0) + 1
+    (west, north), (east, south) = tile_xy_to_lonlat(np.stack([low, high]).astype(np.float64), zoom)
+    return f"longitude {west:.5g} to {east:.5g}, latitude {south:.5g} to {north:.5g}"
