@@ -76,12 +76,16 @@ def prepare(
 
 
 def _show(dataset: Dataset, out: Path) -> None:
-    if dataset.base_map is None:
+    report = dataset.manifest["report"]
+    if "rows" in report:
         from placevec.cli.points import show_labeled
 
         show_labeled(dataset, out)
         return
-    report = dataset.manifest["report"]
+    if dataset.base_map is None:
+        say(f"{len(dataset):,} places, views {', '.join(dataset.view_names)}: {out}")
+        say(f"Data: {clean(dataset.attribution, width=500)}")
+        return
     say(
         f"{len(dataset):,} places, {len(dataset.base_map_spec.channels)} layers at zoom {dataset.zoom}: {out}"
     )

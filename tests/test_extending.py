@@ -1,0 +1,148 @@
+"""`docs/extending.md` does what it says: a package of its own adds a view, an encoder and a recipe, and every verb knows them.
+
+The package is written out of the page, installed as entry points beside the tests, and used from the command line alone.
+Oracle: series of three climate zones, which the page's recipe never sees named: a station's nearest neighbor is of its zone.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import placevec
+
+PAGE = Path(__file__).resolve().parent.parent / "docs" / "extending.md"
+MAX_LINES = 120
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", PAGE.read_text("utf-8"), re.S)
+
+
+def install(site: Path) -> None:
+    """What pip would put there: the module, and the names of its entry points."""
+    (toml,), (module,) = blocks("toml"), blocks("python")
+    site.mkdir()
+    (site / "climate_vectors.py").write_text(module)
+    about = site / "climate_vectors-0.1.dist-info"
+    about.mkdir()
+    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: climate-vectors\nVersion: 0.1\n")
+    groups = re.sub(r'\[project\.entry-points\."(.*?)"\]', r"[\1]", toml).replace('"', "")
+    (about / "entry_points.txt").write_text(groups)
+
+
+def run(site: Path, folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    """One command of placevec in a process of its own, where the package is installed."""
+    source = Path(placevec.__file__).resolve().parent.parent
+    environment = {**os.environ, "PYTHONPATH": f"{site}{os.pathsep}{source}"}
+    return subprocess.run(
+        [sys.executable, "-m", "placevec", *words], cwd=folder, env=environment, capture_output=True, text=True,
+        check=False, timeout=300,
+    )  # fmt: skip
+
+
+def stations(folder: Path) -> dict[str, str]:
+    """120 stations of three zones with noisy months, ten of them without a year; place_id -> zone."""
+    random = np.random.default_rng(0)
+    zone = np.arange(120) % 3
+    months = np.arange(12)
+    year = np.stack(
+        [10 * np.cos((months - 6) * np.pi / 6), 25 + 0 * months, -10 * np.cos((months - 6) * np.pi / 6)]
+    )
+    values = year[zone] + np.array([5.0, 0.0, 15.0])[zone][:, None] + random.normal(0, 1.0, (120, 12))
+    values[110:] = np.nan
+    lat = np.array([50.0, 0.0, -35.0])[zone] + random.uniform(-8, 8, 120)
+    ids = [f"s{row:03d}" for row in range(120)]
+    table = pd.DataFrame({"place_id": ids, "lon": random.uniform(-150, 150, 120), "lat": lat})
+    table[[f"m{month:02d}" for month in range(1, 13)]] = values
+    table.to_csv(folder / "stations.csv", index=False)
+    zones = [("north", "tropics", "south")[one] for one in zone]
+    pd.DataFrame({"place_id": ids, "zone": zones}).to_csv(folder / "zones.csv", index=False)
+    return dict(zip(ids, zones, strict=True))
+
+
+def test_the_page_is_short() -> None:
+    lines = sum(len(block.strip().splitlines()) for block in (*blocks("toml"), *blocks("python")))
+    assert lines < MAX_LINES
+
+
+def test_every_command_of_the_page_runs(tmp_path: Path) -> None:
+    """In its order, as written; what it prints is looked at where there is something to know."""
+    site = tmp_path / "site"
+    install(site)
+    zone_of = stations(tmp_path)
+    (commands,) = blocks("console")
+    for line in commands.strip().splitlines():
+        words = line.split()
+        assert words.pop(0) == "placevec"
+        done = run(site, tmp_path, *words, *(["--json"] if words[0] == "search" else []))
+        assert done.returncode == 0, (line, done.stderr)
+        if words[0] == "search":
+            results = json.loads(done.stdout)["results"]
+            here = zone_of[words[words.index("--place") + 1]]
+            assert [zone_of[one["place_id"]] for one in results[:3]] == [here] * 3
+    told = json.loads(run(site, tmp_path, "info", "stations.parquet", "--json").stdout)
+    assert told["view"] == ["coordinates", "series", "fused"]
+    done = run(
+        site,
+        tmp_path,
+        "search",
+        "stations.parquet",
+        "--view",
+        "series",
+        "--place",
+        "s000",
+        "-k",
+        "500",
+        "--json",
+    )
+    assert len(json.loads(done.stdout)["results"]) == 110 - 1
+    help_of_it = run(site, tmp_path, "train", "climate", "--help").stdout
+    assert "--temperature" in help_of_it
+    assert "--near-m" not in help_of_it
+
+
+def test_a_broken_plugin_breaks_nothing_else(tmp_path: Path) -> None:
+    """One line names it; help and other recipes work."""
+    site = tmp_path / "site"
+    install(site)
+    (site / "climate_vectors.py").write_text("raise RuntimeError('out of order')\n")
+    done = run(site, tmp_path, "train", "climate", "data", "--out", "run")
+    assert done.returncode in (1, 2)
+    assert (
+        "the recipe 'climate' of the package climate-vectors cannot be loaded: RuntimeError: out of order"
+        in done.stderr
+    )
+    assert len(done.stderr.strip().splitlines()) == 1
+    assert run(site, tmp_path, "train", "loc2vec", "--help").returncode == 0
+    assert run(site, tmp_path, "--help").returncode == 0
+
+
+def test_a_plugin_cannot_take_a_taken_name(tmp_path: Path) -> None:
+    site = tmp_path / "site"
+    install(site)
+    points = site / "climate_vectors-0.1.dist-info" / "entry_points.txt"
+    points.write_text(points.read_text().replace("climate = ", "loc2vec = "))
+    done = run(site, tmp_path, "train", "loc2vec", "--help")
+    assert done.returncode == 0
+    assert "--near-m" in done.stdout
+
+
+@pytest.mark.parametrize("verb", ["prepare", "train"])
+def test_options_of_another_recipe_are_named_as_such(verb: str, tmp_path: Path) -> None:
+    site = tmp_path / "site"
+    install(site)
+    words = ["prepare", "climate", "--label", "x", "--out", "d"] if verb == "prepare" else [
+        "train", "climate", "d", "--near-m", "5", "--out", "r"
+    ]  # fmt: skip
+    done = run(site, tmp_path, *words)
+    assert done.returncode == 2
+    assert re.search(r"--(label|near-m) is an option of (prepare |train )?(sphere2vec|loc2vec)", done.stderr)
