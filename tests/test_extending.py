@@ -1,7 +1,7 @@
-"""`docs/extending.md` does what it says: a package of its own adds a view, an encoder and a recipe, and every verb knows them.
+"""`docs/extending.md` does what it says: a package adds a view, an encoder and a recipe, and every verb knows them.
 
 The package is written out of the page, installed as entry points beside the tests, and used from the command line alone.
-Oracle: series of three climate zones, which the page's recipe never sees named: a station's nearest neighbor is of its zone.
+Oracle: series of three climate zones that training never sees: a station's nearest neighbor is of its zone.
 """
 
 from __future__ import annotations
