@@ -99,7 +99,7 @@ def import_founding(
         "dataset": f"{printable(file.name)}, a checkpoint of the founding {system}",
         "imported": {"file": printable(file.name), "sha256": atomic.sha256_of_file(file), "as": system},
     }
-    recipe = {"name": "loc2vec", "config": {"encoder": plan.encoder, "dim": int(encoder.dim)}}  # type: ignore[arg-type]
+    recipe = {"name": system, "config": {"encoder": plan.encoder, "dim": int(encoder.dim)}}  # type: ignore[arg-type]
     atomic.check_writable(out, directory=True)
     Model({"tile": encoder}, {"map": Reading("tile", spec)}, recipe, origin).save(out)
     return Model.load(out)

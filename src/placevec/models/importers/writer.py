@@ -52,7 +52,7 @@ def written(
             "file": printable(file.name), "sha256": atomic.sha256_of_file(file), "as": system, **(more or {})
         },
     }  # fmt: skip
-    recipe = {"name": "sphere2vec", "config": {"encoder": getattr(encoder, "encoder", system)}}
+    recipe = {"name": system, "config": {"encoder": getattr(encoder, "encoder", system)}}
     atomic.check_writable(out, directory=True)
     Model({"location": encoder}, {NAME: Reading("location", SPEC)}, recipe, origin, head=head).save(out)
     return Model.load(out)
