@@ -16,7 +16,7 @@ from cyclopts import App
 
 from placevec.cli.app import VERBS, build_app
 from placevec.io import atomic
-from placevec.options import Option, default_of, described, options_of
+from placevec.options import Option, Options, default_of, described, options_of
 from placevec.recipes import DEMO, RECIPES, recipe
 from placevec.recipes.base import FormerCommand, RecipeEntry, RunOptions
 
@@ -42,7 +42,8 @@ def options_page() -> str:
             continue
         for name in RECIPES.builtin:
             entry = recipe(name)
-            classes = (RunOptions, *entry.train_options) if verb == "train" else (entry.prepare_options,)
+            of_training: tuple[type[Options], ...] = (RunOptions, *entry.train_options)
+            classes = of_training if verb == "train" else (entry.prepare_options,)
             declared = {one.name: one for cls in classes for one in options_of(cls)}
             parts += [f"## placevec {verb} {name}\n", *_tables(app[verb][name], declared)]
             if verb == "train":
