@@ -167,7 +167,7 @@ class Option:
 class Options:
     """Base of options dataclasses: what is made has been checked."""
 
-    GROUP: ClassVar[str] = "Recipe"
+    GROUP: ClassVar[str] = "Options"
 
     def __post_init__(self) -> None:
         for one in options_of(type(self)):

@@ -11,7 +11,7 @@ Nothing is imported before it is used, and a package that cannot be imported bre
 from __future__ import annotations
 
 import importlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -44,8 +44,6 @@ class Registry:
     @cached_property
     def _found(self) -> tuple[dict[str, EntryPoint], list[str]]:
         """(name -> entry point of another package, one line for each that is not taken)."""
-        from importlib.metadata import entry_points  # 20 ms, which most commands need not spend
-
         added: dict[str, EntryPoint] = {}
         problems = []
         for point in sorted(entry_points(group=self.group), key=lambda point: (point.name, _package(point))):
@@ -104,6 +102,13 @@ class Registry:
             except PlacevecError as error:
                 problems = [*problems, str(error)]
         return problems
+
+
+def entry_points(group: str) -> Iterable[EntryPoint]:
+    """Those of all packages that are installed."""
+    from importlib import metadata  # 20 ms, which most commands need not spend
+
+    return metadata.entry_points(group=group)
 
 
 def _package(point: EntryPoint) -> str:

@@ -9,7 +9,7 @@ import platform
 import shutil
 from typing import Any
 
-from placevec.cli.output import print_json, print_table
+from placevec.cli.output import clean, print_json, print_table, say
 from placevec.cli.signature import Json
 from placevec.recipes import RECIPES
 
@@ -33,9 +33,13 @@ def command(*, as_json: Json = False) -> int:
     else:
         rows = []
         for name, value in facts.items():
+            if name == "plug_ins":
+                continue
             items = value.items() if isinstance(value, dict) else [("", value)]
             rows += [[name, key, "missing" if item is None else str(item)] for key, item in items]
         print_table(["", "", ""], rows)
+        for line in facts["plug_ins"]:
+            say(f"Note: {clean(line, width=500)}")
     return 1 if facts["problems"] else 0
 
 
@@ -47,7 +51,10 @@ def _version(package: str) -> str | None:
 
 
 def examine() -> dict[str, Any]:
-    """Every fact by topic; ``problems`` lists what keeps placevec from working here."""
+    """Every fact by topic.
+
+    ``problems`` lists what keeps placevec from working here, ``plug_ins`` what is wrong with those of other packages.
+    """
     packages = {name: _version(name) for name in CORE}
     problems = [f"{name} is not installed" for name, version in packages.items() if version is None]
     facts: dict[str, Any] = {
@@ -69,8 +76,7 @@ def examine() -> dict[str, Any]:
         )
     data = os.environ.get("PLACEVEC_DATA")
     facts["shared_data"] = data if data and os.path.isdir(data) else None
-    if plug_ins := RECIPES.problems():
-        facts["plug_ins"] = plug_ins
+    facts["plug_ins"] = RECIPES.problems()
     facts["problems"] = problems
     return facts
 

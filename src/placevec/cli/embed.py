@@ -14,7 +14,7 @@ from placevec.errors import UsageError
 
 HELP = """\
 A killed run goes on where it was. --model base takes the model that comes with placevec: nothing to train.
-A model that reads bare coordinates (sphere2vec) takes any table of points too, of any number of rows.
+A model that reads bare coordinates takes any table of points too, of any number of rows.
 
 For example:
 

@@ -19,8 +19,6 @@ Quiet = Annotated[bool, Parameter(name=("--quiet", "-q"), negative="", show_defa
 """Show no progress."""
 Flag = Annotated[bool, Parameter(negative="", show_default=False)]
 """A switch that is off where it is not given."""
-OWN_GROUPS = ("Arguments", "Options")
-"""Headings of every command's own parameters, which recipes share with nobody."""
 _SHARED = {"as_json": "The result as JSON, and no progress", "quiet": "No progress"}
 
 
@@ -55,21 +53,15 @@ def with_options(
     for cls in classes:
         for one in options_of(cls):
             declared.setdefault(one.name, one)
-    groups = {
-        name: Group(f"{name} of the recipe" if name in OWN_GROUPS else name, sort_key=place)
-        for place, name in enumerate(_groups(declared.values()))
-    }
-    fields = [_parameter(one, groups[one.group]) for one in declared.values()]
+    named = dict.fromkeys(one.group for one in declared.values() if one.group != Options.GROUP)
+    groups = {name: Group(name, sort_key=place) for place, name in enumerate(named)}
+    fields = [_parameter(one, groups.get(one.group)) for one in declared.values()]
     command.__signature__ = inspect.Signature([*own, *fields])  # type: ignore[attr-defined]
     command.__doc__ = function.__doc__
     return command
 
 
-def _groups(declared: Iterable[Option]) -> list[str]:
-    return list(dict.fromkeys(one.group for one in declared))
-
-
-def _parameter(one: Option, group: Group) -> inspect.Parameter:
+def _parameter(one: Option, group: Group | None) -> inspect.Parameter:
     kind: Any = tuple[one.kind, ...] if one.many else one.kind  # type: ignore[name-defined]
     about = Parameter(
         name=(one.flag, *one.flags),

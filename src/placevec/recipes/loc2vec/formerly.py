@@ -78,7 +78,7 @@ TRAIN = FormerCommand(
     ),
 )  # fmt: skip
 VISUALIZE = FormerCommand(
-    "run_interactive_viz.py", "`placevec explore`", "explore",
+    "run_interactive_viz.py, visualize.py", "`placevec explore`", "explore",
     (
         Formerly(("`html --max_tiles N --output_dir DIR`",), "`--html FILE --max-places N`",
                  "one page that opens offline"),
@@ -90,7 +90,7 @@ VISUALIZE = FormerCommand(
     ),
 )  # fmt: skip
 SEARCH = FormerCommand(
-    "precompute_embeddings.py", "`placevec embed`, `placevec search`", "search",
+    "precompute_embeddings.py, similarity search", "`placevec embed`, `placevec search`", "search",
     (
         Formerly(("--model_path", "--tiles_root"), "the run and the dataset of `embed`, without flags"),
         Formerly(("--cache_dir", "--skip_embeddings", "--force_recompute"), "",

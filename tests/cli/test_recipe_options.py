@@ -1,0 +1,171 @@
+"""One declaration, three places: what a flag, a key of a file and a keyword say reaches a recipe as the same."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from placevec import api
+from placevec.options import Option, options_of
+from placevec.recipes import RECIPES, recipe
+from tests.cli.commands import options_of as flags_of
+from tests.cli.commands import run
+
+
+@pytest.fixture
+def caught(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """The keywords that `api.train` and `api.prepare` are handed, instead of a training."""
+    found: dict[str, Any] = {}
+
+    def instead(*_: Any, **given: Any) -> Any:
+        found.clear()
+        found.update(given)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(api, "train", instead)
+    monkeypatch.setattr(api, "prepare", instead)
+    return found
+
+
+def a_value(one: Option) -> Any:
+    """Another value than the default that fits an option."""
+    if one.kind is bool:
+        return not one.default
+    if one.choices:
+        other = next(choice for choice in one.choices if choice != one.default)
+        return (other,) if one.many else other
+    if one.kind in (int, float):
+        low = max(one.limits.get("min", 0), one.limits.get("above", 0))
+        high = min(one.limits.get("max", low + 9), one.limits.get("below", low + 9))
+        tried = (one.kind(low + share * (high - low)) for share in (0.4, 0.7))
+        return next(value for value in tried if value != one.default)
+    return ("one", "two") if one.many else "one"
+
+
+def as_flags(one: Option, value: Any) -> list[str]:
+    if one.kind is bool:
+        return [one.flag if value else f"--no-{one.flag[2:]}"]
+    if one.many and one.kind is Path:
+        return [word for item in value for word in (one.flag, str(item))]
+    return [one.flag, ",".join(value) if one.many else str(value)]
+
+
+def as_toml(one: Option, value: Any) -> str:
+    text = (
+        repr(list(value)) if one.many else repr(value) if not isinstance(value, bool) else str(value).lower()
+    )
+    return f"{one.name} = {text}\n"
+
+
+@pytest.mark.parametrize("name", RECIPES.builtin)
+@pytest.mark.parametrize("verb", ["train", "prepare"])
+def test_every_option_is_flag_key_and_keyword(
+    verb: str, name: str, caught: dict[str, Any], tmp_path: Path
+) -> None:
+    """Oracle: the keyword, read by the option classes themselves."""
+    entry = recipe(name)
+    words = [verb, name, *(["data"] if verb == "train" else []), "--out", str(tmp_path / "out")]
+    file = tmp_path / "options.toml"
+    tried = 0
+    for cls in entry.train_options if verb == "train" else (entry.prepare_options,):
+        for one in options_of(cls):
+            value = a_value(one)
+            if one.reader is not None:  # of an area, which has tests of its own
+                continue
+            wanted = one.read(value, one.flag)
+            assert wanted != one.default, one
+            assert run([*words, *as_flags(one, value)])[0] == 130, one
+            assert caught[one.name] == wanted, one
+            file.write_text(as_toml(one, value))
+            code, printed = run([*words, "--config", str(file)])
+            assert code == 130, printed
+            assert caught[one.name] == wanted, one
+            tried += 1
+    assert tried > 25
+
+
+def test_the_command_line_goes_before_the_file(caught: dict[str, Any], tmp_path: Path) -> None:
+    (tmp_path / "o.toml").write_text(
+        'epochs = 3\npreset = "founding"\nvalidation = ["other"]\nprojector = 0\n'
+    )
+    words = ["train", "loc2vec", "data", "--out", "x", "--config", str(tmp_path / "o.toml"), "--epochs", "5"]
+    assert run(words)[0] == 130
+    expected = {"epochs": 5, "preset": "founding", "validation": [Path("other")], "projector": 0}
+    assert expected.items() <= caught.items()
+
+
+@pytest.mark.parametrize("name", RECIPES.builtin)
+def test_help_shows_the_options_of_a_recipe_and_no_others(name: str) -> None:
+    entry = recipe(name)
+    for verb, classes in (("train", entry.train_options), ("prepare", (entry.prepare_options,))):
+        own = {one.flag for cls in classes for one in options_of(cls)}
+        code, printed = run([verb, name, "--help"])
+        assert code == 0
+        assert all(f"  {flag}" in printed for flag in own)
+        for other in set(RECIPES.builtin) - {name}:
+            foreign = flags_of(f"{verb} {other}") - flags_of(f"{verb} {name}")
+            assert not any(f"  {flag} " in printed or f"  {flag}," in printed for flag in foreign)
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("tempo = 3", "tempo in {file}: train loc2vec has no option --tempo"),
+        ("epoch = 3", "epoch in {file}: train loc2vec has no option --epoch; did you mean --epochs?"),
+        ("users = true", "users in {file}: --users is an option of train sphere2vec, not of train loc2vec"),
+        ("lr = 0.1", "lr in {file}: there is no --lr: here it is --learning-rate"),
+        ('near_m = "five"', "near_m in {file} is 'five', not a number of more than 0"),
+        ("epochs = 0", "epochs in {file} is 0, not a whole number of at least 1"),
+        ("rotate = 1", "rotate in {file} is 1, not true or false"),
+        ('objective = "tripet"', "objective in {file} 'tripet' is unknown: did you mean 'triplet'?"),
+        ("[training]\nepochs = 3", "training in {file}: train loc2vec has no option --training"),
+        ("epochs = ", "cannot read the options in {file}"),
+    ],
+)
+def test_what_is_wrong_with_a_file_is_said_with_its_name_and_key(
+    content: str, said: str, tmp_path: Path
+) -> None:
+    file = tmp_path / "options.toml"
+    file.write_text(content)
+    code, printed = run(["train", "loc2vec", "data", "--out", str(tmp_path / "out"), "--config", str(file)])
+    assert code == (1 if "cannot read" in said else 2)
+    assert said.format(file=file) in printed
+    assert printed.startswith("placevec: ")
+    assert printed.count("\n") == 1
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("train loc2vec d --out x --loss_type softpn", "--loss_type softpn is --objective triplet-swap"),
+        ("train loc2vec d --out x --max_samples 9", "here it is --samples-per-epoch"),
+        ("train loc2vec d --output_dir x", "here it is --out"),
+        ("train loc2vec d --out x --lr=0.1", "here it is --learning-rate"),
+        ("train loc2vec d --out x --pos_radius 3", "here it is --near-tiles"),
+        ("train loc2vec d --out x --embedding_dim 64", "here it is --dim"),
+        ("train loc2vec --prepared_data_dir d --out x", "here it is the dataset, without a flag"),
+        ("train loc2vec d --out x --input_channels 3", "the dataset says how many channels it has"),
+        ("train sphere2vec d --out x --spa_enc_type grid", "here it is --encoder"),
+        ("prepare sphere2vec --dataset birdsnap --out x", "--layout inat2018"),
+        ("explore e.parquet --max_samples 9", "here it is --max-places"),
+        ("demo --max-tiles 9", "here it is --max-places"),
+        ("search e.parquet --model_path m", "the run and the dataset of embed"),
+        ("evaluate run --eval_split test", "validation and test, where the dataset has them"),
+    ],
+)
+def test_founding_spellings_get_the_right_hint(words: str, said: str) -> None:
+    """Oracle: the flags of the founding documents."""
+    code, printed = run(words.split())
+    assert (code, said in printed) == (2, True), printed
+    assert "there is no --" in printed
+
+
+def test_founding_spellings_that_are_ours_are_taken(caught: dict[str, Any]) -> None:
+    assert (
+        run(["train", "loc2vec", "d", "--out", "x", "--batch_size", "8", "--save_every=2", "--no_rotate"])[0]
+        == 130
+    )
+    assert {"batch_size": 8, "save_every": 2, "rotate": False}.items() <= caught.items()

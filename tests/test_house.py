@@ -1,0 +1,54 @@
+"""The house keeps its promises: nothing outside of a recipe's folder knows a recipe by name."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import placevec
+from placevec.recipes import RECIPES
+
+SOURCE = Path(placevec.__file__).parent
+WORD = re.compile(rf"(?<![\w.-])({'|'.join(RECIPES.builtin)})(?![\w-])")
+"""A recipe's name as a word of its own: ``loc2vec-12`` is one of foreign weights."""
+FOREIGN = ("loc2vec.",)
+"""Spellings of others: a prefix of the names of weights in founding checkpoints."""
+REGISTRY = SOURCE / "recipes" / "__init__.py"
+
+
+def literals(file: Path) -> Iterator[tuple[int, str]]:
+    """(line, text) of every string in a file that is no docstring."""
+    tree = ast.parse(file.read_text("utf-8"))
+    documents = {
+        id(node.value)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+    }
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in documents:
+            yield node.lineno, node.value
+
+
+def test_nothing_outside_of_its_folder_names_a_recipe() -> None:
+    """But the registry: whoever adds a recipe of their own touches nothing else. Oracle: the text of the sources."""
+    found = []
+    for file in sorted(SOURCE.rglob("*.py")):
+        place = file.relative_to(SOURCE)
+        if file == REGISTRY or (place.parts[0] == "recipes" and len(place.parts) > 2):
+            continue
+        found += [
+            f"{place}:{line}: {text[:60]!r}"
+            for line, text in literals(file)
+            if WORD.search(text) and text not in FOREIGN
+        ]
+    assert not found, "\n".join(found)
+
+
+def test_no_recipe_names_another() -> None:
+    """Oracle: the text of the sources of each recipe's folder."""
+    for name in RECIPES.builtin:
+        for file in (SOURCE / "recipes" / name).rglob("*.py"):
+            others = {word for _, text in literals(file) for word in WORD.findall(text)} - {name}
+            assert not others, f"{file} names {others}"
