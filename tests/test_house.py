@@ -52,3 +52,39 @@ def test_no_recipe_names_another() -> None:
         for file in (SOURCE / "recipes" / name).rglob("*.py"):
             others = {word for _, text in literals(file) for word in WORD.findall(text)} - {name}
             assert not others, f"{file} names {others}"
+
+
+def test_few_rooms() -> None:
+    """What lies directly in the package, counted by the file system."""
+    rooms = [path for path in SOURCE.iterdir() if path.name not in ("__pycache__", "py.typed")]
+    assert len(rooms) <= 27
+
+
+def test_no_circles() -> None:
+    """Neither between modules nor between folders, imports for type checking included. Oracle: grimp's graph."""
+    import grimp
+
+    graph = grimp.build_graph("placevec", exclude_type_checking_imports=False, cache_dir=None)
+    edges = {
+        (importer, imported)
+        for importer in graph.modules
+        for imported in graph.find_modules_directly_imported_by(importer)
+    }
+    assert not _circle(edges)
+    for depth in (2, 3):
+        folders = {(_upto(a, depth), _upto(b, depth)) for a, b in edges}
+        assert not _circle({(a, b) for a, b in folders if a != b})
+
+
+def _upto(module: str, depth: int) -> str:
+    return ".".join(module.split(".")[:depth])
+
+
+def _circle(edges: set[tuple[str, str]]) -> set[str]:
+    """What is left when whatever imports nothing, or nothing that is left, is taken away again and again."""
+    left = {one for edge in edges for one in edge}
+    while True:
+        importers = {a for a, b in edges if a in left and b in left}
+        if importers == left:
+            return left
+        left = importers
