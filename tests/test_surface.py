@@ -46,7 +46,9 @@ def test_formats(helsinki_dataset: Dataset, helsinki_run: Path, helsinki_table: 
     assert {"area", "sources", "places", "views", "report", "created", "placevec_version"} <= set(manifest)
     assert {"path", "sha256", "bytes", "timestamp", "licence", "attribution"} <= set(manifest["sources"][0])
     config = json.loads((helsinki_run / "config.json").read_text())
-    assert {"format", "schema_version", "recipe", "encoders", "reads", "training"} == set(config)
+    assert {
+        "format", "schema_version", "recipe", "encoders", "reads", "training", "weights_sha256",
+    } == set(config)  # fmt: skip
     assert {path.name for path in helsinki_run.iterdir()} == {
         "config.json", "model.safetensors", "MODEL_CARD.md", "split.parquet", "metrics.jsonl", "tensorboard", "state",
     }  # fmt: skip

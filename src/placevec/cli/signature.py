@@ -53,15 +53,17 @@ def with_options(
     for cls in classes:
         for one in options_of(cls):
             declared.setdefault(one.name, one)
-    named = dict.fromkeys(one.group for one in declared.values() if one.group != Options.GROUP)
-    groups = {name: Group(name, sort_key=place) for place, name in enumerate(named)}
-    fields = [_parameter(one, groups.get(one.group)) for one in declared.values()]
+    named = dict.fromkeys(one.group for one in declared.values())
+    # without a group of their own they stand under Recipe: a group called Options is every command's own
+    titles = {name: "Recipe" if name == Options.GROUP else name for name in named}
+    groups = {name: Group(title, sort_key=place) for place, (name, title) in enumerate(titles.items())}
+    fields = [_parameter(one, groups[one.group]) for one in declared.values()]
     command.__signature__ = inspect.Signature([*own, *fields])  # type: ignore[attr-defined]
     command.__doc__ = function.__doc__
     return command
 
 
-def _parameter(one: Option, group: Group | None) -> inspect.Parameter:
+def _parameter(one: Option, group: Group) -> inspect.Parameter:
     kind: Any = tuple[one.kind, ...] if one.many else one.kind  # type: ignore[name-defined]
     about = Parameter(
         name=(one.flag, *one.flags),
