@@ -78,7 +78,7 @@ def test_computed_by_a_model(helsinki_dataset: Dataset, helsinki_run: Path) -> N
     model = pv.load_model(helsinki_run)
     asked = np.array([[24.9414, 60.1719], [24.95, 60.17], [10.0, 50.0], [np.nan, 60.17]])
     features = PlaceFeatures(model=helsinki_run, dataset=helsinki_dataset.path)
-    with pytest.warns(UserWarning, match="2 of 4 rows lie outside of the dataset: they hold NaN"):
+    with pytest.warns(UserWarning, match="2 of 4 rows lie outside the dataset: they hold NaN"):
         found = features.fit_transform(asked)
     np.testing.assert_allclose(found[:2], model.vectors(helsinki_dataset, lonlat=asked[:2]), atol=1e-6)
     assert np.isnan(found[2:]).all()
@@ -128,18 +128,18 @@ def test_another_table_at_the_same_path_is_refused(tmp_path: Path) -> None:
         type(provenance)("c" * 64, provenance.dataset_hash),
     )  # fmt: skip
     other.save(path)
-    with pytest.raises(EmbeddingsError, match="another model than when this was fitted"):
+    with pytest.raises(EmbeddingsError, match="has changed since fit"):
         pickle.loads(kept).transform(points(emb.lonlat))  # noqa: S301
 
 
 @pytest.mark.parametrize(
     ("options", "asked", "message"),
     [
-        ({}, np.zeros((2, 2)), "give a table of vectors, or model= and dataset="),
+        ({}, np.zeros((2, 2)), "give either embeddings=, or both model= and dataset="),
         ({"model": "base"}, np.zeros((2, 2)), "model= and dataset="),
-        ({"embeddings": "e.parquet", "model": "base", "dataset": "d"}, np.zeros((2, 2)), "give a table"),
+        ({"embeddings": "e.parquet", "model": "base", "dataset": "d"}, np.zeros((2, 2)), "give either"),
         ({"embeddings": "missing.parquet"}, np.zeros((2, 2)), "missing.parquet"),
-        ({"embeddings": tiles(), "unmatched": "drop"}, np.zeros((2, 2)), "nan or error"),
+        ({"embeddings": tiles(), "unmatched": "drop"}, np.zeros((2, 2)), "'nan' or 'error'"),
         ({"embeddings": tiles()}, np.zeros((2, 3)), "two columns, lon and lat"),
         ({"embeddings": tiles()}, pd.DataFrame({"a": [1]}), "columns named lon and lat"),
         ({"embeddings": tiles()}, np.zeros((2, 2)), "2 of 2 rows have no place"),

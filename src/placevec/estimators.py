@@ -1,4 +1,4 @@
-"""Vectors as features of other models: a scikit-learn transformer from where something lies to numbers."""
+"""scikit-learn transformers: from the locations of rows to features for other models."""
 
 from __future__ import annotations
 
@@ -37,38 +37,43 @@ PathLike = str | Path
 
 
 class PlaceFeatures(TransformerMixin, BaseEstimator):  # type: ignore[misc]
-    """What placevec knows of the places where rows lie, as columns for a model of your own.
+    """Embeddings of the places where rows lie, as feature columns for your own model.
 
-    Either looked up in a table of vectors, as `Embeddings.join` does, or computed for every row by a model that reads
-    a dataset's map around it::
+    Vectors are either looked up in a table of embeddings, as `Embeddings.join` does, or computed for every row by a
+    model that reads the dataset's map around it::
 
         PlaceFeatures("city.parquet")
         PlaceFeatures(model="base", dataset="data/city")
 
-    Rows come as a GeoDataFrame or GeoSeries (any CRS, points or polygons), a DataFrame with ``lon`` and ``lat`` (or,
-    with a table of vectors, ``place_id``), or an (N, 2) array of lon, lat in degrees. Polygons become the mean of the
-    places whose centers they hold (table), or a point inside them (model). Nothing is learned of the rows, so nothing
-    can leak from test rows into training rows; the vectors themselves know the ground that their model was trained on.
+    Rows can be a GeoDataFrame or GeoSeries (any CRS, points or polygons), a DataFrame with ``lon`` and ``lat`` (or
+    ``place_id``, with a table of embeddings), or an (N, 2) array of lon, lat in degrees. A polygon gets the mean of
+    the places whose centers it contains (table), or the vector of a point inside it (model). `fit` learns nothing from
+    the rows, so nothing leaks from test rows into training rows; the model behind the vectors may however have been
+    trained in the same area.
 
     Args:
-        embeddings: a table of vectors, or its path.
-        model: instead: a model, its directory, or ``base``.
+        embeddings: a table of embeddings, or its path.
+        model: alternatively, a model, its directory, or ``base``.
         dataset: with ``model``: the dataset whose map is read, or its directory.
-        view: whose vectors, where the table or the model has several; ``fused`` by default.
-        on: with a table: only ``place_id``, ``footprint`` or ``nearest``; see `Embeddings.join`.
-        max_distance_m: with a table: meters to the nearest place; by default the median distance of neighbors.
-        unmatched: rows without a place, or outside of the dataset's area, become NaN and a UserWarning counts them
-            (``nan``), or are an InputError (``error``). Some models take NaN; before others, put a `SimpleImputer`.
-        prefix: of the columns.
-        batch_size: with a model: rows encoded at once.
+        view: the view whose vectors are used if there are several (default: ``fused``).
+        on: with a table: how rows are matched, ``place_id``, ``footprint`` or ``nearest``; see `Embeddings.join`.
+        max_distance_m: with a table: maximum distance to the nearest place in meters (default: the median distance
+            between neighboring places).
+        unmatched: ``nan`` fills rows without a place, or outside the dataset's area, with NaN and warns with their
+            number (UserWarning); ``error`` raises InputError. For models that do not accept NaN, add a `SimpleImputer`.
+        prefix: prefix of the column names.
+        batch_size: with a model: rows per batch.
 
     Attributes:
-        dim_: numbers in a vector.
-        model_hash_: of the model that makes or made the vectors; another table at the same path is refused later.
-        n_features_in_: columns seen by `fit`.
+        dim_: length of a vector.
+        model_hash_: hash of the model behind the vectors; `transform` raises if it has changed.
+        n_features_in_: number of columns seen by `fit`.
 
-    A fitted transformer pickles small when it was given paths, which must exist where it is used; objects that it was
-    given are pickled whole. `clone` shares them.
+    A fitted transformer that was given paths pickles small; the paths must exist where it is loaded. Objects are
+    pickled in full. `clone` shares them.
+
+    >>> PlaceFeatures("city.parquet", on="nearest", max_distance_m=500).get_params()["on"]
+    'nearest'
     """
 
     def __init__(
@@ -95,18 +100,18 @@ class PlaceFeatures(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         self.batch_size = batch_size
 
     def fit(self, X: Any, y: Any = None) -> PlaceFeatures:
-        """Open the table or model and check that ``X`` says where its rows lie; nothing is learned of them.
+        """Open the table or model and check that ``X`` has locations; nothing is learned from the rows.
 
         Raises:
-            InputError: neither or both of a table and a model with a dataset, an option that is none, no coordinates.
-            EmbeddingsError, ModelError, DatasetError: what was named cannot be used.
+            InputError: neither or both of a table and a model with a dataset, an invalid option, or no coordinates.
+            EmbeddingsError, ModelError, DatasetError: the table, model or dataset cannot be read.
         """
         if (self.embeddings is None) == (self.model is None) or (self.model is None) != (
             self.dataset is None
         ):
-            raise InputError("give a table of vectors, or model= and dataset=")
+            raise InputError("give either embeddings=, or both model= and dataset=")
         if self.unmatched not in ("nan", "error"):
-            raise InputError(f"unmatched rows become nan or error; got {self.unmatched!r}")
+            raise InputError(f"unmatched must be 'nan' or 'error'; got {self.unmatched!r}")
         self._forget()
         self._frame(X, reset=True)
         source = self._opened()
@@ -117,18 +122,18 @@ class PlaceFeatures(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         return self
 
     def transform(self, X: Any) -> NDArray[np.float32]:
-        """(N, dim_) float32: the vector of each row, NaN where it has none.
+        """(N, dim_) float32: the vector of each row, NaN if it has none.
 
         Raises:
-            InputError: rows without a place where ``unmatched`` is ``error``, or no row with one.
-            EmbeddingsError, ModelError: the table or model at the path is another than `fit` saw.
+            InputError: rows without a place and ``unmatched="error"``, or no row with a place.
+            EmbeddingsError, ModelError: the table or model at the path has changed since `fit`.
         """
         check_is_fitted(self)
         frame = self._frame(X, reset=False)
         source = self._opened()
         if _hash(source) != self.model_hash_:
             kind = EmbeddingsError if isinstance(source, Embeddings) else ModelError
-            raise kind("vectors are now those of another model than when this was fitted: fit again")
+            raise kind("the model behind the vectors has changed since fit: call fit again")
         if not isinstance(source, Embeddings):
             return self._computed(source, frame)
         matches = match(
@@ -144,19 +149,19 @@ class PlaceFeatures(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         return np.array(feature_names(self.dim_, self.prefix), np.object_)
 
     def _computed(self, model: Model, frame: pd.DataFrame) -> NDArray[np.float32]:
-        """Vectors of the rows' points, read from the map around them."""
+        """Vectors of the rows' points, computed from the map around them."""
         lonlat = points_of(geometry_of_rows(frame))
         inside = np.asarray(np.isfinite(lonlat).all(axis=1))
-        inside[inside] = self._ground.area.contains(lonlat[inside, 0], lonlat[inside, 1])
-        report_unmatched(inside, self.unmatched, frame.index, "lie outside of the dataset")
+        inside[inside] = self._dataset.area.contains(lonlat[inside, 0], lonlat[inside, 1])
+        report_unmatched(inside, self.unmatched, frame.index, "lie outside the dataset")
         found = np.full((len(frame), self.dim_), np.nan, np.float32)
         found[inside] = model.vectors(
-            self._ground, lonlat=lonlat[inside], view=self.view, batch_size=self.batch_size
+            self._dataset, lonlat=lonlat[inside], view=self.view, batch_size=self.batch_size
         )
         return found
 
     def _frame(self, X: Any, *, reset: bool) -> pd.DataFrame:
-        """The columns of ``X`` that say where its rows lie, in a frame; remembered or compared as scikit-learn does."""
+        """The location columns of ``X`` as a DataFrame; column names are checked as scikit-learn does."""
         import pandas as pd
 
         if hasattr(X, "to_crs") and not hasattr(X, "columns"):
@@ -165,7 +170,7 @@ class PlaceFeatures(TransformerMixin, BaseEstimator):  # type: ignore[misc]
             numbers = validate_data(self, X, reset=reset, dtype=np.float64, ensure_all_finite="allow-nan")
             if numbers.shape[1] != 2:
                 raise InputError(
-                    f"an array of points has two columns, lon and lat; this has {numbers.shape[1]}"
+                    f"an array of points must have two columns, lon and lat; got {numbers.shape[1]}"
                 )
             return pd.DataFrame(numbers, columns=["lon", "lat"])
         by_id = self.embeddings is not None and self.on in (None, "place_id") and "place_id" in X.columns
@@ -179,7 +184,7 @@ class PlaceFeatures(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         return used
 
     def _opened(self) -> Embeddings | Model:
-        """The table, or the model with its dataset beside it; opened once."""
+        """The table, or the model (with its dataset in ``_dataset``); opened once."""
         source: Embeddings | Model | None = self.__dict__.get("_source")
         if source is not None:
             return source
@@ -193,7 +198,7 @@ class PlaceFeatures(TransformerMixin, BaseEstimator):  # type: ignore[misc]
             assert self.model is not None
             assert self.dataset is not None
             source = self.model if isinstance(self.model, Model) else Model.load(self.model)
-            self._ground = self.dataset if isinstance(self.dataset, Dataset) else Dataset.open(self.dataset)
+            self._dataset = self.dataset if isinstance(self.dataset, Dataset) else Dataset.open(self.dataset)
         self._source = source
         return source
 
@@ -202,23 +207,23 @@ class PlaceFeatures(TransformerMixin, BaseEstimator):  # type: ignore[misc]
             self.__dict__.pop(name, None)
 
     def __getstate__(self) -> dict[str, Any]:
-        """What is pickled: not what was opened."""
+        """State to pickle: without tables and models that were opened from paths."""
         state: dict[str, Any] = super().__getstate__()
         return {name: value for name, value in state.items() if name not in _OPENED}
 
     def __sklearn_clone__(self) -> PlaceFeatures:
-        """An unfitted copy that shares tables and models instead of copying them."""
+        """An unfitted clone that shares tables and models instead of copying them."""
         return type(self)(**self.get_params(deep=False))
 
     def __sklearn_tags__(self) -> Any:
-        """Missing coordinates are taken; numbers come out as float32 whatever came in."""
+        """NaN coordinates are accepted; the output is float32 for any input type."""
         tags = super().__sklearn_tags__()
         tags.input_tags.allow_nan = True
         tags.transformer_tags.preserves_dtype = []
         return tags
 
 
-_OPENED = ("_source", "_ground")
+_OPENED = ("_source", "_dataset")
 
 
 def _hash(source: Embeddings | Model) -> str:
@@ -226,24 +231,24 @@ def _hash(source: Embeddings | Model) -> str:
 
 
 class LocationFeatures(TransformerMixin, BaseEstimator):  # type: ignore[misc]
-    """Where rows lie, as the positional features of a location encoder, for a linear model, a forest or a network.
+    """Positional features of a location encoder, for a linear model, a random forest or a network.
 
-    Rows come as a GeoDataFrame or GeoSeries (any CRS; polygons count by a point inside them), a DataFrame with ``lon``
-    and ``lat``, or an (N, 2) array of lon, lat in degrees. Nothing is learned of the rows but the anchors of ``rbf``
-    where ``anchors="rows"``, and nothing at all of targets.
+    Rows can be a GeoDataFrame or GeoSeries (any CRS; a polygon is represented by a point inside it), a DataFrame with
+    ``lon`` and ``lat``, or an (N, 2) array of lon, lat in degrees. `fit` ignores targets, and learns nothing from the
+    rows except the anchors of ``rbf`` if ``anchors="rows"``.
 
     Args:
-        encoder: any name of `placevec.encoders.location`; not ``cells``, which only training gives a meaning.
+        encoder: any name accepted by `placevec.encoders.location`, except ``cells``, whose features must be trained.
         variant: ``corrected`` or ``original``.
-        options: of the features: scales, r_min, r_max, taper_poles, degrees, sigma, anchors, ...
-        anchors: of ``rbf``: ``options``, or ``rows``: up to 200 of the rows seen by `fit`, drawn by ``random_state``.
-        random_state: of that draw.
-        prefix: of the columns.
+        options: options of the features: scales, r_min, r_max, taper_poles, degrees, sigma, anchors, ...
+        anchors: with ``rbf``: ``options`` takes the anchors from ``options``; ``rows`` draws up to 200 rows in `fit`.
+        random_state: random seed of that draw.
+        prefix: prefix of the column names.
 
     Attributes:
-        dim_: numbers of a row.
-        positional_: the features.
-        n_features_in_: columns seen by `fit`.
+        dim_: number of features.
+        positional_: the module that computes the features.
+        n_features_in_: number of columns seen by `fit`.
 
     >>> LocationFeatures("sphereC", options={"scales": 8}).fit_transform(np.array([[24.94, 60.17]])).shape
     (1, 24)
@@ -267,17 +272,19 @@ class LocationFeatures(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         self.prefix = prefix
 
     def fit(self, X: Any, y: Any = None) -> LocationFeatures:
-        """Build the encoder and check that ``X`` says where its rows lie.
+        """Build the features and check that ``X`` has locations.
 
         Raises:
-            InputError: no coordinates, or some that are none.
+            InputError: missing or invalid coordinates.
             ModelError: an unknown encoder or option, or a value out of range.
         """
         title = known_as(self.encoder)
         if title == "cells":
-            raise InputError("the vectors of cells mean nothing before training: choose another encoder")
+            raise InputError("the features of cells are meaningless before training: choose another encoder")
         if self.anchors not in ("options", "rows") or (self.anchors == "rows" and title != "rbf"):
-            raise InputError(f'anchors is "options", or with rbf "rows"; got {self.anchors!r} and {title}')
+            raise InputError(
+                f"anchors must be 'options', or 'rows' with rbf; got {self.anchors!r} with {title}"
+            )
         lonlat = self._lonlat(X, reset=True)
         options = dict(self.options or {})
         if self.anchors == "rows":
@@ -288,10 +295,10 @@ class LocationFeatures(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         return self
 
     def transform(self, X: Any) -> NDArray[np.float64]:
-        """(N, dim_) float64.
+        """(N, dim_) float64 features.
 
         Raises:
-            InputError: rows without coordinates, or out of range.
+            InputError: coordinates that are missing or out of range.
         """
         check_is_fitted(self)
         lon, lat = degrees(self._lonlat(X, reset=False))
@@ -303,7 +310,7 @@ class LocationFeatures(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         return np.array(feature_names(self.dim_, self.prefix), np.object_)
 
     def _lonlat(self, X: Any, *, reset: bool) -> NDArray[np.float64]:
-        """(N, 2) lon, lat of the rows, checked; columns remembered or compared as scikit-learn does."""
+        """(N, 2) lon, lat of the rows, checked; column names are checked as scikit-learn does."""
         import pandas as pd
 
         if hasattr(X, "to_crs") and not hasattr(X, "columns"):

@@ -1,8 +1,8 @@
-"""Numbers about vectors that need no probe: collapse, triplets, retrieval, neighborhoods, and how they lie on Earth.
+"""Metrics of vectors that need no probe: collapse, triplets, retrieval, neighborhoods, and geographic coherence.
 
-All take numpy arrays or torch tensors (on any device) and return plain floats computed in float64. Scores of
-predictions (macro-F1, R2, balanced accuracy) are scikit-learn's and are not repeated here; where a number about
-vectors is scikit-learn's too, it is taken from there, with hostile shapes told apart first.
+All functions take numpy arrays or torch tensors (on any device) and return plain floats computed in float64. For
+metrics of predictions (macro-F1, R2, balanced accuracy) use scikit-learn. Metrics of vectors that scikit-learn has
+(silhouette, trustworthiness) are computed by it, after the shapes have been checked.
 """
 
 from __future__ import annotations
@@ -23,32 +23,32 @@ Vectors: TypeAlias = "ArrayLike | Tensor"
 """(N, D) numbers: numpy, nested lists or a torch tensor."""
 
 _CHUNK = 1024
-"""Rows whose similarities to all others are held at once."""
+"""Number of rows whose similarities to all others are kept in memory at once."""
 
 
 # --- collapse ----------------------------------------------------------------------------------------------
 
 
 def effective_rank(vectors: Vectors) -> float:
-    """In how many directions (N, D) vectors spread: between 1 (collapsed to a line) and min(N, D).
+    """Effective number of directions that (N, D) vectors span: between 1 (collapsed to a line) and min(N, D).
 
-    ``exp(-sum_k p_k log p_k)`` with ``p = singular values / their sum``, of the vectors as they are (not centered).
+    ``exp(-sum_k p_k log p_k)`` with ``p = singular values / their sum``, without centering the vectors.
 
-    Source: Roy & Vetterli 2007; as a guard against collapse: RankMe, Garrido et al. 2023, arXiv:2210.02885.
+    Source: Roy & Vetterli 2007; as a check for collapse: RankMe, Garrido et al. 2023, arXiv:2210.02885.
 
     >>> round(effective_rank([[1, 0], [0, 1], [1, 0], [0, 1]]), 6)
     2.0
     """
     values = np.linalg.svd(_matrix(vectors), compute_uv=False)
     if not values.any():
-        raise InputError("the effective rank of vectors that are all zero is not defined")
+        raise InputError("the effective rank is undefined: all vectors are zero")
     shares = values / values.sum()
     shares = shares[shares > 0]
     return float(np.exp(-(shares * np.log(shares)).sum()))
 
 
 def principal_share(vectors: Vectors, directions: int = 2) -> float:
-    """Share of the variance of (N, D) vectors that lies in their first principal directions; 1 for equal vectors.
+    """Share of the variance of (N, D) vectors in their first principal components; 1 if all vectors are equal.
 
     >>> round(principal_share([[0, 0, 0], [3, 0, 0], [0, 3, 0], [0, 0, 3]], 1), 3)
     0.444
@@ -59,7 +59,7 @@ def principal_share(vectors: Vectors, directions: int = 2) -> float:
 
 
 def alignment(anchors: Vectors, positives: Vectors) -> float:
-    """How far positives lie from their anchors: mean ``|a - p|^2`` of (N, D) vectors scaled to length 1; 0 is best.
+    """Mean squared distance of positives from their anchors, of (N, D) vectors scaled to length 1; 0 is best.
 
     Source: Wang & Isola 2020, arXiv:2005.10242, equation 4 with exponent 2.
 
@@ -71,9 +71,9 @@ def alignment(anchors: Vectors, positives: Vectors) -> float:
 
 
 def uniformity(vectors: Vectors) -> float:
-    """How evenly (N, D) vectors fill the sphere: ``log mean exp(-2 |x - y|^2)`` over pairs; lower is more even.
+    """How uniformly (N, D) vectors cover the sphere: ``log mean exp(-2 |x - y|^2)`` over pairs; lower is more uniform.
 
-    Vectors are scaled to length 1. From 0 (all in one point) to about -4 (spread over a high-dimensional sphere).
+    Vectors are scaled to length 1. Ranges from 0 (all equal) to about -4 (uniform on a high-dimensional sphere).
 
     Source: Wang & Isola 2020, arXiv:2005.10242, equation 5 with t = 2.
 
@@ -83,7 +83,7 @@ def uniformity(vectors: Vectors) -> float:
     points = _unit(vectors)
     total = len(points)
     if total < 2:
-        raise InputError("uniformity is about pairs: it needs at least two vectors")
+        raise InputError("uniformity needs at least two vectors")
     mass = 0.0
     for start in range(0, total, _CHUNK):
         cosines = points[start : start + _CHUNK] @ points.T
@@ -97,9 +97,9 @@ def uniformity(vectors: Vectors) -> float:
 
 
 def triplet_accuracy(anchors: Vectors, positives: Vectors, negatives: Vectors) -> float:
-    """Share of (N, D) triplets whose positive is nearer (Euclidean) to the anchor than the negative; ties are half.
+    """Share of (N, D) triplets whose positive is nearer (Euclidean) to the anchor than the negative; ties count half.
 
-    Chance is 0.5, which is also what collapsed vectors get.
+    Chance level is 0.5, which collapsed vectors get too.
 
     >>> triplet_accuracy([[0.0], [0.0]], [[1.0], [3.0]], [[2.0], [2.0]])
     0.5
@@ -111,12 +111,12 @@ def triplet_accuracy(anchors: Vectors, positives: Vectors, negatives: Vectors) -
 
 
 def ranks_of_truth(similarity: Vectors, truth: ArrayLike | None = None) -> NDArray[np.float64]:
-    """(Q,) rank, 1 is best, of the true candidate in each row of a (Q, C) similarity matrix.
+    """(Q,) rank (1 is best) of the true candidate in each row of a (Q, C) similarity matrix.
 
-    Ties share the mean of their ranks, so an encoder that gives every candidate the same vector gets (C + 1) / 2.
+    Ties get their mean rank, so an encoder that gives every candidate the same vector gets (C + 1) / 2.
 
     Args:
-        similarity: larger is more alike.
+        similarity: larger is more similar.
         truth: (Q,) column of each row's true candidate; None means the diagonal.
 
     >>> ranks_of_truth([[0.9, 0.1], [0.8, 0.3]]).tolist()
@@ -125,14 +125,16 @@ def ranks_of_truth(similarity: Vectors, truth: ArrayLike | None = None) -> NDArr
     scores = _matrix(similarity)
     columns = np.arange(len(scores)) if truth is None else np.asarray(truth, np.int64)
     if len(columns) != len(scores) or columns.min(initial=0) < 0 or columns.max(initial=0) >= scores.shape[1]:
-        raise InputError(f"each of the {len(scores)} rows needs a true column of {scores.shape[1]}")
+        raise InputError(
+            f"each of the {len(scores)} rows needs a true column from 0 to {scores.shape[1] - 1}"
+        )
     own = scores[np.arange(len(scores)), columns][:, None]
     better, equal = (scores > own).sum(axis=1), (scores == own).sum(axis=1)
     return np.asarray(better + (equal + 1) / 2.0, np.float64)
 
 
 def recall_at_k(ranks: ArrayLike, k: int) -> float:
-    """Share of (Q,) ranks (`ranks_of_truth`) that are ``k`` or better; chance is k / C.
+    """Share of (Q,) ranks (`ranks_of_truth`) that are ``k`` or better; chance level is k / C.
 
     >>> recall_at_k([1, 2, 7, 30], k=5)
     0.5
@@ -152,7 +154,7 @@ def mean_reciprocal_rank(ranks: ArrayLike) -> float:
 def retrieval(
     similarity: Vectors, truth: ArrayLike | None = None, ks: Sequence[int] = (1, 5, 10)
 ) -> dict[str, float]:
-    """The numbers usually printed of a (Q, C) similarity matrix, and beside each recall what chance would give.
+    """The usual retrieval metrics of a (Q, C) similarity matrix, with the chance level of each recall.
 
     Returns:
         ``recall@k`` and ``chance@k`` for each k, ``mrr``, ``median_rank``, ``mean_rank``, ``candidates`` (C).
@@ -178,14 +180,14 @@ def retrieval(
 
 
 def knn_purity(vectors: Vectors, labels: ArrayLike, k: int = 10) -> float:
-    """Mean share of the ``k`` nearest others (by cosine) that have the label of the place itself.
+    """Mean share of a place's ``k`` nearest neighbors (by cosine) that have the same label.
 
-    Chance is the sum of the squared shares of the labels.
+    Chance level is the sum of the squared label frequencies.
 
     Args:
         vectors: (N, D).
-        labels: (N,) of any type.
-        k: 1 to N - 1.
+        labels: (N,) labels of any type.
+        k: number of neighbors, 1 to N - 1.
 
     >>> knn_purity([[1, 0], [1, 0.1], [0, 1], [0.1, 1]], ["sea", "sea", "town", "town"], k=1)
     1.0
@@ -193,9 +195,9 @@ def knn_purity(vectors: Vectors, labels: ArrayLike, k: int = 10) -> float:
     points = _unit(vectors)
     _, classes = np.unique(np.asarray(labels), return_inverse=True)
     if len(classes) != len(points):
-        raise InputError(f"{len(points)} vectors and {len(classes)} labels do not belong together")
+        raise InputError(f"the number of vectors and labels must match; got {len(points)} and {len(classes)}")
     if not 1 <= k < len(points):
-        raise InputError(f"k is from 1 to the number of other places, {len(points) - 1}; got {k}")
+        raise InputError(f"k must be between 1 and the number of other places, {len(points) - 1}; got {k}")
     same = 0
     for start in range(0, len(points), _CHUNK):
         cosines = points[start : start + _CHUNK] @ points.T
@@ -209,16 +211,16 @@ def knn_purity(vectors: Vectors, labels: ArrayLike, k: int = 10) -> float:
 def silhouette(
     vectors: Vectors, labels: ArrayLike, metric: Literal["cosine", "euclidean"] = "cosine"
 ) -> float:
-    """How much nearer places lie to their own class than to the next one: mean ``(b - a) / max(a, b)``.
+    """Mean silhouette score, ``(b - a) / max(a, b)``.
 
-    ``a`` is the mean distance to the others of one's class, ``b`` the least mean distance to another class. 1 is
-    best, 0 means that classes overlap, below 0 that places lie nearer to others' classes. Classes of one place
-    count 0. Memory grows with N, time with N squared.
+    ``a`` is the mean distance to the other places of the same class, ``b`` the smallest mean distance to another
+    class. 1 is best, 0 means overlapping classes, and below 0 places lie nearer to another class. Classes with one
+    place count 0. Memory grows with N, time with N squared.
 
     Args:
         vectors: (N, D).
-        labels: (N,) of any type, 2 to N - 1 different ones.
-        metric: ``cosine``, or ``euclidean``.
+        labels: (N,) labels of any type, with 2 to N - 1 distinct values.
+        metric: ``cosine`` or ``euclidean``.
 
     Source: Rousseeuw 1987, doi:10.1016/0377-0427(87)90125-7; computed by scikit-learn.
 
@@ -230,24 +232,24 @@ def silhouette(
     points = _unit(vectors) if metric == "cosine" else _matrix(vectors)
     _, classes = np.unique(np.asarray(labels), return_inverse=True)
     if len(classes) != len(points):
-        raise InputError(f"{len(points)} vectors and {len(classes)} labels do not belong together")
+        raise InputError(f"the number of vectors and labels must match; got {len(points)} and {len(classes)}")
     if not 2 <= classes.max() + 1 < len(points):
         raise InputError(
-            f"a silhouette needs 2 to {len(points) - 1} classes of {len(points)} places; got {classes.max() + 1}"
+            f"the silhouette of {len(points)} places needs 2 to {len(points) - 1} classes; got {classes.max() + 1}"
         )
     return float(silhouette_score(points, classes, metric=metric))
 
 
 def trustworthiness(vectors: Vectors, drawn: Vectors, k: int = 10) -> float:
-    """How far a drawing of vectors can be believed: 1 when all neighbors in it are neighbors by the vectors.
+    """Trustworthiness of a projection: 1 if all neighbors in the projection are also neighbors by the vectors.
 
-    Each of a place's ``k`` neighbors in the drawing that is not among its ``k`` nearest by the vectors (cosine)
-    costs as many ranks as it lies beyond them. A drawing at random gets `trustworthiness_by_chance`, about 0.5.
+    Each of a place's ``k`` neighbors in the projection that is not among its ``k`` nearest by the vectors (cosine) is
+    penalized by how many ranks it lies beyond them. A random projection gets `trustworthiness_by_chance`, about 0.5.
 
     Args:
         vectors: (N, D).
-        drawn: (N, d), such as two principal components; compared by Euclidean distance.
-        k: 1 to less than N / 2.
+        drawn: (N, d) projection, such as two principal components; compared by Euclidean distance.
+        k: number of neighbors, 1 to less than N / 2.
 
     Source: Venna & Kaski 2001, doi:10.1007/3-540-44668-0_68; computed by scikit-learn, in memory of N squared.
 
@@ -258,17 +260,21 @@ def trustworthiness(vectors: Vectors, drawn: Vectors, k: int = 10) -> float:
 
     points, picture = _unit(vectors), _matrix(drawn)
     if len(points) != len(picture):
-        raise InputError(f"{len(points)} vectors and {len(picture)} drawn places do not belong together")
+        raise InputError(
+            f"the number of vectors and projected places must match; got {len(points)} and {len(picture)}"
+        )
     if not 1 <= k < len(points) / 2:
-        raise InputError(f"k is at least 1 and less than half of the {len(points)} places; got {k}")
+        raise InputError(
+            f"k must be at least 1 and less than half the number of places, {len(points)}; got {k}"
+        )
     return float(measured(points, picture, n_neighbors=k, metric="cosine"))
 
 
 def trustworthiness_by_chance(places: int, k: int = 10) -> float:
-    """What `trustworthiness` a drawing at random has on average.
+    """Expected `trustworthiness` of a random projection.
 
-    A neighbor is a false one with the chance of ``(N - 1 - k) / (N - 1)``, and then lies ``(N - k) / 2`` ranks
-    beyond on average.
+    A neighbor is false with probability ``(N - 1 - k) / (N - 1)``, and then lies ``(N - k) / 2`` ranks too far on
+    average.
 
     >>> round(trustworthiness_by_chance(2000), 2)
     0.5
@@ -278,12 +284,12 @@ def trustworthiness_by_chance(places: int, k: int = 10) -> float:
 
 
 class Coherence(NamedTuple):
-    """`distance_coherence`.
+    """The result of `distance_coherence`.
 
     Attributes:
         spearman: rank correlation, -1..1.
-        chance: what 95 % of shuffled tables stay below in absolute value.
-        pairs: how many were compared.
+        chance: 95th percentile of its absolute value under permutation.
+        pairs: number of pairs compared.
     """
 
     spearman: float
@@ -300,32 +306,38 @@ def distance_coherence(
     shuffles: int = 99,
     seed: int = 0,
 ) -> Coherence:
-    """Whether places far apart on Earth have vectors far apart: Spearman's rank correlation of the two distances.
+    """Spearman's rank correlation of geographic distance and cosine distance, over a random sample of pairs.
 
-    Over a seeded sample of pairs of different places; by cosine, and straight through the Earth, which orders pairs
-    as the ground does. What chance gives is told by shuffling which vector belongs to which place (Mantel 1967):
-    pairs share places, so the textbook interval for independent ones would be too narrow.
-    Vectors that say what is on the ground, and not where, are not meant to reach 1. Without a spread of distances
-    the correlation is NaN.
+    Geographic distances are straight lines through the Earth, which rank pairs as ground distances do. The chance
+    level comes from a permutation test over which vector belongs to which place (Mantel 1967): pairs share places, so
+    the textbook interval for independent pairs would be too narrow. Vectors that describe what is at a place rather
+    than where it is are not expected to reach 1. If all distances are equal the correlation is NaN.
 
     Args:
         vectors: (N, D).
-        lonlat: (N, 2) degrees.
-        pairs: drawn at random; fewer are compared where some lie too close.
-        apart_m: meters that a pair must at least lie apart.
-        shuffles: from which ``chance`` is told; 0 leaves it NaN.
-        seed: of pairs and shufflings.
+        lonlat: (N, 2) lon, lat degrees.
+        pairs: number of random pairs; fewer are compared if some are too close.
+        apart_m: minimum distance of a pair in meters.
+        shuffles: number of permutations for ``chance``; 0 leaves it NaN.
+        seed: random seed of pairs and permutations.
+
+    >>> lon = np.linspace(24, 26, 50)
+    >>> vectors = np.stack([np.cos(lon), np.sin(lon)], axis=1)  # the angle grows with longitude
+    >>> round(distance_coherence(vectors, np.stack([lon, np.full(50, 60.0)], axis=1)).spearman, 3)
+    1.0
     """
     points, places = _unit(vectors), _matrix(lonlat)
     if len(points) != len(places):
-        raise InputError(f"{len(points)} vectors and {len(places)} places do not belong together")
+        raise InputError(f"the number of vectors and places must match; got {len(points)} and {len(places)}")
     random = np.random.default_rng([seed, 0xC0])
     first, second = random.integers(0, len(points), (2, pairs))
     xyz = to_ecef(places[:, 0], places[:, 1])
     away = np.linalg.norm(xyz[first] - xyz[second], axis=1)
     kept = (first != second) & (away >= apart_m)
     if kept.sum() < 3:
-        raise InputError(f"only {int(kept.sum())} of {pairs} pairs of places lie {apart_m:g} m apart")
+        raise InputError(
+            f"only {int(kept.sum())} of {pairs} pairs are at least {apart_m:g} m apart; 3 are needed"
+        )
     first, second = first[kept], second[kept]
     ground = _centered_ranks(away[kept])
 
@@ -344,7 +356,7 @@ def distance_coherence(
 
 
 def _centered_ranks(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Ranks of (P,) values less their mean; ties share the mean of theirs."""
+    """Ranks of (P,) values minus their mean; ties get their mean rank."""
     from scipy.stats import rankdata
 
     return np.asarray(rankdata(values) - (len(values) + 1) / 2.0, np.float64)
@@ -360,16 +372,16 @@ def _matrix(values: Vectors) -> NDArray[np.float64]:
         plain = plain.detach().cpu().double().numpy()
     matrix = np.asarray(plain, np.float64)
     if matrix.ndim != 2 or 0 in matrix.shape:
-        raise InputError(f"expected numbers in two dimensions, not empty; got the shape {matrix.shape}")
+        raise InputError(f"expected a non-empty two-dimensional array; got shape {matrix.shape}")
     if not np.isfinite(matrix).all():
         raise InputError(
-            f"{int((~np.isfinite(matrix)).any(axis=1).sum())} of {len(matrix)} rows are not finite"
+            f"{int((~np.isfinite(matrix)).any(axis=1).sum())} of {len(matrix)} rows have values that are not finite"
         )
     return matrix
 
 
 def _unit(values: Vectors) -> NDArray[np.float64]:
-    """Rows scaled to length 1; rows of zeros stay."""
+    """Rows scaled to length 1; zero rows stay zero."""
     matrix = _matrix(values)
     lengths = np.linalg.norm(matrix, axis=1, keepdims=True)
     return np.asarray(matrix / np.where(lengths > 0, lengths, 1.0))
@@ -379,5 +391,7 @@ def _same_shape(
     first: NDArray[np.float64], second: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     if first.shape != second.shape:
-        raise InputError(f"vectors of shape {first.shape} and {second.shape} do not pair")
+        raise InputError(
+            f"both arrays of vectors must have the same shape; got {first.shape} and {second.shape}"
+        )
     return first, second

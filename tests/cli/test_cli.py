@@ -65,7 +65,7 @@ def test_help_teaches(capsys: pytest.CaptureFixture[str]) -> None:
                 "24.95,60.16,24.94,60.18",
             ],
             2,
-            "is it 24.94,60.16,24.95,60.18?",
+            "did you mean 24.94,60.16,24.95,60.18?",
         ),
         (
             ["prepare", "loc2vec", "--osm-name", "helsinki-center", "--out", "X", "--bbox", "14,35,15,36"],
@@ -99,7 +99,7 @@ def test_help_teaches(capsys: pytest.CaptureFixture[str]) -> None:
                 "25,60,24,61",
             ],
             2,
-            "is it 24,60,25,61?",
+            "did you mean 24,60,25,61?",
         ),
         (
             ["prepare", "loc2vec", "--osm", "a.pbf", "--out", "X", "--spacing", "-5"],

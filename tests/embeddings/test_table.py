@@ -258,7 +258,7 @@ GOOD = {"schema_version": 1, "view": "map", "scale": None, "provenance": asdict(
         ({"columns": {"place_id": pa.array(range(7))}}, "not text"),
         ({"columns": {"place_id": pa.array([None] * 7, pa.string())}}, "no place_id"),
         ({"columns": {"lon": pa.array(["east"] * 7)}}, "not degrees"),
-        ({"columns": {"geometry": pa.array([b"junk"] * 7)}}, "not WKB"),
+        ({"columns": {"geometry": pa.array([b"junk"] * 7)}}, "not valid WKB"),
         ({"metadata": "text"}, "no 'placevec' metadata"),
         ({"metadata": {**GOOD, "schema_version": 99}}, "schema 99"),
         ({"metadata": {**GOOD, "scale": -1}}, "scale is -1"),

@@ -37,7 +37,7 @@ def test_every_name_is_listed_and_builds() -> None:
 def test_a_wrong_name_or_option_names_the_near_ones() -> None:
     with pytest.raises(ModelError, match="did you mean compact-tile-cnn"):
         encoders.build("compact-tile-cn")
-    with pytest.raises(ModelError, match=r"there are .*founding-tile-cnn"):
+    with pytest.raises(ModelError, match=r"choose from .*founding-tile-cnn"):
         encoders.build("zzz")
     with pytest.raises(ModelError, match="no option 'chanels'; did you mean channels"):
         encoders.build("compact-tile-cnn", chanels=3)

@@ -31,5 +31,5 @@ def test_standardized_then_multiplied() -> None:
     "options", [{"inputs": 0, "dim": 3}, {"inputs": 3, "dim": True}, {"inputs": 10**9, "dim": 3}]
 )
 def test_sizes_out_of_range(options: dict[str, int]) -> None:
-    with pytest.raises(ModelError, match="whole number"):
+    with pytest.raises(ModelError, match="must be an integer"):
         FeatureProjection(**options)

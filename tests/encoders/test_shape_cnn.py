@@ -98,7 +98,11 @@ def test_only_the_learned_part_has_gradients_and_sizes_are_free() -> None:
 
 @pytest.mark.parametrize(
     ("options", "said"),
-    [({"dim": 40}, "dim is 52 or more"), ({"width": 12}, "multiple of 8"), ({"dropout": 1.0}, "dropout")],
+    [
+        ({"dim": 40}, "dim must be at least 52"),
+        ({"width": 12}, "multiple of 8"),
+        ({"dropout": 1.0}, "dropout"),
+    ],
 )
 def test_senseless_sizes_are_refused(options: dict[str, float], said: str) -> None:
     with pytest.raises(ModelError, match=said):

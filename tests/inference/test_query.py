@@ -103,5 +103,5 @@ def test_models_that_cannot_answer(tmp_path: Path) -> None:
     with pytest.raises(PlacevecError, match="--year"):
         ask(dated, ["a"])
     assert ask(dated, ["a"], year=0.25).answers(LONLAT).shape == (600, 1)
-    with pytest.raises(PlacevecError, match="does not know the year"):
+    with pytest.raises(PlacevecError, match="has no seasons"):
         ask(model, ["north"], year=0.5).answers(LONLAT)

@@ -1,8 +1,8 @@
-"""Encoders by name: what turns one view's batch into vectors.
+"""The registry of encoders, which turn one view's batch into vectors.
 
-An encoder is an ``nn.Module`` that takes one view's batch and returns (N, dim), has ``dim``, and has ``config()``:
-the arguments that build it again. A saved model holds nothing but this name, that config and the weights. Another
-package adds encoders with entry points of the group ``placevec.encoders``, each of which names a class.
+An encoder is an ``nn.Module`` that maps one view's batch to (N, dim). It has an attribute ``dim`` and a method
+``config()``, which returns the arguments that build it again. A saved model stores the encoder's name, config and
+weights. Other packages can add encoder classes through entry points of the group ``placevec.encoders``.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ ENCODERS = Registry(
 
 
 def names() -> tuple[str, ...]:
-    """All encoder names, sorted.
+    """The names of all encoders, sorted.
 
     >>> "compact-tile-cnn" in names()
     True
@@ -45,16 +45,16 @@ def names() -> tuple[str, ...]:
 
 
 def build(name: str, **options: Any) -> nn.Module:
-    """A fresh encoder, its weights drawn from torch's global generator.
+    """Build a new encoder, with weights initialized from torch's global random generator.
 
     Raises:
-        ModelError: unknown name or option (the near ones are named), or a value out of range.
+        ModelError: an unknown name or option (the message suggests similar ones), or a value out of range.
 
     >>> build("compact-tile-cnn", channels=3, dim=16).dim
     16
     """
     if name not in ENCODERS:
-        raise ModelError(f"no encoder is called {name!r}{_near(name, names())}")
+        raise ModelError(f"unknown encoder {name!r}{_near(name, names())}")
     encoder = ENCODERS.load(name)
     known = list(inspect.signature(encoder).parameters)
     for option in options:
@@ -65,18 +65,18 @@ def build(name: str, **options: Any) -> nn.Module:
 
 
 def location(encoder: str = "sphereC+", dim: int = 256, **options: Any) -> LocationEncoder:
-    """A fresh location encoder: longitude and latitude in degrees -> (N, dim).
+    """Build a new location encoder: longitude and latitude in degrees -> (N, dim).
 
     Args:
-        encoder: any name it has had: ``sphereC+``, ``spheregrid`` and ``Sphere2Vec-sphereC+`` are one. There are
-            ``placevec.encoders.locations.names.names()``.
+        encoder: name or alias: ``sphereC+``, ``spheregrid`` and ``Sphere2Vec-sphereC+`` are the same encoder. All
+            names: ``placevec.encoders.locations.names.names()``.
         dim: length of the vectors.
-        options: those of `LocationEncoder` (variant, network, hidden, layers, dropout, activation, seasons) and those
-            of the features: scales, r_min, r_max (shares of the Earth's radius) and taper_poles of the multi-scale ones,
-            sigma and anchors of rbf, sigma and frequencies of rff, degrees of harmonics, cells of cells.
+        options: options of `LocationEncoder` (variant, network, hidden, layers, dropout, activation, seasons) and of
+            the features: scales, r_min, r_max (in Earth radii) and taper_poles for the multi-scale encoders, sigma and
+            anchors for rbf, sigma and frequencies for rff, degrees for harmonics, cells for cells.
 
     Raises:
-        ModelError: unknown name or option (the near ones are named), or a value out of range.
+        ModelError: an unknown name or option (the message suggests similar ones), or a value out of range.
 
     >>> encoder = location("sphereC+", dim=64, scales=16)
     >>> encoder([24.94, -170.7], [60.17, -14.3]).shape, encoder.features([24.94], [60.17]).shape
@@ -89,7 +89,7 @@ def location(encoder: str = "sphereC+", dim: int = 256, **options: Any) -> Locat
 
 
 def name_of(encoder: nn.Module) -> str:
-    """The name under which `build` makes encoders of this class, or ModelError.
+    """The registered name of an encoder's class; ModelError if it is not registered.
 
     >>> name_of(build("founding-tile-cnn", size_px=32))
     'founding-tile-cnn'
@@ -105,10 +105,10 @@ def name_of(encoder: nn.Module) -> str:
         except PlacevecError:  # another package's, and not this one
             continue
     raise ModelError(
-        f"{type(encoder).__name__} is not a registered encoder: the registered are {', '.join(names())}"
+        f"{type(encoder).__name__} is not a registered encoder; registered are {', '.join(names())}"
     )
 
 
 def _near(wrong: str, known: list[str] | tuple[str, ...]) -> str:
     close = difflib.get_close_matches(wrong, known, n=3, cutoff=0.5)
-    return f"; did you mean {' or '.join(close)}?" if close else f"; there are {', '.join(known)}"
+    return f"; did you mean {' or '.join(close)}?" if close else f"; choose from {', '.join(known)}"

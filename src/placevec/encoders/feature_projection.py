@@ -1,8 +1,7 @@
-"""Ready features become vectors: standardized, and where asked for multiplied with one matrix that is learned.
+"""Encoders of precomputed features: standardization, optionally followed by one trainable linear layer.
 
-What an image's frozen features go through in contrastive spatial pre-training (CSP, Mai et al. 2023,
-arXiv:2305.01118), after LiT (Zhai et al. 2022, arXiv:2111.07991): the network that made them stays as it is, and only the
-matrix is trained.
+Contrastive spatial pre-training (CSP, Mai et al. 2023, arXiv:2305.01118) uses them for the frozen features of images,
+following LiT (Zhai et al. 2022, arXiv:2111.07991): the image network is frozen and only the linear layer is trained.
 """
 
 from __future__ import annotations
@@ -14,23 +13,27 @@ from torch import Tensor, nn
 
 from placevec.errors import ModelError
 
-MOST = 65_536
+MAX_FEATURES = 65_536
 
 
 class StandardFeatures(nn.Module):
-    """(N, inputs) features less their mean, by their deviation; nothing is learned.
+    """Standardize (N, inputs) features: subtract the mean, divide by the standard deviation. Nothing is trained.
 
     Args:
-        inputs: numbers of a place.
+        inputs: number of features.
 
     Attributes:
-        mean, deviation: (inputs,) as `fit` set them; 0 and 1 before. They are saved with the weights.
+        mean, deviation: (inputs,) set by `fit`; initially 0 and 1. They are saved with the weights.
+
+    >>> encoder = StandardFeatures(2).fit(torch.tensor([1.0, 2.0]), torch.tensor([2.0, 4.0]))
+    >>> encoder(torch.tensor([[3.0, 2.0]])).tolist()
+    [[1.0, 0.0]]
     """
 
     def __init__(self, inputs: int) -> None:
         super().__init__()
-        if isinstance(inputs, bool) or not isinstance(inputs, int) or not 1 <= inputs <= MOST:
-            raise ModelError(f"inputs is a whole number from 1 to {MOST:,}; got {inputs!r}")
+        if isinstance(inputs, bool) or not isinstance(inputs, int) or not 1 <= inputs <= MAX_FEATURES:
+            raise ModelError(f"inputs must be an integer from 1 to {MAX_FEATURES:,}; got {inputs!r}")
         self.dim = inputs
         self.mean: Tensor
         self.deviation: Tensor
@@ -38,7 +41,7 @@ class StandardFeatures(nn.Module):
         self.register_buffer("deviation", torch.ones(inputs))
 
     def fit(self, mean: Tensor, deviation: Tensor) -> StandardFeatures:
-        """Set what is taken off and divided by; returns itself."""
+        """Set the mean and the standard deviation; returns self."""
         self.mean.copy_(mean)
         self.deviation.copy_(deviation)
         return self
@@ -48,15 +51,15 @@ class StandardFeatures(nn.Module):
         return (features - self.mean) / self.deviation
 
     def config(self) -> dict[str, Any]:
-        """What builds this encoder again."""
+        """The arguments that build this encoder again."""
         return {"inputs": self.dim}
 
 
 class FeatureProjection(nn.Module):
-    """`StandardFeatures`, then one linear layer.
+    """`StandardFeatures` followed by one linear layer.
 
     Args:
-        inputs: numbers of a place.
+        inputs: number of features.
         dim: length of a vector.
 
     >>> FeatureProjection(77, 16)(torch.zeros(2, 77)).shape
@@ -66,13 +69,13 @@ class FeatureProjection(nn.Module):
     def __init__(self, inputs: int, dim: int) -> None:
         super().__init__()
         self.standard = StandardFeatures(inputs)
-        if isinstance(dim, bool) or not isinstance(dim, int) or not 1 <= dim <= MOST:
-            raise ModelError(f"dim is a whole number from 1 to {MOST:,}; got {dim!r}")
+        if isinstance(dim, bool) or not isinstance(dim, int) or not 1 <= dim <= MAX_FEATURES:
+            raise ModelError(f"dim must be an integer from 1 to {MAX_FEATURES:,}; got {dim!r}")
         self.dim = dim
         self.project = nn.Linear(inputs, dim)
 
     def fit(self, mean: Tensor, deviation: Tensor) -> FeatureProjection:
-        """Set what is taken off and divided by; returns itself."""
+        """Set the mean and the standard deviation; returns self."""
         self.standard.fit(mean, deviation)
         return self
 
@@ -82,5 +85,5 @@ class FeatureProjection(nn.Module):
         return found
 
     def config(self) -> dict[str, Any]:
-        """What builds this encoder again."""
+        """The arguments that build this encoder again."""
         return {"inputs": self.standard.dim, "dim": self.dim}

@@ -1,9 +1,9 @@
-"""What a map tile shows in numbers of its shapes, beside what a small network has learned of it.
+"""Shape measures of a map tile, combined with a small convolutional network.
 
-Integral geometry knows three numbers of a shape in the plane that no motion changes: its area, its perimeter and its
-Euler characteristic, parts less holes (Hadwiger's theorem). Of a layer of the map they tell how much of it there is,
-how finely it is cut up, and in how many pieces: many small buildings or few large ones. They need no learning, and
-carry to cities never seen; a network then has only the rest to learn.
+A plane shape has three motion-invariant measures: area, perimeter and Euler characteristic, which is components minus
+holes (Hadwiger's theorem). For a map layer they describe how much of it there is, how fragmented it is and in how many
+pieces: many small buildings or a few large ones. They need no training and generalize to unseen cities, so the network
+only has to learn the rest.
 """
 
 from __future__ import annotations
@@ -20,22 +20,22 @@ from placevec.encoders.tile_cnn import as_share, checked, convolution, whole
 from placevec.errors import ModelError
 
 MEASURES = 6
-"""Numbers of one layer's shapes: the three, and each again on a scale that spreads small ones."""
+"""Measures per layer: the three, and each again on a scale that spreads small values."""
 
 
 class ShapeTileCNN(nn.Module):
-    """Area, perimeter and Euler characteristic of every layer, beside vectors of a small convolutional network.
+    """Area, perimeter and Euler characteristic of every layer, concatenated with the output of a small CNN.
 
-    The first ``6 * channels`` numbers of a vector are measures of shape (`shape_measures`), the rest is learned: the
-    window at half its resolution is folded in patches of 4 x 4 px, two stages of 3 x 3 convolutions follow, then
-    mean and maximum, and with the measures one hidden layer. In the end every number is brought to mean 0 and
-    deviation 1 over the places trained on.
+    The first ``6 * channels`` components of a vector are shape measures (`shape_measures`), the rest is learned: the
+    window at half resolution is folded into patches of 4 x 4 px, then come two stages of 3 x 3 convolutions, mean and
+    max pooling, and one hidden layer that also gets the measures. Every component is standardized over the training
+    places by batch norm.
 
     Args:
-        channels: layers of the map, C.
-        dim: length of the vectors; at least 16 more than ``6 * channels``.
+        channels: number of map layers, C.
+        dim: length of the vectors; at least ``6 * channels + 16``.
         width: channels of the first stage, a multiple of 8.
-        dropout: share of the hidden layer's units dropped in training.
+        dropout: dropout probability of the hidden layer.
         unit_norm: scale vectors to length 1, for objectives with a margin.
 
     >>> network = ShapeTileCNN(channels=6)
@@ -59,16 +59,16 @@ class ShapeTileCNN(nn.Module):
         self.dim = whole("dim", dim, 1, 8192)
         if dim < self.measures + 16:
             raise ModelError(
-                f"shapes of {channels} layers take {self.measures} numbers: "
-                f"dim is {self.measures + 16} or more, not {dim}"
+                f"shape measures of {channels} layers take {self.measures} components: "
+                f"dim must be at least {self.measures + 16}; got {dim}"
             )
         self.width = whole("width", width, 8, 512)
         if width % 8:
-            raise ModelError(f"width is a multiple of 8; got {width}")
+            raise ModelError(f"width must be a multiple of 8; got {width}")
         if isinstance(dropout, bool) or not isinstance(dropout, int | float) or not 0 <= dropout < 1:
-            raise ModelError(f"dropout is a share from 0 to below 1; got {dropout!r}")
+            raise ModelError(f"dropout must be at least 0 and less than 1; got {dropout!r}")
         if not isinstance(unit_norm, bool):
-            raise ModelError(f"unit_norm is true or false; got {unit_norm!r}")
+            raise ModelError(f"unit_norm must be true or false; got {unit_norm!r}")
         self.dropout, self.unit_norm = float(dropout), unit_norm
         self.body = nn.Sequential(
             convolution(channels * self.patch**2, width, 1),
@@ -86,7 +86,7 @@ class ShapeTileCNN(nn.Module):
         )
 
     def config(self) -> dict[str, Any]:
-        """The arguments that build this network again, plain JSON."""
+        """The arguments that build this encoder again, as plain JSON."""
         sizes = {"channels": self.channels, "dim": self.dim, "width": self.width}
         return {**sizes, "dropout": self.dropout, "unit_norm": self.unit_norm}
 
@@ -106,19 +106,26 @@ class ShapeTileCNN(nn.Module):
 
 @torch.no_grad()
 def shape_measures(batch: Tensor) -> Tensor:
-    """(N, 6 C) numbers of the shapes in (N, C, H, W) uint8 tiles, float32; all of one kind together.
+    """(N, 6 C) float32 shape measures of (N, C, H, W) uint8 tiles, grouped by measure.
 
-    A pixel belongs to the shape where its share is above a half; beyond the edge there is nothing. Kinds, by layer:
-    area ``a``, 0..1 of the tile; perimeter ``p`` by the sides of the tile (Crofton's formula over four directions,
-    5 % short to 3 % long of a straight edge, by its angle); Euler characteristic ``e`` by 8-neighbors, parts less
-    holes; then ``sqrt a``, ``sqrt p`` and ``sign(e) log(1 + |e|)``.
+    A pixel belongs to the shape if its coverage is above one half; outside the tile there is nothing. Measures of each
+    layer: area ``a`` as a share of the tile, 0..1; perimeter ``p`` relative to the tile's perimeter (Crofton's formula
+    over four directions; between 5% too short and 3% too long for a straight edge, depending on its angle); Euler
+    characteristic ``e`` with 8-connectivity, components minus holes; then ``sqrt a``, ``sqrt p`` and
+    ``sign(e) log(1 + |e|)``.
 
     Sources: area and perimeter: S. Rivollier et al., "Adaptive generalized metrics, distance maps and nearest
     neighbor transforms", 2010, after Crofton 1868; Euler: S. B. Gray, "Local properties of binary images in two
     dimensions", IEEE Trans. Computers 20, 1971, doi:10.1109/T-C.1971.223289.
+
+    >>> tile = torch.zeros(1, 1, 8, 8, dtype=torch.uint8)
+    >>> tile[..., 1:3, 1:3] = tile[..., 5:7, 5:7] = 255  # two squares of 2 x 2 px
+    >>> area, _, euler, *_ = shape_measures(tile)[0].tolist()
+    >>> area, euler
+    (0.125, 2.0)
     """
     height, width = batch.shape[2:]
-    # Pixels east and west of the corners between pixels; a row of them north and one south of the tile.
+    # Pixels east and west of the corners between pixels, padded by one row in the north and in the south.
     east = F.pad(_packed(batch), (0, 0, 1, 1))
     west = (east << 1) | F.pad((east >> 63) & 1, (1, -1))
     north_east, south_east, north_west, south_west = (
@@ -130,7 +137,9 @@ def shape_measures(batch: Tensor) -> Tensor:
     across = east ^ west
     falling, rising = north_west ^ south_east, north_east ^ south_west
     odd = across[:, :, :-1] ^ across[:, :, 1:]
-    triple = odd & ((north_west & south_east) | (north_east & south_west))  # one diagonal whole: two or more
+    triple = odd & (
+        (north_west & south_east) | (north_east & south_west)
+    )  # with a full diagonal: two or more pixels
     diagonal = across[:, :, :-1] & ~(falling | rising)
     area = _count(east) / (height * width)
     straight = _count(across) + _count(north_east ^ south_east)
@@ -143,11 +152,11 @@ def shape_measures(batch: Tensor) -> Tensor:
 
 _ONES = 0x0101010101010101
 _GATHER = 0x0102040810204080
-"""Times eight bytes of 0 or 1: their bits together in the highest byte, the first byte's lowest."""
+"""Multiplying eight bytes of 0 or 1 by this gathers their bits in the highest byte, the first byte's bit lowest."""
 
 
 def _packed(batch: Tensor) -> Tensor:
-    """(N, C, H, K) int64, a bit for each pixel of (N, C, H, W) that is above 127, and at least one more in each row."""
+    """(N, C, H, K) int64: one bit per pixel of (N, C, H, W), set if above 127, plus at least one zero bit per row."""
     width = batch.shape[3]
     padded = F.pad(batch, (0, -width % 8)).contiguous()
     eights = (padded if padded.storage_offset() % 8 == 0 else padded.clone()).view(torch.int64)

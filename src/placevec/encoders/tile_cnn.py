@@ -1,8 +1,8 @@
-"""Convolutional encoders of map tiles: the two founding networks, and a compact one that is many times faster.
+"""Convolutional encoders of map tiles: the two founding networks, and a compact network that is many times faster.
 
-All take what a raster view reads: (N, C, H, W) uint8, 0..255, row 0 north, and scale it to 0..1 themselves, so
-that a batch travels to the device as bytes and no caller can scale it twice or not at all. Other dtypes raise
-ModelError. All return (N, dim) in the dtype of their weights (or of autocast).
+Input is what a raster view reads: (N, C, H, W) uint8, 0..255, row 0 north. The encoders scale it to 0..1 themselves,
+so a batch is copied to the device as bytes and cannot be scaled twice or not at all. Other dtypes raise ModelError.
+Output is (N, dim) in the dtype of the weights (or of autocast).
 """
 
 from __future__ import annotations
@@ -17,18 +17,19 @@ from placevec.errors import ModelError
 
 
 class FoundingTileCNN(nn.Module):
-    """The network of the founding 12-layer Loc2Vec: 38.07 million weights at its defaults, most in one matrix.
+    """The network of the founding 12-layer Loc2Vec: 38.07 million weights by default, most of them in one matrix.
 
-    Five times [convolution 3 x 3, batch norm, leaky ReLU 0.2, dropout of channels, max pooling 2], widths 64, 128,
-    256, 512, 512; then 1024 and 512 with batch norm, leaky ReLU and dropout, and ``dim``, scaled to length 1.
-    Weights start Kaiming-normal by fan-out, biases at 0. The founding code fixed 256 px; here the first matrix
-    follows ``size_px`` (a size that is no multiple of 32 loses its last rows and columns to the pooling, as in torch).
+    Five blocks of [3 x 3 convolution, batch norm, leaky ReLU 0.2, channel dropout, 2 x 2 max pooling] with 64, 128,
+    256, 512 and 512 channels; then linear layers of 1024 and 512 units with batch norm, leaky ReLU and dropout, and a
+    linear layer to ``dim``, scaled to length 1. Weights are initialized Kaiming-normal (fan-out), biases with 0. The
+    founding code fixed 256 px; here the first linear layer depends on ``size_px`` (if it is not a multiple of 32,
+    pooling drops the last rows and columns, as in torch).
 
     Args:
-        channels: layers of the map, C.
-        size_px: side of the tiles in pixels, H = W, 32 or more.
+        channels: number of map layers, C.
+        size_px: side of the tiles in pixels, H = W, at least 32.
         dim: length of the vectors.
-        dropout: share of channels and of units dropped in training.
+        dropout: dropout probability of channels and of hidden units.
 
     Source: the founding document 004; architecture as in https://github.com/klaipher/loc2vec (2025).
 
@@ -45,7 +46,7 @@ class FoundingTileCNN(nn.Module):
         self.size_px = whole("size_px", size_px, 32, 1024)
         self.dim = whole("dim", dim, 1, 8192)
         if isinstance(dropout, bool) or not isinstance(dropout, int | float) or not 0 <= dropout < 1:
-            raise ModelError(f"dropout is a share from 0 to below 1; got {dropout!r}")
+            raise ModelError(f"dropout must be at least 0 and less than 1; got {dropout!r}")
         self.dropout = float(dropout)
         layers: list[nn.Module] = []
         before = channels
@@ -67,7 +68,7 @@ class FoundingTileCNN(nn.Module):
         )
         for module in self.modules():
             if isinstance(module, nn.Conv2d | nn.Linear):
-                # slope 0 in the gain, as the founding code left it
+                # gain for slope 0, as in the founding code
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="leaky_relu")
                 nn.init.zeros_(module.bias)  # type: ignore[arg-type]
 
@@ -75,33 +76,34 @@ class FoundingTileCNN(nn.Module):
         return nn.Linear(before, after), nn.BatchNorm1d(after), nn.LeakyReLU(0.2), nn.Dropout(self.dropout)
 
     def config(self) -> dict[str, Any]:
-        """The arguments that build this network again, plain JSON."""
+        """The arguments that build this encoder again, as plain JSON."""
         return {"channels": self.channels, "size_px": self.size_px, "dim": self.dim, "dropout": self.dropout}
 
     def forward(self, batch: Tensor) -> Tensor:
-        """(N, dim) of length 1 from (N, channels, size_px, size_px) uint8."""
+        """(N, channels, size_px, size_px) uint8 -> (N, dim) vectors of length 1."""
         _require_side(batch, self.size_px)
         features = _scaled(batch, self.channels, self.head[-1].weight.dtype)  # type: ignore[arg-type]
         layers = iter(self.convolutions)
         for convolution, norm, rectify, drop, pool in zip(
             layers, layers, layers, layers, layers, strict=True
         ):
-            # A maximum may be taken before a function that never falls and before a factor of 0 or 2: the same
-            # numbers as in the order of the layers, with a quarter of the pixels rectified, dropped and kept.
+            # Max pooling commutes with a monotonic activation and with channel dropout: pooling first gives the same
+            # result and processes a quarter of the pixels.
             features = drop(rectify(pool(norm(convolution(features)))))
         return F.normalize(self.head(features), dim=1)
 
 
 class FoundingRgbCNN(nn.Module):
-    """The network of the founding Loc2Vec on RGB map tiles: 2.52 million weights at its defaults.
+    """The network of the founding Loc2Vec on RGB map tiles: 2.52 million weights by default.
 
-    Four times [convolution 3 x 3, batch norm, ReLU, max pooling 2], widths 32, 64, 128, 256; then 512 with ReLU, and
-    ``dim``, scaled to length 1. Weights start as torch draws them. The founding code fixed 64 px; here the first
-    matrix follows ``size_px`` (rows and columns beyond a multiple of 16 are lost to the pooling, as in torch).
+    Four blocks of [3 x 3 convolution, batch norm, ReLU, 2 x 2 max pooling] with 32, 64, 128 and 256 channels; then a
+    linear layer of 512 units with ReLU and a linear layer to ``dim``, scaled to length 1, with torch's default
+    initialization. The founding code fixed 64 px; here the first linear layer depends on ``size_px`` (if it is not a
+    multiple of 16, pooling drops the last rows and columns, as in torch).
 
     Args:
-        channels: of the image, C.
-        size_px: side of the patches in pixels, H = W, 16 or more.
+        channels: channels of the image, C.
+        size_px: side of the patches in pixels, H = W, at least 16.
         dim: length of the vectors.
 
     Source: the founding document 001; architecture as in https://github.com/klaipher/loc2vec (2025).
@@ -136,11 +138,11 @@ class FoundingRgbCNN(nn.Module):
         )
 
     def config(self) -> dict[str, Any]:
-        """The arguments that build this network again, plain JSON."""
+        """The arguments that build this encoder again, as plain JSON."""
         return {"channels": self.channels, "size_px": self.size_px, "dim": self.dim}
 
     def forward(self, batch: Tensor) -> Tensor:
-        """(N, dim) of length 1 from (N, channels, size_px, size_px) uint8."""
+        """(N, channels, size_px, size_px) uint8 -> (N, dim) vectors of length 1."""
         _require_side(batch, self.size_px)
         features = _scaled(batch, self.channels, self.head[-1].weight.dtype)  # type: ignore[arg-type]
         layers = iter(self.convolutions)
@@ -150,19 +152,19 @@ class FoundingRgbCNN(nn.Module):
 
 
 class CompactTileCNN(nn.Module):
-    """A small network for tiles of any size and number of layers, trained many times faster than the founding one.
+    """A small network for tiles of any size and number of layers, which trains many times faster than the founding one.
 
-    PixelUnshuffle folds patches of 4 x 4 pixels into channels (nothing is lost: a binary map has few bits), one
-    1 x 1 convolution mixes them, three stages of 3 x 3 convolutions of ``width``, 2 and 4 times that follow, each at
-    half the resolution of the one before, every convolution with batch norm and ReLU. Mean (how much of a pattern)
-    and maximum (whether it is there at all) over the tile go through one hidden layer to ``dim``.
+    PixelUnshuffle folds patches of 4 x 4 pixels into channels and a 1 x 1 convolution mixes them. Then come three
+    stages of 3 x 3 convolutions with ``width``, 2 ``width`` and 4 ``width`` channels, each at half the resolution of
+    the previous one; every convolution is followed by batch norm and ReLU. Mean and max pooling over the tile (how
+    much of a pattern there is, and whether it occurs at all) feed one hidden layer and a linear layer to ``dim``.
 
-    Sides that are no multiple of 4 px are padded with blank map in the east and south.
+    Tiles whose sides are not multiples of 4 px are padded with blank map in the east and south.
 
     Args:
-        channels: layers of the map, C.
+        channels: number of map layers, C.
         dim: length of the vectors.
-        width: channels of the first stage, a multiple of 8; 48 and 64 train at 0.55 and 0.36 of the speed of 32.
+        width: channels of the first stage, a multiple of 8; 48 and 64 train at 0.55 and 0.36 times the speed of 32.
         unit_norm: scale vectors to length 1. Turn it off for SoftPN, whose distances must be able to grow.
 
     >>> network = CompactTileCNN(channels=12)
@@ -178,9 +180,9 @@ class CompactTileCNN(nn.Module):
         self.dim = whole("dim", dim, 1, 8192)
         self.width = whole("width", width, 8, 512)
         if width % 8:
-            raise ModelError(f"width is a multiple of 8; got {width}")
+            raise ModelError(f"width must be a multiple of 8; got {width}")
         if not isinstance(unit_norm, bool):
-            raise ModelError(f"unit_norm is true or false; got {unit_norm!r}")
+            raise ModelError(f"unit_norm must be true or false; got {unit_norm!r}")
         self.unit_norm = unit_norm
         self.stem = convolution(channels * self.patch**2, width, 1)
         self.body = nn.Sequential(
@@ -193,14 +195,14 @@ class CompactTileCNN(nn.Module):
         self.head = nn.Sequential(nn.Linear(8 * width, 8 * width), nn.ReLU(), nn.Linear(8 * width, dim))
 
     def config(self) -> dict[str, Any]:
-        """The arguments that build this network again, plain JSON."""
+        """The arguments that build this encoder again, as plain JSON."""
         return {"channels": self.channels, "dim": self.dim, "width": self.width, "unit_norm": self.unit_norm}
 
     def forward(self, batch: Tensor) -> Tensor:
         """(N, dim), of length 1 with ``unit_norm``, from (N, channels, H, W) uint8."""
         height, width = batch.shape[-2:]
         padded = F.pad(batch, (0, -width % self.patch, 0, -height % self.patch))
-        # unshuffling bytes moves a quarter of what unshuffling floats would
+        # unshuffling bytes moves a quarter of the memory that floats would
         patches = F.pixel_unshuffle(checked(padded, self.channels), self.patch)
         patches = patches.contiguous(memory_format=torch.channels_last)
         features = self.body(self.stem(as_share(patches, self.stem[0].weight.dtype)))  # type: ignore[arg-type]
@@ -210,38 +212,50 @@ class CompactTileCNN(nn.Module):
 
 
 def convolution(before: int, after: int, size: int, stride: int = 1) -> nn.Sequential:
-    """A convolution without bias, batch norm and ReLU."""
+    """A convolution without bias, followed by batch norm and ReLU.
+
+    >>> convolution(3, 8, 3, stride=2)(torch.zeros(1, 3, 16, 16)).shape
+    torch.Size([1, 8, 8, 8])
+    """
     layer = nn.Conv2d(before, after, size, stride, size // 2, bias=False)
     nn.init.kaiming_normal_(layer.weight, mode="fan_out", nonlinearity="relu")
     return nn.Sequential(layer, nn.BatchNorm2d(after), nn.ReLU(inplace=True))
 
 
 def whole(name: str, value: int, least: int, most: int) -> int:
-    """``value`` if it is a whole number in range: a config read from disk must not order a terabyte of weights."""
+    """``value`` if it is an integer in range, else ModelError: a config from disk must not allocate terabytes.
+
+    >>> whole("dim", 128, 1, 8192)
+    128
+    """
     if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
-        raise ModelError(f"{name} is a whole number from {least} to {most}; got {value!r}")
+        raise ModelError(f"{name} must be an integer from {least} to {most}; got {value!r}")
     return value
 
 
 def checked(batch: Tensor, channels: int) -> Tensor:
-    """``batch`` if it is (N, channels, H, W) uint8; ModelError otherwise."""
+    """``batch`` if it is (N, channels, H, W) uint8; otherwise ModelError."""
     if batch.dtype != torch.uint8:
-        raise ModelError(f"tiles come as uint8, 0 to 255, and are scaled by the network; got {batch.dtype}")
+        raise ModelError(f"tiles must be uint8, 0 to 255 (the network scales them); got {batch.dtype}")
     if batch.dim() != 4 or batch.shape[1] != channels:
-        raise ModelError(f"tiles come as (N, {channels}, height, width); got {tuple(batch.shape)}")
+        raise ModelError(f"tiles must have shape (N, {channels}, height, width); got {tuple(batch.shape)}")
     return batch
 
 
 def _require_side(batch: Tensor, size_px: int) -> None:
     if tuple(batch.shape[2:]) != (size_px, size_px):
         raise ModelError(
-            f"this network was built for tiles of {size_px} x {size_px} px and got"
-            f" {tuple(batch.shape[2:])}: build it for that size, or use compact-tile-cnn, which takes any"
+            f"this network was built for tiles of {size_px} x {size_px} px; got"
+            f" {tuple(batch.shape[2:])}: build it for that size, or use compact-tile-cnn, which accepts any size"
         )
 
 
 def as_share(batch: Tensor, dtype: torch.dtype) -> Tensor:
-    """Bytes 0..255 as shares 0..1."""
+    """Bytes 0..255 scaled to 0..1.
+
+    >>> as_share(torch.tensor([0, 255], dtype=torch.uint8), torch.float32).tolist()
+    [0.0, 1.0]
+    """
     return batch.to(dtype).mul_(1.0 / 255.0)
 
 

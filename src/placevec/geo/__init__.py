@@ -1,7 +1,7 @@
-"""Where things are: areas, slippy tiles, meters on the ellipsoid, spatial blocks.
+"""Geometry on the Earth: areas, slippy-map tiles, distances in meters, spatial blocks.
 
 Longitudes and latitudes are WGS84 degrees and always named; arrays are float64 and ordered (lon, lat).
-Web Mercator ends at |lat| = 85.0511 degrees and refuses what lies beyond; everything metric works anywhere.
+Web Mercator functions reject latitudes beyond 85.0511 degrees; everything in meters works anywhere.
 """
 
 from placevec.geo.areas import (

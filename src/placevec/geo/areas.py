@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 _POLYGONS = ("Polygon", "MultiPolygon")
 WIDEST_ACROSS = 270.0
-"""Degrees: a box over the 180th meridian that is wider has its west and its east swapped."""
+"""Degrees: a box across the 180th meridian that is wider than this probably has west and east swapped."""
 
 
 @dataclass(frozen=True)
@@ -46,15 +46,15 @@ class Area:
     def __post_init__(self) -> None:
         box = (self.west, self.south, self.east, self.north)
         if not all(math.isfinite(value) for value in box):
-            raise AreaError(f"the box {box} holds a value that is not a number")
+            raise AreaError(f"the bounding box {box} has a value that is not a finite number")
         if max(abs(self.south), abs(self.north)) > 90 or max(abs(self.west), abs(self.east)) > 180:
             raise AreaError(
-                f"the box {box} leaves the Earth: the order is west, south, east, north in degrees"
+                f"the bounding box {box} is out of range: the order is west, south, east, north, in degrees"
             )
         if self.south >= self.north:
-            raise AreaError(f"the box {box} is upside down or empty: south must be less than north")
+            raise AreaError(f"the bounding box {box} is empty or upside down: south must be less than north")
         if self.west == self.east:
-            raise AreaError(f"the box {box} is empty: west equals east")
+            raise AreaError(f"the bounding box {box} is empty: west equals east")
 
     @classmethod
     def parse(cls, text: str) -> Area:
@@ -86,12 +86,16 @@ class Area:
 
     @classmethod
     def from_polygon(cls, polygon: BaseGeometry) -> Area:
-        """The box of a polygon or multipolygon (lon, lat degrees), narrowed to it.
+        """From a polygon or multipolygon in lon, lat degrees: its bounding box, narrowed to the polygon.
 
-        The box is the one that runs over the antimeridian where the polygon does, however that is written.
+        The box crosses the antimeridian where the polygon does, in whichever way that is written.
+
+        >>> from shapely.geometry import Polygon
+        >>> Area.from_polygon(Polygon([(0, 0), (2, 0), (0, 2)])).contains([0.5, 1.5], [0.5, 1.5]).tolist()
+        [True, False]
         """
         if polygon.is_empty or polygon.geom_type not in _POLYGONS:
-            raise AreaError(f"an area is a polygon that is not empty; got {polygon.geom_type}")
+            raise AreaError(f"an area must be a non-empty polygon or multipolygon; got {polygon.geom_type}")
         one = np.array([polygon], dtype=object)
         west, south, east, north = unwrapped(one)[0].bounds
         if east - west >= 360.0:
@@ -111,7 +115,7 @@ class Area:
             flat = [part for shape in shapes if shape is not None for part in get_parts(shape)]
             polygons = [part for one in flat for part in get_parts(one) if part.geom_type in _POLYGONS]
             if not polygons:
-                raise AreaError(f"{path} holds no polygon")
+                raise AreaError(f"{path} contains no polygon")
             pieces = make_valid(list(wrapped(np.array(polygons, dtype=object))))
             return cls.from_polygon(_only_polygons(union_all(pieces)))
         except SourceError as error:
@@ -126,18 +130,26 @@ class Area:
 
     @property
     def crosses_antimeridian(self) -> bool:
-        """Whether the box runs eastwards over the 180th meridian."""
+        """Whether the box crosses the 180th meridian.
+
+        >>> Area(179.0, -1.0, -179.0, 1.0).crosses_antimeridian
+        True
+        """
         return self.west > self.east
 
     def parts(self) -> list[tuple[float, float, float, float]]:
-        """One box, or the two halves of a box that crosses the antimeridian."""
+        """One bounding box, or the two halves of a box that crosses the antimeridian.
+
+        >>> Area(179.0, -1.0, -179.0, 1.0).parts()
+        [(179.0, -1.0, 180.0, 1.0), (-180.0, -1.0, -179.0, 1.0)]
+        """
         if not self.crosses_antimeridian:
             return [self.bounds]
         halves = [(self.west, self.south, 180.0, self.north), (-180.0, self.south, self.east, self.north)]
         return [half for half in halves if half[0] < half[2]]
 
     def contains(self, lon: ArrayLike, lat: ArrayLike) -> NDArray[np.bool_]:
-        """(N,) bool: which points lie inside, edges included."""
+        """(N,) bool: which points lie inside the area, edges included."""
         lon, lat = np.atleast_1d(np.asarray(lon, np.float64)), np.atleast_1d(np.asarray(lat, np.float64))
         inside = np.zeros(lon.shape, bool)
         for west, south, east, north in self.parts():
@@ -156,7 +168,11 @@ class Area:
         return inside
 
     def intersects(self, other: Area) -> bool:
-        """Whether two boxes share any point (polygons are not looked at)."""
+        """Whether two bounding boxes share any point (polygons are ignored).
+
+        >>> Area(0, 0, 2, 2).intersects(Area(1, 1, 3, 3)), Area(0, 0, 1, 1).intersects(Area(2, 2, 3, 3))
+        (True, False)
+        """
         return any(
             a[0] <= b[2] and b[0] <= a[2] and a[1] <= b[3] and b[1] <= a[3]
             for a in self.parts()
@@ -164,7 +180,7 @@ class Area:
         )
 
     def turned_into(self, other: Area) -> str:
-        """How the box would meet another one with longitude and latitude swapped, as a question; empty if it would not.
+        """A hint for error messages if this box meets another only with longitude and latitude swapped; otherwise empty.
 
         >>> Area(60.1, 24.9, 60.2, 25.0).turned_into(Area(24.0, 60.0, 26.0, 61.0))
         '; are longitude and latitude swapped? The order is west,south,east,north: 24.9,60.1,25,60.2'
@@ -174,11 +190,15 @@ class Area:
             return ""
         if not Area(*box).intersects(other):
             return ""
-        told = ",".join(f"{value:g}" for value in box)
-        return f"; are longitude and latitude swapped? The order is west,south,east,north: {told}"
+        swapped = ",".join(f"{value:g}" for value in box)
+        return f"; are longitude and latitude swapped? The order is west,south,east,north: {swapped}"
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain JSON: the bounds, and the polygon as GeoJSON when there is one."""
+        """Plain JSON: the bounds, and the polygon as GeoJSON if there is one.
+
+        >>> Area(0, 1, 2, 3).as_dict()
+        {'bounds': [0, 1, 2, 3]}
+        """
         content: dict[str, Any] = {"bounds": list(self.bounds)}
         if self.polygon is not None:
             from shapely.geometry import mapping
@@ -188,33 +208,40 @@ class Area:
 
     @classmethod
     def from_dict(cls, content: dict[str, Any]) -> Area:
-        """The inverse of `as_dict`; ValueError when it is none."""
+        """The inverse of `as_dict`.
+
+        Raises:
+            ValueError: the content does not describe an area.
+
+        >>> Area.from_dict({"bounds": [0, 1, 2, 3]}).east
+        2.0
+        """
         polygon = None
         check(content, {"bounds": [float], "polygon?": (dict, NONE)})
         if content.get("polygon"):
             polygon = _polygon(content["polygon"])
         if len(content["bounds"]) != 4:
-            raise ValueError(f"bounds are {len(content['bounds'])} numbers, not 4")
+            raise ValueError(f"bounds must be 4 numbers; got {len(content['bounds'])}")
         west, south, east, north = (float(value) for value in content["bounds"])
         return cls(west, south, east, north, polygon)
 
 
 def _polygon(content: dict[str, Any]) -> BaseGeometry:
-    """The polygon or multipolygon of a GeoJSON geometry; ValueError when it is none."""
+    """The polygon or multipolygon of a GeoJSON geometry; ValueError if it is invalid."""
     from shapely.errors import ShapelyError
     from shapely.geometry import shape
 
     try:
         found: BaseGeometry = shape(content)
     except (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, ShapelyError) as error:
-        raise ValueError(f"it holds a polygon that is none ({error})") from error
+        raise ValueError(f"invalid polygon ({error})") from error
     if found.geom_type not in _POLYGONS:
-        raise ValueError(f"it holds a {found.geom_type} where a polygon is expected")
+        raise ValueError(f"expected a polygon; got a {found.geom_type}")
     return found
 
 
 def _only_polygons(geometry: BaseGeometry) -> BaseGeometry:
-    """What repairing left of polygons, without the lines and points that it may leave beside them."""
+    """The polygons of a repaired geometry, without stray lines and points."""
     from shapely import get_parts, union_all
 
     if geometry.geom_type in _POLYGONS:
@@ -228,7 +255,14 @@ Box = Area | tuple[float, float, float, float] | str
 
 
 def area_of(bbox: Box | Sequence[float] | None) -> Area | None:
-    """An area in any spelling of its box, None of none; BoxError for what cannot be meant."""
+    """The area of a bounding box in any accepted form, or None for None.
+
+    Raises:
+        BoxError: an invalid box, or one that probably has west and east swapped.
+
+    >>> area_of("14.1,35.7,14.6,36.1").bounds
+    (14.1, 35.7, 14.6, 36.1)
+    """
     if bbox is None:
         return None
     try:
@@ -238,7 +272,7 @@ def area_of(bbox: Box | Sequence[float] | None) -> Area | None:
     west, south, east, north = area.bounds
     if area.crosses_antimeridian and 360.0 - (west - east) > WIDEST_ACROSS:
         raise BoxError(
-            f"the box has its west {west:g} east of its east {east:g}, and so runs round almost all of the Earth: "
-            f"is it {east:g},{south:g},{west:g},{north:g}?"
+            f"the bounding box has west {west:g} and east {east:g}, so it spans almost the whole Earth: "
+            f"did you mean {east:g},{south:g},{west:g},{north:g}?"
         )
     return area

@@ -1,4 +1,4 @@
-"""Spatial blocks, and splits that keep a buffer between their sides."""
+"""Spatial blocks, and splits with a buffer between training and test points."""
 
 from __future__ import annotations
 
@@ -13,13 +13,17 @@ from placevec.geo.meters import to_ecef
 
 
 def spatial_blocks(lon: ArrayLike, lat: ArrayLike, size_m: float) -> Ints:
-    """(N,) int64 number of the block, about ``size_m`` square, that each point lies in.
+    """(N,) int64 block number of each point; blocks are about ``size_m`` meters square.
 
-    Rows are bands of latitude; each is cut into a whole number of equal columns, so blocks keep their size at
-    any latitude and the last one meets the first at the antimeridian.
+    Rows are bands of latitude. Each band is divided into a whole number of equal columns, so blocks have the same
+    size at any latitude and do not overlap at the antimeridian.
+
+    >>> first, near, far = spatial_blocks([24.940, 24.941, 24.99], [60.17, 60.17, 60.17], 1000)
+    >>> bool(first == near), bool(first == far)
+    (True, False)
     """
     if not size_m > 0:
-        raise InputError(f"a spatial block needs a positive size in meters; got {size_m}")
+        raise InputError(f"the block size must be a positive number of meters; got {size_m}")
     lon, lat = check_lonlat(np.atleast_1d(lon), np.atleast_1d(lat))
     rows_total = max(1, round(math.pi * WGS84_A / size_m))
     row = np.minimum(((lat + 90.0) / 180.0 * rows_total).astype(np.int64), rows_total - 1)
@@ -34,7 +38,11 @@ def spatial_blocks(lon: ArrayLike, lat: ArrayLike, size_m: float) -> Ints:
 
 
 def within_distance(lonlat: Floats, others: Floats, distance: float) -> NDArray[np.bool_]:
-    """(N,) bool: which of ``lonlat`` (N, 2) lie closer than ``distance`` meters to any of ``others`` (M, 2)."""
+    """(N,) bool: which of ``lonlat`` (N, 2) lie closer than ``distance`` meters to any of ``others`` (M, 2).
+
+    >>> within_distance(np.array([[24.94, 60.17], [24.99, 60.17]]), np.array([[24.941, 60.17]]), 100).tolist()
+    [True, False]
+    """
     if len(lonlat) == 0 or len(others) == 0:
         return np.zeros(len(lonlat), bool)
     from scipy.spatial import cKDTree
@@ -47,10 +55,15 @@ def within_distance(lonlat: Floats, others: Floats, distance: float) -> NDArray[
 def hold_out_blocks(
     lonlat: Floats, *, size_m: float, share: float, buffer_m: float, seed: int
 ) -> tuple[Ints, Ints]:
-    """(kept, held out) rows of ``lonlat`` (N, 2): whole random blocks held out, a buffer around them given up.
+    """(training rows, held-out rows) of ``lonlat`` (N, 2): random whole blocks are held out, with a buffer around them.
 
-    Blocks are drawn until they hold ``share`` of the points; kept points lie at least ``buffer_m`` from every
-    held-out one. The same seed gives the same blocks.
+    Blocks are drawn until they contain ``share`` of the points. Training points lie at least ``buffer_m`` meters from
+    every held-out point; points in the buffer belong to neither. The same seed gives the same blocks.
+
+    >>> lonlat = np.stack(np.meshgrid(np.linspace(24, 25, 30), np.linspace(60, 60.5, 30)), -1).reshape(-1, 2)
+    >>> train, held_out = hold_out_blocks(lonlat, size_m=5000, share=0.2, buffer_m=1000, seed=0)
+    >>> bool(within_distance(lonlat[train], lonlat[held_out], 1000).any())
+    False
     """
     blocks = spatial_blocks(lonlat[:, 0], lonlat[:, 1], size_m)
     names, inverse, counts = np.unique(blocks, return_inverse=True, return_counts=True)

@@ -1,4 +1,4 @@
-"""Longitudes and latitudes: wrapped, checked; the ellipsoid they lie on."""
+"""Wrapping and checking longitudes and latitudes; constants of the WGS84 ellipsoid."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ WGS84_E2 = 0.0066943799901413165
 
 
 def wrap_longitude(lon: ArrayLike) -> Floats:
-    """Longitudes brought into [-180, 180).
+    """Longitudes wrapped to [-180, 180).
 
     >>> wrap_longitude([190.0, -180.0, 180.0]).tolist()
     [-170.0, -180.0, -180.0]
@@ -26,7 +26,16 @@ def wrap_longitude(lon: ArrayLike) -> Floats:
 
 
 def check_lonlat(lon: ArrayLike, lat: ArrayLike) -> tuple[Floats, Floats]:
-    """Finite float64 coordinates, or InputError naming the first row that is not a point on Earth."""
+    """Coordinates as float64 arrays.
+
+    Raises:
+        InputError: a coordinate that is not finite or out of range; the message names the first such row.
+
+    >>> check_lonlat([24.94], [160.17])
+    Traceback (most recent call last):
+        ...
+    placevec.errors.InputError: row 0 is not a point on Earth: lon=24.94, lat=160.17 (are lon and lat swapped?)
+    """
     lon, lat = np.asarray(lon, dtype=np.float64), np.asarray(lat, dtype=np.float64)
     wrong = ~(np.isfinite(lon) & np.isfinite(lat) & (np.abs(lat) <= 90) & (np.abs(lon) <= 360))
     if np.any(wrong):
@@ -37,12 +46,20 @@ def check_lonlat(lon: ArrayLike, lat: ArrayLike) -> tuple[Floats, Floats]:
 
 
 def xyz_of(lonlat: Floats) -> Floats:
-    """(N, 3) unit vectors of (N, 2) degrees on the sphere."""
+    """(N, 3) unit vectors of (N, 2) lon, lat degrees on the sphere.
+
+    >>> xyz_of(np.array([[0.0, 0.0]])).tolist()
+    [[1.0, 0.0, 0.0]]
+    """
     lam, phi = np.radians(lonlat[:, 0]), np.radians(lonlat[:, 1])
     return np.stack([np.cos(phi) * np.cos(lam), np.cos(phi) * np.sin(lam), np.sin(phi)], axis=-1)
 
 
 def lonlat_of(xyz: Floats) -> Floats:
-    """(N, 2) degrees of (N, 3) unit vectors."""
+    """(N, 2) lon, lat degrees of (N, 3) unit vectors.
+
+    >>> lonlat_of(np.array([[0.0, 1.0, 0.0]])).tolist()
+    [[90.0, 0.0]]
+    """
     lat = np.arcsin(np.clip(xyz[:, 2], -1.0, 1.0))
     return np.asarray(np.degrees(np.stack([np.arctan2(xyz[:, 1], xyz[:, 0]), lat], axis=-1)))

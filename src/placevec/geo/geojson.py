@@ -222,12 +222,12 @@ def write_geojson(
 
     Args:
         path: the file.
-        lonlat: (N, 2) degrees; a place without coordinates has the geometry null.
-        properties: N of them, drawn one by one: a mapping, or the text of a JSON object.
-        members: further members of the collection, such as ``attribution``; readers ignore those that they do
-            not know (RFC 7946, section 6.1).
+        lonlat: (N, 2) lon, lat degrees; places without coordinates get a null geometry.
+        properties: N items, consumed one at a time: each a mapping, or the text of a JSON object.
+        members: additional members of the collection, such as ``attribution``; readers ignore unknown members
+            (RFC 7946, section 6.1).
 
-    Names are written as they are; half characters, which are no UTF-8, as JSON escapes.
+    Text is written unescaped, except lone surrogates, which are not valid UTF-8 and become JSON escapes.
     """
     opening = "".join(f",\n{json.dumps(key)}: {_text(value)}" for key, value in members.items())
     with (
@@ -245,7 +245,7 @@ def write_geojson(
 
 
 def _point(lon: float, lat: float) -> str:
-    """Seven digits are a centimeter."""
+    """Seven decimals resolve about a centimeter."""
     return f'{{"type":"Point","coordinates":[{round(lon, 7)!r},{round(lat, 7)!r}]}}'
 
 

@@ -1,7 +1,7 @@
-"""GeoParquet 1.1, written with pyarrow alone: WKB geometry, ``geo`` metadata, zstd.
+"""Reading and writing GeoParquet 1.1 with pyarrow: WKB geometry, ``geo`` metadata, zstd compression.
 
-Written by hand because geopandas cannot read back its own fixed-size lists (embeddings), and because the same
-table must open in pandas, DuckDB, QGIS and geopandas alike. https://geoparquet.org/releases/v1.1.0/
+geopandas is not used because it cannot read back its own fixed-size lists (embeddings), and because the same
+table must open in pandas, DuckDB, QGIS and geopandas. https://geoparquet.org/releases/v1.1.0/
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from placevec.io.atomic import replacing
 from placevec.io.json_documents import parse_json
 
 _GEOMETRY = "geometry"
-# Real tables hold less than ten values a byte and unpack to less than a hundred times their size.
+# Real tables have fewer than ten values per byte and decompress to less than a hundred times their size.
 _FREE_CELLS, _CELLS_A_BYTE = 20_000_000, 64
 _FREE_BYTES, _MAX_EXPANSION = 2**28, 1000
 
@@ -41,7 +41,7 @@ def _geo_metadata(geometry: np.ndarray[Any, Any]) -> dict[str, Any]:
 
 
 def wkb_points(lon: Floats, lat: Floats) -> pa.Array:
-    """(N,) WKB points, null without coordinates: laid down at once, a shapely object a point takes ten times as long."""
+    """(N,) WKB points, null without coordinates; encoded in bulk, ten times faster than one shapely object per point."""
     kind = np.dtype([("order", "u1"), ("kind", "<u4"), ("lon", "<f8"), ("lat", "<f8")])
     points = np.empty(len(lon), kind)
     points["order"], points["kind"], points["lon"], points["lat"] = 1, 1, lon, lat
@@ -53,7 +53,11 @@ def wkb_points(lon: Floats, lat: Floats) -> pa.Array:
 
 
 def geo_of_points(bounds: Sequence[float]) -> dict[str, Any]:
-    """The entry ``geo`` of a table of points within (west, south, east, north); not finite where there are none."""
+    """The ``geo`` metadata of a table of points within (west, south, east, north); non-finite bounds are left out.
+
+    >>> geo_of_points((14.1, 35.7, 14.6, 36.1))["columns"]["geometry"]["bbox"]
+    [14.1, 35.7, 14.6, 36.1]
+    """
     column: dict[str, Any] = {"encoding": "WKB", "geometry_types": ["Point"]}  # CRS absent: OGC:CRS84
     if np.isfinite(bounds).all():
         column["bbox"] = [float(value) for value in bounds]
@@ -68,7 +72,7 @@ def write_geoparquet(
     metadata: Mapping[str, Any] | None = None,
     byte_stream_split: Sequence[str] = (),
 ) -> None:
-    """Write columns and an object array of shapely geometries (lon, lat; None allowed), whole or not at all.
+    """Atomically write columns and an object array of shapely geometries (lon, lat degrees; None allowed).
 
     ``metadata`` entries are stored as JSON under their names in the file's key-value metadata.
     """
@@ -92,7 +96,11 @@ def write_geoparquet(
 
 
 def read_geoparquet(path: str | PathLike[str], what: str = "table") -> tuple[pa.Table, dict[str, Any]]:
-    """(table, metadata decoded from JSON) of a Parquet file; SourceError in one line when it is none."""
+    """(table, metadata decoded from JSON) of a Parquet file.
+
+    Raises:
+        SourceError: the file does not exist, is damaged, or is not Parquet.
+    """
     table = read_parquet(path, what)
     metadata = {}
     try:
@@ -101,7 +109,7 @@ def read_geoparquet(path: str | PathLike[str], what: str = "table") -> tuple[pa.
                 metadata[key.decode()] = parse_json(value)
     except ValueError as error:
         raise SourceError(
-            f"{path} is not a Parquet {what}, or is damaged: its metadata are no JSON"
+            f"{path} is not a Parquet {what}, or is damaged: its metadata is not valid JSON"
         ) from error
     return table, metadata
 
@@ -109,9 +117,10 @@ def read_geoparquet(path: str | PathLike[str], what: str = "table") -> tuple[pa.
 def read_parquet(
     path: str | PathLike[str], what: str = "table", columns: Sequence[str] | None = None
 ) -> pa.Table:
-    """A Parquet file, or some of its columns, checked: texts are UTF-8, offsets and codes lie within bounds.
+    """A Parquet file, or some of its columns, fully validated (UTF-8 text, offsets and codes within bounds).
 
-    Raises SourceError in one line when it is none, is damaged, or would unpack to far more than it is large.
+    Raises:
+        SourceError: the file does not exist, is damaged, is not Parquet, or is a decompression bomb.
     """
     try:
         size = os.path.getsize(path)
@@ -119,7 +128,7 @@ def read_parquet(
             _refuse_bomb(file.metadata, size, path)
             names = file.schema_arrow.names
             if len(set(names)) < len(names):
-                raise SourceError(f"{path} has two columns of one name")
+                raise SourceError(f"{path} has duplicate column names")
             table = file.read(columns=None if columns is None else list(columns))
         table.validate(full=True)
     except FileNotFoundError:
@@ -130,7 +139,7 @@ def read_parquet(
 
 
 def read_summary(path: str | PathLike[str], what: str = "table") -> tuple[pa.Schema, int]:
-    """(schema, rows) of a Parquet file without its rows, refused as by `read_parquet`."""
+    """(schema, number of rows) of a Parquet file, without reading the rows; raises as `read_parquet` does."""
     try:
         with pq.ParquetFile(path) as file:
             _refuse_bomb(file.metadata, os.path.getsize(path), path)
@@ -140,26 +149,28 @@ def read_summary(path: str | PathLike[str], what: str = "table") -> tuple[pa.Sch
     except (pa.ArrowException, OSError, ValueError, RecursionError) as error:
         raise SourceError(f"{path} is not a Parquet {what}, or is damaged") from error
     if len(set(schema.names)) < len(schema.names):
-        raise SourceError(f"{path} has two columns of one name")
+        raise SourceError(f"{path} has duplicate column names")
     return schema, int(rows)
 
 
 def _refuse_bomb(metadata: pq.FileMetaData, size: int, path: str | PathLike[str]) -> None:
-    """SourceError for a file of a few bytes that says it holds gigabytes."""
-    # Not asked column by column: on some damaged files pyarrow then ends the process.
+    """SourceError for a small file that claims to decompress to gigabytes."""
+    # Not checked column by column: on some damaged files pyarrow then crashes the process.
     groups = [metadata.row_group(number) for number in range(metadata.num_row_groups)]
     cells = metadata.num_columns * max(metadata.num_rows, sum(group.num_rows for group in groups))
     unpacked = sum(group.total_byte_size for group in groups)
     if cells > _FREE_CELLS + _CELLS_A_BYTE * size or unpacked > _FREE_BYTES + _MAX_EXPANSION * size:
         raise SourceError(
-            f"{path} would unpack to {cells:,} values of {unpacked:,} bytes from {size:,} bytes: no table of places is so"
+            f"{path} has {size:,} bytes but would decompress to {cells:,} values of {unpacked:,} bytes, which is"
+            " implausible for a table of places"
         )
 
 
 def geometry_of(table: pa.Table) -> np.ndarray[Any, Any]:
-    """The table's geometries as an object array of shapely geometries and None; None throughout when absent.
+    """The table's geometries as an object array of shapely geometries and None; all None if there is no such column.
 
-    Raises SourceError when the column is no WKB.
+    Raises:
+        SourceError: the column is not WKB.
     """
     import shapely
 
@@ -169,9 +180,9 @@ def geometry_of(table: pa.Table) -> np.ndarray[Any, Any]:
     if pa.types.is_null(column.type):
         return np.full(table.num_rows, None, dtype=object)
     if not (pa.types.is_binary(column.type) or pa.types.is_large_binary(column.type)):
-        raise SourceError(f"its geometry holds {column.type}, not WKB")
+        raise SourceError(f"the geometry column has type {column.type}; expected WKB")
     try:
         geometry: np.ndarray[Any, Any] = shapely.from_wkb(column.to_numpy(zero_copy_only=False))
     except (shapely.errors.ShapelyError, ValueError) as error:
-        raise SourceError(f"its geometry is not WKB: {error}") from error
+        raise SourceError(f"the geometry column is not valid WKB: {error}") from error
     return geometry

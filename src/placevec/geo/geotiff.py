@@ -1,8 +1,8 @@
-"""Writing tiled GeoTIFF block by block: blocks in any order, already compressed, empty ones taking no bytes.
+"""Writing tiled GeoTIFF block by block: blocks come compressed and in any order, and empty ones take no space.
 
-tifffile and GDAL want blocks in the order of the file, which would hold a country's coverage in memory, and
-spend more time on the empty ones than on the rest. What is written is plain TIFF (or BigTIFF from 4 GiB on)
-that GDAL, QGIS and tifffile read. The same content gives the same bytes: there is no date in it.
+tifffile and GDAL need blocks in file order, which would keep a country's coverage in memory, and they spend more
+time on empty blocks than on the rest. The result is plain TIFF (BigTIFF from 4 GiB) that GDAL, QGIS and tifffile
+read. The same content gives the same bytes: the file contains no date.
 """
 
 from __future__ import annotations
@@ -19,8 +19,10 @@ from numpy.typing import ArrayLike, NDArray
 
 ATTRIBUTION = "© OpenStreetMap contributors, ODbL 1.0"
 RGB = ("red", "green", "blue")
-"""Names of the bands of a map of colors, whose files say so to other programs."""
-_COMPRESSOR = zstandard.ZstdCompressor(level=1)  # keeps its tables, which takes longer to make than a block
+"""Band names of RGB maps; files with these bands are tagged as RGB images."""
+_COMPRESSOR = zstandard.ZstdCompressor(
+    level=1
+)  # reused: building its tables takes longer than compressing a block
 _BIT_COMPRESSOR = zstandard.ZstdCompressor(level=-1)
 _HEAD_BYTES = 16
 _BIGTIFF_FROM = 2**32
@@ -30,14 +32,18 @@ _ZSTD = 50000
 
 
 def compress(block: bytes | memoryview | NDArray[np.uint8]) -> bytes:
-    """A block as `GeoTiffWriter.add` takes it."""
+    """Compress a block for `GeoTiffWriter.add`.
+
+    >>> len(compress(bytes(256 * 256))) < 100
+    True
+    """
     return _COMPRESSOR.compress(block)  # type: ignore[arg-type]  # any buffer will do
 
 
 def compress_bits(block: bytes | memoryview | NDArray[np.uint8]) -> bytes:
-    """A block of 1 bit a pixel, as `GeoTiffWriter.add` takes it.
+    """Compress a block of 1 bit per pixel for `GeoTiffWriter.add`.
 
-    Without Huffman's codes: a fifth larger than `compress` makes it, written and read in two thirds of the time.
+    Without Huffman coding: a fifth larger than `compress`, written and read in two thirds of the time.
     """
     return _BIT_COMPRESSOR.compress(block)  # type: ignore[arg-type]  # any buffer will do
 
@@ -47,7 +53,7 @@ def _escape(text: str) -> str:
 
 
 def gdal_metadata(names: Sequence[str], attribution: str = ATTRIBUTION) -> str:
-    """The XML in which GDAL keeps names of bands and the attribution; whatever is in a name stays text."""
+    """GDAL's XML metadata with the band names and the attribution, escaped."""
     # GDAL escapes these texts before it puts them into XML, which escapes them again.
     items = [f'<Item name="ATTRIBUTION">{_escape(_escape(attribution))}</Item>']
     items += [
@@ -61,14 +67,14 @@ class GeoTiffWriter:
     """A sparse GeoTIFF in EPSG:3857 with bands stored apart, ZSTD.
 
     Args:
-        path: file to write (give it a temporary name and rename it: it is whole only after `close`).
-        width: columns of pixels; height: rows.
-        block: side of the square blocks, pixels, a multiple of 16.
-        names: of the bands.
-        bits: 1 or 8 a pixel.
-        west: projected meters of the left edge; north: of the upper edge.
-        resolution: projected meters a pixel.
-        attribution: the credit that the file carries.
+        path: file to write; it is complete only after `close`, so use a temporary name and rename it.
+        width: number of pixel columns; height: number of pixel rows.
+        block: side of the square blocks in pixels, a multiple of 16.
+        names: names of the bands.
+        bits: 1 or 8 bits per pixel.
+        west: left edge in projected meters; north: upper edge.
+        resolution: projected meters per pixel.
+        attribution: attribution written to the file.
     """
 
     def __init__(
@@ -106,19 +112,19 @@ class GeoTiffWriter:
             self._file.close()
 
     def add(self, band: int, row: int, column: int, compressed: bytes) -> None:
-        """Put a block that `compress` made in its place; blocks never added are empty."""
+        """Add a block compressed by `compress`; blocks that are never added are empty."""
         self.add_many([band], [row], [column], [compressed])
 
     def add_many(
         self, band: ArrayLike, row: ArrayLike, column: ArrayLike, compressed: Sequence[bytes]
     ) -> None:
-        """Put blocks in their places: their bands, rows, columns and bytes."""
+        """Add several blocks, given by their bands, rows, columns and compressed bytes."""
         size = list(map(len, compressed))
         self._placed.append(np.stack([np.asarray(part, np.int64) for part in (band, row, column, size)]))
         self._file.write(b"".join(compressed))
 
     def close(self) -> None:
-        """Write the tables and make the file whole."""
+        """Write the block tables and complete the file."""
         offsets, sizes = np.zeros(self._grid, np.uint64), np.zeros(self._grid, np.uint64)
         band, row, column, size = np.concatenate(self._placed, axis=1)
         ends = _HEAD_BYTES + np.cumsum(size)
@@ -159,7 +165,7 @@ class GeoTiffWriter:
             _tag(323, _SHORT, self._block),
             (324, wide, offsets.size, offsets.astype(table).tobytes()),
             (325, wide, sizes.size, sizes.astype(table).tobytes()),
-            *([_tag(338, _SHORT, *[0] * others)] if others else []),  # the others are no alpha
+            *([_tag(338, _SHORT, *[0] * others)] if others else []),  # extra bands are not alpha
             _tag(339, _SHORT, *[1] * bands),  # unsigned
             _text_tag(33432, self._attribution),
             _tag(33550, _DOUBLE, resolution, resolution, 0.0),

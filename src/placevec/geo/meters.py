@@ -1,4 +1,4 @@
-"""Meters on the WGS84 ellipsoid: offsets, distances, earth-centered coordinates, grids."""
+"""Distances on the WGS84 ellipsoid in meters: offsets, geodesics, Earth-centered coordinates, grids."""
 
 from __future__ import annotations
 
@@ -13,9 +13,12 @@ from placevec.geo.coordinates import WGS84_A, WGS84_E2, Floats, check_lonlat, wr
 
 
 def offset(lon: ArrayLike, lat: ArrayLike, *, east_m: ArrayLike, north_m: ArrayLike) -> Floats:
-    """(..., 2) lon, lat reached by walking meters east and north along the ellipsoid.
+    """(..., 2) lon, lat degrees of the points ``east_m`` and ``north_m`` meters away, along a geodesic.
 
-    The direction is the bearing at the start and the way a geodesic, so poles and antimeridian need no care.
+    Poles and the antimeridian need no special treatment.
+
+    >>> offset(24.94, 60.17, east_m=1000.0, north_m=0.0).round(4).tolist()
+    [24.958, 60.17]
     """
     from pyproj import Geod
 
@@ -26,9 +29,13 @@ def offset(lon: ArrayLike, lat: ArrayLike, *, east_m: ArrayLike, north_m: ArrayL
 
 
 def local_offset(lon: ArrayLike, lat: ArrayLike, *, east_m: ArrayLike, north_m: ArrayLike) -> Floats:
-    """Like `offset` for steps up to some kilometers, in closed form on the local radii of curvature.
+    """Like `offset`, for steps of up to a few kilometers: a closed form using the local radii of curvature.
 
-    Some fifty times faster; the error grows with the square of the step: below 0.2 m at 1 km and |lat| < 65, 0.6 m at 80.
+    About fifty times faster. The error grows with the square of the step: at 1 km it is below 0.2 m for |lat| < 65 and
+    0.6 m at 80 degrees.
+
+    >>> local_offset(24.94, 60.17, east_m=1000.0, north_m=0.0).round(4).tolist()
+    [24.958, 60.17]
     """
     lon, lat = np.asarray(lon, np.float64), np.asarray(lat, np.float64)
     sine2 = np.sin(np.radians(lat)) ** 2
@@ -54,10 +61,13 @@ def distance_m(lon_a: ArrayLike, lat_a: ArrayLike, lon_b: ArrayLike, lat_b: Arra
 
 
 def to_ecef(lon: ArrayLike, lat: ArrayLike) -> Floats:
-    """(..., 3) earth-centered meters of points on the ellipsoid.
+    """(..., 3) Earth-centered, Earth-fixed coordinates in meters of points on the ellipsoid.
 
-    Straight-line distances here are ground distances to 1 part in 100,000 up to 100 km, everywhere alike:
-    no projection, no antimeridian, no poles. Neighbor searches run on these.
+    Up to 100 km, straight-line distances between them equal ground distances to 1 part in 100,000, everywhere: no
+    projection, no antimeridian, no poles. Nearest-neighbor searches use these.
+
+    >>> to_ecef(0.0, 0.0).tolist()
+    [6378137.0, 0.0, 0.0]
     """
     lon, lat = check_lonlat(lon, lat)
     lam, phi = np.radians(lon), np.radians(lat)
@@ -67,14 +77,14 @@ def to_ecef(lon: ArrayLike, lat: ArrayLike) -> Floats:
 
 
 def metric_grid(area: Area, spacing_m: float) -> Floats:
-    """(N, 2) lon, lat of points ``spacing_m`` meters apart, in rows from the south, inside the area.
+    """(N, 2) lon, lat degrees of grid points ``spacing_m`` meters apart inside the area, row by row from the south.
 
     >>> grid = metric_grid(Area(24.93, 60.16, 24.96, 60.18), 500)
     >>> round(float(distance_m(*grid[0], *grid[1])))
     500
     """
     if not spacing_m > 0:
-        raise InputError(f"the spacing of places is a positive number of meters; got {spacing_m}")
+        raise InputError(f"the grid spacing must be a positive number of meters; got {spacing_m}")
     found = []
     for west, south, east, north in area.parts():
         height = float(distance_m(west, south, west, north))

@@ -1,4 +1,4 @@
-"""Many polylines or rings in three flat arrays, so that a million vertices are worked on without a loop."""
+"""Many polylines or rings in three flat arrays, so that operations on millions of vertices are vectorized."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Ints = NDArray[np.int64]
 
 
 def gather(offsets: Ints, rows: Ints) -> tuple[Ints, Ints]:
-    """Indices of all members of the chosen groups, in order, and the offsets of the new groups.
+    """Indices of all members of the selected groups, in order, and the offsets of the new groups.
 
     >>> index, offsets = gather(np.array([0, 2, 5]), np.array([1, 0]))
     >>> index.tolist(), offsets.tolist()
@@ -33,7 +33,7 @@ class Paths:
     Attributes:
         xy: (V, 2) float64 vertices of all paths, one after the other.
         path_offsets: (P + 1,) int64; path ``p`` is ``xy[path_offsets[p]:path_offsets[p + 1]]``, never empty.
-        row_offsets: (R + 1,) int64; row ``r`` is the paths ``row_offsets[r]`` to ``row_offsets[r + 1]``, at least one.
+        row_offsets: (R + 1,) int64; row ``r`` has paths ``row_offsets[r]`` to ``row_offsets[r + 1]``, at least one.
     """
 
     xy: Floats
@@ -53,17 +53,30 @@ class Paths:
 
     @classmethod
     def single(cls, xy: Floats, path_offsets: Ints) -> Paths:
-        """Rows of one path each."""
+        """Rows with one path each.
+
+        >>> len(Paths.single(np.zeros((5, 2)), np.array([0, 2, 5])))
+        2
+        """
         return cls(xy, path_offsets, np.arange(len(path_offsets), dtype=np.int64))
 
     @classmethod
     def points(cls, xy: Floats) -> Paths:
-        """Rows of one vertex each."""
+        """Rows with one vertex each.
+
+        >>> len(Paths.points(np.zeros((5, 2))))
+        5
+        """
         return cls.single(xy, np.arange(len(xy) + 1, dtype=np.int64))
 
     @classmethod
     def concatenate(cls, many: Sequence[Paths]) -> Paths:
-        """All rows of several, one after the other."""
+        """Concatenate the rows of several `Paths`.
+
+        >>> both = Paths.concatenate([Paths.points(np.zeros((2, 2))), Paths.of([[np.ones((3, 2))]])])
+        >>> len(both), both.row_vertices.tolist()
+        (3, [0, 1, 2, 5])
+        """
         if not many:
             return cls.of([])
         return cls(
@@ -77,12 +90,12 @@ class Paths:
 
     @property
     def row_vertices(self) -> Ints:
-        """(R + 1,) int64: where each row's vertices begin in ``xy``."""
+        """(R + 1,) int64: the index in ``xy`` of each row's first vertex."""
         return self.path_offsets[self.row_offsets]
 
     @property
     def path_rows(self) -> Ints:
-        """(P,) int64: the row of each path."""
+        """(P,) int64: the row that each path belongs to."""
         return np.repeat(np.arange(len(self)), np.diff(self.row_offsets))
 
     def row(self, row: int) -> list[Floats]:
@@ -91,7 +104,11 @@ class Paths:
         return [self.xy[a:b] for a, b in pairwise(cuts)]
 
     def take(self, rows: Ints) -> Paths:
-        """The chosen rows, in the order given, repeated where a number is."""
+        """The selected rows, in the given order; duplicates are allowed.
+
+        >>> Paths.points(np.array([[1.0, 2.0], [3.0, 4.0]])).take(np.array([1, 1])).xy.tolist()
+        [[3.0, 4.0], [3.0, 4.0]]
+        """
         path_index, row_offsets = gather(self.row_offsets, rows)
         vertex_index, path_offsets = gather(self.path_offsets, path_index)
         return Paths(self.xy[vertex_index], path_offsets, row_offsets)
@@ -101,7 +118,11 @@ class Paths:
         return Paths(xy, self.path_offsets, self.row_offsets)
 
     def bounds(self) -> Floats:
-        """(R, 4) float64: least x, least y, greatest x, greatest y of each row."""
+        """(R, 4) float64: minimum x, minimum y, maximum x, maximum y of each row.
+
+        >>> Paths.of([[np.array([[0.0, 5.0], [2.0, 1.0]])]]).bounds().tolist()
+        [[0.0, 1.0, 2.0, 5.0]]
+        """
         if len(self) == 0:
             return np.zeros((0, 4))
         starts = self.row_vertices[:-1]
@@ -110,13 +131,20 @@ class Paths:
         )
 
     def ring_areas(self) -> Floats:
-        """(P,) float64 signed area of each path taken as a ring: positive when counter-clockwise (y up)."""
+        """(P,) float64 signed area of each path as a ring: positive if counterclockwise (y up).
+
+        >>> Paths.of([[np.array([[0.0, 0.0], [2.0, 0.0], [2.0, 1.0], [0.0, 1.0], [0.0, 0.0]])]]).ring_areas().tolist()
+        [2.0]
+        """
         return self._shoelace()[0]
 
     def centers(self) -> Floats:
-        """(R, 2) float64: area-weighted centroid of a row's rings (holes subtract when they run the other way).
+        """(R, 2) float64: area-weighted centroid of each row's rings (holes, with opposite orientation, subtract).
 
-        Rows without area (points, lines) give the middle vertex of their longest path.
+        Rows without area (points, lines) return the middle vertex of their longest path.
+
+        >>> Paths.of([[np.array([[0.0, 0.0], [2.0, 0.0], [2.0, 1.0], [0.0, 1.0], [0.0, 0.0]])]]).centers().tolist()
+        [[1.0, 0.5]]
         """
         areas, first_moments = self._shoelace()
         starts = self.row_offsets[:-1]
@@ -135,7 +163,7 @@ class Paths:
         centers = middle.copy()
         origin = self.xy[self.row_vertices[:-1]]
         centers[solid] = origin[solid] + moment[solid] / area[solid, None]
-        # A ring that crosses itself can have its centroid far away: keep it inside the row's box.
+        # The centroid of a self-intersecting ring can be far away: clip it to the row's bounding box.
         return np.asarray(np.clip(centers, boxes[:, :2], boxes[:, 2:]))
 
     def _shoelace(self) -> tuple[Floats, Floats]:

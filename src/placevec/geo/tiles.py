@@ -1,4 +1,4 @@
-"""Slippy tiles of the Web Mercator square, which ends at |lat| = 85.0511 degrees."""
+"""Slippy-map tiles (XYZ) in Web Mercator, which ends at |lat| = 85.0511 degrees."""
 
 from __future__ import annotations
 
@@ -12,22 +12,30 @@ from placevec.geo.areas import Area
 from placevec.geo.coordinates import WGS84_A, WGS84_E2, Floats, Ints, check_lonlat, wrap_longitude
 
 MAX_MERCATOR_LATITUDE = 85.0511287798066
-"""Latitude where Web Mercator's square ends, degrees."""
+"""Largest latitude of Web Mercator, in degrees."""
 MAX_ZOOM = 22
 TILE_PX = 256
 MERCATOR_HALF = math.pi * WGS84_A
-"""Half the side of the Web Mercator square, projected meters."""
+"""Half the side of the Web Mercator square, in projected meters."""
 
 
 def check_zoom(zoom: int) -> int:
-    """``zoom`` itself if it is 0..22, else InputError."""
+    """``zoom`` if it is between 0 and 22; otherwise InputError.
+
+    >>> check_zoom(17)
+    17
+    """
     if not 0 <= zoom <= MAX_ZOOM:
-        raise InputError(f"zoom {zoom} is out of range: 0 to {MAX_ZOOM} (17 is a tile of 100 to 300 m)")
+        raise InputError(f"zoom {zoom} is out of range: 0 to {MAX_ZOOM} (at 17 a tile is 100 to 300 m wide)")
     return zoom
 
 
 def check_zoom_option(zoom: int) -> int:
-    """The same of a zoom that somebody asks for, else UsageError."""
+    """Like `check_zoom`, for a zoom level given as an option: raises UsageError.
+
+    >>> check_zoom_option(17)
+    17
+    """
     try:
         return check_zoom(zoom)
     except InputError as error:
@@ -35,9 +43,9 @@ def check_zoom_option(zoom: int) -> int:
 
 
 def lonlat_to_tile_xy(lon: ArrayLike, lat: ArrayLike, zoom: int) -> Floats:
-    """Fractional tile coordinates (..., 2), x eastwards from 180° W, y southwards from 85.0511° N.
+    """Fractional tile coordinates (..., 2): x increases eastward from 180° W, y southward from 85.0511° N.
 
-    The tile is the whole part. Longitudes wrap; latitudes beyond Web Mercator raise InputError.
+    The integer part is the tile. Longitudes wrap; latitudes beyond Web Mercator raise InputError.
 
     >>> lonlat_to_tile_xy(0.0, 0.0, 1).tolist()
     [1.0, 1.0]
@@ -46,7 +54,7 @@ def lonlat_to_tile_xy(lon: ArrayLike, lat: ArrayLike, zoom: int) -> Floats:
     if np.any(np.abs(lat) > MAX_MERCATOR_LATITUDE + 1e-9):
         worst = float(np.max(np.abs(lat)))
         raise InputError(
-            f"latitude {worst:.4f} has no map tile: Web Mercator ends at {MAX_MERCATOR_LATITUDE:.4f} degrees"
+            f"latitude {worst:.4f} is outside Web Mercator, which ends at {MAX_MERCATOR_LATITUDE:.4f} degrees"
         )
     scale = float(2 ** check_zoom(zoom))
     sine = np.sin(np.radians(np.clip(lat, -MAX_MERCATOR_LATITUDE, MAX_MERCATOR_LATITUDE)))
@@ -56,7 +64,11 @@ def lonlat_to_tile_xy(lon: ArrayLike, lat: ArrayLike, zoom: int) -> Floats:
 
 
 def tile_xy_to_lonlat(xy: ArrayLike, zoom: int) -> Floats:
-    """The inverse of `lonlat_to_tile_xy`: (..., 2) lon, lat degrees of fractional tile coordinates."""
+    """The inverse of `lonlat_to_tile_xy`: (..., 2) lon, lat degrees of fractional tile coordinates.
+
+    >>> tile_xy_to_lonlat([1.0, 1.0], 1).tolist()
+    [0.0, 0.0]
+    """
     xy = np.asarray(xy, np.float64)
     scale = float(2 ** check_zoom(zoom))
     lon = xy[..., 0] / scale * 360.0 - 180.0
@@ -65,7 +77,7 @@ def tile_xy_to_lonlat(xy: ArrayLike, zoom: int) -> Floats:
 
 
 def tile_bounds(x: int, y: int, zoom: int) -> tuple[float, float, float, float]:
-    """(west, south, east, north) degrees of a slippy tile.
+    """(west, south, east, north) degrees of a tile.
 
     >>> tile_bounds(0, 0, 0)[0]
     -180.0
@@ -92,7 +104,7 @@ def parse_tile_id(text: str) -> tuple[int, int, int]:
     try:
         zoom, x, y = (int(part) for part in text.split("/"))
     except ValueError:
-        raise InputError(f"a tile is written z/x/y, such as 17/74567/37890; got {text!r}") from None
+        raise InputError(f"a tile id has the form z/x/y, such as 17/74567/37890; got {text!r}") from None
     side = 2 ** check_zoom(zoom)
     if not (0 <= x < side and 0 <= y < side):
         raise InputError(f"tile {text} does not exist: x and y go from 0 to {side - 1} at zoom {zoom}")
@@ -102,14 +114,17 @@ def parse_tile_id(text: str) -> tuple[int, int, int]:
 def tile_ranges(area: Area, zoom: int) -> list[tuple[int, int, int, int]]:
     """(x_min, y_min, x_max, y_max), inclusive, of the tiles that touch each part of an area.
 
-    Latitudes are cut at the end of Web Mercator. A box that crosses the antimeridian has two parts.
+    Latitudes are clipped to Web Mercator. A box that crosses the antimeridian has two parts.
+
+    >>> tile_ranges(Area(24.93, 60.16, 24.96, 60.18), 12)
+    [(2331, 1185, 2331, 1185)]
     """
     ranges = []
     side = 2 ** check_zoom(zoom)
     for west, south, east, north in area.parts():
         if south > MAX_MERCATOR_LATITUDE or north < -MAX_MERCATOR_LATITUDE:
             raise InputError(
-                f"the area has no map tiles: Web Mercator ends at {MAX_MERCATOR_LATITUDE:.4f} degrees"
+                f"the area is outside Web Mercator, which ends at {MAX_MERCATOR_LATITUDE:.4f} degrees"
             )
         top = (
             (west + 180.0) / 360.0 * side,
@@ -128,7 +143,11 @@ def tile_ranges(area: Area, zoom: int) -> list[tuple[int, int, int, int]]:
 
 
 def tiles_of_area(area: Area, zoom: int) -> Ints:
-    """(N, 2) x, y of the tiles whose center lies in the area, in row order; those touching it if there is none."""
+    """(N, 2) x, y of the tiles whose center lies in the area, in row order; if there are none, the tiles touching it.
+
+    >>> tiles_of_area(Area(24.93, 60.16, 24.96, 60.18), 14).tolist()[0]
+    [9327, 4741]
+    """
     found = []
     for x_min, y_min, x_max, y_max in tile_ranges(area, zoom):
         x, y = np.meshgrid(np.arange(x_min, x_max + 1), np.arange(y_min, y_max + 1))
@@ -140,9 +159,9 @@ def tiles_of_area(area: Area, zoom: int) -> Ints:
 
 
 def meters_per_pixel(lat: ArrayLike, zoom: int) -> Floats:
-    """Ground meters of one native pixel (256 px tiles) at a latitude, the mean of east-west and north-south.
+    """Ground resolution in meters per pixel (256 px tiles) at a latitude: the mean of east-west and north-south.
 
-    The two differ by up to 0.7 % because Web Mercator projects the ellipsoid as a sphere.
+    The two differ by up to 0.7% because Web Mercator projects the ellipsoid as a sphere.
 
     >>> round(float(meters_per_pixel(0.0, 17)), 3)
     1.19
@@ -155,7 +174,12 @@ def meters_per_pixel(lat: ArrayLike, zoom: int) -> Floats:
 
 
 def footprint_bounds(lonlat: Floats, size_m: ArrayLike, zoom: int) -> Floats:
-    """(N, 4) x0, y0, x1, y1 in fractional tile coordinates of squares ``size_m`` meters wide centered on points."""
+    """(N, 4) x0, y0, x1, y1 in fractional tile coordinates of squares centered on points, ``size_m`` meters wide.
+
+    >>> x0, y0, x1, y1 = footprint_bounds(np.array([[24.94, 60.17]]), 152.0, 17)[0]
+    >>> round(float(x1 - x0), 2)
+    1.0
+    """
     center = lonlat_to_tile_xy(lonlat[:, 0], lonlat[:, 1], zoom)
     half = np.asarray(size_m) / (2.0 * TILE_PX * meters_per_pixel(lonlat[:, 1], zoom))
     return np.stack(

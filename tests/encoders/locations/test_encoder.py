@@ -52,12 +52,12 @@ def test_all_kinds_of_input_are_one(name: str) -> None:
 
 
 REFUSED = {
-    "beyond a pole.*swapped": ([60.17, 24.0], [95.0, 100.0]),
-    "meters": ([2_776_000.0], [8_437_000.0]),
+    "out of range.*swapped": ([60.17, 24.0], [95.0, 100.0]),
+    "not degrees.*EPSG:4326": ([2_776_000.0], [8_437_000.0]),
     "without coordinates": ([1.0, np.nan], [0.0, 0.0]),
     r"row 1 has lon 1.0, lat inf": ([1.0, 1.0], [0.0, np.inf]),
-    "differ in shape": ([1.0, 2.0], [1.0]),
-    "not numbers of degrees": (["east"], [1.0]),
+    "must have the same shape": ([1.0, 2.0], [1.0]),
+    "must be numeric, in degrees": (["east"], [1.0]),
     "lon 400": ([400.0], [0.0]),
 }
 
@@ -74,7 +74,7 @@ def test_other_shapes_are_refused() -> None:
     with pytest.raises(InputError, match=r"rows of lon, lat"):
         encoder(np.zeros((4, 3)))
     polygons = gpd.GeoSeries(gpd.points_from_xy([1.0], [2.0]), crs=3857).buffer(10)
-    with pytest.raises(InputError, match="reads points"):
+    with pytest.raises(InputError, match="need points"):
         encoder(polygons)
 
 
@@ -82,18 +82,18 @@ def test_other_shapes_are_refused() -> None:
     ("name", "options", "message"),
     [
         ("sphereC#", {}, "did you mean sphereC"),
-        ("sphereC", {"scale": 3}, "its options: scales, r_min, r_max"),
-        ("sphereC", {"r_max": 360.0}, "share of the Earth's radius"),
+        ("sphereC", {"scale": 3}, "valid options: scales, r_min, r_max"),
+        ("sphereC", {"r_max": 360.0}, "fraction of the Earth's radius"),
         ("sphereC", {"r_min": 0.1, "scales": 32}, "fewer scales or a smaller r_min"),
-        ("sphereC", {"scales": 0}, "whole number"),
+        ("sphereC", {"scales": 0}, "must be an integer"),
         ("NeRF", {"scales": 64}, "1 to 24"),
         ("harmonics", {"variant": "original"}, "no original variant"),
-        ("xyz", {"variant": "old"}, "corrected or original"),
-        ("xyz", {"network": "mlp"}, "there is no network"),
-        ("xyz", {"activation": "swish"}, "there is no activation"),
+        ("xyz", {"variant": "old"}, "'corrected' or 'original'"),
+        ("xyz", {"network": "mlp"}, "unknown network"),
+        ("xyz", {"activation": "swish"}, "unknown activation"),
         ("rbf", {"anchors": np.zeros((3, 3))}, "rows of lon, lat"),
-        ("rbf", {"sigma": 0.0}, "number above 0"),
-        ("cells", {"cells": [[1.0, 2.0]]}, "cells is how many"),
+        ("rbf", {"sigma": 0.0}, "must be a number above 0"),
+        ("cells", {"cells": [[1.0, 2.0]]}, "cells must be an integer"),
     ],
 )
 def test_bad_options_are_refused(name: str, options: dict[str, object], message: str) -> None:

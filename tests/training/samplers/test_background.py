@@ -73,7 +73,7 @@ def test_land_of_a_file(tmp_path) -> None:
     points = Land(land_outlines(file), pool=100).draw(random(), 100)
     assert points.min(axis=0).tolist() >= [170, -10]
     file.write_text('{"type": "Point", "coordinates": [1, 2]}')
-    with pytest.raises(AreaError, match="holds no polygon"):
+    with pytest.raises(AreaError, match="contains no polygon"):
         land_outlines(file)
     with pytest.raises(InputError, match="no area"):
         Land(shapely.LineString([(0, 0), (1, 1)]))

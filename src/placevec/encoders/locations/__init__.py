@@ -1,6 +1,6 @@
-"""Encoders of bare coordinates: a longitude and a latitude become a vector. `placevec.encoders.location` builds them.
+"""Location encoders: from longitude and latitude to a vector. Build them with `placevec.encoders.location`.
 
-One file a family: ``raw`` (xyz, wrap), ``planar`` (grid, theory), ``sphere`` (sphereC to dfs), ``fourier`` (NeRF, random
-Fourier features), ``kernels`` (rbf, cells), ``harmonics``; ``names`` knows them all; ``networks`` turn features into
-vectors; ``encoder`` joins the two.
+One file per family: ``raw`` (xyz, wrap), ``planar`` (grid, theory), ``sphere`` (sphereC to dfs), ``fourier`` (NeRF,
+random Fourier features), ``kernels`` (rbf, cells), ``harmonics``. ``names`` is the registry, ``networks`` maps features
+to vectors, and ``encoder`` combines features and network.
 """

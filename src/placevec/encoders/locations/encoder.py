@@ -1,4 +1,4 @@
-"""A longitude and a latitude become a vector: positional features, then a network."""
+"""The location encoder: positional features of longitude and latitude, followed by a network."""
 
 from __future__ import annotations
 
@@ -18,34 +18,37 @@ from placevec.errors import InputError, ModelError
 
 MAX_SEASONS = 16
 CHUNK = 8192
-"""Points that go through the network at once on a CPU where no derivative is asked for: memory does not grow."""
+"""Batch size of the network on a CPU without gradients, so that memory does not grow with the number of points."""
 
 
 class LocationEncoder(nn.Module):
-    """A location encoder; `placevec.encoders.location` makes them with fewer words.
+    """A location encoder; `placevec.encoders.location` is the shorter way to build one.
 
     Args:
-        encoder: any name of `names.FAMILIES`.
-        dim: length of the vectors; with the network ``none``, that of the features.
-        variant: ``corrected``, or ``original``: formula, network and defaults as published in code.
-        network: ffn, resnet, siren, residual, linear or none; by default the one the encoder was published with.
-        hidden: units of a hidden layer; not of ``resnet``, whose layers have ``dim``.
-        layers: hidden layers or blocks; by default 1 (ffn), 2 (siren), 3 (residual) or 4 (resnet).
-        dropout: share of units dropped in training; by default 0.1, in the original 0.5.
-        activation: of ``ffn``; by default leakyrelu, in the original relu.
-        seasons: harmonics of a share of the year beside the position; 0 for none.
-        options: of the positional features: scales, r_min, r_max, ...
+        encoder: any name or alias in `names.FAMILIES`.
+        dim: length of the vectors; ignored with the network ``none``, which returns the features.
+        variant: ``corrected``, or ``original``: formulas, network and defaults of the published code.
+        network: ffn, resnet, siren, residual, linear or none (default: the network the encoder was published with).
+        hidden: units per hidden layer; ignored by ``resnet``, whose layers have ``dim`` units.
+        layers: number of hidden layers or blocks (default: 1 for ffn, 2 for siren, 3 for residual, 4 for resnet).
+        dropout: dropout probability (default 0.1; 0.5 for the original).
+        activation: activation of ``ffn`` (default leakyrelu; relu for the original).
+        seasons: number of harmonics of the time of year added to the features (default 0: none).
+        options: options of the positional features: scales, r_min, r_max, ...
 
     Attributes:
-        positional: the features.
-        network: from features to vectors.
+        positional: the module that computes the positional features.
+        network: the module that maps features to vectors.
 
-    Calls take degrees, as `inputs.degrees` does. Angles and features are float64, the network has the type of its
-    weights (float32). The network may run under autocast; the angles do not.
+    Inputs are degrees; see `inputs.degrees`. Angles and features are float64, the network has the dtype of its weights
+    (float32). The network may run under autocast; the angles do not.
+
+    >>> LocationEncoder("grid", dim=32, options={"scales": 4})([24.94], [60.17]).shape
+    torch.Size([1, 32])
     """
 
     needs_float64 = True
-    """Which devices without float64 lack; see `placevec.models.model.device_for`."""
+    """Needs a device that supports float64; see `placevec.models.model.device_for`."""
 
     def __init__(
         self,
@@ -65,7 +68,7 @@ class LocationEncoder(nn.Module):
         self.variant: Variant = variant
         dim, hidden, layers, dropout, seasons = map(_own, (dim, hidden, layers, dropout, seasons))
         if isinstance(seasons, bool) or not isinstance(seasons, int) or not 0 <= seasons <= MAX_SEASONS:
-            raise ModelError(f"seasons is a whole number from 0 to {MAX_SEASONS}; got {seasons!r}")
+            raise ModelError(f"seasons must be an integer from 0 to {MAX_SEASONS}; got {seasons!r}")
         self.options = {name: _own(value) for name, value in (options or {}).items()}
         self.positional = positional(self.encoder, variant, **self.options)
         self.seasons = seasons
@@ -84,23 +87,26 @@ class LocationEncoder(nn.Module):
         self.dim = inputs if kind == "none" else dim
 
     def features(self, lon: Any, lat: Any = None, year: Any = None) -> Tensor:
-        """(N, D) float64: the positional features before the network, with those of the season where asked for.
+        """(N, D) float64: the input of the network, positional features and, with ``seasons``, those of the season.
 
         Args:
-            lon: longitudes in degrees; or rows of lon, lat, or a GeoSeries, without ``lat``.
+            lon: longitudes in degrees; or, without ``lat``, (N, 2) rows of lon, lat, or a GeoSeries.
             lat: latitudes in degrees.
-            year: share of the year passed, 0 to 1, with ``seasons``.
+            year: with ``seasons``: elapsed fraction of the year, 0 to 1.
 
         Raises:
-            InputError: coordinates that are none, or a missing or unasked-for share of the year.
+            InputError: invalid coordinates; ``year`` missing with ``seasons``, or given without.
+
+        >>> LocationEncoder("sphereC", options={"scales": 4}).features([24.94], [60.17]).shape
+        torch.Size([1, 12])
         """
         across, along = degrees(lon, lat, self._device(lon))
         return self._features(across, along, year)
 
     def forward(self, lon: Any, lat: Any = None, year: Any = None) -> Tensor:
-        """(N, dim): vectors, on the device of the weights. Arguments and errors are those of `features`.
+        """(N, dim) vectors on the device of the weights. Arguments and errors are those of `features`.
 
-        With ``seasons``, a tensor of (N, 3) is lon, lat and share of the year.
+        With ``seasons``, an (N, 3) tensor is read as lon, lat and fraction of the year.
         """
         if (
             self.seasons
@@ -126,18 +132,18 @@ class LocationEncoder(nn.Module):
         )
 
     def unchecked(self, lonlat: Tensor) -> Tensor:
-        """(N, dim) vectors of (N, 2) lon, lat in degrees on the device of the weights, without a look at the values.
+        """(N, dim) vectors of (N, 2) lon, lat in degrees on the device of the weights, without checking the values.
 
-        For loops over coordinates that were checked when they were read: a check waits for the device.
+        For training loops whose coordinates were checked when they were read: a check would synchronize with the device.
         """
         lonlat = lonlat.to(torch.float64)
         return self._vectors(self._features(lonlat[..., 0], lonlat[..., 1], None))
 
     def describe(self) -> str:
-        """What this encoder is, in lines to print: numbers, continuity, and each scale's wavelength in km.
+        """A printable description: number of features, continuity, and the wavelength of each scale in km.
 
         >>> print(LocationEncoder("sphereC", options={"scales": 3, "r_min": 0.01}).describe())
-        sphereC (corrected): 9 features, ffn to 256 numbers
+        sphereC (corrected): 9 features, ffn to 256 dimensions
         continuous at the antimeridian: yes, at the poles: yes
         1/r = 99: 404.3 km
         1/r = 9: 4448 km
@@ -145,15 +151,16 @@ class LocationEncoder(nn.Module):
         """
         source = self.positional
         lines = [
-            f"{self.encoder} ({self.variant}): {source.dim} features, {self._network['network']} to {self.dim} numbers",
+            f"{self.encoder} ({self.variant}): {source.dim} features, "
+            f"{self._network['network']} to {self.dim} dimensions",
             f"continuous at the antimeridian: {_yes(source.antimeridian)}, at the poles: {_yes(source.poles)}",
         ]
         if self.seasons:
-            lines.append(f"the year: {self.seasons} harmonics")
+            lines.append(f"time of year: {self.seasons} harmonics")
         return "\n".join([*lines, *(f"{name}: {km:.4g} km" for name, km in source.scales_km())])
 
     def config(self) -> dict[str, Any]:
-        """What builds this encoder again; anchors and random draws lie in the weights."""
+        """The arguments that build this encoder again; anchors and random draws are part of the weights."""
         options = {name: _plain(name, value) for name, value in self.options.items()}
         return {
             "encoder": self.encoder, "dim": self.dim, "variant": self.variant, **self._network,
@@ -163,9 +170,9 @@ class LocationEncoder(nn.Module):
     def _features(self, lon: Tensor, lat: Tensor, year: Any) -> Tensor:
         if (year is None) != (self.seasons == 0):
             raise InputError(
-                "this encoder needs year=, the share of the year passed"
+                "this encoder needs year=, the elapsed fraction of the year"
                 if self.seasons
-                else "this encoder does not know the year: make it with seasons=1"
+                else "this encoder has no seasons: build it with seasons=1 to use year="
             )
         with torch.autocast(lon.device.type, enabled=False):
             found = self._positions(lon, lat)
@@ -173,11 +180,11 @@ class LocationEncoder(nn.Module):
                 return found
             share = torch.as_tensor(year, dtype=torch.float64, device=lon.device).expand(lon.shape)
             if not torch.compiler.is_compiling() and not bool(((share >= 0) & (share <= 1)).all()):
-                raise InputError("year is the share of the year passed, from 0 to 1")
+                raise InputError("year must be the elapsed fraction of the year, from 0 to 1")
             return torch.cat((found, turning(share, self.seasons)), dim=-1)
 
     def _positions(self, lon: Tensor, lat: Tensor) -> Tensor:
-        """(N, D) positional features; of many points on a CPU, part by part into one table."""
+        """(N, D) positional features; for many points on a CPU, computed in parts into one table."""
         learned = (
             lon.requires_grad or lat.requires_grad or next(self.positional.parameters(), None) is not None
         )
@@ -195,13 +202,13 @@ class LocationEncoder(nn.Module):
         return found
 
     def _device(self, lon: Any) -> torch.device | None:
-        """Where the weights are, or the buffers; where the coordinates are if there is neither."""
+        """The device of the weights or buffers; if there are none, that of the coordinates."""
         for held in (*self.network.parameters(), *self.positional.buffers()):
             return held.device
         return lon.device if isinstance(lon, Tensor) else None
 
     def _apply(self, fn: Any, recurse: bool = True) -> LocationEncoder:
-        """Moved and cast as any module, but the angles stay float64."""
+        """Move and cast like any module, but keep the angles in float64."""
         held = {name: value.dtype for name, value in self.positional.named_buffers()}
         exact = dict(self.positional.named_buffers())
         super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
@@ -216,12 +223,12 @@ _LAYERS = {"ffn": 1, "siren": 2, "residual": 3, "resnet": 4}
 
 
 def _own(value: Any) -> Any:
-    """A number as Python has it: numpy's own are no JSON, and a model of them could not be saved."""
+    """A Python number: numpy scalars are not JSON-serializable, so a model with them could not be saved."""
     return value.item() if isinstance(value, np.generic) else value
 
 
 def _plain(name: str, value: Any) -> Any:
-    """An option as JSON holds it: of anchors only how many."""
+    """An option as JSON; anchors are replaced by their number."""
     if value is None or isinstance(value, int | float | str):
         return value
     return [_own(one) for one in value] if name == "extent" else len(value)

@@ -1,4 +1,4 @@
-"""Fourier features of the point on the unit sphere, or in the plane: NeRF's doubling bands, and random ones."""
+"""Fourier features of the point on the unit sphere or in the plane: NeRF's doubling bands, and random frequencies."""
 
 from __future__ import annotations
 
@@ -12,17 +12,18 @@ from placevec.encoders.locations.positional import CIRCUMFERENCE_KM, EARTH_RADIU
 from placevec.errors import ModelError
 
 FINEST_BAND = 24
-"""Bands of NeRF, the finest with a wavelength of 3 m on the ground; GPS knows no more."""
+"""Maximum number of NeRF bands; the finest has a wavelength of 3 m on the ground, about the accuracy of GPS."""
 
 
 class NeRF(MultiScale):
-    """sin and cos of pi/2 2^k times x, y and z, k = 0 .. S - 1; 6 S numbers, continuous everywhere.
+    """sin and cos of pi/2 2^k times x, y and z, k = 0 .. S - 1; 6 S features, continuous everywhere.
 
-    Mildenhall et al. 2020 begin at pi, where -1 and 1 have one code: north and south pole, and where the axes leave
-    the equator. Half of that tells all points apart. Bands double, so a few are many: 16 reach 778 m.
+    Mildenhall et al. 2020 start at pi, where -1 and 1 have the same code, and with them the two poles and opposite
+    points of the equator on the axes. Starting at pi/2 distinguishes all points. Frequencies double with each band, so
+    a few are enough: 16 bands reach a wavelength of 778 m.
 
     Raises:
-        ModelError: more than 24 scales, whose wavelength would be under 3 m.
+        ModelError: more than 24 scales, whose wavelength would be below 3 m.
 
     >>> NeRF(scales=16).dim
     96
@@ -33,7 +34,7 @@ class NeRF(MultiScale):
 
     def __init__(self, scales: int = 16) -> None:
         if isinstance(scales, bool) or not isinstance(scales, int) or not 1 <= scales <= self.most:
-            raise ModelError(f"scales of NeRF double: a whole number from 1 to {self.most}; got {scales!r}")
+            raise ModelError(f"NeRF needs an integer number of scales from 1 to {self.most}; got {scales!r}")
         super().__init__(scales, 0.0, 1.0, self._doubling)
         self.antimeridian = True
         self.dim = 6 * scales
@@ -44,7 +45,7 @@ class NeRF(MultiScale):
         return torch.cat((angles.sin(), angles.cos()), dim=-2).flatten(-2)
 
     def fill(self, table: Tensor, lon: Tensor, lat: Tensor, scratch: Tensor) -> None:
-        """Angles, cosines and sines straight into the table."""
+        """Compute angles, cosines and sines in place in the table."""
         sines, cosines = table.view(len(lon), 2, 3, -1).unbind(1)
         torch.mul(unit_xyz(lon, lat)[..., None], self.frequencies, out=sines)
         torch.cos(sines, out=cosines)
@@ -60,21 +61,26 @@ class NeRF(MultiScale):
 
 
 class OriginalNeRF(NeRF):
-    """NeRF from pi on, with as many bands as one likes; from about the fiftieth they are noise."""
+    """NeRF starting at pi, with any number of bands; beyond about the fiftieth they are numerical noise."""
 
     most = 1000
     first = math.pi
 
 
 class RandomFourier(Positional):
-    """sqrt(2 / W) cos(w . xyz + b), w ~ N(0, 1 / sigma^2): inner products are nearly the kernel of ``rbf``.
+    """sqrt(2 / W) cos(w . xyz + b), w ~ N(0, 1 / sigma^2): inner products approximate the kernel of ``rbf``.
 
-    Isotropic: all directions and places are treated alike, and nothing tears. The draws are saved with the weights.
+    Isotropic: all directions and places are equivalent, and the features are continuous. The random draws are saved
+    with the weights.
 
     Args:
-        frequencies: W, numbers of the features.
+        frequencies: W, the number of features.
         sigma: width of the kernel in degrees of arc.
-        seed: of the draws.
+        seed: random seed.
+
+    >>> features = RandomFourier(frequencies=4096, sigma=20.0)(torch.zeros(1).double(), torch.zeros(1).double())
+    >>> features.shape, round(float((features @ features.mT).squeeze()), 1)  # a point's similarity to itself
+    (torch.Size([1, 4096]), 1.0)
     """
 
     directions: Tensor
@@ -102,13 +108,16 @@ class RandomFourier(Positional):
 class OriginalRandomFourier(Positional):
     """sqrt(2 / W) cos(w . z + b) of longitude and latitude scaled to -1 .. 1 over ``extent``, w ~ N(0, kernel_size).
 
-    ``kernel_size`` is the variance, where the paper has a standard deviation.
+    ``kernel_size`` is a variance; in the paper it is a standard deviation.
 
     Args:
-        frequencies: W.
-        kernel_size: variance of the draws.
-        extent: least and greatest longitude, least and greatest latitude, in degrees.
-        seed: of the draws.
+        frequencies: W, the number of features.
+        kernel_size: variance of the random frequencies.
+        extent: minimum and maximum longitude, minimum and maximum latitude, in degrees.
+        seed: random seed.
+
+    >>> OriginalRandomFourier(frequencies=8)(torch.tensor([24.94]).double(), torch.tensor([60.17]).double()).shape
+    torch.Size([1, 8])
     """
 
     antimeridian = False
@@ -128,9 +137,7 @@ class OriginalRandomFourier(Positional):
         self.kernel_size = positive("kernel_size", kernel_size)
         west, east, south, north = extent
         if not (west < east and south < north):
-            raise ModelError(
-                f"extent is least and greatest longitude, then least and greatest latitude; got {extent}"
-            )
+            raise ModelError(f"extent must be (min lon, max lon, min lat, max lat) in degrees; got {extent}")
         self.west, self.south, self.width, self.height = west, south, east - west, north - south
         generator = torch.Generator().manual_seed(seed)
         drawn = torch.randn(2, frequencies, generator=generator, dtype=torch.float64)
@@ -147,13 +154,13 @@ class OriginalRandomFourier(Positional):
 
 
 def positive(name: str, value: float) -> float:
-    """``value`` if it is a finite number above 0, or ModelError."""
+    """``value`` if it is a finite number above 0; otherwise ModelError."""
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < math.inf:
-        raise ModelError(f"{name} is a number above 0; got {value!r}")
+        raise ModelError(f"{name} must be a number above 0; got {value!r}")
     return float(value)
 
 
 def _count(name: str, value: int) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= 65536:
-        raise ModelError(f"{name} is a whole number from 1 to 65536; got {value!r}")
+        raise ModelError(f"{name} must be an integer from 1 to 65536; got {value!r}")
     return value

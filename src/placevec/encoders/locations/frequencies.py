@@ -1,9 +1,9 @@
-"""Which frequencies a multi-scale encoder uses: the original's geometric ones, or whole ones that close around the Earth.
+"""Frequencies of multi-scale encoders: the original's geometric series, or integers that close around the Earth.
 
-A scale r is a share of the Earth's radius and 1 / r its frequency: sin(lon / r) has a wavelength of 2 pi r radii on the
-equator. The original takes 1 / r as it comes. Then sin(f * 180 deg) is not sin(f * -180 deg) and the code tears at the
-antimeridian. Whole frequencies close there; odd ones also make cos(f * 90 deg) zero, which closes the poles for every
-product with a cosine of latitude.
+A scale r is a fraction of the Earth's radius and 1 / r is its frequency: sin(lon / r) has a wavelength of 2 pi r radii
+on the equator. The original uses 1 / r directly. Then sin(f * 180 deg) differs from sin(f * -180 deg) and the features
+are discontinuous at the antimeridian. Integer frequencies are continuous there. Odd ones also make cos(f * 90 deg)
+zero, which makes every product with a cosine of latitude continuous at the poles.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from collections.abc import Callable
 from placevec.errors import ModelError
 
 Schedule = Callable[[int, float, float], list[float]]
-"""(scales, r_min, r_max) -> frequencies, the finest first."""
+"""(scales, r_min, r_max) -> frequencies, finest first."""
 
 
 def geometric(scales: int, r_min: float, r_max: float) -> list[float]:
-    """1 / r for scales in equal ratios from r_min to r_max, as the original has them; one scale is r_max.
+    """1 / r for scales in a geometric series from r_min to r_max, as in the original; a single scale is r_max.
 
     >>> [round(f, 3) for f in geometric(3, 0.01, 1.0)]
     [100.0, 10.0, 1.0]
@@ -31,7 +31,7 @@ def geometric(scales: int, r_min: float, r_max: float) -> list[float]:
 
 
 def whole(scales: int, r_min: float, r_max: float) -> list[float]:
-    """Different whole frequencies, as near to the geometric ones as they can be.
+    """Distinct integer frequencies, as close as possible to the geometric ones.
 
     >>> whole(5, 0.01, 1.0)
     [100.0, 32.0, 10.0, 3.0, 1.0]
@@ -40,7 +40,7 @@ def whole(scales: int, r_min: float, r_max: float) -> list[float]:
 
 
 def odd(scales: int, r_min: float, r_max: float) -> list[float]:
-    """Different odd frequencies, as near to the geometric ones as they can be.
+    """Distinct odd frequencies, as close as possible to the geometric ones.
 
     >>> odd(5, 0.01, 1.0)
     [99.0, 31.0, 9.0, 3.0, 1.0]
@@ -49,7 +49,7 @@ def odd(scales: int, r_min: float, r_max: float) -> list[float]:
 
 
 def max_scales(schedule: Schedule, r_min: float) -> int:
-    """How many different frequencies `whole` or `odd` has from once around the Earth to 1 / r_min.
+    """Number of distinct frequencies of `whole` or `odd` between one wave around the Earth and 1 / r_min.
 
     >>> max_scales(odd, 0.1)
     5
@@ -62,7 +62,7 @@ _STARTS: dict[Schedule, tuple[int, int]] = {whole: (1, 1), odd: (1, 2)}
 
 
 def _top(r_min: float, first: int, step: int) -> int:
-    """The finest frequency: of those that close, the nearest to 1 / r_min."""
+    """The finest frequency: the valid one closest to 1 / r_min."""
     return max(first, first + step * round((1 / r_min - first) / step))
 
 
@@ -70,15 +70,15 @@ def _lattice(scales: int, r_min: float, r_max: float, *, first: int, step: int) 
     wanted = geometric(scales, r_min, r_max)[::-1]
     if r_max > 1:
         raise ModelError(
-            f"r_max is a share of the Earth's radius, at most 1; got {r_max:g} "
-            '(radii in degrees belong to variant="original" of grid and theory)'
+            f"r_max is a fraction of the Earth's radius and must be at most 1; got {r_max:g} "
+            '(only grid and theory with variant="original" take it in degrees)'
         )
     top = _top(r_min, first, step)
     room = (top - first) // step + 1
     if scales > room:
         raise ModelError(
-            f"between r_max {r_max:g} and r_min {r_min:g} there are {room} different frequencies that close around "
-            f"the Earth, and {scales} scales are asked for: take fewer scales or a smaller r_min"
+            f"only {room} distinct frequencies that close around the Earth lie between r_max {r_max:g} and "
+            f"r_min {r_min:g}, too few for {scales} scales: use fewer scales or a smaller r_min"
         )
     found: list[int] = []
     for position, frequency in enumerate(wanted):
@@ -91,7 +91,7 @@ def _lattice(scales: int, r_min: float, r_max: float, *, first: int, step: int) 
 
 def _checked(scales: int, r_min: float, r_max: float) -> None:
     if isinstance(scales, bool) or not isinstance(scales, int) or not 1 <= scales <= 4096:
-        raise ModelError(f"scales is a whole number from 1 to 4096; got {scales!r}")
+        raise ModelError(f"scales must be an integer from 1 to 4096; got {scales!r}")
     numbers = all(isinstance(r, int | float) and math.isfinite(r) for r in (r_min, r_max))
     if not numbers or not 0 < r_min <= r_max or (scales > 1 and r_min == r_max):
-        raise ModelError(f"r_min is above 0 and below r_max; got r_min {r_min!r} and r_max {r_max!r}")
+        raise ModelError(f"r_min must be above 0 and below r_max; got r_min {r_min!r} and r_max {r_max!r}")

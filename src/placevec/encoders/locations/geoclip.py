@@ -1,9 +1,9 @@
 """GeoCLIP's location encoder (Vivanco Cepeda et al. 2023, arXiv:2309.16020): Equal Earth, then Fourier capsules.
 
-A point is projected by Equal Earth, and each capsule, one a scale, takes sines and cosines of random projections of it
-through its own network; the vectors of the capsules are added up. The map's two sides are the antimeridian and each
-pole is a line, so vectors tear there. It is here for the weights that were trained with it, which
-`placevec.models.importers` reads.
+Points are projected to Equal Earth. Each capsule (one per scale) computes sines and cosines of random projections and
+feeds them through its own network; the outputs of all capsules are summed. In the projection the antimeridian is split
+and each pole is a line, so vectors are discontinuous there. The encoder exists to load trained weights; see
+`placevec.models.importers`.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from placevec.errors import InputError, ModelError
 _POLYNOMIAL = (1.340264, -0.081106, 0.000893, 0.003796)
 """A1 to A4 of Equal Earth (Šavrič et al. 2019, doi:10.1080/13658816.2018.1504949)."""
 _ROOT_3 = 1.7320507764816284
-"""The root of 3 as float32 has it. GeoCLIP was trained so, and its finest capsule turns 800 times over the map."""
+"""The square root of 3 in float32, as in GeoCLIP's training; its finest capsule has 800 waves across the map."""
 _SCALE = 66.50336 / 180.0
 MAX_CAPSULES = 16
 AT_ONCE = 8192
 
 
 def equal_earth(lon: Tensor, lat: Tensor) -> Tensor:
-    """(..., 2): x and y of degrees in GeoCLIP's unit, in which the world is 2.0 wide.
+    """(..., 2): Equal Earth x and y of lon, lat degrees, scaled as in GeoCLIP (the world is 2.0 wide).
 
     >>> equal_earth(torch.tensor([180.0]).double(), torch.tensor([0.0]).double()).round(decimals=3).tolist()
     [[1.0, 0.0]]
@@ -43,18 +43,21 @@ def equal_earth(lon: Tensor, lat: Tensor) -> Tensor:
 
 
 class GeoClipEncoder(nn.Module):
-    """Longitude and latitude in degrees -> (N, dim), as GeoCLIP's location tower.
+    """GeoCLIP's location encoder: longitude and latitude in degrees -> (N, dim).
 
     Args:
         dim: length of the vectors.
-        sigmas: standard deviation of each capsule's projections, in waves a unit of the map.
-        frequencies: projections of a capsule.
-        hidden: units of a capsule's three layers.
+        sigmas: standard deviation of each capsule's projections, in waves per map unit.
+        frequencies: number of projections per capsule.
+        hidden: units of each of a capsule's three hidden layers.
 
     Raises:
         ModelError: a size out of range.
 
-    Angles are float64, the networks have the type of their weights (float32).
+    Angles are float64, the networks have the dtype of their weights (float32).
+
+    >>> GeoClipEncoder(dim=16, frequencies=8, hidden=32)([24.94, -170.7], [60.17, -14.3]).shape
+    torch.Size([2, 16])
     """
 
     encoder = "geoclip"
@@ -70,9 +73,11 @@ class GeoClipEncoder(nn.Module):
         super().__init__()
         for name, value in (("dim", dim), ("frequencies", frequencies), ("hidden", hidden)):
             if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= 65536:
-                raise ModelError(f"{name} is a whole number from 1 to 65536; got {value!r}")
+                raise ModelError(f"{name} must be an integer from 1 to 65536; got {value!r}")
         if not 1 <= len(sigmas) <= MAX_CAPSULES or not all(0 < sigma < math.inf for sigma in sigmas):
-            raise ModelError(f"sigmas are 1 to {MAX_CAPSULES} numbers above 0, one a capsule; got {sigmas!r}")
+            raise ModelError(
+                f"sigmas must be 1 to {MAX_CAPSULES} numbers above 0, one per capsule; got {sigmas!r}"
+            )
         self.dim, self.frequencies, self.hidden = dim, frequencies, hidden
         self.sigmas = tuple(float(sigma) for sigma in sigmas)
         self.capsules = nn.ModuleList(_Capsule(sigma, frequencies, hidden, dim) for sigma in self.sigmas)
@@ -81,19 +86,19 @@ class GeoClipEncoder(nn.Module):
         """(N, 2 * frequencies * capsules) float64: cosines, then sines, capsule by capsule.
 
         Raises:
-            InputError: coordinates that are none.
+            InputError: invalid coordinates.
         """
         place = equal_earth(*degrees(lon, lat, self._device))
         return torch.cat([capsule.waves(place) for capsule in self._each()], dim=-1)
 
     def forward(self, lon: Any, lat: Any = None, year: Any = None) -> Tensor:
-        """(N, dim) vectors of degrees, or of rows of lon, lat.
+        """(N, dim) vectors of lon, lat in degrees, or of (N, 2) rows of lon, lat.
 
         Raises:
-            InputError: coordinates that are none, or a ``year``, which it does not know.
+            InputError: invalid coordinates, or a ``year``, which this encoder does not support.
         """
         if year is not None:
-            raise InputError("this encoder does not know the year")
+            raise InputError("this encoder does not support year=")
         across, along = degrees(lon, lat, self._device)
         whole = (
             across.dim() != 1
@@ -107,19 +112,19 @@ class GeoClipEncoder(nn.Module):
         return torch.cat([self._vectors(across[part], along[part]) for part in parts])
 
     def unchecked(self, lonlat: Tensor) -> Tensor:
-        """(N, dim) vectors of (N, 2) lon, lat in degrees on the device of the weights, without a look at the values."""
+        """(N, dim) vectors of (N, 2) lon, lat in degrees on the device of the weights, without checking the values."""
         lonlat = lonlat.to(torch.float64)
         return self._vectors(lonlat[..., 0], lonlat[..., 1])
 
     def describe(self) -> str:
-        """What this encoder is, in lines to print."""
+        """A printable description: capsules, dimensions and continuity."""
         return (
-            f"geoclip: {len(self.sigmas)} capsules of {self.frequencies} frequencies to {self.dim} numbers\n"
+            f"geoclip: {len(self.sigmas)} capsules of {self.frequencies} frequencies to {self.dim} dimensions\n"
             "continuous at the antimeridian: no, at the poles: no"
         )
 
     def config(self) -> dict[str, Any]:
-        """What builds this encoder again; its projections lie in the weights."""
+        """The arguments that build this encoder again; the projections are part of the weights."""
         return {
             "dim": self.dim, "sigmas": list(self.sigmas), "frequencies": self.frequencies, "hidden": self.hidden
         }  # fmt: skip
@@ -139,7 +144,7 @@ class GeoClipEncoder(nn.Module):
 
 
 class _Capsule(nn.Module):
-    """Waves of one scale through a network of three hidden layers."""
+    """Fourier features of one scale and a network with three hidden layers."""
 
     projections: Tensor
 
@@ -154,7 +159,7 @@ class _Capsule(nn.Module):
         )  # fmt: skip
 
     def waves(self, place: Tensor) -> Tensor:
-        """(..., 2 * frequencies) float64 of (..., 2) Equal Earth."""
+        """(..., 2) Equal Earth coordinates -> (..., 2 * frequencies) float64."""
         angles = 2 * math.pi * (place @ self.projections.to(torch.float64).mT)
         return torch.cat((angles.cos(), angles.sin()), dim=-1)
 

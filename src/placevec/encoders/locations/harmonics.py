@@ -1,4 +1,4 @@
-"""Real spherical harmonics by a recurrence that is stable and exact at the poles (Holmes and Featherstone 2002)."""
+"""Real spherical harmonics, by a recurrence that is stable and exact at the poles (Holmes and Featherstone 2002)."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ MAX_DEGREES = 128
 
 
 class SphericalHarmonics(Positional):
-    """Y_lm of all degrees l < L, orthonormal on the unit sphere, without the Condon-Shortley phase; L^2 numbers.
+    """Y_lm of all degrees l < L, orthonormal on the unit sphere, without the Condon-Shortley phase; L^2 features.
 
-    Number l^2 + l + m is Y_lm: cos(m lon) for m > 0, sin(|m| lon) for m < 0. The powers of cos lat are kept with the
-    sines and cosines of longitude, as (x + iy)^m: no pole is special and no trigonometry is needed after xyz.
+    Feature l^2 + l + m is Y_lm: cos(m lon) for m > 0, sin(|m| lon) for m < 0. Powers of cos lat are combined with the
+    sines and cosines of longitude as (x + iy)^m, so the poles need no special case.
 
     Args:
         degrees: L, 1 to 128. The finest wavelength is about 40,030 km / (L - 1).
@@ -31,7 +31,7 @@ class SphericalHarmonics(Positional):
     def __init__(self, degrees: int = 20) -> None:
         super().__init__()
         if isinstance(degrees, bool) or not isinstance(degrees, int) or not 1 <= degrees <= MAX_DEGREES:
-            raise ModelError(f"degrees is a whole number from 1 to {MAX_DEGREES}; got {degrees!r}")
+            raise ModelError(f"degrees must be an integer from 1 to {MAX_DEGREES}; got {degrees!r}")
         self.degrees = degrees
         self.dim = degrees * degrees
         sectoral, rise, fall = _coefficients(degrees)
@@ -68,13 +68,13 @@ class SphericalHarmonics(Positional):
         return torch.cat(found, dim=-1)
 
     def scales_km(self) -> list[tuple[str, float]]:
-        """The wavelength of every degree, once around the Earth divided by it."""
+        """The wavelength of each degree: the Earth's circumference divided by it."""
         named = [(f"degree {degree}", CIRCUMFERENCE_KM / degree) for degree in range(1, self.degrees)]
         return [("degree 0", math.inf), *named]
 
 
 def _coefficients(degrees: int) -> tuple[Tensor, Tensor, Tensor]:
-    """Of P_lm / cos^m lat, normalized: its start P_mm (L,), and P_lm = rise z P_(l-1)m - fall P_(l-2)m, both (L, L)."""
+    """Recurrence coefficients of normalized P_lm / cos^m lat: P_mm (L,), and P_lm = rise z P_(l-1)m - fall P_(l-2)m."""
     sectoral = torch.zeros(degrees, dtype=torch.float64)
     rise = torch.zeros(degrees, degrees, dtype=torch.float64)
     fall = torch.zeros(degrees, degrees, dtype=torch.float64)

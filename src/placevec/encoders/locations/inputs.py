@@ -1,4 +1,4 @@
-"""Coordinates as people have them (numpy, torch, lists, GeoSeries) as two float64 tensors of degrees, or refused."""
+"""Converting coordinates (numpy, torch, lists, GeoSeries) to two checked float64 tensors of degrees."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from torch import Tensor
 from placevec.errors import InputError
 
 FARTHEST_LON = 360.0
-"""Longitudes run from -180 to 180 or from 0 to 360; both are taken."""
+"""Longitudes may run from -180 to 180 or from 0 to 360."""
 
 
 def degrees(lon: Any, lat: Any = None, device: torch.device | None = None) -> tuple[Tensor, Tensor]:
-    """Longitudes and latitudes in degrees, each (...) float64 on ``device``; nothing handed in is changed.
+    """Longitudes and latitudes in degrees, each (...) float64 on ``device``; the inputs are not modified.
 
     Args:
-        lon: numbers, an array, tensor, Series or list of longitudes; or, without ``lat``, (..., 2) rows of lon, lat, or
-            a GeoSeries or GeoDataFrame of points in any CRS.
-        lat: latitudes, as many.
-        device: where to; that of the tensors by default.
+        lon: a number, array, tensor, Series or list of longitudes; or, without ``lat``, (..., 2) rows of lon, lat, or a
+            GeoSeries or GeoDataFrame of points in any CRS.
+        lat: latitudes, in the same shape.
+        device: target device (default: that of the tensors).
 
     Raises:
-        InputError: not numbers, not as many, no points, NaN or infinite, a latitude beyond the poles (with a hint where
-            lat and lon look swapped), a longitude beyond 360.
+        InputError: values that are not numeric or not finite, different shapes, geometries that are not points,
+            latitudes beyond the poles (with a hint if lat and lon look swapped), longitudes beyond 360.
 
     >>> degrees([24.94], [60.17])
     (tensor([24.9400], dtype=torch.float64), tensor([60.1700], dtype=torch.float64))
@@ -35,7 +35,7 @@ def degrees(lon: Any, lat: Any = None, device: torch.device | None = None) -> tu
     across, along = _tensor(lon, "lon", device), _tensor(lat, "lat", device)
     if across.shape != along.shape:
         raise InputError(
-            f"lon and lat differ in shape: {tuple(across.shape)} and {tuple(along.shape)}; give as many of each"
+            f"lon and lat must have the same shape; got {tuple(across.shape)} and {tuple(along.shape)}"
         )
     if not torch.compiler.is_compiling():
         refuse_bad(across, along)
@@ -43,7 +43,7 @@ def degrees(lon: Any, lat: Any = None, device: torch.device | None = None) -> tu
 
 
 def refuse_bad(lon: Tensor, lat: Tensor) -> None:
-    """InputError where a coordinate is none: the row, what it is, and what may have happened."""
+    """InputError if a coordinate is invalid; the message has the row, the values and a likely cause."""
     if lon.numel() == 0:
         return
     lon, lat = lon.detach(), lat.detach()
@@ -53,23 +53,21 @@ def refuse_bad(lon: Tensor, lat: Tensor) -> None:
     count, row = int(bad.sum()), int(bad.flatten().to(torch.uint8).argmax())
     x, y = float(lon.flatten()[row]), float(lat.flatten()[row])
     swapped = bool((lat[bad].abs() <= 180).all() and (lon[bad].abs() <= 90).all())
-    others = f" ({count} rows of {lon.numel()} are such)" if count > 1 else ""
+    others = f" ({count} of {lon.numel()} rows are invalid)" if count > 1 else ""
     if not (np.isfinite(x) and np.isfinite(y)):
-        raise InputError(
-            f"row {row} has lon {x}, lat {y}: drop or fill rows without coordinates first{others}"
-        )
+        raise InputError(f"row {row} has lon {x}, lat {y}: drop rows without coordinates{others}")
     if swapped:
         raise InputError(
-            f"row {row} has lat {y:g}, beyond a pole: lon and lat look swapped; the order is lon, lat{others}"
+            f"row {row} has lat {y:g}, which is out of range: lon and lat look swapped; the order is lon, lat{others}"
         )
     raise InputError(
-        f"row {row} has lon {x:g}, lat {y:g}: degrees have |lat| <= 90 and |lon| <= 360; "
-        f"meters of a projection are brought to EPSG:4326 first{others}"
+        f"row {row} has lon {x:g}, lat {y:g}, which are not degrees (|lat| <= 90, |lon| <= 360): "
+        f"convert projected coordinates to EPSG:4326{others}"
     )
 
 
 def _pair(points: Any) -> tuple[Any, Any]:
-    """Longitudes and latitudes of what holds both."""
+    """Longitudes and latitudes of an object that contains both."""
     if hasattr(points, "to_crs"):
         geometry = points.geometry
         if geometry.crs is not None and not geometry.crs.equals("EPSG:4326"):
@@ -77,19 +75,21 @@ def _pair(points: Any) -> tuple[Any, Any]:
         empty = int((geometry.isna() | geometry.is_empty).sum())
         if empty or not (geometry.geom_type == "Point").all():
             raise InputError(
-                "a location encoder reads points: drop missing geometries, and take .representative_point() of polygons"
+                "location encoders need points: drop missing geometries, and use .representative_point() of polygons"
             )
         return geometry.x.to_numpy(), geometry.y.to_numpy()
     both = points if isinstance(points, Tensor) else _array(points, "coordinates")
     if both.ndim < 1 or both.shape[-1] != 2:
-        raise InputError(f"give lon and lat, or rows of lon, lat: (..., 2); got {tuple(both.shape)}")
+        raise InputError(
+            f"give lon and lat, or rows of lon, lat with shape (..., 2); got {tuple(both.shape)}"
+        )
     return both[..., 0], both[..., 1]
 
 
 def _tensor(values: Any, name: str, device: torch.device | None) -> Tensor:
     if isinstance(values, Tensor):
         if values.dtype == torch.bool or values.dtype.is_complex:
-            raise InputError(f"{name} is not numbers: {values.dtype}")
+            raise InputError(f"{name} must be numeric; got {values.dtype}")
         return values.to(device=device, dtype=torch.float64)
     return torch.tensor(_array(values, name), dtype=torch.float64, device=device)
 
@@ -101,4 +101,4 @@ def _array(values: Any, name: str) -> Any:
             raise TypeError
         return found.astype(np.float64)
     except (TypeError, ValueError):
-        raise InputError(f"{name} is not numbers of degrees: {str(values)[:60]}") from None
+        raise InputError(f"{name} must be numeric, in degrees; got {str(values)[:60]}") from None

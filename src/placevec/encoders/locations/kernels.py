@@ -1,4 +1,4 @@
-"""Nearness to fixed points of the sphere: a Gaussian of the distance to each (rbf), and learned vectors of cells."""
+"""Proximity to fixed points on the sphere: Gaussian kernels (rbf), and trainable vectors of cells."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ MAX_ANCHORS = 65536
 class RBF(Positional):
     """exp(-c^2 / (2 sigma^2)) for the chord c to each of M anchors, in radians: a Gaussian that is smooth on the sphere.
 
-    For small distances the chord is the great-circle distance; a Gaussian of the arc itself has a kink at the antipode
-    and is no positive definite kernel of the sphere (Feragen et al. 2015). Anchors are saved with the weights.
+    At small distances the chord equals the great-circle distance. A Gaussian of the arc has a kink at the antipode and
+    is not a positive definite kernel on the sphere (Feragen et al. 2015). Anchors are saved with the weights.
 
     Args:
-        anchors: M, spread evenly over the Earth, or (M, 2) longitudes and latitudes in degrees: training points, say.
-        sigma: width in degrees of arc; by default as wide as anchors spread evenly lie apart, 14 degrees for 200.
+        anchors: M anchors spread evenly over the Earth, or (M, 2) lon, lat degrees, for example training points.
+        sigma: width in degrees of arc (default: the spacing of M evenly spread anchors; 14 degrees for 200).
 
     >>> here = torch.tensor([10.0]).double(), torch.tensor([50.0]).double()
     >>> round(float(RBF(anchors=[[10.0, 50.0]])(*here)), 6)
@@ -52,11 +52,14 @@ class RBF(Positional):
 
 
 class OriginalRBF(Positional):
-    """exp(-((lon - a)^2 + (lat - b)^2) / (2 sigma^2)) for M anchors (a, b), in degrees as in a plane.
+    """exp(-((lon - a)^2 + (lat - b)^2) / (2 sigma^2)) for M anchors (a, b): degrees are treated as planar.
 
     Args:
-        anchors: (M, 2) longitudes and latitudes in degrees, or M, spread evenly over the Earth.
+        anchors: (M, 2) lon, lat degrees, or M anchors spread evenly over the Earth.
         sigma: width in degrees.
+
+    >>> OriginalRBF(anchors=[[10.0, 50.0]])(torch.tensor([10.0]).double(), torch.tensor([50.0]).double()).tolist()
+    [[1.0]]
     """
 
     antimeridian = False
@@ -82,14 +85,17 @@ class OriginalRBF(Positional):
 
 
 class Cells(Positional):
-    """A learned vector for each of M cells of equal area, blended by nearness: the tile without its seams.
+    """A trainable vector for each of M cells of equal area, blended by proximity: like a tile lookup, but continuous.
 
-    Cells lie around a Fibonacci lattice; the blend reaches about one cell far, so the features can be differentiated
-    and nothing tears. Time and memory grow with M.
+    Cells are centered on a Fibonacci lattice. The blend reaches about one cell far, so the features are continuous and
+    differentiable. Time and memory grow with M.
 
     Args:
-        cells: M; 2,048 are about 500 km across.
-        width: numbers of a cell's vector.
+        cells: M; 2,048 cells are about 500 km across.
+        width: length of a cell's vector.
+
+    >>> Cells(cells=100, width=8)(torch.tensor([24.94]).double(), torch.tensor([60.17]).double()).shape
+    torch.Size([1, 8])
     """
 
     centers: Tensor
@@ -97,10 +103,10 @@ class Cells(Positional):
     def __init__(self, cells: int = 2048, width: int = 64) -> None:
         super().__init__()
         if not _is_count(cells):
-            raise ModelError(f"cells is how many, and they are spread evenly; got {type(cells).__name__}")
+            raise ModelError(f"cells must be an integer, the number of cells; got {type(cells).__name__}")
         self.register_buffer("centers", anchor_xyz(cells), persistent=False)
         if isinstance(width, bool) or not isinstance(width, int) or not 1 <= width <= 8192:
-            raise ModelError(f"width is a whole number from 1 to 8192; got {width!r}")
+            raise ModelError(f"width must be an integer from 1 to 8192; got {width!r}")
         self.dim = width
         self.vectors = nn.Parameter(torch.randn(cells, width) / math.sqrt(width))
         self.spacing = math.sqrt(4 * math.pi / cells)
@@ -112,26 +118,33 @@ class Cells(Positional):
         return share @ self.vectors.to(share.dtype)
 
     def scales_km(self) -> list[tuple[str, float]]:
-        """The side of a square as large as a cell."""
+        """The side of a square with the area of a cell."""
         return [(f"{len(self.centers)} cells", self.spacing * EARTH_RADIUS_KM)]
 
 
 def anchor_xyz(anchors: Any) -> Tensor:
-    """(M, 3) float64 points on the unit sphere: M evenly spread ones, or those of (M, 2) longitudes and latitudes.
+    """(M, 3) float64 points on the unit sphere: M evenly spread points, or those of (M, 2) lon, lat degrees.
 
     Raises:
-        ModelError: too many or too few.
-        InputError: coordinates that are none.
+        ModelError: too many or too few anchors.
+        InputError: invalid coordinates.
+
+    >>> anchor_xyz(200).shape, anchor_xyz([[0.0, 0.0]]).tolist()
+    (torch.Size([200, 3]), [[1.0, 0.0, 0.0]])
     """
     if _is_count(anchors):
         if not 1 <= anchors <= MAX_ANCHORS:
-            raise ModelError(f"take 1 to {MAX_ANCHORS} points of the sphere; got {anchors}")
+            raise ModelError(f"the number of points must be 1 to {MAX_ANCHORS}; got {anchors}")
         return fibonacci(int(anchors))
     return unit_xyz(*degrees(*_columns(anchors)))
 
 
 def lonlat_of(xyz: Tensor) -> Tensor:
-    """(..., 2): longitude and latitude in degrees of points on the unit sphere."""
+    """(..., 2): lon, lat degrees of points on the unit sphere.
+
+    >>> lonlat_of(torch.tensor([0.0, 1.0, 0.0])).tolist()
+    [90.0, 0.0]
+    """
     x, y, z = xyz.unbind(-1)
     return torch.rad2deg(torch.stack((torch.atan2(y, x), torch.asin(z.clamp(-1, 1))), dim=-1))
 
@@ -143,5 +156,7 @@ def _is_count(anchors: Any) -> bool:
 def _columns(anchors: Any) -> tuple[Any, Any]:
     points = np.asarray(anchors, np.float64)
     if points.ndim != 2 or points.shape[1] != 2 or not 1 <= len(points) <= MAX_ANCHORS:
-        raise ModelError(f"anchors are 1 to {MAX_ANCHORS} rows of lon, lat; got an array of {points.shape}")
+        raise ModelError(
+            f"anchors must be 1 to {MAX_ANCHORS} rows of lon, lat; got an array of shape {points.shape}"
+        )
     return points[:, 0], points[:, 1]

@@ -1,4 +1,4 @@
-"""Every location encoder by every name it has had: ours, the founding ones, those of the code and of the papers."""
+"""The registry of location encoders, with all their names: ours, those of the founding code and those of the papers."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Variant = Literal["corrected", "original"]
 
 @dataclass(frozen=True)
 class Family:
-    """One encoder: what builds it, corrected and as published, its other names, and the network it comes with."""
+    """One encoder: builders of the corrected and the original features, aliases, and the default network."""
 
     corrected: Callable[..., Positional]
     original: Callable[..., Positional] | None
@@ -65,7 +65,7 @@ FAMILIES: Mapping[str, Family] = {
 
 
 def names() -> tuple[str, ...]:
-    """Our name of every location encoder.
+    """The canonical names of all location encoders.
 
     >>> "sphereC+" in names()
     True
@@ -74,10 +74,10 @@ def names() -> tuple[str, ...]:
 
 
 def known_as(name: str) -> str:
-    """Our name of an encoder called by any of its names; capitals, spaces, hyphens and underscores do not matter.
+    """The canonical name of an encoder given by any of its names; case, spaces, hyphens and underscores are ignored.
 
     Raises:
-        ModelError: there is none of that name; the near ones are named.
+        ModelError: an unknown name (the message suggests similar ones).
 
     >>> known_as("spheregridmixscale"), known_as("Sphere2Vec-sphereC+"), known_as("geo_net")
     ('sphereM+', 'sphereC+', 'wrap')
@@ -86,16 +86,16 @@ def known_as(name: str) -> str:
     if found is None:
         close = difflib.get_close_matches(_plain(str(name)), _BY_NAME, n=3, cutoff=0.6)
         near = list(dict.fromkeys(_BY_NAME[one] for one in close))
-        hint = f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(FAMILIES)}"
-        raise ModelError(f"no location encoder is called {str(name)[:60]!r}; {hint}")
+        hint = f"did you mean {' or '.join(near)}?" if near else f"choose from {', '.join(FAMILIES)}"
+        raise ModelError(f"unknown location encoder {str(name)[:60]!r}; {hint}")
     return found
 
 
 def feature_options(name: str, variant: Variant = "corrected") -> tuple[str, ...]:
-    """The options that an encoder's features have.
+    """The options of an encoder's features.
 
     Raises:
-        ModelError: an unknown name or variant, or a variant that the encoder has not.
+        ModelError: an unknown name or variant, or a variant that the encoder does not have.
 
     >>> feature_options("gridcell")
     ('scales', 'r_min', 'r_max', 'taper_poles')
@@ -104,10 +104,10 @@ def feature_options(name: str, variant: Variant = "corrected") -> tuple[str, ...
 
 
 def positional(name: str, variant: Variant = "corrected", **options: Any) -> Positional:
-    """The positional features of an encoder, without a network.
+    """Build the positional features of an encoder, without a network.
 
     Raises:
-        ModelError: an unknown name, variant or option (the known ones are named), or a value out of range.
+        ModelError: an unknown name, variant or option (the message lists the valid ones), or a value out of range.
 
     >>> positional("sphereC", scales=16).dim
     48
@@ -117,17 +117,17 @@ def positional(name: str, variant: Variant = "corrected", **options: Any) -> Pos
     for option in options:
         if option not in known:
             there = ", ".join(known) or "none"
-            raise ModelError(f"the {variant} {title} has no option {option!r}; its options: {there}")
+            raise ModelError(f"the {variant} {title} has no option {option!r}; valid options: {there}")
     return maker(**options)
 
 
 def _maker(name: str, variant: Variant) -> Callable[..., Positional]:
     title = known_as(name)
     if variant not in ("corrected", "original"):
-        raise ModelError(f"variant is corrected or original; got {variant!r}")
+        raise ModelError(f"variant must be 'corrected' or 'original'; got {variant!r}")
     maker = FAMILIES[title].corrected if variant == "corrected" else FAMILIES[title].original
     if maker is None:
-        raise ModelError(f"{title} is not of the founding system: it has no original variant")
+        raise ModelError(f"{title} has no original variant: it is not part of the founding system")
     return maker
 
 

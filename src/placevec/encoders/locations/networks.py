@@ -1,6 +1,6 @@
-"""What turns positional features into a vector: the original's two networks, a sinusoidal one, and a residual one.
+"""Networks that map positional features to vectors: the original's two, a sinusoidal and a residual one.
 
-``ffn`` and ``resnet`` have the original's parameter names, so its weights can be loaded by name.
+``ffn`` and ``resnet`` use the original's parameter names, so its weights can be loaded by name.
 """
 
 from __future__ import annotations
@@ -25,13 +25,16 @@ NETWORKS = ("ffn", "resnet", "siren", "residual", "linear", "none")
 
 
 class Dropout(nn.Dropout):
-    """Units dropped at random, the others scaled up; on a CPU with 16 random bits a unit, a third of the time.
+    """Dropout that takes a third of the time on a CPU, where it uses 16 random bits per unit.
 
-    The share dropped there is a whole number of 65,536ths, and the scale is exactly its own.
+    There the probability is rounded to a multiple of 1 / 65,536, and the scale matches it exactly.
+
+    >>> Dropout(0.5).eval()(torch.ones(3)).tolist()
+    [1.0, 1.0, 1.0]
     """
 
     def forward(self, x: Tensor) -> Tensor:
-        """Of the shape of ``x``."""
+        """(...) -> (...)."""
         share = round(self.p * 65_536) / 65_536
         if not self.training or not 0 < share < 1 or x.device.type != "cpu":
             return super().forward(x)
@@ -41,17 +44,20 @@ class Dropout(nn.Dropout):
 
 
 class FeedForward(nn.Module):
-    """Hidden layers of linear, activation, dropout, skip where widths agree, and LayerNorm; then a linear layer.
+    """Hidden layers (linear, activation, dropout, skip connection if widths match, LayerNorm), then a linear layer.
 
     Args:
-        inputs: numbers of the features.
+        inputs: number of features.
         dim: length of the vectors.
-        hidden: units of a hidden layer.
-        layers: hidden layers.
-        dropout: share of units dropped in training.
+        hidden: units per hidden layer.
+        layers: number of hidden layers.
+        dropout: dropout probability.
         activation: relu, leakyrelu (0.2), gelu, sigmoid or tanh.
-        output_activation: activation and dropout after the last layer too, as the original has it: vectors are then
-            not negative, and half of their numbers are zero in training.
+        output_activation: also apply activation and dropout after the last layer, as the original does; vectors are
+            then non-negative, and half of their components are zero in training.
+
+    >>> FeedForward(12, 8)(torch.zeros(2, 12)).shape
+    torch.Size([2, 8])
     """
 
     def __init__(
@@ -95,7 +101,10 @@ class _Layer(nn.Module):
 class ResNet(nn.Module):
     """A linear layer, ReLU and blocks x + relu(W2 dropout(relu(W1 x))): the network of geo_net.
 
-    Mac Aodha et al. 2019, doi:10.1109/ICCV.2019.00969.
+    Source: Mac Aodha et al. 2019, doi:10.1109/ICCV.2019.00969.
+
+    >>> ResNet(4, 8)(torch.zeros(2, 4)).shape
+    torch.Size([2, 8])
     """
 
     def __init__(self, inputs: int, dim: int, blocks: int = 4, dropout: float = 0.5) -> None:
@@ -128,12 +137,15 @@ class Siren(nn.Module):
     """sin(w0 (W x + b)) layers with the initialization of Sitzmann et al. 2020, then a linear layer.
 
     Args:
-        inputs: numbers of the features.
+        inputs: number of features.
         dim: length of the vectors.
-        hidden: units of a hidden layer.
-        layers: hidden layers.
-        dropout: share of units dropped in training.
-        first: w0 of the first layer; 30 for features between -1 and 1.
+        hidden: units per hidden layer.
+        layers: number of hidden layers.
+        dropout: dropout probability.
+        first: w0 of the first layer; 30 suits features between -1 and 1.
+
+    >>> Siren(9, 8)(torch.zeros(2, 9)).shape
+    torch.Size([2, 8])
     """
 
     def __init__(
@@ -166,7 +178,11 @@ class Siren(nn.Module):
 
 
 class Residual(nn.Module):
-    """A linear layer, then blocks x + W2 dropout(gelu(W1 norm(x))), then norm and a linear layer: deep without decay."""
+    """A pre-norm residual network: a linear layer, blocks x + W2 dropout(gelu(W1 norm(x))), norm and a linear layer.
+
+    >>> Residual(9, 8)(torch.zeros(2, 9)).shape
+    torch.Size([2, 8])
+    """
 
     def __init__(
         self, inputs: int, dim: int, hidden: int = 512, layers: int = 3, dropout: float = 0.1
@@ -195,24 +211,28 @@ def network(
     name: str, inputs: int, dim: int, *, hidden: int, layers: int, dropout: float, activation: str,
     output_activation: bool,
 ) -> nn.Module:  # fmt: skip
-    """The network of that name from ``inputs`` numbers to vectors of ``dim``; ``none`` hands the features on.
+    """Build a network by name, from ``inputs`` features to vectors of length ``dim``; ``none`` is the identity.
 
     Raises:
-        ModelError: there is no such network or activation, or a size out of range.
+        ModelError: an unknown network or activation, or a size out of range.
+
+    >>> build = dict(hidden=32, layers=1, dropout=0.1, activation="gelu", output_activation=False)
+    >>> network("ffn", 12, 8, **build)(torch.zeros(2, 12)).shape
+    torch.Size([2, 8])
     """
     if name not in NETWORKS:
-        raise ModelError(f"there is no network {name!r}; there are {', '.join(NETWORKS)}")
+        raise ModelError(f"unknown network {name!r}; choose from {', '.join(NETWORKS)}")
     if activation not in ACTIVATIONS:
-        raise ModelError(f"there is no activation {activation!r}; there are {', '.join(ACTIVATIONS)}")
+        raise ModelError(f"unknown activation {activation!r}; choose from {', '.join(ACTIVATIONS)}")
     for what, value, least, most in (
         ("dim", dim, 1, 65536),
         ("hidden", hidden, 1, 65536),
         ("layers", layers, 0, 64),
     ):
         if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
-            raise ModelError(f"{what} is a whole number from {least} to {most}; got {value!r}")
+            raise ModelError(f"{what} must be an integer from {least} to {most}; got {value!r}")
     if isinstance(dropout, bool) or not isinstance(dropout, int | float) or not 0 <= dropout < 1:
-        raise ModelError(f"dropout is a share from 0 to below 1; got {dropout!r}")
+        raise ModelError(f"dropout must be at least 0 and less than 1; got {dropout!r}")
     if name == "none":
         return nn.Identity()
     if name == "linear":

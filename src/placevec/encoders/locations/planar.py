@@ -1,4 +1,4 @@
-"""Space2Vec: sines and cosines of longitude and latitude at many scales, as if they were a plane (Mai et al. 2020)."""
+"""Space2Vec: sines and cosines of longitude and latitude at many scales, treated as planar (Mai et al. 2020)."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from placevec.encoders.locations.positional import CIRCUMFERENCE_KM, Positional
 
 
 class MultiScale(Positional):
-    """Features at many scales; the frequencies are kept, in radians.
+    """Base class of features at many scales; holds the frequencies, per radian.
 
     Args:
-        scales: how many scales, S.
-        r_min: the finest scale, a share of the Earth's radius: 0.001 is a wavelength of 40 km.
-        r_max: the coarsest scale.
-        schedule: which frequencies stand for them.
-        around: which stand for them in longitude, where those are others.
+        scales: number of scales, S.
+        r_min: the finest scale in Earth radii: 0.001 is a wavelength of 40 km.
+        r_max: the coarsest scale in Earth radii.
+        schedule: maps scales to frequencies.
+        around: maps scales to frequencies in longitude (default: ``schedule``).
     """
 
     frequencies: Tensor
@@ -36,15 +36,15 @@ class MultiScale(Positional):
         self.antimeridian = all(f == round(f) for f in found["around"](scales, r_min, r_max))
 
     def scales_km(self) -> list[tuple[str, float]]:
-        """The wavelength of every scale along a meridian; around the equator it is within one wave of that."""
+        """The wavelength of each scale along a meridian; along the equator it differs by at most one wave."""
         return [(f"1/r = {float(f):.6g}", CIRCUMFERENCE_KM / float(f)) for f in self.frequencies]
 
 
 class Waves(MultiScale):
-    """Sines of angles that are linear in longitude and latitude; a cosine is a sine a quarter turn on.
+    """Base class of sines of angles that are linear in longitude and latitude; cosines are sines shifted by pi/2.
 
-    The quarter turn adds no more rounding than the angle has itself: half a unit in its last place, 5e-13 at the 999
-    waves of r_min 0.001, 5e-10 at a million waves.
+    The shift adds no more rounding error than the angle itself has: half a unit in its last place, 5e-13 at 999 waves
+    (r_min 0.001) and 5e-10 at a million waves.
     """
 
     across: Tensor
@@ -52,7 +52,7 @@ class Waves(MultiScale):
     shifts: Tensor
 
     def _lay(self, across: Tensor, along: Tensor, cosines: Tensor, unit: float = math.radians(1)) -> None:
-        """Wave n is sin(across_n lon + along_n lat), or cos, for angles in radians once multiplied by ``unit``."""
+        """Wave n is sin(across_n lon + along_n lat), or cos; ``unit`` converts the coordinates to radians."""
         self.dim = len(across)
         self.register_buffer("across", across * unit, persistent=False)
         self.register_buffer("along", along * unit, persistent=False)
@@ -65,7 +65,7 @@ class Waves(MultiScale):
         ).sin()
 
     def write_waves(self, table: Tensor, lon: Tensor, lat: Tensor) -> Tensor:
-        """The same of (N,) points on a CPU into ``table``, (N, D), without a derivative; returns it."""
+        """`waves` of (N,) points on a CPU, written to ``table``, (N, D), without gradients; returns ``table``."""
         weights = torch.stack((self.across, self.along))
         return torch.addmm(self.shifts, torch.stack((lon, lat), dim=-1), weights, out=table).sin_()
 
@@ -74,15 +74,15 @@ class Waves(MultiScale):
         return self.waves(lon, lat)
 
     def fill(self, table: Tensor, lon: Tensor, lat: Tensor, scratch: Tensor) -> None:
-        """Straight into the table, without a copy."""
+        """Write the features directly to the table."""
         self.write_waves(table, lon, lat)
 
 
 class Grid(Waves):
-    """Space2Vec-grid: sin and cos of f lon over all scales, then of f lat; 4 S numbers.
+    """Space2Vec-grid: sin and cos of f lon over all scales, then of f lat; 4 S features.
 
-    Whole frequencies close at the antimeridian. All longitudes differ at a pole; ``taper_poles`` multiplies what
-    depends on longitude by cos lat.
+    Integer frequencies make them continuous at the antimeridian. At a pole they still depend on longitude;
+    ``taper_poles`` multiplies the longitude features by cos lat, which makes them continuous there.
 
     >>> Grid(scales=8).dim
     32
@@ -110,18 +110,18 @@ class Grid(Waves):
         return torch.cat((width * found[..., :half], found[..., half:]), dim=-1)
 
     def fill(self, table: Tensor, lon: Tensor, lat: Tensor, scratch: Tensor) -> None:
-        """Straight into the table, without a copy."""
+        """Write the features directly to the table."""
         self.write_waves(table, lon, lat)
         if self.poles:
             table[:, : self.dim // 2] *= torch.deg2rad(lat).cos()[:, None]
 
 
 class Theory(Waves):
-    """Space2Vec-theory: sin and cos of f times the projections on three directions 120 degrees apart; 6 S numbers.
+    """Space2Vec-theory: sin and cos of f times the projections onto three directions 120 degrees apart; 6 S features.
 
-    Two of the directions see half of the longitude. Their share of it, f / 2, is taken as the nearest whole number of
-    waves, which closes the antimeridian; where f is odd these directions are turned a little, at f = 1 to the meridian.
-    No taper could close the poles and still tell north from south: every number depends on longitude.
+    In two of the directions longitude has frequency f / 2, which is rounded to an integer for continuity at the
+    antimeridian; if f is odd this rotates the directions slightly (for f = 1, to the meridian). All features depend on
+    longitude, so a taper at the poles would make north and south pole equal.
 
     >>> Theory(scales=8).dim
     48
@@ -134,7 +134,7 @@ class Theory(Waves):
         self._lay_theory((self.frequencies / 2).round(), math.radians(1))
 
     def _lay_theory(self, slanting: Tensor, unit: float) -> None:
-        """``slanting``, (S,), is the frequency of longitude in the second and third direction."""
+        """``slanting``, (S,), is the longitude frequency in the second and third direction."""
         straight, up = self.frequencies, self.frequencies * (math.sqrt(3) / 2)
         across = torch.stack((straight, -slanting, -slanting), dim=1)
         along = torch.stack((torch.zeros_like(up), up, -up), dim=1)
@@ -143,7 +143,11 @@ class Theory(Waves):
 
 
 class OriginalGrid(Grid):
-    """Space2Vec-grid as published in code: degrees times 1 / r are taken for radians, so r is in degrees too."""
+    """Space2Vec-grid as in the published code: degrees times 1 / r are used as radians, so r is in degrees.
+
+    >>> OriginalGrid(scales=8).dim
+    32
+    """
 
     def __init__(self, scales: int = 32, r_min: float = 1e-3, r_max: float = 360.0) -> None:
         MultiScale.__init__(self, scales, r_min, r_max, geometric)
@@ -151,12 +155,16 @@ class OriginalGrid(Grid):
         self.antimeridian = self.poles = False
 
     def scales_km(self) -> list[tuple[str, float]]:
-        """A wavelength is 2 pi r degrees."""
+        """The wavelength of each scale: 2 pi r degrees."""
         return _degrees_km(self.frequencies)
 
 
 class OriginalTheory(Theory):
-    """Space2Vec-theory as published in code: degrees times 1 / r are taken for radians, so r is in degrees too."""
+    """Space2Vec-theory as in the published code: degrees times 1 / r are used as radians, so r is in degrees.
+
+    >>> OriginalTheory(scales=8).dim
+    48
+    """
 
     def __init__(self, scales: int = 32, r_min: float = 1e-3, r_max: float = 360.0) -> None:
         MultiScale.__init__(self, scales, r_min, r_max, geometric)
@@ -164,7 +172,7 @@ class OriginalTheory(Theory):
         self.antimeridian = False
 
     def scales_km(self) -> list[tuple[str, float]]:
-        """A wavelength is 2 pi r degrees."""
+        """The wavelength of each scale: 2 pi r degrees."""
         return _degrees_km(self.frequencies)
 
 

@@ -1,4 +1,4 @@
-"""What all positional features share: degrees in, float64 numbers out, and what is known of their continuity."""
+"""The base class of positional features: degrees in, float64 features out, and where they are continuous."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ import torch
 from torch import Tensor, nn
 
 EARTH_RADIUS_KM = 6371.0088
-"""Mean radius of the Earth, (2a + b) / 3 of WGS84."""
+"""Mean radius of the Earth in km, (2a + b) / 3 of WGS84."""
 
 CIRCUMFERENCE_KM = 2 * math.pi * EARTH_RADIUS_KM
 
 
 class Positional(nn.Module):
-    """Numbers of a position, before any network.
+    """Base class of positional features, the input of the network.
 
     Attributes:
-        dim: numbers of a position.
-        antimeridian: 180 and -180 degrees of longitude have the same features.
-        poles: at +90 and at -90 degrees of latitude all longitudes have the same features.
-        scratch: numbers a point that `fill` works with.
+        dim: number of features.
+        antimeridian: whether 180 and -180 degrees of longitude have the same features.
+        poles: whether at each pole all longitudes have the same features.
+        scratch: scratch values per point that `fill` needs.
 
-    ``forward(lon, lat)`` takes two float64 tensors of one shape (...) in degrees and returns (..., dim) float64. It
-    checks nothing, changes nothing in place, and can be differentiated in both and compiled.
+    ``forward(lon, lat)`` takes two float64 tensors of the same shape (...) in degrees and returns (..., dim) float64. It
+    does not check its input, does not modify it, is differentiable in both and can be compiled.
     """
 
     dim: int
@@ -37,39 +37,40 @@ class Positional(nn.Module):
     poles: bool = True
 
     def fill(self, table: Tensor, lon: Tensor, lat: Tensor, scratch: Tensor) -> None:
-        """Write the features of (N,) points into ``table``, (N, dim) and contiguous, without a derivative.
+        """Write the features of (N,) points to ``table``, (N, dim) and contiguous, without gradients.
 
-        ``scratch`` is (N, self.scratch), of any content: fresh memory for each part would cost more than the sines.
+        ``scratch`` is an uninitialized (N, self.scratch) buffer: allocating memory for each part would take longer
+        than computing the sines.
         """
         table.copy_(self(lon, lat))
 
     def scales_km(self) -> Sequence[tuple[str, float]]:
-        """What each scale is called, in the order of the features, and its wavelength or width on the ground in km."""
+        """The name of each scale, in the order of the features, and its wavelength or width in km."""
         return ()
 
 
 AT_ONCE = 1024
-"""Points whose features are worked out at once on a CPU: with fewer, threads mostly wait for Python's lock."""
+"""Points per batch of `fill` on a CPU; with smaller batches, threads mostly wait for Python's global lock."""
 
 
 class _Threads:
-    """As many threads as torch has, kept: to set up one takes longer than the features of a thousand points."""
+    """A persistent pool of as many threads as torch has; starting one takes longer than a thousand points."""
 
     def __init__(self) -> None:
         self.forget()
         self._forked = False
 
     def forget(self) -> None:
-        """A fork has no threads but its own, and a lock that another thread held would stay locked in it."""
+        """Reset after a fork, where other threads do not exist and a lock they held would stay locked."""
         self._lock, self._count, self._forked = Lock(), 0, True
         self._pool: ThreadPoolExecutor | None = None
 
     def run(self, work: Callable[[int], None], times: int) -> None:
-        """``work(0)`` to ``work(times - 1)``, all done on return; the first error of them is raised."""
-        with self._lock:  # nobody ends the pool between these lines; what it has taken on it finishes
+        """Run ``work(0)`` to ``work(times - 1)`` and wait for all; raises the first error."""
+        with self._lock:  # the pool cannot be replaced meanwhile; submitted work is still finished
             count = torch.get_num_threads()
             if self._forked:
-                # torch makes its own pool anew there, and fails where two threads are the first to ask for it
+                # after a fork torch restarts its own pool, which fails if two threads trigger it at once
                 torch.set_num_threads(count)
                 self._forked = False
             if self._pool is None or count != self._count:
@@ -87,16 +88,16 @@ os.register_at_fork(after_in_child=_THREADS.forget)
 
 
 def table_of(positional: Positional, lon: Tensor, lat: Tensor) -> Tensor:
-    """(N, dim) float64 features of (N,) points on a CPU, without a derivative: in small parts, on torch's threads.
+    """(N, dim) float64 features of (N,) points on a CPU, without gradients, computed in small parts by several threads.
 
-    Torch's own threads would meet after every sine; here each works out its parts by itself. The table is numpy's, which
-    asks the system for large pages: otherwise the first touch of its pages takes longer than the features.
+    Torch's own threads would synchronize after every operation; here each thread computes its parts independently. The
+    table is allocated by numpy, which requests huge pages: otherwise page faults take longer than the features.
     """
     table = torch.from_numpy(np.empty((len(lon), positional.dim)))
     starts = range(0, len(lon), AT_ONCE)
     workers = min(torch.get_num_threads(), len(starts))
 
-    mode = torch.is_inference_mode_enabled()  # a thread of its own would not know
+    mode = torch.is_inference_mode_enabled()  # other threads do not inherit it
 
     def work(worker: int) -> None:
         with torch.inference_mode(mode), torch.no_grad():
@@ -113,12 +114,12 @@ def table_of(positional: Positional, lon: Tensor, lat: Tensor) -> Tensor:
 
 
 def radians(lon: Tensor, lat: Tensor) -> tuple[Tensor, Tensor]:
-    """Degrees as radians."""
+    """Degrees converted to radians."""
     return torch.deg2rad(lon), torch.deg2rad(lat)
 
 
 def unit_xyz(lon: Tensor, lat: Tensor) -> Tensor:
-    """(..., 3): the point on the unit sphere of a longitude and latitude in degrees.
+    """(..., 3): points on the unit sphere of lon, lat in degrees.
 
     >>> unit_xyz(torch.tensor([0.0, 90.0]), torch.tensor([0.0, 0.0])).round().abs().tolist()
     [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]]
@@ -128,9 +129,9 @@ def unit_xyz(lon: Tensor, lat: Tensor) -> Tensor:
 
 
 def fibonacci(count: int) -> Tensor:
-    """(count, 3) float64: points spread evenly over the sphere, each with as good as the same area around it.
+    """(count, 3) float64: points spread evenly over the sphere, each representing almost the same area.
 
-    The Fibonacci lattice: equal steps in sine of latitude, the golden angle in longitude (Gonzalez 2010,
+    Fibonacci lattice: equal steps in the sine of latitude, the golden angle in longitude (Gonzalez 2010,
     doi:10.1007/s11004-009-9257-x).
 
     >>> fibonacci(1000).mean(0).abs().max() < 1e-3

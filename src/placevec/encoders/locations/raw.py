@@ -1,4 +1,4 @@
-"""The simplest features: a point on the unit sphere (xyz), and sines and cosines of both angles (wrap)."""
+"""The simplest features: the point on the unit sphere (xyz), and sines and cosines of both angles (wrap)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,11 @@ from placevec.encoders.locations.positional import CIRCUMFERENCE_KM, Positional,
 
 
 class XYZ(Positional):
-    """[cos lat cos lon, cos lat sin lon, sin lat]: continuous everywhere; chords are distances."""
+    """[cos lat cos lon, cos lat sin lon, sin lat]: continuous everywhere; distances between features are chords.
+
+    >>> XYZ()(torch.tensor([90.0]), torch.tensor([0.0])).round().abs().tolist()
+    [[0.0, 1.0, 0.0]]
+    """
 
     dim = 3
 
@@ -23,9 +27,10 @@ class XYZ(Positional):
 
 
 class Wrap(Positional):
-    """[sin lon, sin lat, cos lon, cos lat]: the wrap of Mac Aodha et al. 2019 with a latitude that is not doubled.
+    """[sin lon, sin lat, cos lon, cos lat]: the wrap of Mac Aodha et al. 2019, without doubling the latitude.
 
-    All longitudes differ at a pole, which ``taper_poles`` mends: both functions of longitude are multiplied by cos lat.
+    At a pole the features depend on longitude; ``taper_poles`` fixes this by multiplying both functions of longitude by
+    cos lat.
 
     >>> Wrap()(torch.tensor([0.0]), torch.tensor([90.0])).round().abs().tolist()
     [[0.0, 1.0, 1.0, 0.0]]
@@ -49,7 +54,11 @@ class Wrap(Positional):
 
 
 class OriginalWrap(Positional):
-    """[sin lon, sin 2 lat, cos lon, cos 2 lat], angles in degrees: both poles have the same code."""
+    """[sin lon, sin 2 lat, cos lon, cos 2 lat], angles in degrees: both poles have the same features.
+
+    >>> OriginalWrap()(torch.tensor([0.0]), torch.tensor([90.0])).round().abs().tolist()
+    [[0.0, 0.0, 1.0, 1.0]]
+    """
 
     dim = 4
     poles = False
@@ -60,5 +69,5 @@ class OriginalWrap(Positional):
         return torch.stack((lam.sin(), phi.sin(), lam.cos(), phi.cos()), dim=-1)
 
     def scales_km(self) -> list[tuple[str, float]]:
-        """Once around the Earth; half of that in latitude."""
+        """Once around the Earth (half of that in latitude)."""
         return [("once around", CIRCUMFERENCE_KM)]

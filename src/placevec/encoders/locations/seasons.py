@@ -1,4 +1,4 @@
-"""When: the turn of the year, and of the day, as sines and cosines that close."""
+"""Periodic features of the time of year or day: sines and cosines."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from torch import Tensor
 
 
 def turning(share: Tensor, harmonics: int) -> Tensor:
-    """(..., 2 * harmonics) float64: sin and cos of 2 pi k t, k = 1 .. harmonics, of a share t of the year or day.
+    """(..., 2 * harmonics) float64: sin and cos of 2 pi k t, k = 1 .. harmonics, for a fraction t of the year or day.
 
-    31 December is next to 1 January. Mac Aodha et al. 2019 have the first harmonic.
+    December 31 is next to January 1. Mac Aodha et al. 2019 use the first harmonic.
 
     >>> turning(torch.tensor([0.0, 1.0]), 1).round().abs().tolist()
     [[0.0, 1.0], [0.0, 1.0]]

@@ -1,6 +1,6 @@
-"""Sphere2Vec: features at many scales made for the sphere (Mai et al. 2023, doi:10.1016/j.isprsjprs.2023.06.016).
+"""Sphere2Vec: multi-scale features for the sphere (Mai et al. 2023, doi:10.1016/j.isprsjprs.2023.06.016).
 
-Per scale, with L = f lon and P = g lat at its frequencies f and g and l, p the angles themselves:
+For each scale with frequencies f (longitude) and g (latitude), L = f lon, P = g lat, and l, p are the angles themselves:
 
 =========  =====================================================================================
 sphereC    sin P, cos P cos L, cos P sin L
@@ -10,10 +10,11 @@ sphereM+   sin P, cos P, sin L, cos L, then the last four of sphereM
 dfs        all products of {sin L, cos L} and {sin P, cos P} over all pairs of scales, then sin P, cos P, sin L, cos L
 =========  =====================================================================================
 
-Whole frequencies of longitude close all of them at the antimeridian, odd ones of latitude sphereC and sphereM at the
-poles. The others hold sin L and cos L, or sin L sin P, which differ from longitude to longitude at a pole whatever f is:
-``taper_poles`` multiplies these terms by cos p. (Odd frequencies of longitude would close as well, but give antipodes
-opposite codes in sphereC and sphereM, so that a linear head could say nothing that is alike there.)
+Integer frequencies of longitude make all of them continuous at the antimeridian; odd frequencies of latitude make
+sphereC and sphereM continuous at the poles. The others contain sin L and cos L, or sin L sin P, which depend on
+longitude at a pole for any f; ``taper_poles`` multiplies these terms by cos p. (Odd frequencies of longitude would be
+continuous too, but would give antipodes opposite features in sphereC and sphereM, so that a linear head could not
+predict the same value at both.)
 """
 
 from __future__ import annotations
@@ -28,22 +29,22 @@ from placevec.encoders.locations.planar import Waves
 from placevec.encoders.locations.positional import radians
 
 SIN_P, COS_P, SIN_L, COS_L, COS_LAT, COS_LON, SIN_LON = range(7)
-"""What numbers are made of: four waves of every scale, then three of the angles themselves."""
+"""Factors of the features: four waves per scale, then three functions of the angles themselves."""
 
 Number = tuple[int, ...]
-"""One of the above, or the product of two."""
+"""A feature: one of the factors above, or a product of several."""
 
 _ALONE: tuple[Number, ...] = ((SIN_L,), (COS_L,))
-"""Waves that differ from longitude to longitude at a pole, whatever their frequency is."""
+"""Waves that depend on longitude at a pole, for any frequency."""
 
 
 class Spherical(Waves):
-    """Features whose numbers lie scale by scale, each a wave or a product of two.
+    """Base class of features ordered scale by scale, each a wave or a product of two.
 
     Args:
-        scales, r_min, r_max: as of `MultiScale`.
-        schedule: which frequencies of latitude stand for the scales.
-        around: and which of longitude.
+        scales, r_min, r_max: see `MultiScale`.
+        schedule: maps scales to frequencies of latitude.
+        around: maps scales to frequencies of longitude.
     """
 
     numbers: ClassVar[tuple[Number, ...]] = ()
@@ -72,7 +73,7 @@ class Spherical(Waves):
         return torch.stack(terms, dim=-1).flatten(-2)
 
     def fill(self, table: Tensor, lon: Tensor, lat: Tensor, scratch: Tensor) -> None:
-        """Every product straight into its column, and those that begin a scale as they lie."""
+        """Write every product directly to its column; leading plain waves of a scale are copied."""
         waves = self.write_waves(scratch, lon, lat)
         held = self._held(waves, lon, lat)
         slots = table.view(len(lon), len(self.frequencies), -1)
@@ -82,7 +83,7 @@ class Spherical(Waves):
             torch.mul(held[first], held[second], out=slots[..., number])
 
     def _held(self, waves: Tensor, lon: Tensor, lat: Tensor) -> tuple[Tensor, ...]:
-        """What numbers are made of, (..., S) or (..., 1)."""
+        """The factors of the features, (..., S) or (..., 1)."""
         sin_p, cos_p, sin_l, cos_l = _by_scale(waves).unbind(-1)
         if max(max(one) for one in self.made_of) < COS_LAT:
             return sin_p, cos_p, sin_l, cos_l
@@ -91,11 +92,11 @@ class Spherical(Waves):
 
 
 class WithGrid(Spherical):
-    """Those whose waves of longitude also stand alone, as in grid.
+    """Base class of features that also contain plain waves of longitude, as grid does.
 
     Args:
-        taper_poles: multiply these by cos lat, which closes the poles.
-        scales, r_min, r_max, schedule, around: as of `Spherical`.
+        taper_poles: multiply these by cos lat, which makes them continuous at the poles.
+        scales, r_min, r_max, schedule, around: see `Spherical`.
     """
 
     def __init__(
@@ -114,12 +115,12 @@ class WithGrid(Spherical):
 
 
 def _by_scale(waves: Tensor) -> Tensor:
-    """(..., S, 4) of (..., 4 S)."""
+    """(..., 4 S) -> (..., S, 4)."""
     return waves.reshape(*waves.shape[:-1], waves.shape[-1] // 4, 4)
 
 
 class SphereC(Spherical):
-    """Sphere2Vec-sphereC, 3 S numbers; with one scale, the inner product is the cosine of the great-circle angle.
+    """Sphere2Vec-sphereC, 3 S features; with one scale, the inner product is the cosine of the great-circle angle.
 
     >>> SphereC(scales=8).dim
     24
@@ -129,7 +130,7 @@ class SphereC(Spherical):
 
 
 class SphereM(Spherical):
-    """Sphere2Vec-sphereM, 5 S numbers: one angle of each product at full scale.
+    """Sphere2Vec-sphereM, 5 S features: in each product, one angle has its full scale.
 
     >>> SphereM(scales=8).dim
     40
@@ -139,7 +140,7 @@ class SphereM(Spherical):
 
 
 class SphereCPlus(WithGrid):
-    """Sphere2Vec-sphereC+, 6 S numbers: sphereC and grid.
+    """Sphere2Vec-sphereC+, 6 S features: sphereC and grid.
 
     >>> SphereCPlus(scales=8).dim
     48
@@ -149,7 +150,7 @@ class SphereCPlus(WithGrid):
 
 
 class SphereMPlus(WithGrid):
-    """Sphere2Vec-sphereM+, 8 S numbers: sphereM and grid.
+    """Sphere2Vec-sphereM+, 8 S features: sphereM and grid.
 
     >>> SphereMPlus(scales=8).dim
     64
@@ -159,7 +160,7 @@ class SphereMPlus(WithGrid):
 
 
 class DFS(Waves):
-    """Sphere2Vec-dfs, 4 S^2 + 4 S numbers: the double Fourier sphere. Keep S small: 32 scales are 4,224 numbers.
+    """Sphere2Vec-dfs, 4 S^2 + 4 S features: the double Fourier sphere. Keep S small: 32 scales give 4,224 features.
 
     >>> DFS(scales=8).dim
     288
@@ -183,7 +184,7 @@ class DFS(Waves):
         self.dim, self.scratch = 4 * scales * scales + 4 * scales, 4 * scales
 
     def forward(self, lon: Tensor, lat: Tensor) -> Tensor:
-        """(..., 4 S^2 + 4 S) float64: products, longitude-major, then scale by scale."""
+        """(..., 4 S^2 + 4 S) float64: products (longitude-major), then single waves scale by scale."""
         around, up = self.waves(lon, lat).chunk(2, dim=-1)
         if self.taper:
             around = around * torch.deg2rad(lat).cos()[..., None]
@@ -192,7 +193,7 @@ class DFS(Waves):
         return torch.cat((products.flatten(-2), single.flatten(-2)), dim=-1)
 
     def fill(self, table: Tensor, lon: Tensor, lat: Tensor, scratch: Tensor) -> None:
-        """The products straight into the table."""
+        """Write the products directly to the table."""
         around, up = self.write_waves(scratch, lon, lat).chunk(2, dim=-1)
         if self.taper:
             around *= torch.deg2rad(lat).cos()[:, None]
