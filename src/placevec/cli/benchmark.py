@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 HELP = """\
 Every encoder, corrected and as published, on tasks of real and made-up data, in random and in spatial-block
-folds, by three probes (ridge, trained head, nearest neighbours), with intervals. Writes table.md,
+folds, by three probes (ridge, trained head, nearest neighbors), with intervals. Writes table.md,
 results.csv and pictures. The same command goes on where it was stopped; with --budget it begins with what
 matters most and lists what was left out.
 
