@@ -86,6 +86,28 @@ def test_every_option_is_flag_key_and_keyword(
     assert tried > 25
 
 
+def test_a_box_is_text_or_four_numbers(caught: dict[str, Any], tmp_path: Path) -> None:
+    file = tmp_path / "o.toml"
+    words = ["prepare", "loc2vec", "--out", str(tmp_path / "x")]
+    for content in ('bbox = "1,2,3,4"', "bbox = [1, 2, 3.0, 4]"):
+        file.write_text(content)
+        assert run([*words, "--config", str(file)])[0] == 130
+        assert caught["bbox"].bounds == (1, 2, 3, 4)
+    assert run([*words, "--bbox", "-3,-2,3,4"])[0] == 130
+    assert caught["bbox"].bounds == (-3, -2, 3, 4)
+    for content in (
+        "bbox = 5",
+        'bbox = ["a", "b", "c", "d"]',
+        "bbox = [1, 2, 3]",
+        'bbox = "1,2"',
+        "bbox = true",
+    ):
+        file.write_text(content)
+        code, printed = run([*words, "--config", str(file)])
+        assert (code, printed.count("\n")) == (2, 1), printed
+        assert "west" in printed
+
+
 def test_the_command_line_goes_before_the_file(caught: dict[str, Any], tmp_path: Path) -> None:
     (tmp_path / "o.toml").write_text(
         'epochs = 3\npreset = "founding"\nvalidation = ["other"]\nprojector = 0\n'

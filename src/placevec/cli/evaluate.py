@@ -1,4 +1,4 @@
-"""``placevec evaluate``: how good vectors, or a model's answers, are beside their floors."""
+"""``placevec evaluate``: how good vectors, or a model's predictions, are beside baselines."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def command(
     from placevec.io import atomic
 
     if out is not None:
-        atomic.check_writable(out, directory=True)  # told before minutes of work
+        atomic.check_writable(out, directory=True)  # before minutes of work
     if embeddings.is_dir():
         _of_model(embeddings, dataset, out, as_json, quiet, unmeant={
             "--run": run is not None, "--task": bool(task), "--labels": labels is not None, "--beside": bool(beside),

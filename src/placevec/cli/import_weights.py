@@ -87,8 +87,10 @@ def command(
 
 def _ask(question: str) -> None:
     """InputError unless the answer at the terminal is yes."""
-    if input(f"{question} [y/N]: ").strip().lower() not in ("y", "yes"):
-        raise InputError("the file was not read")
+    sys.stderr.write(f"{question} [y/N]: ")
+    sys.stderr.flush()
+    if sys.stdin.readline().strip().lower() not in ("y", "yes"):
+        raise InputError("the file was not read, since there was no consent")
 
 
 def _first(classes: tuple[str, ...]) -> str:

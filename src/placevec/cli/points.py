@@ -73,7 +73,7 @@ def show_labeled(dataset: Dataset, out: Path) -> None:
     report = dataset.manifest["report"]
     say(f"{counted(len(dataset), 'place')} of {counted(report['rows'], 'row')}: {out}")
     for reason, count in report["left_out"].items():
-        hint = "; --keep-repeats keeps them" if reason.startswith("repeats") else ""
+        hint = "; --keep-duplicates keeps them" if reason.startswith("repeats") else ""
         say(f"Left out: {counted(count, 'row')}, {reason}{hint}")
     say(f"Extent: {_extent(dataset)}")
     if report.get("without_coordinates"):

@@ -72,7 +72,7 @@ def _parameter(one: Option, group: Group) -> inspect.Parameter:
         show_default=False,
         metavar=METAVARS.get(one.kind),
         negative=None if one.kind is bool and one.default is not False else "",
-        allow_leading_hyphen=one.kind is str and not one.many,
+        allow_leading_hyphen=one.reader is not None,  # a box may begin with a minus
     )
     return inspect.Parameter(
         one.name, inspect.Parameter.KEYWORD_ONLY, default=one.default, annotation=Annotated[kind, about]

@@ -24,7 +24,10 @@ def _box(value: Any) -> Any:
         return None
     from placevec.geo.areas import area_of
 
-    return area_of(value)
+    try:
+        return area_of(value)
+    except TypeError:  # a number, or four texts, of a file
+        raise UsageError(f"--bbox is {repr(value)[:60]}, not west,south,east,north in degrees") from None
 
 
 @dataclass(frozen=True)

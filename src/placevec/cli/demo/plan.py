@@ -10,7 +10,7 @@ from typing import Any
 DROPPED = ("landcover", "natural-features", "leisure", "amenities")
 """Layers whose tags the evaluation asks about: kept out of the input."""
 MAX_PER_EPOCH = 10_000
-"""Places that a pass looks at, as in founding document 004."""
+"""Places in an epoch, as in founding document 004."""
 _FEW_TILES = 1_000
 
 
