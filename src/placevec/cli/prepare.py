@@ -262,10 +262,11 @@ def command(
 
 def _next(dataset: Dataset, out: Path) -> str:
     """What suits the dataset: the model that comes with placevec reads layers, and patches are smaller than windows."""
+    from placevec.datasets.additions import PLACES_PART, made
+
     if dataset.map_spec.channels != ("red", "green", "blue"):
         return f"    placevec embed --model base {out} -o E.parquet"
-    size_m, patch = (
-        dataset.manifest["places"]["size_m"],
-        dataset.manifest["report"].get("inputs", {}).get("patch_size"),
-    )
+    laid_out = made(dataset, PLACES_PART)
+    size_m = dataset.manifest["places"]["size_m"]
+    patch = None if laid_out is None else laid_out.inputs.get("patch_size")
     return f" --size-m {size_m:.4g} --size-px {patch}" if patch else ""

@@ -10,6 +10,7 @@
     map_coverage.tif        share of every layer in coarse cells
     landuse_coverage.tif    the same for label classes, never an input
     pois.parquet            named features and points of interest
+    names.parquet           names of places that were found after them
     labels.parquet          a label a place, with its user, date and split (see `placevec.datasets.labels`)
 """
 
@@ -48,6 +49,8 @@ if TYPE_CHECKING:
 FORMAT = "placevec dataset"
 SCHEMA_VERSION = 1
 MANIFEST = "dataset.json"
+WORK = ".work"
+"""Folder of what is half done: of a dataset without a manifest, or of what is to join one."""
 PLACES = "places.parquet"
 
 _MANIFEST = {
@@ -64,6 +67,8 @@ _MANIFEST = {
     },
     "views": {str: {"spec": dict, "files": [str]}},
     "labels?": (dict, NONE),
+    "names?": (dict, NONE),
+    "provenance?": {str: {"kind": str, "created": str, "sources": [int], "inputs": dict}},
     "additions?": [{"hash": str, "created": str, "added": [str]}],
     "report?": {
         "inputs?": dict,
@@ -94,7 +99,7 @@ class Dataset:
         try:
             manifest = read_json(path / MANIFEST)
         except FileNotFoundError:
-            if (path / ".work").is_dir():
+            if (path / WORK).is_dir():
                 hint = "its preparation did not finish; run the same `placevec prepare` again to resume"
             else:
                 hint = f"there is no {MANIFEST} in it"
@@ -135,6 +140,13 @@ class Dataset:
             for file in label_files(labels):
                 if not (self.path / file).exists():
                     raise DatasetError(f"{self.path} lacks {file} of its labels: prepare it again")
+        if self.manifest.get("names") is not None:
+            check(self.manifest["names"], {"file": str}, "names")
+        if (names := self._names) is not None:
+            if Path(names).is_absolute() or ".." in Path(names).parts:
+                raise ValueError(f"names lie in {names!r}, outside of the dataset")
+            if not (self.path / names).exists():
+                raise DatasetError(f"{self.path} lacks {names} of its places: prepare it again")
         self._check_places(int(self.manifest["places"]["count"]))
 
     def _check_places(self, expected: int) -> None:
@@ -169,8 +181,29 @@ class Dataset:
     def places(self) -> pd.DataFrame:
         """place_id, lon, lat (degrees, NaN without coordinates) and name (raw OSM text or None), one row a place."""
         frame = self._columns(*_COLUMNS).to_pandas(ignore_metadata=True)
-        frame["name"] = frame["name"].astype(object).where(frame["name"].notna(), None)
+        frame["name"] = frame["name"].astype(object).where(frame["name"].notna(), self._added_names())
         return frame
+
+    @property
+    def _names(self) -> str | None:
+        """The file of names that were found after the places."""
+        names = self.manifest.get("names")
+        return None if names is None else str(names["file"])
+
+    def _added_names(self) -> Objects | None:
+        """(N,) names that were found after the places, raw OSM text or None; None where there are none."""
+        if self._names is None:
+            return None
+        path = self.path / self._names
+        try:
+            column = read_parquet(path, "table of names", columns=["name"])["name"]
+        except (InputError, KeyError) as error:
+            raise DatasetError(f"{path} is damaged: {error}") from error
+        if len(column) != len(self) or not pa.types.is_string(column.type):
+            raise DatasetError(
+                f"{path} holds {len(column):,} names of {len(self):,} places: prepare it again"
+            )
+        return np.asarray(column.to_numpy(zero_copy_only=False), object)
 
     def geometry(self) -> Objects:
         """(N,) shapely geometries or None."""

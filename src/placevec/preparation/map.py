@@ -55,7 +55,7 @@ def prepare(out: Path, *, created: str, progress: Progress, **options: Any) -> D
     if len(tiles) == 1 and len(named) == 2:
         labels = {name: options.pop(name, None) for name in SOURCES["osm"]}
         dataset = prepare(out, **when, **options)
-        return add_labels(dataset, **labels, workers=options.get("workers", 1), progress=progress)
+        return add_labels(dataset, **labels, workers=options.get("workers", 1), **when)
     if len(named) > 1:
         raise UsageError(f"name one source: --{_dashes(named[0])} or --{_dashes(named[1])}, not both")
     options = {**PREPARE_OPTIONS, **options}

@@ -94,12 +94,15 @@ class ChipWriter:
         folder: the dataset's directory, which may hold chips of other views.
         view: name of the view.
         inputs: what the chips are made of; what a killed job left of other inputs is removed.
+        beside: the dataset that holds chips of other views, where ``folder`` is another; the new table holds theirs too.
 
     Attributes:
         done: sources whose chips are in whole shards already.
     """
 
-    def __init__(self, folder: Path, view: str, inputs: Mapping[str, Any]) -> None:
+    def __init__(
+        self, folder: Path, view: str, inputs: Mapping[str, Any], *, beside: Path | None = None
+    ) -> None:
         self.folder, self.view = folder, view
         self._work = folder / WORK
         plan = {"view": view, "inputs": dict(inputs)}
@@ -107,8 +110,8 @@ class ChipWriter:
             shutil.rmtree(self._work, ignore_errors=True)
             atomic.write_json(self._work / _PLAN, plan)
         self._others = None
-        if (folder / TABLE).exists():
-            table = read_chips(folder)
+        if ((beside or folder) / TABLE).exists():
+            table = read_chips(beside or folder)
             self._others = table.filter(pc.not_equal(table["view"], view))
         self._parts = {
             int(path.stem): read_parquet(path, "table of chips")

@@ -6,7 +6,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import get_args
 
-from placevec.datasets.dataset import Dataset
+from placevec.datasets.dataset import MANIFEST, Dataset
 from placevec.errors import UsageError
 from placevec.io import atomic
 from placevec.io.progress import Progress
@@ -107,7 +107,7 @@ def prepare(
         raise UsageError("name a table of points: placevec prepare sphere2vec FILE --label COLUMN --out DS")
     plan = _plan(wanted, validation_share, test_share, block_km, seed)
     _check_options(wanted, kind, min_per_class)
-    source = PointTable(points, wanted, crs)
+    source = PointTable(points, wanted, crs, ids_are_enough=(out / MANIFEST).exists())
     inputs = {
         "points": atomic.sha256_of_file(source.path), "columns": wanted, "crs": crs, "kind": kind, "split": asdict(plan),
         "min_per_class": min_per_class, "one_class": one_class, "leave_out_unseen": leave_out_unseen,
@@ -126,7 +126,7 @@ def prepare(
         "attribution": attribution or UNKNOWN_ATTRIBUTION,
     }  # fmt: skip
     return make_dataset(
-        out, source, inputs=inputs, sources=[about], plan=plan, column=label,
+        out, source, kind="table", inputs=inputs, sources=[about], plan=plan, column=label,
         labels_of=None if label is None else labels_of, keep_repeats=keep_repeats, size_m=size_m, created=created,
         progress=progress,
     )  # fmt: skip

@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from placevec.datasets.dataset import WORK
 from placevec.datasets.views.raster.coverage import CELL_PX, CELLS_PER_TILE
 from placevec.datasets.views.raster.shards import SHARD_PX, SHARD_TILES, Bytes
 from placevec.errors import AreaError, InputError
@@ -35,7 +36,6 @@ from placevec.preparation.rasterize.mosaic import (
 from placevec.preparation.rasterize.shard_parts import ShardPart, read_part, remove_unfinished, write_part
 from placevec.preparation.rasterize.spool import TileRange
 
-WORK = ".work"
 PARTS = "map-parts"
 MOST_COVERAGE_BLOCKS = 2**24
 """Blocks of the coverage raster, all channels together: its table takes 32 bytes for each while it is written."""

@@ -23,6 +23,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from placevec.datasets.dataset import WORK
 from placevec.datasets.views.pois import Match, PoiTable, PoiWriter
 from placevec.errors import InputError, PlacevecError
 from placevec.geo import Area, Ints, check_zoom, metres_per_pixel, tile_ranges, tile_xy_to_lonlat
@@ -46,7 +47,6 @@ from placevec.sources.osm.layers import Drawing, LayerTable
 from placevec.sources.osm.objects import Kind
 from placevec.sources.osm.reader import TYPE_NAMES, Features, ReadReport, check_extract, read_features
 
-WORK = ".work"
 _METHOD = 1
 """Raised whenever the same inputs would burn to other bits."""
 _LABEL = re.compile("[a-z][a-z0-9_-]{0,40}")

@@ -7,15 +7,17 @@ import shutil
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from placevec.core import ViewSpec
-from placevec.datasets.dataset import MANIFEST, Dataset
+from placevec.datasets.additions import MAP_PART, PLACES_PART, Addition, Joining, Made, is_made, reused
+from placevec.datasets.dataset import WORK, Dataset
 from placevec.datasets.places import Places
 from placevec.datasets.views.raster.shards import Bytes
-from placevec.datasets.writer import write_dataset
+from placevec.datasets.writer import begun, write_dataset
 from placevec.errors import AreaError, DatasetError, SourceError, UsageError
 from placevec.geo import (
     TILE_PX,
@@ -33,15 +35,16 @@ from placevec.geo.geotiff import RGB
 from placevec.io import atomic
 from placevec.io.atomic import write_csv
 from placevec.io.progress import Progress
-from placevec.preparation.osm import (
-    ATTRIBUTION,
+from placevec.preparation.existing_places import (
     DEFAULT_SIZE_M,
-    check_count,
-    check_inside,
-    check_size,
-    reused,
+    NEAR_M,
+    are_laid_out_by,
+    around,
+    places_of,
+    refuse_others,
 )
-from placevec.preparation.rasterize.from_tiles import WORK, TileMap, shards_of, write_tile_map
+from placevec.preparation.osm import ATTRIBUTION, check_count, check_inside, check_size
+from placevec.preparation.rasterize.from_tiles import TileMap, shards_of, write_tile_map
 from placevec.preparation.tiles.masks import over
 from placevec.sources.tables.points import Points, read_points
 from placevec.sources.tiles.address import TileTemplate
@@ -52,10 +55,10 @@ from placevec.sources.tiles.loc2vec_metadata import NAME as METADATA
 from placevec.sources.tiles.loc2vec_metadata import Loc2VecMetadata, write_loc2vec_metadata
 from placevec.sources.tiles.plan import TilePlan, draw_samples
 
-NEAR_M = 112.0
-"""How far from its place a positive is read: the default near radius, and the founding 0.001 degrees of latitude."""
+KIND = "tile-server"
 MOST_SAMPLES = 10_000_000
 LEFT_OUT = "tiles_left_out.csv"
+_WORLD = Area(-180.0, -90.0, 180.0, 90.0)
 _FEWEST_THREADS = 2
 """One reads a tile while the other waits for the disk."""
 
@@ -115,68 +118,131 @@ def prepare(
     """Bring the tiles, store them as the map of a dataset and write the manifest; see `placevec.prepare`."""
     check_zoom(zoom)
     given = None if wanted.places is None else read_points(wanted.places)
+    there = begun(out)
+    given_by_dataset = there is not None and not are_laid_out_by(there, KIND)
+    if there is not None and given_by_dataset:
+        laying_out = {
+            "--spacing": wanted.spacing_m, "--samples": wanted.samples, "--patch-size": wanted.patch_size,
+            "--all-tiles": wanted.all_places,
+        }  # fmt: skip
+        refuse_others(there, laying_out, places=wanted.places, size_m=wanted.size_m)
+        area = around(there, area or _WORLD, area, template.shown, progress)
     area = area or _around(given)
-    inputs = {
+    of_map = {
         "tiles": template.hash,
         "area": area.as_dict(),
         "zoom": zoom,
+        "margin_m": wanted.margin_m,
+        "attribution": wanted.attribution,
+    }
+    of_places = {
+        **of_map,
         "samples": wanted.samples,
         "seed": wanted.seed if wanted.samples is not None else None,
         "patch_size": wanted.patch_size,
-        "margin_m": wanted.margin_m,
-        "attribution": wanted.attribution,
         "spacing_m": wanted.spacing_m,
         "places": None if wanted.places is None else atomic.sha256_of_file(wanted.places),
         "all_places": wanted.all_places,
         "size_m": wanted.size_m,
     }
-    if (out / MANIFEST).exists() or (out / WORK).is_dir():
-        atomic.remove_temporaries(out)
-    if (out / MANIFEST).exists():
-        return reused(out, inputs, progress)
-    if out.exists() and any(path.name != WORK for path in out.iterdir()) and not (out / WORK).is_dir():
-        raise DatasetError(f"{out} exists and is not a placevec dataset: choose another --out")
+    parts = {MAP_PART: Made(KIND, of_map)}
+    if there is not None and given_by_dataset:
+        if is_made(there, MAP_PART, parts[MAP_PART]):
+            return reused(there, parts, progress)
+        return _added(there, parts[MAP_PART], template, area, zoom, wanted, created, progress)
+    # which tiles there are depends on the places
+    parts = {MAP_PART: Made(KIND, of_places), PLACES_PART: Made(KIND, of_places)}
+    if there is not None:
+        return reused(there, parts, progress)
     laid = _laid_out(area, zoom, given, wanted, progress)
     plan = _planned(laid, zoom, wanted.margin_m, progress)
     (out / WORK).mkdir(parents=True, exist_ok=True)  # before anything else: it tells whose the directory is
-    attribution = wanted.attribution or ATTRIBUTION
-    if wanted.attribution is None:
-        progress.say(f"Note: the tiles are credited to {attribution}; --attribution names another source")
-    with TileCache.of_server(template, zoom) as cache:
-        kept, written = _brought(out, template, plan, cache, attribution, wanted, progress)
-        content = cache.sha256(plan.codes)
+    kept, stored = _stored(out, template, plan, wanted, progress)
     laid, left = _with_tiles(laid, kept, given is None and not wanted.all_places, progress)
     kept.write_list(out / LEFT_OUT)
     if given is not None or wanted.samples is not None or wanted.spacing_m is not None:
         write_loc2vec_metadata(out / METADATA, _metadata(template, laid, area, zoom, wanted.patch_size))
     else:
         (out / METADATA).unlink(missing_ok=True)  # of an unfinished run with samples
-    host, port, _ = template.server
-    source = {
-        "kind": "tile-server",
-        "name": f"{host}:{port}",
-        "path": None,
-        "url": template.shown,
-        "sha256": content,
-        "bytes": sum((out / name).stat().st_size for name in written.files),
-        "timestamp": None,
-        "licence": None,
-        "attribution": attribution,
-    }
-    spec = ViewSpec("map", "raster", RGB, "intensity 0..255", size_px=TILE_PX, zoom=zoom)
     dataset = write_dataset(
         out,
-        name=host,
+        name=template.server[0],
         area=area,
         places=laid,
         names=None,
-        sources=[source],
-        views={"map": {"spec": spec.as_dict(), "files": written.files}},
-        report={"inputs": inputs, "tiles": len(plan), **kept.counts(), "places_left_out": left},
+        sources=[stored.source],
+        views={MAP_PART: stored.view},
+        report={"tiles": len(plan), **kept.counts(), "places_left_out": left},
+        parts=parts,
         created=created,
     )
     shutil.rmtree(out / WORK, ignore_errors=True)
     return dataset
+
+
+def _added(
+    dataset: Dataset,
+    of: Made,
+    template: TileTemplate,
+    area: Area,
+    zoom: int,
+    wanted: Wanted,
+    created: str,
+    progress: Progress,
+) -> Dataset:
+    """The dataset with the tiles that its places in an area need."""
+    addition = Addition(dataset, MAP_PART, of)
+    if not addition.is_ready:
+        laid = places_of(dataset)
+        laid = laid.kept(area.contains(laid.lonlat[:, 0], laid.lonlat[:, 1]))
+        plan = _planned(laid, zoom, wanted.margin_m, progress)
+        kept, stored = _stored(addition.folder, template, plan, wanted, progress)
+        torn = int(plan.touching(laid.footprints(zoom), kept.not_to_be_had()).sum())
+        if torn:
+            progress.say(f"Note: {torn:,} of {len(laid):,} places lack a tile: the map is blank there")
+        kept.write_list(addition.folder / LEFT_OUT)
+        joining = Joining(
+            f"a map of {len(RGB)} channels at zoom {zoom}", [*stored.files, LEFT_OUT], [stored.source],
+            views={MAP_PART: stored.view},
+            report={"tiles": len(plan), **kept.counts(), "places_left_out": {"without_tiles": torn}},
+        )  # fmt: skip
+        addition.ready(joining, created=created)
+    return addition.join(progress)
+
+
+@dataclass(frozen=True)
+class _Stored:
+    """Tiles that are stored as a map, and what the manifest says of them."""
+
+    files: list[str]
+    source: dict[str, Any]
+    view: dict[str, Any]
+
+
+def _stored(
+    folder: Path, template: TileTemplate, plan: TilePlan, wanted: Wanted, progress: Progress
+) -> tuple[KeptTiles, _Stored]:
+    """Bring the tiles of a plan and write them as a map into a folder."""
+    attribution = wanted.attribution or ATTRIBUTION
+    if wanted.attribution is None:
+        progress.say(f"Note: the tiles are credited to {attribution}; --attribution names another source")
+    with TileCache.of_server(template, plan.zoom) as cache:
+        kept, written = _brought(folder, template, plan, cache, attribution, wanted, progress)
+        content = cache.sha256(plan.codes)
+    host, port, _ = template.server
+    source = {
+        "kind": KIND,
+        "name": f"{host}:{port}",
+        "path": None,
+        "url": template.shown,
+        "sha256": content,
+        "bytes": sum((folder / name).stat().st_size for name in written.files),
+        "timestamp": None,
+        "licence": None,
+        "attribution": attribution,
+    }
+    spec = ViewSpec(MAP_PART, "raster", RGB, "intensity 0..255", size_px=TILE_PX, zoom=plan.zoom)
+    return kept, _Stored(written.files, source, {"spec": spec.as_dict(), "files": written.files})
 
 
 # --- places ------------------------------------------------------------------------------------------------
@@ -310,7 +376,9 @@ def _brought(
         )
     for kind, count in sorted(Counter(kept.kinds.tolist()).items()):
         if kind not in (GOOD, BLANK):
-            progress.say(f"Note: {count:,} tiles are {KIND_NAMES[kind]}; {out / LEFT_OUT} lists them")
+            progress.say(
+                f"Note: {count:,} tiles are {KIND_NAMES[kind]}; {LEFT_OUT} in the dataset lists them"
+            )
     return kept, written
 
 
