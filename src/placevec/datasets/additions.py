@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ from typing import Any
 from placevec._version import __version__
 from placevec.datasets.dataset import MANIFEST, PLACES, WORK, Dataset
 from placevec.datasets.labels import label_files
-from placevec.errors import DatasetError
+from placevec.errors import DatasetError, InputError
 from placevec.io import atomic
 from placevec.io.json_documents import NONE, check, read_json
 from placevec.io.progress import Progress
@@ -154,6 +154,39 @@ class Joining:
     report: Mapping[str, Any] = field(default_factory=dict)
 
 
+def add(
+    dataset: Dataset,
+    part: str,
+    of: Made,
+    write: Callable[[Path], Joining],
+    *,
+    created: str,
+    progress: Progress,
+) -> Dataset:
+    """The dataset with a part that it lacked. Killed, the same command goes on where it was.
+
+    Args:
+        dataset: that is there.
+        part: its name.
+        of: what makes it.
+        write: writes its files into a folder, laid out as in the dataset's directory, and says what joins; what a killed
+            command finished there is still there.
+        created: when, in ISO 8601.
+        progress: told what was added.
+
+    Raises:
+        InputError, DatasetError: what ``write`` raises; nothing of the part stays then.
+    """
+    addition = Addition(dataset, part, of)
+    try:
+        if not addition.is_ready:
+            addition.ready(write(addition.folder), created=created)
+        return addition.join(progress)
+    except (InputError, DatasetError):  # the same command would fail again
+        addition.abandon()
+        raise
+
+
 class Addition:
     """A part on its way into a dataset that lacks it.
 
@@ -173,7 +206,7 @@ class Addition:
         self.folder = self._work / "files"
         plan = {"kind": of.kind, "inputs": _plain(of.inputs)}
         if self._read(_PLAN) != plan:
-            self._abandon()
+            self.abandon()
             self.folder.mkdir(parents=True)
             atomic.write_json(self._work / _PLAN, plan)
 
@@ -255,8 +288,8 @@ class Addition:
         except (OSError, ValueError):
             return None
 
-    def _abandon(self) -> None:
-        """Remove what an earlier addition of other inputs left, files that had taken their places too.
+    def abandon(self) -> None:
+        """Remove what is there of the addition, files that had taken their places already too.
 
         The note of what they are goes last: killed here, the next run still knows them.
         """
@@ -268,6 +301,7 @@ class Addition:
                 target.unlink(missing_ok=True)
         shutil.rmtree(self.folder, ignore_errors=True)
         shutil.rmtree(self._work, ignore_errors=True)
+        forget_work(self.path)
 
 
 def provenance(parts: Mapping[str, Made], *, sources: int, created: str) -> dict[str, Any]:

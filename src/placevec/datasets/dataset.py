@@ -28,7 +28,7 @@ import pyarrow as pa
 
 from placevec.core import View, ViewSpec
 from placevec.datasets.labels import Labelled, check_about, label_files, read_labels
-from placevec.datasets.places import Objects, Places
+from placevec.datasets.places import DEFAULT_SIZE_M, Objects, Places
 from placevec.datasets.views import coordinates
 from placevec.errors import AreaError, DatasetError, InputError, PlacevecError, other_schema
 from placevec.geo import (
@@ -268,22 +268,28 @@ class Dataset:
         return atomic.sha256_of_json(self.manifest["places"])
 
     def footprints(self) -> Floats:
-        """(N, 4) x0, y0, x1, y1 of every place in fractional tile coordinates at the map's zoom."""
-        places = self.manifest["places"]
+        """(N, 4) x0, y0, x1, y1 of every place in fractional tile coordinates at the map's zoom.
+
+        Of points of no size those of a window of `placevec.datasets.places.DEFAULT_SIZE_M`; NaN without coordinates.
+        """
+        places, lonlat, size_m = self.manifest["places"], self.lonlat, self.manifest["places"]["size_m"]
+        if size_m is None and places["zoom"] is None:
+            lonlat, size_m = np.clip(lonlat, (-180.0, -85.0), (180.0, 85.0)), DEFAULT_SIZE_M  # of maps there
         rows = Places(
-            self.places["place_id"].to_numpy(object), self.lonlat, np.empty(0, object),
-            places["size_m"], places["grid"], places["zoom"], places["spacing_m"],
+            self.places["place_id"].to_numpy(object), lonlat, np.empty(0, object), size_m, places["grid"],
+            places["zoom"], places["spacing_m"],
         )  # fmt: skip
         return rows.footprints(self.zoom)
 
     @cached_property
     def footprint_m(self) -> float:
-        """Side of the widest footprint, metres; 0 for points of no size."""
+        """Side of the widest footprint, metres; of points of no size that of their window on a map, 0 without one."""
         places = self.manifest["places"]
         if places["size_m"] is not None:
             return float(places["size_m"])
         if places["zoom"] is None:
-            return 0.0
+            is_mapped = any(view["spec"].get("kind") == "raster" for view in self.manifest["views"].values())
+            return DEFAULT_SIZE_M if is_mapped else 0.0
         known = np.isfinite(self.lonlat[:, 1])
         return float(np.max(metres_per_pixel(self.lonlat[known, 1], int(places["zoom"])))) * TILE_PX
 

@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 
 from placevec.datasets.additions import PLACES_PART, made
 from placevec.datasets.dataset import Dataset
-from placevec.datasets.places import Places
+from placevec.datasets.places import DEFAULT_SIZE_M, Places
 from placevec.datasets.views.pois import place_names, read_pois
 from placevec.errors import AreaError, DatasetError
 from placevec.geo import MAX_MERCATOR_LATITUDE, Area, Floats, Ints, to_ecef
@@ -25,8 +25,6 @@ from placevec.io import atomic
 from placevec.io.progress import Progress
 from placevec.sources.tables.points import read_points
 
-DEFAULT_SIZE_M = 200.0
-"""Side of a place where none is named, and of the window that is read around places of no size."""
 NEAR_M = 112.0
 """How far from its place a positive is read: the default near radius, and the founding 0.001 degrees of latitude."""
 SAME_M = 1.0

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 
 from placevec.core import ViewSpec
-from placevec.datasets.additions import MAP_PART, PLACES_PART, Addition, Joining, Made, is_made, reused
+from placevec.datasets.additions import MAP_PART, PLACES_PART, Joining, Made, add, is_made, reused
 from placevec.datasets.dataset import WORK, Dataset
-from placevec.datasets.places import Places
+from placevec.datasets.places import DEFAULT_SIZE_M, Places
 from placevec.datasets.views.pois import place_names, read_pois
 from placevec.datasets.views.raster.coverage import Coverage
 from placevec.datasets.writer import begun, write_dataset
@@ -30,7 +30,6 @@ from placevec.geo import (
 from placevec.io import atomic
 from placevec.io.progress import Progress
 from placevec.preparation.existing_places import (
-    DEFAULT_SIZE_M,
     POIS,
     are_laid_out_by,
     around,
@@ -141,17 +140,17 @@ def prepare(
 
 def _added(dataset: Dataset, drawing: _Drawing, created: str, progress: Progress) -> Dataset:
     """The dataset with a map around its places, their names where they had none, land use and points of interest."""
-    addition = Addition(dataset, MAP_PART, drawing.made())
-    if not addition.is_ready:
-        burned = drawing.burn(addition.folder, progress)
-        files = _files(addition.folder)
-        names = write_names(dataset, drawing.area, drawing.zoom, addition.folder)
-        joining = Joining(
-            f"a map of {len(drawing.table.layers)} layers at zoom {drawing.zoom}", [*files, names], [drawing.source()],
-            views={MAP_PART: drawing.view(files)}, names=names, report=_report(burned),
+
+    def write(folder: Path) -> Joining:
+        burned = drawing.burn(folder, progress)
+        files = _files(folder)
+        names = write_names(dataset, drawing.area, drawing.zoom, folder)
+        return Joining(
+            f"a map of {len(drawing.table.layers)} layers at zoom {drawing.zoom}", [*files, names],
+            [drawing.source()], views={MAP_PART: drawing.view(files)}, names=names, report=_report(burned),
         )  # fmt: skip
-        addition.ready(joining, created=created)
-    return addition.join(progress)
+
+    return add(dataset, MAP_PART, drawing.made(), write, created=created, progress=progress)
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from placevec.datasets.additions import MAP_LABELS_PART, MAP_PART, Addition, Joining, Made, is_made, made
+from placevec.datasets.additions import MAP_LABELS_PART, MAP_PART, Joining, Made, add, is_made, made
 from placevec.datasets.dataset import Dataset
 from placevec.errors import AreaError
 from placevec.geo import Area
@@ -51,17 +51,17 @@ def add_labels(
     header, area = read_header(extract.path), _area_of_map(dataset)
     if not (header.area or extent(extract.path)).intersects(area):
         raise AreaError(f"the tiles lie outside of {extract.name}, which was to label them")
-    addition = Addition(dataset, MAP_LABELS_PART, of)
-    if not addition.is_ready:
+
+    def write(folder: Path) -> Joining:
         # The land use is burnt as if it were the map, in a folder of its own: the machinery is the same.
-        burnt = addition.folder / _BURNT
+        burnt = folder / _BURNT
         burn_extract(
             extract.path, burnt, area=area, zoom=zoom, table=table, workers=workers, progress=progress
         )
         for name, drawn in ((LANDUSE, "map_coverage.tif"), (POIS, POIS)):
-            with atomic.replacing(addition.folder / name) as temporary:
+            with atomic.replacing(folder / name) as temporary:
                 shutil.copyfile(burnt / drawn, temporary)
-        names = write_names(dataset, area, zoom, addition.folder)
+        names = write_names(dataset, area, zoom, folder)
         source = {
             "kind": "osm-labels",
             "name": extract.name,
@@ -73,12 +73,12 @@ def add_labels(
             "licence": LICENCE,
             "attribution": ATTRIBUTION,
         }
-        joining = Joining(
+        return Joining(
             "land use, points of interest and names", [LANDUSE, POIS, names], [source],
             more_files={MAP_PART: [LANDUSE, POIS]}, names=names,
         )  # fmt: skip
-        addition.ready(joining, created=created)
-    return addition.join(progress)
+
+    return add(dataset, MAP_LABELS_PART, of, write, created=created, progress=progress)
 
 
 def _area_of_map(dataset: Dataset) -> Area:

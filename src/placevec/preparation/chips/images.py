@@ -19,7 +19,7 @@ import torch
 from numpy.typing import NDArray
 
 from placevec.core import Look, ViewSpec
-from placevec.datasets.additions import PLACES_PART, Addition, Joining, Made, is_made, made
+from placevec.datasets.additions import PLACES_PART, Joining, Made, add, is_made, made
 from placevec.datasets.dataset import MANIFEST, Dataset
 from placevec.datasets.views.chips import ChipsView
 from placevec.datasets.views.features import write_features
@@ -27,7 +27,7 @@ from placevec.errors import DatasetError, SourceError, UsageError
 from placevec.geo import Floats, to_ecef
 from placevec.io import atomic
 from placevec.io.progress import Progress
-from placevec.preparation.chips.shards import ChipWriter
+from placevec.preparation.chips.shards import ChipWriter, WrittenChips
 from placevec.preparation.chips.statistics import chip_features, feature_names, scale_of
 from placevec.preparation.existing_places import refuse_others, rows_of
 from placevec.preparation.points import table as sphere2vec_dataset
@@ -256,39 +256,46 @@ def _with_chips(
     of = Made(KIND, {"images": [source.fingerprint for source in files], "bands": bands})
     if is_made(dataset, CHIPS, of):
         return dataset
-    addition = Addition(dataset, CHIPS, of)
-    if addition.is_ready:
-        return addition.join(progress)
-    writer = ChipWriter(addition.folder, CHIPS, of.inputs, beside=dataset.path)
+
+    def write(folder: Path) -> Joining:
+        written = _stored(ChipWriter(folder, CHIPS, of.inputs, beside=dataset.path), files, called, progress)
+        about = {
+            "kind": "images", "name": _named(files), "path": ", ".join(one.path.name for one in files), "url": None,
+            "sha256": written.sha256, "timestamp": None, "licence": None,
+            "bytes": sum((folder / name).stat().st_size for name in written.files),
+            "attribution": attribution or UNKNOWN_ATTRIBUTION,
+        }  # fmt: skip
+        view = {"spec": written.spec(CHIPS).as_dict(), "files": written.files}
+        what = f"{written.table.num_rows:,} images of {len(dataset):,} places"
+        return Joining(what, written.files, [about], views={CHIPS: view})
+
     places = set(dataset.places["place_id"])
+    called = {image: place for image, place in called.items() if place in places}
+    return add(dataset, CHIPS, of, write, created=created, progress=progress)
+
+
+def _stored(
+    writer: ChipWriter, files: Sequence[ChipFiles], called: Mapping[str, str], progress: Progress
+) -> WrittenChips:
+    """Store the images that are of places, but for those that are stored already."""
     broken = []
     with progress.task("Storing images", total=sum(map(len, files))) as advance:
         for source in files:
             for position, name in enumerate(source.names):
                 image = _called(source, name, files)
-                if called.get(image) in places and image not in writer.done:
+                if image in called and image not in writer.done:
                     try:
                         chip = source.read(position)
                         writer.add(
-                            called[image], chip.pixels, chip.bands, source=image, crs=chip.crs,
-                            transform=chip.transform, date=chip.date,
+                            called[image], chip.pixels, chip.bands, source=image, crs=chip.crs, transform=chip.transform,
+                            date=chip.date,
                         )  # fmt: skip
                     except SourceError as error:
                         broken.append(str(error))
                 advance()
     if broken:
         progress.say(f"Note: {len(broken):,} places have no image, such as {broken[0]}")
-    written = writer.finish()
-    about = {
-        "kind": "images", "name": _named(files), "path": ", ".join(one.path.name for one in files), "url": None,
-        "sha256": written.sha256, "timestamp": None, "licence": None,
-        "bytes": sum((addition.folder / name).stat().st_size for name in written.files),
-        "attribution": attribution or UNKNOWN_ATTRIBUTION,
-    }  # fmt: skip
-    view = {"spec": written.spec(CHIPS).as_dict(), "files": written.files}
-    what = f"{written.table.num_rows:,} images of {len(dataset):,} places"
-    addition.ready(Joining(what, written.files, [about], views={CHIPS: view}), created=created)
-    return addition.join(progress)
+    return writer.finish()
 
 
 def _with_chip_features(dataset: Dataset, *, created: str, progress: Progress) -> Dataset:
@@ -332,16 +339,17 @@ def _with_features(
     of = Made("features", made_of)
     if is_made(dataset, IMAGE_FEATURES, of):
         return dataset
-    addition = Addition(dataset, IMAGE_FEATURES, of)
-    if not addition.is_ready:
-        files, dim, sha256 = write_features(addition.folder, IMAGE_FEATURES, place_ids, parts)
+
+    def write(folder: Path) -> Joining:
+        files, dim, sha256 = write_features(folder, IMAGE_FEATURES, place_ids, parts)
         spec = ViewSpec(IMAGE_FEATURES, "features", names, f"{dim} numbers, float32")
         source = {
             "kind": "features", "name": what, "path": what, "url": None, "sha256": sha256, "timestamp": None,
-            "licence": None, "bytes": sum((addition.folder / file).stat().st_size for file in files),
+            "licence": None, "bytes": sum((folder / file).stat().st_size for file in files),
             "attribution": attribution,
         }  # fmt: skip
         view = {"spec": spec.as_dict(), "files": files}
         said = f"{dim} image features of {len(place_ids):,} of {len(dataset):,} places"
-        addition.ready(Joining(said, files, [source], views={IMAGE_FEATURES: view}), created=created)
-    return addition.join(progress)
+        return Joining(said, files, [source], views={IMAGE_FEATURES: view})
+
+    return add(dataset, IMAGE_FEATURES, of, write, created=created, progress=progress)

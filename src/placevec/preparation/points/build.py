@@ -13,9 +13,9 @@ import numpy as np
 from placevec.datasets.additions import (
     LABELS_PART,
     PLACES_PART,
-    Addition,
     Joining,
     Made,
+    add,
     is_made,
     made,
     reused,
@@ -105,14 +105,14 @@ def make_dataset(
             return there
         if is_made(there, LABELS_PART, parts[LABELS_PART]):
             return reused(there, {LABELS_PART: parts[LABELS_PART]}, progress)
-        addition = Addition(there, LABELS_PART, parts[LABELS_PART])
-        if not addition.is_ready:
-            joining = _labelled(
-                there, source, addition.folder, sources, plan, column, labels_of, extra_files, keep_repeats,
-                keep_unplaced, progress,
+
+        def write(folder: Path) -> Joining:
+            return _labelled(
+                there, source, folder, sources, plan, column, labels_of, extra_files, keep_repeats, keep_unplaced,
+                progress,
             )  # fmt: skip
-            addition.ready(joining, created=created)
-        return addition.join(progress)
+
+        return add(there, LABELS_PART, parts[LABELS_PART], write, created=created, progress=progress)
     work = out / WORK
     existed = out.exists() and not work.is_dir()
     _check_own(out)

@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 
 from placevec.core import ViewSpec
-from placevec.datasets.additions import MAP_PART, PLACES_PART, Addition, Joining, Made, is_made, reused
+from placevec.datasets.additions import MAP_PART, PLACES_PART, Joining, Made, add, is_made, reused
 from placevec.datasets.dataset import WORK, Dataset
-from placevec.datasets.places import Places
+from placevec.datasets.places import DEFAULT_SIZE_M, Places
 from placevec.datasets.writer import begun, write_dataset
 from placevec.errors import AreaError, DatasetError, SourceError, UsageError
 from placevec.geo import (
@@ -32,7 +32,6 @@ from placevec.geo import (
 from placevec.io import atomic
 from placevec.io.progress import Progress
 from placevec.preparation.existing_places import (
-    DEFAULT_SIZE_M,
     are_laid_out_by,
     around,
     places_of,
@@ -152,19 +151,19 @@ def prepare(
 
 def _added(dataset: Dataset, of: Made, storing: _Storing, created: str, progress: Progress) -> Dataset:
     """The dataset with the tiles as the map around its places."""
-    addition = Addition(dataset, MAP_PART, of)
-    if not addition.is_ready:
-        stored = storing.store(addition.folder, progress)
+
+    def write(folder: Path) -> Joining:
+        stored = storing.store(folder, progress)
         laid = places_of(dataset)
         known = laid.kept(np.abs(laid.lonlat[:, 1]) <= MAX_MERCATOR_LATITUDE)
         if lacking := int((~on_tiles(stored.written.present, known, storing.tiles.zoom)).sum()):
             progress.say(f"Note: {lacking:,} of {len(laid):,} places lie on no tile: the map is blank there")
-        joining = Joining(
+        return Joining(
             f"a map of {len(storing.reading.channels)} channels at zoom {storing.tiles.zoom}", stored.written.files,
             [stored.source], views={MAP_PART: stored.view}, report=stored.report,
         )  # fmt: skip
-        addition.ready(joining, created=created)
-    return addition.join(progress)
+
+    return add(dataset, MAP_PART, of, write, created=created, progress=progress)
 
 
 @dataclass(frozen=True)

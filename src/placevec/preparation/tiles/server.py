@@ -13,9 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from placevec.core import ViewSpec
-from placevec.datasets.additions import MAP_PART, PLACES_PART, Addition, Joining, Made, is_made, reused
+from placevec.datasets.additions import MAP_PART, PLACES_PART, Joining, Made, add, is_made, reused
 from placevec.datasets.dataset import WORK, Dataset
-from placevec.datasets.places import Places
+from placevec.datasets.places import DEFAULT_SIZE_M, Places
 from placevec.datasets.views.raster.shards import Bytes
 from placevec.datasets.writer import begun, write_dataset
 from placevec.errors import AreaError, DatasetError, SourceError, UsageError
@@ -36,7 +36,6 @@ from placevec.io import atomic
 from placevec.io.atomic import write_csv
 from placevec.io.progress import Progress
 from placevec.preparation.existing_places import (
-    DEFAULT_SIZE_M,
     NEAR_M,
     are_laid_out_by,
     around,
@@ -191,23 +190,23 @@ def _added(
     progress: Progress,
 ) -> Dataset:
     """The dataset with the tiles that its places in an area need."""
-    addition = Addition(dataset, MAP_PART, of)
-    if not addition.is_ready:
+
+    def write(folder: Path) -> Joining:
         laid = places_of(dataset)
         laid = laid.kept(area.contains(laid.lonlat[:, 0], laid.lonlat[:, 1]))
         plan = _planned(laid, zoom, wanted.margin_m, progress)
-        kept, stored = _stored(addition.folder, template, plan, wanted, progress)
+        kept, stored = _stored(folder, template, plan, wanted, progress)
         torn = int(plan.touching(laid.footprints(zoom), kept.not_to_be_had()).sum())
         if torn:
             progress.say(f"Note: {torn:,} of {len(laid):,} places lack a tile: the map is blank there")
-        kept.write_list(addition.folder / LEFT_OUT)
-        joining = Joining(
+        kept.write_list(folder / LEFT_OUT)
+        return Joining(
             f"a map of {len(RGB)} channels at zoom {zoom}", [*stored.files, LEFT_OUT], [stored.source],
             views={MAP_PART: stored.view},
             report={"tiles": len(plan), **kept.counts(), "places_left_out": {"without_tiles": torn}},
         )  # fmt: skip
-        addition.ready(joining, created=created)
-    return addition.join(progress)
+
+    return add(dataset, MAP_PART, of, write, created=created, progress=progress)
 
 
 @dataclass(frozen=True)
