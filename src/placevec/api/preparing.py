@@ -60,11 +60,12 @@ def prepare(
     progress: Progress = SILENT,
     **options: Any,
 ) -> Dataset:
-    """Make the dataset that a recipe learns from.
+    """Make the dataset that a recipe learns from, or add to one what it lacks.
 
     Args:
         recipe: such as ``loc2vec``.
-        out: the dataset directory; when it already holds this very dataset, it is reused.
+        out: the dataset directory. What it holds already is reused, and never made otherwise; a view or labels that it
+            lacks join it, for the places that it has.
         osm: an extract: .osm.pbf, .osm, .osm.gz or .osm.bz2. Beside ready tiles it only labels them: with land use,
             points of interest and names to be evaluated by.
         osm_name: or the name of an extract to download, such as ``Monaco``; ``helsinki-centre`` is embedded.

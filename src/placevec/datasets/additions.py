@@ -72,8 +72,9 @@ def _of_before(dataset: Dataset, part: str) -> Made | None:
         return None
     if part not in (PLACES_PART, LABELS_PART) and part not in manifest["views"]:
         return None
-    if part in ("chips", "image_features"):
-        return Made("images", report.get(part, {}))
+    shown = manifest["views"].get(part, {}).get("spec", {}).get("kind")
+    if shown in (kinds := {"chips": "images", "features": "features"}):
+        return Made(kinds[shown], report.get(part, {}))
     first = str(manifest["sources"][0].get("kind", "")) if manifest["sources"] else ""
     known = first if first in ("osm", "table", "tile-server") else "tiles"
     return Made("layout" if first.startswith("layout") else known, report.get("inputs", {}))
@@ -205,6 +206,7 @@ class Addition:
         self._work = self.path / WORK / _folder(part)
         self.folder = self._work / "files"
         plan = {"kind": of.kind, "inputs": _plain(of.inputs)}
+        atomic.check_writable(self.path, directory=True)
         if self._read(_PLAN) != plan:
             self.abandon()
             self.folder.mkdir(parents=True)

@@ -199,7 +199,9 @@ class Dataset:
             column = read_parquet(path, "table of names", columns=["name"])["name"]
         except (InputError, KeyError) as error:
             raise DatasetError(f"{path} is damaged: {error}") from error
-        if len(column) != len(self) or not pa.types.is_string(column.type):
+        if not pa.types.is_string(column.type):
+            raise DatasetError(f"{path} is damaged: its column name holds {column.type}")
+        if len(column) != len(self):
             raise DatasetError(
                 f"{path} holds {len(column):,} names of {len(self):,} places: prepare it again"
             )

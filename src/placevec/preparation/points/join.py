@@ -129,7 +129,7 @@ class JoinedRows:
         return int(wrong.sum())
 
     def _require_own(self, count: int) -> None:
-        path, name = self.dataset.path, self.source.path
+        path, name = self.dataset.path, self.source.path.name
         if self._several:
             raise DatasetError(
                 f"{path}: {self._several:,} of {count:,} rows of {name} lie where it has several places, such as "
