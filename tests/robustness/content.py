@@ -35,9 +35,10 @@ def of_files(folder: Path) -> dict[str, Any]:
 
 
 def of_dataset(folder: Path) -> dict[str, Any]:
-    """Every file's bytes; of the manifest all but when it was made."""
+    """Every file's bytes; of the manifest all but when it and its parts were made."""
     manifest = json.loads((folder / "dataset.json").read_text("utf-8"))
-    manifest.pop("created")
+    for part in (manifest, *manifest["provenance"].values(), *manifest.get("additions", ())):
+        part.pop("created")
     return {**_bytes_of(folder, ("dataset.json",)), "dataset.json": manifest}
 
 

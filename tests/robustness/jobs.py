@@ -6,6 +6,7 @@ import shutil
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
 from tests.robustness import content
 from tests.robustness.killing import Job
@@ -102,6 +103,64 @@ def prepare_points(table: Path) -> Job:
         ]
 
     return Job("prepare sphere2vec", arguments, content.of_dataset)
+
+
+def _with_places(folder: Path, out: Path) -> Path:
+    """A table of labels for the places of a dataset, by their ids."""
+    table = pd.read_parquet(out / "places.parquet", columns=["place_id"])
+    random = np.random.default_rng(0)
+    table["species"] = random.choice(["oak", "elm", "fir"], len(table))
+    table["observer"] = random.choice(["ann", "bo", "cy"], len(table))
+    table.to_csv(folder / "labels.csv", index=False)
+    return folder / "labels.csv"
+
+
+def add_labels(old: Path, folder: Path) -> Job:
+    """Labels for the places of a grid: its map is there at every moment, and its places never change."""
+    table = _with_places(folder, old)
+
+    def arguments(out: Path) -> list[object]:
+        return [
+            "prepare",
+            "sphere2vec",
+            table,
+            "--label",
+            "species",
+            "--user",
+            "observer",
+            "-q",
+            "--out",
+            out,
+        ]
+
+    def before(out: Path) -> None:
+        shutil.copytree(old, out)
+
+    return Job("prepare adds labels", arguments, content.of_dataset, always_opens=True, before=before)
+
+
+def add_map(old: Path) -> Job:
+    """A map around the places of a table: its labels are there at every moment. At zoom 20 it lies in four shards."""
+
+    def arguments(out: Path) -> list[object]:
+        return ["prepare", "loc2vec", "--osm-name", "helsinki-center", "--zoom", 20, "-q", "--out", out]
+
+    def before(out: Path) -> None:
+        shutil.copytree(old, out)
+
+    return Job("prepare adds a map", arguments, content.of_dataset, always_opens=True, before=before)
+
+
+def write_observations(path: Path, count: int = 300) -> Path:
+    """A table of points inside of the embedded extract."""
+    draw = np.random.default_rng(1)
+    columns = {
+        "lon": draw.uniform(24.938, 24.951, count),
+        "lat": draw.uniform(60.166, 60.177, count),
+        "species": draw.choice(["oak", "elm"], count),
+    }
+    pd.DataFrame(columns).to_csv(path, index=False)
+    return path
 
 
 def export_tiles(dataset: Path, how: str) -> Job:

@@ -52,6 +52,11 @@ def soak(folder: Path, kills: int, seed: int) -> list[Tally]:
     assert forked(*jobs.import_tiles(tiles).arguments(drawn)).code == 0
     for how in ("--tile-folder", "--mbtiles"):
         torment(jobs.export_tiles(drawn, how), forked, "", kills)
+    torment(jobs.add_labels(old, folder), forked, "", kills)
+    points = folder / "points"
+    table = jobs.write_observations(folder / "points.csv")
+    assert forked("prepare", "sphere2vec", table, "--label", "species", "-q", "--out", points).code == 0
+    torment(jobs.add_map(points), forked, "", kills)
     run = folder / "run"
     assert forked(*jobs.train(data, options).arguments(run)).code == 0
     torment(jobs.embed(run, data), forked, "", kills)

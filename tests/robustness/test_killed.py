@@ -38,6 +38,22 @@ def test_prepare_points(nursery: Nursery, tmp_path: Path) -> None:
     assert tally.opened + tally.refused + tally.absent == KILLS
 
 
+def test_adding_labels(nursery: Nursery, helsinki_dataset: Dataset, tmp_path: Path) -> None:
+    """The old dataset opens at every moment until it has labels; oracle: the bytes of a command that was never killed."""
+    job = jobs.add_labels(helsinki_dataset.path, tmp_path)
+    tally = kill_and_resume(job, nursery.run, tmp_path / "now", kills=KILLS, seed=1, info=nursery.run)
+    assert tally.opened == KILLS
+
+
+def test_adding_a_map(nursery: Nursery, tmp_path: Path) -> None:
+    table = jobs.write_observations(tmp_path / "points.csv")
+    made = nursery.run("prepare", "sphere2vec", table, "--label", "species", "-q", "--out", tmp_path / "old")
+    assert made.code == 0, made.err
+    job = jobs.add_map(tmp_path / "old")
+    tally = kill_and_resume(job, nursery.run, tmp_path / "now", kills=KILLS, seed=1, info=nursery.run)
+    assert tally.opened == KILLS
+
+
 def test_train(nursery: Nursery, helsinki_dataset: Dataset, options: Path, tmp_path: Path) -> None:
     job = jobs.train(helsinki_dataset.path, options)
     assert kill_and_resume(job, nursery.run, tmp_path, kills=KILLS, seed=1, info=nursery.run).kills == KILLS

@@ -19,11 +19,12 @@ from placevec.io.progress import SILENT, Progress
 def prepare(
     recipe: str, *, out: PathLike, force: bool = False, progress: Progress = SILENT, **options: Any
 ) -> Dataset:
-    """Make the dataset that a recipe learns from.
+    """Make the dataset that a recipe learns from, or add to one what it lacks.
 
     Args:
         recipe: such as ``loc2vec``.
-        out: the dataset directory; when it already holds this very dataset, it is reused.
+        out: the dataset directory. What it holds already is reused, and never made otherwise; a view or labels that it
+            lacks join it, for the places that it has.
         force: start afresh instead of reusing or resuming.
         progress: where to report.
         options: where the data come from, and all else that the recipe takes, such as ``osm="helsinki.osm.pbf"``;

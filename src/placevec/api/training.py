@@ -9,10 +9,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from placevec.api.inputs import PathLike, dataset_of
+from placevec.api.run_split import (
+    hashes_at_begin,
+    joined_hash,
+    keep_split,
+    parts_of,
+    split_of,
+    state_of,
+)
 from placevec.datasets.dataset import Dataset
 from placevec.datasets.joined import JoinedDataset
 from placevec.datasets.splits import FILE as SPLIT
-from placevec.datasets.splits import RunSplit, read_split, write_split
+from placevec.datasets.splits import write_split
 from placevec.errors import ModelError, UsageError
 from placevec.io import atomic
 from placevec.io.progress import SILENT, Progress
@@ -20,7 +28,6 @@ from placevec.io.progress import SILENT, Progress
 if TYPE_CHECKING:
     from placevec.models.heads import Head
     from placevec.models.model import Model
-    from placevec.recipes.built import Built
 
 
 def train(
@@ -80,6 +87,8 @@ def train(
         raise UsageError("--resume and --resume-from go on with a run, --force removes it: give one of them")
     holds_run = _check_run(run, resume=resumed is not False, force=force)
     torch.manual_seed(int(training.get("seed", 0)))
+    state = state_of(run, resumed)
+    began = hashes_at_begin(ground, judge, run, state)
     built = entry.built(ground, config, training, judge)
     for note in built.notes:
         progress.say(f"Note: {note}")
@@ -88,9 +97,9 @@ def train(
     origin = {
         "dataset": ground.name,
         "dataset_path": str(ground.path.resolve()) if isinstance(ground, Dataset) else "",
-        "dataset_hash": ground.hash,
+        "dataset_hash": joined_hash(began[: len(parts_of(ground))]),
         "attribution": ground.attribution,
-        "areas": [part.area.as_dict() for part in _parts(ground)],
+        "areas": [part.area.as_dict() for part in parts_of(ground)],
         "places": built.places,
         **_label_of(ground, built.heads),
         **({"held_out": built.split.held_out} if built.split.held_out else {}),
@@ -105,14 +114,14 @@ def train(
         heads=built.heads,
         fuse=built.recipe.fuse,
     )
-    fixed = {"recipe": recipe, **described, "dataset_hash": ground.hash}
+    fixed = {"recipe": recipe, **described, "dataset_hash": joined_hash(began[: len(parts_of(ground))])}
     if judge is not None:
-        fixed["validation_hash"] = judge.hash
+        fixed["validation_hash"] = joined_hash(began[len(parts_of(ground)) :])
     if holds_run and force:  # only now that all options have proved themselves
         shutil.rmtree(run)
     run.mkdir(parents=True, exist_ok=True)
-    split = _split_of(built, ground, judge)
-    _keep_split(split, run, _state_of(run, resumed), {**fixed, "training": asdict(built.training)})
+    split = split_of(built, ground, judge, began)
+    keep_split(split, run, state, {**fixed, "training": asdict(built.training)})
 
     def save(folder: Path) -> None:
         model.save(folder)
@@ -128,7 +137,7 @@ def train(
         from placevec.explorer.tensorboard import write_projector
 
         write_projector(
-            run / "tensorboard" / "projector", trained, _parts(ground), projector, progress=progress
+            run / "tensorboard" / "projector", trained, parts_of(ground), projector, progress=progress
         )
     return trained
 
@@ -141,45 +150,6 @@ def _ground(dataset: Dataset | PathLike | Sequence[Dataset | PathLike]) -> Datas
         return Dataset.open(dataset)
     parts = [dataset_of(part) for part in dataset]
     return parts[0] if len(parts) == 1 else JoinedDataset(parts)
-
-
-def _split_of(
-    built: Built, ground: Dataset | JoinedDataset, judge: Dataset | JoinedDataset | None
-) -> RunSplit:
-    """What the run learns from and what it keeps from itself, of every dataset."""
-    split = RunSplit.of_datasets(_parts(ground), built.split)
-    if judge is None or built.validation_split is None:
-        return split
-    return split + RunSplit.of_datasets(_parts(judge), built.validation_split)
-
-
-def _parts(ground: Dataset | JoinedDataset) -> tuple[Dataset, ...]:
-    return ground.parts if isinstance(ground, JoinedDataset) else (ground,)
-
-
-def _state_of(run: Path, resumed: bool | Path) -> Path | None:
-    """The state that a run goes on from; None where it begins."""
-    from placevec.training.state import named_state, newest_state
-
-    if isinstance(resumed, Path):
-        return named_state(resumed)
-    return newest_state(run / "state") if resumed else None
-
-
-def _keep_split(split: RunSplit, run: Path, state: Path | None, config: dict[str, Any]) -> None:
-    """Write the split of a run that begins; ModelError where a run that goes on began with another."""
-    from placevec.training.state import require_config
-
-    if state is not None:
-        folder = state if (state / SPLIT).exists() else run
-        before = read_split(folder)
-        if before is not None and (why := before.difference(split)):
-            require_config(state, config)  # an option that is another says more than what came of it
-            raise ModelError(
-                f"cannot resume {state}: its places were divided otherwise ({why}); use the same dataset and options, "
-                "or another --out"
-            )
-    write_split(run, split)
 
 
 def _label_of(ground: Dataset | JoinedDataset, heads: Mapping[str, Head]) -> dict[str, str]:

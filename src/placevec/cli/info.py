@@ -48,6 +48,7 @@ def describe(path: Path) -> dict[str, Any]:
 
 
 def _dataset(path: Path) -> dict[str, Any]:
+    from placevec.datasets.additions import unfinished
     from placevec.datasets.dataset import Dataset
 
     dataset = Dataset.open(path)
@@ -63,6 +64,7 @@ def _dataset(path: Path) -> dict[str, Any]:
         "views": list(dataset.view_names),
         **({"layers": list(dataset.base_map_spec.channels), "zoom": dataset.zoom} if has_map else {}),
         **labels_told(dataset),
+        **({"unfinished additions": begun} if (begun := unfinished(path)) else {}),
         "created": manifest["created"],
         "attribution": dataset.attribution,
         "hash": dataset.hash,

@@ -10,6 +10,7 @@
     map_coverage.tif        share of every layer in coarse cells
     landuse_coverage.tif    the same for label classes, never an input
     pois.parquet            named features and points of interest
+    names.parquet           names of places that were found after them
     labels.parquet          a label a place, with its user, date and split (see `placevec.datasets.labels`)
 """
 
@@ -27,7 +28,7 @@ import pyarrow as pa
 
 from placevec.core import View, ViewSpec
 from placevec.datasets.labels import Labeled, check_about, label_files, read_labels
-from placevec.datasets.places import Objects, Places
+from placevec.datasets.places import DEFAULT_SIZE_M, Objects, Places
 from placevec.datasets.views import coordinates
 from placevec.datasets.views.registry import VIEWS, Stored, reader_of
 from placevec.errors import AreaError, DatasetError, InputError, other_schema
@@ -46,6 +47,8 @@ from placevec.sources.imagery.classifier_predictions import read_predictions
 FORMAT = "placevec dataset"
 SCHEMA_VERSION = 1
 MANIFEST = "dataset.json"
+WORK = ".work"
+"""Folder of what is half done: of a dataset without a manifest, or of what is to join one."""
 PLACES = "places.parquet"
 
 _MANIFEST = {
@@ -62,6 +65,8 @@ _MANIFEST = {
     },
     "views": {str: {"spec": dict, "files": [str]}},
     "labels?": (dict, NONE),
+    "names?": (dict, NONE),
+    "provenance?": {str: {"kind": str, "created": str, "sources": [int], "inputs": dict}},
     "additions?": [{"hash": str, "created": str, "added": [str]}],
     "report?": {
         "inputs?": dict,
@@ -92,7 +97,7 @@ class Dataset:
         try:
             manifest = read_json(path / MANIFEST)
         except FileNotFoundError:
-            if (path / ".work").is_dir():
+            if (path / WORK).is_dir():
                 hint = "its preparation did not finish; run the same `placevec prepare` again to resume"
             else:
                 hint = f"there is no {MANIFEST} in it"
@@ -133,6 +138,13 @@ class Dataset:
             for file in label_files(labels):
                 if not (self.path / file).exists():
                     raise DatasetError(f"{self.path} lacks {file} of its labels: prepare it again")
+        if self.manifest.get("names") is not None:
+            check(self.manifest["names"], {"file": str}, "names")
+        if (names := self._names) is not None:
+            if Path(names).is_absolute() or ".." in Path(names).parts:
+                raise ValueError(f"names lie in {names!r}, outside of the dataset")
+            if not (self.path / names).exists():
+                raise DatasetError(f"{self.path} lacks {names} of its places: prepare it again")
         self._check_places(int(self.manifest["places"]["count"]))
 
     def _check_places(self, expected: int) -> None:
@@ -167,8 +179,31 @@ class Dataset:
     def places(self) -> pd.DataFrame:
         """place_id, lon, lat (degrees, NaN without coordinates) and name (raw OSM text or None), one row a place."""
         frame = self._columns(*_COLUMNS).to_pandas(ignore_metadata=True)
-        frame["name"] = frame["name"].astype(object).where(frame["name"].notna(), None)
+        frame["name"] = frame["name"].astype(object).where(frame["name"].notna(), self._added_names())
         return frame
+
+    @property
+    def _names(self) -> str | None:
+        """The file of names that were found after the places."""
+        names = self.manifest.get("names")
+        return None if names is None else str(names["file"])
+
+    def _added_names(self) -> Objects | None:
+        """(N,) names that were found after the places, raw OSM text or None; None where there are none."""
+        if self._names is None:
+            return None
+        path = self.path / self._names
+        try:
+            column = read_parquet(path, "table of names", columns=["name"])["name"]
+        except (InputError, KeyError) as error:
+            raise DatasetError(f"{path} is damaged: {error}") from error
+        if not pa.types.is_string(column.type):
+            raise DatasetError(f"{path} is damaged: its column name holds {column.type}")
+        if len(column) != len(self):
+            raise DatasetError(
+                f"{path} holds {len(column):,} names of {len(self):,} places: prepare it again"
+            )
+        return np.asarray(column.to_numpy(zero_copy_only=False), object)
 
     def geometry(self) -> Objects:
         """(N,) shapely geometries or None."""
@@ -238,22 +273,28 @@ class Dataset:
         return atomic.sha256_of_json(self.manifest["places"])
 
     def footprints(self) -> Floats:
-        """(N, 4) x0, y0, x1, y1 of every place in fractional tile coordinates at the map's zoom."""
-        places = self.manifest["places"]
+        """(N, 4) x0, y0, x1, y1 of every place in fractional tile coordinates at the map's zoom.
+
+        Of points of no size those of a window of `placevec.datasets.places.DEFAULT_SIZE_M`; NaN without coordinates.
+        """
+        places, lonlat, size_m = self.manifest["places"], self.lonlat, self.manifest["places"]["size_m"]
+        if size_m is None and places["zoom"] is None:
+            lonlat, size_m = np.clip(lonlat, (-180.0, -85.0), (180.0, 85.0)), DEFAULT_SIZE_M  # of maps there
         rows = Places(
-            self.places["place_id"].to_numpy(object), self.lonlat, np.empty(0, object),
-            places["size_m"], places["grid"], places["zoom"], places["spacing_m"],
+            self.places["place_id"].to_numpy(object), lonlat, np.empty(0, object), size_m, places["grid"],
+            places["zoom"], places["spacing_m"],
         )  # fmt: skip
         return rows.footprints(self.zoom)
 
     @cached_property
     def footprint_m(self) -> float:
-        """Side of the widest footprint, meters; 0 for points of no size."""
+        """Side of the widest footprint, meters; of points of no size that of their window on a map, 0 without one."""
         places = self.manifest["places"]
         if places["size_m"] is not None:
             return float(places["size_m"])
         if places["zoom"] is None:
-            return 0.0
+            is_mapped = self.base_map is not None
+            return DEFAULT_SIZE_M if is_mapped else 0.0
         known = np.isfinite(self.lonlat[:, 1])
         return float(np.max(meters_per_pixel(self.lonlat[known, 1], int(places["zoom"])))) * TILE_PX
 

@@ -9,6 +9,8 @@ import numpy as np
 
 from placevec.geo import Floats, footprint_bounds, parse_tile_id, tile_id, tile_xy_to_lonlat
 
+DEFAULT_SIZE_M = 200.0
+"""Side of a place where none is named, and of the window around a place of no size."""
 Objects = np.ndarray[Any, np.dtype[np.object_]]
 
 

@@ -1,19 +1,39 @@
-"""Writing a dataset directory: the places, then, last of all, the manifest (see `placevec.datasets.dataset`)."""
+"""Writing a dataset directory that begins: its places and views, then, last of all, the manifest.
+
+What joins it later is a `placevec.datasets.additions.Addition`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
 from placevec._version import __version__
-from placevec.datasets.dataset import FORMAT, MANIFEST, PLACES, SCHEMA_VERSION, Dataset
+from placevec.datasets.additions import Made, provenance
+from placevec.datasets.dataset import FORMAT, MANIFEST, PLACES, SCHEMA_VERSION, WORK, Dataset
 from placevec.datasets.places import Objects, Places
+from placevec.errors import DatasetError
 from placevec.geo import Area
 from placevec.geo.geoparquet import write_geoparquet
 from placevec.io import atomic
+
+
+def begun(out: Path) -> Dataset | None:
+    """The dataset that lies in a directory already; None where one may be written, or where a killed command goes on.
+
+    Raises:
+        DatasetError: something else lies there.
+    """
+    if (out / MANIFEST).exists() or (out / WORK).is_dir():
+        atomic.remove_temporaries(out)
+    if (out / MANIFEST).exists():
+        return Dataset.open(out)
+    if out.exists() and any(path.name != WORK for path in out.iterdir()) and not (out / WORK).is_dir():
+        raise DatasetError(f"{out} exists and is not a placevec dataset: choose another --out")
+    return None
 
 
 def write_dataset(
@@ -26,6 +46,7 @@ def write_dataset(
     sources: Sequence[dict[str, Any]],
     views: dict[str, dict[str, Any]],
     report: dict[str, Any],
+    parts: Mapping[str, Made],
     created: str,
 ) -> Dataset:
     """Write the places and, last of all, the manifest; returns the dataset opened (and so validated)."""
@@ -46,6 +67,7 @@ def write_dataset(
         sources=sources,
         views=views,
         report=report,
+        parts=parts,
         created=created,
     )
 
@@ -60,10 +82,12 @@ def write_manifest(
     views: dict[str, dict[str, Any]],
     report: dict[str, Any],
     created: str,
+    parts: Mapping[str, Made] | None = None,
     labels: dict[str, Any] | None = None,
 ) -> Dataset:
-    """Write the manifest, last of all; ``places`` says how those in ``places.parquet`` are laid out, ``labels`` what
-    `placevec.datasets.labels.check_about` wants. Returns the dataset opened (and so validated).
+    """Write the manifest, last of all; ``places`` says how those in ``places.parquet`` are laid out, ``parts`` what each
+    part was made of, ``labels`` what `placevec.datasets.labels.check_about` wants. Returns the dataset opened (and so
+    validated).
     """
     manifest: dict[str, Any] = {
         "format": FORMAT,
@@ -75,6 +99,7 @@ def write_manifest(
         "sources": list(sources),
         "places": {**places, "sha256": atomic.sha256_of_file(path / PLACES)},
         "views": views,
+        "provenance": provenance(parts or {}, sources=len(sources), created=created),
         "report": report,
     }
     if labels is not None:

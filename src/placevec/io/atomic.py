@@ -199,6 +199,25 @@ def exchange_directory(new: Path, target: Path) -> None:
     shutil.rmtree(old, ignore_errors=True)
 
 
+def move_files(source: Path, target: Path, names: Iterable[str]) -> None:
+    """Rename files below ``source`` to the same names below ``target``, on one disk; one that is there already is left.
+
+    When it returns they are there for good. What was killed in the middle goes on.
+    """
+    folders = {target}
+    for name in names:
+        new = target / name
+        with explained(new):
+            if (source / name).exists():
+                new.parent.mkdir(parents=True, exist_ok=True)
+                os.replace(source / name, new)
+            elif not new.exists():
+                raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(new))
+            folders.add(new.parent)
+    for folder in folders:
+        _flush(folder)
+
+
 def write_bytes(target: str | os.PathLike[str], content: bytes) -> None:
     """Write ``content`` to ``target``, whole or not at all."""
     with replacing(target) as temporary:

@@ -27,7 +27,12 @@ def prepare(out: Path, options: MapOptions, *, created: str, progress: Progress)
     dataset = _of_source(out, options, area, created, progress)
     if options.of_tiles and (options.osm is not None or options.osm_name is not None):
         return add_labels(
-            dataset, osm=options.osm, osm_name=options.osm_name, workers=options.workers, progress=progress
+            dataset,
+            osm=options.osm,
+            osm_name=options.osm_name,
+            workers=options.workers,
+            created=created,
+            progress=progress,
         )
     return dataset
 

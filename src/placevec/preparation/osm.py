@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from placevec.core import ViewSpec
-from placevec.datasets.dataset import MANIFEST, Dataset
-from placevec.datasets.places import Places
+from placevec.datasets.additions import MAP_PART, PLACES_PART, Joining, Made, add, is_made, reused
+from placevec.datasets.dataset import WORK, Dataset
+from placevec.datasets.places import DEFAULT_SIZE_M, Places
 from placevec.datasets.views.pois import place_names, read_pois
+from placevec.datasets.views.raster import KIND as RASTER
+from placevec.datasets.views.raster import NAME as MAP
 from placevec.datasets.views.raster.coverage import Coverage
-from placevec.datasets.writer import write_dataset
+from placevec.datasets.writer import begun, write_dataset
 from placevec.errors import AreaError, DatasetError, SourceError, UsageError
 from placevec.geo import (
     TILE_PX,
@@ -27,7 +31,14 @@ from placevec.geo import (
 )
 from placevec.io import atomic
 from placevec.io.progress import Progress
-from placevec.preparation.rasterize.pipeline import WORK, BurnReport, burn_extract
+from placevec.preparation.existing_places import (
+    POIS,
+    are_laid_out_by,
+    around,
+    refuse_others,
+    write_names,
+)
+from placevec.preparation.rasterize.pipeline import BurnReport, burn_extract
 from placevec.sources.osm.extracts import Extract, resolve_extract
 from placevec.sources.osm.layers import LayerTable
 from placevec.sources.osm.reader import extent, read_header
@@ -35,10 +46,10 @@ from placevec.sources.tables.points import Points, read_points
 
 LICENCE = "ODbL-1.0"
 ATTRIBUTION = "© OpenStreetMap contributors, ODbL 1.0"
-DEFAULT_SIZE_M = 200.0
 MAX_PLACES = 100_000_000
 """Tiles or grid points of an area, empty ones included."""
-POIS, MAP_COVERAGE = "pois.parquet", "map_coverage.tif"
+MAP_COVERAGE = "map_coverage.tif"
+KIND = "osm"
 
 
 def prepare(
@@ -67,31 +78,41 @@ def prepare(
     given = None if places is None else read_points(places)
     extract = resolve_extract(osm, osm_name, progress=progress)
     header = read_header(extract.path)
-    area = _area_of(extract, header.area, area)
+    held = _held(extract, header.area)
+    there = begun(out)
+    given_by_dataset = there is not None and not are_laid_out_by(there, KIND)
+    if area is not None or there is None or not given_by_dataset:
+        area = _area_of(extract, held, area)
+    if there is not None and given_by_dataset:
+        refuse_others(
+            there, {"--spacing": spacing_m, "--all-tiles": all_places}, places=places, size_m=size_m
+        )
+        area = around(there, held, area, extract.name, progress)
+    assert area is not None
     check_count(area, zoom, spacing_m)
-    if given is not None:
-        check_inside(given, area, str(places), progress)
-    inputs = {
-        "extract": atomic.sha256_of_file(extract.path),
+    drawing = _Drawing(
+        extract, header.timestamp, atomic.sha256_of_file(extract.path), area, zoom, table, landuse, workers
+    )
+    parts = {MAP_PART: drawing.made()}
+    if there is not None and given_by_dataset:
+        if is_made(there, MAP_PART, parts[MAP_PART]):
+            return reused(there, parts, progress)
+        return _added(there, drawing, created, progress)
+    of_places = {
+        "extract": drawing.sha256,
         "area": area.as_dict(),
         "zoom": zoom,
-        "layers": table.hash,
-        "landuse": landuse.hash,
         "spacing_m": spacing_m,
         "places": None if places is None else atomic.sha256_of_file(places),
         "all_places": all_places,
         "size_m": size_m,
     }
-    if (out / MANIFEST).exists() or (out / WORK).is_dir():
-        atomic.remove_temporaries(out)
-    if (out / MANIFEST).exists():
-        return reused(out, inputs, progress)
-    if out.exists() and any(path.name != WORK for path in out.iterdir()) and not (out / WORK).is_dir():
-        raise DatasetError(f"{out} exists and is not a placevec dataset: choose another --out")
-    burned = burn_extract(
-        extract.path, out, area=area, zoom=zoom, table=table, labels={"landuse": landuse},
-        workers=workers, progress=progress,
-    )  # fmt: skip
+    if given is not None:
+        check_inside(given, area, str(places), progress)
+    parts[PLACES_PART] = Made(KIND, of_places)
+    if there is not None:
+        return reused(there, parts, progress)
+    burned = drawing.burn(out, progress)
     if given is not None:
         laid = Places(given.place_id, given.lonlat, given.geometry, size_m or DEFAULT_SIZE_M, "given")
     elif spacing_m is not None:
@@ -103,33 +124,83 @@ def prepare(
         laid = laid.kept(_with_content(out, table, burned, laid, zoom))
     if len(laid) == 0:
         raise DatasetError("no place of the area holds any feature: --all-tiles keeps the empty ones too")
-    source = {
-        "kind": "osm",
-        "name": extract.name,
-        "path": extract.path.name,
-        "url": extract.url,
-        "sha256": inputs["extract"],
-        "bytes": extract.path.stat().st_size,
-        "timestamp": header.timestamp,
-        "licence": LICENCE,
-        "attribution": ATTRIBUTION,
-    }
-    spec = ViewSpec(
-        "map", "raster", table.layers, "coverage 0..255", size_px=256, zoom=zoom, rules=table.hash
-    )
     dataset = write_dataset(
         out,
         name=extract.name,
         area=area,
         places=laid,
         names=place_names(read_pois(out / POIS), laid.footprints(zoom), zoom),
-        sources=[source],
-        views={"map": {"spec": spec.as_dict(), "layers": table.as_dict(), "files": _files(out)}},
-        report={"inputs": inputs, **_report(burned)},
+        sources=[drawing.source()],
+        views={MAP_PART: drawing.view(_files(out))},
+        report=_report(burned),
+        parts=parts,
         created=created,
     )
     shutil.rmtree(out / WORK, ignore_errors=True)
     return dataset
+
+
+def _added(dataset: Dataset, drawing: _Drawing, created: str, progress: Progress) -> Dataset:
+    """The dataset with a map around its places, their names where they had none, land use and points of interest."""
+
+    def write(folder: Path) -> Joining:
+        burned = drawing.burn(folder, progress)
+        files = _files(folder)
+        names = write_names(dataset, drawing.area, drawing.zoom, folder)
+        return Joining(
+            f"a map of {len(drawing.table.layers)} layers at zoom {drawing.zoom}", [*files, names],
+            [drawing.source()], views={MAP_PART: drawing.view(files)}, names=names, report=_report(burned),
+        )  # fmt: skip
+
+    return add(dataset, MAP_PART, drawing.made(), write, created=created, progress=progress)
+
+
+@dataclass(frozen=True)
+class _Drawing:
+    """A map to be drawn, and all that it depends on."""
+
+    extract: Extract
+    timestamp: str | None
+    sha256: str
+    area: Area
+    zoom: int
+    table: LayerTable
+    landuse: LayerTable
+    workers: int
+
+    def made(self) -> Made:
+        """What makes the map."""
+        inputs = {"extract": self.sha256, "area": self.area.as_dict(), "zoom": self.zoom}
+        return Made(KIND, {**inputs, "layers": self.table.hash, "landuse": self.landuse.hash})
+
+    def burn(self, folder: Path, progress: Progress) -> BurnReport:
+        """Draw it into a folder."""
+        return burn_extract(
+            self.extract.path, folder, area=self.area, zoom=self.zoom, table=self.table,
+            labels={"landuse": self.landuse}, workers=self.workers, progress=progress,
+        )  # fmt: skip
+
+    def source(self) -> dict[str, Any]:
+        """The manifest's entry of where it is from."""
+        return {
+            "kind": KIND,
+            "name": self.extract.name,
+            "path": self.extract.path.name,
+            "url": self.extract.url,
+            "sha256": self.sha256,
+            "bytes": self.extract.path.stat().st_size,
+            "timestamp": self.timestamp,
+            "licence": LICENCE,
+            "attribution": ATTRIBUTION,
+        }
+
+    def view(self, files: list[str]) -> dict[str, Any]:
+        """The manifest's entry of the view."""
+        layers = self.table.layers
+        spec = ViewSpec(
+            MAP_PART, RASTER, layers, "coverage 0..255", size_px=256, zoom=self.zoom, rules=self.table.hash
+        )
+        return {"spec": spec.as_dict(), "layers": self.table.as_dict(), "files": files}
 
 
 def check_size(spacing_m: float | None, size_m: float | None) -> None:
@@ -140,13 +211,17 @@ def check_size(spacing_m: float | None, size_m: float | None) -> None:
         raise UsageError(f"the size of a place is a positive number of meters; got {size_m:g}")
 
 
-def _area_of(extract: Extract, held: Area | None, wanted: Area | None) -> Area:
+def _held(extract: Extract, told: Area | None) -> Area:
+    """What an extract covers: what its header tells, else where its objects lie."""
+    if told is not None and told.east - told.west <= 180:
+        return told
+    # a box round both sides of the antimeridian is the world's
+    found = extent(extract.path)
+    return found if told is None or found.crosses_antimeridian else told
+
+
+def _area_of(extract: Extract, held: Area, wanted: Area | None) -> Area:
     """The area asked for, checked against what the extract holds; else all of it."""
-    if (
-        held is None or held.east - held.west > 180
-    ):  # a box round both sides of the antimeridian is the world's
-        found = extent(extract.path)
-        held = found if held is None or found.crosses_antimeridian else held
     if wanted is None:
         return held
     _check_order(extract, held, wanted)
@@ -204,20 +279,6 @@ def check_inside(given: Points, area: Area, name: str, progress: Progress) -> No
         )
 
 
-def reused(out: Path, inputs: dict[str, Any], progress: Progress) -> Dataset:
-    """The dataset that is there, if it was made from the same inputs; else DatasetError says what differs."""
-    dataset = Dataset.open(out)
-    before = dataset.manifest["report"].get("inputs", {})
-    for name, value in inputs.items():
-        if before.get(name) != value:
-            raise DatasetError(
-                f"{out} holds a dataset made with other options ({name} differs): choose another --out, or --force"
-            )
-    shutil.rmtree(out / WORK, ignore_errors=True)  # of a run that was killed after its last file
-    progress.say(f"Reusing {out}, which was made from the same source with the same options")
-    return dataset
-
-
 def _with_content(
     out: Path, table: LayerTable, burned: BurnReport, places: Places, zoom: int
 ) -> np.ndarray[Any, Any]:
@@ -234,7 +295,7 @@ def _with_content(
 
 def _files(out: Path) -> list[str]:
     """Every file of the map view, relative to the dataset: what opening it checks."""
-    shards = sorted(path.relative_to(out).as_posix() for path in (out / "map").glob("*.tif"))
+    shards = sorted(path.relative_to(out).as_posix() for path in (out / MAP).glob("*.tif"))
     return ["map.vrt", MAP_COVERAGE, "landuse_coverage.tif", POIS, *shards]
 
 

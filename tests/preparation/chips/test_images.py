@@ -14,12 +14,15 @@ import torch
 from rasterio.transform import from_origin
 
 from placevec.core import Look
+from placevec.datasets.additions import Addition
 from placevec.datasets.dataset import Dataset
 from placevec.datasets.views.chips import ChipsView
 from placevec.datasets.views.features import FeaturesView
 from placevec.errors import DatasetError, SourceError, UsageError
+from placevec.io import atomic
 from placevec.io.progress import SILENT
 from placevec.preparation.chips import images as image_points
+from placevec.preparation.chips.shards import ChipWriter
 from placevec.preparation.chips.statistics import chip_features
 from placevec.preparation.points.options import ImageOptions
 
@@ -90,14 +93,17 @@ def test_a_run_killed_at_any_stage_goes_on(
 ) -> None:
     """Oracle: the dataset of a run that was not killed."""
     whole = prepare(tmp_path / "whole", images=folder)
-    for number, stage in enumerate(("_with_chips", "_with_chip_features", "_amended")):
+    stages: list[tuple[Any, str]] = [(image_points, name) for name in ("_with_chips", "_with_chip_features")]
+    stages += [(ChipWriter, "finish"), (image_points, "write_features")]
+    stages += [(Addition, "ready"), (Addition, "join"), (atomic, "move_files")]
+    for number, (owner, stage) in enumerate(stages):
         out = tmp_path / str(number)
         with monkeypatch.context() as patched:
 
             def dies(*args: Any, **options: Any) -> Any:
                 raise KeyboardInterrupt
 
-            patched.setattr(image_points, stage, dies)
+            patched.setattr(owner, stage, dies)
             with pytest.raises(KeyboardInterrupt):
                 prepare(out, images=folder)
         assert prepare(out, images=folder).hash == whole.hash
@@ -147,7 +153,7 @@ def test_features_join_a_table_of_points(tmp_path: Path) -> None:
         == dataset.hash
     )
     np.save(tmp_path / "f.npy", numbers + 1)
-    with pytest.raises(DatasetError, match="other image features"):
+    with pytest.raises(DatasetError, match=r"made with other options \(features differs"):
         prepare(tmp_path / "ds", points=tmp_path / "p.csv", image_features=tmp_path / "f.npy")
 
 

@@ -10,7 +10,8 @@ from PIL import Image
 
 from placevec import api
 from placevec.datasets.dataset import Dataset
-from placevec.recipes.loc2vec.build import build, configure
+from placevec.recipes import recipe
+from placevec.recipes.loc2vec.build import build
 from placevec.training.log import read_metrics
 
 
@@ -30,9 +31,9 @@ def rgb(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
 @pytest.mark.parametrize("seed", range(8))
 def test_blocks_are_held_out_whichever_they_are(rgb: Dataset, seed: int) -> None:
     """Invariant: both samplers draw from their own rows, also where the last places are not among them."""
-    config, training = configure("founding-rgb", {"seed": seed, "dim": 8})
+    config, training = recipe("loc2vec").configure("founding-rgb", {"seed": seed, "dim": 8})
     built = build(rgb, config, training)
-    assert built.held_out
+    assert built.split.held_out
     assert built.recipe.validation is not None
     for sampler in (built.recipe.sampler, built.recipe.validation):
         rows = set(sampler.rows.tolist())  # type: ignore[attr-defined]
@@ -45,5 +46,5 @@ def test_it_trains_without_a_validation_dataset(rgb: Dataset, tmp_path: Path) ->
     api.train("loc2vec", rgb, out=tmp_path / "run", preset="founding-rgb", epochs=1, projector=0)
     (row,) = read_metrics(tmp_path / "run")
     assert np.isfinite(row["validation/loss"])
-    config, training = configure("founding-rgb", {})
+    config, training = recipe("loc2vec").configure("founding-rgb", {})
     assert 299 not in build(rgb, config, training).recipe.sampler.rows  # type: ignore[attr-defined]

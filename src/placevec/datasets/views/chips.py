@@ -43,6 +43,7 @@ from placevec.geo.geoparquet import read_parquet
 
 TABLE = "chips.parquet"
 FOLDER = "chips"
+NAME, KIND = "chips", "chips"
 MAX_ROWS = 1024
 MAX_BANDS = 64
 TYPES = ("uint8", "uint16", "int16", "float32")

@@ -28,6 +28,9 @@ from placevec.geo.geoparquet import read_parquet
 from placevec.io import atomic
 
 FOLDER = "features"
+KIND = "features"
+IMAGE_FEATURES = "image_features"
+"""What the view of features of the places' images is called."""
 MAX_FEATURES = 65_536
 IN_MEMORY = 2**30
 """Bytes up to which a table is held in memory, and goes where looks are drawn; a larger one is read from the disk."""

@@ -1,14 +1,13 @@
-"""Places known by their images: chips become a dataset, and images or ready features join one of points.
+"""Places known by their images: chips become a dataset, and images or ready features join one that is there.
 
-Where a chip lies is read first and laid out as any table of points; the chips are stored next, then what is seen in them.
-A run that was killed leaves a dataset without images, and the same command adds them.
+Where a chip lies is read first and laid out as any table of points; the chips join next, then what is seen in them. A run
+that was killed leaves a dataset without images, and the same command adds them.
 """
 
 from __future__ import annotations
 
-import shutil
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,21 +19,27 @@ import torch
 from numpy.typing import NDArray
 
 from placevec.core import Look, ViewSpec
+from placevec.datasets.additions import PLACES_PART, Joining, Made, add, is_made, made
 from placevec.datasets.dataset import MANIFEST, Dataset
+from placevec.datasets.views.chips import NAME as CHIPS
 from placevec.datasets.views.chips import ChipsView
-from placevec.datasets.views.features import write_features
+from placevec.datasets.views.features import IMAGE_FEATURES, write_features
+from placevec.datasets.views.features import KIND as FEATURES
 from placevec.errors import DatasetError, SourceError
+from placevec.geo import Floats, to_ecef
 from placevec.io import atomic
 from placevec.io.progress import Progress
-from placevec.preparation.chips.shards import WORK, ChipWriter
+from placevec.options import options_of
+from placevec.preparation.chips.shards import ChipWriter, WrittenChips
 from placevec.preparation.chips.statistics import chip_features, feature_names, scale_of
+from placevec.preparation.existing_places import refuse_others, rows_of
 from placevec.preparation.points import table as points
+from placevec.preparation.points.join import NEAR_M
 from placevec.preparation.points.options import FOLDER, ImageOptions
 from placevec.sources.imagery.chips import ChipFiles, Ground, chip_centers, folders_of, open_chips
 from placevec.sources.tables.features import read_feature_table
 
-CHIPS = "chips"
-IMAGE_FEATURES = "image_features"
+KIND = "images"
 UNKNOWN_ATTRIBUTION = "unknown: the images name no source"
 _AT_ONCE = 64
 """Chips whose statistics are computed together."""
@@ -46,6 +51,8 @@ def prepare(out: Path, options: ImageOptions, *, created: str, progress: Progres
     Images are folders or zip files of GeoTIFF chips, each of which is a place, instead of a table of points; without
     features that a network of the user's made, those of `placevec.preparation.chips.statistics` are computed of them.
 
+    A dataset that is there keeps its places: images join those that they are called as, features those that they name.
+
     Args:
         out: the dataset directory.
         options: which points and images.
@@ -54,14 +61,16 @@ def prepare(out: Path, options: ImageOptions, *, created: str, progress: Progres
     """
     path = options.image_features
     features = None if path is None else read_feature_table(path)
-    if not options.images:
-        dataset = points.prepare(out, options, created=created, progress=progress)
-    else:
-        files = [open_chips(folder, options.bands) for folder in options.images]
-        dataset = _of_images(out, options, files, created=created, progress=progress)
-        dataset = _with_chips(dataset, files, options.bands, options.attribution, progress)
+    when: dict[str, Any] = {"created": created, "progress": progress}
+    attribution = options.attribution
+    if options.images:
+        dataset = _of_images(out, options, **when)
         if features is None:
-            return _with_chip_features(dataset, progress)
+            return _with_chip_features(dataset, **when)
+    elif features is not None and (out / MANIFEST).exists() and not _names_rows(options):
+        dataset, attribution = Dataset.open(out), attribution or UNKNOWN_ATTRIBUTION
+    else:
+        dataset = points.prepare(out, options, **when)
     if features is None or path is None:
         return dataset
     ids = dataset.places["place_id"].to_numpy(object)
@@ -69,33 +78,104 @@ def prepare(out: Path, options: ImageOptions, *, created: str, progress: Progres
     if len(places) < len(ids):
         progress.say(f"Note: {len(ids) - len(places):,} of {len(ids):,} places have no image features")
     parts = (features.numbers[rows[at : at + 65_536]] for at in range(0, len(rows), 65_536))
-    made = {"features": atomic.sha256_of_file(path)}
-    return _with_features(dataset, ids[places], parts, (), path.name, made)
+    credit = attribution or dataset.manifest["sources"][-1]["attribution"]
+    made_of = {"features": atomic.sha256_of_file(path)}
+    return _with_features(dataset, ids[places], parts, (), Path(path).name, made_of, credit, **when)
 
 
-def _of_images(
-    out: Path, options: ImageOptions, files: Sequence[ChipFiles], *, created: str, progress: Progress
-) -> Dataset:
-    """The places where the chips lie, and their labels."""
+def _names_rows(options: ImageOptions) -> bool:
+    """Whether some option is about a table of points."""
+    return any(
+        getattr(options, one.name) != one.default
+        for one in options_of(ImageOptions)
+        if one.name not in ("attribution", "image_features")
+    )
+
+
+def _of_images(out: Path, options: ImageOptions, *, created: str, progress: Progress) -> Dataset:
+    """The places where the chips lie, and their labels; or, of a dataset that is there, chips of its places."""
+    files = [open_chips(folder, options.bands) for folder in options.images]
     names, grounds = _laid_out(files, progress)
     lonlat, sides = chip_centers(grounds)
-    if not np.isfinite(sides).any():
-        raise SourceError(
-            f"no image in {', '.join(str(one.path) for one in files)} says where it lies: georeferenced GeoTIFFs are "
-            "needed, or a table of points with --image-features"
-        )
-    columns = {"place_id": names, "lon": lonlat[:, 0], "lat": lonlat[:, 1]}
-    if options.label is not None:
-        columns[FOLDER] = [folder or None for folder in folders_of(names)]
-    size_m = round(float(np.nanmin(sides)), 1) if options.size_m is None else options.size_m
+    when: dict[str, Any] = {"created": created, "progress": progress}
+    of_table = replace(
+        options, images=(), bands=None, image_features=None, id="place_id", points=None, keep_duplicates=True
+    )
     with tempfile.TemporaryDirectory(prefix="placevec-") as folder:
         table = Path(folder) / f"{_named(files)}.parquet"
-        pq.write_table(pa.table(columns), table)
-        of_table = replace(
-            options, images=(), bands=None, image_features=None, points=table, id="place_id", keep_duplicates=True,
-            size_m=size_m, attribution=options.attribution or UNKNOWN_ATTRIBUTION,
-        )  # fmt: skip
-        return points.prepare(out, of_table, created=created, progress=progress)
+        called = _written(table, names, names, lonlat, labeled=options.label is not None)
+        there = Dataset.open(out) if (out / MANIFEST).exists() else None
+        if there is not None and not _is_of(there, table):
+            refuse_others(there, {}, places=None, size_m=options.size_m)
+            called = _called_as(there, names, lonlat, sides, _named(files))
+            dataset = there
+            if options.label is not None:
+                own = [name for name in names if name in called]
+                known = np.full((len(own), 2), np.nan)  # the dataset's places have coordinates of their own
+                _written(table, [called[name] for name in own], own, known, labeled=True)
+                of_labels = replace(of_table, points=table, keep_duplicates=options.keep_duplicates)
+                dataset = points.prepare(out, of_labels, **when)
+        else:
+            if not np.isfinite(sides).any():
+                raise SourceError(
+                    f"no image in {', '.join(str(one.path) for one in files)} says where it lies: georeferenced "
+                    "GeoTIFFs are needed, or a table of points with --image-features"
+                )
+            size_m = round(float(np.nanmin(sides)), 1) if options.size_m is None else options.size_m
+            credit = options.attribution or UNKNOWN_ATTRIBUTION
+            of_places = replace(of_table, points=table, size_m=size_m, attribution=credit)
+            dataset = points.prepare(out, of_places, **when)
+    return _with_chips(dataset, files, called, options.bands, options.attribution, **when)
+
+
+def _written(
+    table: Path, ids: Sequence[str], names: Sequence[str], lonlat: Floats, *, labeled: bool
+) -> dict[str, str]:
+    """Write a table of images as one of points; image -> its place."""
+    columns = {"place_id": list(ids), "lon": lonlat[:, 0], "lat": lonlat[:, 1]}
+    if labeled:
+        columns[FOLDER] = [folder or None for folder in folders_of(list(names))]
+    pq.write_table(pa.table(columns), table)
+    return dict(zip(names, ids, strict=True))
+
+
+def _is_of(dataset: Dataset, table: Path) -> bool:
+    """Whether a dataset's places are those of this very table."""
+    found = made(dataset, PLACES_PART)
+    return found is not None and found.inputs.get("points") == atomic.sha256_of_file(table)
+
+
+def _called_as(
+    dataset: Dataset, names: Sequence[str], lonlat: Floats, sides: Floats, what: str
+) -> dict[str, str]:
+    """Image -> the place of a dataset that it shows: the one called as the image is, with or without its folder.
+
+    Raises:
+        DatasetError: no image is called as a place, or one lies elsewhere than the place that it is called as.
+    """
+    bare = [name.rsplit("/", 1)[-1] for name in names]
+    at = rows_of(dataset, names)
+    if len(set(bare)) == len(bare):
+        at = np.where(at >= 0, at, rows_of(dataset, bare))
+    if not (at >= 0).any():
+        raise DatasetError(
+            f"{dataset.path}: its places are others: none of {len(names):,} images of {what} is called as one of them; "
+            f"the first is {names[0]!r}, its first place {str(dataset.places['place_id'].iloc[0])!r}"
+        )
+    own = dataset.lonlat[np.maximum(at, 0)]
+    both = (at >= 0) & np.isfinite(lonlat).all(axis=1) & np.isfinite(own).all(axis=1)
+    away = np.zeros(len(names))
+    away[both] = np.linalg.norm(
+        to_ecef(lonlat[both, 0], lonlat[both, 1]) - to_ecef(own[both, 0], own[both, 1]), axis=1
+    )
+    moved = np.flatnonzero(away > np.maximum(NEAR_M, np.nan_to_num(sides)))
+    if len(moved):
+        raise DatasetError(
+            f"{dataset.path}: its places are others: {len(moved):,} images of {what} lie elsewhere than the places that "
+            f"they are called as, such as {names[moved[0]]!r}, {away[moved[0]]:,.0f} m away"
+        )
+    ids = dataset.places["place_id"].to_numpy(object)
+    return {name: str(ids[row]) for name, row in zip(names, at.tolist(), strict=True) if row >= 0}
 
 
 def _laid_out(files: Sequence[ChipFiles], progress: Progress) -> tuple[list[str], list[Ground]]:
@@ -139,29 +219,49 @@ def _called(source: ChipFiles, name: str, files: Sequence[ChipFiles]) -> str:
 def _with_chips(
     dataset: Dataset,
     files: Sequence[ChipFiles],
+    called: Mapping[str, str],
     bands: str | None,
     attribution: str | None,
+    *,
+    created: str,
     progress: Progress,
 ) -> Dataset:
-    """The dataset with its chips stored; DatasetError when it has those of other images."""
-    inputs = {"images": [source.fingerprint for source in files], "bands": bands}
-    before = dataset.manifest["report"].get(CHIPS)
-    if before is not None:
-        if before != inputs:
-            raise DatasetError(f"{dataset.path} has chips of other images: choose another --out, or --force")
+    """The dataset with its chips stored, of the places that they are ``called`` as; DatasetError when it has others."""
+    of = Made(KIND, {"images": [source.fingerprint for source in files], "bands": bands})
+    if is_made(dataset, CHIPS, of):
         return dataset
-    writer = ChipWriter(dataset.path, CHIPS, inputs)
+
+    def write(folder: Path) -> Joining:
+        written = _stored(ChipWriter(folder, CHIPS, of.inputs, beside=dataset.path), files, called, progress)
+        about = {
+            "kind": "images", "name": _named(files), "path": ", ".join(one.path.name for one in files), "url": None,
+            "sha256": written.sha256, "timestamp": None, "licence": None,
+            "bytes": sum((folder / name).stat().st_size for name in written.files),
+            "attribution": attribution or UNKNOWN_ATTRIBUTION,
+        }  # fmt: skip
+        view = {"spec": written.spec(CHIPS).as_dict(), "files": written.files}
+        what = f"{written.table.num_rows:,} images of {len(dataset):,} places"
+        return Joining(what, written.files, [about], views={CHIPS: view})
+
     places = set(dataset.places["place_id"])
+    called = {image: place for image, place in called.items() if place in places}
+    return add(dataset, CHIPS, of, write, created=created, progress=progress)
+
+
+def _stored(
+    writer: ChipWriter, files: Sequence[ChipFiles], called: Mapping[str, str], progress: Progress
+) -> WrittenChips:
+    """Store the images that are of places, but for those that are stored already."""
     broken = []
     with progress.task("Storing images", total=sum(map(len, files))) as advance:
         for source in files:
             for position, name in enumerate(source.names):
-                called = _called(source, name, files)
-                if called in places and called not in writer.done:
+                image = _called(source, name, files)
+                if image in called and image not in writer.done:
                     try:
                         chip = source.read(position)
                         writer.add(
-                            called, chip.pixels, chip.bands, source=called, crs=chip.crs, transform=chip.transform,
+                            called[image], chip.pixels, chip.bands, source=image, crs=chip.crs, transform=chip.transform,
                             date=chip.date,
                         )  # fmt: skip
                     except SourceError as error:
@@ -169,23 +269,11 @@ def _with_chips(
                 advance()
     if broken:
         progress.say(f"Note: {len(broken):,} places have no image, such as {broken[0]}")
-    written = writer.finish()
-    about = {
-        "kind": "images", "name": _named(files), "path": ", ".join(one.path.name for one in files), "url": None,
-        "sha256": written.sha256, "timestamp": None, "licence": None,
-        "bytes": sum((dataset.path / name).stat().st_size for name in written.files),
-        "attribution": attribution or UNKNOWN_ATTRIBUTION,
-    }  # fmt: skip
-    found = _amended(dataset, written.spec(CHIPS), written.files, about, {CHIPS: inputs})
-    shutil.rmtree(dataset.path / WORK, ignore_errors=True)
-    return found
+    return writer.finish()
 
 
-def _with_chip_features(dataset: Dataset, progress: Progress) -> Dataset:
+def _with_chip_features(dataset: Dataset, *, created: str, progress: Progress) -> Dataset:
     """The dataset with statistics of its chips as features of their places: of the first chip of each."""
-    made = {"statistics": dataset.spec(CHIPS).hash}
-    if dataset.manifest["report"].get(IMAGE_FEATURES) == made:
-        return dataset
     ids = dataset.places["place_id"].to_numpy(object)
     view = ChipsView(dataset.path, dataset.spec(CHIPS), ids)
     rows, bands = np.flatnonzero(view.known), view.spec.channels
@@ -199,8 +287,14 @@ def _with_chip_features(dataset: Dataset, progress: Progress) -> Dataset:
                 advance(len(look))
 
     return _with_features(
-        dataset, ids[rows], parts(), feature_names(bands), "statistics of the chips' bands", made
-    )
+        dataset, ids[rows], parts(), feature_names(bands), "statistics of the chips' bands",
+        {"statistics": dataset.spec(CHIPS).hash}, _credit_of_chips(dataset), created=created, progress=progress,
+    )  # fmt: skip
+
+
+def _credit_of_chips(dataset: Dataset) -> str:
+    sources = [one for one in dataset.manifest["sources"] if one.get("kind") == "images"]
+    return str(sources[-1]["attribution"]) if sources else UNKNOWN_ATTRIBUTION
 
 
 def _with_features(
@@ -209,33 +303,27 @@ def _with_features(
     parts: Iterator[NDArray[Any]],
     names: tuple[str, ...],
     what: str,
-    made: dict[str, Any],
+    made_of: dict[str, Any],
+    attribution: str,
+    *,
+    created: str,
+    progress: Progress,
 ) -> Dataset:
-    before = dataset.manifest["report"].get(IMAGE_FEATURES)
-    if before is not None:
-        if before != made:
-            raise DatasetError(f"{dataset.path} has other image features: choose another --out, or --force")
+    """The dataset with features of places; DatasetError when it has others."""
+    of = Made("features", made_of)
+    if is_made(dataset, IMAGE_FEATURES, of):
         return dataset
-    files, dim, sha256 = write_features(dataset.path, IMAGE_FEATURES, place_ids, parts)
-    spec = ViewSpec(IMAGE_FEATURES, "features", names, f"{dim} numbers, float32")
-    source = {
-        "kind": "features", "name": what, "path": what, "url": None, "sha256": sha256, "timestamp": None, "licence": None,
-        "bytes": sum((dataset.path / file).stat().st_size for file in files),
-        "attribution": dataset.manifest["sources"][-1]["attribution"],
-    }  # fmt: skip
-    return _amended(dataset, spec, files, source, {IMAGE_FEATURES: made})
 
+    def write(folder: Path) -> Joining:
+        files, dim, sha256 = write_features(folder, IMAGE_FEATURES, place_ids, parts)
+        spec = ViewSpec(IMAGE_FEATURES, FEATURES, names, f"{dim} numbers, float32")
+        source = {
+            "kind": "features", "name": what, "path": what, "url": None, "sha256": sha256, "timestamp": None,
+            "licence": None, "bytes": sum((folder / file).stat().st_size for file in files),
+            "attribution": attribution,
+        }  # fmt: skip
+        view = {"spec": spec.as_dict(), "files": files}
+        said = f"{dim} image features of {len(place_ids):,} of {len(dataset):,} places"
+        return Joining(said, files, [source], views={IMAGE_FEATURES: view})
 
-def _amended(
-    dataset: Dataset, spec: ViewSpec, files: list[str], source: dict[str, Any], report: dict[str, Any]
-) -> Dataset:
-    """The dataset with one view more."""
-    manifest = dataset.manifest
-    changed = {
-        **manifest,
-        "sources": [*manifest["sources"], source],
-        "views": {**manifest["views"], spec.name: {"spec": spec.as_dict(), "files": files}},
-        "report": {**manifest["report"], **report},
-    }
-    atomic.write_json(dataset.path / MANIFEST, changed)
-    return Dataset.open(dataset.path)
+    return add(dataset, IMAGE_FEATURES, of, write, created=created, progress=progress)

@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from placevec.core import ViewSpec
-from placevec.datasets.views.chips import MAX_BANDS, MAX_ROWS, TABLE, TYPES, read_chips, shard_name
+from placevec.datasets.views.chips import KIND, MAX_BANDS, MAX_ROWS, TABLE, TYPES, read_chips, shard_name
 from placevec.errors import InputError
 from placevec.geo.geoparquet import read_parquet
 from placevec.io import atomic
@@ -71,7 +71,7 @@ class WrittenChips:
                 f"the chips have no band in common: {', '.join(bands[0])} and {', '.join(bands[1])}"
             )
         values = f"{' or '.join(self.types)} as stored"
-        return ViewSpec(name, "chips", common, values, size_px=int(self.sizes.min()))
+        return ViewSpec(name, KIND, common, values, size_px=int(self.sizes.min()))
 
 
 @dataclass
@@ -94,12 +94,15 @@ class ChipWriter:
         folder: the dataset's directory, which may hold chips of other views.
         view: name of the view.
         inputs: what the chips are made of; what a killed job left of other inputs is removed.
+        beside: the dataset that holds chips of other views, where ``folder`` is another; the new table holds theirs too.
 
     Attributes:
         done: sources whose chips are in whole shards already.
     """
 
-    def __init__(self, folder: Path, view: str, inputs: Mapping[str, Any]) -> None:
+    def __init__(
+        self, folder: Path, view: str, inputs: Mapping[str, Any], *, beside: Path | None = None
+    ) -> None:
         self.folder, self.view = folder, view
         self._work = folder / WORK
         plan = {"view": view, "inputs": dict(inputs)}
@@ -107,8 +110,8 @@ class ChipWriter:
             shutil.rmtree(self._work, ignore_errors=True)
             atomic.write_json(self._work / _PLAN, plan)
         self._others = None
-        if (folder / TABLE).exists():
-            table = read_chips(folder)
+        if ((beside or folder) / TABLE).exists():
+            table = read_chips(beside or folder)
             self._others = table.filter(pc.not_equal(table["view"], view))
         self._parts = {
             int(path.stem): read_parquet(path, "table of chips")

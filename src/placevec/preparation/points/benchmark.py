@@ -72,7 +72,7 @@ def prepare_layout(
         return {"image_predictions": files} if files else {}
 
     return make_dataset(
-        out, read, inputs=inputs, sources=sources, plan=plan, column="class", labels_of=labels_of,
+        out, read, kind="layout", inputs=inputs, sources=sources, plan=plan, column="class", labels_of=labels_of,
         extra_files=with_predictions, keep_unplaced=True, notes=_notes(read.notes, list(matrices), sizes), size_m=size_m,
         created=created, progress=progress,
     )  # fmt: skip

@@ -10,21 +10,32 @@ from typing import Any
 
 import numpy as np
 
-from placevec.datasets.dataset import MANIFEST, PLACES, Dataset
-from placevec.datasets.labels import LABELS, SPLITS
+from placevec.datasets.additions import (
+    LABELS_PART,
+    PLACES_PART,
+    Joining,
+    Made,
+    add,
+    is_made,
+    made,
+    reused,
+)
+from placevec.datasets.dataset import MANIFEST, PLACES, WORK, Dataset
+from placevec.datasets.labels import LABELS, SPLITS, label_files
 from placevec.datasets.views import coordinates
 from placevec.datasets.writer import write_manifest
 from placevec.errors import DatasetError, SourceError
 from placevec.geo import Area
 from placevec.io import atomic
 from placevec.io.progress import Progress
-from placevec.preparation.osm import reused
+from placevec.preparation.existing_places import refuse_others
+from placevec.preparation.points.join import JoinedRows
 from placevec.preparation.points.label_schema import Decided
 from placevec.preparation.points.split import SplitPlan
 from placevec.preparation.points.stage import PointSource, Staged, stage
-from placevec.preparation.points.write import write_rows
+from placevec.preparation.points.write import write_added_labels, write_rows
 
-WORK = ".work"
+STAGED = "staged"
 PREDICTIONS = "image_predictions"
 STAMP = "labeled-points"
 """An empty file in the folder of work: other commands, and people, have folders of that name too."""
@@ -38,6 +49,7 @@ def make_dataset(
     out: Path,
     source: PointSource,
     *,
+    kind: str,
     inputs: dict[str, Any],
     sources: list[dict[str, Any]],
     plan: SplitPlan,
@@ -51,7 +63,7 @@ def make_dataset(
     created: str,
     progress: Progress,
 ) -> Dataset:
-    """Write a dataset of labeled points, or reuse the one that was made of the same inputs.
+    """Write a dataset of labeled points, reuse the one that was made of the same inputs, or label the places of another.
 
     Nothing of it stays behind when a source cannot be used, and nothing else is removed; a run that was killed starts
     afresh.
@@ -59,6 +71,7 @@ def make_dataset(
     Args:
         out: the dataset directory.
         source: of the rows.
+        kind: of preparation: ``table`` or ``layout``.
         inputs: what tells whether a dataset that is there is the same.
         sources: of the manifest.
         plan: how rows are divided.
@@ -74,12 +87,32 @@ def make_dataset(
         progress: where to report.
 
     Raises:
-        DatasetError: the directory holds something else, or a dataset of other inputs.
+        DatasetError: the directory holds something else, or a dataset of other places, or with other labels.
         SourceError: the source cannot be used.
     """
+    parts = {PLACES_PART: Made(kind, inputs), **({LABELS_PART: Made(kind, inputs)} if labels_of else {})}
     if (out / MANIFEST).exists():
         atomic.remove_temporaries(out)
-        return reused(out, inputs, progress)
+        there = Dataset.open(out)
+        if made(there, PLACES_PART) == parts[PLACES_PART].plain():
+            return reused(there, parts, progress)
+        refuse_others(there, {}, places=None, size_m=size_m)
+        if labels_of is None:
+            JoinedRows(source, there).check()
+            progress.say(
+                f"Nothing to add: {source.path} speaks of places of {out} and names no labels (--label COLUMN)"
+            )
+            return there
+        if is_made(there, LABELS_PART, parts[LABELS_PART]):
+            return reused(there, {LABELS_PART: parts[LABELS_PART]}, progress)
+
+        def write(folder: Path) -> Joining:
+            return _labelled(
+                there, source, folder, sources, plan, column, labels_of, extra_files, keep_repeats, keep_unplaced,
+                progress,
+            )  # fmt: skip
+
+        return add(there, LABELS_PART, parts[LABELS_PART], write, created=created, progress=progress)
     work = out / WORK
     existed = out.exists() and not work.is_dir()
     _check_own(out)
@@ -108,7 +141,8 @@ def make_dataset(
             },
             sources=sources,
             views={coordinates.NAME: {"spec": coordinates.SPEC.as_dict(), "files": []}},
-            report={"inputs": inputs, **_report(staged, decided, plan, written), "notes": list(notes or ())},
+            report={**_report(staged, decided, plan, written), "notes": list(notes or ())},
+            parts=parts,
             labels=labels,
             created=created,
         )
@@ -120,6 +154,37 @@ def make_dataset(
         raise
     shutil.rmtree(work, ignore_errors=True)
     return dataset
+
+
+def _labelled(
+    dataset: Dataset,
+    source: PointSource,
+    folder: Path,
+    sources: list[dict[str, Any]],
+    plan: SplitPlan,
+    column: str | None,
+    labels_of: Callable[[Staged], Decided],
+    extra_files: Callable[[Path], dict[str, Any]] | None,
+    keep_repeats: bool,
+    keep_unplaced: bool,
+    progress: Progress,
+) -> Joining:
+    """Write the labels of a dataset's places into a folder, and say what joins it."""
+    staging = folder / STAGED
+    shutil.rmtree(staging, ignore_errors=True)
+    staging.mkdir(parents=True)
+    rows = JoinedRows(source, dataset)
+    staged = stage(rows, staging, keep_repeats=keep_repeats, keep_unplaced=keep_unplaced, progress=progress)
+    _check_several(staged, source)
+    decided = labels_of(staged)
+    _check_enough(staged, decided, source)
+    written = write_added_labels(staged, decided, plan, dataset, folder, progress=progress)
+    about = _about(decided, column, extra_files, folder)
+    many = f"{len(decided.classes):,} classes" if decided.kind == "classes" else "numbers"
+    return Joining(
+        f"labels ({column}, {many}) of {written['places']:,} of {len(dataset):,} places", label_files(about), sources,
+        labels=about, report=_report(staged, decided, plan, written),
+    )  # fmt: skip
 
 
 def _check_own(out: Path) -> None:

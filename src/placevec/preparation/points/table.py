@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from pathlib import Path
 
-from placevec.datasets.dataset import Dataset
+from placevec.datasets.dataset import MANIFEST, Dataset
 from placevec.errors import UsageError
 from placevec.io import atomic
 from placevec.io.progress import Progress
@@ -35,10 +35,10 @@ def prepare(out: Path, options: PointOptions, *, created: str, progress: Progres
             size_m=options.size_m, attribution=options.attribution, created=created, progress=progress,
         )  # fmt: skip
     if options.points is None:
-        raise UsageError("name a table of points and the column to be learned: FILE --label COLUMN")
+        raise UsageError("name a table of points: FILE --label COLUMN")
     plan = _plan(options)
     wanted = {name: getattr(options, name) for name in COLUMNS}
-    source = PointTable(options.points, wanted, options.crs)
+    source = PointTable(options.points, wanted, options.crs, ids_are_enough=(out / MANIFEST).exists())
     inputs = {
         "points": atomic.sha256_of_file(source.path), "columns": wanted, "crs": options.crs, "kind": options.kind,
         "split": asdict(plan), "min_per_class": options.min_per_class, "one_class": options.one_class,
@@ -58,7 +58,7 @@ def prepare(out: Path, options: PointOptions, *, created: str, progress: Progres
         "attribution": options.attribution or UNKNOWN_ATTRIBUTION,
     }  # fmt: skip
     return make_dataset(
-        out, source, inputs=inputs, sources=[about], plan=plan, column=options.label,
+        out, source, kind="table", inputs=inputs, sources=[about], plan=plan, column=options.label,
         labels_of=None if options.label is None else labels_of, keep_repeats=options.keep_duplicates,
         size_m=options.size_m, created=created, progress=progress,
     )  # fmt: skip

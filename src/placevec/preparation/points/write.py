@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -12,12 +13,13 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from placevec.datasets.dataset import PLACES
+from placevec.datasets.dataset import PLACES, Dataset
 from placevec.datasets.labels import LABELS, SPLITS
 from placevec.errors import SourceError
 from placevec.geo.geoparquet import geo_of_points, wkb_points
 from placevec.io.atomic import replacing
 from placevec.io.progress import Progress
+from placevec.preparation.existing_places import rows_of
 from placevec.preparation.points.label_schema import Decided
 from placevec.preparation.points.split import Sides, SplitPlan
 from placevec.preparation.points.stage import Staged
@@ -106,6 +108,67 @@ def write_rows(
     return total
 
 
+def write_added_labels(
+    staged: Staged, decided: Decided, plan: SplitPlan, dataset: Dataset, folder: Path, *, progress: Progress
+) -> dict[str, int]:
+    """Write ``labels.parquet`` of the places of a dataset into a folder, a row a place; unknown where no row is of one.
+
+    A place without a label is on the side of its block where blocks are divided, else it is of training: only labels
+    are asked about.
+
+    Returns:
+        How many places have a label (``places``), of them without coordinates (``unplaced``), and the ``users``.
+    """
+    count, users = len(dataset), Users()
+    side = _sides_of(dataset, plan)
+    held: dict[str, NDArray[Any]] = {
+        "label": np.full(count, -1, np.int32) if decided.kind == "classes" else np.full(count, np.nan)
+    }
+    held |= {
+        name: np.full(count, np.nan) if name == "date" else np.full(count, -1, np.int32)
+        for name in ("user", "date", "image_row")
+        if name in staged.columns
+    }
+    sides = Sides(plan, classes=decided.kind == "classes")
+    labeled = np.zeros(count, bool)
+    with progress.task("Writing labels", total=staged.rows) as advance:
+        for batch, used in staged.batches():
+            of_batch = sides.of(batch, used)
+            columns, known = _labels(batch, decided, of_batch)
+            keep = np.flatnonzero(used & known)
+            rows = rows_of(dataset, batch.column("place_id"))[keep]
+            columns |= {name: batch.column(name) for name in ("date", "image_row") if name in held}
+            if "user" in held:
+                columns["user"] = users.of(batch.column("user").take(pa.array(keep)))
+            for name, values in held.items():
+                column = columns[name] if name == "user" else columns[name].take(pa.array(keep))
+                unknown = pa.scalar(np.nan if values.dtype.kind == "f" else -1, column.type)
+                values[rows] = np.asarray(pc.fill_null(column, unknown))
+            side[rows] = of_batch[keep]
+            labeled[rows] = True
+            advance(batch.num_rows)
+    table = pa.table({**{name: pa.array(values) for name, values in held.items()}, "split": _named(side)})
+    with replacing(folder / LABELS) as temporary:
+        pq.write_table(table, temporary, compression="zstd", use_dictionary=["split"])
+    unplaced = labeled & ~np.isfinite(dataset.lonlat).all(axis=1)
+    return {"places": int(labeled.sum()), "unplaced": int(unplaced.sum()), "users": len(users)}
+
+
+def _sides_of(dataset: Dataset, plan: SplitPlan) -> NDArray[np.int8]:
+    """(N,) int8 side of each place before it is known which have a label."""
+    side = np.zeros(len(dataset), np.int8)
+    located = np.isfinite(dataset.lonlat).all(axis=1)
+    if plan.block_m is not None and located.any():
+        lon, lat = (pa.array(dataset.lonlat[located, axis]) for axis in (0, 1))
+        batch = pa.RecordBatch.from_arrays([lon, lat], names=["lon", "lat"])
+        side[located] = Sides(plan, classes=False).of(batch, np.ones(len(lon), bool))
+    return side
+
+
+def _named(side: NDArray[np.int8]) -> pa.Array:
+    return pa.DictionaryArray.from_arrays(pa.array(np.maximum(side, 0)), pa.array(SPLITS)).cast(pa.string())
+
+
 def _writer(stack: contextlib.ExitStack, path: Path, schema: pa.Schema) -> pq.ParquetWriter:
     temporary = stack.enter_context(replacing(path))
     texts = [field.name for field in schema if pa.types.is_string(field.type) and field.name != "place_id"]
@@ -123,8 +186,7 @@ def _labels(
     else:
         label = pc.index_in(words, value_set=pa.array(decided.classes, pa.string()))
         known = np.asarray(label.is_valid())
-    names = pa.DictionaryArray.from_arrays(pa.array(np.maximum(side, 0)), pa.array(SPLITS))
-    return {"label": label, "split": names.cast(pa.string())}, known
+    return {"label": label, "split": _named(side)}, known
 
 
 def _places(batch: pa.RecordBatch) -> pa.Table:

@@ -18,6 +18,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from placevec.datasets.dataset import WORK
+from placevec.datasets.views.raster import NAME as MAP
 from placevec.datasets.views.raster.coverage import CELL_PX, CELLS_PER_TILE
 from placevec.datasets.views.raster.shards import SHARD_PX, SHARD_TILES, Bytes
 from placevec.errors import AreaError, InputError
@@ -35,7 +37,6 @@ from placevec.preparation.rasterize.mosaic import (
 from placevec.preparation.rasterize.shard_parts import ShardPart, read_part, remove_unfinished, write_part
 from placevec.preparation.rasterize.spool import TileRange
 
-WORK = ".work"
 PARTS = "map-parts"
 MAX_COVERAGE_BLOCKS = 2**24
 """Blocks of the coverage raster, all channels together: its table takes 32 bytes for each while it is written."""
@@ -171,12 +172,12 @@ class _Writer:
             remove_unfinished(self.out, self.out / WORK, note)
             self.parts.mkdir(parents=True)
             write_json(note, fingerprint)
-        (self.out / "map").mkdir(exist_ok=True)
-        for folder in (self.out, self.out / "map", self.parts):
+        (self.out / MAP).mkdir(exist_ok=True)
+        for folder in (self.out, self.out / MAP, self.parts):
             remove_temporaries(folder)
 
     def target(self, shard: Shard) -> Path:
-        return self.out / "map" / f"{shard[0]}_{shard[1]}.tif"
+        return self.out / MAP / f"{shard[0]}_{shard[1]}.tif"
 
     def part(self, shard: Shard) -> Path:
         return self.parts / f"{shard[0]}_{shard[1]}.arrow"

@@ -23,7 +23,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from placevec.datasets.dataset import WORK
 from placevec.datasets.views.pois import Match, PoiTable, PoiWriter
+from placevec.datasets.views.raster import NAME as MAP
 from placevec.errors import InputError, PlacevecError
 from placevec.geo import Area, Ints, check_zoom, meters_per_pixel, tile_ranges, tile_xy_to_lonlat
 from placevec.geo.polylines import Floats, Paths, gather
@@ -47,7 +49,6 @@ from placevec.sources.osm.layers import Drawing, LayerTable
 from placevec.sources.osm.objects import Kind
 from placevec.sources.osm.reader import TYPE_NAMES, Features, ReadReport, check_extract, read_features
 
-WORK = ".work"
 _METHOD = 1
 """Raised whenever the same inputs would burn to other bits."""
 _LABEL = re.compile("[a-z][a-z0-9_-]{0,40}")
@@ -165,7 +166,7 @@ class _Burn:
             return self._report(finished, fingerprint)
         elif finished:  # the drawings are gone by then, so what somebody removed cannot be put back alone
             self._start_afresh(fingerprint)
-        for folder in (self.dataset, self.dataset / "map", self.work, self.work / "parts"):
+        for folder in (self.dataset, self.dataset / MAP, self.work, self.work / "parts"):
             remove_temporaries(folder)
         with self._timed("read"):
             has_pois = (self.dataset / "pois.parquet").is_file()
@@ -202,7 +203,7 @@ class _Burn:
     def _start_afresh(self, fingerprint: dict[str, Any]) -> None:
         """Remove what other inputs left, and note the new ones."""
         remove_unfinished(self.dataset, self.work, self.work / "inputs.json")
-        for folder in (self.work / "parts", self.dataset / "map"):
+        for folder in (self.work / "parts", self.dataset / MAP):
             folder.mkdir(parents=True, exist_ok=True)
         write_json(self.work / "inputs.json", fingerprint)
 
@@ -338,7 +339,7 @@ class _Burn:
 
     def _job(self, shard: tuple[int, int]) -> ShardJob:
         return ShardJob(
-            self.work / "spool", self.dataset / "map" / f"{shard[0]}_{shard[1]}.tif", self._part(shard), shard,
+            self.work / "spool", self.dataset / MAP / f"{shard[0]}_{shard[1]}.tif", self._part(shard), shard,
             self.zoom, tuple(self.ranges), self.table.layers, self.first_channel[-1], self.table.content,
         )  # fmt: skip
 
@@ -353,7 +354,7 @@ class _Burn:
                 full.append(shard)
         write_vrt(self.dataset / "map.vrt", extent, full, self.table.layers)
         files = ["map.vrt", "pois.parquet", *(f"map/{x}_{y}.tif" for x, y in full)]
-        names = ["map", *self.labels]
+        names = [MAP, *self.labels]
         for name, one, first in zip(names, self.tables, self.first_channel, strict=False):
             parts = ((shard, read_part(self._part(shard), shard).coverage) for shard in shards)
             write_coverage(self.dataset / f"{name}_coverage.tif", extent, one.layers, first, parts)

@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from placevec.datasets.views.raster import NAME as MAP
 from placevec.datasets.views.raster.shards import SHARD_NAME, SHARD_TILES
 from placevec.geo import Ints
 from placevec.geo.geotiff import compress
@@ -119,7 +120,7 @@ def remove_unfinished(dataset: Path, work: Path, note: Path) -> None:
             shutil.rmtree(path, ignore_errors=True)
         else:
             path.unlink()
-    for path in (dataset / "map").glob("*.tif"):
+    for path in (dataset / MAP).glob("*.tif"):
         if SHARD_NAME.fullmatch(path.name):
             path.unlink()
     for path in (*dataset.glob("*_coverage.tif"), dataset / "map.vrt", dataset / "pois.parquet"):

@@ -19,6 +19,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from placevec.datasets.dataset import Dataset
+from placevec.datasets.views.raster import NAME as MAP
 from placevec.datasets.views.raster.blocks import ShardFolder
 from placevec.datasets.views.raster.shards import SHARD_NAME, SHARD_TILES, Bytes, read_shard_table
 from placevec.errors import OutputError, PlacevecError, UsageError
@@ -115,7 +116,7 @@ def _export(target: _Target, progress: Progress) -> int:
         atomic.write_json(target.work / _STAMP, inputs)
     atomic.remove_temporaries(target.work)
     target.begin()
-    map_ = ShardFolder(dataset.path / "map", zoom=dataset.zoom, bands=len(spec.channels), memory=False)
+    map_ = ShardFolder(dataset.path / MAP, zoom=dataset.zoom, bands=len(spec.channels), memory=False)
     every = list(_tiles(dataset))
     count = sum(len(tiles) for _, tiles in every)
     with progress.task("Exporting tiles", total=count) as advance:
@@ -154,7 +155,7 @@ def _tiles(dataset: Dataset) -> Iterator[tuple[Shard, Ints]]:
     for shard in shards_of(xy) if len(xy) else []:
         inside = (xy // SHARD_TILES == shard).all(axis=1)
         under[shard] = [xy[inside]]
-    for path in sorted((dataset.path / "map").glob("*.tif")):
+    for path in sorted((dataset.path / MAP).glob("*.tif")):
         if match := SHARD_NAME.fullmatch(path.name):
             shard = int(match[1]), int(match[2])
             first = read_shard_table(path, zoom, len(dataset.base_map_spec.channels)).first

@@ -7,17 +7,21 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from placevec.core import ViewSpec
-from placevec.datasets.dataset import MANIFEST, Dataset
-from placevec.datasets.places import Places
-from placevec.datasets.writer import write_dataset
+from placevec.datasets.additions import MAP_PART, PLACES_PART, Joining, Made, add, is_made, reused
+from placevec.datasets.dataset import WORK, Dataset
+from placevec.datasets.places import DEFAULT_SIZE_M, Places
+from placevec.datasets.views.raster import KIND as RASTER
+from placevec.datasets.writer import begun, write_dataset
 from placevec.errors import AreaError, DatasetError, SourceError, UsageError
 from placevec.geo import (
+    MAX_MERCATOR_LATITUDE,
     TILE_PX,
     Area,
     Ints,
@@ -28,14 +32,21 @@ from placevec.geo import (
 )
 from placevec.io import atomic
 from placevec.io.progress import Progress
-from placevec.preparation.osm import DEFAULT_SIZE_M, check_inside, check_size, reused
-from placevec.preparation.rasterize.from_tiles import WORK, TileMap, shards_of, tile_ranges_of, write_tile_map
+from placevec.preparation.existing_places import (
+    are_laid_out_by,
+    around,
+    places_of,
+    refuse_others,
+)
+from placevec.preparation.osm import check_inside, check_size
+from placevec.preparation.rasterize.from_tiles import TileMap, shards_of, tile_ranges_of, write_tile_map
 from placevec.preparation.tiles.decode import Reading, TileReader, how_to_read, open_tiles
 from placevec.sources.tables.points import Points, read_points
 from placevec.sources.tiles.loc2vec_metadata import NAME as METADATA
 from placevec.sources.tiles.loc2vec_metadata import read_loc2vec_metadata
 from placevec.sources.tiles.tilesets import TileSet
 
+KIND = "tiles"
 UNKNOWN_ATTRIBUTION = "unknown: the tiles name no source"
 _MIN_THREADS = 2
 """One reads a tile while the other waits for the disk."""
@@ -70,86 +81,150 @@ def prepare(
     given = None if places is None else read_points(places)
     tiles = open_tiles(tile_folder, mbtiles, zoom, progress, scheme)
     if area is not None:
-        there, tiles = _bounds(tiles), tiles.within(area)
+        whole, tiles = _bounds(tiles), tiles.within(area)
         if len(tiles.tiles()) == 0:
-            bounds = ",".join(f"{value:.5g}" for value in there.bounds)
+            bounds = ",".join(f"{value:.5g}" for value in whole.bounds)
             raise AreaError(
                 f"no tile of {tiles.name} lies in the area: they cover {bounds} (west,south,east,north)"
-                f"{area.turned_into(there)}"
+                f"{area.turned_into(whole)}"
             )
     reading = how_to_read(tiles, threshold=threshold, background=background, keep_gray=keep_gray)
     held = _bounds(tiles)
-    if given is not None:
-        check_inside(given, area or held, str(places), progress)
-    inputs = {
+    there = begun(out)
+    given_by_dataset = there is not None and not are_laid_out_by(there, KIND)
+    if there is not None and given_by_dataset:
+        laying_out = {
+            "--spacing": spacing_m, "--all-tiles": all_places, "--require-all-layers": require_all_layers
+        }  # fmt: skip
+        refuse_others(there, laying_out, places=places, size_m=size_m)
+        around(there, held, area, tiles.name, progress)
+    of_map = {
         "tiles": tiles.fingerprint,
         "area": None if area is None else area.as_dict(),
         "zoom": tiles.zoom,
         "reading": reading.as_dict(),
+    }
+    parts = {MAP_PART: Made(KIND, of_map)}
+    storing = _Storing(tiles, reading, area, Path(tile_folder or _first(mbtiles)).name, workers)
+    if there is not None and given_by_dataset:
+        if is_made(there, MAP_PART, parts[MAP_PART]):
+            return reused(there, parts, progress)
+        return _added(there, parts[MAP_PART], storing, created, progress)
+    of_places = {
+        **of_map,
         "require_all_layers": require_all_layers,
         "spacing_m": spacing_m,
         "places": None if places is None else atomic.sha256_of_file(places),
         "all_places": all_places,
         "size_m": size_m,
     }
-    if (out / MANIFEST).exists() or (out / WORK).is_dir():
-        atomic.remove_temporaries(out)
-    if (out / MANIFEST).exists():
-        return reused(out, inputs, progress)
-    if out.exists() and any(path.name != WORK for path in out.iterdir()) and not (out / WORK).is_dir():
-        raise DatasetError(f"{out} exists and is not a placevec dataset: choose another --out")
-    for line in reading.lines(tiles):
-        progress.say(line)
+    parts[PLACES_PART] = Made(KIND, of_places)
+    if there is not None:
+        return reused(there, parts, progress)
+    if given is not None:
+        check_inside(given, area or held, str(places), progress)
     (out / WORK).mkdir(parents=True, exist_ok=True)  # before anything else: it tells whose the directory is
-    attribution = str(tiles.about.get("attribution") or UNKNOWN_ATTRIBUTION)[:1000]
-    reader = TileReader(tiles, reading)
-    written = write_tile_map(
-        out, zoom=tiles.zoom, channels=reading.channels, bits=reading.bits, shards=shards_of(tiles.tiles()),
-        read=reader.read, attribution=attribution, total=len(tiles.tiles()), progress=progress,
-        threads=max(_MIN_THREADS, workers),
-        fingerprint={"tiles": tiles.fingerprint, "area": inputs["area"], "reading": reading.as_dict()},
-    )  # fmt: skip
-    damaged = _damaged(tiles, written, reader)
-    if damaged:
-        progress.say(
-            f"Note: {len(damaged):,} damaged tiles are kept out, such as {next(iter(damaged.values()))}"
-        )
+    stored = storing.store(out, progress)
     laid, notes = _laid_out(
-        tiles, written, area or held, given, spacing_m, size_m, require_all_layers, all_places,
+        tiles, stored.written, area or held, given, spacing_m, size_m, require_all_layers, all_places,
         None if tile_folder is None else Path(tile_folder),
     )  # fmt: skip
     for note in notes:
         progress.say(f"Note: {note}")
     if len(laid) == 0:
         raise DatasetError("no tile holds anything: --all-tiles keeps the blank ones too")
-    source = {
-        "kind": tiles.layout,
-        "name": tiles.name,
-        "path": Path(tile_folder or _first(mbtiles)).name,
-        "url": None,
-        "sha256": written.sha256,
-        "bytes": sum((out / name).stat().st_size for name in written.files),
-        "timestamp": None,
-        "licence": None,
-        "attribution": attribution,
-    }
-    spec = ViewSpec(
-        "map", "raster", reading.channels, reading.values, size_px=TILE_PX, zoom=tiles.zoom,
-        rules=_rules(tiles),
-    )  # fmt: skip
     dataset = write_dataset(
         out,
         name=str(tiles.about.get("name") or tiles.name)[:200],
         area=area or held,
         places=laid,
         names=None,
-        sources=[source],
-        views={"map": {"spec": spec.as_dict(), "files": written.files}},
-        report={"inputs": inputs, **_report(tiles, reading, written, damaged)},
+        sources=[stored.source],
+        views={MAP_PART: stored.view},
+        report=stored.report,
+        parts=parts,
         created=created,
     )
     shutil.rmtree(out / WORK, ignore_errors=True)
     return dataset
+
+
+def _added(dataset: Dataset, of: Made, storing: _Storing, created: str, progress: Progress) -> Dataset:
+    """The dataset with the tiles as the map around its places."""
+
+    def write(folder: Path) -> Joining:
+        stored = storing.store(folder, progress)
+        laid = places_of(dataset)
+        known = laid.kept(np.abs(laid.lonlat[:, 1]) <= MAX_MERCATOR_LATITUDE)
+        if lacking := int((~on_tiles(stored.written.present, known, storing.tiles.zoom)).sum()):
+            progress.say(f"Note: {lacking:,} of {len(laid):,} places lie on no tile: the map is blank there")
+        return Joining(
+            f"a map of {len(storing.reading.channels)} channels at zoom {storing.tiles.zoom}", stored.written.files,
+            [stored.source], views={MAP_PART: stored.view}, report=stored.report,
+        )  # fmt: skip
+
+    return add(dataset, MAP_PART, of, write, created=created, progress=progress)
+
+
+@dataclass(frozen=True)
+class _Stored:
+    """Tiles that are stored as a map, and what the manifest says of them."""
+
+    written: TileMap
+    source: dict[str, Any]
+    view: dict[str, Any]
+    report: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class _Storing:
+    """Tiles that are to be stored as a map."""
+
+    tiles: TileSet
+    reading: Reading
+    area: Area | None
+    path: str
+    workers: int
+
+    def store(self, folder: Path, progress: Progress) -> _Stored:
+        """Write the map into a folder, or what of it is not there yet."""
+        tiles, reading = self.tiles, self.reading
+        for line in reading.lines(tiles):
+            progress.say(line)
+        attribution = str(tiles.about.get("attribution") or UNKNOWN_ATTRIBUTION)[:1000]
+        if attribution == UNKNOWN_ATTRIBUTION:
+            progress.say(
+                "Note: the tiles do not say whose they are; find out before you publish anything made of them"
+            )
+        reader = TileReader(tiles, reading)
+        area = None if self.area is None else self.area.as_dict()
+        written = write_tile_map(
+            folder, zoom=tiles.zoom, channels=reading.channels, bits=reading.bits, shards=shards_of(tiles.tiles()),
+            read=reader.read, attribution=attribution, total=len(tiles.tiles()), progress=progress,
+            threads=max(_MIN_THREADS, self.workers),
+            fingerprint={"tiles": tiles.fingerprint, "area": area, "reading": reading.as_dict()},
+        )  # fmt: skip
+        damaged = _damaged(tiles, written, reader)
+        if damaged:
+            progress.say(
+                f"Note: {len(damaged):,} damaged tiles are kept out, such as {next(iter(damaged.values()))}"
+            )
+        source = {
+            "kind": tiles.layout,
+            "name": tiles.name,
+            "path": self.path,
+            "url": None,
+            "sha256": written.sha256,
+            "bytes": sum((folder / name).stat().st_size for name in written.files),
+            "timestamp": None,
+            "licence": None,
+            "attribution": attribution,
+        }
+        spec = ViewSpec(
+            MAP_PART, RASTER, reading.channels, reading.values, size_px=TILE_PX, zoom=tiles.zoom, rules=_rules(tiles)
+        )  # fmt: skip
+        view = {"spec": spec.as_dict(), "files": written.files}
+        return _Stored(written, source, view, _report(tiles, reading, written, damaged))
 
 
 def _first(mbtiles: str | Path | Sequence[str | Path] | None) -> str | Path:
@@ -206,7 +281,7 @@ def _laid_out(
         grid = Places.from_grid(
             metric_grid(area, spacing_m), size_m=size_m or DEFAULT_SIZE_M, spacing_m=spacing_m
         )
-        return grid.kept(_on(kept, grid, tiles.zoom)), []
+        return grid.kept(on_tiles(kept, grid, tiles.zoom)), []
     if require_all_layers:
         common = tiles.tiles(in_all=True)
         if len(common) == 0:
@@ -238,7 +313,7 @@ def _samples(folder: Path, tiles: TileSet, kept: Ints, size_m: float | None) -> 
     names = np.array([f"{lon:.7f}_{lat:.7f}" for lon, lat in lonlat], dtype=object)
     points = np.asarray(shapely.points(lonlat), object).reshape(-1)
     places = Places(names, lonlat, points, size, "given")
-    there = _on(kept, places, tiles.zoom)
+    there = on_tiles(kept, places, tiles.zoom)
     if not there.all():
         notes.append(
             f"{int((~there).sum()):,} of {len(there):,} samples of {METADATA} lie on no tile and are left out"
@@ -246,7 +321,7 @@ def _samples(folder: Path, tiles: TileSet, kept: Ints, size_m: float | None) -> 
     return places.kept(there), notes
 
 
-def _on(kept: Ints, places: Places, zoom: int) -> np.ndarray[Any, np.dtype[np.bool_]]:
+def on_tiles(kept: Ints, places: Places, zoom: int) -> np.ndarray[Any, np.dtype[np.bool_]]:
     """(N,) bool: places whose point lies on one of the tiles."""
     at = np.floor(lonlat_to_tile_xy(places.lonlat[:, 0], places.lonlat[:, 1], zoom)).astype(np.int64)
     found: np.ndarray[Any, np.dtype[np.bool_]] = np.isin(

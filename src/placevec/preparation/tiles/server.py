@@ -5,57 +5,55 @@ from __future__ import annotations
 import math
 import shutil
 from collections import Counter
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from placevec.core import ViewSpec
-from placevec.datasets.dataset import MANIFEST, Dataset
-from placevec.datasets.places import Places
-from placevec.datasets.views.raster.shards import Bytes
-from placevec.datasets.writer import write_dataset
+from placevec.datasets.additions import MAP_PART, PLACES_PART, Joining, Made, add, is_made, reused
+from placevec.datasets.dataset import WORK, Dataset
+from placevec.datasets.places import DEFAULT_SIZE_M, Places
+from placevec.datasets.views.raster import KIND as RASTER
+from placevec.datasets.writer import begun, write_dataset
 from placevec.errors import AreaError, DatasetError, SourceError, UsageError
 from placevec.geo import (
     TILE_PX,
     Area,
     Floats,
-    Ints,
     check_zoom,
     meters_per_pixel,
     metric_grid,
-    tile_id,
     tile_xy_to_lonlat,
     tiles_of_area,
 )
 from placevec.geo.antimeridian import extent_of
 from placevec.geo.geotiff import RGB
 from placevec.io import atomic
-from placevec.io.atomic import write_csv
 from placevec.io.progress import Progress
-from placevec.preparation.options import MapOptions
-from placevec.preparation.osm import (
-    ATTRIBUTION,
-    DEFAULT_SIZE_M,
-    check_count,
-    check_inside,
-    check_size,
-    reused,
+from placevec.preparation.existing_places import (
+    NEAR_M,
+    are_laid_out_by,
+    around,
+    places_of,
+    refuse_others,
 )
-from placevec.preparation.rasterize.from_tiles import WORK, TileMap, shards_of, write_tile_map
-from placevec.preparation.tiles.masks import over
+from placevec.preparation.options import MapOptions
+from placevec.preparation.osm import ATTRIBUTION, check_count, check_inside, check_size
+from placevec.preparation.rasterize.from_tiles import TileMap, shards_of, write_tile_map
+from placevec.preparation.tiles.kept_tiles import KIND_NAMES, KeptTiles
 from placevec.sources.tables.points import Points, read_points
 from placevec.sources.tiles.address import TileTemplate
-from placevec.sources.tiles.cache import BLANK, CORRUPT, FAILED, GOOD, MISSING, UNKNOWN, TileCache
-from placevec.sources.tiles.decode import decode_tile
+from placevec.sources.tiles.cache import BLANK, GOOD, TileCache
 from placevec.sources.tiles.download import Download, TooManyBadError, download_tiles
 from placevec.sources.tiles.loc2vec_metadata import NAME as METADATA
 from placevec.sources.tiles.loc2vec_metadata import Loc2VecMetadata, write_loc2vec_metadata
 from placevec.sources.tiles.plan import TilePlan, draw_samples
 
-NEAR_M = 112.0
-"""How far from its place a positive is read: the default near radius, and the founding 0.001 degrees of latitude."""
+KIND = "tile-server"
 LEFT_OUT = "tiles_left_out.csv"
+_WORLD = Area(-180.0, -90.0, 180.0, 90.0)
 _MIN_THREADS = 2
 """One reads a tile while the other waits for the disk."""
 
@@ -74,68 +72,131 @@ def prepare(
     check_zoom(zoom)
     check_size(wanted.spacing, wanted.size_m)
     given = None if wanted.places is None else read_points(wanted.places)
+    there = begun(out)
+    given_by_dataset = there is not None and not are_laid_out_by(there, KIND)
+    if there is not None and given_by_dataset:
+        laying_out = {
+            "--spacing": wanted.spacing, "--samples": wanted.samples, "--patch-size": wanted.patch_size,
+            "--all-tiles": wanted.all_tiles,
+        }  # fmt: skip
+        refuse_others(there, laying_out, places=wanted.places, size_m=wanted.size_m)
+        area = around(there, area or _WORLD, area, template.shown, progress)
     area = area or _around(given)
-    inputs = {
+    of_map = {
         "tiles": template.hash,
         "area": area.as_dict(),
         "zoom": zoom,
+        "margin_m": wanted.margin_m,
+        "attribution": wanted.attribution,
+    }
+    of_places = {
+        **of_map,
         "samples": wanted.samples,
         "seed": wanted.seed if wanted.samples is not None else None,
         "patch_size": wanted.patch_size,
-        "margin_m": wanted.margin_m,
-        "attribution": wanted.attribution,
         "spacing_m": wanted.spacing,
         "places": None if wanted.places is None else atomic.sha256_of_file(wanted.places),
         "all_places": wanted.all_tiles,
         "size_m": wanted.size_m,
     }
-    if (out / MANIFEST).exists() or (out / WORK).is_dir():
-        atomic.remove_temporaries(out)
-    if (out / MANIFEST).exists():
-        return reused(out, inputs, progress)
-    if out.exists() and any(path.name != WORK for path in out.iterdir()) and not (out / WORK).is_dir():
-        raise DatasetError(f"{out} exists and is not a placevec dataset: choose another --out")
+    parts = {MAP_PART: Made(KIND, of_map)}
+    if there is not None and given_by_dataset:
+        if is_made(there, MAP_PART, parts[MAP_PART]):
+            return reused(there, parts, progress)
+        return _added(there, parts[MAP_PART], template, area, zoom, wanted, created, progress)
+    # which tiles there are depends on the places
+    parts = {MAP_PART: Made(KIND, of_places), PLACES_PART: Made(KIND, of_places)}
+    if there is not None:
+        return reused(there, parts, progress)
     laid = _laid_out(area, zoom, given, wanted, progress)
     plan = _planned(laid, zoom, wanted.margin_m, progress)
     (out / WORK).mkdir(parents=True, exist_ok=True)  # before anything else: it tells whose the directory is
-    attribution = wanted.attribution or ATTRIBUTION
-    if wanted.attribution is None:
-        progress.say(f"Note: the tiles are credited to {attribution}; --attribution names another source")
-    with TileCache.of_server(template, zoom) as cache:
-        kept, written = _brought(out, template, plan, cache, attribution, wanted, progress)
-        content = cache.sha256(plan.codes)
+    kept, stored = _stored(out, template, plan, wanted, progress)
     laid, left = _with_tiles(laid, kept, given is None and not wanted.all_tiles, progress)
     kept.write_list(out / LEFT_OUT)
     if given is not None or wanted.samples is not None or wanted.spacing is not None:
         write_loc2vec_metadata(out / METADATA, _metadata(template, laid, area, zoom, wanted.patch_size))
     else:
         (out / METADATA).unlink(missing_ok=True)  # of an unfinished run with samples
-    host, port, _ = template.server
-    source = {
-        "kind": "tile-server",
-        "name": f"{host}:{port}",
-        "path": None,
-        "url": template.shown,
-        "sha256": content,
-        "bytes": sum((out / name).stat().st_size for name in written.files),
-        "timestamp": None,
-        "licence": None,
-        "attribution": attribution,
-    }
-    spec = ViewSpec("map", "raster", RGB, "intensity 0..255", size_px=TILE_PX, zoom=zoom)
     dataset = write_dataset(
         out,
-        name=host,
+        name=template.server[0],
         area=area,
         places=laid,
         names=None,
-        sources=[source],
-        views={"map": {"spec": spec.as_dict(), "files": written.files}},
-        report={"inputs": inputs, "tiles": len(plan), **kept.counts(), "places_left_out": left},
+        sources=[stored.source],
+        views={MAP_PART: stored.view},
+        report={"tiles": len(plan), **kept.counts(), "places_left_out": left},
+        parts=parts,
         created=created,
     )
     shutil.rmtree(out / WORK, ignore_errors=True)
     return dataset
+
+
+def _added(
+    dataset: Dataset,
+    of: Made,
+    template: TileTemplate,
+    area: Area,
+    zoom: int,
+    wanted: MapOptions,
+    created: str,
+    progress: Progress,
+) -> Dataset:
+    """The dataset with the tiles that its places in an area need."""
+
+    def write(folder: Path) -> Joining:
+        laid = places_of(dataset)
+        laid = laid.kept(area.contains(laid.lonlat[:, 0], laid.lonlat[:, 1]))
+        plan = _planned(laid, zoom, wanted.margin_m, progress)
+        kept, stored = _stored(folder, template, plan, wanted, progress)
+        torn = int(plan.touching(laid.footprints(zoom), kept.not_to_be_had()).sum())
+        if torn:
+            progress.say(f"Note: {torn:,} of {len(laid):,} places lack a tile: the map is blank there")
+        kept.write_list(folder / LEFT_OUT)
+        return Joining(
+            f"a map of {len(RGB)} channels at zoom {zoom}", [*stored.files, LEFT_OUT], [stored.source],
+            views={MAP_PART: stored.view},
+            report={"tiles": len(plan), **kept.counts(), "places_left_out": {"without_tiles": torn}},
+        )  # fmt: skip
+
+    return add(dataset, MAP_PART, of, write, created=created, progress=progress)
+
+
+@dataclass(frozen=True)
+class _Stored:
+    """Tiles that are stored as a map, and what the manifest says of them."""
+
+    files: list[str]
+    source: dict[str, Any]
+    view: dict[str, Any]
+
+
+def _stored(
+    folder: Path, template: TileTemplate, plan: TilePlan, wanted: MapOptions, progress: Progress
+) -> tuple[KeptTiles, _Stored]:
+    """Bring the tiles of a plan and write them as a map into a folder."""
+    attribution = wanted.attribution or ATTRIBUTION
+    if wanted.attribution is None:
+        progress.say(f"Note: the tiles are credited to {attribution}; --attribution names another source")
+    with TileCache.of_server(template, plan.zoom) as cache:
+        kept, written = _brought(folder, template, plan, cache, attribution, wanted, progress)
+        content = cache.sha256(plan.codes)
+    host, port, _ = template.server
+    source = {
+        "kind": KIND,
+        "name": f"{host}:{port}",
+        "path": None,
+        "url": template.shown,
+        "sha256": content,
+        "bytes": sum((folder / name).stat().st_size for name in written.files),
+        "timestamp": None,
+        "licence": None,
+        "attribution": attribution,
+    }
+    spec = ViewSpec(MAP_PART, RASTER, RGB, "intensity 0..255", size_px=TILE_PX, zoom=plan.zoom)
+    return kept, _Stored(written.files, source, {"spec": spec.as_dict(), "files": written.files})
 
 
 # --- places ------------------------------------------------------------------------------------------------
@@ -269,7 +330,9 @@ def _brought(
         )
     for kind, count in sorted(Counter(kept.kinds.tolist()).items()):
         if kind not in (GOOD, BLANK):
-            progress.say(f"Note: {count:,} tiles are {KIND_NAMES[kind]}; {out / LEFT_OUT} lists them")
+            progress.say(
+                f"Note: {count:,} tiles are {KIND_NAMES[kind]}; {LEFT_OUT} in the dataset lists them"
+            )
     return kept, written
 
 
@@ -278,92 +341,3 @@ def _told(download: Download) -> str:
         f"{download.fetched:,} tiles came ({download.size / 1e6:,.1f} MB), {download.unchanged:,} were unchanged, "
         f"{download.kept:,} had been kept"
     )
-
-
-KIND_NAMES = {GOOD: "good", BLANK: "blank", CORRUPT: "corrupt", MISSING: "missing", FAILED: "failed"}
-"""Blank is of one color all over, missing is not on the server, failed was not to be had."""
-
-
-class KeptTiles:
-    """The tiles of a plan.
-
-    Args:
-        plan: which.
-        cache: where they are kept.
-        bad: code -> (kind, reason) of those that did not come.
-
-    Attributes:
-        kinds: (N,) uint8 in the order of the plan, known once `read` or `look_at_the_rest` saw the tile.
-        bad: those that did not come or are damaged.
-    """
-
-    def __init__(self, plan: TilePlan, cache: TileCache, bad: dict[int, tuple[int, str]]) -> None:
-        self.plan, self.cache, self.bad = plan, cache, dict(bad)
-        self._order = np.argsort(plan.codes)
-        self._codes = plan.codes[self._order]
-        self.kinds: NDArray[np.uint8] = np.zeros(len(plan), np.uint8)
-        for code, (kind, _) in bad.items():
-            self.kinds[self._at(code)] = kind
-
-    def _at(self, code: int) -> int:
-        """The row of a tile in the plan, or -1."""
-        at = int(np.searchsorted(self._codes, code))
-        return int(self._order[at]) if at < len(self._codes) and self._codes[at] == code else -1
-
-    def read(self, x: int, y: int) -> Bytes | None:
-        """(256, 256, 3) red, green and blue, what is transparent as white; None where there is no tile."""
-        code = y * 2**self.plan.zoom + x
-        row = self._at(code)
-        if row < 0 or code in self.bad:
-            return None
-        content = self.cache.read(code)
-        if content is None:
-            self._damaged(row, code, "the tile is no longer kept")
-            return None
-        try:
-            pixels = over(decode_tile(content))
-        except SourceError as error:
-            self._damaged(row, code, str(error))
-            return None
-        self.kinds[row] = BLANK if (pixels == pixels[0, 0]).all() else GOOD
-        return pixels
-
-    def _damaged(self, row: int, code: int, reason: str) -> None:
-        self.kinds[row] = CORRUPT
-        self.bad[code] = CORRUPT, reason
-
-    def look_at_the_rest(self) -> None:
-        """Say of every tile what it is: those that an earlier part of this run stored were not read again."""
-        unseen = np.flatnonzero(self.kinds == UNKNOWN)
-        known = self.cache.kinds(self.plan.codes[unseen])
-        self.kinds[unseen] = np.where(np.isin(known, (GOOD, BLANK)), known, UNKNOWN)
-        for code in self.plan.codes[self.kinds == UNKNOWN].tolist():
-            y, x = divmod(code, 2**self.plan.zoom)
-            self.read(x, y)
-        seen = np.isin(self.kinds, (GOOD, BLANK, CORRUPT))
-        self.cache.mark(self.plan.codes[seen], self.kinds[seen])
-
-    def of_kind(self, *kinds: int) -> Ints:
-        """The codes of all tiles of some kinds."""
-        return self.plan.codes[np.isin(self.kinds, kinds)]
-
-    def not_to_be_had(self) -> Ints:
-        """The codes of all tiles that have no pixels."""
-        return self.of_kind(CORRUPT, MISSING, FAILED)
-
-    def counts(self) -> dict[str, int]:
-        """How many tiles there are of each kind."""
-        return {f"tiles_{name}": int((self.kinds == kind).sum()) for kind, name in KIND_NAMES.items()}
-
-    def write_list(self, path: Path) -> None:
-        """A CSV of the tiles that are not good, row by row of the map: tile, kind, reason."""
-        zoom = self.plan.zoom
-        rows = [
-            (tile_id(code % 2**zoom, code // 2**zoom, zoom), KIND_NAMES[kind], reason)
-            for code, (kind, reason) in [
-                *self.bad.items(),
-                *((code, (BLANK, "one color all over")) for code in self.of_kind(BLANK).tolist()),
-            ]
-        ]
-        ordered = sorted(rows, key=lambda row: [int(part) for part in reversed(row[0].split("/"))])
-        write_csv(path, ("tile", "kind", "reason"), ordered)

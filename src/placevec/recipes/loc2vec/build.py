@@ -16,6 +16,7 @@ from torch import Tensor
 
 from placevec import encoders
 from placevec.core import Encoded, Objective, Recipe, Slot, View, ViewSpec
+from placevec.datasets.additions import PLACES_PART, made
 from placevec.datasets.dataset import Dataset
 from placevec.datasets.joined import JoinedDataset
 from placevec.datasets.splits import Split
@@ -175,7 +176,8 @@ def suited(dataset: Dataset) -> dict[str, Any]:
     """Options of training that suit a dataset: the founding network of colors, and windows no larger than patches."""
     if dataset.base_map_spec.channels != RGB:
         return {}
-    patch = dataset.manifest["report"].get("inputs", {}).get("patch_size")
+    laid_out = made(dataset, PLACES_PART)
+    patch = None if laid_out is None else laid_out.inputs.get("patch_size")
     size_m = dataset.manifest["places"]["size_m"]
     window = {} if patch is None else {"size_m": float(f"{size_m:.4g}"), "size_px": patch}
     return {"preset": "founding-rgb", **window}

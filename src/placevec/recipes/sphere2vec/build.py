@@ -19,10 +19,10 @@ from placevec.datasets.dataset import Dataset
 from placevec.datasets.joined import JoinedDataset
 from placevec.datasets.labels import Labeled
 from placevec.datasets.views.coordinates import NAME, SPEC, CoordinatesView
+from placevec.datasets.views.features import IMAGE_FEATURES
 from placevec.errors import InputError, UsageError
 from placevec.geo import Floats, Ints
 from placevec.models.heads import Head, widened
-from placevec.preparation.chips.images import IMAGE_FEATURES
 from placevec.recipes.built import Built
 from placevec.recipes.sphere2vec import csp as sphere2vec_csp
 from placevec.recipes.sphere2vec.config import OF_PRESENCE, WITH_BACKGROUND, Loss, Sphere2VecConfig

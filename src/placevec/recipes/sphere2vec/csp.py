@@ -18,12 +18,11 @@ from placevec.core import Encoded, Objective, Recipe, Slot
 from placevec.datasets.dataset import Dataset
 from placevec.datasets.labels import Labeled
 from placevec.datasets.views.coordinates import NAME, SPEC, CoordinatesView
-from placevec.datasets.views.features import FeaturesView
+from placevec.datasets.views.features import IMAGE_FEATURES, FeaturesView
 from placevec.encoders.feature_projection import FeatureProjection, StandardFeatures
 from placevec.errors import DatasetError, UsageError
 from placevec.geo import Ints
 from placevec.metrics import effective_rank
-from placevec.preparation.chips.images import IMAGE_FEATURES
 from placevec.recipes.built import Built
 from placevec.recipes.sphere2vec.config import Sphere2VecConfig
 from placevec.recipes.sphere2vec.csp_config import CONTRASTS, defaults

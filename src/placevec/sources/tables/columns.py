@@ -52,11 +52,17 @@ class Columns:
 
 
 def found_columns(
-    there: Sequence[str], wanted: Mapping[str, str | None], what: object, *, geometry: str | None = None
+    there: Sequence[str],
+    wanted: Mapping[str, str | None],
+    what: object,
+    *,
+    geometry: str | None = None,
+    ids_are_enough: bool = False,
 ) -> Columns:
     """The columns of a table: those named in ``wanted``, and coordinates, ids and names by their usual names.
 
-    An ``id`` called `ROW` means no column, unless there is one of that name.
+    An ``id`` called `ROW` means no column, unless there is one of that name. With ``ids_are_enough`` a table of ids may
+    lack coordinates, because the places are known.
 
     Raises:
         SourceError: two columns of one name, no coordinates, or a column that is named and not there.
@@ -102,6 +108,8 @@ def found_columns(
         else:
             found.update(lon=usual(LON_NAMES), lat=usual(LAT_NAMES))
             if found["lon"] is None or found["lat"] is None:
+                if ids_are_enough and found["id"] is not None:
+                    return Columns(**{**found, "lon": None, "lat": None, "crs": None})
                 raise SourceError(
                     f"{what} has neither geometry nor lon and lat columns (name them with --lon and --lat); "
                     f"its columns are: {_listed(there)}"

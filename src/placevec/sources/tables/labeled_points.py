@@ -74,12 +74,20 @@ class PointTable:
         path: CSV, TSV, Parquet, GeoJSON, GeoPackage, Shapefile or FlatGeobuf.
         wanted: role -> column, of the roles of `Columns`; None finds the usual name where there is one.
         crs: the system of the columns of coordinates, such as ``EPSG:3067``; degrees by default.
+        ids_are_enough: a table with ids may lack coordinates, because the places are known.
 
     Raises:
         SourceError: no such file, no table, or one without the columns.
     """
 
-    def __init__(self, path: str | Path, wanted: Mapping[str, str | None], crs: str | None = None) -> None:
+    def __init__(
+        self,
+        path: str | Path,
+        wanted: Mapping[str, str | None],
+        crs: str | None = None,
+        *,
+        ids_are_enough: bool = False,
+    ) -> None:
         self.path = Path(path)
         if not self.path.is_file():
             raise SourceError(
@@ -92,12 +100,14 @@ class PointTable:
             raise SourceError(f"{path} is empty")
         if suffix in DELIMITED:
             self._delimiter, names = _header(self.path)
-            self.columns = found_columns(names, wanted, path)
+            self.columns = found_columns(names, wanted, path, ids_are_enough=ids_are_enough)
             self._read = self._delimited
         elif suffix in PARQUET:
             schema, self.total = read_summary(self.path)
             geometry, self._encoding, own = _geometry(schema, self.path)
-            self.columns = found_columns(schema.names, wanted, path, geometry=geometry)
+            self.columns = found_columns(
+                schema.names, wanted, path, geometry=geometry, ids_are_enough=ids_are_enough
+            )
             if self.columns.geometry is not None and crs is None:
                 self._crs = own
             self._read = self._parquet
@@ -111,8 +121,9 @@ class PointTable:
             self.total = len(self._frame)
             geometry = "geometry" if hasattr(getattr(self._frame, "geometry", None), "to_crs") else None
             self.columns = found_columns(
-                [str(name) for name in self._frame.columns], wanted, path, geometry=geometry
-            )
+                [str(name) for name in self._frame.columns], wanted, path, geometry=geometry,
+                ids_are_enough=ids_are_enough,
+            )  # fmt: skip
             self._read = self._whole
 
     def batches(self) -> Iterator[PointRows]:
@@ -123,7 +134,7 @@ class PointTable:
         """
         first, longitudes, system = 0, Longitudes(self.path), self._crs
         for batch, done in self._read():
-            cells = {
+            cells: dict[str, pa.Array] = {
                 role: plain(batch[role], f"{self.path}, column {name!r},")
                 for role, name in self.columns.given().items()
                 if role in batch and role != "geometry"
@@ -145,6 +156,8 @@ class PointTable:
         unreadable = 0
         if "geometry" in batch:
             lonlat = np.array(batch["geometry"], np.float64)
+        elif "lon" not in cells:
+            lonlat = np.full((len(next(iter(cells.values()))), 2), np.nan)
         else:
             (lon, bad_lon), (lat, bad_lat) = numbers(cells["lon"]), numbers(cells["lat"])
             lonlat, unreadable = np.stack([lon, lat], axis=1), int(np.count_nonzero(bad_lon | bad_lat))

@@ -1,0 +1,94 @@
+"""The split that a run keeps: written when it begins, held to when it goes on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from placevec.datasets.dataset import Dataset
+from placevec.datasets.joined import JoinedDataset
+from placevec.datasets.splits import FILE, RunSplit, read_split, write_split
+from placevec.errors import ModelError
+from placevec.io import atomic
+
+if TYPE_CHECKING:
+    from placevec.recipes.built import Built
+
+Ground = Dataset | JoinedDataset
+"""What is trained or validated on: one dataset, or several joined."""
+
+
+def parts_of(ground: Ground) -> tuple[Dataset, ...]:
+    """The datasets that are trained on."""
+    return ground.parts if isinstance(ground, JoinedDataset) else (ground,)
+
+
+def _all_parts(ground: Ground, judge: Ground | None) -> tuple[Dataset, ...]:
+    return (*parts_of(ground), *(() if judge is None else parts_of(judge)))
+
+
+def joined_hash(hashes: Sequence[str]) -> str:
+    """Of datasets that are joined, as `placevec.datasets.joined.JoinedDataset.hash`."""
+    return hashes[0] if len(hashes) == 1 else atomic.sha256_of_json(list(hashes))
+
+
+def state_of(run: Path, resumed: bool | Path) -> Path | None:
+    """The state that a run goes on from; None where it begins.
+
+    Raises:
+        ModelError: there is no such checkpoint.
+    """
+    from placevec.training.state import named_state, newest_state
+
+    if isinstance(resumed, Path):
+        return named_state(resumed)
+    return newest_state(run / "state") if resumed else None
+
+
+def _kept(run: Path, state: Path | None) -> RunSplit | None:
+    """The split that a state was trained on: beside it in a named checkpoint, else the run's."""
+    if state is None:
+        return None
+    return read_split(state if (state / FILE).exists() else run)
+
+
+def hashes_at_begin(ground: Ground, judge: Ground | None, run: Path, state: Path | None) -> list[str]:
+    """Of each dataset, those that validate last: its hash when the run began.
+
+    What was added to a dataset since changes nothing that the run reads, so that the run goes on.
+    """
+    kept = _kept(run, state)
+    found = [dataset.hash for dataset in _all_parts(ground, judge)]
+    for number, dataset in enumerate(_all_parts(ground, judge)):
+        if kept is not None and number < len(kept.parts) and dataset.descends_from(kept.parts[number].hash):
+            found[number] = kept.parts[number].hash
+    return found
+
+
+def split_of(built: Built, ground: Ground, judge: Ground | None, hashes: Sequence[str]) -> RunSplit:
+    """What a run learns from and what it keeps from itself, of every dataset, whose ``hashes`` are as it began."""
+    own = parts_of(ground)
+    split = RunSplit.of_datasets(own, built.split, hashes[: len(own)])
+    if judge is None or built.validation_split is None:
+        return split
+    return split + RunSplit.of_datasets(parts_of(judge), built.validation_split, hashes[len(own) :])
+
+
+def keep_split(split: RunSplit, run: Path, state: Path | None, config: dict[str, Any]) -> None:
+    """Write the split of a run that begins.
+
+    Raises:
+        ModelError: the run goes on from a state that was trained on another split; an option that differs is named
+            first, as it says more.
+    """
+    from placevec.training.state import require_config
+
+    before = _kept(run, state)
+    if state is not None and before is not None and (why := before.difference(split)):
+        require_config(state, config)
+        raise ModelError(
+            f"cannot resume {state}: its places were divided otherwise ({why}); use the same dataset and options, or "
+            "another --out"
+        )
+    write_split(run, split)

@@ -1,0 +1,356 @@
+"""What a dataset is made of, part by part, and how a part joins one that is there already.
+
+The parts are its ``places``, its ``labels`` and its views; ``provenance`` in ``dataset.json`` says of each which kind of
+preparation made it, of what, and when. A part that is there is never made otherwise: the same command finds it again, and
+another option is refused by name.
+
+A part that is missing is an `Addition`. Its files are written under ``.work/add-PART/``, out of everybody's sight, and a
+killed command finds there what it had finished. When all are whole, ``ready.json`` notes what the manifest will say; then
+the files take their places, where nothing looks for them yet; and last of all the manifest is replaced, in one rename. So
+the dataset is the old one until the moment at which it is the new one. Its places never change.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from placevec._version import __version__
+from placevec.datasets.dataset import MANIFEST, PLACES, WORK, Dataset
+from placevec.datasets.labels import label_files
+from placevec.datasets.views.raster import NAME as MAP
+from placevec.errors import DatasetError, InputError
+from placevec.io import atomic
+from placevec.io.json_documents import NONE, check, read_json
+from placevec.io.progress import Progress
+
+PLACES_PART, LABELS_PART, MAP_PART = "places", "labels", MAP
+MAP_LABELS_PART = "map_labels"
+"""Land use and points of interest beside a map of ready tiles."""
+_PLAN, _READY = "inputs.json", "ready.json"
+_TRANSITION = {
+    "created": str, "kind": str, "what": str, "files": [str], "sources": [dict], "views": dict,
+    "more_files": {str: [str]}, "labels": (dict, NONE), "names": (dict, NONE), "report": dict,
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Made:
+    """What made a part of a dataset.
+
+    Attributes:
+        kind: of preparation, such as ``osm`` or ``table``.
+        inputs: plain JSON, all that the part depends on: hashes of files, and options.
+    """
+
+    kind: str
+    inputs: Mapping[str, Any]
+
+    def plain(self) -> Made:
+        """The same as a manifest gives it back."""
+        return Made(self.kind, _plain(self.inputs))
+
+
+def made(dataset: Dataset, part: str) -> Made | None:
+    """What made a part of a dataset; None where it has no such part."""
+    manifest = dataset.manifest
+    if part in (found := manifest.get("provenance", {})):
+        return Made(found[part]["kind"], found[part]["inputs"])
+    return _of_before(dataset, part)
+
+
+def _of_before(dataset: Dataset, part: str) -> Made | None:
+    """The same of a manifest without provenance, which told its inputs all together, or those of views in its report."""
+    manifest, report = dataset.manifest, dataset.manifest.get("report", {})
+    if part == MAP_LABELS_PART:
+        told = report.get("labels", {})
+        return Made("osm", told) if "extract" in told else None
+    if part == LABELS_PART and not manifest.get("labels"):
+        return None
+    if part not in (PLACES_PART, LABELS_PART) and part not in manifest["views"]:
+        return None
+    shown = manifest["views"].get(part, {}).get("spec", {}).get("kind")
+    if shown in (kinds := {"chips": "images", "features": "features"}):
+        return Made(kinds[shown], report.get(part, {}))
+    first = str(manifest["sources"][0].get("kind", "")) if manifest["sources"] else ""
+    known = first if first in ("osm", "table", "tile-server") else "tiles"
+    return Made("layout" if first.startswith("layout") else known, report.get("inputs", {}))
+
+
+def is_made(dataset: Dataset, part: str, wanted: Made) -> bool:
+    """Whether a part is there, made of just that.
+
+    Raises:
+        DatasetError: it is there, made of something else; the part and the option that differs are named.
+    """
+    before = made(dataset, part)
+    if before is None:
+        return False
+    if before.kind != wanted.kind:
+        raise DatasetError(
+            f"{dataset.path} holds {_called(part)} already, made from {_source_of(dataset, part)}: choose another --out, "
+            "or --force to start the whole dataset afresh"
+        )
+    for option, value in _plain(wanted.inputs).items():
+        if before.inputs.get(option) != value:
+            raise DatasetError(
+                f"{dataset.path} holds {_called(part)} made with other options ({option} differs): choose another --out, "
+                "or --force to start the whole dataset afresh"
+            )
+    return True
+
+
+def reused(dataset: Dataset, wanted: Mapping[str, Made], progress: Progress) -> Dataset:
+    """The dataset that is there, where its parts were made of just that; DatasetError names what differs."""
+    for part, of in wanted.items():
+        if not is_made(dataset, part, of):
+            raise DatasetError(f"{dataset.path} has no {part}")
+        shutil.rmtree(dataset.path / WORK / _folder(part), ignore_errors=True)
+    forget_work(dataset.path)
+    progress.say(f"Reusing {dataset.path}, which was made from the same source with the same options")
+    return dataset
+
+
+def forget_work(path: Path) -> None:
+    """Remove what is half done in a whole dataset, but for additions that have not finished."""
+    work = path / WORK
+    for found in work.iterdir() if work.is_dir() else ():
+        if not found.name.startswith(_folder("")):
+            shutil.rmtree(found, ignore_errors=True) if found.is_dir() else found.unlink(missing_ok=True)
+    if work.is_dir() and not any(work.iterdir()):
+        work.rmdir()
+
+
+def unfinished(path: Path) -> list[str]:
+    """The parts whose addition to a dataset was begun and not finished."""
+    begun = (path / WORK).glob(f"{_folder('')}*")
+    return sorted(folder.name[len(_folder("")) :] for folder in begun)
+
+
+@dataclass(frozen=True)
+class Joining:
+    """What joins a dataset, all at once.
+
+    Attributes:
+        what: it is, for people, such as ``a map of 12 layers``.
+        files: its files, relative to the dataset, all of which lie in `Addition.folder`.
+        sources: of the manifest, each with its attribution.
+        views: entries of the manifest's views.
+        more_files: view that is there -> further files of it.
+        labels: the manifest's entry of labels, without their hash.
+        names: a table of names of its places, relative to the dataset.
+        report: further entries of the manifest's report.
+    """
+
+    what: str
+    files: Sequence[str]
+    sources: Sequence[Mapping[str, Any]]
+    views: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    more_files: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    labels: Mapping[str, Any] | None = None
+    names: str | None = None
+    report: Mapping[str, Any] = field(default_factory=dict)
+
+
+def add(
+    dataset: Dataset,
+    part: str,
+    of: Made,
+    write: Callable[[Path], Joining],
+    *,
+    created: str,
+    progress: Progress,
+) -> Dataset:
+    """The dataset with a part that it lacked. Killed, the same command goes on where it was.
+
+    Args:
+        dataset: that is there.
+        part: its name.
+        of: what makes it.
+        write: writes its files into a folder, laid out as in the dataset's directory, and says what joins; what a killed
+            command finished there is still there.
+        created: when, in ISO 8601.
+        progress: told what was added.
+
+    Raises:
+        InputError, DatasetError: what ``write`` raises; nothing of the part stays then.
+    """
+    addition = Addition(dataset, part, of)
+    try:
+        if not addition.is_ready:
+            addition.ready(write(addition.folder), created=created)
+        return addition.join(progress)
+    except (InputError, DatasetError):  # the same command would fail again
+        addition.abandon()
+        raise
+
+
+class Addition:
+    """A part on its way into a dataset that lacks it.
+
+    Args:
+        dataset: that it joins.
+        part: its name.
+        of: what makes it. What a killed command left of something else is removed.
+
+    Attributes:
+        folder: where its files are written, laid out as in the dataset's directory; what a killed command finished is
+            still there.
+    """
+
+    def __init__(self, dataset: Dataset, part: str, of: Made) -> None:
+        self.path, self.part, self.of = dataset.path, part, of
+        self._work = self.path / WORK / _folder(part)
+        self.folder = self._work / "files"
+        plan = {"kind": of.kind, "inputs": _plain(of.inputs)}
+        atomic.check_writable(self.path, directory=True)
+        if self._read(_PLAN) != plan:
+            self.abandon()
+            self.folder.mkdir(parents=True)
+            atomic.write_json(self._work / _PLAN, plan)
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether all its files are whole, so that `join` alone is left to do."""
+        try:
+            check(self._read(_READY), _TRANSITION)
+        except ValueError:
+            return False
+        return True
+
+    def ready(self, joining: Joining, *, created: str) -> None:
+        """Note that all files are whole, and what the manifest will say of them."""
+        labels = None if joining.labels is None else dict(joining.labels)
+        if labels is not None:
+            labels["sha256"] = atomic.sha256_of_file(self.folder / labels["file"])
+        names = None
+        if joining.names is not None:
+            sha256 = atomic.sha256_of_file(self.folder / joining.names)
+            names = {"file": joining.names, "sha256": sha256}
+        transition = {
+            "created": created, "kind": self.of.kind, "what": joining.what, "files": list(joining.files),
+            "sources": list(joining.sources), "views": dict(joining.views),
+            "more_files": {name: list(files) for name, files in joining.more_files.items()}, "labels": labels,
+            "names": names, "report": dict(joining.report),
+        }  # fmt: skip
+        atomic.write_json(self._work / _READY, transition)
+
+    def join(self, progress: Progress) -> Dataset:
+        """Put the files into their places, then replace the manifest: from then on the part is there.
+
+        Raises:
+            DatasetError: another command has added it meanwhile.
+        """
+        assert self.is_ready
+        transition = self._read(_READY)
+        dataset = Dataset.open(self.path)  # as it is now, not as it was when this began
+        if made(dataset, self.part) is not None:
+            raise DatasetError(
+                f"{self.path} holds {_called(self.part)} by now, which another command has added"
+            )
+        atomic.move_files(self.folder, self.path, transition["files"])
+        atomic.write_json(self.path / MANIFEST, self._manifest(dataset, transition))
+        shutil.rmtree(self._work, ignore_errors=True)
+        forget_work(self.path)
+        progress.say(f"Added {transition['what']} to {self.path}")
+        return Dataset.open(self.path)
+
+    def _manifest(self, dataset: Dataset, new: Mapping[str, Any]) -> dict[str, Any]:
+        """The manifest with the part; all that it said before, it says still."""
+        old = dataset.manifest
+        first = len(old["sources"])
+        views = {**old["views"], **new["views"]}
+        for name, files in new["more_files"].items():
+            views[name] = {**views[name], "files": [*views[name]["files"], *files]}
+        known = {
+            part: _entry(before, [], old.get("created", ""))
+            for part in (PLACES_PART, LABELS_PART, MAP_LABELS_PART, *old["views"])
+            if (before := made(dataset, part)) is not None
+        }  # of a manifest without provenance
+        sources = list(range(first, first + len(new["sources"])))
+        entry = _entry(Made(new["kind"], self.of.inputs), sources, new["created"])
+        addition = {"hash": dataset.hash, "created": new["created"], "added": [self.part]}
+        return {
+            **old,
+            "sources": [*old["sources"], *new["sources"]],
+            "views": views,
+            **({} if new["labels"] is None else {"labels": new["labels"]}),
+            **({} if new["names"] is None else {"names": new["names"]}),
+            "provenance": {**known, **old.get("provenance", {}), self.part: entry},
+            "additions": [*old.get("additions", []), addition],
+            "report": {**old.get("report", {}), **new["report"]},
+        }
+
+    def _read(self, name: str) -> Any:
+        try:
+            return read_json(self._work / name)
+        except (OSError, ValueError):
+            return None
+
+    def abandon(self) -> None:
+        """Remove what is there of the addition, files that had taken their places already too.
+
+        The note of what they are goes last: killed here, the next run still knows them.
+        """
+        left = self._read(_READY)
+        held = _files_of(Dataset.open(self.path))
+        for name in left["files"] if isinstance(left, dict) else ():
+            target = self.path / name
+            if name not in held and not Path(name).is_absolute() and ".." not in Path(name).parts:
+                target.unlink(missing_ok=True)
+        shutil.rmtree(self.folder, ignore_errors=True)
+        shutil.rmtree(self._work, ignore_errors=True)
+        forget_work(self.path)
+
+
+def provenance(parts: Mapping[str, Made], *, sources: int, created: str) -> dict[str, Any]:
+    """The entries of parts that a new dataset begins with, made of all its sources."""
+    return {part: _entry(of, list(range(sources)), created) for part, of in parts.items()}
+
+
+def _entry(of: Made, sources: list[int], created: str) -> dict[str, Any]:
+    about = {"kind": of.kind, "created": created, "placevec_version": __version__, "sources": sources}
+    return {**about, "inputs": _plain(of.inputs)}
+
+
+def _files_of(dataset: Dataset) -> set[str]:
+    """All files that the manifest knows."""
+    manifest = dataset.manifest
+    found = {MANIFEST, PLACES, *(file for view in manifest["views"].values() for file in view["files"])}
+    if manifest.get("labels"):
+        found.update(label_files(manifest["labels"]))
+    if manifest.get("names"):
+        found.add(manifest["names"]["file"])
+    return found
+
+
+def _folder(part: str) -> str:
+    return f"add-{part}"
+
+
+def _plain(inputs: Mapping[str, Any]) -> dict[str, Any]:
+    """As JSON gives them back."""
+    plain: dict[str, Any] = json.loads(json.dumps(inputs))
+    return plain
+
+
+def _called(part: str) -> str:
+    return {
+        PLACES_PART: "places", LABELS_PART: "labels", MAP_LABELS_PART: "land use and points of interest",
+    }.get(part, f"a view {part!r}")  # fmt: skip
+
+
+def _source_of(dataset: Dataset, part: str) -> str:
+    """The source of a part, by its name."""
+    sources = dataset.manifest["sources"]
+    numbers = dataset.manifest.get("provenance", {}).get(part, {}).get("sources", [0])
+    names = [
+        str(sources[number].get("name", "an unnamed source"))
+        for number in numbers
+        if 0 <= number < len(sources)
+    ]
+    return ", ".join(names) or "an unnamed source"
