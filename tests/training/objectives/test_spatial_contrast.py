@@ -100,8 +100,8 @@ def test_sigmoid_form_of_the_original(
 def test_regression_of_the_original() -> None:
     objective = ImageRegression(6, 4)
     with torch.no_grad():
-        objective.foretell.weight.copy_(vectors(5, 4))
-        objective.foretell.bias.copy_(vectors(6, 1, 4)[0])
+        objective.predict.weight.copy_(vectors(5, 4))
+        objective.predict.bias.copy_(vectors(6, 1, 4)[0])
     found = objective(slots(image=vectors(7, B, 4)), {}).detach()
     assert float(found) == pytest.approx(11.457061767578125, rel=1e-6)
 

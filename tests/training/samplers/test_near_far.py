@@ -279,7 +279,7 @@ def test_construction_refuses_exactly_when_a_negative_is_missing(count: int, far
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"near_m": 0}, "near_m is positive"),
+        ({"near_m": 0}, "near_m must be a positive"),
         ({"negatives": True}, "negatives need far_m"),
         ({"negatives": True, "far_m": 10}, "at least near_m"),
         ({"positives": "elsewhere"}, "disc or places"),
@@ -288,7 +288,7 @@ def test_construction_refuses_exactly_when_a_negative_is_missing(count: int, far
         ({"batch_size": 0}, "at least one"),
         ({"seed": -1}, "seed"),
         ({"rows": []}, "rows are empty"),
-        ({"rows": [400]}, "rows are whole numbers"),
+        ({"rows": [400]}, "rows must be integers"),
         ({"rows": np.ones(400, bool)}, "flatnonzero"),
     ],
 )
