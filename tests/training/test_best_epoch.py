@@ -52,4 +52,4 @@ def test_overfitting_is_an_early_best_and_a_clearly_worse_end(
     kept = BestEpoch(epoch, epochs, "validation loss", 0.41, last)
     assert kept.overfitted is overfitted
     assert str(kept).startswith(f"epoch {epoch} of {epochs}, with the lowest validation loss, 0.41")
-    assert ("the last pass had" in str(kept)) is (epoch < epochs)
+    assert ("the last epoch had" in str(kept)) is (epoch < epochs)

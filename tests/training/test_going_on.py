@@ -188,7 +188,7 @@ def test_out_of_memory_halves_the_batch_and_goes_on(
 
 
 def test_a_batch_that_never_fits_ends_in_one_line(tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match="even with a batch of 2"):
+    with pytest.raises(ModelError, match="even with a batch size of 2"):
         heavy(tmp_path, most=1)
 
 
