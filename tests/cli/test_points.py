@@ -174,7 +174,7 @@ def test_a_table_of_eight_rows_is_trained(capsys: pytest.CaptureFixture[str], tm
     assert code == 0, err
     assert "only 1 of 6 places validates" in err
     assert "prepare more places" in err
-    assert "Kept: pass " in out
+    assert "Kept: epoch " in out
     assert "of 2, whose validation loss was the lowest" in out
 
 

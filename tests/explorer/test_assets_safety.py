@@ -118,7 +118,7 @@ def test_a_sample_says_that_it_is_one(open_page: Open, written: Written, tmp_pat
     opened = open_page(tmp_path / "sample.html")
     assert opened.state("s.count") == 100
     assert (
-        f"seeded sample of 100 of {len(written.emb.place_id)} places"
+        f"random sample of 100 of {len(written.emb.place_id)} places"
         in opened.page.locator("#about").inner_text()
     )
 

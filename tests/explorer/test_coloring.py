@@ -138,7 +138,7 @@ def test_many_categories_become_others() -> None:
     coloring = of_columns(pd.DataFrame({"kind": values}), ids, np.arange(100))[0]
     kinds = coloring.content["categories"]
     assert len(kinds) == len(COLORS)
-    assert kinds[-1]["label"] == f"others ({30 - len(COLORS) + 1} kinds)"
+    assert kinds[-1]["label"] == f"other ({30 - len(COLORS) + 1} categories)"
     assert sum(kind["count"] for kind in kinds) == 100
 
 

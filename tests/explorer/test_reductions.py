@@ -12,7 +12,7 @@ from sklearn.decomposition import PCA
 
 from placevec.errors import InputError, MissingExtraError
 from placevec.explorer import reductions
-from placevec.explorer.reductions import FEWEST, Method, hex_of, reduce_vectors, rgb_of
+from placevec.explorer.reductions import MIN_PLACES, Method, hex_of, reduce_vectors, rgb_of
 from placevec.metrics import trustworthiness
 
 
@@ -79,11 +79,11 @@ def test_neighborhoods_are_kept_and_a_seed_repeats(
 
 @pytest.mark.parametrize("method", ["pca", "tsne", pytest.param("umap", marks=pytest.mark.slow)])
 def test_the_fewest_places(method: Method) -> None:
-    vectors = np.random.default_rng(0).normal(size=(FEWEST[method], 4))
+    vectors = np.random.default_rng(0).normal(size=(MIN_PLACES[method], 4))
     found = reduce_vectors(vectors, method, dim=2).components
     assert np.isfinite(found).all()
-    if FEWEST[method] > 1:
-        with pytest.raises(InputError, match=f"at least {FEWEST[method]} places"):
+    if MIN_PLACES[method] > 1:
+        with pytest.raises(InputError, match=f"at least {MIN_PLACES[method]} places"):
             reduce_vectors(vectors[1:], method, dim=2)
 
 

@@ -67,11 +67,11 @@ def test_shrunk_pictures_are_means(pictures: MapPictures, size: int) -> None:
 def test_the_ground_is_the_tiles(colored_dataset: StandInDataset) -> None:
     scene = draw_scene(colored_dataset, colored_dataset.places["place_id"].to_numpy(object))  # type: ignore[arg-type]
     assert scene.shares is None
-    assert scene.ground is not None
+    assert scene.basemap is not None
     margin = 8 * TILE_PX
     truth = np.full((TILES[1] * TILE_PX + 2 * margin, TILES[0] * TILE_PX + 2 * margin, 3), PAPER, float)
     truth[margin:-margin, margin:-margin] = expected()
-    for (x0, y0, x1, y1), data in scene.ground.pieces:
+    for (x0, y0, x1, y1), data in scene.basemap.pieces:
         drawn = np.asarray(Image.open(io.BytesIO(data)).convert("RGB"), float)
         left, top = (round((v - c) * TILE_PX) + margin for v, c in zip((x0, y0), CORNER, strict=True))
         part = truth[top : top + drawn.shape[0], left : left + drawn.shape[1]]

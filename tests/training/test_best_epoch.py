@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from placevec.training import TrainingOptions, train
-from placevec.training.best_epoch import Kept, read_best_epoch
+from placevec.training.best_epoch import BestEpoch, read_best_epoch
 from placevec.training.log import read_metrics
 from placevec.training.state import newest_state
 from tests.training.toy import toy_recipe
@@ -49,7 +49,7 @@ def test_a_run_without_validation_or_state(tmp_path: Path) -> None:
 def test_overfitting_is_an_early_best_and_a_clearly_worse_end(
     epoch: int, epochs: int, last: float, overfitted: bool
 ) -> None:
-    kept = Kept(epoch, epochs, "validation loss", 0.41, last)
+    kept = BestEpoch(epoch, epochs, "validation loss", 0.41, last)
     assert kept.overfitted is overfitted
-    assert str(kept).startswith(f"pass {epoch} of {epochs}, whose validation loss was the lowest, 0.41")
-    assert ("the last pass had" in str(kept)) is (epoch < epochs)
+    assert str(kept).startswith(f"epoch {epoch} of {epochs}, with the lowest validation loss, 0.41")
+    assert ("the last epoch had" in str(kept)) is (epoch < epochs)

@@ -12,10 +12,10 @@ WELL = {"loss/triplet": 0.05, "validation/effective_rank": 30.0, "validation/two
 @pytest.mark.parametrize(
     ("sign", "words"),
     [
-        ({"validation/effective_rank": 1.2}, "fall together"),
+        ({"validation/effective_rank": 1.2}, "are collapsing"),
         ({"validation/two_direction_share": 0.97}, "2 of 64 directions"),
-        ({"loss/triplet": 0.2003}, "all vectors are the same"),
-        ({"loss/triplet": 0.1999}, "all vectors are the same"),
+        ({"loss/triplet": 0.2003}, "all vectors are equal"),
+        ({"loss/triplet": 0.1999}, "all vectors are equal"),
     ],
 )
 def test_each_sign_is_said_once_after_three_passes(sign: dict[str, float], words: str) -> None:

@@ -150,7 +150,7 @@ def test_longer_under_the_schedule_of_the_longer_run(tmp_path: Path, schedule: s
             1e-3 * factor(schedule, 3 * number + i, total, round(0.05 * total), history) for i in range(3)
         ]
         assert row["learning_rate"] == pytest.approx(np.mean(rates))
-    assert any("4 passes and now has 8" in line for line in told.lines)
+    assert any("from 4 to 8 epochs" in line for line in told.lines)
 
 
 def test_a_finished_run_has_nothing_more_to_do(tmp_path: Path) -> None:
@@ -177,8 +177,8 @@ def test_out_of_memory_halves_the_batch_and_goes_on(
     _, result = heavy(tmp_path, most=5, error=error, told=told)
     assert (result.steps, result.batch_size) == (12, 4)
     assert [line[:50] for line in told.lines] == [
-        "Out of memory at step 0: going on with batches of 8"[:50],
-        "Out of memory at step 0: going on with batches of 4"[:50],
+        "Out of memory at step 0: continuing with batches of 8"[:50],
+        "Out of memory at step 0: continuing with batches of 4"[:50],
     ]
     assert all(row["batch_size"] == 4 for row in read_metrics(tmp_path))
     later = Told()
@@ -188,7 +188,7 @@ def test_out_of_memory_halves_the_batch_and_goes_on(
 
 
 def test_a_batch_that_never_fits_ends_in_one_line(tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match="even with a batch of 2"):
+    with pytest.raises(ModelError, match="even with a batch size of 2"):
         heavy(tmp_path, most=1)
 
 

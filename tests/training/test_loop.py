@@ -163,7 +163,7 @@ def test_a_loss_that_is_no_number_ends_the_run_and_keeps_the_checkpoint(tmp_path
 
     recipe.sampler = Poisoned()  # type: ignore[assignment]
     recipe.validation = None
-    with pytest.raises(ModelError, match="lower the learning rate"):
+    with pytest.raises(ModelError, match="lower --learning-rate"):
         train(
             recipe,
             views,

@@ -13,7 +13,7 @@ from placevec.io import atomic
 from placevec.io.progress import SILENT, Progress, printable
 
 if TYPE_CHECKING:
-    from placevec.explorer.figures.charts import ChartReport, Judged
+    from placevec.explorer.figures.charts import ChartReport, Evaluated
     from placevec.explorer.figures.kernels import KernelsReport, Vectors
     from placevec.models.model import Model
 
@@ -85,17 +85,17 @@ def picture_latitude(
     if not 1 <= band <= 180:
         raise UsageError(f"--band is 1 to 180 degrees of latitude; got {band:g}")
     with progress.task("Judging", total=len(runs)) as advance:
-        judged: list[Judged] = []
+        evaluated: list[Evaluated] = []
         credits: dict[str, None] = {}
         for run in runs:
             model = model_of(run)
             ground = (
                 recorded_ground(model, "name one with --dataset") if dataset is None else dataset_of(dataset)
             )
-            judged.append(_judged(model, ground, progress))
+            evaluated.append(_evaluated(model, ground, progress))
             credits[str(model.training.get("attribution", "unknown"))] = None
             advance(1)
-    return write_latitude(_apart(judged), Path(out), band=band, credit="Data: " + "; ".join(credits))
+    return write_latitude(_apart(evaluated), Path(out), band=band, credit="Data: " + "; ".join(credits))
 
 
 def picture_curves(runs: Sequence[PathLike], out: PathLike, *, metric: str | None = None) -> ChartReport:
@@ -154,12 +154,12 @@ def _named(one: PathLike | Model, options: dict[str, Any]) -> tuple[str, Vectors
     )
 
 
-def _judged(model: Model, dataset: Dataset, progress: Progress) -> Judged:
+def _evaluated(model: Model, dataset: Dataset, progress: Progress) -> Evaluated:
     """The model's first answers, or errors, at the places kept from its training."""
     import numpy as np
 
     from placevec.evaluation.predictions.split import sides_of
-    from placevec.explorer.figures.charts import Judged
+    from placevec.explorer.figures.charts import Evaluated
     from placevec.inference.query import answering, first_answers
 
     head = answering(model)
@@ -169,25 +169,25 @@ def _judged(model: Model, dataset: Dataset, progress: Progress) -> Judged:
             f"{model.path} answers with {head.kind}, and the labels of {dataset.path} are {labels.kind}"
         )
     sides = sides_of(model, dataset, labels)
-    lonlat = dataset.lonlat[sides.judged]
-    years = None if sides.years is None else sides.years[sides.judged]
+    lonlat = dataset.lonlat[sides.evaluated]
+    years = None if sides.years is None else sides.years[sides.evaluated]
     answers = first_answers(model, lonlat, years)
-    truth = np.asarray(sides.labels)[sides.judged]
+    truth = np.asarray(sides.labels)[sides.evaluated]
     right = np.abs(answers - truth) if head.kind == "number" else (answers == truth)
     label = printable(model.path.name) if model.path else "model"
     for note in sides.notes:
         progress.say(f"Note: {label}: {note}")
-    return Judged(label, lonlat[:, 1], np.asarray(right, np.float64), head.kind == "number", sides.name)
+    return Evaluated(label, lonlat[:, 1], np.asarray(right, np.float64), head.kind == "number", sides.name)
 
 
-def _apart(judged: list[Judged]) -> list[Judged]:
+def _apart(evaluated: list[Evaluated]) -> list[Evaluated]:
     """The same, none called like another."""
     from dataclasses import replace
 
-    labels = [one.label for one in judged]
+    labels = [one.label for one in evaluated]
     if len(set(labels)) == len(labels):
-        return judged
-    return [replace(one, label=f"{number}: {one.label}") for number, one in enumerate(judged, 1)]
+        return evaluated
+    return [replace(one, label=f"{number}: {one.label}") for number, one in enumerate(evaluated, 1)]
 
 
 def _path_labels(paths: Sequence[Path]) -> list[str]:

@@ -78,7 +78,7 @@ def predict(
         DatasetError: points trained on are asked for, and their dataset is gone or has changed.
         InputError: points or outlines that cannot be read.
     """
-    from placevec.explorer.figures.predictions import Asked
+    from placevec.explorer.figures.predictions import ModelQuery
     from placevec.inference.grid import WORLD
 
     kind = KINDS.get(Path(out).suffix.lower())
@@ -104,7 +104,7 @@ def predict(
         assert points is not None
         return _table(opened[0], points, Path(out), classes, year, progress)
     asked = [
-        Asked(label, question)
+        ModelQuery(label, question)
         for label, question in zip(_labels(opened), _questions(opened, classes, year), strict=True)
     ]
     area = area_of(bbox) or WORLD

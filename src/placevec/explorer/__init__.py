@@ -1,8 +1,8 @@
-"""Looking at embeddings: a page with the embedding space beside the map, a map of markers, still plots.
+"""Visualizing embeddings: an interactive page with the embedding space and the map, a map of markers, static plots.
 
-The pages open from ``file://`` with the network blocked and carry everything they show: see `page.write_page` and
-`map_page.write_map`. Their front end is the JavaScript and CSS in ``assets``: no library, so that it needs neither an
-extra nor ``eval``, and weighs kilobytes. Plots (`plots.write_plots`) are Matplotlib's, of the extra ``explore``.
+The pages are self-contained and work offline from ``file://``: see `page.write_page` and `map_page.write_map`. Their
+front end is the plain JavaScript and CSS in ``assets``, a few kilobytes without any library or ``eval``. Plots
+(`plots.write_plots`) need Matplotlib, from the extra ``explore``.
 """
 
 from placevec.explorer.figures.plots import PlotsReport, write_plots

@@ -1,4 +1,4 @@
-"""What places can be colored by: dominant layer, content density, spatial block, and the user's own columns."""
+"""Ways to color places: by dominant layer, content density, spatial block, cluster, or the user's own columns."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ LAYER_COLORS = {
     "aeroways": "8192ff",
     "power": "7f196c",
 }
-"""Colors that readers with protanopia and deuteranopia tell apart too: at least 20 CIELAB units between any two
-under the simulation of Machado et al. (2009), doi:10.1109/TVCG.2009.113."""
+"""Colors that are distinct also with protanopia and deuteranopia: at least 20 CIELAB units between any two under the
+simulation of Machado et al. (2009), doi:10.1109/TVCG.2009.113."""
 COLORS = tuple(
     LAYER_COLORS[name]
     for name in (
@@ -38,17 +38,17 @@ COLORS = tuple(
         "amenities", "leisure", "aeroways", "roads", "power",
     )
 )  # fmt: skip
-"""The same colors in the order in which categories take them."""
+"""The same colors in the order in which they are assigned to categories."""
 NOT_CONTENT = frozenset({"places", "boundaries"})
-"""Layers that say whose the ground is, not what is on it: whole districts and islands."""
+"""Layers of administrative areas (whole districts and islands), which say nothing about what is at a place."""
 MAX_KINDS = len(COLORS)
 MAX_INTEGER_KINDS = 12
 IDENTIFYING = frozenset({"place_id", "name", "lon", "lat", "geometry"})
-"""Columns that say which place a row is, as in the files of `placevec.embeddings.clustering`: they are no colors."""
+"""Columns that identify places, as in the files of `placevec.embeddings.clustering`; they are not used as colors."""
 CLUSTER = "cluster"
-"""The column that holds numbers of clusters, -1 for none."""
+"""The column with cluster numbers, -1 for none."""
 MAX_LABEL_LENGTH = 200
-"""Characters of a label that are kept."""
+"""Maximum number of characters of a label."""
 
 
 @dataclass(frozen=True)
@@ -56,9 +56,9 @@ class Coloring:
     """One way to color places, as the page reads it.
 
     Attributes:
-        key: distinct name.
-        content: what the page's JSON holds: kind, label, codes and categories, or values and their range, or colors.
-        values: (N,) codes of categories, (N,) numbers, or (N, 3) red, green, blue bytes, for drawings without a page.
+        key: unique name.
+        content: JSON for the page: kind, label, codes and categories, or values and their range, or colors.
+        values: (N,) category codes, (N,) numbers, or (N, 3) red, green, blue bytes, for static plots.
     """
 
     key: str
@@ -73,7 +73,12 @@ def by_category(
     kinds: Sequence[tuple[str, str | None]],
     note: str | None = None,
 ) -> Coloring:
-    """Coloring by category: ``codes`` (N,) index ``kinds``, pairs of name and hex color (None: gray)."""
+    """Coloring by category: ``codes`` (N,) are indices into ``kinds``, pairs of name and hex color (None: gray).
+
+    >>> coloring = by_category("use", "Land use", np.array([0, 1, 1]), [("park", "009e59"), ("other", None)])
+    >>> coloring.content["categories"]
+    [{'label': 'park', 'color': '009e59', 'count': 1}, {'label': 'other', 'color': None, 'count': 2}]
+    """
     counts = np.bincount(codes, minlength=len(kinds))
     categories = [
         {"label": name[:MAX_LABEL_LENGTH], "color": color, "count": int(n)}
@@ -89,7 +94,12 @@ def by_category(
 def by_number(
     key: str, label: str, values: NDArray[Any], unit: str = "", note: str | None = None
 ) -> Coloring:
-    """Coloring by number: (N,) values, NaN where there is none; the ramp runs from the 2nd to the 98th percentile."""
+    """Coloring by number: (N,) values, NaN if missing; the color scale spans the 2nd to the 98th percentile.
+
+    >>> coloring = by_number("rent", "Rent", np.arange(101.0), unit="EUR")
+    >>> coloring.content["low"], coloring.content["high"], coloring.content["maximum"]
+    (2.0, 98.0, 100.0)
+    """
     values = np.asarray(values, np.float64).copy()
     values[~np.isfinite(values)] = np.nan
     known = values[np.isfinite(values)]
@@ -106,7 +116,11 @@ def by_number(
 
 
 def by_rgb(key: str, label: str, rgb: NDArray[np.uint8], axes: Sequence[str], note: str) -> Coloring:
-    """Coloring by three components: ``rgb`` (N, 3) bytes, and the name of the component in each channel."""
+    """Coloring by three components: ``rgb`` (N, 3) bytes, and the component name of each channel.
+
+    >>> by_rgb("rgb", "PCA", np.zeros((2, 3), np.uint8), ["PC 1", "PC 2", "PC 3"], "").content["axes"]
+    ['PC 1', 'PC 2', 'PC 3']
+    """
     content = {
         "key": key,
         "label": label,
@@ -119,11 +133,15 @@ def by_rgb(key: str, label: str, rgb: NDArray[np.uint8], axes: Sequence[str], no
 
 
 def of_layers(layers: Sequence[str], shares: NDArray[np.float32]) -> list[Coloring]:
-    """By the layer that covers most of a place, and by how much is on the ground there.
+    """By the layer that covers most of a place, and by total coverage.
 
     Args:
-        layers: (C,) names.
-        shares: (N, C) share of the place's ground that each layer covers, 0..1; NaN rows are unknown.
+        layers: (C,) layer names.
+        shares: (N, C) share of the place's footprint that each layer covers, 0..1; NaN rows are unknown.
+
+    >>> layer, density = of_layers(["roads", "water"], np.array([[0.1, 0.6], [0.2, 0.0]], np.float32))
+    >>> [kind["label"] for kind in layer.content["categories"]], density.values.round(1).tolist()
+    (['roads', 'water'], [0.7, 0.2])
     """
     content = [channel for channel, name in enumerate(layers) if name not in NOT_CONTENT]
     if not content:
@@ -137,15 +155,15 @@ def of_layers(layers: Sequence[str], shares: NDArray[np.float32]) -> list[Colori
     density = np.where(np.isfinite(shares).all(axis=1), inside.sum(axis=1), np.nan)
     return [
         by_category("layer", "Dominant layer", codes, kinds,
-                    "The layer that covers most of the place, boundaries and places aside."),
-        by_number("density", "Content density", density, "layers", "How many layers cover the ground, on average."),
+                    "The layer that covers most of the place, except boundaries and places."),
+        by_number("density", "Content density", density, "layers", "Average number of layers covering a point."),
     ]  # fmt: skip
 
 
 def _most_common_first(
     codes: NDArray[np.integer[Any]], kinds: Sequence[tuple[str, str | None]]
 ) -> tuple[NDArray[np.int64], list[tuple[str, str | None]]]:
-    """Categories that occur, the most common first and gray ones last; codes renumbered."""
+    """Categories that occur, most common first and gray ones last, with renumbered codes."""
     counts = np.bincount(codes, minlength=len(kinds))
     present = [code for code in range(len(kinds)) if counts[code]]
     present.sort(key=lambda code: (kinds[code][1] is None, -counts[code]))
@@ -158,10 +176,14 @@ def _most_common_first(
 
 
 def of_blocks(lonlat: Floats) -> Coloring | None:
-    """By spatial block: some twenty squares of ground; None when fewer than two places have coordinates.
+    """By spatial block, about twenty square blocks; None if fewer than two places have coordinates.
 
     Args:
-        lonlat: (N, 2) degrees, NaN without coordinates.
+        lonlat: (N, 2) lon, lat degrees, NaN without coordinates.
+
+    >>> coloring = of_blocks(np.array([[24.9, 60.1], [24.9, 60.1], [25.1, 60.2]]))
+    >>> coloring.content["label"], coloring.values.tolist()
+    ('Spatial block of 2 km', [1, 1, 0])
     """
     known = np.isfinite(lonlat).all(axis=1)
     if known.sum() < 2:
@@ -188,7 +210,7 @@ def of_blocks(lonlat: Floats) -> Coloring | None:
 
 
 def _block_size(lonlat: Floats) -> float:
-    """A round number of meters that makes about twenty blocks of the ground where places are."""
+    """A round block size in meters that gives about twenty blocks where places are."""
     ecef = to_ecef(lonlat[:, 0], lonlat[:, 1])
     low, high = np.percentile(ecef, (1, 99), axis=0)
     spread = np.sort(high - low)[::-1]
@@ -198,7 +220,7 @@ def _block_size(lonlat: Floats) -> float:
 
 
 def _contrasting(centers: Floats, size: float) -> list[int]:
-    """A color for each block that none of the blocks around it has, as far as there are enough."""
+    """A color for each block that differs from those of neighboring blocks, if there are enough colors."""
     ecef = to_ecef(centers[:, 0], centers[:, 1])
     chosen: list[int] = []
     for number in range(len(centers)):
@@ -213,9 +235,12 @@ def _contrasting(centers: Floats, size: float) -> list[int]:
 
 
 def of_clusters(label: NDArray[np.int64], name: str = "Cluster", note: str | None = None) -> Coloring:
-    """By cluster: ``label`` (N,) from 0 on, below 0 for places in none, which are gray and come last.
+    """By cluster: ``label`` (N,) from 0; negative for places in no cluster, which are gray and listed last.
 
-    After the tenth cluster the colors come again darker, then lighter; beyond thirty they repeat.
+    Clusters 11 to 20 have darker colors and 21 to 30 lighter ones; beyond that, colors repeat.
+
+    >>> [kind["label"] for kind in of_clusters(np.array([0, 0, 1, -1])).content["categories"]]
+    ['cluster 0', 'cluster 1', 'in no cluster']
     """
     numbers = np.unique(label[label >= 0])
     codes = np.where(label < 0, len(numbers), np.searchsorted(numbers, label))
@@ -229,7 +254,7 @@ def of_clusters(label: NDArray[np.int64], name: str = "Cluster", note: str | Non
 
 
 def _shade(color: str, turn: int) -> str:
-    """A color as it is, 40 % darker, 50 % lighter, and so round."""
+    """A color unchanged, 40% darker or 50% lighter, in turn."""
     towards, share = ((0, 0.0), (0, 0.4), (255, 0.5))[turn % 3]
     parts = (int(color[at : at + 2], 16) for at in (0, 2, 4))
     return "".join(f"{round(part + (towards - part) * share):02x}" for part in parts)
@@ -239,28 +264,35 @@ def _shade(color: str, turn: int) -> str:
 
 
 def of_columns(columns: pd.DataFrame, place_id: NDArray[Any], rows: NDArray[np.int64]) -> list[Coloring]:
-    """One coloring a column.
+    """One coloring per column.
 
     Args:
-        columns: either a row for each of ``place_id``, in the same order, or any rows with a column ``place_id``,
-            of which the first counts for each place.
-        place_id: (M,) of all places.
-        rows: (N,) those that are drawn.
+        columns: either one row per place, in the order of ``place_id``, or any rows with a column ``place_id`` (the
+            first row of each place is used).
+        place_id: (M,) ids of all places.
+        rows: (N,) the places that are drawn.
 
     Raises:
-        InputError: neither fits.
+        InputError: the columns do not match the places.
+
+    >>> import pandas as pd
+    >>> table = pd.DataFrame({"place_id": ["b", "a"], "kind": ["park", "shop"]})
+    >>> of_columns(table, np.array(["a", "b"]), np.array([0, 1]))[0].content["label"]
+    'kind'
     """
     if "place_id" in columns.columns:
         keyed = columns.assign(place_id=columns["place_id"].astype(str)).drop_duplicates("place_id")
         keyed = keyed.set_index("place_id")
         if not keyed.index.isin([str(one) for one in place_id]).any():
-            raise InputError("no place_id of the columns to color by is among the embedded places")
+            raise InputError(
+                "none of the place_id values of the columns to color by is among the embedded places"
+            )
         matched = keyed.reindex([str(one) for one in place_id[rows]])
     elif len(columns) == len(place_id):
         matched = columns.iloc[rows]
     else:
         raise InputError(
-            f"the columns to color by have {len(columns)} rows and no place_id; there are {len(place_id)} places"
+            f"the columns to color by have {len(columns)} rows for {len(place_id)} places, and no column place_id"
         )
     return [
         _of_column(number, str(name), matched.iloc[:, number])
@@ -288,7 +320,7 @@ def _of_column(number: int, name: str, column: pd.Series[Any]) -> Coloring:
     place[kept] = np.arange(len(kept))
     kinds: list[tuple[str, str | None]] = [(str(names[k]), COLORS[i]) for i, k in enumerate(kept)]
     if len(kept) < len(names):
-        kinds.append((f"others ({len(names) - len(kept)} kinds)", None))
+        kinds.append((f"other ({len(names) - len(kept)} categories)", None))
     all_codes = np.full(len(column), len(kinds), np.int64)
     all_codes[~missing] = place[codes]
     if missing.any():
@@ -297,7 +329,12 @@ def _of_column(number: int, name: str, column: pd.Series[Any]) -> Coloring:
 
 
 def cluster_numbers(column: pd.Series[Any]) -> NDArray[np.int64] | None:
-    """(N,) numbers of clusters, -1 where there is none; None when the column holds anything else."""
+    """(N,) cluster numbers, -1 if missing; None if the column contains anything else.
+
+    >>> import pandas as pd
+    >>> cluster_numbers(pd.Series([0.0, 2.0, None])).tolist()
+    [0, 2, -1]
+    """
     import pandas as pd
 
     if not pd.api.types.is_numeric_dtype(column) or not _whole(column):
@@ -317,5 +354,9 @@ def _text(value: Any) -> str:
 
 
 def of_nothing(count: int) -> Coloring:
-    """All places alike: for places of which nothing else is known."""
+    """All places in one color, if there is nothing to color by.
+
+    >>> of_nothing(3).content["categories"][0]["count"]
+    3
+    """
     return by_category("all", "Nothing", np.zeros(count, np.int64), [("all places", COLORS[0])])

@@ -1,4 +1,4 @@
-"""Vectors in few dimensions: PCA, t-SNE and UMAP, and the colors that three of them make."""
+"""Dimensionality reduction by PCA, t-SNE and UMAP, and colors from three components."""
 
 from __future__ import annotations
 
@@ -18,26 +18,26 @@ from placevec.io.progress import SILENT, Advance, Progress
 Array = NDArray[Any]
 Method = Literal["pca", "tsne", "umap"]
 NAMES: dict[Method, str] = {"pca": "PCA", "tsne": "t-SNE", "umap": "UMAP"}
-"""As people write them."""
-FEWEST: dict[Method, int] = {"pca": 1, "tsne": 5, "umap": 12}
-"""Places that each needs."""
+"""Display names."""
+MIN_PLACES: dict[Method, int] = {"pca": 1, "tsne": 5, "umap": 12}
+"""Minimum number of places of each method."""
 COMPONENTS = 3
-"""That a page draws."""
+"""Number of components on a page."""
 _ITERATIONS = 1000
 _PERPLEXITY, _NEIGHBORS = 30.0, 15
 _DIMENSIONS_FIRST = 50
-"""Principal components that t-SNE starts from: noise goes, and neighbors are found in a fraction of the time."""
+"""Number of principal components given to t-SNE: less noise, and a much faster neighbor search."""
 
 
 @dataclass(frozen=True)
 class Reduction:
-    """Vectors in few dimensions.
+    """Vectors reduced to two or three dimensions.
 
     Attributes:
-        method: how.
+        method: the method.
         components: (N, 2 or 3) float32, centered, the farthest place at distance 1.
-        explained: for PCA, the share of the variance that each component holds; else empty.
-        note: what must be known to read it.
+        explained: for PCA, the share of variance explained by each component; else empty.
+        note: how to read the result.
     """
 
     method: Method
@@ -47,7 +47,7 @@ class Reduction:
 
     @property
     def name(self) -> str:
-        """The method as people write it."""
+        """The display name of the method."""
         return NAMES[self.method]
 
     @property
@@ -63,23 +63,29 @@ def reduce_vectors(
 ) -> Reduction:
     """Reduce (N, D) vectors to ``dim`` dimensions, 2 or 3.
 
-    PCA keeps distances as far as it can, and is exact. t-SNE (van der Maaten & Hinton 2008, Barnes-Hut) and UMAP
-    (McInnes, Healy & Melville 2018, arXiv:1802.03426) keep neighborhoods: how far apart groups lie in them, and how
-    large they are, says little. t-SNE compares by distance between vectors of length 1, UMAP by cosine.
+    PCA preserves distances as well as possible and is exact. t-SNE (van der Maaten & Hinton 2008, Barnes-Hut) and UMAP
+    (McInnes, Healy & Melville 2018, arXiv:1802.03426) preserve neighborhoods; the sizes of groups and the distances
+    between them mean little. t-SNE uses Euclidean distance of unit vectors, UMAP cosine distance.
 
     Raises:
-        InputError: an unknown method, or fewer places than it needs (`FEWEST`).
+        InputError: an unknown method, or too few places for it (`MIN_PLACES`).
         MissingExtraError: umap-learn is not installed.
+
+    >>> reduction = reduce_vectors(np.eye(4), "pca", dim=2)
+    >>> reduction.components.shape, reduction.axes
+    ((4, 2), ['PC 1 (33%)', 'PC 2 (33%)'])
     """
     require(method)
     if dim not in (2, 3):
-        raise InputError(f"vectors are reduced to 2 or 3 dimensions; got {dim}")
-    if len(vectors) < FEWEST[method]:
-        raise InputError(f"{NAMES[method]} needs at least {FEWEST[method]} places; there are {len(vectors)}")
+        raise InputError(f"dim must be 2 or 3; got {dim}")
+    if len(vectors) < MIN_PLACES[method]:
+        raise InputError(
+            f"{NAMES[method]} needs at least {MIN_PLACES[method]} places; there are {len(vectors)}"
+        )
     if method == "pca":
         components, explained = principal_components(vectors)
         return Reduction(
-            "pca", components[:, :dim], explained[:dim], "distances kept as far as so few dimensions can"
+            "pca", components[:, :dim], explained[:dim], "distances preserved as well as possible"
         )
     if method == "tsne":
         return _tsne(np.asarray(vectors, np.float32), dim, seed, progress)
@@ -87,9 +93,12 @@ def reduce_vectors(
 
 
 def require(method: Method) -> None:
-    """InputError for an unknown method, MissingExtraError when what it needs is not installed: told before the work."""
-    if method not in FEWEST:
-        raise InputError(f"vectors are reduced by {', '.join(FEWEST)}; got {method!r}")
+    """Check a method before any work: InputError if unknown, MissingExtraError if its package is not installed.
+
+    >>> require("pca")
+    """
+    if method not in MIN_PLACES:
+        raise InputError(f"method must be one of {', '.join(MIN_PLACES)}; got {method!r}")
     if method == "umap":
         import importlib.util
 
@@ -108,12 +117,12 @@ def _tsne(vectors: NDArray[np.float32], dim: int, seed: int, progress: Progress)
     perplexity = min(_PERPLEXITY, (len(points) - 1) / 3.0)
     start = principal_components(points)[0][:, :dim].astype(np.float64)
     start *= 1e-4 / max(float(start[:, 0].std()), 1e-12)
-    with progress.task("t-SNE", total=_ITERATIONS) as advance, _told(_Iterations(advance)):
+    with progress.task("t-SNE", total=_ITERATIONS) as advance, _captured(_Iterations(advance)):
         fitted = TSNE(
             dim, perplexity=perplexity, init=start.astype(np.float32), max_iter=_ITERATIONS, random_state=seed, verbose=2,
             n_jobs=1,
         ).fit_transform(points)  # fmt: skip
-    note = f"neighborhoods kept (perplexity {perplexity:g}, seed {seed}); distances between groups say little"
+    note = f"neighborhoods preserved (perplexity {perplexity:g}, seed {seed}); distances between groups mean little"
     return Reduction("tsne", _framed(fitted), (), note)
 
 
@@ -121,10 +130,10 @@ def _umap(vectors: NDArray[np.float32], dim: int, seed: int, progress: Progress)
     import warnings
 
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # that a seed means one thread, and that TensorFlow is not installed
+        warnings.simplefilter("ignore")  # about a seed implying one thread, and about TensorFlow
         from umap import UMAP
 
-        epochs = 500 if len(vectors) <= 10_000 else 200  # its own defaults, named so that the bar knows them
+        epochs = 500 if len(vectors) <= 10_000 else 200  # UMAP's defaults, explicit for the progress bar
         neighbors = min(_NEIGHBORS, len(vectors) - 1)
         with progress.task("UMAP", total=epochs) as advance:
             fitted = UMAP(
@@ -134,7 +143,9 @@ def _umap(vectors: NDArray[np.float32], dim: int, seed: int, progress: Progress)
                     "mininterval": 0.2,
                 },
             ).fit_transform(_unit(vectors))  # fmt: skip
-    note = f"neighborhoods kept ({neighbors} neighbors, seed {seed}); distances between groups say little"
+    note = (
+        f"neighborhoods preserved ({neighbors} neighbors, seed {seed}); distances between groups mean little"
+    )
     return Reduction("umap", _framed(fitted), (), note)
 
 
@@ -144,7 +155,7 @@ def _unit(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def _framed(points: NDArray[Any]) -> NDArray[np.float32]:
-    """Centered, the farthest place at distance 1; places that a method could not place lie in the middle."""
+    """Centered, the farthest place at distance 1; places that a method could not place are at the center."""
     centered = np.asarray(points, np.float64)
     centered = np.nan_to_num(centered - np.nanmean(centered, axis=0))
     farthest = float(np.linalg.norm(centered, axis=1).max(initial=0.0)) or 1.0
@@ -155,7 +166,7 @@ def _framed(points: NDArray[Any]) -> NDArray[np.float32]:
 
 
 class _Numbers(io.TextIOBase):
-    """A text file that takes what a library prints of its progress, and moves a bar by it."""
+    """A text stream that parses a library's printed progress and advances a progress bar."""
 
     pattern: re.Pattern[str]
 
@@ -163,11 +174,11 @@ class _Numbers(io.TextIOBase):
         self._advance, self._done = advance, 0
 
     def writable(self) -> bool:
-        """It is."""
+        """Always true."""
         return True
 
     def write(self, text: str) -> int:
-        """Take the last number that says how far it is."""
+        """Parse progress numbers and advance the bar."""
         for found in self.pattern.finditer(text):
             done = int(found[1])
             if done > self._done:
@@ -185,8 +196,8 @@ class _Epochs(_Numbers):
 
 
 @contextlib.contextmanager
-def _told(file: io.TextIOBase) -> Iterator[None]:
-    """What is printed goes into ``file``: scikit-learn has no other way to tell how far t-SNE is."""
+def _captured(file: io.TextIOBase) -> Iterator[None]:
+    """Redirect standard output to ``file``: scikit-learn has no other way to report the progress of t-SNE."""
     with contextlib.redirect_stdout(file):  # type: ignore[type-var]
         yield
 
@@ -195,8 +206,8 @@ def _told(file: io.TextIOBase) -> Iterator[None]:
 
 
 def rgb_of(components: NDArray[np.float32]) -> NDArray[np.uint8]:
-    """(N, 3) red, green, blue of (N, 3) components: each from its 2nd to its 98th percentile, so that outliers do not
-    dim the rest. A component without spread is mid-gray in its channel.
+    """(N, 3) red, green, blue of (N, 3) components, each scaled from its 2nd to its 98th percentile to limit the effect
+    of outliers. A constant component becomes 128.
 
     >>> rgb_of(np.array([[0.0, 0.0, 5.0], [1.0, 2.0, 5.0]], np.float32)).tolist()
     [[0, 0, 128], [255, 255, 128]]
@@ -209,23 +220,30 @@ def rgb_of(components: NDArray[np.float32]) -> NDArray[np.uint8]:
 
 
 def hex_of(rgb: NDArray[np.uint8]) -> list[str]:
-    """``#rrggbb`` of (N, 3) bytes."""
+    """``#rrggbb`` of (N, 3) bytes.
+
+    >>> hex_of(np.array([[255, 0, 16]], np.uint8))
+    ['#ff0010']
+    """
     return [f"#{red:02x}{green:02x}{blue:02x}" for red, green, blue in rgb.tolist()]
 
 
 def principal_components(vectors: Array) -> tuple[NDArray[np.float32], tuple[float, float, float]]:
-    """The vectors seen along their three directions of largest variance.
+    """The first three principal components.
 
     Args:
-        vectors: (N, D) finite.
+        vectors: (N, D) finite vectors.
 
     Returns:
-        (N, 3) float32 coordinates, centered, all divided by one number so that the farthest place lies at 1
-        (so distances keep their proportions); and the share of the variance that each component explains.
-        Components that do not exist (D < 3, or fewer than four places) are zero.
+        (N, 3) float32 coordinates, centered and scaled by one factor so that the farthest place is at distance 1; and the
+        share of variance explained by each component. Missing components (D < 3, or fewer than four places) are zero.
 
-    Exact: the eigenvectors of the covariance matrix, as in scikit-learn's ``PCA(svd_solver="covariance_eigh")``,
-    with its rule for signs (the largest loading of a component is positive).
+    Exact eigenvectors of the covariance matrix, as in scikit-learn's ``PCA(svd_solver="covariance_eigh")``, with the
+    same sign convention (the largest loading of a component is positive).
+
+    >>> components, explained = principal_components(np.array([[0.0, 0.0], [4.0, 0.0], [8.0, 0.0]]))
+    >>> components[:, 0].tolist(), explained[0]
+    ([-1.0, 0.0, 1.0], 1.0)
     """
     count, dim = vectors.shape
     coordinates = np.zeros((count, COMPONENTS), np.float64)
@@ -243,7 +261,11 @@ def principal_components(vectors: Array) -> tuple[NDArray[np.float32], tuple[flo
 
 
 def leading(rows: Array, count: int) -> tuple[Array, Array]:
-    """The largest ``count`` eigenvalues of ``rows.T @ rows``, largest first, and their (D, count) eigenvectors."""
+    """The ``count`` largest eigenvalues of ``rows.T @ rows``, largest first, and their (D, count) eigenvectors.
+
+    >>> leading(np.diag([1.0, 3.0]), 1)[0].tolist()
+    [9.0]
+    """
     from scipy.linalg import eigh
 
     dim = rows.shape[1]

@@ -1,4 +1,4 @@
-"""What page, map and plots share: which places are drawn, and what is known of them. Each is worked out once."""
+"""Shared by page, map and plots: the places to draw and their properties, each computed once."""
 
 from __future__ import annotations
 
@@ -32,21 +32,21 @@ if TYPE_CHECKING:
     from placevec.embeddings import Embeddings
 
 ATTRIBUTION = "© OpenStreetMap contributors, ODbL"
-"""Shown when neither the vectors nor the dataset name their own."""
+"""Attribution used if neither the embeddings nor the dataset have their own."""
 
 
 @dataclass
 class Drawn:
-    """The places that are drawn: all of a table, or a seeded sample.
+    """The places to draw: all places of a table, or a random sample.
 
     Attributes:
         emb: all places and their vectors.
-        rows: (N,) those that are drawn, ascending.
-        dataset: where map and layers come from, or None.
+        rows: (N,) rows of the places to draw, ascending.
+        dataset: source of map and layers, or None.
         table: the user's columns to color by, or None.
-        clusters: how many to find when the columns bring none; None chooses by silhouette.
-        seed: of the sample, of t-SNE and UMAP, and of clusters.
-        progress: where to report.
+        clusters: number of clusters if the columns contain none; None chooses it by silhouette.
+        seed: random seed of the sample, of t-SNE and UMAP, and of clustering.
+        progress: progress reporting.
     """
 
     emb: Embeddings
@@ -70,12 +70,14 @@ class Drawn:
         seed: int = 0,
         progress: Progress = SILENT,
     ) -> Drawn:
-        """Choose the places; InputError when there is none, or columns do not fit."""
+        """Choose the places; InputError if there are none or the columns do not match."""
         rows = _sample(len(emb.place_id), max_places, seed)
         if clusters is not None and not 1 <= clusters <= len(rows):
-            raise InputError(f"{len(rows)} drawn places make 1 to {len(rows)} clusters, not {clusters}")
+            raise InputError(
+                f"the number of clusters of {len(rows)} places must be 1 to {len(rows)}; got {clusters}"
+            )
         drawn = cls(emb, rows, dataset, columns, clusters, seed, progress)
-        _ = drawn.columns  # told before the work that they do not fit
+        _ = drawn.columns  # fails before any work if they do not match
         return drawn
 
     def __len__(self) -> int:
@@ -83,50 +85,50 @@ class Drawn:
 
     @property
     def total(self) -> int:
-        """Places in the table."""
+        """Number of places in the table."""
         return len(self.emb.place_id)
 
     @property
     def place_id(self) -> NDArray[Any]:
-        """(N,) of the places drawn."""
+        """(N,) ids of the drawn places."""
         return self.emb.place_id[self.rows]
 
     @property
     def names(self) -> NDArray[Any]:
-        """(N,) raw text or None: hostile."""
+        """(N,) raw, untrusted text or None."""
         return self.emb.names[self.rows]
 
     @property
     def vectors(self) -> NDArray[np.float32]:
-        """(N, D)."""
+        """(N, D) vectors of the drawn places."""
         return self.emb.vectors[self.rows]
 
     @property
     def lonlat(self) -> Floats:
-        """(N, 2) degrees; NaN without coordinates."""
+        """(N, 2) lon, lat degrees; NaN without coordinates."""
         return np.asarray(self.emb.lonlat, np.float64)[self.rows]
 
     @property
     def attribution(self) -> str:
-        """The credit that everything made from these places carries."""
+        """The attribution for everything made from these places."""
         dataset = self.dataset.attribution if self.dataset is not None else ""
         return self.emb.provenance.attribution or dataset or ATTRIBUTION
 
     @property
     def title(self) -> str:
-        """What people call them."""
+        """The default title."""
         return self.dataset.name if self.dataset is not None else "Places"
 
     @property
     def extent(self) -> str:
-        """How many are drawn of how many, in words."""
+        """The number of drawn places and of all places, as text."""
         if len(self) == self.total:
             return f"{self.total:,} place{'s' if self.total != 1 else ''}"
         return f"{len(self):,} of {self.total:,} places, a sample with seed {self.seed}"
 
     @cached_property
     def scene(self) -> Scene | None:
-        """What the dataset shows of the places; None without a map."""
+        """The map around the places; None without a map."""
         if self.dataset is None or not has_map(self.dataset):
             return None
         return draw_scene(self.dataset, self.place_id, self.progress)
@@ -138,7 +140,7 @@ class Drawn:
 
     @cached_property
     def known(self) -> list[Coloring]:
-        """By dominant layer, content density and spatial block, as far as they are known; then the user's columns."""
+        """By dominant layer, content density and spatial block, if available; then the user's columns."""
         shares = None
         if self.dataset is not None and has_map(self.dataset):
             shares = layer_shares(self.dataset, self.place_id)
@@ -147,7 +149,7 @@ class Drawn:
 
     @cached_property
     def label(self) -> tuple[NDArray[np.int64], str]:
-        """(N,) cluster of each place, and in words how it was found: the user's column, else k-means."""
+        """(N,) cluster of each place (the user's column, else k-means), and a description of how it was found."""
         from placevec.embeddings.clustering import cluster
 
         if self.table is not None and CLUSTER in self.table.columns:
@@ -157,7 +159,7 @@ class Drawn:
         if len(self) < 2:
             return np.zeros(len(self), np.int64), "one place"
         made = cluster(self.emb[self.rows], clusters=self.clusters, seed=self.seed, progress=self.progress)
-        chosen = ", their number chosen by silhouette" if made.tried else ""
+        chosen = ", number chosen by silhouette" if made.tried else ""
         return made.label, f"k-means, {len(made)} clusters{chosen}"
 
     @cached_property
@@ -176,25 +178,25 @@ class Drawn:
         return self._reduced[key]
 
     def by_components(self, method: Method) -> Coloring:
-        """By the colors that three components make."""
+        """By three components as red, green and blue."""
         found = self.reduction(method, 3)
-        note = f"Places of like colors have like vectors: {found.note}."
+        note = f"Places with similar colors have similar vectors: {found.note}."
         return by_rgb("rgb", f"{found.name} as red, green, blue", rgb_of(found.components), found.axes, note)
 
 
-def _sample(total: int, most: int, seed: int) -> NDArray[np.int64]:
-    """Rows to draw, ascending: all, or ``most`` of them at random."""
+def _sample(total: int, maximum: int, seed: int) -> NDArray[np.int64]:
+    """Rows to draw, ascending: all, or ``maximum`` random ones."""
     if total == 0:
-        raise InputError("there is no place to draw: the table of embeddings is empty")
-    if most < 1:
-        raise UsageError(f"max_places must be at least 1; got {most}")
-    if total <= most:
+        raise InputError("there are no places to draw: the table of embeddings is empty")
+    if maximum < 1:
+        raise UsageError(f"max_places must be at least 1; got {maximum}")
+    if total <= maximum:
         return np.arange(total)
-    return np.sort(np.random.default_rng(seed).choice(total, most, replace=False))
+    return np.sort(np.random.default_rng(seed).choice(total, maximum, replace=False))
 
 
 def _column(table: pd.DataFrame, place_id: NDArray[Any], rows: NDArray[np.int64]) -> NDArray[np.int64] | None:
-    """(N,) numbers in the column ``cluster``, -1 where it has none; None when it holds anything but whole numbers."""
+    """(N,) cluster numbers from the column ``cluster``, -1 if missing; None if it contains anything but integers."""
     if "place_id" not in table.columns:
         return cluster_numbers(table[CLUSTER].iloc[rows])
     keyed = table.assign(place_id=table["place_id"].astype(str)).drop_duplicates("place_id")

@@ -1,4 +1,4 @@
-"""TensorBoard's embedding projector: vectors, names and pictures of some places of a trained model."""
+"""TensorBoard's embedding projector: vectors, names and thumbnails of a sample of places."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from placevec.io.progress import SILENT, Progress, printable
 from placevec.models.model import Model
 
 PICTURE_PX = 32
-MOST = 10_000
-"""Places shown at most: one sheet of pictures is 8192 px wide at most."""
+MAX_PLACES = 10_000
+"""Maximum number of places: the sprite image may be at most 8192 px wide."""
 _COLUMNS = ["place_id", "name", "lon", "lat"]
 
 
@@ -34,26 +34,26 @@ def write_projector(
     seed: int = 0,
     progress: Progress = SILENT,
 ) -> int:
-    """Write what ``tensorboard --logdir`` shows under Projector, replacing what ``folder`` held.
+    """Write the data that ``tensorboard --logdir`` shows under Projector, replacing the contents of ``folder``.
 
     Args:
-        folder: ``tensors.tsv``, ``metadata.tsv`` and ``projector_config.pbtxt`` go into it, and ``sprite.png`` where
-            the datasets have maps.
-        model: makes the vectors.
-        datasets: whose places are shown; those with coordinates.
-        places: how many of all of them, drawn at random.
-        view: whose vectors are shown; by default the fused ones, else those of the first view.
-        seed: of the drawing.
-        progress: where to report.
+        folder: directory for ``tensors.tsv``, ``metadata.tsv``, ``projector_config.pbtxt`` and, if the datasets have
+            maps, ``sprite.png``.
+        model: the model that computes the vectors.
+        datasets: the datasets whose places with coordinates are shown.
+        places: number of places, drawn at random.
+        view: the view whose vectors are shown (default: the fused vectors, else the first view).
+        seed: random seed of the sample.
+        progress: progress reporting.
 
     Returns:
-        How many places are shown. Names come from OpenStreetMap: what could break a line or a terminal is replaced.
+        The number of places. Names come from OpenStreetMap, so line breaks and control characters are replaced.
     """
     from torch.utils.tensorboard import SummaryWriter
 
     vectors, labels, pictures = [], [], []
     view = view or (FUSED if model.fuse is not None else model.views[0])
-    for dataset, rows in _drawn(datasets, min(places, MOST), seed):
+    for dataset, rows in _drawn(datasets, min(places, MAX_PLACES), seed):
         found = model.vectors(dataset, rows, view=view, label="Projecting", progress=progress)
         there = np.isfinite(found).all(axis=1)
         rows = rows[there]
@@ -75,7 +75,7 @@ def write_projector(
 
 
 def _drawn(datasets: Sequence[Dataset], places: int, seed: int) -> list[tuple[Dataset, Ints]]:
-    """Some rows of each dataset, in order, all places being as likely."""
+    """A uniform random sample of places: rows of each dataset, in order."""
     known = [np.flatnonzero(np.isfinite(dataset.lonlat).all(axis=1)) for dataset in datasets]
     first = np.cumsum([0, *map(len, known)])
     chosen = np.sort(np.random.default_rng(seed).permutation(int(first[-1]))[:places])
@@ -101,7 +101,7 @@ def _one_line(text: str) -> str:
 
 
 def _pictures(dataset: Dataset, rows: Ints) -> NDArray[np.float32]:
-    """(N, 3, 32, 32) float32 pictures, 0 to 1, of the ground of places."""
+    """(N, 3, 32, 32) float32 map thumbnails of places, 0 to 1."""
     reader, footprints = MapPictures.of(dataset), dataset.footprints()[rows]
     meters = typical_meters(reader, footprints) / PICTURE_PX
     drawn = [reader.picture(reader.read(tuple(box), PICTURE_PX), meters) for box in footprints.tolist()]

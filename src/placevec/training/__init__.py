@@ -1,4 +1,4 @@
-"""The one training loop, its checkpoints and its logs."""
+"""The training loop, with its objectives, samplers, checkpoints and logs."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["TrainingOptions", "TrainingResult", "train"]
 
 
 def __getattr__(name: str) -> Any:
-    """The loop is imported when it is first used: the options alone need no PyTorch."""
+    """Import the loop on first use: the options alone do not need PyTorch."""
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from placevec.training import loop

@@ -1,4 +1,4 @@
-"""Batches for the loop: drawn and read ahead, and brought to the device."""
+"""Batches for the training loop: drawn and read ahead, and moved to the device."""
 
 from __future__ import annotations
 
@@ -12,17 +12,24 @@ from placevec.core import Batch, Draw, Ragged, Recipe, Sampler, View
 
 
 def layout(encoder: nn.Module, device: torch.device, *, fp32: bool) -> torch.memory_format:
-    """How pixels of images lie in memory for an encoder: channels last, but where it says that planes are faster.
+    """The memory format of images for an encoder: channels last, unless the encoder prefers contiguous channels.
 
-    An encoder says so with ``planes_on_cpu = True``: wide 3 x 3 convolutions in float32 run backwards twice as fast on
-    a CPU with each channel's plane apart (oneDNN of torch 2.13, AVX2).
+    An encoder does so with ``planes_on_cpu = True``: on a CPU, the backward pass of wide 3 x 3 float32 convolutions is
+    twice as fast with contiguous channels (oneDNN of torch 2.13, AVX2).
+
+    >>> layout(nn.Linear(2, 2), torch.device("cpu"), fp32=True)
+    torch.channels_last
     """
     planes = device.type == "cpu" and fp32 and getattr(encoder, "planes_on_cpu", False)
     return torch.contiguous_format if planes else torch.channels_last
 
 
 def to_device(batch: Batch, device: torch.device, memory_format: torch.memory_format) -> Batch:
-    """A batch on the device that computes; images in the layout that suits their encoder."""
+    """Move a batch to the device; images in the memory format of their encoder.
+
+    >>> to_device(torch.zeros(2, 3, 4, 4), torch.device("cpu"), torch.channels_last).stride()
+    (48, 1, 12, 3)
+    """
     if isinstance(batch, Tensor):
         moved = batch.to(device, non_blocking=True)
         return moved.contiguous(memory_format=memory_format) if moved.dim() == 4 else moved
@@ -43,7 +50,7 @@ def batches_of(
     prefetch: int,
     workers: int,
 ) -> Iterator[tuple[int, Draw, dict[str, Batch]]]:
-    """Draw and read each step, some steps ahead in ``workers`` other threads; the order never changes."""
+    """Draw and read the batches of ``steps``, reading ahead in ``workers`` threads; the order is always the same."""
 
     def read(step: int) -> tuple[int, Draw, dict[str, Batch]]:
         draw = sampler.draw(step, rank, world)

@@ -1,4 +1,4 @@
-"""Which pass of a run its weights are of, and whether it went on to learn by heart."""
+"""The best epoch of a run, whose weights it keeps, and whether the run overfitted after it."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from placevec.training.log import read_metrics
 from placevec.training.state import newest_state
 
 _WORSE = 1.1
-"""Times the lowest validation loss: from there on the last one is clearly worse."""
+"""The last validation loss is clearly worse from this multiple of the lowest one."""
 
 
 @dataclass(frozen=True)
-class Kept:
-    """The pass whose weights a run keeps.
+class BestEpoch:
+    """The epoch whose weights a run keeps.
 
     Attributes:
         epoch: its number, from 1.
-        epochs: passes that the run had.
-        measure: what was lowest then, ``validation loss`` or ``training loss``.
-        loss: its value.
-        last: its value in the last pass.
+        epochs: number of epochs of the run.
+        measure: the criterion, ``validation loss`` or ``training loss``.
+        loss: its value in the best epoch.
+        last: its value in the last epoch.
     """
 
     epoch: int
@@ -33,23 +33,25 @@ class Kept:
 
     @property
     def overfitted(self) -> bool:
-        """Whether the pass came early and the validation got clearly worse after it.
+        """Whether the best epoch was early and the validation loss got clearly worse after it.
 
-        >>> Kept(3, 20, "validation loss", 0.41, 0.65).overfitted, Kept(3, 20, "validation loss", 0.41, 0.42).overfitted
-        (True, False)
+        >>> BestEpoch(3, 20, "validation loss", 0.41, 0.65).overfitted
+        True
+        >>> BestEpoch(3, 20, "validation loss", 0.41, 0.42).overfitted
+        False
         """
         early = 2 * self.epoch <= self.epochs
         return self.measure == "validation loss" and early and self.last > _WORSE * self.loss > 0
 
     def __str__(self) -> str:
-        told = f"pass {self.epoch} of {self.epochs}, whose {self.measure} was the lowest, {self.loss:.3g}"
-        return told if self.epoch == self.epochs else f"{told}; the last pass had {self.last:.3g}"
+        best = f"epoch {self.epoch} of {self.epochs}, with the lowest {self.measure}, {self.loss:.3g}"
+        return best if self.epoch == self.epochs else f"{best}; the last epoch had {self.last:.3g}"
 
 
-def read_best_epoch(run: Path) -> Kept | None:
-    """What the newest state of a run says of it; None where there is none.
+def read_best_epoch(run: Path) -> BestEpoch | None:
+    """The best epoch according to the newest training state of a run; None without a state.
 
-    Not the log: a run that went on from a named checkpoint keeps the best since then, whatever was logged before.
+    The log does not say: a run resumed from a named checkpoint keeps the best epoch since then.
     """
     state = newest_state(run / "state")
     if state is None:
@@ -67,4 +69,4 @@ def read_best_epoch(run: Path) -> Kept | None:
         return None
     measure = "validation loss" if rows and "validation/loss" in rows[-1] else "training loss"
     epoch = counters["best_step"] * epochs // counters["step"]
-    return Kept(epoch, epochs, measure, float(counters["best"]), float(counters["history"][-1]))
+    return BestEpoch(epoch, epochs, measure, float(counters["best"]), float(counters["history"][-1]))

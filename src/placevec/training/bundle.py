@@ -1,4 +1,4 @@
-"""All that is trained as one module, and what the machine computes it in."""
+"""Everything that is trained as one module, and the precision that the hardware supports."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from placevec.core import Batch, Draw, Encoded, Recipe, encode
 
 
 class Bundle(nn.Module):
-    """All that is trained, with the whole step as its forward, so that DDP sees one module."""
+    """Everything that is trained; its forward is the whole training step, so that DDP wraps a single module."""
 
     def __init__(self, recipe: Recipe) -> None:
         super().__init__()
@@ -25,7 +25,7 @@ class Bundle(nn.Module):
     def forward(
         self, batches: dict[str, Batch], draw: Draw
     ) -> tuple[Tensor, dict[str, Tensor], dict[str, Encoded]]:
-        """The loss, its parts by name, and what the slots were encoded to."""
+        """The loss, its components by name, and the encoded slots."""
         encoded = encode(self.recipe, batches, draw.looks)
         parts = {
             name: objective(encoded, draw.targets) for name, (_, objective) in self.recipe.objectives.items()
@@ -34,7 +34,7 @@ class Bundle(nn.Module):
         return loss, {f"loss/{name}": part.detach() for name, part in parts.items()}, encoded
 
     def watch(self, encoded: dict[str, Encoded], targets: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """What the objectives say of a batch beside their losses."""
+        """Further metrics that the objectives report for a batch."""
         watched: dict[str, Tensor] = {}
         for _, objective in self.recipe.objectives.values():
             watched.update(objective.watch(encoded, targets))
@@ -42,7 +42,7 @@ class Bundle(nn.Module):
 
 
 def hardware_bf16(device: torch.device) -> bool:
-    """Whether bf16 is computed in hardware there; emulated bf16 is slower than float32."""
+    """Whether the device supports bf16 in hardware; emulated bf16 is slower than float32."""
     if device.type == "cuda":
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     if device.type == "cpu":

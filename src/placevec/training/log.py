@@ -1,4 +1,4 @@
-"""What a run writes down: ``metrics.jsonl`` for scripts, TensorBoard events for people."""
+"""The log of a run: ``metrics.jsonl`` for scripts, TensorBoard events for people."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from placevec.io.atomic import explained, write_text
 
 
 class RunLog:
-    """Appends one JSON line a validation, and the same numbers as TensorBoard scalars.
+    """Appends one JSON line per epoch, and the same metrics as TensorBoard scalars.
 
-    Opening it at ``step`` drops whatever an interrupted run wrote after that step.
+    Opening it at ``step`` drops everything that an interrupted run logged after that step.
     """
 
     def __init__(self, run: Path, step: int, *, active: bool = True) -> None:
@@ -29,7 +29,7 @@ class RunLog:
         self.writer = SummaryWriter(str(run / "tensorboard"), purge_step=step + 1 if step else None)  # type: ignore[no-untyped-call]
 
     def write(self, step: int, numbers: dict[str, float]) -> None:
-        """One row: the step and its numbers (not-a-number becomes null)."""
+        """Write one row: the step and its metrics (NaN becomes null)."""
         if not self.active:
             return
         row = {name: (value if value == value else None) for name, value in numbers.items()}
@@ -53,7 +53,7 @@ class RunLog:
 
 
 def read_metrics(run: Path) -> list[dict[str, Any]]:
-    """The rows of a run's ``metrics.jsonl`` up to one that is none, such as a last line cut by a kill."""
+    """The rows of a run's ``metrics.jsonl`` up to the first invalid one, such as a last line truncated by a kill."""
     rows: list[dict[str, Any]] = []
     path = run / "metrics.jsonl"
     for line in path.read_text("utf-8", "replace").splitlines() if path.exists() else []:

@@ -1,4 +1,4 @@
-"""The one training loop. It knows slots, views and objectives, and nothing of any recipe."""
+"""The training loop. It works with slots, views and objectives and does not depend on any recipe."""
 
 from __future__ import annotations
 
@@ -35,7 +35,15 @@ from placevec.training.state import (
 
 @dataclass
 class TrainingResult:
-    """How a run ended."""
+    """The result of a run.
+
+    Attributes:
+        steps: number of steps done.
+        best_loss: lowest validation loss (training loss without validation).
+        best_step: the step after which it was reached.
+        seconds: wall-clock time.
+        stopped_early: whether ``patience`` ended the run.
+    """
 
     steps: int
     best_loss: float | None
@@ -43,7 +51,7 @@ class TrainingResult:
     seconds: float
     stopped_early: bool
     batch_size: int | None = None
-    """Of the batches at the end, where memory ran out on the way; else None."""
+    """The final batch size if it was reduced because memory ran out; else None."""
 
 
 class _Run:
@@ -82,7 +90,8 @@ class _Run:
             module.parameters(),
             lr=options.learning_rate,
             weight_decay=options.weight_decay,
-            fused=self.device.type == "cpu" or None,  # six times faster there; elsewhere torch knows best
+            fused=self.device.type == "cpu"
+            or None,  # six times faster on a CPU; elsewhere torch's default is best
         )
         self.module, self.optimizer = self.accelerator.prepare(module, optimizer)
         self.plain: Bundle = self.accelerator.unwrap_model(self.module)
@@ -90,7 +99,7 @@ class _Run:
 
     @property
     def total(self) -> int:
-        """Steps of the whole run."""
+        """Number of steps of the whole run."""
         return self.options.epochs * self.options.steps_per_epoch
 
     def autocast(self) -> contextlib.AbstractContextManager[Any]:
@@ -117,7 +126,7 @@ class _Run:
             loss, parts, encoded = self.module(self._moved(batches), here)
         if not torch.isfinite(loss):
             raise ModelError(
-                f"the loss is {float(loss.detach())} at step {step}: lower the learning rate; the last checkpoint is kept"
+                f"the loss is {float(loss.detach())} at step {step}: lower --learning-rate; the last checkpoint is kept"
             )
         self.optimizer.zero_grad(set_to_none=True)
         self.accelerator.backward(loss)
@@ -129,7 +138,7 @@ class _Run:
             and not self._validates
             and (step + 1) % options.steps_per_epoch == 0
         ):
-            counted = options.steps_per_epoch  # of one batch, in a mean over all
+            counted = options.steps_per_epoch  # measured on one batch, but averaged over all steps
             with torch.no_grad():
                 measured = self.recipe.measure(encoded, here.targets)
             watched |= {name: torch.tensor(value * counted) for name, value in measured.items()}
@@ -160,7 +169,7 @@ class _Run:
         )
 
     def epoch(self, advance: Callable[..., None]) -> dict[str, float]:
-        """One pass; returns the means of its steps' numbers. A batch that does not fit is halved and tried again."""
+        """Train one epoch; returns the mean metrics of its steps. If memory runs out, the batch size is halved."""
         counters, count = self.counters, self.options.steps_per_epoch
         sums: dict[str, float | Tensor] = {}
         began, last = time.monotonic(), counters.step + count
@@ -220,7 +229,7 @@ class _Run:
         return {f"validation/{name}": value / steps for name, value in sums.items()}
 
     def _fitting(self, work: Callable[[], None]) -> None:
-        """Do some work; where memory runs out, halve the batches, say so and return for another try."""
+        """Do some work; if memory runs out, halve the batch size, report it and return so that the caller retries."""
         try:
             work()
             return
@@ -230,7 +239,7 @@ class _Run:
         # not inside the handler: the error holds every tensor of the failed step
         if self.world > 1:
             raise ModelError(
-                f"out of memory on one of {self.world} processes: give a smaller --batch-size and --resume"
+                f"out of memory on one of {self.world} processes: use a smaller --batch-size and --resume"
             )
         before = (
             getattr(self.sampler, "batch_size", None) if hasattr(self.sampler, "with_batch_size") else None
@@ -238,13 +247,13 @@ class _Run:
         after = halved(before)
         release(self.optimizer)
         self.progress.say(
-            f"Out of memory at step {self.counters.step:,}: going on with batches of {after} instead of {before}"
-            " (--batch-size, or a smaller --size-px, chooses another)"
+            f"Out of memory at step {self.counters.step:,}: continuing with batches of {after} instead of {before}"
+            " (use --batch-size or a smaller --size-px to choose differently)"
         )
         self.resize(after)
 
     def resize(self, batch_size: int) -> None:
-        """Draw smaller batches from here on."""
+        """Draw smaller batches from now on."""
         self.sampler = _resized(self.sampler, batch_size)
         self.validation = None if self.validation is None else _resized(self.validation, batch_size)
         self.counters.batch_size = batch_size
@@ -269,25 +278,25 @@ def train(
 ) -> TrainingResult:
     """Train a recipe and keep its best weights.
 
-    Where a batch does not fit into memory it is halved, and training goes on from the last step; this is said, kept
-    in the state and written into the log (``batch_size``). Vectors that collapse are told of (`CollapseWatch`).
+    If a batch does not fit into memory, the batch size is halved and training continues from the last step; this is
+    reported, stored in the state and logged (``batch_size``). Collapsing vectors are reported (`CollapseWatch`).
 
     Args:
         recipe: what to train; its encoders are trained in place and end with the last weights.
         views: every view that a slot names.
         run: directory of checkpoints and logs.
-        options: how long and how hard.
+        options: training options.
         config: everything that must be the same for a resumed run (recipe and data); checked on resume.
-        save: writes the model, as the encoders are, into the directory it is given: ``run`` whenever they hold the
-            best weights so far, and each named checkpoint.
-        resume: go on from the newest state in ``run/state``; the result equals the uninterrupted run's. Or from a
-            named checkpoint, this run's or another's. ``options.epochs`` may differ, see there.
-        validation_views: the views that the validation sampler's looks are read from, where they are others.
-        progress: where to report.
+        save: writes the model with the current weights to a directory: ``run`` whenever they are the best so far, and
+            each named checkpoint.
+        resume: continue from the newest state in ``run/state``, with the same result as an uninterrupted run; or from
+            a named checkpoint of this or another run. ``options.epochs`` may differ, see `TrainingOptions`.
+        validation_views: views for validation, if different from ``views``.
+        progress: progress reporting.
 
     Raises:
-        ModelError: the loss stops being finite, a state to resume does not fit, or not even a batch of 2 fits into
-            memory.
+        ModelError: the loss becomes infinite or NaN, the state to resume from does not match, or a batch of 2 does not
+            fit into memory.
     """
     started = time.monotonic()
     torch.manual_seed(options.seed)
@@ -333,7 +342,7 @@ def train(
 
 
 def _resume(work: _Run, state: Path, fixed: dict[str, Any], run: Path, save: Callable[[Path], None]) -> None:
-    """Set a run to where a state was left, and say what is different from there on."""
+    """Restore a run from a state, and report what changes from there."""
     ours = newest_state(run / "state")
     same_best = ours is not None and state.parent == ours.parent
     work.counters = counters = load_state(state, work.plain, work.optimizer.optimizer, fixed)
@@ -342,14 +351,14 @@ def _resume(work: _Run, state: Path, fixed: dict[str, Any], run: Path, save: Cal
         work.resize(counters.batch_size)
     options = work.options
     if 0 < counters.planned < options.epochs:
-        counters.waited = 0  # who asks for more does not want it stopped at once
+        counters.waited = 0  # a longer run must not stop at once
         work.progress.say(
-            f"The run had {counters.planned} passes and now has {options.epochs}: the {options.schedule} schedule is"
-            f" that of the longer run, and the learning rate goes on at {work.rate(counters.step):.3g}"
+            f"Extending the run from {counters.planned} to {options.epochs} epochs: the {options.schedule} schedule now"
+            f" covers all of them, and the learning rate continues at {work.rate(counters.step):.3g}"
         )
     if same_best:
         return
-    # A named checkpoint: the run may have gone on to other weights since, or be a new one.
+    # A named checkpoint: the run may have newer weights, or be a new run.
     if counters.history:
         counters.best, counters.best_step, counters.waited = counters.history[-1], counters.step, 0
     if work.accelerator.is_main_process:
@@ -359,7 +368,7 @@ def _resume(work: _Run, state: Path, fixed: dict[str, Any], run: Path, save: Cal
 
 
 def _keep(work: _Run, run: Path, fixed: dict[str, Any], save: Callable[[Path], None]) -> None:
-    """Write the state, and a named checkpoint where one is due."""
+    """Write the state, and a named checkpoint if one is due."""
     counters, every = work.counters, work.options.save_every
     epoch, between = divmod(counters.step, work.options.steps_per_epoch)
     if every and not between and epoch % every == 0:
@@ -370,7 +379,7 @@ def _keep(work: _Run, run: Path, fixed: dict[str, Any], save: Callable[[Path], N
 
 
 def _watched(recipe: Recipe) -> tuple[dict[str, float], int]:
-    """Losses of objectives whose vectors are all the same, and the length of the vectors."""
+    """The losses of the objectives if all vectors are equal, and the length of the vectors."""
     losses = {
         name: objective.collapsed_loss
         for name, (_, objective) in recipe.objectives.items()
@@ -386,4 +395,4 @@ def _finished(counters: Counters, options: TrainingOptions) -> bool:
 def _note(numbers: dict[str, float]) -> str:
     shown = f"loss {numbers['loss/train']:.2f}"
     held_out = numbers.get("validation/loss")
-    return shown if held_out is None else f"{shown}, held out {held_out:.2f}"
+    return shown if held_out is None else f"{shown}, validation {held_out:.2f}"

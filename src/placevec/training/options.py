@@ -1,4 +1,4 @@
-"""How long and how hard to train."""
+"""Options of the training loop."""
 
 from __future__ import annotations
 
@@ -13,16 +13,19 @@ Schedule = Literal["cosine", "constant", "plateau", "decay"]
 
 @dataclass(frozen=True)
 class TrainingOptions(Options):
-    """How long and how hard to train, whatever is trained.
+    """Options of the training loop, shared by all recipes.
 
-    A finished run that is resumed with more ``epochs`` goes on under the schedule of the longer run: a cosine is
-    stretched over all of them (the rate rises again to where the longer run would be), the others go on as they were.
-    With the same ``seed`` a run on a CPU is repeated bit by bit. A named checkpoint of ``save_every`` is a model and the
-    state to resume from.
+    A finished run that is resumed with more ``epochs`` continues under the schedule of the longer run: a cosine is
+    stretched over all epochs (the learning rate rises again to that of the longer run), the other schedules continue
+    unchanged. On a CPU, runs with the same ``seed`` are bitwise identical. A named checkpoint of ``save_every`` contains
+    a model and the state to resume from.
 
     Raises:
-        UsageError: a value of another type or out of range.
-        InputError: a device that is not there.
+        UsageError: a value of the wrong type or out of range.
+        InputError: a device that is not available.
+
+    >>> TrainingOptions(epochs=5).schedule
+    'cosine'
     """
 
     GROUP: ClassVar[str] = "Training"
@@ -67,4 +70,4 @@ class TrainingOptions(Options):
 
             there = torch.cuda if self.device == "cuda" else torch.backends.mps
             if not there.is_available():
-                raise InputError(f"--device {self.device} is not available here; auto takes what there is")
+                raise InputError(f"--device {self.device} is not available here; auto picks one that is")

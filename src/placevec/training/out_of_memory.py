@@ -1,4 +1,4 @@
-"""When a batch does not fit into memory: told from other errors, and made smaller."""
+"""Handling out-of-memory errors: recognize them and reduce the batch size."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ import torch
 
 from placevec.errors import ModelError
 
-LEAST = 2
-"""Pairs of the smallest batch that is tried."""
+MIN_BATCH = 2
+"""The smallest batch size that is tried."""
 _SIGNS = ("out of memory", "can't allocate memory", "not enough memory")
 
 
 def out_of_memory(error: BaseException) -> bool:
-    """Whether an error says that memory ran out: of the processor (also torch's own allocator), CUDA or MPS.
+    """Whether an error means that memory ran out, on a CPU (also in torch's allocator), CUDA or MPS.
 
     >>> out_of_memory(RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried ..."))
     True
@@ -28,21 +28,25 @@ def out_of_memory(error: BaseException) -> bool:
 
 
 def halved(batch_size: int | None) -> int:
-    """Half a batch; ModelError when there is nothing left to halve."""
+    """Half the batch size; ModelError if it cannot be reduced any further.
+
+    >>> halved(16)
+    8
+    """
     if batch_size is None:
         raise ModelError(
-            "out of memory, and this sampler's batches cannot be made smaller: give a smaller --batch-size"
+            "out of memory, and the batch size of this sampler cannot be reduced: use a smaller --batch-size"
         )
-    if batch_size // 2 < LEAST:
+    if batch_size // 2 < MIN_BATCH:
         raise ModelError(
-            f"out of memory even with a batch of {batch_size}: a smaller window (--size-px), a smaller encoder or"
-            " another machine is needed"
+            f"out of memory even with a batch size of {batch_size}: use a smaller window (--size-px), a smaller encoder"
+            " or a machine with more memory"
         )
     return batch_size // 2
 
 
 def release(*optimizers: Any) -> None:
-    """Give back what a failed step holds: gradients, and the device's cache."""
+    """Free the memory of a failed step: gradients, and the device's cache."""
     for optimizer in optimizers:
         optimizer.zero_grad(set_to_none=True)
     gc.collect()

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 
 
 def factor(schedule: str, step: int, total: int, warmup: int, history: Sequence[float]) -> float:
-    """What to multiply the base learning rate with at ``step`` of ``total``.
+    """The factor of the base learning rate at ``step`` of ``total``.
 
-    ``cosine`` falls to a hundredth; ``plateau`` halves whenever ``history`` (the validation losses so far) has not
-    improved for five entries, as both founding Loc2Vec pipelines do; ``decay`` takes off a fiftieth after every pass, as
-    founding Sphere2Vec does; every schedule warms up linearly.
+    ``cosine`` decays to 1%; ``plateau`` halves whenever ``history`` (the validation losses so far) has not improved for
+    five epochs, as in both founding Loc2Vec pipelines; ``decay`` reduces the rate by 2% after every epoch, as in the
+    founding Sphere2Vec. All schedules start with a linear warmup.
 
     >>> factor("constant", 0, 100, 10, [])
     0.1
@@ -30,7 +30,7 @@ def factor(schedule: str, step: int, total: int, warmup: int, history: Sequence[
 
 
 def _plateaus(history: Sequence[float], patience: int) -> int:
-    """How often the loss stood still for more than ``patience`` entries (torch's ReduceLROnPlateau, rel. 1e-4)."""
+    """How often the loss did not improve for more than ``patience`` epochs (as torch's ReduceLROnPlateau, rel. 1e-4)."""
     best, waited, count = math.inf, 0, 0
     for loss in history:
         if loss < best * (1.0 - 1e-4):

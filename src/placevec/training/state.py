@@ -1,8 +1,8 @@
-"""What a run needs to go on after a kill: weights and optimizer as safetensors, counters as JSON. No pickles.
+"""Training state, from which a killed run resumes: weights and optimizer as safetensors, counters as JSON. No pickles.
 
-``state/step-00000120/`` holds ``tensors.safetensors`` and ``state.json``; each is written whole under another
-name and renamed, and the one before it is removed only afterwards, so that a complete one is always there.
-A named checkpoint, ``checkpoints/epoch-010/``, holds the same two beside a model, and is kept.
+``state/step-00000120/`` holds ``tensors.safetensors`` and ``state.json``. A state is written under a temporary name and
+renamed, and the previous one is removed only afterwards, so there is always a complete one. A named checkpoint,
+``checkpoints/epoch-010/``, holds the same two files and a model, and is kept.
 """
 
 from __future__ import annotations
@@ -28,23 +28,23 @@ _COUNTERS = {
     "batch_size?": (int, NONE), "planned?": int,
 }  # fmt: skip
 FREE = ("epochs", "patience", "prefetch", "workers", "save_every", "device")
-"""Training options that a resumed run may change: they decide when and where it goes on, not what it learns from."""
-_DAMAGED = "the training state {} is damaged ({}); remove it to start afresh"
+"""Training options that may change when a run is resumed: they affect how long and where it runs, not what it learns."""
+_DAMAGED = "the training state {} is damaged ({}); delete it to start over"
 _NAME = re.compile(r"step-(\d{8})")
 
 
 @dataclass
 class Counters:
-    """Where a run stands.
+    """The progress of a run.
 
     Attributes:
-        step: steps done.
-        best: the best validation loss.
-        best_step: when it was reached.
-        waited: validations since.
+        step: number of steps done.
+        best: the lowest validation loss.
+        best_step: the step after which it was reached.
+        waited: number of validations since.
         history: all validation losses so far.
-        batch_size: of the batches since memory ran out; None while they are as asked for.
-        planned: passes that the run was to have.
+        batch_size: batch size since memory ran out; None if it was never reduced.
+        planned: planned number of epochs.
     """
 
     step: int = 0
@@ -71,7 +71,7 @@ def save_state(
     counters: Counters,
     config: dict[str, Any],
 ) -> None:
-    """Write ``folder/step-N`` whole, then remove the ones before it."""
+    """Atomically write ``folder/step-N``, then remove older states."""
     target = folder / f"step-{counters.step:08d}"
     with replacing_directory(target) as temporary:
         write_state(temporary, module, optimizer, counters, config)
@@ -85,7 +85,7 @@ def write_state(
     counters: Counters,
     config: dict[str, Any],
 ) -> None:
-    """Write the two files of a state into a folder that is not yet in place."""
+    """Write the two files of a state to a temporary folder."""
     tensors = {f"module.{name}": value for name, value in module.state_dict().items()}
     tensors.update(_optimizer_tensors(optimizer))
     save_file(
@@ -103,7 +103,7 @@ def _remove_others(folder: Path, kept: str) -> None:
 
 
 def newest_state(folder: Path) -> Path | None:
-    """The newest complete state in ``folder``, or None; half-written and older ones are cleared away."""
+    """The newest complete state in ``folder``, or None; incomplete and older states are removed."""
     if not folder.is_dir():
         return None
     remove_temporaries(folder)
@@ -117,7 +117,7 @@ def newest_state(folder: Path) -> Path | None:
 
 
 def named_state(path: Path) -> Path:
-    """The folder of a checkpoint that is named by itself or by a file in it; ModelError when it is none."""
+    """The folder of a checkpoint, given the folder or a file in it; ModelError if it is not a checkpoint."""
     folder = path.parent if path.is_file() else path
     if (folder / "state.json").is_file() and (folder / "tensors.safetensors").is_file():
         return folder
@@ -126,14 +126,14 @@ def named_state(path: Path) -> Path:
         if folder.parent.is_dir()
         else []
     )
-    there = f"; there are {', '.join(map(str, beside))}" if beside else ""
+    there = f"; available are {', '.join(map(str, beside))}" if beside else ""
     raise ModelError(
-        f"{path} is not a checkpoint to resume from{there} (--resume alone goes on from the newest in --out)"
+        f"{path} is not a checkpoint to resume from{there} (--resume alone continues from the newest state in --out)"
     )
 
 
 def _compared(config: dict[str, Any]) -> dict[str, Any]:
-    """What must agree, by plain names."""
+    """The part of a configuration that must match on resume."""
     training = config.get("training")
     options = training if isinstance(training, dict) else {}
     rest = {name: value for name, value in config.items() if name != "training"}
@@ -150,7 +150,7 @@ def _differences(saved: dict[str, Any], wanted: dict[str, Any]) -> list[str]:
 
 
 def require_config(path: Path, config: dict[str, Any]) -> None:
-    """ModelError unless a state was saved under this configuration, but for what is `FREE`."""
+    """ModelError unless a state was saved with this configuration, except for the options in `FREE`."""
     try:
         content = read_json(path / "state.json")
         check(content, {"config": dict})
@@ -168,7 +168,7 @@ def _require_same(path: Path, saved: dict[str, Any], config: dict[str, Any]) -> 
 def load_state(
     path: Path, module: nn.Module, optimizer: torch.optim.Optimizer, config: dict[str, Any]
 ) -> Counters:
-    """Fill ``module`` and ``optimizer`` from ``path``; ModelError when it was saved under another configuration."""
+    """Load ``module`` and ``optimizer`` from ``path``; ModelError if it was saved with another configuration."""
     try:
         content = read_json(path / "state.json")
         check(content, {"counters": _COUNTERS, "config": dict})
@@ -186,12 +186,12 @@ def load_state(
         module.load_state_dict(weights)
     except RuntimeError as error:
         raise ModelError(
-            f"the training state {path} does not fit this recipe: {str(error).splitlines()[0]}"
+            f"the training state {path} does not match this recipe: {str(error).splitlines()[0]}"
         ) from error
     parameters = [value for group in optimizer.param_groups for value in group["params"]]
-    for number, entries in state.items():  # Adam keeps its step counter on the processor whatever the device
+    for number, entries in state.items():  # Adam keeps its step counter on the CPU
         for key in ("exp_avg", "exp_avg_sq"):
-            # laid out in memory as the parameter is: fused Adam goes through both byte by byte
+            # in the parameter's memory format, which fused Adam requires
             entries[key] = torch.empty_like(parameters[number]).copy_(entries[key])
     optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
     return counters
@@ -200,7 +200,7 @@ def load_state(
 def _optimizer_state(
     tensors: dict[str, Tensor], optimizer: torch.optim.Optimizer
 ) -> dict[int, dict[str, Tensor]]:
-    """Adam's memory of each parameter; ValueError unless it is whole and of the parameter's shape."""
+    """Adam's state of each parameter; ValueError if it is incomplete or has the wrong shape."""
     shapes = [value.shape for group in optimizer.param_groups for value in group["params"]]
     state: dict[int, dict[str, Tensor]] = {}
     for name, value in tensors.items():
@@ -209,10 +209,10 @@ def _optimizer_state(
             state.setdefault(int(index), {})[key] = value
     for number, entries in state.items():
         if not 0 <= number < len(shapes) or set(entries) != {"step", "exp_avg", "exp_avg_sq"}:
-            raise ValueError(f"the memory of parameter {number} is not whole")
+            raise ValueError(f"the optimizer state of parameter {number} is incomplete")
         if any(entries[key].shape != shapes[number] for key in ("exp_avg", "exp_avg_sq")):
-            raise ValueError(f"the memory of parameter {number} has another shape")
+            raise ValueError(f"the optimizer state of parameter {number} has the wrong shape")
         step = entries["step"]
         if step.numel() != 1 or not step.dtype.is_floating_point or not 0 <= float(step) < 2**31:
-            raise ValueError(f"parameter {number} has no number of steps")
+            raise ValueError(f"the optimizer state of parameter {number} has an invalid step")
     return state

@@ -16,8 +16,8 @@ from placevec.errors import PlacevecError
 from placevec.explorer.figures import charts
 from placevec.explorer.figures import prediction_figure as distribution_figure
 from placevec.explorer.figures.canvas import shown
-from placevec.explorer.figures.charts import Judged, bands, write_curves, write_latitude
-from placevec.explorer.figures.kernels import circles, likeness, write_kernels
+from placevec.explorer.figures.charts import Evaluated, bands, write_curves, write_latitude
+from placevec.explorer.figures.kernels import circles, similarity, write_kernels
 from placevec.explorer.figures.predictions import limits_of, sampled
 from placevec.geo import distance_m
 from tests.inference.closed_form import HOSTILE, closed_form, expected
@@ -158,7 +158,7 @@ def test_scales_of_colors() -> None:
         ({"out": "a.tif", "show_points": True}, "covers an area"),
         ({"out": "a.tif", "title": "x"}, "--title"),
         ({"out": "a.png", "show_points": True}, "not where it says"),
-        ({"out": "a.html", "resolution": 0.01}, "more than a page can hold"),
+        ({"out": "a.html", "resolution": 0.01}, "too large for a page"),
         ({"out": "a.png", "bbox": "1,2,3"}, "four numbers"),
         ({"out": "a.png", "land": "absent.geojson"}, "absent"),
         ({"out": "a.png", "models": 0}, "name a model"),
@@ -204,15 +204,15 @@ def test_circles_lead_from_the_place_to_its_antipode() -> None:
     np.testing.assert_allclose(away, 6371008.8 * np.pi * 60 / 239, rtol=0.006)
 
 
-def test_the_likeness_of_xyz_is_the_cosine_of_the_distance(tmp_path: Path) -> None:
+def test_the_similarity_of_xyz_is_the_cosine_of_the_distance(tmp_path: Path) -> None:
     import placevec as pv
 
     encoder = pv.encoders.location("xyz", network="none")
     places = circles(179.5, -17.0).reshape(-1, 2)
-    found = likeness(lambda at: encoder.features(at[:, 0], at[:, 1]).numpy(), (179.5, -17.0), places)
+    found = similarity(lambda at: encoder.features(at[:, 0], at[:, 1]).numpy(), (179.5, -17.0), places)
     wanted = np.cos(np.tile(np.linspace(0, np.pi, 240), 24))
     np.testing.assert_allclose(found, wanted, atol=1e-9)
-    silent = likeness(lambda at: np.zeros((len(at), 4)), (0.0, 0.0), places)
+    silent = similarity(lambda at: np.zeros((len(at), 4)), (0.0, 0.0), places)
     assert (silent == 0).all()
 
 
@@ -256,19 +256,19 @@ def test_bands_of_latitude() -> None:
     """Oracles: counts by hand, and Wilson's interval as statsmodels prints it for 8 of 10 (0.4902, 0.9433)."""
     lat = np.r_[np.full(10, 89.0), np.full(3, 40.0), np.full(6, -90.0)]
     right = np.r_[np.ones(8), np.zeros(2), np.ones(3), np.zeros(6)]
-    rows = bands(Judged("a", lat, right, False, "test"), 15.0)
+    rows = bands(Evaluated("a", lat, right, False, "test"), 15.0)
     assert [(row["south"], row["north"], row["places"], row["mean"]) for row in rows] == [
         (-90.0, -75.0, 6, 0.0), (75.0, 90.0, 10, 0.8),
     ]  # fmt: skip
     assert (round(rows[1]["low"], 4), round(rows[1]["high"], 4)) == (0.4902, 0.9433)
-    errors = bands(Judged("a", np.zeros(4000), np.tile([1.0, 3.0], 2000), True, "test"), 90.0)
+    errors = bands(Evaluated("a", np.zeros(4000), np.tile([1.0, 3.0], 2000), True, "test"), 90.0)
     assert errors[0]["mean"] == 2.0
     assert errors[0]["high"] - 2.0 == pytest.approx(1.96 / np.sqrt(4000), rel=1e-2)
 
 
 def test_charts_are_written_and_tell_their_numbers(tmp_path: Path) -> None:
-    one = Judged(HOSTILE[0], np.linspace(-90, 90, 200), np.ones(200), False, "test")
-    other = Judged("$\\frac", np.linspace(-90, 90, 200), np.zeros(200), False, "test")
+    one = Evaluated(HOSTILE[0], np.linspace(-90, 90, 200), np.ones(200), False, "test")
+    other = Evaluated("$\\frac", np.linspace(-90, 90, 200), np.zeros(200), False, "test")
     report = write_latitude([one, other], tmp_path / "l.png", band=30.0, credit="\u202e©")
     assert [row["places"] for row in report.rows[:6]] == [34, 33, 33, 33, 33, 34]
     rows = [
@@ -285,9 +285,9 @@ def test_charts_are_written_and_tell_their_numbers(tmp_path: Path) -> None:
     with pytest.raises(PlacevecError, match="they have loss/train"):
         write_curves({"a": rows}, tmp_path / "d.png", metric="nothing")
     with pytest.raises(PlacevecError, match="draw them apart"):
-        write_latitude([one, Judged("n", one.lat, one.right, True, "test")], tmp_path / "d.png")
+        write_latitude([one, Evaluated("n", one.lat, one.right, True, "test")], tmp_path / "d.png")
     with pytest.raises(PlacevecError, match="--band"):
-        write_latitude([Judged("a", np.zeros(2), np.ones(2), False, "test")], tmp_path / "d.png")
+        write_latitude([Evaluated("a", np.zeros(2), np.ones(2), False, "test")], tmp_path / "d.png")
 
 
 def test_the_axis_of_latitude_fits_the_places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -295,7 +295,7 @@ def test_the_axis_of_latitude_fits_the_places(tmp_path: Path, monkeypatch: pytes
     figures = figures_of(monkeypatch)
     for south, north, ends in ((36.0, 71.0, (28.2, 76.8)), (-90.0, 90.0, (-90.0, 90.0))):
         write_latitude(
-            [Judged("a", np.linspace(south, north, 500), np.ones(500), False, "test")], tmp_path / "l.png"
+            [Evaluated("a", np.linspace(south, north, 500), np.ones(500), False, "test")], tmp_path / "l.png"
         )
         for axes in figures.pop().axes:
             low, high = axes.get_xlim()

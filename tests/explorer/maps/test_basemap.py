@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from placevec.explorer.maps import basemap as module
-from placevec.explorer.maps.basemap import Ground, draw_ground
+from placevec.explorer.maps.basemap import Basemap, draw_basemap
 from placevec.explorer.maps.cartography import INKS, PAPER
 from placevec.explorer.maps.pictures import MapPictures
 from placevec.geo import TILE_PX
@@ -38,8 +38,8 @@ def flag(tmp_path_factory: pytest.TempPathFactory) -> MapPictures:
 WHOLE = np.array([[CORNER[0], CORNER[1], CORNER[0] + 4.0, CORNER[1] + 4.0]])
 
 
-def drawn(pictures: MapPictures) -> Ground:
-    found = draw_ground(pictures, WHOLE)
+def drawn(pictures: MapPictures) -> Basemap:
+    found = draw_basemap(pictures, WHOLE)
     assert found is not None
     return found
 
@@ -74,8 +74,8 @@ def test_only_details_take_a_piece_of_their_own(flag: MapPictures, monkeypatch: 
 
 def test_resolution_follows_the_budget(dataset: StandInDataset, monkeypatch: pytest.MonkeyPatch) -> None:
     pictures = MapPictures.of(dataset)  # type: ignore[arg-type]
-    monkeypatch.setattr(module, "GROUND_PIXELS", 48 * 40 * 40)
-    found = draw_ground(pictures, dataset.footprints())
+    monkeypatch.setattr(module, "MAX_PIXELS", 48 * 40 * 40)
+    found = draw_basemap(pictures, dataset.footprints())
     assert found is not None
     assert found.px_per_tile == 32
     pixels = sum(decoded(picture).size / 3 for _, picture in found.pieces)
@@ -84,7 +84,7 @@ def test_resolution_follows_the_budget(dataset: StandInDataset, monkeypatch: pyt
 
 def test_only_the_map_around_the_places_is_drawn(dataset: StandInDataset) -> None:
     pictures = MapPictures.of(dataset)  # type: ignore[arg-type]
-    found = draw_ground(
+    found = draw_basemap(
         pictures, np.array([[CORNER[0] + 1.0, CORNER[1] + 1.0, CORNER[0] + 1.5, CORNER[1] + 1.5]])
     )
     assert found is not None
@@ -94,5 +94,5 @@ def test_only_the_map_around_the_places_is_drawn(dataset: StandInDataset) -> Non
 
 def test_nothing_to_draw(dataset: StandInDataset, tmp_path: Path) -> None:
     pictures = MapPictures.of(dataset)  # type: ignore[arg-type]
-    assert draw_ground(pictures, np.full((3, 4), np.nan)) is None
-    assert draw_ground(pictures, np.array([[10.0, 10.0, 11.0, 11.0]])) is None
+    assert draw_basemap(pictures, np.full((3, 4), np.nan)) is None
+    assert draw_basemap(pictures, np.array([[10.0, 10.0, 11.0, 11.0]])) is None

@@ -19,7 +19,7 @@ def test_previews_are_cut_from_a_sharp_map(dataset: StandInDataset) -> None:
     assert scene.preview_content() == {"sheets": None}
     assert scene.preview_px == pytest.approx(120 / 0.594, rel=0.02)  # 120 m at 0.594 m a pixel
     origin, mercator = mercator_meters(dataset.lonlat)
-    content = scene.ground_content(origin)
+    content = scene.basemap_content(origin)
     assert content is not None
     west, south, east, north = content["frame"]
     inside = (mercator - origin >= [west, south]) & (mercator - origin <= [east, north])

@@ -119,7 +119,7 @@ def test_places_without_coordinates_or_company(written: Written, tmp_path: Path)
 
 
 def test_bad_input(written: Written, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="900 drawn places make 1 to 900 clusters, not 901"):
+    with pytest.raises(InputError, match="number of clusters of 900 places must be 1 to 900; got 901"):
         write_map(written.emb, tmp_path, clusters=901)
     with pytest.raises(InputError, match="t-SNE needs at least 5 places"):
         write_map(written.emb[:4], tmp_path, method="tsne", clusters=2)

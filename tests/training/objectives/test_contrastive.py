@@ -179,5 +179,5 @@ def test_nonsense_is_refused() -> None:
     for temperature in (0.0, -1.0, float("nan")):
         with pytest.raises(InputError, match="temperature"):
             InfoNCE(temperature=temperature)
-    with pytest.raises(InputError, match="exclusion radius"):
+    with pytest.raises(InputError, match="exclusion_m must be"):
         InfoNCE(exclusion_m=-1)

@@ -92,7 +92,7 @@ def test_refuses_what_is_no_share_and_a_target_that_is_missing(kind: type[Predic
         kind(3, torch.tensor([0.2, 1.5]))
     with pytest.raises(InputError, match="shares from 0 to 1"):
         kind(3, torch.tensor([]))
-    with pytest.raises(InputError, match="the target shares is missing"):
+    with pytest.raises(InputError, match="the target 'shares' is missing"):
         kind(3, torch.tensor([0.2]))(slots(torch.zeros(1, 3)), {})
 
 

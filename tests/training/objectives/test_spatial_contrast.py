@@ -100,8 +100,8 @@ def test_sigmoid_form_of_the_original(
 def test_regression_of_the_original() -> None:
     objective = ImageRegression(6, 4)
     with torch.no_grad():
-        objective.foretell.weight.copy_(vectors(5, 4))
-        objective.foretell.bias.copy_(vectors(6, 1, 4)[0])
+        objective.predict.weight.copy_(vectors(5, 4))
+        objective.predict.bias.copy_(vectors(6, 1, 4)[0])
     found = objective(slots(image=vectors(7, B, 4)), {}).detach()
     assert float(found) == pytest.approx(11.457061767578125, rel=1e-6)
 
@@ -215,7 +215,7 @@ def test_lengths_do_not_matter() -> None:
 def test_what_cannot_be() -> None:
     with pytest.raises(InputError, match="temperature"):
         LocationImage(0.0)
-    with pytest.raises(InputError, match="13 background points for 7 images"):
+    with pytest.raises(InputError, match="background points, 13, must be a multiple of the number of images, 7"):
         NegativeLocations()(slots(background=vectors(3, 13)), {})
-    with pytest.raises(InputError, match="0 background points"):
+    with pytest.raises(InputError, match="background points, 0, must"):
         SigmoidNegativeLocations()(slots(background=vectors(3, 0)), {})

@@ -82,11 +82,11 @@ def test_finite_in_bf16_and_without_anything_known(kind: str) -> None:
 
 def test_what_makes_no_sense_is_refused() -> None:
     number, classes = Head(2, "number"), Head(2, "classes", ["a"])
-    with pytest.raises(InputError, match="needs a head of classes"):
+    with pytest.raises(InputError, match="needs a head of kind 'classes'"):
         ClassLoss(number)
-    with pytest.raises(InputError, match="needs a head of a number"):
+    with pytest.raises(InputError, match="needs a head of kind 'number'"):
         NumberLoss(classes)
     with pytest.raises(InputError, match="smoothing"):
         ClassLoss(classes, label_smoothing=1.0)
-    with pytest.raises(InputError, match="target label is missing"):
+    with pytest.raises(InputError, match="target 'label' is missing"):
         NumberLoss(number)(slots_of(torch.zeros(2, 2)), {})

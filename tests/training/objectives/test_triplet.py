@@ -146,7 +146,7 @@ class TestAllTripletLosses:
 
 
 def test_nonsense_is_refused() -> None:
-    with pytest.raises(InputError, match="margin is positive"):
+    with pytest.raises(InputError, match="margin must be positive"):
         TripletLoss(margin=0)
     with pytest.raises(InputError, match="mean or active"):
         TripletLoss(reduction="sum")  # type: ignore[arg-type]

@@ -66,7 +66,7 @@ def test_without_what_is_not_asked_for() -> None:
     assert sorted(pairs(twins=False, background=None).draw(0).looks) == ["image", "point"]
     small = pairs().with_batch_size(2)
     assert (small.batch_size, len(small.draw(0).looks["background"])) == (2, 4)
-    with pytest.raises(InputError, match="at least one point"):
+    with pytest.raises(InputError, match="negatives must be at least 1"):
         pairs(negatives=0)
     with pytest.raises(InputError, match="empty"):
         ImagePairs([], LONLAT, batch_size=3, seed=0)

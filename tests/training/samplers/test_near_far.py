@@ -279,16 +279,16 @@ def test_construction_refuses_exactly_when_a_negative_is_missing(count: int, far
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"near_m": 0}, "near_m is positive"),
+        ({"near_m": 0}, "near_m must be a positive"),
         ({"negatives": True}, "negatives need far_m"),
         ({"negatives": True, "far_m": 10}, "at least near_m"),
         ({"positives": "elsewhere"}, "disc or places"),
-        ({"drop_channels": 0.5}, "channels are dropped"),
-        ({"drop_channels": 1.0, "channels": 12}, "channels are dropped"),
-        ({"batch_size": 0}, "at least one"),
+        ({"drop_channels": 0.5}, "drop_channels must be"),
+        ({"drop_channels": 1.0, "channels": 12}, "drop_channels must be"),
+        ({"batch_size": 0}, "batch_size must be at least 1"),
         ({"seed": -1}, "seed"),
-        ({"rows": []}, "rows are empty"),
-        ({"rows": [400]}, "rows are whole numbers"),
+        ({"rows": []}, "rows is empty"),
+        ({"rows": [400]}, "rows must be integers"),
         ({"rows": np.ones(400, bool)}, "flatnonzero"),
     ],
 )
@@ -308,7 +308,7 @@ def test_places_without_coordinates_are_refused_unless_left_out() -> None:
 
 def test_wrong_steps_and_ranks_are_refused() -> None:
     sampler = PairSampler([0, 1], batch_size=2, seed=0, slots=["a"])
-    with pytest.raises(InputError, match="rank 2"):
+    with pytest.raises(InputError, match="rank must be.*got 2"):
         sampler.draw(0, 2, 2)
     with pytest.raises(InputError, match="step"):
         sampler.draw(-1)

@@ -1,4 +1,4 @@
-// Selecting by hand: the shape drawn so far, and which device pixels lie inside of it.
+// Selection tools: the shape drawn so far, and which device pixels lie inside it.
 
 /** Test for a box given by its first and last corner (CSS pixels). */
 function inBox(path, ratio) {

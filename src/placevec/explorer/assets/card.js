@@ -1,4 +1,4 @@
-// The side panel below the legend: the chosen place and its neighbors, the selection, or a first hint.
+// The side panel below the legend: the selected place and its neighbors, the selection, or an introduction.
 
 const card = document.getElementById("card");
 const NEIGHBOR_CHOICES = [12, 25, 50, 100, 250, 1000];
@@ -13,7 +13,7 @@ function buildCard() {
   drawCard();
 }
 
-/** Tell screen readers in a sentence what the card now shows. */
+/** Announce to screen readers what the card shows. */
 function sayCard() {
   const said = document.getElementById("said");
   if (state.focus >= 0) said.textContent = `${nameOf(state.focus)}: ${state.neighbors.length} most similar places listed`;
@@ -34,7 +34,7 @@ function action(label, run, properties = {}) {
   return button;
 }
 
-/** Look at a place from a list: choose it and bring it into sight. */
+/** Go to a place from a list: select it and bring it into view. */
 function visit(index) {
   setFocus(index);
   panes.forEach((pane) => pane.reveal(index));
@@ -53,7 +53,7 @@ function placeCard(index) {
   const buttons = element("div", { className: "actions" },
     action("Color by similarity", () => setSimilarity(!state.similarity), { "aria-pressed": String(Boolean(state.similarity)) }),
     action("Save CSV", saveNeighbors), action("Clear", () => setFocus(-1)));
-  const choice = element("select", { "aria-label": "How many neighbors" });
+  const choice = element("select", { "aria-label": "Number of neighbors" });
   for (const k of NEIGHBOR_CHOICES.filter((one, i) => i === 0 || one < count)) {
     choice.append(element("option", { value: k, text: k, selected: k === state.k }));
   }
@@ -61,7 +61,7 @@ function placeCard(index) {
   const list = element("ol", { className: "ranked" });
   state.neighbors.forEach((i, rank) => list.append(element("li", {}, neighborRow(i, rank))));
   return [...(mapAlone && onMap(index) ? [] : [face]), buttons, element("h3", {}, element("span", { text: "Most similar places" }), choice), list,
-    element("p", { className: "hint", text: `Cosine distance${meta.vector_note}, and meters on the ground.` })];
+    element("p", { className: "hint", text: `Cosine distance${meta.vector_note}, and distance on the ground.` })];
 }
 
 function row(index, rank, right) {
@@ -91,7 +91,7 @@ function markHovered() {
 
 const selectedIndices = () => Array.from(state.selected.keys()).filter((i) => state.selected[i]);
 
-/** While a brush is drawn only the number is told; the list follows when it is let go. */
+/** While a selection is being drawn only the count is shown; the list follows when it is finished. */
 function countSelected() {
   card.replaceChildren(selectionTitle(state.selected ? state.selected.reduce((n, flag) => n + flag, 0) : 0));
 }
@@ -112,10 +112,10 @@ function selectionCard() {
 }
 
 const WORDS = {
-  both: ["Each dot is a place, in both views. Dots that are close on the left have similar vectors; on the map they may be far apart.",
-    "Point at a dot to see the place. Choose it to light up the places most like it. Box and Lasso select in one view what you then see in the other."],
-  map: ["Each dot is a place. Dots of like colors have similar vectors, however far apart they lie.",
-    "Point at a dot to see the place. Choose it for all that is known of it, and to light up the places most like it."],
+  both: ["Each dot is a place, shown in both views. Dots that are close together on the left have similar vectors; on the map they may be far apart.",
+    "Hover over a dot to see the place. Click it to highlight the most similar places. Use Box or Lasso to select places in one view and see them in the other."],
+  map: ["Each dot is a place. Dots with similar colors have similar vectors, however far apart they are.",
+    "Hover over a dot to see the place. Click it for details and to highlight the most similar places."],
 };
 
 function firstCard() {
@@ -130,7 +130,7 @@ function firstCard() {
     chips.append(chip);
   }
   chips.append(action("Surprise me", () => visit(pool[Math.floor(Math.random() * pool.length)])));
-  return [element("h2", { text: "Which places are alike?" }),
+  return [element("h2", { text: "Which places are similar?" }),
     ...WORDS[mapAlone ? "map" : "both"].map((text) => element("p", { className: "facts", text })),
     element("h3", {}, element("span", { text: "Start with" })), chips];
 }

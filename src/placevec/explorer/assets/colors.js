@@ -1,4 +1,4 @@
-// Colors of places: categories from the page, numbers along viridis (made for color-blind readers too).
+// Colors of places: categories from the page, numbers along viridis (suitable for color-blind readers).
 
 const VIRIDIS = ["440154", "482878", "3e4a89", "31688e", "26828e", "1f9e89", "35b779", "6ece58", "b5de2b", "fde725"];
 const NO_VALUE = { light: "b5b8ba", dark: "50565b" };
@@ -11,7 +11,7 @@ const isDark = () => {
 const channels = (hex) => [0, 2, 4].map((at) => parseInt(hex.slice(at, at + 2), 16));
 const packed = ([r, g, b]) => ((255 << 24) | (b << 16) | (g << 8) | r) >>> 0;
 
-/** Color [r, g, b] at 0..1 of the ramp; its ends are cut where they would vanish into the background. */
+/** Color [r, g, b] at 0..1 of the ramp; the ends that would blend into the background are not used. */
 function rampColor(share) {
   const [from, to] = isDark() ? [0.16, 1] : [0, 0.93];
   const at = (from + Math.min(1, Math.max(0, share)) * (to - from)) * (VIRIDIS.length - 1);
@@ -19,12 +19,12 @@ function rampColor(share) {
   return low.map((value, c) => Math.round(value + (high[c] - value) * (at % 1)));
 }
 
-/** The coloring in force: the chosen one, or similarity to the chosen place. */
+/** The active coloring: the chosen one, or similarity to the selected place. */
 function activeColoring() {
   if (!state.similarity) return state.coloring;
   const others = Array.from(state.similarity).filter((_, i) => i !== state.focus).sort((a, b) => a - b);
   const at = (share) => others[Math.min(others.length - 1, Math.floor(share * others.length))] ?? 0;
-  return { key: "similarity", kind: "number", label: "Similarity to the chosen place", unit: "cosine",
+  return { key: "similarity", kind: "number", label: "Similarity to the selected place", unit: "cosine",
     values: state.similarity, low: at(0.02), high: at(1), minimum: at(0), maximum: at(1) };
 }
 
@@ -55,13 +55,13 @@ function placeColors() {
   return out;
 }
 
-/** What the coloring in force says of a place, as text. */
+/** The value of a place in the active coloring, as text. */
 const valueText = (index) => textOf(activeColoring(), index);
 
 const rgbOf = (item, index) => item.values.subarray(3 * index, 3 * index + 3);
 const hexText = (rgb) => `#${Array.from(rgb, (value) => value.toString(16).padStart(2, "0")).join("")}`;
 
-/** What a coloring says of a place, as text. */
+/** The value of a place in a coloring, as text. */
 function textOf(item, index) {
   if (item.kind === "category") return item.categories[item.codes[index]].label;
   if (item.kind === "rgb") return hexText(rgbOf(item, index));

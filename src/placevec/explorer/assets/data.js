@@ -1,4 +1,4 @@
-// What the page carries: JSON blocks that hold text, numbers and base64 arrays. Names are text and stay text.
+// The data of the page: JSON blocks with text, numbers and base64 arrays. Names are always inserted as text.
 
 const blockText = (id) => document.getElementById(id)?.textContent ?? "null";
 const block = (id) => JSON.parse(blockText(id));
@@ -14,10 +14,10 @@ function bytes(base64) {
 
 const array = (base64, Type) => new Type(bytes(base64).buffer);
 
-/** A decoded picture, resolved to null when the browser cannot read it. */
+/** A decoded image; resolves to null if the browser cannot read it. */
 const picture = (base64, type) => createImageBitmap(new Blob([bytes(base64)], { type })).catch(() => null);
 
-/** Whether the page shows the map alone, with popups, or the embedding space beside it. */
+/** Whether the page shows the map alone, with popups, instead of both views. */
 const mapAlone = document.body.dataset.layout === "map";
 const page = block("placevec-places");
 const meta = page.meta;
@@ -36,7 +36,7 @@ const places = {
 
 const EARTH_RADIUS_M = 6371008.8;
 
-/** Meters on the ground between two places (haversine: within 0.6 % of the ellipsoid). */
+/** Distance between two places in meters (haversine: within 0.6% of the ellipsoid). */
 function groundMeters(a, b) {
   const rad = Math.PI / 180;
   const dLat = (places.lat[b] - places.lat[a]) * rad;
@@ -49,18 +49,18 @@ function groundMeters(a, b) {
 const onMap = (i) => Number.isFinite(places.east[i]);
 const nameOf = (i) => places.name[i] ?? places.id[i];
 
-const thousands = (n) => n.toLocaleString("en-GB");
+const thousands = (n) => n.toLocaleString("en-US");
 const metersText = (m) => (m < 1000 ? `${Math.round(m)} m` : m < 100000 ? `${(m / 1000).toFixed(1)} km` : `${thousands(Math.round(m / 1000))} km`);
 
-/** A number with the digits that its range deserves. */
+/** A number with a precision that suits its range. */
 function numberText(value, span) {
   if (!Number.isFinite(value)) return "no value";
   if (value !== 0 && (Math.abs(value) >= 1e7 || Math.abs(span) < 1e-4)) return value.toExponential(2);
   const digits = Math.max(0, Math.min(4, 2 - Math.floor(Math.log10(Math.abs(span) || 1))));
-  return value.toLocaleString("en-GB", { maximumFractionDigits: digits });
+  return value.toLocaleString("en-US", { maximumFractionDigits: digits });
 }
 
-/** A new element: text goes in as text, never as markup. */
+/** A new element; text is inserted as text, never as markup. */
 function element(tag, { text, ...properties } = {}, ...children) {
   const node = document.createElement(tag);
   for (const [key, value] of Object.entries(properties)) {
@@ -72,5 +72,5 @@ function element(tag, { text, ...properties } = {}, ...children) {
   return node;
 }
 
-/** Text of unknown script and direction, isolated so that it cannot turn its surroundings round. */
+/** Text of unknown script and direction, isolated so that it does not affect the direction of surrounding text. */
 const foreign = (text, properties = {}) => element("bdi", { text, dir: "auto", ...properties });

@@ -24,9 +24,9 @@
   const panes = data.models.map((label, model) => {
     const pane = document.createElement("section");
     pane.className = "pane";
-    const title = document.createElement("h2"), name = document.createElement("bdi"), told = document.createElement("span");
+    const title = document.createElement("h2"), name = document.createElement("bdi"), readout = document.createElement("span");
     name.textContent = label;
-    title.append(name, told);
+    title.append(name, readout);
     const stage = document.createElement("div");
     stage.className = "stage";
     stage.tabIndex = 0;
@@ -36,7 +36,7 @@
     stage.append(canvas);
     pane.append(title, stage);
     document.getElementById("panes").append(pane);
-    return { model, stage, canvas, told, picture: document.createElement("canvas"), values: null, shown: -1 };
+    return { model, stage, canvas, readout, picture: document.createElement("canvas"), values: null, shown: -1 };
   });
   document.getElementById("panes").style.setProperty("--least", panes.length > 4 ? "340px" : "460px");
 
@@ -101,7 +101,7 @@
         context.stroke();
       }
     }
-    let told = "";
+    let readout = "";
     if (state.over) {
       const [lon, lat] = state.over, found = valueAt(pane, lon, lat);
       context.strokeStyle = "rgba(255, 90, 54, .9)";
@@ -109,9 +109,9 @@
       context.moveTo(px(lon) - 6, py(lat)); context.lineTo(px(lon) + 6, py(lat));
       context.moveTo(px(lon), py(lat) - 6); context.lineTo(px(lon), py(lat) + 6);
       context.stroke();
-      told = found === null ? "no value" : number(found);
+      readout = found === null ? "no value" : number(found);
     }
-    pane.told.textContent = told;
+    pane.readout.textContent = readout;
   };
   let waiting = false;
   const later = () => {

@@ -1,6 +1,6 @@
-// Results as CSV files, made in the browser.
+// Exporting results as CSV files in the browser.
 
-/** A cell that no spreadsheet takes for a formula, quoted where it must be. */
+/** A CSV cell, quoted if necessary and protected from being read as a formula by spreadsheets. */
 function cell(value) {
   let text = value === null || value === undefined || Number.isNaN(value) ? "" : String(value);
   if (typeof value === "string" && /^[=+\-@\t\r]/.test(text)) text = `'${text}`;

@@ -1,6 +1,6 @@
-// Pointers, wheel and keys of one pane, turned into what they mean: move, rotate, zoom, point, pick, brush.
+// Input of one pane: pointer, wheel and key events become move, rotate, zoom, hover, click and select.
 
-const STILL = 5; // CSS pixels a press may wander and still be a click
+const STILL = 5; // CSS pixels a press may move and still count as a click
 const LASSO_STEP = 3; // CSS pixels between the corners of a lasso
 const KEY_STEP = 60;
 

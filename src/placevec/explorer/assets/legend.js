@@ -1,11 +1,11 @@
-// The coloring in force: categories with counts that can be isolated, or a ramp with the spread of its values.
+// The legend of the active coloring: categories with counts, which can be filtered, or a color ramp with a histogram.
 
 const legend = document.getElementById("legend");
 const chooser = document.getElementById("coloring");
 
 function buildChooser() {
   for (const item of page.colorings) chooser.append(element("option", { value: item.key, text: item.label }));
-  chooser.append(element("option", { value: "similarity", text: "Similarity to the chosen place", disabled: true }));
+  chooser.append(element("option", { value: "similarity", text: "Similarity to the selected place", disabled: true }));
   chooser.addEventListener("change", () => {
     if (chooser.value === "similarity") setSimilarity(true);
     else setColoring(chooser.value);
@@ -27,13 +27,13 @@ function drawLegend() {
   else drawRamp(item);
 }
 
-/** Rows are made once for a coloring and then only refreshed, so that a row keeps the keyboard's focus. */
+/** Rows are created once per coloring and then only updated, so that a row keeps the keyboard focus. */
 function drawKinds(item) {
   const selected = state.selected ? tally(item.codes, item.categories.length) : null;
   if (legend.dataset.key !== item.key) {
     const list = element("ul", { className: "kinds" });
     item.categories.forEach((category, code) => {
-      const button = element("button", { type: "button", title: "Show only this; more can be added" },
+      const button = element("button", { type: "button", title: "Show only this category; click others to add them" },
         element("i"), foreign(category.label), element("em"));
       button.addEventListener("click", () => toggleIsolated(code));
       list.append(element("li", {}, button));
@@ -59,7 +59,7 @@ function tally(codes, kinds) {
   return totals;
 }
 
-/** Which component is which color. */
+/** The component of each color channel. */
 function drawChannels(item) {
   const list = element("ul", { className: "kinds channels" });
   ["ff0000", "00ff00", "0000ff"].forEach((color, c) => {
@@ -87,7 +87,7 @@ function drawRamp(item) {
   legend.replaceChildren(ramp);
   legend.dataset.key = item.key;
   canvas.setAttribute("role", "img");
-  canvas.setAttribute("aria-label", `How often each value of ${item.label} occurs`);
+  canvas.setAttribute("aria-label", `Histogram of ${item.label}`);
   const bars = new Array(BARS).fill(0);
   for (let i = 0; i < count; i++) {
     const value = item.values[i];

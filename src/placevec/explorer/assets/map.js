@@ -1,4 +1,4 @@
-// The map: Web-Mercator meters from a point amid the places, over the ground that the page carries.
+// The map pane: places in Web Mercator meters relative to their center, over the base map of the page.
 
 class GeoMap extends Pane {
   constructor() {
@@ -75,10 +75,10 @@ class GeoMap extends Pane {
   }
 
   drawGround(context) {
-    if (!ground.frame) return;
+    if (!basemap.frame) return;
     context.save();
     context.beginPath();
-    context.rect(...this.place(ground.frame));
+    context.rect(...this.place(basemap.frame));
     context.clip();
     context.imageSmoothingQuality = "medium";
     this.drawPictures(context);
@@ -86,18 +86,18 @@ class GeoMap extends Pane {
   }
 
   drawPictures(context) {
-    const { overview } = ground;
+    const { overview } = basemap;
     if (overview) context.drawImage(overview.bitmap, ...this.placeSnapped(overview.box));
-    if (overview && this.scale * this.ratio * overview.meters_per_pixel < 1.2) return; // it is sharp enough
+    if (overview && this.scale * this.ratio * overview.meters_per_pixel < 1.2) return; // sharp enough
     const [dx, dy] = [this.width / 2 / this.scale, this.height / 2 / this.scale], [x, y] = this.center;
-    for (const piece of ground.touching([x - dx, y - dy, x + dx, y + dy])) {
-      const ready = ground.bitmap(piece);
+    for (const piece of basemap.touching([x - dx, y - dy, x + dx, y + dy])) {
+      const ready = basemap.bitmap(piece);
       if (piece.bitmap) context.drawImage(piece.bitmap, ...this.placeSnapped(piece.box));
       else ready.then(() => this.redraw("camera"));
     }
   }
 
-  /** The ground that a place was read from: of the place under the pointer, the chosen one and the lit ones. */
+  /** Footprints of the place under the pointer, the selected place and the highlighted places. */
   drawFootprints(context, accent) {
     if (!places.reach) return;
     const outline = (i, width, alpha, filled) => {
@@ -122,7 +122,7 @@ class GeoMap extends Pane {
     placePopup(this);
   }
 
-  /** A round number of ground meters, true at the middle of the map. */
+  /** The scale bar: a round distance, correct at the center of the map. */
   drawScale() {
     const latitude = Math.atan(Math.sinh((this.center[1] + meta.origin[1]) / 6378137));
     const metersPerPixel = Math.cos(latitude) / this.scale;
@@ -135,7 +135,7 @@ class GeoMap extends Pane {
     this.scaleMeters = length;
   }
 
-  /** Bring a place into sight if it is not. */
+  /** Bring a place into view if it is not. */
   reveal(i) {
     if (!onMap(i)) return;
     const [x, y] = [this.x[i] / this.ratio, this.y[i] / this.ratio];

@@ -1,5 +1,5 @@
-// Exact nearest neighbors by cosine distance, from the unit vectors that the page carries as integers.
-// A vector is its integers times its own scale, so a similarity is one integer dot product and two scales.
+// Exact nearest neighbors by cosine distance, from the quantized unit vectors of the page.
+// A vector is its integers times its own scale, so a similarity is an integer dot product times two scales.
 
 let vectorTable = null;
 

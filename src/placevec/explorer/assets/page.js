@@ -1,4 +1,4 @@
-// Putting the page together: panes, panels, keys that work everywhere, and a look inside for tests.
+// Assembling the page: panes, panels, global keys, and access to the state for tests.
 
 const projector = new Projector();
 const map = new GeoMap();
@@ -23,7 +23,7 @@ document.getElementById("help").addEventListener("click", () => document.getElem
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", repaint);
 document.addEventListener("keydown", pageKey);
 
-/** Which tool and which number of dimensions are on, for eyes, screen readers and the Tab key. */
+/** Update the buttons of the active tool and number of dimensions, including their accessibility attributes. */
 function showChoices() {
   for (const button of document.querySelectorAll("[data-tool], [data-mode]")) {
     const on = button.dataset.tool === state.tool || button.dataset.mode === state.mode;
@@ -67,21 +67,21 @@ function pageKey(event) {
   run();
 }
 
-/** What is drawn and what it was made with. */
+/** Describe the places drawn and the model behind them. */
 function describe() {
   const drawn = meta.places_drawn < meta.places_total
-    ? `a seeded sample of ${thousands(meta.places_drawn)} of ${thousands(meta.places_total)} places`
+    ? `a random sample of ${thousands(meta.places_drawn)} of ${thousands(meta.places_total)} places`
     : `${thousands(count)} ${count === 1 ? "place" : "places"}`;
   document.getElementById("count").textContent = `${drawn} · ${meta.dim} dimensions`;
   const about = document.getElementById("about");
-  about.append(element("div", { text: drawn[0].toUpperCase() + drawn.slice(1) + (meta.places_drawn < meta.places_total ? ` (seed ${meta.seed})` : "") + (meta.created ? ` · made ${meta.created.slice(0, 10)}` : "") }));
+  about.append(element("div", { text: drawn[0].toUpperCase() + drawn.slice(1) + (meta.places_drawn < meta.places_total ? ` (seed ${meta.seed})` : "") + (meta.created ? ` · created ${meta.created.slice(0, 10)}` : "") }));
   about.append(element("div", { text: `placevec ${meta.version}${meta.model_hash ? ` · model ${meta.model_hash.slice(0, 12)}` : ""}` }));
-  if (meta.without_coordinates) about.append(element("div", { text: `${thousands(meta.without_coordinates)} without coordinates: in the embedding space only` }));
+  if (meta.without_coordinates) about.append(element("div", { text: `${thousands(meta.without_coordinates)} without coordinates, shown in the embedding space only` }));
 }
 
 function laterParts() {
   previews.load();
-  ground.load(() => map.redraw("camera"));
+  basemap.load(() => map.redraw("camera"));
   drawCard();
   document.documentElement.dataset.ready = "true";
 }
@@ -93,7 +93,7 @@ window.placevecState = Object.freeze({
   get ready() { return document.documentElement.dataset.ready === "true"; },
   get count() { return count; },
   get mode() { return state.mode; },
-  get depth() { return projector.depth; }, // 0 flat, 1 in space; between while it turns
+  get depth() { return projector.depth; }, // 0 for 2D, 1 for 3D; in between during the transition
   get coloring() { return activeColoring().key; },
   get hover() { return state.hover < 0 ? null : places.id[state.hover]; },
   get focus() { return state.focus < 0 ? null : places.id[state.focus]; },

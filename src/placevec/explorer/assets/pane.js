@@ -1,7 +1,7 @@
-// One view of the places: three canvases (ground, discs, marks), a camera of its own, pointing, brushing, keys.
-// Subclasses say where each place is (`project`), draw the ground, and move the camera.
+// One view of the places: three canvases (background, dots, marks), its own camera, hovering, selecting, keys.
+// Subclasses project the places, draw the background, and move the camera.
 
-const PICK_RADIUS = 14; // CSS pixels around the pointer in which a place is found
+const PICK_RADIUS = 14; // CSS pixels around the pointer within which a place is picked
 const WORD = { light: "#1b2024", dark: "#f2f4f5" };
 
 class Pane {
@@ -18,7 +18,7 @@ class Pane {
     this.y = new Float32Array(count).fill(NaN);
     this.size = null; // Float32Array of relative disc sizes, or null for all the same
     this.order = null; // back to front, or null
-    this.lit = []; // what the last drawing emphasized
+    this.lit = []; // places highlighted by the last drawing
     this.drawMs = 0;
     this.stale = { camera: true, points: true, marks: true };
     this.brush = null;
@@ -58,7 +58,7 @@ class Pane {
     this.draw(); // at once: a cleared canvas must not be shown
   }
 
-  /** Ask for a drawing in the next frame; `camera` redraws everything, `points` discs and marks, `marks` the marks. */
+  /** Schedule a redraw in the next frame; `camera` redraws everything, `points` dots and marks, `marks` the marks. */
   redraw(what) {
     this.stale[what] = true;
     if (this.pending) return;
@@ -86,12 +86,12 @@ class Pane {
     this.drawMs = performance.now() - began;
   }
 
-  /** Disc radius in CSS pixels, from how far apart the places lie. */
+  /** Dot radius in CSS pixels, depending on the spacing of the places. */
   radius() {
     return Math.min(6, Math.max(this.leastRadius, 0.25 * this.spacing()));
   }
 
-  /** Whether only lit places are drawn. */
+  /** Whether only highlighted places are drawn. */
   hidesPlain() { return false; }
 
   drawPoints() {
@@ -122,7 +122,7 @@ class Pane {
     this.splatter.end();
   }
 
-  /** Rings, links to neighbors, the brush and the cross: CSS pixels. */
+  /** Rings, links to neighbors, the selection shape and the crosshair, in CSS pixels. */
   drawMarks(context) {
     const accent = css("--accent"), ink = WORD[isDark() ? "dark" : "light"];
     this.drawFootprints?.(context, accent);
@@ -149,7 +149,7 @@ class Pane {
     if (this.crossed) cross(context, this.width / 2, this.height / 2, ink);
   }
 
-  /** The rank beside each neighbor, as in the list; those that would cover another are left out. */
+  /** The rank next to each neighbor, as in the list; overlapping labels are skipped. */
   ranks(context, at, ink) {
     context.font = "600 10.5px system-ui, sans-serif";
     context.textBaseline = "middle";
@@ -167,7 +167,7 @@ class Pane {
     });
   }
 
-  /** The place nearest to a point of the pane (CSS pixels) that the legend lets through, or -1. */
+  /** The nearest place to a point of the pane (CSS pixels) that passes the legend's filter, or -1. */
   pick(x, y, within = PICK_RADIUS) {
     let best = -1, least = (within * this.ratio) ** 2;
     const dx = x * this.ratio, dy = y * this.ratio;
@@ -178,7 +178,7 @@ class Pane {
     return best;
   }
 
-  /** Select the places inside the brush; `add` keeps those selected before. */
+  /** Select the places inside the selection shape; `add` keeps the previous selection. */
   applyBrush(add) {
     const inside = this.brush.kind === "box" ? inBox(this.brush.path, this.ratio) : inPolygon(this.brush.path, this.ratio);
     const mask = new Uint8Array(count);
@@ -188,7 +188,7 @@ class Pane {
     setSelected(mask, "brush");
   }
 
-  /** Where a place is on the screen, CSS pixels of the window; null when it is not in this pane. */
+  /** Position of a place in the window, CSS pixels; null if it is not in this pane. */
   position(i) {
     if (!Number.isFinite(this.x[i])) return null;
     const box = this.stage.getBoundingClientRect();
@@ -198,7 +198,7 @@ class Pane {
 
 const css = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 
-/** Numbers below n in one fixed, scrambled order, so that no category covers the others by its place in the file. */
+/** A fixed random permutation of 0 to n - 1, so that no category covers the others because of its order in the file. */
 function shuffled(n) {
   const order = Int32Array.from({ length: n }, (_, i) => i);
   let seed = 1;
@@ -231,7 +231,7 @@ function cross(context, x, y, color) {
   context.stroke();
 }
 
-// What many drawings share is computed once a change.
+// Computed once per change and shared by all drawings.
 const shared = {
   cache: null,
   colors() { return this.cache ??= placeColors(); },

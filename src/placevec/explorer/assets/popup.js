@@ -1,9 +1,9 @@
-// On the map alone: what is known of the chosen place, in a bubble over it. Text only.
+// Map layout only: a popup with the details of the selected place. Text only.
 
 const POPUP_PX = 112;
 const popup = document.getElementById("popup");
 
-/** Show the bubble of the chosen place where the map now draws it, or none. */
+/** Show the popup at the current position of the selected place, or hide it. */
 function placePopup(pane) {
   const index = state.focus;
   if (!mapAlone || index < 0 || !onMap(index)) { popup.hidden = true; return; }

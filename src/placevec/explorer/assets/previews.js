@@ -1,10 +1,10 @@
-// Small pictures of places: cut out of the ground where it is sharp enough, else from sheets of equal squares.
+// Thumbnails of places: cut from the base map if it is sharp enough, else from sprite sheets.
 
 const SHEETS_KEPT = 32; // decoded sheets
 
 const previews = {
   stored: null,
-  decoded: new Map(), // sheet number -> promise of a bitmap, the longest unused first
+  decoded: new Map(), // sheet number -> promise of a bitmap, least recently used first
 
   load() { this.stored = block("placevec-previews"); },
 
@@ -21,7 +21,7 @@ const previews = {
     return promise;
   },
 
-  /** Draw a place's picture over the whole of a canvas, unless the canvas is given to another place meanwhile. */
+  /** Draw a place's thumbnail on a canvas, unless the canvas has been reused for another place meanwhile. */
   async draw(canvas, index) {
     canvas.dataset.place = index;
     const wanted = () => Number(canvas.dataset.place) === index;
@@ -30,7 +30,7 @@ const previews = {
     else {
       const [w, s, e, n] = places.reach.subarray(4 * index, 4 * index + 4);
       const [x, y] = [places.east[index], places.north[index]];
-      if (e > w && onMap(index)) await ground.drawBox(context, [x + w, y + s, x + e, y + n], width, height, wanted);
+      if (e > w && onMap(index)) await basemap.drawBox(context, [x + w, y + s, x + e, y + n], width, height, wanted);
     }
     if (wanted()) canvas.dataset.shown = index;
   },
@@ -43,7 +43,7 @@ const previews = {
     context.drawImage(bitmap, (at % columns) * px, Math.floor(at / columns) * px, px, px, 0, 0, width, height);
   },
 
-  /** A new canvas with a place's picture, or null when the page has none. */
+  /** A new canvas with a place's thumbnail, or null if the page has none. */
   canvas(index, size, className) {
     if (!this.stored) return null;
     const canvas = blankPicture(size, className);
@@ -51,7 +51,7 @@ const previews = {
     return canvas;
   },
 
-  /** The same, drawn once it comes into sight: for long lists. */
+  /** The same, drawn when it scrolls into view: for long lists. */
   lazyCanvas(index, size, className) {
     if (!this.stored) return null;
     const canvas = blankPicture(size, className);

@@ -1,5 +1,5 @@
-// The embedding space: three principal components, seen flat (2D) or turned in space (3D).
-// One projection serves both: `depth` runs from 0 (flat, no perspective) to 1.
+// The embedding space: three principal components in 2D or 3D.
+// Both use the same projection: `depth` runs from 0 (flat, no perspective) to 1.
 
 const EYE = 3.4; // distance of the eye from the middle of the cloud, in radii of the cloud
 
@@ -24,9 +24,9 @@ class Projector extends Pane {
     for (let i = 0; i < count; i++) {
       this.reach = Math.max(this.reach, Math.hypot(...this.middle.map((value, c) => places.component[3 * i + c] - value)));
     }
-    const shares = meta.explained.map((share) => `${(share * 100).toFixed(1)} %`);
+    const shares = meta.explained.map((share) => `${(share * 100).toFixed(1)}%`);
     document.getElementById("variance").textContent =
-      `PCA: ${shares.join(" + ")} of the variance`;
+      `PCA: ${shares.join(" + ")} of variance explained`;
   }
 
   follow(kind) {
@@ -75,7 +75,7 @@ class Projector extends Pane {
     this.redraw("camera");
   }
 
-  /** Function from a point of the space to [x, y, nearness] in CSS pixels. */
+  /** A function from a point of the space to [x, y, perspective scale, depth] in CSS pixels. */
   lens() {
     const t = this.depth;
     const yaw = this.turn.yaw * t, pitch = this.turn.pitch * t;
@@ -107,7 +107,7 @@ class Projector extends Pane {
     this.order = solid ? byDepth(depths) : null;
   }
 
-  /** The axes through the middle of the variance. */
+  /** The axes through the mean. */
   drawGround(context) {
     context.strokeStyle = css("--line");
     context.lineWidth = 1;
@@ -140,7 +140,7 @@ class Projector extends Pane {
     context.strokeStyle = css("--stage");
     context.fillStyle = css("--quiet");
     this.axes().forEach(([, [x, y]], c) => {
-      const words = `PC ${c + 1} · ${(meta.explained[c] * 100).toFixed(0)} %`;
+      const words = `PC ${c + 1} · ${(meta.explained[c] * 100).toFixed(0)}%`;
       const at = [Math.max(36, Math.min(this.width - 36, x)), c === 1 ? y - 10 : y + 12];
       context.strokeText(words, ...at);
       context.fillText(words, ...at);
@@ -148,7 +148,7 @@ class Projector extends Pane {
     context.textAlign = "left";
   }
 
-  /** Bring a place into sight if it is not. */
+  /** Bring a place into view if it is not. */
   reveal(i) {
     const [x, y] = [this.x[i] / this.ratio, this.y[i] / this.ratio];
     if (x > 20 && y > 20 && x < this.width - 20 && y < this.height - 20) return;
@@ -157,7 +157,7 @@ class Projector extends Pane {
   }
 }
 
-/** Indices from the farthest to the nearest: a counting sort, since a frame is short. */
+/** Indices from farthest to nearest: a counting sort, for speed. */
 function byDepth(depths) {
   const BINS = 2048, slot = new Uint16Array(depths.length), starts = new Int32Array(BINS + 1);
   let low = Infinity, high = -Infinity;

@@ -1,4 +1,4 @@
-// Finding places by name or id: letters typed anywhere in them, best matches first, all of them selectable.
+// Searching places by name or ID: substring matches, best first, with an option to select all.
 
 const SHOWN = 12;
 
@@ -21,7 +21,7 @@ function buildSearch() {
     const options = matches.slice(0, SHOWN).map((i, at) => option(at, [foreign(nameOf(i)),
       element("span", { className: "id", text: places.name[i] === null ? "" : places.id[i] })]));
     if (matches.length > 1) options.push(option(options.length, [element("strong", { text: `Select all ${thousands(matches.length)} matches` }), ""]));
-    if (!matches.length && input.value.trim()) options.push(element("li", { className: "none", text: "No place has this in its name or id" }));
+    if (!matches.length && input.value.trim()) options.push(element("li", { className: "none", text: "No matching name or ID" }));
     list.replaceChildren(...options);
     list.hidden = !options.length;
     input.setAttribute("aria-expanded", String(!list.hidden));

@@ -1,10 +1,10 @@
-// Discs drawn straight into pixels: no WebGL needed, smooth edges, a thin casing round each, 20,000 in milliseconds.
+// Dots drawn directly into pixels: without WebGL, antialiased, with a thin outline, 20,000 in milliseconds.
 
 const SUBPIXELS = 4;
-const MARGIN = 24; // the buffer is larger than the canvas by this on each side, so that no disc is clipped
+const MARGIN = 24; // margin of the buffer around the canvas, so that no dot is clipped
 const STAMPS = new Map();
 
-/** One disc at a sub-pixel offset: pixel offsets with opacity (0..255) and share of fill against casing (0..255). */
+/** One dot at a sub-pixel offset: pixel offsets with opacity (0..255) and share of fill versus outline (0..255). */
 function stampOf(radius, casing, fx, fy) {
   const key = `${radius}|${casing}|${fx}|${fy}`;
   let stamp = STAMPS.get(key);
@@ -57,7 +57,7 @@ class Splatter {
     return set;
   }
 
-  /** Draw one disc at device pixels (x, y); colors packed, opacity 0..1. Discs outside are skipped. */
+  /** Draw one dot at device pixels (x, y); colors packed, opacity 0..1. Dots outside are skipped. */
   disc(x, y, radius, casing, color, edge, opacity) {
     radius = Math.min(MARGIN - 3, Math.round(radius * 4) / 4);
     const left = x + MARGIN, top = y + MARGIN;
@@ -78,7 +78,7 @@ class Splatter {
   }
 }
 
-/** Between two packed opaque colors, `share` 0..255 of the second. */
+/** Interpolate two packed opaque colors, `share` 0..255 of the second. */
 function mix(a, b, share) {
   const rest = 255 - share;
   const red = ((a & 255) * rest + (b & 255) * share) / 255;
@@ -87,7 +87,7 @@ function mix(a, b, share) {
   return (0xff000000 | blue << 16 | green << 8 | red) >>> 0;
 }
 
-/** A packed color of opacity `a` (0..255) laid over a packed pixel, not premultiplied. */
+/** Blend a packed color with opacity `a` (0..255) over a packed pixel, not premultiplied. */
 function over(below, paint, a) {
   const belowAlpha = below >>> 24;
   if (belowAlpha === 0) return (paint & 0xffffff | Math.round(a) << 24) >>> 0;

@@ -1,24 +1,24 @@
-// What the reader has chosen. Panes and panels look at it; setters tell them that it changed.
+// The interaction state. Panes and panels read it; setters notify them of changes.
 
 const DIM = 0, PLAIN = 1, LIT = 2, FOCUS = 3;
 
 const state = {
   tool: "move",
   mode: "2d",
-  dots: true, // whether the map shows dots that are not lit
+  dots: true, // whether the map shows dots that are not highlighted
   coloring: page.colorings[0],
-  isolated: new Set(), // categories of the coloring that alone stay lit
+  isolated: new Set(), // categories shown; all if empty
   selected: null, // Uint8Array mask, or null
   focus: -1,
   neighbors: new Int32Array(0), // nearest first
   distances: new Float64Array(0), // cosine distance of each neighbor
-  similarity: null, // Float64Array over all places while the focus colors them
+  similarity: null, // Float64Array over all places while coloring by similarity
   hover: -1,
   k: 12,
 };
 
 const listeners = [];
-/** Call `listener(kind)` after every change; kinds: hover, emphasis, brush (emphasis, and more to come), color, mode, tool, dots. */
+/** Call `listener(kind)` after every change; kinds: hover, emphasis, brush (emphasis, in progress), color, mode, tool, dots. */
 const onChange = (listener) => listeners.push(listener);
 const changed = (kind) => listeners.forEach((listener) => listener(kind));
 
@@ -33,7 +33,7 @@ function setSelected(mask, kind = "emphasis") {
   changed(kind);
 }
 
-/** Choose a place (or -1): its nearest neighbors by the vectors light up. */
+/** Select a place (or -1) and highlight its nearest neighbors. */
 function setFocus(index) {
   state.focus = index;
   if (index < 0) {
@@ -54,7 +54,7 @@ function setNeighborCount(k) {
   if (state.focus >= 0) setFocus(state.focus);
 }
 
-/** Color everything by its similarity to the focus, or go back to the coloring before. */
+/** Color all places by similarity to the selected one, or return to the previous coloring. */
 function setSimilarity(on) {
   state.similarity = on && state.focus >= 0 ? similarityTo(state.focus) : null;
   state.isolated.clear();
@@ -90,7 +90,7 @@ function setTool(tool) {
   changed("tool");
 }
 
-/** Escape: one step back, the latest first. True when there was something to clear. */
+/** Escape: clear the last change. Returns whether there was something to clear. */
 function clearOne() {
   if (state.focus >= 0) setFocus(-1);
   else if (state.selected) setSelected(null);
@@ -98,13 +98,13 @@ function clearOne() {
   return true;
 }
 
-/** Whether the legend lets a place through. */
+/** Whether a place passes the legend's filter. */
 function passes(index) {
   if (!state.isolated.size || state.similarity) return true;
   return state.isolated.has(state.coloring.codes[index]);
 }
 
-/** How strongly each place is drawn, as one Uint8Array; both panes draw from it. */
+/** The emphasis of each place, as a Uint8Array used by both panes. */
 function emphasis() {
   const level = new Uint8Array(count);
   const focused = state.focus >= 0;

@@ -1,4 +1,4 @@
-// What is shown beside the pointer: the place's picture, name and numbers. Text only.
+// The tooltip: a place's thumbnail, name and values. Text only.
 
 const TIP_PX = 196;
 const tip = document.getElementById("tip");
@@ -23,7 +23,7 @@ function tipText(index) {
   lines.push(coordinates(index), element("span", { text: `${activeColoring().label}: ` }, foreign(valueText(index))));
   if (state.focus >= 0 && state.focus !== index) {
     const rank = state.neighbors.indexOf(index);
-    lines.push(rank >= 0 ? `number ${rank + 1} of the most similar` : "not among the most similar");
+    lines.push(rank >= 0 ? `number ${rank + 1} among the most similar` : "not among the most similar");
   }
   lines.forEach((line, i) => words.append(...(i ? [element("br")] : []), line));
   return words;

@@ -1,7 +1,7 @@
-"""Still maps: a grid of pixels in some projection, the place that each pixel shows, and lines over them.
+"""Static maps: a grid of pixels in a projection, the coordinates of each pixel, and lines on top.
 
-A model is asked at the pixels themselves, so that nothing is resampled. Three projections: Equal Earth for the world,
-where areas can be compared; degrees for regions, narrowed by the cosine of their middle latitude; a globe from afar.
+Models predict at the pixels themselves, so nothing is resampled. There are three projections: Equal Earth (equal-area)
+for the world, equirectangular with the true aspect ratio at the central latitude for regions, and a globe.
 """
 
 from __future__ import annotations
@@ -34,12 +34,12 @@ class Canvas:
 
     Attributes:
         extent: left, right, bottom and top, in units of the projection.
-        lonlat: (H, W, 2) degrees that each pixel shows, from the top left; NaN where it shows no place.
-        project: (N, 2) degrees -> (N, 2) of the projection; NaN on the far side of a globe.
-        frame: the border of what shows, closed.
-        graticule: degrees between its meridians and parallels.
-        jump: how far two points of a line are apart that lie on two sides of the map; it is broken there.
-        straight: whether meridians run straight up and parallels straight across.
+        lonlat: (H, W, 2) lon, lat degrees of each pixel, from the top left; NaN outside the map.
+        project: (N, 2) lon, lat degrees -> (N, 2) projected; NaN on the far side of a globe.
+        frame: the closed border of the map.
+        graticule: spacing of meridians and parallels in degrees.
+        jump: a line is split where consecutive points are farther apart than this (opposite sides of the map).
+        straight: whether meridians are vertical and parallels horizontal.
     """
 
     extent: tuple[float, float, float, float]
@@ -52,24 +52,24 @@ class Canvas:
 
     @property
     def shape(self) -> tuple[int, int]:
-        """Rows and columns of pixels."""
+        """Number of pixel rows and columns."""
         rows, columns = self.lonlat.shape[:2]
         return rows, columns
 
     @property
     def aspect(self) -> float:
-        """Width by height."""
+        """Width divided by height."""
         left, right, bottom, top = self.extent
         return (right - left) / (top - bottom)
 
     @property
     def shows(self) -> NDArray[np.bool_]:
-        """(H, W) whether a pixel shows a place."""
+        """(H, W) bool: whether a pixel is inside the map."""
         found: NDArray[np.bool_] = np.isfinite(self.lonlat[..., 0])
         return found
 
     def lines(self, places: Line) -> list[Line]:
-        """A line of degrees as it runs over the map: broken where it leaves it or jumps to its other side."""
+        """Project a line in degrees, split where it leaves the map or jumps to its other side."""
         points = self.project(places)
         apart = np.abs(np.diff(points, axis=0)).max(axis=1, initial=0.0) > self.jump
         visible = np.asarray(np.isfinite(points).all(axis=1))
@@ -79,7 +79,7 @@ class Canvas:
 
 
 def world(width: int) -> Canvas:
-    """The world in Equal Earth (Šavrič et al. 2019), on which areas are true, ``width`` pixels wide.
+    """The world in Equal Earth (Šavrič et al. 2019), an equal-area projection, ``width`` pixels wide.
 
     >>> canvas = world(41)
     >>> bool((abs(canvas.lonlat[canvas.shape[0] // 2, 20]) < 5).all())
@@ -108,7 +108,13 @@ def world(width: int) -> Canvas:
 
 
 def region(area: Area, width: int, max_height: int | None = None) -> Canvas:
-    """A box of degrees, as wide as it is at its middle latitude, ``width`` pixels wide and not higher than told."""
+    """A bounding box, with the true aspect ratio at its central latitude, ``width`` pixels wide.
+
+    ``max_height`` limits the height in pixels and reduces the width accordingly.
+
+    >>> region(Area(24.0, 60.0, 26.0, 61.0), 40).shape  # a degree of longitude is half as long as one of latitude
+    (41, 40)
+    """
     middle = (area.west + span(area) / 2.0, (area.south + area.north) / 2.0)
     narrow = max(math.cos(math.radians(middle[1])), 0.05)
     extent = (-span(area) / 2 * narrow, span(area) / 2 * narrow, area.south, area.north)
@@ -130,7 +136,7 @@ def region(area: Area, width: int, max_height: int | None = None) -> Canvas:
 
 
 def globe(lon: float, lat: float, width: int) -> Canvas:
-    """The half of the Earth around a place, as seen from far above it.
+    """The hemisphere centered on a place (orthographic projection).
 
     >>> globe(10.0, 50.0, 21).lonlat[10, 10].round(6).tolist()
     [10.0, 50.0]
@@ -153,7 +159,12 @@ def globe(lon: float, lat: float, width: int) -> Canvas:
 
 
 def coastline(land: BaseGeometry) -> list[Line]:
-    """Its outlines as lines of degrees, without the straight cuts along the antimeridian and the poles."""
+    """The outlines of land as lines in degrees, without the artificial edges along the antimeridian and the poles.
+
+    >>> from shapely.geometry import box
+    >>> [len(line) for line in coastline(box(10, 50, 20, 60))]
+    [5]
+    """
     import shapely
 
     lines: list[Line] = []
@@ -166,7 +177,11 @@ def coastline(land: BaseGeometry) -> list[Line]:
 
 
 def graticule(canvas: Canvas) -> list[Line]:
-    """Meridians and parallels as lines of degrees."""
+    """Meridians and parallels as lines in degrees.
+
+    >>> len(graticule(world(40))) > 10
+    True
+    """
     west, east, south, north = _around(canvas)
     along, across = np.linspace(south, north, 361), np.linspace(west, east, 721)
     return [
@@ -180,7 +195,7 @@ def graticule(canvas: Canvas) -> list[Line]:
 
 
 def degrees(canvas: Canvas) -> tuple[list[tuple[float, str]], list[tuple[float, str]]]:
-    """(x and degrees of each meridian, y and degrees of each parallel) within a canvas on which these are straight.
+    """(x and label of each meridian, y and label of each parallel) of a canvas where these are straight lines.
 
     >>> degrees(region(Area(170.0, -5.0, -170.0, 5.0), 20))[0][1:4]
     [(-5.0, '175°E'), (0.0, '180°'), (5.0, '175°W')]
@@ -200,7 +215,7 @@ def degrees(canvas: Canvas) -> tuple[list[tuple[float, str]], list[tuple[float, 
 
 
 def _around(canvas: Canvas) -> tuple[float, float, float, float]:
-    """West, east, south and north of what shows, and a step of the graticule beyond."""
+    """West, east, south and north of the visible area, extended by one step of the graticule."""
     step = canvas.graticule
     known = canvas.lonlat[canvas.shows]
     south, north = max(-90.0, float(known[:, 1].min()) - step), min(90.0, float(known[:, 1].max()) + step)
@@ -213,7 +228,7 @@ def _multiples(canvas: Canvas, low: float, high: float) -> Floats:
 
 
 def _degree(at: float, letters: str) -> str:
-    """A longitude, from anywhere, or a latitude, in words: the letters are of more and of less than 0."""
+    """The label of a longitude (any range) or latitude; ``letters`` are those of positive and negative values."""
     value = round(float((at + 180.0) % 360.0 - 180.0), 6)
     letter = "" if value in (0.0, -180.0) else letters[int(value < 0)]
     return f"{abs(value):g}°{letter}"
@@ -229,7 +244,7 @@ def draw(
     coast: list[Line],
     line_width: float = 0.5,
 ) -> None:
-    """Paint (H, W) values over the pixels of an axes, with coast, graticule and frame; NaN stays paper."""
+    """Draw (H, W) values as an image on an axes, with coastlines, graticule and frame; NaN is transparent."""
     from matplotlib.collections import LineCollection
 
     axes.imshow(
@@ -250,7 +265,7 @@ def draw(
 
 
 def _pixels(extent: tuple[float, float, float, float], width: int) -> tuple[Floats, Floats]:
-    """(H, W) x and y of the middles of pixels, from the top left."""
+    """(H, W) x and y of the pixel centers, from the top left."""
     left, right, bottom, top = extent
     height = max(1, round(width * (top - bottom) / (right - left)))
     across = left + (np.arange(width) + 0.5) * (right - left) / width
@@ -260,11 +275,15 @@ def _pixels(extent: tuple[float, float, float, float], width: int) -> tuple[Floa
 
 
 INK, QUIET, PAPER, LINE = "#1b2024", "#626a70", "#ffffff", "#dcddd8"
-"""Of words, of lesser words, of the page, and of frames."""
+"""Colors of text, secondary text, background and frames."""
 
 
 def fonts() -> list[str]:
-    """Matplotlib's own, and those installed here that know further scripts."""
+    """Font families: Matplotlib's default, and installed fonts that cover other scripts.
+
+    >>> fonts()[0]
+    'DejaVu Sans'
+    """
     from matplotlib.font_manager import get_font_names
 
     there = get_font_names()
@@ -280,12 +299,20 @@ def fonts() -> list[str]:
     return ["DejaVu Sans", *sorted({name for name in there if name.startswith(wanted)})[:40]]
 
 
-def shown(text: Any, most: int) -> str:
-    """One line that prints, cut to ``most`` characters."""
+def shown(text: Any, maximum: int) -> str:
+    """Printable text on one line, truncated to ``maximum`` characters.
+
+    >>> shown("a long\\nname", 8)
+    'a long …'
+    """
     line = printable(" ".join(str(text).split()))
-    return line if len(line) <= most else line[: most - 1] + "…"
+    return line if len(line) <= maximum else line[: maximum - 1] + "…"
 
 
 def latin(text: str) -> str:
-    """What a PNG's text may hold: Latin-1."""
+    """Text for PNG metadata, which must be Latin-1.
+
+    >>> latin("© Žižkov")
+    '© ?i?kov'
+    """
     return text.encode("latin-1", "replace").decode("latin-1")[:1000]

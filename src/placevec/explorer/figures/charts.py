@@ -1,4 +1,4 @@
-"""Lines of several models in one chart: how good they are by latitude, and how their trainings went."""
+"""Charts that compare models: accuracy by latitude, and training curves."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ from placevec.io.atomic import replacing
 DOTS = 160
 _COLORS = ("#22558f", "#d2542f", "#3b8f5a", "#8a5bb0", "#b8891f", "#4aa3b5", "#b5496f", "#6b6f73")
 _MIN_PLACES = 5
-"""Places of a band below which nothing is said of it."""
+"""Minimum number of places of a latitude band; smaller bands are omitted."""
 
 
 @dataclass(frozen=True)
-class Judged:
-    """A model on places that it was not taught.
+class Evaluated:
+    """The predictions of a model on held-out places.
 
     Attributes:
-        label: what it is called.
+        label: name of the model.
         lat: (N,) latitudes of the places.
-        right: (N,) 1 where its first answer is the true class, else 0; or absolute errors of numbers.
+        right: (N,) 1 if the top prediction is the true class, else 0; or absolute errors of numbers.
         number: whether these are errors.
-        side: which places these are, such as ``test``.
+        side: name of the split, such as ``test``.
     """
 
     label: str
@@ -43,11 +43,11 @@ class Judged:
 
 @dataclass(frozen=True)
 class ChartReport:
-    """What was drawn.
+    """The result of writing a chart.
 
     Attributes:
-        path: the picture.
-        rows: the numbers in it.
+        path: the PNG file.
+        rows: the plotted numbers.
     """
 
     path: Path
@@ -56,15 +56,15 @@ class ChartReport:
     @property
     def summary(self) -> str:
         """One line for people."""
-        return f"{len(self.rows)} numbers are in it; --json prints them"
+        return f"{len(self.rows)} values plotted; --json prints them"
 
 
-def bands(one: Judged, width: float) -> list[dict[str, Any]]:
-    """A row a band of latitude: its edges, places, and the mean with the ends of its 95 % interval.
+def bands(one: Evaluated, width: float) -> list[dict[str, Any]]:
+    """One row per latitude band: its edges, number of places, and the mean with its 95% confidence interval.
 
-    Accuracy has Wilson's interval, errors that of the normal distribution. Of fewer than 5 places nothing is said.
+    Accuracy has a Wilson interval, errors have a normal interval. Bands with fewer than 5 places are omitted.
 
-    >>> rows = bands(Judged("a", np.zeros(100), np.ones(100), False, "test"), 90.0)
+    >>> rows = bands(Evaluated("a", np.zeros(100), np.ones(100), False, "test"), 90.0)
     >>> [(row["south"], row["places"], round(row["low"], 3)) for row in rows]
     [(0.0, 100, 0.963)]
     """
@@ -85,7 +85,7 @@ def bands(one: Judged, width: float) -> list[dict[str, Any]]:
 
 
 def wilson(share: float, count: int, z: float = 1.959964) -> tuple[float, float]:
-    """Ends of Wilson's 95 % interval of a share (Wilson 1927).
+    """Wilson's 95% confidence interval of a proportion (Wilson 1927).
 
     >>> tuple(round(end, 4) for end in wilson(0.5, 10))
     (0.2366, 0.7634)
@@ -96,59 +96,61 @@ def wilson(share: float, count: int, z: float = 1.959964) -> tuple[float, float]
 
 
 def write_latitude(
-    judged: Sequence[Judged], path: Path, *, band: float = 15.0, credit: str = ""
+    evaluated: Sequence[Evaluated], path: Path, *, band: float = 15.0, credit: str = ""
 ) -> ChartReport:
-    """Write a PNG: accuracy, or error, of each model by latitude, over how many places each band has.
+    """Write a PNG with the accuracy (or error) of each model by latitude, and the number of places per band.
 
     Args:
-        judged: models, all of classes or all of numbers.
-        path: the file.
-        band: degrees of latitude.
-        credit: whose data.
+        evaluated: models, all classifiers or all regressors.
+        path: the PNG file.
+        band: width of a band in degrees of latitude.
+        credit: attribution of the data.
 
     Raises:
-        InputError: models of numbers and of classes together, or no band with enough places.
+        InputError: classifiers and regressors together, or no band with enough places.
     """
-    if len({one.number for one in judged}) > 1:
-        raise InputError("models of classes and of numbers share no scale: draw them apart")
-    rows = [row for one in judged for row in bands(one, band)]
+    if len({one.number for one in evaluated}) > 1:
+        raise InputError("classifiers and regressors cannot share a chart: draw them separately")
+    rows = [row for one in evaluated for row in bands(one, band)]
     if not rows:
-        raise InputError(f"no band of {band:g} degrees has {_MIN_PLACES} places: take wider ones with --band")
+        raise InputError(f"no band of {band:g} degrees has {_MIN_PLACES} places: use wider bands (--band)")
     figure, axes, counts = _two_charts()
     south, north = min(row["south"] for row in rows), max(row["north"] for row in rows)
     margin = max(0.04 * (north - south), 0.1 * band)
     aside = 0.7 * (north - south) / 180.0
-    for number, one in enumerate(judged):
+    for number, one in enumerate(evaluated):
         own = [row for row in rows if row["model"] == one.label]
-        middle = [(row["south"] + row["north"]) / 2 + (number - (len(judged) - 1) / 2) * aside for row in own]
+        middle = [
+            (row["south"] + row["north"]) / 2 + (number - (len(evaluated) - 1) / 2) * aside for row in own
+        ]
         mean = np.array([row["mean"] for row in own])
         reach = np.array([[row["mean"] - row["low"], row["high"] - row["mean"]] for row in own]).T
         axes.errorbar(
             middle, mean, yerr=np.maximum(reach, 0.0), color=_COLORS[number % len(_COLORS)], marker="o", markersize=4,
             linewidth=1.3, elinewidth=0.9, capsize=2,
         )  # fmt: skip
-    first = [row for row in rows if row["model"] == judged[0].label]
+    first = [row for row in rows if row["model"] == evaluated[0].label]
     counts.bar(
         [(row["south"] + row["north"]) / 2 for row in first], [row["places"] for row in first],
         width=[(row["north"] - row["south"]) * 0.9 for row in first], color="#c9d3d9",
     )  # fmt: skip
-    axes.set_ylabel("mean absolute error" if judged[0].number else "accuracy (top 1)", size=9, color=QUIET)
+    axes.set_ylabel("mean absolute error" if evaluated[0].number else "accuracy (top 1)", size=9, color=QUIET)
     counts.set_ylabel("places", size=9, color=QUIET)
     counts.set_xlabel("latitude", size=9, color=QUIET)
     for part in (axes, counts):
         part.set_xlim(max(south - margin, -90.0), min(north + margin, 90.0))
         if north - south > 120.0:
             part.set_xticks(range(-90, 91, 30))
-    if not judged[0].number:
+    if not evaluated[0].number:
         axes.set_ylim(-0.02, 1.02)
-    sides = " and ".join(dict.fromkeys(one.side for one in judged))
-    what = "Error" if judged[0].number else "Accuracy"
+    sides = " and ".join(dict.fromkeys(one.side for one in evaluated))
+    what = "Error" if evaluated[0].number else "Accuracy"
     _dress(
         figure,
         axes,
-        [one.label for one in judged],
+        [one.label for one in evaluated],
         f"{what} by latitude",
-        f"Places judged on: {sides}. Bars are 95 % intervals",
+        f"Places: {sides}. Error bars are 95% confidence intervals",
         credit,
     )
     _save(figure, path, credit)
@@ -158,19 +160,19 @@ def write_latitude(
 def write_curves(
     runs: Mapping[str, Sequence[Mapping[str, Any]]], path: Path, *, metric: str | None = None
 ) -> ChartReport:
-    """Write a PNG: how the loss, and the first further measure, of each run went with its steps.
+    """Write a PNG with the loss, and one more metric, of each run by training step.
 
     Args:
         runs: name -> rows of its ``metrics.jsonl``.
-        path: the file.
-        metric: of the lower chart; by default the first that all runs measured beside their losses.
+        path: the PNG file.
+        metric: metric of the lower chart (default: the first metric besides the loss that all runs have).
 
     Raises:
-        InputError: a run without rows, or a metric that none has (those that there are, are named).
+        InputError: a run without rows, or an unknown metric (the message lists the available ones).
     """
     for name, rows in runs.items():
         if not rows:
-            raise InputError(f"{name} has no metrics.jsonl with numbers: it has not yet finished an epoch")
+            raise InputError(f"{name} has no metrics yet (metrics.jsonl): it has not finished an epoch")
     known = [
         key
         for key in _measured(next(iter(runs.values())))
@@ -179,7 +181,7 @@ def write_curves(
     further = [key for key in known if key.startswith("validation/") and key != "validation/loss"]
     chosen = metric or (further[0] if further else None)
     if metric is not None and metric not in known:
-        raise InputError(f"not every run measured {metric!r}; they have {', '.join(known)}")
+        raise InputError(f"not every run has the metric {metric!r}; choose from {', '.join(known)}")
     figure, axes, lower = _two_charts(even=True)
     drawn = []
     for number, (name, rows) in enumerate(runs.items()):
@@ -189,13 +191,13 @@ def write_curves(
         if chosen is not None:
             drawn += _curve(lower, name, chosen, rows, color, "-")
     axes.set_ylabel("loss: training dotted, validation solid", size=9, color=QUIET)
-    if chosen is None:  # no measure that all runs share: the losses have the whole picture
+    if chosen is None:  # no common metric: the loss fills the figure
         lower.remove()
         axes.set_position((0.09, 0.11, 0.66, 0.74))
     else:
         lower.set_ylabel(shown(chosen, 40), size=9, color=QUIET, parse_math=False)
-    (axes if chosen is None else lower).set_xlabel("step of training (a batch each)", size=9, color=QUIET)
-    _dress(figure, axes, list(runs), "Learning curves", "One line a run", "")
+    (axes if chosen is None else lower).set_xlabel("training step", size=9, color=QUIET)
+    _dress(figure, axes, list(runs), "Training curves", "One line per run", "")
     _save(figure, path, "")
     return ChartReport(path, drawn)
 
@@ -212,7 +214,7 @@ def _curve(
 
 
 def _measured(rows: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Names of the numbers in any of the rows, in order."""
+    """Names of all metrics in the rows, in order."""
     names = dict.fromkeys(key for row in rows for key, value in row.items() if isinstance(value, int | float))
     return [name for name in names if name != "step"]
 
@@ -223,7 +225,7 @@ def _spread(values: NDArray[np.float64]) -> tuple[float, float]:
 
 
 def _two_charts(even: bool = False) -> tuple[Any, Any, Any]:
-    """A figure with a chart over another; the lower one small unless they are even."""
+    """A figure with two charts, one above the other; the lower one is smaller unless ``even``."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -254,7 +256,7 @@ def _dress(figure: Any, axes: Any, labels: Sequence[str], title: str, below: str
     )
     for words, label in zip(
         legend.get_texts(), labels, strict=True
-    ):  # a legend drops labels that begin with _
+    ):  # Matplotlib drops labels that start with _
         words.set_parse_math(False)
         words.set_text(shown(label, 26))
         words.set_color(INK)
@@ -265,5 +267,5 @@ def _save(figure: Any, path: Path, credit: str) -> None:
     from matplotlib import rc_context
 
     with rc_context({"font.family": fonts()}), replacing(path) as temporary, warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # a script that no font here knows is drawn as boxes
+        warnings.simplefilter("ignore")  # missing glyphs are drawn as boxes
         figure.canvas.print_png(str(temporary), metadata={"Title": None, "Copyright": latin(credit)})

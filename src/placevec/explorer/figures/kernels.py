@@ -1,4 +1,4 @@
-"""What location encoders take for near: the likeness of every place on Earth to one, on a globe and by distance."""
+"""Similarity kernels of location encoders: the similarity of every place on Earth to one, as a globe and by distance."""
 
 from __future__ import annotations
 
@@ -40,18 +40,18 @@ _DIRECTIONS, _DISTANCES = 24, 240
 _HALF_WAY_KM = 20_015.0
 
 Vectors = Callable[[Floats], NDArray[np.floating]]
-"""(N, 2) degrees lon, lat -> (N, D)."""
+"""(N, 2) lon, lat degrees -> (N, D) vectors."""
 
 
 @dataclass(frozen=True)
 class KernelsReport:
-    """What was drawn.
+    """The result of drawing kernels.
 
     Attributes:
-        path: the picture.
-        encoders: what was compared.
-        at: lon, lat of the place.
-        lowest: the least likeness that is shown.
+        path: the PNG file.
+        encoders: names of the encoders.
+        at: lon, lat degrees of the place.
+        lowest: the lowest similarity.
     """
 
     path: Path
@@ -62,7 +62,7 @@ class KernelsReport:
     @property
     def summary(self) -> str:
         """One line for people."""
-        return f"likeness to lon {self.at[0]:g}, lat {self.at[1]:g} of {', '.join(self.encoders)}"
+        return f"similarity to lon {self.at[0]:g}, lat {self.at[1]:g} of {', '.join(self.encoders)}"
 
 
 def write_kernels(
@@ -74,21 +74,21 @@ def write_kernels(
     credit: str = "",
     progress: Progress = SILENT,
 ) -> KernelsReport:
-    """Write a PNG of cosine similarities: above a globe for each encoder, below the mean and range over all directions.
+    """Write a PNG of cosine similarities: a globe per encoder, and below it the mean and range over all directions.
 
     Args:
-        encoders: names, and what gives vectors.
-        at: lon, lat in degrees of the place that all are compared to; the globe is seen from above it.
-        path: the file.
+        encoders: names and functions that compute vectors.
+        at: lon, lat degrees of the reference place, the center of the globe.
+        path: the PNG file.
         land: outlines to draw.
-        credit: source of the outlines.
-        progress: where to report.
+        credit: attribution of the outlines.
+        progress: progress reporting.
 
     Raises:
-        UsageError: no encoder, or more than 8.
+        UsageError: no encoders, or more than 8.
     """
     if not 1 <= len(encoders) <= MAX_ENCODERS:
-        raise UsageError(f"a picture compares 1 to {MAX_ENCODERS} encoders; {len(encoders)} are named")
+        raise UsageError(f"the number of encoders must be 1 to {MAX_ENCODERS}; got {len(encoders)}")
     wide = (_WIDTH - _LEFT - 0.25 - _GAP * (len(encoders) - 1)) / max(len(encoders), 2)
     height = _HEAD + _NAME + wide + 0.25 + _PROFILE + _FOOT
     canvas = globe(*at, round(wide * DOTS))
@@ -97,7 +97,7 @@ def write_kernels(
     with progress.task("Comparing", total=len(encoders)) as advance:
         for _, vectors in encoders:
             alike.append(_on_canvas(vectors, at, canvas))
-            profiles.append(likeness(vectors, at, around.reshape(-1, 2)).reshape(around.shape[:2]))
+            profiles.append(similarity(vectors, at, around.reshape(-1, 2)).reshape(around.shape[:2]))
             advance(1)
     lowest = min(*(float(np.nanmin(one)) for one in alike), *(float(one.min()) for one in profiles))
     coast = [] if land is None else coastline(land)
@@ -123,13 +123,17 @@ def write_kernels(
             )  # fmt: skip
         _words(figure, height, at, credit)
         with replacing(path) as temporary, warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # a script that no font here knows is drawn as boxes
+            warnings.simplefilter("ignore")  # missing glyphs are drawn as boxes
             canvas_of.print_png(str(temporary), metadata={"Title": None, "Copyright": latin(credit)})
     return KernelsReport(path, tuple(name for name, _ in encoders), at, lowest)
 
 
-def likeness(vectors: Vectors, at: tuple[float, float], places: Floats) -> NDArray[np.float64]:
-    """(N,) cosine similarity of places to one, -1 to 1; 0 where a vector has no length."""
+def similarity(vectors: Vectors, at: tuple[float, float], places: Floats) -> NDArray[np.float64]:
+    """(N,) cosine similarity of places to the place ``at``, -1 to 1; 0 for vectors of length 0.
+
+    >>> similarity(lambda lonlat: lonlat, (1.0, 0.0), np.array([[2.0, 0.0], [0.0, 3.0]])).tolist()
+    [1.0, 0.0]
+    """
     own = np.asarray(vectors(np.array([at])), np.float64)[0]
     found = np.zeros(len(places))
     for start in range(0, len(places), 32_768):
@@ -142,7 +146,11 @@ def likeness(vectors: Vectors, at: tuple[float, float], places: Floats) -> NDArr
 
 
 def circles(lon: float, lat: float) -> Floats:
-    """(directions, distances, 2) lon, lat along great circles from a place, to its antipode."""
+    """(directions, distances, 2) lon, lat degrees along great circles from a place to its antipode.
+
+    >>> circles(0.0, 0.0)[0, -1].round(6).tolist()[0]  # the antipode
+    -180.0
+    """
     turn = np.linspace(0.0, 2 * math.pi, _DIRECTIONS, endpoint=False)[:, None]
     far = np.linspace(0.0, math.pi, _DISTANCES)[None, :]
     phi, lam = math.radians(lat), math.radians(lon)
@@ -157,12 +165,12 @@ def circles(lon: float, lat: float) -> Floats:
 
 def _on_canvas(vectors: Vectors, at: tuple[float, float], canvas: Canvas) -> NDArray[np.float32]:
     values = np.full(canvas.shape, np.nan, np.float32)
-    values[canvas.shows] = likeness(vectors, at, canvas.lonlat[canvas.shows])
+    values[canvas.shows] = similarity(vectors, at, canvas.lonlat[canvas.shows])
     return values
 
 
 def _profile(axes: Any, alike: NDArray[np.float64], norm: Any, first: bool) -> None:
-    """Mean likeness by distance, and its range over directions."""
+    """Mean similarity by distance, and its range over directions."""
     far = np.linspace(0.0, _HALF_WAY_KM, alike.shape[1])
     axes.fill_between(far, alike.min(axis=0), alike.max(axis=0), color="#9fc3d9", alpha=0.6, linewidth=0)
     axes.plot(far, alike.mean(axis=0), color="#22558f", linewidth=1.2)
@@ -170,7 +178,7 @@ def _profile(axes: Any, alike: NDArray[np.float64], norm: Any, first: bool) -> N
     axes.set_ylim(norm.vmin - 0.03, 1.03)
     axes.set_xticks([0, 5_000, 10_000, 15_000, 20_000], ["0", "5", "10", "15", "20"])
     axes.tick_params(labelsize=7, colors=QUIET, length=2, labelleft=first)
-    axes.set_xlabel("thousand km away", size=8, color=QUIET)
+    axes.set_xlabel("distance (thousand km)", size=8, color=QUIET)
     if first:
         axes.set_ylabel("cosine similarity", size=8, color=QUIET)
     for side in axes.spines.values():
@@ -185,7 +193,7 @@ def _colors() -> Any:
 
 def _words(figure: Any, height: float, at: tuple[float, float], credit: str) -> None:
     left = _LEFT / _WIDTH
-    where = f"Likeness to lon {at[0]:g}, lat {at[1]:g}"
+    where = f"Similarity to lon {at[0]:g}, lat {at[1]:g}"
     figure.text(left, 1 - 0.36 / height, where, size=15, weight="bold", color=INK)
     meaning = "Cosine similarity of vectors. Below: its mean (line) and range (band) over 24 directions"
     figure.text(left, 1 - 0.57 / height, meaning, size=8.5, color=QUIET)

@@ -1,7 +1,6 @@
-"""Still pictures: the vectors in two dimensions by PCA, t-SNE and UMAP, one picture for each way to color them.
+"""Static plots: the vectors in two dimensions by PCA, t-SNE and UMAP, one plot per coloring.
 
-Drawn by Matplotlib, whose fonts know more scripts than Latin. Texts out of data are drawn as they are: never as
-mathematics, never cut into the picture's own words.
+Drawn with Matplotlib. Text from data is drawn literally, never parsed as math.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ from numpy.typing import NDArray
 from placevec.errors import MissingExtraError
 from placevec.explorer.coloring import Coloring
 from placevec.explorer.figures.canvas import INK, PAPER, QUIET, fonts, latin, shown
-from placevec.explorer.reductions import FEWEST, NAMES, Method, Reduction, require
+from placevec.explorer.reductions import MIN_PLACES, NAMES, Method, Reduction, require
 from placevec.explorer.sample import Drawn
 from placevec.io.atomic import replacing
 from placevec.io.progress import SILENT, Progress
@@ -35,21 +34,21 @@ if TYPE_CHECKING:
 
 METHODS: tuple[Method, ...] = ("pca", "tsne", "umap")
 INCHES, DOTS = (10.0, 7.5), 160
-"""Size and resolution: 1600 x 1200 pixels."""
+"""Size in inches and dots per inch: 1600 x 1200 pixels."""
 _GRAY = "b5b8ba"
 _WIDEST_LABEL = 34
 
 
 @dataclass(frozen=True)
 class PlotsReport:
-    """What was written.
+    """The result of writing plots.
 
     Attributes:
-        folder: where the pictures are.
-        files: names, method by method.
-        places_drawn: places on each: all, or a seeded sample.
-        places_total: places in the table.
-        skipped: a line for each method that there were too few places for.
+        folder: the output directory.
+        files: file names, method by method.
+        places_drawn: number of places on each plot: all, or a random sample.
+        places_total: number of places in the table.
+        skipped: a message for each method that was skipped because there are too few places.
     """
 
     folder: Path
@@ -72,23 +71,23 @@ def write_plots(
     seed: int = 0,
     progress: Progress = SILENT,
 ) -> PlotsReport:
-    """Write ``METHOD-COLORING.png`` for each method and each coloring, each whole or not at all.
+    """Write ``METHOD-COLORING.png`` for each method and coloring, each atomically.
 
     Args:
         emb: the places and their vectors.
-        folder: made if it is not there.
-        dataset: where dominant layer and content density come from.
-        columns: more to color by, as for `placevec.explorer.write_page`; a column ``cluster`` replaces k-means.
-        title: of each picture; the dataset's name by default.
-        methods: of ``pca``, ``tsne`` and ``umap``.
-        clusters: of k-means; by default chosen by silhouette.
-        max_places: more than these are drawn as a seeded sample, and the pictures say so.
-        seed: of the sample, of t-SNE and UMAP, and of k-means.
-        progress: where to report.
+        folder: output directory; created if it does not exist.
+        dataset: source of dominant layer and content density.
+        columns: additional columns to color by, as for `placevec.explorer.write_page`; ``cluster`` replaces k-means.
+        title: title of each plot (default: the dataset's name).
+        methods: any of ``pca``, ``tsne`` and ``umap``.
+        clusters: number of k-means clusters (default: chosen by silhouette).
+        max_places: maximum number of places; if there are more, a random sample is drawn, and the plots say so.
+        seed: random seed of the sample, of t-SNE and UMAP, and of k-means.
+        progress: progress reporting.
 
     Raises:
-        InputError: no places, columns that do not fit, a dataset of other places.
-        MissingExtraError: Matplotlib, or for ``umap`` umap-learn, is not installed.
+        InputError: no places, columns that do not match, or a dataset with other places.
+        MissingExtraError: Matplotlib is not installed, or umap-learn with ``umap``.
     """
     require_plots(methods)
     drawn = Drawn.of(
@@ -104,7 +103,7 @@ def write_plots(
 
 
 def require_plots(methods: Sequence[Method]) -> None:
-    """MissingExtraError when what the pictures need is not installed: told before the work."""
+    """MissingExtraError if a required package is not installed; call it before any work."""
     if importlib.util.find_spec("matplotlib") is None:
         raise MissingExtraError("matplotlib", "explore")
     for method in methods:
@@ -118,15 +117,17 @@ def plots_of(
     title: str | None = None,
     methods: Sequence[Method] = METHODS,
 ) -> PlotsReport:
-    """`write_plots` of places that are chosen already."""
+    """`write_plots` for places that have already been chosen."""
     folder = Path(folder)
     colorings = [drawn.by_cluster, *(one for one in drawn.known if one.key != drawn.by_cluster.key)]
     files: list[str] = []
     skipped = []
     reduced = []
     for method in dict.fromkeys(methods):
-        if len(drawn) < FEWEST[method]:
-            skipped.append(f"{NAMES[method]} needs at least {FEWEST[method]} places; there are {len(drawn)}")
+        if len(drawn) < MIN_PLACES[method]:
+            skipped.append(
+                f"{NAMES[method]} needs at least {MIN_PLACES[method]} places; there are {len(drawn)}"
+            )
         else:
             reduced.append(drawn.reduction(method, 2))
     from matplotlib import rc_context
@@ -145,7 +146,7 @@ def plots_of(
 
 
 def _file_name(method: Method, coloring: Coloring, taken: Sequence[str]) -> str:
-    """A name of letters and digits only, whatever the coloring is called: no path comes out of data."""
+    """A file name of letters, digits and hyphens, so that no path comes from data."""
     words = re.sub(
         r"[^a-z0-9]+", "-", str(coloring.content["label"]).lower().encode("ascii", "ignore").decode()
     )
@@ -157,7 +158,7 @@ def _file_name(method: Method, coloring: Coloring, taken: Sequence[str]) -> str:
 
 
 def _write(drawn: Drawn, reduction: Reduction, coloring: Coloring, title: str, path: Path) -> None:
-    """One picture."""
+    """Write one plot."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -165,7 +166,7 @@ def _write(drawn: Drawn, reduction: Reduction, coloring: Coloring, title: str, p
     canvas = FigureCanvasAgg(figure)
     axes = figure.add_axes((0.06, 0.09, 0.62, 0.76))
     x, y = reduction.components[:, 0], reduction.components[:, 1]
-    order = np.random.default_rng(0).permutation(len(x))  # so that no category lies over the others
+    order = np.random.default_rng(0).permutation(len(x))  # so that no category covers the others
     axes.scatter(
         x[order], y[order], s=_dot_area(len(x)), c=_colors(coloring)[order], linewidths=0, alpha=0.85,
         rasterized=True,
@@ -184,7 +185,7 @@ def _write(drawn: Drawn, reduction: Reduction, coloring: Coloring, title: str, p
     ]
     for left, bottom, text, style in words:
         figure.text(left, bottom, shown(text, 110), parse_math=False, **style)
-    credit = textwrap.wrap(shown(drawn.attribution, 10_000), 165)  # whole, however many sources there are
+    credit = textwrap.wrap(shown(drawn.attribution, 10_000), 165)  # never truncated
     size = min(8.0, 24.0 / max(len(credit), 1))
     figure.text(0.06, 0.012, "\n".join(credit), parse_math=False, size=size, color=QUIET)
     if content["kind"] == "category":
@@ -192,7 +193,7 @@ def _write(drawn: Drawn, reduction: Reduction, coloring: Coloring, title: str, p
     else:
         _ramp(figure, content)
     with replacing(path) as temporary, warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # a script that no font here knows is drawn as boxes
+        warnings.simplefilter("ignore")  # missing glyphs are drawn as boxes
         canvas.print_png(str(temporary), metadata={"Title": None, "Copyright": latin(drawn.attribution)})
 
 
@@ -206,12 +207,12 @@ def _frame(axes: Any, reduction: Reduction) -> None:
 
 
 def _dot_area(count: int) -> float:
-    """Points squared: large enough to be seen when few, small enough not to hide one another when many."""
+    """Marker area in points squared, smaller for more places."""
     return float(np.clip(24_000.0 / max(count, 1), 2.0, 30.0))
 
 
 def _colors(coloring: Coloring) -> NDArray[np.float64]:
-    """(N, 3) red, green, blue 0..1 of each place."""
+    """(N, 3) red, green, blue of each place, 0..1."""
     content, values = coloring.content, coloring.values
     if content["kind"] == "category":
         table = np.array([_rgb(kind["color"] or _GRAY) for kind in content["categories"]])
@@ -232,7 +233,7 @@ def _rgb(color: str) -> list[float]:
 
 
 def _legend(figure: Any, content: dict[str, Any]) -> None:
-    """The categories, each with a dot and its count, beside the picture."""
+    """The legend: categories with their color and count."""
     from matplotlib.lines import Line2D
 
     kinds = content["categories"]
@@ -247,14 +248,14 @@ def _legend(figure: Any, content: dict[str, Any]) -> None:
     )  # fmt: skip
     for words, kind in zip(
         legend.get_texts(), kinds, strict=True
-    ):  # set later: a legend drops labels that begin with _
+    ):  # set afterwards: Matplotlib drops labels that start with _
         words.set_parse_math(False)
         words.set_text(f"{shown(kind['label'], _WIDEST_LABEL)}  {kind['count']:,}")
         words.set_color(INK)
 
 
 def _ramp(figure: Any, content: dict[str, Any]) -> None:
-    """The ramp of a number, with its ends; values beyond them have the colors of the ends."""
+    """The color bar of a number; values beyond its limits have the colors of the limits."""
     from matplotlib import colormaps
 
     axes = figure.add_axes((0.72, 0.25, 0.025, 0.5))

@@ -1,6 +1,6 @@
-"""Where models expect a class, as a still figure: a row a class, a column a model, one scale of colors.
+"""Predicted distributions as a static figure: one row per class, one column per model, one color scale.
 
-It is what the founding Sphere2Vec shows of species and land use, with each pixel asked of the model itself.
+The founding Sphere2Vec shows species and land use this way. Every pixel is a prediction of the model.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from placevec.explorer.figures.canvas import (
     shown,
     world,
 )
-from placevec.explorer.figures.predictions import Asked, credit_of, limits_of, meaning_of, sampled
+from placevec.explorer.figures.predictions import ModelQuery, credit_of, limits_of, meaning_of, sampled
 from placevec.geo import Area, Floats
 from placevec.inference.query import Question
 from placevec.io.atomic import replacing
@@ -47,7 +47,7 @@ _WIDTH = 11.0
 _WIDE_PANEL = 10.0
 _MAX_HEIGHT = 8.0
 _MAX_PIXELS = 1_000
-"""A side of a map: each pixel costs an answer."""
+"""Maximum side of a map: every pixel is a prediction."""
 _GAP, _TITLE, _NAMES, _LEFT = 0.12, 0.62, 0.34, 0.25
 _BAR, _FOOT = 0.62, 0.3
 _LETTER = 0.08
@@ -57,13 +57,13 @@ _AT_ONCE = 65_536
 
 @dataclass(frozen=True)
 class FigureReport:
-    """What was drawn.
+    """The result of writing a figure.
 
     Attributes:
-        path: the picture.
-        panels: how many maps.
-        lowest, highest: ends of the colors.
-        points: dots drawn, of all classes.
+        path: the PNG file.
+        panels: number of maps.
+        lowest, highest: limits of the color scale.
+        points: number of points drawn, over all classes.
     """
 
     path: Path
@@ -81,7 +81,7 @@ class FigureReport:
 
 
 def write_figure(
-    asked: Sequence[Asked],
+    queries: Sequence[ModelQuery],
     area: Area,
     path: Path,
     *,
@@ -94,62 +94,62 @@ def write_figure(
     seed: int = 0,
     progress: Progress = SILENT,
 ) -> FigureReport:
-    """Write a PNG, whole or not at all.
+    """Write a PNG atomically.
 
     Args:
-        asked: models and what is asked of them.
-        area: what to show; from 180 degrees of longitude on, the whole world in Equal Earth.
-        path: the file.
+        queries: the models and their queries.
+        area: the area to show; if it is at least 180 degrees wide, the whole world in Equal Earth.
+        path: the PNG file.
         land: outlines to draw.
-        land_only: leave places outside of ``land`` without color.
-        points: (N, 2) lon, lat for each class, to draw as dots on its maps; of more than 5,000 a sample.
-        title: above all; the class where there is one.
-        own_scales: colors of each map from its own lowest to its own highest value; else one scale for all.
-        credit: further source, such as that of ``land``.
-        seed: of the sample.
-        progress: where to report.
+        land_only: leave pixels outside ``land`` blank.
+        points: (N, 2) lon, lat degrees per class, drawn as dots on its maps; sampled if there are more than 5,000.
+        title: title of the figure (default: the class, if there is only one).
+        own_scales: use a separate color scale for each map.
+        credit: additional attribution, such as that of ``land``.
+        seed: random seed of the sample.
+        progress: progress reporting.
 
     Raises:
-        UsageError: too many maps, or models of numbers beside models of classes.
+        UsageError: too many maps, or classifiers and regressors together.
     """
-    names = asked[0].question.names
-    if len(names) * len(asked) > MAX_PANELS:
+    names = queries[0].question.names
+    if len(names) * len(queries) > MAX_PANELS:
         raise UsageError(
-            f"{len(names)} classes of {len(asked)} models are {len(names) * len(asked)} maps, and a figure has at most "
-            f"{MAX_PANELS}: name fewer"
+            f"{len(names)} classes and {len(queries)} models make {len(names) * len(queries)} maps; a figure has at most "
+            f"{MAX_PANELS}: choose fewer"
         )
-    if len({one.question.kind == "number" for one in asked}) > 1:
-        raise UsageError("a model of numbers and one of classes share no scale: draw them apart")
-    layout = _Layout.of(area, rows=len(names), columns=len(asked))
-    values = _values(asked, layout.canvas, land if land_only else None, progress)
+    if len({one.question.kind == "number" for one in queries}) > 1:
+        raise UsageError("classifiers and regressors cannot share a color scale: draw them separately")
+    layout = _Layout.of(area, rows=len(names), columns=len(queries))
+    values = _values(queries, layout.canvas, land if land_only else None, progress)
     dots = sampled(points, seed)
-    limits = limits_of(values, asked[0].question.kind == "number")
+    limits = limits_of(values, queries[0].question.kind == "number")
     coast = [] if land is None else coastline(land)
     from matplotlib import rc_context
 
     with rc_context({"font.family": fonts()}):
         figure, canvas = layout.figure()
         for row, name in enumerate(names):
-            for column, one in enumerate(asked):
+            for column, one in enumerate(queries):
                 panel = values[row, column]
                 own = limits_of(panel, one.question.kind == "number") if own_scales else limits
                 axes = layout.axes(figure, row, column)
                 draw(
                     axes, layout.canvas, panel, colors=_colors(), norm=_norm(own), coast=coast,
-                    line_width=0.6 if len(asked) < 3 else 0.4,
+                    line_width=0.6 if len(queries) < 3 else 0.4,
                 )  # fmt: skip
                 if dots is not None:
-                    _scatter(axes, layout.canvas, dots[row], len(asked))
+                    _scatter(axes, layout.canvas, dots[row], len(queries))
                 _degrees(axes, layout, row, column)
                 _names_of(axes, layout, row, column, name, one.label, own if own_scales else None)
-        _heading(figure, layout, asked, title)
+        _heading(figure, layout, queries, title)
         if not own_scales:
-            _bar(figure, layout, limits, asked[0].question)
-        _foot(figure, asked, credit)
+            _bar(figure, layout, limits, queries[0].question)
+        _foot(figure, queries, credit)
         with replacing(path) as temporary, warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # a script that no font here knows is drawn as boxes
+            warnings.simplefilter("ignore")  # missing glyphs are drawn as boxes
             canvas.print_png(
-                str(temporary), metadata={"Title": None, "Copyright": latin(credit_of(asked, credit))}
+                str(temporary), metadata={"Title": None, "Copyright": latin(credit_of(queries, credit))}
             )
     return FigureReport(
         path, values.shape[0] * values.shape[1], *limits, sum(len(places) for places in dots or ())
@@ -158,7 +158,7 @@ def write_figure(
 
 @dataclass(frozen=True)
 class _Layout:
-    """Inches: where each map goes."""
+    """The position of each map, in inches."""
 
     canvas: Canvas
     rows: int
@@ -198,9 +198,9 @@ class _Layout:
 
 
 def _values(
-    asked: Sequence[Asked], canvas: Canvas, land: BaseGeometry | None, progress: Progress
+    queries: Sequence[ModelQuery], canvas: Canvas, land: BaseGeometry | None, progress: Progress
 ) -> NDArray[np.float32]:
-    """(classes, models, H, W) answers; NaN where a pixel shows no place, or none on ``land``."""
+    """(classes, models, H, W) predictions; NaN outside the map, or outside ``land``."""
     import shapely
 
     shows = canvas.shows
@@ -211,9 +211,9 @@ def _values(
         shows[shows] = on_land
     places = canvas.lonlat[shows]
     rows, columns = np.nonzero(shows)
-    values = np.full((len(asked[0].question.names), len(asked), *canvas.shape), np.nan, np.float32)
-    with progress.task("Predicting", total=len(asked) * len(places)) as advance:
-        for column, one in enumerate(asked):
+    values = np.full((len(queries[0].question.names), len(queries), *canvas.shape), np.nan, np.float32)
+    with progress.task("Predicting", total=len(queries) * len(places)) as advance:
+        for column, one in enumerate(queries):
             for start in range(0, len(places), _AT_ONCE):
                 part = slice(start, start + _AT_ONCE)
                 values[:, column, rows[part], columns[part]] = one.question.answers(places[part]).T
@@ -228,14 +228,14 @@ def _norm(limits: tuple[float, float]) -> Any:
 
 
 def _colors() -> Any:
-    """From pale to dark: coasts and dots stay visible on it."""
+    """A color map from light to dark, on which coastlines and dots are visible."""
     from matplotlib import colormaps
 
     return colormaps[COLORS].with_extremes(bad=(0.0, 0.0, 0.0, 0.0))
 
 
 def _degrees(axes: Any, layout: _Layout, row: int, column: int) -> None:
-    """Degrees of the meridians on the lowest maps and of the parallels on the leftmost, inside of the frame."""
+    """Labels of meridians on the bottom row and of parallels in the left column, inside the frame."""
     from matplotlib.patheffects import withStroke
 
     left, right, bottom, top = layout.canvas.extent
@@ -246,7 +246,9 @@ def _degrees(axes: Any, layout: _Layout, row: int, column: int) -> None:
     meridians, parallels = degrees(layout.canvas)
     inches = float(min(layout.panel[0], layout.panel[1] * layout.canvas.aspect))
     longest = max((len(text) for _, text in meridians), default=0)
-    every = max(1, math.ceil(len(meridians) * longest * _LETTER / inches))  # a small map has room for some
+    every = max(
+        1, math.ceil(len(meridians) * longest * _LETTER / inches)
+    )  # small maps have room for a few labels
     for x, text in meridians[every // 2 :: every] if row == layout.rows - 1 else ():
         if 0.06 * wide < x - left < 0.94 * wide:
             axes.text(x, bottom + 0.012 * high, text, ha="center", va="bottom", **style)
@@ -256,7 +258,7 @@ def _degrees(axes: Any, layout: _Layout, row: int, column: int) -> None:
 
 
 def _scatter(axes: Any, canvas: Canvas, lonlat: Floats, columns: int) -> None:
-    """Dots, the larger the fewer there are on the map."""
+    """Draw points; the fewer there are on the map, the larger."""
     places = canvas.project(lonlat)
     left, right, bottom, top = canvas.extent
     seen = (places >= [left, bottom]).all(axis=1) & (places <= [right, top]).all(axis=1)
@@ -269,7 +271,7 @@ def _scatter(axes: Any, canvas: Canvas, lonlat: Floats, columns: int) -> None:
 def _names_of(
     axes: Any, layout: _Layout, row: int, column: int, name: str, label: str, own: tuple[float, float] | None
 ) -> None:
-    """The model above its column, the class beside its row, ends of the colors below a map with its own."""
+    """Label columns with models and rows with classes; with ``own``, also the limits of the map's color scale."""
     if row == 0:
         axes.text(
             0.5, 1.0 + 0.1 / layout.panel[1], shown(label, max(8, round(layout.panel[0] * 9))), parse_math=False,
@@ -287,8 +289,8 @@ def _names_of(
         )  # fmt: skip
 
 
-def _heading(figure: Any, layout: _Layout, asked: Sequence[Asked], title: str | None) -> None:
-    names = asked[0].question.names
+def _heading(figure: Any, layout: _Layout, queries: Sequence[ModelQuery], title: str | None) -> None:
+    names = queries[0].question.names
     text = title or (names[0] if len(names) == 1 else "Predicted distributions")
     figure.text(
         _LEFT / _WIDTH,
@@ -300,12 +302,12 @@ def _heading(figure: Any, layout: _Layout, asked: Sequence[Asked], title: str | 
         color=INK,
     )
     figure.text(
-        _LEFT / _WIDTH, 1 - 0.56 / layout.height, meaning_of(asked), parse_math=False, size=8.5, color=QUIET
+        _LEFT / _WIDTH, 1 - 0.56 / layout.height, meaning_of(queries), parse_math=False, size=8.5, color=QUIET
     )
 
 
 def _bar(figure: Any, layout: _Layout, limits: tuple[float, float], question: Question) -> None:
-    """The scale of all maps, below them."""
+    """The common color bar, below the maps."""
     axes = figure.add_axes((0.3, (_FOOT + 0.28) / layout.height, 0.4, 0.11 / layout.height))
     axes.imshow(np.linspace(0, 1, 256)[None], aspect="auto", cmap=_colors(), extent=(*limits, 0.0, 1.0))
     axes.set_yticks([])
@@ -313,11 +315,11 @@ def _bar(figure: Any, layout: _Layout, limits: tuple[float, float], question: Qu
     for side in axes.spines.values():
         side.set_visible(False)
     if question.kind == "number":
-        axes.set_xlabel("colors end at the 1st and 99th percentile", size=7, color=QUIET)
+        axes.set_xlabel("color scale from the 1st to the 99th percentile", size=7, color=QUIET)
 
 
-def _foot(figure: Any, asked: Sequence[Asked], credit: str) -> None:
-    lines = textwrap.wrap(shown(credit_of(asked, credit), 10_000), 180)
+def _foot(figure: Any, queries: Sequence[ModelQuery], credit: str) -> None:
+    lines = textwrap.wrap(shown(credit_of(queries, credit), 10_000), 180)
     size = min(7.0, 14.0 / max(len(lines), 1))
     at = _LEFT / _WIDTH, 0.08 / figure.get_size_inches()[1]
     figure.text(*at, "\n".join(lines), parse_math=False, size=size, color=QUIET)

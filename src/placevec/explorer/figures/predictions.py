@@ -1,4 +1,4 @@
-"""Models and what is asked of them, side by side: what a figure and a page of distributions share."""
+"""Shared by the figure and the page of predicted distributions: models and their queries, scales and credits."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from placevec.inference.query import NUMBER, Question
 
 _MAX_DOTS = 5_000
 _NEARLY_CERTAIN = 0.95
-"""From this highest probability on colors end at 1, which the scale then names."""
+"""If the highest probability is at least this, the color scale ends at 1."""
 
 
 @dataclass(frozen=True)
-class Asked:
-    """One of several models, which are asked the same classes.
+class ModelQuery:
+    """One of several models that predict the same classes.
 
     Attributes:
-        label: what the model is called.
-        question: classes, or the number, of the model.
+        label: name of the model.
+        question: the classes, or the number, to predict.
     """
 
     label: str
@@ -31,7 +31,11 @@ class Asked:
 
 
 def limits_of(values: NDArray[np.float32], number: bool) -> tuple[float, float]:
-    """Ends of the colors: 0 to the highest of probabilities, to 1 where that is near; the middle 98 % of numbers."""
+    """Limits of the color scale: 0 to the highest probability, or 1 if it is close; 1st to 99th percentile of numbers.
+
+    >>> limits_of(np.array([0.1, 0.5], np.float32), number=False)
+    (0.0, 0.5)
+    """
     known = values[np.isfinite(values)]
     if known.size == 0:
         return 0.0, 1.0
@@ -43,7 +47,11 @@ def limits_of(values: NDArray[np.float32], number: bool) -> tuple[float, float]:
 
 
 def sampled(points: Sequence[Floats] | None, seed: int) -> list[Floats] | None:
-    """(N, 2) points that have coordinates, a class after the other; of more than 5,000 a seeded sample."""
+    """(N, 2) points with coordinates, per class; random samples if there are more than 5,000.
+
+    >>> [len(found) for found in sampled([np.zeros((3, 2)), np.full((2, 2), np.nan)], seed=0)]
+    [3, 0]
+    """
     if points is None:
         return None
     random, found = np.random.default_rng(seed), []
@@ -55,23 +63,21 @@ def sampled(points: Sequence[Floats] | None, seed: int) -> list[Floats] | None:
     return found
 
 
-def meaning_of(asked: Sequence[Asked]) -> str:
-    """What the values mean, for people."""
+def meaning_of(asked: Sequence[ModelQuery]) -> str:
+    """A sentence that explains the values."""
     kinds = {one.question.kind for one in asked}
     if kinds == {"number"}:
         names = dict.fromkeys(shown(one.question.names[0], 60) for one in asked)
         unit = "its label" if names.keys() == {NUMBER} else " and ".join(names)
-        return f"Number that a model expects at a place, in the unit of {unit}"
+        return f"Predicted value, in the unit of {unit}"
     if kinds == {"presence"}:
-        return (
-            "Probability that it is there, each class by itself; trained on sightings alone, it ranks places"
-        )
+        return "Probability of presence, independent for each class; trained on presences only, so read it as a ranking"
     if kinds == {"classes"}:
         return "Probability among all classes of the model"
-    return "Probability: of presence by itself, or among all classes, as the model was trained"
+    return "Probability: of presence (independent), or among all classes, depending on the model"
 
 
-def credit_of(asked: Sequence[Asked], credit: str) -> str:
-    """Whose data the models saw, each once, and the credit of the outlines."""
+def credit_of(asked: Sequence[ModelQuery], credit: str) -> str:
+    """The attributions of the models' training data, without duplicates, and the credit of the outlines."""
     seen = dict.fromkeys(str(one.question.model.training.get("attribution", "unknown")) for one in asked)
     return "Models: " + "; ".join(seen) + (f". {credit}" if credit else "")

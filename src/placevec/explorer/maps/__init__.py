@@ -1,1 +1,1 @@
-"""Maps drawn for people: what the map view holds in a box, and how it is painted."""
+"""Drawing the map view: reading it in a bounding box, and rendering it in map colors."""

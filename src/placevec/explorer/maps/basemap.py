@@ -1,4 +1,4 @@
-"""The picture under the map pane: the map view painted for people, in pieces, as sharp as the page can carry."""
+"""The base map of the page: the map view rendered in pieces, as sharp as the size of the page allows."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ from placevec.explorer.maps.pictures import Box, MapPictures
 from placevec.geo import TILE_PX, Floats
 from placevec.io.progress import SILENT, Advance, Progress
 
-GROUND_PIXELS = 45_000_000
-"""Most pixels that the ground may have; tiles without content are free."""
+MAX_PIXELS = 45_000_000
+"""Maximum number of pixels of the base map; empty tiles do not count."""
 OVERVIEW_PX = 1024
 PIECE_PX = 1024
 QUALITY = 70
 
 Tiles = tuple[int, int, int, int]
-"""x0, y0, x1, y1 of whole tiles."""
+"""x0, y0, x1, y1 in whole tiles."""
 
 
 @dataclass(frozen=True)
-class Ground:
-    """Encoded pictures and where they lie.
+class Basemap:
+    """Encoded images and their bounding boxes.
 
     Attributes:
-        pieces: box and picture of each piece that shows details.
-        overview: the same for the whole, small.
+        pieces: box and image of each piece with details.
+        overview: box and image of the whole map at low resolution.
         px_per_tile: resolution of the pieces.
         overview_px_per_tile: resolution of the overview.
     """
@@ -42,8 +42,8 @@ class Ground:
     overview_px_per_tile: float
 
 
-def draw_ground(pictures: MapPictures, footprints: Floats, progress: Progress = SILENT) -> Ground | None:
-    """The map around the (N, 4) footprints, as sharp as `GROUND_PIXELS` allow; None when there is nothing."""
+def draw_basemap(pictures: MapPictures, footprints: Floats, progress: Progress = SILENT) -> Basemap | None:
+    """The map around the (N, 4) footprints, as sharp as `MAX_PIXELS` allows; None if the map is empty there."""
     box = _around(footprints, pictures.bounds)
     if box is None:
         return None
@@ -51,7 +51,7 @@ def draw_ground(pictures: MapPictures, footprints: Floats, progress: Progress = 
     if not filled.any():
         return None
     px = TILE_PX
-    while px > 1 and int(detailed.sum()) * px * px > GROUND_PIXELS:
+    while px > 1 and int(detailed.sum()) * px * px > MAX_PIXELS:
         px //= 2
     meters = pictures.meters_per_tile((box[1] + box[3]) / 2.0) / px
     whole = _Overview(box, px, pictures)
@@ -61,11 +61,11 @@ def draw_ground(pictures: MapPictures, footprints: Floats, progress: Progress = 
             picture = pictures.picture(coverage, meters)
             pieces.append((piece, encode_picture(picture, QUALITY)))
             whole.add(piece, picture)
-    return Ground(pieces, (whole.box, encode_picture(whole.picture, QUALITY)), float(px), whole.px_per_tile)
+    return Basemap(pieces, (whole.box, encode_picture(whole.picture, QUALITY)), float(px), whole.px_per_tile)
 
 
 def _around(footprints: Floats, bounds: Box) -> Tiles | None:
-    """Whole tiles around the places with some margin, cut to the map."""
+    """Whole tiles around the places with a margin, clipped to the map."""
     known = footprints[np.isfinite(footprints).all(axis=1)]
     if not len(known):
         return None
@@ -79,9 +79,9 @@ def _around(footprints: Floats, bounds: Box) -> Tiles | None:
 
 
 def _content(pictures: MapPictures, box: Tiles) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """Tiles of a box, (rows, columns) bool each: those where anything is painted, and those not all alike.
+    """Tiles of a box, two (rows, columns) bool arrays: tiles with any content, and tiles that are not uniform.
 
-    Open sea and empty land need no piece of their own: the overview shows as much.
+    Open sea and empty land need no piece: the overview is sufficient.
     """
     painted = np.array([name not in UNSEEN_LAYERS for name in pictures.layers])
     rows, columns = (_cells(pictures, box, axis) for axis in (1, 0))
@@ -95,7 +95,7 @@ def _content(pictures: MapPictures, box: Tiles) -> tuple[NDArray[np.bool_], NDAr
 
 
 def _cells(pictures: MapPictures, box: Tiles, axis: int) -> list[NDArray[np.int64]]:
-    """Indices of the coarse cells along an axis (0: x, 1: y) in every tile of a box: at least one each."""
+    """Indices of the coarse cells along an axis (0: x, 1: y) in each tile of a box: at least one per tile."""
     count = pictures.coarse.shape[2 - axis]
     start, end = pictures.bounds[axis], pictures.bounds[axis + 2]
     edges = (np.arange(box[axis], box[axis + 2] + 1) - start) * count / (end - start)
@@ -112,7 +112,7 @@ def _coverage_pieces(
     px: int,
     advance: Advance,
 ) -> Iterator[tuple[Box, Bytes]]:
-    """Box and coverage (C, H, W) of every piece that shows details, read tile by tile."""
+    """Box and (C, H, W) coverage of every piece with details, read tile by tile."""
     tiles = max(1, PIECE_PX // px)
     for row in range(0, filled.shape[0], tiles):
         for column in range(0, filled.shape[1], tiles):
@@ -130,14 +130,14 @@ def _coverage_pieces(
 
 
 class _Overview:
-    """All of a box in one small picture: painted from the coarse raster, then from the sharper pieces."""
+    """A low-resolution image of the whole box, drawn from the coarse raster and then from the sharper pieces."""
 
     def __init__(self, box: Tiles, px: int, pictures: MapPictures) -> None:
         self.px_per_tile = min(float(px), OVERVIEW_PX / max(box[2] - box[0], box[3] - box[1]))
         width = max(1, math.ceil((box[2] - box[0]) * self.px_per_tile))
         height = max(1, math.ceil((box[3] - box[1]) * self.px_per_tile))
         self.origin = box[:2]
-        # The last column and row may reach beyond the tiles.
+        # The last column and row may extend beyond the tiles.
         self.box = (
             float(box[0]), float(box[1]), box[0] + width / self.px_per_tile, box[1] + height / self.px_per_tile,
         )  # fmt: skip
@@ -145,7 +145,7 @@ class _Overview:
         self.picture = pictures.picture(pictures.read_coarse(self.box, width, height), meters)
 
     def add(self, piece: Box, picture: Bytes) -> None:
-        """Shrink a piece into its place."""
+        """Draw a piece, scaled down."""
         left, right = (round((x - self.origin[0]) * self.px_per_tile) for x in (piece[0], piece[2]))
         top, bottom = (round((y - self.origin[1]) * self.px_per_tile) for y in (piece[1], piece[3]))
         right, bottom = min(right, self.picture.shape[1]), min(bottom, self.picture.shape[0])

@@ -1,4 +1,4 @@
-"""How the map view looks to people: its layers painted over one another in map colors."""
+"""Map rendering: layers drawn over one another in map colors."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ PICTURE_TYPE = "image/webp"
 
 @dataclass(frozen=True)
 class Ink:
-    """How a layer is painted.
+    """The style of a layer.
 
     Attributes:
         color: red, green, blue, 0..255.
-        opacity: 0..1 where the layer covers a pixel wholly.
-        edge: color of a thin edge around it, painted when pixels are small enough to show it.
-        far: color when they are not: thin things must then be darker to be seen at all.
-        boost: by how much coverage is raised before painting, so that thin lines survive shrinking.
+        opacity: opacity of fully covered pixels, 0..1.
+        edge: color of a thin outline, drawn if the resolution is high enough.
+        far: color at lower resolutions, where thin features must be darker to be visible.
+        boost: factor of the coverage at lower resolutions, so that thin lines remain visible.
     """
 
     color: tuple[int, int, int]
@@ -50,23 +50,26 @@ INKS: dict[str, Ink] = {
     "power": Ink((140, 120, 150), 0.55, boost=1.5),
     "boundaries": Ink((150, 92, 160), 0.45, boost=1.3),
 }
-"""From the bottom to the top. ``places`` is not painted: as a layer it is whole islands and districts."""
+"""From bottom to top. ``places`` is not drawn: it covers whole islands and districts."""
 UNSEEN_LAYERS = frozenset({"places"})
 _FALLBACK = ((226, 204, 140), (170, 196, 200), (212, 180, 190), (196, 190, 150))
 EDGE_METERS = 2.5
-"""Edges are painted when a pixel is smaller than this."""
+"""Outlines are drawn if a pixel is smaller than this."""
 
 
 def paint(coverage: Bytes, layers: Sequence[str], meters_per_pixel: float) -> Bytes:
-    """A picture of the map.
+    """Render the map.
 
     Args:
-        coverage: (C, H, W) uint8, 255 where a layer covers the pixel wholly.
-        layers: (C,) names; names that no ink is known for get a quiet color of their own below the lines.
-        meters_per_pixel: decides whether edges show.
+        coverage: (C, H, W) uint8, 255 where a layer covers the pixel completely.
+        layers: (C,) layer names; layers without a predefined style get a muted color below the lines.
+        meters_per_pixel: resolution, which decides whether outlines are drawn.
 
     Returns:
         (H, W, 3) uint8, red, green, blue.
+
+    >>> paint(np.full((1, 1, 1), 255, np.uint8), ["water"], 1.0).tolist()
+    [[[158, 200, 230]]]
     """
     planes = [np.full(coverage.shape[1:], value, np.float32) for value in PAPER]
     near = meters_per_pixel <= EDGE_METERS
@@ -86,7 +89,7 @@ def paint(coverage: Bytes, layers: Sequence[str], meters_per_pixel: float) -> By
 def _blend(
     planes: list[NDArray[np.float32]], alpha: NDArray[np.float32], color: tuple[int, int, int]
 ) -> None:
-    """Lay a color over the three planes."""
+    """Blend a color over the three planes."""
     step = np.empty_like(alpha)
     for plane, value in zip(planes, color, strict=True):
         np.subtract(np.float32(value), plane, out=step)
@@ -95,7 +98,7 @@ def _blend(
 
 
 def _inks(layers: Sequence[str]) -> list[tuple[int, Ink]]:
-    """(channel, ink) of the painted layers from the bottom to the top."""
+    """(channel, style) of the drawn layers, from bottom to top."""
     order = list(INKS)
     unknown = [name for name in layers if name not in INKS and name not in UNSEEN_LAYERS]
     chosen = []
@@ -109,7 +112,11 @@ def _inks(layers: Sequence[str]) -> list[tuple[int, Ink]]:
 
 
 def encode_picture(picture: NDArray[Any], quality: int) -> bytes:
-    """(H, W, 3) uint8 as WebP."""
+    """Encode (H, W, 3) uint8 as WebP.
+
+    >>> encode_picture(np.zeros((4, 4, 3), np.uint8), 70)[:4]
+    b'RIFF'
+    """
     buffer = io.BytesIO()
     Image.fromarray(picture).save(buffer, "WEBP", quality=quality, method=2)
     return buffer.getvalue()

@@ -1,4 +1,4 @@
-"""Places and boxes in Web-Mercator meters from a point amid them, as the page's map counts."""
+"""Places and boxes in Web Mercator meters relative to their center, as used by the page's map."""
 
 from __future__ import annotations
 
@@ -13,18 +13,22 @@ if TYPE_CHECKING:
     from placevec.explorer.maps.pictures import Box
 
 WORLD = 2.0 * MERCATOR_HALF
-"""Side of the Web-Mercator square, projected meters."""
+"""Side of the Web Mercator square, in projected meters."""
 
 
 def mercator_meters(lonlat: Floats) -> tuple[Floats, Floats]:
-    """Places in Web-Mercator meters, x east and y north, not torn apart at the 180th meridian.
+    """Places in Web Mercator meters, x east and y north, contiguous across the 180th meridian.
 
     Args:
-        lonlat: (N, 2) degrees; NaN without coordinates.
+        lonlat: (N, 2) lon, lat degrees; NaN without coordinates.
 
     Returns:
-        (2,) a point amid them, and (N, 2) meters; NaN where there is no position on the map. Places across
-        the antimeridian are moved by one turn of the Earth, so that the widest gap lies outside of them all.
+        (2,) center of the places, and (N, 2) meters; NaN for places that are not on the map. Places across the
+        antimeridian are shifted by the width of the world, so that the widest gap is outside the map.
+
+    >>> origin, meters = mercator_meters(np.array([[179.0, 0.0], [-179.0, 0.0]]))
+    >>> round(float(meters[1, 0] - meters[0, 0]))  # two degrees
+    222639
     """
     meters = np.full(lonlat.shape, np.nan)
     latitude = np.where(np.isfinite(lonlat).all(axis=1), lonlat[:, 1], np.inf)
@@ -42,7 +46,7 @@ def mercator_meters(lonlat: Floats) -> tuple[Floats, Floats]:
 
 
 def box_meters(box: Box, zoom: int, origin: Floats) -> list[float]:
-    """(west, south, east, north) meters from ``origin`` of a box in tile coordinates, on the nearest turn."""
+    """(west, south, east, north) of a box in tile coordinates, in meters from ``origin``, on the nearest world copy."""
     x0, y0, x1, y1 = (value / 2.0**zoom for value in box)
     west, east = (x0 - 0.5) * WORLD - origin[0], (x1 - 0.5) * WORLD - origin[0]
     turns = np.round((west + east) / 2.0 / WORLD) * WORLD
@@ -51,12 +55,12 @@ def box_meters(box: Box, zoom: int, origin: Floats) -> list[float]:
 
 
 def reach_meters(footprints: Floats, zoom: int, mercator: Floats) -> NDArray[np.float32]:
-    """(N, 4) west, south, east, north of each footprint in meters from its place; zero where there is none.
+    """(N, 4) west, south, east, north of each footprint in meters from its place; zero without a footprint.
 
     Args:
         footprints: (N, 4) x0, y0, x1, y1 tile coordinates at ``zoom``.
-        zoom: of the tiles.
-        mercator: (N, 2) of `mercator_meters`.
+        zoom: zoom level of the tiles.
+        mercator: (N, 2) from `mercator_meters`.
     """
     box = footprints / 2.0**zoom
     x = (box[:, [0, 2]] - 0.5) * WORLD - mercator[:, [0]]

@@ -1,9 +1,9 @@
-"""Reading the map view for people: what it holds in any box, near or far, and the picture of it.
+"""Reading and rendering the map view in any bounding box, at any resolution.
 
-A map of layers holds the coverage of each, and is painted (`pages.cartography`); a map of colors, made of
-ready tiles, is a picture already. Where such a map has no tile it is blank.
+A map of layers has the coverage of each layer and is rendered by `maps.cartography`; an RGB map, made from existing
+tiles, is an image already. Where an RGB map has no tile it is blank.
 
-Positions are fractional tile coordinates at the map's zoom (x eastwards, y southwards), as in `placevec.geo`.
+Positions are fractional tile coordinates at the map's zoom (x eastward, y southward), as in `placevec.geo`.
 """
 
 from __future__ import annotations
@@ -29,22 +29,22 @@ if TYPE_CHECKING:
 Box = tuple[float, float, float, float]
 """x0, y0, x1, y1 in fractional tile coordinates."""
 RGB_CHANNELS = (("red", "green", "blue"), ("r", "g", "b"))
-"""Names of the channels of maps that are pictures."""
+"""Channel names of RGB maps."""
 COARSE_PX = 4096
-"""Longest side of the coverage raster as it is read here."""
+"""Maximum side of the coverage raster in memory."""
 
 
 @dataclass
 class MapPictures:
-    """Reads what a box holds, from the shards when near and from the coverage raster when far.
+    """Reads the map in a box, from the shards at high resolution and from the coverage raster at low resolution.
 
     Attributes:
-        layers: names of the channels.
-        zoom: of the map.
+        layers: channel names.
+        zoom: zoom level of the map.
         coverage: shares of the layers in any footprint.
         coarse: (C, h, w) uint8 coverage, or mean colors, of the whole map.
         bounds: box of ``coarse``.
-        shards: the native pixels.
+        shards: the pixels at native resolution.
     """
 
     layers: tuple[str, ...]
@@ -56,12 +56,12 @@ class MapPictures:
 
     @classmethod
     def of(cls, dataset: Dataset) -> MapPictures:
-        """The pictures of a dataset that has a map; DatasetError when its files do not fit together."""
+        """The map of a dataset; DatasetError if its files are inconsistent."""
         layers = tuple(dataset.base_map_spec.channels)
         coverage = Coverage(dataset.path / "map_coverage.tif")
         if coverage.channels != layers:
             raise DatasetError(
-                f"{coverage.path} does not hold the layers of the map: prepare the dataset again"
+                f"the layers of {coverage.path} do not match the map: prepare the dataset again"
             )
         coarse, bounds = coverage.overview(COARSE_PX)
         shards = ShardFolder(
@@ -71,38 +71,38 @@ class MapPictures:
 
     @cached_property
     def is_rgb(self) -> bool:
-        """Whether the map holds colors, not layers."""
+        """Whether this is an RGB map, not a map of layers."""
         return self.layers in RGB_CHANNELS and self.shards.bits == 8
 
     def blank(self, height: int, width: int) -> Bytes:
-        """(C, height, width) uint8 of a map with nothing on it: no layer, or the color of paper."""
+        """(C, height, width) uint8 of an empty map: no layer, or the background color."""
         if not self.is_rgb:
             return np.zeros((len(self.layers), height, width), np.uint8)
         return np.tile(np.array(PAPER, np.uint8)[:, None, None], (1, height, width))
 
     def picture(self, content: Bytes, meters_per_pixel: float) -> Bytes:
-        """(H, W, 3) uint8 picture of what was read, (C, H, W)."""
+        """Render (C, H, W) content as an (H, W, 3) uint8 image."""
         if self.is_rgb:
             return np.ascontiguousarray(np.moveaxis(content, 0, 2))
         return paint(content, self.layers, meters_per_pixel)
 
     @property
     def cells_per_tile(self) -> float:
-        """Cells of ``coarse`` along the side of a tile."""
+        """Number of cells of ``coarse`` per tile."""
         return float(self.coarse.shape[2] / (self.bounds[2] - self.bounds[0]))
 
     def meters_per_tile(self, y: float) -> float:
-        """Ground meters of a tile's side at a row."""
+        """Width of a tile in meters on the ground, at tile row ``y``."""
         return float(meters_per_pixel(tile_xy_to_lonlat([0.0, y], self.zoom)[1], self.zoom)) * TILE_PX
 
     def shares(self, footprints: Floats) -> NDArray[np.float32]:
-        """(N, C) share of each (N, 4) footprint that each layer covers, 0..1; NaN where there is no footprint."""
+        """(N, C) share of each (N, 4) footprint that each layer covers, 0..1; NaN without a footprint."""
         shares = self.coverage.fractions(footprints, self.zoom)
         shares[~np.isfinite(footprints).all(axis=1)] = np.nan
         return shares
 
     def read(self, box: Box, size: int) -> Bytes:
-        """(C, size, size) uint8 content of a box; blank beyond the map."""
+        """(C, size, size) uint8 content of a box; blank outside the map."""
         x0, y0, x1, y1 = box
         if (x1 - x0) * self.cells_per_tile >= size:
             return self.read_coarse(box, size, size)
@@ -118,7 +118,7 @@ class MapPictures:
         return out
 
     def _read_native(self, out: Bytes, left: int, top: int) -> Sequence[int]:
-        """Fill a blank window with native pixels; returns the channels that may hold anything."""
+        """Fill a blank window with native pixels; returns the channels that may have content."""
         if not self.is_rgb:
             return self.shards.read_into(out, left, top, range(len(self.layers)))
         height, width = out.shape[1:]
@@ -129,7 +129,7 @@ class MapPictures:
         for row in range(top // TILE_PX, (top + height - 1) // TILE_PX + 1):
             for column in range(left // TILE_PX, (left + width - 1) // TILE_PX + 1):
                 if tiles.get((column % 2**self.zoom, row)) is None:
-                    continue  # no tile, no black
+                    continue  # missing tiles stay blank instead of black
                 part = np.s_[
                     :, max(row * TILE_PX - top, 0) : max((row + 1) * TILE_PX - top, 0),
                     max(column * TILE_PX - left, 0) : max((column + 1) * TILE_PX - left, 0),
@@ -138,7 +138,7 @@ class MapPictures:
         return range(len(self.layers))
 
     def read_coarse(self, box: Box, width: int, height: int) -> Bytes:
-        """(C, height, width) uint8 content of a box from the coverage raster; blank beyond the map."""
+        """(C, height, width) uint8 content of a box from the coverage raster; blank outside the map."""
         x0, y0, x1, y1 = box
         scale_y = self.coarse.shape[1] / (self.bounds[3] - self.bounds[1])
         left, right = (round((x - self.bounds[0]) * self.cells_per_tile) for x in (x0, x1))

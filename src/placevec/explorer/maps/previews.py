@@ -1,4 +1,4 @@
-"""A small picture of the ground at every place, packed into sheets; not needed where the map itself is as sharp."""
+"""Map thumbnails of the places, packed into sheets; not needed if the base map is as sharp."""
 
 from __future__ import annotations
 
@@ -13,24 +13,24 @@ from placevec.io.progress import SILENT, Progress
 
 SHEET_COLUMNS = 16
 SIZES = ((8_000, 64), (1 << 62, 48))
-"""Side of a preview in pixels, by the number of places up to which it is used."""
+"""(maximum number of places, side of a thumbnail in pixels)."""
 QUALITY = 55
 SHARP_PX = 60
-"""Pixels of the map under a footprint from which the map serves as preview."""
+"""If a footprint has at least this many pixels on the base map, thumbnails are cut from it."""
 
 
 @dataclass(frozen=True)
 class Previews:
-    """Sheets of 16 x 16 previews, each ``px`` square, row by row in the order of the places."""
+    """Sheets of 16 x 16 thumbnails, each ``px`` square, row by row in the order of the places."""
 
     sheets: list[bytes]
     px: int
 
 
 def draw_previews(pictures: MapPictures, footprints: Floats, progress: Progress = SILENT) -> Previews:
-    """A preview of the ground in each of the (N, 4) footprints; blank where there is none."""
+    """A thumbnail of the map in each of the (N, 4) footprints; blank without a footprint."""
     count = len(footprints)
-    px = next(side for most, side in SIZES if count <= most)
+    px = next(side for maximum, side in SIZES if count <= maximum)
     sheets = []
     with progress.task("Drawing previews", total=count) as advance:
         for start in range(0, count, SHEET_COLUMNS**2):
@@ -54,7 +54,7 @@ def _sheet(pictures: MapPictures, footprints: Floats, px: int) -> bytes:
 
 
 def typical_meters(pictures: MapPictures, footprints: Floats) -> float:
-    """Ground meters of a typical footprint's side; 1 when there is none."""
+    """Width of a typical footprint in meters on the ground; 1 if there are none."""
     known = footprints[np.isfinite(footprints).all(axis=1)]
     if not len(known):
         return 1.0
@@ -62,6 +62,10 @@ def typical_meters(pictures: MapPictures, footprints: Floats) -> float:
 
 
 def typical_tiles(footprints: Floats) -> float:
-    """Median side of the footprints in tiles; 0 when there is none."""
+    """Median width of the footprints in tiles; 0 if there are none.
+
+    >>> typical_tiles(np.array([[0.0, 0.0, 2.0, 2.0]]))
+    2.0
+    """
     known = footprints[np.isfinite(footprints).all(axis=1)]
     return float(np.median(known[:, 2] - known[:, 0])) if len(known) else 0.0

@@ -1,4 +1,4 @@
-"""What a dataset's map shows of the places on a page: ground, previews, and how much of what lies where."""
+"""What a page shows of a dataset's map: base map, thumbnails, and layer shares of each place."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from placevec.errors import InputError
 from placevec.explorer.embedded import base64_of
-from placevec.explorer.maps.basemap import Ground, draw_ground
+from placevec.explorer.maps.basemap import Basemap, draw_basemap
 from placevec.explorer.maps.cartography import PICTURE_TYPE
 from placevec.explorer.maps.mercator import WORLD, box_meters, reach_meters
 from placevec.explorer.maps.pictures import Box, MapPictures
@@ -24,16 +24,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Scene:
-    """Drawn once, then put into the page.
+    """The map data of a page.
 
     Attributes:
         layers: names of the map's layers.
-        zoom: of the map.
-        footprints: (N, 4) tile coordinates; NaN without.
-        shares: (N, C) share of each footprint that each layer covers, NaN without footprint; None for a map of colors.
-        frame: box of the dataset's area: what the map shows is cut to it, since its edge tiles are not whole.
-        ground: the picture under the places, or None when nothing lies there.
-        previews: sheets of previews, or None when the ground is sharp enough to cut them from.
+        zoom: zoom level of the map.
+        footprints: (N, 4) tile coordinates; NaN without a footprint.
+        shares: (N, C) share of each footprint that each layer covers, NaN without a footprint; None for an RGB map.
+        frame: box of the dataset's area; the map is clipped to it, since tiles at the edge are incomplete.
+        basemap: the base map, or None if it is empty.
+        previews: sheets of thumbnails, or None if they are cut from the base map.
     """
 
     layers: tuple[str, ...]
@@ -41,42 +41,42 @@ class Scene:
     footprints: Floats
     shares: NDArray[np.float32] | None
     frame: Box
-    ground: Ground | None
+    basemap: Basemap | None
     previews: Previews | None
 
     @property
     def preview_px(self) -> int:
-        """Pixels along the side of a typical place's preview."""
+        """Side of a typical place's thumbnail in pixels."""
         if self.previews is not None:
             return self.previews.px
-        assert self.ground is not None
-        return round(self.ground.px_per_tile * typical_tiles(self.footprints))
+        assert self.basemap is not None
+        return round(self.basemap.px_per_tile * typical_tiles(self.footprints))
 
     def reach(self, mercator: Floats) -> NDArray[np.float32]:
-        """(N, 4) west, south, east, north of the footprints, meters from the places."""
+        """(N, 4) west, south, east, north of the footprints, in meters from the places."""
         return reach_meters(self.footprints, self.zoom, mercator)
 
-    def ground_content(self, origin: Floats) -> dict[str, Any] | None:
-        """What the page's map block holds."""
-        if self.ground is None:
+    def basemap_content(self, origin: Floats) -> dict[str, Any] | None:
+        """JSON of the page's map block."""
+        if self.basemap is None:
             return None
         tile = WORLD / 2.0**self.zoom
 
         def piece(item: tuple[Box, bytes]) -> dict[str, Any]:
             return {"box": box_meters(item[0], self.zoom, origin), "data": base64_of(item[1])}
 
-        overview = piece(self.ground.overview)
-        overview["meters_per_pixel"] = tile / self.ground.overview_px_per_tile
+        overview = piece(self.basemap.overview)
+        overview["meters_per_pixel"] = tile / self.basemap.overview_px_per_tile
         return {
             "type": PICTURE_TYPE,
             "frame": box_meters(self.frame, self.zoom, origin),
-            "meters_per_pixel": tile / self.ground.px_per_tile,
+            "meters_per_pixel": tile / self.basemap.px_per_tile,
             "overview": overview,
-            "pieces": [piece(item) for item in self.ground.pieces],
+            "pieces": [piece(item) for item in self.basemap.pieces],
         }
 
     def preview_content(self) -> dict[str, Any]:
-        """What the page's previews block holds: sheets, or none when they are cut from the map."""
+        """JSON of the page's previews block; without sheets if they are cut from the base map."""
         if self.previews is None:
             return {"sheets": None}
         sheets = [base64_of(sheet) for sheet in self.previews.sheets]
@@ -84,41 +84,47 @@ class Scene:
 
 
 def draw_scene(dataset: Dataset, place_id: NDArray[Any], progress: Progress = SILENT) -> Scene:
-    """Draw the map around the places, and their previews; InputError when none of them is in the dataset."""
+    """Draw the map around the places, and thumbnails; InputError if none of the places is in the dataset."""
     footprints = _footprints(dataset, place_id)
     pictures = MapPictures.of(dataset)
-    ground = draw_ground(pictures, footprints, progress)
-    sharp = ground is not None and ground.px_per_tile * typical_tiles(footprints) >= SHARP_PX
+    basemap = draw_basemap(pictures, footprints, progress)
+    sharp = basemap is not None and basemap.px_per_tile * typical_tiles(footprints) >= SHARP_PX
     previews = None if sharp else draw_previews(pictures, footprints, progress)
     frame = _frame(dataset.area, pictures.zoom)
     shares = None if pictures.is_rgb else pictures.shares(footprints)
-    return Scene(pictures.layers, pictures.zoom, footprints, shares, frame, ground, previews)
+    return Scene(pictures.layers, pictures.zoom, footprints, shares, frame, basemap, previews)
 
 
 def has_map(dataset: Dataset | None) -> bool:
-    """Whether there is a map to draw."""
+    """Whether a dataset has a map to draw.
+
+    >>> has_map(None)
+    False
+    """
     return dataset is not None and (dataset.path / "map_coverage.tif").exists()
 
 
 def layer_shares(
     dataset: Dataset, place_id: NDArray[Any]
 ) -> tuple[tuple[str, ...], NDArray[np.float32]] | None:
-    """(names, (N, C) share of each place's ground that each layer covers); None for a map of colors."""
+    """(names, (N, C) share of each place's footprint that each layer covers); None for an RGB map."""
     pictures = MapPictures.of(dataset)
     return None if pictures.is_rgb else (pictures.layers, pictures.shares(_footprints(dataset, place_id)))
 
 
 def _footprints(dataset: Dataset, place_id: NDArray[Any]) -> Floats:
-    """(N, 4) of the places; NaN where the dataset does not know one. InputError when it knows none."""
+    """(N, 4) footprints; NaN for places that are not in the dataset. InputError if none is."""
     row_of = {one: row for row, one in enumerate(dataset.places["place_id"])}
     rows = np.array([row_of.get(one, -1) for one in place_id])
     if (rows < 0).all():
-        raise InputError(f"none of the embedded places is in the dataset {dataset.path}: it is another one")
+        raise InputError(
+            f"none of the embedded places is in the dataset {dataset.path}: is it the right dataset?"
+        )
     return np.where((rows >= 0)[:, None], dataset.footprints()[rows], np.nan)
 
 
 def _frame(area: Area, zoom: int) -> Box:
-    """The box of an area in tile coordinates; across the antimeridian it runs on beyond the last tile."""
+    """The box of an area in tile coordinates; across the antimeridian it extends beyond the last tile."""
     lat = np.clip([area.north, area.south], -MAX_MERCATOR_LATITUDE, MAX_MERCATOR_LATITUDE)
     (x0, y0), (x1, y1) = lonlat_to_tile_xy([area.west, area.east], lat, zoom).tolist()
     return x0, y0, x1 if x1 > x0 else x1 + 2.0**zoom, y1

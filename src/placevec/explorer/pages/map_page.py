@@ -1,7 +1,7 @@
 """A map with a marker for every place, colored by its vector, and the same places as GeoJSON with all dimensions.
 
-The two files that Loc2Vec's users know: ``embeddings_map.html`` and ``embeddings.geojson``. The page carries all it
-shows; the GeoJSON is written place by place.
+The two output files of Loc2Vec: ``embeddings_map.html`` and ``embeddings.geojson``. The page is self-contained; the
+GeoJSON is written one place at a time.
 """
 
 from __future__ import annotations
@@ -30,14 +30,16 @@ PAGE, TABLE = "embeddings_map.html", "embeddings.geojson"
 
 @dataclass(frozen=True)
 class MapReport:
-    """What was written.
+    """The result of writing a map.
 
     Attributes:
-        page: the HTML page.
-        geojson: the table; its size is ``geojson_bytes``.
-        method: how colors were made: ``pca``, ``tsne`` or ``umap``.
-        clusters: number of clusters, and how they were found in ``found_by``.
-        dimensions: of every vector in the table.
+        page: the report of the HTML page.
+        geojson: path of the GeoJSON file.
+        geojson_bytes: its size.
+        method: the method behind the colors: ``pca``, ``tsne`` or ``umap``.
+        clusters: number of clusters.
+        found_by: how the clusters were found.
+        dimensions: length of the vectors in the GeoJSON file.
     """
 
     page: PageReport
@@ -62,26 +64,26 @@ def write_map(
     seed: int = 0,
     progress: Progress = SILENT,
 ) -> MapReport:
-    """Write ``embeddings_map.html`` and ``embeddings.geojson`` into a folder, each whole or not at all.
+    """Write ``embeddings_map.html`` and ``embeddings.geojson`` to a folder, each atomically.
 
     Args:
         emb: the places and their vectors.
-        folder: made if it is not there.
-        dataset: where the map, dominant layers and previews come from.
-        columns: more to color by, as for `placevec.explorer.write_page`; a column ``cluster`` replaces k-means.
-        title: shown at the top; the dataset's name by default.
-        method: what makes the three components that become red, green and blue.
-        clusters: of k-means; by default chosen by silhouette (`placevec.embeddings.clustering`).
-        max_places: more than these are drawn, and written, as a seeded sample, and both files say so.
-        seed: of the sample, of t-SNE and UMAP, and of k-means.
-        progress: where to report.
+        folder: output directory; created if it does not exist.
+        dataset: source of the map, dominant layers and thumbnails.
+        columns: additional columns to color by, as for `placevec.explorer.write_page`; ``cluster`` replaces k-means.
+        title: title of the page (default: the dataset's name).
+        method: reduction to the three components shown as red, green and blue.
+        clusters: number of k-means clusters (default: chosen by silhouette, see `placevec.embeddings.clustering`).
+        max_places: maximum number of places; if there are more, both files contain a random sample and say so.
+        seed: random seed of the sample, of t-SNE and UMAP, and of k-means.
+        progress: progress reporting.
 
-    Every feature of the table has place_id, name, lon, lat, component_1 to 3, color (``#rrggbb``), cluster (-1: in
-    none) and embedding_1 to embedding_D: all dimensions, in the nine digits that give back each float32.
+    Every GeoJSON feature has place_id, name, lon, lat, component_1 to component_3, color (``#rrggbb``), cluster (-1 for
+    none) and embedding_1 to embedding_D, with nine digits, which reproduce each float32 exactly.
 
     Raises:
-        InputError: no places, too few for the method, columns that do not fit, a dataset of other places.
-        MissingExtraError: ``umap`` without umap-learn.
+        InputError: no places, too few for the method, columns that do not match, or a dataset with other places.
+        MissingExtraError: umap-learn is not installed, with ``umap``.
     """
     drawn = Drawn.of(
         emb,
@@ -98,7 +100,7 @@ def write_map(
 def map_of(
     drawn: Drawn, folder: str | PathLike[str], *, title: str | None = None, method: Method = "pca"
 ) -> MapReport:
-    """`write_map` of places that are chosen already."""
+    """`write_map` for places that have already been chosen."""
     folder = Path(folder)
     others = [one for one in drawn.known if one.key != drawn.by_cluster.key]
     page = compose(
@@ -140,7 +142,7 @@ def _advancing(items: Iterator[str], advance: Advance) -> Iterator[str]:
 
 
 def _properties(drawn: Drawn, method: Method) -> Iterator[str]:
-    """The JSON object of each place. Numbers are formatted by one template a row: there are a hundred a place."""
+    """The JSON object of each place. Numbers are formatted with one template per row, for speed."""
     components = drawn.reduction(method, 3).components
     colors = hex_of(rgb_of(components))
     label = drawn.label[0].tolist()

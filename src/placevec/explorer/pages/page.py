@@ -1,7 +1,7 @@
-"""One self-contained page: the embedding space beside the map, linked by brushing; or the map alone, with popups.
+"""A self-contained page: the embedding space next to the map, with linked selection; or the map alone, with popups.
 
-It opens from ``file://`` with the network blocked. What it shows is in it: principal components, the map drawn
-from the map view, a preview of every place, and the vectors, from which the browser ranks neighbors exactly.
+It works offline from ``file://`` and contains everything it shows: principal components, the rendered map, a thumbnail
+of every place, and the vectors, from which the browser computes exact nearest neighbors.
 """
 
 from __future__ import annotations
@@ -33,23 +33,23 @@ if TYPE_CHECKING:
 
 Layout = Literal["both", "map"]
 MAX_NAME_LENGTH = 500
-"""Characters of a name that are kept."""
+"""Maximum number of characters of a name."""
 
 
 @dataclass(frozen=True)
 class PageReport:
-    """What was written.
+    """The result of writing a page.
 
     Attributes:
-        path: the page.
-        size_bytes: of the page.
-        places_drawn: places on it: all, or a seeded sample.
-        places_total: places in the table.
-        explained: share of the variance of each of the three components.
-        map_drawn: whether the map is drawn beneath the places.
-        preview_px: side of a place's preview in pixels, or None without.
-        vector_bits: precision of the vectors that neighbors are ranked from: 16 (exact ranks) or 8.
-        parts: bytes of each part of the page.
+        path: the HTML file.
+        size_bytes: its size.
+        places_drawn: number of places on it: all, or a random sample.
+        places_total: number of places in the table.
+        explained: share of variance explained by each of the three components.
+        map_drawn: whether there is a base map.
+        preview_px: side of a thumbnail in pixels, or None without thumbnails.
+        vector_bits: precision of the vectors used to rank neighbors: 16 (exact ranks) or 8.
+        parts: size of each part of the page in bytes.
     """
 
     path: Path
@@ -74,21 +74,22 @@ def write_page(
     seed: int = 0,
     progress: Progress = SILENT,
 ) -> PageReport:
-    """Write the page; whole or not at all.
+    """Write the page atomically.
 
     Args:
         emb: the places and their vectors.
         target: the HTML file.
-        dataset: where the map, previews, dominant layer and content density come from; without it, or without
-            a map in it, the page shows points only.
-        columns: more to color by: a row a place in the order of ``emb``, or any rows with a ``place_id``.
-        title: shown at the top; the dataset's name by default.
-        max_places: more than these are drawn as a seeded sample, and the page says so.
-        seed: of the sample.
-        progress: where to report.
+        dataset: source of the map, thumbnails, dominant layer and content density; without a dataset, or if it has no
+            map, the page shows points only.
+        columns: additional columns to color by: one row per place in the order of ``emb``, or any rows with a
+            ``place_id``.
+        title: title of the page (default: the dataset's name).
+        max_places: maximum number of places; if there are more, the page shows a random sample and says so.
+        seed: random seed of the sample.
+        progress: progress reporting.
 
     Raises:
-        InputError: no places, a wrong ``max_places``, columns that do not fit, a dataset of other places.
+        InputError: no places, an invalid ``max_places``, columns that do not match, or a dataset with other places.
     """
     drawn = Drawn.of(
         emb, dataset=dataset, columns=columns, max_places=max_places, seed=seed, progress=progress
@@ -97,7 +98,7 @@ def write_page(
 
 
 def page_of(drawn: Drawn, target: str | PathLike[str], *, title: str | None = None) -> PageReport:
-    """`write_page` of places that are chosen already."""
+    """`write_page` for places that have already been chosen."""
     return compose(drawn, target, "both", [*drawn.known, drawn.by_components("pca")], title=title)
 
 
@@ -109,7 +110,7 @@ def compose(
     *,
     title: str | None = None,
 ) -> PageReport:
-    """Write a page of a layout: ``both`` views, or the ``map`` alone; the first coloring is shown first."""
+    """Write a page with a layout, ``both`` views or the ``map`` alone; the first coloring is the initial one."""
     emb, lonlat = drawn.emb, drawn.lonlat
     component, explained = principal_components(drawn.vectors)
     packed = pack_vectors(drawn.vectors)
@@ -135,7 +136,7 @@ def compose(
     }  # fmt: skip
     first_texts = {"places": embeddable_json(first)}
     later_texts = {
-        "map": embeddable_json(None if scene is None else scene.ground_content(origin)),
+        "map": embeddable_json(None if scene is None else scene.basemap_content(origin)),
         "vectors": embeddable_json(vectors),
         "previews": embeddable_json(None if scene is None else scene.preview_content()),
     }
@@ -156,7 +157,7 @@ def compose(
         places_drawn=len(drawn),
         places_total=len(emb.place_id),
         explained=explained,
-        map_drawn=scene is not None and scene.ground is not None,
+        map_drawn=scene is not None and scene.basemap is not None,
         preview_px=None if scene is None else scene.preview_px,
         vector_bits=packed.bits,
         parts={name: len(text) for name, text in (first_texts | later_texts).items()},
@@ -168,7 +169,7 @@ def _meta(drawn: Drawn, packed: PackedVectors, explained: tuple[float, float, fl
     note = "" if packed.bits == 16 else " of vectors rounded to 8 bits"
     if packed.kept < 1.0:
         note += (
-            f" in {packed.values.shape[1]} dimensions, which hold {packed.kept:.1%} of their squared length"
+            f" in {packed.values.shape[1]} dimensions, which keep {packed.kept:.1%} of their squared length"
         )
     return {
         "version": emb.provenance.placevec_version or __version__,

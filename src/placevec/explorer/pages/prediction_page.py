@@ -1,6 +1,6 @@
-"""Where models expect a class, as one page: maps side by side that move together and tell the value under the pointer.
+"""Predicted distributions as a page: synchronized maps side by side that show the value under the pointer.
 
-It opens from ``file://`` with the network blocked; names of classes and models go in as data, never as markup.
+It works offline from ``file://``. Names of classes and models are embedded as data, never as markup.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from placevec._version import __version__
 from placevec.errors import UsageError
 from placevec.explorer.embedded import base64_of, embeddable_json
 from placevec.explorer.figures.canvas import coastline
-from placevec.explorer.figures.predictions import Asked, credit_of, limits_of, meaning_of, sampled
+from placevec.explorer.figures.predictions import ModelQuery, credit_of, limits_of, meaning_of, sampled
 from placevec.explorer.pages.template import asset, policy_of
 from placevec.geo import Floats
 from placevec.inference.grid import Grid
@@ -30,21 +30,21 @@ if TYPE_CHECKING:
     from shapely.geometry.base import BaseGeometry
 
 MAX_CELLS = 20_000_000
-"""Of all maps of a page: 53 MB."""
+"""Maximum number of cells of all maps of a page: 53 MB."""
 _NONE = 65535
 _LONGEST_NAME = 200
 
 
 @dataclass(frozen=True)
 class DistributionPageReport:
-    """What was written.
+    """The result of writing a page.
 
     Attributes:
-        path: the page.
-        size_bytes: of it.
-        maps: classes times models.
-        lowest, highest: ends of the colors.
-        points: dots drawn, of all classes.
+        path: the HTML file.
+        size_bytes: its size.
+        maps: number of maps, classes times models.
+        lowest, highest: limits of the color scale.
+        points: number of points drawn, over all classes.
     """
 
     path: Path
@@ -65,7 +65,7 @@ class DistributionPageReport:
 
 
 def write_distribution_page(
-    asked: Sequence[Asked],
+    queries: Sequence[ModelQuery],
     grid: Grid,
     path: Path,
     *,
@@ -77,20 +77,20 @@ def write_distribution_page(
     seed: int = 0,
     progress: Progress = SILENT,
 ) -> DistributionPageReport:
-    """Write the page, whole or not at all; arguments as of `distribution_figure.write_figure`, over a ``grid``.
+    """Write the page atomically; arguments as for `prediction_figure.write_figure`, with a ``grid`` instead of an area.
 
     Raises:
-        UsageError: more cells than a page can hold.
+        UsageError: too many cells for a page.
     """
-    names = asked[0].question.names
-    cells = grid.width * grid.height * len(names) * len(asked)
+    names = queries[0].question.names
+    cells = grid.width * grid.height * len(names) * len(queries)
     if cells > MAX_CELLS:
         raise UsageError(
-            f"{len(names) * len(asked)} maps of {grid.width} x {grid.height} cells are more than a page can hold: take a"
-            " larger --resolution, fewer classes or a smaller --bbox; a .tif takes any"
+            f"{len(names) * len(queries)} maps of {grid.width} x {grid.height} cells are too large for a page: use a"
+            " coarser --resolution, fewer classes or a smaller --bbox; a .tif has no such limit"
         )
-    values = np.empty((len(names), len(asked), grid.height, grid.width), np.float32)
-    for column, one in enumerate(asked):
+    values = np.empty((len(names), len(queries), grid.height, grid.width), np.float32)
+    for column, one in enumerate(queries):
         for start, strip in strips(one.question, grid, land if land_only else None, progress):
             values[:, column, start : start + strip.shape[1]] = strip
     low, high = limits_of(values, one.question.kind == "number")
@@ -103,22 +103,22 @@ def write_distribution_page(
             "width": grid.width, "height": grid.height,
         },
         "world": east - area.west >= 180.0,
-        "models": [one.label[:_LONGEST_NAME] for one in asked],
+        "models": [one.label[:_LONGEST_NAME] for one in queries],
         "classes": [name[:_LONGEST_NAME] for name in names],
         "low": low,
         "high": high,
-        "meaning": meaning_of(asked),
+        "meaning": meaning_of(queries),
         "layers": [base64_of(_levels(layer, low, high)) for row in values for layer in row],
         "coast": [] if land is None else [base64_of(line.astype(np.float32)) for line in coastline(land)],
         "points": None if dots is None else [base64_of(places.astype(np.float32)) for places in dots],
     }  # fmt: skip
     atomic.write_text(
-        path, _filled(title or _title(names), credit_of(asked, credit), embeddable_json(content))
+        path, _filled(title or _title(names), credit_of(queries, credit), embeddable_json(content))
     )
     return DistributionPageReport(
         path,
         path.stat().st_size,
-        len(names) * len(asked),
+        len(names) * len(queries),
         low,
         high,
         sum(len(places) for places in dots or ()),
@@ -126,7 +126,7 @@ def write_distribution_page(
 
 
 def _levels(layer: Any, low: float, high: float) -> Any:
-    """Values as 0 to 65534 between the ends of the colors; 65535 for none."""
+    """Values scaled to 0 to 65534 between the limits of the color scale; 65535 for missing values."""
     share = np.clip((layer - low) / (high - low), 0.0, 1.0)
     return np.where(np.isfinite(layer), np.rint(np.nan_to_num(share) * (_NONE - 1)), _NONE).astype(np.uint16)
 
@@ -136,7 +136,7 @@ def _title(names: Sequence[str]) -> str:
 
 
 def _filled(title: str, credit: str, content: str) -> str:
-    """The page as text: one pass, so that what a value contains is never looked at again."""
+    """The page as text, filled in one pass, so that inserted values are never scanned for placeholders."""
     style, script = asset("distribution.css"), asset("distribution.js")
     values = {
         "policy": policy_of(script, style),

@@ -1,7 +1,7 @@
-"""Filling the page: what comes from data is data, never markup or script.
+"""Filling the page template: data never becomes markup or script.
 
-Texts go in as JSON blocks that no browser executes, escaped so that they cannot end the block; the one script
-and the one style sheet are allowed by their hashes and nothing else is allowed at all.
+Data is embedded in JSON blocks that browsers do not execute, escaped so that it cannot end the block. The content
+security policy allows the one script and the one style sheet by their hashes, and nothing else.
 """
 
 from __future__ import annotations
@@ -15,14 +15,18 @@ from importlib import resources
 
 SCRIPTS = (
     "data.js", "state.js", "neighbors.js", "colors.js", "splat.js", "brush.js", "gestures.js", "pane.js",
-    "projector.js", "ground.js", "map.js", "previews.js", "tip.js", "legend.js", "export.js", "card.js",
+    "projector.js", "basemap.js", "map.js", "previews.js", "tip.js", "legend.js", "export.js", "card.js",
     "search.js", "popup.js", "page.js",
 )  # fmt: skip
-"""Parts of the page's one script, in order."""
+"""Parts of the page's script, in order."""
 
 
 def asset(name: str) -> str:
-    """Text of one of the package's front-end files."""
+    """The text of a front-end file of the package.
+
+    >>> asset("page.html")[:15]
+    '<!doctype html>'
+    """
     return resources.files("placevec.explorer").joinpath("assets", name).read_text("utf-8")
 
 
@@ -31,7 +35,11 @@ def _hash(source: str) -> str:
 
 
 def policy_of(script: str, style: str) -> str:
-    """A content security policy that allows these two, by their hashes, and nothing else."""
+    """A content security policy that allows these two, by their hashes, and nothing else.
+
+    >>> policy_of("", "").startswith("default-src 'none'; script-src 'sha256-")
+    True
+    """
     return (
         f"default-src 'none'; script-src {_hash(script)}; style-src {_hash(style)}; "
         "base-uri 'none'; form-action 'none'"
@@ -56,10 +64,10 @@ def fill_page(
 
     Args:
         title, attribution, version: plain text.
-        first: JSON texts (of `embeddable_json`) that the script needs at once, by name.
-        later: those that it reads once the page has been parsed: pictures and vectors.
+        first: JSON (from `embeddable_json`) that the script needs immediately, by name.
+        later: JSON that it reads after the page has been parsed: images and vectors.
         layout: ``both`` views, or the ``map`` alone.
-        pictures: of ``layers``, which turn dark with the page, or in ``colors`` of their own, which do not.
+        pictures: ``layers`` if images are inverted in dark mode, ``colors`` if not.
     """
     style = asset("page.css")
     script = "\n".join(['"use strict";', "{", *(asset(name) for name in SCRIPTS), "}"])
@@ -76,5 +84,5 @@ def fill_page(
         "blocks_first": "\n".join(_block(name, text) for name, text in first.items()),
         "blocks_later": "\n".join(_block(name, text) for name, text in later.items()),
     }
-    # One pass: what a value contains is never looked at again.
+    # In one pass, so that inserted values are never scanned for placeholders.
     return re.sub(r"\{\{(\w+)\}\}", lambda found: values[found[1]], asset("page.html"))

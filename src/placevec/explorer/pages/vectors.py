@@ -1,4 +1,4 @@
-"""Vectors on a page: three principal components to draw, and integers from which neighbors are ranked."""
+"""Vectors of a page, quantized to integers, from which the browser ranks neighbors."""
 
 from __future__ import annotations
 
@@ -13,18 +13,17 @@ from placevec.explorer.reductions import leading
 Array = NDArray[Any]
 
 VECTOR_BYTES = 6_000_000
-"""Most that the vectors of a page may take, before base64."""
+"""Maximum size of the vectors of a page in bytes, before base64."""
 
 
 @dataclass(frozen=True)
 class PackedVectors:
-    """Unit vectors as integers: row ``i`` is ``values[i] * scale[i]``.
+    """Unit vectors quantized to integers: row ``i`` is ``values[i] * scale[i]``.
 
     Attributes:
-        values: (N, K) int16, or int8 when int16 would be too large; K is the vectors' D, or less when even
-            int8 would be too large.
-        scale: (N,) float64; 0 for a vector of zeros, which is then similar to nothing.
-        kept: share of the squared length that K of D dimensions hold; 1 when K = D.
+        values: (N, K) int16, or int8 if int16 would be too large; K is D, or less if even int8 would be too large.
+        scale: (N,) float64; 0 for zero vectors, which have similarity 0 to all others.
+        kept: share of the squared length kept by K of D dimensions; 1 if K = D.
     """
 
     values: NDArray[np.int16] | NDArray[np.int8]
@@ -38,11 +37,15 @@ class PackedVectors:
 
 
 def pack_vectors(vectors: Array, max_bytes: int = VECTOR_BYTES) -> PackedVectors:
-    """Unit vectors rounded to integers that fit into ``max_bytes``.
+    """Quantize unit vectors to integers that fit into ``max_bytes``.
 
-    With 16 bits a cosine similarity is off by some 1e-5: ranks are those of the vectors themselves. With
-    8 bits it is off by up to 1e-2, so places about equally similar may change ranks. When not even 8 bits fit,
-    the vectors are first turned onto their leading singular directions, which keep cosines best.
+    With 16 bits, cosine similarities are accurate to about 1e-5 and ranks are exact. With 8 bits they are accurate to
+    1e-2, so places with almost equal similarity may swap ranks. If even 8 bits are too large, the vectors are first
+    projected onto their leading singular directions, which preserve cosines best.
+
+    >>> packed = pack_vectors(np.eye(4))
+    >>> packed.bits, packed.kept, (packed.values[0] * packed.scale[0]).tolist()
+    (16, 1.0, [1.0, 0.0, 0.0, 0.0])
     """
     count, dim = vectors.shape
     units = np.asarray(vectors, np.float64)

@@ -1,4 +1,4 @@
-"""Losses, one file a family, each with its formula and source."""
+"""Training objectives (losses), one file per family, each with its formula and source."""
 
 from placevec.training.objectives.contrastive import InfoNCE, info_nce
 from placevec.training.objectives.triplet import SoftPN, TripletLoss, softpn, triplet_hinge

@@ -1,8 +1,7 @@
-"""Negatives out of the batch itself: the places that are hard to tell from an anchor, and are not near it.
+"""Hard-negative mining within the batch.
 
-A negative drawn at random is soon too easy to teach anything. In a batch of B pairs every anchor has 2B - 2 others to
-be told from, at no further cost; those within ``exclusion_m`` of it on the ground may rightly look alike and are
-left out.
+Random negatives soon become too easy. In a batch of B pairs every anchor has 2B - 2 other vectors as potential negatives
+at no extra cost. Places within ``exclusion_m`` meters of an anchor may look alike and are excluded.
 """
 
 from __future__ import annotations
@@ -18,21 +17,21 @@ from placevec.errors import InputError
 from placevec.training.objectives.contrastive import nearer_than, position
 
 Rule = Literal["hard", "semi-hard"]
-"""``hard``: the nearest; ``semi-hard``: the nearest of those that are farther than the positive."""
+"""``hard``: the nearest vector; ``semi-hard``: the nearest vector that is farther away than the positive."""
 
 
 @torch.no_grad()
 def mined(anchor: Tensor, positive: Tensor, allowed: Tensor, rule: Rule) -> tuple[Tensor, Tensor]:
-    """Which vector of a batch is each anchor's negative.
+    """Select a negative from the batch for each anchor.
 
     Args:
         anchor, positive: (B, D) vectors.
-        allowed: (B, 2B) bool: whether anchor i may have the anchor j (column j) or the positive j (column B + j).
+        allowed: (B, 2B) bool: whether anchor j (column j) or positive j (column B + j) may be a negative of anchor i.
         rule: ``hard`` takes the allowed vector nearest to the anchor; ``semi-hard`` the nearest that is farther away
-            than the positive, or the farthest when none is.
+            than the positive, or the farthest one if there is none.
 
     Returns:
-        (B,) columns, and (B,) bool: anchors that are allowed any.
+        (B,) columns, and (B,) bool: whether the anchor has any allowed negative.
 
     Source: hard, Hermans et al. 2017, arXiv:1703.07737; semi-hard, Schroff et al. 2015 (FaceNet), arXiv:1503.03832.
 
@@ -52,34 +51,34 @@ def mined(anchor: Tensor, positive: Tensor, allowed: Tensor, rule: Rule) -> tupl
 
 
 class InBatchNegatives(Objective):
-    """A triplet objective whose negatives are found in the batch.
+    """A triplet objective with negatives mined from the batch.
 
     Args:
-        objective: what reads the slots ``anchor``, ``positive`` and ``negative`` (TripletLoss, SoftPN).
+        objective: an objective of the slots ``anchor``, ``positive`` and ``negative`` (TripletLoss, SoftPN).
         rule: see `mined`.
-        exclusion_m: places nearer to an anchor than this many meters are never its negatives; needs the targets
-            ``anchor_xyz`` and ``positive_xyz``. An anchor that is left without any takes no part.
+        exclusion_m: places closer to an anchor than this many meters are never its negatives; needs the targets
+            ``anchor_xyz`` and ``positive_xyz``. Anchors without any allowed negative are ignored.
 
     Raises:
-        InputError: an unknown rule, or a radius that is none.
+        InputError: an unknown rule or an invalid radius.
     """
 
     def __init__(self, objective: Objective, *, rule: Rule, exclusion_m: float) -> None:
         super().__init__()
         if rule not in get_args(Rule):
-            raise InputError(f"negatives of a batch are {' or '.join(get_args(Rule))}; got {rule!r}")
+            raise InputError(f"rule must be {' or '.join(get_args(Rule))}; got {rule!r}")
         if not exclusion_m >= 0:
-            raise InputError(f"the exclusion radius is meters, 0 or more; got {exclusion_m}")
+            raise InputError(f"exclusion_m must be at least 0 meters; got {exclusion_m}")
         self.objective, self.rule, self.exclusion_m = objective, rule, exclusion_m
         self.collapsed_loss = objective.collapsed_loss
 
     def forward(self, slots: Mapping[str, Encoded], targets: Mapping[str, Tensor]) -> Tensor:
-        """The loss of the objective over the triplets found."""
+        """The objective's loss over the mined triplets."""
         loss: Tensor = self.objective(self._with_negatives(slots, targets), targets)
         return loss
 
     def watch(self, slots: Mapping[str, Encoded], targets: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """The objective's numbers of the triplets found."""
+        """The objective's metrics of the mined triplets."""
         return self.objective.watch(self._with_negatives(slots, targets), targets)
 
     def _with_negatives(
@@ -90,7 +89,7 @@ class InBatchNegatives(Objective):
         own = torch.eye(len(here), dtype=torch.bool, device=here.device)
         near = [nearer_than(here, other, self.exclusion_m) | own for other in (here, there)]
         present = torch.cat([anchor.present, positive.present])
-        # vectors of what is missing may be anything: zeros, so that no distance is NaN
+        # missing vectors may be NaN: replace them by zeros, so that no distance is NaN
         first, second = (torch.where(part.present[:, None], part.z, 0.0) for part in (anchor, positive))
         column, found = mined(first, second, ~torch.cat(near, 1) & present[None, :], self.rule)
         return {**slots, "negative": Encoded(torch.cat([first, second])[column], found)}

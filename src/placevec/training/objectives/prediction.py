@@ -1,4 +1,4 @@
-"""Predicting what is there, from a place's vector: shares of hidden layers, uses of the land, which tags occur."""
+"""Auxiliary prediction from a place's vector: coverage of hidden layers, land use, presence of tags."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ _RARE = 1e-3
 
 
 class PredictShares(Objective):
-    """A linear head on the vectors predicts shares; the loss is the part of their surprise that stays unexplained.
+    """A linear head predicts shares in 0..1; the loss is cross-entropy relative to that of predicting the mean.
 
     For output j with targets ``t`` in 0..1 and logits ``y`` the cross-entropy is ``-t log s(y) - (1 - t) log s(-y)``.
-    The sum over all outputs is divided by the sum of the entropies of their means, ``H(m_j)``: 1 is what the means
-    alone achieve, where the head starts. Common things so weigh more than rare ones, by how uncertain they are.
+    The sum over all outputs is divided by the sum of the entropies of their means, ``H(m_j)``: predicting the means,
+    as the untrained head does, gives 1. Outputs are weighted by their entropy, so common ones weigh more than rare ones.
 
     Args:
         dim: length of the vectors.
-        mean: (T,) mean of every output over the places trained on, 0..1; taken to be at least 0.001.
-        slot: whose vectors predict.
-        target: name of the targets, (B, T) in 0..1; NaN where nothing is known, which then counts nowhere.
+        mean: (T,) mean of every output over the training places, 0..1; clipped to at least 0.001.
+        slot: the slot whose vectors are used.
+        target: name of the targets, (B, T) in 0..1; NaN if unknown, which is ignored.
 
     >>> objective = PredictShares(4, torch.tensor([0.5, 0.1]))
     >>> slots = {"anchor": Encoded(torch.zeros(3, 4), torch.ones(3, dtype=torch.bool))}
@@ -44,7 +44,7 @@ class PredictShares(Objective):
         self.register_buffer("entropy", entropy.float(), persistent=False)
 
     def forward(self, slots: Mapping[str, Encoded], targets: Mapping[str, Tensor]) -> Tensor:
-        """Over present places and known outputs; 0 when there are none."""
+        """The loss over present places and known outputs; 0 if there are none."""
         encoded = slots[self.slot]
         shares = _drawn(targets, self.target).to(encoded.z)
         known = encoded.present[:, None] & torch.isfinite(shares)
@@ -56,16 +56,16 @@ class PredictShares(Objective):
 
 
 class PredictDistribution(Objective):
-    """A linear head on the vectors predicts how the ground divides; the loss is cross-entropy by entropy of the mean.
+    """A linear head predicts a distribution over classes, such as land use; the loss is relative cross-entropy.
 
-    The targets ``t_1 .. t_T`` are the parts of uses that exclude one another; what they leave of 1 is a use of its
-    own, ``t_0``. With ``p = softmax(y)`` the loss is ``-sum_j t_j log p_j / H(m)``: 1 is what the mean ``m`` achieves.
+    The targets ``t_1 .. t_T`` are shares of mutually exclusive classes; the remainder to 1 is an additional class,
+    ``t_0``. With ``p = softmax(y)`` the loss is ``-sum_j t_j log p_j / H(m)``: predicting the mean ``m`` gives 1.
 
     Args:
         dim: length of the vectors.
-        mean: (T,) mean of every part over the places trained on, 0..1.
-        slot: whose vectors predict.
-        target: name of the targets, (B, T) in 0..1; a row with a NaN counts nowhere, a sum above 1 is scaled to 1.
+        mean: (T,) mean of every share over the training places, 0..1.
+        slot: the slot whose vectors are used.
+        target: name of the targets, (B, T) in 0..1; rows with NaN are ignored, sums above 1 are scaled to 1.
 
     >>> objective = PredictDistribution(4, torch.tensor([0.5, 0.1]))
     >>> slots = {"anchor": Encoded(torch.zeros(3, 4), torch.ones(3, dtype=torch.bool))}
@@ -83,7 +83,7 @@ class PredictDistribution(Objective):
         self.register_buffer("entropy", -(parts * parts.log()).sum().float(), persistent=False)
 
     def forward(self, slots: Mapping[str, Encoded], targets: Mapping[str, Tensor]) -> Tensor:
-        """The mean over present places of known ground; 0 when there are none."""
+        """The mean loss over present places with known targets; 0 if there are none."""
         encoded = slots[self.slot]
         shares = _drawn(targets, self.target).to(encoded.z)
         known = encoded.present & torch.isfinite(shares).all(dim=1)
@@ -94,19 +94,19 @@ class PredictDistribution(Objective):
 
 
 def _with_rest(shares: Tensor) -> Tensor:
-    """(B, 1 + T): what the shares leave of 1, then the shares, scaled where they overlap."""
+    """(B, 1 + T): the remainder to 1, then the shares, scaled down if they sum to more than 1."""
     shares = shares / shares.sum(dim=1, keepdim=True).clamp(min=1.0)
     return torch.cat([1.0 - shares.sum(dim=1, keepdim=True), shares], dim=1)
 
 
 def _checked(mean: Tensor) -> Tensor:
     if mean.dim() != 1 or len(mean) == 0 or not bool(((mean >= 0) & (mean <= 1)).all()):
-        raise InputError("what is predicted are shares from 0 to 1, and at least one")
+        raise InputError("mean must be a non-empty vector of shares from 0 to 1")
     return mean.double()
 
 
 def _head(dim: int, start: Tensor) -> nn.Linear:
-    """A linear layer that says ``start`` of every vector before it is trained."""
+    """A linear layer that returns ``start`` for every vector before it is trained."""
     head = nn.Linear(dim, len(start))
     nn.init.zeros_(head.weight)
     with torch.no_grad():
@@ -116,5 +116,5 @@ def _head(dim: int, start: Tensor) -> nn.Linear:
 
 def _drawn(targets: Mapping[str, Tensor], name: str) -> Tensor:
     if name not in targets:
-        raise InputError(f"the target {name} is missing: this sampler does not draw it")
+        raise InputError(f"the target {name!r} is missing: this sampler does not provide it")
     return targets[name]

@@ -1,9 +1,10 @@
-"""Learning from sightings alone: where something was seen is known, where it is not is assumed.
+"""Presence-only losses: learning from sightings, with assumed absences.
 
-All take the slot ``point`` with targets ``label`` (N,) int64, class indices, -1 unknown (which counts nowhere), and
-most the slot ``background``: points anywhere, where nothing is assumed to be. With ``s = head(z)`` the probability of a
-class is ``p = sigmoid(s)``; losses are written in logits, ``-log p = softplus(-s)`` and ``-log(1 - p) = softplus(s)``,
-where the originals take ``-log(p + 1e-5)``: equal but for the 1e-5, without its ceiling on gradients, and finite in bf16.
+All use the slot ``point`` with the target ``label``, (N,) int64 class indices (-1 is unknown and ignored). Most also use
+the slot ``background``: points where all classes are assumed to be absent. With ``s = head(z)`` the probability of a
+class is ``p = sigmoid(s)``. Losses are computed from logits, ``-log p = softplus(-s)`` and
+``-log(1 - p) = softplus(s)``; the originals use ``-log(p + 1e-5)``. Apart from the 1e-5 this is the same, but does not
+limit gradients and is finite in bf16.
 """
 
 from __future__ import annotations
@@ -20,22 +21,22 @@ from placevec.errors import InputError
 from placevec.models.heads import Head, widened
 
 SINR_POSITIVE_WEIGHT = 2048.0
-"""Weight of the class that was seen in ``an_full`` of Cole et al. 2023."""
+"""Weight of the observed class in ``an_full`` of Cole et al. 2023."""
 
 
 class PresenceLoss(Objective):
-    """All classes at once: the one seen is there, the others are not, and none is at background points.
+    """Presence-only loss over all classes: the observed class is present, the others and all at background are absent.
 
     ``mean_bc[ c = y_b ? w softplus(-s_bc) : softplus(s_bc) ] + v mean_bc[ softplus(s'_bc) ]`` over points b and classes
-    c, s' at background points. With ``users`` (Mac Aodha et al., equations 8 and 9), u_b the vector of who saw it:
-    ``+ mean_b[ softplus(-u_b . z_b) ] + mean_b[ softplus(u_b . z'_b) ]``, and the class term once more with ``W u_b`` in
-    place of s_b. Points whose user is -1 count nowhere in the last three.
+    c, with s' at background points. With ``users`` (Mac Aodha et al., equations 8 and 9), where u_b is the vector of the
+    observer: ``+ mean_b[ softplus(-u_b . z_b) ] + mean_b[ softplus(u_b . z'_b) ]``, and the class term again with
+    ``W u_b`` instead of s_b. Points with user -1 are ignored in the last three terms.
 
     Args:
-        head: of the kind ``presence``; the model's own, trained here.
-        positive_weight: w; None is the number of classes, as in Mac Aodha et al. Cole et al.'s ``an_full`` has 2,048.
+        head: the model's head, of kind ``presence``; trained with the loss.
+        positive_weight: w (default: the number of classes, as in Mac Aodha et al.; ``an_full`` of Cole et al.: 2,048).
         background_weight: v.
-        users: how many users have a vector; 0 leaves them out.
+        users: number of users with a vector; 0 ignores users.
 
     Sources: Mac Aodha, Cole and Perona 2019, doi:10.1109/ICCV.2019.00969, equations 7 to 9 (``full_loss`` and
     ``full_loss_user`` of Sphere2Vec); Cole et al. 2023, arXiv:2306.02564.
@@ -61,18 +62,18 @@ class PresenceLoss(Objective):
         self.background_weight = float(background_weight)
         if not (0 < self.positive_weight < math.inf and 0 <= self.background_weight < math.inf):
             raise InputError(
-                f"the weight of what was seen is more than 0, that of background 0 or more; got "
+                "positive_weight must be above 0 and background_weight at least 0; got "
                 f"{positive_weight} and {background_weight}"
             )
         self.users: nn.Parameter | None = None
         if users > 0:
             if head.linear.bias is not None:
-                raise InputError("vectors of users are compared with those of classes: a head without bias")
+                raise InputError("users need a head without bias")
             bound = 1.0 / math.sqrt(head.dim)
             self.users = nn.Parameter(torch.empty(users, head.dim).uniform_(-bound, bound))
 
     def forward(self, slots: Mapping[str, Encoded], targets: Mapping[str, Tensor]) -> Tensor:
-        """Over present points of known label; 0 when there are none."""
+        """The loss over present points with a known label; 0 if there are none."""
         point, away = slots["point"], slots["background"]
         label, known = _labels(point, targets)
         loss = _mean(self._classes(self.head(point.z), label), known)
@@ -82,7 +83,7 @@ class PresenceLoss(Objective):
         return loss if self.users is None else loss + self._by_user(point, away, label, known, targets)
 
     def _classes(self, logits: Tensor, label: Tensor) -> Tensor:
-        """(N,) means over classes; softplus(-s) = softplus(s) - s leaves one softplus for all of them."""
+        """(N,) means over classes; with softplus(-s) = softplus(s) - s, one softplus is enough."""
         logits = widened(logits)
         absent = F.softplus(logits)
         own, seen = absent.gather(1, label[:, None]), logits.gather(1, label[:, None])
@@ -94,7 +95,7 @@ class PresenceLoss(Objective):
     ) -> Tensor:
         assert self.users is not None
         if "user" not in targets:
-            raise InputError("the target user is missing: this sampler does not draw it")
+            raise InputError("the target 'user' is missing: this sampler does not provide it")
         number = targets["user"].long()
         named = known & (number >= 0)
         user = self.users[number.clamp(min=0)]
@@ -105,22 +106,27 @@ class PresenceLoss(Objective):
 
 
 class OtherClassLoss(Objective):
-    """The class seen, and one other drawn at random that was not (``an_slds``): mean of softplus(-s_y) + softplus(s_o).
+    """The observed class against one random other class (``an_slds``): mean of softplus(-s_y) + softplus(s_o).
 
-    Other classes come from torch's generator, which training seeds at every step. It needs two classes, and no
-    background.
+    The other class is drawn with torch's generator, which training seeds at every step. Needs at least two classes and
+    no background.
 
     Source: Cole et al. 2023, arXiv:2306.02564, "same location, different species".
+
+    >>> loss = OtherClassLoss(Head(2, "presence", ["wolf", "lynx"]))
+    >>> slots = {"point": Encoded(torch.zeros(3, 2), torch.ones(3, dtype=torch.bool))}
+    >>> round(loss(slots, {"label": torch.tensor([0, 1, 1])}).item() / math.log(2), 6)  # all s are 0: 2 log 2
+    2.0
     """
 
     def __init__(self, head: Head) -> None:
         super().__init__()
         self.head = _presence(head)
         if head.outputs < 2:
-            raise InputError("an_slds tells the class that was seen from another: there is one class only")
+            raise InputError("an_slds needs at least two classes; there is one")
 
     def forward(self, slots: Mapping[str, Encoded], targets: Mapping[str, Tensor]) -> Tensor:
-        """Over present points of known label; 0 when there are none."""
+        """The loss over present points with a known label; 0 if there are none."""
         label, known = _labels(slots["point"], targets)
         logits = widened(self.head(slots["point"].z))
         other = torch.randint(0, logits.shape[1] - 1, label.shape, device=label.device)
@@ -130,7 +136,7 @@ class OtherClassLoss(Objective):
 
 
 class OtherPlaceLoss(Objective):
-    """The class seen, which is not at the background point (``an_ssdl``): mean of softplus(-s_y) + softplus(s'_y).
+    """The observed class at its point and at a background point (``an_ssdl``): mean of softplus(-s_y) + softplus(s'_y).
 
     Source: Cole et al. 2023, arXiv:2306.02564, "same species, different location".
     """
@@ -140,7 +146,7 @@ class OtherPlaceLoss(Objective):
         self.head = _presence(head)
 
     def forward(self, slots: Mapping[str, Encoded], targets: Mapping[str, Tensor]) -> Tensor:
-        """Over present points of known label; 0 when there are none."""
+        """The loss over present points with a known label; 0 if there are none."""
         label, known = _labels(slots["point"], targets)
         here = widened(self.head(slots["point"].z)).gather(1, label[:, None])[:, 0]
         away = widened(self.head(slots["background"].z)).gather(1, label[:, None])[:, 0]
@@ -150,18 +156,18 @@ class OtherPlaceLoss(Objective):
 
 def _presence(head: Head) -> Head:
     if head.kind != "presence":
-        raise InputError(f"losses of presence need a head of presence; got one of {head.kind}")
+        raise InputError(f"presence losses need a head of kind 'presence'; got {head.kind!r}")
     return head
 
 
 def _labels(point: Encoded, targets: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
-    """(N,) class indices, 0 where unknown, and (N,) bool where known."""
+    """(N,) class indices (0 if unknown), and (N,) bool: whether they are known."""
     if "label" not in targets:
-        raise InputError("the target label is missing: this sampler does not draw it")
+        raise InputError("the target 'label' is missing: this sampler does not provide it")
     label = targets["label"].long()
     return label.clamp(min=0), point.present & (label >= 0)
 
 
 def _mean(values: Tensor, counted: Tensor) -> Tensor:
-    """Mean of (N,) values over those counted; 0 when there are none."""
+    """Mean of the counted (N,) values; 0 if there are none."""
     return torch.where(counted, values, 0.0).sum() / counted.sum().clamp(min=1)

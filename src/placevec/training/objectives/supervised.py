@@ -1,4 +1,4 @@
-"""One label a point: which class it is, or which number. The slot is ``point``, the target ``label``."""
+"""Supervised losses with one label per point, a class or a number. The slot is ``point``, the target ``label``."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from placevec.models.heads import Head, widened
 
 
 class ClassLoss(Objective):
-    """Cross-entropy of a softmax over classes: the mean of ``-sum_c t_c log softmax(s)_c``.
+    """Softmax cross-entropy over classes: the mean of ``-sum_c t_c log softmax(s)_c``.
 
-    With smoothing e, t is ``1 - e + e / C`` at the label and ``e / C`` elsewhere (Szegedy et al. 2016).
+    With label smoothing e, t is ``1 - e + e / C`` at the label and ``e / C`` elsewhere (Szegedy et al. 2016).
 
     Args:
-        head: of the kind ``classes``; the model's own, trained here.
-        label_smoothing: e, from 0 to less than 1.
+        head: the model's head, of kind ``classes``; trained with the loss.
+        label_smoothing: e, at least 0 and less than 1.
 
     >>> import math
     >>> loss = ClassLoss(Head(2, "classes", ["sea", "land", "ice"]))
@@ -33,13 +33,13 @@ class ClassLoss(Objective):
     def __init__(self, head: Head, *, label_smoothing: float = 0.0) -> None:
         super().__init__()
         if head.kind != "classes":
-            raise InputError(f"cross-entropy needs a head of classes; got one of {head.kind}")
+            raise InputError(f"cross-entropy needs a head of kind 'classes'; got {head.kind!r}")
         if not 0 <= label_smoothing < 1:
-            raise InputError(f"label smoothing is from 0 to less than 1; got {label_smoothing}")
+            raise InputError(f"label_smoothing must be at least 0 and less than 1; got {label_smoothing}")
         self.head, self.label_smoothing = head, float(label_smoothing)
 
     def forward(self, slots: Mapping[str, Encoded], targets: Mapping[str, Tensor]) -> Tensor:
-        """Over present points of known label (not -1); 0 when there are none."""
+        """The loss over present points with a known label (not -1); 0 if there are none."""
         label = _label(targets).long()
         known = slots["point"].present & (label >= 0)
         logits = widened(self.head(slots["point"].z))
@@ -52,23 +52,23 @@ class ClassLoss(Objective):
 class NumberLoss(Objective):
     """Mean squared error of standardized numbers: the mean of ``((y - mean) / deviation - head(z))^2``.
 
-    1 is what the mean of the training numbers achieves on them.
+    Predicting the training mean gives 1 on the training numbers.
 
     Args:
-        head: of the kind ``number``, which holds mean and deviation; the model's own, trained here.
+        head: the model's head, of kind ``number``, which stores mean and standard deviation; trained with the loss.
     """
 
     def __init__(self, head: Head) -> None:
         super().__init__()
         if head.kind != "number":
-            raise InputError(f"regression needs a head of a number; got one of {head.kind}")
+            raise InputError(f"regression needs a head of kind 'number'; got {head.kind!r}")
         self.head = head
 
     def forward(self, slots: Mapping[str, Encoded], targets: Mapping[str, Tensor]) -> Tensor:
-        """Over present points of known number (not NaN); 0 when there are none."""
+        """The loss over present points with a known number (not NaN); 0 if there are none."""
         number = _label(targets)
         known = slots["point"].present & torch.isfinite(number)
-        # in the numbers' own type: thousandths of a large mean would be lost in float32
+        # in the numbers' own dtype: small differences from a large mean would be lost in float32
         wanted = torch.where(known, (number - self.head.mean) / self.head.deviation, 0.0)
         found = widened(self.head(slots["point"].z)[:, 0])
         losses = (found - wanted.to(found.dtype)) ** 2
@@ -77,5 +77,5 @@ class NumberLoss(Objective):
 
 def _label(targets: Mapping[str, Tensor]) -> Tensor:
     if "label" not in targets:
-        raise InputError("the target label is missing: this sampler does not draw it")
+        raise InputError("the target 'label' is missing: this sampler does not provide it")
     return targets["label"]

@@ -1,8 +1,8 @@
-"""Losses over triplets: an anchor shall lie nearer to its positive than to its negative.
+"""Triplet losses: an anchor should be nearer to its positive than to its negative.
 
-Distances are Euclidean. Those of the hinge are ``d(a, b) = |a - b + 1e-6|``, torch's ``pairwise_distance``; those of
-SoftPN ``max(|a - b|, 1e-6)``: the gradients of both are finite where two vectors coincide. With the swap of PN-Net the
-negative distance is that of the nearer of anchor and positive, ``d* = min(d(a, n), d(p, n))``.
+Distances are Euclidean. The hinge uses ``d(a, b) = |a - b + 1e-6|``, torch's ``pairwise_distance``; SoftPN uses
+``max(|a - b|, 1e-6)``. Both have finite gradients if two vectors coincide. With the swap of PN-Net the negative distance
+is that of the nearer of anchor and positive, ``d* = min(d(a, n), d(p, n))``.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from placevec.core import Encoded, Objective
 from placevec.errors import InputError
 
 Reduction = Literal["mean", "active"]
-"""Mean over all triplets, or over the violating ones alone."""
+"""``mean``: over all triplets; ``active``: over violating triplets only."""
 
 
 def triplet_hinge(
@@ -40,12 +40,12 @@ def softpn(anchor: Tensor, positive: Tensor, negative: Tensor, scale: float = 1.
     """(B,) SoftPN loss of (B, D) vectors, ``2 sigmoid(s (d+ - d*))^2``.
 
     The published form is the squared error of a softmax over the two distances to (0, 1),
-    ``[e^d+ / (e^d+ + e^d*)]^2 + [e^d* / (e^d+ + e^d*) - 1]^2``: both brackets equal ``sigmoid(d+ - d*)``, and
-    one sigmoid cannot overflow where the exponentials do. For vectors of length 1 distances end at 2, so with
-    s = 1 the loss never falls below 0.0284: give it free vectors or a larger scale.
+    ``[e^d+ / (e^d+ + e^d*)]^2 + [e^d* / (e^d+ + e^d*) - 1]^2``. Both terms equal ``sigmoid(d+ - d*)^2``, and the
+    sigmoid cannot overflow. For vectors of length 1, distances are at most 2, so with s = 1 the loss cannot fall below
+    0.0284: use vectors of free length or a larger scale.
 
-    Source: Balntas et al. 2016, PN-Net, arXiv:1601.05030 (s = 1; its code takes the mean of the two brackets, half
-    of this); used by Loc2Vec, Spruyt 2018.
+    Source: Balntas et al. 2016, PN-Net, arXiv:1601.05030 (s = 1; its code averages the two terms, half of this); used by
+    Loc2Vec, Spruyt 2018.
 
     >>> near, far = torch.tensor([[0.0, 0.0]]), torch.tensor([[30.0, 40.0]])
     >>> float(softpn(near, near, far)) < 1e-12
@@ -57,15 +57,20 @@ def softpn(anchor: Tensor, positive: Tensor, negative: Tensor, scale: float = 1.
 
 
 class TripletLoss(Objective):
-    """Hinge over triplets, see `triplet_hinge`.
+    """Triplet hinge loss, see `triplet_hinge`.
 
     The founding 12-layer system calls ``margin=0.2, swap=True, reduction="active"`` its "softpn".
 
     Args:
         anchor, positive, negative: names of the slots.
-        margin: by how much the negative shall be farther, in units of the vectors.
-        swap: measure the negative from the nearer of anchor and positive.
-        reduction: ``mean`` over all triplets, or over the violating (``active``) ones only.
+        margin: margin, in units of the vectors.
+        swap: measure the negative distance from the nearer of anchor and positive.
+        reduction: ``mean`` over all triplets, or over violating (``active``) triplets only.
+
+    >>> names = ("anchor", "positive", "negative")
+    >>> slots = {name: Encoded(torch.zeros(2, 4), torch.ones(2, dtype=torch.bool)) for name in names}
+    >>> round(float(TripletLoss(margin=0.2)(slots, {})), 4)  # collapsed vectors: the margin
+    0.2
     """
 
     def __init__(
@@ -80,31 +85,38 @@ class TripletLoss(Objective):
     ) -> None:
         super().__init__()
         if not margin > 0:
-            raise InputError(f"a triplet margin is positive (0.2 suits vectors of length 1); got {margin}")
+            raise InputError(
+                f"the triplet margin must be positive (0.2 suits vectors of length 1); got {margin}"
+            )
         if reduction not in get_args(Reduction):
-            raise InputError(f"reduction is {' or '.join(get_args(Reduction))}; got {reduction!r}")
+            raise InputError(f"reduction must be {' or '.join(get_args(Reduction))}; got {reduction!r}")
         self.slots = (anchor, positive, negative)
         self.margin, self.swap, self.reduction = margin, swap, reduction
         self.collapsed_loss = margin
 
     def forward(self, slots: Mapping[str, Encoded], targets: Mapping[str, Tensor]) -> Tensor:
-        """The scalar loss over triplets whose three parts are present; 0 when there are none."""
+        """The scalar loss over complete triplets; 0 if there are none."""
         anchor, positive, negative, whole = present_triplets(slots, self.slots)
         hinge = triplet_hinge(anchor, positive, negative, self.margin, self.swap)
         counted = whole & (hinge > 0) if self.reduction == "active" else whole
         return mean_where(hinge, counted)
 
     def watch(self, slots: Mapping[str, Encoded], targets: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """See `triplet_numbers`; a triplet is active while its hinge is above 0."""
+        """See `triplet_numbers`; a triplet is active if its hinge is above 0."""
         return triplet_numbers(slots, self.slots, self.margin, self.swap)
 
 
 class SoftPN(Objective):
-    """SoftPN over triplets, see `softpn`.
+    """SoftPN loss, see `softpn`.
 
     Args:
         anchor, positive, negative: names of the slots.
         scale: multiplies distances; 1 as published, for vectors that are not normalized.
+
+    >>> names = ("anchor", "positive", "negative")
+    >>> slots = {name: Encoded(torch.zeros(2, 4), torch.ones(2, dtype=torch.bool)) for name in names}
+    >>> float(SoftPN()(slots, {}))  # collapsed vectors
+    0.5
     """
 
     def __init__(
@@ -117,18 +129,18 @@ class SoftPN(Objective):
     ) -> None:
         super().__init__()
         if not scale > 0:
-            raise InputError(f"the scale of SoftPN is positive; got {scale}")
+            raise InputError(f"the scale of SoftPN must be positive; got {scale}")
         self.slots = (anchor, positive, negative)
         self.scale = scale
         self.collapsed_loss = 0.5
 
     def forward(self, slots: Mapping[str, Encoded], targets: Mapping[str, Tensor]) -> Tensor:
-        """The mean loss over triplets whose three parts are present; 0 when there are none."""
+        """The mean loss over complete triplets; 0 if there are none."""
         anchor, positive, negative, whole = present_triplets(slots, self.slots)
         return mean_where(softpn(anchor, positive, negative, self.scale), whole)
 
     def watch(self, slots: Mapping[str, Encoded], targets: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """See `triplet_numbers`; a triplet is active while its positive is not nearer than d*."""
+        """See `triplet_numbers`; a triplet is active if its positive is not nearer than d*."""
         return triplet_numbers(slots, self.slots, 0.0, swap=True)
 
 
@@ -136,12 +148,12 @@ class SoftPN(Objective):
 def triplet_numbers(
     slots: Mapping[str, Encoded], names: tuple[str, str, str], margin: float, swap: bool
 ) -> dict[str, Tensor]:
-    """Scalars of a batch of triplets: mean distances, and the share that still teaches.
+    """Metrics of a batch of triplets: mean distances, and the share of violating triplets.
 
     Returns:
-        ``positive_distance``, ``negative_distance`` (with ``swap`` the smaller of the two, d*) and ``active_share``,
-        the share of the whole triplets with ``d+ - d- + margin > 0``: counted triplet by triplet. (The founding code
-        counted after taking the mean, and so could print 0 or 1 of a batch and nothing else.)
+        ``positive_distance``, ``negative_distance`` (with ``swap`` the smaller of the two, d*) and ``active_share``, the
+        share of complete triplets with ``d+ - d- + margin > 0``, counted per triplet. (The founding code counted after
+        averaging, so its share of a batch was always 0 or 1.)
     """
     anchor, positive, negative, whole = present_triplets(slots, names)
     near = F.pairwise_distance(anchor, positive)
@@ -157,16 +169,16 @@ def triplet_numbers(
 def present_triplets(
     slots: Mapping[str, Encoded], names: tuple[str, str, str]
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Three (B, D) tensors, zeros where a part is missing, and (B,) bool: which triplets are whole."""
+    """Three (B, D) tensors, zero where the triplet is incomplete, and (B,) bool: which triplets are complete."""
     anchor, positive, negative = (slots[name] for name in names)
     whole = anchor.present & positive.present & negative.present
-    # zeros, not a product with 0: whatever a missing row encoded to, even NaN, must not reach value or gradient
+    # zeros instead of a product with 0: a missing row may be NaN, which must not affect the value or the gradient
     filled = [torch.where(whole[:, None], part.z, 0.0) for part in (anchor, positive, negative)]
     return filled[0], filled[1], filled[2], whole
 
 
 def mean_where(values: Tensor, counted: Tensor) -> Tensor:
-    """Mean of (B,) values over the (B,) bool rows that count; 0, still differentiable, when none does.
+    """Mean of the (B,) values whose row in ``counted`` is true; 0, still differentiable, if there are none.
 
     >>> float(mean_where(torch.tensor([1.0, 5.0, 3.0]), torch.tensor([True, False, True])))
     2.0

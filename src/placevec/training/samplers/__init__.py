@@ -1,12 +1,13 @@
-"""Which places meet in a batch: pairs by distance, and places with what else is known of them.
+"""Samplers, which choose the places of each batch: pairs by distance, or places with labels, images or other views.
 
-Samplers speak in numbers (core.Look), never in pixels. ``draw(step, rank, world)`` is a pure function: the global
-batch follows from (seed, step) alone, and each of ``world`` processes takes its own slice of it, so that the same
-batches come at any number of processes, and a resumed run needs no state.
+Samplers return what to read (core.Look), not pixels. ``draw(step, rank, world)`` is a pure function: the global batch
+depends only on (seed, step), and each of ``world`` processes takes its slice of it. So the batches are the same for any
+number of processes, and a resumed run needs no sampler state.
 
-No sampler looks beyond the ``rows`` it was given. Pass the training rows of a split: what is held out is then never
-an anchor, a positive or a negative. Windows between places (``positives="disc"``, shifts) reach ``reach_m`` beyond
-the training places; a split whose buffer is at least that plus a window's width keeps them off held-out ground.
+Samplers only use the ``rows`` they are given. Pass the training rows of a split, and held-out places are never anchors,
+positives or negatives. Windows between places (``positives="disc"``, shifts) reach up to ``reach_m`` meters beyond the
+training places; a split with a buffer of at least ``reach_m`` plus the width of a window keeps them out of held-out
+areas.
 """
 
 from placevec.training.samplers.founding import BoxSampler, TileSampler

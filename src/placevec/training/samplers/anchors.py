@@ -1,4 +1,4 @@
-"""What samplers of pairs share: anchors in turn, how windows are disturbed, what is known of the anchors."""
+"""The base class of pair samplers: anchors in random order, augmentation of windows, targets of the anchors."""
 
 from __future__ import annotations
 
@@ -19,34 +19,38 @@ from placevec.training.samplers.epochs import PAIRS, Epochs, checked_rows, gener
 
 
 class AnchorSampler:
-    """Draws the slot ``anchor``; what is drawn beside it is a subclass's.
+    """Draws the slot ``anchor``; subclasses add positives and negatives.
 
-    Every epoch visits the places in a new order; the few that do not fill a batch wait for another epoch.
+    Every epoch visits the places in a new random order and drops an incomplete last batch.
 
-    Targets: ``anchor_xyz`` and ``positive_xyz``, (B, 3) float64 earth-centered meters, shifts not included, and
-    whatever is known of the anchors.
-    Warp of each look, where asked for: ``angle``, ``flip``, ``shift``, ``keep`` (core.Look).
+    Targets: ``anchor_xyz`` and ``positive_xyz``, (B, 3) float64 Earth-centered coordinates in meters, without shifts, and
+    those in ``targets``. Warps of each look, if enabled: ``angle``, ``flip``, ``shift``, ``keep`` (core.Look).
 
     Args:
         lonlat: (N, 2) lon, lat degrees of all places of the dataset.
-        rows: (R,) the places to draw from; None means all.
-        batch_size: pairs in the global batch; the number of rows if that is smaller.
-        seed: 0 or more.
-        rotate: turn every window by a random angle.
-        flip: mirror every window at random, east to west and north to south independently.
-        shift_m: move every window to a random point within this many meters.
-        drop_channels: chance of each channel to be blanked in the slots ``drop_in``; never all of them.
+        rows: (R,) the places to draw from (default: all).
+        batch_size: pairs in the global batch; at most the number of rows.
+        seed: random seed, at least 0.
+        rotate: rotate every window by a random angle.
+        flip: flip every window at random, horizontally and vertically independently.
+        shift_m: shift every window to a random point within this many meters.
+        drop_channels: probability of blanking each channel in the slots ``drop_in``; never blanks all channels.
         channels: number of channels of the view, needed with ``drop_channels``.
-        drop_in: slots that lose channels (Loc2Vec: the positive only).
-        targets: name -> (N, ...) array over all places of the dataset (what is there), read at the anchors.
+        drop_in: slots in which channels are dropped (Loc2Vec: the positive only).
+        targets: name -> (N, ...) array over all places of the dataset, read at the anchors.
 
     Attributes:
-        places: N, how many places the dataset has; never how many rows there are, nor the largest of them.
+        places: N, the number of places of the dataset (not the number of rows).
         rows: (R,) the places drawn from.
-        lonlat: (R, 2) where they are.
+        lonlat: (R, 2) their lon, lat degrees.
 
     Raises:
-        InputError: a row that does not exist or has no coordinates, or options that make no sense.
+        InputError: a row that does not exist or has no coordinates, or invalid options.
+
+    >>> sampler = AnchorSampler([[24.94, 60.17], [24.95, 60.17], [24.96, 60.17]], batch_size=2, seed=0, rotate=True)
+    >>> draw = sampler.draw(0)
+    >>> len(draw.looks["anchor"]), sorted(draw.looks["anchor"].warp), draw.targets["anchor_xyz"].shape
+    (2, ['angle'], torch.Size([2, 3]))
     """
 
     def __init__(
@@ -71,21 +75,22 @@ class AnchorSampler:
         lost = np.flatnonzero(~np.isfinite(self.lonlat).all(axis=1))
         if len(lost):
             raise InputError(
-                f"pairs by distance need coordinates, and {len(lost)} of {len(self.rows)} places have none"
+                f"pairs by distance need coordinates; {len(lost)} of {len(self.rows)} places have none"
                 f" (the first is row {self.rows[lost[0]]})"
             )
         if not 0 <= shift_m < np.inf:
-            raise InputError(f"shift_m is not negative, in meters; got {shift_m}")
+            raise InputError(f"shift_m must be at least 0 meters; got {shift_m}")
         if not 0 <= drop_channels < 1 or (drop_channels and channels < 2):
             raise InputError(
-                f"channels are dropped with a chance from 0 to below 1, of at least 2; got {drop_channels} of {channels}"
+                "drop_channels must be at least 0 and less than 1, and needs at least 2 channels; got"
+                f" {drop_channels} with {channels} channels"
             )
         self.shift_m, self.rotate, self.flip, self.seed = float(shift_m), rotate, flip, seed
         self.drop_channels, self.channels, self.drop_in = drop_channels, channels, tuple(drop_in)
         self.targets = {name: np.asarray(values) for name, values in (targets or {}).items()}
         for name, values in self.targets.items():
             if len(values) != self.places:
-                raise InputError(f"the target {name} has {len(values)} entries for {self.places} places")
+                raise InputError(f"the target {name!r} has {len(values)} entries for {self.places} places")
         self._order = Epochs(len(self.rows), batch_size, seed)
         self._xyz = geo.to_ecef(self.lonlat[:, 0], self.lonlat[:, 1])
 
@@ -96,17 +101,17 @@ class AnchorSampler:
 
     @property
     def steps_per_epoch(self) -> int:
-        """Batches in which every place is an anchor once, but for an incomplete last batch."""
+        """Batches per epoch: every place is an anchor once, except for an incomplete last batch."""
         return self._order.steps
 
     def with_batch_size(self, batch_size: int) -> Self:
-        """The same sampler with batches of another size, for a machine that cannot hold these."""
+        """A copy of the sampler with another batch size, for when memory runs out."""
         other = copy.copy(self)
         other._order = Epochs(len(self.rows), batch_size, self.seed)
         return other
 
     def draw(self, step: int, rank: int = 0, world: int = 1) -> Draw:
-        """The slice of rank ``rank`` of the batch of a step."""
+        """The slice of process ``rank`` of the batch of a step."""
         part = slice_of(self.batch_size, rank, world)
         picked = self._order.at(step)
         random = generator(self.seed, step, PAIRS)
@@ -124,7 +129,7 @@ class AnchorSampler:
         return Draw(looks, targets)
 
     def _positive(self, picked: Ints, random: np.random.Generator) -> tuple[Look, Floats] | None:
-        """A look near each picked place and (B, 3) where it is, or None."""
+        """A look near each picked place and its (B, 3) coordinates, or None."""
         return None
 
     def _negative(self, picked: Ints, random: np.random.Generator) -> Look | None:
@@ -145,7 +150,9 @@ class AnchorSampler:
         if self.drop_channels and slot in self.drop_in:
             chances = random.random((count, self.channels), np.float32)
             keep = chances >= self.drop_channels
-            keep[np.arange(count), chances.argmax(axis=1)] = True  # the luckiest channel always stays
+            keep[np.arange(count), chances.argmax(axis=1)] = (
+                True  # the channel with the highest draw always stays
+            )
             warp["keep"] = torch.from_numpy(keep)
         if self.flip:
             warp["flip"] = torch.from_numpy(random.integers(0, 2, (count, 2)).astype(bool))
@@ -153,7 +160,12 @@ class AnchorSampler:
 
 
 def in_disc(random: np.random.Generator, count: int, radius_m: float) -> Floats:
-    """(count, 2) meters east and north, uniform by area in a disc."""
+    """(count, 2) offsets in meters east and north, uniform by area in a disc.
+
+    >>> steps = in_disc(np.random.default_rng(0), 1000, 50.0)
+    >>> bool((np.hypot(*steps.T) <= 50).all())
+    True
+    """
     chances = random.random((count, 2))
     length, bearing = radius_m * np.sqrt(chances[:, 0]), 2.0 * np.pi * chances[:, 1]
     return np.stack([length * np.sin(bearing), length * np.cos(bearing)], axis=1)

@@ -1,6 +1,6 @@
-"""Points where nothing is known to be: what a model of presence is told apart from.
+"""Background points (pseudo-absences) for presence-only training.
 
-Each draws (N, 2) degrees, lon then lat, from the generator it is handed and from nothing else.
+Each class draws (N, 2) lon, lat degrees, using only the given random generator.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from shapely.geometry.base import BaseGeometry
 
 _ROUNDS = 64
-"""Tries after which outlines that no point falls into are given up."""
+"""Rounds of sampling after which polygons that no point falls into are rejected."""
 
 
 class Background(Protocol):
@@ -28,10 +28,10 @@ class Background(Protocol):
 
 
 class Sphere:
-    """Anywhere on Earth, every square kilometer alike: lon uniform, sin(lat) uniform.
+    """Uniform over the sphere by area: lon uniform, sin(lat) uniform.
 
     >>> points = Sphere().draw(np.random.default_rng(0), 1000)
-    >>> bool((abs(points[:, 1]) > 60).mean() < 0.17)  # a square in degrees has a third there, the sphere 13.4 %
+    >>> bool((abs(points[:, 1]) > 60).mean() < 0.17)  # 13.4% of the sphere, but a third of a square in degrees
     True
     """
 
@@ -42,9 +42,13 @@ class Sphere:
 
 
 class Octant:
-    """What the founding code draws: lon 0 to 180 and lat 0 to 90, both uniform in degrees; kept to compare with.
+    """The distribution of the founding code: lon 0 to 180 and lat 0 to 90, both uniform in degrees; for comparison.
 
-    Its ``rand_samples`` works out points of the sphere, and then returns the uniform numbers they were made from.
+    Its ``rand_samples`` computes points on the sphere, but returns the uniform numbers they were computed from.
+
+    >>> points = Octant().draw(np.random.default_rng(0), 100)
+    >>> bool((points >= 0).all()), bool((points[:, 1] <= 90).all())
+    (True, True)
     """
 
     def draw(self, random: np.random.Generator, count: int) -> Floats:
@@ -53,18 +57,23 @@ class Octant:
 
 
 class Land:
-    """Anywhere inside of polygons, every square kilometer alike.
+    """Uniform over polygons by area.
 
-    Polygons are drawn by the area of their boxes and points in a box until they fall inside, in longitude and
-    sin(latitude), where areas are those of the sphere. Edges are straight in degrees, as in GeoJSON.
+    Rejection sampling in longitude and sin(latitude), in which areas are those of the sphere. Edges are straight in
+    degrees, as in GeoJSON.
 
     Args:
-        outlines: polygons of lon, lat degrees that do not overlap.
-        pool: so many points are found once, and drawn from ever after.
-        seed: of the pool.
+        outlines: non-overlapping polygons in lon, lat degrees.
+        pool: number of points that are generated once and then drawn from.
+        seed: random seed of the pool.
 
     Raises:
-        InputError: no area at all.
+        InputError: the polygons have no area.
+
+    >>> from shapely.geometry import box
+    >>> points = Land(box(10, 50, 20, 60), pool=100).draw(np.random.default_rng(0), 5)
+    >>> bool((points >= [10, 50]).all() and (points <= [20, 60]).all())
+    True
     """
 
     def __init__(self, outlines: BaseGeometry, *, pool: int = 2**18, seed: int = 0) -> None:
@@ -73,7 +82,7 @@ class Land:
         parts = shapely.get_parts(outlines)
         parts = parts[shapely.area(parts) > 0]
         if len(parts) == 0:
-            raise InputError("the land has no area: outlines are polygons of lon, lat degrees")
+            raise InputError("the land has no area: outlines must be polygons in lon, lat degrees")
         shapely.prepare(parts)
         self.points = _inside(parts, pool, np.random.default_rng([seed, 0x1A5D]))
 
@@ -84,17 +93,20 @@ class Land:
 
 
 class TargetGroup:
-    """Where others were seen: places of the dataset, so that how eagerly people look somewhere cancels out.
+    """Places of the dataset itself (target-group background), so that sampling bias cancels out.
 
-    Phillips et al. 2009, doi:10.1890/07-2153.1.
+    Source: Phillips et al. 2009, doi:10.1890/07-2153.1.
 
     Args:
-        lonlat: (M, 2) lon, lat degrees of the places trained on.
+        lonlat: (M, 2) lon, lat degrees of the training places.
+
+    >>> TargetGroup(np.array([[24.94, 60.17]])).draw(np.random.default_rng(0), 2).tolist()
+    [[24.94, 60.17], [24.94, 60.17]]
     """
 
     def __init__(self, lonlat: Floats) -> None:
         if len(lonlat) == 0:
-            raise InputError("there is no place to draw background points from")
+            raise InputError("there are no places to draw background points from")
         self.lonlat = lonlat
 
     def draw(self, random: np.random.Generator, count: int) -> Floats:
@@ -104,14 +116,14 @@ class TargetGroup:
 
 
 def _inside(parts: np.ndarray, count: int, random: np.random.Generator) -> Floats:  # type: ignore[type-arg]
-    """(count, 2) lon, lat uniform over the area of (P,) polygons."""
+    """(count, 2) lon, lat degrees, uniform over the area of (P,) polygons."""
     import shapely
 
     west, south, east, north = shapely.bounds(parts).T
     low, high = (np.sin(np.radians(np.clip(edge, -90.0, 90.0))) for edge in (south, north))
     chance = (east - west) * (high - low)
     if not chance.sum() > 0:
-        raise InputError("the land has no area: outlines are polygons of lon, lat degrees")
+        raise InputError("the land has no area: outlines must be polygons in lon, lat degrees")
     found, held = [np.empty((0, 2))], 0
     for _ in range(_ROUNDS):
         box = random.choice(len(parts), 2 * count, p=chance / chance.sum())
@@ -124,4 +136,4 @@ def _inside(parts: np.ndarray, count: int, random: np.random.Generator) -> Float
             return np.concatenate(found)[:count]
     if held:
         return np.concatenate(found)
-    raise InputError("no point falls into the outlines of the land: are they slivers?")
+    raise InputError("no random point falls inside the land polygons: are they slivers?")

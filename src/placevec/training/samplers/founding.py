@@ -1,6 +1,6 @@
-"""How the two founding Loc2Vec systems drew their triplets: in tiles, and in degrees.
+"""Samplers of the two founding Loc2Vec systems, which measured distances in tiles and in degrees.
 
-Kept for parity with them; `placevec.training.samplers.near_far` measures in meters, which mean the same everywhere.
+They exist for parity. `placevec.training.samplers.near_far` measures in meters, which mean the same everywhere.
 """
 
 from __future__ import annotations
@@ -20,32 +20,37 @@ from placevec.training.samplers.anchors import AnchorSampler, in_disc
 from placevec.training.samplers.near_far import Neighbors, check_far_places, far_from, moved
 
 _ROUNDING = 1e-6
-"""Tiles: centers that are whole tiles apart must not be lost, or taken, by rounding."""
+"""In tiles: tolerance for centers that are an integer number of tiles apart."""
 _TRIES = 1000
-"""Rounds of drawing a negative again before the box is taken to hold none."""
+"""Rounds of redrawing a negative before the box is considered to have none."""
 _METERS_A_DEGREE = 111_320.0
-"""Along the equator, the longest a degree gets to the nearest of what matters here."""
+"""Meters per degree along the equator, the upper limit."""
 
 
 class TileSampler(AnchorSampler):
-    """Triplets of the founding 12-layer system, by distance in slippy tiles.
+    """Triplets of the founding 12-layer system, by distance in slippy-map tiles.
 
-    A positive is another of the rows within the square of ``2 near_tiles + 1`` tiles a side around the anchor, each
-    as likely; a negative is one of the rows farther than ``far_tiles`` (Euclidean), each as likely. Places need not
-    be tiles. A place that is alone in its square is its own positive, moved within ``near_tiles`` (the founding code
-    took any other place, however far).
+    A positive is a random other row within the square of ``2 near_tiles + 1`` tiles per side around the anchor; a
+    negative is a random row farther away than ``far_tiles`` (Euclidean). Places do not have to be tiles. A place that is
+    alone in its square is its own positive, shifted within ``near_tiles`` (the founding code used any other place, at
+    any distance).
 
     Args:
         lonlat: (N, 2) lon, lat degrees of all places of the dataset.
-        zoom: whose tiles are counted.
-        near_tiles, far_tiles: in tiles.
+        zoom: zoom level of the tiles.
+        near_tiles, far_tiles: distances in tiles.
         negatives: draw the slot ``negative``.
         common: the options of `AnchorSampler`.
 
     Raises:
-        InputError: as `AnchorSampler`, or places without another ``far_tiles`` away.
+        InputError: as `AnchorSampler`, or places without another one ``far_tiles`` away.
 
     Source: the founding document 004.
+
+    >>> lonlat = np.stack([24.9 + 0.003 * np.arange(20), np.full(20, 60.17)], axis=1)  # about a tile apart at zoom 17
+    >>> draw = TileSampler(lonlat, zoom=17, near_tiles=2, far_tiles=10, batch_size=4, seed=0).draw(0)
+    >>> sorted(draw.looks)
+    ['anchor', 'negative', 'positive']
     """
 
     def __init__(
@@ -61,11 +66,11 @@ class TileSampler(AnchorSampler):
         super().__init__(lonlat, **common)
         if not 0 < near_tiles < np.inf or not near_tiles <= far_tiles < np.inf:
             raise InputError(
-                f"near_tiles is positive and far_tiles at least as large; got {near_tiles} and {far_tiles}"
+                f"near_tiles must be positive and far_tiles at least as large; got {near_tiles} and {far_tiles}"
             )
         self.near_tiles, self.far_tiles, self.negatives = float(near_tiles), float(far_tiles), negatives
         self._tile = geo.lonlat_to_tile_xy(self.lonlat[:, 0], self.lonlat[:, 1], zoom)
-        world = 2.0**zoom  # tiles count on over the antimeridian
+        world = 2.0**zoom  # tile numbers continue across the antimeridian
         self._tile[:, 0] -= world * np.round((self._tile[:, 0] - self._tile[0, 0]) / world)
         self._tile_m = geo.meters_per_pixel(self.lonlat[:, 1], zoom) * geo.TILE_PX
         most = min(int(2 * near_tiles + 1) ** 2, 4096)
@@ -75,7 +80,7 @@ class TileSampler(AnchorSampler):
 
     @property
     def reach_m(self) -> float:
-        """How far, in meters, the center of a window may lie from the nearest of the rows."""
+        """Maximum distance in meters from the center of a window to the nearest of the rows."""
         lonely = self._neighbors.lonely
         return (self.near_tiles * float(self._tile_m[lonely].max()) if lonely.any() else 0.0) + self.shift_m
 
@@ -96,26 +101,33 @@ class TileSampler(AnchorSampler):
 
 
 class BoxSampler(AnchorSampler):
-    """Triplets of the founding RGB system, by distance in degrees, at any point of a box.
+    """Triplets of the founding RGB system, by distance in degrees, at any point of a bounding box.
 
-    A positive is the anchor moved by up to ``near_degrees`` along each axis, uniformly, and kept inside the box; a
-    negative is a uniform point of the box farther than ``far_degrees`` (Euclidean, in degrees). A degree of longitude
-    shrinks with the latitude: at 60 degrees these are half as far east as north.
+    A positive is the anchor shifted uniformly by up to ``near_degrees`` along each axis and clipped to the box; a
+    negative is a uniform point of the box farther away than ``far_degrees`` (Euclidean, in degrees). Degrees of longitude
+    shrink with latitude: at 60 degrees, these distances are half as long eastward as northward.
 
     Args:
         lonlat: (N, 2) lon, lat degrees of all places of the dataset.
-        boxes: (4,) or (N, 4) west, south, east, north degrees: of all places, or each place's own; ``west > east``
+        boxes: (4,) or (N, 4) west, south, east, north degrees: one box for all places, or one per place; ``west > east``
             crosses the antimeridian.
-        near_degrees, far_degrees: in degrees.
+        near_degrees, far_degrees: distances in degrees.
         negatives: draw the slot ``negative``.
-        keep_off: (M, 2) lon, lat of places that no negative may come near, such as those held out.
-        keep_off_m: how near, in meters.
+        keep_off: (M, 2) lon, lat degrees of places to which no negative may be close, such as held-out places.
+        keep_off_m: minimum distance to them in meters.
         common: the options of `AnchorSampler`.
 
     Raises:
-        InputError: as `AnchorSampler`, boxes of another shape, or a box that holds nothing ``far_degrees`` away.
+        InputError: as `AnchorSampler`, boxes of the wrong shape, or a box without any point ``far_degrees`` away.
 
     Source: the founding document 001.
+
+    >>> sampler = BoxSampler(
+    ...     [[24.90, 60.15], [24.95, 60.18]], boxes=[24.9, 60.1, 25.0, 60.2], near_degrees=0.001, far_degrees=0.01,
+    ...     batch_size=2, seed=0,
+    ... )
+    >>> sampler.draw(0).looks["negative"].lonlat.shape
+    torch.Size([2, 2])
     """
 
     def __init__(
@@ -133,7 +145,7 @@ class BoxSampler(AnchorSampler):
         super().__init__(lonlat, **common)
         if not 0 < near_degrees < 90 or not near_degrees <= far_degrees < 90:
             raise InputError(
-                f"near_degrees is positive and far_degrees at least as large; got {near_degrees} and {far_degrees}"
+                f"near_degrees must be positive and far_degrees at least as large; got {near_degrees} and {far_degrees}"
             )
         self.near_degrees, self.far_degrees, self.negatives = near_degrees, far_degrees, negatives
         every = _box_of_each(boxes, self.places)[self.rows]
@@ -144,13 +156,13 @@ class BoxSampler(AnchorSampler):
         self._size = np.stack([width, every[:, 3] - every[:, 1]], axis=1)
         east = geo.wrap_longitude(self.lonlat[:, 0] - every[:, 0] - width / 2.0) + width / 2.0
         self._inside = np.stack([east, self.lonlat[:, 1] - every[:, 1]], axis=1)
-        """(R, 2) degrees east and north of the south-western corner of a place's box."""
+        """(R, 2) degrees east and north of the southwest corner of a place's box."""
         reach = np.hypot(*np.maximum(self._inside, self._size - self._inside).T)
         if negatives and (reach <= far_degrees).any():
             raise InputError(
-                f"the box holds nothing {far_degrees:g} degrees away from {int((reach <= far_degrees).sum())} of"
-                f" {len(reach)} places to be a negative: lower far_degrees to below {reach.min():.4f}, or take a larger"
-                " area"
+                f"the box has no point {far_degrees:g} degrees away from {int((reach <= far_degrees).sum())} of"
+                f" {len(reach)} places, so they have no negatives: lower far_degrees to below {reach.min():.4f}, or use a"
+                " larger area"
             )
         self._kept_off, self._keep_off_m = None, float(keep_off_m)
         if keep_off is not None and len(np.asarray(keep_off)) and keep_off_m > 0:
@@ -161,7 +173,7 @@ class BoxSampler(AnchorSampler):
 
     @property
     def reach_m(self) -> float:
-        """How far, in meters, a positive may lie from the nearest of the rows."""
+        """Maximum distance in meters from a positive to the nearest of the rows."""
         return math.sqrt(2.0) * self.near_degrees * _METERS_A_DEGREE + self.shift_m
 
     def _positive(self, picked: Ints, random: np.random.Generator) -> tuple[Look, Floats]:
@@ -184,8 +196,8 @@ class BoxSampler(AnchorSampler):
             if len(left) == 0:
                 return self._point(self._placed(picked, inside), random, "negative")
         raise InputError(
-            f"no point of the box is both {self.far_degrees:g} degrees away and clear of the places held out: lower"
-            " far_degrees, hold fewer places out, or validate on other ground"
+            f"no point of the box is {self.far_degrees:g} degrees away and far enough from the held-out places: lower"
+            " far_degrees, hold out fewer places, or validate on another dataset"
         )
 
     def _is_kept_off(self, lonlat: Floats) -> np.ndarray[Any, np.dtype[np.bool_]]:
@@ -204,10 +216,8 @@ class BoxSampler(AnchorSampler):
 
 
 def _box_of_each(boxes: ArrayLike, places: int) -> Floats:
-    """(N, 4) the box of each of the places of the dataset; InputError when there are more or fewer."""
+    """(N, 4) the box of each place of the dataset; InputError if their number does not match."""
     given = np.asarray(boxes, np.float64)
     if given.shape not in ((4,), (places, 4)):
-        raise InputError(
-            f"boxes are one (4,) or one for each of {places} places ({places}, 4); got an array of {given.shape}"
-        )
+        raise InputError(f"boxes must have shape (4,) or, one per place, ({places}, 4); got {given.shape}")
     return np.broadcast_to(given, (places, 4))

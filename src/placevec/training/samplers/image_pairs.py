@@ -1,4 +1,4 @@
-"""Places with their images, and beside each some points of elsewhere: what a location encoder learns from images by."""
+"""Places with their images and random background points, for contrastive training of location encoders."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ _BACKGROUND = 3
 
 
 class ImagePairs:
-    """Places in random order, each once an epoch; the last batch of an epoch that is not whole is left out.
+    """Places in random order, each once per epoch; an incomplete last batch is dropped.
 
-    Slots are ``point`` and ``image``; with ``twins`` also ``twin``, the same points again, to be encoded with other units
-    dropped; with a background also ``background``, ``negatives`` points for each place: row ``k * B + b`` is the k-th of
-    place b.
+    Slots are ``point`` and ``image``. With ``twins`` there is also ``twin``, the same points again, encoded with a
+    different dropout mask; with a background also ``background``, ``negatives`` points per place: row ``k * B + b`` is
+    the k-th of place b.
 
     Args:
         rows: (R,) places that have coordinates and an image.
         lonlat: (N, 2) lon, lat degrees of all places.
-        batch_size: places in the global batch; the number of rows if that is smaller.
-        seed: 0 or more.
-        twins: whether there is a slot ``twin``.
-        background: where random points lie; None draws none.
-        negatives: how many for each place.
+        batch_size: places in the global batch; at most the number of rows.
+        seed: random seed, at least 0.
+        twins: whether to draw the slot ``twin``.
+        background: distribution of the background points; None draws none.
+        negatives: number of background points per place.
 
     >>> draw = ImagePairs([0, 1, 2], np.zeros((3, 2)), batch_size=2, seed=0, twins=True).draw(0)
     >>> sorted(draw.looks), len(draw.looks["image"])
@@ -49,9 +49,7 @@ class ImagePairs:
     ) -> None:
         self.rows = checked_rows(rows, len(lonlat))
         if negatives < 1:
-            raise InputError(
-                f"each image is told from at least one point; got {negatives} (background=None for none)"
-            )
+            raise InputError(f"negatives must be at least 1; got {negatives} (use background=None for none)")
         self.lonlat, self.twins, self.seed = np.asarray(lonlat, np.float64), twins, seed
         self.background, self.negatives = background, negatives
         self._order = Epochs(len(self.rows), batch_size, seed)
@@ -63,18 +61,18 @@ class ImagePairs:
 
     @property
     def steps_per_epoch(self) -> int:
-        """Whole batches of an epoch."""
+        """Complete batches per epoch."""
         return self._order.steps
 
     def with_batch_size(self, batch_size: int) -> ImagePairs:
-        """The same places in batches of another size."""
+        """A copy of the sampler with another batch size."""
         return ImagePairs(
             self.rows, self.lonlat, batch_size=batch_size, seed=self.seed, twins=self.twins,
             background=self.background, negatives=self.negatives,
         )  # fmt: skip
 
     def draw(self, step: int, rank: int = 0, world: int = 1) -> Draw:
-        """The slice of rank ``rank`` of the batch of a step."""
+        """The slice of process ``rank`` of the batch of a step."""
         part = slice_of(self.batch_size, rank, world)
         chosen = self.rows[self._order.at(step)[part]]
         rows, lonlat = torch.from_numpy(chosen), torch.from_numpy(self.lonlat[chosen])

@@ -1,7 +1,7 @@
-"""Labeled points and, beside each, a background point: what location encoders are trained on.
+"""Labeled points, each with a background point, for supervised training of location encoders.
 
-An epoch is laid out as tables at its first step, on the device that computes, and every step is a slice of them: no
-per-sample work, no copies to the device. Tables follow from (seed, epoch) alone.
+The tensors of an epoch are built at its first step, on the training device, and every step is a slice of them: no
+per-sample work, no copies to the device. They depend only on (seed, epoch).
 """
 
 from __future__ import annotations
@@ -25,24 +25,23 @@ _ORDER, _BACKGROUND, _SHARE = 1, 3, 4
 
 
 class LabeledSampler:
-    """Points in random order, each once an epoch or as many of a class as allowed.
+    """Points in random order, each once per epoch or limited per class.
 
-    Slots are ``point`` and, with a background, ``background`` (as many, rows -1). The last batch of an epoch that is
-    not whole is left out.
+    Slots are ``point`` and, with a background, ``background`` (one point each, rows -1). An incomplete last batch of an
+    epoch is dropped.
 
     Args:
         rows: (R,) places to draw from.
         lonlat: (N, 2) lon, lat degrees of all places.
-        batch_size: points in the global batch; the number of samples of an epoch if that is smaller.
-        seed: 0 or more.
+        batch_size: points in the global batch; at most the number of samples per epoch.
+        seed: random seed, at least 0.
         targets: name -> (N, ...) array over all places (label, user).
-        background: where background points lie; None draws none.
-        classes: (N,) class of each place, -1 unknown, with ``max_per_class``.
-        max_per_class: at most so many places of a class in an epoch, drawn anew every epoch without replacement, as
-            the founding BalancedSampler does.
-        seasons: (N,) share of the year of each place, which looks then carry as ``warp["year"]``; that of background
-            points is uniform.
-        device: where tables lie.
+        background: distribution of the background points; None draws none.
+        classes: (N,) class of each place, -1 if unknown; needed with ``max_per_class``.
+        max_per_class: maximum number of places per class in an epoch, drawn without replacement anew every epoch, as in
+            the founding BalancedSampler.
+        seasons: (N,) fraction of the year of each place, passed on as ``warp["year"]``; uniform for background points.
+        device: device of the tensors.
 
     >>> sampler = LabeledSampler([0, 1, 2], np.zeros((3, 2)), batch_size=2, seed=0, targets={"label": [5, 6, 7]})
     >>> draw = sampler.draw(0)
@@ -67,46 +66,48 @@ class LabeledSampler:
         self.rows = checked_rows(rows, len(lonlat))
         if batch_size < 1 or seed < 0:
             raise InputError(
-                f"a batch holds at least one point and a seed is 0 or more; got {batch_size}, {seed}"
+                f"batch_size must be at least 1 and seed at least 0; got {batch_size} and {seed}"
             )
         self._groups = None if max_per_class is None else _Groups.of(self.rows, classes, max_per_class)
-        self._asked = batch_size
+        self._wanted = batch_size
         self.seed, self.background, self.device = seed, background, torch.device(device)
         self._places = {"lonlat": _table(lonlat, self.device)}
         tables = {**(targets or {}), **({} if seasons is None else {"year": seasons})}
         for name, values in tables.items():
             self._places[name] = _table(np.asarray(values), self.device)
             if len(self._places[name]) != len(lonlat):
-                raise InputError(f"{name} has {len(self._places[name])} entries for {len(lonlat)} places")
+                raise InputError(
+                    f"the target {name!r} has {len(self._places[name])} entries for {len(lonlat)} places"
+                )
         self._dated = seasons is not None
         self._latest: tuple[int, dict[str, Tensor]] = (-1, {})
 
     @property
     def samples_per_epoch(self) -> int:
-        """Points of an epoch, before those of the incomplete last batch are left out."""
+        """Points per epoch, including an incomplete last batch."""
         return len(self.rows) if self._groups is None else self._groups.samples
 
     @property
     def batch_size(self) -> int:
         """Points in the global batch."""
-        return min(self._asked, self.samples_per_epoch)
+        return min(self._wanted, self.samples_per_epoch)
 
     @property
     def steps_per_epoch(self) -> int:
-        """Whole batches of an epoch."""
+        """Complete batches per epoch."""
         return self.samples_per_epoch // self.batch_size
 
     def with_batch_size(self, batch_size: int) -> LabeledSampler:
-        """The same places in batches of another size."""
+        """A copy of the sampler with another batch size."""
         other = object.__new__(type(self))
         other.__dict__.update(self.__dict__)
-        other._asked, other._latest = batch_size, (-1, {})
+        other._wanted, other._latest = batch_size, (-1, {})
         return other
 
     def draw(self, step: int, rank: int = 0, world: int = 1) -> Draw:
-        """The slice of rank ``rank`` of the batch of a step."""
+        """The slice of process ``rank`` of the batch of a step."""
         if step < 0:
-            raise InputError(f"a step is 0 or more; got {step}")
+            raise InputError(f"step must be at least 0; got {step}")
         epoch, within = divmod(step, self.steps_per_epoch)
         known, tables = self._latest
         if known != epoch:
@@ -125,7 +126,7 @@ class LabeledSampler:
         return Draw(looks, {name: tables[name][part] for name in names})
 
     def _laid_out(self, epoch: int) -> dict[str, Tensor]:
-        """Everything of an epoch, in the order in which steps take it."""
+        """The tensors of an epoch, in the order of its steps."""
         random = generator(self.seed, epoch, _ORDER)
         order = random.permutation(self.rows) if self._groups is None else self._groups.drawn(random)
         order = order[: self.steps_per_epoch * self.batch_size]
@@ -141,57 +142,57 @@ class LabeledSampler:
 
 @dataclass
 class _Groups:
-    """Places by class, of which an epoch takes at most so many each.
+    """Places grouped by class, with a maximum number per class and epoch.
 
     Attributes:
-        rows: (R,) places, those of a class one after the other.
-        start: (R,) where the class of each begins.
-        most: of a class.
-        samples: of an epoch.
+        rows: (R,) places, sorted by class.
+        start: (R,) start of each place's class in ``rows``.
+        maximum: maximum number per class.
+        samples: samples per epoch.
     """
 
     rows: Ints
     start: Ints
-    most: int
+    maximum: int
     samples: int
 
     @classmethod
-    def of(cls, rows: Ints, classes: ArrayLike | None, most: int) -> _Groups:
-        if classes is None or most < 1:
-            raise InputError(f"balancing takes 1 or more places of each class; got {most} and no classes")
+    def of(cls, rows: Ints, classes: ArrayLike | None, maximum: int) -> _Groups:
+        if classes is None:
+            raise InputError("max_per_class needs the classes of the places")
+        if maximum < 1:
+            raise InputError(f"max_per_class must be at least 1; got {maximum}")
         own = np.asarray(classes)[rows]
         _, inverse, counts = np.unique(own, return_inverse=True, return_counts=True)
         order = np.argsort(inverse, kind="stable")
         begins = np.cumsum(counts) - counts
-        return cls(rows[order], np.repeat(begins, counts), most, int(np.minimum(counts, most).sum()))
+        return cls(rows[order], np.repeat(begins, counts), maximum, int(np.minimum(counts, maximum).sum()))
 
     def drawn(self, random: np.random.Generator) -> Ints:
         """(samples,) rows of an epoch, shuffled."""
         # a random order within each class: sort by class, then by a random key
         shuffled = np.lexsort((random.random(len(self.rows)), self.start))
-        kept = shuffled[np.arange(len(self.rows)) - self.start < self.most]
+        kept = shuffled[np.arange(len(self.rows)) - self.start < self.maximum]
         return random.permutation(self.rows[kept])
 
 
 def few_shot(
     rows: Ints, labels: NDArray[Any], ratio: float, seed: int, *, classes: bool
 ) -> NDArray[np.int64]:
-    """(M,) of the ``rows``, ascending: a share of each class, at least one place of it, the same for the same seed.
+    """(M,) a random subset of ``rows``, ascending: a share of each class, at least one place per class.
 
     Args:
         rows: (R,) places.
         labels: (N,) class or number of every place.
-        ratio: the share, more than 0 and at most 1.
-        seed: 0 or more.
-        classes: whether labels are classes; a share of all rows if not.
+        ratio: the share, above 0 and at most 1.
+        seed: random seed, at least 0.
+        classes: whether labels are classes; otherwise a share of all rows is drawn.
 
     >>> few_shot(np.arange(6), np.array([0, 0, 0, 0, 1, 1]), 0.5, 0, classes=True).shape
     (3,)
     """
     if not 0 < ratio <= 1:
-        raise InputError(
-            f"a few-shot ratio is a share of the labels, more than 0 and at most 1; got {ratio:g}"
-        )
+        raise InputError(f"the few-shot ratio must be above 0 and at most 1; got {ratio:g}")
     group = labels[rows] if classes else np.zeros(len(rows), np.int64)
     _, inverse, counts = np.unique(group, return_inverse=True, return_counts=True)
     wanted = np.maximum(1, np.round(ratio * counts)).astype(np.int64)
@@ -205,4 +206,4 @@ def few_shot(
 def _table(values: NDArray[Any], device: torch.device) -> Tensor:
     return torch.from_numpy(np.require(values, requirements=["C", "W"])).to(
         device
-    )  # torch wants what may be written
+    )  # torch needs writable memory

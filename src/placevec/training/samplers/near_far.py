@@ -1,4 +1,4 @@
-"""Pairs in meters: positives near their anchor, negatives far from it."""
+"""Pairs by distance in meters: positives near their anchor, negatives far from it."""
 
 from __future__ import annotations
 
@@ -16,37 +16,43 @@ from placevec.geo import Floats, Ints
 from placevec.training.samplers.anchors import AnchorSampler, in_disc
 
 Positives = Literal["disc", "places", "none"]
-"""Where a positive comes from: any point near the anchor, another place near it, or nowhere: anchors alone."""
+"""Source of positives: any point near the anchor, another place near it, or none (anchors only)."""
 
 _TRIES = 32
-"""Rounds of drawing negatives again before the far places of an anchor are listed one by one."""
+"""Rounds of redrawing negatives before the far places of an anchor are enumerated."""
 
 
 class NearFarSampler(AnchorSampler):
     """Anchors, positives near them and, for triplets, negatives far from them; all distances in meters.
 
-    Distances are straight lines through the ellipsoid, which are ground distances to 1 part in 100,000.
+    Distances are straight lines through the ellipsoid, which equal ground distances to 1 part in 100,000.
 
-    Slots drawn: ``anchor`` (places of the dataset), ``positive`` and, with ``negatives``, ``negative``.
+    Slots: ``anchor`` (places of the dataset), ``positive`` and, with ``negatives``, ``negative``.
 
     Args:
         lonlat: (N, 2) lon, lat degrees of all places of the dataset.
-        near_m: a positive lies within this many meters of its anchor.
-        far_m: a negative lies at least this many meters from its anchor; needed with ``negatives``.
-        positives: ``disc``: a point anywhere in the disc of radius ``near_m``, uniform by area, which need not be a
-            place; ``places``: another of the rows within ``near_m`` (of more than ``max_neighbors``, the nearest);
-            a place without neighbors is its own positive, shifted to a random point of the disc; ``none``: anchors
-            alone, to predict from.
+        near_m: maximum distance of a positive from its anchor in meters.
+        far_m: minimum distance of a negative from its anchor in meters; needed with ``negatives``.
+        positives: ``disc``: a random point in the disc of radius ``near_m``, uniform by area, which does not have to be
+            a place; ``places``: a random other row within ``near_m`` (one of the ``max_neighbors`` nearest); a place
+            without neighbors is its own positive, shifted to a random point of the disc; ``none``: anchors only, for
+            prediction objectives.
         negatives: draw the slot ``negative``.
-        max_neighbors: neighbors kept in memory for each place.
+        max_neighbors: maximum number of neighbors stored per place.
         common: the options of `AnchorSampler`: rows, batch size, seed, warps, targets.
 
     Raises:
-        InputError: a row that does not exist or has no coordinates, sizes that make no sense, or, at construction,
-            places with no other place ``far_m`` away; the message says what to lower.
+        InputError: a row that does not exist or has no coordinates, invalid distances, or places without another place
+            ``far_m`` away; the message says what to lower.
 
     Source: tile pairs by distance, Jean et al. 2019 (Tile2Vec, arXiv:1805.02855) and Spruyt 2018 (Loc2Vec); the disc
-    and the dropped channels are Loc2Vec's.
+    and dropped channels are from Loc2Vec.
+
+    >>> lonlat = np.stack([24.9 + 0.001 * np.arange(20), np.full(20, 60.17)], axis=1)  # 55 m apart
+    >>> draw = NearFarSampler(lonlat, near_m=60, far_m=300, negatives=True, batch_size=4, seed=0).draw(0)
+    >>> apart = (draw.targets["anchor_xyz"] - draw.targets["positive_xyz"]).norm(dim=1)
+    >>> sorted(draw.looks), bool((apart <= 60).all())
+    (['anchor', 'negative', 'positive'], True)
     """
 
     def __init__(
@@ -69,7 +75,7 @@ class NearFarSampler(AnchorSampler):
 
     @property
     def reach_m(self) -> float:
-        """How far, in meters, the center of a window may lie from the nearest of the rows."""
+        """Maximum distance in meters from the center of a window to the nearest of the rows."""
         alone = self.positives == "none"
         leaves = not alone and (self._neighbors is None or bool(self._neighbors.lonely.any()))
         return (self.near_m if leaves else 0.0) + self.shift_m
@@ -90,7 +96,7 @@ class NearFarSampler(AnchorSampler):
     def _negative(self, picked: Ints, random: np.random.Generator) -> Look | None:
         if not self.negatives:
             return None
-        # no place is lost to rounding
+        # tolerance for rounding
         far = far_from(self._xyz, picked, float(self.far_m or 0.0) * (1.0 - 1e-9), random)
         return self._look(far, random, "negative")
 
@@ -104,16 +110,20 @@ class NearFarSampler(AnchorSampler):
 
 
 def moved(look: Look, moves: NDArray[np.float32]) -> Look:
-    """A look shifted by (N, 2) further meters, east then north."""
+    """A look shifted by another (N, 2) meters, east then north."""
     further = torch.from_numpy(moves)
     shift = look.warp["shift"] + further if "shift" in look.warp else further
     return replace(look, warp={**look.warp, "shift": shift})
 
 
 def far_from(points: Floats, picked: Ints, far: float, random: np.random.Generator) -> Ints:
-    """Another of the (N, D) points at least ``far`` from each picked one.
+    """A random one of the (N, D) points at least ``far`` away, for each picked point.
 
-    Drawn again until it is far: expected O(1) where most points are far. Every point must have one.
+    Redrawn until it is far: expected O(1) if most points are far. Every picked point must have a far one.
+
+    >>> points = np.array([[0.0], [1.0], [100.0]])
+    >>> far_from(points, np.array([0, 1]), 50.0, np.random.default_rng(0)).tolist()
+    [2, 2]
     """
     far2 = far**2
     chosen = random.integers(0, len(points), len(picked))
@@ -131,7 +141,12 @@ def far_from(points: Floats, picked: Ints, far: float, random: np.random.Generat
 
 @dataclass(frozen=True)
 class Neighbors:
-    """The places near each place: those of ``i`` are ``members[offsets[i]:offsets[i + 1]]``."""
+    """The neighbors of each place: those of ``i`` are ``members[offsets[i]:offsets[i + 1]]``.
+
+    >>> neighbors = Neighbors.of(np.array([[0.0], [1.0], [9.0]]), near=2.0, maximum=8)
+    >>> neighbors.members.tolist(), neighbors.lonely.tolist()
+    ([1, 0], [False, False, True])
+    """
 
     offsets: Ints
     members: NDArray[np.int32]
@@ -139,15 +154,15 @@ class Neighbors:
 
     @classmethod
     def of(
-        cls, points: Floats, near: float, most: int, *, norm: float = 2.0, chunk: int = 65536
+        cls, points: Floats, near: float, maximum: int, *, norm: float = 2.0, chunk: int = 65536
     ) -> Neighbors:
-        """The ``most`` nearest of the others within ``near`` of each of the (N, D) points, in a Minkowski norm."""
+        """Up to ``maximum`` nearest others within ``near`` of each of the (N, D) points, in a Minkowski norm."""
         from scipy.spatial import cKDTree
 
         tree, total = cKDTree(points), len(points)
-        ranks = np.arange(1, min(most + 1, total) + 1)
+        ranks = np.arange(1, min(maximum + 1, total) + 1)
         counts, members = [np.zeros(1, np.int64)], []
-        bound = np.nextafter(near, np.inf)  # scipy's is exclusive
+        bound = np.nextafter(near, np.inf)  # scipy's bound is exclusive
         for start in range(0, total, chunk):
             queried = np.arange(start, min(start + chunk, total))
             _, found = tree.query(points[queried], k=ranks, p=norm, distance_upper_bound=bound, workers=-1)
@@ -158,7 +173,7 @@ class Neighbors:
         return cls(np.cumsum(numbers), np.concatenate(members), numbers[1:] == 0)
 
     def one_of(self, picked: Ints, random: np.random.Generator) -> Ints:
-        """A random neighbor of each; a lonely place itself."""
+        """A random neighbor of each picked place; a place without neighbors gets itself."""
         start, count = self.offsets[picked], self.offsets[picked + 1] - self.offsets[picked]
         chosen = picked.copy()
         some = np.flatnonzero(count)
@@ -169,15 +184,15 @@ class Neighbors:
 
 def _check_distances(near_m: float, far_m: float | None, positives: str, negatives: bool) -> None:
     if positives not in get_args(Positives):
-        raise InputError(f"positives come from {' or '.join(get_args(Positives))}; got {positives!r}")
+        raise InputError(f"positives must be {' or '.join(get_args(Positives))}; got {positives!r}")
     if not 0 < near_m < np.inf:
-        raise InputError(f"near_m is positive, in meters; got {near_m}")
+        raise InputError(f"near_m must be a positive number of meters; got {near_m}")
     if negatives and (far_m is None or not near_m <= far_m < np.inf):
-        raise InputError(f"negatives need far_m, in meters and at least near_m = {near_m:g}; got {far_m}")
+        raise InputError(f"negatives need far_m of at least near_m = {near_m:g} meters; got {far_m}")
 
 
 def check_far_places(points: Floats, rows: Ints, far: float, unit: str = "m") -> None:
-    """InputError unless every one of the (N, D) points has another at least ``far`` away."""
+    """InputError unless each of the (N, D) points has another one at least ``far`` away."""
     signs = np.stack(np.meshgrid(*[[-1, 0, 1]] * points.shape[1], indexing="ij"), axis=-1)
     farthest = np.zeros(len(points))
     for outermost in np.unique((points @ signs.reshape(-1, points.shape[1]).T).argmax(axis=0)):
@@ -192,6 +207,6 @@ def check_far_places(points: Floats, rows: Ints, far: float, unit: str = "m") ->
         if len(stuck):
             raise InputError(
                 f"{len(stuck)} of {len(points)} places (the first is row {rows[stuck[0]]}) have no other place"
-                f" {far:,.0f} {unit} away to be a negative: the places span {farthest.max():,.0f} {unit}; lower"
-                f" far_{unit} to {np.floor(farthest.min()):,.0f} {unit} or less, or take a larger area"
+                f" {far:,.0f} {unit} away for a negative: the places span {farthest.max():,.0f} {unit}; lower"
+                f" far_{unit} to {np.floor(farthest.min()):,.0f} {unit} or less, or use a larger area"
             )

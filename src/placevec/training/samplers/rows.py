@@ -1,4 +1,4 @@
-"""Samplers that know no distances: places with all that is known of them, and few batches again and again."""
+"""Samplers without distances: places with all their views, and a fixed set of batches for validation."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from placevec.training.samplers.epochs import Epochs, checked_rows, slice_of
 
 
 class PairSampler:
-    """Places with all that is known of them: every slot of a batch reads the same rows.
+    """Places with all their views: every slot of a batch reads the same rows.
 
-    For views that are read by row (chips, words, POI sets, ready features) and for coordinates; which rows meet is
-    random. What a slot knows nothing of is ``ROW_MISSING`` there, and takes no part in any objective on that slot.
+    For views that are read by row (chips, text, POI sets, features) and for coordinates; batches are random. Places that
+    a slot does not have are ``ROW_MISSING`` there, and objectives ignore them for that slot.
 
     Args:
         rows: (R,) the places to draw from.
-        batch_size: places in the global batch; the number of rows if that is smaller.
-        seed: 0 or more.
-        slots: names of the slots; or name -> (N,) bool, the places of the dataset it knows (None: all).
+        batch_size: places in the global batch; at most the number of rows.
+        seed: random seed, at least 0.
+        slots: names of the slots; or name -> (N,) bool, which places of the dataset the slot has (None: all).
         lonlat: (N, 2) lon, lat degrees of all places, for slots that read coordinates.
         targets: name -> (N, ...) array over all places (labels, types), read at the drawn rows.
 
@@ -51,9 +51,7 @@ class PairSampler:
         tables = {**self.known, **self.targets, "lonlat": self.lonlat}
         for name, table in tables.items():
             if table is not None and len(table) <= self.rows.max():
-                raise InputError(
-                    f"{name} has {len(table)} entries and cannot be read at row {self.rows.max()}"
-                )
+                raise InputError(f"{name} has {len(table)} entries, so row {self.rows.max()} is out of range")
         self._order = Epochs(len(self.rows), batch_size, seed)
 
     @property
@@ -63,11 +61,11 @@ class PairSampler:
 
     @property
     def steps_per_epoch(self) -> int:
-        """Batches in which every place comes once, but for an incomplete last batch."""
+        """Batches per epoch: every place once, except for an incomplete last batch."""
         return self._order.steps
 
     def draw(self, step: int, rank: int = 0, world: int = 1) -> Draw:
-        """The slice of rank ``rank`` of the batch of a step."""
+        """The slice of process ``rank`` of the batch of a step."""
         rows = self.rows[self._order.at(step)[slice_of(self.batch_size, rank, world)]]
         lonlat = None if self.lonlat is None else torch.from_numpy(self.lonlat[rows])
         looks = {}
@@ -78,9 +76,9 @@ class PairSampler:
 
 
 class FixedPairs:
-    """The same few batches of another sampler again and again, to measure on: step ``s`` is its ``s % batches``.
+    """The same few batches of another sampler repeatedly, for validation: step ``s`` is its step ``s % batches``.
 
-    Give it a sampler over held-out rows. Being pure, that sampler draws the same batches in every process and run.
+    Pass a sampler of held-out rows. Samplers are pure functions, so the batches are the same in every process and run.
 
     >>> few = FixedPairs(PairSampler(range(9), batch_size=3, seed=0, slots=["a"]), batches=2)
     >>> torch.equal(few.draw(0).looks["a"].rows, few.draw(2).looks["a"].rows), few.steps_per_epoch
@@ -93,5 +91,5 @@ class FixedPairs:
         self.sampler, self.steps_per_epoch = sampler, batches
 
     def draw(self, step: int, rank: int = 0, world: int = 1) -> Draw:
-        """The slice of rank ``rank`` of one of the fixed batches."""
+        """The slice of process ``rank`` of one of the fixed batches."""
         return self.sampler.draw(step % self.steps_per_epoch, rank, world)

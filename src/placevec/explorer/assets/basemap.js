@@ -1,15 +1,15 @@
-// The map's pictures: an overview that is shown at once, and sharper pieces that are decoded when they are needed.
+// Images of the base map: an overview that is shown immediately, and sharper pieces that are decoded on demand.
 
 const PIECES_KEPT = 48; // decoded pieces of at most a megapixel each
 
-const ground = {
+const basemap = {
   pieces: [],
   overview: null,
   frame: null, // box of the dataset's area
   metersPerPixel: Infinity,
-  decoded: new Map(), // piece -> promise of a bitmap, the longest unused first
+  decoded: new Map(), // piece -> promise of a bitmap, least recently used first
 
-  /** Take over the pictures once the browser has read that part of the page; `drawn` is called for each new one. */
+  /** Load the images once that part of the page has been parsed; `drawn` is called for each new image. */
   load(drawn) {
     const stored = block("placevec-map");
     if (!stored) return;
@@ -48,14 +48,14 @@ const ground = {
     return this.pieces.filter(({ box: [w, s, e, n] }) => w < east && e > west && s < north && n > south);
   },
 
-  /** Draw the ground inside a box (meters) over a whole context of the given size. */
+  /** Draw the base map inside a box (meters) over a whole context of the given size. */
   async drawBox(context, box, width, height, wanted) {
     const found = this.touching(box);
     const bitmaps = await Promise.all(found.map((piece) => this.bitmap(piece)));
     if (!wanted()) return;
     const [west, south, east, north] = box, sx = width / (east - west), sy = height / (north - south);
     context.imageSmoothingQuality = "high";
-    if (this.overview) this.drawOverview(context, box, width, height); // plain ground has no piece
+    if (this.overview) this.drawOverview(context, box, width, height); // uniform areas have no piece
     found.forEach(({ box: [w, s, e, n] }, i) => {
       const [x, y] = [Math.round((w - west) * sx), Math.round((north - n) * sy)]; // whole pixels: no seams
       const [right, bottom] = [Math.round((e - west) * sx), Math.round((north - s) * sy)];
