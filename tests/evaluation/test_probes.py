@@ -17,16 +17,16 @@ from placevec.evaluation.probes import (
     Training,
     as_if_equally_common,
     forest,
-    learnable,
     linear,
-    nearest_neighbours,
-    standardised,
+    nearest_neighbors,
+    standardized,
 )
-from placevec.evaluation.scores import Kind, score
+from placevec.evaluation.scores import score
 from placevec.evaluation.splits import block_grid, local_plane, random_split, spatial_split
+from placevec.evaluation.tasks import Kind, varied
 from tests.evaluation.test_splits import town
 
-SMALL = Effort(trees=25, inverse_penalties=(1.0,), neighbours=(7,))
+SMALL = Effort(trees=25, inverse_penalties=(1.0,), neighbors=(7,))
 KINDS: tuple[Kind, ...] = ("classification", "multilabel", "regression")
 
 
@@ -112,7 +112,7 @@ def test_neighbours_equal_scikit_learn() -> None:
         expected = np.reshape(predict(scaler.transform(other.features)), (240, -1))
         if kind == "classification":
             expected = as_if_equally_common(expected, training)
-        np.testing.assert_allclose(nearest_neighbours(training, other.features, SMALL), expected)
+        np.testing.assert_allclose(nearest_neighbors(training, other.features, SMALL), expected)
 
 
 def test_the_penalty_is_chosen_inside_the_training() -> None:
@@ -133,7 +133,7 @@ def test_the_penalty_is_chosen_inside_the_training() -> None:
 def test_a_class_that_training_lacks_gets_no_score() -> None:
     training = problem("classification")
     rows = np.flatnonzero(training.target != 1)
-    for probe in (linear, forest, nearest_neighbours):
+    for probe in (linear, forest, nearest_neighbors):
         assert (probe(training.taken(rows), training.features, SMALL)[:, 1] == 0).all()
 
 
@@ -158,7 +158,7 @@ def test_the_same_seed_gives_the_same_scores() -> None:
 
 def test_standardising_uses_the_training_alone_and_survives_constants() -> None:
     train = np.array([[1.0, 7.0], [3.0, 7.0]])
-    first, second = standardised(train, np.array([[5.0, 8.0]]))
+    first, second = standardized(train, np.array([[5.0, 8.0]]))
     assert first.tolist() == [[-1.0, 0.0], [1.0, 0.0]]
     assert second.tolist() == [[3.0, 0.0]]
 
@@ -177,12 +177,12 @@ def test_average_precision_of_no_knowledge_is_not_the_share_alone() -> None:
     assert np.mean(found) == pytest.approx(expected.mean(), abs=0.01)
 
 
-def test_learnable() -> None:
-    assert not learnable("classification", np.array([1, 1]))
-    assert learnable("classification", np.array([1, 2]))
-    assert learnable("multilabel", np.array([[True, False], [True, True]]))
-    assert not learnable("multilabel", np.array([[True, False], [True, False]]))
-    assert not learnable("regression", np.zeros(0))
+def test_varied_labels() -> None:
+    assert not varied(np.array([1, 1]))
+    assert varied(np.array([1, 2]))
+    assert varied(np.array([[True, False], [True, True]]))
+    assert not varied(np.array([[True, False], [True, False]]))
+    assert not varied(np.zeros(0))
 
 
 def test_memory_of_coordinates_wins_the_random_split_and_not_the_blocks() -> None:

@@ -18,16 +18,15 @@ import pytest
 
 from placevec import api
 from placevec.api.evaluating import evaluate_model
-from placevec.evaluation.compare import OURS, Budget, judge
-from placevec.evaluation.location_encoders import run as contest
+from placevec.evaluation.engine import OURS, Budget, evaluate_task
+from placevec.evaluation.location_encoders import run as running
+from placevec.evaluation.location_encoders.candidates import candidates
 from placevec.evaluation.location_encoders.compare import compared, corrections, mean_ranks
-from placevec.evaluation.location_encoders.contenders import entrants
 from placevec.evaluation.location_encoders.country_task import sphere_points
-from placevec.evaluation.location_encoders.run import Contest
-from placevec.evaluation.point_tasks import PointTask
+from placevec.evaluation.location_encoders.run import Benchmark
 from placevec.evaluation.probes import Effort
-from placevec.evaluation.tasks import Task
-from placevec.evaluation.transfer import judge_elsewhere, landuse_elsewhere
+from placevec.evaluation.tasks import Task, point_task
+from placevec.evaluation.transfer import evaluate_elsewhere, landuse_elsewhere
 from tests.evaluation.standin import town
 from tests.evaluation.test_splits import town as town_points
 from tests.preparation.points.tables import add_predictions, globe, octant_points, octants, write_points
@@ -64,21 +63,25 @@ def _judged(found: Any) -> dict[str, Any]:
         "places": found.places,
         "blocks": found.blocks,
         "rows": {
-            row.name: [row.probe, row.score, row.low, row.high, row.further, row.by_probe] for row in found.rows
+            row.name: [row.probe, row.score.value, row.score.low, row.score.high, row.further, row.by_probe]
+            for row in found.rows
         },
-        "comparisons": [[pair.of, pair.against, pair.difference, pair.low, pair.high] for pair in found.comparisons],
+        "comparisons": [
+            [pair.of, pair.against, pair.difference.value, pair.difference.low, pair.difference.high]
+            for pair in found.comparisons
+        ],
     }  # fmt: skip
 
 
 def vectors(folder: Path) -> dict[str, Any]:
-    """`judge` on every kind of task, and `judge_elsewhere` on four small towns."""
+    """`judge` on every kind of task, and `evaluate_elsewhere` on four small towns."""
     features, tasks = _kinds()
     noise = np.random.default_rng(8).normal(size=(2, *features.shape))
     lonlat = town_points(24.9, 60.2, km=10, count=500, seed=0)
     budget = Budget(Effort(5, (0.1, 1.0), (5, 20)), 200, 10_000)
     found = {
         name: _judged(
-            judge(
+            evaluate_task(
                 task, {OURS: (features,), "noise": (noise[0], noise[1])}, lonlat,
                 pairs=((OURS, "chance"), (OURS, "noise")), buffer_m=300.0, folds=4, seeds=2, budget=budget,
             )
@@ -92,7 +95,7 @@ def vectors(folder: Path) -> dict[str, Any]:
     task = landuse_elsewhere(towns)
     truth = np.eye(len(task.classes))[task.target] + np.random.default_rng(9).normal(size=(len(task), 3))
     found["elsewhere"] = _judged(
-        judge_elsewhere(task, towns, {OURS: [lambda _: truth]}, pairs=((OURS, "chance"),), budget=budget)
+        evaluate_elsewhere(task, towns, {OURS: [lambda _: truth]}, pairs=((OURS, "chance"),), budget=budget)
     )
     return found
 
@@ -100,13 +103,14 @@ def vectors(folder: Path) -> dict[str, Any]:
 # --- predictions of a head ----------------------------------------------------------------------------------
 
 
-def _answers(report: Any) -> dict[str, Any]:
+def _measured(report: Any) -> dict[str, Any]:
+    (result,) = report.results
     return {
-        "places": report.places,
-        "blocks": report.blocks,
+        "places": result.places,
+        "blocks": result.blocks,
         "rows": {
-            name: {what: [one.value, one.low, one.high] for what, one in row.items()}
-            for name, row in report.rows.items()
+            row.name: {what: [one.value, one.low, one.high] for what, one in row.scores.items()}
+            for row in result.rows
         },
     }
 
@@ -142,42 +146,49 @@ def _predictions(folder: Path) -> dict[str, Any]:
     sides = np.repeat([0, 1, 2], [150, 20, len(here) - 170])
     seen = write_points(folder / "seen", here, np.zeros(len(here), int), classes=("bear",), split=sides)
     api.train("sphere2vec", seen, out=folder / "s", **TRAINING)
-    return {name: _answers(evaluate_model(folder / name[0])) for name in ("classes", "numbers", "seen")}
+    return {name: _measured(evaluate_model(folder / name[0])) for name in ("classes", "numbers", "seen")}
 
 
 # --- a benchmark of location encoders -----------------------------------------------------------------------
 
 
-def _points(kind: Any, points: int = 260) -> PointTask:
+def _points(kind: Any, points: int = 260) -> Task:
     random = np.random.default_rng(3)
     lonlat = sphere_points(random, points)
     value = np.sin(np.radians(lonlat[:, 1])) * 3 + random.normal(0, 1.0, points)
     further = np.arange(points) >= points - 40
-    if kind == "number":
-        return PointTask(kind, kind, lonlat, value, further=further)
-    if kind == "classes":
-        return PointTask(
-            kind, kind, lonlat, np.digitize(value, [-1.5, 0, 1.5]), tuple("abcd"), further=further
+    if kind == "regression":
+        return point_task("number", kind, lonlat, value, extra=further)
+    if kind == "classification":
+        return point_task(
+            "classes", kind, lonlat, np.digitize(value, [-1.5, 0, 1.5]), tuple("abcd"), extra=further
         )
-    return PointTask(kind, kind, lonlat, (value > 0.5).astype(np.int64), ("background", "seen"))
+    return point_task(kind, kind, lonlat, (value > 0.5).astype(np.int64), ("background", "seen"))
+
+
+def _against_best(one: Any, group: Any) -> tuple[float, ...]:
+    """(difference from the best baseline, low, high, p); p is unknown for baselines."""
+    difference = one.overall - group.of(group.best_baseline).overall
+    p = float("nan") if one.against_best is None else one.against_best.p
+    return difference.value, difference.low, difference.high, p
 
 
 def encoders(folder: Path) -> dict[str, Any]:
     """A contest of three encoders on numbers, classes and presence, in both kinds of folds, by two probes."""
-    tasks = [_points(kind) for kind in ("number", "classes", "presence")]
-    held = Contest(
-        tasks, entrants(["xyz", "wrap", "rff"]), folder, ("ridge", "kNN"), ("blocks", "random"), seeds=2, folds=3
+    tasks = [_points(kind) for kind in ("regression", "classification", "presence")]
+    held = Benchmark(
+        tasks, candidates(["xyz", "wrap", "rff"]), folder, ("ridge", "kNN"), ("blocks", "random"), seeds=2, folds=3
     )  # fmt: skip
-    groups = compared(held, contest.run(held).done)
+    groups = compared(held, running.run(held).done)
     found: dict[str, Any] = {}
     for group in groups:
         found[f"{group.task.name}, {group.scheme}, {group.probe}"] = {
-            "best": group.best_floor,
+            "best": group.best_baseline,
             "reachable": group.reachable,
             "rows": {
                 one.name: [
-                    one.overall.value, one.overall.low, one.overall.high, one.ahead.value, one.ahead.low,
-                    one.ahead.high, one.p, one.like_best, one.rank, one.geo_bias, one.edges, len(one.scores),
+                    one.overall.value, one.overall.low, one.overall.high, *_against_best(one, group),
+                    one.like_best, one.rank, one.geo_bias, one.edges, len(one.scores),
                 ]
                 for one in group.standings
             },

@@ -1,6 +1,6 @@
 """What can be said of vectors without labels: do near places lie near, how many directions are used, do they clump.
 
-Near places that share ground would be alike for free, so only places whose footprints do not touch are compared.
+Near places whose footprints overlap would be alike for free, so only places whose footprints do not touch are compared.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from placevec.evaluation.compare import Variants
+from placevec.evaluation.engine import Variants
 from placevec.evaluation.probes import Features
 from placevec.geo import Floats, Ints, to_ecef
 from placevec.metrics import (
@@ -25,7 +25,7 @@ from placevec.metrics import (
     trustworthiness_by_chance,
 )
 
-NEIGHBOURS = 10
+NEIGHBORS = 10
 """Nearest vectors that retrieval looks at."""
 HELD_OUT = "in blocks that training held out"
 ELSEWHERE = "of another dataset than the encoder trained on"
@@ -44,10 +44,10 @@ class LabelFreeRow:
 
     Attributes:
         name: as in the other tables.
-        effective_rank: exp of the entropy of the normalised singular values: directions in use, 1 to D.
+        effective_rank: exp of the entropy of the normalized singular values: directions in use, 1 to D.
         triplet_accuracy: share of (place, near, far) whose near one has the nearer vector; chance is 0.5.
-        retrieval: share of near places among the `NEIGHBOURS` nearest vectors.
-        coherence: Spearman correlation of distances on the ground and between vectors, over pairs; chance is 0.
+        retrieval: share of near places among the `NEIGHBORS` nearest vectors.
+        coherence: Spearman correlation of distances between places and between vectors, over pairs; chance is 0.
         trustworthiness: how far a flat picture of the vectors by their two principal components can be believed.
         silhouette: of `CLUSTERS` clusters of k-means; -1 to 1.
     """
@@ -68,7 +68,7 @@ class LabelFree:
     Attributes:
         rows: one a feature set.
         places: how many were looked at.
-        basis: what training has seen of them: `HELD_OUT`, `ELSEWHERE`, `TRAINED_ON` or `UNKNOWN`.
+        basis: which of them the encoder was trained on: `HELD_OUT`, `ELSEWHERE`, `TRAINED_ON` or `UNKNOWN`.
         apart_m: compared places are at least so far apart, so that their footprints do not touch.
         near_m: and near when within this distance.
         far_m: and far beyond this one.
@@ -113,8 +113,8 @@ def label_free(
     away = np.linalg.norm(xyz[queries][:, None] - xyz[None], axis=2)
     far_m = 4.0 * apart_m if (away >= 4.0 * apart_m).any(axis=1).mean() > 0.5 else near_m
     near, far = (away >= apart_m) & (away < near_m), away >= far_m
-    asked = np.flatnonzero(near.any(axis=1) & far.any(axis=1) & ((away >= apart_m).sum(axis=1) >= NEIGHBOURS))
-    if len(asked) < NEIGHBOURS:
+    asked = np.flatnonzero(near.any(axis=1) & far.any(axis=1) & ((away >= apart_m).sum(axis=1) >= NEIGHBORS))
+    if len(asked) < NEIGHBORS:
         return None
     queries, away, near, far = queries[asked], away[asked], near[asked], far[asked]
     triplets = np.stack([queries, _any_of(near, random), _any_of(far, random)], axis=-1)
@@ -126,12 +126,12 @@ def label_free(
     chance = float((near.sum(axis=1) / (away >= apart_m).sum(axis=1)).mean())
     return LabelFree(
         rows, len(kept), basis, apart_m, near_m, far_m, chance, shape.by_chance, shape.pairs,
-        trustworthiness_by_chance(len(shape.looked_at), NEIGHBOURS), len(shape.looked_at),
+        trustworthiness_by_chance(len(shape.looked_at), NEIGHBORS), len(shape.looked_at),
     )  # fmt: skip
 
 
 class _Shape:
-    """Measures of the whole cloud of vectors, and what chance gives: told by the first row that has any spread."""
+    """Measures of the whole cloud of vectors, and what chance gives: taken from the first row that has any spread."""
 
     def __init__(self, lonlat: Floats, apart_m: float, seed: int) -> None:
         self.lonlat, self.apart_m, self.seed = lonlat, apart_m, seed
@@ -142,17 +142,17 @@ class _Shape:
         """(coherence, trustworthiness, silhouette); NaN where vectors do not differ."""
         from sklearn.cluster import KMeans
 
-        told = self.by_chance == self.by_chance
-        found = self._coherence(vectors, shuffles=0 if told else 99)
+        known = self.by_chance == self.by_chance
+        found = self._coherence(vectors, shuffles=0 if known else 99)
         self.pairs = found.pairs
-        if not told:
+        if not known:
             self.by_chance = found.chance
         seen = np.asarray(vectors[self.looked_at], np.float64)
         unit = seen / np.maximum(np.linalg.norm(seen, axis=1, keepdims=True), 1e-30)
-        if len(np.unique(unit.round(9), axis=0)) <= CLUSTERS or len(seen) <= 2 * NEIGHBOURS:
+        if len(np.unique(unit.round(9), axis=0)) <= CLUSTERS or len(seen) <= 2 * NEIGHBORS:
             return found.spearman, float("nan"), float("nan")
         label = KMeans(CLUSTERS, n_init=2, random_state=self.seed).fit(unit).labels_
-        believed = trustworthiness(unit, _flat(unit), NEIGHBOURS)
+        believed = trustworthiness(unit, _flat(unit), NEIGHBORS)
         return found.spearman, believed, silhouette(unit, label)
 
     def _coherence(self, vectors: Features, shuffles: int) -> Coherence:
@@ -219,6 +219,6 @@ def _measure(
     accuracy = triplet_accuracy(*(unit[triplets[:, part]] for part in range(3)))
     similarity = np.where(allowed, unit[triplets[:, 0]] @ unit.T, -np.inf)
     shuffled = np.random.default_rng(0).permutation(similarity.shape[1])  # equal vectors come in no order
-    nearest = shuffled[np.argsort(-similarity[:, shuffled], axis=1, kind="stable")[:, :NEIGHBOURS]]
+    nearest = shuffled[np.argsort(-similarity[:, shuffled], axis=1, kind="stable")[:, :NEIGHBORS]]
     found = float(np.take_along_axis(near, nearest, axis=1).mean())
     return effective_rank(vectors) if np.any(vectors) else float("nan"), accuracy, found

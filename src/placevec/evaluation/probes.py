@@ -1,6 +1,6 @@
-"""Simple learners on frozen features: linear, k nearest neighbours, random forest, and the two kinds of chance.
+"""Simple learners on frozen features: linear, k nearest neighbors, random forest, and the two kinds of chance.
 
-Features are standardised on the training fold. Regularisation and k are chosen inside the training fold, on a
+Features are standardized on the training fold. Regularization and k are chosen inside the training fold, on a
 quarter of its blocks, never on the tested places. Scores of classes are what they would be were all classes equally
 common (`as_if_equally_common`), because macro-F1 counts them all alike.
 """
@@ -15,7 +15,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from placevec.evaluation.scores import Kind, score
+from placevec.evaluation import ridge
+from placevec.evaluation.neighbors import neighbor_means
+from placevec.evaluation.scores import better, score
+from placevec.evaluation.tasks import METRIC, Kind, varied
 
 Features = NDArray[np.floating[Any]]
 Array = NDArray[np.float64]
@@ -33,12 +36,12 @@ class Effort:
     Attributes:
         trees: of the random forest.
         inverse_penalties: C of the logistic regression.
-        neighbours: k of the nearest neighbours.
+        neighbors: k of the nearest neighbors.
     """
 
     trees: int = 200
     inverse_penalties: tuple[float, ...] = (0.01, 0.1, 1.0)
-    neighbours: tuple[int, ...] = (5, 20)
+    neighbors: tuple[int, ...] = (5, 20)
 
 
 @dataclass(frozen=True)
@@ -76,7 +79,7 @@ Probe = Callable[[Training, Features, Effort], Array]
 """Learns, and returns (m, outputs) scores of the tested features (m, D)."""
 
 
-def standardised(train: Features, test: Features) -> tuple[Array, Array]:
+def standardized(train: Features, test: Features) -> tuple[Array, Array]:
     """Both by the mean and deviation of ``train``; a constant column becomes zero."""
     train, test = np.asarray(train, np.float64), np.asarray(test, np.float64)
     mean, deviation = train.mean(axis=0), train.std(axis=0)
@@ -87,28 +90,22 @@ def standardised(train: Features, test: Features) -> tuple[Array, Array]:
 def _choose(
     training: Training, options: tuple[Any, ...], learn: Callable[[Training, Features, Any], Array]
 ) -> Any:
-    """The option that scores best on a quarter of the training blocks, learnt from the others."""
+    """The option that scores best on a quarter of the training blocks, learned from the others."""
     if len(options) == 1:
         return options[0]
     random = np.random.default_rng([training.seed, 0xC0])
     names = random.permutation(np.unique(training.block))
     checked = np.isin(training.block, names[: max(1, len(names) // 4)])
     inner, outer = np.flatnonzero(~checked), np.flatnonzero(checked)
-    if min(len(inner), len(outer)) < 10 or not learnable(training.kind, training.target[inner]):
+    if min(len(inner), len(outer)) < 10 or not varied(training.target[inner]):
         return options[len(options) // 2]
     part = training.taken(inner)
     scores = [
-        score(training.kind, training.target[outer], learn(part, training.features[outer], option))
+        better(METRIC[training.kind])
+        * score(training.kind, training.target[outer], learn(part, training.features[outer], option))
         for option in options
     ]
     return options[int(np.argmax(np.nan_to_num(scores, nan=-np.inf)))]
-
-
-def learnable(kind: Kind, target: NDArray[Any]) -> bool:
-    """Whether there is anything to tell apart: two classes, a group with both answers, values that differ."""
-    if len(target) == 0:
-        return False
-    return bool((target.min(axis=0) != target.max(axis=0)).any())
 
 
 def as_if_equally_common(scores: Array, training: Training) -> Array:
@@ -128,7 +125,7 @@ def as_if_equally_common(scores: Array, training: Training) -> Array:
 
 def linear(training: Training, tested: Features, effort: Effort) -> Array:
     """Logistic regression for classes; ridge regression for groups and values."""
-    features, tested = standardised(training.features, tested)
+    features, tested = standardized(training.features, tested)
     whole = replace(training, features=features)
     if training.kind == "classification":
         return _logistic(whole, tested, _choose(whole, effort.inverse_penalties, _logistic))
@@ -149,29 +146,23 @@ def _logistic(training: Training, tested: Features, inverse_penalty: float) -> A
 
 
 def _ridge(training: Training, tested: Features, alpha: float) -> Array:
-    from sklearn.linear_model import Ridge
-
-    model = Ridge(alpha=alpha * len(training.features))
-    model.fit(training.features, training.columns())
-    return np.asarray(model.predict(tested), np.float64).reshape(len(tested), -1)
+    weights, intercept = ridge.fitted(np.asarray(training.features, np.float64), training.columns(), alpha)
+    return np.asarray(tested @ weights + intercept)
 
 
-# --- neighbours and trees ----------------------------------------------------------------------------------
+# --- neighbors and trees ----------------------------------------------------------------------------------
 
 
-def nearest_neighbours(training: Training, tested: Features, effort: Effort) -> Array:
-    """Mean of the k nearest training places, by Euclidean distance of standardised features."""
-    features, tested = standardised(training.features, tested)
+def nearest_neighbors(training: Training, tested: Features, effort: Effort) -> Array:
+    """Mean of the k nearest training places, by Euclidean distance of standardized features."""
+    features, tested = standardized(training.features, tested)
     whole = replace(training, features=features)
-    return _neighbours(whole, tested, _choose(whole, effort.neighbours, _neighbours))
+    return _neighbors(whole, tested, _choose(whole, effort.neighbors, _neighbors))
 
 
-def _neighbours(training: Training, tested: Features, k: int) -> Array:
-    from sklearn.neighbors import NearestNeighbors
-
-    model = NearestNeighbors(n_neighbors=min(k, len(training.features))).fit(training.features)
-    near = model.kneighbors(tested, return_distance=False)
-    scores = np.asarray(training.columns()[near].mean(axis=1))
+def _neighbors(training: Training, tested: Features, k: int) -> Array:
+    given = np.asarray(training.features, np.float64)
+    (scores,) = neighbor_means(given, training.columns(), np.asarray(tested, np.float64), (k,), tie=0.0)
     return as_if_equally_common(scores, training) if training.kind == "classification" else scores
 
 
@@ -209,7 +200,7 @@ def most_frequent(training: Training, tested: Features, effort: Effort) -> Array
 
 
 def stratified(training: Training, tested: Features, effort: Effort) -> Array:
-    """The answer of a training place drawn at random, for every place anew."""
+    """The label of a training place drawn at random, for every place anew."""
     random = np.random.default_rng([training.seed, 0x57])
     return training.columns()[random.integers(0, len(training.target), len(tested))]
 
@@ -219,8 +210,8 @@ def random_order(training: Training, tested: Features, effort: Effort) -> Array:
     return np.random.default_rng([training.seed, len(tested), 0x0D]).random((len(tested), training.outputs))
 
 
-PROBES: dict[str, Probe] = {"linear": linear, "kNN": nearest_neighbours, "random forest": forest}
-"""Every row of features is judged by the best of these."""
+PROBES: dict[str, Probe] = {"linear": linear, "kNN": nearest_neighbors, "random forest": forest}
+"""Every row of features takes the best of these."""
 CHANCE: dict[Kind, dict[str, Probe]] = {
     "classification": {"most frequent": most_frequent, "stratified": stratified},
     "multilabel": {"most frequent": most_frequent, "random order": random_order},

@@ -15,7 +15,7 @@ def test_moments_are_those_of_all_dealings(share: float) -> None:
     """Against 4,000 permutations: mean within 4 standard errors, deviation within 5 %."""
     random = np.random.default_rng(0)
     xyz = fibonacci_sphere(60)
-    around = geo_bias.neighbourhood(xyz, np.arange(60))
+    around = geo_bias.neighborhood(xyz, np.arange(60))
     marks = (np.arange(60) < 60 * share).astype(float)
     z = marks - marks.mean()
     _, mean, deviation = geo_bias.moran(z, around)
@@ -27,7 +27,7 @@ def test_moments_are_those_of_all_dealings(share: float) -> None:
 def test_morans_i_by_its_definition() -> None:
     random = np.random.default_rng(1)
     xyz = fibonacci_sphere(30)
-    around = geo_bias.neighbourhood(xyz, np.arange(30))
+    around = geo_bias.neighborhood(xyz, np.arange(30))
     z = random.normal(size=30)
     z -= z.mean()
     weights = np.zeros((30, 30))
@@ -36,20 +36,20 @@ def test_morans_i_by_its_definition() -> None:
     assert geo_bias.moran(z, around)[0] == pytest.approx(30 / weights.sum() * (z @ weights @ z) / (z @ z))
 
 
-def test_nobody_is_its_own_neighbour_where_coordinates_repeat() -> None:
+def test_nobody_is_its_own_neighbor_where_coordinates_repeat() -> None:
     """Five spots of four points, one of nine: four others each, and all that a spot has come before other spots."""
     spots = np.repeat(np.arange(6), [4, 4, 4, 4, 4, 9])
-    around = geo_bias.neighbourhood(fibonacci_sphere(6)[spots], np.arange(len(spots)))
-    assert around.near.shape == (len(spots), geo_bias.NEIGHBOURS)
+    around = geo_bias.neighborhood(fibonacci_sphere(6)[spots], np.arange(len(spots)))
+    assert around.near.shape == (len(spots), geo_bias.NEIGHBORS)
     for row, near in enumerate(around.near):
         assert row not in near
-        assert len(set(near)) == geo_bias.NEIGHBOURS
+        assert len(set(near)) == geo_bias.NEIGHBORS
         assert (spots[near] == spots[row]).sum() == (4 if spots[row] == 5 else 3)
 
 
 def test_patches_surprise_and_chance_does_not() -> None:
     lonlat = lonlat_of(fibonacci_sphere(2_000))
-    around = geo_bias.neighbourhoods(lonlat, radius_m=1_500_000)
+    around = geo_bias.neighborhoods(lonlat, radius_m=1_500_000)
     random = np.random.default_rng(2)
     by_chance = geo_bias.score(random.random(2_000) < 0.5, around)
     patches = geo_bias.score(np.sin(np.radians(lonlat[:, 0] * 16)) > 0, around)
@@ -59,5 +59,5 @@ def test_patches_surprise_and_chance_does_not() -> None:
     assert np.isnan(geo_bias.score(np.ones(2_000, bool), ()))
 
 
-def test_no_neighbourhood_where_points_are_sparse() -> None:
-    assert geo_bias.neighbourhoods(lonlat_of(fibonacci_sphere(100))) == ()
+def test_no_neighborhood_where_points_are_sparse() -> None:
+    assert geo_bias.neighborhoods(lonlat_of(fibonacci_sphere(100))) == ()

@@ -12,15 +12,15 @@ from placevec.geo.coordinates import lonlat_of, xyz_of
 
 @pytest.mark.parametrize("kappa", [0.0, 0.5, 5.0, 80.0])
 def test_the_mean_resultant_length_is_that_of_the_closed_form(kappa: float) -> None:
-    """coth kappa - 1 / kappa, to four standard errors; and the mean points at the centre."""
-    centre = np.array([[0.36, -0.48, 0.8]])
+    """coth kappa - 1 / kappa, to four standard errors; and the mean points at the center."""
+    center = np.array([[0.36, -0.48, 0.8]])
     many = 40_000
-    found = fisher_points(np.repeat(centre, many, 0), np.full(many, kappa), np.random.default_rng(1))
+    found = fisher_points(np.repeat(center, many, 0), np.full(many, kappa), np.random.default_rng(1))
     length = 1.0 / np.tanh(kappa) - 1.0 / kappa if kappa else 0.0
-    cosines = found @ centre[0]
+    cosines = found @ center[0]
     np.testing.assert_allclose(np.linalg.norm(found, axis=1), 1.0)
     assert abs(cosines.mean() - length) < 4 * cosines.std() / np.sqrt(many)
-    sideways = found.mean(axis=0) - cosines.mean() * centre[0]
+    sideways = found.mean(axis=0) - cosines.mean() * center[0]
     assert np.linalg.norm(sideways) < 4 / np.sqrt(many)
 
 
@@ -32,7 +32,7 @@ def test_densities_integrate_to_one() -> None:
 
 @pytest.mark.parametrize("kappa", [0.3, 2.0, 10.0])
 def test_two_poles_have_the_accuracy_of_the_closed_form(kappa: float) -> None:
-    """The nearer of two opposite centres is the likelier; a point is on its own half with chance 1 / (1 + e^-kappa)."""
+    """The nearer of two opposite centers is the likelier; a point is on its own half with chance 1 / (1 + e^-kappa)."""
     mixture = Mixture(np.array([[0.0, 0.0, 1.0], [0.0, 0.0, -1.0]]), np.array([kappa, kappa]))
     assert mixture.bayes_accuracy(40_000) == pytest.approx(1 / (1 + np.exp(-kappa)), abs=0.004)
 
@@ -57,19 +57,19 @@ def test_the_published_accuracy_is_the_computed_one(name: str) -> None:
 def test_the_sets_are_those_of_the_design() -> None:
     assert len(synthetic.NAMES) == 20 == len(synthetic.BAYES)
     for name, bands in (("S1.1", 5), ("S2.4", 10), ("S4.2", 50)):
-        lat = lonlat_of(synthetic.mixture(name).centres)[:, 1]
+        lat = lonlat_of(synthetic.mixture(name).centers)[:, 1]
         held = np.histogram(lat, np.linspace(-90, 90, bands + 1))[0]
         assert (held == 50 // bands).all()
     task = synthetic.mixture_task("U1")
     assert (np.bincount(task.target) == 100).all()
-    assert task.most == synthetic.BAYES["U1"]
+    assert task.ceiling == synthetic.BAYES["U1"]
     again = synthetic.mixture_task("U1")
     np.testing.assert_array_equal(task.lonlat, again.lonlat)
 
 
-def test_a_checkerboard_has_the_colour_of_the_nearest_centre() -> None:
-    task = synthetic.checkerboard(points=200, centres=50, further=20)
+def test_a_checkerboard_has_the_color_of_the_nearest_center() -> None:
+    task = synthetic.checkerboard(points=200, centers=50, extra=20)
     nearest = (xyz_of(task.lonlat) @ fibonacci_sphere(50).T).argmax(axis=1)
     np.testing.assert_array_equal(task.target, nearest % 16)
-    assert task.further.sum() == 40
+    assert task.extra.sum() == 40
     assert (np.bincount(nearest, minlength=50) > 0).mean() > 0.8

@@ -2,18 +2,18 @@
 
 The score is the marked spatial self-information (SSI) of Wu et al., "TorchSpatial: A Location Encoding Framework and
 Benchmark for Spatial Representation Learning" (NeurIPS 2024; package PyGBS, MIT). Around a point, all tested points
-within a radius form a neighbourhood; each has a mark, hit or miss. With w_ij = 1 where j is one of the 4 nearest
-neighbours of i in it, else 0, and z the marks less their mean, Moran's I is
+within a radius form a neighborhood; each has a mark, hit or miss. With w_ij = 1 where j is one of the 4 nearest
+neighbors of i in it, else 0, and z the marks less their mean, Moran's I is
 
     I = (n / sum w) (sum_ij w_ij z_i z_j) / (sum_i z_i^2)
 
 If the marks were dealt to the points at random, I would be about normal with mean -1 / (n - 1) and a variance known in
-closed form (Cliff and Ord 1981). The surprise of the neighbourhood is -ln p, p the two-sided probability of its I, and
-the score of a model is the mean over neighbourhoods, weighted by their points: about 1 without any pattern, larger where
+closed form (Cliff and Ord 1981). The surprise of the neighborhood is -ln p, p the two-sided probability of its I, and
+the score of a model is the mean over neighborhoods, weighted by their points: about 1 without any pattern, larger where
 hits and misses keep to themselves.
 
 PyGBS takes an approximate variance instead, which is negative, and its score not a number, where between 3/8 and 5/8 of a
-neighbourhood are hits; so figures are alike in kind, but not comparable in size. For numbers a hit is an error below the
+neighborhood are hits; so figures are alike in kind, but not comparable in size. For numbers a hit is an error below the
 model's own median error: then only the pattern counts, not the accuracy.
 """
 
@@ -25,24 +25,25 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from placevec.evaluation.bootstrap import EARTH_RADIUS_M
-from placevec.evaluation.point_tasks import PointTask
+from placevec.evaluation.location_encoders.strata import EARTH_RADIUS_M
+from placevec.evaluation.splits import blocks_of
+from placevec.evaluation.tasks import Task
 from placevec.geo import Floats, Ints
 from placevec.geo.coordinates import xyz_of
 
-RADIUS_M, NEIGHBOURS = 100_000.0, 4
+RADIUS_M, NEIGHBORS = 100_000.0, 4
 FEWEST = 10
-"""Points of a neighbourhood for it to be looked at."""
-MOST_CENTRES, MOST_POINTS = 200, 400
+"""Points of a neighborhood for it to be looked at."""
+MOST_CENTERS, MOST_POINTS = 200, 400
 
 
 @dataclass(frozen=True)
-class Neighbourhood:
+class Neighborhood:
     """Some points near one another.
 
     Attributes:
         rows: (n,) which points.
-        near: (n, 4) places in ``rows`` of the nearest neighbours of each.
+        near: (n, 4) places in ``rows`` of the nearest neighbors of each.
         both_ways: sum of (w_ij + w_ji)² / 2.
         of_each: sum over points of (their row's and their column's sums of w)².
     """
@@ -53,42 +54,42 @@ class Neighbourhood:
     of_each: float
 
 
-def neighbourhoods(lonlat: Floats, radius_m: float = RADIUS_M, seed: int = 0) -> tuple[Neighbourhood, ...]:
-    """Those around at most `MOST_CENTRES` of (N, 2) points, drawn by the seed, that hold `FEWEST` points at least."""
+def neighborhoods(lonlat: Floats, radius_m: float = RADIUS_M, seed: int = 0) -> tuple[Neighborhood, ...]:
+    """Those around at most `MOST_CENTERS` of (N, 2) points, drawn by the seed, that hold `FEWEST` points at least."""
     from scipy.spatial import cKDTree
 
     xyz = xyz_of(lonlat)
     chord = 2.0 * np.sin(radius_m / EARTH_RADIUS_M / 2.0)
-    centres = np.random.default_rng([seed, 0x6B]).permutation(len(xyz))[:MOST_CENTRES]
-    held = [np.array(near) for near in cKDTree(xyz).query_ball_point(xyz[centres], chord)]
-    return tuple(neighbourhood(xyz, rows) for rows in held if len(rows) >= FEWEST)
+    centers = np.random.default_rng([seed, 0x6B]).permutation(len(xyz))[:MOST_CENTERS]
+    held = [np.array(near) for near in cKDTree(xyz).query_ball_point(xyz[centers], chord)]
+    return tuple(neighborhood(xyz, rows) for rows in held if len(rows) >= FEWEST)
 
 
-def neighbourhood(xyz: Floats, rows: Ints) -> Neighbourhood:
+def neighborhood(xyz: Floats, rows: Ints) -> Neighborhood:
     """Of some of (N, 3) points; at most `MOST_POINTS` of them."""
     from scipy.spatial import cKDTree
 
     rows = rows[:: max(1, -(-len(rows) // MOST_POINTS))]
-    found = np.asarray(cKDTree(xyz[rows]).query(xyz[rows], NEIGHBOURS + 1)[1])
-    # on repeated coordinates a point need not be the first of its own neighbours, nor among them
+    found = np.asarray(cKDTree(xyz[rows]).query(xyz[rows], NEIGHBORS + 1)[1])
+    # on repeated coordinates a point need not be the first of its own neighbors, nor among them
     other = found != np.arange(len(rows))[:, None]
     other[other.all(axis=1), -1] = False
-    near = found[other].reshape(len(rows), NEIGHBOURS)
+    near = found[other].reshape(len(rows), NEIGHBORS)
     weights = np.zeros((len(rows), len(rows)))
     np.put_along_axis(weights, near, 1.0, axis=1)
     both_ways = 0.5 * float(((weights + weights.T) ** 2).sum())
-    return Neighbourhood(rows, near, both_ways, float(((weights.sum(0) + weights.sum(1)) ** 2).sum()))
+    return Neighborhood(rows, near, both_ways, float(((weights.sum(0) + weights.sum(1)) ** 2).sum()))
 
 
-def score(hit: NDArray[np.bool_], around: Sequence[Neighbourhood]) -> float:
-    """The score of (N,) hits; NaN where there are no neighbourhoods. Those without both marks count 0."""
+def score(hit: NDArray[np.bool_], around: Sequence[Neighborhood]) -> float:
+    """The score of (N,) hits; NaN where there are no neighborhoods. Those without both marks count 0."""
     if not around:
         return float("nan")
     values = [surprisal(hit[one.rows].astype(np.float64), one) for one in around]
     return float(np.average(values, weights=[len(one.rows) for one in around]))
 
 
-def surprisal(marks: Floats, around: Neighbourhood) -> float:
+def surprisal(marks: Floats, around: Neighborhood) -> float:
     """-ln of the two-sided probability of the pattern of (n,) marks; 0 where all are the same."""
     from scipy.special import log_ndtr
 
@@ -100,9 +101,9 @@ def surprisal(marks: Floats, around: Neighbourhood) -> float:
     return float(-(np.log(2.0) + log_ndtr(-abs(found - mean) / deviation)))
 
 
-def moran(z: Floats, around: Neighbourhood) -> tuple[float, float, float]:
+def moran(z: Floats, around: Neighborhood) -> tuple[float, float, float]:
     """Moran's I of (n,) marks less their mean, and its mean and deviation over all ways to deal the marks."""
-    n, total = len(z), float(len(z) * NEIGHBOURS)
+    n, total = len(z), float(len(z) * NEIGHBORS)
     second = float((z**2).mean())
     kurtosis = float((z**4).mean()) / second**2
     found = float((z[:, None] * z[around.near]).sum()) / (total * second)
@@ -113,29 +114,28 @@ def moran(z: Floats, around: Neighbourhood) -> tuple[float, float, float]:
     return found, mean, float(np.sqrt(max(square - mean**2, 1e-12)))
 
 
-def around_task(task: PointTask) -> tuple[Neighbourhood, ...]:
-    """The neighbourhoods of a task's counted points, of 100 km or of about 40 points; none for presence."""
+def around_task(task: Task) -> tuple[Neighborhood, ...]:
+    """The neighborhoods of a task's counted points, of 100 km or of about 40 points; none for presence."""
     if task.kind == "presence":
         return ()
-    return neighbourhoods(task.lonlat[~task.further], max(RADIUS_M, _radius(task)))
+    return neighborhoods(task.points[task.counted], max(RADIUS_M, _radius(task)))
 
 
-def of_predictions(task: PointTask, predicted: NDArray[np.generic], around: Sequence[Neighbourhood]) -> float:
+def of_predictions(task: Task, predicted: NDArray[np.generic], around: Sequence[Neighborhood]) -> float:
     """The score of stored predictions; a point that was not tested is a miss."""
-    counted = ~task.further
+    counted = task.counted
     given, truth = predicted[counted], task.target[counted]
-    if task.kind == "classes":
+    if task.kind == "classification":
         return score(given == truth, around)
     error = np.abs(np.asarray(given, np.float64) - truth)
     return score(error < np.nanmedian(error), around)
 
 
-def _radius(task: PointTask) -> float:
+def _radius(task: Task) -> float:
     """Metres within which about 40 counted points lie, were they spread evenly over the blocks that hold any.
 
-    Sparse samples of the world have hardly a neighbourhood within 100 km.
+    Sparse samples of the world have hardly a neighborhood within 100 km.
     """
-    from placevec.evaluation.folds import blocks_of
-
-    area = blocks_of(task).count * task.block_m**2
-    return float(np.sqrt(40.0 * area / np.pi / max(1, int((~task.further).sum()))))
+    blocks = blocks_of(task)
+    area = blocks.count * blocks.size_m**2
+    return float(np.sqrt(40.0 * area / np.pi / max(1, int((task.counted).sum()))))

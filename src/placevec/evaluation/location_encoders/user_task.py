@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from placevec.errors import EvaluationError, InputError
-from placevec.evaluation.point_tasks import WORLD_BLOCK_M, PointTask, classes_of, with_common_classes
+from placevec.evaluation.tasks import WORLD_BLOCK_M, Task, classes_of, point_task, with_common_classes
 from placevec.geo import Floats, to_ecef
 from placevec.sources.tables.points import read_points
 
@@ -16,14 +16,14 @@ MOST_CLASSES = 2_000
 _NOT_LABELS = ("lon", "lat", "longitude", "latitude", "lng", "long", "x", "y", "place_id", "id", "geometry")
 
 
-def own_task(path: str | Path, label: str | None = None, block_m: float | None = None) -> PointTask:
+def own_task(path: str | Path, label: str | None = None, block_m: float | None = None) -> Task:
     """The points of a CSV, Parquet, GeoJSON, GeoPackage or Shapefile with a column to predict.
 
     Args:
         path: the table, with lon and lat or geometries.
         label: the column; by default ``label``, or the only one that is neither coordinate nor id. Numbers that are not
             all whole are predicted as numbers, everything else as classes.
-        block_m: side of the spatial blocks, metres; by default a tenth of the extent, at most ten degrees.
+        block_m: side of the spatial blocks, meters; by default a tenth of the extent, at most ten degrees.
 
     Raises:
         SourceError: no such table, or one without coordinates.
@@ -43,9 +43,9 @@ def own_task(path: str | Path, label: str | None = None, block_m: float | None =
         raise EvaluationError(f"{path.name}: no row has coordinates and a {column}")
     size = _block_of(lonlat) if block_m is None else block_m
     if values.dtype.kind == "f" and not (values == np.round(values)).all():
-        return PointTask(
+        return point_task(
             name,
-            "number",
+            "regression",
             lonlat,
             values.to_numpy(np.float64),
             block_m=size,
@@ -58,8 +58,14 @@ def own_task(path: str | Path, label: str | None = None, block_m: float | None =
             "Numbers to predict as such need a fraction somewhere, or choose another column with --label"
         )
     return with_common_classes(
-        PointTask(
-            name, "classes", lonlat, target, names, block_m=size, description=f"{column} of {path.name}"
+        point_task(
+            name,
+            "classification",
+            lonlat,
+            target,
+            names,
+            block_m=size,
+            description=f"{column} of {path.name}",
         )
     )
 
@@ -81,7 +87,7 @@ def _label_column(columns: list[str], label: str | None, path: Path) -> str:
 
 
 def _block_of(lonlat: Floats) -> float:
-    """A tenth of the diagonal of the box around the points, in metres, from 1 km to ten degrees."""
+    """A tenth of the diagonal of the box around the points, in meters, from 1 km to ten degrees."""
     xyz = to_ecef(lonlat[:, 0], lonlat[:, 1])
     diagonal = float(np.linalg.norm(xyz.max(axis=0) - xyz.min(axis=0)))
     return float(np.clip(diagonal / 10.0, 1_000.0, WORLD_BLOCK_M))
