@@ -76,7 +76,7 @@ def fitted(lonlat: np.ndarray, label: np.ndarray, classes: int, background: Back
 def countries(data: Path) -> dict[str, dict[str, list[float]]]:
     """Per background: accuracy of the country, and AUC of its own land against the whole sphere, by where the land is."""
     task = country_of_land(data, points=6_000, further=100)
-    task = task.taken(np.flatnonzero(~task.further))
+    task = task.taken(task.counted)
     half = np.random.default_rng(0).permutation(len(task))
     learned, tested = half[:3_000], half[3_000:]
     anywhere = sphere_points(np.random.default_rng(1), 4_000)

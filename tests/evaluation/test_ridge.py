@@ -8,7 +8,7 @@ from sklearn.linear_model import Ridge
 from sklearn.model_selection import GridSearchCV, PredefinedSplit
 
 from placevec.evaluation import ridge
-from placevec.evaluation.folds import INNER
+from placevec.evaluation.splits import INNER
 
 
 def _problem(outputs: int = 1) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -30,7 +30,7 @@ def test_weights_are_those_of_scikit_learn(alpha: float) -> None:
 def test_inner_errors_are_those_of_cross_validation() -> None:
     """Of every penalty, against fits that scikit-learn makes anew for each part."""
     features, target, parts = _problem()
-    ours = ridge._inner(features, target, parts, "number")
+    ours = ridge._inner(features, target, parts, "regression")
     for number, alpha in enumerate(ridge.ALPHAS):
         errors = 0.0
         for part in range(INNER):
@@ -51,7 +51,7 @@ def test_the_penalty_chosen_is_the_one_of_a_grid_search(noise: float) -> None:
         Ridge(), {"alpha": [alpha * inside for alpha in ridge.ALPHAS]}, cv=PredefinedSplit(parts),
         scoring="neg_mean_squared_error",
     ).fit(standardized, target)  # fmt: skip
-    choice = ridge.chosen([features], target, np.arange(len(features)), parts, "number")
+    choice = ridge.chosen([features], target, np.arange(len(features)), parts, "regression")
     assert choice.alpha == pytest.approx(search.best_params_["alpha"] / inside)
 
 
@@ -59,7 +59,9 @@ def test_the_setting_with_the_signal_is_chosen() -> None:
     features, target, parts = _problem()
     noise = np.random.default_rng(1).normal(size=features.shape)
     rows = np.arange(len(features))
-    answers, choice = ridge.predicted([noise, features], target, rows[:90], parts[:90], rows[90:], "number")
+    answers, choice = ridge.predicted(
+        [noise, features], target, rows[:90], parts[:90], rows[90:], "regression"
+    )
     assert choice.setting == 1
     assert answers.shape == (30, 1)
     assert np.corrcoef(answers[:, 0], target[90:, 0])[0, 1] > 0.5
@@ -70,8 +72,8 @@ def test_a_penalty_at_the_end_of_the_grid_is_told() -> None:
     random = np.random.default_rng(2)
     features, parts = random.normal(size=(200, 100)), np.arange(200) % INNER
     rows = np.arange(200)
-    none = ridge.chosen([features], random.normal(size=(200, 1)), rows, parts, "number")
-    exact = ridge.chosen([features[:, :3]], features[:, :1], rows, parts, "number")
+    none = ridge.chosen([features], random.normal(size=(200, 1)), rows, parts, "regression")
+    exact = ridge.chosen([features[:, :3]], features[:, :1], rows, parts, "regression")
     assert none.alpha > 1e-1
     assert exact.alpha <= 1e-4
     assert not exact.at_edge  # nothing is left to gain there
@@ -81,5 +83,5 @@ def test_constant_and_equal_columns_do_no_harm() -> None:
     features, target, parts = _problem()
     rows = np.arange(len(features))
     doubled = np.concatenate([features, features[:, :1], np.ones((len(features), 1))], axis=1)
-    answers, _ = ridge.predicted([doubled], target, rows[:90], parts[:90], rows[90:], "number")
+    answers, _ = ridge.predicted([doubled], target, rows[:90], parts[:90], rows[90:], "regression")
     assert np.isfinite(answers).all()

@@ -10,7 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import accuracy_score, average_precision_score, f1_score, mean_absolute_error, r2_score
 
-from placevec.evaluation.scores import Kind, bootstrap, draws, interval, resampled, score, secondary
+from placevec.evaluation.bootstrap import Resampling, Score, interval
+from placevec.evaluation.engine import score_of
+from placevec.evaluation.scores import resampled, score, secondary
+from placevec.evaluation.tasks import Kind, Task
 
 
 def example(kind: Kind, seed: int, count: int = 80, ties: bool = False) -> tuple[Any, Any]:
@@ -78,8 +81,8 @@ def test_secondary_numbers_equal_scikit_learn() -> None:
 
 def test_many_chunks_give_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     target, predicted = example("multilabel", 3)
-    weights = draws(50, 6, 1).weights
     block = np.arange(80) % 6
+    weights = Resampling(block, draws=50).weights
     whole = resampled("multilabel", target, predicted, block, weights)
     monkeypatch.setattr("placevec.evaluation.scores._CHUNK", 160)
     np.testing.assert_array_equal(resampled("multilabel", target, predicted, block, weights), whole)
@@ -95,13 +98,22 @@ def test_a_group_that_was_not_drawn_is_left_out() -> None:
 
 
 def test_draws_are_blocks_with_replacement() -> None:
-    drawn = draws(4000, 8, 3)
-    assert (drawn.weights.sum(axis=1) == 8).all()
-    np.testing.assert_allclose(drawn.weights.mean(axis=0), 1.0, atol=0.06)
-    assert drawn.weights.var() == pytest.approx(1 - 1 / 8, rel=0.05)  # multinomial
+    drawn = Resampling(np.arange(8), draws=4000, seeds=3)
+    assert (drawn.weights[0] == 1).all(), "the first row is as it is"
+    weights = drawn.weights[1:]
+    assert (weights.sum(axis=1) == 8).all()
+    np.testing.assert_allclose(weights.mean(axis=0), 1.0, atol=0.06)
+    assert weights.var() == pytest.approx(1 - 1 / 8, rel=0.05)  # multinomial
     assert drawn.seeds.shape == (4000, 3)
     assert set(drawn.seeds.ravel()) == {0, 1, 2}
-    assert np.array_equal(drawn.weights, draws(4000, 8, 3).weights)
+    assert np.array_equal(drawn.weights, Resampling(np.arange(8), draws=4000, seeds=3).weights)
+
+
+def bootstrap(metric: str, target: Any, predictions: list[Any], over: Resampling) -> Score:
+    """Through the engine's own way: places without a prediction do not count."""
+    task = Task("t", "regression", target, np.arange(len(target)))
+    assert task.metric == metric
+    return score_of(task, predictions, over)
 
 
 def test_places_that_err_together_widen_the_interval() -> None:
@@ -113,8 +125,8 @@ def test_places_that_err_together_widen_the_interval() -> None:
     by_place = target + random.normal(size=1200)
     widths = []
     for predicted in (by_block, by_place):
-        low, high = interval(bootstrap("regression", target, [predicted[:, None]], block, draws(800, 30, 1)))
-        widths.append(high - low)
+        found = bootstrap("R²", target, [predicted[:, None]], Resampling(block, draws=800))
+        widths.append(found.high - found.low)
     assert widths[0] > 2 * widths[1]
 
 
@@ -126,10 +138,9 @@ def test_intervals_cover_the_truth() -> None:
         block = np.repeat(np.arange(40), 10)
         target = random.normal(size=400)
         one, other = (target + random.normal(size=40)[block] + random.normal(size=400) for _ in range(2))
-        drawn = draws(300, 40, 1, seed=world)
-        differences = [bootstrap("regression", target, [p[:, None]], block, drawn) for p in (one, other)]
-        low, high = interval(differences[0] - differences[1])
-        held += low <= 0 <= high
+        over = Resampling(block, draws=300, seed=world)
+        first, second = (bootstrap("R²", target, [p[:, None]], over) for p in (one, other))
+        held += (first - second).low <= 0 <= (first - second).high
     assert 105 <= held <= 120
 
 
@@ -137,9 +148,9 @@ def test_untested_places_do_not_count() -> None:
     target, predicted = example("regression", 2)
     block = np.arange(80) % 8
     spoiled = np.where((np.arange(80) < 20)[:, None], np.nan, predicted)
-    drawn = draws(10, 8, 1)
-    expected = bootstrap("regression", target[20:], [predicted[20:]], block[20:], drawn)
-    np.testing.assert_allclose(bootstrap("regression", target, [spoiled], block, drawn), expected)
+    expected = bootstrap("R²", target[20:], [predicted[20:]], Resampling(block[20:], draws=10))
+    found = bootstrap("R²", target, [spoiled], Resampling(block, draws=10))
+    np.testing.assert_allclose(found.draws, expected.draws)
 
 
 def test_interval_of_nothing_is_unknown() -> None:

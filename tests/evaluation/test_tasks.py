@@ -10,16 +10,8 @@ import rasterio
 
 from placevec.datasets.views.pois import Poi, PoiTable, PoiWriter
 from placevec.errors import EvaluationError
-from placevec.evaluation.tasks import (
-    LANDUSE_LEAKS,
-    Task,
-    classes_task,
-    landuse_task,
-    leaking,
-    poi_task,
-    sampled,
-    without_leaking_groups,
-)
+from placevec.evaluation.osm_tasks import LANDUSE_LEAKS, landuse_task, poi_task
+from placevec.evaluation.tasks import Task, classes_task, leaking, sampled, without_leaking_groups
 from placevec.geo import lonlat_to_tile_xy
 from tests.evaluation.standin import USES, town
 

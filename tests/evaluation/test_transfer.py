@@ -10,12 +10,12 @@ import pytest
 
 from placevec.errors import EvaluationError
 from placevec.evaluation import transfer as elsewhere
-from placevec.evaluation.compare import OURS, Budget
+from placevec.evaluation.engine import OURS, Budget
 from placevec.evaluation.probes import Effort
-from placevec.evaluation.transfer import cities, judge_elsewhere, landuse_elsewhere
+from placevec.evaluation.transfer import cities, evaluate_elsewhere, landuse_elsewhere
 from tests.evaluation.standin import USES, town
 
-BUDGET = Budget(Effort(trees=5, inverse_penalties=(0.1,), neighbors=(5,)), 50, 10_000)
+BUDGET = Budget(Effort(trees=5, inverse_penalties=(0.1,), neighbors=(5,)), 500, 10_000)
 
 
 @pytest.fixture(scope="module")
@@ -26,7 +26,7 @@ def towns(tmp_path_factory: pytest.TempPathFactory) -> list[Any]:
 
 def test_places_are_numbered_one_dataset_after_the_other(towns: list[Any]) -> None:
     """Oracle: each dataset's own land use, looked up by hand."""
-    from placevec.evaluation.tasks import landuse_labels
+    from placevec.evaluation.osm_tasks import landuse_labels
 
     task = landuse_elsewhere(towns)
     assert set(task.classes) <= set(USES)
@@ -56,20 +56,20 @@ def test_no_city_is_judged_with_what_saw_it(towns: list[Any]) -> None:
     asked: list[int] = []
 
     def memory(left_out: int) -> np.ndarray:
-        """Right everywhere but on the city that is left out, as an encoder that has learned it by heart."""
+        """Right everywhere but on the city that is left out, as an encoder that overfits."""
         asked.append(left_out)
         noise = np.random.default_rng(left_out).permutation(truth)
         return np.where((city == left_out)[:, None], noise, truth)
 
-    judged = judge_elsewhere(
+    judged = evaluate_elsewhere(
         task, towns, {OURS: [lambda _: truth], "memory": [memory, memory]},
         pairs=((OURS, "memory"), (OURS, "chance")), budget=BUDGET,
     )  # fmt: skip
-    scores = {row.name: row.score for row in judged.rows}
-    assert asked == [0, 1, 2, 3, 4, 0, 1, 2, 3, 4, 0]  # once more to tell its size
+    scores = {row.name: row.score.value for row in judged.rows}
+    assert asked == [0, 1, 2, 3, 4, 0, 1, 2, 3, 4]
     assert scores[OURS] == pytest.approx(1.0)
     assert scores["memory"] < scores["chance"] + 0.1
-    assert [item.verdict for item in judged.comparisons] == ["above", "above"]
+    assert [item.verdict for item in judged.comparisons] == ["better", "better"]
     assert judged.seeds == 2
     assert judged.folds == 5
     assert judged.places == len(task)
@@ -78,5 +78,7 @@ def test_no_city_is_judged_with_what_saw_it(towns: list[Any]) -> None:
 def test_one_dataset_cannot_be_left_out_of_itself(towns: list[Any]) -> None:
     task = landuse_elsewhere(towns)
     alone = task.taken(cities(towns)[task.rows] == 0)
-    with pytest.raises(EvaluationError, match="labels lie in 1 datasets"):
-        judge_elsewhere(alone, towns, {OURS: [lambda _: np.zeros((len(alone), 1))]}, pairs=(), budget=BUDGET)
+    with pytest.raises(EvaluationError, match="places lie in 1 region"):
+        evaluate_elsewhere(
+            alone, towns, {OURS: [lambda _: np.zeros((len(alone), 1))]}, pairs=(), budget=BUDGET
+        )

@@ -13,13 +13,12 @@ import pytest
 
 from placevec.datasets.splits import RunSplit, Split, write_split
 from placevec.errors import EvaluationError, InputError
-from placevec.evaluation import Report, evaluate
-from placevec.evaluation import compare as judgement
+from placevec.evaluation import Report, engine, evaluate
 from placevec.evaluation.baselines import COVERAGE
-from placevec.evaluation.compare import BUDGETS
+from placevec.evaluation.engine import BUDGETS
 from placevec.evaluation.intrinsic import ELSEWHERE, HELD_OUT, TRAINED_ON, UNKNOWN
+from placevec.evaluation.osm_tasks import landuse_task
 from placevec.evaluation.probes import Effort
-from placevec.evaluation.tasks import landuse_task
 from placevec.geo import Area, hold_out_blocks
 from tests.evaluation.standin import Network, Town, embeddings, town
 
@@ -28,7 +27,7 @@ CHEAP = replace(BUDGETS["quick"], effort=Effort(6, (0.1,), (10,)), draws=300)
 
 @pytest.fixture(autouse=True)
 def cheap(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(judgement.BUDGETS, "quick", CHEAP)
+    monkeypatch.setitem(engine.BUDGETS, "quick", CHEAP)
 
 
 @pytest.fixture(scope="module")
@@ -60,47 +59,47 @@ def noise(place: Town) -> np.ndarray:
 def excellent(place: Town) -> Report:
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(
-            judgement.BUDGETS, "quick", replace(BUDGETS["quick"], effort=Effort(15, (0.1,), (10,)), draws=300)
+            engine.BUDGETS, "quick", replace(BUDGETS["quick"], effort=Effort(15, (0.1,), (10,)), draws=300)
         )
         return run(place, leak(place), seeds=2)
 
 
 def verdicts(report: Report) -> dict[str, str]:
-    return {item.against: item.verdict for item in report.judgements[0].comparisons if item.of == "vectors"}
+    return {item.against: item.verdict for item in report.results[0].comparisons if item.of == "vectors"}
 
 
 def test_vectors_that_hold_the_label_are_above_every_floor(excellent: Report) -> None:
-    (judged,) = excellent.judgements
+    (judged,) = excellent.results
     assert judged.claims
-    assert set(verdicts(excellent).values()) == {"above"}
+    assert set(verdicts(excellent).values()) == {"better"}
     assert set(verdicts(excellent)) == {"chance", "coordinates", "coverage fractions", "untrained encoder"}
     assert judged.verdict == (
-        "Vectors are above chance, coordinates, coverage fractions, untrained encoder. "
-        "Coverage beside vectors is above coverage fractions alone."
+        "Vectors: better than chance, coordinates, coverage fractions, untrained encoder. "
+        "Coverage beside vectors: better than coverage fractions."
     )
-    rows = {row.name: row for row in judged.rows}
-    assert rows["vectors"].score > 0.95
+    rows = {row.name: row.score for row in judged.rows}
+    assert rows["vectors"].value > 0.95
     assert rows["vectors"].low > 0.9
-    assert rows["chance"].score < 0.45
-    assert rows["coverage beside vectors"].score > rows[COVERAGE].score
+    assert rows["chance"].value < 0.45
+    assert rows["coverage beside vectors"].value > rows[COVERAGE].value
 
 
 def test_what_the_figures_rest_on_is_said(excellent: Report) -> None:
-    (judged,) = excellent.judgements
+    (judged,) = excellent.results
     assert judged.places == sum(judged.classes.values()) > 500
     assert judged.effective_blocks >= 20
     assert judged.buffer_m == pytest.approx(250 * 2**0.5 + 200)
     assert (judged.folds, judged.seeds) == (5, 2)
     for item in judged.comparisons:
-        assert item.low <= item.difference <= item.high
-        assert item.half_width == pytest.approx((item.high - item.low) / 2)
+        assert item.difference.low <= item.difference.value <= item.difference.high
+        assert item.half_width == pytest.approx((item.difference.high - item.difference.low) / 2)
 
 
 def test_noise_is_not_told_apart_from_chance(place: Town) -> None:
     report = run(place, noise(place))
-    assert verdicts(report)["chance"] == "not told apart"
-    assert verdicts(report)[COVERAGE] == "below"
-    assert "below coverage fractions" in report.judgements[0].verdict
+    assert verdicts(report)["chance"] == "no significant difference"
+    assert verdicts(report)[COVERAGE] == "worse"
+    assert "worse than coverage fractions" in report.results[0].verdict
 
 
 def test_the_same_features_are_not_told_apart(place: Town) -> None:
@@ -111,31 +110,31 @@ def test_the_same_features_are_not_told_apart(place: Town) -> None:
     assert fractions is not None
     report = run(place, fractions)
     (pair,) = [
-        item for item in report.judgements[0].comparisons if item.against == COVERAGE and item.of == "vectors"
+        item for item in report.results[0].comparisons if item.against == COVERAGE and item.of == "vectors"
     ]
-    assert pair.difference == pytest.approx(0.0, abs=0.02)
+    assert pair.difference.value == pytest.approx(0.0, abs=0.02)
     assert pair.half_width < 0.03
-    assert pair.verdict == "not told apart"
+    assert pair.verdict == "no significant difference"
 
 
 def test_a_leaking_model_is_not_judged_and_told_how_to_train(place: Town) -> None:
     seeing = Network(channels=("roads", "landcover"))
     report = run(place, noise(place), seeing)
-    assert report.judgements == []
+    assert report.results == []
     (line,) = report.skipped
     assert "the model sees landcover" in line
     assert "--drop-layers landcover,natural-features,leisure,amenities" in line
     marked = run(place, noise(place), seeing, allow_leaks=True)
-    assert marked.judgements[0].leaks == ("landcover",)
-    assert not marked.judgements[0].claims
-    assert marked.judgements[0].verdict.startswith("No claim: the model sees landcover")
+    assert marked.results[0].leaks == ("landcover",)
+    assert not marked.results[0].claims
+    assert marked.results[0].verdict.startswith("No claim: the model sees landcover")
 
 
 def test_without_the_model_a_leak_cannot_be_ruled_out(place: Town) -> None:
     report = evaluate(
         embeddings(place, leak(place)), dataset=place, tasks=["landuse"], budget="quick", seeds=1
     )  # type: ignore[arg-type]  # fmt: skip
-    assert any("cannot be ruled out" in note for note in report.judgements[0].notes)
+    assert any("cannot be ruled out" in note for note in report.results[0].notes)
     assert "untrained encoder" not in verdicts(report)
     assert any("no untrained encoder" in note for note in report.notes)
 
@@ -143,7 +142,7 @@ def test_without_the_model_a_leak_cannot_be_ruled_out(place: Town) -> None:
 def test_a_small_extent_shows_the_path_and_claims_nothing(tmp_path: Path) -> None:
     small = town(tmp_path, km=3.2)
     report = run(small, leak(small))
-    (judged,) = report.judgements
+    (judged,) = report.results
     assert not judged.claims
     assert judged.verdict.startswith(f"No claim: {judged.places} places in ")
     assert judged.blocks >= 10
@@ -152,7 +151,7 @@ def test_a_small_extent_shows_the_path_and_claims_nothing(tmp_path: Path) -> Non
 
 def test_an_extent_that_the_buffer_eats_says_so(place: Town) -> None:
     report = run(place, noise(place), Network(near_m=20_000.0))
-    assert report.judgements == []
+    assert report.results == []
     assert "leaves no training places" in report.skipped[0]
 
 
@@ -163,9 +162,9 @@ def test_fewer_vectors_than_places(place: Town) -> None:
     report = evaluate(
         emb[order], dataset=place, model=Network(), tasks=["landuse"], budget="quick", seeds=1
     )  # type: ignore[arg-type]  # fmt: skip
-    assert report.judgements[0].rows[1].name == "vectors"
-    assert report.judgements[0].rows[1].score > 0.95
-    assert report.judgements[0].places <= len(order)
+    assert report.results[0].rows[1].name == "vectors"
+    assert report.results[0].rows[1].score.value > 0.95
+    assert report.results[0].places <= len(order)
 
 
 def test_labels_of_ones_own(place: Town, tmp_path: Path) -> None:
@@ -173,9 +172,9 @@ def test_labels_of_ones_own(place: Town, tmp_path: Path) -> None:
     values = vectors[:, 0] * 2 + 1
     pd.DataFrame({"place_id": place.place_ids, "rent": values}).to_csv(tmp_path / "labels.csv", index=False)
     report = run(place, vectors, tasks=[], labels=tmp_path / "labels.csv")
-    (judged,) = report.judgements
+    (judged,) = report.results
     assert (judged.task, judged.metric) == ("rent", "R²")
-    assert {row.name: row.score for row in judged.rows}["vectors"] > 0.9
+    assert judged.row("vectors").score.value > 0.9
 
 
 def test_own_labels_on_ground_that_was_taught_are_judged_with_a_warning(place: Town, tmp_path: Path) -> None:
@@ -186,12 +185,12 @@ def test_own_labels_on_ground_that_was_taught_are_judged_with_a_warning(place: T
     warnings = []
     for area in (here, away):
         model = Network(taught=("landuse",), training={"areas": [area]})
-        (judged,) = run(place, noise(place), model, tasks=[], labels=tmp_path / "labels.csv").judgements
-        warnings.append([note for note in judged.notes if "taught landuse on this very ground" in note])
+        (judged,) = run(place, noise(place), model, tasks=[], labels=tmp_path / "labels.csv").results
+        warnings.append([note for note in judged.notes if "trained on landuse of these very places" in note])
     assert [len(found) for found in warnings] == [1, 0]
     beside = {"other": Network(taught=("tags",), training={"areas": [here]}, seed=5)}
-    (judged,) = run(place, noise(place), tasks=[], labels=tmp_path / "labels.csv", others=beside).judgements
-    assert any(note.startswith("other: the model was taught tags") for note in judged.notes)
+    (judged,) = run(place, noise(place), tasks=[], labels=tmp_path / "labels.csv", others=beside).results
+    assert any(note.startswith("other: the model was trained on tags") for note in judged.notes)
 
 
 def test_labels_that_a_dataset_lacks_are_told_once(place: Town, tmp_path: Path) -> None:
@@ -250,17 +249,17 @@ def test_lessons_leave_the_blocks_that_were_held_out_to_ask_about(place: Town, t
     here = Area(-180.0, -85.0, 180.0, 85.0).as_dict()
     model = Network(taught=("landuse",), training={"areas": [here], "dataset_hash": place.hash}, path=path)
     refused = run(place, noise(place), model)
-    assert any("on this very ground" in line for line in refused.skipped)
+    assert any("of these very places" in line for line in refused.skipped)
     emb = embeddings(place, noise(place))[held]
     asked = evaluate(emb, dataset=place, model=model, tasks=["landuse"], budget="quick", seeds=1)  # type: ignore[arg-type]
-    assert not any("on this very ground" in line for line in asked.skipped)
+    assert not any("of these very places" in line for line in asked.skipped)
 
 
 def test_the_budget_bounds_the_places(place: Town, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(judgement.BUDGETS, "quick", replace(CHEAP, places=400))
+    monkeypatch.setitem(engine.BUDGETS, "quick", replace(CHEAP, places=400))
     report = run(place, noise(place))
-    assert report.judgements[0].places <= 400
-    assert any("400 of" in note and "drawn at random" in note for note in report.judgements[0].notes)
+    assert report.results[0].places <= 400
+    assert any("400 of" in note and "drawn at random" in note for note in report.results[0].notes)
 
 
 @pytest.mark.slow
@@ -280,8 +279,8 @@ def test_the_real_center_of_helsinki(helsinki_pbf: Path, tmp_path: Path) -> None
     model = Model({"tile": tile}, {"map": Reading("tile", spec)}, {"config": {"near_m": 75.0}})
     emb = pv.embed(model, dataset)
     report = evaluate(emb, dataset=dataset, model=model, budget="quick", seeds=2)
-    assert [item.task for item in report.judgements] == ["landuse", "pois"]
-    for judged in report.judgements:
+    assert [item.task for item in report.results] == ["landuse", "pois"]
+    for judged in report.results:
         assert not judged.claims
         assert judged.verdict.startswith("No claim")
         assert judged.blocks >= 10
@@ -289,7 +288,7 @@ def test_the_real_center_of_helsinki(helsinki_pbf: Path, tmp_path: Path) -> None
         assert [row.name for row in judged.rows] == [
             "chance", "vectors", "coordinates", "coverage fractions", "untrained encoder", "coverage beside vectors",
         ]  # fmt: skip
-        assert all(0 <= row.score <= 1 for row in judged.rows)
+        assert all(0 <= row.score.value <= 1 for row in judged.rows)
     assert report.label_free is not None
     assert "OpenStreetMap" in report.to_markdown()
 
@@ -323,6 +322,6 @@ def test_saved_as_json_and_markdown(excellent: Report, tmp_path: Path) -> None:
 
 
 def test_not_a_number_becomes_null(excellent: Report) -> None:
-    row = replace(excellent.judgements[0].rows[0], score=float("nan"))
-    spoiled = replace(excellent, judgements=[replace(excellent.judgements[0], rows=[row])])
-    assert spoiled.as_dict()["tasks"][0]["rows"][0]["score"] is None
+    row = replace(excellent.results[0].row("vectors"), by_probe={"linear": float("nan")})
+    spoiled = replace(excellent, results=[replace(excellent.results[0], rows=[row])])
+    assert spoiled.as_dict()["tasks"][0]["rows"][0]["by_probe"] == {"linear": None}

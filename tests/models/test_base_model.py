@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from placevec import api
-from placevec.evaluation.vectors import learned_from
+from placevec.evaluation.vectors import trained_on
 from placevec.geo import distance_m
 from placevec.models.files import SHIPPED
 from placevec.models.model import Model
@@ -40,7 +40,7 @@ def test_it_is_small_and_its_card_tells_all() -> None:
 
 def test_it_has_not_seen_helsinki(helsinki_dataset: Dataset) -> None:
     """So that the demo shows it on ground that it does not know."""
-    assert not learned_from(Model.load("base"), helsinki_dataset.lonlat).any()
+    assert not trained_on(Model.load("base"), helsinki_dataset.lonlat).any()
 
 
 def test_it_embeds_without_training(helsinki_dataset: Dataset, tmp_path: Path) -> None:

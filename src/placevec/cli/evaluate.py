@@ -13,7 +13,6 @@ from placevec.errors import EmbeddingsError, EvaluationError, UsageError
 
 if TYPE_CHECKING:
     from placevec.embeddings import Embeddings, EmbeddingsOfViews
-    from placevec.evaluation.predictions.report import AnswerReport
     from placevec.evaluation.report import Report
 
 HELP = """\
@@ -116,7 +115,7 @@ def _of_model(
     _told(report, out, as_json)
 
 
-def _told(report: Report | AnswerReport, out: Path | None, as_json: bool) -> None:
+def _told(report: Report, out: Path | None, as_json: bool) -> None:
     """Save a report where asked for, and print it."""
     if out is not None:
         report.save(out)

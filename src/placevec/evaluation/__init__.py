@@ -1,7 +1,8 @@
-"""How good vectors are, honestly: spatial blocks, floors that need no learning, paired intervals."""
+"""How good vectors are, honestly: spatial blocks, baselines that need no learning, paired intervals."""
 
+from placevec.evaluation.osm_tasks import landuse_task, poi_task
 from placevec.evaluation.report import Report
-from placevec.evaluation.tasks import Task, landuse_task, poi_task
+from placevec.evaluation.tasks import Task
 from placevec.evaluation.user_labels import label_tasks
 from placevec.evaluation.vectors import evaluate
 

@@ -1,114 +1,104 @@
-"""One number for predictions, and how it moves when the ground is resampled block by block."""
+"""The one bootstrap: whole blocks of places drawn with replacement, the same draws for everything that is compared.
+
+Places of one block err together, and resampling single places would make intervals too narrow (Kunsch, "The jackknife
+and the bootstrap for general stationary observations", Annals of Statistics 17, 1989). Every draw also draws the
+shufflings of the folds. The same draws serve every row, so differences between rows are paired.
+"""
 
 from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
-from placevec.evaluation.point_tasks import PointTask, TaskKind
-from placevec.evaluation.scores import resampled as resampled_by_kind
-from placevec.geo import Floats, Ints
+from placevec.evaluation.scores import Array, mean_known
+
+Measure = Callable[[Array], Array]
+"""(W, blocks) weights -> (W,) values."""
 
 
-def stored(task: PointTask, answers: Floats) -> NDArray[np.generic]:
-    """(N,) what is kept of (N, K) answers: the class named (uint16, `UNTESTED`), or the number (float32, NaN)."""
-    if task.kind != "classes":
-        return answers[:, 0].astype(np.float32)
-    tested = np.isfinite(answers).all(axis=1)
-    named = np.full(len(answers), UNTESTED, np.uint16)
-    named[tested] = answers[tested].argmax(axis=1)
-    return named
+@dataclass(frozen=True)
+class Score:
+    """A measure with its 95 % interval.
+
+    Attributes:
+        value: as measured.
+        low: of the interval; NaN where there are too few blocks for one.
+        high: of the interval.
+        places: it was measured on.
+        draws: (W,) the measure in every draw.
+    """
+
+    value: float
+    low: float
+    high: float
+    places: int = 0
+    draws: Array = field(default_factory=lambda: np.zeros(0), repr=False, compare=False)
+
+    def __sub__(self, other: Score) -> Score:
+        """The paired difference: both were measured in the same draws."""
+        apart = self.draws - other.draws
+        return Score(self.value - other.value, *interval(apart), min(self.places, other.places), apart)
 
 
-UNTESTED = np.uint16(65535)
-
-
-def tested(predicted: NDArray[np.generic]) -> NDArray[np.bool_]:
-    """(N,) which rows of `stored` predictions were tested."""
-    return np.asarray(predicted != UNTESTED if predicted.dtype == np.uint16 else np.isfinite(predicted))
-
-
-def measured(
-    kind: TaskKind, target: Floats, predicted: NDArray[np.generic], block: Ints, fold: Ints, weights: Floats
-) -> Floats:
-    """(W,) the metric of a kind when block b counts ``weights[w, b]`` times.
+class Resampling:
+    """Draws of blocks and shufflings.
 
     Args:
-        kind: ``number``: R²; ``classes``: share that is right; ``presence``: area under the ROC curve over pairs of one
-            present and one background point tested in the same fold, because scores of different folds are of different
-            learners.
-        target: (n,) classes, numbers, or 0 and 1.
-        predicted: (n,) as `stored` keeps it, all tested.
-        block: (n,) block of each row.
-        fold: (n,) fold that tested it.
-        weights: (W, blocks).
+        block: (N,) block of each place, any whole numbers.
+        draws: how many.
+        seeds: shufflings of the folds, each predicted once.
+        seed: of the draws.
     """
-    if kind == "number":
-        values = np.asarray(predicted, np.float64)[:, None]
-        return resampled_by_kind("regression", target, values, block, weights)
-    blocks = weights.shape[1]
-    if kind == "classes":
-        many = weights @ np.bincount(block, minlength=blocks).astype(np.float64)
-        right = weights @ np.bincount(block, weights=predicted == target, minlength=blocks)
-        return np.asarray(np.divide(right, many, out=np.full(len(many), np.nan), where=many > 0))
-    return _auc(target == 1, np.asarray(predicted, np.float64), block, fold, weights)
+
+    def __init__(self, block: NDArray[np.int64], *, draws: int, seeds: int = 1, seed: int = 0) -> None:
+        names, numbers = np.unique(block, return_inverse=True)
+        self.block = np.asarray(numbers, np.int64)
+        self.count = len(names)
+        random = np.random.default_rng([seed, 0xB007])
+        drawn = random.multinomial(self.count, np.full(self.count, 1.0 / self.count), size=draws)
+        self.weights = np.vstack([np.ones(self.count), drawn]).astype(np.float64)  # the first row is as it is
+        self.seeds = random.integers(0, seeds, (draws, seeds))
+
+    def score(self, measures: Sequence[Measure], places: int = 0) -> Score:
+        """The mean of a measure over the shufflings, one `Measure` each."""
+        table = np.stack([measure(self.weights) for measure in measures], axis=-1)
+        if self.count < 2:
+            return Score(float(mean_known(table[0])), float("nan"), float("nan"), places, table[:0, 0])
+        drawn = mean_known(np.take_along_axis(table[1:], self.seeds, axis=1))
+        return Score(float(mean_known(table[0])), *interval(drawn), places, drawn)
 
 
-def _auc(present: NDArray[np.bool_], predicted: Floats, block: Ints, fold: Ints, weights: Floats) -> Floats:
-    """From counts of pairs between blocks: a pair counts as often as both of its blocks were drawn together."""
-    blocks = weights.shape[1]
-    won, pairs = np.zeros((blocks, blocks)), np.zeros((blocks, blocks))
-    for number in np.unique(fold):
-        here = fold == number
-        seen, ground = np.flatnonzero(here & present), np.flatnonzero(here & ~present)
-        if not len(seen) or not len(ground):
-            continue
-        above = (predicted[seen][:, None] > predicted[ground]) + 0.5 * (
-            predicted[seen][:, None] == predicted[ground]
-        )
-        first, second = np.eye(blocks)[block[seen]], np.eye(blocks)[block[ground]]
-        won += first.T @ above @ second
-        pairs += np.outer(first.sum(0), second.sum(0))
-    top = np.einsum("wi,ij,wj->w", weights, won, weights, optimize=True)
-    bottom = np.einsum("wi,ij,wj->w", weights, pairs, weights, optimize=True)
-    return np.asarray(np.divide(top, bottom, out=np.full(len(top), np.nan), where=bottom > 0))
+def interval(values: Array, level: float = 0.95) -> tuple[float, float]:
+    """(low, high) percentiles that enclose ``level`` of the draws; NaN where nothing is known."""
+    known = values[np.isfinite(values)]
+    if len(known) == 0:
+        return float("nan"), float("nan")
+    low, high = np.percentile(known, [50 * (1 - level), 50 * (1 + level)])
+    return float(low), float(high)
 
 
-EARTH_RADIUS_M = 6_371_000.0
-NEAR_M = 500_000.0
-"""How near to the antimeridian, meters."""
-FEWEST = 30
-"""Tested points below which nothing is said of a stratum."""
-ANTIMERIDIAN = "antimeridian"
-POLES = "beyond 75°"
-BANDS = {
-    "below 30°": (0.0, 30.0),
-    "30° to 60°": (30.0, 60.0),
-    "60° to 75°": (60.0, 75.0),
-    POLES: (75.0, 90.01),
-}
-"""Bands of absolute latitude, degrees."""
+def two_sided(differences: Array) -> float:
+    """The bootstrap's p that a difference is zero: twice the smaller share of draws at or beyond zero, never 0."""
+    known = differences[np.isfinite(differences)]
+    if len(known) == 0:
+        return 1.0
+    smaller = min(int((known <= 0).sum()), int((known >= 0).sum()))
+    return min(1.0, 2.0 * (smaller + 1) / (len(known) + 1))
 
 
-def near_antimeridian(lonlat: Floats, distance_m: float = NEAR_M) -> NDArray[np.bool_]:
-    """(N,) which points of (N, 2) lie nearer to the antimeridian than a great-circle distance on the sphere.
+def holm(p: Sequence[float]) -> list[float]:
+    """Adjusted p of a family of comparisons (Holm 1979): rejecting those below a level keeps the family's error there.
 
-    >>> near_antimeridian(np.array([[179.0, 0.0], [-176.0, 10.0], [170.0, 0.0], [170.0, 70.0]])).tolist()
-    [True, True, False, True]
+    >>> [round(one, 3) for one in holm([0.01, 0.04, 0.03])]
+    [0.03, 0.06, 0.06]
     """
-    away = np.radians(180.0 - np.abs(lonlat[:, 0]))
-    # the nearest point of a great circle is at asin(cos lat sin away); beyond a right angle it is the pole
-    sine = np.cos(np.radians(lonlat[:, 1])) * np.sin(np.minimum(away, np.pi / 2))
-    return np.asarray(np.arcsin(sine) * EARTH_RADIUS_M < distance_m)
-
-
-def strata_of(lonlat: Floats, further: NDArray[np.bool_]) -> dict[str, NDArray[np.bool_]]:
-    """Name -> (N,) which points are in it.
-
-    ``further`` points were drawn near the antimeridian and the poles, and count there only. The surroundings of the
-    antimeridian end at 75 degrees, where those of the poles begin.
-    """
-    lat = np.abs(lonlat[:, 1])
-    bands = {name: (lat >= low) & (lat < high) for name, (low, high) in BANDS.items()}
-    bands = {name: rows if name == POLES else rows & ~further for name, rows in bands.items()}
-    return {**bands, ANTIMERIDIAN: near_antimeridian(lonlat) & (lat < BANDS[POLES][0])}
+    order = np.argsort(p, kind="stable")
+    adjusted = np.zeros(len(p))
+    running = 0.0
+    for place, number in enumerate(order):
+        running = max(running, min(1.0, (len(p) - place) * p[number]))
+        adjusted[number] = running
+    return [float(one) for one in adjusted]

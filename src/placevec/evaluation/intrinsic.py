@@ -1,6 +1,6 @@
 """What can be said of vectors without labels: do near places lie near, how many directions are used, do they clump.
 
-Near places that share ground would be alike for free, so only places whose footprints do not touch are compared.
+Near places whose footprints overlap would be alike for free, so only places whose footprints do not touch are compared.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from placevec.evaluation.compare import Variants
+from placevec.evaluation.engine import Variants
 from placevec.evaluation.probes import Features
 from placevec.geo import Floats, Ints, to_ecef
 from placevec.metrics import (
@@ -47,7 +47,7 @@ class LabelFreeRow:
         effective_rank: exp of the entropy of the normalized singular values: directions in use, 1 to D.
         triplet_accuracy: share of (place, near, far) whose near one has the nearer vector; chance is 0.5.
         retrieval: share of near places among the `NEIGHBORS` nearest vectors.
-        coherence: Spearman correlation of distances on the ground and between vectors, over pairs; chance is 0.
+        coherence: Spearman correlation of distances between places and between vectors, over pairs; chance is 0.
         trustworthiness: how far a flat picture of the vectors by their two principal components can be believed.
         silhouette: of `CLUSTERS` clusters of k-means; -1 to 1.
     """
@@ -68,7 +68,7 @@ class LabelFree:
     Attributes:
         rows: one a feature set.
         places: how many were looked at.
-        basis: what training has seen of them: `HELD_OUT`, `ELSEWHERE`, `TRAINED_ON` or `UNKNOWN`.
+        basis: which of them the encoder was trained on: `HELD_OUT`, `ELSEWHERE`, `TRAINED_ON` or `UNKNOWN`.
         apart_m: compared places are at least so far apart, so that their footprints do not touch.
         near_m: and near when within this distance.
         far_m: and far beyond this one.
@@ -131,7 +131,7 @@ def label_free(
 
 
 class _Shape:
-    """Measures of the whole cloud of vectors, and what chance gives: told by the first row that has any spread."""
+    """Measures of the whole cloud of vectors, and what chance gives: taken from the first row that has any spread."""
 
     def __init__(self, lonlat: Floats, apart_m: float, seed: int) -> None:
         self.lonlat, self.apart_m, self.seed = lonlat, apart_m, seed
@@ -142,10 +142,10 @@ class _Shape:
         """(coherence, trustworthiness, silhouette); NaN where vectors do not differ."""
         from sklearn.cluster import KMeans
 
-        told = self.by_chance == self.by_chance
-        found = self._coherence(vectors, shuffles=0 if told else 99)
+        known = self.by_chance == self.by_chance
+        found = self._coherence(vectors, shuffles=0 if known else 99)
         self.pairs = found.pairs
-        if not told:
+        if not known:
             self.by_chance = found.chance
         seen = np.asarray(vectors[self.looked_at], np.float64)
         unit = seen / np.maximum(np.linalg.norm(seen, axis=1, keepdims=True), 1e-30)

@@ -15,7 +15,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from placevec.evaluation.scores import Kind, score
+from placevec.evaluation import ridge
+from placevec.evaluation.neighbors import neighbor_means
+from placevec.evaluation.scores import better, score
+from placevec.evaluation.tasks import METRIC, Kind, varied
 
 Features = NDArray[np.floating[Any]]
 Array = NDArray[np.float64]
@@ -94,21 +97,15 @@ def _choose(
     names = random.permutation(np.unique(training.block))
     checked = np.isin(training.block, names[: max(1, len(names) // 4)])
     inner, outer = np.flatnonzero(~checked), np.flatnonzero(checked)
-    if min(len(inner), len(outer)) < 10 or not learnable(training.kind, training.target[inner]):
+    if min(len(inner), len(outer)) < 10 or not varied(training.target[inner]):
         return options[len(options) // 2]
     part = training.taken(inner)
     scores = [
-        score(training.kind, training.target[outer], learn(part, training.features[outer], option))
+        better(METRIC[training.kind])
+        * score(training.kind, training.target[outer], learn(part, training.features[outer], option))
         for option in options
     ]
     return options[int(np.argmax(np.nan_to_num(scores, nan=-np.inf)))]
-
-
-def learnable(kind: Kind, target: NDArray[Any]) -> bool:
-    """Whether there is anything to tell apart: two classes, a group with both answers, values that differ."""
-    if len(target) == 0:
-        return False
-    return bool((target.min(axis=0) != target.max(axis=0)).any())
 
 
 def as_if_equally_common(scores: Array, training: Training) -> Array:
@@ -149,11 +146,8 @@ def _logistic(training: Training, tested: Features, inverse_penalty: float) -> A
 
 
 def _ridge(training: Training, tested: Features, alpha: float) -> Array:
-    from sklearn.linear_model import Ridge
-
-    model = Ridge(alpha=alpha * len(training.features))
-    model.fit(training.features, training.columns())
-    return np.asarray(model.predict(tested), np.float64).reshape(len(tested), -1)
+    weights, intercept = ridge.fitted(np.asarray(training.features, np.float64), training.columns(), alpha)
+    return np.asarray(tested @ weights + intercept)
 
 
 # --- neighbors and trees ----------------------------------------------------------------------------------
@@ -167,11 +161,8 @@ def nearest_neighbors(training: Training, tested: Features, effort: Effort) -> A
 
 
 def _neighbors(training: Training, tested: Features, k: int) -> Array:
-    from sklearn.neighbors import NearestNeighbors
-
-    model = NearestNeighbors(n_neighbors=min(k, len(training.features))).fit(training.features)
-    near = model.kneighbors(tested, return_distance=False)
-    scores = np.asarray(training.columns()[near].mean(axis=1))
+    given = np.asarray(training.features, np.float64)
+    (scores,) = neighbor_means(given, training.columns(), np.asarray(tested, np.float64), (k,), tie=0.0)
     return as_if_equally_common(scores, training) if training.kind == "classification" else scores
 
 
@@ -209,7 +200,7 @@ def most_frequent(training: Training, tested: Features, effort: Effort) -> Array
 
 
 def stratified(training: Training, tested: Features, effort: Effort) -> Array:
-    """The answer of a training place drawn at random, for every place anew."""
+    """The label of a training place drawn at random, for every place anew."""
     random = np.random.default_rng([training.seed, 0x57])
     return training.columns()[random.integers(0, len(training.target), len(tested))]
 
@@ -220,7 +211,7 @@ def random_order(training: Training, tested: Features, effort: Effort) -> Array:
 
 
 PROBES: dict[str, Probe] = {"linear": linear, "kNN": nearest_neighbors, "random forest": forest}
-"""Every row of features is judged by the best of these."""
+"""Every row of features takes the best of these."""
 CHANCE: dict[Kind, dict[str, Probe]] = {
     "classification": {"most frequent": most_frequent, "stratified": stratified},
     "multilabel": {"most frequent": most_frequent, "random order": random_order},

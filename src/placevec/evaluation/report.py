@@ -1,30 +1,35 @@
-"""A report for people: Markdown for files, a table for the terminal. Class names are hostile text."""
+"""The one report: a sentence first, then tables, then what they rest on; as Markdown, JSON and for the terminal.
+
+Names of classes, datasets and files are hostile text.
+"""
 
 from __future__ import annotations
 
 import html
 import math
 import unicodedata
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from placevec.evaluation.compare import Comparison, Judgement, Row
+from placevec.evaluation.bootstrap import Score
+from placevec.evaluation.compare import Comparison
 from placevec.evaluation.intrinsic import CLUSTERS, NEIGHBORS, LabelFree
+from placevec.evaluation.results import Result, Row
 from placevec.io import atomic
 
-SCHEMA_VERSION = 1
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-
+SCHEMA_VERSION = 2
 METHOD = (
-    "Each row is judged by the best of a linear, a kNN and a random-forest probe. Folds are spatial blocks; training "
-    "places within the buffer of a tested one are left out. Intervals are 95 % by a bootstrap over blocks and "
-    "shufflings, paired between rows; they say how results would vary on other ground of this kind, not how they "
-    "would vary had the encoder been trained again."
+    "Each row of features takes the best of its probes. Folds are spatial blocks; training places within the buffer of "
+    "a tested one are left out. Intervals are 95 % over blocks and shufflings, paired between rows; they are about "
+    "this area and places like these, not about other areas, and not about training the encoder again. Verdicts of a "
+    "task hold together: Holm's rule keeps the chance of any false one among them at 5 %."
 )
 
 
@@ -33,49 +38,40 @@ class Report:
     """What an evaluation found.
 
     Attributes:
-        judgements: one a task.
-        label_free: measures without labels, or None where the extent is too small.
-        skipped: one line a task that was not judged, and why.
+        results: one a task.
+        label_free: measures without labels, or None where there are none.
+        skipped: one line a task that was not evaluated, and why.
         notes: what else must be known to read it.
+        about: facts, such as hashes, the split, the date.
+        method: how it was measured; in the file only.
     """
 
-    judgements: list[Judgement]
-    label_free: LabelFree | None
-    skipped: list[str]
-    notes: list[str]
-    model_hash: str
-    dataset_hash: str
-    attribution: str
-    budget: str
-    created: str
-    places: int
-    dim: int
+    results: list[Result]
+    label_free: LabelFree | None = None
+    skipped: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    about: dict[str, Any] = field(default_factory=dict)
+    method: str = METHOD
 
     def as_dict(self) -> dict[str, Any]:
         """Plain JSON; not-a-number is null."""
         content = {
             "schema_version": SCHEMA_VERSION,
-            "created": self.created,
-            "model_hash": self.model_hash,
-            "dataset_hash": self.dataset_hash,
-            "attribution": self.attribution,
-            "budget": self.budget,
-            "places": self.places,
-            "dim": self.dim,
-            "tasks": [item.as_dict() for item in self.judgements],
+            **self.about,
+            "tasks": [item.as_dict() for item in self.results],
             "label_free": None if self.label_free is None else self.label_free.as_dict(),
             "skipped": self.skipped,
             "notes": self.notes,
         }
-        plain: dict[str, Any] = _plain(content)
-        return plain
+        made: dict[str, Any] = _json(content)
+        return made
 
     def to_markdown(self) -> str:
-        """Tables and verdicts as Markdown."""
+        """Sentences, tables and the method as Markdown."""
         return markdown(self)
 
     def to_table(self) -> RenderableType:
-        """Tables and verdicts for a rich console."""
+        """Sentences and tables for a rich console."""
         return terminal(self)
 
     def save(self, folder: str | Path) -> None:
@@ -84,14 +80,17 @@ class Report:
         atomic.write_text(Path(folder) / "report.md", self.to_markdown())
 
 
-def _plain(value: Any) -> Any:
+def _json(value: Any) -> Any:
     if isinstance(value, dict):
-        return {str(key): _plain(item) for key, item in value.items()}
+        return {str(key): _json(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
+        return [_json(item) for item in value]
     if isinstance(value, np.generic):
         value = value.item()
     return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+# --- cells -------------------------------------------------------------------------------------------------
 
 
 def plain(text: str, most: int = 60) -> str:
@@ -112,46 +111,59 @@ def number(value: float) -> str:
     """Three decimals without the leading zero; a dash for what is unknown."""
     if value != value:
         return "-"
+    value = 0.0 if abs(value) < 5e-4 else value
     return f"{value:.3f}".replace("0.", ".", 1) if abs(value) < 1 else f"{value:.4g}"
 
 
-def _span(low: float, high: float) -> str:
-    return f"{number(low)} to {number(high)}"
+def cell(score: Score) -> str:
+    """A score and its interval, where there is one."""
+    known = score.low == score.low or score.high == score.high
+    return number(score.value) + (f" ({number(score.low)} to {number(score.high)})" if known else "")
 
 
-def ground(item: Judgement) -> str:
-    """What the figures rest on, in one line."""
-    classes = ", ".join(f"{plain(name, 30)} {count}" for name, count in item.classes.items())
-    parts = [
-        f"{item.places:,} places",
-        f"{item.blocks} blocks of {item.block_m:.0f} m ({item.effective_blocks:.1f} effective)",
-        f"buffer {item.buffer_m:.0f} m (keeps {item.kept:.0%} of the training)",
-        f"{item.folds} folds, {item.seeds} shufflings",
-    ]
-    return ", ".join(parts) + (f"; {classes}" if classes else "")
-
-
-def _comparison(item: Comparison) -> tuple[str, str, str, str, str]:
-    return (
-        f"{item.of} - {item.against}",
-        f"{item.difference:+.3f}",
-        f"{item.low:+.3f} to {item.high:+.3f}",
-        f"{item.half_width:.3f}",
-        item.verdict,
-    )
-
-
-ROW_HEADS = ("row", "score", "95 % interval", "best probe", "also")
-COMPARISON_HEADS = ("difference", "mean", "95 % interval", "least visible", "verdict")
+COMPARISON_HEADS = ("difference", "mean", "95 % interval", "p (Holm)", "verdict")
 LABEL_FREE_HEADS = (
     "row", "effective rank", "triplet accuracy", "near among nearest", "distance coherence", "trustworthiness",
     "silhouette",
 )  # fmt: skip
 
 
-def _row(row: Row) -> tuple[str, str, str, str, str]:
-    also = ", ".join(f"{name} {number(value)}" for name, value in row.further.items())
-    return (row.name, number(row.score), _span(row.low, row.high), row.probe, also)
+def row_table(rows: Sequence[Row]) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+    """(heads, cells) of rows: a column a measure, then the probe and further numbers where any row has them."""
+    measures = list(dict.fromkeys(name for row in rows for name in row.scores))
+    probed, more = any(row.probe for row in rows), any(row.further for row in rows)
+    heads = ("row", *measures, *(("best probe",) if probed else ()), *(("also",) if more else ()))
+    cells = []
+    for row in rows:
+        also = ", ".join(f"{name} {number(value)}" for name, value in row.further.items())
+        scores = [cell(row.scores[name]) if name in row.scores else "" for name in measures]
+        cells.append((row.name, *scores, *((row.probe,) if probed else ()), *((also,) if more else ())))
+    return heads, cells
+
+
+def comparison_cells(item: Comparison) -> tuple[str, ...]:
+    """One line of the table of differences."""
+    found = item.difference
+    return (
+        f"{item.of} - {item.against}", f"{found.value:+.3f}", f"{found.low:+.3f} to {found.high:+.3f}",
+        number(item.p), item.verdict,
+    )  # fmt: skip
+
+
+def basis(item: Result) -> str:
+    """What the figures of a task rest on, in one line."""
+    classes = ", ".join(f"{plain(name, 30)} {count}" for name, count in list(item.classes.items())[:30])
+    side = f"{item.block_m:.0f} m" if item.block_m < 10_000 else f"{item.block_m / 1000:.3g} km"
+    plural = "" if item.blocks == 1 else "s"
+    parts = [
+        f"{item.places:,} place{'' if item.places == 1 else 's'}",
+        f"{item.blocks} block{plural} of {side} ({item.effective_blocks:.1f} effective)",
+    ]
+    if item.buffer_m > 0:
+        parts.append(f"buffer {item.buffer_m:.0f} m (keeps {item.kept:.0%} of the training)")
+    if item.folds > 0:
+        parts.append(f"{item.folds} folds, {item.seeds} shufflings")
+    return ", ".join(parts) + (f"; {classes}" if classes else "")
 
 
 def _label_free(measured: LabelFree) -> list[tuple[str, ...]]:
@@ -172,12 +184,12 @@ def _label_free(measured: LabelFree) -> list[tuple[str, ...]]:
     ]  # fmt: skip
 
 
-def _label_free_ground(measured: LabelFree) -> str:
+def _label_free_basis(measured: LabelFree) -> str:
     return (
         f"{measured.places:,} places {measured.basis}; near is {measured.apart_m:.0f} to {measured.near_m:.0f} m "
         f"apart, so that footprints do not touch, far beyond {measured.far_m:.0f} m; near among nearest: share of near "
         f"places among the {NEIGHBORS} nearest vectors; cosine. Distance coherence: Spearman correlation of "
-        f"distances on the ground and between vectors, {measured.coherence_pairs:,} pairs. Trustworthiness: of a flat "
+        f"distances between places and between vectors, {measured.coherence_pairs:,} pairs. Trustworthiness: of a flat "
         f"picture by two principal components. Silhouette: of {CLUSTERS} clusters of k-means, on "
         f"{measured.looked_at:,} places"
     )
@@ -186,44 +198,41 @@ def _label_free_ground(measured: LabelFree) -> str:
 # --- Markdown ----------------------------------------------------------------------------------------------
 
 
-def _table(heads: tuple[str, ...], rows: list[tuple[str, ...]]) -> list[str]:
+def markdown_table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    """Lines of a table and an empty one; cells are hostile text."""
     lines = ["| " + " | ".join(heads) + " |", "|" + " --- |" * len(heads)]
-    return [*lines, *("| " + " | ".join(literal(cell, 60) for cell in row) + " |" for row in rows), ""]
+    return [*lines, *("| " + " | ".join(literal(text, 60) for text in row) + " |" for row in rows), ""]
 
 
 def markdown(report: Report) -> str:
     """The whole report."""
-    lines = ["# How good these vectors are", ""]
+    lines = [f"# {literal(str(report.about.get('title', 'How good these vectors are')))}", ""]
+    facts = {
+        name: value for name, value in report.about.items() if name not in ("title", "attribution") and value
+    }
     lines += [
-        f"Model `{report.model_hash[:16]}`, dataset `{report.dataset_hash[:16]}`, {report.created}.",
+        ", ".join(f"{name.replace('_', ' ')} {literal(str(value), 60)}" for name, value in facts.items())
+        + ".",
         "",
     ]
-    for item in report.judgements:
-        lines += [
-            f"## {literal(item.task)}: {literal(item.metric)}",
-            "",
-            f"{literal(item.description)}.",
-            "",
-        ]
-        lines += [f"**{literal(item.verdict)}**", ""]
-        lines += _table(ROW_HEADS, [_row(row) for row in item.rows])
-        lines += _table(COMPARISON_HEADS, [_comparison(pair) for pair in item.comparisons])
-        lines += [f"{literal(ground(item))}.", ""]
+    for item in report.results:
+        lines += [f"## {literal(item.task)}: {literal(item.metric)}", "", f"**{literal(item.headline)}**", ""]
+        lines += [f"{literal(item.description)}.", ""] if item.description else []
+        lines += markdown_table(*row_table(item.rows))
+        lines += [f"{literal(item.verdict)}", ""]
+        if item.comparisons:
+            lines += markdown_table(COMPARISON_HEADS, [comparison_cells(pair) for pair in item.comparisons])
+        lines += [f"{literal(basis(item))}.", ""]
         lines += [f"- {literal(note)}" for note in item.notes] + [""] * bool(item.notes)
     if report.label_free is not None:
         lines += ["## Without labels", ""]
-        lines += _table(LABEL_FREE_HEADS, list(_label_free(report.label_free)))
-        lines += [f"{_label_free_ground(report.label_free)}.", ""]
+        lines += markdown_table(LABEL_FREE_HEADS, list(_label_free(report.label_free)))
+        lines += [f"{_label_free_basis(report.label_free)}.", ""]
     if report.skipped:
-        lines += ["## Not judged", ""] + [f"- {literal(line)}" for line in report.skipped] + [""]
-    lines += [
-        *(f"- {literal(note)}" for note in report.notes),
-        "",
-        METHOD,
-        "",
-        f"Data: {literal(report.attribution)}",
-        "",
-    ]
+        lines += ["## Not evaluated", ""] + [f"- {literal(line)}" for line in report.skipped] + [""]
+    lines += [*(f"- {literal(note)}" for note in report.notes), "", "## Method", "", report.method, ""]
+    if attribution := report.about.get("attribution"):
+        lines += [f"Data: {literal(str(attribution))}", ""]
     return "\n".join(lines)
 
 
@@ -231,40 +240,43 @@ def markdown(report: Report) -> str:
 
 
 def _rich_table(
-    title: str, heads: tuple[str, ...], rows: list[tuple[str, ...]], bold: str = ""
+    title: str, heads: Sequence[str], rows: Sequence[Sequence[str]], bold: str = ""
 ) -> RenderableType:
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(title=Text(plain(title, 200)), title_justify="left", box=None, pad_edge=False)
+    table = Table(
+        title=Text(plain(title, 200)) if title else None, title_justify="left", box=None, pad_edge=False
+    )
     for position, head in enumerate(heads):
         table.add_column(Text(head), justify="left" if position in (0, len(heads) - 1) else "right")
     for row in rows:
         style = "bold" if row[0] == bold else ""
-        table.add_row(*(Text(plain(cell), style=style) for cell in row))
+        table.add_row(*(Text(plain(text), style=style) for text in row))
     return table
 
 
 def terminal(report: Report) -> RenderableType:
-    """The whole report as tables; nothing in it is read as markup."""
+    """The whole report but its method; nothing in it is read as markup."""
     from rich.console import Group
     from rich.text import Text
 
     parts: list[RenderableType] = []
-    for item in report.judgements:
-        parts.append(
-            _rich_table(f"{item.task}: {item.metric}", ROW_HEADS, [_row(row) for row in item.rows], "vectors")
-        )
+    for item in report.results:
+        parts += [Text(plain(item.headline, 600), style="bold"), Text("")]
+        parts.append(_rich_table(f"{item.task}: {item.metric}", *row_table(item.rows), item.subject))
         parts.append(Text(""))
-        parts.append(_rich_table("", COMPARISON_HEADS, [_comparison(pair) for pair in item.comparisons]))
-        parts.append(Text(plain(ground(item), 2_000), style="dim"))
-        parts += [Text(plain(note, 400), style="dim") for note in item.notes]
-        parts += [Text(plain(item.verdict, 400), style="bold"), Text("")]
+        if item.comparisons:
+            parts.append(
+                _rich_table("", COMPARISON_HEADS, [comparison_cells(pair) for pair in item.comparisons])
+            )
+        parts += [Text(plain(line, 2_000), style="dim") for line in (basis(item), *item.notes)]
+        parts.append(Text(""))
     if report.label_free is not None:
         parts.append(
             _rich_table("without labels", LABEL_FREE_HEADS, list(_label_free(report.label_free)), "vectors")
         )
-        parts += [Text(_label_free_ground(report.label_free), style="dim"), Text("")]
-    parts += [Text(f"Not judged: {plain(line, 400)}") for line in report.skipped]
+        parts += [Text(_label_free_basis(report.label_free), style="dim"), Text("")]
+    parts += [Text(f"Not evaluated: {plain(line, 400)}") for line in report.skipped]
     parts += [Text(plain(note, 400), style="dim") for note in report.notes]
     return Group(*parts)

@@ -1,6 +1,6 @@
 """The linear probe: ridge regression in closed form, penalty and encoder's setting chosen inside the training fold.
 
-Classes are regressed as columns of 0 and 1 and the largest answer is taken. Everything is float64. The scatter matrix
+Classes are regressed as columns of 0 and 1 and the largest one is taken. Everything is float64. The scatter matrix
 of every inner part is made once; those of the inner training sets are differences from their sum.
 """
 
@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from placevec.evaluation.folds import INNER
-from placevec.evaluation.point_tasks import TaskKind
+from placevec.evaluation.splits import INNER
+from placevec.evaluation.tasks import Kind
 from placevec.geo import Floats, Ints
 
 ALPHAS = tuple(10.0**power for power in range(-7, 3))
@@ -51,16 +51,16 @@ def fitted(features: Floats, target: Floats, alpha: float) -> tuple[Floats, Floa
 
 
 def predicted(
-    settings: Sequence[Floats], target: Floats, train: Ints, parts: Ints, test: Ints, kind: TaskKind
+    settings: Sequence[Floats], target: Floats, train: Ints, parts: Ints, test: Ints, kind: Kind
 ) -> tuple[Floats, Choice]:
-    """((m, K) answers for the tested rows, what was chosen): by the best setting and penalty of the inner parts.
+    """((m, K) predictions of the tested rows, what was chosen): by the best setting and penalty of the inner parts.
 
     Args:
         settings: features of every point, (N, D) for each setting.
         target: (N, K) numbers.
         train: (n,) rows to learn from.
         parts: (n,) inner part of each.
-        test: (m,) rows to answer.
+        test: (m,) rows to predict.
         kind: decides what is best inside: accuracy for classes, else squared error.
     """
     choice = chosen(settings, target, train, parts, kind)
@@ -69,8 +69,8 @@ def predicted(
     return tested @ weights + intercept, choice
 
 
-def chosen(settings: Sequence[Floats], target: Floats, train: Ints, parts: Ints, kind: TaskKind) -> Choice:
-    """The setting and penalty that answer the inner parts best, each from the others; ties go to the stronger penalty."""
+def chosen(settings: Sequence[Floats], target: Floats, train: Ints, parts: Ints, kind: Kind) -> Choice:
+    """The setting and penalty that predict the inner parts best, each from the others; of ties the stronger penalty."""
     scores = np.stack(
         [_inner(scaled(one, train, train[:0])[0], target[train], parts, kind) for one in settings]
     )
@@ -78,7 +78,7 @@ def chosen(settings: Sequence[Floats], target: Floats, train: Ints, parts: Ints,
     setting, place = np.unravel_index(int(np.argmax(backwards)), backwards.shape)
     at = len(ALPHAS) - 1 - int(place)
     beside = {0: 1, len(ALPHAS) - 1: len(ALPHAS) - 2}.get(at)
-    spread = float(np.var(target[train], axis=0).sum()) if kind != "classes" else 1.0
+    spread = float(np.var(target[train], axis=0).sum()) if kind != "classification" else 1.0
     rising = beside is not None and scores[setting, at] - scores[setting, beside] > EDGE_MATTERS * spread
     return Choice(int(setting), ALPHAS[at], bool(rising))
 
@@ -91,7 +91,14 @@ def scaled(features: Floats, train: Ints, test: Ints) -> tuple[Floats, Floats]:
     return (learned - mean) / scale, (features[test] - mean) / scale
 
 
-def _inner(features: Floats, target: Floats, parts: Ints, kind: TaskKind) -> Floats:
+def inner_score(given: Floats, truth: Floats, kind: Kind) -> float:
+    """Accuracy of classes, else minus the mean squared error: by this settings are chosen."""
+    if kind == "classification":
+        return float((given.argmax(1) == truth.argmax(1)).mean())
+    return -float(((given - truth) ** 2).mean())
+
+
+def _inner(features: Floats, target: Floats, parts: Ints, kind: Kind) -> Floats:
     """(penalties,) accuracy, or minus the mean squared error, over all parts."""
     sides = [parts == part for part in range(INNER)]
     sums = [(int(rows.sum()), features[rows].sum(0), target[rows].sum(0)) for rows in sides]
@@ -112,7 +119,7 @@ def _inner(features: Floats, target: Floats, parts: Ints, kind: TaskKind) -> Flo
         truth = target[rows] - middle
         for number, alpha in enumerate(ALPHAS):
             answers = tested @ (turned / _damped(values, alpha * many))
-            if kind == "classes":
+            if kind == "classification":
                 right = (answers + middle).argmax(axis=1) == target[rows].argmax(axis=1)
                 found[number] += float(right.sum())
             else:

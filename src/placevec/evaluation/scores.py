@@ -1,66 +1,107 @@
-"""One number for predictions, and how far it would move on other ground: block bootstrap.
+"""Every measure of predictions, by name, when blocks of places count several times or not at all.
 
-Intervals resample whole spatial blocks, because the places of one block err together; resampling single places
-would make intervals too narrow (Kunsch, "The jackknife and the bootstrap for general stationary observations",
-Annals of Statistics 17, 1989). Every draw also draws the shufflings of the folds. The same draws serve every row,
-so differences between rows are paired.
+A measure takes labels, predictions, the block of each place and ``weights`` (W, blocks): how often block b counts in
+row w. A row of ones is the measure itself, other rows are what a bootstrap or a jackknife over blocks asks for.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-Kind = Literal["classification", "multilabel", "regression"]
+from placevec.evaluation.tasks import METRIC, Kind
+
 Array = NDArray[np.float64]
-METRIC: dict[Kind, str] = {
-    "classification": "macro-F1",
-    "multilabel": "mean average precision",
-    "regression": "R²",
+LOWER_IS_BETTER = frozenset(
+    {"MAE", "mean absolute error", "L1", "KL", "Chebyshev", "Canberra", "mean rank", "median rank"}
+)
+SECONDARY: dict[Kind, tuple[str, ...]] = {
+    "classification": ("accuracy",),
+    "multilabel": (),
+    "regression": ("mean absolute error",),
+    "presence": (),
+    "distribution": ("KL", "Chebyshev", "Canberra", "cosine"),
+    "retrieval": ("R@1", "R@5", "MRR", "median rank", "mean rank"),
 }
+"""Further measures of a kind, without intervals."""
 _CHUNK = 4_000_000  # numbers held at once by the weighted average precision
-
-
-def score(kind: Kind, target: NDArray[Any], predicted: NDArray[Any]) -> float:
-    """The metric of a kind, larger is better.
-
-    Args:
-        kind: decides the metric: macro-F1 over the classes that occur, mean average precision over the groups
-            that occur, or R².
-        target: (n,) class numbers, (n, G) 0/1, or (n,) values.
-        predicted: (n, K) class scores, (n, G) scores, or (n, 1) values.
-    """
-    blocks = np.zeros(len(target), np.int64)
-    return float(resampled(kind, target, predicted, blocks, np.ones((1, 1)))[0])
+_KL_FLOOR = 1e-9
 
 
 def resampled(
-    kind: Kind, target: NDArray[Any], predicted: NDArray[Any], block: NDArray[np.int64], weights: Array
-) -> Array:
-    """(W,) the metric when block b counts ``weights[w, b]`` times; weights is (W, blocks)."""
-    if kind == "classification":
-        return _macro_f1(target, predicted.argmax(axis=1), predicted.shape[1], block, weights)
-    if kind == "multilabel":
-        groups = [
-            _average_precision(target[:, g], predicted[:, g], block, weights) for g in range(target.shape[1])
-        ]
-        return _mean_known(np.stack(groups, axis=-1))
-    return _r2(target, predicted[:, 0], block, weights)
+    metric: str, target: NDArray[Any], predicted: NDArray[Any], block: NDArray[np.int64], weights: Array,
+    fold: NDArray[np.int64] | None = None,
+) -> Array:  # fmt: skip
+    """(W,) a measure when block b counts ``weights[w, b]`` times; NaN where nothing drawn defines it.
+
+    Args:
+        metric: one of the names in this module, such as ``R²``; a kind of task stands for its measure.
+        target: (n,) or (n, G), as a task of that kind holds it.
+        predicted: (n, K) scores, shares, or values; of classes also (n,) the class predicted; of retrieval (n, 1) the
+            rank of the true candidate, 1 for the first.
+        block: (n,) block of each place.
+        weights: (W, blocks).
+        fold: (n,) the fold that tested each place. Presence only compares places of one fold, because scores of
+            different folds come from different learners.
+    """
+    metric = METRIC.get(metric, metric)  # type: ignore[call-overload]
+    if metric == "macro-F1":
+        return _macro_f1(target, _named(predicted), block, weights)
+    if metric == "mean average precision":
+        columns = range(target.shape[1])
+        groups = [_average_precision(target[:, g], predicted[:, g], block, weights) for g in columns]
+        return mean_known(np.stack(groups, axis=-1))
+    values = np.asarray(predicted, np.float64).reshape(len(target), -1)
+    if metric == "R²":
+        return _r2(np.asarray(target, np.float64), values[:, 0], block, weights)
+    if metric == "AUC":
+        return _auc(target == 1, values[:, 0], block, np.zeros_like(block) if fold is None else fold, weights)
+    if metric == "median rank":
+        return _median(values[:, 0], block, weights)
+    return weighted_mean(each(metric, target, predicted), block, weights)
+
+
+def score(metric: str, target: NDArray[Any], predicted: NDArray[Any]) -> float:
+    """A measure of predictions as they are, see `resampled`."""
+    return float(resampled(metric, target, predicted, np.zeros(len(target), np.int64), np.ones((1, 1)))[0])
+
+
+def each(metric: str, target: NDArray[Any], predicted: NDArray[Any]) -> Array:
+    """(n,) what each place adds to a measure that is a mean over places."""
+    if metric == "accuracy":
+        return np.asarray(_named(predicted) == target, np.float64)
+    values = np.asarray(predicted, np.float64).reshape(len(target), -1)
+    if metric in ("MAE", "mean absolute error"):
+        return np.asarray(np.abs(values[:, 0] - target))
+    if metric == "MRR":
+        return 1.0 / values[:, 0]
+    if metric == "mean rank":
+        return values[:, 0]
+    if metric.startswith("R@"):
+        return np.asarray(values[:, 0] <= int(metric[2:]), np.float64)
+    return _distance(metric, np.asarray(target, np.float64), values)
+
+
+def weighted_mean(values: Array, block: NDArray[np.int64], weights: Array) -> Array:
+    """(W,) mean of (n,) values when block b counts ``weights[w, b]`` times; NaN where nothing counts."""
+    many = weights @ np.bincount(block, minlength=weights.shape[1]).astype(np.float64)
+    total = weights @ np.bincount(block, weights=values, minlength=weights.shape[1])
+    return np.asarray(np.divide(total, many, out=np.full(len(many), np.nan), where=many > 0))
 
 
 def secondary(kind: Kind, target: NDArray[Any], predicted: NDArray[Any]) -> dict[str, float]:
-    """Further numbers, for people: accuracy, or the mean absolute error in the unit of the target."""
-    if kind == "classification":
-        return {"accuracy": float((predicted.argmax(axis=1) == target).mean())}
-    if kind == "regression":
-        return {"mean absolute error": float(np.abs(predicted[:, 0] - target).mean())}
-    return {}
+    """Further measures of a kind by name: for people, without intervals."""
+    return {metric: score(metric, target, predicted) for metric in SECONDARY[kind]}
 
 
-def _mean_known(values: Array) -> Array:
+def better(metric: str) -> int:
+    """1 where larger is better, -1 where smaller is."""
+    return -1 if metric in LOWER_IS_BETTER else 1
+
+
+def mean_known(values: Array) -> Array:
     """Mean of the last axis without NaN; NaN when nothing is known."""
     known = np.isfinite(values)
     total = np.where(known, values, 0.0).sum(axis=-1)
@@ -69,19 +110,24 @@ def _mean_known(values: Array) -> Array:
     )
 
 
+def _named(predicted: NDArray[Any]) -> NDArray[np.int64]:
+    """(n,) the class predicted, from (n, K) scores or as it is."""
+    return np.asarray(predicted if predicted.ndim == 1 else predicted.argmax(axis=1), np.int64)
+
+
 def _macro_f1(
-    target: NDArray[Any], predicted: NDArray[Any], classes: int, block: NDArray[np.int64], weights: Array
+    target: NDArray[Any], named: NDArray[np.int64], block: NDArray[np.int64], weights: Array
 ) -> Array:
-    """From confusion matrices of the blocks, summed by weight."""
-    cells = classes * classes
-    flat = np.bincount(
-        block * cells + target.astype(np.int64) * classes + predicted, minlength=weights.shape[1] * cells
-    )
-    confusion = (weights @ flat.reshape(-1, cells)).reshape(-1, classes, classes)
-    right = np.einsum("wkk->wk", confusion)
-    either = confusion.sum(axis=1) + confusion.sum(axis=2)
-    f1 = np.divide(2.0 * right, either, out=np.full(right.shape, np.nan), where=either > 0)
-    return _mean_known(np.asarray(f1))
+    """Mean over the classes that are drawn or predicted of ``2 tp / (2 tp + fp + fn)``, as scikit-learn has it."""
+    classes = int(max(target.max(initial=0), named.max(initial=0))) + 1
+    hit = named == target
+    true, said, both = (
+        weights
+        @ np.bincount(block[rows] * classes + values[rows], minlength=weights.shape[1] * classes).reshape(-1, classes)
+        for rows, values in ((slice(None), target), (slice(None), named), (hit, target))
+    )  # fmt: skip
+    f1 = np.divide(2.0 * both, true + said, out=np.full(true.shape, np.nan), where=true + said > 0)
+    return mean_known(np.asarray(f1))
 
 
 def _average_precision(
@@ -111,7 +157,7 @@ def _stepwise(weight: Array, positive: Array, ends: NDArray[np.int64]) -> Array:
     return np.asarray(np.divide(area, total, out=np.full(len(total), np.nan), where=total > 0))
 
 
-def _r2(target: NDArray[Any], predicted: NDArray[Any], block: NDArray[np.int64], weights: Array) -> Array:
+def _r2(target: Array, predicted: Array, block: NDArray[np.int64], weights: Array) -> Array:
     """1 - squared error / squared distance from the mean of the places drawn."""
     centered = target - target.mean()  # against cancellation
 
@@ -124,48 +170,64 @@ def _r2(target: NDArray[Any], predicted: NDArray[Any], block: NDArray[np.int64],
     return np.asarray(1.0 - lost)
 
 
-# --- bootstrap ---------------------------------------------------------------------------------------------
+def _auc(
+    present: NDArray[np.bool_], predicted: Array, block: NDArray[np.int64], fold: NDArray[np.int64], weights: Array
+) -> Array:  # fmt: skip
+    """From counts of pairs between blocks: a pair counts as often as both of its blocks were drawn together."""
+    blocks = weights.shape[1]
+    won, pairs = np.zeros((blocks, blocks)), np.zeros((blocks, blocks))
+    for number in np.unique(fold):
+        here = fold == number
+        seen, background = np.flatnonzero(here & present), np.flatnonzero(here & ~present)
+        if not len(seen) or not len(background):
+            continue
+        above = (predicted[seen][:, None] > predicted[background]) + 0.5 * (
+            predicted[seen][:, None] == predicted[background]
+        )
+        first, second = np.eye(blocks)[block[seen]], np.eye(blocks)[block[background]]
+        won += first.T @ above @ second
+        pairs += np.outer(first.sum(0), second.sum(0))
+    top = np.einsum("wi,ij,wj->w", weights, won, weights, optimize=True)
+    bottom = np.einsum("wi,ij,wj->w", weights, pairs, weights, optimize=True)
+    return np.asarray(np.divide(top, bottom, out=np.full(len(top), np.nan), where=bottom > 0))
 
 
-@dataclass(frozen=True)
-class Draws:
-    """What every row is resampled with.
+def _median(values: Array, block: NDArray[np.int64], weights: Array) -> Array:
+    """The weighted (lower) median: the smallest value that half of the weight does not exceed."""
+    order = np.argsort(values, kind="stable")
+    found = np.full(len(weights), np.nan)
+    for row, weight in enumerate(weights):
+        total = np.cumsum(weight[block[order]])
+        if total[-1] > 0:
+            found[row] = values[order[np.searchsorted(total, total[-1] / 2.0)]]
+    return found
 
-    Attributes:
-        weights: (W, blocks) how often each block is drawn.
-        seeds: (W, S) which shufflings of the folds are averaged.
+
+def _distance(metric: str, target: Array, predicted: Array) -> Array:
+    """(n,) how far (n, G) predicted shares lie from the true ones; both are brought to sum 1, below 0 counts as 0.
+
+    Sources: ``KL`` is sum t log(t / p); ``Canberra`` sum |t - p| / (t + p), 0/0 counting 0 (Lance and Williams 1967).
     """
-
-    weights: Array
-    seeds: NDArray[np.int64]
-
-
-def draws(count: int, blocks: int, seeds: int, seed: int = 0) -> Draws:
-    """``count`` draws of ``blocks`` blocks and of ``seeds`` shufflings, both with replacement."""
-    random = np.random.default_rng([seed, 0xB007])
-    weights = random.multinomial(blocks, np.full(blocks, 1.0 / blocks), size=count).astype(np.float64)
-    return Draws(weights, random.integers(0, seeds, (count, seeds)))
-
-
-def bootstrap(
-    kind: Kind, target: NDArray[Any], predictions: list[NDArray[Any]], block: NDArray[np.int64], drawn: Draws
-) -> Array:
-    """(W,) the metric of each draw: mean over the shufflings drawn.
-
-    ``predictions`` holds one (n, K) a shuffling, NaN in the rows that it could not test.
-    """
-    by_seed = []
-    for predicted in predictions:
-        rows = np.flatnonzero(np.isfinite(predicted).all(axis=1))
-        by_seed.append(resampled(kind, target[rows], predicted[rows], block[rows], drawn.weights))
-    stacked = np.stack(by_seed, axis=-1)
-    return _mean_known(np.take_along_axis(stacked, drawn.seeds, axis=1))
+    told, true = shares(predicted), shares(target)
+    if metric == "L1":
+        return np.asarray(np.abs(true - told).sum(axis=1))
+    if metric == "Chebyshev":
+        return np.asarray(np.abs(true - told).max(axis=1))
+    if metric == "KL":
+        ratio = np.where(true > 0, true / np.maximum(told, _KL_FLOOR), 1.0)
+        return np.asarray((true * np.log(ratio)).sum(axis=1))
+    if metric == "Canberra":
+        both = true + told
+        parts = np.divide(np.abs(true - told), both, out=np.zeros_like(both), where=both > 0)
+        return np.asarray(parts.sum(axis=1))
+    if metric == "cosine":
+        lengths = np.linalg.norm(true, axis=1) * np.linalg.norm(told, axis=1)
+        return np.asarray((true * told).sum(axis=1) / np.maximum(lengths, 1e-300))
+    raise ValueError(f"no measure is called {metric!r}")
 
 
-def interval(values: Array, level: float = 0.95) -> tuple[float, float]:
-    """(low, high) percentiles that enclose ``level`` of the draws."""
-    known = values[np.isfinite(values)]
-    if len(known) == 0:
-        return float("nan"), float("nan")
-    low, high = np.percentile(known, [50 * (1 - level), 50 * (1 + level)])
-    return float(low), float(high)
+def shares(values: Array) -> Array:
+    """(n, G) numbers as shares: below 0 counts as 0, rows sum to 1, rows of nothing are even."""
+    held = np.maximum(values, 0.0)
+    total = held.sum(axis=1, keepdims=True)
+    return np.where(total > 0, held / np.where(total > 0, total, 1.0), 1.0 / values.shape[1])

@@ -1,19 +1,28 @@
-"""Spatial cross-validation: folds of whole blocks, with a buffer around every tested block.
+"""How places are split: spatial blocks with a buffer, at random, as given, or one region left out at a time.
 
-Places next to one another share ground and resemble one another, so a random split rewards memory of where a place
-lies. Here folds are made of blocks, and training places nearer than the buffer to any tested place are left out
-(Roberts et al., "Cross-validation strategies for data with temporal, spatial, hierarchical, or phylogenetic
-structure", Ecography 40, 2017, doi:10.1111/ecog.02881).
+Neighboring places resemble one another, so a random split rewards memory of where a place lies. Spatial folds are
+made of whole blocks, and training places nearer than the buffer to any tested place are left out (Roberts et al.,
+"Cross-validation strategies for data with temporal, spatial, hierarchical, or phylogenetic structure", Ecography 40,
+2017, doi:10.1111/ecog.02881). Inside the training places a further division into `INNER` parts, of whole blocks
+where the folds are, serves to choose settings.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
 
 from placevec.errors import EvaluationError
+from placevec.evaluation.tasks import Task
 from placevec.geo import Floats, Ints, spatial_blocks, to_ecef, within_distance
+
+Scheme = Literal["random", "blocks"]
+SCHEMES: tuple[Scheme, ...] = ("blocks", "random")
+INNER = 4
+"""Parts of the training places; each is predicted from the others to choose settings."""
+MIN_TRAINING = 20
 
 MIN_BLOCKS = 10
 """Blocks that a grid is refined to hold on any extent, counted as if all held equally many places."""
@@ -34,7 +43,7 @@ class Fold:
 
 @dataclass(frozen=True)
 class Blocks:
-    """A division of places into squares of ground.
+    """A division of places into squares.
 
     Attributes:
         number: (N,) block of each place, from 0.
@@ -64,11 +73,20 @@ class Split:
         folds: each place is tested in at most one.
         kept: share of the places outside of a fold's test that its training keeps, mean of the folds.
         compact: folds are strips of neighboring blocks, because scattered ones would lose most of the training.
+        inner: for each fold, (n,) which of `INNER` parts each training place is in; empty where nobody asked.
     """
 
     folds: tuple[Fold, ...]
-    kept: float
-    compact: bool
+    kept: float = 1.0
+    compact: bool = False
+    inner: tuple[Ints, ...] = ()
+
+    def tested_in(self, count: int) -> Ints:
+        """(count,) the fold that tests each place, -1 for none."""
+        found = np.full(count, -1, np.int64)
+        for number, fold in enumerate(self.folds):
+            found[fold.test] = number
+        return found
 
 
 def block_grid(lonlat: Floats, *, buffer_m: float, smallest_m: float = 50.0) -> Blocks:
@@ -118,9 +136,68 @@ def spatial_split(lonlat: Floats, blocks: Blocks, *, buffer_m: float, folds: int
 
 
 def random_split(count: int, *, folds: int, seed: int) -> Split:
-    """The split to distrust: places dealt at random, neighbors on both sides. Only to show what it hides."""
+    """The split to distrust: places dealt at random, neighbors in training and test. Only to show what it hides."""
     dealt = np.random.default_rng(seed).permutation(count) % folds
     return Split(_folds(dealt), 1.0, False)
+
+
+def region_split(region: Ints) -> Split:
+    """One fold for each region (any whole numbers) of (N,) places: trained on all the others.
+
+    Raises:
+        EvaluationError: fewer than two regions.
+    """
+    names, numbers = np.unique(region, return_inverse=True)
+    if len(names) < 2:
+        raise EvaluationError(f"places lie in {len(names)} region; to leave one out, two or more are needed")
+    return Split(_folds(np.asarray(numbers, np.int64)))
+
+
+def blocks_of(task: Task) -> Blocks:
+    """The blocks of a task that names their size, for spatial folds and for the bootstrap."""
+    number = spatial_blocks(task.points[:, 0], task.points[:, 1], task.side_m)
+    return Blocks(np.asarray(np.unique(number, return_inverse=True)[1], np.int64), task.side_m)
+
+
+def task_split(task: Task, scheme: Scheme, count: int, seed: int) -> Split:
+    """A task's points dealt into ``count`` folds by the seed, with inner parts; extra points are only ever tested.
+
+    Blocks keep a buffer of a twentieth of their side. Inner parts are made the same way as the folds, so that
+    settings are chosen for the question asked.
+
+    Raises:
+        EvaluationError: too few points or blocks.
+    """
+    blocks = blocks_of(task)
+    if scheme == "random":
+        split = random_split(len(task), folds=count, seed=seed)
+    else:
+        split = spatial_split(task.points, blocks, buffer_m=blocks.size_m / 20.0, folds=count, seed=seed)
+    folds, inner = [], []
+    for number, fold in enumerate(split.folds):
+        train = fold.train[task.counted[fold.train]]
+        if len(train) < MIN_TRAINING:
+            raise EvaluationError(
+                f"task {task.name}: a fold of {scheme} leaves {len(train)} points to learn from"
+            )
+        folds.append(Fold(train, fold.test))
+        groups = blocks.number[train] if scheme == "blocks" else np.arange(len(train))
+        inner.append(inner_parts(groups, np.random.default_rng([seed, number, 0x1E])))
+    return replace(split, folds=tuple(folds), inner=tuple(inner))
+
+
+def inner_parts(groups: Ints, random: np.random.Generator, parts: int = INNER) -> Ints:
+    """(n,) part of each row: whole groups, shuffled, each dealt to the part that holds the fewest rows so far."""
+    names, inverse, sizes = np.unique(groups, return_inverse=True, return_counts=True)
+    part = np.zeros(len(names), np.int64)
+    if len(names) == len(groups):
+        part[random.permutation(len(names))] = np.arange(len(names)) % parts
+        return part[inverse]
+    held = np.zeros(parts)
+    for name in random.permutation(len(names)):
+        part[name] = int(np.argmin(held))
+        held[part[name]] += sizes[name]
+    return part[inverse]
 
 
 def _folds(fold: Ints) -> tuple[Fold, ...]:
@@ -135,7 +212,7 @@ def _split(lonlat: Floats, fold: Ints, buffer_m: float, *, compact: bool) -> Spl
     found: list[Fold] = []
     kept = []
     for whole in _folds(fold):
-        # a hair wider: straight-line distances fall short of the ground's by up to 1 part in 100,000
+        # a hair wider: straight-line distances fall short of those along the surface by up to 1 part in 100,000
         near = within_distance(lonlat[whole.train], lonlat[whole.test], buffer_m * 1.0001)
         found.append(Fold(whole.train[~near], whole.test))
         kept.append(1.0 - near.mean() if len(near) else 0.0)

@@ -1,49 +1,35 @@
-"""What vectors are asked to predict, and which layers would give the answer away. Tasks from OSM itself are here."""
+"""What is predicted: labels on places, their kind, and which layers of a map give the label away."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import Any
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
-from placevec.datasets.dataset import Dataset
 from placevec.errors import EvaluationError
-from placevec.evaluation.scores import Kind
-from placevec.geo import Ints
+from placevec.geo import Floats, Ints
 
-LANDUSE_LEAKS = ("landcover", "natural-features", "leisure", "amenities")
-POI_LEAKS = ("amenities",)
+Kind = Literal["classification", "multilabel", "regression", "presence", "distribution", "retrieval"]
+METRIC: dict[Kind, str] = {
+    "classification": "macro-F1",
+    "multilabel": "mean average precision",
+    "regression": "R²",
+    "presence": "AUC",
+    "distribution": "L1",
+    "retrieval": "R@10",
+}
+"""The measure that rows of a task are compared by, where the task names no other."""
 COLORS = ("red", "green", "blue")
-_DRAWN_SHARE = 0.02
-OSM_TASKS = ("landuse", "pois")
-"""Tasks that a dataset brings along."""
-LABELED_SHARE = 0.25
-"""Share of a footprint that must carry land use for the place to count."""
 MIN_PLACES = 20
 """Places that a class needs, and that a POI group needs with and without."""
-
-
-class NoLabelsError(EvaluationError):
-    """A dataset has nothing that a task could ask about, such as one of tiles alone.
-
-    >>> NoLabelsError("landuse", Path("city/landuse_coverage.tif")).task
-    'landuse'
-    """
-
-    def __init__(self, task: str, file: Path) -> None:
-        self.task, self.file = task, file
-        super().__init__(f"task {task}: {told_missing([file])}")
-
-
-def told_missing(files: Sequence[Path]) -> str:
-    """What to do about files of labels that one dataset lacks."""
-    names = " and ".join(file.name for file in files)
-    return f"{files[0].parent} holds no {names}; prepare it from an OSM extract, or name one beside the tiles (--osm)"
+MIN_POINTS = 50
+MIN_OF_A_CLASS = 10
+"""Points below which a class of a table of points is left out: there would be folds without it."""
+WORLD_BLOCK_M = 1_112_000.0
+"""Ten degrees of a meridian: the blocks of tasks that span the world."""
 
 
 @dataclass(frozen=True)
@@ -51,14 +37,21 @@ class Task:
     """Labels on places.
 
     Attributes:
-        name: for people and the command line.
-        kind: ``classification``, ``multilabel`` or ``regression``.
-        target: (n,) int64 class numbers, (n, G) bool, or (n,) float64.
-        rows: (n,) int64 distinct rows of the dataset's places.
+        name: for people, the command line and names of files.
+        kind: of the labels.
+        target: (n,) int64 class numbers, (n, G) bool, (n,) float64, (n,) 0 background or 1 present, (n, G) shares
+            that sum to 1, or (n,) the true candidate's number.
+        rows: (n,) int64 distinct rows of the dataset's places, or of a table of points.
         classes: names of the K classes or G groups; empty for regression. Hostile text.
         leaks: layers whose presence in a model's input gives the label away.
         class_leaks: for each class or group, further layers that give this one away; empty: none do.
         description: one sentence.
+        lonlat: (n, 2) float64 degrees, where the task knows them.
+        block_m: side of its spatial blocks in meters; None: chosen by the evaluation.
+        extra: (n,) bool: only ever tested, and counted only in the strata that they were drawn for.
+        ceiling: what no classifier can exceed in expectation, where that is known.
+        credit: where the data come from.
+        metric: what rows are compared by; by default that of the kind.
     """
 
     name: str
@@ -69,17 +62,64 @@ class Task:
     leaks: tuple[str, ...] = ()
     class_leaks: tuple[tuple[str, ...], ...] = ()
     description: str = ""
+    lonlat: Floats | None = None
+    block_m: float | None = None
+    extra: NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, bool))
+    ceiling: float | None = None
+    credit: str = ""
+    metric: str = ""
 
     def __post_init__(self) -> None:
         if len(self.target) != len(self.rows) or len(np.unique(self.rows)) != len(self.rows):
             raise EvaluationError(f"task {self.name}: one label a place is needed, and every place once")
+        if self.kind not in METRIC:
+            raise EvaluationError(f"task {self.name}: no kind {self.kind!r}; there are {', '.join(METRIC)}")
+        if len(self.extra) == 0:
+            object.__setattr__(self, "extra", np.zeros(len(self.rows), bool))
+        object.__setattr__(self, "metric", self.metric or METRIC[self.kind])
+        known = self.lonlat is None or (len(self.lonlat) == len(self.rows) and np.isfinite(self.lonlat).all())
+        if not known or not np.isfinite(np.asarray(self.target, np.float64)).all():
+            raise EvaluationError(
+                f"task {self.name}: coordinates and labels must be finite numbers, one a place"
+            )
 
     def __len__(self) -> int:
         return len(self.rows)
 
+    @property
+    def outputs(self) -> int:
+        """Columns of a prediction: one a class or group, else one."""
+        return max(1, len(self.classes)) if self.kind != "presence" else 1
+
+    @property
+    def points(self) -> Floats:
+        """(n, 2) `lonlat`, which the task must have."""
+        if self.lonlat is None:
+            raise EvaluationError(f"task {self.name}: its places have no coordinates")
+        return self.lonlat
+
+    @property
+    def side_m(self) -> float:
+        """Side of its spatial blocks in meters; those of the world where it names none."""
+        return WORLD_BLOCK_M if self.block_m is None else self.block_m
+
+    @property
+    def counted(self) -> NDArray[np.bool_]:
+        """(n,) places that are not `extra`."""
+        return ~self.extra
+
+    def columns(self) -> Floats:
+        """(n, outputs) the target as numbers."""
+        if self.kind == "classification":
+            return np.asarray(np.eye(self.outputs)[self.target])
+        return np.asarray(self.target, np.float64).reshape(len(self), -1)
+
     def taken(self, chosen: NDArray[Any]) -> Task:
         """The same task on some of its places (indices or mask into `rows`)."""
-        return replace(self, target=self.target[chosen], rows=self.rows[chosen])
+        lonlat = None if self.lonlat is None else self.lonlat[chosen]
+        return replace(
+            self, target=self.target[chosen], rows=self.rows[chosen], extra=self.extra[chosen], lonlat=lonlat
+        )
 
     def only(self, kept: NDArray[Any]) -> Task:
         """A multilabel task on some of its groups (ascending numbers)."""
@@ -93,48 +133,42 @@ class Task:
     def counts(self) -> dict[str, int]:
         """Places of each class, or with each group."""
         if self.kind == "classification":
-            held = np.bincount(self.target, minlength=len(self.classes))
+            held = np.bincount(self.target[self.counted], minlength=len(self.classes))
         elif self.kind == "multilabel":
             held = self.target.sum(axis=0)
         else:
             return {}
         return {name: int(count) for name, count in zip(self.classes, held, strict=True)}
 
-
-def sampled(task: Task, count: int, seed: int = 0) -> Task:
-    """At most ``count`` places drawn at random, without the classes and groups that then are too rare."""
-    if len(task) <= count:
-        return task
-    task = task.taken(np.sort(np.random.default_rng([seed, 0x9A]).permutation(len(task))[:count]))
-    if task.kind == "regression":
-        return task
-    held = np.array(list(task.counts().values()))
-    kept = np.flatnonzero(held >= MIN_PLACES)
-    if task.kind == "multilabel":
-        return task.only(kept)
-    classes = tuple(task.classes[number] for number in kept)
-    chosen = np.isin(task.target, kept)
-    renumbered = np.searchsorted(kept, task.target[chosen])
-    return replace(task, target=renumbered.astype(np.int64), rows=task.rows[chosen], classes=classes)
+    def check_varied(self) -> None:
+        """EvaluationError where all labels are the same: nothing could be predicted better than by a constant."""
+        counted = self.target[self.counted]
+        if self.kind != "retrieval" and (len(counted) == 0 or not varied(counted)):
+            raise EvaluationError(
+                f"task {self.name}: all labels are the same, so there is nothing to predict"
+            )
 
 
-def leaking(task: Task, seen: Sequence[str]) -> tuple[str, ...]:
-    """The layers that a model sees and that give the label away; the colors of a drawn map may show any of them."""
-    if task.leaks and set(COLORS) <= set(seen):
-        return COLORS
-    return tuple(layer for layer in task.leaks if layer in seen)
+def varied(target: NDArray[Any]) -> bool:
+    """Whether labels differ: two classes, a group with both answers, values that differ.
+
+    >>> varied(np.array([1, 1])), varied(np.array([[True, False], [True, True]]))
+    (False, True)
+    """
+    return len(target) > 0 and bool((target.min(axis=0) != target.max(axis=0)).any())
 
 
-def without_leaking_groups(task: Task, seen: Sequence[str]) -> tuple[Task, dict[str, tuple[str, ...]]]:
-    """(the task without the groups that seen layers give away, those groups and the layers)."""
-    given_away = {
-        name: tuple(layer for layer in layers if layer in seen)
-        for name, layers in zip(task.classes, task.class_leaks, strict=False)
-        if set(layers) & set(seen)
-    }
-    if not given_away:
-        return task, {}
-    return task.only(np.flatnonzero([name not in given_away for name in task.classes])), given_away
+# --- making ------------------------------------------------------------------------------------------------
+
+
+def classes_of(labels: NDArray[Any]) -> tuple[Ints, tuple[str, ...]]:
+    """((N,) class numbers, names in alphabetical order) of text labels.
+
+    >>> classes_of(np.array(["b", "a", "b"]))[1]
+    ('a', 'b')
+    """
+    names, numbers = np.unique(np.asarray(labels, dtype=str), return_inverse=True)
+    return np.asarray(numbers, np.int64), tuple(str(name) for name in names)
 
 
 def classes_task(
@@ -155,106 +189,109 @@ def classes_task(
     found, counts = np.unique(texts[known].astype(str), return_counts=True)
     kept = found[counts >= MIN_PLACES]
     if len(kept) < 2:
-        most = ", ".join(
-            f"{c[:30]} {n}" for c, n in sorted(zip(found, counts, strict=True), key=lambda x: -x[1])[:5]
-        )
+        largest = sorted(zip(found, counts, strict=True), key=lambda one: -one[1])[:5]
+        there = ", ".join(f"{text[:30]} {count}" for text, count in largest)
         raise EvaluationError(
             f"task {name}: {len(kept)} of the classes have {MIN_PLACES} places or more, two are needed (there are: "
-            f"{most or 'none'})"
+            f"{there or 'none'})"
         )
     chosen = np.flatnonzero(known & np.isin(np.where(known, texts, ""), kept))
-    target = np.searchsorted(kept, texts[chosen].astype(str)).astype(np.int64)
-    return Task(
-        name, "classification", target, rows[chosen], tuple(map(str, kept)), leaks, description=description
-    )
+    target, classes = classes_of(texts[chosen])
+    return Task(name, "classification", target, rows[chosen], classes, leaks, description=description)
 
 
-def landuse_task(dataset: Dataset) -> Task:
-    """Dominant land use of each footprint, from OSM's landuse areas, which are never burned into the map.
-
-    Places count of which at least `LABELED_SHARE` carries land use.
+def point_task(
+    name: str, kind: Kind, lonlat: Floats, target: NDArray[Any], classes: tuple[str, ...] = (), **more: Any
+) -> Task:
+    """A task on a table of points: (N, 2) degrees with a label each. Classes are compared by accuracy.
 
     Raises:
-        EvaluationError: no land use stored, or too few places of two classes.
+        EvaluationError: fewer than `MIN_POINTS` points, all labels the same, or a number that is not finite.
     """
-    rows = _located(dataset)
-    dominant = landuse_labels(dataset, rows)
-    description = f"dominant OSM land use of footprints that carry it on {LABELED_SHARE:.0%} or more"
-    return classes_task("landuse", dominant, rows, leaks=LANDUSE_LEAKS, description=description)
+    if kind == "classification":
+        more.setdefault("metric", "accuracy")
+    more.setdefault("block_m", WORLD_BLOCK_M)
+    if len(target) != len(lonlat):
+        raise EvaluationError(f"task {name}: one label a point is needed")
+    task = Task(name, kind, target, np.arange(len(target)), classes, lonlat=lonlat, **more)
+    return checked_points(task)
 
 
-def landuse_labels(dataset: Dataset, rows: Ints) -> NDArray[np.object_]:
-    """(len(rows),) the use with the largest share of each footprint; None below `LABELED_SHARE` in all."""
-    from placevec.datasets.views.raster.coverage import Coverage
-
-    file = dataset.path / "landuse_coverage.tif"
-    if not file.exists():
-        raise NoLabelsError("landuse", file)
-    coverage = Coverage(file)
-    shares = np.asarray(coverage.fractions(dataset.footprints()[rows], dataset.zoom), np.float64)
-    dominant = np.array(coverage.channels, object)[shares.argmax(axis=1)]
-    dominant[shares.sum(axis=1) < LABELED_SHARE] = None
-    return np.asarray(dominant, object)
-
-
-def poi_task(dataset: Dataset) -> Task:
-    """Which groups of points of interest lie in each footprint: one yes or no a group, all judged together.
-
-    Raises:
-        EvaluationError: no points stored, or no group with `MIN_PLACES` places with and without it.
-    """
-    rows = _located(dataset)
-    present, groups, elsewhere = poi_presence(dataset, rows)
-    held = present.sum(axis=0)
-    kept = np.flatnonzero((held >= MIN_PLACES) & (len(rows) - held >= MIN_PLACES))
-    if len(kept) == 0:
+def checked_points(task: Task) -> Task:
+    """The task, or EvaluationError where it has too few points or one label."""
+    many = int(task.counted.sum())
+    if many < MIN_POINTS:
         raise EvaluationError(
-            f"task pois: no group lies in {MIN_PLACES} of {len(rows)} places and is absent from as many"
+            f"task {task.name}: {many} labeled points are too few; at least {MIN_POINTS} are needed"
         )
-    names = tuple(str(groups[group]) for group in kept)
-    description = "presence of each OSM point-of-interest group in the footprint, mean over groups"
-    leaks = tuple(elsewhere.get(name, ()) for name in names)
-    return Task("pois", "multilabel", present[:, kept], rows, names, POI_LEAKS, leaks, description)
+    task.check_varied()
+    return task
 
 
-def poi_presence(
-    dataset: Dataset, rows: Ints
-) -> tuple[NDArray[np.bool_], tuple[str, ...], dict[str, tuple[str, ...]]]:
-    """((len(rows), G) whether a group lies in the footprint, the G groups, group -> layers that also draw it)."""
-    from placevec.datasets.views.pois import poi_counts, read_pois
-
-    file = dataset.path / "pois.parquet"
-    if not file.exists():
-        raise NoLabelsError("pois", file)
-    pois = read_pois(file)
-    counts, groups = poi_counts(pois, dataset.footprints()[rows], dataset.zoom)
-    return np.asarray(counts) > 0, groups, _drawn_in(pois)
+# --- fewer -------------------------------------------------------------------------------------------------
 
 
-def _drawn_in(pois: pd.DataFrame) -> dict[str, tuple[str, ...]]:
-    """Group -> layers, other than `POI_LEAKS`, that draw more than `_DRAWN_SHARE` of its points for what they are.
+def sampled(task: Task, count: int, *, fewest: int = MIN_PLACES, seed: int = 0) -> Task:
+    """At most ``count`` counted places (and as many extra ones) drawn by the seed, in their order.
 
-    A bus stop is a dot in ``roads``, a station in ``railways``. Buildings do not count: every one is drawn alike,
-    a church no other than a house.
+    All present points of a presence task are kept. Classes and groups of under ``fewest`` places are left out.
+
+    Raises:
+        EvaluationError: one class is left, or too few points of a table.
     """
-    from placevec.sources.osm.layers import LayerTable
-    from placevec.sources.osm.objects import Kind
+    groups = [(np.flatnonzero(task.extra), count)]
+    counted = np.flatnonzero(task.counted)
+    if task.kind == "presence":
+        seen = task.target[counted] == 1
+        groups += [(counted[seen], count), (counted[~seen], max(count - int(seen.sum()), MIN_POINTS))]
+    else:
+        groups.append((counted, count))
+    if all(len(rows) <= most for rows, most in groups):
+        return with_common_classes(task, fewest)
+    random = np.random.default_rng([seed, 0x5A])
+    kept = np.zeros(len(task), bool)
+    for rows, most in groups:
+        kept[rows if len(rows) <= most else random.choice(rows, most, replace=False)] = True
+    return with_common_classes(task.taken(kept), fewest)
 
-    table = LayerTable.default()
-    grouped = pois.dropna(subset=["group"]).groupby(["group", "key", "value"], observed=True).size()
-    totals = grouped.groupby("group", observed=True).sum()
-    shares: dict[str, dict[str, float]] = {}
-    for (group, key, value), count in grouped.items():
-        for drawing in table.classify({str(key): str(value)}, Kind.POINT):
-            layer = table.layers[drawing.layer]
-            if layer not in POI_LEAKS and layer != "buildings":
-                held = shares.setdefault(str(group), {})
-                held[layer] = held.get(layer, 0.0) + count / totals[group]
-    return {
-        group: tuple(layer for layer, share in held.items() if share > _DRAWN_SHARE)
-        for group, held in shares.items()
+
+def with_common_classes(task: Task, fewest: int = MIN_OF_A_CLASS) -> Task:
+    """The task without classes and groups of fewer than ``fewest`` counted places; classes are numbered anew."""
+    if task.kind not in ("classification", "multilabel"):
+        return task
+    common = np.array(list(task.counts().values())) >= fewest
+    if common.all():
+        return task
+    if task.kind == "multilabel":
+        return task.only(np.flatnonzero(common))
+    number = np.cumsum(common) - 1
+    part = task.taken(common[task.target])
+    if task.block_m is not None and int(part.counted.sum()) < MIN_POINTS:
+        raise EvaluationError(
+            f"task {task.name}: {int(part.counted.sum())} points are of classes with {fewest} points or more, too few; "
+            f"at least {MIN_POINTS} are needed"
+        )
+    names = tuple(name for name, many in zip(task.classes, common, strict=True) if many)
+    return replace(part, target=number[part.target], classes=names)
+
+
+# --- leaks -------------------------------------------------------------------------------------------------
+
+
+def leaking(task: Task, seen: Sequence[str]) -> tuple[str, ...]:
+    """The layers that a model sees and that give the label away; the colors of a drawn map may show any of them."""
+    if task.leaks and set(COLORS) <= set(seen):
+        return COLORS
+    return tuple(layer for layer in task.leaks if layer in seen)
+
+
+def without_leaking_groups(task: Task, seen: Sequence[str]) -> tuple[Task, dict[str, tuple[str, ...]]]:
+    """(the task without the groups that seen layers give away, those groups and the layers)."""
+    given_away = {
+        name: tuple(layer for layer in layers if layer in seen)
+        for name, layers in zip(task.classes, task.class_leaks, strict=False)
+        if set(layers) & set(seen)
     }
-
-
-def _located(dataset: Dataset) -> Ints:
-    return np.flatnonzero(np.isfinite(dataset.lonlat).all(axis=1))
+    if not given_away:
+        return task, {}
+    return task.only(np.flatnonzero([name not in given_away for name in task.classes])), given_away

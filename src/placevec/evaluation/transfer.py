@@ -1,51 +1,39 @@
-"""Vectors judged on ground that neither their encoder nor the probe has ever seen: leave one city out.
+"""Vectors of areas that neither their encoder nor the probe was trained on: leave one city out.
 
 Spatial blocks inside one city say how well vectors carry to its other quarters. Here whole extracts are left out:
 for each, features come from an encoder that was trained without it, and probes learn on all the other extracts.
-Predictions of all are pooled, and one metric is taken of them; intervals resample blocks of ground in every extract.
+Predictions of all are pooled, and one metric is taken of them; intervals resample blocks of every extract.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from placevec.datasets.dataset import Dataset
 from placevec.errors import EvaluationError
-from placevec.evaluation.compare import (
-    CHANCE_ROW,
-    Budget,
-    Judgement,
-    Variants,
-    compared,
-    judged,
-    one_thread,
-)
-from placevec.evaluation.probes import CHANCE, PROBES, Features, Training, learnable
-from placevec.evaluation.scores import METRIC, Array, draws
-from placevec.evaluation.splits import Blocks
-from placevec.evaluation.tasks import (
+from placevec.evaluation.engine import Budget, FeaturesOfFold, evaluate_splits
+from placevec.evaluation.osm_tasks import (
     LABELED_SHARE,
     LANDUSE_LEAKS,
-    MIN_PLACES,
     POI_LEAKS,
-    Task,
     landuse_labels,
     poi_presence,
 )
+from placevec.evaluation.results import Result
+from placevec.evaluation.splits import Blocks, region_split
+from placevec.evaluation.tasks import MIN_PLACES, Task
 from placevec.geo import Ints, spatial_blocks
 from placevec.io.progress import SILENT, Progress
 
 MIN_CITIES = 4
 """Extracts that must hold `MIN_PLACES` places of a class, so that three are left to learn it from."""
 MAX_PER_CITY = 600
-"""Places of one extract that are judged, drawn at random, so that the largest do not decide alone."""
+"""Places of one extract that are tested, drawn at random, so that the largest do not decide alone."""
 BLOCK_M = 1_000.0
-
-Elsewhere = Callable[[int], Features]
-"""City number -> (n, D) features of all judged places, from an encoder that never saw that city."""
 
 
 def landuse_elsewhere(datasets: Sequence[Dataset], *, seed: int = 0) -> Task:
@@ -114,21 +102,22 @@ def _fewer(city: Ints, seed: int) -> Ints:
     return np.sort(np.concatenate(parts))
 
 
-def judge_elsewhere(
+def evaluate_elsewhere(
     task: Task,
     datasets: Sequence[Dataset],
-    features: Mapping[str, Sequence[Elsewhere]],
+    features: Mapping[str, Sequence[FeaturesOfFold]],
     *,
     pairs: tuple[tuple[str, str], ...],
     budget: Budget,
     progress: Progress = SILENT,
-) -> Judgement:
+) -> Result:
     """Every feature set by every probe on every city left out, pooled, then the best of each compared.
 
     Args:
         task: n labeled places of all datasets, as the functions above make them.
         datasets: the datasets.
-        features: row -> one `Elsewhere` a seed (encoders trained anew), or one alone, judged once for all seeds.
+        features: row -> one function a seed (encoders trained anew), or one alone, used for all seeds: number of the
+            city left out -> (n, D) features of all places, from an encoder that was not trained on that city.
         pairs: (of, against) rows that are compared.
         budget: what probes try, and the draws of the bootstrap.
         progress: where to report.
@@ -138,45 +127,19 @@ def judge_elsewhere(
     """
     seeds = max(len(found) for found in features.values())
     if any(len(found) not in (1, seeds) for found in features.values()):
-        raise EvaluationError(f"every row is judged for 1 or for {seeds} seeds")
+        raise EvaluationError(f"every row is evaluated for 1 or for {seeds} seeds")
     city = cities(datasets)[task.rows]
     held = np.unique(city)
-    if len(held) < 2:
-        raise EvaluationError(f"task {task.name}: labels lie in {len(held)} datasets, two or more are needed")
     lonlat = np.concatenate([dataset.lonlat for dataset in datasets])[task.rows]
-    ground = np.stack([city, spatial_blocks(lonlat[:, 0], lonlat[:, 1], BLOCK_M)], axis=1)
-    blocks = Blocks(np.unique(ground, axis=0, return_inverse=True)[1].reshape(-1).astype(np.int64), BLOCK_M)
-    nothing = np.zeros((len(task), 0))
-    rows: dict[str, Sequence[Elsewhere]] = {CHANCE_ROW: (lambda _: nothing,), **features}
-    total = sum(map(len, rows.values())) * len(held)
-    predictions: dict[str, dict[str, list[Array]]] = {}
-    with progress.task(f"Judging {task.name}", total=total) as advance, one_thread():
-        for name, variants in rows.items():
-            probes = CHANCE[task.kind] if name == CHANCE_ROW else PROBES
-            predictions[name] = {probe: [] for probe in probes}
-            for seed in range(len(variants)):
-                shape = (len(task), max(1, len(task.classes)))
-                found = {probe: np.full(shape, np.nan) for probe in probes}
-                for left_out in held:
-                    seen = variants[seed](int(left_out))
-                    train, test = np.flatnonzero(city != left_out), np.flatnonzero(city == left_out)
-                    if learnable(task.kind, task.target[train]):
-                        # a probe's own settings are chosen on whole cities too
-                        training = Training(
-                            task.kind, seen[train], task.target[train], shape[1], city[train], seed
-                        )
-                        for probe, learn in probes.items():
-                            found[probe][test] = learn(training, seen[test], budget.effort)
-                    advance(1, note=f"{name}, without {datasets[left_out].name}")
-                for probe in probes:
-                    repeats = seeds if len(variants) == 1 else 1
-                    predictions[name][probe] += [found[probe]] * repeats
-    shown: dict[str, Variants] = {name: (variants[0](int(held[0])),) for name, variants in rows.items()}
-    told, resampled = judged(task, shown, predictions, blocks, draws(budget.draws, blocks.count, seeds))
-    return Judgement(
-        task=task.name, kind=task.kind, description=task.description, metric=METRIC[task.kind],
-        places=len(task), classes=task.counts(), blocks=blocks.count, effective_blocks=blocks.effective,
-        block_m=BLOCK_M, buffer_m=0.0, folds=len(held), seeds=seeds, kept=1.0, rows=list(told.values()),
-        comparisons=compared(told, resampled, pairs),
-        notes=[f"every fold leaves one extract out: {', '.join(datasets[number].name for number in held)}"],
+    where = np.stack([city, spatial_blocks(lonlat[:, 0], lonlat[:, 1], BLOCK_M)], axis=1)
+    blocks = Blocks(np.unique(where, axis=0, return_inverse=True)[1].reshape(-1).astype(np.int64), BLOCK_M)
+    by_fold = {
+        name: [lambda fold, one=one: one(int(held[fold])) for one in variants]
+        for name, variants in features.items()
+    }
+    # settings of a probe are chosen on whole cities too
+    found = evaluate_splits(
+        task, by_fold, [region_split(city)] * seeds, blocks, city, pairs=pairs, budget=budget, progress=progress
     )  # fmt: skip
+    names = ", ".join(datasets[number].name for number in held)
+    return replace(found, notes=[*found.notes, f"every fold leaves one extract out: {names}"])

@@ -1,4 +1,4 @@
-"""`evaluate`: vectors beside what needs no learning, on tasks and without labels; and the report it returns."""
+"""`evaluate`: vectors beside their baselines, on tasks and without labels."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -17,8 +17,8 @@ from placevec.datasets.dataset import Dataset
 from placevec.datasets.splits import Split, read_split
 from placevec.embeddings import Embeddings
 from placevec.errors import AreaError, EvaluationError, InputError, UsageError
-from placevec.evaluation.baselines import BESIDE, COORDINATES, COVERAGE, PAIRS, beside, floors
-from placevec.evaluation.compare import BUDGETS, OURS, Budget, Row, Variants, judge, one_thread
+from placevec.evaluation.baselines import BESIDE, COORDINATES, COVERAGE, PAIRS, baselines, beside
+from placevec.evaluation.engine import BUDGETS, OURS, Budget, Variants, evaluate_task, one_thread
 from placevec.evaluation.intrinsic import (
     ELSEWHERE,
     HELD_OUT,
@@ -27,31 +27,19 @@ from placevec.evaluation.intrinsic import (
     class_silhouettes,
     label_free,
 )
+from placevec.evaluation.osm_tasks import OSM_TASKS, NoLabelsError, landuse_task, missing_labels, poi_task
 from placevec.evaluation.predictions.split import UNKNOWN_SPLIT
 from placevec.evaluation.report import Report
-from placevec.evaluation.tasks import (
-    COLORS,
-    OSM_TASKS,
-    NoLabelsError,
-    Task,
-    landuse_task,
-    leaking,
-    poi_task,
-    sampled,
-    told_missing,
-    without_leaking_groups,
-)
+from placevec.evaluation.results import Row
+from placevec.evaluation.tasks import COLORS, Task, leaking, sampled, without_leaking_groups
 from placevec.evaluation.user_labels import label_tasks
 from placevec.geo import Area, Floats, Ints
 from placevec.io.progress import SILENT, Progress
 from placevec.models.model import Model
 
-if TYPE_CHECKING:
-    pass
-
 _DEFAULT_PAIR_RADIUS = 1.0
-"""Footprints that pairs are taken to lie apart when the model does not say."""
-_LESSONS = {"landuse": ("landuse", "layers"), "pois": ("tags", "layers")}
+"""Distance of training pairs, in footprints, when the model does not say."""
+_TRAINED_LABELS = {"landuse": ("landuse", "layers"), "pois": ("tags", "layers")}
 _ENOUGH_HELD_OUT = 100
 _MAX_WITHOUT_LABELS = 2_000
 
@@ -70,7 +58,7 @@ def evaluate(
     others: Mapping[str, Model] | None = None,
     progress: Progress = SILENT,
 ) -> Report:
-    """Judge vectors beside chance, coordinates, coverage fractions and an untrained encoder.
+    """Evaluate vectors beside chance, coordinates, coverage fractions and an untrained encoder.
 
     Args:
         emb: the vectors.
@@ -82,12 +70,12 @@ def evaluate(
         seeds: shufflings of the blocks, and untrained encoders.
         folds: a shuffling.
         budget: ``quick`` takes small probes, one setting each, and at most 2,000 places.
-        allow_leaks: also judge tasks whose tags the model sees; marked, and nothing is claimed.
+        allow_leaks: also evaluate tasks whose tags the model sees; marked, and nothing is claimed.
         others: further models by the name of their row, on the same places and folds.
         progress: where to report.
 
     Raises:
-        EvaluationError: no task can be judged and nothing can be measured; an unknown task.
+        EvaluationError: no task can be evaluated and nothing can be measured; an unknown task.
         InputError: nonsensical options.
     """
     if seeds < 1 or budget not in BUDGETS:
@@ -106,7 +94,7 @@ def evaluate(
     features.add(others, progress)
     pairs = (*PAIRS, *((OURS, name) for name in others))
     buffer_m = max(_buffer_m(dataset, each) for each in (model, *others.values()))
-    judgements = []
+    results = []
     for item in ready:
         shown = features.at(item.task.rows)
         for name, other in others.items():
@@ -114,17 +102,17 @@ def evaluate(
                 del shown[name]
                 item.notes.append(f"{name} is left out: {reason}")
             else:
-                item.notes.extend(f"{name}: {note}" for note in _taught_here(item.task, places, other))
+                item.notes.extend(f"{name}: {note}" for note in _trained_here(item.task, places, other))
         try:
-            judged = judge(
+            found = evaluate_task(
                 item.task, shown, dataset.lonlat[item.task.rows], pairs=pairs, buffer_m=buffer_m, folds=folds,
                 seeds=seeds, budget=BUDGETS[budget], progress=progress,
             )  # fmt: skip
         except EvaluationError as error:
             skipped.append(str(error))
             continue
-        rows = _with_silhouettes(judged.rows, item.task, shown)
-        judgements.append(replace(judged, rows=rows, leaks=item.leaks, notes=[*judged.notes, *item.notes]))
+        rows = _with_silhouettes(found.rows, item.task, shown)
+        results.append(replace(found, rows=rows, leaks=item.leaks, notes=[*found.notes, *item.notes]))
     without = {
         name: sets for name, sets in features.at(free_rows).items() if name not in (BESIDE, COORDINATES)
     }
@@ -132,13 +120,14 @@ def evaluate(
         measured = label_free(
             without, dataset.lonlat[free_rows], footprint_m=dataset.footprint_m, basis=basis
         )
-    if not judgements and measured is None:
-        raise EvaluationError(f"nothing could be judged: {'; '.join(skipped)}")
+    if not results and measured is None:
+        raise EvaluationError(f"nothing could be evaluated: {'; '.join(skipped)}")
     created = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-    return Report(
-        judgements, measured, skipped, _notes(model, places, seeds, budget), emb.provenance.model_hash, dataset.hash,
-        dataset.attribution, budget, created, len(emb), emb.dim,
-    )  # fmt: skip
+    about = {
+        "created": created, "model_hash": emb.provenance.model_hash, "dataset_hash": dataset.hash,
+        "attribution": dataset.attribution, "budget": budget, "places": len(emb), "dim": emb.dim,
+    }  # fmt: skip
+    return Report(results, measured, skipped, _notes(model, places, seeds, budget), about)
 
 
 def _with_silhouettes(rows: list[Row], task: Task, features: Mapping[str, Variants]) -> list[Row]:
@@ -192,7 +181,7 @@ class _Features:
         self.dataset = places.dataset
         ours: NDArray[np.float32] = places.emb.vectors[places.row_of_vector[self.rows]]
         self.view = places.emb.view
-        others = floors(
+        others = baselines(
             places.dataset, model, self.rows, view=self.view, seeds=range(seeds), progress=progress
         )
         self.sets: dict[str, Variants] = {OURS: (ours,), **others}
@@ -248,7 +237,7 @@ def _tasks(
             skipped.append(str(error))
     if bare:
         which = f"{'tasks' if len(bare) > 1 else 'task'} {' and '.join(error.task for error in bare)}"
-        skipped.append(f"{which}: {told_missing([error.file for error in bare])}")
+        skipped.append(f"{which}: {missing_labels([error.file for error in bare])}")
     if labels is not None:
         found += label_tasks(labels, dataset)
     return found, skipped
@@ -257,7 +246,7 @@ def _tasks(
 def _ready(task: Task, places: _Places, model: Model | None, budget: Budget, allow_leaks: bool) -> _Ready:
     """The task on places with vectors, no more than the budget has; EvaluationError says why it cannot run."""
     if model is not None and not allow_leaks:
-        _check_not_taught(task, places, model)
+        _check_not_trained_on(task, places, model)
     leaks = () if model is None else leaking(task, model.seen)
     if leaks == COLORS and not allow_leaks:
         raise EvaluationError(
@@ -269,11 +258,11 @@ def _ready(task: Task, places: _Places, model: Model | None, budget: Budget, all
             f"task {task.name}: the model sees {', '.join(leaks)}, which give the label away; "
             f"train with --drop-layers {','.join(task.leaks)}, or run with --allow-leaks to see it marked"
         )
-    notes = [] if model is None else _taught_here(task, places, model)
+    notes = [] if model is None else _trained_here(task, places, model)
     if model is not None and not allow_leaks:
         task, given_away = without_leaking_groups(task, model.seen)
         notes += [
-            f"{name} is not asked about: it shows in {', '.join(layers)}, which the model sees"
+            f"{name} is left out: it shows in {', '.join(layers)}, which the model sees"
             for name, layers in given_away.items()
         ]
     if model is None and task.leaks:
@@ -292,49 +281,49 @@ def _ready(task: Task, places: _Places, model: Model | None, budget: Budget, all
     return _Ready(task, leaks, notes)
 
 
-def _check_not_taught(task: Task, places: _Places, model: Model) -> None:
-    """EvaluationError when the model learned to foretell this task's labels on places that would be asked about."""
-    lessons = [name for name in model.taught if name in _LESSONS.get(task.name, ())]
+def _check_not_trained_on(task: Task, places: _Places, model: Model) -> None:
+    """EvaluationError when the model was trained to predict this task's labels on places that would be tested."""
+    lessons = [name for name in model.taught if name in _TRAINED_LABELS.get(task.name, ())]
     rows = task.rows[np.isin(task.rows, places.rows)]
-    if lessons and _learned_from(places, model, rows).any():
+    if lessons and _trained_on(places, model, rows).any():
         raise EvaluationError(
-            f"task {task.name}: the model was taught {' and '.join(lessons)} on this very ground, so that its vectors "
-            "prove nothing here; evaluate it on other ground, or run with --allow-leaks"
+            f"task {task.name}: the model was trained on {' and '.join(lessons)} of these very places, so that its "
+            "vectors prove nothing here; evaluate it on another area, or run with --allow-leaks"
         )
 
 
-def _taught_here(task: Task, places: _Places, model: Model) -> list[str]:
-    """A note where the model learned labels of its own on places that are asked about: the task's may hang together."""
+def _trained_here(task: Task, places: _Places, model: Model) -> list[str]:
+    """A note where the model was trained on labels of places that are tested: the task's may correlate with them."""
     rows = task.rows[np.isin(task.rows, places.rows)]
-    if not model.taught or not _learned_from(places, model, rows).any():
+    if not model.taught or not _trained_on(places, model, rows).any():
         return []
     return [
-        f"the model was taught {' and '.join(model.taught)} on this very ground: labels that hang together with them "
-        "flatter its vectors; other ground would tell"
+        f"the model was trained on {' and '.join(model.taught)} of these very places: labels that correlate with them "
+        "flatter its vectors; evaluate on another area to be sure"
     ]
 
 
 def _unfit(task: Task, places: _Places, other: Model) -> str:
-    """Why a further model cannot be asked this task; empty when it can."""
+    """Why a further model cannot take part in this task; empty when it can."""
     if leaks := leaking(task, other.seen):
         return f"it sees {', '.join(leaks)}"
     if shown := without_leaking_groups(task, other.seen)[1]:
-        return f"it sees layers that show {', '.join(shown)}, which are asked about"
+        return f"it sees layers that show {', '.join(shown)}, which are predicted"
     try:
-        _check_not_taught(task, places, other)
+        _check_not_trained_on(task, places, other)
     except EvaluationError as error:
         return str(error)
     return ""
 
 
-def learned_from(model: Model, lonlat: Floats) -> NDArray[np.bool_]:
+def trained_on(model: Model, lonlat: Floats) -> NDArray[np.bool_]:
     """(N,) whether each point (lon, lat degrees) lies in an area that the model was trained on.
 
-    All do where the model does not tell its areas.
+    All do where the model does not name its areas.
     """
-    told = model.training.get("areas")
+    named = model.training.get("areas")
     try:
-        areas = [Area.from_dict(area) for area in told]  # type: ignore[union-attr]
+        areas = [Area.from_dict(area) for area in named]  # type: ignore[union-attr]
     except (AreaError, TypeError, ValueError, KeyError, AttributeError):
         return np.ones(len(lonlat), bool)
     inside = np.zeros(len(lonlat), bool)
@@ -343,13 +332,13 @@ def learned_from(model: Model, lonlat: Floats) -> NDArray[np.bool_]:
     return inside
 
 
-def _learned_from(places: _Places, model: Model, rows: Ints) -> NDArray[np.bool_]:
-    """(R,) whether the model learned from places of the dataset: not from blocks that its training held out."""
-    learned = learned_from(model, places.dataset.lonlat[rows])
+def _trained_on(places: _Places, model: Model, rows: Ints) -> NDArray[np.bool_]:
+    """(R,) whether the model was trained on places of the dataset: not on blocks that its training held out."""
+    seen = trained_on(model, places.dataset.lonlat[rows])
     split = places.split_of(model)
     if split is not None and split.by == "blocks":
-        learned &= ~np.isin(rows, split.rows("validation"))
-    return learned
+        seen &= ~np.isin(rows, split.rows("validation"))
+    return seen
 
 
 def _buffer_m(dataset: Dataset, model: Model | None) -> float:
@@ -381,7 +370,7 @@ def _rows_without_labels(places: _Places, model: Model | None) -> tuple[Ints, st
             if len(found) >= _ENOUGH_HELD_OUT:
                 rows, basis = found, HELD_OUT
     elif model is not None and not places.is_unknown_to(model):
-        there = "areas" in model.training and learned_from(model, places.dataset.lonlat[rows]).any()
+        there = "areas" in model.training and trained_on(model, places.dataset.lonlat[rows]).any()
         basis = TRAINED_ON if there else ELSEWHERE
     return np.sort(np.random.default_rng([0, 0x1F]).permutation(rows)[:_MAX_WITHOUT_LABELS]), basis
 
@@ -393,11 +382,9 @@ def _notes(model: Model | None, places: _Places, seeds: int, budget: str) -> lis
     elif places.is_unknown_to(model):
         notes.append(UNKNOWN_SPLIT)
     if model is not None and (lessons := model.taught):
-        known = _learned_from(places, model, places.rows).any()
-        ground = "this ground is part of that" if known else "this ground is no part of that"
-        notes.append(
-            f"the model was taught {', '.join(lessons)} on the ground that it was trained on: {ground}"
-        )
+        known = _trained_on(places, model, places.rows).any()
+        where = "these places are among them" if known else "these places are not among them"
+        notes.append(f"the model was trained on {', '.join(lessons)} of its training areas: {where}")
     if seeds < 3:
         notes.append(f"{seeds} shufflings are few: take 3 or more before believing an interval")
     if budget == "quick":

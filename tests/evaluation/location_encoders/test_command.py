@@ -10,9 +10,9 @@ import pytest
 
 from placevec.cli.benchmark import seconds_of
 from placevec.errors import UsageError
-from placevec.evaluation.folds import folds_of
 from placevec.evaluation.location_encoders import trained_probe as trained
-from placevec.evaluation.location_encoders.contenders import Entrant
+from placevec.evaluation.location_encoders.candidates import Candidate
+from placevec.evaluation.splits import task_split
 from tests.cli.commands import run
 from tests.evaluation.location_encoders.test_run import smooth_task
 
@@ -159,20 +159,20 @@ def test_times() -> None:
             seconds_of(wrong)
 
 
-@pytest.mark.parametrize("kind", ["number", "classes"])
+@pytest.mark.parametrize("kind", ["regression", "classification"])
 def test_an_encoder_is_trained_with_its_head(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """On what is linear in xyz, and its bands: far better than the mean; the same seed gives the same answers."""
     monkeypatch.setattr(trained, "STEPS", 80)
-    monkeypatch.setattr(trained, "PASSES", 2)
+    monkeypatch.setattr(trained, "EPOCHS", 2)
     task = smooth_task(kind=kind)
-    folds = folds_of(task, "random", 2, 0)
-    answers, choices = trained.predicted(Entrant("xyz", "corrected"), task, folds, seed=0)
+    folds = task_split(task, "random", 2, 0)
+    answers, choices = trained.predicted(Candidate("xyz", "corrected"), task, folds, seed=0)
     assert len(choices) == 2
     assert np.isfinite(answers).all()
-    if kind == "number":
+    if kind == "regression":
         assert 1 - ((answers[:, 0] - task.target) ** 2).mean() / task.target.var() > 0.9
     else:
         np.testing.assert_allclose(answers.sum(axis=1), 1.0, rtol=1e-5)
         assert (answers.argmax(axis=1) == task.target).mean() > 0.8
-        again, _ = trained.predicted(Entrant("xyz", "corrected"), task, folds, seed=0)
+        again, _ = trained.predicted(Candidate("xyz", "corrected"), task, folds, seed=0)
         np.testing.assert_array_equal(answers, again)

@@ -9,24 +9,23 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from placevec.evaluation import baselines as floors
-from placevec.evaluation.bootstrap import ANTIMERIDIAN, POLES, near_antimeridian, strata_of
+from placevec.evaluation import point_baselines as baselines
+from placevec.evaluation.bootstrap import holm, two_sided
 from placevec.evaluation.location_encoders import plots
-from placevec.evaluation.location_encoders import run as contest
+from placevec.evaluation.location_encoders import run as running
+from placevec.evaluation.location_encoders.candidates import candidates
 from placevec.evaluation.location_encoders.compare import (
     OVERALL,
     Group,
     Standing,
     compared,
     corrections,
-    holm,
     mean_ranks,
     pooled,
-    two_sided,
 )
-from placevec.evaluation.location_encoders.contenders import entrants
 from placevec.evaluation.location_encoders.plots import write_plots
-from placevec.evaluation.location_encoders.run import Contest, Outcome
+from placevec.evaluation.location_encoders.run import Benchmark, Outcome
+from placevec.evaluation.location_encoders.strata import ANTIMERIDIAN, POLES, near_antimeridian, strata_of
 from placevec.evaluation.location_encoders.table import Results, markdown
 from placevec.geo import distance_m
 from tests.evaluation.location_encoders.test_run import smooth_task
@@ -34,11 +33,11 @@ from tests.evaluation.location_encoders.test_run import smooth_task
 
 @pytest.fixture(scope="module")
 def results(tmp_path_factory: pytest.TempPathFactory) -> Results:
-    held = Contest(
-        [smooth_task(), smooth_task(kind="classes", name="classes")], entrants(["xyz", "wrap", "rff"]),
+    held = Benchmark(
+        [smooth_task(), smooth_task(kind="classification", name="classes")], candidates(["xyz", "wrap", "rff"]),
         tmp_path_factory.mktemp("benchmark"), ("ridge",), ("random",), seeds=2, folds=3,
     )  # fmt: skip
-    outcome = contest.run(held)
+    outcome = running.run(held)
     return Results(compared(held, outcome.done), outcome, {"points": 300})
 
 
@@ -55,7 +54,7 @@ def test_p_is_never_zero_and_one_without_difference() -> None:
 
 def test_what_is_linear_in_xyz_is_learned_and_the_mean_is_not(results: Results) -> None:
     group = results.groups[0]
-    xyz, mean = group.of("xyz"), group.of(floors.MEAN)
+    xyz, mean = group.of("xyz"), group.of(baselines.MEAN)
     assert xyz is not None
     assert mean is not None
     assert xyz.overall.value > 0.97
@@ -69,11 +68,11 @@ def test_what_is_linear_in_xyz_is_learned_and_the_mean_is_not(results: Results) 
 def test_the_wrap_that_is_the_floor_is_not_told_apart_from_it(results: Results) -> None:
     """Corrected wrap and the floor of sines are the same four features: the difference is zero in every draw."""
     wrap = results.groups[0].of("wrap")
-    sines = results.groups[0].of(floors.SINES)
+    sines = results.groups[0].of(baselines.SINES)
     assert wrap is not None
     assert sines is not None
     np.testing.assert_allclose(wrap.overall.draws, sines.overall.draws, atol=1e-9)
-    assert wrap.verdict == "not told apart" or results.groups[0].best_floor != floors.SINES
+    assert wrap.verdict == "no significant difference" or results.groups[0].best_baseline != baselines.SINES
 
 
 def test_latitude_doubled_cannot_tell_the_poles_apart(results: Results) -> None:
@@ -96,7 +95,7 @@ def test_tied_encoders_keep_the_order_of_the_first_group(results: Results) -> No
 
     def group(order: list[str]) -> Group:
         return replace(
-            results.groups[0], standings=[Standing(name, False, {OVERALL: score}, score) for name in order]
+            results.groups[0], standings=[Standing(name, False, {OVERALL: score}) for name in order]
         )
 
     ranks = mean_ranks([group(names), group(names[::-1])])
@@ -127,7 +126,7 @@ def test_tables_say_everything(results: Results, tmp_path: Path) -> None:
 
 
 def test_what_was_left_out_is_said(results: Results) -> None:
-    unit = contest.Unit("elsewhere", "blocks", 1, "kNN")
+    unit = running.Unit("elsewhere", "blocks", 1, "kNN")
     text = markdown(Results(results.groups, Outcome((), (unit,), 1.0), {}))
     assert "## Left out" in text
     assert "elsewhere (blocks)" in text

@@ -7,31 +7,35 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from placevec.evaluation import baselines as floors
-from placevec.evaluation import bootstrap as measures
-from placevec.evaluation import knn as neighbors
-from placevec.evaluation import ridge
-from placevec.evaluation.folds import blocks_of, folds_of
+from placevec.evaluation import neighbors, ridge
+from placevec.evaluation import point_baselines as baselines
+from placevec.evaluation import scores as measures
 from placevec.evaluation.location_encoders import results as cells
-from placevec.evaluation.location_encoders import run as contest
+from placevec.evaluation.location_encoders import run as running
+from placevec.evaluation.location_encoders.candidates import candidates
 from placevec.evaluation.location_encoders.compare import compared
-from placevec.evaluation.location_encoders.contenders import entrants
 from placevec.evaluation.location_encoders.country_task import sphere_points
-from placevec.evaluation.location_encoders.run import Contest
-from placevec.evaluation.point_tasks import PointTask
+from placevec.evaluation.location_encoders.run import Benchmark
+from placevec.evaluation.splits import blocks_of, task_split
+from placevec.evaluation.tasks import Task, point_task
 from placevec.geo import within_distance
 
 
-def smooth_task(points: int = 300, kind: str = "number", name: str = "smooth") -> PointTask:
+def smooth_task(points: int = 300, kind: str = "regression", name: str = "smooth") -> Task:
     """A function of the sphere that is linear in xyz, and noise."""
     random = np.random.default_rng(3)
     lonlat = sphere_points(random, points)
     value = np.sin(np.radians(lonlat[:, 1])) * 3 + random.normal(0, 0.1, points)
     further = np.arange(points) >= points - 40
-    if kind == "number":
-        return PointTask(name, "number", lonlat, value, further=further)
-    return PointTask(
-        name, "classes", lonlat, np.digitize(value, [-1.5, 0, 1.5]), ("a", "b", "c", "d"), further=further
+    if kind == "regression":
+        return point_task(name, "regression", lonlat, value, extra=further)
+    return point_task(
+        name,
+        "classification",
+        lonlat,
+        np.digitize(value, [-1.5, 0, 1.5]),
+        ("a", "b", "c", "d"),
+        extra=further,
     )
 
 
@@ -39,40 +43,42 @@ def smooth_task(points: int = 300, kind: str = "number", name: str = "smooth") -
 def test_blocks_do_not_leak(seed: int) -> None:
     """No training point is in a tested block or the buffer of a tested point; further points are never trained on."""
     task = smooth_task()
-    blocks, folds = blocks_of(task).number, folds_of(task, "blocks", 4, seed)
+    blocks, folds = blocks_of(task).number, task_split(task, "blocks", 4, seed)
     for fold, parts in zip(folds.folds, folds.inner, strict=True):
         assert not np.isin(blocks[fold.train], blocks[fold.test]).any()
-        assert not within_distance(task.lonlat[fold.train], task.lonlat[fold.test], task.buffer_m).any()
-        assert not task.further[fold.train].any()
+        assert not within_distance(
+            task.lonlat[fold.train], task.lonlat[fold.test], blocks_of(task).size_m / 20
+        ).any()
+        assert not task.extra[fold.train].any()
         for part in np.unique(parts):  # a block is in one inner part
             assert not np.isin(blocks[fold.train[parts == part]], blocks[fold.train[parts != part]]).any()
     tested = np.concatenate([fold.test for fold in folds.folds])
     assert len(np.unique(tested)) == len(tested) == len(task)
-    assert (folds.tested_in >= 0).all()
+    assert (folds.tested_in(len(task)) >= 0).all()
 
 
 def test_a_stopped_run_goes_on_to_the_same_result(tmp_path: Path) -> None:
     """Cells deleted, cut short or made of other data are made again, equal bit by bit; the others stay as they are."""
     task = smooth_task()
-    rivals = entrants(["xyz", "wrap"])
+    rivals = candidates(["xyz", "wrap"])
 
-    def held(out: Path) -> Contest:
-        return Contest([task], rivals, out, ("ridge", "kNN"), ("random",), seeds=1, folds=3)
+    def held(out: Path) -> Benchmark:
+        return Benchmark([task], rivals, out, ("ridge", "kNN"), ("random",), seeds=1, folds=3)
 
     whole, broken = held(tmp_path / "whole"), held(tmp_path / "broken")
-    contest.run(whole)
-    contest.run(broken)
+    running.run(whole)
+    running.run(broken)
     files = sorted((tmp_path / "broken" / "cells").rglob("*.npz"))
     assert len(files) == 3 + 2 * 3  # floors; xyz, wrap and its original, twice
     kept = files[0].stat().st_mtime_ns
     files[1].unlink()
     files[2].write_bytes(files[2].read_bytes()[:200])
     files[3].write_bytes(files[4].read_bytes())
-    contest.run(broken)
+    running.run(broken)
     assert files[0].stat().st_mtime_ns == kept
     for unit in whole.units():
-        for entrant in whole.competing(unit.probe):
-            ours, theirs = whole.cell(unit, entrant), broken.cell(unit, entrant)
+        for candidate in whole.competing(unit.probe):
+            ours, theirs = whole.cell(unit, candidate), broken.cell(unit, candidate)
             assert ours is not None
             assert theirs is not None
             np.testing.assert_array_equal(ours.predicted, theirs.predicted)
@@ -89,10 +95,10 @@ def test_cells_of_other_data_are_not_taken(tmp_path: Path) -> None:
 
 def test_a_budget_leaves_out_whole_units_and_says_which(tmp_path: Path) -> None:
     """Of no time at all: nothing is done, everything is named; the most telling first."""
-    held = Contest(
-        [smooth_task()], entrants(["xyz"]), tmp_path, ("ridge", "kNN"), ("random",), seeds=2, folds=3
+    held = Benchmark(
+        [smooth_task()], candidates(["xyz"]), tmp_path, ("ridge", "kNN"), ("random",), seeds=2, folds=3
     )
-    outcome = contest.run(held, budget_s=1e-9)
+    outcome = running.run(held, budget_s=1e-9)
     assert outcome.done == ()
     assert [(unit.seed, unit.probe) for unit in outcome.left_out] == [
         (0, "ridge"), (0, "kNN"), (1, "ridge"), (1, "kNN"),
@@ -101,17 +107,17 @@ def test_a_budget_leaves_out_whole_units_and_says_which(tmp_path: Path) -> None:
 
 
 def test_who_differs_by_its_network_only_is_trained_only(tmp_path: Path) -> None:
-    held = Contest([smooth_task()], entrants(["wrap", "wrap+ffn", "cells"]), tmp_path)
+    held = Benchmark([smooth_task()], candidates(["wrap", "wrap+ffn", "cells"]), tmp_path)
     assert [one.name for one in held.competing("ridge")] == ["wrap", "wrap (original)"]
     assert len(held.competing("trained")) == 5
 
 
 def test_a_probe_in_which_nobody_takes_part_is_not_run(tmp_path: Path) -> None:
     """Learned cells have no untrained features: of three probes only the trained one is left, and its tables."""
-    held = Contest([smooth_task()], entrants(["cells"]), tmp_path, schemes=("random",), seeds=1)
+    held = Benchmark([smooth_task()], candidates(["cells"]), tmp_path, schemes=("random",), seeds=1)
     assert [unit.probe for unit in held.units()] == ["trained"]
-    alone = Contest([smooth_task()], entrants(["cells"]), tmp_path, ("ridge",), ("random",), seeds=1)
-    outcome = contest.run(alone)
+    alone = Benchmark([smooth_task()], candidates(["cells"]), tmp_path, ("ridge",), ("random",), seeds=1)
+    outcome = running.run(alone)
     assert outcome.done == ()
     assert compared(alone, outcome.done) == []
 
@@ -147,12 +153,12 @@ def test_a_damaged_cell_is_none_whatever_is_damaged(tmp_path: Path) -> None:
 
 def test_floors_answer_what_they_must() -> None:
     task = smooth_task()
-    folds = folds_of(task, "random", 3, 0)
-    mean, _ = floors.predicted(floors.MEAN, task, folds)
+    folds = task_split(task, "random", 3, 0)
+    mean, _ = baselines.predicted(baselines.MEAN, task, folds)
     for fold in folds.folds:
         np.testing.assert_allclose(mean[fold.test, 0], task.target[fold.train].mean())
-    near, _ = floors.predicted(floors.NEAREST, task, folds)
-    sines, _ = floors.predicted(floors.SINES, task, folds)
+    near, _ = baselines.predicted(baselines.NEAREST, task, folds)
+    sines, _ = baselines.predicted(baselines.SINES, task, folds)
     for answers in (near, sines):
         assert np.abs(answers[:, 0] - task.target).mean() < 0.35
 
@@ -166,14 +172,14 @@ def test_neighbors_are_those_of_scikit_learn() -> None:
         random.normal(size=(80, 2)),
         random.normal(size=(30, 4)),
     )
-    for k, answers in zip((1, 7), neighbors.answers(features, target, tested, (1, 7)), strict=True):
+    for k, answers in zip((1, 7), neighbors.neighbor_means(features, target, tested, (1, 7)), strict=True):
         theirs = KNeighborsRegressor(n_neighbors=k).fit(features, target).predict(tested)
         np.testing.assert_allclose(answers, theirs, atol=1e-5)
 
 
 def test_a_tie_goes_to_the_nearest_neighbor() -> None:
     features, target = np.array([[0.0], [1.0]]), np.eye(2)
-    answers = neighbors.answers(features, target, np.array([[0.4], [0.6]]), (2,))[0]
+    answers = neighbors.neighbor_means(features, target, np.array([[0.4], [0.6]]), (2,))[0]
     assert answers.argmax(axis=1).tolist() == [0, 1]
 
 
@@ -185,19 +191,21 @@ def test_measures_are_those_of_scikit_learn() -> None:
     block, fold = np.arange(200) % 10, np.zeros(200, np.int64)
     ones = np.ones((1, 10))
     target, given = random.normal(size=200), random.normal(size=200).astype(np.float32)
-    assert measures.measured("number", target, given, block, fold, ones)[0] == pytest.approx(
+    assert measures.resampled("regression", target, given, block, ones, fold)[0] == pytest.approx(
         r2_score(target, given)
     )
     labels, named = random.integers(0, 4, 200), random.integers(0, 4, 200).astype(np.uint16)
-    assert measures.measured("classes", labels, named, block, fold, ones)[0] == accuracy_score(labels, named)
+    assert measures.resampled("accuracy", labels, named, block, ones, fold)[0] == accuracy_score(
+        labels, named
+    )
     seen = random.integers(0, 2, 200)
     scores = (random.normal(size=200) + seen).round(1).astype(np.float32)  # with ties
-    assert measures.measured("presence", seen, scores, block, fold, ones)[0] == pytest.approx(
+    assert measures.resampled("presence", seen, scores, block, ones, fold)[0] == pytest.approx(
         roc_auc_score(seen, scores)
     )
     weights = random.integers(0, 3, (1, 10)).astype(float)
     often = weights[0][block].astype(int)
-    assert measures.measured("presence", seen, scores, block, fold, weights)[0] == pytest.approx(
+    assert measures.resampled("presence", seen, scores, block, weights, fold)[0] == pytest.approx(
         roc_auc_score(np.repeat(seen, often), np.repeat(scores, often))
     )
 
@@ -207,4 +215,4 @@ def test_an_answer_that_only_tells_folds_apart_is_worth_nothing() -> None:
     seen = np.array([1, 1, 1, 0, 1, 0, 0, 0])
     fold = np.array([0, 0, 0, 0, 1, 1, 1, 1])
     mean = np.where(fold == 0, 0.25, 0.75).astype(np.float32)
-    assert measures.measured("presence", seen, mean, np.arange(8), fold, np.ones((1, 8)))[0] == 0.5
+    assert measures.resampled("presence", seen, mean, np.arange(8), np.ones((1, 8)), fold)[0] == 0.5

@@ -62,14 +62,14 @@ def test_the_sets_are_those_of_the_design() -> None:
         assert (held == 50 // bands).all()
     task = synthetic.mixture_task("U1")
     assert (np.bincount(task.target) == 100).all()
-    assert task.most == synthetic.BAYES["U1"]
+    assert task.ceiling == synthetic.BAYES["U1"]
     again = synthetic.mixture_task("U1")
     np.testing.assert_array_equal(task.lonlat, again.lonlat)
 
 
-def test_a_checkerboard_has_the_colour_of_the_nearest_centre() -> None:
-    task = synthetic.checkerboard(points=200, centers=50, further=20)
+def test_a_checkerboard_has_the_color_of_the_nearest_center() -> None:
+    task = synthetic.checkerboard(points=200, centers=50, extra=20)
     nearest = (xyz_of(task.lonlat) @ fibonacci_sphere(50).T).argmax(axis=1)
     np.testing.assert_array_equal(task.target, nearest % 16)
-    assert task.further.sum() == 40
+    assert task.extra.sum() == 40
     assert (np.bincount(nearest, minlength=50) > 0).mean() > 0.8

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,10 +14,13 @@ from placevec import api
 from placevec.api.evaluating import evaluate_model
 from placevec.cli import main
 from placevec.errors import DatasetError, EvaluationError
-from placevec.evaluation.baselines import Neighbors, frequencies, sines, taught
-from placevec.evaluation.predictions.ranking import rank
-from placevec.evaluation.predictions.report import ground
-from placevec.evaluation.predictions.scores import Resampling, Standing, auc, of_classes, of_numbers
+from placevec.evaluation.bootstrap import Resampling
+from placevec.evaluation.neighbors import neighbor_means
+from placevec.evaluation.point_baselines import frequencies, linear_layer, sines
+from placevec.evaluation.predictions.evaluate import mean_of, of_classes, of_numbers, shares_above
+from placevec.evaluation.predictions.ranking import TrueRanks, rank
+from placevec.evaluation.report import Report, basis
+from placevec.geo.coordinates import xyz_of
 from placevec.models.model import Model
 from tests.preparation.points.tables import add_predictions, globe, octant_points, octants, write_points
 
@@ -34,7 +38,7 @@ def split_points(tmp_path_factory: pytest.TempPathFactory):
 
 
 @pytest.fixture(scope="module")
-def taught_model(split_points, tmp_path_factory: pytest.TempPathFactory) -> Model:
+def trained_model(split_points, tmp_path_factory: pytest.TempPathFactory) -> Model:
     return api.train(
         "sphere2vec", split_points, out=tmp_path_factory.mktemp("run") / "r", loss="cross-entropy", **SMALL
     )
@@ -47,7 +51,9 @@ def test_measures_of_classes_are_scikit_learn_s() -> None:
     random = np.random.default_rng(0)
     scores, truth = random.normal(size=(300, 12)), random.integers(0, 12, 300)
     said = scores.argmax(axis=1)
-    found = of_classes(Standing.of(scores, truth), truth, 12, Resampling(random.integers(0, 20, 300)))
+    found = of_classes(
+        TrueRanks.of(scores, truth), truth, 12, Resampling(random.integers(0, 20, 300), draws=400)
+    )
     for top in (1, 3, 5, 10):
         assert found[f"top-{top}"].value == pytest.approx(top_k_accuracy_score(truth, scores, k=top))
     assert found["macro-F1"].value == pytest.approx(f1_score(truth, said, average="macro"))
@@ -58,21 +64,19 @@ def test_measures_of_classes_are_scikit_learn_s() -> None:
         assert one.low <= one.value <= one.high
 
 
-def test_ties_have_no_order_and_what_was_never_learned_ranks_nowhere() -> None:
+def test_ties_have_no_order_and_what_was_never_trained_on_ranks_nowhere() -> None:
     """Expectations over all orders of three equal scores: 1/3 to be first, (1 + 1/2 + 1/3) / 3 of 1 / rank."""
     scores = np.array([[1.0, 1.0, 1.0], [0.0, 2.0, 1.0], [0.0, np.nan, 1.0], [0.5, 0.1, 0.2]])
-    standing = Standing.of(scores, np.array([2, 2, 1, 7]))
-    assert standing.within(1).tolist() == [1 / 3, 0, 0, 0]
-    assert standing.within(2).tolist() == [2 / 3, 1, 0, 0]
-    np.testing.assert_allclose(standing.reciprocal(), [(1 + 1 / 2 + 1 / 3) / 3, 1 / 2, 0, 0])
+    ranks = TrueRanks.of(scores, np.array([2, 2, 1, 7]))
+    assert ranks.within(1).tolist() == [1 / 3, 0, 0, 0]
+    assert ranks.within(2).tolist() == [2 / 3, 1, 0, 0]
+    np.testing.assert_allclose(ranks.reciprocal(), [(1 + 1 / 2 + 1 / 3) / 3, 1 / 2, 0, 0])
     truth = np.array([0, 7, 8])
     scores = np.array([[1.0, 0, 0], [0, 1.0, 0], [0, 1.0, 0]])
-    found = of_classes(Standing.of(scores, truth), truth, 3, Resampling(np.arange(3)))
+    found = of_classes(TrueRanks.of(scores, truth), truth, 3, Resampling(np.arange(3), draws=400))
     assert found["top-1"].value == pytest.approx(1 / 3)
     assert found["MRR"].value == pytest.approx(1 / 3)
-    assert found["macro-F1"].value == pytest.approx(
-        f1_score(truth, [0, 1, 1], labels=[0, 7, 8], average="macro")
-    )
+    assert found["macro-F1"].value == pytest.approx(f1_score(truth, [0, 1, 1], average="macro"))
     assert "top-3" not in found
 
 
@@ -80,7 +84,7 @@ def test_measures_of_numbers_are_scikit_learn_s() -> None:
     random = np.random.default_rng(1)
     wanted = random.normal(10, 3, 500)
     said = wanted + random.normal(0, 1, 500)
-    found = of_numbers(wanted, said, Resampling(random.integers(0, 30, 500)))
+    found = of_numbers(wanted, said, Resampling(random.integers(0, 30, 500), draws=400))
     assert found["R²"].value == pytest.approx(r2_score(wanted, said))
     assert found["MAE"].value == pytest.approx(mean_absolute_error(wanted, said))
 
@@ -89,8 +93,8 @@ def test_r2_of_large_labels_keeps_its_digits() -> None:
     """Seconds since 1970 with a deviation of one. Oracle: scikit-learn, and the interval of the labels less 1.6e9."""
     random = np.random.default_rng(1)
     small, errors = random.normal(size=500), random.normal(0, 0.1, 500)
-    wanted, over = small + 1.6e9, Resampling(random.integers(0, 30, 500))
-    found, plain = over.r2(wanted, wanted + errors), over.r2(small, small + errors)
+    wanted, over = small + 1.6e9, Resampling(random.integers(0, 30, 500), draws=400)
+    found, plain = (of_numbers(one, one + errors, over)["R²"] for one in (wanted, small))
     assert found.value == pytest.approx(r2_score(wanted, wanted + errors), abs=1e-9)
     assert [found.low, found.high] == pytest.approx([plain.low, plain.high], abs=1e-6)
 
@@ -98,14 +102,14 @@ def test_r2_of_large_labels_keeps_its_digits() -> None:
 def test_intervals_of_independent_blocks_are_those_of_the_normal_law() -> None:
     """A mean of 400 blocks of one: 1.96 standard errors either way. Blocks of 20 equal places: as of 20 places."""
     values = np.random.default_rng(2).normal(5, 2, 400)
-    one = Resampling(np.arange(400)).mean(values)
+    one = mean_of(values, Resampling(np.arange(400), draws=2000))
     error = values.std() / 20
     assert one.high - one.low == pytest.approx(2 * 1.96 * error, rel=0.15)
     alike = np.repeat(values[:20], 20)
-    other = Resampling(np.repeat(np.arange(20), 20)).mean(alike)
+    other = mean_of(alike, Resampling(np.repeat(np.arange(20), 20), draws=2000))
     assert other.high - other.low == pytest.approx(2 * 1.96 * values[:20].std() / 20**0.5, rel=0.25)
-    assert np.isnan(Resampling(np.zeros(9, int)).mean(values[:9]).low)
-    few = Resampling(np.arange(3)).mean(np.array([1.0, 1.0, 0.0]), most=1.0)
+    assert np.isnan(mean_of(values[:9], Resampling(np.zeros(9, int), draws=400)).low)
+    few = mean_of(np.array([1.0, 1.0, 0.0]), Resampling(np.arange(3), draws=400))
     assert 0 <= few.low < few.high <= 1
 
 
@@ -113,19 +117,22 @@ def test_auc_is_scikit_learn_s() -> None:
     random = np.random.default_rng(3)
     here, away = random.normal(1, 1, 200).round(1), random.normal(0, 1, 300).round(1)  # ties too
     wanted = roc_auc_score(np.r_[np.ones(200), np.zeros(300)], np.r_[here, away])
-    assert auc(here, away).mean() == pytest.approx(wanted)
+    assert shares_above(here, away).mean() == pytest.approx(wanted)
 
 
 # --- floors -------------------------------------------------------------------------------------------------
 
 
 def test_the_nearest_place_answers_across_the_antimeridian() -> None:
-    known = Neighbors(np.array([[179.9, 0.0], [0.0, 0.0]]), np.array([1, 0]), 3)
-    votes = known.answers(np.array([[-179.9, 0.0], [1.0, 1.0]]), 1)
+    known = xyz_of(np.array([[179.9, 0.0], [0.0, 0.0]]))
+    asked = xyz_of(np.array([[-179.9, 0.0], [1.0, 1.0]]))
+    votes, all_of_them = neighbor_means(known, np.array([1, 0]), asked, (1, 5), classes=3)
     assert votes.argmax(axis=1).tolist() == [1, 0]
-    assert known.answers(np.array([[-179.9, 0.0]]), 5).shape == (1, 3)
-    numbers = Neighbors(np.array([[0.0, 0.0], [1.0, 0.0], [50.0, 0.0]]), np.array([1.0, 3.0, 90.0]), 0)
-    assert numbers.answers(np.array([[0.4, 0.0]]), 2).tolist() == [[2.0]]
+    assert all_of_them.shape == (2, 3)
+    lonlat = np.array([[0.0, 0.0], [1.0, 0.0], [50.0, 0.0]])
+    numbers = np.array([[1.0], [3.0], [90.0]])
+    found = neighbor_means(xyz_of(lonlat), numbers, xyz_of(np.array([[0.4, 0.0]])), (2,))[0]
+    assert found[0, 0] == pytest.approx(2.0, abs=1e-5)
     assert frequencies(np.array([0, 0, 2]), 3).tolist() == [2 / 3, 0, 1 / 3]
 
 
@@ -134,35 +141,48 @@ def test_a_linear_layer_learns_what_is_linear() -> None:
     lonlat = globe(2000)
     train, test = sines(lonlat[:1500]), sines(lonlat[1500:])
     north = (lonlat[:, 1] > 0).astype(int)
-    (scores,) = taught(train, north[:1500], [test], 2, 0)
+    (scores,) = linear_layer(train, north[:1500], [test], 2, 0)
     assert (scores.argmax(axis=1) == north[1500:]).mean() > 0.97
-    (found,) = taught(train, np.sin(np.radians(lonlat[:1500, 1])), [test], 0, 0)
+    (found,) = linear_layer(train, np.sin(np.radians(lonlat[:1500, 1])), [test], 0, 0)
     np.testing.assert_allclose(found[:, 0], np.sin(np.radians(lonlat[1500:, 1])), atol=1e-4)
 
 
 # --- whole --------------------------------------------------------------------------------------------------
 
 
-def test_a_model_is_judged_on_the_test_side_beside_its_floors(split_points, taught_model, tmp_path) -> None:
-    report = evaluate_model(taught_model)
+def scores(report: Report, name: str) -> dict[str, Any]:
+    return report.results[0].row(name).scores
+
+
+def names(report: Report) -> list[str]:
+    return [row.name for row in report.results[0].rows]
+
+
+def test_a_model_is_judged_on_the_test_side_beside_its_floors(split_points, trained_model, tmp_path) -> None:
+    report = evaluate_model(trained_model)
     labels = split_points.labels()
     rows = labels.rows("test")
-    assert (report.side, report.places, report.classes, report.unseen) == ("test", len(rows), 8, 0)
-    assert report.taught == len(labels.rows("train"))
-    right = taught_model.predict_lonlat(split_points.lonlat[rows]).argmax(axis=1) == labels.values[rows]
-    assert report.rows["model"]["top-1"].value == pytest.approx(right.mean())
-    assert list(report.rows)[1] == "class frequency"
-    assert list(report.rows)[3:] == ["sin, cos + linear", "untrained encoder + linear"]
+    assert (
+        report.about["split"],
+        report.about["places"],
+        report.about["classes"],
+        report.about["unseen"],
+    ) == ("test", len(rows), 8, 0)
+    assert report.about["trained"] == len(labels.rows("train"))
+    right = trained_model.predict_lonlat(split_points.lonlat[rows]).argmax(axis=1) == labels.values[rows]
+    assert scores(report, "model")["top-1"].value == pytest.approx(right.mean())
+    assert names(report)[1] == "class frequency"
+    assert names(report)[3:] == ["sin, cos + linear", "untrained encoder + linear"]
     common = np.bincount(labels.values[labels.rows("train")], minlength=8).argmax()
-    assert report.rows["class frequency"]["top-1"].value == pytest.approx(
+    assert scores(report, "class frequency")["top-1"].value == pytest.approx(
         (labels.values[rows] == common).mean()
     )
     report.save(tmp_path / "report")
     told = json.loads((tmp_path / "report" / "report.json").read_text())
-    assert told["rows"]["model"]["MRR"]["value"] == report.rows["model"]["MRR"].value
+    assert told["tasks"][0]["rows"][0]["scores"]["MRR"]["value"] == scores(report, "model")["MRR"].value
     text = (tmp_path / "report" / "report.md").read_text()
     assert "| model |" in text
-    assert evaluate_model(taught_model).as_dict() == report.as_dict()
+    assert evaluate_model(trained_model).as_dict() == report.as_dict()
 
 
 def test_numbers_without_a_split_are_judged_on_the_blocks_held_out(tmp_path) -> None:
@@ -170,12 +190,12 @@ def test_numbers_without_a_split_are_judged_on_the_blocks_held_out(tmp_path) -> 
     dataset = write_points(tmp_path / "ds", lonlat, 20 - 0.5 * np.abs(lonlat[:, 1]))
     api.train("sphere2vec", dataset, out=tmp_path / "run", **SMALL)
     report = evaluate_model(tmp_path / "run", seed=4)
-    assert report.side == "held-out blocks"
-    assert 60 < report.places < 240
-    assert report.places + report.taught == 1200
-    assert report.rows["model"]["R²"].value > 0.7
-    assert report.rows["mean"]["R²"].value == pytest.approx(0.0, abs=0.05)
-    assert any("chose the weights" in note for note in report.notes)
+    assert report.about["split"] == "held-out blocks"
+    assert 60 < report.about["places"] < 240
+    assert report.about["places"] + report.about["trained"] == 1200
+    assert scores(report, "model")["R²"].value > 0.7
+    assert scores(report, "mean")["R²"].value == pytest.approx(0.0, abs=0.05)
+    assert any("chose the weights" in note for note in report.results[0].notes)
 
 
 def test_one_class_is_judged_against_the_sphere(tmp_path) -> None:
@@ -187,27 +207,27 @@ def test_one_class_is_judged_against_the_sphere(tmp_path) -> None:
     )
     api.train("sphere2vec", dataset, out=tmp_path / "run", **SMALL)
     report = evaluate_model(tmp_path / "run")
-    assert list(report.rows) == ["model", "nearness to a place taught on"]
-    assert report.rows["nearness to a place taught on"]["AUC"].value > 0.9
+    assert names(report) == ["model", "nearness to a training place"]
+    assert scores(report, "nearness to a training place")["AUC"].value > 0.9
 
 
-def test_another_dataset_with_classes_never_learned(taught_model, tmp_path) -> None:
+def test_another_dataset_with_classes_never_trained_on(trained_model, tmp_path) -> None:
     """The same classes in another order are found by name; others are wrong always."""
     lonlat = globe(200, seed=5)
-    names = tuple(reversed(NAMES))
+    backwards = tuple(reversed(NAMES))
     values = 7 - octants(lonlat)
-    other = write_points(tmp_path / "other", lonlat, values, classes=names)
-    report = evaluate_model(taught_model, dataset=other)
-    assert (report.side, report.places, list(report.rows)) == ("all", 200, ["model"])
-    right = taught_model.predict_lonlat(lonlat).argmax(axis=1) == octants(lonlat)
-    assert report.rows["model"]["top-1"].value == pytest.approx(right.mean())
-    renamed = write_points(tmp_path / "renamed", lonlat, values, classes=("moon", *names[1:]))
-    less = evaluate_model(taught_model, dataset=renamed)
-    assert less.unseen == (values == 0).sum()
-    assert less.rows["model"]["top-1"].value == pytest.approx((right & (values != 0)).mean())
+    other = write_points(tmp_path / "other", lonlat, values, classes=backwards)
+    report = evaluate_model(trained_model, dataset=other)
+    assert (report.about["split"], report.about["places"], names(report)) == ("all", 200, ["model"])
+    right = trained_model.predict_lonlat(lonlat).argmax(axis=1) == octants(lonlat)
+    assert scores(report, "model")["top-1"].value == pytest.approx(right.mean())
+    renamed = write_points(tmp_path / "renamed", lonlat, values, classes=("moon", *backwards[1:]))
+    less = evaluate_model(trained_model, dataset=renamed)
+    assert less.about["unseen"] == (values == 0).sum()
+    assert scores(less, "model")["top-1"].value == pytest.approx((right & (values != 0)).mean())
     strange = write_points(tmp_path / "strange", lonlat, values, classes=tuple("abcdefgh"))
-    with pytest.raises(EvaluationError, match="none of the classes"):
-        evaluate_model(taught_model, dataset=strange)
+    with pytest.raises(EvaluationError, match="none of the tested classes"):
+        evaluate_model(trained_model, dataset=strange)
 
 
 def test_images_are_combined_where_the_dataset_has_them(tmp_path) -> None:
@@ -231,14 +251,14 @@ def test_images_are_combined_where_the_dataset_has_them(tmp_path) -> None:
     )  # fmt: skip
     for name, one in (("image x model", wanted.both), ("model", wanted.location)):
         assert one is not None
-        assert report.rows[name]["MRR"].value == pytest.approx(one.mrr, abs=1e-6)
-        assert [report.rows[name][f"top-{top}"].value for top in (1, 3, 5)] == pytest.approx(
+        assert scores(report, name)["MRR"].value == pytest.approx(one.mrr, abs=1e-6)
+        assert [scores(report, name)[f"top-{top}"].value for top in (1, 3, 5)] == pytest.approx(
             list(one.top.values())
         )
-    assert report.rows["image x model"]["MRR"].value > report.rows["image alone"]["MRR"].value
+    assert scores(report, "image x model")["MRR"].value > scores(report, "image alone")["MRR"].value
     flat = (1 / np.arange(1, 9)).mean()  # the photo without predictions
     assert wanted.image is not None
-    assert report.rows["image alone"]["MRR"].value == pytest.approx(
+    assert scores(report, "image alone")["MRR"].value == pytest.approx(
         (wanted.image.mrr * 149 + flat) / 150, abs=1e-6
     )
 
@@ -258,7 +278,7 @@ def test_photos_without_coordinates_are_told_by_their_image_alone(tmp_path) -> N
     add_predictions(dataset.path, {"test": "test.npy"}, rows)
     model = api.train("sphere2vec", tmp_path / "ds", out=tmp_path / "run", **SMALL)
     report = evaluate_model(model)
-    assert report.places == 130
+    assert report.about["places"] == 130
     for ending, many in (("", 130), (", every photo", 150)):
         part = slice(450, 450 + many)
         wanted = rank(
@@ -268,22 +288,24 @@ def test_photos_without_coordinates_are_told_by_their_image_alone(tmp_path) -> N
         for name, one in (("image x model", wanted.both), ("image alone", wanted.image)):
             assert one is not None
             assert one.rows == many
-            assert report.rows[name + ending]["MRR"].value == pytest.approx(one.mrr, abs=1e-6)
-    assert report.rows["image alone, every photo"]["MRR"].low > 0
-    assert any("20 labeled photos without coordinates" in note for note in report.notes)
+            assert scores(report, name + ending)["MRR"].value == pytest.approx(one.mrr, abs=1e-6)
+    assert scores(report, "image alone, every photo")["MRR"].low > 0
+    assert any("20 labeled photos without coordinates" in note for note in report.results[0].notes)
 
 
-def test_what_cannot_be_judged_is_one_line(split_points, taught_model, tmp_path) -> None:
-    headless = Model(taught_model.modules, taught_model.readings, taught_model.recipe, taught_model.training)
+def test_what_cannot_be_judged_is_one_line(split_points, trained_model, tmp_path) -> None:
+    headless = Model(
+        trained_model.modules, trained_model.readings, trained_model.recipe, trained_model.training
+    )
     with pytest.raises(EvaluationError, match="has no head"):
         evaluate_model(headless)
     lonlat = globe(50)
     numbers = write_points(tmp_path / "numbers", lonlat, lonlat[:, 0])
-    with pytest.raises(EvaluationError, match="answers with classes"):
-        evaluate_model(taught_model, dataset=numbers)
+    with pytest.raises(EvaluationError, match="predicts classes"):
+        evaluate_model(trained_model, dataset=numbers)
     whole = octant_points(tmp_path / "whole", 100)
     api.train("sphere2vec", whole, out=tmp_path / "run", validation_share=0.0, **{**SMALL, "epochs": 1})
-    with pytest.raises(EvaluationError, match="no place was kept from training"):
+    with pytest.raises(EvaluationError, match="trained on all of these places"):
         evaluate_model(tmp_path / "run")
     moved = Model.load(tmp_path / "run")
     moved.training["dataset_path"] = str(tmp_path / "gone")
@@ -291,8 +313,8 @@ def test_what_cannot_be_judged_is_one_line(split_points, taught_model, tmp_path)
         evaluate_model(moved)
 
 
-def test_the_command(taught_model, tmp_path, capsys) -> None:
-    run = str(taught_model.path)
+def test_the_command(trained_model, tmp_path, capsys) -> None:
+    run = str(trained_model.path)
     assert main(["evaluate", run, "--out", str(tmp_path / "report")]) == 0
     printed = capsys.readouterr().out
     assert "untrained encoder" in printed
@@ -300,19 +322,33 @@ def test_the_command(taught_model, tmp_path, capsys) -> None:
     assert main(["evaluate", run, "--task", "landuse"]) == 2
     assert "--task is for tables of vectors" in capsys.readouterr().err
     assert main(["evaluate", run, "--json", "-q"]) == 0
-    assert json.loads(capsys.readouterr().out)["side"] == "test"
+    assert json.loads(capsys.readouterr().out)["split"] == "test"
+
+
+def test_the_model_is_compared_with_every_baseline_and_claims_need_blocks(trained_model) -> None:
+    """Oracle: a paired bootstrap of top-1 made here by hand, of the model minus class frequencies."""
+    (result,) = evaluate_model(trained_model).results
+    pairs = {item.against: item for item in result.comparisons}
+    assert set(pairs) == {row.name for row in result.rows} - {"model"}
+    apart = pairs["class frequency"].difference
+    one, other = (result.row(name).scores["top-1"] for name in ("model", "class frequency"))
+    assert apart.value == pytest.approx(one.value - other.value)
+    assert apart.low == pytest.approx(np.percentile(one.draws - other.draws, 2.5))
+    assert pairs["class frequency"].verdict == "better"
+    assert not result.claims, "300 places are too few"
+    assert "are too few" in result.verdict
 
 
 @pytest.mark.parametrize(
     ("count", "words"),
     [
-        (1, "1 place (test), 1 class; floors taught on 7; intervals resample 1 block of 500 km"),
-        (135, "135 places (test), 135 classes; floors taught on 7; intervals resample 135 blocks of 500 km"),
+        (1, "1 place, 1 block of 500 km (1.0 effective)"),
+        (135, "135 places, 135 blocks of 500 km (9.0 effective)"),
     ],
 )
-def test_blocks_are_said_to_be_those_of_the_intervals(count: int, words: str) -> None:
-    """Next to a dataset split by blocks of another width, they would be taken for those of the split."""
-    report = SimpleNamespace(
-        places=count, side="test", classes=count, unseen=0, taught=7, blocks=count, block_m=500_000.0
-    )
-    assert ground(report) == words  # type: ignore[arg-type]
+def test_what_intervals_rest_on_is_said(count: int, words: str) -> None:
+    result = SimpleNamespace(
+        places=count, classes={}, blocks=count, block_m=500_000.0, buffer_m=0.0, folds=0,
+        effective_blocks=1.0 if count == 1 else 9.0,
+    )  # fmt: skip
+    assert basis(result) == words  # type: ignore[arg-type]

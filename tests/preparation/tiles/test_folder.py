@@ -22,7 +22,8 @@ from placevec.core import Look
 from placevec.datasets.dataset import Dataset
 from placevec.datasets.views.raster.coverage import Coverage
 from placevec.errors import AreaError, DatasetError, OutputError, PlacevecError, SourceError, UsageError
-from placevec.evaluation.tasks import Task, landuse_task, leaking
+from placevec.evaluation.osm_tasks import landuse_task
+from placevec.evaluation.tasks import Task, leaking
 from placevec.geo import Area, tile_bounds, tile_xy_to_lonlat
 from placevec.io.progress import SILENT
 from placevec.sources.tiles.loc2vec_metadata import Loc2VecMetadata, write_loc2vec_metadata

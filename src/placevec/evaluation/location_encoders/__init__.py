@@ -1,7 +1,6 @@
-"""Encoders of coordinates against one another on one ground: tasks, folds, floors, probes, tables.
+"""Encoders of coordinates compared: tasks, candidates and their settings, probes, results on disk, tables.
 
-``tasks`` says what a task is, ``real``, ``synthetic`` and ``own`` make them; ``entrants`` are the encoders with their
-settings; ``ridge``, ``neighbors`` and ``trained`` are the probes, ``floors`` what needs no encoder; ``cells`` are
-results on disk, ``contest`` decides what is run next; ``measures`` and ``comparing`` turn predictions into numbers
-with intervals; ``table`` and ``plots`` show them.
+``registry`` names the tasks that ``real_tasks``, ``synthetic_tasks`` and ``country_task`` make; ``candidates`` are the
+encoders with their settings; ``run`` makes results cell by cell, ``results`` keeps them; ``compare`` measures and
+compares them by the engine's bootstrap; ``table`` and ``plots`` show them.
 """

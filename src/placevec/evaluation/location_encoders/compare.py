@@ -1,69 +1,55 @@
-"""Who is better than what, with intervals and a rule for many comparisons.
+"""Which encoder is better than what, by the comparison that every evaluation uses.
 
-The rule. All intervals are 95 % percentile intervals of a bootstrap over spatial blocks and seeds, whose draws are
-the same for every encoder of a task, so differences are paired. Within one task, kind of folds and probe every
-encoder is compared with the best floor; the two-sided p of a difference is twice the smaller share of draws on either
-side of zero, and Holm's step-down procedure over the encoders keeps the chance of any false claim below 5 %.
-Corrected forms are compared with their originals without such a correction, and their number is said.
+Within one task, kind of folds and probe every encoder is compared with the best baseline; the comparisons of such a
+group are one family of Holm's procedure. Corrected forms are compared with their originals without it, and their
+number is printed.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
-from placevec.evaluation import baselines as floors
-from placevec.evaluation import bootstrap as measures
-from placevec.evaluation.bootstrap import FEWEST, strata_of
-from placevec.evaluation.folds import Scheme, blocks_of
+from placevec.evaluation import point_baselines as baselines
+from placevec.evaluation.bootstrap import Resampling, Score, interval
+from placevec.evaluation.compare import NO_DIFFERENCE, Comparison, compare
 from placevec.evaluation.location_encoders import geo_bias
-from placevec.evaluation.location_encoders.results import Cell
-from placevec.evaluation.location_encoders.run import Contest, Probe, Unit
-from placevec.evaluation.point_tasks import PointTask
-from placevec.evaluation.scores import Draws, draws, interval
-from placevec.geo import Floats, Ints
+from placevec.evaluation.location_encoders.results import Cell, tested
+from placevec.evaluation.location_encoders.run import Benchmark, Probe, Unit
+from placevec.evaluation.location_encoders.strata import MIN_POINTS, strata_of
+from placevec.evaluation.scores import resampled
+from placevec.evaluation.splits import Scheme, blocks_of
+from placevec.evaluation.tasks import Task
+from placevec.geo import Ints
 
 DRAWS = 2_000
-LEVEL = 0.05
 OVERALL = "overall"
-
-
-@dataclass(frozen=True)
-class Score:
-    """A metric with its 95 % interval and the number of points tested; ``draws`` (W,) is where the interval is from."""
-
-    value: float
-    low: float
-    high: float
-    points: int
-    draws: Floats = field(repr=False)
 
 
 @dataclass
 class Standing:
-    """One encoder, or floor, in one group.
+    """One encoder, or baseline, in one group.
 
     Attributes:
         name: of the encoder.
-        floor: it is one.
+        baseline: it is one.
         scores: ``overall`` and each stratum.
-        ahead: minus the best floor, with its interval.
-        p: of that difference, adjusted by Holm over the encoders of the group; NaN for floors.
+        against_best: its comparison with the best baseline; None for baselines.
         like_best: its difference from the best encoder has an interval that holds zero.
-        rank: 1 for the best encoder; floors have none.
+        rank: 1 for the best encoder; baselines have none.
         geo_bias: `geo_bias.score`, NaN where there are too few points.
         edges: folds whose penalty was at the end of the grid while its score still rose.
         seconds: that its cells took, mean of the seeds.
     """
 
     name: str
-    floor: bool
+    baseline: bool
     scores: dict[str, Score]
-    ahead: Score
-    p: float = float("nan")
+    against_best: Comparison | None = None
     like_best: bool = False
     rank: int = 0
     geo_bias: float = float("nan")
@@ -77,10 +63,8 @@ class Standing:
 
     @property
     def verdict(self) -> str:
-        """Against the best floor: ``above``, ``below`` or ``not told apart``."""
-        if not self.p < LEVEL:
-            return "" if self.floor else "not told apart"
-        return "above" if self.ahead.value > 0 else "below"
+        """Against the best baseline: ``better``, ``worse`` or ``no significant difference``."""
+        return "" if self.against_best is None else self.against_best.verdict
 
 
 @dataclass
@@ -92,26 +76,26 @@ class Group:
         scheme: of the folds.
         probe: of the encoders.
         seeds: whose cells are complete.
-        standings: encoders from the best on, then floors.
-        best_floor: name of the best floor.
+        standings: encoders from the best on, then baselines.
+        best_baseline: name of the best baseline.
         reachable: share of the tested points whose class occurs in the training of their fold; 1 for other kinds.
     """
 
-    task: PointTask
+    task: Task
     scheme: Scheme
     probe: Probe
     seeds: tuple[int, ...]
     standings: list[Standing]
-    best_floor: str
+    best_baseline: str
     reachable: float
 
     @property
     def encoders(self) -> list[Standing]:
         """From the best on."""
-        return [one for one in self.standings if not one.floor]
+        return [one for one in self.standings if not one.baseline]
 
     def of(self, name: str) -> Standing | None:
-        """The standing of an encoder or floor."""
+        """The standing of an encoder or baseline."""
         return next((one for one in self.standings if one.name == name), None)
 
 
@@ -128,33 +112,31 @@ class Correction:
 
     @property
     def verdict(self) -> str:
-        """``better``, ``worse`` or ``not told apart``."""
+        """``better``, ``worse`` or ``no significant difference``."""
         if self.difference.low > 0:
             return "better"
-        return "worse" if self.difference.high < 0 else "not told apart"
+        return "worse" if self.difference.high < 0 else NO_DIFFERENCE
 
 
-def compared(contest: Contest, done: Sequence[Unit]) -> list[Group]:
+def compared(benchmark: Benchmark, done: Sequence[Unit]) -> list[Group]:
     """Every group of which at least one seed is complete."""
     groups = []
-    for task in contest.tasks:
-        for scheme in contest.schemes:
-            for probe in contest.probes:
-                units = [
-                    one for one in done if (one.task, one.scheme, one.probe) == (task.name, scheme, probe)
-                ]
+    for task in benchmark.tasks:
+        for scheme in benchmark.schemes:
+            for probe in benchmark.probes:
+                of_group = (task.name, scheme, probe)
+                units = [one for one in done if (one.task, one.scheme, one.probe) == of_group]
                 if units:
-                    groups.append(
-                        _group(contest, task, scheme, probe, sorted(units, key=lambda one: one.seed))
-                    )
+                    units.sort(key=lambda one: one.seed)
+                    groups.append(_group(benchmark, task, scheme, probe, units))
     return groups
 
 
 def corrections(groups: Sequence[Group]) -> list[Correction]:
     """Every corrected form against its original, in every group and stratum.
 
-    A score below zero, which only R² has, counts as zero: the mean would have done, and how far a probe went astray says
-    little. Otherwise one such fold would outweigh all tasks.
+    A score below zero, which only R² has, counts as zero: the mean would have done, and how far a probe went astray
+    matters little. Otherwise one such fold would outweigh all tasks.
     """
     found = []
     for group in groups:
@@ -163,7 +145,7 @@ def corrections(groups: Sequence[Group]) -> list[Correction]:
             if original is None:
                 continue
             for stratum, score in one.scores.items():
-                difference = _difference(_at_least_zero(score), _at_least_zero(original.scores[stratum]))
+                difference = _at_least_zero(score) - _at_least_zero(original.scores[stratum])
                 found.append(
                     Correction(one.name, group.task.name, group.scheme, group.probe, stratum, difference)
                 )
@@ -175,146 +157,9 @@ def pooled(items: Sequence[Correction]) -> Score:
     table = np.stack([one.difference.draws for one in items])
     known = np.isfinite(table)  # a draw may hold none of the blocks of a small stratum
     many = np.maximum(known.sum(axis=0), 1)
-    draws_of = np.where(known.any(axis=0), np.where(known, table, 0.0).sum(axis=0) / many, np.nan)
+    draws = np.where(known.any(axis=0), np.where(known, table, 0.0).sum(axis=0) / many, np.nan)
     value = float(np.mean([one.difference.value for one in items]))
-    return Score(value, *interval(draws_of), sum(one.difference.points for one in items), draws_of)
-
-
-def holm(p: Sequence[float]) -> list[float]:
-    """Adjusted p of a family of comparisons (Holm 1979): rejecting those below a level keeps the family's error there.
-
-    >>> [round(one, 3) for one in holm([0.01, 0.04, 0.03])]
-    [0.03, 0.06, 0.06]
-    """
-    order = np.argsort(p, kind="stable")
-    adjusted = np.zeros(len(p))
-    running = 0.0
-    for place, number in enumerate(order):
-        running = max(running, min(1.0, (len(p) - place) * p[number]))
-        adjusted[number] = running
-    return [float(one) for one in adjusted]
-
-
-def two_sided(differences: Floats) -> float:
-    """The bootstrap's p that a difference is zero: twice the smaller share of draws at or beyond zero, never 0."""
-    known = differences[np.isfinite(differences)]
-    if len(known) == 0:
-        return 1.0
-    smaller = min(int((known <= 0).sum()), int((known >= 0).sum()))
-    return min(1.0, 2.0 * (smaller + 1) / (len(known) + 1))
-
-
-# --- one group -----------------------------------------------------------------------------------------------
-
-
-def _group(contest: Contest, task: PointTask, scheme: Scheme, probe: Probe, units: Sequence[Unit]) -> Group:
-    blocks = blocks_of(task)
-    drawn = draws(DRAWS, blocks.count, len(units))
-    ground = _Ground(
-        task, blocks.number, drawn, np.concatenate([np.ones((1, blocks.count)), drawn.weights]),
-        {OVERALL: ~task.further, **({} if task.kind == "presence" else strata_of(task.lonlat, task.further))},
-        geo_bias.around_task(task), [contest.shuffled(task.name, scheme, unit.seed).tested_in for unit in units],
-    )  # fmt: skip
-    standings = []
-    for name in floors.FLOORS:
-        held = [contest.floor(unit, name) for unit in units]
-        standings.append(_standing(ground, name, True, held))
-    for entrant in contest.competing(probe):
-        held = [contest.cell(unit, entrant) for unit in units]
-        standings.append(_standing(ground, entrant.name, False, held))
-    best_floor = max(
-        (one for one in standings if one.floor),
-        key=lambda one: np.nan_to_num(one.scores[OVERALL].value, nan=-np.inf),
-    )
-    rivals = sorted((one for one in standings if not one.floor), key=lambda one: -one.scores[OVERALL].value)
-    for place, one in enumerate(rivals):
-        one.rank = place + 1
-        one.like_best = _difference(rivals[0].scores[OVERALL], one.scores[OVERALL]).low <= 0
-    for one in standings:
-        one.ahead = _difference(one.scores[OVERALL], best_floor.scores[OVERALL])
-    for one, adjusted in zip(rivals, holm([two_sided(one.ahead.draws) for one in rivals]), strict=True):
-        one.p = adjusted
-    return Group(
-        task, scheme, probe, tuple(unit.seed for unit in units),
-        rivals + [one for one in standings if one.floor], best_floor.name, _reachable(contest, task, units[0]),
-    )  # fmt: skip
-
-
-@dataclass(frozen=True)
-class _Ground:
-    """What all encoders of a group are measured on: ``weights`` has a row of ones, then those of the draws."""
-
-    task: PointTask
-    block: Ints
-    drawn: Draws
-    weights: Floats
-    strata: Mapping[str, NDArray[np.bool_]]
-    around: Sequence[geo_bias.Neighborhood]
-    folds: Sequence[Ints]
-
-
-def _standing(ground: _Ground, name: str, floor: bool, held: Sequence[Cell | None]) -> Standing:
-    task = ground.task
-    there = [cell for cell in held if cell is not None]
-    tested = [measures.tested(cell.predicted) for cell in there]
-    scores = {}
-    for stratum, rows in ground.strata.items():
-        if stratum != OVERALL and min(int((rows & one).sum()) for one in tested) < FEWEST:
-            continue
-        by_seed = []
-        for cell, one, fold in zip(there, tested, ground.folds, strict=True):
-            here = np.flatnonzero(rows & one)
-            by_seed.append(
-                measures.measured(
-                    task.kind,
-                    task.target[here],
-                    cell.predicted[here],
-                    ground.block[here],
-                    fold[here],
-                    ground.weights,
-                )
-            )
-        table = np.stack(by_seed, axis=-1)
-        resampled = np.take_along_axis(table[1:], ground.drawn.seeds, axis=1).mean(axis=1)
-        points = int((rows & tested[0]).sum())
-        if not np.isfinite(table[0]).all():
-            continue  # all labels of the stratum are the same: it has no R²
-        scores[stratum] = Score(float(table[0].mean()), *interval(resampled), points, resampled)
-    return Standing(
-        name,
-        floor,
-        scores,
-        scores[OVERALL],
-        geo_bias=geo_bias.of_predictions(task, there[0].predicted, ground.around),
-        edges=sum(choice.at_edge for cell in there for choice in cell.choices),
-        seconds=float(np.mean([cell.seconds for cell in there])),
-    )
-
-
-def _at_least_zero(score: Score) -> Score:
-    return Score(
-        max(score.value, 0.0),
-        max(score.low, 0.0),
-        max(score.high, 0.0),
-        score.points,
-        np.maximum(score.draws, 0.0),
-    )
-
-
-def _difference(one: Score, other: Score) -> Score:
-    apart = one.draws - other.draws
-    return Score(one.value - other.value, *interval(apart), min(one.points, other.points), apart)
-
-
-def _reachable(contest: Contest, task: PointTask, unit: Unit) -> float:
-    if task.kind != "classes":
-        return 1.0
-    right = many = 0
-    for fold in contest.shuffled(unit.task, unit.scheme, unit.seed).folds:
-        tested = fold.test[~task.further[fold.test]]
-        right += int(np.isin(task.target[tested], np.unique(task.target[fold.train])).sum())
-        many += len(tested)
-    return right / max(many, 1)
+    return Score(value, *interval(draws), sum(one.difference.places for one in items), draws)
 
 
 def mean_ranks(groups: Sequence[Group]) -> Mapping[str, Score]:
@@ -327,14 +172,101 @@ def mean_ranks(groups: Sequence[Group]) -> Mapping[str, Score]:
     there = [{one.name for one in group.encoders} for group in groups]
     # in the order of the first group, not of a set: tied encoders keep their order from process to process
     common = [one.name for one in groups[0].encoders if all(one.name in names for names in there)]
-    random = np.random.default_rng(0xA2)
-    drawn = random.integers(0, len(groups), (DRAWS, len(groups)))
+    drawn = np.random.default_rng(0xA2).integers(0, len(groups), (DRAWS, len(groups)))
     ranks = {}
     for name in common:
-        places = []
-        for group in groups:
-            among = [one.name for one in group.encoders if one.name in common]
-            places.append(among.index(name) + 1.0)
-        resampled = np.array(places)[drawn].mean(axis=1)
-        ranks[name] = Score(float(np.mean(places)), *interval(resampled), len(groups), resampled)
+        orders = [[one.name for one in group.encoders if one.name in common] for group in groups]
+        places = np.array([order.index(name) + 1.0 for order in orders])
+        resampled_ranks = places[drawn].mean(axis=1)
+        ranks[name] = Score(
+            float(places.mean()), *interval(resampled_ranks), len(groups), resampled_ranks
+        )  # fmt: skip
     return dict(sorted(ranks.items(), key=lambda item: item[1].value))
+
+
+# --- one group ---------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Measured:
+    """What all encoders of a group are measured on: blocks, parts of the globe, neighborhoods, folds of each seed."""
+
+    task: Task
+    over: Resampling
+    strata: Mapping[str, NDArray[np.bool_]]
+    around: Sequence[geo_bias.Neighborhood]
+    folds: Sequence[Ints]
+
+
+def _group(benchmark: Benchmark, task: Task, scheme: Scheme, probe: Probe, units: Sequence[Unit]) -> Group:
+    on = _Measured(
+        task, Resampling(blocks_of(task).number, draws=DRAWS, seeds=len(units)),
+        {OVERALL: task.counted, **({} if task.kind == "presence" else strata_of(task.points, task.extra))},
+        geo_bias.around_task(task),
+        [benchmark.split(task.name, scheme, unit.seed).tested_in(len(task)) for unit in units],
+    )  # fmt: skip
+    others = [
+        _standing(on, name, True, [benchmark.baseline(unit, name) for unit in units])
+        for name in baselines.BASELINES
+    ]
+    rivals = [
+        _standing(on, candidate.name, False, [benchmark.cell(unit, candidate) for unit in units])
+        for candidate in benchmark.competing(probe)
+    ]
+    best = max(others, key=lambda one: np.nan_to_num(one.overall.value, nan=-np.inf))
+    rivals.sort(key=lambda one: -one.overall.value)
+    scores = {one.name: one.overall for one in (*others, *rivals)}
+    pairs = compare(scores, [(one.name, best.name) for one in rivals])
+    for place, (one, pair) in enumerate(zip(rivals, pairs, strict=True)):
+        one.rank, one.against_best = place + 1, pair
+        one.like_best = (rivals[0].overall - one.overall).low <= 0
+    return Group(
+        task, scheme, probe, tuple(unit.seed for unit in units), [*rivals, *others], best.name,
+        _reachable(benchmark, task, units[0]),
+    )  # fmt: skip
+
+
+def _standing(on: _Measured, name: str, baseline: bool, held: Sequence[Cell | None]) -> Standing:
+    task, over = on.task, on.over
+    there = [cell for cell in held if cell is not None]
+    known = [tested(cell.predicted) for cell in there]
+    scores = {}
+    for stratum, rows in on.strata.items():
+        points = [np.flatnonzero(rows & one) for one in known]
+        if stratum != OVERALL and min(map(len, points)) < MIN_POINTS:
+            continue
+        measures = [
+            partial(
+                resampled, task.metric, task.target[at], cell.predicted[at], over.block[at], fold=fold[at]
+            )
+            for cell, at, fold in zip(there, points, on.folds, strict=True)
+        ]
+        found = over.score(measures, len(points[0]))
+        if np.isfinite(found.value):  # where all labels of the stratum are the same there is no R²
+            scores[stratum] = found
+    return Standing(
+        name,
+        baseline,
+        scores,
+        geo_bias=geo_bias.of_predictions(task, there[0].predicted, on.around),
+        edges=sum(choice.at_edge for cell in there for choice in cell.choices),
+        seconds=float(np.mean([cell.seconds for cell in there])),
+    )
+
+
+def _at_least_zero(score: Score) -> Score:
+    return replace(
+        score, value=max(score.value, 0.0), low=max(score.low, 0.0), high=max(score.high, 0.0),
+        draws=np.maximum(score.draws, 0.0),
+    )  # fmt: skip
+
+
+def _reachable(benchmark: Benchmark, task: Task, unit: Unit) -> float:
+    if task.kind != "classification":
+        return 1.0
+    right = many = 0
+    for fold in benchmark.split(unit.task, unit.scheme, unit.seed).folds:
+        rows = fold.test[task.counted[fold.test]]
+        right += int(np.isin(task.target[rows], np.unique(task.target[fold.train])).sum())
+        many += len(rows)
+    return right / max(many, 1)

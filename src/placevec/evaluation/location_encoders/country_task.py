@@ -8,18 +8,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from placevec.errors import SourceError
-from placevec.evaluation.bootstrap import near_antimeridian
-from placevec.evaluation.point_tasks import PointTask, classes_of, with_common_classes
+from placevec.evaluation.location_encoders.strata import near_antimeridian
+from placevec.evaluation.tasks import Task, classes_of, point_task, with_common_classes
 from placevec.geo import Floats
 
 _AT_ONCE = 40_000
 _NEAR_DEGREES = 20.0  # of longitude that 500 km are at 75 degrees, and a little
 
 
-def country_of_land(data: Path, points: int = 20_000, further: int = 3_000, seed: int = 0) -> PointTask:
+def country_of_land(data: Path, points: int = 20_000, extra: int = 3_000, seed: int = 0) -> Task:
     """Which of Natural Earth's countries a point lies in, of ``points`` drawn evenly on land.
 
-    ``further`` points are drawn within 500 km of the antimeridian, and as many beyond 75 degrees; they are only tested.
+    ``extra`` points are drawn within 500 km of the antimeridian, and as many beyond 75 degrees; they are only tested.
 
     Raises:
         SourceError: the data folder has no boundaries.
@@ -32,20 +32,20 @@ def country_of_land(data: Path, points: int = 20_000, further: int = 3_000, seed
     random = np.random.default_rng([seed, 0x1A4D])
     land = _Land(path)
     everywhere = land.drawn(random, points, -90.0, 90.0, 180.0)
-    east = land.drawn(random, further, -75.0, 75.0, _NEAR_DEGREES, near=True)
-    top = land.drawn(random, further // 2, 75.0, 90.0, 180.0)
-    bottom = land.drawn(random, further // 2, -90.0, -75.0, 180.0)
+    east = land.drawn(random, extra, -75.0, 75.0, _NEAR_DEGREES, near=True)
+    top = land.drawn(random, extra // 2, 75.0, 90.0, 180.0)
+    bottom = land.drawn(random, extra // 2, -90.0, -75.0, 180.0)
     lonlat = np.concatenate([found[0] for found in (everywhere, east, top, bottom)])
     target, names = classes_of(np.concatenate([found[1] for found in (everywhere, east, top, bottom)]))
     only_tested = np.arange(len(lonlat)) >= len(everywhere[0])
     return with_common_classes(
-        PointTask(
+        point_task(
             "country-of-land",
-            "classes",
+            "classification",
             lonlat,
             target,
             names,
-            further=only_tested,
+            extra=only_tested,
             description="country of points drawn evenly on land",
             credit="Natural Earth, public domain",
         )

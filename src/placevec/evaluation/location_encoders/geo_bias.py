@@ -25,15 +25,16 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from placevec.evaluation.bootstrap import EARTH_RADIUS_M
-from placevec.evaluation.point_tasks import PointTask
+from placevec.evaluation.location_encoders.strata import EARTH_RADIUS_M
+from placevec.evaluation.splits import blocks_of
+from placevec.evaluation.tasks import Task
 from placevec.geo import Floats, Ints
 from placevec.geo.coordinates import xyz_of
 
 RADIUS_M, NEIGHBORS = 100_000.0, 4
 FEWEST = 10
 """Points of a neighborhood for it to be looked at."""
-MAX_CENTERS, MAX_POINTS = 200, 400
+MOST_CENTERS, MAX_POINTS = 200, 400
 
 
 @dataclass(frozen=True)
@@ -54,12 +55,12 @@ class Neighborhood:
 
 
 def neighborhoods(lonlat: Floats, radius_m: float = RADIUS_M, seed: int = 0) -> tuple[Neighborhood, ...]:
-    """Those around at most `MAX_CENTERS` of (N, 2) points, drawn by the seed, that hold `FEWEST` points at least."""
+    """Those around at most `MOST_CENTERS` of (N, 2) points, drawn by the seed, that hold `FEWEST` points at least."""
     from scipy.spatial import cKDTree
 
     xyz = xyz_of(lonlat)
     chord = 2.0 * np.sin(radius_m / EARTH_RADIUS_M / 2.0)
-    centers = np.random.default_rng([seed, 0x6B]).permutation(len(xyz))[:MAX_CENTERS]
+    centers = np.random.default_rng([seed, 0x6B]).permutation(len(xyz))[:MOST_CENTERS]
     held = [np.array(near) for near in cKDTree(xyz).query_ball_point(xyz[centers], chord)]
     return tuple(neighborhood(xyz, rows) for rows in held if len(rows) >= FEWEST)
 
@@ -113,29 +114,28 @@ def moran(z: Floats, around: Neighborhood) -> tuple[float, float, float]:
     return found, mean, float(np.sqrt(max(square - mean**2, 1e-12)))
 
 
-def around_task(task: PointTask) -> tuple[Neighborhood, ...]:
+def around_task(task: Task) -> tuple[Neighborhood, ...]:
     """The neighborhoods of a task's counted points, of 100 km or of about 40 points; none for presence."""
     if task.kind == "presence":
         return ()
-    return neighborhoods(task.lonlat[~task.further], max(RADIUS_M, _radius(task)))
+    return neighborhoods(task.points[task.counted], max(RADIUS_M, _radius(task)))
 
 
-def of_predictions(task: PointTask, predicted: NDArray[np.generic], around: Sequence[Neighborhood]) -> float:
+def of_predictions(task: Task, predicted: NDArray[np.generic], around: Sequence[Neighborhood]) -> float:
     """The score of stored predictions; a point that was not tested is a miss."""
-    counted = ~task.further
+    counted = task.counted
     given, truth = predicted[counted], task.target[counted]
-    if task.kind == "classes":
+    if task.kind == "classification":
         return score(given == truth, around)
     error = np.abs(np.asarray(given, np.float64) - truth)
     return score(error < np.nanmedian(error), around)
 
 
-def _radius(task: PointTask) -> float:
+def _radius(task: Task) -> float:
     """Meters within which about 40 counted points lie, were they spread evenly over the blocks that hold any.
 
     Sparse samples of the world have hardly a neighborhood within 100 km.
     """
-    from placevec.evaluation.folds import blocks_of
-
-    area = blocks_of(task).count * task.block_m**2
-    return float(np.sqrt(40.0 * area / np.pi / max(1, int((~task.further).sum()))))
+    blocks = blocks_of(task)
+    area = blocks.count * blocks.size_m**2
+    return float(np.sqrt(40.0 * area / np.pi / max(1, int((task.counted).sum()))))

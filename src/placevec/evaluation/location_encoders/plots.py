@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from placevec.errors import MissingExtraError
-from placevec.evaluation.bootstrap import ANTIMERIDIAN, POLES
-from placevec.evaluation.location_encoders.compare import OVERALL, Group, Score, corrections
+from placevec.evaluation.bootstrap import Score
+from placevec.evaluation.location_encoders.compare import OVERALL, Group, corrections
+from placevec.evaluation.location_encoders.strata import ANTIMERIDIAN, POLES
 from placevec.io.atomic import replacing
 
 _INK, _QUIET, _PAPER = "#1b2024", "#626a70", "#ffffff"
-_CORRECTED, _ORIGINAL, _FLOOR = "#1f6f8b", "#c9722b", "#8a9096"
+_CORRECTED, _ORIGINAL, _BASELINE = "#1f6f8b", "#c9722b", "#8a9096"
 _DOTS = 130
 
 
@@ -39,9 +40,11 @@ def write_plots(groups: Sequence[Group], out: Path) -> list[Path]:
 
 
 def _task_picture(groups: Sequence[Group], path: Path) -> None:
-    """A panel for each kind of folds and probe: every encoder with its interval, the best floor as a line."""
+    """A panel for each kind of folds and probe: every encoder with its interval, the best baseline as a line."""
     found = [one for group in groups for one in group.standings]
-    names = list(dict.fromkeys(one.name for one in sorted(found, key=lambda one: one.floor)))  # floors last
+    names = list(
+        dict.fromkeys(one.name for one in sorted(found, key=lambda one: one.baseline))
+    )  # baselines last
     height = 1.6 + 0.21 * len(names)
     figure = _figure(3.4 * len(groups) + 1.8, height)
     for place, group in enumerate(groups):
@@ -50,11 +53,15 @@ def _task_picture(groups: Sequence[Group], path: Path) -> None:
         for row, name in enumerate(names):
             one = group.of(name)
             if one is not None:
-                color = _FLOOR if one.floor else _ORIGINAL if name.endswith("(original)") else _CORRECTED
+                color = (
+                    _BASELINE if one.baseline else _ORIGINAL if name.endswith("(original)") else _CORRECTED
+                )
                 _bar(axes, one.scores[OVERALL], len(names) - row, color)
-        floor = group.of(group.best_floor)
-        if floor is not None:
-            axes.axvline(floor.scores[OVERALL].value, color=_FLOOR, linewidth=0.8, linestyle="--", zorder=0)
+        baseline = group.of(group.best_baseline)
+        if baseline is not None:
+            axes.axvline(
+                baseline.scores[OVERALL].value, color=_BASELINE, linewidth=0.8, linestyle="--", zorder=0
+            )
         _plain(axes, f"folds of {group.scheme}, {group.probe}", group.task.metric)
         axes.set_ylim(0.3, len(names) + 0.7)
         axes.set_yticks(range(len(names), 0, -1))
@@ -66,7 +73,7 @@ def _task_picture(groups: Sequence[Group], path: Path) -> None:
         color=_INK, parse_math=False,
     )  # fmt: skip
     figure.text(
-        0.02, 1.0 - 0.52 / height, "95 % intervals over spatial blocks and seeds; dashed: the best floor", size=7.5,
+        0.02, 1.0 - 0.52 / height, "95 % intervals over spatial blocks and seeds; dashed: the best baseline", size=7.5,
         color=_QUIET,
     )  # fmt: skip
     _save(figure, path)
@@ -88,12 +95,12 @@ def _corrections_picture(groups: Sequence[Group], path: Path) -> None:
     for place, stratum in enumerate(strata):
         left = (1.2 + panel * place) / wide
         axes = figure.add_axes((left, 0.6 / height, (panel - 0.33) / wide, 1.0 - 1.5 / height))
-        axes.axvline(0.0, color=_FLOOR, linewidth=0.8)
+        axes.axvline(0.0, color=_BASELINE, linewidth=0.8)
         for row, name in enumerate(names):
             these = [one for one in found if one.encoder == name and one.stratum == stratum]
             for number, one in enumerate(these):
                 offset = 0.0 if len(these) < 2 else 0.6 * (number / (len(these) - 1) - 0.5)
-                color = {"better": _CORRECTED, "worse": _ORIGINAL}.get(one.verdict, _FLOOR)
+                color = {"better": _CORRECTED, "worse": _ORIGINAL}.get(one.verdict, _BASELINE)
                 _bar(axes, one.difference, len(names) - row - offset, color, small=True)
         _plain(axes, stratum if stratum == OVERALL else f"near: {stratum}", "corrected minus original")
         axes.set_ylim(0.4, len(names) + 0.6)
@@ -109,7 +116,7 @@ def _corrections_picture(groups: Sequence[Group], path: Path) -> None:
     )
     figure.text(
         0.02, 1.0 - 0.55 / height,
-        "one line a task, kind of folds and probe; blue: better beyond the interval, orange: worse, gray: not told apart",
+        "one line a task, kind of folds and probe; blue: better, orange: worse, gray: no significant difference",
         size=7.5, color=_QUIET,
     )  # fmt: skip
     _save(figure, path)

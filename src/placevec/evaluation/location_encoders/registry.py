@@ -10,7 +10,7 @@ from placevec.evaluation.location_encoders import real_tasks as real
 from placevec.evaluation.location_encoders import synthetic_tasks as synthetic
 from placevec.evaluation.location_encoders.country_task import country_of_land
 from placevec.evaluation.location_encoders.user_task import own_task
-from placevec.evaluation.point_tasks import PointTask
+from placevec.evaluation.tasks import Task
 
 ORDER = (
     "country-of-land", "air-temperature", "elevation", "checkerboard", "population", "country-of-cities", "forest",
@@ -45,7 +45,7 @@ def names_of(wanted: Sequence[str] | None, data: Path | None) -> tuple[str, ...]
     return tuple(there)
 
 
-def task_of(name: str, data: Path | None) -> PointTask:
+def task_of(name: str, data: Path | None) -> Task:
     """One task, all of its points.
 
     Raises:

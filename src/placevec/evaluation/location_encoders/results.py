@@ -14,13 +14,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from placevec.errors import EvaluationError, PlacevecError, UsageError
-from placevec.evaluation.folds import Scheme
-from placevec.evaluation.point_tasks import PointTask
 from placevec.evaluation.ridge import Choice
+from placevec.evaluation.splits import Scheme
+from placevec.evaluation.tasks import MIN_OF_A_CLASS, Task, checked_points, sampled
+from placevec.geo import Floats
 from placevec.io.atomic import sha256_of_json, write_bytes, write_json
 from placevec.io.json_documents import check, read_json
 
-VERSION = 1
+VERSION = 2
 """Of what is computed: a change of a probe that changes answers counts it up, and old cells are made again."""
 _MAX_BYTES = 1 << 27
 
@@ -33,11 +34,11 @@ class Key:
     scheme: Scheme
     seed: int
     probe: str
-    entrant: str
+    candidate: str
 
     def path(self, out: Path) -> Path:
         """Of its file: names of encoders become letters, digits and signs that every file system takes."""
-        name = re.sub(r"[^A-Za-z0-9+.]+", "-", self.entrant).strip("-")
+        name = re.sub(r"[^A-Za-z0-9+.]+", "-", self.candidate).strip("-")
         return out / "cells" / self.task / f"{self.scheme}-{self.seed}" / f"{self.probe}-{name}.npz"
 
 
@@ -46,7 +47,7 @@ class Cell:
     """One result.
 
     Attributes:
-        predicted: (N,) as `measures.stored` keeps it.
+        predicted: (N,) as `stored` keeps it.
         choices: what was chosen in each fold.
         seconds: that it took.
     """
@@ -56,16 +57,34 @@ class Cell:
     seconds: float
 
 
-def identity(task: PointTask, folds: int, settings: Sequence[Any]) -> str:
+UNTESTED = np.uint16(65535)
+
+
+def stored(task: Task, predictions: Floats) -> NDArray[np.generic]:
+    """(N,) what is kept of (N, K) predictions: the class predicted (uint16, `UNTESTED`), or the number (float32, NaN)."""
+    if task.kind != "classification":
+        return predictions[:, 0].astype(np.float32)
+    tested = np.isfinite(predictions).all(axis=1)
+    named = np.full(len(predictions), UNTESTED, np.uint16)
+    named[tested] = predictions[tested].argmax(axis=1)
+    return named
+
+
+def tested(predicted: NDArray[np.generic]) -> NDArray[np.bool_]:
+    """(N,) which rows of `stored` predictions were tested."""
+    return np.asarray(predicted != UNTESTED if predicted.dtype == np.uint16 else np.isfinite(predicted))
+
+
+def identity(task: Task, folds: int, settings: Sequence[Any]) -> str:
     """SHA-256 of everything that a cell's answers depend on beside its key."""
     data = hashlib.sha256()
-    for array in (task.lonlat, task.target, task.further):
+    for array in (task.points, task.target, task.extra):
         data.update(np.ascontiguousarray(array).tobytes())
     return sha256_of_json(
         [
             VERSION,
             data.hexdigest(),
-            task.block_m,
+            task.side_m,
             task.kind,
             folds,
             [sorted(map(repr, one.items())) for one in settings],
@@ -110,7 +129,7 @@ def read(key: Key, out: Path, made_of: str) -> Cell | None:
 
 def _signed(key: Key, made_of: str) -> str:
     """What a file says of itself: a copy of another cell is not taken for this one."""
-    return sha256_of_json([made_of, key.task, key.scheme, key.seed, key.probe, key.entrant])
+    return sha256_of_json([made_of, key.task, key.scheme, key.seed, key.probe, key.candidate])
 
 
 POINTS = 5_000
@@ -153,25 +172,29 @@ def keep(out: Path, points: int, folds: int) -> None:
     write_json(out / _PLAN, {"points": points, "folds": folds})
 
 
-def taken(whole: PointTask, points: int, split: Callable[[PointTask], object]) -> PointTask:
+def taken(whole: Task, points: int, split: Callable[[Task], object]) -> Task:
     """At most ``points`` of a task's points, which ``split`` must be able to deal into folds.
 
     Raises:
         EvaluationError: there are too few points, blocks or classes; says so where the whole task would have enough.
     """
     try:
-        task = whole.sampled(points)
+        task = _fewer(whole, points)
         split(task)
     except EvaluationError as error:
-        many = int((~whole.further).sum())
+        many = int(whole.counted.sum())
         try:
-            split(whole.sampled(many))
+            split(_fewer(whole, many))
         except EvaluationError:
             raise error from None
         raise EvaluationError(
             f"{error}. Of its {many:,} points only {points:,} were taken: raise --points"
         ) from error
     return task
+
+
+def _fewer(task: Task, points: int) -> Task:
+    return checked_points(sampled(task, points, fewest=MIN_OF_A_CLASS))
 
 
 def affordable(budget_s: float | None, folds: int, cells: int) -> int:

@@ -15,9 +15,9 @@ from itertools import pairwise
 
 import numpy as np
 
-from placevec.evaluation.bootstrap import BANDS, POLES, near_antimeridian
 from placevec.evaluation.location_encoders.country_task import sphere_points
-from placevec.evaluation.point_tasks import PointTask
+from placevec.evaluation.location_encoders.strata import BANDS, POLES, near_antimeridian
+from placevec.evaluation.tasks import Task, point_task
 from placevec.geo import Floats, Ints
 from placevec.geo.coordinates import lonlat_of, xyz_of
 
@@ -117,41 +117,41 @@ BAYES = {
 """What nobody can exceed in expectation, by `Mixture.bayes_accuracy`; a test computes some of them anew."""
 
 
-def mixture_task(name: str) -> PointTask:
+def mixture_task(name: str) -> Task:
     """Which distribution of a mixture a point comes from: 50 classes of 100 points."""
     made = mixture(name)
     random = np.random.default_rng([NAMES.index(name), 0x7A5C])
     xyz, classes = made.drawn(OF_EACH, random)
     kind = "uniform centers" if name[0] == "U" else f"centers in {BANDS_OF_CENTERS[int(name[1]) - 1]} bands"
-    return PointTask(
-        f"vmf-{name}", "classes", lonlat_of(xyz), classes, tuple(f"{number:02d}" for number in range(CLASSES)),
-        most=BAYES[name],
+    return point_task(
+        f"vmf-{name}", "classification", lonlat_of(xyz), classes, tuple(f"{number:02d}" for number in range(CLASSES)),
+        ceiling=BAYES[name],
         description=f"mixture of 50 von Mises-Fisher distributions, {kind}, kappa up to {KAPPA_MAX[int(name[-1]) - 1]:g}",
         credit="synthetic",
     )  # fmt: skip
 
 
 def checkerboard(
-    points: int = 10_000, centers: int = 400, classes: int = 16, further: int = 2_000, seed: int = 0
-) -> PointTask:
+    points: int = 10_000, centers: int = 400, classes: int = 16, extra: int = 2_000, seed: int = 0
+) -> Task:
     """Which of ``classes`` colors the nearest of ``centers`` Fibonacci points has (Russwurm et al. 2024).
 
     Colors follow one another along the spiral, so neighboring cells differ. A cell of 400 is about 1,130 km across.
-    ``further`` points lie near the antimeridian and as many beyond 75 degrees, and are only tested.
+    ``extra`` points lie near the antimeridian and as many beyond 75 degrees, and are only tested.
     """
     random = np.random.default_rng([seed, 0xF1B])
     everywhere = sphere_points(random, points)
-    near = sphere_points(random, 60 * further, -75.0, 75.0)
-    near = near[near_antimeridian(near)][:further]
-    tops = sphere_points(random, further, BANDS[POLES][0], 90.0)
+    near = sphere_points(random, 60 * extra, -75.0, 75.0)
+    near = near[near_antimeridian(near)][:extra]
+    tops = sphere_points(random, extra, BANDS[POLES][0], 90.0)
     tops[::2, 1] *= -1.0
     lonlat = np.concatenate([everywhere, near, tops])
     from scipy.spatial import cKDTree
 
     nearest = np.asarray(cKDTree(fibonacci_sphere(centers)).query(xyz_of(lonlat))[1])
-    return PointTask(
-        "checkerboard", "classes", lonlat, nearest % classes, tuple(f"{number:02d}" for number in range(classes)),
-        further=np.arange(len(lonlat)) >= points, most=1.0,
+    return point_task(
+        "checkerboard", "classification", lonlat, nearest % classes, tuple(f"{number:02d}" for number in range(classes)),
+        extra=np.arange(len(lonlat)) >= points, ceiling=1.0,
         description=f"color of the nearest of {centers} Fibonacci points, {classes} colors", credit="synthetic",
     )  # fmt: skip
 

@@ -9,31 +9,30 @@ from typing import Any
 
 import numpy as np
 
-from placevec.evaluation.bootstrap import ANTIMERIDIAN, POLES
-from placevec.evaluation.folds import Scheme
+from placevec.evaluation.bootstrap import Score
 from placevec.evaluation.location_encoders.compare import (
     OVERALL,
     Correction,
     Group,
-    Score,
     Standing,
     corrections,
     mean_ranks,
     pooled,
 )
 from placevec.evaluation.location_encoders.run import Outcome, Probe
+from placevec.evaluation.location_encoders.strata import ANTIMERIDIAN, POLES
+from placevec.evaluation.splits import Scheme
 from placevec.io.atomic import write_csv, write_text
 from placevec.io.progress import printable
 
 _RULE = (
-    "Intervals are 95 %, from a bootstrap over spatial blocks and seeds that is paired over encoders. **above** and "
-    "**below** the best floor are claimed where Holm's procedure over the encoders of a table keeps the chance of any "
-    "false claim below 5 %. `=` marks encoders whose difference from the best one has an interval that holds zero: "
-    "they are not told apart from it."
+    "Intervals are 95 % over spatial blocks and seeds, paired over encoders. **better** and **worse** than the best "
+    "baseline are claimed where Holm's procedure over the encoders of a table keeps the chance of any false claim at "
+    "5 %. `=` marks encoders whose difference from the best one has an interval that holds zero."
 )
 _HEADER = (
-    "task", "metric", "folds", "probe", "name", "floor", "stratum", "score", "low", "high", "points", "seeds", "rank",
-    "minus_best_floor", "minus_low", "minus_high", "p_holm", "verdict", "like_best", "geo_bias", "seconds",
+    "task", "metric", "folds", "probe", "name", "baseline", "stratum", "score", "low", "high", "points", "seeds", "rank",
+    "minus_best_baseline", "minus_low", "minus_high", "p_holm", "verdict", "like_best", "geo_bias", "seconds",
 )  # fmt: skip
 
 
@@ -95,22 +94,18 @@ def markdown(results: Results) -> str:
 
 
 def in_words(group: Group) -> str:
-    """One honest sentence about a group."""
-    above = [one.name for one in group.encoders if one.verdict == "above"]
-    below = [one.name for one in group.encoders if one.verdict == "below"]
+    """One sentence about a group."""
+    counts = {word: sum(one.verdict == word for one in group.encoders) for word in ("better", "worse")}
     alike = sum(one.like_best for one in group.encoders)
-    best = group.encoders[0]
-    said = f"{best.name} has the best score" + (
-        f"; {alike - 1} of {len(group.encoders) - 1} others are not told apart from it" if alike > 1 else ""
-    )
-    against = f"the best floor, {group.best_floor},"
-    if not above:
-        said += f". No encoder is above {against} beyond the interval"
+    said = f"{group.encoders[0].name} has the best score"
+    if alike > 1:
+        said += f"; {alike - 1} of {len(group.encoders) - 1} others do not differ significantly from it"
+    against = f"the best baseline, {group.best_baseline}"
+    if counts["better"]:
+        said += f". Better than {against}: {counts['better']} of {len(group.encoders)}"
     else:
-        said += f". Above {against} are {len(above)} of {len(group.encoders)}"
-    if below:
-        said += f"; below it {len(below)}"
-    return said + "."
+        said += f". No encoder is significantly better than {against}"
+    return said + (f"; worse: {counts['worse']}." if counts["worse"] else ".")
 
 
 # --- parts -------------------------------------------------------------------------------------------------
@@ -119,11 +114,11 @@ def in_words(group: Group) -> str:
 def _of_task(groups: Sequence[Group]) -> list[str]:
     task = groups[0].task
     lines = [f"## {task.name}", "", f"{printable(task.description)}. {task.metric}, larger is better."]
-    lines[-1] += f" {int((~task.further).sum()):,} points; blocks of {task.block_m / 1000:,.0f} km."
+    lines[-1] += f" {int((task.counted).sum()):,} points; blocks of {task.side_m / 1000:,.0f} km."
     if task.credit.strip():
         lines[-1] += f" {task.credit}."
-    if task.most is not None:
-        lines[-1] += f" Nobody can exceed {task.most:.3f} in expectation."
+    if task.ceiling is not None:
+        lines[-1] += f" No classifier can exceed {task.ceiling:.3f} in expectation."
     lines.append("")
     for group in groups:
         title = f"### {task.name}: folds of {group.scheme}, {group.probe}"
@@ -131,7 +126,7 @@ def _of_task(groups: Sequence[Group]) -> list[str]:
         lines += [title, "", f"{in_words(group)} ({seeds})"]
         if group.reachable < 0.995:
             lines[-1] += (
-                f" {group.reachable:.1%} of the tested points have a class that their training knows."
+                f" {group.reachable:.1%} of the tested points have a class that occurs in their training."
             )
         edges = sum(one.edges for one in group.encoders)
         if edges:
@@ -139,7 +134,7 @@ def _of_task(groups: Sequence[Group]) -> list[str]:
                 f" In {edges} folds the penalty was at the end of the grid while the score still rose."
             )
         strata = [name for name in group.standings[0].scores if name != OVERALL]
-        header = ["", task.metric, "minus best floor", "", "geo-bias", *strata]
+        header = ["", task.metric, "minus best baseline", "", "geo-bias", *strata]
         lines += ["", "| " + " | ".join(header) + " |", "|" + " --- |" * len(header)]
         lines += [_line(one, strata) for one in group.standings]
         lines.append("")
@@ -147,13 +142,21 @@ def _of_task(groups: Sequence[Group]) -> list[str]:
 
 
 def _line(one: Standing, strata: Sequence[str]) -> str:
-    name = f"*{one.name}*" if one.floor else f"{one.name}{' `=`' if one.like_best else ''}"
+    name = f"*{one.name}*" if one.baseline else f"{one.name}{' `=`' if one.like_best else ''}"
     cells = [name, _interval(one.scores[OVERALL])]
-    cells.append("" if one.floor else f"{one.ahead.value:+.3f} [{one.ahead.low:+.3f}, {one.ahead.high:+.3f}]")
-    cells.append(f"**{one.verdict}**" if one.verdict in ("above", "below") else one.verdict)
+    cells.append("" if one.baseline else "{:+.3f} [{:+.3f}, {:+.3f}]".format(*_against_best(one)[:3]))
+    cells.append(f"**{one.verdict}**" if one.verdict in ("better", "worse") else one.verdict)
     cells.append("" if np.isnan(one.geo_bias) else f"{one.geo_bias:.1f}")
     cells += [f"{one.scores[name].value:.3f}" if name in one.scores else "" for name in strata]
     return "| " + " | ".join(cells) + " |"
+
+
+def _against_best(one: Standing) -> tuple[float, float, float, float]:
+    """(difference from the best baseline, low, high, p); NaN for baselines."""
+    if one.against_best is None:
+        return (float("nan"),) * 4
+    difference = one.against_best.difference
+    return difference.value, difference.low, difference.high, one.against_best.p
 
 
 def _interval(score: Score) -> str:
@@ -170,11 +173,12 @@ def _ranks(groups: Sequence[Group]) -> list[str]:
         tasks = ", ".join(group.task.name for group in some)
         lines += [
             f"### Folds of {scheme}, {probe}: {len(some)} task{'' if len(some) == 1 else 's'}", "", tasks, "",
-            "| | mean rank | above the best floor | not told apart | below |", "| --- | --- | --- | --- | --- |",
+            "| | mean rank | better than the best baseline | no significant difference | worse |",
+            "| --- | --- | --- | --- | --- |",
         ]  # fmt: skip
         for name, rank in ranks.items():
             verdicts = [standing.verdict for group in some if (standing := group.of(name)) is not None]
-            counts = [verdicts.count(word) for word in ("above", "not told apart", "below")]
+            counts = [verdicts.count(word) for word in ("better", "no significant difference", "worse")]
             shown = f"{rank.value:.1f}" + (f" [{rank.low:.1f}, {rank.high:.1f}]" if len(some) > 1 else "")
             lines.append(f"| {name} | {shown} | {counts[0]} | {counts[1]} | {counts[2]} |")
         lines.append("")
@@ -259,12 +263,12 @@ def _rows(groups: Sequence[Group]) -> list[tuple[Any, ...]]:
                     group.scheme,
                     group.probe,
                     one.name,
-                    int(one.floor),
+                    int(one.baseline),
                     stratum,
                 )
                 rows.append(
-                    (*head, score.value, score.low, score.high, score.points, len(group.seeds))
-                    + ((one.rank, one.ahead.value, one.ahead.low, one.ahead.high, one.p, one.verdict, int(one.like_best),
+                    (*head, score.value, score.low, score.high, score.places, len(group.seeds))
+                    + ((one.rank, *_against_best(one), one.verdict, int(one.like_best),
                         one.geo_bias, one.seconds) if stratum == OVERALL else ("",) * 9)
                 )  # fmt: skip
     return rows
@@ -277,17 +281,18 @@ def _described(group: Group) -> dict[str, Any]:
         "folds": group.scheme,
         "probe": group.probe,
         "seeds": list(group.seeds),
-        "best_floor": group.best_floor,
-        "most": group.task.most,
+        "best_baseline": group.best_baseline,
+        "ceiling": group.task.ceiling,
         "reachable": group.reachable,
         "in_words": in_words(group),
         "standings": [
             {
-                "name": one.name, "floor": one.floor, "rank": one.rank, "p_holm": one.p, "verdict": one.verdict,
+                "name": one.name, "baseline": one.baseline, "rank": one.rank, "p_holm": _against_best(one)[3],
+                "verdict": one.verdict,
                 "like_best": one.like_best, "geo_bias": one.geo_bias, "seconds": one.seconds,
-                "minus_best_floor": [one.ahead.value, one.ahead.low, one.ahead.high],
+                "minus_best_baseline": list(_against_best(one)[:3]),
                 "scores": {
-                    name: {"score": score.value, "low": score.low, "high": score.high, "points": score.points}
+                    name: {"score": score.value, "low": score.low, "high": score.high, "points": score.places}
                     for name, score in one.scores.items()
                 },
             }

@@ -15,9 +15,9 @@ from placevec import encoders
 from placevec.core import Draw, Look, Objective, Recipe, Slot
 from placevec.datasets.views.coordinates import NAME, CoordinatesView
 from placevec.evaluation import ridge
-from placevec.evaluation.folds import Folds
-from placevec.evaluation.location_encoders.contenders import UNTRAINED_MEANS_NOTHING, Entrant
-from placevec.evaluation.point_tasks import PointTask
+from placevec.evaluation.location_encoders.candidates import UNTRAINED_MEANS_NOTHING, Candidate
+from placevec.evaluation.splits import Split
+from placevec.evaluation.tasks import Task
 from placevec.geo import Floats, Ints
 from placevec.models.heads import Head
 from placevec.training.loop import train
@@ -25,7 +25,7 @@ from placevec.training.objectives.supervised import ClassLoss, NumberLoss
 from placevec.training.options import TrainingOptions
 from placevec.training.samplers.epochs import Epochs
 
-DIM, HIDDEN, BATCH, STEPS, PASSES, RATE = 128, 256, 128, 300, 10, 2e-3
+DIM, HIDDEN, BATCH, STEPS, EPOCHS, RATE = 128, 256, 128, 300, 10, 2e-3
 """Length of the vectors, hidden units, points of a batch, steps, validations among them, peak of the learning rate."""
 
 
@@ -53,20 +53,18 @@ class _Whole:
         return Draw({"point": Look(self.rows)}, {"label": self.label[self.rows]})
 
 
-def predicted(
-    entrant: Entrant, task: PointTask, folds: Folds, seed: int
-) -> tuple[Floats, list[ridge.Choice]]:
-    """((N, K) answers, NaN where a row was not tested; the setting of each fold) of an encoder trained on every fold.
+def predicted(candidate: Candidate, task: Task, folds: Split, seed: int) -> tuple[Floats, list[ridge.Choice]]:
+    """((N, K) predictions, NaN where a row was not tested; the setting of each fold) of an encoder trained on every fold.
 
     The setting is the one that the ridge chooses inside the fold; what has no untrained features takes its first.
     """
-    label = torch.from_numpy(np.array(task.target, np.float64 if task.kind == "number" else np.int64))
-    counted = task.lonlat[~task.further]
-    settings = entrant.settings(task.block_m)
+    label = torch.from_numpy(np.array(task.target, np.float64 if task.kind == "regression" else np.int64))
+    counted = task.points[task.counted]
+    settings = candidate.settings(task.side_m)
     features = (
         []
-        if entrant.encoder in UNTRAINED_MEANS_NOTHING or len(settings) == 1
-        else [entrant.features(task.lonlat, one, counted) for one in settings]
+        if candidate.encoder in UNTRAINED_MEANS_NOTHING or len(settings) == 1
+        else [candidate.features(task.points, one, counted) for one in settings]
     )
     found = np.full((len(task), task.outputs), np.nan)
     choices = []
@@ -76,25 +74,25 @@ def predicted(
             if features
             else ridge.Choice(0, 0.0)
         )
-        options = entrant.options(settings[choice.setting], counted)
-        answer = fitted(entrant, options, task, label, fold.train, parts, seed=1000 * seed + number)
-        found[fold.test] = answer(task.lonlat[fold.test])
+        options = candidate.options(settings[choice.setting], counted)
+        predict = fitted(candidate, options, task, label, fold.train, parts, seed=1000 * seed + number)
+        found[fold.test] = predict(task.points[fold.test])
         choices.append(choice)
     return found, choices
 
 
 def fitted(
-    entrant: Entrant,
+    candidate: Candidate,
     options: Mapping[str, Any],
-    task: PointTask,
+    task: Task,
     label: Tensor,
     rows: Ints,
     parts: Ints,
     seed: int,
 ) -> Callable[[Floats], Floats]:
-    """Train on some rows; the best of `PASSES` passes by the loss on one inner part answers (m, 2) points with (m, K)."""
+    """Train on some rows; the best of `EPOCHS` epochs by the loss on one inner part predicts (m, K) at (m, 2) points."""
     torch.manual_seed(seed)
-    encoder = encoders.location(entrant.encoder, DIM, variant=entrant.variant, hidden=HIDDEN, **options)
+    encoder = encoders.location(candidate.encoder, DIM, variant=candidate.variant, hidden=HIDDEN, **options)
     head, objective = _head(task, rows)
     kept, held = _validation(parts, seed)
     batch = min(BATCH, len(rows[kept]))
@@ -112,13 +110,13 @@ def fitted(
             best[name] = {key: value.detach().cpu().clone() for key, value in module.state_dict().items()}
 
     options_of_loop = TrainingOptions(
-        epochs=PASSES, steps_per_epoch=STEPS // PASSES, validation_steps=1, learning_rate=RATE, seed=seed,
+        epochs=EPOCHS, steps_per_epoch=STEPS // EPOCHS, validation_steps=1, learning_rate=RATE, seed=seed,
         prefetch=0, workers=0, precision="fp32",
     )  # fmt: skip
     with tempfile.TemporaryDirectory(prefix="placevec-benchmark-") as folder:
         train(
             recipe,
-            {NAME: CoordinatesView(task.lonlat)},
+            {NAME: CoordinatesView(task.points)},
             Path(folder),
             options_of_loop,
             config={},
@@ -128,16 +126,16 @@ def fitted(
     head.load_state_dict(best["head"])
     encoder.eval()
 
-    def answer(lonlat: Floats) -> Floats:
+    def predict(lonlat: Floats) -> Floats:
         with torch.no_grad():
             found = head.answers(encoder(lonlat)).double().cpu().numpy()
         return np.asarray(found[:, 1:] if task.kind == "presence" else found)
 
-    return answer
+    return predict
 
 
-def _head(task: PointTask, rows: Ints) -> tuple[Head, Objective]:
-    if task.kind == "number":
+def _head(task: Task, rows: Ints) -> tuple[Head, Objective]:
+    if task.kind == "regression":
         values = task.target[rows]
         head = Head(DIM, "number", mean=float(values.mean()), deviation=max(float(values.std()), 1e-9))
         return head, NumberLoss(head)

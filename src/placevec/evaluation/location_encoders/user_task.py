@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from placevec.errors import EvaluationError, InputError
-from placevec.evaluation.point_tasks import WORLD_BLOCK_M, PointTask, classes_of, with_common_classes
+from placevec.evaluation.tasks import WORLD_BLOCK_M, Task, classes_of, point_task, with_common_classes
 from placevec.geo import Floats, to_ecef
 from placevec.sources.tables.points import read_points
 
@@ -16,7 +16,7 @@ MAX_CLASSES = 2_000
 _NOT_LABELS = ("lon", "lat", "longitude", "latitude", "lng", "long", "x", "y", "place_id", "id", "geometry")
 
 
-def own_task(path: str | Path, label: str | None = None, block_m: float | None = None) -> PointTask:
+def own_task(path: str | Path, label: str | None = None, block_m: float | None = None) -> Task:
     """The points of a CSV, Parquet, GeoJSON, GeoPackage or Shapefile with a column to predict.
 
     Args:
@@ -43,9 +43,9 @@ def own_task(path: str | Path, label: str | None = None, block_m: float | None =
         raise EvaluationError(f"{path.name}: no row has coordinates and a {column}")
     size = _block_of(lonlat) if block_m is None else block_m
     if values.dtype.kind == "f" and not (values == np.round(values)).all():
-        return PointTask(
+        return point_task(
             name,
-            "number",
+            "regression",
             lonlat,
             values.to_numpy(np.float64),
             block_m=size,
@@ -58,8 +58,14 @@ def own_task(path: str | Path, label: str | None = None, block_m: float | None =
             "Numbers to predict as such need a fraction somewhere, or choose another column with --label"
         )
     return with_common_classes(
-        PointTask(
-            name, "classes", lonlat, target, names, block_m=size, description=f"{column} of {path.name}"
+        point_task(
+            name,
+            "classification",
+            lonlat,
+            target,
+            names,
+            block_m=size,
+            description=f"{column} of {path.name}",
         )
     )
 

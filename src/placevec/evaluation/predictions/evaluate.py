@@ -1,13 +1,14 @@
-"""How good a model's answers are on places that it was not taught on, beside what needs no learned encoder.
+"""How good a head's predictions are on places that it was not trained on, beside baselines without a trained encoder.
 
-For models with a head. The places are the test side of the dataset's split, else its validation side, else the blocks
-that training held out. Every row is measured on the same places and the same resamplings of blocks.
+The places are the test part of the split, else its validation part, else the blocks that training held out. Every row
+is measured on the same places and the same draws of blocks.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,148 +16,222 @@ from numpy.typing import NDArray
 from placevec.datasets.dataset import Dataset
 from placevec.datasets.labels import Labeled
 from placevec.errors import EvaluationError
-from placevec.evaluation.baselines import (
-    MAX_TRAIN,
-    NEIGHBORS,
-    Neighbors,
-    frequencies,
-    sines,
-    taught,
-)
-from placevec.evaluation.predictions.ranking import seen_by_image
-from placevec.evaluation.predictions.report import AnswerReport
-from placevec.evaluation.predictions.scores import (
-    Measured,
-    Resampling,
-    Standing,
-    auc,
-    of_classes,
-    of_numbers,
-)
-from placevec.evaluation.predictions.split import Sides, sides_of
+from placevec.evaluation.bootstrap import Resampling, Score
+from placevec.evaluation.compare import compare
+from placevec.evaluation.neighbors import neighbor_means
+from placevec.evaluation.point_baselines import MAX_TRAINED, frequencies, linear_layer, sines
+from placevec.evaluation.predictions.ranking import TOP, TrueRanks, seen_by_image
+from placevec.evaluation.predictions.split import HeldOut, held_out
+from placevec.evaluation.report import Report
+from placevec.evaluation.results import Result, Row
+from placevec.evaluation.scores import each, resampled, weighted_mean
+from placevec.evaluation.splits import Blocks
+from placevec.evaluation.tasks import Kind
 from placevec.geo import Floats, Ints, spatial_blocks, to_ecef
+from placevec.geo.coordinates import xyz_of
 from placevec.io.progress import SILENT, Progress
 from placevec.models.heads import Head
 from placevec.models.model import Model
 from placevec.training.samplers.background import Sphere
 
-if TYPE_CHECKING:
-    pass
-
-Answers = NDArray[np.floating]
+Scores = NDArray[np.floating]
+Measured = dict[str, Score]
 EVERY_PHOTO = "every photo"
 """Rows that are measured on photos without coordinates too."""
-_ELSEWHERE = 10_000
+SUBJECT = "model"
+DRAWS = 2_000
+METHOD = (
+    "Every row is measured on the same places. Intervals are 95 % over blocks of places; they are about this area and "
+    "places like these, not about other areas, and not about training the model again. Verdicts hold together: Holm's "
+    "rule keeps the chance of any false one among them at 5 %."
+)
+_BACKGROUND = 10_000
 _MAX_SCORES = 2**26
-"""Scores held at once: many classes are answered part by part."""
+"""Scores held at once: many classes are predicted part by part."""
+_KS = (1, 5, 20)
 
 
-def evaluate_answers(
-    model: Model, dataset: Dataset, *, floors: bool = True, seed: int = 0, progress: Progress = SILENT
-) -> AnswerReport:
-    """Measure a model's answers on a dataset's places, beside floors.
+def evaluate_predictions(
+    model: Model, dataset: Dataset, *, baselines: bool = True, seed: int = 0, progress: Progress = SILENT
+) -> Report:
+    """Measure a model's predictions on a dataset's places, beside baselines.
 
     Args:
         model: with a head.
         dataset: whose labels are classes or numbers, as the head's are; the one it was trained on, or another.
-        floors: measure those too.
-        seed: of resamplings, and of what is drawn for floors.
+        baselines: measure those too.
+        seed: of resamplings, and of what is drawn for baselines.
         progress: where to report.
 
     Raises:
-        EvaluationError: no head, labels of another kind, no place that was not taught on.
+        EvaluationError: no head, labels of another kind, no place that the model was not trained on.
     """
     head = model.head
     if head is None:
         raise EvaluationError(
-            "this model has no head, so it answers nothing: embed places with it, and evaluate the vectors"
+            "this model has no head, so it predicts nothing: embed places with it, and evaluate the vectors"
         )
     labels = dataset.labels()
     if (labels.kind == "number") != (head.kind == "number"):
         raise EvaluationError(
-            f"the model answers with {head.kind}, the labels of {dataset.path} are {labels.kind}"
+            f"the model predicts {head.kind}, the labels of {dataset.path} are {labels.kind}"
         )
-    sides = sides_of(model, dataset, labels)
-    lonlat = dataset.lonlat
-    points = lonlat[sides.judged]
+    split = held_out(model, dataset, labels)
+    points = dataset.lonlat[split.test]
     block_m = _block_m(points)
-    over = Resampling(spatial_blocks(points[:, 0], points[:, 1], block_m), seed)
-    report = AnswerReport(
-        model="" if model.path is None else str(model.path), dataset=dataset.name, kind=head.kind, side=sides.name,
-        places=len(points), taught=len(sides.taught), classes=len(head.classes), unseen=sides.unseen,
-        blocks=over.count, block_m=block_m, notes=list(sides.notes),
-    )  # fmt: skip
-    measure = _Measure(model, head, sides, lonlat, over, seed)
-    images = _images(dataset, labels, head, sides, report.notes)
-    of_images = 0 if images is None else 2 * len(measure.photos())
-    with progress.task("Measuring", total=measure.count(floors) + of_images) as advance:
-        for name, measured in _rows(measure, floors, images):
-            report.rows[name] = measured
+    measure = _Measure(
+        model, head, split, dataset.lonlat, spatial_blocks(points[:, 0], points[:, 1], block_m), seed
+    )
+    notes = list(split.notes)
+    images = _images(dataset, labels, head, split, notes)
+    rows = []
+    count = measure.count(baselines) + (0 if images is None else 2 * len(measure.photos()))
+    with progress.task("Measuring", total=count) as advance:
+        for name, measured in _rows(measure, baselines, images):
+            rows.append(Row(name, measured))
             advance(1)
-    if measure.drawn:
-        report.notes.append(
-            f"floors are taught on {MAX_TRAIN:,} of {len(sides.taught):,} places, drawn at random"
+    if measure.sampled:
+        notes.append(
+            f"baselines are trained on {MAX_TRAINED:,} of {len(split.train):,} places, drawn at random"
         )
-    return report
+    if split.unseen:
+        notes.append(
+            f"{split.unseen:,} places are of classes that the model was never trained on: always wrong"
+        )
+    over = measure.over
+    result = Result(
+        task=dataset.name, kind=kind_of(head), description=_described(split, head, len(points)),
+        metric=next(iter(rows[0].scores)), places=len(points), classes={}, blocks=over.count,
+        effective_blocks=Blocks(over.block, block_m).effective, block_m=block_m, buffer_m=0.0, folds=0, seeds=1,
+        kept=1.0, rows=rows, comparisons=_compared(rows), subject=SUBJECT, notes=notes,
+    )  # fmt: skip
+    about = {
+        "title": "How good these predictions are", "model": "" if model.path is None else str(model.path),
+        "dataset": dataset.name, "kind": kind_of(head), "split": split.name, "places": len(points),
+        "trained": len(split.train), "classes": len(head.classes), "unseen": split.unseen,
+    }  # fmt: skip
+    return Report([result], about=about, method=METHOD)
+
+
+def kind_of(head: Head) -> Kind:
+    """The kind of task that a head answers: one of many classes, a number, or whether its one class is present."""
+    if head.kind == "number":
+        return "regression"
+    return "classification" if head.outputs > 1 else "presence"
+
+
+def _described(split: HeldOut, head: Head, places: int) -> str:
+    classes = f", {len(head.classes):,} class{'' if len(head.classes) == 1 else 'es'}" if head.classes else ""
+    return f"{places:,} places ({split.name}){classes}; baselines trained on {len(split.train):,}"
+
+
+def _compared(rows: Sequence[Row]) -> list[Any]:
+    """The model against every other row of the same places, and images with the model against images alone."""
+    scores = {row.name: row.score for row in rows if not row.name.endswith(EVERY_PHOTO)}
+    pairs = [(SUBJECT, name) for name in scores if name != SUBJECT and not name.startswith("image")]
+    return compare(scores, [*pairs, (f"image x {SUBJECT}", "image alone")])
 
 
 class _Measure:
-    """One model's places: asks, and measures."""
+    """One model's places: predicts, and measures."""
 
     def __init__(
-        self, model: Model, head: Head, sides: Sides, lonlat: Floats, over: Resampling, seed: int
+        self, model: Model, head: Head, split: HeldOut, lonlat: Floats, block: Ints, seed: int
     ) -> None:
-        self.model, self.head, self.sides, self.over, self.seed = model, head, sides, over, seed
-        self.points = lonlat[sides.judged]
-        self.truth = sides.labels[sides.judged]
-        rows = sides.taught
-        self.drawn = len(rows) > MAX_TRAIN
-        if self.drawn:
-            rows = np.sort(np.random.default_rng([seed, 0xF1]).choice(rows, MAX_TRAIN, replace=False))
+        self.model, self.head, self.split, self.seed = model, head, split, seed
+        self.over = Resampling(block, draws=DRAWS, seed=seed)
+        self.points, self.truth = lonlat[split.test], split.labels[split.test]
+        rows = split.train
+        self.sampled = len(rows) > MAX_TRAINED
+        if self.sampled:
+            rows = np.sort(np.random.default_rng([seed, 0xF1]).choice(rows, MAX_TRAINED, replace=False))
         self.rows, self.lonlat = rows, lonlat
         self.classes = 0 if head.kind == "number" else head.outputs
         self.alone = self.classes == 1
 
-    def count(self, floors: bool) -> int:
+    def count(self, baselines: bool) -> int:
         """How many rows there will be."""
-        return 1 if not floors or len(self.rows) == 0 else 2 if self.alone else 5
+        return 1 if not baselines or len(self.rows) == 0 else 2 if self.alone else 5
 
-    def of_model(self) -> dict[str, Measured]:
-        """What the model's own answers are worth."""
+    def of_model(self) -> Measured:
+        """The model's own predictions."""
         if self.alone:
-            return self._against(lambda points, years: self._scores(points, years)[:, 0])
+            return self._against_background(lambda points, years: self._scores(points, years)[:, 0])
         if not self.classes:
-            found = self.model.predict_lonlat(self.points, self._years(self.sides.judged))[:, 0]
-            return of_numbers(self.truth, found.astype(np.float64), self.over)
-        return self._told(
-            [
-                Standing.of(self._scores(self.lonlat[part], self._years(part)), self._labels(part))
-                for part in self._parts(self.sides.judged)
-            ]
-        )
+            return self.of(self.model.predict_lonlat(self.points, self._years(self.split.test)))
+        parts = [
+            TrueRanks.of(self._scores(self.lonlat[part], self._years(part)), self._labels(part))
+            for part in self._parts(self.split.test)
+        ]
+        return of_classes(TrueRanks.joined(parts), self.truth, self.classes, self.over)
 
     def photos(self) -> list[tuple[str, Ints, Resampling]]:
-        """(ending of a row's name, photos, their blocks): those with coordinates; and all, where some have none."""
-        placed = ("", self.sides.judged, self.over)
-        if not len(self.sides.unplaced):
+        """(ending of a row's name, photos, their draws): those with coordinates; and all, where some have none."""
+        placed = ("", self.split.test, self.over)
+        if not len(self.split.unplaced):
             return [placed]
-        alone = self.over.count + np.arange(len(self.sides.unplaced))
-        over = Resampling(np.concatenate((self.over.block, alone)), self.seed)
-        return [placed, (f", {EVERY_PHOTO}", np.concatenate((self.sides.judged, self.sides.unplaced)), over)]
+        alone = self.over.count + np.arange(len(self.split.unplaced))
+        over = Resampling(np.concatenate((self.over.block, alone)), draws=DRAWS, seed=self.seed)
+        return [placed, (f", {EVERY_PHOTO}", np.concatenate((self.split.test, self.split.unplaced)), over)]
 
     def with_images(
         self, predictions: Any, image_rows: Ints, rows: Ints, over: Resampling, *, alone: bool
-    ) -> dict[str, Measured]:
-        """What P(y | image) is worth on ``rows``, alone or times P(y | place); the one that is known decides alone."""
-        standings = []
+    ) -> Measured:
+        """P(y | image) on ``rows``, alone or times P(y | place); the one that is known decides alone."""
+        ranks = []
         for part in self._parts(rows):
             scores, _ = seen_by_image(predictions, image_rows[part], self.classes)
             if not alone:
                 placed = np.asarray(np.isfinite(self.lonlat[part]).all(axis=1))
                 known = part[placed]
                 scores[placed] *= self.model.predict_lonlat(self.lonlat[known], self._years(known))
-            standings.append(Standing.of(scores, self._labels(part)))
-        return of_classes(Standing.joined(standings), self._labels(rows), self.classes, over)
+            ranks.append(TrueRanks.of(scores, self._labels(part)))
+        return of_classes(TrueRanks.joined(ranks), self._labels(rows), self.classes, over)
+
+    def of(self, scores: Scores) -> Measured:
+        """(N, C) scores or (N, 1) numbers."""
+        if not self.classes:
+            return of_numbers(self.truth, scores[:, 0].astype(np.float64), self.over)
+        return of_classes(TrueRanks.of(scores, self.truth), self.truth, self.classes, self.over)
+
+    def nearest(self) -> Measured:
+        """Of one class: nearness to the training places."""
+        from scipy.spatial import cKDTree
+
+        tree = cKDTree(xyz_of(self.lonlat[self.rows]))
+        return self._against_background(lambda points, _: -tree.query(xyz_of(points))[0])
+
+    def neighbors(self) -> tuple[int, Scores]:
+        """How many neighbors are best on the validation places (5 where there are none), and what they predict."""
+        own, xyz = self._labels(self.rows), xyz_of(self.lonlat[self.rows])
+        target = own if self.classes else np.asarray(own, np.float64)[:, None]
+        chosen, rows = 5, self.split.validation
+        if len(rows):
+            truth = self._labels(rows)
+            found = neighbor_means(xyz, target, xyz_of(self.lonlat[rows]), _KS, classes=self.classes)
+            chosen = max(zip(_KS, found, strict=True), key=lambda one: self._quality(one[1], truth))[0]
+        found = neighbor_means(xyz, target, xyz_of(self.points), (chosen,), classes=self.classes)
+        return chosen, found[0]
+
+    def _quality(self, found: Floats, truth: NDArray[Any]) -> float:
+        if not self.classes:
+            return -float(((found[:, 0] - truth) ** 2).mean())
+        return float(TrueRanks.of(found, truth).reciprocal().mean())
+
+    def linear(self, features: Callable[[Floats, Floats | None], Any]) -> Scores:
+        """What a linear layer on ``features(lonlat, years)`` predicts."""
+        given = features(self.lonlat[self.rows], self._years(self.rows))
+        tested = features(self.points, self._years(self.split.test))
+        return linear_layer(
+            np.asarray(given, np.float64), self._labels(self.rows), [np.asarray(tested, np.float64)], self.classes,
+            self.seed,
+        )[0]  # fmt: skip
+
+    def constant(self) -> Scores:
+        """The frequencies of the classes, or the mean of the numbers."""
+        own = self._labels(self.rows)
+        row = frequencies(own, self.classes) if self.classes else np.array([own.mean()])
+        return np.tile(row.astype(np.float32), (len(self.points), 1))
 
     def _parts(self, rows: Ints) -> Iterator[Ints]:
         """So many rows at a time as there is room for scores."""
@@ -164,10 +239,7 @@ class _Measure:
         for start in range(0, len(rows), step):
             yield rows[start : start + step]
 
-    def _told(self, standings: Sequence[Standing]) -> dict[str, Measured]:
-        return of_classes(Standing.joined(standings), self.truth, self.classes, self.over)
-
-    def _scores(self, points: Floats, years: Floats | None) -> Answers:
+    def _scores(self, points: Floats, years: Floats | None) -> Scores:
         """(N, C) logits: probabilities near 1 would tie."""
         import torch
 
@@ -176,108 +248,99 @@ class _Measure:
             found = self.head(z.to(self.head.linear.weight.device)).float().cpu().numpy()
         return np.asarray(found, np.float32)
 
-    def of(self, answers: Answers) -> dict[str, Measured]:
-        """What (N, C) scores or (N, 1) numbers are worth."""
-        if not self.classes:
-            return of_numbers(self.truth, answers[:, 0].astype(np.float64), self.over)
-        return self._told([Standing.of(answers, self.truth)])
-
-    def nearest(self) -> dict[str, Measured]:
-        """Of one class: nearness to the places that it was seen at."""
-        known = Neighbors(self.lonlat[self.rows], np.zeros(len(self.rows)), 0)
-        return self._against(lambda points, _: -known.distance(points))
-
-    def neighbors(self) -> tuple[int, Answers]:
-        """How many neighbors are best on the validation side (5 where there is none), and what they answer."""
-        own = self._labels(self.rows)
-        known = Neighbors(self.lonlat[self.rows], own, self.classes)
-        chosen, rows = 5, self.sides.choosing
-        if len(rows):
-            truth, points = self._labels(rows), self.lonlat[rows]
-
-            def worth(count: int) -> float:
-                found = known.answers(points, count)
-                if not self.classes:
-                    return -float(((found[:, 0] - truth) ** 2).mean())
-                return float(Standing.of(found, truth).reciprocal().mean())
-
-            chosen = max(NEIGHBORS, key=worth)
-        return chosen, known.answers(self.points, chosen)
-
-    def linear(self, features: Any) -> Answers:
-        """What a linear layer on ``features(lonlat, years)`` answers."""
-        given = features(self.lonlat[self.rows], self._years(self.rows))
-        asked = features(self.points, self._years(self.sides.judged))
-        return taught(
-            np.asarray(given, np.float64), self._labels(self.rows), [np.asarray(asked, np.float64)], self.classes,
-            self.seed,
-        )[0]  # fmt: skip
-
-    def constant(self) -> Answers:
-        """The frequencies of the classes, or the mean of the numbers."""
-        own = self._labels(self.rows)
-        row = frequencies(own, self.classes) if self.classes else np.array([own.mean()])
-        return np.tile(row.astype(np.float32), (len(self.points), 1))
-
     def _labels(self, rows: Ints) -> NDArray[Any]:
-        return self.sides.labels[rows]
+        return self.split.labels[rows]
 
     def _years(self, rows: Ints) -> Floats | None:
-        return None if self.sides.years is None else self.sides.years[rows]
+        return None if self.split.years is None else self.split.years[rows]
 
-    def _against(self, score: Any) -> dict[str, Measured]:
+    def _against_background(self, score: Callable[[Floats, Floats | None], Any]) -> Measured:
         """AUC of scores of places against points evenly over the sphere, of the same share of the year."""
         random = np.random.default_rng([self.seed, 0xE15E])
-        elsewhere = Sphere().draw(random, _ELSEWHERE)
-        years = self._years(self.sides.judged)
-        there = None if years is None else random.choice(years, _ELSEWHERE)
-        here = score(self.points, years)
-        return {
-            "AUC": self.over.mean(
-                auc(np.asarray(here, float), np.asarray(score(elsewhere, there), float)), 1.0
-            )
-        }
+        background = Sphere().draw(random, _BACKGROUND)
+        years = self._years(self.split.test)
+        there = None if years is None else random.choice(years, _BACKGROUND)
+        here = np.asarray(score(self.points, years), float)
+        return {"AUC": mean_of(shares_above(here, np.asarray(score(background, there), float)), self.over)}
 
 
 def _images(
-    dataset: Dataset, labels: Labeled, head: Head, sides: Sides, notes: list[str]
+    dataset: Dataset, labels: Labeled, head: Head, split: HeldOut, notes: list[str]
 ) -> tuple[Any, Ints] | None:
-    """(predictions of an image classifier, their row of each place), where the judged side has them."""
-    if sides.name not in ("test", "validation") or labels.image_rows is None or head.outputs < 2:
+    """(predictions of an image classifier, their row of each place), where the tested part has them."""
+    if split.name not in ("test", "validation") or labels.image_rows is None or head.outputs < 2:
         return None
-    predictions = dataset.image_predictions(sides.name)
+    predictions = dataset.image_predictions(split.name)
     if predictions is None:
         return None
     if labels.classes != head.classes:
         notes.append("image predictions are of other classes than the model's, and are not combined with it")
         return None
-    if len(sides.unplaced):
+    if len(split.unplaced):
         notes.append(
-            f"{len(sides.unplaced):,} labeled photos without coordinates count in {EVERY_PHOTO!r} only; each is a"
+            f"{len(split.unplaced):,} labeled photos without coordinates count in {EVERY_PHOTO!r} only; each is a"
             " block by itself"
         )
     return predictions, labels.image_rows.astype(np.int64)
 
 
 def _rows(
-    measure: _Measure, floors: bool, images: tuple[Any, Ints] | None
-) -> Iterator[tuple[str, dict[str, Measured]]]:
-    yield "model", measure.of_model()
+    measure: _Measure, baselines: bool, images: tuple[Any, Ints] | None
+) -> Iterator[tuple[str, Measured]]:
+    yield SUBJECT, measure.of_model()
     if images is not None:
         for name, rows, over in measure.photos():
             yield f"image x model{name}", measure.with_images(*images, rows, over, alone=False)
             yield f"image alone{name}", measure.with_images(*images, rows, over, alone=True)
-    if not floors or len(measure.rows) == 0:
+    if not baselines or len(measure.rows) == 0:
         return
     if measure.alone:
-        yield "nearness to a place taught on", measure.nearest()
+        yield "nearness to a training place", measure.nearest()
         return
     yield ("class frequency" if measure.classes else "mean"), measure.of(measure.constant())
-    count, answers = measure.neighbors()
-    yield f"{count} nearest places", measure.of(answers)
+    count, predicted = measure.neighbors()
+    yield f"{count} nearest places", measure.of(predicted)
     yield "sin, cos + linear", measure.of(measure.linear(lambda points, _: sines(points)))
     untrained = measure.model.untrained(measure.seed + 1)
     yield "untrained encoder + linear", measure.of(measure.linear(untrained.embed_lonlat))
+
+
+# --- measures ----------------------------------------------------------------------------------------------
+
+
+def of_classes(ranks: TrueRanks, truth: Ints, classes: int, over: Resampling) -> Measured:
+    """Top-1, 3, 5, 10 (those below the number of classes), MRR and macro-F1.
+
+    Args:
+        ranks: of the true class.
+        truth: (N,) true class; those never trained on have numbers from ``classes`` on, or -1.
+        classes: that are predicted.
+        over: draws of blocks.
+    """
+    tops = [top for top in TOP if top == 1 or top < classes]
+    found = {f"top-{top}": mean_of(ranks.within(top), over) for top in tops}
+    found["MRR"] = mean_of(ranks.reciprocal(), over)
+    known = np.where(truth < 0, max(classes, int(truth.max(initial=0)) + 1), truth)
+    macro = partial(resampled, "macro-F1", known, ranks.predicted, over.block)
+    return {**found, "macro-F1": over.score([macro], len(truth))}
+
+
+def of_numbers(truth: Floats, predicted: Floats, over: Resampling) -> Measured:
+    """R², and the mean absolute error in the label's unit."""
+    r2 = over.score([partial(resampled, "R²", truth, predicted, over.block)], len(truth))
+    return {"R²": r2, "MAE": mean_of(each("MAE", truth, predicted), over)}
+
+
+def mean_of(values: Floats, over: Resampling) -> Score:
+    """The mean of (N,) values, one a place."""
+    return over.score([partial(weighted_mean, values, over.block)], len(values))
+
+
+def shares_above(here: Floats, background: Floats) -> Floats:
+    """(N,) how often each of ``here`` scores above the background, ties half: their mean is the AUC."""
+    order = np.sort(background)
+    below, upto = np.searchsorted(order, here, "left"), np.searchsorted(order, here, "right")
+    return np.asarray((below + upto) / (2.0 * len(order)), np.float64)
 
 
 def _block_m(points: Floats) -> float:

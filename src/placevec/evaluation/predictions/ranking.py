@@ -1,11 +1,11 @@
-"""Where the true class stands among all of them, by place, by image, and by both: P(y | image) x P(y | location).
+"""The rank of the true class among all of them, by place, by image, and by both: P(y | image) x P(y | location).
 
 Assuming that image and location are independent given the class, and a flat prior of classes, P(y | image, location) is
 proportional to their product (O. Mac Aodha et al., ICCV 2019, equation 1). Where one of the two is unknown (no
 coordinates, NaN predictions) it is taken as flat, so that the other decides alone.
 
 Classes of equal score have no order: ranks are those expected when ties are broken at random, so that predictions
-that are mostly zeros, as stored sparsely, are neither punished nor flattered.
+that are mostly zeros, as stored sparsely, are neither favored nor penalized.
 """
 
 from __future__ import annotations
@@ -85,7 +85,7 @@ def rank(
     """Rank the true class of places.
 
     Args:
-        location: scores of classes at coordinates; only finite ones are asked for.
+        location: scores of classes at coordinates; only finite ones are passed.
         lonlat: (N, 2) float64 degrees; NaN where a place has none.
         truth: (N,) index of the true class.
         image: (M, C) probabilities of an image classifier, a numpy array or a scipy sparse matrix; NaN where unknown.
@@ -99,9 +99,9 @@ def rank(
     if len(truth) == 0:
         raise EvaluationError("there is no row to rank")
     names = ("location",) if image is None else ("location", "image", "both")
-    sums = {name: _Sums(top) for name in names}
+    parts: dict[str, list[TrueRanks]] = {name: [] for name in names}
     rows_of_image = np.arange(len(truth)) if image_rows is None else np.asarray(image_rows, np.int64)
-    step, start = 32, 0  # until it is known how many classes there are
+    step, start = 32, 0  # until the number of classes is known
     while start < len(truth):
         rows = slice(start, start + step)
         placed = np.asarray(np.isfinite(lonlat[rows]).all(axis=1))
@@ -111,14 +111,15 @@ def rank(
             raise EvaluationError(
                 f"a true class is number {int(true.max())}, and scores are of {classes:,} classes"
             )
-        sums["location"].add(by_place[placed], true[placed])
+        parts["location"].append(TrueRanks.of(by_place[placed], true[placed]))
         if image is not None:
             by_image, seen = seen_by_image(image, rows_of_image[rows], classes)
-            sums["image"].add(by_image[seen], true[seen])
-            sums["both"].add((by_image * by_place)[seen | placed], true[seen | placed])
+            parts["image"].append(TrueRanks.of(by_image[seen], true[seen]))
+            known = seen | placed
+            parts["both"].append(TrueRanks.of((by_image * by_place)[known], true[known]))
         start += step
         step = max(1, _MAX_CELLS // classes)
-    found = {name: total.ranking() for name, total in sums.items()}
+    found = {name: _ranking(ranks, top) for name, ranks in parts.items()}
     return Rankings(found["location"], found.get("image"), found.get("both"))
 
 
@@ -133,27 +134,65 @@ def expected_ranks(scores: Floats, truth: Ints) -> tuple[Ints, Ints]:
     return (scores > own).sum(axis=1), (scores == own).sum(axis=1) - 1
 
 
-class _Sums:
-    """Sums over rows, for shares and means at the end."""
+@dataclass(frozen=True)
+class TrueRanks:
+    """Where the true class ranks in each row; classes of equal score have no order, so these are expectations.
 
-    def __init__(self, top: Sequence[int]) -> None:
-        self.rows, self.reciprocal, self.within = 0, 0.0, dict.fromkeys(top, 0.0)
+    Attributes:
+        more: (N,) classes that score more; infinite where the true class was never trained on, or its score is NaN.
+        same: (N,) other classes that score the same.
+        predicted: (N,) the class that scores most.
+    """
 
-    def add(self, scores: Floats, truth: Ints) -> None:
-        if len(truth) == 0:
-            return
-        more, same = expected_ranks(scores, truth)
-        self.rows += len(truth)
-        for k in self.within:
-            self.within[k] += float(np.clip((k - more) / (same + 1.0), 0.0, 1.0).sum())
-        harmonic = np.concatenate([[0.0], np.cumsum(1.0 / np.arange(1, scores.shape[1] + 1))])
-        self.reciprocal += float(((harmonic[more + same + 1] - harmonic[more]) / (same + 1.0)).sum())
+    more: Floats
+    same: Floats
+    predicted: Ints
 
-    def ranking(self) -> Ranking:
-        if self.rows == 0:
-            return Ranking(0, dict.fromkeys(self.within, float("nan")))
-        top = {k: total / self.rows for k, total in self.within.items()}
-        return Ranking(self.rows, top, self.reciprocal / self.rows)
+    @classmethod
+    def of(cls, scores: NDArray[Any], truth: Ints) -> TrueRanks:
+        """Of (N, C) scores and (N,) true classes; below 0 or from C on is a class that was never trained on.
+
+        >>> found = TrueRanks.of(np.array([[0.9, 0.1], [0.5, 0.5], [0.8, 0.2]]), np.array([1, 0, 7]))
+        >>> found.more.tolist(), found.same.tolist(), found.within(1).tolist()
+        ([1.0, 0.0, inf], [0.0, 1.0, 0.0], [0.0, 0.5, 0.0])
+        """
+        classes = scores.shape[1]
+        known = (truth >= 0) & (truth < classes)
+        more, same = np.full(len(scores), np.inf), np.zeros(len(scores))
+        step = max(1, _MAX_CELLS // classes)
+        for start in range(0, len(scores), step):
+            part = slice(start, start + step)
+            own = np.where(known[part], truth[part], 0)
+            higher, equal = expected_ranks(scores[part], own)
+            scored = known[part] & np.isfinite(np.take_along_axis(scores[part], own[:, None], axis=1)[:, 0])
+            more[part], same[part] = np.where(scored, higher, np.inf), np.where(scored, equal, 0)
+        return cls(more, same, scores.argmax(axis=1))
+
+    @classmethod
+    def joined(cls, parts: Sequence[TrueRanks]) -> TrueRanks:
+        """Of rows one part after the other."""
+        names = ("more", "same", "predicted")
+        return cls(*(np.concatenate([getattr(one, name) for one in parts]) for name in names))
+
+    def within(self, top: int) -> Floats:
+        """(N,) chance that the true class is among the first ``top``."""
+        return np.asarray(np.clip((top - self.more) / (self.same + 1.0), 0.0, 1.0), np.float64)
+
+    def reciprocal(self) -> Floats:
+        """(N,) expected 1 / rank."""
+        known = np.isfinite(self.more)
+        more, same = (np.where(known, one, 0).astype(np.int64) for one in (self.more, self.same))
+        most = int((more + same).max(initial=0)) + 1
+        harmonic = np.concatenate([[0.0], np.cumsum(1.0 / np.arange(1, most + 1))])
+        return np.where(known, (harmonic[more + same + 1] - harmonic[more]) / (same + 1.0), 0.0)
+
+
+def _ranking(parts: Sequence[TrueRanks], top: Sequence[int]) -> Ranking:
+    ranks = TrueRanks.joined(parts)
+    if len(ranks.more) == 0:
+        return Ranking(0, dict.fromkeys(top, float("nan")))
+    shares = {k: float(ranks.within(k).mean()) for k in top}
+    return Ranking(len(ranks.more), shares, float(ranks.reciprocal().mean()))
 
 
 def _located(location: Location, lonlat: Floats, placed: NDArray[np.bool_], image: Any) -> tuple[Floats, int]:

@@ -1,4 +1,4 @@
-"""Which places of a dataset a model is judged on, and which its floors may be taught on.
+"""Which places of a dataset a model is tested on, and which its baselines may be trained on.
 
 The run says it (`placevec.datasets.splits`): nothing here knows how a recipe divides places.
 """
@@ -23,25 +23,25 @@ UNKNOWN_SPLIT = "the model keeps no split.parquet, so which of these places it w
 
 
 @dataclass
-class Sides:
-    """Rows of a dataset by what they are for.
+class HeldOut:
+    """Rows of a dataset by what they serve.
 
     Attributes:
-        name: what is judged on: ``test``, ``validation``, ``held-out blocks``, or ``all`` of another dataset.
-        judged: rows that are judged on.
-        taught: rows that the model was taught on, or that may teach floors.
-        choosing: rows to choose a floor's options on; none where there is no third side.
+        name: of the tested places: ``test``, ``validation``, ``held-out blocks``, or ``all`` of another dataset.
+        test: rows that are tested.
+        train: rows that the model was trained on, or that baselines may be trained on.
+        validation: rows to choose options of a baseline on; none where there is no third part.
         labels: (N,) labels: classes as the head numbers them, those that it does not know from its number of classes on.
-        unseen: judged rows whose class the head does not know.
-        unplaced: labeled rows of that side that have no coordinates: photos, which an image may tell.
+        unseen: tested rows whose class the head does not know.
+        unplaced: labeled rows of that part that have no coordinates: photos, which an image may classify.
         years: (N,) share of the year, where the model reads it.
         notes: what the reader should know.
     """
 
     name: str
-    judged: Ints
-    taught: Ints
-    choosing: Ints
+    test: Ints
+    train: Ints
+    validation: Ints
     labels: NDArray[Any]
     unseen: int = 0
     unplaced: Ints = field(default_factory=lambda: np.zeros(0, np.int64))
@@ -49,13 +49,13 @@ class Sides:
     notes: list[str] = field(default_factory=list)
 
 
-def sides_of(model: Model, dataset: Dataset, labels: Labeled) -> Sides:
-    """The sides that the model's training had, or those of another dataset.
+def held_out(model: Model, dataset: Dataset, labels: Labeled) -> HeldOut:
+    """The split that the model's training had, or that of another dataset.
 
     A model that does not keep its split may have seen any place, and a note says so.
 
     Raises:
-        EvaluationError: no place was kept from it, or none can be asked about.
+        EvaluationError: all places were trained on, or none can be tested.
         ModelError: its split is damaged.
     """
     assert model.head is not None
@@ -68,34 +68,34 @@ def sides_of(model: Model, dataset: Dataset, labels: Labeled) -> Sides:
         notes.append(
             "the model was trained on places that the dataset would test: its run's own split counts"
         )
-    taught, validation, test = _divided(rows, labels, split)
+    train, validation, test = _divided(rows, labels, split)
     if len(test):
-        name, judged, choosing = "test", test, validation
+        name, tested = "test", test
     elif len(validation):
         by_blocks = split is not None and split.by == "blocks"
-        name, judged, choosing = ("held-out blocks" if by_blocks else "validation"), validation, rows[:0]
+        name, tested, validation = ("held-out blocks" if by_blocks else "validation"), validation, rows[:0]
         if split is not None:
             notes.append("these places chose the weights that were kept, so they flatter the model a little")
     elif split is None:
-        name, judged, choosing, taught = "all", rows, rows[:0], rows[:0]
-        notes.append("the dataset has no split: all its places are judged on, and no floor can be taught")
+        name, tested, validation, train = "all", rows, rows[:0], rows[:0]
+        notes.append("the dataset has no split: all its places are tested, and no baseline can be trained")
     else:
         raise EvaluationError(
-            "no place was kept from training, so nothing can be judged: prepare with a split, or name another "
-            "dataset with --dataset"
+            "the model was trained on all of these places, so none is left to test it on: prepare with a split, or "
+            "name another dataset with --dataset"
         )
     values = _numbered(labels, model.head)
     unseen = 0
     if labels.kind == "classes":
-        unseen = int((values[judged] >= model.head.outputs).sum())
-        taught, choosing = (part[values[part] < model.head.outputs] for part in (taught, choosing))
-        if unseen == len(judged):
-            raise EvaluationError("the model knows none of the classes that are judged on")
+        unseen = int((values[tested] >= model.head.outputs).sum())
+        train, validation = (part[values[part] < model.head.outputs] for part in (train, validation))
+        if unseen == len(tested):
+            raise EvaluationError("the model was trained on none of the tested classes")
     unplaced = rows[:0]
     if labels.split is not None and name in SPLITS:
         placeless = ~np.isfinite(dataset.lonlat).all(axis=1)
         unplaced = np.flatnonzero(placeless & labels.known & (labels.split == SPLITS.index(name)))
-    return Sides(name, judged, taught, choosing, values, unseen, unplaced, years, notes)
+    return HeldOut(name, tested, train, validation, values, unseen, unplaced, years, notes)
 
 
 def _divided(rows: Ints, labels: Labeled, split: Split | None) -> tuple[Ints, Ints, Ints]:
@@ -124,7 +124,7 @@ def _usable(dataset: Dataset, labels: Labeled, years: Floats | None) -> Ints:
     if years is not None:
         kept &= np.isfinite(years)
     if not kept.any():
-        raise EvaluationError(f"no place of {dataset.path} has coordinates and a label to be asked about")
+        raise EvaluationError(f"no place of {dataset.path} has coordinates and a label to test")
     return np.flatnonzero(kept)
 
 

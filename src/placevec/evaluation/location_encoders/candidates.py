@@ -17,7 +17,7 @@ import torch
 
 from placevec.encoders.locations.names import FAMILIES, Variant, known_as, positional
 from placevec.encoders.locations.positional import CIRCUMFERENCE_KM, table_of
-from placevec.evaluation.point_tasks import WORLD_BLOCK_M
+from placevec.evaluation.tasks import WORLD_BLOCK_M
 from placevec.geo import Floats
 
 FINEST = (1.5, 0.4, 0.1)
@@ -35,7 +35,7 @@ _SPHERE = ("sphereC", "sphereC+", "sphereM", "sphereM+")
 
 
 @dataclass(frozen=True)
-class Entrant:
+class Candidate:
     """One encoder in one variant."""
 
     encoder: str
@@ -97,20 +97,20 @@ class Entrant:
         return chosen
 
 
-def entrants(named: Sequence[str] | None = None, originals: bool = True) -> tuple[Entrant, ...]:
+def candidates(named: Sequence[str] | None = None, originals: bool = True) -> tuple[Candidate, ...]:
     """Those named (every name that an encoder has had is known), or all; with their originals where these differ.
 
     Raises:
         ModelError: no such encoder.
 
-    >>> [one.name for one in entrants(["spheregrid", "xyz"])]
+    >>> [one.name for one in candidates(["spheregrid", "xyz"])]
     ['sphereC+', 'sphereC+ (original)', 'xyz']
     """
     chosen = list(FAMILIES) if not named else list(dict.fromkeys(known_as(name) for name in named))
     found = []
     for name in chosen:
-        found.append(Entrant(name, "corrected"))
+        found.append(Candidate(name, "corrected"))
         family = FAMILIES[name]
         if originals and family.original is not None and family.original is not family.corrected:
-            found.append(Entrant(name, "original"))
+            found.append(Candidate(name, "original"))
     return tuple(found)

@@ -1,0 +1,258 @@
+"""The one engine: rows of features by every probe on every fold of every shuffling, and what is left measured."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from placevec.errors import EvaluationError
+from placevec.evaluation.bootstrap import Resampling, Score
+from placevec.evaluation.compare import compare
+from placevec.evaluation.probes import CHANCE, PROBES, Effort, Features, Probe, Training
+from placevec.evaluation.results import Result, Row
+from placevec.evaluation.scores import SECONDARY, Array, better, resampled, score
+from placevec.evaluation.splits import MIN_TRAINING, Blocks, Split, block_grid, spatial_split
+from placevec.evaluation.tasks import Task, varied
+from placevec.geo import Floats
+from placevec.io.progress import SILENT, Advance, Progress
+
+OURS = "vectors"
+CHANCE_ROW = "chance"
+FeaturesOfFold = Callable[[int], Features]
+"""Number of a fold -> (n, D) features of all places, such as from an encoder trained without the fold's region."""
+Variants = tuple[Features, ...]
+"""Feature sets (n, D) of equal standing, such as an untrained encoder by several seeds; shuffling s sees variant s."""
+
+
+@dataclass(frozen=True)
+class Budget:
+    """How much an evaluation may cost: what probes try, draws of the bootstrap, places looked at."""
+
+    effort: Effort
+    draws: int
+    places: int
+
+
+BUDGETS = {
+    "quick": Budget(Effort(trees=15, inverse_penalties=(0.1,), neighbors=(10,)), 500, 2_000),
+    "full": Budget(Effort(), 2_000, 10_000),
+}
+
+
+def evaluate_task(
+    task: Task,
+    features: Mapping[str, Variants],
+    lonlat: Floats,
+    *,
+    pairs: tuple[tuple[str, str], ...],
+    buffer_m: float,
+    folds: int,
+    seeds: int,
+    budget: Budget,
+    progress: Progress = SILENT,
+) -> Result:
+    """Every feature set by every probe on spatial folds, then the best of each compared.
+
+    Args:
+        task: n labeled places.
+        features: name -> variants, each (n, D) in the order of the task's places.
+        lonlat: (n, 2) degrees of the same places.
+        pairs: (of, against) rows that are compared.
+        buffer_m: meters that training keeps from tested places.
+        folds: a shuffling.
+        seeds: shufflings of the blocks.
+        budget: see `BUDGETS`.
+        progress: where to report.
+
+    Raises:
+        EvaluationError: labels that are all the same, too few places or blocks, or no fold keeps places to train on.
+    """
+    task.check_varied()
+    blocks = block_grid(lonlat, buffer_m=buffer_m)
+    splits = [
+        spatial_split(lonlat, blocks, buffer_m=buffer_m, folds=folds, seed=seed) for seed in range(seeds)
+    ]
+    return evaluate_splits(
+        task, features, splits, blocks, blocks.number, pairs=pairs, buffer_m=buffer_m, budget=budget, progress=progress
+    )  # fmt: skip
+
+
+def evaluate_splits(
+    task: Task,
+    features: Mapping[str, Sequence[Features | FeaturesOfFold]],
+    splits: Sequence[Split],
+    blocks: Blocks,
+    inner: NDArray[np.int64],
+    *,
+    pairs: tuple[tuple[str, str], ...],
+    buffer_m: float = 0.0,
+    budget: Budget,
+    progress: Progress = SILENT,
+) -> Result:
+    """As `evaluate_task`, on splits of any making.
+
+    Args:
+        splits: one a shuffling; where all are the same one, a row of a single variant is predicted once.
+        blocks: that the bootstrap draws.
+        inner: (n,) groups that stay whole where probes choose their settings inside the training places.
+    """
+    splits, dropped = _usable(task, splits, buffer_m)
+    total = sum(len(split.folds) for split in splits) * (len(features) + 1)
+    variants: dict[str, Sequence[Features | FeaturesOfFold]] = {
+        CHANCE_ROW: (np.zeros((len(task), 0)),),
+        **features,
+    }
+    rows = {}
+    over = Resampling(blocks.number, draws=budget.draws, seeds=len(splits))
+    with progress.task(f"Evaluating {task.name}", total=total) as advance, one_thread():
+        for name, sets in variants.items():
+            probes = CHANCE[task.kind] if name == CHANCE_ROW else PROBES
+            predictions, dim = _predictions(task, sets, inner, splits, probes, budget.effort, advance, name)
+            rows[name] = _best_row(task, name, dim, predictions, over)
+    sign = better(task.metric)
+    return Result(
+        task=task.name,
+        kind=task.kind,
+        description=task.description,
+        metric=task.metric,
+        places=int(_tested(splits, len(task)).any(axis=0).sum()),
+        classes=task.counts(),
+        blocks=blocks.count,
+        effective_blocks=blocks.effective,
+        block_m=blocks.size_m,
+        buffer_m=buffer_m,
+        folds=max(len(split.folds) for split in splits),
+        seeds=len(splits),
+        kept=float(np.mean([split.kept for split in splits])),
+        rows=list(rows.values()),
+        comparisons=compare({name: row.score for name, row in rows.items()}, pairs, sign),
+        notes=_notes(splits, dropped, buffer_m),
+    )
+
+
+@contextlib.contextmanager
+def one_thread() -> Iterator[None]:
+    """For many small fits: threads would wait for one another, and arguments are checked here. Repeats bit by bit."""
+    from sklearn import config_context
+    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+
+    with config_context(assume_finite=True, skip_parameter_validation=True), threadpool_limits(1):
+        yield
+
+
+def score_of(
+    task: Task, predictions: Sequence[Array], over: Resampling, folds: Sequence[NDArray[np.int64]] | None = None
+) -> Score:  # fmt: skip
+    """The task's measure of one (n, K) prediction a shuffling, NaN where a place was not tested.
+
+    ``folds``: for each shuffling, (n,) the fold that tests each place.
+    """
+    measures = []
+    for number, predicted in enumerate(predictions):
+        rows = np.flatnonzero(np.isfinite(predicted).all(axis=1))
+        fold = None if folds is None else folds[number][rows]
+        measures.append(
+            partial(resampled, task.metric, task.target[rows], predicted[rows], over.block[rows], fold=fold)
+        )
+    return over.score(measures, len(task))
+
+
+def _usable(task: Task, splits: Sequence[Split], buffer_m: float) -> tuple[list[Split], int]:
+    """The splits with only those folds that leave something to learn from, and how many folds were dropped."""
+    kept, dropped = {}, 0
+    for split in splits:
+        if id(split) in kept:
+            continue
+        good = [
+            fold for fold in split.folds if len(fold.train) >= MIN_TRAINING and varied(task.target[fold.train])
+        ]  # fmt: skip
+        dropped += len(split.folds) - len(good)
+        kept[id(split)] = replace(split, folds=tuple(good))
+    if not all(split.folds for split in kept.values()):
+        raise EvaluationError(
+            f"task {task.name}: a buffer of {buffer_m:.0f} m leaves no training places among {len(task)}; "
+            "prepare a larger area"
+        )
+    return [kept[id(split)] for split in splits], dropped
+
+
+def _tested(splits: Sequence[Split], count: int) -> NDArray[np.bool_]:
+    """(seeds, n) which places each shuffling tests."""
+    return np.stack([split.tested_in(count) >= 0 for split in splits])
+
+
+def _predictions(
+    task: Task,
+    variants: Sequence[Features | FeaturesOfFold],
+    inner: NDArray[np.int64],
+    splits: Sequence[Split],
+    probes: Mapping[str, Probe],
+    effort: Effort,
+    advance: Advance,
+    name: str,
+) -> tuple[dict[str, list[Array]], int]:
+    """(probe -> one (n, outputs) a shuffling, NaN where a place was not tested; length of a feature)."""
+    found: dict[str, list[Array]] = {probe: [] for probe in probes}
+    dim = 0
+    for seed, split in enumerate(splits):
+        if seed and len(variants) == 1 and split is splits[0]:
+            for probe in probes:
+                found[probe].append(found[probe][0])
+            advance(len(split.folds), note=name)
+            continue
+        variant = variants[seed % len(variants)]
+        scores = {probe: np.full((len(task), task.outputs), np.nan) for probe in probes}
+        for number, fold in enumerate(split.folds):
+            features = variant(number) if callable(variant) else variant
+            dim = int(features.shape[1])
+            training = Training(
+                task.kind, features[fold.train], task.target[fold.train], task.outputs, inner[fold.train], seed
+            )  # fmt: skip
+            for probe, learn in probes.items():
+                scores[probe][fold.test] = learn(training, features[fold.test], effort)
+            advance(1, note=name)
+        for probe in probes:
+            found[probe].append(scores[probe])
+    return found, dim
+
+
+def _best_row(
+    task: Task, name: str, dim: int, predictions: Mapping[str, list[Array]], over: Resampling
+) -> Row:
+    """The row by its best probe."""
+    sign = better(task.metric)
+    by_probe = {probe: _mean(task, found, task.metric) for probe, found in predictions.items()}
+    best = max(by_probe, key=lambda probe: np.nan_to_num(sign * by_probe[probe], nan=-np.inf))
+    scores = {task.metric: score_of(task, predictions[best], over)}
+    further = {metric: _mean(task, predictions[best], metric) for metric in SECONDARY[task.kind]}
+    return Row(name, scores, dim, best, further, by_probe)
+
+
+def _mean(task: Task, predictions: Sequence[Array], metric: str) -> float:
+    """Mean over the shufflings of a measure of their predictions."""
+    found: list[Any] = []
+    for predicted in predictions:
+        rows = np.isfinite(predicted).all(axis=1)
+        found.append(score(metric, task.target[rows], predicted[rows]))
+    return float(np.mean(found))
+
+
+def _notes(splits: Sequence[Split], dropped: int, buffer_m: float) -> list[str]:
+    notes = []
+    kept = float(np.mean([split.kept for split in splits]))
+    if any(split.compact for split in splits):
+        notes.append(
+            "folds are strips of neighboring blocks: scattered over so small an extent, "
+            "their buffers would leave too few training places"
+        )
+    if kept < 0.5:
+        notes.append(f"the buffer of {buffer_m:.0f} m leaves {kept:.0%} of the training places")
+    if dropped:
+        notes.append(f"{dropped} folds kept too few places to learn from and were left out")
+    return notes

@@ -1,0 +1,88 @@
+"""The one k-nearest-neighbors learner: of standardized features, and of places on the globe."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from placevec.evaluation.ridge import Choice, inner_score, scaled
+from placevec.evaluation.tasks import Kind
+from placevec.geo import Floats, Ints
+
+Votes = Literal["equal", "distance"]
+"""Whether neighbors count alike, or by 1 / distance."""
+KS = (1, 5, 20)
+"""Numbers of neighbors to choose from, in a benchmark of encoders."""
+_AT_ONCE = 1_000
+_TIE = 1e-6  # how much more a nearer neighbor counts, so that a tie of classes goes to the nearest
+
+
+def neighbor_means(
+    features: Floats, target: NDArray[Any], tested: Floats, ks: Sequence[int], *, classes: int = 0,
+    votes: Votes = "equal", tie: float = _TIE,
+) -> list[Floats]:  # fmt: skip
+    """For each k the (m, K) mean label of the k nearest of (n, D) features to (m, D) tested ones, by Euclidean distance.
+
+    Args:
+        features: of the places learned from.
+        target: (n, K) their labels as numbers; or (n,) class numbers.
+        tested: features asked about.
+        ks: numbers of neighbors; those beyond n count as n.
+        classes: K, where labels are class numbers.
+        votes: how neighbors count.
+        tie: by how much more a neighbor counts than the next one, as a share.
+    """
+    from sklearn.neighbors import NearestNeighbors
+
+    most = min(max(ks), len(features))
+    index = NearestNeighbors(n_neighbors=most).fit(features)
+    outputs = classes or target.shape[1]
+    found = [np.zeros((len(tested), outputs)) for _ in ks]
+    for start in range(0, len(tested), _AT_ONCE):
+        away, near = index.kneighbors(tested[start : start + _AT_ONCE])
+        for mean, k in zip(found, ks, strict=True):
+            used = min(k, most)
+            if votes == "equal" and not tie and not classes:
+                mean[start : start + len(near)] = target[near[:, :used]].mean(axis=1)
+                continue
+            weight = np.tile(1.0 + tie * np.arange(used, 0, -1), (len(near), 1))
+            if votes == "distance":
+                weight = weight / np.maximum(away[:, :used], 1e-12 + 1e-9 * away[:, used - 1 : used])
+            weight /= weight.sum(axis=1, keepdims=True)
+            if classes:
+                row = np.arange(start, start + len(near))[:, None]
+                np.add.at(mean, (row, target[near[:, :used]]), weight)
+            else:
+                mean[start : start + len(near)] = np.einsum("mk,mkc->mc", weight, target[near[:, :used]])
+    return found
+
+
+def predicted(
+    settings: Sequence[Floats], target: Floats, train: Ints, parts: Ints, test: Ints, kind: Kind
+) -> tuple[Floats, Choice]:
+    """((m, K) predictions of the tested rows, what was chosen). Arguments are those of `ridge.predicted`."""
+    choice = chosen(settings, target, train, parts, kind)
+    features, tested = scaled(settings[choice.setting], train, test)
+    return neighbor_means(features, target[train], tested, (int(choice.alpha),))[0], choice
+
+
+def chosen(
+    settings: Sequence[Floats], target: Floats, train: Ints, parts: Ints, kind: Kind, *, scale: bool = True
+) -> Choice:
+    """The setting and k that predict the first inner part best from the others; features standardized or as they are."""
+    held = parts == 0
+    if not held.any() or held.all():
+        return Choice(0, float(KS[-1]))
+    best, found = -np.inf, Choice(0, float(KS[-1]))
+    rows, asked = train[~held], train[held]
+    for number, one in enumerate(settings):
+        features, tested = scaled(one, rows, asked) if scale else (one[rows], one[asked])
+        means = neighbor_means(features, target[rows], tested, KS)
+        for k, given in zip(KS, means, strict=True):
+            score = inner_score(given, target[asked], kind)
+            if score > best:
+                best, found = score, Choice(number, float(k))
+    return found

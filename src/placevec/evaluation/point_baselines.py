@@ -1,0 +1,99 @@
+"""Baselines of predictions at coordinates: what needs no learned encoder, on the same split."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from placevec.evaluation import neighbors, ridge
+from placevec.evaluation.ridge import Choice
+from placevec.evaluation.splits import Split
+from placevec.evaluation.tasks import Task
+from placevec.geo import Floats, Ints
+from placevec.geo.coordinates import xyz_of
+
+MEAN, NEAREST, SINES = "mean or majority", "coordinates, kNN", "sin and cos, ridge"
+BASELINES = (MEAN, NEAREST, SINES)
+"""Their names in a benchmark of encoders, the humblest first."""
+MAX_TRAINED = 50_000
+"""Places that a baseline learns from; of more a sample is drawn."""
+_EPOCHS, _BATCH, _RATE = 40, 512, 0.02
+
+
+def sines(lonlat: Floats) -> Floats:
+    """(N, 4) sin and cos of longitude and of latitude."""
+    angles = np.radians(lonlat)
+    return np.concatenate([np.sin(angles), np.cos(angles)], axis=1)
+
+
+def frequencies(labels: Ints, classes: int) -> Floats:
+    """(C,) share of each class."""
+    counts = np.bincount(labels, minlength=classes).astype(np.float64)
+    return np.asarray(counts / counts.sum(), np.float64)
+
+
+def predicted(name: str, task: Task, split: Split) -> tuple[Floats, list[Choice]]:
+    """((N, K) predictions, NaN where a row was not tested; what was chosen in each fold) of one of `BASELINES`."""
+    target = task.columns()
+    found = np.full(target.shape, np.nan)
+    choices = []
+    for fold, parts in zip(split.folds, split.inner, strict=True):
+        if name == MEAN:
+            found[fold.test] = target[fold.train].mean(axis=0)
+            choice = Choice(0, 0.0)
+        elif name == NEAREST:
+            # chords of the unit sphere, not standardized: the order of great-circle distances
+            xyz = xyz_of(task.points)
+            choice = neighbors.chosen([xyz], target, fold.train, parts, task.kind, scale=False)
+            found[fold.test] = neighbors.neighbor_means(
+                xyz[fold.train], target[fold.train], xyz[fold.test], (int(choice.alpha),)
+            )[0]
+        else:
+            found[fold.test], choice = ridge.predicted(
+                [sines(task.points)], target, fold.train, parts, fold.test, task.kind
+            )
+        choices.append(choice)
+    return found, choices
+
+
+def linear_layer(
+    features: Floats, labels: NDArray[Any], tested: Sequence[Floats], classes: int, seed: int
+) -> list[NDArray[np.float32]]:
+    """What a linear layer trained on (M, D) features predicts: (N, C) logits, or (N, 1) numbers.
+
+    Classes by softmax and Adam; numbers by ridge with the best of five penalties (leave-one-out).
+    """
+    mean, deviation = features.mean(axis=0), features.std(axis=0)
+    scaled = [(one - mean) / np.where(deviation > 1e-9, deviation, 1.0) for one in (features, *tested)]
+    if not classes:
+        from sklearn.linear_model import RidgeCV
+
+        model = RidgeCV(np.logspace(-3, 3, 5)).fit(scaled[0], labels.astype(np.float64))
+        return [model.predict(one).reshape(-1, 1).astype(np.float32) for one in scaled[1:]]
+    return _softmax(scaled[0], labels.astype(np.int64), scaled[1:], classes, seed)
+
+
+def _softmax(
+    features: Floats, labels: Ints, tested: Sequence[Floats], classes: int, seed: int
+) -> list[NDArray[np.float32]]:
+    import torch
+
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        layer = torch.nn.Linear(features.shape[1], classes)
+        optimizer = torch.optim.Adam(layer.parameters(), lr=_RATE)
+        x, y = torch.from_numpy(features).float(), torch.from_numpy(labels)
+        steps = _EPOCHS * max(1, len(x) // _BATCH)
+        falling = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
+        for _ in range(steps):
+            rows = torch.randint(len(x), (min(_BATCH, len(x)),))
+            loss = torch.nn.functional.cross_entropy(layer(x[rows]), y[rows])
+            optimizer.zero_grad()
+            loss.backward()  # type: ignore[no-untyped-call]
+            optimizer.step()
+            falling.step()
+        with torch.no_grad():
+            return [layer(torch.from_numpy(one).float()).numpy() for one in tested]

@@ -1,0 +1,156 @@
+"""What an evaluation of one task found: rows, their comparisons, and what may be claimed of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from placevec.evaluation.bootstrap import Score
+from placevec.evaluation.compare import NO_DIFFERENCE, Comparison
+from placevec.evaluation.scores import better
+
+PLACES_TO_CLAIM = 500
+"""Below so many places nothing is claimed."""
+BLOCKS_TO_CLAIM = 30
+"""Below so many effective blocks nothing is claimed: a bootstrap over them is too narrow."""
+
+
+@dataclass
+class Row:
+    """One set of features, baseline, or a head's predictions.
+
+    Attributes:
+        name: such as ``coverage fractions``.
+        scores: measure -> score; the first is what rows are compared by.
+        dim: numbers in a feature; 0 for what sees none.
+        probe: the best one, which the rest is about; empty for what needs none.
+        further: other numbers by name, without intervals.
+        by_probe: score of every probe.
+    """
+
+    name: str
+    scores: dict[str, Score]
+    dim: int = 0
+    probe: str = ""
+    further: dict[str, float] = field(default_factory=dict)
+    by_probe: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def score(self) -> Score:
+        """By the first measure."""
+        return next(iter(self.scores.values()))
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain JSON."""
+        scores = {
+            name: {"value": one.value, "low": one.low, "high": one.high} for name, one in self.scores.items()
+        }
+        return {
+            "name": self.name, "dim": self.dim, "probe": self.probe, "scores": scores, "further": self.further,
+            "by_probe": self.by_probe,
+        }  # fmt: skip
+
+
+@dataclass
+class Result:
+    """All that is known of one task. Distances are meters; ``places`` were tested, ``blocks`` resampled.
+
+    Attributes:
+        subject: the row that verdicts are about.
+        classes: places of each class.
+        effective_blocks: blocks of equal size that would spread the places as widely.
+        kept: share of the training places that the buffer leaves.
+        leaks: layers of the map that give the label away.
+    """
+
+    task: str
+    kind: str
+    description: str
+    metric: str
+    places: int
+    classes: Mapping[str, int]
+    blocks: int
+    effective_blocks: float
+    block_m: float
+    buffer_m: float
+    folds: int
+    seeds: int
+    kept: float
+    rows: list[Row]
+    comparisons: list[Comparison]
+    subject: str = "vectors"
+    leaks: tuple[str, ...] = ()
+    notes: list[str] = field(default_factory=list)
+
+    def row(self, name: str) -> Row:
+        """The row of a name; KeyError where there is none."""
+        return {row.name: row for row in self.rows}[name]
+
+    @property
+    def claims(self) -> bool:
+        """Whether there are places and blocks enough to claim anything."""
+        return self.places >= PLACES_TO_CLAIM and self.effective_blocks >= BLOCKS_TO_CLAIM and not self.leaks
+
+    @property
+    def headline(self) -> str:
+        """One sentence for a reader who knows the place, not the statistics."""
+        subject, baselines = self.row(self.subject), [row for row in self.rows if row.name != self.subject]
+        told = f"{self.task}: {self.subject} reach {self.metric} {subject.score.value:.2f}"
+        if not baselines:
+            return f"{told}; there is nothing to compare with."
+        sign = better(self.metric)
+        best = max(
+            baselines, key=lambda row: sign * row.score.value if row.score.value == row.score.value else -1e99
+        )
+        told += f"; the best of the others, {best.name}, {best.score.value:.2f}"
+        if not self.claims:
+            return f"{told}. Too little is known here to say which is better."
+        beaten = [
+            one.against for one in self.comparisons if (one.of, one.verdict) == (self.subject, "better")
+        ]
+        asked = [one.against for one in self.comparisons if one.of == self.subject]
+        if not beaten:
+            return f"{told}. They are not clearly better than anything they were compared with."
+        if len(beaten) == len(asked):
+            return f"{told}. They are better than everything they were compared with."
+        left = [name for name in asked if name not in beaten]
+        return f"{told}. They are better than {', '.join(beaten)}, but not clearly better than {', '.join(left)}."
+
+    @property
+    def verdict(self) -> str:
+        """One sentence on every comparison of the task."""
+        found = _in_words(self.comparisons, self.subject)
+        if self.leaks:
+            return f"No claim: the model sees {', '.join(self.leaks)}, which give the label away. {found}"
+        if not self.claims:
+            return (
+                f"No claim: {self.places} places in {self.effective_blocks:.1f} effective blocks are too few "
+                f"(at least {PLACES_TO_CLAIM} and {BLOCKS_TO_CLAIM}). In this sample: {found}"
+            )
+        return found
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain JSON."""
+        content = dict(self.__dict__)
+        content |= {
+            "rows": [row.as_dict() for row in self.rows],
+            "comparisons": [item.as_dict() for item in self.comparisons],
+            "leaks": list(self.leaks),
+        }
+        return {**content, "claims": self.claims, "verdict": self.verdict}
+
+
+def _in_words(comparisons: list[Comparison], subject: str) -> str:
+    """``Vectors are better than chance; no significant difference from coordinates.``"""
+    phrases = {"better": "better than", "worse": "worse than", NO_DIFFERENCE: f"{NO_DIFFERENCE} from"}
+    sentences = []
+    for of in dict.fromkeys([subject, *(item.of for item in comparisons)]):
+        parts = []
+        for verdict, words in phrases.items():
+            names = [item.against for item in comparisons if (item.of, item.verdict) == (of, verdict)]
+            if names:
+                parts.append(f"{words} {', '.join(names)}")
+        if parts:
+            sentences.append(f"{of[:1].upper()}{of[1:]}: {'; '.join(parts)}.")
+    return " ".join(sentences) or "There is nothing to compare with."
