@@ -215,7 +215,9 @@ def test_lengths_do_not_matter() -> None:
 def test_what_cannot_be() -> None:
     with pytest.raises(InputError, match="temperature"):
         LocationImage(0.0)
-    with pytest.raises(InputError, match="background points, 13, must be a multiple of the number of images, 7"):
+    with pytest.raises(
+        InputError, match="background points, 13, must be a multiple of the number of images, 7"
+    ):
         NegativeLocations()(slots(background=vectors(3, 13)), {})
     with pytest.raises(InputError, match="background points, 0, must"):
         SigmoidNegativeLocations()(slots(background=vectors(3, 0)), {})

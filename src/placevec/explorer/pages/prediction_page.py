@@ -87,7 +87,7 @@ def write_distribution_page(
     if cells > MAX_CELLS:
         raise UsageError(
             f"{len(names) * len(queries)} maps of {grid.width} x {grid.height} cells are too large for a page: use a"
-            " coarser --resolution, fewer classes or a smaller --bbox; a .tif has no such limit"
+            " coarser --resolution, fewer classes or a smaller --bbox; a .tif has no limit"
         )
     values = np.empty((len(names), len(queries), grid.height, grid.width), np.float32)
     for column, one in enumerate(queries):
