@@ -56,7 +56,7 @@ class DistributionPageReport:
 
     @property
     def summary(self) -> str:
-        """One line for people."""
+        """A one-line summary."""
         maps = "1 map" if self.maps == 1 else f"{self.maps} maps"
         return (
             f"{maps}, {self.size_bytes / 1e6:.1f} MB, colors from {self.lowest:.4g} to {self.highest:.4g}; "
