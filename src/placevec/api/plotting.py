@@ -169,10 +169,10 @@ def _evaluated(model: Model, dataset: Dataset, progress: Progress) -> Evaluated:
             f"{model.path} answers with {head.kind}, and the labels of {dataset.path} are {labels.kind}"
         )
     sides = sides_of(model, dataset, labels)
-    lonlat = dataset.lonlat[sides.evaluated]
-    years = None if sides.years is None else sides.years[sides.evaluated]
+    lonlat = dataset.lonlat[sides.judged]
+    years = None if sides.years is None else sides.years[sides.judged]
     answers = first_answers(model, lonlat, years)
-    truth = np.asarray(sides.labels)[sides.evaluated]
+    truth = np.asarray(sides.labels)[sides.judged]
     right = np.abs(answers - truth) if head.kind == "number" else (answers == truth)
     label = printable(model.path.name) if model.path else "model"
     for note in sides.notes:

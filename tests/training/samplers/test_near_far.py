@@ -308,7 +308,7 @@ def test_places_without_coordinates_are_refused_unless_left_out() -> None:
 
 def test_wrong_steps_and_ranks_are_refused() -> None:
     sampler = PairSampler([0, 1], batch_size=2, seed=0, slots=["a"])
-    with pytest.raises(InputError, match="rank must be.*got 2"):
+    with pytest.raises(InputError, match=r"rank must be.*got 2"):
         sampler.draw(0, 2, 2)
     with pytest.raises(InputError, match="step"):
         sampler.draw(-1)
