@@ -5,7 +5,7 @@ https://github.com/gengchenmai/sphere2vec into a folder ``sphere2vec`` and name 
 Without it these rows are left out, which is said.
 
 Nothing is kept on either side: the original works in batches of 1,024, as it trains and evaluates, ours in parts of 8,192.
-Beside each row: ours kept in one table of up to 2 GB, and the floor, as many sines of float64 as the features have, in one pass, laid out
+Beside each row: ours kept in one table of up to 2 GB, and the lower bound, as many sines of float64 as the features have, in one pass, laid out
 nowhere, by torch on as many threads and by numpy (which the original uses) on one.
 """
 
@@ -112,7 +112,7 @@ def features(name: str, modules: dict[str, ModuleType], floor: tuple[float, floa
     sines = scales * SINES.get(name, 4)
     counted = (
         f"float64 features of {POINTS:,} points, {torch.get_num_threads()} threads, S = {scales}, {encoder.dim} numbers,"
-        f" nothing kept; in one table: {POINTS / table.median:,.0f} points/s; floor,"
+        f" nothing kept; in one table: {POINTS / table.median:,.0f} points/s; lower bound,"
         f" {sines} sines a point alone: torch {floor[0] / sines:,.0f}, numpy {floor[1] / sines:,.0f} points/s"
     )
     return rate_row(

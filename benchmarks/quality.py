@@ -1,4 +1,4 @@
-"""How the default encoder was chosen: variants trained for equal processor time, judged beside their floors.
+"""How the default encoder was chosen: variants trained for equal processor time, compared with baselines.
 
     python -m benchmarks.quality OUT --osm malta.osm.pbf --seconds 80 --seeds 3 [--variant NAME ...]
 

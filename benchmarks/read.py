@@ -80,7 +80,7 @@ def rows() -> list[Row]:
         tiles = _pngs(shards.read(aligned)[:PNG_TILES])
         batch = np.empty(BATCH * 12 * 256 * 256, np.uint8)
         work: list[tuple[str, Callable[[], object]]] = [
-            ("windows cleared: the floor, numpy's fill", lambda: batch.fill(0)),
+            ("windows cleared: lower bound, numpy's fill", lambda: batch.fill(0)),
             ("windows read, aligned, from shards", lambda: shards.read(aligned)),
             ("windows read, unaligned, from shards", lambda: shards.read(unaligned)),
             ("windows read, aligned, from memory", lambda: memory.read(aligned)),

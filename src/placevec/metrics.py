@@ -339,13 +339,13 @@ def distance_coherence(
             f"only {int(kept.sum())} of {pairs} pairs are at least {apart_m:g} m apart; 3 are needed"
         )
     first, second = first[kept], second[kept]
-    ground = _centered_ranks(away[kept])
+    far = _centered_ranks(away[kept])
 
     def correlation(order: NDArray[np.int64]) -> float:
         cosine = np.einsum("pd,pd->p", points[order[first]], points[order[second]])
         ranks = _centered_ranks(1.0 - np.clip(cosine, -1.0, 1.0).round(12))  # equal vectors are a tie
-        length = float(np.linalg.norm(ranks) * np.linalg.norm(ground))
-        return float(ranks @ ground) / length if length else float("nan")
+        length = float(np.linalg.norm(ranks) * np.linalg.norm(far))
+        return float(ranks @ far) / length if length else float("nan")
 
     found = correlation(np.arange(len(points)))
     shuffled = [

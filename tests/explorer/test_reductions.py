@@ -95,7 +95,7 @@ def test_collapsed_vectors_are_drawn_too() -> None:
 def test_what_there_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(InputError, match="pca, tsne, umap"):
         reduce_vectors(np.ones((30, 4)), "som", dim=2)  # type: ignore[arg-type]
-    with pytest.raises(InputError, match="2 or 3 dimensions"):
+    with pytest.raises(InputError, match="dim must be 2 or 3"):
         reduce_vectors(np.ones((30, 4)), "pca", dim=4)
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(MissingExtraError, match=r'pip install "placevec\[explore\]"'):

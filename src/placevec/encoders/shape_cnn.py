@@ -160,7 +160,7 @@ def _packed(batch: Tensor) -> Tensor:
     width = batch.shape[3]
     padded = F.pad(batch, (0, -width % 8)).contiguous()
     eights = (padded if padded.storage_offset() % 8 == 0 else padded.clone()).view(torch.int64)
-    # Arithmetic wraps, on processors and accelerators alike; what a shift of a negative number drags in is cut off.
+    # Integer overflow wraps, on CPUs and GPUs; bits shifted in from negative numbers are masked.
     # In place: fresh memory takes longer than counting.
     packed = (eights >> 7).bitwise_and_(_ONES).mul_(_GATHER).bitwise_right_shift_(56).to(torch.uint8)
     words = width // 64 + 1

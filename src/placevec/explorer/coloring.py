@@ -151,7 +151,7 @@ def of_layers(layers: Sequence[str], shares: NDArray[np.float32]) -> list[Colori
     names = [layers[channel] for channel in content]
     spare = iter([color for color in COLORS if color not in {LAYER_COLORS.get(name) for name in names}])
     kinds = [(name, LAYER_COLORS.get(name) or next(spare, None)) for name in names] + [("nothing", None)]
-    codes, kinds = _most_common_first(largest, kinds)
+    codes, kinds = _by_frequency(largest, kinds)
     density = np.where(np.isfinite(shares).all(axis=1), inside.sum(axis=1), np.nan)
     return [
         by_category("layer", "Dominant layer", codes, kinds,
@@ -160,7 +160,7 @@ def of_layers(layers: Sequence[str], shares: NDArray[np.float32]) -> list[Colori
     ]  # fmt: skip
 
 
-def _most_common_first(
+def _by_frequency(
     codes: NDArray[np.integer[Any]], kinds: Sequence[tuple[str, str | None]]
 ) -> tuple[NDArray[np.int64], list[tuple[str, str | None]]]:
     """Categories that occur, most common first and gray ones last, with renumbered codes."""

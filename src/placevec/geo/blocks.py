@@ -15,7 +15,7 @@ from placevec.geo.meters import to_ecef
 def spatial_blocks(lon: ArrayLike, lat: ArrayLike, size_m: float) -> Ints:
     """(N,) int64 block number of each point; blocks are about ``size_m`` meters square.
 
-    Rows are bands of latitude. Each band is divided into a whole number of equal columns, so blocks have the same
+    Rows are bands of latitude. Each band is divided into an integer number of equal columns, so blocks have the same
     size at any latitude and do not overlap at the antimeridian.
 
     >>> first, near, far = spatial_blocks([24.940, 24.941, 24.99], [60.17, 60.17, 60.17], 1000)

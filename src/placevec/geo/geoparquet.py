@@ -167,7 +167,7 @@ def _refuse_bomb(metadata: pq.FileMetaData, size: int, path: str | PathLike[str]
 
 
 def geometry_of(table: pa.Table) -> np.ndarray[Any, Any]:
-    """The table's geometries as an object array of shapely geometries and None; all None if there is no such column.
+    """The table's geometries as an object array of shapely geometries and None; all None without a geometry column.
 
     Raises:
         SourceError: the column is not WKB.

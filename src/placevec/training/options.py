@@ -46,7 +46,7 @@ class TrainingOptions(Options):
     )
     schedule: Schedule = option(
         "cosine",
-        "Learning-rate schedule (plateau halves after five epochs without improvement, decay takes 2 % off after"
+        "Learning-rate schedule (plateau halves after five epochs without improvement, decay takes 2% off after"
         " each epoch)",
     )
     patience: int = option(

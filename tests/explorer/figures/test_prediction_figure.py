@@ -280,11 +280,11 @@ def test_charts_are_written_and_tell_their_numbers(tmp_path: Path) -> None:
     assert {row["metric"] for row in curves.rows} == {"loss/train", "validation/loss", "validation/top1"}
     for name in ("l.png", "c.png"):
         assert Image.open(tmp_path / name).size == (1440, 1024)
-    with pytest.raises(PlacevecError, match="not yet finished"):
+    with pytest.raises(PlacevecError, match="not finished an epoch"):
         write_curves({"a": []}, tmp_path / "d.png")
-    with pytest.raises(PlacevecError, match="they have loss/train"):
+    with pytest.raises(PlacevecError, match="choose from loss/train"):
         write_curves({"a": rows}, tmp_path / "d.png", metric="nothing")
-    with pytest.raises(PlacevecError, match="draw them apart"):
+    with pytest.raises(PlacevecError, match="draw them separately"):
         write_latitude([one, Evaluated("n", one.lat, one.right, True, "test")], tmp_path / "d.png")
     with pytest.raises(PlacevecError, match="--band"):
         write_latitude([Evaluated("a", np.zeros(2), np.ones(2), False, "test")], tmp_path / "d.png")

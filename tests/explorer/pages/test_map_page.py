@@ -123,7 +123,7 @@ def test_bad_input(written: Written, tmp_path: Path) -> None:
         write_map(written.emb, tmp_path, clusters=901)
     with pytest.raises(InputError, match="t-SNE needs at least 5 places"):
         write_map(written.emb[:4], tmp_path, method="tsne", clusters=2)
-    with pytest.raises(InputError, match="7 rows and no place_id"):
+    with pytest.raises(InputError, match="7 rows for 900 places, and no column place_id"):
         write_map(written.emb, tmp_path, columns=pd.DataFrame({"a": range(7)}))
     assert list(tmp_path.iterdir()) == []
 

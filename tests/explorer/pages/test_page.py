@@ -97,7 +97,7 @@ def test_what_cannot_be_drawn(written: Written, tmp_path: Path) -> None:
         write_page(written.emb[:0], tmp_path / "page.html")
     with pytest.raises(InputError, match="max_places must be at least 1"):
         write_page(written.emb, tmp_path / "page.html", max_places=0)
-    with pytest.raises(InputError, match="7 rows and no place_id"):
+    with pytest.raises(InputError, match="7 rows for 900 places, and no column place_id"):
         write_page(written.emb, tmp_path / "page.html", columns=pd.DataFrame({"a": range(7)}))
     assert not (tmp_path / "page.html").exists()
 

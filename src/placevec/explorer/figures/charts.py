@@ -31,14 +31,14 @@ class Evaluated:
         lat: (N,) latitudes of the places.
         right: (N,) 1 if the top prediction is the true class, else 0; or absolute errors of numbers.
         number: whether these are errors.
-        side: name of the split, such as ``test``.
+        split: name of the split, such as ``test``.
     """
 
     label: str
     lat: Floats
     right: NDArray[np.float64]
     number: bool
-    side: str
+    split: str
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class ChartReport:
 
     @property
     def summary(self) -> str:
-        """One line for people."""
+        """A one-line summary."""
         return f"{len(self.rows)} values plotted; --json prints them"
 
 
@@ -143,14 +143,14 @@ def write_latitude(
             part.set_xticks(range(-90, 91, 30))
     if not evaluated[0].number:
         axes.set_ylim(-0.02, 1.02)
-    sides = " and ".join(dict.fromkeys(one.side for one in evaluated))
+    splits = " and ".join(dict.fromkeys(one.split for one in evaluated))
     what = "Error" if evaluated[0].number else "Accuracy"
     _dress(
         figure,
         axes,
         [one.label for one in evaluated],
         f"{what} by latitude",
-        f"Places: {sides}. Error bars are 95% confidence intervals",
+        f"Places: {splits}. Error bars are 95% confidence intervals",
         credit,
     )
     _save(figure, path, credit)

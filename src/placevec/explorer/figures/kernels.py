@@ -61,7 +61,7 @@ class KernelsReport:
 
     @property
     def summary(self) -> str:
-        """One line for people."""
+        """A one-line summary."""
         return f"similarity to lon {self.at[0]:g}, lat {self.at[1]:g} of {', '.join(self.encoders)}"
 
 

@@ -74,7 +74,7 @@ class FigureReport:
 
     @property
     def summary(self) -> str:
-        """One line for people."""
+        """A one-line summary."""
         dots = f", {self.points:,} points" if self.points else ""
         maps = "1 map" if self.panels == 1 else f"{self.panels} maps"
         return f"{maps}{dots}, colors from {self.lowest:.4g} to {self.highest:.4g}"

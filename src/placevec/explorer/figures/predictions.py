@@ -63,11 +63,11 @@ def sampled(points: Sequence[Floats] | None, seed: int) -> list[Floats] | None:
     return found
 
 
-def meaning_of(asked: Sequence[ModelQuery]) -> str:
+def meaning_of(queries: Sequence[ModelQuery]) -> str:
     """A sentence that explains the values."""
-    kinds = {one.question.kind for one in asked}
+    kinds = {one.question.kind for one in queries}
     if kinds == {"number"}:
-        names = dict.fromkeys(shown(one.question.names[0], 60) for one in asked)
+        names = dict.fromkeys(shown(one.question.names[0], 60) for one in queries)
         unit = "its label" if names.keys() == {NUMBER} else " and ".join(names)
         return f"Predicted value, in the unit of {unit}"
     if kinds == {"presence"}:
@@ -77,7 +77,7 @@ def meaning_of(asked: Sequence[ModelQuery]) -> str:
     return "Probability: of presence (independent), or among all classes, depending on the model"
 
 
-def credit_of(asked: Sequence[ModelQuery], credit: str) -> str:
+def credit_of(queries: Sequence[ModelQuery], credit: str) -> str:
     """The attributions of the models' training data, without duplicates, and the credit of the outlines."""
-    seen = dict.fromkeys(str(one.question.model.training.get("attribution", "unknown")) for one in asked)
+    seen = dict.fromkeys(str(one.question.model.training.get("attribution", "unknown")) for one in queries)
     return "Models: " + "; ".join(seen) + (f". {credit}" if credit else "")

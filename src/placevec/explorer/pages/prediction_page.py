@@ -56,7 +56,7 @@ class DistributionPageReport:
 
     @property
     def summary(self) -> str:
-        """One line for people."""
+        """A one-line summary."""
         maps = "1 map" if self.maps == 1 else f"{self.maps} maps"
         return (
             f"{maps}, {self.size_bytes / 1e6:.1f} MB, colors from {self.lowest:.4g} to {self.highest:.4g}; "
@@ -87,7 +87,7 @@ def write_distribution_page(
     if cells > MAX_CELLS:
         raise UsageError(
             f"{len(names) * len(queries)} maps of {grid.width} x {grid.height} cells are too large for a page: use a"
-            " coarser --resolution, fewer classes or a smaller --bbox; a .tif has no such limit"
+            " coarser --resolution, fewer classes or a smaller --bbox; a .tif has no limit"
         )
     values = np.empty((len(names), len(queries), grid.height, grid.width), np.float32)
     for column, one in enumerate(queries):
