@@ -17,8 +17,11 @@ from torch import nn
 
 from placevec import api, encoders
 from placevec.core import ViewSpec
+from placevec.datasets.additions import Joining, Made, add
 from placevec.datasets.dataset import Dataset
+from placevec.datasets.splits import RunSplit, Split, write_split
 from placevec.embeddings import Embeddings, Provenance
+from placevec.io.progress import SILENT
 from placevec.models.model import Model
 from placevec.models.reading import Reading
 from placevec.sources.tiles.loc2vec_metadata import Loc2VecMetadata, write_loc2vec_metadata
@@ -152,13 +155,24 @@ def _tables(folder: Path, dataset: Dataset) -> None:
 
 
 def _points(folder: Path) -> None:
-    """Tables of labeled points, a benchmark's files, and a dataset made of such."""
+    """Tables of labeled points, a benchmark's files, a dataset made of such that names joined, and a run's split."""
     (folder / "points").mkdir()
     for path in (folder / "labels").iterdir():
         (folder / "points" / path.name).write_bytes(path.read_bytes())
     (folder / "points" / "table.tsv").write_text("lon\tlat\tlabel\twho\n1\t2\ta\tx\n3\t4\tb\ty\n")
     geo_prior_files.inat(folder / "layout", 2018)
-    api.prepare("sphere2vec", layout="inat2018", folder=folder / "layout", out=folder / "labeled")
+    dataset = api.prepare("sphere2vec", layout="inat2018", folder=folder / "layout", out=folder / "labeled")
+
+    def names(folder: Path) -> Joining:
+        called = pa.array([f"place {row}" for row in range(len(dataset))], pa.string())
+        pq.write_table(pa.table({"place_id": called, "name": called}), folder / "names.parquet")
+        return Joining("names", ["names.parquet"], [{"attribution": "nobody"}], names="names.parquet")
+
+    add(dataset, "map_labels", Made("osm", {}), names, created="2026-01-01T00:00:00+00:00", progress=SILENT)
+    (folder / "split").mkdir()
+    row = np.arange(len(dataset))
+    split = Split.of(len(dataset), train=row[::2], validation=row[1:2], block=row * 7, by="blocks")
+    write_split(folder / "split", RunSplit.of_datasets([dataset], split))
 
 
 def _tiles(folder: Path) -> None:

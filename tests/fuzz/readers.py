@@ -157,11 +157,26 @@ def read_labeled_dataset(folder: Path, file: Path) -> None:
     validate(folder)
     dataset = Dataset.open(folder)
     labels = dataset.labels()
-    assert len(labels) == len(dataset) == len(dataset.lonlat)
+    assert len(labels) == len(dataset) == len(dataset.lonlat) == len(dataset.places)
+    assert not dataset.descends_from("f" * 64)
     assert labels.user_count >= 0
     for side in SPLITS:
         labels.rows(side)
         dataset.image_predictions(side)
+
+
+def read_split_of_run(folder: Path, file: Path) -> None:
+    """What a run learned from, as evaluation asks of it."""
+    from placevec.datasets.splits import read_split
+
+    kept = read_split(folder)
+    assert kept is not None
+    for part in kept.parts:
+        assert len(part.place_id) == len(part.split)
+        rows = np.concatenate([part.split.rows(side) for side in SPLITS])
+        assert len(np.unique(rows)) == len(rows) == (part.split.code >= 0).sum()
+        assert isinstance(part.split.held_out, dict)
+    assert kept.difference(kept) == ""
 
 
 def read_polygon(folder: Path, file: Path) -> None:
@@ -282,6 +297,7 @@ READERS = {
     "points": Reader("points", "table.*", read_labeled_points),
     "layout": Reader("layout", "**/*", read_layout),
     "labeled": Reader("labeled", "**/[!p]*", read_labeled_dataset),
+    "split": Reader("split", "split.parquet", read_split_of_run),
     "polygon": Reader("polygon", "*", read_polygon),
     "manifest": Reader("dataset", "dataset.json", read_dataset),
     "place-table": Reader("dataset", "places.parquet", read_dataset),

@@ -9,7 +9,9 @@ from tests.fuzz.isolated import Isolated
 from tests.fuzz.promise import holds
 
 
-@pytest.mark.parametrize(("name", "examples"), [("points", 90), ("layout", 70), ("labeled", 70)])
+@pytest.mark.parametrize(
+    ("name", "examples"), [("points", 90), ("layout", 70), ("labeled", 90), ("split", 70)]
+)
 def test_damaged(corpus: Corpus, isolated: Isolated, name: str, examples: int) -> None:
     """Read or refused in one line; where a table is refused nothing is written."""
     holds(name, corpus, isolated, examples)

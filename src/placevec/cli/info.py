@@ -65,7 +65,7 @@ def _dataset(path: Path) -> dict[str, Any]:
         **({"layers": list(dataset.base_map_spec.channels), "zoom": dataset.zoom} if has_map else {}),
         **labels_told(dataset),
         **({"unfinished additions": begun} if (begun := unfinished(path)) else {}),
-        "created": manifest["created"],
+        "created": manifest.get("created", "unknown"),
         "attribution": dataset.attribution,
         "hash": dataset.hash,
     }

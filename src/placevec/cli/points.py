@@ -30,8 +30,8 @@ def labels_told(dataset: Dataset) -> dict[str, Any]:
         told["kind"] = "number"
         told["range"] = " to ".join(f"{value:g}" for value in about.get("range", []))
     split = report.get("split", {})
-    sides = ", ".join(f"{name} {count:,}" for name, count in split.items() if name != "by")
-    told["split"] = f"{sides} (by {split['by']})" if split else ""
+    sides = ", ".join(f"{name} {count:,}" for name, count in split.items() if isinstance(count, int))
+    told["split"] = f"{sides} (by {split.get('by', 'nobody knows what')})" if split else ""
     if report.get("users"):
         told["users"] = report["users"]
     predictions = labels.get("image_predictions", {})
