@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
-from placevec.cli.output import plain_rows, print_json, print_table, say
+from placevec.cli.output import clean, plain_rows, print_json, print_table, say
 from placevec.cli.signature import Json, at_least
 from placevec.errors import UsageError
 
@@ -36,7 +36,7 @@ def command(
     k: Annotated[int, Parameter(name=("--k", "-k"), validator=at_least(1))] = 10,
     metric: Literal["cosine", "euclidean", "manhattan", "dot"] = "cosine",
     bbox: Annotated[str | None, Parameter(allow_leading_hyphen=True)] = None,
-    min_distance: float = 0.0,
+    min_distance_m: float | None = None,
     dataset: Path | None = None,
     run: Path | None = None,
     csv: Path | None = None,
@@ -55,7 +55,8 @@ def command(
         k: Number of places to find.
         metric: Distance between vectors.
         bbox: Only places in west,south,east,north, degrees.
-        min_distance: Minimum distance of places from the query, meters.
+        min_distance_m: Minimum distance of results from the query and from one another, meters (default: about the ground
+            that the model looks at; 0 takes all).
         dataset: Dataset to embed the query from, if it has moved.
         run: Run to embed the query with, if it has moved.
         csv: CSV file to write the result to as well.
@@ -71,10 +72,10 @@ def command(
         atomic.check_writable(csv)
     found = api.similar(
         embeddings, view=view, lon=lon, lat=lat, place=place, tile=tile, name=name, k=k, metric=metric, bbox=bbox,
-        min_distance_m=min_distance, dataset=dataset, model=run,
+        min_distance_m=min_distance_m, dataset=dataset, model=run,
     )  # fmt: skip
     query = found.attrs["query"]
-    columns = ["rank", "place_id", "name", "lon", "lat", query["measure"]]
+    columns = ["rank", "place_id", "label", "lon", "lat", query["measure"]]
     rows = plain_rows(found[columns])
     if csv is not None:
         atomic.write_csv(csv, columns, rows)
@@ -83,18 +84,19 @@ def command(
             {
                 "query": query,
                 "metric": metric,
+                "notes": found.attrs["notes"],
                 "results": [dict(zip(columns, row, strict=True)) for row in rows],
             }
         )
         return
     say(described(query))
     print_table(columns, rows)
+    for note in found.attrs["notes"]:
+        say(f"Note: {clean(note, width=500)}")
 
 
 def described(query: dict[str, object]) -> str:
     """What was searched for, in words."""
-    from placevec.cli.output import clean
-
     if query.get("embedded_afresh"):
         return f"Places like lon={query['lon']}, lat={query['lat']} (embedded afresh)"
     named = f" ({clean(query['name'])})" if query.get("name") else ""
