@@ -151,7 +151,7 @@ def test_a_table_of_more_rows_than_its_bytes_can_hold(isolated: Isolated) -> Non
     content = parquet(place_id=pa.nulls(30_000_000, pa.int8()))
     assert len(content) < 200_000
     for name in ("places", "labels"):
-        assert "would unpack" in refused(isolated, name, "table.parquet", content)
+        assert "would decompress" in refused(isolated, name, "table.parquet", content)
 
 
 def test_every_byte_of_a_footer(isolated: Isolated) -> None:

@@ -28,7 +28,7 @@ def test_vectors_that_would_fill_the_memory(isolated: Isolated) -> None:
             writer.write_table(chunk)
     content = sink.getvalue().to_pybytes()
     assert len(content) < 300_000
-    assert "would unpack" in refused(isolated, "embeddings", "plain.parquet", content)
+    assert "would decompress" in refused(isolated, "embeddings", "plain.parquet", content)
 
 
 @pytest.mark.parametrize(
