@@ -109,5 +109,5 @@ def test_what_a_reader_should_know_of_a_dataset_that_is_named(run: Path, tmp_pat
     said = _Said()
     picture_latitude([run], tmp_path / "l.png", dataset=other, progress=said)
     assert said.lines == [
-        "Note: run: the dataset has no split: all its places are judged on, and no floor can be taught"
+        "Note: run: the dataset has no split: all its places are tested, and no baseline can be trained"
     ]

@@ -175,7 +175,7 @@ def test_a_table_of_eight_rows_is_trained(capsys: pytest.CaptureFixture[str], tm
     assert "only 1 of 6 places validates" in err
     assert "prepare more places" in err
     assert "Kept: epoch " in out
-    assert "of 2, whose validation loss was the lowest" in out
+    assert "of 2, with the lowest validation loss" in out
 
 
 def test_doors_that_are_wrong(capsys: pytest.CaptureFixture[str], table: Path, tmp_path: Path) -> None:

@@ -143,15 +143,15 @@ def test_what_was_taught_is_not_asked_on_the_same_ground(taught: Model, halves: 
     table = api.embed(taught, halves[0])
     options: dict[str, Any] = {"dataset": halves[0], "model": taught, "budget": "quick", "seeds": 1}
     report = api.evaluate(table, **options)
-    assert not report.judgements
-    assert sum("on this very ground" in line for line in report.skipped) == 2
-    assert any("taught layers and landuse" in line for line in report.skipped)
-    assert any("this ground is part of that" in note for note in report.notes)
+    assert not report.results
+    assert sum("of these very places" in line for line in report.skipped) == 2
+    assert any("trained on layers and landuse" in line for line in report.skipped)
+    assert any("these places are among them" in note for note in report.notes)
     assert report.label_free is not None
     assert report.label_free.basis == TRAINED_ON
     allowed = api.evaluate(table, **options, allow_leaks=True)
-    assert not any("on this very ground" in line for line in allowed.skipped)
-    assert any("was taught" in note for note in allowed.notes)
+    assert not any("of these very places" in line for line in allowed.skipped)
+    assert any("was trained on layers" in note for note in allowed.notes)
 
 
 def test_elsewhere_it_may_be_asked(taught: Model, halves: list[Dataset]) -> None:
@@ -164,8 +164,8 @@ def test_elsewhere_it_may_be_asked(taught: Model, halves: list[Dataset]) -> None
     assert not trained_on(far, places).any()
     table = api.embed(far, halves[0])
     report = api.evaluate(table, dataset=halves[0], model=far, budget="quick", seeds=1)
-    assert not any("on this very ground" in line for line in report.skipped)
-    assert any("this ground is no part of that" in note for note in report.notes)
+    assert not any("of these very places" in line for line in report.skipped)
+    assert any("these places are not among them" in note for note in report.notes)
     assert report.label_free is not None
     assert report.label_free.basis == ELSEWHERE
     for told in ({}, {"areas": "everywhere"}, {"areas": [{"west": "x"}]}):

@@ -290,4 +290,4 @@ def test_evaluation_measures_the_view_that_is_asked_for(dataset: Dataset, tmp_pa
         report = pv.evaluate(
             tmp_path / "e.parquet", view=view, labels=labels, tasks=[], seeds=1, folds=3, budget="quick"
         )
-        assert report.places == places
+        assert [one.places for one in report.results] == [places]

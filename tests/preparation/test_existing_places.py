@@ -19,7 +19,7 @@ from placevec.datasets.views.raster.coverage import Coverage
 from placevec.errors import AreaError, DatasetError, PlacevecError
 from placevec.geo import distance_m, tile_xy_to_lonlat
 from placevec.preparation.existing_places import box_around
-from placevec.recipes.loc2vec import build as loc2vec
+from placevec.recipes import recipe
 from tests.preparation.tiles.test_folder import X, Y, Z, masks, write
 from tests.tile_servers import pixels, serving
 
@@ -137,11 +137,12 @@ def test_it_is_trained_on_embedded_and_evaluated_as_any(
     }  # fmt: skip
     model = api.train("loc2vec", mapped, out=tmp_path / "run", **options)
     report = api.evaluate(api.embed(model, mapped), budget="quick", seeds=1, allow_leaks=True)
-    assert any("landuse" in line for line in [*(one.task for one in report.judgements), *report.skipped])
+    assert any("landuse" in line for line in [*(one.task for one in report.results), *report.skipped])
+    loc2vec = recipe("loc2vec")
     config, training = loc2vec.configure(
         "default", {**options, "drop_layers": ("leisure",), "predict": ("layers",)}
     )
-    assert loc2vec.build(mapped, config, training).places > 0
+    assert loc2vec.built(mapped, config, training).places > 0
 
 
 def test_the_same_command_reuses_and_another_option_is_named(

@@ -19,6 +19,18 @@ Quiet = Annotated[bool, Parameter(name=("--quiet", "-q"), negative="", show_defa
 """Show no progress."""
 Flag = Annotated[bool, Parameter(negative="", show_default=False)]
 """A switch that is off where it is not given."""
+
+
+
+class _Unchecked:
+    """In a hint: pydantic, where something has imported it, does not check the value again; cyclopts has read it."""
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> Any:
+        from pydantic_core import core_schema
+
+        return core_schema.any_schema()
+
+
 _SHARED = {"as_json": "The result as JSON, and no progress", "quiet": "No progress"}
 
 
@@ -75,7 +87,7 @@ def _parameter(one: Option, group: Group) -> inspect.Parameter:
         allow_leading_hyphen=one.reader is not None,  # a box may begin with a minus
     )
     return inspect.Parameter(
-        one.name, inspect.Parameter.KEYWORD_ONLY, default=one.default, annotation=Annotated[kind, about]
+        one.name, inspect.Parameter.KEYWORD_ONLY, default=one.default, annotation=Annotated[kind, about, _Unchecked()]
     )
 
 
@@ -92,7 +104,7 @@ def _plain(one: inspect.Parameter) -> inspect.Parameter:
     about = [Parameter(show_default=default_of, metavar=metavar, negative_iterable=())]
     if one.name in _SHARED:
         about.append(Parameter(help=_SHARED[one.name]))
-    return one.replace(annotation=Annotated[hint, *about, *more])
+    return one.replace(annotation=Annotated[hint, *about, *more, _Unchecked()])
 
 
 def at_least(least: float) -> Callable[[Any, Any], None]:

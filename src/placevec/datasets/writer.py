@@ -46,7 +46,7 @@ def write_dataset(
     sources: Sequence[dict[str, Any]],
     views: dict[str, dict[str, Any]],
     report: dict[str, Any],
-    parts: Mapping[str, Made],
+    parts: Mapping[str, Made] | None = None,
     created: str,
 ) -> Dataset:
     """Write the places and, last of all, the manifest; returns the dataset opened (and so validated)."""

@@ -87,7 +87,7 @@ def test_labels_join_by_id_or_by_coordinates(dataset: Dataset, tmp_path: Path, k
 
 def test_the_split_is_that_of_the_table_alone(dataset: Dataset, tmp_path: Path) -> None:
     frame = trees(dataset)
-    for number, options in enumerate(({}, {"block_km": 0.3, "test_share": 0.3}, {"split": "side"})):
+    for number, options in enumerate(({}, {"block_m": 300.0, "test_share": 0.3}, {"split": "side"})):
         given = frame.assign(side=np.random.default_rng(1).choice(["train", "val", "test"], len(frame)))
         alone = label(tmp_path / f"alone {number}", given, tmp_path, **options)
         out = tmp_path / f"joined {number}"
@@ -97,7 +97,7 @@ def test_the_split_is_that_of_the_table_alone(dataset: Dataset, tmp_path: Path) 
         found = pd.Series(joined.labels().split, index=joined.places["place_id"])
         assert found[whole.index].tolist() == whole.tolist()
         others = found.drop(whole.index)
-        if options.get("block_km"):  # a place without a label lies on the side of its block
+        if options.get("block_m"):  # a place without a label lies on the side of its block
             assert set(others) == {0, 1, 2}
         else:
             assert set(others) == {0}
