@@ -100,7 +100,8 @@ def test_a_group_that_was_not_drawn_is_left_out() -> None:
 def test_draws_are_blocks_with_replacement() -> None:
     drawn = Resampling(np.arange(8), draws=4000, seeds=3)
     assert (drawn.weights[0] == 1).all(), "the first row is as it is"
-    weights = drawn.weights[1:]
+    weights = drawn.weights[1:4001]
+    np.testing.assert_array_equal(drawn.weights[4001:], 1 - np.eye(8), "then each block is left out in turn")
     assert (weights.sum(axis=1) == 8).all()
     np.testing.assert_allclose(weights.mean(axis=0), 1.0, atol=0.06)
     assert weights.var() == pytest.approx(1 - 1 / 8, rel=0.05)  # multinomial

@@ -16,15 +16,15 @@ from numpy.typing import NDArray
 from placevec.datasets.dataset import Dataset
 from placevec.datasets.labels import Labelled
 from placevec.errors import EvaluationError
-from placevec.evaluation.bootstrap import Resampling, Score
-from placevec.evaluation.compare import compare
+from placevec.evaluation.bootstrap import Resampling, Scale, Score, scale_of
+from placevec.evaluation.compare import Comparison, compare
 from placevec.evaluation.neighbors import neighbor_means
 from placevec.evaluation.point_baselines import MAX_TRAINED, frequencies, linear_layer, sines
 from placevec.evaluation.predictions.ranking import TOP, TrueRanks, seen_by_image
 from placevec.evaluation.predictions.split import HeldOut, held_out
 from placevec.evaluation.report import Report
 from placevec.evaluation.results import Result, Row
-from placevec.evaluation.scores import each, resampled, weighted_mean
+from placevec.evaluation.scores import each, loss, resampled, weighted_mean
 from placevec.evaluation.splits import Blocks
 from placevec.evaluation.tasks import Kind
 from placevec.geo import Floats, Ints, spatial_blocks, to_ecef
@@ -80,7 +80,7 @@ def evaluate_predictions(
     points = dataset.lonlat[split.test]
     block_m = _block_m(points)
     measure = _Measure(
-        model, head, split, dataset.lonlat, spatial_blocks(points[:, 0], points[:, 1], block_m), seed
+        model, head, split, dataset.lonlat, spatial_blocks(points[:, 0], points[:, 1], block_m), block_m, seed
     )
     notes = list(split.notes)
     images = _images(dataset, labels, head, split, notes)
@@ -103,7 +103,7 @@ def evaluate_predictions(
         task=dataset.name, kind=kind_of(head), description=_described(split, head, len(points)),
         metric=next(iter(rows[0].scores)), places=len(points), classes={}, blocks=over.count,
         effective_blocks=Blocks(over.block, block_m).effective, block_m=block_m, buffer_m=0.0, folds=0, seeds=1,
-        kept=1.0, rows=rows, comparisons=_compared(rows), subject=SUBJECT, notes=notes,
+        kept=1.0, rows=rows, comparisons=_compared(rows, points, block_m), subject=SUBJECT, notes=notes,
     )  # fmt: skip
     about = {
         "title": "How good these predictions are", "model": "" if model.path is None else str(model.path),
@@ -125,22 +125,22 @@ def _described(split: HeldOut, head: Head, places: int) -> str:
     return f"{places:,} places ({split.name}){classes}; baselines trained on {len(split.train):,}"
 
 
-def _compared(rows: Sequence[Row]) -> list[Any]:
+def _compared(rows: Sequence[Row], points: Floats, block_m: float) -> list[Comparison]:
     """The model against every other row of the same places, and images with the model against images alone."""
     scores = {row.name: row.score for row in rows if not row.name.endswith(EVERY_PHOTO)}
     pairs = [(SUBJECT, name) for name in scores if name != SUBJECT and not name.startswith("image")]
-    return compare(scores, [*pairs, (f"image x {SUBJECT}", "image alone")])
+    return compare(scores, [*pairs, (f"image x {SUBJECT}", "image alone")], lonlat=points, side_m=block_m)
 
 
 class _Measure:
     """One model's places: predicts, and measures."""
 
     def __init__(
-        self, model: Model, head: Head, split: HeldOut, lonlat: Floats, block: Ints, seed: int
+        self, model: Model, head: Head, split: HeldOut, lonlat: Floats, block: Ints, side_m: float, seed: int
     ) -> None:
         self.model, self.head, self.split, self.seed = model, head, split, seed
-        self.over = Resampling(block, draws=DRAWS, seed=seed)
         self.points, self.truth = lonlat[split.test], split.labels[split.test]
+        self.over = Resampling(block, draws=DRAWS, seed=seed, lonlat=self.points, side_m=side_m)
         rows = split.train
         self.sampled = len(rows) > MAX_TRAINED
         if self.sampled:
@@ -322,18 +322,21 @@ def of_classes(ranks: TrueRanks, truth: Ints, classes: int, over: Resampling) ->
     found["MRR"] = mean_of(ranks.reciprocal(), over)
     known = np.where(truth < 0, max(classes, int(truth.max(initial=0)) + 1), truth)
     macro = partial(resampled, "macro-F1", known, ranks.predicted, over.block)
-    return {**found, "macro-F1": over.score([macro], len(truth))}
+    return {**found, "macro-F1": over.score([macro], len(truth), scale_of("macro-F1"))}
 
 
 def of_numbers(truth: Floats, predicted: Floats, over: Resampling) -> Measured:
     """R², and the mean absolute error in the label's unit."""
-    r2 = over.score([partial(resampled, "R²", truth, predicted, over.block)], len(truth))
-    return {"R²": r2, "MAE": mean_of(each("MAE", truth, predicted), over)}
+    r2 = over.score(
+        [partial(resampled, "R²", truth, predicted, over.block)], len(truth), scale_of("R²"),
+        loss("R²", truth, predicted),
+    )  # fmt: skip
+    return {"R²": r2, "MAE": mean_of(each("MAE", truth, predicted), over, scale_of("MAE"))}
 
 
-def mean_of(values: Floats, over: Resampling) -> Score:
+def mean_of(values: Floats, over: Resampling, scale: Scale = "logit") -> Score:
     """The mean of (N,) values, one a place."""
-    return over.score([partial(weighted_mean, values, over.block)], len(values))
+    return over.score([partial(weighted_mean, values, over.block)], len(values), scale, values)
 
 
 def shares_above(here: Floats, background: Floats) -> Floats:
