@@ -51,17 +51,15 @@ def correlation_range(lonlat: Floats, values: Floats, *, seed: int = 0) -> float
     if len(used) < 4:
         return 0.0
 
-    def semivariance(rows: Floats) -> Floats:
-        half = 0.5 * ((rows[first] - rows[second]) ** 2).mean(axis=1)
-        return np.bincount(of_class, weights=half, minlength=_CLASSES)[used] / pairs[used]
-
-    found = semivariance(table)
-    nearest = used[:3].size  # the classes of the nearest pairs
-    by_chance = [semivariance(table[random.permutation(len(table))])[:nearest] for _ in range(_SHUFFLES)]
-    weight = pairs[used][:nearest]
-    if np.average(found[:nearest], weights=weight) >= min(
-        np.average(one, weights=weight) for one in by_chance
-    ):
+    half = 0.5 * ((table[first] - table[second]) ** 2).mean(axis=1)
+    found = np.bincount(of_class, weights=half, minlength=_CLASSES)[used] / pairs[used]
+    nearest = np.flatnonzero(of_class <= used[min(2, len(used) - 1)])
+    one, other = first[nearest], second[nearest]
+    by_chance = []
+    for _ in range(_SHUFFLES):
+        shuffled = table[random.permutation(len(table))]
+        by_chance.append(0.5 * float(((shuffled[one] - shuffled[other]) ** 2).mean()))
+    if float(half[nearest].mean()) >= min(by_chance):
         return 0.0
     distance = np.bincount(of_class, weights=away, minlength=_CLASSES)[used] / pairs[used]
     return _fitted(distance, found, pairs[used], extent)
