@@ -50,7 +50,6 @@ class Town:
     def places(self) -> pd.DataFrame:
         return pd.DataFrame({"place_id": self.place_ids, "lon": self.lonlat[:, 0], "lat": self.lonlat[:, 1]})
 
-    @property
     def geometry(self) -> np.ndarray:
         if self.shapes is None:
             return np.asarray(shapely.points(self.lonlat), object)

@@ -96,7 +96,7 @@ def polygon_area(dataset: Dataset, rows: Ints) -> NDArray[np.float64] | None:
     """
     from pyproj import Geod
 
-    shapes = dataset.geometry[rows]
+    shapes = dataset.geometry()[rows]
     if any(shape is None or not shape.geom_type.endswith("Polygon") for shape in shapes):
         return None
     ellipsoid = Geod(ellps="WGS84")

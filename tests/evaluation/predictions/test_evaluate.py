@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from scipy.stats import t
 from sklearn.metrics import f1_score, mean_absolute_error, r2_score, roc_auc_score, top_k_accuracy_score
+from sklearn.neighbors import KNeighborsClassifier
 
 from placevec import api
 from placevec.api.evaluating import evaluate_model
@@ -143,9 +144,10 @@ def test_a_linear_layer_learns_what_is_linear() -> None:
     lonlat = globe(2000)
     train, test = sines(lonlat[:1500]), sines(lonlat[1500:])
     north = (lonlat[:, 1] > 0).astype(int)
-    (scores,) = linear_layer(train, north[:1500], [test], 2, 0)
+    scores = linear_layer(train, north[:1500], test, 2, 0, np.arange(1500) % 4)
     assert (scores.argmax(axis=1) == north[1500:]).mean() > 0.97
-    (found,) = linear_layer(train, np.sin(np.radians(lonlat[:1500, 1])), [test], 0, 0)
+    target = np.sin(np.radians(lonlat[:1500, 1]))
+    found = linear_layer(train, target, test, 0, 0, np.arange(1500) % 4)
     np.testing.assert_allclose(found[:, 0], np.sin(np.radians(lonlat[1500:, 1])), atol=1e-4)
 
 
@@ -174,7 +176,10 @@ def test_a_model_is_judged_on_the_test_side_beside_its_floors(split_points, trai
     right = trained_model.predict_lonlat(split_points.lonlat[rows]).argmax(axis=1) == labels.values[rows]
     assert scores(report, "model")["top-1"].value == pytest.approx(right.mean())
     assert names(report)[1] == "class frequency"
-    assert names(report)[3:] == ["sin, cos + linear", "untrained encoder + linear"]
+    assert names(report)[2:] == [
+        "nearest places", "lon, lat + random forest", "lon, lat + gradient boosting", "sin, cos + linear",
+        "untrained encoder + linear",
+    ]  # fmt: skip
     common = np.bincount(labels.values[labels.rows("train")], minlength=8).argmax()
     assert scores(report, "class frequency")["top-1"].value == pytest.approx(
         (labels.values[rows] == common).mean()
@@ -209,7 +214,7 @@ def test_one_class_is_judged_against_the_sphere(tmp_path) -> None:
     )
     api.train("sphere2vec", dataset, out=tmp_path / "run", **SMALL)
     report = evaluate_model(tmp_path / "run")
-    assert names(report) == ["model", "nearness to a training place"]
+    assert names(report) == ["model", "nearness to a training place", "kernel density"]
     assert scores(report, "nearness to a training place")["AUC"].value > 0.9
 
 
@@ -325,6 +330,23 @@ def test_the_command(trained_model, tmp_path, capsys) -> None:
     assert "--task is for tables of vectors" in capsys.readouterr().err
     assert main(["evaluate", run, "--json", "-q"]) == 0
     assert json.loads(capsys.readouterr().out)["split"] == "test"
+
+
+def test_each_measure_has_its_own_neighbors(trained_model, split_points) -> None:
+    """Oracle: scikit-learn's classifier for every k and weight, the best of the validation places by top-1."""
+    (result,) = evaluate_model(trained_model).results
+    labels = split_points.labels()
+    xyz, values = xyz_of(split_points.lonlat), labels.values
+    train, validation, test = (labels.rows(name) for name in ("train", "validation", "test"))
+    best, found = -1.0, 0.0
+    for k in (1, 3, 10, 30, 100, 300, 1_000):
+        for weights in ("uniform", "distance"):
+            model = KNeighborsClassifier(k, weights=weights).fit(xyz[train], values[train])
+            quality = model.score(xyz[validation], values[validation])
+            if quality > best + 1e-9:
+                best, found = quality, model.score(xyz[test], values[test])
+    assert result.row("nearest places").scores["top-1"].value == pytest.approx(found, abs=0.015)  # ties
+    assert any(note.startswith("nearest places by measure: top-1 ") for note in result.notes)
 
 
 def test_the_model_is_compared_with_every_baseline_and_claims_need_blocks(trained_model) -> None:
