@@ -2,10 +2,11 @@
 
 Places of one block err together, and resampling single places would make intervals too narrow (Kunsch, "The jackknife
 and the bootstrap for general stationary observations", Annals of Statistics 17, 1989). Intervals and p are studentized
-by a jackknife over blocks, on a scale where a measure is about symmetric, with Student's t of as many degrees of freedom
-as there are effective blocks less one: they hold what they promise with ten blocks, where percentiles of draws do not
-(`benchmarks.calibration`). They are made with blocks of one and of two sides, and the wider one counts, because errors
-may be alike over more than a block. Draws serve what has no blocks of its own: ranks and means over tasks.
+by a jackknife over blocks, on a scale where a measure is about symmetric, with Student's t of as many degrees of
+freedom as there are effective blocks less one: they hold what they promise with ten blocks, where percentiles of draws
+do not (`benchmarks.calibration`). Errors may be alike over more than a block: intervals are made with blocks of one and
+of two sides, p with those of four too, and the widest one counts. Draws serve what has no blocks of its own: ranks, and
+means over tasks.
 """
 
 from __future__ import annotations
@@ -24,10 +25,10 @@ Measure = Callable[[Array], Array]
 """(W, blocks) weights -> (W,) values."""
 Scale = Literal["identity", "log", "logit", "log of what is lost"]
 MULTIPLES = (1, 2, 4)
-"""Sides, in blocks, for which a standard error is computed; intervals take the wider one of the first two."""
+"""Sides, in blocks, of which a standard error is computed; p takes the largest, intervals the larger of the first two."""
 FLAT = (1.0, 1.25, 1.5)
 """How much larger than with single blocks a standard error may be with wider ones for a claim."""
-MIN_GROUPS = 8
+MIN_GROUPS = 5
 """Blocks below which a multiple says nothing."""
 _EDGE = 1e-9
 
@@ -90,21 +91,21 @@ class Score:
 
     @property
     def p(self) -> float:
-        """Two-sided p that the value is zero: the larger one with blocks of one and of two sides."""
+        """Two-sided p that the value is zero: the largest one with blocks of one, two and four sides."""
         from scipy.stats import t as student
 
         found = []
-        for error, many in self._usable():
+        for error, many in self._usable(len(MULTIPLES)):
             if error > 0:
                 found.append(2.0 * float(student.sf(abs(self.value) / error, many - 1.0)))
             else:
                 found.append(1.0 if self.value == 0 else 0.0)
         return max(found, default=1.0)
 
-    def _usable(self, scale: Scale = "identity") -> list[tuple[float, float]]:
-        """(standard error, effective blocks) of the multiples that intervals are made with."""
+    def _usable(self, multiples: int, scale: Scale = "identity") -> list[tuple[float, float]]:
+        """(standard error, effective blocks) with blocks of the first ``multiples`` sides."""
         found = []
-        for number, (one, many) in enumerate(zip(self.left_out[:2], self.effective, strict=False)):
+        for number, (one, many) in enumerate(zip(self.left_out[:multiples], self.effective, strict=False)):
             error = self._error(one, scale)
             if error == error and many > 1.5 and (number == 0 or many >= MIN_GROUPS):
                 found.append((error, many))
@@ -126,7 +127,7 @@ class Score:
             return self.known
         middle = float(_to(self.scale, np.array([self.value]))[0])
         found = []
-        for error, many in self._usable(self.scale):
+        for error, many in self._usable(2, self.scale):
             away = float(student.ppf(0.975, many - 1.0)) * error
             ends = _from(self.scale, np.array([middle - away, middle + away]))
             found.append((float(ends.min()), float(ends.max())))
