@@ -40,6 +40,7 @@ class Town:
     hash: str = "b" * 64
     places_hash: str = "c" * 64
     attribution: str = "© an inventor"
+    shapes: np.ndarray | None = None
 
     @property
     def name(self) -> str:
@@ -48,6 +49,11 @@ class Town:
     @property
     def places(self) -> pd.DataFrame:
         return pd.DataFrame({"place_id": self.place_ids, "lon": self.lonlat[:, 0], "lat": self.lonlat[:, 1]})
+
+    def geometry(self) -> np.ndarray:
+        if self.shapes is None:
+            return np.asarray(shapely.points(self.lonlat), object)
+        return self.shapes
 
     def __len__(self) -> int:
         return len(self.place_ids)

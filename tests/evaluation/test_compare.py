@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from scipy.stats import norm
 
 from placevec.errors import EvaluationError
 from placevec.evaluation.bootstrap import Score
@@ -23,7 +24,7 @@ PAIRS = (("vectors", "chance"), ("vectors", "twin"))
 
 
 def found_of(task: Task, features: dict, lonlat: np.ndarray = LONLAT, **options: float) -> Result:
-    settings = {"buffer_m": 300.0, "folds": 4, "seeds": 2, **options}
+    settings = {"buffer_m": 300.0, "folds": 4, "seeds": 2, "follow_range": False, **options}
     return evaluate_task(task, features, lonlat, pairs=PAIRS, budget=BUDGET, **settings)  # type: ignore[arg-type]
 
 
@@ -87,7 +88,14 @@ def test_a_buffer_that_leaves_nothing_is_refused() -> None:
 
 
 def score(value: float, low: float, high: float) -> Score:
-    return Score(value, low, high, 100, np.linspace(low, high, 999))
+    return Score(value, 100, known=(low, high))
+
+
+def of_error(value: float, error: float, blocks: int = 2_000) -> Score:
+    """A score whose jackknife has a given standard error: two values, equally often."""
+    apart = error / (blocks - 1) ** 0.5
+    left_out = value + apart * np.tile([-1.0, 1.0], blocks // 2)
+    return Score(value, 100, left_out=(left_out,), effective=(float(blocks),))
 
 
 def result(low: float, high: float, **changes: object) -> Result:
@@ -133,10 +141,30 @@ def test_half_an_interval_is_what_could_be_seen() -> None:
 
 def test_many_comparisons_are_one_family() -> None:
     """Oracle: Holm by hand. Ten differences of p = .02 each: none is significant among ten, each would be alone."""
-    draws = np.concatenate([np.full(10, -1.0), np.full(989, 1.0)])  # two-sided p of .022
-    scores = {"a": Score(1.0, 0, 2, 1, draws), **{f"b{n}": Score(0.0, 0, 0, 1, 0 * draws) for n in range(10)}}
+    z = norm.isf(0.011)
+    scores = {
+        "a": of_error(z, 1.0),
+        **{
+            f"b{number}": Score(0.0, 100, left_out=(np.zeros(2_000),), effective=(2e3,))
+            for number in range(10)
+        },
+    }
     many = compare(scores, [("a", f"b{number}") for number in range(10)])
     assert {item.verdict for item in many} == {NO_DIFFERENCE}
-    assert many[0].p == pytest.approx(0.22)
+    assert many[0].p == pytest.approx(0.22, abs=0.002)
     assert compare(scores, [("a", "b0"), ("a", "nowhere")])[0].verdict == "better"
     assert compare(scores, [("a", "b0")], sign=-1)[0].verdict == "worse", "of errors the smaller is better"
+
+
+def test_what_a_p_rests_on_is_doubted() -> None:
+    """Too few blocks as wide as errors are alike; a standard error that grows with the blocks."""
+    few = Comparison("a", "b", of_error(3.0, 1.0), 0.001, range_m=2_000.0, effective=12.0)
+    assert few.verdict == "better"
+    assert few.claim == "no claim"
+    assert "12.0 blocks" in few.doubt
+    assert "2000 m" in few.doubt
+    growing = [of_error(3.0, error).left_out[0] for error in (0.5, 1.0, 2.0)]
+    grown = Comparison("a", "b", Score(3.0, 100, left_out=tuple(growing), effective=(2e3, 2e3, 2e3)), 0.001)
+    assert grown.claim == "no claim"
+    assert "0.500, 1.000, 2.000" in grown.doubt
+    assert Comparison("a", "b", of_error(3.0, 1.0), 0.001, effective=30.0).claim == "better"

@@ -84,6 +84,7 @@ def vectors(folder: Path) -> dict[str, Any]:
             evaluate_task(
                 task, {OURS: (features,), "noise": (noise[0], noise[1])}, lonlat,
                 pairs=((OURS, "chance"), (OURS, "noise")), buffer_m=300.0, folds=4, seeds=2, budget=budget,
+                follow_range=False,
             )
         )
         for name, task in tasks.items()

@@ -1,74 +1,250 @@
-"""The one bootstrap: whole blocks of places drawn with replacement, the same draws for everything that is compared.
+"""The one resampling of blocks: draws with replacement and a jackknife, the same for everything that is compared.
 
 Places of one block err together, and resampling single places would make intervals too narrow (Kunsch, "The jackknife
-and the bootstrap for general stationary observations", Annals of Statistics 17, 1989). Every draw also draws the
-shufflings of the folds. The same draws serve every row, so differences between rows are paired.
+and the bootstrap for general stationary observations", Annals of Statistics 17, 1989). Intervals and p are studentized
+by a jackknife over blocks, on a scale where a measure is about symmetric, with Student's t of as many degrees of
+freedom as there are effective blocks less one: they hold what they promise with ten blocks, where percentiles of draws
+do not (`benchmarks.calibration`). Errors may be alike over more than a block: intervals are made with blocks of one and
+of two sides, p with those of four too, and the widest one counts. Draws serve what has no blocks of its own: ranks, and
+means over tasks.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from placevec.evaluation.scores import Array, mean_known
+from placevec.geo import Floats, spatial_blocks
 
 Measure = Callable[[Array], Array]
 """(W, blocks) weights -> (W,) values."""
+Scale = Literal["identity", "log", "logit", "log of what is lost"]
+MULTIPLES = (1, 2, 4)
+"""Sides, in blocks, of which a standard error is computed; p takes the largest, intervals the larger of the first two."""
+FLAT = (1.0, 1.25, 1.5)
+"""How much larger than with single blocks a standard error may be with wider ones for a claim."""
+MIN_GROUPS = 5
+"""Blocks below which a multiple says nothing."""
+_EDGE = 1e-9
 
 
 @dataclass(frozen=True)
 class Score:
-    """A measure with its 95 % interval.
+    """A measure with what its uncertainty is computed from.
 
     Attributes:
-        value: as measured.
-        low: of the interval; NaN where there are too few blocks for one.
-        high: of the interval.
+        value: as measured, mean of the shufflings.
         places: it was measured on.
         draws: (W,) the measure in every draw.
+        left_out: for each of `MULTIPLES` (groups,) the measure without one group of blocks.
+        effective: for each multiple the effective number of groups.
+        by_seed: (S,) the measure of each shuffling.
+        scale: on which its interval is computed.
+        losses: (N,) loss of each place, NaN where it was not tested; empty where nobody looked.
+        known: the interval itself, where it does not come from blocks.
     """
 
     value: float
-    low: float
-    high: float
     places: int = 0
     draws: Array = field(default_factory=lambda: np.zeros(0), repr=False, compare=False)
+    left_out: tuple[Array, ...] = field(default=(), repr=False, compare=False)
+    effective: tuple[float, ...] = field(default=(), repr=False, compare=False)
+    by_seed: Array = field(default_factory=lambda: np.zeros(0), repr=False, compare=False)
+    scale: Scale = "identity"
+    losses: Array = field(default_factory=lambda: np.zeros(0), repr=False, compare=False)
+    known: tuple[float, float] | None = field(default=None, repr=False)
 
     def __sub__(self, other: Score) -> Score:
-        """The paired difference: both were measured in the same draws."""
-        apart = self.draws - other.draws
-        return Score(self.value - other.value, *interval(apart), min(self.places, other.places), apart)
+        """The paired difference: both were measured in the same draws and without the same blocks."""
+        return Score(
+            self.value - other.value, min(self.places, other.places), self.draws - other.draws,
+            tuple(one - two for one, two in zip(self.left_out, other.left_out, strict=True)), self.effective,
+            self.by_seed - other.by_seed, losses=self.losses - other.losses,
+        )  # fmt: skip
+
+    @property
+    def errors(self) -> tuple[float, ...]:
+        """Standard errors with blocks of 1, 2 and 4 sides; NaN where there are fewer than two."""
+        return tuple(self._error(one, "identity") for one in self.left_out)
+
+    @property
+    def flat(self) -> bool:
+        """Whether standard errors do not grow with the side of the blocks: errors are alike within blocks only."""
+        first, *_ = self.errors or (float("nan"),)
+        pairs = zip(self.errors, FLAT, self.effective, strict=False)
+        return all(error <= allowed * first for error, allowed, many in pairs if many >= 2 and error == error)
+
+    @property
+    def low(self) -> float:
+        """Of the 95 % interval; NaN where there are too few blocks for one."""
+        return self._interval()[0]
+
+    @property
+    def high(self) -> float:
+        """Of the 95 % interval."""
+        return self._interval()[1]
+
+    @property
+    def p(self) -> float:
+        """Two-sided p that the value is zero: the largest one with blocks of one, two and four sides."""
+        from scipy.stats import t as student
+
+        found = []
+        for error, many in self._usable(len(MULTIPLES)):
+            if error > 0:
+                found.append(2.0 * float(student.sf(abs(self.value) / error, many - 1.0)))
+            else:
+                found.append(1.0 if self.value == 0 else 0.0)
+        return max(found, default=1.0)
+
+    def _usable(self, multiples: int, scale: Scale = "identity") -> list[tuple[float, float]]:
+        """(standard error, effective blocks) with blocks of the first ``multiples`` sides."""
+        found = []
+        for number, (one, many) in enumerate(zip(self.left_out[:multiples], self.effective, strict=False)):
+            error = self._error(one, scale)
+            if error == error and many > 1.5 and (number == 0 or many >= MIN_GROUPS):
+                found.append((error, many))
+        return found
+
+    def _error(self, left_out: Array, scale: Scale) -> float:
+        values = _to(scale, left_out[np.isfinite(left_out)])
+        if len(values) < 2:
+            return float("nan")
+        blocks = (len(values) - 1) / len(values) * float(((values - values.mean()) ** 2).sum())
+        seeds = _to(scale, self.by_seed)
+        shufflings = float(seeds.var(ddof=1)) / len(seeds) if len(seeds) > 1 else 0.0
+        return float(np.sqrt(blocks + shufflings))
+
+    def _interval(self) -> tuple[float, float]:
+        from scipy.stats import t as student
+
+        if self.known is not None:
+            return self.known
+        middle = float(_to(self.scale, np.array([self.value]))[0])
+        found = []
+        for error, many in self._usable(2, self.scale):
+            away = float(student.ppf(0.975, many - 1.0)) * error
+            ends = _from(self.scale, np.array([middle - away, middle + away]))
+            found.append((float(ends.min()), float(ends.max())))
+        if not found:
+            return float("nan"), float("nan")
+        return min(low for low, _ in found), max(high for _, high in found)
+
+
+def _to(scale: Scale, values: Array) -> Array:
+    if scale == "log":
+        return np.log(np.maximum(values, _EDGE))
+    if scale == "logit":
+        inside = np.clip(values, _EDGE, 1.0 - _EDGE)
+        return np.asarray(np.log(inside / (1.0 - inside)))
+    if scale == "log of what is lost":
+        return np.log(np.maximum(1.0 - values, _EDGE))
+    return values
+
+
+def _from(scale: Scale, values: Array) -> Array:
+    if scale == "log":
+        return np.asarray(np.exp(values))
+    if scale == "logit":
+        return np.asarray(1.0 / (1.0 + np.exp(-values)))
+    if scale == "log of what is lost":
+        return np.asarray(1.0 - np.exp(values))
+    return values
+
+
+def scale_of(metric: str) -> Scale:
+    """Where a measure is about symmetric: R² by the share of variance that is lost, shares by their odds."""
+    if metric == "R²":
+        return "log of what is lost"
+    if metric in (
+        "MAE",
+        "mean absolute error",
+        "L1",
+        "KL",
+        "Chebyshev",
+        "Canberra",
+        "mean rank",
+        "median rank",
+    ):
+        return "log"
+    return "logit"
 
 
 class Resampling:
-    """Draws of blocks and shufflings.
+    """Draws of blocks and shufflings, and the blocks left out in turn.
 
     Args:
         block: (N,) block of each place, any whole numbers.
         draws: how many.
         seeds: shufflings of the folds, each predicted once.
         seed: of the draws.
+        lonlat: (N, 2) degrees of the places, from which wider blocks are made; without, there are none.
+        side_m: side of a block.
     """
 
-    def __init__(self, block: NDArray[np.int64], *, draws: int, seeds: int = 1, seed: int = 0) -> None:
+    def __init__(
+        self, block: NDArray[np.int64], *, draws: int, seeds: int = 1, seed: int = 0, lonlat: Floats | None = None,
+        side_m: float = 0.0,
+    ) -> None:  # fmt: skip
         names, numbers = np.unique(block, return_inverse=True)
         self.block = np.asarray(numbers, np.int64)
         self.count = len(names)
         random = np.random.default_rng([seed, 0xB007])
         drawn = random.multinomial(self.count, np.full(self.count, 1.0 / self.count), size=draws)
-        self.weights = np.vstack([np.ones(self.count), drawn]).astype(np.float64)  # the first row is as it is
         self.seeds = random.integers(0, seeds, (draws, seeds))
+        sizes = np.bincount(self.block).astype(np.float64)
+        groups = [np.arange(self.count)]
+        if lonlat is not None:
+            middle = (
+                np.stack([np.bincount(self.block, weights=one) for one in _safe(lonlat).T], axis=-1)
+                / sizes[:, None]
+            )
+            groups += [_wider(middle, factor * side_m) for factor in MULTIPLES[1:]]
+        self.effective = tuple(
+            _effective(np.bincount(group, weights=sizes).astype(np.float64)) for group in groups
+        )
+        rows = [1.0 - np.eye(int(group.max()) + 1)[:, group] for group in groups]
+        self.ends = np.cumsum([1 + draws, *map(len, rows)])
+        self.weights = np.vstack([np.ones(self.count), drawn, *rows]).astype(
+            np.float64
+        )  # the first row is as it is
 
-    def score(self, measures: Sequence[Measure], places: int = 0) -> Score:
+    def score(
+        self, measures: Sequence[Measure], places: int = 0, scale: Scale = "identity", losses: Array | None = None
+    ) -> Score:  # fmt: skip
         """The mean of a measure over the shufflings, one `Measure` each."""
+        each = np.zeros(0) if losses is None else losses
         table = np.stack([measure(self.weights) for measure in measures], axis=-1)
+        by_seed = np.asarray(table[0], np.float64)
         if self.count < 2:
-            return Score(float(mean_known(table[0])), float("nan"), float("nan"), places, table[:0, 0])
-        drawn = mean_known(np.take_along_axis(table[1:], self.seeds, axis=1))
-        return Score(float(mean_known(table[0])), *interval(drawn), places, drawn)
+            return Score(float(mean_known(by_seed)), places, table[:0, 0], scale=scale, losses=each)
+        drawn = mean_known(np.take_along_axis(table[1 : self.ends[0]], self.seeds, axis=1))
+        means = mean_known(table)
+        left_out = tuple(means[start:end] for start, end in zip(self.ends[:-1], self.ends[1:], strict=True))
+        known = by_seed[np.isfinite(by_seed)]
+        return Score(float(means[0]), places, drawn, left_out, self.effective, known, scale, each)
+
+
+def _safe(lonlat: Floats) -> Floats:
+    """Coordinates whose mean over a block is in the block: longitudes relative to the first place, unwrapped."""
+    lon = (lonlat[:, 0] - lonlat[0, 0] + 180.0) % 360.0 - 180.0
+    return np.stack([lon, lonlat[:, 1]], axis=-1)
+
+
+def _wider(lonlat: Floats, side_m: float) -> NDArray[np.int64]:
+    """(B,) wider block of each block, numbered from 0."""
+    found = spatial_blocks((lonlat[:, 0] + 180.0) % 360.0 - 180.0, lonlat[:, 1], side_m)
+    return np.asarray(np.unique(found, return_inverse=True)[1], np.int64)
+
+
+def _effective(sizes: Array) -> float:
+    """(sum n)² / sum n²: as many blocks of equal size would spread the places as widely."""
+    return float(sizes.sum() ** 2 / (sizes**2).sum())
 
 
 def interval(values: Array, level: float = 0.95) -> tuple[float, float]:
@@ -80,13 +256,9 @@ def interval(values: Array, level: float = 0.95) -> tuple[float, float]:
     return float(low), float(high)
 
 
-def two_sided(differences: Array) -> float:
-    """The bootstrap's p that a difference is zero: twice the smaller share of draws at or beyond zero, never 0."""
-    known = differences[np.isfinite(differences)]
-    if len(known) == 0:
-        return 1.0
-    smaller = min(int((known <= 0).sum()), int((known >= 0).sum()))
-    return min(1.0, 2.0 * (smaller + 1) / (len(known) + 1))
+def of_draws(value: float, draws: Array, places: int = 0) -> Score:
+    """A score whose interval encloses 95 % of draws that are not of blocks, such as of tasks."""
+    return Score(value, places, draws, known=interval(draws))
 
 
 def holm(p: Sequence[float]) -> list[float]:

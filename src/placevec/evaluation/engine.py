@@ -12,13 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from placevec.errors import EvaluationError
-from placevec.evaluation.bootstrap import Resampling, Score
+from placevec.evaluation.bootstrap import Resampling, Score, scale_of
 from placevec.evaluation.compare import compare
 from placevec.evaluation.probes import CHANCE, PROBES, Effort, Features, Probe, Training
 from placevec.evaluation.results import Result, Row
-from placevec.evaluation.scores import SECONDARY, Array, better, resampled, score
+from placevec.evaluation.scores import SECONDARY, Array, better, loss, mean_known, resampled, score
 from placevec.evaluation.splits import MIN_TRAINING, Blocks, Split, block_grid, spatial_split
 from placevec.evaluation.tasks import Task, varied
+from placevec.evaluation.variogram import correlation_range
 from placevec.geo import Floats
 from placevec.io.progress import SILENT, Advance, Progress
 
@@ -55,6 +56,7 @@ def evaluate_task(
     folds: int,
     seeds: int,
     budget: Budget,
+    follow_range: bool = True,
     progress: Progress = SILENT,
 ) -> Result:
     """Every feature set by every probe on spatial folds, then the best of each compared.
@@ -68,19 +70,26 @@ def evaluate_task(
         folds: a shuffling.
         seeds: shufflings of the blocks.
         budget: see `BUDGETS`.
+        follow_range: make blocks as wide as labels are correlated, as far as the area holds enough of them, and the
+            buffer at least a quarter of that.
         progress: where to report.
 
     Raises:
         EvaluationError: labels that are all the same, too few places or blocks, or no fold keeps places to train on.
     """
     task.check_varied()
-    blocks = block_grid(lonlat, buffer_m=buffer_m)
+    reach = correlation_range(lonlat, task.columns()) if follow_range else 0.0
+    blocks = block_grid(lonlat, buffer_m=buffer_m, range_m=reach)
+    if reach > 0:
+        buffer_m = max(buffer_m, min(reach, blocks.size_m) / 4.0)
     splits = [
         spatial_split(lonlat, blocks, buffer_m=buffer_m, folds=folds, seed=seed) for seed in range(seeds)
     ]
-    return evaluate_splits(
-        task, features, splits, blocks, blocks.number, pairs=pairs, buffer_m=buffer_m, budget=budget, progress=progress
+    found = evaluate_splits(
+        task, features, splits, blocks, blocks.number, pairs=pairs, buffer_m=buffer_m, budget=budget, lonlat=lonlat,
+        progress=progress,
     )  # fmt: skip
+    return replace(found, label_range_m=reach)
 
 
 def evaluate_splits(
@@ -93,6 +102,7 @@ def evaluate_splits(
     pairs: tuple[tuple[str, str], ...],
     buffer_m: float = 0.0,
     budget: Budget,
+    lonlat: Floats | None = None,
     progress: Progress = SILENT,
 ) -> Result:
     """As `evaluate_task`, on splits of any making.
@@ -101,6 +111,7 @@ def evaluate_splits(
         splits: one a shuffling; where all are the same one, a row of a single variant is predicted once.
         blocks: that the bootstrap draws.
         inner: (n,) groups that stay whole where probes choose their settings inside the training places.
+        lonlat: (n, 2) degrees of the places, from which wider blocks and correlation ranges are made.
     """
     splits, dropped = _usable(task, splits, buffer_m)
     total = sum(len(split.folds) for split in splits) * (len(features) + 1)
@@ -108,8 +119,10 @@ def evaluate_splits(
         CHANCE_ROW: (np.zeros((len(task), 0)),),
         **features,
     }
-    rows = {}
-    over = Resampling(blocks.number, draws=budget.draws, seeds=len(splits))
+    rows: dict[str, Row] = {}
+    over = Resampling(
+        blocks.number, draws=budget.draws, seeds=len(splits), lonlat=lonlat, side_m=blocks.size_m
+    )
     with progress.task(f"Evaluating {task.name}", total=total) as advance, one_thread():
         for name, sets in variants.items():
             probes = CHANCE[task.kind] if name == CHANCE_ROW else PROBES
@@ -131,7 +144,13 @@ def evaluate_splits(
         seeds=len(splits),
         kept=float(np.mean([split.kept for split in splits])),
         rows=list(rows.values()),
-        comparisons=compare({name: row.score for name, row in rows.items()}, pairs, sign),
+        comparisons=compare(
+            {name: row.score for name, row in rows.items()},
+            pairs,
+            sign,
+            lonlat=lonlat,
+            side_m=blocks.size_m,
+        ),
         notes=_notes(splits, dropped, buffer_m),
     )
 
@@ -160,7 +179,7 @@ def score_of(
         measures.append(
             partial(resampled, task.metric, task.target[rows], predicted[rows], over.block[rows], fold=fold)
         )
-    return over.score(measures, len(task))
+    return over.score(measures, len(task), scale_of(task.metric), _losses(task, predictions))
 
 
 def _usable(task: Task, splits: Sequence[Split], buffer_m: float) -> tuple[list[Split], int]:
@@ -232,6 +251,15 @@ def _best_row(
     scores = {task.metric: score_of(task, predictions[best], over)}
     further = {metric: _mean(task, predictions[best], metric) for metric in SECONDARY[task.kind]}
     return Row(name, scores, dim, best, further, by_probe)
+
+
+def _losses(task: Task, predictions: Sequence[Array]) -> Array:
+    """(n,) loss of each place, mean over the shufflings that test it; NaN where none does."""
+    found = np.full((len(task), len(predictions)), np.nan)
+    for number, predicted in enumerate(predictions):
+        rows = np.flatnonzero(np.isfinite(predicted).all(axis=1))
+        found[rows, number] = loss(task.metric, task.target[rows], predicted[rows])
+    return mean_known(found)
 
 
 def _mean(task: Task, predictions: Sequence[Array], metric: str) -> float:

@@ -14,6 +14,7 @@ from placevec.geo import Floats, Ints
 
 Votes = Literal["equal", "distance"]
 """Whether neighbors count alike, or by 1 / distance."""
+VOTES: tuple[Votes, ...] = ("equal", "distance")
 KS = (1, 5, 20)
 """Numbers of neighbors to choose from, in a benchmark of encoders."""
 _AT_ONCE = 1_000

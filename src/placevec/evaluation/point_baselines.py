@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -60,25 +59,26 @@ def predicted(name: str, task: Task, split: Split) -> tuple[Floats, list[Choice]
 
 
 def linear_layer(
-    features: Floats, labels: NDArray[Any], tested: Sequence[Floats], classes: int, seed: int
-) -> list[NDArray[np.float32]]:
+    features: Floats, labels: NDArray[Any], tested: Floats, classes: int, seed: int, parts: Ints
+) -> NDArray[np.float32]:
     """What a linear layer trained on (M, D) features predicts: (N, C) logits, or (N, 1) numbers.
 
-    Classes by softmax and Adam; numbers by ridge with the best of five penalties (leave-one-out).
+    Classes by softmax and Adam; numbers by ridge, its penalty chosen on the (M,) inner parts.
     """
-    mean, deviation = features.mean(axis=0), features.std(axis=0)
-    scaled = [(one - mean) / np.where(deviation > 1e-9, deviation, 1.0) for one in (features, *tested)]
     if not classes:
-        from sklearn.linear_model import RidgeCV
+        rows = np.arange(len(features))
+        target = np.asarray(labels, np.float64)[:, None]
+        both, asked = np.concatenate([features, tested]), len(features) + np.arange(len(tested))
+        found, _ = ridge.predicted([both], target, rows, parts, asked, "regression")
+        return np.asarray(found, np.float32)
+    mean, deviation = features.mean(axis=0), features.std(axis=0)
+    scale = np.where(deviation > 1e-9, deviation, 1.0)
+    return _softmax(
+        (features - mean) / scale, labels.astype(np.int64), (tested - mean) / scale, classes, seed
+    )
 
-        model = RidgeCV(np.logspace(-3, 3, 5)).fit(scaled[0], labels.astype(np.float64))
-        return [model.predict(one).reshape(-1, 1).astype(np.float32) for one in scaled[1:]]
-    return _softmax(scaled[0], labels.astype(np.int64), scaled[1:], classes, seed)
 
-
-def _softmax(
-    features: Floats, labels: Ints, tested: Sequence[Floats], classes: int, seed: int
-) -> list[NDArray[np.float32]]:
+def _softmax(features: Floats, labels: Ints, tested: Floats, classes: int, seed: int) -> NDArray[np.float32]:
     import torch
 
     with torch.random.fork_rng(devices=[]):
@@ -96,4 +96,4 @@ def _softmax(
             optimizer.step()
             falling.step()
         with torch.no_grad():
-            return [layer(torch.from_numpy(one).float()).numpy() for one in tested]
+            return np.asarray(layer(torch.from_numpy(tested).float()).numpy(), np.float32)

@@ -29,7 +29,9 @@ METHOD = (
     "Each row of features takes the best of its probes. Folds are spatial blocks; training places within the buffer of "
     "a tested one are left out. Intervals are 95 % over blocks and shufflings, paired between rows; they are about "
     "this area and places like these, not about other areas, and not about training the encoder again. Verdicts of a "
-    "task hold together: Holm's rule keeps the chance of any false one among them at 5 %."
+    "task hold together: Holm's rule keeps the chance of any false one among them at 5 %. "
+    "Standard errors are those with blocks of one, two and four sides: where they grow, errors are alike over more than "
+    "a block, and nothing is claimed, nor where the area holds fewer than 30 blocks as wide as errors are alike."
 )
 
 
@@ -121,7 +123,7 @@ def cell(score: Score) -> str:
     return number(score.value) + (f" ({number(score.low)} to {number(score.high)})" if known else "")
 
 
-COMPARISON_HEADS = ("difference", "mean", "95 % interval", "p (Holm)", "verdict")
+COMPARISON_HEADS = ("difference", "mean", "95 % interval", "p (Holm)", "standard error", "verdict")
 LABEL_FREE_HEADS = (
     "row", "effective rank", "triplet accuracy", "near among nearest", "distance coherence", "trustworthiness",
     "silhouette",
@@ -146,8 +148,13 @@ def comparison_cells(item: Comparison) -> tuple[str, ...]:
     found = item.difference
     return (
         f"{item.of} - {item.against}", f"{found.value:+.3f}", f"{found.low:+.3f} to {found.high:+.3f}",
-        number(item.p), item.verdict,
+        number(item.p), ", ".join(number(one) for one in found.errors), item.claim,
     )  # fmt: skip
+
+
+def doubts(item: Result) -> list[str]:
+    """One line a comparison of which nothing is claimed, and why."""
+    return [f"{one.of} - {one.against}: no claim, {one.doubt}" for one in item.comparisons if one.doubt]
 
 
 def basis(item: Result) -> str:
@@ -159,6 +166,8 @@ def basis(item: Result) -> str:
         f"{item.places:,} place{'' if item.places == 1 else 's'}",
         f"{item.blocks} block{plural} of {side} ({item.effective_blocks:.1f} effective)",
     ]
+    if item.label_range_m > 0:
+        parts.append(f"labels correlated within {item.label_range_m:.0f} m")
     if item.buffer_m > 0:
         parts.append(f"buffer {item.buffer_m:.0f} m (keeps {item.kept:.0%} of the training)")
     if item.folds > 0:
@@ -223,7 +232,8 @@ def markdown(report: Report) -> str:
         if item.comparisons:
             lines += markdown_table(COMPARISON_HEADS, [comparison_cells(pair) for pair in item.comparisons])
         lines += [f"{literal(basis(item))}.", ""]
-        lines += [f"- {literal(note)}" for note in item.notes] + [""] * bool(item.notes)
+        notes = [*doubts(item), *item.notes]
+        lines += [f"- {literal(note)}" for note in notes] + [""] * bool(notes)
     if report.label_free is not None:
         lines += ["## Without labels", ""]
         lines += markdown_table(LABEL_FREE_HEADS, list(_label_free(report.label_free)))
@@ -270,7 +280,7 @@ def terminal(report: Report) -> RenderableType:
             parts.append(
                 _rich_table("", COMPARISON_HEADS, [comparison_cells(pair) for pair in item.comparisons])
             )
-        parts += [Text(plain(line, 2_000), style="dim") for line in (basis(item), *item.notes)]
+        parts += [Text(plain(line, 2_000), style="dim") for line in (basis(item), *doubts(item), *item.notes)]
         parts.append(Text(""))
     if report.label_free is not None:
         parts.append(

@@ -7,13 +7,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from placevec.evaluation.bootstrap import Score
-from placevec.evaluation.compare import NO_DIFFERENCE, Comparison
+from placevec.evaluation.compare import BLOCKS_TO_CLAIM, NO_CLAIM, NO_DIFFERENCE, Comparison
 from placevec.evaluation.scores import better
 
 PLACES_TO_CLAIM = 500
 """Below so many places nothing is claimed."""
-BLOCKS_TO_CLAIM = 30
-"""Below so many effective blocks nothing is claimed: a bootstrap over them is too narrow."""
 
 
 @dataclass
@@ -62,6 +60,7 @@ class Result:
         effective_blocks: blocks of equal size that would spread the places as widely.
         kept: share of the training places that the buffer leaves.
         leaks: layers of the map that give the label away.
+        label_range_m: meters within which labels are correlated; NaN where nobody looked.
     """
 
     task: str
@@ -82,6 +81,7 @@ class Result:
     subject: str = "vectors"
     leaks: tuple[str, ...] = ()
     notes: list[str] = field(default_factory=list)
+    label_range_m: float = float("nan")
 
     def row(self, name: str) -> Row:
         """The row of a name; KeyError where there is none."""
@@ -106,9 +106,7 @@ class Result:
         told += f"; the best of the others, {best.name}, {best.score.value:.2f}"
         if not self.claims:
             return f"{told}. Too little is known here to say which is better."
-        beaten = [
-            one.against for one in self.comparisons if (one.of, one.verdict) == (self.subject, "better")
-        ]
+        beaten = [one.against for one in self.comparisons if (one.of, one.claim) == (self.subject, "better")]
         asked = [one.against for one in self.comparisons if one.of == self.subject]
         if not beaten:
             return f"{told}. They are not clearly better than anything they were compared with."
@@ -143,12 +141,15 @@ class Result:
 
 def _in_words(comparisons: list[Comparison], subject: str) -> str:
     """``Vectors are better than chance; no significant difference from coordinates.``"""
-    phrases = {"better": "better than", "worse": "worse than", NO_DIFFERENCE: f"{NO_DIFFERENCE} from"}
+    phrases = {
+        "better": "better than", "worse": "worse than", NO_DIFFERENCE: f"{NO_DIFFERENCE} from",
+        NO_CLAIM: "no claim about",
+    }  # fmt: skip
     sentences = []
     for of in dict.fromkeys([subject, *(item.of for item in comparisons)]):
         parts = []
         for verdict, words in phrases.items():
-            names = [item.against for item in comparisons if (item.of, item.verdict) == (of, verdict)]
+            names = [item.against for item in comparisons if (item.of, item.claim) == (of, verdict)]
             if names:
                 parts.append(f"{words} {', '.join(names)}")
         if parts:

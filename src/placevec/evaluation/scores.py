@@ -84,6 +84,19 @@ def each(metric: str, target: NDArray[Any], predicted: NDArray[Any]) -> Array:
     return _distance(metric, np.asarray(target, np.float64), values)
 
 
+def loss(metric: str, target: NDArray[Any], predicted: NDArray[Any]) -> Array:
+    """(n,) how wrong the prediction of each place is, for the correlation range of differences between rows."""
+    if metric in ("accuracy", "macro-F1"):
+        return 1.0 - each("accuracy", target, predicted)
+    if metric in LOWER_IS_BETTER:
+        return each(metric, target, predicted)
+    if metric.startswith("R@") or metric in ("MRR", "cosine"):
+        return 1.0 - each(metric, target, predicted)
+    values = np.asarray(predicted, np.float64).reshape(len(target), -1)
+    truth = np.asarray(target, np.float64).reshape(len(target), -1)
+    return np.asarray(((values - truth) ** 2).mean(axis=1))
+
+
 def weighted_mean(values: Array, block: NDArray[np.int64], weights: Array) -> Array:
     """(W,) mean of (n,) values when block b counts ``weights[w, b]`` times; NaN where nothing counts."""
     many = weights @ np.bincount(block, minlength=weights.shape[1]).astype(np.float64)

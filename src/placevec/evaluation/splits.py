@@ -89,13 +89,13 @@ class Split:
         return found
 
 
-def block_grid(lonlat: Floats, *, buffer_m: float, smallest_m: float = 50.0) -> Blocks:
-    """Blocks four times as wide as the buffer, or narrower until there are enough of them.
+def block_grid(lonlat: Floats, *, buffer_m: float, smallest_m: float = 50.0, range_m: float = 0.0) -> Blocks:
+    """Blocks four times as wide as the buffer, or as a correlation range; narrower until there are enough of them.
 
     Down to one and a half buffers blocks shrink until there are `WANTED_BLOCKS`; below that only until there are
     `MIN_BLOCKS`, and never below ``smallest_m``. ``lonlat`` is (N, 2) degrees, all finite.
     """
-    size = max(_WIDE * buffer_m, smallest_m)
+    size = max(_WIDE * buffer_m, smallest_m, range_m)
     while True:
         _, number = np.unique(spatial_blocks(lonlat[:, 0], lonlat[:, 1], size), return_inverse=True)
         blocks = Blocks(np.asarray(number, np.int64), size)

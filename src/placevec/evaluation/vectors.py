@@ -17,7 +17,17 @@ from placevec.datasets.dataset import Dataset
 from placevec.datasets.splits import Split, read_split
 from placevec.embeddings import Embeddings
 from placevec.errors import AreaError, EvaluationError, InputError, UsageError
-from placevec.evaluation.baselines import BESIDE, COORDINATES, COVERAGE, PAIRS, baselines, beside
+from placevec.evaluation.baselines import (
+    AREA,
+    BESIDE,
+    COORDINATES,
+    COORDINATES_AREA,
+    COVERAGE,
+    OF_POIS,
+    PAIRS,
+    baselines,
+    beside,
+)
 from placevec.evaluation.engine import BUDGETS, OURS, Budget, Variants, evaluate_task, one_thread
 from placevec.evaluation.intrinsic import (
     ELSEWHERE,
@@ -97,6 +107,8 @@ def evaluate(
     results = []
     for item in ready:
         shown = features.at(item.task.rows)
+        if item.task.name == "pois":
+            shown = {name: sets for name, sets in shown.items() if name not in OF_POIS}
         for name, other in others.items():
             if reason := _unfit(item.task, places, other):
                 del shown[name]
@@ -114,7 +126,9 @@ def evaluate(
         rows = _with_silhouettes(found.rows, item.task, shown)
         results.append(replace(found, rows=rows, leaks=item.leaks, notes=[*found.notes, *item.notes]))
     without = {
-        name: sets for name, sets in features.at(free_rows).items() if name not in (BESIDE, COORDINATES)
+        name: sets
+        for name, sets in features.at(free_rows).items()
+        if name not in (BESIDE, COORDINATES, COORDINATES_AREA, AREA)
     }
     with one_thread():
         measured = label_free(

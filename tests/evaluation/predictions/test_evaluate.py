@@ -8,7 +8,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from scipy.stats import t
 from sklearn.metrics import f1_score, mean_absolute_error, r2_score, roc_auc_score, top_k_accuracy_score
+from sklearn.neighbors import KNeighborsClassifier
 
 from placevec import api
 from placevec.api.evaluating import evaluate_model
@@ -102,12 +104,13 @@ def test_r2_of_large_labels_keeps_its_digits() -> None:
 def test_intervals_of_independent_blocks_are_those_of_the_normal_law() -> None:
     """A mean of 400 blocks of one: 1.96 standard errors either way. Blocks of 20 equal places: as of 20 places."""
     values = np.random.default_rng(2).normal(5, 2, 400)
-    one = mean_of(values, Resampling(np.arange(400), draws=2000))
+    one = mean_of(values, Resampling(np.arange(400), draws=20), "identity")
     error = values.std() / 20
-    assert one.high - one.low == pytest.approx(2 * 1.96 * error, rel=0.15)
+    assert one.high - one.low == pytest.approx(2 * 1.966 * error, rel=0.01)
     alike = np.repeat(values[:20], 20)
-    other = mean_of(alike, Resampling(np.repeat(np.arange(20), 20), draws=2000))
-    assert other.high - other.low == pytest.approx(2 * 1.96 * values[:20].std() / 20**0.5, rel=0.25)
+    other = mean_of(alike, Resampling(np.repeat(np.arange(20), 20), draws=20), "identity")
+    wide = 2 * t.ppf(0.975, 19) * values[:20].std(ddof=1) / 20**0.5
+    assert other.high - other.low == pytest.approx(wide, rel=1e-6)
     assert np.isnan(mean_of(values[:9], Resampling(np.zeros(9, int), draws=400)).low)
     few = mean_of(np.array([1.0, 1.0, 0.0]), Resampling(np.arange(3), draws=400))
     assert 0 <= few.low < few.high <= 1
@@ -141,9 +144,10 @@ def test_a_linear_layer_learns_what_is_linear() -> None:
     lonlat = globe(2000)
     train, test = sines(lonlat[:1500]), sines(lonlat[1500:])
     north = (lonlat[:, 1] > 0).astype(int)
-    (scores,) = linear_layer(train, north[:1500], [test], 2, 0)
+    scores = linear_layer(train, north[:1500], test, 2, 0, np.arange(1500) % 4)
     assert (scores.argmax(axis=1) == north[1500:]).mean() > 0.97
-    (found,) = linear_layer(train, np.sin(np.radians(lonlat[:1500, 1])), [test], 0, 0)
+    target = np.sin(np.radians(lonlat[:1500, 1]))
+    found = linear_layer(train, target, test, 0, 0, np.arange(1500) % 4)
     np.testing.assert_allclose(found[:, 0], np.sin(np.radians(lonlat[1500:, 1])), atol=1e-4)
 
 
@@ -172,7 +176,10 @@ def test_a_model_is_judged_on_the_test_side_beside_its_floors(split_points, trai
     right = trained_model.predict_lonlat(split_points.lonlat[rows]).argmax(axis=1) == labels.values[rows]
     assert scores(report, "model")["top-1"].value == pytest.approx(right.mean())
     assert names(report)[1] == "class frequency"
-    assert names(report)[3:] == ["sin, cos + linear", "untrained encoder + linear"]
+    assert names(report)[2:] == [
+        "nearest places", "lon, lat + random forest", "lon, lat + gradient boosting", "sin, cos + linear",
+        "untrained encoder + linear",
+    ]  # fmt: skip
     common = np.bincount(labels.values[labels.rows("train")], minlength=8).argmax()
     assert scores(report, "class frequency")["top-1"].value == pytest.approx(
         (labels.values[rows] == common).mean()
@@ -207,7 +214,7 @@ def test_one_class_is_judged_against_the_sphere(tmp_path) -> None:
     )
     api.train("sphere2vec", dataset, out=tmp_path / "run", **SMALL)
     report = evaluate_model(tmp_path / "run")
-    assert names(report) == ["model", "nearness to a training place"]
+    assert names(report) == ["model", "nearness to a training place", "kernel density"]
     assert scores(report, "nearness to a training place")["AUC"].value > 0.9
 
 
@@ -325,18 +332,39 @@ def test_the_command(trained_model, tmp_path, capsys) -> None:
     assert json.loads(capsys.readouterr().out)["split"] == "test"
 
 
+def test_each_measure_has_its_own_neighbors(trained_model, split_points) -> None:
+    """Oracle: scikit-learn's classifier for every k and weight, the best of the validation places by top-1."""
+    (result,) = evaluate_model(trained_model).results
+    labels = split_points.labels()
+    xyz, values = xyz_of(split_points.lonlat), labels.values
+    train, validation, test = (labels.rows(name) for name in ("train", "validation", "test"))
+    best, found = -1.0, 0.0
+    for k in (1, 3, 10, 30, 100, 300, 1_000):
+        for weights in ("uniform", "distance"):
+            model = KNeighborsClassifier(k, weights=weights).fit(xyz[train], values[train])
+            quality = model.score(xyz[validation], values[validation])
+            if quality > best + 1e-9:
+                best, found = quality, model.score(xyz[test], values[test])
+    assert result.row("nearest places").scores["top-1"].value == pytest.approx(found, abs=0.015)  # ties
+    assert any(note.startswith("nearest places by measure: top-1 ") for note in result.notes)
+
+
 def test_the_model_is_compared_with_every_baseline_and_claims_need_blocks(trained_model) -> None:
-    """Oracle: a paired bootstrap of top-1 made here by hand, of the model minus class frequencies."""
+    """Oracle: a jackknife of the difference of top-1 over its blocks, made here by hand."""
     (result,) = evaluate_model(trained_model).results
     pairs = {item.against: item for item in result.comparisons}
     assert set(pairs) == {row.name for row in result.rows} - {"model"}
     apart = pairs["class frequency"].difference
     one, other = (result.row(name).scores["top-1"] for name in ("model", "class frequency"))
     assert apart.value == pytest.approx(one.value - other.value)
-    assert apart.low == pytest.approx(np.percentile(one.draws - other.draws, 2.5))
+    left_out = one.left_out[0] - other.left_out[0]
+    many = len(left_out)
+    error = ((many - 1) / many * ((left_out - left_out.mean()) ** 2).sum()) ** 0.5
+    assert apart.errors[0] == pytest.approx(error)
+    assert apart.low <= apart.value - t.ppf(0.975, apart.effective[0] - 1) * error + 1e-12
     assert pairs["class frequency"].verdict == "better"
     assert not result.claims, "300 places are too few"
-    assert "are too few" in result.verdict
+    assert result.verdict.startswith("No claim")
 
 
 @pytest.mark.parametrize(
@@ -349,6 +377,6 @@ def test_the_model_is_compared_with_every_baseline_and_claims_need_blocks(traine
 def test_what_intervals_rest_on_is_said(count: int, words: str) -> None:
     result = SimpleNamespace(
         places=count, classes={}, blocks=count, block_m=500_000.0, buffer_m=0.0, folds=0,
-        effective_blocks=1.0 if count == 1 else 9.0,
+        effective_blocks=1.0 if count == 1 else 9.0, label_range_m=float("nan"),
     )  # fmt: skip
     assert basis(result) == words  # type: ignore[arg-type]

@@ -15,16 +15,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from placevec.evaluation import point_baselines as baselines
-from placevec.evaluation.bootstrap import Resampling, Score, interval
+from placevec.evaluation.bootstrap import Resampling, Score, of_draws, scale_of
 from placevec.evaluation.compare import NO_DIFFERENCE, Comparison, compare
 from placevec.evaluation.location_encoders import geo_bias
 from placevec.evaluation.location_encoders.results import Cell, tested
 from placevec.evaluation.location_encoders.run import Benchmark, Probe, Unit
 from placevec.evaluation.location_encoders.strata import MIN_POINTS, strata_of
-from placevec.evaluation.scores import resampled
+from placevec.evaluation.scores import loss, mean_known, resampled
 from placevec.evaluation.splits import Scheme, blocks_of
 from placevec.evaluation.tasks import Task
-from placevec.geo import Ints
+from placevec.geo import Floats, Ints
 
 DRAWS = 2_000
 OVERALL = "overall"
@@ -64,7 +64,7 @@ class Standing:
     @property
     def verdict(self) -> str:
         """Against the best baseline: ``better``, ``worse`` or ``no significant difference``."""
-        return "" if self.against_best is None else self.against_best.verdict
+        return "" if self.against_best is None else self.against_best.claim
 
 
 @dataclass
@@ -159,7 +159,7 @@ def pooled(items: Sequence[Correction]) -> Score:
     many = np.maximum(known.sum(axis=0), 1)
     draws = np.where(known.any(axis=0), np.where(known, table, 0.0).sum(axis=0) / many, np.nan)
     value = float(np.mean([one.difference.value for one in items]))
-    return Score(value, *interval(draws), sum(one.difference.places for one in items), draws)
+    return of_draws(value, draws, sum(one.difference.places for one in items))
 
 
 def mean_ranks(groups: Sequence[Group]) -> Mapping[str, Score]:
@@ -178,9 +178,7 @@ def mean_ranks(groups: Sequence[Group]) -> Mapping[str, Score]:
         orders = [[one.name for one in group.encoders if one.name in common] for group in groups]
         places = np.array([order.index(name) + 1.0 for order in orders])
         resampled_ranks = places[drawn].mean(axis=1)
-        ranks[name] = Score(
-            float(places.mean()), *interval(resampled_ranks), len(groups), resampled_ranks
-        )  # fmt: skip
+        ranks[name] = of_draws(float(places.mean()), resampled_ranks, len(groups))
     return dict(sorted(ranks.items(), key=lambda item: item[1].value))
 
 
@@ -200,7 +198,10 @@ class _Measured:
 
 def _group(benchmark: Benchmark, task: Task, scheme: Scheme, probe: Probe, units: Sequence[Unit]) -> Group:
     on = _Measured(
-        task, Resampling(blocks_of(task).number, draws=DRAWS, seeds=len(units)),
+        task,
+        Resampling(
+            blocks_of(task).number, draws=DRAWS, seeds=len(units), lonlat=task.points, side_m=task.side_m
+        ),
         {OVERALL: task.counted, **({} if task.kind == "presence" else strata_of(task.points, task.extra))},
         geo_bias.around_task(task),
         [benchmark.split(task.name, scheme, unit.seed).tested_in(len(task)) for unit in units],
@@ -216,7 +217,9 @@ def _group(benchmark: Benchmark, task: Task, scheme: Scheme, probe: Probe, units
     best = max(others, key=lambda one: np.nan_to_num(one.overall.value, nan=-np.inf))
     rivals.sort(key=lambda one: -one.overall.value)
     scores = {one.name: one.overall for one in (*others, *rivals)}
-    pairs = compare(scores, [(one.name, best.name) for one in rivals])
+    pairs = compare(
+        scores, [(one.name, best.name) for one in rivals], lonlat=task.points, side_m=task.side_m, one_range=True,
+    )  # fmt: skip
     for place, (one, pair) in enumerate(zip(rivals, pairs, strict=True)):
         one.rank, one.against_best = place + 1, pair
         one.like_best = (rivals[0].overall - one.overall).low <= 0
@@ -241,7 +244,8 @@ def _standing(on: _Measured, name: str, baseline: bool, held: Sequence[Cell | No
             )
             for cell, at, fold in zip(there, points, on.folds, strict=True)
         ]
-        found = over.score(measures, len(points[0]))
+        losses = _losses(task, there, known) if stratum == OVERALL else None
+        found = over.score(measures, len(points[0]), scale_of(task.metric), losses)
         if np.isfinite(found.value):  # where all labels of the stratum are the same there is no R²
             scores[stratum] = found
     return Standing(
@@ -254,10 +258,18 @@ def _standing(on: _Measured, name: str, baseline: bool, held: Sequence[Cell | No
     )
 
 
+def _losses(task: Task, cells: Sequence[Cell], known: Sequence[NDArray[np.bool_]]) -> Floats:
+    found = np.full((len(task), len(cells)), np.nan)
+    for number, (cell, one) in enumerate(zip(cells, known, strict=True)):
+        rows = np.flatnonzero(one & task.counted)
+        found[rows, number] = loss(task.metric, task.target[rows], cell.predicted[rows])
+    return mean_known(found)
+
+
 def _at_least_zero(score: Score) -> Score:
     return replace(
-        score, value=max(score.value, 0.0), low=max(score.low, 0.0), high=max(score.high, 0.0),
-        draws=np.maximum(score.draws, 0.0),
+        score, value=max(score.value, 0.0), draws=np.maximum(score.draws, 0.0),
+        left_out=tuple(np.maximum(one, 0.0) for one in score.left_out), by_seed=np.maximum(score.by_seed, 0.0),
     )  # fmt: skip
 
 

@@ -16,16 +16,17 @@ from numpy.typing import NDArray
 from placevec.datasets.dataset import Dataset
 from placevec.datasets.labels import Labeled
 from placevec.errors import EvaluationError
-from placevec.evaluation.bootstrap import Resampling, Score
-from placevec.evaluation.compare import compare
-from placevec.evaluation.neighbors import neighbor_means
+from placevec.evaluation.bootstrap import Resampling, Scale, Score, scale_of
+from placevec.evaluation.compare import Comparison, compare
+from placevec.evaluation.engine import one_thread
+from placevec.evaluation.neighbors import VOTES, Votes, neighbor_means
 from placevec.evaluation.point_baselines import MAX_TRAINED, frequencies, linear_layer, sines
 from placevec.evaluation.predictions.ranking import TOP, TrueRanks, seen_by_image
 from placevec.evaluation.predictions.split import HeldOut, held_out
 from placevec.evaluation.report import Report
 from placevec.evaluation.results import Result, Row
-from placevec.evaluation.scores import each, resampled, weighted_mean
-from placevec.evaluation.splits import Blocks
+from placevec.evaluation.scores import better, each, loss, resampled, weighted_mean
+from placevec.evaluation.splits import Blocks, inner_parts
 from placevec.evaluation.tasks import Kind
 from placevec.geo import Floats, Ints, spatial_blocks, to_ecef
 from placevec.geo.coordinates import xyz_of
@@ -48,7 +49,11 @@ METHOD = (
 _BACKGROUND = 10_000
 _MAX_SCORES = 2**26
 """Scores held at once: many classes are predicted part by part."""
-_KS = (1, 5, 20)
+_KS = (1, 3, 10, 30, 100, 300, 1_000)
+"""Numbers of neighbors to choose from, below the number of training places."""
+_MAX_VALIDATION = 5_000
+_MAX_CLASSES_OF_TREES = 50
+_INNER_BLOCKS = 20.0  # blocks across the extent, for choosing settings inside the training places
 
 
 def evaluate_predictions(
@@ -80,14 +85,14 @@ def evaluate_predictions(
     points = dataset.lonlat[split.test]
     block_m = _block_m(points)
     measure = _Measure(
-        model, head, split, dataset.lonlat, spatial_blocks(points[:, 0], points[:, 1], block_m), seed
+        model, head, split, dataset.lonlat, spatial_blocks(points[:, 0], points[:, 1], block_m), block_m, seed
     )
     notes = list(split.notes)
     images = _images(dataset, labels, head, split, notes)
     rows = []
     count = measure.count(baselines) + (0 if images is None else 2 * len(measure.photos()))
-    with progress.task("Measuring", total=count) as advance:
-        for name, measured in _rows(measure, baselines, images):
+    with progress.task("Measuring", total=count) as advance, one_thread():
+        for name, measured in _rows(measure, baselines, images, notes):
             rows.append(Row(name, measured))
             advance(1)
     if measure.sampled:
@@ -103,7 +108,7 @@ def evaluate_predictions(
         task=dataset.name, kind=kind_of(head), description=_described(split, head, len(points)),
         metric=next(iter(rows[0].scores)), places=len(points), classes={}, blocks=over.count,
         effective_blocks=Blocks(over.block, block_m).effective, block_m=block_m, buffer_m=0.0, folds=0, seeds=1,
-        kept=1.0, rows=rows, comparisons=_compared(rows), subject=SUBJECT, notes=notes,
+        kept=1.0, rows=rows, comparisons=_compared(rows, points, block_m), subject=SUBJECT, notes=notes,
     )  # fmt: skip
     about = {
         "title": "How good these predictions are", "model": "" if model.path is None else str(model.path),
@@ -125,22 +130,22 @@ def _described(split: HeldOut, head: Head, places: int) -> str:
     return f"{places:,} places ({split.name}){classes}; baselines trained on {len(split.train):,}"
 
 
-def _compared(rows: Sequence[Row]) -> list[Any]:
+def _compared(rows: Sequence[Row], points: Floats, block_m: float) -> list[Comparison]:
     """The model against every other row of the same places, and images with the model against images alone."""
     scores = {row.name: row.score for row in rows if not row.name.endswith(EVERY_PHOTO)}
     pairs = [(SUBJECT, name) for name in scores if name != SUBJECT and not name.startswith("image")]
-    return compare(scores, [*pairs, (f"image x {SUBJECT}", "image alone")])
+    return compare(scores, [*pairs, (f"image x {SUBJECT}", "image alone")], lonlat=points, side_m=block_m)
 
 
 class _Measure:
     """One model's places: predicts, and measures."""
 
     def __init__(
-        self, model: Model, head: Head, split: HeldOut, lonlat: Floats, block: Ints, seed: int
+        self, model: Model, head: Head, split: HeldOut, lonlat: Floats, block: Ints, side_m: float, seed: int
     ) -> None:
         self.model, self.head, self.split, self.seed = model, head, split, seed
-        self.over = Resampling(block, draws=DRAWS, seed=seed)
         self.points, self.truth = lonlat[split.test], split.labels[split.test]
+        self.over = Resampling(block, draws=DRAWS, seed=seed, lonlat=self.points, side_m=side_m)
         rows = split.train
         self.sampled = len(rows) > MAX_TRAINED
         if self.sampled:
@@ -151,7 +156,7 @@ class _Measure:
 
     def count(self, baselines: bool) -> int:
         """How many rows there will be."""
-        return 1 if not baselines or len(self.rows) == 0 else 2 if self.alone else 5
+        return 1 if not baselines or len(self.rows) == 0 else 3 if self.alone else 5 + 2 * self.trees
 
     def of_model(self) -> Measured:
         """The model's own predictions."""
@@ -201,31 +206,107 @@ class _Measure:
         tree = cKDTree(xyz_of(self.lonlat[self.rows]))
         return self._against_background(lambda points, _: -tree.query(xyz_of(points))[0])
 
-    def neighbors(self) -> tuple[int, Scores]:
-        """How many neighbors are best on the validation places (5 where there are none), and what they predict."""
-        own, xyz = self._labels(self.rows), xyz_of(self.lonlat[self.rows])
-        target = own if self.classes else np.asarray(own, np.float64)[:, None]
-        chosen, rows = 5, self.split.validation
-        if len(rows):
-            truth = self._labels(rows)
-            found = neighbor_means(xyz, target, xyz_of(self.lonlat[rows]), _KS, classes=self.classes)
-            chosen = max(zip(_KS, found, strict=True), key=lambda one: self._quality(one[1], truth))[0]
-        found = neighbor_means(xyz, target, xyz_of(self.points), (chosen,), classes=self.classes)
-        return chosen, found[0]
+    @property
+    def trees(self) -> bool:
+        """Whether forests and boosting are grown: not for very many classes."""
+        return self.classes <= _MAX_CLASSES_OF_TREES
 
-    def _quality(self, found: Floats, truth: NDArray[Any]) -> float:
+    def density(self) -> Measured:
+        """Of one class: a Gaussian kernel density of the training places, its width that of Scott's rule."""
+        from scipy.stats import gaussian_kde
+
+        xyz = xyz_of(self.lonlat[self.rows]).T
+        jitter = np.random.default_rng([self.seed, 0x6E]).normal(
+            0.0, 1e-6, xyz.shape
+        )  # two places span no volume
+        known = gaussian_kde(xyz + jitter)
+        return self._against_background(lambda points, _: known.logpdf(xyz_of(points).T))
+
+    def tree(self, model: Any) -> Scores:
+        """What trees grown on longitude, latitude and the point on the sphere predict."""
+        given, tested = (
+            np.concatenate([points, xyz_of(points)], axis=1)
+            for points in (self.lonlat[self.rows], self.points)
+        )
+        own = self._labels(self.rows)
+        model.fit(given, own)
         if not self.classes:
-            return -float(((found[:, 0] - truth) ** 2).mean())
-        return float(TrueRanks.of(found, truth).reciprocal().mean())
+            return np.asarray(model.predict(tested), np.float64)[:, None]
+        scores = np.zeros((len(tested), self.classes), np.float32)
+        scores[:, np.asarray(model.classes_, np.int64)] = model.predict_proba(tested)
+        return scores
+
+    def _choosing(self) -> tuple[Ints, Ints]:
+        """(rows to learn from, rows to choose settings on): the validation places, else blocks of the training."""
+        random = np.random.default_rng([self.seed, 0xF2])
+        if len(self.split.validation):
+            return self.rows, random.permutation(self.split.validation)[:_MAX_VALIDATION]
+        held = self._inner() == 0
+        return self.rows[~held], random.permutation(self.rows[held])[:_MAX_VALIDATION]
+
+    def _inner(self) -> Ints:
+        """(n,) inner part of each training row, of whole blocks."""
+        points = self.lonlat[self.rows]
+        blocks = spatial_blocks(points[:, 0], points[:, 1], _block_m(points, _INNER_BLOCKS))
+        return inner_parts(blocks, np.random.default_rng([self.seed, 0x1E]))
+
+    def neighbors(self) -> tuple[Measured, list[str]]:
+        """(what the nearest training places are worth, each measure by its own number and votes; notes)."""
+        rows, held = self._choosing()
+        options = [
+            (k, votes) for k in _KS if k == 1 or k < len(rows) for votes in VOTES if k > 1 or votes == "equal"
+        ]
+        quality = {
+            option: self._quality(self._nearest(rows, held, *option), self._labels(held))
+            for option in options
+        }
+        chosen = {
+            name: max(options, key=lambda option: better(name) * quality[option][name])
+            for name in next(iter(quality.values()))
+        }
+        made = {
+            option: self.of(self._nearest(self.rows, self.split.test, *option))
+            for option in set(chosen.values())
+        }
+        most = max(k for k, _ in options)
+        ends = [name for name, (k, _) in chosen.items() if k == most > 1]
+        notes = (
+            [f"nearest places: the largest number tried, {most}, was best for {', '.join(ends)}"]
+            if ends
+            else []
+        )
+        used = ", ".join(
+            f"{name} {k}{' weighted' if votes == 'distance' else ''}" for name, (k, votes) in chosen.items()
+        )
+        return {name: made[option][name] for name, option in chosen.items()}, [
+            f"nearest places by measure: {used}",
+            *notes,
+        ]
+
+    def _nearest(self, rows: Ints, tested: Ints, k: int, votes: Votes) -> Floats:
+        own = self._labels(rows)
+        target = own if self.classes else np.asarray(own, np.float64)[:, None]
+        known, asked = xyz_of(self.lonlat[rows]), xyz_of(self.lonlat[tested])
+        return neighbor_means(known, target, asked, (k,), classes=self.classes, votes=votes)[0]
+
+    def _quality(self, found: Floats, truth: NDArray[Any]) -> dict[str, float]:
+        """Every measure of predictions, without intervals."""
+        none = Resampling(np.zeros(len(truth), np.int64), draws=1)
+        measured = (
+            of_classes(TrueRanks.of(found, truth), truth, self.classes, none)
+            if self.classes
+            else of_numbers(truth, found[:, 0], none)
+        )
+        return {name: one.value for name, one in measured.items()}
 
     def linear(self, features: Callable[[Floats, Floats | None], Any]) -> Scores:
         """What a linear layer on ``features(lonlat, years)`` predicts."""
         given = features(self.lonlat[self.rows], self._years(self.rows))
         tested = features(self.points, self._years(self.split.test))
         return linear_layer(
-            np.asarray(given, np.float64), self._labels(self.rows), [np.asarray(tested, np.float64)], self.classes,
-            self.seed,
-        )[0]  # fmt: skip
+            np.asarray(given, np.float64), self._labels(self.rows), np.asarray(tested, np.float64), self.classes,
+            self.seed, self._inner(),
+        )  # fmt: skip
 
     def constant(self) -> Scores:
         """The frequencies of the classes, or the mean of the numbers."""
@@ -285,7 +366,7 @@ def _images(
 
 
 def _rows(
-    measure: _Measure, baselines: bool, images: tuple[Any, Ints] | None
+    measure: _Measure, baselines: bool, images: tuple[Any, Ints] | None, notes: list[str]
 ) -> Iterator[tuple[str, Measured]]:
     yield SUBJECT, measure.of_model()
     if images is not None:
@@ -296,10 +377,15 @@ def _rows(
         return
     if measure.alone:
         yield "nearness to a training place", measure.nearest()
+        yield "kernel density", measure.density()
         return
     yield ("class frequency" if measure.classes else "mean"), measure.of(measure.constant())
-    count, predicted = measure.neighbors()
-    yield f"{count} nearest places", measure.of(predicted)
+    measured, told = measure.neighbors()
+    notes += told
+    yield "nearest places", measured
+    if measure.trees:
+        for name, model in trees(measure.classes, measure.seed).items():
+            yield name, measure.of(measure.tree(model))
     yield "sin, cos + linear", measure.of(measure.linear(lambda points, _: sines(points)))
     untrained = measure.model.untrained(measure.seed + 1)
     yield "untrained encoder + linear", measure.of(measure.linear(untrained.embed_lonlat))
@@ -322,18 +408,21 @@ def of_classes(ranks: TrueRanks, truth: Ints, classes: int, over: Resampling) ->
     found["MRR"] = mean_of(ranks.reciprocal(), over)
     known = np.where(truth < 0, max(classes, int(truth.max(initial=0)) + 1), truth)
     macro = partial(resampled, "macro-F1", known, ranks.predicted, over.block)
-    return {**found, "macro-F1": over.score([macro], len(truth))}
+    return {**found, "macro-F1": over.score([macro], len(truth), scale_of("macro-F1"))}
 
 
 def of_numbers(truth: Floats, predicted: Floats, over: Resampling) -> Measured:
     """R², and the mean absolute error in the label's unit."""
-    r2 = over.score([partial(resampled, "R²", truth, predicted, over.block)], len(truth))
-    return {"R²": r2, "MAE": mean_of(each("MAE", truth, predicted), over)}
+    r2 = over.score(
+        [partial(resampled, "R²", truth, predicted, over.block)], len(truth), scale_of("R²"),
+        loss("R²", truth, predicted),
+    )  # fmt: skip
+    return {"R²": r2, "MAE": mean_of(each("MAE", truth, predicted), over, scale_of("MAE"))}
 
 
-def mean_of(values: Floats, over: Resampling) -> Score:
+def mean_of(values: Floats, over: Resampling, scale: Scale = "logit") -> Score:
     """The mean of (N,) values, one a place."""
-    return over.score([partial(weighted_mean, values, over.block)], len(values))
+    return over.score([partial(weighted_mean, values, over.block)], len(values), scale, values)
 
 
 def shares_above(here: Floats, background: Floats) -> Floats:
@@ -343,7 +432,19 @@ def shares_above(here: Floats, background: Floats) -> Floats:
     return np.asarray((below + upto) / (2.0 * len(order)), np.float64)
 
 
-def _block_m(points: Floats) -> float:
+def trees(classes: int, seed: int) -> dict[str, Any]:
+    """Row -> a forest and gradient boosting on coordinates."""
+    from sklearn import ensemble
+
+    kind = "Classifier" if classes else "Regressor"
+    forest = getattr(ensemble, f"RandomForest{kind}")(200, min_samples_leaf=5, random_state=seed)
+    boosting = getattr(ensemble, f"HistGradientBoosting{kind}")(
+        max_iter=100, learning_rate=0.05, random_state=seed
+    )
+    return {"lon, lat + random forest": forest, "lon, lat + gradient boosting": boosting}
+
+
+def _block_m(points: Floats, across: float = 20.0) -> float:
     """Side of the blocks that intervals resample: a twentieth of the extent, at most 500 km."""
     xyz = to_ecef(points[:, 0], points[:, 1])
-    return float(np.clip(np.linalg.norm(xyz.max(axis=0) - xyz.min(axis=0)) / 20.0, 1.0, 500_000.0))
+    return float(np.clip(np.linalg.norm(xyz.max(axis=0) - xyz.min(axis=0)) / across, 1.0, 500_000.0))
