@@ -21,7 +21,6 @@ Flag = Annotated[bool, Parameter(negative="", show_default=False)]
 """A switch that is off where it is not given."""
 
 
-
 class _Unchecked:
     """In a hint: pydantic, where something has imported it, does not check the value again; cyclopts has read it."""
 
@@ -87,7 +86,10 @@ def _parameter(one: Option, group: Group) -> inspect.Parameter:
         allow_leading_hyphen=one.reader is not None,  # a box may begin with a minus
     )
     return inspect.Parameter(
-        one.name, inspect.Parameter.KEYWORD_ONLY, default=one.default, annotation=Annotated[kind, about, _Unchecked()]
+        one.name,
+        inspect.Parameter.KEYWORD_ONLY,
+        default=one.default,
+        annotation=Annotated[kind, about, _Unchecked()],
     )
 
 
