@@ -118,7 +118,7 @@ def test_what_cannot_be_measured_is_refused() -> None:
     two = np.eye(2)
     with pytest.raises(InputError, match="1 of 2 rows have values"):
         metrics.effective_rank([[1.0, np.nan], [1.0, 2.0]])
-    with pytest.raises(InputError, match="all zero"):
+    with pytest.raises(InputError, match="all vectors are zero"):
         metrics.effective_rank(np.zeros((3, 2)))
     with pytest.raises(InputError, match="non-empty"):
         metrics.effective_rank(np.zeros((0, 2)))

@@ -128,7 +128,7 @@ def changed(**changes: Any) -> dict[str, Any]:
         (changed(encoder__4__bias=torch.zeros(63)), "does not fit"),
         (changed(fc__2__weight=torch.full((5, 512), float("nan"))), "not finite"),
         (changed(fc__2__weight=torch.zeros(5, 512, dtype=torch.complex64)), "does not fit"),
-        (changed(fc__2__weight=torch.zeros(10**6, 1).expand(10**6, 512)), "dim is a whole number"),
+        (changed(fc__2__weight=torch.zeros(10**6, 1).expand(10**6, 512)), "dim must be an integer"),
         (changed(fc__0__weight=torch.zeros(1, 1).expand(512, 4 * 256)), "fewer numbers"),
         ({"model_state_dict": {"a": 1}}, "no weights by name"),
         ({}, "no weights by name"),

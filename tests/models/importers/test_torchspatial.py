@@ -151,7 +151,7 @@ def test_anchors_need_the_training_points(tmp_path: Path, training_points: Path)
         (checkpoint("xyz", num_filts=True), "num_filts"),
         (checkpoint("xyz", hidden_dim=10), "does not fit"),
         (checkpoint("xyz", num_hidden_layer=2), "does not fit"),
-        (checkpoint("xyz", spa_f_act="<script>"), "no activation"),
+        (checkpoint("xyz", spa_f_act="<script>"), "unknown activation"),
         (checkpoint("xyz", dropout=float("nan")), "dropout"),
         (checkpoint("Sphere2Vec-sphereC", min_radius=float("inf")), "r_min"),
         (checkpoint("Sphere2Vec-sphereC", frequency_num=2**20), "scales"),

@@ -237,7 +237,7 @@ def test_a_preset_is_what_was_found_best(classes, tmp_path) -> None:
         ({"few_shot": 0.0}, "--few-shot is 0, not a number of more than 0 and at most 1"),
         ({"balance": 0}, "--balance is 0, not a whole number of at least 1"),
         ({"batch_size": 1}, "--batch-size is 1, not a whole number of at least 2"),
-        ({"dropout": 1.0}, "dropout is a share"),
+        ({"dropout": 1.0}, "dropout must be"),
         ({"scales": "many"}, "scales is 'many', not a whole number"),
         ({"device": "mps"}, "float64|not available"),
         ({"margin": 0.2}, "--margin is an option of train loc2vec, not of train sphere2vec"),
