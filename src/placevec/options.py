@@ -227,8 +227,14 @@ def toml_options(path: str | Path) -> dict[str, Any]:
 
     try:
         content = tomllib.loads(Path(path).read_text("utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
+    except OSError as error:
+        raise InputError(f"cannot read the options in {path}: {error.strerror}") from error
+    except (ValueError, RecursionError) as error:
         raise InputError(f"cannot read the options in {path}: {error}") from error
+    if table := next((name for name, value in content.items() if isinstance(value, dict)), None):
+        raise InputError(
+            f"[{table}] in {path}: tables are not read; all options stand at the top of the file"
+        )
     return {name.replace("-", "_"): value for name, value in content.items()}
 
 

@@ -14,6 +14,8 @@ import rasterio
 
 from placevec import api, geo
 from placevec.datasets.dataset import Dataset
+from placevec.datasets.places import Places
+from placevec.datasets.writer import begin, write_dataset
 from placevec.errors import AreaError, DatasetError, InputError, SourceError
 
 
@@ -178,3 +180,23 @@ def test_damaged_places(copied: Path) -> None:
     (copied / "places.parquet").write_bytes(b"PAR1 no")
     with pytest.raises(DatasetError, match="not a Parquet"):
         Dataset.open(copied)
+
+
+def test_a_recipe_that_begins_a_dataset_overwrites_none(copied: Path, tmp_path: Path) -> None:
+    """What recipes of other packages call: neither the directory nor the manifest of another dataset is taken."""
+    before = {path: path.read_bytes() for path in copied.rglob("*") if path.is_file()}
+    with pytest.raises(DatasetError, match="is a dataset already: choose another --out, or --force"):
+        begin(copied)
+    known = Dataset.open(copied)
+    with pytest.raises(DatasetError, match="is a dataset already"):
+        write_dataset(
+            copied, name="other", area=known.area, places=Places(known.place_ids[:2], known.lonlat[:2], known.geometry()[:2], None, "given"), names=None,
+            sources=[], views={}, report={}, created="2026-01-01T00:00:00Z",
+        )  # fmt: skip
+    assert {path: path.read_bytes() for path in copied.rglob("*") if path.is_file()} == before
+    begin(tmp_path / "new")
+    begin(tmp_path / "new")  # a killed command goes on
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.txt").write_text("x")
+    with pytest.raises(DatasetError, match="is not a placevec dataset"):
+        begin(tmp_path / "mine")

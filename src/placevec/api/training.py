@@ -90,6 +90,8 @@ def train(
     state = state_of(run, resumed)
     began = hashes_at_begin(ground, judge, run, state)
     built = entry.built(ground, config, training, judge)
+    if judge is not None and built.recipe.validation is None:
+        raise UsageError(f"train {recipe} measures no validation loss: it takes no --validation")
     for note in built.notes:
         progress.say(f"Note: {note}")
     encoder_of = {slot.view: slot.encoder for slot in built.recipe.slots.values()}

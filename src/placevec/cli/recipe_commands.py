@@ -14,6 +14,8 @@ from placevec.recipes import RECIPES, recipe
 from placevec.recipes.base import RecipeEntry
 from placevec.recipes.unknown import unknown_option
 
+_NOT_IN_A_FILE = ("out", "config", "resume", "resume_from", "force", "json", "quiet")
+
 
 def entries(words: Sequence[str]) -> list[RecipeEntry]:
     """The recipe that is named by the first word, or all that can be used; what cannot is reported on standard error.
@@ -53,9 +55,15 @@ def given_options(
         known,
         stored,
         called=lambda name: f"{name} in {file}",
-        unknown=lambda name: f"{name} in {file}: {unknown_option(entry, verb, name)}",
+        unknown=lambda name: f"{name} in {file}: {_unknown(entry, verb, name)}",
     )
     return {**found, **checked(known, given, called=flag_of, unknown=flag_of)}
+
+
+def _unknown(entry: RecipeEntry, verb: str, name: str) -> str:
+    if name in _NOT_IN_A_FILE:
+        return f"{flag_of(name)} is only given on the command line"
+    return unknown_option(entry, verb, name)
 
 
 def report(problems: Iterable[str]) -> None:

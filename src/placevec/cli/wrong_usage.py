@@ -72,7 +72,9 @@ def _no_command(word: str, words: Sequence[str]) -> str:
     from placevec.cli.app import VERBS
 
     if words and words[0] in ("prepare", "train"):
-        return f"name a recipe: placevec {words[0]} RECIPE; {choose_from(word, RECIPES.names())}"
+        if word.startswith("-"):
+            return f"name a recipe: placevec {words[0]} RECIPE; {choose_from(word, RECIPES.names())}"
+        return f"there is no recipe {word[:40]!r}: {choose_from(word, RECIPES.names())}"
     return f"there is no verb {word[:40]!r}: {choose_from(word, VERBS)}"
 
 

@@ -36,6 +36,17 @@ def begun(out: Path) -> Dataset | None:
     return None
 
 
+def begin(out: Path) -> None:
+    """Make the directory of a dataset that is not there yet; a killed command may go on in it.
+
+    Raises:
+        DatasetError: a dataset or something else lies there.
+    """
+    if begun(out) is not None:
+        raise DatasetError(f"{out} is a dataset already: choose another --out, or --force to make it anew")
+    (out / WORK).mkdir(parents=True, exist_ok=True)
+
+
 def write_dataset(
     path: Path,
     *,
@@ -49,7 +60,13 @@ def write_dataset(
     parts: Mapping[str, Made] | None = None,
     created: str,
 ) -> Dataset:
-    """Write the places and, last of all, the manifest; returns the dataset opened (and so validated)."""
+    """Write the places and, last of all, the manifest; returns the dataset opened (and so validated).
+
+    Raises:
+        DatasetError: a dataset lies there already.
+    """
+    if (path / MANIFEST).exists():
+        raise DatasetError(f"{path} is a dataset already: choose another --out, or --force to make it anew")
     columns = {
         "place_id": pa.array(list(places.place_id), pa.string()),
         "lon": pa.array(places.lonlat[:, 0], pa.float64()),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from os import PathLike
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
@@ -26,6 +26,7 @@ from placevec.geo.geoparquet import read_geoparquet, write_geoparquet
 
 if TYPE_CHECKING:
     import geopandas
+    import pandas as pd
 
 
 class EmbeddingsOfViews:
@@ -93,6 +94,10 @@ class EmbeddingsOfViews:
         if view not in self.tables:
             raise UsageError(f"there are no vectors of the view {view!r}: there are {', '.join(self.tables)}")
         return self.tables[view]
+
+    def join(self, frame: pd.DataFrame, **options: Any) -> pd.DataFrame:
+        """``frame`` with the vectors of `of` as columns; options as in `Embeddings.join`."""
+        return self.of().join(frame, **options)
 
     def to_geodataframe(self) -> geopandas.GeoDataFrame:
         """One row a place and view, see `Embeddings.to_geodataframe`."""

@@ -111,7 +111,7 @@ def poi_features(dataset: Dataset, rows: Ints) -> NDArray[np.float64] | None:
     from placevec.datasets.views.pois import poi_counts, read_pois
 
     file = dataset.path / "pois.parquet"
-    if not file.exists():
+    if not file.exists() or dataset.base_map is None:  # footprints are told on a map
         return None
     counts, _ = poi_counts(read_pois(file), dataset.footprints()[rows], dataset.zoom)
     return np.log1p(np.asarray(counts, np.float64))

@@ -98,6 +98,8 @@ def poi_presence(
     file = dataset.path / "pois.parquet"
     if not file.exists():
         raise NoLabelsError("pois", file)
+    if dataset.base_map is None:
+        raise EvaluationError("task pois: the dataset has no map, on which places have footprints")
     pois = read_pois(file)
     counts, groups = poi_counts(pois, dataset.footprints()[rows], dataset.zoom)
     return np.asarray(counts) > 0, groups, _drawn_in(pois)

@@ -259,7 +259,13 @@ class Model:
             UsageError: a view that the model does not read.
             ModelError: the dataset lacks a view, or holds it with another specification.
         """
+        if views is not None and not views:
+            raise UsageError(f"no view is named: this model reads {', '.join(self.readings)}")
         for view in views or ():
+            if view == FUSED and self.fuse is not None:
+                raise UsageError(
+                    f"fused vectors come with those of the views: name some of {', '.join(self.readings)}"
+                )
             if view not in self.readings:
                 raise UsageError(f"this model does not read {view!r}: it reads {', '.join(self.readings)}")
         found: dict[str, View] = {}

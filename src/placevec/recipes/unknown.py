@@ -32,12 +32,17 @@ def unknown_option(entry: RecipeEntry, verb: str, name: str, extra: Iterable[str
         f"{verb} {other.name}" for other in _recipes() if other is not entry and flag in _flags(other, verb)
     ]
     others = others or [
-        f"{other} {entry.name}" for other in ("prepare", "train") if flag in _flags(entry, other)
+        f"{other} {one.name}"
+        for one in (entry, *_recipes())
+        for other in ("prepare", "train")
+        if flag in _flags(one, other)
     ]
     if others:
-        return f"{flag} is an option of {' and of '.join(others)}, not of {verb} {entry.name}"
-    if (hint := formerly(verb, name)) is not None:
-        return hint
+        named = " and of ".join(dict.fromkeys(others))
+        return f"{flag} is an option of {named}, not of {verb} {entry.name}"
+    for asked in (verb, "train", "prepare"):
+        if (hint := formerly(asked, name)) is not None:
+            return hint if asked == verb else f"{hint} (of {asked})"
     return f"{verb} {entry.name} has no option {flag}{near(flag, [*_flags(entry, verb), *extra])}"
 
 

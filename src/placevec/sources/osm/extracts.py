@@ -116,7 +116,11 @@ def find_by_name(name: str) -> tuple[str, str]:
         raise SourceError(" ".join(problem.split()))
     known = {entry for entry in sources._all_sources if not entry.endswith("_pbf")}
     near = difflib.get_close_matches(re.sub("[ -]", "_", last), sorted(known), n=3)
-    hint = f"; did you mean {' or '.join(near)}?" if near else "; pyrosm.data.available lists the names"
+    hint = (
+        f"; did you mean {' or '.join(near)}?"
+        if near
+        else "; names are those of Geofabrik and BBBike, such as malta, berlin or helsinki-center"
+    )
     raise SourceError(f"there is no extract named {name!r}{hint}")
 
 
