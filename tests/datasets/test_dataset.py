@@ -188,9 +188,10 @@ def test_a_recipe_that_begins_a_dataset_overwrites_none(copied: Path, tmp_path: 
     with pytest.raises(DatasetError, match="is a dataset already: choose another --out, or --force"):
         begin(copied)
     known = Dataset.open(copied)
+    places = Places(known.place_ids[:2], known.lonlat[:2], known.geometry()[:2], None, "given")
     with pytest.raises(DatasetError, match="is a dataset already"):
         write_dataset(
-            copied, name="other", area=known.area, places=Places(known.place_ids[:2], known.lonlat[:2], known.geometry()[:2], None, "given"), names=None,
+            copied, name="other", area=known.area, places=places, names=None,
             sources=[], views={}, report={}, created="2026-01-01T00:00:00Z",
         )  # fmt: skip
     assert {path: path.read_bytes() for path in copied.rglob("*") if path.is_file()} == before

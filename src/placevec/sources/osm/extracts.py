@@ -119,7 +119,7 @@ def find_by_name(name: str) -> tuple[str, str]:
     hint = (
         f"; did you mean {' or '.join(near)}?"
         if near
-        else "; names are those of Geofabrik and BBBike, such as malta, berlin or helsinki-center"
+        else "; names are those of Geofabrik and BBBike, such as malta"
     )
     raise SourceError(f"there is no extract named {name!r}{hint}")
 
