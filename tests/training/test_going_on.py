@@ -21,6 +21,7 @@ from tests.training.toy import toy_recipe
 
 OPTIONS: dict[str, Any] = {
     "epochs": 4, "steps_per_epoch": 3, "validation_steps": 1, "device": "cpu", "seed": 3, "save_every": 2,
+    "precision": "fp32",
 }  # fmt: skip
 
 
@@ -211,7 +212,7 @@ def test_any_number_of_readers_gives_the_same(tmp_path: Path, workers: int) -> N
 
 
 def test_adam_and_adamw_are_torchs(tmp_path: Path) -> None:
-    """Oracle: torch's optimisers step by step on the same batches; no clipping, no warm-up."""
+    """Oracle: torch's optimisers step by step on the same batches in float32; no clipping, no warm-up."""
     for name, family in (("adam", torch.optim.Adam), ("adamw", torch.optim.AdamW)):
         found, _ = heavy(
             tmp_path / name, optimiser=name, clip_norm=0.0, schedule="constant", warmup=0.0, weight_decay=0.3,

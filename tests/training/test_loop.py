@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -19,7 +20,9 @@ from placevec.training.log import read_metrics
 from placevec.training.state import newest_state
 from tests.training.toy import toy_recipe
 
-OPTIONS = TrainingOptions(epochs=6, steps_per_epoch=5, validation_steps=2, device="cpu", seed=3)
+OPTIONS = TrainingOptions(
+    epochs=6, steps_per_epoch=5, validation_steps=2, device="cpu", seed=3, precision="fp32"
+)
 
 
 def weights(recipe: object) -> dict[str, torch.Tensor]:
@@ -62,10 +65,14 @@ def test_reading_ahead_changes_nothing(tmp_path: Path) -> None:
     assert all(torch.equal(first[name], none[name]) for name in first)
 
 
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
 @pytest.mark.parametrize("interrupted_after", [1, 3])
-def test_resumed_equals_uninterrupted_bit_by_bit(tmp_path: Path, interrupted_after: int) -> None:
+def test_resumed_equals_uninterrupted_bit_by_bit(
+    tmp_path: Path, interrupted_after: int, precision: str
+) -> None:
     """Oracle: the uninterrupted run; weights, batch-norm statistics, objective parameters and logged numbers."""
-    whole, _ = run(tmp_path / "whole")
+    options = replace(OPTIONS, precision=precision)
+    whole, _ = run(tmp_path / "whole", options)
     recipe, views = toy_recipe()
     validations = 0
 
@@ -87,8 +94,8 @@ def test_resumed_equals_uninterrupted_bit_by_bit(tmp_path: Path, interrupted_aft
     recipe.sampler_calls = 0  # type: ignore[attr-defined]
     recipe.measure = measure  # type: ignore[assignment]
     with pytest.raises(Interrupt):
-        train(recipe, views, tmp_path / "cut", OPTIONS, config={"data": 1}, save=stop)
-    resumed, _ = run(tmp_path / "cut", resume=True)
+        train(recipe, views, tmp_path / "cut", options, config={"data": 1}, save=stop)
+    resumed, _ = run(tmp_path / "cut", options, resume=True)
     assert all(torch.equal(whole[name], resumed[name]) for name in whole)
     drop = ("steps_per_second",)
     rows = [
