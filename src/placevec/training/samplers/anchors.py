@@ -40,6 +40,11 @@ class AnchorSampler:
         drop_in: slots that lose channels (Loc2Vec: the positive only).
         targets: name -> (N, ...) array over all places of the dataset (what is there), read at the anchors.
 
+    Attributes:
+        places: N, how many places the dataset has; never how many rows there are, nor the largest of them.
+        rows: (R,) the places drawn from.
+        lonlat: (R, 2) where they are.
+
     Raises:
         InputError: a row that does not exist or has no coordinates, or options that make no sense.
     """
@@ -60,7 +65,8 @@ class AnchorSampler:
         targets: Mapping[str, ArrayLike] | None = None,
     ) -> None:
         all_lonlat = np.asarray(lonlat, np.float64).reshape(-1, 2)
-        self.rows = checked_rows(rows, len(all_lonlat))
+        self.places = len(all_lonlat)
+        self.rows = checked_rows(rows, self.places)
         self.lonlat = all_lonlat[self.rows]
         lost = np.flatnonzero(~np.isfinite(self.lonlat).all(axis=1))
         if len(lost):
@@ -78,8 +84,8 @@ class AnchorSampler:
         self.drop_channels, self.channels, self.drop_in = drop_channels, channels, tuple(drop_in)
         self.targets = {name: np.asarray(values) for name, values in (targets or {}).items()}
         for name, values in self.targets.items():
-            if len(values) != len(all_lonlat):
-                raise InputError(f"the target {name} has {len(values)} entries for {len(all_lonlat)} places")
+            if len(values) != self.places:
+                raise InputError(f"the target {name} has {len(values)} entries for {self.places} places")
         self._order = Epochs(len(self.rows), batch_size, seed)
         self._xyz = geo.to_ecef(self.lonlat[:, 0], self.lonlat[:, 1])
 

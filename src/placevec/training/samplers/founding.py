@@ -113,7 +113,7 @@ class BoxSampler(AnchorSampler):
         common: the options of `AnchorSampler`.
 
     Raises:
-        InputError: as `AnchorSampler`, or a box that holds nothing ``far_degrees`` away.
+        InputError: as `AnchorSampler`, boxes of another shape, or a box that holds nothing ``far_degrees`` away.
 
     Source: the founding document 001.
     """
@@ -136,7 +136,7 @@ class BoxSampler(AnchorSampler):
                 f"near_degrees is positive and far_degrees at least as large; got {near_degrees} and {far_degrees}"
             )
         self.near_degrees, self.far_degrees, self.negatives = near_degrees, far_degrees, negatives
-        every = np.broadcast_to(np.asarray(boxes, np.float64), (int(self.rows.max()) + 1, 4))[self.rows]
+        every = _box_of_each(boxes, self.places)[self.rows]
         self._corner = every[:, :2]
         width = np.where(
             every[:, 2] > every[:, 0], every[:, 2] - every[:, 0], every[:, 2] - every[:, 0] + 360.0
@@ -201,3 +201,13 @@ class BoxSampler(AnchorSampler):
     def _point(self, lonlat: Floats, random: np.random.Generator, slot: str) -> Look:
         rows = torch.full((len(lonlat),), ROW_SYNTHETIC, dtype=torch.int64)
         return Look(rows, torch.from_numpy(lonlat), self._warp(len(lonlat), random, slot))
+
+
+def _box_of_each(boxes: ArrayLike, places: int) -> Floats:
+    """(N, 4) the box of each of the places of the dataset; InputError when there are more or fewer."""
+    given = np.asarray(boxes, np.float64)
+    if given.shape not in ((4,), (places, 4)):
+        raise InputError(
+            f"boxes are one (4,) or one for each of {places} places ({places}, 4); got an array of {given.shape}"
+        )
+    return np.broadcast_to(given, (places, 4))
