@@ -26,9 +26,9 @@ COMMANDS = [line for block in re.findall(r"```\n(.*?)```", TEXT, re.DOTALL) for 
 WEST, SOUTH, EAST, NORTH = 24.936, 60.165, 24.945, 60.178
 SMALLER = {
     "--min-lat": str(SOUTH), "--max-lat": str(NORTH), "--min-lon": str(WEST), "--max-lon": str(EAST),
-    "--bbox": f"{EAST + 0.004},{SOUTH},{EAST + 0.008},{NORTH}", "--zoom": "17", "--num-samples": "40", "--samples": "30",
+    "--bbox": f"{EAST + 0.004},{SOUTH},{EAST + 0.008},{NORTH}", "--zoom": "17", "--num-samples": "120", "--samples": "30",
     "--samples-per-epoch": "16", "--batch-size": "8", "--max-places": "60", "--save-every": "1",
-    "--near-degrees": "0.0005", "--far-degrees": "0.002", "--near-tiles": "1", "--far-tiles": "3", "--size-px": "64",
+    "--near-degrees": "0.0001", "--far-degrees": "0.002", "--near-tiles": "1", "--far-tiles": "3", "--size-px": "64",
 }  # fmt: skip
 """Options whose values would make a test long or lie elsewhere than the embedded extract."""
 
