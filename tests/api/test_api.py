@@ -99,7 +99,7 @@ def test_a_point_is_embedded_afresh_when_the_dataset_is_at_hand(helsinki_table: 
     """At a place's own coordinates the fresh vector is the table's; elsewhere the nearest place would answer."""
     table = api.load_embeddings(helsinki_table)
     lon, lat = table.lonlat[7]
-    found = api.similar(table, lon=lon, lat=lat, k=1)
+    found = api.similar(table, lon=lon, lat=lat, k=1, min_distance_m=0)
     assert found.attrs["query"]["embedded_afresh"]
     assert found.place_id[0] == table.place_id[7]
     assert found["distance"][0] == pytest.approx(0.0, abs=1e-5)

@@ -223,7 +223,7 @@ def test_steps_one_after_the_other(
 
 def test_underscores_are_dashes(capsys: pytest.CaptureFixture[str], helsinki_table: Path) -> None:
     found = call_json(
-        capsys, "search", helsinki_table, "--lon=24.9414", "--lat=60.1719", "--min_distance=500"
+        capsys, "search", helsinki_table, "--lon=24.9414", "--lat=60.1719", "--min_distance=200"
     )
     assert len(found["results"]) == 10
     assert with_dashes(["--a_b", "c_d", "--", "--e_f"]) == ["--a-b", "c_d", "--", "--e_f"]

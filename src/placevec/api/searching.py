@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Iterable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,7 +10,7 @@ from numpy.typing import NDArray
 
 from placevec.api.inputs import Box, PathLike, area_of, recorded_dataset, recorded_model, table_of
 from placevec.datasets.dataset import Dataset
-from placevec.errors import InputError
+from placevec.io.json_documents import read_json
 
 if TYPE_CHECKING:
     import geopandas as gpd
@@ -32,23 +31,30 @@ def similar(
     k: int = 10,
     metric: Metric = "cosine",
     bbox: Box | None = None,
-    min_distance_m: float = 0.0,
+    min_distance_m: float | None = None,
     where: NDArray[np.bool_] | None = None,
     dataset: Dataset | PathLike | None = None,
     model: Model | PathLike | None = None,
 ) -> gpd.GeoDataFrame:
     """The ``k`` places most like one of the table, a named one, or any point.
 
-    Only places in ``bbox``, at least ``min_distance_m`` metres from the query, and where the mask ``where`` (N,) is
-    true may answer.
+    Only places in ``bbox`` and where the mask ``where`` (N,) is true may answer, and ``min_distance_m`` meters lie
+    between any two of them and between each and the query: by default about the ground that the model looks at, so
+    that nothing is alike for overlapping; 0 takes all.
+
+    A name that several places have means the one in their middle; ``result.attrs["notes"]`` says how many there are.
+    A point far outside of the places is refused, and their area named.
 
     A point that is no place of the table is embedded afresh when the dataset and model are given or still lie
     where the table says; else the nearest place answers, and ``result.attrs["query"]`` says how far it is.
 
     Returns:
-        One row a place, best first: place_id, name, lon, lat, rank, distance, geometry.
+        One row a place, best first: place_id, name, label, lon, lat, rank, distance (or product, of the metric
+        ``dot``), geometry; see `placevec.embeddings.search.similar` for what ``attrs`` hold.
     """
+    from placevec.embeddings.labels import places_named
     from placevec.embeddings.search.query import similar as search
+    from placevec.embeddings.search.spacing import ABOUT
 
     table = table_of(embeddings)
     options: dict[str, Any] = {
@@ -58,8 +64,14 @@ def similar(
         "bbox": area_of(bbox),
         "min_distance_m": min_distance_m,
     }
+    if min_distance_m is None and (footprint := _window_m(table, model)) is not None:
+        options["min_distance_m"] = ABOUT * footprint
     if name is not None:
-        place = _place_named(table, name)
+        named = places_named(table, name)
+        found = search(table, place=str(table.place_id[named.row]), tile=tile, lon=lon, lat=lat, **options)
+        found.attrs["notes"] = [*filter(None, [named.note(table)]), *found.attrs["notes"]]
+        found.attrs["query"]["named"] = len(named.rows)
+        return found
     if lon is None or lat is None:
         return search(table, place=place, tile=tile, lon=lon, lat=lat, **options)
     found_dataset, found_model = recorded_dataset(table, dataset), recorded_model(table, model)
@@ -71,20 +83,19 @@ def similar(
     return search(table, lon=lon, lat=lat, vector=vector, **options)
 
 
-def _place_named(table: Embeddings, name: str) -> str:
-    """The place_id whose name is, or begins with, or holds ``name`` (case ignored)."""
-    wanted = name.casefold()
-    named = [(row, str(text)) for row, text in enumerate(table.names) if text]
-    tests: Iterable[Any] = (
-        lambda text: text.casefold() == wanted,
-        lambda text: text.casefold().startswith(wanted),
-        lambda text: wanted in text.casefold(),
-    )
-    for test in tests:
-        for row, text in named:
-            if test(text):
-                return str(table.place_id[row])
-    near = difflib.get_close_matches(name, dict.fromkeys(text for _, text in named), n=3)
-    hint = f"; did you mean {' or '.join(near)}?" if near else ""
-    count = f"{len(named)} of {len(table.place_id)} places have a name"
-    raise InputError(f"no place is named {name!r} ({count}){hint}")
+def _window_m(table: Embeddings, model: Model | PathLike | None) -> float | None:
+    """Side in meters of the ground that the model looks at around a place; None where that is not known here.
+
+    Only the model's description is read: a search by place needs no weights.
+    """
+    if model is not None and not isinstance(model, str | Path):
+        return model.specs[table.view].size_m if table.view in model.specs else None
+    if model is None and not table.provenance.model_path:
+        return None
+    folder = Path(table.provenance.model_path if model is None else model)
+    try:
+        size = read_json(folder / "config.json")["reads"][table.view]["spec"]["size_m"]
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return None
+    fits = isinstance(size, int | float) and not isinstance(size, bool) and 0 < size < 1e7
+    return float(size) if fits else None

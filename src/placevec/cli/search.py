@@ -56,11 +56,11 @@ def command(
         embeddings, lon=lon, lat=lat, place=place, tile=tile, name=name, k=k, metric=metric, bbox=bbox,
         min_distance_m=min_distance, dataset=dataset, model=run,
     )  # fmt: skip
-    columns = ["rank", "place_id", "name", "lon", "lat", "distance"]
+    query = found.attrs["query"]
+    columns = ["rank", "place_id", "name", "lon", "lat", query["measure"]]
     rows = plain_rows(found[columns])
     if csv is not None:
         atomic.write_csv(csv, columns, rows)
-    query = found.attrs["query"]
     if as_json:
         print_json(
             {

@@ -37,7 +37,7 @@ def test_by_place(tiles: Embeddings) -> None:
     assert list(frame["distance"]) == [1.0] * 4
     assert list(frame["rank"]) == [1, 2, 3, 4]
     assert list(similar(tiles, place=tiles.place_id[43], k=99)["name"]).count("Kamppi") == 1
-    assert list(frame.columns) == ["place_id", "name", "lon", "lat", "rank", "distance", "geometry"]
+    assert list(frame.columns) == ["place_id", "name", "label", "lon", "lat", "rank", "distance", "geometry"]
     assert frame.crs.to_epsg() == 4326
     assert frame.attrs["query"] == {
         "place_id": tiles.place_id[44],
@@ -47,7 +47,11 @@ def test_by_place(tiles: Embeddings) -> None:
         "distance_m": 0.0,
         "embedded_afresh": False,
         "metric": "euclidean",
+        "measure": "distance",
+        "min_distance_m": 0.0,
+        "same_vector": 0,
     }
+    assert frame.attrs["notes"] == []
 
 
 def test_the_place_itself_can_stay(tiles: Embeddings) -> None:
@@ -93,10 +97,6 @@ def test_filters_by_mask_box_and_metres(tiles: Embeddings) -> None:
     assert sorted(rows_of(tiles, similar(tiles, place=tiles.place_id[44], bbox=box, k=99))) == list(
         range(90, 100)
     )
-    far = similar(tiles, place=tiles.place_id[44], min_distance_m=400, k=99)
-    lon, lat = tiles.lonlat[44]
-    away = [Geod(ellps="WGS84").inv(lon, lat, *place)[2] for place in tiles.lonlat]
-    assert sorted(rows_of(tiles, far)) == [row for row in range(100) if away[row] >= 400]
 
 
 def test_all_can_be_asked_for(tiles: Embeddings) -> None:
@@ -135,8 +135,70 @@ def test_swapped_coordinates_are_refused(tiles: Embeddings) -> None:
         similar(tiles, lon=24.9, lat=124.0)
 
 
-def test_a_point_far_away_is_answered_and_said(tiles: Embeddings) -> None:
-    assert similar(tiles, lon=14.5, lat=35.9).attrs["query"]["distance_m"] > 2_000_000
+FOREIGN = [
+    {"lon": 14.5, "lat": 35.9},
+    {"lon": 24.91, "lat": 60.18},
+    {"tile": "17/70818/51558"},
+    {"tile": "3/1/1"},
+]
+
+
+@pytest.mark.parametrize("question", FOREIGN)
+def test_a_point_far_outside_is_refused_with_the_area_named(
+    tiles: Embeddings, question: dict[str, Any]
+) -> None:
+    """Another country, and a part of town that no place covers."""
+    with pytest.raises(
+        InputError, match=r"these 100 places cover lon 24\.896 to 24\.921, lat 60\.210 to 60\.223"
+    ) as told:
+        similar(tiles, **question)
+    assert ("the tile" in str(told.value)) == ("tile" in question)
+
+
+def test_a_few_spacings_outside_are_answered(tiles: Embeddings) -> None:
+    """Oracle: pyproj. Spacing is 152 m here: two and a half are answered, three and a half are not."""
+    west = tiles.lonlat[40]
+    for spacings, answered in ((2.5, True), (3.5, False)):
+        lon, lat, _ = Geod(ellps="WGS84").fwd(*west, 270.0, spacings * 152.0)
+        if answered:
+            query = similar(tiles, lon=lon, lat=lat).attrs["query"]
+            assert query["distance_m"] == pytest.approx(spacings * 152.0, rel=1e-3)
+        else:
+            with pytest.raises(InputError, match="lies 532 m from the nearest place"):
+                similar(tiles, lon=lon, lat=lat)
+
+
+def test_the_area_is_named_over_the_antimeridian() -> None:
+    lonlat = np.array([[179.2, -17.0], [179.9, -16.0], [-179.5, -16.5]])
+    nothing = np.full(3, None, object)
+    emb = Embeddings(["a", "b", "c"], np.eye(3), lonlat, nothing, nothing, "map", Provenance("a", "b"))  # type: ignore[arg-type]
+    with pytest.raises(InputError, match=r"lon 179\.200 to -179\.500, lat -17\.000 to -16\.000"):
+        similar(emb, lon=0.0, lat=0.0)
+    assert similar(emb, lon=-179.9, lat=-16.4).attrs["query"]["place_id"] == "c"
+
+
+def test_the_very_same_vector_is_said(tiles: Embeddings) -> None:
+    """Of a grid whose rows 10 to 27 share one vector, whichever is asked."""
+    tiles.vectors[10:28] = [3.0, 4.5]
+    for row in (10, 27):
+        frame = similar(tiles, place=tiles.place_id[row], k=3)
+        assert frame.attrs["query"]["same_vector"] == 17
+        assert frame.attrs["notes"][0].startswith(
+            "17 other places have the very vector searched with, of 100: "
+        )
+    assert similar(tiles, place=tiles.place_id[55], k=3).attrs["notes"] == []
+    assert similar(tiles, vector=[3.0, 4.5], k=3).attrs["query"]["same_vector"] == 18
+
+
+def test_a_product_is_not_called_a_distance(tiles: Embeddings) -> None:
+    """Oracle: numpy's products, the largest first."""
+    frame = similar(tiles, place=tiles.place_id[44], metric="dot", k=5)
+    assert "distance" not in frame.columns
+    assert frame.attrs["query"]["measure"] == "product"
+    products = tiles.vectors.astype(float) @ tiles.vectors[44].astype(float)
+    products[44] = -1
+    assert frame["product"].tolist() == sorted(products, reverse=True)[:5]
+    assert rows_of(tiles, frame)[0] == 99
 
 
 @pytest.mark.parametrize(

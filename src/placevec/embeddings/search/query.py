@@ -10,7 +10,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from placevec.embeddings import Embeddings
+from placevec.embeddings.labels import labels
 from placevec.embeddings.search.exact import ExactIndex, Index, Mask, Metric
+from placevec.embeddings.search.spacing import ABOUT, footprint_m, require_within, spaced
 from placevec.errors import InputError
 from placevec.geo import Area, check_lonlat, distance_m, parse_tile_id, tile_xy_to_lonlat, to_ecef
 
@@ -33,7 +35,7 @@ def similar(
     where: Mask | None = None,
     bbox: Area | None = None,
     exclude_self: bool = True,
-    min_distance_m: float = 0.0,
+    min_distance_m: float | None = None,
     index: Index | None = None,
 ) -> geopandas.GeoDataFrame:
     """The ``k`` places whose vectors are nearest to a place's, a tile's, a point's or a given one.
@@ -50,29 +52,52 @@ def similar(
         where: (N,) bool, the places that may answer.
         bbox: only places in this area.
         exclude_self: leave the asked place out of the answer.
-        min_distance_m: leave out places nearer than this to where the question lies: neighbours share ground.
+        min_distance_m: meters that lie between any two results, and between each and where the question lies: what
+            overlaps is alike for free. None: about the footprint of the places, where they are polygons; 0 takes all.
         index: answers instead of an exact one; it was built on ``emb.vectors``.
 
     Returns:
-        place_id, name (raw OSM text), lon, lat, rank (from 1), distance (the metric's), geometry; EPSG:4326.
-        ``.attrs["query"]`` holds the place_id, name, lon and lat (degrees) that were searched with, distance_m
-        (metres from the point asked for to that place), embedded_afresh and metric; None where there is none.
+        place_id, name (raw OSM text), label (distinct), lon, lat, rank (from 1), distance (the metric's; of ``dot``
+        it is ``product``, larger is nearer), geometry; EPSG:4326. ``.attrs["query"]`` holds the place_id, name, lon and
+        lat (degrees) that were searched with, distance_m (meters from the point asked for to that place),
+        embedded_afresh, metric, measure (the column: distance or product), min_distance_m and same_vector (how many
+        other places of the table have the very vector searched with); None where there is none. ``.attrs["notes"]``
+        holds what else must be known, a line each.
 
     Raises:
-        InputError: not exactly one question, an unknown place, coordinates that are none or are swapped.
+        InputError: not exactly one question, an unknown place, coordinates that are none, are swapped, or lie more than
+            a few spacings outside of the places, whose area is named.
     """
+    if min_distance_m is not None and not 0 <= min_distance_m < np.inf:
+        raise InputError(f"a least distance is 0 meters or more; got {min_distance_m}")
     row, asked = _resolve(emb, place, tile, lon, lat, vector)
     allowed = _allowed(emb, where, bbox)
     if exclude_self and row is not None:
         allowed[row] = False
-    if min_distance_m > 0:
-        allowed &= _at_least(emb, asked["lon"], asked["lat"], min_distance_m)
+    apart = ABOUT * (footprint_m(emb) or 0.0) if min_distance_m is None else float(min_distance_m)
+    if min_distance_m or (apart > 0 and asked["lon"] is not None):
+        far = _at_least(emb, asked["lon"], asked["lat"], apart)
+        if row is not None and not exclude_self:
+            far[row] = True
+        allowed &= far
     wanted = np.asarray(vector if vector is not None else emb.vectors[row], np.float32).reshape(1, -1)
-    if index is None:
-        index = ExactIndex(emb.vectors, metric)
-    rows, distances = index.query(wanted, k, where=allowed)
-    asked |= {"name": None if row is None else emb.names[row], "metric": metric}
-    return _answer(emb, rows[0], distances[0], asked)
+    answers = ExactIndex(emb.vectors, metric) if index is None else index
+
+    def ranking(count: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+        rows, distances = answers.query(wanted, count, where=allowed)
+        return rows[0], distances[0]
+
+    rows, distances = spaced(ranking, emb.lonlat, k, int(allowed.sum()), apart)
+    same = _same(emb.vectors, wanted[0], row)
+    measure = "product" if metric == "dot" else "distance"
+    asked |= {
+        "name": None if row is None else emb.names[row], "metric": metric, "measure": measure, "min_distance_m": apart,
+        "same_vector": same,
+    }  # fmt: skip
+    frame = _answer(emb, rows, 0.0 - distances if metric == "dot" else distances, measure)
+    frame.attrs["query"] = asked
+    frame.attrs["notes"] = [] if same == 0 else [_tied(same, len(emb))]
+    return frame
 
 
 def _resolve(
@@ -101,6 +126,7 @@ def _resolve(
         raise InputError("the table of embeddings holds no places")
     if lon is not None and lat is not None:
         row, away = _nearest(emb, lon, lat)
+        require_within(emb, lon, lat, away)
     elif tile is not None:
         row, away = _row_of_tile(emb, tile)
     else:
@@ -138,12 +164,17 @@ def _row_of_tile(emb: Embeddings, tile: str) -> tuple[int, float]:
     found = np.flatnonzero(emb.place_id == f"{zoom}/{x}/{y}")
     if len(found):
         return int(found[0]), 0.0
-    lon, lat = tile_xy_to_lonlat(np.array([x + 0.5, y + 0.5]), zoom)
-    return _nearest(emb, float(lon), float(lat))
+    lon, lat = map(float, tile_xy_to_lonlat(np.array([x + 0.5, y + 0.5]), zoom))
+    row, away = _nearest(emb, lon, lat)
+    try:
+        require_within(emb, lon, lat, away)
+    except InputError as error:
+        raise InputError(f"the tile {zoom}/{x}/{y} is not among these places: its center {error}") from error
+    return row, away
 
 
 def _nearest(emb: Embeddings, lon: float, lat: float) -> tuple[int, float]:
-    """(row, metres) of the place nearest to a point."""
+    """(row, meters) of the place nearest to a point."""
     check_lonlat(lon, lat)
     known = np.flatnonzero(np.isfinite(emb.lonlat).all(axis=1))
     if len(known) == 0:
@@ -184,34 +215,52 @@ def _allowed(emb: Embeddings, where: Mask | None, bbox: Area | None) -> Mask:
     return allowed
 
 
-def _at_least(emb: Embeddings, lon: float | None, lat: float | None, metres: float) -> Mask:
-    """(N,) bool: places no nearer than ``metres`` to a point; places without coordinates stay."""
+def _at_least(emb: Embeddings, lon: float | None, lat: float | None, meters: float) -> Mask:
+    """(N,) bool: places no nearer than ``meters`` to a point; places without coordinates stay."""
     if lon is None or lat is None:
         raise InputError(
-            "a least distance in metres needs a question that lies somewhere: it has no coordinates"
+            "a least distance in meters needs a question that lies somewhere: it has no coordinates"
         )
     far = np.ones(len(emb), bool)
     known = np.isfinite(emb.lonlat).all(axis=1)
     places = emb.lonlat[known]
     far[known] = (
-        distance_m(np.full(len(places), lon), np.full(len(places), lat), places[:, 0], places[:, 1]) >= metres
+        distance_m(np.full(len(places), lon), np.full(len(places), lat), places[:, 0], places[:, 1]) >= meters
     )
     return far
 
 
+def _same(vectors: NDArray[np.float32], wanted: NDArray[np.float32], row: int | None) -> int:
+    """How many of (N, D) vectors, but for that of ``row``, are the one wanted up to float32's rounding."""
+    rounding = 1e-6 * float(np.abs(wanted).max(initial=0.0))
+    left = np.arange(len(vectors))
+    for number, value in enumerate(wanted):
+        left = left[np.abs(vectors[left, number] - value) <= rounding]
+        if len(left) == 0:
+            break
+    return int((left != row).sum()) if row is not None else len(left)
+
+
+def _tied(same: int, total: int) -> str:
+    others = "other place has" if same == 1 else "other places have"
+    return (
+        f"{same:,} {others} the very vector searched with, of {total:,}: among them the order is that of the table, and"
+        " says nothing (many such places are the sign of a model that was trained too little, or collapsed)"
+    )
+
+
 def _answer(
-    emb: Embeddings, rows: NDArray[np.int64], distances: NDArray[np.float64], query: dict[str, Any]
+    emb: Embeddings, rows: NDArray[np.int64], values: NDArray[np.float64], measure: str
 ) -> geopandas.GeoDataFrame:
     import geopandas
 
     columns = {
         "place_id": emb.place_id[rows],
         "name": emb.names[rows],
+        "label": labels(emb, rows),
         "lon": emb.lonlat[rows, 0],
         "lat": emb.lonlat[rows, 1],
         "rank": np.arange(1, len(rows) + 1),
-        "distance": distances,
+        measure: values,
     }
-    frame = geopandas.GeoDataFrame(columns, geometry=list(emb.geometry[rows]), crs=4326)
-    frame.attrs["query"] = query
-    return frame
+    return geopandas.GeoDataFrame(columns, geometry=list(emb.geometry[rows]), crs=4326)

@@ -1,0 +1,139 @@
+"""Where results may lie: apart from one another and from the question, and not beyond the places of the table."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from placevec.embeddings.table import Embeddings
+from placevec.errors import InputError
+from placevec.geo import Floats, distance_m, to_ecef
+
+Rows = NDArray[np.int64]
+Distances = NDArray[np.float64]
+
+ABOUT = 0.99
+"""Of the footprint: how near results may be by default. Neighboring tiles are a footprint apart, less by rounding."""
+FEW_SPACINGS = 3.0
+"""A question may lie so many spacings of the places beyond the last of them."""
+_SAMPLE = 2_000
+_SPARSE = 99.0  # percentile of the distance to the nearest other place that counts as the spacing
+
+
+def footprint_m(emb: Embeddings) -> float | None:
+    """Median side of the places' polygons in meters, north to south; None where most are points or nothing.
+
+    >>> from placevec.embeddings import Provenance
+    >>> import shapely
+    >>> box, none = shapely.box(24.94, 60.17, 24.96, 60.18), np.array([None], object)
+    >>> emb = Embeddings(["a"], [[1.0]], [[24.95, 60.175]], [box], none, "map", Provenance("m", "d"))
+    >>> round(footprint_m(emb))
+    1114
+    """
+    import shapely
+
+    rows = _some(np.arange(len(emb)))
+    if len(rows) == 0:
+        return None
+    geometry = emb.geometry[rows]
+    wide = np.array([shape is not None and bool(shapely.area(shape) > 0) for shape in geometry], bool)
+    if 2 * int(wide.sum()) <= len(rows):
+        return None
+    west, south, east, north = shapely.bounds(geometry[wide]).T
+    middle = (west + east) / 2.0
+    return float(np.median(distance_m(middle, south, middle, north)))
+
+
+def spacing_m(emb: Embeddings) -> float:
+    """How far apart places lie where they are sparse, in meters: nearly all have a neighbor so near; 0 for one place."""
+    from scipy.spatial import cKDTree
+
+    known = np.flatnonzero(np.isfinite(emb.lonlat).all(axis=1))
+    points = np.unique(to_ecef(emb.lonlat[known, 0], emb.lonlat[known, 1]), axis=0)
+    if len(points) < 2:
+        return 0.0
+    found, _ = cKDTree(points).query(points[_some(np.arange(len(points)))], k=2)
+    return float(np.percentile(found[:, 1], _SPARSE))
+
+
+def require_within(emb: Embeddings, lon: float, lat: float, away_m: float) -> None:
+    """InputError, which names the area, when a point lies more than a few spacings from the nearest place.
+
+    Args:
+        emb: the table.
+        lon, lat: degrees.
+        away_m: meters from there to the nearest place.
+    """
+    footprint = footprint_m(emb) or 0.0
+    if away_m <= footprint:
+        return
+    reach = FEW_SPACINGS * max(spacing_m(emb), footprint)
+    if 0 < reach < away_m:
+        raise InputError(
+            f"lon={lon:g}, lat={lat:g} lies {_length(away_m)} from the nearest place: these {len(emb):,} places cover "
+            f"{covered(emb)}; ask there, or embed places around the point"
+        )
+
+
+def covered(emb: Embeddings) -> str:
+    """The box around all places in words, over the antimeridian where they are: ``lon 24.930 to 24.960, lat ...``."""
+    known = emb.lonlat[np.isfinite(emb.lonlat).all(axis=1)]
+    lon = np.sort(known[:, 0])
+    gaps = np.diff(np.append(lon, lon[0] + 360.0))
+    after = (int(gaps.argmax()) + 1) % len(lon)  # the widest gap lies outside of them all
+    west, east = lon[after], lon[after - 1]
+    south, north = known[:, 1].min(), known[:, 1].max()
+    digits = 3 if max((east - west) % 360.0, north - south) < 10.0 else 1
+    return f"lon {west:.{digits}f} to {east:.{digits}f}, lat {south:.{digits}f} to {north:.{digits}f}"
+
+
+def spaced(
+    query: Callable[[int], tuple[Rows, Distances]], lonlat: Floats, k: int, allowed: int, apart_m: float
+) -> tuple[Rows, Distances]:
+    """The ``k`` best rows of a ranking, no two nearer than ``apart_m``: each is taken unless a better one is near.
+
+    Args:
+        query: the best so many rows and their distances, best first.
+        lonlat: (N, 2) degrees of all rows; rows without coordinates are near nothing.
+        k: how many.
+        allowed: rows that can be had.
+        apart_m: meters; 0 takes the ranking as it is.
+    """
+    if not apart_m > 0:
+        return query(k)
+    wanted = max(1, min(4 * k, allowed))
+    while True:
+        rows, distances = query(wanted)
+        kept = _apart(lonlat[rows], k, apart_m)
+        if len(kept) >= k or wanted >= allowed:
+            return rows[kept], distances[kept]
+        wanted = min(4 * wanted, allowed)
+
+
+def _apart(lonlat: Floats, k: int, apart_m: float) -> Rows:
+    """Positions in a ranking of (M, 2) degrees that are taken, at most ``k``."""
+    known = np.asarray(np.isfinite(lonlat).all(axis=1), bool)
+    points = np.full((len(lonlat), 3), np.inf)
+    points[known] = to_ecef(lonlat[known, 0], lonlat[known, 1])
+    free = np.ones(len(lonlat), bool)
+    kept: list[int] = []
+    while len(kept) < k and free.any():
+        first = int(free.argmax())
+        kept.append(first)
+        free[first] = False
+        if known[first]:
+            beside = np.flatnonzero(free & known)
+            far = np.linalg.norm(points[beside] - points[first], axis=1)
+            free[beside[far < apart_m * (1.0 - 1e-5)]] = False  # straight lines are shorter by as much
+    return np.array(kept, np.int64)
+
+
+def _some(rows: Rows) -> Rows:
+    """At most `_SAMPLE` rows, evenly."""
+    return rows if len(rows) <= _SAMPLE else rows[np.linspace(0, len(rows) - 1, _SAMPLE).astype(np.int64)]
+
+
+def _length(metres: float) -> str:
+    return f"{metres:,.0f} m" if metres < 10_000 else f"{metres / 1000:,.0f} km"
