@@ -97,7 +97,7 @@ def train(
     run_training(
         built.recipe, built.views, run, built.training,
         config=fixed, save=model.save, resume=resumed, validation_views=built.validation_views,
-        progress=progress,
+        started=lambda precision: origin.update(precision=precision), progress=progress,
     )  # fmt: skip
     trained = Model.load(run)
     if projector:

@@ -2,7 +2,7 @@
 
 All take what a raster view reads: (N, C, H, W) uint8, 0..255, row 0 north, and scale it to 0..1 themselves, so
 that a batch travels to the device as bytes and no caller can scale it twice or not at all. Other dtypes raise
-ModelError. All return (N, dim) in the dtype of their weights (or of autocast).
+ModelError. All return (N, dim) in the dtype of their weights, under autocast too.
 """
 
 from __future__ import annotations
@@ -38,6 +38,7 @@ class FoundingTileCNN(nn.Module):
     """
 
     planes_on_cpu = True
+    bf16_on_cpu = True
 
     def __init__(self, channels: int = 12, size_px: int = 256, dim: int = 128, dropout: float = 0.5) -> None:
         super().__init__()
@@ -89,7 +90,7 @@ class FoundingTileCNN(nn.Module):
             # A maximum may be taken before a function that never falls and before a factor of 0 or 2: the same
             # numbers as in the order of the layers, with a quarter of the pixels rectified, dropped and kept.
             features = drop(rectify(pool(norm(convolution(features)))))
-        return F.normalize(self.head(features), dim=1)
+        return F.normalize(finished(self.head, features), dim=1)
 
 
 class FoundingRgbCNN(nn.Module):
@@ -146,7 +147,7 @@ class FoundingRgbCNN(nn.Module):
         layers = iter(self.convolutions)
         for convolution, norm, rectify, pool in zip(layers, layers, layers, layers, strict=True):
             features = rectify(pool(norm(convolution(features))))  # see FoundingTileCNN
-        return F.normalize(self.head(features), dim=1)
+        return F.normalize(finished(self.head, features), dim=1)
 
 
 class CompactTileCNN(nn.Module):
@@ -171,6 +172,7 @@ class CompactTileCNN(nn.Module):
     """
 
     patch = 4
+    bf16_on_cpu = True
 
     def __init__(self, channels: int = 12, dim: int = 128, width: int = 32, unit_norm: bool = True) -> None:
         super().__init__()
@@ -205,8 +207,21 @@ class CompactTileCNN(nn.Module):
         patches = patches.contiguous(memory_format=torch.channels_last)
         features = self.body(self.stem(as_share(patches, self.stem[0].weight.dtype)))  # type: ignore[arg-type]
         pooled = torch.cat([features.mean((2, 3)), features.amax((2, 3))], dim=1)
-        vectors: Tensor = self.head(pooled)
+        vectors = finished(self.head, pooled)
         return F.normalize(vectors, dim=1) if self.unit_norm else vectors
+
+
+def finished(head: nn.Sequential, features: Tensor) -> Tensor:
+    """(N, dim) from a head whose last layer computes in the type of its weights, under autocast too.
+
+    Near places differ by less than bf16's eight bits: vectors rounded to them make distances, and what is learned from
+    distances, worse (BENCHMARKS.md, bf16).
+    """
+    last = head[-1]
+    hidden = head[:-1](features)
+    with torch.autocast(features.device.type, enabled=False):
+        vectors: Tensor = last(hidden.to(last.weight.dtype))  # type: ignore[arg-type]
+    return vectors
 
 
 def convolution(before: int, after: int, size: int, stride: int = 1) -> nn.Sequential:

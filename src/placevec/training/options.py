@@ -28,7 +28,8 @@ class TrainingOptions:
         warmup: share of all steps over which the rate rises linearly.
         schedule: ``cosine``, ``constant``, ``plateau`` or ``decay``.
         patience: validations without improvement before stopping; 0 never stops early.
-        precision: ``auto`` (bf16 where the processor or GPU has it in hardware), ``fp32`` or ``bf16``.
+        precision: ``fp32``, ``bf16``, or ``auto``: bf16 where the GPU has it in hardware, or the CPU has and every
+            encoder gains by it (`training.precision`).
         device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
         seed: of weights, draws and dropout; with the same one a run on a CPU is repeated bit by bit.
         prefetch: batches read ahead in other threads.

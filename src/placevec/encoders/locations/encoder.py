@@ -44,6 +44,8 @@ class LocationEncoder(nn.Module):
     weights (float32). The network may run under autocast; the angles do not.
     """
 
+    bf16_on_cpu = True
+
     def __init__(
         self,
         encoder: str = "sphereC+",
