@@ -1,7 +1,7 @@
 """bf16 beside float32 on a CPU, encoder by encoder: the time of a training step, and what is learned in as many steps.
 
 What ``precision=auto`` does on a CPU follows from these figures: an encoder says ``bf16_on_cpu = True`` where a step is
-faster in bf16 (every one of the paired ratios above `FASTER`: processor time on one thread) and what is learned is no worse:
+faster in bf16 by `FASTER` (the median of paired ratios of processor time on one thread) and what is learned is no worse:
 over the seeds, the mean of the paired difference in the loss on places held out (in float32 on both sides, as the model will
 be used) is not above the standard deviation between the seeds in float32.
 
@@ -34,7 +34,8 @@ from placevec.training.batches import layout, to_device
 from placevec.training.bundle import Bundle
 from placevec.training.precision import hardware_bf16
 
-FASTER = 1.1
+FASTER = 1.25
+"""Less does not pay for other numbers."""
 SEEDS, REPEATS = 3, 5
 CPU = torch.device("cpu")
 
@@ -151,7 +152,7 @@ def _row(case: Case, dataset: Dataset, folder: Path) -> Row:
     metrics = {precision: [one[precision][1] for one in learned] for precision in ("fp32", "bf16")}
     apart = [other - one for one, other in zip(losses["fp32"], losses["bf16"], strict=True)]
     ratio, noise = statistics.median(ratios), statistics.stdev(losses["fp32"])
-    pays = ratios[0] > FASTER and statistics.fmean(apart) <= noise
+    pays = ratio >= FASTER and statistics.fmean(apart) <= noise
     counted = (
         f"a step of {_shape(built)}; after {case.steps} steps, {SEEDS} seeds: loss {_listed(losses['bf16'])} beside"
         f" {_listed(losses['fp32'])} in float32: {statistics.fmean(apart):+.2g}, the seeds' deviation {noise:.2g};"

@@ -2,9 +2,6 @@
 
 An encoder is an ``nn.Module`` that takes one view's batch and returns (N, dim), has ``dim``, and has ``config()``:
 the arguments that build it again. A saved model holds nothing but this name, that config and the weights.
-
-It may say ``bf16_on_cpu = True``, that training it on a CPU is faster in bf16 and learns no worse: where
-`benchmarks/precision.py` has shown both (BENCHMARKS.md has the figures).
 """
 
 from __future__ import annotations
@@ -62,6 +59,17 @@ def build(name: str, **options: Any) -> nn.Module:
     return encoder(**options)
 
 
+def class_of(name: str) -> type[nn.Module]:
+    """The class of which `build` makes encoders of that name; ModelError for an unknown one.
+
+    >>> class_of("compact-tile-cnn").__name__
+    'CompactTileCNN'
+    """
+    if name not in names():
+        raise ModelError(f"no encoder is called {name!r}{_near(name, names())}")
+    return _class(name)
+
+
 def location(encoder: str = "sphereC+", dim: int = 256, **options: Any) -> LocationEncoder:
     """A fresh location encoder: longitude and latitude in degrees -> (N, dim).
 
@@ -98,17 +106,6 @@ def name_of(encoder: nn.Module) -> str:
     raise ModelError(
         f"{type(encoder).__name__} is not a registered encoder: the registered are {', '.join(names())}"
     )
-
-
-def class_of(name: str) -> type[nn.Module]:
-    """The class of which `build` makes encoders of that name; ModelError for an unknown one.
-
-    >>> class_of("compact-tile-cnn").__name__
-    'CompactTileCNN'
-    """
-    if name not in names():
-        raise ModelError(f"no encoder is called {name!r}{_near(name, names())}")
-    return _class(name)
 
 
 def _class(name: str) -> type[nn.Module]:
