@@ -1,6 +1,6 @@
 """Run the benchmarks named (all by default), print their rows and write them into BENCHMARKS.md.
 
-python -m benchmarks [import|burn|read|tiles|train|loc2vec|locations|presence ...] [--no-write]
+python -m benchmarks [import|burn|read|tiles|train|loc2vec|locations|presence|precision|memory ...] [--no-write]
 """
 
 from __future__ import annotations
@@ -11,7 +11,18 @@ import platform
 import sys
 from pathlib import Path
 
-from benchmarks import burn, imports, loc2vec, locations, memory, presence, read, tile_server, train
+from benchmarks import (
+    burn,
+    imports,
+    loc2vec,
+    locations,
+    memory,
+    precision,
+    presence,
+    read,
+    tile_server,
+    train,
+)
 from benchmarks.measure import Row
 
 BENCHES = {
@@ -24,7 +35,7 @@ BENCHES = {
     "locations": locations.rows,
     "presence": presence.rows,
 }
-ON_REQUEST = {"memory": memory.rows}
+ON_REQUEST = {"memory": memory.rows, "precision": precision.rows}
 """Only when named: they take long."""
 BEGIN, END = "<!-- figures: begin -->", "<!-- figures: end -->"
 TARGET = Path(__file__).resolve().parent.parent / "BENCHMARKS.md"

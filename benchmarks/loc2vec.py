@@ -34,8 +34,8 @@ from placevec.geo import tile_xy_to_lonlat
 from placevec.recipes import recipe
 from placevec.recipes.loc2vec.build import build
 from placevec.training.batches import batches_of, layout, to_device
-from placevec.training.bundle import hardware_bf16
 from placevec.training.objectives.triplet import TripletLoss
+from placevec.training.precision import chosen
 from placevec.training.samplers import TileSampler
 
 ORIGINALS = "PLACEVEC_ORIGINALS"
@@ -131,16 +131,18 @@ def _ours(recipe: Recipe, views: Any) -> Iterator[object]:
 def step(model: ModuleType) -> Row:
     """One step of the founding network on the same tiles: theirs in float32, ours in bf16 where that is hardware."""
     tiles = (torch.rand(3 * BATCH, 12, 256, 256) < 0.1).to(torch.uint8) * 255
-    ours, theirs = interleaved(1, _our_step(tiles), _their_step(model, tiles))
-    precision = "bf16" if hardware_bf16(torch.device("cpu")) else "float32 (no bf16 in hardware)"
+    founding = [encoders.class_of("founding-tile-cnn")]
+    bf16 = chosen("auto", torch.device("cpu"), founding) == "bf16"
+    precision = "bf16" if bf16 else "float32 (no bf16 in hardware)"
+    ours, theirs = interleaved(1, _our_step(tiles, bf16), _their_step(model, tiles))
     counted = (
         f"a step of {BATCH} triplets, 12 x 256 x 256, ours in {precision}, {torch.get_num_threads()} threads"
     )
     return _row("training step, founding network", ours, theirs, (1, 1), counted)
 
 
-def _our_step(tiles: torch.Tensor) -> Callable[[], float]:
-    device, bf16 = torch.device("cpu"), hardware_bf16(torch.device("cpu"))
+def _our_step(tiles: torch.Tensor, bf16: bool) -> Callable[[], float]:
+    device = torch.device("cpu")
     encoder = encoders.build("founding-tile-cnn")
     form = layout(encoder, device, fp32=not bf16)
     encoder = encoder.train().to(memory_format=form)  # type: ignore[call-overload]

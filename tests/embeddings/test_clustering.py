@@ -14,7 +14,15 @@ import pandas as pd
 import pytest
 
 from placevec.embeddings import Embeddings, Provenance, clustering
-from placevec.embeddings.clustering import NOISE, Clusters, cluster, scaled, silhouettes_by_count
+from placevec.embeddings.clustering import (
+    NOISE,
+    STRONG,
+    Clusters,
+    best_count,
+    cluster,
+    scaled,
+    silhouettes_by_count,
+)
 from placevec.errors import InputError
 from placevec.io.progress import Advance
 from placevec.sources.tables.points import read_columns
@@ -70,7 +78,51 @@ def test_the_number_chosen_has_the_largest_silhouette() -> None:
     vectors, _ = blobs([40, 40, 40])
     tried = silhouettes_by_count(scaled(vectors, "unit"), seed=0)
     assert list(tried) == list(range(2, 21))
-    assert max(tried, key=lambda count: tried[count]) == 3
+    assert max(tried, key=lambda count: tried[count]) == 3 == best_count(tried, 120)
+
+
+def test_a_useful_number_where_places_do_not_fall_apart() -> None:
+    """Vectors without groups: halves have the largest silhouette, and say nothing of a city."""
+    random = np.random.default_rng(0)
+    vectors = np.abs(random.normal(size=(400, 2))) @ np.array([[3.0, 0.0, 1.0], [0.0, 1.0, 1.0]])
+    found = cluster(table(vectors), vectors="standardized")
+    assert max(found.tried, key=lambda count: found.tried[count]) < 6
+    assert max(found.tried.values()) < STRONG
+    assert 6 <= len(found) <= 12
+    assert found.tried[len(found)] == max(found.tried[count] for count in range(6, 13))
+    assert f": {len(found)} is the best of 6 to 12" in found.notes[0]
+    few = cluster(table(random.normal(size=(20, 3))))
+    assert few.notes == ()
+    assert len(few) == max(
+        few.tried, key=lambda count: few.tried[count]
+    )  # five places a cluster are not there
+    strong = blobs([160, 40], spread=0.02)[0]
+    assert len(cluster(table(strong))) == 2
+
+
+def test_clusters_are_named_by_their_middle_and_what_they_hold(tmp_path: Path) -> None:
+    """Closed form: the first cluster is half water, the second all roads; a third kind is the same everywhere."""
+    vectors, truth = blobs([30, 20])
+    emb = table(vectors, ["Square"] * 50)
+    emb.lonlat[-1] = [25.0, 60.0]
+    plain = cluster(emb, clusters=2)
+    assert plain.summary()["name"].is_unique
+    shares = np.zeros((50, 3))
+    shares[truth == 0, 0], shares[truth == 1, 1], shares[:, 2] = 0.5, 1.0, 0.3
+    shares[0] = np.nan
+    named = plain.holding(["water", "roads", "buildings"], shares)
+    assert named.holds == ("water 50 %", "roads 100 %")
+    assert [one.split(": ")[1] for one in named.summary()["name"]] == ["water 50 %", "roads 100 %"]
+    assert len(set(named.names)) == 2
+    assert named.columns()["cluster_name"].tolist() == [named.names[one] for one in named.label]
+    for ending in ("parquet", "csv", "geojson"):
+        named.save(tmp_path / f"c.{ending}")
+        assert read_columns(tmp_path / f"c.{ending}")["cluster_name"].tolist() == [
+            named.names[one] for one in named.label
+        ]
+    nothing = plain.holding(["water"], np.full((50, 1), np.nan))
+    assert nothing.holds == ("", "")
+    assert nothing.names == plain.names
 
 
 class _Told:

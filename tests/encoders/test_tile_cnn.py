@@ -10,7 +10,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from placevec.encoders.tile_cnn import CompactTileCNN, FoundingTileCNN
+from placevec.encoders.tile_cnn import CompactTileCNN, FoundingRgbCNN, FoundingTileCNN
 from placevec.errors import ModelError
 
 
@@ -179,6 +179,26 @@ def test_memory_format_and_autocast_keep_the_vectors(make: Any) -> None:
     torch.testing.assert_close(network(batch), plain, atol=1e-5, rtol=1e-4)
     with torch.autocast("cpu", torch.bfloat16):
         assert float(F.cosine_similarity(network(batch).float(), plain).detach().min()) > 0.995
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: FoundingTileCNN(2, 32, 8, 0.0),
+        lambda: FoundingRgbCNN(2, 32, 8),
+        lambda: CompactTileCNN(2, 8, 8),
+    ],
+)
+def test_vectors_are_not_rounded_under_autocast(make: Any) -> None:
+    """Invariant: lengths are 1 to float32's rounding; of bf16's eight bits they would be off by up to 0.4 %."""
+    network = make().train()
+    with torch.autocast("cpu", torch.bfloat16):
+        vectors = network(tiles(64, 2, 32))
+    assert vectors.dtype == torch.float32
+    lengths = vectors.detach().norm(dim=1)
+    torch.testing.assert_close(lengths, torch.ones(64), atol=1e-6, rtol=0)
+    vectors[:, 0].sum().backward()
+    assert all(value.grad is not None and value.grad.isfinite().all() for value in network.parameters())
 
 
 @pytest.mark.parametrize("make", [lambda: FoundingTileCNN(2, 32, 8), lambda: CompactTileCNN(2, 8, 8)])

@@ -132,7 +132,8 @@ def train(
 
     run_training(
         built.recipe, built.views, run, built.training,
-        config=fixed, save=save, resume=resumed, validation_views=built.validation_views, progress=progress,
+        config=fixed, save=save, resume=resumed, validation_views=built.validation_views,
+        started=lambda precision: origin.update(precision=precision), progress=progress,
     )  # fmt: skip
     trained = Model.load(run)
     if projector:

@@ -12,6 +12,7 @@ from typing import Any
 
 from placevec.cli.output import clean, print_json, print_table, say
 from placevec.cli.signature import Json
+from placevec.errors import PlacevecError
 from placevec.recipes import RECIPES
 
 HELP = ""
@@ -85,7 +86,7 @@ def examine() -> dict[str, Any]:
         "extras": [one.as_dict() for one in extras],
     }
     if packages["torch"] is not None:
-        facts["torch"] = _torch()
+        facts["torch"], facts["precision_auto"] = _torch()
     if importlib.util.find_spec("torchvision") is not None:
         facts["note"] = (
             "torchvision is installed; placevec does not use it, and a broken one disturbs other packages"
@@ -104,14 +105,24 @@ def _memory_gb() -> float:
         return 0.0
 
 
-def _torch() -> dict[str, Any]:
+def _torch() -> tuple[dict[str, Any], dict[str, str]]:
+    """What torch computes on, and what ``--precision auto`` trains each encoder in there."""
     import torch
 
-    from placevec.training.bundle import hardware_bf16
+    from placevec import encoders
+    from placevec.training.precision import chosen, hardware_bf16
 
     device = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
-    return {
+    where = torch.device(device)
+    facts = {
         "device": torch.cuda.get_device_name(0) if device == "cuda" else device,
         "threads": torch.get_num_threads(),
-        "bf16_in_hardware": hardware_bf16(torch.device(device)),
+        "bf16_in_hardware": hardware_bf16(where),
     }
+    precision = {}
+    for name in encoders.names():
+        try:
+            precision[name] = chosen("auto", where, [encoders.class_of(name)])
+        except PlacevecError as error:  # of another package
+            precision[name] = str(error)
+    return facts, precision

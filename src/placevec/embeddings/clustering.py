@@ -6,9 +6,9 @@ there are when nobody says, which place is the middle of each, and a numbering t
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
@@ -17,6 +17,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from placevec.embeddings.cluster_contents import what_they_hold
 from placevec.errors import InputError, UsageError
 from placevec.geo.geojson import write_geojson
 from placevec.geo.geoparquet import write_geoparquet
@@ -36,6 +37,12 @@ NOISE = -1
 """The cluster of places that belong to none: HDBSCAN leaves some out."""
 FEWEST, MOST = 2, 20
 """Numbers of clusters that are tried when none is asked for."""
+STRONG = 0.5
+"""Silhouette from which on the clusters are there to be found (Kaufman & Rousseeuw 1990: "reasonable structure")."""
+USEFUL = range(6, 13)
+"""Numbers of clusters to choose from where nothing is that clear: enough to say something, few enough to tell apart."""
+_EACH = 5
+"""Places that such a cluster has on average, at least."""
 JUDGED = 2_000
 """Places on which the number of clusters is chosen, and the silhouette is measured."""
 DENSE = 20_000
@@ -62,6 +69,7 @@ class Clusters:
             clusters.
         tried: silhouette by number of clusters, where the number was chosen by it; else empty.
         notes: what else must be known, a line each.
+        holds: (K,) texts: what is more frequent in each cluster than elsewhere, where that was looked up; else empty.
     """
 
     emb: Embeddings
@@ -73,6 +81,7 @@ class Clusters:
     silhouette: float
     tried: dict[int, float]
     notes: tuple[str, ...] = ()
+    holds: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.medoid)
@@ -85,8 +94,24 @@ class Clusters:
         """Places that belong to no cluster."""
         return int((self.label == NOISE).sum())
 
+    @property
+    def names(self) -> list[str]:
+        """(K,) distinct: the label of each medoid (raw OSM text, and so hostile), and what the cluster holds."""
+        from placevec.embeddings.labels import labels
+
+        middles = labels(self.emb, self.medoid).tolist()
+        holds = self.holds or ("",) * len(self)
+        return [f"{middle}: {held}" if held else middle for middle, held in zip(middles, holds, strict=True)]
+
+    def holding(self, kinds: Sequence[str], shares: NDArray[Any]) -> Clusters:
+        """The same clusters with `holds` worked out; see `what_they_hold`."""
+        return replace(self, holds=what_they_hold(self.label, kinds, shares))
+
     def summary(self) -> pd.DataFrame:
-        """One row a cluster, the largest first: cluster, places, share, and its medoid's place_id, name, lon, lat."""
+        """One row a cluster, the largest first: cluster, places, share, name, medoid (its place_id), lon, lat.
+
+        ``name`` is distinct: that of the medoid, and what the cluster holds.
+        """
         import pandas as pd
 
         places = np.bincount(self.label[self.label >= 0], minlength=len(self))
@@ -94,36 +119,50 @@ class Clusters:
             "cluster": np.arange(len(self)),
             "places": places,
             "share": places / max(len(self.label), 1),
+            "name": self.names,
             "medoid": self.emb.place_id[self.medoid],
-            "name": self.emb.names[self.medoid],
             "lon": self.emb.lonlat[self.medoid, 0],
             "lat": self.emb.lonlat[self.medoid, 1],
         })  # fmt: skip
 
     def columns(self) -> pd.DataFrame:
-        """place_id and cluster, one row a place: what `placevec.explore` colors by."""
+        """place_id, cluster and cluster_name, one row a place: what `placevec.explore` colors by."""
         import pandas as pd
 
-        return pd.DataFrame({"place_id": self.emb.place_id, "cluster": self.label})
+        return pd.DataFrame({
+            "place_id": self.emb.place_id, "cluster": self.label, "cluster_name": self._name_of_each(),
+        })  # fmt: skip
+
+    def _name_of_each(self) -> list[str | None]:
+        """(N,) the name of each place's cluster, None for those in none."""
+        names = self.names
+        return [None if one == NOISE else names[one] for one in self.label.tolist()]
 
     def save(self, path: str | PathLike[str]) -> None:
-        """Write place_id, name, lon, lat and cluster as GeoParquet, CSV or GeoJSON, by the name's ending.
+        """Write place_id, name, lon, lat, cluster and cluster_name as GeoParquet, CSV or GeoJSON, by the name's ending.
 
         Raises:
             InputError: another ending.
         """
-        emb, kind = self.emb, check_format(path)
+        emb, kind, named = self.emb, check_format(path), self._name_of_each()
         if kind == ".csv":
+            texts = [["" if text is None else text for text in column] for column in (emb.names, named)]
             rows = zip(
-                emb.place_id.tolist(), ["" if name is None else name for name in emb.names],
-                *emb.lonlat.T.tolist(), self.label.tolist(), strict=True,
-            )  # fmt: skip
+                emb.place_id.tolist(),
+                texts[0],
+                *emb.lonlat.T.tolist(),
+                self.label.tolist(),
+                texts[1],
+                strict=True,
+            )
             known = (tuple("" if cell != cell else cell for cell in row) for row in rows)
-            atomic.write_csv(path, ["place_id", "name", "lon", "lat", "cluster"], known)
+            atomic.write_csv(path, ["place_id", "name", "lon", "lat", "cluster", "cluster_name"], known)
         elif kind == ".geojson":
             properties = (
-                {"place_id": place, "name": name, "cluster": cluster}
-                for place, name, cluster in zip(emb.place_id, emb.names, self.label.tolist(), strict=True)
+                {"place_id": place, "name": name, "cluster": cluster, "cluster_name": of}
+                for place, name, cluster, of in zip(
+                    emb.place_id, emb.names, self.label.tolist(), named, strict=True
+                )
             )
             write_geojson(path, emb.lonlat, properties, self._described())
         else:
@@ -133,6 +172,7 @@ class Clusters:
                 "lon": pa.array(emb.lonlat[:, 0], pa.float64()),
                 "lat": pa.array(emb.lonlat[:, 1], pa.float64()),
                 "cluster": pa.array(self.label, pa.int64()),
+                "cluster_name": pa.array(named, pa.string()),
             }
             write_geoparquet(path, columns, emb.geometry, metadata={"placevec_clusters": self._described()})
 
@@ -170,7 +210,8 @@ def cluster(
         emb: the places.
         method: ``kmeans`` gives every place to one of K clusters; ``hdbscan`` finds dense regions, however many,
             and leaves the rest out as noise.
-        clusters: K of k-means; by default the K of 2 to 20 with the largest silhouette on a seeded sample.
+        clusters: K of k-means; by default chosen by silhouette on a seeded sample: of 2 to 20 the best, where the
+            places do fall apart (`STRONG`), else the best of `USEFUL`.
         smallest: for HDBSCAN, places that make a cluster; by default a hundredth of all, 5 at least.
         vectors: ``unit``, by direction, as search compares; ``standardized``, every dimension of mean 0 and
             standard deviation 1; ``raw``, as they are.
@@ -194,7 +235,12 @@ def cluster(
         if method == "kmeans":
             if clusters is None:
                 tried = silhouettes_by_count(points, seed=seed, progress=progress)
-                clusters = _best(tried) if tried else 1
+                clusters = best_count(tried, len(points)) if tried else 1
+                if tried and clusters != (largest := max(tried, key=lambda count: tried[count])):
+                    notes.append(
+                        f"no number of clusters stands out (silhouettes up to {tried[largest]:.2f}, of {largest}):"
+                        f" {clusters} is the best of {USEFUL[0]} to {USEFUL[-1]}"
+                    )
             with progress.task("Clustering", total=1) as advance:
                 label = _k_means(points, clusters, seed)
                 advance()
@@ -254,13 +300,28 @@ def silhouettes_by_count(
             found[count] = silhouette(points[rows], _k_means(points[rows], count, seed), seed=seed)
             advance(1, f"{count} clusters: silhouette {found[count]:.3f}")
         if found:
-            advance(0, f"chosen: {_best(found)} clusters, silhouette {found[_best(found)]:.3f}")
+            best = best_count(found, len(points))
+            advance(0, f"chosen: {best} clusters, silhouette {found[best]:.3f}")
     return found
 
 
-def _best(tried: dict[int, float]) -> int:
-    """The number of clusters with the largest silhouette; of equal ones the smallest."""
-    return max(tried, key=lambda count: tried[count])
+def best_count(tried: dict[int, float], places: int) -> int:
+    """The number of clusters to take, from the silhouette of each.
+
+    That with the largest silhouette where it is `STRONG`: there are so many. Places of a city mostly are not in groups
+    so clear; then two clusters have the largest silhouette and say little, and the best of `USEFUL` is taken, as far as
+    there are places for it. Of equal ones the smallest.
+
+    >>> best_count({2: 0.34, 3: 0.35, 6: 0.24, 7: 0.25, 8: 0.22}, 500)
+    7
+    >>> best_count({2: 0.34, 3: 0.71, 6: 0.24, 7: 0.25, 8: 0.22}, 500)
+    3
+    """
+    best = max(tried, key=lambda count: tried[count])
+    useful = [count for count in tried if count in USEFUL and count * _EACH <= places]
+    if tried[best] >= STRONG or not useful:
+        return best
+    return max(useful, key=lambda count: tried[count])
 
 
 def silhouette(points: NDArray[np.float32], label: Labels, *, seed: int) -> float:

@@ -2,7 +2,8 @@
 
 An encoder is an ``nn.Module`` that maps one view's batch to (N, dim). It has an attribute ``dim`` and a method
 ``config()``, which returns the arguments that build it again. A saved model stores the encoder's name, config and
-weights. Other packages can add encoder classes through entry points of the group ``placevec.encoders``.
+weights. ``bf16_on_cpu = True`` says that it trains faster in bf16 on a CPU and learns no worse. Other packages
+can add encoder classes through entry points of the group ``placevec.encoders``.
 """
 
 from __future__ import annotations
@@ -62,6 +63,18 @@ def build(name: str, **options: Any) -> nn.Module:
             raise ModelError(f"the encoder {name} has no option {option!r}{_near(option, known)}")
     built: nn.Module = encoder(**options)
     return built
+
+
+def class_of(name: str) -> type[nn.Module]:
+    """The class behind a name; ModelError for an unknown one.
+
+    >>> class_of("compact-tile-cnn").__name__
+    'CompactTileCNN'
+    """
+    if name not in ENCODERS:
+        raise ModelError(f"unknown encoder {name!r}{_near(name, names())}")
+    found: type[nn.Module] = ENCODERS.load(name)
+    return found
 
 
 def location(encoder: str = "sphereC+", dim: int = 256, **options: Any) -> LocationEncoder:

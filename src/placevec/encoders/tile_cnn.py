@@ -2,7 +2,7 @@
 
 Input is what a raster view reads: (N, C, H, W) uint8, 0..255, row 0 north. The encoders scale it to 0..1 themselves,
 so a batch is copied to the device as bytes and cannot be scaled twice or not at all. Other dtypes raise ModelError.
-Output is (N, dim) in the dtype of the weights (or of autocast).
+Output is (N, dim) in the dtype of the weights, under autocast too.
 """
 
 from __future__ import annotations
@@ -39,6 +39,7 @@ class FoundingTileCNN(nn.Module):
     """
 
     planes_on_cpu = True
+    bf16_on_cpu = True
 
     def __init__(self, channels: int = 12, size_px: int = 256, dim: int = 128, dropout: float = 0.5) -> None:
         super().__init__()
@@ -90,7 +91,7 @@ class FoundingTileCNN(nn.Module):
             # Max pooling commutes with a monotonic activation and with channel dropout: pooling first gives the same
             # result and processes a quarter of the pixels.
             features = drop(rectify(pool(norm(convolution(features)))))
-        return F.normalize(self.head(features), dim=1)
+        return F.normalize(finished(self.head, features), dim=1)
 
 
 class FoundingRgbCNN(nn.Module):
@@ -148,7 +149,7 @@ class FoundingRgbCNN(nn.Module):
         layers = iter(self.convolutions)
         for convolution, norm, rectify, pool in zip(layers, layers, layers, layers, strict=True):
             features = rectify(pool(norm(convolution(features))))  # see FoundingTileCNN
-        return F.normalize(self.head(features), dim=1)
+        return F.normalize(finished(self.head, features), dim=1)
 
 
 class CompactTileCNN(nn.Module):
@@ -173,6 +174,7 @@ class CompactTileCNN(nn.Module):
     """
 
     patch = 4
+    bf16_on_cpu = True
 
     def __init__(self, channels: int = 12, dim: int = 128, width: int = 32, unit_norm: bool = True) -> None:
         super().__init__()
@@ -207,8 +209,21 @@ class CompactTileCNN(nn.Module):
         patches = patches.contiguous(memory_format=torch.channels_last)
         features = self.body(self.stem(as_share(patches, self.stem[0].weight.dtype)))  # type: ignore[arg-type]
         pooled = torch.cat([features.mean((2, 3)), features.amax((2, 3))], dim=1)
-        vectors: Tensor = self.head(pooled)
+        vectors = finished(self.head, pooled)
         return F.normalize(vectors, dim=1) if self.unit_norm else vectors
+
+
+def finished(head: nn.Sequential, features: Tensor) -> Tensor:
+    """(N, dim) from a head whose last layer computes in the type of its weights, under autocast too.
+
+    Near places differ by less than bf16's eight bits: vectors rounded to them make distances, and what is learned from
+    distances, worse (BENCHMARKS.md, bf16).
+    """
+    last = head[-1]
+    hidden = head[:-1](features)
+    with torch.autocast(features.device.type, enabled=False):
+        vectors: Tensor = last(hidden.to(last.weight.dtype))  # type: ignore[arg-type]
+    return vectors
 
 
 def convolution(before: int, after: int, size: int, stride: int = 1) -> nn.Sequential:

@@ -1,4 +1,4 @@
-"""Everything that is trained as one module, and the precision that the hardware supports."""
+"""All that is trained as one module."""
 
 from __future__ import annotations
 
@@ -39,12 +39,3 @@ class Bundle(nn.Module):
         for _, objective in self.recipe.objectives.values():
             watched.update(objective.watch(encoded, targets))
         return watched
-
-
-def hardware_bf16(device: torch.device) -> bool:
-    """Whether the device supports bf16 in hardware; emulated bf16 is slower than float32."""
-    if device.type == "cuda":
-        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
-    if device.type == "cpu":
-        return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
-    return False

@@ -17,14 +17,16 @@ from placevec.errors import InputError, ModelError
 from placevec.io.atomic import replacing_directory
 from placevec.io.progress import SILENT, Progress
 from placevec.training.batches import batches_of, layout, to_device
-from placevec.training.bundle import Bundle, hardware_bf16
+from placevec.training.bundle import Bundle
 from placevec.training.collapse import CollapseWatch
 from placevec.training.log import RunLog
 from placevec.training.options import TrainingOptions
 from placevec.training.out_of_memory import halved, out_of_memory, release
+from placevec.training.precision import chosen
 from placevec.training.schedule import factor
 from placevec.training.state import (
     Counters,
+    load_counters,
     load_state,
     named_state,
     newest_state,
@@ -52,6 +54,8 @@ class TrainingResult:
     stopped_early: bool
     batch_size: int | None = None
     """The final batch size if it was reduced because memory ran out; else None."""
+    precision: str = "fp32"
+    """``fp32`` or ``bf16``."""
 
 
 class _Run:
@@ -64,6 +68,7 @@ class _Run:
         options: TrainingOptions,
         validation_views: Mapping[str, View] | None,
         progress: Progress,
+        precision: str | None,
     ) -> None:
         from accelerate import Accelerator
 
@@ -75,9 +80,13 @@ class _Run:
         self.device = self.accelerator.device
         if options.device not in ("auto", self.device.type):
             raise InputError(f"device {options.device!r} is not available here (there is {self.device.type})")
-        self.bf16 = options.precision == "bf16" or (
-            options.precision == "auto" and hardware_bf16(self.device)
-        )
+        here = chosen(options.precision, self.device, recipe.encoders.values())
+        self.precision = self.counters.precision = precision or here
+        if options.precision == "auto" and self.precision != here:
+            progress.say(
+                f"The run goes on in {self.precision}, as it began; begun here, it would compute in {here}"
+            )
+        self.bf16 = self.precision == "bf16"
         self.layouts = {
             name: layout(encoder, self.device, fp32=not self.bf16)
             for name, encoder in recipe.encoders.items()
@@ -274,6 +283,7 @@ def train(
     save: Callable[[Path], None],
     resume: bool | Path = False,
     validation_views: Mapping[str, View] | None = None,
+    started: Callable[[str], None] | None = None,
     progress: Progress = SILENT,
 ) -> TrainingResult:
     """Train a recipe and keep its best weights.
@@ -292,20 +302,25 @@ def train(
         resume: continue from the newest state in ``run/state``, with the same result as an uninterrupted run; or from
             a named checkpoint of this or another run. ``options.epochs`` may differ, see `TrainingOptions`.
         validation_views: views for validation, if different from ``views``.
+        started: called with the precision, ``fp32`` or ``bf16``, before the first step and before anything is saved; a
+            resumed run keeps the one that it began with.
         progress: progress reporting.
 
     Raises:
         ModelError: the loss becomes infinite or NaN, the state to resume from does not match, or a batch of 2 does not
             fit into memory.
     """
-    started = time.monotonic()
+    began = time.monotonic()
     torch.manual_seed(options.seed)
-    work = _Run(recipe, views, options, validation_views, progress)
-    chief = work.accelerator.is_main_process
-    fixed = {**config, "training": asdict(options)}
     state = (
         named_state(resume) if isinstance(resume, Path) else newest_state(run / "state") if resume else None
     )
+    begun = None if state is None else load_counters(state).precision
+    work = _Run(recipe, views, options, validation_views, progress, begun)
+    if started is not None:
+        started(work.precision)
+    chief = work.accelerator.is_main_process
+    fixed = {**config, "training": asdict(options)}
     if state is not None:
         _resume(work, state, fixed, run, save)
     counters = work.counters
@@ -335,9 +350,15 @@ def train(
                 _keep(work, run, fixed, save)
             work.accelerator.wait_for_everyone()
     stopped = counters.step < work.total
-    seconds = time.monotonic() - started
+    seconds = time.monotonic() - began
     return TrainingResult(
-        counters.step, counters.best, counters.best_step, seconds, stopped, counters.batch_size
+        counters.step,
+        counters.best,
+        counters.best_step,
+        seconds,
+        stopped,
+        counters.batch_size,
+        work.precision,
     )
 
 

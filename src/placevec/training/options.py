@@ -53,7 +53,8 @@ class TrainingOptions(Options):
         0, "Validations without improvement before training stops (0 never stops early)", min=0
     )
     precision: Literal["auto", "fp32", "bf16"] = option(
-        "auto", "Floating-point precision (auto takes bf16 where the hardware computes it)"
+        "auto",
+        "Floating-point precision (auto takes bf16 where the hardware has it and the encoders gain by it)",
     )
     device: Literal["auto", "cpu", "cuda", "mps"] = option("auto", "Device to train on")
     seed: int = option(0, "Seed of weights, draws and dropout", min=0)

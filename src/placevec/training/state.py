@@ -25,7 +25,7 @@ from placevec.io.json_documents import NONE, check, read_json
 
 _COUNTERS = {
     "step": int, "best": (float, NONE), "best_step": int, "waited": int, "history": [float],
-    "batch_size?": (int, NONE), "planned?": int,
+    "batch_size?": (int, NONE), "planned?": int, "precision?": str,
 }  # fmt: skip
 FREE = ("epochs", "patience", "prefetch", "workers", "save_every", "device")
 """Training options that may change when a run is resumed: they affect how long and where it runs, not what it learns."""
@@ -45,6 +45,7 @@ class Counters:
         history: all validation losses so far.
         batch_size: batch size since memory ran out; None if it was never reduced.
         planned: planned number of epochs.
+        precision: ``fp32`` or ``bf16``.
     """
 
     step: int = 0
@@ -54,6 +55,7 @@ class Counters:
     history: list[float] = field(default_factory=list)
     batch_size: int | None = None
     planned: int = 0
+    precision: str = "fp32"
 
 
 def _optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
@@ -163,6 +165,19 @@ def _require_same(path: Path, saved: dict[str, Any], config: dict[str, Any]) -> 
     differences = _differences(saved, json.loads(json.dumps(config)))
     if differences:
         raise ModelError(f"cannot resume {path}: {differences[0]}; use the same options or another --out")
+
+
+def load_counters(path: Path) -> Counters:
+    """Where the run of the state ``path`` stood, and what it computed in; ModelError when the state is damaged."""
+    try:
+        content = read_json(path / "state.json")
+        check(content, {"counters": _COUNTERS, "config": dict})
+        counters = Counters(**content["counters"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ModelError(_DAMAGED.format(path, error)) from error
+    if counters.precision not in ("fp32", "bf16"):
+        raise ModelError(_DAMAGED.format(path, f"its precision is {counters.precision[:20]!r}"))
+    return counters
 
 
 def load_state(

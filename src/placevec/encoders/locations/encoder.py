@@ -49,6 +49,7 @@ class LocationEncoder(nn.Module):
 
     needs_float64 = True
     """Needs a device that supports float64; see `placevec.models.model.device_for`."""
+    bf16_on_cpu = True
 
     def __init__(
         self,
