@@ -26,7 +26,7 @@ def test_named_by_what_the_dataset_shows(
     assert pd.Series(found.names).is_unique
     known = helsinki_dataset.places["place_id"].tolist()
     rows = np.array([known.index(place) for place in found.emb.place_id])
-    layers = list(helsinki_dataset.map_spec.channels)
+    layers = list(helsinki_dataset.spec("map").channels)
     coverage = Coverage(helsinki_dataset.path / "map_coverage.tif")
     shares = coverage.fractions(helsinki_dataset.footprints()[rows], helsinki_dataset.zoom)
     for number, holds in enumerate(found.holds):

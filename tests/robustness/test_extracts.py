@@ -96,7 +96,7 @@ def test_in_a_process_of_its_own(helsinki_pbf: Path, tmp_path: Path) -> None:
         (["--bbox", "24.94,60.18,24.95,60.17"], ("upside down",)),
         (["--bbox", "60.16,24.93,60.17,24.96"], ("outside",)),
         (["--bbox", "24.94,60.16,24.94,60.17"], ("empty",)),
-        (["--bbox", "nan,60,25,61"], ("not a number",)),
+        (["--bbox", "nan,60,25,61"], ("not a finite number",)),
         (["--bbox", "20,60,300,61"], ("is out of range",)),
         (["--bbox", "179,-17,-179,-16"], ("outside",)),
         (["--bbox", "24,60,25,61", "--polygon", "x.geojson"], ("not both",)),
