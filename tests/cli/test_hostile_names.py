@@ -75,7 +75,7 @@ def test_hostile_names_through_every_output(town: Path, capsys: pytest.CaptureFi
     assert not any(mark in printed for mark in ("\u202e", "\u2066", "\u009b", "\r"))
     assert len(printed.splitlines()) == 102
     with open(result, newline="", encoding="utf-8") as file:
-        cells = [row["label"] for row in csv.DictReader(file)]
+        cells = [row["name"] for row in csv.DictReader(file)]
     assert not any(cell.startswith(("=", "@", "+", "-")) for cell in cells)
     assert main(["search", str(town / "e.parquet"), "--place", query, "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["results"]

@@ -57,7 +57,7 @@ def test_a_dataset_of_another_schema(
     assert not (tmp_path / "e.parquet").exists()
 
 
-@pytest.mark.parametrize(("version", "advice"), [(0, "train it again"), (2, "update placevec")])
+@pytest.mark.parametrize(("version", "advice"), [(0, "train it again"), (3, "update placevec")])
 def test_a_model_of_another_schema(
     nursery: Nursery, run: Path, helsinki_dataset: Dataset, version: int, advice: str, tmp_path: Path
 ) -> None:

@@ -75,7 +75,7 @@ def command(
         min_distance_m=min_distance_m, dataset=dataset, model=run,
     )  # fmt: skip
     query = found.attrs["query"]
-    columns = ["rank", "place_id", "label", "lon", "lat", query["measure"]]
+    columns = ["rank", "place_id", "name", "label", "lon", "lat", query["measure"]]
     rows = plain_rows(found[columns])
     if csv is not None:
         atomic.write_csv(csv, columns, rows)
@@ -90,7 +90,8 @@ def command(
         )
         return
     say(described(query))
-    print_table(columns, rows)
+    shown = [column for column in columns if column != "name"]
+    print_table(shown, plain_rows(found[shown]))
     for note in found.attrs["notes"]:
         say(f"Note: {clean(note, width=500)}")
 
