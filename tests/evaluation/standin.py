@@ -36,6 +36,7 @@ class Town:
     lonlat: np.ndarray
     place_ids: list[str]
     zoom: int = ZOOM
+    base_map: str | None = "map"
     footprint_m: float = SIZE_M
     hash: str = "b" * 64
     places_hash: str = "c" * 64
