@@ -30,8 +30,8 @@ class MeanFusion(Fuse):
     >>> both = torch.tensor([True, True])
     >>> seen = {"map": Encoded(torch.tensor([[2.0, 0.0], [1.0, 0.0]]), both),
     ...         "text": Encoded(torch.tensor([[0.0, 1.0], [7.0, 7.0]]), torch.tensor([True, False]))}
-    >>> fuse(seen).round(decimals=4).tolist()
-    [[0.7071, 0.7071], [1.0, 0.0]]
+    >>> (10 * fuse(seen)).round().tolist()
+    [[7.0, 7.0], [10.0, 0.0]]
     """
 
     def __init__(self, views: Sequence[str], dim: int) -> None:
