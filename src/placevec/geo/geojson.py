@@ -101,7 +101,7 @@ def read_geojson(path: str | PathLike[str]) -> FeatureCollection:
     """The features of a GeoJSON file.
 
     Raises:
-        SourceError: no such file, too large, not GeoJSON; the message names the feature or the record.
+        SourceError: the file does not exist, too large, not GeoJSON; the message names the feature or the record.
     """
     path = check_regular(Path(path), "GeoJSON")
     size = path.stat().st_size

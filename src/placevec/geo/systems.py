@@ -35,7 +35,7 @@ def transformer(system: Any) -> Any:
         system: a name or number such as ``EPSG:3067`` or ``3067``, WKT or PROJJSON as text; None is WGS84.
 
     Raises:
-        SourceError: there is no such system.
+        SourceError: the system is unknown.
     """
     if system is None or str(system).strip().lower() in DEGREES:
         return None
