@@ -123,7 +123,8 @@ def test_training_location_encoders_runs(
     (helsinki,), (gulf,) = space["model"].predict_lonlat([[24.94, 60.17], [0.0, 0.0]])  # type: ignore[attr-defined]
     assert abs(helsinki - 0) < 4
     assert abs(gulf - 30) < 4
-    assert space["report"].rows["model"]["R²"].value > 0.9  # type: ignore[attr-defined]
+    (result,) = space["report"].results  # type: ignore[attr-defined]
+    assert {row.name: row for row in result.rows}["model"].scores["R²"].value > 0.9
     assert "| nearest places" in capsys.readouterr().out.replace("| 1 n", "| n").replace(
         "| 5 n", "| n"
     ).replace("| 20 n", "| n")
