@@ -286,7 +286,9 @@ def test_the_real_center_of_helsinki(helsinki_pbf: Path, tmp_path: Path) -> None
         assert judged.verdict.startswith("No claim")
         assert judged.blocks >= 10
         assert judged.buffer_m > 150 * 2**0.5
-        counts = ["counts"] if judged.task == "landuse" else []  # the task of points of interest is about them
+        counts = (
+            ["counts"] if judged.task == "landuse" else []
+        )  # the task of points of interest is about them
         assert [row.name for row in judged.rows] == [
             "chance", "vectors", "coordinates", *counts, "coverage fractions", "untrained encoder",
             "coverage beside vectors",
