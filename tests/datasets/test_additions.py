@@ -224,9 +224,15 @@ def test_other_inputs_leave_nothing_of_an_unfinished_one(
     old: Dataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Files that had taken their places already go too; those of the dataset stay."""
-    before = files(old.path)
+    before, write_json = files(old.path), atomic.write_json
+
+    def all_but_the_manifest(target: Path, content: Any) -> None:
+        if target.name == "dataset.json":
+            raise KeyboardInterrupt
+        write_json(target, content)
+
     with monkeypatch.context() as patch:
-        patch.setattr(Addition, "_manifest", stopped)
+        patch.setattr(atomic, "write_json", all_but_the_manifest)
         with pytest.raises(KeyboardInterrupt):
             added(old)
     assert (old.path / "features" / "far.npy").exists()
@@ -252,6 +258,32 @@ def test_a_part_that_came_meanwhile_is_not_overwritten(old: Dataset) -> None:
     (old.path / "dataset.json").write_text(json.dumps(new))
     with pytest.raises(DatasetError, match="by now, which another command has added"):
         first.join(SILENT)
+
+
+def test_files_of_the_dataset_are_never_taken(old: Dataset) -> None:
+    before = files(old.path)
+
+    def takes(folder: Path) -> Joining:
+        return write(folder, ("labels.parquet", "features/far.npy"))
+
+    with pytest.raises(DatasetError, match=r"holds labels\.parquet already"):
+        add(old, "far", OF, takes, created=WHEN, progress=SILENT)
+    assert files(old.path) == before
+    assert not list(old.path.glob(".*"))
+
+
+def test_a_manifest_that_could_not_be_opened_is_never_written(old: Dataset) -> None:
+    before = files(old.path)
+
+    def wrong(folder: Path) -> Joining:
+        joining = write(folder)
+        view = {**joining.views["far"], "spec": {"name": "far"}}
+        return Joining("far", joining.files, joining.sources, views={"far": view})
+
+    with pytest.raises(DatasetError, match="damaged"):
+        add(old, "far", OF, wrong, created=WHEN, progress=SILENT)
+    assert files(old.path) == before
+    assert not list(old.path.glob(".*"))
 
 
 def test_a_disk_that_is_full_keeps_what_is_finished(old: Dataset) -> None:

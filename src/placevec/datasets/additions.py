@@ -35,6 +35,7 @@ _PLAN, _READY = "inputs.json", "ready.json"
 _TRANSITION = {
     "created": str, "kind": str, "what": str, "files": [str], "sources": [dict], "views": dict,
     "more_files": {str: [str]}, "labels": (dict, NONE), "names": (dict, NONE), "report": dict,
+    "replaces": [str],
 }  # fmt: skip
 
 
@@ -109,9 +110,16 @@ def reused(dataset: Dataset, wanted: Mapping[str, Made], progress: Progress) -> 
     for part, of in wanted.items():
         if not is_made(dataset, part, of):
             raise DatasetError(f"{dataset.path} has no {part}")
+    settled(dataset, *wanted)
+    progress.say(f"Reusing {dataset.path}, which was made from the same source with the same options")
+    return dataset
+
+
+def settled(dataset: Dataset, *parts: str) -> Dataset:
+    """The dataset without what was left by commands that were killed right after these parts had joined it."""
+    for part in parts:
         shutil.rmtree(dataset.path / WORK / _folder(part), ignore_errors=True)
     forget_work(dataset.path)
-    progress.say(f"Reusing {dataset.path}, which was made from the same source with the same options")
     return dataset
 
 
@@ -144,6 +152,7 @@ class Joining:
         labels: the manifest's entry of labels, without their hash.
         names: a table of names of its places, relative to the dataset.
         report: further entries of the manifest's report.
+        replaces: those of the files that take the place of one of the dataset's, and hold all that it held.
     """
 
     what: str
@@ -154,6 +163,7 @@ class Joining:
     labels: Mapping[str, Any] | None = None
     names: str | None = None
     report: Mapping[str, Any] = field(default_factory=dict)
+    replaces: Sequence[str] = ()
 
 
 def add(
@@ -208,6 +218,7 @@ class Addition:
         self.folder = self._work / "files"
         plan = {"kind": of.kind, "inputs": _plain(of.inputs)}
         atomic.check_writable(self.path, directory=True)
+        atomic.remove_temporaries(self.path)
         if self._read(_PLAN) != plan:
             self.abandon()
             self.folder.mkdir(parents=True)
@@ -235,7 +246,7 @@ class Addition:
             "created": created, "kind": self.of.kind, "what": joining.what, "files": list(joining.files),
             "sources": list(joining.sources), "views": dict(joining.views),
             "more_files": {name: list(files) for name, files in joining.more_files.items()}, "labels": labels,
-            "names": names, "report": dict(joining.report),
+            "names": names, "report": dict(joining.report), "replaces": list(joining.replaces),
         }  # fmt: skip
         atomic.write_json(self._work / _READY, transition)
 
@@ -252,10 +263,16 @@ class Addition:
             raise DatasetError(
                 f"{self.path} holds {_called(self.part)} by now, which another command has added"
             )
+        taken = _files_of(dataset).intersection(transition["files"]).difference(transition["replaces"])
+        if taken:
+            raise DatasetError(
+                f"{self.path} holds {min(taken)} already, which would be a file of its {self.part}"
+            )
+        manifest = self._manifest(dataset, transition)
         atomic.move_files(self.folder, self.path, transition["files"])
-        atomic.write_json(self.path / MANIFEST, self._manifest(dataset, transition))
-        shutil.rmtree(self._work, ignore_errors=True)
-        forget_work(self.path)
+        Dataset(self.path, manifest).validate()
+        atomic.write_json(self.path / MANIFEST, manifest)
+        settled(dataset, self.part)
         progress.say(f"Added {transition['what']} to {self.path}")
         return Dataset.open(self.path)
 
@@ -266,11 +283,12 @@ class Addition:
         views = {**old["views"], **new["views"]}
         for name, files in new["more_files"].items():
             views[name] = {**views[name], "files": [*views[name]["files"], *files]}
+        parts = (PLACES_PART, LABELS_PART, MAP_LABELS_PART, *old["views"])
         known = {
             part: _entry(before, [], old.get("created", ""))
-            for part in (PLACES_PART, LABELS_PART, MAP_LABELS_PART, *old["views"])
+            for part in (parts if "provenance" not in old else ())
             if (before := made(dataset, part)) is not None
-        }  # of a manifest without provenance
+        }
         sources = list(range(first, first + len(new["sources"])))
         entry = _entry(Made(new["kind"], self.of.inputs), sources, new["created"])
         addition = {"hash": dataset.hash, "created": new["created"], "added": [self.part]}

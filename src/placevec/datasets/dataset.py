@@ -105,10 +105,11 @@ class Dataset:
         except (OSError, ValueError) as error:
             raise DatasetError(f"cannot read {path / MANIFEST}: {error}") from error
         dataset = cls(path, manifest)
-        dataset._validate()
+        dataset.validate()
         return dataset
 
-    def _validate(self) -> None:
+    def validate(self) -> None:
+        """DatasetError unless its manifest is one, and the files are there that it names."""
         manifest = self.manifest
         if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
             raise DatasetError(f"{self.path / MANIFEST} is not the manifest of a placevec dataset")

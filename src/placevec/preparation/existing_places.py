@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from placevec.datasets.additions import PLACES_PART, made
@@ -58,7 +58,7 @@ def refuse_others(
             )
     if places is not None:
         given = read_points(places)
-        at = rows_of(dataset, given.place_id)
+        at = PlaceIds(dataset).rows(given.place_id)
         wrong = int((at < 0).sum())
         apart = np.zeros(len(at), bool) if wrong else ~_is_same(given.lonlat, dataset.lonlat[at])
         if wrong or apart.any() or len(at) != len(dataset):
@@ -91,11 +91,21 @@ def _is_same(lonlat: Floats, others: Floats) -> np.ndarray[Any, np.dtype[np.bool
     return np.asarray((away <= SAME_M) | both)
 
 
-def rows_of(dataset: Dataset, place_ids: Any) -> Ints:
-    """(M,) the row of each place_id, -1 for one that the dataset does not have."""
-    own = pa.array(dataset.places["place_id"], pa.string())
-    found = pc.index_in(pa.array(place_ids, pa.string()), value_set=own)
-    return np.asarray(pc.fill_null(found, -1).to_numpy(zero_copy_only=False)).astype(np.int64)
+class PlaceIds:
+    """The ids of a dataset's places, to be looked up: ``rows`` of millions take no new table each time.
+
+    Raises:
+        DatasetError: two places have one id.
+    """
+
+    def __init__(self, dataset: Dataset) -> None:
+        self._index = pd.Index(dataset.places["place_id"].to_numpy(object))
+        if not self._index.is_unique:
+            raise DatasetError(f"{dataset.path} is damaged: two of its places have one id")
+
+    def rows(self, place_ids: Any) -> Ints:
+        """(M,) the row of each place_id (texts, or Arrow's), -1 for one that the dataset does not have."""
+        return np.asarray(self._index.get_indexer(np.asarray(place_ids, object)), np.int64)
 
 
 def around(dataset: Dataset, held: Area, wanted: Area | None, source: str, progress: Progress) -> Area:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from placevec.datasets.additions import MAP_LABELS_PART, MAP_PART, Joining, Made, add, is_made, made
+from placevec.datasets.additions import MAP_LABELS_PART, MAP_PART, Joining, Made, add, is_made, made, settled
 from placevec.datasets.dataset import Dataset
 from placevec.errors import AreaError
 from placevec.geo import Area
@@ -47,7 +47,7 @@ def add_labels(
     inputs = {"extract": atomic.sha256_of_file(extract.path), "landuse": table.hash}
     of, zoom = Made("osm", inputs), int(dataset.spec(MAP_PART).zoom or 0)
     if is_made(dataset, MAP_LABELS_PART, of):
-        return dataset
+        return settled(dataset, MAP_LABELS_PART)
     header, area = read_header(extract.path), _area_of_map(dataset)
     if not (header.area or extent(extract.path)).intersects(area):
         raise AreaError(f"the tiles lie outside of {extract.name}, which was to label them")

@@ -14,6 +14,7 @@ import torch
 from rasterio.transform import from_origin
 
 from placevec.core import Look
+from placevec.datasets import additions
 from placevec.datasets.additions import Addition
 from placevec.datasets.dataset import Dataset
 from placevec.datasets.views.chips import ChipsView
@@ -108,6 +109,18 @@ def test_a_run_killed_at_any_stage_goes_on(
                 prepare(out, images=folder)
         assert prepare(out, images=folder).hash == whole.hash
         assert not list(out.glob(".*"))
+
+
+def test_a_run_killed_right_after_a_part_joined_leaves_nothing(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = prepare(tmp_path / "whole", images=folder)
+    with monkeypatch.context() as patched:
+        patched.setattr(additions, "settled", lambda dataset, *_: dataset)
+        prepare(tmp_path / "ds", images=folder)
+    assert additions.unfinished(tmp_path / "ds") == ["chips", "image_features"]
+    assert prepare(tmp_path / "ds", images=folder).hash == whole.hash
+    assert not list((tmp_path / "ds").glob(".*"))
 
 
 def test_other_images_are_refused(folder: Path, tmp_path: Path) -> None:

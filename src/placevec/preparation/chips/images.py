@@ -19,10 +19,10 @@ import torch
 from numpy.typing import NDArray
 
 from placevec.core import Look, ViewSpec
-from placevec.datasets.additions import PLACES_PART, Joining, Made, add, is_made, made
+from placevec.datasets.additions import PLACES_PART, Joining, Made, add, is_made, made, settled
 from placevec.datasets.dataset import MANIFEST, Dataset
 from placevec.datasets.views.chips import NAME as CHIPS
-from placevec.datasets.views.chips import ChipsView
+from placevec.datasets.views.chips import TABLE, ChipsView
 from placevec.datasets.views.features import IMAGE_FEATURES, write_features
 from placevec.datasets.views.features import KIND as FEATURES
 from placevec.errors import DatasetError, SourceError
@@ -32,7 +32,7 @@ from placevec.io.progress import Progress
 from placevec.options import options_of
 from placevec.preparation.chips.shards import ChipWriter, WrittenChips
 from placevec.preparation.chips.statistics import chip_features, feature_names, scale_of
-from placevec.preparation.existing_places import refuse_others, rows_of
+from placevec.preparation.existing_places import PlaceIds, refuse_others
 from placevec.preparation.points import table as points
 from placevec.preparation.points.join import NEAR_M
 from placevec.preparation.points.options import FOLDER, ImageOptions
@@ -62,12 +62,12 @@ def prepare(out: Path, options: ImageOptions, *, created: str, progress: Progres
     path = options.image_features
     features = None if path is None else read_feature_table(path)
     when: dict[str, Any] = {"created": created, "progress": progress}
-    attribution = options.attribution
+    attribution, is_alone = options.attribution, False
     if options.images:
         dataset = _of_images(out, options, **when)
         if features is None:
             return _with_chip_features(dataset, **when)
-    elif features is not None and (out / MANIFEST).exists() and not _names_rows(options):
+    elif is_alone := features is not None and (out / MANIFEST).exists() and not _names_rows(options):
         dataset, attribution = Dataset.open(out), attribution or UNKNOWN_ATTRIBUTION
     else:
         dataset = points.prepare(out, options, **when)
@@ -80,7 +80,10 @@ def prepare(out: Path, options: ImageOptions, *, created: str, progress: Progres
     parts = (features.numbers[rows[at : at + 65_536]] for at in range(0, len(rows), 65_536))
     credit = attribution or dataset.manifest["sources"][-1]["attribution"]
     made_of = {"features": atomic.sha256_of_file(path)}
-    return _with_features(dataset, ids[places], parts, (), Path(path).name, made_of, credit, **when)
+    found = _with_features(dataset, ids[places], parts, (), Path(path).name, made_of, credit, **when)
+    if found is dataset and is_alone:
+        progress.say(f"Reusing {out}, which has these very features")
+    return found
 
 
 def _names_rows(options: ImageOptions) -> bool:
@@ -154,9 +157,10 @@ def _called_as(
         DatasetError: no image is called as a place, or one lies elsewhere than the place that it is called as.
     """
     bare = [name.rsplit("/", 1)[-1] for name in names]
-    at = rows_of(dataset, names)
+    own_ids = PlaceIds(dataset)
+    at = own_ids.rows(names)
     if len(set(bare)) == len(bare):
-        at = np.where(at >= 0, at, rows_of(dataset, bare))
+        at = np.where(at >= 0, at, own_ids.rows(bare))
     if not (at >= 0).any():
         raise DatasetError(
             f"{dataset.path}: its places are others: none of {len(names):,} images of {what} is called as one of them; "
@@ -229,7 +233,7 @@ def _with_chips(
     """The dataset with its chips stored, of the places that they are ``called`` as; DatasetError when it has others."""
     of = Made(KIND, {"images": [source.fingerprint for source in files], "bands": bands})
     if is_made(dataset, CHIPS, of):
-        return dataset
+        return settled(dataset, CHIPS)
 
     def write(folder: Path) -> Joining:
         written = _stored(ChipWriter(folder, CHIPS, of.inputs, beside=dataset.path), files, called, progress)
@@ -241,7 +245,7 @@ def _with_chips(
         }  # fmt: skip
         view = {"spec": written.spec(CHIPS).as_dict(), "files": written.files}
         what = f"{written.table.num_rows:,} images of {len(dataset):,} places"
-        return Joining(what, written.files, [about], views={CHIPS: view})
+        return Joining(what, written.files, [about], views={CHIPS: view}, replaces=[TABLE])
 
     places = set(dataset.places["place_id"])
     called = {image: place for image, place in called.items() if place in places}
@@ -312,7 +316,7 @@ def _with_features(
     """The dataset with features of places; DatasetError when it has others."""
     of = Made("features", made_of)
     if is_made(dataset, IMAGE_FEATURES, of):
-        return dataset
+        return settled(dataset, IMAGE_FEATURES)
 
     def write(folder: Path) -> Joining:
         files, dim, sha256 = write_features(folder, IMAGE_FEATURES, place_ids, parts)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,7 @@ from numpy.typing import NDArray
 from placevec.datasets.dataset import Dataset
 from placevec.errors import DatasetError
 from placevec.geo import Floats, Ints, to_ecef
-from placevec.preparation.existing_places import SAME_M, rows_of
+from placevec.preparation.existing_places import SAME_M, PlaceIds
 from placevec.preparation.points.stage import PointSource
 from placevec.sources.tables.columns import Columns
 from placevec.sources.tables.labeled_points import PointRows
@@ -42,6 +43,7 @@ class JoinedRows:
 
     def __init__(self, source: PointSource, dataset: Dataset) -> None:
         self.source, self.dataset, self.path = source, dataset, source.path
+        self._ids = PlaceIds(dataset)
         self._near_m = max(NEAR_M, dataset.footprint_m / math.sqrt(2.0))
         self._strange, self._moved, self._several = 0, 0, 0
         self._such = ""
@@ -88,7 +90,7 @@ class JoinedRows:
     def _by_id(self, rows: PointRows) -> tuple[Ints, NDArray[np.bool_]]:
         ids = texts(rows.cells["id"])
         told: NDArray[np.bool_] = np.asarray(ids.is_valid())
-        at = rows_of(self.dataset, ids)
+        at = self._ids.rows(ids)
         strange = told & (at < 0)
         self._strange += self._counted(strange, rows, lambda row: f"{self.columns.id} {ids[row].as_py()!r}")
         own = self.dataset.lonlat[np.maximum(at, 0)]
@@ -103,13 +105,10 @@ class JoinedRows:
         return at, told
 
     def _by_coordinates(self, rows: PointRows) -> tuple[Ints, NDArray[np.bool_]]:
-        from scipy.spatial import cKDTree
-
-        located = np.flatnonzero(np.isfinite(self.dataset.lonlat).all(axis=1))
+        located, tree = self._tree
         told: NDArray[np.bool_] = np.asarray(np.isfinite(rows.lonlat).all(axis=1))
         at = np.full(len(rows), -1, np.int64)
         if len(located) and told.any():
-            tree = cKDTree(to_ecef(*_pair(self.dataset.lonlat[located])))
             two = min(2, len(located))
             away, nearest = tree.query(to_ecef(*_pair(rows.lonlat[told])), k=[1, two])
             at[told] = np.where(
@@ -121,6 +120,14 @@ class JoinedRows:
                 self._several += self._counted(several, rows, lambda row: _at(rows.lonlat[row]))
         self._strange += self._counted(told & (at < 0), rows, lambda row: _at(rows.lonlat[row]))
         return at, told
+
+    @cached_property
+    def _tree(self) -> tuple[Ints, Any]:
+        """(rows of the places with coordinates, a tree of where they lie)."""
+        from scipy.spatial import cKDTree
+
+        located = np.flatnonzero(np.isfinite(self.dataset.lonlat).all(axis=1))
+        return located, cKDTree(to_ecef(*_pair(self.dataset.lonlat[located])))
 
     def _counted(self, wrong: NDArray[np.bool_], rows: PointRows, such: Any) -> int:
         if wrong.any() and not self._such:

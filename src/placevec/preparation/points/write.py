@@ -19,7 +19,7 @@ from placevec.errors import SourceError
 from placevec.geo.geoparquet import geo_of_points, wkb_points
 from placevec.io.atomic import replacing
 from placevec.io.progress import Progress
-from placevec.preparation.existing_places import rows_of
+from placevec.preparation.existing_places import PlaceIds
 from placevec.preparation.points.label_schema import Decided
 from placevec.preparation.points.split import Sides, SplitPlan
 from placevec.preparation.points.stage import Staged
@@ -119,7 +119,7 @@ def write_added_labels(
     Returns:
         How many places have a label (``places``), of them without coordinates (``unplaced``), and the ``users``.
     """
-    count, users = len(dataset), Users()
+    count, users, ids = len(dataset), Users(), PlaceIds(dataset)
     side = _sides_of(dataset, plan)
     held: dict[str, NDArray[Any]] = {
         "label": np.full(count, -1, np.int32) if decided.kind == "classes" else np.full(count, np.nan)
@@ -136,7 +136,7 @@ def write_added_labels(
             of_batch = sides.of(batch, used)
             columns, known = _labels(batch, decided, of_batch)
             keep = np.flatnonzero(used & known)
-            rows = rows_of(dataset, batch.column("place_id"))[keep]
+            rows = ids.rows(batch.column("place_id"))[keep]
             columns |= {name: batch.column(name) for name in ("date", "image_row") if name in held}
             if "user" in held:
                 columns["user"] = users.of(batch.column("user").take(pa.array(keep)))
