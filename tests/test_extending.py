@@ -90,7 +90,11 @@ def test_every_command_of_the_page_runs(tmp_path: Path) -> None:
             here = zone_of[words[words.index("--place") + 1]]
             assert [zone_of[one["place_id"]] for one in results[:3]] == [here] * 3
     told = json.loads(run(site, tmp_path, "info", "stations.parquet", "--json").stdout)
-    assert told["view"] == ["coordinates", "series", "fused"]
+    assert {name: view["count"] for name, view in told["views"].items()} == {
+        "coordinates": 120,
+        "series": 110,
+        "fused": 120,
+    }
     done = run(
         site,
         tmp_path,
@@ -105,6 +109,15 @@ def test_every_command_of_the_page_runs(tmp_path: Path) -> None:
         "--json",
     )
     assert len(json.loads(done.stdout)["results"]) == 110 - 1
+    again = run(site, tmp_path, *commands.splitlines()[0].split()[1:])
+    assert again.returncode == 0
+    assert "Reusing" in again.stderr
+    (tmp_path / "stations.csv").write_text(
+        (tmp_path / "stations.csv").read_text() + "x,0,0" + 12 * ",1" + "\n"
+    )
+    changed = run(site, tmp_path, *commands.splitlines()[0].split()[1:])
+    assert changed.returncode == 1
+    assert "made from other inputs: the content of 'stations' is not the same" in changed.stderr
     help_of_it = run(site, tmp_path, "train", "climate", "--help").stdout
     assert "--temperature" in help_of_it
     assert "--near-m" not in help_of_it
@@ -124,6 +137,18 @@ def test_a_broken_plugin_breaks_nothing_else(tmp_path: Path) -> None:
     assert len(done.stderr.strip().splitlines()) == 1
     assert run(site, tmp_path, "train", "loc2vec", "--help").returncode == 0
     assert run(site, tmp_path, "--help").returncode == 0
+
+
+def test_a_fault_of_a_plugin_is_not_called_ours(tmp_path: Path) -> None:
+    site = tmp_path / "site"
+    install(site)
+    module = (site / "climate_vectors.py").read_text()
+    (site / "climate_vectors.py").write_text(module.replace("pd.read_csv(", "pd.no_such_function("))
+    stations(tmp_path)
+    done = run(site, tmp_path, "prepare", "climate", "--stations", "stations.csv", "--out", "d")
+    assert done.returncode == 70
+    assert "it arose in climate_vectors.py, line " in done.stderr
+    assert "of the package climate-vectors: please report it there" in done.stderr
 
 
 def test_a_plugin_cannot_take_a_taken_name(tmp_path: Path) -> None:

@@ -74,3 +74,18 @@ def test_a_view_of_a_kind_that_nobody_reads(tmp_path) -> None:
         DatasetError, match=r"view 'text' is of the kind 'smells', which no installed package reads \(there"
     ):
         Dataset.open(dataset.path).view("text")
+
+
+@pytest.mark.usefixtures("others")
+def test_an_error_in_code_of_others_names_where_it_arose(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Oracle: the traceback's own line; an error of ours, or of a library that we call, names nobody."""
+    point = EntryPoint("climate", "climate_vectors:CLIMATE", "placevec.recipes")
+    monkeypatch.setattr(plugins, "entry_points", lambda group: [point] if group == "placevec.recipes" else [])
+    theirs: dict[str, object] = {"__name__": "climate_vectors"}
+    exec(compile("def build(rows):\n    return int(rows)\n", "/site/climate_vectors.py", "exec"), theirs)
+    with pytest.raises(ValueError) as raised:
+        theirs["build"]("many")  # type: ignore[operator]
+    assert plugins.fault_of(raised.value) == "climate_vectors.py, line 2, of the package ?"
+    with pytest.raises(ValueError) as raised:
+        int("many")
+    assert plugins.fault_of(raised.value) is None

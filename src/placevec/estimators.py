@@ -11,7 +11,9 @@ from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from placevec.core import FUSED
 from placevec.datasets.dataset import Dataset
+from placevec.datasets.views.registry import reader_of
 from placevec.embeddings import Embeddings, EmbeddingsOfViews, load
 from placevec.embeddings.matching import (
     Objects,
@@ -149,7 +151,17 @@ class PlaceFeatures(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         return np.array(feature_names(self.dim_, self.prefix), np.object_)
 
     def _computed(self, model: Model, frame: pd.DataFrame) -> NDArray[np.float32]:
-        """Vectors of the rows' points, computed from the map around them."""
+        """Vectors of the rows' points, computed from what the views show around them."""
+        views = (
+            model.fuse.views
+            if model.fuse is not None and self.view in (None, FUSED)
+            else (model.default_view(self.view),)
+        )
+        if not any(reader_of(model.specs[view]).by_coordinates for view in views):
+            raise InputError(
+                f"the view {views[0]!r} is known for the places of the dataset only, not at any coordinates: write its "
+                "vectors with placevec embed and give them as embeddings="
+            )
         lonlat = points_of(geometry_of_rows(frame))
         inside = np.asarray(np.isfinite(lonlat).all(axis=1))
         inside[inside] = self._dataset.area.contains(lonlat[inside, 0], lonlat[inside, 1])

@@ -11,14 +11,19 @@ Nothing is imported before it is used, and a package that cannot be imported bre
 from __future__ import annotations
 
 import importlib
+import traceback
 from collections.abc import Iterable, Mapping
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from placevec.errors import PlacevecError, UsageError, choose_from
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
+
+GROUPS = ("placevec.views", "placevec.encoders", "placevec.fusions", "placevec.recipes")
+"""Groups of entry points that another package can use."""
 
 
 class Registry:
@@ -102,6 +107,23 @@ class Registry:
             except PlacevecError as error:
                 problems = [*problems, str(error)]
         return problems
+
+
+def fault_of(error: BaseException) -> str | None:
+    """Where an error arose in another package's code, such as ``climate.py, line 60, of the package climate-vectors``.
+
+    None where no such code was running.
+    """
+    owners = {
+        point.module.partition(".")[0]: _package(point)
+        for group in GROUPS
+        for point in entry_points(group=group)
+    }
+    for frame, line in reversed(list(traceback.walk_tb(error.__traceback__))):
+        owner = owners.get(str(frame.f_globals.get("__name__")).partition(".")[0])
+        if owner is not None and owner != "placevec":
+            return f"{Path(frame.f_code.co_filename).name}, line {line}, of the package {owner}"
+    return None
 
 
 def entry_points(group: str) -> Iterable[EntryPoint]:

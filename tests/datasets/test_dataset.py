@@ -13,6 +13,7 @@ import pytest
 import rasterio
 
 from placevec import api, geo
+from placevec.datasets.additions import Made
 from placevec.datasets.dataset import Dataset
 from placevec.datasets.places import Places
 from placevec.datasets.writer import begin, write_dataset
@@ -120,7 +121,7 @@ def test_preparing_again_reuses_and_other_options_are_refused(copied: Path) -> N
     before = {path: path.stat().st_mtime_ns for path in copied.rglob("*")}
     api.prepare("loc2vec", osm_name="helsinki-center", out=copied, spacing=60, size_m=120)
     assert {path: path.stat().st_mtime_ns for path in copied.rglob("*")} == before
-    with pytest.raises(DatasetError, match="other options"):
+    with pytest.raises(DatasetError, match="spacing_m was 60"):
         api.prepare("loc2vec", osm_name="helsinki-center", out=copied, spacing=80, size_m=120)
 
 
@@ -185,8 +186,11 @@ def test_damaged_places(copied: Path) -> None:
 def test_a_recipe_that_begins_a_dataset_overwrites_none(copied: Path, tmp_path: Path) -> None:
     """What recipes of other packages call: neither the directory nor the manifest of another dataset is taken."""
     before = {path: path.read_bytes() for path in copied.rglob("*") if path.is_file()}
-    with pytest.raises(DatasetError, match="is a dataset already: choose another --out, or --force"):
-        begin(copied)
+    mine = {"places": Made("climate", {"stations": "a" * 64})}
+    with pytest.raises(
+        DatasetError, match=r"already holds places, made from .*: choose another --out, or --force"
+    ):
+        begin(copied, mine)
     known = Dataset.open(copied)
     places = Places(known.place_ids[:2], known.lonlat[:2], known.geometry()[:2], None, "given")
     with pytest.raises(DatasetError, match="is a dataset already"):
@@ -195,9 +199,9 @@ def test_a_recipe_that_begins_a_dataset_overwrites_none(copied: Path, tmp_path: 
             sources=[], views={}, report={}, created="2026-01-01T00:00:00Z",
         )  # fmt: skip
     assert {path: path.read_bytes() for path in copied.rglob("*") if path.is_file()} == before
-    begin(tmp_path / "new")
-    begin(tmp_path / "new")  # a killed command goes on
+    assert begin(tmp_path / "new", mine) is None
+    assert begin(tmp_path / "new", mine) is None  # a killed command goes on
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.txt").write_text("x")
     with pytest.raises(DatasetError, match="is not a placevec dataset"):
-        begin(tmp_path / "mine")
+        begin(tmp_path / "mine", mine)

@@ -17,7 +17,8 @@ from placevec.datasets.dataset import Dataset
 from placevec.datasets.joined import JoinedDataset
 from placevec.embeddings import Embeddings, EmbeddingsOfViews
 from placevec.embeddings import load as load_embeddings
-from placevec.errors import EmbeddingsError, ModelError, UsageError
+from placevec.errors import EmbeddingsError, InputError, ModelError, UsageError
+from placevec.estimators import PlaceFeatures
 from placevec.models.fusion import LinearFusion, MeanFusion
 from placevec.models.model import Model
 from placevec.models.reading import Reading
@@ -103,6 +104,14 @@ def test_trained_saved_loaded_embedded_and_searched(name: str, dataset: Dataset,
         place = str(whole.of(view).place_id[0])
         nearest = pv.similar(tmp_path / "e.parquet", view=view, place=place, k=3)
         assert {int(KINDS[ids[one]]) for one in nearest["place_id"]} == {int(KINDS[ids[place]])}
+
+
+def test_features_of_points_need_a_view_that_is_read_at_points(dataset: Dataset) -> None:
+    """Chips and texts are known for the places alone: no column of NaN in their place."""
+    model, _ = model_of(many_views.where2vec, dataset)
+    features = PlaceFeatures(model=model, dataset=dataset, view="text")
+    with pytest.raises(InputError, match="the view 'text' is known for the places of the dataset only"):
+        features.fit_transform(dataset.lonlat)
 
 
 def test_a_view_that_a_place_lacks_has_no_influence(dataset: Dataset, tmp_path: Path) -> None:

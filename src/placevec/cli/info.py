@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,7 @@ from placevec.cli.signature import Json
 from placevec.errors import InputError
 
 if TYPE_CHECKING:
+    from placevec.datasets.dataset import Dataset
     from placevec.models.model import Model
 
 HELP = """\
@@ -59,8 +61,8 @@ def _dataset(path: Path) -> dict[str, Any]:
         "name": dataset.name,
         "places": len(dataset),
         "grid": manifest["places"]["grid"],
-        "footprint_m": round(dataset.footprint_m, 1),
-        "bounds": list(dataset.area.bounds),
+        **_footprint(dataset),
+        "bounds": _rounded(dataset.area.bounds),
         "views": list(dataset.view_names),
         **({"layers": list(dataset.base_map_spec.channels), "zoom": dataset.zoom} if has_map else {}),
         **labels_told(dataset),
@@ -69,6 +71,20 @@ def _dataset(path: Path) -> dict[str, Any]:
         "attribution": dataset.attribution,
         "hash": dataset.hash,
     }
+
+
+def _footprint(dataset: Dataset) -> dict[str, Any]:
+    """How much of the Earth a place covers; points cover none, and what is read around them is named as such."""
+    side = round(dataset.footprint_m, 1)
+    places = dataset.manifest["places"]
+    if places["size_m"] is not None or places["zoom"] is not None:
+        return {"footprint_m": side}
+    return {"footprint_m": 0.0, **({"map window_m": side} if side else {})}
+
+
+def _rounded(bounds: Sequence[float]) -> list[float]:
+    """West, south, east, north to about a tenth of a meter."""
+    return [round(edge, 6) for edge in bounds]
 
 
 def _model(path: Path) -> dict[str, Any]:
@@ -91,19 +107,23 @@ def _model(path: Path) -> dict[str, Any]:
 
 
 def _read_by(model: Model) -> dict[str, Any]:
-    """What a model reads, and what it predicts."""
+    """What a model reads, with which encoders, and what it predicts."""
     from placevec.datasets.views.registry import reader_of
 
-    named = [getattr(module, "encoder", None) for module in model.modules.values()]
     facts: dict[str, Any] = {
         "reads": [f"{name}: {reader_of(spec).shows(spec)}" for name, spec in model.specs.items()]
     }
-    if encoders := [name for name in named if isinstance(name, str)]:
-        facts["encoder"] = encoders[0] if len(encoders) == 1 else encoders
+    encoders = {
+        name: getattr(module, "encoder", type(module).__name__) for name, module in model.modules.items()
+    }
+    facts["encoder"] = encoders if len(encoders) > 1 else next(iter(encoders.values()))
     if model.fuse is not None:
         facts["fuses"] = list(model.fuse.views)
-    if model.seen:
-        facts |= {"layers": list(model.seen), "layers_kept_out": list(model.dropped)}
+    for spec in model.specs.values():
+        if spec.channels:
+            facts[f"{spec.name} {reader_of(spec).words}s"] = list(spec.channels)
+    if model.dropped:
+        facts["layers kept out"] = list(model.dropped)
     for view, head in model.heads.items():
         of_view = f" of {view}" if len(model.heads) > 1 else ""
         facts |= {f"predicts{of_view}": head.kind, f"classes{of_view}": list(head.classes)}
@@ -115,12 +135,11 @@ def _embeddings(path: Path) -> dict[str, Any]:
 
     table = load(path)
     provenance = table.provenance
-    one = table.of() if len(table.views) == 1 else None
+    tables = [table.of(view) for view in table.views]
     return {
         "is": "embeddings",
         "count": len(table),
-        "dim": next(iter(table.dims.values())) if len(set(table.dims.values())) == 1 else table.dims,
-        "view": list(table.views) if one is None else one.view,
+        "views": {one.view: {"count": len(one), "dim": one.dim} for one in tables},
         "model_hash": provenance.model_hash,
         "model_path": provenance.model_path,
         "dataset_hash": provenance.dataset_hash,
@@ -137,7 +156,7 @@ def _extract(path: Path) -> dict[str, Any]:
     check_whole(path)
     return {
         "is": "OpenStreetMap extract",
-        "bounds": list((header.area or extent(path)).bounds),
+        "bounds": _rounded((header.area or extent(path)).bounds),
         "timestamp": header.timestamp,
         "generator": header.generator,
         "bytes": path.stat().st_size,

@@ -33,12 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         known = _machine_problem(error)
         if known is not None:
             return _fail(known, error)
-        shown = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-        return _fail(
-            f"unexpected {shown[:300]}; this is a fault of placevec: please report it with what {DEBUG}=1 adds",
-            error,
-            code=70,
-        )
+        return _fail(_unexpected(error), error, code=70)
 
 
 def _run(words: list[str]) -> int:
@@ -63,6 +58,16 @@ def _with_help(words: list[str]) -> list[str]:
 
     alone = len(words) == 1 and words[0] in VERBS and words[0] not in ("demo", "doctor")
     return [*words, "--help"] if alone else words
+
+
+def _unexpected(error: Exception) -> str:
+    """An error that no user can have caused, and whose it is."""
+    from placevec.plugins import fault_of
+
+    shown = f"unexpected {type(error).__name__}" + (f": {error}"[:300] if str(error) else "")
+    if (where := fault_of(error)) is not None:
+        return f"{shown}; it arose in {where}: please report it there, with the traceback that {DEBUG}=1 adds"
+    return f"{shown}; this is a fault of placevec: please report it, with the traceback that {DEBUG}=1 adds"
 
 
 def _machine_problem(error: Exception) -> str | None:

@@ -102,9 +102,25 @@ def print_facts(facts: Mapping[str, Any]) -> None:
     table.add_column(no_wrap=True)
     table.add_column(overflow="fold")
     for name, value in facts.items():
-        items = value if isinstance(value, list | tuple) else [value]
-        table.add_row(Text(name), Text(", ".join(clean(item, width=2_000) for item in items)))
+        table.add_row(Text(name), Text(clean(_fact(value), width=20_000)))
     console().print(table)
+
+
+def _fact(value: Any) -> str:
+    """A value in a line.
+
+    >>> _fact({"map": {"count": 40, "dim": 32}}), _fact(["roads", "water"])
+    ('map (count 40, dim 32)', 'roads, water')
+    """
+    if isinstance(value, dict):
+        parts = (
+            f"{name} ({', '.join(f'{key} {one}' for key, one in item.items())})"
+            if isinstance(item, dict)
+            else f"{name}: {item}"
+            for name, item in value.items()
+        )
+        return ", ".join(parts)
+    return ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
 
 
 def plain_rows(found: Any) -> list[list[Any]]:

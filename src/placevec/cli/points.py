@@ -71,7 +71,9 @@ def show_labeled(dataset: Dataset, out: Path) -> None:
     from placevec.datasets.views.registry import reader_of
 
     report = dataset.manifest["report"]
-    say(f"{counted(len(dataset), 'place')} of {counted(report['rows'], 'row')}: {out}")
+    joined = any("labels" in one["added"] for one in dataset.manifest.get("additions", ()))
+    rows = counted(report["rows"], "row")
+    say(f"{counted(len(dataset), 'place')}{f', labels from {rows}' if joined else f' of {rows}'}: {out}")
     for reason, count in report["left_out"].items():
         hint = "; --keep-duplicates keeps them" if reason.startswith("repeats") else ""
         say(f"Left out: {counted(count, 'row')}, {reason}{hint}")

@@ -98,10 +98,14 @@ def command(
 
 def described(query: dict[str, object]) -> str:
     """What was searched for, in words."""
+    from placevec.core import FUSED
+
+    by = ", by the vectors that fuse all views" if query.get("view") == FUSED else ""
     if query.get("embedded_afresh"):
-        return f"Places like lon={query['lon']}, lat={query['lat']} (embedded afresh)"
-    named = f" ({clean(query['name'])})" if query.get("name") else ""
-    asked = f"Places like {clean(query['place_id'])}{named}"
+        return f"Places like lon={query['lon']}, lat={query['lat']} (embedded afresh){by}"
+    name = query.get("name")
+    named = f" ({clean(name)})" if name and name != query["place_id"] else ""
+    asked = f"Places like {clean(query['place_id'])}{named}{by}"
     away = query.get("distance_m")
     if not isinstance(away, float) or away < 0.5:
         return asked

@@ -13,6 +13,7 @@ the dataset is the old one until the moment at which it is the new one. Its plac
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -27,10 +28,12 @@ from placevec.errors import DatasetError, InputError
 from placevec.io import atomic
 from placevec.io.json_documents import NONE, check, read_json
 from placevec.io.progress import Progress
+from placevec.options import Options, options_of
 
 PLACES_PART, LABELS_PART, MAP_PART = "places", "labels", MAP
 MAP_LABELS_PART = "map_labels"
 """Land use and points of interest beside a map of ready tiles."""
+_HASH = re.compile(r'"[0-9a-f]{16,64}"')
 _PLAN, _READY = "inputs.json", "ready.json"
 _TRANSITION = {
     "created": str, "kind": str, "what": str, "files": [str], "sources": [dict], "views": dict,
@@ -50,6 +53,21 @@ class Made:
 
     kind: str
     inputs: Mapping[str, Any]
+
+    @classmethod
+    def from_options(cls, kind: str, options: Options) -> Made:
+        """What follows from the options of a preparation alone: their values, and the content of the files they name.
+
+        Raises:
+            InputError: a file cannot be read.
+        """
+        values = options.as_json()
+        for one in options_of(type(options)):
+            if one.kind is Path and (given := values[one.name]):
+                values[one.name] = (
+                    [_content_of(Path(path)) for path in given] if one.many else _content_of(Path(given))
+                )
+        return cls(kind, values)
 
     def plain(self) -> Made:
         """The same as a manifest gives it back."""
@@ -93,16 +111,32 @@ def is_made(dataset: Dataset, part: str, wanted: Made) -> bool:
         return False
     if before.kind != wanted.kind:
         raise DatasetError(
-            f"{dataset.path} holds {_called(part)} already, made from {_source_of(dataset, part)}: choose another --out, "
+            f"{dataset.path} already holds {_called(part)}, made from {_source_of(dataset, part)}: choose another --out, "
             "or --force to start the whole dataset afresh"
         )
     for option, value in _plain(wanted.inputs).items():
         if before.inputs.get(option) != value:
             raise DatasetError(
-                f"{dataset.path} holds {_called(part)} made with other options ({option} differs): choose another --out, "
-                "or --force to start the whole dataset afresh"
+                f"{dataset.path} already holds {_called(part)} made from other inputs: "
+                f"{_difference(option, before.inputs.get(option), value)}. Choose another --out, or --force to start the "
+                "whole dataset afresh"
             )
     return True
+
+
+def _difference(option: str, before: Any, now: Any) -> str:
+    """How one input differs, in words; a hash says only that the content does."""
+    if isinstance(before, dict) and isinstance(now, dict):
+        own = next(name for name in (*now, *before) if before.get(name) != now.get(name))
+        return _difference(f"{option}.{own}", before.get(own), now.get(own))
+    if any(_HASH.search(json.dumps(one)) for one in (before, now)):
+        return f"the content of {option!r} is not the same (a different file, or one that has changed)"
+    return f"{option} was {_short(before)} and is now {_short(now)}"
+
+
+def _short(value: Any) -> str:
+    text = "not set" if value is None else json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= 80 else f"{text[:77]}..."
 
 
 def reused(dataset: Dataset, wanted: Mapping[str, Made], progress: Progress) -> Dataset:
@@ -333,6 +367,16 @@ def provenance(parts: Mapping[str, Made], *, sources: int, created: str) -> dict
 def _entry(of: Made, sources: list[int], created: str) -> dict[str, Any]:
     about = {"kind": of.kind, "created": created, "placevec_version": __version__, "sources": sources}
     return {**about, "inputs": _plain(of.inputs)}
+
+
+def _content_of(path: Path) -> str:
+    """Hash of a file; of a directory, only its path."""
+    if path.is_dir():
+        return str(path.resolve())
+    try:
+        return atomic.sha256_of_file(path)
+    except OSError as error:
+        raise InputError(f"cannot read {path}: {error.strerror}") from error
 
 
 def _files_of(dataset: Dataset) -> set[str]:

@@ -12,13 +12,14 @@ from typing import Any
 import pyarrow as pa
 
 from placevec._version import __version__
-from placevec.datasets.additions import Made, provenance
+from placevec.datasets.additions import Made, provenance, reused
 from placevec.datasets.dataset import FORMAT, MANIFEST, PLACES, SCHEMA_VERSION, WORK, Dataset
 from placevec.datasets.places import Objects, Places
 from placevec.errors import DatasetError
 from placevec.geo import Area
 from placevec.geo.geoparquet import write_geoparquet
 from placevec.io import atomic
+from placevec.io.progress import SILENT, Progress
 
 
 def begun(out: Path) -> Dataset | None:
@@ -36,15 +37,21 @@ def begun(out: Path) -> Dataset | None:
     return None
 
 
-def begin(out: Path) -> None:
-    """Make the directory of a dataset that is not there yet; a killed command may go on in it.
+def begin(out: Path, parts: Mapping[str, Made], progress: Progress = SILENT) -> Dataset | None:
+    """Make the directory of a new dataset and return None; or return the dataset that lies there, made of the same parts.
+
+    Args:
+        out: the directory. A killed command may have begun in it.
+        parts: what each part will be made of; `write_dataset` takes them too.
+        progress: where the reuse is reported.
 
     Raises:
-        DatasetError: a dataset or something else lies there.
+        DatasetError: something else lies there, or a dataset made of something else; the difference is named.
     """
-    if begun(out) is not None:
-        raise DatasetError(f"{out} is a dataset already: choose another --out, or --force to make it anew")
+    if (there := begun(out)) is not None:
+        return reused(there, parts, progress)
     (out / WORK).mkdir(parents=True, exist_ok=True)
+    return None
 
 
 def write_dataset(

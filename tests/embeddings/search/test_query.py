@@ -46,6 +46,7 @@ def test_by_place(tiles: Embeddings) -> None:
         "lat": tiles.lonlat[44, 1],
         "distance_m": 0.0,
         "embedded_afresh": False,
+        "view": "map",
         "metric": "euclidean",
         "measure": "distance",
         "min_distance_m": 0.0,

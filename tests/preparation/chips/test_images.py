@@ -166,7 +166,7 @@ def test_features_join_a_table_of_points(tmp_path: Path) -> None:
         == dataset.hash
     )
     np.save(tmp_path / "f.npy", numbers + 1)
-    with pytest.raises(DatasetError, match=r"made with other options \(features differs"):
+    with pytest.raises(DatasetError, match=r"made from other inputs: .*features"):
         prepare(tmp_path / "ds", points=tmp_path / "p.csv", image_features=tmp_path / "f.npy")
 
 

@@ -127,13 +127,13 @@ def test_the_same_command_reuses_and_others_are_named(dataset: Dataset, tmp_path
     assert label(dataset.path, frame, tmp_path).hash == labeled.hash
     again = api.prepare("loc2vec", osm_name="helsinki-center", out=dataset.path, spacing=80, size_m=120)
     assert again.hash == labeled.hash
-    with pytest.raises(DatasetError, match=r"holds labels made with other options \(min_per_class differs\)"):
+    with pytest.raises(DatasetError, match=r"holds labels made from other inputs: .*min_per_class"):
         label(dataset.path, frame, tmp_path, min_per_class=2)
-    with pytest.raises(DatasetError, match=r"holds labels made with other options \(columns differs\)"):
+    with pytest.raises(DatasetError, match=r"holds labels made from other inputs: .*columns"):
         label(dataset.path, frame, tmp_path, "who")
-    with pytest.raises(DatasetError, match=r"holds labels made with other options \(points differs\)"):
+    with pytest.raises(DatasetError, match=r"holds labels made from other inputs: .*points"):
         label(dataset.path, frame[:100], tmp_path)
-    with pytest.raises(DatasetError, match=r"holds places made with other options \(spacing_m differs\)"):
+    with pytest.raises(DatasetError, match=r"holds places made from other inputs: .*spacing_m"):
         api.prepare("loc2vec", osm_name="helsinki-center", out=dataset.path, spacing=60, size_m=120)
     assert Dataset.open(dataset.path).hash == labeled.hash
 
@@ -188,7 +188,7 @@ def test_one_row_of_another_place_is_enough(dataset: Dataset, tmp_path: Path) ->
 def test_two_labels_of_one_place_contradict(dataset: Dataset, tmp_path: Path, kept: list[str]) -> None:
     frame = trees(dataset)
     twice = pd.concat([frame, frame[:1].assign(species="yew")], ignore_index=True)
-    with pytest.raises(SourceError, match="names both row 0 and row 150, which differ"):
+    with pytest.raises(SourceError, match="names both row 0 and row 150, which differ: keep one row"):
         label(dataset.path, twice[[*kept, "species"]], tmp_path)
     same = pd.concat([frame, frame[:5]], ignore_index=True)
     labeled = label(dataset.path, same[[*kept, "species"]], tmp_path)
@@ -254,7 +254,7 @@ def test_what_it_says(dataset: Dataset, tmp_path: Path, capsys: pytest.CaptureFi
     assert main([*command[:-1], str(dataset.path), "-q"]) == 1
     line = capsys.readouterr().err
     assert line.count("\n") == 1
-    assert "holds labels made with other options (points differs)" in line
+    assert "holds labels made from other inputs: the content of 'points' is not the same" in line
 
 
 # --- images and features ----------------------------------------------------------------------------------------------

@@ -196,7 +196,7 @@ def test_nothing_is_fetched_twice(server: Server, tmp_path: Path) -> None:
     other = prepare(server, tmp_path, out=tmp_path / "other", bbox=box(3, 3))
     assert len(other) == 9
     assert len(server.requests) == count
-    with pytest.raises(DatasetError, match="made with other options"):
+    with pytest.raises(DatasetError, match="made from other inputs"):
         prepare(server, tmp_path, bbox=box(2, 2))
 
 

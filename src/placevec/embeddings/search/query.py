@@ -91,8 +91,8 @@ def similar(
     same = _same(emb.vectors, wanted[0], row)
     measure = "product" if metric == "dot" else "distance"
     asked |= {
-        "name": None if row is None else emb.names[row], "metric": metric, "measure": measure, "min_distance_m": apart,
-        "same_vector": same,
+        "name": None if row is None else emb.names[row], "view": emb.view, "metric": metric, "measure": measure,
+        "min_distance_m": apart, "same_vector": same,
     }  # fmt: skip
     frame = _answer(emb, rows, 0.0 - distances if metric == "dot" else distances, measure)
     frame.attrs["query"] = asked

@@ -174,7 +174,10 @@ def _labelled(
     shutil.rmtree(staging, ignore_errors=True)
     staging.mkdir(parents=True)
     rows = JoinedRows(source, dataset)
-    staged = stage(rows, staging, keep_repeats=keep_repeats, keep_unplaced=keep_unplaced, progress=progress)
+    staged = stage(
+        rows, staging, keep_repeats=keep_repeats, keep_unplaced=keep_unplaced, progress=progress,
+        remedy="keep one row of each place",
+    )  # fmt: skip
     _check_several(staged, source)
     decided = labels_of(staged)
     _check_enough(staged, decided, source)

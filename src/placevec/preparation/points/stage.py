@@ -96,7 +96,13 @@ class Staged:
 
 
 def stage(
-    source: PointSource, work: Path, *, keep_repeats: bool, keep_unplaced: bool, progress: Progress
+    source: PointSource,
+    work: Path,
+    *,
+    keep_repeats: bool,
+    keep_unplaced: bool,
+    progress: Progress,
+    remedy: str = "choose another column with --id, or --id row for the number of the row",
 ) -> Staged:
     """Put down the rows of a source in ``work``.
 
@@ -106,6 +112,7 @@ def stage(
         keep_repeats: use rows that repeat another; two rows of one id are refused all the same.
         keep_unplaced: use rows of validation and test that have no coordinates (an image may know them).
         progress: where to report.
+        remedy: what to do when two rows of one id differ.
 
     Raises:
         SourceError: what the source raises; an empty table; a row without id, or two rows of one id that differ.
@@ -144,7 +151,7 @@ def stage(
         first, second = _at(staged, clash[0]), _at(staged, clash[1])
         raise SourceError(
             f"{source.path}: {source.columns.id} {first['place_id']!r} names both row {first['row']} and row "
-            f"{second['row']}, which differ: choose another column with --id, or --id row for the number of the row"
+            f"{second['row']}, which differ: {remedy}"
         )
     if staged.repeated.any():
         staged.left_out[REPEATED] += int(staged.repeated.sum())
