@@ -111,8 +111,8 @@ def test_clusters_are_named_by_their_middle_and_what_they_hold(tmp_path: Path) -
     shares[truth == 0, 0], shares[truth == 1, 1], shares[:, 2] = 0.5, 1.0, 0.3
     shares[0] = np.nan
     named = plain.holding(["water", "roads", "buildings"], shares)
-    assert named.holds == ("water 50 %", "roads 100 %")
-    assert [one.split(": ")[1] for one in named.summary()["name"]] == ["water 50 %", "roads 100 %"]
+    assert named.holds == ("water 50%", "roads 100%")
+    assert [one.split(": ")[1] for one in named.summary()["name"]] == ["water 50%", "roads 100%"]
     assert len(set(named.names)) == 2
     assert named.columns()["cluster_name"].tolist() == [named.names[one] for one in named.label]
     for ending in ("parquet", "csv", "geojson"):

@@ -8,12 +8,15 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import shapely
 from pyproj import Geod
 
+from placevec.embeddings import Embeddings, Provenance
+from placevec.embeddings.search.query import similar
 from placevec.explorer import write_page
 from placevec.explorer.maps.cartography import paint
 from placevec.explorer.maps.pictures import MapPictures
-from placevec.geo import TILE_PX, lonlat_to_tile_xy, tile_xy_to_lonlat
+from placevec.geo import TILE_PX, distance_m, lonlat_to_tile_xy, tile_xy_to_lonlat
 from tests.explorer.conftest import Opened, Written, isolated_place
 from tests.explorer.standin import CORNER, LAYERS, StandInDataset, embeddings_of, write_map
 
@@ -130,10 +133,37 @@ def test_more_neighbors_and_similarity_colors(opened: Opened, written: Written) 
     opened.page.select_option("#card h3 select", "50")
     row = list(written.emb.place_id).index(place)
     assert [one["place_id"] for one in opened.state("s.neighbors")] == exact_neighbors(written, row, 50)[0]
+    before = opened.state("s.coloring")
     opened.page.get_by_role("button", name="Color by similarity").click()
     assert opened.state("s.coloring") == "similarity"
     opened.page.keyboard.press("Escape")
-    assert opened.state("s.coloring") == "layer"
+    assert opened.state("s.coloring") == before == "column-0"
+
+
+def test_similar_places_that_overlap_are_left_out(open_page: Open, tmp_path: Path) -> None:
+    """Boxes of 120 m every 60 m. Oracle: `placevec.similar`, which spaces its results with other code (a pair of NumPy
+    arrays of chords there, a loop over points of the sphere here).
+    """
+    north, east = np.divmod(np.arange(400), 20)
+    lonlat = np.stack([24.9 + east * 60 / 55_000, 60.1 + north * 60 / 111_300], axis=1)
+    boxes = np.array(
+        [shapely.box(x - 6e-4 * 1.8, y - 5.39e-4, x + 6e-4 * 1.8, y + 5.39e-4) for x, y in lonlat]
+    )
+    smooth = np.stack([np.sin(north / 3), np.cos(north / 3), np.sin(east / 4), np.cos(east / 4)], axis=1)
+    ids = [f"p{row}" for row in range(400)]
+    emb = Embeddings(ids, smooth, lonlat, boxes, np.full(400, None, object), "map", Provenance("m", "d"))
+    opened = open_page(write_page(emb, tmp_path / "page.html").path)
+    x, y = lonlat[187]
+    opened.page.fill("#search", f"{x + 1e-5:.6f}, {y:.6f}")
+    opened.page.keyboard.press("Enter")
+    opened.settle()
+    assert opened.state("s.focus") == "p187"
+    expected = similar(emb, place="p187", k=12)
+    found = opened.state("s.neighbors")
+    np.testing.assert_allclose([one["distance"] for one in found], expected["distance"], atol=2e-5)
+    listed = np.array([lonlat[int(one["place_id"][1:])] for one in found])
+    assert distance_m(*listed.T, x, y).min() > 118
+    assert not opened.complaints
 
 
 def test_legend_follows_the_coloring_and_isolates(opened: Opened, written: Written) -> None:

@@ -52,10 +52,11 @@ def cluster(
     )
     ground = recorded_dataset(table, dataset)
     if ground is not None:
+        from placevec.explorer.coloring import content_of
         from placevec.explorer.maps.scene import has_map, layer_shares
 
         shares = layer_shares(ground, table.place_id) if has_map(ground) else None
-        found = found if shares is None else found.holding(*shares)
+        found = found if shares is None else found.holding(*content_of(*shares))
     if out is not None:
         found.save(out)
     return found

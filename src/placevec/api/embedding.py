@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -63,6 +63,8 @@ def embed(
         progress.say(
             f"Note: {dataset.path} has no {' and no '.join(lacking)}: vectors are of {', '.join(chosen)} alone"
         )
+    for note in _differences(model, dataset, chosen):
+        progress.say(f"Note: {note}")
     rows = np.flatnonzero(model.known(dataset, chosen))
     if len(rows) == 0:
         raise DatasetError(
@@ -79,3 +81,17 @@ def embed(
         if work is not None:
             shutil.rmtree(work, ignore_errors=True)
     return embeddings
+
+
+def _differences(model: Model, dataset: Dataset, views: Sequence[str]) -> Iterator[str]:
+    """What the vectors show that the places do not, and the other way round."""
+    for view in views:
+        spec, stored = model.specs[view], dataset.spec(view)
+        side = spec.size_m
+        if side is not None and dataset.footprint_m and abs(side / dataset.footprint_m - 1.0) > 0.1:
+            yield (
+                f"the model reads {side:.0f} m around each place, though the places of {dataset.path} are "
+                f"{dataset.footprint_m:.0f} m wide"
+            )
+        if unread := [name for name in stored.channels if name not in spec.channels]:
+            yield f"the model does not read {', '.join(unread)} of the view {view}"

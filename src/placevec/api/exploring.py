@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from placevec.api.inputs import PathLike, Vectors, recorded_dataset, table_of
+from placevec.api.inputs import PathLike, Vectors, recorded_dataset, table_of, window_m
 from placevec.datasets.dataset import Dataset
 from placevec.errors import UsageError
 from placevec.io import atomic
@@ -86,8 +86,8 @@ def explore(
         require_plots(projections)
     table = table_of(embeddings, view)
     drawn = Drawn.of(
-        table, dataset=recorded_dataset(table, dataset), columns=columns, clusters=clusters, max_places=max_places,
-        seed=seed, progress=progress,
+        table, dataset=recorded_dataset(table, dataset), columns=columns, clusters=clusters,
+        window_m=window_m(table), max_places=max_places, seed=seed, progress=progress,
     )  # fmt: skip
     return Explored(
         None if html is None else page_of(drawn, Path(html), title=title),

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Union
 
 from placevec.datasets.dataset import Dataset
 from placevec.errors import DatasetError, ModelError, PlacevecError
+from placevec.io.json_documents import read_json
 from placevec.io.progress import printable
 
 if TYPE_CHECKING:
@@ -93,6 +94,24 @@ def recorded_model(embeddings: Embeddings, model: Model | PathLike | None = None
             f"the vectors were made by another model ({embeddings.provenance.model_hash[:12]}) than {found.path}"
         )
     return found
+
+
+def window_m(table: Embeddings, model: Model | PathLike | None = None) -> float | None:
+    """Side in meters of the square that the model reads around a place; None where that is not known.
+
+    Only the model's ``config.json`` is read, not its weights.
+    """
+    if model is not None and not isinstance(model, str | Path):
+        return model.specs[table.view].size_m if table.view in model.specs else None
+    if model is None and not table.provenance.model_path:
+        return None
+    folder = Path(table.provenance.model_path if model is None else model)
+    try:
+        size = read_json(folder / "config.json")["reads"][table.view]["spec"]["size_m"]
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return None
+    fits = isinstance(size, int | float) and not isinstance(size, bool) and 0 < size < 1e7
+    return float(size) if fits else None
 
 
 def now() -> str:

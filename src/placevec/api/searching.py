@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from placevec.api.inputs import PathLike, Vectors, recorded_dataset, recorded_model, table_of
+from placevec.api.inputs import PathLike, Vectors, recorded_dataset, recorded_model, table_of, window_m
 from placevec.datasets.dataset import Dataset
 from placevec.geo.areas import Box, area_of
-from placevec.io.json_documents import read_json
 
 if TYPE_CHECKING:
     import geopandas as gpd
 
-    from placevec.embeddings import Embeddings
     from placevec.embeddings.search.exact import Metric
     from placevec.models.model import Model
 
@@ -67,7 +64,7 @@ def similar(
         "bbox": area_of(bbox),
         "min_distance_m": min_distance_m,
     }
-    if min_distance_m is None and (footprint := _window_m(table, model)) is not None:
+    if min_distance_m is None and (footprint := window_m(table, model)) is not None:
         options["min_distance_m"] = ABOUT * footprint
     if name is not None:
         named = places_named(table, name)
@@ -86,21 +83,3 @@ def similar(
     if not np.isfinite(vector).all():  # the view is read by place, and this point is none
         return search(table, lon=lon, lat=lat, **options)
     return search(table, lon=lon, lat=lat, vector=vector, **options)
-
-
-def _window_m(table: Embeddings, model: Model | PathLike | None) -> float | None:
-    """Side in meters of the ground that the model looks at around a place; None where that is not known here.
-
-    Only the model's description is read: a search by place needs no weights.
-    """
-    if model is not None and not isinstance(model, str | Path):
-        return model.specs[table.view].size_m if table.view in model.specs else None
-    if model is None and not table.provenance.model_path:
-        return None
-    folder = Path(table.provenance.model_path if model is None else model)
-    try:
-        size = read_json(folder / "config.json")["reads"][table.view]["spec"]["size_m"]
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
-        return None
-    fits = isinstance(size, int | float) and not isinstance(size, bool) and 0 < size < 1e7
-    return float(size) if fits else None

@@ -26,7 +26,7 @@ def what_they_hold(label: NDArray[np.int64], kinds: Sequence[str], shares: NDArr
     The text is empty where of no place of a cluster the shares are known.
 
     >>> what_they_hold(np.array([0, 0, 1]), ["water", "roads"], np.array([[0.9, 0.1], [0.7, 0.1], [0.0, 0.1]]))
-    ('water 80 %', 'as elsewhere')
+    ('water 80%', 'as elsewhere')
     """
     shares = np.asarray(shares, np.float64)
     known = np.isfinite(shares).all(axis=1)
@@ -44,5 +44,5 @@ def what_they_hold(label: NDArray[np.int64], kinds: Sequence[str], shares: NDArr
         above = (mean - everywhere) / np.where(spread > 0, spread, 1.0)
         order = np.argsort(-above, kind="stable")
         most = [one for one in order if mean[one] >= max(LEAST, MORE * everywhere[one])][:NAMED]
-        texts.append(", ".join(f"{kinds[one]} {100 * mean[one]:.0f} %" for one in most) or "as elsewhere")
+        texts.append(", ".join(f"{kinds[one]} {100 * mean[one]:.0f}%" for one in most) or "as elsewhere")
     return tuple(texts)

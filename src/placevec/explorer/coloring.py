@@ -143,12 +143,11 @@ def of_layers(layers: Sequence[str], shares: NDArray[np.float32]) -> list[Colori
     >>> [kind["label"] for kind in layer.content["categories"]], density.values.round(1).tolist()
     (['roads', 'water'], [0.7, 0.2])
     """
-    content = [channel for channel, name in enumerate(layers) if name not in NOT_CONTENT]
-    if not content:
+    names, content = content_of(layers, shares)
+    if not names:
         return []
-    inside = np.nan_to_num(shares[:, content])
-    largest = np.where(inside.max(axis=1) > 0, inside.argmax(axis=1), len(content))
-    names = [layers[channel] for channel in content]
+    inside = np.nan_to_num(content)
+    largest = np.where(inside.max(axis=1) > 0, inside.argmax(axis=1), len(names))
     spare = iter([color for color in COLORS if color not in {LAYER_COLORS.get(name) for name in names}])
     kinds = [(name, LAYER_COLORS.get(name) or next(spare, None)) for name in names] + [("nothing", None)]
     codes, kinds = _by_frequency(largest, kinds)
@@ -158,6 +157,16 @@ def of_layers(layers: Sequence[str], shares: NDArray[np.float32]) -> list[Colori
                     "The layer that covers most of the place, except boundaries and places."),
         by_number("density", "Content density", density, "layers", "Average number of layers covering a point."),
     ]  # fmt: skip
+
+
+def content_of(layers: Sequence[str], shares: NDArray[np.float32]) -> tuple[list[str], NDArray[np.float32]]:
+    """The layers, and their (N, C) shares, without those that say nothing about what is at a place.
+
+    >>> content_of(["places", "roads"], np.array([[1.0, 0.25]], np.float32))
+    (['roads'], array([[0.25]], dtype=float32))
+    """
+    kept = [channel for channel, name in enumerate(layers) if name not in NOT_CONTENT]
+    return [layers[channel] for channel in kept], shares[:, kept]
 
 
 def _by_frequency(
@@ -234,10 +243,13 @@ def _contrasting(centers: Floats, size: float) -> list[int]:
 # --- clusters ------------------------------------------------------------------------------------------------
 
 
-def of_clusters(label: NDArray[np.int64], name: str = "Cluster", note: str | None = None) -> Coloring:
+def of_clusters(
+    label: NDArray[np.int64], name: str = "Cluster", note: str | None = None, holds: Sequence[str] = ()
+) -> Coloring:
     """By cluster: ``label`` (N,) from 0; negative for places in no cluster, which are gray and listed last.
 
-    Clusters 11 to 20 have darker colors and 21 to 30 lighter ones; beyond that, colors repeat.
+    ``holds`` says by cluster number what its places hold; it becomes the name. Clusters 11 to 20 have darker colors and
+    21 to 30 lighter ones; beyond that, colors repeat.
 
     >>> [kind["label"] for kind in of_clusters(np.array([0, 0, 1, -1])).content["categories"]]
     ['cluster 0', 'cluster 1', 'in no cluster']
@@ -245,12 +257,17 @@ def of_clusters(label: NDArray[np.int64], name: str = "Cluster", note: str | Non
     numbers = np.unique(label[label >= 0])
     codes = np.where(label < 0, len(numbers), np.searchsorted(numbers, label))
     kinds: list[tuple[str, str | None]] = [
-        (f"cluster {number}", _shade(COLORS[at % len(COLORS)], at // len(COLORS)))
+        (_cluster(number, holds), _shade(COLORS[at % len(COLORS)], at // len(COLORS)))
         for at, number in enumerate(numbers.tolist())
     ]
     if (label < 0).any():
         kinds.append(("in no cluster", None))
     return by_category("cluster", name, codes.astype(np.int64), kinds, note)
+
+
+def _cluster(number: int, holds: Sequence[str]) -> str:
+    """The name of a cluster in the legend."""
+    return f"{number}: {holds[number]}" if number < len(holds) and holds[number] else f"cluster {number}"
 
 
 def _shade(color: str, turn: int) -> str:

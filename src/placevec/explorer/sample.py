@@ -9,12 +9,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from placevec.embeddings.cluster_contents import what_they_hold
+from placevec.embeddings.search.spacing import ABOUT, footprint_m
 from placevec.errors import InputError, UsageError
 from placevec.explorer.coloring import (
     CLUSTER,
     Coloring,
     by_rgb,
     cluster_numbers,
+    content_of,
     of_blocks,
     of_clusters,
     of_columns,
@@ -45,6 +48,7 @@ class Drawn:
         dataset: source of map and layers, or None.
         table: the user's columns to color by, or None.
         clusters: number of clusters if the columns contain none; None chooses it by silhouette.
+        window_m: side in meters of the square that the model reads around a place; None shows the places themselves.
         seed: random seed of the sample, of t-SNE and UMAP, and of clustering.
         progress: progress reporting.
     """
@@ -54,6 +58,7 @@ class Drawn:
     dataset: Dataset | None = None
     table: pd.DataFrame | None = None
     clusters: int | None = None
+    window_m: float | None = None
     seed: int = 0
     progress: Progress = SILENT
     _reduced: dict[tuple[Method, int], Reduction] = field(default_factory=dict, repr=False)
@@ -66,6 +71,7 @@ class Drawn:
         dataset: Dataset | None = None,
         columns: pd.DataFrame | None = None,
         clusters: int | None = None,
+        window_m: float | None = None,
         max_places: int = 20_000,
         seed: int = 0,
         progress: Progress = SILENT,
@@ -76,7 +82,7 @@ class Drawn:
             raise InputError(
                 f"the number of clusters of {len(rows)} places must be 1 to {len(rows)}; got {clusters}"
             )
-        drawn = cls(emb, rows, dataset, columns, clusters, seed, progress)
+        drawn = cls(emb, rows, dataset, columns, clusters, window_m, seed, progress)
         _ = drawn.columns  # fails before any work if they do not match
         return drawn
 
@@ -131,7 +137,19 @@ class Drawn:
         """The map around the places; None without a map."""
         if self.dataset is None or not has_map(self.dataset):
             return None
-        return draw_scene(self.dataset, self.place_id, self.progress)
+        return draw_scene(self.dataset, self.place_id, self.window_m, self.progress)
+
+    @cached_property
+    def shares(self) -> tuple[tuple[str, ...], NDArray[np.float32]] | None:
+        """(layers, (N, C) share of what the model reads around a place that each covers); None without layers."""
+        if self.dataset is None or not has_map(self.dataset):
+            return None
+        return layer_shares(self.dataset, self.place_id, self.window_m)
+
+    @property
+    def apart_m(self) -> float:
+        """Minimum distance in meters between similar places that are listed: nearer ones show much the same ground."""
+        return ABOUT * (self.window_m or footprint_m(self.emb) or 0.0)
 
     @cached_property
     def columns(self) -> list[Coloring]:
@@ -141,11 +159,12 @@ class Drawn:
     @cached_property
     def known(self) -> list[Coloring]:
         """By dominant layer, content density and spatial block, if available; then the user's columns."""
-        shares = None
-        if self.dataset is not None and has_map(self.dataset):
-            shares = layer_shares(self.dataset, self.place_id)
         blocks = of_blocks(self.lonlat)
-        return [*(of_layers(*shares) if shares else []), *([blocks] if blocks else []), *self.columns]
+        return [
+            *(of_layers(*self.shares) if self.shares else []),
+            *([blocks] if blocks else []),
+            *self.columns,
+        ]
 
     @cached_property
     def label(self) -> tuple[NDArray[np.int64], str]:
@@ -164,9 +183,10 @@ class Drawn:
 
     @cached_property
     def by_cluster(self) -> Coloring:
-        """By cluster."""
+        """By cluster, each named by what its places have more of than others, where that is known."""
         label, how = self.label
-        return of_clusters(label, note=f"Found by {how}." if not how.startswith("the") else None)
+        holds = what_they_hold(label, *content_of(*self.shares)) if self.shares else ()
+        return of_clusters(label, note=f"Found by {how}." if not how.startswith("the") else None, holds=holds)
 
     def reduction(self, method: Method, dim: int) -> Reduction:
         """The vectors in 2 or 3 dimensions."""

@@ -165,7 +165,7 @@ def test_a_popup_tells_what_is_known(
     for said in (
         place,
         "PCA as red, green, blue",
-        "cluster ",
+        "Cluster",
         "Dominant layer",
         str(written.columns["land use"][row]),
     ):

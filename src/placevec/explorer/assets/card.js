@@ -61,7 +61,7 @@ function placeCard(index) {
   const list = element("ol", { className: "ranked" });
   state.neighbors.forEach((i, rank) => list.append(element("li", {}, neighborRow(i, rank))));
   return [...(mapAlone && onMap(index) ? [] : [face]), buttons, element("h3", {}, element("span", { text: "Most similar places" }), choice), list,
-    element("p", { className: "hint", text: `Cosine distance${meta.vector_note}, and distance on the ground.` })];
+    element("p", { className: "hint", text: `Cosine distance${meta.vector_note}, and distance on the ground.${meta.apart_m > 0 ? ` Places nearer than ${metersText(meta.apart_m)} to a better one are left out: they show much the same ground.` : ""}` })];
 }
 
 function row(index, rank, right) {

@@ -37,12 +37,14 @@ const places = {
 const EARTH_RADIUS_M = 6371008.8;
 
 /** Distance between two places in meters (haversine: within 0.6% of the ellipsoid). */
-function groundMeters(a, b) {
+const groundMeters = (a, b) => metersBetween(places.lon[a], places.lat[a], places.lon[b], places.lat[b]);
+
+/** Distance between two points in meters; degrees. */
+function metersBetween(lonA, latA, lonB, latB) {
   const rad = Math.PI / 180;
-  const dLat = (places.lat[b] - places.lat[a]) * rad;
-  const dLon = (places.lon[b] - places.lon[a]) * rad;
-  const h = Math.sin(dLat / 2) ** 2
-    + Math.cos(places.lat[a] * rad) * Math.cos(places.lat[b] * rad) * Math.sin(dLon / 2) ** 2;
+  const dLat = (latB - latA) * rad;
+  const dLon = (lonB - lonA) * rad;
+  const h = Math.sin(dLat / 2) ** 2 + Math.cos(latA * rad) * Math.cos(latB * rad) * Math.sin(dLon / 2) ** 2;
   return 2 * EARTH_RADIUS_M * Math.asin(Math.min(1, Math.sqrt(h)));
 }
 

@@ -28,11 +28,34 @@ function similarityTo(index) {
   return out;
 }
 
-/** The k most similar places without the query: [indices, cosine distances], nearest first. */
-function nearest(similarity, query, k) {
+/**
+ * The k most similar places without the query: [indices, cosine distances], nearest first.
+ * At least `apart` meters lie between any two of them and the query; each is taken unless a better one is near.
+ */
+function nearest(similarity, query, k, apart) {
   const order = new Int32Array(count - 1);
   for (let i = 0, n = 0; i < count; i++) if (i !== query) order[n++] = i;
   order.sort((a, b) => similarity[b] - similarity[a] || a - b);
-  const indices = order.slice(0, k);
+  const indices = apart > 0 ? spaced(order, query, k, apart) : order.slice(0, k);
   return [indices, Float64Array.from(indices, (i) => Math.max(0, 1 - similarity[i]))];
+}
+
+/** The first k of a ranking of which no two, nor one and the query, are nearer than `apart` meters. */
+function spaced(order, query, k, apart) {
+  const taken = [query], points = [onSphere(query)];
+  const chord = 2 * Math.sin(apart / EARTH_RADIUS_M / 2);
+  for (let n = 0; n < order.length && taken.length <= k; n++) {
+    const [x, y, z] = onSphere(order[n]);
+    const near = points.some((p) => (p[0] - x) ** 2 + (p[1] - y) ** 2 + (p[2] - z) ** 2 < chord * chord);
+    if (near) continue; // never true without coordinates
+    taken.push(order[n]);
+    points.push([x, y, z]);
+  }
+  return Int32Array.from(taken.slice(1));
+}
+
+/** A place as a point of the unit sphere; NaN without coordinates. */
+function onSphere(i) {
+  const rad = Math.PI / 180, lat = places.lat[i] * rad, lon = places.lon[i] * rad;
+  return [Math.cos(lat) * Math.cos(lon), Math.cos(lat) * Math.sin(lon), Math.sin(lat)];
 }

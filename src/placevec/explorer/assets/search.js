@@ -1,4 +1,4 @@
-// Searching places by name or ID: substring matches, best first, with an option to select all.
+// Searching places by name, ID or coordinates: substring matches, best first, with an option to select all.
 
 const SHOWN = 12;
 
@@ -10,18 +10,37 @@ function buildSearch() {
   function find() {
     const text = input.value.trim().toLowerCase();
     matches = [];
-    if (text) for (let i = 0; i < count; i++) if (keys[i].includes(text)) matches.push(i);
+    const point = pointOf(text);
+    if (point) matches = nearestTo(...point);
+    else if (text) for (let i = 0; i < count; i++) if (keys[i].includes(text)) matches.push(i);
     const rank = (i) => (keys[i] === `${text}\n` || places.id[i].toLowerCase() === text ? 0 : keys[i].startsWith(text) ? 1 : 2);
-    matches = matches.map((i) => [rank(i), i]).sort((a, b) => a[0] - b[0] || a[1] - b[1]).map(([, i]) => i);
+    if (!point) matches = matches.map((i) => [rank(i), i]).sort((a, b) => a[0] - b[0] || a[1] - b[1]).map(([, i]) => i);
     chosen = matches.length ? 0 : -1;
     draw();
+  }
+
+  /** [lon, lat] of a text such as "24.94, 60.17"; null if it is none. */
+  function pointOf(text) {
+    const found = /^(-?\d+(?:\.\d+)?)\s*[,; ]\s*(-?\d+(?:\.\d+)?)$/.exec(text);
+    const [lon, lat] = found ? [Number(found[1]), Number(found[2])] : [NaN, NaN];
+    return Math.abs(lon) <= 360 && Math.abs(lat) <= 90 ? [lon, lat] : null;
+  }
+
+  /** The place nearest to a point, as the only match. */
+  function nearestTo(lon, lat) {
+    let best = -1, least = Infinity;
+    for (let i = 0; i < count; i++) {
+      const far = metersBetween(places.lon[i], places.lat[i], lon, lat);
+      if (far < least) [best, least] = [i, far];
+    }
+    return best < 0 ? [] : [best];
   }
 
   function draw() {
     const options = matches.slice(0, SHOWN).map((i, at) => option(at, [foreign(nameOf(i)),
       element("span", { className: "id", text: places.name[i] === null ? "" : places.id[i] })]));
     if (matches.length > 1) options.push(option(options.length, [element("strong", { text: `Select all ${thousands(matches.length)} matches` }), ""]));
-    if (!matches.length && input.value.trim()) options.push(element("li", { className: "none", text: "No matching name or ID" }));
+    if (!matches.length && input.value.trim()) options.push(element("li", { className: "none", text: "No matching name or ID; coordinates are lon, lat" }));
     list.replaceChildren(...options);
     list.hidden = !options.length;
     input.setAttribute("aria-expanded", String(!list.hidden));

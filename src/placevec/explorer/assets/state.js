@@ -42,7 +42,7 @@ function setFocus(index) {
     if (state.similarity) setSimilarity(false);
   } else {
     const similarity = similarityTo(index);
-    [state.neighbors, state.distances] = nearest(similarity, index, state.k);
+    [state.neighbors, state.distances] = nearest(similarity, index, state.k, meta.apart_m);
     if (state.similarity) state.similarity = similarity;
   }
   changed("emphasis");

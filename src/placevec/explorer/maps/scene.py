@@ -15,7 +15,7 @@ from placevec.explorer.maps.cartography import PICTURE_TYPE
 from placevec.explorer.maps.mercator import WORLD, box_meters, reach_meters
 from placevec.explorer.maps.pictures import Box, MapPictures
 from placevec.explorer.maps.previews import SHARP_PX, SHEET_COLUMNS, Previews, draw_previews, typical_tiles
-from placevec.geo import MAX_MERCATOR_LATITUDE, Area, Floats, lonlat_to_tile_xy
+from placevec.geo import MAX_MERCATOR_LATITUDE, Area, Floats, footprint_bounds, lonlat_to_tile_xy
 from placevec.io.progress import SILENT, Progress
 
 if TYPE_CHECKING:
@@ -83,9 +83,14 @@ class Scene:
         return {"type": PICTURE_TYPE, "px": self.previews.px, "columns": SHEET_COLUMNS, "sheets": sheets}
 
 
-def draw_scene(dataset: Dataset, place_id: NDArray[Any], progress: Progress = SILENT) -> Scene:
-    """Draw the map around the places, and thumbnails; InputError if none of the places is in the dataset."""
-    footprints = _footprints(dataset, place_id)
+def draw_scene(
+    dataset: Dataset, place_id: NDArray[Any], window_m: float | None = None, progress: Progress = SILENT
+) -> Scene:
+    """Draw the map around the places, and thumbnails of their footprints, or of windows of ``window_m`` meters.
+
+    InputError if none of the places is in the dataset.
+    """
+    footprints = _footprints(dataset, place_id, window_m)
     pictures = MapPictures.of(dataset)
     basemap = draw_basemap(pictures, footprints, progress)
     sharp = basemap is not None and basemap.px_per_tile * typical_tiles(footprints) >= SHARP_PX
@@ -105,22 +110,30 @@ def has_map(dataset: Dataset | None) -> bool:
 
 
 def layer_shares(
-    dataset: Dataset, place_id: NDArray[Any]
+    dataset: Dataset, place_id: NDArray[Any], window_m: float | None = None
 ) -> tuple[tuple[str, ...], NDArray[np.float32]] | None:
-    """(names, (N, C) share of each place's footprint that each layer covers); None for an RGB map."""
+    """(names, (N, C) share of each place's footprint or window that each layer covers); None for an RGB map."""
     pictures = MapPictures.of(dataset)
-    return None if pictures.is_rgb else (pictures.layers, pictures.shares(_footprints(dataset, place_id)))
+    if pictures.is_rgb:
+        return None
+    return pictures.layers, pictures.shares(_footprints(dataset, place_id, window_m))
 
 
-def _footprints(dataset: Dataset, place_id: NDArray[Any]) -> Floats:
-    """(N, 4) footprints; NaN for places that are not in the dataset. InputError if none is."""
+def _footprints(dataset: Dataset, place_id: NDArray[Any], window_m: float | None) -> Floats:
+    """(N, 4) footprints or windows; NaN for places that are not in the dataset. InputError if none is."""
     row_of = {one: row for row, one in enumerate(dataset.places["place_id"])}
     rows = np.array([row_of.get(one, -1) for one in place_id])
     if (rows < 0).all():
         raise InputError(
             f"none of the embedded places is in the dataset {dataset.path}: is it the right dataset?"
         )
-    return np.where((rows >= 0)[:, None], dataset.footprints()[rows], np.nan)
+    if window_m is None:
+        return np.where((rows >= 0)[:, None], dataset.footprints()[rows], np.nan)
+    lonlat = dataset.lonlat[rows]
+    known = (rows >= 0) & np.isfinite(lonlat).all(axis=1)
+    windows = np.full((len(rows), 4), np.nan)
+    windows[known] = footprint_bounds(lonlat[known], window_m, dataset.zoom)
+    return windows
 
 
 def _frame(area: Area, zoom: int) -> Box:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from placevec._version import __version__
-from placevec.explorer.coloring import Coloring, of_nothing
+from placevec.explorer.coloring import CLUSTER, Coloring, of_nothing
 from placevec.explorer.embedded import base64_of, embeddable_json
 from placevec.explorer.maps.mercator import mercator_meters
 from placevec.explorer.pages.template import fill_page
@@ -98,8 +98,12 @@ def write_page(
 
 
 def page_of(drawn: Drawn, target: str | PathLike[str], *, title: str | None = None) -> PageReport:
-    """`write_page` for places that have already been chosen."""
-    return compose(drawn, target, "both", [*drawn.known, drawn.by_components("pca")], title=title)
+    """`write_page` for places that have already been chosen; the page opens on the user's first column, if any."""
+    own = [drawn.by_cluster if one.key == CLUSTER else one for one in drawn.columns]
+    others = drawn.known[: len(drawn.known) - len(own)]
+    clusters = [] if any(one.key == CLUSTER for one in own) else [drawn.by_cluster]
+    colorings = [*own, *others, *clusters, drawn.by_components("pca")]
+    return compose(drawn, target, "both", colorings, title=title)
 
 
 def compose(
@@ -181,4 +185,5 @@ def _meta(drawn: Drawn, packed: PackedVectors, explained: tuple[float, float, fl
         "dim": int(emb.vectors.shape[1]),
         "explained": list(explained),
         "vector_note": note,
+        "apart_m": drawn.apart_m,
     }
