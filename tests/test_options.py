@@ -87,14 +87,14 @@ def test_what_does_not_fit_is_refused_in_a_line(given: dict[str, Any], said: str
 
 
 def test_order_groups_and_words() -> None:
-    """Fields of the class built on come first; the default stands in the help, before what is in brackets."""
+    """Fields of the class built on come first; default and range stand in the help, before what is in brackets."""
     assert [(one.group, one.flag) for one in options_of(Everything)] == [
         ("Places", "--share"), ("Places", "--count"), ("Rest", "--loud"), ("Grain", "--kind"), ("Rest", "--names"),
         ("Rest", "--files"), ("Rest", "--folder"), ("Rest", "--text"),
     ]  # fmt: skip
     assert [one.help for one in options_of(Everything)][:4] == [
-        "Share of places (default 0.5)", "Number of places (default: all)", "Noise (default on)",
-        "Grain: fine, coarse (default fine)",
+        "Share of places (default 0.5; more than 0, less than 1)", "Number of places (default: all; 1 to 9)",
+        "Noise (default on)", "Grain: fine, coarse (default fine)",
     ]  # fmt: skip
 
 
@@ -124,7 +124,7 @@ def test_helps_are_noun_phrases_with_their_default(name: str) -> None:
     for cls in (*entry.train_options, entry.prepare_options):
         for one in options_of(cls):
             assert re.fullmatch(r"[A-Z.].*[^.;,]", one.help), one
-            shown = one.default not in (None, (), "")
+            shown = one.default not in (None, (), "", False)
             assert ("(default" in one.help) or not shown, one
             if one.kind in (int, float):
                 unit = UNITS.get(one.name.rpartition("_")[2] if "_" in one.name else "")

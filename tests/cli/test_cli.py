@@ -170,7 +170,7 @@ def test_help_teaches(capsys: pytest.CaptureFixture[str]) -> None:
             "an option of train loc2vec, not of prepare loc2vec",
         ),
         (["search", "a.parquet", "--metric", "cosin"], 2, "did you mean 'cosine'"),
-        (["search", "a.parquet", "-k", "0"], 2, "-k is 0, not at least 1"),
+        (["search", "a.parquet", "-k", "0"], 2, "--k is 0, not a whole number of at least 1"),
         (["search", "a.parquet", "--lon", "east"], 2, "--lon is 'east', not a number"),
         (["info", "a", "b"], 2, "'b' is one argument too many"),
         (["cluster", "a.parquet", "-o", "b.csv", "-o", "c.csv"], 2, "is given twice"),

@@ -89,7 +89,7 @@ def test_the_one_that_fails_fails_alone(installed: Path, tmp_path: Path) -> None
 
 def test_a_recipe_of_another_package_has_options_of_its_own(installed: Path, tmp_path: Path) -> None:
     shown = call(installed, "train", "skyline", "--help").stdout
-    assert "Height of the skyline, meters (default 2)" in shown
+    assert "Height of the skyline, meters (default 2; more than 0)" in " ".join(shown.split())
     assert "--epochs" in shown
     assert "--near-m" not in shown
     wrong = call(installed, "train", "skyline", "d", "--out", "x", "--height", "-1")

@@ -68,7 +68,7 @@ def test_clusters_are_printed_and_colored_by(
 
 def test_explore_as_json(capsys: pytest.CaptureFixture[str], table: Path, tmp_path: Path) -> None:
     code, out, _ = call(
-        capsys, "explore", table, "--map", tmp_path / "map", "--png", tmp_path / "png", "--projection", "pca",
+        capsys, "explore", table, "--map", tmp_path / "map", "--png", tmp_path / "png", "--projections", "pca",
         "--clusters", 3, "--json",
     )  # fmt: skip
     assert code == 0
@@ -86,7 +86,7 @@ def test_explore_as_json(capsys: pytest.CaptureFixture[str], table: Path, tmp_pa
     ("arguments", "message"),
     [
         (["explore", "{table}"], "name what to write"),
-        (["explore", "{table}", "--png", "{out}", "--projection", "som"], "got 'som'"),
+        (["explore", "{table}", "--png", "{out}", "--projections", "som"], "'som' is unknown"),
         (["explore", "{table}", "--map", "{out}", "--method", "som"], "som"),
         (["explore", "{table}", "--map", "{table}"], "is a file"),
         (["explore", "{table}", "--map", "{out}", "--clusters", "41"], "1 to 40"),

@@ -2,22 +2,48 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 from placevec.api.inputs import PathLike
 from placevec.errors import UsageError
 from placevec.io import atomic
 from placevec.io.progress import SILENT, Progress
+from placevec.options import Limits, Reads, checked_keywords
+from placevec.options.choices import Folds, Probe
 
 if TYPE_CHECKING:
-    from placevec.evaluation.location_encoders.run import Probe
     from placevec.evaluation.location_encoders.table import Results
-    from placevec.evaluation.splits import Scheme, Split
+    from placevec.evaluation.splits import Split
     from placevec.evaluation.tasks import Task
 
 
+_UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0}
+
+
+def seconds_of(budget: str | float | None) -> float | None:
+    """Seconds of ``90s``, ``30m``, ``1.5h``; a number is seconds already.
+
+    Raises:
+        UsageError: something else.
+
+    >>> seconds_of("30m")
+    1800.0
+    """
+    if budget is None:
+        return None
+    number = isinstance(budget, int | float) and not isinstance(budget, bool)
+    found = re.fullmatch(
+        r"(\d{1,6}(?:\.\d{1,3})?)\s*([smh])", f"{budget}s" if number else str(budget).strip().lower()
+    )
+    if not found or float(found[1]) <= 0:
+        raise UsageError(f"--budget is a time such as 90s, 30m or 2h; got {str(budget)[:20]!r}")
+    return float(found[1]) * _UNITS[found[2]]
+
+
+@checked_keywords
 def benchmark_encoders(
     out: PathLike,
     *,
@@ -26,35 +52,35 @@ def benchmark_encoders(
     tasks: Sequence[str] | None = None,
     files: Sequence[PathLike] = (),
     label: str | None = None,
-    block_m: float | None = None,
+    block_m: Annotated[float, Limits(min=10)] | None = None,
     probes: Sequence[Probe] | None = None,
-    schemes: Sequence[Scheme] | None = None,
-    seeds: int = 3,
-    folds: int = 5,
-    points: int | None = None,
-    budget_s: float | None = None,
+    schemes: Sequence[Folds] | None = None,
+    seeds: Annotated[int, Limits(min=1)] = 3,
+    folds: Annotated[int, Limits(min=2)] = 5,
+    points: Annotated[int, Limits(min=100)] | None = None,
+    budget: Annotated[str | float, Reads(seconds_of)] | None = None,
     plots: bool = True,
     progress: Progress = SILENT,
 ) -> Results:
     """Compare location encoders on every task, beside baselines, and write the tables; goes on where it was stopped.
 
     Args:
-        out: folder of ``table.md``, ``results.csv``, pictures, and of the results one by one (``cells/``).
-        encoders: by any name; by default all.
-        originals: also their published forms, where these differ.
-        tasks: names of `placevec.evaluation.location_encoders.registry.ORDER`, or ``all``, ``real``, ``synthetic``; by
-            default all for which there are data, or none where ``files`` are given.
-        files: tables of your own, each a task.
-        label: the column to predict in them.
-        block_m: side of their spatial blocks, meters; by default a tenth of their extent.
-        probes: ``ridge``, ``trained``, ``kNN``; by default all.
-        schemes: kinds of folds: ``blocks``, ``random``; by default both.
-        seeds: shufflings.
-        folds: of a shuffling.
-        points: at most so many of a task; by default 5,000, or what the budget allows.
-        budget_s: seconds after which nothing new is begun.
-        plots: also pictures (needs Matplotlib).
-        progress: where to report.
+        out: Folder of table.md, results.csv, pictures, and of the results one by one (cells/).
+        encoders: Encoders by any name, separated by commas (default: all).
+        originals: The published forms too, where these differ.
+        tasks: Tasks, separated by commas; all, real and synthetic stand for several (default: all for which there are
+            data, or none where --files names some).
+        files: Table of your own, with lon, lat and a label (may be repeated).
+        label: Column to predict in --files.
+        block_m: Side of the spatial blocks of --files, meters (default: a tenth of the extent).
+        probes: Probes, separated by commas (default: all).
+        schemes: Kinds of folds, separated by commas (default: both).
+        seeds: Shufflings of the points.
+        folds: Folds of a shuffling.
+        points: Maximum number of points of a task (default 5000, or what a budget allows).
+        budget: Time after which nothing new is begun: 90s, 30m, 2h.
+        plots: Pictures too, which need Matplotlib.
+        progress: Where to report.
 
     Raises:
         UsageError: no such task, nothing to compare, or a folder of another benchmark.
@@ -72,10 +98,7 @@ def benchmark_encoders(
     from placevec.evaluation.location_encoders.real_tasks import data_folder
     from placevec.evaluation.splits import SCHEMES, task_split
 
-    if seeds < 1 or folds < 2 or (points is not None and points < 100):
-        raise UsageError("a benchmark needs at least 1 seed, 2 folds and 100 points")
-    if budget_s is not None and not budget_s > 0:
-        raise UsageError("a budget is a positive time")
+    budget_s = seconds_of(budget)
     if plots:
         require_plots()
     out = Path(out)

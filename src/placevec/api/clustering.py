@@ -2,37 +2,53 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 from placevec.api.inputs import PathLike, Vectors, recorded_dataset, table_of
-from placevec.datasets.dataset import Dataset
 from placevec.io import atomic
 from placevec.io.progress import SILENT, Progress
+from placevec.options import Limits, checked_keywords
+from placevec.options.choices import ClusterMethod, Scaling
 
 if TYPE_CHECKING:
-    from placevec.embeddings.clustering import Clusters, Scaling
-    from placevec.embeddings.clustering import Method as ClusterMethod
+    from placevec.datasets.dataset import Dataset
+    from placevec.embeddings.clustering import Clusters
 
 
+@checked_keywords
 def cluster(
     embeddings: Vectors,
     *,
+    out: PathLike | None = None,
     view: str | None = None,
     method: ClusterMethod = "kmeans",
-    clusters: int | None = None,
-    smallest: int | None = None,
+    clusters: Annotated[int, Limits(min=1)] | None = None,
+    smallest: Annotated[int, Limits(min=2)] | None = None,
     vectors: Scaling = "unit",
-    seed: int = 0,
+    seed: Annotated[int, Limits(min=0)] = 0,
     dataset: Dataset | PathLike | None = None,
-    out: PathLike | None = None,
     progress: Progress = SILENT,
 ) -> Clusters:
-    """Group places by their vectors; see `placevec.embeddings.clustering.cluster` for the options.
+    """Group places by their vectors; see `placevec.embeddings.clustering.cluster` for how.
 
-    ``view`` names whose vectors, where the table holds several (``fused`` by default).
     Where the dataset is given, or still lies where the table says, clusters are named by what they hold too: the map
-    layers that cover more there than elsewhere. With ``out`` they are also written there: Parquet, CSV or GeoJSON, which
-    `explore` takes to color by.
+    layers that cover more there than elsewhere. `explore` takes the file that is written to color by.
+
+    Args:
+        embeddings: Table of vectors, or its file.
+        out: File to write: .parquet, .csv or .geojson.
+        view: View whose vectors are clustered, where the table holds several (default: the fused ones).
+        method: Clustering method.
+        clusters: Number of k-means clusters (default: by silhouette).
+        smallest: Minimum places of an HDBSCAN cluster (default: a hundredth of all).
+        vectors: Scaling of the vectors (unit: by direction, as search does; standardized: every dimension alike).
+        seed: Seed of k-means and of the sample.
+        dataset: Dataset whose map layers name the clusters, if it has moved.
+        progress: Where to report.
+
+    Raises:
+        UsageError: a value that does not fit, or options that do not go together.
+        InputError: fewer than two places, or fewer than the clusters asked for.
     """
     from placevec.embeddings.clustering import check_format
     from placevec.embeddings.clustering import cluster as run

@@ -5,41 +5,42 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
-
-import numpy as np
+from typing import TYPE_CHECKING, Annotated
 
 from placevec.api.inputs import PathLike, dataset_of, model_of, now
-from placevec.datasets.dataset import Dataset
 from placevec.errors import DatasetError, UsageError
 from placevec.io import atomic
 from placevec.io.progress import SILENT, Progress
+from placevec.options import Limits, checked_keywords
+from placevec.options.choices import StoredType
 
 if TYPE_CHECKING:
-    from placevec.embeddings import Embeddings, EmbeddingsOfViews, StoredType
+    from placevec.datasets.dataset import Dataset
+    from placevec.embeddings import Embeddings, EmbeddingsOfViews
     from placevec.models.model import Model
 
 
+@checked_keywords
 def embed(
     model: Model | PathLike,
     dataset: Dataset | PathLike,
     *,
-    views: str | Sequence[str] | None = None,
     out: PathLike | None = None,
+    views: str | Sequence[str] | None = None,
     dtype: StoredType = "float32",
-    batch_size: int = 64,
+    batch_size: Annotated[int, Limits(min=1)] = 64,
     progress: Progress = SILENT,
 ) -> Embeddings | EmbeddingsOfViews:
     """The vectors of a dataset's places: one row a place and view, and a fused row where the model fuses views.
 
     Args:
-        model: a model, its directory, or the name of one that comes with placevec.
-        dataset: a dataset or its directory. It has one of the model's views at least.
-        views: some of the model's views; by default all that the dataset has. Any of them is enough.
-        out: a GeoParquet file to write too; a killed call goes on where it was.
-        dtype: of the file: ``float32``, ``float16`` or ``int8``.
-        batch_size: places encoded at once.
-        progress: where to report.
+        model: Model, its directory, or the name of one that comes with placevec.
+        dataset: Dataset or its directory. It has one of the model's views at least.
+        out: GeoParquet file to write; a killed call goes on where it was.
+        views: Views to embed, separated by commas, where the model reads several (default: all that the dataset has).
+        dtype: Numbers as stored.
+        batch_size: Places encoded at once.
+        progress: Where to report.
 
     Returns:
         A table of one view, or one for each of several. Places that a view lacks have no row there.
@@ -48,17 +49,19 @@ def embed(
         ModelError: the dataset lacks a view, or holds it with another specification.
         DatasetError: no place is known to any of the views.
     """
+    import numpy as np
+
     from placevec.inference.embed import embed_in_parts
 
     if out is not None and Path(out).suffix not in (".parquet", ".geoparquet"):
         raise UsageError(f"vectors are written as GeoParquet: name the file .parquet, not {Path(out).name}")
     if out is not None:
         atomic.check_writable(out)
-    if not isinstance(dataset, Dataset) and Path(dataset).is_file():
+    if isinstance(dataset, str | Path) and Path(dataset).is_file():
         raise UsageError(f"{dataset} is a file: embed_points takes tables of points, embed takes datasets")
     model = model_of(model)
     dataset = dataset_of(dataset)
-    chosen = list(model.views_of(dataset, [views] if isinstance(views, str) else views))
+    chosen = list(model.views_of(dataset, views))
     if views is None and (lacking := [name for name in model.views if name not in chosen]):
         progress.say(
             f"Note: {dataset.path} has no {' and no '.join(lacking)}: vectors are of {', '.join(chosen)} alone"

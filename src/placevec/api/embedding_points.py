@@ -8,18 +8,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from placevec.api.inputs import PathLike, model_of, now
 from placevec.errors import ModelError, SourceError, UsageError
 from placevec.io import atomic
 from placevec.io.progress import SILENT, Progress
+from placevec.options import checked_keywords
+from placevec.options.choices import StoredType
 
 if TYPE_CHECKING:
+    import numpy as np
     import pyarrow as pa
+    from numpy.typing import NDArray
 
-    from placevec.embeddings import StoredType
     from placevec.geo import Floats
     from placevec.models.model import Model
     from placevec.sources.tables.labeled_points import PointTable
@@ -44,6 +44,7 @@ class PointsEmbedded:
     model_hash: str
 
 
+@checked_keywords
 def embed_points(
     model: Model | PathLike,
     points: PathLike,
@@ -60,21 +61,23 @@ def embed_points(
     """Write the vectors of a table's points, of any number of rows, in memory that does not grow with it.
 
     Args:
-        model: that reads nothing but coordinates: a run of ``sphere2vec``, or imported location encoders.
+        model: Model that reads nothing but coordinates: a run of ``sphere2vec``, or imported location encoders.
         points: CSV, TSV, Parquet, GeoJSON, GeoPackage, Shapefile or FlatGeobuf.
-        out: the GeoParquet file to write, whole or not at all; `load_embeddings` reads it.
-        lon: column of longitudes, found by its usual names.
-        lat: column of latitudes.
-        crs: the system of those, such as ``EPSG:3067``.
-        id: column of distinct names of places, found by its usual names; else rows are numbered from 0.
-        date: column of dates or shares of the year, where the model was trained with seasons.
-        dtype: ``float32``, ``float16``, or ``int8``, which reads the points twice.
-        progress: where to report.
+        out: GeoParquet file to write, whole or not at all.
+        lon: Column of longitudes (default: found by name).
+        lat: Column of latitudes (default: found by name).
+        crs: Coordinate system, such as EPSG:3067 (default: degrees, or that of the file).
+        id: Column of distinct names (default: place_id, id, or the number of the row).
+        date: Column of dates or shares of the year, where the model was trained with --seasons.
+        dtype: Numbers as stored; int8 reads the points twice.
+        progress: Where to report.
 
     Raises:
         SourceError: no table of points, coordinates off the Earth, ids that are missing or not distinct.
         ModelError: the model reads more than coordinates.
     """
+    import numpy as np
+
     from placevec.embeddings import Provenance
     from placevec.embeddings.streaming import EmbeddingsWriter
     from placevec.sources.tables.labeled_points import PointTable
@@ -134,6 +137,7 @@ class _Read:
         self, progress: Progress, label: str
     ) -> Iterator[tuple[pa.Array, pa.Array, Floats, NDArray[np.float32]]]:
         """(ids, names, (N, 2) lon, lat, (N, D) vectors) of the rows that have coordinates."""
+        import numpy as np
         import pyarrow as pa
 
         from placevec.sources.tables.values import dates, texts

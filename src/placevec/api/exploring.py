@@ -5,21 +5,22 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 from placevec.api.inputs import PathLike, Vectors, recorded_dataset, table_of, window_m
-from placevec.datasets.dataset import Dataset
 from placevec.errors import UsageError
 from placevec.io import atomic
 from placevec.io.progress import SILENT, Progress
+from placevec.options import Limits, checked_keywords
+from placevec.options.choices import Reduction
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from placevec.datasets.dataset import Dataset
     from placevec.explorer.figures.plots import PlotsReport
     from placevec.explorer.pages.map_page import MapReport
     from placevec.explorer.pages.page import PageReport
-    from placevec.explorer.reductions import Method as ReductionMethod
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,7 @@ class Explored:
     plots: PlotsReport | None
 
 
+@checked_keywords
 def explore(
     embeddings: Vectors,
     html: PathLike | None = None,
@@ -39,33 +41,37 @@ def explore(
     png: PathLike | None = None,
     view: str | None = None,
     dataset: Dataset | PathLike | None = None,
-    columns: pd.DataFrame | None = None,
+    columns: pd.DataFrame | PathLike | None = None,
     title: str | None = None,
-    method: ReductionMethod = "pca",
-    projections: Sequence[ReductionMethod] = ("pca", "tsne", "umap"),
-    clusters: int | None = None,
-    max_places: int = 20_000,
-    seed: int = 0,
+    method: Reduction = "pca",
+    projections: Sequence[Reduction] = ("pca", "tsne", "umap"),
+    clusters: Annotated[int, Limits(min=1)] | None = None,
+    max_places: Annotated[int, Limits(min=1)] = 20_000,
+    seed: Annotated[int, Limits(min=0)] = 0,
     progress: Progress = SILENT,
 ) -> Explored:
     """Write what shows vectors to people; pages open without a network. At least one of the three must be asked for.
 
     Args:
-        embeddings: the places and their vectors, or the file that holds them.
-        html: a page to write: the embedding space beside the map, linked.
-        map: a folder for ``embeddings_map.html`` and ``embeddings.geojson``: markers in the colors of the vectors, and
-            the same places with all dimensions, components, colors and clusters.
-        png: a folder for still plots: every projection in every coloring.
-        view: whose vectors, where the table holds several; ``fused`` by default.
-        dataset: where the map comes from; by default the one that the vectors name, if it is still there.
-        columns: a table to color by, such as `cluster` gives; its column ``cluster`` replaces k-means.
-        title: of all of them; the dataset's name by default.
-        method: what makes the colors of the map: ``pca``, ``tsne`` or ``umap``.
-        projections: of the plots.
-        clusters: of k-means, on the map and the plots; chosen by silhouette by default.
-        max_places: more than these are drawn as a seeded sample, and everything says so.
-        seed: of the sample, t-SNE, UMAP and k-means.
-        progress: where to report.
+        embeddings: Table of vectors, or its file.
+        html: Page to write: the embedding space beside the map, linked.
+        map: Folder for embeddings_map.html and embeddings.geojson: markers in the colors of the vectors, and the same
+            places with all dimensions, components, colors and clusters.
+        png: Folder for still plots: every projection in every coloring.
+        view: View whose vectors are shown, where the table holds several (default: the fused ones).
+        dataset: Dataset to draw the map from, if it has moved.
+        columns: Table with place_id and columns to color by, such as that of cluster, whose column cluster replaces
+            k-means.
+        title: Title of all of them (default: the name of the dataset).
+        method: Three components of --map that become red, green and blue.
+        projections: Projections of --png, separated by commas.
+        clusters: Number of k-means clusters, of --map and --png (default: by silhouette).
+        max_places: Maximum number of places drawn, a seeded sample.
+        seed: Seed of the sample, of t-SNE, UMAP and k-means.
+        progress: Where to report.
+
+    Raises:
+        UsageError: nothing to write, or a value that does not fit.
     """
     from placevec.explorer.figures.plots import plots_of, require_plots
     from placevec.explorer.pages.map_page import map_of
@@ -84,6 +90,10 @@ def explore(
         require(method)
     if png is not None:
         require_plots(projections)
+    if isinstance(columns, str | Path):
+        from placevec.sources.tables.points import read_columns
+
+        columns = read_columns(columns)
     table = table_of(embeddings, view)
     drawn = Drawn.of(
         table, dataset=recorded_dataset(table, dataset), columns=columns, clusters=clusters,

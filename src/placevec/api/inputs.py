@@ -4,24 +4,31 @@ from __future__ import annotations
 
 import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Union
+from typing import TYPE_CHECKING, Annotated, Union
 
-from placevec.datasets.dataset import Dataset
 from placevec.errors import DatasetError, ModelError, PlacevecError
 from placevec.io.json_documents import read_json
 from placevec.io.progress import printable
+from placevec.options import Reads
+from placevec.preparation.options import read_box
 
 if TYPE_CHECKING:
+    from placevec.datasets.dataset import Dataset
     from placevec.embeddings import Embeddings, EmbeddingsOfViews
+    from placevec.geo.areas import Box
     from placevec.models.model import Model
 
 PathLike = str | Path
+BoxLike = Annotated["Box", Reads(read_box)]
+"""An area, as `placevec.geo.areas.Box` says; from a text or four numbers it becomes one."""
 Vectors = Union["Embeddings", "EmbeddingsOfViews", str, Path]
 """Vectors of one view or of several, or the file that holds them."""
 
 
 def open_dataset(path: PathLike) -> Dataset:
     """Open a dataset directory; DatasetError says what is wrong with it."""
+    from placevec.datasets.dataset import Dataset
+
     return Dataset.open(path)
 
 
@@ -41,14 +48,12 @@ def load_embeddings(path: PathLike) -> Embeddings | EmbeddingsOfViews:
 
 def dataset_of(dataset: Dataset | PathLike) -> Dataset:
     """A dataset, opened where its directory is named."""
-    return dataset if isinstance(dataset, Dataset) else Dataset.open(dataset)
+    return open_dataset(dataset) if isinstance(dataset, str | Path) else dataset
 
 
 def model_of(model: Model | PathLike) -> Model:
     """A model, loaded where its directory is named."""
-    from placevec.models.model import Model
-
-    return model if isinstance(model, Model) else Model.load(model)
+    return load_model(model) if isinstance(model, str | Path) else model
 
 
 def table_of(embeddings: Vectors, view: str | None = None) -> Embeddings:
@@ -68,7 +73,7 @@ def recorded_dataset(embeddings: Embeddings, dataset: Dataset | PathLike | None 
         path = embeddings.provenance.dataset_path
         if not path or not (Path(path) / "dataset.json").exists():
             return None
-        found = Dataset.open(path)
+        found = open_dataset(path)
     if not found.descends_from(embeddings.provenance.dataset_hash):
         if dataset is None:
             return None
@@ -78,15 +83,13 @@ def recorded_dataset(embeddings: Embeddings, dataset: Dataset | PathLike | None 
 
 def recorded_model(embeddings: Embeddings, model: Model | PathLike | None = None) -> Model | None:
     """The model that made the vectors: the one given, else the one recorded if it is still there and the same."""
-    from placevec.models.model import Model
-
     if model is not None:
         found = model_of(model)
     else:
         path = embeddings.provenance.model_path
         if not path or not (Path(path) / "config.json").exists():
             return None
-        found = Model.load(path)
+        found = load_model(path)
     if found.hash != embeddings.provenance.model_hash:
         if model is None:
             return None
@@ -133,7 +136,7 @@ def recorded_ground(model: Model, remedy: str) -> Dataset:
     path = str(model.training.get("dataset_path") or "")
     if not path or not (Path(path) / "dataset.json").exists():
         raise DatasetError(f"the dataset that {name} was trained on is not where it says: {remedy}")
-    found = Dataset.open(path)
+    found = open_dataset(path)
     if not found.descends_from(str(model.training.get("dataset_hash"))):
         raise DatasetError(
             f"{printable(path)} is another dataset than {name} was trained on, or has changed since: {remedy}"

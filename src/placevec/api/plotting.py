@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from placevec.api.inputs import PathLike, dataset_of, model_of, recorded_ground
-from placevec.datasets.dataset import Dataset
 from placevec.errors import InputError, ModelError, UsageError
 from placevec.io import atomic
 from placevec.io.progress import SILENT, Progress, printable
+from placevec.options import Limits, Reads, checked_keywords
+from placevec.options.choices import Variant
 
 if TYPE_CHECKING:
+    from placevec.datasets.dataset import Dataset
     from placevec.explorer.figures.charts import ChartReport, Evaluated
     from placevec.explorer.figures.kernels import KernelsReport, Vectors
     from placevec.models.model import Model
@@ -21,11 +23,24 @@ FIJI = (179.5, -17.0)
 """Beside the antimeridian, where encoders tear."""
 
 
+def read_place(value: Any) -> tuple[float, float]:
+    """Lon, lat of a text or of two numbers."""
+    try:
+        lon, lat = (float(part) for part in (value.split(",") if isinstance(value, str) else value))
+    except (TypeError, ValueError):
+        raise UsageError(f"--at is a longitude and a latitude, lon,lat in degrees; got {value!r}") from None
+    return lon, lat
+
+
+@checked_keywords
 def picture_kernels(
     encoders: Sequence[PathLike | Model],
     out: PathLike,
     *,
-    at: tuple[float, float] = FIJI,
+    at: Annotated[tuple[float, float] | str, Reads(read_place)] = FIJI,
+    variant: Variant | None = None,
+    scales: Annotated[int, Limits(min=1)] | None = None,
+    r_min: Annotated[float, Limits(above=0)] | None = None,
     options: Mapping[str, Any] | None = None,
     land: PathLike | None = None,
     progress: Progress = SILENT,
@@ -33,13 +48,16 @@ def picture_kernels(
     """Write a PNG of how alike each encoder finds every place on Earth and one.
 
     Args:
-        encoders: runs or model directories, whose vectors are compared; or names of location encoders, of which the
+        encoders: Runs or model directories, whose vectors are compared; or names of location encoders, of which the
             positional features are, before any network.
-        out: the file, ``.png``.
-        at: lon, lat in degrees of the place.
-        options: of the named encoders: ``variant``, ``scales``, ``r_min`` and the like.
-        land: outlines to draw; coarse ones of Natural Earth by default.
-        progress: where to report.
+        out: Picture to write, .png.
+        at: Place to compare with, lon,lat in degrees (in Fiji, beside the antimeridian).
+        variant: Variant of the named encoders (default: corrected).
+        scales: Number of scales of the named encoders.
+        r_min: Finest scale of the named encoders, share of the Earth's radius.
+        options: Further options of the named encoders, such as ``r_max``.
+        land: Outlines of the land (default: coarse ones of Natural Earth).
+        progress: Where to report.
     """
     from placevec.api.predicting import OUTLINES, outlines_of
     from placevec.explorer.figures.kernels import write_kernels
@@ -48,29 +66,33 @@ def picture_kernels(
 
     _check(out, encoders)
     require_plots(())
-    check_lonlat(*at)
-    named = [_named(one, dict(options or {})) for one in encoders]
+    place = read_place(at)
+    check_lonlat(*place)
+    features = {"variant": variant, "scales": scales, "r_min": r_min, **(options or {})}
+    given = {name: value for name, value in features.items() if value is not None}
+    named = [_named(one, given) for one in encoders]
     outlines = outlines_of(land, required=False)
     credit = OUTLINES if outlines is not None and land is None else ""
-    return write_kernels(named, at, Path(out), land=outlines, credit=credit, progress=progress)
+    return write_kernels(named, place, Path(out), land=outlines, credit=credit, progress=progress)
 
 
+@checked_keywords
 def picture_latitude(
     runs: Sequence[PathLike | Model],
     out: PathLike,
     *,
     dataset: Dataset | PathLike | None = None,
-    band: float = 15.0,
+    band: Annotated[float, Limits(min=1, max=180)] = 15.0,
     progress: Progress = SILENT,
 ) -> ChartReport:
     """Write a PNG of how good models are by latitude, on the places kept from their training.
 
     Args:
-        runs: with heads.
-        out: the file, ``.png``.
-        dataset: to judge all of them on; by default the one that each names.
-        band: degrees of latitude.
-        progress: where to report; what the reader should know of the places is said there too.
+        runs: Runs, of models with a head.
+        out: Picture to write, .png.
+        dataset: Dataset to evaluate all of them on (default: that of each run).
+        band: Width of a band of latitude, degrees.
+        progress: Where to report; what the reader should know of the places is said there too.
 
     Raises:
         DatasetError: no dataset is named, and one that a model was trained on is gone or has changed.
@@ -82,8 +104,6 @@ def picture_latitude(
 
     _check(out, runs)
     require_plots(())
-    if not 1 <= band <= 180:
-        raise UsageError(f"--band is 1 to 180 degrees of latitude; got {band:g}")
     with progress.task("Judging", total=len(runs)) as advance:
         evaluated: list[Evaluated] = []
         credits: dict[str, None] = {}
@@ -98,13 +118,14 @@ def picture_latitude(
     return write_latitude(_apart(evaluated), Path(out), band=band, credit="Data: " + "; ".join(credits))
 
 
+@checked_keywords
 def picture_curves(runs: Sequence[PathLike], out: PathLike, *, metric: str | None = None) -> ChartReport:
     """Write a PNG of how the loss and a further measure of runs went with their steps.
 
     Args:
-        runs: run directories.
-        out: the file, ``.png``.
-        metric: of the lower chart, as ``metrics.jsonl`` calls it.
+        runs: Run directories.
+        out: Picture to write, .png.
+        metric: Measure of the lower chart, as metrics.jsonl calls it.
     """
     from placevec.explorer.figures.charts import write_curves
     from placevec.explorer.figures.plots import require_plots

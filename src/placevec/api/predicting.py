@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated, Any
 
-from placevec.api.inputs import PathLike, model_of, recorded_ground
+from placevec.api.inputs import BoxLike, PathLike, model_of, recorded_ground
 from placevec.errors import ModelError, PlacevecError, UsageError
-from placevec.geo import Area, Floats
-from placevec.geo.areas import Box, area_of
 from placevec.io import atomic
 from placevec.io.progress import SILENT, Progress, printable
+from placevec.options import Limits, Reads, checked_keywords
 
 if TYPE_CHECKING:
     from shapely.geometry.base import BaseGeometry
 
     from placevec.explorer.figures.prediction_figure import FigureReport
     from placevec.explorer.pages.prediction_page import DistributionPageReport
+    from placevec.geo import Area, Floats
     from placevec.inference.query import Question
     from placevec.inference.raster import RasterReport
     from placevec.inference.table import TableReport
@@ -31,21 +31,27 @@ CELLS_ACROSS = 720
 OUTLINES = "Outlines: Natural Earth, public domain"
 
 
+def _whole(names: Any) -> tuple[str, ...]:
+    """Names of classes as given: only the model knows which of them hold a comma."""
+    return (names,) if isinstance(names, str) else tuple(names)
+
+
+@checked_keywords
 def predict(
     models: Model | PathLike | Sequence[Model | PathLike],
     out: PathLike,
     *,
-    classes: Sequence[str] = (),
+    classes: Annotated[Sequence[str], Reads(_whole)] = (),
     points: PathLike | None = None,
-    bbox: Box | None = None,
-    resolution: float | None = None,
+    bbox: BoxLike | None = None,
+    resolution: Annotated[float, Limits(above=0)] | None = None,
     land: PathLike | None = None,
     land_only: bool = False,
     show_points: bool = False,
-    year: float | None = None,
+    year: Annotated[float, Limits(min=0, max=1)] | None = None,
     title: str | None = None,
     own_scales: bool = False,
-    seed: int = 0,
+    seed: Annotated[int, Limits(min=0)] = 0,
     progress: Progress = SILENT,
 ) -> Predicted:
     """Write what models expect: where a class is likely, or what number.
@@ -55,21 +61,20 @@ def predict(
     answers at ``points``.
 
     Args:
-        models: one, or several for a figure or page, as runs, model directories or open; each has a head and reads
-            coordinates only.
-        out: the file.
-        classes: what is asked for, by name; of a model of numbers none. A table needs none.
-        points: a table of points: those to answer for, or, of a figure or page, to draw as dots.
-        bbox: the area; the world by default.
-        resolution: degrees a cell of a raster or page; by default 720 columns. A figure asks at its own pixels.
-        land: outlines to draw (GeoJSON, Shapefile, GeoPackage); coarse ones of Natural Earth by default.
-        land_only: no value outside of the land.
-        show_points: draw the points of each class that the first model was trained on, from its recorded dataset.
-        year: share of the year passed, 0 to 1, of models that know seasons.
-        title: of a figure or page; by default the class.
-        own_scales: a figure's maps each in colors of their own range.
-        seed: of the sample where there are more than 5,000 dots.
-        progress: where to report.
+        models: Model or its directory, or several for a figure or page; each has a head and reads coordinates only.
+        out: File to write: .tif, .png, .html or .parquet.
+        classes: Class to ask for; several between commas, or repeated (none of a model of numbers).
+        points: Table of points: those to answer for, or, of a figure or page, to draw as dots.
+        bbox: Area as west,south,east,north, degrees (default: the world).
+        resolution: Side of a cell of a .tif or .html, degrees (default: 720 columns).
+        land: Outlines of the land: GeoJSON, Shapefile or GeoPackage (default: coarse ones of Natural Earth).
+        land_only: No value outside of the land.
+        show_points: The points of each class that the first model was trained on drawn too.
+        year: Share of the year passed, of a model trained with dates.
+        title: Title of a .png or .html (default: the class).
+        own_scales: Each map of a .png in colors from its own lowest to its own highest value.
+        seed: Seed of the sample where there are more than 5,000 points to draw.
+        progress: Where to report.
 
     Raises:
         UsageError: an ending that is none of these, several models of a raster or table, no class, a class that the
@@ -79,6 +84,7 @@ def predict(
         InputError: points or outlines that cannot be read.
     """
     from placevec.explorer.figures.predictions import ModelQuery
+    from placevec.geo.areas import area_of
     from placevec.inference.grid import WORLD
 
     kind = KINDS.get(Path(out).suffix.lower())

@@ -7,13 +7,15 @@ import shutil
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from placevec.api.inputs import PathLike, now
-from placevec.datasets.dataset import Dataset
+from placevec.api.inputs import PathLike, now, open_dataset
 from placevec.errors import DatasetError
 from placevec.io import atomic
 from placevec.io.progress import SILENT, Progress
+
+if TYPE_CHECKING:
+    from placevec.datasets.dataset import Dataset
 
 
 def prepare(
@@ -22,11 +24,10 @@ def prepare(
     """Make the dataset that a recipe learns from, or add to one what it lacks.
 
     Args:
-        recipe: such as ``loc2vec``.
-        out: the dataset directory. What it holds already is reused, and never made otherwise; a view or labels that it
-            lacks join it, for the places that it has.
-        force: start afresh instead of reusing or resuming.
-        progress: where to report.
+        recipe: Name of the recipe, such as ``loc2vec``.
+        out: Dataset directory to make; what it holds already is reused, and what it lacks joins it, for its places.
+        force: Start afresh, removing what --out holds.
+        progress: Where to report.
         options: where the data come from, and all else that the recipe takes, such as ``osm="helsinki.osm.pbf"``;
             docs/reference/options.md names all, and what is allowed.
 
@@ -60,7 +61,7 @@ def _prepared_afresh(make: Callable[[Path], Dataset], out: Path) -> Dataset:
         atomic.exchange_directory(beside, out)
     finally:
         shutil.rmtree(beside, ignore_errors=True)
-    return Dataset.open(out)
+    return open_dataset(out)
 
 
 def _beside(out: Path) -> Path:

@@ -2,56 +2,85 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from placevec.api.inputs import PathLike, Vectors, recorded_dataset, recorded_model, table_of, window_m
-from placevec.datasets.dataset import Dataset
-from placevec.geo.areas import Box, area_of
+from placevec.api.inputs import (
+    BoxLike,
+    PathLike,
+    Vectors,
+    recorded_dataset,
+    recorded_model,
+    table_of,
+    window_m,
+)
+from placevec.errors import UsageError
+from placevec.options import Limits, checked_keywords
+from placevec.options.choices import Metric
 
 if TYPE_CHECKING:
     import geopandas as gpd
+    import numpy as np
+    from numpy.typing import NDArray
 
-    from placevec.embeddings.search.exact import Metric
+    from placevec.datasets.dataset import Dataset
     from placevec.models.model import Model
 
 
+@checked_keywords
 def similar(
     embeddings: Vectors,
     *,
     view: str | None = None,
+    lon: float | None = None,
+    lat: float | None = None,
     place: str | None = None,
     tile: str | None = None,
     name: str | None = None,
-    lon: float | None = None,
-    lat: float | None = None,
-    k: int = 10,
+    k: Annotated[int, Limits(min=1)] = 10,
     metric: Metric = "cosine",
-    bbox: Box | None = None,
-    min_distance_m: float | None = None,
+    bbox: BoxLike | None = None,
+    min_distance_m: Annotated[float, Limits(min=0)] | None = None,
     where: NDArray[np.bool_] | None = None,
     dataset: Dataset | PathLike | None = None,
     model: Model | PathLike | None = None,
 ) -> gpd.GeoDataFrame:
     """The ``k`` places most like one of the table, a named one, or any point.
 
-    Only places in ``bbox`` and where the mask ``where`` (N,) is true may answer, and ``min_distance_m`` meters lie
-    between any two of them and between each and the query: by default about the ground that the model looks at, so
-    that nothing is alike for overlapping; 0 takes all.
-
     A name that several places have means the one in their middle; ``result.attrs["notes"]`` says how many there are.
-    ``view`` names whose vectors are searched, where the table holds several (``fused`` by default).
     A point far outside of the places is refused, and their area named.
 
     A point that is no place of the table is embedded afresh when the dataset and model are given or still lie
     where the table says; else the nearest place answers, and ``result.attrs["query"]`` says how far it is.
 
+    Args:
+        embeddings: Table of vectors, or its file.
+        view: View whose vectors are searched, where the table holds several (default: the fused ones).
+        lon: Longitude of the query, degrees.
+        lat: Latitude of the query, degrees.
+        place: Id of the query's place.
+        tile: Tile of the query, z/x/y.
+        name: Name of the query, or the beginning of one.
+        k: Number of places to find.
+        metric: Distance between vectors.
+        bbox: Only places in west,south,east,north, degrees.
+        min_distance_m: Minimum distance of results from the query and from one another, meters (default: about the
+            ground that the model looks at; 0 takes all).
+        where: Mask (N,) of the places that may answer.
+        dataset: Dataset to embed the query from, if it has moved.
+        model: Run or model to embed the query with, if it has moved.
+
     Returns:
         One row a place, best first: place_id, name, label, lon, lat, rank, distance (or product, of the metric
         ``dot``), geometry; see `placevec.embeddings.search.similar` for what ``attrs`` hold.
+
+    Raises:
+        UsageError: not exactly one query, or a value that does not fit.
+        InputError: an unknown place, or a point far outside of the places.
     """
+    if (lon is None) != (lat is None):
+        raise UsageError("a point needs both --lon and --lat")
+    if sum(query is not None for query in (lon, place, tile, name)) != 1:
+        raise UsageError("name one query: --lon and --lat, --place, --tile or --name")
     from placevec.embeddings.labels import places_named
     from placevec.embeddings.search.query import similar as search
     from placevec.embeddings.search.spacing import ABOUT
@@ -61,7 +90,7 @@ def similar(
         "k": k,
         "metric": metric,
         "where": where,
-        "bbox": area_of(bbox),
+        "bbox": bbox,
         "min_distance_m": min_distance_m,
     }
     if min_distance_m is None and (footprint := window_m(table, model)) is not None:
@@ -79,6 +108,8 @@ def similar(
         return search(table, lon=lon, lat=lat, **options)
     if not found_dataset.area.contains(lon, lat)[0]:
         return search(table, lon=lon, lat=lat, **options)
+    import numpy as np
+
     vector = found_model.vectors(found_dataset, lonlat=np.array([[lon, lat]], np.float64), view=table.view)[0]
     if not np.isfinite(vector).all():  # the view is read by place, and this point is none
         return search(table, lon=lon, lat=lat, **options)

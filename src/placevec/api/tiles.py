@@ -6,31 +6,34 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from placevec.api.inputs import PathLike, dataset_of
-from placevec.datasets.dataset import Dataset
 from placevec.errors import UsageError
 from placevec.io.progress import SILENT, Progress
+from placevec.options import checked_keywords
+from placevec.options.choices import Rows
 
 if TYPE_CHECKING:
+    from placevec.datasets.dataset import Dataset
     from placevec.preparation.validate import Validation
 
 
+@checked_keywords
 def validate(
-    path: PathLike, *, zoom: int | None = None, scheme: str = "auto", progress: Progress = SILENT
+    path: PathLike, *, zoom: int | None = None, scheme: Rows = "auto", progress: Progress = SILENT
 ) -> Validation:
     """Look through a folder of tiles, MBTiles or a dataset and say whether it can be used; nothing is written.
 
     Args:
-        path: what to look at.
-        zoom: of the tiles, when there are several.
-        scheme: of the tiles: ``xyz`` where rows are counted from the north, ``tms`` from the south; ``auto`` goes by the
-            files beside them.
-        progress: where to report.
+        path: Folder of tiles, MBTiles (a file or a folder of them) or a dataset.
+        zoom: Zoom to look at, where there are several.
+        scheme: Direction of the rows of tiles (xyz: from the north; tms: from the south; auto: as side files say).
+        progress: Where to report.
     """
     from placevec.preparation.validate import validate as look_through
 
     return look_through(path, zoom=zoom, scheme=scheme, progress=progress)
 
 
+@checked_keywords
 def export(
     dataset: Dataset | PathLike,
     *,
@@ -41,10 +44,10 @@ def export(
     """Write the map of a dataset as ready tiles; returns how many there are, each with a picture of every layer.
 
     Args:
-        dataset: it, or its directory.
-        tile_folder: folder to make: ``tiles/LAYER/z/x/y.png``, or ``tiles/tile_z_x_y.png`` of colors.
-        mbtiles: or the MBTiles file to make of colors, or the folder of one file a layer.
-        progress: where to report.
+        dataset: Dataset or its directory.
+        tile_folder: Folder to make: tiles/LAYER/z/x/y.png, or tiles/tile_z_x_y.png of colors.
+        mbtiles: MBTiles file to make of colors; of layers, a folder of one file each.
+        progress: Where to report.
     """
     from placevec.preparation.tiles.export import export_mbtiles, export_tile_folder
 

@@ -9,23 +9,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from placevec.api.inputs import PathLike, dataset_of
-from placevec.api.run_split import (
-    hashes_at_begin,
-    joined_hash,
-    keep_split,
-    parts_of,
-    split_of,
-    state_of,
-)
-from placevec.datasets.dataset import Dataset
-from placevec.datasets.joined import JoinedDataset
-from placevec.datasets.splits import FILE as SPLIT
-from placevec.datasets.splits import write_split
 from placevec.errors import ModelError, UsageError
 from placevec.io import atomic
 from placevec.io.progress import SILENT, Progress
 
 if TYPE_CHECKING:
+    from placevec.datasets.dataset import Dataset
+    from placevec.datasets.joined import JoinedDataset
     from placevec.models.heads import Head
     from placevec.models.model import Model
 
@@ -49,12 +39,12 @@ def train(
     Args:
         recipe: such as ``loc2vec``.
         dataset: a dataset or its directory; or several, which are trained on together.
-        out: the run directory: the model, ``metrics.jsonl``, TensorBoard events and the state to resume.
+        out: Run directory to make: the model, metrics.jsonl, TensorBoard events and the state to resume.
         preset: of the recipe: options that go together; ``default`` has none.
         validation: a dataset to validate on, or several, instead of blocks held out of the one trained on.
-        resume: go on from the newest state in ``out``, or from the start if there is none.
-        resume_from: go on from a named checkpoint (``checkpoints/epoch-010``) in ``out``. ``epochs`` may then be others.
-        force: remove what ``out`` holds and start afresh.
+        resume: Go on from the newest state in --out, or from the start if there is none.
+        resume_from: Checkpoint to go on from, such as RUN/checkpoints/epoch-010; its run goes on in --out.
+        force: Start afresh, removing the run in --out.
         projector: places whose vectors and pictures TensorBoard's projector shows at the end, drawn at random; 0: none.
         progress: where to report.
         options: any option of the recipe or of `TrainingOptions`, such as ``epochs=20``; docs/reference/options.md
@@ -67,6 +57,16 @@ def train(
     """
     import torch
 
+    from placevec.api.run_split import (
+        hashes_at_begin,
+        joined_hash,
+        keep_split,
+        parts_of,
+        split_of,
+        state_of,
+    )
+    from placevec.datasets.dataset import Dataset
+    from placevec.datasets.splits import write_split
     from placevec.models.model import Model
     from placevec.models.reading import Reading
     from placevec.recipes import recipe as entry_of
@@ -147,22 +147,27 @@ def train(
 
 def _ground(dataset: Dataset | PathLike | Sequence[Dataset | PathLike]) -> Dataset | JoinedDataset:
     """What is trained on: one dataset, or several joined."""
-    if isinstance(dataset, Dataset):
-        return dataset
-    if isinstance(dataset, str | Path):
-        return Dataset.open(dataset)
+    from placevec.datasets.dataset import Dataset
+    from placevec.datasets.joined import JoinedDataset
+
+    if isinstance(dataset, Dataset | str | Path):
+        return dataset_of(dataset)
     parts = [dataset_of(part) for part in dataset]
     return parts[0] if len(parts) == 1 else JoinedDataset(parts)
 
 
 def _label_of(ground: Dataset | JoinedDataset, heads: Mapping[str, Head]) -> dict[str, str]:
     """The name of the labels' column, by which answers are called; nothing where none is learned or it has no name."""
+    from placevec.datasets.dataset import Dataset
+
     column = ground.manifest["labels"].get("column") if heads and isinstance(ground, Dataset) else None
     return {} if column is None else {"label": column}
 
 
 def _check_run(run: Path, *, resume: bool, force: bool) -> bool:
     """Whether ``run`` holds a run; ModelError when what it holds must not be touched."""
+    from placevec.datasets.splits import FILE as SPLIT
+
     # the split is the first thing a run writes: it may have been interrupted before its first checkpoint
     holds_run = any((run / name).exists() for name in (SPLIT, "metrics.jsonl", "state", "config.json"))
     if run.is_dir() and any(run.iterdir()) and not holds_run:

@@ -6,13 +6,15 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from placevec.api.inputs import PathLike
 from placevec.api.training import train
-from placevec.datasets.dataset import Dataset
 from placevec.errors import UsageError
 from placevec.io.progress import SILENT, Progress
+
+if TYPE_CHECKING:
+    from placevec.datasets.dataset import Dataset
 
 
 @dataclass(frozen=True)

@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING
 
 from placevec.api.inputs import PathLike
 from placevec.errors import UsageError
+from placevec.options import checked_keywords
 
 if TYPE_CHECKING:
     from placevec.models.model import Model
 
 
+@checked_keywords
 def import_weights(
     file: PathLike,
     *,
@@ -26,14 +28,15 @@ def import_weights(
     """The weights of another system as a model directory; calling this is consent to read the file.
 
     Args:
-        file: its checkpoint, of which only tensors and plain values are read.
-        system: ``loc2vec-12`` or ``loc2vec-rgb`` (the founding Loc2Vecs), ``torchspatial`` or ``geoclip`` (location
-            encoders).
-        out: the model directory to make.
-        zoom: of the tiles that a Loc2Vec was trained on; 17 by default.
-        layers: input channels of a Loc2Vec in its order; placevec's twelve, or red, green, blue, by default.
-        classes: file of names, a line each, of the classes that a checkpoint of ``torchspatial`` answers for.
-        training_points: table of the points that its ``rbf`` was trained on, in their order.
+        file: Checkpoint: .pt, .pth or .pth.tar, of which only tensors and plain values are read.
+        system: System that it is of: loc2vec-12, loc2vec-rgb, torchspatial or geoclip.
+        out: Model directory to make.
+        zoom: Zoom of the tiles that a Loc2Vec was trained on (default 17).
+        layers: Input channels of a Loc2Vec in its order, separated by commas (default: placevec's order; the 12-layer
+            code took them as its disk listed the folders).
+        classes: File with the names of the classes of torchspatial, a line each in the order of its outputs (default:
+            class 0, class 1, ...; the checkpoint has none).
+        training_points: Table of the points that the rbf of torchspatial was trained on, in their order.
     """
     from placevec.models import importers as foreign
     from placevec.models.importers import loc2vec as founding

@@ -10,7 +10,6 @@ from cyclopts import App, Group, Parameter
 
 from placevec._version import __version__
 from placevec.cli.help import Columns
-from placevec.cli.signature import typed
 
 VERBS = {
     "demo": (
@@ -69,8 +68,8 @@ VERBS = {
         "Say what this machine offers placevec: versions, processor, memory, devices, extras, shared data.",
     ),
 }
-"""Verb -> (its module, what it does in a line). The module has ``HELP``, which goes on, and a ``command``; or, with one
-command a recipe, ``commands(words)``."""
+"""Verb -> (its module, what it does in a line). The module has ``HELP``, which goes on, and a ``command``; or, with
+several, as one a recipe, ``commands(words)`` and ``COMMANDS``, their heading."""
 HELP = """Turn any place on Earth into a vector: map, imagery, words or bare coordinates.
 
 Start with `placevec demo`, or go step by step: prepare, train, embed, evaluate, search, explore.
@@ -101,9 +100,9 @@ def _add(app: App, name: str, module: ModuleType, summary: str, place: int, word
     """A verb with its options, or with a command for each recipe."""
     help = f"{summary}\n\n{module.HELP}"
     if hasattr(module, "command"):
-        app.command(typed(module.command), name=name, help=help, sort_key=place)
+        app.command(module.command, name=name, help=help, sort_key=place)
         return
-    verb = _app(name, help, title="Recipes")
+    verb = _app(name, help, title=module.COMMANDS)
     verb.sort_key = place
     for number, (own, about, function) in enumerate(module.commands(words)):
         verb.command(function, name=own, help=about, sort_key=number)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Any
 
-from cyclopts import Parameter
-
+from placevec.api.clustering import cluster
 from placevec.cli.output import plain_rows, print_json, print_table, progress_for, say
-from placevec.cli.signature import Json, Quiet, at_least
+from placevec.cli.signature import taking
+from placevec.options import keywords_of
 
 HELP = """\
 k-means gives every place to one of K clusters; without --clusters, K is the one of 2 to 20 with the largest
@@ -24,44 +24,23 @@ For example:
   placevec explore malta.parquet --html malta.html --columns clusters.parquet"""
 
 
+@taking(keywords_of(cluster))
 def command(
-    embeddings: Path,
-    /,
-    *,
-    view: str | None = None,
-    out: Annotated[Path, Parameter(name=("--out", "-o"))],
-    method: Literal["kmeans", "hdbscan"] = "kmeans",
-    clusters: Annotated[int | None, Parameter(validator=at_least(1))] = None,
-    smallest: Annotated[int | None, Parameter(validator=at_least(2))] = None,
-    vectors: Literal["unit", "standardized", "raw"] = "unit",
-    seed: Annotated[int, Parameter(validator=at_least(0))] = 0,
-    as_json: Json = False,
-    quiet: Quiet = False,
+    embeddings: Path, /, *, out: Path, as_json: bool = False, quiet: bool = False, **options: Any
 ) -> None:
-    """Call `placevec.api.cluster` and print the clusters.
+    """Print the clusters.
 
     Args:
         embeddings: Table of vectors.
-        view: View whose vectors are clustered, where the table holds several (default: the fused ones).
-        out: File to write: .parquet, .csv or .geojson.
-        method: Clustering method.
-        clusters: Number of k-means clusters (default: by silhouette).
-        smallest: Minimum places of an HDBSCAN cluster (default: a hundredth of all).
-        vectors: Scaling of the vectors (unit: by direction, as search does; standardized: every dimension alike).
-        seed: Seed of k-means and of the sample.
     """
-    from placevec import api
-
-    found = api.cluster(
-        embeddings, view=view, method=method, clusters=clusters, smallest=smallest, vectors=vectors, seed=seed, out=out,
-        progress=progress_for(as_json, quiet),
-    )  # fmt: skip
+    found = cluster(embeddings, out=out, progress=progress_for(as_json, quiet), **options)
     summary = found.summary()
     rows = plain_rows(summary)
     if as_json:
         print_json({
-            "file": str(out), "method": method, "vectors": vectors, "seed": seed, "places": len(found.label),
-            "noise": found.noise, "silhouette": found.silhouette, "tried": found.tried, "notes": found.notes,
+            "file": str(out), "method": found.method, "vectors": found.vectors, "seed": found.seed,
+            "places": len(found.label), "noise": found.noise, "silhouette": found.silhouette, "tried": found.tried,
+            "notes": found.notes,
             "clusters": [dict(zip(summary.columns, row, strict=True)) for row in rows],
         })  # fmt: skip
         return

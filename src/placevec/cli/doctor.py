@@ -11,14 +11,15 @@ import shutil
 from typing import Any
 
 from placevec.cli.output import clean, print_json, print_table, say
-from placevec.cli.signature import Json
+from placevec.cli.signature import taking
 from placevec.errors import PlacevecError
 from placevec.recipes import RECIPES
 
 HELP = ""
 
 
-def command(*, as_json: Json = False) -> int:
+@taking()
+def command(*, as_json: bool = False) -> int:
     """Print every fact, and end with exit code 1 if something needed is missing or unsafe."""
     facts = examine()
     if as_json:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Any
 
-from cyclopts import Parameter
-
+from placevec.api.embedding import embed
+from placevec.api.embedding_points import PointsEmbedded, embed_points
 from placevec.cli.output import print_json, progress_for, say
-from placevec.cli.signature import Json, Quiet, at_least
+from placevec.cli.signature import taking
 from placevec.errors import UsageError
+from placevec.options import flag_of, keywords_of
 
 HELP = """\
 A killed run goes on where it was. --model base takes the model that comes with placevec: nothing to train.
@@ -24,62 +25,37 @@ For example:
 
   placevec embed runs/sightings points.csv -o points.parquet"""
 POINTS = "Tables of points"
-OfPoints = Annotated[str | None, Parameter(group=POINTS)]
 
 
+@taking(keywords_of(embed), keywords_of(embed_points, group=POINTS))
 def command(
-    *paths: Annotated[Path, Parameter(required=True)],
-    out: Annotated[Path, Parameter(name=("--out", "-o"))],
+    *paths: Path,
+    out: Path,
     model: str | None = None,
-    views: Annotated[str | None, Parameter(name="--views")] = None,
-    dtype: Literal["float32", "float16", "int8"] = "float32",
-    batch_size: Annotated[int, Parameter(validator=at_least(1))] = 64,
-    lon: OfPoints = None,
-    lat: OfPoints = None,
-    crs: OfPoints = None,
-    id_: Annotated[str | None, Parameter(name="--id", group=POINTS)] = None,
-    date: OfPoints = None,
-    as_json: Json = False,
-    quiet: Quiet = False,
+    as_json: bool = False,
+    quiet: bool = False,
+    **options: Any,
 ) -> None:
-    """Call `placevec.api.embed` and say what was written.
+    """Say what was written.
 
     Args:
         paths: Run or model directory, then dataset directory, which may be another one than was trained on; or a table
             of points: CSV, TSV, Parquet, GeoJSON, GeoPackage, Shapefile or FlatGeobuf.
-        out: GeoParquet file to write.
         model: Model directory instead of the run, or base.
-        views: Views to embed, separated by commas, where the model reads several (default: all that the dataset has).
-        dtype: Numbers as stored.
-        batch_size: Places encoded at once.
-        lon: Column of longitudes (default: found by name).
-        lat: Column of latitudes (default: found by name).
-        crs: Coordinate system, such as EPSG:3067 (default: degrees, or that of the file).
-        id_: Column of distinct names (default: place_id, id, or the number of the row).
-        date: Column of dates, where the model was trained with --seasons.
     """
-    from placevec import api
     from placevec.core import FUSED
 
     run, dataset = _given(paths, model)
-    columns = {"lon": lon, "lat": lat, "crs": crs, "id": id_, "date": date}
-    chosen = None if views is None else [view.strip() for view in views.split(",")]
+    of_datasets, of_points = ({one.name for one in keywords_of(one)} for one in (embed, embed_points))
+    progress = progress_for(as_json, quiet)
     if not dataset.is_dir():
-        if chosen is not None:
-            raise UsageError(f"--views chooses those of a dataset: {dataset} is a table of points")
-        _points(run, dataset, out, dtype, columns, as_json, quiet)
+        if other := [name for name in options if name not in of_points]:
+            raise UsageError(f"{flag_of(other[0])} is for datasets: {dataset} is a table of points")
+        _show_points(embed_points(run, dataset, out=out, progress=progress, **options), as_json)
         return
-    if given := [name for name, value in columns.items() if value is not None]:
-        raise UsageError(f"--{given[0]} is for tables of points: {dataset} is a dataset")
-    table = api.embed(
-        run,
-        dataset,
-        views=chosen,
-        out=out,
-        dtype=dtype,
-        batch_size=batch_size,
-        progress=progress_for(as_json, quiet),
-    )
+    if other := [name for name in options if name not in of_datasets]:
+        raise UsageError(f"{flag_of(other[0])} is for tables of points: {dataset} is a dataset")
+    table = embed(run, dataset, out=out, progress=progress, **options)
     made = [table.of(view) for view in table.views]
     if as_json:
         print_json({
@@ -96,28 +72,18 @@ def command(
     say(f"Next: placevec evaluate {out}{view}    placevec explore {out}{view} --html PAGE.html")
 
 
-def _points(
-    run: str | Path,
-    points: Path,
-    out: Path,
-    dtype: Literal["float32", "float16", "int8"],
-    columns: dict[str, str | None],
-    as_json: bool,
-    quiet: bool,
-) -> None:
-    """The vectors of a table of points."""
-    from placevec.api.embedding_points import embed_points
-
-    done = embed_points(run, points, out=out, dtype=dtype, progress=progress_for(as_json, quiet), **columns)
+def _show_points(done: PointsEmbedded, as_json: bool) -> None:
+    """What was made of a table of points."""
     if as_json:
         print_json(
-            {"embeddings": str(out), "count": done.count, "dim": done.dim, "left_out": done.left_out,
+            {"embeddings": str(done.path), "count": done.count, "dim": done.dim, "left_out": done.left_out,
              "model_hash": done.model_hash}
         )  # fmt: skip
         return
     if done.left_out:
         say(f"Note: {done.left_out:,} rows without coordinates are left out")
-    say(f"{done.count:,} vectors of {done.dim} numbers: {out} ({out.stat().st_size / 1e6:.1f} MB)")
+    size = done.path.stat().st_size / 1e6
+    say(f"{done.count:,} vectors of {done.dim} numbers: {done.path} ({size:.1f} MB)")
 
 
 def _given(paths: Sequence[Path], model: str | None) -> tuple[str | Path, Path]:

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Any
 
-from cyclopts import Parameter
-
+from placevec.api.exploring import Explored, explore
 from placevec.cli.output import print_json, progress_for, say
-from placevec.cli.signature import Json, Quiet, at_least
-
-if TYPE_CHECKING:
-    from placevec.api import Explored
+from placevec.cli.signature import taking
+from placevec.options import keywords_of
 
 HELP = """\
 --html FILE: the embedding space beside the map, linked.
@@ -29,54 +26,23 @@ For example:
   placevec explore malta.parquet --png plots --columns clusters.parquet"""
 
 
+@taking(keywords_of(explore))
 def command(
     embeddings: Path,
     /,
     *,
-    view: str | None = None,
     html: Path | None = None,
-    map_folder: Annotated[Path | None, Parameter(name="--map")] = None,
-    png: Path | None = None,
-    dataset: Path | None = None,
-    columns: Path | None = None,
-    title: str | None = None,
-    method: Literal["pca", "tsne", "umap"] = "pca",
-    projection: tuple[str, ...] = (),
-    clusters: Annotated[int | None, Parameter(validator=at_least(1))] = None,
-    max_places: Annotated[int, Parameter(validator=at_least(1))] = 20_000,
-    seed: Annotated[int, Parameter(validator=at_least(0))] = 0,
-    as_json: Json = False,
-    quiet: Quiet = False,
+    as_json: bool = False,
+    quiet: bool = False,
+    **options: Any,
 ) -> None:
-    """Call `placevec.api.explore` and print what was written.
+    """Print what was written.
 
     Args:
         embeddings: Table of vectors.
-        view: View whose vectors are shown, where the table holds several (default: the fused ones).
-        html: Page to write.
-        map_folder: Folder for embeddings_map.html and embeddings.geojson.
-        png: Folder for still plots.
-        dataset: Dataset to draw the map from, if it has moved.
-        columns: Table with place_id and columns to color by, such as that of placevec cluster.
-        title: Title of all of them.
-        method: Three components of --map that become red, green and blue.
-        projection: Only this projection of --png: pca, tsne or umap (may be repeated).
-        clusters: Number of k-means clusters, of --map and --png (default: by silhouette).
-        max_places: Maximum number of places drawn, a seeded sample.
-        seed: Seed of the sample, of t-SNE, UMAP and k-means.
+        html: Page to write: the embedding space beside the map, linked.
     """
-    from placevec import api
-
-    extra = None
-    if columns is not None:
-        from placevec.sources.tables.points import read_columns
-
-        extra = read_columns(columns)
-    chosen: Any = {"projections": tuple(projection)} if projection else {}
-    found = api.explore(
-        embeddings, html, view=view, map=map_folder, png=png, dataset=dataset, columns=extra, title=title, method=method,
-        clusters=clusters, max_places=max_places, seed=seed, progress=progress_for(as_json, quiet), **chosen,
-    )  # fmt: skip
+    found = explore(embeddings, html, progress=progress_for(as_json, quiet), **options)
     if as_json:
         print_json(_content(found))
         return

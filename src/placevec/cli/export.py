@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
+from placevec.api.inputs import open_dataset
+from placevec.api.tiles import export
 from placevec.cli.output import clean, print_json, progress_for, say
-from placevec.cli.signature import Json, Quiet
+from placevec.cli.signature import taking
+from placevec.options import keywords_of
 
 HELP = """\
 Layers become tiles/LAYER/z/x/y.png, white on black in one bit a pixel, a picture of every layer for each
@@ -19,29 +23,16 @@ For example:
   placevec export data/kyiv --mbtiles kyiv.mbtiles"""
 
 
-def command(
-    dataset: Path,
-    /,
-    *,
-    tile_folder: Path | None = None,
-    mbtiles: Path | None = None,
-    as_json: Json = False,
-    quiet: Quiet = False,
-) -> None:
-    """Call `placevec.api.export` and say what was made.
+@taking(keywords_of(export))
+def command(dataset: Path, /, *, as_json: bool = False, quiet: bool = False, **options: Any) -> None:
+    """Say what was made.
 
     Args:
         dataset: Dataset directory.
-        tile_folder: Folder to make.
-        mbtiles: MBTiles file to make of colors; of layers, a folder of one file each.
     """
-    from placevec import api
-
-    opened = api.open_dataset(dataset)
-    count = api.export(
-        opened, tile_folder=tile_folder, mbtiles=mbtiles, progress=progress_for(as_json, quiet)
-    )
-    out = tile_folder or mbtiles
+    opened = open_dataset(dataset)
+    count = export(opened, progress=progress_for(as_json, quiet), **options)
+    out = options.get("tile_folder") or options.get("mbtiles")
     if as_json:
         print_json(
             {

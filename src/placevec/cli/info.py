@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from placevec.cli.output import print_facts, print_json
 from placevec.cli.points import labels_told
-from placevec.cli.signature import Json
+from placevec.cli.signature import taking
 from placevec.errors import InputError
 
 if TYPE_CHECKING:
@@ -21,7 +21,8 @@ For example:
   placevec info data/malta"""
 
 
-def command(path: Path, /, *, as_json: Json = False) -> None:
+@taking()
+def command(path: Path, /, *, as_json: bool = False) -> None:
     """Recognize the path and print what it is.
 
     Args:

@@ -21,7 +21,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stdout.flush()
         return code
     except UsageError as error:
-        return _fail(f"{error} (see --help)", error, code=2)
+        return _fail(str(error), error, code=2)
     except PlacevecError as error:
         return _fail(str(error), error)
     except KeyboardInterrupt:

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Any
 
-from cyclopts import Parameter
-
+from placevec.api.plotting import picture_curves, picture_kernels, picture_latitude
 from placevec.cli.output import clean, print_json, progress_for, say
-from placevec.cli.signature import Json, Quiet
-from placevec.errors import UsageError
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
+from placevec.cli.signature import taking
+from placevec.options import keywords_of
 
 HELP = """\
 kernels: how alike each finds every place on Earth and one (--at lon,lat), on a globe and by distance; of
@@ -28,79 +25,38 @@ For example:
   placevec picture latitude runs/grid runs/sphereC+ --out latitude.png
 
   placevec picture curves runs/grid runs/sphereC+ --out curves.png"""
-_FEATURES = ("variant", "scales", "r_min")
-_OF = {
-    "kernels": ("at", "land", *_FEATURES),
-    "latitude": ("dataset", "band"),
-    "curves": ("metric",),
+COMMANDS = "Pictures"
+_PICTURES: dict[str, tuple[Callable[..., Any], str]] = {
+    "kernels": (picture_kernels, "Draw how alike encoders find every place on Earth and one."),
+    "latitude": (picture_latitude, "Draw how good runs are by latitude."),
+    "curves": (picture_curves, "Draw how the loss and a further measure of runs went."),
 }
 
 
-def command(
-    what: Literal["kernels", "latitude", "curves"],
-    /,
-    *runs: Annotated[str, Parameter(required=True)],
-    out: Annotated[Path, Parameter(name=("--out", "-o"))],
-    at: Annotated[str | None, Parameter(allow_leading_hyphen=True)] = None,
-    variant: str | None = None,
-    scales: int | None = None,
-    r_min: float | None = None,
-    land: Path | None = None,
-    dataset: Path | None = None,
-    band: float | None = None,
-    metric: str | None = None,
-    as_json: Json = False,
-    quiet: Quiet = False,
+def commands(words: Sequence[str]) -> Iterator[tuple[str, str, Callable[..., Any]]]:
+    """(name, help, function) of the picture that ``words`` begin with, or of each."""
+    for name in [words[0]] if words and words[0] in _PICTURES else _PICTURES:
+        function, help = _PICTURES[name]
+        yield name, help, taking(keywords_of(function), function=function)(picture)
+
+
+def picture(
+    *runs: str,
+    out: Path,
+    function: Callable[..., Any],
+    as_json: bool = False,
+    quiet: bool = False,
+    **options: Any,
 ) -> None:
-    """Call the function of `placevec.api` that draws it, and say what was written.
+    """Say what was written.
 
     Args:
-        what: What to draw.
         runs: Runs; for kernels also names of location encoders.
         out: Picture to write, .png.
-        at: Place of kernels, lon,lat in degrees (default 179.5,-17, in Fiji).
-        variant: Variant of the named encoders of kernels, corrected or original.
-        scales: Number of scales of the named encoders of kernels.
-        r_min: Finest scale of the named encoders of kernels, share of the Earth's radius.
-        land: Outlines of the land of kernels (default: coarse ones of Natural Earth).
-        dataset: Dataset to evaluate on, of latitude (default: that of each run).
-        band: Width of a band of latitude, degrees (default 15).
-        metric: Measure of the lower chart of curves, as metrics.jsonl calls it.
     """
-    from placevec import api
-
-    options = {
-        "at": at, "variant": variant, "scales": scales, "r_min": r_min, "land": land, "dataset": dataset, "band": band,
-        "metric": metric,
-    }  # fmt: skip
-    told: dict[str, Any] = {name: value for name, value in options.items() if value is not None}
-    for name in told:
-        if name not in _OF[what]:
-            raise UsageError(f"--{name.replace('_', '-')} is no option of picture {what}")
-    progress = progress_for(as_json, quiet)
-    found: Any
-    if what == "kernels":
-        features: dict[str, Any] = {key: value for key, value in told.items() if key in _FEATURES}
-        place = {} if at is None else {"at": _place(at)}
-        found = api.picture_kernels(list(runs), out, options=features, land=land, progress=progress, **place)
-    elif what == "latitude":
-        wide = {} if band is None else {"band": band}
-        found = api.picture_latitude(list(runs), out, dataset=dataset, progress=progress, **wide)
-    else:
-        found = api.picture_curves(list(runs), out, metric=metric)
+    progress = {} if function is picture_curves else {"progress": progress_for(as_json, quiet)}
+    found = function(list(runs), out, **progress, **options)
     if as_json:
-        print_json(_content(vars(found)))
+        print_json(vars(found))
         return
     say(f"{found.path}: {clean(found.summary, 400)}")
-
-
-def _place(text: str) -> tuple[float, float]:
-    try:
-        lon, lat = (float(part) for part in text.split(","))
-    except ValueError:
-        raise UsageError(f"--at is a longitude and a latitude, lon,lat in degrees; got {text!r}") from None
-    return lon, lat
-
-
-def _content(found: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: list(value) if isinstance(value, tuple) else value for name, value in found.items()}

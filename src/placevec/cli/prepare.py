@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
-from cyclopts import Parameter
-
+from placevec.api.preparing import prepare as making
 from placevec.cli.output import clean, print_json, progress_for, say, spelled
 from placevec.cli.recipe_commands import entries, given_options
-from placevec.cli.signature import Flag, Json, Quiet, with_options
+from placevec.cli.signature import taking
 from placevec.errors import UsageError
-from placevec.options import flag_of
+from placevec.options import flag_of, keywords_of, options_of
 from placevec.recipes.base import RecipeEntry
 
 if TYPE_CHECKING:
@@ -22,6 +21,7 @@ HELP = """\
 Reads the source, lays out the places and records where every byte came from. A killed run goes on where it
 was; the same command on a finished dataset reuses it. `placevec prepare RECIPE --help` shows the options of
 a recipe."""
+COMMANDS = "Recipes"
 
 
 def commands(words: Sequence[str]) -> Iterator[tuple[str, str, Callable[..., Any]]]:
@@ -33,7 +33,9 @@ def commands(words: Sequence[str]) -> Iterator[tuple[str, str, Callable[..., Any
         yield (
             entry.name,
             f"{help}\n\nFor example:\n\n{examples}" if examples else help,
-            with_options(prepare, [entry.prepare_options], hidden=hidden, entry=entry),
+            taking(keywords_of(making), options_of(entry.prepare_options), hidden=hidden, entry=entry)(
+                prepare
+            ),
         )
 
 
@@ -42,20 +44,18 @@ def prepare(
     /,
     *,
     entry: RecipeEntry,
-    out: Annotated[Path, Parameter(name=("--out", "-o"))],
+    out: Path,
     config: Path | None = None,
-    force: Flag = False,
-    as_json: Json = False,
-    quiet: Quiet = False,
+    force: bool = False,
+    as_json: bool = False,
+    quiet: bool = False,
     **options: Any,
 ) -> None:
     """Call `placevec.api.prepare` and say what was made.
 
     Args:
         file: Table, in the place of the option that names it.
-        out: Dataset directory to make.
         config: TOML file of options, by the names shown here with underscores.
-        force: Start afresh, removing what --out holds.
     """
     from placevec import api
 

@@ -15,10 +15,11 @@ from typing import Any
 from cyclopts import App
 
 from placevec.cli.app import VERBS, build_app
+from placevec.cli.signature import Taken
 from placevec.io import atomic
-from placevec.options import Option, Options, default_of, described, options_of
+from placevec.options import default_of, described
 from placevec.recipes import DEMO, RECIPES, recipe
-from placevec.recipes.base import FormerCommand, RecipeEntry, RunOptions
+from placevec.recipes.base import FormerCommand, RecipeEntry
 
 PAGE = Path("reference") / "options.md"
 _HEAD = f"""\
@@ -26,9 +27,11 @@ _HEAD = f"""\
 
 *Made by `python -m placevec.cli.reference docs` from the declarations in the code; a test holds it to them.*
 
-Every option of `prepare` and `train` has one name in three places: a flag (`--near-m 50`), a keyword in Python
-(`pv.train("{DEMO}", data, out="run", near_m=50)`) and a key of the file that `--config FILE.toml` names (`near_m = 50`).
-The command line goes before the file, the file before the preset, the preset before the default; `_` and `-` are one.
+Each option is declared once, with type, default, limits and help. The flag of the command line and the keyword in
+Python come from there: `--near-m 50` is `pv.train("{DEMO}", data, out="run", near_m=50)`, `-k 9` is `pv.similar(e, k=9)`.
+Options of `prepare` and `train` are keys of the file that `--config FILE.toml` names, too (`near_m = 50`): the command
+line goes before the file, the file before the preset, the preset before the default; `_` and `-` are one. Where no
+keyword stands, Python takes the value as an argument, or not at all.
 """
 
 
@@ -38,16 +41,14 @@ def options_page() -> str:
     parts = [_HEAD]
     for verb in VERBS:
         if app[verb].default_command is not None:
-            parts += [f"## placevec {verb}\n", f"{VERBS[verb][1]}\n", *_tables(app[verb], {})]
+            parts += [f"## placevec {verb}\n", f"{VERBS[verb][1]}\n", *_tables(app[verb])]
             continue
-        for name in RECIPES.builtin:
-            entry = recipe(name)
-            of_training: tuple[type[Options], ...] = (RunOptions, *entry.train_options)
-            classes = of_training if verb == "train" else (entry.prepare_options,)
-            declared = {one.name: one for cls in classes for one in options_of(cls)}
-            parts += [f"## placevec {verb} {name}\n", *_tables(app[verb][name], declared)]
+        for name in app[verb]:
+            if name.startswith("-"):
+                continue
+            parts += [f"## placevec {verb} {name}\n", *_tables(app[verb][name])]
             if verb == "train":
-                parts.append(_presets(entry))
+                parts.append(_presets(recipe(name)))
     return "\n".join(parts)
 
 
@@ -86,25 +87,23 @@ def main(folder: Path) -> None:
         atomic.write_text(page, with_tables(page.read_text("utf-8"), recipe(name)))
 
 
-def _tables(command: App, declared: dict[str, Option]) -> Iterator[str]:
+def _tables(command: App) -> Iterator[str]:
     """A table for each group of options."""
+    taken: Taken = command.default_command.taken  # type: ignore[union-attr]
     groups: dict[str, list[str]] = {}
-    for argument in command.assemble_argument_collection(parse_docstring=True):
-        option = declared.get(argument.field_info.name)
-        if option is None:
-            default = default_of(argument.field_info.default) if callable(argument.show_default) else None
-            about = described(
-                (argument.parameter.help or "").rstrip("."), default, argument.get_choices() or ()
-            )
-        else:
-            about = option.help
-        fits = "" if option is None or option.choices or option.kind is bool else option.fits
+    for argument in command.assemble_argument_collection():
         flags = ", ".join(f"`{name}`" for name in argument.names)
+        name = argument.field_info.name
+        keyword = f"`{name}`" if name in taken.declared else ""
+        kind = taken.options[name].takes if name in taken.options else ""
+        about = described(argument.parameter.help or "", None, argument.get_choices() or ())
         named: Any = argument.parameter.group
         title = next((str(group.name) for group in named), "Options")
-        groups.setdefault(title, []).append(f"| {flags} | {about} | {fits} |".replace("  |", " |"))
+        groups.setdefault(title, []).append(
+            f"| {flags} | {keyword} | {about} | {kind} |".replace("  |", " |")
+        )
     for title, rows in groups.items():
-        yield "\n".join([f"| {title} | | |", "| --- | --- | --- |", *rows]) + "\n"
+        yield "\n".join([f"| {title} | keyword | | |", "| --- | --- | --- | --- |", *rows]) + "\n"
 
 
 def _presets(entry: RecipeEntry) -> str:

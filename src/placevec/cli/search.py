@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Any
 
-from cyclopts import Parameter
-
+from placevec.api.searching import similar
 from placevec.cli.output import clean, plain_rows, print_json, print_table, say
-from placevec.cli.signature import Json, at_least
-from placevec.errors import UsageError
+from placevec.cli.signature import taking
+from placevec.options import keywords_of
 
 HELP = """\
 Name the query by coordinates, place id, tile or name. Coordinates that are no place of the table are
@@ -23,57 +22,19 @@ For example:
   placevec search malta.parquet --tile 17/70818/51558 --metric euclidean --csv like-it.csv"""
 
 
-def command(
-    embeddings: Path,
-    /,
-    *,
-    view: str | None = None,
-    lon: float | None = None,
-    lat: float | None = None,
-    place: str | None = None,
-    tile: str | None = None,
-    name: str | None = None,
-    k: Annotated[int, Parameter(name=("--k", "-k"), validator=at_least(1))] = 10,
-    metric: Literal["cosine", "euclidean", "manhattan", "dot"] = "cosine",
-    bbox: Annotated[str | None, Parameter(allow_leading_hyphen=True)] = None,
-    min_distance_m: float | None = None,
-    dataset: Path | None = None,
-    run: Path | None = None,
-    csv: Path | None = None,
-    as_json: Json = False,
-) -> None:
-    """Call `placevec.api.similar` and print the ranking.
+@taking(keywords_of(similar))
+def command(embeddings: Path, /, *, csv: Path | None = None, as_json: bool = False, **options: Any) -> None:
+    """Print the ranking.
 
     Args:
         embeddings: Table of vectors.
-        view: View whose vectors are searched, where the table holds several (default: the fused ones).
-        lon: Longitude of the query, degrees.
-        lat: Latitude of the query, degrees.
-        place: place_id of the query.
-        tile: Tile of the query, z/x/y.
-        name: Name of the query, or the beginning of one.
-        k: Number of places to find.
-        metric: Distance between vectors.
-        bbox: Only places in west,south,east,north, degrees.
-        min_distance_m: Minimum distance of results from the query and from one another, meters (default: about the ground
-            that the model looks at; 0 takes all).
-        dataset: Dataset to embed the query from, if it has moved.
-        run: Run to embed the query with, if it has moved.
         csv: CSV file to write the result to as well.
     """
-    from placevec import api
     from placevec.io import atomic
 
-    if (lon is None) != (lat is None):
-        raise UsageError("a point needs both --lon and --lat")
-    if sum(query is not None for query in (lon, place, tile, name)) != 1:
-        raise UsageError("name one query: --lon and --lat, --place, --tile or --name")
     if csv is not None:
         atomic.check_writable(csv)
-    found = api.similar(
-        embeddings, view=view, lon=lon, lat=lat, place=place, tile=tile, name=name, k=k, metric=metric, bbox=bbox,
-        min_distance_m=min_distance_m, dataset=dataset, model=run,
-    )  # fmt: skip
+    found = similar(embeddings, **options)
     query = found.attrs["query"]
     columns = ["rank", "place_id", "name", "label", "lon", "lat", query["measure"]]
     rows = plain_rows(found[columns])
@@ -83,7 +44,7 @@ def command(
         print_json(
             {
                 "query": query,
-                "metric": metric,
+                "metric": query["metric"],
                 "notes": found.attrs["notes"],
                 "results": [dict(zip(columns, row, strict=True)) for row in rows],
             }
@@ -111,6 +72,6 @@ def described(query: dict[str, object]) -> str:
         return asked
     hint = (
         "a --lon and --lat in the dataset's area are embedded themselves where dataset and run are at hand "
-        "(--dataset, --run)"
+        "(--dataset, --model)"
     )
     return f"{asked}, the place nearest to the point, {away:.0f} m away; {hint}"

@@ -1,24 +1,30 @@
-"""Functions as cyclopts reads them: options from their fields, defaults in words, no value that means nothing."""
+"""Functions as cyclopts reads them: every keyword is an option, declared by a field, an API function or themselves."""
 
 from __future__ import annotations
 
 import inspect
-import types
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, Any, Literal, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, get_args, get_origin
 
 from cyclopts import Group, Parameter
 
-from placevec.options import Option, Options, default_of, options_of
+from placevec.options import Option, Options, helps_of, keywords_of
 
 METAVARS = {int: "INT", float: "NUMBER", str: "TEXT", Path: "PATH"}
-Json = Annotated[bool, Parameter(name="--json", negative="", show_default=False)]
-"""Print the result as JSON, and no progress."""
-Quiet = Annotated[bool, Parameter(name=("--quiet", "-q"), negative="", show_default=False)]
-"""Show no progress."""
-Flag = Annotated[bool, Parameter(negative="", show_default=False)]
-"""A switch that is off where it is not given."""
+_SHORT = {"out": "-o", "quiet": "-q", "k": "-k"}
+_SHARED = {"as_json": "The result as JSON, and no progress", "quiet": "No progress"}
+_FLAGS = {"as_json": "--json"}
+
+
+@dataclass(frozen=True)
+class Taken:
+    """What a command takes: options by name, which of them an API function or a recipe declares, and its own function."""
+
+    options: Mapping[str, Option]
+    declared: frozenset[str]
+    own: Callable[..., Any]
 
 
 class _Unchecked:
@@ -28,90 +34,89 @@ class _Unchecked:
         return {"type": "any"}
 
 
-_SHARED = {"as_json": "The result as JSON, and no progress", "quiet": "No progress"}
+def taking(
+    *declared: Iterable[Option], hidden: Sequence[str] = (), **decided: Any
+) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Makes a command of a function that takes ``**options``: those declared, each checked before the function is called.
 
-
-def typed(function: Callable[..., Any]) -> Callable[..., Any]:
-    """A verb's function, its optional values never read from the word none, its defaults in words."""
-    return with_options(function, ())
-
-
-def with_options(
-    function: Callable[..., Any],
-    classes: Iterable[type[Options]],
-    *,
-    hidden: Sequence[str] = (),
-    **decided: Any,
-) -> Callable[..., Any]:
-    """A command of a function that takes ``**options``: each field of the classes is one.
+    Arguments and further options are the function's own parameters. One that is declared too, such as a file that only
+    the command line requires, needs no line of its own in the docstring.
 
     Args:
-        function: its own parameters come first.
-        classes: of options.
+        declared: options, such as `keywords_of` an API function or `options_of` a dataclass; the first of a name counts.
         hidden: parameters of the function that are no options and keep their defaults.
         decided: values of parameters of the function that are no options either.
     """
+    known: dict[str, Option] = {}
+    for one in (one for options in declared for one in options):
+        known.setdefault(one.name, one)
 
-    def command(*arguments: Any, **given: Any) -> Any:
-        return function(*arguments, **decided, **given)
+    def command_of(function: Callable[..., Any]) -> Callable[..., Any]:
+        own = {
+            one.name: replace(
+                one, help=one.help or (known[one.name].help if one.name in known else _SHARED[one.name])
+            )
+            for one in keywords_of(function, without=(*hidden, *decided), flags=_FLAGS)
+        }
+        others = [one for one in known.values() if one.name not in own]
+        first = [one for one in own.values() if one.required]
+        options = [*first, *others, *(one for one in own.values() if not one.required)]
+        by_name = {one.name: one for one in options}
 
-    signature = inspect.signature(function, eval_str=True)
-    own = [_plain(one) for name, one in signature.parameters.items() if name not in (*hidden, *decided)]
-    own = [one for one in own if one.kind is not inspect.Parameter.VAR_KEYWORD]
-    declared: dict[str, Option] = {}
-    for cls in classes:
-        for one in options_of(cls):
-            declared.setdefault(one.name, one)
-    named = dict.fromkeys(one.group for one in declared.values())
+        def command(*arguments: Any, **given: Any) -> Any:
+            read = {name: by_name[name].read(value, by_name[name].flag) for name, value in given.items()}
+            return function(*arguments, **decided, **read)
+
+        helps = helps_of(function)
+        places = [
+            _place(one, helps.get(one.name, ""))
+            for one in inspect.signature(function, eval_str=True).parameters.values()
+            if one.kind not in (one.KEYWORD_ONLY, one.VAR_KEYWORD) and one.name not in hidden
+        ]
+        groups = _groups(options)
+        fields = [_parameter(one, groups.get(one.group)) for one in options]
+        command.__signature__ = inspect.Signature([*places, *fields])  # type: ignore[attr-defined]
+        command.taken = Taken(by_name, frozenset(known), function)  # type: ignore[attr-defined]
+        return command
+
+    return command_of
+
+
+def _groups(options: Iterable[Option]) -> dict[str, Group]:
+    """Headings in the order of their options."""
+    named = dict.fromkeys(one.group for one in options if one.group)
     # without a group of their own they stand under Recipe: a group called Options is every command's own
     titles = {name: "Recipe" if name == Options.GROUP else name for name in named}
-    groups = {name: Group(title, sort_key=place) for place, (name, title) in enumerate(titles.items())}
-    fields = [_parameter(one, groups[one.group]) for one in declared.values()]
-    command.__signature__ = inspect.Signature([*own, *fields])  # type: ignore[attr-defined]
-    command.__doc__ = function.__doc__
-    return command
+    return {name: Group(title, sort_key=place) for place, (name, title) in enumerate(titles.items())}
 
 
-def _parameter(one: Option, group: Group) -> inspect.Parameter:
+def _parameter(one: Option, group: Group | None) -> inspect.Parameter:
     kind: Any = tuple[one.kind, ...] if one.many else one.kind  # type: ignore[name-defined]
+    short = [_SHORT[one.name]] if one.name in _SHORT else []
     about = Parameter(
-        name=(one.flag, *one.flags),
+        name=(one.flag, *one.flags, *short),
         help=one.help,
-        group=group,
         show_default=False,
-        metavar=METAVARS.get(one.kind),
+        metavar="CHOICE" if one.choices else METAVARS.get(one.kind),
         negative=None if one.kind is bool and one.default is not False else "",
-        allow_leading_hyphen=one.reader is not None,  # a box may begin with a minus
+        allow_leading_hyphen=one.reader is not None and not one.many,  # a box may begin with a minus
     )
     return inspect.Parameter(
         one.name,
         inspect.Parameter.KEYWORD_ONLY,
-        default=one.default,
-        annotation=Annotated[kind, about, _Unchecked()],
+        default=inspect.Parameter.empty if one.required else one.default,
+        annotation=Annotated[kind, about, *([] if group is None else [Parameter(group=group)]), _Unchecked()],
     )
 
 
-def _plain(one: inspect.Parameter) -> inspect.Parameter:
-    """A parameter of a typed function, without None, with its default and its placeholder in words."""
-    hint, more = one.annotation, ()
-    if get_origin(hint) is Annotated:
-        hint, *rest = get_args(hint)
-        more = tuple(rest)
-    if get_origin(hint) in (Union, types.UnionType):
-        hint = next(part for part in get_args(hint) if part is not type(None))
-    bare = get_args(hint)[0] if get_origin(hint) in (tuple, list) else hint
-    metavar = "CHOICE" if get_origin(bare) is Literal else METAVARS.get(bare)
-    about = [Parameter(show_default=default_of, metavar=metavar, negative_iterable=())]
-    if one.name in _SHARED:
-        about.append(Parameter(help=_SHARED[one.name]))
-    return one.replace(annotation=Annotated[hint, *about, *more, _Unchecked()])
-
-
-def at_least(least: float) -> Callable[[Any, Any], None]:
-    """A check of a number, for ``Parameter(validator=...)``."""
-
-    def check(_: Any, value: Any) -> None:
-        if value is not None and value < least:
-            raise ValueError(f"at least {least:g}")
-
-    return check
+def _place(one: inspect.Parameter, help: str) -> inspect.Parameter:
+    """A positional argument, with its help; one that takes several takes at least one."""
+    hint = one.annotation
+    bare = next((part for part in get_args(hint) if part is not type(None)), hint)
+    literal = get_origin(hint) is Literal
+    about = Parameter(
+        help=help,
+        metavar="CHOICE" if literal else METAVARS.get(bare),
+        required=True if one.kind is one.VAR_POSITIONAL else None,
+    )
+    return one.replace(annotation=Annotated[hint if literal else bare, about, _Unchecked()])

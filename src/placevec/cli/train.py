@@ -5,14 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
-from cyclopts import Parameter
-
+from placevec.api.training import train as training
 from placevec.cli.output import print_json, print_table, progress_for, say
 from placevec.cli.recipe_commands import entries, given_options
-from placevec.cli.signature import Flag, Json, Quiet, with_options
+from placevec.cli.signature import taking
 from placevec.errors import InputError
+from placevec.options import Options, keywords_of, options_of
 from placevec.recipes.base import RecipeEntry, RunOptions
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ state from which --resume goes on; a resumed run ends exactly like an uninterrup
 --help` shows the options of a recipe."""
 _EVERY = "all"
 """What --encoder may say instead of a name."""
+COMMANDS = "Recipes"
 
 
 def commands(words: Sequence[str]) -> Iterator[tuple[str, str, Callable[..., Any]]]:
@@ -37,34 +38,35 @@ def commands(words: Sequence[str]) -> Iterator[tuple[str, str, Callable[..., Any
         )
         if entry.train_examples:
             parts.append("For example:\n\n" + "\n\n".join(f"  {line}" for line in entry.train_examples))
-        yield entry.name, "\n\n".join(parts), with_options(train, _options(entry), entry=entry)
+        yield entry.name, "\n\n".join(parts), _command(entry)
 
 
-def _options(entry: RecipeEntry) -> tuple[type, ...]:
+def _command(entry: RecipeEntry) -> Callable[..., Any]:
+    of_runs = keywords_of(training, without=[one.name for one in options_of(RunOptions)])
+    return taking(of_runs, *map(options_of, _options(entry)), entry=entry)(train)
+
+
+def _options(entry: RecipeEntry) -> tuple[type[Options], ...]:
     return (RunOptions, *entry.train_options)
 
 
 def train(
-    *dataset: Annotated[Path, Parameter(required=True)],
+    *dataset: Path,
     entry: RecipeEntry,
-    out: Annotated[Path, Parameter(name=("--out", "-o"))],
+    out: Path,
     config: Path | None = None,
-    resume: Flag = False,
+    resume: bool = False,
     resume_from: Path | None = None,
-    force: Flag = False,
-    as_json: Json = False,
-    quiet: Quiet = False,
+    force: bool = False,
+    as_json: bool = False,
+    quiet: bool = False,
     **options: Any,
 ) -> None:
     """Call `placevec.api.train` and say where the model is.
 
     Args:
         dataset: Dataset directory; several are trained on together.
-        out: Run directory to make.
         config: TOML file of options, by the names shown here with underscores.
-        resume: Go on from the newest state in --out.
-        resume_from: Checkpoint to go on from, such as RUN/checkpoints/epoch-010; its run goes on in --out.
-        force: Start afresh, removing the run in --out.
     """
     from placevec import api
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any
 
+from placevec.api.tiles import validate
 from placevec.cli.output import clean, print_facts, print_json, print_table, progress_for, say
-from placevec.cli.signature import Json, Quiet
+from placevec.cli.signature import taking
+from placevec.options import keywords_of
 
 if TYPE_CHECKING:
     from placevec.preparation.validate import Validation
@@ -22,25 +24,14 @@ For example:
   placevec validate data/malta --json"""
 
 
-def command(
-    path: Path,
-    /,
-    *,
-    zoom: int | None = None,
-    scheme: Literal["auto", "xyz", "tms"] = "auto",
-    as_json: Json = False,
-    quiet: Quiet = False,
-) -> int:
-    """Call `placevec.api.validate` and print what it found.
+@taking(keywords_of(validate))
+def command(path: Path, /, *, as_json: bool = False, quiet: bool = False, **options: Any) -> int:
+    """Print what was found.
 
     Args:
         path: Folder of tiles, MBTiles (a file or a folder of them) or a dataset.
-        zoom: Zoom to look at, where there are several.
-        scheme: Direction of the rows of tiles (xyz: from the north; tms: from the south; auto: as side files say).
     """
-    from placevec import api
-
-    found = api.validate(path, zoom=zoom, scheme=scheme, progress=progress_for(as_json, quiet))
+    found = validate(path, progress=progress_for(as_json, quiet), **options)
     if as_json:
         print_json(found.as_dict())
     else:

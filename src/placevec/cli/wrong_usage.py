@@ -25,12 +25,21 @@ _KINDS = {int: "a whole number", float: "a number", bool: "true or false", Path:
 
 
 def message(error: CycloptsError, words: Sequence[str]) -> str:
-    """One line about a command line that cannot be read.
+    """One line about a command line that cannot be read; it names the help where that says more.
 
     Args:
         error: of cyclopts.
         words: of the command line.
     """
+    text = _what(error, words)
+    missing = isinstance(error, MissingArgumentError) and text.endswith(" is missing")
+    unknown = isinstance(error, UnknownOptionError) and " has no option " in text and not text.endswith("?")
+    if not (missing or unknown or isinstance(error, UnusedCliTokensError)):
+        return text
+    return f"{text} (see {' '.join(('placevec', *(error.command_chain or ()), '--help'))})"
+
+
+def _what(error: CycloptsError, words: Sequence[str]) -> str:
     if isinstance(error, UnknownOptionError):
         flag = (error.token.keyword or error.token.value).split("=")[0]
         return _unknown(flag, words, [name for one in error.argument_collection for name in one.names])
@@ -64,8 +73,11 @@ def _unknown(flag: str, words: Sequence[str], known: Iterable[str]) -> str:
     verb = words[0] if words else ""
     if verb in ("prepare", "train") and len(words) > 1 and words[1] in RECIPES:
         return unknown_option(recipe(words[1]), verb, flag, extra=known)
-    hint = formerly(verb, flag)
-    return hint or f"{verb or 'placevec'} has no option {flag}{near(flag, known)}"
+    parts = _parts(verb)
+    named = " ".join(words[:2]) if words[1:2] and words[1] in parts else verb or "placevec"
+    if owner := next((name for name, flags in parts.items() if flag in flags), None):
+        return f"{flag} is an option of {verb} {owner}, not of {named}"
+    return formerly(verb, flag) or f"{named} has no option {flag}{near(flag, known)}"
 
 
 def _no_command(word: str, words: Sequence[str]) -> str:
@@ -75,7 +87,19 @@ def _no_command(word: str, words: Sequence[str]) -> str:
         if word.startswith("-"):
             return f"name a recipe: placevec {words[0]} RECIPE; {choose_from(word, RECIPES.names())}"
         return f"there is no recipe {word[:40]!r}: {choose_from(word, RECIPES.names())}"
+    if words and (parts := _parts(words[0])):
+        return f"there is no {words[0]} {word[:40]!r}: {choose_from(word, parts)}"
     return f"there is no verb {word[:40]!r}: {choose_from(word, VERBS)}"
+
+
+def _parts(verb: str) -> dict[str, list[str]]:
+    """The commands of a verb that has several, each with its flags."""
+    from placevec.cli.app import VERBS, build_app
+
+    if verb not in VERBS or (found := build_app([verb])[verb]).default_command is not None:
+        return {}
+    parts = {name: found[name].assemble_argument_collection() for name in found if not name.startswith("-")}
+    return {name: [flag for one in arguments for flag in one.names] for name, arguments in parts.items()}
 
 
 def _no_value(name: str, value: str, target: Any) -> str:

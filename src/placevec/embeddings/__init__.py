@@ -12,10 +12,11 @@ are padded with zeros to the longest; the metadata holds the length of each.
 
 from os import PathLike
 
-from placevec.embeddings.columns import STAC_EXTENSION, StoredType
+from placevec.embeddings.columns import STAC_EXTENSION
 from placevec.embeddings.of_views import EmbeddingsOfViews
 from placevec.embeddings.provenance import Provenance
 from placevec.embeddings.table import Embeddings, concat
+from placevec.options.choices import StoredType
 
 __all__ = ["STAC_EXTENSION", "Embeddings", "EmbeddingsOfViews", "Provenance", "StoredType", "concat", "load"]
 

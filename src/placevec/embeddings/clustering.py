@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 import numpy as np
 import pyarrow as pa
@@ -23,14 +23,14 @@ from placevec.geo.geojson import write_geojson
 from placevec.geo.geoparquet import write_geoparquet
 from placevec.io import atomic
 from placevec.io.progress import SILENT, Advance, Progress, no_advance
+from placevec.options.choices import ClusterMethod as Method
+from placevec.options.choices import Scaling
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from placevec.embeddings import Embeddings
 
-Method = Literal["kmeans", "hdbscan"]
-Scaling = Literal["unit", "standardized", "raw"]
 Labels = NDArray[np.int64]
 
 NOISE = -1

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -15,9 +15,9 @@ from placevec.embeddings.provenance import Provenance
 from placevec.errors import EmbeddingsError, InputError, other_schema
 from placevec.geo import Floats
 from placevec.geo.geoparquet import geometry_of
+from placevec.options.choices import StoredType
 
 Objects = np.ndarray[Any, np.dtype[np.object_]]
-StoredType = Literal["float32", "float16", "int8"]
 
 SCHEMA_VERSION = 1
 MAX_DIM = 65_536

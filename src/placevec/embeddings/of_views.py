@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from placevec.core import FUSED
 from placevec.embeddings.columns import (
     STORED,
-    StoredType,
     ViewColumn,
     metadata_of_views,
     quantized,
@@ -23,6 +22,7 @@ from placevec.embeddings.provenance import Provenance
 from placevec.embeddings.table import Embeddings, columns_of, load_columns
 from placevec.errors import EmbeddingsError, InputError, UsageError
 from placevec.geo.geoparquet import read_geoparquet, write_geoparquet
+from placevec.options.choices import StoredType
 
 if TYPE_CHECKING:
     import geopandas

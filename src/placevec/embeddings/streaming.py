@@ -13,12 +13,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from placevec.embeddings.columns import STORED, StoredType, metadata_of
+from placevec.embeddings.columns import STORED, metadata_of
 from placevec.embeddings.provenance import Provenance
 from placevec.errors import EmbeddingsError
 from placevec.geo import Floats
 from placevec.geo.geoparquet import geo_of_points, wkb_points
 from placevec.io.atomic import replacing
+from placevec.options.choices import StoredType
 
 
 class EmbeddingsWriter:

@@ -15,7 +15,6 @@ from placevec.embeddings.columns import (
     MAX_DIM,
     STORED,
     Objects,
-    StoredType,
     ViewColumn,
     metadata_of,
     objects,
@@ -30,6 +29,7 @@ from placevec.embeddings.provenance import Provenance, joined
 from placevec.errors import EmbeddingsError, InputError, UsageError
 from placevec.geo import Floats
 from placevec.geo.geoparquet import read_geoparquet, write_geoparquet
+from placevec.options.choices import StoredType
 
 if TYPE_CHECKING:
     import geopandas

@@ -10,15 +10,15 @@ where the folds are, serves to choose settings.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Literal
 
 import numpy as np
 
 from placevec.errors import EvaluationError
 from placevec.evaluation.tasks import Task
 from placevec.geo import Floats, Ints, spatial_blocks, to_ecef, within_distance
+from placevec.options.choices import Folds
 
-Scheme = Literal["random", "blocks"]
+Scheme = Folds
 SCHEMES: tuple[Scheme, ...] = ("blocks", "random")
 INNER = 4
 """Parts of the training places; each is predicted from the others to choose settings."""

@@ -7,16 +7,17 @@ import io
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from placevec.errors import InputError, MissingExtraError
 from placevec.io.progress import SILENT, Advance, Progress
+from placevec.options import choices
 
 Array = NDArray[Any]
-Method = Literal["pca", "tsne", "umap"]
+Method = choices.Reduction
 NAMES: dict[Method, str] = {"pca": "PCA", "tsne": "t-SNE", "umap": "UMAP"}
 """Display names."""
 MIN_PLACES: dict[Method, int] = {"pca": 1, "tsne": 5, "umap": 12}

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from placevec.errors import UsageError
 from placevec.options import Options, flag_of, option, options_of
+from placevec.options.choices import Rows
 
 if TYPE_CHECKING:
     from placevec.geo import Area
@@ -18,7 +19,7 @@ _TILES = ("tile_folder", "mbtiles", "tiles", "server_ip")
 _EDGES = ("min_lon", "min_lat", "max_lon", "max_lat")
 
 
-def _box(value: Any) -> Any:
+def read_box(value: Any) -> Any:
     """The box that was given as an area; an `Area`, four numbers or "west,south,east,north"."""
     if value is None:
         return None
@@ -40,7 +41,7 @@ class AreaOptions(Options):
         None,
         "Area as west,south,east,north, degrees (default: all that the source covers)",
         kind=str,
-        read=_box,
+        read=read_box,
     )
     polygon: Path | None = option(None, "Area as the polygons of a GeoJSON file")
     min_lat: float | None = option(
@@ -56,7 +57,7 @@ class AreaOptions(Options):
         if any(edge is not None for edge in edges):
             if self.bbox is not None or None in edges:
                 raise UsageError("an area is --bbox, or all of --min-lat, --min-lon, --max-lat and --max-lon")
-            object.__setattr__(self, "bbox", _box(edges))
+            object.__setattr__(self, "bbox", read_box(edges))
         if self.bbox is not None and self.polygon is not None:
             raise UsageError("give a bounding box or a polygon, not both")
 
@@ -128,7 +129,7 @@ class TileFolderOptions(Options):
     )
     require_all_layers: bool = option(False, "Only tiles that every layer has are places")
     keep_gray: bool = option(False, "Shades of layers kept, 8 bits a pixel, instead of a threshold")
-    scheme: Literal["auto", "xyz", "tms"] = option(
+    scheme: Rows = option(
         "auto",
         "Direction of the rows of tiles (xyz: from the north; tms: from the south; auto: as side files say)",
     )

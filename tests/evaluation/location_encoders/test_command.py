@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from placevec.cli.benchmark import seconds_of
+from placevec.api.benchmarking import seconds_of
 from placevec.errors import UsageError
 from placevec.evaluation.location_encoders import trained_probe as trained
 from placevec.evaluation.location_encoders.candidates import Candidate
@@ -47,7 +47,7 @@ def _refused(message: str, *arguments: str) -> None:
 def test_own_data_become_tables_and_a_second_run_says_the_same(table: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     asked = (
-        "--task",
+        "--files",
         str(table),
         "--out",
         str(out),
@@ -80,7 +80,7 @@ def test_own_data_become_tables_and_a_second_run_says_the_same(table: Path, tmp_
 
 def test_a_budget_of_nothing_says_what_was_left_out(table: Path, tmp_path: Path) -> None:
     found = _run(
-        "--task",
+        "--files",
         str(table),
         "--out",
         str(tmp_path / "out"),
@@ -102,7 +102,7 @@ def test_the_last_line_says_what_is_in_the_folder(table: Path, tmp_path: Path) -
     asked = [
         "benchmark",
         "encoders",
-        "--task",
+        "--files",
         str(table),
         "--out",
         str(out),
@@ -127,9 +127,9 @@ def test_the_last_line_says_what_is_in_the_folder(table: Path, tmp_path: Path) -
     [
         (("--encoders", "sphereD"), "did you mean"),
         (("--tasks", "moon"), "no task is called 'moon'"),
-        (("--probes", "magic"), "--probes are ridge, trained, kNN"),
-        (("--budget", "soon"), "a budget is a time such as"),
-        (("--task", "none.csv"), "does not exist"),
+        (("--probes", "magic"), "--probes 'magic' is unknown"),
+        (("--budget", "soon"), "--budget is a time such as"),
+        (("--files", "none.csv"), "does not exist"),
     ],
 )
 def test_what_is_asked_wrongly_is_said_in_one_line(
@@ -142,14 +142,14 @@ def test_a_run_that_was_refused_binds_no_later_one(table: Path, tmp_path: Path) 
     """A missing file, then encoders that nothing can compare; corrected, in the same folder, with other numbers."""
     out = tmp_path / "out"
     asked = ("--out", str(out), "--encoders", "xyz", "--probes", "ridge", "--seeds", "1")
-    _refused("does not exist", *asked, "--task", "none.csv", "--points", "120", "--folds", "4")
-    cells = ("--encoders", "cells", "--probes", "ridge", "--task", str(table))
+    _refused("does not exist", *asked, "--files", "none.csv", "--points", "120", "--folds", "4")
+    cells = ("--encoders", "cells", "--probes", "ridge", "--files", str(table))
     _refused("only --probes trained can compare it", "--out", str(out), *cells)
     assert not (out / "plan.json").exists()
-    found = _run(*asked, "--task", str(table), "--folds", "3")
+    found = _run(*asked, "--files", str(table), "--folds", "3")
     assert len(found["groups"]) == 2  # type: ignore[arg-type]
     assert json.loads((out / "plan.json").read_text()) == {"points": 5_000, "folds": 3}
-    _refused("choose another --out", *asked, "--task", str(table), "--folds", "4")
+    _refused("choose another --out", *asked, "--files", str(table), "--folds", "4")
 
 
 def test_times() -> None:

@@ -239,7 +239,10 @@ def test_kernels_of_names_and_runs(tmp_path: Path, capsys: pytest.CaptureFixture
         (["picture", "kernels", "speregrid", "--out", str(out)], "did you mean"),
         (["picture", "kernels", "grid", "--at", "10", "--out", str(out)], "--at is a longitude"),
         (["picture", "kernels", "grid", "--at", "10,100", "--out", str(out)], "100"),
-        (["picture", "kernels", "grid", "--band", "3", "--out", str(out)], "--band is no option"),
+        (
+            ["picture", "kernels", "grid", "--band", "3", "--out", str(out)],
+            "--band is an option of picture latitude, not",
+        ),
         (["picture", "kernels", "grid", "--out", "k.pdf"], "a .png"),
         (["picture", "curves", "nowhere", "--out", str(out)], "no run"),
     ):

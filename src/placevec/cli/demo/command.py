@@ -6,11 +6,10 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-from cyclopts import Parameter
-
 from placevec.cli.output import clean, print_json, progress_for, say
-from placevec.cli.signature import Flag, Json, Quiet, at_least
+from placevec.cli.signature import taking
 from placevec.errors import UsageError
+from placevec.options import Limits
 
 if TYPE_CHECKING:
     from placevec.cli.demo.plan import Plan
@@ -37,21 +36,22 @@ For example:
   placevec demo --osm malta.osm.pbf --visualize-only --max-places 3000"""
 
 
+@taking()
 def command(
     *,
     osm: Path | None = None,
     tile_folder: Path | None = None,
-    out: Annotated[Path | None, Parameter(name=("--out", "-o"))] = None,
-    epochs: Annotated[int, Parameter(validator=at_least(1))] = 12,
-    test_only: Flag = False,
-    train_only: Flag = False,
-    visualize_only: Flag = False,
-    max_places: Annotated[int, Parameter(validator=at_least(1))] = 20_000,
+    out: Path | None = None,
+    epochs: Annotated[int, Limits(min=1)] = 12,
+    test_only: bool = False,
+    train_only: bool = False,
+    visualize_only: bool = False,
+    max_places: Annotated[int, Limits(min=1)] = 20_000,
     query: str | None = None,
-    seed: int = 0,
-    force: Flag = False,
-    as_json: Json = False,
-    quiet: Quiet = False,
+    seed: Annotated[int, Limits(min=0)] = 0,
+    force: bool = False,
+    as_json: bool = False,
+    quiet: bool = False,
 ) -> None:
     """Call the public functions one after the other and show what each made.
 

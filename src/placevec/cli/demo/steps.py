@@ -177,7 +177,7 @@ class Steps:
         else:
             fresh = api.evaluate(
                 table, dataset=dataset, model=model, budget="quick", progress=self.progress,
-                others={"model base": "base"} if self.plan.labeled else None,
+                beside=("base",) if self.plan.labeled else (),
             )  # fmt: skip
             fresh.save(self.plan.report)
             report = fresh.as_dict()

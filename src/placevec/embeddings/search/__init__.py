@@ -1,6 +1,7 @@
 """Nearest vectors: which places are like this one."""
 
-from placevec.embeddings.search.exact import METRICS, ExactIndex, Index, Metric
+from placevec.embeddings.search.exact import METRICS, ExactIndex, Index
 from placevec.embeddings.search.query import similar
+from placevec.options.choices import Metric
 
 __all__ = ["METRICS", "ExactIndex", "Index", "Metric", "similar"]

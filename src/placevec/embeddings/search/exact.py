@@ -5,14 +5,14 @@ A million vectors of 128 numbers take tens of milliseconds a query, and no memor
 
 from __future__ import annotations
 
-from typing import Any, Literal, Protocol, get_args
+from typing import Any, Protocol, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from placevec.errors import InputError
+from placevec.options.choices import Metric
 
-Metric = Literal["cosine", "euclidean", "manhattan", "dot"]
 METRICS: tuple[Metric, ...] = get_args(Metric)
 
 Floats32 = NDArray[np.float32]

@@ -11,10 +11,11 @@ from numpy.typing import ArrayLike, NDArray
 
 from placevec.embeddings import Embeddings
 from placevec.embeddings.labels import labels
-from placevec.embeddings.search.exact import ExactIndex, Index, Mask, Metric
+from placevec.embeddings.search.exact import ExactIndex, Index, Mask
 from placevec.embeddings.search.spacing import ABOUT, footprint_m, require_within, spaced
 from placevec.errors import InputError
 from placevec.geo import Area, check_lonlat, distance_m, parse_tile_id, tile_xy_to_lonlat, to_ecef
+from placevec.options.choices import Metric
 
 if TYPE_CHECKING:
     import geopandas

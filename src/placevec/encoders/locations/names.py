@@ -7,14 +7,15 @@ import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Literal
+from typing import Any
 
 from placevec.encoders.locations import fourier, harmonics, kernels, planar, raw, sphere
 from placevec.encoders.locations.frequencies import geometric
 from placevec.encoders.locations.positional import Positional
 from placevec.errors import ModelError
+from placevec.options import choices
 
-Variant = Literal["corrected", "original"]
+Variant = choices.Variant
 
 
 @dataclass(frozen=True)

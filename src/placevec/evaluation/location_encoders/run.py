@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
@@ -24,8 +24,9 @@ from placevec.evaluation.splits import SCHEMES, Scheme, Split, task_split
 from placevec.evaluation.tasks import Task
 from placevec.geo import Floats
 from placevec.io.progress import SILENT, Progress
+from placevec.options import choices
 
-Probe = Literal["ridge", "trained", "kNN"]
+Probe = choices.Probe
 PROBES: tuple[Probe, ...] = ("ridge", "trained", "kNN")
 """In the order in which they are run."""
 BASELINE = "baseline"

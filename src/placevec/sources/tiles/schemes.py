@@ -16,9 +16,10 @@ import numpy as np
 from placevec.errors import AreaError, SourceError, UsageError
 from placevec.geo import Area, Ints, tile_xy_to_lonlat
 from placevec.io.json_documents import check, read_json
+from placevec.options.choices import Rows
 
 Scheme = Literal["xyz", "tms"]
-AskedScheme = Literal["auto", "xyz", "tms"]
+AskedScheme = Rows
 TILE_MAP = "tilemapresource.xml"
 TILEJSON = ("tiles.json", "tilejson.json", "metadata.json")
 """Names under which tools write TileJSON beside the tiles, of which the last has other meanings too."""

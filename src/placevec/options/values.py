@@ -1,0 +1,208 @@
+"""An option: what it takes, how a value that was given is checked, and what help says of it."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from numbers import Integral, Real
+from pathlib import Path
+from typing import Any
+
+from placevec.errors import UsageError, choose_from
+
+_KINDS = {bool: "true or false", int: "a whole number", float: "a number", str: "a text", Path: "a path"}
+_WORDS = {"above": "more than", "min": "at least", "max": "at most", "below": "less than"}
+
+
+@dataclass(frozen=True)
+class Option:
+    """An option as its field declares it.
+
+    Attributes:
+        name: of the field and the keyword.
+        kind: bool, int, float, str or Path: of the value, or of each where it takes ``many``.
+        default: what holds where nothing is given.
+        help: with the default.
+        group: heading that it stands under.
+        choices: the texts that are allowed; empty where any is.
+        many: whether it takes several values, kept as a tuple.
+        optional: whether None is allowed.
+        limits: of a number, by the names that `option` has for them.
+        flags: further flags.
+        reader: see ``read`` of `option`.
+        foreign: whether Python may give an object that no flag can, such as an open dataset in the place of its path.
+        required: whether it has no default.
+        spelled: the flag, where it is not spelled like the keyword.
+    """
+
+    name: str
+    kind: type
+    default: Any
+    help: str
+    group: str
+    choices: tuple[str, ...] = ()
+    many: bool = False
+    optional: bool = False
+    limits: Mapping[str, float] = field(default_factory=dict)
+    flags: tuple[str, ...] = ()
+    reader: Callable[[Any], Any] | None = None
+    foreign: bool = False
+    required: bool = False
+    spelled: str | None = None
+
+    @property
+    def flag(self) -> str:
+        """As the command line spells it.
+
+        >>> Option("near_m", float, 100.0, "", "").flag
+        '--near-m'
+        """
+        return self.spelled or flag_of(self.name)
+
+    @property
+    def takes(self) -> str:
+        """The type in words, where it is not told by a switch or by choices.
+
+        >>> Option("files", Path, (), "", "", many=True).takes
+        'paths'
+        """
+        if self.kind is bool or self.choices:
+            return ""
+        return f"{_KINDS[self.kind].split(' ', 1)[1]}s" if self.many else _KINDS[self.kind]
+
+    @property
+    def fits(self) -> str:
+        """What a value has to be, in words.
+
+        >>> Option("share", float, 0.1, "", "", limits={"min": 0, "below": 1}).fits
+        'a number of at least 0 and less than 1'
+        """
+        if self.choices:
+            return f"one of {', '.join(self.choices)}"
+        limits = " and ".join(f"{_WORDS[name]} {_number(value)}" for name, value in self.limits.items())
+        return f"{_KINDS[self.kind]} of {limits}" if limits else _KINDS[self.kind]
+
+    def read(self, value: Any, called: str) -> Any:
+        """A value that was given, checked and in the type of the field.
+
+        Args:
+            value: a Python value, or what a TOML file holds.
+            called: what the message calls the option.
+
+        Raises:
+            UsageError: a value of another type or out of range; the message says what fits.
+        """
+        if self.reader is not None:
+            return self.reader(value)
+        if value is None and self.optional:
+            return None
+        if self.foreign and not isinstance(value, str | os.PathLike | list | tuple):
+            return value
+        if self.many:
+            given = [value] if isinstance(value, str | Path) else value
+            if not isinstance(given, Sequence) or isinstance(given, bytes):
+                raise UsageError(f"{called} is {_shown(value)}, not a list")
+            if self.kind is str:
+                given = [part for item in given for part in _parts(item)]
+            return tuple(self._one(item, called) for item in given)
+        return self._one(value, called)
+
+    def _one(self, value: Any, called: str) -> Any:
+        if self.foreign and not isinstance(value, str | os.PathLike):
+            return value
+        if self.choices and isinstance(value, str) and value not in self.choices:
+            raise UsageError(f"{called} {value[:60]!r} is unknown: {choose_from(value, self.choices)}")
+        found = _converted(value, self.kind)
+        if found is None or not all(_within(found, name, limit) for name, limit in self.limits.items()):
+            raise UsageError(f"{called} is {_shown(value)}, not {self.fits}")
+        return found
+
+
+def flag_of(name: str) -> str:
+    """The flag of a keyword."""
+    return f"--{name.replace('_', '-')}"
+
+
+def default_of(value: Any) -> str | None:
+    """A default in words; None where there is nothing to say.
+
+    >>> default_of(0.25), default_of(True), default_of(("a", "b")), default_of(None)
+    ('0.25', 'on', 'a,b', None)
+    """
+    if value is None or value == () or value == "":
+        return None
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    if isinstance(value, tuple):
+        return ",".join(default_of(item) or "" for item in value)
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def described(
+    help: str, default: Any, choices: Sequence[str] = (), limits: Mapping[str, float] | None = None
+) -> str:
+    """A help with choices, default and range in it, before what stands in brackets at its end.
+
+    A default of None is named in the help itself, where there is something to say; that of a switch is off.
+
+    >>> described("Share of units dropped", 0.5, limits={"min": 0, "below": 1})
+    'Share of units dropped (default 0.5; at least 0, less than 1)'
+    >>> described("Side of a block, meters (default: by the extent)", None, limits={"above": 0})
+    'Side of a block, meters (default: by the extent; more than 0)'
+    >>> described("Optimizer (adam as founded)", "adamw", ("adamw", "adam"))
+    'Optimizer: adamw, adam (default adamw; adam as founded)'
+    """
+    head, bracket, remark = help.rpartition(" (") if help.endswith(")") else (help, "", "")
+    if choices:
+        head = f"{head}: {', '.join(choices)}"
+    shown = None if default is False else default_of(default)
+    told = bool(bracket) and remark.startswith("default")
+    remarks = [remark[:-1] if told else "" if shown is None else f"default {shown}", range_of(limits or {})]
+    remarks = [one for one in (*remarks, "" if told else remark[:-1]) if one]
+    return f"{head} ({'; '.join(remarks)})" if remarks else head
+
+
+def range_of(limits: Mapping[str, float]) -> str:
+    """Limits in few words.
+
+    >>> range_of({"min": 0, "max": 1}), range_of({"above": 0}), range_of({})
+    ('0 to 1', 'more than 0', '')
+    """
+    if limits.keys() == {"min", "max"}:
+        return f"{_number(limits['min'])} to {_number(limits['max'])}"
+    return ", ".join(f"{_WORDS[name]} {_number(value)}" for name, value in limits.items())
+
+
+def _converted(value: Any, kind: type) -> Any:
+    """The value as a ``kind``, or None where it is none."""
+    if kind is bool:
+        return bool(value) if type(value).__name__ in ("bool", "bool_") else None
+    if kind in (int, float):
+        number = isinstance(value, Integral if kind is int else Real) and not isinstance(value, bool)
+        return kind(value) if number and abs(value) < 2**63 and math.isfinite(value) else None
+    if kind is Path:
+        return Path(value) if isinstance(value, str | os.PathLike) else None
+    return value if isinstance(value, kind) else None
+
+
+def _parts(item: Any) -> list[Any]:
+    """Texts may hold several between commas."""
+    return [part.strip() for part in item.split(",") if part.strip()] if isinstance(item, str) else [item]
+
+
+def _within(value: Any, name: str, limit: float) -> bool:
+    if name == "above":
+        return bool(value > limit)
+    if name == "min":
+        return bool(value >= limit)
+    return bool(value <= limit) if name == "max" else bool(value < limit)
+
+
+def _number(value: float) -> str:
+    return f"{int(value):,}" if value == int(value) else f"{value:g}"
+
+
+def _shown(value: Any) -> str:
+    return f"{value:g}" if isinstance(value, float) else repr(value)[:60]
