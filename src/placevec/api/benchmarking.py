@@ -65,7 +65,7 @@ def benchmark_encoders(
     """Compare location encoders on every task, beside baselines, and write the tables; goes on where it was stopped.
 
     Args:
-        out: Folder of table.md, results.csv, pictures, and of the results one by one (cells/).
+        out: Folder of the results: table.md, results.csv, pictures and, in cells, one by one.
         encoders: Encoders by any name, separated by commas (default: all).
         originals: The published forms too, where these differ.
         tasks: Tasks, separated by commas; all, real and synthetic stand for several (default: all for which there are

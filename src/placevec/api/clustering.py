@@ -35,7 +35,7 @@ def cluster(
     layers that cover more there than elsewhere. `explore` takes the file that is written to color by.
 
     Args:
-        embeddings: Table of vectors, or its file.
+        embeddings: Table of vectors.
         out: File to write: .parquet, .csv or .geojson.
         view: View whose vectors are clustered, where the table holds several (default: the fused ones).
         method: Clustering method.

@@ -46,7 +46,7 @@ def evaluate(
     """How good vectors are beside chance, coordinates, raw features and an untrained encoder.
 
     Args:
-        embeddings: Table of vectors, or its file.
+        embeddings: Table of vectors.
         view: View whose vectors are evaluated, where the table holds several (default: the fused ones).
         dataset: Dataset of the vectors, if it has moved; of a run, one with labels to evaluate it on.
         model: Run or model of the vectors, if it has moved.

@@ -53,7 +53,7 @@ def explore(
     """Write what shows vectors to people; pages open without a network. At least one of the three must be asked for.
 
     Args:
-        embeddings: Table of vectors, or its file.
+        embeddings: Table of vectors.
         html: Page to write: the embedding space beside the map, linked.
         map: Folder for embeddings_map.html and embeddings.geojson: markers in the colors of the vectors, and the same
             places with all dimensions, components, colors and clusters.

@@ -53,7 +53,7 @@ def similar(
     where the table says; else the nearest place answers, and ``result.attrs["query"]`` says how far it is.
 
     Args:
-        embeddings: Table of vectors, or its file.
+        embeddings: Table of vectors.
         view: View whose vectors are searched, where the table holds several (default: the fused ones).
         lon: Longitude of the query, degrees.
         lat: Latitude of the query, degrees.

@@ -12,6 +12,7 @@ from placevec.api.inputs import PathLike, dataset_of
 from placevec.errors import ModelError, UsageError
 from placevec.io import atomic
 from placevec.io.progress import SILENT, Progress
+from placevec.recipes.base import RunOptions
 
 if TYPE_CHECKING:
     from placevec.datasets.dataset import Dataset
@@ -25,12 +26,12 @@ def train(
     dataset: Dataset | PathLike | Sequence[Dataset | PathLike],
     *,
     out: PathLike,
-    preset: str = "default",
+    preset: str = RunOptions.preset,
     validation: Dataset | PathLike | Sequence[Dataset | PathLike] | None = None,
     resume: bool = False,
     resume_from: PathLike | None = None,
     force: bool = False,
-    projector: int = 500,
+    projector: int = RunOptions.projector,
     progress: Progress = SILENT,
     **options: Any,
 ) -> Model:
@@ -74,6 +75,7 @@ def train(
     from placevec.training import TrainingOptions
     from placevec.training import train as run_training
 
+    RunOptions(preset=preset, projector=projector)
     entry = entry_of(recipe)
     config, training = entry.configure(
         preset, options, unknown=lambda name: unknown_option(entry, "train", name)
@@ -81,8 +83,6 @@ def train(
     TrainingOptions(**training)  # what is wrong with them is told before data is opened
     ground, judge = _ground(dataset), None if validation is None else _ground(validation)
     run, resumed = Path(out), resume if resume_from is None else Path(resume_from)
-    if projector < 0:
-        raise UsageError(f"the projector shows a number of places, 0 or more; got {projector}")
     if force and resumed is not False:
         raise UsageError("--resume and --resume-from go on with a run, --force removes it: give one of them")
     holds_run = _check_run(run, resume=resumed is not False, force=force)

@@ -12,6 +12,7 @@ from placevec.api.inputs import PathLike
 from placevec.api.training import train
 from placevec.errors import UsageError
 from placevec.io.progress import SILENT, Progress
+from placevec.recipes.base import RunOptions
 
 if TYPE_CHECKING:
     from placevec.datasets.dataset import Dataset
@@ -48,11 +49,11 @@ def train_encoders(
     *,
     out: PathLike,
     encoders: Sequence[str] | None = None,
-    preset: str = "default",
+    preset: str = RunOptions.preset,
     validation: Dataset | PathLike | Sequence[Dataset | PathLike] | None = None,
     resume: bool = False,
     force: bool = False,
-    projector: int = 500,
+    projector: int = RunOptions.projector,
     progress: Progress = SILENT,
     **options: Any,
 ) -> list[TrainedEncoder]:

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from placevec.api.benchmarking import benchmark_encoders
 from placevec.cli.output import print_json, print_table, progress_for, say
-from placevec.cli.signature import taking
-from placevec.options import keywords_of
+from placevec.cli.signature import taking_keywords_of
 
 if TYPE_CHECKING:
     from placevec.evaluation.location_encoders.compare import Group
@@ -29,7 +28,7 @@ For example:
 _SHOWN = 12  # units left out that are named on the terminal
 
 
-@taking(keywords_of(benchmark_encoders))
+@taking_keywords_of(benchmark_encoders)
 def command(
     what: Literal["encoders"],
     /,
@@ -43,7 +42,6 @@ def command(
 
     Args:
         what: What to compare.
-        out: Folder of the results.
     """
     results = benchmark_encoders(out, progress=progress_for(as_json, quiet), **options)
     if as_json:

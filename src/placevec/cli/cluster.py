@@ -7,8 +7,7 @@ from typing import Any
 
 from placevec.api.clustering import cluster
 from placevec.cli.output import plain_rows, print_json, print_table, progress_for, say
-from placevec.cli.signature import taking
-from placevec.options import keywords_of
+from placevec.cli.signature import taking_keywords_of
 
 HELP = """\
 k-means gives every place to one of K clusters; without --clusters, K is the one of 2 to 20 with the largest
@@ -24,15 +23,11 @@ For example:
   placevec explore malta.parquet --html malta.html --columns clusters.parquet"""
 
 
-@taking(keywords_of(cluster))
+@taking_keywords_of(cluster)
 def command(
     embeddings: Path, /, *, out: Path, as_json: bool = False, quiet: bool = False, **options: Any
 ) -> None:
-    """Print the clusters.
-
-    Args:
-        embeddings: Table of vectors.
-    """
+    """Print the clusters."""
     found = cluster(embeddings, out=out, progress=progress_for(as_json, quiet), **options)
     summary = found.summary()
     rows = plain_rows(summary)

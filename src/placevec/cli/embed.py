@@ -9,7 +9,7 @@ from typing import Any
 from placevec.api.embedding import embed
 from placevec.api.embedding_points import PointsEmbedded, embed_points
 from placevec.cli.output import print_json, progress_for, say
-from placevec.cli.signature import taking
+from placevec.cli.signature import taking_keywords_of
 from placevec.errors import UsageError
 from placevec.options import flag_of, keywords_of
 
@@ -27,7 +27,7 @@ For example:
 POINTS = "Tables of points"
 
 
-@taking(keywords_of(embed), keywords_of(embed_points, group=POINTS))
+@taking_keywords_of(embed, keywords_of(embed_points, group=POINTS))
 def command(
     *paths: Path,
     out: Path,

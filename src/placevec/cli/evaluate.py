@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 from placevec.api.evaluating import evaluate, evaluate_model
 from placevec.api.inputs import load_embeddings
 from placevec.cli.output import console, print_json, progress_for, say
-from placevec.cli.signature import taking
+from placevec.cli.signature import taking_keywords_of
 from placevec.errors import EmbeddingsError, EvaluationError, UsageError
 from placevec.io import atomic
-from placevec.options import flag_of, keywords_of
+from placevec.options import flag_of
 
 if TYPE_CHECKING:
     from placevec.embeddings import Embeddings, EmbeddingsOfViews
@@ -34,7 +34,7 @@ For example:
   placevec evaluate malta.parquet --labels population.csv --out report/"""
 
 
-@taking(keywords_of(evaluate))
+@taking_keywords_of(evaluate)
 def command(
     embeddings: Path,
     /,

@@ -7,8 +7,7 @@ from typing import Any
 
 from placevec.api.exploring import Explored, explore
 from placevec.cli.output import print_json, progress_for, say
-from placevec.cli.signature import taking
-from placevec.options import keywords_of
+from placevec.cli.signature import taking_keywords_of
 
 HELP = """\
 --html FILE: the embedding space beside the map, linked.
@@ -26,7 +25,7 @@ For example:
   placevec explore malta.parquet --png plots --columns clusters.parquet"""
 
 
-@taking(keywords_of(explore))
+@taking_keywords_of(explore)
 def command(
     embeddings: Path,
     /,
@@ -36,12 +35,7 @@ def command(
     quiet: bool = False,
     **options: Any,
 ) -> None:
-    """Print what was written.
-
-    Args:
-        embeddings: Table of vectors.
-        html: Page to write: the embedding space beside the map, linked.
-    """
+    """Print what was written."""
     found = explore(embeddings, html, progress=progress_for(as_json, quiet), **options)
     if as_json:
         print_json(_content(found))

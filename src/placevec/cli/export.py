@@ -8,8 +8,7 @@ from typing import Any
 from placevec.api.inputs import open_dataset
 from placevec.api.tiles import export
 from placevec.cli.output import clean, print_json, progress_for, say
-from placevec.cli.signature import taking
-from placevec.options import keywords_of
+from placevec.cli.signature import taking_keywords_of
 
 HELP = """\
 Layers become tiles/LAYER/z/x/y.png, white on black in one bit a pixel, a picture of every layer for each
@@ -23,13 +22,9 @@ For example:
   placevec export data/kyiv --mbtiles kyiv.mbtiles"""
 
 
-@taking(keywords_of(export))
+@taking_keywords_of(export)
 def command(dataset: Path, /, *, as_json: bool = False, quiet: bool = False, **options: Any) -> None:
-    """Say what was made.
-
-    Args:
-        dataset: Dataset directory.
-    """
+    """Say what was made."""
     opened = open_dataset(dataset)
     count = export(opened, progress=progress_for(as_json, quiet), **options)
     out = options.get("tile_folder") or options.get("mbtiles")

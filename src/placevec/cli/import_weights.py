@@ -8,9 +8,8 @@ from typing import Any
 
 from placevec.api.weights import import_weights
 from placevec.cli.output import print_json, say
-from placevec.cli.signature import taking
+from placevec.cli.signature import taking_keywords_of
 from placevec.errors import InputError, UsageError
-from placevec.options import keywords_of
 
 HELP = """\
 Of the founding Loc2Vecs (loc2vec-12, loc2vec-rgb), and of location encoders: those of TorchSpatial with
@@ -30,7 +29,7 @@ For example:
   placevec import-weights location_encoder_weights.pth --as geoclip --out models/geoclip"""
 
 
-@taking(keywords_of(import_weights, flags={"system": "--as"}))
+@taking_keywords_of(import_weights, flags={"system": "--as"})
 def command(
     file: Path,
     /,
@@ -43,7 +42,6 @@ def command(
     """Say where the model is.
 
     Args:
-        file: Checkpoint: .pt, .pth or .pth.tar.
         yes_i_trust_this_file: Read the file without asking first.
     """
     if not yes_i_trust_this_file:

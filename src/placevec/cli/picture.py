@@ -8,8 +8,7 @@ from typing import Any
 
 from placevec.api.plotting import picture_curves, picture_kernels, picture_latitude
 from placevec.cli.output import clean, print_json, progress_for, say
-from placevec.cli.signature import taking
-from placevec.options import keywords_of
+from placevec.cli.signature import taking_keywords_of
 
 HELP = """\
 kernels: how alike each finds every place on Earth and one (--at lon,lat), on a globe and by distance; of
@@ -37,13 +36,13 @@ def commands(words: Sequence[str]) -> Iterator[tuple[str, str, Callable[..., Any
     """(name, help, function) of the picture that ``words`` begin with, or of each."""
     for name in [words[0]] if words and words[0] in _PICTURES else _PICTURES:
         function, help = _PICTURES[name]
-        yield name, help, taking(keywords_of(function), function=function)(picture)
+        yield name, help, taking_keywords_of(function, draw=function)(picture)
 
 
 def picture(
     *runs: str,
     out: Path,
-    function: Callable[..., Any],
+    draw: Callable[..., Any],
     as_json: bool = False,
     quiet: bool = False,
     **options: Any,
@@ -52,10 +51,9 @@ def picture(
 
     Args:
         runs: Runs; for kernels also names of location encoders.
-        out: Picture to write, .png.
     """
-    progress = {} if function is picture_curves else {"progress": progress_for(as_json, quiet)}
-    found = function(list(runs), out, **progress, **options)
+    progress = {} if draw is picture_curves else {"progress": progress_for(as_json, quiet)}
+    found = draw(list(runs), out, **progress, **options)
     if as_json:
         print_json(vars(found))
         return

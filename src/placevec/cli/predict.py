@@ -7,9 +7,8 @@ from typing import Any
 
 from placevec.api.predicting import predict
 from placevec.cli.output import clean, print_json, progress_for, say
-from placevec.cli.signature import taking
+from placevec.cli.signature import taking_keywords_of
 from placevec.errors import UsageError
-from placevec.options import keywords_of
 
 HELP = """\
 The ending of --out says which. .tif: GeoTIFF, a band a class, of any size. .png: a figure, a row a class, a
@@ -27,13 +26,12 @@ For example:
   placevec predict runs/birds points.csv --out predictions.parquet"""
 
 
-@taking(keywords_of(predict, without=("points",), flags={"classes": "--class"}))
+@taking_keywords_of(predict, without=("points",), flags={"classes": "--class"})
 def command(*runs: Path, out: Path, as_json: bool = False, quiet: bool = False, **options: Any) -> None:
     """Say what was written.
 
     Args:
         runs: Runs or model directories; a file is a table of points.
-        out: File to write: .tif, .png, .html or .parquet.
     """
     tables = [path for path in runs if path.is_file()]
     if len(tables) > 1:

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 from placevec.api.preparing import prepare as making
 from placevec.cli.output import clean, print_json, progress_for, say, spelled
 from placevec.cli.recipe_commands import entries, given_options
-from placevec.cli.signature import taking
+from placevec.cli.signature import taking_keywords_of
 from placevec.errors import UsageError
-from placevec.options import flag_of, keywords_of, options_of
+from placevec.options import flag_of, options_of
 from placevec.recipes.base import RecipeEntry
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def commands(words: Sequence[str]) -> Iterator[tuple[str, str, Callable[..., Any
         yield (
             entry.name,
             f"{help}\n\nFor example:\n\n{examples}" if examples else help,
-            taking(keywords_of(making), options_of(entry.prepare_options), hidden=hidden, entry=entry)(
+            taking_keywords_of(making, options_of(entry.prepare_options), hidden=hidden, entry=entry)(
                 prepare
             ),
         )

@@ -7,8 +7,7 @@ from typing import Any
 
 from placevec.api.searching import similar
 from placevec.cli.output import clean, plain_rows, print_json, print_table, say
-from placevec.cli.signature import taking
-from placevec.options import keywords_of
+from placevec.cli.signature import taking_keywords_of
 
 HELP = """\
 Name the query by coordinates, place id, tile or name. Coordinates that are no place of the table are
@@ -22,12 +21,11 @@ For example:
   placevec search malta.parquet --tile 17/70818/51558 --metric euclidean --csv like-it.csv"""
 
 
-@taking(keywords_of(similar))
+@taking_keywords_of(similar)
 def command(embeddings: Path, /, *, csv: Path | None = None, as_json: bool = False, **options: Any) -> None:
     """Print the ranking.
 
     Args:
-        embeddings: Table of vectors.
         csv: CSV file to write the result to as well.
     """
     from placevec.io import atomic

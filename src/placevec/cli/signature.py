@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal, get_args, get_origin
 
 from cyclopts import Group, Parameter
 
-from placevec.options import Option, Options, helps_of, keywords_of
+from placevec.options import Option, Options, described, helps_of, keywords_of
 
 METAVARS = {int: "INT", float: "NUMBER", str: "TEXT", Path: "PATH"}
 _SHORT = {"out": "-o", "quiet": "-q", "k": "-k"}
@@ -34,17 +34,37 @@ class _Unchecked:
         return {"type": "any"}
 
 
+Maker = Callable[[Callable[..., Any]], Callable[..., Any]]
+"""What makes a command of a function."""
+
+
+def taking_keywords_of(
+    function: Callable[..., Any],
+    *more: Iterable[Option],
+    without: Sequence[str] = (),
+    flags: Mapping[str, str] | None = None,
+    **decided: Any,
+) -> Maker:
+    """`taking` the keywords of a function, whose docstring also speaks of arguments that the command's leaves out."""
+    own = keywords_of(function, without=without, flags=flags)
+    return taking(own, *more, helps=helps_of(function), **decided)
+
+
 def taking(
-    *declared: Iterable[Option], hidden: Sequence[str] = (), **decided: Any
-) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    *declared: Iterable[Option],
+    hidden: Sequence[str] = (),
+    helps: Mapping[str, str] | None = None,
+    **decided: Any,
+) -> Maker:
     """Makes a command of a function that takes ``**options``: those declared, each checked before the function is called.
 
-    Arguments and further options are the function's own parameters. One that is declared too, such as a file that only
-    the command line requires, needs no line of its own in the docstring.
+    Arguments and further options are the function's own parameters. One that is declared too is only named there, such as
+    a file that the command line requires.
 
     Args:
         declared: options, such as `keywords_of` an API function or `options_of` a dataclass; the first of a name counts.
         hidden: parameters of the function that are no options and keep their defaults.
+        helps: of parameters that the docstring of the function does not speak of.
         decided: values of parameters of the function that are no options either.
     """
     known: dict[str, Option] = {}
@@ -52,10 +72,9 @@ def taking(
         known.setdefault(one.name, one)
 
     def command_of(function: Callable[..., Any]) -> Callable[..., Any]:
+        words = {**_SHARED, **(helps or {}), **helps_of(function)}
         own = {
-            one.name: replace(
-                one, help=one.help or (known[one.name].help if one.name in known else _SHARED[one.name])
-            )
+            one.name: replace(one, help=described(words[one.name], one.default, one.choices, one.limits))
             for one in keywords_of(function, without=(*hidden, *decided), flags=_FLAGS)
         }
         others = [one for one in known.values() if one.name not in own]
@@ -67,9 +86,8 @@ def taking(
             read = {name: by_name[name].read(value, by_name[name].flag) for name, value in given.items()}
             return function(*arguments, **decided, **read)
 
-        helps = helps_of(function)
         places = [
-            _place(one, helps.get(one.name, ""))
+            _place(one, words.get(one.name, ""))
             for one in inspect.signature(function, eval_str=True).parameters.values()
             if one.kind not in (one.KEYWORD_ONLY, one.VAR_KEYWORD) and one.name not in hidden
         ]

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 from placevec.api.training import train as training
 from placevec.cli.output import print_json, print_table, progress_for, say
 from placevec.cli.recipe_commands import entries, given_options
-from placevec.cli.signature import taking
+from placevec.cli.signature import taking_keywords_of
 from placevec.errors import InputError
-from placevec.options import Options, keywords_of, options_of
+from placevec.options import Options, options_of
 from placevec.recipes.base import RecipeEntry, RunOptions
 
 if TYPE_CHECKING:
@@ -42,8 +42,10 @@ def commands(words: Sequence[str]) -> Iterator[tuple[str, str, Callable[..., Any
 
 
 def _command(entry: RecipeEntry) -> Callable[..., Any]:
-    of_runs = keywords_of(training, without=[one.name for one in options_of(RunOptions)])
-    return taking(of_runs, *map(options_of, _options(entry)), entry=entry)(train)
+    of_runs = [one.name for one in options_of(RunOptions)]
+    return taking_keywords_of(training, *map(options_of, _options(entry)), without=of_runs, entry=entry)(
+        train
+    )
 
 
 def _options(entry: RecipeEntry) -> tuple[type[Options], ...]:

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from placevec.api.tiles import validate
 from placevec.cli.output import clean, print_facts, print_json, print_table, progress_for, say
-from placevec.cli.signature import taking
-from placevec.options import keywords_of
+from placevec.cli.signature import taking_keywords_of
 
 if TYPE_CHECKING:
     from placevec.preparation.validate import Validation
@@ -24,13 +23,9 @@ For example:
   placevec validate data/malta --json"""
 
 
-@taking(keywords_of(validate))
+@taking_keywords_of(validate)
 def command(path: Path, /, *, as_json: bool = False, quiet: bool = False, **options: Any) -> int:
-    """Print what was found.
-
-    Args:
-        path: Folder of tiles, MBTiles (a file or a folder of them) or a dataset.
-    """
+    """Print what was found."""
     found = validate(path, progress=progress_for(as_json, quiet), **options)
     if as_json:
         print_json(found.as_dict())

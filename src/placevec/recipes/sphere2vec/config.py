@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Literal, get_args
 
 from placevec.errors import UsageError
 from placevec.options import Options, flag_of, option
+from placevec.options.choices import Variant
 from placevec.recipes.sphere2vec.csp_config import CONTRASTS, CSP_LOSSES, ContrastChoices
 
 Loss = Literal[
@@ -50,7 +51,7 @@ class EncoderChoices(Options):
         "sphereC+", "Location encoder, by any of its names (all: every one, each into a folder of --out)"
     )
     dim: int = option(256, "Length of the vectors", min=1)
-    variant: Literal["corrected", "original"] = option(
+    variant: Variant = option(
         "corrected", "Variant of the encoder (original: formula, network and defaults as published in code)"
     )
     network: str | None = option(
