@@ -70,16 +70,30 @@ def other_schema(what: object, found: object, read: int, remedy: str) -> str:
     return f"{what} has schema {str(found)[:20]}, this placevec reads {read}: {advice}"
 
 
+_ELSEWHERE = {
+    "angular": "cosine",
+    "l2": "euclidean",
+    "l1": "manhattan",
+    "ip": "dot",
+    "inner": "dot",
+    "t-sne": "tsne",
+}
+"""What Annoy, FAISS and others call something -> what it is called here."""
+
+
 def choose_from(wrong: str, known: Iterable[str]) -> str:
     """The end of a message about an unknown name: the nearest known one, and all of them.
 
     >>> choose_from("adm", ["adamw", "adam"])
     "did you mean 'adam'? Choose from adamw, adam"
+    >>> choose_from("angular", ["cosine", "dot"])
+    "did you mean 'cosine'? Choose from cosine, dot"
     """
     import difflib  # 5 ms, which most commands need not spend
 
     names = list(known)
-    near = difflib.get_close_matches(wrong, names, n=1, cutoff=0.5)
+    elsewhere = _ELSEWHERE.get(wrong.lower())
+    near = [elsewhere] if elsewhere in names else difflib.get_close_matches(wrong, names, n=1, cutoff=0.5)
     hint = f"did you mean {near[0]!r}? Choose" if near else "choose"
     return f"{hint} from {', '.join(names)}" if names else "there is none"
 

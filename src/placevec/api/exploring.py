@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, get_args
 
 from placevec.api.inputs import PathLike, Vectors, recorded_dataset, table_of, window_m
 from placevec.errors import UsageError
@@ -43,8 +43,8 @@ def explore(
     dataset: Dataset | PathLike | None = None,
     columns: pd.DataFrame | PathLike | None = None,
     title: str | None = None,
-    method: Reduction = "pca",
-    projections: Sequence[Reduction] = ("pca", "tsne", "umap"),
+    method: Reduction | None = None,
+    projections: Sequence[Reduction] | None = None,
     clusters: Annotated[int, Limits(min=1)] | None = None,
     max_places: Annotated[int, Limits(min=1)] = 20_000,
     seed: Annotated[int, Limits(min=0)] = 0,
@@ -63,15 +63,15 @@ def explore(
         columns: Table with place_id and columns to color by, such as that of cluster, whose column cluster replaces
             k-means.
         title: Title of all of them (default: the name of the dataset).
-        method: Three components of --map that become red, green and blue.
-        projections: Projections of --png, separated by commas.
-        clusters: Number of k-means clusters, of --map and --png (default: by silhouette).
+        method: Three components of --map that become red, green and blue (default pca).
+        projections: Projections of --png, separated by commas (default: pca, tsne and umap).
+        clusters: Number of k-means clusters (default: by silhouette).
         max_places: Maximum number of places drawn, a seeded sample.
         seed: Seed of the sample, of t-SNE, UMAP and k-means.
         progress: Where to report.
 
     Raises:
-        UsageError: nothing to write, or a value that does not fit.
+        UsageError: nothing to write, a value that does not fit, or an option of something that is not written.
     """
     from placevec.explorer.figures.plots import plots_of, require_plots
     from placevec.explorer.pages.map_page import map_of
@@ -81,6 +81,11 @@ def explore(
 
     if html is None and map is None and png is None:
         raise UsageError("name what to write: a page (--html FILE), a map (--map DIR) or plots (--png DIR)")
+    if method is not None and map is None:
+        raise UsageError("--method is for --map, which is not asked for: add --map DIR, or leave it out")
+    if projections is not None and png is None:
+        raise UsageError("--projections is for --png, which is not asked for: add --png DIR, or leave it out")
+    method, projections = method or "pca", projections or get_args(Reduction)
     if html is not None:
         atomic.check_writable(html)
     for folder in (map, png):

@@ -86,6 +86,8 @@ def test_own_tiles(capsys: pytest.CaptureFixture[str], tmp_path: Path, layered: 
     assert tested["check"]["common"] == 100
     assert tested["layers"] == {"buildings": 100, "roads": 100, "water": 100}
     assert tested["batch"][0]["shape"] == [64, 3, 64, 64]
+    founding = call_json(capsys, *given, "--test-only", "--preset", "founding")
+    assert founding["batch"][0]["shape"] == [16, 3, 256, 256]  # its own batch and window
     code, out, told = call(capsys, *given)
     assert code == 0, told
     assert "These places bring no labels: only what needs none is measured" in told

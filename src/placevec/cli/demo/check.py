@@ -28,7 +28,8 @@ def first_batch(dataset: Dataset, training: dict[str, Any]) -> list[dict[str, An
     from placevec.recipes import DEMO, recipe
 
     entry = recipe(DEMO)
-    built = entry.built(dataset, *entry.configure("default", training))
+    given = {name: value for name, value in training.items() if name != "preset"}
+    built = entry.built(dataset, *entry.configure(training.get("preset", "default"), given))
     draw = built.recipe.sampler.draw(0, 0, 1)
     rows = []
     for name, look in draw.looks.items():

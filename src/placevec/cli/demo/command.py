@@ -42,6 +42,7 @@ def command(
     osm: Path | None = None,
     tile_folder: Path | None = None,
     out: Path | None = None,
+    preset: str | None = None,
     epochs: Annotated[int, Limits(min=1)] = 12,
     test_only: bool = False,
     train_only: bool = False,
@@ -59,6 +60,7 @@ def command(
         osm: Your own OpenStreetMap extract: .osm.pbf, .osm, .osm.gz or .osm.bz2.
         tile_folder: Your own folder of ready tiles: LAYER/z/x/y.png or tile_z_x_y.png.
         out: Directory for everything that is made (default demo, or demo-NAME).
+        preset: Preset of the training, such as founding or founding-rgb (default: settings that suit the data's size).
         epochs: Number of epochs.
         test_only: Only check the data and load a batch.
         train_only: Stop when the model is trained.
@@ -84,6 +86,7 @@ def command(
         plan = of_folder(tile_folder, out, epochs, query, seed)
     else:
         plan = embedded(out, epochs, query, seed)
+    plan = plan if preset is None else plan.with_preset(preset)
     checks = 0 if plan.check is None and not test_only else 1 if plan.check is None else 2
     count = {"test": checks + 1, "train": checks + 2, "page": 2, "all": checks + 6}
     part = "test" if test_only else "train" if train_only else "page" if visualize_only else "all"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +37,11 @@ class Plan:
     query: str | None = None
     check: Path | None = None
     labeled: bool = True
+
+    def with_preset(self, preset: str) -> Plan:
+        """The same, trained with a preset of the recipe: its network, objective and windows, on pairs as far apart."""
+        kept = {name: value for name, value in self.training.items() if name not in ("size_m", "size_px")}
+        return replace(self, training={"preset": preset, **kept})
 
     @property
     def dataset(self) -> Path:
