@@ -71,7 +71,7 @@ def test_a_view_of_a_kind_that_nobody_reads(tmp_path) -> None:
     manifest["views"]["text"]["spec"]["kind"] = "smells"
     (dataset.path / "dataset.json").write_text(json.dumps(manifest))
     with pytest.raises(
-        DatasetError, match=r"view 'text' is of the kind 'smells', which no installed package reads \(there"
+        DatasetError, match=r"view 'text' has the kind 'smells', which no installed package reads \(available"
     ):
         Dataset.open(dataset.path).view("text")
 

@@ -26,15 +26,30 @@ ROOMS = (
 """Files and folders of ``src/placevec`` whose docstrings and messages are rewritten."""
 PAGES = (
     "BENCHMARKS.md",
+    "CONTRIBUTING.md",
+    "README.md",
+    "SECURITY.md",
+    "TESTING.md",
+    "docs/coming-from",
+    "docs/command-line.md",
     "docs/csp.md",
     "docs/decisions",
+    "docs/extending.md",
+    "docs/features.md",
+    "docs/formats.md",
+    "docs/index.md",
+    "docs/labeled-points.md",
     "docs/layers.md",
     "docs/location-encoders.md",
     "docs/pictures-of-location-models.md",
+    "docs/python.md",
+    "docs/robustness.md",
     "docs/sphere2vec.md",
+    "docs/tile-server.md",
     "docs/training.md",
     "docs/tutorial-sphere2vec.md",
     "docs/tutorial.md",
+    "docs/using.md",
 )
 """Files and folders of documentation that are rewritten."""
 
@@ -61,6 +76,9 @@ ALLOWED = {
 }
 """Words in backticks, which are names, and need not be English."""
 
+FIELDS = {"licence"}
+"""Names of fields in files, as the schema has them."""
+
 
 def files_of(names: tuple[str, ...], base: Path, *endings: str) -> Iterator[Path]:
     """Every file with one of the endings in the files and folders named; each name must exist."""
@@ -75,7 +93,7 @@ def files_of(names: tuple[str, ...], base: Path, *endings: str) -> Iterator[Path
 def strings_of(source: str) -> Iterator[tuple[int, str]]:
     """(line, text) of every string literal of a module, docstrings and parts of f-strings included."""
     for node in ast.walk(ast.parse(source)):
-        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value not in FIELDS:
             yield node.lineno, node.value
 
 

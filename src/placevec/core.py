@@ -7,8 +7,8 @@ One training step of any recipe, whatever its views, is::
     encoded = encode(recipe, batches, draw)
     loss    = sum(w * objective(encoded, draw.targets) for w, objective in recipe.objectives.values())
 
-A sampler speaks in numbers (rows, coordinates, angles), never in pixels, so drawing is cheap and pure in
-``(seed, step, rank)``: resuming and distributing a run need no further state.
+A sampler returns numbers (rows, coordinates, angles), never pixels. So drawing is cheap and a pure function of
+``(seed, step, rank)``, and resuming or distributing a run needs no further state.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ import torch
 from torch import Tensor, nn
 
 ROW_SYNTHETIC = -1
-"""Row of a look at a point that is no place of the dataset."""
+"""Row of a look at a point that is not a place of the dataset."""
 ROW_MISSING = -2
-"""Row of a place that this slot knows nothing of."""
+"""Row of a place for which this slot has no data."""
 FUSED = "fused"
-"""What vectors made of several views are called, where the name of a view is asked for; no view may be called so."""
+"""Name of the vectors fused from several views, wherever a view is named; no view may have this name."""
 MAX_SIZE_PX = 4096
-"""Pixels along each side of a window that a stored specification may ask for."""
+"""Maximum pixels along each side of a window in a stored specification."""
 _FIELDS: dict[str, type | tuple[type, ...]] = {
     "name": str, "kind": str, "channels": list, "values": str, "size_px": (int, type(None)),
     "size_m": (int, float, type(None)), "zoom": (int, type(None)), "rules": (str, type(None)),
@@ -41,13 +41,17 @@ class Look:
     """What a sampler asks a view to read.
 
     Attributes:
-        rows: (N,) int64 rows of the dataset's places; ``ROW_SYNTHETIC`` or ``ROW_MISSING`` where there is none.
+        rows: (N,) int64 rows of the dataset's places; ``ROW_SYNTHETIC`` or ``ROW_MISSING`` otherwise.
         lonlat: (N, 2) float64 degrees, lon then lat, or None for views that are read by row.
-        warp: how the read is disturbed, each entry of first dimension N. Raster views know
-            ``angle`` (N,) float32 radians, counter-clockwise: by how much the map is turned under the window;
-            ``shift`` (N, 2) float32 meters, east then north: by how much the window moves;
-            ``flip`` (N, 2) bool: windows that are mirrored east to west, and north to south, last of all;
-            ``keep`` (N, C) bool: channels that are not blanked.
+        warp: how the read is transformed; the first dimension of each entry is N. Raster views support
+            ``angle`` (N,) float32 radians, counterclockwise: rotation of the map under the window;
+            ``shift`` (N, 2) float32 meters, east then north: shift of the window;
+            ``flip`` (N, 2) bool: mirroring east to west, and north to south, applied last;
+            ``keep`` (N, C) bool: channels that are not set to blank.
+
+    >>> look = Look(torch.tensor([3, ROW_SYNTHETIC]), torch.tensor([[24.9, 60.2], [14.5, 35.9]], dtype=torch.float64))
+    >>> len(look), look.lonlat.dtype
+    (2, torch.float64)
     """
 
     rows: Tensor
@@ -68,12 +72,16 @@ class Draw:
 
 @dataclass
 class Ragged:
-    """Sets of different sizes in one batch: POIs of a cell, graphs.
+    """Sets of different sizes in one batch, such as the POIs of a cell, or graphs.
 
     Attributes:
-        values: (total, ...) the members of all sets, one after the other.
+        values: (total, ...) the members of all sets, concatenated.
         offsets: (N + 1,) int64; set ``i`` is ``values[offsets[i]:offsets[i + 1]]``.
         edges: (2, E) int64 indices into ``values``, or None.
+
+    >>> sets = Ragged(torch.arange(5), torch.tensor([0, 2, 2, 5]))
+    >>> [sets.values[a:b].tolist() for a, b in zip(sets.offsets[:-1], sets.offsets[1:])]
+    [[0, 1], [], [2, 3, 4]]
     """
 
     values: Tensor
@@ -87,18 +95,22 @@ Batch: TypeAlias = Tensor | Ragged | Mapping[str, Tensor]
 
 @dataclass(frozen=True)
 class ViewSpec:
-    """What an encoder must know of a view to be used on another dataset; saved in every model and compared.
+    """What an encoder needs to know about a view to be used on another dataset; saved in every model and compared.
 
     Attributes:
         name: the view's name in the dataset, such as ``map``.
-        kind: what reads it, see `placevec.datasets.views.registry`: ``raster``, ``chips``, ``text``, ...
+        kind: the kind of reader, see `placevec.datasets.views.registry`: ``raster``, ``chips``, ``text``, ...
         channels: names in order, such as the layers.
-        values: what numbers mean, such as ``coverage 0..255``.
+        values: meaning of the numbers, such as ``coverage 0..255``.
         size_px: side of a read in pixels (raster kinds).
-        size_m: side of a read in meters; None means whole tiles of the native resolution (the footprint
-            then shrinks with the cosine of the latitude).
-        zoom: zoom whose resolution is native, when there is one.
+        size_m: side of a read in meters; None means whole tiles at native resolution (the footprint then shrinks
+            with the cosine of the latitude).
+        zoom: zoom level of the native resolution, if there is one.
         rules: SHA-256 of the rules that made the view (the layer table), or None.
+
+    >>> spec = ViewSpec("map", "raster", ("roads", "water"), "coverage 0..255", size_px=128, size_m=200.0, zoom=17)
+    >>> ViewSpec.from_dict(spec.as_dict()) == spec
+    True
     """
 
     name: str
@@ -116,48 +128,48 @@ class ViewSpec:
 
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> ViewSpec:
-        """The inverse of `as_dict`; TypeError on unknown or missing names, ValueError on values that make no sense."""
+        """The inverse of `as_dict`; TypeError for unknown or missing names, ValueError for invalid values."""
         for name, value in content.items():
             fits = _FIELDS.get(name, object)
             if not isinstance(value, fits) or (isinstance(value, bool) and name in _FIELDS):
-                raise ValueError(f"{name} of a view's specification is {value!r:.60}")
+                raise ValueError(f"{name} in the specification of a view is invalid: {value!r:.60}")
         if any(not isinstance(channel, str) for channel in content.get("channels", ())):
-            raise ValueError("channels of a view are not names")
+            raise ValueError("channels in the specification of a view must be names")
         spec = cls(**{**content, "channels": tuple(content.get("channels", ()))})
         if len(set(spec.channels)) < len(spec.channels) or not spec.name:
-            raise ValueError("the view has no name, or a channel twice")
+            raise ValueError("the specification of a view has no name, or a duplicate channel")
         if spec.size_px is not None and not 1 <= spec.size_px <= MAX_SIZE_PX:
-            raise ValueError(f"size_px is 1 to {MAX_SIZE_PX}; got {spec.size_px}")
+            raise ValueError(f"size_px must be 1 to {MAX_SIZE_PX}; got {spec.size_px}")
         if spec.size_m is not None and not spec.size_m > 0:
-            raise ValueError(f"size_m is more than 0; got {spec.size_m}")
+            raise ValueError(f"size_m must be more than 0; got {spec.size_m}")
         return spec
 
     @property
     def hash(self) -> str:
-        """SHA-256 over everything above."""
+        """SHA-256 of all fields above."""
         text = json.dumps(self.as_dict(), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
         return hashlib.sha256(text.encode()).hexdigest()
 
 
 class View(Protocol):
-    """A stored look at places, read in batches.
+    """Stored data of places, read in batches.
 
-    A view that knows nothing of some places has an attribute ``known``, (N,) bool over the dataset's places; one
-    without it knows all of them.
+    A view that has no data for some places has an attribute ``known``, (N,) bool over the dataset's places. Without
+    it, all places have data.
     """
 
     @property
     def spec(self) -> ViewSpec:
-        """What is read."""
+        """Specification of what is read."""
         ...
 
     def read(self, look: Look) -> Batch:
-        """The batch for a look, of first dimension ``len(look)``; rows ``ROW_MISSING`` come as zeros or empty."""
+        """The batch for a look, with first dimension ``len(look)``; rows ``ROW_MISSING`` are zeros or empty."""
         ...
 
 
 class Sampler(Protocol):
-    """Decides which places meet in a batch."""
+    """Decides which places go into a batch."""
 
     def draw(self, step: int, rank: int = 0, world: int = 1) -> Draw:
         """The batch of a step on one of ``world`` processes; a pure function of (seed, step, rank, world)."""
@@ -174,7 +186,12 @@ class Slot:
 
 @dataclass
 class Encoded:
-    """What an encoder made of a slot: ``z`` (N, dim) float32 and ``present`` (N,) bool."""
+    """The output of an encoder for a slot: ``z`` (N, dim) float32 and ``present`` (N,) bool.
+
+    >>> encoded = Encoded(torch.zeros(2, 8), torch.tensor([True, False]))
+    >>> encoded.z.shape, int(encoded.present.sum())
+    (torch.Size([2, 8]), 1)
+    """
 
     z: Tensor
     present: Tensor
@@ -184,8 +201,7 @@ class Objective(nn.Module):
     """A loss over encoded slots and targets; it may own parameters, which are trained and checkpointed.
 
     Attributes:
-        collapsed_loss: the loss when all vectors are the same, where that is known: a run that stays there has learned
-            nothing.
+        collapsed_loss: the loss when all vectors are equal, if known. A run that stays there has learned nothing.
     """
 
     collapsed_loss: float | None = None
@@ -195,7 +211,7 @@ class Objective(nn.Module):
         raise NotImplementedError(f"{type(self).__name__} must define forward")  # justified: abstract
 
     def watch(self, slots: Mapping[str, Encoded], targets: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Scalars worth watching beside the loss, such as distances; none by default."""
+        """Scalars to log along with the loss, such as distances; none by default."""
         return {}
 
 
@@ -204,15 +220,15 @@ class Fuse(nn.Module):
 
     Attributes:
         dim: length of the fused vectors.
-        views: names of the views that are fused. In training each is seen through the first slot that reads it.
+        views: names of the fused views. In training, each is taken from the first slot that reads it.
     """
 
     dim: int
     views: tuple[str, ...]
 
     def forward(self, slots: Mapping[str, Encoded]) -> Tensor:
-        """(N, dim) from each view's (N, dim_view). Any subset of ``views`` may be there, and what is not ``present``
-        in a view has no influence; rows that are present in none are never used.
+        """(N, dim) from the (N, dim_view) vectors of each view. Any subset of ``views`` may be given. Rows that are not
+        ``present`` in a view have no influence, and rows that are present in none are never used.
         """
         raise NotImplementedError(f"{type(self).__name__} must define forward")  # justified: abstract
 
@@ -226,9 +242,9 @@ class Recipe:
         encoders: encoder name -> module.
         objectives: name -> (weight, objective).
         sampler: draws the training batches.
-        fuse: how several views' vectors become one, or None. Objectives then find it as the slot ``fused``.
-        validation: draws the batches that are only measured, or None.
-        measure: numbers worth watching from one validation batch's encoded slots and targets.
+        fuse: module that combines the vectors of several views, or None. Objectives see its output as slot ``fused``.
+        validation: draws the batches for validation, or None.
+        measure: computes scalars to log from the encoded slots and targets of a validation batch.
     """
 
     slots: dict[str, Slot]
@@ -241,7 +257,7 @@ class Recipe:
 
 
 def encode(recipe: Recipe, batches: Mapping[str, Batch], looks: Mapping[str, Look]) -> dict[str, Encoded]:
-    """Encode every slot; slots that share an encoder and hold tensors of one shape pass through it together."""
+    """Encode every slot. Slots that share an encoder and have tensors of equal shape are encoded together."""
     encoded: dict[str, Encoded] = {}
     groups: dict[tuple[object, ...], list[str]] = {}
     for name, batch in batches.items():
@@ -263,7 +279,7 @@ def encode(recipe: Recipe, batches: Mapping[str, Batch], looks: Mapping[str, Loo
 
 
 def fused_slots(recipe: Recipe, encoded: Mapping[str, Encoded]) -> dict[str, Encoded]:
-    """View -> the first slot that reads it, of the views that a recipe fuses."""
+    """View -> the first slot that reads it, for the views that a recipe fuses."""
     assert recipe.fuse is not None
     found: dict[str, Encoded] = {}
     for name, slot in recipe.slots.items():
@@ -273,6 +289,13 @@ def fused_slots(recipe: Recipe, encoded: Mapping[str, Encoded]) -> dict[str, Enc
 
 
 def fused(fuse: Fuse, views: Mapping[str, Encoded]) -> Encoded:
-    """The vectors of several views, (N, dim) each, as one; present where any of them is."""
+    """The vectors of several views, (N, dim) each, combined into one; present if any of them is.
+
+    >>> from placevec.models.fusion import MeanFusion
+    >>> here, nowhere = torch.tensor([True]), torch.tensor([False])
+    >>> views = {"map": Encoded(torch.tensor([[3.0, 0.0]]), here), "text": Encoded(torch.zeros(1, 2), nowhere)}
+    >>> fused(MeanFusion(["map", "text"], 2), views).z.tolist()
+    [[1.0, 0.0]]
+    """
     present = torch.stack([part.present for part in views.values()]).any(dim=0)
     return Encoded(fuse(views).float(), present)

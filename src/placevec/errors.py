@@ -1,13 +1,13 @@
-"""Everything placevec raises on purpose. Messages say what is wrong and what to do about it."""
+"""Every error that placevec raises on purpose. Messages say what is wrong, where, and what to do."""
 
 from collections.abc import Iterable
 
 LONGEST_MESSAGE = 1000
-"""Characters of a message; what quotes more of a file than that loses its middle."""
+"""Maximum characters of a message; longer ones lose their middle."""
 
 
 class PlacevecError(Exception):
-    """Base of all errors a user can cause or repair; its message is one line, whatever it quotes.
+    """Base class of all errors that a user can cause or fix. The message is always a single line.
 
     >>> str(PlacevecError("the file\\nis damaged"))
     'the file is damaged'
@@ -20,54 +20,58 @@ class PlacevecError(Exception):
 
 
 class InputError(PlacevecError):
-    """Something handed in cannot be used: a file, an option, a coordinate."""
+    """Invalid input: a file, an option, a coordinate."""
 
 
 class UsageError(InputError):
-    """Asked for wrongly, whatever files hold: an unknown name, a value out of range, too many things. Exit code 2."""
+    """Wrong usage, whatever the files contain: an unknown name or a value out of range. Exit code 2.
+
+    >>> issubclass(UsageError, InputError), issubclass(InputError, PlacevecError)
+    (True, True)
+    """
 
 
 class SourceError(InputError):
-    """A source of the world (an OSM extract, a tile, a label table) is missing, damaged or not what it says."""
+    """A source (an OSM extract, a tile, a table of labels) is missing, damaged or of another type than stated."""
 
 
 class AreaError(InputError):
-    """A bounding box or polygon that is malformed, or outside of what it is asked of."""
+    """A bounding box or polygon is malformed, or lies outside the data."""
 
 
 class BoxError(AreaError, UsageError):
-    """A bounding box was asked for that is none, whatever it is asked of. Exit code 2."""
+    """A malformed bounding box, whatever the data. Exit code 2."""
 
 
 class DatasetError(PlacevecError):
-    """A dataset directory that is missing, incomplete, of another schema, or lacks what is asked of it."""
+    """A dataset directory is missing, incomplete or of another schema, or lacks the requested part."""
 
 
 class ModelError(PlacevecError):
-    """A model or checkpoint that cannot be loaded, or that does not fit the data."""
+    """A model or checkpoint cannot be loaded, or does not fit the data."""
 
 
 class EmbeddingsError(PlacevecError):
-    """A table of vectors that is malformed, or vectors of two models about to be mixed."""
+    """A table of vectors is malformed, or vectors of two models would be mixed."""
 
 
 class OutputError(PlacevecError):
-    """Something cannot be written where it should: a full or read-only disk, a folder that takes no files."""
+    """Output cannot be written: the disk is full or read-only, or the folder is not writable."""
 
 
 class EvaluationError(PlacevecError):
-    """A task that cannot be evaluated: too few places, blocks or classes."""
+    """A task cannot be evaluated: too few places, blocks or classes."""
 
 
 def other_schema(what: object, found: object, read: int, remedy: str) -> str:
-    """The message about a file of another schema version: a newer one needs a newer placevec.
+    """The message for a file with another schema version. A newer version needs a newer placevec.
 
     >>> other_schema("data/city", 2, 1, "prepare it again")
-    'data/city has schema 2, this placevec reads 1: a newer placevec made it; update placevec'
+    'data/city has schema 2, but this placevec reads schema 1: a newer placevec made it; update placevec'
     """
     newer = isinstance(found, int) and not isinstance(found, bool) and found > read
     advice = "a newer placevec made it; update placevec" if newer else remedy
-    return f"{what} has schema {str(found)[:20]}, this placevec reads {read}: {advice}"
+    return f"{what} has schema {str(found)[:20]}, but this placevec reads schema {read}: {advice}"
 
 
 _ELSEWHERE = {
@@ -82,24 +86,28 @@ _ELSEWHERE = {
 
 
 def choose_from(wrong: str, known: Iterable[str]) -> str:
-    """The end of a message about an unknown name: the nearest known one, and all of them.
+    """The end of a message about an unknown name: the most similar known name, and all known names.
 
     >>> choose_from("adm", ["adamw", "adam"])
     "did you mean 'adam'? Choose from adamw, adam"
     >>> choose_from("angular", ["cosine", "dot"])
     "did you mean 'cosine'? Choose from cosine, dot"
     """
-    import difflib  # 5 ms, which most commands need not spend
+    import difflib  # 5 ms, which most commands do not need
 
     names = list(known)
     elsewhere = _ELSEWHERE.get(wrong.lower())
     near = [elsewhere] if elsewhere in names else difflib.get_close_matches(wrong, names, n=1, cutoff=0.5)
     hint = f"did you mean {near[0]!r}? Choose" if near else "choose"
-    return f"{hint} from {', '.join(names)}" if names else "there is none"
+    return f"{hint} from {', '.join(names)}" if names else "none are available"
 
 
 class MissingExtraError(PlacevecError):
-    """An optional dependency is not installed; the message names the pip command that brings it."""
+    """An optional dependency is not installed. The message gives the pip command that installs it.
+
+    >>> str(MissingExtraError("streamlit", "app"))
+    'streamlit is not installed; install it with: pip install "placevec[app]"'
+    """
 
     def __init__(self, package: str, extra: str) -> None:
-        super().__init__(f'{package} is not installed; bring it with: pip install "placevec[{extra}]"')
+        super().__init__(f'{package} is not installed; install it with: pip install "placevec[{extra}]"')

@@ -1,11 +1,11 @@
 """Views, encoders and recipes by name: placevec's own, and those that other packages add through entry points.
 
-Another package names what it adds in its ``pyproject.toml``::
+Another package lists them in its ``pyproject.toml``::
 
     [project.entry-points."placevec.recipes"]
     skyline = "skyline_vectors.recipe:RECIPE"
 
-Nothing is imported before it is used, and a package that cannot be imported breaks nothing but what it adds.
+Nothing is imported before it is used. A package that cannot be imported disables only its own additions.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ GROUPS = ("placevec.views", "placevec.encoders", "placevec.fusions", "placevec.r
 
 
 class Registry:
-    """Things of one kind by name, each imported when it is first used.
+    """Objects of one kind by name, each imported on first use.
 
     Args:
-        group: of entry points, such as ``placevec.recipes``.
-        kind: what one of them is called in messages, such as ``recipe``.
-        builtin: name -> ``module:attribute``, of this package; no other package can take one of these names.
+        group: entry point group, such as ``placevec.recipes``.
+        kind: name of the kind in messages, such as ``recipe``.
+        builtin: name -> ``module:attribute`` in this package. No other package can use one of these names.
 
     >>> registry = Registry("placevec.examples", "example", {"pi": "math:pi"})
     >>> registry.names(), registry.load("pi")
@@ -48,7 +48,7 @@ class Registry:
 
     @cached_property
     def _found(self) -> tuple[dict[str, EntryPoint], list[str]]:
-        """(name -> entry point of another package, one line for each that is not taken)."""
+        """(name -> entry point of another package, one line for each entry point that is ignored)."""
         added: dict[str, EntryPoint] = {}
         problems = []
         for point in sorted(entry_points(group=self.group), key=lambda point: (point.name, _package(point))):
@@ -63,7 +63,7 @@ class Registry:
                 added[point.name] = point
             else:
                 what = f"the {self.kind} {point.name!r} of the package {_package(point)}"
-                problems.append(f"{what} is ignored: {owner} has one of that name")
+                problems.append(f"{what} is ignored: {owner} already has this name")
         return added, problems
 
     def names(self) -> tuple[str, ...]:
@@ -74,11 +74,11 @@ class Registry:
         return name in self.builtin or name in self._found[0]
 
     def load(self, name: str) -> Any:
-        """What a name stands for.
+        """The object with a name.
 
         Raises:
-            UsageError: an unknown name; near ones are suggested.
-            PlacevecError: another package's, which cannot be imported.
+            UsageError: unknown name; similar ones are suggested.
+            PlacevecError: the object belongs to another package and cannot be imported.
         """
         if name in self.builtin:
             module, _, attribute = self.builtin[name].partition(":")
@@ -88,18 +88,18 @@ class Registry:
             raise UsageError(f"unknown {self.kind} {name!r}: {choose_from(name, self.names())}")
         try:
             return point.load()
-        except (Exception, SystemExit) as error:  # whatever somebody else's code raises
+        except (Exception, SystemExit) as error:  # third-party code can raise anything
             raise PlacevecError(
                 f"the {self.kind} {name!r} of the package {_package(point)} cannot be loaded: "
                 f"{type(error).__name__}: {error}"
             ) from error
 
     def ignored(self) -> list[str]:
-        """One line for each thing of another package whose name is taken; nothing is imported."""
+        """One line for each object of another package whose name is already used; nothing is imported."""
         return list(self._found[1])
 
     def problems(self) -> list[str]:
-        """One line for each thing of another package that is not usable, and why; it imports all of them."""
+        """One line for each object of another package that is not usable, and why. Imports all of them."""
         added, problems = self._found
         for name in added:
             try:
@@ -127,7 +127,7 @@ def fault_of(error: BaseException) -> str | None:
 
 
 def entry_points(group: str) -> Iterable[EntryPoint]:
-    """Those of all packages that are installed."""
+    """Entry points of all installed packages."""
     from importlib import metadata  # 20 ms, which most commands need not spend
 
     return metadata.entry_points(group=group)

@@ -68,7 +68,7 @@ def test_a_name_of_several_places_says_so(table: Embeddings) -> None:
     found = api.similar(table, name=name, k=3)
     assert found.attrs["query"]["named"] == count
     assert found.attrs["query"]["name"] == name
-    assert found.attrs["notes"][0].startswith(f"{count} places are called {name!r}; taken is {name!r} (")
+    assert found.attrs["notes"][0].startswith(f"{count} places are named {name!r}; selected {name!r} (")
     everyone = api.similar(table, place=str(table.place_id[0]), k=len(table), min_distance_m=0)
     assert everyone["label"].is_unique
     assert not everyone["name"].dropna().is_unique

@@ -125,14 +125,14 @@ def test_help_teaches(capsys: pytest.CaptureFixture[str]) -> None:
             2,
             "--epochs is 0, not a whole number",
         ),
-        (["train", "loc2vec", "nowhere", "--out", "X", "--near-m", "500"], 2, "has to be less than --far-m"),
+        (["train", "loc2vec", "nowhere", "--out", "X", "--near-m", "500"], 2, "must be less than --far-m"),
         (
             ["train", "loc2vec", "nowhere", "--out", "X", "--dim", "0"],
             2,
             "--dim is 0, not a whole number of at least 1",
         ),
         (["train", "loc2vec", "nowhere", "--out", "X", "--config", "no.toml"], 1, "no.toml"),
-        (["embed", "nowhere", "nowhere", "-o", "x.parquet"], 1, "a model is a run or model directory"),
+        (["embed", "nowhere", "nowhere", "-o", "x.parquet"], 1, "give a run, a model directory"),
         (["embed", "nowhere", "nowhere", "-o", "x.parquet", "--dtype", "int4"], 2, "int4"),
         (["embed", "nowhere", "nowhere", "-o", "x.csv"], 2, "name the file .parquet"),
         (["embed", "runs/a", "-o", "x.parquet"], 2, "2 directories are expected"),
@@ -197,7 +197,7 @@ def test_a_box_over_the_antimeridian_is_said(capsys: pytest.CaptureFixture[str],
     given = ["prepare", "loc2vec", "--osm-name", "helsinki-center", "--out", tmp_path / "x"]
     code, _, err = call(capsys, *given, "--bbox", "177,-20,-179,-16")
     assert code == 1
-    assert "runs eastwards over the 180th meridian" in err
+    assert "crosses the antimeridian" in err
     assert "outside of Helsinki center" in err
 
 

@@ -83,7 +83,7 @@ def test_layouts(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     found = call_json(capsys, "validate", tmp_path / "data")
     assert found["labels"]["validation image predictions"] == "3 x 4"
     assert found["usable"]
-    assert "never trained on, such as 'kea'" in found["notes"][0]
+    assert "not in training, such as 'kea'" in found["notes"][0]
 
 
 def test_wrong_usage(capsys: pytest.CaptureFixture[str], table: Path, tmp_path: Path) -> None:

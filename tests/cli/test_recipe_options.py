@@ -137,7 +137,7 @@ def test_help_shows_the_options_of_a_recipe_and_no_others(name: str) -> None:
         ("tempo = 3", "tempo in {file}: train loc2vec has no option --tempo"),
         ("epoch = 3", "epoch in {file}: train loc2vec has no option --epoch; did you mean --epochs?"),
         ("users = true", "users in {file}: --users is an option of train sphere2vec, not of train loc2vec"),
-        ("lr = 0.1", "lr in {file}: there is no --lr: here it is --learning-rate"),
+        ("lr = 0.1", "lr in {file}: there is no option --lr: use --learning-rate"),
         ('near_m = "five"', "near_m in {file} is 'five', not a number of more than 0"),
         ("epochs = 0", "epochs in {file} is 0, not a whole number of at least 1"),
         ("rotate = 1", "rotate in {file} is 1, not true or false"),
@@ -165,27 +165,27 @@ def test_what_is_wrong_with_a_file_is_said_with_its_name_and_key(
     ("words", "said"),
     [
         ("train loc2vec d --out x --loss_type softpn", "--loss_type softpn is --objective triplet-swap"),
-        ("train loc2vec d --out x --max_samples 9", "here it is --samples-per-epoch"),
-        ("train loc2vec d --output_dir x", "here it is --out"),
-        ("train loc2vec d --out x --lr=0.1", "here it is --learning-rate"),
-        ("train loc2vec d --out x --pos_radius 3", "here it is --near-tiles"),
-        ("train loc2vec d --out x --embedding_dim 64", "here it is --dim"),
-        ("train loc2vec --prepared_data_dir d --out x", "here it is the dataset, without a flag"),
-        ("train loc2vec d --out x --input_channels 3", "the dataset says how many channels it has"),
-        ("train sphere2vec d --out x --spa_enc_type grid", "here it is --encoder"),
+        ("train loc2vec d --out x --max_samples 9", "use --samples-per-epoch"),
+        ("train loc2vec d --output_dir x", "use --out"),
+        ("train loc2vec d --out x --lr=0.1", "use --learning-rate"),
+        ("train loc2vec d --out x --pos_radius 3", "use --near-tiles"),
+        ("train loc2vec d --out x --embedding_dim 64", "use --dim"),
+        ("train loc2vec --prepared_data_dir d --out x", "use the dataset, without a flag"),
+        ("train loc2vec d --out x --input_channels 3", "stored in the dataset"),
+        ("train sphere2vec d --out x --spa_enc_type grid", "use --encoder"),
         ("prepare sphere2vec --dataset birdsnap --out x", "--layout inat2018"),
-        ("explore e.parquet --max_samples 9", "here it is --max-places"),
-        ("demo --max-tiles 9", "here it is --max-places"),
-        ("prepare sphere2vec d --out x --lr 3", "here it is --learning-rate (of train)"),
+        ("explore e.parquet --max_samples 9", "use --max-places"),
+        ("demo --max-tiles 9", "use --max-places"),
+        ("prepare sphere2vec d --out x --lr 3", "use --learning-rate (of train)"),
         ("search e.parquet --model_path m", "the run and the dataset of embed"),
-        ("evaluate run --eval_split test", "validation and test, where the dataset has them"),
+        ("evaluate run --eval_split test", "validation and test, if the dataset has them"),
     ],
 )
 def test_founding_spellings_get_the_right_hint(words: str, said: str) -> None:
     """Oracle: the flags of the founding documents."""
     code, printed = run(words.split())
     assert (code, said in printed) == (2, True), printed
-    assert "there is no --" in printed
+    assert "there is no option --" in printed
 
 
 def test_founding_spellings_that_are_ours_are_taken(caught: dict[str, Any]) -> None:

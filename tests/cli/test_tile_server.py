@@ -38,7 +38,7 @@ def test_the_founding_pipeline(tmp_path: Path, capsys: pytest.CaptureFixture[str
     told = capsys.readouterr()
     assert "60 places" in told.out
     assert "--size-px 64" in told.out
-    assert "tiles came" in told.err
+    assert "tiles downloaded" in told.err
     assert json.loads((tmp_path / "data" / "metadata.json").read_text("utf-8"))["num_samples"] == 60
     quick = ["--epochs", "1", "--steps-per-epoch", "1", "--batch-size", "8", "-q"]
     assert main(["train", "loc2vec", data, "--preset", "founding-rgb", *quick, "--out", run]) == 0
@@ -55,8 +55,8 @@ def test_the_founding_pipeline(tmp_path: Path, capsys: pytest.CaptureFixture[str
         (["--tiles", "https://tile.openstreetmap.org/{z}/{x}/{y}.png", *AREA], 1, "forbids bulk download"),
         (["--tiles", "http://127.0.0.1/tiles.png", *AREA], 2, "lacks {z}, {x}, {y}"),
         (["--tiles", "ftp://127.0.0.1/{z}/{x}/{y}.png", *AREA], 2, "over http or https"),
-        (["--server-ip", "127.0.0.1", "--server-port", "0", *AREA], 2, "a port is 1 to 65535"),
-        (["--tiles", "http://127.0.0.1/{z}/{x}/{y}.png"], 2, "an area is needed"),
+        (["--server-ip", "127.0.0.1", "--server-port", "0", *AREA], 2, "--server-port must be 1 to 65535"),
+        (["--tiles", "http://127.0.0.1/{z}/{x}/{y}.png"], 2, "an area is required"),
         (["--tiles", "http://127.0.0.1/{z}/{x}/{y}.png", "--min-lat", "1"], 2, "all of --min-lat"),
         (
             ["--tiles", "http://127.0.0.1/{z}/{x}/{y}.png", "--mbtiles", "a.mbtiles", *AREA],
@@ -79,5 +79,5 @@ def test_a_server_that_is_down(tmp_path: Path, capsys: pytest.CaptureFixture[str
     address = f"http://127.0.0.1:{closed_port()}/{{z}}/{{x}}/{{y}}.png"
     assert main(["prepare", "loc2vec", "--tiles", address, *AREA, "-q", "--out", str(tmp_path / "data")]) == 1
     told = capsys.readouterr().err
-    assert "is the server running?" in told
+    assert "check that the server is running" in told
     assert len(told.strip().splitlines()) == 1

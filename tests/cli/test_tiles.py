@@ -35,7 +35,7 @@ def test_there_and_back(capsys: pytest.CaptureFixture[str], folder: Path, tmp_pa
     assert code == 0
     assert "4 places, 2 layers at zoom 17" in out
     assert "Background white, set from a contrast of 128 of 255 on: buildings, roads" in err
-    assert "do not say whose they are" in err
+    assert "have no attribution" in err
     code, out, err = call(capsys, "export", tmp_path / "data", "--tile-folder", tmp_path / "out", "-q")
     assert (code, err) == (0, "")
     assert "4 tiles of 2 layers at zoom 17" in out
@@ -63,7 +63,7 @@ def test_validate(capsys: pytest.CaptureFixture[str], folder: Path, tmp_path: Pa
     ("arguments", "code", "words"),
     [
         (["--threshold", "300"], 2, "255"),
-        (["--background", "pink"], 2, "the background is auto"),
+        (["--background", "pink"], 2, "--background must be auto"),
         (["--background", "sea=white"], 1, "no layer 'sea'"),
         (["--zoom", "12"], 1, "no tiles of zoom 12; it has: 17"),
         (["--mbtiles", "a.mbtiles"], 2, "name one source"),

@@ -302,7 +302,7 @@ def test_a_disk_that_is_full_keeps_what_is_finished(old: Dataset) -> None:
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"names": {"file": "../names.parquet"}}, "outside of the dataset"),
+        ({"names": {"file": "../names.parquet"}}, "outside the dataset"),
         ({"names": {"file": "names.parquet"}}, "lacks names.parquet"),
         ({"names": {}}, "file is missing"),
         ({"additions": [{"hash": 3}]}, "additions"),

@@ -93,7 +93,7 @@ def test_places_from_polygons(tmp_path: Path) -> None:
     ("content", "message"),
     [
         ("", "cannot read"),
-        ("a,b\n1,2\n", "neither geometry nor lon and lat"),
+        ("a,b\n1,2\n", "has neither a geometry nor lon and lat columns"),
         ("lon,lat\n", "no rows"),
         ("lon,lat\n60.17,124.9\n", "not on Earth"),
         ("place_id,lon,lat\nx,1,2\nx,1,3\n", "more than once"),
@@ -173,7 +173,7 @@ def test_a_manifest_cannot_name_files_elsewhere(copied: Path) -> None:
     manifest = json.loads((copied / "dataset.json").read_text())
     manifest["views"]["map"]["files"].append("../../etc/passwd")
     (copied / "dataset.json").write_text(json.dumps(manifest))
-    with pytest.raises(DatasetError, match="outside of the dataset"):
+    with pytest.raises(DatasetError, match="outside the dataset"):
         Dataset.open(copied)
 
 

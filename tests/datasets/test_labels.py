@@ -62,15 +62,24 @@ def test_numbers_alone(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("columns", "message"),
     [
-        ({"label": pa.array([0, 2], pa.int32())}, "no numbers of the 2 classes"),
-        ({"label": pa.array([0, -2], pa.int32())}, "no numbers of the 2 classes"),
-        ({"label": pa.array([0.0, 1.0])}, "column label holds double"),
-        ({"user": pa.array([0, 1], pa.int32())}, "column label holds nothing"),
-        ({"label": pa.array([0], pa.int32())}, "1 labels of 2 places"),
-        ({"label": pa.array([0, 1], pa.int32()), "user": pa.array([-5, 1], pa.int32())}, "number -5"),
-        ({"label": pa.array([0, 1], pa.int32()), "date": pa.array([0.1, 2.0])}, "share of the year"),
-        ({"label": pa.array([0, 1], pa.int32()), "split": pa.array(["train", "x"])}, "no split of"),
-        ({"label": pa.array([0, 1], pa.int32()), "split": pa.array([1, 2])}, "split holds int64"),
+        ({"label": pa.array([0, 2], pa.int32())}, "its labels are not indices of the 2 classes"),
+        ({"label": pa.array([0, -2], pa.int32())}, "its labels are not indices of the 2 classes"),
+        ({"label": pa.array([0.0, 1.0])}, "its column label must be int32"),
+        ({"user": pa.array([0, 1], pa.int32())}, "its column label must be int32"),
+        ({"label": pa.array([0], pa.int32())}, "has 1 labels for 2 places"),
+        (
+            {"label": pa.array([0, 1], pa.int32()), "user": pa.array([-5, 1], pa.int32())},
+            "a user has the invalid index -5",
+        ),
+        (
+            {"label": pa.array([0, 1], pa.int32()), "date": pa.array([0.1, 2.0])},
+            "a date is not a fraction of the year",
+        ),
+        (
+            {"label": pa.array([0, 1], pa.int32()), "split": pa.array(["train", "x"])},
+            "split must be train, validation, test",
+        ),
+        ({"label": pa.array([0, 1], pa.int32()), "split": pa.array([1, 2])}, "its column split is int64"),
     ],
 )
 def test_damaged(tmp_path: Path, columns: dict[str, pa.Array], message: str) -> None:

@@ -204,11 +204,11 @@ def test_it_is_that_of_the_places_wherever_they_lie(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("column", "values", "words"),
     [
-        ("split", ["dev"], "something else than train, validation, test"),
-        ("excluded", ["tired"], "something else than coordinates"),
-        ("place_id", [None], "a place has no id"),
-        ("block", ["one"], "no column block of whole numbers"),
-        ("dataset", [3], "no column dataset of text"),
+        ("split", ["dev"], "values must be train, validation, test"),
+        ("excluded", ["tired"], "values must be coordinates, label, date, image, sample, buffer"),
+        ("place_id", [None], "a place has no ID"),
+        ("block", ["one"], "it has no integer column block"),
+        ("dataset", [3], "it has no text column dataset"),
     ],
 )
 def test_damaged_columns_are_named(column: str, values: list[Any], words: str, tmp_path: Path) -> None:
@@ -227,8 +227,8 @@ def test_damaged_columns_are_named(column: str, values: list[Any], words: str, t
     ("change", "words"),
     [
         ({"schema_version": 2}, "has schema 2"),
-        ({"by": "chance"}, "those of no split"),
-        ({"datasets": []}, "holds 20 places"),
+        ({"by": "chance"}, "its metadata are not those of a split"),
+        ({"datasets": []}, "it has 20 places"),
         ({"datasets": [{"name": "a"}]}, "hash is missing"),
         (None, "its metadata"),
     ],
@@ -260,7 +260,7 @@ def test_a_run_goes_on_with_the_split_that_it_began_with(tmp_path: Path) -> None
     with pytest.raises(ModelError, match="seed was 5, now 6"):
         api.train("sphere2vec", dataset, out=run, resume=True, **{**longer, "seed": 6})
     write_split(run, RunSplit.of_datasets([dataset], Split.of(300, train=np.arange(300))))
-    with pytest.raises(ModelError, match=r"divided otherwise .*were for something else"):
+    with pytest.raises(ModelError, match=r"divided otherwise .*were in another split"):
         api.train("sphere2vec", dataset, out=run, resume=True, **{**longer, "epochs": 3})
     checkpointed = tmp_path / "checkpointed"
     api.train("sphere2vec", dataset, out=checkpointed, save_every=1, **QUICK)

@@ -151,13 +151,13 @@ def test_the_bar_ends_on_the_number_chosen() -> None:
     vectors, _ = blobs([40, 40, 40])
     told = _Told()
     found = cluster(table(vectors), progress=told)
-    last = told.notes["Choosing the number"][-1]
+    last = told.notes["Choosing the number of clusters"][-1]
     assert last == f"chosen: 3 clusters, silhouette {found.tried[3]:.3f}"
     assert len(found) == 3
-    assert told.steps["Choosing the number"] == 0
+    assert told.steps["Choosing the number of clusters"] == 0
     same = _Told()
     assert silhouettes_by_count(np.ones((9, 2), np.float32), seed=0, progress=same) == {}
-    assert same.notes["Choosing the number"] == []
+    assert same.notes["Choosing the number of clusters"] == []
 
 
 def test_a_seed_gives_the_same_clusters_however_places_are_numbered() -> None:
@@ -241,8 +241,8 @@ def test_files_open_elsewhere(found: Clusters, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"clusters": 0}, "1 to 30 clusters"),
-        ({"clusters": 31}, "1 to 30 clusters"),
+        ({"clusters": 0}, "the number of clusters must be 1 to 30, the number of places"),
+        ({"clusters": 31}, "the number of clusters must be 1 to 30, the number of places"),
         ({"smallest": 3}, "kmeans takes"),
         ({"method": "hdbscan", "clusters": 3}, "hdbscan the size"),
         ({"method": "hdbscan", "smallest": 1}, "2 to 30 places"),
@@ -258,5 +258,5 @@ def test_what_cannot_be_clustered(found: Clusters, options: dict[str, object], m
 def test_too_few_places_and_other_endings(found: Clusters, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="at least two places"):
         cluster(found.emb[:1])
-    with pytest.raises(InputError, match=r"not as c\.shp"):
+    with pytest.raises(InputError, match=r"unsupported format c\.shp"):
         found.save(tmp_path / "c.shp")

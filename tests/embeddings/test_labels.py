@@ -27,14 +27,14 @@ def test_the_one_in_the_middle_is_meant_and_how_many_there_are_is_said() -> None
     named = places_named(emb, "farringdon ")
     assert (named.match, named.row, len(named.rows)) == ("whole", 4, 9)
     assert named.note(emb) == (
-        "9 places are called 'farringdon '; taken is 'Farringdon' (p4); others by place id: p0, p1, p2, ..."
+        "9 places are named 'farringdon '; selected 'Farringdon' (p4); others by place_id: p0, p1, p2, ..."
     )
     beginning = places_named(emb, "Farr")
     assert (beginning.match, beginning.row, len(beginning.rows)) == ("beginning", 4, 10)
     assert "10 places have names that begin with 'Farr'" in beginning.note(emb)
     part = places_named(emb, "road")
     assert (part.match, part.row) == ("part", 9)
-    assert part.note(emb) == "'road' is taken for 'Farringdon Road' (p9)"
+    assert part.note(emb) == "'road' matches 'Farringdon Road' (p9)"
     assert places_named(emb, "ANGEL").note(emb) == ""
 
 

@@ -43,7 +43,7 @@ def test_ids_meet_as_text() -> None:
     emb = table(5)
     emb.place_id[:] = ["1", "2", "3", "4", "5"]
     frame = pd.DataFrame({"place_id": [3, 9, 1], "rent": [10.0, 11.0, 12.0]}, index=["a", "b", "c"])
-    with pytest.warns(UserWarning, match="1 of 3 rows have no place: they hold NaN"):
+    with pytest.warns(UserWarning, match="1 of 3 rows have no place: their vectors are NaN"):
         joined = emb.join(frame)
     assert list(joined.columns) == ["place_id", "rent", "v000", "v001", "v002", "v003", "v004"]
     assert list(joined.index) == ["a", "b", "c"]
@@ -151,7 +151,7 @@ def test_unmatched_rows_are_dropped_or_refused() -> None:
     [
         (pd.DataFrame({"a": [1]}), {}, "columns named lon and lat"),
         (pd.DataFrame({"a": [1]}), {"on": "place_id"}, "no column place_id"),
-        (pd.DataFrame({"lon": ["west"], "lat": [1.0]}), {}, "no numbers"),
+        (pd.DataFrame({"lon": ["west"], "lat": [1.0]}), {}, "the columns lon and lat must be numbers"),
         (pd.DataFrame({"lon": [1.0], "lat": [100.0]}), {}, "swapped"),
         (pd.DataFrame({"lon": [1.0], "lat": [1.0]}), {"on": "footprints"}, "footprint or nearest"),
         (pd.DataFrame({"lon": [1.0], "lat": [1.0]}), {"max_distance_m": -1}, "0 or more"),
@@ -160,7 +160,7 @@ def test_unmatched_rows_are_dropped_or_refused() -> None:
         (
             geopandas.GeoDataFrame(geometry=[shapely.Point(385_000, 6_671_000)]),
             {},
-            "it has no CRS: say which with set_crs",
+            "set one with set_crs",
         ),
     ],
 )

@@ -154,7 +154,7 @@ def test_selection_by_slice_indices_and_mask() -> None:
     assert list(emb[[5, 1]].place_id) == ["p5", "p1"]
     assert list(emb[2:4].place_id) == ["p2", "p3"]
     np.testing.assert_array_equal(emb[[5, 1]].vectors, emb.vectors[[5, 1]])
-    with pytest.raises(EmbeddingsError, match="mask of 7"):
+    with pytest.raises(EmbeddingsError, match="select places by a slice, indices or a mask of length 7"):
         emb[np.zeros(3, bool)]
 
 
@@ -195,8 +195,11 @@ def test_joining_nothing_or_the_same_place_twice_is_refused() -> None:
     ("change", "message"),
     [
         ({"vectors": np.full((7, 5), np.nan, np.float32)}, "not finite"),
-        ({"vectors": np.zeros((6, 5), np.float32)}, "columns disagree"),
-        ({"vectors": np.zeros((7, 0), np.float32)}, "vectors must be"),
+        ({"vectors": np.zeros((6, 5), np.float32)}, "columns differ in length"),
+        (
+            {"vectors": np.zeros((7, 0), np.float32)},
+            r"vectors must have the shape \(places, 1 to 65536 numbers\)",
+        ),
         ({"place_id": np.array(["p"] * 7, object)}, "'p' occurs more than once"),
         ({"place_id": np.array([None] * 7, object)}, "row 0 has no place_id"),
         ({"lonlat": np.tile([60.17, 124.9], (7, 1))}, "not on Earth"),
@@ -248,27 +251,27 @@ GOOD = {"schema_version": 1, "view": "map", "scale": None, "provenance": asdict(
 @pytest.mark.parametrize(
     ("spoil", "message"),
     [
-        ({"drop": "embedding"}, "lacks the columns embedding"),
-        ({"columns": {"embedding": pa.array([[1.0]] * 7)}}, "not a fixed-size list"),
+        ({"drop": "embedding"}, "columns are missing: embedding"),
+        ({"columns": {"embedding": pa.array([[1.0]] * 7)}}, "must be a fixed-size list"),
         ({"columns": {"embedding": pa.array([None] * 7, pa.list_(pa.float32(), 5))}}, "missing"),
         ({"columns": {"embedding": pa.array([[None] * 5] * 7, pa.list_(pa.float32(), 5))}}, "missing"),
         ({"columns": {"embedding": pa.array([[np.inf] * 5] * 7, pa.list_(pa.float32(), 5))}}, "not finite"),
         ({"columns": {"embedding": pa.array([[1] * 5] * 7, pa.list_(pa.int8(), 5))}}, "int8 scale"),
         ({"columns": {"place_id": pa.array(["same"] * 7)}}, "'same' occurs more than once"),
-        ({"columns": {"place_id": pa.array(range(7))}}, "not text"),
+        ({"columns": {"place_id": pa.array(range(7))}}, "column place_id must be text"),
         ({"columns": {"place_id": pa.array([None] * 7, pa.string())}}, "no place_id"),
-        ({"columns": {"lon": pa.array(["east"] * 7)}}, "not degrees"),
+        ({"columns": {"lon": pa.array(["east"] * 7)}}, "column lon must be degrees as numbers"),
         ({"columns": {"geometry": pa.array([b"junk"] * 7)}}, "not valid WKB"),
         ({"metadata": "text"}, "no 'placevec' metadata"),
         ({"metadata": {**GOOD, "schema_version": 99}}, "schema 99"),
-        ({"metadata": {**GOOD, "scale": -1}}, "scale is -1"),
-        ({"metadata": {**GOOD, "scale": True}}, "scale is True"),
-        ({"metadata": {**GOOD, "view": ["map"]}}, "names no view"),
+        ({"metadata": {**GOOD, "scale": -1}}, "got -1"),
+        ({"metadata": {**GOOD, "scale": True}}, "got True"),
+        ({"metadata": {**GOOD, "view": ["map"]}}, "the metadata has no name for a view"),
         ({"metadata": {**GOOD, "provenance": None}}, "provenance"),
-        ({"metadata": {**GOOD, "provenance": {"model_hash": 1, "dataset_hash": "b"}}}, "sane length"),
+        ({"metadata": {**GOOD, "provenance": {"model_hash": 1, "dataset_hash": "b"}}}, "reasonable length"),
         (
             {"metadata": {**GOOD, "provenance": {"model_hash": "a" * 99_999, "dataset_hash": "b"}}},
-            "sane length",
+            "reasonable length",
         ),
     ],
 )

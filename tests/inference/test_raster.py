@@ -171,7 +171,7 @@ def test_a_stopped_raster_goes_on_where_it_was(tmp_path: Path, monkeypatch: pyte
         asked = _stopped_after(patch, 3)
         report = write_raster(question, grid, tmp_path / "a.tif", progress=(told := Told()))
         assert report.path.read_bytes() == whole
-    assert told.lines == ["Note: goes on: 2 of 3 strips were done"]
+    assert told.lines == ["Note: continuing: 2 of 3 strips were finished before"]
     assert asked == [256 * 1200, 88 * 1200]
     assert not (tmp_path / ".a.tif.work").exists()
 

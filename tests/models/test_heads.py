@@ -98,7 +98,7 @@ def test_dates_are_handed_on() -> None:
     assert not np.allclose(model.predict_lonlat(POINTS, [0.1] * 3), model.predict_lonlat(POINTS, [0.6] * 3))
     with pytest.raises(InputError, match="needs year"):
         model.embed_lonlat(POINTS)
-    with pytest.raises(InputError, match="do not belong together"):
+    with pytest.raises(InputError, match="give one year per point"):
         model.embed_lonlat(POINTS, [0.5])
 
 
@@ -118,17 +118,17 @@ def test_every_kind_of_encoder_survives_the_disk(encoder: str, variant: str, tmp
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"kind": "oracle"}, "no head 'oracle'"),
+        ({"kind": "oracle"}, "unknown kind of head 'oracle'"),
         ({"classes": []}, "one to a million classes"),
-        ({"classes": ["a", "a", "b"]}, "a class twice"),
+        ({"classes": ["a", "a", "b"]}, "a head has a duplicate class"),
         ({"classes": "abc"}, "not a list"),
-        ({"classes": ["a", "b"]}, "do not fit"),
-        ({"classes": [f"{n}" for n in range(200_000)]}, "do not fit"),
-        ({"dim": 9}, "its head reads 9 numbers"),
+        ({"classes": ["a", "b"]}, "do not match its configuration"),
+        ({"classes": [f"{n}" for n in range(200_000)]}, "do not match its configuration"),
+        ({"dim": 9}, "its head expects vectors of 9 numbers, unlike its encoder's"),
         ({"dim": 10**9}, "1 to 65536"),
         ({"deviation": 0.0}, "more than 0"),
         ({"kind": 7}, "not a text"),
-        ({"bias": True}, "do not fit"),
+        ({"bias": True}, "do not match its configuration"),
     ],
 )  # fmt: skip
 def test_hostile_configurations_are_refused(change: dict[str, object], said: str, tmp_path) -> None:

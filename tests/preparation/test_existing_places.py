@@ -161,12 +161,12 @@ def test_the_same_command_reuses_and_another_option_is_named(
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"spacing": 60}, "has its 120 places already, and --spacing would lay out others"),
-        ({"all_tiles": True}, "--all-tiles would lay out others"),
-        ({"size_m": 90}, "its places are points of no size, not 90 m"),
+        ({"spacing": 60}, "already has 120 places, and --spacing would create others"),
+        ({"all_tiles": True}, "already has 120 places, and --all-tiles would create others"),
+        ({"size_m": 90}, "its places are points without a size, not 90 m"),
         (
             {"bbox": (24.9360, 60.1643, 24.9362, 60.1645)},
-            "its places lie elsewhere: none of 120 is in the area",
+            "its places are elsewhere: none of 120 is in the area",
         ),
     ],
 )
@@ -185,8 +185,12 @@ def test_a_table_of_places_must_be_theirs(tmp_path: Path) -> None:
     options: dict[str, Any] = {"osm_name": "helsinki-center", "out": dataset.path}
     frame = pd.read_csv(tmp_path / "trees.csv")
     for name, other, words in (
-        ("moved", frame.assign(lon=frame["lon"] + 0.001), "120 of 120 in .* lie elsewhere than they do"),
-        ("renamed", frame.assign(place_id=[f"t{row}" for row in range(120)]), "120 of 120 in .* have an id"),
+        ("moved", frame.assign(lon=frame["lon"] + 0.001), "120 of 120 in .* have another location"),
+        (
+            "renamed",
+            frame.assign(place_id=[f"t{row}" for row in range(120)]),
+            "120 of 120 in .* have an unknown ID",
+        ),
         ("some", frame[:90], "names 90 of its 120"),
     ):
         other.to_csv(tmp_path / f"{name}.csv", index=False)
@@ -201,9 +205,7 @@ def test_a_table_of_places_must_be_theirs(tmp_path: Path) -> None:
 
 def test_places_of_other_ground_get_no_map(tmp_path: Path) -> None:
     dataset = points(tmp_path, shift=-10.0)
-    with pytest.raises(
-        AreaError, match=r"its places lie elsewhere: none of 120 is in Helsinki center, which covers"
-    ):
+    with pytest.raises(AreaError, match="none of 120 is in Helsinki center, which covers"):
         api.prepare("loc2vec", osm_name="helsinki-center", out=dataset.path)
     assert dataset.view_names == Dataset.open(dataset.path).view_names
     assert not list(dataset.path.glob(".*"))
@@ -241,7 +243,9 @@ def test_ready_tiles_join_points(tmp_path: Path) -> None:
     assert api.prepare("loc2vec", tile_folder=folder, out=out).hash == mapped.hash
     with pytest.raises(DatasetError, match=r"view 'map' made from other inputs: .*reading"):
         api.prepare("loc2vec", tile_folder=folder, out=out, background="white")
-    with pytest.raises(DatasetError, match="--require-all-layers would lay out others"):
+    with pytest.raises(
+        DatasetError, match="already has 40 places, and --require-all-layers would create others"
+    ):
         api.prepare("loc2vec", tile_folder=folder, out=out, require_all_layers=True)
     with pytest.raises(DatasetError, match="already holds a view 'map', made from tiles"):
         api.prepare("loc2vec", tiles="http://127.0.0.1:9/{z}/{x}/{y}.png", zoom=Z, out=out)
@@ -258,7 +262,7 @@ def test_a_tile_server_is_asked_for_the_windows_of_points_only(
     before = api.prepare("sphere2vec", points=tmp_path / "p.csv", out=out)
     with serving() as server:
         options: dict[str, Any] = {"tiles": server.template, "zoom": zoom, "out": out, "margin_m": 0}
-        with pytest.raises(DatasetError, match="--samples would lay out others"):
+        with pytest.raises(DatasetError, match="already has 2 places, and --samples would create others"):
             api.prepare("loc2vec", samples=3, **options)
         assert not server.asked
         mapped = api.prepare("loc2vec", **options)

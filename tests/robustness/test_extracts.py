@@ -79,7 +79,7 @@ def test_in_a_process_of_its_own(helsinki_pbf: Path, tmp_path: Path) -> None:
     """What the shell sees: exit code 1, one line on standard error, nothing on standard output, no directory."""
     (tmp_path / "cut.osm.pbf").write_bytes(spoiled("truncated.osm.pbf", helsinki_pbf.read_bytes()) or b"")
     ended = fresh("info", "cut.osm.pbf", folder=tmp_path)
-    refused(ended, "cut.osm.pbf", "cut short")
+    refused(ended, "cut.osm.pbf", "truncated")
     assert ended.out == ""
     ended = fresh("prepare", "loc2vec", "--osm", "none.osm.pbf", "--out", "data", "-q", folder=tmp_path)
     refused(ended, "none.osm.pbf")

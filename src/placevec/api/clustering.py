@@ -49,6 +49,14 @@ def cluster(
     Raises:
         UsageError: a value that does not fit, or options that do not go together.
         InputError: fewer than two places, or fewer than the clusters asked for.
+
+    >>> import numpy as np
+    >>> from placevec.embeddings import Embeddings, Provenance
+    >>> none, lonlat = np.array([None] * 4, object), [[24.91, 60.2], [24.92, 60.2], [24.93, 60.2], [24.94, 60.2]]
+    >>> vectors = [[1, 0], [0.9, 0.1], [0, 1], [0.1, 0.9]]
+    >>> emb = Embeddings(list("abcd"), vectors, lonlat, none, none, "map", Provenance("m", "d"))
+    >>> cluster(emb, clusters=2).summary()[["cluster", "places"]].values.tolist()
+    [[0, 2], [1, 2]]
     """
     from placevec.embeddings.clustering import check_format
     from placevec.embeddings.clustering import cluster as run

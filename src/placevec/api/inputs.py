@@ -33,7 +33,12 @@ def open_dataset(path: PathLike) -> Dataset:
 
 
 def load_model(path: PathLike) -> Model:
-    """Load a model or run directory; ModelError says what is wrong with it."""
+    """Load a model or run directory; ModelError says what is wrong with it.
+
+    >>> model = load_model("base")
+    >>> model.views, model.dim
+    (('map',), 128)
+    """
     from placevec.models.model import Model
 
     return Model.load(path)

@@ -35,6 +35,13 @@ def prepare(
         UsageError: an unknown recipe or option, a value that does not fit, or options that do not go together.
         SourceError: a source that is missing or damaged.
         DatasetError: ``out`` holds something else, or a dataset made with other options.
+
+    >>> import tempfile
+    >>> folder = Path(tempfile.mkdtemp())
+    >>> _ = (folder / "trees.csv").write_text("lon,lat,species\\n24.94,60.17,oak\\n24.95,60.18,elm\\n24.96,60.16,oak\\n")
+    >>> trees = prepare("sphere2vec", points=folder / "trees.csv", label="species", out=folder / "trees")
+    >>> len(trees), trees.labels().classes
+    (3, ('elm', 'oak'))
     """
     from placevec.recipes import recipe as entry_of
     from placevec.recipes.unknown import unknown_option

@@ -76,6 +76,14 @@ def similar(
     Raises:
         UsageError: not exactly one query, or a value that does not fit.
         InputError: an unknown place, or a point far outside of the places.
+
+    >>> import numpy as np
+    >>> from placevec.embeddings import Embeddings, Provenance
+    >>> none, names = np.array([None] * 3, object), np.array(["Station", "Market", "Beach"], object)
+    >>> lonlat, vectors = [[24.94, 60.17], [24.95, 60.17], [24.99, 60.15]], [[1, 0], [0.9, 0.1], [0, 1]]
+    >>> emb = Embeddings(["a", "b", "c"], vectors, lonlat, none, names, "map", Provenance("m", "d"))
+    >>> similar(emb, name="Station", k=1)[["name", "distance"]].round(3).values.tolist()
+    [['Market', 0.006]]
     """
     if (lon is None) != (lat is None):
         raise UsageError("a point needs both --lon and --lat")

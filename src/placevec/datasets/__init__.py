@@ -1,1 +1,1 @@
-"""The dataset directory: places, labels and views, how it is written and read, and several joined."""
+"""The dataset directory: places, labels and views; reading, writing and joining."""

@@ -49,6 +49,9 @@ class Made:
     Attributes:
         kind: of preparation, such as ``osm`` or ``table``.
         inputs: plain JSON, all that the part depends on: hashes of files, and options.
+
+    >>> Made("table", {"sha256": "9a0d", "min_per_class": 1}).plain().inputs
+    {'sha256': '9a0d', 'min_per_class': 1}
     """
 
     kind: str

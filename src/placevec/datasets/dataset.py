@@ -1,17 +1,17 @@
-"""The dataset directory: places and views, with a manifest of where every byte came from.
+"""The dataset directory: places and views, with a manifest that records the source of every byte.
 
 ::
 
-    dataset.json            manifest: schema version, area, sources, places, views (written last: no manifest, no dataset)
-    places.parquet          GeoParquet: place_id, lon, lat, name, geometry
+    dataset.json            manifest: schema version, area, sources, places, views (written last: no manifest, no
+    dataset) places.parquet          GeoParquet: place_id, lon, lat, name, geometry
     map/X_Y.tif  map.vrt    the map view's shards (see views.raster)
     chips.parquet  chips/    image chips of places (see views.chips)
     features/               ready features of places (see views.features)
     map_coverage.tif        share of every layer in coarse cells
     landuse_coverage.tif    the same for label classes, never an input
     pois.parquet            named features and points of interest
-    names.parquet           names of places that were found after them
-    labels.parquet          a label a place, with its user, date and split (see `placevec.datasets.labels`)
+    names.parquet           names of places, added later
+    labels.parquet          one label per place, with its user, date and split (see `placevec.datasets.labels`)
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ FORMAT = "placevec dataset"
 SCHEMA_VERSION = 1
 MANIFEST = "dataset.json"
 WORK = ".work"
-"""Folder of what is half done: of a dataset without a manifest, or of what is to join one."""
+"""Folder for unfinished work: of a dataset without a manifest, or of an addition."""
 PLACES = "places.parquet"
 
 _MANIFEST = {
@@ -85,14 +85,25 @@ _COLUMNS = {
 
 @dataclass
 class Dataset:
-    """A validated dataset directory."""
+    """A validated dataset directory.
+
+    >>> import tempfile
+    >>> from placevec.api import prepare
+    >>> folder = Path(tempfile.mkdtemp())
+    >>> rows = ["lon,lat,species", "24.94,60.17,oak", "24.95,60.18,elm", "24.96,60.16,oak", "24.97,60.15,elm"]
+    >>> _ = (folder / "trees.csv").write_text("\\n".join(rows))
+    >>> _ = prepare("sphere2vec", points=folder / "trees.csv", label="species", out=folder / "trees")
+    >>> dataset = Dataset.open(folder / "trees")
+    >>> len(dataset), dataset.labels().classes, dataset.view("coordinates").spec.values
+    (4, ('elm', 'oak'), 'degrees lon, lat, WGS84')
+    """
 
     path: Path
     manifest: dict[str, Any] = field(repr=False)
 
     @classmethod
     def open(cls, path: str | os.PathLike[str]) -> Dataset:
-        """Open and validate; DatasetError says what is missing or of another schema."""
+        """Open and validate; DatasetError says what is missing or has another schema."""
         path = Path(path)
         try:
             manifest = read_json(path / MANIFEST)
@@ -100,7 +111,7 @@ class Dataset:
             if (path / WORK).is_dir():
                 hint = "its preparation did not finish; run the same `placevec prepare` again to resume"
             else:
-                hint = f"there is no {MANIFEST} in it"
+                hint = f"it has no {MANIFEST}"
             raise DatasetError(f"{path} is not a placevec dataset: {hint}") from None
         except (OSError, ValueError) as error:
             raise DatasetError(f"cannot read {path / MANIFEST}: {error}") from error
@@ -109,13 +120,13 @@ class Dataset:
         return dataset
 
     def validate(self) -> None:
-        """DatasetError unless its manifest is one, and the files are there that it names."""
+        """DatasetError unless the manifest is valid and the files in it exist."""
         manifest = self.manifest
         if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
             raise DatasetError(f"{self.path / MANIFEST} is not the manifest of a placevec dataset")
         version = manifest.get("schema_version")
         if version != SCHEMA_VERSION:
-            remedy = "prepare it again, with --force or in another place"
+            remedy = "prepare it again, with --force or in another directory"
             raise DatasetError(other_schema(self.path, version, SCHEMA_VERSION, remedy))
         try:
             check(manifest, _MANIFEST)
@@ -131,7 +142,7 @@ class Dataset:
         for name, view in self.manifest["views"].items():
             for file in view["files"]:
                 if Path(file).is_absolute() or ".." in Path(file).parts:
-                    raise DatasetError(f"{self.path}: view {name} names {file!r}, outside of the dataset")
+                    raise DatasetError(f"{self.path}: view {name} refers to {file!r}, outside the dataset")
                 if not (self.path / file).exists():
                     raise DatasetError(f"{self.path} lacks {file} of its view {name}: prepare it again")
         if labels := self.manifest.get("labels"):
@@ -143,13 +154,13 @@ class Dataset:
             check(self.manifest["names"], {"file": str}, "names")
         if (names := self._names) is not None:
             if Path(names).is_absolute() or ".." in Path(names).parts:
-                raise ValueError(f"names lie in {names!r}, outside of the dataset")
+                raise ValueError(f"names refer to {names!r}, outside the dataset")
             if not (self.path / names).exists():
                 raise DatasetError(f"{self.path} lacks {names} of its places: prepare it again")
         self._check_places(int(self.manifest["places"]["count"]))
 
     def _check_places(self, expected: int) -> None:
-        """DatasetError unless the table of places is what it should be, as far as a look at its summary tells."""
+        """DatasetError unless the table of places is valid, as far as its metadata show."""
         try:
             schema, count = read_summary(self.path / PLACES, "table of places")
         except InputError as error:
@@ -160,37 +171,37 @@ class Dataset:
         for name, fits in _COLUMNS.items():
             column = schema.field(name).type
             if not fits(column):
-                raise DatasetError(f"{self.path / PLACES} is damaged: its column {name} holds {column}")
+                raise DatasetError(f"{self.path / PLACES} is damaged: its column {name} has type {column}")
         if count != expected:
-            raise DatasetError(f"{self.path / PLACES} holds {count} places, the manifest says {expected}")
+            raise DatasetError(f"{self.path / PLACES} has {count} places, but the manifest says {expected}")
 
     def _columns(self, *names: str) -> pa.Table:
-        """Columns of the table of places; millions of places are not read for one of them."""
+        """Columns of the table of places; only these are read, because there can be millions of places."""
         try:
             table = read_parquet(self.path / PLACES, "table of places", columns=names)
         except InputError as error:
             raise DatasetError(str(error)) from error
         if "place_id" in names and table["place_id"].null_count:
             raise DatasetError(
-                f"{self.path / PLACES} is damaged: {table['place_id'].null_count} places have no id"
+                f"{self.path / PLACES} is damaged: {table['place_id'].null_count} places have no ID"
             )
         return table
 
     @cached_property
     def places(self) -> pd.DataFrame:
-        """place_id, lon, lat (degrees, NaN without coordinates) and name (raw OSM text or None), one row a place."""
+        """place_id, lon, lat (degrees, NaN without coordinates) and name (raw OSM text or None), one row per place."""
         frame = self._columns(*_COLUMNS).to_pandas(ignore_metadata=True)
         frame["name"] = frame["name"].astype(object).where(frame["name"].notna(), self._added_names())
         return frame
 
     @property
     def _names(self) -> str | None:
-        """The file of names that were found after the places."""
+        """The file of names that were added after the places."""
         names = self.manifest.get("names")
         return None if names is None else str(names["file"])
 
     def _added_names(self) -> Objects | None:
-        """(N,) names that were found after the places, raw OSM text or None; None where there are none."""
+        """(N,) names that were added after the places, raw OSM text or None; None if there are none."""
         if self._names is None:
             return None
         path = self.path / self._names
@@ -199,11 +210,9 @@ class Dataset:
         except (InputError, KeyError) as error:
             raise DatasetError(f"{path} is damaged: {error}") from error
         if not pa.types.is_string(column.type):
-            raise DatasetError(f"{path} is damaged: its column name holds {column.type}")
+            raise DatasetError(f"{path} is damaged: its column name has type {column.type}")
         if len(column) != len(self):
-            raise DatasetError(
-                f"{path} holds {len(column):,} names of {len(self):,} places: prepare it again"
-            )
+            raise DatasetError(f"{path} has {len(column):,} names for {len(self):,} places: prepare it again")
         return np.asarray(column.to_numpy(zero_copy_only=False), object)
 
     def geometry(self) -> Objects:
@@ -235,23 +244,23 @@ class Dataset:
 
     @property
     def area(self) -> Area:
-        """What was asked for."""
+        """The requested area."""
         return Area.from_dict(self.manifest["area"])
 
     @property
     def name(self) -> str:
-        """What people call it."""
+        """The display name."""
         return str(self.manifest.get("name", self.path.name))
 
     @property
     def attribution(self) -> str:
-        """The credit that every picture and table made from this dataset must carry."""
+        """The credit required on every figure and table made from this dataset."""
         credits = dict.fromkeys(str(source["attribution"]) for source in self.manifest["sources"])
         return "; ".join(credits)
 
     @cached_property
     def hash(self) -> str:
-        """SHA-256 over places, sources and view specifications: the same content anywhere has the same hash."""
+        """SHA-256 over places, sources and view specifications: equal content has an equal hash."""
         manifest = self.manifest
         content = {
             "places": manifest["places"],
@@ -263,24 +272,27 @@ class Dataset:
         return atomic.sha256_of_json(content)
 
     def descends_from(self, hash: str) -> bool:
-        """Whether it is the dataset of that hash, or came of it by additions alone, which change nothing that it held."""
+        """Whether it is the dataset with that hash, or comes from it by additions only, which change nothing in it."""
         return hash == self.hash or any(
             addition["hash"] == hash for addition in self.manifest.get("additions", ())
         )
 
     @cached_property
     def places_hash(self) -> str:
-        """SHA-256 of its places alone: nothing that is added to the dataset changes it."""
+        """SHA-256 of its places only, which additions do not change."""
         return atomic.sha256_of_json(self.manifest["places"])
 
     def footprints(self) -> Floats:
         """(N, 4) x0, y0, x1, y1 of every place in fractional tile coordinates at the map's zoom.
 
-        Of points of no size those of a window of `placevec.datasets.places.DEFAULT_SIZE_M`; NaN without coordinates.
+        For points, those of a window of `placevec.datasets.places.DEFAULT_SIZE_M`; NaN without coordinates.
         """
         places, lonlat, size_m = self.manifest["places"], self.lonlat, self.manifest["places"]["size_m"]
         if size_m is None and places["zoom"] is None:
-            lonlat, size_m = np.clip(lonlat, (-180.0, -85.0), (180.0, 85.0)), DEFAULT_SIZE_M  # of maps there
+            lonlat, size_m = (
+                np.clip(lonlat, (-180.0, -85.0), (180.0, 85.0)),
+                DEFAULT_SIZE_M,
+            )  # limits of the map
         rows = Places(
             self.places["place_id"].to_numpy(object), lonlat, np.empty(0, object), size_m, places["grid"],
             places["zoom"], places["spacing_m"],
@@ -289,7 +301,7 @@ class Dataset:
 
     @cached_property
     def footprint_m(self) -> float:
-        """Side of the widest footprint, meters; of points of no size that of their window on a map, 0 without one."""
+        """Side of the widest footprint in meters; for points, of their window on a map, or 0 without a map."""
         places = self.manifest["places"]
         if places["size_m"] is not None:
             return float(places["size_m"])
@@ -301,21 +313,21 @@ class Dataset:
 
     @property
     def view_names(self) -> tuple[str, ...]:
-        """The views that this dataset holds."""
+        """The views of this dataset."""
         return tuple(self.manifest["views"])
 
     def spec(self, view: str) -> ViewSpec:
-        """Specification of a view: ``coordinates``, or a stored one; DatasetError names those that there are."""
+        """Specification of a view: ``coordinates``, or a stored one; DatasetError lists the available ones."""
         if view not in self.manifest["views"] and view == coordinates.NAME:
             return coordinates.SPEC
         if view not in self.manifest["views"]:
             there = ", ".join(self.view_names) or "none"
-            raise DatasetError(f"{self.path} has no view {view!r} (it has: {there}); prepare adds it")
+            raise DatasetError(f"{self.path} has no view {view!r} (it has: {there}); add it with prepare")
         return ViewSpec.from_dict(self.manifest["views"][view]["spec"])
 
     @cached_property
     def base_map(self) -> str | None:
-        """Name of the view that pages draw under the places, the first of a kind that can be drawn; None without one."""
+        """Name of the view that pages draw under the places, the first that can be drawn; None if there is none."""
         for name, view in self.manifest["views"].items():
             spec = ViewSpec.from_dict(view["spec"])
             if spec.kind in VIEWS and reader_of(spec).is_map:
@@ -324,25 +336,25 @@ class Dataset:
 
     @property
     def base_map_spec(self) -> ViewSpec:
-        """Specification of `base_map`; DatasetError when there is none."""
+        """Specification of `base_map`; DatasetError if there is none."""
         if self.base_map is None:
             raise DatasetError(f"{self.path} has no map (it has: {', '.join(self.view_names) or 'no views'})")
         return self.spec(self.base_map)
 
     @property
     def zoom(self) -> int:
-        """Zoom at which the pixels of `base_map` are native, in whose tiles footprints are told."""
+        """Zoom of the native resolution of `base_map`; footprints are in tiles of this zoom."""
         zoom = self.base_map_spec.zoom
         if zoom is None:
             raise DatasetError(f"the map of {self.path} has no zoom")
         return zoom
 
     def stored(self, view: str) -> Stored:
-        """Where a view lies, and whose it is: what its reader opens it from."""
+        """The location and the owner of a view, from which its reader opens it."""
         return Stored(self.path, self.spec(view), self.manifest["views"].get(view, {}), self)
 
     def view(self, name: str) -> View:
-        """A view by name, through the registry of views; DatasetError when it is not there or is damaged."""
+        """A view by name, through the registry of views; DatasetError if it is missing or damaged."""
         stored = self.stored(name)
         return reader_of(stored.spec).open(stored)
 
@@ -352,7 +364,7 @@ class Dataset:
         return bool(self.manifest.get("labels"))
 
     def labels(self) -> Labeled:
-        """The labels that came with the places, a row a place; DatasetError when there are none or they are damaged."""
+        """The labels of the places, one row per place; DatasetError if they are missing or damaged."""
         if not self.has_labels:
             raise DatasetError(
                 f"{self.path} has no labels: prepare it from a table of points, with --label COLUMN"
@@ -360,9 +372,9 @@ class Dataset:
         return read_labels(self.path, self.manifest["labels"], len(self))
 
     def image_predictions(self, split: str) -> Any | None:
-        """(M, C) probabilities that an image classifier gave photos of a side of the split, numpy or scipy sparse.
+        """(M, C) probabilities of an image classifier for the photos of a split, numpy or scipy sparse.
 
-        Row ``labels().image_rows[i]`` is of place ``i``; None when there are none. SourceError when they are damaged.
+        Row ``labels().image_rows[i]`` belongs to place ``i``; None if there are none. SourceError if they are damaged.
         """
         found = (self.manifest.get("labels") or {}).get("image_predictions", {}).get(split)
         if found is None:
@@ -371,15 +383,15 @@ class Dataset:
         classes = len(self.manifest["labels"]["classes"])
         if predictions.shape[1] != classes:
             raise DatasetError(
-                f"{self.path / found['file']} is of {predictions.shape[1]:,} classes, and there are {classes:,}"
+                f"{self.path / found['file']} has {predictions.shape[1]:,} classes, but the dataset has {classes:,}"
             )
         return predictions
 
     def require_coordinates(self, rows: np.ndarray[Any, Any], what: str) -> np.ndarray[Any, Any]:
-        """``rows`` that have coordinates; DatasetError when none has, because ``what`` needs them."""
+        """``rows`` with coordinates; DatasetError, naming ``what`` needs them, if there are none."""
         known: np.ndarray[Any, Any] = rows[np.isfinite(self.lonlat[rows]).all(axis=1)]
         if len(known) == 0:
-            raise DatasetError(f"{what} needs coordinates, and no place of {self.path} has any")
+            raise DatasetError(f"{what} needs coordinates, but no place of {self.path} has any")
         return known
 
 
@@ -387,10 +399,10 @@ def _check_layout(places: dict[str, Any]) -> None:
     """ValueError unless the places are whole tiles or squares of some size."""
     zoom, size_m, spacing_m = places["zoom"], places["size_m"], places["spacing_m"]
     if zoom is not None and size_m is not None:
-        raise ValueError("places are tiles of a zoom or squares of a size, one of the two")
+        raise ValueError("places must be either tiles of a zoom or squares of a size")
     if zoom is None and size_m is None and places["grid"] != "given":
-        raise ValueError("places that nobody gave are tiles of a zoom or squares of a size")
+        raise ValueError("generated places must be tiles of a zoom or squares of a size")
     if zoom is not None and not 0 <= zoom <= MAX_ZOOM:
-        raise ValueError(f"places, zoom is {zoom}, not 0 to {MAX_ZOOM}")
+        raise ValueError(f"zoom of the places must be 0 to {MAX_ZOOM}; got {zoom}")
     if any(value is not None and value <= 0 for value in (size_m, spacing_m)):
-        raise ValueError("places have a size or a distance that is not more than 0 m")
+        raise ValueError("size and spacing of the places must be more than 0 m")

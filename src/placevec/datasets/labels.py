@@ -1,18 +1,18 @@
-"""Labels of places: a class or a number each, and who observed it, when, and on which side of the split it lies.
+"""Labels of places: a class or a number each, with observer, date and split.
 
-``labels.parquet`` lies beside ``places.parquet``, a row a place in the same order:
+``labels.parquet`` is stored next to ``places.parquet``, one row per place in the same order:
 
 ========== ======================== ==============================================================================
-column     type                     what it is
+column     type                     meaning
 ========== ======================== ==============================================================================
 label      int32 or float64         index of the class (-1 unknown), or the number (NaN unknown)
 user       int32, may be absent     who observed it, numbered in order of appearance; -1 unknown
-date       float64, may be absent   share of the year that had passed, 0 to 1; NaN unknown
+date       float64, may be absent   fraction of the year, 0 to 1; NaN unknown
 split      string, may be absent    ``train``, ``validation`` or ``test``
 image_row  int32, may be absent     row of the split's image predictions; -1 none
 ========== ======================== ==============================================================================
 
-What they mean stands in ``dataset.json`` under ``labels``.
+``dataset.json`` describes them under ``labels``.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from placevec.io.json_documents import NONE, check
 LABELS = "labels.parquet"
 Kind = Literal["classes", "number"]
 SPLITS = ("train", "validation", "test")
-"""Sides of a split; their positions are the codes of `Labeled.split`."""
+"""Names of splits; their positions are the codes of `Labeled.split`."""
 Rows = NDArray[np.int64]
 
 ABOUT = {
@@ -46,7 +46,7 @@ ABOUT = {
     "sha256?": str,
     "image_predictions?": {str: {"file": str}},
 }
-"""What ``dataset.json`` says of labels."""
+"""Fields of ``labels`` in ``dataset.json``."""
 _TYPES = {"label": None, "user": pa.int32(), "date": pa.float64(), "image_row": pa.int32()}
 
 
@@ -58,9 +58,9 @@ class Labeled:
         kind: ``classes`` or ``number``.
         values: (N,) int32 index of the class, -1 unknown; or float64 number, NaN unknown.
         classes: names of the classes, in order of their indices; empty for numbers.
-        users: (N,) int32 who observed it, -1 unknown; None when nobody is named.
-        dates: (N,) float64 share of the year that had passed, 0 to 1, NaN unknown; or None.
-        split: (N,) int8: 0 train, 1 validation, 2 test; None when there is no split.
+        users: (N,) int32 who observed it, -1 unknown; or None.
+        dates: (N,) float64 fraction of the year, 0 to 1, NaN unknown; or None.
+        split: (N,) int8: 0 train, 1 validation, 2 test; or None.
         image_rows: (N,) int32 row of the split's image predictions, -1 none; or None.
     """
 
@@ -77,12 +77,12 @@ class Labeled:
 
     @property
     def known(self) -> NDArray[np.bool_]:
-        """(N,) bool: rows that have a label."""
+        """(N,) bool: rows with a label."""
         known: NDArray[np.bool_] = self.values >= 0 if self.kind == "classes" else np.isfinite(self.values)
         return known
 
     def rows(self, side: str) -> Rows:
-        """Rows of ``train``, ``validation`` or ``test``, ascending; without a split every row is of ``train``.
+        """Rows of ``train``, ``validation`` or ``test``, ascending; without a split, all rows are ``train``.
 
         >>> labels = Labeled("number", np.zeros(3), split=np.array([0, 2, 0], np.int8))
         >>> labels.rows("train").tolist(), labels.rows("validation").tolist()
@@ -95,15 +95,15 @@ class Labeled:
 
     @property
     def user_count(self) -> int:
-        """How many users are named."""
+        """Number of users."""
         return 0 if self.users is None or not len(self.users) else int(self.users.max()) + 1
 
 
 def read_labels(folder: Path, about: Mapping[str, Any], count: int) -> Labeled:
-    """The labels that ``about`` (of ``dataset.json``) describes, of ``count`` places.
+    """The labels of ``count`` places, as described by ``about`` (from ``dataset.json``).
 
     Raises:
-        DatasetError: they are not there, damaged, or of other places.
+        DatasetError: they are missing, damaged, or belong to other places.
     """
     check_about(about)
     path = folder / str(about["file"])
@@ -112,7 +112,7 @@ def read_labels(folder: Path, about: Mapping[str, Any], count: int) -> Labeled:
     except SourceError as error:
         raise DatasetError(str(error)) from error
     if table.num_rows != count:
-        raise DatasetError(f"{path} holds {table.num_rows:,} labels of {count:,} places: prepare it again")
+        raise DatasetError(f"{path} has {table.num_rows:,} labels for {count:,} places: prepare it again")
     kind, classes = about["kind"], tuple(about["classes"])
     columns = {
         name: _column(table, name, pa.int32() if name == "label" and kind == "classes" else known, path)
@@ -121,28 +121,32 @@ def read_labels(folder: Path, about: Mapping[str, Any], count: int) -> Labeled:
     }
     values, users, dates = columns["label"], columns.get("user"), columns.get("date")
     if kind == "classes" and count and not -1 <= int(values.min()) <= int(values.max()) < len(classes):
-        raise DatasetError(f"{path} is damaged: its labels are no numbers of the {len(classes):,} classes")
+        raise DatasetError(f"{path} is damaged: its labels are not indices of the {len(classes):,} classes")
     if users is not None and count and int(users.min()) < -1:
-        raise DatasetError(f"{path} is damaged: a user has the number {int(users.min())}")
+        raise DatasetError(f"{path} is damaged: a user has the invalid index {int(users.min())}")
     if dates is not None and bool(np.any((dates < 0) | (dates > 1))):
-        raise DatasetError(f"{path} is damaged: a date is no share of the year")
+        raise DatasetError(f"{path} is damaged: a date is not a fraction of the year")
     return Labeled(kind, values, classes, users, dates, _split(table, path), columns.get("image_row"))
 
 
 def check_about(about: Mapping[str, Any]) -> None:
-    """ValueError unless what ``dataset.json`` says of labels can be used."""
+    """ValueError unless the description of labels in ``dataset.json`` is valid."""
     check(about, ABOUT, "labels")
     if about["kind"] not in get_args(Kind):
-        raise ValueError(f"labels, kind is {about['kind'][:20]!r}, not {' or '.join(get_args(Kind))}")
+        raise ValueError(f"labels: kind must be {' or '.join(get_args(Kind))}; got {about['kind'][:20]!r}")
     if len(set(about["classes"])) < len(about["classes"]) or (about["kind"] == "number" and about["classes"]):
-        raise ValueError("labels name a class twice, or name classes of numbers")
+        raise ValueError("labels have a duplicate class, or classes although they are numbers")
     for file in label_files(about):
         if Path(file).is_absolute() or ".." in Path(file).parts:
-            raise ValueError(f"labels name {file!r}, outside of the dataset")
+            raise ValueError(f"labels refer to {file!r}, outside the dataset")
 
 
 def label_files(about: Mapping[str, Any]) -> list[str]:
-    """Every file that belongs to the labels, relative to the dataset."""
+    """All files of the labels, relative to the dataset.
+
+    >>> label_files({"kind": "number", "name": "rent", "file": "labels.parquet", "image_predictions": {}})
+    ['labels.parquet']
+    """
     return [about["file"], *(item["file"] for item in about.get("image_predictions", {}).values())]
 
 
@@ -150,7 +154,7 @@ def _column(table: pa.Table, name: str, kind: pa.DataType | None, path: Path) ->
     wanted = kind or pa.float64()
     if name not in table.column_names or table[name].type != wanted:
         held = table[name].type if name in table.column_names else "nothing"
-        raise DatasetError(f"{path} is damaged: its column {name} holds {held}, not {wanted}")
+        raise DatasetError(f"{path} is damaged: its column {name} must be {wanted}; it is {held}")
     unknown = np.nan if pa.types.is_floating(wanted) else -1
     filled = pc.fill_null(table[name], pa.scalar(unknown, wanted))
     return np.asarray(filled.to_numpy())
@@ -163,8 +167,8 @@ def _split(table: pa.Table, path: Path) -> NDArray[np.int8] | None:
     if pa.types.is_dictionary(column.type):
         column = column.cast(column.type.value_type)
     if not pa.types.is_string(column.type):
-        raise DatasetError(f"{path} is damaged: its column split holds {column.type}")
+        raise DatasetError(f"{path} is damaged: its column split is {column.type}")
     codes = pc.index_in(column, value_set=pa.array(SPLITS))
     if codes.null_count:
-        raise DatasetError(f"{path} is damaged: a row belongs to no split of {', '.join(SPLITS)}")
+        raise DatasetError(f"{path} is damaged: split must be {', '.join(SPLITS)}")
     return np.asarray(codes.to_numpy()).astype(np.int8)

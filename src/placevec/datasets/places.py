@@ -1,4 +1,4 @@
-"""Places to be: what becomes ``places.parquet`` of a dataset."""
+"""Places of a new dataset: the contents of ``places.parquet``."""
 
 from __future__ import annotations
 
@@ -10,22 +10,28 @@ import numpy as np
 from placevec.geo import Floats, footprint_bounds, parse_tile_id, tile_id, tile_xy_to_lonlat
 
 DEFAULT_SIZE_M = 200.0
-"""Side of a place where none is named, and of the window around a place of no size."""
+"""Default side of a place, and of the window around a point."""
 Objects = np.ndarray[Any, np.dtype[np.object_]]
 
 
 @dataclass
 class Places:
-    """What becomes ``places.parquet``.
+    """The contents of ``places.parquet``.
 
     Attributes:
-        place_id: (N,) distinct strings.
-        lonlat: (N, 2) degrees; NaN where there are no coordinates.
+        place_id: (N,) unique strings.
+        lonlat: (N, 2) degrees; NaN without coordinates.
         geometry: (N,) shapely geometries or None.
-        size_m: side of a place's square footprint in meters, or None when places are whole tiles or points of no size.
-        zoom: zoom of the tiles when places are tiles.
-        grid: how they were laid out: ``tiles``, ``spacing`` or ``given``.
-        spacing_m: distance of neighbors when laid out by spacing.
+        size_m: side of a place's square footprint in meters; None if places are whole tiles or points.
+        zoom: zoom of the tiles, if places are tiles.
+        grid: layout: ``tiles``, ``spacing`` or ``given``.
+        spacing_m: distance between neighbors, for the layout ``spacing``.
+
+    >>> places = Places.from_tiles(np.array([[74599, 37940], [74600, 37940]]), 17)
+    >>> places.place_id.tolist(), places.lonlat.round(3).tolist()
+    (['17/74599/37940', '17/74600/37940'], [[24.894, 60.168], [24.896, 60.168]])
+    >>> Places.from_grid(np.array([[24.94, 60.17]]), size_m=200, spacing_m=100).place_id.tolist()
+    ['24.9400000_60.1700000']
     """
 
     place_id: Objects
@@ -38,7 +44,7 @@ class Places:
 
     @classmethod
     def from_tiles(cls, tiles: np.ndarray[Any, Any], zoom: int) -> Places:
-        """One place a slippy tile; ``tiles`` is (N, 2) x, y."""
+        """One place per slippy tile; ``tiles`` is (N, 2) x, y."""
         import shapely
 
         corners = tile_xy_to_lonlat(np.stack([tiles, tiles + 1], axis=1).astype(np.float64), zoom)
@@ -49,7 +55,7 @@ class Places:
 
     @classmethod
     def from_grid(cls, lonlat: Floats, *, size_m: float, spacing_m: float) -> Places:
-        """One place a grid point; ids are ``lon_lat`` to seven digits (about a centimeter)."""
+        """One place per grid point; IDs are ``lon_lat`` with seven decimals (about a centimeter)."""
         import shapely
 
         names = np.array([f"{lon:.7f}_{lat:.7f}" for lon, lat in lonlat], dtype=object)

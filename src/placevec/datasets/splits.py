@@ -1,20 +1,20 @@
-"""The split that a run was trained on: which places it learned from, and which it kept from itself.
+"""The split of a run: which places it was trained on, and which it held out.
 
-``split.parquet`` lies in a run's directory, a row a place of every dataset that was trained or validated on, in the order
-of their rows:
+``split.parquet`` is stored in a run's directory. It has one row for each place of every dataset used for training or
+validation, in the order of the datasets' rows:
 
 ======== =================== ===================================================================================
-column   type                what it is
+column   type                meaning
 ======== =================== ===================================================================================
 dataset  string              SHA-256 of the dataset (`placevec.datasets.dataset.Dataset.hash`)
-place_id string              of the place
-split    string, or null     ``train``, ``validation`` or ``test``; null where the run used the place for none of them
-excluded string, or null     why it used the place for none of them: one of `EXCLUDED`
-block    int64, or null      number of the spatial block that the place lies in, where whole blocks were held out
+place_id string              ID of the place
+split    string, or null     ``train``, ``validation`` or ``test``; null if the run used the place for none of them
+excluded string, or null     the reason why it was not used: one of `EXCLUDED`
+block    int64, or null      number of the spatial block of the place, if whole blocks were held out
 ======== =================== ===================================================================================
 
-How validation was chosen stands in the file's metadata under ``placevec``, with the name and the hashes of each dataset.
-It is written before the first training step and never changes after.
+How validation was chosen is stored in the file's metadata under ``placevec``, with the name and the hashes of each
+dataset. The file is written before the first training step and does not change later.
 """
 
 from __future__ import annotations
@@ -45,11 +45,11 @@ FILE = "split.parquet"
 FORMAT = "placevec split"
 SCHEMA_VERSION = 1
 EXCLUDED = ("coordinates", "label", "date", "image", "sample", "buffer")
-"""Why a place is in no split: it lacks coordinates, a label, a date or an image; it was not drawn where only some places
-are used; it lies in the buffer around what was held out."""
+"""Why a place is in no split: it lacks coordinates, a label, a date or an image; it was not drawn, if only some places
+are used; or it is in the buffer around held-out places."""
 By = Literal["blocks", "dataset", "other dataset", "nothing"]
-"""What decided the validation places: whole spatial blocks held out, the dataset's own split, another dataset, or
-nothing, so that none were kept from training."""
+"""How validation places were chosen: whole spatial blocks were held out, by the dataset's own split, from another
+dataset, or not at all."""
 
 _ABOUT = {
     "format": str, "schema_version": int, "by": str, "options": dict,
@@ -60,14 +60,14 @@ _METADATA = b"placevec"
 
 @dataclass(frozen=True, eq=False)
 class Split:
-    """How the places of a dataset are divided; of several joined datasets, one after the other.
+    """How the places of a dataset are split; several joined datasets are concatenated.
 
     Attributes:
         code: (N,) int8: 0 train, 1 validation, 2 test, -1 none of them.
-        excluded: (N,) int8 position in `EXCLUDED` of places that are in none of them; -1 for the others.
-        block: (N,) int64 spatial block of each place, -1 where unknown; None where no blocks were held out.
-        by: what decided the validation places.
-        options: how, for people: of blocks ``size_m``, ``share``, ``buffer_m`` and ``seed``.
+        excluded: (N,) int8 position in `EXCLUDED` for places in no split; -1 for others.
+        block: (N,) int64 spatial block of each place, -1 if unknown; None if no blocks were held out.
+        by: how validation places were chosen.
+        options: details for information: for blocks ``size_m``, ``share``, ``buffer_m`` and ``seed``.
     """
 
     code: NDArray[np.int8]
@@ -89,17 +89,17 @@ class Split:
         by: By = "nothing",
         options: Mapping[str, Any] | None = None,
     ) -> Split:
-        """Of rows by what they are for.
+        """A split from rows by purpose.
 
         Args:
-            count: of all places.
-            train: rows that are trained on.
-            validation: rows that are validated on; not those that are trained on too.
-            test: rows that are kept for testing.
-            excluded: reason -> rows, of rows that are none of these; the last reason that names a row stands.
-            block: (count,) of each place.
-            by: what decided the validation places.
-            options: how.
+            count: number of all places.
+            train: training rows.
+            validation: validation rows, without those that are also training rows.
+            test: test rows.
+            excluded: reason -> excluded rows; the last reason given for a row is kept.
+            block: (count,) block of each place.
+            by: how validation places were chosen.
+            options: details.
 
         >>> Split.of(4, train=np.array([0, 2]), validation=np.array([3]), excluded={"label": np.array([1])}).code
         array([ 0, -1,  0,  1], dtype=int8)
@@ -122,11 +122,11 @@ class Split:
 
     @property
     def held_out(self) -> dict[str, Any]:
-        """How places were kept from training, for people; empty where none were."""
+        """How places were held out, for information; empty if there are none."""
         return {} if self.by == "nothing" else {"by": self.by, **self.options}
 
     def part(self, first: int, stop: int) -> Split:
-        """Of some of the rows."""
+        """The split of a range of rows."""
         some = slice(first, stop)
         block = None if self.block is None else self.block[some]
         return Split(self.code[some], self.excluded[some], block, self.by, self.options)
@@ -137,11 +137,11 @@ class SplitPart:
     """The split of one dataset of a run.
 
     Attributes:
-        name: of the dataset, for people.
-        hash: of the dataset as it was then; views and labels may have been added to it since.
-        places: `placevec.datasets.dataset.Dataset.places_hash`, which no addition changes.
-        place_id: (N,) of its places.
-        split: of its places.
+        name: display name of the dataset.
+        hash: hash of the dataset at training time; views and labels may have been added since.
+        places: `placevec.datasets.dataset.Dataset.places_hash`, which additions do not change.
+        place_id: (N,) IDs of its places.
+        split: split of its places.
     """
 
     name: str
@@ -161,7 +161,7 @@ class RunSplit:
     def of_datasets(
         cls, datasets: Sequence[Dataset], split: Split, hashes: Sequence[str] | None = None
     ) -> RunSplit:
-        """Of datasets whose rows follow one another in ``split``; ``hashes`` are theirs by default."""
+        """From datasets whose rows are concatenated in ``split``; ``hashes`` default to theirs."""
         first, parts = 0, []
         for number, dataset in enumerate(datasets):
             stop = first + len(dataset)
@@ -175,12 +175,12 @@ class RunSplit:
         return RunSplit((*self.parts, *other.parts))
 
     def split_of(self, dataset: Dataset) -> Split | None:
-        """The split of a dataset's places, a row each; None where the run saw none of them.
+        """The split of a dataset's places, one row each; None if the run used none of them.
 
-        A dataset is known by its places: what is added to it later leaves its split as it is.
+        Datasets are identified by their places, so later additions do not change the split.
 
         Raises:
-            ModelError: the split names other places than the dataset holds.
+            ModelError: the split has other places than the dataset.
         """
         found = [part for part in self.parts if part.places == dataset.places_hash]
         if not found:
@@ -188,25 +188,25 @@ class RunSplit:
         part = next((part for part in found if part.hash == dataset.hash), found[0])
         ids = pa.array(dataset.places["place_id"], pa.string())
         if len(part.place_id) != len(ids) or not part.place_id.combine_chunks().equals(ids):
-            raise ModelError(f"{FILE} of the run is damaged: it names other places than {dataset.path} holds")
+            raise ModelError(f"{FILE} of the run is damaged: its places are not those of {dataset.path}")
         return part.split
 
     def difference(self, other: RunSplit) -> str:
-        """How another split differs from this one, in words; empty when it does not."""
+        """How another split differs from this one, in words; empty if it does not."""
         names = [[(part.hash, len(part.place_id)) for part in one.parts] for one in (self, other)]
         if names[0] != names[1]:
-            return "it is of other datasets"
+            return "it uses other datasets"
         for before, now in zip(self.parts, other.parts, strict=True):
             if not before.place_id.combine_chunks().equals(now.place_id.combine_chunks()):
-                return f"{now.name} holds other places"
+                return f"{now.name} has other places"
             moved = int((before.split.code != now.split.code).sum())
             if moved:
-                return f"{moved:,} places of {now.name} were for something else"
+                return f"{moved:,} places of {now.name} were in another split"
         return ""
 
 
 def write_split(folder: Path, split: RunSplit) -> None:
-    """Write ``split.parquet`` into a folder, whole or not at all."""
+    """Write ``split.parquet`` into a folder, atomically."""
     tables = [_table(part) for part in split.parts]
     about = {
         "format": FORMAT, "schema_version": SCHEMA_VERSION, "by": split.parts[0].split.by,
@@ -243,10 +243,10 @@ def _named(codes: NDArray[np.int8], names: Sequence[str]) -> pa.Array:
 
 
 def read_split(folder: Path | None) -> RunSplit | None:
-    """The split in a run's folder; None where there is none, as of models that other systems trained.
+    """The split in a run's folder; None if there is none, as for imported models.
 
     Raises:
-        ModelError: it is damaged, or of another schema.
+        ModelError: it is damaged, or has another schema.
     """
     if folder is None or not (folder / FILE).exists():
         return None
@@ -255,7 +255,7 @@ def read_split(folder: Path | None) -> RunSplit | None:
         table = read_parquet(path, "table of a split")
         about = parse_json((table.schema.metadata or {}).get(_METADATA, b"null"))
         if isinstance(about, dict) and about.get("schema_version") != SCHEMA_VERSION:
-            remedy = "train again, or evaluate with the placevec that trained it"
+            remedy = "train again, or evaluate with the placevec version that trained it"
             raise ModelError(other_schema(path, about.get("schema_version"), SCHEMA_VERSION, remedy))
         check(about, _ABOUT, "its metadata")
         return _parts(table, about)
@@ -264,19 +264,19 @@ def read_split(folder: Path | None) -> RunSplit | None:
 
 
 def _parts(table: pa.Table, about: Mapping[str, Any]) -> RunSplit:
-    """The splits by dataset; ValueError for what cannot be."""
+    """The splits by dataset; ValueError if they are invalid."""
     if about["format"] != FORMAT or about["by"] not in get_args(By):
-        raise ValueError("its metadata are those of no split")
+        raise ValueError("its metadata are not those of a split")
     for name in ("dataset", "place_id", "split", "excluded"):
         if name not in table.column_names or table[name].type != pa.string():
-            raise ValueError(f"it has no column {name} of text")
+            raise ValueError(f"it has no text column {name}")
     if "block" not in table.column_names or table["block"].type != pa.int64():
-        raise ValueError("it has no column block of whole numbers")
+        raise ValueError("it has no integer column block")
     if table["place_id"].null_count:
-        raise ValueError("a place has no id")
+        raise ValueError("a place has no ID")
     counts = [one["count"] for one in about["datasets"]]
     if min(counts, default=-1) < 0 or sum(counts) != table.num_rows:
-        raise ValueError(f"it holds {table.num_rows:,} places, its metadata say {sum(counts):,}")
+        raise ValueError(f"it has {table.num_rows:,} places, but its metadata say {sum(counts):,}")
     code, excluded = _codes(table["split"], SPLITS), _codes(table["excluded"], EXCLUDED)
     block = np.asarray(pc.fill_null(table["block"], -1).to_numpy()).astype(np.int64)
     whole = Split(code, excluded, block if about["by"] == "blocks" else None, about["by"], about["options"])
@@ -290,8 +290,8 @@ def _parts(table: pa.Table, about: Mapping[str, Any]) -> RunSplit:
 
 
 def _codes(column: pa.ChunkedArray, names: Sequence[str]) -> NDArray[np.int8]:
-    """(N,) int8 position in ``names``, -1 of null; ValueError for another text."""
+    """(N,) int8 position in ``names``, -1 for null; ValueError for any other text."""
     found = pc.index_in(column, value_set=pa.array(names, pa.string()))
     if found.null_count != column.null_count:
-        raise ValueError(f"it holds something else than {', '.join(names)}")
+        raise ValueError(f"values must be {', '.join(names)}")
     return np.asarray(pc.fill_null(found, -1).to_numpy()).astype(np.int8)

@@ -71,6 +71,16 @@ def write_dataset(
 
     Raises:
         DatasetError: a dataset lies there already.
+
+    >>> import tempfile
+    >>> import numpy as np
+    >>> place = Places(np.array(["a"], object), np.array([[24.94, 60.17]]), np.array([None]), None, "given")
+    >>> dataset = write_dataset(
+    ...     Path(tempfile.mkdtemp()), name="stations", area=Area(24.9, 60.1, 25.0, 60.2), places=place, names=None,
+    ...     sources=[{"kind": "table", "attribution": "FMI"}], views={}, report={}, created="2026-01-01T00:00:00Z",
+    ... )
+    >>> len(dataset), dataset.lonlat.tolist(), dataset.attribution
+    (1, [[24.94, 60.17]], 'FMI')
     """
     if (path / MANIFEST).exists():
         raise DatasetError(f"{path} is a dataset already: choose another --out, or --force to make it anew")

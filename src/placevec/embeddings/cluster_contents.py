@@ -1,4 +1,4 @@
-"""What the places of a cluster have more of than others: words to name it by."""
+"""What the places of a cluster contain more of than other places, as words for its name."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 NAMED = 3
-"""Things that are named, at most."""
+"""Maximum number of kinds named."""
 LEAST, MORE = 0.01, 1.25
-"""Their mean share in the cluster, at least, and how many times that over all places."""
+"""Minimum mean share in the cluster, and minimum ratio to the mean share over all places."""
 
 
 def what_they_hold(label: NDArray[np.int64], kinds: Sequence[str], shares: NDArray[Any]) -> tuple[str, ...]:
-    """(K,) texts: of each cluster the kinds of which it has most beside all places, and how much of them.
+    """(K,) texts: for each cluster, the kinds that stand out against all places, and how much of them.
 
     Args:
-        label: (N,) number of the cluster of each place, 0 to K - 1, below 0 for none.
+        label: (N,) cluster of each place, 0 to K - 1; below 0 for none.
         kinds: (C,) names, such as those of map layers.
-        shares: (N, C) how much of each kind a place holds, 0..1; NaN where that is not known.
+        shares: (N, C) how much of each kind a place contains, 0..1; NaN if unknown.
 
-    Kinds are ordered by how far the cluster's mean lies above that of all places, in standard deviations between places.
-    The text is empty where of no place of a cluster the shares are known.
+    Kinds are ordered by how far the cluster's mean lies above that of all places, in standard deviations between
+    places. The text is empty if the shares are unknown for all places of a cluster.
 
     >>> what_they_hold(np.array([0, 0, 1]), ["water", "roads"], np.array([[0.9, 0.1], [0.7, 0.1], [0.0, 0.1]]))
     ('water 80%', 'as elsewhere')

@@ -1,7 +1,7 @@
-"""Which places are of a kind: k-means and HDBSCAN over a table of vectors, with a place to stand for each cluster.
+"""Groups of similar places: k-means and HDBSCAN over a table of vectors, with a representative place per cluster.
 
-The algorithms are scikit-learn's. Here are the choices around them: how vectors are compared, how many clusters
-there are when nobody says, which place is the middle of each, and a numbering that means something.
+The algorithms are scikit-learn's. This module chooses how vectors are compared, how many clusters there are if the user
+does not say, which place represents each one, and how they are numbered.
 """
 
 from __future__ import annotations
@@ -34,21 +34,21 @@ if TYPE_CHECKING:
 Labels = NDArray[np.int64]
 
 NOISE = -1
-"""The cluster of places that belong to none: HDBSCAN leaves some out."""
-FEWEST, MOST = 2, 20
-"""Numbers of clusters that are tried when none is asked for."""
+"""Label of places in no cluster; only HDBSCAN leaves places out."""
+MIN_CLUSTERS, MAX_CLUSTERS = 2, 20
+"""Numbers of clusters that are tried by default."""
 STRONG = 0.5
-"""Silhouette from which on the clusters are there to be found (Kaufman & Rousseeuw 1990: "reasonable structure")."""
+"""Minimum silhouette of a clear grouping (Kaufman & Rousseeuw 1990: "reasonable structure")."""
 USEFUL = range(6, 13)
-"""Numbers of clusters to choose from where nothing is that clear: enough to say something, few enough to tell apart."""
+"""Range for the number of clusters if there is no clear grouping: informative, and few enough to compare."""
 _EACH = 5
-"""Places that such a cluster has on average, at least."""
-JUDGED = 2_000
-"""Places on which the number of clusters is chosen, and the silhouette is measured."""
+"""Minimum average number of places per cluster in this range."""
+SILHOUETTE_SAMPLE = 2_000
+"""Maximum places used to choose the number of clusters and to compute the silhouette."""
 DENSE = 20_000
-"""Places up to which HDBSCAN sees every one: its time grows with the square of their number."""
+"""Maximum places that HDBSCAN sees all of: its time grows with the square of their number."""
 DENSE_DIMENSIONS = 32
-"""Principal components that HDBSCAN works in: in more, distances are too much alike for it to see density."""
+"""Principal components used by HDBSCAN: with more, distances are too similar for density to show."""
 _STARTS = 4
 FORMATS = (".parquet", ".geoparquet", ".csv", ".geojson")
 
@@ -59,17 +59,17 @@ class Clusters:
 
     Attributes:
         emb: the places.
-        label: (N,) number of the cluster: 0 is the largest, `NOISE` is none.
-        medoid: (K,) row of the place in the middle of each cluster: of all in it, the one with the least mean
-            squared distance to the others.
+        label: (N,) cluster of each place: 0 is the largest, `NOISE` means none.
+        medoid: (K,) row of the place in the middle of each cluster: the one with the smallest mean squared distance to
+            the others.
         method: ``kmeans`` or ``hdbscan``.
-        vectors: how vectors were compared: ``unit``, ``standardized`` or ``raw``.
-        seed: of everything random.
-        silhouette: mean silhouette (Rousseeuw 1987) of at most `JUDGED` places, -1..1; NaN with fewer than two
-            clusters.
-        tried: silhouette by number of clusters, where the number was chosen by it; else empty.
-        notes: what else must be known, a line each.
-        holds: (K,) texts: what is more frequent in each cluster than elsewhere, where that was looked up; else empty.
+        vectors: how vectors were scaled: ``unit``, ``standardized`` or ``raw``.
+        seed: random seed.
+        silhouette: mean silhouette (Rousseeuw 1987) of at most `SILHOUETTE_SAMPLE` places, -1..1; NaN with fewer than
+            two clusters.
+        tried: silhouette by number of clusters if the number was chosen by it; otherwise empty.
+        notes: remarks for the user, one per line.
+        holds: (K,) texts: what is more frequent in each cluster than elsewhere, if it was computed; otherwise empty.
     """
 
     emb: Embeddings
@@ -91,12 +91,12 @@ class Clusters:
 
     @property
     def noise(self) -> int:
-        """Places that belong to no cluster."""
+        """Number of places in no cluster."""
         return int((self.label == NOISE).sum())
 
     @property
     def names(self) -> list[str]:
-        """(K,) distinct: the label of each medoid (raw OSM text, and so hostile), and what the cluster holds."""
+        """(K,) distinct names: the label of each medoid (raw, untrusted OSM text) and what the cluster contains."""
         from placevec.embeddings.labels import labels
 
         middles = labels(self.emb, self.medoid).tolist()
@@ -104,13 +104,13 @@ class Clusters:
         return [f"{middle}: {held}" if held else middle for middle, held in zip(middles, holds, strict=True)]
 
     def holding(self, kinds: Sequence[str], shares: NDArray[Any]) -> Clusters:
-        """The same clusters with `holds` worked out; see `what_they_hold`."""
+        """The same clusters with `holds` computed; see `what_they_hold`."""
         return replace(self, holds=what_they_hold(self.label, kinds, shares))
 
     def summary(self) -> pd.DataFrame:
-        """One row a cluster, the largest first: cluster, places, share, name, medoid (its place_id), lon, lat.
+        """One row per cluster, largest first: cluster, places, share, name, medoid (its place_id), lon, lat.
 
-        ``name`` is distinct: that of the medoid, and what the cluster holds.
+        ``name`` is distinct: the name of the medoid, and what the cluster contains.
         """
         import pandas as pd
 
@@ -126,7 +126,7 @@ class Clusters:
         })  # fmt: skip
 
     def columns(self) -> pd.DataFrame:
-        """place_id, cluster and cluster_name, one row a place: what `placevec.explore` colors by."""
+        """place_id, cluster and cluster_name, one row per place: the columns that `placevec.explore` colors by."""
         import pandas as pd
 
         return pd.DataFrame({
@@ -134,15 +134,15 @@ class Clusters:
         })  # fmt: skip
 
     def _name_of_each(self) -> list[str | None]:
-        """(N,) the name of each place's cluster, None for those in none."""
+        """(N,) the name of each place's cluster, None for places in no cluster."""
         names = self.names
         return [None if one == NOISE else names[one] for one in self.label.tolist()]
 
     def save(self, path: str | PathLike[str]) -> None:
-        """Write place_id, name, lon, lat, cluster and cluster_name as GeoParquet, CSV or GeoJSON, by the name's ending.
+        """Write place_id, name, lon, lat, cluster and cluster_name as GeoParquet, CSV or GeoJSON, by file extension.
 
         Raises:
-            InputError: another ending.
+            InputError: unsupported extension.
         """
         emb, kind, named = self.emb, check_format(path), self._name_of_each()
         if kind == ".csv":
@@ -177,7 +177,7 @@ class Clusters:
             write_geoparquet(path, columns, emb.geometry, metadata={"placevec_clusters": self._described()})
 
     def _described(self) -> dict[str, Any]:
-        """What a file of clusters says of itself."""
+        """Metadata of a file of clusters."""
         origin = self.emb.provenance
         return {
             "attribution": origin.attribution, "model_hash": origin.model_hash, "dataset_hash": origin.dataset_hash,
@@ -187,10 +187,16 @@ class Clusters:
 
 
 def check_format(path: str | PathLike[str]) -> str:
-    """The ending of a file of clusters; InputError when it names no format that they are written in."""
+    """The extension of a file of clusters; InputError if it is not supported.
+
+    >>> check_format("kinds.parquet")
+    '.parquet'
+    """
     kind = Path(path).suffix.lower()
     if kind not in FORMATS:
-        raise UsageError(f"clusters are written as {', '.join(FORMATS)}, not as {Path(path).name}")
+        raise UsageError(
+            f"unsupported format {Path(path).name}: clusters are written as {', '.join(FORMATS)}"
+        )
     return kind
 
 
@@ -208,24 +214,32 @@ def cluster(
 
     Args:
         emb: the places.
-        method: ``kmeans`` gives every place to one of K clusters; ``hdbscan`` finds dense regions, however many,
-            and leaves the rest out as noise.
-        clusters: K of k-means; by default chosen by silhouette on a seeded sample: of 2 to 20 the best, where the
-            places do fall apart (`STRONG`), else the best of `USEFUL`.
-        smallest: for HDBSCAN, places that make a cluster; by default a hundredth of all, 5 at least.
-        vectors: ``unit``, by direction, as search compares; ``standardized``, every dimension of mean 0 and
-            standard deviation 1; ``raw``, as they are.
+        method: ``kmeans`` assigns every place to one of K clusters; ``hdbscan`` finds any number of dense regions and
+            labels the rest as noise.
+        clusters: K of k-means. Default: the best of 2 to 20 by silhouette on a seeded sample, if the places form clear
+            groups (`STRONG`); otherwise the best of `USEFUL`.
+        smallest: minimum places of an HDBSCAN cluster. Default: a hundredth of all places, at least 5.
+        vectors: ``unit`` compares directions, as search does; ``standardized`` scales every dimension to mean 0 and
+            standard deviation 1; ``raw`` does not scale.
         seed: the same seed gives the same clusters.
-        progress: where to report.
+        progress: receives progress reports.
 
-    HDBSCAN works in the leading `DENSE_DIMENSIONS` principal components, and on at most `DENSE` places, a seeded
-    sample, whose clusters the others then take from the nearest of them; the result's notes say so.
+    HDBSCAN uses the leading `DENSE_DIMENSIONS` principal components and at most `DENSE` places, a seeded sample. Other
+    places get the cluster of the nearest sampled place; the notes of the result say so.
 
     Sources: Lloyd 1982 with k-means++ starts (Arthur & Vassilvitskii 2007); Campello, Moulavi & Sander 2013,
     doi:10.1007/978-3-642-37456-2_14.
 
     Raises:
-        InputError: fewer than two places; an unknown method or scaling; options that do not go together.
+        InputError: fewer than two places, an unknown method or scaling, or options that cannot be combined.
+
+    >>> from placevec.embeddings import Embeddings, Provenance
+    >>> none, vectors = np.array([None] * 6, object), [[1, 0], [1, 0.1], [1, 0.2], [0, 1], [0.1, 1], [0.2, 1]]
+    >>> lonlat = [[24.9 + 0.01 * row, 60.2] for row in range(6)]
+    >>> emb = Embeddings(list("abcdef"), vectors, lonlat, none, none, "map", Provenance("m", "d"))
+    >>> found = cluster(emb, clusters=2)
+    >>> found.label.tolist(), found.summary()[["cluster", "places", "medoid"]].values.tolist()
+    ([0, 0, 0, 1, 1, 1], [[0, 3, 'b'], [1, 3, 'e']])
     """
     _check(emb, method, clusters, smallest, vectors)
     points = scaled(emb.vectors, vectors)
@@ -238,7 +252,7 @@ def cluster(
                 clusters = best_count(tried, len(points)) if tried else 1
                 if tried and clusters != (largest := max(tried, key=lambda count: tried[count])):
                     notes.append(
-                        f"no number of clusters stands out (silhouettes up to {tried[largest]:.2f}, of {largest}):"
+                        f"no number of clusters stands out (silhouettes up to {tried[largest]:.2f}, for {largest}):"
                         f" {clusters} is the best of {USEFUL[0]} to {USEFUL[-1]}"
                     )
             with progress.task("Clustering", total=1) as advance:
@@ -256,21 +270,23 @@ def cluster(
 def _check(emb: Embeddings, method: str, clusters: int | None, smallest: int | None, vectors: str) -> None:
     if method not in get_args(Method) or vectors not in get_args(Scaling):
         raise UsageError(
-            f"clusters are found by {' or '.join(get_args(Method))}, in vectors that are "
-            f"{', '.join(get_args(Scaling))}; got {method!r}, {vectors!r}"
+            f"method must be {' or '.join(get_args(Method))}, and vectors one of {', '.join(get_args(Scaling))}; "
+            f"got {method!r}, {vectors!r}"
         )
     if len(emb) < 2:
-        raise InputError(f"clusters need at least two places; there {'is 1' if len(emb) else 'is none'}")
+        raise InputError(f"clustering needs at least two places; the table has {len(emb)}")
     if (method == "kmeans" and smallest is not None) or (method == "hdbscan" and clusters is not None):
-        raise UsageError("kmeans takes a number of clusters, hdbscan the size of the smallest")
+        raise UsageError("kmeans takes the number of clusters, hdbscan the size of the smallest cluster")
     if clusters is not None and not 1 <= clusters <= len(emb):
-        raise InputError(f"{len(emb)} places make 1 to {len(emb)} clusters, not {clusters}")
+        raise InputError(
+            f"the number of clusters must be 1 to {len(emb)}, the number of places; got {clusters}"
+        )
     if smallest is not None and not 2 <= smallest <= len(emb):
-        raise InputError(f"the smallest cluster has 2 to {len(emb)} places, not {smallest}")
+        raise InputError(f"the smallest cluster must have 2 to {len(emb)} places; got {smallest}")
 
 
 def scaled(vectors: NDArray[Any], how: Scaling) -> NDArray[np.float32]:
-    """(N, D) float32, ready to be compared by Euclidean distance; directions without spread become zero.
+    """(N, D) float32, scaled for Euclidean distance; zero vectors stay zero.
 
     >>> scaled(np.array([[3.0, 4.0], [0.0, 0.0]]), "unit").round(3).tolist()
     [[0.6000000238418579, 0.800000011920929], [0.0, 0.0]]
@@ -288,15 +304,16 @@ def scaled(vectors: NDArray[Any], how: Scaling) -> NDArray[np.float32]:
 def silhouettes_by_count(
     points: NDArray[np.float32], *, seed: int, progress: Progress = SILENT
 ) -> dict[int, float]:
-    """Mean silhouette of k-means by number of clusters, `FEWEST` to `MOST`, on at most `JUDGED` places.
+    """Mean silhouette of k-means by number of clusters, `MIN_CLUSTERS` to `MAX_CLUSTERS`, on at most
+    `SILHOUETTE_SAMPLE` places.
 
-    Empty where there are too few different places to choose.
+    Empty if there are too few distinct places to choose.
     """
     rows = _sample(len(points), seed)
-    most = min(MOST, len(np.unique(points[rows], axis=0)) - 1)
+    most = min(MAX_CLUSTERS, len(np.unique(points[rows], axis=0)) - 1)
     found: dict[int, float] = {}
-    with progress.task("Choosing the number", total=max(most - FEWEST + 1, 0)) as advance:
-        for count in range(FEWEST, most + 1):
+    with progress.task("Choosing the number of clusters", total=max(most - MIN_CLUSTERS + 1, 0)) as advance:
+        for count in range(MIN_CLUSTERS, most + 1):
             found[count] = silhouette(points[rows], _k_means(points[rows], count, seed), seed=seed)
             advance(1, f"{count} clusters: silhouette {found[count]:.3f}")
         if found:
@@ -306,11 +323,11 @@ def silhouettes_by_count(
 
 
 def best_count(tried: dict[int, float], places: int) -> int:
-    """The number of clusters to take, from the silhouette of each.
+    """Choose the number of clusters from the silhouette of each.
 
-    That with the largest silhouette where it is `STRONG`: there are so many. Places of a city mostly are not in groups
-    so clear; then two clusters have the largest silhouette and say little, and the best of `USEFUL` is taken, as far as
-    there are places for it. Of equal ones the smallest.
+    The one with the largest silhouette wins if that is `STRONG`. Places in a city rarely form such clear groups: two
+    clusters then have the largest silhouette but say little. In that case the best number in `USEFUL` wins, as far as
+    there are enough places. Ties go to the smallest number.
 
     >>> best_count({2: 0.34, 3: 0.35, 6: 0.24, 7: 0.25, 8: 0.22}, 500)
     7
@@ -325,7 +342,12 @@ def best_count(tried: dict[int, float], places: int) -> int:
 
 
 def silhouette(points: NDArray[np.float32], label: Labels, *, seed: int) -> float:
-    """Mean silhouette of at most `JUDGED` places that are in a cluster; NaN with fewer than two clusters."""
+    """Mean silhouette of at most `SILHOUETTE_SAMPLE` places that are in a cluster; NaN with fewer than two clusters.
+
+    >>> points = np.array([[0, 0], [0, 1], [9, 0], [9, 1]], np.float32)
+    >>> round(silhouette(points, np.array([0, 0, 1, 1]), seed=0), 2)
+    0.89
+    """
     from placevec.metrics import silhouette as measured
 
     clustered = np.flatnonzero(label != NOISE)
@@ -335,7 +357,7 @@ def silhouette(points: NDArray[np.float32], label: Labels, *, seed: int) -> floa
     return measured(points[rows], label[rows], metric="euclidean")
 
 
-def _sample(total: int, seed: int, most: int = JUDGED) -> NDArray[np.int64]:
+def _sample(total: int, seed: int, most: int = SILHOUETTE_SAMPLE) -> NDArray[np.int64]:
     """At most ``most`` rows, ascending."""
     if total <= most:
         return np.arange(total)
@@ -359,7 +381,7 @@ def _hdbscan(
     if points.shape[1] > DENSE_DIMENSIONS and len(rows) > DENSE_DIMENSIONS:
         turned = PCA(DENSE_DIMENSIONS, svd_solver="covariance_eigh").fit(points)
         kept = float(turned.explained_variance_ratio_.sum())
-        notes.append(f"in {DENSE_DIMENSIONS} principal components, which hold {kept:.0%} of the variance")
+        notes.append(f"in {DENSE_DIMENSIONS} principal components, which explain {kept:.0%} of the variance")
         points = np.asarray(turned.transform(points), np.float32)
     smallest = max(2, round(smallest * len(rows) / len(points)))
     with progress.task("Clustering", total=len(points)) as advance:
@@ -370,7 +392,7 @@ def _hdbscan(
         if len(rows) < len(points):
             _spread(points, rows, label, advance)
             notes.append(
-                f"found on a seeded sample of {len(rows):,} places; the others take the cluster of the nearest of them"
+                f"found on a seeded sample of {len(rows):,} places; other places get the cluster of the nearest one"
             )
     return label
 
@@ -378,7 +400,7 @@ def _hdbscan(
 def _spread(
     points: NDArray[np.float32], rows: NDArray[np.int64], label: Labels, advance: Advance = no_advance
 ) -> None:
-    """Give every other place the cluster of the nearest sampled one."""
+    """Assign every other place to the cluster of the nearest sampled one."""
     from sklearn.neighbors import NearestNeighbors
 
     nearest = NearestNeighbors(n_neighbors=1).fit(points[rows])
@@ -389,7 +411,7 @@ def _spread(
 
 
 def _by_size(label: Labels) -> Labels:
-    """The same clusters numbered from the largest on; among equals, the one that comes first in the table."""
+    """The same clusters numbered from the largest to the smallest; ties by order of appearance in the table."""
     names, first, counts = np.unique(label, return_index=True, return_counts=True)
     kept = names != NOISE
     order = np.lexsort((first[kept], -counts[kept]))
@@ -398,7 +420,7 @@ def _by_size(label: Labels) -> Labels:
 
 
 def _medoids(points: NDArray[np.float32], label: Labels) -> NDArray[np.int64]:
-    """(K,) rows: the mean squared distance to a cluster is least from whichever place is nearest to its mean."""
+    """(K,) rows: the place nearest to a cluster's mean has the smallest mean squared distance to the cluster."""
     found = []
     for number in range(label.max(initial=NOISE) + 1):
         rows = np.flatnonzero(label == number)
@@ -409,7 +431,7 @@ def _medoids(points: NDArray[np.float32], label: Labels) -> NDArray[np.int64]:
 
 @contextmanager
 def _one_thread() -> Iterator[None]:
-    """Sums in one order, so that the same seed gives the same clusters on any number of cores."""
+    """Sums in a fixed order, so that the same seed gives the same clusters on any number of cores."""
     from threadpoolctl import threadpool_limits
 
     with threadpool_limits(1):

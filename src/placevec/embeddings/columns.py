@@ -1,4 +1,4 @@
-"""What the columns and the metadata of a table's file hold: read and checked, and made for writing."""
+"""Columns and metadata of a table's file: read, checked and prepared for writing."""
 
 from __future__ import annotations
 
@@ -21,14 +21,18 @@ Objects = np.ndarray[Any, np.dtype[np.object_]]
 
 SCHEMA_VERSION = 1
 MAX_DIM = 65_536
-"""Numbers in a vector."""
+"""Maximum length of a vector."""
 STAC_EXTENSION = "https://stac-extensions.github.io/embeddings/v0.0.1/schema.json"
 STORED: dict[str, Any] = {"float32": pa.float32(), "float16": pa.float16(), "int8": pa.int8()}
-"""How vectors may be stored -> Arrow's type."""
+"""Stored dtype -> Arrow type."""
 
 
 def objects(items: Any) -> Objects:
-    """(N,) object array, whatever the items are (shapely and arrays would otherwise be unpacked)."""
+    """(N,) object array of any items (numpy would unpack shapely geometries and arrays).
+
+    >>> objects(["a", None]).tolist(), objects([[1, 2], [3]]).shape
+    (['a', None], (2,))
+    """
     if isinstance(items, np.ndarray) and items.dtype == object and items.ndim == 1:
         return items
     filled = np.empty(len(items), object)
@@ -40,7 +44,7 @@ def objects(items: Any) -> Objects:
 class ViewColumn:
     """One view of a file of vectors: its name, the length of its vectors, and the scale of int8.
 
-    ``dim`` is None in files that name it nowhere else than in the width of the column.
+    ``dim`` is None if the file gives it only as the width of the column.
     """
 
     name: str
@@ -49,50 +53,62 @@ class ViewColumn:
 
 
 def read_views(metadata: dict[str, Any]) -> tuple[list[ViewColumn], Provenance]:
-    """(the views that a file holds, provenance) from the ``placevec`` entry."""
+    """(the views in a file, provenance) from the ``placevec`` entry."""
     ours = metadata.get("placevec")
     if not isinstance(ours, dict):
-        raise EmbeddingsError("it has no 'placevec' metadata; write it with Embeddings.save")
+        raise EmbeddingsError("there is no 'placevec' metadata; write the file with Embeddings.save")
     if ours.get("schema_version") != SCHEMA_VERSION:
-        remedy = "embed again with this one"
+        remedy = "embed again with this version"
         raise EmbeddingsError(other_schema("it", ours.get("schema_version"), SCHEMA_VERSION, remedy))
     listed = ours.get("views")
     if listed is None:
         views = [_view_column(ours.get("view"), None, ours.get("scale"))]
     else:
         if not isinstance(listed, list) or not listed or not all(isinstance(one, dict) for one in listed):
-            raise EmbeddingsError("its metadata names no views")
+            raise EmbeddingsError("the metadata lists no views")
         views = [_view_column(one.get("name"), one.get("dim"), one.get("scale")) for one in listed]
         if len({view.name for view in views}) < len(views) or any(view.dim is None for view in views):
-            raise EmbeddingsError("its metadata names a view twice, or one without the length of its vectors")
+            raise EmbeddingsError(
+                "the metadata lists a view twice, or a view without the length of its vectors"
+            )
     return views, Provenance.from_dict(ours.get("provenance"))
 
 
 def _view_column(name: Any, dim: Any, scale: Any) -> ViewColumn:
     if not isinstance(name, str) or not 0 < len(name) <= 200:
-        raise EmbeddingsError("its metadata names no view")
+        raise EmbeddingsError("the metadata has no name for a view")
     if dim is not None and (not isinstance(dim, int) or isinstance(dim, bool) or not 1 <= dim <= MAX_DIM):
-        raise EmbeddingsError(f"the vectors of its view {name!r} have {str(dim)[:20]} numbers")
+        raise EmbeddingsError(
+            f"the metadata gives the vectors of view {name!r} an invalid length: {str(dim)[:20]}"
+        )
     if scale is not None and not (
         isinstance(scale, int | float) and not isinstance(scale, bool) and math.isfinite(scale) and scale > 0
     ):
-        raise EmbeddingsError(f"its int8 scale is {str(scale)[:20]}, not a positive number")
+        raise EmbeddingsError(f"the int8 scale must be a positive number; got {str(scale)[:20]}")
     return ViewColumn(name, dim, None if scale is None else float(scale))
 
 
 def read_texts(table: pa.Table, name: str) -> Objects:
-    """(N,) the texts of a column, None where there is none; EmbeddingsError for another type."""
+    """(N,) the strings of a column, None if missing; EmbeddingsError for another type.
+
+    >>> read_texts(pa.table({"name": pa.array(["Esplanadi", None])}), "name").tolist()
+    ['Esplanadi', None]
+    """
     column = table[name]
     if not (pa.types.is_string(column.type) or pa.types.is_large_string(column.type)):
-        raise EmbeddingsError(f"its column {name} holds {column.type}, not text")
+        raise EmbeddingsError(f"column {name} must be text; it is {column.type}")
     return objects(column.to_pylist())
 
 
 def read_degrees(table: pa.Table, name: str) -> Floats:
-    """(N,) float64 of a column of lon or lat; EmbeddingsError for another type."""
+    """(N,) float64 from a column of lon or lat; EmbeddingsError for another type.
+
+    >>> read_degrees(pa.table({"lon": pa.array([24.9, None])}), "lon").tolist()
+    [24.9, nan]
+    """
     column = table[name]
     if not pa.types.is_floating(column.type):
-        raise EmbeddingsError(f"its column {name} holds {column.type}, not degrees")
+        raise EmbeddingsError(f"column {name} must be degrees as numbers; it is {column.type}")
     return np.asarray(column.to_numpy(zero_copy_only=False), np.float64)
 
 
@@ -105,25 +121,25 @@ def read_geometry(table: pa.Table) -> Objects:
 
 
 def read_vectors(table: pa.Table, scale: float | None, dim: int | None = None) -> NDArray[np.float32]:
-    """(N, D) the vectors, int8 multiplied by its scale, the first ``dim`` numbers of each where that is given.
+    """(N, D) vectors, int8 multiplied by its scale; only the first ``dim`` numbers of each if given.
 
-    EmbeddingsError for missing ones or another type.
+    EmbeddingsError for missing vectors or another type.
     """
     column = table["embedding"].combine_chunks()
     if isinstance(column, pa.ChunkedArray):
         column = pa.concat_arrays(column.chunks) if column.num_chunks else pa.array([], column.type)
     if not pa.types.is_fixed_size_list(column.type) or column.type.value_type not in STORED.values():
         raise EmbeddingsError(
-            f"its column embedding holds {column.type}, not a fixed-size list of float32, float16 or int8"
+            f"column embedding must be a fixed-size list of float32, float16 or int8; it is {column.type}"
         )
-    values = column.flatten()  # leaves out null rows, which the length then shows
+    values = column.flatten()  # drops null rows, which the length then reveals
     size = int(column.type.list_size)
     if dim is not None and dim > size:
-        raise EmbeddingsError(f"its vectors have {size} numbers, its metadata says {dim}")
+        raise EmbeddingsError(f"the vectors have {size} numbers, but the metadata says {dim}")
     if column.null_count or values.null_count or len(values) != len(column) * size:
-        raise EmbeddingsError("some of its vectors are missing")
+        raise EmbeddingsError("some vectors are missing")
     if (values.type == pa.int8()) != (scale is not None):
-        raise EmbeddingsError(f"its vectors are {values.type}, which does not go with int8 scale {scale}")
+        raise EmbeddingsError(f"vectors of type {values.type} do not match int8 scale {scale}")
     stored: NDArray[Any] = values.to_numpy(zero_copy_only=False).reshape(len(column), size)[:, :dim]
     vectors = stored.astype(np.float32)
     return vectors if scale is None else np.multiply(vectors, np.float32(scale), dtype=np.float32)
@@ -133,13 +149,20 @@ def read_vectors(table: pa.Table, scale: float | None, dim: int | None = None) -
 
 
 def quantized(vectors: NDArray[np.float32], dtype: StoredType) -> tuple[NDArray[Any], float | None]:
-    """(what is stored, int8 scale or None)."""
+    """(stored array, int8 scale or None).
+
+    >>> stored, scale = quantized(np.array([[1.0, -2.0]], np.float32), "int8")
+    >>> stored.tolist(), round(scale, 4)
+    ([[64, -127]], 0.0157)
+    """
     if dtype == "float32":
         return vectors, None
     largest = float(np.abs(vectors).max(initial=0.0))
     if dtype == "float16":
         if largest > float(np.finfo(np.float16).max):
-            raise EmbeddingsError(f"entries up to {largest:g} do not fit float16; store float32 or int8")
+            raise EmbeddingsError(
+                f"values up to {largest:g} are out of range for float16; store float32 or int8"
+            )
         return vectors.astype(np.float16), None
     scale = float(np.float32(largest / 127.0)) or 1.0
     return np.clip(np.rint(vectors / np.float32(scale)), -127, 127).astype(np.int8), scale
@@ -161,7 +184,7 @@ def metadata_of(
 def metadata_of_views(
     views: Sequence[ViewColumn], provenance: Provenance, dim: int, dtype: StoredType
 ) -> dict[str, dict[str, Any]]:
-    """The entries ``placevec`` and ``stac`` of a file of several views, whose column is ``dim`` numbers wide."""
+    """The entries ``placevec`` and ``stac`` for a file of several views with a column ``dim`` numbers wide."""
     ours = {
         "schema_version": SCHEMA_VERSION,
         "views": [asdict(view) for view in views],
@@ -171,7 +194,7 @@ def metadata_of_views(
 
 
 def _stac(provenance: Provenance, dim: int, dtype: StoredType, scale: float | None) -> dict[str, Any]:
-    """The STAC fields. A place is a ``chip``: one vector for a footprint, the extension's nearest word."""
+    """The STAC fields. A place is a ``chip``: one vector per footprint, the closest term of the extension."""
     content: dict[str, Any] = {
         "stac_extensions": [STAC_EXTENSION],
         "emb:type": "chip",

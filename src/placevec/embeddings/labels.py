@@ -1,4 +1,4 @@
-"""What people call places: which of them a name means, and labels that are distinct where names are not."""
+"""Names of places: which places a name matches, and labels that are distinct even if names are not."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ _TESTS: tuple[tuple[Match, Callable[[str, str], bool]], ...] = (
 
 @dataclass(frozen=True)
 class Named:
-    """The places that a name means.
+    """The places that a name matches.
 
     Attributes:
-        asked: the name, as it was asked for.
-        match: whether it is their whole name, its beginning, or a part of it; case is ignored.
-        rows: (M,) all of them, as they stand in the table.
-        row: the one that is taken: of those called like the first, the one amid the others.
-        name: what that one is called.
+        asked: the name that was searched for.
+        match: whether it is the whole name, its beginning, or a part of it; case is ignored.
+        rows: (M,) all matches, in the order of the table.
+        row: the selected one: among places with the same name as the first match, the one in their middle.
+        name: its name.
     """
 
     asked: str
@@ -43,32 +43,40 @@ class Named:
     name: str
 
     def note(self, emb: Embeddings, shown: int = 3) -> str:
-        """One line: how many places the name means and which was taken; empty where there was no choice."""
+        """One line: how many places match and which one was selected; empty if there is only one."""
         if len(self.rows) == 1 and self.match == "whole":
             return ""
         how = {
-            "whole": "are called",
+            "whole": "are named",
             "beginning": "have names that begin with",
             "part": "have names that contain",
         }
         taken = emb.place_id[self.row]
         others = [str(emb.place_id[row]) for row in self.rows if row != self.row]
         if not others:
-            return f"{self.asked!r} is taken for {self.name!r} ({taken})"
+            return f"{self.asked!r} matches {self.name!r} ({taken})"
         more = ", ..." if len(others) > shown else ""
         return (
-            f"{len(self.rows)} places {how[self.match]} {self.asked!r}; taken is {labels(emb, [self.row])[0]!r}"
-            f" ({taken}); others by place id: {', '.join(others[:shown])}{more}"
+            f"{len(self.rows)} places {how[self.match]} {self.asked!r}; selected {labels(emb, [self.row])[0]!r}"
+            f" ({taken}); others by place_id: {', '.join(others[:shown])}{more}"
         )
 
 
 def places_named(emb: Embeddings, name: str) -> Named:
-    """The places called ``name``; else those whose names begin with it; else those whose names contain it.
+    """The places named ``name``; otherwise those whose names begin with it; otherwise those that contain it.
 
-    Of several places of one name the one nearest to their middle is taken.
+    If several places share the name, the one nearest to their middle is selected.
 
     Raises:
-        InputError: there is none; names spelled like it are suggested.
+        InputError: there is no match; similar names are suggested.
+
+    >>> from placevec.embeddings import Embeddings, Provenance
+    >>> names = np.array(["Market Square", "Market Hall", None], object)
+    >>> lonlat = [[24.95, 60.17], [24.96, 60.17], [24.97, 60.17]]
+    >>> emb = Embeddings(["a", "b", "c"], np.eye(3), lonlat, np.array([None] * 3), names, "map", Provenance("m", "d"))
+    >>> found = places_named(emb, "market h")
+    >>> found.name, found.match, found.rows.tolist()
+    ('Market Hall', 'beginning', [1])
     """
     wanted = name.strip().casefold()
     known = [(row, str(text)) for row, text in enumerate(emb.names) if text]
@@ -87,11 +95,17 @@ def places_named(emb: Embeddings, name: str) -> Named:
 
 
 def labels(emb: Embeddings, rows: Rows | list[int] | None = None) -> NDArray[np.object_]:
-    """(M,) distinct labels of the places at ``rows``, of all by default: raw OSM text, and so hostile.
+    """(M,) distinct labels of the places at ``rows`` (default: all). Raw OSM text, so untrusted.
 
-    A name that one place of the table has is its label. Of places that share a name, the one in their middle keeps it
-    bare, and the others add how far and where from it they lie, ``Farringdon, 240 m NE``, and their place_id where that
-    still leaves two alike. A place without a name is called by its place_id.
+    A unique name is its own label. If places share a name, the one in their middle keeps it, and the others add their
+    distance and direction from it, ``Farringdon, 240 m NE``, and their place_id if labels would still be equal. A place
+    without a name is labeled with its place_id.
+
+    >>> from placevec.embeddings import Embeddings, Provenance
+    >>> names, lonlat = np.array(["Farringdon", "Farringdon", None], object), [[0.0, 51.5], [0.01, 51.5], [0.02, 51.5]]
+    >>> emb = Embeddings(["a", "b", "c"], np.eye(3), lonlat, np.array([None] * 3), names, "map", Provenance("m", "d"))
+    >>> labels(emb).tolist()
+    ['Farringdon', 'Farringdon, 694 m E', 'c']
     """
     chosen = np.arange(len(emb)) if rows is None else np.asarray(rows, np.int64)
     found = np.array([str(one) for one in emb.place_id[chosen]], object)
@@ -100,13 +114,13 @@ def labels(emb: Embeddings, rows: Rows | list[int] | None = None) -> NDArray[np.
         name = emb.names[row]
         if name:
             if name not in shared:
-                shared[name] = _told_apart(emb, str(name), np.flatnonzero(emb.names == name))
+                shared[name] = _distinct(emb, str(name), np.flatnonzero(emb.names == name))
             found[position] = shared[name][row]
     return found
 
 
-def _told_apart(emb: Embeddings, name: str, rows: Rows) -> dict[int, str]:
-    """A label for each of the rows of one name."""
+def _distinct(emb: Embeddings, name: str, rows: Rows) -> dict[int, str]:
+    """A distinct label for each of the rows that share a name."""
     if len(rows) == 1:
         return {int(rows[0]): name}
     middle = _amid(emb.lonlat, rows)
@@ -122,7 +136,7 @@ def _told_apart(emb: Embeddings, name: str, rows: Rows) -> dict[int, str]:
 
 
 def _where(lonlat: Floats, start: int, row: int) -> str:
-    """How far and in which of eight directions a place lies from another."""
+    """Distance and direction (one of eight) from one place to another."""
     (lon_a, lat_a), (lon_b, lat_b) = lonlat[start], lonlat[row]
     if not np.isfinite([lon_a, lat_a, lon_b, lat_b]).all():
         return "elsewhere"
@@ -135,7 +149,7 @@ def _where(lonlat: Floats, start: int, row: int) -> str:
 
 
 def _amid(lonlat: Floats, rows: Rows) -> int:
-    """Of some rows the one nearest to the middle of them; the first of those without coordinates."""
+    """The row nearest to the middle of the given rows; the first one if none has coordinates."""
     known = rows[np.isfinite(lonlat[rows]).all(axis=1)]
     if len(known) == 0:
         return int(rows[0])

@@ -1,4 +1,4 @@
-"""Which places the rows of a table belong to, by place_id, footprint or distance, and their vectors beside them."""
+"""Matches rows of a table with places by place_id, footprint or distance, and joins their vectors."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ Unmatched = Literal["nan", "drop", "error"]
 
 @dataclass
 class Matches:
-    """Pairs of a row and a place, sorted by row. A point has at most one place, a polygon any number.
+    """Pairs of a row and a place, sorted by row. A point matches at most one place, a polygon any number.
 
     Attributes:
         rows: (P,) positions in the user's table.
         places: (P,) positions in the table of places.
-        meters: (P,) from the row's point to the place's center; 0 where the place holds it, or it holds the place.
-        count: rows of the user's table.
+        meters: (P,) distance from the row's point to the place's center; 0 if one contains the other.
+        count: number of rows in the user's table.
     """
 
     rows: Ints
@@ -40,13 +40,13 @@ class Matches:
 
     @property
     def matched(self) -> NDArray[np.bool_]:
-        """(count,) bool: which rows have a place."""
+        """(count,) bool: rows with a place."""
         found: NDArray[np.bool_] = np.zeros(self.count, bool)
         found[self.rows] = True
         return found
 
     def mean(self, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
-        """(count, D): the vector of each row's place, the mean where there are several, NaN where there is none.
+        """(count, D): the vector of each row's place, the mean if there are several, NaN if there is none.
 
         >>> pairs = Matches(np.array([0, 2, 2]), np.array([1, 0, 1]), np.zeros(3), 3)
         >>> pairs.mean(np.array([[1, 2], [3, 4]], np.float32)).tolist()
@@ -61,7 +61,7 @@ class Matches:
         return found
 
     def only(self, names: Objects) -> Objects:
-        """(count,) the name of each row's place; None where it has none or several."""
+        """(count,) the name of each row's place; None if it has none or several."""
         found = np.full(self.count, None, object)
         rows, starts, counts = np.unique(self.rows, return_index=True, return_counts=True)
         alone = counts == 1
@@ -78,15 +78,22 @@ def match(
     on: On | None = None,
     max_distance_m: float | None = None,
 ) -> Matches:
-    """The places of the rows of a table: by its ``place_id`` column where it has one, else by `match_by_ground`.
+    """Match the rows of a table with places: by ``place_id`` if it has that column, otherwise by `match_by_ground`.
 
     Raises:
-        InputError: an unknown ``on``, a distance that is none, or nothing in the table to match by.
+        InputError: an unknown ``on``, an invalid distance, or no column to match by.
+
+    >>> import pandas as pd
+    >>> places, lonlat = np.array([None, None], object), np.array([[24.94, 60.17], [24.95, 60.17]])
+    >>> shops = pd.DataFrame({"lon": [24.9402, 25.5], "lat": [60.17, 60.17]})
+    >>> found = match(shops, np.array(["a", "b"], object), places, lonlat, max_distance_m=50)
+    >>> found.rows.tolist(), found.places.tolist(), found.meters.round().tolist()
+    ([0], [0], [11.0])
     """
     if on not in (None, "place_id", "footprint", "nearest"):
-        raise InputError(f"rows are joined on place_id, footprint or nearest; got {on!r}")
+        raise InputError(f"on must be place_id, footprint or nearest; got {on!r}")
     if max_distance_m is not None and not 0 <= max_distance_m < np.inf:
-        raise InputError(f"max_distance_m is a number of meters, 0 or more; got {max_distance_m}")
+        raise InputError(f"max_distance_m must be a number of meters, 0 or more; got {max_distance_m}")
     has_ids = "place_id" in getattr(frame, "columns", ())
     if on == "place_id" or (on is None and has_ids):
         if not has_ids:
@@ -98,7 +105,7 @@ def match(
 
 
 def feature_names(dim: int, prefix: str = "v") -> list[str]:
-    """Column names of the numbers of a vector, which sort as they count.
+    """Column names for the numbers of a vector, zero-padded so that they sort in order.
 
     >>> feature_names(3)
     ['v000', 'v001', 'v002']
@@ -116,13 +123,21 @@ def with_vectors(
     unmatched: Unmatched = "nan",
     prefix: str = "v",
 ) -> pd.DataFrame:
-    """``frame`` and the vectors of its rows' places; see `placevec.embeddings.Embeddings.join`."""
+    """``frame`` with the vectors of its rows' places; see `placevec.embeddings.Embeddings.join`.
+
+    >>> import pandas as pd
+    >>> pairs = match_by_id(np.array(["b"], object), np.array(["a", "b"], object))
+    >>> vectors = np.array([[1, 2], [3, 4]], np.float32)
+    >>> joined = with_vectors(pd.DataFrame({"rent": [31]}), pairs, vectors, np.array(["a", "b"], object))
+    >>> joined.columns.tolist(), joined[["v000", "v001"]].values.tolist()
+    (['rent', 'place_id', 'v000', 'v001'], [[3.0, 4.0]])
+    """
     import pandas as pd
 
     names = feature_names(vectors.shape[1], prefix)
     taken = [name for name in names if name in frame.columns]
     if taken:
-        raise InputError(f"the table has a column {taken[0]} already: give another prefix")
+        raise InputError(f"the table already has a column {taken[0]}: choose another prefix")
     report_unmatched(matches.matched, unmatched, frame.index)
     columns = pd.DataFrame(matches.mean(vectors), columns=names, index=frame.index)
     if "place_id" not in frame.columns:
@@ -140,26 +155,31 @@ def with_vectors(
 def report_unmatched(
     matched: NDArray[np.bool_], unmatched: Unmatched, index: Any, why: str = "have no place"
 ) -> None:
-    """Warn of rows that are not ``matched``; InputError where there must be none, or where no row is."""
+    """Warn about rows that are not ``matched``; InputError if ``unmatched`` is ``error`` or no row matches."""
     if unmatched not in ("nan", "drop", "error"):
-        raise InputError(f"unmatched rows become nan, drop or error; got {unmatched!r}")
+        raise InputError(f"unmatched must be nan, drop or error; got {unmatched!r}")
     lost = np.flatnonzero(~matched)
     if len(lost) == 0:
         return
-    told = f"{len(lost):,} of {len(matched):,} rows {why}"
+    count = f"{len(lost):,} of {len(matched):,} rows {why}"
     if unmatched == "error" or len(lost) == len(matched):
         raise InputError(
-            f"{told}, the first at index {str(index[lost[0]])[:60]}: do both lie in the same city?"
+            f"{count}, the first at index {str(index[lost[0]])[:60]}: check that table and places cover the same area"
         )
-    what = "are left out" if unmatched == "drop" else "hold NaN"
-    warnings.warn(f"{told}: they {what}", UserWarning, stacklevel=4)
+    what = "they are left out" if unmatched == "drop" else "their vectors are NaN"
+    warnings.warn(f"{count}: {what}", UserWarning, stacklevel=4)
 
 
 def geometry_of_rows(frame: Any) -> Objects:
-    """(N,) WGS84 shapely geometries, or None, of a GeoDataFrame, a GeoSeries or a table with lon and lat columns.
+    """(N,) WGS84 shapely geometries or None, from a GeoDataFrame, a GeoSeries or a table with lon and lat columns.
 
     Raises:
-        InputError: neither geometry nor such columns, text where numbers belong, coordinates that are not on Earth.
+        InputError: neither geometry nor lon and lat columns, text instead of numbers, coordinates that are not on
+            Earth.
+
+    >>> import pandas as pd
+    >>> [str(point) for point in geometry_of_rows(pd.DataFrame({"lon": [24.94], "lat": [60.17]}))]
+    ['POINT (24.94 60.17)']
     """
     import shapely
 
@@ -168,18 +188,18 @@ def geometry_of_rows(frame: Any) -> Objects:
         if series.crs is not None and series.crs != 4326:
             try:
                 series = series.to_crs(4326)
-            except Exception as error:  # those of PROJ, and of a CRS that it cannot transform from
-                raise InputError(f"cannot bring the geometry to WGS84: {error}") from error
+            except Exception as error:  # from PROJ, or a CRS that it cannot transform
+                raise InputError(f"cannot convert the geometry to WGS84: {error}") from error
         geometry: Objects = np.array(series.array, np.object_)
         geometry[shapely.is_empty(geometry)] = None
         geometry = wrapped(geometry)
-        hint = "" if series.crs is not None else "; it has no CRS: say which with set_crs"
+        hint = "" if series.crs is not None else "; it has no CRS: set one with set_crs"
     else:
         lonlat = _numbers(frame)
         geometry = np.full(len(lonlat), None, object)
         known = np.isfinite(lonlat).all(axis=1)
         beyond = known & (lonlat[:, 0] > 180.0) & (lonlat[:, 0] <= 360.0)
-        if beyond.any() and (lonlat[known, 0] >= 0.0).all():  # counted from 0 to 360
+        if beyond.any() and (lonlat[known, 0] >= 0.0).all():  # longitudes from 0 to 360
             lonlat[beyond, 0] -= 360.0
         geometry[known] = shapely.points(lonlat[known])
         hint = "; are lon and lat swapped, or are they meters?"
@@ -192,13 +212,20 @@ def geometry_of_rows(frame: Any) -> Objects:
 
 
 def coordinate_columns(frame: pd.DataFrame) -> tuple[Any, Any]:
-    """The columns of longitude and latitude by their usual names; InputError when there are none."""
+    """The columns of longitude and latitude, by their usual names; InputError if there are none.
+
+    >>> import pandas as pd
+    >>> coordinate_columns(pd.DataFrame({"Longitude": [24.9], "Latitude": [60.2], "rent": [31]}))
+    ('Longitude', 'Latitude')
+    """
     lower = {str(column).lower(): column for column in frame.columns}
     lon = next((lower[name] for name in LON_NAMES if name in lower), None)
     lat = next((lower[name] for name in LAT_NAMES if name in lower), None)
     if lon is None or lat is None:
         columns = ", ".join(map(str, frame.columns[:12]))
-        raise InputError(f"a table needs geometry, or columns named lon and lat; its columns are: {columns}")
+        raise InputError(
+            f"the table needs a geometry, or columns named lon and lat; its columns are: {columns}"
+        )
     return lon, lat
 
 
@@ -209,17 +236,27 @@ def _numbers(frame: pd.DataFrame) -> Floats:
     try:
         numbers = frame[[lon, lat]].apply(pd.to_numeric).to_numpy(np.float64)
     except (TypeError, ValueError) as error:
-        raise InputError(f"the columns {lon} and {lat} hold no numbers: {error}") from error
+        raise InputError(f"the columns {lon} and {lat} must be numbers: {error}") from error
     return np.where(np.isfinite(numbers), numbers, np.nan)
 
 
 def points_of(geometry: Objects) -> Floats:
-    """(N, 2) lon, lat of a point inside each geometry; NaN where there is none."""
+    """(N, 2) lon, lat of a point inside each geometry; NaN for missing ones.
+
+    >>> import shapely
+    >>> points_of(np.array([shapely.Point(24.9, 60.2), None], object)).tolist()
+    [[24.9, 60.2], [nan, nan]]
+    """
     return points_within(geometry)
 
 
 def match_by_id(wanted: Any, place_id: Objects) -> Matches:
-    """Rows whose place_id, as text, is that of a place."""
+    """Rows whose place_id, as text, equals that of a place.
+
+    >>> found = match_by_id(np.array(["b", "x"], object), np.array(["a", "b"], object))
+    >>> found.rows.tolist(), found.places.tolist(), found.matched.tolist()
+    ([0], [1], [True, False])
+    """
     import pandas as pd
 
     found = pd.Index(place_id).get_indexer([str(name) for name in wanted])
@@ -235,18 +272,23 @@ def match_by_ground(
     on: Literal["footprint", "nearest"] | None = None,
     max_distance_m: float | None = None,
 ) -> Matches:
-    """Rows and the places where they lie.
+    """Rows and the places at their location.
 
-    A polygon has every place whose center it holds. Any other geometry, and a polygon that holds no center, is a point:
-    it has the place whose footprint holds it (the one with the nearest center, if several do), else the place with the
-    nearest center, if that is at most ``max_distance_m`` away.
+    A polygon matches every place whose center it contains. Any other geometry, or a polygon without a center inside,
+    counts as a point: it matches the place whose footprint contains it (the nearest center, if several do), otherwise
+    the place with the nearest center within ``max_distance_m``.
 
     Args:
-        geometry: (N,) of the rows, WGS84 or None.
-        places: (M,) footprints of the places: polygons; what is a point has none.
-        lonlat: (M, 2) their centers.
-        on: ``footprint`` leaves out the nearest place, ``nearest`` the footprints and what polygons hold.
-        max_distance_m: `usual_distance` of the places by default.
+        geometry: (N,) geometries of the rows, WGS84, or None.
+        places: (M,) footprints of the places as polygons; points have no footprint.
+        lonlat: (M, 2) centers of the places.
+        on: ``footprint`` ignores the nearest place; ``nearest`` ignores footprints and polygons.
+        max_distance_m: default `usual_distance` of the places.
+
+    >>> import shapely
+    >>> tiles, lonlat = np.array([shapely.box(24.9, 60.1, 25.0, 60.2)], object), np.array([[24.95, 60.15]])
+    >>> match_by_ground(np.array([shapely.Point(24.91, 60.11)], object), tiles, lonlat, on="footprint").places.tolist()
+    [0]
     """
     import shapely
 
@@ -264,15 +306,17 @@ def match_by_ground(
         more, where, away = _nearest(points, left, lonlat, limit)
         rows, found, meters = np.append(rows, more), np.append(found, where), np.append(meters, away)
     elif not (shapely.get_dimensions(places) == 2).any() and len(rows) == 0:
-        raise InputError(
-            "these places are points, which hold nothing: join by the nearest one, with a distance"
-        )
+        raise InputError("these places are points without footprints: join with on='nearest' and a distance")
     order = np.lexsort((found, rows))
     return Matches(rows[order], found[order], meters[order], len(geometry))
 
 
 def usual_distance(lonlat: Floats) -> float:
-    """The median distance, in meters, from a place to the nearest other; 100 m where there is no other."""
+    """The median distance, in meters, from a place to its nearest neighbor; 100 m if there is only one place.
+
+    >>> round(usual_distance(np.array([[24.94, 60.17], [24.95, 60.17], [24.96, 60.17]])))
+    555
+    """
     from scipy.spatial import cKDTree
 
     known = np.isfinite(lonlat).all(axis=1)
@@ -283,7 +327,7 @@ def usual_distance(lonlat: Floats) -> float:
 
 
 def _held_by_polygons(geometry: Objects, lonlat: Floats) -> tuple[Ints, Ints]:
-    """(rows, places): the places whose centers lie in each polygon."""
+    """(rows, places): the places whose centers lie inside each polygon."""
     import shapely
 
     located = np.flatnonzero(np.isfinite(lonlat).all(axis=1))
@@ -294,7 +338,7 @@ def _held_by_polygons(geometry: Objects, lonlat: Floats) -> tuple[Ints, Ints]:
 
 
 def _footprint_of(points: Floats, rows: Ints, places: Objects, lonlat: Floats) -> tuple[Ints, Ints]:
-    """(rows, places): the place whose footprint holds each point; the nearest center decides between several."""
+    """(rows, places): the place whose footprint contains each point; the nearest center if there are several."""
     import shapely
 
     areas = np.flatnonzero(shapely.get_dimensions(places) == 2)
@@ -307,7 +351,7 @@ def _footprint_of(points: Floats, rows: Ints, places: Objects, lonlat: Floats) -
 
 
 def _nearest(points: Floats, rows: Ints, lonlat: Floats, limit: float) -> tuple[Ints, Ints, Floats]:
-    """(rows, places, meters): the place with the nearest center, where it is near enough."""
+    """(rows, places, meters): the place with the nearest center, if it is within the limit."""
     from scipy.spatial import cKDTree
 
     located = np.flatnonzero(np.isfinite(lonlat).all(axis=1))

@@ -1,4 +1,4 @@
-"""The vectors of several views of the same places: one table a view, and one file for all."""
+"""The vectors of several views of the same places: one table per view, one file for all."""
 
 from __future__ import annotations
 
@@ -30,27 +30,36 @@ if TYPE_CHECKING:
 
 
 class EmbeddingsOfViews:
-    """Vectors of places under several views, one `Embeddings` a view; a place that a view lacks has no row there.
+    """Vectors of places in several views, one `Embeddings` per view. A place without data in a view has no row there.
 
-    ``len`` counts all rows, and iterating gives the names of the views.
+    ``len`` counts all rows; iterating yields the names of the views.
 
     Args:
-        tables: view -> its vectors, all made by one model from one dataset.
+        tables: view -> its vectors, all from one model and one dataset.
 
     Raises:
-        EmbeddingsError: no table, or tables of different models or datasets.
+        EmbeddingsError: no tables, or tables from different models or datasets.
+
+    >>> from placevec.embeddings import Provenance
+    >>> none, made = np.array([None], object), Provenance("model", "dataset")
+    >>> def table(view: str) -> Embeddings:
+    ...     return Embeddings(["a"], [[1.0, 0.0]], [[24.9, 60.2]], none, none, view, made)
+    >>> tables = {view: table(view) for view in ("map", "text")}
+    >>> both = EmbeddingsOfViews(tables)
+    >>> both.views, both.of("text").view, len(both)
+    (('map', 'text'), 'text', 2)
     """
 
     def __init__(self, tables: Mapping[str, Embeddings]) -> None:
         self.tables = dict(tables)
         if not self.tables:
-            raise EmbeddingsError("there are no vectors of any view")
+            raise EmbeddingsError("there are no vectors in any view")
         for name, table in self.tables.items():
             if table.view != name:
-                raise EmbeddingsError(f"the vectors of {table.view!r} are called {name!r}")
+                raise EmbeddingsError(f"the vectors of view {table.view!r} are listed as {name!r}")
         made = {(t.provenance.model_hash, t.provenance.dataset_hash) for t in self.tables.values()}
         if len(made) > 1:
-            raise EmbeddingsError("vectors of two models, or of two datasets, cannot be mixed")
+            raise EmbeddingsError("vectors of two models or two datasets cannot be mixed")
 
     def __repr__(self) -> str:
         parts = ", ".join(f"{name}: {len(table)} x {table.dim}" for name, table in self.tables.items())
@@ -69,19 +78,19 @@ class EmbeddingsOfViews:
 
     @property
     def dims(self) -> dict[str, int]:
-        """View -> numbers in a vector."""
+        """View -> length of its vectors."""
         return {name: table.dim for name, table in self.tables.items()}
 
     @property
     def views(self) -> tuple[str, ...]:
-        """Names of the views, ``fused`` among them where there is a fusion."""
+        """Names of the views, including ``fused`` if there is a fusion."""
         return tuple(self.tables)
 
     def of(self, view: str | None = None) -> Embeddings:
-        """The vectors of one view: the one named, else ``fused``, else the only one.
+        """The vectors of one view: the given one, by default ``fused``, or else the only one.
 
         Raises:
-            UsageError: an unknown view, or none named where there are several and no fusion.
+            UsageError: an unknown view, or no view given although there are several and no fusion.
         """
         if view is None:
             view = (
@@ -89,10 +98,10 @@ class EmbeddingsOfViews:
             )
         if view is None:
             raise UsageError(
-                f"these are vectors of the views {', '.join(self.tables)}: choose one with --view"
+                f"these vectors have several views ({', '.join(self.tables)}): choose one with --view"
             )
         if view not in self.tables:
-            raise UsageError(f"there are no vectors of the view {view!r}: there are {', '.join(self.tables)}")
+            raise UsageError(f"there are no vectors of view {view!r}: choose from {', '.join(self.tables)}")
         return self.tables[view]
 
     def join(self, frame: pd.DataFrame, **options: Any) -> pd.DataFrame:
@@ -100,7 +109,7 @@ class EmbeddingsOfViews:
         return self.of().join(frame, **options)
 
     def to_geodataframe(self) -> geopandas.GeoDataFrame:
-        """One row a place and view, see `Embeddings.to_geodataframe`."""
+        """One row per place and view, see `Embeddings.to_geodataframe`."""
         import geopandas
         import pandas as pd
 
@@ -113,12 +122,12 @@ class EmbeddingsOfViews:
         return joined
 
     def save(self, path: str | PathLike[str], dtype: StoredType = "float32") -> None:
-        """Write one GeoParquet file, whole or not at all: one row a place and view.
+        """Write one GeoParquet file atomically: one row per place and view.
 
-        Vectors of different lengths are padded with zeros to the longest, and the metadata holds the length of each.
+        Vectors of different lengths are padded with zeros to the longest; the metadata holds the length for each view.
         """
         if dtype not in STORED:
-            raise EmbeddingsError(f"vectors are stored as float32, float16 or int8, not {dtype!r}")
+            raise EmbeddingsError(f"vectors are stored as float32, float16 or int8; got {dtype!r}")
         widest = max(table.dim for table in self.tables.values())
         parts, views = [], []
         for table in self.tables.values():
@@ -143,11 +152,11 @@ class EmbeddingsOfViews:
             if len(views) == 1:
                 return cls({views[0].name: load_columns(table, views[0], provenance)})
             if "view" not in table.column_names:
-                raise EmbeddingsError("it holds several views and has no column view")
+                raise EmbeddingsError("there are several views but no column view")
             column = np.asarray(table["view"].to_pylist(), object)
             if unknown := sorted(set(column.tolist()) - {view.name for view in views}, key=str):
                 raise EmbeddingsError(
-                    f"it holds vectors of the view {unknown[0]!r}, which its metadata does not name"
+                    f"there are vectors of view {unknown[0]!r}, which the metadata does not list"
                 )
             return cls(
                 {
@@ -160,4 +169,4 @@ class EmbeddingsOfViews:
         except InputError as error:
             raise EmbeddingsError(str(error)) from error
         except EmbeddingsError as error:
-            raise EmbeddingsError(f"{path} is not a table of embeddings that can be used: {error}") from error
+            raise EmbeddingsError(f"{path} is not a valid table of embeddings: {error}") from error

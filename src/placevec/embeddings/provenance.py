@@ -1,4 +1,4 @@
-"""Where vectors came from: told with every table of them."""
+"""Where vectors come from; stored with every table of them."""
 
 from __future__ import annotations
 
@@ -14,16 +14,20 @@ _MAX_PROVENANCE_TEXT = 10_000
 
 @dataclass(frozen=True)
 class Provenance:
-    """Where vectors came from.
+    """Where vectors come from.
 
     Attributes:
         model_hash: SHA-256 of the model that made them; vectors of two models never share a table.
         dataset_hash: SHA-256 of the dataset that they describe.
-        model_path: where the model lay when the vectors were made, so that later steps find it.
-        dataset_path: the same for the dataset.
-        attribution: the credit that every picture and table made from them must carry.
+        model_path: path of the model when the vectors were made, so that later steps can find it.
+        dataset_path: path of the dataset.
+        attribution: the credit required on every figure and table made from them.
         created: UTC time, ISO 8601.
-        placevec_version: of the placevec that made them.
+        placevec_version: version of placevec that made them.
+
+    >>> made = Provenance("6f1c", "9a0d", attribution="© OpenStreetMap contributors")
+    >>> Provenance.from_dict({"model_hash": "6f1c", "dataset_hash": "9a0d", "attribution": made.attribution}) == made
+    True
     """
 
     model_hash: str
@@ -36,18 +40,22 @@ class Provenance:
 
     @classmethod
     def from_dict(cls, content: Any) -> Provenance:
-        """The inverse of `dataclasses.asdict`; EmbeddingsError unless all values are texts of sane length."""
+        """The inverse of `dataclasses.asdict`; EmbeddingsError unless all values are strings of reasonable length."""
         names = {field.name for field in fields(cls)}
         if not isinstance(content, dict) or not {"model_hash", "dataset_hash"} <= set(content) <= names:
-            raise EmbeddingsError("provenance must name model_hash and dataset_hash and nothing unknown")
+            raise EmbeddingsError("provenance must have model_hash and dataset_hash, and no unknown fields")
         for name, value in content.items():
             if not isinstance(value, str) or len(value) > _MAX_PROVENANCE_TEXT:
-                raise EmbeddingsError(f"provenance field {name} is not a text of sane length")
+                raise EmbeddingsError(f"provenance field {name} is not a text of reasonable length")
         return cls(**content)
 
 
 def joined(parts: Sequence[Provenance]) -> Provenance:
-    """Of several tables of one model: what is common stays, several datasets become the hash of their hashes, no path."""
+    """Combine tables of one model: common values are kept, datasets become one hash of their hashes.
+
+    >>> joined([Provenance("m", "d", attribution="OSM"), Provenance("m", "d", attribution="OSM")]).dataset_hash
+    'd'
+    """
     first = parts[0]
     datasets = sorted({part.dataset_hash for part in parts})
     one = len(datasets) == 1

@@ -1,4 +1,4 @@
-"""Vectors written as they are made: a table of any number of points, in memory that does not grow with it."""
+"""Writes vectors as they are computed: a table of any number of points in constant memory."""
 
 from __future__ import annotations
 
@@ -23,17 +23,25 @@ from placevec.options.choices import StoredType
 
 
 class EmbeddingsWriter:
-    """The table that `Embeddings.save` writes, of points, a batch after the other; whole or not at all.
+    """Writes the same table as `Embeddings.save`, for points, batch by batch and atomically.
 
     Args:
-        path: of the file.
-        dim: numbers in a vector.
-        view: what was looked at.
+        path: the file.
+        dim: length of a vector.
+        view: name of the view.
         provenance: model and table of points.
-        dtype: of the stored numbers.
-        largest: of int8: the largest absolute number that will come.
+        dtype: dtype of the stored numbers.
+        largest: for int8, the largest absolute value that will occur.
 
-    Used as a context: the file is there when it is left without an error.
+    Use it as a context manager: the file exists if the block ends without an error.
+
+    >>> import tempfile
+    >>> file = Path(tempfile.mkdtemp()) / "points.parquet"
+    >>> with EmbeddingsWriter(file, 2, "coordinates", Provenance("m", "d"), "float32") as writer:
+    ...     vectors = np.array([[0.5, 1.0]], np.float32)
+    ...     writer.write(pa.array(["a"]), pa.array(["Station"]), np.array([[24.9, 60.2]]), vectors)
+    >>> pq.read_table(file)["embedding"].to_pylist()
+    [[0.5, 1.0]]
     """
 
     def __init__(
@@ -82,7 +90,7 @@ class EmbeddingsWriter:
 
     def _stored(self, vectors: NDArray[np.float32]) -> NDArray[Any]:
         if not np.isfinite(vectors).all():
-            raise EmbeddingsError("the model made vectors that are not finite")
+            raise EmbeddingsError("the model returned vectors that are not finite")
         if self.scale is not None:
             whole: NDArray[Any] = np.clip(np.rint(vectors / np.float32(self.scale)), -127, 127).astype(
                 np.int8
@@ -91,7 +99,7 @@ class EmbeddingsWriter:
         stored: NDArray[Any] = vectors.astype(self.dtype)
         if not np.isfinite(stored).all():
             raise EmbeddingsError(
-                f"entries up to {np.abs(vectors).max():g} do not fit float16; store float32 or int8"
+                f"values up to {np.abs(vectors).max():g} are out of range for float16; store float32 or int8"
             )
         return stored
 

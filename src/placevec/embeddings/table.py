@@ -1,4 +1,4 @@
-"""The table of vectors: checked when it is made, selected from, joined to other tables, saved and loaded."""
+"""The table of vectors: validated on creation, selected from, joined to other tables, saved and loaded."""
 
 from __future__ import annotations
 
@@ -40,16 +40,28 @@ if TYPE_CHECKING:
 
 @dataclass
 class Embeddings:
-    """Vectors of places. ``len(emb)`` places; ``emb[rows]`` selects by slice, indices or mask.
+    """Vectors of places. ``len(emb)`` counts places; ``emb[rows]`` selects by slice, indices or mask.
 
     Attributes:
         place_id: (N,) distinct strings.
         vectors: (N, D) float32, finite.
-        lonlat: (N, 2) float64 degrees, lon then lat; NaN where a place has no coordinates.
+        lonlat: (N, 2) float64 degrees, lon then lat; NaN if a place has no coordinates.
         geometry: (N,) shapely geometries (lon, lat) or None; coordinates without geometry become a point.
-        names: (N,) raw OSM text or None: hostile input, show it as text only.
-        view: what was looked at, such as ``map``.
+        names: (N,) raw OSM text or None: untrusted, show it as text only.
+        view: name of the view, such as ``map``.
         provenance: model and dataset.
+
+    >>> import pandas as pd
+    >>> from placevec.embeddings import Provenance
+    >>> none = np.array([None, None], object)
+    >>> lonlat = [[24.94, 60.17], [24.95, 60.16]]
+    >>> emb = Embeddings(["station", "market"], [[1, 0, 0], [0, 1, 0]], lonlat, none, none, "map", Provenance("m", "d"))
+    >>> emb
+    Embeddings(2 places, dim=3, view='map')
+    >>> emb[[1]].place_id.tolist()
+    ['market']
+    >>> emb.join(pd.DataFrame({"place_id": ["market"], "rent": [31.0]}))[["v000", "v001", "v002"]].values.tolist()
+    [[0.0, 1.0, 0.0]]
     """
 
     place_id: Objects
@@ -77,23 +89,23 @@ class Embeddings:
 
     @property
     def dim(self) -> int:
-        """Numbers in a vector."""
+        """Length of a vector."""
         return int(self.vectors.shape[1])
 
     @property
     def views(self) -> tuple[str, ...]:
-        """The one view, as `EmbeddingsOfViews` names several."""
+        """The only view, as a tuple, for the same interface as `EmbeddingsOfViews`."""
         return (self.view,)
 
     @property
     def dims(self) -> dict[str, int]:
-        """View -> numbers in a vector."""
+        """View -> length of its vectors."""
         return {self.view: self.dim}
 
     def of(self, view: str | None = None) -> Embeddings:
-        """These vectors; UsageError where ``view`` names another view than theirs."""
+        """These vectors; UsageError if ``view`` is another view."""
         if view not in (None, self.view):
-            raise UsageError(f"there are no vectors of the view {view!r}: there are {self.view}")
+            raise UsageError(f"there are no vectors of view {view!r}: choose from {self.view}")
         return self
 
     def __getitem__(self, rows: slice | NDArray[Any] | Sequence[int]) -> Embeddings:
@@ -105,16 +117,16 @@ class Embeddings:
                 or rows.dtype.kind not in "iub"
                 or (rows.dtype == bool and len(rows) != len(self))
             ):
-                raise EmbeddingsError(f"places are selected by a slice, indices or a mask of {len(self)}")
+                raise EmbeddingsError(f"select places by a slice, indices or a mask of length {len(self)}")
         return Embeddings(
             self.place_id[rows], self.vectors[rows], self.lonlat[rows], self.geometry[rows], self.names[rows],
             self.view, self.provenance,
         )  # fmt: skip
 
     def to_geodataframe(self) -> geopandas.GeoDataFrame:
-        """One row a place: place_id, view, name, lon, lat, embedding and geometry, in EPSG:4326.
+        """One row per place: place_id, view, name, lon, lat, embedding and geometry, in EPSG:4326.
 
-        ``embedding`` is one object column of (D,) float32 arrays: ``np.stack(frame["embedding"])`` is (N, D).
+        ``embedding`` is an object column of (D,) float32 arrays: ``np.stack(frame["embedding"])`` is (N, D).
         Provenance is in ``frame.attrs["provenance"]``.
         """
         import geopandas
@@ -142,28 +154,28 @@ class Embeddings:
     ) -> pd.DataFrame:
         """``frame`` with the vectors of its rows' places as columns ``v000``, ``v001``, ...: features for other models.
 
-        A GeoDataFrame may be in any CRS and hold points or polygons; a DataFrame has ``lon`` and ``lat`` columns in
-        degrees, or ``place_id``. Rows meet places by ``place_id`` where there is that column, else by where they lie:
+        A GeoDataFrame can have any CRS, and points or polygons. A DataFrame needs ``lon`` and ``lat`` columns in
+        degrees, or ``place_id``. Rows are matched by ``place_id`` if there is such a column, otherwise by location:
 
-        - a polygon gets the mean of the vectors of all places whose centers it holds;
-        - a point, and a polygon that holds no center, gets the place whose footprint holds it (map tiles have one; the
-          points of a grid have none), else the nearest place at most ``max_distance_m`` away.
+        - a polygon gets the mean vector of all places whose centers it contains;
+        - a point, or a polygon without a center inside, gets the place whose footprint contains it (map tiles have
+          footprints, points of a grid do not), otherwise the nearest place within ``max_distance_m``.
 
         Args:
-            frame: is left as it is.
-            on: only ``place_id``, ``footprint`` or ``nearest``.
-            max_distance_m: meters; by default the median distance between neighboring places.
-            unmatched: rows without a place keep NaN (``nan``), are left out (``drop``) or an InputError (``error``).
-                A UserWarning counts them in the first two cases.
-            prefix: of the new columns.
+            frame: not modified.
+            on: match only by ``place_id``, ``footprint`` or ``nearest``.
+            max_distance_m: meters; default is the median distance between neighboring places.
+            unmatched: rows without a place keep NaN (``nan``), are removed (``drop``) or raise an InputError
+                (``error``). In the first two cases, a UserWarning counts them.
+            prefix: prefix of the new columns.
 
         Returns:
-            A frame of the same kind and index, with ``place_id`` before the vectors where a row has one place and the
-            frame has no such column. ``.attrs["join"]`` holds the numbers of rows and of unmatched rows, and
+            A frame of the same type and index. ``place_id`` comes before the vectors if each row has one place and the
+            frame lacks that column. ``.attrs["join"]`` holds the numbers of rows and of unmatched rows, and
             ``farthest_m``.
 
         Raises:
-            InputError: nothing to join by, no row with a place, columns of those names already there.
+            InputError: nothing to join by, no row with a place, or columns of those names already exist.
         """
         from placevec.embeddings.matching import match, with_vectors
 
@@ -173,13 +185,13 @@ class Embeddings:
         return with_vectors(frame, matches, self.vectors, self.place_id, unmatched=unmatched, prefix=prefix)
 
     def save(self, path: str | PathLike[str], dtype: StoredType = "float32") -> None:
-        """Write GeoParquet, whole or not at all.
+        """Write GeoParquet atomically.
 
-        ``float16`` halves the file at about three digits; ``int8`` quarters it, with an error of at most
-        half of ``max |vector| / 127`` an entry.
+        ``float16`` halves the file and keeps about three digits; ``int8`` quarters it, with an error per value of at
+        most half of ``max |vector| / 127``.
         """
         if dtype not in STORED:
-            raise EmbeddingsError(f"vectors are stored as float32, float16 or int8, not {dtype!r}")
+            raise EmbeddingsError(f"vectors are stored as float32, float16 or int8; got {dtype!r}")
         stored, scale = quantized(self.vectors, dtype)
         columns = columns_of(self, stored, dtype)
         split = ["embedding.list.element"] if dtype != "int8" else []
@@ -193,30 +205,30 @@ class Embeddings:
 
     @classmethod
     def load(cls, path: str | PathLike[str]) -> Embeddings:
-        """Read and validate a file of one view; `placevec.embeddings.load` reads any.
+        """Read and validate a file with one view; `placevec.embeddings.load` reads any.
 
         Raises:
-            EmbeddingsError: in one line, when there is no such file, it is no Parquet table of vectors,
-                holds vectors that are not finite or places twice, or its metadata makes no sense.
+            EmbeddingsError: in one line, if the file does not exist, is not a Parquet table of vectors, has vectors
+                that are not finite or duplicate places, or its metadata is invalid.
         """
         try:
             table, metadata = read_geoparquet(path, "table of embeddings")
             views, provenance = read_views(metadata)
             if len(views) > 1:
                 names = ", ".join(view.name for view in views)
-                raise EmbeddingsError(f"it holds vectors of several views ({names}): choose one with --view")
+                raise EmbeddingsError(f"it has vectors of several views ({names}): choose one with --view")
             return load_columns(table, views[0], provenance)
         except InputError as error:
             raise EmbeddingsError(str(error)) from error
         except EmbeddingsError as error:
-            raise EmbeddingsError(f"{path} is not a table of embeddings that can be used: {error}") from error
+            raise EmbeddingsError(f"{path} is not a valid table of embeddings: {error}") from error
 
 
 def load_columns(table: pa.Table, view: ViewColumn, provenance: Provenance) -> Embeddings:
-    """The vectors of one view out of the rows of a file; EmbeddingsError for missing or damaged columns."""
+    """The vectors of one view from the rows of a file; EmbeddingsError for missing or damaged columns."""
     missing = {"place_id", "lon", "lat", "name", "embedding"} - set(table.column_names)
     if missing:
-        raise EmbeddingsError(f"it lacks the columns {', '.join(sorted(missing))}")
+        raise EmbeddingsError(f"columns are missing: {', '.join(sorted(missing))}")
     return Embeddings(
         read_texts(table, "place_id"),
         read_vectors(table, view.scale, view.dim),
@@ -229,7 +241,7 @@ def load_columns(table: pa.Table, view: ViewColumn, provenance: Provenance) -> E
 
 
 def columns_of(table: Embeddings, stored: NDArray[Any], dtype: StoredType) -> dict[str, pa.Array]:
-    """The columns of a file for the vectors of one view, but for the geometry; ``stored`` is (N, D) of ``dtype``."""
+    """The columns of a file for the vectors of one view, without the geometry; ``stored`` is (N, D) of ``dtype``."""
     values = pa.array(stored.reshape(-1), STORED[dtype])
     return {
         "place_id": pa.array(list(table.place_id), pa.string()),
@@ -242,13 +254,20 @@ def columns_of(table: Embeddings, stored: NDArray[Any], dtype: StoredType) -> di
 
 
 def concat(tables: Sequence[Embeddings]) -> Embeddings:
-    """All places of several tables, one after the other.
+    """All places of several tables, concatenated.
 
     Raises:
-        EmbeddingsError: nothing to join, vectors of two models or views (both are named), a place twice.
+        EmbeddingsError: no tables, vectors of two models or views (both are named), or a duplicate place.
+
+    >>> from placevec.embeddings import Provenance
+    >>> def table(place: str) -> Embeddings:
+    ...     none = np.array([None], object)
+    ...     return Embeddings([place], [[1.0, 0.0]], [[24.9, 60.2]], none, none, "map", Provenance("m", "d"))
+    >>> concat([table("a"), table("b")]).place_id.tolist()
+    ['a', 'b']
     """
     if not tables:
-        raise EmbeddingsError("there is no table of embeddings to join")
+        raise EmbeddingsError("there are no tables to concatenate")
     first = tables[0]
     for other in tables[1:]:
         ours, theirs = first.provenance.model_hash, other.provenance.model_hash
@@ -276,14 +295,16 @@ def _shown(text: object) -> str:
 
 
 def _check(emb: Embeddings) -> None:
-    """EmbeddingsError unless shapes agree, vectors are finite and every place_id is a text of its own."""
+    """EmbeddingsError unless shapes agree, vectors are finite and every place_id is a unique string."""
     count = len(emb.place_id)
     if emb.vectors.ndim != 2 or not 1 <= emb.vectors.shape[1] <= MAX_DIM:
-        raise EmbeddingsError(f"vectors must be (places, 1 to {MAX_DIM} numbers); got {emb.vectors.shape}")
+        raise EmbeddingsError(
+            f"vectors must have the shape (places, 1 to {MAX_DIM} numbers); got {emb.vectors.shape}"
+        )
     shapes = (len(emb.vectors), emb.lonlat.shape, len(emb.geometry), len(emb.names))
     if shapes != (count, (count, 2), count, count):
         raise EmbeddingsError(
-            f"columns disagree: {count} place_ids, but {shapes} vectors, lonlat, geometry, names"
+            f"columns differ in length: {count} place_ids, but {shapes} vectors, lonlat, geometry, names"
         )
     seen: set[str] = set()
     for row, name in enumerate(emb.place_id):
@@ -296,7 +317,7 @@ def _check(emb: Embeddings) -> None:
     if not finite.all():
         row = int(np.flatnonzero(~finite)[0])
         raise EmbeddingsError(
-            f"{int((~finite).sum())} of {count} vectors hold values that are not finite, "
+            f"{int((~finite).sum())} of {count} vectors have values that are not finite, "
             f"the first at place {_shown(emb.place_id[row])}"
         )
     known = ~np.isnan(emb.lonlat).all(axis=1)

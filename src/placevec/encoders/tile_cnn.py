@@ -249,7 +249,11 @@ def whole(name: str, value: int, least: int, most: int) -> int:
 
 
 def checked(batch: Tensor, channels: int) -> Tensor:
-    """``batch`` if it is (N, channels, H, W) uint8; otherwise ModelError."""
+    """``batch`` if it is (N, channels, H, W) uint8; otherwise ModelError.
+
+    >>> checked(torch.zeros(2, 3, 64, 64, dtype=torch.uint8), 3).shape
+    torch.Size([2, 3, 64, 64])
+    """
     if batch.dtype != torch.uint8:
         raise ModelError(f"tiles must be uint8, 0 to 255 (the network scales them); got {batch.dtype}")
     if batch.dim() != 4 or batch.shape[1] != channels:

@@ -58,6 +58,11 @@ def unwrapped(shapes: Objects) -> Objects:
 
     Args:
         shapes: (N,) shapely geometries of lon, lat degrees, or None.
+
+    >>> import shapely
+    >>> jump = shapely.Polygon([(179, -17), (-179, -17), (-179, -16), (179, -16)])
+    >>> unwrapped(np.array([jump]))[0].bounds
+    (179.0, -17.0, 181.0, -16.0)
     """
     return _each(shapes, _unwrap)
 
@@ -74,7 +79,13 @@ def wrapped(shapes: Objects) -> Objects:
 
 
 def points_within(shapes: Objects) -> Floats:
-    """(N, 2) lon, lat of a point in each shape, longitudes from -180 to 180; NaN where there is none."""
+    """(N, 2) lon, lat of a point in each shape, longitudes from -180 to 180; NaN where there is none.
+
+    >>> import shapely
+    >>> fiji = shapely.Polygon([(179, -17), (-177, -17), (-177, -16), (179, -16)])
+    >>> points_within(np.array([fiji])).tolist()
+    [[-179.0, -16.5]]
+    """
     import shapely
 
     inside = shapely.point_on_surface(unwrapped(shapes))

@@ -102,6 +102,13 @@ def read_geojson(path: str | PathLike[str]) -> FeatureCollection:
 
     Raises:
         SourceError: the file does not exist, too large, not GeoJSON; the message names the feature or the record.
+
+    >>> import tempfile
+    >>> file = Path(tempfile.mkdtemp()) / "stops.geojson"
+    >>> write_geojson(file, np.array([[24.94, 60.17]]), [{"name": "Rautatientori"}], {"attribution": "HSL"})
+    >>> stops = read_geojson(file)
+    >>> stops.features[0].geometry["coordinates"], stops.features[0].properties
+    ([24.94, 60.17], {'name': 'Rautatientori'})
     """
     path = check_regular(Path(path), "GeoJSON")
     size = path.stat().st_size
@@ -228,6 +235,12 @@ def write_geojson(
             (RFC 7946, section 6.1).
 
     Text is written unescaped, except lone surrogates, which are not valid UTF-8 and become JSON escapes.
+
+    >>> import tempfile
+    >>> file = Path(tempfile.mkdtemp()) / "stops.geojson"
+    >>> write_geojson(file, np.array([[24.94, 60.17]]), [{"name": "Rautatientori"}], {"attribution": "HSL"})
+    >>> json.loads(file.read_text())["attribution"]
+    'HSL'
     """
     opening = "".join(f",\n{json.dumps(key)}: {_text(value)}" for key, value in members.items())
     with (

@@ -41,7 +41,11 @@ def _geo_metadata(geometry: np.ndarray[Any, Any]) -> dict[str, Any]:
 
 
 def wkb_points(lon: Floats, lat: Floats) -> pa.Array:
-    """(N,) WKB points, null without coordinates; encoded in bulk, ten times faster than one shapely object per point."""
+    """(N,) WKB points, null without coordinates; encoded in bulk, ten times faster than one shapely object per point.
+
+    >>> wkb_points(np.array([24.9, np.nan]), np.array([60.2, np.nan])).is_valid().tolist()
+    [True, False]
+    """
     kind = np.dtype([("order", "u1"), ("kind", "<u4"), ("lon", "<f8"), ("lat", "<f8")])
     points = np.empty(len(lon), kind)
     points["order"], points["kind"], points["lon"], points["lat"] = 1, 1, lon, lat
@@ -75,6 +79,15 @@ def write_geoparquet(
     """Atomically write columns and an object array of shapely geometries (lon, lat degrees; None allowed).
 
     ``metadata`` entries are stored as JSON under their names in the file's key-value metadata.
+
+    >>> import shapely, tempfile
+    >>> from pathlib import Path
+    >>> file = Path(tempfile.mkdtemp()) / "places.parquet"
+    >>> points = np.array([shapely.Point(24.9, 60.2)], object)
+    >>> write_geoparquet(file, {"name": pa.array(["Helsinki"])}, points, metadata={"attribution": "OSM"})
+    >>> table, metadata = read_geoparquet(file)
+    >>> table.column_names, metadata["attribution"]
+    (['name', 'geometry'], 'OSM')
     """
     import shapely
 
@@ -171,6 +184,11 @@ def geometry_of(table: pa.Table) -> np.ndarray[Any, Any]:
 
     Raises:
         SourceError: the column is not WKB.
+
+    >>> import shapely
+    >>> shape = shapely.Point(24.9, 60.2)
+    >>> geometry_of(pa.table({"geometry": pa.array([shape.wkb, None], pa.binary())})).tolist()
+    [<POINT (24.9 60.2)>, None]
     """
     import shapely
 

@@ -54,13 +54,22 @@ def transformer(system: Any) -> Any:
 
 
 def is_projected(system: Any) -> bool:
-    """Whether a system counts in meters or feet rather than in degrees."""
+    """Whether a system counts in meters or feet rather than in degrees.
+
+    >>> is_projected("EPSG:3067"), is_projected("EPSG:4326"), is_projected(None)
+    (True, False, False)
+    """
     change = transformer(system)
     return change is not None and not change.source_crs.is_geographic
 
 
 def to_degrees(x: Floats, y: Floats, system: Any) -> tuple[Floats, Floats]:
-    """Easting and northing of a system as lon, lat; not finite where it does not reach."""
+    """Easting and northing of a system as lon, lat; not finite where it does not reach.
+
+    >>> lon, lat = to_degrees(np.array([385_700.0]), np.array([6_672_000.0]), "EPSG:3067")
+    >>> lon.round(2).tolist(), lat.round(2).tolist()
+    ([24.94], [60.17])
+    """
     change = transformer(system)
     if change is None:
         return x, y
@@ -69,7 +78,13 @@ def to_degrees(x: Floats, y: Floats, system: Any) -> tuple[Floats, Floats]:
 
 
 def shapes_to_degrees(shapes: Objects, system: Any) -> Objects:
-    """(N,) shapely geometries of a system as lon, lat; their vertices are not finite where it does not reach."""
+    """(N,) shapely geometries of a system as lon, lat; their vertices are not finite where it does not reach.
+
+    >>> import shapely
+    >>> (point,) = shapes_to_degrees(np.array([shapely.Point(385_700, 6_672_000)]), 3067)
+    >>> round(point.x, 2), round(point.y, 2)
+    (24.94, 60.17)
+    """
     import shapely
 
     if transformer(system) is None:

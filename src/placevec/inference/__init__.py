@@ -1,5 +1,5 @@
-"""Where a model expects what: its answers over a grid of places, or at points, without a picture.
+"""Maps of a model's predictions: over a grid of cells, or at points, without images.
 
-``asking`` picks classes of a model with a head; ``grid`` lays places over an area; ``raster`` writes a GeoTIFF row by
-row; ``table`` writes answers at points.
+``query`` selects classes of a model with a head; ``grid`` divides an area into cells; ``raster`` writes a GeoTIFF row
+by row; ``table`` writes predictions at points.
 """

@@ -1,4 +1,4 @@
-"""Embedding a dataset part by part: each is kept when it is done, so that a killed call goes on where it was."""
+"""Embeds a dataset in parts. Finished parts are kept, so that a killed call can continue."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from placevec.io.progress import Progress
 from placevec.models.model import Model
 
 EMBED_PART = 4096
-"""Places in a part."""
+"""Places per part."""
 
 
 def embed_in_parts(
@@ -33,8 +33,8 @@ def embed_in_parts(
 ) -> dict[str, NDArray[np.float32]]:
     """View -> (N, dim) vectors of the places at ``rows``, `EMBED_PART` at a time; see `Model.encode`.
 
-    Parts that already lie in ``work`` are kept when they were made by the same model from the same dataset in batches
-    of the same size, else removed; with ``work`` None nothing is written. The caller removes ``work`` when done.
+    Parts already in ``work`` are reused if they come from the same model, dataset and batch size; otherwise they are
+    removed. With ``work`` None nothing is written. The caller removes ``work`` in the end.
     """
     if work is None:
         with progress.task("Embedding", total=len(rows)) as advance:
@@ -59,7 +59,9 @@ def embed_in_parts(
             else:
                 found = model.encode(dataset, part, views=views, batch_size=batch_size, advance=advance)
                 vectors = np.concatenate([found[name] for name in dims], axis=1)
-                content = io.BytesIO()  # writing to a file itself, numpy forgets why the disk took no more
+                content = (
+                    io.BytesIO()
+                )  # when numpy writes to a file directly, it loses the reason for a full disk
                 np.save(content, vectors, allow_pickle=False)
                 atomic.write_bytes(file, content.getvalue())
             parts.append(vectors)
@@ -69,7 +71,7 @@ def embed_in_parts(
 
 
 def _stamped(stamp: Path) -> Any:
-    """What the parts beside ``stamp`` were made from; None when that is not known."""
+    """What the parts next to ``stamp`` were made from; None if unknown."""
     try:
         return json.loads(stamp.read_text("utf-8"))
     except (OSError, ValueError, RecursionError):
@@ -77,7 +79,7 @@ def _stamped(stamp: Path) -> Any:
 
 
 def _finished_part(file: Path, shape: tuple[int, int]) -> NDArray[np.float32] | None:
-    """The vectors in a part's file; None when it is not there or is no such part (a pickle is never opened)."""
+    """The vectors in a part's file; None if it is missing or invalid (a pickle is never opened)."""
     try:
         vectors = np.load(file, allow_pickle=False)
     except (OSError, ValueError, EOFError):

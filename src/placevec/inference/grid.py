@@ -1,4 +1,4 @@
-"""Places laid over an area: cells of equal degrees, row by row from the north."""
+"""Grid cells over an area, of equal size in degrees, row by row from the north."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from placevec.geo import Area, Floats
 
 WORLD = Area(-180.0, -90.0, 180.0, 90.0)
 MAX_CELLS = 4_000_000_000
-"""The world at 0.0045 degrees, 500 m: 16 GB of numbers."""
+"""The whole Earth at 0.0045 degrees (500 m): 16 GB of numbers."""
 
 
 @dataclass(frozen=True)
 class Grid:
-    """Cells over a box of degrees; an answer stands for the middle of its cell.
+    """Cells over a box of degrees; a prediction is made at the center of its cell.
 
     Attributes:
-        area: the box; where it crosses the antimeridian, columns go on beyond 180 degrees.
+        area: the box; if it crosses the antimeridian, columns continue beyond 180 degrees.
         width, height: columns and rows.
 
     >>> grid = Grid.of(Area(-180.0, -90.0, 180.0, 90.0), 60.0)
@@ -34,38 +34,38 @@ class Grid:
 
     @classmethod
     def of(cls, area: Area, resolution: float) -> Grid:
-        """Cells of about ``resolution`` degrees, a whole number of them each way.
+        """Cells of about ``resolution`` degrees, an integer number in each direction.
 
         Raises:
-            UsageError: a resolution that is none, or more cells than `MAX_CELLS`.
+            UsageError: an invalid resolution, or more than `MAX_CELLS` cells.
         """
         if not (math.isfinite(resolution) and resolution > 0):
-            raise UsageError(f"--resolution is degrees a cell, more than 0; got {resolution:g}")
+            raise UsageError(f"--resolution must be more than 0 degrees per cell; got {resolution:g}")
         wide, high = (max(1.0, extent / resolution) for extent in (span(area), area.north - area.south))
         if wide * high > MAX_CELLS:
             raise UsageError(
-                f"{resolution:g} degrees a cell are {wide * high:,.0f} cells, and at most {MAX_CELLS:,} can be"
-                " written: take a larger --resolution or a smaller --bbox"
+                f"{resolution:g} degrees per cell give {wide * high:,.0f} cells, but at most {MAX_CELLS:,} can be"
+                " written: choose a larger --resolution or a smaller --bbox"
             )
         return cls(area, round(wide), round(high))
 
     @property
     def cell(self) -> tuple[float, float]:
-        """Degrees of longitude and of latitude of a cell."""
+        """Width and height of a cell in degrees of longitude and latitude."""
         return span(self.area) / self.width, (self.area.north - self.area.south) / self.height
 
     def lon(self) -> Floats:
-        """(width,) longitudes of the middles, ascending, beyond 180 where the box crosses the antimeridian."""
+        """(width,) longitudes of the centers, ascending, beyond 180 if the box crosses the antimeridian."""
         middles = self.area.west + (np.arange(self.width) + 0.5) * self.cell[0]
         return middles.astype(np.float64)
 
     def lat(self, start: int, stop: int) -> Floats:
-        """Latitudes of the middles of rows, from the north down."""
+        """Latitudes of the centers of rows, from north to south."""
         middles = self.area.north - (np.arange(start, stop) + 0.5) * self.cell[1]
         return middles.astype(np.float64)
 
     def rows(self, start: int, stop: int) -> Floats:
-        """((stop - start) * width, 2) lon, lat of the cells of some rows, row by row."""
+        """((stop - start) * width, 2) lon, lat of the cells in a range of rows, row by row."""
         lon, lat = np.meshgrid(self.lon(), self.lat(start, stop))
         return np.stack((lon.ravel(), lat.ravel()), axis=1)
 

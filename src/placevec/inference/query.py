@@ -1,4 +1,4 @@
-"""What is asked of a model: some of its classes, or its number, at points."""
+"""Queries to a model: some of its classes, or its number, at points."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from placevec.models.heads import Head, HeadKind
 from placevec.models.model import Model
 
 MAX_QUERIED_CLASSES = 64
-"""Classes that can be asked for at once: bands of a raster, panels of a picture."""
+"""Maximum classes per query: bands of a raster, panels of a figure."""
 _MAX_NUMBERS = 2**24
-"""Answers that are held at once: points times all classes."""
+"""Maximum predictions in memory: points times all classes."""
 _MAX_COMPARED = 20_000
 NUMBER = "number"
-"""What the answer of a model of numbers is called whose training record does not name its label."""
+"""Name of a predicted number if the training record does not name its label."""
 
 
 @dataclass(frozen=True)
@@ -30,10 +30,10 @@ class Question:
     """Classes of a model, or its number.
 
     Attributes:
-        model: with a head, restricted to what is asked where that saves work.
-        names: of the answers, in order: classes, or the label's name for a number.
+        model: with a head, restricted to the queried classes if that saves work.
+        names: names of the predictions, in order: classes, or the label's name for a number.
         kind: of the head: ``presence``, ``classes`` or ``number``.
-        year: share of the year passed that is asked about, of models that know seasons.
+        year: fraction of the year to predict for, for models with seasons.
     """
 
     model: Model
@@ -43,10 +43,10 @@ class Question:
     year: float | None = None
 
     def answers(self, lonlat: Floats) -> NDArray[np.float32]:
-        """(N, len(names)) float32 at (N, 2) degrees lon, lat; longitudes may lie anywhere. Memory grows with N alone.
+        """(N, len(names)) float32 at (N, 2) degrees lon, lat; any longitude is allowed. Memory grows with N only.
 
         Raises:
-            InputError: a latitude beyond a pole, or a year missing or unasked for.
+            InputError: a latitude beyond a pole, or a missing or unexpected year.
         """
         assert self.model.head is not None
         at_once = max(256, _MAX_NUMBERS // self.model.head.outputs)
@@ -59,29 +59,39 @@ class Question:
 
 
 def ask(model: Model, classes: Sequence[str] = (), *, year: float | None = None) -> Question:
-    """A question about ``classes`` of a model, in that order; of a model of numbers, about its number.
+    """Query ``classes`` of a model, in that order, or its number if it predicts a number.
 
     Raises:
         ModelError: the model has no head, or reads more than coordinates.
-        UsageError: no class of that name (near ones are told), the same twice, too many; classes of a model of numbers,
-            or none of one with classes; a share of the year that is none.
+        UsageError: an unknown class (similar ones are suggested), a duplicate, or too many; classes for a model of
+            numbers, or none for a model of classes; an invalid fraction of the year.
+
+    >>> from placevec import encoders
+    >>> from placevec.core import ViewSpec
+    >>> from placevec.models.reading import Reading
+    >>> reads = {"coordinates": Reading("location", ViewSpec("coordinates", "coordinates"))}
+    >>> heads = {"coordinates": Head(8, "classes", ["elm", "oak"])}
+    >>> model = Model({"location": encoders.location("sphereC", dim=8, scales=4)}, reads, heads=heads)
+    >>> question = ask(model, ["oak"])
+    >>> question.names, question.answers(np.array([[24.94, 60.17]])).shape
+    (('oak',), (1, 1))
     """
     head = answering(model)
     check_year(model, year)
     if head.kind == "number":
         if classes:
-            raise UsageError("this model answers with a number and knows no classes: leave out --class")
+            raise UsageError("this model predicts a number and has no classes: remove --class")
         return Question(model, (_label_of(model),), head.kind, (0,), year)
     if not classes:
         raise UsageError(
-            f"name what is asked for with --class: one of the {len(head.classes):,} classes, such as"
+            f"choose one of the {len(head.classes):,} classes with --class, such as"
             f" {_quoted(head.classes[:3])}"
         )
     columns = tuple(_column(head, name) for name in classes)
     if len(set(columns)) < len(columns) or len(columns) > MAX_QUERIED_CLASSES:
-        raise UsageError(f"name each class once, at most {MAX_QUERIED_CLASSES} of them with --class")
+        raise UsageError(f"--class takes each class once, and at most {MAX_QUERIED_CLASSES} classes")
     names = tuple(head.classes[column] for column in columns)
-    if head.kind == "presence":  # classes do not know of each other: only these are worked out
+    if head.kind == "presence":  # classes are independent: only these are computed
         return Question(
             replace(model, heads={next(iter(model.heads)): _only(head, columns)}),
             names,
@@ -93,28 +103,31 @@ def ask(model: Model, classes: Sequence[str] = (), *, year: float | None = None)
 
 
 def check_year(model: Model, year: float | None) -> None:
-    """UsageError for a share of the year that is none, or that a model trained with dates lacks."""
+    """UsageError for an invalid fraction of the year, or a missing one for a model trained with dates.
+
+    >>> check_year(Model({}, {}), None)
+    """
     if year is not None and not 0 <= year <= 1:
-        raise UsageError(f"--year is the share of the year passed, 0 to 1; got {year:g}")
+        raise UsageError(f"--year must be a fraction of the year, 0 to 1; got {year:g}")
     if year is None and any(getattr(module, "seasons", 0) for module in model.modules.values()):
         raise UsageError(
-            "this model was trained with dates: say with --year which share of the year has passed, 0 to 1"
+            "this model was trained with dates: set the fraction of the year with --year, 0 to 1"
         )
 
 
 def answering(model: Model) -> Head:
-    """The head of a model that reads nothing but coordinates.
+    """The head of a model that reads only coordinates.
 
     Raises:
-        ModelError: there is no head, or it reads more.
+        ModelError: there is no head, or the model reads other views.
     """
     if model.head is None:
         raise ModelError(
-            "this model has no head: it was trained without labels and gives vectors only (placevec embed)"
+            "this model has no head, because it was trained without labels: use placevec embed for its vectors"
         )
     if not model.bare:
         raise ModelError(
-            f"this model reads {', '.join(model.specs)}: a map needs one that reads bare coordinates"
+            f"this model reads {', '.join(model.specs)}: a map of predictions needs a model that reads only coordinates"
         )
     return model.head
 
@@ -122,7 +135,7 @@ def answering(model: Model) -> Head:
 def first_answers(
     model: Model, lonlat: Floats, years: Floats | None = None
 ) -> NDArray[np.int64] | NDArray[np.float32]:
-    """(N,) number of the most likely class at (N, 2) degrees, or the number that is expected."""
+    """(N,) index of the most likely class at (N, 2) degrees, or the predicted number."""
     head = answering(model)
     at_once = max(256, _MAX_NUMBERS // head.outputs)
     parts = []
@@ -134,7 +147,7 @@ def first_answers(
 
 
 def split_names(model: Model, texts: Sequence[str]) -> list[str]:
-    """Class names as typed: each text one class, or several between commas where no class is called so.
+    """Class names as typed: each text is one class, or several separated by commas if no class has that name.
 
     >>> split_names(Model({}, {}, heads={"coordinates": Head(2, "presence", ["a", "b", "c, d"])}), ["a,b", "c, d"])
     ['a', 'b', 'c, d']
@@ -147,7 +160,7 @@ def split_names(model: Model, texts: Sequence[str]) -> list[str]:
 
 
 def wrapped(lonlat: Floats) -> Floats:
-    """The same places with longitudes from -180 to 180.
+    """The same points with longitudes from -180 to 180.
 
     >>> wrapped(np.array([[190.0, 5.0], [180.0, 0.0]])).tolist()
     [[-170.0, 5.0], [180.0, 0.0]]
@@ -160,7 +173,7 @@ def wrapped(lonlat: Floats) -> Floats:
 
 
 def _label_of(model: Model) -> str:
-    """What the number is called: the column it was learned from, where the training record says it."""
+    """Name of the number: the column that it was learned from, if the training record has it."""
     label = model.training.get("label")
     return label if isinstance(label, str) and label.strip() else NUMBER
 
@@ -172,11 +185,11 @@ def _column(head: Head, name: str) -> int:
     if len(alike) == 1:
         return alike[0]
     near = difflib.get_close_matches(name, head.classes[:_MAX_COMPARED], n=3, cutoff=0.5)
-    hint = f"did you mean {_quoted(near)}?" if near else f"there are {_quoted(head.classes[:5])}"
+    hint = f"did you mean {_quoted(near)}?" if near else f"its classes are {_quoted(head.classes[:5])}"
     more = f" and {len(head.classes) - 5:,} more" if not near and len(head.classes) > 5 else ""
     if any("," in known for known in near):
-        more = " A name with a comma takes a --class of its own: repeat the option"
-    raise UsageError(f"the model knows no class {_quoted([name])}; {hint}{more}")
+        more = " Pass a name that contains a comma in a --class option of its own"
+    raise UsageError(f"the model has no class {_quoted([name])}; {hint}{more}")
 
 
 def _quoted(names: Sequence[str]) -> str:
@@ -184,7 +197,7 @@ def _quoted(names: Sequence[str]) -> str:
 
 
 def _only(head: Head, columns: Sequence[int]) -> Head:
-    """A head of some of the classes, with their weights."""
+    """A head with a subset of the classes and their weights."""
     few = Head(
         head.dim, head.kind, [head.classes[column] for column in columns], bias=head.linear.bias is not None
     )

@@ -1,4 +1,4 @@
-"""A GeoTIFF of a model's answers: one band a class, in strips of tiles, so that memory does not grow with it."""
+"""Writes a GeoTIFF of a model's predictions: one band per class, in strips of tiles, in constant memory."""
 
 from __future__ import annotations
 
@@ -22,24 +22,24 @@ if TYPE_CHECKING:
     from shapely.geometry.base import BaseGeometry
 
 TILE = 256
-"""Side of a tile, and rows that are worked out at once."""
+"""Side of a tile, and rows computed at once."""
 _LONGEST_TAG = 1000
 _CACHE_MB = 64
-"""What GDAL may keep of tiles; by default it takes a twentieth of the memory."""
+"""GDAL's cache for tiles; by default it takes a twentieth of the memory."""
 _OVERVIEW = 512
-"""Overviews are added until the smallest has no side longer than this."""
+"""Overviews are added until the longest side of the smallest one is at most this."""
 
 
 @dataclass(frozen=True)
 class RasterReport:
-    """What was written.
+    """Summary of the raster that was written.
 
     Attributes:
         path: the GeoTIFF.
-        bands: what each band is, in order.
+        bands: the names of the bands, in order.
         width, height: columns and rows of cells.
-        lowest, highest: of all answers; NaN where there are none.
-        size_bytes: of the file.
+        lowest, highest: range of all predictions; NaN if there are none.
+        size_bytes: size of the file.
     """
 
     path: Path
@@ -52,7 +52,7 @@ class RasterReport:
 
     @property
     def summary(self) -> str:
-        """One line for people."""
+        """One line for the console."""
         return (
             f"{self.width:,} x {self.height:,} cells, {self.size_bytes / 1e6:.1f} MB, values from {self.lowest:.4g} to "
             f"{self.highest:.4g}: {', '.join(self.bands)}"
@@ -67,16 +67,16 @@ def write_raster(
     land: BaseGeometry | None = None,
     progress: Progress = SILENT,
 ) -> RasterReport:
-    """Write the answers over a grid, float32 in EPSG:4326, in compressed tiles with overviews; whole or not at all.
+    """Write predictions over a grid, float32 in EPSG:4326, in compressed tiles with overviews, atomically.
 
-    Strips that are done are kept in a folder beside it: the same call after a kill does not work them out again.
+    Finished strips are kept in a folder next to the file: after a kill, the same call reuses them.
 
     Args:
         question: classes or the number of a model; each becomes a band.
-        grid: where.
+        grid: cells to predict.
         path: the file.
-        land: cells whose middle lies outside of it have no value (NaN).
-        progress: where to report; that it goes on is said there too.
+        land: cells with a center outside it have no value (NaN).
+        progress: receives progress reports, including that a killed call continues.
     """
     import rasterio
     from rasterio.enums import Resampling
@@ -84,7 +84,9 @@ def write_raster(
     lowest, highest = np.inf, -np.inf
     kept = KeptStrips(path, question, grid, land) if grid.height > TILE else None
     if kept is not None and kept.count:
-        progress.say(f"Note: goes on: {kept.count} of {-(-grid.height // TILE)} strips were done")
+        progress.say(
+            f"Note: continuing: {kept.count} of {-(-grid.height // TILE)} strips were finished before"
+        )
     with replacing(path) as temporary, rasterio.Env(GDAL_CACHEMAX=_CACHE_MB):
         with rasterio.open(temporary, "w", **_profile(question, grid)) as file:
             file.update_tags(**_tags(question))
@@ -116,9 +118,9 @@ def strips(
     progress: Progress = SILENT,
     kept: KeptStrips | None = None,
 ) -> Iterator[tuple[int, NDArray[np.float32]]]:
-    """(first row, (bands, rows, width) float32 answers) of each strip of `TILE` rows, from the north.
+    """(first row, (bands, rows, width) float32 predictions) of each strip of `TILE` rows, from the north.
 
-    Those that are ``kept`` are taken from there, and others put there.
+    Finished strips are read from ``kept``, and new ones added to it.
     """
     with progress.task("Predicting", total=grid.width * grid.height) as advance:
         for start in range(0, grid.height, TILE):
@@ -136,7 +138,7 @@ def strips(
 
 
 def tag(text: str) -> str:
-    """One line that a tag of a TIFF can hold, whatever is in a name.
+    """A single line that a TIFF tag can hold, whatever the name contains.
 
     >>> tag("a\\x00b\\nc")
     'a b c'
@@ -145,7 +147,7 @@ def tag(text: str) -> str:
 
 
 def _on_land(grid: Grid, start: int, stop: int, land: BaseGeometry) -> NDArray[np.int64]:
-    """Positions of the cells of some rows whose middle lies on land."""
+    """Positions of the cells in a range of rows whose center lies on land."""
     from rasterio.features import geometry_mask
     from rasterio.transform import from_origin
     from shapely.affinity import translate
@@ -173,8 +175,8 @@ def _profile(question: Question, grid: Grid) -> dict[str, Any]:
 def _tags(question: Question) -> dict[str, str]:
     training = question.model.training
     told = {
-        "presence": "probability that the class is there, each class by itself",
-        "classes": "probability of the class among all",
+        "presence": "probability that the class is present, independent of other classes",
+        "classes": "probability of the class, over all classes",
         "number": "number, in the unit of the label",
     }
     tags = {

@@ -1,4 +1,4 @@
-"""Strips of a raster kept as they are done, so that a killed `predict` goes on where it was."""
+"""Keeps finished strips of a raster, so that a killed `predict` can continue."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ _STAMP = "inputs.json"
 
 
 class KeptStrips:
-    """A folder beside a raster with the strips that are done; of another question, grid or land they are removed.
+    """A folder with the finished strips of a raster. Strips of another query, grid or land are removed.
 
     Args:
-        path: of the raster.
-        question: what is asked.
-        grid: where.
-        land: outside of which nothing is.
+        path: path of the raster.
+        question: the query.
+        grid: the cells.
+        land: area outside which there are no values.
     """
 
     def __init__(self, path: Path, question: Question, grid: Grid, land: BaseGeometry | None) -> None:
@@ -46,7 +46,7 @@ class KeptStrips:
             atomic.write_json(stamp, fingerprint)
 
     def get(self, start: int, shape: tuple[int, int]) -> NDArray[np.float32] | None:
-        """The strip that begins at a row; None when it is not there or is none (a pickle is never opened)."""
+        """The strip that begins at a row; None if it is missing or invalid (a pickle is never opened)."""
         try:
             values = np.load(self._file(start), allow_pickle=False)
         except (OSError, ValueError, EOFError):
@@ -56,17 +56,17 @@ class KeptStrips:
 
     @property
     def count(self) -> int:
-        """Strips that are there."""
+        """Number of finished strips."""
         return sum(1 for _ in self.folder.glob("rows-*.npy"))
 
     def put(self, start: int, values: NDArray[np.float32]) -> None:
-        """Keep a strip; whole or not at all."""
+        """Keep a strip, atomically."""
         content = io.BytesIO()
         np.save(content, values, allow_pickle=False)
         atomic.write_bytes(self._file(start), content.getvalue())
 
     def remove(self) -> None:
-        """The raster is written."""
+        """Remove the folder once the raster is written."""
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def _file(self, start: int) -> Path:

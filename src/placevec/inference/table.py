@@ -1,4 +1,4 @@
-"""A table of a model's answers at points, read and written a batch at a time."""
+"""Writes a table of a model's predictions at points, in batches."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ _MAX_NUMBERS = 2**24
 
 @dataclass(frozen=True)
 class TableReport:
-    """What was written.
+    """Summary of the table that was written.
 
     Attributes:
         path: the GeoParquet file.
-        rows: points, as many as the table read has.
-        without: of them without coordinates; they have no answer.
-        columns: what is told of each point.
+        rows: number of points, the same as in the input table.
+        without: number of points without coordinates, which have no prediction.
+        columns: the columns for each point.
     """
 
     path: Path
@@ -40,7 +40,7 @@ class TableReport:
 
     @property
     def summary(self) -> str:
-        """One line for people."""
+        """One line for the console."""
         missing = f", {self.without:,} of them without coordinates" if self.without else ""
         return f"{self.rows:,} points{missing}: {', '.join(self.columns[3:-1])}"
 
@@ -49,21 +49,21 @@ def write_table(
     model: Model, points: PointTable, path: Path, *, question: Question | None = None, year: float | None = None,
     progress: Progress = SILENT,
 ) -> TableReport:  # fmt: skip
-    """Write GeoParquet of a row a point in the order of ``points``, whole or not at all.
+    """Write GeoParquet with one row per point, in the order of ``points``, atomically.
 
-    Columns: ``place_id``, ``lon``, ``lat``; of a model of numbers ``prediction``; else ``prediction``, the most likely
-    class, and its ``probability``, and ``probability: NAME`` for each class asked for; ``geometry``.
+    Columns: ``place_id``, ``lon``, ``lat``; for a model of numbers ``prediction``; otherwise ``prediction``, the most
+    likely class, its ``probability``, and ``probability: NAME`` for each queried class; ``geometry``.
 
     Args:
-        model: with a head, which reads coordinates.
-        points: what to answer for.
+        model: a model with a head that reads coordinates.
+        points: the points to predict for.
         path: the file.
-        question: the classes to give the probability of too; their model is ``model``.
-        year: share of the year passed, of models that know seasons.
-        progress: where to report.
+        question: classes whose probability is added; its model must be ``model``.
+        year: fraction of the year, for models with seasons.
+        progress: receives progress reports.
 
     Raises:
-        ModelError: the model has no head, or reads more than coordinates.
+        ModelError: the model has no head, or reads other views.
         InputError: no point has coordinates.
     """
     head = answering(model)
@@ -96,7 +96,7 @@ def write_table(
                 advance(batch.done - behind)
                 behind = batch.done
         if rows == without:
-            raise InputError(f"{points.path} holds no row with coordinates: there is nothing to predict")
+            raise InputError(f"no row of {points.path} has coordinates: there is nothing to predict")
     return TableReport(path, rows, without, tuple(schema.names))
 
 

@@ -1,1 +1,1 @@
-"""Trained models: what they hold, their cards, heads, and importers of foreign weights."""
+"""Trained models, their cards and heads, and importers for weights of other projects."""

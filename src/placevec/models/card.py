@@ -1,4 +1,4 @@
-"""The card of a model: what it is, what it saw, how to use it and whose data it owes, in Markdown that pages render."""
+"""The card of a model in Markdown: what it is, what it was trained on, how to use it, and the attribution required."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from placevec.models.reading import Reading
 
 
 def _text(value: object) -> str:
-    """One line of text out of a manifest, which may be anybody's, for Markdown that pages render."""
+    """One line of text from an untrusted manifest, escaped for Markdown that pages render."""
     return html.escape(printable(" ".join(str(value).split())), quote=False)
 
 
@@ -34,7 +34,7 @@ def model_card(
     hash: str,
     bare: bool,
 ) -> str:
-    """A model card in Markdown: what it is, what it saw, how to use it, whose data."""
+    """A model card in Markdown: what the model is, what it was trained on, how to use it, attribution."""
     rows = []
     for name, reading in readings.items():
         spec = reading.spec
@@ -53,15 +53,15 @@ def model_card(
         *rows,
         "",
         *(
-            [f"Views are fused: {_text(', '.join(fuse.views))}; any of them is enough."]
+            [f"Fused views: {_text(', '.join(fuse.views))}. Any subset of them works."]
             if fuse is not None
             else []
         ),
         f"Trained on {_text(training.get('dataset', 'an unnamed dataset'))} "
         f"(dataset hash `{str(training.get('dataset_hash', ''))[:16]}`, {training.get('places', '?')} places).",
-        *([f"Layers kept out of the input: {_text(', '.join(dropped)) or 'none'}."] if channels else []),
+        *([f"Layers left out of the input: {_text(', '.join(dropped)) or 'none'}."] if channels else []),
         *(line for head in heads.values() for line in _told_of_head(head)),
-        *([f"Taught on that ground: {_text(', '.join(taught))}."] if taught else []),
+        *([f"Labels used for training on this area: {_text(', '.join(taught))}."] if taught else []),
         f"Data: {_text(training.get('attribution', 'unknown'))}.",
         "",
         *_use(bare, bool(heads)),
@@ -71,14 +71,14 @@ def model_card(
 
 
 def _lengths(dims: Mapping[str, int]) -> str:
-    """How long vectors are."""
+    """The length of the vectors, in words."""
     if len(set(dims.values())) == 1:
         return f"vectors of {next(iter(dims.values()))} numbers"
     return "vectors of " + ", ".join(f"{dim} numbers ({_text(name)})" for name, dim in dims.items())
 
 
 def _called(module: nn.Module) -> str:
-    """An encoder's name; of location encoders also which."""
+    """The name of an encoder; for location encoders also their kind."""
     own = getattr(module, "encoder", None)
     return encoders.name_of(module) + (f" {own}" if isinstance(own, str) else "")
 
@@ -87,21 +87,21 @@ def _told_of_head(head: Head) -> list[str]:
     shown = ", ".join(_text(name)[:40] for name in head.classes[:8])
     more = f" and {len(head.classes) - 8:,} more" if len(head.classes) > 8 else ""
     if head.kind == "number":
-        return [
-            f"It answers with a number: mean {head.mean:g}, standard deviation {head.deviation:g} in training."
-        ]
-    how = "how likely each is there, several may be" if head.kind == "presence" else "which one of them it is"
-    return [f"It answers for {len(head.classes):,} classes ({how}): {shown}{more}."]
+        return [f"Predicts a number: mean {head.mean:g}, standard deviation {head.deviation:g} in training."]
+    how = (
+        "independent probability of each class" if head.kind == "presence" else "probability over all classes"
+    )
+    return [f"Predicts {len(head.classes):,} classes ({how}): {shown}{more}."]
 
 
 def _use(bare: bool, predicts: bool) -> list[str]:
     if bare:
-        judged = ["How good its predictions are: `placevec evaluate MODEL`."] if predicts else []
+        judged = ["To evaluate its predictions: `placevec evaluate MODEL`."] if predicts else []
         return [
-            "Use: `placevec embed MODEL POINTS.csv -o E.parquet`. Vectors of different models must not be compared.",
+            "Usage: `placevec embed MODEL POINTS.csv -o E.parquet`. Do not compare vectors of different models.",
             *judged,
         ]
     return [
-        "Use: `placevec embed MODEL DATASET -o E.parquet`. Vectors of different models must not be compared.",
-        "How good they are beside baselines: `placevec evaluate E.parquet`.",
+        "Usage: `placevec embed MODEL DATASET -o E.parquet`. Do not compare vectors of different models.",
+        "To evaluate its vectors against baselines: `placevec evaluate E.parquet`.",
     ]

@@ -1,7 +1,7 @@
 """A model's files: ``config.json``, ``model.safetensors`` and ``MODEL_CARD.md``. Nothing in them is ever unpickled.
 
-The configuration holds the SHA-256 of the weights, and of those before: a kill between the two files then leaves a
-configuration and weights that still belong together.
+The configuration holds the SHA-256 of the weights, and of the previous weights. If a save is killed between the two
+files, the configuration and the weights still match.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ CONFIG = "config.json"
 WEIGHTS = "model.safetensors"
 CARD = "MODEL_CARD.md"
 SHIPPED = Path(__file__).parent
-"""Models that come with placevec, a directory each."""
+"""Models that come with placevec, one directory each."""
 MODELS = ("base",)
-"""Their names, which may be given wherever a model's directory is asked for."""
+"""Their names, which can be used wherever a model directory is expected."""
 MAX_MODULES = 64
 _PICKLES = (".pt", ".pth", ".bin", ".ckpt", ".pkl", ".tar")
 _CONFIG = {
@@ -46,16 +46,20 @@ _CONFIG = {
 
 
 def shipped(path: str | Path) -> Path:
-    """``path``, or where a model lies that comes with placevec and is called that; a directory of one's own is first."""
+    """``path``, or the directory of an included model with that name; an existing directory takes precedence.
+
+    >>> shipped("base").name, shipped("runs/mine").name
+    ('base', 'mine')
+    """
     own = Path(path)
     return SHIPPED / own if str(path) in MODELS and not own.exists() else own
 
 
 def read_config(path: Path) -> dict[str, Any]:
-    """The checked configuration of a model directory; ModelError says what is wrong."""
+    """The validated configuration of a model directory; ModelError says what is wrong."""
     if not path.exists():
         raise ModelError(
-            f"there is no {path}: a model is a run or model directory, or one that comes with placevec "
+            f"there is no {path}: give a run, a model directory, or a model that comes with placevec "
             f"({', '.join(MODELS)})"
         )
     if path.is_file():
@@ -65,14 +69,16 @@ def read_config(path: Path) -> dict[str, Any]:
     try:
         config = read_json(path / CONFIG)
     except FileNotFoundError:
-        raise ModelError(f"{path} is not a model directory: there is no {CONFIG} in it") from None
+        raise ModelError(f"{path} is not a model directory: it has no {CONFIG}") from None
     except (OSError, ValueError) as error:
         raise ModelError(f"cannot read {path / CONFIG}: {error}") from error
     if not isinstance(config, dict) or config.get("format") != FORMAT:
         raise ModelError(f"{path / CONFIG} is not the configuration of a placevec model")
     if config.get("schema_version") != SCHEMA_VERSION:
         raise ModelError(
-            other_schema(path, config.get("schema_version"), SCHEMA_VERSION, "train it again with this one")
+            other_schema(
+                path, config.get("schema_version"), SCHEMA_VERSION, "train it again with this version"
+            )
         )
     try:
         fusion = config.get("fusion")
@@ -86,36 +92,36 @@ def read_config(path: Path) -> dict[str, Any]:
 
 
 def damaged(path: Path, error: Exception) -> ModelError:
-    """The error of a configuration that makes no sense."""
+    """The error for an invalid configuration."""
     return ModelError(f"{path / CONFIG} is damaged: {error}")
 
 
 def _check_names(config: Mapping[str, Any]) -> None:
-    """ValueError unless encoders, views, heads and fusion belong together."""
+    """ValueError unless encoders, views, heads and fusion match."""
     views, described = config["reads"], config["encoders"]
     if not views or len(views) > MAX_MODULES or len(described) > MAX_MODULES:
         raise ValueError(
-            f"a model reads 1 to {MAX_MODULES} views through as many encoders; it names {len(views)}"
+            f"a model must read 1 to {MAX_MODULES} views with at most as many encoders; it has {len(views)} views"
         )
     if FUSED in views:
-        raise ValueError(f"a view is called {FUSED!r}, which is the name of vectors made of several")
+        raise ValueError(f"a view is named {FUSED!r}, which is reserved for fused vectors")
     for entry in views.values():
         if entry["encoder"] not in described:
-            raise ValueError(f"it names the encoder {entry['encoder']!r}, which it does not describe")
+            raise ValueError(f"a view uses the encoder {entry['encoder']!r}, which is not defined")
     if taken := {"heads", FUSED} & set(described):
-        raise ValueError(f"an encoder is called {sorted(taken)[0]!r}, which is the name of something else")
+        raise ValueError(f"an encoder has the reserved name {sorted(taken)[0]!r}")
     fusion = config.get("fusion")
     if fusion is not None and (unknown := set(fusion["options"].get("views", ())) - set(views)):
         raise ValueError(
-            f"its fusion lacks a view: it joins {sorted(map(str, unknown))[0]!r}, which the model does not read"
+            f"the fusion uses the view {sorted(map(str, unknown))[0]!r}, which the model does not read"
         )
     for name in config.get("heads", {}):
         if name not in views and not (name == FUSED and fusion is not None):
-            raise ValueError(f"it has a head for the view {name!r}, which it does not read")
+            raise ValueError(f"there is a head for the view {name!r}, which the model does not read")
 
 
 def build_parts(config: Mapping[str, Any]) -> tuple[dict[str, nn.Module], dict[str, Head], Any]:
-    """(encoders, heads, fusion or None) that a configuration describes, with fresh weights."""
+    """(encoders, heads, fusion or None) built from a configuration, with fresh weights."""
     modules = {
         name: encoders.build(entry["type"], **entry["options"]) for name, entry in config["encoders"].items()
     }
@@ -127,7 +133,11 @@ def build_parts(config: Mapping[str, Any]) -> tuple[dict[str, nn.Module], dict[s
 def named_parts(
     modules: Mapping[str, nn.Module], heads: Mapping[str, nn.Module], fuse: nn.Module | None
 ) -> dict[str, nn.Module]:
-    """All that has weights, by the prefix of its tensors."""
+    """All modules with weights, by the prefix of their tensors.
+
+    >>> sorted(named_parts({"tile": nn.Linear(2, 2)}, {"map": nn.Linear(2, 1)}, None))
+    ['heads.map', 'tile']
+    """
     parts = {**modules, **{f"heads.{name}": head for name, head in heads.items()}}
     return parts if fuse is None else {**parts, FUSED: fuse}
 
@@ -142,7 +152,7 @@ def tensors_of(parts: Mapping[str, nn.Module]) -> dict[str, torch.Tensor]:
 
 
 def write_files(path: Path, config: dict[str, Any], card: str, tensors: dict[str, torch.Tensor]) -> None:
-    """Write card, configuration and, last, the weights; each file whole or not at all, and any kill survivable."""
+    """Write card, configuration and, last, the weights; each file atomically, so that a kill at any moment is safe."""
     with atomic.replacing(path / WEIGHTS) as temporary:
         save_file(tensors, temporary, metadata={"format": "pt"})
         hashes = [atomic.sha256_of_file(temporary)]
@@ -153,24 +163,24 @@ def write_files(path: Path, config: dict[str, Any], card: str, tensors: dict[str
 
 
 def read_weights(path: Path, config: Mapping[str, Any] | None = None) -> dict[str, torch.Tensor]:
-    """The tensors of a model directory; ModelError for missing or damaged ones, or others than ``config`` names."""
+    """The tensors of a model directory; ModelError if they are missing, damaged or do not match ``config``."""
     try:
         if config is not None and atomic.sha256_of_file(path / WEIGHTS) not in config["weights_sha256"]:
             raise ModelError(
-                f"{path / WEIGHTS} is damaged or of another model: its SHA-256 is not the one in {CONFIG}"
+                f"{path / WEIGHTS} is damaged or belongs to another model: its SHA-256 differs from the one in {CONFIG}"
             )
         tensors: dict[str, torch.Tensor] = load_file(path / WEIGHTS)
     except FileNotFoundError:
-        raise ModelError(f"{path} has no {WEIGHTS}: its training has not yet finished an epoch") from None
+        raise ModelError(f"{path} has no {WEIGHTS}: its training has not finished an epoch yet") from None
     except (SafetensorError, OSError, ValueError, KeyError) as error:
         raise ModelError(f"{path / WEIGHTS} is damaged: {error}") from error
     return tensors
 
 
 def require_weights(config: Mapping[str, Any], tensors: Mapping[str, torch.Tensor], path: Path) -> None:
-    """ModelError unless the file holds all weights that a configuration asks for.
+    """ModelError unless the file has all weights that a configuration needs.
 
-    Asked of networks without memory: a few bytes of configuration must not order gigabytes of weights.
+    Checked on modules without memory, because a few bytes of configuration must not allocate gigabytes of weights.
     """
     with torch.device("meta"):
         modules, heads, fuse = build_parts(config)
@@ -178,7 +188,7 @@ def require_weights(config: Mapping[str, Any], tensors: Mapping[str, torch.Tenso
         made = fuse if name == FUSED else modules[config["reads"][name]["encoder"]]
         if head.dim != getattr(made, "dim", None):
             raise ModelError(
-                f"{path / CONFIG} is damaged: its head reads {head.dim} numbers, its vectors have others"
+                f"{path / CONFIG} is damaged: its head expects vectors of {head.dim} numbers, unlike its encoder's"
             )
     for name, module in named_parts(modules, heads, fuse).items():
         for key, value in module.state_dict().items():
@@ -186,18 +196,18 @@ def require_weights(config: Mapping[str, Any], tensors: Mapping[str, torch.Tenso
             if found is None or found.shape != value.shape or found.dtype.is_complex:
                 shape = "none" if found is None else f"{found.dtype} {tuple(found.shape)}"
                 raise ModelError(
-                    f"the weights in {path} do not fit its configuration: {name}.{key} is {shape}, not "
+                    f"the weights in {path} do not match its configuration: {name}.{key} is {shape}, not "
                     f"{value.dtype} {tuple(value.shape)}"
                 )
 
 
 def fill(parts: Mapping[str, nn.Module], tensors: Mapping[str, torch.Tensor], path: Path) -> None:
-    """Load the weights into all parts, and leave these ready to embed."""
+    """Load the weights into all modules and set them to evaluation mode."""
     for name, module in parts.items():
         own = {key[len(name) + 1 :]: value for key, value in tensors.items() if key.startswith(f"{name}.")}
         try:
             module.load_state_dict(own)
         except RuntimeError as error:
             first = str(error).splitlines()[-1].strip()
-            raise ModelError(f"the weights in {path} do not fit its configuration: {first}") from error
+            raise ModelError(f"the weights in {path} do not match its configuration: {first}") from error
         module.eval()

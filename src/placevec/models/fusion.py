@@ -1,7 +1,8 @@
-"""How the vectors of a place's several views become one, whichever of them are there.
+"""Combines the vectors of several views of a place, whichever of them are present, into one.
 
-A fusion is an ``nn.Module`` with ``dim``, ``views`` and ``config()``, the arguments that build it again. What a place
-lacks has no influence: it is left out of means, and never stands as zeros for "nothing seen".
+A fusion is an ``nn.Module`` with ``dim``, ``views`` and ``config()``, the arguments that rebuild it. Missing views
+have no
+influence: they are left out of the mean, not treated as zeros.
 """
 
 from __future__ import annotations
@@ -18,13 +19,13 @@ from placevec.plugins import Registry
 
 
 class MeanFusion(Fuse):
-    """The mean of the unit vectors of the views that are there, of unit length again; nothing is trained.
+    """The mean of the unit vectors of the present views, scaled to unit length; nothing is trained.
 
-    For views that share one space, such as those of contrastive training.
+    For views in a shared space, such as those of contrastive training.
 
     Args:
         views: names of the views.
-        dim: length of the vectors of every one of them.
+        dim: length of the vectors, the same for all views.
 
     >>> fuse = MeanFusion(["map", "text"], 2)
     >>> both = torch.tensor([True, True])
@@ -39,7 +40,7 @@ class MeanFusion(Fuse):
         self.views, self.dim = _checked_views(views), dim
 
     def forward(self, slots: Mapping[str, Encoded]) -> Tensor:
-        """(N, dim) of unit length; zeros where nothing is there."""
+        """(N, dim) of unit length; zeros if no view is present."""
         total = torch.stack(
             [
                 torch.where(slots[view].present[:, None], nn.functional.normalize(slots[view].z.float()), 0.0)
@@ -49,17 +50,22 @@ class MeanFusion(Fuse):
         return nn.functional.normalize(total)
 
     def config(self) -> dict[str, Any]:
-        """What builds this fusion again."""
+        """Arguments that rebuild this fusion."""
         return {"views": list(self.views), "dim": self.dim}
 
 
 class LinearFusion(Fuse):
-    """A matrix for each view, whose products are averaged over the views that are there.
+    """One matrix per view, whose products are averaged over the present views.
 
     Args:
         views: names of the views.
-        dims: length of the vectors of each, in the same order; they may differ.
+        dims: length of the vectors of each view, in the same order; they can differ.
         dim: length of the fused vectors.
+
+    >>> fuse = LinearFusion(["map", "text"], [4, 8], 16)
+    >>> present = torch.tensor([True, True, False])
+    >>> fuse({"map": Encoded(torch.zeros(3, 4), present), "text": Encoded(torch.zeros(3, 8), present)}).shape
+    torch.Size([3, 16])
     """
 
     def __init__(self, views: Sequence[str], dims: Sequence[int], dim: int) -> None:
@@ -67,16 +73,16 @@ class LinearFusion(Fuse):
         self.views, self.dim, self.dims = _checked_views(views), dim, tuple(dims)
         if len(self.dims) != len(self.views):
             raise ModelError(
-                f"a fusion of {len(self.views)} views needs as many lengths of vectors; got {len(self.dims)}"
+                f"a fusion of {len(self.views)} views needs as many vector lengths; got {len(self.dims)}"
             )
         self.weights = nn.ModuleList([nn.Linear(each, dim) for each in self.dims])
 
     def forward(self, slots: Mapping[str, Encoded]) -> Tensor:
-        """(N, dim); zeros where nothing is there."""
+        """(N, dim); zeros if no view is present."""
         total, count = None, None
         for view in _there(self, slots):
             part, present = slots[view], slots[view].present[:, None]
-            # what is missing may be anything, not-a-number too: it must not reach the product
+            # missing rows can hold anything, even NaN: they must not reach the product
             product = self.weights[self.views.index(view)](torch.where(present, part.z.float(), 0.0))
             product = torch.where(present, product, 0.0)
             total = product if total is None else total + product
@@ -86,7 +92,7 @@ class LinearFusion(Fuse):
         return total / count.clamp(min=1.0)
 
     def config(self) -> dict[str, Any]:
-        """What builds this fusion again."""
+        """Arguments that rebuild this fusion."""
         return {"views": list(self.views), "dims": list(self.dims), "dim": self.dim}
 
 
@@ -98,7 +104,12 @@ FUSIONS = Registry(
 
 
 def build_fusion(name: str, **options: Any) -> Fuse:
-    """A fresh fusion by name; ModelError for options that do not fit."""
+    """A fresh fusion by name; ModelError for invalid options.
+
+    >>> fuse = build_fusion("mean", views=["map", "text"], dim=8)
+    >>> name_of_fusion(fuse), fuse.config()
+    ('mean', {'views': ['map', 'text'], 'dim': 8})
+    """
     try:
         return cast(Fuse, FUSIONS.load(name)(**options))
     except TypeError as error:
@@ -106,24 +117,28 @@ def build_fusion(name: str, **options: Any) -> Fuse:
 
 
 def name_of_fusion(fuse: Fuse) -> str:
-    """The name under which `build_fusion` makes fusions of this class, or ModelError."""
+    """The name under which this class is registered, or ModelError.
+
+    >>> name_of_fusion(MeanFusion(["map", "text"], 8))
+    'mean'
+    """
     for name in FUSIONS.names():
         if FUSIONS.load(name) is type(fuse):
             return name
     raise ModelError(
-        f"{type(fuse).__name__} is not a registered fusion: the registered are {', '.join(FUSIONS.names())}"
+        f"{type(fuse).__name__} is not a registered fusion: choose from {', '.join(FUSIONS.names())}"
     )
 
 
 def _checked_views(views: Sequence[str]) -> tuple[str, ...]:
     names = tuple(views)
     if len(names) < 2 or len(set(names)) < len(names):
-        raise ModelError(f"a fusion joins two views or more, each once; got {', '.join(names) or 'none'}")
+        raise ModelError(f"a fusion needs two or more distinct views; got {', '.join(names) or 'none'}")
     return names
 
 
 def _there(fuse: Fuse, slots: Mapping[str, Encoded]) -> list[str]:
     found = [view for view in fuse.views if view in slots]
     if not found:
-        raise ModelError(f"nothing to fuse: none of {', '.join(fuse.views)} is there")
+        raise ModelError(f"nothing to fuse: none of the views {', '.join(fuse.views)} is present")
     return found

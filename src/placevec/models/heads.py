@@ -1,4 +1,4 @@
-"""What turns a place's vector into an answer: how likely each class is, or a number."""
+"""Heads: turn the vector of a place into a prediction, the probability of each class or a number."""
 
 from __future__ import annotations
 
@@ -17,25 +17,25 @@ MAX_CLASSES = 1_000_000
 DESCRIBED = {
     "dim": int, "kind": str, "classes?": [str], "mean?": float, "deviation?": float, "bias?": bool,
 }  # fmt: skip
-"""What a model's configuration says of its head."""
+"""Metadata of the head in a model's configuration."""
 
 
 class Head(nn.Module):
-    """A linear layer on vectors, and what its outputs mean.
+    """A linear layer on vectors, and the meaning of its outputs.
 
-    ``presence``: each class is there or not, ``p_c = sigmoid(w_c . z)``, and several may be (Mac Aodha et al. 2019).
-    ``classes``: one of them is, ``p = softmax(W z + b)``. ``number``: ``mean + deviation * (w . z + b)``.
+    ``presence``: ``p_c = sigmoid(w_c . z)`` for each class; several can be present (Mac Aodha et al. 2019).
+    ``classes``: exactly one class is true, ``p = softmax(W z + b)``. ``number``: ``mean + deviation * (w . z + b)``.
 
     Args:
         dim: length of the vectors.
         kind: ``presence``, ``classes`` or ``number``.
-        classes: their names, in the order of the outputs; none of a number.
-        mean: of the numbers trained on, in the label's unit.
+        classes: class names, in the order of the outputs; empty for a number.
+        mean: mean of the training labels, in the label's unit.
         deviation: their standard deviation, more than 0.
-        bias: whether outputs have an intercept; by default all but those of presence have, as published.
+        bias: whether outputs have an intercept; by default all kinds except ``presence``, as published.
 
     Raises:
-        ModelError: no such kind, no classes or a class twice, a deviation that is not more than 0.
+        ModelError: an unknown kind, no classes or a duplicate class, a deviation that is not more than 0.
 
     >>> head = Head(4, "classes", ["sea", "land"])
     >>> head(torch.zeros(3, 4)).shape, round(head.answers(torch.ones(1, 4)).sum().item(), 5)
@@ -55,25 +55,25 @@ class Head(nn.Module):
     ) -> None:
         super().__init__()
         if kind not in KINDS:
-            raise ModelError(f"there is no head {str(kind)[:60]!r}; there are {', '.join(KINDS)}")
+            raise ModelError(f"unknown kind of head {str(kind)[:60]!r}: choose from {', '.join(KINDS)}")
         self.dim, self.kind, self.classes = _whole(dim), kind, tuple(classes)
         if (kind == "number") != (not self.classes) or len(self.classes) > MAX_CLASSES:
             raise ModelError(
-                f"a head of {kind} has {'no classes' if kind == 'number' else 'one to a million classes'}; "
+                f"a head of kind {kind} must have {'no classes' if kind == 'number' else 'one to a million classes'}; "
                 f"got {len(self.classes):,}"
             )
         if len(set(self.classes)) < len(self.classes):
-            raise ModelError("a head has a class twice")
+            raise ModelError("a head has a duplicate class")
         self.mean, self.deviation = float(mean), float(deviation)
         if not (math.isfinite(self.mean) and math.isfinite(self.deviation) and self.deviation > 0):
             raise ModelError(
-                f"a head of numbers has a mean and a deviation of more than 0; got {mean} and {deviation}"
+                f"a head for numbers needs a mean, and a deviation of more than 0; got {mean} and {deviation}"
             )
         self.linear = nn.Linear(self.dim, self.outputs, bias=kind != "presence" if bias is None else bias)
 
     @property
     def outputs(self) -> int:
-        """Columns of what it gives."""
+        """Number of output columns."""
         return max(1, len(self.classes))
 
     def forward(self, z: Tensor) -> Tensor:
@@ -89,7 +89,7 @@ class Head(nn.Module):
         return torch.softmax(outputs, -1) if self.kind == "classes" else self.mean + self.deviation * outputs
 
     def config(self) -> dict[str, Any]:
-        """What builds this head again, in plain JSON."""
+        """Arguments that rebuild this head, as plain JSON."""
         return {
             "dim": self.dim, "kind": self.kind, "classes": list(self.classes), "mean": self.mean,
             "deviation": self.deviation, "bias": self.linear.bias is not None,
@@ -97,7 +97,7 @@ class Head(nn.Module):
 
     @classmethod
     def from_config(cls, described: Mapping[str, Any]) -> Head:
-        """The inverse of `config`; unknown names are let be."""
+        """The inverse of `config`; unknown names are ignored."""
         known = {name.rstrip("?") for name in DESCRIBED}
         return cls(**{name: value for name, value in described.items() if name in known})
 
@@ -111,11 +111,15 @@ class Head(nn.Module):
 
 
 def widened(values: Tensor) -> Tensor:
-    """At least float32: what autocast gave in 16 bits is summed and exponentiated in 32."""
+    """At least float32: 16-bit values from autocast are summed and exponentiated in 32 bits.
+
+    >>> widened(torch.zeros(1, dtype=torch.bfloat16)).dtype, widened(torch.zeros(1, dtype=torch.float64)).dtype
+    (torch.float32, torch.float64)
+    """
     return values.float() if values.dtype in (torch.bfloat16, torch.float16) else values
 
 
 def _whole(dim: int) -> int:
     if isinstance(dim, bool) or not isinstance(dim, int) or not 1 <= dim <= 65536:
-        raise ModelError(f"the vectors that a head reads have 1 to 65536 numbers; got {dim!r}")
+        raise ModelError(f"a head takes vectors of 1 to 65536 numbers; got {dim!r}")
     return dim

@@ -41,23 +41,29 @@ from placevec.models.heads import Head
 from placevec.models.reading import Reading
 
 _AT_ONCE = 8192
-"""Points that are encoded at once where only their coordinates are read."""
+"""Points encoded at once if a model reads only coordinates."""
 
 Vectors = NDArray[np.float32]
 
 
 @dataclass
 class Model:
-    """Encoders by name, how each view is read, and what its vectors are turned into.
+    """Encoders by name, how each view is read, and heads and fusion on its vectors.
 
     Attributes:
         modules: encoder name -> module.
         readings: view name -> encoder and specification.
-        recipe: name and configuration of the recipe that trained it, for people.
-        training: what it was trained on (dataset hash, attribution, steps), for people.
-        path: where it was loaded from or saved to.
-        heads: view name, or ``fused`` -> what turns its vectors into predictions, where trained with labels.
-        fuse: how the vectors of several views become one, or None.
+        recipe: name and configuration of the recipe that trained it, for information.
+        training: data that it was trained on (dataset hash, attribution, steps), for information.
+        path: directory that it was loaded from or saved to.
+        heads: view name, or ``fused`` -> head that turns its vectors into predictions, if trained with labels.
+        fuse: combines the vectors of several views, or None.
+
+    >>> from placevec import encoders
+    >>> encoder = encoders.location("sphereC", dim=8, scales=4)
+    >>> model = Model({"location": encoder}, {"coordinates": Reading("location", ViewSpec("coordinates", "coordinates"))})
+    >>> model.embed_lonlat([[24.94, 60.17], [14.51, 35.90]]).shape, model.bare
+    ((2, 8), True)
     """
 
     modules: dict[str, nn.Module]
@@ -77,12 +83,12 @@ class Model:
 
     @property
     def specs(self) -> dict[str, ViewSpec]:
-        """What each view must look like."""
+        """The specification that each view must have."""
         return {name: reading.spec for name, reading in self.readings.items()}
 
     @property
     def views(self) -> tuple[str, ...]:
-        """Names of the views that it reads."""
+        """Names of the views that the model reads."""
         return tuple(self.readings)
 
     @property
@@ -92,17 +98,17 @@ class Model:
 
     @property
     def dropped(self) -> tuple[str, ...]:
-        """Layers kept out of the input on purpose."""
+        """Layers left out of the input on purpose."""
         return tuple(self.recipe.get("config", {}).get("drop_layers", ()))
 
     @property
     def taught(self) -> tuple[str, ...]:
-        """What it learned to predict of the places trained on, such as ``landuse``."""
+        """Labels that it was trained to predict at its training places, such as ``landuse``."""
         return tuple(self.recipe.get("config", {}).get("predict", ()))
 
     @property
     def dims(self) -> dict[str, int]:
-        """View -> length of its vectors, with ``fused`` where there is a fusion."""
+        """View -> length of its vectors, including ``fused`` if there is a fusion."""
         dims = {
             name: int(self.modules[reading.encoder].config()["dim"])  # type: ignore[operator]
             for name, reading in self.readings.items()
@@ -111,7 +117,7 @@ class Model:
 
     @property
     def dim(self) -> int:
-        """Length of a vector; ModelError where views have vectors of different lengths, see `dims`."""
+        """Length of a vector; ModelError if views have vectors of different lengths, see `dims`."""
         lengths = set(self.dims.values())
         if len(lengths) > 1:
             told = ", ".join(f"{name} {dim}" for name, dim in self.dims.items())
@@ -120,44 +126,42 @@ class Model:
 
     @property
     def head(self) -> Head | None:
-        """The head, where there is one; ModelError where there are several, see `heads`."""
+        """The head, or None; ModelError if there are several, see `heads`."""
         if len(self.heads) > 1:
-            raise ModelError(f"this model has several heads: of {', '.join(self.heads)}")
+            raise ModelError(f"this model has several heads ({', '.join(self.heads)}): choose one from heads")
         return next(iter(self.heads.values()), None)
 
     @property
     def parameters(self) -> int:
-        """Number of trained numbers."""
+        """Number of parameters."""
         return sum(value.numel() for module in self._parts().values() for value in module.parameters())
 
     @property
     def bare(self) -> bool:
-        """Whether it reads nothing but coordinates, so that any point of the Earth can be embedded without a dataset."""
+        """Whether it reads only coordinates, so that any point on Earth can be embedded without a dataset."""
         return all(reader_of(spec).from_coordinates for spec in self.specs.values())
 
     def default_view(self, view: str | None = None) -> str:
-        """The view named, else ``fused``, else the only one.
+        """The given view, by default ``fused``, or else the only one.
 
         Raises:
-            UsageError: an unknown view, or none named where there are several and no fusion.
+            UsageError: an unknown view, or no view given although there are several and no fusion.
         """
         there = tuple(self.dims)
         if view is None and (self.fuse is not None or len(there) == 1):
             return there[-1]
         if view is None:
-            raise UsageError(
-                f"this model has vectors of the views {', '.join(there)}: choose one with --view"
-            )
+            raise UsageError(f"this model has several views ({', '.join(there)}): choose one with --view")
         if view not in there:
-            raise UsageError(f"this model has no view {view!r}: it has {', '.join(there)}")
+            raise UsageError(f"this model has no view {view!r}: choose from {', '.join(there)}")
         return view
 
     def _parts(self) -> dict[str, nn.Module]:
-        """All that has weights, by name."""
+        """All modules with weights, by name."""
         return files.named_parts(self.modules, self.heads, self.fuse)
 
     def config(self) -> dict[str, Any]:
-        """Plain JSON: everything but the weights."""
+        """Everything except the weights, as plain JSON."""
         fusion = self.fuse
         return {
             "format": files.FORMAT,
@@ -186,7 +190,7 @@ class Model:
 
     @cached_property
     def hash(self) -> str:
-        """SHA-256 over architecture, specifications and weights: vectors compare only when this agrees."""
+        """SHA-256 over architecture, specifications and weights: vectors are comparable only if it is equal."""
         config = self.config()
         told = {name: config[name] for name in ("encoders", "reads", "heads", "fusion") if name in config}
         digest = hashlib.sha256(atomic.sha256_of_json(told).encode())
@@ -198,7 +202,7 @@ class Model:
     # --- on disk --------------------------------------------------------------------------------------
 
     def save(self, path: str | Path) -> None:
-        """Write configuration, card and weights; each file whole or not at all, see `placevec.models.files`."""
+        """Write configuration, card and weights; each file atomically, see `placevec.models.files`."""
         path = Path(path)
         self.__dict__.pop("hash", None)
         card = model_card(
@@ -210,10 +214,11 @@ class Model:
 
     @classmethod
     def load(cls, path: str | Path) -> Model:
-        """Load a model directory (a run is one), or a model by its name in `files.MODELS`, on the CPU, ready to embed.
+        """Load a model or run directory, or an included model by its name in `files.MODELS`, on the CPU, ready to
+        embed.
 
         Raises:
-            ModelError: no model there, a pickle instead of one, another schema, weights that do not fit or are damaged.
+            ModelError: no model, a pickle, another schema, or weights that are damaged or do not fit.
         """
         path = files.shipped(path)
         config = files.read_config(path)
@@ -234,14 +239,14 @@ class Model:
         return model
 
     def load_weights(self, path: Path) -> None:
-        """Fill encoders, heads and fusion from ``path/model.safetensors``."""
+        """Load the weights of encoders, heads and fusion from ``path/model.safetensors``."""
         files.fill(self._parts(), files.read_weights(path), path)
         self.__dict__.pop("hash", None)
 
     # --- use ------------------------------------------------------------------------------------------
 
     def untrained(self, seed: int) -> Model:
-        """The same architecture with fresh weights, without heads: the baseline that training must beat."""
+        """The same architecture with fresh weights and without heads: the baseline for training."""
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             config = self.config()
@@ -249,25 +254,23 @@ class Model:
         return Model(modules, self.readings, self.recipe, {"untrained": True, "seed": seed}, fuse=fuse)
 
     def views_of(self, dataset: Dataset, views: Sequence[str] | None = None) -> dict[str, View]:
-        """A dataset's views, set up as this model reads them.
+        """A dataset's views, configured as this model reads them.
 
         Args:
-            dataset: has all of ``views``, or with None, one of the model's at least.
-            views: names of the model's views; all that the dataset has when None.
+            dataset: must have all of ``views`` or, with None, at least one view of the model.
+            views: names of the model's views; by default all that the dataset has.
 
         Raises:
             UsageError: a view that the model does not read.
-            ModelError: the dataset lacks a view, or holds it with another specification.
+            ModelError: the dataset lacks a view, or has it with another specification.
         """
         if views is not None and not views:
-            raise UsageError(f"no view is named: this model reads {', '.join(self.readings)}")
+            raise UsageError(f"no views are given: this model reads {', '.join(self.readings)}")
         for view in views or ():
             if view == FUSED and self.fuse is not None:
-                raise UsageError(
-                    f"fused vectors come with those of the views: name some of {', '.join(self.readings)}"
-                )
+                raise UsageError(f"fused vectors are made from views: choose from {', '.join(self.readings)}")
             if view not in self.readings:
-                raise UsageError(f"this model does not read {view!r}: it reads {', '.join(self.readings)}")
+                raise UsageError(f"this model does not read {view!r}: choose from {', '.join(self.readings)}")
         found: dict[str, View] = {}
         lacking: list[str] = []
         for name in views or self.readings:
@@ -281,16 +284,16 @@ class Model:
                 raise ModelError(f"this model does not fit {dataset.path}: {error}") from error
         if not found:
             raise ModelError(
-                f"this model does not fit {dataset.path}: it reads {' and '.join(lacking)}, "
-                f"and the dataset has {', '.join(dataset.view_names) or 'no views'}; prepare adds views"
+                f"this model does not fit {dataset.path}: it needs {' and '.join(lacking)}, but the dataset has "
+                f"{', '.join(dataset.view_names) or 'no views'}; add views with prepare"
             )
         return found
 
     @torch.inference_mode()
     def encode_looks(self, views: Mapping[str, View], looks: Sequence[Look]) -> Iterator[dict[str, Vectors]]:
-        """View -> (len(look), dim) vectors of each look, one after the other; ``fused`` among them where it is asked.
+        """View -> (len(look), dim) vectors of each look in turn, including ``fused`` if requested.
 
-        A row that is ``ROW_MISSING`` has NaN, in a view that lacks it and where nothing is left to fuse.
+        A row with ``ROW_MISSING`` is NaN in a view that lacks it, and in ``fused`` if no view has it.
         """
         devices = {name: device_for(self.modules[self.readings[name].encoder]) for name in views}
         for name, device in devices.items():
@@ -300,7 +303,7 @@ class Model:
             yield {name: _with_nan(part) for name, part in self._with_fusion(encoded).items()}
 
     def _encoded(self, name: str, view: View, look: Look, device: torch.device) -> Encoded:
-        """What one view's encoder makes of a look."""
+        """The output of one view's encoder for a look."""
         known = getattr(view, "known", None)
         rows = look.rows
         if known is not None:
@@ -333,18 +336,18 @@ class Model:
         batch_size: int = 64,
         advance: Advance = no_advance,
     ) -> dict[str, Vectors]:
-        """View -> (N, dim) float32 vectors, ``fused`` among them where the model has a fusion; NaN where one is missing.
+        """View -> (N, dim) float32 vectors, including ``fused`` if the model has a fusion; NaN for missing data.
 
         Args:
-            dataset: whose views are read.
-            rows: places (N,); all when None.
-            lonlat: (N, 2) degrees, lon then lat, of any points instead; with ``rows`` those are their places. Points
-                that are no places have nothing in views that are read by row.
-            views: some of the model's; those that the dataset has when None. Any subset is enough.
+            dataset: dataset whose views are read.
+            rows: places (N,); all if None.
+            lonlat: (N, 2) degrees, lon then lat, of any points instead; together with ``rows``, the points of those
+                places. Points that are not places have no data in views that are read by row.
+            views: some of the model's views; by default those that the dataset has. Any subset works.
             batch_size: places encoded at once.
-            advance: told of every batch.
+            advance: called after every batch.
 
-        A model that knows seasons reads places at their date, and points without one at the middle of the year.
+        A model with seasons uses the date of each place, and the middle of the year for points without a date.
         """
         if lonlat is None:
             rows = np.arange(len(dataset)) if rows is None else np.asarray(rows, np.int64)
@@ -381,9 +384,9 @@ class Model:
         label: str = "Embedding",
         progress: Progress = SILENT,
     ) -> Vectors:
-        """(N, dim) float32 vectors of one view, see `default_view` and `encode`; NaN where it lacks a place.
+        """(N, dim) float32 vectors of one view, see `default_view` and `encode`; NaN for places without data.
 
-        ModelError where the dataset cannot give them.
+        ModelError if the dataset lacks the view.
         """
         wanted = self.default_view(view)
         count = (
@@ -403,14 +406,12 @@ class Model:
     def _years(
         self, dataset: Dataset, rows: NDArray[np.int64], views: Mapping[str, View]
     ) -> NDArray[np.float64] | None:
-        """(N,) shares of the year at which the places ``rows`` are read; None for a model that knows no seasons."""
+        """(N,) fractions of the year for the places ``rows``; None for a model without seasons."""
         if not any(getattr(self.modules[self.readings[name].encoder], "seasons", 0) for name in views):
             return None
         dates = dataset.labels().dates if dataset.has_labels else None
         if dates is None:
-            raise ModelError(
-                f"this model reads the share of the year, and {dataset.path} has no dates: prepare it with --date"
-            )
+            raise ModelError(f"this model needs dates, and {dataset.path} has none: prepare it with --date")
         years = np.where(rows >= 0, dates[np.maximum(rows, 0)], np.nan)
         return np.where(np.isfinite(years), years, 0.5)
 
@@ -424,22 +425,22 @@ class Model:
         created: str = "",
         progress: Progress = SILENT,
     ) -> Embeddings | EmbeddingsOfViews:
-        """Vectors of a dataset's places: one row a place and view, and a fused row where there is a fusion.
+        """Vectors of a dataset's places: one row per place and view, and a fused row if there is a fusion.
 
         Args:
-            dataset: has one of the model's views at least.
-            rows: places (N,); all when None.
-            views: some of the model's; those that the dataset has when None.
+            dataset: must have at least one view of the model.
+            rows: places (N,); all if None.
+            views: some of the model's views; by default those that the dataset has.
             batch_size: places encoded at once.
             created: UTC time, ISO 8601, for the provenance.
-            progress: where to report.
+            progress: receives progress reports.
 
         Returns:
-            An `Embeddings` of one view, or `EmbeddingsOfViews`; places that a view lacks have no row there.
+            An `Embeddings` of one view, or `EmbeddingsOfViews`; places without data in a view have no row there.
 
         Raises:
-            ModelError: the dataset lacks a view, or holds it with another specification.
-            DatasetError: no place is known to any of the views.
+            ModelError: the dataset lacks a view, or has it with another specification.
+            DatasetError: no place has data in any of the views.
         """
         rows = np.arange(len(dataset)) if rows is None else np.asarray(rows, np.int64)
         with progress.task("Embedding", total=len(rows)) as advance:
@@ -449,7 +450,7 @@ class Model:
     def tables(
         self, dataset: Dataset, rows: NDArray[np.int64], vectors: Mapping[str, Vectors], *, created: str = ""
     ) -> Embeddings | EmbeddingsOfViews:
-        """What `encode` gave of the places at ``rows``, as a table a view: rows of NaN are left out."""
+        """The output of `encode` for the places at ``rows`` as one table per view, without rows of NaN."""
         provenance = Provenance(
             model_hash=self.hash,
             dataset_hash=dataset.hash,
@@ -470,49 +471,51 @@ class Model:
                 geometry=geometry[kept], names=places["name"].to_numpy(object)[kept], view=view, provenance=provenance,
             )  # fmt: skip
         if not tables:
-            raise DatasetError(f"no place of {dataset.path} is known to the views {', '.join(vectors)}")
+            raise DatasetError(f"no place of {dataset.path} has data in the views {', '.join(vectors)}")
         return next(iter(tables.values())) if len(tables) == 1 else EmbeddingsOfViews(tables)
 
     def known(self, dataset: Dataset, views: Sequence[str] | None = None) -> NDArray[np.bool_]:
-        """(N,) bool: the places that one of the views knows something of."""
+        """(N,) bool: the places with data in at least one of the views."""
         opened = self.views_of(dataset, views)
         known = np.stack([known_rows(view, dataset.lonlat) for view in opened.values()])
         return np.asarray(known.any(axis=0))
 
-    # --- use with nothing but coordinates ---------------------------------------------------------------
+    # --- use with coordinates only ----------------------------------------------------------------------
 
     def embed_lonlat(self, lonlat: ArrayLike, year: ArrayLike | None = None) -> Vectors:
         """(N, dim) float32 vectors of (N, 2) degrees, lon then lat.
 
         Args:
             lonlat: the points.
-            year: (N,) share of the year passed, 0 to 1, where the model was trained with dates.
+            year: (N,) fraction of the year, 0 to 1, if the model was trained with dates.
 
         Raises:
-            ModelError: it reads more than coordinates.
-            InputError: coordinates that are none, or a missing or unasked-for ``year``.
+            ModelError: the model reads other views.
+            InputError: invalid coordinates, or a missing or unexpected ``year``.
         """
         return _joined(self._lonlat_vectors(lonlat, year), self.dim)
 
     def predict_lonlat(self, lonlat: ArrayLike, year: ArrayLike | None = None) -> Vectors:
-        """(N, C) float32: what the head predicts at (N, 2) lon, lat degrees, a column a class, or one of numbers.
+        """(N, C) float32: predictions of the head at (N, 2) lon, lat degrees, one column per class, or one number.
 
-        Memory grows with N times C: hand over points part by part where there are many classes.
+        Memory grows with N times C: pass points in parts if there are many classes.
 
         Raises:
-            ModelError: there is no head, or the model reads more than coordinates.
-            InputError: as `embed_lonlat`.
+            ModelError: there is no head, or the model reads other views.
+            InputError: as in `embed_lonlat`.
         """
         head = self.head
         if head is None:
-            raise ModelError("this model has no head: it was trained without labels, and gives vectors only")
+            raise ModelError(
+                "this model has no head, because it was trained without labels: it gives vectors only"
+            )
         return _joined((head.answers(z) for z in self._lonlat_vectors(lonlat, year)), head.outputs)
 
     def _lonlat_vectors(self, lonlat: ArrayLike, year: ArrayLike | None) -> Iterator[Tensor]:
-        """Vectors of points, `_AT_ONCE` after the other, on the best device that has float64."""
+        """Vectors of points, `_AT_ONCE` at a time, on the best device with float64."""
         if not self.bare or len(self.readings) > 1:
             raise ModelError(
-                f"this model reads {' and '.join(map(repr, self.readings))}, not bare coordinates: it embeds datasets"
+                f"this model reads {' and '.join(map(repr, self.readings))}, not only coordinates: embed a dataset"
             )
         (reading,) = self.readings.values()
         points = torch.from_numpy(np.require(lonlat, np.float64, ["C", "W"])).reshape(-1, 2)
@@ -521,7 +524,7 @@ class Model:
         )
         if years is not None and len(years) != len(points):
             raise InputError(
-                f"{len(points)} points and {len(years)} shares of the year do not belong together"
+                f"there are {len(points)} points but {len(years)} years; give one year per point"
             )
         encoder = self.modules[reading.encoder]
         device = device_for(encoder)
@@ -535,14 +538,14 @@ class Model:
 
 
 def _joined(parts: Iterator[Tensor], width: int) -> Vectors:
-    """(N, width) of parts one after the other."""
+    """(N, width) array of concatenated parts."""
     with torch.inference_mode():
         found = [part.float().cpu().numpy() for part in parts]
     return np.concatenate(found) if found else np.zeros((0, width), np.float32)
 
 
 def _with_nan(part: Encoded) -> Vectors:
-    """(N, dim) vectors, NaN where missing."""
+    """(N, dim) vectors, NaN for missing rows."""
     vectors = part.z.numpy()
     missing = ~part.present.numpy()
     if missing.any():
@@ -561,7 +564,12 @@ def _on(batch: Batch, device: torch.device) -> Batch:
 
 
 def device_for(encoder: nn.Module) -> torch.device:
-    """The best device for an encoder; one with ``needs_float64`` cannot use Apple's GPUs, which have none."""
+    """The best device for an encoder; one with ``needs_float64`` cannot use Apple's GPUs, which lack float64.
+
+    >>> from placevec import encoders
+    >>> device_for(encoders.location("sphereC", dim=8, scales=4)).type in ("cpu", "cuda")
+    True
+    """
     if torch.cuda.is_available():
         return torch.device("cuda")
     apple = not getattr(encoder, "needs_float64", False) and torch.backends.mps.is_available()

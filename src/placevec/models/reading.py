@@ -9,11 +9,15 @@ from placevec.core import ViewSpec
 
 @dataclass
 class Reading:
-    """Through which encoder a view is read, and as what.
+    """The encoder and the specification for reading a view.
 
     Attributes:
         encoder: name of the encoder; several views may share one.
-        spec: what the view must look like: channels, values, resolution and rules of what was trained on.
+        spec: required specification of the view: channels, values, resolution and rules of the training data.
+
+    >>> from placevec.core import ViewSpec
+    >>> Reading("location", ViewSpec("coordinates", "coordinates")).spec.name
+    'coordinates'
     """
 
     encoder: str

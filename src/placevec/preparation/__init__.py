@@ -1,1 +1,1 @@
-"""From sources to datasets."""
+"""Prepares datasets from sources."""

@@ -1,6 +1,6 @@
-"""The places that a dataset has already, for what is added to them: a map around them, or what a table says of them.
+"""The places of an existing dataset, for additions: a map around them, or labels from a table.
 
-They never change: whatever would lay out other places is refused, and says which option it is.
+They never change: an option that would create other places raises an error that names it.
 """
 
 from __future__ import annotations
@@ -26,15 +26,15 @@ from placevec.io.progress import Progress
 from placevec.sources.tables.points import read_points
 
 NEAR_M = 112.0
-"""How far from its place a positive is read: the default near radius, and the founding 0.001 degrees of latitude."""
+"""Maximum distance of a positive from its place: the default near radius, and the original 0.001 degrees of latitude."""
 SAME_M = 1.0
-"""Meters within which two points are one place."""
+"""Distance in meters within which two points are the same place."""
 _METERS_A_DEGREE = 111_195.0
 NAMES, POIS = "names.parquet", "pois.parquet"
 
 
 def are_laid_out_by(dataset: Dataset, kind: str) -> bool:
-    """Whether a dataset's places were laid out by a kind of preparation, such as ``osm``."""
+    """Whether a dataset's places were created by a kind of preparation, such as ``osm``."""
     found = made(dataset, PLACES_PART)
     return found is not None and found.kind == kind
 
@@ -42,19 +42,19 @@ def are_laid_out_by(dataset: Dataset, kind: str) -> bool:
 def refuse_others(
     dataset: Dataset, laying_out: Mapping[str, Any], *, places: str | Path | None, size_m: float | None
 ) -> None:
-    """DatasetError for an option that would give a dataset other places than it has.
+    """DatasetError for an option that would give a dataset other places.
 
     Args:
-        dataset: that has its places.
-        laying_out: flag -> value of the options that lay out places; None and False are not given.
+        dataset: the existing dataset.
+        laying_out: flag -> value of the options that create places; None and False mean not given.
         places: a table of places.
-        size_m: side of a place.
+        size_m: side of a place in meters.
     """
     for flag, value in laying_out.items():
         if value is not None and value is not False:
             raise DatasetError(
-                f"{dataset.path} has its {len(dataset):,} places already, and {flag} would lay out others: leave it out, "
-                "so that the map is added around them, or choose another --out"
+                f"{dataset.path} already has {len(dataset):,} places, and {flag} would create others: remove it to add "
+                "the map around the existing places, or choose another --out"
             )
     if places is not None:
         given = read_points(places)
@@ -63,26 +63,28 @@ def refuse_others(
         apart = np.zeros(len(at), bool) if wrong else ~_is_same(given.lonlat, dataset.lonlat[at])
         if wrong or apart.any() or len(at) != len(dataset):
             what = (
-                f"{wrong:,} of {len(at):,} in {places} have an id that is none of its own"
+                f"{wrong:,} of {len(at):,} in {places} have an unknown ID"
                 if wrong
-                else f"{int(apart.sum()):,} of {len(at):,} in {places} lie elsewhere than they do"
+                else f"{int(apart.sum()):,} of {len(at):,} in {places} have another location"
                 if apart.any()
-                else f"{places} names {len(at):,} of its {len(dataset):,}"
+                else f"{places} has {len(at):,} of its {len(dataset):,}"
             )
             raise DatasetError(
-                f"{dataset.path}: its places are others: {what}; leave out --places, or choose another --out"
+                f"{dataset.path}: its places are others: {what}; remove --places, or choose another --out"
             )
     own = dataset.manifest["places"]["size_m"]
     if size_m is not None and size_m != own:
         zoom = dataset.manifest["places"]["zoom"]
-        held = f"{own:g} m wide" if own else "points of no size" if zoom is None else f"tiles of zoom {zoom}"
+        held = (
+            f"{own:g} m wide" if own else "points without a size" if zoom is None else f"tiles of zoom {zoom}"
+        )
         raise DatasetError(
-            f"{dataset.path}: its places are {held}, not {size_m:g} m: leave out --size-m, or choose another --out"
+            f"{dataset.path}: its places are {held}, not {size_m:g} m: remove --size-m, or choose another --out"
         )
 
 
 def _is_same(lonlat: Floats, others: Floats) -> np.ndarray[Any, np.dtype[np.bool_]]:
-    """(N,) whether two points are one place; those that lack coordinates are, if both do."""
+    """(N,) whether two points are the same place; also if both lack coordinates."""
     with np.errstate(invalid="ignore"):
         away = np.linalg.norm(
             to_ecef(lonlat[:, 0], lonlat[:, 1]) - to_ecef(others[:, 0], others[:, 1]), axis=1
@@ -92,35 +94,35 @@ def _is_same(lonlat: Floats, others: Floats) -> np.ndarray[Any, np.dtype[np.bool
 
 
 class PlaceIds:
-    """The ids of a dataset's places, to be looked up: ``rows`` of millions take no new table each time.
+    """Lookup of a dataset's place IDs: ``rows`` reuses one index for millions of places.
 
     Raises:
-        DatasetError: two places have one id.
+        DatasetError: duplicate IDs.
     """
 
     def __init__(self, dataset: Dataset) -> None:
         self._index = pd.Index(dataset.places["place_id"].to_numpy(object))
         if not self._index.is_unique:
-            raise DatasetError(f"{dataset.path} is damaged: two of its places have one id")
+            raise DatasetError(f"{dataset.path} is damaged: two of its places have the same ID")
 
     def rows(self, place_ids: Any) -> Ints:
-        """(M,) the row of each place_id (texts, or Arrow's), -1 for one that the dataset does not have."""
+        """(M,) the row of each place_id (strings, or an Arrow array), -1 if the dataset does not have it."""
         return np.asarray(self._index.get_indexer(np.asarray(place_ids, object)), np.int64)
 
 
 def around(dataset: Dataset, held: Area, wanted: Area | None, source: str, progress: Progress) -> Area:
-    """The area of a map of ``source`` for the places that lie in it: the one asked for, else the box around them.
+    """The area of a map from ``source`` for the places inside it: the requested area, or else the box around them.
 
     Args:
-        dataset: whose places they are.
-        held: what the source covers.
-        wanted: what was asked for.
-        source: its name.
+        dataset: the dataset with the places.
+        held: area covered by the source.
+        wanted: requested area.
+        source: name of the source.
         progress: told how many places lie outside.
 
     Raises:
         DatasetError: no place has coordinates.
-        AreaError: none lies in the source, or in what was asked for.
+        AreaError: no place lies in the source, or in the requested area.
     """
     lonlat = dataset.lonlat[dataset.require_coordinates(np.arange(len(dataset)), "a map")]
     inside = held.contains(lonlat[:, 0], lonlat[:, 1])
@@ -131,23 +133,23 @@ def around(dataset: Dataset, held: Area, wanted: Area | None, source: str, progr
     if not inside.any():
         lon, lat = lonlat[0]
         raise AreaError(
-            f"{dataset.path}: its places lie elsewhere: none of {len(lonlat):,} is in {where} (west,south,east,north); "
+            f"{dataset.path}: its places are elsewhere: none of {len(lonlat):,} is in {where} (west,south,east,north); "
             f"the first is lon={lon:g}, lat={lat:g}"
         )
     if not inside.all():
         progress.say(
-            f"Note: {int((~inside).sum()):,} of {len(inside):,} places lie outside of the map, where it is blank"
+            f"Note: {int((~inside).sum()):,} of {len(inside):,} places are outside the map, which is blank there"
         )
     return box_around(lonlat[inside], margin_m(dataset)) if wanted is None else wanted
 
 
 def margin_m(dataset: Dataset) -> float:
-    """How far around a place its windows reach, turned by any angle, and those of its positives, meters."""
+    """How far the windows of a place and of its positives reach, rotated by any angle, in meters."""
     return NEAR_M + (dataset.footprint_m or DEFAULT_SIZE_M) / math.sqrt(2.0)
 
 
 def box_around(lonlat: Floats, margin: float) -> Area:
-    """The smallest box around points (N, 2), across the antimeridian where that is smaller, and a margin in meters.
+    """The smallest box around points (N, 2), across the antimeridian if that is smaller, with a margin in meters.
 
     >>> box_around(np.array([[179.0, 1.0], [-179.0, 2.0]]), 0.0).bounds
     (179.0, 1.0, -179.0, 2.0)
@@ -178,7 +180,7 @@ def _told(area: Area) -> str:
 
 
 def places_of(dataset: Dataset) -> Places:
-    """The places as they were laid out; those of no size get the window that is read around them."""
+    """The places as created; points get the window that is read around them."""
     about = dataset.manifest["places"]
     size_m = DEFAULT_SIZE_M if about["zoom"] is None and about["size_m"] is None else about["size_m"]
     return Places(
@@ -188,7 +190,7 @@ def places_of(dataset: Dataset) -> Places:
 
 
 def write_names(dataset: Dataset, area: Area, zoom: int, folder: Path) -> str:
-    """Name the places in an area after what lies in their windows, by ``pois.parquet`` in ``folder``; the file there."""
+    """Name the places in an area after their contents, from ``pois.parquet`` in ``folder``; returns the file."""
     laid = places_of(dataset)
     inside = area.contains(laid.lonlat[:, 0], laid.lonlat[:, 1])
     names = np.full(len(laid), None, object)

@@ -1,6 +1,6 @@
-"""A ``map`` view from whatever source was named: an extract, or tiles that are there already.
+"""A ``map`` view from the given source: an extract, or ready tiles.
 
-Beside tiles an extract may be named too: it labels them, with land use and points of interest.
+With tiles, an extract can be given too: it adds labels, namely land use and points of interest.
 """
 
 from __future__ import annotations
@@ -18,12 +18,10 @@ from placevec.sources.tiles.address import TileTemplate
 
 
 def prepare(out: Path, options: MapOptions, *, created: str, progress: Progress) -> Dataset:
-    """Make the dataset of the source that the options name, or go on with it; see `placevec.prepare`."""
+    """Prepare a dataset from the source in the options, or continue an unfinished one; see `placevec.prepare`."""
     area = options.area()
     if area is not None and area.crosses_antimeridian:
-        progress.say(
-            "Note: west is greater than east, so that the box runs eastwards over the 180th meridian"
-        )
+        progress.say("Note: west is greater than east, so the box crosses the antimeridian")
     dataset = _of_source(out, options, area, created, progress)
     if options.of_tiles and (options.osm is not None or options.osm_name is not None):
         return add_labels(

@@ -1,4 +1,4 @@
-"""An OpenStreetMap extract becomes a dataset with a ``map`` view: what every recipe that reads the map prepares."""
+"""An OpenStreetMap extract becomes a dataset with a ``map`` view, for every recipe that reads the map."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ from placevec.sources.tables.points import Points, read_points
 LICENCE = "ODbL-1.0"
 ATTRIBUTION = "© OpenStreetMap contributors, ODbL 1.0"
 MAX_PLACES = 100_000_000
-"""Tiles or grid points of an area, empty ones included."""
+"""Maximum tiles or grid points of an area, including empty ones."""
 MAP_COVERAGE = "map_coverage.tif"
 KIND = "osm"
 
@@ -68,10 +68,10 @@ def prepare(
     created: str,
     progress: Progress,
 ) -> Dataset:
-    """Draw the map of an extract, lay out the places and write the manifest; see `placevec.prepare`."""
+    """Draw the map of an extract, create the places and write the manifest; see `placevec.prepare`."""
     check_zoom(zoom)
     if spacing_m is not None and places is not None:
-        raise UsageError("places come from a spacing or from a table, not both")
+        raise UsageError("choose places with either --spacing or --places, not both")
     check_size(spacing_m, size_m)
     table = LayerTable.from_toml(layers) if layers is not None else LayerTable.default()
     landuse = LayerTable.landuse()
@@ -123,7 +123,7 @@ def prepare(
     if given is None and not all_places:
         laid = laid.kept(_with_content(out, table, burned, laid, zoom))
     if len(laid) == 0:
-        raise DatasetError("no place of the area holds any feature: --all-tiles keeps the empty ones too")
+        raise DatasetError("no place in the area has any feature: use --all-tiles to keep empty places")
     dataset = write_dataset(
         out,
         name=extract.name,
@@ -141,7 +141,7 @@ def prepare(
 
 
 def _added(dataset: Dataset, drawing: _Drawing, created: str, progress: Progress) -> Dataset:
-    """The dataset with a map around its places, their names where they had none, land use and points of interest."""
+    """The dataset with a map around its places, names for unnamed places, land use and points of interest."""
 
     def write(folder: Path) -> Joining:
         burned = drawing.burn(folder, progress)
@@ -157,7 +157,7 @@ def _added(dataset: Dataset, drawing: _Drawing, created: str, progress: Progress
 
 @dataclass(frozen=True)
 class _Drawing:
-    """A map to be drawn, and all that it depends on."""
+    """A map to draw, with everything that it depends on."""
 
     extract: Extract
     timestamp: str | None
@@ -169,7 +169,7 @@ class _Drawing:
     workers: int
 
     def made(self) -> Made:
-        """What makes the map."""
+        """The provenance of the map."""
         inputs = {"extract": self.sha256, "area": self.area.as_dict(), "zoom": self.zoom}
         return Made(KIND, {**inputs, "layers": self.table.hash, "landuse": self.landuse.hash})
 
@@ -181,7 +181,7 @@ class _Drawing:
         )  # fmt: skip
 
     def source(self) -> dict[str, Any]:
-        """The manifest's entry of where it is from."""
+        """The manifest's entry for its source."""
         return {
             "kind": KIND,
             "name": self.extract.name,
@@ -195,7 +195,7 @@ class _Drawing:
         }
 
     def view(self, files: list[str]) -> dict[str, Any]:
-        """The manifest's entry of the view."""
+        """The manifest's entry for the view."""
         layers = self.table.layers
         spec = ViewSpec(
             MAP_PART, RASTER, layers, "coverage 0..255", size_px=256, zoom=self.zoom, rules=self.table.hash
@@ -204,51 +204,51 @@ class _Drawing:
 
 
 def check_size(spacing_m: float | None, size_m: float | None) -> None:
-    """UsageError unless the distance and the size of places are lengths."""
+    """UsageError unless the spacing and the size of places are positive."""
     if spacing_m is not None and not spacing_m > 0:
-        raise UsageError(f"the spacing of places is a positive number of meters; got {spacing_m:g}")
+        raise UsageError(f"--spacing must be a positive number of meters; got {spacing_m:g}")
     if size_m is not None and not size_m > 0:
-        raise UsageError(f"the size of a place is a positive number of meters; got {size_m:g}")
+        raise UsageError(f"--size-m must be a positive number of meters; got {size_m:g}")
 
 
 def _held(extract: Extract, told: Area | None) -> Area:
-    """What an extract covers: what its header tells, else where its objects lie."""
+    """The area of an extract: from its header, or else from its objects."""
     if told is not None and told.east - told.west <= 180:
         return told
-    # a box round both sides of the antimeridian is the world's
+    # a box around both sides of the antimeridian spans the whole world
     found = extent(extract.path)
     return found if told is None or found.crosses_antimeridian else told
 
 
 def _area_of(extract: Extract, held: Area, wanted: Area | None) -> Area:
-    """The area asked for, checked against what the extract holds; else all of it."""
+    """The requested area, checked against the extract; otherwise all of it."""
     if wanted is None:
         return held
     _check_order(extract, held, wanted)
     if not wanted.intersects(held):
         bounds = ",".join(f"{value:g}" for value in held.bounds)
         raise AreaError(
-            f"the area lies outside of {extract.name}, which covers {bounds} (west,south,east,north)"
+            f"the area is outside {extract.name}, which covers {bounds} (west,south,east,north)"
             + wanted.turned_into(held)
         )
     return wanted
 
 
 def _check_order(extract: Extract, held: Area, wanted: Area) -> None:
-    """AreaError for a box whose west and east are swapped: read as it is, it runs round the Earth, past the extract."""
+    """AreaError for a box with west and east swapped: literally, it crosses the antimeridian, far from the extract."""
     west, south, east, north = wanted.bounds
     reaches = held.crosses_antimeridian or held.west <= -180.0 or held.east >= 180.0
     if reaches or not wanted.crosses_antimeridian:
         return
     if held.contains((west + east) / 2.0, (south + north) / 2.0).all():
         raise AreaError(
-            f"the box runs over the 180th meridian, since its west {west:g} is greater than its east {east:g}, and "
-            f"{extract.name} does not reach that far: is it {east:g},{south:g},{west:g},{north:g}?"
+            f"the box crosses the antimeridian, because its west {west:g} is greater than its east {east:g}, but "
+            f"{extract.name} does not reach that far: did you mean {east:g},{south:g},{west:g},{north:g}?"
         )
 
 
 def check_count(area: Area, zoom: int, spacing_m: float | None) -> None:
-    """AreaError when there would be more places than memory holds: told before the extract is read."""
+    """AreaError if there would be more places than memory holds; checked before the extract is read."""
     ranges = tile_ranges(area, zoom)
     count = sum((x1 - x0 + 1) * (y1 - y0 + 1) for x0, y0, x1, y1 in ranges)
     what = f"tiles of zoom {zoom}"
@@ -257,50 +257,50 @@ def check_count(area: Area, zoom: int, spacing_m: float | None) -> None:
         count, what = round(count * (side / spacing_m) ** 2), f"places {spacing_m:g} m apart"
     if count > MAX_PLACES:
         raise AreaError(
-            f"the area holds {count:,} {what}, more than {MAX_PLACES:,}: name a smaller one with --bbox "
-            "west,south,east,north (west > east is across the 180th meridian), or make them larger"
+            f"the area has {count:,} {what}, more than {MAX_PLACES:,}: choose a smaller one with --bbox "
+            "west,south,east,north (west > east crosses the antimeridian), or larger places"
         )
 
 
 def check_inside(given: Points, area: Area, name: str, progress: Progress) -> None:
-    """SourceError when no place lies in the area (swapped columns, most often); a note when some do not."""
+    """SourceError if no place lies in the area (usually because columns are swapped); a note if some do not."""
     known = np.isfinite(given.lonlat).all(axis=1)
     inside = area.contains(given.lonlat[known, 0], given.lonlat[known, 1])
     if known.any() and not inside.any():
         bounds = ",".join(f"{value:g}" for value in area.bounds)
         lon, lat = given.lonlat[known][0]
         raise SourceError(
-            f"no place of {name} lies in the area {bounds} (west,south,east,north): the first is "
+            f"no place of {name} is in the area {bounds} (west,south,east,north): the first is "
             f"lon={lon:g}, lat={lat:g}; are lon and lat swapped?"
         )
     if not inside.all():
         progress.say(
-            f"Note: {int((~inside).sum())} of {len(inside)} places lie outside of the area, where the map is blank"
+            f"Note: {int((~inside).sum())} of {len(inside)} places are outside the area, where the map is blank"
         )
 
 
 def _with_content(
     out: Path, table: LayerTable, burned: BurnReport, places: Places, zoom: int
 ) -> np.ndarray[Any, Any]:
-    """(N,) bool: places whose footprint something touches besides boundaries, places (such as islands) and open sea."""
+    """(N,) bool: places whose footprint has features other than boundaries, place names and open sea."""
     side = 2**zoom
     content = burned.nonempty_tiles[:, 1] * side + burned.nonempty_tiles[:, 0]
     tiles = np.floor(lonlat_to_tile_xy(places.lonlat[:, 0], places.lonlat[:, 1], zoom)).astype(np.int64)
     kept: np.ndarray[Any, Any] = np.isin(tiles[:, 1] * side + tiles[:, 0], content)
-    if places.zoom is None:  # smaller than a tile: it must be touched itself
+    if places.zoom is None:  # smaller than a tile: the place itself must be touched
         shares = Coverage(out / MAP_COVERAGE).fractions(places.footprints(zoom), zoom)
         kept &= (shares[:, np.asarray(table.content, bool)] > 0).any(axis=1)
     return kept
 
 
 def _files(out: Path) -> list[str]:
-    """Every file of the map view, relative to the dataset: what opening it checks."""
+    """All files of the map view, relative to the dataset: those that opening it checks."""
     shards = sorted(path.relative_to(out).as_posix() for path in (out / MAP).glob("*.tif"))
     return ["map.vrt", MAP_COVERAGE, "landuse_coverage.tif", POIS, *shards]
 
 
 def _report(burned: BurnReport) -> dict[str, Any]:
-    """What was met, for people and for the next run: nothing in it is read back but ``inputs``."""
+    """Counts and problems, for information; only ``inputs`` is read again."""
     return {
         "objects": burned.objects,
         "drawn": burned.drawn,

@@ -1,6 +1,6 @@
-"""Land use and points of interest for a dataset whose map is ready tiles: what it can be asked about, never an input.
+"""Land use and points of interest for a dataset with a map of ready tiles: labels for evaluation, never an input.
 
-They are drawn from an extract of the same ground, as those of a burnt map are, and join the dataset as any part does.
+They are drawn from an extract of the same area, as for a map from an extract, and are added like any other part.
 """
 
 from __future__ import annotations
@@ -39,8 +39,8 @@ def add_labels(
     """The dataset with ``landuse_coverage.tif``, ``pois.parquet`` and the names of its places.
 
     Raises:
-        AreaError: the extract is of other ground.
-        DatasetError: it has the labels of another extract.
+        AreaError: the extract covers another area.
+        DatasetError: it already has labels from another extract.
     """
     table = LayerTable.landuse()
     extract = resolve_extract(osm, osm_name, progress=progress)
@@ -50,10 +50,10 @@ def add_labels(
         return settled(dataset, MAP_LABELS_PART)
     header, area = read_header(extract.path), _area_of_map(dataset)
     if not (header.area or extent(extract.path)).intersects(area):
-        raise AreaError(f"the tiles lie outside of {extract.name}, which was to label them")
+        raise AreaError(f"the tiles are outside {extract.name}, which should provide their labels")
 
     def write(folder: Path) -> Joining:
-        # The land use is burnt as if it were the map, in a folder of its own: the machinery is the same.
+        # Land use is drawn as if it were the map, in a separate folder, with the same code.
         burnt = folder / _BURNT
         burn_extract(
             extract.path, burnt, area=area, zoom=zoom, table=table, workers=workers, progress=progress
@@ -82,7 +82,7 @@ def add_labels(
 
 
 def _area_of_map(dataset: Dataset) -> Area:
-    """Where the map lies: the dataset's area, or around its places where these were there before the map."""
+    """The area of the map: the dataset's area, or the area around its places if they existed before the map."""
     of_map, of_places = (made(dataset, part) for part in (MAP_PART, "places"))
     if of_map is not None and of_places is not None and of_map.kind == of_places.kind:
         return dataset.area

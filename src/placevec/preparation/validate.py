@@ -1,7 +1,7 @@
-"""Is this usable? A folder of tiles, MBTiles or a dataset, looked through before anybody trains on it.
+"""Checks whether a folder of tiles, MBTiles or a dataset is usable, before training.
 
-It tells what the data check of founding document 004 prints: layers, tiles a layer, common coordinates, the shapes of a
-sample batch; and what is wrong.
+It prints what the data check of founding document 004 prints: layers, tiles per layer, common coordinates, shapes of a
+sample batch, and problems.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from placevec.sources.tiles.schemes import asked_scheme
 BATCH = 4
 FAR_TILES = 10
 SAMPLED = 4096
-"""Tiles of a folder that are decoded, all layers of each: all of a folder of fewer, as preparing it does."""
+"""Maximum tiles that are decoded, in all layers: smaller folders are decoded completely, as in preparation."""
 
 
 @dataclass
@@ -38,11 +38,11 @@ class Layer:
     """One layer.
 
     Attributes:
-        name: of the layer, or of the channel.
-        tiles: how many it has; of a dataset, how many places it shows anything of among those looked at.
-        set_share: of the pixels that were looked at, the share that is set; of colors, the mean intensity.
-        background: of the pictures; empty for datasets and colors.
-        threshold: contrast from which a pixel is set; None for datasets and colors.
+        name: name of the layer or channel.
+        tiles: number of its tiles; for a dataset, the number of sampled places with content.
+        set_share: share of set pixels in the sample; for colors, the mean intensity.
+        background: background of the pictures; empty for datasets and colors.
+        threshold: minimum contrast of a set pixel; None for datasets and colors.
     """
 
     name: str
@@ -54,21 +54,21 @@ class Layer:
 
 @dataclass
 class Validation:
-    """What was found.
+    """The result of a check.
 
     Attributes:
-        path: that was looked at.
+        path: the checked path.
         kind: ``tiles`` or ``dataset``.
-        layout: how tiles are named, or how places were laid out.
-        zoom: of the tiles.
-        layers: each of them.
-        measure: what ``Layer.share_set`` is: ``share set``, or ``mean`` of 8 bits.
-        coordinates: tiles that any layer has, or places.
-        common: tiles that all layers have, or places with coordinates.
-        labels: of places that have them: label, kind, rows of each side of the split, and what else goes with them.
+        layout: naming of the tiles, or layout of the places.
+        zoom: zoom of the tiles.
+        layers: the layers.
+        measure: meaning of ``Layer.set_share``: ``share set``, or ``mean`` for 8 bits.
+        coordinates: number of tiles in any layer, or of places.
+        common: number of tiles in all layers, or of places with coordinates.
+        labels: for labeled places: label, kind, rows in each split, and other fields.
         batch: role -> shape of a sample batch.
-        problems: what makes it unusable.
-        notes: what is worth knowing.
+        problems: reasons why it is not usable.
+        notes: remarks for the user.
     """
 
     path: str
@@ -86,7 +86,7 @@ class Validation:
 
     @property
     def usable(self) -> bool:
-        """Whether a dataset can be made of it, or a model trained on it."""
+        """Whether a dataset can be made from it, or a model trained on it."""
         return not self.problems
 
     def as_dict(self) -> dict[str, Any]:
@@ -97,14 +97,14 @@ class Validation:
 def validate(
     path: str | Path, *, zoom: int | None = None, scheme: str = "auto", progress: Progress = SILENT
 ) -> Validation:
-    """Look through a folder of tiles, MBTiles (a file or a folder of them) or a dataset; nothing is written.
+    """Check a folder of tiles, MBTiles (a file or a folder of them) or a dataset; nothing is written.
 
     Args:
-        path: what to look at.
-        zoom: of the tiles, when there are several.
-        scheme: of the tiles: ``xyz`` where rows are counted from the north, ``tms`` from the south; ``auto`` goes by the
-            files beside them.
-        progress: where to report.
+        path: the path to check.
+        zoom: zoom of the tiles, if there are several.
+        scheme: ``xyz`` if rows of tiles are counted from the north, ``tms`` from the south; ``auto`` reads it from the
+            files next to them.
+        progress: receives progress reports.
     """
     path = Path(path)
     asked_scheme(scheme)
@@ -132,14 +132,14 @@ def _tiles(path: Path, zoom: int | None, scheme: str, found: Validation, progres
     if tiles.kind == "layers":
         known = LayerTable.default().layers
         if missing := [name for name in known if name not in tiles.layers]:
-            found.notes.append(f"of the founding twelve layers there are no {', '.join(missing)}")
+            found.notes.append(f"missing from the original twelve layers: {', '.join(missing)}")
         found.notes += [
-            f"the layer {name} has no tile"
+            f"the layer {name} has no tiles"
             for name, keys in zip(tiles.layers, tiles.keys, strict=True)
             if not len(keys)
         ]
         if not found.common:
-            found.notes.append("no tile is in all layers: --require-all-layers would find no place")
+            found.notes.append("no tile exists in all layers: --require-all-layers would find no place")
     reading = how_to_read(tiles)
     found.notes += [note for note in reading.notes(tiles) if note not in found.notes]
     reader = TileReader(tiles, reading, max_damaged=None)
@@ -170,17 +170,17 @@ def _tiles(path: Path, zoom: int | None, scheme: str, found: Validation, progres
         )
         if mask and means[number] > 0.5:
             found.notes.append(
-                f"{means[number]:.0%} of {name} counts as set: is its background {mask.called}?"
+                f"{means[number]:.0%} of {name} is set: check whether its background is {mask.called}"
             )
     if failed:
         first = next(iter(reader.damaged.values()))
-        line = f"{failed} of {len(chosen)} tiles that were looked at are damaged, such as {first}"
+        line = f"{failed} of {len(chosen)} sampled tiles are damaged, such as {first}"
         (found.problems if failed > MAX_DAMAGED * len(chosen) else found.notes).append(line)
     if read:
         shape = [min(BATCH, read), len(reading.channels), TILE_PX, TILE_PX]
         found.batch = {role: list(shape) for role in ("anchor", "positive", "negative")}
         if max(np.ptp(every[:, 0]), np.ptp(every[:, 1])) <= FAR_TILES:
-            found.notes.append(f"no two tiles lie more than {FAR_TILES} apart, as the founding negatives do")
+            found.notes.append(f"no two tiles are more than {FAR_TILES} apart, as the original negatives are")
 
 
 def _dataset(path: Path, found: Validation) -> None:
@@ -205,7 +205,7 @@ def _dataset(path: Path, found: Validation) -> None:
         return
     found.zoom = dataset.zoom
     spec = dataset.view(dataset.base_map).spec
-    for shard in sorted((path / dataset.base_map).glob("*.tif")):  # each must have a table that makes sense
+    for shard in sorted((path / dataset.base_map).glob("*.tif")):  # each must have a valid table
         if SHARD_NAME.fullmatch(shard.name):
             read_shard_table(shard, dataset.zoom, len(dataset.base_map_spec.channels))
     found.measure = "share set" if spec.values.startswith("coverage") else "mean"
@@ -213,13 +213,13 @@ def _dataset(path: Path, found: Validation) -> None:
     shares = Coverage(path / "map_coverage.tif").fractions(dataset.footprints()[some], dataset.zoom)
     for number, name in enumerate(dataset.base_map_spec.channels):
         found.layers.append(Layer(name, int((shares[:, number] > 0).sum()), float(shares[:, number].mean())))
-    found.notes += [f"nothing of {layer.name} is on any place" for layer in found.layers if layer.tiles == 0]
+    found.notes += [f"no place has anything in {layer.name}" for layer in found.layers if layer.tiles == 0]
     for name, why in (
         ("landuse_coverage.tif", "no land-use task"),
         ("pois.parquet", "no tasks of points of interest"),
     ):
         if not (path / name).is_file():
-            found.notes.append(f"there is no {name}: evaluation has {why} of its own, give --labels FILE")
+            found.notes.append(f"there is no {name}: evaluation has {why} of its own; pass --labels FILE")
 
 
 def _labels(dataset: Dataset, found: Validation) -> None:
@@ -232,15 +232,17 @@ def _labels(dataset: Dataset, found: Validation) -> None:
         **({"users": f"{labels.user_count:,}"} if labels.users is not None else {}),
     }
     if not labels.known[rows["train"]].any():
-        found.problems.append("no place to train on has a label")
+        found.problems.append("no training place has a label")
     if not len(rows["validation"]) and labels.split is not None:
-        found.notes.append("the split has no validation: training holds blocks out")
+        found.notes.append("the split has no validation set: training holds out blocks")
     if labels.kind == "classes":
         seen = np.zeros(len(labels.classes), bool)
         seen[labels.values[rows["train"]][labels.known[rows["train"]]]] = True
         if not seen.all():
             first = labels.classes[int(np.flatnonzero(~seen)[0])]
-            found.notes.append(f"{int((~seen).sum()):,} classes are never trained on, such as {first[:60]!r}")
+            found.notes.append(
+                f"{int((~seen).sum()):,} classes are not in the training set, such as {first[:60]!r}"
+            )
     for side, of_side in rows.items():
         predictions = dataset.image_predictions(side)
         if predictions is None:
@@ -248,4 +250,4 @@ def _labels(dataset: Dataset, found: Validation) -> None:
         found.labels[f"{side} image predictions"] = f"{predictions.shape[0]:,} x {predictions.shape[1]:,}"
         images = None if labels.image_rows is None else labels.image_rows[of_side]
         if images is None or (len(images) and int(images.max()) >= predictions.shape[0]):
-            found.problems.append(f"image predictions of {side} do not say which place each is of")
+            found.problems.append(f"image predictions of {side} do not say which place each belongs to")

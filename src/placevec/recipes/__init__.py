@@ -12,15 +12,15 @@ RECIPES = Registry(
     {"loc2vec": "placevec.recipes.loc2vec:RECIPE", "sphere2vec": "placevec.recipes.sphere2vec:RECIPE"},
 )
 DEMO = "loc2vec"
-"""The recipe that ``placevec demo`` shows: it needs nothing but a map."""
+"""The recipe of ``placevec demo``: it needs only a map."""
 
 
 def recipe(name: str) -> RecipeEntry:
-    """A recipe by its name.
+    """A recipe by name.
 
     Raises:
-        UsageError: an unknown name; near ones are suggested.
-        PlacevecError: another package's, which cannot be imported or registers something else.
+        UsageError: an unknown name; similar ones are suggested.
+        PlacevecError: the recipe of another package cannot be imported, or is not a recipe.
 
     >>> recipe("loc2vec").config.__name__
     'Loc2VecConfig'

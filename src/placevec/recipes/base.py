@@ -1,4 +1,4 @@
-"""What a recipe registers: its options, its presets, and where its functions are. Light: nothing heavy is imported."""
+"""What a recipe registers: its options, its presets, and the paths of its functions. Nothing heavy is imported."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class RunOptions(Options):
-    """What is trained beside the recipe's own choices: options of every training."""
+    """Options of every training, in addition to the recipe's own."""
 
     GROUP: ClassVar[str] = "Run"
 
-    preset: str = option("default", "Preset, options that go together")
+    preset: str = option("default", "Preset of options")
     validation: tuple[Path, ...] = option(
-        (), "Dataset to validate on, instead of blocks held out (may be repeated)"
+        (), "Dataset for validation, instead of held-out blocks (may be repeated)"
     )
-    projector: int = option(500, "Places in TensorBoard's projector, drawn at random (0 shows none)", min=0)
+    projector: int = option(500, "Places in TensorBoard's projector, drawn at random (0 disables it)", min=0)
 
 
 Given = Mapping[str, Any]
@@ -38,11 +38,11 @@ Given = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Preset:
-    """Options that go together.
+    """A named set of options.
 
     Attributes:
-        summary: what they are, in a line.
-        options: of the recipe and of `TrainingOptions`; or a function that makes them of the options that were given.
+        summary: one-line description.
+        options: options of the recipe and of `TrainingOptions`, or a function that computes them from the given ones.
     """
 
     summary: str
@@ -51,11 +51,11 @@ class Preset:
 
 @dataclass(frozen=True)
 class Formerly:
-    """What a founding system called something, and what it is here: a line of a page for those who come from there.
+    """An option of an original system and its replacement: one row of its migration page.
 
     Attributes:
-        flags: as the system spells them.
-        here: what takes their place, in Markdown; empty where nothing needs to.
+        flags: flags in the original spelling.
+        here: the replacement, in Markdown; empty if none is needed.
         note: a remark, in Markdown.
     """
 
@@ -66,13 +66,13 @@ class Formerly:
 
 @dataclass(frozen=True)
 class FormerCommand:
-    """A command of a founding system and its flags.
+    """A command of an original system and its flags.
 
     Attributes:
-        command: as the system spells it.
-        here: what takes its place, in Markdown.
-        verb: of placevec that takes these flags, such as ``train``.
-        flags: one line a flag, or several that go together.
+        command: command in the original spelling.
+        here: the replacement, in Markdown.
+        verb: placevec's command that takes these flags, such as ``train``.
+        flags: one row per flag, or per group of flags.
     """
 
     command: str
@@ -83,23 +83,23 @@ class FormerCommand:
 
 @dataclass(frozen=True)
 class RecipeEntry:
-    """A recipe as the registry knows it. Functions are named ``module:function`` and imported when they are called.
+    """A recipe in the registry. Functions are given as ``module:function`` and imported when called.
 
     Attributes:
-        name: of the recipe.
-        summary: what it learns from what, in a line.
-        config: its options in training, beside `TrainingOptions`.
-        prepare_options: the options of preparing its dataset.
+        name: name of the recipe.
+        summary: what it learns from which data, in one line.
+        config: options of training, in addition to `TrainingOptions`.
+        prepare_options: options of preparing its dataset.
         prepare: ``(out, options, *, created, progress) -> Dataset``.
-        build: ``(dataset, config, training, validation) -> Built``, with the training options that were given.
-        presets: options that go together, by name; ``default`` is one of them.
-        positional: the option of preparing that may be given without a flag, if any.
-        from_file: what ``prepare`` needs to be told of a file ``{path}``, for messages.
-        completed: ``(given) -> given`` with what follows from the options that were given, if anything does.
-        encoders: ``(preset, given) -> [(name, given)]``: every encoder that can be compared with the others, with the
-            options that it takes, if there are several.
-        suited: ``(dataset) -> given``: options of training that suit a dataset, if any do.
-        formerly: a tuple of `FormerCommand`: what founding systems called the options.
+        build: ``(dataset, config, training, validation) -> Built``, with the given training options.
+        presets: sets of options by name, including ``default``.
+        positional: the option of preparing that can be given without a flag, if any.
+        from_file: options that ``prepare`` needs for a file ``{path}``, for messages.
+        completed: ``(given) -> given`` adds options that follow from the given ones, if any.
+        encoders: ``(preset, given) -> [(name, given)]`` lists every encoder that can be compared with the others, with
+            its options, if there are several.
+        suited: ``(dataset) -> given`` returns training options that suit a dataset, if any.
+        formerly: a tuple of `FormerCommand`: options of the original systems.
         prepare_examples, train_examples: commands for the help.
     """
 
@@ -123,11 +123,11 @@ class RecipeEntry:
 
     @property
     def train_options(self) -> tuple[type[Options], ...]:
-        """The classes whose fields are the options of training it."""
+        """The classes with the options of training it."""
         return self.config, TrainingOptions
 
     def prepared(self, out: Path, options: Options, *, created: str, progress: Progress) -> Dataset:
-        """Make the recipe's dataset, or go on with it."""
+        """Prepare the recipe's dataset, or continue an unfinished one."""
         dataset: Dataset = _load(self.prepare)(out, options, created=created, progress=progress)
         return dataset
 
@@ -138,32 +138,32 @@ class RecipeEntry:
         training: Given,
         validation: Dataset | JoinedDataset | None = None,
     ) -> Built:
-        """The recipe over a dataset, ready for the training loop."""
+        """The recipe on a dataset, ready for the training loop."""
         built: Built = _load(self.build)(dataset, config, training, validation)
         return built
 
     def prepare_options_of(
         self, given: Given, *, called: Called = flag_of, unknown: Called = no_option
     ) -> Options:
-        """The options of preparing from those that were given, by keyword.
+        """The options of preparing, from the given ones by keyword.
 
         Args:
             given: name -> value.
             called: how messages name an option.
-            unknown: the message about an option that there is not.
+            unknown: the message for an unknown option.
 
         Raises:
-            UsageError: an unknown one, or a value that does not fit.
+            UsageError: an unknown option, or an invalid value.
         """
         return self.prepare_options(**checked((self.prepare_options,), given, called=called, unknown=unknown))
 
     def configure(
         self, preset: str, given: Given, *, called: Called = flag_of, unknown: Called = no_option
     ) -> tuple[Options, dict[str, Any]]:
-        """(recipe configuration, training options that were given or are the preset's); arguments as before.
+        """(recipe configuration, training options that are given or set by the preset); arguments as above.
 
         Raises:
-            UsageError: an unknown preset or option, or a value that does not fit.
+            UsageError: an unknown preset or option, or an invalid value.
         """
         named = {_plain(name): name for name in self.presets}
         if _plain(preset) not in named:
@@ -178,20 +178,20 @@ class RecipeEntry:
         return config, {name: value for name, value in chosen.items() if name in training}
 
     def each_encoder(self, preset: str, given: Given) -> Sequence[tuple[str, Given]]:
-        """(name, options) of every encoder that can be compared with the others; none where there is one only."""
+        """(name, options) of every encoder that can be compared with the others; empty if there is only one."""
         return () if self.encoders is None else list(_load(self.encoders)(preset, given))
 
     def suits(self, dataset: Dataset) -> Given:
-        """Options of training that suit a dataset."""
+        """Training options that suit a dataset."""
         return {} if self.suited is None else dict(_load(self.suited)(dataset))
 
     def former_commands(self) -> tuple[FormerCommand, ...]:
-        """What founding systems called the options."""
+        """Options of the original systems."""
         return () if self.formerly is None else tuple(_load(self.formerly))
 
 
 def _plain(preset: str) -> str:
-    """A name in which capitals, spaces, hyphens and underscores do not matter."""
+    """A name without regard to case, spaces, hyphens and underscores."""
     return "".join(letter for letter in preset.lower() if letter not in " -_")
 
 

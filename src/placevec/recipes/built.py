@@ -1,4 +1,4 @@
-"""What a recipe hands to the training loop."""
+"""What a recipe passes to the training loop."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from placevec.training import TrainingOptions
 
 @dataclass
 class Built:
-    """A recipe over a dataset, ready for the training loop.
+    """A recipe on a dataset, ready for the training loop.
 
     Attributes:
-        recipe: what is trained.
-        config: its configuration as it came out, such as distances also in meters.
-        views: what its slots read.
-        specs: of the views that the model will read; of some of them, where others only teach.
-        training: how long and how hard.
-        split: which places are trained on, which are kept from it and why.
-        validation_views: what the validation reads, where that is another dataset.
-        validation_split: which places of that dataset are validated on.
-        notes: what the user should know.
-        heads: view -> what the model will predict through, where it learns from labels.
+        recipe: the recipe to train.
+        config: its final configuration, for example with all distances also in meters.
+        views: the views that its slots read.
+        specs: specifications of the views that the model will read, which can be fewer than those used in training.
+        training: options of the training loop.
+        split: which places are used for training, which are excluded and why.
+        validation_views: the views used for validation, if that is another dataset.
+        validation_split: which places of that dataset are used for validation.
+        notes: remarks for the user.
+        heads: view -> head for predictions, if the recipe learns from labels.
     """
 
     recipe: Recipe
@@ -41,5 +41,5 @@ class Built:
 
     @property
     def places(self) -> int:
-        """How many places are trained on."""
+        """Number of training places."""
         return len(self.split.rows("train"))

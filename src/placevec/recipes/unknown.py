@@ -1,4 +1,4 @@
-"""What to say of an option that there is not: what it is called here, whose it is, or what is spelled like it."""
+"""Messages for unknown options: the new name of a renamed option, the recipe that has it, or a similar name."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from placevec.recipes.base import Formerly, RecipeEntry, RunOptions
 
 
 def unknown_option(entry: RecipeEntry, verb: str, name: str, extra: Iterable[str] = ()) -> str:
-    """The message about an option of ``placevec prepare RECIPE`` or ``train RECIPE`` that there is not.
+    """The message for an unknown option of ``placevec prepare RECIPE`` or ``train RECIPE``.
 
     Args:
         entry: the recipe.
         verb: ``prepare`` or ``train``.
-        name: of the option, as a keyword or as a flag.
-        extra: further flags of the command.
+        name: the option, as a keyword or as a flag.
+        extra: other flags of the command.
 
     >>> unknown_option(recipe("sphere2vec"), "train", "near_m")
     '--near-m is an option of train loc2vec, not of train sphere2vec'
@@ -38,7 +38,7 @@ def unknown_option(entry: RecipeEntry, verb: str, name: str, extra: Iterable[str
         if flag in _flags(one, other)
     ]
     if others:
-        named = " and of ".join(dict.fromkeys(others))
+        named = " and ".join(dict.fromkeys(others))
         return f"{flag} is an option of {named}, not of {verb} {entry.name}"
     for asked in (verb, "train", "prepare"):
         if (hint := formerly(asked, name)) is not None:
@@ -47,10 +47,10 @@ def unknown_option(entry: RecipeEntry, verb: str, name: str, extra: Iterable[str
 
 
 def formerly(verb: str, name: str, entries: Iterable[RecipeEntry] | None = None) -> str | None:
-    """What an option of a founding system is here; None where no recipe knows it.
+    """The replacement of an original system's option; None if no recipe has it.
 
     >>> formerly("train", "pos_radius")
-    'there is no --pos_radius: here it is --near-tiles (or meters: --near-m)'
+    'there is no option --pos_radius: use --near-tiles (or in meters with --near-m)'
     """
     for entry in _recipes() if entries is None else entries:
         found = [
@@ -67,7 +67,7 @@ def formerly(verb: str, name: str, entries: Iterable[RecipeEntry] | None = None)
 
 
 def near(flag: str, known: Iterable[str]) -> str:
-    """The end of a message about an unknown flag: the nearest known one."""
+    """The end of a message about an unknown flag: the most similar known one."""
     found = difflib.get_close_matches(flag, list(known), n=1, cutoff=0.6)
     return f"; did you mean {found[0]}?" if found else ""
 
@@ -78,7 +78,7 @@ def _flags(entry: RecipeEntry, verb: str) -> list[str]:
 
 
 def _recipes() -> Iterator[RecipeEntry]:
-    """All that can be used: what is wrong with others is said elsewhere."""
+    """All usable recipes; problems of others are reported elsewhere."""
     for name in RECIPES.names():
         try:
             yield recipe(name)
@@ -87,17 +87,15 @@ def _recipes() -> Iterator[RecipeEntry]:
 
 
 def _word(flag: str) -> str:
-    """The name of an option as a founding system spelled it, without a value."""
+    """The name of an option in its original spelling, without a value."""
     return flag.split()[0].lstrip("-").replace("-", "_") if flag.startswith("--") else ""
 
 
 def _hint(found: list[tuple[str, Formerly]]) -> str:
-    """One line about all that an option could mean; a table may name it for several commands."""
+    """One line with all that an option can mean; a table may list it for several commands."""
     parts: dict[str, str] = {}
     for flag, line in found:
         here, note = (text.replace("`", "") for text in (line.here, line.note))
-        of = f"{flag} is " if " " in flag else "here it is "
+        of = f"{flag} is " if " " in flag else "use "
         parts.setdefault(f"{of}{here}" if here else note, f" ({note})" if here and note else "")
-    return (
-        f"there is no {found[0][0].split()[0]}: {'; '.join(f'{what}{note}' for what, note in parts.items())}"
-    )
+    return f"there is no option {found[0][0].split()[0]}: {'; '.join(f'{what}{note}' for what, note in parts.items())}"

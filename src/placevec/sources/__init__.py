@@ -1,1 +1,1 @@
-"""The world, read into tables: one file a source."""
+"""Data sources, read into tables: one module per source."""

@@ -1,8 +1,8 @@
-"""Asking one server for one small answer, again and again: within limits of size, and nowhere that was not meant.
+"""Many small requests to one server, with size limits, and only to intended addresses.
 
-The standard library's client over connections that stay open, one set a thread. A server that the user named may be
-anywhere. A redirect may lead back to that server, or to a public address: where it leads is resolved, and the very
-address that was checked is connected to, so that a name cannot change its mind in between.
+Uses the standard library's client over persistent connections, one set per thread. A server named by the user can have
+any address. A redirect can lead back to that server or to a public address. Its target is resolved first, and exactly
+the checked address is connected to, so that the name cannot resolve differently in between.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ from placevec.sources.web_address import check_url, is_public, port_of, printabl
 
 MAX_REDIRECTS = 5
 CONNECT_S, SILENCE_S, WHOLE_S = 10.0, 30.0, 120.0
-"""Seconds: to connect; without a byte; for one answer altogether, however it drips."""
+"""Timeouts in seconds: for connecting, without a byte, and for one answer in total, however slowly it comes."""
 _REDIRECTS = (301, 302, 303, 307, 308)
 _Key = tuple[str, str, int, bool]
 
 
 class Trouble(Exception):  # noqa: N818 - not an error yet: it is tried again
-    """An answer that did not come, or came in a way that may be better next time; ``unreachable``: nobody is there."""
+    """No answer, or one that may succeed when retried; ``unreachable``: no server answers at that address."""
 
     def __init__(self, reason: str, *, unreachable: bool = False) -> None:
         super().__init__(reason)
@@ -38,7 +38,7 @@ class Trouble(Exception):  # noqa: N818 - not an error yet: it is tried again
 
 @dataclass(frozen=True)
 class Answer:
-    """Status, headers (names in small letters) and content."""
+    """Status, headers (names in lower case) and content."""
 
     status: int
     headers: Mapping[str, str]
@@ -46,11 +46,11 @@ class Answer:
 
 
 class TileClient:
-    """One thread's connections.
+    """The connections of one thread.
 
     Args:
-        named: (scheme, host, port) of the servers that the user named.
-        max_bytes: of an answer.
+        named: (scheme, host, port) of the servers named by the user.
+        max_bytes: maximum size of an answer.
     """
 
     def __init__(self, named: frozenset[tuple[str, str, int]], *, max_bytes: int) -> None:
@@ -60,11 +60,11 @@ class TileClient:
         self._since, self._closed = 0.0, False
 
     def get(self, url: str, headers: Mapping[str, str]) -> Answer:
-        """The answer to a GET, redirects followed.
+        """The answer to a GET request, after redirects.
 
         Raises:
-            Trouble: no answer, a torn or an endless one.
-            SourceError: a redirect that is not followed.
+            Trouble: no answer, or one that is truncated or endless.
+            SourceError: a redirect that must not be followed.
         """
         for _ in range(MAX_REDIRECTS + 1):
             parts = check_url(url)
@@ -75,7 +75,7 @@ class TileClient:
         raise SourceError(f"{printable_address(url)} is redirected more than {MAX_REDIRECTS} times")
 
     def _followed(self, url: str, parts: SplitResult, location: str) -> str:
-        """Where a redirect leads, or SourceError when it must not be followed."""
+        """The target of a redirect; SourceError if it must not be followed."""
         shown = f"{printable_address(url)} is redirected to {printable_address(location)!r}"
         target = urljoin(url, location)
         try:
@@ -83,7 +83,9 @@ class TileClient:
         except SourceError as error:
             raise SourceError(f"{shown}, which is not followed: {error}") from error
         if not location or there.scheme != parts.scheme:
-            raise SourceError(f"{shown}: another scheme is not followed; name the address that it leads to")
+            raise SourceError(
+                f"{shown}, which has another scheme and is not followed: use that address directly"
+            )
         refuse_bulk(there.hostname or "")
         return target
 
@@ -97,7 +99,7 @@ class TileClient:
                 return self._exchange(key, target, headers)
             except (OSError, http.client.HTTPException, ValueError) as error:
                 self._drop(key)
-                # a server closes a connection that was idle too long: that is no trouble
+                # servers close connections that were idle for too long; this is normal
                 if self._closed or not (
                     reused and isinstance(error, ConnectionError | http.client.BadStatusLine)
                 ):
@@ -131,13 +133,13 @@ class TileClient:
         return Answer(response.status, told, body)
 
     def abort_if_slow(self) -> None:
-        """From another thread: cut an answer off that drips for longer than `WHOLE_S`."""
+        """From another thread: abort an answer that takes longer than `WHOLE_S`."""
         busy = self._busy
         if busy is not None and time.monotonic() - self._since > WHOLE_S and busy.sock is not None:
             _shut(busy.sock)
 
     def close(self) -> None:
-        """Close every connection for good; from another thread too."""
+        """Close all connections for good; can be called from another thread."""
         self._closed = True
         for key in list(self._connections):
             self._drop(key)
@@ -151,7 +153,7 @@ class TileClient:
 
 
 def _too_long(size: int) -> Answer:
-    raise ValueError(f"the answer has {size:,} bytes and more")
+    raise ValueError(f"the answer is larger than {size:,} bytes")
 
 
 def _shut(sock: Any) -> None:
@@ -160,11 +162,11 @@ def _shut(sock: Any) -> None:
 
 
 def _words(error: Exception) -> str:
-    """What went wrong, without the numbers that change from tile to tile."""
+    """What went wrong, without numbers that differ from tile to tile."""
     if isinstance(error, TimeoutError):
-        return f"no answer in {SILENCE_S:g} s"
+        return f"no answer within {SILENCE_S:g} s"
     if isinstance(error, http.client.IncompleteRead):
-        return "the answer is cut short"
+        return "the answer is truncated"
     if isinstance(error, ConnectionError | http.client.BadStatusLine):
         return "the connection was closed"
     return str(error) or type(error).__name__
@@ -187,7 +189,7 @@ def _opened(key: _Key) -> http.client.HTTPConnection:
 
 
 class _Plain(http.client.HTTPConnection):
-    """Connected by `_connected` only: never again by itself."""
+    """Connected only by `_connected`, never by itself."""
 
     auto_open = 0
 
@@ -202,26 +204,26 @@ def _connected(host: str, port: int, *, anywhere: bool) -> socket.socket:
     """A socket to the first address of a host that answers.
 
     Raises:
-        Trouble: no address of it answers.
-        SourceError: one of them must not be reached.
+        Trouble: no address answers.
+        SourceError: one of its addresses must not be contacted.
     """
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError) as error:
-        raise Trouble(f"the name {host} is not known", unreachable=True) from error
+        raise Trouble(f"the host name {host} is unknown", unreachable=True) from error
     addresses = [str(info[4][0]) for info in found]
     for address in addresses:
         if not anywhere and not is_public(address):
             raise SourceError(
-                f"a redirect to {host} ({address}), which is not on the open internet, is not followed: name that "
-                "server with --tiles if it is meant"
+                f"a redirect leads to {host} ({address}), which is not on the public internet, and is not followed: use "
+                "that server directly with --tiles if you trust it"
             )
     trouble = f"{host} has no address"
     for address in addresses:
         try:
             connected = socket.create_connection((address, port), timeout=CONNECT_S)
         except TimeoutError:
-            trouble = f"no connection to {host}:{port} in {CONNECT_S:g} s"
+            trouble = f"no connection to {host}:{port} within {CONNECT_S:g} s"
         except OSError as error:
             trouble = f"no connection to {host}:{port} ({error.strerror or error})"
         else:
@@ -233,7 +235,7 @@ def _connected(host: str, port: int, *, anywhere: bool) -> socket.socket:
 
 @functools.cache
 def _tls() -> ssl.SSLContext:
-    import httpx  # brings the certificates of the authorities everywhere
+    import httpx  # provides root certificates on every platform
 
     context: ssl.SSLContext = httpx.create_ssl_context()
     context.set_alpn_protocols(["http/1.1"])

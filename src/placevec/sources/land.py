@@ -1,4 +1,4 @@
-"""Where land is: the outlines that a user names, or the coarse ones that come with a dependency."""
+"""Land outlines: from the user's file, or coarse ones that come with a dependency."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ def land_outlines(path: str | Path | None = None) -> BaseGeometry:
     """The land as one polygon or multipolygon of lon, lat degrees.
 
     Args:
-        path: polygons as GeoJSON, Shapefile, GeoPackage, FlatGeobuf or GeoParquet, in any CRS; None takes the
-            177 countries of Natural Earth at 1:110 million (public domain) that
-            lie in pyogrio's wheel, coarse to tens of kilometers and without small islands.
+        path: polygons as GeoJSON, Shapefile, GeoPackage, FlatGeobuf or GeoParquet, in any CRS; None uses the 177
+            countries of Natural Earth at 1:110 million (public domain) included in pyogrio's wheel, which are coarse
+            (tens of kilometers) and lack small islands.
 
     Raises:
-        AreaError: it holds no polygons.
-        InputError: none is given, and this pyogrio brings none.
+        AreaError: the file has no polygons.
+        InputError: no path is given, and this pyogrio includes no outlines.
     """
     if path is not None:
         return _polygons(Path(path))
@@ -34,13 +34,13 @@ def land_outlines(path: str | Path | None = None) -> BaseGeometry:
     coarse = Path(pyogrio.__file__).parent / _COARSE
     if not coarse.exists():
         raise InputError(
-            "this pyogrio brings no outlines of the land: name a GeoJSON of polygons with --land"
+            "this version of pyogrio includes no land outlines: pass a GeoJSON of polygons with --land"
         )
     return geopandas.read_file(coarse).geometry.union_all()
 
 
 def _polygons(path: Path) -> BaseGeometry:
-    """The polygons of a file as one; AreaError when there are none."""
+    """The union of the polygons in a file; AreaError if there are none."""
     if path.suffix.lower() in (".json", ".geojson"):
         area = Area.from_geojson(path)
         assert area.polygon is not None
@@ -49,9 +49,9 @@ def _polygons(path: Path) -> BaseGeometry:
 
     table = read_table(path)
     if not hasattr(table, "to_crs"):
-        raise AreaError(f"{path} holds no polygons")
+        raise AreaError(f"{path} has no polygons")
     shapes = table.geometry if table.crs is None else table.geometry.to_crs("EPSG:4326")
     shapes = shapes[shapes.geom_type.isin(["Polygon", "MultiPolygon"]) & ~shapes.is_empty]
     if len(shapes) == 0:
-        raise AreaError(f"{path} holds no polygons")
+        raise AreaError(f"{path} has no polygons")
     return shapes.make_valid().union_all()

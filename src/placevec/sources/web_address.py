@@ -1,4 +1,4 @@
-"""Addresses on the web: checked, printed without secrets, and refused where bulk downloads are."""
+"""Web addresses: checked, printed without secrets, and blocked for servers that forbid bulk downloads."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from urllib.parse import SplitResult, urlsplit
 from placevec.errors import SourceError
 
 NO_BULK = ("tile.openstreetmap.org", "tile.osm.org")
-"""Servers that forbid bulk downloads, their subdomains included."""
+"""Servers that forbid bulk downloads, including their subdomains."""
 
 
 _REASON = (
-    "its policy forbids bulk download (operations.osmfoundation.org/policies/tiles). Run a tile server of your own "
+    "its policy forbids bulk download (operations.osmfoundation.org/policies/tiles). Run your own tile server "
     "(docs/tile-server.md), or prepare from an extract of the same data with --osm or --osm-name"
 )
 
 
 def printable_address(text: str) -> str:
-    """An address without user, password and the values of its query.
+    """An address without user, password and the values of its query string.
 
     >>> printable_address("https://me:secret@maps.example/{z}/{x}/{y}.png?key=123")
     'https://maps.example/{z}/{x}/{y}.png?key=...'
@@ -30,40 +30,55 @@ def printable_address(text: str) -> str:
 
 
 def check_url(url: str) -> SplitResult:
-    """The parts of an http(s) address; SourceError when it is none, or holds a password."""
+    """The parts of an http(s) address; SourceError if it is invalid or contains a password.
+
+    >>> check_url("https://maps.example/{z}/{x}/{y}.png").hostname
+    'maps.example'
+    >>> check_url("ftp://maps.example/{z}/{x}/{y}.png")
+    Traceback (most recent call last):
+        ...
+    placevec.errors.SourceError: tiles can only be downloaded over http or https, not from ftp://maps.example/{z}/{x}/{y}.png
+    """
     shown = printable_address(url)
     if re.search(r"[\x00-\x20\x7f\\]", url):
-        raise SourceError(f"the address {shown} holds a blank, a backslash or a control character")
+        raise SourceError(f"the address {shown} has a space, a backslash or a control character")
     try:
         parts = urlsplit(url)
         port = parts.port
     except ValueError as error:
-        raise SourceError(f"{shown} is no address: {error}") from error
+        raise SourceError(f"{shown} is not a valid address: {error}") from error
     if parts.scheme not in ("http", "https"):
-        raise SourceError(f"tiles come over http or https, not from {shown}")
+        raise SourceError(f"tiles can only be downloaded over http or https, not from {shown}")
     if parts.username is not None or parts.password is not None:
         raise SourceError(
-            f"the address {shown} holds a user or a password, which would be written into the dataset"
+            f"the address {shown} has a user name or a password, which would be stored in the dataset: remove it"
         )
     if not parts.hostname or port == 0:
-        raise SourceError(f"{shown} names no server")
+        raise SourceError(f"{shown} has no host name")
     return parts
 
 
 def port_of(parts: SplitResult) -> int:
-    """The port that an address names or means."""
+    """The port of an address, given or implied.
+
+    >>> port_of(check_url("https://maps.example/")), port_of(check_url("http://localhost:8080/"))
+    (443, 8080)
+    """
     return parts.port or (443 if parts.scheme == "https" else 80)
 
 
 def refuse_bulk(host: str) -> None:
-    """SourceError for a server that forbids what is about to be done."""
+    """SourceError for a server that forbids bulk downloads.
+
+    >>> refuse_bulk("maps.example")
+    """
     host = host.rstrip(".").lower()
     if any(host == name or host.endswith(f".{name}") for name in NO_BULK):
-        raise SourceError(f"tiles cannot be taken from {host}: {_REASON}")
+        raise SourceError(f"tiles cannot be downloaded from {host}: {_REASON}")
 
 
 def is_public(address: str) -> bool:
-    """Whether an IP address is one of the open internet; private, loopback, link-local and reserved ones are not.
+    """Whether an IP address is on the public internet; private, loopback, link-local and reserved ones are not.
 
     >>> [is_public(text) for text in ("8.8.8.8", "10.0.0.1", "::1", "::ffff:127.0.0.1", "169.254.169.254")]
     [True, False, False, False, False]

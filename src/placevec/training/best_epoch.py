@@ -52,6 +52,10 @@ def read_best_epoch(run: Path) -> BestEpoch | None:
     """The best epoch according to the newest training state of a run; None without a state.
 
     The log does not say: a run resumed from a named checkpoint keeps the best epoch since then.
+
+    >>> import tempfile
+    >>> read_best_epoch(Path(tempfile.mkdtemp())) is None
+    True
     """
     state = newest_state(run / "state")
     if state is None:

@@ -53,7 +53,14 @@ class RunLog:
 
 
 def read_metrics(run: Path) -> list[dict[str, Any]]:
-    """The rows of a run's ``metrics.jsonl`` up to the first invalid one, such as a last line truncated by a kill."""
+    """The rows of a run's ``metrics.jsonl`` up to the first invalid one, such as a last line truncated by a kill.
+
+    >>> import tempfile
+    >>> run = Path(tempfile.mkdtemp())
+    >>> _ = (run / "metrics.jsonl").write_text('{"step": 100, "loss": 0.5}\\n')
+    >>> read_metrics(run)
+    [{'step': 100, 'loss': 0.5}]
+    """
     rows: list[dict[str, Any]] = []
     path = run / "metrics.jsonl"
     for line in path.read_text("utf-8", "replace").splitlines() if path.exists() else []:

@@ -105,7 +105,12 @@ def _remove_others(folder: Path, kept: str) -> None:
 
 
 def newest_state(folder: Path) -> Path | None:
-    """The newest complete state in ``folder``, or None; incomplete and older states are removed."""
+    """The newest complete state in ``folder``, or None; incomplete and older states are removed.
+
+    >>> import tempfile
+    >>> newest_state(Path(tempfile.mkdtemp())) is None
+    True
+    """
     if not folder.is_dir():
         return None
     remove_temporaries(folder)

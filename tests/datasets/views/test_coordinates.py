@@ -35,7 +35,7 @@ def test_own_coordinates_come_first() -> None:
 
 @pytest.mark.parametrize("rows", [[ROW_SYNTHETIC], [3], [0, 7]])
 def test_rows_that_there_are_not(rows: list[int]) -> None:
-    with pytest.raises(InputError, match="of 3 places"):
+    with pytest.raises(InputError, match="out of range for 3 places"):
         CoordinatesView(LONLAT).read(Look(torch.tensor(rows)))
 
 

@@ -62,13 +62,13 @@ def test_moments(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("parts", "said"),
     [
-        ([NUMBERS[:4]], "of 4 places, not of 5"),
+        ([NUMBERS[:4]], "features for . places, but 5 places"),
         ([NUMBERS, NUMBERS], "after 5 rows"),
         ([NUMBERS[:2], NUMBERS[:3, :2]], r"\(3, 2\)"),
         ([NUMBERS[0]], r"\(3,\)"),
         ([np.where(NUMBERS[2, 1] == NUMBERS, np.nan, NUMBERS)], "place 'c' are not finite"),
         ([NUMBERS.astype(np.float64) * 1e300], "not finite"),
-        ([], "of 0 places"),
+        ([], "features for . places, but 5 places"),
         ([np.zeros((5, 70_000))], "65,536"),
     ],
 )
@@ -81,7 +81,9 @@ def test_what_is_not_written(tmp_path: Path, parts: list[Any], said: str) -> Non
 
 def test_names_of_views(tmp_path: Path) -> None:
     for name in ("../up", "A", "", "a/b", "a" * 65):
-        with pytest.raises(InputError, match="small letters"):
+        with pytest.raises(
+            InputError, match="a view name must consist of lower-case letters, digits, _ and -"
+        ):
             write_features(tmp_path, name, PLACES[:5], [NUMBERS])
 
 

@@ -66,7 +66,7 @@ def test_the_square_moves_and_the_points_turn(view: PoiSetsView, middle: tuple[f
 
 
 def test_what_cannot_be_read(view: PoiSetsView, middle: tuple[float, float]) -> None:
-    with pytest.raises(InputError, match="read by coordinates"):
+    with pytest.raises(InputError, match="the view 'pois' needs coordinates"):
         view.read(Look(torch.tensor([0])))
-    with pytest.raises(InputError, match="not by flip"):
+    with pytest.raises(InputError, match="unknown warp flip"):
         view.read(look(middle, flip=torch.zeros(3, 2, dtype=torch.bool)))

@@ -48,12 +48,12 @@ def test_which_text_of_a_place_is_read(tmp_path: Path) -> None:
 
 def test_what_cannot_be_read(tmp_path: Path) -> None:
     write_texts(tmp_path / "t.parquet", table(("a", "x"), ("z", "y")))
-    with pytest.raises(DatasetError, match="texts of places that there are not"):
+    with pytest.raises(DatasetError, match="it has texts of places that are not in the dataset"):
         TextView(tmp_path / "t.parquet", SPEC, ["a"])
     with pytest.raises(DatasetError, match=r"no\.parquet"):
         TextView(tmp_path / "no.parquet", SPEC, ["a"])
     view = TextView(tmp_path / "t.parquet", SPEC, ["a", "z"])
-    with pytest.raises(InputError, match="of 2 places"):
+    with pytest.raises(InputError, match="there are texts for 2 places"):
         view.read(Look(torch.tensor([2])))
-    with pytest.raises(InputError, match="not by angle"):
+    with pytest.raises(InputError, match="unknown warp angle"):
         view.read(Look(torch.tensor([0]), warp={"angle": torch.tensor([0.0])}))

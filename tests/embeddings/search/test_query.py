@@ -109,7 +109,7 @@ def test_all_can_be_asked_for(tiles: Embeddings) -> None:
 def test_a_misspelled_place_gets_a_suggestion(tiles: Embeddings) -> None:
     with pytest.raises(InputError, match="did you mean '17/74604/37904'"):
         similar(tiles, place="17/74604/37904x")
-    with pytest.raises(InputError, match="ids look like '17/74600/37900'"):
+    with pytest.raises(InputError, match="IDs look like '17/74600/37900'"):
         similar(tiles, place="<b>")
 
 
@@ -130,7 +130,7 @@ def test_a_suggestion_out_of_a_million_ids_is_quick() -> None:
 
 
 def test_swapped_coordinates_are_refused(tiles: Embeddings) -> None:
-    with pytest.raises(InputError, match="lon and lat are swapped"):
+    with pytest.raises(InputError, match="lon and lat look swapped"):
         similar(tiles, lon=60.18, lat=24.9)
     with pytest.raises(InputError, match="swapped"):
         similar(tiles, lon=24.9, lat=124.0)
@@ -165,7 +165,9 @@ def test_a_few_spacings_outside_are_answered(tiles: Embeddings) -> None:
             query = similar(tiles, lon=lon, lat=lat).attrs["query"]
             assert query["distance_m"] == pytest.approx(spacings * 152.0, rel=1e-3)
         else:
-            with pytest.raises(InputError, match="lies 532 m from the nearest place"):
+            with pytest.raises(
+                InputError, match=r"lon=24\.8868, lat=60\.2173 is 532 m from the nearest place"
+            ):
                 similar(tiles, lon=lon, lat=lat)
 
 
@@ -185,7 +187,7 @@ def test_the_very_same_vector_is_said(tiles: Embeddings) -> None:
         frame = similar(tiles, place=tiles.place_id[row], k=3)
         assert frame.attrs["query"]["same_vector"] == 17
         assert frame.attrs["notes"][0].startswith(
-            "17 other places have the very vector searched with, of 100: "
+            "17 other places have exactly the same vector as the query, out of 100; "
         )
     assert similar(tiles, place=tiles.place_id[55], k=3).attrs["notes"] == []
     assert similar(tiles, vector=[3.0, 4.5], k=3).attrs["query"]["same_vector"] == 18
@@ -232,7 +234,7 @@ def test_places_without_coordinates_answer_by_id_only() -> None:
     frame = similar(emb, place="a", k=2)
     assert list(frame["place_id"]) == ["b", "c"]
     assert frame.attrs["query"]["lon"] is None
-    with pytest.raises(InputError, match="no place of this table has coordinates"):
+    with pytest.raises(InputError, match="no place in this table has coordinates"):
         similar(emb, lon=1.0, lat=1.0)
-    with pytest.raises(InputError, match="has no coordinates"):
+    with pytest.raises(InputError, match="min_distance_m needs a query with coordinates"):
         similar(emb, place="a", min_distance_m=5)

@@ -108,7 +108,7 @@ def test_which_of_several_models_cannot_answer_is_said(tmp_path: Path) -> None:
     models = [closed_form(tmp_path / "trees"), closed_form(tmp_path / "rain", "number")]
     with pytest.raises(PlacevecError, match=r"^rain: this model answers with a number"):
         api.predict(models, tmp_path / "a.png", classes=["north"])
-    with pytest.raises(PlacevecError, match=r"^this model answers with a number"):
+    with pytest.raises(PlacevecError, match=r"^this model predicts a number"):
         api.predict(models[1], tmp_path / "a.png", classes=["north"])
 
 
@@ -162,7 +162,7 @@ def test_scales_of_colors() -> None:
         ({"out": "a.png", "bbox": "1,2,3"}, "four numbers"),
         ({"out": "a.png", "land": "absent.geojson"}, "absent"),
         ({"out": "a.png", "models": 0}, "name a model"),
-        ({"out": "a.png", "classes": ["nothing"]}, "knows no class"),
+        ({"out": "a.png", "classes": ["nothing"]}, "has no class"),
     ],
 )
 def test_what_does_not_go_together_is_one_clear_line(

@@ -120,7 +120,7 @@ def test_names_of_classes_come_from_a_file(tmp_path: Path) -> None:
         with pytest.raises(PlacevecError, match="the checkpoint has 3"):
             api.import_weights(file, system="torchspatial", out=tmp_path / "other", classes=names)
     names.write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(PlacevecError, match="cannot read names"):
+    with pytest.raises(PlacevecError, match="cannot read class names from"):
         api.import_weights(file, system="torchspatial", out=tmp_path / "other", classes=names)
 
 
@@ -130,20 +130,20 @@ def test_anchors_need_the_training_points(tmp_path: Path, training_points: Path)
         import_locations(file, "torchspatial", tmp_path / "model")
     few = tmp_path / "few.csv"
     few.write_text("lon,lat\n1,2\n3,4\n")
-    with pytest.raises(PlacevecError, match="these are other points"):
+    with pytest.raises(PlacevecError, match="these must be other points"):
         import_locations(file, "torchspatial", tmp_path / "model", training_points=few)
     xyz = saved(checkpoint("xyz"), tmp_path / "xyz.pth.tar")
-    with pytest.raises(PlacevecError, match="of rbf alone"):
+    with pytest.raises(PlacevecError, match="only for rbf"):
         import_locations(xyz, "torchspatial", tmp_path / "model", training_points=training_points)
 
 
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        (checkpoint("xyz", spa_enc_type="tile_ffn"), "answers the same everywhere"),
-        (checkpoint("xyz", spa_enc_type="Sphere2Vec-dfs"), "one and the same"),
-        (checkpoint("xyz", spa_enc_type="spherical_harmonics"), "not in the published code"),
-        (checkpoint("xyz", spa_enc_type="hexagridcell"), "not known"),
+        (checkpoint("xyz", spa_enc_type="tile_ffn"), "the output is the same everywhere"),
+        (checkpoint("xyz", spa_enc_type="Sphere2Vec-dfs"), "they are all equal"),
+        (checkpoint("xyz", spa_enc_type="spherical_harmonics"), "is not part of the published code"),
+        (checkpoint("xyz", spa_enc_type="hexagridcell"), "has the unknown encoder 'hexagridcell'"),
         (checkpoint("xyz", spa_enc_type=None), "no params with"),
         (checkpoint("xyz", use_layn=False), "use_layn"),
         (checkpoint("xyz", freq_init="random"), "freq_init"),

@@ -182,7 +182,7 @@ def test_what_does_not_go_together(folder: Path, tmp_path: Path) -> None:
         prepare(out, images=folder, image_features=tmp_path / "none.npy")
     (tmp_path / "only").mkdir()
     (folder / "nowhere.tif").rename(tmp_path / "only" / "a.tif")
-    with pytest.raises(SourceError, match="where it lies"):
+    with pytest.raises(SourceError, match="has a location"):
         prepare(out, images=tmp_path / "only")
     (tmp_path / "only" / "a.tif").write_bytes(b"no image")
     with pytest.raises(SourceError, match="none of 1 images can be read"):

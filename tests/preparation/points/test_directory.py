@@ -72,7 +72,7 @@ def test_a_killed_run_starts_again_in_its_directory(tmp_path: Path, monkeypatch:
 
 def test_a_killed_run_that_then_fails_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     _killed(tmp_path, tmp_path / "out", monkeypatch)
-    with pytest.raises(SourceError, match="one class"):
+    with pytest.raises(SourceError, match="all rows have the same class in 's', 'a'"):
         _prepare(tmp_path, ONE_CLASS, tmp_path / "out")
     assert not (tmp_path / "out").exists()
 

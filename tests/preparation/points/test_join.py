@@ -143,15 +143,15 @@ def test_the_same_command_reuses_and_others_are_named(dataset: Dataset, tmp_path
     [
         (
             {"place_id": [f"x{row}" for row in range(150)]},
-            "its places are others: 150 of 150 rows of trees.csv name no place of it, such as row 0, place_id 'x0'",
+            r"150 of 150 rows of trees\.csv have the ID of no place, such as row 0, place_id 'x0'",
         ),
         (
             {"lon": 1.0},
-            "its places are others: 150 of 150 rows of trees.csv lie more than 100 m from the place of their id",
+            r"its places are others: 150 of 150 rows of trees\.csv are more than 100 m from the place with their ID",
         ),
         (
             {"place_id": None, "lon": 0.0005},
-            "150 of 150 rows of trees.csv lie within 1 m of no place of it, such as row 0, lon=",
+            r"150 of 150 rows of trees\.csv are not within 1 m of any place, such as row 0, lon=",
         ),
     ],
 )
@@ -179,7 +179,7 @@ def test_one_row_of_another_place_is_enough(dataset: Dataset, tmp_path: Path) ->
     frame.loc[77, "place_id"] = "elsewhere"
     with pytest.raises(
         DatasetError,
-        match=r"1 of 150 rows of trees\.csv name no place of it, such as row 77, place_id 'elsewhere'",
+        match=r"1 of 150 rows of trees\.csv have the ID of no place, such as row 77, place_id 'elsewhere'",
     ):
         label(dataset.path, frame, tmp_path)
 
@@ -201,7 +201,9 @@ def test_several_places_at_one_point_need_ids(tmp_path: Path) -> None:
     )
     frame.drop(columns="kind").to_csv(tmp_path / "p.csv", index=False)
     dataset = api.prepare("sphere2vec", points=tmp_path / "p.csv", out=tmp_path / "ds")
-    with pytest.raises(DatasetError, match=r"2 of 4 rows of trees\.csv lie where it has several places"):
+    with pytest.raises(
+        DatasetError, match=r"2 of 4 rows of trees\.csv match several places, such as row 0, lon=1,"
+    ):
         label(dataset.path, frame.drop(columns="place_id"), tmp_path, "kind")
     labeled = label(dataset.path, frame, tmp_path, "kind")
     assert labeled.labels().values.tolist() == [0, 1, 0, 1]
@@ -217,7 +219,7 @@ def test_labels_join_the_places_of_the_same_table(tmp_path: Path) -> None:
     assert [labeled.labels().classes[code] for code in labeled.labels().values] == frame["kind"].tolist()
     frame[:9].drop(columns="kind").to_csv(tmp_path / "few.csv", index=False)
     assert api.prepare("sphere2vec", points=tmp_path / "few.csv", out=tmp_path / "ds").hash == labeled.hash
-    with pytest.raises(DatasetError, match="its places are points of no size, not 50 m"):
+    with pytest.raises(DatasetError, match="its places are points without a size, not 50 m"):
         api.prepare("sphere2vec", points=tmp_path / "few.csv", out=tmp_path / "ds", size_m=50.0)
     frame.assign(lat=2.0).to_csv(tmp_path / "other.csv", index=False)
     with pytest.raises(DatasetError, match="its places are others: 30 of 30 rows"):
@@ -226,7 +228,7 @@ def test_labels_join_the_places_of_the_same_table(tmp_path: Path) -> None:
 
 def test_a_table_of_labels_alone_makes_no_dataset(tmp_path: Path) -> None:
     (tmp_path / "l.csv").write_text("place_id,kind\na,x\nb,y\n")
-    with pytest.raises(SourceError, match="neither geometry nor lon and lat"):
+    with pytest.raises(SourceError, match="has neither a geometry nor lon and lat"):
         api.prepare("sphere2vec", points=tmp_path / "l.csv", label="kind", out=tmp_path / "ds")
 
 
@@ -275,7 +277,7 @@ def test_features_join_a_dataset_by_place_id(dataset: Dataset, tmp_path: Path) -
     assert new.manifest["sources"][-1]["attribution"].startswith("unknown")
     assert api.prepare("sphere2vec", **options).hash == new.hash
     pq.write_table(pa.table({"place_id": ["q"], "v": [[1.0]]}), tmp_path / "f.parquet")
-    with pytest.raises(PlacevecError, match="names none of the places"):
+    with pytest.raises(PlacevecError, match="matches none of the places"):
         api.prepare(
             "sphere2vec", **{**options, "out": tmp_path / "copy"} if False else {**options, "points": None}
         )
@@ -316,11 +318,11 @@ def test_images_join_the_places_that_they_are_called_as(tmp_path: Path) -> None:
     other = api.prepare("sphere2vec", points=tmp_path / "p.csv", out=tmp_path / "other")
     (tmp_path / "strange").mkdir()
     (folder / "dry" / "p0.tif").rename(tmp_path / "strange" / "q.tif")
-    with pytest.raises(DatasetError, match="none of 1 images of strange is called as one of them"):
+    with pytest.raises(DatasetError, match="none of 1 images in strange has the name of a place"):
         api.prepare("sphere2vec", images=tmp_path / "strange", out=other.path)
     (tmp_path / "strange" / "q.tif").rename(tmp_path / "strange" / "p5.tif")
     with pytest.raises(
-        DatasetError, match=r"1 images of strange lie elsewhere than the places .*'p5', 2[45],"
+        DatasetError, match=r"1 images in strange are not at the location of the place .*'p5', 2[45],"
     ):
         api.prepare("sphere2vec", images=tmp_path / "strange", out=other.path)
     assert other.view_names == Dataset.open(other.path).view_names

@@ -329,7 +329,7 @@ def test_classes_that_only_whole_blocks_hold_are_left_out(tmp_path: Path) -> Non
     ]
     ds = prepared(tmp_path, table, "p.parquet", label="s", block_m=500_000, test_share=0.3)
     labels = ds.labels()
-    assert ds.manifest["report"]["left_out"]["of a class that training never sees"] > 0
+    assert ds.manifest["report"]["left_out"]["of a class that is not in the training set"] > 0
     assert set(labels.values) == set(labels.values[labels.rows("train")]) == set(range(len(labels.classes)))
 
 
@@ -344,39 +344,39 @@ BAD: dict[str, tuple[str, dict[str, Any], str]] = {
     "one row of numbers": ("lon,lat,s\n1,1,2.5\n", {}, "1 usable row of 1.*fewer than two"),
     "one row twice": ("lon,lat,s\n1,1,a\n1,1,a\n", {}, "1 usable row of 2 .1 repeats an earlier row"),
     "one usable row": ("lon,lat,s\n1,1,a\n,,b\n", {"one_class": True}, "1 no coordinates"),
-    "one class": ("lon,lat,s\n1,1,a\n2,2,a\n", {}, "one class of 's', 'a'.*--one-class"),
+    "one class": ("lon,lat,s\n1,1,a\n2,2,a\n", {}, "all rows have the same class in 's', 'a'"),
     "one number": ("lon,lat,s\n1,1,2.5\n2,2,2.5\n", {}, "same number"),
     "latitude out of range": ("lon,lat,s\n1,1,a\n120,91,b\n", {}, "row 1: lon=120, lat=91 is not on Earth"),
     "longitude out of range": ("lon,lat,s\n1,1,a\n400,2,b\n", {}, "row 1: lon=400"),
     "swapped": ("lon,lat,s\n60.1,24.9,a\n-16.5,-179.5,b\n", {}, "look swapped.*--lon lat --lat lon"),
     "meters": ("x,y,s\n385000,6672000,a\n385000,6672001,b\n", {}, "--crs EPSG:3067"),
-    "mixed longitudes": ("lon,lat,s\n-10,1,a\n350,2,b\n", {}, "-180 to 180, or all from 0 to 360"),
-    "mixed systems": (
-        "lon,lat,s,crs\n1,1,a,EPSG:4326\n2,2,b,EPSG:3067\n", {}, "names both EPSG:4326 and EPSG:3067.*mixed systems",
+    "mixed longitudes": ("lon,lat,s\n-10,1,a\n350,2,b\n", {}, "-180 to 180 or 0 to 360"),
+    "several coordinate reference systems": (
+        "lon,lat,s,crs\n1,1,a,EPSG:4326\n2,2,b,EPSG:3067\n", {}, "has both EPSG:4326 and EPSG:3067",
     ),
     "no such system": ("lon,lat,s\n1,1,a\n2,2,b\n", {"crs": "EPSG:99999999"}, "no system of coordinates"),
     "all without coordinates": ("lon,lat,s\n,,a\n,,b\n", {}, "no row has both coordinates and a label"),
     "all NaN labels": ("lon,lat,s\n1,1,nan\n2,2,inf\n", {"kind": "number"}, "no row has a finite number"),
-    "text where numbers are": ("lon,lat,s\n1,1,2\n2,2,tall\n", {"kind": "number"}, "row 1 is 'tall', no number"),
+    "text where numbers are": ("lon,lat,s\n1,1,2\n2,2,tall\n", {"kind": "number"}, "'tall', which is not a number"),
     "repeated ids": ("id,lon,lat,s\nx,1,1,a\ny,2,2,b\nx,3,3,b\n", {}, "'x' names both row 0 and row 2.*--id row"),
     "a row without id": ("id,lon,lat,s\nx,1,1,a\n,2,2,b\n", {}, "row 1 has no id"),
     "no such column": (f"lon,lat,kinds\n{ROWS}", {"label": "kind"}, "no column 'kind' for --label .did you mean 'kinds'"),
-    "no coordinates": (f"east,north,s\n{ROWS}", {}, "neither geometry nor lon and lat.*--lon and --lat"),
-    "two columns of one name": (f"lon,lon,s\n{ROWS}", {}, "two columns of one name"),
+    "no coordinates": (f"east,north,s\n{ROWS}", {}, r"set them with --lon and --lat"),
+    "duplicate column name": (f"lon,lon,s\n{ROWS}", {}, "duplicate column name"),
     "ragged": (f"lon,lat,s\n{ROWS}1,2,3,4\n", {}, "Expected 3 columns, got 4"),
     "names rather than classes": (
-        "lon,lat,s\n" + "".join(f"{row},{row},n{row}\n" for row in range(30)), {}, "30 different texts in 30 rows",
+        "lon,lat,s\n" + "".join(f"{row},{row},n{row}\n" for row in range(30)), {}, "'s' has 30 distinct texts in 30 rows",
     ),
     "unseen": (
         "lon,lat,s,p\n1,1,a,train\n2,2,b,train\n3,3,c,test\n", {"split": "p"},
-        "^1 class of 's' is validated.*never trained on, such as 'c'",
+        r"^1 class of 's' is only in validation or test .*not in training, such as 'c'",
     ),
     "no training rows": (
-        "lon,lat,s,p\n1,1,a,val\n2,2,b,test\n", {"split": "p", "leave_out_unseen": True}, "left to train on",
+        "lon,lat,s,p\n1,1,a,val\n2,2,b,test\n", {"split": "p", "leave_out_unseen": True}, "is left for training",
     ),
-    "no training rows of numbers": ("lon,lat,s,p\n1,1,1.5,val\n2,2,2,test\n", {"split": "p"}, "left to train on"),
-    "no such side": ("lon,lat,s,p\n1,1,a,train\n2,2,b,holdout\n", {"split": "p"}, "'holdout'.*train, validation or test"),
-    "no dates": ("lon,lat,s,d\n1,1,a,2018\n2,2,b,2019\n", {"date": "d"}, "2018, which is neither a date"),
+    "no training rows of numbers": ("lon,lat,s,p\n1,1,1.5,val\n2,2,2,test\n", {"split": "p"}, "is left for training"),
+    "no such side": ("lon,lat,s,p\n1,1,a,train\n2,2,b,holdout\n", {"split": "p"}, "must be train, validation or test"),
+    "no dates": ("lon,lat,s,d\n1,1,a,2018\n2,2,b,2019\n", {"date": "d"}, "fractions of the year, 0 to 1; got 2018"),
     "rare": (f"lon,lat,s\n{ROWS}", {"min_per_class": 9}, "no class of 's' has 9 rows"),
 }  # fmt: skip
 
@@ -394,9 +394,9 @@ def test_bad_input(tmp_path: Path, name: str) -> None:
 @pytest.mark.parametrize(
     ("column", "message"),
     [
-        (pa.array([[1], [2]]), "neither texts nor numbers"),
-        (pa.array([{"a": 1}, {"a": 2}]), "neither texts nor numbers"),
-        (pa.array([b"a", b"b"]), "neither texts nor numbers"),
+        (pa.array([[1], [2]]), "must be text or numbers"),
+        (pa.array([{"a": 1}, {"a": 2}]), "must be text or numbers"),
+        (pa.array([b"a", b"b"]), "must be text or numbers"),
         (pa.nulls(2), "no row has both coordinates and a label"),
     ],
 )
@@ -430,8 +430,8 @@ def test_mixed_systems_of_geometry(tmp_path: Path) -> None:
     frame.to_file(tmp_path / "p.gpkg", layer="one")
     frame.to_crs(3067).to_file(tmp_path / "p.gpkg", layer="two")
     for name, message in (
-        ("p.geojson", "mixed systems"),
-        ("p.parquet", "mixed systems"),
+        ("p.geojson", "several coordinate reference systems"),
+        ("p.parquet", "several coordinate reference systems"),
         ("p.gpkg", "2 layers"),
     ):
         with pytest.raises(SourceError, match=message):
@@ -453,7 +453,7 @@ def test_a_row_longer_than_a_block(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("content", "message"),
-    [(b"lon,lat,s\n1,1,\xe9t\xe9\n", "iconv"), (b"\x00\x01\x02", "no line of column names")],
+    [(b"lon,lat,s\n1,1,\xe9t\xe9\n", "iconv"), (b"\x00\x01\x02", "must have column names")],
 )
 def test_bytes_that_are_no_table(tmp_path: Path, content: bytes, message: str) -> None:
     (tmp_path / "p.csv").write_bytes(content)
@@ -474,7 +474,10 @@ def test_a_large_file_that_cannot_stream_is_refused_with_advice(
     [
         ({"user": "who"}, "--user belongs to labels"),
         ({"label": "species", "split": "part", "block_m": 5}, "--block-m does not go with --split"),
-        ({"label": "species", "validation_share": 0.5, "test_share": 0.5}, "leave no row to train on"),
+        (
+            {"label": "species", "validation_share": 0.5, "test_share": 0.5},
+            r"leave no row for training",
+        ),
         (
             {"label": "species", "validation_share": -1},
             "--validation-share is -1, not a number of at least 0",
@@ -484,8 +487,8 @@ def test_a_large_file_that_cannot_stream_is_refused_with_advice(
             {"label": "species", "kind": "color"},
             "--kind 'color' is unknown: choose from auto, classes, number",
         ),
-        ({"label": "species", "lon": "lon"}, "both columns of coordinates"),
-        ({"label": "species", "user": "species"}, "one column, 'species'"),
+        ({"label": "species", "lon": "lon"}, "both --lon and --lat"),
+        ({"label": "species", "user": "species"}, "the column 'species' cannot be --label and --user"),
     ],
 )
 def test_options_that_do_not_go_together(tmp_path: Path, options: dict[str, Any], message: str) -> None:

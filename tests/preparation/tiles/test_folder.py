@@ -186,7 +186,7 @@ def test_places(tmp_path: Path) -> None:
     (tmp_path / "p.csv").write_text(f"place_id,lon,lat\na,{(west + east) / 2},{(south + north) / 2}\n")
     given = pv.prepare("loc2vec", tile_folder=folder, out=tmp_path / "f", places=tmp_path / "p.csv")
     assert list(given.places["place_id"]) == ["a"]
-    with pytest.raises(AreaError, match="no tile of in lies in the area"):
+    with pytest.raises(AreaError, match="no tile of in is in the area"):
         pv.prepare("loc2vec", tile_folder=folder, out=tmp_path / "g", bbox="1,1,2,2")
 
 
@@ -217,7 +217,7 @@ def test_colors_of_founding_document_001(tmp_path: Path) -> None:
     assert dataset.footprint_m == pytest.approx(patch, rel=0.01)
     (folder / "metadata.json").unlink()
     assert len(pv.prepare("loc2vec", tile_folder=folder, out=tmp_path / "tiles")) == 6
-    with pytest.raises(UsageError, match="about layers"):
+    with pytest.raises(UsageError, match="--threshold, --background and --keep-gray apply to layers"):
         pv.prepare("loc2vec", tile_folder=folder, out=tmp_path / "b", threshold=5)
 
 
@@ -318,7 +318,7 @@ def test_export_is_refused_where_it_would_do_harm(helsinki_dataset: Dataset, tmp
     manifest = json.loads((hostile / "dataset.json").read_text())
     manifest["views"]["map"]["spec"]["channels"][0] = "../../outside"
     (hostile / "dataset.json").write_text(json.dumps(manifest))
-    with pytest.raises(SourceError, match="cannot name a layer"):
+    with pytest.raises(SourceError, match="is not a valid layer name"):
         pv.export(hostile, tile_folder=tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
@@ -333,16 +333,16 @@ def test_one_layer_missing(tmp_path: Path) -> None:
     dataset = pv.prepare("loc2vec", tile_folder=folder, out=tmp_path / "a")
     assert dataset.spec("map").channels == ("buildings", "roads", "bays")
     assert not look_at(dataset, X, Y)[1].any()
-    with pytest.raises(SourceError, match="no tile is there in all 3 layers: roads has 0"):
+    with pytest.raises(SourceError, match="no tile exists in all 3 layers: roads has only 0"):
         pv.prepare("loc2vec", tile_folder=folder, out=tmp_path / "b", require_all_layers=True)
     found = pv.validate(folder)
     assert found.usable
-    assert "the layer roads has no tile" in found.notes
+    assert "the layer roads has no tiles" in found.notes
 
 
 BAD = {
-    "truncated": (png(mode="RGB")[:-20], "cut short"),
-    "no image": (b"<html>not found</html>", "no PNG, JPEG, WebP or AVIF"),
+    "truncated": (png(mode="RGB")[:-20], "truncated"),
+    "no image": (b"<html>not found</html>", "not a PNG, JPEG, WebP or AVIF"),
     "empty": (b"", "nothing at all"),
     "a bomb": (bomb(), "50,000 x 50,000"),
     "of another size": (png(side=512), "512 x 512"),
@@ -380,7 +380,7 @@ def test_only_damaged_tiles(tmp_path: Path) -> None:
 @pytest.mark.parametrize("side", [128, 1024])
 def test_pictures_of_other_sizes_are_refused(tmp_path: Path, side: int) -> None:
     write_layers(tmp_path / "in", {"roads": {(X, Y): png(side=side)}}, Z)
-    with pytest.raises(SourceError, match=f"{side} x {side} px: 256 or 512"):
+    with pytest.raises(SourceError, match=f"{side} x {side} px: expected 256 or 512"):
         pv.prepare("loc2vec", tile_folder=tmp_path / "in", out=tmp_path / "out")
 
 
@@ -392,7 +392,10 @@ def test_wrong_usage(tmp_path: Path) -> None:
         ({"tile_folder": folder, "tiles": "http://a/{z}/{x}/{y}.png"}, "name one source"),
         ({"tile_folder": folder, "layers": "a.toml"}, "tiles are drawn already"),
         ({"osm_name": "helsinki-center", "threshold": 3}, "about ready tiles"),
-        ({"tile_folder": folder, "require_all_layers": True, "spacing": 50}, "chooses tiles"),
+        (
+            {"tile_folder": folder, "require_all_layers": True, "spacing": 50},
+            "--require-all-layers selects tiles",
+        ),
     ):
         with pytest.raises(UsageError, match=words):
             pv.prepare("loc2vec", **out, **options)
@@ -428,7 +431,7 @@ def test_validate_tells_what_the_founding_check_prints(tmp_path: Path) -> None:
     drawn = masks()["bays"]
     share = np.mean([mask.mean() for mask in drawn.values()])
     assert found.layers[2].set_share == pytest.approx(share)
-    assert any("no natural-features, boundaries" in note for note in found.notes)
+    assert any("original twelve layers: natural-features, boundaries" in note for note in found.notes)
     assert any("more than 10 apart" in note for note in found.notes)
     assert json.loads(json.dumps(found.as_dict()))["usable"] is True
 
@@ -466,7 +469,7 @@ def test_an_extract_beside_labels_the_tiles(tmp_path: Path) -> None:
     assert pv.prepare("loc2vec", osm_name="helsinki-center", **options).hash == labeled.hash
     assert pv.prepare("loc2vec", **options).hash == labeled.hash
     write(tmp_path / "malta", masks())
-    with pytest.raises(AreaError, match="outside of"):
+    with pytest.raises(AreaError, match="the tiles are outside"):
         pv.prepare(
             "loc2vec", tile_folder=tmp_path / "malta", osm_name="helsinki-center", out=tmp_path / "other"
         )

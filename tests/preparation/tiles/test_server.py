@@ -172,17 +172,19 @@ def test_they_are_counted_listed_and_kept_out(server: Server, tmp_path: Path) ->
 def test_too_many_of_them(server: Server, tmp_path: Path) -> None:
     server.answering = flat
     with pytest.raises(
-        SourceError, match=r"2 of 12 tiles are not .*, and 1 may be.*--max-failed SHARE"
+        SourceError, match=r"2 of 12 tiles are missing.*, but at most 1 can be.*--max-failed SHARE"
     ) as caught:
         prepare(server, tmp_path, margin_m=0, max_failed=0.1)
-    listed = Path(str(caught.value).split("listed in ")[1].split(", and")[0])
+    listed = Path(str(caught.value).split("listed in ")[1].split("; to allow")[0])
     assert "corrupt" in listed.read_text("utf-8")
     assert len(prepare(server, tmp_path, margin_m=0, max_failed=0.2)) == 9
 
 
 def test_a_server_without_data(server: Server, tmp_path: Path) -> None:
     server.answering = lambda asked: Reply(body=plain("#f2efe9"))
-    with pytest.raises(SourceError, match="of one color: has the server data of this area"):
+    with pytest.raises(
+        SourceError, match=r"does the server cover this area, around lon=24\.958, lat=60\.200\?"
+    ):
         prepare(server, tmp_path)
 
 
@@ -219,7 +221,7 @@ def test_a_key_is_written_nowhere(server: Server, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "reason"),
     [
-        ({"bbox": None}, "an area is needed"),
+        ({"bbox": None}, "an area is required"),
         ({"mbtiles": "a.mbtiles"}, "name one source"),
         ({"tiles": "http://localhost/tiles"}, "lacks"),
         ({"samples": 3, "spacing": 100.0}, "places come from --samples or from --spacing"),

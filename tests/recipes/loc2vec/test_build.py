@@ -145,7 +145,7 @@ def test_a_dataset_to_validate_on(helsinki_dataset: Dataset, tmp_path: Path) -> 
     apart = {"near_degrees": 0.001, "far_degrees": 0.006, "objective": "triplet"}
     config, training = configure("default", {**in_degrees, **apart})
     with pytest.raises(
-        InputError, match=rf"^the validation dataset {small.name} cannot be drawn from: the box"
+        InputError, match=rf"^cannot sample from the validation dataset {small.name}: the box"
     ):
         build(helsinki_dataset, config, training, small)
 

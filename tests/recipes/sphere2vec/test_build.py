@@ -242,7 +242,7 @@ def test_a_preset_is_what_was_found_best(classes, tmp_path) -> None:
         ({"device": "mps"}, "float64|not available"),
         ({"margin": 0.2}, "--margin is an option of train loc2vec, not of train sphere2vec"),
         ({"preset": "inat2099"}, "Choose from default, birdsnap"),
-        ({"encoder": "harmonics", "preset": "fmow"}, "no preset is known of harmonics"),
+        ({"encoder": "harmonics", "preset": "fmow"}, "there is no preset for harmonics"),
     ],
 )  # fmt: skip
 def test_what_makes_no_sense_is_refused_in_a_line(options, said, classes, tmp_path) -> None:
@@ -261,7 +261,7 @@ def test_what_the_data_cannot_give_is_refused(numbers, tmp_path) -> None:
         (plain, {"seasons": 1}, InputError, "no dates"),
         (numbers, {"loss": "presence"}, UsageError, "labels that are numbers"),
         (numbers, {"balance": 5}, UsageError, "--balance has no effect with --loss regression"),
-        (constant, {}, InputError, "all labels to learn from are 7"),
+        (constant, {}, InputError, "all training labels are 7"),
         (nothing, {}, DatasetError, "no place of"),
         (tested, {}, DatasetError, "no place to train on"),
         ([plain, numbers], {}, PlacevecError, "one dataset|view"),
@@ -322,10 +322,10 @@ def test_a_validation_of_a_few_places_is_made_and_told_of(tmp_path) -> None:
     split = np.array([0, 0, 0, 0, 0, 1, 2, 2])
     few = build(octant_points(tmp_path / "few", 8, split=split), config, training)
     assert few.recipe.validation.batch_size == 1
-    assert [note for note in few.notes if "only 1 of 6 places validates" in note] == few.notes
+    assert [note for note in few.notes if "only 1 of 6 places is in the validation set" in note] == few.notes
     one_spot = write_points(
         tmp_path / "spot", np.full((4, 2), 24.0), np.array([0, 1, 0, 1]), classes=("a", "b")
     )
     repeated = build(one_spot, config, training)
     assert not repeated.split.held_out
-    assert not any("chance chooses" in note for note in repeated.notes)
+    assert not any("mostly chance" in note for note in repeated.notes)

@@ -273,7 +273,7 @@ def test_apple_s_gpu_is_not_trained_on(
     for dataset, loss in ((pictured, "csp"), (labeled, "regression")):
         built = sphere2vec.build(dataset, *configure("default", {"loss": loss}))
         assert built.training.device == "cpu"
-        with pytest.raises(InputError, match="float64, which this device has not: --device cpu"):
+        with pytest.raises(InputError, match="coordinates need float64, which this device does not have"):
             sphere2vec.build(dataset, *configure("default", {"loss": loss, "device": "mps"}))
 
 
@@ -281,7 +281,7 @@ def test_what_needs_labels_or_images_is_refused(pictured: Dataset, labeled: Data
     for given in ({"few_shot": 0.5}, {"seasons": 1}):
         with pytest.raises(UsageError, match="needs labels"):
             sphere2vec_csp.build(pictured, Sphere2VecConfig(loss="csp", **given), {})
-    with pytest.raises(DatasetError, match="knows no images"):
+    with pytest.raises(DatasetError, match="has no images"):
         sphere2vec_csp.build(labeled, Sphere2VecConfig(loss="csp"), {})
     for given, said in (
         ({"loss": "presence", "twin_weight": 1.0}, "--twin-weight has no effect with --loss presence"),

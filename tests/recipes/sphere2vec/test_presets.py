@@ -134,7 +134,7 @@ def test_what_is_unknown_is_refused() -> None:
     assert published("Sphere2Vec-sphereC+", "iNat-2017") is published("spheregrid", "inat2017")
     with pytest.raises(UsageError, match="choose from birdsnap"):
         published("sphereC", "inat2021")
-    with pytest.raises(UsageError, match="no preset is known of harmonics"):
+    with pytest.raises(UsageError, match="there is no preset for harmonics"):
         published("sh", "fmow")
     with pytest.raises(ModelError, match="did you mean sphereC"):
         published("sphereD", "fmow")

@@ -108,7 +108,7 @@ def test_names_of_bands(tmp_path: Path) -> None:
     assert files.read(2).bands == ORDERS["l2a"]
     assert open_chips(tmp_path, "red,green").read(0).bands == ("red", "green")
     for wrong in ("red,red", "", "a/b", ",".join(map(str, range(65)))):
-        with pytest.raises(UsageError, match="different names"):
+        with pytest.raises(UsageError, match="distinct names"):
             open_chips(tmp_path, wrong)
 
 
@@ -131,11 +131,11 @@ def test_dates_and_chips_that_lie_nowhere() -> None:
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        (b"", "no GeoTIFF"),
-        (b"II*\0" + b"\xff" * 60, "no GeoTIFF"),
-        (geotiff(pixels(side=64))[:-2000], "no GeoTIFF"),
-        (geotiff(pixels().astype(np.uint8), driver="PNG", crs=None), "no GeoTIFF"),
-        (b'<VRTDataset rasterXSize="1" rasterYSize="1"/>', "no GeoTIFF"),
+        (b"", "the image 'a' is not a GeoTIFF"),
+        (b"II*\0" + b"\xff" * 60, "the image 'a' is not a GeoTIFF"),
+        (geotiff(pixels(side=64))[:-2000], "the image 'a' is not a GeoTIFF"),
+        (geotiff(pixels().astype(np.uint8), driver="PNG", crs=None), "the image 'a' is not a GeoTIFF"),
+        (b'<VRTDataset rasterXSize="1" rasterYSize="1"/>', "the image 'a' is not a GeoTIFF"),
         (geotiff(pixels().astype(np.float64)), "float64"),
         (geotiff(pixels(bands=65, side=2)), "65 bands"),
     ],
@@ -148,7 +148,7 @@ def test_files_that_are_no_chips(content: bytes, said: str) -> None:
 def test_files_that_unpack_to_too_much(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "a.tif").write_bytes(geotiff(pixels()))
     monkeypatch.setattr(sentinel2_chips, "MAX_FILE_BYTES", 300)
-    with pytest.raises(SourceError, match="no chip is so large"):
+    with pytest.raises(SourceError, match="too large for a chip"):
         open_chips(tmp_path).read(0)
     with pytest.raises(SourceError, match="unpack to 384 bytes"):
         decode_chip("a", geotiff(pixels()), {})
@@ -160,12 +160,12 @@ def test_folders_and_archives_that_hold_nothing(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match="there is no folder or zip"):
         open_chips(tmp_path / "nowhere")
     (tmp_path / "a.zip").write_bytes(b"PK\3\4" + b"\xff" * 50)
-    with pytest.raises(SourceError, match="no zip file"):
+    with pytest.raises(SourceError, match="not a zip file"):
         open_chips(tmp_path / "a.zip")
     with zipfile.ZipFile(tmp_path / "twice.zip", "w") as archive:
         archive.writestr("x.tif", geotiff(pixels()))
         archive.writestr("x.tiff", geotiff(pixels()))
-    with pytest.raises(SourceError, match="two images called 'x'"):
+    with pytest.raises(SourceError, match="two images named 'x'"):
         open_chips(tmp_path / "twice.zip")
 
 

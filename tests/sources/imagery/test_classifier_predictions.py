@@ -41,7 +41,7 @@ def test_numbers_below_0_are_refused_wherever_they_are(
     np.save(tmp_path / "bad.npy", found)
     sparse.save_npz(tmp_path / "bad.npz", sparse.csr_matrix(found))
     for name in ("bad.npy", "bad.npz"):
-        with pytest.raises(SourceError, match=r"holds -0.25, and probabilities are 0 or more"):
+        with pytest.raises(SourceError, match=r"has the probability -0.25, below 0"):
             read_predictions(tmp_path / name)
 
 

@@ -232,7 +232,7 @@ def test_a_short_stream_behind_a_long_one(tmp_path: Path) -> None:
     (tmp_path / "a.osm.bz2").write_bytes(bz2.compress(raw[:at]) + bz2.compress(raw[at:]))
     assert len(read(tmp_path / "a.osm.bz2")) == 5990
     (tmp_path / "cut.osm.bz2").write_bytes((bz2.compress(raw[:at]) + bz2.compress(raw[at:]))[:-9])
-    with pytest.raises(SourceError, match=r"cut short .*last stream"):
+    with pytest.raises(SourceError, match=r"the end of its last stream\)"):
         read(tmp_path / "cut.osm.bz2")
 
 
@@ -308,28 +308,28 @@ def test_an_area_with_a_missing_corner_is_counted(tmp_path: Path) -> None:
     (tmp_path / "a.osm").write_text(f"{HEAD}{HOUSE}{way(6, [1, 2, 77, 4, 1])}</osm>")
     assert len(read(tmp_path / "a.osm", report)) == 2
     assert report.examples == {
-        "nodes of its outline are missing: an area that does not close is not drawn": ["way/6"]
+        "nodes of its outline are missing: the area does not close and is not drawn": ["way/6"]
     }
 
 
 # --- true names --------------------------------------------------------------------------------------------
 
 TRUE_NAMES: dict[str, tuple[bytes, str]] = {
-    "a.osm": (gzip.compress(PLAIN.encode()), "compressed with gzip.*name it a.osm.gz"),
-    "b.osm": (bz2.compress(PLAIN.encode()), "compressed with bzip2.*name it b.osm.bz2"),
-    "c.osm.pbf": (PLAIN.encode(), "XML.*name it c.osm$"),
-    "d.osm.gz": (PLAIN.encode(), "XML.*name it d.osm$"),
+    "a.osm": (gzip.compress(PLAIN.encode()), "compressed with gzip.*rename it to a.osm.gz"),
+    "b.osm": (bz2.compress(PLAIN.encode()), "rename it to b.osm.bz2"),
+    "c.osm.pbf": (PLAIN.encode(), r"rename it to c\.osm"),
+    "d.osm.gz": (PLAIN.encode(), r"rename it to d\.osm"),
     "e.osm": (b'{"version": 0.6, "elements": []}', r"JSON.*\[out:xml\]"),
     "e.json": (b'{"version": 0.6, "elements": []}', r"JSON.*\[out:xml\]"),
     "f.osm": (b"<!DOCTYPE html><html></html>", "a web page"),
-    "g.osm": (b"<osmChange version='0.6'><create/></osmChange>", "list of changes.*apply-changes"),
+    "g.osm": (b"<osmChange version='0.6'><create/></osmChange>", "change file.*apply-changes"),
     "h.osm": (f'{HEAD}<action type="modify"><old/></action></osm>'.encode(), "differences"),
     "i.osm": (f"{HEAD}{HOUSE}<remark> runtime error: Query timed out </remark></osm>".encode(), "incomplete.*timed out"),
     "j.osm": (PLAIN.replace("0.6", "0.5").encode(), "version 0.5"),
     "k.osm.zip": (b"PK\x03\x04" + bytes(99), "zip archive: unpack"),
     "l.opl": (b"n1 v1 x1 y1\n", "osmium cat l.opl -o l.osm.pbf"),
-    "m.osm": (f"{HEAD}{HOUSE}<node id='-1' lat='1' lon='1'".encode(), "cut short"),
-    "n.osm": (f"{HEAD}<node id='-x' lat='1' lon='1'/></osm>".encode(), "id '-x'"),
+    "m.osm": (f"{HEAD}{HOUSE}<node id='-1' lat='1' lon='1'".encode(), "unclosed token"),
+    "n.osm": (f"{HEAD}<node id='-x' lat='1' lon='1'/></osm>".encode(), "a node has the ID '-x', which is not an integer"),
 }  # fmt: skip
 
 

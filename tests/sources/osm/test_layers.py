@@ -225,13 +225,16 @@ RULE = "rules = [{ key = 'a', fill = true }]"
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("not toml [", "not TOML"),
+        ("not toml [", "not valid TOML"),
         ("", r"\[\[layer\]\]"),
-        ("title = 'x'\n[[layer]]\nname='a'\n" + RULE, "nothing else"),
+        (
+            "title = 'x'\n[[layer]]\nname='a'\n" + RULE,
+            r"a layer table must contain only \[\[layer\]\] entries",
+        ),
         ("[[layer]]\n" + RULE, "layer 1 needs a name"),
         ("[[layer]]\nname = 'a'", "layer 'a' needs rules"),
         ("[[layer]]\nname = 'a'\nrules = []", "layer 'a' needs rules"),
-        (f"[[layer]]\nname = 'a'\n{RULE}\n[[layer]]\nname = 'a'\n{RULE}", "earlier"),
+        (f"[[layer]]\nname = 'a'\n{RULE}\n[[layer]]\nname = 'a'\n{RULE}", "layer 2 has a duplicate name 'a'"),
         (f"[[layer]]\nname = 'a'\ncolor = 'red'\n{RULE}", "unknown field 'color'"),
         ("[[layer]]\nname = 'a'\nrules = [{ fill = true }]", "rule 1 needs a key"),
         (
@@ -248,10 +251,10 @@ RULE = "rules = [{ key = 'a', fill = true }]"
         ("[[layer]]\nname = 'a'\nrules = [{ key = 'x', values = [], fill = true }]", "rule 1.*values"),
         ("[[layer]]\nname = 'a'\nrules = [{ key = 'x', values = 'y', fill = true }]", "rule 1.*values"),
         ("[[layer]]\nname = 'a'\nrules = [{ key = 'x', unless = ['y'], fill = true }]", "rule 1.*unless"),
-        ("[[layer]]\nname = 'a'\nsea = 'yes'\n" + RULE, "sea is true or false"),
+        ("[[layer]]\nname = 'a'\nsea = 'yes'\n" + RULE, "sea must be true or false"),
         (
             f"[[layer]]\nname = 'a'\nsea = true\n{RULE}\n[[layer]]\nname = 'b'\nsea = true\n{RULE}",
-            "one layer only",
+            "only one layer",
         ),
     ],
 )

@@ -42,14 +42,14 @@ def test_a_zero_byte_is_refused_and_ends_no_process(tmp_path: Path) -> None:
     assert content.count(b"\x04name") == 1
     bad = tmp_path / "bad.osm.pbf"
     bad.write_bytes(content.replace(b"\x04name", b"\x04\0ame"))
-    with pytest.raises(SourceError, match="holds a zero byte"):
+    with pytest.raises(SourceError, match="a text with a zero byte"):
         check_strings(bad)
     done = subprocess.run(
         [sys.executable, "-m", "placevec", "prepare", "loc2vec", "--osm", bad, "--out", tmp_path / "out"],
         capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 1, done.stderr
-    assert "holds a zero byte" in done.stderr
+    assert "a text with a zero byte" in done.stderr
 
 
 def test_other_damage_is_left_to_osmium(tmp_path: Path) -> None:

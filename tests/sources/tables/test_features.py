@@ -30,7 +30,7 @@ def test_numpy_rows_are_in_the_places_order(tmp_path: Path) -> None:
     assert np.array_equal(table.numbers, NUMBERS)
     rows, places = table.of(IDS, "f.npy")
     assert rows.tolist() == places.tolist() == [0, 1, 2]
-    with pytest.raises(SourceError, match="3 rows, and there are 2 places"):
+    with pytest.raises(SourceError, match="3 rows, but there are 2 places"):
         table.of(IDS[:2], "f.npy")
 
 
@@ -53,13 +53,13 @@ def test_what_is_no_table_of_features(tmp_path: Path, monkeypatch: pytest.Monkey
     ids = ["a", "b", "c"]
     wrong: list[tuple[dict[str, Any], str]] = [
         ({"id": ids, "x": [1.0] * 3}, "no place_id"),
-        ({"place_id": ["a", "a", "b"], "x": [1.0] * 3}, "twice"),
-        ({"place_id": ["a", None, "b"], "x": [1.0] * 3}, "twice, or none"),
-        ({"place_id": ids, "x": ["y"] * 3}, "no numbers beside"),
-        ({"place_id": ids, "x": [1.0, None, 2.0]}, "lacks numbers"),
-        ({"place_id": ids, "x": [[1.0], [1.0, 2.0], [3.0]]}, "not all of one length"),
-        ({"place_id": ids, "x": [[1.0], None, [3.0]]}, "not all of one length"),
-        ({"place_id": ids, "x": [[1.0], [None], [3.0]]}, "lacks numbers"),
+        ({"place_id": ["a", "a", "b"], "x": [1.0] * 3}, "duplicate or missing"),
+        ({"place_id": ["a", None, "b"], "x": [1.0] * 3}, "duplicate or missing"),
+        ({"place_id": ids, "x": ["y"] * 3}, "no columns of numbers besides"),
+        ({"place_id": ids, "x": [1.0, None, 2.0]}, "rows with missing numbers"),
+        ({"place_id": ids, "x": [[1.0], [1.0, 2.0], [3.0]]}, "differ in length"),
+        ({"place_id": ids, "x": [[1.0], None, [3.0]]}, "differ in length"),
+        ({"place_id": ids, "x": [[1.0], [None], [3.0]]}, "rows with missing numbers"),
         ({"place_id": ids, "x": [[1.0]] * 3, "y": [[1.0]] * 3}, "several columns"),
     ]
     for number, (columns, said) in enumerate(wrong):

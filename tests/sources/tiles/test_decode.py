@@ -87,10 +87,10 @@ def test_jpeg(mode: str) -> None:
 
 def test_sizes() -> None:
     large = encoded(Image.fromarray(np.tile(RGB, (2, 2, 1))))
-    with pytest.raises(SourceError, match="512 x 512 px, not 256 x 256"):
+    with pytest.raises(SourceError, match="the tile has 512 x 512 px instead of 256 x 256"):
         decode_tile(large)
     assert decode_tile(large, side=None).shape == (512, 512, 4)
-    with pytest.raises(SourceError, match="256 x 128 px, not a square"):
+    with pytest.raises(SourceError, match="256 x 128 px; it must be a square"):
         decode_tile(encoded(Image.fromarray(RGB[:128])), side=None)
     for kind in ("JPEG", "WEBP"):
         with pytest.raises(SourceError, match="255 x 255 px"):

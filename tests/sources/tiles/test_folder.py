@@ -77,7 +77,7 @@ def test_names_that_are_no_tile_are_counted(tmp_path: Path) -> None:
     assert found.tiles().tolist() == [list(A), list(B), list(C)]
     assert found.content(1, *A) == b"ra"
     assert found.ignored.counts == {
-        "names that are no zoom": 4, "names that are no column of tiles": 2, "names that are no tile": 6,
+        "names that are not a zoom": 4, "names that are not a column of tiles": 2, "names that are not a tile": 6,
         "tiles in a second format": 2,
     }  # fmt: skip
     assert any("such as" in line for line in found.ignored.lines())
@@ -106,7 +106,7 @@ def test_zooms(tmp_path: Path) -> None:
 def test_no_folder_no_tile(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match="there is no folder"):
         read_tile_folder(tmp_path / "none")
-    with pytest.raises(SourceError, match="there is no tile in"):
+    with pytest.raises(SourceError, match="there are no tiles in"):
         read_tile_folder(tmp_path)
 
 
@@ -148,24 +148,24 @@ def test_a_tile_that_is_exchanged_after_it_was_listed(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match="cannot read"):
         found.content(1, *A)
     os.mkfifo(path)  # opening it must not wait for ever
-    with pytest.raises(SourceError, match="no regular file"):
+    with pytest.raises(SourceError, match="not a regular file"):
         found.content(1, *A)
     path.unlink()
     with open(path, "wb") as file:
         file.truncate(2**30)
-    with pytest.raises(SourceError, match="more than a tile can have"):
+    with pytest.raises(SourceError, match="more than the maximum for a tile"):
         found.content(1, *A)
 
 
 @pytest.mark.parametrize("name", ["..", "a/b", "", "a\nb", "a" * 65, "<b>", "-rf", "end.", " a", "\u202eab"])
 def test_names_that_are_no_layer(name: str) -> None:
-    with pytest.raises(SourceError, match="cannot name a layer"):
+    with pytest.raises(SourceError, match="is not a valid layer name"):
         check_layer(name)
 
 
 def test_layers_of_hostile_names_are_refused(tmp_path: Path) -> None:
     (tmp_path / "<script>" / str(Z)).mkdir(parents=True)
-    with pytest.raises(SourceError, match="cannot name a layer"):
+    with pytest.raises(SourceError, match="is not a valid layer name"):
         read_tile_folder(tmp_path)
 
 
@@ -177,7 +177,7 @@ def test_what_the_folder_says_of_itself(tmp_path: Path) -> None:
     assert read_tile_folder(tmp_path).about["attribution"] == "© me"
     for content in ("{", '{"attribution": 5}', "[]", "[" * 100_000):
         (tmp_path / "tiles.json").write_text(content)
-        with pytest.raises(SourceError, match=r"tiles\.json cannot be read"):
+        with pytest.raises(SourceError, match=r"cannot read .*tiles\.json"):
             read_tile_folder(tmp_path)
 
 

@@ -75,9 +75,9 @@ def test_rows_that_make_no_sense_are_passed_over(tmp_path: Path) -> None:
         file.execute("INSERT INTO tiles VALUES (3, 1, 9223372036854775807, NULL)")
     found = read_mbtiles([path])
     assert found.tiles().tolist() == [[1, 2], [2, 2], [3, 3], [1, 5]]
-    assert found.ignored.counts["rows that are no tile"] == 4
+    assert found.ignored.counts["rows that are not tiles"] == 4
     for tile in ((2, 2), (3, 3)):
-        with pytest.raises(SourceError, match="no picture"):
+        with pytest.raises(SourceError, match="has no image for tile"):
             found.content(0, *tile)
 
 

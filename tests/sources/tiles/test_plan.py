@@ -102,5 +102,5 @@ def test_samples_of_a_polygon() -> None:
     disc = Point(24.94, 60.17).buffer(0.01)
     found = draw_samples(Area.from_polygon(disc), 200, 0)
     assert contains_xy(disc, found[:, 0], found[:, 1]).all()
-    with pytest.raises(AreaError, match="different samples do not fit"):
+    with pytest.raises(AreaError, match="distinct samples do not fit"):
         draw_samples(Area(1.0, 1.0, 1.0 + 2e-7, 1.0 + 2e-7), 100, 0)

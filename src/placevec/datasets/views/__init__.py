@@ -1,1 +1,1 @@
-"""Views of a dataset: the registry, and one reader a file."""
+"""Views of a dataset: the registry, and one reader per module."""

@@ -1,25 +1,25 @@
 """The chips view: images of places, each a row of a plain numpy file, read by place.
 
-``chips/NNNN.npy`` holds up to `MAX_ROWS` chips of one shape and type, (rows, C, H, W), and is memory-mapped. What they
-are stands in ``chips.parquet``, a row a chip; a place may have many.
+``chips/NNNN.npy`` holds up to `MAX_ROWS` chips of one shape and dtype, (rows, C, H, W), and is memory-mapped.
+``chips.parquet`` describes them, one row per chip; a place can have several.
 
 ========= ===================== ================================================================================
-column    type                  what it is
+column    type                  meaning
 ========= ===================== ================================================================================
-place_id  string                whose it is: the link to ``places.parquet``, whatever the order of either
-view      string                which view it belongs to
+place_id  string                its place: the link to ``places.parquet``, independent of the order of either
+view      string                view that it belongs to
 shard     int32                 number of the file
-row       int32                 in the file
+row       int32                 row in the file
 date      date32, may be null   when it was taken
 bands     list of strings       names of the C bands
 crs       string, may be null   ``EPSG:n`` or WKT
-transform list of 6 doubles     a, b, c, d, e, f: pixel corner (column, row) to x = a column + b row + c, y = d column +
-                                e row + f; may be null
-source    string, may be null   name of the file it was read from
+transform list of 6 doubles     a, b, c, d, e, f: maps a pixel corner (column, row) to x = a column + b row + c, y =
+                                d column + e row + f; may be null
+source    string, may be null   name of the source file
 ========= ===================== ================================================================================
 
-Chips of several products may lie in one view: what is read are the bands and the size that all have, of larger chips the
-middle. `placevec.preparation.chips.shards` writes them.
+Chips of several products can be in one view. What is read are the bands and the size that all have; larger chips are
+cropped to the center. `placevec.preparation.chips.shards` writes them.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ _WARPS = ("chip", "flip", "keep")
 
 
 def shard_name(shard: int) -> str:
-    """Its path in the dataset; made of nothing but the number.
+    """Path of a shard in the dataset; it depends only on the number.
 
     >>> shard_name(7)
     'chips/0007.npy'
@@ -66,15 +66,15 @@ class ChipsView:
 
     Args:
         folder: the dataset's directory.
-        spec: name of the view, bands that are read, in order, and ``size_px`` of the middle that is read.
-        place_ids: (N,) of the dataset's places, in order.
+        spec: name of the view, the bands to read, in order, and ``size_px`` of the center to read.
+        place_ids: (N,) IDs of the dataset's places, in order.
 
     Attributes:
-        counts: (N,) int64 chips of each place.
+        counts: (N,) int64 number of chips of each place.
 
     Raises:
-        DatasetError: no table or files there, damaged ones, chips of places that there are not.
-        InputError: a size or bands that cannot be read.
+        DatasetError: the table or files are missing or damaged, or chips belong to unknown places.
+        InputError: an invalid size, or bands that do not exist.
     """
 
     def __init__(self, folder: str | Path, spec: ViewSpec, place_ids: ArrayLike | Sequence[str]) -> None:
@@ -92,9 +92,9 @@ class ChipsView:
 
     def _set(self, spec: ViewSpec) -> None:
         if spec.size_px is None or not 1 <= spec.size_px <= MAX_SIZE_PX:
-            raise InputError(f"a chip is read with 1 to {MAX_SIZE_PX} pixels a side; got {spec.size_px}")
+            raise InputError(f"size_px of a chip must be 1 to {MAX_SIZE_PX}; got {spec.size_px}")
         if not spec.channels or len(set(spec.channels)) < len(spec.channels):
-            raise InputError("a view of chips reads at least one band, and none twice")
+            raise InputError("a view of chips needs at least one band, and no duplicates")
         self._places = {}
         for shard, bands in self._bands.items():
             missing = [band for band in spec.channels if band not in bands]
@@ -105,7 +105,7 @@ class ChipsView:
 
     @property
     def spec(self) -> ViewSpec:
-        """What is read."""
+        """Specification of what is read."""
         return self._spec
 
     def __len__(self) -> int:
@@ -113,11 +113,11 @@ class ChipsView:
 
     @property
     def known(self) -> NDArray[np.bool_]:
-        """(N,) bool: places that have a chip."""
+        """(N,) bool: places with a chip."""
         return self.counts > 0
 
     def window(self, *, size_px: int | None = None, channels: Sequence[str] | None = None) -> ChipsView:
-        """The same chips, fewer of their bands or less around their middle; InputError for what is not there."""
+        """The same chips with fewer bands or a smaller center; InputError for unavailable ones."""
         import copy
         import dataclasses
 
@@ -136,14 +136,14 @@ class ChipsView:
         return other
 
     def read(self, look: Look) -> Tensor:
-        """(n, C, size_px, size_px) float32: the numbers as stored. Rows without a chip are zeros.
+        """(n, C, size_px, size_px) float32: the stored numbers. Rows without a chip are zeros.
 
-        A look's ``warp`` may hold ``chip`` (n,) int64, which of a place's chips, counted modulo how many there are (by
-        default the first); ``flip`` (n, 2) bool, mirrored east to west, and north to south; ``keep`` (n, C) bool, bands
-        that are not blanked.
+        A look's ``warp`` can have ``chip`` (n,) int64, which of a place's chips, modulo their number (default the
+        first); ``flip`` (n, 2) bool, mirroring east to west, and north to south; ``keep`` (n, C) bool, bands that are
+        not set to zero.
 
         Raises:
-            InputError: a row that there is not, a point that is no place, another warp.
+            InputError: a row that does not exist, a synthetic point, or another warp.
             DatasetError: a file that is damaged, or smaller than what is read.
         """
         self._check(look)
@@ -152,7 +152,7 @@ class ChipsView:
         at = self._chips(look)
         for one in np.argsort(
             self._shard[at], kind="stable"
-        ):  # file by file; a missing one is -1, and sorts anywhere
+        ):  # file by file; missing chips are -1 and can sort anywhere
             if at[one] < 0:
                 continue
             shard = int(self._shard[at[one]])
@@ -160,22 +160,22 @@ class ChipsView:
             top, left = ((side - size) // 2 for side in array.shape[2:])
             row = int(self._row[at[one]])
             if not 0 <= row < len(array):
-                raise DatasetError(f"{self._shards.path / TABLE} names row {row} of {shard_name(shard)}")
+                raise DatasetError(f"{self._shards.path / TABLE} refers to row {row} of {shard_name(shard)}")
             out[one] = array[row, :, top : top + size, left : left + size][self._places[shard]]
         return _warped(torch.from_numpy(out), look)
 
     def _check(self, look: Look) -> None:
         rows = look.rows
         if unknown := [name for name in look.warp if name not in _WARPS]:
-            raise InputError(f"chips cannot be read with {unknown[0]!r}, only with {', '.join(_WARPS)}")
+            raise InputError(f"unknown warp {unknown[0]!r}: chips support {', '.join(_WARPS)}")
         wrong = (rows != ROW_MISSING) & ((rows < 0) | (rows >= len(self)))
         if bool(wrong.any()):
             row = int(rows[wrong][0])
-            what = "a point that is no place has no chips" if row == -1 else f"there is no place {row}"
+            what = "a synthetic point has no chips" if row == -1 else f"there is no place {row}"
             raise InputError(f"{what}: chips are read by row, of {len(self):,} places")
 
     def _chips(self, look: Look) -> Ints:
-        """(n,) position of the chip that each row reads, -1 for none."""
+        """(n,) position of the chip for each row, -1 if there is none."""
         if not len(self._shard):
             return np.full(len(look), -1, np.int64)
         rows = look.rows.numpy()
@@ -195,46 +195,46 @@ def _warped(chips: Tensor, look: Look) -> Tensor:
 
 
 class _Shards:
-    """The files, opened when first read."""
+    """The files, opened on first use."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self._open: dict[int, np.memmap[Any, Any]] = {}
 
     def opened(self, shard: int, bands: int, size: int) -> np.memmap[Any, Any]:
-        """(rows, C, H, W) of a shard, checked against its table and what is read of it."""
+        """(rows, C, H, W) of a shard, checked against its table and the part to read."""
         array = self._open.get(shard)
         if array is None:
             array = self._open[shard] = open_shard(self.path / shard_name(shard))
         if array.shape[1] != bands or min(array.shape[2:]) < size:
             raise DatasetError(
-                f"{self.path / shard_name(shard)} holds chips of {array.shape[1]} bands and "
-                f"{array.shape[3]} x {array.shape[2]} px, not {bands} bands and at least {size} px a side"
+                f"{self.path / shard_name(shard)} has chips of {array.shape[1]} bands and "
+                f"{array.shape[3]} x {array.shape[2]} px, not {bands} bands and at least {size} px per side"
             )
         return array
 
 
 def open_shard(path: Path) -> np.memmap[Any, Any]:
-    """A shard memory-mapped, (rows, C, H, W); nothing in it is ever unpickled.
+    """A memory-mapped shard, (rows, C, H, W); nothing in it is ever unpickled.
 
     Raises:
-        DatasetError: it is not there, no numpy file, cut short, or of a shape or type that chips do not have.
+        DatasetError: it is missing, not a numpy file, truncated, or has a shape or dtype that chips cannot have.
     """
     try:
         array = np.lib.format.open_memmap(path, mode="r")
     except FileNotFoundError:
-        raise DatasetError(f"there is no {path}: prepare the dataset again") from None
-    except Exception as error:  # a header can be anything: syntax errors and overflows too
-        raise DatasetError(f"{path} is no numpy file of chips, or is damaged: {error}") from error
+        raise DatasetError(f"{path} does not exist: prepare the dataset again") from None
+    except Exception as error:  # a header can contain anything, even syntax errors and overflows
+        raise DatasetError(f"{path} is not a numpy file of chips, or is damaged: {error}") from error
     if array.ndim != 4 or str(array.dtype) not in TYPES or 0 in array.shape:
-        raise DatasetError(f"{path} holds {array.dtype} of shape {array.shape}, not chips (rows, C, H, W)")
+        raise DatasetError(f"{path} has {array.dtype} of shape {array.shape}, not chips (rows, C, H, W)")
     if len(array) > MAX_ROWS or array.shape[1] > MAX_BANDS or max(array.shape[2:]) > MAX_SIZE_PX:
-        raise DatasetError(f"{path} holds chips of shape {array.shape}: too many, or too large")
+        raise DatasetError(f"{path} has chips of shape {array.shape}: too many, or too large")
     return array
 
 
 def read_chips(folder: Path, view: str | None = None) -> pa.Table:
-    """The rows of ``chips.parquet``, all or of one view; DatasetError when it is missing or damaged."""
+    """The rows of ``chips.parquet``, all or of one view; DatasetError if it is missing or damaged."""
     path = folder / TABLE
     try:
         table = read_parquet(path, "table of chips")
@@ -243,16 +243,18 @@ def read_chips(folder: Path, view: str | None = None) -> pa.Table:
     for name, kind in _COLUMNS.items():
         if name not in table.column_names or table[name].type != kind or table[name].null_count:
             held = table[name].type if name in table.column_names else "nothing"
-            raise DatasetError(f"{path} is damaged: its column {name} holds {held}, not {kind} everywhere")
+            raise DatasetError(
+                f"{path} is damaged: its column {name} must be {kind} everywhere; it is {held}"
+            )
     bands = table["bands"].type if "bands" in table.column_names else None
     if bands != pa.list_(pa.string()) or table["bands"].null_count:
-        raise DatasetError(f"{path} is damaged: its column bands holds {bands}, not a list of names")
+        raise DatasetError(f"{path} is damaged: its column bands must be lists of names; it is {bands}")
     if view is not None:
         table = table.filter(pc.equal(table["view"], view))
     if table.num_rows:
         shards, rows = (pc.min_max(table[name]).as_py() for name in ("shard", "row"))
         if shards["min"] < 0 or shards["max"] >= MAX_SHARDS or rows["min"] < 0:
-            raise DatasetError(f"{path} is damaged: it names a file or a row that cannot be")
+            raise DatasetError(f"{path} is damaged: it refers to an invalid file or row")
     return table
 
 
@@ -265,13 +267,13 @@ def _bands_of_shards(table: pa.Table, shards: Ints, folder: Path) -> dict[int, t
     codes = np.asarray(coded.indices.to_numpy(zero_copy_only=False)).astype(np.int64)
     names, first, inverse = np.unique(shards, return_index=True, return_inverse=True)
     if not np.array_equal(codes, codes[first][inverse]):
-        raise DatasetError(f"{folder / TABLE} is damaged: chips of one file have different bands")
+        raise DatasetError(f"{folder / TABLE} is damaged: chips in one file have different bands")
     said = coded.dictionary.to_pylist()
     return {int(shard): tuple(said[codes[at]].split("\n")) for shard, at in zip(names, first, strict=True)}
 
 
 def _places_of(chips: pa.ChunkedArray, place_ids: ArrayLike | Sequence[str], folder: Path) -> Ints:
-    """(M,) the row of the place that each chip belongs to."""
+    """(M,) the row of each chip's place."""
     ids = pa.array(np.asarray(place_ids, object), pa.string())
     rows = pc.index_in(chips, value_set=ids)
     if rows.null_count:
@@ -281,7 +283,7 @@ def _places_of(chips: pa.ChunkedArray, place_ids: ArrayLike | Sequence[str], fol
 
 
 class ChipsReader(Reader):
-    """Images of places: records, of which a place may have several."""
+    """Images of places: records, several per place."""
 
     words = "band"
 
@@ -290,17 +292,17 @@ class ChipsReader(Reader):
         return ChipsView(stored.path, stored.spec, stored.places.place_ids)
 
     def fit(self, view: View, wanted: ViewSpec) -> View:
-        """The bands that a model reads, in its order, and the middle of its size."""
+        """The bands that a model reads, in its order, cropped to its size."""
         check_spec(view.spec, wanted, words=self.words)
         held = view.spec.size_px or 0
         if wanted.size_px is not None and wanted.size_px > held:
             raise PlacevecError(
-                f"the model reads {wanted.size_px} px of {wanted.name!r}, the dataset's chips have {held}"
+                f"the model reads {wanted.size_px} px of {wanted.name!r}, but the dataset's chips have {held}"
             )
         return cast(ChipsView, view).window(size_px=wanted.size_px, channels=wanted.channels)
 
     def shows(self, spec: ViewSpec) -> str:
-        """Pixels, and the ground where it is known."""
+        """Pixels, and the size in meters if known."""
         return f"{spec.size_px} px" + ("" if spec.size_m is None else f", {spec.size_m:g} m")
 
 

@@ -1,9 +1,9 @@
-"""Ready features of places: vectors that another network made of their images, or anything else that is numbers.
+"""Ready features of places: vectors of images from another network, or any other numbers.
 
 ::
 
     features/NAME.npy        (M, D) float32, memory-mapped
-    features/NAME.parquet    place_id, a row for each of the M: the link to places.parquet, whatever the order of either
+    features/NAME.parquet    place_id, one row for each of the M: the link to places.parquet, independent of row order
 """
 
 from __future__ import annotations
@@ -30,21 +30,23 @@ from placevec.io import atomic
 FOLDER = "features"
 KIND = "features"
 IMAGE_FEATURES = "image_features"
-"""What the view of features of the places' images is called."""
+"""Name of the view with features of the places' images."""
 MAX_FEATURES = 65_536
 IN_MEMORY = 2**30
-"""Bytes up to which a table is held in memory, and goes where looks are drawn; a larger one is read from the disk."""
+"""Maximum bytes of a table in memory, on the looks' device; larger ones are read from disk."""
 _NAME = re.compile(r"[a-z][a-z0-9_-]{0,63}")
 
 
 def feature_files(name: str) -> tuple[str, str]:
-    """The two files of a view, relative to the dataset; InputError for a name that cannot be one.
+    """The two files of a view, relative to the dataset; InputError for an invalid name.
 
     >>> feature_files("image_features")
     ('features/image_features.npy', 'features/image_features.parquet')
     """
     if not _NAME.fullmatch(name):
-        raise InputError(f"a view is named with small letters, digits, _ and -; got {name[:80]!r}")
+        raise InputError(
+            f"a view name must consist of lower-case letters, digits, _ and -; got {name[:80]!r}"
+        )
     return f"{FOLDER}/{name}.npy", f"{FOLDER}/{name}.parquet"
 
 
@@ -53,15 +55,15 @@ class FeaturesView:
 
     Args:
         folder: the dataset's directory.
-        spec: of the view; its channels name the features, or are empty.
-        place_ids: (N,) of the dataset's places, in order.
+        spec: specification of the view; its channels are the names of the features, or empty.
+        place_ids: (N,) IDs of the dataset's places, in order.
 
     Attributes:
-        dim: numbers of a place.
-        known: (N,) bool, places that have features.
+        dim: number of features.
+        known: (N,) bool, places with features.
 
     Raises:
-        DatasetError: files that are missing, damaged, or of places that there are not.
+        DatasetError: files are missing or damaged, or belong to unknown places.
     """
 
     def __init__(self, folder: str | Path, spec: ViewSpec, place_ids: ArrayLike | Sequence[str]) -> None:
@@ -70,15 +72,15 @@ class FeaturesView:
         self._array = _opened(numbers)
         self.dim = int(self._array.shape[1])
         if spec.channels and len(spec.channels) != self.dim:
-            raise DatasetError(f"{numbers} holds {self.dim} features, its view names {len(spec.channels)}")
+            raise DatasetError(f"{numbers} has {self.dim} features, but its view lists {len(spec.channels)}")
         held = _ids(names)
         if len(held) != len(self._array):
-            raise DatasetError(f"{names} names {len(held):,} places for {len(self._array):,} rows")
+            raise DatasetError(f"{names} has {len(held):,} places for {len(self._array):,} rows")
         ids = pa.array(np.asarray(place_ids, object), pa.string())
         if held.null_count or pc.count_distinct(held).as_py() < len(held):
-            raise DatasetError(f"{names} is damaged: it names a place twice, or none")
+            raise DatasetError(f"{names} is damaged: it has a duplicate or missing place_id")
         if pc.index_in(held, value_set=ids).null_count:
-            raise DatasetError(f"{names} is damaged: it names places that there are not")
+            raise DatasetError(f"{names} is damaged: it has places that are not in the dataset")
         at = pc.fill_null(pc.index_in(ids, value_set=held), -1)
         self._at = torch.from_numpy(np.array(at.to_numpy(zero_copy_only=False), np.int64))
         self.known: NDArray[np.bool_] = self._at.numpy() >= 0
@@ -90,15 +92,15 @@ class FeaturesView:
         return len(self.known)
 
     def read(self, look: Look) -> Tensor:
-        """(n, dim) float32; zeros for missing rows and places without features. InputError for a row that is none."""
+        """(n, dim) float32; zeros for missing rows and places without features. InputError for an invalid row."""
         rows = look.rows
         if rows.device.type == "cpu":
             wrong = (rows != ROW_MISSING) & ((rows < 0) | (rows >= len(self)))
             if bool(wrong.any()):
                 raise InputError(
-                    f"features are read by row, of {len(self):,} places; got {int(rows[wrong][0])}"
+                    f"row {int(rows[wrong][0])} is out of range: there are features for {len(self):,} places"
                 )
-        if self._at.device != rows.device:  # once: tables then stay where looks are drawn
+        if self._at.device != rows.device:  # once: tables then stay on the looks' device
             self._at = self._at.to(rows.device)
             self._table = None if self._table is None else self._table.to(rows.device)
         if not len(self) or not len(self._array):
@@ -111,16 +113,16 @@ class FeaturesView:
         return torch.where(at[:, None] >= 0, found, 0.0)
 
     def moments(self, rows: NDArray[np.int64]) -> tuple[Tensor, Tensor]:
-        """Mean and deviation (D,) float32 over some places; deviations of what does not vary are 1.
+        """Mean and standard deviation (D,) float32 over some places; 1 for features without variance.
 
-        Raises InputError when none of them has features.
+        Raises InputError if none of them has features.
         """
         at = self._at.cpu().numpy()[rows]
         at = at[at >= 0]
         if not len(at):
             raise InputError("none of these places has features")
         total, squares = np.zeros(self.dim), np.zeros(self.dim)
-        first = self._array[at[0]].astype(np.float64)  # near the mean: squares then cancel little
+        first = self._array[at[0]].astype(np.float64)  # close to the mean, so squares lose few digits
         for start in range(0, len(at), 65_536):
             part = self._array[np.sort(at[start : start + 65_536])].astype(np.float64) - first
             total, squares = total + part.sum(0), squares + (part**2).sum(0)
@@ -135,16 +137,25 @@ class FeaturesView:
 def write_features(
     folder: str | Path, name: str, place_ids: ArrayLike | Sequence[str], parts: Iterable[NDArray[Any]]
 ) -> tuple[list[str], int, str]:
-    """Write the features of places, part by part; returns (files, numbers of a place, SHA-256 of the numbers).
+    """Write the features of places in parts; returns (files, number of features, SHA-256 of the numbers).
 
     Args:
         folder: the dataset's directory.
-        name: of the view.
-        place_ids: (M,) whose they are, all different.
-        parts: (m, D) arrays, M rows in all.
+        name: name of the view.
+        place_ids: (M,) unique IDs of the places.
+        parts: (m, D) arrays, M rows in total.
 
     Raises:
-        InputError: parts of different widths, more or fewer rows than places, numbers that are not finite.
+        InputError: parts of different widths, more or fewer rows than places, or numbers that are not finite.
+
+    >>> import tempfile
+    >>> folder = tempfile.mkdtemp()
+    >>> files, dim, _ = write_features(folder, "image_features", ["a", "b"], [np.array([[1.0, 2.0], [3.0, 4.0]])])
+    >>> files, dim
+    (['features/image_features.npy', 'features/image_features.parquet'], 2)
+    >>> view = FeaturesView(folder, ViewSpec("image_features", "features"), np.array(["b", "c", "a"], object))
+    >>> view.known.tolist(), view.read(Look(torch.tensor([0, 1]))).tolist()
+    ([True, False, True], [[3.0, 4.0], [0.0, 0.0]])
     """
     files = feature_files(name)
     ids = pa.array(np.asarray(place_ids, object), pa.string())
@@ -158,7 +169,7 @@ def write_features(
                 )
             if part.ndim != 2 or part.shape[1] != dim or row + len(part) > len(ids):
                 raise InputError(
-                    f"features of {len(ids):,} places are (N, {dim}); got {part.shape} after {row:,} rows"
+                    f"features of {len(ids):,} places must have the shape (N, {dim}); got {part.shape} after {row:,} rows"
                 )
             small = part.astype(np.float32)
             if not np.isfinite(small).all():
@@ -167,7 +178,7 @@ def write_features(
             written[row : row + len(part)] = small
             row += len(part)
         if written is None or row < len(ids):
-            raise InputError(f"there are features of {row:,} places, not of {len(ids):,}")
+            raise InputError(f"there are features for {row:,} places, but {len(ids):,} places")
         written.flush()
         del written
     with atomic.replacing(Path(folder) / files[1]) as temporary:
@@ -177,7 +188,9 @@ def write_features(
 
 def _checked_width(part: NDArray[Any]) -> int:
     if part.ndim != 2 or not 1 <= part.shape[1] <= MAX_FEATURES:
-        raise InputError(f"features are (N, D) with D from 1 to {MAX_FEATURES:,}; got {part.shape}")
+        raise InputError(
+            f"features must have the shape (N, D) with D from 1 to {MAX_FEATURES:,}; got {part.shape}"
+        )
     return int(part.shape[1])
 
 
@@ -186,13 +199,11 @@ def _opened(path: Path) -> NDArray[np.float32]:
     try:
         array = np.lib.format.open_memmap(path, mode="r")
     except FileNotFoundError:
-        raise DatasetError(f"there is no {path}: prepare the dataset again") from None
-    except Exception as error:  # a header can be anything: syntax errors and overflows too
-        raise DatasetError(f"{path} is no numpy file of features, or is damaged: {error}") from error
+        raise DatasetError(f"{path} does not exist: prepare the dataset again") from None
+    except Exception as error:  # a header can contain anything, even syntax errors and overflows
+        raise DatasetError(f"{path} is not a numpy file of features, or is damaged: {error}") from error
     if array.ndim != 2 or array.dtype != np.float32 or not 1 <= array.shape[1] <= MAX_FEATURES:
-        raise DatasetError(
-            f"{path} holds {array.dtype} of shape {array.shape}, not features (M, D) of float32"
-        )
+        raise DatasetError(f"{path} has {array.dtype} of shape {array.shape}, not features (M, D) of float32")
     return array
 
 
@@ -202,12 +213,12 @@ def _ids(path: Path) -> pa.Array:
     except SourceError as error:
         raise DatasetError(str(error)) from error
     if "place_id" not in table.column_names or table["place_id"].type != pa.string():
-        raise DatasetError(f"{path} is damaged: it has no place_id of text")
+        raise DatasetError(f"{path} is damaged: it has no text column place_id")
     return table["place_id"].combine_chunks()
 
 
 class FeaturesReader(Reader):
-    """Ready features: records, a row a place."""
+    """Ready features: records, one row per place."""
 
     words = "feature"
 
@@ -216,11 +227,11 @@ class FeaturesReader(Reader):
         return FeaturesView(stored.path, stored.spec, stored.places.place_ids)
 
     def fit(self, view: View, wanted: ViewSpec) -> View:
-        """The same features in the same order: they have no names that could be picked from a row."""
+        """The same features in the same order: they have no names to select them by."""
         check_spec(view.spec, wanted, words=self.words)
         if view.spec.channels != wanted.channels:
             raise PlacevecError(
-                f"the features of {wanted.name!r} have another order or number than the model was trained on"
+                f"the features in {wanted.name!r} differ in order or number from those that the model was trained on"
             )
         return view
 

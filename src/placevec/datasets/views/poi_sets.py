@@ -1,4 +1,4 @@
-"""The points of interest around any place, as sets of different sizes: categories and positions."""
+"""Points of interest around any place, as sets of different sizes: categories and positions."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ class PoiSetsView:
 
     Args:
         path: the table, see `placevec.datasets.views.pois`.
-        spec: its channels are the categories, in order (groups of the table; others are left out), ``size_m`` the side
-            of the square in meters.
+        spec: its channels are the categories, in order (groups of the table; others are left out); ``size_m`` is the
+            side of the square in meters.
 
     Raises:
-        DatasetError: no such table, or a damaged one.
+        DatasetError: the table is missing or damaged.
         InputError: a specification without categories or without a size.
     """
 
@@ -51,11 +51,11 @@ class PoiSetsView:
 
     @property
     def spec(self) -> ViewSpec:
-        """What is read."""
+        """Specification of what is read."""
         return self._spec
 
     def window(self, *, size_m: float) -> PoiSetsView:
-        """The same points through a square of another size."""
+        """The same points in a square of another size."""
         other = object.__new__(PoiSetsView)
         other._category, other._lonlat = self._category, self._lonlat
         other._set(dataclasses.replace(self._spec, size_m=size_m), self._tree)
@@ -64,21 +64,21 @@ class PoiSetsView:
     def read(self, look: Look) -> Ragged:
         """The sets around the points of a look.
 
-        A look's ``shift`` (meters east, north) moves the square, then ``angle`` (radians, counter-clockwise) turns the
-        points under it about its middle, as `RasterView.read` does with the map.
+        A look's ``shift`` (meters east, north) moves the square, then ``angle`` (radians, counterclockwise) rotates the
+        points under it around its center, as `RasterView.read` does with the map.
 
         Returns:
-            ``values`` (total, 3) float32: category, meters east and meters north of the middle; sets of missing rows
+            ``values`` (total, 3) float32: category, meters east and meters north of the center; sets of missing rows
             and of NaN coordinates are empty.
 
         Raises:
             InputError: a look without coordinates, or another warp.
         """
         if look.lonlat is None:
-            raise InputError(f"the view {self._spec.name!r} is read by coordinates, and the look has none")
+            raise InputError(f"the view {self._spec.name!r} needs coordinates, but the look has none")
         if unknown := set(look.warp) - set(_WARPS):
             raise InputError(
-                f"sets of points can be warped by {' and '.join(_WARPS)}, not by {', '.join(unknown)}"
+                f"unknown warp {', '.join(unknown)}: sets of points support {' and '.join(_WARPS)}"
             )
         lonlat = look.lonlat.cpu().numpy().astype(np.float64)
         there = (look.rows.cpu().numpy() != ROW_MISSING) & np.isfinite(lonlat).all(axis=1)
@@ -133,16 +133,16 @@ class PoiSetsReader(Reader):
         return PoiSetsView(stored.path / files[0], stored.spec)
 
     def fit(self, view: View, wanted: ViewSpec) -> View:
-        """The square that a model reads; categories must be the same, since they are numbers to it."""
+        """The square that a model reads; categories must be the same, because it knows them by index."""
         check_spec(view.spec, wanted, words=self.words)
         if view.spec.channels != wanted.channels:
             raise DatasetError(
-                f"the categories of {wanted.name!r} are not those that the model was trained on"
+                f"the categories of {wanted.name!r} differ from those that the model was trained on"
             )
         return cast(PoiSetsView, view).window(size_m=cast(float, wanted.size_m))
 
     def shows(self, spec: ViewSpec) -> str:
-        """How far it reaches."""
+        """The size of the square."""
         return f"{len(spec.channels)} categories within {spec.size_m:g} m"
 
 

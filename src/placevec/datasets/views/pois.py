@@ -1,8 +1,8 @@
-"""Points of interest and named things of an extract: ``pois.parquet``, counts and names for places.
+"""Points of interest and named objects of an extract: ``pois.parquet``, with counts and names for places.
 
-The groups and how prominent a name is are rules in ``pois.toml``. The file is GeoParquet 1.1, one row an object:
-osm_type, osm_id, lon, lat (degrees, of the center), key, value, group (null for what merely has a name), name (raw
-OSM text, null when it has none), prominence (0 to 100, 0 without a name) and geometry (WKB point).
+The groups, and how prominent a name is, are rules in ``pois.toml``. The file is GeoParquet 1.1, one row per object:
+osm_type, osm_id, lon, lat (degrees, of the center), key, value, group (null for objects that only have a name), name
+(raw OSM text, null if there is none), prominence (0 to 100, 0 without a name) and geometry (WKB point).
 """
 
 from __future__ import annotations
@@ -57,7 +57,11 @@ _SCHEMA = pa.schema(
 
 
 class Poi(NamedTuple):
-    """What the rules make of an object's tags; ``group`` is None for what merely has a name."""
+    """An object, classified by its tags; ``group`` is None for objects that only have a name.
+
+    >>> PoiTable.default().classify({"shop": "bakery", "name": "Ekberg"}).group
+    'food'
+    """
 
     key: str
     value: str
@@ -67,7 +71,7 @@ class Poi(NamedTuple):
 
 
 class Match(NamedTuple):
-    """The rules that match an object's tags: key "" when none does, score 0 when no name would be prominent."""
+    """The rules that match an object's tags: key "" if none does, score 0 if a name would not be prominent."""
 
     key: str
     value: str
@@ -107,7 +111,7 @@ class PoiTable:
 
     @cached_property
     def keys(self) -> frozenset[str]:
-        """Keys by which objects are looked for."""
+        """Keys of the objects to look for."""
         return frozenset(rule.key for rules in self.group_rules + self.name_rules for rule in rules)
 
     @cached_property
@@ -125,10 +129,10 @@ class PoiTable:
         return asked_keys(rule for rules in self.group_rules + self.name_rules for rule in rules)
 
     described = frozenset((b"name", b"wikidata", b"wikipedia"))
-    """Keys of the tags that `describe` looks at."""
+    """Keys of the tags that `describe` uses."""
 
     def match(self, tags: Mapping[str, str]) -> Match:
-        """What the rules find, whatever the name."""
+        """The matching rules, regardless of the name."""
         group_rule, group = _first(self._group_by_key, tags)
         name_rule, number = _first(self._name_by_key, tags)
         rule = group_rule or name_rule
@@ -138,7 +142,7 @@ class PoiTable:
         return Match(rule.key, tags[rule.key], group_name, 0 if name_rule is None else self.scores[number])
 
     def classify(self, tags: Mapping[str, str]) -> Poi | None:
-        """What these tags make of an object; None if it is neither of a group nor a named thing."""
+        """Classify an object by its tags; None if it has neither a group nor a name."""
         return self.describe(tags, self.match(tags))
 
     def describe(self, tags: Mapping[str, str], match: Match) -> Poi | None:
@@ -170,7 +174,7 @@ def _by_key(table: Sequence[Sequence[Rule]]) -> dict[str, list[tuple[int, int, R
 def _first(
     by_key: Mapping[str, list[tuple[int, int, Rule]]], tags: Mapping[str, str]
 ) -> tuple[Rule | None, int]:
-    """The first matching rule in the order of the table, and the number of its entry."""
+    """The first matching rule in the order of the table, and the index of its entry."""
     matching = (
         next((found for found in by_key[key] if found[2].matches(tags)), None)
         for key in tags
@@ -184,7 +188,7 @@ def _first(
 
 
 class PoiWriter:
-    """Writes ``pois.parquet`` chunk by chunk (give it a temporary name and rename it)."""
+    """Writes ``pois.parquet`` in chunks (write to a temporary name and rename it)."""
 
     def __init__(self, path: Path) -> None:
         self._writer = pq.ParquetWriter(path, _SCHEMA, compression="zstd")
@@ -199,7 +203,7 @@ class PoiWriter:
         self._writer.close()
 
     def add(self, osm_type: Sequence[str], osm_id: Ints, lonlat: Floats, pois: Sequence[Poi]) -> None:
-        """Append objects: their type and id, (N, 2) lon, lat degrees, and what `PoiTable.classify` answered."""
+        """Append objects: their type and ID, (N, 2) lon, lat degrees, and the results of `PoiTable.classify`."""
         if not len(pois):
             return
         keys, values, groups, names, prominence = zip(*pois, strict=True)
@@ -225,7 +229,7 @@ def _wkb_points(lonlat: Floats) -> list[bytes]:
 
 
 def read_pois(path: str | Path) -> pd.DataFrame:
-    """The rows of a ``pois.parquet`` without the geometry (lon and lat are columns); DatasetError if it is none."""
+    """The rows of a ``pois.parquet`` without the geometry (lon and lat are columns); DatasetError if it is invalid."""
     names = [name for name in _SCHEMA.names if name != "geometry"]
     try:
         table = read_parquet(path, "table of points of interest", names)
@@ -246,17 +250,24 @@ def read_pois(path: str | Path) -> pd.DataFrame:
 
 
 def poi_counts(pois: pd.DataFrame, footprints: Floats, zoom: int) -> tuple[Ints, tuple[str, ...]]:
-    """How many points of each group lie in each footprint.
+    """Number of points of each group in each footprint.
 
     Args:
-        pois: as `read_pois` gives them.
+        pois: rows from `read_pois`.
         footprints: (N, 4) x0, y0, x1, y1 in fractional tiles at ``zoom``; NaN for places without one.
-        zoom: of the footprints.
+        zoom: zoom of the footprints.
 
     Returns:
         (N, G) int64 counts and the names of the G groups.
+
+    >>> import pandas as pd
+    >>> pois = pd.DataFrame({"lon": [24.941, 24.941], "lat": [60.171, 60.171], "group": ["food", "shops"]})
+    >>> here = np.floor(lonlat_to_tile_xy(np.array([24.941]), np.array([60.171]), 17))[0]
+    >>> counts, groups = poi_counts(pois, np.array([[*here, *(here + 1)]]), 17)
+    >>> int(counts.sum()), [groups[column] for column in np.flatnonzero(counts[0])]
+    (2, ['food', 'shops'])
     """
-    import pandas as pd  # slow to load, and not needed to write the file
+    import pandas as pd  # slow to load, and not needed for writing
 
     groups = PoiTable.default().groups
     group = pd.Categorical(pois["group"], categories=list(groups)).codes
@@ -267,9 +278,16 @@ def poi_counts(pois: pd.DataFrame, footprints: Floats, zoom: int) -> tuple[Ints,
 
 
 def place_names(pois: pd.DataFrame, footprints: Floats, zoom: int) -> NDArray[np.object_]:
-    """(N,) object: the most prominent name in each footprint, None where nothing is named.
+    """(N,) object: the most prominent name in each footprint, None if there is none.
 
-    Args as for `poi_counts`. Of two equally prominent names the one nearer the middle is taken.
+    Args as in `poi_counts`. Of two equally prominent names, the one closer to the center is used.
+
+    >>> import pandas as pd
+    >>> poi = {"osm_type": ["node"], "osm_id": [1], "lon": [24.9414], "lat": [60.171]}
+    >>> poi |= {"name": ["Ekberg"], "prominence": [60]}
+    >>> here = np.floor(lonlat_to_tile_xy(np.array([24.9414]), np.array([60.1710]), 17))[0]
+    >>> place_names(pd.DataFrame(poi), np.array([[*here, *(here + 1)]]), 17).tolist()
+    ['Ekberg']
     """
     named = pois[pois["name"].notna() & (pois["prominence"] > 0)]
     places, points = points_inside(named, footprints, zoom)
@@ -288,7 +306,7 @@ def place_names(pois: pd.DataFrame, footprints: Floats, zoom: int) -> NDArray[np
 
 
 def points_inside(pois: pd.DataFrame, footprints: Floats, zoom: int) -> tuple[Ints, Ints]:
-    """Pairs (place, point) of points inside footprints, left and upper edge included, in order of the place."""
+    """Pairs (place, point) of points inside footprints, including the left and upper edge, in order of the place."""
     from shapely import STRtree, box, points
 
     footprints = np.asarray(footprints, np.float64).reshape(-1, 4)
@@ -302,7 +320,7 @@ def points_inside(pois: pd.DataFrame, footprints: Floats, zoom: int) -> tuple[In
         ((footprints[whole, 2] > world).any(), world),
         ((footprints[whole, 0] < 0).any(), -world),
     ):
-        if beyond:  # a footprint over the antimeridian sees the points of the other side too
+        if beyond:  # a footprint across the antimeridian also contains points on the other side
             xy = np.concatenate([xy, xy[: len(pois)] + np.array([shift, 0.0])])
             rows = np.concatenate([rows, np.arange(len(pois))])
     boxes = box(*np.where(whole[:, None], footprints, 0.0).T)

@@ -1,8 +1,8 @@
-"""The kinds of views, and what reads each: placevec's own, and those that other packages add.
+"""The kinds of views and their readers: placevec's own, and those that other packages add.
 
-A view of a dataset has a name of its own (``map``, ``summer``, ``winter``) and a kind (``raster``, ``chips``). Its kind
-names the reader that opens it. Another package adds a kind with an entry point of the group ``placevec.views`` that
-names a `Reader`.
+A view of a dataset has its own name (``map``, ``summer``, ``winter``) and a kind (``raster``, ``chips``). The kind
+selects the reader that opens it. Another package adds a kind with an entry point of the group ``placevec.views`` that
+refers to a `Reader`.
 """
 
 from __future__ import annotations
@@ -41,11 +41,11 @@ VIEWS = Registry(
 
 
 class PlaceTable(Protocol):
-    """What a reader may ask of the places; each is read from the disk when it is first asked for."""
+    """What a reader can use of the places; each attribute is read from disk on first access."""
 
     @property
     def place_ids(self) -> NDArray[Any]:
-        """(N,) texts, in order."""
+        """(N,) IDs, in order."""
 
     @property
     def lonlat(self) -> Floats:
@@ -53,11 +53,11 @@ class PlaceTable(Protocol):
 
     @property
     def footprint_m(self) -> float:
-        """Side of their footprints in meters; 0 for points of no size."""
+        """Side of their footprints in meters; 0 for points."""
 
     @property
     def area(self) -> Area:
-        """That they lie in."""
+        """The area of the places."""
 
     def __len__(self) -> int:
         """N."""
@@ -65,13 +65,13 @@ class PlaceTable(Protocol):
 
 @dataclass
 class Stored:
-    """Where a view lies, and whose it is: what a reader opens it from.
+    """The location and the owner of a view, from which a reader opens it.
 
     Attributes:
         path: the dataset's directory.
-        spec: of the view.
-        entry: what the manifest says of the view.
-        places: of the dataset.
+        spec: specification of the view.
+        entry: the view's entry in the manifest.
+        places: places of the dataset.
     """
 
     path: Path
@@ -81,13 +81,13 @@ class Stored:
 
 
 class Reader:
-    """How views of one kind are opened, fitted to a model and read from several datasets at once.
+    """Opens views of one kind, fits them to a model and joins those of several datasets.
 
     Attributes:
-        from_coordinates: reads at any lon, lat of the Earth without a dataset.
-        by_coordinates: reads at any lon, lat of the dataset's area (a field); else by row (a record).
-        is_map: pages may draw it under the places.
-        words: what stands between a name and its channels, such as ``layer``.
+        from_coordinates: reads at any lon, lat on Earth without a dataset.
+        by_coordinates: reads at any lon, lat in the dataset's area (a field); otherwise by row (a record).
+        is_map: whether pages can draw it under the places.
+        words: what a channel is called, such as ``layer``.
     """
 
     from_coordinates = False
@@ -100,12 +100,12 @@ class Reader:
         raise NotImplementedError(f"{type(self).__name__} must define open")  # justified: abstract
 
     def fit(self, view: View, wanted: ViewSpec) -> View:
-        """The view as a model reads it that was trained on ``wanted``; PlacevecError where it cannot."""
+        """The view as read by a model that was trained on ``wanted``; PlacevecError if it does not fit."""
         check_spec(view.spec, wanted, words=self.words)
         return view
 
     def join(self, views: Sequence[View], stored: Sequence[Stored]) -> View:
-        """The views of several datasets as one, whose places come one after the other."""
+        """The views of several datasets as one, with their places concatenated."""
         return JoinedRecords(views, [len(one.places) for one in stored])
 
     def shows(self, spec: ViewSpec) -> str:
@@ -114,23 +114,33 @@ class Reader:
 
 
 def reader_of(spec: ViewSpec) -> Reader:
-    """What reads views of a kind; DatasetError where no installed package does."""
+    """The reader for a view's kind; DatasetError if no installed package has one.
+
+    >>> type(reader_of(ViewSpec("map", "raster", ("roads",)))).__name__
+    'RasterReader'
+    """
     if spec.kind not in VIEWS:
         raise DatasetError(
-            f"view {spec.name!r} is of the kind {spec.kind!r}, which no installed package reads "
-            f"(there are {', '.join(VIEWS.names())})"
+            f"view {spec.name!r} has the kind {spec.kind!r}, which no installed package reads "
+            f"(available: {', '.join(VIEWS.names())})"
         )
     return cast(Reader, VIEWS.load(spec.kind))
 
 
 def check_spec(spec: ViewSpec, wanted: ViewSpec, *, words: str = "channel") -> None:
-    """PlacevecError unless a view can feed a model made for ``wanted``.
+    """PlacevecError unless a view fits a model trained on ``wanted``.
 
-    It has the kind, all the channels, the values (units and range) and the rules of what the model was trained on.
+    It must have the same kind, values (units and range) and rules, and all the channels.
+
+    >>> check_spec(ViewSpec("map", "raster", ("roads", "water")), ViewSpec("map", "raster", ("roads",)))
+    >>> check_spec(ViewSpec("map", "raster", ("roads",)), ViewSpec("map", "raster", ("roads", "water")), words="layer")
+    Traceback (most recent call last):
+        ...
+    placevec.errors.PlacevecError: the model reads water of 'map', which the dataset lacks (it has: roads)
     """
     if spec.kind != wanted.kind:
         raise PlacevecError(
-            f"the model reads {wanted.name!r} as {wanted.kind}, the dataset holds it as {spec.kind}"
+            f"the model reads {wanted.name!r} as {wanted.kind}, but the dataset has it as {spec.kind}"
         )
     missing = [channel for channel in wanted.channels if channel not in spec.channels]
     if missing:
@@ -140,8 +150,8 @@ def check_spec(spec: ViewSpec, wanted: ViewSpec, *, words: str = "channel") -> N
         )
     if wanted.rules is not None and spec.rules is None:
         raise PlacevecError(
-            f"the model was trained on a {wanted.name!r} drawn by known rules ({wanted.rules[:8]}), and nothing tells by "
-            "which rules this dataset's tiles were drawn: train a model on it"
+            f"the model was trained on a {wanted.name!r} drawn by known rules ({wanted.rules[:8]}), but the rules of "
+            "this dataset's tiles are unknown: train a model on it"
         )
     if wanted.rules is not None and spec.rules != wanted.rules:
         raise PlacevecError(
@@ -150,54 +160,57 @@ def check_spec(spec: ViewSpec, wanted: ViewSpec, *, words: str = "channel") -> N
         )
     if wanted.values != spec.values:
         raise PlacevecError(
-            f"the model was trained on a {wanted.name!r} of {wanted.values or 'unknown values'}, the dataset's holds "
+            f"the model was trained on a {wanted.name!r} with {wanted.values or 'unknown values'}, but the dataset has "
             f"{spec.values or 'unknown values'}: prepare the dataset in the same way"
         )
 
 
 def known_rows(view: View, lonlat: Floats) -> NDArray[np.bool_]:
-    """(N,) bool: the places that a view knows something of.
+    """(N,) bool: the places for which a view has data.
 
     Args:
-        view: opened.
-        lonlat: (N, 2) of the dataset's places: what is read by coordinates needs them.
+        view: the opened view.
+        lonlat: (N, 2) of the dataset's places, needed for views that are read by coordinates.
+
+    >>> from placevec.datasets.views.coordinates import CoordinatesView
+    >>> lonlat = np.array([[24.9, 60.2], [np.nan, np.nan]])
+    >>> known_rows(CoordinatesView(lonlat), lonlat).tolist()
+    [True, False]
     """
     told = getattr(view, "known", None)
     known = np.ones(len(lonlat), bool) if told is None else np.asarray(told, bool)
     if len(known) != len(lonlat):
         raise DatasetError(
-            f"view {view.spec.name!r} knows {len(known):,} places, the dataset has {len(lonlat):,}"
+            f"view {view.spec.name!r} has {len(known):,} places, but the dataset has {len(lonlat):,}"
         )
     return known & np.isfinite(lonlat).all(axis=1) if reader_of(view.spec).by_coordinates else known
 
 
 class JoinedRecords:
-    """Views that are read by row, of several datasets, as one.
+    """Views of several datasets that are read by row, as one.
 
     Args:
-        views: one of each dataset, of one specification.
-        counts: places of each.
+        views: one per dataset, with the same specification.
+        counts: number of places of each.
 
     Raises:
-        InputError: no views, or views that do not hold the same.
+        InputError: no views, or views with different specifications.
     """
 
     def __init__(self, views: Sequence[View], counts: Sequence[int]) -> None:
         if not views or any(view.spec != views[0].spec for view in views):
-            raise InputError(
-                "views are read as one where there is one at least, and all are of one specification"
-            )
+            raise InputError("joined views need at least one view, and the same specification for all")
         self.views = tuple(views)
         self.first_row = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
 
     @property
     def spec(self) -> ViewSpec:
-        """What every one of them reads."""
+        """Specification of all of them."""
         return self.views[0].spec
 
     @cached_property
     def known(self) -> NDArray[np.bool_]:
-        """(N,) bool: places of which their view knows something."""
+        """(N,) bool: places for which their view has data."""
         counts = np.diff(self.first_row)
         parts = [getattr(view, "known", None) for view in self.views]
         return np.concatenate(
@@ -225,7 +238,12 @@ class JoinedRecords:
 
 
 def reordered(parts: Sequence[Batch], rows: Tensor) -> Batch:
-    """Batches one after the other, then row ``i`` of them put at ``rows[i]``."""
+    """Concatenated batches, with row ``i`` moved to ``rows[i]``.
+
+    >>> parts = [torch.tensor([10, 12]), torch.tensor([11])]
+    >>> reordered(parts, torch.tensor([0, 2, 1])).tolist()
+    [10, 11, 12]
+    """
     back = torch.argsort(rows)
     if all(isinstance(part, Tensor) for part in parts):
         return torch.cat([cast(Tensor, part) for part in parts])[back]
@@ -254,6 +272,6 @@ def _reordered_sets(parts: Sequence[Ragged], back: Tensor) -> Ragged:
     members = [torch.arange(int(starts[i]), int(starts[i + 1])) for i in back.tolist()]
     offsets = torch.cat([torch.zeros(1, dtype=torch.int64), sizes[back].cumsum(0)])
     if any(part.edges is not None for part in parts):
-        raise InputError("sets with edges cannot be read from several datasets at once")
+        raise InputError("sets with edges cannot be joined across datasets")
     order = torch.cat(members) if members else torch.zeros(0, dtype=torch.int64)
     return Ragged(values[order], offsets)

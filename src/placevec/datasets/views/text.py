@@ -1,17 +1,17 @@
-"""The text view: what is said of places, in any language: ``text.parquet``, one row a text.
+"""The text view: texts about places, in any language: ``text.parquet``, one row per text.
 
 ========= ====================== ===============================================================================
-column    type                   what it is
+column    type                   meaning
 ========= ====================== ===============================================================================
-place_id  string                 whose it is: the link to ``places.parquet``; a place may have many texts
-view      string                 which view it belongs to
+place_id  string                 its place: the link to ``places.parquet``; a place can have several texts
+view      string                 view that it belongs to
 language  string, may be null    BCP 47, such as ``en`` or ``uk``
 kind      string, may be null    name, alias, description, ...
-text      string                 raw, hostile text
+text      string                 raw, untrusted text
 ========= ====================== ===============================================================================
 
-A text is read as its UTF-8 bytes, plus one; 0 pads. Encoders that read words or pieces of words tokenize what
-`decoded` gives, so that one view serves every tokenizer.
+A text is read as its UTF-8 bytes plus one; 0 is padding. Encoders for words or subwords tokenize the output of
+`decoded`, so that one view works with every tokenizer.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from placevec.io import atomic
 FILE = "text.parquet"
 VALUES = "UTF-8 bytes + 1, 0 pads"
 MAX_BYTES = 2_000
-"""Of one text; what is longer is read up to there, at a whole character."""
+"""Maximum bytes of a text; longer ones are cut, between characters."""
 _COLUMNS = ("place_id", "view", "language", "kind", "text")
 
 
@@ -45,14 +45,14 @@ class TextView:
 
     Args:
         path: the table.
-        spec: name of the view.
-        place_ids: (N,) of the dataset's places, in order.
+        spec: specification of the view.
+        place_ids: (N,) IDs of the dataset's places, in order.
 
     Attributes:
-        counts: (N,) int64 texts of each place.
+        counts: (N,) int64 number of texts of each place.
 
     Raises:
-        DatasetError: no such table, a damaged one, or texts of places that there are not.
+        DatasetError: the table is missing or damaged, or texts belong to unknown places.
     """
 
     def __init__(self, path: str | Path, spec: ViewSpec, place_ids: ArrayLike | Sequence[str]) -> None:
@@ -60,7 +60,7 @@ class TextView:
         ids = pa.array(np.asarray(place_ids, object), pa.string())
         place = pc.index_in(table["place_id"], value_set=ids)
         if place.null_count:
-            raise DatasetError(f"{path} is damaged: it holds texts of places that there are not")
+            raise DatasetError(f"{path} is damaged: it has texts of places that are not in the dataset")
         rows = np.asarray(place.to_numpy()).astype(np.int64)
         order = np.argsort(rows, kind="stable")
         self._texts: list[bytes] = [cut(text) for text in table["text"].take(pa.array(order)).to_pylist()]
@@ -73,26 +73,26 @@ class TextView:
 
     @property
     def known(self) -> NDArray[np.bool_]:
-        """(N,) bool: places of which something is said."""
+        """(N,) bool: places with a text."""
         return self.counts > 0
 
     def read(self, look: Look) -> Mapping[str, Tensor]:
-        """Tokens of a text of each row.
+        """Tokens of one text per row.
 
-        A look's ``text`` (N,) int64 says which of a place's texts, counted round; the first without it.
+        A look's ``text`` (N,) int64 selects one of a place's texts, modulo their number; default is the first.
 
         Returns:
-            ``input_ids`` (N, L) int64 and ``attention_mask`` (N, L) int64; nothing but zeros for missing rows and
-            places without a text. L is the longest of the batch, at least 1.
+            ``input_ids`` (N, L) int64 and ``attention_mask`` (N, L) int64; zeros for missing rows and places without a
+            text. L is the length of the longest text in the batch, at least 1.
 
         Raises:
-            InputError: a row that is no place, or another warp.
+            InputError: an invalid row, or another warp.
         """
         if unknown := set(look.warp) - {"text"}:
-            raise InputError(f"a look at text says which one by 'text', not by {', '.join(sorted(unknown))}")
+            raise InputError(f"unknown warp {', '.join(sorted(unknown))}: texts support only 'text'")
         rows = look.rows.cpu().numpy()
         if bool(((rows != ROW_MISSING) & ((rows < 0) | (rows >= len(self)))).any()):
-            raise InputError(f"texts are read by row, of {len(self):,} places")
+            raise InputError(f"a row is out of range: there are texts for {len(self):,} places")
         which = look.warp["text"].cpu().numpy() if "text" in look.warp else np.zeros(len(rows), np.int64)
         found = [
             self._texts[self._starts[row] + int(pick) % int(self.counts[row])]
@@ -104,7 +104,7 @@ class TextView:
 
 
 def tokens_of(texts: Sequence[str | bytes]) -> dict[str, Tensor]:
-    """Texts as the view gives them.
+    """Texts in the format of the view.
 
     >>> tokens_of(["ab", ""])["input_ids"].tolist()
     [[98, 99], [0, 0]]
@@ -119,7 +119,7 @@ def tokens_of(texts: Sequence[str | bytes]) -> dict[str, Tensor]:
 
 
 def decoded(batch: Mapping[str, Tensor]) -> list[str]:
-    """The texts of a batch, for encoders with a tokenizer of their own.
+    """The texts of a batch, for encoders with their own tokenizer.
 
     >>> decoded(tokens_of(["Töölö", ""]))
     ['Töölö', '']
@@ -129,34 +129,52 @@ def decoded(batch: Mapping[str, Tensor]) -> list[str]:
 
 
 def cut(text: str) -> bytes:
-    """UTF-8 of a text, at most `MAX_BYTES`, without half a character at the end."""
+    """UTF-8 of a text, at most `MAX_BYTES`, cut between characters.
+
+    >>> len(cut("ä" * MAX_BYTES)) <= MAX_BYTES, cut("Töölö").decode()
+    (True, 'Töölö')
+    """
     return text.encode("utf-8", "replace")[:MAX_BYTES].decode("utf-8", "ignore").encode()
 
 
 def read_texts(path: str | Path, view: str | None = None) -> pa.Table:
-    """The rows of a table of texts, all or of one view; DatasetError when it is missing or damaged."""
+    """The rows of a table of texts, all or of one view; DatasetError if it is missing or damaged.
+
+    >>> import tempfile
+    >>> file, row = Path(tempfile.mkdtemp()) / "text.parquet", {"place_id": ["a"], "view": ["text"], "language": ["fi"]}
+    >>> write_texts(file, pa.table({**row, "kind": ["name"], "text": ["Töölö"]}))
+    >>> read_texts(file)["text"].to_pylist()
+    ['Töölö']
+    """
     try:
         table = read_parquet(path, "table of texts", list(_COLUMNS))
     except SourceError as error:
         raise DatasetError(str(error)) from error
     if any(name not in table.column_names for name in _COLUMNS):
-        raise DatasetError(f"{path} lacks columns of texts: it has {', '.join(table.column_names)}")
+        raise DatasetError(f"{path} lacks columns for texts: it has {', '.join(table.column_names)}")
     for name in ("place_id", "view", "text"):
         if table[name].type != pa.string() or table[name].null_count:
             raise DatasetError(
-                f"{path} is damaged: its column {name} holds {table[name].type}, or nothing in places"
+                f"{path} is damaged: its column {name} has type {table[name].type}, or missing values"
             )
     return table if view is None else table.filter(pc.equal(table["view"], view))
 
 
 def write_texts(path: str | Path, rows: pa.Table) -> None:
-    """Write a table of texts, whole or not at all; its columns are those above."""
+    """Write a table of texts, atomically; its columns are those above.
+
+    >>> import tempfile
+    >>> file, row = Path(tempfile.mkdtemp()) / "text.parquet", {"place_id": ["a"], "view": ["text"], "language": ["fi"]}
+    >>> write_texts(file, pa.table({**row, "kind": ["name"], "text": ["Töölö"]}))
+    >>> file.exists()
+    True
+    """
     with atomic.replacing(path) as temporary:
         pq.write_table(rows.select(list(_COLUMNS)), temporary, compression="zstd")
 
 
 class TextReader(Reader):
-    """Texts: records, of which a place may have several."""
+    """Texts: records, several per place."""
 
     def open(self, stored: Stored) -> TextView:
         """The texts, in memory."""

@@ -1,4 +1,4 @@
-"""Nearest vectors: which places are like this one."""
+"""Nearest-neighbor search over vectors: similar places."""
 
 from placevec.embeddings.search.exact import METRICS, ExactIndex, Index
 from placevec.embeddings.search.query import similar

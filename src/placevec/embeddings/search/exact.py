@@ -1,6 +1,6 @@
-"""Exact nearest neighbors by brute force, a block at a time: the default index, and the oracle of any other.
+"""Exact nearest neighbors by brute force, in blocks: the default index, and the oracle for any other.
 
-A million vectors of 128 numbers take tens of milliseconds a query, and no memory beyond one block of scores.
+A query over a million vectors of length 128 takes tens of milliseconds and only the memory of one block of scores.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ Mask = NDArray[np.bool_]
 
 _BLOCK_ROWS = 65_536
 _BLOCK_SCORES = 16_000_000  # float32 scores held at once: 64 MB
-_SPARE = 32  # candidates beyond k that are measured again in float64, against rounding at the border
+_SPARE = 32  # candidates beyond k that are recomputed in float64, in case of rounding at the border
 
 
 class Index(Protocol):
-    """Answers which vectors are nearest, exactly or nearly."""
+    """Finds the nearest vectors, exactly or approximately."""
 
     def query(self, vectors: ArrayLike, k: int, *, where: Mask | None = None) -> tuple[Rows, Distances]:
         """(Q, k) rows and distances, nearest first, of ``vectors`` (Q, D) among the rows of ``where``."""
@@ -34,11 +34,11 @@ class Index(Protocol):
 
 
 class ExactIndex:
-    """Every vector is compared.
+    """Compares every vector.
 
     Distances, smaller is nearer, for vectors a and b:
 
-    * ``cosine``: 1 - a·b / (|a| |b|), 0 to 2; a vector of zeros has no direction: it lies at 1 from all;
+    * ``cosine``: 1 - a·b / (|a| |b|), 0 to 2; a zero vector has no direction and has distance 1 to all;
     * ``euclidean``: |a - b|;
     * ``manhattan``: the sum of |a_i - b_i|;
     * ``dot``: -a·b, so that the largest product comes first.
@@ -55,7 +55,7 @@ class ExactIndex:
 
     def __init__(self, vectors: ArrayLike, metric: Metric = "cosine") -> None:
         if metric not in METRICS:
-            raise InputError(f"there is no metric {metric!r}; there are {', '.join(METRICS)}")
+            raise InputError(f"unknown metric {metric!r}: choose from {', '.join(METRICS)}")
         self.metric: Metric = metric
         self.vectors = _checked(vectors, None)
         self._searched, self._center, self._term = _prepared(self.vectors, metric)
@@ -68,15 +68,15 @@ class ExactIndex:
 
         Args:
             vectors: (Q, D), finite.
-            k: how many; fewer come back where there are fewer.
-            where: (N,) bool, rows that may answer; all when None.
+            k: number of neighbors; fewer are returned if there are fewer.
+            where: (N,) bool, rows to search; all if None.
 
         Returns:
             ``(rows, distances)``: (Q, min(k, allowed)) int64 and float64, nearest first, ties by row.
         """
         asked = _checked(vectors, self.vectors.shape[1])
         if k < 1:
-            raise InputError(f"the number of neighbors asked for must be at least 1; got {k}")
+            raise InputError(f"the number of neighbors must be at least 1; got {k}")
         allowed = np.arange(len(self)) if where is None else np.flatnonzero(_mask(where, len(self)))
         k = min(int(k), len(allowed))
         if k == 0 or len(asked) == 0:
@@ -86,11 +86,11 @@ class ExactIndex:
         return np.concatenate([rows for rows, _ in parts]), np.concatenate([far for _, far in parts])
 
     def _query_block(self, asked: Floats32, k: int, allowed: Rows) -> tuple[Rows, Distances]:
-        """Candidates by float32 scores, block after block; then measured exactly and sorted."""
+        """Candidates by float32 scores, block by block; then computed exactly and sorted."""
         keep = min(k + _SPARE, len(allowed))
         moved = self._moved(asked)
         score, row = np.zeros((len(asked), 0), np.float32), np.zeros((len(asked), 0), np.int64)
-        whole = len(allowed) == len(self)  # a slice of the vectors is then no copy
+        whole = len(allowed) == len(self)  # then a slice of the vectors, without a copy
         for start in range(0, len(allowed), _BLOCK_ROWS):
             rows = allowed[start : start + _BLOCK_ROWS]
             found = self._scores(moved, slice(start, start + _BLOCK_ROWS) if whole else rows)
@@ -99,12 +99,12 @@ class ExactIndex:
         return self._sorted(asked, row, k)
 
     def _moved(self, asked: Floats32) -> Floats32:
-        """What is asked, brought to where the searched vectors were brought."""
+        """Queries, centered like the searched vectors."""
         unit = asked / _never_zero(_norms(asked))[:, None] if self.metric == "cosine" else asked
         return np.asarray(unit - self._center, np.float32)
 
     def _scores(self, asked: Floats32, rows: Rows | slice) -> Floats32:
-        """(Q, M) float32 numbers that order the rows as the metric does, up to rounding."""
+        """(Q, M) float32 scores that order the rows as the metric does, up to rounding."""
         block = self._searched[rows]
         if self.metric == "manhattan":
             from scipy.spatial.distance import cdist
@@ -114,7 +114,7 @@ class ExactIndex:
         return score
 
     def _sorted(self, asked: Floats32, rows: Rows, k: int) -> tuple[Rows, Distances]:
-        """The candidates measured in float64; the ``k`` nearest of each query, ties by row."""
+        """The candidates recomputed in float64; the ``k`` nearest of each query, ties by row."""
         chosen = np.zeros((len(asked), k), np.int64)
         far = np.zeros((len(asked), k))
         for i, vector in enumerate(asked):
@@ -125,7 +125,7 @@ class ExactIndex:
 
 
 def _smallest(score: Floats32, rows: Rows, keep: int) -> tuple[Floats32, Rows]:
-    """The ``keep`` smallest scores of each query and their rows, in no order."""
+    """The ``keep`` smallest scores of each query and their rows, unordered."""
     if score.shape[1] <= keep:
         return score, rows
     part = np.argpartition(score, keep - 1, axis=1)[:, :keep]
@@ -133,10 +133,10 @@ def _smallest(score: Floats32, rows: Rows, keep: int) -> tuple[Floats32, Rows]:
 
 
 def _prepared(vectors: Floats32, metric: Metric) -> tuple[Floats32, Floats32, Floats32]:
-    """(searched (N, D), center (D,), term (N,)): ``term - 2 (a - center)·searched`` orders as the metric.
+    """(searched (N, D), center (D,), term (N,)): ``term - 2 (a - center)·searched`` orders as the metric does.
 
-    Moving all vectors to their mean changes the order of neither |a - b| nor the cosine (with the term put
-    right), and keeps small differences of vectors that all point one way above float32's rounding.
+    Subtracting the mean from all vectors changes the order of neither |a - b| nor the cosine (with the term adjusted).
+    It keeps small differences between vectors that point in similar directions above float32 rounding.
     """
     searched, center = vectors, np.zeros(vectors.shape[1], np.float32)
     term = np.zeros(len(vectors), np.float32)
@@ -150,7 +150,11 @@ def _prepared(vectors: Floats32, metric: Metric) -> tuple[Floats32, Floats32, Fl
 
 
 def distances(vector: ArrayLike, others: ArrayLike, metric: Metric) -> Distances:
-    """(M,) float64 distance of ``vector`` (D,) to each of ``others`` (M, D), as `ExactIndex` defines it."""
+    """(M,) float64 distance of ``vector`` (D,) to each of ``others`` (M, D), as `ExactIndex` defines it.
+
+    >>> distances([1.0, 0.0], [[1.0, 0.0], [0.0, 2.0]], "cosine").tolist()
+    [0.0, 1.0]
+    """
     one, many = np.asarray(vector, np.float64), np.asarray(others, np.float64)
     if metric == "euclidean":
         return np.asarray(np.linalg.norm(many - one, axis=1))
@@ -163,7 +167,7 @@ def distances(vector: ArrayLike, others: ArrayLike, metric: Metric) -> Distances
 
 
 def _norms(vectors: NDArray[Any]) -> NDArray[np.float64]:
-    """(N,) float64 lengths, a block at a time."""
+    """(N,) float64 lengths, in blocks."""
     norms = np.empty(len(vectors))
     for start in range(0, len(vectors), _BLOCK_ROWS):
         block = vectors[start : start + _BLOCK_ROWS].astype(np.float64, copy=False)
@@ -172,18 +176,18 @@ def _norms(vectors: NDArray[Any]) -> NDArray[np.float64]:
 
 
 def _never_zero(norms: NDArray[Any]) -> NDArray[Any]:
-    """1 where a length is zero: the cosine then is 0, not NaN."""
+    """1 where a length is zero, so that the cosine is 0 instead of NaN."""
     return np.where(norms > 0, norms, 1)
 
 
 def _checked(vectors: ArrayLike, dim: int | None) -> Floats32:
     array = np.ascontiguousarray(vectors, np.float32)
     if array.ndim != 2 or array.shape[1] == 0:
-        raise InputError(f"vectors come as (rows, numbers); got shape {array.shape}")
+        raise InputError(f"vectors must have the shape (rows, numbers); got {array.shape}")
     if dim is not None and array.shape[1] != dim:
-        raise InputError(f"the vectors asked for have {array.shape[1]} numbers, those searched have {dim}")
+        raise InputError(f"the query vectors have {array.shape[1]} numbers, the searched vectors have {dim}")
     if not np.isfinite(array).all():
-        raise InputError("a vector holds values that are not finite")
+        raise InputError("a query vector has values that are not finite")
     return array
 
 

@@ -1,4 +1,4 @@
-"""From a question about a place to a table of places like it."""
+"""From a query about a place to a table of similar places."""
 
 from __future__ import annotations
 
@@ -39,38 +39,46 @@ def similar(
     min_distance_m: float | None = None,
     index: Index | None = None,
 ) -> geopandas.GeoDataFrame:
-    """The ``k`` places whose vectors are nearest to a place's, a tile's, a point's or a given one.
+    """The ``k`` places most similar to a place, a tile, a point or a given vector.
 
     Args:
-        emb: the table searched.
+        emb: the table to search.
         place: a place_id.
-        tile: ``z/x/y``: the place of that id, else the one nearest to the tile's center.
-        lon: degrees; together with ``lat`` the nearest place answers, and the result says how far it is.
+        tile: ``z/x/y``: the place with that ID, otherwise the place nearest to the tile's center.
+        lon: degrees; with ``lat``, the place nearest to the point is the query. The result reports its distance.
         lat: degrees.
-        vector: (D,) what to search with; a ``lon`` and ``lat`` beside it say where it was embedded afresh.
-        k: how many places; fewer come back where there are fewer.
+        vector: (D,) vector to search with; ``lon`` and ``lat`` then say where it was computed.
+        k: number of places; fewer are returned if there are fewer.
         metric: see `ExactIndex`.
-        where: (N,) bool, the places that may answer.
-        bbox: only places in this area.
-        exclude_self: leave the asked place out of the answer.
-        min_distance_m: meters that lie between any two results, and between each and where the question lies: what
-            overlaps is alike for free. None: about the footprint of the places, where they are polygons; 0 takes all.
-        index: answers instead of an exact one; it was built on ``emb.vectors``.
+        where: (N,) bool, places to search.
+        bbox: search only places in this area.
+        exclude_self: leave the query place out of the results.
+        min_distance_m: minimum distance in meters between any two results, and between results and the query, because
+            overlapping windows are similar in any case. None: about the footprint of the places, if they are polygons;
+            0 disables it.
+        index: replaces the exact index; it must have been built on ``emb.vectors``.
 
     Returns:
-        place_id, name (raw OSM text), label (distinct), lon, lat, rank (from 1), distance (the metric's; of ``dot``
-        it is ``product``, larger is nearer), geometry; EPSG:4326. ``.attrs["query"]`` holds the place_id, name, lon and
-        lat (degrees) that were searched with, distance_m (meters from the point asked for to that place),
+        place_id, name (raw OSM text), label (distinct), lon, lat, rank (from 1), distance (in the metric; for ``dot``
+        the column is ``product``, larger is more similar), geometry; EPSG:4326. ``.attrs["query"]`` holds the
+        place_id, name, lon and lat (degrees) of the query, distance_m (meters from the given point to that place),
         embedded_afresh, metric, measure (the column: distance or product), min_distance_m and same_vector (how many
-        other places of the table have the very vector searched with); None where there is none. ``.attrs["notes"]``
-        holds what else must be known, a line each.
+        other places have exactly the query vector); missing values are None. ``.attrs["notes"]`` holds remarks for the
+        user, one per line.
 
     Raises:
-        InputError: not exactly one question, an unknown place, coordinates that are none, are swapped, or lie more than
-            a few spacings outside of the places, whose area is named.
+        InputError: not exactly one query, an unknown place, or coordinates that are invalid, swapped, or more than a
+            few spacings outside the places (the message names the area).
+
+    >>> from placevec.embeddings import Embeddings, Provenance
+    >>> names, lonlat = np.array(["Station", "Market", "Beach"], object), [[24.94, 60.17], [24.95, 60.17], [24.99, 60.15]]
+    >>> vectors, none = [[1, 0], [0.9, 0.1], [0, 1]], np.array([None] * 3)
+    >>> emb = Embeddings(["a", "b", "c"], vectors, lonlat, none, names, "map", Provenance("m", "d"))
+    >>> similar(emb, place="a", k=2)[["rank", "name", "distance"]].round(3).values.tolist()
+    [[1, 'Market', 0.006], [2, 'Beach', 1.0]]
     """
     if min_distance_m is not None and not 0 <= min_distance_m < np.inf:
-        raise InputError(f"a least distance is 0 meters or more; got {min_distance_m}")
+        raise InputError(f"min_distance_m must be 0 meters or more; got {min_distance_m}")
     row, asked = _resolve(emb, place, tile, lon, lat, vector)
     allowed = _allowed(emb, where, bbox)
     if exclude_self and row is not None:
@@ -109,7 +117,7 @@ def _resolve(
     lat: float | None,
     vector: ArrayLike | None,
 ) -> tuple[int | None, dict[str, Any]]:
-    """(row of the place searched with or None, what ``attrs["query"]`` tells)."""
+    """(row of the query place or None, entries of ``attrs["query"]``)."""
     if (lon is None) != (lat is None):
         raise InputError("a point needs both lon and lat, in degrees")
     questions = [place is not None, tile is not None, lon is not None]
@@ -118,13 +126,13 @@ def _resolve(
         or (vector is not None and any(questions[:2]))
         or not (any(questions) or vector is not None)
     ):
-        raise InputError("ask with exactly one of: place, tile, lon and lat, vector")
+        raise InputError("give exactly one of: place, tile, lon and lat, vector")
     if vector is not None:
         if lon is not None and lat is not None:
             check_lonlat(lon, lat)
         return None, _told(None, lon, lat, 0.0 if lon is not None else None, lon is not None)
     if len(emb) == 0:
-        raise InputError("the table of embeddings holds no places")
+        raise InputError("the table of embeddings is empty")
     if lon is not None and lat is not None:
         row, away = _nearest(emb, lon, lat)
         require_within(emb, lon, lat, away)
@@ -147,12 +155,12 @@ def _row_of_place(emb: Embeddings, place: str) -> int:
     if len(found):
         return int(found[0])
     close = _nearest_spelled(place, [str(name) for name in emb.place_id])
-    hint = f"did you mean {' or '.join(map(repr, close))}?" if close else f"ids look like {emb.place_id[0]!r}"
-    raise InputError(f"no place {place[:60]!r} among {len(emb)}; {hint}")
+    hint = f"did you mean {' or '.join(map(repr, close))}?" if close else f"IDs look like {emb.place_id[0]!r}"
+    raise InputError(f"there is no place {place[:60]!r} among {len(emb)} places; {hint}")
 
 
 def _nearest_spelled(text: str, known: list[str], look_at: int = 2_000) -> list[str]:
-    """Up to three ids spelled like ``text``; of a long list only those are compared that sort beside it."""
+    """Up to three IDs similar to ``text``; in a long list, only those that sort close to it are compared."""
     if len(known) > look_at:
         known = sorted(known)
         middle = bisect.bisect(known, text)
@@ -170,7 +178,7 @@ def _row_of_tile(emb: Embeddings, tile: str) -> tuple[int, float]:
     try:
         require_within(emb, lon, lat, away)
     except InputError as error:
-        raise InputError(f"the tile {zoom}/{x}/{y} is not among these places: its center {error}") from error
+        raise InputError(f"the tile {zoom}/{x}/{y} is not in this area: its center {error}") from error
     return row, away
 
 
@@ -179,15 +187,15 @@ def _nearest(emb: Embeddings, lon: float, lat: float) -> tuple[int, float]:
     check_lonlat(lon, lat)
     known = np.flatnonzero(np.isfinite(emb.lonlat).all(axis=1))
     if len(known) == 0:
-        raise InputError("no place of this table has coordinates: ask by place_id")
+        raise InputError("no place in this table has coordinates: search by place_id")
     places = to_ecef(emb.lonlat[known, 0], emb.lonlat[known, 1])
     row, away = _nearest_of(emb, known, places, lon, lat)
     if away > _SWAPPED_BEYOND_M and abs(lon) <= 90:
         _, turned = _nearest_of(emb, known, places, lat, lon)
         if turned < _SWAPPED_BEYOND_M:
             raise InputError(
-                f"lon={lon:g}, lat={lat:g} lies {away / 1000:,.0f} km from the nearest place, "
-                f"lon={lat:g}, lat={lon:g} {turned / 1000:,.1f} km: lon and lat are swapped"
+                f"lon={lon:g}, lat={lat:g} is {away / 1000:,.0f} km from the nearest place, but "
+                f"lon={lat:g}, lat={lon:g} is only {turned / 1000:,.1f} km away: lon and lat look swapped"
             )
     return row, away
 
@@ -217,11 +225,9 @@ def _allowed(emb: Embeddings, where: Mask | None, bbox: Area | None) -> Mask:
 
 
 def _at_least(emb: Embeddings, lon: float | None, lat: float | None, meters: float) -> Mask:
-    """(N,) bool: places no nearer than ``meters`` to a point; places without coordinates stay."""
+    """(N,) bool: places at least ``meters`` from a point; places without coordinates stay."""
     if lon is None or lat is None:
-        raise InputError(
-            "a least distance in meters needs a question that lies somewhere: it has no coordinates"
-        )
+        raise InputError("min_distance_m needs a query with coordinates; this one has none")
     far = np.ones(len(emb), bool)
     known = np.isfinite(emb.lonlat).all(axis=1)
     places = emb.lonlat[known]
@@ -232,7 +238,7 @@ def _at_least(emb: Embeddings, lon: float | None, lat: float | None, meters: flo
 
 
 def _same(vectors: NDArray[np.float32], wanted: NDArray[np.float32], row: int | None) -> int:
-    """How many of (N, D) vectors, but for that of ``row``, are the one wanted up to float32's rounding."""
+    """How many of (N, D) vectors, except that of ``row``, equal the query up to float32 rounding."""
     rounding = 1e-6 * float(np.abs(wanted).max(initial=0.0))
     left = np.arange(len(vectors))
     for number, value in enumerate(wanted):
@@ -245,8 +251,8 @@ def _same(vectors: NDArray[np.float32], wanted: NDArray[np.float32], row: int | 
 def _tied(same: int, total: int) -> str:
     others = "other place has" if same == 1 else "other places have"
     return (
-        f"{same:,} {others} the very vector searched with, of {total:,}: among them the order is that of the table, and"
-        " says nothing (many such places are the sign of a model that was trained too little, or collapsed)"
+        f"{same:,} {others} exactly the same vector as the query, out of {total:,}; they are listed in the order of the"
+        " table, which has no meaning (if there are many, the model was trained too little or has collapsed)"
     )
 
 

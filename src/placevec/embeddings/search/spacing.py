@@ -1,4 +1,4 @@
-"""Where results may lie: apart from one another and from the question, and not beyond the places of the table."""
+"""Spacing of search results: distance between them and from the query, and no query far outside the places."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ Rows = NDArray[np.int64]
 Distances = NDArray[np.float64]
 
 ABOUT = 0.99
-"""Of the footprint: how near results may be by default. Neighboring tiles are a footprint apart, less by rounding."""
+"""Default minimum distance as a share of the footprint. Neighboring tiles are one footprint apart, minus rounding."""
 FEW_SPACINGS = 3.0
-"""A question may lie so many spacings of the places beyond the last of them."""
+"""How many place spacings a query may lie outside the places."""
 _SAMPLE = 2_000
-_SPARSE = 99.0  # percentile of the distance to the nearest other place that counts as the spacing
+_SPARSE = 99.0  # percentile of the distance to the nearest other place, used as the spacing
 
 
 def footprint_m(emb: Embeddings) -> float | None:
-    """Median side of the places' polygons in meters, north to south; None where most are points or nothing.
+    """Median north-south side of the places' polygons in meters; None if most are points or missing.
 
     >>> from placevec.embeddings import Provenance
     >>> import shapely
@@ -47,7 +47,7 @@ def footprint_m(emb: Embeddings) -> float | None:
 
 
 def spacing_m(emb: Embeddings) -> float:
-    """How far apart places lie where they are sparse, in meters: nearly all have a neighbor so near; 0 for one place."""
+    """Spacing in meters in the sparse parts: nearly all places have a neighbor within it; 0 for one place."""
     from scipy.spatial import cKDTree
 
     known = np.flatnonzero(np.isfinite(emb.lonlat).all(axis=1))
@@ -59,12 +59,12 @@ def spacing_m(emb: Embeddings) -> float:
 
 
 def require_within(emb: Embeddings, lon: float, lat: float, away_m: float) -> None:
-    """InputError, which names the area, when a point lies more than a few spacings from the nearest place.
+    """InputError, with the area, if a point lies more than a few spacings from the nearest place.
 
     Args:
         emb: the table.
         lon, lat: degrees.
-        away_m: meters from there to the nearest place.
+        away_m: meters from the point to the nearest place.
     """
     footprint = footprint_m(emb) or 0.0
     if away_m <= footprint:
@@ -72,17 +72,24 @@ def require_within(emb: Embeddings, lon: float, lat: float, away_m: float) -> No
     reach = FEW_SPACINGS * max(spacing_m(emb), footprint)
     if 0 < reach < away_m:
         raise InputError(
-            f"lon={lon:g}, lat={lat:g} lies {_length(away_m)} from the nearest place: these {len(emb):,} places cover "
-            f"{covered(emb)}; ask there, or embed places around the point"
+            f"lon={lon:g}, lat={lat:g} is {_length(away_m)} from the nearest place: these {len(emb):,} places cover "
+            f"{covered(emb)}; search there, or embed places around the point"
         )
 
 
 def covered(emb: Embeddings) -> str:
-    """The box around all places in words, over the antimeridian where they are: ``lon 24.930 to 24.960, lat ...``."""
+    """The bounding box of all places in words, also across the antimeridian: ``lon 24.930 to 24.960, lat ...``.
+
+    >>> from placevec.embeddings import Provenance
+    >>> none = np.array([None, None], object)
+    >>> emb = Embeddings(["a", "b"], np.eye(2), [[24.93, 60.16], [24.96, 60.18]], none, none, "map", Provenance("m", "d"))
+    >>> covered(emb), round(spacing_m(emb))
+    ('lon 24.930 to 24.960, lat 60.160 to 60.180', 2782)
+    """
     known = emb.lonlat[np.isfinite(emb.lonlat).all(axis=1)]
     lon = np.sort(known[:, 0])
     gaps = np.diff(np.append(lon, lon[0] + 360.0))
-    after = (int(gaps.argmax()) + 1) % len(lon)  # the widest gap lies outside of them all
+    after = (int(gaps.argmax()) + 1) % len(lon)  # the widest gap is outside the box
     west, east = lon[after], lon[after - 1]
     south, north = known[:, 1].min(), known[:, 1].max()
     digits = 3 if max((east - west) % 360.0, north - south) < 10.0 else 1
@@ -92,14 +99,14 @@ def covered(emb: Embeddings) -> str:
 def spaced(
     query: Callable[[int], tuple[Rows, Distances]], lonlat: Floats, k: int, allowed: int, apart_m: float
 ) -> tuple[Rows, Distances]:
-    """The ``k`` best rows of a ranking, no two nearer than ``apart_m``: each is taken unless a better one is near.
+    """The ``k`` best rows of a ranking, no two nearer than ``apart_m``: each is kept unless a better one is near.
 
     Args:
-        query: the best so many rows and their distances, best first.
+        query: function that returns the best n rows and their distances, best first.
         lonlat: (N, 2) degrees of all rows; rows without coordinates are near nothing.
-        k: how many.
-        allowed: rows that can be had.
-        apart_m: meters; 0 takes the ranking as it is.
+        k: number of rows.
+        allowed: number of rows available.
+        apart_m: meters; 0 keeps the ranking as it is.
     """
     if not apart_m > 0:
         return query(k)
@@ -113,7 +120,7 @@ def spaced(
 
 
 def _apart(lonlat: Floats, k: int, apart_m: float) -> Rows:
-    """Positions in a ranking of (M, 2) degrees that are taken, at most ``k``."""
+    """Positions in a ranking of (M, 2) degrees that are kept, at most ``k``."""
     known = np.asarray(np.isfinite(lonlat).all(axis=1), bool)
     points = np.full((len(lonlat), 3), np.inf)
     points[known] = to_ecef(lonlat[known, 0], lonlat[known, 1])
@@ -126,12 +133,12 @@ def _apart(lonlat: Floats, k: int, apart_m: float) -> Rows:
         if known[first]:
             beside = np.flatnonzero(free & known)
             far = np.linalg.norm(points[beside] - points[first], axis=1)
-            free[beside[far < apart_m * (1.0 - 1e-5)]] = False  # straight lines are shorter by as much
+            free[beside[far < apart_m * (1.0 - 1e-5)]] = False  # chords are shorter by this much
     return np.array(kept, np.int64)
 
 
 def _some(rows: Rows) -> Rows:
-    """At most `_SAMPLE` rows, evenly."""
+    """At most `_SAMPLE` rows, evenly spaced."""
     return rows if len(rows) <= _SAMPLE else rows[np.linspace(0, len(rows) - 1, _SAMPLE).astype(np.int64)]
 
 

@@ -1,8 +1,8 @@
-"""Location encoders that others trained, out of files that the user supplies, into models of ours.
+"""Converts location encoders trained by other projects, from files that the user supplies, to placevec models.
 
-One file a system: ``torchspatial`` (its location encoders with the head of their classes), ``geoclip`` (its location
-tower, vectors only). Each was checked against what the system's own code gives; SatCLIP's weights could not be had to
-check, so they are not read.
+One module per system: ``torchspatial`` (location encoders with the head for their classes) and ``geoclip`` (location
+tower, vectors only). Each was compared with the outputs of the system's own code. SatCLIP is not supported, because its
+weights were not available for such a comparison.
 """
 
 from __future__ import annotations
@@ -21,29 +21,29 @@ SYSTEMS = ("torchspatial", "geoclip")
 def import_locations(
     file: Path, system: str, out: Path, *, classes: Path | None = None, training_points: Path | None = None
 ) -> Model:
-    """Write the model that a checkpoint of ``torchspatial`` or ``geoclip`` holds.
+    """Convert a checkpoint of ``torchspatial`` or ``geoclip`` to a model.
 
     Args:
         file: the checkpoint.
         system: one of `SYSTEMS`.
-        out: directory to write; it must not exist, or be empty.
-        classes: names of the classes, a line each in the order of the checkpoint's outputs; it holds no names. Only of
-            ``torchspatial``.
-        training_points: table of the points that an ``rbf`` encoder was trained on, in their order: its checkpoint
-            names its anchors by their positions there. Only of ``torchspatial``.
+        out: directory to write; it must not exist, or must be empty.
+        classes: text file of class names, one per line in the order of the checkpoint's outputs, because the checkpoint
+            has no names. Only for ``torchspatial``.
+        training_points: table of the points that an ``rbf`` encoder was trained on, in their order, because the
+            checkpoint identifies anchors by their positions in it. Only for ``torchspatial``.
 
     Raises:
-        UsageError: an unknown system, or an option that is not of it.
-        InputError: there is no such file, or names or points that cannot be read or do not fit.
-        ModelError: no such checkpoint, more in it than tensors and plain values, tensors that do not fit, an encoder
-            that cannot be read; a directory in use.
+        UsageError: an unknown system, or an option of another system.
+        InputError: the file does not exist, or names or points cannot be read or do not match.
+        ModelError: not a checkpoint of the system, contents other than tensors and plain values, tensors that do not
+            fit, an unsupported encoder, or a directory in use.
     """
     from placevec.models.importers import geoclip, torchspatial
 
     if system == "torchspatial":
         return torchspatial.import_torchspatial(file, out, classes=classes, training_points=training_points)
     if system != "geoclip":
-        raise UsageError(f"there are no weights {system!r}: choose from {', '.join(SYSTEMS)}")
+        raise UsageError(f"unknown system {system!r}: choose from {', '.join(SYSTEMS)}")
     if classes is not None or training_points is not None:
-        raise UsageError("GeoCLIP's location encoder has no classes and no anchors: leave out their options")
+        raise UsageError("GeoCLIP's location encoder has no classes and no anchors: remove these options")
     return geoclip.import_geoclip(file, out)

@@ -1,6 +1,7 @@
 """GeoCLIP's location tower (github.com/VicenteVivan/geo-clip, MIT): ``location_encoder_weights.pth`` as a model.
 
-The file lies in the package ``geoclip``. It is a bare state dict of capsules; their sizes tell the network's.
+The file is included in the package ``geoclip``. It is a bare state dict of capsules; their shapes give the network's
+sizes.
 """
 
 from __future__ import annotations
@@ -17,25 +18,25 @@ from placevec.io.progress import printable
 from placevec.models.importers.writer import require_free, written
 from placevec.models.model import Model
 
-_ATTRIBUTION = "GeoCLIP (Vivanco Cepeda et al. 2023), MIT licence"
+_ATTRIBUTION = "GeoCLIP (Vivanco Cepeda et al. 2023), MIT license"
 _LAYERS = {"capsule.1": 0, "capsule.3": 2, "capsule.5": 4, "head.0": 6}
-"""Its layers of a capsule -> positions in ours."""
+"""Its layers within a capsule -> positions in placevec's."""
 
 
 def import_geoclip(file: Path, out: Path) -> Model:
-    """Write the model that the file of a location tower holds; errors as of `import_locations`."""
+    """Convert the file of a location tower to a model; errors as in `import_locations`."""
     require_free(out)
     tensors = tensors_in(read_checkpoint(file), file, ("state_dict",))
     count = len({key.partition(".")[0] for key in tensors if key.startswith("LocEnc")})
     if not 1 <= count <= MAX_CAPSULES:
         raise ModelError(
-            f"{file} is no location encoder of GeoCLIP: it has no LocEnc0, the first of its capsules"
+            f"{file} is not a location encoder of GeoCLIP: LocEnc0, the first of its capsules, is missing"
         )
     ours = _renamed(tensors, count)
     shapes = {}
     for name in ("capsules.0.projections", "capsules.0.network.0.weight", "capsules.0.network.6.weight"):
         if name not in ours or ours[name].dim() != 2:
-            raise ModelError(f"{file} is no location encoder of GeoCLIP: its first capsule is not whole")
+            raise ModelError(f"{file} is not a location encoder of GeoCLIP: its first capsule is incomplete")
         shapes[name] = tuple(ours[name].shape)
     frequencies, (hidden, _), (dim, _) = shapes["capsules.0.projections"][0], *list(shapes.values())[1:]
     sigmas = tuple(float(2.0 ** (4 * number)) for number in range(count))
@@ -52,7 +53,7 @@ def import_geoclip(file: Path, out: Path) -> Model:
 
 
 def _renamed(tensors: Mapping[str, Tensor], count: int) -> dict[str, Tensor]:
-    """The tensors by our names."""
+    """The tensors by placevec's names."""
     found = {}
     for number in range(count):
         for theirs, ours in _LAYERS.items():

@@ -1,6 +1,6 @@
-"""Weights of the two founding Loc2Vec systems, out of their ``.pt`` and ``.pth`` files into a model of ours.
+"""Converts ``.pt`` and ``.pth`` files of the two original Loc2Vec systems to placevec models.
 
-Such a file is read as `placevec.io.checkpoints` does: tensors and plain values, and nothing in it is run.
+The files are read as in `placevec.io.checkpoints`: only tensors and plain values, and nothing in them is executed.
 """
 
 from __future__ import annotations
@@ -30,15 +30,16 @@ _RGB = ("red", "green", "blue")
 
 @dataclass(frozen=True)
 class _System:
-    """How a founding network is laid out in its file.
+    """Layout of an original network in its file.
 
     Attributes:
         encoder: registered name of the network.
-        names: theirs of the two parts -> ours.
-        first, flat, last: keys, by our names, of the first convolution, of the matrix after it and of the last.
+        names: its names of the two parts -> placevec's.
+        first, flat, last: keys, by placevec's names, of the first convolution, the matrix after it, and the last
+            matrix.
         width: channels of the last convolution.
-        halvings: how often the picture is halved.
-        values: what a pixel means.
+        halvings: how often the image is halved.
+        values: meaning of a pixel.
     """
 
     encoder: str
@@ -54,7 +55,7 @@ class _System:
 SYSTEMS = {
     "loc2vec-12": _System(
         "founding-tile-cnn",
-        # the flattening is a layer of its own here, so that the matrices count from 1
+        # here flattening is a layer, so the indices of the matrices start at 1
         {"conv_layers.": "convolutions.", "fc_layers.": "head."},
         "convolutions.0.weight", "head.1.weight", "head.9.weight", 512, 5, "coverage 0..255",
     ),
@@ -69,26 +70,26 @@ SYSTEMS = {
 def import_founding(
     file: Path, system: str, out: Path, *, zoom: int = 17, layers: tuple[str, ...] | None = None
 ) -> Model:
-    """Write the model whose weights a founding checkpoint holds.
+    """Convert an original checkpoint to a model.
 
     Args:
         file: ``.pt`` or ``.pth`` of torch 1.6 or later: a checkpoint, or a bare state dict.
         system: ``loc2vec-12`` or ``loc2vec-rgb``.
-        out: directory to write; it must not exist, or be empty.
-        zoom: of the tiles that it was trained on.
-        layers: names of its input channels, in its order: the twelve of placevec by default, or red, green, blue. The
-            12-layer code took layers in the order in which its disk listed them, which the file does not say.
+        out: directory to write; it must not exist, or must be empty.
+        zoom: zoom of the tiles that it was trained on.
+        layers: names of its input channels, in their order: by default the twelve of placevec, or red, green, blue. The
+            12-layer code used the order in which the disk listed the layers, which is not in the file.
 
     Raises:
         UsageError: an unknown system, or a wrong number of layers.
-        ModelError: a file that is no such checkpoint, that holds more than tensors and plain values, or whose tensors
-            are not the network's; a directory in use.
+        ModelError: not a checkpoint of the system, contents other than tensors and plain values, tensors of another
+            network, or a directory in use.
     """
     if system not in SYSTEMS:
-        raise UsageError(f"there are no founding weights {system!r}: choose from {', '.join(SYSTEMS)}")
+        raise UsageError(f"unknown system {system!r}: choose from {', '.join(SYSTEMS)}")
     check_zoom_option(zoom)
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise ModelError(f"{out} exists: choose another --out")
+        raise ModelError(f"{out} already exists: choose another --out")
     plan = SYSTEMS[system]
     tensors = _renamed(tensors_in(read_checkpoint(file), file, _WRAPPERS), plan)
     encoder = _filled(tensors, plan, file)
@@ -108,7 +109,7 @@ def import_founding(
 
 
 def _renamed(tensors: Mapping[str, Tensor], plan: _System) -> dict[str, Tensor]:
-    """The tensors by the names of our network; those of other parts are left out."""
+    """The tensors by the names of placevec's network; those of other parts are left out."""
     found: dict[str, Tensor] = {}
     for key, value in tensors.items():
         for theirs, ours in plan.names.items():
@@ -120,7 +121,7 @@ def _renamed(tensors: Mapping[str, Tensor], plan: _System) -> dict[str, Tensor]:
 
 
 def _after_prefixes(key: str, part: str) -> str | None:
-    """What follows the name of a part that stands at the beginning or after the names of what it is wrapped in."""
+    """The rest of a key after the name of a part, which is at the start or after the names of wrappers."""
     for _ in range(len(_PREFIXES) + 1):
         if key.startswith(part) and key[len(part) :].partition(".")[0].isdecimal():
             return key[len(part) :]
@@ -132,11 +133,13 @@ def _after_prefixes(key: str, part: str) -> str | None:
 
 
 def _filled(tensors: Mapping[str, Tensor], plan: _System, file: Path) -> nn.Module:
-    """The network that the shapes describe, with these weights; ModelError when they are not its."""
+    """The network with the sizes of these tensors, and their values; ModelError if they do not fit."""
     shapes = {}
     for key, dimensions in ((plan.first, 4), (plan.flat, 2), (plan.last, 2)):
         if key not in tensors or tensors[key].dim() != dimensions:
-            raise ModelError(f"{file} does not hold the founding network {plan.encoder}: {key} is missing")
+            raise ModelError(
+                f"{file} is not a checkpoint of the founding network {plan.encoder}: {key} is missing"
+            )
         shapes[key] = tuple(tensors[key].shape)
     side = math.isqrt(shapes[plan.flat][1] // plan.width) * 2**plan.halvings
     options = {"channels": shapes[plan.first][1], "dim": shapes[plan.last][0], "size_px": side}
@@ -150,7 +153,7 @@ def _channel_names(layers: tuple[str, ...] | None, channels: int, system: str) -
         layers = _RGB if system == "loc2vec-rgb" else LayerTable.default().layers
     if len(layers) != channels or len(set(layers)) < len(layers):
         raise UsageError(
-            f"the network reads {channels} channels, and {len(layers)} names are given: name each once, in its order,"
+            f"the network has {channels} channels, but {len(layers)} layers are given: list each layer once, in order,"
             " with --layers"
         )
     return layers

@@ -1,8 +1,9 @@
-"""TorchSpatial's location encoders (github.com/seai-lab/TorchSpatial, MIT): its ``.pth.tar`` as a model with a head.
+"""Converts location encoders of TorchSpatial (github.com/seai-lab/TorchSpatial, MIT), ``.pth.tar``, to models with a
+head.
 
-A checkpoint holds ``state_dict`` (the feed-forward network, the class embedding, a user embedding that is left out) and
-``params`` (everything that was asked of the training). Its encoders are Sphere2Vec's as published in code, so they are
-read as ``variant="original"``; its class embedding is a `Head` of presence.
+A checkpoint holds ``state_dict`` (the feed-forward network, the class embedding, and a user embedding that is ignored)
+and ``params`` (all options of its training). Its encoders are those of Sphere2Vec as published in code, so they use
+``variant="original"``; its class embedding becomes a `Head` of kind ``presence``.
 """
 
 from __future__ import annotations
@@ -36,16 +37,16 @@ KINDS = {
     "Sphere2Vec-sphereC+": "sphereC+",
     "Sphere2Vec-sphereM": "sphereM",
 }
-"""Its name of an encoder -> ours."""
+"""TorchSpatial's name of an encoder -> placevec's."""
 _ONE_SCALE = (
-    "its code computes the frequencies of this encoder from max_radius alone, so that with 1 they are all one and "
-    "the same, and no file could be had to check it"
+    "its code computes the frequencies of this encoder from max_radius alone, so that with 1 they are all equal, and "
+    "no file was available to check it"
 )
 _UNREADABLE = {
     "Sphere2Vec-sphereM+": _ONE_SCALE,
     "Sphere2Vec-dfs": _ONE_SCALE,
-    "tile_ffn": "its table has one cell, as the code never hands on how large one is: it answers the same everywhere",
-    "spherical_harmonics": "the function that it calls is not in the published code",
+    "tile_ffn": "its table has one cell, because the code ignores the cell size: the output is the same everywhere",
+    "spherical_harmonics": "the function that it calls is not part of the published code",
 }
 _MULTI_SCALE = ("grid", "theory", "sphereC", "sphereC+", "sphereM")
 _AS_PUBLISHED = {
@@ -54,24 +55,24 @@ _AS_PUBLISHED = {
 }  # fmt: skip
 _FIRST, _CLASSES = "network.layers.0.linear.weight", "class_emb.weight"
 _LONGEST_NAMES = 2**24
-_ATTRIBUTION = "TorchSpatial (Wu et al. 2024), MIT licence; its data products are CC BY-NC 4.0"
+_ATTRIBUTION = "TorchSpatial (Wu et al. 2024), MIT license; its data products are CC BY-NC 4.0"
 
 
 def import_torchspatial(
     file: Path, out: Path, *, classes: Path | None = None, training_points: Path | None = None
 ) -> Model:
-    """Write the model that a checkpoint holds; arguments and errors as `placevec.models.importers.import_locations`."""
+    """Convert a checkpoint; arguments and errors as in `placevec.models.importers.import_locations`."""
     require_free(out)
     content = read_checkpoint(file)
     params = content.get("params") if isinstance(content, Mapping) else None
     if not isinstance(params, Mapping) or not isinstance(params.get("spa_enc_type"), str):
-        raise ModelError(f"{file} is no checkpoint of TorchSpatial: it has no params with a spa_enc_type")
+        raise ModelError(f"{file} is not a checkpoint of TorchSpatial: it has no params with spa_enc_type")
     kind = _kind(params, file)
     tensors = _renamed(tensors_in(content, file, ("state_dict",)), kind)
     points = None if training_points is None else _points(training_points)
     encoder = _encoder(kind, params, tensors, points, file)
     head = _head(tensors, encoder.dim, classes, file)
-    told = printable(str(params.get("dataset", "data that it does not name")))[:60]
+    told = printable(str(params.get("dataset", "an unnamed dataset")))[:60]
     return written(
         encoder, head, file=file, out=out, system="torchspatial", attribution=_ATTRIBUTION,
         of=f"{told}, by TorchSpatial's own code; {printable(file.name)}",
@@ -80,24 +81,24 @@ def import_torchspatial(
 
 
 def _kind(params: Mapping[str, Any], file: Path) -> str:
-    """Our name of the encoder, or ModelError where it, or an option of it, is none that we know."""
+    """placevec's name of the encoder; ModelError if the encoder or one of its options is not supported."""
     theirs = str(params["spa_enc_type"])
     if theirs in _UNREADABLE:
-        raise ModelError(f"{file} holds {theirs!r}, which is not imported: {_UNREADABLE[theirs]}")
-    if theirs not in KINDS:
         raise ModelError(
-            f"{file} holds the encoder {theirs[:40]!r}, which is not known: there are {', '.join(KINDS)}"
+            f"{file} has the encoder {theirs!r}, which cannot be imported: {_UNREADABLE[theirs]}"
         )
+    if theirs not in KINDS:
+        raise ModelError(f"{file} has the unknown encoder {theirs[:40]!r}: supported are {', '.join(KINDS)}")
     for name, expected in _AS_PUBLISHED.items():
         if params.get(name, expected) != expected:
             raise ModelError(
-                f"{file} was trained with {name} {str(params[name])[:40]!r}: only {expected!r} is read"
+                f"{file} was trained with {name} {str(params[name])[:40]!r}: only {expected!r} is supported"
             )
     return KINDS[theirs]
 
 
 def _renamed(tensors: Mapping[str, Tensor], kind: str) -> dict[str, Tensor]:
-    """The tensors by our names; the user embedding has none."""
+    """The tensors by placevec's names, without the user embedding."""
     names = {"spa_enc.ffn.": "network.", "feats.": "network.feats."}
     found = {}
     for key, value in tensors.items():
@@ -116,7 +117,7 @@ def _renamed(tensors: Mapping[str, Tensor], kind: str) -> dict[str, Tensor]:
 def _encoder(
     kind: str, params: Mapping[str, Any], tensors: dict[str, Tensor], points: Any, file: Path
 ) -> LocationEncoder:
-    """The encoder that ``params`` describe, with its weights."""
+    """The encoder described by ``params``, with its weights."""
     options: dict[str, Any] = {}
     if kind in _MULTI_SCALE:
         options = {
@@ -124,7 +125,7 @@ def _encoder(
             "r_min": _real(params, "min_radius", file),
             "r_max": _real(params, "max_radius", file),
         }
-    elif kind == "NeRF":  # frequency_num is not handed on: the first layer tells
+    elif kind == "NeRF":  # frequency_num is not passed on: it follows from the first layer
         options = {"scales": _columns(tensors, _FIRST, file) // 6}
     elif kind == "rff":
         options = {
@@ -137,7 +138,7 @@ def _encoder(
         options = {"anchors": len(anchors), "sigma": _real(params, "rbf_kernel_size", file)}
         tensors["positional.anchors"] = torch.from_numpy(anchors)
     elif points is not None:
-        raise InputError(f"--training-points is of rbf alone: {file} holds {params['spa_enc_type']}")
+        raise InputError(f"--training-points is only for rbf: {file} has {params['spa_enc_type']}")
     network: dict[str, Any] = {"dropout": _real(params, "dropout", file)}
     if kind != "wrap":
         network |= {
@@ -159,18 +160,18 @@ def _anchors(params: Mapping[str, Any], points: Any, file: Path) -> Any:
     """(M, 2) float64 lon, lat of an rbf encoder's anchors: rows of its training points."""
     rows = params.get("rbf_anchor_pt_ids")
     if not isinstance(rows, Sequence) or not rows or not all(type(row) is int and row >= 0 for row in rows):
-        raise ModelError(f"{file} does not say which training points its anchors are")
+        raise ModelError(f"{file} does not list which training points are its anchors")
     if points is None:
         raise InputError(
-            f"{file} names the {len(rows)} anchors of its rbf encoder by their positions among its training points "
-            "alone: give these, in their order, with --training-points FILE"
+            f"{file} gives the {len(rows)} anchors of its rbf encoder only as positions in its training points: "
+            "pass these points, in their order, with --training-points FILE"
         )
     if max(rows) >= len(points) or not np.isfinite(points[list(rows)]).all():
         raise InputError(
-            f"{file} has an anchor at row {max(rows):,} of its training points, and {len(points):,} are given, or an"
-            " anchor without coordinates: these are other points"
+            f"{file} has an anchor at row {max(rows):,} of its training points, but there are {len(points):,}, or the"
+            " anchor has no coordinates: these must be other points"
         )
-    return points[list(rows)].astype(np.float32).astype(np.float64)  # as its code has them
+    return points[list(rows)].astype(np.float32).astype(np.float64)  # as in its code
 
 
 def _points(file: Path) -> Any:
@@ -181,10 +182,10 @@ def _points(file: Path) -> Any:
 
 
 def _head(tensors: Mapping[str, Tensor], dim: int, classes: Path | None, file: Path) -> Head:
-    """The class embedding: a sigmoid a class, without an intercept."""
+    """The class embedding: one sigmoid per class, without an intercept."""
     count = tensors[_CLASSES].shape[0] if _CLASSES in tensors and tensors[_CLASSES].dim() == 2 else 0
     if not 0 < count <= MAX_CLASSES:
-        raise ModelError(f"{file} holds no class embedding")
+        raise ModelError(f"{file} has no class embedding")
     names = [f"class {number}" for number in range(count)] if classes is None else _names(classes, count)
     weights = {"linear.weight": tensors[_CLASSES]}
     found = filled(lambda: Head(dim, "presence", names), weights, file, f"a head of {count} classes")
@@ -193,18 +194,18 @@ def _head(tensors: Mapping[str, Tensor], dim: int, classes: Path | None, file: P
 
 
 def _names(file: Path, count: int) -> list[str]:
-    """Names of classes, a line each; InputError unless there are ``count`` different ones."""
+    """Class names, one per line; InputError unless there are ``count`` distinct ones."""
     try:
         with file.open("rb") as opened:
             text = opened.read(_LONGEST_NAMES + 1)
         if len(text) > _LONGEST_NAMES:
-            raise ValueError("it is larger than 16 MiB")
+            raise ValueError("the file is larger than 16 MiB")
         names = [line.strip() for line in text.decode("utf-8-sig").splitlines() if line.strip()]
     except (OSError, ValueError) as error:
-        raise InputError(f"cannot read names of classes from {file}: {error}") from error
+        raise InputError(f"cannot read class names from {file}: {error}") from error
     if len(names) != count or len(set(names)) < count:
         raise InputError(
-            f"{file} names {len(set(names))} different classes, a line each, and the checkpoint has {count}"
+            f"{file} has {len(set(names))} distinct class names, one per line, but the checkpoint has {count} classes"
         )
     return names
 
@@ -224,7 +225,7 @@ def _real(params: Mapping[str, Any], name: str, file: Path) -> float:
 
 
 def _extent(params: Mapping[str, Any], file: Path) -> tuple[float, ...]:
-    """Least and greatest longitude, least and greatest latitude."""
+    """Minimum and maximum longitude, minimum and maximum latitude."""
     extent = params.get("map_range")
     if (
         not isinstance(extent, Sequence)

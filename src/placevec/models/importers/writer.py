@@ -1,4 +1,4 @@
-"""A foreign location encoder as a model directory."""
+"""Writes an imported location encoder as a model directory."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from placevec.models.reading import Reading
 
 
 def require_free(out: Path) -> None:
-    """ModelError where a directory is in use; asked before the work."""
+    """ModelError if a directory is in use; checked before the work starts."""
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise ModelError(f"{out} exists: choose another --out")
+        raise ModelError(f"{out} already exists: choose another --out")
 
 
 def written(
@@ -37,14 +37,14 @@ def written(
     """The model of an encoder and its head, saved and loaded again.
 
     Args:
-        encoder: with its weights.
-        head: of its classes, with its weights.
-        file: where they are from.
-        out: directory to make.
-        system: the name under which it was asked for.
-        attribution: whose work it is, and its licence.
-        of: what it was trained on, for people.
-        more: further plain values that the checkpoint tells of its training.
+        encoder: the encoder with its weights.
+        head: the head of its classes with its weights.
+        file: the checkpoint.
+        out: directory to create.
+        system: name of the system, as given by the user.
+        attribution: authors and license.
+        of: description of the training data.
+        more: further plain values from the checkpoint about its training.
     """
     origin = {
         "dataset": of,

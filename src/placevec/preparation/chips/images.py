@@ -1,7 +1,7 @@
-"""Places known by their images: chips become a dataset, and images or ready features join one that is there.
+"""Places defined by images: chips become a dataset, and images or ready features are added to an existing one.
 
-Where a chip lies is read first and laid out as any table of points; the chips join next, then what is seen in them. A run
-that was killed leaves a dataset without images, and the same command adds them.
+The locations of the chips are read first and treated like any table of points; then the chips are added, then their
+features. If a run is killed, it can leave a dataset without images, and the same command adds them.
 """
 
 from __future__ import annotations
@@ -42,22 +42,22 @@ from placevec.sources.tables.features import read_feature_table
 KIND = "images"
 UNKNOWN_ATTRIBUTION = "unknown: the images name no source"
 _AT_ONCE = 64
-"""Chips whose statistics are computed together."""
+"""Chips processed at a time to compute statistics."""
 
 
 def prepare(out: Path, options: ImageOptions, *, created: str, progress: Progress) -> Dataset:
-    """A dataset of points, as `placevec.preparation.points.table.prepare` makes it, with images where some are named.
+    """A dataset of points, as in `placevec.preparation.points.table.prepare`, with images if any are given.
 
-    Images are folders or zip files of GeoTIFF chips, each of which is a place, instead of a table of points; without
-    features that a network of the user's made, those of `placevec.preparation.chips.statistics` are computed of them.
+    Images are folders or zip files of GeoTIFF chips. Each chip is a place, instead of a row in a table of points.
+    Without features from the user's own network, those of `placevec.preparation.chips.statistics` are computed.
 
-    A dataset that is there keeps its places: images join those that they are called as, features those that they name.
+    An existing dataset keeps its places: images are matched by name, features by place_id.
 
     Args:
         out: the dataset directory.
-        options: which points and images.
-        created: when, in ISO 8601.
-        progress: where to report.
+        options: the points and images.
+        created: time, in ISO 8601.
+        progress: receives progress reports.
     """
     path = options.image_features
     features = None if path is None else read_feature_table(path)
@@ -82,12 +82,12 @@ def prepare(out: Path, options: ImageOptions, *, created: str, progress: Progres
     made_of = {"features": atomic.sha256_of_file(path)}
     found = _with_features(dataset, ids[places], parts, (), Path(path).name, made_of, credit, **when)
     if found is dataset and is_alone:
-        progress.say(f"Reusing {out}, which has these very features")
+        progress.say(f"Reusing {out}, which already has these features")
     return found
 
 
 def _names_rows(options: ImageOptions) -> bool:
-    """Whether some option is about a table of points."""
+    """Whether some option applies to a table of points."""
     return any(
         getattr(options, one.name) != one.default
         for one in options_of(ImageOptions)
@@ -96,7 +96,7 @@ def _names_rows(options: ImageOptions) -> bool:
 
 
 def _of_images(out: Path, options: ImageOptions, *, created: str, progress: Progress) -> Dataset:
-    """The places where the chips lie, and their labels; or, of a dataset that is there, chips of its places."""
+    """The locations of the chips as places, with labels; or, for an existing dataset, chips of its places."""
     files = [open_chips(folder, options.bands) for folder in options.images]
     names, grounds = _laid_out(files, progress)
     lonlat, sides = chip_centers(grounds)
@@ -114,15 +114,15 @@ def _of_images(out: Path, options: ImageOptions, *, created: str, progress: Prog
             dataset = there
             if options.label is not None:
                 own = [name for name in names if name in called]
-                known = np.full((len(own), 2), np.nan)  # the dataset's places have coordinates of their own
+                known = np.full((len(own), 2), np.nan)  # the dataset's places have their own coordinates
                 _written(table, [called[name] for name in own], own, known, labeled=True)
                 of_labels = replace(of_table, points=table, keep_duplicates=options.keep_duplicates)
                 dataset = points.prepare(out, of_labels, **when)
         else:
             if not np.isfinite(sides).any():
                 raise SourceError(
-                    f"no image in {', '.join(str(one.path) for one in files)} says where it lies: georeferenced "
-                    "GeoTIFFs are needed, or a table of points with --image-features"
+                    f"no image in {', '.join(str(one.path) for one in files)} has a location: use georeferenced "
+                    "GeoTIFFs, or a table of points with --image-features"
                 )
             size_m = round(float(np.nanmin(sides)), 1) if options.size_m is None else options.size_m
             credit = options.attribution or UNKNOWN_ATTRIBUTION
@@ -134,7 +134,7 @@ def _of_images(out: Path, options: ImageOptions, *, created: str, progress: Prog
 def _written(
     table: Path, ids: Sequence[str], names: Sequence[str], lonlat: Floats, *, labeled: bool
 ) -> dict[str, str]:
-    """Write a table of images as one of points; image -> its place."""
+    """Write a table of the images' locations, like a table of points; image -> its place."""
     columns = {"place_id": list(ids), "lon": lonlat[:, 0], "lat": lonlat[:, 1]}
     if labeled:
         columns[FOLDER] = [folder or None for folder in folders_of(list(names))]
@@ -143,7 +143,7 @@ def _written(
 
 
 def _is_of(dataset: Dataset, table: Path) -> bool:
-    """Whether a dataset's places are those of this very table."""
+    """Whether a dataset's places come from this table."""
     found = made(dataset, PLACES_PART)
     return found is not None and found.inputs.get("points") == atomic.sha256_of_file(table)
 
@@ -151,10 +151,10 @@ def _is_of(dataset: Dataset, table: Path) -> bool:
 def _called_as(
     dataset: Dataset, names: Sequence[str], lonlat: Floats, sides: Floats, what: str
 ) -> dict[str, str]:
-    """Image -> the place of a dataset that it shows: the one called as the image is, with or without its folder.
+    """Image -> its place in a dataset: the place with the name of the image, with or without its folder.
 
     Raises:
-        DatasetError: no image is called as a place, or one lies elsewhere than the place that it is called as.
+        DatasetError: no image has the name of a place, or one has another location than its place.
     """
     bare = [name.rsplit("/", 1)[-1] for name in names]
     own_ids = PlaceIds(dataset)
@@ -163,8 +163,8 @@ def _called_as(
         at = np.where(at >= 0, at, own_ids.rows(bare))
     if not (at >= 0).any():
         raise DatasetError(
-            f"{dataset.path}: its places are others: none of {len(names):,} images of {what} is called as one of them; "
-            f"the first is {names[0]!r}, its first place {str(dataset.places['place_id'].iloc[0])!r}"
+            f"{dataset.path}: its places are others: none of {len(names):,} images in {what} has the name of a place; "
+            f"the first is {names[0]!r}, the first place is {str(dataset.places['place_id'].iloc[0])!r}"
         )
     own = dataset.lonlat[np.maximum(at, 0)]
     both = (at >= 0) & np.isfinite(lonlat).all(axis=1) & np.isfinite(own).all(axis=1)
@@ -175,15 +175,15 @@ def _called_as(
     moved = np.flatnonzero(away > np.maximum(NEAR_M, np.nan_to_num(sides)))
     if len(moved):
         raise DatasetError(
-            f"{dataset.path}: its places are others: {len(moved):,} images of {what} lie elsewhere than the places that "
-            f"they are called as, such as {names[moved[0]]!r}, {away[moved[0]]:,.0f} m away"
+            f"{dataset.path}: its places are others: {len(moved):,} images in {what} are not at the location of the "
+            f"place with their name, such as {names[moved[0]]!r}, {away[moved[0]]:,.0f} m away"
         )
     ids = dataset.places["place_id"].to_numpy(object)
     return {name: str(ids[row]) for name, row in zip(names, at.tolist(), strict=True) if row >= 0}
 
 
 def _laid_out(files: Sequence[ChipFiles], progress: Progress) -> tuple[list[str], list[Ground]]:
-    """(what each chip is called, where it lies); one that cannot be read lies nowhere."""
+    """(name of each chip, location); an unreadable chip has no location."""
     names, grounds, broken = [], [], []
     with progress.task("Finding images", total=sum(map(len, files))) as advance:
         for source in files:
@@ -200,12 +200,14 @@ def _laid_out(files: Sequence[ChipFiles], progress: Progress) -> tuple[list[str]
     if broken:
         progress.say(f"Note: {len(broken):,} images cannot be read and are left out, such as {broken[0]}")
     if len(set(names)) < len(names):
-        raise SourceError("two of the folders or zip files have one name and hold images of one name")
+        raise SourceError(
+            "two folders or zip files with the same name have images with the same name: rename one"
+        )
     return names, grounds
 
 
 def _named(files: Sequence[ChipFiles]) -> str:
-    """What people call images of these folders and zip files."""
+    """Display name for the images of these folders and zip files."""
     names = [one.path.stem or "images" for one in files]
     return (
         names[0]
@@ -230,7 +232,7 @@ def _with_chips(
     created: str,
     progress: Progress,
 ) -> Dataset:
-    """The dataset with its chips stored, of the places that they are ``called`` as; DatasetError when it has others."""
+    """The dataset with its chips stored, for the places in ``called``; DatasetError if it already has others."""
     of = Made(KIND, {"images": [source.fingerprint for source in files], "bands": bands})
     if is_made(dataset, CHIPS, of):
         return settled(dataset, CHIPS)
@@ -255,7 +257,7 @@ def _with_chips(
 def _stored(
     writer: ChipWriter, files: Sequence[ChipFiles], called: Mapping[str, str], progress: Progress
 ) -> WrittenChips:
-    """Store the images that are of places, but for those that are stored already."""
+    """Store the images that belong to places, except those that are stored already."""
     broken = []
     with progress.task("Storing images", total=sum(map(len, files))) as advance:
         for source in files:
@@ -277,14 +279,14 @@ def _stored(
 
 
 def _with_chip_features(dataset: Dataset, *, created: str, progress: Progress) -> Dataset:
-    """The dataset with statistics of its chips as features of their places: of the first chip of each."""
+    """The dataset with statistics of each place's first chip as features."""
     ids = dataset.places["place_id"].to_numpy(object)
     view = ChipsView(dataset.path, dataset.spec(CHIPS), ids)
     rows, bands = np.flatnonzero(view.known), view.spec.channels
     scale = scale_of(view.spec.values)
 
     def parts() -> Iterator[NDArray[Any]]:
-        with progress.task("Looking at images", total=len(rows)) as advance:
+        with progress.task("Computing image statistics", total=len(rows)) as advance:
             for at in range(0, len(rows), _AT_ONCE):
                 look = Look(torch.from_numpy(rows[at : at + _AT_ONCE]))
                 yield chip_features(view.read(look), bands, scale).numpy()
@@ -313,7 +315,7 @@ def _with_features(
     created: str,
     progress: Progress,
 ) -> Dataset:
-    """The dataset with features of places; DatasetError when it has others."""
+    """The dataset with features of places; DatasetError if it already has others."""
     of = Made("features", made_of)
     if is_made(dataset, IMAGE_FEATURES, of):
         return settled(dataset, IMAGE_FEATURES)

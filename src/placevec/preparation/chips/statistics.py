@@ -1,11 +1,11 @@
-"""What is seen in an image chip without a network that learned from images: statistics of its bands.
+"""Features of an image chip without a learned network: statistics of its bands.
 
-They stand in for a frozen image network where none is at hand; whoever has one brings its features instead. Of each
-band: mean, standard deviation, and the 10th, 50th and 90th percentile. Of each index whose two bands are there,
-``(a - b) / (a + b)``: mean and deviation over the pixels. Of brightness (the mean of all bands): the mean difference of
-neighboring pixels, which tells smooth water and fields from towns. Numbers are reflectances: whole numbers are divided
-by 10,000 (8 bits: by 255), real ones taken as they are. Chips of different processing (L1C as EuroSAT's, L2A as
-SatCLIP's) keep an offset that no statistic here removes.
+They replace a frozen image network if none is available; otherwise, provide the network's features. For each band:
+mean, standard deviation, and the 10th, 50th and 90th percentile. For each index with both of its bands, ``(a - b) / (a
++ b)``: mean and standard deviation over the pixels. For brightness (the mean of all bands): the mean difference of
+neighboring pixels, which separates smooth water and fields from towns. Numbers are reflectances: integers are divided
+by 10,000 (8 bits: by 255), floats are used as they are. Chips with different processing (L1C as in EuroSAT, L2A as in
+SatCLIP) keep an offset that no statistic here removes.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _SCALES = {"uint16": 1e-4, "int16": 1e-4, "uint8": 1 / 255}
 
 
 def scale_of(values: str) -> float:
-    """What stored numbers are multiplied with to be reflectances, by the ``values`` of a view of chips.
+    """Factor from stored numbers to reflectances, by the ``values`` of a view of chips.
 
     >>> scale_of("uint16 as stored"), scale_of("float32 as stored")
     (0.0001, 1.0)
@@ -35,7 +35,7 @@ def scale_of(values: str) -> float:
 
 
 def feature_names(bands: tuple[str, ...]) -> tuple[str, ...]:
-    """Names of the numbers of `chip_features`, in order.
+    """Names of the features in `chip_features`, in order.
 
     >>> feature_names(("B04", "B08"))[-4:]
     ('B08 p90', 'NDVI mean', 'NDVI deviation', 'texture')
@@ -47,7 +47,7 @@ def feature_names(bands: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def chip_features(chips: Tensor, bands: tuple[str, ...], scale: float = 1.0) -> Tensor:
-    """(N, D) float32 statistics of (N, C, H, W) chips whose bands are named; see `feature_names` and `scale_of`."""
+    """(N, D) float32 statistics of (N, C, H, W) chips with named bands; see `feature_names` and `scale_of`."""
     pixels = chips.float() * scale
     flat = pixels.flatten(2)  # (N, C, P)
     parts = [flat.mean(2), flat.std(2, correction=0), *torch.quantile(flat, torch.tensor(_SHARES), dim=2)]
@@ -64,14 +64,14 @@ def chip_features(chips: Tensor, bands: tuple[str, ...], scale: float = 1.0) -> 
 
 
 def _texture(brightness: Tensor) -> Tensor:
-    """(N,) mean absolute difference of neighbors, across and along; 0 of a single pixel."""
+    """(N,) mean absolute difference of neighbors, across and along; 0 for a single pixel."""
     across, along = (brightness.diff(dim=dim).abs().flatten(1) for dim in (2, 1))
     both = torch.cat([across, along], 1)
     return both.mean(1) if both.shape[1] else both.sum(1)
 
 
 def _pairs(bands: tuple[str, ...]) -> dict[str, tuple[int, int]]:
-    """Index -> positions of its two bands, for those whose bands are there."""
+    """Index -> positions of its two bands, if both exist."""
     found = {}
     for name, sides in INDICES.items():
         at = [next((bands.index(one) for one in side if one in bands), -1) for side in sides]

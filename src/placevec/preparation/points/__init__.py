@@ -1,1 +1,1 @@
-"""Labeled points into a dataset: staged, decided on, split and written."""
+"""Labeled points as a dataset: read, classified, split and written."""

@@ -1,4 +1,4 @@
-"""A benchmark in its authors' own files becomes a dataset, with predictions of image classifiers beside the labels."""
+"""A benchmark in its authors' own files becomes a dataset, with predictions of image classifiers."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ def prepare_layout(
 ) -> Dataset:
     """Read a folder of `placevec.sources.benchmarks.LAYOUTS` and write the dataset.
 
-    Photos without coordinates are left out of training and kept for validation and test, where an image may tell their
-    class. All classes are kept, trained on or not, so that columns of predictions are indices of classes.
+    Photos without coordinates are left out of training and kept for validation and test, where the image can be used.
+    All classes are kept, even those without training rows, so that columns of predictions are class indices.
     """
     read = read_layout(layout, folder, meta=meta, features=features)
     plan = SplitPlan(given=True)
@@ -83,6 +83,6 @@ def _notes(notes: list[str], found: list[str], sizes: dict[str, int]) -> list[st
     if lacking:
         return [
             *notes,
-            f"there are no image predictions of {' and '.join(lacking)}: places alone will be judged",
+            f"there are no image predictions for {' and '.join(lacking)}: only coordinates will be evaluated",
         ]
     return notes

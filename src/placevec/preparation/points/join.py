@@ -1,7 +1,7 @@
-"""Rows of a table that speak of the places of a dataset that is there: which row is of which place.
+"""Matches rows of a table with the places of an existing dataset.
 
-By ``place_id`` (or the column of ``--id``) where the table has one; its coordinates, if it has any, must then be those of
-the place. By coordinates alone otherwise.
+By ``place_id`` (or the column of ``--id``) if the table has one; coordinates, if any, must then be those of the place.
+Otherwise by coordinates.
 """
 
 from __future__ import annotations
@@ -26,19 +26,19 @@ from placevec.sources.tables.labeled_points import PointRows
 from placevec.sources.tables.values import texts
 
 NEAR_M = 100.0
-"""How far from a place the coordinates of a row of its id may lie: rounded, or another point of it. Rows that are
-numbered alike by accident lie farther."""
+"""Maximum distance between a place and the coordinates of a row with its ID, which can be rounded or another point of
+it. Rows whose IDs match by accident are farther away."""
 
 
 class JoinedRows:
-    """The rows of a source as rows about the places of a dataset: they have its ids and its coordinates.
+    """The rows of a source, with the IDs and coordinates of the matching places of a dataset.
 
     Args:
-        source: of the rows.
-        dataset: whose places they speak of.
+        source: source of the rows.
+        dataset: dataset with the places.
 
     Attributes:
-        path: of the source.
+        path: path of the source.
     """
 
     def __init__(self, source: PointSource, dataset: Dataset) -> None:
@@ -50,20 +50,20 @@ class JoinedRows:
 
     @property
     def total(self) -> int:
-        """How far `PointRows.done` goes."""
+        """Upper limit of `PointRows.done`."""
         return self.source.total
 
     @property
     def columns(self) -> Columns:
-        """What its rows hold: every row has an id, and what people call a place stands in the dataset."""
+        """The columns: every row has an ID, and names of places are in the dataset."""
         return replace(self.source.columns, id=self.source.columns.id or "place_id", name=None)
 
     def batches(self) -> Iterator[PointRows]:
         """Rows in order.
 
         Raises:
-            DatasetError: after the last, when some speak of other places; how many, and one of them.
-            SourceError: what the source raises.
+            DatasetError: after the last row, if some match no place; how many, and one of them.
+            SourceError: as raised by the source.
         """
         count = 0
         for rows in self.source.batches():
@@ -77,12 +77,12 @@ class JoinedRows:
         self._require_own(count)
 
     def check(self) -> None:
-        """Go through all rows; DatasetError when some speak of other places."""
+        """Read all rows; DatasetError if some match no place."""
         for _ in self.batches():
             pass
 
     def _found(self, rows: PointRows) -> tuple[Ints, NDArray[np.bool_]]:
-        """(the place of each row, -1 for none; which rows say of what place they are)."""
+        """(the place of each row, -1 for none; which rows identify a place)."""
         if "id" in rows.cells:
             return self._by_id(rows)
         return self._by_coordinates(rows)
@@ -100,7 +100,7 @@ class JoinedRows:
         self._moved += self._counted(
             away > self._near_m,
             rows,
-            lambda row: f"{ids[row].as_py()!r} lies at {_at(rows.lonlat[row])}, not at {_at(own[row])}",
+            lambda row: f"{ids[row].as_py()!r} is at {_at(rows.lonlat[row])}, not at {_at(own[row])}",
         )
         return at, told
 
@@ -123,7 +123,7 @@ class JoinedRows:
 
     @cached_property
     def _tree(self) -> tuple[Ints, Any]:
-        """(rows of the places with coordinates, a tree of where they lie)."""
+        """(rows of the places with coordinates, a search tree of their coordinates)."""
         from scipy.spatial import cKDTree
 
         located = np.flatnonzero(np.isfinite(self.dataset.lonlat).all(axis=1))
@@ -139,23 +139,23 @@ class JoinedRows:
         path, name = self.dataset.path, self.source.path.name
         if self._several:
             raise DatasetError(
-                f"{path}: {self._several:,} of {count:,} rows of {name} lie where it has several places, such as "
-                f"{self._such}: give the table the place_id of each row"
+                f"{path}: {self._several:,} of {count:,} rows of {name} match several places, such as "
+                f"{self._such}: add the place_id of each row to the table"
             )
         if self._strange:
             how = (
-                "name no place of it"
+                "have the ID of no place"
                 if self.source.columns.id
-                else f"lie within {SAME_M:g} m of no place of it"
+                else f"are not within {SAME_M:g} m of any place"
             )
             raise DatasetError(
                 f"{path}: its places are others: {self._strange:,} of {count:,} rows of {name} {how}, such as "
-                f"{self._such}; what is added speaks of its own places, by place_id or coordinates: choose another --out"
+                f"{self._such}; rows must match existing places, by place_id or coordinates: choose another --out"
             )
         if self._moved:
             raise DatasetError(
-                f"{path}: its places are others: {self._moved:,} of {count:,} rows of {name} lie more than "
-                f"{self._near_m:,.0f} m from the place of their id, such as {self._such}; choose another --out"
+                f"{path}: its places are others: {self._moved:,} of {count:,} rows of {name} are more than "
+                f"{self._near_m:,.0f} m from the place with their ID, such as {self._such}; choose another --out"
             )
 
 

@@ -1,4 +1,4 @@
-"""Second look at a table of points: what its labels are (classes or numbers), and which classes are learned."""
+"""Second step for a table of points: whether labels are classes or numbers, and which classes are used."""
 
 from __future__ import annotations
 
@@ -18,26 +18,26 @@ from placevec.preparation.points.stage import NO_LABEL, Staged
 from placevec.sources.tables.values import numbers
 
 MAX_CLASSES = 200_000
-"""Twenty times the species of iNaturalist's largest task; a head of 256 numbers a class then holds 200 MB."""
+"""Twenty times the species of iNaturalist's largest task; a head with 256 numbers per class then takes 200 MB."""
 FEW_WHOLE = 100
-"""Different whole numbers up to which they are taken for classes."""
+"""Maximum number of distinct integers that count as classes."""
 NOT_FINITE = "label that is infinite or missing"
 RARE = "of a class with too few rows"
-UNSEEN = "of a class that training never sees"
+UNSEEN = "of a class that is not in the training set"
 AskedKind = Literal["auto", "classes", "number"]
 
 
 @dataclass
 class Decided:
-    """What the labels are.
+    """The result for the labels.
 
     Attributes:
         kind: classes or numbers.
-        why: in words, for people.
-        classes: that are learned, in order; empty for numbers.
-        counts: (C, 3) int64 rows of each class on each side; (1, 3) of numbers.
+        why: reason, for display.
+        classes: classes that are used, in order; empty for numbers.
+        counts: (C, 3) int64 rows of each class in each split; (1, 3) for numbers.
         left_out: reason -> rows.
-        drop_unseen: rows of other sides whose class training never sees are not written.
+        drop_unseen: rows of validation and test with a class that is not in the training set are left out.
         values_range: smallest and largest number.
     """
 
@@ -52,7 +52,7 @@ class Decided:
 
 @dataclass
 class _Labels:
-    """What a walk over all labels finds."""
+    """Findings over all labels."""
 
     rows: int = 0
     numeric: bool = True
@@ -75,22 +75,23 @@ def decide(
     one_class: bool,
     refuse_unseen: bool,
 ) -> Decided:
-    """What the labels of staged rows are.
+    """Decide what the labels of staged rows are.
 
     Args:
         staged: the rows.
-        column: what people call the labels.
-        asked: ``classes`` or ``number``, or ``auto``: texts are classes and fractions are numbers; whole numbers are
-            classes when there are at most `FEW_WHOLE` different ones, with two rows or more each on average.
-        fixed: all classes in order, when the source lists them; labels are of these.
-        plan: how rows are divided.
+        column: display name of the labels.
+        asked: ``classes`` or ``number``, or ``auto``: texts are classes and fractions are numbers; integers are classes
+            if there are at most `FEW_WHOLE` distinct ones, with two rows or more each on average.
+        fixed: all classes in order, if the source lists them; labels must be among them.
+        plan: how rows are split.
         min_per_class: rows of rarer classes are left out.
-        one_class: a single class is meant.
-        refuse_unseen: a class that is only validated or tested is an error; else it stays, or, in blocks, is left out.
+        one_class: allow a single class.
+        refuse_unseen: raise an error for a class that is only in validation or test; otherwise it is kept or, with
+            blocks, left out.
 
     Raises:
-        SourceError: no labels, texts where numbers are asked for, a name in every row, too many classes, one class,
-            classes that training never sees, nothing to train on.
+        SourceError: no labels, texts instead of numbers, a name in every row, too many classes, a single class, classes
+            that are not in the training set, or no training rows.
     """
     found = _walk(staged, count_names=asked != "number" and fixed is None, parse=fixed is None)
     if found.rows == 0:
@@ -109,11 +110,11 @@ def decide(
     present = np.flatnonzero(decided.counts.sum(axis=1))
     if len(present) == 1 and not one_class:
         raise SourceError(
-            f"all rows are of one class of {column!r}, {decided.classes[present[0]][:60]!r}: there is nothing to tell "
-            "apart; --one-class keeps it, to be told from background points"
+            f"all rows have the same class in {column!r}, {decided.classes[present[0]][:60]!r}: there is nothing to "
+            "learn; use --one-class to contrast it with background points"
         )
     if decided.counts[:, 0].sum() == 0:
-        raise SourceError(f"no row of {column!r} is left to train on; all are of validation or test")
+        raise SourceError(f"no row of {column!r} is left for training; all are in validation or test")
     return decided
 
 
@@ -147,31 +148,29 @@ def _kind(found: _Labels, column: str, asked: AskedKind) -> tuple[Kind, str]:
         if not found.numeric:
             row, text = found.stray or (0, "")
             raise SourceError(
-                f"the label {column!r} of row {row} is {text[:60]!r}, no number: with --kind classes it is a class"
+                f"the label {column!r} of row {row} is {text[:60]!r}, which is not a number: use --kind classes for text"
             )
-        return "number", "asked for"
+        return "number", "as requested"
     if asked == "classes" or not found.numeric:
-        why = "asked for" if asked == "classes" else f"texts, such as {(found.stray or (0, ''))[1][:40]!r}"
+        why = "as requested" if asked == "classes" else f"text, such as {(found.stray or (0, ''))[1][:40]!r}"
         if found.too_many:
             raise SourceError(
-                f"{column!r} holds more than {MAX_CLASSES:,} different labels: too many for classes"
+                f"{column!r} has more than {MAX_CLASSES:,} distinct labels: too many for classes"
             )
         if asked == "auto" and 2 * different > found.rows > 20:
             raise SourceError(
-                f"{column!r} holds {different:,} different texts in {found.rows:,} rows: it names rows rather than "
-                "classes; choose another column, or say --kind classes"
+                f"{column!r} has {different:,} distinct texts in {found.rows:,} rows: it looks like a name of the row, "
+                "not a class; choose another column, or use --kind classes"
             )
         return "classes", why
     if found.whole and not found.too_many and different <= FEW_WHOLE and 2 * different <= found.rows:
-        return "classes", f"{different} different whole numbers; --kind number reads them as numbers"
+        return "classes", f"{different} distinct integers; --kind number reads them as numbers"
     hint = "; --kind classes reads them as classes" if found.whole else ""
-    return "number", (
-        "whole numbers, many different ones" if found.whole else "numbers with fractions"
-    ) + hint
+    return "number", ("many distinct integers" if found.whole else "numbers with fractions") + hint
 
 
 def _order(found: _Labels):  # type: ignore[no-untyped-def]
-    """Classes sort as texts, or as the numbers that they are."""
+    """Classes are sorted as texts or, if they are numbers, as numbers."""
     return (lambda name: (float(name), name)) if found.numeric else (lambda name: name)
 
 
@@ -186,7 +185,7 @@ def _counts(staged: Staged, names: Sequence[str], plan: SplitPlan) -> NDArray[np
         side = sides.of(batch, used)
         if (codes[used] < 0).any():
             stray = batch.column("label").filter(used & (codes < 0))[0].as_py()
-            raise SourceError(f"a label is {stray[:60]!r}, which is none of the {len(names):,} classes")
+            raise SourceError(f"the label {stray[:60]!r} is not one of the {len(names):,} classes")
         np.add.at(counts, (codes[used], side[used]), 1)
     return counts
 
@@ -211,15 +210,15 @@ def _check_seen(decided: Decided, column: str, plan: SplitPlan, refuse: bool) ->
         count = "1 class" if len(names) == 1 else f"{len(names):,} classes"
         verb = "is" if len(names) == 1 else "are"
         raise SourceError(
-            f"{count} of {column!r} {verb} validated or tested ({rows:,} rows) and never trained on, such as "
-            f"{names[0][:60]!r}: no model can know them; --leave-out-unseen leaves these rows out"
+            f"{count} of {column!r} {verb} only in validation or test ({rows:,} rows) and not in training, such as "
+            f"{names[0][:60]!r}: no model can learn them; use --leave-out-unseen to leave these rows out"
         )
     decided.left_out[UNSEEN] += rows
     decided.drop_unseen = True
     decided.classes = tuple(name for name, gone in zip(decided.classes, unseen, strict=True) if not gone)
     decided.counts = decided.counts[~unseen]
     if not decided.classes:
-        raise SourceError(f"no row of {column!r} is left to train on; all are of validation or test")
+        raise SourceError(f"no row of {column!r} is left for training; all are in validation or test")
 
 
 def _numbers(staged: Staged, column: str, plan: SplitPlan, found: _Labels, why: str) -> Decided:
@@ -236,7 +235,7 @@ def _numbers(staged: Staged, column: str, plan: SplitPlan, found: _Labels, why: 
     if decided.counts.sum() == 0:
         raise SourceError(f"no row has a finite number in {column!r}")
     if decided.counts[0, 0] == 0:
-        raise SourceError(f"no row of {column!r} is left to train on; all are of validation or test")
+        raise SourceError(f"no row of {column!r} is left for training; all are in validation or test")
     if found.lowest == found.highest:
         raise SourceError(
             f"every row has the same number in {column!r}, {found.lowest:g}: there is nothing to learn"

@@ -1,4 +1,4 @@
-"""On which side of the split a row of a table lies: train, validation or test; decided a batch at a time."""
+"""Assigns rows of a table to train, validation or test, batch by batch."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from placevec.errors import UsageError
 from placevec.geo import Floats, spatial_blocks
 
 DEFAULT_SHARE = 0.1
-"""Of the rows that validate, and of those that test, when the table itself has no split."""
+"""Default shares of validation and test rows, if the table has no split."""
 
 
 @dataclass(frozen=True)
 class SplitPlan:
-    """How rows are divided.
+    """How rows are split.
 
     Attributes:
-        given: a column says it.
-        validation: share of the rows, in expectation.
-        test: likewise.
-        block_m: side of blocks that are divided as a whole, meters, or None: every row on its own.
-        seed: of the draw.
+        given: a column has the split.
+        validation: expected share of validation rows.
+        test: expected share of test rows.
+        block_m: side in meters of blocks that are assigned as a whole, or None for single rows.
+        seed: random seed.
     """
 
     given: bool = False
@@ -37,14 +37,14 @@ class SplitPlan:
     def __post_init__(self) -> None:
         if self.validation + self.test >= 1:
             raise UsageError(
-                f"--validation-share {self.validation:g} and --test-share {self.test:g} leave no row to train on"
+                f"--validation-share {self.validation:g} and --test-share {self.test:g} leave no row for training"
             )
 
 
 class Sides:
-    """Gives rows their side, batch after batch in the order of the table; a new one gives the same sides again.
+    """Assigns rows to splits, batch by batch in the order of the table; a new instance gives the same result.
 
-    Of classes whose rows are drawn on their own the first row is trained on, so that none is only tested.
+    If rows are assigned separately, the first row of a class is for training, so that no class is only tested.
     """
 
     def __init__(self, plan: SplitPlan, *, classes: bool) -> None:
@@ -53,7 +53,7 @@ class Sides:
         self._seen: set[str] = set()
 
     def of(self, batch: pa.RecordBatch, used: NDArray[np.bool_]) -> NDArray[np.int8]:
-        """(N,) int8: 0 train, 1 validation, 2 test of rows with ``lon``, ``lat``, and ``label`` or ``split``."""
+        """(N,) int8: 0 train, 1 validation, 2 test for rows with ``lon``, ``lat``, and ``label`` or ``split``."""
         if self.plan.given:
             return np.asarray(batch.column("split")).astype(np.int8)
         if self.plan.block_m is not None:
@@ -79,7 +79,7 @@ class Sides:
 
 
 def _of_blocks(lonlat: Floats, block_m: float, seed: int) -> Floats:
-    """(N,) uniform in [0, 1), the same for all points of a block."""
+    """(N,) uniform in [0, 1), equal for all points of a block."""
     blocks = spatial_blocks(lonlat[:, 0], lonlat[:, 1], block_m)
     key = blocks.astype(np.uint64) + (np.uint64(seed & 0xFFFFFFFF) << np.uint64(32))
     hashes = pd.util.hash_array(key)

@@ -1,4 +1,4 @@
-"""A table of points with labels becomes a dataset: places, labels, users, dates and a split, nothing to draw."""
+"""A table of labeled points becomes a dataset with places, labels, users, dates and a split; nothing is drawn."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ UNKNOWN_ATTRIBUTION = "unknown: the table names no source"
 
 
 def prepare(out: Path, options: PointOptions, *, created: str, progress: Progress) -> Dataset:
-    """Read a table of points, decide what its labels are, divide it, and write the dataset; see `placevec.prepare`.
+    """Read a table of points, decide what its labels are, split it, and write the dataset; see `placevec.prepare`.
 
     Args:
         out: the dataset directory.
-        options: which table, or which benchmark in its place.
-        created: when, in ISO 8601.
-        progress: where to report.
+        options: the table or benchmark, and how to read it.
+        created: time, in ISO 8601.
+        progress: receives progress reports.
     """
     if options.layout is not None and options.folder is not None:
         return prepare_layout(
@@ -35,7 +35,7 @@ def prepare(out: Path, options: PointOptions, *, created: str, progress: Progres
             size_m=options.size_m, attribution=options.attribution, created=created, progress=progress,
         )  # fmt: skip
     if options.points is None:
-        raise UsageError("name a table of points: FILE --label COLUMN")
+        raise UsageError("give a table of points: FILE --label COLUMN")
     plan = _plan(options)
     wanted = {name: getattr(options, name) for name in COLUMNS}
     source = PointTable(options.points, wanted, options.crs, ids_are_enough=(out / MANIFEST).exists())

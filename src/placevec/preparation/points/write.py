@@ -1,4 +1,4 @@
-"""Last look at a table of points: ``places.parquet`` and ``labels.parquet``, written together, a batch at a time."""
+"""Last step for a table of points: writes ``places.parquet`` and ``labels.parquet`` together, batch by batch."""
 
 from __future__ import annotations
 
@@ -37,11 +37,11 @@ _PLACES = pa.schema(
 
 
 MAX_USERS = 2_000_000
-"""Their names are held until all is written; a column of more is no column of users."""
+"""Maximum number of users: their names are held in memory until the end."""
 
 
 class Users:
-    """Numbers for users, in order of appearance; SourceError when there are more than `MAX_USERS`."""
+    """Indices of users, in order of appearance; SourceError if there are more than `MAX_USERS`."""
 
     def __init__(self) -> None:
         self._number: dict[str, int] = {}
@@ -50,7 +50,7 @@ class Users:
         return len(self._number)
 
     def of(self, names: pa.Array) -> pa.Array:
-        """int32 number of each; null where nobody is named."""
+        """int32 index of each; null if there is no name."""
         encoded = names.dictionary_encode()
         told = encoded.dictionary.to_pylist()
         table = np.array([self._number.setdefault(name, len(self._number)) for name in told], np.int32)
@@ -58,7 +58,7 @@ class Users:
             return pa.nulls(len(names), pa.int32())
         if len(self) > MAX_USERS:
             raise SourceError(
-                f"the column of --user names more than {MAX_USERS:,} users: is it one of observations, not of observers?"
+                f"the column of --user has more than {MAX_USERS:,} users: does it list observations instead of observers?"
             )
         codes = np.asarray(encoded.indices.fill_null(0))
         return pa.array(table[codes], mask=np.asarray(encoded.indices.is_null()))
@@ -70,7 +70,7 @@ def write_rows(
     """Write the rows that are used; ``decided`` is None for places without labels.
 
     Returns:
-        How many places there are (``places``), of them without coordinates (``unplaced``), and the ``users``.
+        Number of places (``places``), of places without coordinates (``unplaced``), and of ``users``.
     """
     total = {"places": 0, "unplaced": 0, "users": 0}
     users = Users()
@@ -111,13 +111,14 @@ def write_rows(
 def write_added_labels(
     staged: Staged, decided: Decided, plan: SplitPlan, dataset: Dataset, folder: Path, *, progress: Progress
 ) -> dict[str, int]:
-    """Write ``labels.parquet`` of the places of a dataset into a folder, a row a place; unknown where no row is of one.
+    """Write ``labels.parquet`` for the places of a dataset into a folder, one row per place; unknown without a
+    matching row.
 
-    A place without a label is on the side of its block where blocks are divided, else it is of training: only labels
-    are asked about.
+    A place without a label belongs to the split of its block if blocks are split, otherwise to training: only labeled
+    places are evaluated.
 
     Returns:
-        How many places have a label (``places``), of them without coordinates (``unplaced``), and the ``users``.
+        Number of labeled places (``places``), of those without coordinates (``unplaced``), and of ``users``.
     """
     count, users, ids = len(dataset), Users(), PlaceIds(dataset)
     side = _sides_of(dataset, plan)
@@ -155,7 +156,7 @@ def write_added_labels(
 
 
 def _sides_of(dataset: Dataset, plan: SplitPlan) -> NDArray[np.int8]:
-    """(N,) int8 side of each place before it is known which have a label."""
+    """(N,) int8 split of each place, before it is known which ones have a label."""
     side = np.zeros(len(dataset), np.int8)
     located = np.isfinite(dataset.lonlat).all(axis=1)
     if plan.block_m is not None and located.any():
@@ -178,7 +179,7 @@ def _writer(stack: contextlib.ExitStack, path: Path, schema: pa.Schema) -> pq.Pa
 def _labels(
     batch: pa.RecordBatch, decided: Decided, side: NDArray[np.int8]
 ) -> tuple[dict[str, pa.Array], NDArray[np.bool_]]:
-    """(columns of ``labels.parquet``, rows whose label is one)."""
+    """(columns of ``labels.parquet``, rows with a label)."""
     words = batch.column("label")
     if decided.kind == "number":
         values, _ = numbers(words)

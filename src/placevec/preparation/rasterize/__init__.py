@@ -1,1 +1,1 @@
-"""Maps drawn into shards."""
+"""Draws maps into shards."""

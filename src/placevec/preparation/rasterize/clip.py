@@ -1,8 +1,8 @@
-"""Rings in pixels: cut to the cells of a grid, and drawn in by half a pixel.
+"""Rings in pixels: clipped to the cells of a grid, and shrunk by half a pixel.
 
-Rings are closed in thought: the last vertex is joined to the first. Several rings of a row are filled even-odd, so
-a ring may be cut alone (Sutherland and Hodgman, 1974): what a concave ring leaves along the edge of a cell covers
-nothing, and the margin around the cell hides its outline.
+Rings are implicitly closed: the last vertex is joined to the first. Several rings of a row are filled even-odd, so
+each ring can be clipped separately (Sutherland and Hodgman, 1974): what a concave ring leaves along the edge of a cell
+covers nothing, and the margin around the cell hides its outline.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ _FEW_VERTICES = 16
 
 @dataclass(frozen=True)
 class Pieces:
-    """Rows of rings, each cut to one cell.
+    """Rows of rings, each clipped to one cell.
 
     Attributes:
-        row: (N,) int64 the row that each was cut from.
+        row: (N,) int64 the row that each comes from.
         cell: (N, 2) int64 column and row of the cell.
-        covers: (N,) bool: whether it leaves nothing of the cell free.
+        covers: (N,) bool: whether it covers the whole cell.
         paths: the rings.
     """
 
@@ -55,7 +55,7 @@ def clip_rings(paths: Paths, axis: Ints, limit: Floats, side: Ints) -> tuple[Pat
     share = depth[crossing] / (depth[crossing] - depth[beyond])
     cut = here + share[:, None] * (there - here)
     cut[np.arange(len(cut)), axis[row[crossing]]] = limit[row[crossing]]
-    # Each vertex inside, then the crossing behind it.
+    # Each vertex inside, then the crossing after it.
     ends = np.cumsum(inside.astype(np.int64) + crosses)
     xy = np.empty((int(ends[-1]) if len(ends) else 0, 2))
     xy[ends[inside] - 1 - crosses[inside]] = paths.xy[inside]
@@ -69,16 +69,16 @@ def clip_rings(paths: Paths, axis: Ints, limit: Floats, side: Ints) -> tuple[Pat
 
 
 def spread_rings(paths: Paths, cells: Ints, size: float, margin: float) -> Pieces:
-    """Cut each row of rings to the cells (``size`` pixels square, and ``margin`` more on every side) that it touches.
+    """Clip each row of rings to the cells (``size`` pixels square, plus ``margin`` on every side) that it touches.
 
     Args:
         paths: R rows of rings.
-        cells: (R, 4) first column, first row, last column, last row of the cells that each row may touch.
+        cells: (R, 4) first column, first row, last column, last row of the cells that each row can touch.
         size: side of the cells, pixels.
         margin: pixels.
 
-    Halves the ranges again and again, all rows side by side, so that a coast of a million vertices over a thousand
-    cells is walked through ten times and not a thousand.
+    Halves the ranges repeatedly, for all rows in parallel, so that a coast of a million vertices over a thousand cells
+    is processed ten times and not a thousand times.
     """
     row = np.arange(len(paths))
     for axis in (0, 1):
@@ -109,7 +109,7 @@ def spread_rings(paths: Paths, cells: Ints, size: float, margin: float) -> Piece
 
 
 def _halved(row: Ints, cells: Ints, paths: Paths, size: float, margin: float) -> tuple[Ints, Ints, Paths]:
-    """Each row twice: in the first half of its range of cells, and in the second."""
+    """Each row twice: for the first half of its range of cells, and for the second."""
     number = np.arange(len(row))
     axis = np.where(cells[:, 2] - cells[:, 0] >= cells[:, 3] - cells[:, 1], 0, 1)
     middle = (cells[number, axis] + cells[number, axis + 2]) // 2
@@ -140,7 +140,7 @@ def _boxes(row: Ints, cells: Ints, size: float, margin: float) -> Pieces:
 
 
 def cells_of(ranges: Ints) -> tuple[Ints, Ints]:
-    """All cells of ranges x0, y0, x1, y1, and the range that each is of.
+    """All cells of ranges x0, y0, x1, y1, and the range of each cell.
 
     >>> which, cells = cells_of(np.array([[0, 0, 1, 0], [5, 5, 5, 5]]))
     >>> which.tolist(), cells.tolist()
@@ -154,11 +154,11 @@ def cells_of(ranges: Ints) -> tuple[Ints, Ints]:
 
 
 def _covers(paths: Paths, cells: Ints, size: float, margin: float) -> NDArray[np.bool_]:
-    """(R,) bool: rows that, cut to a range of cells, leave nothing of it free.
+    """(R,) bool: rows that, clipped to a range of cells, cover all of it.
 
-    They do if they only run along its edge, an odd number of times around it in all. (Area alone would not tell: a
-    ring that overlaps itself counts twice, and even-odd leaves out what it counts twice.) Rows of many vertices are
-    not looked at: they are drawn, and it takes longer.
+    They do if they only run along its edge, an odd number of times around it in total. (Area alone is not enough: a
+    ring that overlaps itself counts twice, and even-odd leaves out what counts twice.) Rows of many vertices are not
+    checked: they are drawn, which takes longer.
     """
     found = np.zeros(len(paths), bool)
     few = np.flatnonzero(np.diff(paths.row_vertices) <= _FEW_VERTICES)
@@ -176,7 +176,7 @@ def _covers(paths: Paths, cells: Ints, size: float, margin: float) -> NDArray[np
 
 
 def open_rings(paths: Paths) -> Paths:
-    """Rings without their first vertex repeated at the end."""
+    """Rings without the first vertex repeated at the end."""
     last = paths.path_offsets[1:] - 1
     sizes = np.diff(paths.path_offsets)
     repeated = (sizes > 1) & np.all(paths.xy[last] == paths.xy[paths.path_offsets[:-1]], axis=1)
@@ -187,14 +187,14 @@ def open_rings(paths: Paths) -> Paths:
 
 
 def inset(paths: Paths) -> Paths:
-    """Rings moved into the area that they bound by what OpenCV's outline adds, so that filling them is exact.
+    """Rings shrunk by the width that OpenCV's outline adds, so that filling them is exact.
 
-    OpenCV fills a polygon and then draws its outline, which is a pixel thick along the axis to which an edge is the
-    steeper: half of that lies outside. Every edge moves in by as much; corners are mitred to about twice that at
-    most. What is filled then are the pixels whose center lies inside.
+    OpenCV fills a polygon and then draws its outline, one pixel thick along the axis to which an edge is steeper: half
+    of that lies outside. Every edge moves in by the same amount; corners are mitered to about twice that at most. Then
+    the filled pixels are those with their center inside.
 
-    Rows of one ring may run either way; of several, shells have a negative `Paths.ring_areas` and holes a positive
-    one (on the ground, where y is north, shells run counter-clockwise). Rings must not repeat their first vertex.
+    Rows of one ring can have any direction; in rows of several, shells have a negative `Paths.ring_areas` and holes a
+    positive one (with y north, shells run counterclockwise). Rings must not repeat their first vertex.
     """
     if not len(paths.xy):
         return paths
@@ -204,12 +204,12 @@ def inset(paths: Paths) -> Paths:
     turn[of_single] = np.where(paths.ring_areas()[of_single] > 0, -1.0, 1.0)
     before, after = _neighbors(paths.path_offsets)
     direction = _unit(paths.xy - paths.xy[before])
-    # The normal to the right of the direction, in numbers with y south, points into shells that run so.
+    # The normal to the right of the direction, in coordinates with y south, points into such shells.
     normal = np.repeat(turn, np.diff(paths.path_offsets))[:, None] * direction[:, ::-1] * [1.0, -1.0]
     depth = 0.5 * np.abs(direction).max(axis=1)
     following, next_depth = normal[after], depth[after]
     cosine = np.sum(normal * following, axis=1)
-    # The move v has normal . v = depth on both edges: solved along the sum and the difference of the normals.
+    # The move v has normal . v = depth on both edges: solved in the sum and the difference of the normals.
     along = (depth + next_depth) / (2.0 * np.maximum(1.0 + cosine, 0.5))
     across = np.divide(
         depth - next_depth, 2.0 * (1.0 - cosine), out=np.zeros_like(depth), where=cosine < 1.0 - 1e-9

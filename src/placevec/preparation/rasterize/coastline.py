@@ -1,8 +1,9 @@
-"""The sea, which OSM does not draw: closed from ``natural=coastline``, land on the left and water on the right.
+"""The sea, which OSM does not contain as areas: closed from ``natural=coastline``, land on the left, water on the
+right.
 
-Ways are joined end to end and cut to the area's box. Every stretch that remains enters the box somewhere and leaves
-it elsewhere; from where one leaves, the shore of the sea follows the edge of the box clockwise to where the next
-one enters. Rings inside the box are islands, or enclosed water when they run the other way.
+Ways are joined end to end and clipped to the area's box. Every remaining stretch enters the box somewhere and leaves it
+elsewhere; from where one leaves, the shore follows the edge of the box clockwise to where the next one enters. Rings
+inside the box are islands, or enclosed water if they run the other way.
 """
 
 from __future__ import annotations
@@ -15,24 +16,24 @@ from placevec.geo import distance_m
 from placevec.geo.polylines import Floats, Paths
 
 MAX_GAP = 0.2
-"""Share of the box's shorter side over which a loose end is carried on to the edge."""
+"""Maximum extension of a loose end to the edge, as a share of the box's shorter side."""
 
 _ROUNDING = 1e-10
-"""Degrees by which cutting may miss the edge of a box."""
+"""Tolerance in degrees of clipping to the edge of a box."""
 
 Box = tuple[float, float, float, float]
 
 
 @dataclass(frozen=True)
 class Sea:
-    """What became of the sea in an area.
+    """The sea in an area.
 
     Attributes:
         state: "none" (no coastline at all), "land" (the coast is elsewhere and the area is inland), "closed",
             or "open" (the coastline does not close; no sea is drawn).
-        detail: one sentence for people.
-        paths: one row for each box with sea: rings in lon, lat degrees, oriented as areas are (shells
-            counter-clockwise).
+        detail: one sentence for display.
+        paths: one row for each box with sea: rings in lon, lat degrees, oriented like areas (shells
+            counterclockwise).
     """
 
     state: str
@@ -56,24 +57,26 @@ def close_sea(coast: Paths, boxes: list[Box]) -> Sea:
         notes += carried
     if not rows:
         return Sea(
-            "land", "the coastline lies outside of the area and the area on its land side", Paths.of([])
+            "land", "the coastline is outside the area, and the area is on its land side", Paths.of([])
         )
     detail = "closed from the coastline"
     if notes:
-        detail += (
-            f", {len(notes)} loose ends carried on to the edge of the area over up to {max(notes):,.0f} m"
-        )
+        detail += f", {len(notes)} loose ends extended to the edge of the area by up to {max(notes):,.0f} m"
     return Sea("closed", detail, Paths.of(rows))
 
 
 class _OpenCoastError(Exception):
-    """Says where the coastline stays open."""
+    """Says where the coastline is open."""
 
 
 def join_lines(lines: list[Floats]) -> list[Floats]:
-    """Join directed lines whose end is another's start; rings come out closed.
+    """Join directed lines whose end is another's start; rings are closed.
 
-    Where several start at one point the first that was given goes on.
+    If several start at one point, the first one given continues.
+
+    >>> parts = [np.array([[1.0, 0.0], [2.0, 0.0]]), np.array([[0.0, 0.0], [1.0, 0.0]])]
+    >>> [line.tolist() for line in join_lines(parts)]
+    [[[0.0, 0.0], [1.0, 0.0], [2.0, 0.0]]]
     """
     starts: dict[bytes, list[int]] = {}
     for number, line in enumerate(lines):
@@ -81,7 +84,7 @@ def join_lines(lines: list[Floats]) -> list[Floats]:
     ends = {line[-1].tobytes() for line in lines}
     used = [False] * len(lines)
     joined = []
-    # Lines that nothing leads to come first, so that no chain is begun in its middle.
+    # Lines that no other line leads to come first, so that no chain starts in its middle.
     first = [number for number, line in enumerate(lines) if line[0].tobytes() not in ends]
     for number in first + list(range(len(lines))):
         chain: list[Floats] = []
@@ -98,7 +101,7 @@ def join_lines(lines: list[Floats]) -> list[Floats]:
 
 
 def _close_box(lines: list[Floats], box: Box) -> tuple[list[Floats], list[float]]:
-    """Rings of the sea in a box, and how far (meters) loose ends had to be carried."""
+    """Rings of the sea in a box, and how far (meters) loose ends had to be extended."""
     stretches: list[Floats] = []
     rings: list[Floats] = []
     carried: list[float] = []
@@ -117,7 +120,7 @@ def _close_box(lines: list[Floats], box: Box) -> tuple[list[Floats], list[float]
         west, south, east, north = box
         waters = [np.array([[west, south], [west, north], [east, north], [east, south], [west, south]])]
     islands = [island for island in islands if any(_holds(water, island[0]) for water in waters)]
-    # Walked with the water on the right, water is clockwise: turn everything round.
+    # With the water on the right, rings of water are clockwise: reverse them all.
     return [ring[::-1] for ring in waters + islands], carried
 
 
@@ -160,7 +163,7 @@ def _stretches(line: Floats, box: Box, is_ring: bool) -> list[Floats]:
 
 
 def _carry_to_edge(stretch: Floats, box: Box) -> tuple[Floats, list[float]]:
-    """The stretch with both ends on the edge of the box, and the meters by which that took."""
+    """The stretch with both ends on the edge of the box, and the meters of extension."""
     gaps: list[float] = []
     ends: list[Floats] = []
     inner = stretch
@@ -175,7 +178,7 @@ def _carry_to_edge(stretch: Floats, box: Box) -> tuple[Floats, list[float]]:
                 raise _OpenCoastError(f"it ends at lon={end[0]:.4f}, lat={end[1]:.4f}")
             if meters > 1.0:
                 gaps.append(meters)
-        if sides[side] < _ROUNDING:  # it was cut there: the end itself moves
+        if sides[side] < _ROUNDING:  # it was clipped there: the end itself moves
             inner = inner[1:] if first else inner[:-1]
         ends.append(on_edge)
     return np.concatenate([ends[:1], inner, ends[1:]]), gaps
@@ -185,7 +188,7 @@ def _carry_to_edge(stretch: Floats, box: Box) -> tuple[Floats, list[float]]:
 
 
 def _along_edge(point: Floats, box: Box) -> float:
-    """How far around the box, clockwise from its south-west corner, a point of its edge lies: 0 to 4."""
+    """Position of a point on the edge of the box, clockwise from its south-west corner: 0 to 4."""
     west, south, east, north = box
     x, y = (point[0] - west) / (east - west), (point[1] - south) / (north - south)
     sides = [abs(x), abs(1.0 - y), abs(1.0 - x), abs(y)]  # west, north, east, south
@@ -224,13 +227,13 @@ def _follow_edges(stretches: list[Floats], box: Box) -> list[Floats]:
 
 
 def _check_alternating(stretches: list[Floats], enters: list[float], leaves: list[float]) -> None:
-    """Along the edge, sea and land take turns; if not, a piece is missing or runs the wrong way."""
+    """Along the edge, sea and land must alternate; otherwise a piece is missing or has the wrong direction."""
     events = sorted([(at, 0, n) for n, at in enumerate(enters)] + [(at, 1, n) for n, at in enumerate(leaves)])
     for (_, kind, _), (_, next_kind, number) in zip(events, events[1:] + events[:1], strict=True):
         if kind == next_kind:
             lon, lat = stretches[number][0 if next_kind == 0 else -1]
             raise _OpenCoastError(
-                f"a piece is missing or runs the wrong way near lon={lon:.4f}, lat={lat:.4f}"
+                f"a piece is missing or has the wrong direction near lon={lon:.4f}, lat={lat:.4f}"
             )
 
 
@@ -248,7 +251,7 @@ def _holds(ring: Floats, point: Floats) -> bool:
 
 
 def _is_sea(lon: float, lat: float, lines: list[Floats]) -> bool:
-    """Whether a box that no coast cuts is sea: by the side of the nearest coast on which its center lies."""
+    """Whether a box without a coast is sea: by the side of the nearest coast on which its center lies."""
     nearest, side = np.inf, -1.0
     squeeze = np.array([np.cos(np.radians(lat)), 1.0])
     point = np.array([lon, lat]) * squeeze
@@ -261,7 +264,7 @@ def _is_sea(lon: float, lat: float, lines: list[Floats]) -> bool:
         best = np.flatnonzero(distance2 <= distance2.min() * (1 + 1e-12))
         if distance2.min() < nearest:
             nearest = float(distance2.min())
-            # At a corner the two segments may disagree: the one that the point faces more squarely decides.
+            # At a corner the two segments can disagree: the one that the point faces more directly decides.
             cross = (
                 step[best, 0] * (point[1] - a[best, 1]) - step[best, 1] * (point[0] - a[best, 0])
             ) / np.sqrt(length2[best])

@@ -1,10 +1,9 @@
-"""One shard's drawings become bits: OpenCV fills polygons, a square of 4 x 4 tiles at a time.
+"""Rasterizes the drawings of one shard to bits: OpenCV fills polygons, a square of 4 x 4 tiles at a time.
 
-A square is a megabyte, which stays in the processor's cache. What OpenCV needs to be told (measured, see
-its test): its whole numbers are the centers of pixels, so half a pixel goes off; it draws
-an outline around what it fills (see `rasterize.outlines`); several polygons in one call cancel each other
-where they overlap, so every one is a call of its own; and the time of a call grows with the height of the polygon,
-so large ones are cut first.
+A square is a megabyte, which fits into the processor's cache. What to know about OpenCV (measured, see its test): its
+integers are pixel centers, so half a pixel is subtracted; it draws an outline around what it fills (see
+`rasterize.outlines`); several polygons in one call cancel each other where they overlap, so each one is a separate
+call; and the time of a call grows with the height of the polygon, so large ones are clipped first.
 """
 
 from __future__ import annotations
@@ -32,7 +31,7 @@ _SQUARE_PX = _SQUARE_TILES * TILE_PX
 _MARGIN_PX = 16.0
 _SUBPIXEL_BITS = 4
 _OUTLINE = np.array([-1.0, -1.0, 1.0, 1.0])
-"""By how much what is drawn may reach over the vertices' box, pixels."""
+"""How far a drawing can extend beyond the box of its vertices, in pixels."""
 _BATCH_TILES = 256
 _STRIP_VERTICES = 30_000
 
@@ -43,14 +42,14 @@ Rings = list[NDArray[np.int32]]
 
 @dataclass(frozen=True)
 class Tiles:
-    """Tiles of a shard in which something is drawn, each of one channel.
+    """Tiles of a shard with content, each of one channel.
 
     Attributes:
-        channel: (K,) number of the channel.
+        channel: (K,) index of the channel.
         x, y: (K,) int64 tile of the shard.
-        blocks: (K, 256, 32) uint8, eight pixels a byte, westernmost highest.
-        counts: (K, 16, 16) uint16 pixels set in each coverage cell, 0..256.
-        has_content: (K,) bool: whether more than the sea is in the tile.
+        blocks: (K, 256, 32) uint8, eight pixels per byte, westernmost highest.
+        counts: (K, 16, 16) uint16 set pixels in each coverage cell, 0..256.
+        has_content: (K,) bool: whether the tile has more than the sea.
     """
 
     channel: NDArray[np.uint8]
@@ -65,7 +64,7 @@ class Tiles:
 
 
 def draw_shard(drawings: Drawings, wanted: Flags) -> Iterator[Tiles]:
-    """Draw everything of a shard in the tiles ``wanted`` (64, 64) bool [y, x]; tiles without content are left out."""
+    """Draw everything of a shard in the tiles ``wanted`` (64, 64) bool [y, x]; empty tiles are left out."""
     cv2.setNumThreads(1)  # polygons are small, and OpenCV's threads do not survive a fork
     boxes = drawings.paths.bounds()
     reach = drawings.width / 2.0 + 2.0
@@ -82,7 +81,7 @@ def draw_shard(drawings: Drawings, wanted: Flags) -> Iterator[Tiles]:
 
 
 def _strips(row: Ints, vertices: Ints) -> Iterator[tuple[int, int]]:
-    """First and end row of squares drawn together: outlines take many times the memory of what they are of."""
+    """First and end row of squares drawn together: outlines take many times the memory of their drawings."""
     first, held = 0, 0
     for number, count in enumerate(np.bincount(row, vertices, _SQUARES).tolist()):
         if held and held + count > _STRIP_VERTICES:
@@ -97,7 +96,7 @@ def _strips(row: Ints, vertices: Ints) -> Iterator[tuple[int, int]]:
 
 @dataclass(frozen=True)
 class _Pieces:
-    """Shapes cut to squares: their square, and whether they cover all of it."""
+    """Shapes clipped to squares: their square, and whether they cover all of it."""
 
     square: Ints
     channel: NDArray[np.uint8]
@@ -128,12 +127,12 @@ def _joined(one: _Pieces, other: _Pieces) -> _Pieces:
 
 
 def _cut_to_squares(shapes: Shapes) -> _Pieces:
-    """Give every shape to the squares that it touches, large ones cut to them."""
+    """Assign every shape to the squares that it touches; large ones are clipped to them."""
     boxes = shapes.paths.bounds()
     squares = np.floor((boxes + _OUTLINE) / _SQUARE_PX).astype(np.int64)
     inside = (squares[:, 2:] >= 0).all(1) & (squares[:, :2] < _SQUARES).all(1)
     squares = np.clip(squares, 0, _SQUARES - 1)
-    # OpenCV clips what it draws, in a time that grows with the height: only what is tall is cut first.
+    # OpenCV clips what it draws, in a time that grows with the height: only tall shapes are clipped first.
     sides = np.maximum(boxes[:, 2] - boxes[:, 0], boxes[:, 3] - boxes[:, 1])
     tall = (sides > 2 * _SQUARE_PX) & (shapes.how != How.LINE)
     small, large = np.flatnonzero(inside & ~tall), np.flatnonzero(inside & tall)
@@ -152,17 +151,17 @@ def _cut_to_squares(shapes: Shapes) -> _Pieces:
 
 @dataclass(frozen=True)
 class _Groups:
-    """What one channel draws in one square, for G groups at once.
+    """The drawings of one channel in one square, for G groups at once.
 
     Attributes:
         channel: (G,) their channels.
-        rings: of all pieces, in sixteenths of a pixel from the corner of the piece's square.
+        rings: rings of all pieces, in sixteenths of a pixel from the corner of the piece's square.
         piece_rings: offsets of each piece's rings.
         cuts: for each group its first piece, its first thin line, its first sea, and the end.
-        covers: for each group whether its fills, and whether its sea, cover all of the square.
-        drawn: (G, 4, 4) bool [y, x]: tiles that something may be drawn in.
-        content: (G, 4, 4) bool: those of the tiles to keep that more than the sea may be drawn in.
-        has_sea: for each group whether there is any.
+        covers: for each group whether its fills, and whether its sea, cover the whole square.
+        drawn: (G, 4, 4) bool [y, x]: tiles in which something can be drawn.
+        content: (G, 4, 4) bool: tiles to keep in which more than the sea can be drawn.
+        has_sea: for each group whether it has sea.
         tiles: offsets of each group's tiles in
         tile: (K, 3) int64 group, row and column in the square of the tiles to keep.
         corner: (G, 2) int64 the first tile of the square, x and y.
@@ -234,7 +233,7 @@ def _marked(group: Ints, tiles: Floats, groups: int) -> Flags:
 
 
 def _draw_groups(groups: _Groups) -> Iterator[Tiles]:
-    """Draw each group on one canvas, take its tiles off, and leave the canvas clean."""
+    """Draw each group on one canvas, copy its tiles, and clear the canvas."""
     canvas = np.zeros((_SQUARE_PX, _SQUARE_PX), np.uint8)
     blocks = np.empty((_BATCH_TILES, TILE_PX, TILE_PX // 8), np.uint8)
     held = _SQUARE_TILES * _SQUARE_TILES
@@ -304,7 +303,7 @@ def _boxes(drawn: Flags) -> list[_Box]:
 def _packed(canvas: Bits, box: _Box, y: Ints, x: Ints) -> Bits:
     """(K, 256, 32) bits of the tiles (y, x) of a square, which lie in a box."""
     y0, x0, y1, x1 = box
-    if x1 - x0 == _SQUARE_TILES:  # one stretch of memory
+    if x1 - x0 == _SQUARE_TILES:  # contiguous memory
         bits = np.packbits(canvas[y0 * TILE_PX : y1 * TILE_PX].reshape(-1))
     else:
         bits = np.packbits(canvas[y0 * TILE_PX : y1 * TILE_PX, x0 * TILE_PX : x1 * TILE_PX], axis=1)
@@ -339,7 +338,7 @@ def _count_cells(blocks: Bits) -> NDArray[np.uint16]:
 
 
 def _bits_set(blocks: Bits) -> NDArray[np.uint64]:
-    """How many bits each byte has set, eight bytes in a number."""
+    """Number of bits set in each byte, eight bytes per number."""
     if hasattr(np, "bitwise_count"):  # NumPy 2
         return np.bitwise_count(blocks).view(np.uint64)
     return np.array([bin(byte).count("1") for byte in range(256)], np.uint8)[blocks].view(np.uint64)

@@ -1,8 +1,8 @@
-"""What binds the shards of a map together: one virtual raster over them, and their coverage as one small raster.
+"""Files over all shards of a map: a virtual raster, and their coverage as one small raster.
 
-A coverage cell is 16 x 16 pixels and holds the share of them that is set, as round(255 * share): overview,
-thumbnail and counting baseline in one. On an area that crosses the antimeridian both run on eastwards beyond 180°
-(x of more than 20,037,508 m), so that the area stays in one piece.
+A coverage cell is 16 x 16 pixels and stores the share of set pixels, as round(255 * share): overview, thumbnail and
+coverage baseline in one. In an area that crosses the antimeridian, both continue eastwards beyond 180° (x of more than
+20,037,508 m), so that the area stays in one piece.
 """
 
 from __future__ import annotations
@@ -32,11 +32,11 @@ CoverageBlock = tuple[int, int, int, bytes]
 
 @dataclass(frozen=True)
 class Extent:
-    """The rectangle of tiles that a map fills; x may run beyond the last tile of the world.
+    """The rectangle of tiles that a map fills; x can exceed the last tile of the world.
 
     Attributes:
-        zoom: of the tiles.
-        x, y: of the upper left tile, multiples of 16.
+        zoom: zoom of the tiles.
+        x, y: upper left tile, multiples of 16.
         width, height: tiles, multiples of 16.
     """
 
@@ -48,11 +48,11 @@ class Extent:
 
     @classmethod
     def of(cls, ranges: Sequence[TileRange], zoom: int) -> Extent:
-        """The least rectangle around one range, or around the two sides of the antimeridian."""
+        """The smallest rectangle around one range, or around the two sides of the antimeridian."""
         world = 2**zoom
         x0, x1 = ranges[0][0], ranges[0][2]
         if len(ranges) == 2:
-            # Worlds of fewer tiles than a shard cannot be continued shard by shard: take all of it.
+            # Worlds with fewer tiles than a shard cannot be continued shard by shard: use all of it.
             x0, x1 = (x0, ranges[1][2] + world) if world % SHARD_TILES == 0 else (0, world - 1)
         y0, y1 = min(r[1] for r in ranges), max(r[3] for r in ranges)
         x, y = x0 // BLOCK_TILES * BLOCK_TILES, y0 // BLOCK_TILES * BLOCK_TILES
@@ -61,7 +61,7 @@ class Extent:
 
     @property
     def resolution(self) -> float:
-        """Projected meters a pixel."""
+        """Projected meters per pixel."""
         return 2.0 * MERCATOR_HALF / (TILE_PX * 2.0**self.zoom)
 
     @property
@@ -71,13 +71,13 @@ class Extent:
         return self.x * tile - MERCATOR_HALF, MERCATOR_HALF - self.y * tile
 
     def shard_columns(self, shard_x: int) -> int:
-        """Tiles from the left edge to the left edge of a shard, on whichever side of the antimeridian it shows."""
+        """Tiles from the left edge to the left edge of a shard, on whichever side of the antimeridian it is shown."""
         columns = shard_x * SHARD_TILES - self.x
         return columns + 2**self.zoom if columns <= -SHARD_TILES else columns
 
 
 class CoverageWriter:
-    """Writes ``*_coverage.tif`` shard by shard; nothing but the table of blocks is held in memory."""
+    """Writes ``*_coverage.tif`` shard by shard; only the table of blocks is held in memory."""
 
     def __init__(
         self, path: Path, extent: Extent, names: Sequence[str], attribution: str = ATTRIBUTION
@@ -91,14 +91,14 @@ class CoverageWriter:
         )  # fmt: skip
 
     def add(self, shard: tuple[int, int], band: int, row: int, column: int, compressed: bytes) -> None:
-        """Put block (row, column) of a shard in its place; blocks outside of the extent are dropped."""
+        """Write block (row, column) of a shard to its position; blocks outside the extent are dropped."""
         x = self._extent.shard_columns(shard[0]) // BLOCK_TILES + column
         y = (shard[1] * SHARD_TILES - self._extent.y) // BLOCK_TILES + row
         if 0 <= x < self._extent.width // BLOCK_TILES and 0 <= y < self._extent.height // BLOCK_TILES:
             self._file.add(band, y, x, compressed)
 
     def close(self) -> None:
-        """Make the file whole."""
+        """Complete the file."""
         self._file.close()
 
 
@@ -111,14 +111,14 @@ def write_vrt(
     bits: int = 1,
     attribution: str = ATTRIBUTION,
 ) -> None:
-    """A GDAL virtual raster over ``map/X_Y.tif`` beside it, with relative paths and the names of the bands.
+    """A GDAL virtual raster over the ``map/X_Y.tif`` next to it, with relative paths and the names of the bands.
 
     Args:
         path: the file to write.
-        extent: what it covers.
-        shards: X, Y of those that have a file.
-        names: of the bands.
-        bits: of a pixel, 1 or 8.
+        extent: area that it covers.
+        shards: X, Y of the existing shards.
+        names: names of the bands.
+        bits: bits per pixel, 1 or 8.
         attribution: the credit that it carries.
     """
     width, height = extent.width * TILE_PX, extent.height * TILE_PX
@@ -169,7 +169,7 @@ def write_coverage(
     *,
     attribution: str = ATTRIBUTION,
 ) -> None:
-    """One coverage raster of the channels from ``first_channel`` on, out of each shard's blocks."""
+    """One coverage raster of the channels from ``first_channel`` on, from the blocks of all shards."""
     with replacing(path) as temporary:
         writer = CoverageWriter(temporary, extent, names, attribution)
         for shard, blocks in parts:

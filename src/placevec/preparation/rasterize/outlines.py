@@ -1,7 +1,7 @@
-"""Drawings become outlines: polygons that OpenCV fills exactly, and lines a pixel thick.
+"""Converts drawings to outlines: polygons that OpenCV fills exactly, and lines one pixel thick.
 
-OpenCV's fill adds an outline to what it fills, so polygons are drawn in by half a pixel. Lines wider than
-`_THIN_PX` are outlined at their width, with round ends, so that stretches join; points become discs.
+OpenCV adds an outline to what it fills, so polygons are shrunk by half a pixel. Lines wider than `_THIN_PX` are
+outlined at their width, with round ends, so that stretches join; points become discs.
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ from placevec.preparation.rasterize.spool import SEA, Drawings
 from placevec.sources.osm.layers import How
 
 _THIN_PX = 1.5
-"""Lines narrower than this are drawn a pixel thick; wider ones are outlined and filled."""
+"""Lines narrower than this are drawn one pixel thick; wider ones are outlined and filled."""
 _CIRCLE_VERTICES = 24
 _ROUND_SEGMENTS = 3
-"""Segments a quarter turn at the ends and bends of lines."""
+"""Segments per quarter turn at the ends and bends of lines."""
 
 
 @dataclass(frozen=True)
 class Shapes:
-    """Polygons to fill, and lines a pixel thick, in pixels of the shard; ``how`` is FILL, SEA or LINE (thin)."""
+    """Polygons to fill, and lines one pixel thick, in pixels of the shard; ``how`` is FILL, SEA or LINE (thin)."""
 
     channel: NDArray[np.uint8]
     how: NDArray[np.uint8]
@@ -34,7 +34,7 @@ class Shapes:
 
 
 def outline(drawings: Drawings) -> Shapes:
-    """Everything as polygons that are moved in by what their outline adds, apart from thin lines."""
+    """All drawings except thin lines as polygons, shrunk by the width that their outline adds."""
     is_line = drawings.how == How.LINE
     thin = is_line & (drawings.width < _THIN_PX)
     is_point = drawings.how == How.POINT
@@ -65,7 +65,7 @@ def _as_they_are(drawings: Drawings) -> tuple[Paths, Ints]:
 
 
 def _fills(drawings: Drawings) -> tuple[Paths, Ints]:
-    """Areas, and the row that each is of."""
+    """Areas, and the row of each."""
     return inset(open_rings(drawings.paths)), np.arange(len(drawings))
 
 
@@ -78,7 +78,7 @@ def _buffers(drawings: Drawings) -> tuple[Paths, Ints]:
     keep = np.repeat(long, np.diff(paths.path_offsets))
     lines = shapely.linestrings(paths.xy[keep], indices=vertex_paths[keep])
     rows = rows[long]
-    # GEOS gives buffers shells of negative area and holes of positive area, as `inset` wants them.
+    # GEOS gives shells of buffers a negative area and holes a positive area, as `inset` needs.
     buffers = shapely.buffer(lines, drawings.width[rows] / 2.0, quad_segs=_ROUND_SEGMENTS)
     polygons, part = shapely.get_parts(buffers, return_index=True)
     rings, polygon = shapely.get_rings(polygons, return_index=True)

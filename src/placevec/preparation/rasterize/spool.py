@@ -1,8 +1,8 @@
-"""Drawings on their way from the extract to the shards: sorted onto disk, one file a shard.
+"""Drawings between the extract and the shards: sorted to disk, one file per shard.
 
-A country's features never stand in memory together: each chunk is projected to pixels, cut where it is large, and
-appended to the files of the shards that it touches. A file is a stream of Arrow record batches; a row is a drawing
-in one channel with its vertices in pixels from the shard's upper left corner.
+The features of a country are never in memory together: each chunk is projected to pixels, clipped if it is large, and
+appended to the files of the shards that it touches. A file is a stream of Arrow record batches; a row is a drawing in
+one channel, with its vertices in pixels from the shard's upper left corner.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ from placevec.preparation.rasterize.clip import cells_of, open_rings, spread_rin
 from placevec.sources.osm.layers import How
 
 SEA = 3
-"""Beside `How`: a fill that does not count as content of a tile."""
+"""In addition to `How`: a fill that does not count as content of a tile."""
 TileRange = tuple[int, int, int, int]
 """First x, first y, last x, last y of tiles, inclusive."""
 MARGIN_PX = 16.0
-"""How far beyond a shard large areas are kept: more than an outline is thick."""
+"""Margin around a shard in which large areas are kept: more than the thickness of an outline."""
 _MANY_VERTICES = 64
 _LINE_VERTICES = 256
 _FLUSH_VERTICES = 200_000
@@ -44,13 +44,13 @@ _SCHEMA = pa.schema(
 
 @dataclass(frozen=True)
 class Drawings:
-    """N things to draw, in pixels.
+    """N drawings, in pixels.
 
     Attributes:
         channel: (N,) uint8.
         how: (N,) uint8, `How` or `SEA`.
         width: (N,) float32, pixels: width of lines, diameter of discs.
-        paths: N rows, x east and y south. Fills: rings whose first vertex may be repeated at the end.
+        paths: N rows, x east and y south. Fills: rings, with or without the first vertex repeated at the end.
     """
 
     channel: NDArray[np.uint8]
@@ -62,15 +62,18 @@ class Drawings:
         return len(self.channel)
 
     def take(self, rows: Ints) -> Drawings:
-        """The chosen rows."""
+        """The selected rows."""
         return Drawings(self.channel[rows], self.how[rows], self.width[rows], self.paths.take(rows))
 
 
 def to_pixels(lonlat: Floats, zoom: int) -> Floats:
     """(V, 2) pixels of the whole map at a zoom, x from 180° W, y from 85.05° N, of lon, lat degrees.
 
-    Longitudes do not wrap, so that what passes the antimeridian stays in one piece; latitudes are cut at the end
+    Longitudes do not wrap, so drawings across the antimeridian stay in one piece; latitudes are clipped to the limits
     of Web Mercator.
+
+    >>> to_pixels(np.array([[0.0, 0.0], [90.0, 0.0]]), 0).round(6).tolist()
+    [[128.0, 128.0], [192.0, 128.0]]
     """
     side = TILE_PX * 2.0**zoom
     sine = np.sin(np.radians(np.clip(lonlat[:, 1], -MAX_MERCATOR_LATITUDE, MAX_MERCATOR_LATITUDE)))
@@ -80,7 +83,7 @@ def to_pixels(lonlat: Floats, zoom: int) -> Floats:
 
 
 def join_antimeridian(paths: Paths) -> Paths:
-    """Paths that jump from 180° E to 180° W continue beyond 180 instead, and the paths of a row lie side by side."""
+    """Paths that jump from 180° E to 180° W continue beyond 180 instead, and the paths of a row are on the same side."""
     jump = np.zeros(len(paths.xy))
     jump[1:] = np.round(np.diff(paths.xy[:, 0]) / -360.0)
     jump[paths.path_offsets[:-1]] = 0.0
@@ -90,7 +93,7 @@ def join_antimeridian(paths: Paths) -> Paths:
     sizes = np.diff(paths.path_offsets)
     turns -= np.repeat(turns[paths.path_offsets[:-1]], sizes)
     moved = paths.with_xy(paths.xy + np.stack([360.0 * turns, np.zeros(len(turns))], axis=1))
-    # a hole may begin on the other side than its shell: it is turned to where that lies
+    # a hole can start on the other side than its shell: it is moved to that side
     crossing = np.logical_or.reduceat(jump != 0.0, paths.row_vertices[:-1])
     boxes = Paths.single(moved.xy, moved.path_offsets).bounds()
     middle = boxes[:, ::2].mean(axis=1)
@@ -103,7 +106,7 @@ def join_antimeridian(paths: Paths) -> Paths:
 
 
 def on_both_sides(paths: Paths) -> Paths:
-    """Paths without jumps; those that pass the antimeridian are there twice, once for each side of the map."""
+    """Paths without jumps; those that cross the antimeridian occur twice, once for each side of the map."""
     joined = join_antimeridian(paths)
     boxes = joined.bounds()
     copies = [joined]
@@ -115,12 +118,12 @@ def on_both_sides(paths: Paths) -> Paths:
 
 
 class Spool:
-    """Collects drawings for the shards of some ranges of tiles.
+    """Collects drawings for the shards in some ranges of tiles.
 
     Args:
-        folder: of the files, ``X_Y.arrows``.
-        zoom: of the tiles.
-        ranges: tiles that are drawn; what touches no shard of theirs is dropped.
+        folder: folder of the files, ``X_Y.arrows``.
+        zoom: zoom of the tiles.
+        ranges: tiles to draw; drawings outside their shards are dropped.
     """
 
     def __init__(self, folder: Path, zoom: int, ranges: list[TileRange]) -> None:
@@ -130,12 +133,12 @@ class Spool:
         folder.mkdir(parents=True, exist_ok=True)
 
     def add(self, drawings: Drawings) -> NDArray[np.bool_]:
-        """Take drawings in pixels of the whole map; (N,) bool: which touch a shard."""
+        """Add drawings in pixels of the whole map; (N,) bool: which ones touch a shard."""
         world = TILE_PX * 2.0**self.zoom
         used = self._add(drawings)
         boxes = drawings.paths.bounds()
         for rows, shift in ((boxes[:, 2] > world, -world), (boxes[:, 0] < 0, world)):
-            if rows.any():  # beyond the antimeridian: once more on the other side of the map
+            if rows.any():  # beyond the antimeridian: again on the other side of the map
                 moved = drawings.take(np.flatnonzero(rows))
                 paths = moved.paths.with_xy(moved.paths.xy + np.array([shift, 0.0]))
                 used[rows] |= self._add(Drawings(moved.channel, moved.how, moved.width, paths))
@@ -165,7 +168,7 @@ class Spool:
         return np.asarray(touching)
 
     def _add_wide(self, wide: Drawings, shards: Ints, tiles: TileRange) -> None:
-        """Rows that touch several shards: large areas cut, long lines in stretches, the rest repeated."""
+        """Rows that touch several shards: large areas are clipped, long lines are cut, others are repeated."""
         vertices = np.diff(wide.paths.row_vertices)
         several = (shards[:, 2:] - shards[:, :2] + 1).prod(axis=1) > 4
         is_area = (wide.how == How.FILL) | (wide.how == SEA)
@@ -174,7 +177,7 @@ class Spool:
         rows = np.flatnonzero(to_cut)
         areas = open_rings(wide.paths.take(rows))
         cut = spread_rings(areas, shards[rows], SHARD_PX, MARGIN_PX)
-        of = rows[cut.row]  # never the whole areas once for each shard: a coast touches hundreds
+        of = rows[cut.row]  # never repeat whole areas for each shard: a coast touches hundreds
         self._add_to_shards(Drawings(wide.channel[of], wide.how[of], wide.width[of], cut.paths), cut.cell)
         for row in np.flatnonzero(to_split).tolist():
             self._add_stretches(wide.take(np.array([row])), tiles)
@@ -183,7 +186,7 @@ class Spool:
         self._add_to_shards(wide.take(rows[which]), cells)
 
     def _add_stretches(self, line: Drawings, tiles: TileRange) -> None:
-        """One line in pieces of `_LINE_VERTICES`."""
+        """One line in parts of `_LINE_VERTICES`."""
         stretches = [
             path[start : start + _LINE_VERTICES + 1]
             for path in line.paths.row(0)
@@ -194,7 +197,7 @@ class Spool:
         self._add_to_range(Drawings(line.channel[rows], line.how[rows], line.width[rows], paths), tiles)
 
     def _add_to_shards(self, drawings: Drawings, shards: Ints) -> None:
-        """Rows and the shard of each, grouped by it."""
+        """Rows and the shard of each, grouped by shard."""
         number = shards[:, 0] * 2**32 + shards[:, 1]
         order = np.argsort(number, kind="stable")
         for group in np.split(order, np.flatnonzero(np.diff(number[order])) + 1):
@@ -209,7 +212,7 @@ class Spool:
         self._vertices += len(local.xy)
 
     def flush(self) -> None:
-        """Append what is held in memory to the files."""
+        """Append everything in memory to the files."""
         for shard, held in self._pending.items():
             path = self.folder / f"{shard[0]}_{shard[1]}.arrows"
             new = not path.exists()
@@ -222,7 +225,7 @@ class Spool:
 
 
 def spooled_shards(folder: Path) -> list[tuple[int, int]]:
-    """The shards that have drawings, in row order."""
+    """The shards with drawings, in row order."""
     found = [tuple(int(part) for part in path.stem.split("_")) for path in folder.glob("*_*.arrows")]
     return sorted(((x, y) for x, y in found), key=lambda shard: (shard[1], shard[0]))
 

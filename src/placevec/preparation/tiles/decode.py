@@ -1,4 +1,4 @@
-"""How pictures of tiles become pixels of a map: which layers there are, what is background, what counts as set."""
+"""Converts pictures of tiles to map pixels: which layers there are, what is background, and what counts as set."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from placevec.sources.tiles.schemes import asked_scheme
 from placevec.sources.tiles.tilesets import TileSet
 
 MAX_DAMAGED = 0.01
-"""Share of the tiles that may be damaged; more are a reason to look at the folder."""
+"""Maximum share of damaged tiles; if there are more, the folder needs attention."""
 SIDES = (TILE_PX, 2 * TILE_PX)
 _CACHED_BYTES = 4096
 
@@ -36,10 +36,10 @@ def open_tiles(
     progress: Progress,
     scheme: str = "auto",
 ) -> TileSet:
-    """The tiles that were named, layers in the order of the founding twelve and then by name.
+    """The given tiles, with layers in the order of the original twelve, then by name.
 
     Raises:
-        SourceError: there is none, and what else was found.
+        SourceError: there are none, and what else was found.
         UsageError: an unknown scheme.
     """
     order, counted = LayerTable.default().layers, asked_scheme(scheme)
@@ -51,14 +51,14 @@ def open_tiles(
     if len(tiles.tiles()) == 0:
         found = "; ".join(tiles.ignored.lines())
         raise SourceError(
-            f"there is no tile of zoom {tiles.zoom} in {tiles.name}{f': {found}' if found else ''}"
+            f"there are no tiles of zoom {tiles.zoom} in {tiles.name}{f': {found}' if found else ''}"
         )
     return tiles
 
 
 def notes_of(tiles: TileSet) -> list[str]:
-    """What is worth knowing of a set before a tile of it is read."""
-    return [*tiles.notes, *(f"passed over {line}" for line in tiles.ignored.lines())]
+    """What to know about a set before reading its tiles."""
+    return [*tiles.notes, *(f"ignored {line}" for line in tiles.ignored.lines())]
 
 
 @dataclass(frozen=True)
@@ -66,9 +66,9 @@ class Reading:
     """How pictures become channels.
 
     Attributes:
-        channels: of the map.
-        side: pixels along a side of a picture; those of 512 are halved.
-        masks: one a channel; none for colors.
+        channels: channels of the map.
+        side: pixels per side of a picture; those with 512 are halved.
+        masks: one per channel; empty for colors.
         keep_gray: store the contrast itself, in 8 bits, instead of comparing it with the threshold.
     """
 
@@ -79,12 +79,12 @@ class Reading:
 
     @property
     def bits(self) -> int:
-        """Of a pixel."""
+        """Bits per pixel."""
         return 1 if self.masks and not self.keep_gray else 8
 
     @property
     def values(self) -> str:
-        """What the numbers of the view mean."""
+        """Meaning of the numbers in the view."""
         return "coverage 0..255" if self.bits == 1 else "intensity 0..255"
 
     def as_dict(self) -> dict[str, Any]:
@@ -100,26 +100,28 @@ class Reading:
         }
 
     def lines(self, tiles: TileSet) -> list[str]:
-        """What people should check."""
+        """What users should check."""
         lines = [f"{tiles.layout}, zoom {tiles.zoom}: {len(tiles.tiles()):,} tiles in any layer"]
         groups: dict[tuple[str, int], list[str]] = {}
         for name, mask in zip(self.channels, self.masks, strict=False):
             groups.setdefault((mask.called, mask.threshold), []).append(name)
         for (called, threshold), names in groups.items():
-            what = "kept as gray" if self.keep_gray else f"set from a contrast of {threshold} of 255 on"
+            what = "kept as gray" if self.keep_gray else f"set from a contrast of {threshold} of 255"
             lines.append(f"Background {called}, {what}: {', '.join(names)}")
         if not self.masks:
-            lines.append("Colors: red, green, blue, what is transparent as white")
+            lines.append("Colors: red, green, blue; transparent pixels as white")
         return lines + [f"Note: {note}" for note in self.notes(tiles)]
 
     def notes(self, tiles: TileSet) -> list[str]:
-        """What is worth knowing of the tiles, whether they are looked through or made into a dataset."""
-        shrunk = [f"pictures of {self.side} px are shrunk to {TILE_PX}"] if self.side != TILE_PX else []
-        nobody = "the tiles do not say whose they are; find out before you publish anything made of them"
+        """What to know about the tiles, for validation and preparation alike."""
+        shrunk = [f"pictures of {self.side} px are reduced to {TILE_PX}"] if self.side != TILE_PX else []
+        nobody = (
+            "the tiles have no attribution: find out their source before you publish anything made from them"
+        )
         return [*shrunk, *notes_of(tiles), *([] if tiles.about.get("attribution") else [nobody])]
 
     def pixels(self, channel: int, content: bytes) -> Bytes:
-        """(256, 256) of a channel, or (256, 256, 3) colors; SourceError when the picture is damaged."""
+        """(256, 256) of a channel, or (256, 256, 3) colors; SourceError if the picture is damaged."""
         rgba = decode_tile(content, side=self.side)
         if not self.masks:
             return _shrunk(over(rgba, WHITE))
@@ -137,18 +139,18 @@ def _shrunk(pixels: Bytes) -> Bytes:
 def how_to_read(
     tiles: TileSet, *, threshold: int | None = None, background: str = "auto", keep_gray: bool = False
 ) -> Reading:
-    """Look at some tiles of each layer and say how all are read.
+    """Look at some tiles of each layer to decide how to read all of them.
 
-    A folder that placevec wrote says it itself.
+    A folder written by placevec states it.
 
     Raises:
-        SourceError: no tile can be read, pictures are of no size that is read, the background cannot be told.
-        UsageError: options for masks where there are colors.
+        SourceError: no tile can be read, pictures have an unsupported size, or the background cannot be detected.
+        UsageError: options for masks, but the tiles are colors.
     """
     if tiles.kind == "colors":
         if threshold is not None or keep_gray or background not in ("auto", "white"):
             raise UsageError(
-                "--threshold, --background and --keep-gray are about layers; these tiles are colors"
+                "--threshold, --background and --keep-gray apply to layers; these tiles are colors"
             )
         return Reading(RGB, _side(tiles, sample_tiles(tiles, 0, 4)), ())
     samples = {name: sample_tiles(tiles, layer, SAMPLES) for layer, name in enumerate(tiles.layers)}
@@ -162,7 +164,7 @@ def how_to_read(
 
 
 def sample_tiles(tiles: TileSet, layer: int, count: int) -> list[Bytes]:
-    """Some tiles of a layer, evenly over its ground, as they are; damaged ones are left out."""
+    """Some tiles of a layer, evenly spread over its area, as they are; damaged ones are left out."""
     keys = tiles.keys[layer]
     found = []
     for x, y in tiles.xy(
@@ -176,16 +178,16 @@ def sample_tiles(tiles: TileSet, layer: int, count: int) -> list[Bytes]:
 
 
 def _side(tiles: TileSet, samples: list[Bytes]) -> int:
-    """Of most pictures, pixels."""
+    """Side of most pictures, in pixels."""
     if not samples:
         layer = next(number for number, keys in enumerate(tiles.keys) if len(keys))
         x, y = tiles.xy(tiles.keys[layer][:1])[0].tolist()
-        decode_tile(tiles.content(layer, x, y), side=None)  # says what is wrong with it
+        decode_tile(tiles.content(layer, x, y), side=None)  # raises the reason
         raise SourceError(f"no tile of {tiles.name} can be read")
     sides, counts = np.unique([len(tile) for tile in samples], return_counts=True)
     side = int(sides[counts.argmax()])
     if side not in SIDES:
-        raise SourceError(f"the tiles are {side} x {side} px: {SIDES[0]} or {SIDES[1]} px are expected")
+        raise SourceError(f"the tiles have {side} x {side} px: expected {SIDES[0]} or {SIDES[1]} px")
     return side
 
 
@@ -196,7 +198,7 @@ def _written_by_us(tiles: TileSet) -> str | None:
 
 
 class TileReader:
-    """Reads a tile of all layers; remembers what small pictures look like, as most of them are blank."""
+    """Reads a tile of all layers; caches small pictures, because most of them are blank."""
 
     def __init__(self, tiles: TileSet, reading: Reading, *, max_damaged: float | None = MAX_DAMAGED) -> None:
         self._tiles, self._reading, self._count_of_tiles = tiles, reading, len(tiles.tiles())
@@ -205,7 +207,7 @@ class TileReader:
         self.damaged: dict[tuple[int, int], str] = {}
 
     def read(self, x: int, y: int) -> Bytes | None:
-        """(256, 256, C), or None where no layer has a tile or one is damaged."""
+        """(256, 256, C), or None if no layer has the tile or one is damaged."""
         there = [layer for layer in range(len(self._tiles.layers)) if self._tiles.has(layer, x, y)]
         if not there:
             return None
@@ -239,5 +241,5 @@ class TileReader:
         if len(self.damaged) > self._limit:
             raise SourceError(
                 f"{len(self.damaged):,} of {self._count_of_tiles:,} tiles are damaged, more than "
-                f"{MAX_DAMAGED:.0%}; the first: {next(iter(self.damaged.values()))}; mend or remove them"
+                f"{MAX_DAMAGED:.0%}; the first: {next(iter(self.damaged.values()))}; repair or remove them"
             )

@@ -1,6 +1,6 @@
-"""A folder of tiles, or MBTiles, becomes a dataset with a ``map`` view: the same that an extract becomes.
+"""A folder of tiles, or MBTiles, becomes a dataset with a ``map`` view, like that from an extract.
 
-Masks (one picture a layer) are stored as one bit a pixel, colors as three channels of eight bits.
+Masks (one picture per layer) are stored with one bit per pixel, colors as three channels of eight bits.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ from placevec.sources.tiles.loc2vec_metadata import read_loc2vec_metadata
 from placevec.sources.tiles.tilesets import TileSet
 
 KIND = "tiles"
-UNKNOWN_ATTRIBUTION = "unknown: the tiles name no source"
+UNKNOWN_ATTRIBUTION = "unknown: the tiles have no attribution"
 _MIN_THREADS = 2
 """One reads a tile while the other waits for the disk."""
 
@@ -72,11 +72,11 @@ def prepare(
     created: str,
     progress: Progress,
 ) -> Dataset:
-    """Store the tiles as the map of a dataset, lay out the places and write the manifest; see `placevec.prepare`."""
+    """Store the tiles as the map of a dataset, create the places and write the manifest; see `placevec.prepare`."""
     if spacing_m is not None and places is not None:
-        raise UsageError("places come from a spacing or from a table, not both")
+        raise UsageError("choose places with either --spacing or --places, not both")
     if require_all_layers and (spacing_m is not None or places is not None):
-        raise UsageError("--require-all-layers chooses tiles: it does not go with --spacing or --places")
+        raise UsageError("--require-all-layers selects tiles: do not use it with --spacing or --places")
     check_size(spacing_m, size_m)
     given = None if places is None else read_points(places)
     tiles = open_tiles(tile_folder, mbtiles, zoom, progress, scheme)
@@ -85,7 +85,7 @@ def prepare(
         if len(tiles.tiles()) == 0:
             bounds = ",".join(f"{value:.5g}" for value in whole.bounds)
             raise AreaError(
-                f"no tile of {tiles.name} lies in the area: they cover {bounds} (west,south,east,north)"
+                f"no tile of {tiles.name} is in the area: they cover {bounds} (west,south,east,north)"
                 f"{area.turned_into(whole)}"
             )
     reading = how_to_read(tiles, threshold=threshold, background=background, keep_gray=keep_gray)
@@ -123,7 +123,7 @@ def prepare(
         return reused(there, parts, progress)
     if given is not None:
         check_inside(given, area or held, str(places), progress)
-    (out / WORK).mkdir(parents=True, exist_ok=True)  # before anything else: it tells whose the directory is
+    (out / WORK).mkdir(parents=True, exist_ok=True)  # first of all, because it marks the directory as ours
     stored = storing.store(out, progress)
     laid, notes = _laid_out(
         tiles, stored.written, area or held, given, spacing_m, size_m, require_all_layers, all_places,
@@ -132,7 +132,7 @@ def prepare(
     for note in notes:
         progress.say(f"Note: {note}")
     if len(laid) == 0:
-        raise DatasetError("no tile holds anything: --all-tiles keeps the blank ones too")
+        raise DatasetError("all tiles are blank: use --all-tiles to keep blank ones")
     dataset = write_dataset(
         out,
         name=str(tiles.about.get("name") or tiles.name)[:200],
@@ -157,7 +157,7 @@ def _added(dataset: Dataset, of: Made, storing: _Storing, created: str, progress
         laid = places_of(dataset)
         known = laid.kept(np.abs(laid.lonlat[:, 1]) <= MAX_MERCATOR_LATITUDE)
         if lacking := int((~on_tiles(stored.written.present, known, storing.tiles.zoom)).sum()):
-            progress.say(f"Note: {lacking:,} of {len(laid):,} places lie on no tile: the map is blank there")
+            progress.say(f"Note: {lacking:,} of {len(laid):,} places are on no tile: the map is blank there")
         return Joining(
             f"a map of {len(storing.reading.channels)} channels at zoom {storing.tiles.zoom}", stored.written.files,
             [stored.source], views={MAP_PART: stored.view}, report=stored.report,
@@ -168,7 +168,7 @@ def _added(dataset: Dataset, of: Made, storing: _Storing, created: str, progress
 
 @dataclass(frozen=True)
 class _Stored:
-    """Tiles that are stored as a map, and what the manifest says of them."""
+    """Tiles stored as a map, with their manifest entries."""
 
     written: TileMap
     source: dict[str, Any]
@@ -178,7 +178,7 @@ class _Stored:
 
 @dataclass(frozen=True)
 class _Storing:
-    """Tiles that are to be stored as a map."""
+    """Tiles to be stored as a map."""
 
     tiles: TileSet
     reading: Reading
@@ -187,14 +187,14 @@ class _Storing:
     workers: int
 
     def store(self, folder: Path, progress: Progress) -> _Stored:
-        """Write the map into a folder, or what of it is not there yet."""
+        """Write the map into a folder, or the missing part of it."""
         tiles, reading = self.tiles, self.reading
         for line in reading.lines(tiles):
             progress.say(line)
         attribution = str(tiles.about.get("attribution") or UNKNOWN_ATTRIBUTION)[:1000]
         if attribution == UNKNOWN_ATTRIBUTION:
             progress.say(
-                "Note: the tiles do not say whose they are; find out before you publish anything made of them"
+                "Note: the tiles have no attribution: find out their source before you publish anything made from them"
             )
         reader = TileReader(tiles, reading)
         area = None if self.area is None else self.area.as_dict()
@@ -207,7 +207,7 @@ class _Storing:
         damaged = _damaged(tiles, written, reader)
         if damaged:
             progress.say(
-                f"Note: {len(damaged):,} damaged tiles are kept out, such as {next(iter(damaged.values()))}"
+                f"Note: {len(damaged):,} damaged tiles are left out, such as {next(iter(damaged.values()))}"
             )
         source = {
             "kind": tiles.layout,
@@ -232,7 +232,7 @@ def _first(mbtiles: str | Path | Sequence[str | Path] | None) -> str | Path:
 
 
 def _rules(tiles: TileSet) -> str | None:
-    """The hash of the rules that drew the layers, where the folder says it and has them all."""
+    """The hash of the rules that drew the layers, if the folder states it and has all layers."""
     own = tiles.about.get("placevec")
     if not isinstance(own, dict) or own.get("channels") != list(tiles.layers):
         return None
@@ -241,7 +241,7 @@ def _rules(tiles: TileSet) -> str | None:
 
 
 def _damaged(tiles: TileSet, written: TileMap, reader: TileReader) -> dict[tuple[int, int], str]:
-    """Tile -> what is wrong with it, those of an earlier part of the run included."""
+    """Tile -> what is wrong with it, including those of an earlier part of the run."""
     side = 2**tiles.zoom
     there = written.present[:, 1] * side + written.present[:, 0]
     every = tiles.tiles()
@@ -273,7 +273,7 @@ def _laid_out(
     all_places: bool,
     folder: Path | None,
 ) -> tuple[Places, list[str]]:
-    """The places, and what is worth saying of them."""
+    """The places, and notes about them."""
     if given is not None:
         return Places(given.place_id, given.lonlat, given.geometry, size_m or DEFAULT_SIZE_M, "given"), []
     kept = written.present if all_places else written.content
@@ -287,8 +287,8 @@ def _laid_out(
         if len(common) == 0:
             fewest = min(range(len(tiles.layers)), key=lambda layer: len(tiles.keys[layer]))
             raise SourceError(
-                f"no tile is there in all {len(tiles.layers)} layers: {tiles.layers[fewest]} has "
-                f"{len(tiles.keys[fewest]):,}; without --require-all-layers a missing tile is an empty layer"
+                f"no tile exists in all {len(tiles.layers)} layers: {tiles.layers[fewest]} has only "
+                f"{len(tiles.keys[fewest]):,}; without --require-all-layers, a missing tile counts as empty"
             )
         present = {tuple(tile) for tile in written.present.tolist()}
         common = common[[tuple(tile) in present for tile in common.tolist()]]
@@ -299,16 +299,16 @@ def _laid_out(
 
 
 def _samples(folder: Path, tiles: TileSet, kept: Ints, size_m: float | None) -> tuple[Places, list[str]]:
-    """The points that the founding pipeline sampled, where there are tiles."""
+    """The points sampled by the original pipeline, if they are on tiles."""
     import shapely
 
     metadata = read_loc2vec_metadata(folder / METADATA)
     notes = []
     if metadata.zoom != tiles.zoom:
-        notes.append(f"{METADATA} is about zoom {metadata.zoom}, the tiles are of zoom {tiles.zoom}")
+        notes.append(f"{METADATA} is for zoom {metadata.zoom}, but the tiles have zoom {tiles.zoom}")
     lonlat = np.unique(np.round(metadata.lonlat, 7), axis=0)
     if len(lonlat) == 0:
-        raise SourceError(f"{folder / METADATA} names no sample; remove it to take each tile for a place")
+        raise SourceError(f"{folder / METADATA} has no samples; remove it to use every tile as a place")
     size = size_m or metadata.patch_size * float(np.mean(meters_per_pixel(lonlat[:, 1], metadata.zoom)))
     names = np.array([f"{lon:.7f}_{lat:.7f}" for lon, lat in lonlat], dtype=object)
     points = np.asarray(shapely.points(lonlat), object).reshape(-1)
@@ -316,13 +316,13 @@ def _samples(folder: Path, tiles: TileSet, kept: Ints, size_m: float | None) -> 
     there = on_tiles(kept, places, tiles.zoom)
     if not there.all():
         notes.append(
-            f"{int((~there).sum()):,} of {len(there):,} samples of {METADATA} lie on no tile and are left out"
+            f"{int((~there).sum()):,} of {len(there):,} samples in {METADATA} are on no tile and are left out"
         )
     return places.kept(there), notes
 
 
 def on_tiles(kept: Ints, places: Places, zoom: int) -> np.ndarray[Any, np.dtype[np.bool_]]:
-    """(N,) bool: places whose point lies on one of the tiles."""
+    """(N,) bool: places whose point is on one of the tiles."""
     at = np.floor(lonlat_to_tile_xy(places.lonlat[:, 0], places.lonlat[:, 1], zoom)).astype(np.int64)
     found: np.ndarray[Any, np.dtype[np.bool_]] = np.isin(
         at[:, 1] * 2**zoom + at[:, 0], kept[:, 1] * 2**zoom + kept[:, 0]
@@ -333,7 +333,7 @@ def on_tiles(kept: Ints, places: Places, zoom: int) -> np.ndarray[Any, np.dtype[
 def _report(
     tiles: TileSet, reading: Reading, written: TileMap, damaged: dict[tuple[int, int], str]
 ) -> dict[str, Any]:
-    """What was met, for people."""
+    """Counts and problems, for information."""
     return {
         "layout": tiles.layout,
         "tiles": {name: len(keys) for name, keys in zip(tiles.layers, tiles.keys, strict=True)},

@@ -1,4 +1,4 @@
-"""The tiles that came from a server: their pixels, which of them are good, and a list of those that are not."""
+"""Downloaded tiles: their pixels, which of them are usable, and a list of the others."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ from placevec.sources.tiles.decode import decode_tile
 from placevec.sources.tiles.plan import TilePlan
 
 KIND_NAMES = {GOOD: "good", BLANK: "blank", CORRUPT: "corrupt", MISSING: "missing", FAILED: "failed"}
-"""Blank is of one color all over, missing is not on the server, failed was not to be had."""
+"""Blank has a single color, missing is not on the server, failed could not be downloaded."""
 
 
 class KeptTiles:
     """The tiles of a plan.
 
     Args:
-        plan: which.
-        cache: where they are kept.
-        bad: code -> (kind, reason) of those that did not come.
+        plan: the plan.
+        cache: their cache.
+        bad: code -> (kind, reason) of those that were not downloaded.
 
     Attributes:
-        kinds: (N,) uint8 in the order of the plan, known once `read` or `look_at_the_rest` saw the tile.
-        bad: those that did not come or are damaged.
+        kinds: (N,) uint8 in the order of the plan, known once `read` or `look_at_the_rest` has seen the tile.
+        bad: those that were not downloaded or are damaged.
     """
 
     def __init__(self, plan: TilePlan, cache: TileCache, bad: dict[int, tuple[int, str]]) -> None:
@@ -47,14 +47,14 @@ class KeptTiles:
         return int(self._order[at]) if at < len(self._codes) and self._codes[at] == code else -1
 
     def read(self, x: int, y: int) -> Bytes | None:
-        """(256, 256, 3) red, green and blue, what is transparent as white; None where there is no tile."""
+        """(256, 256, 3) red, green and blue, transparent pixels as white; None if there is no tile."""
         code = y * 2**self.plan.zoom + x
         row = self._at(code)
         if row < 0 or code in self.bad:
             return None
         content = self.cache.read(code)
         if content is None:
-            self._damaged(row, code, "the tile is no longer kept")
+            self._damaged(row, code, "the tile is no longer in the cache")
             return None
         try:
             pixels = over(decode_tile(content))
@@ -69,7 +69,7 @@ class KeptTiles:
         self.bad[code] = CORRUPT, reason
 
     def look_at_the_rest(self) -> None:
-        """Say of every tile what it is: those that an earlier part of this run stored were not read again."""
+        """Classify every tile, because those stored by an earlier part of this run were not read again."""
         unseen = np.flatnonzero(self.kinds == UNKNOWN)
         known = self.cache.kinds(self.plan.codes[unseen])
         self.kinds[unseen] = np.where(np.isin(known, (GOOD, BLANK)), known, UNKNOWN)
@@ -80,25 +80,25 @@ class KeptTiles:
         self.cache.mark(self.plan.codes[seen], self.kinds[seen])
 
     def of_kind(self, *kinds: int) -> Ints:
-        """The codes of all tiles of some kinds."""
+        """The codes of all tiles of the given kinds."""
         return self.plan.codes[np.isin(self.kinds, kinds)]
 
     def not_to_be_had(self) -> Ints:
-        """The codes of all tiles that have no pixels."""
+        """The codes of all tiles without pixels."""
         return self.of_kind(CORRUPT, MISSING, FAILED)
 
     def counts(self) -> dict[str, int]:
-        """How many tiles there are of each kind."""
+        """Number of tiles of each kind."""
         return {f"tiles_{name}": int((self.kinds == kind).sum()) for kind, name in KIND_NAMES.items()}
 
     def write_list(self, path: Path) -> None:
-        """A CSV of the tiles that are not good, row by row of the map: tile, kind, reason."""
+        """A CSV of the tiles that are not usable, row by row of the map: tile, kind, reason."""
         zoom = self.plan.zoom
         rows = [
             (tile_id(code % 2**zoom, code // 2**zoom, zoom), KIND_NAMES[kind], reason)
             for code, (kind, reason) in [
                 *self.bad.items(),
-                *((code, (BLANK, "one color all over")) for code in self.of_kind(BLANK).tolist()),
+                *((code, (BLANK, "a single color")) for code in self.of_kind(BLANK).tolist()),
             ]
         ]
         ordered = sorted(rows, key=lambda row: [int(part) for part in reversed(row[0].split("/"))])

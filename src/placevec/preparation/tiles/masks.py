@@ -1,9 +1,9 @@
-"""From pictures of a layer to a mask: what is background, what is drawn, and how much of it makes a set pixel.
+"""From pictures of a layer to a mask: what is background, what is drawn, and which contrast makes a set pixel.
 
-Nobody says of a folder of pictures whether a layer was drawn black on white, white on black or on nothing, and the wrong
-guess turns a mask inside out without any error. So the background is found by looking at tiles of all layers together:
-one style draws them all, and most layers (roads, rails, power lines) leave most of the ground free. What was found is
-said, and can be overruled.
+A folder of pictures does not say whether a layer was drawn black on white, white on black or on a transparent
+background, and a wrong guess inverts a mask without any error. So the background is detected from tiles of all layers
+together: they share a style, and most layers (roads, rails, power lines) leave most of the area free. The result is
+reported, and can be overridden.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ Color = tuple[int, int, int]
 WHITE, BLACK = (255, 255, 255), (0, 0, 0)
 KINDS: dict[str, Color | None] = {"white": WHITE, "black": BLACK, "transparent": None}
 SAMPLES = 48
-"""Tiles of each layer that are looked at."""
+"""Tiles of each layer used for detection."""
 _NOISE = 8
-"""Differences from the background that compression makes."""
+"""Differences from the background caused by compression."""
 _COMMON = 0.1
-"""Share of what is drawn above which a color is meant and is no edge."""
+"""Minimum share of drawn pixels for a real color; rarer ones come from edges."""
 _CLEAR = 0.65
-"""Share of one layer's pixels, or of the layers, above which a background is no guess."""
+"""Minimum share of one layer's pixels, or of the layers, for a background to be certain."""
 
 
 @dataclass(frozen=True)
@@ -36,8 +36,8 @@ class Mask:
     """How a layer's pictures are read.
 
     Attributes:
-        background: red, green and blue of what counts as nothing; None where that is what is transparent.
-        threshold: 1 to 255: a pixel that differs from the background by at least so much is set.
+        background: red, green and blue of the background; None if it is transparent.
+        threshold: 1 to 255: minimum difference from the background of a set pixel.
     """
 
     background: Color | None
@@ -49,23 +49,27 @@ class Mask:
         return color_name(self.background)
 
     def contrast(self, rgba: Bytes) -> Bytes:
-        """(H, W) how much the pixels of an (H, W, 4) picture differ from the background, 0..255."""
+        """(H, W) difference between the pixels of an (H, W, 4) picture and the background, 0..255."""
         return contrast(rgba, self.background)
 
     def bits(self, rgba: Bytes) -> Bytes:
-        """(H, W) 1 where a pixel is set."""
+        """(H, W) 1 for set pixels."""
         set_: Bytes = (self.contrast(rgba) >= self.threshold).astype(np.uint8)
         return set_
 
 
 def color_name(color: Color | None) -> str:
-    """``white``, ``black``, ``transparent`` or ``#rrggbb``."""
+    """``white``, ``black``, ``transparent`` or ``#rrggbb``.
+
+    >>> color_name((255, 255, 255)), color_name((255, 0, 0)), color_name(None)
+    ('white', '#ff0000', 'transparent')
+    """
     names = {value: name for name, value in KINDS.items()}
     return names.get(color) or "#" + bytes(color or ()).hex()
 
 
 def contrast(rgba: Bytes, background: Color | None) -> Bytes:
-    """(H, W) the greatest difference of red, green and blue from a color, as far as the pixel is opaque; or the alpha.
+    """(H, W) the largest difference of red, green and blue from a color, times the opacity; or the alpha.
 
     >>> contrast(np.array([[[255, 255, 255, 255], [0, 255, 255, 128]]], np.uint8), (255, 255, 255)).tolist()
     [[0, 128]]
@@ -81,7 +85,12 @@ def contrast(rgba: Bytes, background: Color | None) -> Bytes:
 
 
 def over(rgba: Bytes, background: Color = WHITE) -> Bytes:
-    """(H, W, 3) what a picture shows before a color."""
+    """(H, W, 3) a picture composited over a color.
+
+    >>> half_red = np.array([[[255, 0, 0, 128]]], np.uint8)
+    >>> over(half_red).tolist()
+    [[[255, 127, 127]]]
+    """
     alpha = rgba[:, :, 3:]
     if alpha.min() == 255:
         return np.ascontiguousarray(rgba[:, :, :3])
@@ -91,16 +100,19 @@ def over(rgba: Bytes, background: Color = WHITE) -> Bytes:
 
 
 def parse_background(text: str) -> dict[str, str]:
-    """``white``, or ``white,landcover=black``: kind by layer, the one for all others under an empty name.
+    """``white``, or ``white,landcover=black``: kind by layer, with the empty name for all others.
 
-    Raises UsageError for a word that is no background.
+    Raises UsageError for an unknown background.
+
+    >>> parse_background("white,landcover=black")
+    {'': 'white', 'landcover': 'black'}
     """
     found = {}
     for part in text.split(","):
         layer, _, kind = part.strip().rpartition("=")
         if kind not in (*KINDS, "auto"):
             raise UsageError(
-                f"the background is auto, {', '.join(KINDS)}, or LAYER=KIND for a single one; got {part.strip()!r}"
+                f"--background must be auto, {', '.join(KINDS)}, or LAYER=KIND for a single layer; got {part.strip()!r}"
             )
         found[layer.strip()] = kind
     return found
@@ -109,22 +121,22 @@ def parse_background(text: str) -> dict[str, str]:
 def find_masks(
     samples: Mapping[str, Sequence[Bytes]], *, background: Mapping[str, str], threshold: int | None = None
 ) -> dict[str, Mask]:
-    """How the pictures of each layer are to be read.
+    """How the pictures of each layer are read.
 
     Args:
         samples: layer -> a few of its tiles, (H, W, 4).
-        background: as `parse_background` gives it; ``auto`` is found out.
-        threshold: 1 to 255; None takes half the contrast of the faintest color that is common in a layer, which for
-            black and white is 128.
+        background: as returned by `parse_background`; ``auto`` is detected.
+        threshold: 1 to 255; None uses half the contrast of the faintest common color of a layer, which is 128 for black
+            and white.
 
     Raises:
-        InputError: a threshold out of range, a layer that is not there.
-        SourceError: nothing tells what is background.
+        InputError: a threshold out of range, or an unknown layer.
+        SourceError: the background cannot be detected.
     """
     if threshold is not None and not 1 <= threshold <= 255:
-        raise InputError(f"a threshold is 1 to 255; got {threshold}")
+        raise InputError(f"--threshold must be 1 to 255; got {threshold}")
     if unknown := set(background) - {"", *samples}:
-        raise InputError(f"there is no layer {sorted(unknown)[0]!r}; there are: {', '.join(samples)}")
+        raise InputError(f"unknown layer {sorted(unknown)[0]!r}: choose from {', '.join(samples)}")
     kinds = {layer: background.get(layer, background.get("", "auto")) for layer in samples}
     asked = {layer: tiles for layer, tiles in samples.items() if kinds[layer] == "auto"}
     found = find_backgrounds(asked) if asked else {}
@@ -140,9 +152,9 @@ def find_masks(
 
 @dataclass(frozen=True)
 class _Seen:
-    """What the tiles of a layer show: the share that is transparent, and the opaque colors by how many pixels have them.
+    """Statistics of a layer's tiles: the share of transparent pixels, and pixel counts of the opaque colors.
 
-    ``mixed`` is how many tiles are opaque all over and show more than one color.
+    ``mixed`` is the number of opaque tiles with more than one color.
     """
 
     transparent: float
@@ -178,16 +190,21 @@ def _seen(tiles: Sequence[Bytes]) -> _Seen:
 
 
 def find_backgrounds(samples: Mapping[str, Sequence[Bytes]]) -> dict[str, Color | None]:
-    """The background of each layer: a color, or None where it is what is transparent.
+    """The background of each layer: a color, or None if it is transparent.
 
-    A layer with transparent pixels has that background, unless some of its tiles are opaque and show something. Of
-    the others each votes for its commonest color; the winner is the background of all of them that show it.
+    A layer with transparent pixels has a transparent background, unless some of its tiles are opaque and not blank.
+    Each other layer votes for its most common color; the winner is the background of all of them that have it.
 
-    Raises SourceError when no color wins clearly.
+    Raises SourceError if no color wins clearly.
+
+    >>> tile = np.full((8, 8, 4), 255, np.uint8)
+    >>> tile[:2, :, :3] = 0
+    >>> find_backgrounds({"roads": [tile], "water": [tile]})
+    {'roads': (255, 255, 255), 'water': (255, 255, 255)}
     """
     seen = {layer: _seen(tiles) for layer, tiles in samples.items()}
     clear = {layer for layer, one in seen.items() if one.transparent > 0 and one.mixed == 0}
-    # where others are transparent, a layer of one color everywhere is one that covers everything
+    # if other layers are transparent, a layer of a single color covers everything
     clear |= {layer for layer, one in seen.items() if clear and one.mixed == 0}
     rest = {layer: one for layer, one in seen.items() if layer not in clear and one.common is not None}
     found: dict[str, Color | None] = dict.fromkeys(clear)
@@ -197,20 +214,20 @@ def find_backgrounds(samples: Mapping[str, Sequence[Bytes]]) -> dict[str, Color 
             own = one.common or winner
             found[layer] = winner if one.share(winner) > 0.005 or one.mixed == 0 else own
     elif not clear:
-        raise SourceError(_UNKNOWN.format(what="no tile shows anything"))
+        raise SourceError(_UNKNOWN.format(what="all tiles are blank"))
     else:
         winner = None
     return {layer: found.get(layer, winner if rest else None) for layer in samples}
 
 
 _UNKNOWN = (
-    "what is background cannot be told: {what}; say it with --background white, black or transparent, "
+    "cannot detect the background: {what}; set it with --background white, black or transparent, "
     "or LAYER=KIND"
 )
 
 
 def _winner(seen: Mapping[str, _Seen]) -> Color:
-    """The color that is commonest in most layers, near ones counted together."""
+    """The most common color of most layers, counting similar ones together."""
     votes: Counter[Color] = Counter()
     for one in seen.values():
         color = one.common or BLACK
@@ -221,24 +238,28 @@ def _winner(seen: Mapping[str, _Seen]) -> Color:
     if len(seen) == 1:
         (only,) = seen.values()
         if only.share(color) < _CLEAR:
-            raise SourceError(_UNKNOWN.format(what=f"the commonest color fills {only.share(color):.0%} only"))
+            raise SourceError(
+                _UNKNOWN.format(what=f"the most common color fills only {only.share(color):.0%}")
+            )
     elif count / len(seen) < _CLEAR:
         others = ", ".join(f"{color_name(color)} in {number}" for color, number in ranked)
-        raise SourceError(_UNKNOWN.format(what=f"the commonest color is {others} of {len(seen)} layers"))
+        raise SourceError(
+            _UNKNOWN.format(what=f"the most common color is that of {others} of {len(seen)} layers")
+        )
     return color
 
 
 def _half_contrast(tiles: Sequence[Bytes], background: Color | None) -> int:
-    """Half the contrast of the faintest color that is common in what is drawn."""
+    """Half the contrast of the faintest common color in the drawn pixels."""
     counts = np.zeros(256, np.int64)
     for tile in tiles:
         counts += np.bincount(contrast(tile, background).ravel(), minlength=256)
     counts[:_NOISE] = 0
     if not counts.any():
         return 128
-    wide = np.convolve(counts, np.ones(_NOISE + 1), "same")  # a color and what compression made of it
+    wide = np.convolve(counts, np.ones(_NOISE + 1), "same")  # a color and its variants from compression
     common = np.flatnonzero((wide >= _COMMON * counts.sum()) & (counts > 0))
-    # of a run of neighbors the commonest is the color; the strongest where everything is an edge
+    # the most common of a run of neighbors is the color; the strongest if everything is an edge
     faintest = int(common[0]) if len(common) else int(np.flatnonzero(counts)[-1])
     around = counts[faintest : faintest + _NOISE]
     return max(1, (faintest + int(around.argmax()) + 1) // 2)

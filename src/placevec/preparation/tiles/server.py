@@ -1,4 +1,4 @@
-"""A tile server becomes a dataset with an RGB ``map`` view: only the tiles that the places need are asked for."""
+"""A tile server becomes a dataset with an RGB ``map`` view: only the tiles that the places need are requested."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def prepare(
     created: str,
     progress: Progress,
 ) -> Dataset:
-    """Bring the tiles, store them as the map of a dataset and write the manifest; see `placevec.prepare`."""
+    """Download the tiles, store them as the map of a dataset and write the manifest; see `placevec.prepare`."""
     check_zoom(zoom)
     check_size(wanted.spacing, wanted.size_m)
     given = None if wanted.places is None else read_points(wanted.places)
@@ -104,20 +104,20 @@ def prepare(
         if is_made(there, MAP_PART, parts[MAP_PART]):
             return reused(there, parts, progress)
         return _added(there, parts[MAP_PART], template, area, zoom, wanted, created, progress)
-    # which tiles there are depends on the places
+    # the tiles depend on the places
     parts = {MAP_PART: Made(KIND, of_places), PLACES_PART: Made(KIND, of_places)}
     if there is not None:
         return reused(there, parts, progress)
     laid = _laid_out(area, zoom, given, wanted, progress)
     plan = _planned(laid, zoom, wanted.margin_m, progress)
-    (out / WORK).mkdir(parents=True, exist_ok=True)  # before anything else: it tells whose the directory is
+    (out / WORK).mkdir(parents=True, exist_ok=True)  # first of all, because it marks the directory as ours
     kept, stored = _stored(out, template, plan, wanted, progress)
     laid, left = _with_tiles(laid, kept, given is None and not wanted.all_tiles, progress)
     kept.write_list(out / LEFT_OUT)
     if given is not None or wanted.samples is not None or wanted.spacing is not None:
         write_loc2vec_metadata(out / METADATA, _metadata(template, laid, area, zoom, wanted.patch_size))
     else:
-        (out / METADATA).unlink(missing_ok=True)  # of an unfinished run with samples
+        (out / METADATA).unlink(missing_ok=True)  # from an unfinished run with samples
     dataset = write_dataset(
         out,
         name=template.server[0],
@@ -166,7 +166,7 @@ def _added(
 
 @dataclass(frozen=True)
 class _Stored:
-    """Tiles that are stored as a map, and what the manifest says of them."""
+    """Tiles stored as a map, with their manifest entries."""
 
     files: list[str]
     source: dict[str, Any]
@@ -176,10 +176,10 @@ class _Stored:
 def _stored(
     folder: Path, template: TileTemplate, plan: TilePlan, wanted: MapOptions, progress: Progress
 ) -> tuple[KeptTiles, _Stored]:
-    """Bring the tiles of a plan and write them as a map into a folder."""
+    """Download the tiles of a plan and write them as a map into a folder."""
     attribution = wanted.attribution or ATTRIBUTION
     if wanted.attribution is None:
-        progress.say(f"Note: the tiles are credited to {attribution}; --attribution names another source")
+        progress.say(f"Note: the tiles are attributed to {attribution}; use --attribution for another source")
     with TileCache.of_server(template, plan.zoom) as cache:
         kept, written = _brought(folder, template, plan, cache, attribution, wanted, progress)
         content = cache.sha256(plan.codes)
@@ -203,12 +203,12 @@ def _stored(
 
 
 def _around(given: Points | None) -> Area:
-    """The box of the places that were handed in."""
+    """The box around the given places."""
     if given is None:
-        raise UsageError("an area is needed: --bbox west,south,east,north, --polygon FILE or --places FILE")
+        raise UsageError("an area is required: --bbox west,south,east,north, --polygon FILE or --places FILE")
     known = given.lonlat[np.isfinite(given.lonlat).all(axis=1)]
     if len(known) == 0:
-        raise SourceError("no place has coordinates: there is no tile to ask for")
+        raise SourceError("no place has coordinates, so no tiles are needed")
     west, south, east, north = extent_of(known)
     return Area(
         max(west - 1e-4, -180.0), max(south - 1e-4, -90.0), min(east + 1e-4, 180.0), min(north + 1e-4, 90.0)
@@ -238,7 +238,7 @@ def _laid_out(area: Area, zoom: int, given: Points | None, wanted: MapOptions, p
 
 
 def _planned(laid: Places, zoom: int, margin_m: float | None, progress: Progress) -> TilePlan:
-    """The tiles that the places need: their windows, turned by any angle, and those of their positives."""
+    """The tiles that the places need: for their windows, rotated by any angle, and those of their positives."""
     footprints = laid.footprints(zoom)
     known = np.isfinite(laid.lonlat[:, 1])
     side = laid.size_m or float(np.max(meters_per_pixel(laid.lonlat[known, 1], zoom))) * TILE_PX
@@ -248,15 +248,15 @@ def _planned(laid: Places, zoom: int, margin_m: float | None, progress: Progress
         raise AreaError("no place needs a tile")
     alone = "" if margin == 0 else f" ({len(TilePlan.around(footprints, zoom)):,} without that margin)"
     progress.say(
-        f"{len(laid):,} places of {side:,.0f} m with {margin:,.0f} m around them need {len(plan):,} tiles of zoom "
+        f"{len(laid):,} places of {side:,.0f} m with a margin of {margin:,.0f} m need {len(plan):,} tiles of zoom "
         f"{zoom}{alone}, around {_middle(plan)}"
     )
     return plan
 
 
 def _middle(plan: TilePlan) -> str:
-    """Where the tiles lie, for people to see whether longitude and latitude are swapped: no server says so."""
-    # tiles that there are: between two of them may lie the other side of the Earth
+    """Location of the tiles, so that users notice swapped longitude and latitude: no server reports it."""
+    # of real tiles: between two of them, the other side of the Earth could lie
     middle = np.quantile(plan.tiles, 0.5, axis=0, method="lower")
     lon, lat = tile_xy_to_lonlat(middle + 0.5, plan.zoom)
     return f"lon={lon:.3f}, lat={lat:.3f}"
@@ -265,19 +265,19 @@ def _middle(plan: TilePlan) -> str:
 def _with_tiles(
     laid: Places, kept: KeptTiles, only_content: bool, progress: Progress
 ) -> tuple[Places, dict[str, int]]:
-    """Places whose own window has all its tiles and, if ``only_content``, shows more than one color."""
+    """Places whose own window has all its tiles and, with ``only_content``, shows more than one color."""
     footprints: Floats = laid.footprints(kept.plan.zoom)
     known = np.isfinite(footprints).all(axis=1)
     torn = kept.plan.touching(footprints, kept.not_to_be_had())
     blank = known & ~torn & ~kept.plan.touching(footprints, kept.of_kind(GOOD)) & only_content
     left = {"without_tiles": int(torn.sum()), "of_one_color": int(blank.sum())}
-    for count, why in zip(left.values(), ("lack a tile", "show nothing but one color"), strict=True):
+    for count, why in zip(left.values(), ("lack a tile", "show only a single color"), strict=True):
         if count:
             progress.say(f"Note: {count:,} of {len(laid):,} places {why} and are left out")
     found = laid.kept(~torn & ~blank)
     if len(found) == 0:
         raise DatasetError(
-            "no place has its tiles and anything on them: --all-tiles keeps those of one color too"
+            "no place has all its tiles and something on them: use --all-tiles to keep those of a single color"
         )
     return found, left
 
@@ -285,7 +285,7 @@ def _with_tiles(
 def _metadata(
     template: TileTemplate, laid: Places, area: Area, zoom: int, patch_size: int | None
 ) -> Loc2VecMetadata:
-    """What the founding pipeline notes of its tiles."""
+    """Metadata of the tiles, as in the original pipeline."""
     host, port, path = template.server
     lonlat = laid.lonlat[np.isfinite(laid.lonlat).all(axis=1)]
     side = (laid.size_m or 0.0) / float(meters_per_pixel((area.south + area.north) / 2.0, zoom))
@@ -300,7 +300,7 @@ def _brought(
     out: Path, template: TileTemplate, plan: TilePlan, cache: TileCache, attribution: str, wanted: MapOptions,
     progress: Progress,
 ) -> tuple[KeptTiles, TileMap]:  # fmt: skip
-    """Download what is not kept, and write the map."""
+    """Download the tiles that are not cached, and write the map."""
     allowed = math.floor(wanted.max_failed * len(plan))
     try:
         download = download_tiles(
@@ -322,11 +322,11 @@ def _brought(
         listed = cache.path.with_name(LEFT_OUT)
         KeptTiles(plan, cache, error.bad).write_list(listed)
         raise SourceError(
-            f"{error}; they are listed in {listed}, and --max-failed SHARE allows more than {wanted.max_failed:g}"
+            f"{error}; they are listed in {listed}; to allow more than {wanted.max_failed:g}, set --max-failed SHARE"
         ) from error
     if not (kept.kinds == GOOD).any():
         raise SourceError(
-            f"every tile of {template.shown} is of one color: has the server data of this area, around {_middle(plan)}?"
+            f"every tile of {template.shown} has a single color: does the server cover this area, around {_middle(plan)}?"
         )
     for kind, count in sorted(Counter(kept.kinds.tolist()).items()):
         if kind not in (GOOD, BLANK):
@@ -338,6 +338,6 @@ def _brought(
 
 def _told(download: Download) -> str:
     return (
-        f"{download.fetched:,} tiles came ({download.size / 1e6:,.1f} MB), {download.unchanged:,} were unchanged, "
-        f"{download.kept:,} had been kept"
+        f"{download.fetched:,} tiles downloaded ({download.size / 1e6:,.1f} MB), {download.unchanged:,} unchanged, "
+        f"{download.kept:,} from the cache"
     )

@@ -1,4 +1,4 @@
-"""Loc2Vec: near places, seen on the map, are alike."""
+"""Loc2Vec: places near each other get similar vectors, learned from the map."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from placevec.recipes.loc2vec.presets import PRESETS
 
 RECIPE = RecipeEntry(
     name="loc2vec",
-    summary="places that lie near each other get similar vectors: map layers from OpenStreetMap, or map tiles",
+    summary="places near each other get similar vectors: from OpenStreetMap layers or map tiles",
     config=Loc2VecConfig,
     prepare_options=MapOptions,
     prepare="placevec.preparation.map:prepare",

@@ -1,8 +1,8 @@
-"""Loc2Vec: the layers of the map around a place, learned by telling near from far.
+"""Loc2Vec: learns from the map layers around a place, by contrasting near places with far ones.
 
-V. Spruyt, "Loc2Vec: Learning location embeddings with triplet-loss networks", Sentiance, 2018; the 12-layer
-pipeline of founding document 004 and the RGB pipeline of 001. Near places, turned, shifted and with layers switched
-off, must be closer in the space of vectors than far ones.
+V. Spruyt, "Loc2Vec: Learning location embeddings with triplet-loss networks", Sentiance, 2018; the 12-layer pipeline of
+founding document 004 and the RGB pipeline of 001. Vectors of near places, rotated, shifted and with layers dropped,
+must be closer to each other than vectors of far places.
 """
 
 from __future__ import annotations
@@ -40,24 +40,30 @@ if TYPE_CHECKING:
     from placevec.datasets.views.raster.raster import RasterView
 
 VIEW = "map"
-"""The view that is read: layers or colors of the map around a place."""
+"""The view that is read: map layers or colors around a place."""
 _LESSON_WEIGHTS = {"layers": 0.25, "landuse": 1.5, "tags": 0.5}
-"""Of losses that are all 1 where nothing is known; see docs/decisions/0004."""
+"""Weight relative to losses that are all 1 for an uninformed model; see docs/decisions/0004."""
 
 
 def _window(dataset: Dataset | JoinedDataset, **window: Any) -> RasterView | JoinedView:
-    """The map of a dataset, or of several, through a window of some size and channels."""
+    """The map of one dataset, or of several, with a given window and channels."""
     return cast("RasterView | JoinedView", dataset.view(VIEW)).window(**window)
 
 
 def kept_channels(spec: ViewSpec, drop: tuple[str, ...]) -> tuple[str, ...]:
-    """The layers that are read; InputError for an unknown one or when none is left."""
+    """The layers that are read; InputError for an unknown layer, or if none is left.
+
+    >>> kept_channels(ViewSpec("map", "raster", ("roads", "water", "landcover")), ("landcover",))
+    ('roads', 'water')
+    """
     unknown = [layer for layer in drop if layer not in spec.channels]
     if unknown:
-        raise InputError(f"there is no layer {unknown[0]!r} to drop: the map has {', '.join(spec.channels)}")
+        raise InputError(
+            f"unknown layer {unknown[0]!r} in drop_layers: the map has {', '.join(spec.channels)}"
+        )
     kept = tuple(layer for layer in spec.channels if layer not in drop)
     if not kept:
-        raise InputError("every layer was dropped: nothing is left to learn from")
+        raise InputError("drop_layers drops every layer: keep at least one to learn from")
     return kept
 
 
@@ -88,17 +94,17 @@ def _encoder(config: Loc2VecConfig, channels: int) -> Any:
             width=config.width, unit_norm=config.contrast_weight > 0 and "triplet" in config.objective
         )
     else:
-        # SoftPN never gets low on vectors of length 1: distances must be free to grow. Predictions need no length 1.
+        # SoftPN stays high for unit vectors: distances must be free to grow. Predictions do not need unit vectors.
         unit_norm = config.objective != "softpn" and config.contrast_weight > 0
         options.update(width=config.width, unit_norm=unit_norm)
     return encoders.build(config.encoder, **options)
 
 
 def measure(slots: Mapping[str, Encoded], targets: Mapping[str, Tensor]) -> dict[str, float]:
-    """Numbers of a batch: triplet accuracy against a shuffled far place, and signs of collapse."""
+    """Scalars of a batch: triplet accuracy against a shuffled far place, and signs of collapse."""
     anchor = slots["anchor"].z
     numbers = {"effective_rank": effective_rank(anchor)}
-    if len(anchor) >= 8:  # fewer always lie in few directions
+    if len(anchor) >= 8:  # fewer vectors always span few directions
         numbers["two_direction_share"] = principal_share(anchor, 2)
     if "positive" not in slots:
         return numbers
@@ -113,11 +119,11 @@ def build(
     training: Mapping[str, Any],
     validation: Dataset | JoinedDataset | None = None,
 ) -> Built:
-    """Slots, encoder, objective and samplers over a dataset's map.
+    """Slots, encoder, objective and samplers for a dataset's map.
 
-    A tenth of the places is held out in whole blocks, with a buffer around them so wide that training and
-    validation windows share no pixel. On an extent too small for blocks nothing is held out, and a note says so.
-    With a ``validation`` dataset of its own all places are trained on.
+    A tenth of the places is held out in whole blocks, with a buffer so wide that training and validation windows share
+    no pixel. If the extent is too small for blocks, nothing is held out, and a note says so. With a separate
+    ``validation`` dataset, all places are used for training.
     """
     config = in_meters(dataset, config)
     channels = kept_channels(dataset.spec(VIEW), config.drop_layers)
@@ -133,7 +139,7 @@ def build(
         train_rows = divided.rows("train")
         held_rows = divided.rows("validation") if divided.held_out else train_rows
         if not divided.held_out and config.validation_share > 0:
-            notes.append("the extent is too small to hold blocks out: validation repeats training places")
+            notes.append("the extent is too small to hold out blocks: validation uses training places")
     else:
         divided = all_trained(dataset, located, rows, by="other dataset")
         train_rows, held_rows = rows, validation.require_coordinates(np.arange(len(validation)), "loc2vec")
@@ -152,7 +158,7 @@ def build(
     except InputError as error:
         if validation is None:
             raise
-        raise InputError(f"the validation dataset {validation.name} cannot be drawn from: {error}") from error
+        raise InputError(f"cannot sample from the validation dataset {validation.name}: {error}") from error
     recipe = Recipe(
         slots={role: Slot(VIEW, "tile") for role in sampler.draw(0).looks},
         encoders={"tile": _encoder(config, len(channels))},
@@ -173,7 +179,7 @@ def build(
 
 
 def suited(dataset: Dataset) -> dict[str, Any]:
-    """Options of training that suit a dataset: the founding network of colors, and windows no larger than patches."""
+    """Training options that suit a dataset: the original RGB network for colors, and windows no larger than patches."""
     if dataset.base_map_spec.channels != RGB:
         return {}
     laid_out = made(dataset, PLACES_PART)
@@ -210,7 +216,7 @@ def _overlap(
     rows: Ints,
     held_rows: Ints,
 ) -> list[str]:
-    """A note where a validation dataset shows ground that is trained on; DatasetError where it shows another map."""
+    """A note if validation windows overlap training windows; DatasetError if the validation map differs."""
     if validation.spec(VIEW) != dataset.spec(VIEW):
         raise DatasetError(
             f"the validation dataset {validation.name} cannot be used: its map differs in layers, rules or zoom"
@@ -224,7 +230,7 @@ def _overlap(
         return []
     return [
         f"{shared:,} of {len(held):,} validation places lie within {near:,.0f} m of training places: their windows may"
-        " show the same ground, and the validation loss then flatters"
+        " overlap, so the validation loss may be too low"
     ]
 
 
@@ -237,7 +243,7 @@ def _shares(contents: Mapping[str, Contents]) -> dict[str, Any]:
 
 
 def _contents(name: str, dataset: Dataset | JoinedDataset, config: Loc2VecConfig) -> Contents:
-    """What every place holds under the window that is read around it."""
+    """What every place contains within its window."""
     parts = dataset.parts if isinstance(dataset, JoinedDataset) else (dataset,)
     grounds = [
         Ground(
@@ -251,7 +257,7 @@ def _contents(name: str, dataset: Dataset | JoinedDataset, config: Loc2VecConfig
     ]
     if name == "layers":
         if not config.drop_layers:
-            raise InputError("predicting layers needs layers that are not seen: name them with drop_layers")
+            raise InputError("predicting layers needs layers that are not part of the input: set drop_layers")
         return layer_contents(grounds, config.drop_layers)
     return landuse_contents(grounds) if name == "landuse" else tag_contents(grounds)
 

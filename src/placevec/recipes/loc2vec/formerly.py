@@ -1,4 +1,4 @@
-"""What the two founding Loc2Vec systems called their options: the page for those who come from there, and hints."""
+"""Options of the two original Loc2Vec systems, for the migration page and for hints."""
 
 from __future__ import annotations
 
@@ -8,30 +8,30 @@ PREPARE_OSM = FormerCommand(
     "prepare-osm", "`placevec prepare loc2vec`", "prepare",
     (
         Formerly(("--server_ip", "--server_port", "--server_path"), "`--server-ip`, `--server-port`, `--server-path`",
-                 "or the whole address: `--tiles`"),
+                 "or the complete address with `--tiles`"),
         Formerly(("--min_lat", "--max_lat", "--min_lon", "--max_lon"),
                  "`--min-lat`, `--max-lat`, `--min-lon`, `--max-lon`", "or `--bbox west,south,east,north`"),
         Formerly(("--zoom",), "`--zoom`"),
-        Formerly(("--num_samples",), "`--num-samples`, `--samples`", "with `--seed`: the same places every time"),
+        Formerly(("--num_samples",), "`--num-samples`, `--samples`", "the same `--seed` gives the same places"),
         Formerly(("--patch_size",), "`--patch-size`"),
-        Formerly(("--output_dir",), "`--out`", "a prepared folder of old is read too: `--tile-folder OLD`"),
+        Formerly(("--output_dir",), "`--out`", "old prepared folders are read with `--tile-folder OLD`"),
     ),
 )  # fmt: skip
 TRAIN_OSM = FormerCommand(
     "train-osm", "`placevec train loc2vec`", "train",
     (
         Formerly(("--prepared_data_dir",), "the dataset, without a flag"),
-        Formerly(("--val_data_dir",), "`--validation`", "without it, blocks are held out"),
+        Formerly(("--val_data_dir",), "`--validation`", "default: blocks are held out"),
         Formerly(("--output_dir",), "`--out`"),
         Formerly(("--epochs", "--batch_size", "--margin", "--weight_decay"),
                  "`--epochs`, `--batch-size`, `--margin`, `--weight-decay`"),
-        Formerly(("--embedding_dim",), "`--dim`", "any length; the model knows its own"),
+        Formerly(("--embedding_dim",), "`--dim`", "any length; stored in the model"),
         Formerly(("--lr",), "`--learning-rate`"),
-        Formerly(("--patch_size",), "`--size-px`", "any size; once only 64 worked"),
-        Formerly(("--input_channels",), "", "the dataset says how many channels it has"),
+        Formerly(("--patch_size",), "`--size-px`", "any size; in the original, only 64 worked"),
+        Formerly(("--input_channels",), "", "stored in the dataset"),
         Formerly(("--max_distance_positive",), "`--near-degrees`",
-                 "or meters, which are the same everywhere: `--near-m`"),
-        Formerly(("--min_distance_negative",), "`--far-degrees`", "or meters: `--far-m`"),
+                 "or in meters, the same everywhere, with `--near-m`"),
+        Formerly(("--min_distance_negative",), "`--far-degrees`", "or in meters with `--far-m`"),
         Formerly(("--num_workers",), "`--workers`"),
         Formerly(("--no_cuda",), "`--device cpu`"),
     ),
@@ -42,9 +42,9 @@ VISUALIZE_OSM = FormerCommand(
         Formerly(("--model_path", "--prepared_data_dir"), "the run and the dataset of `embed`, without flags"),
         Formerly(("--output_dir",), "`--map DIR`", "`embeddings_map.html` and `embeddings.geojson`, with all dimensions"),
         Formerly(("--max_samples",), "`--max-places`", "a seeded sample"),
-        Formerly(("--batch_size",), "`--batch-size` of `embed`", "it is heeded"),
+        Formerly(("--batch_size",), "`--batch-size` of `embed`", "the original ignored it"),
         Formerly(("--reduction_method",), "`--method`", "`pca`, `tsne` or `umap`"),
-        Formerly(("--n_components", "--zoom_start"), "", "three components become the color; the map opens on the data"),
+        Formerly(("--n_components", "--zoom_start"), "", "three components give the color; the map opens at the data"),
     ),
 )  # fmt: skip
 RUN_EXAMPLE = FormerCommand(
@@ -62,30 +62,30 @@ TRAIN = FormerCommand(
                  "`--epochs`, `--batch-size`, `--margin`, `--dropout`"),
         Formerly(("--lr",), "`--learning-rate`"),
         Formerly(("--embedding_dim",), "`--dim`"),
-        Formerly(("--tile_size",), "`--size-px`", "any size; once only 256 worked"),
-        Formerly(("--pos_radius",), "`--near-tiles`", "or meters: `--near-m`"),
-        Formerly(("--neg_radius",), "`--far-tiles`", "or meters: `--far-m`"),
+        Formerly(("--tile_size",), "`--size-px`", "any size; in the original, only 256 worked"),
+        Formerly(("--pos_radius",), "`--near-tiles`", "or in meters with `--near-m`"),
+        Formerly(("--neg_radius",), "`--far-tiles`", "or in meters with `--far-m`"),
         Formerly(("--max_samples",), "`--samples-per-epoch`"),
         Formerly(("--loss_type softpn",), "`--objective triplet-swap`",
-                 "it was a hinge with the swap; the SoftPN of the paper is `--objective softpn`"),
+                 "the original was a hinge loss with swap; the paper's SoftPN is `--objective softpn`"),
         Formerly(("--loss_type triplet",), "`--objective triplet`"),
         Formerly(("--save_every",), "`--save-every`"),
         Formerly(("--num_workers",), "`--workers`"),
         Formerly(("--resume FILE",), "`--resume-from CHECKPOINT`",
-                 "the old `.pth` comes in by `import-weights`, as a model"),
+                 "convert an old `.pth` to a model with `import-weights`"),
         Formerly(("`runs/`, TensorBoard",), "`tensorboard --logdir RUN`",
-                 "the share of active triplets is counted a triplet, not a batch"),
+                 "active triplets are counted per triplet, not per batch"),
     ),
 )  # fmt: skip
 VISUALIZE = FormerCommand(
     "run_interactive_viz.py, visualize.py", "`placevec explore`", "explore",
     (
         Formerly(("`html --max_tiles N --output_dir DIR`",), "`--html FILE --max-places N`",
-                 "one page that opens offline"),
+                 "a single page that works offline"),
         Formerly(("`visualize.py --max_tiles N --output_dir DIR`",), "`--png DIR --max-places N`",
                  "PCA, t-SNE and UMAP in every coloring"),
         Formerly(("--max_tiles",), "`--max-places`"),
-        Formerly(("--save_embeddings",), "", "vectors are a file of their own: `placevec embed -o`"),
+        Formerly(("--save_embeddings",), "", "`placevec embed -o` writes the vectors to a file"),
         Formerly(("`streamlit`",), "", "planned"),
     ),
 )  # fmt: skip
@@ -94,9 +94,9 @@ SEARCH = FormerCommand(
     (
         Formerly(("--model_path", "--tiles_root"), "the run and the dataset of `embed`, without flags"),
         Formerly(("--cache_dir", "--skip_embeddings", "--force_recompute"), "",
-                 "the table is kept by the hash of model and data: a changed model never gives old vectors"),
+                 "the table stores the hashes of model and data, so a changed model never returns old vectors"),
         Formerly(("metric `angular`, `euclidean`, `manhattan`, `dot`",), "`--metric`",
-                 "`angular` is `cosine`; search is exact, trees and quality need not be chosen"),
+                 "`angular` is `cosine`; search is exact, so there are no trees or quality settings"),
         Formerly(("coordinates, tile, results",), "`--lon`, `--lat`, `--tile`, `-k`"),
         Formerly(("CSV export",), "`--csv`"),
         Formerly(("Annoy index",), "", "planned"),

@@ -1,4 +1,4 @@
-"""Who meets whom in the recipe Loc2Vec: rows held out, distances in meters, the sampler of each unit."""
+"""Splits and pairs of the recipe Loc2Vec: held-out rows, distances in meters, the sampler for each unit."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from placevec.training.samplers import BoxSampler, NearFarSampler, TileSampler
 from placevec.training.samplers.anchors import AnchorSampler
 
 _METERS_A_DEGREE = 111_320.0
-"""The longest a degree gets."""
+"""Maximum length of a degree."""
 
 
 def in_meters(dataset: Dataset | JoinedDataset, config: Loc2VecConfig) -> Loc2VecConfig:
-    """The configuration with ``near_m`` and ``far_m`` that agree with distances in tiles or degrees.
+    """The configuration with ``near_m`` and ``far_m`` that match distances in tiles or degrees.
 
-    Near is the farthest that a positive can be, so that buffers hold; far is that of a typical place.
+    Near is the maximum distance of a positive, so that buffers are wide enough; far is that of a typical place.
     """
     if config.near_tiles is not None and config.far_tiles is not None:
         known = dataset.lonlat[np.isfinite(dataset.lonlat).all(axis=1)]
@@ -42,16 +42,16 @@ def in_meters(dataset: Dataset | JoinedDataset, config: Loc2VecConfig) -> Loc2Ve
 
 
 def buffer_m(dataset: Dataset | JoinedDataset, config: Loc2VecConfig, rows: Ints) -> float:
-    """Meters between places whose windows, and whose positives' windows, share no pixel."""
+    """Meters between places such that their windows, and those of their positives, share no pixel."""
     footprint = config.size_m
     if footprint is None:
         footprint = float(np.max(meters_per_pixel(dataset.lonlat[rows, 1], dataset.zoom))) * config.size_px
-    # turned windows reach half a diagonal, and both sides' positives leave their places
+    # rotated windows reach half a diagonal, and positives of both places move away from them
     return footprint * math.sqrt(2.0) + 2.0 * (config.near_m + config.shift_m)
 
 
 def block_size(lonlat: np.ndarray[Any, Any], config: Loc2VecConfig) -> float:
-    """Side of the blocks held out for validation, meters."""
+    """Side of the validation blocks in meters."""
     if config.block_m is not None:
         return config.block_m
     xyz = to_ecef(lonlat[:, 0], lonlat[:, 1])
@@ -62,15 +62,15 @@ def block_size(lonlat: np.ndarray[Any, Any], config: Loc2VecConfig) -> float:
 def split(
     dataset: Dataset | JoinedDataset, config: Loc2VecConfig, located: Ints, rows: Ints, seed: int
 ) -> Split:
-    """The split of a dataset: whole blocks validate, with a buffer; nothing does where the extent is too small.
+    """The split of a dataset: whole blocks are held out for validation, with a buffer; none if the extent is too small.
 
-    ``located`` are the rows that have coordinates, ``rows`` those of them that are used.
+    ``located`` are the rows with coordinates, ``rows`` those of them that are used.
     """
     lonlat = dataset.lonlat[rows]
     options: dict[str, Any] = {
         "size_m": block_size(lonlat, config),
         "share": config.validation_share,
-        # no pixel shared: turned windows reach half a diagonal, and both sides' positives leave their places
+        # no shared pixels: rotated windows reach half a diagonal, and positives of both places move away from them
         "buffer_m": buffer_m(dataset, config, rows),
         "seed": seed,
     }
@@ -86,7 +86,7 @@ def split(
 
 
 def all_trained(dataset: Dataset | JoinedDataset, located: Ints, rows: Ints, by: By = "nothing") -> Split:
-    """The split of a dataset of which nothing validates."""
+    """The split of a dataset without validation."""
     return Split.of(len(dataset), train=rows, excluded=_excluded(dataset, located), by=by)
 
 
@@ -103,9 +103,9 @@ def sampler_of(
     keep_off: Floats | None = None,
     **options: Any,
 ) -> AnchorSampler:
-    """Draws the batches over some rows, in the unit that the configuration measures in.
+    """Samples batches from some rows, in the distance unit of the configuration.
 
-    ``keep_off``: (M, 2) lon, lat of places held out, near which no negative may be that is not a place itself.
+    ``keep_off``: (M, 2) lon, lat of held-out places; negatives near them must be places themselves.
     """
     contrasts = config.contrast_weight > 0
     common: dict[str, Any] = {
@@ -140,13 +140,13 @@ def sampler_of(
 
 
 def _boxes(dataset: Dataset | JoinedDataset) -> Floats:
-    """(N, 4) west, south, east, north degrees of the area that each place belongs to."""
+    """(N, 4) west, south, east, north degrees of the area of each place."""
     parts = dataset.parts if isinstance(dataset, JoinedDataset) else (dataset,)
     return np.concatenate([np.tile(part.area.bounds, (len(part), 1)) for part in parts])
 
 
 def fewer(dataset: Dataset | JoinedDataset, rows: Ints, most: int | None, seed: int) -> Ints:
-    """``rows`` with at most so many of each dataset, drawn at random."""
+    """``rows`` with at most ``most`` of each dataset, drawn at random."""
     if most is None:
         return rows
     first = dataset.first_row if isinstance(dataset, JoinedDataset) else np.array([0, len(dataset)])

@@ -1,4 +1,4 @@
-"""The presets of the recipe Loc2Vec: both founding systems as they were, and what was found since."""
+"""Presets of the recipe Loc2Vec: both original systems, and later findings."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ FOUNDING = {
     "dim": 128,
     "dropout": 0.5,
     "size_px": 256,
-    "objective": "triplet-swap",  # which its --loss_type called softpn
+    "objective": "triplet-swap",  # --loss_type softpn in the original
     "reduction": "active",
     "margin": 0.2,
     "near_tiles": 2.0,
@@ -37,7 +37,7 @@ FOUNDING = {
     "batch_size": 16,
     "samples_per_epoch": 10_000,
 }
-"""Founding document 004: twelve layers of Kyiv. It had no validation; here blocks are held out."""
+"""Founding document 004: twelve layers of Kyiv. The original has no validation; here blocks are held out."""
 
 FOUNDING_RGB = {
     **_FOUNDING_TRAINING,
@@ -55,14 +55,14 @@ FOUNDING_RGB = {
     "flip": True,
     "batch_size": 32,
 }
-"""Founding document 001: RGB tiles of a server."""
+"""Founding document 001: RGB tiles from a server."""
 
 MULTITASK = {
     "learning_rate": 2e-3,
     "weight_decay": 0.02,
     "size_px": 128,
     "size_m": 256.0,
-    # the predicted tags are drawn in the first four; what the last two show depends on the mapper, not the place
+    # predicted tags are drawn in the first four; the last two depend more on the mapper than on the place
     "drop_layers": ("landcover", "natural-features", "leisure", "amenities", "places", "boundaries"),
     "predict": PREDICTABLE,
     "contrast_weight": 0.0,
@@ -70,30 +70,28 @@ MULTITASK = {
     "max_places": 2500,
     "batch_size": 128,
 }
-"""What carries best to cities never seen (docs/decisions/0004): the recipe of the model that comes with placevec."""
+"""Transfers best to cities not trained on (docs/decisions/0004): the recipe of the model that comes with placevec."""
 
 
 def _in_one_unit(preset: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
-    """A preset without its own distances where others are given in another unit."""
+    """A preset without its own distances if others are given in another unit."""
     units = {unit for unit in ("m", "tiles", "degrees") if {f"near_{unit}", f"far_{unit}"} & set(given)}
     if len(units) > 1:
-        raise UsageError(
-            f"distances are in meters, in tiles or in degrees: got {' and '.join(sorted(units))}"
-        )
+        raise UsageError(f"set distances in only one unit; got {' and '.join(sorted(units))}")
     others = tuple(f"_{unit}" for unit in ("tiles", "degrees") if units and unit not in units)
     return {key: value for key, value in preset.items() if not key.endswith(others)}
 
 
 PRESETS = {
     "default": Preset(
-        "measures of shape beside a small network, InfoNCE, windows of 200 m", partial(_in_one_unit, {})
+        "shape features with a small network, InfoNCE, windows of 200 m", partial(_in_one_unit, {})
     ),
     "founding": Preset(
-        "the founding 12-layer system, its network and hyper-parameters", partial(_in_one_unit, FOUNDING)
+        "the original 12-layer system: network and hyperparameters", partial(_in_one_unit, FOUNDING)
     ),
-    "founding-12": Preset("the same as founding", partial(_in_one_unit, FOUNDING)),
+    "founding-12": Preset("same as founding", partial(_in_one_unit, FOUNDING)),
     "founding-rgb": Preset(
-        "the founding RGB system, its network and hyper-parameters", partial(_in_one_unit, FOUNDING_RGB)
+        "the original RGB system: network and hyperparameters", partial(_in_one_unit, FOUNDING_RGB)
     ),
-    "multitask": Preset("vectors that also predict what places hold", partial(_in_one_unit, MULTITASK)),
+    "multitask": Preset("vectors that also predict what places contain", partial(_in_one_unit, MULTITASK)),
 }

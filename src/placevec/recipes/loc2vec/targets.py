@@ -1,6 +1,6 @@
-"""What each place holds, in numbers from 0 to 1: what an encoder that sees only part of the map can learn to predict.
+"""What each place contains, from 0 to 1, as targets for an encoder that sees only a part of the map.
 
-Layers that it does not see, uses of the land, and which tags occur. These are targets, never an input.
+Targets are layers that the encoder does not see, land use, and the presence of tags. They are never an input.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from placevec.geo import Floats
 
 MAX_TAGS = 128
 MIN_PLACES = 20
-"""Places that must hold a tag for it to be learned from."""
+"""Minimum number of places with a tag to learn it."""
 
 
 @dataclass(frozen=True)
 class Ground:
-    """Where to look: a dataset's directory, and (N, 4) footprints x0, y0, x1, y1 in fractional tiles at ``zoom``."""
+    """Directory of a dataset, and (N, 4) footprints of places, x0, y0, x1, y1 in fractional tiles at ``zoom``."""
 
     path: Path
     footprints: Floats
@@ -34,7 +34,7 @@ class Ground:
 
 @dataclass(frozen=True)
 class Contents:
-    """Shares (N, T) float32 in 0..1 by name; NaN where nothing is known."""
+    """Shares (N, T) float32 in 0..1 by name; NaN if unknown."""
 
     names: tuple[str, ...]
     shares: NDArray[np.float32]
@@ -45,7 +45,7 @@ class Contents:
 
 
 def layer_contents(grounds: Sequence[Ground], layers: Sequence[str]) -> Contents:
-    """The share of every footprint that each of these layers covers."""
+    """The share of every footprint covered by each of these layers."""
     parts = []
     for ground in grounds:
         coverage = Coverage(ground.path / "map_coverage.tif")
@@ -55,24 +55,24 @@ def layer_contents(grounds: Sequence[Ground], layers: Sequence[str]) -> Contents
 
 
 def landuse_contents(grounds: Sequence[Ground]) -> Contents:
-    """The share of every footprint under each use of the land; unknown where an extract carries no land use at all."""
+    """The share of every footprint by land use; unknown if an extract has no land use at all."""
     parts: list[NDArray[np.float32]] = []
     names: tuple[str, ...] = ()
     for ground in grounds:
         file = ground.path / "landuse_coverage.tif"
         if not file.exists():
-            raise DatasetError(f"{ground.path} holds no {file.name}: prepare it from an OSM extract")
+            raise DatasetError(f"{ground.path} has no {file.name}: prepare it from an OSM extract")
         coverage = Coverage(file)
         names = coverage.channels
         shares = np.minimum(coverage.fractions(ground.footprints, ground.zoom), 1.0)
-        # an extract made for routing has lost its land use: that it is not drawn there says nothing
+        # routing extracts have no land use: its absence in the drawing means nothing
         mapped = (shares.sum(axis=1) > 0).mean() > 0.05
         parts.append(shares if mapped else np.full_like(shares, np.nan))
     return Contents(tuple(f"land use {name}" for name in names), np.concatenate(parts))
 
 
 def tag_contents(grounds: Sequence[Ground]) -> Contents:
-    """1 where a point of interest with this ``key=value`` lies in the footprint; the `MAX_TAGS` commonest."""
+    """1 if the footprint contains a point of interest with this ``key=value``; the `MAX_TAGS` most frequent tags."""
     held = [_tags_of(ground) for ground in grounds]
     places = pd.concat(held)["tag"].value_counts() if held else pd.Series(dtype=np.int64)
     places = places[places >= MIN_PLACES]
@@ -90,7 +90,7 @@ def tag_contents(grounds: Sequence[Ground]) -> Contents:
 
 
 def _tags_of(ground: Ground) -> pd.DataFrame:
-    """place (row) and tag (``key=value``) of all that lies in the footprints, every pair once."""
+    """place (row) and tag (``key=value``) of everything in the footprints, every pair once."""
     pois = read_pois(ground.path / "pois.parquet")
     places, points = points_inside(pois, ground.footprints, ground.zoom)
     tag = pois["key"].astype(str) + "=" + pois["value"].astype(str)

@@ -1,4 +1,4 @@
-"""Sphere2Vec: bare coordinates, with labels or images."""
+"""Sphere2Vec: embeds bare coordinates, learned from labels or images."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def _of_dataset(name: str, given: Mapping[str, Any]) -> Mapping[str, Any]:
 
 RECIPE = RecipeEntry(
     name="sphere2vec",
-    summary="bare coordinates become vectors: learned from labels of points, or from images without labels",
+    summary="vectors of bare coordinates: learned from labels of points, or from images without labels",
     config=Sphere2VecConfig,
     prepare_options=ImageOptions,
     prepare="placevec.preparation.chips.images:prepare",
@@ -29,14 +29,12 @@ RECIPE = RecipeEntry(
         "default": Preset("sphereC+ and the defaults of all options"),
         **{
             name: Preset(
-                f"the best hyper-parameters known of the encoder on {name}", partial(_of_dataset, name)
+                f"the best known hyperparameters of the encoder on {name}", partial(_of_dataset, name)
             )
             for name in DATASETS
         },
         **{
-            name: Preset(
-                "contrastive spatial pre-training on images, as published", partial(csp_preset, name)
-            )
+            name: Preset("contrastive spatial pretraining on images, as published", partial(csp_preset, name))
             for name in CSP_PRESETS
         },
     },

@@ -1,4 +1,4 @@
-"""Sphere2Vec: a location encoder, taught by labels of points.
+"""Sphere2Vec: trains a location encoder on labeled points.
 
 G. Mai et al., "Sphere2Vec: A General-Purpose Location Representation Learning over a Spherical Surface for Large-Scale
 Geospatial Predictions", ISPRS 2023, doi:10.1016/j.isprsjprs.2023.06.016; its loss and sampling are those of O. Mac
@@ -40,13 +40,13 @@ from placevec.training.objectives.supervised import ClassLoss, NumberLoss
 from placevec.training.samplers.labeled import LabeledSampler
 
 _MAX_NUMBERS = 2**24
-"""Of the answers to one validation batch: points times classes."""
+"""Maximum predictions in a validation batch: points times classes."""
 _MIN_STEPS = 25
-"""Batches of a pass."""
+"""Minimum batches per epoch."""
 _MAX_VALIDATED = 65_536
-"""Points that a validation reads."""
+"""Maximum validation points."""
 _FEW_VALIDATED = 8
-"""Points below which a validation hardly tells one pass from another."""
+"""Minimum validation points; with fewer, differences between epochs are mostly chance."""
 
 
 def build(
@@ -55,10 +55,10 @@ def build(
     training: Mapping[str, Any],
     validation: Dataset | JoinedDataset | None = None,
 ) -> Built:
-    """Encoder, head, loss and sampler over a dataset's labeled points; see `points.divided` for the split."""
+    """Encoder, head, loss and sampler for a dataset's labeled points; see `points.divided` for the split."""
     if isinstance(dataset, JoinedDataset) or validation is not None:
         raise UsageError(
-            "sphere2vec learns from one dataset, and is validated on its split: prepare one table of all points"
+            "sphere2vec trains on one dataset and uses its split for validation: prepare one table with all points"
         )
     if config.loss == "auto" and not dataset.has_labels and IMAGE_FEATURES in dataset.view_names:
         config = replace(config, loss="csp")
@@ -97,7 +97,7 @@ def build(
     options = {
         "steps_per_epoch": _steps(sampler, training),
         "validation_steps": 0 if judge is None else judge.steps_per_epoch,
-        "prefetch": 0,  # a slice of a table is sooner taken than waited for
+        "prefetch": 0,  # taking a slice of a table is faster than waiting for it
         **training,
         **({"device": "cpu"} if device.type == "cpu" else {}),
     }
@@ -108,52 +108,52 @@ def build(
 
 
 def suited(dataset: Dataset) -> dict[str, Any]:
-    """Options of training that suit a dataset: images without labels need the loss named."""
+    """Training options that suit a dataset: images without labels need an explicit loss."""
     images_only = IMAGE_FEATURES in dataset.view_names and not dataset.has_labels
     return {"loss": "csp"} if images_only else {}
 
 
 def _steps(sampler: LabeledSampler, training: Mapping[str, Any]) -> int:
-    """Batches of a pass: once over the points, but of a small table several times, so that 20 passes teach something.
+    """Batches per epoch: once over the points, or several times for a small table, so that 20 epochs suffice.
 
-    The founding schedule counts passes over the data.
+    The original schedule counts epochs over the data.
     """
     once = sampler.steps_per_epoch
     return once if training.get("schedule") == "decay" else max(once, _MIN_STEPS)
 
 
 def _few(train: int, held: int) -> str:
-    """The note that a validation of so few places decides nothing."""
+    """The note for a validation set that is too small to decide anything."""
     return (
-        f"only {held} of {train + held} places {'validates' if held == 1 else 'validate'}, so that chance chooses the "
-        "best pass: prepare more places, or a larger share with --validation-share"
+        f"only {held} of {train + held} places {'is' if held == 1 else 'are'} in the validation set, so the best epoch is"
+        " mostly chance: prepare more places, or raise --validation-share"
     )
 
 
 def _loss_for(config: Sphere2VecConfig, labels: Labeled) -> Loss:
-    """The loss by name, chosen by the labels where it is left to them; UsageError where the two do not agree."""
+    """The loss by name, or chosen by the labels; UsageError if they do not match."""
     numbers = labels.kind == "number"
     if config.loss == "auto":
         return "regression" if numbers else "presence"
     if numbers != (config.loss == "regression"):
         kind, fitting = ("numbers", "regression") if numbers else ("classes", "presence or cross-entropy")
-        raise UsageError(f"--loss {config.loss} does not fit labels that are {kind}: take {fitting}, or auto")
+        raise UsageError(f"--loss {config.loss} does not fit labels that are {kind}: use {fitting}, or auto")
     if config.loss in ("cross-entropy", "an_slds") and len(labels.classes) < 2:
         raise UsageError(
-            f"--loss {config.loss} needs two classes, and all labels are {labels.classes[0][:40]!r}: "
-            "presence tells one class from background points"
+            f"--loss {config.loss} needs two classes, but all labels are {labels.classes[0][:40]!r}: "
+            "use presence, which contrasts one class with background points"
         )
     return config.loss
 
 
 def _head(dim: int, config: Sphere2VecConfig, labels: Labeled, train: Ints) -> Head:
-    """A fresh head for vectors of ``dim`` and the labels; of numbers with the mean and deviation of those trained on."""
+    """A fresh head for vectors of ``dim`` and the labels; for numbers with mean and deviation of the training labels."""
     if labels.kind == "classes":
         return Head(dim, "presence" if config.loss in OF_PRESENCE else "classes", labels.classes)
     values = labels.values[train]
     deviation = float(values.std())
     if not deviation > 0:
-        raise InputError(f"all labels to learn from are {values[0]:g}: there is nothing to learn")
+        raise InputError(f"all training labels are {values[0]:g}: there is nothing to learn")
     return Head(dim, "number", mean=float(values.mean()), deviation=deviation)
 
 
@@ -171,7 +171,7 @@ def _sampler(
     if config.users:
         if labels.users is None:
             raise InputError(
-                "there are no users to learn from: prepare with --user COLUMN, or without --users"
+                "there are no users in the dataset: prepare it with --user COLUMN, or train without --users"
             )
         targets["user"] = labels.users
     return LabeledSampler(
@@ -203,9 +203,9 @@ def _objective(config: Sphere2VecConfig, head: Head, labels: Labeled) -> Objecti
 def _measure(
     head: Head, labels: Labeled, rows: Ints
 ) -> Callable[[Mapping[str, Encoded], Mapping[str, Tensor]], dict[str, float]]:
-    """What is watched of a validation batch: top-1 and MRR of classes, R2 of numbers, AUC of a single class.
+    """Metrics of a validation batch: top-1 and MRR for classes, R2 for numbers, AUC for a single class.
 
-    R2 divides by the variance of all ``rows``, so that the mean over equal batches is R2 of all of them.
+    R2 divides by the variance over all ``rows``, so the mean over equal batches is the R2 over all of them.
     """
     variance = float(labels.values[rows].var()) if head.kind == "number" else 1.0
 
@@ -229,7 +229,7 @@ def _measure(
 
 
 def _auc(here: Tensor, elsewhere: Tensor) -> float:
-    """How often a point scores higher than a background point, ties half."""
+    """How often a point scores higher than a background point; ties count half."""
     order = torch.sort(elsewhere[:, 0]).values
     below = torch.searchsorted(order, here[:, 0].contiguous(), right=False)
     upto = torch.searchsorted(order, here[:, 0].contiguous(), right=True)

@@ -1,4 +1,4 @@
-"""Every choice of the recipe Sphere2Vec."""
+"""Options of the recipe Sphere2Vec."""
 
 from __future__ import annotations
 
@@ -32,23 +32,23 @@ FEATURE_OPTIONS = (
     "cell_width",
 )  # fmt: skip
 OF_ENCODER = ("encoder", "dim", *ENCODER_OPTIONS, *FEATURE_OPTIONS)
-"""What makes an encoder, and so comes from the run that ``init`` names."""
+"""Options that define the encoder, and so come from the run that ``init`` names."""
 DATASETS = ("birdsnap", "nabirds", "inat2017", "inat2018", "yfcc", "fmow")
-"""Data sets for which the best hyper-parameters of encoders are known, see `placevec.recipes.sphere2vec.presets`."""
+"""Datasets with known best hyperparameters, see `placevec.recipes.sphere2vec.presets`."""
 ENCODER, FEATURES, OBJECTIVE, DATA, TRAINING = "Location encoder", "Features", "Objective", "Data", "Training"
 
 
 @dataclass(frozen=True)
 class EncoderChoices(Options):
-    """The location encoder; None leaves a choice to it.
+    """The location encoder; None means the default of the encoder.
 
-    Radii are shares of the Earth's radius; those of the original grid and theory are degrees.
+    Radii are in Earth radii; those of the original grid and theory are in degrees.
     """
 
     GROUP: ClassVar[str] = ENCODER
 
     encoder: str = option(
-        "sphereC+", "Location encoder, by any of its names (all: every one, each into a folder of --out)"
+        "sphereC+", "Location encoder, by any of its names (all: every encoder, each in a subfolder of --out)"
     )
     dim: int = option(256, "Length of the vectors", min=1)
     variant: Variant = option(
@@ -64,31 +64,27 @@ class EncoderChoices(Options):
     activation: str | None = option(
         None, "Activation: relu, leakyrelu, gelu, sigmoid or tanh (default: by the encoder)"
     )
-    seasons: int = option(
-        0, "Harmonics of the share of the year, where places have dates (0 leaves it out)", min=0
-    )
+    seasons: int = option(0, "Harmonics of the time of year, if places have dates (0 disables it)", min=0)
     scales: int | None = option(
-        None, "Number of scales, of the multi-scale encoders (default 32)", group=FEATURES
+        None, "Number of scales, for multi-scale encoders (default 32)", group=FEATURES
     )
     r_min: float | None = option(
-        None, "Finest scale, share of the Earth's radius (default 0.001, a wave of 40 km)", group=FEATURES
+        None, "Finest scale, Earth radii (default 0.001, a wavelength of 40 km)", group=FEATURES
     )
-    r_max: float | None = option(
-        None, "Coarsest scale, share of the Earth's radius (default 1)", group=FEATURES
-    )
+    r_max: float | None = option(None, "Coarsest scale, Earth radii (default 1)", group=FEATURES)
     taper_poles: bool | None = option(
-        None, "Fading of features that would tear at the poles (default off)", group=FEATURES
+        None, "Fading of features that would jump at the poles (default off)", group=FEATURES
     )
-    sigma: float | None = option(None, "Width of rbf in degrees, or scale of rff", group=FEATURES)
+    sigma: float | None = option(None, "Width for rbf in degrees, or scale for rff", group=FEATURES)
     anchors: int | None = option(
-        None, "Training places that rbf measures distances to, drawn at random (default 200)", group=FEATURES
+        None, "Training places used as anchors of rbf, drawn at random (default 200)", group=FEATURES
     )
-    frequencies: int | None = option(None, "Number of frequencies of rff", group=FEATURES)
+    frequencies: int | None = option(None, "Number of frequencies, for rff", group=FEATURES)
     kernel_size: float | None = option(
-        None, "Variance of the frequencies of the original rff", group=FEATURES
+        None, "Variance of the frequencies, for the original rff", group=FEATURES
     )
     degrees: int | None = option(None, "Maximum degree of harmonics (default 20)", group=FEATURES)
-    cells: int | None = option(None, "Number of cells, of cells (default 2048)", group=FEATURES)
+    cells: int | None = option(None, "Number of cells, for the encoder cells (default 2048)", group=FEATURES)
     cell_width: int | None = option(None, "Length of a cell's vector (default 64)", group=FEATURES)
 
     def __post_init__(self) -> None:
@@ -98,7 +94,7 @@ class EncoderChoices(Options):
         object.__setattr__(self, "encoder", known_as(self.encoder))
 
     def encoder_arguments(self) -> dict[str, Any]:
-        """The arguments of `placevec.encoders.location`, but for name, dim and the anchors of rbf."""
+        """The arguments of `placevec.encoders.location`, except name, dim and the anchors of rbf."""
         named = (*ENCODER_OPTIONS, *(name for name in FEATURE_OPTIONS if name != "anchors"))
         found = {name: value for name in named if (value := getattr(self, name)) is not None}
         if "cell_width" in found:
@@ -108,53 +104,58 @@ class EncoderChoices(Options):
 
 @dataclass(frozen=True)
 class Sphere2VecConfig(ContrastChoices, EncoderChoices):
-    """Every choice of the recipe; None leaves a choice to the encoder or the loss."""
+    """Options of the recipe; None means the default of the encoder or the loss.
+
+    >>> config = Sphere2VecConfig(encoder="sphereC+", scales=16)
+    >>> config.encoder_arguments()["scales"]
+    16
+    """
 
     GROUP: ClassVar[str] = OBJECTIVE
 
     loss: Loss = option(
         "auto",
-        "Loss (auto: presence of classes, regression of numbers; csp where there are images and no labels)",
+        "Loss (auto: presence for classes, regression for numbers; csp for images without labels)",
     )
     positive_weight: float | None = option(
         None,
-        "Weight of the observed class in presence and an_full (default: the number of classes; 2048 of an_full)",
+        "Weight of the observed class in presence and an_full (default: the number of classes; 2048 for an_full)",
     )
     background: Literal["sphere", "octant", "land", "target-group"] | None = option(
         None,
-        "Where background points lie (default sphere; octant as in the founding code, target-group: other places)",
+        "Where background points are drawn (default sphere; octant as in the original, target-group: other places)",
     )
     background_weight: float | None = option(
         None, "Weight of background points in presence, an_full and csp (default 1)"
     )
     land: Path | None = option(
-        None, "Outlines of the land for --background land, GeoJSON (default: coarse ones)"
+        None, "Outlines of land for --background land, GeoJSON (default: coarse outlines)"
     )
-    users: bool = option(False, "Vectors of users learned too, with presence")
-    label_smoothing: float | None = option(None, "Label smoothing of cross-entropy (default 0)")
+    users: bool = option(False, "Vectors of users, also learned with presence")
+    label_smoothing: float | None = option(None, "Label smoothing for cross-entropy (default 0)")
     balance: int | None = option(
         None,
-        "Maximum number of places of a class in an epoch, drawn anew each time (default: all)",
+        "Maximum number of places per class and epoch, drawn anew each time (default: all)",
         group=DATA,
         min=1,
     )
     few_shot: float = option(
-        1.0, "Share of the training labels to use, of every class", group=DATA, above=0, max=1
+        1.0, "Share of the training labels to use, per class", group=DATA, above=0, max=1
     )
     validation_share: float = option(
         0.1,
-        "Share of the places held out in whole blocks, where the dataset has no split",
+        "Share of the places held out in whole blocks if the dataset has no split",
         group=DATA,
         min=0,
         max=0.5,
     )
     block_m: float | None = option(
         None,
-        "Side of these blocks, meters (default: a twentieth of the extent, at most 500 km)",
+        "Side of the validation blocks, meters (default: a twentieth of the extent, at most 500 km)",
         group=DATA,
         above=0,
     )
-    batch_size: int = option(1024, "Places in a batch (halved where memory runs out)", group=TRAINING, min=2)
+    batch_size: int = option(1024, "Places per batch (halved if memory runs out)", group=TRAINING, min=2)
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -162,11 +163,11 @@ class Sphere2VecConfig(ContrastChoices, EncoderChoices):
             self.check_loss(self.loss)
         if self.land is not None and self.background != "land":
             raise UsageError(
-                "outlines of the land are for background points on land: --background land --land FILE"
+                "--land sets the outlines for background points on land: use --background land --land FILE"
             )
 
     def check_loss(self, loss: str) -> None:
-        """UsageError for a choice that has no effect with a loss."""
+        """UsageError for an option that has no effect with a loss."""
         self.check_contrast(loss)
         for given, meant, name in (
             (self.background is not None, (*WITH_BACKGROUND, *CONTRASTS), "background"),
@@ -182,5 +183,5 @@ class Sphere2VecConfig(ContrastChoices, EncoderChoices):
         ):
             if given and loss not in meant:
                 raise UsageError(
-                    f"{flag_of(name)} has no effect with --loss {loss}: it is of {', '.join(meant)}"
+                    f"{flag_of(name)} has no effect with --loss {loss}: it applies to {', '.join(meant)}"
                 )

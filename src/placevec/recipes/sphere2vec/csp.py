@@ -1,8 +1,8 @@
-"""Contrastive spatial pre-training: a location encoder taught by what places look like, without a label.
+"""Contrastive spatial pretraining: trains a location encoder on images of places, without labels.
 
 Mai et al., "CSP: Self-supervised contrastive spatial pre-training for geospatial-visual representations", ICML 2023,
-arXiv:2305.01118. Frozen features of images (`image_features`) go through one matrix that is learned; the location encoder
-learns to find each place's own image. The trained model holds both, and reads coordinates.
+arXiv:2305.01118. Frozen features of images (`image_features`) pass through one learned matrix; the location encoder
+learns to identify each place's own image. The trained model holds both, and reads coordinates.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ from placevec.training.objectives.spatial_contrast import (
 from placevec.training.samplers.image_pairs import ImagePairs
 
 _MIN_STEPS = 10
-"""In a pass: of few images a pass is several times over all of them."""
+"""Minimum batches per epoch: an epoch repeats the images if there are few."""
 _FORMS: Mapping[str, tuple[type[LocationImage], type[NegativeLocations], type[DropoutTwins]]] = {
     "csp": (LocationImage, NegativeLocations, DropoutTwins),
     "csp-nce": (SigmoidLocationImage, SigmoidNegativeLocations, SigmoidDropoutTwins),
@@ -54,20 +54,20 @@ _FORMS: Mapping[str, tuple[type[LocationImage], type[NegativeLocations], type[Dr
 
 
 def build(dataset: Dataset, config: Sphere2VecConfig, training: Mapping[str, Any]) -> Built:
-    """Location encoder, projection of image features, losses and sampler over a dataset's places with images.
+    """Location encoder, projection of image features, losses and sampler for a dataset's places with images.
 
-    A split of the dataset's own holds here too: no image of a validation or test place is learned from.
+    The dataset's own split is used: images of validation and test places are not trained on.
 
     Raises:
-        DatasetError: no image features, or none of a place with coordinates.
+        DatasetError: no image features, or none for a place with coordinates.
         InputError: a device without float64.
-        UsageError: a choice that needs labels.
+        UsageError: an option that needs labels.
     """
     config = _decided(config)
     device = device_of(str(training.get("device", "auto")))
     if IMAGE_FEATURES not in dataset.view_names:
         raise DatasetError(
-            f"{dataset.path} knows no images: prepare with --images DIR, or with --image-features FILE beside points"
+            f"{dataset.path} has no images: prepare it with --images DIR, or with points and --image-features FILE"
         )
     seed, lonlat = int(training.get("seed", 0)), dataset.lonlat
     images = dataset.view(IMAGE_FEATURES)
@@ -99,7 +99,7 @@ def build(dataset: Dataset, config: Sphere2VecConfig, training: Mapping[str, Any
     options = {
         "steps_per_epoch": max(sampler.steps_per_epoch, _MIN_STEPS),
         "validation_steps": 0 if judge is None else judge.steps_per_epoch,
-        "prefetch": 0,  # a few rows of a table are sooner taken than waited for
+        "prefetch": 0,  # taking a few rows of a table is faster than waiting for them
         **training,
         **({"device": "cpu"} if device.type == "cpu" else {}),
     }
@@ -110,13 +110,13 @@ def build(dataset: Dataset, config: Sphere2VecConfig, training: Mapping[str, Any
 
 
 def _decided(config: Sphere2VecConfig) -> Sphere2VecConfig:
-    """All that was left to the loss filled in; UsageError for what means nothing without labels."""
+    """The configuration with all defaults of the loss; UsageError for options that need labels."""
     for given, option in (
         (config.few_shot < 1, "few-shot"),
         (bool(config.seasons), "seasons"),
     ):
         if given:
-            raise UsageError(f"--{option} needs labels, and --loss {config.loss} learns without")
+            raise UsageError(f"--{option} needs labels, but --loss {config.loss} uses none")
     open_ones = {
         name: value for name, value in defaults(config.loss).items() if getattr(config, name) is None
     }
@@ -124,7 +124,7 @@ def _decided(config: Sphere2VecConfig) -> Sphere2VecConfig:
 
 
 def _usable(dataset: Dataset, images: FeaturesView) -> tuple[Ints, dict[str, Ints], list[str]]:
-    """Places with coordinates and an image, what the others lack, and notes of them."""
+    """Places with coordinates and an image, what the others lack, and notes about them."""
     located = np.isfinite(dataset.lonlat).all(axis=1)
     rows = np.flatnonzero(located & images.known)
     if len(rows) < 2:
@@ -164,7 +164,7 @@ def _objectives(config: Sphere2VecConfig, dim: int, features: int) -> dict[str, 
 
 
 def measure(slots: Mapping[str, Encoded], targets: Mapping[str, Tensor]) -> dict[str, float]:
-    """Of a batch: how often a location finds its own image first, the mean reciprocal rank, and signs of collapse."""
+    """Of a batch: how often a location ranks its own image first, the mean reciprocal rank, and signs of collapse."""
     location, image = slots[LOCATION], slots[IMAGE]
     whole = location.present & image.present
     cosines = directions(location.z, whole) @ directions(image.z, whole).T

@@ -1,4 +1,4 @@
-"""The choices of contrastive spatial pre-training (CSP) in the recipe Sphere2Vec, and what paper and scripts chose."""
+"""Options of contrastive spatial pretraining (CSP) in the recipe Sphere2Vec, and those of the paper and its scripts."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from placevec.errors import UsageError
 from placevec.options import Options, option, options_of
 
 CSP_LOSSES = ("csp", "csp-nce", "csp-mse")
-"""Softmax (CSP-MC in the paper), sigmoid (CSP-NCE) and the regression on image features that it compares with."""
+"""Softmax (CSP-MC in the paper), sigmoid (CSP-NCE), and regression on image features, its baseline."""
 CONTRASTS = ("csp", "csp-nce")
 
 _GRID = {
@@ -32,7 +32,7 @@ _ALL_ONE = {
 
 
 def _degree(degrees: float) -> float:
-    """Radii of the original grid in degrees as shares of the Earth's radius."""
+    """Radii of the original grid, from degrees to Earth radii."""
     return math.radians(degrees)
 
 
@@ -58,14 +58,14 @@ CSP_PRESETS: Mapping[str, tuple[dict[str, Any], dict[str, Any]]] = {
         {**_ADAM, "learning_rate": 5e-5, "epochs": 300},
     ),
 }
-"""(recipe, training) as the appendix of the paper, the shell scripts of github.com/gengchenmai/csp at 67f3407, and the
-name of its fMoW checkpoint have them: they differ from one another. Epochs of the paper are those of the scripts.
-Background points are ours, uniform on the sphere."""
+"""(recipe, training) as in the appendix of the paper, the shell scripts of github.com/gengchenmai/csp at 67f3407, and
+the name of its fMoW checkpoint, which differ from one another. Epochs for the paper are those of the scripts.
+Background points are placevec's, uniform on the sphere."""
 
 
 @dataclass(frozen=True)
 class ContrastChoices(Options):
-    """The choices of the losses of CSP; None leaves a choice to the loss, see `defaults`.
+    """Options of the CSP losses; None means the default of the loss, see `defaults`.
 
     In the paper: T0 is ``temperature``, T1 ``background_temperature``, T2 ``twin_temperature``, a1
     ``background_weight``, a2 ``twin_weight``, K ``negative_points``; ``symmetric`` is ``contsoftmaxsym`` in code.
@@ -78,32 +78,35 @@ class ContrastChoices(Options):
         None, "Temperature of images and random places (default 0.1)", above=0
     )
     twin_temperature: float | None = option(
-        None, "Temperature of places and themselves with other units dropped (default 0.1)", above=0
+        None, "Temperature of places and their copies with other units dropped (default 0.1)", above=0
     )
     twin_weight: float | None = option(
-        None, "Weight of places contrasted with themselves (default 1; 0 leaves it out)", min=0
+        None, "Weight of the contrast between a place and its copy (default 1; 0 disables it)", min=0
     )
-    negative_points: int | None = option(None, "Random places for each image (default 1)", min=1)
+    negative_points: int | None = option(None, "Random places per image (default 1)", min=1)
     symmetric: bool | None = option(
-        None, "Each image contrasted with all places of the batch too (default on)"
+        None, "Also contrast each image with all places of the batch (default on)"
     )
-    init: Path | None = option(None, "Run or model whose location encoder training starts from")
+    init: Path | None = option(None, "Run or model whose location encoder is the starting point")
 
     def check_contrast(self, loss: str) -> None:
-        """UsageError for a choice that has no effect with a loss."""
+        """UsageError for an option that has no effect with a loss."""
         for one in options_of(ContrastChoices):
             given = one.name != "init" and getattr(self, one.name) is not None
             if given and loss not in CONTRASTS:
                 raise UsageError(
-                    f"{one.flag} has no effect with --loss {loss}: it is of {', '.join(CONTRASTS)}"
+                    f"{one.flag} has no effect with --loss {loss}: it applies to {', '.join(CONTRASTS)}"
                 )
 
 
 def defaults(loss: str) -> dict[str, Any]:
-    """What is chosen where nothing was: T0, T1, T2, a1, a2, K and symmetry; nothing for other losses.
+    """Defaults of a loss: T0, T1, T2, a1, a2, K and symmetry; empty for other losses.
 
-    Temperatures are lower than published, and each image looks for its place too: in the control of docs/csp.md that
-    learns most.
+    Temperatures are lower than published, and images are also contrasted with places: this learns most in the control
+    experiment of docs/csp.md.
+
+    >>> defaults("csp")["temperature"], defaults("presence")
+    (0.1, {})
     """
     if loss not in CONTRASTS:
         return {}
@@ -114,7 +117,7 @@ def defaults(loss: str) -> dict[str, Any]:
 
 
 def csp_preset(preset: str, given: Mapping[str, Any]) -> dict[str, Any]:
-    """The options of one of `CSP_PRESETS`; of another encoder than grid without its scales."""
+    """The options of one of `CSP_PRESETS`; for encoders other than grid, without its scales."""
     from placevec.encoders.locations.names import known_as
 
     recipe, training = CSP_PRESETS[preset]

@@ -1,4 +1,4 @@
-"""The location encoder that the recipe Sphere2Vec trains: fresh, or from a run that was trained before."""
+"""The location encoder that the recipe Sphere2Vec trains: fresh, or from an earlier run."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ def encoder_of(config: Sphere2VecConfig, points: Floats, seed: int) -> LocationE
     """A fresh encoder, or that of ``config.init`` with its weights; the anchors of rbf are training points.
 
     Args:
-        config: of the recipe.
-        points: (N, 2) lon, lat degrees that are trained on.
-        seed: of the anchors.
+        config: configuration of the recipe.
+        points: (N, 2) lon, lat degrees of the training points.
+        seed: seed for the anchors.
     """
     arguments = config.encoder_arguments()
     if config.init is not None:
@@ -38,30 +38,30 @@ def encoder_of(config: Sphere2VecConfig, points: Floats, seed: int) -> LocationE
         drawn = np.random.default_rng([seed, _STREAM]).choice(len(points), wanted, replace=False)
         arguments["anchors"] = points[drawn]
     elif config.anchors is not None:
-        arguments["anchors"] = config.anchors  # refused there, by name
+        arguments["anchors"] = config.anchors  # the encoder raises the error, with its name
     return encoders.location(config.encoder, config.dim, **arguments)
 
 
 def device_of(name: str) -> torch.device:
-    """The device for training on coordinates; ``auto`` takes a CUDA GPU where there is one, never Apple's.
+    """The device for training on coordinates; ``auto`` uses a CUDA GPU if available, never Apple's.
 
     Args:
         name: ``auto``, ``cpu``, ``cuda`` or ``mps``.
 
     Raises:
-        InputError: ``mps``, which has no float64 and cannot hold angles.
+        InputError: ``mps``, which has no float64 and cannot represent angles.
     """
     if name == "mps":
-        raise InputError("coordinates are computed in float64, which this device has not: --device cpu")
+        raise InputError("coordinates need float64, which this device does not have: use --device cpu")
     if name in ("auto", "cuda") and torch.cuda.is_available():
         return torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
     return torch.device("cpu")
 
 
 def each(preset: str, given: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
-    """(name, options) of every encoder that the preset and the variant know, or of the one that was given.
+    """(name, options) of every encoder that the preset and the variant have, or of the given one.
 
-    Options of features reach the encoders that have them.
+    Options of features are passed to the encoders that have them.
     """
     variant = given.get("variant", "corrected")
     original = [

@@ -1,4 +1,4 @@
-"""A run whose location encoder another training starts from: pre-trained on images, fine-tuned on labels."""
+"""Starts training from the location encoder of another run: pretrained on images, fine-tuned on labels."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from placevec.models.model import Model
 from placevec.recipes.sphere2vec.config import OF_ENCODER
 
 _FREE = ("dropout",)
-"""What may differ from the run: it has no weights."""
+"""Options that can differ from the run, because they have no weights."""
 _CALLED = {"width": "cell_width"}
-"""Options of features -> what the recipe calls them."""
+"""Options of features -> their names in the recipe."""
 
 
 def encoder_of_run(path: str | Path) -> LocationEncoder:
     """The location encoder of a run or model, with its weights.
 
     Raises:
-        ModelError: no model there, or one that reads no coordinates, or with an encoder of another kind.
+        ModelError: no model, a model that does not read coordinates, or an encoder of another kind.
     """
     model = Model.load(path)
     reading = model.readings.get(NAME)
@@ -37,7 +37,7 @@ def encoder_of_run(path: str | Path) -> LocationEncoder:
 
 
 def started_from(path: str | Path, dropout: float | None) -> LocationEncoder:
-    """A copy of it to be trained, with another share of units dropped where one is given."""
+    """A trainable copy of it, with another dropout if given."""
     before = encoder_of_run(path)
     config = before.config() if dropout is None else {**before.config(), "dropout": dropout}
     encoder = encoders.build("location", **config)
@@ -47,11 +47,11 @@ def started_from(path: str | Path, dropout: float | None) -> LocationEncoder:
 
 
 def completed(given: Mapping[str, Any]) -> dict[str, Any]:
-    """The options that were given, with those of the encoder of the run that ``init`` names; a preset fills the rest.
+    """The given options, with those of the encoder of the run that ``init`` names; a preset fills the rest.
 
     Raises:
-        ModelError: as `encoder_of_run`.
-        UsageError: an option that is another than the run's.
+        ModelError: as in `encoder_of_run`.
+        UsageError: an option that differs from the run's.
     """
     if given.get("init") is None:
         return dict(given)
@@ -63,16 +63,16 @@ def completed(given: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def inherited(path: str | Path, given: Mapping[str, Any], known: tuple[str, ...]) -> dict[str, Any]:
-    """The options that make the encoder of a run, which ``given`` must not contradict; None for those that it has not.
+    """The options that define the encoder of a run, which ``given`` must not contradict; None for options it lacks.
 
     Args:
-        path: of the run.
+        path: path of the run.
         given: options of the user.
-        known: names of all options of the recipe that make an encoder.
+        known: names of all options of the recipe that define an encoder.
 
     Raises:
-        ModelError: as `encoder_of_run`.
-        UsageError: an option that is another than the run's, or that its encoder has not.
+        ModelError: as in `encoder_of_run`.
+        UsageError: an option that differs from the run's, or that its encoder does not have.
     """
     options = _options_of(encoder_of_run(path))
     for name in known:
@@ -89,7 +89,7 @@ def inherited(path: str | Path, given: Mapping[str, Any], known: tuple[str, ...]
 
 
 def _options_of(encoder: LocationEncoder) -> dict[str, Any]:
-    """All options as they are in effect: of the features an encoder remembers those only that it was told."""
+    """All options in effect; an encoder stores only those of its features that were given."""
     config = encoder.config()
     told = config.pop("options")
     signature = inspect.signature(type(encoder.positional)).parameters
@@ -97,7 +97,7 @@ def _options_of(encoder: LocationEncoder) -> dict[str, Any]:
         name: told.get(name, signature[name].default)
         for name in feature_options(encoder.encoder, encoder.variant)
     }
-    # a default of None is chosen by the features themselves, such as the width of rbf by the number of its anchors
+    # a default of None is computed by the features, such as the width of rbf from the number of its anchors
     chosen = {
         name: getattr(encoder.positional, name, None) if value is None else value
         for name, value in features.items()

@@ -1,4 +1,4 @@
-"""Which points the recipe Sphere2Vec learns from, which it is validated on, and where background points lie."""
+"""Points that the recipe Sphere2Vec uses for training and validation, and where background points are drawn."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from placevec.training.samplers.background import Background, Land, Octant, Sphe
 from placevec.training.samplers.labeled import few_shot
 
 _MIN_PLACES = 8
-"""Places that a validation is worth reading on."""
+"""Minimum places of a validation set."""
 
 
 def usable(
     dataset: Dataset, labels: Labeled, config: Sphere2VecConfig
 ) -> tuple[Ints, dict[str, Ints], list[str]]:
-    """(R,) rows that have coordinates, a label and what else is learned from; what the others lack, and notes about them.
+    """(R,) rows with coordinates, a label and everything else needed; what the others lack, and notes about them.
 
     Raises:
-        DatasetError: none has.
+        DatasetError: no row has all of these.
     """
     located = np.isfinite(dataset.lonlat).all(axis=1)
     kept = located & labels.known
@@ -34,7 +34,7 @@ def usable(
     if config.seasons:
         if labels.dates is None:
             raise InputError(
-                "there are no dates to learn seasons from: prepare with --date, or without seasons"
+                "there are no dates in the dataset: prepare it with --date, or train without --seasons"
             )
         dated = np.isfinite(labels.dates)
         lacking["date"] = kept & ~dated
@@ -45,7 +45,7 @@ def usable(
             said = what if what == "coordinates" else f"a {what}"
             notes.append(f"{count:,} places without {said} are left out")
     if not kept.any():
-        raise DatasetError(f"no place of {dataset.path} has coordinates and a label to learn from")
+        raise DatasetError(f"no place of {dataset.path} has both coordinates and a label")
     return np.flatnonzero(kept), {what: np.flatnonzero(rows) for what, rows in lacking.items()}, notes
 
 
@@ -58,22 +58,22 @@ def divided(
     *,
     lacking: Mapping[str, Ints],
 ) -> tuple[Split, Ints, list[str]]:
-    """(the split, rows to validate on, notes); no test row is among those trained or validated on.
+    """(the split, validation rows, notes); no test row is used for training or validation.
 
-    The dataset's own split decides where it has one; else, or where it names no validation, whole blocks of ground are
-    held out of the training places. Where the extent is too small for that, training places validate.
+    The dataset's own split is used if it has one. If it has none, or no validation set, whole spatial blocks of the
+    training places are held out. If the extent is too small for that, validation uses training places.
 
     Args:
-        lonlat: (N, 2) of all places.
-        labels: of them.
-        rows: those that can be used.
-        config: of the recipe.
-        seed: of the training.
-        lacking: reason -> rows that cannot be used.
+        lonlat: (N, 2) lon, lat of all places.
+        labels: their labels.
+        rows: usable rows.
+        config: configuration of the recipe.
+        seed: seed of the training.
+        lacking: reason -> unusable rows.
     """
     train = rows if labels.split is None else rows[labels.split[rows] == 0]
     if len(train) == 0:
-        raise DatasetError("the split of this dataset leaves no place to train on")
+        raise DatasetError("the split of this dataset has no training place")
     held = np.empty(0, np.int64) if labels.split is None else rows[labels.split[rows] == 1]
     more: dict[str, Any] = {"by": "dataset"} if len(held) else {"by": "nothing"}
     kept_out, buffer, notes = held, held[:0], []
@@ -81,7 +81,7 @@ def divided(
         blocks = _blocks(lonlat, train, config, seed)
         if blocks is None:
             held = train
-            notes.append("the extent is too small to hold blocks out: validation repeats training places")
+            notes.append("the extent is too small to hold out blocks: validation uses training places")
         else:
             kept, held, options = blocks
             buffer = np.setdiff1d(train, np.union1d(kept, held))
@@ -100,7 +100,7 @@ def divided(
 def _blocks(
     lonlat: Floats, train: Ints, config: Sphere2VecConfig, seed: int
 ) -> tuple[Ints, Ints, dict[str, Any]] | None:
-    """(rows kept, rows held out, how); None where the extent is too small."""
+    """(rows kept, rows held out, how); None if the extent is too small."""
     points = lonlat[train]
     size = config.block_m
     if size is None:
@@ -123,7 +123,7 @@ def _numbers(lonlat: Floats, size_m: float) -> Ints:
 
 
 def background_of(config: Sphere2VecConfig, points: Floats, seed: int) -> Background:
-    """Where background points lie; ``points`` are those trained on."""
+    """The sampler of background points; ``points`` are the training points."""
     name = config.background or "sphere"
     if name == "land":
         from placevec.sources.land import land_outlines

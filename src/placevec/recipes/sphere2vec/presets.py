@@ -1,9 +1,10 @@
-"""The best hyper-parameters known of every encoder of Sphere2Vec on six data sets, and what they are in our units.
+"""The best known hyperparameters of every encoder of Sphere2Vec on six datasets, also in placevec's units.
 
-The founding repository never had the script that held them. They were recovered from the names of the 78 checkpoints
-that TorchSpatial (Wu et al. 2024, doi:10.48550/arXiv.2406.15658; github.com/seai-lab/TorchSpatial at 9f8d833) lists for
-the same encoders, and, for fMoW and YFCC, from what those files say of themselves. Each is the best of one search with
-one run a cell: no seeds, no intervals. BirdSnap and NABirds are those with simulated metadata (``ebird_meta``).
+The original repository never contained the script with these numbers. They were recovered from the names of the 78
+checkpoints that TorchSpatial (Wu et al. 2024, doi:10.48550/arXiv.2406.15658; github.com/seai-lab/TorchSpatial at
+9f8d833) lists for the same encoders and, for fMoW and YFCC, from the contents of those files. Each is the best of one
+search with one run per cell, without seeds or intervals. BirdSnap and NABirds are those with simulated metadata
+(``ebird_meta``).
 """
 
 from __future__ import annotations
@@ -23,21 +24,21 @@ Unit = Literal["degrees", "earth radii"]
 
 @dataclass(frozen=True)
 class Published:
-    """What was found best for one encoder on one data set, in the numbers of the original.
+    """The best hyperparameters found for one encoder on one dataset, in the original's units.
 
     Attributes:
-        learning_rate: of Adam at the start; multiplied by `DECAY` after every epoch.
-        layers: hidden layers of the network. Not of ``wrap``, whose residual network is always the same.
-        hidden: units of each.
+        learning_rate: initial learning rate of Adam; multiplied by `DECAY` after every epoch.
+        layers: hidden layers of the network. Not for ``wrap``, whose residual network is fixed.
+        hidden: units of each layer.
         activation: relu, leakyrelu or sigmoid.
-        batch_size: samples in a batch.
-        scales: S, ``--frequency_num``; of NeRF 16 whatever was asked for.
+        batch_size: samples per batch.
+        scales: S, ``--frequency_num``; always 16 for NeRF.
         r_min: the finest radius in `unit`, ``--min_radius``.
-        r_max: the coarsest, ``--max_radius``.
-        anchors: of rbf, ``--num_rbf_anchor_pts``: so many places of the training set.
-        sigma: of rbf, ``--rbf_kernal_size``, in degrees.
-        frequencies: of rff, ``--frequency_num``.
-        kernel_size: of rff, ``--rbf_kernal_size``: the variance of its draws.
+        r_max: the coarsest radius, ``--max_radius``.
+        anchors: for rbf, ``--num_rbf_anchor_pts``: number of training places.
+        sigma: for rbf, ``--rbf_kernal_size``, in degrees.
+        frequencies: for rff, ``--frequency_num``.
+        kernel_size: for rff, ``--rbf_kernal_size``: variance of its draws.
     """
 
     learning_rate: float
@@ -55,16 +56,16 @@ class Published:
 
     @property
     def unit(self) -> Unit | None:
-        """Of the radii: degrees where r_max is 360 (grid, theory), else shares of the Earth's radius; None without."""
+        """Unit of the radii: degrees if r_max is 360 (grid, theory), otherwise Earth radii; None without radii."""
         if self.r_max is None:
             return None
         return "degrees" if self.r_max > 1 else "earth radii"
 
     @property
     def radii(self) -> tuple[float, float] | None:
-        """r_min and r_max as shares of the Earth's radius; None where the encoder has none.
+        """r_min and r_max in Earth radii; None if the encoder has no radii.
 
-        The code takes degrees / r for radians: a wavelength is 2 pi r degrees, so r degrees are radians(r) Earth radii.
+        The code uses degrees / r as radians: a wavelength is 2 pi r degrees, so r degrees are radians(r) Earth radii.
         """
         if self.r_min is None or self.r_max is None:
             return None
@@ -74,10 +75,10 @@ class Published:
 
 
 DIM, DROPOUT, EPOCHS, DECAY, BACKGROUND_WEIGHT = 256, 0.5, 30, 0.98, 1.0
-"""Common to all: length of vectors, dropout, the default number of epochs (logs show 30 to 126), what multiplies the
-learning rate after each, and the weight of background points in the loss."""
+"""Shared by all: length of vectors, dropout, the default number of epochs (logs show 30 to 126), the factor of the
+learning rate per epoch, and the weight of background points in the loss."""
 MAX_PER_CLASS: Mapping[str, int | None] = dict.fromkeys(DATASETS, 100) | {"yfcc": None}
-"""Samples of a class in a pass, drawn without putting back; None: all."""
+"""Samples per class and epoch, drawn without replacement; None: all."""
 
 
 def _ffn(learning_rate: float, **rest: Any) -> Published:
@@ -162,7 +163,7 @@ _FOUND: Mapping[str, tuple[Published, ...]] = {  # in the order of DATASETS
 }  # fmt: skip
 
 ENCODERS = tuple(_FOUND)
-"""Our names of the encoders that have presets: the founding thirteen."""
+"""placevec's names of the encoders with presets: the original thirteen."""
 
 _SCHEDULES: Mapping[str, Schedule] = {
     "grid": whole, "theory": whole, "sphereC": odd, "sphereC+": odd, "sphereM": odd, "sphereM+": odd, "dfs": odd,
@@ -170,26 +171,26 @@ _SCHEDULES: Mapping[str, Schedule] = {
 
 
 def published(encoder: str, dataset: str) -> Published:
-    """What was found best, in the original's numbers.
+    """The best hyperparameters found, in the original's units.
 
     Args:
-        encoder: any name of one of the founding thirteen.
-        dataset: one of `DATASETS`; capitals, spaces, hyphens and underscores do not matter.
+        encoder: any name of one of the original thirteen.
+        dataset: one of `DATASETS`; case, spaces, hyphens and underscores are ignored.
 
     Raises:
-        ModelError: no encoder of that name.
-        UsageError: no preset of that encoder, or no data set of that name.
+        ModelError: an unknown encoder.
+        UsageError: no preset for that encoder, or an unknown dataset.
 
     >>> published("spheregrid", "iNat_2018").r_min
     0.001
     """
     title = known_as(encoder)
     if title not in _FOUND:
-        raise UsageError(f"no preset is known of {title}: there are those of {', '.join(ENCODERS)}")
+        raise UsageError(f"there is no preset for {title}: choose from {', '.join(ENCODERS)}")
     name = "".join(letter for letter in dataset.lower() if letter not in " -_")
     if name not in DATASETS:
         raise UsageError(
-            f"no preset is known of data set {dataset[:40]!r}: choose from {', '.join(DATASETS)}"
+            f"there is no preset for dataset {dataset[:40]!r}: choose from {', '.join(DATASETS)}"
         )
     return _FOUND[title][DATASETS.index(name)]
 
@@ -197,12 +198,13 @@ def published(encoder: str, dataset: str) -> Published:
 def encoder_options(encoder: str, dataset: str, variant: Variant = "corrected") -> dict[str, Any]:
     """A preset as the arguments of `placevec.encoders.location`.
 
-    As ``original`` they are the numbers of the original. ``corrected`` forms get the same wavelengths: radii in degrees
-    become shares of the Earth's radius, none longer than once around the Earth, and where fewer frequencies than S close
-    around it, S is as many as there are. NeRF has one band more, as ours begin an octave lower. rff has the width of the
-    original's kernel in the geometric mean of its directions: over the whole Earth it is twice as wide in longitude.
-    ``anchors`` of rbf is a number: the original draws so many places of the training set; alone it means so many spread
-    evenly.
+    For ``original`` they are the original numbers. ``corrected`` encoders get the same wavelengths: radii in degrees
+    are converted to Earth radii, at most once around the Earth. If fewer than S frequencies are periodic around the
+    Earth, S is reduced to their number. NeRF gets one more band, because placevec's starts an octave lower. rff gets
+    the width of the original's kernel in the geometric mean of its directions: over the whole Earth it is twice as
+    wide in longitude.
+    ``anchors`` of rbf is a number: the original draws that many training places; without training places, that many
+    evenly spread anchors are used.
 
     >>> found = encoder_options("gridcell", "birdsnap")
     >>> found["options"]["scales"], round(found["options"]["r_min"], 6), found["options"]["r_max"]
@@ -233,9 +235,9 @@ def _corrected(title: str, best: Published, options: Mapping[str, Any]) -> dict[
 
 
 def dataset_preset(name: str, given: Mapping[str, Any]) -> dict[str, Any]:
-    """Options of the recipe and of training: the best known of the encoder that was given on a data set.
+    """Options of the recipe and of training: the best known ones of the given encoder on a dataset.
 
-    With Adam, 0.98 of the learning rate after each epoch and at most 100 places of a class, as the original has it.
+    With Adam, a factor of 0.98 per epoch and at most 100 places per class, as in the original.
 
     >>> dataset_preset("inat2018", {"encoder": "sphereC"})["learning_rate"]
     0.0005

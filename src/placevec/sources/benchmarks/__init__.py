@@ -1,8 +1,8 @@
-"""Benchmarks of species and scenes as their authors laid them out in folders: one file a layout.
+"""Benchmarks of species and scenes in the folder layouts of their authors: one module per layout.
 
 They are those of O. Mac Aodha et al., "Presence-Only Geographical Priors for Fine-Grained Image Classification", ICCV
-2019, and of the location encoders that followed it: iNaturalist 2017 and 2018, BirdSnap, NABirds, YFCC100M-GEO100
-and fMoW. Predictions of image classifiers that lie beside them are found. Files are the user's: nothing is downloaded.
+2019, and of later location encoders: iNaturalist 2017 and 2018, BirdSnap, NABirds, YFCC100M-GEO100 and fMoW.
+Predictions of image classifiers in the same folder are found. The user provides the files: nothing is downloaded.
 """
 
 from placevec.sources.benchmarks.layout import Layout, Part

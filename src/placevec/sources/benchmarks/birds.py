@@ -1,9 +1,9 @@
 """BirdSnap and NABirds: one JSON file, ``birdsnap_with_loc_2019.json``.
 
 It holds ``classes`` (names in order) and, under ``train``, ``valid`` and ``test``, lists of
-``{valid_image, im_path, class_id, orig_meta, ebird_meta}``; each meta is ``{user_id, lon, lat, date}``. ``orig_meta`` is
-what the photos themselves say; ``ebird_meta`` was drawn by the authors from eBird records of the same species (results
-on it are marked with a dagger). Images that are not valid are passed over, so rows of predictions count the others.
+``{valid_image, im_path, class_id, orig_meta, ebird_meta}``; each meta is ``{user_id, lon, lat, date}``. ``orig_meta``
+is the metadata of the photos; ``ebird_meta`` was drawn by the authors from eBird records of the same species (results
+on it are marked with a dagger). Invalid images are skipped, so rows of predictions count only valid ones.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def read_birds(folder: Path, name: str, meta: str | None, features: str | None) 
     if not there:
         raise SourceError(f"{path}: its images have neither orig_meta nor ebird_meta")
     if meta is not None and meta not in there:
-        raise UsageError(f"--meta is {' or '.join(there)} in {path}; got {meta!r}")
+        raise UsageError(f"--meta must be {' or '.join(there)} for {path}; got {meta!r}")
     chosen = meta or there[0]
     parts = []
     for word in ("train", "valid", "test"):
@@ -51,7 +51,7 @@ def read_birds(folder: Path, name: str, meta: str | None, features: str | None) 
             parts.append(_part(word, kept, METAS[chosen], len(classes), path, found))
     notes = [
         f"places and dates are those of {METAS[chosen]}"
-        + (f"; --meta {there[1]} takes the others" if len(there) > 1 and meta is None else "")
+        + (f"; use --meta {there[1]} for the others" if len(there) > 1 and meta is None else "")
     ]
     credit = "Berg et al. 2014 (BirdSnap)" if name == "birdsnap" else "Van Horn et al. 2015 (NABirds)"
     return Layout(
@@ -60,7 +60,7 @@ def read_birds(folder: Path, name: str, meta: str | None, features: str | None) 
         classes,
         parts,
         [path],
-        f"{credit}, locations of Mac Aodha et al. 2019; terms are those of their authors",
+        f"{credit}, locations by Mac Aodha et al. 2019; terms: see its authors",
         notes,
     )
 

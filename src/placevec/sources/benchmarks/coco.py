@@ -1,9 +1,10 @@
-"""iNaturalist 2017 and 2018, and fMoW: locations in one JSON file, classes in another of COCO's form.
+"""iNaturalist 2017 and 2018, and fMoW: locations in one JSON file, classes in another one in COCO format.
 
-``train2018_locations.json`` is a list of ``{id, lon, lat, user_id, date_c}`` (null where unknown; ``date_c`` is the share
-of the year, 0 to 1), ``train2018.json`` holds ``images`` (``id``) and ``annotations`` (``image_id``, ``category_id``),
-``categories2018.json`` is a list of ``{id, name}``. fMoW has ``train_location.json``, ``train.json`` and
-``category.json``, a document of name -> number. A ``_large`` file of locations holds each image's ``class`` itself.
+``train2018_locations.json`` is a list of ``{id, lon, lat, user_id, date_c}`` (null if unknown; ``date_c`` is the
+fraction of the year, 0 to 1), ``train2018.json`` has ``images`` (``id``) and ``annotations`` (``image_id``,
+``category_id``), ``categories2018.json`` is a list of ``{id, name}``. fMoW has ``train_location.json``, ``train.json``
+and ``category.json``, a document of name -> number. In a ``_large`` file of locations, each image has its own
+``class``.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ _ANNOTATIONS = {"images": [{"id": (int, str)}], "annotations": [{"image_id": (in
 
 
 def read_inat(folder: Path, year: int, features: str | None) -> Layout:
-    """iNaturalist of a year."""
+    """Read iNaturalist of a year."""
     categories = folder / f"categories{year}.json"
     listed = read_document(categories, [{"id": int, "name": str}])
     classes = named_by_id({item["id"]: item["name"] for item in listed}, categories)
@@ -53,12 +54,12 @@ def read_inat(folder: Path, year: int, features: str | None) -> Layout:
             parts.append(_part(word, plain, annotations, len(classes), predictions))
             files += [plain, annotations]
     _need_training(parts, folder, f"train{year}_locations.json and train{year}.json")
-    credit = f"iNaturalist {year} (Van Horn et al. 2018), locations of Mac Aodha et al. 2019; terms: see its authors"
+    credit = f"iNaturalist {year} (Van Horn et al. 2018), locations by Mac Aodha et al. 2019; terms: see its authors"
     return Layout(f"inat{year}", folder, classes, parts, files, credit)
 
 
 def read_fmow(folder: Path, features: str | None) -> Layout:
-    """Functional Map of the World."""
+    """Read Functional Map of the World."""
     category = folder / "category.json"
     listed = read_document(category, {str: int})
     classes = named_by_id({number: name for name, number in listed.items()}, category)
@@ -73,7 +74,7 @@ def read_fmow(folder: Path, features: str | None) -> Layout:
             parts.append(_part(word, plain, annotations, len(classes), found))
             files += [plain, annotations]
     _need_training(parts, folder, "train_location.json and train.json")
-    credit = "fMoW (Christie et al. 2018), as laid out by Mai et al. 2023; terms are those of its authors"
+    credit = "fMoW (Christie et al. 2018), layout by Mai et al. 2023; terms: see its authors"
     return Layout("fmow", folder, classes, parts, files, credit)
 
 
@@ -86,7 +87,7 @@ def _part(word: str, locations: Path, annotations: Path, count: int, predictions
         lacking = [one for one in ids if one not in table]
         if lacking:
             raise SourceError(
-                f"{file}: the image {lacking[0]!r} of {annotations.name} has no {name} ({len(lacking):,} have none)"
+                f"{file}: image {lacking[0]!r} of {annotations.name} has no {name} ({len(lacking):,} in total)"
             )
     classes = class_indices([of_image[one] for one in ids], count, annotations)
     return Part(
@@ -101,7 +102,7 @@ def _large_part(word: str, locations: Path, count: int) -> Part:
 
 
 def _where(items: list[dict[str, Any]], classes: Any) -> tuple[Any, Any, Any, Any]:
-    """(lonlat, classes, users, dates) of some images."""
+    """(lonlat, classes, users, dates) of a list of images."""
     lonlat = np.array(
         [[number_or_nan(item["lon"]), number_or_nan(item["lat"])] for item in items], np.float64
     ).reshape(-1, 2)
@@ -124,4 +125,4 @@ def _nobody(name: Any) -> bool:
 
 def _need_training(parts: list[Part], folder: Path, files: str) -> None:
     if not any(part.split == "train" for part in parts):
-        raise SourceError(f"{folder} holds no training part: {files} are needed")
+        raise SourceError(f"{folder} has no training data: it needs {files}")

@@ -1,4 +1,4 @@
-"""What every layout is read into, and reading its files within limits."""
+"""The common structure of all layouts, and reading their files within limits."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ from placevec.sources.tables.labeled_points import BATCH_ROWS, PointRows
 from placevec.sources.tables.values import Longitudes
 
 MAX_JSON_BYTES = 2 * 2**30
-"""Largest annotation file that is read: it is read whole."""
+"""Maximum size of an annotation file, because it is read as a whole."""
 
 
 @dataclass
 class Part:
-    """One side of a benchmark's split.
+    """One part of a benchmark's split.
 
     Attributes:
         split: ``train``, ``validation`` or ``test``.
         ids: (N,) names of the images, distinct within the part.
         lonlat: (N, 2) float64 degrees; NaN where a photo has no coordinates.
         classes: (N,) int64 index of the class.
-        users: (N,) int64, -1 unknown; or None.
-        dates: (N,) float64 share of the year that had passed, NaN unknown; or None.
-        predictions: file of what an image classifier said of them, N rows of C probabilities; or None.
+        users: (N,) int64, -1 if unknown; or None.
+        dates: (N,) float64 fraction of the year, NaN if unknown; or None.
+        predictions: file of an image classifier's predictions, N rows of C probabilities; or None.
     """
 
     split: str
@@ -47,16 +47,16 @@ class Part:
 
 @dataclass
 class Layout:
-    """A benchmark, read.
+    """A benchmark that has been read.
 
     Attributes:
-        name: of the layout.
-        path: folder that holds it.
-        classes: names of the classes, distinct, in the order of their indices.
-        parts: its sides.
-        files: that were read, in order.
-        credit: who made it.
-        notes: what users should know.
+        name: name of the layout.
+        path: folder with its files.
+        classes: distinct class names, in the order of their indices.
+        parts: the parts of its split.
+        files: the files that were read, in order.
+        credit: its authors.
+        notes: remarks for the user.
     """
 
     name: str
@@ -69,21 +69,21 @@ class Layout:
 
     @property
     def columns(self) -> Columns:
-        """What its rows hold."""
+        """The columns of its rows."""
         users = "user" if any(part.users is not None for part in self.parts) else None
         dates = "date" if any(part.dates is not None for part in self.parts) else None
         return Columns(lon="lon", lat="lat", id="id", label="class", user=users, date=dates, split="split")
 
     @property
     def total(self) -> int:
-        """How many rows there are."""
+        """Number of rows."""
         return sum(len(part.ids) for part in self.parts)
 
     def batches(self) -> Iterator[PointRows]:
-        """Its rows, part after part, their coordinates checked; ``image_row`` counts within a part.
+        """Its rows, part by part, with checked coordinates; ``image_row`` counts within a part.
 
         Raises:
-            SourceError: coordinates off the Earth, or longitudes counted in two ways.
+            SourceError: coordinates off the Earth, or longitudes in two conventions.
         """
         names, first, columns = np.array(self.classes, object), 0, self.columns
         longitudes = Longitudes(self.path)
@@ -112,30 +112,30 @@ class Layout:
 
 
 def read_document(path: Path, shape: Any) -> Any:
-    """A JSON file of the layout, its fields checked; SourceError in one line when it is none."""
+    """A JSON file of the layout, with checked fields; SourceError in one line if it is invalid."""
     try:
         if path.stat().st_size > MAX_JSON_BYTES:
-            raise SourceError(f"{path} has more than {MAX_JSON_BYTES / 2**30:g} GiB")
+            raise SourceError(f"{path} is larger than {MAX_JSON_BYTES / 2**30:g} GiB")
         content = read_json(path, nan_as_null=True)
         check(content, shape, path.name)
     except FileNotFoundError:
-        raise SourceError(f"{path} is not there: the layout needs it") from None
+        raise SourceError(f"{path} does not exist, but the layout needs it") from None
     except (OSError, ValueError) as error:
         raise SourceError(f"cannot read {path}: {error}") from error
     return content
 
 
 def named_by_id(pairs: Mapping[int, str], path: Path) -> tuple[str, ...]:
-    """Names of classes by their ids, which count from 0; names that occur twice get their id behind them.
+    """Class names by ID, counted from 0; duplicate names get their ID appended.
 
     Raises:
-        SourceError: ids that leave one out, or a class without a name.
+        SourceError: missing IDs, or a class without a name.
 
     >>> named_by_id({1: "jay", 0: "owl", 2: "jay"}, Path("c.json"))
     ('owl', 'jay (1)', 'jay (2)')
     """
     if sorted(pairs) != list(range(len(pairs))):
-        raise SourceError(f"{path}: its classes are not numbered 0 to {len(pairs) - 1}")
+        raise SourceError(f"{path}: classes must be numbered 0 to {len(pairs) - 1}")
     names = [str(pairs[number]).strip() for number in range(len(pairs))]  # labels are trimmed as well
     if "" in names:
         raise SourceError(f"{path}: class {names.index('')} has no name")
@@ -144,25 +144,33 @@ def named_by_id(pairs: Mapping[int, str], path: Path) -> tuple[str, ...]:
 
 
 def class_indices(values: Sequence[int], count: int, path: Path) -> NDArray[np.int64]:
-    """Indices of classes, checked to be of ``count``."""
+    """Class indices, checked to be below ``count``.
+
+    >>> class_indices([0, 2, 1], 3, Path("train.json")).tolist()
+    [0, 2, 1]
+    """
     indices = np.asarray(values, np.int64)
     if len(indices) and not 0 <= int(indices.min()) <= int(indices.max()) < count:
-        raise SourceError(f"{path}: a class has the number {int(indices.max())}, and there are {count:,}")
+        raise SourceError(f"{path}: there is a class {int(indices.max())}, but only {count:,} classes")
     return indices
 
 
 def number_or_nan(value: Any) -> float:
-    """A number, or NaN for null."""
+    """A number, or NaN for null.
+
+    >>> number_or_nan(3), number_or_nan(None)
+    (3.0, nan)
+    """
     return float("nan") if value is None else float(value)
 
 
 def found_file(folder: Path, names: Sequence[str]) -> Path | None:
-    """The first of some files that is there."""
+    """The first existing file of a list."""
     return next((folder / name for name in names if (folder / name).is_file()), None)
 
 
 def side_of(word: str) -> str:
-    """What a side is called here.
+    """placevec's name of a split.
 
     >>> side_of("valid"), side_of("val"), side_of("train")
     ('validation', 'validation', 'train')

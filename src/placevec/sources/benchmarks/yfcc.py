@@ -13,13 +13,13 @@ from placevec.sources.benchmarks.layout import Layout, Part, class_indices, foun
 from placevec.sources.tables.values import splits
 
 _SIDES = {"train": ("train",), "validation": ("val", "valid"), "test": ("test",)}
-"""Sides of the split, in the order of `splits`, and what files of predictions call them."""
+"""Parts of the split, in the order of `splits`, and their names in files of predictions."""
 _NO_NUMBER = ("", "NA", "N/A", "na", "n/a", "NaN", "nan", "NULL", "null", "None")
-_CREDIT = "YFCC100M-GEO100 (Tang et al. 2015), as laid out by Mac Aodha et al. 2019; terms: see its authors"
+_CREDIT = "YFCC100M-GEO100 (Tang et al. 2015), layout by Mac Aodha et al. 2019; terms: see its authors"
 
 
 def read_yfcc(folder: Path, features: str | None) -> Layout:
-    """The photos of Flickr."""
+    """Read the Flickr photos."""
     table, names = folder / "train_test_split.csv", folder / "class_names.csv"
     rows = _table(table, {"lon": float, "lat": float, "class": "int64", "split": str})
     listed = _table(names, {"id": "int64", "name": str})
@@ -39,19 +39,19 @@ def read_yfcc(folder: Path, features: str | None) -> Layout:
             lonlat = of_side[["lon", "lat"]].to_numpy(np.float64)
             parts.append(Part(name, [str(row) for row in of_side.index], lonlat, indices, predictions=found))
     if not any(part.split == "train" for part in parts):
-        raise SourceError(f"{table}: no row is of the split 'train'")
+        raise SourceError(f"{table}: no row has the split 'train'")
     return Layout("yfcc", folder, classes, parts, [table, names], _CREDIT)
 
 
 def _table(path: Path, types: dict[str, object]) -> pd.DataFrame:
-    """Columns of a CSV. NA and the like are missing coordinates, but texts as they stand: NA is Namibia."""
+    """Columns of a CSV. NA and the like are missing coordinates, but valid texts: NA is Namibia."""
     missing = {name: _NO_NUMBER for name, kind in types.items() if kind is float}
     try:
         frame = pd.read_csv(path, usecols=list(types), dtype=types, keep_default_na=False, na_values=missing)
     except FileNotFoundError:
-        raise SourceError(f"{path} is not there: the layout needs it") from None
-    except (ValueError, OSError, UnicodeDecodeError) as error:  # pandas' own derive from ValueError
+        raise SourceError(f"{path} does not exist, but the layout needs it") from None
+    except (ValueError, OSError, UnicodeDecodeError) as error:  # pandas errors derive from ValueError
         raise SourceError(f"cannot read {path} with its columns {', '.join(types)}: {error}") from error
     if len(frame) == 0:
-        raise SourceError(f"{path} holds no rows")
+        raise SourceError(f"{path} has no rows")
     return frame

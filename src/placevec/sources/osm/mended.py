@@ -1,7 +1,8 @@
-"""Extracts that osmium would misread, read rightly: an equal file that it reads is written once and used instead.
+"""Repairs extracts that osmium would misread: an equivalent file that it reads correctly is written once and used
+instead.
 
-What is mended: XML of JOSM and Overpass that `placevec.sources.osm.plain_xml` names, bz2 whose last stream is short,
-and files in which an object comes twice or in which ways are not in order, as when extracts are joined with ``cat``.
+Repaired are XML of JOSM and Overpass as listed in `placevec.sources.osm.plain_xml`, bz2 with a short last stream, and
+files with duplicate objects or unordered ways, as when extracts are joined with ``cat``.
 """
 
 from __future__ import annotations
@@ -25,21 +26,21 @@ from placevec.sources.osm.problems import RENUMBER, translated
 from placevec.sources.osm.xml_check import Box, XmlSigns, check_xml, opened
 
 MAX_XML = 2 * 2**30
-"""Bytes of XML that are rewritten; JOSM and Overpass write less."""
+"""Maximum bytes of XML that is rewritten; JOSM and Overpass write less."""
 MAX_SORTED = 2**28
-"""Bytes of a file that is sorted: all of it is in memory then, at up to ten times its size."""
+"""Maximum bytes of a file that is sorted: it is all in memory then, at up to ten times its size."""
 _KEPT = 2
-"""Mended files that are kept for the next look at the same extract."""
+"""Number of repaired files kept for later use."""
 
 
 @dataclass(frozen=True)
 class Readable:
-    """What is read in place of an extract.
+    """The file to read instead of an extract.
 
     Attributes:
-        path: of the file; the extract itself where nothing is wrong with it.
-        originals: for nodes, ways and relations: the own numbers of objects whose numbers in the file are new ones.
-        notes: what was mended, in words.
+        path: path of the file; the extract itself if it needs no repair.
+        originals: for nodes, ways and relations: original IDs of objects that got new IDs in the file.
+        notes: what was repaired, in words.
     """
 
     path: Path
@@ -48,7 +49,7 @@ class Readable:
     _folder: tempfile.TemporaryDirectory[str] | None = field(default=None, repr=False, compare=False)
 
     def own_ids(self, osm_type: int, ids: Ints) -> Ints:
-        """The numbers that objects have in the extract."""
+        """The IDs of objects in the extract."""
         if self.originals is None or not (ids >= NEW_IDS).any():
             return ids
         own = ids.copy()
@@ -61,10 +62,10 @@ _kept: OrderedDict[tuple[Path, int, int, bool], Readable] = OrderedDict()
 
 
 def readable(path: Path) -> Readable:
-    """What to read in place of an extract (which exists).
+    """The file to read instead of an extract (which must exist).
 
     Raises:
-        SourceError: it cannot be mended here; the message names the command that does it.
+        SourceError: it cannot be repaired here; the message names the command that does it.
     """
     if path.suffix.lower() == ".pbf":
         return _known(path, True) or Readable(path)
@@ -79,28 +80,28 @@ def readable(path: Path) -> Readable:
 
 
 def sorted_once(path: Path) -> Readable:
-    """The extract with its objects in order, the latest version of each once; of a `DisorderedError`."""
+    """The extract with its objects in order, only the latest version of each; after a `DisorderedError`."""
     before = readable(path)
     if before.path.stat().st_size > MAX_SORTED:
         raise SourceError(
-            f"{path} holds objects twice or out of order, as extracts that cat has joined, and is too large to be sorted "
-            f"here: join the parts again with osmium merge A.osm.pbf B.osm.pbf -o {_stem(path)}.osm.pbf"
+            f"{path} has duplicate or unordered objects, as when extracts are joined with cat, and is too large to be "
+            f"sorted here: join the parts again with osmium merge A.osm.pbf B.osm.pbf -o {_stem(path)}.osm.pbf"
         )
 
     def made(folder: Path) -> Readable:
         target = folder / "sorted.osm.pbf"
         removed = _sort(before.path, target, path)
-        note = _twice(removed) if removed else "its ways are not in order: they were sorted"
+        note = _twice(removed) if removed else "its ways are unordered: they were sorted"
         return Readable(target, before.originals, (*before.notes, note))
 
     return _keep(path, True, made)
 
 
 def renumbered(path: Path) -> Readable:
-    """A PBF file whose objects below 0 have other numbers; of an `UnnumberedError`."""
+    """A PBF file in which objects with negative IDs get new IDs; after an `UnnumberedError`."""
     if path.stat().st_size > MAX_SORTED:
         raise SourceError(
-            f"{path} holds objects with ids below 0 and is too large to be renumbered here: {RENUMBER}"
+            f"{path} has objects with negative IDs and is too large to be renumbered here: {RENUMBER}"
         )
 
     def made(folder: Path) -> Readable:
@@ -114,12 +115,12 @@ def renumbered(path: Path) -> Readable:
 
 
 def _twice(removed: int) -> str:
-    objects = "1 object comes" if removed == 1 else f"{removed:,} objects come"
-    return f"{objects} more than once (are these joined extracts?): the latest version of each is read"
+    objects = "1 object occurs" if removed == 1 else f"{removed:,} objects occur"
+    return f"{objects} more than once (are these joined extracts?): the latest version of each is used"
 
 
 def _sort(source: Path, target: Path, path: Path, boxes: Sequence[Box | None] | None = None) -> int:
-    """Write the objects of a file in order, each once; how many fewer there are."""
+    """Write the objects of a file in order, without duplicates; returns how many were removed."""
     with translated(path):
         merge = osmium.MergeInputReader()
         merge.add_file(str(source))
@@ -144,7 +145,7 @@ def _header(source: Path, boxes: Sequence[Box | None] | None) -> osmium.io.Heade
 
 
 def _renumber(source: Path, target: Path) -> tuple[Ints, Ints, Ints]:
-    """Write a file with other numbers for what is below 0; their own numbers, by type."""
+    """Write a file with new IDs instead of negative ones; returns the original IDs, by type."""
     new: tuple[dict[int, int], dict[int, int], dict[int, int]] = ({}, {}, {})
 
     def number(kind: int, own: int) -> int:
@@ -176,7 +177,7 @@ def _count(path: Path) -> int:
 def _mended(path: Path, signs: XmlSigns, folder: Path) -> Readable:
     if signs.unpacked > MAX_XML:
         raise SourceError(
-            f"{path} holds {signs.unpacked / 2**30:.1f} GiB of XML that must be rewritten to be read ({_why(signs)}): "
+            f"{path} has {signs.unpacked / 2**30:.1f} GiB of XML that must be rewritten to be read ({_why(signs)}): "
             f"convert it first, with osmium cat {path.name} -o {_stem(path)}.osm.pbf"
         )
     if not (signs.unusual or signs.documents > 1):
@@ -194,7 +195,7 @@ def _mended(path: Path, signs: XmlSigns, folder: Path) -> Readable:
             rewriting.read(source)
         except ExpatError as error:
             raise SourceError(
-                f"{path} is not a readable OSM extract, or cut short (XML: {error}); write or download it again"
+                f"{path} is not a readable OSM extract, or is truncated (XML: {error}); write or download it again"
             ) from error
         except SourceError as error:
             raise SourceError(f"{path} is not a readable OSM extract: {error}") from error
@@ -213,8 +214,8 @@ def _mended(path: Path, signs: XmlSigns, folder: Path) -> Readable:
 
 def _why(signs: XmlSigns) -> str:
     if signs.documents > 1:
-        return f"{signs.documents} documents one behind the other"
-    return "JOSM's or Overpass's own form" if signs.unusual else "a last stream that osmium leaves out"
+        return f"{signs.documents} concatenated documents"
+    return "JOSM's or Overpass's variant" if signs.unusual else "a last stream that osmium ignores"
 
 
 def _stem(path: Path) -> str:
@@ -234,7 +235,7 @@ def _known(path: Path, is_sorted: bool) -> Readable | None:
 
 
 def _keep(path: Path, is_sorted: bool, make: Callable[[Path], Readable]) -> Readable:
-    """Make it in a folder that is removed with it, at the latest when the process ends."""
+    """Create it in a folder that is removed with it, at the latest when the process ends."""
     folder = tempfile.TemporaryDirectory(prefix="placevec-osm-")
     made = make(Path(folder.name))
     made = Readable(made.path, made.originals, made.notes, folder)

@@ -1,7 +1,7 @@
-"""Where osmium keeps the places of nodes while it reads: in memory, or for large files in a file.
+"""Where osmium stores node locations while reading: in memory or, for large files, in a file.
 
-The file is mapped into memory, and what was touched of it counts as the process's memory until the system takes it
-back. `PageReturner` gives it back as reading goes on, so that a country needs no more than a town; the content stays
+The file is mapped into memory, and the pages that were used count as memory of the process until the system reclaims
+them. `PageReturner` releases them while reading, so that a country needs no more memory than a town. The content stays
 in the file and in the system's cache.
 """
 
@@ -15,13 +15,13 @@ from typing import Any
 import osmium
 
 LARGE_FILE = 16 * 2**20
-"""Bytes of an extract from which the places of nodes are kept in a file."""
+"""Minimum bytes of an extract for which node locations are stored in a file."""
 _EVERY = 20_000
 _DONT_NEED = 4
 
 
 def node_index(extract: Path, folder: Path) -> tuple[Any, list[Any]]:
-    """The store of places for one extract, and handlers that must see what is read (none for small files)."""
+    """The location store for one extract, and handlers that must see the data (none for small files)."""
     if extract.stat().st_size <= LARGE_FILE:
         return osmium.index.create_map("flex_mem"), []
     file = folder / "nodes.index"
@@ -29,7 +29,7 @@ def node_index(extract: Path, folder: Path) -> tuple[Any, list[Any]]:
 
 
 class PageReturner:
-    """An osmium handler that returns the pages of a mapped file to the system, every so many objects that it sees."""
+    """An osmium handler that releases pages of a mapped file to the system, after every given number of objects."""
 
     def __init__(self, file: Path) -> None:
         self._name, self._seen = str(file), 0
@@ -49,7 +49,7 @@ class PageReturner:
             self.return_pages()
 
     def return_pages(self) -> None:
-        """Return the pages now; of shared mappings the system keeps the content."""
+        """Release the pages now; the system keeps the content of shared mappings."""
         if self._libc is None:
             return
         for line in Path("/proc/self/maps").read_text("utf-8", "replace").splitlines():

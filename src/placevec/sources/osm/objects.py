@@ -1,8 +1,8 @@
-"""One pass of osmium over an OSM extract: what is looked for, with its coordinates, in two files of its own.
+"""Reads an OSM extract with osmium once, and writes the objects of interest, with their coordinates, to two files.
 
-Everything that is done for each object happens inside osmium: it reads any of OSM's formats, filters by key, finds
-the coordinates of ways, joins relations to areas, and writes nodes and ways as uncompressed PBF, which
-`placevec.sources.osm.pbf` decodes in bulk. Only areas, of which there are few, pass through Python one at a time.
+Everything per object happens inside osmium: it reads any OSM format, filters by key, finds the coordinates of ways,
+joins relations to areas, and writes nodes and ways as uncompressed PBF, which `placevec.sources.osm.pbf` decodes in
+bulk. Only areas, which are few, pass through Python one at a time.
 """
 
 from __future__ import annotations
@@ -27,20 +27,20 @@ from placevec.sources.osm.pbf import UNITS_PER_DEGREE, Block, has_refs_below_zer
 from placevec.sources.osm.problems import MERGE, RENUMBER, DisorderedError, UnnumberedError, translated
 
 CHUNK = 25_000
-"""Objects that are read before a chunk is handed on."""
+"""Objects per chunk."""
 _AREA_HEAD = struct.Struct("<qII")
 _AREA_CHUNK_BYTES = 2**24
 
 
 class Kind(IntEnum):
-    """What the geometry of a feature is."""
+    """Kind of a feature's geometry."""
 
     POINT = 0
     LINE = 1
     RING = 2
-    """A closed way: a line or an area, as its tags say."""
+    """A closed way: a line or an area, depending on its tags."""
     AREA = 3
-    """A relation of type multipolygon or boundary, assembled."""
+    """An assembled relation of type multipolygon or boundary."""
 
 
 # --- the pass ----------------------------------------------------------------------------------------------
@@ -48,14 +48,14 @@ class Kind(IntEnum):
 
 @dataclass
 class RawObjects:
-    """What an extract holds with one of the keys.
+    """The objects of an extract that have one of the keys.
 
     Attributes:
-        nodes_and_ways: file of them, for `placevec.sources.osm.pbf.read_blocks`.
+        nodes_and_ways: their file, for `placevec.sources.osm.pbf.read_blocks`.
         areas: file of assembled relations, for `read_areas`.
-        relations: how many relations there are.
-        expected: those of them that are wanted as areas.
-        located: bytes that the locations of all nodes took.
+        relations: number of relations.
+        expected: number of them that should become areas.
+        located: bytes used for the locations of all nodes.
     """
 
     nodes_and_ways: Path
@@ -76,16 +76,16 @@ def extract_objects(
     """Read an extract once.
 
     Args:
-        path: of what is read.
-        keys: tags by which objects are looked at.
-        folder: for what is found.
-        is_area: says of a relation's tags whether its area is wanted.
-        called: the path that messages name.
+        path: the file to read.
+        keys: keys of the objects to look at.
+        folder: folder for the result.
+        is_area: whether the area of a relation with these tags is wanted.
+        called: path named in messages.
 
     Raises:
-        DisorderedError: an object comes twice, or ways are out of order.
-        UnnumberedError: ways refer to nodes with ids below 0.
-        SourceError: it is damaged.
+        DisorderedError: duplicate objects, or unordered ways.
+        UnnumberedError: ways refer to nodes with negative IDs.
+        SourceError: the file is damaged.
     """
     found = RawObjects(folder / "objects.pbf", folder / "areas")
     storage, watching = node_index(path, folder)
@@ -102,16 +102,16 @@ def extract_objects(
             for relation in osmium.OsmFileIterator(reader, by_key, manager.first_pass_handler()):
                 found.relations += 1
                 if relation.id in seen:
-                    raise DisorderedError(f"{called} holds relation/{relation.id} twice: {MERGE}")
+                    raise DisorderedError(f"{called} has a duplicate of relation/{relation.id}: {MERGE}")
                 seen.add(relation.id)
                 tags = {tag.k: tag.v for tag in relation.tags}
                 if tags.get("type") in ("multipolygon", "boundary") and is_area(tags):
                     found.expected.add(relation.id)
         if not is_sorted and not on_ways:
-            # Overpass, for one, writes ways before their nodes: learn all locations first.
+            # Overpass, for example, writes ways before their nodes: read all locations first.
             with osmium.io.Reader(str(path), osmium.osm.NODE) as reader:
                 osmium.apply(reader, locate)
-        # osmium numbers areas of relations by odd numbers. It also makes areas of closed ways, which are not needed.
+        # osmium gives areas of relations odd IDs. It also makes areas of closed ways, which are not needed.
         of_relations = osmium.filter.IdFilter(2 * relation + 1 for relation in found.expected)
         options = "pbf,pbf_compression=none,add_metadata=false,locations_on_ways=true"
         with (
@@ -120,20 +120,20 @@ def extract_objects(
             osmium.io.Reader(str(path)) as reader,
         ):
             areas = manager.second_pass_handler(of_relations, _AreaWriter(file))
-            located = () if on_ways else (locate,)  # which forgets the places that ways know already
+            located = () if on_ways else (locate,)  # it would drop the locations that ways already have
             osmium.apply(reader, *located, areas, by_key, *watching, writer)
     found.located = storage.used_memory()
     if not is_sorted:
         _check_distinct(node_ids(found.nodes_and_ways), called)
         if not on_ways and has_refs_below_zero(found.nodes_and_ways):
             raise UnnumberedError(
-                f"{called} holds objects with ids below 0, which were never uploaded: {RENUMBER}"
+                f"{called} has objects with negative IDs, which were never uploaded: {RENUMBER}"
             )
     return found
 
 
 def has_locations_on_ways(header: Any) -> bool:
-    """Whether a PBF file says that its ways know where their nodes are (``osmium add-locations-to-ways``)."""
+    """Whether the ways of a PBF file include the locations of their nodes (``osmium add-locations-to-ways``)."""
     told = (
         header.get(f"pbf_{kind}_feature_{number}") for kind in ("optional", "required") for number in range(8)
     )
@@ -141,7 +141,7 @@ def has_locations_on_ways(header: Any) -> bool:
 
 
 def _check_distinct(ids: Iterator[Ints], called: Path) -> None:
-    """DisorderedError when a node comes twice."""
+    """DisorderedError for a duplicate node."""
     held = list(ids)
     every = np.concatenate([np.zeros(0, np.int64), *held])
     if (np.diff(every) > 0).all():
@@ -149,14 +149,14 @@ def _check_distinct(ids: Iterator[Ints], called: Path) -> None:
     every.sort()
     twice = np.flatnonzero(np.diff(every) == 0)
     if len(twice):
-        raise DisorderedError(f"{called} holds node/{every[twice[0]]} twice: {MERGE}")
+        raise DisorderedError(f"{called} has a duplicate of node/{every[twice[0]]}: {MERGE}")
 
 
 @contextmanager
 def _writing(file: Any) -> Iterator[Any]:
     """A writer that survives a full disk.
 
-    One that failed is closed again by its destructor, which ends the process with a signal: it is never destroyed.
+    The destructor of a failed writer would close it again and end the process with a signal, so it is never destroyed.
     """
     writer = osmium.SimpleWriter(file, overwrite=True)
     try:
@@ -170,7 +170,7 @@ def _writing(file: Any) -> Iterator[Any]:
 
 
 class _AreaWriter:
-    """Takes areas from osmium: their number, tags and WKB go to a file."""
+    """Takes areas from osmium and writes their ID, tags and WKB to a file."""
 
     def __init__(self, file: BinaryIO) -> None:
         self._file, self._factory = file, osmium.geom.WKBFactory()
@@ -187,7 +187,7 @@ class _AreaWriter:
 
 @dataclass(frozen=True)
 class Areas:
-    """A chunk of assembled relations: their numbers, tags, and rings (see `multipolygon_rings`)."""
+    """A chunk of assembled relations: their IDs, tags, and rings (see `multipolygon_rings`)."""
 
     ids: list[int]
     tags: list[dict[str, str]]
@@ -195,7 +195,7 @@ class Areas:
 
 
 def read_areas(path: Path) -> Iterator[Areas]:
-    """The areas that `extract_objects` left, in chunks."""
+    """The areas written by `extract_objects`, in chunks."""
     with open(path, "rb") as file:
         while True:
             areas, size = Areas([], [], []), 0
@@ -216,15 +216,15 @@ def read_areas(path: Path) -> Iterator[Areas]:
 
 
 def node_paths(nodes: Block) -> tuple[Paths, Ints]:
-    """Points in degrees, and the object that each is of: all but nodes without a place on Earth."""
+    """Points in degrees, and the object of each: all nodes except those without a location on Earth."""
     rows = np.flatnonzero(on_earth(nodes.lonlat))
     return Paths.points(nodes.lonlat[rows] / UNITS_PER_DEGREE), rows
 
 
 def way_paths(ways: Block) -> tuple[Paths, Ints]:
-    """Lines in degrees, and the object that each is of, ascending: all but ways of fewer than two places.
+    """Lines in degrees, and the object of each, ascending: all ways except those with fewer than two locations.
 
-    Vertices that repeat the one before are left out. Where nodes are missing a row has the stretches between them.
+    Repeated vertices are removed. If nodes are missing, a row has the stretches between them.
     """
     offsets, lonlat = ways.vertex_offsets, ways.lonlat
     known = on_earth(lonlat)
@@ -247,18 +247,18 @@ def way_paths(ways: Block) -> tuple[Paths, Ints]:
 
 
 def on_earth(lonlat: Ints) -> NDArray[np.bool_]:
-    """(V,) bool: vertices whose place is known, of (V, 2) lon, lat in units of 1e-7 degrees."""
+    """(V,) bool: vertices with a known location, from (V, 2) lon, lat in units of 1e-7 degrees."""
     limit = np.array([180, 90]) * int(UNITS_PER_DEGREE)
     return np.asarray((np.abs(lonlat) <= limit).all(axis=1))
 
 
 def _counts(flags: NDArray[np.bool_], offsets: Ints) -> Ints:
-    """How many flags of each group are set."""
+    """Number of flags set in each group."""
     return np.diff(np.concatenate([[0], np.cumsum(flags)])[offsets])
 
 
 def _stretches(ways: Block, known: NDArray[np.bool_], row: int) -> list[Floats]:
-    """The parts of a way between nodes that are missing, those of fewer than two places left out."""
+    """The parts of a way between missing nodes, except those with fewer than two locations."""
     first, end = ways.vertex_offsets[row : row + 2].tolist()
     flags = np.concatenate([[False], known[first:end], [False]])
     cuts = (first + np.flatnonzero(flags[1:] != flags[:-1])).tolist()
@@ -267,7 +267,7 @@ def _stretches(ways: Block, known: NDArray[np.bool_], row: int) -> list[Floats]:
 
 
 def multipolygon_rings(raw: bytes) -> list[Floats]:
-    """Rings of a little-endian WKB multipolygon, shells turned counter-clockwise and holes clockwise."""
+    """Rings of a little-endian WKB multipolygon, shells counterclockwise and holes clockwise."""
     rings = []
     (polygons,) = struct.unpack_from("<I", raw, 5)
     at = 9

@@ -1,8 +1,9 @@
-"""Decoding OSM's PBF format column by column, a block of thousands of objects at a time.
+"""Decodes OSM's PBF format column by column, in blocks of thousands of objects.
 
-One object at a time is slow in Python. So osmium reads whatever an extract is, filters it, attaches coordinates to
-ways, and writes what remains as PBF without compression; this module turns those blocks into arrays without a loop
-over vertices or tags. It reads what osmium writes, not any PBF: https://wiki.openstreetmap.org/wiki/PBF_Format.
+Handling one object at a time is slow in Python. So osmium reads the extract, filters it, attaches coordinates to ways,
+and writes the rest as uncompressed PBF; this module turns those blocks into arrays without a loop over vertices or
+tags. It reads
+what osmium writes, not every PBF: https://wiki.openstreetmap.org/wiki/PBF_Format.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from placevec.geo.polylines import Ints
 Bytes = NDArray[np.uint8]
 
 UNITS_PER_DEGREE = 1e7
-"""Coordinates are whole numbers of 1e-7 degrees (the granularity that osmium writes)."""
+"""Coordinates are integers in units of 1e-7 degrees (the granularity that osmium writes)."""
 # (number of the field << 3) | wire type
 _VARINT, _BYTES = 0, 2
 _HEADER_SIZE, _BLOB_RAW = 3 << 3 | _VARINT, 1 << 3 | _BYTES
@@ -40,11 +41,11 @@ class Block:
     Attributes:
         osm_type: 0 for nodes, 1 for ways.
         ids: (N,) int64.
-        strings: texts, as bytes, that keys and values point to.
+        strings: texts, as bytes, referenced by keys and values.
         tag_offsets: (N + 1,) int64; the tags of object ``n`` are entries ``tag_offsets[n]`` to ``[n + 1]`` of
         keys, values: (T,) int64 indices of strings.
-        vertex_offsets: (N + 1,) int64; the vertices of object ``n``, in the same way, of
-        lonlat: (V, 2) int64 units of 1e-7 degrees; nodes that the extract lacks lie outside of the world.
+        vertex_offsets: (N + 1,) int64; likewise, the vertices of object ``n`` in
+        lonlat: (V, 2) int64 units of 1e-7 degrees; nodes missing from the extract lie outside the valid range.
     """
 
     osm_type: int
@@ -58,7 +59,7 @@ class Block:
 
 
 def read_blocks(path: Path) -> Iterator[Block]:
-    """The nodes and ways of a PBF file that osmium wrote without compression, in the order of the file."""
+    """The nodes and ways of an uncompressed PBF file written by osmium, in the order of the file."""
     with open(path, "rb") as file:
         while found := _next_content(file):
             kind, content = found
@@ -67,7 +68,7 @@ def read_blocks(path: Path) -> Iterator[Block]:
 
 
 def node_ids(path: Path) -> Iterator[Ints]:
-    """The numbers of the nodes alone, block by block."""
+    """The IDs of the nodes, block by block."""
     for raw, fields, text in _groups(path):
         if fields[0][0] == _DENSE:
             first, end = {key >> 3: (a, b) for key, a, b in _members(text, *fields[0][1:])}[1]
@@ -75,7 +76,7 @@ def node_ids(path: Path) -> Iterator[Ints]:
 
 
 def has_refs_below_zero(path: Path) -> bool:
-    """Whether a way refers to a node with a number below 0."""
+    """Whether a way refers to a node with a negative ID."""
     for raw, fields, _ in _groups(path):
         if fields[0][0] == _WAY:
             _, columns = _way_columns(raw, fields)
@@ -86,7 +87,7 @@ def has_refs_below_zero(path: Path) -> bool:
 
 
 def _groups(path: Path) -> Iterator[tuple[Bytes, list[tuple[int, int, int]], bytes]]:
-    """(bytes of a block, fields of a group in it, the same bytes) of a file that osmium wrote without compression."""
+    """(bytes of a block, fields of a group in it, the same bytes) of an uncompressed PBF file written by osmium."""
     with open(path, "rb") as file:
         while found := _next_content(file):
             kind, text = found
@@ -114,7 +115,11 @@ def _next_content(file: BinaryIO) -> tuple[bytes, bytes] | None:
 
 
 def varint(raw: bytes, at: int) -> tuple[int, int]:
-    """The number at a position and the position behind it."""
+    """The number at a position, and the position after it.
+
+    >>> varint(b"\\x96\\x01", 0)
+    (150, 2)
+    """
     value = shift = 0
     while True:
         byte = raw[at]
@@ -159,7 +164,7 @@ def _decode_block(raw: bytes) -> Iterator[Block]:
 
 
 def _members_of_block(raw: bytes) -> list[tuple[int, int, int]]:
-    """As `_members`, up to the first field whose key takes two bytes (granularity and dates: always the defaults)."""
+    """As `_members`, up to the first field with a two-byte key (granularity and dates: always the defaults)."""
     found, at = [], 0
     while at < len(raw) and raw[at] < 128:
         key = raw[at]
@@ -173,7 +178,7 @@ def _members_of_block(raw: bytes) -> list[tuple[int, int, int]]:
 
 
 def decode_varints(raw: Bytes) -> Ints:
-    """Numbers of seven bits a byte, least first, one after the other.
+    """Concatenated varints: seven bits per byte, least significant first.
 
     >>> decode_varints(np.array([1, 0x96, 1, 0], np.uint8)).tolist()
     [1, 150, 0]
@@ -207,7 +212,7 @@ def decode_signed(raw: Bytes) -> Ints:
 
 
 def _cut(raw: Bytes, starts: Ints, sizes: Ints) -> tuple[Bytes, Ints]:
-    """The bytes of many stretches one after the other, and in each stretch how many numbers they are."""
+    """The concatenated bytes of many stretches, and the count of numbers in each stretch."""
     ends = np.cumsum(sizes)
     index = np.repeat(starts - (ends - sizes), sizes) + np.arange(ends[-1] if len(ends) else 0)
     taken = raw[index]
@@ -219,7 +224,7 @@ def _cut(raw: Bytes, starts: Ints, sizes: Ints) -> tuple[Bytes, Ints]:
 
 
 def _decode_nodes(raw: Bytes, dense: tuple[int, int, int], text: bytes, strings: list[bytes]) -> Block:
-    """Nodes: columns of differences, and the tags of all in one sequence, a zero behind each node's."""
+    """Nodes: columns of differences, and the tags of all nodes in one sequence, with a zero after each node."""
     columns = {key >> 3: raw[a:b] for key, a, b in _members(text, dense[1], dense[2])}
     ids = np.cumsum(decode_signed(columns[1]))
     lonlat = np.stack([np.cumsum(decode_signed(columns[number])) for number in (9, 8)], axis=1)
@@ -234,9 +239,9 @@ def _decode_nodes(raw: Bytes, dense: tuple[int, int, int], text: bytes, strings:
 
 
 def _decode_ways(raw: Bytes, fields: Sequence[tuple[int, int, int]], strings: list[bytes]) -> Block:
-    """Ways: a message each, walked through side by side, since their fields follow in the same order."""
+    """Ways: one message each, read in parallel, because their fields come in the same order."""
     ids, columns = _way_columns(raw, fields)
-    raw = np.append(raw, np.uint8(0))  # the position behind the last message can be looked at
+    raw = np.append(raw, np.uint8(0))  # so that the position after the last message can be read
     (keys, tags), (values, _), (lon, vertices), (lat, _) = (_cut(raw, *columns[n]) for n in (0, 1, 4, 5))
     offsets = np.concatenate([[0], np.cumsum(vertices)])
     lonlat = np.stack([_sums(decode_signed(column), offsets) for column in (lon, lat)], axis=1)
@@ -245,12 +250,12 @@ def _decode_ways(raw: Bytes, fields: Sequence[tuple[int, int, int]], strings: li
 
 
 def _way_columns(raw: Bytes, fields: Sequence[tuple[int, int, int]]) -> tuple[Ints, list[tuple[Ints, Ints]]]:
-    """The numbers of ways, and of each of `_WAY_FIELDS` where it begins in each way and how many bytes it has."""
+    """The IDs of ways, and for each of `_WAY_FIELDS` where it begins in each way and its length in bytes."""
     at, end = np.array([field[1:] for field in fields], np.int64).T
     if not (raw[at] == _ID).all():
         raise ValueError("a way of the intermediate file has no number")
     ids, at = _numbers_at(raw, at + 1)
-    raw = np.append(raw, np.uint8(0))  # the position behind the last message can be looked at
+    raw = np.append(raw, np.uint8(0))  # so that the position after the last message can be read
     columns = []
     for key in _WAY_FIELDS:
         here = np.flatnonzero((at < end) & (raw[at] == key))
@@ -264,7 +269,7 @@ def _way_columns(raw: Bytes, fields: Sequence[tuple[int, int, int]]) -> tuple[In
 
 
 def _numbers_at(raw: Bytes, at: Ints) -> tuple[Ints, Ints]:
-    """The numbers at many positions, and the positions behind them."""
+    """The numbers at many positions, and the positions after them."""
     values, rows, shift = np.zeros(len(at), np.int64), np.arange(len(at)), 0
     at = at.copy()
     while len(rows):
@@ -277,19 +282,19 @@ def _numbers_at(raw: Bytes, at: Ints) -> tuple[Ints, Ints]:
 
 
 def _sums(steps: Ints, offsets: Ints) -> Ints:
-    """Running sums that begin anew at each offset."""
+    """Running sums that restart at each offset."""
     sums = np.concatenate([[0], np.cumsum(steps)])
     return np.asarray(sums[1:] - np.repeat(sums[offsets[:-1]], np.diff(offsets)))
 
 
-_MAX_RAW, _MAX_HEAD = 32 * 2**20, 64 * 2**10  # what the format allows for a block and for its head
+_MAX_RAW, _MAX_HEAD = 32 * 2**20, 64 * 2**10  # limits of the format for a block and its header
 _TYPE, _DATA_SIZE = 1 << 3 | 2, 3 << 3
 _RAW, _ZLIB = 1 << 3 | 2, 3 << 3 | 2
 _FIRST_STRINGS = 1 << 3 | 2
 
 
 def check_strings(path: Path) -> None:
-    """SourceError when a text holds a zero byte. Whatever else is wrong with the file is left for osmium to say."""
+    """SourceError if a text contains a zero byte. osmium reports every other problem of the file."""
     try:
         with open(path, "rb") as file:
             while size := file.read(4):
@@ -299,7 +304,7 @@ def check_strings(path: Path) -> None:
                 head = _fields(file.read(length))
                 blob = file.read(int(head.get(_DATA_SIZE, 0)))
                 if head.get(_TYPE) == b"OSMData" and _has_zero(_unpacked(_fields(blob))):
-                    raise SourceError(f"{path} is damaged: a text in it holds a zero byte; download it again")
+                    raise SourceError(f"{path} is damaged: it has a text with a zero byte; download it again")
     except (OSError, IndexError, ValueError, zlib.error):
         return
 
@@ -328,7 +333,7 @@ def _unpacked(blob: dict[int, int | bytes]) -> bytes:
 
 
 def _has_zero(block: bytes) -> bool:
-    """Whether a text of the block's table, its first field, holds a zero."""
+    """Whether a text in the block's table, its first field, contains a zero."""
     if not block or block[0] != _FIRST_STRINGS:
         return False
     length, at = varint(block, 1)

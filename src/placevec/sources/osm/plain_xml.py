@@ -1,11 +1,11 @@
-"""OSM's XML as other programs write it, made plain: the same data as osmium's parser reads it.
+"""Converts OSM XML as other programs write it to plain OSM XML: the same data, as osmium's parser expects it.
 
 ========================== =================================================================================
-JOSM                       ids below 0 are objects that were never uploaded: they get numbers of their own;
-                           objects with ``action="delete"`` or ``visible="false"`` are not there
-Overpass ``out geom``      places within ways and members: nodes and ways are made of those that the file lacks
-Overpass ``out center``    and ``out bb``: left out, beside the object's own places
-joined files               several documents one behind the other are read as one
+JOSM                       negative IDs mark objects that were never uploaded: they get new IDs;
+                           objects with ``action="delete"`` or ``visible="false"`` are left out
+Overpass ``out geom``      locations within ways and members: nodes and ways are created if the file lacks them
+Overpass ``out center``    and ``out bb``: ignored, in addition to the object's own location
+joined files               concatenated documents are read as one
 ========================== =================================================================================
 """
 
@@ -20,7 +20,7 @@ from placevec.errors import SourceError
 from placevec.sources.osm.xml_check import Box
 
 NEW_IDS = 2**40
-"""Numbers from here on are given to what has none of its own; OSM has reached 2**34."""
+"""First of the IDs given to objects without one of their own; OSM has reached 2**34."""
 _TYPES = {"node": 0, "way": 1, "relation": 2}
 _CHUNK = 2**20
 _END = b"</osm>"
@@ -30,13 +30,13 @@ class PlainXml:
     """Rewrites documents.
 
     Args:
-        write: takes the text.
+        write: receives the text.
 
     Attributes:
-        originals: for nodes, ways and relations: the own numbers of those whose new ones are `NEW_IDS` and the position;
-            0 for what had none.
-        deleted: objects left out because they are deleted.
-        boxes: (west, south, east, north) that each document states, joined where it states several; None for none.
+        originals: for nodes, ways and relations: the original IDs of those whose new ID is `NEW_IDS` plus the position;
+            0 for objects that had none.
+        deleted: number of objects left out because they are deleted.
+        boxes: (west, south, east, north) of each document, combined if it has several; None if it has none.
     """
 
     def __init__(self, write: Callable[[str], object]) -> None:
@@ -58,8 +58,8 @@ class PlainXml:
         """Rewrite all documents of a file.
 
         Raises:
-            expat.ExpatError: it is no XML.
-            SourceError: a number or a place in it is none, or it defines entities.
+            expat.ExpatError: it is not XML.
+            SourceError: it has an invalid number or location, or defines entities.
         """
         self._write('<?xml version="1.0"?>\n')
         parser: expat.XMLParserType | None = None
@@ -95,7 +95,7 @@ class PlainXml:
         return parser
 
     def _entity(self, *_: object) -> None:
-        raise SourceError("it defines entities of its own, which no extract does")
+        raise SourceError("it defines XML entities, which OSM extracts never do")
 
     def _start(self, name: str, attributes: Mapping[str, str]) -> None:
         if name in _TYPES:
@@ -123,7 +123,7 @@ class PlainXml:
                 self._placed.setdefault(number, (attributes["lat"], attributes["lon"]))
 
     def _widen(self, attributes: Mapping[str, str]) -> None:
-        """Take in an area that a document says it covers: JOSM writes one for each download."""
+        """Extend the area by a box of the document: JOSM writes one for each download."""
         try:
             west, south, east, north = (
                 float(attributes[side]) for side in ("minlon", "minlat", "maxlon", "maxlat")
@@ -169,11 +169,11 @@ class PlainXml:
             self._lines.append(f'<nd ref="{number}"/>')
 
     def _number(self, kind: str, text: str | None) -> int:
-        """The number of an object, a new one where its own is below 0."""
+        """The ID of an object, or a new one if it is negative."""
         try:
             number = int(text or "")
         except ValueError:
-            raise SourceError(f"a {kind} has the id {str(text)[:40]!r}, which is no number") from None
+            raise SourceError(f"a {kind} has the ID {str(text)[:40]!r}, which is not an integer") from None
         return number if number >= 0 else self._numbered(_TYPES[kind], number, number)
 
     def _numbered(self, osm_type: int, name: object, original: int) -> int:

@@ -1,4 +1,4 @@
-"""What osmium says of a file that it cannot read, in our words, with what to do about it."""
+"""osmium's errors about unreadable files, in plain words, with what to do about them."""
 
 from __future__ import annotations
 
@@ -15,26 +15,26 @@ RENUMBER = "upload them first, or write them as XML from JOSM"
 _DISORDERED = ("twice in input", "out of order")
 _PLAIN = "convert it with osmium cat IN.osm.pbf -o OUT.osm.pbf -f pbf,pbf_compression=zlib"
 _REMEDIES = {
-    "OSMHeader in first blob": f"it may be several extracts one behind the other: {MERGE}",
+    "OSMHeader in first blob": f"it may be several concatenated extracts: {MERGE}",
     "Lzma": _PLAIN,
     "lz4": _PLAIN,
     "zstd": _PLAIN,
     "unsupported compression": _PLAIN,
-    "file with version": "OSM's XML has version 0.6 since 2009: download it anew",
-    "without version": 'OSM\'s XML says version="0.6" in its first element: write or download it anew',
+    "file with version": "OSM's XML has had version 0.6 since 2009: download it again",
+    "without version": 'OSM\'s XML has version="0.6" in its first element: write or download it again',
 }
 
 
 class DisorderedError(SourceError):
-    """Objects come twice, or ways out of order: the file is to be sorted first."""
+    """Duplicate objects or unordered ways: the file must be sorted first."""
 
 
 class UnnumberedError(SourceError):
-    """Objects have ids below 0, by which osmium does not find them: they are to be given others."""
+    """Objects with negative IDs, which osmium cannot look up: they must be renumbered."""
 
 
 class translated:  # noqa: N801 - reads as a word in `with translated(path):`
-    """Turns what osmium raises on a damaged file into one SourceError that names it."""
+    """Turns osmium's errors about a damaged file into one SourceError that names the file."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -46,14 +46,14 @@ class translated:  # noqa: N801 - reads as a word in `with translated(path):`
         if isinstance(error, (RuntimeError, ValueError, osmium.InvalidLocationError, UnicodeDecodeError)):
             if reason := disk_problem(error):
                 raise OutputError(
-                    f"cannot write what is read of {self.path}: {reason}; {disk_advice(error)}"
+                    f"cannot store the objects of {self.path}: {reason}; {disk_advice(error)}"
                 ) from error
             said = " ".join(str(error).split()) or type(error).__name__
             if any(sign in said for sign in _DISORDERED):
                 raise DisorderedError(
-                    f"{self.path} holds objects twice or out of order ({said}): {MERGE}, or sort one with osmium sort"
+                    f"{self.path} has duplicate or unordered objects ({said}): {MERGE}, or sort it with osmium sort"
                 ) from error
             remedy = next((remedy for sign, remedy in _REMEDIES.items() if sign in said), "download it again")
             raise SourceError(
-                f"{self.path} is not a readable OSM extract, or cut short ({said}); {remedy}"
+                f"{self.path} is not a readable OSM extract, or is truncated ({said}); {remedy}"
             ) from error

@@ -1,7 +1,7 @@
-"""OpenStreetMap extracts: features out of .osm.pbf, .osm, .osm.gz and .osm.bz2, streamed in chunks.
+"""OpenStreetMap extracts: features from .osm.pbf, .osm, .osm.gz and .osm.bz2, streamed in chunks.
 
-Nodes are points, ways lines or rings, and relations of type multipolygon or boundary areas, which osmium
-assembles with their holes. Whether a ring means an area is left to who asks (OSM decides by tags).
+Nodes are points, ways are lines or rings, and relations of type multipolygon or boundary are areas, which osmium
+assembles with their holes. The caller decides whether a ring is an area (in OSM, this depends on tags).
 """
 
 from __future__ import annotations
@@ -46,16 +46,16 @@ _EXTENT_SAMPLES = 200_000
 _KINDS = tuple(Kind)
 _CHUNK_VERTICES = 200_000
 
-_CUT = "{} is cut short: it holds nodes without tags and no way; download it again"
-_NOWHERE = "{} holds no coordinates: there is no node in it, and no way knows its place"
+_CUT = "{} is truncated: it has nodes without tags but no ways; download it again"
+_NOWHERE = "{} has no coordinates: it has no nodes, and its ways have no locations"
 
 MAX_WAYS_LOST = 0.1
-"""Share of the ways that are looked for that may be without a place; clipped extracts lack one in a hundred."""
+"""Maximum share of the wanted ways without a location; clipped extracts lack one in a hundred."""
 MAX_RELATIONS_LOST = 0.9
-"""Share of the areas that may not close; half of them are cut by the edge of an extract of a few streets."""
+"""Maximum share of areas that do not close; in an extract of a few streets, half are cut by its edge."""
 _FEW_WAYS, _FEW_RELATIONS = 2, 10
 _WITH_NODES = (
-    "make it with them (osmium tags-filter without -R, osmium extract without --strategy simple, Overpass with "
+    "extract it with its nodes (osmium tags-filter without -R, osmium extract without --strategy simple, Overpass with "
     "(._;>;);)"
 )
 
@@ -64,7 +64,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class OsmHeader:
-    """What an extract says about itself; None where it says nothing."""
+    """Metadata of an extract; None if missing."""
 
     area: Area | None
     timestamp: str | None
@@ -73,14 +73,14 @@ class OsmHeader:
 
 @dataclass
 class ReadReport:
-    """What was met while reading.
+    """Problems found while reading.
 
     Attributes:
-        objects: how many nodes, ways and relations had one of the keys.
-        wanted: how many of them were asked for.
-        lost: how many of those have no geometry at all.
-        notes: what had to be mended to read the extract.
-        broken: why a wanted feature has no geometry, or only a part of it: reason -> how many.
+        objects: number of nodes, ways and relations with one of the keys.
+        wanted: number of them that were wanted.
+        lost: number of those without any geometry.
+        notes: repairs that were needed to read the extract.
+        broken: why a wanted feature has no geometry, or only part of it: reason -> count.
         examples: reason -> the first few, written "way/123".
     """
 
@@ -101,17 +101,17 @@ class ReadReport:
 
 @dataclass(frozen=True)
 class Features(Generic[T]):
-    """A chunk of wanted features, in the order of the file: nodes, ways, then areas as they were assembled.
+    """A chunk of wanted features, in the order of the file: nodes, ways, then areas as assembled.
 
     Attributes:
         osm_type: (N,) uint8, number in `TYPE_NAMES`.
         osm_id: (N,) int64.
         kind: (N,) uint8, see `Kind`.
         tags: N dictionaries.
-        answer: (N,) int64 index of ``answers``.
-        answers: what the caller's function answered.
-        paths: N rows of lon, lat degrees. Points: one vertex; lines: one path, or several where nodes are
-            missing; rings: closed, in the way's own direction; areas: shells counter-clockwise, holes clockwise.
+        answer: (N,) int64 index into ``answers``.
+        answers: return values of the caller's function.
+        paths: N rows of lon, lat degrees. Points: one vertex; lines: one path, or several if nodes are missing; rings:
+            closed, in the direction of the way; areas: shells counterclockwise, holes clockwise.
     """
 
     osm_type: NDArray[np.uint8]
@@ -127,7 +127,7 @@ class Features(Generic[T]):
 
     @property
     def wanted(self) -> list[T]:
-        """What the caller's function answered for each feature."""
+        """The return value of the caller's function for each feature."""
         return [self.answers[number] for number in self.answer.tolist()]
 
 
@@ -135,14 +135,14 @@ class Features(Generic[T]):
 
 
 def check_extract(path: str | Path) -> Path:
-    """``path`` itself if it is a file with the name of an OSM extract, else SourceError."""
+    """``path`` itself if it is a file with the name of an OSM extract, otherwise SourceError."""
     path = Path(path)
     check_regular(path, "extract")
     if said := of_another_kind(path):
         raise SourceError(f"{path} {said}")
     if not path.name.lower().endswith(SUFFIXES):
         raise SourceError(
-            f"{path}: an OSM extract is named {', '.join(SUFFIXES)}; other forms become one with osmium cat {path.name} "
+            f"{path}: OSM extracts are named {', '.join(SUFFIXES)}; convert others with osmium cat {path.name} "
             f"-o {path.name.split('.')[0] or 'extract'}.osm.pbf"
         )
     if path.stat().st_size == 0:
@@ -153,7 +153,7 @@ def check_extract(path: str | Path) -> Path:
 
 
 def read_header(path: str | Path) -> OsmHeader:
-    """The box, date and program of an extract; SourceError if it is none."""
+    """The box, date and program of an extract; SourceError if it is not an extract."""
     path = check_extract(path)
     source = readable(path)
     with translated(path):
@@ -161,13 +161,13 @@ def read_header(path: str | Path) -> OsmHeader:
         told = [header.get(name) for name in ("osmosis_replication_timestamp", "timestamp", "generator")]
     if header.has_multiple_object_versions:
         raise SourceError(
-            f"{path} is a history file; give an extract of one date, such as osmium time-filter makes of it"
+            f"{path} is a history file; extract a single date from it, for example with osmium time-filter"
         )
     return OsmHeader(_header_area(header, source, path), told[0] or told[1] or None, told[2] or None)
 
 
 def _header_area(header: Any, source: Readable, path: Path) -> Area | None:
-    """The box that a file states, or the one around all that it states (osmium tells the first alone)."""
+    """The box of a file, or the one around all its boxes (osmium returns only the first)."""
     boxes = check_xml(path).boxes if source.path == path and path.suffix.lower() != ".pbf" else ()
     if len(boxes) > 1:
         west, south, east, north = np.array(boxes).T
@@ -185,16 +185,16 @@ def _header_area(header: Any, source: Readable, path: Path) -> Area | None:
 
 
 def check_whole(path: str | Path) -> None:
-    """Read all of an extract; SourceError when it is damaged or cut short, or holds no coordinates.
+    """Read all of an extract; SourceError if it is damaged or truncated, or has no coordinates.
 
-    Everything happens inside osmium: some 40 MB/s of a .osm.pbf.
+    Everything happens inside osmium, at about 40 MB/s of a .osm.pbf.
     """
     path = check_extract(path)
     check_strings(path)
     source = readable(path).path
     with translated(path):
         with osmium.io.Reader(str(source)) as reader:
-            osmium.apply(reader, osmium.filter.KeyFilter("\0"))  # none has it: nothing comes to Python
+            osmium.apply(reader, osmium.filter.KeyFilter("\0"))  # matches nothing: no object reaches Python
         if _nodes_without_purpose(source, at_least=1000):
             raise SourceError(_CUT.format(path))
         if not any(True for _ in _locations(source)):
@@ -202,10 +202,10 @@ def check_whole(path: str | Path) -> None:
 
 
 def extent(path: str | Path) -> Area:
-    """The box that holds 99 % of an extract's nodes in longitude and in latitude, for files that state none.
+    """The box with 99 percent of an extract's nodes in longitude and in latitude, for files without one.
 
-    Extracts with complete ways have a few nodes far outside, which the percentiles 0.5 and 99.5 leave out.
-    Raises SourceError when there are no coordinates.
+    Extracts with complete ways have a few nodes far outside, which the percentiles 0.5 and 99.5 exclude.
+    Raises SourceError if there are no coordinates.
     """
     path = check_extract(path)
     sample: list[tuple[float, float]] = []
@@ -220,11 +220,11 @@ def extent(path: str | Path) -> Area:
         raise SourceError(_NOWHERE.format(path))
     lon, lat = np.array(sample).T
     (south, north), (west, east) = (np.percentile(values, [0.5, 99.5]).tolist() for values in (lat, lon))
-    if east - west > 180:  # on both sides of the antimeridian the box is narrower that way round
+    if east - west > 180:  # on both sides of the antimeridian, the box is narrower the other way around
         first, last = np.percentile(lon % 360.0, [0.5, 99.5]).tolist()
         if last - first < east - west:
             west, east = first, last
-    pad = 1e-4  # a single node still has a box
+    pad = 1e-4  # so that a single node also has a box
     south, north = max(south - pad, -90.0), min(north + pad, 90.0)
     if east > 180.0 and west - pad <= 180.0:
         return Area(west - pad, south, east + pad - 360.0, north)
@@ -233,7 +233,7 @@ def extent(path: str | Path) -> Area:
 
 
 def _locations(path: Path) -> Iterator[Any]:
-    """Where an extract's nodes are, and the vertices of ways that know it themselves."""
+    """Locations of an extract's nodes, and of the vertices of ways that include them."""
     nodes = osmium.FileProcessor(str(path), osmium.osm.NODE)
     on_ways = has_locations_on_ways(nodes.header)
     for node in nodes:
@@ -257,17 +257,17 @@ def read_features(
     work: Path | None = None,
     progress: Progress = SILENT,
 ) -> Iterator[Features[T]]:
-    """Stream the features of an extract that somebody wants.
+    """Stream the wanted features of an extract.
 
     Args:
         path: .osm.pbf, .osm, .osm.gz or .osm.bz2, sorted or not.
-        keys: tags by which objects are looked at; others are skipped inside osmium.
-        wanted: called with tags and kind, once for all objects that agree in both; None skips these features,
-            anything else is kept.
-        asked: keys of the tags that ``wanted`` looks at, and is given; all when None.
-        report: is filled while reading.
-        work: folder for what does not fit in memory; the system's temporary folder when None.
-        progress: where to report.
+        keys: keys of the objects to look at; others are skipped inside osmium.
+        wanted: called with tags and kind, once for all objects that agree in both; None skips these features, any other
+            value keeps them.
+        asked: keys of the tags passed to ``wanted``; all if None.
+        report: filled while reading.
+        work: folder for data that does not fit in memory; None uses the system's temporary folder.
+        progress: receives progress reports.
 
     Raises:
         SourceError: missing, empty, truncated or foreign files, and files without coordinates.
@@ -308,7 +308,7 @@ def read_features(
 def _extracted(
     path: Path, keys: Collection[str], folder: Path, is_area: Callable[[Mapping[str, str]], bool]
 ) -> tuple[Readable, RawObjects]:
-    """What was read in place of an extract, and what it holds; sorted and renumbered first where that is needed."""
+    """The file to read instead of an extract, and its objects; sorted and renumbered first if necessary."""
     source = readable(path)
     for _ in range(2):
         try:
@@ -321,31 +321,31 @@ def _extracted(
 
 
 def _check_whole(path: Path, source: Path, found: RawObjects, report: ReadReport, with_geometry: int) -> None:
-    """Refuse what opened well but cannot be a whole extract, or lacks too much."""
-    # PBF files have no end mark: one that was cut between two blocks reads as a shorter file. Nodes come first
-    # and most have no tags, being there for ways: without any way, the rest is missing.
+    """Raise an error for a file that opens but cannot be a complete extract, or lacks too much."""
+    # PBF files have no end mark: one that was cut between two blocks reads like a shorter file. Nodes come first, and
+    # most have no tags because they belong to ways: without any way, the rest is missing.
     if not report.objects["way"] and found.located > 1000 and _nodes_without_purpose(source):
         raise SourceError(_CUT.format(path))
     if not sum(report.objects.values()):
-        raise SourceError(f"{path} holds nothing that a map shows: no object has a tag that is looked for")
+        raise SourceError(f"{path} has nothing to draw: no object has one of the tags in the layer rules")
     if not with_geometry:
-        raise SourceError(f"{path} holds no coordinates: the nodes of its ways are missing; {_WITH_NODES}")
+        raise SourceError(f"{path} has no coordinates: the nodes of its ways are missing; {_WITH_NODES}")
     _check_lost(path, report)
 
 
 def _check_lost(path: Path, report: ReadReport) -> None:
-    """SourceError when more of the features is lost than `MAX_WAYS_LOST` and `MAX_RELATIONS_LOST`."""
+    """SourceError if more features are lost than `MAX_WAYS_LOST` and `MAX_RELATIONS_LOST` allow."""
     ways, lost = report.wanted["way"], report.lost["way"]
     if lost > MAX_WAYS_LOST * ways and (lost > _FEW_WAYS or (lost == ways and not report.wanted["node"])):
         raise SourceError(
-            f"{path} lacks the nodes of {lost:,} of {ways:,} ways that a map shows, such as {_example(report, 'way')}: "
+            f"{path} lacks the nodes of {lost:,} of {ways:,} ways to draw, such as {_example(report, 'way')}: "
             f"{_WITH_NODES}"
         )
     areas, lost = report.wanted["relation"], report.lost["relation"]
     if areas >= _FEW_RELATIONS and lost > MAX_RELATIONS_LOST * areas:
         raise SourceError(
-            f"{path} lacks the ways of {lost:,} of {areas:,} areas that a map shows, such as "
-            f"{_example(report, 'relation')}: make it with them (osmium extract --strategy smart, Overpass with (._;>;);)"
+            f"{path} lacks the ways of {lost:,} of {areas:,} areas to draw, such as "
+            f"{_example(report, 'relation')}: extract it with them (osmium extract --strategy smart, Overpass (._;>;);)"
         )
 
 
@@ -354,7 +354,7 @@ def _example(report: ReadReport, kind: str) -> str:
 
 
 def _nodes_without_purpose(path: Path, at_least: int = 0) -> bool:
-    """Whether a file holds no way at all though most of its nodes, which are more than some, have no tags."""
+    """Whether a file has no ways although most of its nodes (and at least a given number) have no tags."""
     for _ in osmium.FileProcessor(str(path), osmium.osm.WAY):
         return False
     tagged = sum(
@@ -365,7 +365,7 @@ def _nodes_without_purpose(path: Path, at_least: int = 0) -> bool:
 
 
 def _chunks(blocks: Iterator[Block]) -> Iterator[list[Block]]:
-    """Blocks of one type together, up to `osm_objects.CHUNK` objects or `_CHUNK_VERTICES` vertices."""
+    """Consecutive blocks of one type, up to `osm_objects.CHUNK` objects or `_CHUNK_VERTICES` vertices."""
     held: list[Block] = []
     for block in blocks:
         size = sum(len(one.ids) for one in held)
@@ -384,7 +384,7 @@ def _chunks(blocks: Iterator[Block]) -> Iterator[list[Block]]:
 def _finish_chunk(
     blocks: list[Block], asker: Asker[Kind, T], report: ReadReport, source: Readable
 ) -> tuple[Features[T], int]:
-    """Nodes or ways as features, and how many of them have a geometry, wanted or not; counts what is broken."""
+    """Nodes or ways as features, and how many of them have a geometry, wanted or not; counts broken ones."""
     osm_type = blocks[0].osm_type
     ids = source.own_ids(osm_type, np.concatenate([block.ids for block in blocks]))
     report.objects[TYPE_NAMES[osm_type]] += len(ids)
@@ -413,18 +413,18 @@ def _finish_chunk(
     chosen = np.flatnonzero(answer[rows] >= 0)
     kept = rows[chosen]
     for row in kept[missing[kept]].tolist():
-        report.add_broken("nodes are missing: drawn as far as known", osm_type, int(ids[row]))
+        report.add_broken("nodes are missing: the known part is drawn", osm_type, int(ids[row]))
     types = np.full(len(kept), osm_type, np.uint8)
     taken = paths if len(chosen) == len(rows) else paths.take(chosen)
     return Features(types, ids[kept], kinds[kept], tags.take(kept), answer[kept], answers, taken), len(rows)
 
 
-_NO_GEOMETRY = "no geometry: fewer than two of its nodes are there"
-_UNCLOSED = "nodes of its outline are missing: an area that does not close is not drawn"
+_NO_GEOMETRY = "no geometry: fewer than two of its nodes exist"
+_UNCLOSED = "nodes of its outline are missing: the area does not close and is not drawn"
 
 
 def _unclosed(asker: Asker[Kind, T], tags: TagColumns, answer: Ints, missing: NDArray[np.bool_]) -> Ints:
-    """Rows that lack nodes and are asked for only where they are areas, which they may have been."""
+    """Rows with missing nodes that are wanted only as areas, which they may have been."""
     rows = np.flatnonzero(missing & (answer < 0))
     if not len(rows):
         return rows
@@ -433,7 +433,7 @@ def _unclosed(asker: Asker[Kind, T], tags: TagColumns, answer: Ints, missing: ND
 
 
 def _lack_nodes(block: Block) -> NDArray[np.bool_]:
-    """(N,) bool: objects with vertices whose place is not known."""
+    """(N,) bool: objects with vertices at unknown locations."""
     unknown = np.concatenate([[0], np.cumsum(~on_earth(block.lonlat))])
     return np.asarray(np.diff(unknown[block.vertex_offsets]) > 0)
 
@@ -449,7 +449,7 @@ def _finish_areas(areas: Areas, asker: Asker[Kind, T], source: Readable) -> Feat
 
 
 def _tell_rings(kinds: NDArray[np.uint8], paths: Paths, rows: Ints) -> None:
-    """Mark the lines that end where they begin, in place."""
+    """Mark closed lines as rings, in place."""
     first = paths.xy[paths.row_vertices[:-1]]
     last = paths.xy[paths.row_vertices[1:] - 1]
     long_enough = np.diff(paths.row_vertices) >= 4

@@ -1,4 +1,4 @@
-"""Tags of many objects as columns of numbers, and the asking of a question about each kind of object only once."""
+"""Tags of many objects as columns of numbers, with a function evaluated only once per combination of tags."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ _KEPT_ANSWERS = 200_000
 
 @dataclass(frozen=True)
 class TagColumns(Sequence[dict[str, str]]):
-    """The tags of N objects: a sequence of dictionaries that are made when they are asked for.
+    """The tags of N objects: a sequence of dictionaries that are created on access.
 
     Attributes:
-        strings: texts in UTF-8 that keys and values point to.
+        strings: texts in UTF-8, referenced by keys and values.
         offsets: (N + 1,) int64; the tags of object ``n`` are entries ``offsets[n]`` to ``offsets[n + 1]`` of
         keys, values: (T,) int64 indices of strings.
     """
@@ -34,7 +34,7 @@ class TagColumns(Sequence[dict[str, str]]):
 
     @classmethod
     def of(cls, rows: Sequence[Mapping[str, str]]) -> TagColumns:
-        """From dictionaries.
+        """Create from dictionaries.
 
         >>> TagColumns.of([{"a": "b"}, {}, {"a": "a"}])[2]
         {'a': 'a'}
@@ -51,7 +51,7 @@ class TagColumns(Sequence[dict[str, str]]):
 
     @classmethod
     def concatenate(cls, many: Sequence[TagColumns]) -> TagColumns:
-        """The objects of several, one after the other."""
+        """The objects of several, concatenated."""
         if len(many) == 1:
             return many[0]
         first = np.cumsum([0, *(len(one.strings) for one in many)]).tolist()
@@ -79,12 +79,12 @@ class TagColumns(Sequence[dict[str, str]]):
         return [dict(pairs[first:end]) for first, end in pairwise(cuts)]
 
     def take(self, rows: Ints) -> TagColumns:
-        """The chosen objects."""
+        """The selected objects."""
         index, offsets = gather(self.offsets, rows)
         return TagColumns(self.strings, offsets, self.keys[index], self.values[index])
 
     def only(self, keys: Collection[bytes]) -> TagColumns:
-        """The same objects with no other tags than those of ``keys``."""
+        """The same objects with only the tags in ``keys``."""
         among = np.array([text in keys for text in self.strings], bool)
         chosen = among[self.keys]
         offsets = np.concatenate([[0], np.cumsum(chosen)])[self.offsets]
@@ -92,12 +92,17 @@ class TagColumns(Sequence[dict[str, str]]):
 
 
 class Asker(Generic[K, T]):
-    """Puts a question about each object's tags and kind; most objects agree in both, so answers are kept.
+    """Evaluates a function of each object's tags and kind; most objects agree in both, so results are cached.
 
     Args:
-        question: called with tags and kind; what it answers must depend on nothing else.
-        kinds: makes a kind from its number.
-        asked: keys of the tags on which the answer depends, and which ``question`` is given; None: all.
+        question: called with tags and kind; its result must not depend on anything else.
+        kinds: creates a kind from its number.
+        asked: keys of the tags that ``question`` depends on and receives; None: all.
+
+    >>> asker = Asker(lambda tags, kind: tags.get("building"), int, None)
+    >>> answer, answers = asker.ask(TagColumns.of([{"building": "yes"}, {}, {"building": "yes"}]), np.zeros(3, np.uint8))
+    >>> answer.tolist(), answers
+    ([0, -1, 0], ['yes'])
     """
 
     def __init__(
@@ -116,7 +121,7 @@ class Asker(Generic[K, T]):
         self._answers: list[T] = []
 
     def ask(self, tags: TagColumns, kinds: NDArray[np.uint8]) -> tuple[Ints, list[T]]:
-        """For each object the number of its answer, -1 where it is None; and the answers."""
+        """For each object the index of its result, -1 for None; and the results."""
         if len(self._known) > _KEPT_ANSWERS:
             self._forget()
         few = tags if self._asked is None else tags.only(self._asked)
@@ -135,7 +140,7 @@ class Asker(Generic[K, T]):
         return np.array(found, np.int64), self._answers
 
     def ask_one(self, tags: Mapping[str, str], kind: K) -> T | None:
-        """The answer for one object, without keeping it."""
+        """The result for one object, without caching it."""
         few = {
             key: value for key, value in tags.items() if self._asked is None or key.encode() in self._asked
         }

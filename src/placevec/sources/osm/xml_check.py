@@ -1,8 +1,8 @@
-"""XML extracts looked through before osmium reads them: what would exhaust its parser, and what it would misread.
+"""Checks XML extracts before osmium reads them, for contents that would exhaust its parser or that it would misread.
 
-Its parser holds a text of any length and takes hours over it, and a kilobyte of ``.osm.gz`` can unpack to a gigabyte of
-one attribute. It also takes no notice of what JOSM and Overpass write beside the data, and stops before the end of some
-files that were compressed in parallel. Looking through costs a small part of the reading.
+The parser accepts a text of any length and takes hours for it, and a kilobyte of ``.osm.gz`` can unpack to a gigabyte
+of a single attribute. It also ignores the extra data of JOSM and Overpass, and stops before the end of some files that
+were compressed in parallel. The check takes a small part of the reading time.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ from typing import IO, Any
 from placevec.errors import SourceError
 
 LONGEST_TEXT = 2**22
-"""Bytes from one ``>`` to the next; OSM's own limit is some thousands."""
+"""Maximum bytes from one ``>`` to the next; OSM's own limit is some thousands."""
 _FREE_BYTES, _MAX_EXPANSION = 2**28, 250
 """Real extracts unpack to ten to thirty times their size."""
 _CHUNK = 2**20
 _OVERLAP = 256
-"""Bytes of the chunk before that are searched again, as a sign may lie across."""
+"""Bytes of the previous chunk that are searched again, because a sign can span two chunks."""
 _SHORT_STREAM = 16_384
 """libbz2 reads its file 5,000 bytes at a time, and osmium takes the end of the file for that of the last stream."""
 _SIGNS = (
@@ -40,7 +40,7 @@ _SIGNS = (
     b'visible="false"',
     b"<center",
 )
-"""What osmium reads as something else: objects that were never uploaded or are deleted, and Overpass's centers."""
+"""Contents that osmium misreads: objects that were never uploaded or are deleted, and Overpass's centers."""
 _PLACED = re.compile(rb"<nd\s[^>]*\b(?:lat|lon)\s*=")
 _FIRST_OBJECT = re.compile(rb"<(?:node|way|relation)\b")
 _BOUNDS = re.compile(rb"<bounds\b([^>]*)>")
@@ -51,14 +51,14 @@ Box = tuple[float, float, float, float]
 
 @dataclass(frozen=True)
 class XmlSigns:
-    """What was found in an XML extract.
+    """Findings in an XML extract.
 
     Attributes:
-        unusual: it holds what osmium does not read, or reads wrongly: see `placevec.sources.osm.plain_xml`.
-        documents: how many end in it.
-        short_stream: bz2 whose last stream osmium would leave out.
-        unpacked: its bytes.
-        boxes: (west, south, east, north) of each area that it says it covers.
+        unusual: it has contents that osmium ignores or misreads: see `placevec.sources.osm.plain_xml`.
+        documents: number of documents.
+        short_stream: bz2 whose last stream osmium would ignore.
+        unpacked: uncompressed bytes.
+        boxes: (west, south, east, north) of each area that it states.
     """
 
     unusual: bool
@@ -69,11 +69,11 @@ class XmlSigns:
 
 
 def check_xml(path: Path) -> XmlSigns:
-    """Look through an XML extract (.osm, .osm.gz, .osm.bz2), once a file and run.
+    """Check an XML extract (.osm, .osm.gz, .osm.bz2), once per file and process.
 
     Raises:
-        SourceError: it would exhaust its reader, is damaged or cut short, is a list of changes, or says that the server
-            broke off.
+        SourceError: it would exhaust the parser, is damaged or truncated, is a change file, or is an incomplete answer
+            of a server.
     """
     about = path.stat()
     return _check(path, about.st_size, about.st_mtime_ns)
@@ -92,12 +92,12 @@ def _check(path: Path, size: int, changed: int) -> XmlSigns:
                 first, last = chunk.find(b">"), chunk.rfind(b">")
                 if since + (first if first >= 0 else len(chunk)) > LONGEST_TEXT:
                     raise SourceError(
-                        f"{path} is no OSM extract: it holds a text of more than {LONGEST_TEXT // 2**20} MB"
+                        f"{path} is not an OSM extract: it has a text of more than {LONGEST_TEXT // 2**20} MB"
                     )
                 since = len(chunk) - last - 1 if last >= 0 else since + len(chunk)
                 if total > _FREE_BYTES + _MAX_EXPANSION * size:
                     raise SourceError(
-                        f"{path} unpacks to more than {_MAX_EXPANSION} times its size: no extract does"
+                        f"{path} unpacks to more than {_MAX_EXPANSION} times its size, unlike any extract"
                     )
                 seen = before + chunk
                 _refuse_other_documents(seen, path)
@@ -113,7 +113,7 @@ def _check(path: Path, size: int, changed: int) -> XmlSigns:
             short = isinstance(file, _Bzip2) and file.short_stream
     except (OSError, EOFError, zlib.error) as error:
         raise SourceError(
-            f"{path} is not a readable OSM extract, or cut short ({error}); download it again"
+            f"{path} is not a readable OSM extract, or is truncated ({error}); download it again"
         ) from error
     return XmlSigns(unusual, documents, short, total, boxes)
 
@@ -125,20 +125,20 @@ def _is_unusual(seen: bytes) -> bool:
 
 
 def _refuse_other_documents(seen: bytes, path: Path) -> None:
-    """SourceError for what is no extract, or part of one."""
+    """SourceError for a file that is not an extract, or only part of one."""
     if b"<osmChange" in seen:
         raise SourceError(
-            f"{path} is a list of changes (osmChange), not an extract: apply it to one with osmium apply-changes"
+            f"{path} is a change file (osmChange), not an extract: apply it to an extract with osmium apply-changes"
         )
     if b"<action " in seen:
         raise SourceError(
-            f"{path} is a list of differences (Overpass's diff), not an extract: ask without [diff]"
+            f"{path} is a list of differences (Overpass diff), not an extract: query without [diff]"
         )
     if remark := _REMARK.search(seen):
         said = " ".join(remark[1].decode("utf-8", "replace").split())
         if "error" in said.lower():
             raise SourceError(
-                f"{path} is incomplete: the Overpass server broke off ({said[:120]!r}); ask for a smaller area, or allow "
+                f"{path} is incomplete: the Overpass server stopped ({said[:120]!r}); query a smaller area, or allow "
                 "more with [timeout:900][maxsize:1073741824]"
             )
 
@@ -168,14 +168,14 @@ def _boxes(head: bytes) -> tuple[Box, ...]:
 
 @contextmanager
 def opened(path: Path) -> Iterator[IO[bytes]]:
-    """The XML of an extract, unpacked as it is read; all streams of a compressed file one after the other."""
+    """The XML of an extract, decompressed while reading; all streams of a compressed file."""
     opens: Any = {".gz": gzip.GzipFile, ".bz2": _Bzip2}.get(path.suffix.lower(), open)
     with opens(path, **({} if opens is _Bzip2 else {"mode": "rb"})) as file:
         yield file
 
 
 class _Bzip2(io.RawIOBase):
-    """Reads all streams of a bz2 file, as Python's own reader does, and notices how the last one lies."""
+    """Reads all streams of a bz2 file, as Python's own reader does, and records the position of the last one."""
 
     def __init__(self, path: Path) -> None:
         super().__init__()
@@ -193,11 +193,11 @@ class _Bzip2(io.RawIOBase):
         super().close()
 
     def read(self, size: int = -1) -> bytes:
-        """Up to ``size`` bytes, none only at the end.
+        """Up to ``size`` bytes; empty only at the end.
 
         Raises:
-            EOFError: the last stream is cut short.
-            OSError: it is no bz2.
+            EOFError: the last stream is truncated.
+            OSError: it is not bz2.
         """
         out = bytearray()
         while len(out) < size or size < 0:
@@ -224,20 +224,20 @@ class _Bzip2(io.RawIOBase):
         decoder = bz2.BZ2Decompressor()
         try:
             decoder.decompress(left[:10], 0)
-        except OSError:  # what follows is no stream: other readers leave it out too
+        except OSError:  # trailing data that is not a stream: other readers ignore it too
             self._decoder, self.short_stream = None, True
             return
         self._decoder, self._held = bz2.BZ2Decompressor(), left
 
 
 def of_another_kind(path: Path) -> str | None:
-    """What a file is that is not of the kind that its name says, and what to do; None where it may well be.
+    """What a file really is if it does not match its name, and what to do; None if it may match.
 
     >>> import tempfile
     >>> file = Path(tempfile.mkdtemp()) / "a.osm"
     >>> _ = file.write_bytes(gzip.compress(b"<osm/>"))
     >>> of_another_kind(file)
-    'is compressed with gzip, whatever its name says: name it a.osm.gz'
+    'is compressed with gzip, which does not match its name: rename it to a.osm.gz'
     """
     with open(path, "rb") as file:
         head = file.read(64)
@@ -253,25 +253,25 @@ def of_another_kind(path: Path) -> str | None:
     stem = re.sub(r"(\.osm)?(\.pbf|\.gz|\.bz2)?$", "", name, flags=re.IGNORECASE)
     if found in _NAMED:
         what, ending = _NAMED[found]
-        return f"is {what}, whatever its name says: name it {stem}{ending}"
+        return f"is {what}, which does not match its name: rename it to {stem}{ending}"
     return f"is {found}"
 
 
 _NAMED = {
     "PBF": ("PBF", ".osm.pbf"),
-    "XML": ("XML that is not compressed", ".osm"),
+    "XML": ("uncompressed XML", ".osm"),
     "gzip": ("compressed with gzip", ".osm.gz"),
     "bzip2": ("compressed with bzip2", ".osm.bz2"),
 }
 _BEGINNINGS = (
-    (b"<!DOCTYPE html", "a web page: the server answered with something else than an extract"),
-    (b"<!doctype html", "a web page: the server answered with something else than an extract"),
-    (b"<html", "a web page: the server answered with something else than an extract"),
+    (b"<!DOCTYPE html", "a web page: the server did not answer with an extract"),
+    (b"<!doctype html", "a web page: the server did not answer with an extract"),
+    (b"<html", "a web page: the server did not answer with an extract"),
     (b"<?xml", "XML"),
     (b"<osm", "XML"),
     (b"\x1f\x8b", "gzip"),
     (b"BZh", "bzip2"),
-    (b"{", "JSON: ask Overpass for [out:xml] instead of [out:json]"),
+    (b"{", "JSON: query Overpass with [out:xml] instead of [out:json]"),
     (b"PK\x03\x04", "a zip archive: unpack it first"),
     (b"\xfd7zXZ", "compressed with xz: unpack it first, with xz -d"),
     (b"\x28\xb5\x2f\xfd", "compressed with zstd: unpack it first, with zstd -d"),

@@ -1,4 +1,4 @@
-"""Which columns of a user's table hold the coordinates, the label and what goes with them."""
+"""Which columns of a user's table contain the coordinates, the label and other data."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ CRS_NAMES = ("crs", "srid", "epsg", "srs", "geodeticdatum")
 
 
 ROW = "row"
-"""What is asked for as the column of ids when places are called by the numbers of their rows."""
+"""Value of the ID column that uses row numbers as names of places."""
 
 
 @dataclass(frozen=True)
 class Columns:
-    """Names of a table's columns by what they hold; None where it has none.
+    """Column names of a table by role; None if there is none.
 
     Attributes:
-        lon: longitude in degrees, or the easting of another system.
-        lat: latitude in degrees, or the northing.
+        lon: longitude in degrees, or easting in another coordinate reference system.
+        lat: latitude in degrees, or northing in another coordinate reference system.
         geometry: a geometry, instead of the two.
-        crs: the system of each row's coordinates.
-        id: what places are called: distinct.
-        name: what people call them.
-        label: what is to be learned.
+        crs: the coordinate reference system of each row.
+        id: unique ID of the place.
+        name: display name of the place.
+        label: value to predict.
         user: who observed it.
-        date: when: a date, or the share of the year that had passed.
+        date: when: a date, or the fraction of the year.
         split: ``train``, ``validation`` or ``test``.
     """
 
@@ -47,7 +47,7 @@ class Columns:
     split: str | None = None
 
     def given(self) -> dict[str, str]:
-        """What is held -> name of the column, of those that there are."""
+        """Role -> column name, for the roles that are set."""
         return {field.name: name for field in fields(self) if (name := getattr(self, field.name)) is not None}
 
 
@@ -59,14 +59,18 @@ def found_columns(
     geometry: str | None = None,
     ids_are_enough: bool = False,
 ) -> Columns:
-    """The columns of a table: those named in ``wanted``, and coordinates, ids and names by their usual names.
+    """The columns of a table: those in ``wanted``, and coordinates, IDs and names by their usual names.
 
-    An ``id`` called `ROW` means no column, unless there is one of that name. With ``ids_are_enough`` a table of ids may
-    lack coordinates, because the places are known.
+    An ``id`` of `ROW` means no column, unless there is one with that name. With ``ids_are_enough``, a table with IDs
+    can lack coordinates, because the places are known.
 
     Raises:
-        SourceError: two columns of one name, no coordinates, or a column that is named and not there.
-        UsageError: a longitude without a latitude, or one column wanted for two things.
+        SourceError: duplicate column names, no coordinates, or a requested column that does not exist.
+        UsageError: a longitude without a latitude, or one column for two roles.
+
+    >>> found = found_columns(["Longitude", "Latitude", "species"], {"label": "species"}, "trees.csv")
+    >>> found.given()
+    {'lon': 'Longitude', 'lat': 'Latitude', 'label': 'species'}
     """
     repeated = (
         sorted({name for name in there if list(there).count(name) > 1})
@@ -74,7 +78,7 @@ def found_columns(
         else []
     )
     if repeated:
-        raise SourceError(f"{what} has two columns of one name, {repeated[0]!r}")
+        raise SourceError(f"{what} has a duplicate column name, {repeated[0]!r}")
     asked = {role: name for role, name in wanted.items() if name is not None}
     numbered = asked.get("id") == ROW and ROW not in there
     if numbered:
@@ -83,11 +87,11 @@ def found_columns(
         if name not in there:
             raise SourceError(f"{what} has no column {name!r} for --{role}{_alike(name, there)}")
     if ("lon" in asked) != ("lat" in asked):
-        raise UsageError("name both columns of coordinates, --lon and --lat, or none")
+        raise UsageError("set both --lon and --lat, or neither")
     twice = [name for name in asked.values() if list(asked.values()).count(name) > 1]
     if twice:
         roles = " and ".join(f"--{role}" for role, name in asked.items() if name == twice[0])
-        raise UsageError(f"one column, {twice[0]!r}, cannot be {roles}")
+        raise UsageError(f"the column {twice[0]!r} cannot be {roles}")
     lower = {name.lower().strip(): name for name in reversed(there)}
     taken = set(asked.values())
 
@@ -111,7 +115,7 @@ def found_columns(
                 if ids_are_enough and found["id"] is not None:
                     return Columns(**{**found, "lon": None, "lat": None, "crs": None})
                 raise SourceError(
-                    f"{what} has neither geometry nor lon and lat columns (name them with --lon and --lat); "
+                    f"{what} has neither a geometry nor lon and lat columns (set them with --lon and --lat); "
                     f"its columns are: {_listed(there)}"
                 )
     return Columns(**found)

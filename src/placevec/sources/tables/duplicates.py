@@ -1,7 +1,7 @@
-"""Which rows of a stream repeat an earlier one, in memory that does not grow with what the rows hold.
+"""Finds rows of a stream that repeat an earlier one, in memory that does not depend on the contents.
 
-Rows are told apart by 64-bit hashes, written to the disk in `BUCKETS` parts by their first bits; each part is then
-sorted on its own. Two different rows of ten million have the same hash by chance in 3 of a million data sets.
+Rows are compared by 64-bit hashes, written to disk in `BUCKETS` parts by their first bits; each part is then sorted
+separately. Two different rows of ten million have the same hash by chance in 3 of a million datasets.
 """
 
 from __future__ import annotations
@@ -22,7 +22,12 @@ Hashes = NDArray[np.uint64]
 
 
 def hashed(columns: Sequence[pa.Array | NDArray[Any]]) -> Hashes:
-    """(N,) uint64 hash of each row of some columns; NaN and null are values like others."""
+    """(N,) uint64 hash of each row over some columns; NaN and null are ordinary values.
+
+    >>> first, second, third = hashed([np.array([1.0, 2.0, 1.0]), pa.array(["a", "a", "a"])])
+    >>> bool(first == third), bool(first == second)
+    (True, False)
+    """
     total = np.zeros(len(columns[0]), np.uint64)
     for column in columns:
         with np.errstate(over="ignore"):
@@ -34,14 +39,14 @@ def _hashed(column: pa.Array | NDArray[Any]) -> Hashes:
     if not isinstance(column, pa.Array):
         values = column + 0.0 if column.dtype.kind == "f" else column  # -0.0 is 0.0
         return np.asarray(pd.util.hash_array(values))
-    coded = column.dictionary_encode()  # texts are hashed once each
+    coded = column.dictionary_encode()  # each text is hashed once
     words = pd.util.hash_array(coded.dictionary.to_numpy(zero_copy_only=False), categorize=False)
     codes = np.asarray(coded.indices.fill_null(len(words)))
     return np.asarray(np.append(words, np.uint64(0))[codes])
 
 
 class Repeats:
-    """Collects hashes of rows in files of a folder, then says which rows repeat another.
+    """Collects hashes of rows in files of a folder, then finds rows that repeat another.
 
     >>> import tempfile
     >>> repeats = Repeats(Path(tempfile.mkdtemp()))
@@ -55,7 +60,7 @@ class Repeats:
         folder.mkdir(parents=True, exist_ok=True)
 
     def add(self, key: Hashes, content: Hashes, first: int) -> None:
-        """Rows ``first`` and following: what names each, and what it holds."""
+        """Add rows from ``first`` on: hashes of their key and of their content."""
         entries = np.empty(len(key), _ENTRY)
         entries["key"], entries["content"], entries["row"] = key, content, np.arange(first, first + len(key))
         bucket = (key >> np.uint64(58)).astype(np.int64)
@@ -67,7 +72,7 @@ class Repeats:
                     file.write(entries[order[start:stop]].tobytes())
 
     def found(self, rows: int) -> tuple[NDArray[np.bool_], tuple[int, int] | None]:
-        """((rows,) bool: rows that repeat an earlier one in key and content, two rows of one key and other content)."""
+        """((rows,) bool: rows that repeat an earlier key and content, two rows with one key but different content)."""
         repeated, clash = np.zeros(rows, bool), None
         for number in range(BUCKETS):
             if not self._file(number).exists():

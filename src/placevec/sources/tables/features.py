@@ -1,4 +1,4 @@
-"""Features that the user brings, such as a frozen network's of the images: a numpy file, or a Parquet table by place."""
+"""Features provided by the user, such as those of a frozen network: a numpy file, or a Parquet table by place."""
 
 from __future__ import annotations
 
@@ -23,24 +23,29 @@ class FeatureTable:
     """Features of places.
 
     Attributes:
-        numbers: (N, D) real numbers; memory-mapped where the file allows it.
-        place_id: (N,) whose they are, all different; None when only the order says it.
+        numbers: (N, D) real numbers; memory-mapped if the file allows it.
+        place_id: (N,) unique IDs of the places; None if rows are in the order of the places.
+
+    >>> features = FeatureTable(np.array([[1.0], [2.0]]), np.array(["b", "a"], object))
+    >>> rows, places = features.of(np.array(["a", "b", "c"], object), "features.parquet")
+    >>> rows.tolist(), places.tolist()
+    ([1, 0], [0, 1])
     """
 
     numbers: NDArray[Any]
     place_id: NDArray[np.object_] | None
 
     def of(self, place_ids: NDArray[np.object_], what: object) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """(rows of the features, rows of the places that they belong to), the places ascending.
+        """(rows of the features, rows of their places), the places ascending.
 
         Raises:
-            SourceError: features by order of another number of places, or by name of none of these.
+            SourceError: the number of rows differs from that of the places, or no ID matches.
         """
         if self.place_id is None:
             if len(self.numbers) != len(place_ids):
                 raise SourceError(
-                    f"{what} has {len(self.numbers):,} rows, and there are {len(place_ids):,} places: a numpy file has "
-                    "a row for every place in the table's order; a Parquet file with place_id may have fewer"
+                    f"{what} has {len(self.numbers):,} rows, but there are {len(place_ids):,} places: a numpy file "
+                    "needs one row per place, in the order of the table; a Parquet file with place_id can have fewer"
                 )
             every = np.arange(len(place_ids))
             return every, every
@@ -49,17 +54,18 @@ class FeatureTable:
         there = np.flatnonzero(rows >= 0)
         if not len(there):
             raise SourceError(
-                f"{what} names none of the places: its first place_id is {str(self.place_id[0])[:60]!r}, "
-                f"the dataset's {str(place_ids[0])[:60]!r}"
+                f"{what} matches none of the places: its first place_id is {str(self.place_id[0])[:60]!r}, that of the "
+                f"dataset is {str(place_ids[0])[:60]!r}"
             )
         return rows[there], there
 
 
 def read_feature_table(path: str | Path) -> FeatureTable:
-    """Features from ``.npy`` (N, D), or from ``.parquet`` with ``place_id`` and a column of lists or columns of numbers.
+    """Features from ``.npy`` (N, D), or from ``.parquet`` with ``place_id`` and one column of lists or several of
+    numbers.
 
     Raises:
-        SourceError: no such file, of another kind, damaged, or without numbers; nothing is ever unpickled.
+        SourceError: the file does not exist, is of another type, is damaged, or has no numbers; it is never unpickled.
     """
     path = Path(path)
     if not path.is_file():
@@ -69,18 +75,18 @@ def read_feature_table(path: str | Path) -> FeatureTable:
     if path.suffix.lower() in (".parquet", ".geoparquet", ".pq"):
         return _parquet(path)
     raise SourceError(
-        f"features are a numpy file (.npy) or a Parquet table (.parquet) with place_id; got {path.name}"
+        f"features must be a numpy file (.npy) or a Parquet table (.parquet) with place_id; got {path.name}"
     )
 
 
 def _numpy(path: Path) -> NDArray[Any]:
     try:
         array = np.lib.format.open_memmap(path, mode="r")
-    except Exception as error:  # a header can be anything: syntax errors and overflows too
-        raise SourceError(f"{path} is no numpy file of numbers, or is damaged: {error}") from error
+    except Exception as error:  # a header can contain anything, even syntax errors and overflows
+        raise SourceError(f"{path} is not a numpy file of numbers, or is damaged: {error}") from error
     if array.ndim != 2 or array.dtype.kind not in "fiu" or 0 in array.shape:
         raise SourceError(
-            f"{path} holds {array.dtype} of shape {array.shape}; features are numbers of shape (N, D)"
+            f"features must be numbers of shape (N, D); {path} has {array.dtype} of shape {array.shape}"
         )
     return array
 
@@ -91,19 +97,19 @@ def _parquet(path: Path) -> FeatureTable:
         raise SourceError(f"{path} has no place_id; its columns are {', '.join(table.column_names[:12])}")
     ids = table[PLACE_ID].cast(pa.string())
     if table.num_rows == 0 or ids.null_count or pc.count_distinct(ids).as_py() < len(ids):
-        raise SourceError(f"{path} names a place twice, or none: features belong to one place each")
+        raise SourceError(f"{path} has a duplicate or missing place_id: each row needs a unique one")
     lists = [name for name in table.column_names if _is_list(table[name].type)]
     if len(lists) == 1:
         numbers = _of_lists(table[lists[0]].combine_chunks(), path)
     elif lists:
-        raise SourceError(f"{path} has several columns of lists: {', '.join(lists[:5])}; leave one")
+        raise SourceError(f"{path} has several columns of lists: {', '.join(lists[:5])}; keep one")
     else:
         names = [name for name in table.column_names if name.lower() not in (PLACE_ID, *_NOT_FEATURES)]
         names = [name for name in names if _is_number(table[name].type)]
         if not names:
-            raise SourceError(f"{path} holds no numbers beside place_id")
+            raise SourceError(f"{path} has no columns of numbers besides place_id")
         if any(table[name].null_count for name in names):
-            raise SourceError(f"{path} lacks numbers in some rows: leave those places out")
+            raise SourceError(f"{path} has rows with missing numbers: remove those rows")
         numbers = np.stack([table[name].to_numpy().astype(np.float64) for name in names], 1)
     return FeatureTable(numbers, ids.to_numpy().astype(object))
 
@@ -112,10 +118,10 @@ def _of_lists(column: pa.Array, path: Path) -> NDArray[Any]:
     lengths = pc.list_value_length(column)
     least, most = (pc.min_max(lengths)[side].as_py() for side in ("min", "max"))
     if column.null_count or least != most or not least:
-        raise SourceError(f"the lists of {path} are not all of one length")
+        raise SourceError(f"the lists in {path} differ in length")
     values = pc.list_flatten(column)
     if values.null_count:
-        raise SourceError(f"{path} lacks numbers in some rows: leave those places out")
+        raise SourceError(f"{path} has rows with missing numbers: remove those rows")
     return np.asarray(values.to_numpy(zero_copy_only=False)).reshape(-1, least)
 
 

@@ -1,6 +1,7 @@
-"""A table of points with labels, read a batch of rows at a time: ten million rows take no more memory than a few.
+"""A table of labeled points, read in batches: ten million rows take no more memory than a few.
 
-CSV, TSV and Parquet stream; what only opens whole (GeoJSON, GeoPackage, Shapefile, FlatGeobuf) may be `WHOLE_BYTES`.
+CSV, TSV and Parquet are streamed; formats that must be read as a whole (GeoJSON, GeoPackage, Shapefile, FlatGeobuf)
+have at most `WHOLE_BYTES`.
 """
 
 from __future__ import annotations
@@ -30,12 +31,12 @@ from placevec.sources.tables.values import Longitudes, numbers, plain, texts
 
 BATCH_ROWS = 131_072
 WHOLE_BYTES = 512 * 2**20
-"""Largest file of a kind that is read whole."""
+"""Maximum size of a file that is read as a whole."""
 _BLOCK_BYTES = 2 * 2**20
-"""Arrow reads some thirty of these ahead."""
+"""Block size; Arrow prefetches about thirty blocks."""
 _LONGEST_HEADER = 2**20
 _MARKS = (
-    (codecs.BOM_UTF32_LE, "utf-32"),  # begins as the mark of UTF-16 does
+    (codecs.BOM_UTF32_LE, "utf-32"),  # starts like the mark of UTF-16
     (codecs.BOM_UTF32_BE, "utf-32"),
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
@@ -50,11 +51,11 @@ class PointRows:
     """Some rows of a table.
 
     Attributes:
-        first: number of the first one in the table, from 0.
-        lonlat: (N, 2) float64 degrees, longitudes within 180; not finite where there are no coordinates.
-        unreadable: how many have coordinates that are infinite, or no numbers.
-        cells: what else was asked for (``id``, ``name``, ``label``, ``user``, ``date``, ``split``), N cells each.
-        done: bytes of the file, or rows of a table read whole, that lie behind.
+        first: index of the first row in the table, from 0.
+        lonlat: (N, 2) float64 degrees, longitudes from -180 to 180; not finite if there are no coordinates.
+        unreadable: number of rows with coordinates that are infinite or not numbers.
+        cells: the other requested columns (``id``, ``name``, ``label``, ``user``, ``date``, ``split``), N cells each.
+        done: bytes of the file, or rows of a table read as a whole, that have been read so far.
     """
 
     first: int
@@ -68,16 +69,23 @@ class PointRows:
 
 
 class PointTable:
-    """A table of points that can be read again and again, a batch at a time.
+    """A table of points that can be read several times, in batches.
 
     Args:
         path: CSV, TSV, Parquet, GeoJSON, GeoPackage, Shapefile or FlatGeobuf.
-        wanted: role -> column, of the roles of `Columns`; None finds the usual name where there is one.
-        crs: the system of the columns of coordinates, such as ``EPSG:3067``; degrees by default.
-        ids_are_enough: a table with ids may lack coordinates, because the places are known.
+        wanted: role -> column, for the roles in `Columns`; None finds a column by its usual name.
+        crs: coordinate reference system of the coordinate columns, such as ``EPSG:3067``; default is degrees.
+        ids_are_enough: a table with IDs can lack coordinates, because the places are known.
 
     Raises:
-        SourceError: no such file, no table, or one without the columns.
+        SourceError: the file does not exist, is not a table, or lacks the columns.
+
+    >>> import tempfile
+    >>> file = Path(tempfile.mkdtemp()) / "trees.csv"
+    >>> _ = file.write_text("lon,lat,species\\n24.94,60.17,oak\\n24.95,60.18,elm\\n")
+    >>> (batch,) = PointTable(file, {"label": "species"}).batches()
+    >>> batch.lonlat.tolist(), batch.cells["label"].to_pylist()
+    ([[24.94, 60.17], [24.95, 60.18]], ['oak', 'elm'])
     """
 
     def __init__(
@@ -91,7 +99,7 @@ class PointTable:
         self.path = Path(path)
         if not self.path.is_file():
             raise SourceError(
-                f"the table {path} does not exist" if not self.path.exists() else f"{path} is no file"
+                f"the table {path} does not exist" if not self.path.exists() else f"{path} is not a file"
             )
         transformer(crs)
         suffix, self._crs, self._encoding = self.path.suffix.lower(), crs, ""
@@ -114,7 +122,7 @@ class PointTable:
         else:
             if self.total > WHOLE_BYTES:
                 raise SourceError(
-                    f"{path} has {self.total / 2**20:,.0f} MiB, and {suffix or 'such a file'} must be read whole: "
+                    f"{path} has {self.total / 2**20:,.0f} MiB, and {suffix or 'such a file'} must be read as a whole: "
                     f"convert it, for example with ogr2ogr {self.path.stem}.parquet {self.path.name}"
                 )
             self._frame = read_table(self.path)
@@ -127,10 +135,11 @@ class PointTable:
             self._read = self._whole
 
     def batches(self) -> Iterator[PointRows]:
-        """Its rows in order, their coordinates checked.
+        """Its rows in order, with checked coordinates.
 
         Raises:
-            SourceError: a damaged file, coordinates off the Earth, in mixed systems or counted in two ways.
+            SourceError: a damaged file, coordinates off the Earth, several coordinate reference systems, or longitudes
+                in two conventions.
         """
         first, longitudes, system = 0, Longitudes(self.path), self._crs
         for batch, done in self._read():
@@ -152,7 +161,7 @@ class PointTable:
     def _degrees(
         self, batch: Mapping[str, Any], cells: Mapping[str, pa.Array], system: Any
     ) -> tuple[Floats, int]:
-        """((N, 2) degrees, NaN where there are none, rows whose coordinates are something else than numbers)."""
+        """((N, 2) degrees, NaN if missing, rows whose coordinates are not numbers)."""
         unreadable = 0
         if "geometry" in batch:
             lonlat = np.array(batch["geometry"], np.float64)
@@ -168,13 +177,13 @@ class PointTable:
         return lonlat, unreadable
 
     def _system(self, named: pa.Array, before: Any) -> Any:
-        """The one system that the rows name; SourceError when they name several."""
+        """The only coordinate reference system of the rows; SourceError if there are several."""
         for name in named.unique().drop_null().to_pylist():
             known = _WGS84 if transformer(name) is None else name
             if before not in (None, known):
                 raise SourceError(
-                    f"{self.path}: the column {self.columns.crs!r} names both {before[:40]} and {known[:40]}: "
-                    "coordinates of mixed systems; bring them to one, or say --crs EPSG:4326 if all are degrees of WGS84"
+                    f"{self.path}: the column {self.columns.crs!r} has both {before[:40]} and {known[:40]}: convert all "
+                    "coordinates to one system, or pass --crs EPSG:4326 if all are degrees in WGS84"
                 )
             before = known
         return before
@@ -192,7 +201,7 @@ class PointTable:
             strings_can_be_null=True,
             quoted_strings_can_be_null=True,
         )
-        # a stray quote in a table of tabs, where quotes are rare, would swallow the lines after it
+        # in a table with tabs, quotes are rare, and a stray one would swallow the following lines
         parse = arrow_csv.ParseOptions(delimiter=self._delimiter, newlines_in_values=self._delimiter != "\t")
         try:
             with open(self.path, "rb") as file:
@@ -211,7 +220,7 @@ class PointTable:
         roles = self.columns.given()
         done = 0
         try:
-            # pages are read as they are needed: a row group may hold the whole file
+            # pages are read on demand: a row group can be the whole file
             with pq.ParquetFile(self.path, buffer_size=2**20, pre_buffer=False) as file:
                 for batch in file.iter_batches(BATCH_ROWS, columns=list(dict.fromkeys(roles.values()))):
                     batch.validate(full=True)
@@ -224,7 +233,7 @@ class PointTable:
             raise SourceError(f"{self.path} is not a Parquet table, or is damaged: {error}") from error
 
     def _points(self, geometry: pa.Array) -> Floats:
-        """(N, 2) a point in each geometry, in the geometry's own system; NaN where there is none."""
+        """(N, 2) a point in each geometry, in the coordinate reference system of the geometry; NaN if missing."""
         import shapely
 
         if self._encoding == "point":
@@ -237,8 +246,8 @@ class PointTable:
             )
             if len(systems[systems > 0]) > 1:
                 raise SourceError(
-                    f"{self.path}: its geometry is of mixed systems ({', '.join(f'EPSG:{one}' for one in systems[:3])}); "
-                    "bring all to one"
+                    f"{self.path}: its geometry has several coordinate reference systems "
+                    f"({', '.join(f'EPSG:{one}' for one in systems[:3])}); convert all to one"
                 )
             inside = shapely.point_on_surface(shapes)
         except shapely.errors.ShapelyError as error:
@@ -265,7 +274,7 @@ class PointTable:
 
 
 def _header(path: Path) -> tuple[str, list[str]]:
-    """(delimiter, names of the columns) of a delimited file; tab, comma, semicolon or bar, of which there are most."""
+    """(delimiter, column names) of a delimited file; tab, comma, semicolon or bar, whichever is most frequent."""
     try:
         with open(path, encoding="utf-8-sig", newline="") as file:
             line = file.readline(_LONGEST_HEADER)
@@ -274,17 +283,17 @@ def _header(path: Path) -> tuple[str, list[str]]:
     except OSError as error:
         raise SourceError(f"cannot read {path}: {error.strerror}") from error
     if not line.strip() or "\0" in line:
-        raise SourceError(f"{path} begins with no line of column names")
+        raise SourceError(f"the first line of {path} must have column names")
     delimiter = max(",\t;|", key=line.count)
     try:
         names = next(csv.reader(io.StringIO(line), delimiter=delimiter))
     except csv.Error as error:  # such as a name of more than 131,072 characters
-        raise SourceError(f"{path} begins with no line of column names: {error}") from error
+        raise SourceError(f"the first line of {path} must have column names: {error}") from error
     return delimiter, names
 
 
 def _explained(path: Path, error: str) -> str:
-    """What Arrow says of a delimited file, with what to do."""
+    """Arrow's error about a delimited file, with what to do."""
     if "UTF8" in error:
         marked = _marked(path)
         found = f" but {marked.upper()}" if marked else ""
@@ -292,19 +301,19 @@ def _explained(path: Path, error: str) -> str:
             f"{path} is not UTF-8{found}: convert it, for example with iconv -f {marked or 'latin1'} -t utf-8"
         )
     if "straddling" in error:
-        return f"{path} holds a row longer than {_BLOCK_BYTES // 2**20} MiB: leave its long columns out, or write Parquet"
+        return f"{path} has a row longer than {_BLOCK_BYTES // 2**20} MiB: remove long columns, or convert it to Parquet"
     return f"cannot read {path} as a table: {error}"
 
 
 def _marked(path: Path) -> str:
-    """The encoding that a file's byte order mark tells, empty where it has none."""
+    """The encoding given by a file's byte order mark; empty if there is none."""
     with open(path, "rb") as file:
         begins = file.read(4)
     return next((name for mark, name in _MARKS if begins.startswith(mark)), "")
 
 
 def _geometry(schema: pa.Schema, path: Path) -> tuple[str | None, str, Any]:
-    """(column, encoding, system) of a GeoParquet file's geometry; (None, "", None) of plain Parquet."""
+    """(column, encoding, system) of a GeoParquet file's geometry; (None, "", None) for plain Parquet."""
     told = (schema.metadata or {}).get(b"geo")
     if told is None:
         return None, "", None
@@ -314,15 +323,15 @@ def _geometry(schema: pa.Schema, path: Path) -> tuple[str | None, str, Any]:
         name = geo["primary_column"]
         about = geo["columns"][name]
     except (ValueError, KeyError) as error:
-        raise SourceError(f"{path} is no GeoParquet: {error}") from error
+        raise SourceError(f"{path} is not valid GeoParquet: {error}") from error
     if name not in schema.names or about["encoding"] not in _ENCODINGS:
         raise SourceError(
-            f"{path}: its geometry {name[:40]!r} is not there, or is not {' or '.join(_ENCODINGS)}"
+            f"{path}: its geometry {name[:40]!r} is missing, or is not {' or '.join(_ENCODINGS)}"
         )
     held = schema.field(name).type
     binary = pa.types.is_binary(held) or pa.types.is_large_binary(held)
     fits = pa.types.is_struct(held) if about["encoding"] == "point" else binary
     if not fits:
-        raise SourceError(f"{path}: its geometry holds {held}, not {about['encoding']}")
+        raise SourceError(f"{path}: its geometry is {held}, not {about['encoding']}")
     crs = about.get("crs")
     return name, about["encoding"], None if crs is None else json.dumps(crs)

@@ -1,4 +1,4 @@
-"""Cells of a user's table as numbers, dates and texts, a column of a batch at a time; and what cannot be read."""
+"""Converts cells of a user's table to numbers, dates and texts, by column and batch, and finds invalid ones."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from placevec.errors import SourceError
 from placevec.geo import Floats
 
 NO_VALUE = ("", "na", "n/a", "nan", "null", "none", "nil", "-", "<na>", "#n/a", "nat")
-"""Texts in lower case that stand where a number or a date is missing. A class may well be called NA (Namibia)."""
+"""Texts, in lower case, for a missing number or date. As a class, NA is valid (Namibia)."""
 SPLIT_NAMES = {
     "train": 0, "training": 0, "trn": 0,
     "validation": 1, "valid": 1, "val": 1, "dev": 1,
@@ -23,12 +23,20 @@ SPLIT_NAMES = {
 
 
 def is_text(kind: pa.DataType) -> bool:
-    """Whether cells are texts."""
+    """Whether cells are text.
+
+    >>> is_text(pa.string()), is_text(pa.float64())
+    (True, False)
+    """
     return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
 
 
 def is_number(kind: pa.DataType) -> bool:
-    """Whether cells are numbers, true and false included."""
+    """Whether cells are numbers, including true and false.
+
+    >>> is_number(pa.float64()), is_number(pa.bool_()), is_number(pa.string())
+    (True, True, False)
+    """
     return bool(
         pa.types.is_integer(kind)
         or pa.types.is_floating(kind)
@@ -38,7 +46,7 @@ def is_number(kind: pa.DataType) -> bool:
 
 
 def plain(column: pa.Array, what: str) -> pa.Array:
-    """The column without a dictionary; SourceError when its cells are lists, documents or bytes."""
+    """The column without a dictionary; SourceError if its cells are lists, documents or bytes."""
     if pa.types.is_dictionary(column.type):
         column = column.dictionary_decode()
     kind = column.type
@@ -47,12 +55,16 @@ def plain(column: pa.Array, what: str) -> pa.Array:
     if pa.types.is_large_string(kind):
         return column.cast(pa.string())
     if not (is_text(kind) or is_number(kind) or pa.types.is_temporal(kind)):
-        raise SourceError(f"{what} holds {kind}, neither texts nor numbers")
+        raise SourceError(f"{what} must be text or numbers; it is {kind}")
     return column
 
 
 def texts(column: pa.Array) -> pa.Array:
-    """Cells as trimmed texts; null where there is nothing or NaN. Whole numbers among floats lose their ``.0``."""
+    """Cells as trimmed text; null if empty or NaN. Integers stored as floats lose their ``.0``.
+
+    >>> texts(pa.array([" oak ", "", None])).to_pylist(), texts(pa.array([1.0, 2.5])).to_pylist()
+    (['oak', None, None], ['1', '2.5'])
+    """
     if pa.types.is_floating(column.type):
         column = pc.if_else(pc.is_nan(column), pa.scalar(None, column.type), column)
         words = pc.replace_substring_regex(column.cast(pa.string()), r"\.0$", "")
@@ -63,7 +75,12 @@ def texts(column: pa.Array) -> pa.Array:
 
 
 def numbers(column: pa.Array) -> tuple[Floats, NDArray[np.bool_]]:
-    """((N,) float64 with NaN where there is none, (N,) bool cells that hold something else than a number)."""
+    """((N,) float64 with NaN if missing, (N,) bool cells that are not numbers).
+
+    >>> values, wrong = numbers(pa.array(["1.5", "NA", "tall"]))
+    >>> values.tolist(), wrong.tolist()
+    ([1.5, nan, nan], [False, False, True])
+    """
     if not is_text(column.type):
         if pa.types.is_boolean(column.type):
             column = column.cast(pa.int8())
@@ -85,12 +102,12 @@ def numbers(column: pa.Array) -> tuple[Floats, NDArray[np.bool_]]:
 
 
 def dates(column: pa.Array, what: str) -> tuple[Floats, NDArray[np.bool_]]:
-    """((N,) share of the year that had passed, NaN unknown, (N,) bool cells that are no dates).
+    """((N,) fraction of the year, NaN if unknown, (N,) bool cells that are not dates).
 
-    Cells are dates, ISO texts (``2018-06-03``, with or without a time), or the share itself, 0 to 1.
+    Cells are dates, ISO texts (``2018-06-03``, with or without a time), or the fraction itself, 0 to 1.
 
     Raises:
-        SourceError: numbers that are no share; a column of durations or of times of the day, which say no day.
+        SourceError: numbers that are not fractions, or a column of durations or times of day, which have no date.
 
     >>> share, wrong = dates(pa.array(["2019-07-02T12:00", "0.25", "soon", None]), "date")
     >>> share.tolist(), wrong.tolist()
@@ -102,14 +119,14 @@ def dates(column: pa.Array, what: str) -> tuple[Floats, NDArray[np.bool_]]:
         )
     if pa.types.is_temporal(column.type):
         raise SourceError(
-            f"{what} holds {column.type}, neither dates such as 2018-06-03 nor shares of the year, 0 to 1"
+            f"{what} must be dates such as 2018-06-03 or fractions of the year, 0 to 1; it is {column.type}"
         )
     values, wrong = numbers(column)
     values, wrong = values.copy(), wrong.copy()
     off = np.flatnonzero((values < 0) | (values > 1) | np.isinf(values))
     if len(off):
         raise SourceError(
-            f"{what} holds {values[off[0]]:g}, which is neither a date such as 2018-06-03 nor a share of the year, 0 to 1"
+            f"{what} must be dates such as 2018-06-03 or fractions of the year, 0 to 1; got {values[off[0]]:g}"
         )
     if wrong.any():
         words = texts(column).to_pandas()[wrong]
@@ -130,13 +147,17 @@ def _shares(moments: Any) -> Floats:
 
 
 def splits(column: pa.Array, what: str) -> NDArray[np.int8]:
-    """(N,) int8: 0 train, 1 validation, 2 test, -1 nothing; SourceError for any other word."""
+    """(N,) int8: 0 train, 1 validation, 2 test, -1 missing; SourceError for any other word.
+
+    >>> splits(pa.array(["train", "val", "test", None]), "column 'split'").tolist()
+    [0, 1, 2, -1]
+    """
     words = pc.utf8_lower(texts(column))
     codes = pc.index_in(words, value_set=pa.array(list(SPLIT_NAMES)))
     unknown = pc.and_(pc.is_valid(words), pc.is_null(codes))
     if pc.any(unknown).as_py():
         word = words.filter(unknown)[0].as_py()
-        raise SourceError(f"{what} holds {word[:40]!r}: a row belongs to train, validation or test")
+        raise SourceError(f"{what} must be train, validation or test; got {word[:40]!r}")
     table = np.array([*SPLIT_NAMES.values(), -1], np.int8)
     return np.asarray(table[np.asarray(pc.fill_null(codes, len(SPLIT_NAMES)))])
 
@@ -147,9 +168,12 @@ def splits(column: pa.Array, what: str) -> NDArray[np.int8]:
 def check_degrees(
     lon: Floats, lat: Floats, first_row: int, what: object, names: tuple[str, str] | None = None
 ) -> int:
-    """SourceError unless finite coordinates are on Earth, with what is likely wrong; returns how many lon exceed 180.
+    """SourceError unless finite coordinates are on Earth, with the likely cause; returns how many lon exceed 180.
 
-    Longitudes may run from -180 to 180 or from 0 to 360. ``names`` are those of the two columns, when there are any.
+    Longitudes run from -180 to 180 or from 0 to 360. ``names`` are those of the two columns, if there are any.
+
+    >>> check_degrees(np.array([24.9, 190.0]), np.array([60.2, -16.0]), 0, "trees.csv")
+    1
     """
     known = np.isfinite(lon) & np.isfinite(lat)
     off = known & ((np.abs(lat) > 90) | (lon < -180) | (lon > 360))
@@ -159,20 +183,22 @@ def check_degrees(
     told = f"{what}, row {first_row + row}: lon={lon[row]:g}, lat={lat[row]:g} is not on Earth"
     swapped = (np.abs(lon[known]) <= 90).all() and (np.abs(lat[known]) <= 360).all()
     if swapped and np.abs(lat[row]) > 90:
-        remedy = f"say --lon {names[1]} --lat {names[0]}" if names else "write longitude first"
+        remedy = f"pass --lon {names[1]} --lat {names[0]}" if names else "write longitude first"
         raise SourceError(
-            f"{told}: longitude and latitude look swapped, since every longitude lies within 90 degrees; {remedy}"
+            f"{told}: longitude and latitude look swapped, because all longitudes lie within 90 degrees; {remedy}"
         )
     if max(abs(lon[row]), abs(lat[row])) > 1000:
-        raise SourceError(f"{told}: if these are meters, name their system, such as --crs EPSG:3067")
-    raise SourceError(f"{told}: longitudes lie from -180 to 180, latitudes from -90 to 90")
+        raise SourceError(
+            f"{told}: if these are meters, set their coordinate reference system, such as --crs EPSG:3067"
+        )
+    raise SourceError(f"{told}: longitudes must be from -180 to 180, latitudes from -90 to 90")
 
 
 class Longitudes:
-    """How the rows of one table count longitudes, found out batch by batch: -180 to 180, or 0 to 360; never both.
+    """Detects whether longitudes of a table run from -180 to 180 or from 0 to 360, batch by batch; never both.
 
     Args:
-        table: what holds them all, for messages.
+        table: name of the table, for messages.
 
     >>> lonlat = np.array([[190.0, 4.0], [24.9, 60.2]])
     >>> Longitudes("a.csv").within_180(lonlat, 0, "a.csv")
@@ -186,17 +212,17 @@ class Longitudes:
     def within_180(
         self, lonlat: Floats, first_row: int, what: object, names: tuple[str, str] | None = None
     ) -> None:
-        """Check (N, 2) degrees as `check_degrees` does, and take a turn off longitudes above 180, in place.
+        """Check (N, 2) degrees as `check_degrees` does, and wrap longitudes above 180, in place.
 
         Raises:
-            SourceError: a place off the Earth; or longitudes above 180 and below 0, in this batch and those before it.
+            SourceError: a place off the Earth, or longitudes both above 180 and below 0, in all batches so far.
         """
         beyond = check_degrees(lonlat[:, 0], lonlat[:, 1], first_row, what, names)
         self._over, self._under = self._over + beyond, self._under + int(np.count_nonzero(lonlat[:, 0] < 0))
         if self._over and self._under:
             raise SourceError(
-                f"{self._table}: some longitudes exceed 180 and others are below 0: count all from -180 to 180, or all "
-                "from 0 to 360"
+                f"{self._table}: some longitudes exceed 180 and others are below 0: use either -180 to 180 or 0 to 360 "
+                "for all"
             )
         if beyond:
             lonlat[lonlat[:, 0] > 180, 0] -= 360.0

@@ -1,7 +1,7 @@
-"""Tiles that a server gave, kept on this machine, with what it takes to ask whether they are still the same.
+"""Cache of downloaded tiles, with the metadata needed to ask the server whether they have changed.
 
-One SQLite file a server in the user's cache folder. It is an MBTiles file too, so that QGIS and GDAL open it. What
-was committed survives a kill; two programs may use it at once.
+One SQLite file per server in the user's cache folder. It is also an MBTiles file, so QGIS and GDAL open it. Committed
+tiles survive a kill; two programs can use the file at the same time.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from placevec.io.folders import cache_folder
 from placevec.sources.tiles.address import TileTemplate
 
 UNKNOWN, GOOD, BLANK, CORRUPT, MISSING, FAILED = range(6)
-"""Kinds of tiles; blank is of one color all over, missing is not on the server, failed was not to be had."""
+"""Kinds of tiles: blank has a single color, missing is not on the server, failed could not be downloaded."""
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS metadata (name TEXT PRIMARY KEY, value TEXT);
 CREATE TABLE IF NOT EXISTS tiles (
@@ -39,7 +39,7 @@ _TOGETHER = 500
 
 @dataclass(frozen=True)
 class Kept:
-    """What is known of a tile: its kind, until when it need not be asked for, and what to ask with."""
+    """Metadata of a tile: its kind, until when it is fresh, and validators for the next request."""
 
     kind: int
     fresh_until: float
@@ -51,8 +51,8 @@ class TileCache:
     """The tiles of one server at one zoom; use it in one thread, or `read` in several.
 
     Args:
-        path: the SQLite file; `of_server` knows where it lies.
-        zoom: of the tiles; their codes are ``y * 2**zoom + x``.
+        path: the SQLite file; see `of_server` for its path.
+        zoom: zoom of the tiles; their codes are ``y * 2**zoom + x``.
 
     Raises:
         SourceError: the file is damaged.
@@ -88,7 +88,7 @@ class TileCache:
             self._database.close()
 
     def known(self, codes: Ints) -> dict[int, Kept]:
-        """What is known of some tiles."""
+        """Metadata of some tiles."""
         found: dict[int, Kept] = {}
         for part in _parts(codes):
             rows = self._query("SELECT id, kind, fresh_until, etag, modified FROM answers", part)
@@ -96,7 +96,7 @@ class TileCache:
         return found
 
     def kinds(self, codes: Ints) -> NDArray[np.uint8]:
-        """(N,) the kind of every tile; `UNKNOWN` where there is none or nobody looked."""
+        """(N,) the kind of every tile; `UNKNOWN` if it is not cached or was not checked."""
         kinds = np.zeros(len(codes), np.uint8)
         order = np.argsort(codes)
         for part in _parts(np.arange(len(codes))):
@@ -105,7 +105,7 @@ class TileCache:
         return kinds
 
     def sha256(self, codes: Ints) -> str:
-        """Over the content of tiles, in the order given; a tile that is not there counts as such."""
+        """Hash of the contents of tiles, in the given order, including which ones are missing."""
         digest = hashlib.sha256()
         for part in _parts(codes):
             rows = dict(self._query("SELECT id, sha256 FROM answers", part))
@@ -122,7 +122,7 @@ class TileCache:
         return None if row is None else bytes(row[0])
 
     def put(self, code: int, content: bytes | None, kept: Kept) -> None:
-        """Keep a tile, or (without content) that there is none; from `commit` on it is there."""
+        """Cache a tile or, without content, its absence; stored with the next `commit`."""
         y, x = divmod(code, self._side)
         number = code + self._first
         if content is None:
@@ -137,20 +137,20 @@ class TileCache:
             self.commit()
 
     def renew(self, code: int, fresh_until: float) -> None:
-        """The server says that a tile is still the same."""
+        """The server says that a tile has not changed."""
         self._waiting.append(
             ("UPDATE answers SET fresh_until = ? WHERE id = ?", (fresh_until, code + self._first))
         )
 
     def commit(self) -> None:
-        """Make what was put last, in one short transaction: another program may be waiting."""
+        """Store what was put last, in one short transaction, because another program may be waiting."""
         waiting, self._waiting = self._waiting, []
         with self._explained(), self._database:
             for statement, values in waiting:
                 self._database.execute(statement, values)
 
     def mark(self, codes: Ints, kinds: NDArray[np.uint8]) -> None:
-        """Note what tiles turned out to be."""
+        """Set the kind of tiles."""
         rows = zip(kinds.tolist(), (codes + self._first).tolist(), strict=True)
         with self._explained(), self._database:
             self._database.executemany("UPDATE answers SET kind = ? WHERE id = ?", rows)
@@ -167,11 +167,11 @@ class TileCache:
             yield
         except sqlite3.OperationalError as error:
             raise OutputError(
-                f"cannot write {self.path}: {error}; make room and run the same command again"
+                f"cannot write {self.path}: {error}; free some space and run the same command again"
             ) from error
         except sqlite3.DatabaseError as error:
             raise SourceError(
-                f"the kept tiles in {self.path} are damaged ({error}): remove that file"
+                f"the cached tiles in {self.path} are damaged ({error}): remove that file"
             ) from error
         except OSError as error:
             raise OutputError(
@@ -180,7 +180,12 @@ class TileCache:
 
 
 def fresh_until(cache_control: str, min_s: float) -> float:
-    """When a tile should be asked for again: as the server says, but not within ``min_s`` nor after 90 days."""
+    """When a tile should be requested again: as the server says, but not within ``min_s`` nor after 90 days.
+
+    >>> import time
+    >>> round(fresh_until("max-age=864000", min_s=604800) - time.time(), -1)
+    864000.0
+    """
     told = 0.0
     for part in cache_control.lower().split(","):
         name, _, value = part.strip().partition("=")

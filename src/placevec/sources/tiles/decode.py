@@ -1,7 +1,7 @@
-"""One map tile as pixels: PNG, JPEG, WebP or AVIF bytes that nobody vouches for, decoded within limits.
+"""One map tile as pixels: untrusted PNG, JPEG, WebP or AVIF bytes, decoded within limits.
 
-The size is read from the header and checked before anything is decoded; no other format is tried, whatever the
-name or the content type said; a PNG must be whole down to the checksum of each of its parts.
+The size is read from the header and checked before decoding. No other format is tried, whatever the name or the
+content type. Every chunk of a PNG must be complete, with a valid checksum.
 """
 
 from __future__ import annotations
@@ -17,25 +17,25 @@ from placevec.errors import SourceError
 from placevec.geo import TILE_PX
 
 MAX_TILE_BYTES = 4 * 2**20
-"""Bytes of one encoded tile; a 256 px tile has 1 to 150 kB."""
+"""Maximum bytes of an encoded tile; a 256 px tile has 1 to 150 kB."""
 MAX_TILE_SIDE = 2048
-"""Pixels along a side when any side is taken."""
+"""Maximum pixels per side if any size is accepted."""
 
 _PNG, _JPEG = b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff"
 
 
 def decode_tile(content: bytes, *, side: int | None = TILE_PX) -> NDArray[np.uint8]:
-    """(H, W, 4) uint8 RGBA of an encoded tile, alpha not multiplied in; opaque where the image has none.
+    """(H, W, 4) uint8 RGBA of an encoded tile, alpha not premultiplied; opaque if the image has no alpha.
 
-    Palette, gray, 1, 2, 4 and 16 bit images and those with a transparent color become what they show: a palette
-    index is looked up, 16 bits keep the upper eight.
+    Palette, gray, 1, 2, 4 and 16 bit images and those with a transparent color are converted to the colors that they
+    show: palette indices are looked up, 16 bits keep the upper eight.
 
     Args:
-        content: the bytes of a PNG, JPEG, WebP or AVIF file (of an animation, the first picture).
-        side: pixels along both sides that the tile must have; None takes any square up to `MAX_TILE_SIDE`.
+        content: the bytes of a PNG, JPEG, WebP or AVIF file (the first frame of an animation).
+        side: required pixels per side; None accepts any square up to `MAX_TILE_SIDE`.
 
     Raises:
-        SourceError: no such image, cut short, damaged, too large, of another size.
+        SourceError: not such an image, or truncated, damaged, too large, or of another size.
 
     >>> from PIL import Image
     >>> file = io.BytesIO()
@@ -47,12 +47,14 @@ def decode_tile(content: bytes, *, side: int | None = TILE_PX) -> NDArray[np.uin
     try:
         with opens(io.BytesIO(content)) as image:
             return _rgba(image)
-    except Exception as error:  # Pillow raises many kinds on damaged files, down to struct and syntax errors
+    except (
+        Exception
+    ) as error:  # Pillow raises many kinds of errors for damaged files, even struct and syntax errors
         raise SourceError(f"the tile is a damaged image ({error or type(error).__name__})") from error
 
 
 def check_tile(content: bytes, *, side: int | None = TILE_PX) -> Any:
-    """All that can be said without decoding: format, size, and of a PNG whether it is whole; Pillow's class for it.
+    """Check everything that needs no decoding: format, size, and completeness of a PNG; returns Pillow's class for it.
 
     Raises SourceError as `decode_tile` does.
     """
@@ -60,7 +62,7 @@ def check_tile(content: bytes, *, side: int | None = TILE_PX) -> Any:
         raise SourceError(f"the tile has {len(content):,} bytes, more than {MAX_TILE_BYTES:,}")
     from PIL import JpegImagePlugin, PngImagePlugin, WebPImagePlugin
 
-    # The decoders are named, not guessed: opening through Pillow would try every format that it knows.
+    # Decoders are chosen here: Image.open would try every format that Pillow knows.
     if content.startswith(_PNG):
         _check_size(_png_size(content), side)
         _check_png(content)
@@ -69,14 +71,14 @@ def check_tile(content: bytes, *, side: int | None = TILE_PX) -> Any:
         try:
             with JpegImagePlugin.JpegImageFile(io.BytesIO(content)) as image:
                 size = image.size
-        except Exception as error:  # as above
+        except Exception as error:  # see above
             raise SourceError(
                 f"the tile is a damaged JPEG image ({error or type(error).__name__})"
             ) from error
         _check_size(size, side)
         return JpegImagePlugin.JpegImageFile
     if content[:4] == b"RIFF" and content[8:12] == b"WEBP":
-        _check_size(_webp_size(content), side)  # its decoder takes the memory when it opens
+        _check_size(_webp_size(content), side)  # the decoder allocates memory when it opens
         return WebPImagePlugin.WebPImageFile
     if content[4:8] == b"ftyp" and content[8:12] in (b"avif", b"avis"):
         for size in _avif_sizes(content):
@@ -85,18 +87,20 @@ def check_tile(content: bytes, *, side: int | None = TILE_PX) -> Any:
             from PIL import AvifImagePlugin
         except ImportError:
             raise SourceError(
-                "the tile is AVIF, which this Pillow does not read: pip install 'pillow>=11.3'"
+                "the tile is AVIF, which this Pillow cannot read: pip install 'pillow>=11.3'"
             ) from None
         if not AvifImagePlugin.SUPPORTED:
             raise SourceError(
-                "the tile is AVIF, and this Pillow was built without it: pip install 'pillow>=11.3'"
+                "the tile is AVIF, but this Pillow was built without it: pip install 'pillow>=11.3'"
             )
         return AvifImagePlugin.AvifImageFile
-    raise SourceError(f"the tile is no PNG, JPEG, WebP or AVIF image: it begins with {_beginning(content)}")
+    raise SourceError(
+        f"the tile is not a PNG, JPEG, WebP or AVIF image: it begins with {_beginning(content)}"
+    )
 
 
 def _rgba(image: Any) -> NDArray[np.uint8]:
-    if image.mode.startswith("I"):  # 16 bits; Pillow would cut off at 255 instead of scaling
+    if image.mode.startswith("I"):  # 16 bits; Pillow would clip at 255 instead of scaling
         gray = (np.asarray(image).astype(np.int64) >> 8).clip(0, 255).astype(np.uint8)
         return np.dstack([gray, gray, gray, np.full_like(gray, 255)])
     if image.mode in ("CMYK", "YCbCr", "LAB", "HSV"):
@@ -107,38 +111,38 @@ def _rgba(image: Any) -> NDArray[np.uint8]:
 def _check_size(size: tuple[int, int], side: int | None) -> None:
     width, height = size
     if side is not None and (width, height) != (side, side):
-        raise SourceError(f"the tile is {width:,} x {height:,} px, not {side} x {side}")
+        raise SourceError(f"the tile has {width:,} x {height:,} px instead of {side} x {side}")
     if side is None and (width != height or not 0 < width <= MAX_TILE_SIDE):
         raise SourceError(
-            f"the tile is {width:,} x {height:,} px, not a square of at most {MAX_TILE_SIDE:,} px"
+            f"the tile has {width:,} x {height:,} px; it must be a square of at most {MAX_TILE_SIDE:,} px"
         )
 
 
 def _png_size(content: bytes) -> tuple[int, int]:
     if len(content) < 33 or content[12:16] != b"IHDR":
-        raise SourceError("the tile is a PNG image that is cut short")
+        raise SourceError("the tile is a truncated PNG image")
     return int.from_bytes(content[16:20]), int.from_bytes(content[20:24])
 
 
 def _check_png(content: bytes) -> None:
-    """SourceError unless every chunk is there with its checksum: Pillow lets many a torn image pass."""
+    """SourceError unless every chunk is complete, with a valid checksum: Pillow accepts many truncated images."""
     view, at, kind = memoryview(content), len(_PNG), b""
     while kind != b"IEND":
         size = int.from_bytes(view[at : at + 4])
         end = at + 12 + size
         if end > len(view):
-            raise SourceError("the tile is a PNG image that is cut short")
+            raise SourceError("the tile is a truncated PNG image")
         kind = bytes(view[at + 4 : at + 8])
         if zlib.crc32(view[at + 4 : end - 4]) != int.from_bytes(view[end - 4 : end]):
-            raise SourceError("the tile is a damaged PNG image (a checksum is wrong)")
+            raise SourceError("the tile is a damaged PNG image (wrong checksum)")
         at = end
 
 
 def _webp_size(content: bytes) -> tuple[int, int]:
-    """Width and height that a WebP header claims (developers.google.com/speed/webp/docs/riff_container)."""
+    """Width and height in a WebP header (developers.google.com/speed/webp/docs/riff_container)."""
     chunk, body = content[12:16], content[20:]
     if len(body) < 10:
-        raise SourceError("the tile is a WebP image that is cut short")
+        raise SourceError("the tile is a truncated WebP image")
     if chunk == b"VP8X":
         return 1 + int.from_bytes(body[4:7], "little"), 1 + int.from_bytes(body[7:10], "little")
     if chunk == b"VP8L":
@@ -148,7 +152,7 @@ def _webp_size(content: bytes) -> tuple[int, int]:
 
 
 def _avif_sizes(content: bytes) -> list[tuple[int, int]]:
-    """Widths and heights that an AVIF file claims for its pictures (``ispe``, ISO 23008-12), the alpha's too."""
+    """Widths and heights of all pictures in an AVIF file (``ispe``, ISO 23008-12), including alpha."""
     sizes, at = [], content.find(b"ispe")
     while at >= 0:
         box = content[at + 8 : at + 16]
@@ -156,12 +160,12 @@ def _avif_sizes(content: bytes) -> list[tuple[int, int]]:
             sizes.append((int.from_bytes(box[:4]), int.from_bytes(box[4:])))
         at = content.find(b"ispe", at + 4)
     if not sizes:
-        raise SourceError("the tile is an AVIF image that is cut short")
+        raise SourceError("the tile is a truncated AVIF image")
     return sizes
 
 
 def _beginning(content: bytes) -> str:
-    """The first bytes for a message: text where it is text."""
+    """The first bytes for a message: as text if they are text."""
     if not content:
         return "nothing at all"
     head = content[:24]

@@ -1,7 +1,7 @@
-"""Bringing the tiles of a plan from a server into the cache: few connections, patient, and never twice.
+"""Downloads the tiles of a plan into the cache: with few connections, patiently, and never twice.
 
-What came is kept as it comes (`placevec.sources.tiles.cache`), so that a job that was killed, or that gave up, goes on
-where it was. Only the numbers of the tiles are held in memory, however many there are.
+Tiles are cached as they arrive (`placevec.sources.tiles.cache`), so that a job that was killed or gave up can
+continue. Only the codes of the tiles are held in memory, however many there are.
 """
 
 from __future__ import annotations
@@ -31,16 +31,16 @@ from placevec.sources.tiles.plan import TilePlan
 from placevec.sources.web_address import USER_AGENT, is_public
 
 CONNECTIONS_PUBLIC, CONNECTIONS_PRIVATE, MAX_CONNECTIONS = 2, 8, 64
-"""Connections to a server on the open internet, to one of your own, and at most."""
+"""Connections to a server on the internet, to one of your own, and the maximum."""
 ATTEMPTS = 5
 FIRST_WAIT_S, LONGEST_WAIT_S = 0.5, 30.0
-"""Seconds before the second attempt, doubled each time, up to; a random part of them is taken off."""
+"""Delay in seconds before the second attempt, doubled each time, and its maximum; minus a random part."""
 MAX_PATIENCE_S = 900.0
-"""The longest wait that a server may ask for before the job gives up."""
+"""Maximum wait requested by the server before the job gives up."""
 MAX_IN_A_ROW = 50
-"""Tiles that may fail one after the other before the job gives up."""
+"""Maximum consecutive failures before the job gives up."""
 MIN_AGE_S = 7 * 86400.0
-"""For how long a kept tile is not asked for again."""
+"""Time for which a cached tile is not requested again."""
 _ACCEPT = "image/png, image/jpeg, image/webp"
 _IMAGES = (
     "image/png",
@@ -59,14 +59,14 @@ _CHUNK = 2000
 
 @dataclass
 class Download:
-    """What came of the tiles of a plan.
+    """The result of downloading a plan.
 
     Attributes:
-        kept: tiles that were there already.
-        fetched: tiles that came.
-        unchanged: tiles of which the server said that they are still the same.
-        size: bytes that came.
-        bad: code -> (kind, reason) of the tiles that are not to be had: missing, corrupt or failed.
+        kept: tiles that were cached already.
+        fetched: downloaded tiles.
+        unchanged: tiles that have not changed, according to the server.
+        size: downloaded bytes.
+        bad: code -> (kind, reason) of the tiles that are missing, corrupt or failed.
     """
 
     kept: int = 0
@@ -77,13 +77,13 @@ class Download:
 
 
 class TooManyBadError(SourceError):
-    """More tiles are not to be had than was allowed; ``bad`` says which, as in `Download`."""
+    """More tiles are missing, corrupt or failed than allowed; ``bad`` lists them, as in `Download`."""
 
     def __init__(self, bad: dict[int, tuple[int, str]], needed: int, allowed: int) -> None:
         reasons = Counter(reason for _, reason in bad.values()).most_common(3)
         told = "; ".join(f"{count:,}: {reason}" for reason, count in reasons)
         super().__init__(
-            f"{len(bad):,} of {needed:,} tiles are not to be had, and {allowed:,} may be: {told}"
+            f"{len(bad):,} of {needed:,} tiles are missing, corrupt or failed, but at most {allowed:,} can be: {told}"
         )
         self.bad = bad
 
@@ -93,13 +93,13 @@ class _Job(NamedTuple):
     url: str
     headers: dict[str, str]
     had: bool
-    """Whether an old copy is kept."""
+    """Whether an old copy is cached."""
 
 
 class _Result(NamedTuple):
     job: _Job
     kind: int
-    """`UNKNOWN`: it came, and nobody has looked into it yet."""
+    """`UNKNOWN`: downloaded, but not checked yet."""
     reason: str = ""
     answer: Answer | None = None
 
@@ -114,23 +114,24 @@ def download_tiles(
     refresh: bool = False,
     progress: Progress = SILENT,
 ) -> Download:
-    """Bring the tiles of a plan into the cache.
+    """Download the tiles of a plan into the cache.
 
-    Answers 408, 425, 429 and 5xx and broken connections are tried again, five times in all, ever later; torn images
-    once; ``Retry-After`` is obeyed by all connections. What the server lacks (404, 410, 204) is not asked for again.
+    Answers 408, 425, 429 and 5xx and broken connections are retried with growing delays, five attempts in all;
+    truncated images once. ``Retry-After`` pauses all connections. Tiles that the server lacks (404, 410, 204) are not
+    requested again.
 
     Args:
-        template: where from.
-        plan: which.
-        cache: where to.
-        connections: at once; by default 2 to a server on the open internet, 8 to one of your own.
-        max_bad: tiles that may be missing, corrupt or failed.
-        refresh: ask again about tiles that are kept; the server need not send those that did not change.
-        progress: where to report.
+        template: address of the tiles.
+        plan: the tiles.
+        cache: the cache.
+        connections: number of connections; default is 2 to a server on the internet, 8 to one of your own.
+        max_bad: maximum tiles that are missing, corrupt or failed.
+        refresh: ask about cached tiles again; the server does not need to send unchanged ones.
+        progress: receives progress reports.
 
     Raises:
         TooManyBadError: more than ``max_bad``.
-        SourceError: nobody answers, the server asks to wait too long, or redirects to where one must not go.
+        SourceError: no server answers, it asks to wait too long, or it redirects to a forbidden address.
         OutputError: the cache cannot be written.
     """
     count = _polite(template) if connections is None else check_connections(connections)
@@ -138,14 +139,18 @@ def download_tiles(
 
 
 def check_connections(count: int) -> int:
-    """``count`` itself; UsageError when it is none, or not polite."""
+    """``count`` itself; UsageError if it is invalid or too large.
+
+    >>> check_connections(8)
+    8
+    """
     if not 1 <= count <= MAX_CONNECTIONS:
-        raise UsageError(f"tiles come over 1 to {MAX_CONNECTIONS} connections; got {count}")
+        raise UsageError(f"--connections must be 1 to {MAX_CONNECTIONS}; got {count}")
     return count
 
 
 def _polite(template: TileTemplate) -> int:
-    """How many connections suit a server."""
+    """The default number of connections to a server."""
     host, port, _ = template.server
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
@@ -156,7 +161,7 @@ def _polite(template: TileTemplate) -> int:
 
 
 class _Work:
-    """One job: this thread plans and keeps, the others ask."""
+    """One job: this thread plans and caches, the others download."""
 
     def __init__(
         self, template: TileTemplate, plan: TilePlan, cache: TileCache, connections: int, max_bad: int,
@@ -203,18 +208,18 @@ class _Work:
     # --- this thread ---------------------------------------------------------------------------------------
 
     def _wanted(self, advance: Advance) -> Iterator[_Job]:
-        """The tiles that must be asked for; what is known of the others is noted on the way."""
+        """The tiles to request; those known already are recorded on the way."""
         headers = {"User-Agent": USER_AGENT, "Accept": _ACCEPT, "Accept-Encoding": "identity"}
         for start in range(0, len(self.plan), _CHUNK):
             codes = self.plan.codes[start : start + _CHUNK]
             known, now = self.cache.known(codes), time.time()
             for code in codes.tolist():
                 kept = known.get(code)
-                if kept is not None and kept.kind == CORRUPT:  # it came, and did not decode
+                if kept is not None and kept.kind == CORRUPT:  # it was downloaded, but could not be decoded
                     kept = None
                 if kept is not None and kept.fresh_until > now and not self.refresh:
                     if kept.kind == MISSING:
-                        self._bad(code, MISSING, "the server has none")
+                        self._bad(code, MISSING, "not on the server")
                     else:
                         self.done.kept += 1
                     self.waiting += 1
@@ -229,13 +234,13 @@ class _Work:
                 yield _Job(code, self.template.url(self.plan.zoom, x, y), own, had)
 
     def _collect(self, advance: Advance) -> None:
-        """Wait for an answer and keep it."""
+        """Wait for an answer and cache it."""
         while True:
             try:
                 result = self.results.get(timeout=_TICK_S)
                 break
             except queue.Empty:
-                self.cache.commit()  # while nothing comes: a kill then costs no tile that came
+                self.cache.commit()  # while waiting, so that a kill loses no downloaded tile
                 for client in self.clients:
                     client.abort_if_slow()
         if isinstance(result, Exception):
@@ -243,7 +248,7 @@ class _Work:
         (code, _, _, had), kind, reason, answer = result
         failed = kind in (CORRUPT, FAILED)
         self.in_a_row = self.in_a_row + 1 if failed else 0
-        if failed and had:  # better old than none
+        if failed and had:  # an old tile is better than none
             self.done.kept += 1
         elif failed:
             self._bad(code, kind, reason)
@@ -255,14 +260,14 @@ class _Work:
             told = (_sendable(answer.headers.get(name, "")) for name in ("etag", "last-modified"))
             self.cache.put(code, body, Kept(kind, _fresh(answer), *told))
             if kind == MISSING:
-                self._bad(code, kind, "the server has none")
+                self._bad(code, kind, "not on the server")
             else:
                 self.done.fetched += 1
                 self.done.size += len(answer.body)
         if self.in_a_row >= MAX_IN_A_ROW:
             raise SourceError(
-                f"{self.in_a_row} tiles in a row did not come from {self.template.shown}: {reason}; what came is kept, "
-                "run the same command again to go on"
+                f"{self.in_a_row} tiles in a row could not be downloaded from {self.template.shown}: {reason}; "
+                "downloaded tiles are kept, run the same command again to continue"
             )
         self.waiting += 1
         self._tick(advance)
@@ -273,7 +278,7 @@ class _Work:
             raise TooManyBadError(self.done.bad, len(self.plan), self.max_bad)
 
     def _tick(self, advance: Advance, *, last: bool = False) -> None:
-        """Now and then: commit, and tell how far it is."""
+        """From time to time: commit, and report progress."""
         now = time.monotonic()
         if now - self.ticked < _TICK_S and not last:
             return
@@ -289,7 +294,7 @@ class _Work:
         while (job := self.jobs.get()) is not None and not self.stop.is_set():
             try:
                 self.results.put(self._ask(client, job))
-            except Exception as error:  # whatever it is, the job must hear of it
+            except Exception as error:  # the main thread must see every error
                 self.stop.set()
                 self.results.put(error)
 
@@ -313,18 +318,18 @@ class _Work:
                 break
         if unreachable:
             raise SourceError(
-                f"cannot reach {self.template.shown}: {result.reason}; is the server running?"
-                f"{_past_a_proxy(self.template)} What came is kept"
+                f"cannot reach {self.template.shown}: {result.reason}; check that the server is running."
+                f"{_past_a_proxy(self.template)} Downloaded tiles are kept"
             )
         return result
 
     def _slow_down(self, answer: Answer, pause: float) -> float:
-        """Seconds until the next attempt; where the server is overrun or says when, all connections wait."""
+        """Seconds until the next attempt; if the server is overloaded or asks for it, all connections wait."""
         told = retry_after(answer.headers)
         if told is not None and told > MAX_PATIENCE_S:
             raise SourceError(
-                f"{self.template.shown} answers {answer.status} and asks to wait for {told / 60:,.0f} minutes; what "
-                "came is kept, run the same command again later"
+                f"{self.template.shown} answers {answer.status} and asks to wait for {told / 60:,.0f} minutes; "
+                "downloaded tiles are kept, run the same command again later"
             )
         if told is None and answer.status != 429:
             return pause
@@ -333,7 +338,7 @@ class _Work:
 
 
 def _judged(job: _Job, answer: Answer) -> _Result:
-    """What an answer is."""
+    """Classify an answer."""
     if answer.status == 304 and job.had:
         return _Result(job, UNKNOWN, answer=answer)
     if answer.status in _MISSING:
@@ -342,11 +347,9 @@ def _judged(job: _Job, answer: Answer) -> _Result:
         return _Result(job, FAILED, f"the server answers {answer.status}")
     kind = answer.headers.get("content-type", _IMAGES[0]).split(";")[0].strip().lower()
     if answer.headers.get("content-encoding", "identity").lower() != "identity":
-        return _Result(job, CORRUPT, "the answer is compressed, which was not asked for")
+        return _Result(job, CORRUPT, "the answer is compressed, although this was not requested")
     if kind not in _IMAGES:
-        return _Result(
-            job, CORRUPT, f"the server says that the tile is {kind[:60]!r}, no PNG, JPEG, WebP or AVIF image"
-        )
+        return _Result(job, CORRUPT, f"the content type is {kind[:60]!r}, not PNG, JPEG, WebP or AVIF")
     try:
         check_tile(answer.body, side=TILE_PX)
     except SourceError as error:
@@ -355,7 +358,7 @@ def _judged(job: _Job, answer: Answer) -> _Result:
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
-    """Seconds that a server asks to wait, from a number or a date (RFC 9110, 10.2.3); None when it does not say.
+    """Seconds that a server asks to wait, from a number or a date (RFC 9110, 10.2.3); None if it does not.
 
     >>> retry_after({"retry-after": "120"})
     120.0
@@ -370,7 +373,7 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
         then = email.utils.parsedate_to_datetime(told)
         now = email.utils.parsedate_to_datetime(headers["date"]) if "date" in headers else _now()
         return max(0.0, (then - now).total_seconds())
-    except (ValueError, TypeError, OverflowError):  # no date, or one of the two without a zone
+    except (ValueError, TypeError, OverflowError):  # not a date, or one of the two has no time zone
         return None
 
 
@@ -388,11 +391,11 @@ def _sendable(text: str) -> str | None:
 
 
 def _past_a_proxy(template: TileTemplate) -> str:
-    """What to say where the environment names a proxy for a server: tiles do not go through it.
+    """A hint if the environment sets a proxy for a server: tiles do not use it.
 
-    Whether a redirect may be followed is known of the address that is connected to, which a proxy would choose.
+    Redirects are allowed by the address that is connected to, which a proxy would choose.
     """
     scheme, host = template.text.partition("://")[0].lower(), template.server[0]
     if scheme not in urllib.request.getproxies() or urllib.request.proxy_bypass(host):
         return ""
-    return f" Tiles are asked for directly, not through the proxy that {scheme.upper()}_PROXY names."
+    return f" Tiles are requested directly, not through the proxy in {scheme.upper()}_PROXY."

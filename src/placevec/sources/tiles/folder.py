@@ -1,14 +1,14 @@
-"""Folders of tiles, as the founding pipelines left them and as most tile tools write them.
+"""Folders of tiles, as written by the original pipelines and by most tile tools.
 
 ::
 
-    [tiles/]LAYER/z/x/y.png       founding document 004: one gray or black-and-white picture a layer
+    [tiles/]LAYER/z/x/y.png       founding document 004: one gray or black-and-white picture per layer
     [tiles/]tile_z_x_y.png        founding document 001: colors
     [tiles/]z/x/y.png             the same in folders
 
-y counts from the north (XYZ), or from the south (TMS) where a file beside the tiles or the caller says so. ``y@2x.png``
-is a tile of twice as many pixels. Folders are listed as a stream, so a million files take 17 MB while they are listed.
-No link is followed out of the folder, and only regular files with the names above are opened.
+y counts from the north (XYZ), or from the south (TMS) if a file next to the tiles or the caller says so. ``y@2x.png``
+has twice as many pixels per side. Folders are listed as a stream, so a million files take 17 MB during listing. Links
+out of the folder are not followed, and only regular files with the names above are opened.
 """
 
 from __future__ import annotations
@@ -48,12 +48,12 @@ from placevec.sources.tiles.tilesets import (
 )
 
 ENDINGS = (".png", ".jpg", ".jpeg", ".webp", ".avif")
-"""Of files that are tiles; where one tile has several, the first of these."""
+"""Extensions of tiles; if a tile has several, the first of these is used."""
 TILEJSON = "tiles.json"
 METADATA = "metadata.json"
 _BESIDE = (*NAMES_OF_TILEJSON, TILE_MAP)
 RETINA = "@2x"
-"""Behind y, of tiles of twice as many pixels; where one tile has both, the plain one counts."""
+"""Suffix of y for tiles with twice as many pixels; if a tile has both, the plain one is used."""
 _NUMBER = "(0|[1-9][0-9]{0,7})"
 _NAME = re.compile(_NUMBER)
 _ENDING = r"((?:@2x)?\.(?:png|PNG|jpe?g|JPE?G|webp|WEBP|avif|AVIF))"
@@ -73,16 +73,16 @@ def read_tile_folder(
     """The tiles of a folder.
 
     Args:
-        folder: it, or the folder in which its ``tiles`` lie.
-        zoom: of the tiles; None when there is only one.
-        scheme: ``xyz`` where rows are counted from the north, ``tms`` from the south; ``auto`` goes by the files
-            beside the tiles.
-        order: names of layers that come first, in this order; the others follow by name.
-        progress: where to report.
+        folder: the folder, or the folder above ``tiles``.
+        zoom: zoom of the tiles; None if there is only one.
+        scheme: ``xyz`` if rows are counted from the north, ``tms`` from the south; ``auto`` reads it from the files
+            next to the tiles.
+        order: names of the first layers, in this order; the others follow by name.
+        progress: receives progress reports.
 
     Raises:
-        SourceError: no such folder, no tile in it, several zooms, a link that leads out of it, files that disagree on how
-            rows are counted, tiles that are not of Web Mercator.
+        SourceError: the folder does not exist, has no tiles or several zooms, has a link that leads out of it, files
+            that disagree on how rows are counted, or tiles that are not in Web Mercator.
     """
     folder = Path(folder)
     if not folder.is_dir():
@@ -102,7 +102,7 @@ class _Folder:
 
     @contextmanager
     def explained(self) -> Iterator[None]:
-        """Turn what the system says into a SourceError."""
+        """Turn system errors into a SourceError."""
         try:
             yield
         except OSError as error:
@@ -124,11 +124,11 @@ class _Folder:
             elif entry.is_dir():
                 (zooms if _NAME.fullmatch(name) else layers).append(name)
             elif name not in _BESIDE:
-                self.ignored.add("files that are no tiles", name)
+                self.ignored.add("files that are not tiles", name)
         about = {**_tilejson(self.folder), "has_metadata": _is_founding(self.folder / METADATA)}
         if flat:
             if layers or zooms:
-                self.ignored.add("folders beside tile_z_x_y files", (layers + zooms)[0])
+                self.ignored.add("folders next to tile_z_x_y files", (layers + zooms)[0])
             chosen = chosen_zoom(list(flat), zoom, str(self.folder))
             return self._colors(base, "tile_z_x_y.png", chosen, flat[chosen], about, bool(south))
         if zooms and not layers:
@@ -138,11 +138,11 @@ class _Folder:
             tiles = self._listed(base / str(chosen), chosen, from_south, advance)
             return self._colors(base, "z/x/y.png", chosen, tiles, about, from_south)
         for name in zooms:
-            self.ignored.add("zooms beside layers", name)
+            self.ignored.add("zooms next to layers", name)
         return self._layers(base, layers, zoom, order, about, advance)
 
     def _base(self) -> Path:
-        """The folder that holds the tiles: ``tiles`` in it, unless that is a layer among others."""
+        """The folder of the tiles: its ``tiles`` subfolder, unless that is one of several layers."""
         folders = [entry.name for entry in self._entries(self.folder) if entry.is_dir()]
         if "tiles" not in folders:
             return self.folder
@@ -151,7 +151,7 @@ class _Folder:
         return self.folder if is_layer and len(folders) > 1 else inner
 
     def _entries(self, folder: Path) -> Iterator[os.DirEntry[str]]:
-        """What lies in a folder, hidden files left out; SourceError at a link that leads out of it all."""
+        """Entries of a folder, without hidden files; SourceError for a link that leads out of it."""
         with os.scandir(folder) as entries:
             for entry in entries:
                 if entry.name.startswith("."):
@@ -160,8 +160,8 @@ class _Folder:
                     real = os.path.realpath(entry.path)
                     if os.path.commonpath([real, self.real]) != self.real:
                         raise SourceError(
-                            f"{entry.path} is a link that leads out of {self.folder}: it is not followed; remove it, or "
-                            "put what it leads to in its place"
+                            f"{entry.path} is a link that leads out of {self.folder} and is not followed; remove it, or "
+                            "replace it by its target"
                         )
                 yield entry
 
@@ -170,7 +170,7 @@ class _Folder:
     ) -> None:
         zoom, x, y = (int(number) for number in match.groups()[:3])
         if zoom > MAX_ZOOM or max(x, y) >= 2**zoom or not entry.is_file():
-            self.ignored.add("names of tiles that do not exist", entry.name)
+            self.ignored.add("tiles with invalid coordinates", entry.name)
             return
         row = 2**zoom - 1 - y if from_south else y
         flat.setdefault(zoom, Listing()).add(row * 2**zoom + x, _ending(match[4]), _stamp(entry))
@@ -186,11 +186,11 @@ class _Folder:
                 if entry.is_dir() and _NAME.fullmatch(entry.name) and int(entry.name) <= MAX_ZOOM:
                     found.append(int(entry.name))
                 elif entry.name not in _BESIDE:
-                    self.ignored.add("names that are no zoom", f"{name}/{entry.name}")
+                    self.ignored.add("names that are not a zoom", f"{name}/{entry.name}")
             if found or not any(base.joinpath(name).iterdir()):
                 zooms[check_layer(name)] = found
             if len(zooms) > MAX_LAYERS:
-                raise SourceError(f"{self.folder} holds more than {MAX_LAYERS} layers")
+                raise SourceError(f"{self.folder} has more than {MAX_LAYERS} layers")
         chosen = chosen_zoom([one for found in zooms.values() for one in found], zoom, str(self.folder))
         layers = in_order(zooms, order)
         from_south = [self._from_south([base / name, base, self.folder]) for name in layers]
@@ -206,7 +206,7 @@ class _Folder:
         )  # fmt: skip
 
     def _from_south(self, folders: Sequence[Path]) -> bool:
-        """Whether rows are counted from the south, and a note of why where nobody said so."""
+        """Whether rows are counted from the south, with a note if this comes from a file."""
         if self.scheme != "auto":
             return self.scheme == "tms"
         key = tuple(folders)
@@ -216,7 +216,7 @@ class _Folder:
         if told is None or told[0] == "xyz":
             return False
         self.notes[
-            f"rows are counted from the south (TMS), as {told[1]} says; --scheme xyz counts from the north"
+            f"rows are counted from the south (TMS), according to {told[1]}; use --scheme xyz to count from the north"
         ] = None
         return True
 
@@ -233,13 +233,13 @@ class _Folder:
         tiles, side = Listing(), 2**zoom
         for column in self._entries(folder):
             if not (_NAME.fullmatch(column.name) and int(column.name) < side and column.is_dir()):
-                self.ignored.add("names that are no column of tiles", f"{folder.name}/{column.name}")
+                self.ignored.add("names that are not a column of tiles", f"{folder.name}/{column.name}")
                 continue
             x, count = int(column.name), 0
             for entry in self._entries(folder / column.name):
                 match = _TILE.fullmatch(entry.name)
                 if match is None or int(match[1]) >= side or not entry.is_file():
-                    self.ignored.add("names that are no tile", f"{zoom}/{x}/{entry.name}")
+                    self.ignored.add("names that are not a tile", f"{zoom}/{x}/{entry.name}")
                     continue
                 row = side - 1 - int(match[1]) if from_south else int(match[1])
                 tiles.add(row * side + x, _ending(match[2]), _stamp(entry))
@@ -251,7 +251,7 @@ class _Folder:
         self, kind: str, layout: str, zoom: int, layers: tuple[str, ...], listings: list[Listing],
         about: dict[str, Any], from_south: Sequence[bool], place: Callable[[int, int, int], str],
     ) -> TileSet:  # fmt: skip
-        """The set, whose tile (layer, x, y as it is counted) lies at ``place`` with the ending that was listed."""
+        """The set; its tile (layer, x, y in the file's counting) has the path ``place`` with the listed extension."""
         found = [listing.sorted() for listing in listings]
         for layer, (_, _, _, twice) in zip(layers, found, strict=True):
             if twice:
@@ -276,7 +276,7 @@ class _Folder:
 
 
 def _ending(text: str) -> int:
-    """A number that says how the name of a tile ends, smaller for what is preferred."""
+    """A number for the extension of a tile, smaller if preferred."""
     plain = text.removeprefix(RETINA)
     return (text != plain) * 2 * len(ENDINGS) + ENDINGS.index(plain.lower()) * 2 + (plain != plain.lower())
 
@@ -288,9 +288,9 @@ def _spelled(ending: int) -> str:
 
 
 def _is_founding(path: Path) -> bool:
-    """Whether a document is that of the founding pipeline: other tools write TileJSON under its name.
+    """Whether a document is from the original pipeline: other tools write TileJSON under its name.
 
-    One that cannot be read may be it: whoever wants its samples will hear what is wrong.
+    An unreadable one counts: whoever wants its samples will get the error.
     """
     return path.is_file() and (not (content := small_json(path)) or "sample_coordinates" in content)
 
@@ -305,15 +305,15 @@ def _read(path: str, ending: int) -> bytes:
     """The bytes of a tile that was listed."""
     path += _spelled(ending)
     try:
-        # without waiting for the other end of a pipe that has taken its place
+        # non-blocking, in case a pipe has replaced it
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
         with open(descriptor, "rb") as file:
             about = os.fstat(descriptor)
             if not stat.S_ISREG(about.st_mode):
-                raise SourceError(f"{path} is no regular file")
+                raise SourceError(f"{path} is not a regular file")
             if about.st_size > MAX_TILE_BYTES:
                 raise SourceError(
-                    f"{path} has {about.st_size:,} bytes, more than a tile can have ({MAX_TILE_BYTES:,})"
+                    f"{path} has {about.st_size:,} bytes, more than the maximum for a tile ({MAX_TILE_BYTES:,})"
                 )
             return file.read(MAX_TILE_BYTES)
     except OSError as error:
@@ -321,16 +321,16 @@ def _read(path: str, ending: int) -> bytes:
 
 
 def _tilejson(folder: Path) -> dict[str, Any]:
-    """What TileJSON documents beside the tiles say of them; nothing where there are none."""
+    """The contents of TileJSON documents next to the tiles; empty if there are none."""
     found: dict[str, Any] = {}
     for name in NAMES_OF_TILEJSON:
         content = small_json(folder / name)
-        if "sample_coordinates" in content:  # of the founding pipeline
+        if "sample_coordinates" in content:  # from the original pipeline
             continue
         try:
             check(content, _ABOUT)
         except ValueError as error:
-            raise SourceError(f"{folder / name} cannot be read: {error}; mend or remove it") from error
+            raise SourceError(f"cannot read {folder / name}: {error}; fix or remove it") from error
         for key in ("attribution", "name", "placevec", "bounds"):
             if key in content:
                 found.setdefault(key, content[key])

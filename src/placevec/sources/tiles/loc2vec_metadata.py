@@ -1,6 +1,6 @@
-"""``metadata.json`` of founding document 001: which points were sampled in a folder of tiles.
+"""``metadata.json`` of founding document 001: the points sampled in a folder of tiles.
 
-Its coordinates are [lat, lon], the other way round than everywhere else here; nothing but this file knows that.
+Its coordinates are [lat, lon], the reverse of everywhere else; only this module deals with that.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ _SHAPE = {
 
 @dataclass(frozen=True)
 class Loc2VecMetadata:
-    """What the founding pipeline noted of its tiles.
+    """Metadata of the original pipeline about its tiles.
 
     Attributes:
-        zoom: of the tiles.
+        zoom: zoom of the tiles.
         lonlat: (N, 2) degrees of the samples, lon then lat.
-        patch_size: pixels along the side of the window around a sample.
-        area: that was sampled.
-        server_ip, server_port, server_path: where the tiles came from; empty when they are ours.
+        patch_size: pixels per side of the window around a sample.
+        area: the sampled area.
+        server_ip, server_port, server_path: source of the tiles; empty for placevec's own.
     """
 
     zoom: int
@@ -59,14 +59,14 @@ def read_loc2vec_metadata(path: str | Path) -> Loc2VecMetadata:
         check(content, _SHAPE)
         zoom, patch_size = content["zoom"], content.get("patch_size", 64)
         if not 0 <= zoom <= MAX_ZOOM:
-            raise ValueError(f"zoom is {zoom}, not 0 to {MAX_ZOOM}")
+            raise ValueError(f"zoom must be 0 to {MAX_ZOOM}; got {zoom}")
         if not 1 <= patch_size <= 4096:
-            raise ValueError(f"patch_size is {patch_size}, not 1 to 4096")
+            raise ValueError(f"patch_size must be 1 to 4096; got {patch_size}")
         samples = content["sample_coordinates"]
         for number, sample in enumerate(samples, 1):
             check(sample, [float], f"sample_coordinates, item {number}")
             if len(sample) != 2:
-                raise ValueError(f"sample_coordinates, item {number} is {sample!r:.60}, not [lat, lon]")
+                raise ValueError(f"sample_coordinates, item {number} must be [lat, lon]; got {sample!r:.60}")
         latlon = np.array(samples, np.float64).reshape(-1, 2)
         lon, lat = check_lonlat(latlon[:, 1], latlon[:, 0])
         area = _area(content.get("region_bounds"))
@@ -76,7 +76,7 @@ def read_loc2vec_metadata(path: str | Path) -> Loc2VecMetadata:
     except SourceError:
         raise
     except (OSError, ValueError, PlacevecError) as error:
-        raise SourceError(f"{path} is no metadata of Loc2Vec tiles: {error}") from error
+        raise SourceError(f"{path} is not valid metadata of Loc2Vec tiles: {error}") from error
     return Loc2VecMetadata(
         zoom, np.stack([lon, lat], axis=1), patch_size, area, content.get("server_ip_source", ""), port,
         content.get("server_path_source", ""),
@@ -87,13 +87,23 @@ def _area(bounds: list[float] | None) -> Area | None:
     if bounds is None:
         return None
     if len(bounds) != 4:
-        raise ValueError(f"region_bounds has {len(bounds)} numbers, not min_lat, min_lon, max_lat, max_lon")
+        raise ValueError(
+            f"region_bounds must be min_lat, min_lon, max_lat, max_lon; got {len(bounds)} numbers"
+        )
     south, west, north, east = bounds
     return Area(west, south, east, north)
 
 
 def write_loc2vec_metadata(path: str | Path, metadata: Loc2VecMetadata) -> None:
-    """Write it as the founding pipeline reads it."""
+    """Write it as the original pipeline reads it.
+
+    >>> import tempfile
+    >>> file = Path(tempfile.mkdtemp()) / "metadata.json"
+    >>> samples = np.array([[30.5, 50.4], [30.6, 50.5]])
+    >>> write_loc2vec_metadata(file, Loc2VecMetadata(17, samples, 64, Area(30.5, 50.4, 30.6, 50.5), "", 80, ""))
+    >>> read_loc2vec_metadata(file).lonlat.tolist()
+    [[30.5, 50.4], [30.6, 50.5]]
+    """
     lonlat = np.asarray(metadata.lonlat, np.float64)
     if metadata.area is not None:
         west, south, east, north = metadata.area.bounds

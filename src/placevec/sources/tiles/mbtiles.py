@@ -1,8 +1,8 @@
-"""MBTiles: tiles in one SQLite file, rows counted northwards (github.com/mapbox/mbtiles-spec, 1.3).
+"""MBTiles: tiles in one SQLite file, rows counted from the south (github.com/mapbox/mbtiles-spec, 1.3).
 
-A file from elsewhere is a program that SQLite runs: views, triggers and huge values in it are somebody else's choice.
-So it is opened read-only and immutable, may only select, makes no value larger than a tile, and every step has a
-limit of work. One file is one layer, or the colors of a map.
+An untrusted file is a program that SQLite runs: it can contain views, triggers and huge values. So it is opened
+read-only and immutable, only SELECT is allowed, no value can be larger than a tile, and every step has a limit of
+work. One file is one layer, or the colors of a map.
 """
 
 from __future__ import annotations
@@ -37,11 +37,11 @@ from placevec.sources.tiles.tilesets import (
 ENDING = ".mbtiles"
 _MAGIC = b"SQLite format 3\0"
 _LONGEST = 10_000
-"""Characters of a text of the metadata."""
+"""Maximum characters of a metadata value."""
 _STEPS = 100_000
-"""Instructions of SQLite's machine between two looks at the work done."""
+"""Instructions of SQLite's virtual machine between two checks of the work done."""
 _MAX_LOOKS = 2_000
-"""Looks that one answer may take: some seconds."""
+"""Maximum checks per answer: a few seconds."""
 _ALLOWED = {sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ, sqlite3.SQLITE_FUNCTION}
 _ALL = "SELECT tile_column, tile_row FROM tiles WHERE zoom_level = ?"
 _ONE = "SELECT tile_data FROM tiles WHERE zoom_level = ? AND tile_column = ? AND tile_row = ?"
@@ -50,7 +50,15 @@ _ABOUT = "SELECT name, value FROM metadata LIMIT 200"
 
 
 def find_mbtiles(path: str | Path) -> list[Path]:
-    """The file itself, or the ``*.mbtiles`` of a folder, by name; SourceError when there is none."""
+    """The file itself, or the ``*.mbtiles`` files in a folder, by name; SourceError if there are none.
+
+    >>> import tempfile
+    >>> folder = Path(tempfile.mkdtemp())
+    >>> for name in ("water", "roads"):
+    ...     (folder / f"{name}.mbtiles").touch()
+    >>> [file.name for file in find_mbtiles(folder)]
+    ['roads.mbtiles', 'water.mbtiles']
+    """
     path = Path(path)
     if not path.is_dir():
         return [path]
@@ -71,23 +79,25 @@ def read_mbtiles(
     """The tiles of MBTiles files.
 
     Args:
-        paths: one file of colors, or several, each a layer called like its file; folders stand for those in them.
-        zoom: of the tiles; None when there is only one.
-        scheme: ``tms`` where rows are counted from the south, as they are in MBTiles; ``xyz`` from the north; ``auto``
-            goes by the file's metadata where these name a scheme.
-        order: names of layers that come first, in this order; the others follow by name.
-        progress: where to report.
+        paths: one file of colors, or several files, each a layer named after its file; a folder stands for its files.
+        zoom: zoom of the tiles; None if there is only one.
+        scheme: ``tms`` if rows are counted from the south, as in MBTiles; ``xyz`` from the north; ``auto`` uses the
+            scheme in the file's metadata, if any.
+        order: names of the first layers, in this order; the others follow by name.
+        progress: receives progress reports.
 
     Raises:
-        SourceError: no SQLite file, no tiles in it, several zooms, vector tiles, or a file that does too much work.
+        SourceError: not an SQLite file, no tiles, several zooms, vector tiles, or a file that takes too much work.
     """
     files = [file for path in paths for file in find_mbtiles(path)]
     is_layers = len(files) > 1 or any(Path(path).is_dir() for path in paths)
     if len(files) > MAX_LAYERS:
-        raise SourceError(f"{len(files)} files are more than {MAX_LAYERS} layers")
+        raise SourceError(f"there are {len(files)} files, more than the maximum of {MAX_LAYERS} layers")
     by_layer = {check_layer(file.stem) if is_layers else "tiles": file for file in files}
     if len(by_layer) < len(files):
-        raise SourceError("two MBTiles files have the same name, which names their layer")
+        raise SourceError(
+            "two MBTiles files have the same name: rename one, because it is the name of the layer"
+        )
     layers = in_order(by_layer, order)
     read = [_File(by_layer[layer], scheme) for layer in layers]
     chosen = chosen_zoom([one for file in read for one in file.zooms()], zoom, ", ".join(map(str, paths)))
@@ -134,7 +144,7 @@ def _json(text: str) -> Any:
 
 
 def mbtiles_metadata(path: str | Path) -> dict[str, str]:
-    """The texts of a file's metadata; SourceError when it is no SQLite file."""
+    """The texts in a file's metadata; SourceError if it is not an SQLite file."""
     return _File(Path(path)).about()
 
 
@@ -151,26 +161,28 @@ class _File:
         except OSError as error:
             raise SourceError(f"cannot read {path}: {error.strerror or error}") from error
         if head != _MAGIC:
-            raise SourceError(f"{path} is no MBTiles file: it is no SQLite database")
+            raise SourceError(f"{path} is not an MBTiles file: it is not an SQLite database")
         beside = path.with_name(path.name + "-wal")
         if beside.is_file() and beside.stat().st_size:
-            raise SourceError(f"{path} is being written to, or was not closed: {beside.name} lies beside it")
+            raise SourceError(
+                f"{path} is being written to, or was not closed: {beside.name} exists next to it"
+            )
         told = self.about().get("scheme", "").strip().lower() if scheme == "auto" else scheme
         self.from_north = told == "xyz"
         if scheme == "auto" and self.from_north:
             self.note = (
-                "rows are counted from the north, as its metadata say; --scheme tms counts from the south"
+                "rows are counted from the north, says its metadata; use --scheme tms to count from the south"
             )
 
     def zooms(self) -> list[int]:
-        """Those that it has tiles of."""
+        """Zooms that have tiles."""
         return [row[0] for row in self._rows(_ZOOMS) if isinstance(row[0], int)]
 
     def about(self) -> dict[str, str]:
-        """What its metadata says, long texts cut."""
+        """Its metadata, with long texts cut."""
         try:
             rows = list(self._rows(_ABOUT))
-        except SourceError:  # the table is not always there
+        except SourceError:  # the table is optional
             return {}
         return {
             name: text[:_LONGEST] for name, text in rows if isinstance(name, str) and isinstance(text, str)
@@ -180,24 +192,24 @@ class _File:
         """``y * 2**zoom + x`` of its tiles, in any order."""
         if self.about().get("format", "").lower() in ("pbf", "mvt"):
             raise SourceError(
-                f"{self.path} holds vector tiles: pictures (PNG, JPEG, WebP or AVIF) are expected"
+                f"{self.path} has vector tiles: only images (PNG, JPEG, WebP or AVIF) are supported"
             )
         side = 2**zoom
         for column, row in self._rows(_ALL, zoom):
             if isinstance(column, int) and isinstance(row, int) and 0 <= column < side and 0 <= row < side:
                 yield (row if self.from_north else side - 1 - row) * side + column
             else:
-                ignored.add("rows that are no tile", f"{str(column)[:20]}, {str(row)[:20]}")
+                ignored.add("rows that are not tiles", f"{str(column)[:20]}, {str(row)[:20]}")
 
     def tile(self, zoom: int, x: int, y: int) -> bytes:
-        """The bytes of a tile; y counts southwards."""
+        """The bytes of a tile; y counts from the north."""
         rows = list(self._rows(_ONE, zoom, x, y if self.from_north else 2**zoom - 1 - y, most=1))
         if not rows or not isinstance(rows[0][0], bytes):
-            raise SourceError(f"{self.path} holds no picture of tile {zoom}/{x}/{y}")
+            raise SourceError(f"{self.path} has no image for tile {zoom}/{x}/{y}")
         return rows[0][0]
 
     def _rows(self, query: str, *values: int, most: int | None = None) -> Iterator[tuple[Any, ...]]:
-        """What a query gives, the work for each thousand rows limited."""
+        """The rows of a query, with a limit of work per thousand rows."""
         with self._explained():
             connection = self._connection()
             self._here.looks = 0
@@ -240,13 +252,13 @@ class _File:
         except sqlite3.OperationalError as error:
             text = str(error)
             if text == "interrupted":
-                text = "answering takes more work than tiles do"
-            elif "no such table: tiles" in text:
+                text = "the query takes more work than expected for tiles"
+            elif text.endswith("table: tiles"):
                 text = "it has no table of tiles"
-            raise SourceError(f"{self.path} is no MBTiles file that can be read: {text}") from error
+            raise SourceError(f"{self.path} is not a readable MBTiles file: {text}") from error
         except (sqlite3.Error, UnicodeError, OverflowError, MemoryError) as error:
             raise SourceError(
-                f"{self.path} is damaged, or no MBTiles file: {error or type(error).__name__}"
+                f"{self.path} is damaged, or is not an MBTiles file: {error or type(error).__name__}"
             ) from error
 
 

@@ -1,4 +1,4 @@
-"""Which tiles the places need: those that their windows touch, and a margin around them, each once."""
+"""The tiles that the places need: those that their windows touch, and a margin around them, each once."""
 
 from __future__ import annotations
 
@@ -11,26 +11,26 @@ from placevec.errors import AreaError
 from placevec.geo import TILE_PX, Area, Floats, Ints, check_zoom, meters_per_pixel
 
 MAX_TILES = 50_000_000
-"""Tiles of one plan: at 10 kB each half a terabyte."""
+"""Maximum tiles of a plan: at 10 kB each, half a terabyte."""
 _NEIGHBORS = 64
-"""Side of the squares of tiles that are asked for together."""
+"""Side of the squares of tiles that are requested together."""
 _TOGETHER = 200_000
-"""Footprints that are looked at together."""
+"""Footprints processed at a time."""
 _PIECE, _WIDEST = 2_000_000, 1024
-"""Tiles that are looked at together; tiles along the side of one footprint, margin included, at most."""
+"""Tiles processed at a time, and maximum tiles along the side of one footprint, including the margin."""
 _DIGITS = 7
-"""Of the degrees of a sample: about a centimeter."""
+"""Decimal places of a sample's degrees: about a centimeter."""
 
 
 @dataclass(frozen=True)
 class TilePlan:
-    """Distinct tiles in the order in which they are asked for.
+    """Distinct tiles in the order of their requests.
 
     Attributes:
-        zoom: of the tiles.
-        codes: (N,) int64 ``y * 2**zoom + x``. Squares of 64 x 64 tiles come one after the other; within one, tiles
-            that lie eight apart follow each other, since servers such as mod_tile draw 8 x 8 tiles at once: asking
-            for eight neighbors would leave all but one of their workers idle.
+        zoom: zoom of the tiles.
+        codes: (N,) int64 ``y * 2**zoom + x``. Squares of 64 x 64 tiles follow one another; within one, tiles eight
+            apart follow each other, because servers such as mod_tile render 8 x 8 tiles at once: requests for eight
+            neighbors would leave all but one of their workers idle.
     """
 
     zoom: int
@@ -41,11 +41,11 @@ class TilePlan:
         """The tiles that footprints touch, widened by a margin.
 
         Args:
-            footprints: (N, 4) x0, y0, x1, y1 in fractional tile coordinates at ``zoom``; rows with NaN need none.
-            zoom: of the tiles.
-            margin_m: meters on the ground by which every side is moved outwards.
+            footprints: (N, 4) x0, y0, x1, y1 in fractional tile coordinates at ``zoom``; rows with NaN need no tiles.
+            zoom: zoom of the tiles.
+            margin_m: ground distance in meters by which every side is extended.
 
-        Raises AreaError when there would be more than `MAX_TILES`.
+        Raises AreaError for more than `MAX_TILES` tiles.
 
         >>> len(TilePlan.around(np.array([[2.9, 5.5, 3.1, 5.7], [2.2, 5.0, 3.0, 6.0]]), 17))
         2
@@ -58,7 +58,7 @@ class TilePlan:
                 found = _distinct(np.concatenate([found, _distinct(codes)]))
             if len(found) > MAX_TILES:
                 raise AreaError(
-                    f"the places need more than {MAX_TILES:,} tiles of zoom {zoom}: fewer samples, a smaller area, "
+                    f"the places need more than {MAX_TILES:,} tiles of zoom {zoom}: use fewer samples, a smaller area, "
                     "a smaller --margin-m or a lower --zoom"
                 )
         return cls(zoom, found[np.argsort(_rank(found, side), kind="stable")])
@@ -73,7 +73,7 @@ class TilePlan:
         return np.stack([x, y], axis=1)
 
     def touching(self, footprints: Floats, chosen: Ints) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
-        """(N,) bool: footprints that touch any of some tiles (their codes)."""
+        """(N,) bool: footprints that touch any of some tiles (given by their codes)."""
         touched = np.zeros(len(footprints), bool)
         wanted = _distinct(chosen)
         for start in range(0, len(footprints), _TOGETHER) if len(wanted) else ():
@@ -93,9 +93,9 @@ def _widened(boxes: Floats, zoom: int, margin_m: float) -> Floats:
 
 
 def _touched(boxes: Floats, side: int) -> Iterator[tuple[Ints, Ints]]:
-    """(row of ``boxes``, code) of every tile that each of them touches, in pieces; x wraps around the world."""
+    """(row of ``boxes``, code) of every tile that each of them touches, in parts; x wraps around the world."""
     rows = np.flatnonzero(np.isfinite(boxes).all(axis=1))
-    # a window whose edge lies on the edge of a tile does not touch the next one
+    # a window whose edge coincides with a tile's edge does not touch the next tile
     low = np.floor(boxes[rows, :2] + 1e-9).astype(np.int64)
     high = np.maximum(np.ceil(boxes[rows, 2:] - 1e-9).astype(np.int64) - 1, low)
     low[:, 1], high[:, 1] = np.clip(low[:, 1], 0, side - 1), np.clip(high[:, 1], 0, side - 1)
@@ -104,7 +104,7 @@ def _touched(boxes: Floats, side: int) -> Iterator[tuple[Ints, Ints]]:
     count = width * height
     if count.max(initial=0) > _WIDEST**2:
         raise AreaError(
-            f"a place and its margin touch {count.max():,} tiles: make them smaller, or the zoom lower"
+            f"a place and its margin touch {count.max():,} tiles: use a smaller --size-m, --margin-m or --zoom"
         )
     pieces = np.cumsum(count) // _PIECE
     for part in np.split(np.arange(len(rows)), np.flatnonzero(np.diff(pieces)) + 1):
@@ -115,13 +115,13 @@ def _touched(boxes: Floats, side: int) -> Iterator[tuple[Ints, Ints]]:
 
 
 def _distinct(codes: Ints) -> Ints:
-    """Sorted, each once; numpy's own ``unique`` goes through a hash table and takes fifty times as long."""
+    """Sorted and distinct; ``np.unique`` uses a hash table and takes fifty times as long."""
     ordered = np.sort(codes)
     return ordered[np.concatenate([[True], ordered[1:] != ordered[:-1]])] if len(ordered) else ordered
 
 
 def _rank(codes: Ints, side: int) -> Ints:
-    """A number by which tiles sort into the order of `TilePlan.codes`."""
+    """Sort key for the order of `TilePlan.codes`."""
     y, x = np.divmod(codes, side)
     square = (y // _NEIGHBORS) * (side // _NEIGHBORS + 1) + x // _NEIGHBORS
     within = (y % 8 * 8 + x % 8) * 64 + y % _NEIGHBORS // 8 * 8 + x % _NEIGHBORS // 8
@@ -129,11 +129,11 @@ def _rank(codes: Ints, side: int) -> Ints:
 
 
 def draw_samples(area: Area, count: int, seed: int) -> Floats:
-    """(count, 2) lon, lat of distinct random points of an area, evenly over its ground.
+    """(count, 2) lon, lat of distinct random points in an area, uniform by ground area.
 
-    The same numbers give the same points.
+    The same arguments give the same points.
 
-    Raises AreaError when a narrow polygon holds too small a part of its box to hit it.
+    Raises AreaError if a narrow polygon covers too little of its box to be sampled.
 
     >>> draw_samples(Area(30.3, 50.3, 30.7, 50.6), 3, 0).shape
     (3, 2)
@@ -153,4 +153,6 @@ def draw_samples(area: Area, count: int, seed: int) -> Floats:
         found = points[np.sort(first)]
         if len(found) >= count:
             return found[:count]
-    raise AreaError(f"{count:,} different samples do not fit into the area: fewer samples, or a larger one")
+    raise AreaError(
+        f"{count:,} distinct samples do not fit into the area: use fewer samples, or a larger area"
+    )

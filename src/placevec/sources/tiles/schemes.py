@@ -1,7 +1,7 @@
-"""From which end rows of tiles are counted: south (TMS) or north (XYZ), as files beside the tiles say it.
+"""Whether rows of tiles are counted from the south (TMS) or the north (XYZ), according to files next to the tiles.
 
-TileJSON names its ``scheme``; gdal2tiles leaves ``tilemapresource.xml`` beside tiles that it counts from the south.
-Neither is there in most folders, which count from the north; MBTiles count from the south by their specification.
+TileJSON has a ``scheme``; gdal2tiles writes ``tilemapresource.xml`` next to tiles that it counts from the south. Most
+folders have neither and count from the north; MBTiles count from the south by their specification.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ Scheme = Literal["xyz", "tms"]
 AskedScheme = Rows
 TILE_MAP = "tilemapresource.xml"
 TILEJSON = ("tiles.json", "tilejson.json", "metadata.json")
-"""Names under which tools write TileJSON beside the tiles, of which the last has other meanings too."""
+"""File names of TileJSON next to tiles; the last one is also used for other documents."""
 _MAX_BYTES = 64 * 2**20
 _MERCATOR = ("EPSG:3857", "EPSG:900913", "EPSG:3785", "OSGEO:41001", "EPSG:102100", "EPSG:102113")
 _PROFILES = ("mercator", "global-mercator")
@@ -30,17 +30,21 @@ _LOOKED_AT = 10_000
 
 
 def asked_scheme(scheme: str) -> AskedScheme:
-    """``scheme`` itself if it is one, else UsageError."""
+    """``scheme`` itself if it is valid, otherwise UsageError.
+
+    >>> asked_scheme("tms")
+    'tms'
+    """
     if scheme not in get_args(AskedScheme):
-        raise UsageError(f"--scheme is {', '.join(get_args(AskedScheme))}; got {scheme!r}")
+        raise UsageError(f"--scheme must be one of {', '.join(get_args(AskedScheme))}; got {scheme!r}")
     return scheme  # type: ignore[return-value]
 
 
 def told_scheme(folders: Sequence[Path]) -> tuple[Scheme, str] | None:
-    """The scheme that files in the first of some folders that say one tell, and which file says it.
+    """The scheme in the files of the first folder that has such files, and the file that states it.
 
     Raises:
-        SourceError: two files disagree, one cannot be read, or the tiles are of another projection.
+        SourceError: two files disagree, one cannot be read, or the tiles are in another projection.
     """
     for folder in folders:
         told: dict[str, Scheme] = {}
@@ -54,7 +58,7 @@ def told_scheme(folders: Sequence[Path]) -> tuple[Scheme, str] | None:
         if len(set(told.values())) > 1:
             says = " and ".join(f"{name} {scheme}" for name, scheme in told.items())
             raise SourceError(
-                f"the files of {folder} disagree on how rows are counted ({says}): say it with --scheme"
+                f"the files of {folder} disagree on how rows are counted ({says}): set it with --scheme"
             )
         for name, scheme in told.items():
             return scheme, name
@@ -68,16 +72,16 @@ def _of_tilejson(path: Path) -> Scheme | None:
         return None
     if scheme not in get_args(Scheme):
         raise SourceError(
-            f"{path} names the scheme {str(scheme)[:40]!r}, neither xyz nor tms: say it with --scheme"
+            f"{path} has the scheme {str(scheme)[:40]!r}, which is neither xyz nor tms: set it with --scheme"
         )
     return scheme  # type: ignore[no-any-return]
 
 
 def small_json(path: Path) -> Mapping[str, Any]:
-    """What a JSON document beside tiles holds; nothing where there is none, or where it may be something else.
+    """The contents of a JSON document next to tiles; empty if there is none, or if it may be something else.
 
     Raises:
-        SourceError: one whose name says that it is TileJSON cannot be read.
+        SourceError: a document that is TileJSON by its name cannot be read.
     """
     try:
         if not path.is_file() or path.stat().st_size > _MAX_BYTES:
@@ -87,13 +91,13 @@ def small_json(path: Path) -> Mapping[str, Any]:
     except (OSError, ValueError) as error:
         if path.name == TILEJSON[-1]:
             return {}
-        raise SourceError(f"{path} cannot be read: {error}; mend or remove it") from error
+        raise SourceError(f"cannot read {path}: {error}; fix or remove it") from error
     found: Mapping[str, Any] = content
     return found
 
 
 def _check_projection(path: Path) -> None:
-    """SourceError for tiles that are not of Web Mercator."""
+    """SourceError for tiles that are not in Web Mercator."""
     try:
         text = path.read_bytes()[:_MAX_BYTES].decode("utf-8", "replace")
     except OSError as error:
@@ -107,7 +111,7 @@ def _check_projection(path: Path) -> None:
     ]
     if wrong:
         raise SourceError(
-            f"the tiles beside {path} are of {wrong[0][:60]!r}, not of Web Mercator: make them with gdal2tiles "
+            f"the tiles next to {path} are in {wrong[0][:60]!r}, not in Web Mercator: create them with gdal2tiles "
             "--profile mercator"
         )
 
@@ -116,13 +120,16 @@ def _check_projection(path: Path) -> None:
 
 
 def contradiction(tiles: Ints, zoom: int, bounds: object, what: str) -> str | None:
-    """What to say where most of some tiles lie outside of the bounds that are stated for them; None otherwise.
+    """A message if most tiles lie outside their stated bounds; otherwise None.
 
     Args:
         tiles: (N, 2) x, y counted from the north, as they are read.
-        zoom: of the tiles.
-        bounds: (west, south, east, north) degrees, as numbers or as text with commas; what is none says nothing.
-        what: they are, for the message.
+        zoom: zoom of the tiles.
+        bounds: (west, south, east, north) degrees, as numbers or as text with commas; invalid ones are ignored.
+        what: name of the tiles, for the message.
+
+    >>> contradiction(np.array([[9326, 4742]]), 14, "24.9,60.1,25.0,60.2", "the tiles of city") is None
+    True
     """
     area = _area(bounds)
     if area is None or len(tiles) == 0:
@@ -136,10 +143,10 @@ def contradiction(tiles: Ints, zoom: int, bounds: object, what: str) -> str | No
     lies = _extent(some, zoom)
     if other > inside:
         return (
-            f"{what} lie at {lies}, but their bounds are {said}: counted from the other end they lie there; if that is "
-            "meant, say it with --scheme xyz (rows from the north) or --scheme tms (from the south)"
+            f"{what} lie at {lies}, but their bounds are {said}: they would match if counted from the other end; if so, "
+            "set --scheme xyz (rows from the north) or --scheme tms (from the south)"
         )
-    return f"{what} lie at {lies}, outside of the bounds that are stated for them ({said})"
+    return f"{what} lie at {lies}, outside their stated bounds ({said})"
 
 
 def _area(bounds: object) -> Area | None:
@@ -154,7 +161,7 @@ def _area(bounds: object) -> Area | None:
 
 
 def _share_inside(tiles: Ints, zoom: int, area: Area) -> float:
-    """Of the tiles that touch an area."""
+    """The share of tiles that touch an area."""
     corners = tile_xy_to_lonlat(np.stack([tiles, tiles + 1], axis=1).astype(np.float64), zoom)
     west, north, east, south = corners[:, 0, 0], corners[:, 0, 1], corners[:, 1, 0], corners[:, 1, 1]
     inside = np.zeros(len(tiles), bool)

@@ -1,6 +1,7 @@
-"""Ready tiles that lie on a disk: which there are, by layer, and the bytes of each.
+"""Ready tiles on disk: which exist, by layer, and the bytes of each.
 
-A set is read by (layer, x, y) with y counted southwards, whatever the files count. It holds 8 bytes a tile and layer.
+A set is read by (layer, x, y) with y counted from the north, whatever the files use. It takes 8 bytes per tile and
+layer.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from placevec.errors import SourceError
 from placevec.geo import MAX_ZOOM, Area, Ints, tile_ranges
 
 MAX_TILES = 100_000_000
-"""Tiles of one layer."""
+"""Maximum tiles of one layer."""
 MAX_LAYERS = 255
 _LAYER = re.compile(r"\w[\w .+&-]{0,63}")
 _EXAMPLES = 5
@@ -28,7 +29,14 @@ _EXAMPLES = 5
 
 @dataclass
 class Ignored:
-    """What lies among the tiles and is none: how often, by reason, and a few of the names."""
+    """Entries that are ignored among the tiles: counts by reason, and a few names.
+
+    >>> ignored = Ignored()
+    >>> for name in ("README.txt", "style.xml"):
+    ...     ignored.add("files that are not tiles", name)
+    >>> ignored.lines()
+    ["2 files that are not tiles, such as 'README.txt', 'style.xml'"]
+    """
 
     counts: Counter[str] = field(default_factory=Counter)
     examples: dict[str, list[str]] = field(default_factory=dict)
@@ -41,7 +49,7 @@ class Ignored:
             some.append(name)
 
     def lines(self) -> list[str]:
-        """One line a reason."""
+        """One line per reason."""
         return [
             f"{count:,} {reason}, such as {', '.join(repr(name) for name in self.examples[reason][:2])}"
             for reason, count in self.counts.items()
@@ -53,17 +61,17 @@ class TileSet:
     """Tiles of one zoom.
 
     Attributes:
-        name: for people: the folder or file.
-        kind: ``layers``, one mask a layer, or ``colors``, one picture a tile.
-        layout: how they are named, such as ``LAYER/z/x/y.png``.
-        zoom: of the tiles.
-        layers: names in order; one without meaning for colors.
+        name: display name: the folder or file.
+        kind: ``layers``, one mask per layer, or ``colors``, one picture per tile.
+        layout: naming pattern, such as ``LAYER/z/x/y.png``.
+        zoom: zoom of the tiles.
+        layers: names in order; a single placeholder for colors.
         keys: for each layer (N,) int64, ascending: ``y * 2**zoom + x`` of its tiles.
         fingerprint: changes when a tile is added, removed or changed.
-        about: what the set says of itself, unchecked by anyone: ``attribution``, ``name``, ``samples``.
-        ignored: what was passed over.
-        content: (layer, x, y) -> the encoded bytes of a tile that is there; SourceError when they cannot be read.
-        notes: what people should know of how it was read.
+        about: unchecked metadata of the set: ``attribution``, ``name``, ``samples``.
+        ignored: entries that were ignored.
+        content: (layer, x, y) -> the encoded bytes of an existing tile; SourceError if they cannot be read.
+        notes: remarks for the user about how it was read.
     """
 
     name: str
@@ -112,7 +120,7 @@ class TileSet:
 
 
 class Listing:
-    """The tiles of one layer while they are listed, in any order."""
+    """The tiles of one layer during listing, in any order."""
 
     def __init__(self) -> None:
         self._keys, self._kinds, self._stamps = array("q"), array("B"), array("Q")
@@ -121,15 +129,15 @@ class Listing:
         return len(self._keys)
 
     def add(self, key: int, kind: int, stamp: int) -> None:
-        """A tile, the number of the format it is in, and anything that changes with it."""
+        """Add a tile, the index of its format, and a value that changes with it."""
         if len(self._keys) >= MAX_TILES:
-            raise SourceError(f"there are more than {MAX_TILES:,} tiles: name a smaller part of them")
+            raise SourceError(f"there are more than {MAX_TILES:,} tiles: select a part with --bbox")
         self._keys.append(key)
         self._kinds.append(kind)
         self._stamps.append(stamp % 2**64)
 
     def sorted(self) -> tuple[Ints, NDArray[np.uint8], NDArray[np.uint64], int]:
-        """Keys ascending, format and stamp of each, and how many were there twice: the first format stays."""
+        """Keys ascending, format and stamp of each, and the number of duplicates: the first format is kept."""
         keys, kinds, stamps = (
             np.frombuffer(values, dtype).copy()
             for values, dtype in (
@@ -155,41 +163,48 @@ def fingerprint_of(parts: Iterable[tuple[str, Ints, NDArray[np.uint64]]]) -> str
 
 
 def chosen_zoom(found: Sequence[int], wanted: int | None, name: str) -> int:
-    """The zoom that is read: the one asked for, or the only one there is.
+    """The requested zoom, or the only one available.
 
-    Raises SourceError otherwise, naming those that there are.
+    Raises SourceError otherwise, with the available zooms.
+
+    >>> chosen_zoom([17], None, "12_layer_tiles")
+    17
+    >>> chosen_zoom([16, 17], None, "12_layer_tiles")
+    Traceback (most recent call last):
+        ...
+    placevec.errors.SourceError: 12_layer_tiles has tiles of zoom 16, 17: choose one with --zoom
     """
     there = sorted(set(found))
     if wanted is not None:
         if wanted not in there:
             have = ", ".join(map(str, there)) or "none"
-            raise SourceError(f"{name} holds no tiles of zoom {wanted}; it has: {have}")
+            raise SourceError(f"{name} has no tiles of zoom {wanted}; it has: {have}")
         return wanted
     if not there:
         raise SourceError(
-            f"there is no tile in {name}: LAYER/z/x/y.png, z/x/y.png or tile_z_x_y.png is expected, with z from 0 "
+            f"there are no tiles in {name}: expected LAYER/z/x/y.png, z/x/y.png or tile_z_x_y.png, with z from 0 "
             f"to {MAX_ZOOM}"
         )
     if len(there) > 1:
-        raise SourceError(f"{name} holds tiles of zoom {', '.join(map(str, there))}: choose one with --zoom")
+        raise SourceError(f"{name} has tiles of zoom {', '.join(map(str, there))}: choose one with --zoom")
     return there[0]
 
 
 def check_layer(name: str) -> str:
-    """``name`` itself if it can name a channel and a folder, else SourceError.
+    """``name`` itself if it is valid as a channel and a folder, otherwise SourceError.
 
     >>> check_layer("natural-features")
     'natural-features'
     """
     if not _LAYER.fullmatch(name) or name.rstrip(". ") != name:
         raise SourceError(
-            f"{name[:80]!r} cannot name a layer: letters, digits, space and _ . + & - are expected, 64 at most"
+            f"{name[:80]!r} is not a valid layer name: use letters, digits, space and _ . + & -, at most 64 characters"
         )
     return name
 
 
 def in_order(names: Iterable[str], order: Sequence[str]) -> tuple[str, ...]:
-    """Layer names: those of ``order`` first, as they stand there, then the others by name.
+    """Layer names: those of ``order`` first, in that order, then the others by name.
 
     >>> in_order(["roads", "zoo", "buildings", "bays"], ["buildings", "roads"])
     ('buildings', 'roads', 'bays', 'zoo')

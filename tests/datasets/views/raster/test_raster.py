@@ -420,9 +420,9 @@ def test_what_cannot_be_read_says_so(view: RasterView, tmp_path: Path) -> None:
         view.read(look_at([10.0, 86.0]))
     with pytest.raises(InputError, match="not a point"):
         view.read(look_at([10.0, math.inf]))
-    with pytest.raises(InputError, match="by coordinates"):
+    with pytest.raises(InputError, match="the view 'map' needs coordinates"):
         view.read(Look(torch.zeros(1, dtype=torch.int64)))
-    with pytest.raises(InputError, match="not by zoom"):
+    with pytest.raises(InputError, match="unknown warp zoom"):
         view.read(look_at([10.0, 50.0], zoom=[2.0]))
     for warp in ({"angle": [0.0, 1.0]}, {"shift": [1.0]}, {"keep": [[True]]}):
         with pytest.raises(InputError, match="shape"):

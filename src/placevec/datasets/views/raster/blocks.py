@@ -1,9 +1,9 @@
-"""The pixels of any window of a map in shards; decoded blocks stay packed in memory while there is room.
+"""Pixels of any window of a map in shards; decoded blocks stay packed in memory while there is room.
 
-A window touches only the tiles under it, and of those only the bands that hold anything. Blocks are read by
-position, so threads and forked processes share no file offset. The pixels are the same however many are kept.
+A window reads only the tiles under it, and only their bands with content. Blocks are read by position, so threads and
+forked processes share no file offset. The pixels do not depend on how many blocks are kept.
 
-Pixels are counted on the map's zoom: x eastwards from 180° W, y southwards from 85.05° N, 256 a tile.
+Pixel coordinates at the map's zoom: x eastwards from 180° W, y southwards from 85.05° N, 256 per tile.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ from placevec.errors import DatasetError
 from placevec.geo import TILE_PX, check_zoom
 
 MEMORY_LIMIT = 2**30
-"""Bytes of decoded blocks that are kept when nothing else is asked for."""
+"""Default maximum bytes of decoded blocks in memory."""
 
 
 class _OpenShard:
-    """An open file, closed when its thread takes the next one or ends."""
+    """An open file, closed when its thread opens the next one or ends."""
 
     def __init__(self, path: Path) -> None:
         self.path, self.file = path, open(path, "rb", buffering=0)  # noqa: SIM115
@@ -42,15 +42,15 @@ class _OpenShard:
 
 
 class ShardFolder:
-    """All shards of one map, read window by window; safe to share between threads and forked processes.
+    """All shards of one map, read by window; can be shared between threads and forked processes.
 
-    Pickling carries the path, not what has been read.
+    Pickling stores the path, not the decoded blocks.
 
     Args:
-        folder: where ``X_Y.tif`` lie. A shard that is not there is empty.
-        zoom: zoom whose tiles are the blocks.
+        folder: folder with the ``X_Y.tif`` files. A missing shard is empty.
+        zoom: zoom of the tiles, which are the blocks.
         bands: number of bands.
-        memory: whether decoded blocks are kept: True, as many as are read; False, none; None, up to 1 GiB.
+        memory: whether decoded blocks are kept: True keeps all, False none, None up to 1 GiB.
     """
 
     def __init__(self, folder: Path, *, zoom: int, bands: int, memory: bool | None = None) -> None:
@@ -75,7 +75,7 @@ class ShardFolder:
 
     @cached_property
     def bits(self) -> int:
-        """Bits a pixel: 1, stored as 0 or 1 and read as 0 or 255, or 8; 1 when there is no shard at all."""
+        """Bits per pixel: 1, stored as 0 or 1 and read as 0 or 255, or 8; 1 if there is no shard."""
         for path in sorted(self.folder.glob("*.tif")):
             if SHARD_NAME.fullmatch(path.name):
                 return read_shard_table(path, self.zoom, self.bands).bits
@@ -87,7 +87,7 @@ class ShardFolder:
         return self._kept_bytes
 
     def has_room(self, size: int) -> bool:
-        """Whether ``size`` more bytes may be kept in memory."""
+        """Whether ``size`` more bytes fit into memory."""
         return self._kept_bytes + size <= self._limit
 
     def take_room(self, size: int) -> None:
@@ -95,9 +95,9 @@ class ShardFolder:
         self._kept_bytes += size
 
     def tiles(self, wanted: Iterable[Key], *, keep: bool = True) -> Tiles:
-        """The content of tiles (x, y), None for those that are empty; each shard's are decoded together.
+        """The content of tiles (x, y), None for empty ones; those of a shard are decoded together.
 
-        With ``keep`` they stay in memory as far as there is room.
+        With ``keep``, they stay in memory if there is room.
         """
         found: dict[Key, Tile | None] = {}
         missing: dict[tuple[int, int], list[Key]] = {}
@@ -128,38 +128,38 @@ class ShardFolder:
         for key, tile in decoded:
             size = tile.blocks.nbytes if tile else 0
             if self.has_room(size) and key not in self._kept:
-                # blocks that were decoded together hold each other in memory, unless they are copied
+                # blocks decoded together would keep each other in memory without a copy
                 whole = tile is None or self._limit == float("inf")
                 self._kept[key] = tile if tile is None or whole else tile._replace(blocks=tile.blocks.copy())
                 self._kept_bytes += size
 
     def _descriptor(self, path: Path) -> int:
-        """The open file of a shard; each thread keeps the last one, as batches are read shard by shard."""
+        """The open file of a shard; each thread keeps the last one, because batches are read shard by shard."""
         held: _OpenShard | None = getattr(self._open, "shard", None)
         if held is None or held.path != path:
             try:
                 held = self._open.shard = _OpenShard(path)
             except OSError as error:
-                raise DatasetError(f"{path} cannot be opened: {error.strerror}") from error
+                raise DatasetError(f"cannot open {path}: {error.strerror}") from error
         return held.file.fileno()
 
     def box(self, left: int, top: int, width: int, height: int) -> Box:
-        """A window whose north-west pixel is (left, top)."""
+        """A window with the north-west pixel (left, top)."""
         return Box(left, top, width, height, self.world_px // TILE_PX)
 
     def read_into(
         self, out: Bytes, left: int, top: int, place: Sequence[int], tiles: Tiles | None = None
     ) -> list[int]:
-        """Fill a window whose north-west pixel is (left, top); where nothing is stored it stays as it is.
+        """Fill a window with the north-west pixel (left, top); areas without data are left as they are.
 
         Args:
             out: (V, H, W) uint8, zeros.
             left, top: native pixels; columns beyond the antimeridian are read from the other side.
-            place: for each band of the map its channel in ``out``, or -1 to leave it out.
-            tiles: at least those under the window, when they were loaded for many windows at once.
+            place: for each band of the map its channel in ``out``, or -1 to skip it.
+            tiles: tiles that include those under the window, if they were loaded for many windows.
 
         Returns:
-            The channels of ``out`` that were written to.
+            The channels of ``out`` that were written.
         """
         height, width = out.shape[1:]
         box = self.box(left, top, width, height)
@@ -173,9 +173,9 @@ class ShardFolder:
         return [*channels, *full]
 
     def read_planes(self, box: Box, place: Sequence[int], tiles: Tiles | None = None) -> Planes:
-        """As `placevec.datasets.views.raster.windows.read_planes`, of tiles that are loaded unless they are given."""
+        """As `placevec.datasets.views.raster.windows.read_planes`, loading the tiles unless they are given."""
         return read_planes(self._under(box, tiles), box, place, self.bits)
 
     def _under(self, box: Box, tiles: Tiles | None) -> Tiles:
-        """At least the tiles that a window touches."""
+        """Tiles that include those under the window."""
         return self.tiles(box.touched()) if tiles is None else tiles

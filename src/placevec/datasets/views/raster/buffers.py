@@ -1,6 +1,6 @@
-"""Memory that is used again: of batches once nobody holds them, and of what a window passes through.
+"""Reused memory: of batches that are no longer referenced, and of intermediate results.
 
-Fresh memory comes from the kernel page by page, which can take longer than reading windows into it.
+New memory comes from the kernel page by page, which can take longer than reading windows into it.
 """
 
 from __future__ import annotations
@@ -13,15 +13,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 LARGE = 2**20
-"""Bytes from which on a batch is worth keeping."""
+"""Minimum bytes of a batch that is kept for reuse."""
 SCRATCH_LIMIT = 2**25
-"""Bytes of scratch above which memory is not kept."""
+"""Maximum bytes of scratch memory that is kept."""
 KEPT = 2
-"""Batches kept at most."""
+"""Maximum number of kept batches."""
 
 
 class Batches:
-    """Arrays of zeros for one reader; safe to share between threads. Pickling carries no memory."""
+    """Arrays of zeros for one reader; can be shared between threads. Pickling stores no memory."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -31,13 +31,13 @@ class Batches:
         return Batches, ()
 
     def zeros(self, shape: tuple[int, ...]) -> NDArray[np.uint8]:
-        """A (shape) array of zeros that nobody else sees: fresh, or in the memory of one that nobody sees any more."""
+        """A (shape) array of zeros that nothing else refers to: new, or in the memory of an unreferenced one."""
         size = math.prod(shape)
         if size < LARGE:
             return np.zeros(shape, np.uint8)
         with self._lock:
             for number in range(len(self._kept)):
-                # every array or tensor made of a batch refers to it: two are this list and this very call
+                # every array or tensor made from a batch refers to it: two references are this list and this call
                 if self._kept[number].size >= size and sys.getrefcount(self._kept[number]) == 2:
                     batch = self._kept[number][:size].reshape(shape)
                     break
@@ -50,13 +50,13 @@ class Batches:
 
 
 class Scratch(threading.local):
-    """Arrays by name that hold intermediate results, each thread's its own.
+    """Arrays by name for intermediate results, separate for each thread.
 
-    An array is valid until the same name is asked for again.
+    An array is valid until the same name is requested again.
     """
 
     def empty(self, name: str, shape: tuple[int, ...]) -> NDArray[np.uint8]:
-        """A contiguous (shape) array of anything."""
+        """A contiguous, uninitialized (shape) array."""
         size = math.prod(shape)
         kept: NDArray[np.uint8] | None = self.__dict__.get(name)
         if kept is None or kept.size < size:

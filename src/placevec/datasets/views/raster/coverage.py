@@ -1,9 +1,9 @@
-"""How much of each channel lies where: the coarse companion of a map (``map_coverage.tif``).
+"""Share of each channel in coarse cells: the companion of a map (``map_coverage.tif``).
 
-One cell is 16 x 16 native pixels and holds the share that each channel covers, 0..255. It answers what needs no
-pixels: shares of any footprint (the counting baseline that learned vectors must beat), thumbnails, overviews.
+One cell is 16 x 16 native pixels and stores the share of each channel, 0..255. It serves everything that needs no
+pixels: shares of any footprint (the coverage baseline that learned vectors must beat), thumbnails, overviews.
 
-Positions are fractional tile coordinates: x eastwards from 180° W, y southwards from 85.05° N, 1 a tile.
+Coordinates are fractional tiles: x eastwards from 180° W, y southwards from 85.05° N, 1 per tile.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from numpy.typing import ArrayLike, NDArray
 from placevec.errors import DatasetError, InputError
 from placevec.geo import MAX_ZOOM, MERCATOR_HALF, TILE_PX, Floats, Ints, check_zoom
 
-if TYPE_CHECKING:  # drawing needs the sizes of cells and not rasterio, which is slow to load
+if TYPE_CHECKING:  # drawing needs the cell sizes but not rasterio, which is slow to load
     import rasterio
     from rasterio.windows import Window
 
@@ -31,17 +31,17 @@ _GDAL = {"GDAL_CACHEMAX": 64, "GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR"}
 
 
 class Coverage:
-    """Shares of a map's channels, read piece by piece from a GeoTIFF of coarse cells.
+    """Shares of a map's channels, read in parts from a GeoTIFF of coarse cells.
 
     Attributes:
-        path: the file.
+        path: path of the file.
         channels: its band descriptions.
-        zoom: zoom whose tiles are 16 x 16 of its cells.
+        zoom: zoom whose tiles are 16 x 16 cells.
         origin: fractional tile x, y of its north-west corner.
         shape: (height, width) in cells.
 
     Raises:
-        DatasetError: the file is missing, damaged, or no coverage grid.
+        DatasetError: the file is missing, damaged, or not a coverage grid.
     """
 
     def __init__(self, path: Path) -> None:
@@ -49,14 +49,14 @@ class Coverage:
         with self._opened() as file:
             transform, crs = file.transform, file.crs
             if crs is None or crs.to_epsg() != 3857 or file.dtypes[0] != "uint8" or transform.a <= 0:
-                raise DatasetError(f"{path} is no coverage grid: bytes in EPSG:3857 are expected")
+                raise DatasetError(f"{path} is not a coverage grid: it must be 8-bit in EPSG:3857")
             self.channels: tuple[str, ...] = tuple(name or "" for name in file.descriptions)
             self.shape: tuple[int, int] = (file.height, file.width)
             zoom = math.log2(2.0 * MERCATOR_HALF / (CELLS_PER_TILE * transform.a))
             self.zoom = round(zoom)
             if abs(zoom - self.zoom) > 1e-6 or not 0 <= self.zoom <= MAX_ZOOM:
                 raise DatasetError(
-                    f"{path} is no coverage grid: its cells are no {CELL_PX} pixels of any zoom"
+                    f"{path} is not a coverage grid: its cells are not {CELL_PX} pixels of any zoom"
                 )
             tile = transform.a * CELLS_PER_TILE
             self.origin: tuple[float, float] = (
@@ -65,15 +65,15 @@ class Coverage:
             )
 
     def fractions(self, footprints: ArrayLike, zoom: int) -> NDArray[np.float32]:
-        """Share of each footprint that each channel covers.
+        """Share of each footprint covered by each channel.
 
         Args:
             footprints: (N, 4) x0, y0, x1, y1 fractional tile coordinates at ``zoom``.
-            zoom: any; the file's own makes footprints of whole tiles the exact means of their cells.
+            zoom: any zoom; at the file's own zoom, values for whole tiles are the exact means of their cells.
 
         Returns:
-            (N, C) in 0..1. Cells cut by an edge count with the part that lies inside; ground beyond the grid
-            counts as uncovered; rows with NaN are zeros.
+            (N, C) in 0..1. Cells cut by an edge count with the part inside; areas outside the grid count as not
+            covered; rows with NaN are zeros.
 
         Raises InputError for a footprint without area.
         """
@@ -82,11 +82,17 @@ class Coverage:
         area = (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1]) * CELLS_PER_TILE**2
         wrong = rows[(boxes[rows, 2] <= boxes[rows, 0]) | (boxes[rows, 3] <= boxes[rows, 1])]
         if len(wrong):
-            raise InputError(f"footprint {wrong[0]} has no area: x0, y0, x1, y1 with x0 < x1 and y0 < y1")
+            raise InputError(
+                f"footprint {wrong[0]} has no area: it must be x0, y0, x1, y1 with x0 < x1 and y0 < y1"
+            )
         totals = np.zeros((len(boxes), len(self.channels)))
         world = float(2**self.zoom)
         with self._opened() as file:
-            for turn in (-world, 0.0, world):  # footprints across the antimeridian, or numbered beyond it
+            for turn in (
+                -world,
+                0.0,
+                world,
+            ):  # footprints across the antimeridian, or with coordinates beyond it
                 cells = self._to_cells(boxes + np.array([turn, 0.0, turn, 0.0]))
                 for chosen in self._chunks(cells, rows):
                     totals[chosen] += self._sums(file, cells[chosen])
@@ -95,9 +101,9 @@ class Coverage:
         return shares
 
     def thumbnail(self, footprint: ArrayLike, px: int) -> NDArray[np.uint8]:
-        """(C, px, px) mean shares 0..255 of the parts of one footprint (x0, y0, x1, y1 at the file's zoom)."""
+        """(C, px, px) mean shares 0..255 in the parts of one footprint (x0, y0, x1, y1 at the file's zoom)."""
         if not 1 <= px <= 4096:
-            raise InputError(f"a thumbnail has 1 to 4096 pixels a side; got {px}")
+            raise InputError(f"a thumbnail must have 1 to 4096 pixels per side; got {px}")
         x0, y0, x1, y1 = np.asarray(footprint, np.float64).tolist()
         x, y = np.linspace(x0, x1, px + 1), np.linspace(y0, y1, px + 1)
         left, top = (grid.ravel() for grid in np.meshgrid(x[:-1], y[:-1]))
@@ -106,7 +112,7 @@ class Coverage:
         return np.round(shares.T * 255.0).astype(np.uint8).reshape(len(self.channels), px, px)
 
     def overview(self, max_px: int) -> tuple[NDArray[np.uint8], tuple[float, float, float, float]]:
-        """The whole grid with at most ``max_px`` a side: (C, h, w) mean shares 0..255, and its bounds.
+        """The whole grid with at most ``max_px`` per side: (C, h, w) mean shares 0..255, and its bounds.
 
         The bounds are x0, y0, x1, y1 in fractional tile coordinates at the file's zoom.
         """
@@ -129,7 +135,7 @@ class Coverage:
             with rasterio.Env(**_GDAL):
                 return rasterio.open(self.path, driver="GTiff")
         except rasterio.errors.RasterioIOError as error:
-            raise DatasetError(f"{self.path} cannot be read as a coverage grid ({error})") from error
+            raise DatasetError(f"cannot read {self.path} as a coverage grid ({error})") from error
 
     def _read(self, file: rasterio.DatasetReader, window: Window | None, **how: object) -> NDArray[np.uint8]:
         import rasterio
@@ -141,13 +147,13 @@ class Coverage:
             raise DatasetError(f"{self.path} is damaged ({error}); prepare the dataset again") from error
 
     def _to_cells(self, boxes: Floats) -> Floats:
-        """Tile coordinates as cells of the grid, cut at its edges."""
+        """Tile coordinates as cells of the grid, clipped to its edges."""
         height, width = self.shape
         cells = (boxes - (*self.origin, *self.origin)) * CELLS_PER_TILE
         return np.clip(cells, 0.0, (width, height, width, height))
 
     def _chunks(self, cells: Floats, rows: Ints) -> list[Ints]:
-        """The rows that touch the grid, in groups whose cells lie close together."""
+        """The rows that touch the grid, in groups of neighboring cells."""
         touching = rows[(cells[rows, 2] > cells[rows, 0]) & (cells[rows, 3] > cells[rows, 1])]
         column, row = (cells[touching, :2] // _CHUNK_CELLS).astype(np.int64).T
         _, group = np.unique(row * (self.shape[1] + 1) + column, return_inverse=True)
@@ -155,9 +161,9 @@ class Coverage:
         return np.split(touching[order], np.flatnonzero(np.diff(group[order])) + 1) if len(touching) else []
 
     def _sums(self, file: rasterio.DatasetReader, boxes: Floats) -> Floats:
-        """(M, C) sums over boxes in cells, each cell weighted by the part of it that lies inside.
+        """(M, C) sums over boxes in cells, each cell weighted by the part inside.
 
-        The sum over a box is four values of the summed-area table (Crow 1984), which is bilinear within a cell.
+        The sum over a box is computed from four values of the summed-area table (Crow 1984), bilinear within a cell.
         """
         from rasterio.windows import Window
 
@@ -174,7 +180,7 @@ class Coverage:
                 - _bilinear(table, x1, y0)
                 + _bilinear(table, x0, y0)
             )
-        return np.maximum(sums, 0.0)  # differences of large sums may end just below zero
+        return np.maximum(sums, 0.0)  # differences of large sums can be slightly negative
 
 
 def _bilinear(table: Floats, x: Floats, y: Floats) -> Floats:
@@ -188,6 +194,6 @@ def _bilinear(table: Floats, x: Floats, y: Floats) -> Floats:
 
 
 def _snapped(value: float) -> float:
-    """A tile coordinate freed of rounding: the nearest cell corner when it is as good as there."""
+    """A tile coordinate without rounding error: the nearest cell corner if it is very close."""
     nearest = round(value * CELLS_PER_TILE) / CELLS_PER_TILE
     return nearest if abs(value - nearest) < 1e-4 else value

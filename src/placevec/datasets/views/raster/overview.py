@@ -1,8 +1,8 @@
-"""The map in coarse cells, kept in memory, for windows that show much ground in few pixels.
+"""The map in coarse cells, kept in memory, for windows that show a large area in few pixels.
 
-A cell is the mean of ``factor`` x ``factor`` native pixels, of a grid that starts at the map's north-west corner. Blocks
-of 128 x 128 cells are averaged when a window first touches them; a window then reads a few thousand cells instead of
-millions of pixels. Bands lie four to a pixel, as OpenCV warps them.
+A cell is the mean of ``factor`` x ``factor`` native pixels, on a grid that starts at the map's north-west corner.
+Blocks of 128 x 128 cells are averaged when a window first touches them; a window then reads a few thousand cells
+instead of millions of pixels. Bands are stored four to a pixel, as needed for OpenCV's warping.
 """
 
 from __future__ import annotations
@@ -17,20 +17,20 @@ from placevec.datasets.views.raster.buffers import scratch
 from placevec.datasets.views.raster.shards import Bytes
 
 REDUCED_FROM = 5
-"""Factor from which on cells belong to the grid of the map; below, to that of the window, which is exact."""
+"""Minimum factor for cells on the map's grid; below it they are on the window's own grid, which is exact."""
 BLOCK_CELLS = 128
 STRIP_PX = 512
-"""Rows of native pixels that are unpacked at once."""
+"""Rows of native pixels unpacked at a time."""
 
 Block = dict[int, Bytes]
-"""Number of four bands -> (128, 128, 4) cells of them; those that hold nothing are not there."""
+"""Index of a group of four bands -> their (128, 128, 4) cells; empty groups are left out."""
 
 
 class ReducedMap:
-    """The coarse cells of a map, at every factor that windows ask for.
+    """The coarse cells of a map, at every factor that windows need.
 
     Args:
-        shards: the map; its limit of memory holds for blocks of both.
+        shards: the map; its memory limit applies to the blocks of both.
     """
 
     def __init__(self, shards: ShardFolder) -> None:
@@ -43,12 +43,12 @@ class ReducedMap:
     def read(
         self, left: int, top: int, cells: int, factor: int, place: Sequence[int]
     ) -> list[tuple[int, Bytes]] | None:
-        """A window of coarse cells whose north-west cell is (left, top), counted in cells.
+        """A window of coarse cells with the north-west cell (left, top), in cells.
 
         Returns:
-            Pairs of the first of four bands and a (cells, cells, 4) array of them, for those that are wanted
-            (``place`` is not -1) and hold anything. None when blocks may not be kept: averaging whole ones for a
-            single window would take too long. The next call in this thread overwrites it.
+            Pairs of the first of four bands and their (cells, cells, 4) array, for bands that are needed (``place`` is
+            not -1) and not empty. None if blocks cannot be kept, because averaging whole blocks for a single window
+            would take too long. The next call in this thread overwrites it.
         """
         columns, rows = (range(at // BLOCK_CELLS, (at + cells - 1) // BLOCK_CELLS + 1) for at in (left, top))
         blocks = []
@@ -70,7 +70,7 @@ class ReducedMap:
         return found
 
     def _block(self, factor: int, x: int, y: int) -> Block | None:
-        """A block, kept or averaged now; None when there is no room to keep it."""
+        """A block, kept or averaged now; None if there is no room to keep it."""
         key = factor, x, y
         block = self._blocks.get(key)
         if block is None:
@@ -97,7 +97,7 @@ def averages(
     """Means over cells of ``factor`` x ``factor`` pixels of a square of native pixels, strip by strip.
 
     Yields:
-        (rows, channel, (rows, span / factor) means) for what holds anything.
+        (rows, channel, (rows, span / factor) means) for channels with content.
     """
     cells = span // factor
     height = max(1, STRIP_PX // factor)
@@ -113,7 +113,7 @@ def averages(
 
 
 def _averaged(pixels: Bytes, factor: int) -> Bytes:
-    """Means over ``factor`` x ``factor`` pixels; by halves while that is possible, for which OpenCV is faster."""
+    """Means over ``factor`` x ``factor`` pixels; by halving as long as possible, which is faster in OpenCV."""
     while factor > 1:
         step = 2 if factor % 2 == 0 else factor
         size = pixels.shape[1] // step, pixels.shape[0] // step

@@ -1,9 +1,9 @@
 """The map view: windows of the stored shards at any point, size and angle.
 
-A window without a size in meters is a copy of native pixels. With a size in meters it covers the same ground
-at every latitude; it is then resampled: shrunk by whole factors with area averaging first, so that thin roads
-fade instead of breaking up, then bilinearly (OpenCV's ``warpAffine``). Windows that show much ground in few pixels,
-a place with its surroundings, read averages that are kept in memory (`placevec.datasets.views.raster.overview`).
+A window without a size in meters is a copy of native pixels. With a size in meters, it covers the same area at every
+latitude and is resampled: first shrunk by integer factors with area averaging, so that thin roads fade instead of
+breaking up, then bilinearly (OpenCV's ``warpAffine``). Windows that show a large area in few pixels, such as a place
+with its surroundings, read averages that are kept in memory (`placevec.datasets.views.raster.overview`).
 """
 
 from __future__ import annotations
@@ -41,28 +41,28 @@ from placevec.geo import (
 )
 
 MAX_SOURCE_PX = SHARD_PX
-"""Native pixels that the side of one window may span."""
+"""Maximum native pixels along the side of a window."""
 _TILES_TOGETHER = 1024
-"""Tiles of 1 bit that are loaded at once, as long as no window needs more: 8 KB a band that holds anything."""
+"""Tiles of 1 bit loaded at once, unless a window needs more: 8 KB per band with content."""
 _QUARTER_TOLERANCE = 1e-6
-"""Turns this close to a right angle are exact: float32 pi/2 is 4e-8 off."""
+"""Rotations this close to a right angle are exact: float32 pi/2 is off by 4e-8."""
 
 cv2.setNumThreads(1)  # windows are small, and OpenCV's thread pool does not survive a fork
 
 
 @dataclass(frozen=True)
 class _Windows:
-    """Where to read: the M rows of a batch that have a point, and the window of each in native pixels."""
+    """What to read: the M rows of a batch that have a point, and the window of each in native pixels."""
 
     rows: Ints
     center: Floats
     """(M, 2) native pixels, x east and y south."""
     scale: Floats
-    """(M,) native pixels a pixel of the window."""
+    """(M,) native pixels per pixel of the window."""
     quarters: Floats
-    """(M,) right angles by which the map is turned counter-clockwise."""
+    """(M,) rotation of the map in right angles, counterclockwise."""
     keep: NDArray[np.bool_] | None
-    """(M, C) channels that are read, or None for all."""
+    """(M, C) channels to read, or None for all."""
     flip: NDArray[np.bool_] | None
     """(M, 2) whether to mirror east to west, and north to south, or None."""
     exact: NDArray[np.bool_]
@@ -70,29 +70,29 @@ class _Windows:
     factor: Ints
     """(M,) native pixels along each side of the cells that are averaged first."""
     corner: Ints
-    """(M, 2) north-western of the native pixels that are needed."""
+    """(M, 2) north-west corner of the native pixels needed."""
     span: Ints
-    """(M,) how many of them along each side; whole cells."""
+    """(M,) number of them per side; whole cells."""
 
 
 class RasterView:
     """Windows of a map stored in shards (the `View` of kind ``raster``).
 
     Args:
-        dataset: the dataset's directory; its shards lie in ``dataset/name``.
-        name: of the view.
-        zoom: whose tiles the shards hold.
+        dataset: the dataset's directory; its shards are in ``dataset/name``.
+        name: name of the view.
+        zoom: zoom of the tiles in the shards.
         channels: names of the bands, in their order.
-        rules: hash of the rules that made the map, kept in the spec.
+        rules: hash of the rules that made the map, stored in the specification.
         size_px: side of a window in pixels.
-        size_m: side of a window in meters on the ground at the window's center; None for ``size_px`` native
-            pixels, placed on the nearest whole pixel (a tile's own center and 256 give exactly the tile).
-        memory: keep decoded blocks in memory: True, all that are read; False, none; None, up to 1 GiB.
-            The pixels are the same.
+        size_m: side of a window in meters at the window's center; None for ``size_px`` native pixels, aligned to the
+            nearest pixel (a tile's own center and 256 give exactly the tile).
+        memory: whether to keep decoded blocks in memory: True keeps all, False none, None up to 1 GiB. The pixels are
+            the same.
 
     Raises:
-        DatasetError: no map there, or files that are not its shards.
-        InputError: a window of no size, or one that spans too many native pixels.
+        DatasetError: there is no map, or files are not its shards.
+        InputError: a window without a size, or one that spans too many native pixels.
     """
 
     def __init__(
@@ -115,25 +115,25 @@ class RasterView:
     def _set(self, shards: ShardFolder, reduced: ReducedMap, spec: ViewSpec, place: Sequence[int]) -> None:
         size_px, size_m = spec.size_px, spec.size_m
         if size_px is None or not 1 <= size_px <= MAX_SOURCE_PX:
-            raise InputError(f"a window has 1 to {MAX_SOURCE_PX} pixels a side; got {size_px}")
+            raise InputError(f"size_px of a window must be 1 to {MAX_SOURCE_PX}; got {size_px}")
         if size_m is not None and not (math.isfinite(size_m) and size_m > 0):
-            raise InputError(f"a window needs a positive size in meters; got {size_m}")
+            raise InputError(f"size_m of a window must be a positive number of meters; got {size_m}")
         self.shards, self._spec, self._size_px, self._zoom = shards, spec, size_px, shards.zoom
         self._batches, self._reduced = Batches(), reduced
         self._place = tuple(place)  # for each band of the shards its channel in this view, or -1
 
     @property
     def spec(self) -> ViewSpec:
-        """What is read."""
+        """Specification of what is read."""
         return self._spec
 
     def window(
         self, *, size_px: int = TILE_PX, size_m: float | None = None, channels: Sequence[str] | None = None
     ) -> RasterView:
-        """The same map, and the same memory, seen through a window of another size.
+        """The same map, sharing its memory, with another window.
 
-        ``channels`` chooses some of this view's, in the order given; None keeps all. Raises InputError for a
-        channel that is not there, or twice there.
+        ``channels`` selects channels of this view, in the given order; None keeps all. Raises InputError for unknown or
+        duplicate channels.
         """
         chosen = self._spec.channels if channels is None else tuple(channels)
         if missing := [channel for channel in chosen if channel not in self._spec.channels]:
@@ -142,7 +142,7 @@ class RasterView:
                 f"the view {self._spec.name!r} has no channel {', '.join(missing)}; it has {have}"
             )
         if not chosen or len(set(chosen)) < len(chosen):
-            raise InputError(f"a window shows each of its channels once, and at least one; got {chosen}")
+            raise InputError(f"a window needs at least one channel, and no duplicates; got {chosen}")
         rank = {channel: position for position, channel in enumerate(chosen)}
         place = [rank.get(self._spec.channels[old], -1) if old >= 0 else -1 for old in self._place]
         other = object.__new__(RasterView)
@@ -151,20 +151,20 @@ class RasterView:
         return other
 
     def read(self, look: Look) -> Tensor:
-        """The windows around the points of a look, as it turns, shifts and blanks them.
+        """The windows around the points of a look, with its rotation, shift and blanked channels.
 
-        The window first moves by ``shift`` (meters east, north); then the map is turned under it by ``angle``
-        (radians, counter-clockwise) about the window's center; channels outside of ``keep`` are blank; at last it is
-        mirrored by ``flip`` (east to west, north to south). Native
-        windows without a turn, or turned by right angles, are copies of stored pixels.
+        The window is first moved by ``shift`` (meters east, north); then the map is rotated under it by ``angle``
+        (radians, counterclockwise) around the window's center; channels not in ``keep`` are blank; last, it is mirrored
+        by ``flip`` (east to west, north to south). Native windows that are not rotated, or only by right angles, are
+        copies of stored pixels.
 
         Returns:
-            (N, C, size_px, size_px) uint8, 0..255; row 0 is the north, column 0 the west. Zeros where nothing
-            is stored, for rows ``ROW_MISSING`` and for coordinates that are NaN.
+            (N, C, size_px, size_px) uint8, 0..255; row 0 is north, column 0 is west. Zeros where nothing is stored,
+            for rows ``ROW_MISSING`` and for NaN coordinates.
 
         Raises:
-            InputError: no coordinates, or some beyond Web Mercator; a warp that is unknown or misshapen; a
-                window that spans too many native pixels.
+            InputError: no coordinates, or some beyond Web Mercator; an unknown or misshapen warp; a window that spans
+                too many native pixels.
             DatasetError: a damaged shard.
         """
         side = self._size_px
@@ -188,14 +188,14 @@ class RasterView:
         return torch.from_numpy(out)
 
     def _parts(self, windows: _Windows) -> Iterator[Ints]:
-        """The windows of a batch, shard by shard, in parts whose tiles are worth loading together."""
+        """The windows of a batch, shard by shard, in parts whose tiles are loaded together."""
         order = _by_shard(windows.corner)
         together = _TILES_TOGETHER // self.shards.bits
         tiles = np.cumsum((windows.span[order] // TILE_PX + 2) ** 2) // together
         yield from np.split(order, np.flatnonzero(np.diff(tiles)) + 1)
 
     def _tiles(self, windows: _Windows, part: Ints) -> Tiles | None:
-        """The tiles under some windows; None when they are too large, or are averaged strip by strip."""
+        """The tiles under some windows; None if they are too large, or are averaged in strips."""
         if (windows.factor[part] > 1).any():
             return None
         corners, spans = windows.corner[part].tolist(), windows.span[part].tolist()
@@ -205,9 +205,9 @@ class RasterView:
         return self.shards.tiles(dict.fromkeys(chain.from_iterable(box.touched() for box in boxes)))
 
     def _windows(self, look: Look) -> _Windows:
-        """The looks that have a point, in native pixels."""
+        """The looks with a point, in native pixels."""
         if look.lonlat is None:
-            raise InputError(f"the view {self._spec.name!r} is read by coordinates, and the look has none")
+            raise InputError(f"the view {self._spec.name!r} needs coordinates, but the look has none")
         lonlat = _array(look.lonlat, "lonlat", (len(look), 2), np.float64)
         warp = _warps(look, len(self._spec.channels))
         there = _array(look.rows, "rows", (len(look),), np.int64) != ROW_MISSING
@@ -235,7 +235,7 @@ class RasterView:
         keep: NDArray[np.bool_] | None,
         flip: NDArray[np.bool_] | None,
     ) -> _Windows:
-        """Which native pixels each window needs."""
+        """The native pixels that each window needs."""
         upright = np.abs(quarters - np.round(quarters)) < _QUARTER_TOLERANCE
         exact = upright & (self._spec.size_m is None)
         turned = np.abs(np.sin(quarters * np.pi / 2.0)) + np.abs(np.cos(quarters * np.pi / 2.0))
@@ -243,7 +243,7 @@ class RasterView:
         if len(rows) and 2.0 * reach.max() > MAX_SOURCE_PX:
             raise InputError(
                 f"a window spans {2.0 * reach.max():.0f} pixels of zoom {self._zoom}, more than {MAX_SOURCE_PX}:"
-                " use a smaller size_m or a dataset of lower zoom"
+                " use a smaller size_m or a dataset with a lower zoom"
             )
         factor = np.maximum(1, np.floor(scale + 1e-6)).astype(np.int64)
         span = np.where(exact, self._size_px, (np.ceil((2.0 * reach + 1.0) / factor) + 2) * factor)
@@ -259,7 +259,7 @@ class RasterView:
     def _copy(
         self, out: Bytes, left: int, top: int, quarter: int, place: Sequence[int], tiles: Tiles | None
     ) -> None:
-        """Native pixels from (left, top) on, turned by right angles, into ``out`` (C, H, W)."""
+        """Copy native pixels from (left, top) on, rotated by right angles, into ``out`` (C, H, W)."""
         if quarter == 0:
             self.shards.read_into(out, left, top, place, tiles)
             return
@@ -270,13 +270,13 @@ class RasterView:
     def _resample(
         self, out: Bytes, windows: _Windows, index: int, place: Sequence[int], tiles: Tiles | None
     ) -> None:
-        """A window that is turned or scaled into ``out`` (C, H, W)."""
+        """Resample a rotated or scaled window into ``out`` (C, H, W)."""
         quarters, factor = float(windows.quarters[index]), int(windows.factor[index])
         (left, top), (x, y) = windows.corner[index].tolist(), windows.center[index].tolist()
         span = int(windows.span[index])
-        # From the center of a pixel of the window to a position in the source, whose pixels OpenCV counts at
-        # their centers: hence the halves. South is down, so turning the map counter-clockwise turns the
-        # reading clockwise.
+        # From the center of a pixel of the window to a position in the source, where OpenCV counts pixels at their
+        # centers: hence the halves. South is down, so rotating the map counterclockwise rotates the window
+        # clockwise.
         sine, cosine = math.sin(quarters * math.pi / 2.0), math.cos(quarters * math.pi / 2.0)
         step, middle = float(windows.scale[index]) / factor, (out.shape[1] - 1) / 2.0
         turn = step * np.array([[cosine, -sine], [sine, cosine]])
@@ -294,7 +294,7 @@ class RasterView:
                 self.shards.box(left, top, span, span), place, tiles
             )
             transform[0, 2] += west
-            for channel in full:  # the square around a window is larger than it by a pixel on every side
+            for channel in full:  # the square around a window is one pixel larger on every side
                 out[channel] = 255
         else:
             planes, channels = self._shrunk(left, top, span, factor, place)
@@ -303,7 +303,7 @@ class RasterView:
     def _shrunk(
         self, left: int, top: int, span: int, factor: int, place: Sequence[int]
     ) -> tuple[Bytes, list[int]]:
-        """(k, cells, cells) means over ``factor`` x ``factor`` native pixels, and the channels that hold anything."""
+        """(k, cells, cells) means over ``factor`` x ``factor`` native pixels, and the channels with content."""
         cells = span // factor
         shrunk = np.zeros((len(self._spec.channels), cells, cells), np.uint8)
         written = set()
@@ -314,7 +314,7 @@ class RasterView:
 
 
 def _warp(planes: Bytes, out: Bytes, channels: list[int], transform: Floats) -> None:
-    """``out[channels[i]]`` from ``planes[i]``, bilinearly, at the positions that ``transform`` (2, 3) gives."""
+    """``out[channels[i]]`` from ``planes[i]``, bilinearly, at the positions given by ``transform`` (2, 3)."""
     for start in range(0, len(channels), 4):
         spare = max(start + 4 - len(channels), 0)
         blank = [scratch.zeros("blank", planes.shape[1:])] * spare
@@ -324,10 +324,10 @@ def _warp(planes: Bytes, out: Bytes, channels: list[int], transform: Floats) -> 
 
 
 def _warp_four(source: Bytes, out: Bytes, channels: Sequence[int], transform: Floats) -> None:
-    """``out[channels[i]]`` from ``source[:, :, i]``; nowhere where the channel is -1.
+    """``out[channels[i]]`` from ``source[:, :, i]``; channels of -1 are skipped.
 
-    Always four channels at once: in OpenCV they cost no more than one, and a channel's pixels then do not depend
-    on which others are read with it.
+    Always four channels at once: OpenCV takes no longer for four than for one, and the pixels of a channel then do not
+    depend on which others are read with it.
     """
     height, width = out.shape[1:]
     warped = scratch.empty("warped", (height, width, 4))
@@ -343,14 +343,14 @@ def _mirror(out: Bytes, east_west: bool, north_south: bool) -> None:
 
 
 def _by_shard(corner: Ints) -> Ints:
-    """Order in which the windows of a batch are read: shard by shard, so that each file is opened once."""
+    """Order for reading the windows of a batch: shard by shard, so that each file is opened once."""
     tile = corner // TILE_PX
     shard = tile // SHARD_TILES
     return np.lexsort((tile[:, 0], tile[:, 1], shard[:, 0], shard[:, 1]))
 
 
 def _array(values: Tensor, name: str, shape: tuple[int, ...], dtype: type) -> NDArray[Any]:
-    """A look's tensor as an array of the shape it must have."""
+    """A look's tensor as an array of the required shape."""
     if tuple(values.shape) != shape:
         raise InputError(f"{name} of a look must have shape {shape}; got {tuple(values.shape)}")
     return values.detach().cpu().numpy().astype(dtype, copy=False)
@@ -363,11 +363,11 @@ def _warps(look: Look, channels: int) -> dict[str, NDArray[Any]]:
         "flip": ((2,), np.bool_),
     }  # fmt: skip
     if unknown := set(look.warp) - set(known):
-        raise InputError(f"a map can be warped by {', '.join(known)}, not by {', '.join(sorted(unknown))}")
+        raise InputError(f"unknown warp {', '.join(sorted(unknown))}: a map supports {', '.join(known)}")
     arrays = {}
     for name, values in look.warp.items():
         shape, dtype = known[name]
         arrays[name] = _array(values, name, (len(look), *shape), dtype)
         if dtype is np.float64 and not np.isfinite(arrays[name]).all():
-            raise InputError(f"the warp {name} holds a value that is not a finite number")
+            raise InputError(f"the warp {name} has a value that is not finite")
     return arrays

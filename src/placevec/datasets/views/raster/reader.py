@@ -1,4 +1,4 @@
-"""How raster views are opened, fitted to a model and read from several datasets at once."""
+"""Opens raster views, fits them to a model and joins those of several datasets."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class RasterReader(Reader):
     words = "layer"
 
     def open(self, stored: Stored) -> RasterView:
-        """One native tile a read; `RasterView.window` gives it another size."""
+        """Reads of one native tile; `RasterView.window` changes the size."""
         spec = stored.spec
         if spec.zoom is None:
             raise DatasetError(f"the view {spec.name!r} of {stored.path} has no zoom")
@@ -34,7 +34,7 @@ class RasterReader(Reader):
         check_spec(view.spec, wanted, words=self.words)
         if wanted.size_m is None and wanted.zoom != view.spec.zoom:
             raise PlacevecError(
-                f"the model reads whole tiles of zoom {wanted.zoom}, the dataset's are of zoom {view.spec.zoom}"
+                f"the model reads whole tiles of zoom {wanted.zoom}, but the dataset has zoom {view.spec.zoom}"
             )
         windows = cast("RasterView | JoinedView", view)
         return windows.window(
@@ -42,11 +42,11 @@ class RasterReader(Reader):
         )
 
     def join(self, views: Sequence[View], stored: Sequence[Stored]) -> JoinedView:
-        """Every window from the dataset whose ground it lies on."""
+        """Every window from the dataset of its area."""
         return JoinedView([cast(RasterView, view) for view in views], [one.places.area for one in stored])
 
     def shows(self, spec: ViewSpec) -> str:
-        """Window and ground."""
+        """Window size in pixels and meters."""
         ground = f"{spec.size_m:g} m" if spec.size_m is not None else f"whole tiles of zoom {spec.zoom}"
         return f"{spec.size_px} px, {ground}"
 

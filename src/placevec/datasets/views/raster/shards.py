@@ -1,8 +1,7 @@
-"""Map shards as files: which blocks of 256 x 256 px one holds, where they lie, and how they decode.
+"""Map shards as files: which blocks of 256 x 256 px a shard has, where they are, and how they are decoded.
 
-A shard is a GeoTIFF of 64 x 64 slippy tiles; every band is cut into blocks that are exactly the tiles, and a
-block without content takes no bytes. Knowing the table of blocks, a reader fetches and decompresses those
-that exist and nothing else.
+A shard is a GeoTIFF of 64 x 64 slippy tiles. Every band is divided into blocks that are exactly the tiles, and an
+empty block takes no bytes. With the table of blocks, a reader loads and decompresses only existing ones.
 """
 
 from __future__ import annotations
@@ -34,13 +33,13 @@ _NONE, _DEFLATE, _ADOBE_DEFLATE, _ZSTD = 1, 32946, 8, 50000
 _COMPRESSIONS = (_NONE, _DEFLATE, _ADOBE_DEFLATE, _ZSTD)
 _ZSTD_CODEC = pa.Codec("zstd")
 _FULL = compress_bits(b"\xff" * (TILE_PX * TILE_PX // 8))
-"""A block of 1 bit that is set all over, as preparation writes it; other writings of it are decoded."""
+"""A block of 1 bit that is set everywhere, as preparation writes it; other encodings of it are decoded."""
 _GAP_BYTES = 8192
-"""What lies between two blocks is read with them up to this size."""
+"""Maximum gap between two blocks that are read together."""
 
 
 def shard_name(x: int, y: int) -> str:
-    """File name of the shard that holds tile (x, y).
+    """File name of the shard with tile (x, y).
 
     >>> shard_name(70723, 39018)
     '1105_609.tif'
@@ -49,13 +48,13 @@ def shard_name(x: int, y: int) -> str:
 
 
 class Tile(NamedTuple):
-    """The content of one tile: bands that are empty are not in it.
+    """The content of one tile; empty bands are left out.
 
     Attributes:
-        bands: those with a block, ascending.
-        blocks: (n, 256, 32) uint8 of these, eight pixels a byte with the westernmost in the highest bit, for maps of
+        bands: bands with a block, ascending.
+        blocks: (n, 256, 32) uint8 of these, eight pixels per byte with the westernmost in the highest bit, for maps of
             1 bit; (n, 256, 256) for maps of 8 bits.
-        full: bands known to be set all over, ascending, which need no block.
+        full: bands set everywhere, ascending, which need no block.
     """
 
     bands: tuple[int, ...]
@@ -65,10 +64,9 @@ class Tile(NamedTuple):
 
 @dataclass(frozen=True)
 class ShardTable:
-    """Where the blocks of one shard lie in its file.
+    """Where the blocks of one shard are in its file.
 
-    Blocks are sorted by tile (row by row), then band; tile ``t`` owns entries ``first[t]`` to
-    ``first[t + 1]``.
+    Blocks are sorted by tile (row by row), then band; tile ``t`` has the entries ``first[t]`` to ``first[t + 1]``.
     """
 
     path: Path
@@ -81,18 +79,18 @@ class ShardTable:
     size: NDArray[np.uint32]
 
     def decode(self, descriptor: int, start: int, stop: int) -> Tile:
-        """Blocks ``start`` to ``stop``, which must be one tile's, out of the opened file.
+        """Decode blocks ``start`` to ``stop``, which must belong to one tile, from the open file.
 
-        Raises DatasetError when the bytes are cut short or do not decode to blocks.
+        Raises DatasetError if the bytes are truncated or do not decode to blocks.
         """
         blocks, full = self._blocks(descriptor, np.arange(start, stop))
         band = self.band[start:stop]
         return Tile(tuple(band[~full].tolist()), blocks, tuple(band[full].tolist()))
 
     def decode_tiles(self, descriptor: int, numbers: Sequence[int]) -> list[Tile | None]:
-        """The content of tiles (row * 64 + column, in any order), None where there is nothing; errors as `decode`.
+        """The content of tiles (row * 64 + column, in any order), None for empty ones; errors as in `decode`.
 
-        Frames are decompressed together: starting the decompressor takes as long as a few blocks do.
+        Frames are decompressed together, because starting the decompressor takes as long as a few blocks.
         """
         starts, stops = self.first[np.asarray(numbers)], self.first[np.asarray(numbers) + 1]
         ends = np.cumsum(stops - starts)
@@ -108,7 +106,7 @@ class ShardTable:
         ]
 
     def _blocks(self, descriptor: int, entries: NDArray[np.int64]) -> tuple[Bytes, NDArray[np.bool_]]:
-        """(n, 256, bytes a row) the blocks at some entries of the table, without those that (m,) bool says are full."""
+        """(n, 256, bytes per row) the blocks at some entries of the table, without those that (m,) bool marks as full."""
         width = TILE_PX * self.bits // 8
         full = np.zeros(len(entries), bool)
         try:
@@ -127,9 +125,9 @@ class ShardTable:
 
 
 def _read(descriptor: int, offset: NDArray[np.uint64], size: NDArray[np.uint32]) -> list[bytes]:
-    """The bytes at some places of a file, shorter where it ends before.
+    """The bytes at some positions of a file, shorter if the file ends before.
 
-    What lies close together is read in one go: asking takes longer than a few kilobytes do.
+    Neighboring ranges are read in one call, which takes longer than a few kilobytes do.
     """
     if not len(offset):
         return []
@@ -146,7 +144,7 @@ def _read(descriptor: int, offset: NDArray[np.uint64], size: NDArray[np.uint32])
 
 
 def _decompress(raw: list[bytes], compression: int, size: int) -> bytes | pa.Buffer:
-    """The bytes of blocks, one after the other, at most ``size`` each whatever they claim."""
+    """The concatenated bytes of blocks, at most ``size`` each, whatever they claim."""
     if compression == _ZSTD:
         return _ZSTD_CODEC.decompress(b"".join(raw), decompressed_size=size * len(raw))
     if compression == _NONE:
@@ -165,15 +163,19 @@ def read_shard_table(path: Path, zoom: int, bands: int) -> ShardTable:
             offset = np.asarray(page.dataoffsets, np.uint64)
             size = np.asarray(page.databytecounts, np.uint64)
             bits, compression, predictor = page.bitspersample, int(page.compression), int(page.predictor)
-    except Exception as error:  # tifffile raises many kinds on damaged files, down to struct and index errors
-        raise DatasetError(f"{path} is no readable map shard ({error}); prepare the dataset again") from error
+    except (
+        Exception
+    ) as error:  # tifffile raises many kinds of errors for damaged files, even struct and index errors
+        raise DatasetError(
+            f"{path} is not a readable map shard ({error}); prepare the dataset again"
+        ) from error
     tiles = SHARD_TILES * SHARD_TILES
     if not problem and (len(offset), len(size)) != (bands * tiles, bands * tiles):
         problem = f"its table holds {len(offset)} blocks"
     if not problem and size.max(initial=0) > TILE_PX * TILE_PX * 2:
-        problem = "a block is larger than it can be"
+        problem = "a block is too large"
     if problem:
-        raise DatasetError(f"{path} is no shard of this map: {problem}; prepare the dataset again")
+        raise DatasetError(f"{path} is not a shard of this map: {problem}; prepare the dataset again")
     band, tile = np.divmod(np.flatnonzero((size > 0) & (offset > 0)), tiles)
     order = np.lexsort((band, tile))
     band, tile = band[order], tile[order]
@@ -186,7 +188,7 @@ def read_shard_table(path: Path, zoom: int, bands: int) -> ShardTable:
 
 
 def _layout_problem(page: Any, zoom: int, bands: int, name: str) -> str:
-    """What keeps a TIFF page from being the shard that its file name says, or an empty text."""
+    """Why a TIFF page is not the shard that its file name says, or an empty text."""
     shard_x, shard_y = (int(part) for part in name.split("_"))
     resolution = 2.0 * MERCATOR_HALF / (TILE_PX * 2.0**zoom)
     west = shard_x * SHARD_PX * resolution - MERCATOR_HALF
@@ -200,7 +202,10 @@ def _layout_problem(page: Any, zoom: int, bands: int, name: str) -> str:
         (page.planarconfig == 2 or bands == 1, "its bands are interleaved by pixel"),
         (page.bitspersample in (1, 8), f"its pixels have {page.bitspersample} bits, not 1 or 8"),
         (page.compression in _COMPRESSIONS, f"{page.compression!r} is not ZSTD, Deflate or none"),
-        (page.predictor in (1, 2) and page.predictor < page.bitspersample + 1, "its predictor is not read"),
+        (
+            page.predictor in (1, 2) and page.predictor < page.bitspersample + 1,
+            "its predictor is not supported",
+        ),
         (page.fillorder == 1, "its bits are in reversed order"),
         (max(abs(side / resolution - 1.0) for side in scale[:2]) < 1e-6, f"its zoom is not {zoom}"),
         (max(abs(corner[0] - west), abs(corner[1] - north)) < resolution / 4, "its corner is elsewhere"),
@@ -228,23 +233,24 @@ def unpack(packed: Bytes, out: Bytes) -> None:
 
 
 def unpack_images(images: Bytes, tails: Bytes, shift: int, out: Bytes, channels: Sequence[int]) -> None:
-    """Unpack images whose rows begin ``shift`` (0 to 7) bits into their first byte, without shifting a bit.
+    """Unpack images whose rows begin ``shift`` (0 to 7) bits into their first byte, without shifting bits.
 
-    Rows of an image follow each other in memory, and so do images. So the eight pixels of a byte may be written
-    across the end of a row: the byte there must hold the end of one row in its high bits and the beginning of the
-    next in its low bits.
+    Rows of an image are contiguous in memory, and so are images. So the eight pixels of a byte can be written across
+    the
+    end of a row: the byte there must contain the end of one row in its high bits and the beginning of the next row in
+    its low bits.
 
     Args:
         images: (k, n) contiguous bytes, ascending by channel.
-        tails: (k,) the byte after each image, in which its last row ends.
-        shift: high bits of an image's first byte that lie before it.
-        out: (C, H, W) contiguous, of 8 n pixels a channel.
-        channels: where in ``out`` each of the k images goes.
+        tails: (k,) the byte after each image, which contains the end of its last row.
+        shift: high bits of an image's first byte that precede it.
+        out: (C, H, W) contiguous, with 8 n pixels per channel.
+        channels: index in ``out`` of each of the k images.
     """
     flat, size = out.reshape(-1), out.shape[1] * out.shape[2]
     first = 0
     while first < len(channels):
-        last = first  # images whose channels follow each other are written in one go
+        last = first  # images of consecutive channels are written at once
         while last + 1 < len(channels) and channels[last + 1] == channels[last] + 1:
             last += 1
         start, stop = channels[first] * size, (channels[last] + 1) * size

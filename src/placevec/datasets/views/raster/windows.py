@@ -1,7 +1,7 @@
-"""Windows put together out of the tiles under them, still packed, and unpacked once they are whole.
+"""Windows assembled from the tiles under them while still packed, and unpacked once they are complete.
 
-Copying packed bytes moves an eighth of the pixels; bits are never shifted. Channels that hold nothing, or are set all
-over, are neither copied nor unpacked.
+Copying packed bytes moves an eighth of the pixels; bits are never shifted. Channels that are empty, or set everywhere,
+are neither copied nor unpacked.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from placevec.geo import TILE_PX, Ints
 Key = tuple[int, int]
 """Column and row of a tile."""
 Tiles = Mapping[Key, Tile | None]
-"""Tiles that were loaded; None for those that are empty."""
+"""Loaded tiles; None for empty ones."""
 _ROW_BYTES = TILE_PX // 8
 _WHOLE = slice(0, TILE_PX), slice(0, TILE_PX)
 _Content = tuple[tuple[int, ...], tuple[int, ...]]
@@ -28,7 +28,11 @@ _Content = tuple[tuple[int, ...], tuple[int, ...]]
 
 
 class Box(NamedTuple):
-    """A rectangle of native pixels by its north-west corner; ``around`` tiles make a turn of the world."""
+    """A rectangle of native pixels by its north-west corner; ``around`` tiles make a full circle.
+
+    >>> Box(200, 0, 100, 256, 2**17).touched()
+    [(0, 0), (1, 0)]
+    """
 
     left: int
     top: int
@@ -37,20 +41,20 @@ class Box(NamedTuple):
     around: int
 
     def touched(self) -> list[Key]:
-        """The tiles that it touches, those beyond the antimeridian from the other side."""
+        """The tiles that it touches; those beyond the antimeridian from the other side."""
         rows = range(max(self.top // TILE_PX, 0), min(-(-(self.top + self.height) // TILE_PX), self.around))
         columns = range(self.left // TILE_PX, -(-(self.left + self.width) // TILE_PX))
         return [(x % self.around, y) for y in rows for x in columns]
 
 
 class Planes(NamedTuple):
-    """The channels of a window that hold anything; those that are set all over have no picture.
+    """The non-empty channels of a window; those that are set everywhere have no pixels.
 
     Attributes:
-        pixels: (k, height, at least ``west + width``) uint8. The next window that this thread reads overwrites it.
-        channels: the k channels that are pictured, ascending.
+        pixels: (k, height, at least ``west + width``) uint8. The next window read by this thread overwrites it.
+        channels: the k channels with pixels, ascending.
         full: channels whose every pixel is 255.
-        west: the window begins this many columns further east, as eight pixels are unpacked at a time.
+        west: columns to skip before the window begins, because eight pixels are unpacked at a time.
     """
 
     pixels: Bytes
@@ -60,13 +64,13 @@ class Planes(NamedTuple):
 
 
 def read_planes(tiles: Tiles, box: Box, place: Sequence[int], bits: int) -> Planes:
-    """A window in which only the channels that hold anything are pictured.
+    """A window with pixels only for channels that have content.
 
     Args:
-        tiles: at least those under it.
+        tiles: tiles that include those under the window.
         box: the window.
-        place: for each band of the map its channel, or -1 to leave it out.
-        bits: of a pixel: 1 or 8.
+        place: for each band of the map its channel, or -1 to skip it.
+        bits: bits per pixel, 1 or 8.
     """
     unit = 8 // bits
     side = TILE_PX // unit
@@ -94,7 +98,7 @@ def read_planes(tiles: Tiles, box: Box, place: Sequence[int], bits: int) -> Plan
 
 
 def _without_plain(packed: Bytes, channels: list[int], full: list[int]) -> tuple[Bytes, list[int], list[int]]:
-    """A window without the bands that are all 0 or all 255 in it: tiles reach beyond it, and so may what they hold."""
+    """A window without the bands that are all 0 or all 255 in it; tiles, and their content, extend beyond the window."""
     if not channels:
         return packed, channels, full
     values = packed.reshape(len(channels), -1)
@@ -108,11 +112,11 @@ def _without_plain(packed: Bytes, channels: list[int], full: list[int]) -> tuple
 
 
 def read_tile_wide(tiles: Tiles, box: Box, place: Sequence[int], out: Bytes) -> list[int]:
-    """Fill (C, height, 256) contiguous zeros with a window as wide as a tile, of 1 bit a pixel.
+    """Fill (C, height, 256) contiguous zeros with a window as wide as a tile, of 1 bit per pixel.
 
-    It touches at most two columns of tiles, whose rows are as long as its own. With the rows of either side one
-    after the other, byte ``i`` of the window is byte ``i + start`` of the western side or byte ``i + start - 32`` of
-    the eastern one, and which of them is the same in every row.
+    It touches at most two columns of tiles, whose rows are as long as its own. With the rows of both sides
+    concatenated, byte ``i`` of the window is byte ``i + start`` of the western side or byte ``i + start - 32`` of the
+    eastern one, and which of the two is the same in every row.
 
     Returns:
         The channels that were written.
@@ -168,10 +172,10 @@ class _Plan(NamedTuple):
     """How the bands of the tiles under a window become its channels.
 
     Attributes:
-        bands: those that hold anything and are wanted, by their channels, but for those that all tiles are full of.
-        channels: of these bands.
-        full: channels of the others.
-        is_complete: whether every tile is there and has a block of each of these bands, and no other.
+        bands: needed bands with content, by their channels, except those that are full in all tiles.
+        channels: channels of these bands.
+        full: channels of the full bands.
+        is_complete: whether every tile exists and has a block for each of these bands, and no other.
     """
 
     bands: tuple[int, ...]
@@ -193,7 +197,7 @@ def _plan(contents: tuple[_Content | None, ...], place: tuple[int, ...]) -> _Pla
 
 @lru_cache(maxsize=4096)
 def _strips(north: int, height: int) -> tuple[tuple[slice, slice], ...]:
-    """For each row of tiles under a window that begins ``north`` pixels into the first: its rows there, and here."""
+    """For each row of tiles under a window that begins ``north`` pixels into the first: its rows, and the window's."""
     ends = [min(max(at - north, 0), height) for at in range(0, north + height + TILE_PX, TILE_PX)]
     tops = range(-north, height, TILE_PX)
     return tuple(
@@ -202,7 +206,7 @@ def _strips(north: int, height: int) -> tuple[tuple[slice, slice], ...]:
 
 
 def _column(tiles: Tiles, tile_x: int, box: Box, rows: int) -> list[Tile | None]:
-    """The tiles of a column under a window; None also beyond the north and south ends of the world."""
+    """The tiles of a column under a window; None also beyond the north and south ends of the map."""
     column, first = tile_x % box.around, box.top // TILE_PX
     return [tiles[column, y] if 0 <= y < box.around else None for y in range(first, first + rows)]
 
@@ -223,7 +227,7 @@ def _put(out: Bytes, tile: Tile, blocks: Bytes, bands: tuple[int, ...]) -> None:
 def _matched(
     bands: tuple[int, ...], full: tuple[int, ...], wanted: tuple[int, ...]
 ) -> tuple[Ints, slice | Ints, list[int]]:
-    """Where in an array of the ``wanted`` bands the blocks of a tile go, which of them do, and which are full."""
+    """Where in an array of the ``wanted`` bands the blocks of a tile belong, which of them do, and which are full."""
     chosen = np.array([number for number, band in enumerate(bands) if band in wanted], np.intp)
     into = np.array([wanted.index(band) for band in bands if band in wanted], np.intp)
     all_over = [wanted.index(band) for band in full if band in wanted]
