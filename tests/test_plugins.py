@@ -49,7 +49,7 @@ def test_what_cannot_be_imported_breaks_nothing_else(registry: Registry) -> None
             registry.load(name)
     problems = registry.problems()
     assert len(problems) == 4
-    assert sum("is ignored: placevec has one of that name" in line for line in problems) == 1
+    assert sum("is ignored: placevec already has this name" in line for line in problems) == 1
     assert all("\n" not in line for line in problems)
 
 

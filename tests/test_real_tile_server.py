@@ -106,7 +106,7 @@ def test_nothing_changed_on_the_server(dataset: Dataset, address: str, tmp_path:
         refresh_tiles=True, progress=Listening(),
     )  # fmt: skip
     tiles = dataset.manifest["report"]["tiles"]
-    assert any(line.startswith(f"0 tiles came (0.0 MB), {tiles:,} were unchanged") for line in told), told
+    assert any(line.startswith(f"0 tiles downloaded (0.0 MB), {tiles:,} unchanged") for line in told), told
     assert again.hash == dataset.hash
 
 

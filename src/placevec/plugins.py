@@ -110,9 +110,9 @@ class Registry:
 
 
 def fault_of(error: BaseException) -> str | None:
-    """Where an error arose in another package's code, such as ``climate.py, line 60, of the package climate-vectors``.
+    """Where an error occurred in another package, such as ``climate.py, line 60, of the package climate-vectors``.
 
-    None where no such code was running.
+    None if it did not occur in another package.
     """
     owners = {
         point.module.partition(".")[0]: _package(point)

@@ -95,8 +95,8 @@ def test_dates_reach_a_model_that_reads_them(tmp_path) -> None:
 def test_what_cannot_be_embedded_is_one_line_and_leaves_no_file(model, tmp_path) -> None:
     good = table(5)
     cases = (
-        (good.assign(code=["a", "b", "a", "c", "d"]), SourceError, "come more than once"),
-        (good.assign(code=["a", None, "b", "c", "d"]), SourceError, "have no id"),
+        (good.assign(code=["a", "b", "a", "c", "d"]), SourceError, "choose another column with --id"),
+        (good.assign(code=["a", None, "b", "c", "d"]), SourceError, "have no ID"),
         (good.assign(lat=[91.0, 1, 2, 3, 4]), SourceError, "lat"),
         (good.assign(lon=np.nan), SourceError, "no row with coordinates"),
         (good.drop(columns="lat"), PlacevecError, "lat"),
@@ -108,7 +108,7 @@ def test_what_cannot_be_embedded_is_one_line_and_leaves_no_file(model, tmp_path)
             embed_points(model, tmp_path / "p.csv", out=tmp_path / "e.parquet", id="code")
         assert not (tmp_path / "e.parquet").exists()
     good.to_csv(tmp_path / "p.csv", index=False)
-    with pytest.raises(UsageError, match="without seasons"):
+    with pytest.raises(UsageError, match="the model was trained without --seasons"):
         embed_points(model, tmp_path / "p.csv", out=tmp_path / "e.parquet", date="seen")
     with pytest.raises(UsageError, match="parquet"):
         embed_points(model, tmp_path / "p.csv", out=tmp_path / "e.csv")

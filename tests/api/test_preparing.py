@@ -27,7 +27,7 @@ class Asked(AreaOptions):
     """Options of the recipe ``points``."""
 
     points: Path | None = option(None, "Table of points")
-    label: str | None = option(None, "Column to be learned")
+    label: str | None = option(None, "Column to predict")
 
 
 @pytest.fixture

@@ -91,13 +91,17 @@ def test_another_dataset_is_never_taken_for_it(run: Path, tmp_path: Path, change
     if change == "never recorded":
         octant_points(tmp_path / "data", 600)
         del model.training["dataset_hash"]
-    words = "is not where it says" if change == "gone" else "is another dataset than .* or has changed since"
-    with pytest.raises(DatasetError, match=f"{words}.*name one with --dataset"):
+    words = (
+        "is not at its recorded path"
+        if change == "gone"
+        else "is not the dataset that .* or has changed since"
+    )
+    with pytest.raises(DatasetError, match=f"{words}.*give one with --dataset"):
         evaluate_model(model)
-    with pytest.raises(DatasetError, match=f"{words}.*name one with --dataset"):
+    with pytest.raises(DatasetError, match=f"{words}.*give one with --dataset"):
         picture_latitude([model], tmp_path / "l.png")
     for name in ("p.png", "p.html"):
-        with pytest.raises(DatasetError, match=f"{words}.*name a table of points instead"):
+        with pytest.raises(DatasetError, match=f"{words}.*give a table of points instead"):
             api.predict(model, tmp_path / name, classes=["octant 3"], show_points=True)
         assert not (tmp_path / name).exists()
     assert not (tmp_path / "l.png").exists()

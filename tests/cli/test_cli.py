@@ -104,7 +104,7 @@ def test_help_teaches(capsys: pytest.CaptureFixture[str]) -> None:
         (
             ["prepare", "loc2vec", "--osm", "a.pbf", "--out", "X", "--spacing", "-5"],
             2,
-            "--spacing is -5, not a number",
+            "--spacing must be a number",
         ),
         (
             ["prepare", "loc2vec", "--osm-name", "helsinki-center", "--out", "X", "--layers", "no.toml"],
@@ -123,41 +123,45 @@ def test_help_teaches(capsys: pytest.CaptureFixture[str]) -> None:
         (
             ["train", "loc2vec", "nowhere", "--out", "X", "--epochs", "0"],
             2,
-            "--epochs is 0, not a whole number",
+            "--epochs must be an integer",
         ),
         (["train", "loc2vec", "nowhere", "--out", "X", "--near-m", "500"], 2, "must be less than --far-m"),
         (
             ["train", "loc2vec", "nowhere", "--out", "X", "--dim", "0"],
             2,
-            "--dim is 0, not a whole number of at least 1",
+            "--dim must be an integer of at least 1",
         ),
         (["train", "loc2vec", "nowhere", "--out", "X", "--config", "no.toml"], 1, "no.toml"),
         (["embed", "nowhere", "nowhere", "-o", "x.parquet"], 1, "give a run, a model directory"),
         (["embed", "nowhere", "nowhere", "-o", "x.parquet", "--dtype", "int4"], 2, "int4"),
-        (["embed", "nowhere", "nowhere", "-o", "x.csv"], 2, "name the file .parquet"),
-        (["embed", "runs/a", "-o", "x.parquet"], 2, "2 directories are expected"),
+        (["embed", "nowhere", "nowhere", "-o", "x.csv"], 2, "must end in .parquet"),
+        (["embed", "runs/a", "-o", "x.parquet"], 2, "expected 2 directories"),
         (["embed", "nowhere", "nowhere"], 2, "--out"),
-        (["embed", "nowhere", "-o", "x.parquet"], 2, "2 directories are expected, 1 given"),
-        (["embed", "--model", "base", "a", "b", "-o", "x.parquet"], 2, "1 directory is expected, 2 given"),
+        (["embed", "nowhere", "-o", "x.parquet"], 2, "expected 2 directories, got 1"),
+        (["embed", "--model", "base", "a", "b", "-o", "x.parquet"], 2, "expected 1 directory, got 2"),
         (["train", "loc2vek", "nowhere", "--out", "X"], 2, "did you mean 'loc2vec'"),
         (["demo", "--test-only", "--train-only"], 2, "choose one of"),
         (["demo", "--visualize-only", "--force"], 2, "--force would remove it"),
         (["demo", "--visualize-only"], 1, "run without --visualize-only first"),
-        (["demo", "--osm", "a.osm.pbf", "--tile-folder", "b"], 2, "name one source"),
+        (["demo", "--osm", "a.osm.pbf", "--tile-folder", "b"], 2, "give only one source"),
         (["demo", "--tile-folder", "missing"], 1, "missing"),
         (["demo", "--osm", "missing.osm.pbf"], 1, "missing.osm.pbf"),
         (["search", "nowhere.parquet", "--lon", "1"], 2, "--lon and --lat"),
-        (["search", "nowhere.parquet"], 2, "name one query"),
+        (["search", "nowhere.parquet"], 2, "give exactly one query"),
         (["search", "nowhere.parquet", "--place", "a"], 1, "nowhere.parquet"),
         (["info", "nowhere"], 1, "does not exist"),
-        (["fly"], 2, "there is no verb 'fly'"),
+        (["fly"], 2, "unknown command 'fly'"),
         (
             ["train", "loc2vec", "x", "--out", "y", "--epoch", "3"],
             2,
             "no option --epoch; did you mean --epochs?",
         ),
         (["train", "loc2vec", "--resume", "--out", "y"], 2, "DATASET is missing"),
-        (["train", "--resume", "loc2vec", "x", "--out", "y"], 2, "name a recipe: placevec train RECIPE"),
+        (
+            ["train", "--resume", "loc2vec", "x", "--out", "y"],
+            2,
+            "a recipe is missing: placevec train RECIPE",
+        ),
         (["train", "loc2vec", "x", "--resume-from", "--out", "y"], 2, "--resume-from needs a value"),
         (
             ["train", "sphere2vec", "x", "--out", "y", "--near-m", "5"],
@@ -170,9 +174,9 @@ def test_help_teaches(capsys: pytest.CaptureFixture[str]) -> None:
             "an option of train loc2vec, not of prepare loc2vec",
         ),
         (["search", "a.parquet", "--metric", "cosin"], 2, "did you mean 'cosine'"),
-        (["search", "a.parquet", "-k", "0"], 2, "--k is 0, not a whole number of at least 1"),
-        (["search", "a.parquet", "--lon", "east"], 2, "--lon is 'east', not a number"),
-        (["info", "a", "b"], 2, "'b' is one argument too many"),
+        (["search", "a.parquet", "-k", "0"], 2, "--k must be an integer of at least 1"),
+        (["search", "a.parquet", "--lon", "east"], 2, "--lon must be a number"),
+        (["info", "a", "b"], 2, "unexpected argument 'b'"),
         (["cluster", "a.parquet", "-o", "b.csv", "-o", "c.csv"], 2, "is given twice"),
         (["--versio"], 2, "--versio"),
     ],
@@ -198,7 +202,7 @@ def test_a_box_over_the_antimeridian_is_said(capsys: pytest.CaptureFixture[str],
     code, _, err = call(capsys, *given, "--bbox", "177,-20,-179,-16")
     assert code == 1
     assert "crosses the antimeridian" in err
-    assert "outside of Helsinki center" in err
+    assert "outside Helsinki center" in err
 
 
 def test_pickles_are_never_opened(
@@ -271,7 +275,7 @@ def test_a_checkpoint_is_no_dataset(
     given = ["train", "loc2vec", helsinki_dataset.path, "--resume", helsinki_run, "--out", tmp_path / "x"]
     code, _, err = call(capsys, *given)
     assert code == 1
-    assert f"--resume-from {helsinki_run} goes on from it" in err
+    assert f"--resume-from {helsinki_run}" in err
 
 
 def test_names_cannot_disturb_the_terminal() -> None:

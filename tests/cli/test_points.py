@@ -39,7 +39,7 @@ def test_prepare_info_validate(capsys: pytest.CaptureFixture[str], table: Path, 
     assert (code, err) == (0, "")
     for words in (
         "30 places of 32 rows", "Left out: 1 row, no coordinates", "1 row, repeats an earlier row; --keep-duplicates",
-        "Kind: 2 classes: texts, such as 'a'", "(by rows at random)", "Users: 3", "Data: Me, 2026",
+        "Kind: 2 classes: text, such as 'a'", "(by rows at random)", "Users: 3", "Data: Me, 2026",
         f"Next: placevec train sphere2vec {data} --out RUN", "lie at lon=0, lat=0",
     ):  # fmt: skip
         assert words in out
@@ -83,18 +83,18 @@ def test_layouts(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     found = call_json(capsys, "validate", tmp_path / "data")
     assert found["labels"]["validation image predictions"] == "3 x 4"
     assert found["usable"]
-    assert "not in training, such as 'kea'" in found["notes"][0]
+    assert "not in the training set: 1, such as 'kea'" in found["notes"][0]
 
 
 def test_wrong_usage(capsys: pytest.CaptureFixture[str], table: Path, tmp_path: Path) -> None:
     for arguments, words in (
-        (["prepare", "sphere2vec"], "name a table of points"),
+        (["prepare", "sphere2vec"], "give a table of points"),
         (["prepare", "sphere2vec", table, "--points", table], "not both"),
         (
             ["prepare", "sphere2vec", table, "--zoom", "12"],
             "--zoom is an option of prepare loc2vec",
         ),
-        (["prepare", "loc2vec", table], "is one argument too many"),
+        (["prepare", "loc2vec", table], "unexpected argument"),
         (
             ["prepare", "sphere2vec", table, "--label", "species", "--kind", "color"],
             "--kind 'color' is unknown",
@@ -158,7 +158,7 @@ def test_what_the_summary_of_a_table_says(capsys: pytest.CaptureFixture[str], tm
     )
     assert code == 0
     assert 'Largest: spruce 6, "oak, holm" 3\n' in out
-    assert "Data: unknown: the table names no source; --attribution names it" in out
+    assert "Data: unknown: the table names no source; set it with --attribution" in out
 
 
 def test_a_table_of_eight_rows_is_trained(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
@@ -172,7 +172,7 @@ def test_a_table_of_eight_rows_is_trained(capsys: pytest.CaptureFixture[str], tm
         "--dim", 4, "--projector", 0,
     )  # fmt: skip
     assert code == 0, err
-    assert "only 1 of 6 places validates" in err
+    assert "only 1 of 6 places is in the validation set" in err
     assert "prepare more places" in err
     assert "Kept: epoch " in out
     assert "of 2, with the lowest validation loss" in out
@@ -189,7 +189,7 @@ def test_doors_that_are_wrong(capsys: pytest.CaptureFixture[str], table: Path, t
             ["train", "sphere2vec", table, "--encoder", "all", "--out", tmp_path / "x"],
             "is a file, not a dataset",
         ),
-        (["evaluate", tmp_path / "runs" / "nothere"], "no run, model or table of vectors lies there"),
+        (["evaluate", tmp_path / "runs" / "nothere"], "give a table of vectors, a run or a model"),
     ):
         code, out, err = call(capsys, *arguments)
         assert (code, out, err.count("\n")) == (1, "", 1)
@@ -211,7 +211,7 @@ def test_vectors_of_a_table_are_not_judged(
     for further in ([], ["--dataset", data]):
         code, _, err = call(capsys, "evaluate", made, *further)
         assert code == 1
-        assert "are of a table of points" in err
+        assert "come from a table of points" in err
         assert f"placevec embed {run} DATASET -o E.parquet" in err
     assert call(capsys, "embed", run, data, "-o", made, "-q")[0] == 0
     assert "table of points" not in call(capsys, "evaluate", made, "-q")[2]

@@ -57,7 +57,7 @@ def test_clusters_are_printed_and_colored_by(
         "--columns", tmp_path / "c.parquet", "--max-places", 30, "--quiet",
     )  # fmt: skip
     assert code == 0
-    for said in ("has no map", "30 of 40 places are drawn", "all 6 dimensions", "the column cluster"):
+    for said in ("there is no map", "30 of 40 places are drawn", "all 6 dimensions", "the column cluster"):
         assert said in out
     assert {path.name for path in (tmp_path / "map").iterdir()} == {
         "embeddings_map.html",
@@ -85,14 +85,14 @@ def test_explore_as_json(capsys: pytest.CaptureFixture[str], table: Path, tmp_pa
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["explore", "{table}"], "name what to write"),
+        (["explore", "{table}"], "choose what to write"),
         (["explore", "{table}", "--png", "{out}", "--projections", "som"], "'som' is unknown"),
         (["explore", "{table}", "--map", "{out}", "--method", "som"], "som"),
         (["explore", "{table}", "--map", "{table}"], "is a file"),
         (["explore", "{table}", "--html", "p.html", "--method", "tsne"], "--method is for --map"),
         (["explore", "{table}", "--map", "{out}", "--projections", "umap"], "--projections is for --png"),
         (["explore", "{table}", "--map", "{out}", "--clusters", "41"], "1 to 40"),
-        (["cluster", "{table}", "-o", "c.shp"], "not as c.shp"),
+        (["cluster", "{table}", "-o", "c.shp"], "unsupported format c.shp"),
         (["cluster", "{table}", "-o", "c.csv", "--clusters", "41"], "1 to 40"),
         (["cluster", "{table}", "-o", "c.csv", "--method", "hdbscan", "--clusters", "2"], "kmeans takes"),
         (["cluster", "nowhere.parquet", "-o", "c.csv"], "nowhere.parquet"),
@@ -112,7 +112,7 @@ def test_bad_input_is_one_line(
 
 
 def test_python_says_the_same(table: Path, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="name what to write"):
+    with pytest.raises(InputError, match="choose what to write"):
         api.explore(table)
     written = api.explore(table, tmp_path / "page.html")
     assert written.page is not None

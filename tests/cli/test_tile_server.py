@@ -61,7 +61,7 @@ def test_the_founding_pipeline(tmp_path: Path, capsys: pytest.CaptureFixture[str
         (
             ["--tiles", "http://127.0.0.1/{z}/{x}/{y}.png", "--mbtiles", "a.mbtiles", *AREA],
             2,
-            "name one source",
+            "give only one source",
         ),
     ],
 )

@@ -34,7 +34,7 @@ def test_there_and_back(capsys: pytest.CaptureFixture[str], folder: Path, tmp_pa
     code, out, err = call(capsys, "prepare", "loc2vec", "--tile_folder", folder, "--out", tmp_path / "data")
     assert code == 0
     assert "4 places, 2 layers at zoom 17" in out
-    assert "Background white, set from a contrast of 128 of 255 on: buildings, roads" in err
+    assert "Background white, set from a contrast of 128 of 255: buildings, roads" in err
     assert "have no attribution" in err
     code, out, err = call(capsys, "export", tmp_path / "data", "--tile-folder", tmp_path / "out", "-q")
     assert (code, err) == (0, "")
@@ -50,13 +50,13 @@ def test_there_and_back(capsys: pytest.CaptureFixture[str], folder: Path, tmp_pa
 def test_validate(capsys: pytest.CaptureFixture[str], folder: Path, tmp_path: Path) -> None:
     code, out, _ = call(capsys, "validate", folder, "-q")
     assert code == 0
-    for words in ("in any layer    4", "in all layers   3", "(4, 2, 256, 256)", "white", "It can be used."):
+    for words in ("in any layer    4", "in all layers   3", "(4, 2, 256, 256)", "white", "It is usable."):
         assert words in out
     assert call_json(capsys, "validate", folder)["layers"][1]["tiles"] == 3
     code, out, err = call(capsys, "validate", tmp_path / "none")
     assert (code, err) == (1, "")
     assert "Problem: " in out
-    assert "It cannot be used." in out
+    assert "It is not usable." in out
 
 
 @pytest.mark.parametrize(
@@ -64,10 +64,10 @@ def test_validate(capsys: pytest.CaptureFixture[str], folder: Path, tmp_path: Pa
     [
         (["--threshold", "300"], 2, "255"),
         (["--background", "pink"], 2, "--background must be auto"),
-        (["--background", "sea=white"], 1, "no layer 'sea'"),
+        (["--background", "sea=white"], 1, "unknown layer 'sea'"),
         (["--zoom", "12"], 1, "no tiles of zoom 12; it has: 17"),
-        (["--mbtiles", "a.mbtiles"], 2, "name one source"),
-        (["--bbox", "1,1,2,2"], 1, "lies in the area"),
+        (["--mbtiles", "a.mbtiles"], 2, "give only one source"),
+        (["--bbox", "1,1,2,2"], 1, "is in the area"),
     ],
 )
 def test_refused(

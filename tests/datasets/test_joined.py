@@ -177,7 +177,7 @@ def test_elsewhere_it_may_be_asked(taught: Model, halves: list[Dataset]) -> None
     [
         ({"predict": ("weather",)}, "--predict 'weather' is unknown"),
         ({"contrast_weight": 0.0}, "there is no objective"),
-        ({"max_places": 1}, "--max-places is 1, not a whole number of at least 2"),
+        ({"max_places": 1}, "--max-places must be an integer of at least 2"),
         ({"predict": ("layers",)}, "drop_layers"),
     ],
 )

@@ -201,7 +201,7 @@ def test_a_dataset_that_lacks_a_view(dataset: Dataset, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"values": "12 numbers, uint8"}, "of 12 numbers, uint8, the dataset's holds 12 numbers, float32"),
+        ({"values": "12 numbers, uint8"}, "with 12 numbers, uint8, but the dataset has 12 numbers, float32"),
         ({"channels": ("x",)}, "reads x of 'satellite', which the dataset lacks"),
         ({"rules": "abc"}, "drawn by known rules"),
         ({"kind": "chips"}, "as chips, the dataset holds it as features"),

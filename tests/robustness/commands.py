@@ -140,6 +140,6 @@ def refused(ended: Ended, *words: str) -> None:
     assert ended.err.startswith("placevec: "), ended.err
     assert len(ended.err.strip().splitlines()) == 1, ended.err
     assert "Traceback" not in ended.err + ended.out
-    assert "fault of placevec" not in ended.err
+    assert "bug in placevec" not in ended.err
     for word in words:
         assert word in ended.err, (word, ended.err)

@@ -1,6 +1,6 @@
-"""The public functions that cross rooms: prepare, train, embed, similar, evaluate, explore and their like.
+"""The public functions: prepare, train, embed, similar, evaluate, explore and others.
 
-They are what the command line calls and what a notebook calls; each can be run again after a kill. One file a verb.
+The command line and notebooks call them; each can be run again after a kill. One module per command.
 """
 
 from placevec.api.benchmarking import benchmark_encoders

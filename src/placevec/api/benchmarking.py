@@ -1,4 +1,4 @@
-"""`benchmark_encoders`: location encoders against one another and against what needs none."""
+"""`benchmark_encoders`: compares location encoders with one another and with baselines that need none."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ _UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0}
 
 
 def seconds_of(budget: str | float | None) -> float | None:
-    """Seconds of ``90s``, ``30m``, ``1.5h``; a number is seconds already.
+    """Seconds from ``90s``, ``30m`` or ``1.5h``; a number is seconds already.
 
     Raises:
-        UsageError: something else.
+        UsageError: any other text.
 
     >>> seconds_of("30m")
     1800.0
@@ -39,7 +39,7 @@ def seconds_of(budget: str | float | None) -> float | None:
         r"(\d{1,6}(?:\.\d{1,3})?)\s*([smh])", f"{budget}s" if number else str(budget).strip().lower()
     )
     if not found or float(found[1]) <= 0:
-        raise UsageError(f"--budget is a time such as 90s, 30m or 2h; got {str(budget)[:20]!r}")
+        raise UsageError(f"--budget must be a time such as 90s, 30m or 2h; got {str(budget)[:20]!r}")
     return float(found[1]) * _UNITS[found[2]]
 
 
@@ -62,29 +62,29 @@ def benchmark_encoders(
     plots: bool = True,
     progress: Progress = SILENT,
 ) -> Results:
-    """Compare location encoders on every task, beside baselines, and write the tables; goes on where it was stopped.
+    """Compare location encoders on every task, with baselines, and write the tables. Continues after an interruption.
 
     Args:
-        out: Folder of the results: table.md, results.csv, pictures and, in cells, one by one.
+        out: Folder of the results: table.md, results.csv, plots and, in cells/, the single results.
         encoders: Encoders by any name, separated by commas (default: all).
-        originals: The published forms too, where these differ.
-        tasks: Tasks, separated by commas; all, real and synthetic stand for several (default: all for which there are
-            data, or none where --files names some).
+        originals: Also compare the published variants, if they differ.
+        tasks: Tasks, separated by commas, or all, real and synthetic for groups (default: all that have data, or none
+            with --files).
         files: Table of your own, with lon, lat and a label (may be repeated).
         label: Column to predict in --files.
-        block_m: Side of the spatial blocks of --files, meters (default: a tenth of the extent).
+        block_m: Side of the spatial blocks for --files, meters (default: a tenth of the extent).
         probes: Probes, separated by commas (default: all).
         schemes: Kinds of folds, separated by commas (default: both).
-        seeds: Shufflings of the points.
-        folds: Folds of a shuffling.
-        points: Maximum number of points of a task (default 5000, or what a budget allows).
-        budget: Time after which nothing new is begun: 90s, 30m, 2h.
-        plots: Pictures too, which need Matplotlib.
-        progress: Where to report.
+        seeds: Number of shuffles of the points.
+        folds: Folds per shuffle.
+        points: Maximum number of points per task (default 5000, or what the budget allows).
+        budget: Time after which nothing new is started: 90s, 30m, 2h.
+        plots: Also write plots, which need Matplotlib.
+        progress: Receives progress reports.
 
     Raises:
-        UsageError: no such task, nothing to compare, or a folder of another benchmark.
-        ModelError: no such encoder.
+        UsageError: an unknown task, nothing to compare, or a folder of another benchmark.
+        ModelError: an unknown encoder.
         SourceError: a table that is missing or cannot be read.
         EvaluationError: a task with too few points, blocks or classes.
     """
@@ -110,8 +110,8 @@ def benchmark_encoders(
     chosen_probes = tuple(dict.fromkeys(probes or running.PROBES))
     if not any(running.competing(rivals, probe) for probe in chosen_probes):
         raise UsageError(
-            f"{', '.join(one.name for one in rivals)} has no features before it is trained: only --probes trained "
-            "can compare it"
+            f"{', '.join(one.name for one in rivals)} has no features before training: compare it with --probes trained"
+            " only"
         )
     first = (len(names) + len(files)) * len(chosen_schemes) * len(rivals)
     points, folds = planning.settled(out, points=points, folds=folds, budget_s=budget_s, cells=first)
@@ -128,16 +128,16 @@ def benchmark_encoders(
             found.append(planning.taken(catalog.own_task(file, label, block_m), points, split))
             advance(1, note=found[-1].name)
     if len({task.name for task in found}) < len(found):
-        raise UsageError("two tasks have one name: rename a file")
+        raise UsageError("two tasks have the same name: rename a file")
     planning.keep(out, points, folds)
     held = running.Benchmark(found, rivals, out, chosen_probes, chosen_schemes, seeds, folds)
     outcome = running.run(held, budget_s=budget_s, progress=progress)
     with progress.task("Comparing", total=None):
         groups = compared(held, outcome.done)
     about = {
-        "points of a task": f"at most {points:,}",
+        "points per task": f"at most {points:,}",
         "folds": f"{folds}, {' and '.join(chosen_schemes)}",
-        "seeds": f"{seeds} asked for",
+        "seeds": f"{seeds} requested",
         "encoders": len(rivals),
         "data": "no data folder" if data is None and names else "the data folder" if names else "your own",
     }

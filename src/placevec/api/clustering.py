@@ -1,4 +1,4 @@
-"""`cluster`: places grouped by their vectors."""
+"""`cluster`: groups places by their vectors."""
 
 from __future__ import annotations
 
@@ -29,26 +29,26 @@ def cluster(
     dataset: Dataset | PathLike | None = None,
     progress: Progress = SILENT,
 ) -> Clusters:
-    """Group places by their vectors; see `placevec.embeddings.clustering.cluster` for how.
+    """Group places by their vectors; see `placevec.embeddings.clustering.cluster` for the method.
 
-    Where the dataset is given, or still lies where the table says, clusters are named by what they hold too: the map
-    layers that cover more there than elsewhere. `explore` takes the file that is written to color by.
+    If the dataset is given, or is still at its recorded path, clusters are also named after their contents: the map
+    layers that cover more there than elsewhere. `explore` takes the written file for coloring.
 
     Args:
         embeddings: Table of vectors.
         out: File to write: .parquet, .csv or .geojson.
-        view: View whose vectors are clustered, where the table holds several (default: the fused ones).
+        view: View whose vectors are clustered if there are several (default: the fused ones).
         method: Clustering method.
         clusters: Number of k-means clusters (default: by silhouette).
         smallest: Minimum places of an HDBSCAN cluster (default: a hundredth of all).
-        vectors: Scaling of the vectors (unit: by direction, as search does; standardized: every dimension alike).
+        vectors: Scaling of the vectors (unit: by direction, as in search; standardized: every dimension alike).
         seed: Seed of k-means and of the sample.
         dataset: Dataset whose map layers name the clusters, if it has moved.
-        progress: Where to report.
+        progress: Receives progress reports.
 
     Raises:
-        UsageError: a value that does not fit, or options that do not go together.
-        InputError: fewer than two places, or fewer than the clusters asked for.
+        UsageError: an invalid value, or options that cannot be combined.
+        InputError: fewer than two places, or fewer places than clusters.
 
     >>> import numpy as np
     >>> from placevec.embeddings import Embeddings, Provenance

@@ -1,4 +1,4 @@
-"""`embed`: a model and places become a table of vectors."""
+"""`embed`: turns places into a table of vectors with a model."""
 
 from __future__ import annotations
 
@@ -31,50 +31,52 @@ def embed(
     batch_size: Annotated[int, Limits(min=1)] = 64,
     progress: Progress = SILENT,
 ) -> Embeddings | EmbeddingsOfViews:
-    """The vectors of a dataset's places: one row a place and view, and a fused row where the model fuses views.
+    """The vectors of a dataset's places: one row per place and view, and a fused row if the model fuses views.
 
     Args:
-        model: Model, its directory, or the name of one that comes with placevec.
-        dataset: Dataset or its directory. It has one of the model's views at least.
-        out: GeoParquet file to write; a killed call goes on where it was.
-        views: Views to embed, separated by commas, where the model reads several (default: all that the dataset has).
-        dtype: Numbers as stored.
+        model: Model, its directory, or the name of an included model.
+        dataset: Dataset or its directory. It must have at least one view of the model.
+        out: GeoParquet file to write; a killed call continues.
+        views: Views to embed, separated by commas, if the model reads several (default: all that the dataset has).
+        dtype: Type of the stored numbers.
         batch_size: Places encoded at once.
-        progress: Where to report.
+        progress: Receives progress reports.
 
     Returns:
-        A table of one view, or one for each of several. Places that a view lacks have no row there.
+        A table of one view, or one table for each of several. Places without data in a view have no row there.
 
     Raises:
-        ModelError: the dataset lacks a view, or holds it with another specification.
-        DatasetError: no place is known to any of the views.
+        ModelError: the dataset lacks a view, or has it with another specification.
+        DatasetError: no place has data in any of the views.
     """
     import numpy as np
 
     from placevec.inference.embed import embed_in_parts
 
     if out is not None and Path(out).suffix not in (".parquet", ".geoparquet"):
-        raise UsageError(f"vectors are written as GeoParquet: name the file .parquet, not {Path(out).name}")
+        raise UsageError(
+            f"vectors are written as GeoParquet: the file name must end in .parquet; got {Path(out).name}"
+        )
     if out is not None:
         atomic.check_writable(out)
     if isinstance(dataset, str | Path) and Path(dataset).is_file():
-        raise UsageError(f"{dataset} is a file: embed_points takes tables of points, embed takes datasets")
+        raise UsageError(f"{dataset} is a file: use embed_points for tables of points, embed for datasets")
     model = model_of(model)
     dataset = dataset_of(dataset)
     chosen = list(model.views_of(dataset, views))
     if views is None and (lacking := [name for name in model.views if name not in chosen]):
         progress.say(
-            f"Note: {dataset.path} has no {' and no '.join(lacking)}: vectors are of {', '.join(chosen)} alone"
+            f"Note: {dataset.path} has no {' and no '.join(lacking)}: vectors are made from {', '.join(chosen)} only"
         )
     for note in _differences(model, dataset, chosen):
         progress.say(f"Note: {note}")
     rows = np.flatnonzero(model.known(dataset, chosen))
     if len(rows) == 0:
         raise DatasetError(
-            f"no place of {dataset.path} is known to its views {', '.join(chosen)}: nothing to embed"
+            f"no place of {dataset.path} has data in its views {', '.join(chosen)}: there is nothing to embed"
         )
     if len(rows) < len(dataset):
-        what = "without coordinates" if not np.isfinite(dataset.lonlat).all() else "that no view knows"
+        what = "without coordinates" if not np.isfinite(dataset.lonlat).all() else "without data in any view"
         progress.say(f"Note: {len(dataset) - len(rows)} places {what} are left out")
     work = None if out is None else Path(out).with_name(f".{Path(out).name}.work")
     found = embed_in_parts(model, dataset, rows, chosen, work, batch_size, progress)
@@ -87,13 +89,13 @@ def embed(
 
 
 def _differences(model: Model, dataset: Dataset, views: Sequence[str]) -> Iterator[str]:
-    """What the vectors show that the places do not, and the other way round."""
+    """Differences between what the vectors show and what the places are."""
     for view in views:
         spec, stored = model.specs[view], dataset.spec(view)
         side = spec.size_m
         if side is not None and dataset.footprint_m and abs(side / dataset.footprint_m - 1.0) > 0.1:
             yield (
-                f"the model reads {side:.0f} m around each place, though the places of {dataset.path} are "
+                f"the model reads {side:.0f} m around each place, although the places of {dataset.path} are "
                 f"{dataset.footprint_m:.0f} m wide"
             )
         if unread := [name for name in stored.channels if name not in spec.channels]:

@@ -1,4 +1,4 @@
-"""`embed_points`: a table of points becomes a table of vectors, a batch at a time."""
+"""`embed_points`: turns a table of points into a table of vectors, in batches."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class PointsEmbedded:
-    """What `embed_points` wrote.
+    """Summary of the table that `embed_points` wrote.
 
     Attributes:
         path: the table of vectors.
-        count: how many.
-        dim: numbers in a vector.
-        left_out: rows without coordinates, or without a date where the model reads one.
-        model_hash: of the model that made them.
+        count: number of vectors.
+        dim: length of a vector.
+        left_out: rows without coordinates, or without a date if the model needs one.
+        model_hash: hash of the model.
     """
 
     path: Path
@@ -58,23 +58,23 @@ def embed_points(
     dtype: StoredType = "float32",
     progress: Progress = SILENT,
 ) -> PointsEmbedded:
-    """Write the vectors of a table's points, of any number of rows, in memory that does not grow with it.
+    """Write the vectors of a table's points, of any number of rows, in constant memory.
 
     Args:
-        model: Model that reads nothing but coordinates: a run of ``sphere2vec``, or imported location encoders.
+        model: Model that reads only coordinates: a run of ``sphere2vec``, or imported location encoders.
         points: CSV, TSV, Parquet, GeoJSON, GeoPackage, Shapefile or FlatGeobuf.
-        out: GeoParquet file to write, whole or not at all.
+        out: GeoParquet file to write, atomically.
         lon: Column of longitudes (default: found by name).
         lat: Column of latitudes (default: found by name).
-        crs: Coordinate system, such as EPSG:3067 (default: degrees, or that of the file).
-        id: Column of distinct names (default: place_id, id, or the number of the row).
-        date: Column of dates or shares of the year, where the model was trained with --seasons.
-        dtype: Numbers as stored; int8 reads the points twice.
-        progress: Where to report.
+        crs: Coordinate reference system, such as EPSG:3067 (default: degrees, or that of the file).
+        id: Column of unique IDs (default: place_id, id, or the row number).
+        date: Column of dates or fractions of the year, if the model was trained with --seasons.
+        dtype: Type of the stored numbers; int8 reads the points twice.
+        progress: Receives progress reports.
 
     Raises:
-        SourceError: no table of points, coordinates off the Earth, ids that are missing or not distinct.
-        ModelError: the model reads more than coordinates.
+        SourceError: not a table of points, coordinates off the Earth, or missing or duplicate IDs.
+        ModelError: the model reads other views.
     """
     import numpy as np
 
@@ -84,21 +84,23 @@ def embed_points(
 
     path = Path(out)
     if path.suffix not in (".parquet", ".geoparquet"):
-        raise UsageError(f"vectors are written as GeoParquet: name the file .parquet, not {path.name}")
+        raise UsageError(
+            f"vectors are written as GeoParquet: the file name must end in .parquet; got {path.name}"
+        )
     atomic.check_writable(path)
     found = model_of(model)
     if not found.bare or len(found.readings) > 1:
         raise ModelError(
-            f"this model reads {' and '.join(map(repr, found.readings))}, not bare coordinates: prepare a dataset of "
+            f"this model reads {' and '.join(map(repr, found.readings))}, not only coordinates: prepare a dataset of "
             "these places and embed that"
         )
     ((view, reading),) = found.readings.items()
     seasonal = bool(getattr(found.modules[reading.encoder], "seasons", 0))
     if seasonal != (date is not None):
         raise UsageError(
-            "this model reads the share of the year: name the column with --date"
+            "this model needs dates: set their column with --date"
             if seasonal
-            else "--date means nothing to a model that was trained without seasons"
+            else "--date has no effect: the model was trained without --seasons"
         )
     table = PointTable(points, {"lon": lon, "lat": lat, "id": id, "date": date}, crs)
     provenance = Provenance(
@@ -111,7 +113,7 @@ def embed_points(
     read = _Read(found, table, seasonal)
     largest = 0.0
     if dtype == "int8":
-        for _, _, _, vectors in read.batches(progress, "Looking through"):
+        for _, _, _, vectors in read.batches(progress, "Finding the range of the vectors"):
             largest = max(largest, float(np.abs(vectors).max(initial=0.0)))
     with (
         tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.", suffix=".ids") as folder,
@@ -128,7 +130,7 @@ def embed_points(
 
 
 class _Read:
-    """The rows of a table with the vectors of a model."""
+    """The rows of a table, with the vectors of a model."""
 
     def __init__(self, model: Model, table: PointTable, seasonal: bool) -> None:
         self.model, self.table, self.seasonal, self.left_out = model, table, seasonal, 0
@@ -136,7 +138,7 @@ class _Read:
     def batches(
         self, progress: Progress, label: str
     ) -> Iterator[tuple[pa.Array, pa.Array, Floats, NDArray[np.float32]]]:
-        """(ids, names, (N, 2) lon, lat, (N, D) vectors) of the rows that have coordinates."""
+        """(ids, names, (N, 2) lon, lat, (N, D) vectors) of the rows with coordinates."""
         import numpy as np
         import pyarrow as pa
 
@@ -156,7 +158,7 @@ class _Read:
                 ids = texts(rows.cells["id"]) if "id" in rows.cells else numbers
                 ids = ids.filter(keep)
                 if ids.null_count:
-                    raise SourceError(f"{self.table.path}: {ids.null_count:,} rows have no id")
+                    raise SourceError(f"{self.table.path}: {ids.null_count:,} rows have no ID")
                 names = (
                     texts(rows.cells["name"]) if "name" in rows.cells else pa.nulls(len(rows), pa.string())
                 )
@@ -168,7 +170,7 @@ class _Read:
 
 
 class _Distinct:
-    """Refuses ids that come twice; of tables without a column of ids nothing is kept."""
+    """Detects duplicate IDs; for tables without an ID column, nothing is stored."""
 
     def __init__(self, folder: Path, table: PointTable) -> None:
         from placevec.sources.tables.duplicates import Repeats
@@ -177,7 +179,7 @@ class _Distinct:
         self.repeats = None if table.columns.id is None else Repeats(folder)
 
     def add(self, ids: pa.Array) -> None:
-        """Ids of further rows."""
+        """Add the IDs of more rows."""
         from placevec.sources.tables.duplicates import hashed
 
         if self.repeats is not None:
@@ -186,9 +188,9 @@ class _Distinct:
         self.rows += len(ids)
 
     def check(self) -> None:
-        """SourceError if one came twice."""
+        """SourceError if there is a duplicate."""
         if self.repeats is not None and bool(self.repeats.found(self.rows)[0].any()):
             raise SourceError(
-                f"{self.table.path}: ids of the column {self.table.columns.id!r} come more than once: "
-                "name another column with --id"
+                f"{self.table.path}: the column {self.table.columns.id!r} has duplicate IDs: "
+                "choose another column with --id"
             )

@@ -1,4 +1,4 @@
-"""`evaluate` and `evaluate_model`: how good vectors, or the predictions of a model with a head, are."""
+"""`evaluate` and `evaluate_model`: the quality of vectors, or of the predictions of a model with a head."""
 
 from __future__ import annotations
 
@@ -43,34 +43,34 @@ def evaluate(
     beside: Sequence[PathLike] | Mapping[str, Model | PathLike] = (),
     progress: Progress = SILENT,
 ) -> Report:
-    """How good vectors are beside chance, coordinates, raw features and an untrained encoder.
+    """Compare vectors with chance, coordinates, raw features and an untrained encoder.
 
     Args:
         embeddings: Table of vectors.
-        view: View whose vectors are evaluated, where the table holds several (default: the fused ones).
-        dataset: Dataset of the vectors, if it has moved; of a run, one with labels to evaluate it on.
+        view: View whose vectors are evaluated if there are several (default: the fused ones).
+        dataset: Dataset of the vectors, if it has moved; for a run, a dataset with labels to evaluate it on.
         model: Run or model of the vectors, if it has moved.
-        tasks: Tasks, separated by commas, of landuse and pois (default: all that the dataset has labels for).
+        tasks: Tasks, separated by commas: landuse, pois (default: all that the dataset has labels for).
         labels: Table of your own labels, with place_id or lon and lat.
-        seeds: Shufflings of the blocks, and untrained encoders.
+        seeds: Number of shuffles of the blocks, and of untrained encoders.
         folds: Folds of blocks.
         budget: Size of the probes.
-        allow_leaks: Also run tasks whose tags the model sees (marked).
-        beside: Further model to compare with on the same places, a directory or base (may be repeated).
-        progress: Where to report.
+        allow_leaks: Also run tasks whose tags the model reads (marked).
+        beside: Another model to compare on the same places, a directory or base (may be repeated).
+        progress: Receives progress reports.
 
-    Python also takes ``beside`` as a mapping of names for the report, such as ``{"the old one": model}``.
+    In Python, ``beside`` can also map names for the report to models, such as ``{"the old one": model}``.
     """
     from placevec.evaluation.vectors import evaluate as run
 
     if isinstance(embeddings, str | Path) and Path(embeddings).is_dir():
         raise UsageError(
-            f"{embeddings} is a run: evaluate_model measures its predictions, evaluate a table of vectors"
+            f"{embeddings} is a run: use evaluate_model for its predictions, evaluate for a table of vectors"
         )
     table = table_of(embeddings, view)
     found = recorded_dataset(table, dataset)
     if found is None:
-        raise DatasetError("the dataset of these vectors is not where they say: name it with --dataset")
+        raise DatasetError("the dataset of these vectors is not at its recorded path: give it with --dataset")
     return run(
         table, dataset=found, model=recorded_model(table, model), tasks=tasks, labels=labels, seeds=seeds,
         folds=folds, budget=budget, allow_leaks=allow_leaks, progress=progress,
@@ -92,21 +92,21 @@ def evaluate_model(
     seed: Annotated[int, Limits(min=0)] = 0,
     progress: Progress = SILENT,
 ) -> Report:
-    """How good the predictions of a model with a head are on places that it was not trained on, beside baselines.
+    """Compare the predictions of a model with a head with baselines, on places that it was not trained on.
 
     Args:
-        model: Run or model directory, such as `train` makes of ``sphere2vec``.
-        dataset: Dataset with labels to evaluate on (default: the one that the model was trained on).
-        baselines: Class frequencies, neighbors, sines and cosines and the untrained encoder too.
-        seed: Seed of resamplings and of what is drawn for baselines.
-        progress: Where to report.
+        model: Run or model directory, such as those that `train` makes for ``sphere2vec``.
+        dataset: Dataset with labels to evaluate on (default: the training dataset).
+        baselines: Also evaluate class frequencies, neighbors, sines and cosines, and the untrained encoder.
+        seed: Seed of resampling and of random baselines.
+        progress: Receives progress reports.
 
     Raises:
-        DatasetError: no dataset is named, and the one that the model was trained on is gone or has changed.
-        EvaluationError: no head, labels of another kind, no place that the model was not trained on.
+        DatasetError: no dataset is given, and the training dataset is gone or has changed.
+        EvaluationError: no head, labels of another kind, or no place that the model was not trained on.
     """
     from placevec.evaluation.predictions.evaluate import evaluate_predictions
 
     found = model_of(model)
-    tested = recorded_ground(found, "name one with --dataset") if dataset is None else dataset_of(dataset)
+    tested = recorded_ground(found, "give one with --dataset") if dataset is None else dataset_of(dataset)
     return evaluate_predictions(found, tested, baselines=baselines, seed=seed, progress=progress)

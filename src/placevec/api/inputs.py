@@ -1,4 +1,4 @@
-"""What the verbs are handed: paths or open things, and what vectors say they were made from."""
+"""Inputs of the public functions: paths or open objects, and the recorded sources of vectors."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 
 PathLike = str | Path
 BoxLike = Annotated["Box", Reads(read_box)]
-"""An area, as `placevec.geo.areas.Box` says; from a text or four numbers it becomes one."""
+"""An area, see `placevec.geo.areas.Box`; a text or four numbers are converted."""
 Vectors = Union["Embeddings", "EmbeddingsOfViews", str, Path]
-"""Vectors of one view or of several, or the file that holds them."""
+"""Vectors of one view or of several, or their file."""
 
 
 def open_dataset(path: PathLike) -> Dataset:
@@ -45,33 +45,33 @@ def load_model(path: PathLike) -> Model:
 
 
 def load_embeddings(path: PathLike) -> Embeddings | EmbeddingsOfViews:
-    """Load a file of vectors, of one view or of several; EmbeddingsError says what is wrong with it."""
+    """Load a file of vectors, with one view or several; EmbeddingsError says what is wrong with it."""
     from placevec import embeddings
 
     return embeddings.load(path)
 
 
 def dataset_of(dataset: Dataset | PathLike) -> Dataset:
-    """A dataset, opened where its directory is named."""
+    """A dataset; a path is opened."""
     return open_dataset(dataset) if isinstance(dataset, str | Path) else dataset
 
 
 def model_of(model: Model | PathLike) -> Model:
-    """A model, loaded where its directory is named."""
+    """A model; a path is loaded."""
     return load_model(model) if isinstance(model, str | Path) else model
 
 
 def table_of(embeddings: Vectors, view: str | None = None) -> Embeddings:
-    """The vectors of one view, read where their file is named: the view named, else ``fused``, else the only one.
+    """The vectors of one view; a path is read: the given view, by default ``fused``, or else the only one.
 
-    UsageError for an unknown view, or where there are several, no fusion, and none is named.
+    UsageError for an unknown view, or if there are several, no fusion, and none is given.
     """
     found = load_embeddings(embeddings) if isinstance(embeddings, str | Path) else embeddings
     return found.of(view)
 
 
 def recorded_dataset(embeddings: Embeddings, dataset: Dataset | PathLike | None = None) -> Dataset | None:
-    """The dataset that vectors were made from: the one given, else the one recorded if it is still there and the same."""
+    """The dataset of some vectors: the given one, or the recorded one if it still exists and is the same."""
     if dataset is not None:
         found = dataset_of(dataset)
     else:
@@ -87,7 +87,7 @@ def recorded_dataset(embeddings: Embeddings, dataset: Dataset | PathLike | None 
 
 
 def recorded_model(embeddings: Embeddings, model: Model | PathLike | None = None) -> Model | None:
-    """The model that made the vectors: the one given, else the one recorded if it is still there and the same."""
+    """The model of some vectors: the given one, or the recorded one if it still exists and is the same."""
     if model is not None:
         found = model_of(model)
     else:
@@ -105,7 +105,7 @@ def recorded_model(embeddings: Embeddings, model: Model | PathLike | None = None
 
 
 def window_m(table: Embeddings, model: Model | PathLike | None = None) -> float | None:
-    """Side in meters of the square that the model reads around a place; None where that is not known.
+    """Side in meters of the square that the model reads around a place; None if unknown.
 
     Only the model's ``config.json`` is read, not its weights.
     """
@@ -123,7 +123,7 @@ def window_m(table: Embeddings, model: Model | PathLike | None = None) -> float 
 
 
 def now() -> str:
-    """The time, as manifests and tables record it."""
+    """The current time in the format of manifests and tables."""
     return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
 
 
@@ -131,19 +131,19 @@ def recorded_ground(model: Model, remedy: str) -> Dataset:
     """The dataset that a model was trained on.
 
     Args:
-        model: that records where the dataset lay, and its hash.
-        remedy: what to do where the dataset cannot be had, as the end of a message.
+        model: model that records the path and the hash of the dataset.
+        remedy: what to do if the dataset is not available, as the end of a message.
 
     Raises:
-        DatasetError: it lies there no more, or has changed since, and so tells nobody what was kept from training.
+        DatasetError: it no longer exists, or has changed, so that the held-out places are unknown.
     """
     name = "the model" if model.path is None else printable(str(model.path))
     path = str(model.training.get("dataset_path") or "")
     if not path or not (Path(path) / "dataset.json").exists():
-        raise DatasetError(f"the dataset that {name} was trained on is not where it says: {remedy}")
+        raise DatasetError(f"the dataset that {name} was trained on is not at its recorded path: {remedy}")
     found = open_dataset(path)
     if not found.descends_from(str(model.training.get("dataset_hash"))):
         raise DatasetError(
-            f"{printable(path)} is another dataset than {name} was trained on, or has changed since: {remedy}"
+            f"{printable(path)} is not the dataset that {name} was trained on, or has changed since: {remedy}"
         )
     return found

@@ -1,4 +1,4 @@
-"""`picture_kernels`, `picture_latitude`, `picture_curves`: location encoders and their trainings, as still pictures."""
+"""`picture_kernels`, `picture_latitude`, `picture_curves`: static plots of location encoders and their training."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ if TYPE_CHECKING:
     from placevec.models.model import Model
 
 FIJI = (179.5, -17.0)
-"""Beside the antimeridian, where encoders tear."""
+"""Close to the antimeridian, where some encoders are discontinuous."""
 
 
 def read_place(value: Any) -> tuple[float, float]:
-    """Lon, lat of a text or of two numbers."""
+    """Lon, lat from a text or two numbers."""
     try:
         lon, lat = (float(part) for part in (value.split(",") if isinstance(value, str) else value))
     except (TypeError, ValueError):
-        raise UsageError(f"--at is a longitude and a latitude, lon,lat in degrees; got {value!r}") from None
+        raise UsageError(f"--at must be lon,lat in degrees; got {value!r}") from None
     return lon, lat
 
 
@@ -45,19 +45,19 @@ def picture_kernels(
     land: PathLike | None = None,
     progress: Progress = SILENT,
 ) -> KernelsReport:
-    """Write a PNG of how alike each encoder finds every place on Earth and one.
+    """Plot the similarity of one place to every other place on Earth, for each encoder, as a PNG.
 
     Args:
-        encoders: Runs or model directories, whose vectors are compared; or names of location encoders, of which the
-            positional features are, before any network.
-        out: Picture to write, .png.
-        at: Place to compare with, lon,lat in degrees (in Fiji, beside the antimeridian).
+        encoders: Runs or model directories, whose vectors are compared; or names of location encoders, whose positional
+            features are compared, without a network.
+        out: Plot to write, .png.
+        at: Place to compare with, lon,lat in degrees (in Fiji, close to the antimeridian).
         variant: Variant of the named encoders (default: corrected).
         scales: Number of scales of the named encoders.
-        r_min: Finest scale of the named encoders, share of the Earth's radius.
+        r_min: Finest scale of the named encoders, Earth radii.
         options: Further options of the named encoders, such as ``r_max``.
-        land: Outlines of the land (default: coarse ones of Natural Earth).
-        progress: Where to report.
+        land: Outlines of the land (default: coarse ones from Natural Earth).
+        progress: Receives progress reports.
     """
     from placevec.api.predicting import OUTLINES, outlines_of
     from placevec.explorer.figures.kernels import write_kernels
@@ -85,19 +85,19 @@ def picture_latitude(
     band: Annotated[float, Limits(min=1, max=180)] = 15.0,
     progress: Progress = SILENT,
 ) -> ChartReport:
-    """Write a PNG of how good models are by latitude, on the places kept from their training.
+    """Plot the quality of models by latitude, on their held-out places, as a PNG.
 
     Args:
-        runs: Runs, of models with a head.
-        out: Picture to write, .png.
+        runs: Runs of models with a head.
+        out: Plot to write, .png.
         dataset: Dataset to evaluate all of them on (default: that of each run).
-        band: Width of a band of latitude, degrees.
-        progress: Where to report; what the reader should know of the places is said there too.
+        band: Width of a latitude band, degrees.
+        progress: Receives progress reports, and notes about the places.
 
     Raises:
-        DatasetError: no dataset is named, and one that a model was trained on is gone or has changed.
-        EvaluationError: no place was kept from training.
-        UsageError: a file that is no ``.png``, no run, a band out of range.
+        DatasetError: no dataset is given, and the training dataset of a model is gone or has changed.
+        EvaluationError: there are no held-out places.
+        UsageError: a file name without ``.png``, no run, or a band out of range.
     """
     from placevec.explorer.figures.charts import write_latitude
     from placevec.explorer.figures.plots import require_plots
@@ -110,7 +110,7 @@ def picture_latitude(
         for run in runs:
             model = model_of(run)
             ground = (
-                recorded_ground(model, "name one with --dataset") if dataset is None else dataset_of(dataset)
+                recorded_ground(model, "give one with --dataset") if dataset is None else dataset_of(dataset)
             )
             evaluated.append(_evaluated(model, ground, progress))
             credits[str(model.training.get("attribution", "unknown"))] = None
@@ -120,12 +120,12 @@ def picture_latitude(
 
 @checked_keywords
 def picture_curves(runs: Sequence[PathLike], out: PathLike, *, metric: str | None = None) -> ChartReport:
-    """Write a PNG of how the loss and a further measure of runs went with their steps.
+    """Plot the loss and another metric of runs over their steps, as a PNG.
 
     Args:
         runs: Run directories.
-        out: Picture to write, .png.
-        metric: Measure of the lower chart, as metrics.jsonl calls it.
+        out: Plot to write, .png.
+        metric: Metric of the lower chart, by its name in metrics.jsonl.
     """
     from placevec.explorer.figures.charts import write_curves
     from placevec.explorer.figures.plots import require_plots
@@ -144,14 +144,14 @@ def picture_curves(runs: Sequence[PathLike], out: PathLike, *, metric: str | Non
 
 def _check(out: PathLike, given: Sequence[Any]) -> None:
     if Path(out).suffix.lower() != ".png":
-        raise UsageError(f"a picture is a .png; got {Path(out).name!r}")
+        raise UsageError(f"the file name of a plot must end in .png; got {Path(out).name!r}")
     if not given:
-        raise UsageError("name what to draw: runs, or encoders")
+        raise UsageError("give at least one run or encoder to plot")
     atomic.check_writable(out)
 
 
 def _named(one: PathLike | Model, options: dict[str, Any]) -> tuple[str, Vectors]:
-    """A label and what gives vectors: of a model, or of the features of a named encoder."""
+    """A label and a function for vectors: of a model, or of the features of a named encoder."""
     from placevec.encoders.locations.names import names
     from placevec.errors import ModelError as Unknown
     from placevec.models.files import SHIPPED
@@ -176,7 +176,7 @@ def _named(one: PathLike | Model, options: dict[str, Any]) -> tuple[str, Vectors
 
 
 def _evaluated(model: Model, dataset: Dataset, progress: Progress) -> Evaluated:
-    """The model's first answers, or errors, at the places kept from its training."""
+    """The model's most likely predictions, or errors, at its held-out places."""
     import numpy as np
 
     from placevec.evaluation.predictions.split import held_out
@@ -187,7 +187,7 @@ def _evaluated(model: Model, dataset: Dataset, progress: Progress) -> Evaluated:
     labels = dataset.labels()
     if (labels.kind == "number") != (head.kind == "number"):
         raise InputError(
-            f"{model.path} answers with {head.kind}, and the labels of {dataset.path} are {labels.kind}"
+            f"{model.path} predicts {head.kind}, but the labels of {dataset.path} are {labels.kind}"
         )
     split = held_out(model, dataset, labels)
     lonlat = dataset.lonlat[split.test]
@@ -202,7 +202,7 @@ def _evaluated(model: Model, dataset: Dataset, progress: Progress) -> Evaluated:
 
 
 def _apart(evaluated: list[Evaluated]) -> list[Evaluated]:
-    """The same, none called like another."""
+    """The same, with distinct labels."""
     from dataclasses import replace
 
     labels = [one.label for one in evaluated]

@@ -1,4 +1,4 @@
-"""`predict`: what models with a head expect where, as a raster, a picture, a page or a table."""
+"""`predict`: maps of the predictions of models with a head, as a raster, a figure, a page or a table."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ if TYPE_CHECKING:
 
 KINDS = {".tif": "raster", ".tiff": "raster", ".png": "figure", ".html": "page", ".parquet": "table"}
 CELLS_ACROSS = 720
-"""Columns of a raster or page whose resolution is not told."""
+"""Default columns of a raster or page."""
 OUTLINES = "Outlines: Natural Earth, public domain"
 
 
 def _whole(names: Any) -> tuple[str, ...]:
-    """Names of classes as given: only the model knows which of them hold a comma."""
+    """Names of classes as given: only the model knows which of them contain a comma."""
     return (names,) if isinstance(names, str) else tuple(names)
 
 
@@ -54,33 +54,33 @@ def predict(
     seed: Annotated[int, Limits(min=0)] = 0,
     progress: Progress = SILENT,
 ) -> Predicted:
-    """Write what models expect: where a class is likely, or what number.
+    """Write predictions of models: where a class is likely, or the expected number.
 
-    The ending of ``out`` says as what: ``.tif`` a georeferenced raster, a band a class, of any size in constant memory;
-    ``.png`` a figure, a row a class and a column a model; ``.html`` a page that needs no network; ``.parquet`` a table of
-    answers at ``points``.
+    The extension of ``out`` selects the format: ``.tif`` is a georeferenced raster with one band per class, of any size
+    in constant memory; ``.png`` is a figure with one row per class and one column per model; ``.html`` is a page that
+    needs no network; ``.parquet`` is a table of predictions at ``points``.
 
     Args:
-        models: Model or its directory, or several for a figure or page; each has a head and reads coordinates only.
+        models: Model or its directory, or several for a figure or page; each has a head and reads only coordinates.
         out: File to write: .tif, .png, .html or .parquet.
-        classes: Class to ask for; several between commas, or repeated (none of a model of numbers).
-        points: Table of points: those to answer for, or, of a figure or page, to draw as dots.
+        classes: Class to predict; several separated by commas, or repeated (none for a model of numbers).
+        points: Table of points to predict for or, with a figure or page, to draw as dots.
         bbox: Area as west,south,east,north, degrees (default: the world).
         resolution: Side of a cell of a .tif or .html, degrees (default: 720 columns).
-        land: Outlines of the land: GeoJSON, Shapefile or GeoPackage (default: coarse ones of Natural Earth).
-        land_only: No value outside of the land.
-        show_points: The points of each class that the first model was trained on drawn too.
-        year: Share of the year passed, of a model trained with dates.
+        land: Outlines of the land: GeoJSON, Shapefile or GeoPackage (default: coarse ones from Natural Earth).
+        land_only: No value outside the land.
+        show_points: Also draw the training points of each class, from the first model.
+        year: Fraction of the year, for a model trained with dates.
         title: Title of a .png or .html (default: the class).
-        own_scales: Each map of a .png in colors from its own lowest to its own highest value.
-        seed: Seed of the sample where there are more than 5,000 points to draw.
-        progress: Where to report.
+        own_scales: Separate color scale for each map of a .png, from its lowest to its highest value.
+        seed: Seed of the sample if there are more than 5,000 points to draw.
+        progress: Receives progress reports.
 
     Raises:
-        UsageError: an ending that is none of these, several models of a raster or table, no class, a class that the
-            model does not know, options that do not belong together.
-        ModelError: a model without a head, or that reads more than coordinates.
-        DatasetError: points trained on are asked for, and their dataset is gone or has changed.
+        UsageError: an unsupported extension, several models for a raster or table, no class, an unknown class, or
+            options that cannot be combined.
+        ModelError: a model without a head, or one that reads other views.
+        DatasetError: training points are requested, but their dataset is gone or has changed.
         InputError: points or outlines that cannot be read.
     """
     from placevec.explorer.figures.predictions import ModelQuery
@@ -90,16 +90,16 @@ def predict(
     kind = KINDS.get(Path(out).suffix.lower())
     if kind is None:
         raise UsageError(
-            f"--out ends in {', '.join(KINDS)}, which says what is written; got {Path(out).name!r}"
+            f"--out must end in {', '.join(KINDS)}, which selects the format; got {Path(out).name!r}"
         )
     given = [models] if isinstance(models, str | Path) or not isinstance(models, Sequence) else list(models)
     _check(
         kind, len(given), points=points, resolution=resolution, show_points=show_points, own_scales=own_scales
     )
     if kind in ("raster", "table") and title is not None:
-        raise UsageError("--title is of a .png or .html")
+        raise UsageError("--title applies only to .png and .html")
     if kind == "table" and (bbox is not None or land is not None or land_only):
-        raise UsageError("a table answers at its points: leave out --bbox, --land and --land-only")
+        raise UsageError("a table has predictions at its points: remove --bbox, --land and --land-only")
     atomic.check_writable(out)
     if kind == "figure":
         from placevec.explorer.figures.plots import require_plots
@@ -139,30 +139,32 @@ def predict(
 def _check(
     kind: str, count: int, *, points: PathLike | None, resolution: float | None, show_points: bool, own_scales: bool
 ) -> None:  # fmt: skip
-    """UsageError for options that do not belong to what is written."""
+    """UsageError for options that do not apply to the output format."""
     if count == 0:
-        raise UsageError("name a model: a run, or a model directory")
+        raise UsageError("give a model: a run, or a model directory")
     if count > 1 and kind in ("raster", "table"):
         raise UsageError(
-            f"a {kind} holds the answers of one model, and {count} are named; a .png or .html shows several"
+            f"a {kind} shows the predictions of one model, but {count} are given; a .png or .html can show several"
         )
     if kind == "table" and points is None:
         raise UsageError(
-            "a table needs the points to answer for: name a CSV, Parquet or GeoJSON after the model"
+            "a table needs points to predict for: give a CSV, Parquet or GeoJSON after the model"
         )
     if kind == "raster" and (points is not None or show_points):
-        raise UsageError("a raster covers an area: leave out the points; a .parquet answers at them")
+        raise UsageError(
+            "a raster covers an area: remove the points, or write a .parquet for predictions at them"
+        )
     if kind in ("figure", "table") and resolution is not None:
         raise UsageError(
-            "--resolution is of a .tif or .html: a figure asks at its own pixels, a table at its points"
+            "--resolution applies only to .tif and .html: a figure uses its own pixels, a table its points"
         )
     if kind == "table" and show_points:
-        raise UsageError("--show-points is of a .png or .html")
+        raise UsageError("--show-points applies only to .png and .html")
     if kind != "figure" and own_scales:
-        raise UsageError("--own-scales is of a .png")
+        raise UsageError("--own-scales applies only to .png")
     if points is not None and show_points:
         raise UsageError(
-            "draw the points of a table or those trained on: leave out --show-points or the table"
+            "draw either the points of a table or the training points: remove --show-points or the table"
         )
 
 
@@ -191,7 +193,7 @@ def _raster(
 
 
 def _questions(models: Sequence[Model], classes: Sequence[str], year: float | None) -> list[Question]:
-    """The same question to each model."""
+    """The same query for each model."""
     from dataclasses import replace
 
     from placevec.inference.query import NUMBER, ask, split_names
@@ -205,12 +207,12 @@ def _questions(models: Sequence[Model], classes: Sequence[str], year: float | No
     if any(question.names != questions[0].names for question in questions):
         if all(question.kind == "number" for question in questions):
             return [replace(question, names=(NUMBER,)) for question in questions]
-        raise UsageError("the models do not call the classes alike: name them as each of them does")
+        raise UsageError("the models have different classes: choose classes that all of them have")
     return questions
 
 
 def _labels(models: Sequence[Model]) -> list[str]:
-    """What each model is called: its folder, with the folder above where two are called alike."""
+    """The name of each model: its folder, with the parent folder if two have the same name."""
     paths = [model.path for model in models]
     names = [
         printable(path.name) if path is not None else f"model {number}"
@@ -225,7 +227,7 @@ def _labels(models: Sequence[Model]) -> list[str]:
 
 
 def outlines_of(land: PathLike | None, *, required: bool) -> BaseGeometry | None:
-    """Outlines of the land; where there are none and none are asked for, none are drawn."""
+    """Outlines of the land; None if they are not required and not available."""
     from placevec.sources.land import land_outlines
 
     try:
@@ -239,7 +241,7 @@ def outlines_of(land: PathLike | None, *, required: bool) -> BaseGeometry | None
 def _dots(
     model: Model, question: Question, points: PathLike | None, show_points: bool
 ) -> list[Floats] | None:
-    """Points to draw for each class that is asked for."""
+    """Points to draw for each queried class."""
     if points is not None:
         from placevec.sources.tables.points import read_points
 
@@ -248,10 +250,10 @@ def _dots(
 
 
 def _trained_on(model: Model, question: Question) -> list[Floats]:
-    """Points of each class that the model was trained on; of one that keeps no split, those of the dataset's."""
+    """Training points of each class; for a model without a stored split, those of its dataset."""
     from placevec.datasets.splits import read_split
 
-    dataset = recorded_ground(model, "name a table of points instead")
+    dataset = recorded_ground(model, "give a table of points instead")
     labels = dataset.labels()
     kept = read_split(model.path)
     split = None if kept is None else kept.split_of(dataset)

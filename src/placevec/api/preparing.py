@@ -1,4 +1,4 @@
-"""`prepare`: make the dataset that a recipe learns from."""
+"""`prepare`: makes the dataset for a recipe."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ if TYPE_CHECKING:
 def prepare(
     recipe: str, *, out: PathLike, force: bool = False, progress: Progress = SILENT, **options: Any
 ) -> Dataset:
-    """Make the dataset that a recipe learns from, or add to one what it lacks.
+    """Make the dataset for a recipe, or add missing parts to an existing one.
 
     Args:
         recipe: Name of the recipe, such as ``loc2vec``.
-        out: Dataset directory to make; what it holds already is reused, and what it lacks joins it, for its places.
-        force: Start afresh, removing what --out holds.
-        progress: Where to report.
-        options: where the data come from, and all else that the recipe takes, such as ``osm="helsinki.osm.pbf"``;
-            docs/reference/options.md names all, and what is allowed.
+        out: Dataset directory to make; existing parts are reused, and missing parts are added for its places.
+        force: Start over, removing what --out holds.
+        progress: Receives progress reports.
+        options: the source of the data, and all other options of the recipe, such as ``osm="helsinki.osm.pbf"``;
+            docs/reference/options.md lists them, with their allowed values.
 
     Raises:
-        UsageError: an unknown recipe or option, a value that does not fit, or options that do not go together.
+        UsageError: an unknown recipe or option, an invalid value, or options that cannot be combined.
         SourceError: a source that is missing or damaged.
         DatasetError: ``out`` holds something else, or a dataset made with other options.
 
@@ -52,7 +52,7 @@ def prepare(
     _adopt(out)
     afresh = force and out.exists()
     if afresh and not ((out / "dataset.json").exists() or (out / ".work").is_dir() or not any(out.iterdir())):
-        raise DatasetError(f"{out} is not a placevec dataset: --force will not delete it")
+        raise DatasetError(f"{out} is not a placevec dataset, so --force will not delete it")
     if afresh or not (out / "dataset.json").exists():
         atomic.check_writable(out, directory=True)
     make = partial(entry.prepared, options=asked, created=now(), progress=progress)
@@ -60,7 +60,7 @@ def prepare(
 
 
 def _prepared_afresh(make: Callable[[Path], Dataset], out: Path) -> Dataset:
-    """Prepare beside ``out`` and take its place when that is whole: a damaged extract costs nobody a dataset."""
+    """Prepare next to ``out`` and replace it once complete, so that a damaged extract costs no dataset."""
     out, beside = out.resolve(), _beside(out)
     shutil.rmtree(beside, ignore_errors=True)
     try:
@@ -72,13 +72,13 @@ def _prepared_afresh(make: Callable[[Path], Dataset], out: Path) -> Dataset:
 
 
 def _beside(out: Path) -> Path:
-    """Where the successor of a dataset is prepared."""
+    """Path of the new dataset until it is complete."""
     out = out.resolve()
     return out.with_name(f".{out.name}.new")
 
 
 def _adopt(out: Path) -> None:
-    """Put a whole successor into its place when a kill fell between the two renames that would have done it."""
+    """Finish the replacement if a kill fell between its two renames."""
     if not out.exists() and (_beside(out) / "dataset.json").exists():
         os.replace(_beside(out), out.resolve())
         atomic.remove_temporaries(out.resolve().parent, of=out.resolve().name)

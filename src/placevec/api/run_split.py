@@ -1,4 +1,4 @@
-"""The split that a run keeps: written when it begins, held to when it goes on."""
+"""The split of a run: written when it starts, and required when it is resumed."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ if TYPE_CHECKING:
     from placevec.recipes.built import Built
 
 Ground = Dataset | JoinedDataset
-"""What is trained or validated on: one dataset, or several joined."""
+"""Data for training or validation: one dataset, or several joined."""
 
 
 def parts_of(ground: Ground) -> tuple[Dataset, ...]:
-    """The datasets that are trained on."""
+    """The datasets used for training."""
     return ground.parts if isinstance(ground, JoinedDataset) else (ground,)
 
 
@@ -29,15 +29,15 @@ def _all_parts(ground: Ground, judge: Ground | None) -> tuple[Dataset, ...]:
 
 
 def joined_hash(hashes: Sequence[str]) -> str:
-    """Of datasets that are joined, as `placevec.datasets.joined.JoinedDataset.hash`."""
+    """The hash of joined datasets, as in `placevec.datasets.joined.JoinedDataset.hash`."""
     return hashes[0] if len(hashes) == 1 else atomic.sha256_of_json(list(hashes))
 
 
 def state_of(run: Path, resumed: bool | Path) -> Path | None:
-    """The state that a run goes on from; None where it begins.
+    """The state from which a run is resumed; None if it starts.
 
     Raises:
-        ModelError: there is no such checkpoint.
+        ModelError: the checkpoint does not exist.
     """
     from placevec.training.state import named_state, newest_state
 
@@ -47,16 +47,16 @@ def state_of(run: Path, resumed: bool | Path) -> Path | None:
 
 
 def _kept(run: Path, state: Path | None) -> RunSplit | None:
-    """The split that a state was trained on: beside it in a named checkpoint, else the run's."""
+    """The split of a state: next to it in a named checkpoint, otherwise the run's."""
     if state is None:
         return None
     return read_split(state if (state / FILE).exists() else run)
 
 
 def hashes_at_begin(ground: Ground, judge: Ground | None, run: Path, state: Path | None) -> list[str]:
-    """Of each dataset, those that validate last: its hash when the run began.
+    """The hash of each dataset when the run started, validation datasets last.
 
-    What was added to a dataset since changes nothing that the run reads, so that the run goes on.
+    Later additions to a dataset change nothing that the run reads, so it can be resumed.
     """
     kept = _kept(run, state)
     found = [dataset.hash for dataset in _all_parts(ground, judge)]
@@ -67,7 +67,7 @@ def hashes_at_begin(ground: Ground, judge: Ground | None, run: Path, state: Path
 
 
 def split_of(built: Built, ground: Ground, judge: Ground | None, hashes: Sequence[str]) -> RunSplit:
-    """What a run learns from and what it keeps from itself, of every dataset, whose ``hashes`` are as it began."""
+    """The split of a run for every dataset; ``hashes`` are those at its start."""
     own = parts_of(ground)
     split = RunSplit.of_datasets(own, built.split, hashes[: len(own)])
     if judge is None or built.validation_split is None:
@@ -76,11 +76,11 @@ def split_of(built: Built, ground: Ground, judge: Ground | None, hashes: Sequenc
 
 
 def keep_split(split: RunSplit, run: Path, state: Path | None, config: dict[str, Any]) -> None:
-    """Write the split of a run that begins.
+    """Write the split of a new run.
 
     Raises:
-        ModelError: the run goes on from a state that was trained on another split; an option that differs is named
-            first, as it says more.
+        ModelError: the run is resumed from a state with another split; a differing option is named first, because it is
+            more helpful.
     """
     from placevec.training.state import require_config
 
@@ -88,7 +88,7 @@ def keep_split(split: RunSplit, run: Path, state: Path | None, config: dict[str,
     if state is not None and before is not None and (why := before.difference(split)):
         require_config(state, config)
         raise ModelError(
-            f"cannot resume {state}: its places were divided otherwise ({why}); use the same dataset and options, or "
+            f"cannot resume {state}: its places had another split ({why}); use the same dataset and options, or "
             "another --out"
         )
     write_split(run, split)

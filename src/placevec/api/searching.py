@@ -1,4 +1,4 @@
-"""`similar`: the places most like one."""
+"""`similar`: the places most similar to one."""
 
 from __future__ import annotations
 
@@ -44,38 +44,38 @@ def similar(
     dataset: Dataset | PathLike | None = None,
     model: Model | PathLike | None = None,
 ) -> gpd.GeoDataFrame:
-    """The ``k`` places most like one of the table, a named one, or any point.
+    """The ``k`` places most similar to a place of the table, a named place, or any point.
 
-    A name that several places have means the one in their middle; ``result.attrs["notes"]`` says how many there are.
-    A point far outside of the places is refused, and their area named.
+    If several places share a name, the one in their middle is used; ``result.attrs["notes"]`` says how many there are.
+    A point far outside the places raises an error that names their area.
 
-    A point that is no place of the table is embedded afresh when the dataset and model are given or still lie
-    where the table says; else the nearest place answers, and ``result.attrs["query"]`` says how far it is.
+    A point that is not a place of the table is embedded if the dataset and model are given or still at their recorded
+    paths; otherwise the nearest place is used, and ``result.attrs["query"]`` gives its distance.
 
     Args:
         embeddings: Table of vectors.
-        view: View whose vectors are searched, where the table holds several (default: the fused ones).
+        view: View whose vectors are searched if there are several (default: the fused ones).
         lon: Longitude of the query, degrees.
         lat: Latitude of the query, degrees.
-        place: Id of the query's place.
+        place: ID of the query's place.
         tile: Tile of the query, z/x/y.
-        name: Name of the query, or the beginning of one.
+        name: Name of the query's place, or the beginning of one.
         k: Number of places to find.
         metric: Distance between vectors.
         bbox: Only places in west,south,east,north, degrees.
         min_distance_m: Minimum distance of results from the query and from one another, meters (default: about the
-            ground that the model looks at; 0 takes all).
-        where: Mask (N,) of the places that may answer.
+            width of the window that the model reads; 0 disables it).
+        where: Mask (N,) of the places to search.
         dataset: Dataset to embed the query from, if it has moved.
         model: Run or model to embed the query with, if it has moved.
 
     Returns:
-        One row a place, best first: place_id, name, label, lon, lat, rank, distance (or product, of the metric
-        ``dot``), geometry; see `placevec.embeddings.search.similar` for what ``attrs`` hold.
+        One row per place, best first: place_id, name, label, lon, lat, rank, distance (or product for the metric
+        ``dot``), geometry; see `placevec.embeddings.search.similar` for ``attrs``.
 
     Raises:
-        UsageError: not exactly one query, or a value that does not fit.
-        InputError: an unknown place, or a point far outside of the places.
+        UsageError: not exactly one query, or an invalid value.
+        InputError: an unknown place, or a point far outside the places.
 
     >>> import numpy as np
     >>> from placevec.embeddings import Embeddings, Provenance
@@ -88,7 +88,7 @@ def similar(
     if (lon is None) != (lat is None):
         raise UsageError("a point needs both --lon and --lat")
     if sum(query is not None for query in (lon, place, tile, name)) != 1:
-        raise UsageError("name one query: --lon and --lat, --place, --tile or --name")
+        raise UsageError("give exactly one query: --lon and --lat, --place, --tile or --name")
     from placevec.embeddings.labels import places_named
     from placevec.embeddings.search.query import similar as search
     from placevec.embeddings.search.spacing import ABOUT
@@ -119,6 +119,6 @@ def similar(
     import numpy as np
 
     vector = found_model.vectors(found_dataset, lonlat=np.array([[lon, lat]], np.float64), view=table.view)[0]
-    if not np.isfinite(vector).all():  # the view is read by place, and this point is none
+    if not np.isfinite(vector).all():  # the view is read by place, and this point is not one
         return search(table, lon=lon, lat=lat, **options)
     return search(table, lon=lon, lat=lat, vector=vector, **options)

@@ -1,4 +1,4 @@
-"""`validate` and `export`: look through ready tiles, and write the map of a dataset as such."""
+"""`validate` and `export`: check ready tiles or a dataset, and write the map of a dataset as tiles."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ if TYPE_CHECKING:
 def validate(
     path: PathLike, *, zoom: int | None = None, scheme: Rows = "auto", progress: Progress = SILENT
 ) -> Validation:
-    """Look through a folder of tiles, MBTiles or a dataset and say whether it can be used; nothing is written.
+    """Check whether a folder of tiles, MBTiles or a dataset is usable; nothing is written.
 
     Args:
         path: Folder of tiles, MBTiles (a file or a folder of them) or a dataset.
-        zoom: Zoom to look at, where there are several.
-        scheme: Direction of the rows of tiles (xyz: from the north; tms: from the south; auto: as side files say).
-        progress: Where to report.
+        zoom: Zoom to check, if there are several.
+        scheme: Direction of the rows of tiles (xyz: from the north; tms: from the south; auto: from metadata files).
+        progress: Receives progress reports.
     """
     from placevec.preparation.validate import validate as look_through
 
@@ -41,19 +41,19 @@ def export(
     mbtiles: PathLike | None = None,
     progress: Progress = SILENT,
 ) -> int:
-    """Write the map of a dataset as ready tiles; returns how many there are, each with a picture of every layer.
+    """Write the map of a dataset as tiles; returns their number, each with a picture of every layer.
 
     Args:
         dataset: Dataset or its directory.
-        tile_folder: Folder to make: tiles/LAYER/z/x/y.png, or tiles/tile_z_x_y.png of colors.
-        mbtiles: MBTiles file to make of colors; of layers, a folder of one file each.
-        progress: Where to report.
+        tile_folder: Folder to make: tiles/LAYER/z/x/y.png, or tiles/tile_z_x_y.png for colors.
+        mbtiles: MBTiles file to make for colors; for layers, a folder with one file each.
+        progress: Receives progress reports.
     """
     from placevec.preparation.tiles.export import export_mbtiles, export_tile_folder
 
     opened = dataset_of(dataset)
     if (tile_folder is None) == (mbtiles is None):
-        raise UsageError("name what to write: --tile-folder DIR or --mbtiles FILE, one of the two")
+        raise UsageError("give either --tile-folder DIR or --mbtiles FILE to write")
     if tile_folder is not None:
         return export_tile_folder(opened, Path(tile_folder), progress=progress)
     return export_mbtiles(opened, Path(str(mbtiles)), progress=progress)

@@ -1,4 +1,4 @@
-"""`train`: a recipe over one dataset, or several, becomes a model."""
+"""`train`: trains a model with a recipe on one dataset, or several."""
 
 from __future__ import annotations
 
@@ -38,21 +38,21 @@ def train(
     """Train a recipe on a dataset and return the model with the best validation loss.
 
     Args:
-        recipe: such as ``loc2vec``.
-        dataset: a dataset or its directory; or several, which are trained on together.
+        recipe: name of the recipe, such as ``loc2vec``.
+        dataset: a dataset or its directory, or several to train on together.
         out: Run directory to make: the model, metrics.jsonl, TensorBoard events and the state to resume.
-        preset: of the recipe: options that go together; ``default`` has none.
-        validation: a dataset to validate on, or several, instead of blocks held out of the one trained on.
-        resume: Go on from the newest state in --out, or from the start if there is none.
-        resume_from: Checkpoint to go on from, such as RUN/checkpoints/epoch-010; its run goes on in --out.
-        force: Start afresh, removing the run in --out.
+        preset: preset of the recipe, a set of options; ``default`` has none.
+        validation: one or several datasets for validation, instead of held-out blocks of the training dataset.
+        resume: Continue from the newest state in --out, or start if there is none.
+        resume_from: Checkpoint to continue from, such as RUN/checkpoints/epoch-010; the run continues in --out.
+        force: Start over, removing the run in --out.
         projector: places whose vectors and pictures TensorBoard's projector shows at the end, drawn at random; 0: none.
-        progress: where to report.
+        progress: receives progress reports.
         options: any option of the recipe or of `TrainingOptions`, such as ``epochs=20``; docs/reference/options.md
-            names all, and what is allowed.
+            lists them, with their allowed values.
 
     Raises:
-        UsageError: an unknown recipe, preset or option, or a value that does not fit.
+        UsageError: an unknown recipe, preset or option, or an invalid value.
         DatasetError: a dataset that cannot be read.
         ModelError: ``out`` holds something else, or a run that is neither resumed nor removed.
     """
@@ -80,18 +80,20 @@ def train(
     config, training = entry.configure(
         preset, options, unknown=lambda name: unknown_option(entry, "train", name)
     )
-    TrainingOptions(**training)  # what is wrong with them is told before data is opened
+    TrainingOptions(**training)  # reports invalid options before data is opened
     ground, judge = _ground(dataset), None if validation is None else _ground(validation)
     run, resumed = Path(out), resume if resume_from is None else Path(resume_from)
     if force and resumed is not False:
-        raise UsageError("--resume and --resume-from go on with a run, --force removes it: give one of them")
+        raise UsageError(
+            "--resume and --resume-from continue a run, but --force removes it: give only one of them"
+        )
     holds_run = _check_run(run, resume=resumed is not False, force=force)
     torch.manual_seed(int(training.get("seed", 0)))
     state = state_of(run, resumed)
     began = hashes_at_begin(ground, judge, run, state)
     built = entry.built(ground, config, training, judge)
     if judge is not None and built.recipe.validation is None:
-        raise UsageError(f"train {recipe} measures no validation loss: it takes no --validation")
+        raise UsageError(f"train {recipe} has no validation loss: remove --validation")
     for note in built.notes:
         progress.say(f"Note: {note}")
     encoder_of = {slot.view: slot.encoder for slot in built.recipe.slots.values()}
@@ -119,7 +121,7 @@ def train(
     fixed = {"recipe": recipe, **described, "dataset_hash": joined_hash(began[: len(parts_of(ground))])}
     if judge is not None:
         fixed["validation_hash"] = joined_hash(began[len(parts_of(ground)) :])
-    if holds_run and force:  # only now that all options have proved themselves
+    if holds_run and force:  # only after all options have been validated
         shutil.rmtree(run)
     run.mkdir(parents=True, exist_ok=True)
     split = split_of(built, ground, judge, began)
@@ -127,7 +129,7 @@ def train(
 
     def save(folder: Path) -> None:
         model.save(folder)
-        if folder != run:  # a named checkpoint is a model of its own
+        if folder != run:  # a named checkpoint is a separate model
             write_split(folder, split)
 
     run_training(
@@ -146,7 +148,7 @@ def train(
 
 
 def _ground(dataset: Dataset | PathLike | Sequence[Dataset | PathLike]) -> Dataset | JoinedDataset:
-    """What is trained on: one dataset, or several joined."""
+    """The training data: one dataset, or several joined."""
     from placevec.datasets.dataset import Dataset
     from placevec.datasets.joined import JoinedDataset
 
@@ -157,7 +159,7 @@ def _ground(dataset: Dataset | PathLike | Sequence[Dataset | PathLike]) -> Datas
 
 
 def _label_of(ground: Dataset | JoinedDataset, heads: Mapping[str, Head]) -> dict[str, str]:
-    """The name of the labels' column, by which answers are called; nothing where none is learned or it has no name."""
+    """The name of the labels' column, which names predictions; empty if nothing is learned or it has no name."""
     from placevec.datasets.dataset import Dataset
 
     column = ground.manifest["labels"].get("column") if heads and isinstance(ground, Dataset) else None
@@ -165,15 +167,15 @@ def _label_of(ground: Dataset | JoinedDataset, heads: Mapping[str, Head]) -> dic
 
 
 def _check_run(run: Path, *, resume: bool, force: bool) -> bool:
-    """Whether ``run`` holds a run; ModelError when what it holds must not be touched."""
+    """Whether ``run`` holds a run; ModelError if its content must not be touched."""
     from placevec.datasets.splits import FILE as SPLIT
 
-    # the split is the first thing a run writes: it may have been interrupted before its first checkpoint
+    # the split is the first file of a run, which may have been interrupted before its first checkpoint
     holds_run = any((run / name).exists() for name in (SPLIT, "metrics.jsonl", "state", "config.json"))
     if run.is_dir() and any(run.iterdir()) and not holds_run:
         raise ModelError(f"{run} exists and is not a run: choose another --out")
     if holds_run and not resume and not force:
-        raise ModelError(f"{run} already holds a run: --resume goes on with it, --force starts afresh")
+        raise ModelError(f"{run} already holds a run: continue it with --resume, or start over with --force")
     atomic.check_writable(run, directory=True)
     if holds_run:
         for written in ("", "state", "checkpoints", "tensorboard", "tensorboard/projector"):

@@ -1,4 +1,4 @@
-"""`train_encoders`: one recipe with one location encoder after the other, to compare them."""
+"""`train_encoders`: trains a recipe with several location encoders, to compare them."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class TrainedEncoder:
-    """One encoder of several that were trained alike.
+    """One of several encoders that were trained in the same way.
 
     Attributes:
         encoder: its name.
         run: its run directory.
-        parameters: number of trained numbers.
-        epochs: passes done.
-        seconds: of this call; what an earlier one had done is not in it.
-        validation: name -> what the weights that were kept achieve there; empty without a validation.
+        parameters: number of parameters.
+        epochs: number of epochs trained.
+        seconds: duration of this call, without earlier ones.
+        validation: metric -> value of the best weights; empty without validation.
     """
 
     encoder: str
@@ -57,23 +57,23 @@ def train_encoders(
     progress: Progress = SILENT,
     **options: Any,
 ) -> list[TrainedEncoder]:
-    """Train a recipe with each of its encoders, into a folder of ``out`` each, and compare what they achieve.
+    """Train a recipe with each of its encoders, in a subfolder of ``out`` each, and compare the results.
 
     Args:
         recipe: one that has several encoders for the same data, such as ``sphere2vec``.
-        dataset: as of `train`.
-        out: folder of runs, named by their encoders.
-        encoders: their names; None takes all that the preset and the other options allow.
-        preset: as of `train`; with that of a data set every encoder has its own hyper-parameters.
-        validation: as of `train`.
-        resume: as of `train`; finished runs are kept.
-        force: as of `train`.
-        projector: as of `train`.
-        progress: where to report.
-        options: of the recipe; those of an encoder's features reach the encoders that have them.
+        dataset: as in `train`.
+        out: folder of runs, named after their encoders.
+        encoders: their names; None uses all that the preset and the other options allow.
+        preset: as in `train`; with a preset of a dataset, every encoder has its own hyperparameters.
+        validation: as in `train`.
+        resume: as in `train`; finished runs are kept.
+        force: as in `train`.
+        projector: as in `train`.
+        progress: receives progress reports.
+        options: options of the recipe; those of features are passed to the encoders that have them.
 
     Raises:
-        UsageError: a recipe with one encoder, and as `train`.
+        UsageError: a recipe with a single encoder, and as in `train`.
     """
     from placevec.recipes import recipe as entry_of
     from placevec.training.log import read_metrics
@@ -83,7 +83,7 @@ def train_encoders(
     each = [one for given in named for one in entry.each_encoder(preset, given)]
     if not each:
         raise UsageError(
-            f"{recipe} has no encoders to compare: --encoder all is of recipes with several for the same data"
+            f"{recipe} has no encoders to compare: --encoder all is for recipes with several encoders for the same data"
         )
     found = []
     for name, own in each:
@@ -100,7 +100,7 @@ def train_encoders(
 
 
 def _best(rows: Sequence[dict[str, Any]]) -> dict[str, float]:
-    """What the validation said when its loss was lowest, which is when the weights were kept."""
+    """The validation metrics at the lowest validation loss, from which the weights were kept."""
     key, prefix = "validation/loss", "validation/"
     measured = [row for row in rows if isinstance(row.get(key), float)]
     if not measured:

@@ -1,4 +1,4 @@
-"""`import_weights`: what other systems learned, as a model directory."""
+"""`import_weights`: converts weights of other systems to a model directory."""
 
 from __future__ import annotations
 
@@ -25,32 +25,32 @@ def import_weights(
     classes: PathLike | None = None,
     training_points: PathLike | None = None,
 ) -> Model:
-    """The weights of another system as a model directory; calling this is consent to read the file.
+    """Convert weights of another system to a model directory. Calling this function means that you trust the file.
 
     Args:
-        file: Checkpoint: .pt, .pth or .pth.tar, of which only tensors and plain values are read.
-        system: System that it is of: loc2vec-12, loc2vec-rgb, torchspatial or geoclip.
+        file: Checkpoint: .pt, .pth or .pth.tar; only its tensors and plain values are read.
+        system: System of the weights: loc2vec-12, loc2vec-rgb, torchspatial or geoclip.
         out: Model directory to make.
         zoom: Zoom of the tiles that a Loc2Vec was trained on (default 17).
-        layers: Input channels of a Loc2Vec in its order, separated by commas (default: placevec's order; the 12-layer
-            code took them as its disk listed the folders).
-        classes: File with the names of the classes of torchspatial, a line each in the order of its outputs (default:
-            class 0, class 1, ...; the checkpoint has none).
-        training_points: Table of the points that the rbf of torchspatial was trained on, in their order.
+        layers: Input channels of a Loc2Vec in their order, separated by commas (default: placevec's order; the 12-layer
+            code used the order in which its disk listed the folders).
+        classes: File with the class names of torchspatial, one per line in the order of its outputs (default: class 0,
+            class 1, ...; the checkpoint has no names).
+        training_points: Table of the training points of torchspatial's rbf, in their order.
     """
     from placevec.models import importers as foreign
     from placevec.models.importers import loc2vec as founding
 
     if system in foreign.SYSTEMS:
         if zoom is not None or layers is not None:
-            raise UsageError(f"{system} reads coordinates: leave out --zoom and --layers")
+            raise UsageError(f"{system} reads coordinates: remove --zoom and --layers")
         named, points = (None if path is None else Path(path) for path in (classes, training_points))
         return foreign.import_locations(Path(file), system, Path(out), classes=named, training_points=points)
     if system not in founding.SYSTEMS:
         known = (*founding.SYSTEMS, *foreign.SYSTEMS)
-        raise UsageError(f"there are no weights {system!r} to import: choose from {', '.join(known)}")
+        raise UsageError(f"unknown system {system!r}: choose from {', '.join(known)}")
     if classes is not None or training_points is not None:
-        raise UsageError(f"{system} reads tiles: leave out --classes and --training-points")
+        raise UsageError(f"{system} reads tiles: remove --classes and --training-points")
     names = None if layers is None else tuple(layers)
     return founding.import_founding(
         Path(file), system, Path(out), zoom=17 if zoom is None else zoom, layers=names

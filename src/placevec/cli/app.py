@@ -1,4 +1,4 @@
-"""The verbs, gathered: each is imported with its own light file when it is asked for, heavy rooms when it runs."""
+"""The commands: each is imported with its own light module when it is requested, heavy rooms when it runs."""
 
 from __future__ import annotations
 
@@ -14,76 +14,76 @@ from placevec.cli.help import Columns
 VERBS = {
     "demo": (
         "placevec.cli.demo.command",
-        "Run everything on the extract of central Helsinki that comes with placevec, offline; or on your own data.",
+        "Run all steps on the included extract of central Helsinki, offline, or on your own data.",
     ),
-    "prepare": ("placevec.cli.prepare", "Make the dataset that a recipe learns from."),
+    "prepare": ("placevec.cli.prepare", "Make the dataset for a recipe."),
     "validate": (
         "placevec.cli.validate",
-        "Look through a folder of tiles, MBTiles or a dataset, and say whether it can be used.",
+        "Check whether a folder of tiles, MBTiles or a dataset is usable.",
     ),
     "train": ("placevec.cli.train", "Train a recipe on a dataset."),
     "embed": (
         "placevec.cli.embed",
-        "Turn a dataset's places into vectors: one GeoParquet table that opens everywhere.",
+        "Turn a dataset's places into vectors: one GeoParquet table.",
     ),
     "evaluate": (
         "placevec.cli.evaluate",
-        "Evaluate vectors beside baselines: chance, coordinates, raw features, an untrained encoder.",
+        "Compare vectors with baselines: chance, coordinates, raw features, an untrained encoder.",
     ),
-    "search": ("placevec.cli.search", "Find the places most like a given one."),
+    "search": ("placevec.cli.search", "Find the places most similar to a given one."),
     "explore": (
         "placevec.cli.explore",
-        "Write what shows the vectors: a page, a map with a GeoJSON, still plots. At least one of them.",
+        "Write a page, a map with GeoJSON, or static plots of vectors.",
     ),
     "cluster": (
         "placevec.cli.cluster",
-        "Group places by their vectors, and name the place in the middle of each group.",
+        "Group places by their vectors, and show a representative place for each group.",
     ),
     "export": (
         "placevec.cli.export",
-        "Write the map of a dataset as ready tiles: folders as the founding pipelines read them, or MBTiles.",
+        "Write the map of a dataset as tiles: folders in the original layout, or MBTiles.",
     ),
     "predict": (
         "placevec.cli.predict",
-        "Write where models expect a class, or what number: as a raster, a figure, a page or a table.",
+        "Map where a class is likely, or the expected number: as a raster, a figure, a page or a table.",
     ),
     "picture": (
         "placevec.cli.picture",
-        "Draw location encoders and their trainings, several side by side, as a PNG.",
+        "Plot location encoders and their training side by side, as a PNG.",
     ),
     "import-weights": (
         "placevec.cli.import_weights",
-        "Bring in weights of another system (.pt, .pth, .pth.tar) as a model directory with safetensors.",
+        "Convert weights of another system (.pt, .pth, .pth.tar) to a model directory with safetensors.",
     ),
     "benchmark": (
         "placevec.cli.benchmark",
-        "Compare the location encoders with one another, and with what needs no encoder.",
+        "Compare location encoders with one another and with baselines.",
     ),
     "info": (
         "placevec.cli.info",
-        "Say what a dataset, a run or model, a table of vectors, or an OSM extract is, after checking it.",
+        "Check and describe a dataset, a run or model, a table of vectors, or an OSM extract.",
     ),
     "doctor": (
         "placevec.cli.doctor",
-        "Say what this machine offers placevec: versions, processor, memory, devices, extras, shared data.",
+        "Report what this machine supports: versions, processor, memory, devices, extras, shared data.",
     ),
 }
-"""Verb -> (its module, what it does in a line). The module has ``HELP``, which goes on, and a ``command``; or, with
-several, as one a recipe, ``commands(words)`` and ``COMMANDS``, their heading."""
-HELP = """Turn any place on Earth into a vector: map, imagery, words or bare coordinates.
+"""Command -> (its module, one-line summary). The module has ``HELP``, the rest of the help, and ``command``; or, for
+several commands such as one per recipe, ``commands(words)`` and ``COMMANDS``, their heading."""
+HELP = """Turn any place on Earth into a vector: map, imagery, text or bare coordinates.
 
-Start with `placevec demo`, or go step by step: prepare, train, embed, evaluate, search, explore.
-`placevec VERB --help` explains each; `placevec --version` prints the version."""
+Start with `placevec demo`, or run the steps one by one: prepare, train, embed, evaluate, search, explore.
+`placevec COMMAND --help` explains each step; `placevec --version` prints the version."""
 
 
 def build_app(words: Sequence[str] | None = None) -> App:
-    """The application: whole, or only what the first words of a command line need.
+    """The application: complete, or only the part for the first words of a command line.
 
     Args:
-        words: of the command line; the verb that they begin with, and its recipe, or all verbs with their summaries.
-            None: all verbs and recipes with their options.
+        words: words of the command line; builds the command and recipe at their start, or all commands with their
+            summaries. None: all commands and recipes with their options.
     """
-    app = _app("placevec", HELP, title="Verbs", version=f"placevec {__version__}")
+    app = _app("placevec", HELP, title="Commands", version=f"placevec {__version__}")
     for place, (name, (module, summary)) in enumerate(VERBS.items()):
         if words is None or words[:1] == [name]:
             _add(app, name, importlib.import_module(module), summary, place, list(words or ())[1:])
@@ -93,11 +93,11 @@ def build_app(words: Sequence[str] | None = None) -> App:
 
 
 def _listed() -> None:
-    """Stands for a verb where all are listed and none is run."""
+    """Placeholder for a command when all are listed and none is run."""
 
 
 def _add(app: App, name: str, module: ModuleType, summary: str, place: int, words: list[str]) -> None:
-    """A verb with its options, or with a command for each recipe."""
+    """Add a command with its options, or with a subcommand for each recipe."""
     help = f"{summary}\n\n{module.HELP}"
     if hasattr(module, "command"):
         app.command(module.command, name=name, help=help, sort_key=place)

@@ -1,4 +1,4 @@
-"""``placevec benchmark``: tables that others can reproduce."""
+"""``placevec benchmark``: reproducible tables."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ if TYPE_CHECKING:
     from placevec.evaluation.location_encoders.compare import Group
 
 HELP = """\
-Every encoder, corrected and as published, on tasks of real and made-up data, in random and in spatial-block
-folds, by three probes (ridge, trained head, nearest neighbors), with intervals. Writes table.md,
-results.csv and pictures. The same command goes on where it was stopped; with --budget it begins with what
-matters most and lists what was left out.
+Compares every encoder, corrected and as published, on real and synthetic tasks, in random folds and folds of
+spatial blocks, with three probes (ridge, trained head, nearest neighbors) and confidence intervals. Writes
+table.md, results.csv and plots. If interrupted, run the same command again to continue. With --budget, the
+most important results come first, and the output lists what was left out.
 
 For example:
 
@@ -25,7 +25,7 @@ For example:
   placevec benchmark encoders --tasks country-of-cities,vmf-U4 --encoders sphereC+,grid,xyz
 
   placevec benchmark encoders --files stations.csv --label temperature"""
-_SHOWN = 12  # units left out that are named on the terminal
+_SHOWN = 12  # units left out that are listed on the terminal
 
 
 @taking_keywords_of(benchmark_encoders)
@@ -38,7 +38,7 @@ def command(
     quiet: bool = False,
     **options: Any,
 ) -> None:
-    """Print what was found.
+    """Print the results.
 
     Args:
         what: What to compare.
@@ -57,7 +57,7 @@ def command(
             "score",
             "best baseline",
             "its score",
-            "beside it",
+            "verdict",
             "alike",
         ),
         [_row(group) for group in results.groups],
@@ -65,18 +65,18 @@ def command(
     left, done = results.outcome.left_out, results.outcome.done
     if left:
         say(
-            f"Left out for want of time: {len(left)} of {len(left) + len(done)} units; the same command goes on from here"
+            f"Left out for lack of time: {len(left)} of {len(left) + len(done)} units; run the same command to continue"
         )
         for unit in left[:_SHOWN]:
             say(f"  {unit}")
         if len(left) > _SHOWN:
-            say(f"  and {len(left) - _SHOWN} more, named in table.md")
-    written = "Tables and pictures" if options.get("plots", True) and results.groups else "Tables"
-    say(f"{written} in {out}: begin with {out / 'table.md'}")
+            say(f"  and {len(left) - _SHOWN} more, listed in table.md")
+    written = "Tables and plots" if options.get("plots", True) and results.groups else "Tables"
+    say(f"{written} in {out}: start with {out / 'table.md'}")
 
 
 def _row(group: Group) -> tuple[Any, ...]:
-    """One line of the printed table; ``alike``: encoders that are not told apart from the best."""
+    """One row of the printed table; ``alike``: encoders without a significant difference from the best."""
     best, baseline = group.encoders[0], group.of(group.best_baseline)
     score = best.overall
     return (

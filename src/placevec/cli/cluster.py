@@ -1,4 +1,4 @@
-"""``placevec cluster``: which places are of a kind."""
+"""``placevec cluster``: groups of similar places."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from placevec.cli.output import plain_rows, print_json, print_table, progress_fo
 from placevec.cli.signature import taking_keywords_of
 
 HELP = """\
-k-means gives every place to one of K clusters; without --clusters, K is the one of 2 to 20 with the largest
-silhouette on a seeded sample of 2,000 places. HDBSCAN finds dense regions, however many, and leaves the
-rest out as -1. Clusters are numbered from the largest on. The file is what `explore --columns` takes.
+k-means assigns every place to one of K clusters; without --clusters, K is the one of 2 to 20 with the largest
+silhouette on a seeded sample of 2,000 places. HDBSCAN finds any number of dense regions and labels the rest
+as -1. Clusters are numbered from the largest to the smallest. `explore --columns` takes the output file.
 
 For example:
 

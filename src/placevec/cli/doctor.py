@@ -1,4 +1,4 @@
-"""``placevec doctor``: what this machine can do."""
+"""``placevec doctor``: what this machine supports."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def command(*, as_json: bool = False) -> int:
 
 
 def _print_extras(extras: list[dict[str, Any]]) -> None:
-    """A line for each use of each extra."""
+    """One line per use of each extra."""
     rows = [
         [
             one["extra"], one["purpose"],
@@ -52,7 +52,7 @@ def _print_extras(extras: list[dict[str, Any]]) -> None:
 
 
 def _core() -> list[str]:
-    """The packages that placevec cannot do without, as its own metadata names them."""
+    """The packages that placevec requires, according to its own metadata."""
     lines = importlib.metadata.requires("placevec") or []
     return [re.split(r"[^\w.-]", line, maxsplit=1)[0] for line in lines if "extra ==" not in line]
 
@@ -107,7 +107,7 @@ def _memory_gb() -> float:
 
 
 def _torch() -> tuple[dict[str, Any], dict[str, str]]:
-    """What torch computes on, and what ``--precision auto`` trains each encoder in there."""
+    """The devices of torch, and what ``--precision auto`` selects for each encoder."""
     import torch
 
     from placevec import encoders
@@ -124,6 +124,6 @@ def _torch() -> tuple[dict[str, Any], dict[str, str]]:
     for name in encoders.names():
         try:
             precision[name] = chosen("auto", where, [encoders.class_of(name)])
-        except PlacevecError as error:  # of another package
+        except PlacevecError as error:  # from another package
             precision[name] = str(error)
     return facts, precision

@@ -1,4 +1,4 @@
-"""``placevec embed``: turn a dataset's places, or a table of points, into vectors."""
+"""``placevec embed``: turns a dataset's places, or a table of points, into vectors."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from placevec.errors import UsageError
 from placevec.options import flag_of, keywords_of
 
 HELP = """\
-A killed run goes on where it was. --model base takes the model that comes with placevec: nothing to train.
-A model that reads bare coordinates takes any table of points too, of any number of rows.
+A killed run continues. --model base uses the model that comes with placevec: no training needed. A model that
+reads bare coordinates also takes a table of points, with any number of rows.
 
 For example:
 
@@ -36,10 +36,10 @@ def command(
     quiet: bool = False,
     **options: Any,
 ) -> None:
-    """Say what was written.
+    """Print what was written.
 
     Args:
-        paths: Run or model directory, then dataset directory, which may be another one than was trained on; or a table
+        paths: Run or model directory, then a dataset directory, which can differ from the training dataset; or a table
             of points: CSV, TSV, Parquet, GeoJSON, GeoPackage, Shapefile or FlatGeobuf.
         model: Model directory instead of the run, or base.
     """
@@ -50,11 +50,11 @@ def command(
     progress = progress_for(as_json, quiet)
     if not dataset.is_dir():
         if other := [name for name in options if name not in of_points]:
-            raise UsageError(f"{flag_of(other[0])} is for datasets: {dataset} is a table of points")
+            raise UsageError(f"{flag_of(other[0])} applies to datasets, but {dataset} is a table of points")
         _show_points(embed_points(run, dataset, out=out, progress=progress, **options), as_json)
         return
     if other := [name for name in options if name not in of_datasets]:
-        raise UsageError(f"{flag_of(other[0])} is for tables of points: {dataset} is a dataset")
+        raise UsageError(f"{flag_of(other[0])} applies to tables of points, but {dataset} is a dataset")
     table = embed(run, dataset, out=out, progress=progress, **options)
     made = [table.of(view) for view in table.views]
     if as_json:
@@ -73,7 +73,7 @@ def command(
 
 
 def _show_points(done: PointsEmbedded, as_json: bool) -> None:
-    """What was made of a table of points."""
+    """Print a summary for a table of points."""
     if as_json:
         print_json(
             {"embeddings": str(done.path), "count": done.count, "dim": done.dim, "left_out": done.left_out,
@@ -87,14 +87,14 @@ def _show_points(done: PointsEmbedded, as_json: bool) -> None:
 
 
 def _given(paths: Sequence[Path], model: str | None) -> tuple[str | Path, Path]:
-    """(model, dataset) from what was written on the command line."""
+    """(model, dataset) from the command line."""
     wanted = 2 if model is None else 1
     if len(paths) != wanted:
         usage = "embed RUN DATASET, or embed --model base DATASET"
         raise UsageError(
-            f"{wanted} {'directories are' if wanted > 1 else 'directory is'} expected, {len(paths)} given: {usage}"
+            f"expected {wanted} {'directories' if wanted > 1 else 'directory'}, got {len(paths)}: {usage}"
         )
     run, dataset = (paths[0] if model is None else model), paths[-1]
     if model is None and (paths[0] / "dataset.json").exists() and not (paths[0] / "config.json").exists():
-        raise UsageError(f"{paths[0]} is a dataset: name the run first, embed RUN DATASET")
+        raise UsageError(f"{paths[0]} is a dataset: give the run first, embed RUN DATASET")
     return run, dataset

@@ -1,4 +1,4 @@
-"""``placevec evaluate``: how good vectors, or a model's predictions, are beside baselines."""
+"""``placevec evaluate``: the quality of vectors, or of a model's predictions, compared with baselines."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ if TYPE_CHECKING:
     from placevec.evaluation.report import Report
 
 HELP = """\
-Splits are spatial blocks with a buffer; every row has its best probe; intervals come from a bootstrap over
-blocks. Tasks made of OSM tags need a model that does not see those tags: train it with --drop-layers.
+Splits are spatial blocks with a buffer; every row uses its best probe; confidence intervals come from blocks.
+Tasks made from OSM tags need a model that does not read those tags: train it with --drop-layers.
 
-Of the run of a model that was trained on labels it evaluates the predictions on the places held out: top-1,
-3, 5 and 10, MRR and macro-F1, or R² and the mean error, beside frequencies, neighbors and an untrained
+For the run of a model trained on labels, it evaluates the predictions on held-out places: top-1, 3, 5 and 10,
+MRR and macro-F1, or R² and the mean absolute error, compared with class frequencies, neighbors and an untrained
 encoder.
 
 For example:
@@ -47,41 +47,39 @@ def command(
     """Print the report.
 
     Args:
-        embeddings: Table of vectors; or the run of a model that was trained on labels.
+        embeddings: Table of vectors, or the run of a model that was trained on labels.
         out: Directory for report.json and report.md.
     """
     if out is not None:
-        atomic.check_writable(out, directory=True)  # before minutes of work
+        atomic.check_writable(out, directory=True)  # before work that takes minutes
     progress = progress_for(as_json, quiet)
     if embeddings.is_dir():
         if others := [name for name in options if name != "dataset"]:
-            raise UsageError(
-                f"{flag_of(others[0])} is for tables of vectors: {embeddings} is a run, whose predictions are measured"
-            )
+            raise UsageError(f"{flag_of(others[0])} applies to tables of vectors, but {embeddings} is a run")
         _told(evaluate_model(embeddings, progress=progress, **options), out, as_json)
         return
     if not embeddings.exists():
-        raise EmbeddingsError(f"{embeddings} does not exist: no run, model or table of vectors lies there")
+        raise EmbeddingsError(f"{embeddings} does not exist: give a table of vectors, a run or a model")
     vectors = load_embeddings(embeddings)
     _check_of_dataset(vectors, embeddings)
     _told(evaluate(vectors, progress=progress, **options), out, as_json)
 
 
 def _check_of_dataset(vectors: Embeddings | EmbeddingsOfViews, path: Path) -> None:
-    """EvaluationError for vectors of a table of points: tasks, blocks and floors are those of a dataset."""
+    """EvaluationError for vectors of a table of points: tasks, blocks and baselines need a dataset."""
     from placevec.datasets.views.coordinates import NAME
 
     made = vectors.provenance
     if vectors.views == (NAME,) and made.dataset_hash and not made.dataset_path:
         run = made.model_path or "RUN"
         raise EvaluationError(
-            f"the vectors in {path} are of a table of points, and evaluate judges those of a prepared dataset: make them "
-            f"with placevec embed {run} DATASET -o E.parquet"
+            f"the vectors in {path} come from a table of points, but evaluate needs those of a prepared dataset: create "
+            f"them with placevec embed {run} DATASET -o E.parquet"
         )
 
 
 def _told(report: Report, out: Path | None, as_json: bool) -> None:
-    """Save a report where asked for, and print it."""
+    """Save a report if requested, and print it."""
     if out is not None:
         report.save(out)
     if as_json:

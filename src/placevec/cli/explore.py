@@ -1,4 +1,4 @@
-"""``placevec explore``: pages and plots that show vectors to people."""
+"""``placevec explore``: pages and plots of vectors."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from placevec.cli.output import print_json, progress_for, say
 from placevec.cli.signature import taking_keywords_of
 
 HELP = """\
---html FILE: the embedding space beside the map, linked.
---map DIR: embeddings_map.html, a marker for every place in the color of its vector, and embeddings.geojson with all
+--html FILE: the embedding space linked to the map.
+--map DIR: embeddings_map.html, one marker per place in the color of its vector, and embeddings.geojson with all
 dimensions, components, colors and clusters.
 --png DIR: PCA, t-SNE and UMAP in every coloring.
-Pages open without a network or server.
+Pages open without a network or a server.
 
 For example:
 
@@ -44,7 +44,7 @@ def command(
 
 
 def _content(found: Explored) -> dict[str, Any]:
-    """JSON of what was written, by the option that asked for it."""
+    """JSON of what was written, by its option."""
     content: dict[str, Any] = {}
     if found.page is not None:
         content["html"] = vars(found.page)
@@ -60,12 +60,12 @@ def _print(found: Explored) -> None:
     pages = [page for page in (found.page, of_map) if page is not None]
     if any(not page.map_drawn for page in pages):
         say(
-            "No dataset lies where the vectors say, so the page has no map; if they are of one, --dataset names it."
+            "The dataset of the vectors is not at its recorded path, so there is no map; if it has moved, set --dataset."
         )
     any_of_them = pages[0] if pages else found.plots
     if any_of_them is not None and any_of_them.places_drawn < any_of_them.places_total:
         drawn, total = any_of_them.places_drawn, any_of_them.places_total
-        say(f"{drawn:,} of {total:,} places are drawn, a seeded sample; --max-places draws more")
+        say(f"{drawn:,} of {total:,} places are drawn, a seeded sample; raise --max-places to draw more")
     for page in pages:
         say(f"{page.path} ({page.size_bytes / 1e6:.1f} MB): open it in a browser")
     if found.map is not None:

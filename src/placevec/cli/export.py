@@ -1,4 +1,4 @@
-"""``placevec export``: a dataset's map as ready tiles."""
+"""``placevec export``: writes a dataset's map as tiles."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from placevec.cli.output import clean, print_json, progress_for, say
 from placevec.cli.signature import taking_keywords_of
 
 HELP = """\
-Layers become tiles/LAYER/z/x/y.png, white on black in one bit a pixel, a picture of every layer for each
-tile. Colors become tiles/tile_z_x_y.png and metadata.json. `placevec prepare --tile-folder` gives the same
-pixels back. A killed run goes on where it was.
+Layers become tiles/LAYER/z/x/y.png, white on black with one bit per pixel, one picture of every layer for each
+tile. Colors become tiles/tile_z_x_y.png and metadata.json. `placevec prepare --tile-folder` restores the same
+pixels. A killed run continues.
 
 For example:
 
@@ -24,7 +24,7 @@ For example:
 
 @taking_keywords_of(export)
 def command(dataset: Path, /, *, as_json: bool = False, quiet: bool = False, **options: Any) -> None:
-    """Say what was made."""
+    """Print what was written."""
     opened = open_dataset(dataset)
     count = export(opened, progress=progress_for(as_json, quiet), **options)
     out = options.get("tile_folder") or options.get("mbtiles")

@@ -1,4 +1,4 @@
-"""How help looks: names to the left, what they are to the right, as wide as the terminal."""
+"""The layout of help: names on the left, descriptions on the right, as wide as the terminal."""
 
 from __future__ import annotations
 
@@ -34,16 +34,16 @@ class Columns:
         _print(console, "\n".join(lines) + "\n")
 
     def render_usage(self, console: Console, options: ConsoleOptions, usage: Any) -> None:
-        """The line that names the arguments."""
+        """The line with the arguments."""
         _print(console, f"Usage: {_text(usage).removeprefix('Usage:').strip()}\n")
 
     def render_description(self, console: Console, options: ConsoleOptions, description: Any) -> None:
-        """What the command does; lines are kept as they are."""
+        """The description of the command, with its own line breaks."""
         _print(console, f"{_text(description)}\n")
 
 
 def _words(entry: HelpEntry) -> str:
-    """What an entry is, with its choices and default."""
+    """The description of an entry, with its choices and default."""
     return described(_text(entry.description).rstrip("."), entry.default, entry.choices or ())
 
 

@@ -1,4 +1,4 @@
-"""``placevec import-weights``: bring in the weights of another system."""
+"""``placevec import-weights``: converts weights of another system."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from placevec.cli.signature import taking_keywords_of
 from placevec.errors import InputError, UsageError
 
 HELP = """\
-Of the founding Loc2Vecs (loc2vec-12, loc2vec-rgb), and of location encoders: those of TorchSpatial with
-their classes (torchspatial), and that of GeoCLIP (geoclip). You bring the file; nothing is downloaded.
+Supports the original Loc2Vec systems (loc2vec-12, loc2vec-rgb) and location encoders: those of TorchSpatial with
+their classes (torchspatial), and that of GeoCLIP (geoclip). You provide the file; nothing is downloaded.
 
-Such a file is a pickle. Only its tensors and plain values are read, nothing in it is run, and every shape
-is checked; still, it is read only with your consent.
+Such a file is a pickle. Only its tensors and plain values are read, nothing in it is executed, and every shape
+is checked. Still, it is only read with your consent.
 
 For example:
 
@@ -39,15 +39,15 @@ def command(
     as_json: bool = False,
     **options: Any,
 ) -> None:
-    """Say where the model is.
+    """Print where the model is.
 
     Args:
         yes_i_trust_this_file: Read the file without asking first.
     """
     if not yes_i_trust_this_file:
         if not sys.stdin.isatty():
-            raise UsageError(f"{file} is read only with consent: add --yes-i-trust-this-file")
-        _ask(f"Read the weights in {file.name}? You should know where the file is from.")
+            raise UsageError(f"reading {file} needs your consent: add --yes-i-trust-this-file")
+        _ask(f"Read the weights in {file.name}? Only do this if you know where the file comes from.")
     model = import_weights(file, out=out, **options)
     if as_json:
         print_json({"model": str(out), "hash": model.hash, **model.config()})
@@ -55,11 +55,11 @@ def command(
     say(f"{model.parameters:,} parameters, vectors of {model.dim} numbers: {out}")
     if "layers" not in options and options["system"] == "loc2vec-12":
         say(
-            f"Note: its layers are taken to be, in this order: {', '.join(model.seen)}; --layers says otherwise"
+            f"Note: its layers are assumed to be, in this order: {', '.join(model.seen)}; set --layers if they are not"
         )
     if model.head is not None:
-        named = "" if "classes" in options else "; --classes FILE names them"
-        say(f"It answers for {len(model.head.classes):,} classes{named}")
+        named = "" if "classes" in options else "; --classes FILE adds their names"
+        say(f"It predicts {len(model.head.classes):,} classes{named}")
         say(f"Next: placevec predict {out} --class '{_first(model.head.classes)}' --out map.png")
         return
     bare = model.bare
@@ -67,11 +67,11 @@ def command(
 
 
 def _ask(question: str) -> None:
-    """InputError unless the answer at the terminal is yes."""
+    """InputError unless the user answers yes at the terminal."""
     sys.stderr.write(f"{question} [y/N]: ")
     sys.stderr.flush()
     if sys.stdin.readline().strip().lower() not in ("y", "yes"):
-        raise InputError("the file was not read, since there was no consent")
+        raise InputError("the file was not read, because you did not consent")
 
 
 def _first(classes: tuple[str, ...]) -> str:

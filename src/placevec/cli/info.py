@@ -1,4 +1,4 @@
-"""``placevec info``: what lies at a path."""
+"""``placevec info``: describes the contents of a path."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ For example:
 
 @taking()
 def command(path: Path, /, *, as_json: bool = False) -> None:
-    """Recognize the path and print what it is.
+    """Recognize the contents of a path and describe them.
 
     Args:
-        path: What to look at.
+        path: Path to describe.
     """
     content = describe(path)
     if as_json:
@@ -36,7 +36,7 @@ def command(path: Path, /, *, as_json: bool = False) -> None:
 
 
 def describe(path: Path) -> dict[str, Any]:
-    """Facts about a path by what it is; InputError when it is nothing of ours."""
+    """Facts about a path; InputError if its contents are unknown."""
     if not path.exists():
         raise InputError(f"{path} does not exist")
     if path.is_dir():
@@ -47,7 +47,7 @@ def describe(path: Path) -> dict[str, Any]:
         return _embeddings(path)
     if ".osm" in path.suffixes or path.suffix in (".pbf", ".osm"):
         return _extract(path)
-    raise InputError(f"{path} is no dataset, run, table of vectors (.parquet) or OSM extract")
+    raise InputError(f"{path} is not a dataset, run, table of vectors (.parquet) or OSM extract")
 
 
 def _dataset(path: Path) -> dict[str, Any]:
@@ -75,7 +75,7 @@ def _dataset(path: Path) -> dict[str, Any]:
 
 
 def _footprint(dataset: Dataset) -> dict[str, Any]:
-    """How much of the Earth a place covers; points cover none, and what is read around them is named as such."""
+    """Size of the places on the ground; points have none, and the window read around them is named as such."""
     side = round(dataset.footprint_m, 1)
     places = dataset.manifest["places"]
     if places["size_m"] is not None or places["zoom"] is not None:
@@ -84,7 +84,7 @@ def _footprint(dataset: Dataset) -> dict[str, Any]:
 
 
 def _rounded(bounds: Sequence[float]) -> list[float]:
-    """West, south, east, north to about a tenth of a meter."""
+    """West, south, east, north, rounded to about a tenth of a meter."""
     return [round(edge, 6) for edge in bounds]
 
 

@@ -1,4 +1,4 @@
-"""`main`: run one command, and say in one line what is wrong with it."""
+"""`main`: runs one command, and reports errors in one line."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from placevec.errors import PlacevecError, UsageError
 from placevec.io.progress import printable
 
 DEBUG = "PLACEVEC_DEBUG"
-"""Environment variable: when set, errors come with their traceback."""
+"""Environment variable that adds tracebacks to errors."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; returns the exit code and never raises for what a user can cause."""
+    """Run one command; returns the exit code and never raises for errors that a user can cause."""
     words = list(sys.argv[1:] if arguments is None else arguments)
     try:
         code = _run(words)
@@ -25,7 +25,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except PlacevecError as error:
         return _fail(str(error), error)
     except KeyboardInterrupt:
-        return _fail("interrupted; the same command goes on where it was", None, code=130)
+        return _fail("interrupted; run the same command again to continue", None, code=130)
     except BrokenPipeError:
         sys.stderr.close()
         return 0
@@ -53,7 +53,7 @@ def _run(words: list[str]) -> int:
 
 
 def _with_help(words: list[str]) -> list[str]:
-    """A verb alone asks for its help, but where it needs nothing else."""
+    """Turn a command on its own into a request for its help, unless it needs no arguments."""
     from placevec.cli.app import VERBS
 
     alone = len(words) == 1 and words[0] in VERBS and words[0] not in ("demo", "doctor")
@@ -61,26 +61,28 @@ def _with_help(words: list[str]) -> list[str]:
 
 
 def _unexpected(error: Exception) -> str:
-    """An error that no user can have caused, and whose it is."""
+    """The message for an unexpected error, and where to report it."""
     from placevec.plugins import fault_of
 
     shown = f"unexpected {type(error).__name__}" + (f": {error}"[:300] if str(error) else "")
     if (where := fault_of(error)) is not None:
-        return f"{shown}; it arose in {where}: please report it there, with the traceback that {DEBUG}=1 adds"
-    return f"{shown}; this is a fault of placevec: please report it, with the traceback that {DEBUG}=1 adds"
+        return (
+            f"{shown}; it comes from {where}: please report it there, with the traceback that {DEBUG}=1 adds"
+        )
+    return f"{shown}; this is a bug in placevec: please report it, with the traceback that {DEBUG}=1 adds"
 
 
 def _machine_problem(error: Exception) -> str | None:
-    """What the system or the memory would not do, in words; None for anything else."""
+    """The problem of the system or the memory, in words; None for any other error."""
     from placevec.io.atomic import disk_advice, disk_problem
 
     text = str(error)
     where = f": {error.filename}" if isinstance(error, OSError) and error.filename else ""
     reason = disk_problem(error)
-    if reason is not None and not isinstance(error, PermissionError):  # that may be about reading
+    if reason is not None and not isinstance(error, PermissionError):  # which can also concern reading
         return f"cannot write{where}: {reason}; {disk_advice(error)}"
     if isinstance(error, MemoryError) or "can't allocate memory" in text or "out of memory" in text:
-        return "out of memory; a smaller --batch-size or area needs less"
+        return "out of memory; use a smaller --batch-size or area"
     return f"{error.strerror or error}{where}" if isinstance(error, OSError) else None
 
 
@@ -89,6 +91,6 @@ def _fail(message: str, error: BaseException | None, code: int = 1) -> int:
         import traceback
 
         traceback.print_exception(error)
-    line = " ".join(message.split())  # names in data may hold line breaks
+    line = " ".join(message.split())  # names in data can contain line breaks
     sys.stderr.write(f"placevec: {printable(line)}\n")
     return code

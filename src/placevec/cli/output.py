@@ -1,4 +1,4 @@
-"""What verbs print: tables for people, JSON for scripts. OSM text is taken literally and kept on one line."""
+"""Output of commands: tables for people, JSON for scripts. OSM text is printed literally, on one line."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _WIDE = 240
 
 
 def progress_for(as_json: bool, quiet: bool) -> Progress:
-    """Bars on standard error, or silence."""
+    """Progress bars on standard error, or none."""
     return SILENT if as_json or quiet else Bars()
 
 
@@ -34,7 +34,7 @@ def _plain(value: Any) -> Any:
 
 
 def print_json(content: Any) -> None:
-    """One JSON document on standard output; not-a-number becomes null, and what does not print is escaped."""
+    """One JSON document on standard output; NaN becomes null, and unprintable characters are escaped."""
     import json
 
     lines = json.dumps(_plain(content), indent=2, ensure_ascii=False).split("\n")
@@ -42,14 +42,14 @@ def print_json(content: Any) -> None:
 
 
 def _escaped(line: str) -> str:
-    """A line of JSON with terminal codes and direction marks, which stand in texts only, written as \\u escapes."""
+    """A line of JSON with terminal codes and direction marks, which occur only in texts, written as \\u escapes."""
     import json
 
     return "".join(one if one.isprintable() else json.dumps(one)[1:-1] for one in line)
 
 
 def clean(text: Any, width: int = 60) -> str:
-    """One line of printable characters, cut to ``width``."""
+    """One line of printable characters, at most ``width`` long."""
     line = printable(" ".join(str(text).split()))
     return line if len(line) <= width else line[: width - 1] + "…"
 
@@ -64,7 +64,7 @@ def counted(count: int, one: str, many: str | None = None) -> str:
 
 
 def console() -> Console:
-    """Where tables are printed: standard output; a file or a pipe has no width."""
+    """The console for tables: standard output; files and pipes have no width limit."""
     from rich.console import Console
 
     made = Console(highlight=False)
@@ -74,7 +74,7 @@ def console() -> Console:
 
 
 def print_table(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
-    """A table on standard output; numbers to the right."""
+    """A table on standard output, with numbers aligned right."""
     from rich.table import Table
     from rich.text import Text
 
@@ -94,7 +94,7 @@ def _cell(name: str, value: Any) -> str:
 
 
 def print_facts(facts: Mapping[str, Any]) -> None:
-    """Names and values on standard output, a line each; long values go on below themselves, none is cut."""
+    """Names and values on standard output, one per line; long values wrap and are never cut."""
     from rich.table import Table
     from rich.text import Text
 
@@ -107,7 +107,7 @@ def print_facts(facts: Mapping[str, Any]) -> None:
 
 
 def _fact(value: Any) -> str:
-    """A value in a line.
+    """A value on one line.
 
     >>> _fact({"map": {"count": 40, "dim": 32}}), _fact(["roads", "water"])
     ('map (count 40, dim 32)', 'roads, water')
@@ -124,7 +124,7 @@ def _fact(value: Any) -> str:
 
 
 def plain_rows(found: Any) -> list[list[Any]]:
-    """Rows of a result, with an empty text where there is none."""
+    """Rows of a result, with an empty text for missing values."""
     return [
         ["" if cell is None or cell != cell else cell for cell in row]
         for row in found.itertuples(index=False)
@@ -137,7 +137,7 @@ def say(line: str) -> None:
 
 
 def spelled(options: Mapping[str, Any]) -> str:
-    """Options as a command line says them.
+    """Options in command-line syntax.
 
     >>> spelled({"osm_name": "Monaco", "size_m": 120.0, "drop_layers": ("roads", "water"), "force": True})
     '--osm-name Monaco --size-m 120 --drop-layers roads,water --force'

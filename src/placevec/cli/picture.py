@@ -1,4 +1,4 @@
-"""``placevec picture``: location encoders and their trainings as still pictures."""
+"""``placevec picture``: static plots of location encoders and their training."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from placevec.cli.output import clean, print_json, progress_for, say
 from placevec.cli.signature import taking_keywords_of
 
 HELP = """\
-kernels: how alike each finds every place on Earth and one (--at lon,lat), on a globe and by distance; of
-runs their vectors, of named encoders their features. latitude: how good runs are by latitude, on places
-held out of training. curves: how loss and a further measure of runs went.
+kernels: similarity of one place (--at lon,lat) to every other place on Earth, on a globe and by distance; uses
+the vectors of runs, and the features of named encoders. latitude: quality of runs by latitude, on held-out
+places. curves: loss and another metric of runs over their steps.
 
 For example:
 
@@ -26,14 +26,17 @@ For example:
   placevec picture curves runs/grid runs/sphereC+ --out curves.png"""
 COMMANDS = "Pictures"
 _PICTURES: dict[str, tuple[Callable[..., Any], str]] = {
-    "kernels": (picture_kernels, "Draw how alike encoders find every place on Earth and one."),
-    "latitude": (picture_latitude, "Draw how good runs are by latitude."),
-    "curves": (picture_curves, "Draw how the loss and a further measure of runs went."),
+    "kernels": (
+        picture_kernels,
+        "Plot the similarity of one place to every other place on Earth, for each encoder.",
+    ),
+    "latitude": (picture_latitude, "Plot the quality of runs by latitude."),
+    "curves": (picture_curves, "Plot the loss and another metric of runs over their steps."),
 }
 
 
 def commands(words: Sequence[str]) -> Iterator[tuple[str, str, Callable[..., Any]]]:
-    """(name, help, function) of the picture that ``words`` begin with, or of each."""
+    """(name, help, function) of the picture at the start of ``words``, or of each."""
     for name in [words[0]] if words and words[0] in _PICTURES else _PICTURES:
         function, help = _PICTURES[name]
         yield name, help, taking_keywords_of(function, draw=function)(picture)
@@ -47,7 +50,7 @@ def picture(
     quiet: bool = False,
     **options: Any,
 ) -> None:
-    """Say what was written.
+    """Print what was written.
 
     Args:
         runs: Runs; for kernels also names of location encoders.

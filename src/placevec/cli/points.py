@@ -1,4 +1,4 @@
-"""What the command line says of labeled points."""
+"""Output of the command line about labeled points."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _MAX_SHOWN = 5
 
 
 def labels_told(dataset: Dataset) -> dict[str, Any]:
-    """What the manifest of a dataset tells of its labels, one line each; empty when it has none."""
+    """The manifest's description of the labels, one line each; empty if there are none."""
     labels, report = dataset.manifest.get("labels"), dataset.manifest.get("report", {})
     if not labels:
         return {}
@@ -31,7 +31,7 @@ def labels_told(dataset: Dataset) -> dict[str, Any]:
         told["range"] = " to ".join(f"{value:g}" for value in about.get("range", []))
     split = report.get("split", {})
     sides = ", ".join(f"{name} {count:,}" for name, count in split.items() if isinstance(count, int))
-    told["split"] = f"{sides} (by {split.get('by', 'nobody knows what')})" if split else ""
+    told["split"] = f"{sides} (by {split.get('by', 'unknown')})" if split else ""
     if report.get("users"):
         told["users"] = report["users"]
     predictions = labels.get("image_predictions", {})
@@ -40,26 +40,26 @@ def labels_told(dataset: Dataset) -> dict[str, Any]:
 
 
 def _quoted(name: str) -> str:
-    """The name of a class for a list with commas: in quotes where it holds one itself."""
+    """The name of a class for a list with commas: in quotes if it contains one."""
     return f'"{name}"' if "," in name else name
 
 
 def _extent(dataset: Dataset) -> str:
-    """From where to where points lie: swapped coordinates that are all on Earth show here and nowhere else."""
+    """The extent of points: it reveals swapped coordinates that all lie on Earth."""
     west, south, east, north = (round(edge, 3) + 0.0 for edge in dataset.area.bounds)
     return f"longitude {west:g} to {east:g}, latitude {south:g} to {north:g}"
 
 
 def _credit(dataset: Dataset) -> str:
-    """The credit that pictures and tables carry, and how to name one where there is none."""
+    """The attribution on figures and tables, and how to set it if it is missing."""
     from placevec.preparation.points.table import UNKNOWN_ATTRIBUTION
 
     told = clean(dataset.attribution, width=500)
-    return f"{told}; --attribution names it" if told == UNKNOWN_ATTRIBUTION else told
+    return f"{told}; set it with --attribution" if told == UNKNOWN_ATTRIBUTION else told
 
 
 def _seen(spec: ViewSpec) -> str:
-    """What is known of the images of places."""
+    """A description of the places' images."""
     if spec.size_px is None:
         return clean(spec.values)
     bands = ", ".join(spec.channels)
@@ -67,7 +67,7 @@ def _seen(spec: ViewSpec) -> str:
 
 
 def show_labeled(dataset: Dataset, out: Path) -> None:
-    """Print what was made of a table of points."""
+    """Print a summary for a table of points."""
     from placevec.datasets.views.registry import reader_of
 
     report = dataset.manifest["report"]
@@ -84,10 +84,10 @@ def show_labeled(dataset: Dataset, out: Path) -> None:
         )
     if report.get("at_lon_0_lat_0"):
         say(
-            f"Note: {report['at_lon_0_lat_0']:,} rows lie at lon=0, lat=0 exactly, where missing coordinates often do"
+            f"Note: {report['at_lon_0_lat_0']:,} rows are at exactly lon=0, lat=0, which often means missing coordinates"
         )
     if report.get("dates_unreadable"):
-        say(f"Note: {report['dates_unreadable']:,} dates cannot be read and are unknown")
+        say(f"Note: {report['dates_unreadable']:,} dates cannot be read and count as unknown")
     for note in report.get("notes", []):
         say(f"Note: {clean(note, width=500)}")
     for view in dataset.view_names:

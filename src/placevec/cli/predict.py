@@ -1,4 +1,4 @@
-"""``placevec predict``: where a trained model expects what."""
+"""``placevec predict``: maps a model's predictions."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from placevec.cli.signature import taking_keywords_of
 from placevec.errors import UsageError
 
 HELP = """\
-The ending of --out says which. .tif: GeoTIFF, a band a class, of any size. .png: a figure, a row a class, a
-column a model. .html: a page with maps that move together; it needs no network. .parquet: predictions at
-the points of a table.
+The extension of --out selects the format. .tif: GeoTIFF with one band per class, of any size. .png: a figure
+with one row per class and one column per model. .html: a page with linked maps that needs no network.
+.parquet: predictions at the points of a table.
 
 For example:
 
@@ -28,16 +28,14 @@ For example:
 
 @taking_keywords_of(predict, without=("points",), flags={"classes": "--class"})
 def command(*runs: Path, out: Path, as_json: bool = False, quiet: bool = False, **options: Any) -> None:
-    """Say what was written.
+    """Print what was written.
 
     Args:
         runs: Runs or model directories; a file is a table of points.
     """
     tables = [path for path in runs if path.is_file()]
     if len(tables) > 1:
-        raise UsageError(
-            f"one table of points can be named, and {len(tables)} files are: {tables[0]}, {tables[1]}"
-        )
+        raise UsageError(f"give at most one table of points; got {len(tables)}: {tables[0]}, {tables[1]}")
     found = predict(
         [path for path in runs if not path.is_file()], out, points=tables[0] if tables else None,
         progress=progress_for(as_json, quiet), **options,

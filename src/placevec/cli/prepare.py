@@ -1,4 +1,4 @@
-"""``placevec prepare``: make a dataset."""
+"""``placevec prepare``: makes a dataset."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ if TYPE_CHECKING:
     from placevec.datasets.dataset import Dataset
 
 HELP = """\
-Reads the source, lays out the places and records where every byte came from. A killed run goes on where it
-was; the same command on a finished dataset reuses it. `placevec prepare RECIPE --help` shows the options of
-a recipe."""
+Reads the source, creates the places and records where every byte came from. A killed run continues; the same
+command on a finished dataset reuses it. `placevec prepare RECIPE --help` lists the options of a recipe."""
+
 COMMANDS = "Recipes"
 
 
 def commands(words: Sequence[str]) -> Iterator[tuple[str, str, Callable[..., Any]]]:
-    """(name, help, function) of the recipe that ``words`` begin with, or of each."""
+    """(name, help, function) of the recipe at the start of ``words``, or of each."""
     for entry in entries(words):
         examples = "\n\n".join(f"  {line}" for line in entry.prepare_examples)
         help = f"Make a dataset for {entry.name}: {entry.summary}."
@@ -51,10 +51,10 @@ def prepare(
     quiet: bool = False,
     **options: Any,
 ) -> None:
-    """Call `placevec.api.prepare` and say what was made.
+    """Call `placevec.api.prepare` and print what was made.
 
     Args:
-        file: Table, in the place of the option that names it.
+        file: Table, instead of the option for it.
         config: TOML file of options, by the names shown here with underscores.
     """
     from placevec import api
@@ -62,7 +62,7 @@ def prepare(
     if file is not None and entry.positional is not None:
         if entry.positional in options:
             named = options[entry.positional]
-            raise UsageError(f"data come from {file} or from {flag_of(entry.positional)} {named}, not both")
+            raise UsageError(f"give either {file} or {flag_of(entry.positional)} {named}, not both")
         options[entry.positional] = file
     given = given_options(entry, "prepare", [entry.prepare_options], options, config)
     dataset = api.prepare(entry.name, out=out, force=force, progress=progress_for(as_json, quiet), **given)
@@ -95,5 +95,5 @@ def _show(dataset: Dataset, out: Path) -> None:
 
 
 def _by_base(dataset: Dataset) -> bool:
-    """Whether the model that comes with placevec reads the dataset: it knows layers, and no colors."""
+    """Whether the included model reads the dataset: it reads layers, not colors."""
     return dataset.base_map is not None and len(dataset.base_map_spec.channels) > 3

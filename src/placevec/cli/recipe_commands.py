@@ -1,4 +1,4 @@
-"""One command a recipe: which there are, and what an options file and the command line give together."""
+"""One command per recipe: which ones there are, and options from a file and the command line."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ _NOT_IN_A_FILE = ("out", "config", "resume", "resume_from", "force", "json", "qu
 
 
 def entries(words: Sequence[str]) -> list[RecipeEntry]:
-    """The recipe that is named by the first word, or all that can be used; what cannot is reported on standard error.
+    """The recipe named by the first word, or all usable recipes; problems are reported on standard error.
 
     Raises:
-        PlacevecError: the one that is named cannot be imported.
+        PlacevecError: the named recipe cannot be imported.
     """
     if words and words[0] in RECIPES:
         return [recipe(words[0])]
@@ -42,11 +42,11 @@ def given_options(
     given: Mapping[str, Any],
     file: Path | None,
 ) -> dict[str, Any]:
-    """The options of the command line, and those of a file that it does not name.
+    """The options of the command line, and those of a file that are not on the command line.
 
     Raises:
         InputError: the file cannot be read.
-        UsageError: an unknown option, or a value that does not fit; of the file, with its name and the key.
+        UsageError: an unknown option or an invalid value; for a file, with its name and the key.
     """
     report(RECIPES.ignored())
     known = list(classes)
@@ -62,11 +62,11 @@ def given_options(
 
 def _unknown(entry: RecipeEntry, verb: str, name: str) -> str:
     if name in _NOT_IN_A_FILE:
-        return f"{flag_of(name)} is only given on the command line"
+        return f"{flag_of(name)} can only be given on the command line"
     return unknown_option(entry, verb, name)
 
 
 def report(problems: Iterable[str]) -> None:
-    """A line each on standard error, about what other packages add."""
+    """Print one line each on standard error, about additions of other packages."""
     for line in problems:
         sys.stderr.write(f"placevec: {printable(' '.join(line.split()))}\n")

@@ -1,4 +1,4 @@
-"""``placevec search``: the places most like a place."""
+"""``placevec search``: the places most similar to a place."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from placevec.cli.output import clean, plain_rows, print_json, print_table, say
 from placevec.cli.signature import taking_keywords_of
 
 HELP = """\
-Name the query by coordinates, place id, tile or name. Coordinates that are no place of the table are
-embedded afresh when the dataset and the run still lie where the table says; else the nearest place answers,
-and is named.
+Give the query by coordinates, place ID, tile or name. Coordinates that are not a place of the table are
+embedded if the dataset and the run are still at their recorded paths; otherwise the nearest place is used, and
+its name is printed.
 
 For example:
 
@@ -26,7 +26,7 @@ def command(embeddings: Path, /, *, csv: Path | None = None, as_json: bool = Fal
     """Print the ranking.
 
     Args:
-        csv: CSV file to write the result to as well.
+        csv: CSV file to also write the result to.
     """
     from placevec.io import atomic
 
@@ -56,20 +56,20 @@ def command(embeddings: Path, /, *, csv: Path | None = None, as_json: bool = Fal
 
 
 def described(query: dict[str, object]) -> str:
-    """What was searched for, in words."""
+    """The query in words."""
     from placevec.core import FUSED
 
     by = ", by the vectors that fuse all views" if query.get("view") == FUSED else ""
     if query.get("embedded_afresh"):
-        return f"Places like lon={query['lon']}, lat={query['lat']} (embedded afresh){by}"
+        return f"Places similar to lon={query['lon']}, lat={query['lat']} (embedded for this query){by}"
     name = query.get("name")
     named = f" ({clean(name)})" if name and name != query["place_id"] else ""
-    asked = f"Places like {clean(query['place_id'])}{named}{by}"
+    asked = f"Places similar to {clean(query['place_id'])}{named}{by}"
     away = query.get("distance_m")
     if not isinstance(away, float) or away < 0.5:
         return asked
     hint = (
-        "a --lon and --lat in the dataset's area are embedded themselves where dataset and run are at hand "
+        "a --lon and --lat in the dataset's area are embedded if dataset and run are available "
         "(--dataset, --model)"
     )
     return f"{asked}, the place nearest to the point, {away:.0f} m away; {hint}"

@@ -14,13 +14,13 @@ from placevec.options import Option, Options, described, helps_of, keywords_of
 
 METAVARS = {int: "INT", float: "NUMBER", str: "TEXT", Path: "PATH"}
 _SHORT = {"out": "-o", "quiet": "-q", "k": "-k"}
-_SHARED = {"as_json": "The result as JSON, and no progress", "quiet": "No progress"}
+_SHARED = {"as_json": "JSON output, without progress", "quiet": "No progress"}
 _FLAGS = {"as_json": "--json"}
 
 
 @dataclass(frozen=True)
 class Taken:
-    """What a command takes: options by name, which of them an API function or a recipe declares, and its own function."""
+    """The options of a command by name, which of them an API function or a recipe declares, and its own function."""
 
     options: Mapping[str, Option]
     declared: frozenset[str]
@@ -28,14 +28,14 @@ class Taken:
 
 
 class _Unchecked:
-    """In a hint: pydantic, where something has imported it, does not check the value again; cyclopts has read it."""
+    """In a hint: pydantic, if it is imported, must not check the value again, because cyclopts has read it."""
 
     def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> Any:
         return {"type": "any"}
 
 
 Maker = Callable[[Callable[..., Any]], Callable[..., Any]]
-"""What makes a command of a function."""
+"""A function that makes a command from a function."""
 
 
 def taking_keywords_of(
@@ -45,7 +45,7 @@ def taking_keywords_of(
     flags: Mapping[str, str] | None = None,
     **decided: Any,
 ) -> Maker:
-    """`taking` the keywords of a function, whose docstring also speaks of arguments that the command's leaves out."""
+    """`taking` with the keywords of a function, whose docstring also describes arguments that the command's does not."""
     own = keywords_of(function, without=without, flags=flags)
     return taking(own, *more, helps=helps_of(function), **decided)
 
@@ -56,16 +56,16 @@ def taking(
     helps: Mapping[str, str] | None = None,
     **decided: Any,
 ) -> Maker:
-    """Makes a command of a function that takes ``**options``: those declared, each checked before the function is called.
+    """Makes a command from a function that takes ``**options``, each checked before the function is called.
 
-    Arguments and further options are the function's own parameters. One that is declared too is only named there, such as
-    a file that the command line requires.
+    Arguments and further options are the function's own parameters. A parameter that is also declared, such as a file
+    that the command line requires, is only named there.
 
     Args:
         declared: options, such as `keywords_of` an API function or `options_of` a dataclass; the first of a name counts.
-        hidden: parameters of the function that are no options and keep their defaults.
-        helps: of parameters that the docstring of the function does not speak of.
-        decided: values of parameters of the function that are no options either.
+        hidden: parameters of the function that are not options and keep their defaults.
+        helps: help for parameters that the docstring of the function does not describe.
+        decided: values of parameters of the function that are not options either.
     """
     known: dict[str, Option] = {}
     for one in (one for options in declared for one in options):
@@ -117,7 +117,7 @@ def _parameter(one: Option, group: Group | None) -> inspect.Parameter:
         show_default=False,
         metavar="CHOICE" if one.choices else METAVARS.get(one.kind),
         negative=None if one.kind is bool and one.default is not False else "",
-        allow_leading_hyphen=one.reader is not None and not one.many,  # a box may begin with a minus
+        allow_leading_hyphen=one.reader is not None and not one.many,  # a box can begin with a minus
     )
     return inspect.Parameter(
         one.name,
@@ -128,7 +128,7 @@ def _parameter(one: Option, group: Group | None) -> inspect.Parameter:
 
 
 def _place(one: inspect.Parameter, help: str) -> inspect.Parameter:
-    """A positional argument, with its help; one that takes several takes at least one."""
+    """A positional argument with its help; one that takes several values takes at least one."""
     hint = one.annotation
     bare = next((part for part in get_args(hint) if part is not type(None)), hint)
     literal = get_origin(hint) is Literal

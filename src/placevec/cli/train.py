@@ -1,4 +1,4 @@
-"""``placevec train``: train a recipe on a dataset."""
+"""``placevec train``: trains a recipe on a dataset."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ if TYPE_CHECKING:
 
 HELP = """\
 The run directory holds the model with the best validation loss, metrics.jsonl, TensorBoard events and the
-state from which --resume goes on; a resumed run ends exactly like an uninterrupted one. `tensorboard
---logdir RUN` shows losses, distances, the learning rate and the effective rank. `placevec train RECIPE
---help` shows the options of a recipe."""
+state for --resume. A resumed run gives exactly the result of an uninterrupted one. `tensorboard --logdir RUN`
+shows losses, distances, the learning rate and the effective rank. `placevec train RECIPE --help` lists the
+options of a recipe."""
 _EVERY = "all"
-"""What --encoder may say instead of a name."""
+"""Value of --encoder for all encoders."""
 COMMANDS = "Recipes"
 
 
 def commands(words: Sequence[str]) -> Iterator[tuple[str, str, Callable[..., Any]]]:
-    """(name, help, function) of the recipe that ``words`` begin with, or of each."""
+    """(name, help, function) of the recipe at the start of ``words``, or of each."""
     for entry in entries(words):
         parts = [f"Train {entry.name}: {entry.summary}."]
         parts.append(
@@ -64,7 +64,7 @@ def train(
     quiet: bool = False,
     **options: Any,
 ) -> None:
-    """Call `placevec.api.train` and say where the model is.
+    """Call `placevec.api.train` and print where the model is.
 
     Args:
         dataset: Dataset directory; several are trained on together.
@@ -87,7 +87,7 @@ def train(
     }
     if every or given.get("encoder") == _EVERY:
         if resume_from is not None:
-            raise InputError("several encoders are resumed from their newest states: --resume")
+            raise InputError("several encoders are resumed from their newest states: use --resume")
         given = {name: value for name, value in given.items() if name != "encoder"}
         _show_all(api.train_encoders(entry.name, dataset, **asked, **given), as_json)
         return
@@ -103,13 +103,13 @@ def train(
 
 
 def _check(path: Path, entry: RecipeEntry) -> None:
-    """InputError for what is no dataset, but something that people take for one."""
+    """InputError for a path that is not a dataset, but is often taken for one."""
     if path.is_file():
         made = f"placevec prepare {entry.name} {entry.from_file.format(path=path)} --out DATASET"
         raise InputError(f"{path} is a file, not a dataset: prepare it first, with {made}")
     if (path / "state.json").exists() or (path / "state").is_dir():
         raise InputError(
-            f"{path} is a run or checkpoint, not a dataset: --resume-from {path} goes on from it"
+            f"{path} is a run or checkpoint, not a dataset: continue it with --resume-from {path}"
         )
 
 
@@ -121,16 +121,14 @@ def _say_next(entry: RecipeEntry, dataset: Sequence[Path], out: Path, model: Mod
         say(f"Next: placevec embed {out} {dataset[0]} -o E.parquet")
         return
     source = entry.from_file.format(path="OTHER.osm.pbf")
-    say(
-        f"It was trained on {' and '.join(map(str, dataset))}: evaluate it on other areas, which it has not seen."
-    )
+    say(f"It was trained on {' and '.join(map(str, dataset))}: evaluate it on other areas.")
     say(
         f"Next: placevec prepare {entry.name} {source} --out OTHER    placevec embed {out} OTHER -o E.parquet"
     )
 
 
 def _say_kept(run: Path, model: Model) -> None:
-    """The epoch that the weights are of, and what helps where the ones after it overfitted."""
+    """Print the epoch of the weights, and remedies if the model overfits after it."""
     from placevec.training.best_epoch import read_best_epoch
 
     kept = read_best_epoch(run)
@@ -147,11 +145,11 @@ def _say_kept(run: Path, model: Model) -> None:
         remedies.append("more --dropout")
         if "r_min" in feature_options(about["encoder"], about["variant"]):
             remedies.append("a larger --r-min or fewer --scales")
-    say(f"Note: after that epoch it overfitted; what helps: {', '.join(remedies)}")
+    say(f"Note: the model overfits after that epoch; try {', '.join(remedies)}")
 
 
 def _show_all(trained: Sequence[TrainedEncoder], as_json: bool) -> None:
-    """One line an encoder, with what its best weights achieve on the validation."""
+    """One line per encoder, with the validation metrics of its best weights."""
     if as_json:
         print_json([one.as_dict() for one in trained])
         return

@@ -1,4 +1,4 @@
-"""``placevec validate``: whether tiles or a dataset can be used."""
+"""``placevec validate``: checks whether tiles or a dataset are usable."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from placevec.preparation.validate import Validation
 
 HELP = """\
-Prints layers, tiles a layer, common coordinates, the shapes of a sample batch, and every problem. Exit code
-1 when it cannot be used.
+Prints layers, tiles per layer, common coordinates, the shapes of a sample batch, and every problem. The exit code
+is 1 if it is not usable.
 
 For example:
 
@@ -25,7 +25,7 @@ For example:
 
 @taking_keywords_of(validate)
 def command(path: Path, /, *, as_json: bool = False, quiet: bool = False, **options: Any) -> int:
-    """Print what was found."""
+    """Print the result."""
     found = validate(path, progress=progress_for(as_json, quiet), **options)
     if as_json:
         print_json(found.as_dict())
@@ -35,7 +35,7 @@ def command(path: Path, /, *, as_json: bool = False, quiet: bool = False, **opti
 
 
 def show(found: Validation) -> None:
-    """Print what was found."""
+    """Print the result."""
     is_tiles = found.kind == "tiles"
     facts = {
         "is": found.kind,
@@ -64,4 +64,4 @@ def show(found: Validation) -> None:
         say(f"Note: {clean(note, width=500)}")
     for problem in found.problems:
         say(f"Problem: {clean(problem, width=1000)}")
-    say("It can be used." if found.usable else "It cannot be used.")
+    say("It is usable." if found.usable else "It is not usable.")

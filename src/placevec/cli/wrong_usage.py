@@ -1,4 +1,4 @@
-"""What is wrong with a command line, in a line: what there is not, what is missing, what fits."""
+"""One-line messages for wrong command lines: what is unknown, what is missing, what is allowed."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ from placevec.errors import choose_from
 from placevec.recipes import RECIPES, recipe
 from placevec.recipes.unknown import formerly, near, unknown_option
 
-_KINDS = {int: "a whole number", float: "a number", bool: "true or false", Path: "a path"}
+_KINDS = {int: "an integer", float: "a number", bool: "true or false", Path: "a path"}
 
 
 def message(error: CycloptsError, words: Sequence[str]) -> str:
-    """One line about a command line that cannot be read; it names the help where that says more.
+    """One line about a command line that cannot be read; it refers to the help if that is useful.
 
     Args:
-        error: of cyclopts.
-        words: of the command line.
+        error: error from cyclopts.
+        words: words of the command line.
     """
     text = _what(error, words)
     missing = isinstance(error, MissingArgumentError) and text.endswith(" is missing")
@@ -47,7 +47,7 @@ def _what(error: CycloptsError, words: Sequence[str]) -> str:
         return _no_command(str((error.unused_tokens or [""])[0]), words)
     if isinstance(error, UnusedCliTokensError):
         extra = (error.unused_tokens or [""])[0]
-        return f"{extra!r} is one argument too many"
+        return f"unexpected argument {extra!r}"
     name = "" if error.argument is None else _name(error.argument)
     if isinstance(error, MissingArgumentError):
         if error.keyword is not None or (error.argument is not None and error.argument.tokens):
@@ -57,7 +57,7 @@ def _what(error: CycloptsError, words: Sequence[str]) -> str:
         return _no_value(error.token.keyword or name, error.token.value, error.target_type)
     if isinstance(error, ValidationError):
         value = "" if error.argument is None else error.argument.value
-        return f"{name} is {value}, not {error.exception_message}"
+        return f"{name} must be {error.exception_message}; got {value}"
     if isinstance(error, RepeatArgumentError):
         return f"{error.token.keyword} is given twice"
     return " ".join(str(error).split())
@@ -69,7 +69,7 @@ def _name(argument: Any) -> str:
 
 
 def _unknown(flag: str, words: Sequence[str], known: Iterable[str]) -> str:
-    """What to say of an option that the command has not."""
+    """The message for an option that the command does not have."""
     verb = words[0] if words else ""
     if verb in ("prepare", "train") and len(words) > 1 and words[1] in RECIPES:
         return unknown_option(recipe(words[1]), verb, flag, extra=known)
@@ -85,15 +85,15 @@ def _no_command(word: str, words: Sequence[str]) -> str:
 
     if words and words[0] in ("prepare", "train"):
         if word.startswith("-"):
-            return f"name a recipe: placevec {words[0]} RECIPE; {choose_from(word, RECIPES.names())}"
-        return f"there is no recipe {word[:40]!r}: {choose_from(word, RECIPES.names())}"
+            return f"a recipe is missing: placevec {words[0]} RECIPE; {choose_from(word, RECIPES.names())}"
+        return f"unknown recipe {word[:40]!r}: {choose_from(word, RECIPES.names())}"
     if words and (parts := _parts(words[0])):
-        return f"there is no {words[0]} {word[:40]!r}: {choose_from(word, parts)}"
-    return f"there is no verb {word[:40]!r}: {choose_from(word, VERBS)}"
+        return f"unknown {words[0]} {word[:40]!r}: {choose_from(word, parts)}"
+    return f"unknown command {word[:40]!r}: {choose_from(word, VERBS)}"
 
 
 def _parts(verb: str) -> dict[str, list[str]]:
-    """The commands of a verb that has several, each with its flags."""
+    """The subcommands of a command that has several, each with its flags."""
     from placevec.cli.app import VERBS, build_app
 
     if verb not in VERBS or (found := build_app([verb])[verb]).default_command is not None:
@@ -105,4 +105,4 @@ def _parts(verb: str) -> dict[str, list[str]]:
 def _no_value(name: str, value: str, target: Any) -> str:
     if get_origin(target) is Literal:
         return f"{name} {value[:60]!r} is unknown: {choose_from(value, map(str, get_args(target)))}"
-    return f"{name} is {value[:60]!r}, not {_KINDS.get(target, 'what it takes')}"
+    return f"{name} must be {_KINDS.get(target, 'another value')}; got {value[:60]!r}"

@@ -1,7 +1,8 @@
-"""Options, each declared once: its type, default, limits and help; keyword, flag, check and reference page follow.
+"""Options, each declared once: its type, default, limits and help. Keyword, flag, check and reference page follow from
+that.
 
-Where a recipe decides which options there are, they are fields of a dataclass (`fields`); where a function does, they are
-its keywords (`keywords`). Both become an `Option`, which checks what is given.
+If a recipe defines the options, they are fields of a dataclass (`fields`); if a function does, they are its keywords
+(`keywords`). Both become an `Option`, which checks the given values.
 """
 
 from placevec.options.fields import (

@@ -1,4 +1,4 @@
-"""What an option may say, where it is one of a few words: light to import, so that help need not load what they do."""
+"""Options with a few allowed words: light to import, so that help does not load the code behind them."""
 
 from __future__ import annotations
 
@@ -7,19 +7,19 @@ from typing import Literal
 Metric = Literal["cosine", "euclidean", "manhattan", "dot"]
 """Distance between vectors."""
 StoredType = Literal["float32", "float16", "int8"]
-"""Numbers of vectors in a file."""
+"""Type of the numbers in a file of vectors."""
 ClusterMethod = Literal["kmeans", "hdbscan"]
 Scaling = Literal["unit", "standardized", "raw"]
-"""Of vectors before they are clustered."""
+"""Scaling of vectors before clustering."""
 Reduction = Literal["pca", "tsne", "umap"]
-"""From vectors to two or three numbers."""
+"""Reduction of vectors to two or three numbers."""
 Effort = Literal["quick", "full"]
 """Size of the probes of an evaluation."""
 Probe = Literal["ridge", "trained", "kNN"]
-"""Of location encoders."""
+"""Probe for location encoders."""
 Folds = Literal["blocks", "random"]
-"""How points are divided for testing."""
+"""How points are split for testing."""
 Rows = Literal["auto", "xyz", "tms"]
 """Direction of the rows of tiles."""
 Variant = Literal["corrected", "original"]
-"""Of a location encoder."""
+"""Variant of a location encoder."""

@@ -14,7 +14,7 @@ page all come from that field:
 >>> Schedule(epochs=0)
 Traceback (most recent call last):
     ...
-placevec.errors.UsageError: --epochs is 0, not a whole number of at least 1
+placevec.errors.UsageError: --epochs must be an integer of at least 1; got 0
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from placevec.options.values import Option, described, flag_of
 
 T = TypeVar("T")
 Called = Callable[[str], str]
-"""How an option is named in a message: as a flag, a keyword, or a key of a file."""
+"""How messages name an option: as a flag, a keyword, or a key of a file."""
 _LIMITS = ("above", "min", "max", "below")
 
 
@@ -52,13 +52,13 @@ def option(
     """A field of an options dataclass.
 
     Args:
-        default: what holds where nothing is given.
-        help: a noun phrase with its unit, without the default, which is added; remarks in brackets at its end.
-        group: heading of the help and the reference page; by default the ``GROUP`` of the class.
+        default: the default value.
+        help: a noun phrase with its unit, without the default, which is added; remarks in parentheses at the end.
+        group: heading in the help and on the reference page; by default the ``GROUP`` of the class.
         above, min, max, below: limits of a number; those of ``above`` and ``below`` are not allowed themselves.
-        flags: further flags of the command line, such as ``-o``.
-        kind: what a flag or a file gives, where the annotation names more (``str`` of ``Area | str``).
-        read: turns a value that was given into the one to keep, in the place of the checks here; raises UsageError.
+        flags: additional flags on the command line, such as ``-o``.
+        kind: type of a flag or of a value in a file, if the annotation has several (``str`` of ``Area | str``).
+        read: converts a given value to the one to store, instead of the checks here; raises UsageError.
     """
     limits = {
         name: value
@@ -77,7 +77,7 @@ def option(
 
 
 class Options:
-    """Base of options dataclasses: what is made has been checked."""
+    """Base class of options dataclasses: instances are always valid."""
 
     GROUP: ClassVar[str] = "Options"
 
@@ -92,20 +92,20 @@ class Options:
 
 
 def options_of(cls: type[Options]) -> tuple[Option, ...]:
-    """The options of a class, in the order of its fields; fields that `option` did not make are none."""
+    """The options of a class, in the order of its fields; fields not made by `option` are left out."""
     return _options_of(cls)  # type: ignore[arg-type]  # classes are hashable, whatever their objects are
 
 
 def checked(
     classes: Iterable[type[Options]], given: Mapping[str, Any], *, called: Called, unknown: Called
 ) -> dict[str, Any]:
-    """The options that were given, each checked.
+    """The given options, each checked.
 
     Args:
-        classes: whose options are known.
-        given: name -> value; dashes in names count as underscores.
+        classes: classes whose options are known.
+        given: name -> value; hyphens in names count as underscores.
         called: see `Called`.
-        unknown: the message about a name that no class has.
+        unknown: the message for a name that no class has.
 
     Raises:
         UsageError: an unknown name, a value of another type or out of range.
@@ -121,14 +121,14 @@ def checked(
 
 
 def no_option(name: str) -> str:
-    """The message about an option that there is not, where nobody knows more of it."""
+    """The default message for an unknown option."""
     return f"there is no option {flag_of(name)}"
 
 
 def toml_options(path: str | Path) -> dict[str, Any]:
-    """The options in a TOML file, by name; InputError when it cannot be read.
+    """The options in a TOML file, by name; InputError if it cannot be read.
 
-    They stand at the top, as ``near_m = 100`` or ``near-m = 100``.
+    They are at the top level, as ``near_m = 100`` or ``near-m = 100``.
     """
     import tomllib
 
@@ -140,7 +140,7 @@ def toml_options(path: str | Path) -> dict[str, Any]:
         raise InputError(f"cannot read the options in {path}: {error}") from error
     if table := next((name for name, value in content.items() if isinstance(value, dict)), None):
         raise InputError(
-            f"[{table}] in {path}: tables are not read; all options stand at the top of the file"
+            f"[{table}] in {path}: tables are not supported; put all options at the top level of the file"
         )
     return {name.replace("-", "_"): value for name, value in content.items()}
 

@@ -1,4 +1,4 @@
-"""What an annotation takes from the command line: its type, choices, limits, and whether it takes several."""
+"""What an annotation means on the command line: type, choices, limits, and whether it takes several values."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 @dataclass(frozen=True)
 class Limits:
-    """Limits of a number, in its annotation; those of ``above`` and ``below`` are not allowed themselves.
+    """Limits of a number, in its annotation; ``above`` and ``below`` themselves are not allowed.
 
     >>> k: Annotated[int, Limits(min=1)] = 10
     """
@@ -24,18 +24,18 @@ class Limits:
 
 @dataclass(frozen=True)
 class Reads:
-    """In an annotation: what turns the text of a flag, or what Python gives, into the value to keep.
+    """In an annotation: a function that converts the text of a flag, or a Python value, to the value to store.
 
-    It stands in the place of all other checks, and raises UsageError.
+    It replaces all other checks, and raises UsageError.
     """
 
     read: Callable[[Any], Any]
 
 
 def taken_by(hint: Any) -> dict[str, Any] | None:
-    """The attributes of an `Option` that its annotation decides; None where no flag can give such a value.
+    """The attributes of an `Option` that follow from its annotation; None if no flag can give such a value.
 
-    Of several types the first that a flag can give counts, a path before a text; others are for Python alone.
+    Of several types, the first that a flag can give is used, a path before text; others are for Python only.
 
     >>> taken_by(Annotated[int, Limits(min=1)] | None)["limits"]
     {'min': 1}
@@ -72,7 +72,7 @@ _SEVERAL = object()
 
 
 def _parts(hint: Any) -> Iterator[Any]:
-    """The types that a hint is made of, and what is annotated to them."""
+    """The types in a hint, and their annotations."""
     origin, parts = get_origin(hint), get_args(hint)
     if origin in (Annotated, Union, types.UnionType):
         for part in parts:

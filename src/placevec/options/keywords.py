@@ -1,4 +1,4 @@
-"""Options of a function: its keyword-only parameters, with their annotation, default and line in the docstring.
+"""Options of a function: its keyword-only parameters, with annotation, default and description in the docstring.
 
 >>> @checked_keywords
 ... def nearest(place: str, *, k: Annotated[int, Limits(min=1)] = 10) -> int:
@@ -14,7 +14,7 @@
 >>> nearest("a", k=0)
 Traceback (most recent call last):
     ...
-placevec.errors.UsageError: --k is 0, not a whole number of at least 1
+placevec.errors.UsageError: --k must be an integer of at least 1; got 0
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ R = TypeVar("R")
 
 
 def checked_keywords(function: Callable[P, R]) -> Callable[P, R]:
-    """The function, its keywords checked and read as their annotations say; UsageError for one that does not fit."""
+    """The function, with keywords checked and converted according to their annotations; UsageError for invalid ones."""
 
     @wraps(function)
     def call(*arguments: P.args, **given: P.kwargs) -> R:
@@ -55,13 +55,13 @@ def keywords_of(
     flags: Mapping[str, str] | None = None,
     group: str = "",
 ) -> tuple[Option, ...]:
-    """The options that a function declares, in their order; a keyword whose type no flag can give is none.
+    """The options that a function declares, in order, without keywords whose type no flag can give.
 
     Args:
-        function: with a docstring that has a line for each keyword, under ``Args:``.
+        function: function with a docstring that describes each keyword, under ``Args:``.
         without: keywords that are not offered.
-        flags: keyword -> flag, where Python has taken the word.
-        group: heading of the help and the reference page.
+        flags: keyword -> flag, if the word is reserved in Python.
+        group: heading in the help and on the reference page.
     """
     return tuple(
         replace(one, group=group, spelled=(flags or {}).get(one.name))
@@ -89,21 +89,21 @@ def _keywords(function: Callable[..., Any]) -> tuple[Option, ...]:
 
 
 def helps_of(function: Callable[..., Any]) -> dict[str, str]:
-    """Name -> line under ``Args:`` of a docstring, without the marks of code and the full stop."""
+    """Name -> description under ``Args:`` of a docstring, without code marks and the final period."""
     _, _, section = (inspect.getdoc(function) or "").partition("\nArgs:\n")
     lines = re.findall(r"^    \*{0,2}(\w+): (.*(?:\n {5,}.*)*)", section.split("\n\n")[0], re.MULTILINE)
     return {name: " ".join(words.replace("`", "").split()).rstrip(".") for name, words in lines}
 
 
 class _Names(dict[str, Any]):
-    """The names of a module; one that is only there for type checkers is a foreign type."""
+    """The names of a module; those that exist only for type checkers become foreign types."""
 
     def __missing__(self, name: str) -> Any:
         return getattr(builtins, name, _Foreign)
 
 
 class _AnyType(type):
-    """Of a type that is not imported: its attributes and what it makes with arguments are such types again."""
+    """A type that is not imported: its attributes and the results of calls are such types again."""
 
     def __getattr__(cls, name: str) -> Any:
         if name.startswith("__"):
@@ -115,7 +115,7 @@ class _AnyType(type):
 
 
 class _Foreign(metaclass=_AnyType):
-    """Some type that no flag can give."""
+    """A type that no flag can give."""
 
 
 __all__ = ["Annotated", "Limits", "checked_keywords", "helps_of", "keywords_of"]

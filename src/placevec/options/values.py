@@ -1,4 +1,4 @@
-"""An option: what it takes, how a value that was given is checked, and what help says of it."""
+"""An option: its type, how a given value is checked, and its help."""
 
 from __future__ import annotations
 
@@ -12,29 +12,29 @@ from typing import Any
 
 from placevec.errors import UsageError, choose_from
 
-_KINDS = {bool: "true or false", int: "a whole number", float: "a number", str: "a text", Path: "a path"}
+_KINDS = {bool: "true or false", int: "an integer", float: "a number", str: "text", Path: "a path"}
 _WORDS = {"above": "more than", "min": "at least", "max": "at most", "below": "less than"}
 
 
 @dataclass(frozen=True)
 class Option:
-    """An option as its field declares it.
+    """An option, as declared by its field.
 
     Attributes:
-        name: of the field and the keyword.
-        kind: bool, int, float, str or Path: of the value, or of each where it takes ``many``.
-        default: what holds where nothing is given.
-        help: with the default.
-        group: heading that it stands under.
-        choices: the texts that are allowed; empty where any is.
-        many: whether it takes several values, kept as a tuple.
+        name: name of the field and the keyword.
+        kind: bool, int, float, str or Path: type of the value, or of each value with ``many``.
+        default: the default value.
+        help: help, with the default.
+        group: its heading.
+        choices: allowed texts; empty if any text is allowed.
+        many: whether it takes several values, stored as a tuple.
         optional: whether None is allowed.
-        limits: of a number, by the names that `option` has for them.
-        flags: further flags.
+        limits: limits of a number, by their names in `option`.
+        flags: additional flags.
         reader: see ``read`` of `option`.
-        foreign: whether Python may give an object that no flag can, such as an open dataset in the place of its path.
+        foreign: whether Python can give an object that no flag can, such as an open dataset instead of its path.
         required: whether it has no default.
-        spelled: the flag, where it is not spelled like the keyword.
+        spelled: the flag, if it differs from the keyword.
     """
 
     name: str
@@ -54,7 +54,7 @@ class Option:
 
     @property
     def flag(self) -> str:
-        """As the command line spells it.
+        """The flag on the command line.
 
         >>> Option("near_m", float, 100.0, "", "").flag
         '--near-m'
@@ -63,18 +63,18 @@ class Option:
 
     @property
     def takes(self) -> str:
-        """The type in words, where it is not told by a switch or by choices.
+        """The type in words, unless it is a switch or has choices.
 
         >>> Option("files", Path, (), "", "", many=True).takes
         'paths'
         """
         if self.kind is bool or self.choices:
             return ""
-        return f"{_KINDS[self.kind].split(' ', 1)[1]}s" if self.many else _KINDS[self.kind]
+        return f"{_KINDS[self.kind].split(' ')[-1]}s" if self.many else _KINDS[self.kind]
 
     @property
     def fits(self) -> str:
-        """What a value has to be, in words.
+        """The allowed values, in words.
 
         >>> Option("share", float, 0.1, "", "", limits={"min": 0, "below": 1}).fits
         'a number of at least 0 and less than 1'
@@ -85,14 +85,14 @@ class Option:
         return f"{_KINDS[self.kind]} of {limits}" if limits else _KINDS[self.kind]
 
     def read(self, value: Any, called: str) -> Any:
-        """A value that was given, checked and in the type of the field.
+        """A given value, checked and converted to the type of the field.
 
         Args:
             value: a Python value, or what a TOML file holds.
-            called: what the message calls the option.
+            called: name of the option in messages.
 
         Raises:
-            UsageError: a value of another type or out of range; the message says what fits.
+            UsageError: an invalid value; the message says which values are allowed.
         """
         if self.reader is not None:
             return self.reader(value)
@@ -103,7 +103,7 @@ class Option:
         if self.many:
             given = [value] if isinstance(value, str | Path) else value
             if not isinstance(given, Sequence) or isinstance(given, bytes):
-                raise UsageError(f"{called} is {_shown(value)}, not a list")
+                raise UsageError(f"{called} must be a list; got {_shown(value)}")
             if self.kind is str:
                 given = [part for item in given for part in _parts(item)]
             return tuple(self._one(item, called) for item in given)
@@ -116,7 +116,7 @@ class Option:
             raise UsageError(f"{called} {value[:60]!r} is unknown: {choose_from(value, self.choices)}")
         found = _converted(value, self.kind)
         if found is None or not all(_within(found, name, limit) for name, limit in self.limits.items()):
-            raise UsageError(f"{called} is {_shown(value)}, not {self.fits}")
+            raise UsageError(f"{called} must be {self.fits}; got {_shown(value)}")
         return found
 
 
@@ -126,7 +126,7 @@ def flag_of(name: str) -> str:
 
 
 def default_of(value: Any) -> str | None:
-    """A default in words; None where there is nothing to say.
+    """A default in words; None if there is nothing to say.
 
     >>> default_of(0.25), default_of(True), default_of(("a", "b")), default_of(None)
     ('0.25', 'on', 'a,b', None)
@@ -143,9 +143,9 @@ def default_of(value: Any) -> str | None:
 def described(
     help: str, default: Any, choices: Sequence[str] = (), limits: Mapping[str, float] | None = None
 ) -> str:
-    """A help with choices, default and range in it, before what stands in brackets at its end.
+    """A help with choices, default and range inserted before the remarks in parentheses at its end.
 
-    A default of None is named in the help itself, where there is something to say; that of a switch is off.
+    A default of None is described by the help itself, if at all; that of a switch is off.
 
     >>> described("Share of units dropped", 0.5, limits={"min": 0, "below": 1})
     'Share of units dropped (default 0.5; at least 0, less than 1)'
@@ -165,7 +165,7 @@ def described(
 
 
 def range_of(limits: Mapping[str, float]) -> str:
-    """Limits in few words.
+    """Limits in a few words.
 
     >>> range_of({"min": 0, "max": 1}), range_of({"above": 0}), range_of({})
     ('0 to 1', 'more than 0', '')
@@ -176,7 +176,7 @@ def range_of(limits: Mapping[str, float]) -> str:
 
 
 def _converted(value: Any, kind: type) -> Any:
-    """The value as a ``kind``, or None where it is none."""
+    """The value as a ``kind``, or None if it cannot be converted."""
     if kind is bool:
         return bool(value) if type(value).__name__ in ("bool", "bool_") else None
     if kind in (int, float):
@@ -188,7 +188,7 @@ def _converted(value: Any, kind: type) -> Any:
 
 
 def _parts(item: Any) -> list[Any]:
-    """Texts may hold several between commas."""
+    """Texts can contain several values separated by commas."""
     return [part.strip() for part in item.split(",") if part.strip()] if isinstance(item, str) else [item]
 
 

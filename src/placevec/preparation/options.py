@@ -1,4 +1,4 @@
-"""The options of preparing a map: where it comes from, which area, which places."""
+"""The options of preparing a map: source, area and places."""
 
 from __future__ import annotations
 
@@ -14,32 +14,32 @@ if TYPE_CHECKING:
     from placevec.geo import Area
 
 ZOOM = 17
-"""Whose pixels are stored where nobody says: 0.5 to 1.2 m."""
+"""Default zoom of the stored pixels: 0.5 to 1.2 m."""
 _TILES = ("tile_folder", "mbtiles", "tiles", "server_ip")
 _EDGES = ("min_lon", "min_lat", "max_lon", "max_lat")
 
 
 def read_box(value: Any) -> Any:
-    """The box that was given as an area; an `Area`, four numbers or "west,south,east,north"."""
+    """A given box as an area: an `Area`, four numbers or "west,south,east,north"."""
     if value is None:
         return None
     from placevec.geo.areas import area_of
 
     try:
         return area_of(value)
-    except TypeError:  # a number, or four texts, of a file
-        raise UsageError(f"--bbox is {repr(value)[:60]}, not west,south,east,north in degrees") from None
+    except TypeError:  # a number, or four texts, from a file
+        raise UsageError(f"--bbox must be west,south,east,north in degrees; got {repr(value)[:60]}") from None
 
 
 @dataclass(frozen=True)
 class AreaOptions(Options):
-    """Which area: a box, the polygons of a file, or all that the source holds."""
+    """The area: a box, the polygons of a file, or all of the source."""
 
     GROUP: ClassVar[str] = "Area"
 
     bbox: Any = option(
         None,
-        "Area as west,south,east,north, degrees (default: all that the source covers)",
+        "Area as west,south,east,north, degrees (default: all of the source)",
         kind=str,
         read=read_box,
     )
@@ -56,13 +56,15 @@ class AreaOptions(Options):
         edges = [getattr(self, name) for name in _EDGES]
         if any(edge is not None for edge in edges):
             if self.bbox is not None or None in edges:
-                raise UsageError("an area is --bbox, or all of --min-lat, --min-lon, --max-lat and --max-lon")
+                raise UsageError(
+                    "give an area as --bbox, or as all of --min-lat, --min-lon, --max-lat and --max-lon"
+                )
             object.__setattr__(self, "bbox", read_box(edges))
         if self.bbox is not None and self.polygon is not None:
-            raise UsageError("give a bounding box or a polygon, not both")
+            raise UsageError("give either a bounding box or a polygon, not both")
 
     def area(self) -> Area | None:
-        """The area that was asked for; None where none was.
+        """The requested area, or None.
 
         Raises:
             AreaError: the file of polygons cannot be used.
@@ -77,7 +79,7 @@ class AreaOptions(Options):
 
 @dataclass(frozen=True)
 class PlaceOptions(Options):
-    """Which places: tiles of the map, a grid, or those of a table."""
+    """The places: tiles of the map, a grid, or those of a table."""
 
     GROUP: ClassVar[str] = "Places"
 
@@ -88,7 +90,7 @@ class PlaceOptions(Options):
     size_m: float | None = option(
         None, "Side of a place, meters, for --spacing, --places and --samples (default 200)", above=0
     )
-    all_tiles: bool = option(False, "Places that hold no feature kept too")
+    all_tiles: bool = option(False, "Also keep places without any feature")
 
 
 @dataclass(frozen=True)
@@ -98,17 +100,17 @@ class ExtractOptions(Options):
     GROUP: ClassVar[str] = "OpenStreetMap extract"
 
     osm: Path | None = option(
-        None, "Extract: .osm.pbf, .osm, .osm.gz or .osm.bz2 (beside ready tiles it labels them)"
+        None, "Extract: .osm.pbf, .osm, .osm.gz or .osm.bz2 (with ready tiles, it adds labels)"
     )
     osm_name: str | None = option(
-        None, "Name of an extract to download, such as Monaco (helsinki-center is embedded)"
+        None, "Name of an extract to download, such as Monaco (helsinki-center is included)"
     )
     layers: Path | None = option(None, "Layer table, TOML (default: the twelve layers)")
 
 
 @dataclass(frozen=True)
 class TileFolderOptions(Options):
-    """Tiles that are there already."""
+    """Tiles that already exist."""
 
     GROUP: ClassVar[str] = "Ready tiles"
 
@@ -120,24 +122,24 @@ class TileFolderOptions(Options):
     )
     threshold: int | None = option(
         None,
-        "Contrast to the background from which a pixel of a layer is set (default: found)",
+        "Minimum contrast of a set pixel to the background (default: detected)",
         min=1,
         max=255,
     )
     background: str = option(
         "auto", "Background of layers (auto, white, black or transparent; for single layers LAYER=KIND,...)"
     )
-    require_all_layers: bool = option(False, "Only tiles that every layer has are places")
-    keep_gray: bool = option(False, "Shades of layers kept, 8 bits a pixel, instead of a threshold")
+    require_all_layers: bool = option(False, "Use only tiles that every layer has as places")
+    keep_gray: bool = option(False, "Keep the shades of layers, 8 bits per pixel, instead of a threshold")
     scheme: Rows = option(
         "auto",
-        "Direction of the rows of tiles (xyz: from the north; tms: from the south; auto: as side files say)",
+        "Direction of the rows of tiles (xyz: from the north; tms: from the south; auto: from metadata files)",
     )
 
 
 @dataclass(frozen=True)
 class TileServerOptions(Options):
-    """A tile server, which is asked only for the tiles that the places need."""
+    """A tile server; only the tiles that the places need are requested."""
 
     GROUP: ClassVar[str] = "Tile server"
 
@@ -152,21 +154,23 @@ class TileServerOptions(Options):
     patch_size: int | None = option(None, "Side of a place, pixels (instead of --size-m)", min=1, max=4096)
     margin_m: float | None = option(
         None,
-        "Margin around each place whose tiles are downloaded too, meters (default: as far as training reaches)",
+        "Margin around each place for which tiles are also downloaded, meters (default: what training needs)",
         min=0,
         max=100_000,
     )
     connections: int | None = option(
         None,
-        "Connections to the server at once (default 2 on the open internet, 8 to one of your own)",
+        "Simultaneous connections to the server (default 2 on the internet, 8 for your own)",
         min=1,
         max=64,
     )
     max_failed: float = option(
         0.05, "Maximum share of tiles that are missing, corrupt or failed", min=0, max=1
     )
-    attribution: str | None = option(None, "Credit that the tiles ask for (default: OpenStreetMap's)")
-    refresh_tiles: bool = option(False, "Tiles in the cache asked for again")
+    attribution: str | None = option(
+        None, "Attribution that the tiles require (default: that of OpenStreetMap)"
+    )
+    refresh_tiles: bool = option(False, "Ask the server again about cached tiles")
 
 
 @dataclass(frozen=True)
@@ -174,13 +178,13 @@ class MapOptions(PlaceOptions, AreaOptions, TileServerOptions, TileFolderOptions
     """A map from one source: an extract, ready tiles or a tile server.
 
     Raises:
-        UsageError: two sources, or an option that the source has no use for.
+        UsageError: two sources, or an option that does not apply to the source.
     """
 
     GROUP: ClassVar[str] = "Map"
 
-    zoom: int | None = option(None, "Zoom whose pixels are stored (default 17, or that of the tiles)")
-    workers: int = option(1, "Processes that draw", min=1)
+    zoom: int | None = option(None, "Zoom of the stored pixels (default 17, or that of the tiles)")
+    workers: int = option(1, "Processes for drawing", min=1)
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -192,28 +196,28 @@ class MapOptions(PlaceOptions, AreaOptions, TileServerOptions, TileFolderOptions
         extracts = self._named("osm", "osm_name")
         if len(tiles) > 1 or len(extracts) > 1:
             first, second, *_ = tiles if len(tiles) > 1 else extracts
-            raise UsageError(f"name one source: {flag_of(first)} or {flag_of(second)}, not both")
+            raise UsageError(f"give only one source: {flag_of(first)} or {flag_of(second)}")
         source = tiles[0] if tiles else "osm"
         if source not in ("tiles", "server_ip"):
-            self._refuse(TileServerOptions, "is about tile servers: it needs --tiles or --server-ip")
+            self._refuse(TileServerOptions, "applies to tile servers: it needs --tiles or --server-ip")
         if source not in ("tile_folder", "mbtiles"):
-            self._refuse(TileFolderOptions, "is about ready tiles: it needs --tile-folder or --mbtiles")
+            self._refuse(TileFolderOptions, "applies to ready tiles: it needs --tile-folder or --mbtiles")
         if source != "osm" and self.layers is not None:
-            raise UsageError("--layers draws an OpenStreetMap extract; tiles are drawn already")
+            raise UsageError("--layers applies to drawing an OpenStreetMap extract, not to tiles")
         if self.tiles is not None and self._named("server_port", "server_path"):
             raise UsageError(
-                "--server-port and --server-path go with --server-ip; --tiles holds the whole address"
+                "--server-port and --server-path need --server-ip; --tiles takes the complete address"
             )
         if source in ("tiles", "server_ip"):
             self._check_samples()
 
     @property
     def of_tiles(self) -> bool:
-        """Whether the map is made of tiles, which an extract may label, and not drawn from an extract."""
+        """Whether the map is made from tiles, not drawn from an extract, which can still add labels."""
         return bool(self._named(*_TILES))
 
     def _named(self, *names: str) -> list[str]:
-        """Those that are not as they are by default."""
+        """Options that differ from their default."""
         default = {one.name: one.default for one in options_of(MapOptions)}
         return [name for name in names if getattr(self, name) != default[name]]
 
@@ -222,13 +226,15 @@ class MapOptions(PlaceOptions, AreaOptions, TileServerOptions, TileFolderOptions
             raise UsageError(f"{flag_of(name)} {why}")
 
     def _check_samples(self) -> None:
-        """UsageError for places of a tile server that are laid out in two ways, or have two sizes."""
+        """UsageError for two ways to choose the places of a tile server, or two sizes."""
         ways = self._named("samples", "spacing", "places")
         if len(ways) > 1:
-            raise UsageError(f"places come from {flag_of(ways[0])} or from {flag_of(ways[1])}, not both")
+            raise UsageError(f"choose places with either {flag_of(ways[0])} or {flag_of(ways[1])}, not both")
         if self.patch_size is not None and self.size_m is not None:
-            raise UsageError("the size of a place is --patch-size pixels or --size-m meters, not both")
+            raise UsageError(
+                "set the size of a place with either --patch-size (pixels) or --size-m (meters), not both"
+            )
         if not ways and (self.patch_size, self.size_m) != (None, None):
             raise UsageError(
-                "places that are whole tiles have their size: name --samples, --spacing or --places"
+                "places are whole tiles, which have a fixed size: add --samples, --spacing or --places"
             )

@@ -241,7 +241,7 @@ def _labels(dataset: Dataset, found: Validation) -> None:
         if not seen.all():
             first = labels.classes[int(np.flatnonzero(~seen)[0])]
             found.notes.append(
-                f"{int((~seen).sum()):,} classes are not in the training set, such as {first[:60]!r}"
+                f"classes that are not in the training set: {int((~seen).sum()):,}, such as {first[:60]!r}"
             )
     for side, of_side in rows.items():
         predictions = dataset.image_predictions(side)

@@ -90,7 +90,7 @@ def test_own_tiles(capsys: pytest.CaptureFixture[str], tmp_path: Path, layered: 
     assert founding["batch"][0]["shape"] == [16, 3, 256, 256]  # its own batch and window
     code, out, told = call(capsys, *given)
     assert code == 0, told
-    assert "These places bring no labels: only what needs none is measured" in told
+    assert "These places have no labels: only metrics without labels are computed" in told
     assert "without labels" in out
     assert sorted(path.name for path in (tmp_path / "own").iterdir()) == [
         "kyiv", "kyiv.html", "kyiv.parquet", "report", "run",

@@ -128,7 +128,7 @@ def test_the_last_line_says_what_is_in_the_folder(table: Path, tmp_path: Path) -
         (("--encoders", "sphereD"), "did you mean"),
         (("--tasks", "moon"), "no task is called 'moon'"),
         (("--probes", "magic"), "--probes 'magic' is unknown"),
-        (("--budget", "soon"), "--budget is a time such as"),
+        (("--budget", "soon"), "--budget must be a time such as"),
         (("--files", "none.csv"), "does not exist"),
     ],
 )
@@ -144,7 +144,7 @@ def test_a_run_that_was_refused_binds_no_later_one(table: Path, tmp_path: Path) 
     asked = ("--out", str(out), "--encoders", "xyz", "--probes", "ridge", "--seeds", "1")
     _refused("does not exist", *asked, "--files", "none.csv", "--points", "120", "--folds", "4")
     cells = ("--encoders", "cells", "--probes", "ridge", "--files", str(table))
-    _refused("only --probes trained can compare it", "--out", str(out), *cells)
+    _refused("compare it with --probes trained only", "--out", str(out), *cells)
     assert not (out / "plan.json").exists()
     found = _run(*asked, "--files", str(table), "--folds", "3")
     assert len(found["groups"]) == 2  # type: ignore[arg-type]

@@ -151,17 +151,17 @@ def test_scales_of_colors() -> None:
     ("options", "words"),
     [
         ({"out": "a.jpg"}, "ends in"),
-        ({"out": "a.tif", "models": 2}, "holds the answers of one model"),
-        ({"out": "a.parquet"}, "needs the points"),
+        ({"out": "a.tif", "models": 2}, "shows the predictions of one model"),
+        ({"out": "a.parquet"}, "needs points"),
         ({"out": "a.png", "resolution": 1.0}, "its own pixels"),
-        ({"out": "a.html", "own_scales": True}, "is of a .png"),
+        ({"out": "a.html", "own_scales": True}, "applies only to .png"),
         ({"out": "a.tif", "show_points": True}, "covers an area"),
         ({"out": "a.tif", "title": "x"}, "--title"),
-        ({"out": "a.png", "show_points": True}, "not where it says"),
+        ({"out": "a.png", "show_points": True}, "not at its recorded path"),
         ({"out": "a.html", "resolution": 0.01}, "too large for a page"),
         ({"out": "a.png", "bbox": "1,2,3"}, "four numbers"),
         ({"out": "a.png", "land": "absent.geojson"}, "absent"),
-        ({"out": "a.png", "models": 0}, "name a model"),
+        ({"out": "a.png", "models": 0}, "give a model"),
         ({"out": "a.png", "classes": ["nothing"]}, "has no class"),
     ],
 )
@@ -237,7 +237,7 @@ def test_kernels_of_names_and_runs(tmp_path: Path, capsys: pytest.CaptureFixture
     assert Image.open(out).size[0] == 2200
     for wrong, words in (
         (["picture", "kernels", "speregrid", "--out", str(out)], "did you mean"),
-        (["picture", "kernels", "grid", "--at", "10", "--out", str(out)], "--at is a longitude"),
+        (["picture", "kernels", "grid", "--at", "10", "--out", str(out)], "--at must be lon,lat"),
         (["picture", "kernels", "grid", "--at", "10,100", "--out", str(out)], "100"),
         (
             ["picture", "kernels", "grid", "--band", "3", "--out", str(out)],

@@ -270,10 +270,10 @@ def test_damaged(tmp_path: Path, damage: Callable[[Path], None], message: str) -
             "--meta applies only to birdsnap and nabirds, not to inat2018",
         ),
         ({"layout": "inat2018", "features": "../x"}, "must be a subfolder"),
-        ({"layout": "inat2018", "label": "class"}, "--label does not go with --layout"),
+        ({"layout": "inat2018", "label": "class"}, "--label cannot be combined with --layout"),
         ({"layout": "birdsnap", "meta": "mine"}, "--meta 'mine' is unknown: choose from orig, ebird"),
-        ({"layout": "inat2018", "folder": None}, "name both a benchmark and its folder"),
-        ({"layout": None, "folder": None, "points": "x.csv", "meta": "orig"}, "belong to --layout"),
+        ({"layout": "inat2018", "folder": None}, "give both a benchmark and its folder"),
+        ({"layout": None, "folder": None, "points": "x.csv", "meta": "orig"}, "need --layout"),
         ({"layout": "fmow", "folder": "nowhere"}, "does not exist"),
     ],
 )
@@ -296,7 +296,7 @@ OF_TABLES: dict[str, Any] = {
 def test_options_of_tables_do_not_go_with_a_layout(tmp_path: Path, option: str, value: Any) -> None:
     """A layout brings its own classes, sides and rows."""
     files.inat(tmp_path / "inat2018", 2018)
-    with pytest.raises(UsageError, match=f"--{option.replace('_', '-')} does not go with --layout"):
+    with pytest.raises(UsageError, match=f"--{option.replace('_', '-')} cannot be combined with --layout"):
         prepared(tmp_path, "inat2018", **{option: value})
     assert not (tmp_path / "ds").exists()
 

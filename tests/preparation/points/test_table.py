@@ -480,9 +480,9 @@ def test_a_large_file_that_cannot_stream_is_refused_with_advice(
         ),
         (
             {"label": "species", "validation_share": -1},
-            "--validation-share is -1, not a number of at least 0",
+            "--validation-share must be a number of at least 0",
         ),
-        ({"label": "species", "block_m": 0}, "--block-m is 0, not a number of more than 0"),
+        ({"label": "species", "block_m": 0}, "--block-m must be a number of more than 0"),
         (
             {"label": "species", "kind": "color"},
             "--kind 'color' is unknown: choose from auto, classes, number",

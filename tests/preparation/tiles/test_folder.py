@@ -388,10 +388,10 @@ def test_wrong_usage(tmp_path: Path) -> None:
     folder = write(tmp_path / "in", masks())
     out: dict[str, Any] = {"out": tmp_path / "out"}
     for options, words in (
-        ({"tile_folder": folder, "mbtiles": "a.mbtiles"}, "name one source"),
-        ({"tile_folder": folder, "tiles": "http://a/{z}/{x}/{y}.png"}, "name one source"),
-        ({"tile_folder": folder, "layers": "a.toml"}, "tiles are drawn already"),
-        ({"osm_name": "helsinki-center", "threshold": 3}, "about ready tiles"),
+        ({"tile_folder": folder, "mbtiles": "a.mbtiles"}, "give only one source"),
+        ({"tile_folder": folder, "tiles": "http://a/{z}/{x}/{y}.png"}, "give only one source"),
+        ({"tile_folder": folder, "layers": "a.toml"}, "applies to drawing an OpenStreetMap extract"),
+        ({"osm_name": "helsinki-center", "threshold": 3}, "applies to ready tiles"),
         (
             {"tile_folder": folder, "require_all_layers": True, "spacing": 50},
             "--require-all-layers selects tiles",

@@ -1,1 +1,1 @@
-"""``placevec demo``: what it plans, its steps, and a check of what it made."""
+"""``placevec demo``: its plan, its steps, and a check of the data."""

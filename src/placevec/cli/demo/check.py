@@ -1,4 +1,4 @@
-"""What the demo shows of places before it trains on them: what each layer holds, and a batch as training sees it."""
+"""Checks of the data in the demo: contents of each layer, and a batch as training sees it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def layers_held(dataset: Dataset) -> dict[str, int]:
-    """Layer -> places whose footprint it touches."""
+    """Layer -> number of places whose footprint it touches."""
     from placevec.datasets.views.raster.coverage import Coverage
     from placevec.preparation.osm import MAP_COVERAGE
 
@@ -24,7 +24,7 @@ def layers_held(dataset: Dataset) -> dict[str, int]:
 
 
 def first_batch(dataset: Dataset, training: dict[str, Any]) -> list[dict[str, Any]]:
-    """A row for each slot of the first batch that training would draw: its shape and what it holds."""
+    """One row per slot of the first training batch: its shape and contents."""
     from placevec.recipes import DEMO, recipe
 
     entry = recipe(DEMO)

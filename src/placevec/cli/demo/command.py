@@ -1,4 +1,4 @@
-"""``placevec demo``: the main job, step by step, on the embedded extract or on one's own data."""
+"""``placevec demo``: all steps, on the included extract or on your own data."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ if TYPE_CHECKING:
     from placevec.datasets.dataset import Dataset
 
 HELP = """\
-Prepares, trains, embeds, evaluates, searches and writes a page to explore. What is already there is reused,
-and a killed demo goes on where it was; --force starts afresh. Each step prints the command that does it
-alone.
+Prepares, trains, embeds, evaluates, searches and writes a page to explore. Existing results are reused, and a
+killed demo continues; --force starts over. Each step prints the command that does it on its own.
 
-With --osm or --tile-folder the data is checked and a batch is loaded first; --test-only stops there,
---train-only behind the training, and --visualize-only embeds with the model that is there and writes the
-page. An epoch has at most 10,000 places. Tiles bring no labels: of them, only what needs none is measured.
+
+With --osm or --tile-folder, the data is checked and a batch is loaded first. --test-only stops there,
+--train-only stops after training, and --visualize-only embeds with the existing model and writes the page. An
+epoch has at most 10,000 places. Tiles have no labels, so only metrics without labels are computed for them.
 
 For example:
 
@@ -54,21 +54,21 @@ def command(
     as_json: bool = False,
     quiet: bool = False,
 ) -> None:
-    """Call the public functions one after the other and show what each made.
+    """Call the public functions in order and show the result of each.
 
     Args:
         osm: Your own OpenStreetMap extract: .osm.pbf, .osm, .osm.gz or .osm.bz2.
-        tile_folder: Your own folder of ready tiles: LAYER/z/x/y.png or tile_z_x_y.png.
-        out: Directory for everything that is made (default demo, or demo-NAME).
-        preset: Preset of the training, such as founding or founding-rgb (default: settings that suit the data's size).
+        tile_folder: Your own folder of tiles: LAYER/z/x/y.png or tile_z_x_y.png.
+        out: Directory for all output (default demo, or demo-NAME).
+        preset: Preset of the training, such as founding or founding-rgb (default: settings for the size of the data).
         epochs: Number of epochs.
         test_only: Only check the data and load a batch.
-        train_only: Stop when the model is trained.
-        visualize_only: Only write the page, with the model that is there.
+        train_only: Stop after training.
+        visualize_only: Only write the page, with the existing model.
         max_places: Maximum number of places drawn on the page.
         query: Name of the place to search for.
-        seed: Seed of everything random.
-        force: Start afresh.
+        seed: Random seed.
+        force: Start over.
     """
     from placevec.cli.demo.plan import embedded, of_extract, of_folder
     from placevec.cli.demo.steps import Steps
@@ -76,10 +76,10 @@ def command(
     if test_only + train_only + visualize_only > 1:
         raise UsageError("choose one of --test-only, --train-only and --visualize-only")
     if visualize_only and force:
-        raise UsageError("--visualize-only uses the model that is there: --force would remove it")
+        raise UsageError("--visualize-only uses the existing model, but --force would remove it")
     started = time.monotonic()
     if osm is not None and tile_folder is not None:
-        raise UsageError("name one source: --osm or --tile-folder")
+        raise UsageError("give only one source: --osm or --tile-folder")
     if osm is not None:
         plan = of_extract(osm, out, epochs, query, seed)
     elif tile_folder is not None:
@@ -121,7 +121,7 @@ def _run(steps: Steps, part: str, checks: int, max_places: int) -> Dataset:
 
 
 def _conclude(steps: Steps, plan: Plan, dataset: Dataset, seconds: float, as_json: bool) -> None:
-    """Say where everything lies."""
+    """Print where the files are."""
     made = {
         "dataset": plan.dataset, "run": plan.run, "vectors": plan.table, "report": plan.report / "report.md",
     }  # fmt: skip

@@ -1,4 +1,4 @@
-"""What `placevec demo` runs on: the embedded extract, or one's own data, with settings that suit its size."""
+"""The plan of `placevec demo`: the included extract, or your own data, with settings for its size."""
 
 from __future__ import annotations
 
@@ -8,25 +8,25 @@ from pathlib import Path
 from typing import Any
 
 DROPPED = ("landcover", "natural-features", "leisure", "amenities")
-"""Layers whose tags the evaluation asks about: kept out of the input."""
+"""Layers whose tags are used for evaluation: left out of the input."""
 MAX_PER_EPOCH = 10_000
-"""Places in an epoch, as in founding document 004."""
+"""Places per epoch, as in founding document 004."""
 _FEW_TILES = 1_000
 
 
 @dataclass(frozen=True)
 class Plan:
-    """The options of the steps, spelled as Python and the command line both spell them.
+    """The options of the steps, with the same spelling as in Python and on the command line.
 
     Attributes:
-        name: of the files that are made.
-        title: of the page.
-        out: directory for everything.
-        source: where the places come from, and how they lie: options of ``prepare``.
+        name: name of the files.
+        title: title of the page.
+        out: directory for all output.
+        source: source and layout of the places: options of ``prepare``.
         training: options of ``train``.
-        query: name of the place that is searched for; None asks for the one in the middle.
-        check: file or folder of the user's own, looked at first; None: what is embedded needs no look.
-        labeled: whether the places bring labels to evaluate with, and the model ``base`` can read them.
+        query: name of the place to search for; None uses the one in the middle.
+        check: the user's file or folder, which is checked first; None for the included data.
+        labeled: whether the places have labels to evaluate with, and the model ``base`` can read them.
     """
 
     name: str
@@ -85,10 +85,10 @@ def embedded(out: Path | None, epochs: int, query: str | None, seed: int) -> Pla
 
 
 def of_extract(osm: Path, out: Path | None, epochs: int, query: str | None, seed: int) -> Plan:
-    """An extract of one's own: map tiles as places, or, where there are few of them, a grid of 60 m.
+    """The user's extract: map tiles as places, or a grid of 60 m if there are few.
 
     Raises:
-        SourceError: no such extract, or a damaged one.
+        SourceError: the extract does not exist or is damaged.
     """
     from placevec.geo import tile_ranges
     from placevec.sources.osm.reader import check_extract, extent, read_header
@@ -106,10 +106,10 @@ def of_extract(osm: Path, out: Path | None, epochs: int, query: str | None, seed
 
 
 def of_folder(folder: Path, out: Path | None, epochs: int, query: str | None, seed: int) -> Plan:
-    """Ready tiles of one's own, whose distances are counted in tiles and which bring no labels.
+    """The user's tiles, with distances in tiles and without labels.
 
     Raises:
-        SourceError: no such folder.
+        SourceError: the folder does not exist.
     """
     from placevec.errors import SourceError
 

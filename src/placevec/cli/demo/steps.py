@@ -1,4 +1,4 @@
-"""The steps of `placevec demo`, each as a user would do it: said with its own command, reused where it is done."""
+"""The steps of `placevec demo`, each as a user would run it: printed with its command, and reused if it is done."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ COLUMNS = ["rank", "place_id", "name", "lon", "lat", "distance"]
 
 
 class Steps:
-    """Does one step after the other and shows what each made; what a step found lies in ``found``, for scripts.
+    """Runs the steps and shows their results; ``found`` collects the results for scripts.
 
     Args:
-        plan: what to run on.
-        count: how many steps there will be.
-        force: whether what is there is made anew.
+        plan: the plan.
+        count: number of steps.
+        force: whether existing results are recreated.
         shown: whether results are printed.
-        progress: where to report.
+        progress: receives progress reports.
     """
 
     def __init__(self, plan: Plan, count: int, *, force: bool, shown: bool, progress: Progress) -> None:
@@ -46,16 +46,16 @@ class Steps:
     # --- until there is a model -----------------------------------------------------------------------
 
     def check(self) -> None:
-        """Say what the user's file or folder is."""
+        """Describe the user's file or folder."""
         from placevec.cli.info import describe
 
         assert self.plan.check is not None
         path = shlex.quote(str(self.plan.check))
         if "tile_folder" in self.plan.source:
-            self._begin("Check: layers, tiles and what they share", f"validate {path}")
+            self._begin("Check: layers, tiles and common coordinates", f"validate {path}")
             self._check_tiles(self.plan.check)
             return
-        self._begin("Check: what the data is", f"info {path}")
+        self._begin("Check: describe the data", f"info {path}")
         self.found["check"] = describe(self.plan.check)
         if self.shown:
             print_facts(self.found["check"])
@@ -72,7 +72,7 @@ class Steps:
             raise InputError(f"{folder} cannot be used: {found.problems[0]}")
 
     def prepare(self) -> Dataset:
-        """The dataset, made or reused."""
+        """The dataset, created or reused."""
         from placevec import api
 
         folder = shlex.quote(str(self.plan.dataset))
@@ -86,7 +86,7 @@ class Steps:
         )  # fmt: skip
 
     def prepared(self) -> Dataset:
-        """The dataset that is there already."""
+        """The existing dataset."""
         from placevec import api
 
         if not (self.plan.dataset / "dataset.json").exists():
@@ -96,7 +96,7 @@ class Steps:
         return api.open_dataset(self.plan.dataset)
 
     def load(self, dataset: Dataset) -> None:
-        """Read the first batch of training, and count what each layer holds."""
+        """Read the first training batch, and count the places of each layer."""
         from placevec.cli.demo.check import first_batch, layers_held
 
         self._begin(
@@ -105,17 +105,17 @@ class Steps:
         layers, batch = layers_held(dataset), first_batch(dataset, self.plan.training)
         self.found["layers"], self.found["batch"] = layers, batch
         if self.shown:
-            print_table(["layer", "places that hold it"], [[name, count] for name, count in layers.items()])
+            print_table(["layer", "places with it"], [[name, count] for name, count in layers.items()])
             say("")
             for row in batch:
                 shape = " x ".join(map(str, row["shape"]))
-                say(f"{row['slot']}: {shape} {row['type']}, drawn on {row['drawn_on']:.1%}")
+                say(f"{row['slot']}: {shape} {row['type']}, {row['drawn_on']:.1%} covered")
         empty = [name for name, count in layers.items() if count == 0]
         if empty:
-            self.progress.say(f"      Note: no place holds {', '.join(empty)}")
+            self.progress.say(f"      Note: no place has {', '.join(empty)}")
 
     def train(self, dataset: Dataset) -> Model:
-        """The model, trained or gone on with."""
+        """The model, trained or resumed."""
         from placevec import api
 
         options = dict(self.plan.training)
@@ -123,7 +123,7 @@ class Steps:
             options["steps_per_epoch"] = MAX_PER_EPOCH // 64
         folder, run = shlex.quote(str(self.plan.dataset)), shlex.quote(str(self.plan.run))
         self._begin(
-            "Train: near places closer than far ones",
+            "Train: near places closer together than far ones",
             f"train {DEMO} {folder} --out {run} {spelled(options)}",
         )
         return api.train(
@@ -132,7 +132,7 @@ class Steps:
         )  # fmt: skip
 
     def trained(self) -> Model:
-        """The model that is there already."""
+        """The existing model."""
         from placevec import api
 
         if not (self.plan.run / "config.json").exists():
@@ -142,7 +142,7 @@ class Steps:
     # --- with a model ---------------------------------------------------------------------------------
 
     def embed(self, model: Model, dataset: Dataset) -> Embeddings:
-        """The table of vectors, made or reused."""
+        """The table of vectors, created or reused."""
         from placevec import api
 
         run, folder, table_path = (
@@ -157,16 +157,16 @@ class Steps:
         return table
 
     def evaluate(self, table: Embeddings, model: Model, dataset: Dataset) -> None:
-        """The report, made or reused."""
+        """The report, created or reused."""
         from placevec import api
 
         beside = " --beside base" if self.plan.labeled else ""
         self._begin(
-            "Evaluate: beside what needs no learning",
+            "Evaluate: compare with baselines",
             f"evaluate {shlex.quote(str(self.plan.table))} --budget quick{beside}",
         )
         if not self.plan.labeled:
-            self.progress.say("      These places bring no labels: only what needs none is measured")
+            self.progress.say("      These places have no labels: only metrics without labels are computed")
         report = evaluated(self.plan.report, model, dataset.hash)
         if report is not None:
             self.progress.say("      Reusing the report of these vectors")
@@ -186,14 +186,14 @@ class Steps:
         self.found["report"] = report
 
     def search(self, table: Embeddings, model: Model, dataset: Dataset) -> None:
-        """The places most like one."""
+        """The most similar places."""
         from placevec import api
 
         query = self.plan.query
         asked: dict[str, Any] = {"name": query} if query is not None else {"place": _middle(table)}
         what = query or f"the one in the middle, {asked['place']}"
         self._begin(
-            f"Search: the places most like {what}",
+            f"Search: the places most similar to {what}",
             f"search {shlex.quote(str(self.plan.table))} {spelled(asked)} -k 5",
         )
         found = api.similar(
@@ -227,7 +227,7 @@ def _middle(table: Embeddings) -> str:
 
 
 def evaluated(folder: Path, model: Model, dataset_hash: str) -> dict[str, Any] | None:
-    """The report already there, if it is of this model and dataset."""
+    """The existing report, if it belongs to this model and dataset."""
     try:
         report: dict[str, Any] = read_json(folder / "report.json")
         check(report, {"model_hash": str, "dataset_hash": str})
@@ -238,7 +238,7 @@ def evaluated(folder: Path, model: Model, dataset_hash: str) -> dict[str, Any] |
 
 
 def _embedded(path: Path, model: Model, dataset_hash: str) -> Embeddings | None:
-    """The table already there, if this model made it from this dataset."""
+    """The existing table, if this model made it from this dataset."""
     from placevec import api
 
     if not path.exists():

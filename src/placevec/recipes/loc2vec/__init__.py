@@ -9,7 +9,7 @@ from placevec.recipes.loc2vec.presets import PRESETS
 
 RECIPE = RecipeEntry(
     name="loc2vec",
-    summary="places near each other get similar vectors: from OpenStreetMap layers or map tiles",
+    summary="similar vectors for places near each other, from OpenStreetMap layers or map tiles",
     config=Loc2VecConfig,
     prepare_options=MapOptions,
     prepare="placevec.preparation.map:prepare",
