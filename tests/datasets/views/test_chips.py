@@ -205,7 +205,7 @@ def hostile_files() -> dict[str, bytes]:
         "pickled objects": saved(np.array([[[[Trap()]]]], object), allow_pickle=True),
         "a pickle": pickle.dumps(Trap()),
         "nothing": b"",
-        "no numpy file": b"GIF89a" * 100,
+        "not a numpy file": b"GIF89a" * 100,
         "cut short": whole[:-100],
         "more rows than bytes": b"\x93NUMPY\x01\x00" + len(text).to_bytes(2, "little") + text + b"\0" * 64,
         "floats of eight bytes": saved(np.zeros((1, 3, 8, 8))),

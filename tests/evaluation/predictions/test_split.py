@@ -149,5 +149,5 @@ def test_a_damaged_split_is_one_line(ground: Dataset, model: Model, tmp_path: Pa
         (type(part)(part.name, part.hash, part.places, part.place_id.slice(0, 399), split.part(0, 399)),)
     )
     write_split(tmp_path / "run", renamed)
-    with pytest.raises(ModelError, match="names other places"):
+    with pytest.raises(ModelError, match="its places are not those of"):
         evaluate_model(model)

@@ -213,7 +213,7 @@ def test_avif(tmp_path: Path) -> None:
 
 def test_a_folder_without_tiles_says_what_is_there(tmp_path: Path) -> None:
     colors(tmp_path, Y, "tile{y}.png")
-    with pytest.raises(SourceError, match=f"no tile of zoom {Z} .*names that are not a tile"):
+    with pytest.raises(SourceError, match=f"no tiles of zoom {Z} .*names that are not a tile"):
         pv.prepare("loc2vec", tile_folder=tmp_path, out=tmp_path / "out")
     assert "names that are not a tile" in validate(tmp_path).problems[0]
 
