@@ -16,11 +16,25 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 ROOMS = (
+    "__init__.py",
+    "api",
+    "cli",
+    "core.py",
+    "datasets",
+    "embeddings",
     "encoders",
+    "errors.py",
     "estimators.py",
     "explorer",
     "geo",
+    "inference",
     "metrics.py",
+    "models",
+    "options",
+    "plugins.py",
+    "preparation",
+    "recipes",
+    "sources",
     "training",
 )
 """Files and folders of ``src/placevec`` whose docstrings and messages are rewritten."""

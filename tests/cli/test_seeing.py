@@ -89,8 +89,11 @@ def test_explore_as_json(capsys: pytest.CaptureFixture[str], table: Path, tmp_pa
         (["explore", "{table}", "--png", "{out}", "--projections", "som"], "'som' is unknown"),
         (["explore", "{table}", "--map", "{out}", "--method", "som"], "som"),
         (["explore", "{table}", "--map", "{table}"], "is a file"),
-        (["explore", "{table}", "--html", "p.html", "--method", "tsne"], "--method is for --map"),
-        (["explore", "{table}", "--map", "{out}", "--projections", "umap"], "--projections is for --png"),
+        (["explore", "{table}", "--html", "p.html", "--method", "tsne"], "--method applies only to --map"),
+        (
+            ["explore", "{table}", "--map", "{out}", "--projections", "umap"],
+            "--projections applies only to --png",
+        ),
         (["explore", "{table}", "--map", "{out}", "--clusters", "41"], "1 to 40"),
         (["cluster", "{table}", "-o", "c.shp"], "unsupported format c.shp"),
         (["cluster", "{table}", "-o", "c.csv", "--clusters", "41"], "1 to 40"),

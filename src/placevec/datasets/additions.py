@@ -1,13 +1,13 @@
 """What a dataset is made of, part by part, and how a part joins one that is there already.
 
-The parts are its ``places``, its ``labels`` and its views; ``provenance`` in ``dataset.json`` says of each which kind of
-preparation made it, of what, and when. A part that is there is never made otherwise: the same command finds it again, and
-another option is refused by name.
+The parts are its ``places``, its ``labels`` and its views; ``provenance`` in ``dataset.json`` says of each which kind
+of preparation made it, of what, and when. A part that is there is never made otherwise: the same command finds it
+again, and another option raises an error that names it.
 
-A part that is missing is an `Addition`. Its files are written under ``.work/add-PART/``, out of everybody's sight, and a
-killed command finds there what it had finished. When all are whole, ``ready.json`` notes what the manifest will say; then
-the files take their places, where nothing looks for them yet; and last of all the manifest is replaced, in one rename. So
-the dataset is the old one until the moment at which it is the new one. Its places never change.
+A part that is missing is an `Addition`. Its files are written under ``.work/add-PART/``, out of everybody's sight, and
+a killed command finds there what it had finished. When all are whole, ``ready.json`` notes what the manifest will say;
+then the files take their places, where nothing looks for them yet; and last of all the manifest is replaced, in one
+rename. So the dataset is the old one until the moment at which it is the new one. Its places never change.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ class Made:
 
 
 def made(dataset: Dataset, part: str) -> Made | None:
-    """What made a part of a dataset; None where it has no such part."""
+    """The provenance of a part of a dataset; None if it lacks the part."""
     manifest = dataset.manifest
     if part in (found := manifest.get("provenance", {})):
         return Made(found[part]["kind"], found[part]["inputs"])
@@ -114,15 +114,15 @@ def is_made(dataset: Dataset, part: str, wanted: Made) -> bool:
         return False
     if before.kind != wanted.kind:
         raise DatasetError(
-            f"{dataset.path} already holds {_called(part)}, made from {_source_of(dataset, part)}: choose another --out, "
-            "or --force to start the whole dataset afresh"
+            f"{dataset.path} already holds {_called(part)}, made from {_source_of(dataset, part)}: choose another "
+            "--out, or --force to start the whole dataset afresh"
         )
     for option, value in _plain(wanted.inputs).items():
         if before.inputs.get(option) != value:
             raise DatasetError(
                 f"{dataset.path} already holds {_called(part)} made from other inputs: "
-                f"{_difference(option, before.inputs.get(option), value)}. Choose another --out, or --force to start the "
-                "whole dataset afresh"
+                f"{_difference(option, before.inputs.get(option), value)}. Choose another --out, or --force to start "
+                "the whole dataset afresh"
             )
     return True
 
@@ -218,8 +218,8 @@ def add(
         dataset: that is there.
         part: its name.
         of: what makes it.
-        write: writes its files into a folder, laid out as in the dataset's directory, and says what joins; what a killed
-            command finished there is still there.
+        write: writes its files into a folder, laid out as in the dataset's directory, and says what joins; what a
+            killed command finished there is still there.
         created: when, in ISO 8601.
         progress: told what was added.
 

@@ -262,7 +262,7 @@ def poi_counts(pois: pd.DataFrame, footprints: Floats, zoom: int) -> tuple[Ints,
 
     >>> import pandas as pd
     >>> pois = pd.DataFrame({"lon": [24.941, 24.941], "lat": [60.171, 60.171], "group": ["food", "shops"]})
-    >>> here = np.floor(lonlat_to_tile_xy(np.array([24.941]), np.array([60.171]), 17))[0]
+    >>> here = lonlat_to_tile_xy(np.array([24.941]), np.array([60.171]), 17)[0] // 1
     >>> counts, groups = poi_counts(pois, np.array([[*here, *(here + 1)]]), 17)
     >>> int(counts.sum()), [groups[column] for column in np.flatnonzero(counts[0])]
     (2, ['food', 'shops'])
@@ -285,7 +285,7 @@ def place_names(pois: pd.DataFrame, footprints: Floats, zoom: int) -> NDArray[np
     >>> import pandas as pd
     >>> poi = {"osm_type": ["node"], "osm_id": [1], "lon": [24.9414], "lat": [60.171]}
     >>> poi |= {"name": ["Ekberg"], "prominence": [60]}
-    >>> here = np.floor(lonlat_to_tile_xy(np.array([24.9414]), np.array([60.1710]), 17))[0]
+    >>> here = lonlat_to_tile_xy(np.array([24.9414]), np.array([60.1710]), 17)[0] // 1
     >>> place_names(pd.DataFrame(poi), np.array([[*here, *(here + 1)]]), 17).tolist()
     ['Ekberg']
     """

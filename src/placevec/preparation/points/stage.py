@@ -1,7 +1,7 @@
 """First look at a table of points: rows that can be used, in one form, beside what was left out and why.
 
-What the table holds is only known when all of it was read (whether labels are numbers, which ids repeat), so its rows are
-first put down as they are. Memory does not grow with them, but for a byte a row.
+What the table holds is only known when all of it was read (whether labels are numbers, which ids repeat), so its rows
+are first put down as they are. Memory does not grow with them, but for a byte a row.
 """
 
 from __future__ import annotations
@@ -109,7 +109,7 @@ def stage(
     Args:
         source: of the rows.
         work: folder of files that may be removed afterwards.
-        keep_repeats: use rows that repeat another; two rows of one id are refused all the same.
+        keep_repeats: keep duplicate rows; two different rows with one ID still raise an error.
         keep_unplaced: use rows of validation and test that have no coordinates (an image may know them).
         progress: where to report.
         remedy: what to do when two rows of one id differ.

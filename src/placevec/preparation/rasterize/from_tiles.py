@@ -120,7 +120,7 @@ def write_tile_map(
 
 
 def extent_of(shards: Sequence[Shard], zoom: int, bands: int) -> None:
-    """AreaError when the coverage of so many channels over these shards would be too large to write."""
+    """AreaError if the coverage of these channels over these shards would be too large to write."""
     if not shards:
         raise InputError("there is no tile to make a map of")
     tiles = np.array([(x * SHARD_TILES, y * SHARD_TILES) for x, y in shards])
