@@ -40,6 +40,7 @@ ROOMS = (
 """Files and folders of ``src/placevec`` whose docstrings and messages are rewritten."""
 PAGES = (
     "BENCHMARKS.md",
+    "CHANGELOG.md",
     "CONTRIBUTING.md",
     "README.md",
     "SECURITY.md",
