@@ -164,14 +164,17 @@ def test_a_stopped_raster_goes_on_where_it_was(tmp_path: Path, monkeypatch: pyte
         with pytest.raises(KeyboardInterrupt):
             write_raster(question, grid, tmp_path / "a.tif")
     assert not (tmp_path / "a.tif").exists()
-    parts = sorted((tmp_path / ".a.tif.work").glob("rows-*.npy"))
+    parts = sorted((tmp_path / ".a.tif.work").glob("rows-*"))
     assert len(parts) == 2
     parts[1].write_bytes(parts[1].read_bytes()[:1000])  # a damaged one is worked out again
     with monkeypatch.context() as patch:
         asked = _stopped_after(patch, 3)
         report = write_raster(question, grid, tmp_path / "a.tif", progress=(told := Told()))
         assert report.path.read_bytes() == whole
-    assert told.lines == ["Note: continuing: 2 of 3 strips were finished before"]
+    assert told.lines == [
+        "Note: continuing: 2 of 3 strips were finished before",
+        "Note: rows-000000256 of the half-done work is damaged and is made anew",
+    ]
     assert asked == [256 * 1200, 88 * 1200]
     assert not (tmp_path / ".a.tif.work").exists()
 

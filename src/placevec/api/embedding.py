@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 from placevec.api.inputs import PathLike, dataset_of, model_of, now
 from placevec.errors import DatasetError, UsageError
 from placevec.io import atomic
+from placevec.io.jobs import opened
 from placevec.io.progress import SILENT, Progress
 from placevec.options import Limits, checked_keywords
 from placevec.options.choices import StoredType
@@ -51,7 +51,7 @@ def embed(
     """
     import numpy as np
 
-    from placevec.inference.embed import embed_in_parts
+    from placevec.inference.embed import embed_in_parts, inputs_of_parts
 
     if out is not None and Path(out).suffix not in (".parquet", ".geoparquet"):
         raise UsageError(
@@ -78,13 +78,15 @@ def embed(
     if len(rows) < len(dataset):
         what = "without coordinates" if not np.isfinite(dataset.lonlat).all() else "without data in any view"
         progress.say(f"Note: {len(dataset) - len(rows)} places {what} are left out")
-    work = None if out is None else Path(out).with_name(f".{Path(out).name}.work")
-    found = embed_in_parts(model, dataset, rows, chosen, work, batch_size, progress)
-    embeddings = model.tables(dataset, rows, found, created=now())
-    if out is not None:
+    if out is None:
+        found = embed_in_parts(model, dataset, rows, chosen, None, batch_size, progress)
+        return model.tables(dataset, rows, found, created=now())
+    inputs = inputs_of_parts(model, dataset, chosen, batch_size)
+    with opened(out, inputs, progress=progress) as job:
+        found = embed_in_parts(model, dataset, rows, chosen, job, batch_size, progress)
+        embeddings = model.tables(dataset, rows, found, created=now())
         embeddings.save(out, dtype=dtype)
-        if work is not None:
-            shutil.rmtree(work, ignore_errors=True)
+        job.finish()
     return embeddings
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from placevec.api.inputs import PathLike, model_of, now
 from placevec.errors import ModelError, SourceError, UsageError
 from placevec.io import atomic
+from placevec.io.jobs import opened
 from placevec.io.progress import SILENT, Progress
 from placevec.options import checked_keywords
 from placevec.options.choices import StoredType
@@ -116,10 +116,11 @@ def embed_points(
         for _, _, _, vectors in read.batches(progress, "Finding the range of the vectors"):
             largest = max(largest, float(np.abs(vectors).max(initial=0.0)))
     with (
-        tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.", suffix=".ids") as folder,
+        opened(path, {}, progress=progress) as job,
+        job.scratch("ids") as folder,
         EmbeddingsWriter(path, found.dim, view, provenance, dtype, largest) as writer,
     ):
-        distinct = _Distinct(Path(folder), table)
+        distinct = _Distinct(folder, table)
         for ids, names, lonlat, vectors in read.batches(progress, "Embedding"):
             distinct.add(ids)
             writer.write(ids, names, lonlat, vectors)

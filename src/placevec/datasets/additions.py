@@ -26,20 +26,16 @@ from placevec.datasets.labels import label_files
 from placevec.datasets.views.raster import NAME as MAP
 from placevec.errors import DatasetError, InputError
 from placevec.io import atomic
-from placevec.io.json_documents import NONE, check, read_json
-from placevec.io.progress import Progress
+from placevec.io.jobs import ANY, Job, Parts, checksum, plain
+from placevec.io.locks import locked
+from placevec.io.progress import SILENT, Progress
 from placevec.options import Options, options_of
 
 PLACES_PART, LABELS_PART, MAP_PART = "places", "labels", MAP
 MAP_LABELS_PART = "map_labels"
 """Land use and points of interest beside a map of ready tiles."""
 _HASH = re.compile(r'"[0-9a-f]{16,64}"')
-_PLAN, _READY = "inputs.json", "ready.json"
-_TRANSITION = {
-    "created": str, "kind": str, "what": str, "files": [str], "sources": [dict], "views": dict,
-    "more_files": {str: [str]}, "labels": (dict, NONE), "names": (dict, NONE), "report": dict,
-    "replaces": [str],
-}  # fmt: skip
+_READY = "ready"
 
 
 @dataclass(frozen=True)
@@ -74,7 +70,7 @@ class Made:
 
     def plain(self) -> Made:
         """The same as a manifest gives it back."""
-        return Made(self.kind, _plain(self.inputs))
+        return Made(self.kind, plain(self.inputs))
 
 
 def made(dataset: Dataset, part: str) -> Made | None:
@@ -117,7 +113,7 @@ def is_made(dataset: Dataset, part: str, wanted: Made) -> bool:
             f"{dataset.path} already holds {_called(part)}, made from {_source_of(dataset, part)}: choose another "
             "--out, or --force to start the whole dataset afresh"
         )
-    for option, value in _plain(wanted.inputs).items():
+    for option, value in plain(wanted.inputs).items():
         if before.inputs.get(option) != value:
             raise DatasetError(
                 f"{dataset.path} already holds {_called(part)} made from other inputs: "
@@ -225,15 +221,17 @@ def add(
 
     Raises:
         InputError, DatasetError: what ``write`` raises; nothing of the part stays then.
+        OutputError: another process is writing to the dataset.
     """
-    addition = Addition(dataset, part, of)
-    try:
-        if not addition.is_ready:
-            addition.ready(write(addition.folder), created=created)
-        return addition.join(progress)
-    except (InputError, DatasetError):  # the same command would fail again
-        addition.abandon()
-        raise
+    with locked(dataset.path, progress=progress):
+        addition = Addition(dataset, part, of, progress)
+        try:
+            if not addition.is_ready:
+                addition.ready(write(addition.folder), created=created)
+            return addition.join(progress)
+        except (InputError, DatasetError):  # the same command would fail again
+            addition.abandon()
+            raise
 
 
 class Addition:
@@ -243,32 +241,32 @@ class Addition:
         dataset: that it joins.
         part: its name.
         of: what makes it. What a killed command left of something else is removed.
+        progress: told of damaged files that a killed command left.
 
     Attributes:
         folder: where its files are written, laid out as in the dataset's directory; what a killed command finished is
             still there.
     """
 
-    def __init__(self, dataset: Dataset, part: str, of: Made) -> None:
+    def __init__(self, dataset: Dataset, part: str, of: Made, progress: Progress = SILENT) -> None:
         self.path, self.part, self.of = dataset.path, part, of
-        self._work = self.path / WORK / _folder(part)
-        self.folder = self._work / "files"
-        plan = {"kind": of.kind, "inputs": _plain(of.inputs)}
         atomic.check_writable(self.path, directory=True)
         atomic.remove_temporaries(self.path)
-        if self._read(_PLAN) != plan:
-            self.abandon()
-            self.folder.mkdir(parents=True)
-            atomic.write_json(self._work / _PLAN, plan)
+        self._work = self.path / WORK / _folder(part)
+        self.folder = self._work / "files"
+        inputs = {"kind": of.kind, "inputs": of.inputs}
+        self._job = Job(self._work, inputs, afresh=self._take_back, progress=progress)
+        self._transition = self._job.get_json(_READY)
+        if self._transition is not None and not self._is_whole():
+            progress.say(f"Note: half-done files of {_called(part)} are damaged and are made anew")
+            self._take_back()
+            self._transition = None
+        self.folder.mkdir(exist_ok=True)
 
     @property
     def is_ready(self) -> bool:
         """Whether all its files are whole, so that `join` alone is left to do."""
-        try:
-            check(self._read(_READY), _TRANSITION)
-        except ValueError:
-            return False
-        return True
+        return self._transition is not None
 
     def ready(self, joining: Joining, *, created: str) -> None:
         """Note that all files are whole, and what the manifest will say of them."""
@@ -284,8 +282,10 @@ class Addition:
             "sources": list(joining.sources), "views": dict(joining.views),
             "more_files": {name: list(files) for name, files in joining.more_files.items()}, "labels": labels,
             "names": names, "report": dict(joining.report), "replaces": list(joining.replaces),
+            "checksums": {name: checksum(self.folder / name) for name in joining.files},
         }  # fmt: skip
-        atomic.write_json(self._work / _READY, transition)
+        self._job.put_json(_READY, transition)
+        self._transition = plain(transition)
 
     def join(self, progress: Progress) -> Dataset:
         """Put the files into their places, then replace the manifest: from then on the part is there.
@@ -293,8 +293,8 @@ class Addition:
         Raises:
             DatasetError: another command has added it meanwhile.
         """
-        assert self.is_ready
-        transition = self._read(_READY)
+        transition = self._transition
+        assert transition is not None
         dataset = Dataset.open(self.path)  # as it is now, not as it was when this began
         if made(dataset, self.part) is not None:
             raise DatasetError(
@@ -340,25 +340,38 @@ class Addition:
             "report": {**old.get("report", {}), **new["report"]},
         }
 
-    def _read(self, name: str) -> Any:
-        try:
-            return read_json(self._work / name)
-        except (OSError, ValueError):
-            return None
+    def _is_whole(self) -> bool:
+        """Whether the files are as they were made, those that have taken their places already too."""
+        assert self._transition is not None
+        for name, found in self._transition["checksums"].items():
+            staged = self.folder / name
+            if _leads_out(name):
+                return False
+            try:
+                if checksum(staged if staged.exists() else self.path / name) != found:
+                    return False
+            except OSError:
+                return False
+        return True
 
-    def abandon(self) -> None:
-        """Remove what is there of the addition, files that had taken their places already too.
+    def _take_back(self) -> None:
+        """Remove its files, those that have taken their places already too.
 
         The note of what they are goes last: killed here, the next run still knows them.
         """
-        left = self._read(_READY)
+        left = Parts(self._work, ANY).get(_READY)
         held = _files_of(Dataset.open(self.path))
-        for name in left["files"] if isinstance(left, dict) else ():
+        for name in () if left is None else json.loads(left)["files"]:
             target = self.path / name
-            if name not in held and not Path(name).is_absolute() and ".." not in Path(name).parts:
+            if name not in held and not _leads_out(name):
                 target.unlink(missing_ok=True)
         shutil.rmtree(self.folder, ignore_errors=True)
-        shutil.rmtree(self._work, ignore_errors=True)
+        (self._work / _READY).unlink(missing_ok=True)
+
+    def abandon(self) -> None:
+        """Remove what is there of the addition."""
+        self._take_back()
+        self._job.finish()
         forget_work(self.path)
 
 
@@ -369,7 +382,7 @@ def provenance(parts: Mapping[str, Made], *, sources: int, created: str) -> dict
 
 def _entry(of: Made, sources: list[int], created: str) -> dict[str, Any]:
     about = {"kind": of.kind, "created": created, "placevec_version": __version__, "sources": sources}
-    return {**about, "inputs": _plain(of.inputs)}
+    return {**about, "inputs": plain(of.inputs)}
 
 
 def _content_of(path: Path) -> str:
@@ -393,14 +406,12 @@ def _files_of(dataset: Dataset) -> set[str]:
     return found
 
 
+def _leads_out(name: str) -> bool:
+    return Path(name).is_absolute() or ".." in Path(name).parts
+
+
 def _folder(part: str) -> str:
     return f"add-{part}"
-
-
-def _plain(inputs: Mapping[str, Any]) -> dict[str, Any]:
-    """As JSON gives them back."""
-    plain: dict[str, Any] = json.loads(json.dumps(inputs))
-    return plain
 
 
 def _called(part: str) -> str:

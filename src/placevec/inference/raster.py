@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,8 +15,8 @@ from numpy.typing import NDArray
 from placevec._version import __version__
 from placevec.inference.grid import Grid
 from placevec.inference.query import Question
-from placevec.inference.strips import KeptStrips
 from placevec.io.atomic import replacing
+from placevec.io.jobs import Job, opened
 from placevec.io.progress import SILENT, Progress, printable
 
 if TYPE_CHECKING:
@@ -78,22 +79,33 @@ def write_raster(
         land: cells with a center outside it have no value (NaN).
         progress: receives progress reports, including that a killed call continues.
     """
+    with opened(path, _inputs(question, grid, land), progress=progress) as job:
+        if done := sum(1 for _ in job.work.glob("rows-*")):
+            progress.say(
+                f"Note: continuing: {done} of {-(-grid.height // TILE)} strips were finished before"
+            )
+        lowest, highest = _write(question, grid, path, land, job, progress)
+        job.finish()
+    return RasterReport(
+        path, question.names, grid.width, grid.height, lowest, highest, path.stat().st_size
+    )  # fmt: skip
+
+
+def _write(
+    question: Question, grid: Grid, path: Path, land: BaseGeometry | None, job: Job, progress: Progress
+) -> tuple[float, float]:  # fmt: skip
+    """Write the file; the lowest and highest answer, NaN where there are none."""
     import rasterio
     from rasterio.enums import Resampling
 
     lowest, highest = np.inf, -np.inf
-    kept = KeptStrips(path, question, grid, land) if grid.height > TILE else None
-    if kept is not None and kept.count:
-        progress.say(
-            f"Note: continuing: {kept.count} of {-(-grid.height // TILE)} strips were finished before"
-        )
     with replacing(path) as temporary, rasterio.Env(GDAL_CACHEMAX=_CACHE_MB):
         with rasterio.open(temporary, "w", **_profile(question, grid)) as file:
             file.update_tags(**_tags(question))
             for band, name in enumerate(question.names, 1):
                 file.set_band_description(band, tag(name))
                 file.update_tags(band, CLASS=tag(name))
-            for start, values in strips(question, grid, land, progress, kept):
+            for start, values in strips(question, grid, land, progress, job):
                 known = values[np.isfinite(values)]
                 if known.size:
                     lowest, highest = min(lowest, float(known.min())), max(highest, float(known.max()))
@@ -102,13 +114,7 @@ def write_raster(
             with warnings.catch_warnings(), rasterio.open(temporary, "r+") as file:
                 warnings.simplefilter("ignore")
                 file.build_overviews(factors, Resampling.average)
-    if kept is not None:
-        kept.remove()
-    found = np.isfinite(lowest)
-    return RasterReport(
-        path, question.names, grid.width, grid.height, lowest if found else np.nan,
-        highest if found else np.nan, path.stat().st_size,
-    )  # fmt: skip
+    return (lowest, highest) if np.isfinite(lowest) else (np.nan, np.nan)
 
 
 def strips(
@@ -116,25 +122,34 @@ def strips(
     grid: Grid,
     land: BaseGeometry | None = None,
     progress: Progress = SILENT,
-    kept: KeptStrips | None = None,
+    job: Job | None = None,
 ) -> Iterator[tuple[int, NDArray[np.float32]]]:
     """(first row, (bands, rows, width) float32 predictions) of each strip of `TILE` rows, from the north.
 
-    Finished strips are read from ``kept``, and new ones added to it.
+    Finished strips are read from ``job``, and new ones added to it.
     """
     with progress.task("Predicting", total=grid.width * grid.height) as advance:
         for start in range(0, grid.height, TILE):
             stop = min(start + TILE, grid.height)
             shape = (len(question.names), (stop - start) * grid.width)
-            values = None if kept is None else kept.get(start, shape)
+            values = None if job is None else job.get_array(f"rows-{start:09d}")
             if values is None:
                 values = np.full(shape, np.nan, np.float32)
                 asked = np.arange(shape[1]) if land is None else _on_land(grid, start, stop, land)
                 values[:, asked] = question.answers(grid.rows(start, stop)[asked]).T
-                if kept is not None:
-                    kept.put(start, values)
+                if job is not None:
+                    job.put_array(f"rows-{start:09d}", values)
             advance(shape[1])
             yield start, values.reshape(len(question.names), stop - start, grid.width)
+
+
+def _inputs(question: Question, grid: Grid, land: BaseGeometry | None) -> dict[str, Any]:
+    """All that strips depend on."""
+    return {
+        "model": question.model.hash, "columns": list(question.columns), "year": question.year,
+        "area": [grid.area.west, grid.area.south, grid.area.east, grid.area.north],
+        "cells": [grid.width, grid.height], "land": None if land is None else hashlib.sha256(land.wkb).hexdigest(),
+    }  # fmt: skip
 
 
 def tag(text: str) -> str:

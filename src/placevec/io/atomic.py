@@ -8,12 +8,13 @@ from __future__ import annotations
 import contextlib
 import csv
 import errno
-import glob
 import hashlib
 import json
 import os
 import re
 import shutil
+import time
+import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -22,12 +23,22 @@ from uuid import uuid4
 from placevec.errors import OutputError
 
 TEMPORARY_PREFIX = ".tmp-"
+_TEMPORARY = re.compile(r"\.tmp-(?:(\d+)\.([0-9a-f]{4})-)?([0-9a-f]{8})-(.+)", re.DOTALL)
+"""Process, machine, run of the process, number, file; processes of before were not named."""
+_RUN = uuid4().hex[:4]
+_ABANDONED_SECONDS = 86_400
+"""What a process of another machine has not written to for so long is taken for left behind."""
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _REFUSED = (errno.EROFS, errno.EACCES, errno.EPERM)
 
 
 def _temporary(target: Path) -> Path:
-    return target.with_name(f"{TEMPORARY_PREFIX}{uuid4().hex[:8]}-{target.name}")
+    owner = f"{os.getpid()}.{_machine()}"
+    return target.with_name(f"{TEMPORARY_PREFIX}{owner}-{_RUN}{uuid4().hex[:4]}-{target.name}")
+
+
+def _machine() -> str:
+    return f"{zlib.crc32(os.uname().nodename.encode()) & 0xFFFF:04x}"
 
 
 def _flush(path: Path) -> None:
@@ -249,14 +260,37 @@ def write_csv(target: str | os.PathLike[str], header: Sequence[str], rows: Itera
 
 
 def remove_temporaries(folder: str | os.PathLike[str], *, of: str | None = None) -> None:
-    """Remove what a killed run left half written directly inside ``folder``: all, or that of one file."""
-    pattern = f"{TEMPORARY_PREFIX}*" if of is None else f"{TEMPORARY_PREFIX}{'?' * 8}-{glob.escape(of)}"
-    for path in Path(folder).glob(pattern):
+    """Remove what killed processes left half written directly inside ``folder``: all, or that of one file.
+
+    What a process that lives is writing stays.
+    """
+    for path in Path(folder).glob(f"{TEMPORARY_PREFIX}*"):
+        found = _TEMPORARY.fullmatch(path.name)
+        if found is None or of not in (None, found[4]) or _is_written(path, found):
+            continue
         if path.is_dir():
             shutil.rmtree(path, ignore_errors=True)
         else:
             with contextlib.suppress(OSError):
                 path.unlink()
+
+
+def _is_written(path: Path, found: re.Match[str]) -> bool:
+    """Whether the process that made a temporary file may still be writing to it."""
+    if found[1] is None:
+        return False
+    pid = int(found[1])
+    try:
+        if found[2] != _machine():
+            return time.time() - path.stat().st_mtime < _ABANDONED_SECONDS
+        if pid == os.getpid():
+            return found[3].startswith(_RUN)
+        os.kill(pid, 0)
+    except (ProcessLookupError, FileNotFoundError, OverflowError):
+        return False
+    except PermissionError:
+        return True  # somebody else's process
+    return True
 
 
 def sha256_of_file(path: str | os.PathLike[str]) -> str:

@@ -3,6 +3,7 @@ readers of burnt maps."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -234,6 +235,8 @@ def test_nothing_of_an_unfinished_burnt_map_stays(tmp_path: Path) -> None:
         (tmp_path / "a" / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / "a" / name).write_bytes(b"{}")
     write(tmp_path / "a", tiles, RGB, 8)
+    note = tmp_path / "a" / old.pop(2)
+    assert json.loads(note.read_text())["zoom"] == ZOOM
     assert not any((tmp_path / "a" / name).exists() for name in old)
     write(tmp_path / "b", tiles, RGB, 8)
     assert _bytes(tmp_path / "a") == _bytes(tmp_path / "b")

@@ -11,6 +11,7 @@ import rasterio
 
 from placevec.datasets.views.raster.shards import SHARD_PX, read_shard_table
 from placevec.geo.polylines import Paths
+from placevec.io.jobs import Parts
 from placevec.preparation.rasterize.shard_job import ShardJob, burn_shard
 from placevec.preparation.rasterize.shard_parts import read_part
 from placevec.preparation.rasterize.spool import SEA, Drawings, Spool
@@ -37,7 +38,7 @@ def job(tmp_path: Path, *fills: tuple[int, int, np.ndarray]) -> ShardJob:
     )
     spool.flush()
     return ShardJob(
-        tmp_path / "spool", tmp_path / "map" / "5_7.tif", tmp_path / "parts" / "5_7.arrow", SHARD, ZOOM, (ALL,),
+        tmp_path / "spool", tmp_path / "map" / "5_7.tif", Parts(tmp_path / "parts", "key"), SHARD, ZOOM, (ALL,),
         ("a", "b"), 3, (True, False),
     )  # fmt: skip
 
@@ -51,7 +52,7 @@ def part_blocks(some: ShardJob) -> dict[tuple[int, int, int], np.ndarray]:
         (channel, row, column): np.frombuffer(codec.decompress(raw, 65536, asbytes=True), np.uint8).reshape(
             256, 256
         )
-        for channel, row, column, raw in read_part(some.part, SHARD).coverage
+        for channel, row, column, raw in read_part(some.parts, SHARD).coverage
     }
 
 
@@ -78,13 +79,13 @@ def test_only_bands_that_count_make_content_and_never_the_sea(tmp_path: Path) ->
         (0, SEA, square(2000, 2000, 900)), (2, How.FILL, square(9000, 0, 8)),
     )  # fmt: skip
     burn_shard(some)
-    assert read_part(some.part, SHARD).tiles.tolist() == [[5 * 64 + 1, 7 * 64 + 2]]
+    assert read_part(some.parts, SHARD).tiles.tolist() == [[5 * 64 + 1, 7 * 64 + 2]]
 
 
 def test_a_shard_of_labels_alone_has_no_map_file(tmp_path: Path) -> None:
     some = job(tmp_path, (2, How.FILL, square(300, 600, 10)))
     burn_shard(some)
-    part = read_part(some.part, SHARD)
+    part = read_part(some.parts, SHARD)
     assert part.is_empty
     assert len(part.coverage) == 1
     assert not some.target.exists()
@@ -104,6 +105,6 @@ def test_tiles_outside_of_the_ranges_stay_empty(tmp_path: Path) -> None:
 def test_the_same_shard_gives_the_same_bytes(tmp_path: Path) -> None:
     some = job(tmp_path, (0, How.FILL, square(300, 600, 100)))
     burn_shard(some)
-    first = some.target.read_bytes(), some.part.read_bytes()
+    first = some.target.read_bytes(), some.parts.get("shard-5_7")
     burn_shard(some)
-    assert (some.target.read_bytes(), some.part.read_bytes()) == first
+    assert (some.target.read_bytes(), some.parts.get("shard-5_7")) == first

@@ -1,12 +1,11 @@
 """Chips on their way to disk: gathered by shape, written in whole shards, so that a killed job goes on at the last one.
 
-While it works, ``.chips.work/NNNN.parquet`` holds the rows of every shard that is whole; ``chips.parquet`` comes last.
+While it works, ``.chips.work`` holds the rows of every shard that is whole; ``chips.parquet`` comes last.
 """
 
 from __future__ import annotations
 
 import datetime
-import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,9 +20,8 @@ from numpy.typing import NDArray
 from placevec.core import ViewSpec
 from placevec.datasets.views.chips import KIND, MAX_BANDS, MAX_ROWS, TABLE, TYPES, read_chips, shard_name
 from placevec.errors import InputError
-from placevec.geo.geoparquet import read_parquet
 from placevec.io import atomic
-from placevec.io.json_documents import check, read_json
+from placevec.io.jobs import Job
 
 WORK = ".chips.work"
 SHARD_BYTES = 2**28
@@ -37,7 +35,6 @@ SCHEMA = pa.schema(
         ("transform", pa.list_(pa.float64(), 6)), ("source", pa.string()),
     ]
 )  # fmt: skip
-_PLAN = "plan.json"
 
 
 @dataclass
@@ -104,31 +101,19 @@ class ChipWriter:
         self, folder: Path, view: str, inputs: Mapping[str, Any], *, beside: Path | None = None
     ) -> None:
         self.folder, self.view = folder, view
-        self._work = folder / WORK
-        plan = {"view": view, "inputs": dict(inputs)}
-        if not self._goes_on(plan):
-            shutil.rmtree(self._work, ignore_errors=True)
-            atomic.write_json(self._work / _PLAN, plan)
+        self._job = Job(folder / WORK, {"view": view, "inputs": dict(inputs)})
         self._others = None
         if ((beside or folder) / TABLE).exists():
             table = read_chips(beside or folder)
             self._others = table.filter(pc.not_equal(table["view"], view))
-        self._parts = {
-            int(path.stem): read_parquet(path, "table of chips")
-            for path in sorted(self._work.glob("[0-9]*.parquet"))
-        }
         taken = [] if self._others is None else self._others["shard"].to_pylist()
-        self._next = max([-1, *self._parts, *taken]) + 1
+        self._next = max([-1, *taken]) + 1
+        self._parts: dict[int, pa.Table] = {}
+        while (part := self._job.get(f"{self._next:04d}")) is not None:
+            self._parts[self._next] = pq.read_table(pa.py_buffer(part))
+            self._next += 1
         self.done = {str(source) for part in self._parts.values() for source in part["source"].to_pylist()}
         self._groups: dict[tuple[Any, ...], _Group] = {}
-
-    def _goes_on(self, plan: dict[str, Any]) -> bool:
-        try:
-            found = read_json(self._work / _PLAN)
-            check(found, {"view": str, "inputs": dict})
-        except (OSError, ValueError):
-            return False
-        return bool(found == plan)
 
     def add(
         self,
@@ -174,8 +159,9 @@ class ChipWriter:
         rows = [{**row, "shard": shard, "row": number} for number, row in enumerate(group.rows)]
         about = {"sha256": atomic.sha256_of_file(path), "shape": ",".join(map(str, key[0])), "dtype": key[1]}
         part = pa.Table.from_pylist(rows, SCHEMA).replace_schema_metadata(about)
-        with atomic.replacing(self._work / f"{shard:04d}.parquet") as temporary:
-            pq.write_table(part, temporary, compression="zstd")
+        content = pa.BufferOutputStream()
+        pq.write_table(part, content, compression="zstd")
+        self._job.put(f"{shard:04d}", content.getvalue().to_pybytes(), [path])
         self._parts[shard] = part
         self._next += 1
 

@@ -27,6 +27,7 @@ from placevec.datasets.writer import write_manifest
 from placevec.errors import DatasetError, SourceError
 from placevec.geo import Area
 from placevec.io import atomic
+from placevec.io.jobs import Job, forget, inputs_of
 from placevec.io.progress import Progress
 from placevec.preparation.existing_places import refuse_others
 from placevec.preparation.points.join import JoinedRows
@@ -36,9 +37,9 @@ from placevec.preparation.points.stage import PointSource, Staged, stage
 from placevec.preparation.points.write import write_added_labels, write_rows
 
 STAGED = "staged"
+_OWN = {"job": "labeled points"}
+"""What half-done work says of itself: other commands, and people, have folders of its name too."""
 PREDICTIONS = "image_predictions"
-STAMP = "labeled-points"
-"""An empty file in the folder of work: other commands, and people, have folders of that name too."""
 _WRITTEN = (PLACES, LABELS, PREDICTIONS)
 """What lies in the dataset's directory before the manifest does."""
 _PAD = 1e-5
@@ -113,15 +114,17 @@ def make_dataset(
             )  # fmt: skip
 
         return add(there, LABELS_PART, parts[LABELS_PART], write, created=created, progress=progress)
-    work = out / WORK
-    existed = out.exists() and not work.is_dir()
+    existed = out.exists() and not (out / WORK).is_dir()
     _check_own(out)
     _remove_written(out)
-    work.mkdir(parents=True, exist_ok=True)
-    (work / STAMP).touch()
+    job = Job(out / WORK, _OWN)
     try:
         staged = stage(
-            source, work, keep_repeats=keep_repeats, keep_unplaced=keep_unplaced, progress=progress
+            source,
+            job.work / STAGED,
+            keep_repeats=keep_repeats,
+            keep_unplaced=keep_unplaced,
+            progress=progress,
         )
         _check_several(staged, source)
         decided = None if labels_of is None else labels_of(staged)
@@ -152,7 +155,7 @@ def make_dataset(
         ):  # as a kill does: what is there tells whose the directory is
             _clear(out, existed)
         raise
-    shutil.rmtree(work, ignore_errors=True)
+    job.finish()
     return dataset
 
 
@@ -170,12 +173,9 @@ def _labelled(
     progress: Progress,
 ) -> Joining:
     """Write the labels of a dataset's places into a folder, and say what joins it."""
-    staging = folder / STAGED
-    shutil.rmtree(staging, ignore_errors=True)
-    staging.mkdir(parents=True)
     rows = JoinedRows(source, dataset)
     staged = stage(
-        rows, staging, keep_repeats=keep_repeats, keep_unplaced=keep_unplaced, progress=progress,
+        rows, folder / STAGED, keep_repeats=keep_repeats, keep_unplaced=keep_unplaced, progress=progress,
         remedy="keep one row of each place",
     )  # fmt: skip
     _check_several(staged, source)
@@ -197,7 +197,7 @@ def _check_own(out: Path) -> None:
     begun = found == [work] and work.is_dir() and not any(work.iterdir())  # killed before its first file
     if not found or begun:
         return
-    if not (work / STAMP).is_file():
+    if inputs_of(work) != _OWN:
         raise DatasetError(f"{out} exists and is not a placevec dataset: choose another --out")
     for path in found:
         if path.name not in (WORK, *_WRITTEN) and not path.name.startswith(atomic.TEMPORARY_PREFIX):
@@ -208,20 +208,12 @@ def _check_own(out: Path) -> None:
 
 
 def _remove_written(out: Path) -> None:
-    """Remove what a run without a manifest wrote; the stamp goes last, as a kill may fall between."""
+    """Remove what a run without a manifest wrote; what says whose it is goes last, as a kill may fall between."""
     for name in _WRITTEN:
         atomic.remove_temporaries(out, of=name)
         _remove(out / name)
     atomic.remove_temporaries(out, of=MANIFEST)
-    work = out / WORK
-    if not work.is_dir():
-        return
-    for path in work.iterdir():
-        if path.name != STAMP:
-            _remove(path)
-    if not any(path.name != STAMP for path in work.iterdir()):
-        (work / STAMP).unlink(missing_ok=True)
-        work.rmdir()
+    forget(out / WORK)
 
 
 def _remove(path: Path) -> None:

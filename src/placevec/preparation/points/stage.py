@@ -6,6 +6,7 @@ are first put down as they are. Memory does not grow with them, but for a byte a
 
 from __future__ import annotations
 
+import shutil
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -108,7 +109,7 @@ def stage(
 
     Args:
         source: of the rows.
-        work: folder of files that may be removed afterwards.
+        work: folder for files that may be removed afterwards; existing files in it are removed first.
         keep_repeats: keep duplicate rows; two different rows with one ID still raise an error.
         keep_unplaced: use rows of validation and test that have no coordinates (an image may know them).
         progress: where to report.
@@ -117,6 +118,8 @@ def stage(
     Raises:
         SourceError: what the source raises; an empty table; a row without id, or two rows of one id that differ.
     """
+    shutil.rmtree(work, ignore_errors=True)
+    work.mkdir(parents=True)
     staged = Staged(work / "staged.parquet")
     repeats = Repeats(work / "hashes")
     has_id = source.columns.id is not None

@@ -7,7 +7,6 @@ with the next shard and ends with the same bytes. One row of tiles of one shard 
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -25,7 +24,8 @@ from placevec.datasets.views.raster.shards import SHARD_PX, SHARD_TILES, Bytes
 from placevec.errors import AreaError, InputError
 from placevec.geo import MERCATOR_HALF, TILE_PX, Ints, check_zoom
 from placevec.geo.geotiff import GeoTiffWriter, compress, compress_bits
-from placevec.io.atomic import remove_temporaries, replacing, sha256_of_file, write_json
+from placevec.io.atomic import remove_temporaries, replacing, sha256_of_file
+from placevec.io.jobs import Job
 from placevec.io.progress import SILENT, Advance, Progress
 from placevec.preparation.rasterize.mosaic import (
     BLOCK_TILES,
@@ -34,10 +34,15 @@ from placevec.preparation.rasterize.mosaic import (
     write_coverage,
     write_vrt,
 )
-from placevec.preparation.rasterize.shard_parts import ShardPart, read_part, remove_unfinished, write_part
+from placevec.preparation.rasterize.shard_parts import (
+    ShardPart,
+    part_name,
+    read_part,
+    remove_unfinished,
+    write_part,
+)
 from placevec.preparation.rasterize.spool import TileRange
 
-PARTS = "map-parts"
 MAX_COVERAGE_BLOCKS = 2**24
 """Blocks of the coverage raster, all channels together: its table takes 32 bytes for each while it is written."""
 
@@ -107,12 +112,16 @@ def write_tile_map(
     Raises:
         AreaError: the tiles are spread so wide that their coverage cannot be written as one raster.
     """
-    writer = _Writer(Path(out), check_zoom(zoom), tuple(channels), bits, read, attribution)
     wanted = sorted(set(shards), key=lambda shard: (shard[1], shard[0]))
-    extent_of(wanted, zoom, len(writer.channels))
-    writer.begin(
-        {**fingerprint, "zoom": zoom, "channels": list(channels), "bits": bits, "attribution": attribution}
-    )
+    extent_of(wanted, zoom, len(channels))
+    inputs = {
+        "zoom": zoom,
+        "channels": list(channels),
+        "bits": bits,
+        "attribution": attribution,
+        **fingerprint,
+    }
+    writer = _Writer(Path(out), check_zoom(zoom), tuple(channels), bits, read, attribution, inputs, progress)
     with progress.task("Writing map", total=total) as advance, ThreadPoolExecutor(threads) as pool:
         for shard in wanted:
             writer.write(shard, pool if threads > 1 else None, advance)
@@ -153,42 +162,26 @@ class _Writer:
     """Writes shard by shard, then what binds them."""
 
     def __init__(
-        self, out: Path, zoom: int, channels: tuple[str, ...], bits: int, read: ReadTile, attribution: str
-    ) -> None:
+        self, out: Path, zoom: int, channels: tuple[str, ...], bits: int, read: ReadTile, attribution: str,
+        inputs: Mapping[str, Any], progress: Progress,
+    ) -> None:  # fmt: skip
         if bits not in (1, 8):
             raise InputError(f"a map has 1 or 8 bits a pixel; got {bits}")
         self.out, self.zoom, self.channels, self.bits = out, zoom, channels, bits
         self.read, self.attribution = read, attribution
-        self.parts = out / WORK / PARTS
-
-    def begin(self, fingerprint: Mapping[str, Any]) -> None:
-        """Keep what an earlier run of the same inputs finished; remove what others left."""
-        note = self.parts / "inputs.json"
-        try:
-            before = json.loads(note.read_text("utf-8"))
-        except (OSError, ValueError):
-            before = None
-        if before != json.loads(json.dumps(fingerprint)):
-            remove_unfinished(self.out, self.out / WORK, note)
-            self.parts.mkdir(parents=True)
-            write_json(note, fingerprint)
-        (self.out / MAP).mkdir(exist_ok=True)
-        for folder in (self.out, self.out / MAP, self.parts):
+        (out / MAP).mkdir(parents=True, exist_ok=True)
+        self.job = Job(out / WORK, inputs, afresh=lambda: remove_unfinished(out), progress=progress)
+        for folder in (out, out / MAP):
             remove_temporaries(folder)
 
     def target(self, shard: Shard) -> Path:
         return self.out / MAP / f"{shard[0]}_{shard[1]}.tif"
 
-    def part(self, shard: Shard) -> Path:
-        return self.parts / f"{shard[0]}_{shard[1]}.arrow"
-
     def write(self, shard: Shard, pool: ThreadPoolExecutor | None, advance: Advance) -> None:
         """Write a shard, unless it is finished."""
-        if self.part(shard).is_file():
-            part = read_part(self.part(shard), shard)
-            if part.is_empty or self.target(shard).is_file():
-                advance(len(part.present))
-                return
+        if self.job.get(part_name(shard)) is not None:
+            advance(len(read_part(self.job.parts, shard).present))
+            return
         cells = SHARD_TILES * CELLS_PER_TILE
         coverage = np.zeros((len(self.channels), cells, cells), np.uint8)
         covered = np.zeros((len(self.channels), BLOCKS_PER_SHARD, BLOCKS_PER_SHARD), bool)
@@ -210,8 +203,8 @@ class _Writer:
         if file is None:
             self.target(shard).unlink(missing_ok=True)
         write_part(
-            self.part(shard), is_empty=file is None, content=content, coverage=coverage, covered=covered,
-            present=present, sha256="" if file is None else sha256_of_file(self.target(shard)),
+            self.job.parts, shard, self.target(shard), is_empty=file is None, content=content, coverage=coverage,
+            covered=covered, present=present, sha256="" if file is None else sha256_of_file(self.target(shard)),
         )  # fmt: skip
 
     def _row(self, shard: Shard, row: int, pool: ThreadPoolExecutor | None) -> Iterator[tuple[int, Bytes]]:
@@ -262,7 +255,7 @@ class _Writer:
         found: list[ShardPart] = []
         digest, full = hashlib.sha256(), []
         for shard in shards:
-            part = read_part(self.part(shard), shard)
+            part = read_part(self.job.parts, shard)
             found.append(ShardPart(part.is_empty, part.tiles, part.present, [], part.sha256))
             if not part.is_empty:
                 full.append(shard)
@@ -276,7 +269,7 @@ class _Writer:
         write_vrt(
             self.out / "map.vrt", extent, full, self.channels, bits=self.bits, attribution=self.attribution
         )
-        parts = ((shard, read_part(self.part(shard), shard).coverage) for shard in shards)
+        parts = ((shard, read_part(self.job.parts, shard).coverage) for shard in shards)
         write_coverage(
             self.out / "map_coverage.tif", extent, self.channels, 0, parts, attribution=self.attribution
         )

@@ -8,7 +8,6 @@ and ends with the same bytes.
 
 from __future__ import annotations
 
-import json
 import re
 import shutil
 import time
@@ -29,12 +28,13 @@ from placevec.datasets.views.raster import NAME as MAP
 from placevec.errors import InputError, PlacevecError
 from placevec.geo import Area, Ints, check_zoom, meters_per_pixel, tile_ranges, tile_xy_to_lonlat
 from placevec.geo.polylines import Floats, Paths, gather
-from placevec.io.atomic import remove_temporaries, replacing, sha256_of_file, sha256_of_json, write_json
+from placevec.io.atomic import remove_temporaries, replacing, sha256_of_file, sha256_of_json
+from placevec.io.jobs import Job
 from placevec.io.progress import SILENT, Progress
 from placevec.preparation.rasterize.coastline import Sea, close_sea
 from placevec.preparation.rasterize.mosaic import Extent, write_coverage, write_vrt
 from placevec.preparation.rasterize.shard_job import ShardJob, burn_shard
-from placevec.preparation.rasterize.shard_parts import read_part, remove_unfinished
+from placevec.preparation.rasterize.shard_parts import part_name, read_part, remove_unfinished
 from placevec.preparation.rasterize.spool import (
     SEA,
     Drawings,
@@ -157,20 +157,17 @@ class _Burn:
     def run(self, workers: int) -> BurnReport:
         with self._timed("fingerprint"):
             fingerprint = self._fingerprint()
-        finished = _read_json(self.work / "report.json")
-        if fingerprint != _read_json(self.work / "inputs.json"):
-            self._start_afresh(fingerprint)
-        elif finished and all(
-            (self.dataset / name).is_file() for name in (*finished["files"], f"{WORK}/tiles.npy")
-        ):
-            return self._report(finished, fingerprint)
-        elif finished:  # the drawings are gone by then, so what somebody removed cannot be put back alone
-            self._start_afresh(fingerprint)
-        for folder in (self.dataset, self.dataset / MAP, self.work, self.work / "parts"):
+        self.job = Job(
+            self.work, fingerprint, afresh=lambda: remove_unfinished(self.dataset), progress=self.progress
+        )
+        about, tiles = self.job.get_json("report"), self.job.get_array("tiles")
+        if about is not None and tiles is not None:
+            return self._report(about, tiles, fingerprint)
+        (self.dataset / MAP).mkdir(exist_ok=True)
+        for folder in (self.dataset, self.dataset / MAP):
             remove_temporaries(folder)
         with self._timed("read"):
-            has_pois = (self.dataset / "pois.parquet").is_file()
-            about = (_read_json(self.work / "spooled.json") if has_pois else None) or self._spool()
+            about = self.job.get_json("spooled") or self._spool()
         with self._timed("burn"):
             shards = self._burn(workers)
         with self._timed("bind"):
@@ -179,12 +176,10 @@ class _Burn:
             "files": files,
             "shards": sum(name.startswith("map/") for name in files),
         }
-        with replacing(self.work / "tiles.npy") as temporary, open(temporary, "wb") as file:
-            np.save(file, tiles, allow_pickle=False)  # a country has millions
-        write_json(self.work / "report.json", about)
-        for name in ("spool", "parts"):
-            shutil.rmtree(self.work / name, ignore_errors=True)
-        return self._report(about, fingerprint)
+        self.job.put_array("tiles", tiles)
+        self.job.put_json("report", about, [self.dataset / name for name in files])
+        shutil.rmtree(self.work / "spool", ignore_errors=True)
+        return self._report(about, tiles, fingerprint)
 
     # --- inputs --------------------------------------------------------------------------------------------
 
@@ -199,13 +194,6 @@ class _Burn:
             "labels": {name: table.hash for name, table in self.labels.items()},
             "pois": PoiTable.default().hash,
         }
-
-    def _start_afresh(self, fingerprint: dict[str, Any]) -> None:
-        """Remove what other inputs left, and note the new ones."""
-        remove_unfinished(self.dataset, self.work, self.work / "inputs.json")
-        for folder in (self.work / "parts", self.dataset / MAP):
-            folder.mkdir(parents=True, exist_ok=True)
-        write_json(self.work / "inputs.json", fingerprint)
 
     # --- stages --------------------------------------------------------------------------------------------
 
@@ -243,7 +231,8 @@ class _Burn:
             "notes": report.notes,
             "pois": writer.rows,
         }
-        write_json(self.work / "spooled.json", about)
+        spooled = sorted((self.work / "spool").iterdir()) if (self.work / "spool").is_dir() else []
+        self.job.put_json("spooled", about, [self.dataset / "pois.parquet", *spooled])
         return about
 
     def _chooser(self, pois: PoiTable) -> Callable[[Mapping[str, str], Kind], _Wanted | None]:
@@ -327,19 +316,16 @@ class _Burn:
     def _burn(self, workers: int) -> list[tuple[int, int]]:
         """Draw the shards that are not finished yet; all shards that have drawings, in row order."""
         shards = spooled_shards(self.work / "spool")
-        jobs = [self._job(shard) for shard in shards if not self._part(shard).is_file()]
+        jobs = [self._job(shard) for shard in shards if self.job.get(part_name(shard)) is None]
         with self.progress.task("Burning shards", total=len(shards)) as advance:
             advance(len(shards) - len(jobs))
             for _ in _run_jobs(jobs, workers):
                 advance(1)
         return shards
 
-    def _part(self, shard: tuple[int, int]) -> Path:
-        return self.work / "parts" / f"{shard[0]}_{shard[1]}.arrow"
-
     def _job(self, shard: tuple[int, int]) -> ShardJob:
         return ShardJob(
-            self.work / "spool", self.dataset / MAP / f"{shard[0]}_{shard[1]}.tif", self._part(shard), shard,
+            self.work / "spool", self.dataset / MAP / f"{shard[0]}_{shard[1]}.tif", self.job.parts, shard,
             self.zoom, tuple(self.ranges), self.table.layers, self.first_channel[-1], self.table.content,
         )  # fmt: skip
 
@@ -348,7 +334,7 @@ class _Burn:
         extent = Extent.of(self.ranges, self.zoom)
         full, tiles = [], [np.zeros((0, 2), np.int64)]
         for shard in shards:
-            part = read_part(self._part(shard), shard)
+            part = read_part(self.job.parts, shard)
             tiles.append(part.tiles)
             if not part.is_empty:
                 full.append(shard)
@@ -356,7 +342,7 @@ class _Burn:
         files = ["map.vrt", "pois.parquet", *(f"map/{x}_{y}.tif" for x, y in full)]
         names = [MAP, *self.labels]
         for name, one, first in zip(names, self.tables, self.first_channel, strict=False):
-            parts = ((shard, read_part(self._part(shard), shard).coverage) for shard in shards)
+            parts = ((shard, read_part(self.job.parts, shard).coverage) for shard in shards)
             write_coverage(self.dataset / f"{name}_coverage.tif", extent, one.layers, first, parts)
             files.append(f"{name}_coverage.tif")
         found = np.concatenate(tiles)
@@ -370,8 +356,7 @@ class _Burn:
         yield
         self.seconds[stage] = time.perf_counter() - start
 
-    def _report(self, about: dict[str, Any], fingerprint: dict[str, Any]) -> BurnReport:
-        tiles: Ints = np.load(self.work / "tiles.npy", allow_pickle=False)
+    def _report(self, about: dict[str, Any], tiles: Ints, fingerprint: dict[str, Any]) -> BurnReport:
         centers: Floats = tile_xy_to_lonlat(tiles + 0.5, self.zoom)
         inside = self.area.contains(centers[:, 0], centers[:, 1])
         named = {
@@ -410,11 +395,3 @@ def _run_jobs(jobs: Sequence[ShardJob], workers: int) -> Iterator[tuple[int, int
         finally:
             for future in waiting:
                 future.cancel()
-
-
-def _read_json(path: Path) -> Any:
-    """The content of a JSON file, or None when it is not there or damaged."""
-    try:
-        return json.loads(path.read_text("utf-8"))
-    except (OSError, ValueError):
-        return None

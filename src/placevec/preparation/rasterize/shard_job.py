@@ -19,6 +19,7 @@ from placevec.datasets.views.raster.shards import SHARD_PX, SHARD_TILES
 from placevec.geo import MERCATOR_HALF, TILE_PX, Ints
 from placevec.geo.geotiff import GeoTiffWriter, compress_bits
 from placevec.io.atomic import replacing
+from placevec.io.jobs import Parts
 from placevec.preparation.rasterize.draw import Tiles, draw_shard
 from placevec.preparation.rasterize.mosaic import BLOCK_TILES, BLOCKS_PER_SHARD
 from placevec.preparation.rasterize.shard_parts import write_part
@@ -35,7 +36,7 @@ class ShardJob:
     Attributes:
         spool: folder of the drawings.
         target: the map file to write.
-        part: the part file to write.
+        parts: where its part is kept.
         shard: its number, X and Y.
         zoom: of the tiles.
         ranges: tiles that are drawn.
@@ -46,7 +47,7 @@ class ShardJob:
 
     spool: Path
     target: Path
-    part: Path
+    parts: Parts
     shard: tuple[int, int]
     zoom: int
     ranges: tuple[TileRange, ...]
@@ -89,7 +90,10 @@ def draw_job(job: ShardJob, drawings: Drawings) -> None:
     if any(len(some.band) for some in blocks):
         _write_map(job, blocks)
     is_empty = not any(len(some.band) for some in blocks)
-    write_part(job.part, is_empty=is_empty, content=has_content, coverage=coverage, covered=covered)
+    write_part(
+        job.parts, job.shard, job.target,
+        is_empty=is_empty, content=has_content, coverage=coverage, covered=covered,
+    )  # fmt: skip
 
 
 def _wanted_tiles(job: ShardJob) -> NDArray[np.bool_]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,7 +14,7 @@ from placevec.datasets.views.raster.shards import SHARD_NAME, SHARD_TILES
 from placevec.geo import Ints
 from placevec.geo.geotiff import compress
 from placevec.io.arrow import blobs, numbers
-from placevec.io.atomic import replacing
+from placevec.io.jobs import Parts
 from placevec.preparation.rasterize.mosaic import COVERAGE_BLOCK, CoverageBlock
 
 _SCHEMA = pa.schema(
@@ -43,8 +42,15 @@ class ShardPart:
     sha256: str
 
 
+def part_name(shard: tuple[int, int]) -> str:
+    """The name of a shard's part."""
+    return f"shard-{shard[0]}_{shard[1]}"
+
+
 def write_part(
-    path: Path,
+    parts: Parts,
+    shard: tuple[int, int],
+    target: Path,
     *,
     is_empty: bool,
     content: NDArray[np.bool_],
@@ -56,8 +62,10 @@ def write_part(
     """Say that a shard is finished.
 
     Args:
-        path: the file to write.
-        is_empty: whether it has no map file.
+        parts: where it is kept.
+        shard: its number, X and Y.
+        target: its map file.
+        is_empty: whether it has none.
         content: (64, 64) [y, x] tiles with content.
         coverage: (C, 1024, 1024) cells of all channels.
         covered: (C, 4, 4) which blocks of them may hold anything.
@@ -79,14 +87,15 @@ def write_part(
     }
     arrays = [*(numbers(part, pa.uint8()) for part in (channels, at_rows, at_columns)), blobs(contents)]
     table = pa.Table.from_arrays(arrays, schema=_SCHEMA.with_metadata(about))
-    with replacing(path) as temporary, pa.ipc.new_file(str(temporary), table.schema) as writer:
+    content = pa.BufferOutputStream()
+    with pa.ipc.new_file(content, table.schema) as writer:
         writer.write_table(table)
+    parts.put(part_name(shard), content.getvalue().to_pybytes(), [] if is_empty else [target])
 
 
-def read_part(path: Path, shard: tuple[int, int]) -> ShardPart:
-    """What `write_part` left of a shard."""
-    with pa.OSFile(str(path)) as file:
-        table = pa.ipc.open_file(file).read_all()
+def read_part(parts: Parts, shard: tuple[int, int]) -> ShardPart:
+    """What `write_part` left of a shard that is finished."""
+    table = pa.ipc.open_file(pa.py_buffer(parts.kept(part_name(shard)))).read_all()
     about = table.schema.metadata
     rows = zip(
         *(table.column(name).to_pylist() for name in ("channel", "row", "column", "block")), strict=True
@@ -102,24 +111,8 @@ def _tiles(packed: bytes, shard: tuple[int, int]) -> Ints:
     return tiles
 
 
-def remove_unfinished(dataset: Path, work: Path, note: Path) -> None:
-    """Remove every file of a map, and of labels beside it, and all half-done work.
-
-    The note of the old inputs goes first and the folder of half-done work stays: killed here, the next run neither
-    takes what is left for whole nor the directory for somebody else's.
-
-    Args:
-        dataset: the directory, without a manifest yet.
-        work: its folder of half-done work.
-        note: the file in it that names the inputs.
-    """
-    note.unlink(missing_ok=True)
-    (work / "inputs.json").unlink(missing_ok=True)
-    for path in work.iterdir() if work.is_dir() else ():
-        if path.is_dir():
-            shutil.rmtree(path, ignore_errors=True)
-        else:
-            path.unlink()
+def remove_unfinished(dataset: Path) -> None:
+    """Remove every file of a map, and of labels beside it, from a directory without a manifest yet."""
     for path in (dataset / MAP).glob("*.tif"):
         if SHARD_NAME.fullmatch(path.name):
             path.unlink()

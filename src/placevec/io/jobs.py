@@ -1,0 +1,245 @@
+"""Long work on one output that goes on where it was killed: locked, fingerprinted, kept part by part, checked.
+
+What is half done lies in one folder: ``inputs.json``, which says what it was made of, and parts. A part is written whole
+or not at all, with a checksum of itself and of the files that belong to it; one that is damaged is made anew.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import os
+import shutil
+import zlib
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from placevec.errors import OutputError
+from placevec.io import atomic
+from placevec.io.locks import locked
+from placevec.io.progress import SILENT, Progress
+
+INPUTS = "inputs.json"
+ANY = ""
+"""The key of parts of whatever inputs."""
+_CHUNK = 2**24
+
+
+@dataclass(frozen=True)
+class Parts:
+    """The parts of one job; may be sent to other processes.
+
+    Attributes:
+        folder: where they lie.
+        key: of the inputs that they are made of.
+    """
+
+    folder: Path
+    key: str
+
+    def put(self, name: str, content: bytes = b"", files: Iterable[Path] = ()) -> None:
+        """Keep a part, and remember the bytes of files that belong to it."""
+        sums = {os.path.relpath(file, self.folder): checksum(file) for file in files}
+        head = json.dumps({"inputs": self.key, "files": sums}).encode()
+        body = head + b"\n" + content
+        atomic.write_bytes(self.folder / name, b"%08x " % zlib.crc32(body) + body)
+
+    def get(self, name: str, *, files: bool = True) -> bytes | None:
+        """A part; None where there is none, it is damaged, of other inputs, or (``files``) a file of it has changed."""
+        try:
+            raw = (self.folder / name).read_bytes()
+            if int(raw[:8], 16) != zlib.crc32(memoryview(raw)[9:]):
+                return None
+            end = raw.index(b"\n")
+            head = json.loads(raw[9:end])
+            if self.key not in (ANY, head["inputs"]):
+                return None
+            if files and any(checksum(self.folder / file) != found for file, found in head["files"].items()):
+                return None
+        except (OSError, ValueError):
+            return None
+        return raw[end + 1 :]
+
+    def kept(self, name: str) -> bytes:
+        """A part that is known to be whole; OutputError where it is so no longer."""
+        found = self.get(name, files=False)
+        if found is None:
+            raise OutputError(
+                f"{self.folder / name} was damaged or removed meanwhile; run the same command again"
+            )
+        return found
+
+
+class Job:
+    """Half-done work on an output that this process holds; see `opened`.
+
+    Args:
+        work: its folder.
+        inputs: plain JSON, all that the output depends on. What was made of others is removed.
+        afresh: removes what such work left elsewhere.
+        progress: told of damaged parts.
+
+    Attributes:
+        work: the folder.
+        parts: what is finished.
+        went_on: whether work of the same inputs was there.
+    """
+
+    def __init__(
+        self,
+        work: Path,
+        inputs: Mapping[str, Any],
+        *,
+        afresh: Callable[[], None] | None = None,
+        progress: Progress = SILENT,
+    ) -> None:
+        self.work, self.progress = work, progress
+        wanted = plain(inputs)
+        self.parts = Parts(work, atomic.sha256_of_json(wanted)[:16])
+        self.went_on = inputs_of(work) == wanted
+        if not self.went_on:
+            (work / INPUTS).unlink(missing_ok=True)  # killed below, nobody takes the rest for whole
+            if afresh is not None:
+                afresh()
+            _empty(work)
+            atomic.write_json(work / INPUTS, wanted)
+        atomic.remove_temporaries(work)
+
+    def put(self, name: str, content: bytes = b"", files: Iterable[Path] = ()) -> None:
+        """Keep a part, whole or not at all; ``files`` belong to it and must stay as they are."""
+        self.parts.put(name, content, files)
+
+    def get(self, name: str) -> bytes | None:
+        """A part that is whole; None where there is none. One that is damaged is told of, to be made anew."""
+        found = self.parts.get(name)
+        if found is None and (self.parts.folder / name).exists():
+            self.progress.say(f"Note: {name} of the half-done work is damaged and is made anew")
+        return found
+
+    def put_json(self, name: str, content: Any, files: Iterable[Path] = ()) -> None:
+        """Keep plain JSON."""
+        self.put(name, json.dumps(content).encode(), files)
+
+    def get_json(self, name: str) -> Any:
+        """JSON that was kept, or None."""
+        found = self.get(name)
+        return None if found is None else json.loads(found)
+
+    def put_array(self, name: str, values: NDArray[Any]) -> None:
+        """Keep an array of numbers."""
+        content = io.BytesIO()
+        np.save(content, values, allow_pickle=False)
+        self.put(name, content.getvalue())
+
+    def get_array(self, name: str) -> NDArray[Any] | None:
+        """An array that was kept, or None; a pickle is never opened."""
+        found = self.get(name)
+        return None if found is None else np.load(io.BytesIO(found), allow_pickle=False)
+
+    @contextlib.contextmanager
+    def scratch(self, name: str) -> Iterator[Path]:
+        """A folder of what nobody goes on with: empty at the beginning, gone at the end."""
+        folder = self.work / name
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir()
+        try:
+            yield folder
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def finish(self) -> None:
+        """Remove the half-done work: the output is whole."""
+        forget(self.work)
+
+
+@contextlib.contextmanager
+def opened(
+    output: str | os.PathLike[str],
+    inputs: Mapping[str, Any],
+    *,
+    work: Path | None = None,
+    wait: bool = False,
+    progress: Progress = SILENT,
+) -> Iterator[Job]:
+    """Hold an output, and go on with its half-done work of the same inputs; see `locks.locked` and `Job`.
+
+    ``work`` is by default ``.NAME.work`` beside the output.
+
+    >>> import tempfile
+    >>> out = Path(tempfile.mkdtemp()) / "squares.txt"
+    >>> def squares(stop):
+    ...     with opened(out, {"numbers": 3}) as job:
+    ...         for number in range(stop):
+    ...             if job.get_json(f"{number}") is None:
+    ...                 print("working out", number)
+    ...                 job.put_json(f"{number}", number**2)
+    ...         if stop == 3:
+    ...             atomic.write_text(out, str([job.get_json(f"{number}") for number in range(3)]))
+    ...             job.finish()
+    >>> squares(1), squares(3)  # as if the first had been killed
+    working out 0
+    working out 1
+    working out 2
+    (None, None)
+    >>> out.read_text(), len(list(out.parent.iterdir()))
+    ('[0, 1, 4]', 1)
+    """
+    with locked(output, wait=wait, progress=progress):
+        job = Job(beside(Path(output)) if work is None else work, inputs, progress=progress)
+        try:
+            yield job
+        finally:
+            if [path.name for path in job.work.glob("*")] == [INPUTS]:
+                job.finish()  # nothing was done: nothing stays
+
+
+def beside(output: Path) -> Path:
+    """Where the half-done work of a file lies."""
+    return output.with_name(f".{output.name}.work")
+
+
+def inputs_of(work: Path) -> Any:
+    """What half-done work was made of; None where that is not known."""
+    try:
+        return json.loads((work / INPUTS).read_text("utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return None
+
+
+def plain(inputs: Mapping[str, Any]) -> dict[str, Any]:
+    """As JSON gives them back."""
+    found: dict[str, Any] = json.loads(json.dumps(inputs))
+    return found
+
+
+def forget(work: Path) -> None:
+    """Remove half-done work; what says of what it is goes last."""
+    if not work.is_dir():
+        return
+    with contextlib.suppress(OSError):
+        _empty(work, but=INPUTS)
+        (work / INPUTS).unlink(missing_ok=True)
+        work.rmdir()
+
+
+def checksum(path: Path) -> int:
+    """CRC-32 of a file's bytes: against damage, not against malice, at 4 GB/s where SHA-256 takes 1.7."""
+    found = 0
+    with open(path, "rb") as file:
+        while chunk := file.read(_CHUNK):
+            found = zlib.crc32(chunk, found)
+    return found
+
+
+def _empty(folder: Path, *, but: str = "") -> None:
+    """Remove what is in a folder, which stays: that it is there says whose the directory around it is."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for path in folder.iterdir():
+        if path.name != but:
+            shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
