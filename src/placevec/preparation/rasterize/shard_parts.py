@@ -87,10 +87,10 @@ def write_part(
     }
     arrays = [*(numbers(part, pa.uint8()) for part in (channels, at_rows, at_columns)), blobs(contents)]
     table = pa.Table.from_arrays(arrays, schema=_SCHEMA.with_metadata(about))
-    content = pa.BufferOutputStream()
-    with pa.ipc.new_file(content, table.schema) as writer:
+    held = pa.BufferOutputStream()
+    with pa.ipc.new_file(held, table.schema) as writer:
         writer.write_table(table)
-    parts.put(part_name(shard), content.getvalue().to_pybytes(), [] if is_empty else [target])
+    parts.put(part_name(shard), held.getvalue().to_pybytes(), [] if is_empty else [target])
 
 
 def read_part(parts: Parts, shard: tuple[int, int]) -> ShardPart:

@@ -11,7 +11,7 @@ import json
 import os
 import shutil
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, Protocol
@@ -26,6 +26,8 @@ from placevec.errors import OutputError, PlacevecError, UsageError
 from placevec.geo import TILE_PX, Ints, lonlat_to_tile_xy, meters_per_pixel
 from placevec.geo.geotiff import RGB
 from placevec.io import atomic
+from placevec.io.jobs import forget, opened
+from placevec.io.locks import locked
 from placevec.io.progress import SILENT, Progress
 from placevec.preparation.rasterize.from_tiles import Shard, shards_of
 from placevec.sources.tiles.folder import METADATA, TILEJSON
@@ -33,11 +35,15 @@ from placevec.sources.tiles.loc2vec_metadata import Loc2VecMetadata, write_loc2v
 from placevec.sources.tiles.mbtiles import ENDING, mbtiles_metadata
 from placevec.sources.tiles.tilesets import check_layer
 
-_DONE, _STAMP = ".work", ".placevec.json"
-"""What is finished, while the work lasts; and what was exported, which stays."""
+_STAMP = ".placevec.json"
+"""The hidden note of what was exported."""
+_WHOLE = "whole"
+"""Folder of half-done work that is renamed at the end."""
 _FORMAT = 1
-"""Raised whenever the same dataset would export to other bytes."""
+"""Raised whenever the same dataset would export to other tiles."""
 _PATCH_PX = 64
+Tiles = Iterable[tuple[int, int, Sequence[bytes]]]
+"""x, y and the pictures of tiles, one a layer."""
 
 
 def export_tile_folder(dataset: Dataset, out: Path, *, progress: Progress = SILENT) -> int:
@@ -75,21 +81,14 @@ class _Target(Protocol):
 
     dataset: Dataset
     out: Path
-    work: Path
 
-    def stamp(self) -> Any:
+    def made_from(self) -> Any:
         """What lies at ``out`` was made from; None when that is unknown."""
 
-    def begin(self) -> None:
-        """Make ready what tiles go into."""
+    def write(self, work: Path, shard: Shard, tiles: Tiles) -> list[Path]:
+        """Write the pictures of a shard below a folder; the files."""
 
-    def is_done(self, shard: Shard) -> bool:
-        """Whether a shard is written."""
-
-    def write(self, shard: Shard, tiles: Iterable[tuple[int, int, Sequence[bytes]]]) -> None:
-        """Write the pictures (x, y, one a layer) of a shard."""
-
-    def finish(self) -> None:
+    def finish(self, work: Path, shards: Sequence[Shard], inputs: Mapping[str, Any]) -> None:
         """Put what is whole into its place."""
 
 
@@ -103,37 +102,32 @@ def _export(target: _Target, progress: Progress) -> int:
         "layers": list(layers),
         "kind": type(target).__name__,
     }
-    if out.exists() and not (out.is_dir() and not any(out.iterdir())):
-        if target.stamp() == inputs:
-            shutil.rmtree(target.work, ignore_errors=True)  # of a run that was killed after its last file
-            progress.say(f"Reusing {out}, which was exported from the same dataset")
-            return sum(len(tiles) for _, tiles in _tiles(dataset))
-        raise OutputError(f"{out} exists and was not exported from this dataset: choose another place")
-    atomic.check_writable(out, directory=True)
-    if _reads(target.work / _STAMP) != inputs or not (target.work / _DONE).is_dir():
-        shutil.rmtree(target.work, ignore_errors=True)
-        (target.work / _DONE).mkdir(parents=True)
-        atomic.write_json(target.work / _STAMP, inputs)
-    atomic.remove_temporaries(target.work)
-    target.begin()
-    map_ = ShardFolder(dataset.path / MAP, zoom=dataset.zoom, bands=len(spec.channels), memory=False)
+    work = out.with_name(f".{out.name}.new")
     every = list(_tiles(dataset))
     count = sum(len(tiles) for _, tiles in every)
-    with progress.task("Exporting tiles", total=count) as advance:
-        for shard, tiles in every:
-            if not target.is_done(shard):
-                target.write(shard, _pictures(map_, tiles))
-            advance(len(tiles))
-    target.finish()
-    atomic.write_json(_stamp(out), inputs)
+    if out.exists() and not (out.is_dir() and not any(out.iterdir())):
+        if target.made_from() != inputs:
+            raise OutputError(f"{out} exists and was not exported from this dataset: choose another place")
+        with locked(out, progress=progress):
+            forget(work)  # of a run that was killed after its last file
+        progress.say(f"Reusing {out}, which was exported from the same dataset")
+        return count
+    atomic.check_writable(out, directory=True)
+    with opened(out, inputs, work=work, progress=progress) as job:
+        map_ = ShardFolder(dataset.path / MAP, zoom=dataset.zoom, bands=len(spec.channels), memory=False)
+        with progress.task("Exporting tiles", total=count) as advance, atomic.explained(work):
+            for shard, tiles in every:
+                if job.get(_named(shard)) is None:
+                    job.put(_named(shard), files=target.write(work, shard, _pictures(map_, tiles)))
+                advance(len(tiles))
+        with atomic.explained(out):
+            target.finish(work, [shard for shard, _ in every], inputs)
+        job.finish()
     return count
 
 
-def _stamp(out: Path) -> Path:
-    """The hidden note of what was exported; in the folder, or beside the file."""
-    return (
-        out / ".placevec.json" if out.suffix != ENDING or out.is_dir() else out.with_name(f".{out.name}.json")
-    )
+def _named(shard: Shard) -> str:
+    return f"{shard[0]}_{shard[1]}"
 
 
 def _reads(path: Path) -> Any:
@@ -141,6 +135,15 @@ def _reads(path: Path) -> Any:
         return json.loads(path.read_text("utf-8"))
     except (OSError, ValueError):
         return None
+
+
+def _into_place(whole: Path, out: Path) -> None:
+    """Rename what is whole, once it is on the disk: one wait for thousands of small files."""
+    atomic.remove_temporaries(whole)
+    os.sync()
+    if out.is_dir():
+        out.rmdir()  # it is empty
+    os.replace(whole, out)
 
 
 def _tiles(dataset: Dataset) -> Iterator[tuple[Shard, Ints]]:
@@ -226,67 +229,41 @@ def _about(dataset: Dataset) -> dict[str, Any]:
 class _Folder:
     def __init__(self, dataset: Dataset, out: Path) -> None:
         self.dataset, self.out = dataset, Path(os.path.abspath(out))
-        self.work = self.out.with_name(f".{self.out.name}.new")
         self.zoom = dataset.zoom
         self.layers = None if dataset.base_map_spec.channels == RGB else dataset.base_map_spec.channels
-        self._unmarked: list[Shard] = []
-        self._unmarked_tiles = 0
 
-    def stamp(self) -> Any:
+    def made_from(self) -> Any:
         """The note in the folder."""
         return _reads(self.out / _STAMP)
 
-    def begin(self) -> None:
-        """Nothing: folders are made as they are needed."""
-
-    def is_done(self, shard: Shard) -> bool:
-        """Whether its marker is there."""
-        return self._marker(shard).exists()
-
-    def _marker(self, shard: Shard) -> Path:
-        return self.work / _DONE / f"{shard[0]}_{shard[1]}"
-
-    def write(self, shard: Shard, tiles: Iterable[tuple[int, int, Sequence[bytes]]]) -> None:
-        """Write the files of a shard; markers follow when the disk has some thousands of tiles."""
+    def write(self, work: Path, shard: Shard, tiles: Tiles) -> list[Path]:
+        """One file a picture."""
         made: set[Path] = set()
-        with atomic.explained(self.work):
-            for x, y, pictures in tiles:
-                self._unmarked_tiles += 1
-                for layer, content in enumerate(pictures):
-                    path = self._path(layer, x, y)
-                    if path.parent not in made:
-                        path.parent.mkdir(parents=True, exist_ok=True)
-                        made.add(path.parent)
-                    path.write_bytes(content)
-        self._unmarked.append(shard)
-        if self._unmarked_tiles >= SHARD_TILES * SHARD_TILES:
-            self._mark()
+        files = []
+        for x, y, pictures in tiles:
+            for layer, content in enumerate(pictures):
+                path = work / _WHOLE / self._name(layer, x, y)
+                if path.parent not in made:
+                    path.parent.mkdir(parents=True, exist_ok=True)
+                    made.add(path.parent)
+                path.write_bytes(content)
+                files.append(path)
+        return files
 
-    def _mark(self) -> None:
-        """Wait for the disk, once for all files: for each of thousands of small ones it would take minutes."""
-        with atomic.explained(self.work):
-            os.sync()
-            for shard in self._unmarked:
-                self._marker(shard).touch()
-        self._unmarked, self._unmarked_tiles = [], 0
-
-    def _path(self, layer: int, x: int, y: int) -> Path:
+    def _name(self, layer: int, x: int, y: int) -> Path:
         if self.layers is None:
-            return self.work / "tiles" / f"tile_{self.zoom}_{x}_{y}.png"
-        return self.work / "tiles" / self.layers[layer] / str(self.zoom) / str(x) / f"{y}.png"
+            return Path("tiles", f"tile_{self.zoom}_{x}_{y}.png")
+        return Path("tiles", self.layers[layer], str(self.zoom), str(x), f"{y}.png")
 
-    def finish(self) -> None:
+    def finish(self, work: Path, shards: Sequence[Shard], inputs: Mapping[str, Any]) -> None:
         """Say what the tiles are, and rename."""
+        whole = work / _WHOLE
         pattern = "tile_{z}_{x}_{y}.png" if self.layers is None else "{layer}/{z}/{x}/{y}.png"
-        atomic.write_json(self.work / TILEJSON, {**_about(self.dataset), "tiles": [f"tiles/{pattern}"]})
+        atomic.write_json(whole / TILEJSON, {**_about(self.dataset), "tiles": [f"tiles/{pattern}"]})
         if self.layers is None:
-            write_loc2vec_metadata(self.work / METADATA, _metadata(self.dataset))
-        self._mark()
-        shutil.rmtree(self.work / _DONE)
-        with atomic.explained(self.out):
-            if self.out.exists():
-                self.out.rmdir()  # it is empty
-            os.replace(self.work, self.out)
+            write_loc2vec_metadata(whole / METADATA, _metadata(self.dataset))
+        atomic.write_json(whole / _STAMP, inputs)
+        _into_place(whole, self.out)
 
 
 def _metadata(dataset: Dataset) -> Loc2VecMetadata:
@@ -310,12 +287,10 @@ CREATE TABLE tiles (zoom_level integer, tile_column integer, tile_row integer, t
 class _MBTiles:
     def __init__(self, dataset: Dataset, out: Path) -> None:
         self.dataset, self.out = dataset, Path(os.path.abspath(out))
-        self.work = self.out.with_name(f".{self.out.name}.new")
         self.is_rgb = dataset.base_map_spec.channels == RGB
         self.names = ("tiles",) if self.is_rgb else dataset.base_map_spec.channels
-        self.half_done = self.work / _DONE / "tiles.db"
 
-    def stamp(self) -> Any:
+    def made_from(self) -> Any:
         """The note in the folder, or in the file."""
         if not self.is_rgb:
             return _reads(self.out / _STAMP)
@@ -324,70 +299,57 @@ class _MBTiles:
         except (PlacevecError, ValueError):
             return None
 
-    def begin(self) -> None:
-        """One table for all layers: a shard is in it whole or not at all."""
-        with self._opened() as file, file:
-            file.execute("CREATE TABLE IF NOT EXISTS done (x integer, y integer)")
-            file.execute(
-                "CREATE TABLE IF NOT EXISTS tiles (layer integer, tile_column integer, tile_row integer, tile_data blob)"
-            )
-
-    def _opened(self) -> closing[sqlite3.Connection]:
-        return closing(sqlite3.connect(self.half_done))
-
-    def is_done(self, shard: Shard) -> bool:
-        """Whether it was committed."""
-        with self._opened() as file:
-            return file.execute("SELECT 1 FROM done WHERE x = ? AND y = ?", shard).fetchone() is not None
-
-    def write(self, shard: Shard, tiles: Iterable[tuple[int, int, Sequence[bytes]]]) -> None:
-        """Commit the tiles of a shard."""
+    def write(self, work: Path, shard: Shard, tiles: Tiles) -> list[Path]:
+        """One table for all layers of a shard."""
         top = 2**self.dataset.zoom - 1
         rows = (
             (layer, x, top - y, content) for x, y, pictures in tiles for layer, content in enumerate(pictures)
         )
-        with atomic.explained(self.work), _sqlite_explained(self.out), self._opened() as file, file:
-            file.executemany("INSERT INTO tiles VALUES (?, ?, ?, ?)", rows)
-            file.execute("INSERT INTO done VALUES (?, ?)", shard)
+        path = work / f"{_named(shard)}.db"
+        path.unlink(missing_ok=True)
+        with _sqlite_explained(self.out), closing(sqlite3.connect(path)) as file:
+            file.execute("PRAGMA synchronous = OFF")  # its checksum tells whether it came to the disk
+            with file:
+                file.execute("CREATE TABLE tiles (layer integer, x integer, y integer, data blob)")
+                file.executemany("INSERT INTO tiles VALUES (?, ?, ?, ?)", rows)
+        return [path]
 
-    def finish(self) -> None:
-        """Write each layer's file in the order of its tiles, and rename."""
+    def finish(self, work: Path, shards: Sequence[Shard], inputs: Mapping[str, Any]) -> None:
+        """Write each layer's file, and rename."""
+        whole = work / _WHOLE
+        shutil.rmtree(whole, ignore_errors=True)  # SQLite leaves half a file when it is killed
+        whole.mkdir()
+        halves = [work / f"{_named(shard)}.db" for shard in shards]
         for layer, name in enumerate(self.names):
-            path = self.work / f"{name}{ENDING}"
-            with atomic.explained(self.out), _sqlite_explained(self.out), atomic.replacing(path) as temporary:
-                self._write(temporary, layer, name)
-        with atomic.explained(self.out):
-            if self.is_rgb:
-                os.replace(self.work / f"tiles{ENDING}", self.out)
-                shutil.rmtree(self.work)
-                return
-            shutil.rmtree(self.work / _DONE)
-            if self.out.exists():
-                self.out.rmdir()
-            os.replace(self.work, self.out)
+            with _sqlite_explained(self.out):
+                self._write(whole / f"{name}{ENDING}", halves, layer, self._facts(name, inputs))
+        if not self.is_rgb:
+            atomic.write_json(whole / _STAMP, inputs)
+        _into_place(whole / f"tiles{ENDING}" if self.is_rgb else whole, self.out)
 
-    def _write(self, path: Path, layer: int, name: str) -> None:
-        zoom = self.dataset.zoom
+    def _write(self, path: Path, halves: Sequence[Path], layer: int, facts: list[tuple[str, str]]) -> None:
         with closing(sqlite3.connect(path)) as file:
             file.executescript(_TABLES)
-            file.execute("ATTACH ? AS half_done", (str(self.half_done),))
+            for half in halves:
+                file.execute("ATTACH ? AS half_done", (str(half),))
+                with file:
+                    file.execute(
+                        "INSERT INTO tiles SELECT ?, x, y, data FROM half_done.tiles WHERE layer = ? ORDER BY x, y",
+                        (self.dataset.zoom, layer),
+                    )
+                file.execute("DETACH half_done")
             with file:
-                file.execute(
-                    "INSERT INTO tiles SELECT ?, tile_column, tile_row, tile_data FROM half_done.tiles WHERE layer = ? "
-                    "ORDER BY tile_column, tile_row",
-                    (zoom, layer),
-                )
                 file.execute("CREATE UNIQUE INDEX tile_index ON tiles (zoom_level, tile_column, tile_row)")
-                file.executemany("INSERT INTO metadata VALUES (?, ?)", self._facts(name))
+                file.executemany("INSERT INTO metadata VALUES (?, ?)", facts)
 
-    def _facts(self, name: str) -> list[tuple[str, str]]:
+    def _facts(self, name: str, inputs: Mapping[str, Any]) -> list[tuple[str, str]]:
         about = _about(self.dataset)
         title = self.dataset.name if self.is_rgb else f"{self.dataset.name}: {name}"
         return [
             ("name", title), ("format", "png"), ("type", "baselayer" if self.is_rgb else "overlay"),
             ("attribution", self.dataset.attribution), ("bounds", ",".join(f"{value:.7f}" for value in about["bounds"])),
             ("minzoom", str(about["minzoom"])), ("maxzoom", str(about["maxzoom"])),
-            ("placevec", json.dumps(about["placevec"])), (_STAMP_NAME, json.dumps(_reads(self.work / _STAMP))),
+            ("placevec", json.dumps(about["placevec"])), (_STAMP_NAME, json.dumps(inputs)),
         ]  # fmt: skip
 
 
