@@ -79,3 +79,36 @@ def test_hashes(tmp_path: Path) -> None:
     (tmp_path / "abc").write_bytes(b"abc")
     assert atomic.sha256_of_file(tmp_path / "empty").startswith("e3b0c44298fc1c149afbf4c8996fb924")
     assert atomic.sha256_of_file(tmp_path / "abc").startswith("ba7816bf8f01cfea414140de5dae2223")
+
+
+def test_temporaries_of_a_process_that_lives_stay(tmp_path: Path) -> None:
+    """Oracle: another process, which writes the same file, before and after it is killed; and names made by hand."""
+    target = tmp_path / "file.txt"
+    program = (
+        "import sys, time\n"
+        "from placevec.io.atomic import replacing\n"
+        "with replacing(sys.argv[1]) as temporary:\n"
+        "    temporary.write_text('half')\n"
+        "    print(temporary, flush=True)\n"
+        "    time.sleep(60)\n"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", program, str(target)], stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    theirs = Path(process.stdout.readline().strip())
+    with atomic.replacing(target) as ours:
+        ours.write_text("ours")
+        older = ours.with_name(f".tmp-{os.getpid()}.{atomic._machine()}-00000000-file.txt")
+        elsewhere, abandoned = (
+            ours.with_name(f".tmp-1.{host}-00000000-file.txt") for host in ("0000", "0001")
+        )
+        for path in (older, elsewhere, abandoned):  # of an earlier process of our number; of other machines
+            path.touch()
+        os.utime(abandoned, (0, 0))
+        atomic.check_writable(target)
+        assert set(tmp_path.iterdir()) == {ours, theirs, elsewhere}
+    process.kill()
+    process.wait()
+    atomic.check_writable(target)
+    assert set(tmp_path.iterdir()) == {target, elsewhere}

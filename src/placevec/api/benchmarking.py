@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 from placevec.api.inputs import PathLike
 from placevec.errors import UsageError
 from placevec.io import atomic
+from placevec.io.locks import locked
 from placevec.io.progress import SILENT, Progress
 from placevec.options import Limits, Reads, checked_keywords
 from placevec.options.choices import Folds, Probe
@@ -129,9 +130,10 @@ def benchmark_encoders(
             advance(1, note=found[-1].name)
     if len({task.name for task in found}) < len(found):
         raise UsageError("two tasks have the same name: rename a file")
-    planning.keep(out, points, folds)
     held = running.Benchmark(found, rivals, out, chosen_probes, chosen_schemes, seeds, folds)
-    outcome = running.run(held, budget_s=budget_s, progress=progress)
+    with locked(out, progress=progress):
+        planning.keep(out, points, folds)
+        outcome = running.run(held, budget_s=budget_s, progress=progress)
     with progress.task("Comparing", total=None):
         groups = compared(held, outcome.done)
     about = {

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from placevec.api.inputs import PathLike, now, open_dataset
 from placevec.errors import DatasetError
 from placevec.io import atomic
+from placevec.io.locks import locked
 from placevec.io.progress import SILENT, Progress
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ def prepare(
         UsageError: an unknown recipe or option, an invalid value, or options that cannot be combined.
         SourceError: a source that is missing or damaged.
         DatasetError: ``out`` holds something else, or a dataset made with other options.
+        OutputError: ``out`` cannot be written, or another process is writing it.
 
     >>> import tempfile
     >>> folder = Path(tempfile.mkdtemp())
@@ -49,14 +51,15 @@ def prepare(
     out = Path(out)
     entry = entry_of(recipe)
     asked = entry.prepare_options_of(options, unknown=lambda name: unknown_option(entry, "prepare", name))
-    _adopt(out)
-    afresh = force and out.exists()
-    if afresh and not ((out / "dataset.json").exists() or (out / ".work").is_dir() or not any(out.iterdir())):
-        raise DatasetError(f"{out} is not a placevec dataset, so --force will not delete it")
-    if afresh or not (out / "dataset.json").exists():
-        atomic.check_writable(out, directory=True)
     make = partial(entry.prepared, options=asked, created=now(), progress=progress)
-    return _prepared_afresh(make, out) if afresh else make(out)
+    with locked(out, progress=progress):
+        _adopt(out)
+        afresh = force and out.exists()
+        if afresh and not ((out / "dataset.json").exists() or (out / ".work").is_dir() or not any(out.iterdir())):
+            raise DatasetError(f"{out} is not a placevec dataset, so --force will not delete it")
+        if afresh or not (out / "dataset.json").exists():
+            atomic.check_writable(out, directory=True)
+        return _prepared_afresh(make, out) if afresh else make(out)
 
 
 def _prepared_afresh(make: Callable[[Path], Dataset], out: Path) -> Dataset:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -11,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from placevec.api.inputs import PathLike, dataset_of
 from placevec.errors import ModelError, UsageError
 from placevec.io import atomic
+from placevec.io.locks import locked
 from placevec.io.progress import SILENT, Progress
 from placevec.recipes.base import RunOptions
 
@@ -19,6 +22,8 @@ if TYPE_CHECKING:
     from placevec.datasets.joined import JoinedDataset
     from placevec.models.heads import Head
     from placevec.models.model import Model
+    from placevec.options import Options
+    from placevec.recipes.base import RecipeEntry
 
 
 def train(
@@ -55,7 +60,46 @@ def train(
         UsageError: an unknown recipe, preset or option, or an invalid value.
         DatasetError: a dataset that cannot be read.
         ModelError: ``out`` holds something else, or a run that is neither resumed nor removed.
+        OutputError: ``out`` cannot be written, or another process trains there.
     """
+    from placevec.recipes import recipe as entry_of
+    from placevec.recipes.unknown import unknown_option
+    from placevec.training import TrainingOptions
+
+    RunOptions(preset=preset, projector=projector)
+    entry = entry_of(recipe)
+    config, training = entry.configure(
+        preset, options, unknown=lambda name: unknown_option(entry, "train", name)
+    )
+    TrainingOptions(**training)  # reports invalid options before data is opened
+    ground, judge = _ground(dataset), None if validation is None else _ground(validation)
+    run, resumed = Path(out), resume if resume_from is None else Path(resume_from)
+    if force and resumed is not False:
+        raise UsageError(
+            "--resume and --resume-from continue a run, but --force removes it: give only one of them"
+        )
+    with locked(run, progress=progress) if _leads() else contextlib.nullcontext():
+        return _trained(entry, config, training, ground, judge, run, resumed, force, projector, progress)
+
+
+def _leads() -> bool:
+    """Whether this process is the only one that trains, or the first of several that accelerate began together."""
+    return os.environ.get("RANK", "0") == "0"
+
+
+def _trained(
+    entry: RecipeEntry,
+    config: Options,
+    training: dict[str, Any],
+    ground: Dataset | JoinedDataset,
+    judge: Dataset | JoinedDataset | None,
+    run: Path,
+    resumed: bool | Path,
+    force: bool,
+    projector: int,
+    progress: Progress,
+) -> Model:
+    """Train into a run directory that this process holds; see `train`."""
     import torch
 
     from placevec.api.run_split import (
@@ -70,30 +114,15 @@ def train(
     from placevec.datasets.splits import write_split
     from placevec.models.model import Model
     from placevec.models.reading import Reading
-    from placevec.recipes import recipe as entry_of
-    from placevec.recipes.unknown import unknown_option
-    from placevec.training import TrainingOptions
     from placevec.training import train as run_training
 
-    RunOptions(preset=preset, projector=projector)
-    entry = entry_of(recipe)
-    config, training = entry.configure(
-        preset, options, unknown=lambda name: unknown_option(entry, "train", name)
-    )
-    TrainingOptions(**training)  # reports invalid options before data is opened
-    ground, judge = _ground(dataset), None if validation is None else _ground(validation)
-    run, resumed = Path(out), resume if resume_from is None else Path(resume_from)
-    if force and resumed is not False:
-        raise UsageError(
-            "--resume and --resume-from continue a run, but --force removes it: give only one of them"
-        )
     holds_run = _check_run(run, resume=resumed is not False, force=force)
     torch.manual_seed(int(training.get("seed", 0)))
     state = state_of(run, resumed)
     began = hashes_at_begin(ground, judge, run, state)
     built = entry.built(ground, config, training, judge)
     if judge is not None and built.recipe.validation is None:
-        raise UsageError(f"train {recipe} has no validation loss: remove --validation")
+        raise UsageError(f"train {entry.name} has no validation loss: remove --validation")
     for note in built.notes:
         progress.say(f"Note: {note}")
     encoder_of = {slot.view: slot.encoder for slot in built.recipe.slots.values()}
@@ -113,12 +142,12 @@ def train(
     model = Model(
         built.recipe.encoders,
         readings,
-        {"name": recipe, "config": described},
+        {"name": entry.name, "config": described},
         origin,
         heads=built.heads,
         fuse=built.recipe.fuse,
     )
-    fixed = {"recipe": recipe, **described, "dataset_hash": joined_hash(began[: len(parts_of(ground))])}
+    fixed = {"recipe": entry.name, **described, "dataset_hash": joined_hash(began[: len(parts_of(ground))])}
     if judge is not None:
         fixed["validation_hash"] = joined_hash(began[len(parts_of(ground)) :])
     if holds_run and force:  # only after all options have been validated

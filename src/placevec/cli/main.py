@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import signal
 import sys
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
 
 from placevec.errors import PlacevecError, UsageError
 from placevec.io.progress import printable
@@ -17,15 +20,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code and never raises for errors that a user can cause."""
     words = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        code = _run(words)
+        with _interrupted_by_sigterm():
+            code = _run(words)
         sys.stdout.flush()
         return code
     except UsageError as error:
         return _fail(str(error), error, code=2)
     except PlacevecError as error:
         return _fail(str(error), error)
-    except KeyboardInterrupt:
-        return _fail("interrupted; run the same command again to continue", None, code=130)
+    except KeyboardInterrupt as error:
+        code = 143 if isinstance(error, _Terminated) else 130
+        return _fail("interrupted; run the same command again to continue", None, code=code)
     except BrokenPipeError:
         sys.stderr.close()
         return 0
@@ -34,6 +39,27 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if known is not None:
             return _fail(known, error)
         return _fail(_unexpected(error), error, code=70)
+
+
+class _Terminated(KeyboardInterrupt):
+    """SIGTERM came."""
+
+
+@contextlib.contextmanager
+def _interrupted_by_sigterm() -> Iterator[None]:
+    """Let SIGTERM do what Ctrl-C does: temporary files are removed, and finished parts stay."""
+
+    def stop(*_: object) -> None:
+        raise _Terminated
+
+    if threading.current_thread() is not threading.main_thread():  # others may not set what signals do
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _run(words: list[str]) -> int:

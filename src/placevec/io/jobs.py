@@ -48,13 +48,13 @@ class Parts:
         sums = {os.path.relpath(file, self.folder): checksum(file) for file in files}
         head = json.dumps({"inputs": self.key, "files": sums}).encode()
         body = head + b"\n" + content
-        atomic.write_bytes(self.folder / name, b"%08x " % zlib.crc32(body) + body)
+        atomic.write_bytes(self.folder / name, _sum_line(body) + body)
 
     def get(self, name: str, *, files: bool = True) -> bytes | None:
         """A part; None where there is none, it is damaged, of other inputs, or (``files``) a file of it has changed."""
         try:
             raw = (self.folder / name).read_bytes()
-            if int(raw[:8], 16) != zlib.crc32(memoryview(raw)[9:]):
+            if raw[:9] != _sum_line(memoryview(raw)[9:]):
                 return None
             end = raw.index(b"\n")
             head = json.loads(raw[9:end])
@@ -235,6 +235,10 @@ def checksum(path: Path) -> int:
         while chunk := file.read(_CHUNK):
             found = zlib.crc32(chunk, found)
     return found
+
+
+def _sum_line(body: bytes | memoryview) -> bytes:
+    return b"%08x " % zlib.crc32(body)
 
 
 def _empty(folder: Path, *, but: str = "") -> None:

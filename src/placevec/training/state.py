@@ -21,6 +21,7 @@ from torch import Tensor, nn
 
 from placevec.errors import ModelError
 from placevec.io.atomic import remove_temporaries, replacing_directory
+from placevec.io.jobs import checksum
 from placevec.io.json_documents import NONE, check, read_json
 
 _COUNTERS = {
@@ -30,6 +31,7 @@ _COUNTERS = {
 FREE = ("epochs", "patience", "prefetch", "workers", "save_every", "device")
 """Training options that may change when a run is resumed: they affect how long and where it runs, not what it learns."""
 _DAMAGED = "the training state {} is damaged ({}); delete it to start over"
+_TENSORS = "tensors.safetensors"
 _NAME = re.compile(r"step-(\d{8})")
 
 
@@ -92,9 +94,9 @@ def write_state(
     tensors.update(_optimizer_tensors(optimizer))
     save_file(
         {name: value.detach().cpu().contiguous() for name, value in tensors.items()},
-        folder / "tensors.safetensors",
+        folder / _TENSORS,
     )
-    content = {"counters": asdict(counters), "config": config}
+    content = {"counters": asdict(counters), "config": config, "checksum": checksum(folder / _TENSORS)}
     (folder / "state.json").write_text(json.dumps(content), "utf-8")
 
 
@@ -191,8 +193,10 @@ def load_state(
     """Load ``module`` and ``optimizer`` from ``path``; ModelError if it was saved with another configuration."""
     try:
         content = read_json(path / "state.json")
-        check(content, {"counters": _COUNTERS, "config": dict})
-        tensors = load_file(path / "tensors.safetensors")
+        check(content, {"counters": _COUNTERS, "config": dict, "checksum?": int})
+        if content.get("checksum") not in (None, checksum(path / _TENSORS)):
+            raise ValueError(f"{_TENSORS} has changed since it was written")
+        tensors = load_file(path / _TENSORS)
         counters, saved = Counters(**content["counters"]), content["config"]
     except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
         raise ModelError(_DAMAGED.format(path, error)) from error
