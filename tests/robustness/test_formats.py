@@ -14,6 +14,9 @@ import pytest
 
 from placevec import api
 from placevec.datasets.dataset import Dataset
+from placevec.inference.embed import inputs_of_parts
+from placevec.io.jobs import Job
+from placevec.models.model import Model
 from tests.robustness import content, jobs
 from tests.robustness.commands import Nursery, fresh, refused
 from tests.robustness.pickles import in_numpy_file, telltale
@@ -184,19 +187,21 @@ def test_pickles_among_half_done_work(
     trace, out = tmp_path / "trace", tmp_path / "e.parquet"
     work = tmp_path / ".e.parquet.work"
     command = jobs.embed(quick_run, helsinki_dataset.path).arguments(out)
-    part = io.BytesIO()
-    np.save(part, np.zeros((3, 128), np.float32))
     whole = content.of_table(quick_table)
-    refused(
-        nursery.run(*command, largest_file=1000)
-    )  # notes what it belongs to, and can write nothing larger
-    stamp = (work / "inputs.json").read_text()
-    for bad in (telltale(trace), in_numpy_file(trace), b"", part.getvalue(), part.getvalue()[:-7]):
-        work.mkdir(exist_ok=True)
-        (work / "inputs.json").write_text(stamp)
-        (work / "part-000000.npy").write_bytes(bad)
+    model = Model.load(quick_run)
+    inputs = inputs_of_parts(model, helsinki_dataset, ["map"], 64)
+    zeros = np.zeros((len(helsinki_dataset), model.dims["map"]), np.float32)
+    Job(work, inputs).put_array("part-000000", zeros)
+    assert nursery.run(*command).code == 0
+    assert content.of_table(out) != whole  # the part is taken over: its inputs are right
+    job = Job(tmp_path / "other", inputs)
+    for name, held in (("forged", in_numpy_file(trace)), ("whole", np.zeros((3, 128), np.float32).tobytes())):
+        job.put(name, held)
+    forged, cut = ((job.work / name).read_bytes() for name in ("forged", "whole"))
+    for bad in (telltale(trace), in_numpy_file(trace), b"", forged, cut[:-7]):
+        (Job(work, inputs).work / "part-000000").write_bytes(bad)
         ended = nursery.run(*command)
         assert ended.code == 0, ended.err
         assert content.of_table(out) == whole
-        assert content.leftovers(tmp_path) == []
+        assert not work.exists()
         assert not trace.exists()

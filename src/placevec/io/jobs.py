@@ -140,7 +140,9 @@ class Job:
     def get_array(self, name: str) -> NDArray[Any] | None:
         """An array that was kept, or None; a pickle is never opened."""
         found = self.get(name)
-        return None if found is None else np.load(io.BytesIO(found), allow_pickle=False)
+        with contextlib.suppress(ValueError, EOFError):
+            return None if found is None else np.load(io.BytesIO(found), allow_pickle=False)
+        return None
 
     @contextlib.contextmanager
     def scratch(self, name: str) -> Iterator[Path]:
