@@ -22,6 +22,7 @@ from placevec.datasets.dataset import Dataset
 from placevec.models.model import Model
 from placevec.preparation.rasterize.pipeline import _Burn
 from placevec.training import loop
+from tests.io.test_locks import holding
 from tests.robustness import content, jobs
 from tests.robustness.commands import Nursery, refused
 
@@ -115,6 +116,17 @@ def test_embed(
     assert calls() == 1
     assert content.of_table(out) == content.of_table(quick_table)
     assert [path.name for path in tmp_path.iterdir()] == ["vectors.parquet"]
+
+
+def test_waiting(nursery: Nursery, helsinki_dataset: Dataset, quick_run: Path, tmp_path: Path) -> None:
+    """Who is waited for is told; the lock is held for a moment, by a process of its own."""
+    out = tmp_path / "vectors.parquet"
+    first = holding(out, 0.7)
+    command = [word for word in jobs.embed(quick_run, helsinki_dataset.path).arguments(out) if word != "-q"]
+    ended = nursery.run(*command, "--wait")
+    assert ended.code == 0, ended.err
+    assert f"Waiting for process {first.pid}" in ended.err
+    assert first.wait() == 0
 
 
 def test_sigterm_cleans_up_as_sigint_does(tmp_path: Path) -> None:

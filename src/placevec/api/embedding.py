@@ -29,6 +29,7 @@ def embed(
     views: str | Sequence[str] | None = None,
     dtype: StoredType = "float32",
     batch_size: Annotated[int, Limits(min=1)] = 64,
+    wait: bool = False,
     progress: Progress = SILENT,
 ) -> Embeddings | EmbeddingsOfViews:
     """The vectors of a dataset's places: one row per place and view, and a fused row if the model fuses views.
@@ -40,6 +41,7 @@ def embed(
         views: Views to embed, separated by commas, if the model reads several (default: all that the dataset has).
         dtype: Type of the stored numbers.
         batch_size: Places encoded at once.
+        wait: Wait for another process that is writing --out, instead of stopping.
         progress: Receives progress reports.
 
     Returns:
@@ -48,6 +50,7 @@ def embed(
     Raises:
         ModelError: the dataset lacks a view, or has it with another specification.
         DatasetError: no place has data in any of the views.
+        OutputError: ``out`` cannot be written, or another process is writing it.
     """
     import numpy as np
 
@@ -82,7 +85,7 @@ def embed(
         found = embed_in_parts(model, dataset, rows, chosen, None, batch_size, progress)
         return model.tables(dataset, rows, found, created=now())
     inputs = inputs_of_parts(model, dataset, chosen, batch_size)
-    with opened(out, inputs, progress=progress) as job:
+    with opened(out, inputs, wait=wait, progress=progress) as job:
         found = embed_in_parts(model, dataset, rows, chosen, job, batch_size, progress)
         embeddings = model.tables(dataset, rows, found, created=now())
         embeddings.save(out, dtype=dtype)

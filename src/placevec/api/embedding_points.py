@@ -56,6 +56,7 @@ def embed_points(
     id: str | None = None,
     date: str | None = None,
     dtype: StoredType = "float32",
+    wait: bool = False,
     progress: Progress = SILENT,
 ) -> PointsEmbedded:
     """Write the vectors of a table's points, of any number of rows, in constant memory.
@@ -70,6 +71,7 @@ def embed_points(
         id: Column of unique IDs (default: place_id, id, or the row number).
         date: Column of dates or fractions of the year, if the model was trained with --seasons.
         dtype: Type of the stored numbers; int8 reads the points twice.
+        wait: Wait for another process that is writing --out, instead of stopping.
         progress: Receives progress reports.
 
     Raises:
@@ -116,7 +118,7 @@ def embed_points(
         for _, _, _, vectors in read.batches(progress, "Finding the range of the vectors"):
             largest = max(largest, float(np.abs(vectors).max(initial=0.0)))
     with (
-        opened(path, {}, progress=progress) as job,
+        opened(path, {}, wait=wait, progress=progress) as job,
         job.scratch("ids") as folder,
         EmbeddingsWriter(path, found.dim, view, provenance, dtype, largest) as writer,
     ):

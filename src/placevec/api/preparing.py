@@ -20,7 +20,13 @@ if TYPE_CHECKING:
 
 
 def prepare(
-    recipe: str, *, out: PathLike, force: bool = False, progress: Progress = SILENT, **options: Any
+    recipe: str,
+    *,
+    out: PathLike,
+    force: bool = False,
+    wait: bool = False,
+    progress: Progress = SILENT,
+    **options: Any,
 ) -> Dataset:
     """Make the dataset for a recipe, or add missing parts to an existing one.
 
@@ -28,6 +34,7 @@ def prepare(
         recipe: Name of the recipe, such as ``loc2vec``.
         out: Dataset directory to make; existing parts are reused, and missing parts are added for its places.
         force: Start over, removing what --out holds.
+        wait: Wait for another process that is writing --out, instead of stopping.
         progress: Receives progress reports.
         options: the source of the data, and all other options of the recipe, such as ``osm="helsinki.osm.pbf"``;
             docs/reference/options.md lists them, with their allowed values.
@@ -52,10 +59,12 @@ def prepare(
     entry = entry_of(recipe)
     asked = entry.prepare_options_of(options, unknown=lambda name: unknown_option(entry, "prepare", name))
     make = partial(entry.prepared, options=asked, created=now(), progress=progress)
-    with locked(out, progress=progress):
+    with locked(out, wait=wait, progress=progress):
         _adopt(out)
         afresh = force and out.exists()
-        if afresh and not ((out / "dataset.json").exists() or (out / ".work").is_dir() or not any(out.iterdir())):
+        if afresh and not (
+            (out / "dataset.json").exists() or (out / ".work").is_dir() or not any(out.iterdir())
+        ):
             raise DatasetError(f"{out} is not a placevec dataset, so --force will not delete it")
         if afresh or not (out / "dataset.json").exists():
             atomic.check_writable(out, directory=True)

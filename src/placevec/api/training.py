@@ -36,6 +36,7 @@ def train(
     resume: bool = False,
     resume_from: PathLike | None = None,
     force: bool = False,
+    wait: bool = False,
     projector: int = RunOptions.projector,
     progress: Progress = SILENT,
     **options: Any,
@@ -51,6 +52,7 @@ def train(
         resume: Continue from the newest state in --out, or start if there is none.
         resume_from: Checkpoint to continue from, such as RUN/checkpoints/epoch-010; the run continues in --out.
         force: Start over, removing the run in --out.
+        wait: Wait for another process that is writing --out, instead of stopping.
         projector: places whose vectors and pictures TensorBoard's projector shows at the end, drawn at random; 0: none.
         progress: receives progress reports.
         options: any option of the recipe or of `TrainingOptions`, such as ``epochs=20``; docs/reference/options.md
@@ -78,7 +80,7 @@ def train(
         raise UsageError(
             "--resume and --resume-from continue a run, but --force removes it: give only one of them"
         )
-    with locked(run, progress=progress) if _leads() else contextlib.nullcontext():
+    with locked(run, wait=wait, progress=progress) if _leads() else contextlib.nullcontext():
         return _trained(entry, config, training, ground, judge, run, resumed, force, projector, progress)
 
 

@@ -53,6 +53,7 @@ def train_encoders(
     validation: Dataset | PathLike | Sequence[Dataset | PathLike] | None = None,
     resume: bool = False,
     force: bool = False,
+    wait: bool = False,
     projector: int = RunOptions.projector,
     progress: Progress = SILENT,
     **options: Any,
@@ -68,6 +69,7 @@ def train_encoders(
         validation: as in `train`.
         resume: as in `train`; finished runs are kept.
         force: as in `train`.
+        wait: as in `train`.
         projector: as in `train`.
         progress: receives progress reports.
         options: options of the recipe; those of features are passed to the encoders that have them.
@@ -91,7 +93,7 @@ def train_encoders(
         began, run = time.monotonic(), Path(out) / name
         model = train(
             recipe, dataset, out=run, preset=preset, validation=validation, resume=resume, force=force,
-            projector=projector, progress=progress, **own,
+            wait=wait, projector=projector, progress=progress, **own,
         )  # fmt: skip
         rows = read_metrics(run)
         best = _best(rows)

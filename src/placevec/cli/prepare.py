@@ -47,6 +47,7 @@ def prepare(
     out: Path,
     config: Path | None = None,
     force: bool = False,
+    wait: bool = False,
     as_json: bool = False,
     quiet: bool = False,
     **options: Any,
@@ -65,7 +66,8 @@ def prepare(
             raise UsageError(f"give either {file} or {flag_of(entry.positional)} {named}, not both")
         options[entry.positional] = file
     given = given_options(entry, "prepare", [entry.prepare_options], options, config)
-    dataset = api.prepare(entry.name, out=out, force=force, progress=progress_for(as_json, quiet), **given)
+    progress = progress_for(as_json, quiet)
+    dataset = api.prepare(entry.name, out=out, force=force, wait=wait, progress=progress, **given)
     if as_json:
         print_json({"dataset": str(out), "hash": dataset.hash, **dataset.manifest})
         return

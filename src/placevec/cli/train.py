@@ -60,6 +60,7 @@ def train(
     resume: bool = False,
     resume_from: Path | None = None,
     force: bool = False,
+    wait: bool = False,
     as_json: bool = False,
     quiet: bool = False,
     **options: Any,
@@ -83,6 +84,7 @@ def train(
         "out": out,
         "resume": resume,
         "force": force,
+        "wait": wait,
         "progress": progress_for(as_json, quiet),
     }
     if every or given.get("encoder") == _EVERY:

@@ -81,9 +81,7 @@ def write_raster(
     """
     with opened(path, _inputs(question, grid, land), progress=progress) as job:
         if done := sum(1 for _ in job.work.glob("rows-*")):
-            progress.say(
-                f"Note: continuing: {done} of {-(-grid.height // TILE)} strips were finished before"
-            )
+            progress.say(f"Note: continuing: {done} of {-(-grid.height // TILE)} strips were finished before")
         lowest, highest = _write(question, grid, path, land, job, progress)
         job.finish()
     return RasterReport(

@@ -15,15 +15,15 @@ import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, Any
 
 from placevec.errors import OutputError
 from placevec.io import atomic
 from placevec.io.locks import locked
 from placevec.io.progress import SILENT, Progress
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 INPUTS = "inputs.json"
 ANY = ""
@@ -133,12 +133,16 @@ class Job:
 
     def put_array(self, name: str, values: NDArray[Any]) -> None:
         """Keep an array of numbers."""
+        import numpy as np
+
         content = io.BytesIO()
         np.save(content, values, allow_pickle=False)
         self.put(name, content.getvalue())
 
     def get_array(self, name: str) -> NDArray[Any] | None:
         """An array that was kept, or None; a pickle is never opened."""
+        import numpy as np
+
         found = self.get(name)
         with contextlib.suppress(ValueError, EOFError):
             return None if found is None else np.load(io.BytesIO(found), allow_pickle=False)
