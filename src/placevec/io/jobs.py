@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 INPUTS = "inputs.json"
 ANY = ""
 """The key of parts of whatever inputs."""
-_CHUNK = 2**24
+_CHUNK = 2**18
 
 
 @dataclass(frozen=True)
@@ -236,10 +236,10 @@ def forget(work: Path) -> None:
 
 def checksum(path: Path) -> int:
     """CRC-32 of a file's bytes: against damage, not against malice, at 4 GB/s where SHA-256 takes 1.7."""
-    found = 0
-    with open(path, "rb") as file:
-        while chunk := file.read(_CHUNK):
-            found = zlib.crc32(chunk, found)
+    found, held = 0, memoryview(bytearray(_CHUNK))
+    with open(path, "rb", buffering=0) as file:
+        while size := file.readinto(held):
+            found = zlib.crc32(held[:size], found)
     return found
 
 
