@@ -241,7 +241,7 @@ class Addition:
         dataset: that it joins.
         part: its name.
         of: what makes it. What a killed command left of something else is removed.
-        progress: told of damaged files that a killed command left.
+        progress: where damaged files of an interrupted command are reported.
 
     Attributes:
         folder: where its files are written, laid out as in the dataset's directory; what a killed command finished is
