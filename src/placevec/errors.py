@@ -102,6 +102,10 @@ def choose_from(wrong: str, known: Iterable[str]) -> str:
     return f"{hint} from {', '.join(names)}" if names else "none are available"
 
 
+class PackageError(PlacevecError):
+    """A fault in the code of another package that extends placevec; the message names the package."""
+
+
 class MissingExtraError(PlacevecError):
     """An optional dependency is not installed. The message gives the pip command that installs it.
 

@@ -17,7 +17,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from placevec.errors import PlacevecError, UsageError, choose_from
+from placevec.errors import PackageError, PlacevecError, UsageError, choose_from
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
@@ -89,9 +89,10 @@ class Registry:
         try:
             return point.load()
         except (Exception, SystemExit) as error:  # third-party code can raise anything
-            raise PlacevecError(
+            where = fault_of(error)
+            raise PackageError(
                 f"the {self.kind} {name!r} of the package {_package(point)} cannot be loaded: "
-                f"{type(error).__name__}: {error}"
+                f"{type(error).__name__}: {error}" + (f" (in {where})" if where else "")
             ) from error
 
     def ignored(self) -> list[str]:

@@ -48,7 +48,7 @@ def test_prepare_info_validate(capsys: pytest.CaptureFixture[str], table: Path, 
     assert "Reusing" in err
     code, _, err = call(capsys, *asked, "--kind", "classes")
     assert code == 1
-    assert 'kind was "auto" and is now "classes"' in err
+    assert '--kind was "auto" and is "classes" now' in err
     code, out, _ = call(capsys, "info", data)
     assert code == 0
     assert "2 classes" in out

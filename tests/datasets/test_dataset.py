@@ -121,7 +121,7 @@ def test_preparing_again_reuses_and_other_options_are_refused(copied: Path) -> N
     before = {path: path.stat().st_mtime_ns for path in copied.rglob("*")}
     api.prepare("loc2vec", osm_name="helsinki-center", out=copied, spacing=60, size_m=120)
     assert {path: path.stat().st_mtime_ns for path in copied.rglob("*")} == before
-    with pytest.raises(DatasetError, match="spacing_m was 60"):
+    with pytest.raises(DatasetError, match="--spacing was 60"):
         api.prepare("loc2vec", osm_name="helsinki-center", out=copied, spacing=80, size_m=120)
 
 

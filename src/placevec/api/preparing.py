@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from placevec.api.inputs import PathLike, now, open_dataset
-from placevec.errors import DatasetError
+from placevec.errors import DatasetError, InputError, SourceError
 from placevec.io import atomic
 from placevec.io.locks import locked
 from placevec.io.progress import SILENT, Progress
@@ -68,7 +68,13 @@ def prepare(
             raise DatasetError(f"{out} is not a placevec dataset, so --force will not delete it")
         if afresh or not (out / "dataset.json").exists():
             atomic.check_writable(out, directory=True)
-        return _prepared_afresh(make, out) if afresh else make(out)
+        existed = out.exists()
+        try:
+            return _prepared_afresh(make, out) if afresh else make(out)
+        except InputError as error:
+            if not existed and not isinstance(error, SourceError):  # the same command would fail again
+                shutil.rmtree(out, ignore_errors=True)
+            raise
 
 
 def _prepared_afresh(make: Callable[[Path], Dataset], out: Path) -> Dataset:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from placevec.api.inputs import PathLike, dataset_of
-from placevec.errors import UsageError
+from placevec.errors import InputError, UsageError
 from placevec.io.progress import SILENT, Progress
 from placevec.options import checked_keywords
 from placevec.options.choices import Rows
@@ -30,6 +30,8 @@ def validate(
     """
     from placevec.preparation.validate import validate as look_through
 
+    if (Path(path) / "config.json").is_file() or Path(path).suffix in (".parquet", ".geoparquet"):
+        raise InputError(f"{path} is a run or a table of vectors: placevec info checks and describes it")
     return look_through(path, zoom=zoom, scheme=scheme, progress=progress)
 
 

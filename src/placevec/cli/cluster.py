@@ -42,7 +42,8 @@ def command(
     print_table(list(summary.columns), rows)
     how = ""
     if found.tried:
-        how = f", the best of {min(found.tried)} to {max(found.tried)} clusters"
+        best = found.tried.get(len(found), 0.0) >= max(found.tried.values())
+        how = f", the best of {min(found.tried)} to {max(found.tried)} clusters" if best else ""
     told = "not defined" if found.silhouette != found.silhouette else f"{found.silhouette:.3f}{how}"
     say(f"Silhouette {told}; {found.noise} of {len(found.label)} places in no cluster")
     for note in found.notes:

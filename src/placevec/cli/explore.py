@@ -60,7 +60,8 @@ def _print(found: Explored) -> None:
     pages = [page for page in (found.page, of_map) if page is not None]
     if any(not page.map_drawn for page in pages):
         say(
-            "The dataset of the vectors is not at its recorded path, so there is no map; if it has moved, set --dataset."
+            "There is no map: the dataset of the vectors has none, or is not at its recorded path (if it has moved, "
+            "set --dataset)."
         )
     any_of_them = pages[0] if pages else found.plots
     if any_of_them is not None and any_of_them.places_drawn < any_of_them.places_total:

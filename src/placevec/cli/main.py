@@ -9,7 +9,7 @@ import sys
 import threading
 from collections.abc import Iterator, Sequence
 
-from placevec.errors import PlacevecError, UsageError
+from placevec.errors import PackageError, PlacevecError, UsageError
 from placevec.io.progress import printable
 
 DEBUG = "PLACEVEC_DEBUG"
@@ -26,6 +26,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return code
     except UsageError as error:
         return _fail(str(error), error, code=2)
+    except PackageError as error:
+        return _fail(str(error), error, code=70)
     except PlacevecError as error:
         return _fail(str(error), error)
     except KeyboardInterrupt as error:

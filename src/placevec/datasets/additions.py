@@ -29,11 +29,13 @@ from placevec.io import atomic
 from placevec.io.jobs import ANY, Job, Parts, checksum, plain
 from placevec.io.locks import locked
 from placevec.io.progress import SILENT, Progress
-from placevec.options import Options, options_of
+from placevec.options import Options, flag_of, options_of
 
 PLACES_PART, LABELS_PART, MAP_PART = "places", "labels", MAP
 MAP_LABELS_PART = "map_labels"
 """Land use and points of interest beside a map of ready tiles."""
+_FLAGS = {"spacing_m": "spacing", "area.bounds": "bbox", "area.polygon": "polygon"}
+"""Inputs whose option has another name."""
 _HASH = re.compile(r'"[0-9a-f]{16,64}"')
 _READY = "ready"
 
@@ -116,11 +118,17 @@ def is_made(dataset: Dataset, part: str, wanted: Made) -> bool:
     for option, value in plain(wanted.inputs).items():
         if before.inputs.get(option) != value:
             raise DatasetError(
-                f"{dataset.path} already holds {_called(part)} made from other inputs: "
+                f"{dataset.path} already holds {_called(part)}{_of_column(dataset, part)} made from other inputs: "
                 f"{_difference(option, before.inputs.get(option), value)}. Choose another --out, or --force to start "
                 "the whole dataset afresh"
             )
     return True
+
+
+def _of_column(dataset: Dataset, part: str) -> str:
+    """Which column its labels are; a dataset holds one."""
+    labels = dataset.manifest.get("labels") if part == LABELS_PART else None
+    return f" (of the column {labels['column']!r})" if labels else ""
 
 
 def _difference(option: str, before: Any, now: Any) -> str:
@@ -130,11 +138,16 @@ def _difference(option: str, before: Any, now: Any) -> str:
         return _difference(f"{option}.{own}", before.get(own), now.get(own))
     if any(_HASH.search(json.dumps(one)) for one in (before, now)):
         return f"the content of {option!r} is not the same (a different file, or one that has changed)"
-    return f"{option} was {_short(before)} and is now {_short(now)}"
+    flag = flag_of(_FLAGS.get(option, option.rpartition(".")[2]))
+    if before is None or now is None:
+        return f"{flag} was {'not given' if before is None else _short(before)}, and " + (
+            "is not given now" if now is None else f"is {_short(now)} now"
+        )
+    return f"{flag} was {_short(before)} and is {_short(now)} now"
 
 
 def _short(value: Any) -> str:
-    text = "not set" if value is None else json.dumps(value, ensure_ascii=False)
+    text = json.dumps(value, ensure_ascii=False)
     return text if len(text) <= 80 else f"{text[:77]}..."
 
 
@@ -142,7 +155,10 @@ def reused(dataset: Dataset, wanted: Mapping[str, Made], progress: Progress) -> 
     """The dataset that is there, where its parts were made of just that; DatasetError names what differs."""
     for part, of in wanted.items():
         if not is_made(dataset, part, of):
-            raise DatasetError(f"{dataset.path} has no {part}")
+            raise DatasetError(
+                f"{dataset.path} was prepared without {_called(part)}: choose another --out, or --force to start the "
+                "whole dataset afresh"
+            )
     settled(dataset, *wanted)
     progress.say(f"Reusing {dataset.path}, which was made from the same source with the same options")
     return dataset

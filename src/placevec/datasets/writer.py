@@ -9,13 +9,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 
 from placevec._version import __version__
 from placevec.datasets.additions import Made, provenance, reused
 from placevec.datasets.dataset import FORMAT, MANIFEST, PLACES, SCHEMA_VERSION, WORK, Dataset
 from placevec.datasets.places import Objects, Places
-from placevec.errors import DatasetError
+from placevec.errors import DatasetError, InputError
 from placevec.geo import Area
 from placevec.geo.geoparquet import write_geoparquet
 from placevec.io import atomic
@@ -84,6 +85,11 @@ def write_dataset(
     """
     if (path / MANIFEST).exists():
         raise DatasetError(f"{path} is a dataset already: choose another --out, or --force to make it anew")
+    ids, counts = np.unique(np.asarray(places.place_id, str), return_counts=True)
+    if (counts > 1).any():
+        raise InputError(
+            f"place_id {ids[counts.argmax()]!r} stands {counts.max()} times: every place needs its own"
+        )
     columns = {
         "place_id": pa.array(list(places.place_id), pa.string()),
         "lon": pa.array(places.lonlat[:, 0], pa.float64()),

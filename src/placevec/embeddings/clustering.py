@@ -252,8 +252,8 @@ def cluster(
                 clusters = best_count(tried, len(points)) if tried else 1
                 if tried and clusters != (largest := max(tried, key=lambda count: tried[count])):
                     notes.append(
-                        f"no number of clusters stands out (silhouettes up to {tried[largest]:.2f}, for {largest}):"
-                        f" {clusters} is the best of {USEFUL[0]} to {USEFUL[-1]}"
+                        f"no number of clusters stands out (the largest silhouette is {tried[largest]:.2f}, for "
+                        f"{largest} clusters), so the best of {USEFUL[0]} to {USEFUL[-1]} is used: {clusters}"
                     )
             with progress.task("Clustering", total=1) as advance:
                 label = _k_means(points, clusters, seed)

@@ -44,7 +44,7 @@ class Area:
     polygon: BaseGeometry | None = None
 
     def __post_init__(self) -> None:
-        box = (self.west, self.south, self.east, self.north)
+        box = tuple(float(edge) for edge in (self.west, self.south, self.east, self.north))
         if not all(math.isfinite(value) for value in box):
             raise AreaError(f"the bounding box {box} has a value that is not a finite number")
         if max(abs(self.south), abs(self.north)) > 90 or max(abs(self.west), abs(self.east)) > 180:
@@ -55,6 +55,32 @@ class Area:
             raise AreaError(f"the bounding box {box} is empty or upside down: south must be less than north")
         if self.west == self.east:
             raise AreaError(f"the bounding box {box} is empty: west equals east")
+
+    @classmethod
+    def around(cls, lonlat: ArrayLike, margin: float = 0.1) -> Area:
+        """The box around points, with a margin in degrees that stays on the Earth; it never crosses the antimeridian.
+
+        Args:
+            lonlat: (N, 2) lon, lat in degrees.
+            margin: degrees.
+
+        Raises:
+            AreaError: no points, or a row that is no lon, lat in degrees; the first of them is named.
+
+        >>> Area.around([[24.9, 60.1], [25.0, 60.2]]).bounds
+        (24.8, 60.0, 25.1, 60.3)
+        """
+        points = np.asarray(lonlat, np.float64)
+        if not len(points):
+            raise AreaError("there are no points to draw a box around")
+        wrong = np.flatnonzero(~(np.abs(points) <= (180.0, 90.0)).all(axis=1))
+        if len(wrong):
+            lon, lat = points[wrong[0]].tolist()
+            raise AreaError(
+                f"row {wrong[0]}: lon={lon:g}, lat={lat:g} are not longitude and latitude in degrees"
+            )
+        (west, south), (east, north) = points.min(axis=0) - margin, points.max(axis=0) + margin
+        return cls(max(west, -180.0), max(south, -90.0), min(east, 180.0), min(north, 90.0))
 
     @classmethod
     def parse(cls, text: str) -> Area:

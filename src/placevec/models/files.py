@@ -122,6 +122,12 @@ def _check_names(config: Mapping[str, Any]) -> None:
 
 def build_parts(config: Mapping[str, Any]) -> tuple[dict[str, nn.Module], dict[str, Head], Any]:
     """(encoders, heads, fusion or None) built from a configuration, with fresh weights."""
+    for entry in config["encoders"].values():
+        if entry["type"] not in encoders.names():
+            raise ModelError(
+                f"the model uses the encoder {entry['type']!r}, which no installed package has: install the package that "
+                "it was trained with"
+            )
     modules = {
         name: encoders.build(entry["type"], **entry["options"]) for name, entry in config["encoders"].items()
     }

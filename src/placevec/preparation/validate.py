@@ -228,7 +228,8 @@ def _labels(dataset: Dataset, found: Validation) -> None:
     found.labels = {
         "label": str(dataset.manifest["labels"]["column"]),
         "kind": f"{len(labels.classes):,} classes" if labels.kind == "classes" else "number",
-        **{side: f"{len(of_side):,}" for side, of_side in rows.items()},
+        **{side: f"{int(labels.known[of_side].sum()):,}" for side, of_side in rows.items()},
+        **({"unlabeled": f"{missing:,}"} if (missing := int((~labels.known).sum())) else {}),
         **({"users": f"{labels.user_count:,}"} if labels.users is not None else {}),
     }
     if not labels.known[rows["train"]].any():
