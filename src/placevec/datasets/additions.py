@@ -274,7 +274,7 @@ class Addition:
         self._job = Job(self._work, inputs, afresh=self._take_back, progress=progress)
         self._transition = self._job.get_json(_READY)
         if self._transition is not None and not self._is_whole():
-            progress.say(f"Note: half-done files of {_called(part)} are damaged and are made anew")
+            progress.say(f"Note: unfinished files of {_called(part)} are damaged and will be made again")
             self._take_back()
             self._transition = None
         self.folder.mkdir(exist_ok=True)

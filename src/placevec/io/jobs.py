@@ -83,7 +83,7 @@ class Job:
         work: its folder.
         inputs: plain JSON, all that the output depends on. What was made of others is removed.
         afresh: removes what such work left elsewhere.
-        progress: told of damaged parts.
+        progress: receives reports of damaged parts.
 
     Attributes:
         work: the folder.
@@ -116,10 +116,10 @@ class Job:
         self.parts.put(name, content, files)
 
     def get(self, name: str) -> bytes | None:
-        """A part that is whole; None where there is none. One that is damaged is told of, to be made anew."""
+        """A part that is whole; None where there is none. A damaged one is reported, to be made again."""
         found = self.parts.get(name)
         if found is None and (self.parts.folder / name).exists():
-            self.progress.say(f"Note: {name} of the half-done work is damaged and is made anew")
+            self.progress.say(f"Note: {name} of the unfinished work is damaged and will be made again")
         return found
 
     def put_json(self, name: str, content: Any, files: Iterable[Path] = ()) -> None:

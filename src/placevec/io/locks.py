@@ -35,7 +35,7 @@ def locked(
     Args:
         output: the file or directory that is written; it need not exist.
         wait: wait for another process that holds it.
-        progress: told who is waited for.
+        progress: receives the name of the process that is waited for.
 
     Raises:
         OutputError: another process, or another thread, holds it; says which, and since when.
