@@ -46,7 +46,7 @@ class translated:  # noqa: N801 - reads as a word in `with translated(path):`
         if isinstance(error, (RuntimeError, ValueError, osmium.InvalidLocationError, UnicodeDecodeError)):
             if reason := disk_problem(error):
                 raise OutputError(
-                    f"cannot store the objects of {self.path}: {reason}; {disk_advice(error)}"
+                    f"cannot write the objects of {self.path}: {reason}; {disk_advice(error)}"
                 ) from error
             said = " ".join(str(error).split()) or type(error).__name__
             if any(sign in said for sign in _DISORDERED):
