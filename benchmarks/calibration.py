@@ -1,13 +1,14 @@
 """Whether claims and intervals of an evaluation hold what they promise, on fields whose truth is known.
 
-Two predictors of equal quality on 10 x 10 blocks, errors correlated over a range: how often is a difference claimed?
-And independent blocks: how often does an interval hold the truth? ``python -m benchmarks.calibration [--runs 200]``
-prints both tables as Markdown; 200 runs take some minutes of one core.
+Predictors of equal quality on 10 x 10 blocks, errors correlated over a range: how often is a difference claimed, of two
+and of any of seven? Predictors that do differ: how often is that found? And how often does an interval hold the truth?
+``python -m benchmarks.calibration [--runs 200]`` prints the tables as Markdown; 200 runs take ten minutes of one core.
 """
 
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import Any
 
@@ -16,7 +17,7 @@ from scipy.spatial.distance import cdist
 from scipy.stats import binom
 
 from placevec.evaluation.bootstrap import Resampling, Score, scale_of
-from placevec.evaluation.compare import compare
+from placevec.evaluation.compare import Comparison, compare
 from placevec.evaluation.scores import loss, resampled
 from placevec.geo import spatial_blocks
 
@@ -24,6 +25,9 @@ POINTS, SIDE_M, BLOCKS = 500, 1_000.0, 10
 RANGES = (0.05, 0.5, 1.0, 2.0, 3.0)
 """Distance in blocks at which the correlation of errors falls to 1/e."""
 KINDS = ("R²", "accuracy")
+RIVALS = 7
+BASE, WORSE = 0.5, {"R²": (0.6, 0.8), "accuracy": (1.0, 2.0)}
+"""Variance of errors (that of the target is 1) of the better predictor and of the worse ones whose difference is to be found."""
 METERS = 111_320.0  # a degree at the equator
 
 
@@ -35,38 +39,65 @@ def scored(
     return over.score([measure], len(target), scale_of(metric), loss(metric, target, predicted))
 
 
-def world(metric: str, reach: float, seed: int, rivals: int) -> tuple[dict[str, Score], np.ndarray[Any, Any]]:
-    """(exchangeable predictors of one target, scored; lonlat of the places)."""
+def world(
+    metric: str, reach: float, seed: int, variances: Sequence[float]
+) -> tuple[dict[str, Score], np.ndarray[Any, Any]]:
+    """(predictors of one target with errors of the given variances, scored and named 0, 1, ...; lonlat of the places)."""
     random = np.random.default_rng([seed, int(reach * 100), KINDS.index(metric)])
     plane = random.random((POINTS, 2)) * BLOCKS * SIDE_M
     covariance = np.exp(-cdist(plane, plane) / (reach * SIDE_M)) + 1e-9 * np.eye(POINTS)
-    fields = np.linalg.cholesky(covariance) @ random.normal(size=(POINTS, rivals + 1))
+    fields = np.linalg.cholesky(covariance) @ random.normal(size=(POINTS, 1 + len(variances)))
     lonlat = plane / METERS
     over = Resampling(
         spatial_blocks(lonlat[:, 0], lonlat[:, 1], SIDE_M), draws=2, lonlat=lonlat, side_m=SIDE_M
     )
     truth = fields[:, 0] if metric == "R²" else (fields[:, 0] > 0).astype(np.int64)
     scores = {}
-    for rival in range(1, rivals + 1):
-        given = fields[:, 0] + fields[:, rival]
+    for number, variance in enumerate(variances):
+        given = fields[:, 0] + np.sqrt(variance) * fields[:, 1 + number]
         predicted = given[:, None] if metric == "R²" else (given > 0).astype(np.int64)
-        scores[f"{rival}"] = scored(metric, truth, predicted, over)
+        scores[f"{number}"] = scored(metric, truth, predicted, over)
     return scores, lonlat
 
 
-def false_claims(metric: str, reach: float, runs: int, rivals: int = 2) -> tuple[int, int, int, int]:
-    """(runs with p below 5 %, with any claim, comparisons that may claim, all) among exchangeable predictors."""
-    significant = claimed = able = total = 0
-    pairs = [("1", f"{other}") for other in range(2, rivals + 1)]
+def comparisons(metric: str, reach: float, seed: int, variances: Sequence[float]) -> list[list[Comparison]]:
+    """The first predictor against the second alone, and against all others as one family."""
+    scores, lonlat = world(metric, reach, seed, variances)
+    pairs = [("0", f"{other}") for other in range(1, len(variances))]
+    return [compare(scores, some, lonlat=lonlat, side_m=SIDE_M) for some in (pairs[:1], pairs)]
+
+
+def claimed(found: Sequence[Comparison]) -> bool:
+    """Whether any difference is claimed."""
+    return any(one.claim in ("better", "worse") for one in found)
+
+
+def false_claims(metric: str, reach: float, runs: int) -> dict[str, float]:
+    """Shares of worlds of exchangeable predictors in which ..."""
+    counts = np.zeros(5)
     for seed in range(runs):
-        scores, lonlat = world(metric, reach, seed, rivals)
-        found = compare(scores, pairs, lonlat=lonlat, side_m=SIDE_M)
-        naive = [scores[of] - scores[against] for of, against in pairs]
-        significant += any(abs(one.value) > 1.96 * one.errors[0] for one in naive)
-        claimed += any(item.claim in ("better", "worse") for item in found)
-        able += sum(not item.doubt for item in found)
-        total += len(found)
-    return significant, claimed, able, total
+        (alone,), family = comparisons(metric, reach, seed, (1.0,) * (1 + RIVALS))
+        naive = alone.difference
+        counts += [
+            abs(naive.value) > 1.96 * naive.errors[0], not alone.doubt, claimed([alone]), claimed(family),
+            naive.low <= 0.0 <= naive.high,
+        ]  # fmt: skip
+    heads = ("1.96 standard errors alone", "may claim", "claimed", "any of seven claimed", "interval holds 0")
+    return dict(zip(heads, counts / runs, strict=True))
+
+
+def power(metric: str, reach: float, runs: int) -> list[float]:
+    """For each of `WORSE` the share of worlds in which the better predictor is claimed to be better."""
+    found = []
+    for worse in WORSE[metric]:
+        told = [comparisons(metric, reach, seed, (BASE, worse))[0][0].claim for seed in range(runs)]
+        found.append(told.count("better") / runs)
+    return found
+
+
+def quality(metric: str, variance: float) -> float:
+    """What a predictor scores whose errors have a variance, that of the target being 1."""
+    return 1.0 - variance if metric == "R²" else 1.0 - float(np.arccos((1.0 + variance) ** -0.5)) / np.pi
 
 
 def covered(metric: str, blocks: int, runs: int) -> int:
@@ -88,30 +119,38 @@ def covered(metric: str, blocks: int, runs: int) -> int:
     return held
 
 
-def main() -> None:
-    """Print both tables."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--runs", type=int, default=200)
-    runs = parser.parse_args().runs
+def tables(runs: int) -> Iterator[str]:
+    """Lines of Markdown, as they are known."""
     most, least = int(binom.ppf(0.975, runs, 0.05)), int(binom.ppf(0.025, runs, 0.95))
-    print(f"False differences of two exchangeable predictors, {runs} runs; at most {most} are within 5 %.\n")
-    print(
-        "| measure | range, blocks | 1.96 standard errors alone | claimed | may claim | any of seven claimed |"
-    )
-    print("| --- | --- | --- | --- | --- | --- |")
+    yield f"Exchangeable predictors, {runs} runs; at most {most / runs:.1%} false claims are within 5 %.\n"
+    began = False
     for metric in KINDS:
         for reach in RANGES:
-            naive, claimed, able, total = false_claims(metric, reach, runs)
-            seven = false_claims(metric, reach, max(1, runs // 4), 8)[1] / max(1, runs // 4)
-            print(
-                f"| {metric} | {reach:g} | {naive / runs:.1%} | {claimed / runs:.1%} | {able / total:.0%} |"
-                f" {seven:.0%} |", flush=True,
-            )  # fmt: skip
-    print(f"\nCoverage of 95 % intervals, {runs} runs; at least {least / runs:.1%} is within 95 %.\n")
-    print("| measure | 10 blocks | 20 | 40 | 70 |\n| --- | --- | --- | --- | --- |")
+            found = false_claims(metric, reach, runs)
+            if not began:
+                yield f"| measure | range, blocks | {' | '.join(found)} |\n|{' --- |' * (2 + len(found))}"
+            began = True
+            yield f"| {metric} | {reach:g} | {' | '.join(f'{share:.1%}' for share in found.values())} |"
+    yield f"\nReal differences found, {runs} runs.\n"
+    yield f"| measure | {' | '.join(f'range {reach:g}' for reach in RANGES)} |\n|{' --- |' * (1 + len(RANGES))}"
+    for metric in KINDS:
+        shares = np.array([power(metric, reach, runs) for reach in RANGES])
+        for worse, row in zip(WORSE[metric], shares.T, strict=True):
+            name = f"{metric} {quality(metric, BASE):.2f} against {quality(metric, worse):.2f}"
+            yield f"| {name} | {' | '.join(f'{share:.0%}' for share in row)} |"
+    yield f"\nCoverage of 95 % intervals, {runs} runs; at least {least / runs:.1%} is within 95 %.\n"
+    yield "| measure | 10 blocks | 20 | 40 | 70 |\n| --- | --- | --- | --- | --- |"
     for metric in KINDS:
         shown = " | ".join(f"{covered(metric, blocks, runs) / runs:.1%}" for blocks in (10, 20, 40, 70))
-        print(f"| {metric} | {shown} |", flush=True)
+        yield f"| {metric} | {shown} |"
+
+
+def main() -> None:
+    """Print the tables."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--runs", type=int, default=200)
+    for line in tables(parser.parse_args().runs):
+        print(line, flush=True)
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ from placevec.evaluation.bootstrap import Resampling
 from placevec.evaluation.neighbors import neighbor_means
 from placevec.evaluation.point_baselines import frequencies, linear_layer, sines
 from placevec.evaluation.predictions.evaluate import mean_of, of_classes, of_numbers, shares_above
-from placevec.evaluation.predictions.ranking import TrueRanks, rank
+from placevec.evaluation.predictions.ranking import TrueRanks
 from placevec.evaluation.report import Report, basis
 from placevec.geo.coordinates import xyz_of
 from placevec.models.model import Model
@@ -46,6 +46,13 @@ def trained_model(split_points, tmp_path_factory: pytest.TempPathFactory) -> Mod
     )
 
 
+def mean_reciprocal(scores: np.ndarray, truth: np.ndarray) -> float:
+    """Of the position of the true class in each row, sorted from the largest score on."""
+    order = (-scores).argsort(axis=1)
+    place = np.array([list(row).index(true) + 1 for row, true in zip(order, truth, strict=True)])
+    return float((1 / place).mean())
+
+
 # --- scores -------------------------------------------------------------------------------------------------
 
 
@@ -59,9 +66,7 @@ def test_measures_of_classes_are_scikit_learn_s() -> None:
     for top in (1, 3, 5, 10):
         assert found[f"top-{top}"].value == pytest.approx(top_k_accuracy_score(truth, scores, k=top))
     assert found["macro-F1"].value == pytest.approx(f1_score(truth, said, average="macro"))
-    order = (-scores).argsort(axis=1)
-    place = np.array([list(row).index(true) + 1 for row, true in zip(order, truth, strict=True)])
-    assert found["MRR"].value == pytest.approx((1 / place).mean())
+    assert found["MRR"].value == pytest.approx(mean_reciprocal(scores, truth))
     for one in found.values():
         assert one.low <= one.value <= one.high
 
@@ -238,7 +243,7 @@ def test_another_dataset_with_classes_never_trained_on(trained_model, tmp_path) 
 
 
 def test_images_are_combined_where_the_dataset_has_them(tmp_path) -> None:
-    """Against `placevec.evaluation.predictions.ranking.rank`; a photo with NaN predictions is decided by its place."""
+    """Against scikit-learn and sorting; a photo with NaN predictions is decided by its place."""
     lonlat = globe(600)
     split = np.repeat([0, 1, 2], [400, 50, 150])
     dataset = octant_points(tmp_path / "ds", 600, split=split)
@@ -252,26 +257,23 @@ def test_images_are_combined_where_the_dataset_has_them(tmp_path) -> None:
     add_predictions(dataset.path, {"test": "test.npy"}, rows)
     model = api.train("sphere2vec", tmp_path / "ds", out=tmp_path / "run", **SMALL)
     report = evaluate_model(model)
-    wanted = rank(
-        model.predict_lonlat, lonlat[450:], octants(lonlat)[450:].astype(np.int64), image=predictions,
-        image_rows=rows[450:].astype(np.int64), top=(1, 3, 5),
-    )  # fmt: skip
-    for name, one in (("image x model", wanted.both), ("model", wanted.location)):
-        assert one is not None
-        assert scores(report, name)["MRR"].value == pytest.approx(one.mrr, abs=1e-6)
-        assert [scores(report, name)[f"top-{top}"].value for top in (1, 3, 5)] == pytest.approx(
-            list(one.top.values())
-        )
+    image = np.where(np.isnan(predictions), 1.0, predictions)[rows[450:]]
+    placed, truth = model.predict_lonlat(lonlat[450:]), octants(lonlat)[450:]
+    for name, wanted in (("image x model", image * placed), ("model", placed)):
+        assert scores(report, name)["MRR"].value == pytest.approx(mean_reciprocal(wanted, truth), abs=1e-6)
+        for top in (1, 3, 5):
+            among = top_k_accuracy_score(truth, wanted, k=top, labels=range(8))
+            assert scores(report, name)[f"top-{top}"].value == pytest.approx(among)
     assert scores(report, "image x model")["MRR"].value > scores(report, "image alone")["MRR"].value
+    seen = rows[450:] != 5
     flat = (1 / np.arange(1, 9)).mean()  # the photo without predictions
-    assert wanted.image is not None
     assert scores(report, "image alone")["MRR"].value == pytest.approx(
-        (wanted.image.mrr * 149 + flat) / 150, abs=1e-6
+        (mean_reciprocal(image[seen], truth[seen]) * 149 + flat) / 150, abs=1e-6
     )
 
 
 def test_photos_without_coordinates_are_told_by_their_image_alone(tmp_path) -> None:
-    """Against `predictions.ranking.rank` over all photos; those with coordinates count as they did."""
+    """Against sorting; all photos by their image, and those with coordinates count as they did."""
     lonlat = globe(600)
     values = octants(lonlat)
     lonlat[580:] = np.nan
@@ -288,14 +290,11 @@ def test_photos_without_coordinates_are_told_by_their_image_alone(tmp_path) -> N
     assert report.about["places"] == 130
     for ending, many in (("", 130), (", every photo", 150)):
         part = slice(450, 450 + many)
-        wanted = rank(
-            model.predict_lonlat, lonlat[part], values[part].astype(np.int64), image=predictions,
-            image_rows=rows[part].astype(np.int64),
-        )  # fmt: skip
-        for name, one in (("image x model", wanted.both), ("image alone", wanted.image)):
-            assert one is not None
-            assert one.rows == many
-            assert scores(report, name + ending)["MRR"].value == pytest.approx(one.mrr, abs=1e-6)
+        image, placed = predictions[:many], np.ones((many, 8))
+        placed[:130] = model.predict_lonlat(lonlat[450:580])
+        for name, wanted in (("image x model", image * placed), ("image alone", image)):
+            found = scores(report, name + ending)["MRR"].value
+            assert found == pytest.approx(mean_reciprocal(wanted, values[part]), abs=1e-6)
     assert scores(report, "image alone, every photo")["MRR"].low > 0
     assert any("20 labeled photos without coordinates" in note for note in report.results[0].notes)
 

@@ -16,7 +16,7 @@ from scipy import sparse
 import placevec as pv
 from placevec.datasets.dataset import Dataset
 from placevec.errors import PlacevecError, SourceError, UsageError
-from placevec.evaluation.predictions.ranking import rank
+from placevec.evaluation.predictions.ranking import TrueRanks, seen_by_image
 from placevec.options import options_of
 from placevec.preparation.points.options import PointOptions
 from tests.sources.benchmarks import layout_files as files
@@ -117,20 +117,15 @@ def test_place_and_image_are_ranked_together(tmp_path: Path) -> None:
     rows = labels.rows("validation")
     assert labels.image_rows is not None
 
-    def knowing(lonlat: np.ndarray) -> np.ndarray:
-        of = {tuple(at): int(truth) for at, truth in zip(ds.lonlat, labels.values, strict=True)}
-        return np.eye(4)[[of[tuple(at)] for at in lonlat]] + 1e-3
-
-    found = rank(
-        knowing, ds.lonlat[rows], labels.values[rows].astype(np.int64),
-        image=dense(ds.image_predictions("validation")) + 1e-6,
-        image_rows=labels.image_rows[rows],
-    )  # fmt: skip
-    assert (found.location.rows, found.location.top[1]) == (2, 1.0)
-    assert found.image is not None
-    assert found.both is not None
-    assert found.image.rows == found.both.rows == 3
-    assert found.both.mrr > found.image.mrr
+    truth = labels.values[rows].astype(np.int64)
+    image, seen = seen_by_image(
+        dense(ds.image_predictions("validation")) + 1e-6, labels.image_rows[rows].astype(np.int64), 4
+    )
+    placed = np.isfinite(ds.lonlat[rows]).all(axis=1)
+    assert (int(placed.sum()), int(seen.sum())) == (2, 3)
+    place = np.where(placed[:, None], np.eye(4)[truth] + 1e-3, 1.0)
+    alone, both = (TrueRanks.of(scores, truth).reciprocal().mean() for scores in (image, image * place))
+    assert both > alone
 
 
 def test_a_large_file_of_locations_holds_the_classes(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The rank of the true class among all of them, by place, by image, and by both: P(y | image) x P(y | location).
+"""The rank of the true class among all of them, and what an image classifier says of each.
 
 Assuming that image and location are independent given the class, and a flat prior of classes, P(y | image, location) is
 proportional to their product (O. Mac Aodha et al., ICCV 2019, equation 1). Where one of the two is unknown (no
@@ -10,8 +10,8 @@ that are mostly zeros, as stored sparsely, are neither favored nor penalized.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -23,104 +23,6 @@ from placevec.geo import Floats, Ints
 TOP = (1, 3, 5, 10)
 _MAX_CELLS = 2**23
 """Scores at a time: 64 MB of float64."""
-Location = Callable[[Floats], Any]
-"""(n, 2) lon, lat degrees -> (n, C) probabilities or scores of 0 and more; a numpy array or a tensor."""
-
-
-@dataclass
-class Ranking:
-    """How well scores rank the true class.
-
-    Attributes:
-        rows: that were ranked.
-        top: k -> share of rows whose true class is among the first k.
-        mrr: mean of 1 / rank.
-    """
-
-    rows: int = 0
-    top: dict[int, float] = field(default_factory=dict)
-    mrr: float = float("nan")
-
-
-@dataclass
-class Rankings:
-    """The same rows, by what is known of them.
-
-    Attributes:
-        location: by place alone, of the rows that have coordinates.
-        image: by image alone, of the rows that have predictions; None without an image classifier.
-        both: by the product, of the rows that have either; None likewise.
-    """
-
-    location: Ranking
-    image: Ranking | None = None
-    both: Ranking | None = None
-
-    def as_dict(self) -> dict[str, Any]:
-        """Plain JSON."""
-        return {
-            name: {
-                "rows": found.rows,
-                "mrr": found.mrr,
-                **{f"top{k}": share for k, share in found.top.items()},
-            }
-            for name, found in (
-                ("location", self.location),
-                ("image", self.image),
-                ("image x location", self.both),
-            )
-            if found is not None
-        }
-
-
-def rank(
-    location: Location,
-    lonlat: Floats,
-    truth: Ints,
-    *,
-    image: Any = None,
-    image_rows: Ints | None = None,
-    top: Sequence[int] = TOP,
-) -> Rankings:
-    """Rank the true class of places.
-
-    Args:
-        location: scores of classes at coordinates; only finite ones are passed.
-        lonlat: (N, 2) float64 degrees; NaN where a place has none.
-        truth: (N,) index of the true class.
-        image: (M, C) probabilities of an image classifier, a numpy array or a scipy sparse matrix; NaN where unknown.
-        image_rows: (N,) row of ``image`` of each place, -1 for none; by default the first N.
-        top: the k of the shares.
-
-    Raises:
-        EvaluationError: no row, a truth without a column, columns of image and location that differ, scores below 0.
-    """
-    truth = np.asarray(truth, np.int64)
-    if len(truth) == 0:
-        raise EvaluationError("there is no row to rank")
-    names = ("location",) if image is None else ("location", "image", "both")
-    parts: dict[str, list[TrueRanks]] = {name: [] for name in names}
-    rows_of_image = np.arange(len(truth)) if image_rows is None else np.asarray(image_rows, np.int64)
-    step, start = 32, 0  # until the number of classes is known
-    while start < len(truth):
-        rows = slice(start, start + step)
-        placed = np.asarray(np.isfinite(lonlat[rows]).all(axis=1))
-        by_place, classes = _located(location, np.asarray(lonlat[rows], np.float64), placed, image)
-        true = truth[rows]
-        if int(true.min()) < 0 or int(true.max()) >= classes:
-            raise EvaluationError(
-                f"a true class is number {int(true.max())}, and scores are of {classes:,} classes"
-            )
-        parts["location"].append(TrueRanks.of(by_place[placed], true[placed]))
-        if image is not None:
-            by_image, seen = seen_by_image(image, rows_of_image[rows], classes)
-            parts["image"].append(TrueRanks.of(by_image[seen], true[seen]))
-            known = seen | placed
-            parts["both"].append(TrueRanks.of((by_image * by_place)[known], true[known]))
-        start += step
-        step = max(1, _MAX_CELLS // classes)
-    found = {name: _ranking(ranks, top) for name, ranks in parts.items()}
-    return Rankings(found["location"], found.get("image"), found.get("both"))
 
 
 def expected_ranks(scores: Floats, truth: Ints) -> tuple[Ints, Ints]:
@@ -185,33 +87,6 @@ class TrueRanks:
         most = int((more + same).max(initial=0)) + 1
         harmonic = np.concatenate([[0.0], np.cumsum(1.0 / np.arange(1, most + 1))])
         return np.where(known, (harmonic[more + same + 1] - harmonic[more]) / (same + 1.0), 0.0)
-
-
-def _ranking(parts: Sequence[TrueRanks], top: Sequence[int]) -> Ranking:
-    ranks = TrueRanks.joined(parts)
-    if len(ranks.more) == 0:
-        return Ranking(0, dict.fromkeys(top, float("nan")))
-    shares = {k: float(ranks.within(k).mean()) for k in top}
-    return Ranking(len(ranks.more), shares, float(ranks.reciprocal().mean()))
-
-
-def _located(location: Location, lonlat: Floats, placed: NDArray[np.bool_], image: Any) -> tuple[Floats, int]:
-    """((n, C) scores by place, flat without coordinates, and C). Scores that are not finite count as no knowledge."""
-    if not placed.any():
-        if image is None:
-            asked = _array(location(np.zeros((1, 2))))
-            return np.ones((len(lonlat), asked.shape[1])), int(asked.shape[1])
-        return np.ones((len(lonlat), image.shape[1])), int(image.shape[1])
-    found = _array(location(lonlat[placed]))
-    if found.ndim != 2 or len(found) != int(placed.sum()):
-        raise EvaluationError(f"scores by place are of shape {found.shape} for {int(placed.sum())} places")
-    if image is not None and found.shape[1] != image.shape[1]:
-        raise EvaluationError(
-            f"places are scored in {found.shape[1]:,} classes and images in {image.shape[1]:,}"
-        )
-    scores = np.ones((len(lonlat), found.shape[1]))
-    scores[placed] = _known(found, "by place")[0]
-    return scores, int(found.shape[1])
 
 
 def seen_by_image(image: Any, rows: Ints, classes: int) -> tuple[Floats, NDArray[np.bool_]]:
