@@ -16,9 +16,9 @@ from placevec.evaluation.location_encoders.candidates import Candidate, candidat
 from placevec.evaluation.location_encoders.results import keep, settled, taken
 from placevec.evaluation.location_encoders.strata import near_antimeridian
 from placevec.evaluation.location_encoders.synthetic_tasks import mixture_task
-from placevec.evaluation.location_encoders.user_task import own_task
 from placevec.evaluation.splits import task_split
 from placevec.evaluation.tasks import MIN_OF_A_CLASS, Task, point_task, sampled
+from placevec.evaluation.user_labels import points_task
 
 
 def _write(path: Path, header: str, rows: list[str]) -> Path:
@@ -36,7 +36,7 @@ def _table(path: Path, count: int = 80, label: str = "warm") -> Path:
 
 
 def test_a_table_of_ones_own_becomes_classes(tmp_path: Path) -> None:
-    task = own_task(_table(tmp_path / "my points.csv"))
+    task = points_task(_table(tmp_path / "my points.csv"))
     assert (task.name, task.kind, task.classes) == ("my-points", "classification", ("cold", "warm"))
     assert 1_000 <= task.block_m <= 200_000
 
@@ -44,23 +44,23 @@ def test_a_table_of_ones_own_becomes_classes(tmp_path: Path) -> None:
 def test_a_fraction_makes_numbers_and_rows_without_are_left_out(tmp_path: Path) -> None:
     random = np.random.default_rng(0)
     rows = [f"{random.uniform(-9, 9)},{random.uniform(40, 50)},{random.normal()}" for _ in range(60)]
-    task = own_task(_write(tmp_path / "t.csv", "lon,lat,label", [*rows, ",,1.5", "3,45,", "3,45,inf"]))
+    task = points_task(_write(tmp_path / "t.csv", "lon,lat,label", [*rows, ",,1.5", "3,45,", "3,45,inf"]))
     assert (task.kind, len(task)) == ("regression", 60)
 
 
 def test_own_tables_that_cannot_be_used_say_so(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match="does not exist"):
-        own_task(tmp_path / "none.csv")
+        points_task(tmp_path / "none.csv")
     with pytest.raises(InputError, match="no column 'heat'"):
-        own_task(_table(tmp_path / "a.csv"), "heat")
+        points_task(_table(tmp_path / "a.csv"), "heat")
     with pytest.raises(InputError, match="name one with --label"):
-        own_task(_write(tmp_path / "b.csv", "lon,lat,one,two", ["1,2,3,4"]))
+        points_task(_write(tmp_path / "b.csv", "lon,lat,one,two", ["1,2,3,4"]))
     with pytest.raises(EvaluationError, match="all labels are the same"):
-        own_task(_table(tmp_path / "c.csv", label="cold"))
+        points_task(_table(tmp_path / "c.csv", label="cold"))
     with pytest.raises(EvaluationError, match="too few"):
-        own_task(_table(tmp_path / "d.csv", count=12))
+        points_task(_table(tmp_path / "d.csv", count=12))
     with pytest.raises(EvaluationError, match="no row has coordinates"):
-        own_task(_write(tmp_path / "e.csv", "lon,lat,kind", [",,a", ",,b"]))
+        points_task(_write(tmp_path / "e.csv", "lon,lat,kind", [",,a", ",,b"]))
 
 
 def test_sampling_keeps_what_is_rare_and_drops_what_is_too_rare() -> None:

@@ -169,6 +169,7 @@ def test_distances_of_shares_equal_scipy() -> None:
     oracles = {
         "L1": distance.cityblock, "Chebyshev": distance.chebyshev, "Canberra": distance.canberra,
         "cosine": lambda one, other: 1.0 - distance.cosine(one, other), "KL": lambda one, other: entropy(one, other),
+        "Jensen-Shannon": lambda one, other: distance.jensenshannon(one, other, base=2) ** 2,
     }  # fmt: skip
     for name, oracle in oracles.items():
         expected = np.mean([oracle(one, other) for one, other in zip(target, predicted, strict=True)])
@@ -178,17 +179,20 @@ def test_distances_of_shares_equal_scipy() -> None:
     assert (task.metric, task.outputs) == ("L1", 5)
 
 
-def test_measures_of_ranks_by_hand() -> None:
-    """Ranks 1, 2, 7 and 30; when the first block counts three times its ranks do."""
-    ranks, target = np.array([[1.0], [2.0], [7.0], [30.0]]), np.zeros(4, np.int64)
-    assert score("R@1", target, ranks) == 0.25
-    assert score("R@5", target, ranks) == 0.5
-    assert score("retrieval", target, ranks) == 0.75, "R@10 stands for the kind"
-    assert score("mean rank", target, ranks) == 10.0
-    assert score("median rank", target, ranks) == 2.0, "of an even number the lower one"
-    block, weights = np.array([0, 1, 1, 1]), np.array([[3.0, 1.0]])
-    assert resampled("mean rank", target, ranks, block, weights)[0] == pytest.approx((3 + 2 + 7 + 30) / 6)
-    assert resampled("median rank", target, ranks, block, weights)[0] == 1.0
+def test_measures_of_retrieval_by_hand() -> None:
+    """The second place shares its class with its second and third neighbor, the third one with none."""
+    near = np.array([[1.0] * 10, [0, 2, 2, *[0] * 7], [0.0] * 10])
+    target = np.array([1, 2, 1])
+    assert score("precision@1", target, near) == pytest.approx(1 / 3)
+    assert score("precision@5", target, near) == pytest.approx((1 + 2 / 5) / 3)
+    assert score("retrieval", target, near) == pytest.approx((1 + 2 / 10) / 3), (
+        "precision@10 stands for the kind"
+    )
+    assert score("MRR@10", target, near) == pytest.approx((1 + 1 / 2) / 3)
+    weights = np.array([[3.0, 1.0]])
+    assert resampled("MRR@10", target, near, np.array([0, 1, 1]), weights)[0] == pytest.approx(
+        (3 + 1 / 2) / 5
+    )
 
 
 @pytest.mark.parametrize(("blocks", "least"), [(10, 0.90), (20, 0.92), (40, 0.92), (70, 0.92)])

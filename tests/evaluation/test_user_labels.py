@@ -173,8 +173,65 @@ def test_what_cannot_be_used_says_why(
 
 def test_an_unusable_column_that_was_asked_for_is_an_error(tmp_path: Path, place: Any) -> None:
     table(place).to_csv(tmp_path / "labels.csv", index=False)
-    with pytest.raises(EvaluationError, match="task remark: 0 of the classes"):
+    with pytest.raises(
+        EvaluationError,
+        match=r"task remark: two classes with 20 places .* there are none",
+    ):
         label_tasks(tmp_path / "labels.csv", place, ["remark"])
+
+
+def parts(place: Town) -> pd.DataFrame:
+    """Shares of three ages in percent, and whether there is a shop and a school."""
+    random = np.random.default_rng(1)
+    ages = pd.DataFrame(
+        np.round(random.dirichlet(np.ones(3), len(place)) * 100, 1), columns=["young", "grown", "old"]
+    )
+    flags = random.random((len(place), 2)) < 0.4
+    return ages.assign(place_id=place.place_ids, shop=flags[:, 0].astype(int), school=flags[:, 1])
+
+
+def test_columns_that_are_one_task(tmp_path: Path, place: Any) -> None:
+    """Shares are brought to sum 1, of rows of one place the mean; flags are one task of several labels."""
+    frame = parts(place)
+    ages = frame[["young", "grown", "old"]].to_numpy()
+    pd.concat([frame, frame[:1].assign(young=100.0, grown=0.0, old=0.0)]).to_csv(
+        tmp_path / "ages.csv", index=False
+    )
+    (task,) = label_tasks(tmp_path / "ages.csv", place, ["young", "grown", "old"], "distribution")
+    assert (task.name, task.kind, task.classes) == ("ages", "distribution", ("young", "grown", "old"))
+    np.testing.assert_allclose(task.target[1:], (ages / ages.sum(axis=1, keepdims=True))[1:])
+    np.testing.assert_allclose(task.target[0], (ages[0] / ages[0].sum() + [1, 0, 0]) / 2)
+    (both,) = label_tasks(tmp_path / "ages.csv", place, ["shop", "school"], "multilabel")
+    np.testing.assert_array_equal(both.target, frame[["shop", "school"]].astype(bool))
+    (shop,) = label_tasks(tmp_path / "ages.csv", place, ["shop"], "presence")
+    assert (shop.kind, shop.target.tolist()) == ("presence", frame["shop"].tolist())
+    (retrieved,) = label_tasks(tmp_path / "ages.csv", place, ["shop"], "retrieval")
+    assert (retrieved.kind, retrieved.classes) == ("retrieval", ("0", "1"))
+
+
+@pytest.mark.parametrize(
+    ("columns", "kind", "message"),
+    [
+        (
+            ["young", "old"],
+            "distribution",
+            r"labels.csv: row 0: shares must be 0 or more and sum to 1 \(or 100\)",
+        ),
+        (["young"], "distribution", "two columns of shares or more"),
+        (["young", "shop"], "multilabel", "'young' holds '.*', where only 0 and 1"),
+        (["young"], "presence", "only 0 and 1 are expected"),
+        (["kind"], "regression", "column 'kind' holds no numbers"),
+        (["rare"], "presence", "is 1 on 3 of 400 places; 20 of either"),
+    ],
+)
+def test_columns_of_another_kind_say_so(
+    tmp_path: Path, place: Any, columns: list[str], kind: Any, message: str
+) -> None:
+    frame = parts(place).assign(kind="house", rare=np.arange(len(place)) < 3)
+    frame.to_csv(tmp_path / "labels.csv", index=False)
+    with pytest.raises(EvaluationError, match=message) as caught:
+        label_tasks(tmp_path / "labels.csv", place, columns, kind)
+    assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize(

@@ -98,6 +98,7 @@ def benchmark_encoders(
     from placevec.evaluation.location_encoders.plots import require_plots, write_plots
     from placevec.evaluation.location_encoders.real_tasks import data_folder
     from placevec.evaluation.splits import SCHEMES, task_split
+    from placevec.evaluation.user_labels import points_task
 
     budget_s = seconds_of(budget)
     if plots:
@@ -126,7 +127,7 @@ def benchmark_encoders(
             found.append(planning.taken(catalog.task_of(name, data), points, split))
             advance(1, note=name)
         for file in files:
-            found.append(planning.taken(catalog.own_task(file, label, block_m), points, split))
+            found.append(planning.taken(points_task(file, label, block_m), points, split))
             advance(1, note=found[-1].name)
     if len({task.name for task in found}) < len(found):
         raise UsageError("two tasks have the same name: rename a file")

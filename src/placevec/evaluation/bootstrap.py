@@ -18,7 +18,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from placevec.evaluation.scores import Array, mean_known
+from placevec.evaluation.scores import LOWER_IS_BETTER, Array, mean_known
 from placevec.geo import Floats, spatial_blocks
 
 Measure = Callable[[Array], Array]
@@ -161,18 +161,7 @@ def scale_of(metric: str) -> Scale:
     """Where a measure is about symmetric: R² by the share of variance that is lost, shares by their odds."""
     if metric == "R²":
         return "log of what is lost"
-    if metric in (
-        "MAE",
-        "mean absolute error",
-        "L1",
-        "KL",
-        "Chebyshev",
-        "Canberra",
-        "mean rank",
-        "median rank",
-    ):
-        return "log"
-    return "logit"
+    return "log" if metric in LOWER_IS_BETTER else "logit"
 
 
 class Resampling:

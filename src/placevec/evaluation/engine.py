@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from placevec.errors import EvaluationError
 from placevec.evaluation.bootstrap import Resampling, Score, scale_of
 from placevec.evaluation.compare import compare
-from placevec.evaluation.probes import CHANCE, PROBES, Effort, Features, Probe, Training
+from placevec.evaluation.probes import CHANCE, PROBES, RETRIEVAL, Effort, Features, Probe, Training
 from placevec.evaluation.results import Result, Row
 from placevec.evaluation.scores import SECONDARY, Array, better, loss, mean_known, resampled, score
 from placevec.evaluation.splits import MIN_TRAINING, Blocks, Split, block_grid, spatial_split
@@ -123,18 +123,19 @@ def evaluate_splits(
     over = Resampling(
         blocks.number, draws=budget.draws, seeds=len(splits), lonlat=lonlat, side_m=blocks.size_m
     )
+    tested = [split.tested_in(len(task)) for split in splits]
     with progress.task(f"Evaluating {task.name}", total=total) as advance, one_thread():
         for name, sets in variants.items():
-            probes = CHANCE[task.kind] if name == CHANCE_ROW else PROBES
+            probes = CHANCE[task.kind] if name == CHANCE_ROW else _probes(task)
             predictions, dim = _predictions(task, sets, inner, splits, probes, budget.effort, advance, name)
-            rows[name] = _best_row(task, name, dim, predictions, over)
+            rows[name] = _best_row(task, name, dim, predictions, over, tested)
     sign = better(task.metric)
     return Result(
         task=task.name,
         kind=task.kind,
         description=task.description,
         metric=task.metric,
-        places=int(_tested(splits, len(task)).any(axis=0).sum()),
+        places=int((np.stack(tested) >= 0).any(axis=0).sum()),
         classes=task.counts(),
         blocks=blocks.count,
         effective_blocks=blocks.effective,
@@ -201,9 +202,8 @@ def _usable(task: Task, splits: Sequence[Split], buffer_m: float) -> tuple[list[
     return [kept[id(split)] for split in splits], dropped
 
 
-def _tested(splits: Sequence[Split], count: int) -> NDArray[np.bool_]:
-    """(seeds, n) which places each shuffling tests."""
-    return np.stack([split.tested_in(count) >= 0 for split in splits])
+def _probes(task: Task) -> Mapping[str, Probe]:
+    return RETRIEVAL if task.kind == "retrieval" else PROBES
 
 
 def _predictions(
@@ -242,14 +242,15 @@ def _predictions(
 
 
 def _best_row(
-    task: Task, name: str, dim: int, predictions: Mapping[str, list[Array]], over: Resampling
-) -> Row:
-    """The row by its best probe."""
+    task: Task, name: str, dim: int, predictions: Mapping[str, list[Array]], over: Resampling,
+    tested: Sequence[NDArray[np.int64]],
+) -> Row:  # fmt: skip
+    """The row by its best probe; ``tested``: for each shuffling the fold that tests each place."""
     sign = better(task.metric)
-    by_probe = {probe: _mean(task, found, task.metric) for probe, found in predictions.items()}
+    by_probe = {probe: _mean(task, found, task.metric, tested) for probe, found in predictions.items()}
     best = max(by_probe, key=lambda probe: np.nan_to_num(sign * by_probe[probe], nan=-np.inf))
-    scores = {task.metric: score_of(task, predictions[best], over)}
-    further = {metric: _mean(task, predictions[best], metric) for metric in SECONDARY[task.kind]}
+    scores = {task.metric: score_of(task, predictions[best], over, tested)}
+    further = {metric: _mean(task, predictions[best], metric, tested) for metric in SECONDARY[task.kind]}
     return Row(name, scores, dim, best, further, by_probe)
 
 
@@ -262,12 +263,14 @@ def _losses(task: Task, predictions: Sequence[Array]) -> Array:
     return mean_known(found)
 
 
-def _mean(task: Task, predictions: Sequence[Array], metric: str) -> float:
+def _mean(
+    task: Task, predictions: Sequence[Array], metric: str, tested: Sequence[NDArray[np.int64]]
+) -> float:
     """Mean over the shufflings of a measure of their predictions."""
     found: list[Any] = []
-    for predicted in predictions:
+    for predicted, fold in zip(predictions, tested, strict=True):
         rows = np.isfinite(predicted).all(axis=1)
-        found.append(score(metric, task.target[rows], predicted[rows]))
+        found.append(score(metric, task.target[rows], predicted[rows], fold[rows]))
     return float(np.mean(found))
 
 

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from placevec.evaluation import ridge
 from placevec.evaluation.neighbors import neighbor_means
 from placevec.evaluation.scores import better, score
-from placevec.evaluation.tasks import METRIC, Kind, varied
+from placevec.evaluation.tasks import METRIC, RETRIEVED, Kind, varied
 
 Features = NDArray[np.floating[Any]]
 Array = NDArray[np.float64]
@@ -51,8 +51,8 @@ class Training:
     Attributes:
         kind: of the task.
         features: (n, D).
-        target: (n,) class numbers, (n, G) 0/1 or (n,) values.
-        outputs: K classes, G groups or 1.
+        target: (n,) class numbers, (n, G) 0/1 or shares, or (n,) values.
+        outputs: K classes, G groups, 1, or places retrieved.
         block: (n,) spatial block of each place.
         seed: of whatever is random.
     """
@@ -191,6 +191,38 @@ def forest(training: Training, tested: Features, effort: Effort) -> Array:
     return np.asarray(model.predict(tested), np.float64).reshape(len(tested), -1)
 
 
+# --- retrieval ---------------------------------------------------------------------------------------------
+
+
+def nearest_by_cosine(training: Training, tested: Features, effort: Effort) -> Array:
+    """(m, RETRIEVED) classes of the training places with the most similar features, the nearest first."""
+    given, asked = (np.asarray(one, np.float64) for one in (training.features, tested))
+    lengths = [np.linalg.norm(one, axis=1, keepdims=True) for one in (given, asked)]
+    given, asked = (
+        one / np.where(length > 0, length, 1.0) for one, length in zip((given, asked), lengths, strict=True)
+    )
+    return _retrieved(training, given, asked)
+
+
+def nearest_by_distance(training: Training, tested: Features, effort: Effort) -> Array:
+    """As `nearest_by_cosine`, by Euclidean distance of standardized features."""
+    return _retrieved(training, *standardized(training.features, tested))
+
+
+def any_places(training: Training, tested: Features, effort: Effort) -> Array:
+    """Classes of training places drawn at random: the precision of no knowledge."""
+    random = np.random.default_rng([training.seed, len(tested), 0x0D])
+    return training.target[random.integers(0, len(training.target), (len(tested), RETRIEVED))].astype(float)
+
+
+def _retrieved(training: Training, given: Array, tested: Array) -> Array:
+    from sklearn.neighbors import NearestNeighbors
+
+    shuffled = np.random.default_rng([training.seed, 0x7E]).permutation(len(given))  # equals come in no order
+    near = NearestNeighbors(n_neighbors=RETRIEVED).fit(given[shuffled]).kneighbors(tested)[1]
+    return np.asarray(training.target[shuffled[near]], np.float64)
+
+
 # --- chance ------------------------------------------------------------------------------------------------
 
 
@@ -211,10 +243,14 @@ def random_order(training: Training, tested: Features, effort: Effort) -> Array:
 
 
 PROBES: dict[str, Probe] = {"linear": linear, "kNN": nearest_neighbors, "random forest": forest}
-"""Every row of features takes the best of these."""
+"""Every row of features takes the best of these, or of `RETRIEVAL` where places are retrieved."""
+RETRIEVAL: dict[str, Probe] = {"cosine": nearest_by_cosine, "Euclidean": nearest_by_distance}
 CHANCE: dict[Kind, dict[str, Probe]] = {
     "classification": {"most frequent": most_frequent, "stratified": stratified},
     "multilabel": {"most frequent": most_frequent, "random order": random_order},
     "regression": {"mean": most_frequent},
+    "presence": {"random order": random_order},
+    "distribution": {"mean": most_frequent},
+    "retrieval": {"any places": any_places},
 }
 """The row that sees no features, by the best of these."""

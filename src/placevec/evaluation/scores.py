@@ -15,19 +15,19 @@ from placevec.evaluation.tasks import METRIC, Kind
 
 Array = NDArray[np.float64]
 LOWER_IS_BETTER = frozenset(
-    {"MAE", "mean absolute error", "L1", "KL", "Chebyshev", "Canberra", "mean rank", "median rank"}
+    {"MAE", "mean absolute error", "L1", "Jensen-Shannon", "KL", "Chebyshev", "Canberra"}
 )
 SECONDARY: dict[Kind, tuple[str, ...]] = {
     "classification": ("accuracy",),
     "multilabel": (),
     "regression": ("mean absolute error",),
     "presence": (),
-    "distribution": ("KL", "Chebyshev", "Canberra", "cosine"),
-    "retrieval": ("R@1", "R@5", "MRR", "median rank", "mean rank"),
+    "distribution": ("Jensen-Shannon", "KL", "cosine"),
+    "retrieval": ("precision@1", "precision@5", "MRR@10"),
 }
 """Further measures of a kind, without intervals."""
 _CHUNK = 4_000_000  # numbers held at once by the weighted average precision
-_KL_FLOOR = 1e-9
+_MIN_SHARE = 1e-9  # of a prediction, so that KL stays finite
 
 
 def resampled(
@@ -39,8 +39,8 @@ def resampled(
     Args:
         metric: one of the names in this module, such as ``R²``; a kind of task stands for its measure.
         target: (n,) or (n, G), as a task of that kind holds it.
-        predicted: (n, K) scores, shares, or values; of classes also (n,) the class predicted; of retrieval (n, 1) the
-            rank of the true candidate, 1 for the first.
+        predicted: (n, K) scores, shares, or values; of classes also (n,) the class predicted; of retrieval the classes
+            of what was retrieved, the nearest first.
         block: (n,) block of each place.
         weights: (W, blocks).
         fold: (n,) the fold that tested each place. Presence only compares places of one fold, because scores of
@@ -58,14 +58,15 @@ def resampled(
         return _r2(np.asarray(target, np.float64), values[:, 0], block, weights)
     if metric == "AUC":
         return _auc(target == 1, values[:, 0], block, np.zeros_like(block) if fold is None else fold, weights)
-    if metric == "median rank":
-        return _median(values[:, 0], block, weights)
     return weighted_mean(each(metric, target, predicted), block, weights)
 
 
-def score(metric: str, target: NDArray[Any], predicted: NDArray[Any]) -> float:
+def score(
+    metric: str, target: NDArray[Any], predicted: NDArray[Any], fold: NDArray[np.int64] | None = None
+) -> float:
     """A measure of predictions as they are, see `resampled`."""
-    return float(resampled(metric, target, predicted, np.zeros(len(target), np.int64), np.ones((1, 1)))[0])
+    block = np.zeros(len(target), np.int64)
+    return float(resampled(metric, target, predicted, block, np.ones((1, 1)), fold)[0])
 
 
 def each(metric: str, target: NDArray[Any], predicted: NDArray[Any]) -> Array:
@@ -75,12 +76,12 @@ def each(metric: str, target: NDArray[Any], predicted: NDArray[Any]) -> Array:
     values = np.asarray(predicted, np.float64).reshape(len(target), -1)
     if metric in ("MAE", "mean absolute error"):
         return np.asarray(np.abs(values[:, 0] - target))
-    if metric == "MRR":
-        return 1.0 / values[:, 0]
-    if metric == "mean rank":
-        return values[:, 0]
-    if metric.startswith("R@"):
-        return np.asarray(values[:, 0] <= int(metric[2:]), np.float64)
+    name, _, first = metric.partition("@")
+    if first:
+        hit = values[:, : int(first)] == np.asarray(target)[:, None]
+        if name == "precision":
+            return np.asarray(hit.mean(axis=1))
+        return np.asarray(np.where(hit.any(axis=1), 1.0 / (1.0 + hit.argmax(axis=1)), 0.0))
     return _distance(metric, np.asarray(target, np.float64), values)
 
 
@@ -90,7 +91,7 @@ def loss(metric: str, target: NDArray[Any], predicted: NDArray[Any]) -> Array:
         return 1.0 - each("accuracy", target, predicted)
     if metric in LOWER_IS_BETTER:
         return each(metric, target, predicted)
-    if metric.startswith("R@") or metric in ("MRR", "cosine"):
+    if "@" in metric or metric == "cosine":
         return 1.0 - each(metric, target, predicted)
     values = np.asarray(predicted, np.float64).reshape(len(target), -1)
     truth = np.asarray(target, np.float64).reshape(len(target), -1)
@@ -205,21 +206,11 @@ def _auc(
     return np.asarray(np.divide(top, bottom, out=np.full(len(top), np.nan), where=bottom > 0))
 
 
-def _median(values: Array, block: NDArray[np.int64], weights: Array) -> Array:
-    """The weighted (lower) median: the smallest value that half of the weight does not exceed."""
-    order = np.argsort(values, kind="stable")
-    found = np.full(len(weights), np.nan)
-    for row, weight in enumerate(weights):
-        total = np.cumsum(weight[block[order]])
-        if total[-1] > 0:
-            found[row] = values[order[np.searchsorted(total, total[-1] / 2.0)]]
-    return found
-
-
 def _distance(metric: str, target: Array, predicted: Array) -> Array:
     """(n,) how far (n, G) predicted shares lie from the true ones; both are brought to sum 1, below 0 counts as 0.
 
-    Sources: ``KL`` is sum t log(t / p); ``Canberra`` sum |t - p| / (t + p), 0/0 counting 0 (Lance and Williams 1967).
+    Sources: ``KL`` is sum t log(t / p); ``Jensen-Shannon`` the mean KL of both from their mean, in bits, 0 to 1 (Lin
+    1991); ``Canberra`` sum |t - p| / (t + p), 0/0 counting 0 (Lance and Williams 1967).
     """
     told, true = shares(predicted), shares(target)
     if metric == "L1":
@@ -227,8 +218,11 @@ def _distance(metric: str, target: Array, predicted: Array) -> Array:
     if metric == "Chebyshev":
         return np.asarray(np.abs(true - told).max(axis=1))
     if metric == "KL":
-        ratio = np.where(true > 0, true / np.maximum(told, _KL_FLOOR), 1.0)
-        return np.asarray((true * np.log(ratio)).sum(axis=1))
+        return _relative_entropy(true, told)
+    if metric == "Jensen-Shannon":
+        middle = (true + told) / 2.0
+        both = _relative_entropy(true, middle) + _relative_entropy(told, middle)
+        return np.asarray(both / (2.0 * np.log(2.0)))
     if metric == "Canberra":
         both = true + told
         parts = np.divide(np.abs(true - told), both, out=np.zeros_like(both), where=both > 0)
@@ -237,6 +231,11 @@ def _distance(metric: str, target: Array, predicted: Array) -> Array:
         lengths = np.linalg.norm(true, axis=1) * np.linalg.norm(told, axis=1)
         return np.asarray((true * told).sum(axis=1) / np.maximum(lengths, 1e-300))
     raise ValueError(f"no measure is called {metric!r}")
+
+
+def _relative_entropy(true: Array, told: Array) -> Array:
+    ratio = np.where(true > 0, true / np.maximum(told, _MIN_SHARE), 1.0)
+    return np.asarray((true * np.log(ratio)).sum(axis=1))
 
 
 def shares(values: Array) -> Array:

@@ -19,9 +19,13 @@ METRIC: dict[Kind, str] = {
     "regression": "R²",
     "presence": "AUC",
     "distribution": "L1",
-    "retrieval": "R@10",
+    "retrieval": "precision@10",
 }
 """The measure that rows of a task are compared by, where the task names no other."""
+RETRIEVED = 10
+"""Nearest places that a task of retrieval looks at."""
+OF_CLASSES: tuple[Kind, ...] = ("classification", "retrieval")
+"""Kinds whose labels are class numbers."""
 COLORS = ("red", "green", "blue")
 MIN_PLACES = 20
 """Places that a class needs, and that a POI group needs with and without."""
@@ -40,7 +44,7 @@ class Task:
         name: for people, the command line and names of files.
         kind: of the labels.
         target: (n,) int64 class numbers, (n, G) bool, (n,) float64, (n,) 0 background or 1 present, (n, G) shares
-            that sum to 1, or (n,) the true candidate's number.
+            that sum to 1, or (n,) class numbers that the nearest places should share.
         rows: (n,) int64 distinct rows of the dataset's places, or of a table of points.
         classes: names of the K classes or G groups; empty for regression. Hostile text.
         leaks: layers whose presence in a model's input gives the label away.
@@ -77,6 +81,8 @@ class Task:
         if len(self.extra) == 0:
             object.__setattr__(self, "extra", np.zeros(len(self.rows), bool))
         object.__setattr__(self, "metric", self.metric or METRIC[self.kind])
+        if self.kind == "distribution" and not are_shares(self.target):
+            raise EvaluationError(f"task {self.name}: the shares of a place must be 0 or more and sum to 1")
         known = self.lonlat is None or (len(self.lonlat) == len(self.rows) and np.isfinite(self.lonlat).all())
         if not known or not np.isfinite(np.asarray(self.target, np.float64)).all():
             raise EvaluationError(
@@ -88,7 +94,9 @@ class Task:
 
     @property
     def outputs(self) -> int:
-        """Columns of a prediction: one a class or group, else one."""
+        """Columns of a prediction: one a class or group, else one; of retrieval one for each place retrieved."""
+        if self.kind == "retrieval":
+            return RETRIEVED
         return max(1, len(self.classes)) if self.kind != "presence" else 1
 
     @property
@@ -109,9 +117,9 @@ class Task:
         return ~self.extra
 
     def columns(self) -> Floats:
-        """(n, outputs) the target as numbers."""
-        if self.kind == "classification":
-            return np.asarray(np.eye(self.outputs)[self.target])
+        """(n, K) the target as numbers: a column a class, a group, or one."""
+        if self.kind in OF_CLASSES:
+            return np.asarray(np.eye(len(self.classes))[self.target])
         return np.asarray(self.target, np.float64).reshape(len(self), -1)
 
     def taken(self, chosen: NDArray[Any]) -> Task:
@@ -132,7 +140,7 @@ class Task:
 
     def counts(self) -> dict[str, int]:
         """Places of each class, or with each group."""
-        if self.kind == "classification":
+        if self.kind in OF_CLASSES:
             held = np.bincount(self.target[self.counted], minlength=len(self.classes))
         elif self.kind == "multilabel":
             held = self.target.sum(axis=0)
@@ -143,10 +151,20 @@ class Task:
     def check_varied(self) -> None:
         """EvaluationError where all labels are the same: nothing could be predicted better than by a constant."""
         counted = self.target[self.counted]
-        if self.kind != "retrieval" and (len(counted) == 0 or not varied(counted)):
+        if len(counted) == 0 or not varied(counted):
             raise EvaluationError(
                 f"task {self.name}: all labels are the same, so there is nothing to predict"
             )
+
+
+def are_shares(values: NDArray[Any]) -> bool:
+    """Whether every row of (n, G) numbers is 0 or more and sums to 1.
+
+    >>> are_shares(np.array([[0.25, 0.75]])), are_shares(np.array([[0.5, 0.6]]))
+    (True, False)
+    """
+    table = np.asarray(values, np.float64)
+    return table.ndim == 2 and bool((table >= 0).all() and np.allclose(table.sum(axis=1), 1.0, atol=1e-6))
 
 
 def varied(target: NDArray[Any]) -> bool:
@@ -178,8 +196,9 @@ def classes_task(
     *,
     leaks: tuple[str, ...] = (),
     description: str = "",
+    kind: Kind = "classification",
 ) -> Task:
-    """A classification task from one text a place (None: unknown); classes of under `MIN_PLACES` are left out.
+    """A task of classes from one text a place (None: unknown); classes of under `MIN_PLACES` are left out.
 
     Raises:
         EvaluationError: fewer than two classes are left.
@@ -192,12 +211,12 @@ def classes_task(
         largest = sorted(zip(found, counts, strict=True), key=lambda one: -one[1])[:5]
         there = ", ".join(f"{text[:30]} {count}" for text, count in largest)
         raise EvaluationError(
-            f"task {name}: {len(kept)} of the classes have {MIN_PLACES} places or more, two are needed (there are: "
-            f"{there or 'none'})"
+            f"task {name}: two classes with {MIN_PLACES} places or more are needed, and there "
+            f"{'is 1' if len(kept) == 1 else 'are none'} (largest: {there or 'none'})"
         )
     chosen = np.flatnonzero(known & np.isin(np.where(known, texts, ""), kept))
     target, classes = classes_of(texts[chosen])
-    return Task(name, "classification", target, rows[chosen], classes, leaks, description=description)
+    return Task(name, kind, target, rows[chosen], classes, leaks, description=description)
 
 
 def point_task(
@@ -257,7 +276,7 @@ def sampled(task: Task, count: int, *, fewest: int = MIN_PLACES, seed: int = 0) 
 
 def with_common_classes(task: Task, fewest: int = MIN_OF_A_CLASS) -> Task:
     """The task without classes and groups of fewer than ``fewest`` counted places; classes are numbered anew."""
-    if task.kind not in ("classification", "multilabel"):
+    if task.kind not in (*OF_CLASSES, "multilabel"):
         return task
     common = np.array(list(task.counts().values())) >= fewest
     if common.all():

@@ -1,7 +1,8 @@
-"""Tasks from a table of the user's own: one task a column, joined to places by place_id or by where they lie."""
+"""Tasks from a table of the user's own: joined to places by place_id or by where they lie, or points by themselves."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -11,61 +12,147 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from placevec.datasets.dataset import Dataset
-from placevec.errors import EvaluationError, PlacevecError, SourceError
-from placevec.evaluation.tasks import MIN_PLACES, Task, classes_task
+from placevec.errors import EvaluationError, InputError, PlacevecError, SourceError
+from placevec.evaluation.label_columns import (
+    are_numbers,
+    flags_of,
+    label_names,
+    numbers_of,
+    shares_of,
+    texts_of,
+)
+from placevec.evaluation.tasks import (
+    MIN_PLACES,
+    WORLD_BLOCK_M,
+    Kind,
+    Task,
+    classes_of,
+    classes_task,
+    point_task,
+    with_common_classes,
+)
 from placevec.geo import Floats, Ints, lonlat_to_tile_xy, to_ecef
 from placevec.geo.geoparquet import read_parquet
-from placevec.sources.tables.points import ID_NAMES, LAT_NAMES, LON_NAMES, Points, read_points
+from placevec.sources.tables.points import Points, read_points
 
 SUFFIXES = (".csv", ".tsv", ".parquet", ".geojson", ".json", ".gpkg")
-FEW_VALUES = 10
-"""Whole numbers with at most so many distinct values are classes."""
+TOGETHER: tuple[Kind, ...] = ("distribution", "multilabel")
+"""Kinds whose columns are one task."""
 MAX_CLASSES = 50
 """Text with more distinct values than this is not taken for classes unless the column is asked for."""
-_NOT_LABELS = {*ID_NAMES, *LON_NAMES, *LAT_NAMES, "geometry", "bbox"}
+MAX_CLASSES_ASKED_FOR = 2_000
 
 
-def label_tasks(path: str | Path, dataset: Dataset, columns: Sequence[str] | None = None) -> list[Task]:
-    """One task a column of a CSV, Parquet, GeoJSON or GeoPackage table.
+def label_tasks(
+    path: str | Path, dataset: Dataset, columns: Sequence[str] | None = None, kind: Kind | None = None
+) -> list[Task]:
+    """Tasks from the columns of a CSV, Parquet, GeoJSON or GeoPackage table.
 
     Rows meet places by ``place_id`` when the table has that column. Otherwise by coordinates (lon/lat columns or
     geometry): a point labels the nearest place, if it lies in its footprint; a polygon labels every place whose
     center it holds. Where several rows label one place, numbers are averaged and the commonest text is taken.
 
-    Numbers become regression, or classes when they are whole and have at most `FEW_VALUES` distinct values; text
-    and booleans become classes. Without ``columns`` every column that can be a task is one.
+    Args:
+        path: the table.
+        dataset: whose places are labeled.
+        columns: of labels; by default every column that can be a task.
+        kind: of the tasks. By default a column of numbers is ``regression``, and one of text, booleans, or whole
+            numbers with at most `FEW_VALUES` distinct values ``classification``. ``presence`` takes columns of 0 and 1,
+            ``retrieval`` asks whether the nearest vectors share the class. All columns together are one task of
+            ``multilabel`` (0 and 1), or one ``distribution`` (shares that sum to 1, or percentages).
 
     Raises:
         SourceError: no such table, or nothing to join by.
         EvaluationError: no row lies on a place, no such column, or a column that cannot be a task.
     """
     path = Path(path)
-    table, places, rows = _joined(path, dataset)
+    table, places, rows = joined(path, dataset)
     names = [str(name) for name in table.columns]
     table = table.set_axis(names, axis=1)
-    wanted = list(columns) if columns else [name for name in names if name.lower() not in _NOT_LABELS]
+    wanted = list(columns) if columns else label_names(names)
     missing = [name for name in wanted if name not in names]
     if missing:
         raise EvaluationError(f"{path} has no column {missing[0]!r}; it has: {', '.join(names[:20])}")
-    tasks, refused = [], []
+    if kind in TOGETHER:
+        try:
+            return [_task_of_all(path.stem, table[wanted].iloc[rows], places, kind)]
+        except EvaluationError as error:
+            raise EvaluationError(f"{path}: {error}") from None
+    tasks, unusable = [], []
     for name in wanted:
         try:
-            tasks.append(_column_task(name, table[name], places, rows, asked_for=bool(columns)))
+            tasks.append(_column_task(name, table[name].iloc[rows], places, kind, asked_for=bool(columns)))
         except EvaluationError as error:
             if columns:
                 raise
-            refused.append(str(error))
+            unusable.append(str(error))
     if not tasks:
         raise EvaluationError(
-            f"no column of {path} can be a task: {'; '.join(refused[:3]) or 'there is none'}"
+            f"no column of {path} can be a task: {'; '.join(unusable[:3]) or 'there is none'}"
         )
     return tasks
+
+
+def points_task(path: str | Path, label: str | None = None, block_m: float | None = None) -> Task:
+    """The points of a CSV, Parquet, GeoJSON, GeoPackage or Shapefile with a column to predict.
+
+    Args:
+        path: the table, with lon and lat or geometries.
+        label: the column; by default ``label``, or the only one that is neither coordinate nor id. Numbers and classes
+            are recognized as in `label_tasks`.
+        block_m: side of the spatial blocks, meters; by default a tenth of the extent, at most ten degrees.
+
+    Raises:
+        SourceError: no such table, or one without coordinates.
+        InputError: no such column.
+        EvaluationError: too few points, or labels that are all the same.
+    """
+    path = Path(path)
+    points = read_points(path)
+    column = _label_column([str(name) for name in points.table.columns], label, path)
+    values = points.table[column].replace([np.inf, -np.inf], np.nan)
+    known = np.isfinite(points.lonlat).all(axis=1) & values.notna().to_numpy()
+    lonlat, values = points.lonlat[known], values[known]
+    if len(values) == 0:
+        raise EvaluationError(f"{path.name}: no row has coordinates and a {column}")
+    name = re.sub(r"[^A-Za-z0-9]+", "-", path.stem).strip("-")[:60] or "own"
+    about: dict[str, Any] = {
+        "block_m": _block_of(lonlat) if block_m is None else block_m,
+        "description": f"{column} of {path.name}",
+    }
+    if are_numbers(column, values):
+        return point_task(name, "regression", lonlat, numbers_of(column, values), **about)
+    target, names = classes_of(texts_of(column, values, MAX_CLASSES_ASKED_FOR))
+    return with_common_classes(point_task(name, "classification", lonlat, target, names, **about))
+
+
+def _label_column(columns: list[str], label: str | None, path: Path) -> str:
+    if label is not None:
+        if label not in columns:
+            raise InputError(f"{path.name} has no column {label!r}; it has {', '.join(columns[:12])}")
+        return label
+    if "label" in columns:
+        return "label"
+    others = label_names(columns)
+    if len(others) != 1:
+        raise InputError(
+            f"{path.name} has {len(others)} columns that could be the label: name one with --label"
+            + (f" ({', '.join(others[:8])})" if others else "")
+        )
+    return others[0]
+
+
+def _block_of(lonlat: Floats) -> float:
+    """A tenth of the diagonal of the box around the points, in meters, from 1 km to ten degrees."""
+    xyz = to_ecef(lonlat[:, 0], lonlat[:, 1])
+    diagonal = float(np.linalg.norm(xyz.max(axis=0) - xyz.min(axis=0)))
+    return float(np.clip(diagonal / 10.0, 1_000.0, WORLD_BLOCK_M))
 
 
 # --- joining -----------------------------------------------------------------------------------------------
 
 
-def _joined(path: Path, dataset: Dataset) -> tuple[pd.DataFrame, Ints, Ints]:
+def joined(path: Path, dataset: Dataset) -> tuple[pd.DataFrame, Ints, Ints]:
     """(table, place rows, table rows): pairs of a place and a row of the table that labels it."""
     if path.suffix.lower() not in SUFFIXES:
         raise SourceError(f"labels come as {', '.join(SUFFIXES)}; got {path.name!r}")
@@ -158,49 +245,60 @@ def _apart(lonlat: Floats, dataset: Dataset) -> str:
 # --- columns -----------------------------------------------------------------------------------------------
 
 
-def _column_task(name: str, column: pd.Series, places: Ints, rows: Ints, *, asked_for: bool) -> Task:
+def _column_task(name: str, values: pd.Series, places: Ints, kind: Kind | None, *, asked_for: bool) -> Task:
     """A task from one column, its rows already matched to places."""
-    values = column.iloc[rows]
     known = values.notna().to_numpy()
     values, places = values[known], places[known]
     if len(values) == 0:
         raise EvaluationError(f"column {name!r} has no value on any place")
     described = f"column {name} of the given labels"
-    if pd.api.types.is_numeric_dtype(values) and not pd.api.types.is_bool_dtype(values):
-        numbers = values.to_numpy(np.float64)
-        if not _few_whole(numbers):
-            return _regression(name, numbers, places, described)
-        texts = numbers.astype(np.int64).astype(str).astype(object)
-    elif all(isinstance(value, str | bool | np.bool_) for value in values):
-        texts = values.astype(str).to_numpy(object)
-    else:
-        raise EvaluationError(f"column {name!r} holds neither numbers nor text")
-    distinct = len(np.unique(texts.astype(str)))
-    if distinct > MAX_CLASSES and not asked_for:
-        raise EvaluationError(f"column {name!r} has {distinct} distinct texts, too many for classes")
-    frame = pd.DataFrame({"place": places, "text": texts})
-    commonest = frame.groupby("place")["text"].agg(lambda held: held.mode().iloc[0])
+    if kind is None:
+        kind = "regression" if are_numbers(name, values) else "classification"
+    if kind == "regression":
+        numbers = numbers_of(name, values)
+        finite = np.isfinite(numbers)
+        means = pd.Series(numbers[finite]).groupby(places[finite]).mean()
+        if len(means) < 2 * MIN_PLACES or means.nunique() < 2:
+            raise EvaluationError(
+                f"column {name!r} has values on {len(means)} places; {2 * MIN_PLACES} that differ are needed"
+            )
+        return Task(name, kind, means.to_numpy(), means.index.to_numpy(np.int64), description=described)
+    if kind == "presence":
+        held = pd.Series(flags_of(name, values)).groupby(places).max().astype(np.int64)
+        _check_both(name, held.to_numpy())
+        rows = held.index.to_numpy(np.int64)
+        return Task(name, kind, held.to_numpy(), rows, ("absent", "present"), description=described)
+    texts = pd.Series(texts_of(name, values, MAX_CLASSES_ASKED_FOR if asked_for else MAX_CLASSES))
+    commonest = texts.groupby(places).agg(lambda held: held.mode().iloc[0])
     return classes_task(
-        name, commonest.to_numpy(object), commonest.index.to_numpy(np.int64), description=described
+        name, commonest.to_numpy(object), commonest.index.to_numpy(np.int64), description=described, kind=kind
     )
 
 
-def _few_whole(numbers: NDArray[Any]) -> bool:
-    distinct = np.unique(numbers)
-    return len(distinct) <= FEW_VALUES and bool((distinct == np.rint(distinct)).all())
+def _task_of_all(name: str, table: pd.DataFrame, places: Ints, kind: Kind) -> Task:
+    """One task from all columns, their rows already matched to places."""
+    known = table.notna().all(axis=1).to_numpy()
+    table, places = table[known], places[known]
+    columns = tuple(table.columns)
+    if len(table) == 0 or not columns:
+        raise EvaluationError("no place has a value in every column")
+    described = f"columns {', '.join(columns)} of the given labels"
+    if kind == "distribution":
+        values = shares_of(table)
+        means = pd.DataFrame(values).groupby(places).mean()
+        if len(means) < 2 * MIN_PLACES:
+            raise EvaluationError(f"shares are known of {len(means)} places; {2 * MIN_PLACES} are needed")
+    else:
+        values = np.stack([flags_of(column, table[column]) for column in columns], axis=-1)
+        means = pd.DataFrame(values).groupby(places).max()
+        for column, held in zip(columns, means.to_numpy(bool).T, strict=True):
+            _check_both(column, held)
+    return Task(name, kind, means.to_numpy(), means.index.to_numpy(np.int64), columns, description=described)
 
 
-def _regression(name: str, numbers: NDArray[Any], places: Ints, description: str) -> Task:
-    finite = np.isfinite(numbers)
-    means = pd.Series(numbers[finite]).groupby(places[finite]).mean()
-    if len(means) < 2 * MIN_PLACES or means.nunique() < 2:
+def _check_both(name: str, held: NDArray[Any]) -> None:
+    there = int(held.sum())
+    if min(there, len(held) - there) < MIN_PLACES:
         raise EvaluationError(
-            f"column {name!r} has values on {len(means)} places; {2 * MIN_PLACES} that differ are needed"
+            f"column {name!r} is 1 on {there} of {len(held)} places; {MIN_PLACES} of either are needed"
         )
-    return Task(
-        name,
-        "regression",
-        means.to_numpy(np.float64),
-        means.index.to_numpy(np.int64),
-        description=description,
-    )

@@ -9,7 +9,6 @@ from placevec.errors import UsageError
 from placevec.evaluation.location_encoders import real_tasks as real
 from placevec.evaluation.location_encoders import synthetic_tasks as synthetic
 from placevec.evaluation.location_encoders.country_task import country_of_land
-from placevec.evaluation.location_encoders.user_task import own_task
 from placevec.evaluation.tasks import Task
 
 ORDER = (
@@ -65,6 +64,3 @@ def task_of(name: str, data: Path | None) -> Task:
 
 def _needs_data(name: str) -> bool:
     return name == "country-of-land" or name in real.REAL
-
-
-__all__ = ["GROUPS", "ORDER", "names_of", "own_task", "task_of"]
