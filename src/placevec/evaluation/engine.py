@@ -15,9 +15,17 @@ from placevec.errors import EvaluationError
 from placevec.evaluation.bootstrap import Resampling, Score, scale_of
 from placevec.evaluation.compare import compare
 from placevec.evaluation.probes import CHANCE, PROBES, RETRIEVAL, Effort, Features, Probe, Training
-from placevec.evaluation.results import Result, Row
+from placevec.evaluation.results import CurvePoint, Result, Row
 from placevec.evaluation.scores import SECONDARY, Array, better, loss, mean_known, resampled, score
-from placevec.evaluation.splits import MIN_TRAINING, Blocks, Split, block_grid, spatial_split
+from placevec.evaluation.splits import (
+    MIN_TRAINING,
+    Blocks,
+    Split,
+    block_grid,
+    region_split,
+    spatial_split,
+    thinned,
+)
 from placevec.evaluation.tasks import Task, varied
 from placevec.evaluation.variogram import correlation_range
 from placevec.geo import Floats
@@ -25,6 +33,8 @@ from placevec.io.progress import SILENT, Advance, Progress
 
 OURS = "vectors"
 CHANCE_ROW = "chance"
+CURVE = (0.05, 0.1, 0.25, 0.5)
+"""Shares of the labels that a learning curve shows, before all of them."""
 FeaturesOfFold = Callable[[int], Features]
 """Number of a fold -> (n, D) features of all places, such as from an encoder trained without the fold's region."""
 Variants = tuple[Features, ...]
@@ -57,6 +67,8 @@ def evaluate_task(
     seeds: int,
     budget: Budget,
     follow_range: bool = True,
+    regions: NDArray[np.str_] | None = None,
+    curve: Sequence[float] = (),
     progress: Progress = SILENT,
 ) -> Result:
     """Every feature set by every probe on spatial folds, then the best of each compared.
@@ -72,6 +84,8 @@ def evaluate_task(
         budget: see `BUDGETS`.
         follow_range: make blocks as wide as labels are correlated, as far as the area holds enough of them, and the
             buffer at least a quarter of that.
+        regions: (n,) name of the region of each place: each is left out once, in place of folds of blocks.
+        curve: shares of the labels, below 1, that rows are also evaluated with (`CURVE`).
         progress: where to report.
 
     Raises:
@@ -82,12 +96,20 @@ def evaluate_task(
     blocks = block_grid(lonlat, buffer_m=buffer_m, range_m=reach)
     if reach > 0:
         buffer_m = max(buffer_m, min(reach, blocks.size_m) / 4.0)
-    splits = [
-        spatial_split(lonlat, blocks, buffer_m=buffer_m, folds=folds, seed=seed) for seed in range(seeds)
-    ]
+    if regions is None:
+        splits = [
+            spatial_split(lonlat, blocks, buffer_m=buffer_m, folds=folds, seed=seed) for seed in range(seeds)
+        ]
+        inner, names = blocks.number, []
+    else:
+        held, inner = np.unique(regions, return_inverse=True)
+        names = [str(name) for name in held]
+        splits = [region_split(inner, lonlat, buffer_m=buffer_m)] * seeds
+        both = np.unique(np.stack([inner, blocks.number], axis=-1), axis=0, return_inverse=True)[1]
+        blocks = Blocks(both.reshape(-1).astype(np.int64), blocks.size_m)
     found = evaluate_splits(
-        task, features, splits, blocks, blocks.number, pairs=pairs, buffer_m=buffer_m, budget=budget, lonlat=lonlat,
-        progress=progress,
+        task, features, splits, blocks, inner, pairs=pairs, buffer_m=buffer_m, budget=budget, lonlat=lonlat,
+        regions=names, curve=curve, progress=progress,
     )  # fmt: skip
     return replace(found, label_range_m=reach)
 
@@ -103,6 +125,8 @@ def evaluate_splits(
     buffer_m: float = 0.0,
     budget: Budget,
     lonlat: Floats | None = None,
+    regions: Sequence[str] = (),
+    curve: Sequence[float] = (),
     progress: Progress = SILENT,
 ) -> Result:
     """As `evaluate_task`, on splits of any making.
@@ -112,14 +136,19 @@ def evaluate_splits(
         blocks: that the bootstrap draws.
         inner: (n,) groups that stay whole where probes choose their settings inside the training places.
         lonlat: (n, 2) degrees of the places, from which wider blocks and correlation ranges are made.
+        regions: name of the region that each fold of a split leaves out, where folds are regions.
+        curve: shares of the labels that rows are also evaluated with.
     """
-    splits, dropped = _usable(task, splits, buffer_m)
-    total = sum(len(split.folds) for split in splits) * (len(features) + 1)
+    whole = splits
+    splits, dropped = _usable(task, whole, buffer_m)
+    fewer, too_few = _with_fewer_labels(task, splits, curve)
+    total = sum(len(split.folds) for split in splits) * (len(features) + 1) * (1 + len(fewer))
     variants: dict[str, Sequence[Features | FeaturesOfFold]] = {
         CHANCE_ROW: (np.zeros((len(task), 0)),),
         **features,
     }
     rows: dict[str, Row] = {}
+    points: dict[float, dict[str, Score]] = {}
     over = Resampling(
         blocks.number, draws=budget.draws, seeds=len(splits), lonlat=lonlat, side_m=blocks.size_m
     )
@@ -129,6 +158,10 @@ def evaluate_splits(
             probes = CHANCE[task.kind] if name == CHANCE_ROW else _probes(task)
             predictions, dim = _predictions(task, sets, inner, splits, probes, budget.effort, advance, name)
             rows[name] = _best_row(task, name, dim, predictions, over, tested)
+            rows[name].by_region = _by_region(task, predictions[rows[name].probe], whole[0], regions)
+            for share, some in fewer.items():
+                given, _ = _predictions(task, sets, inner, some, probes, budget.effort, advance, name)
+                points.setdefault(share, {})[name] = _best_row(task, name, dim, given, over, tested).score
     sign = better(task.metric)
     return Result(
         task=task.name,
@@ -152,7 +185,8 @@ def evaluate_splits(
             lonlat=lonlat,
             side_m=blocks.size_m,
         ),
-        notes=_notes(splits, dropped, buffer_m),
+        notes=[*_notes(splits, dropped, buffer_m), *_region_notes(task, whole[0], regions), *too_few],
+        curve=_curve({**fewer, 1.0: splits}, points | {1.0: {name: row.score for name, row in rows.items()}}),
     )
 
 
@@ -200,6 +234,57 @@ def _usable(task: Task, splits: Sequence[Split], buffer_m: float) -> tuple[list[
             "prepare a larger area"
         )
     return [kept[id(split)] for split in splits], dropped
+
+
+def _with_fewer_labels(
+    task: Task, splits: Sequence[Split], shares: Sequence[float]
+) -> tuple[dict[float, list[Split]], list[str]]:
+    """(share -> the splits with that share of their training places, a note on shares that leave too few)."""
+    found, too_few = {}, []
+    for share in shares:
+        once: dict[int, Split] = {}  # splits that are one another stay so, and are predicted once
+        some = [once.setdefault(id(split), thinned(split, share, seed)) for seed, split in enumerate(splits)]
+        trained = [fold.train for split in some for fold in split.folds]
+        if all(len(train) >= MIN_TRAINING and varied(task.target[train]) for train in trained):
+            found[share] = some
+        else:
+            too_few.append(f"{share:.0%}")
+    note = f"{' and '.join(too_few)} of the labels are too few to learn from: left out of the learning curve"
+    return found, [note] if too_few else []
+
+
+def _curve(
+    splits: Mapping[float, Sequence[Split]], points: Mapping[float, dict[str, Score]]
+) -> list[CurvePoint]:
+    """From the smallest share on; nothing where there is one share only."""
+    if len(points) < 2:
+        return []
+    return [
+        CurvePoint(share, round(float(np.mean([len(fold.train) for one in some for fold in one.folds]))), points[share])
+        for share, some in splits.items()
+    ]  # fmt: skip
+
+
+def _by_region(
+    task: Task, predictions: Sequence[Array], split: Split, regions: Sequence[str]
+) -> dict[str, float]:
+    """Score within each region that could be tested, mean of the shufflings."""
+    found = {}
+    for name, fold in zip(regions, split.folds, strict=False):
+        inside = [np.full_like(predicted, np.nan) for predicted in predictions]
+        for held, predicted in zip(inside, predictions, strict=True):
+            held[fold.test] = predicted[fold.test]
+        if np.isfinite(inside[0]).all(axis=1).any() and varied(task.target[fold.test]):
+            one_fold = [np.zeros(len(task), np.int64)] * len(inside)
+            found[name] = _mean(task, inside, task.metric, one_fold)
+    return found
+
+
+def _region_notes(task: Task, split: Split, regions: Sequence[str]) -> list[str]:
+    if not regions:
+        return []
+    held = ", ".join(f"{name} ({len(fold.test):,})" for name, fold in zip(regions, split.folds, strict=False))
+    return [f"every fold leaves one region out (places): {held}"]
 
 
 def _probes(task: Task) -> Mapping[str, Probe]:

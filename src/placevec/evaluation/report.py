@@ -152,6 +152,27 @@ def comparison_cells(item: Comparison) -> tuple[str, ...]:
     )  # fmt: skip
 
 
+def curve_table(item: Result) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+    """(heads, cells) of a learning curve: a column a share of the labels."""
+    heads = ("share of the labels", *(f"{point.share:.0%} ({point.labels:,})" for point in item.curve))
+    return heads, [(row.name, *(cell(point.scores[row.name]) for point in item.curve)) for row in item.rows]
+
+
+def region_table(item: Result) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+    """(heads, cells) of the score within each region that was left out."""
+    names = list(dict.fromkeys(name for row in item.rows for name in row.by_region))
+    rows = [
+        (row.name, *(number(row.by_region.get(name, float("nan"))) for name in names)) for row in item.rows
+    ]
+    return ("region left out", *names), rows
+
+
+def further_tables(item: Result) -> list[tuple[tuple[str, ...], list[tuple[str, ...]]]]:
+    """Tables besides those of rows and differences, where there are any."""
+    tables = [region_table(item)] if any(row.by_region for row in item.rows) else []
+    return [*tables, curve_table(item)] if item.curve else tables
+
+
 def doubts(item: Result) -> list[str]:
     """One line a comparison of which nothing is claimed, and why."""
     return [f"{one.of} - {one.against}: no claim, {one.doubt}" for one in item.comparisons if one.doubt]
@@ -231,6 +252,9 @@ def markdown(report: Report) -> str:
         lines += [f"{literal(item.verdict)}", ""]
         if item.comparisons:
             lines += markdown_table(COMPARISON_HEADS, [comparison_cells(pair) for pair in item.comparisons])
+        for heads, cells in further_tables(item):
+            lines += markdown_table([literal(head, 30) for head in heads], cells)
+        lines += [literal(item.curve_sentence), ""] if item.curve_sentence else []
         lines += [f"{literal(basis(item))}.", ""]
         notes = [*doubts(item), *item.notes]
         lines += [f"- {literal(note)}" for note in notes] + [""] * bool(notes)
@@ -280,6 +304,9 @@ def terminal(report: Report) -> RenderableType:
             parts.append(
                 _rich_table("", COMPARISON_HEADS, [comparison_cells(pair) for pair in item.comparisons])
             )
+        for heads, cells in further_tables(item):
+            parts += [_rich_table("", [plain(head, 30) for head in heads], cells, item.subject), Text("")]
+        parts += [Text(plain(item.curve_sentence, 600))] if item.curve_sentence else []
         parts += [Text(plain(line, 2_000), style="dim") for line in (basis(item), *doubts(item), *item.notes)]
         parts.append(Text(""))
     if report.label_free is not None:

@@ -25,6 +25,7 @@ class Row:
         probe: the best one, which the rest is about; empty for what needs none.
         further: other numbers by name, without intervals.
         by_probe: score of every probe.
+        by_region: score within every region that was left out.
     """
 
     name: str
@@ -33,6 +34,7 @@ class Row:
     probe: str = ""
     further: dict[str, float] = field(default_factory=dict)
     by_probe: dict[str, float] = field(default_factory=dict)
+    by_region: dict[str, float] = field(default_factory=dict)
 
     @property
     def score(self) -> Score:
@@ -46,8 +48,30 @@ class Row:
         }
         return {
             "name": self.name, "dim": self.dim, "probe": self.probe, "scores": scores, "further": self.further,
-            "by_probe": self.by_probe,
+            "by_probe": self.by_probe, "by_region": self.by_region,
         }  # fmt: skip
+
+
+@dataclass
+class CurvePoint:
+    """All rows with a share of the labels.
+
+    Attributes:
+        share: of the training places, 0 to 1.
+        labels: training places of a fold, mean of the folds.
+        scores: row -> its score by the best probe.
+    """
+
+    share: float
+    labels: int
+    scores: dict[str, Score]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain JSON."""
+        scores = {
+            name: {"value": one.value, "low": one.low, "high": one.high} for name, one in self.scores.items()
+        }
+        return {"share": self.share, "labels": self.labels, "scores": scores}
 
 
 @dataclass
@@ -61,6 +85,7 @@ class Result:
         kept: share of the training places that the buffer leaves.
         leaks: layers of the map that give the label away.
         label_range_m: meters within which labels are correlated; NaN where nobody looked.
+        curve: learning curve, from the smallest share of the labels to all; empty where nobody asked.
     """
 
     task: str
@@ -82,6 +107,7 @@ class Result:
     leaks: tuple[str, ...] = ()
     notes: list[str] = field(default_factory=list)
     label_range_m: float = float("nan")
+    curve: list[CurvePoint] = field(default_factory=list)
 
     def row(self, name: str) -> Row:
         """The row of a name; KeyError where there is none."""
@@ -100,9 +126,7 @@ class Result:
         if not baselines:
             return f"{told}; there is nothing to compare with."
         sign = better(self.metric)
-        best = max(
-            baselines, key=lambda row: sign * row.score.value if row.score.value == row.score.value else -1e99
-        )
+        best = max(baselines, key=lambda row: _known(sign * row.score.value))
         told += f"; the best of the others, {best.name}, {best.score.value:.2f}"
         if not self.claims:
             return f"{told}. Too little is known here to say which is better."
@@ -114,6 +138,22 @@ class Result:
             return f"{told}. They are better than everything they were compared with."
         left = [name for name in asked if name not in beaten]
         return f"{told}. They are better than {', '.join(beaten)}, but not clearly better than {', '.join(left)}."
+
+    @property
+    def curve_sentence(self) -> str:
+        """How few labels the subject needs to score as the best other row with all; empty without a curve."""
+        others = [row for row in self.rows if row.name != self.subject]
+        if not self.curve or not others:
+            return ""
+        sign = better(self.metric)
+        best = max(others, key=lambda row: _known(sign * row.score.value))
+        for point in self.curve:
+            if sign * point.scores[self.subject].value >= sign * best.score.value:
+                return (
+                    f"With {point.share:.0%} of the labels (about {point.labels:,} places), {self.subject} score as "
+                    f"{best.name} do with all of them."
+                )
+        return f"With all labels, {self.subject} do not reach what {best.name} score."
 
     @property
     def verdict(self) -> str:
@@ -135,8 +175,13 @@ class Result:
             "rows": [row.as_dict() for row in self.rows],
             "comparisons": [item.as_dict() for item in self.comparisons],
             "leaks": list(self.leaks),
+            "curve": [point.as_dict() for point in self.curve],
         }
         return {**content, "claims": self.claims, "verdict": self.verdict}
+
+
+def _known(value: float) -> float:
+    return value if value == value else -1e99
 
 
 def _in_words(comparisons: list[Comparison], subject: str) -> str:

@@ -141,8 +141,10 @@ def random_split(count: int, *, folds: int, seed: int) -> Split:
     return Split(_folds(dealt), 1.0, False)
 
 
-def region_split(region: Ints) -> Split:
+def region_split(region: Ints, lonlat: Floats | None = None, *, buffer_m: float = 0.0) -> Split:
     """One fold for each region (any whole numbers) of (N,) places: trained on all the others.
+
+    With (N, 2) ``lonlat`` training places keep ``buffer_m`` away from the tested region.
 
     Raises:
         EvaluationError: fewer than two regions.
@@ -150,7 +152,17 @@ def region_split(region: Ints) -> Split:
     names, numbers = np.unique(region, return_inverse=True)
     if len(names) < 2:
         raise EvaluationError(f"places lie in {len(names)} region; to leave one out, two or more are needed")
-    return Split(_folds(np.asarray(numbers, np.int64)))
+    fold = np.asarray(numbers, np.int64)
+    return Split(_folds(fold)) if lonlat is None else _split(lonlat, fold, buffer_m, compact=False)
+
+
+def thinned(split: Split, share: float, seed: int) -> Split:
+    """The split with a share of the training places of each fold, drawn at random; smaller shares lie in larger ones."""
+    folds = []
+    for number, fold in enumerate(split.folds):
+        order = np.random.default_rng([seed, number, 0xC5]).permutation(len(fold.train))
+        folds.append(Fold(np.sort(fold.train[order[: max(1, round(share * len(order)))]]), fold.test))
+    return replace(split, folds=tuple(folds), inner=())
 
 
 def blocks_of(task: Task) -> Blocks:

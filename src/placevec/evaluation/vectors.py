@@ -28,7 +28,7 @@ from placevec.evaluation.baselines import (
     baselines,
     beside,
 )
-from placevec.evaluation.engine import BUDGETS, OURS, Budget, Variants, evaluate_task, one_thread
+from placevec.evaluation.engine import BUDGETS, CURVE, OURS, Budget, Variants, evaluate_task, one_thread
 from placevec.evaluation.intrinsic import (
     ELSEWHERE,
     HELD_OUT,
@@ -39,9 +39,10 @@ from placevec.evaluation.intrinsic import (
 )
 from placevec.evaluation.osm_tasks import OSM_TASKS, NoLabelsError, landuse_task, missing_labels, poi_task
 from placevec.evaluation.predictions.split import UNKNOWN_SPLIT
+from placevec.evaluation.regions import regions_of
 from placevec.evaluation.report import Report
 from placevec.evaluation.results import Row
-from placevec.evaluation.tasks import COLORS, Task, leaking, sampled, without_leaking_groups
+from placevec.evaluation.tasks import COLORS, OF_CLASSES, Kind, Task, leaking, sampled, without_leaking_groups
 from placevec.evaluation.user_labels import label_tasks
 from placevec.geo import Area, Floats, Ints
 from placevec.io.progress import SILENT, Progress
@@ -61,6 +62,10 @@ def evaluate(
     model: Model | None = None,
     tasks: Sequence[str | Task] | None = None,
     labels: str | Path | None = None,
+    columns: Sequence[str] | None = None,
+    kind: Kind | None = None,
+    regions: str | Path | None = None,
+    learning_curve: bool = False,
     seeds: int = 3,
     folds: int = 5,
     budget: Literal["quick", "full"] = "full",
@@ -77,6 +82,11 @@ def evaluate(
             cannot be known.
         tasks: tasks, or names of those that come with a dataset (`OSM_TASKS`); all of these when None.
         labels: a table of labels beside them, see `label_tasks`.
+        columns: of that table; by default all that can be tasks.
+        kind: of these tasks; by default as the columns look.
+        regions: leave one region out after the other instead of folds of blocks: a table of polygons or places, or a
+            column, see `regions_of`.
+        learning_curve: also evaluate with 5, 10, 25 and 50 % of the labels; takes about three times as long.
         seeds: shufflings of the blocks, and untrained encoders.
         folds: a shuffling.
         budget: ``quick`` takes small probes, one setting each, and at most 2,000 places.
@@ -92,7 +102,12 @@ def evaluate(
         raise UsageError(f"evaluation needs at least one seed and a budget of {' or '.join(BUDGETS)}")
     others = others or {}
     places = _Places(emb, dataset)
-    chosen, skipped = _tasks(dataset, tasks, labels)
+    region = None if regions is None else regions_of(regions, dataset, labels)
+    if region is not None:
+        places.only(np.array([name is not None for name in region], bool))
+    chosen, skipped = _tasks(dataset, tasks)
+    if labels is not None:
+        chosen += _own_tasks(labels, dataset, columns, kind, None if regions is None else str(regions))
     ready: list[_Ready] = []
     for task in chosen:
         try:
@@ -118,7 +133,8 @@ def evaluate(
         try:
             found = evaluate_task(
                 item.task, shown, dataset.lonlat[item.task.rows], pairs=pairs, buffer_m=buffer_m, folds=folds,
-                seeds=seeds, budget=BUDGETS[budget], progress=progress,
+                seeds=seeds, budget=BUDGETS[budget], curve=CURVE if learning_curve else (),
+                regions=None if region is None else region[item.task.rows].astype(str), progress=progress,
             )  # fmt: skip
         except EvaluationError as error:
             skipped.append(str(error))
@@ -146,7 +162,7 @@ def evaluate(
 
 def _with_silhouettes(rows: list[Row], task: Task, features: Mapping[str, Variants]) -> list[Row]:
     """The rows of a task of classes, each with the silhouette of those classes in its features."""
-    if task.kind != "classification":
+    if task.kind not in OF_CLASSES:
         return rows
     with one_thread():
         found = class_silhouettes(features, task.target)
@@ -171,6 +187,12 @@ class _Places:
                 "no place of the dataset has a vector in this table: were they made from it?"
             )
         self._splits: dict[Path | None, Split | None] = {}
+
+    def only(self, kept: NDArray[np.bool_]) -> None:
+        """Leave out places of the dataset, such as those in no region; (N,) ``kept``."""
+        self.rows = self.rows[kept[self.rows]]
+        if len(self.rows) == 0:
+            raise EvaluationError("no place with a vector lies in any of the regions")
 
     def split_of(self, model: Model) -> Split | None:
         """How the training of a model divided the dataset's places; None where it did not, or does not say."""
@@ -228,9 +250,15 @@ class _Ready:
     notes: list[str]
 
 
-def _tasks(
-    dataset: Dataset, tasks: Sequence[str | Task] | None, labels: str | Path | None
-) -> tuple[list[Task], list[str]]:
+def _own_tasks(
+    labels: str | Path, dataset: Dataset, columns: Sequence[str] | None, kind: Kind | None, region: str | None
+) -> list[Task]:
+    """Tasks of the user's table; not of the column that names the regions, unless it is asked for."""
+    found = label_tasks(labels, dataset, columns, kind)
+    return [task for task in found if columns or task.name != region] or found
+
+
+def _tasks(dataset: Dataset, tasks: Sequence[str | Task] | None) -> tuple[list[Task], list[str]]:
     """(tasks, one line for each that could not be made)."""
     makers = {"landuse": landuse_task, "pois": poi_task}
     found, skipped = [], []
@@ -252,8 +280,6 @@ def _tasks(
     if bare:
         which = f"{'tasks' if len(bare) > 1 else 'task'} {' and '.join(error.task for error in bare)}"
         skipped.append(f"{which}: {missing_labels([error.file for error in bare])}")
-    if labels is not None:
-        found += label_tasks(labels, dataset)
     return found, skipped
 
 
@@ -288,7 +314,7 @@ def _ready(task: Task, places: _Places, model: Model | None, budget: Budget, all
     if count > budget.places:
         task = sampled(task, budget.places)
         notes.append(f"{len(task):,} of {count:,} labeled places, drawn at random")
-    if len(task.classes) < {"classification": 2, "multilabel": 1}.get(task.kind, 0):
+    if len(task.classes) < (2 if task.kind in OF_CLASSES else task.kind == "multilabel"):
         raise EvaluationError(
             f"task {task.name}: too few classes are left among {len(task)} places with vectors"
         )
