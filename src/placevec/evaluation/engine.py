@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 from placevec.errors import EvaluationError
 from placevec.evaluation.bootstrap import Resampling, Score, scale_of
 from placevec.evaluation.compare import compare
+from placevec.evaluation.neighbors import VOTES
+from placevec.evaluation.position_probes import POSITION_PROBES
 from placevec.evaluation.probes import CHANCE, PROBES, RETRIEVAL, Effort, Features, Probe, Training
 from placevec.evaluation.results import CurvePoint, Result, Row
 from placevec.evaluation.scores import SECONDARY, Array, better, loss, mean_known, resampled, score
@@ -51,8 +53,10 @@ class Budget:
 
 
 BUDGETS = {
-    "quick": Budget(Effort(trees=15, inverse_penalties=(0.1,), neighbors=(10,)), 500, 2_000),
-    "full": Budget(Effort(), 2_000, 10_000),
+    "quick": Budget(
+        Effort(trees=15, inverse_penalties=(0.1,), neighbors=(10,), process_places=500), 500, 2_000
+    ),
+    "full": Budget(Effort(neighbors=(5, 20, 100, 300, 1_000), votes=VOTES), 2_000, 10_000),
 }
 
 
@@ -69,6 +73,7 @@ def evaluate_task(
     follow_range: bool = True,
     regions: NDArray[np.str_] | None = None,
     curve: Sequence[float] = (),
+    positions: Sequence[str] = (),
     progress: Progress = SILENT,
 ) -> Result:
     """Every feature set by every probe on spatial folds, then the best of each compared.
@@ -86,6 +91,7 @@ def evaluate_task(
             buffer at least a quarter of that.
         regions: (n,) name of the region of each place: each is left out once, in place of folds of blocks.
         curve: shares of the labels, below 1, that rows are also evaluated with (`CURVE`).
+        positions: rows of (n, 2) meters that say where places lie, which take the best of `POSITION_PROBES`.
         progress: where to report.
 
     Raises:
@@ -109,7 +115,7 @@ def evaluate_task(
         blocks = Blocks(both.reshape(-1).astype(np.int64), blocks.size_m)
     found = evaluate_splits(
         task, features, splits, blocks, inner, pairs=pairs, buffer_m=buffer_m, budget=budget, lonlat=lonlat,
-        regions=names, curve=curve, progress=progress,
+        regions=names, curve=curve, positions=positions, progress=progress,
     )  # fmt: skip
     return replace(found, label_range_m=reach)
 
@@ -127,6 +133,7 @@ def evaluate_splits(
     lonlat: Floats | None = None,
     regions: Sequence[str] = (),
     curve: Sequence[float] = (),
+    positions: Sequence[str] = (),
     progress: Progress = SILENT,
 ) -> Result:
     """As `evaluate_task`, on splits of any making.
@@ -149,18 +156,22 @@ def evaluate_splits(
     }
     rows: dict[str, Row] = {}
     points: dict[float, dict[str, Score]] = {}
+    notes: list[str] = []
     over = Resampling(
         blocks.number, draws=budget.draws, seeds=len(splits), lonlat=lonlat, side_m=blocks.size_m
     )
     tested = [split.tested_in(len(task)) for split in splits]
     with progress.task(f"Evaluating {task.name}", total=total) as advance, one_thread():
         for name, sets in variants.items():
-            probes = CHANCE[task.kind] if name == CHANCE_ROW else _probes(task)
-            predictions, dim = _predictions(task, sets, inner, splits, probes, budget.effort, advance, name)
+            probes = CHANCE[task.kind] if name == CHANCE_ROW else _probes(task, name in positions)
+            predictions, dim, told = _predictions(
+                task, sets, inner, splits, probes, budget.effort, advance, name
+            )
             rows[name] = _best_row(task, name, dim, predictions, over, tested)
+            notes += _probe_notes(name, told[rows[name].probe], splits)
             rows[name].by_region = _by_region(task, predictions[rows[name].probe], whole[0], regions)
             for share, some in fewer.items():
-                given, _ = _predictions(task, sets, inner, some, probes, budget.effort, advance, name)
+                given, *_ = _predictions(task, sets, inner, some, probes, budget.effort, advance, name)
                 points.setdefault(share, {})[name] = _best_row(task, name, dim, given, over, tested).score
     sign = better(task.metric)
     return Result(
@@ -185,7 +196,7 @@ def evaluate_splits(
             lonlat=lonlat,
             side_m=blocks.size_m,
         ),
-        notes=[*_notes(splits, dropped, buffer_m), *_region_notes(task, whole[0], regions), *too_few],
+        notes=[*_notes(splits, dropped, buffer_m), *notes, *_region_notes(task, whole[0], regions), *too_few],
         curve=_curve({**fewer, 1.0: splits}, points | {1.0: {name: row.score for name, row in rows.items()}}),
     )
 
@@ -287,8 +298,17 @@ def _region_notes(task: Task, split: Split, regions: Sequence[str]) -> list[str]
     return [f"every fold leaves one region out (places): {held}"]
 
 
-def _probes(task: Task) -> Mapping[str, Probe]:
-    return RETRIEVAL if task.kind == "retrieval" else PROBES
+def _probes(task: Task, position: bool) -> Mapping[str, Probe]:
+    if task.kind == "retrieval":
+        return RETRIEVAL
+    return POSITION_PROBES if position else PROBES
+
+
+def _probe_notes(name: str, told: Sequence[str], splits: Sequence[Split]) -> list[str]:
+    """What the best probe of a row noted in more than half of the folds."""
+    total = sum(len(split.folds) for split in splits)
+    often = [(told.count(one), one) for one in dict.fromkeys(told)]
+    return [f"{name}: {one} ({many} of {total} folds)" for many, one in often if 2 * many > total]
 
 
 def _predictions(
@@ -300,9 +320,10 @@ def _predictions(
     effort: Effort,
     advance: Advance,
     name: str,
-) -> tuple[dict[str, list[Array]], int]:
-    """(probe -> one (n, outputs) a shuffling, NaN where a place was not tested; length of a feature)."""
+) -> tuple[dict[str, list[Array]], int, dict[str, list[str]]]:
+    """(probe -> one (n, outputs) a shuffling, NaN where a place was not tested; length of a feature; notes)."""
     found: dict[str, list[Array]] = {probe: [] for probe in probes}
+    notes: dict[str, list[str]] = {probe: [] for probe in probes}
     dim = 0
     for seed, split in enumerate(splits):
         if seed and len(variants) == 1 and split is splits[0]:
@@ -320,10 +341,12 @@ def _predictions(
             )  # fmt: skip
             for probe, learn in probes.items():
                 scores[probe][fold.test] = learn(training, features[fold.test], effort)
+                notes[probe] += training.notes
+                training.notes.clear()
             advance(1, note=name)
         for probe in probes:
             found[probe].append(scores[probe])
-    return found, dim
+    return found, dim, notes
 
 
 def _best_row(

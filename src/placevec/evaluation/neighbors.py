@@ -18,6 +18,7 @@ VOTES: tuple[Votes, ...] = ("equal", "distance")
 KS = (1, 5, 20)
 """Numbers of neighbors to choose from, in a benchmark of encoders."""
 _AT_ONCE = 1_000
+_MAX_VOTES = 2**25  # held at once, 256 MB
 _TIE = 1e-6  # how much more a nearer neighbor counts, so that a tie of classes goes to the nearest
 
 
@@ -42,8 +43,9 @@ def neighbor_means(
     index = NearestNeighbors(n_neighbors=most).fit(features)
     outputs = classes or target.shape[1]
     found = [np.zeros((len(tested), outputs)) for _ in ks]
-    for start in range(0, len(tested), _AT_ONCE):
-        away, near = index.kneighbors(tested[start : start + _AT_ONCE])
+    step = max(1, min(_AT_ONCE, _MAX_VOTES // (most * (1 if classes else outputs))))
+    for start in range(0, len(tested), step):
+        away, near = index.kneighbors(tested[start : start + step])
         for mean, k in zip(found, ks, strict=True):
             used = min(k, most)
             if votes == "equal" and not tie and not classes:

@@ -8,15 +8,15 @@ common (`as_if_equally_common`), because macro-F1 counts them all alike.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from placevec.evaluation import ridge
-from placevec.evaluation.neighbors import neighbor_means
+from placevec.evaluation.neighbors import Votes, neighbor_means
 from placevec.evaluation.scores import better, score
 from placevec.evaluation.tasks import METRIC, RETRIEVED, Kind, varied
 
@@ -25,6 +25,9 @@ Array = NDArray[np.float64]
 
 RIDGE_ALPHAS = (1e-3, 1e-2, 1e-1, 1.0)
 """Ridge penalties, a place and feature of unit variance."""
+AT_THE_END = "was best, the end of what was tried: a wider grid could be better"
+END_MATTERS = 1e-3
+"""How much the score must still rise at the end of a grid for a note: a wider one could be better."""
 TREE_PLACES = 2_000
 """Places that one tree is grown on, drawn with replacement: bounds the time, and trees differ more."""
 
@@ -36,12 +39,16 @@ class Effort:
     Attributes:
         trees: of the random forest.
         inverse_penalties: C of the logistic regression.
-        neighbors: k of the nearest neighbors.
+        neighbors: k of the nearest neighbors; those that a training fold does not hold are left out.
+        votes: how neighbors count.
+        process_places: places that a Gaussian process learns from; of more a sample is drawn.
     """
 
     trees: int = 200
     inverse_penalties: tuple[float, ...] = (0.01, 0.1, 1.0)
     neighbors: tuple[int, ...] = (5, 20)
+    votes: tuple[Votes, ...] = ("equal",)
+    process_places: int = 2_000
 
 
 @dataclass(frozen=True)
@@ -55,6 +62,7 @@ class Training:
         outputs: K classes, G groups, 1, or places retrieved.
         block: (n,) spatial block of each place.
         seed: of whatever is random.
+        notes: filled by probes, such as with a choice at the end of what was tried while the score still rose.
     """
 
     kind: Kind
@@ -63,6 +71,7 @@ class Training:
     outputs: int
     block: NDArray[np.int64]
     seed: int
+    notes: list[str] = field(default_factory=list, compare=False)
 
     def columns(self) -> Array:
         """(n, outputs) the target as numbers: one column a class, a group, or the value."""
@@ -88,9 +97,16 @@ def standardized(train: Features, test: Features) -> tuple[Array, Array]:
 
 
 def _choose(
-    training: Training, options: tuple[Any, ...], learn: Callable[[Training, Features, Any], Array]
+    training: Training,
+    options: Sequence[Any],
+    learn: Callable[[Training, Features, Sequence[Any]], Sequence[Array]],
+    called: str = "",
 ) -> Any:
-    """The option that scores best on a quarter of the training blocks, learned from the others."""
+    """The option that scores best on a quarter of the training blocks, learned from the others.
+
+    ``learn`` predicts once an option. A choice at the end of ``options`` is noted under the name ``called`` where the
+    score still rises by more than `END_MATTERS`.
+    """
     if len(options) == 1:
         return options[0]
     random = np.random.default_rng([training.seed, 0xC0])
@@ -99,13 +115,20 @@ def _choose(
     inner, outer = np.flatnonzero(~checked), np.flatnonzero(checked)
     if min(len(inner), len(outer)) < 10 or not varied(training.target[inner]):
         return options[len(options) // 2]
-    part = training.taken(inner)
-    scores = [
-        better(METRIC[training.kind])
-        * score(training.kind, training.target[outer], learn(part, training.features[outer], option))
-        for option in options
-    ]
-    return options[int(np.argmax(np.nan_to_num(scores, nan=-np.inf)))]
+    found = learn(training.taken(inner), training.features[outer], options)
+    sign = better(METRIC[training.kind])
+    scores = [sign * score(training.kind, training.target[outer], one) for one in found]
+    best = int(np.argmax(np.nan_to_num(scores, nan=-np.inf)))
+    beside = {0: 1, len(options) - 1: len(options) - 2}.get(best)
+    if called and beside is not None and scores[best] - scores[beside] > END_MATTERS:
+        training.notes.append(f"{called} {options[best]:g} {AT_THE_END}")
+    return options[best]
+
+
+def _one_by_one(
+    learn: Callable[[Training, Features, Any], Array],
+) -> Callable[[Training, Features, Sequence[Any]], Sequence[Array]]:
+    return lambda training, tested, options: [learn(training, tested, option) for option in options]
 
 
 def as_if_equally_common(scores: Array, training: Training) -> Array:
@@ -128,8 +151,9 @@ def linear(training: Training, tested: Features, effort: Effort) -> Array:
     features, tested = standardized(training.features, tested)
     whole = replace(training, features=features)
     if training.kind == "classification":
-        return _logistic(whole, tested, _choose(whole, effort.inverse_penalties, _logistic))
-    return _ridge(whole, tested, _choose(whole, RIDGE_ALPHAS, _ridge))
+        chosen = _choose(whole, effort.inverse_penalties, _one_by_one(_logistic), "inverse penalty")
+        return _logistic(whole, tested, chosen)
+    return _ridge(whole, tested, _choose(whole, RIDGE_ALPHAS, _one_by_one(_ridge), "penalty"))
 
 
 def _logistic(training: Training, tested: Features, inverse_penalty: float) -> Array:
@@ -156,14 +180,34 @@ def _ridge(training: Training, tested: Features, alpha: float) -> Array:
 def nearest_neighbors(training: Training, tested: Features, effort: Effort) -> Array:
     """Mean of the k nearest training places, by Euclidean distance of standardized features."""
     features, tested = standardized(training.features, tested)
-    whole = replace(training, features=features)
-    return _neighbors(whole, tested, _choose(whole, effort.neighbors, _neighbors))
+    return nearest(replace(training, features=features), tested, effort.neighbors, effort.votes)
 
 
-def _neighbors(training: Training, tested: Features, k: int) -> Array:
-    given = np.asarray(training.features, np.float64)
-    (scores,) = neighbor_means(given, training.columns(), np.asarray(tested, np.float64), (k,), tie=0.0)
-    return as_if_equally_common(scores, training) if training.kind == "classification" else scores
+def nearest(training: Training, tested: Features, ks: Sequence[int], votes: Sequence[Votes]) -> Array:
+    """Mean of the nearest training places by Euclidean distance of features as they are, k and votes chosen inside."""
+    many = len(training.features)
+    fitting = [k for k in ks if k < many] or [many]
+    options = [(k, vote) for vote in votes for k in fitting if k > 1 or vote == votes[0]]
+    chosen = _choose(training, options, _neighbors)
+    if len(fitting) > 1 and chosen[0] == ks[-1] < many - 1:
+        training.notes.append(f"k = {chosen[0]:,} {AT_THE_END}")
+    return _neighbors(training, tested, [chosen])[0]
+
+
+def _neighbors(training: Training, tested: Features, options: Sequence[tuple[int, Votes]]) -> list[Array]:
+    """(m, K) for each (k, votes): one search of neighbors for all k of a kind of votes."""
+    given, asked = np.asarray(training.features, np.float64), np.asarray(tested, np.float64)
+    found: dict[tuple[int, Votes], Array] = {}
+    for vote in dict.fromkeys(vote for _, vote in options):
+        ks = [k for k, one in options if one == vote]
+        means = neighbor_means(given, training.columns(), asked, ks, votes=vote, tie=0.0)
+        found |= {(k, vote): mean for k, mean in zip(ks, means, strict=True)}
+    scores = [found[option] for option in options]
+    return (
+        [as_if_equally_common(one, training) for one in scores]
+        if training.kind == "classification"
+        else scores
+    )
 
 
 def forest(training: Training, tested: Features, effort: Effort) -> Array:

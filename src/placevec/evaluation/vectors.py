@@ -134,6 +134,7 @@ def evaluate(
             found = evaluate_task(
                 item.task, shown, dataset.lonlat[item.task.rows], pairs=pairs, buffer_m=buffer_m, folds=folds,
                 seeds=seeds, budget=BUDGETS[budget], curve=CURVE if learning_curve else (),
+                positions=(COORDINATES,),
                 regions=None if region is None else region[item.task.rows].astype(str), progress=progress,
             )  # fmt: skip
         except EvaluationError as error:

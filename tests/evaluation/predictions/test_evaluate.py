@@ -182,7 +182,8 @@ def test_a_model_is_judged_on_the_test_side_beside_its_floors(split_points, trai
     assert scores(report, "model")["top-1"].value == pytest.approx(right.mean())
     assert names(report)[1] == "class frequency"
     assert names(report)[2:] == [
-        "nearest places", "lon, lat + random forest", "lon, lat + gradient boosting", "sin, cos + linear",
+        "nearest places", "lon, lat + random forest", "lon, lat + gradient boosting",
+        "lon, lat + Gaussian process", "sin, cos + linear",
         "untrained encoder + linear",
     ]  # fmt: skip
     common = np.bincount(labels.values[labels.rows("train")], minlength=8).argmax()
@@ -219,7 +220,7 @@ def test_one_class_is_judged_against_the_sphere(tmp_path) -> None:
     )
     api.train("sphere2vec", dataset, out=tmp_path / "run", **SMALL)
     report = evaluate_model(tmp_path / "run")
-    assert names(report) == ["model", "nearness to a training place", "kernel density"]
+    assert names(report) == ["model", "nearness to a training place", "kernel density", "grid cells"]
     assert scores(report, "nearness to a training place")["AUC"].value > 0.9
 
 

@@ -21,6 +21,7 @@ from placevec.evaluation.compare import Comparison, compare
 from placevec.evaluation.engine import one_thread
 from placevec.evaluation.neighbors import VOTES, Votes, neighbor_means
 from placevec.evaluation.point_baselines import MAX_TRAINED, frequencies, linear_layer, sines
+from placevec.evaluation.position_probes import process_means
 from placevec.evaluation.predictions.ranking import TOP, TrueRanks, seen_by_image
 from placevec.evaluation.predictions.split import HeldOut, held_out
 from placevec.evaluation.report import Report
@@ -53,6 +54,9 @@ _KS = (1, 3, 10, 30, 100, 300, 1_000)
 """Numbers of neighbors to choose from, below the number of training places."""
 _MAX_VALIDATION = 5_000
 _MAX_CLASSES_OF_TREES = 50
+_PROCESS_PLACES = 2_000
+_CELLS_M = (50_000.0, 100_000.0, 200_000.0, 500_000.0, 1_000_000.0, 2_000_000.0)
+"""Sides of grid cells to choose from."""
 _INNER_BLOCKS = 20.0  # blocks across the extent, for choosing settings inside the training places
 
 
@@ -156,7 +160,7 @@ class _Measure:
 
     def count(self, baselines: bool) -> int:
         """How many rows there will be."""
-        return 1 if not baselines or len(self.rows) == 0 else 3 if self.alone else 5 + 2 * self.trees
+        return 1 if not baselines or len(self.rows) == 0 else 4 if self.alone else 5 + 3 * self.trees
 
     def of_model(self) -> Measured:
         """The model's own predictions."""
@@ -221,6 +225,39 @@ class _Measure:
         )  # two places span no volume
         known = gaussian_kde(xyz + jitter)
         return self._against_background(lambda points, _: known.logpdf(xyz_of(points).T))
+
+    def cells(self) -> tuple[Measured, str]:
+        """(of one class: how many training places lie in the same cell of a grid, which grid was best inside)."""
+        rows, held = self._choosing()
+        sphere = Sphere().draw(np.random.default_rng([self.seed, 0xC3]), _BACKGROUND)
+
+        def counted(side_m: float, known: Ints, asked: Floats) -> Floats:
+            both = np.concatenate([self.lonlat[known], asked])
+            cell = np.unique(spatial_blocks(both[:, 0], both[:, 1], side_m), return_inverse=True)[1]
+            return np.asarray(
+                np.bincount(cell[: len(known)], minlength=cell.max() + 1)[cell[len(known) :]], float
+            )
+
+        def quality(side_m: float) -> float:
+            here, there = counted(side_m, rows, self.lonlat[held]), counted(side_m, rows, sphere)
+            return float(shares_above(here, there).mean()) if len(held) else 0.0
+
+        best = max(_CELLS_M, key=quality)
+        found = self._against_background(lambda points, _: counted(best, self.rows, points))
+        end = f", the end of what was tried ({_CELLS_M[0] / 1000:g} to {_CELLS_M[-1] / 1000:g} km)"
+        return (
+            found,
+            f"grid cells of {best / 1000:g} km were best{end if best in (_CELLS_M[0], _CELLS_M[-1]) else ''}",
+        )
+
+    def process(self) -> Scores:
+        """What a Gaussian process on the sphere expects."""
+        given, tested = xyz_of(self.lonlat[self.rows]), xyz_of(self.points)
+        own = self._labels(self.rows)
+        columns = (
+            np.eye(self.classes)[own.astype(np.int64)] if self.classes else np.asarray(own, float)[:, None]
+        )
+        return np.asarray(process_means(given, columns, tested, _PROCESS_PLACES, self.seed), np.float32)
 
     def tree(self, model: Any) -> Scores:
         """What trees grown on longitude, latitude and the point on the sphere predict."""
@@ -378,14 +415,20 @@ def _rows(
     if measure.alone:
         yield "nearness to a training place", measure.nearest()
         yield "kernel density", measure.density()
+        measured, told = measure.cells()
+        notes.append(told)
+        yield "grid cells", measured
         return
     yield ("class frequency" if measure.classes else "mean"), measure.of(measure.constant())
-    measured, told = measure.neighbors()
-    notes += told
+    measured, lines = measure.neighbors()
+    notes += lines
     yield "nearest places", measured
     if measure.trees:
         for name, model in trees(measure.classes, measure.seed).items():
             yield name, measure.of(measure.tree(model))
+        if len(measure.rows) > _PROCESS_PLACES:
+            notes.append(f"the Gaussian process learned from {_PROCESS_PLACES:,} places, drawn at random")
+        yield "lon, lat + Gaussian process", measure.of(measure.process())
     yield "sin, cos + linear", measure.of(measure.linear(lambda points, _: sines(points)))
     untrained = measure.model.untrained(measure.seed + 1)
     yield "untrained encoder + linear", measure.of(measure.linear(untrained.embed_lonlat))
