@@ -2,7 +2,7 @@
 
 Predictors of equal quality on 10 x 10 blocks, errors correlated over a range: how often is a difference claimed, of two
 and of any of seven? Predictors that do differ: how often is that found? And how often does an interval hold the truth?
-``python -m benchmarks.calibration [--runs 200]`` prints the tables as Markdown; 200 runs take ten minutes of one core.
+``python -m benchmarks.calibration [--runs 200]`` prints the tables as Markdown; 200 runs take ten minutes of a free core.
 """
 
 from __future__ import annotations
@@ -26,6 +26,8 @@ RANGES = (0.05, 0.5, 1.0, 2.0, 3.0)
 """Distance in blocks at which the correlation of errors falls to 1/e."""
 KINDS = ("R²", "accuracy")
 RIVALS = 7
+MIN_CLAIMING = 20
+"""Worlds that may claim below which no share of them is shown."""
 BASE, WORSE = 0.5, {"R²": (0.6, 0.8), "accuracy": (1.0, 2.0)}
 """Variance of errors (that of the target is 1) of the better predictor and of the worse ones whose difference is to be found."""
 METERS = 111_320.0  # a degree at the equator
@@ -63,8 +65,8 @@ def world(
 def comparisons(metric: str, reach: float, seed: int, variances: Sequence[float]) -> list[list[Comparison]]:
     """The first predictor against the second alone, and against all others as one family."""
     scores, lonlat = world(metric, reach, seed, variances)
-    pairs = [("0", f"{other}") for other in range(1, len(variances))]
-    return [compare(scores, some, lonlat=lonlat, side_m=SIDE_M) for some in (pairs[:1], pairs)]
+    pairs = tuple(("0", f"{other}") for other in range(1, len(variances)))
+    return [compare(scores, some, lonlat=lonlat, side_m=SIDE_M) for some in dict.fromkeys((pairs[:1], pairs))]
 
 
 def claimed(found: Sequence[Comparison]) -> bool:
@@ -74,16 +76,21 @@ def claimed(found: Sequence[Comparison]) -> bool:
 
 def false_claims(metric: str, reach: float, runs: int) -> dict[str, float]:
     """Shares of worlds of exchangeable predictors in which ..."""
-    counts = np.zeros(5)
+    counts = np.zeros(6)
     for seed in range(runs):
         (alone,), family = comparisons(metric, reach, seed, (1.0,) * (1 + RIVALS))
-        naive = alone.difference
+        naive, may = alone.difference, not alone.doubt
+        inside = naive.low <= 0.0 <= naive.high
         counts += [
-            abs(naive.value) > 1.96 * naive.errors[0], not alone.doubt, claimed([alone]), claimed(family),
-            naive.low <= 0.0 <= naive.high,
+            abs(naive.value) > 1.96 * naive.errors[0], claimed([alone]), claimed(family), inside, may, may and inside
         ]  # fmt: skip
-    heads = ("1.96 standard errors alone", "may claim", "claimed", "any of seven claimed", "interval holds 0")
-    return dict(zip(heads, counts / runs, strict=True))
+    heads = ("1.96 standard errors alone", "claimed", "any of seven claimed", "interval holds 0", "may claim")
+    enough = counts[4] >= MIN_CLAIMING
+    return {
+        **dict(zip(heads, counts[:5] / runs, strict=True)),
+        "claimed where it may": counts[1] / counts[4] if enough else float("nan"),
+        "interval holds 0 where it may claim": counts[5] / counts[4] if enough else float("nan"),
+    }
 
 
 def power(metric: str, reach: float, runs: int) -> list[float]:
@@ -130,7 +137,7 @@ def tables(runs: int) -> Iterator[str]:
             if not began:
                 yield f"| measure | range, blocks | {' | '.join(found)} |\n|{' --- |' * (2 + len(found))}"
             began = True
-            yield f"| {metric} | {reach:g} | {' | '.join(f'{share:.1%}' for share in found.values())} |"
+            yield f"| {metric} | {reach:g} | {' | '.join(_shown(share) for share in found.values())} |"
     yield f"\nReal differences found, {runs} runs.\n"
     yield f"| measure | {' | '.join(f'range {reach:g}' for reach in RANGES)} |\n|{' --- |' * (1 + len(RANGES))}"
     for metric in KINDS:
@@ -143,6 +150,10 @@ def tables(runs: int) -> Iterator[str]:
     for metric in KINDS:
         shown = " | ".join(f"{covered(metric, blocks, runs) / runs:.1%}" for blocks in (10, 20, 40, 70))
         yield f"| {metric} | {shown} |"
+
+
+def _shown(share: float) -> str:
+    return f"{share:.1%}" if share == share else "-"
 
 
 def main() -> None:

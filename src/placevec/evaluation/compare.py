@@ -63,10 +63,8 @@ class Comparison:
     def doubt(self) -> str:
         """Why the p does not hold; empty where it does."""
         if self.effective < BLOCKS_TO_CLAIM:
-            wide = f" that errors are alike over ({_length(self.range_m)})" if self.range_m > 0 else ""
-            return (
-                f"the area holds {self.effective:.1f} blocks as wide as needed{wide}; {BLOCKS_TO_CLAIM} are"
-            )
+            wide = f" of {_length(self.range_m)}, over which errors are alike" if self.range_m > 0 else ""
+            return f"the area holds {self.effective:.1f} blocks{wide}; {BLOCKS_TO_CLAIM} are needed"
         if not self.difference.flat:
             shown = ", ".join(f"{one:.3f}" for one in self.difference.errors)
             return f"the standard error grows with the blocks ({shown} at 1, 2 and 4 sides)"

@@ -128,15 +128,15 @@ class Result:
         sign = better(self.metric)
         best = max(baselines, key=lambda row: _known(sign * row.score.value))
         told += f"; the best of the others, {best.name}, {best.score.value:.2f}"
-        if not self.claims:
+        asked = [one for one in self.comparisons if one.of == self.subject]
+        if not self.claims or (asked and all(one.doubt for one in asked)):
             return f"{told}. Too little is known here to say which is better."
         beaten = [one.against for one in self.comparisons if (one.of, one.claim) == (self.subject, "better")]
-        asked = [one.against for one in self.comparisons if one.of == self.subject]
         if not beaten:
             return f"{told}. They are not clearly better than anything they were compared with."
         if len(beaten) == len(asked):
             return f"{told}. They are better than everything they were compared with."
-        left = [name for name in asked if name not in beaten]
+        left = [one.against for one in asked if one.against not in beaten]
         return f"{told}. They are better than {', '.join(beaten)}, but not clearly better than {', '.join(left)}."
 
     @property
