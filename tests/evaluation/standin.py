@@ -73,7 +73,7 @@ class Network:
     channels: tuple[str, ...] = ("roads", "buildings")
     seed: int = 0
     near_m: float = 200.0
-    training: dict[str, Any] = field(default_factory=dict)
+    record: dict[str, Any] = field(default_factory=dict)
     taught: tuple[str, ...] = ()
     path: Path | None = None
 
@@ -86,8 +86,12 @@ class Network:
         return {"map": ViewSpec("map", "raster", self.channels, size_px=64, size_m=SIZE_M)}
 
     @property
+    def training(self) -> dict[str, Any]:
+        return {"near_m": self.near_m, **self.record}
+
+    @property
     def recipe(self) -> dict[str, Any]:
-        return {"config": {"near_m": self.near_m}}
+        return {}
 
     @property
     def dims(self) -> dict[str, int]:

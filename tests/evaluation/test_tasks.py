@@ -10,7 +10,7 @@ import rasterio
 
 from placevec.datasets.views.pois import Poi, PoiTable, PoiWriter
 from placevec.errors import EvaluationError
-from placevec.evaluation.osm_tasks import LANDUSE_LEAKS, landuse_task, poi_task
+from placevec.evaluation.osm_tasks import LANDUSE_LEAKS, landuse_task, missing_labels, poi_task
 from placevec.evaluation.tasks import Task, classes_task, leaking, sampled, without_leaking_groups
 from placevec.geo import lonlat_to_tile_xy
 from tests.evaluation.standin import USES, town
@@ -59,6 +59,9 @@ def test_no_land_use_says_what_to_do(tmp_path: Path) -> None:
         landuse_task(dataset)  # type: ignore[arg-type]
     with pytest.raises(EvaluationError, match=r"holds no pois\.parquet"):
         poi_task(dataset)  # type: ignore[arg-type]
+    bare = missing_labels([tmp_path / "landuse_coverage.tif"], has_map=False)
+    assert "OSM extract" not in bare, "of places without a map it would not help"
+    assert "--labels" in bare
 
 
 def test_rare_classes_are_left_out_and_one_class_is_no_task() -> None:

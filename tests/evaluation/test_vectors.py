@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from placevec.api.training import _pairs_of
 from placevec.datasets.splits import RunSplit, Split, write_split
 from placevec.errors import EvaluationError, InputError
 from placevec.evaluation import Report, engine, evaluate
@@ -19,7 +20,9 @@ from placevec.evaluation.engine import BUDGETS
 from placevec.evaluation.intrinsic import ELSEWHERE, HELD_OUT, TRAINED_ON, UNKNOWN
 from placevec.evaluation.osm_tasks import landuse_task
 from placevec.evaluation.probes import Effort
+from placevec.evaluation.vectors import _buffer_m
 from placevec.geo import Area, hold_out_blocks
+from placevec.training.samplers.near_far import NearFarSampler
 from tests.evaluation.standin import Network, Town, embeddings, town
 
 CHEAP = replace(BUDGETS["quick"], effort=Effort(6, (0.1,), (10,)), draws=300)
@@ -185,11 +188,11 @@ def test_own_labels_on_ground_that_was_taught_are_judged_with_a_warning(place: T
     here, away = Area(-180.0, -85.0, 180.0, 85.0).as_dict(), Area(100.0, 10.0, 101.0, 11.0).as_dict()
     warnings = []
     for area in (here, away):
-        model = Network(taught=("landuse",), training={"areas": [area]})
+        model = Network(taught=("landuse",), record={"areas": [area]})
         (judged,) = run(place, noise(place), model, tasks=[], labels=tmp_path / "labels.csv").results
         warnings.append([note for note in judged.notes if "trained on landuse of these very places" in note])
     assert [len(found) for found in warnings] == [1, 0]
-    beside = {"other": Network(taught=("tags",), training={"areas": [here]}, seed=5)}
+    beside = {"other": Network(taught=("tags",), record={"areas": [here]}, seed=5)}
     (judged,) = run(place, noise(place), tasks=[], labels=tmp_path / "labels.csv", others=beside).results
     assert any(note.startswith("other: the model was trained on tags") for note in judged.notes)
 
@@ -212,7 +215,7 @@ def held_out(place: Town, folder: Path, by: Any = "blocks") -> tuple[Path, np.nd
 
 def test_blocks_that_the_run_held_out_are_measured(place: Town, tmp_path: Path) -> None:
     path, held = held_out(place, tmp_path / "run")
-    model = Network(training={"dataset_hash": place.hash}, path=path)
+    model = Network(record={"dataset_hash": place.hash}, path=path)
     report = run(place, noise(place), model)
     assert report.label_free is not None
     assert (report.label_free.basis, report.label_free.places) == (HELD_OUT, len(held))
@@ -225,7 +228,7 @@ def test_blocks_that_the_run_held_out_are_measured(place: Town, tmp_path: Path) 
 
 def test_a_dataset_that_the_run_did_not_see_lies_elsewhere(place: Town, tmp_path: Path) -> None:
     path, _ = held_out(replace(place, places_hash="d" * 64), tmp_path)
-    other = run(place, noise(place), Network(training={"dataset_hash": "another"}, path=path), tasks=[])
+    other = run(place, noise(place), Network(record={"dataset_hash": "another"}, path=path), tasks=[])
     assert other.label_free is not None
     assert other.label_free.basis == ELSEWHERE
     assert not any("split.parquet" in note for note in other.notes)
@@ -233,7 +236,7 @@ def test_a_dataset_that_the_run_did_not_see_lies_elsewhere(place: Town, tmp_path
 
 def test_a_model_that_keeps_no_split_may_have_seen_any_place(place: Town) -> None:
     """A run of before, an imported model, and none at all."""
-    for model in (Network(training={"dataset_hash": place.hash}), Network()):
+    for model in (Network(record={"dataset_hash": place.hash}), Network()):
         report = run(place, noise(place), model, tasks=[])
         assert report.label_free is not None
         assert report.label_free.basis == UNKNOWN
@@ -248,7 +251,7 @@ def test_lessons_leave_the_blocks_that_were_held_out_to_ask_about(place: Town, t
     """On places trained on a task that was taught is refused; on those held out alone it is not."""
     path, held = held_out(place, tmp_path)
     here = Area(-180.0, -85.0, 180.0, 85.0).as_dict()
-    model = Network(taught=("landuse",), training={"areas": [here], "dataset_hash": place.hash}, path=path)
+    model = Network(taught=("landuse",), record={"areas": [here], "dataset_hash": place.hash}, path=path)
     refused = run(place, noise(place), model)
     assert any("of these very places" in line for line in refused.skipped)
     emb = embeddings(place, noise(place))[held]
@@ -277,7 +280,7 @@ def test_the_real_center_of_helsinki(helsinki_pbf: Path, tmp_path: Path) -> None
     tile = encoders.build("compact-tile-cnn", channels=len(channels), dim=16, width=8)
     spec = replace(dataset.spec("map"), channels=channels, size_px=64, size_m=150.0)
     assert isinstance(spec, ViewSpec)
-    model = Model({"tile": tile}, {"map": Reading("tile", spec)}, {"config": {"near_m": 75.0}})
+    model = Model({"tile": tile}, {"map": Reading("tile", spec)}, {}, {"near_m": 75.0})
     emb = pv.embed(model, dataset)
     report = evaluate(emb, dataset=dataset, model=model, budget="quick", seeds=2)
     assert [item.task for item in report.results] == ["landuse", "pois"]
@@ -330,3 +333,26 @@ def test_not_a_number_becomes_null(excellent: Report) -> None:
     row = replace(excellent.results[0].row("vectors"), by_probe={"linear": float("nan")})
     spoiled = replace(excellent, results=[replace(excellent.results[0], rows=[row])])
     assert spoiled.as_dict()["tasks"][0]["rows"][0]["by_probe"] == {"linear": None}
+
+
+def test_why_there_is_no_model_to_compare_with(place: Town, tmp_path: Path) -> None:
+    """A model that merely changed is not said to be gone."""
+    emb = embeddings(place, noise(place))
+    (tmp_path / "config.json").write_text("{}")
+    for path, expected in (
+        (str(tmp_path), "has changed since it made these vectors"),
+        ("gone", "was not found"),
+    ):
+        made = replace(emb, provenance=replace(emb.provenance, model_path=path))
+        report = evaluate(made, dataset=place, tasks=["landuse"], budget="quick", seeds=1)  # type: ignore[arg-type]
+        assert any(expected in note for note in report.notes)
+
+
+def test_the_buffer_follows_the_pairs_that_a_run_records(place: Town) -> None:
+    """The footprint's diagonal plus the distance of pairs; one footprint where none is recorded, or none that can be."""
+    sampler = NearFarSampler(place.lonlat, near_m=90.0, batch_size=4, seed=0)
+    assert _pairs_of(sampler) == {"near_m": 90.0}
+    assert _pairs_of(object()) == {}
+    for recorded, radius in ((90.0, 90.0), (None, 250.0), (float("nan"), 250.0)):
+        found = _buffer_m(place, Network(record={"near_m": recorded}))  # type: ignore[arg-type]
+        assert found == pytest.approx(250.0 * 2**0.5 + radius)

@@ -136,6 +136,7 @@ def _trained(
         "attribution": ground.attribution,
         "areas": [part.area.as_dict() for part in parts_of(ground)],
         "places": built.places,
+        **_pairs_of(built.recipe.sampler),
         **_label_of(ground, built.heads),
         **({"held_out": built.split.held_out} if built.split.held_out else {}),
         **({"validation": judge.name} if judge is not None else {}),
@@ -187,6 +188,12 @@ def _ground(dataset: Dataset | PathLike | Sequence[Dataset | PathLike]) -> Datas
         return dataset_of(dataset)
     parts = [dataset_of(part) for part in dataset]
     return parts[0] if len(parts) == 1 else JoinedDataset(parts)
+
+
+def _pairs_of(sampler: object) -> dict[str, float]:
+    """Distance of training pairs in meters, where the sampler draws any: evaluation keeps it from tested places."""
+    near_m = getattr(sampler, "near_m", None)
+    return {} if near_m is None else {"near_m": float(near_m)}
 
 
 def _label_of(ground: Dataset | JoinedDataset, heads: Mapping[str, Head]) -> dict[str, str]:

@@ -280,7 +280,9 @@ def _tasks(dataset: Dataset, tasks: Sequence[str | Task] | None) -> tuple[list[T
             skipped.append(str(error))
     if bare:
         which = f"{'tasks' if len(bare) > 1 else 'task'} {' and '.join(error.task for error in bare)}"
-        skipped.append(f"{which}: {missing_labels([error.file for error in bare])}")
+        skipped.append(
+            f"{which}: {missing_labels([error.file for error in bare], dataset.base_map is not None)}"
+        )
     return found, skipped
 
 
@@ -385,16 +387,21 @@ def _trained_on(places: _Places, model: Model, rows: Ints) -> NDArray[np.bool_]:
 def _buffer_m(dataset: Dataset, model: Model | None) -> float:
     """Meters between training and tested places: footprints do not touch, and no training pair spans the gap.
 
-    The diagonal of the widest footprint (or window of the model), plus the distance of the model's pairs.
+    The diagonal of the widest footprint (or window of the model), plus the distance of the model's training pairs,
+    which is one footprint where the model does not record it.
     """
     widest = float(dataset.footprint_m)
     radius = _DEFAULT_PAIR_RADIUS * widest
     if model is not None:
         widest = max([widest, *(spec.size_m for spec in model.specs.values() if spec.size_m is not None)])
-        near = model.recipe.get("config", {}).get("near_m")
-        if isinstance(near, int | float) and math.isfinite(near) and near >= 0:
-            radius = float(near)
+        radius = _pair_distance_m(model, radius)
     return float(widest * 2.0**0.5 + radius)
+
+
+def _pair_distance_m(model: Model, unknown: float) -> float:
+    """Distance of the model's training pairs in meters, ``unknown`` where it does not record any."""
+    near = model.training.get("near_m")
+    return float(near) if isinstance(near, int | float) and math.isfinite(near) and near >= 0 else unknown
 
 
 def _rows_without_labels(places: _Places, model: Model | None) -> tuple[Ints, str]:
@@ -416,10 +423,18 @@ def _rows_without_labels(places: _Places, model: Model | None) -> tuple[Ints, st
     return np.sort(np.random.default_rng([0, 0x1F]).permutation(rows)[:_MAX_WITHOUT_LABELS]), basis
 
 
+def _why_no_model(emb: Embeddings) -> str:
+    path = emb.provenance.model_path
+    without = "no untrained encoder is compared, and leaks cannot be ruled out"
+    if path and (Path(path) / "config.json").exists():
+        return f"the model in {path} has changed since it made these vectors: {without}; embed again to compare with it"
+    return f"the model that made these vectors was not found: {without}; name it with --run"
+
+
 def _notes(model: Model | None, places: _Places, seeds: int, budget: str) -> list[str]:
     notes = []
     if model is None:
-        notes.append("the model is not at hand: no untrained encoder beside the vectors")
+        notes.append(_why_no_model(places.emb))
     elif places.is_unknown_to(model):
         notes.append(UNKNOWN_SPLIT)
     if model is not None and (lessons := model.taught):
