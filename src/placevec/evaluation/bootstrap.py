@@ -4,9 +4,9 @@ Places of one block err together, and resampling single places would make interv
 and the bootstrap for general stationary observations", Annals of Statistics 17, 1989). Intervals and p are studentized
 by a jackknife over blocks, on a scale where a measure is about symmetric, with Student's t of as many degrees of
 freedom as there are effective blocks less one: they hold what they promise with ten blocks, where percentiles of draws
-do not (`benchmarks.calibration`). Errors may be alike over more than a block: intervals are made with blocks of one and
-of two sides, p with those of four too, and the widest one counts. Draws serve what has no blocks of its own: ranks, and
-means over tasks.
+do not (`benchmarks.calibration`). Errors may be alike over more than a block: intervals and p are made with blocks of
+one, two and four sides, and the widest interval and the largest p count. Draws serve what has no blocks of its own:
+ranks, and means over tasks.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ Measure = Callable[[Array], Array]
 """(W, blocks) weights -> (W,) values."""
 Scale = Literal["identity", "log", "logit", "log of what is lost"]
 MULTIPLES = (1, 2, 4)
-"""Sides, in blocks, of which a standard error is computed; p takes the largest, intervals the larger of the first two."""
+"""Sides, in blocks, of which a standard error is computed; intervals and p take the widest."""
 FLAT = (1.0, 1.25, 1.5)
 """How much larger than with single blocks a standard error may be with wider ones for a claim."""
 MIN_GROUPS = 5
@@ -95,17 +95,17 @@ class Score:
         from scipy.stats import t as student
 
         found = []
-        for error, many in self._usable(len(MULTIPLES)):
+        for error, many in self._usable():
             if error > 0:
                 found.append(2.0 * float(student.sf(abs(self.value) / error, many - 1.0)))
             else:
                 found.append(1.0 if self.value == 0 else 0.0)
         return max(found, default=1.0)
 
-    def _usable(self, multiples: int, scale: Scale = "identity") -> list[tuple[float, float]]:
-        """(standard error, effective blocks) with blocks of the first ``multiples`` sides."""
+    def _usable(self, scale: Scale = "identity") -> list[tuple[float, float]]:
+        """(standard error, effective blocks) with blocks of each side of which there are enough."""
         found = []
-        for number, (one, many) in enumerate(zip(self.left_out[:multiples], self.effective, strict=False)):
+        for number, (one, many) in enumerate(zip(self.left_out, self.effective, strict=False)):
             error = self._error(one, scale)
             if error == error and many > 1.5 and (number == 0 or many >= MIN_GROUPS):
                 found.append((error, many))
@@ -127,7 +127,7 @@ class Score:
             return self.known
         middle = float(_to(self.scale, np.array([self.value]))[0])
         found = []
-        for error, many in self._usable(2, self.scale):
+        for error, many in self._usable(self.scale):
             away = float(student.ppf(0.975, many - 1.0)) * error
             ends = _from(self.scale, np.array([middle - away, middle + away]))
             found.append((float(ends.min()), float(ends.max())))

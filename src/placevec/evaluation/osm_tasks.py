@@ -40,8 +40,8 @@ def missing_labels(files: Sequence[Path], has_map: bool = True) -> str:
     names = " and ".join(file.name for file in files)
     if not has_map:
         return (
-            f"{files[0].parent} holds no {names}, which come with a map of OpenStreetMap; name a table of your own labels "
-            "with --labels"
+            f"{files[0].parent} holds no {names}, which come with a map of OpenStreetMap; name a table of your own "
+            "labels with --labels"
         )
     return f"{files[0].parent} holds no {names}; prepare it from an OSM extract, or name one beside the tiles (--osm)"
 
