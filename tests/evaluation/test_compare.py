@@ -117,10 +117,18 @@ def test_the_sentence_follows_the_comparisons() -> None:
     assert result(0.1, 0.2).verdict == "Vectors: better than chance, twin."
     assert result(-0.1, 0.2).verdict == "Vectors: better than chance; no significant difference from twin."
     assert result(-0.2, -0.1).verdict == "Vectors: better than chance; worse than twin."
-    assert result(0.1, 0.2).headline.endswith("They are better than everything they were compared with.")
-    assert result(-0.1, 0.2).headline.endswith(
-        "They are better than chance, but not clearly better than twin."
+    figures = (
+        "R² 0.50 against 0.50 of the best alternative, chance (share of the differences explained; 1 is perfect, 0 no "
+        "better than the mean)."
     )
+    assert result(0.1, 0.2).headline == (
+        f"t: the vectors predict it better than everything they are compared with: {figures}"
+    )
+    assert result(-0.1, 0.2).headline.startswith(
+        "t: the vectors predict it better than chance, but not clearly better than twin: R²"
+    )
+    of_a_model = result(0.1, 0.2, subject="model", rows=[Row("model", {"R²": score(0.5, 0.4, 0.6)})])
+    assert of_a_model.headline.endswith("there is nothing to compare with.")
 
 
 def test_nothing_is_claimed_of_too_little_or_of_a_leak() -> None:
@@ -129,7 +137,9 @@ def test_nothing_is_claimed_of_too_little_or_of_a_leak() -> None:
         assert not small.claims
         assert small.verdict.startswith("No claim: ")
         assert "In this sample: Vectors: better than" in small.verdict
-        assert small.headline.endswith("Too little is known here to say which is better.")
+        assert small.headline.startswith(
+            "t: too little is known here to say whether the vectors add anything"
+        )
     leaking = result(0.1, 0.2, leaks=("amenities",))
     assert not leaking.claims
     assert "the model sees amenities" in leaking.verdict

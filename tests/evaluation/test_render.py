@@ -47,14 +47,16 @@ def test_what_must_be_said_is_said(as_text: object) -> None:
         "landuse: macro-F1", "1,234 places", "50 blocks of 1200 m (41.4 effective)", "buffer 300 m", "5 folds",
         "3 shufflings",
         "landuse 5, b 7", ".625 (.600 to -)", "linear", "accuracy .750", "+0.375", "+0.300 to +0.400", ".002", "better",
-        "vectors reach macro-F1 0.62", "held out", "20.5", ".050",
+        "the vectors predict it better than everything they are compared with", "held out", "20.5", ".050",
     ):  # fmt: skip
         assert said in text.replace("\\", ""), said
 
 
 def test_the_sentence_leads_and_the_method_stands_in_the_file() -> None:
     first = shown(report()).strip().splitlines()[0]
-    assert first.startswith("landuse: vectors reach macro-F1 0.62; the best of the others, chance, 0.25.")
+    assert first.startswith(
+        "landuse: the vectors predict it better than everything they are compared with: macro-F1"
+    )
     assert METHOD[:40] in report().to_markdown()
     assert METHOD[:40] not in shown(report())
 

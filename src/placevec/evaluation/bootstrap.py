@@ -81,12 +81,12 @@ class Score:
 
     @property
     def low(self) -> float:
-        """Of the 95 % interval; NaN where there are too few blocks for one."""
+        """Of the 95% interval; NaN where there are too few blocks for one."""
         return self._interval()[0]
 
     @property
     def high(self) -> float:
-        """Of the 95 % interval."""
+        """Of the 95% interval."""
         return self._interval()[1]
 
     @property
@@ -246,7 +246,7 @@ def interval(values: Array, level: float = 0.95) -> tuple[float, float]:
 
 
 def of_draws(value: float, draws: Array, places: int = 0) -> Score:
-    """A score whose interval encloses 95 % of draws that are not of blocks, such as of tasks."""
+    """A score whose interval encloses 95% of draws that are not of blocks, such as of tasks."""
     return Score(value, places, draws, known=interval(draws))
 
 

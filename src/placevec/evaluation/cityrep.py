@@ -90,7 +90,7 @@ def read_task(folder: Path, name: str) -> CityTask:
 
     Raises:
         SourceError: a file is missing or damaged.
-        EvaluationError: no such task, labels that cannot be used, splits of other blocks or samples.
+        EvaluationError: an unknown task, labels that cannot be used, splits of other blocks or samples.
     """
     entries = read_registry(folder)
     if name not in entries:
@@ -140,7 +140,7 @@ def evaluate_cityrep(
 
     Raises:
         SourceError: a file is missing or damaged.
-        EvaluationError: no such task; samples without vectors; splits of other blocks.
+        EvaluationError: an unknown task; samples without vectors; splits of other blocks.
     """
     folder = Path(folder)
     results, skipped = [], []

@@ -2,7 +2,7 @@
 
 The two-sided p of a difference comes from the jackknife over blocks (`bootstrap`), and Holm's step-down procedure over
 all the comparisons of a family (a task; encoders against the best baseline) keeps the chance of any false claim in it at
-5 %. That holds where errors are alike within a block only, so a claim also needs a standard error that does not grow
+5%. That holds where errors are alike within a block only, so a claim also needs a standard error that does not grow
 with the side of the blocks, and room for `BLOCKS_TO_CLAIM` blocks as wide as the correlation range of the difference.
 """
 

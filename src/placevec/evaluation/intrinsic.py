@@ -73,7 +73,7 @@ class LabelFree:
         near_m: and near when within this distance.
         far_m: and far beyond this one.
         retrieval_by_chance: share of near places among all that may answer.
-        coherence_by_chance: what the coherence of 95 % of shuffled tables stays below, whatever its sign.
+        coherence_by_chance: what the coherence of 95% of shuffled tables stays below, whatever its sign.
         coherence_pairs: pairs that it was measured on.
         trustworthiness_by_chance: of a picture at random.
         looked_at: places on which trustworthiness and silhouette were measured: all, or a seeded sample.

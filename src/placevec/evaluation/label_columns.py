@@ -12,7 +12,7 @@ from placevec.errors import EvaluationError
 from placevec.geo import Floats
 from placevec.sources.tables.points import ID_NAMES, LAT_NAMES, LON_NAMES
 
-FEW_VALUES = 10
+MAX_VALUES = 10
 """Whole numbers with at most this many distinct values are classes."""
 _NOT_LABELS = {*ID_NAMES, *LON_NAMES, *LAT_NAMES, "geometry", "bbox"}
 _ROUNDED = 0.02  # how far shares that were rounded may be from a whole
@@ -30,14 +30,14 @@ def label_names(columns: Sequence[str]) -> list[str]:
 def are_numbers(name: str, values: pd.Series) -> bool:
     """Whether known values of a column are numbers to predict, not classes.
 
-    Numbers are classes when they are whole and have at most `FEW_VALUES` distinct values; text and booleans always.
+    Numbers are classes when they are whole and have at most `MAX_VALUES` distinct values; text and booleans always.
 
     Raises:
         EvaluationError: the column holds neither numbers nor text.
     """
     if _numeric(values):
         distinct = np.unique(values.to_numpy(np.float64))
-        return len(distinct) > FEW_VALUES or bool((distinct != np.rint(distinct)).any())
+        return len(distinct) > MAX_VALUES or bool((distinct != np.rint(distinct)).any())
     if not all(isinstance(value, str | bool | np.bool_) for value in values):
         raise EvaluationError(f"column {name!r} holds neither numbers nor text")
     return False
@@ -96,7 +96,7 @@ def shares_of(table: pd.DataFrame) -> Floats:
         shown = ", ".join(f"{name} {value:g}" for name, value in zip(names[:6], values[row], strict=False))
         raise EvaluationError(
             f"row {table.index[row]}: shares must be 0 or more and sum to 1 (or 100), and these sum to {total[row]:g} "
-            f"({shown}): choose the columns with --column"
+            f"({shown}): choose the columns with --columns"
         )
     return np.asarray(values / total[:, None])
 

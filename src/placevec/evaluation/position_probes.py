@@ -70,7 +70,7 @@ def process_means(features: Features, columns: Array, tested: Features, places: 
         features: (n, D) of the places that it learns from.
         columns: (n, K) their labels as numbers.
         tested: features asked about.
-        places: at most so many are learned from; of more a sample is drawn.
+        places: maximum number to learn from; of more a sample is drawn.
         seed: of the sample.
 
     Range and noise maximize the likelihood of 400 of the places, all columns together.

@@ -270,7 +270,7 @@ def _retrieved(training: Training, given: Array, tested: Array) -> Array:
 # --- chance ------------------------------------------------------------------------------------------------
 
 
-def most_frequent(training: Training, tested: Features, effort: Effort) -> Array:
+def training_mean(training: Training, tested: Features, effort: Effort) -> Array:
     """The training's shares (so its commonest class) or mean, for every place alike."""
     return np.tile(training.columns().mean(axis=0), (len(tested), 1))
 
@@ -290,11 +290,11 @@ PROBES: dict[str, Probe] = {"linear": linear, "kNN": nearest_neighbors, "random 
 """Every row of features takes the best of these, or of `RETRIEVAL` where places are retrieved."""
 RETRIEVAL: dict[str, Probe] = {"cosine": nearest_by_cosine, "Euclidean": nearest_by_distance}
 CHANCE: dict[Kind, dict[str, Probe]] = {
-    "classification": {"most frequent": most_frequent, "stratified": stratified},
-    "multilabel": {"most frequent": most_frequent, "random order": random_order},
-    "regression": {"mean": most_frequent},
+    "classification": {"most frequent": training_mean, "stratified": stratified},
+    "multilabel": {"most frequent": training_mean, "random order": random_order},
+    "regression": {"mean": training_mean},
     "presence": {"random order": random_order},
-    "distribution": {"mean": most_frequent},
+    "distribution": {"mean": training_mean},
     "retrieval": {"any places": any_places},
 }
 """The row that sees no features, by the best of these."""

@@ -29,7 +29,7 @@ def regions_of(named: str | Path, dataset: Dataset, labels: str | Path | None = 
 
     Raises:
         SourceError: the table cannot be read or joined.
-        EvaluationError: no such column, one region only, or more than `MAX_REGIONS`.
+        EvaluationError: an unknown column, one region only, or more than `MAX_REGIONS`.
     """
     path = Path(named)
     if path.suffix.lower() in SUFFIXES:

@@ -27,9 +27,9 @@ if TYPE_CHECKING:
 SCHEMA_VERSION = 2
 METHOD = (
     "Each row of features takes the best of its probes. Folds are spatial blocks; training places within the buffer of "
-    "a tested one are left out. Intervals are 95 % over blocks and shufflings, paired between rows; they are about "
+    "a tested one are left out. Intervals are 95% over blocks and shufflings, paired between rows; they are about "
     "this area and places like these, not about other areas, and not about training the encoder again. Verdicts of a "
-    "task hold together: Holm's rule keeps the chance of any false one among them at 5 %. "
+    "task hold together: Holm's rule keeps the chance of any false one among them at 5%. "
     "Standard errors are those with blocks of one, two and four sides: where they grow, errors are alike over more than "
     "a block, and nothing is claimed, nor where the area holds fewer than 30 blocks as wide as errors are alike."
 )
@@ -123,7 +123,7 @@ def cell(score: Score) -> str:
     return number(score.value) + (f" ({number(score.low)} to {number(score.high)})" if known else "")
 
 
-COMPARISON_HEADS = ("difference", "mean", "95 % interval", "p (Holm)", "standard error", "verdict")
+COMPARISON_HEADS = ("difference", "mean", "95% interval", "p (Holm)", "standard error", "verdict")
 LABEL_FREE_HEADS = (
     "row", "effective rank", "triplet accuracy", "near among nearest", "distance coherence", "trustworthiness",
     "silhouette",

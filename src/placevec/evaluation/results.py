@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,8 +10,17 @@ from placevec.evaluation.bootstrap import Score
 from placevec.evaluation.compare import BLOCKS_TO_CLAIM, NO_CLAIM, NO_DIFFERENCE, Comparison
 from placevec.evaluation.scores import better
 
+SCALES = {
+    "R²": "share of the differences explained; 1 is perfect, 0 no better than the mean",
+    "macro-F1": "1 is perfect",
+    "top-1": "share of the places whose class is right",
+    "AUC": "1 is perfect, 0.5 is chance",
+    "L1": "0 is perfect, 2 is the worst",
+    "precision@10": "share of the ten nearest places that have the same class",
+}
+"""What a number of a measure means, for people."""
 PLACES_TO_CLAIM = 500
-"""Below so many places nothing is claimed."""
+"""Places below which nothing is claimed."""
 
 
 @dataclass
@@ -120,24 +129,34 @@ class Result:
 
     @property
     def headline(self) -> str:
-        """One sentence for a reader who knows the place, not the statistics."""
-        subject, baselines = self.row(self.subject), [row for row in self.rows if row.name != self.subject]
-        told = f"{self.task}: {self.subject} reach {self.metric} {subject.score.value:.2f}"
+        """One sentence for a reader who knows the area, not the statistics: better than what, and by how much."""
+        sign, subject = better(self.metric), self.row(self.subject)
+        one = self.subject == "model"
+        baselines = [row for row in self.rows if row.name != self.subject]
+        reached = f"{self.metric} {subject.score.value:.2f}"
+        scale = SCALES.get(self.metric, "0 is perfect" if sign < 0 else "1 is perfect")
         if not baselines:
-            return f"{told}; there is nothing to compare with."
-        sign = better(self.metric)
+            return f"{self.task}: {reached} ({scale}); there is nothing to compare with."
         best = max(baselines, key=lambda row: _known(sign * row.score.value))
-        told += f"; the best of the others, {best.name}, {best.score.value:.2f}"
-        asked = [one for one in self.comparisons if one.of == self.subject]
-        if not self.claims or (asked and all(one.doubt for one in asked)):
-            return f"{told}. Too little is known here to say which is better."
-        beaten = [one.against for one in self.comparisons if (one.of, one.claim) == (self.subject, "better")]
+        figures = f"{reached} against {best.score.value:.2f} of the best alternative, {best.name} ({scale})."
+        asked = [pair for pair in self.comparisons if pair.of == self.subject]
+        if not self.claims or (asked and all(pair.doubt for pair in asked)):
+            adds = f"the {self.subject} {'adds' if one else 'add'} anything"
+            return f"{self.task}: too little is known here to say whether {adds}: {figures}"
+        beaten = [pair.against for pair in asked if pair.claim == "better"]
+        left = [pair.against for pair in asked if pair.claim != "better"]
         if not beaten:
-            return f"{told}. They are not clearly better than anything they were compared with."
-        if len(beaten) == len(asked):
-            return f"{told}. They are better than everything they were compared with."
-        left = [one.against for one in asked if one.against not in beaten]
-        return f"{told}. They are better than {', '.join(beaten)}, but not clearly better than {', '.join(left)}."
+            found = (
+                "not clearly better than anything it is"
+                if one
+                else "not clearly better than anything they are"
+            )
+            found += " compared with"
+        elif not left:
+            found = f"better than everything {'it is' if one else 'they are'} compared with"
+        else:
+            found = f"better than {_listed(beaten)}, but not clearly better than {_listed(left)}"
+        return f"{self.task}: the {self.subject} {'predicts' if one else 'predict'} it {found}: {figures}"
 
     @property
     def curve_sentence(self) -> str:
@@ -178,6 +197,11 @@ class Result:
             "curve": [point.as_dict() for point in self.curve],
         }
         return {**content, "claims": self.claims, "verdict": self.verdict}
+
+
+def _listed(names: Sequence[str]) -> str:
+    """``a, b and c``"""
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
 
 
 def _known(value: float) -> float:

@@ -57,13 +57,13 @@ def label_tasks(
         dataset: whose places are labeled.
         columns: of labels; by default every column that can be a task.
         kind: of the tasks. By default a column of numbers is ``regression``, and one of text, booleans, or whole
-            numbers with at most `FEW_VALUES` distinct values ``classification``. ``presence`` takes columns of 0 and 1,
+            numbers with at most `MAX_VALUES` distinct values ``classification``. ``presence`` takes columns of 0 and 1,
             ``retrieval`` asks whether the nearest vectors share the class. All columns together are one task of
             ``multilabel`` (0 and 1), or one ``distribution`` (shares that sum to 1, or percentages).
 
     Raises:
-        SourceError: no such table, or nothing to join by.
-        EvaluationError: no row lies on a place, no such column, or a column that cannot be a task.
+        SourceError: a missing or damaged table, or nothing to join by.
+        EvaluationError: no row lies on a place, an unknown column, or a column that cannot be a task.
     """
     path = Path(path)
     table, places, rows = joined(path, dataset)
@@ -103,8 +103,8 @@ def points_task(path: str | Path, label: str | None = None, block_m: float | Non
         block_m: side of the spatial blocks, meters; by default a tenth of the extent, at most ten degrees.
 
     Raises:
-        SourceError: no such table, or one without coordinates.
-        InputError: no such column.
+        SourceError: a missing or damaged table, or one without coordinates.
+        InputError: an unknown column.
         EvaluationError: too few points, or labels that are all the same.
     """
     path = Path(path)
@@ -171,8 +171,8 @@ def joined(path: Path, dataset: Dataset) -> tuple[pd.DataFrame, Ints, Ints]:
     if len(rows) == 0:
         first = str(table["place_id"].iloc[0])[:40] if len(table) else "none"
         raise EvaluationError(
-            f"{path}: none of its {len(table)} place_ids (such as {first!r}) is a place of the dataset "
-            f"(such as {ids[0]!r})"
+            f"{path}: the dataset has no place with any of its {len(table)} place_ids (such as {first!r}); the dataset's "
+            f"are such as {ids[0]!r}"
         )
     return table, found[rows].astype(np.int64), rows
 

@@ -2,7 +2,7 @@
 
 The empirical semivariance of a distance class is half the mean squared difference of its pairs (Matheron 1963; Cressie,
 "Statistics for Spatial Data", 1993, chapter 2). ``nugget + sill (1 - exp(-3 h / range))`` is fitted, each class weighted
-by its pairs; at the range 95 % of the sill is reached. blockCV and spatialsample choose blocks by the same range.
+by its pairs; at the range 95% of the sill is reached. blockCV and spatialsample choose blocks by the same range.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def correlation_range(lonlat: Floats, values: Floats, *, seed: int = 0) -> float
         lonlat: (N, 2) degrees.
         values: (N,) or (N, G) numbers; of several columns the semivariances are added, each column standardized.
         seed: of the sample and of the shufflings: structure counts only where no one of 39 shufflings of the values
-            has as little semivariance between near places (a test at 2.5 %).
+            has as little semivariance between near places (a test at 2.5%).
     """
     random = np.random.default_rng([seed, 0x7A6])
     kept = np.sort(random.permutation(len(lonlat))[:MAX_PLACES])

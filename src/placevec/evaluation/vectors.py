@@ -86,7 +86,7 @@ def evaluate(
         kind: of these tasks; by default as the columns look.
         regions: leave one region out after the other instead of folds of blocks: a table of polygons or places, or a
             column, see `regions_of`.
-        learning_curve: also evaluate with 5, 10, 25 and 50 % of the labels; takes about three times as long.
+        learning_curve: also evaluate with 5%, 10%, 25% and 50% of the labels; takes about three times as long.
         seeds: shufflings of the blocks, and untrained encoders.
         folds: a shuffling.
         budget: ``quick`` takes small probes, one setting each, and at most 2,000 places.
@@ -313,7 +313,7 @@ def _ready(task: Task, places: _Places, model: Model | None, budget: Budget, all
     task = task.taken(np.isin(task.rows, places.rows))
     count = len(task)
     if count == 0:
-        raise EvaluationError(f"task {task.name}: none of its places has a vector")
+        raise EvaluationError(f"task {task.name}: no labeled place has a vector")
     if count > budget.places:
         task = sampled(task, budget.places)
         notes.append(f"{len(task):,} of {count:,} labeled places, drawn at random")

@@ -101,7 +101,7 @@ def candidates(named: Sequence[str] | None = None, originals: bool = True) -> tu
     """Those named (every name that an encoder has had is known), or all; with their originals where these differ.
 
     Raises:
-        ModelError: no such encoder.
+        ModelError: an unknown encoder.
 
     >>> [one.name for one in candidates(["spheregrid", "xyz"])]
     ['sphereC+', 'sphereC+ (original)', 'xyz']

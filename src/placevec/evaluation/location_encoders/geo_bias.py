@@ -32,9 +32,9 @@ from placevec.geo import Floats, Ints
 from placevec.geo.coordinates import xyz_of
 
 RADIUS_M, NEIGHBORS = 100_000.0, 4
-FEWEST = 10
+MIN_POINTS = 10
 """Points of a neighborhood for it to be looked at."""
-MOST_CENTERS, MAX_POINTS = 200, 400
+MAX_CENTERS, MAX_POINTS = 200, 400
 
 
 @dataclass(frozen=True)
@@ -55,14 +55,14 @@ class Neighborhood:
 
 
 def neighborhoods(lonlat: Floats, radius_m: float = RADIUS_M, seed: int = 0) -> tuple[Neighborhood, ...]:
-    """Those around at most `MOST_CENTERS` of (N, 2) points, drawn by the seed, that hold `FEWEST` points at least."""
+    """Those around at most `MAX_CENTERS` of (N, 2) points, drawn by the seed, that hold `MIN_POINTS` points at least."""
     from scipy.spatial import cKDTree
 
     xyz = xyz_of(lonlat)
     chord = 2.0 * np.sin(radius_m / EARTH_RADIUS_M / 2.0)
-    centers = np.random.default_rng([seed, 0x6B]).permutation(len(xyz))[:MOST_CENTERS]
+    centers = np.random.default_rng([seed, 0x6B]).permutation(len(xyz))[:MAX_CENTERS]
     held = [np.array(near) for near in cKDTree(xyz).query_ball_point(xyz[centers], chord)]
-    return tuple(neighborhood(xyz, rows) for rows in held if len(rows) >= FEWEST)
+    return tuple(neighborhood(xyz, rows) for rows in held if len(rows) >= MIN_POINTS)
 
 
 def neighborhood(xyz: Floats, rows: Ints) -> Neighborhood:

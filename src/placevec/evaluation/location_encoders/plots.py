@@ -73,7 +73,7 @@ def _task_picture(groups: Sequence[Group], path: Path) -> None:
         color=_INK, parse_math=False,
     )  # fmt: skip
     figure.text(
-        0.02, 1.0 - 0.52 / height, "95 % intervals over spatial blocks and seeds; dashed: the best baseline", size=7.5,
+        0.02, 1.0 - 0.52 / height, "95% intervals over spatial blocks and seeds; dashed: the best baseline", size=7.5,
         color=_QUIET,
     )  # fmt: skip
     _save(figure, path)

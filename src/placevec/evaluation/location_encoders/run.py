@@ -118,7 +118,7 @@ class Benchmark:
 
 
 def competing(candidates: Sequence[Candidate], probe: Probe) -> tuple[Candidate, ...]:
-    """Who of them takes part in a probe: only training tells apart equal features, and features that are learned."""
+    """Who of them takes part in a probe: equal features, and features that are learned, differ by training only."""
     if probe == "trained":
         return tuple(candidates)
     there = {one.encoder for one in candidates}

@@ -26,9 +26,9 @@ from placevec.io.atomic import write_csv, write_text
 from placevec.io.progress import printable
 
 _RULE = (
-    "Intervals are 95 % over spatial blocks and seeds, paired over encoders. **better** and **worse** than the best "
+    "Intervals are 95% over spatial blocks and seeds, paired over encoders. **better** and **worse** than the best "
     "baseline are claimed where Holm's procedure over the encoders of a table keeps the chance of any false claim at "
-    "5 %. `=` marks encoders whose difference from the best one has an interval that holds zero."
+    "5%. `=` marks encoders whose difference from the best one has an interval that holds zero."
 )
 _HEADER = (
     "task", "metric", "folds", "probe", "name", "baseline", "stratum", "score", "low", "high", "points", "seeds", "rank",
@@ -200,7 +200,7 @@ def _corrected(groups: Sequence[Group]) -> list[str]:
         return []
     lines = [
         "## Summary: corrected against original", "",
-        "Difference of the corrected form from its original, mean of the tasks, paired; each a 95 % interval, "
+        "Difference of the corrected form from its original, mean of the tasks, paired; each a 95% interval, "
         f"not adjusted for there being {len(found)} comparisons in this file. An R² below 0 counts as 0.",
         "",
     ]  # fmt: skip

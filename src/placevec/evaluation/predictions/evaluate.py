@@ -43,9 +43,9 @@ EVERY_PHOTO = "every photo"
 SUBJECT = "model"
 DRAWS = 2_000
 METHOD = (
-    "Every row is measured on the same places. Intervals are 95 % over blocks of places; they are about this area and "
+    "Every row is measured on the same places. Intervals are 95% over blocks of places; they are about this area and "
     "places like these, not about other areas, and not about training the model again. Verdicts hold together: Holm's "
-    "rule keeps the chance of any false one among them at 5 %."
+    "rule keeps the chance of any false one among them at 5%."
 )
 _BACKGROUND = 10_000
 _MAX_SCORES = 2**26
@@ -288,7 +288,7 @@ class _Measure:
         return inner_parts(blocks, np.random.default_rng([self.seed, 0x1E]))
 
     def neighbors(self) -> tuple[Measured, list[str]]:
-        """(what the nearest training places are worth, each measure by its own number and votes; notes)."""
+        """(scores of the nearest training places, each measure by its own number and votes; notes)."""
         rows, held = self._choosing()
         options = [
             (k, votes) for k in _KS if k == 1 or k < len(rows) for votes in VOTES if k > 1 or votes == "equal"
@@ -352,7 +352,7 @@ class _Measure:
         return np.tile(row.astype(np.float32), (len(self.points), 1))
 
     def _parts(self, rows: Ints) -> Iterator[Ints]:
-        """So many rows at a time as there is room for scores."""
+        """As many rows at a time as there is room for scores."""
         step = max(1, _MAX_SCORES // self.classes)
         for start in range(0, len(rows), step):
             yield rows[start : start + step]
