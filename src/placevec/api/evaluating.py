@@ -19,10 +19,11 @@ from placevec.api.inputs import (
 from placevec.errors import DatasetError, UsageError
 from placevec.io.progress import SILENT, Progress
 from placevec.options import Limits, checked_keywords
-from placevec.options.choices import Effort
+from placevec.options.choices import Effort, LabelKind
 
 if TYPE_CHECKING:
     from placevec.datasets.dataset import Dataset
+    from placevec.embeddings import Embeddings
     from placevec.evaluation.report import Report
     from placevec.models.model import Model
 
@@ -36,6 +37,12 @@ def evaluate(
     model: Model | PathLike | None = None,
     tasks: Sequence[str] | None = None,
     labels: PathLike | None = None,
+    columns: Sequence[str] | None = None,
+    kind: LabelKind | None = None,
+    regions: PathLike | None = None,
+    learning_curve: bool = False,
+    cityrep: PathLike | None = None,
+    cityrep_model: str | None = None,
     seeds: Annotated[int, Limits(min=1)] = 3,
     folds: Annotated[int, Limits(min=2)] = 5,
     budget: Effort = "full",
@@ -50,8 +57,15 @@ def evaluate(
         view: View whose vectors are evaluated if there are several (default: the fused ones).
         dataset: Dataset of the vectors, if it has moved; for a run, a dataset with labels to evaluate it on.
         model: Run or model of the vectors, if it has moved.
-        tasks: Tasks, separated by commas: landuse, pois (default: all that the dataset has labels for).
+        tasks: Tasks, separated by commas: landuse, pois (default: all that the dataset has labels for); with
+            cityrep, task ids of that release.
         labels: Table of your own labels, with place_id or lon and lat.
+        columns: Label columns of that table, separated by commas (default: all that can be tasks).
+        kind: Kind of these tasks (default: by the values; multilabel and distribution take all columns together).
+        regions: Leave one region out at a time: polygons, a table with place_id, or a column of the labels.
+        learning_curve: Also evaluate with 5% to 50% of the labels; takes about three times as long.
+        cityrep: Folder of a CityRep release, whose tasks and blocks are used instead.
+        cityrep_model: Name of a model under which the vectors are also written into that folder.
         seeds: Number of shuffles of the blocks, and of untrained encoders.
         folds: Folds of blocks.
         budget: Size of the probes.
@@ -68,14 +82,38 @@ def evaluate(
             f"{embeddings} is a run: use evaluate_model for its predictions, evaluate for a table of vectors"
         )
     table = table_of(embeddings, view)
+    if cityrep is not None:
+        if any(one is not None for one in (labels, columns, kind, regions)) or learning_curve:
+            raise UsageError(
+                "cityrep brings its own labels and splits: labels, columns, kind, regions and learning_curve do not apply"
+            )
+        return _on_cityrep(table, cityrep, tasks, budget, cityrep_model, progress)
+    if cityrep_model is not None:
+        raise UsageError(
+            "cityrep_model is the name of a model in CityRep's folder: give the folder as cityrep too"
+        )
     found = recorded_dataset(table, dataset)
     if found is None:
         raise DatasetError("the dataset of these vectors is not at its recorded path: give it with --dataset")
     return run(
-        table, dataset=found, model=recorded_model(table, model), tasks=tasks, labels=labels, seeds=seeds,
-        folds=folds, budget=budget, allow_leaks=allow_leaks, progress=progress,
+        table, dataset=found, model=recorded_model(table, model), tasks=tasks, labels=labels, columns=columns,
+        kind=kind, regions=regions, learning_curve=learning_curve, seeds=seeds, folds=folds, budget=budget,
+        allow_leaks=allow_leaks, progress=progress,
         others={name: model_of(other) for name, other in _named(beside).items()},
     )  # fmt: skip
+
+
+def _on_cityrep(
+    table: Embeddings, folder: PathLike, tasks: Sequence[str] | None, budget: Effort, model: str | None,
+    progress: Progress,
+) -> Report:  # fmt: skip
+    from placevec.evaluation.cityrep import evaluate_cityrep, write_embeddings
+
+    report = evaluate_cityrep(table, folder, tasks=tasks, budget=budget, progress=progress)
+    for result in report.results if model is not None else ():
+        path = write_embeddings(table, folder, str(model), task=result.task)
+        report.notes.append(f"{result.task}: vectors written to {path}, and entered in the manifest")
+    return report
 
 
 def _named(beside: Sequence[PathLike] | Mapping[str, Model | PathLike]) -> Mapping[str, Model | PathLike]:

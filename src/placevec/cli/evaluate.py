@@ -31,7 +31,11 @@ For example:
 
   placevec evaluate runs/sightings --out report/
 
-  placevec evaluate malta.parquet --labels population.csv --out report/"""
+  placevec evaluate malta.parquet --labels population.csv --learning-curve --out report/
+
+  placevec evaluate malta.parquet --labels ages.csv --columns young,grown,old --kind distribution
+
+  placevec evaluate malta.parquet --labels rents.csv --regions districts.gpkg"""
 
 
 @taking_keywords_of(evaluate)
@@ -61,7 +65,8 @@ def command(
     if not embeddings.exists():
         raise EmbeddingsError(f"{embeddings} does not exist: give a table of vectors, a run or a model")
     vectors = load_embeddings(embeddings)
-    _check_of_dataset(vectors, embeddings)
+    if "cityrep" not in options:
+        _check_of_dataset(vectors, embeddings)
     _told(evaluate(vectors, progress=progress, **options), out, as_json)
 
 

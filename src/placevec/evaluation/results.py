@@ -133,12 +133,14 @@ class Result:
         sign, subject = better(self.metric), self.row(self.subject)
         one = self.subject == "model"
         baselines = [row for row in self.rows if row.name != self.subject]
-        reached = f"{self.metric} {subject.score.value:.2f}"
+        reached = f"{self.metric} {_two(subject.score.value)}"
         scale = SCALES.get(self.metric, "0 is perfect" if sign < 0 else "1 is perfect")
         if not baselines:
             return f"{self.task}: {reached} ({scale}); there is nothing to compare with."
         best = max(baselines, key=lambda row: _known(sign * row.score.value))
-        figures = f"{reached} against {best.score.value:.2f} of the best alternative, {best.name} ({scale})."
+        figures = (
+            f"{reached} against {_two(best.score.value)} of the best alternative, {best.name} ({scale})."
+        )
         asked = [pair for pair in self.comparisons if pair.of == self.subject]
         if not self.claims or (asked and all(pair.doubt for pair in asked)):
             adds = f"the {self.subject} {'adds' if one else 'add'} anything"
@@ -202,6 +204,11 @@ class Result:
 def _listed(names: Sequence[str]) -> str:
     """``a, b and c``"""
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+
+
+def _two(value: float) -> str:
+    """Two decimals, never minus zero."""
+    return f"{round(value, 2) + 0.0:.2f}"
 
 
 def _known(value: float) -> float:

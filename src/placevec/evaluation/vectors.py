@@ -100,6 +100,8 @@ def evaluate(
     """
     if seeds < 1 or budget not in BUDGETS:
         raise UsageError(f"evaluation needs at least one seed and a budget of {' or '.join(BUDGETS)}")
+    if labels is None and (columns or kind):
+        raise UsageError("columns and kind are those of a table of labels: name it with --labels")
     others = others or {}
     places = _Places(emb, dataset)
     region = None if regions is None else regions_of(regions, dataset, labels)
@@ -428,7 +430,7 @@ def _why_no_model(emb: Embeddings) -> str:
     without = "no untrained encoder is compared, and leaks cannot be ruled out"
     if path and (Path(path) / "config.json").exists():
         return f"the model in {path} has changed since it made these vectors: {without}; embed again to compare with it"
-    return f"the model that made these vectors was not found: {without}; name it with --run"
+    return f"the model that made these vectors was not found: {without}; name it with --model"
 
 
 def _notes(model: Model | None, places: _Places, seeds: int, budget: str) -> list[str]:

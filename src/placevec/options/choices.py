@@ -15,6 +15,8 @@ Reduction = Literal["pca", "tsne", "umap"]
 """Reduction of vectors to two or three numbers."""
 Effort = Literal["quick", "full"]
 """Size of the probes of an evaluation."""
+LabelKind = Literal["classification", "multilabel", "regression", "presence", "distribution", "retrieval"]
+"""What columns of labels are."""
 Probe = Literal["ridge", "trained", "kNN"]
 """Probe for location encoders."""
 Folds = Literal["blocks", "random"]
