@@ -87,6 +87,27 @@ def test_a_buffer_that_leaves_nothing_is_refused() -> None:
         found_of(task, {"vectors": (features,)}, buffer_m=30_000.0)
 
 
+def test_rows_of_other_places_and_of_no_numbers_are_named() -> None:
+    task, features = regression()
+    with pytest.raises(EvaluationError, match="row 'vectors' is of 599 places, the labels are of 600"):
+        found_of(task, {"vectors": (features[1:],)})
+    holed = features.copy()
+    holed[7, 2] = np.nan
+    with pytest.raises(EvaluationError, match="row 'vectors' is not finite at place 7"):
+        found_of(task, {"vectors": (holed,)})
+
+
+def test_labels_that_carry_nothing_are_named() -> None:
+    """All alike, infinite, of places on one spot."""
+    task, features = regression()
+    with pytest.raises(EvaluationError, match="all labels are the same"):
+        found_of(replace(task, target=np.ones(600)), {"vectors": (features,)})
+    with pytest.raises(EvaluationError, match="coordinates and labels must be finite numbers"):
+        replace(task, target=np.where(np.arange(600) == 3, np.inf, task.target))
+    with pytest.raises(EvaluationError, match="all 600 places lie in one block"):
+        found_of(task, {"vectors": (features,)}, np.tile(LONLAT[:1], (600, 1)))
+
+
 def score(value: float, low: float, high: float) -> Score:
     return Score(value, 100, known=(low, high))
 

@@ -146,6 +146,7 @@ def evaluate_splits(
         regions: name of the region that each fold of a split leaves out, where folds are regions.
         curve: shares of the labels that rows are also evaluated with.
     """
+    _check_rows(task, features)
     whole = splits
     splits, dropped = _usable(task, whole, buffer_m)
     fewer, too_few = _with_fewer_labels(task, splits, curve)
@@ -226,6 +227,21 @@ def score_of(
             partial(resampled, task.metric, task.target[rows], predicted[rows], over.block[rows], fold=fold)
         )
     return over.score(measures, len(task), scale_of(task.metric), _losses(task, predictions))
+
+
+def _check_rows(task: Task, features: Mapping[str, Sequence[Features | FeaturesOfFold]]) -> None:
+    """EvaluationError for features of other places than the task's, or that are not finite."""
+    for name, variants in features.items():
+        for one in variants:
+            if callable(one):
+                continue
+            if len(one) != len(task):
+                raise EvaluationError(
+                    f"task {task.name}: row {name!r} is of {len(one):,} places, the labels are of {len(task):,}"
+                )
+            if not np.isfinite(one).all():
+                place = int(np.flatnonzero(~np.isfinite(one).all(axis=1))[0])
+                raise EvaluationError(f"task {task.name}: row {name!r} is not finite at place {place}")
 
 
 def _usable(task: Task, splits: Sequence[Split], buffer_m: float) -> tuple[list[Split], int]:

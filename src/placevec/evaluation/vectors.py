@@ -22,6 +22,7 @@ from placevec.evaluation.baselines import (
     BESIDE,
     COORDINATES,
     COORDINATES_AREA,
+    COUNTS,
     COVERAGE,
     OF_POIS,
     PAIRS,
@@ -160,7 +161,9 @@ def evaluate(
         "created": created, "model_hash": emb.provenance.model_hash, "dataset_hash": dataset.hash,
         "attribution": dataset.attribution, "budget": budget, "places": len(emb), "dim": emb.dim,
     }  # fmt: skip
-    return Report(results, measured, skipped, _notes(model, places, seeds, budget), about)
+    return Report(
+        results, measured, skipped, [*_notes(model, places, seeds, budget), *_missing_baselines(features.sets)], about
+    )  # fmt: skip
 
 
 def _with_silhouettes(rows: list[Row], task: Task, features: Mapping[str, Variants]) -> list[Row]:
@@ -423,6 +426,16 @@ def _rows_without_labels(places: _Places, model: Model | None) -> tuple[Ints, st
         there = "areas" in model.training and trained_on(model, places.dataset.lonlat[rows]).any()
         basis = TRAINED_ON if there else ELSEWHERE
     return np.sort(np.random.default_rng([0, 0x1F]).permutation(rows)[:_MAX_WITHOUT_LABELS]), basis
+
+
+def _missing_baselines(rows: Mapping[str, Variants]) -> list[str]:
+    """Notes on baselines that these places do not allow."""
+    reasons = {
+        AREA: "places are no polygons, or all of one size",
+        COUNTS: "the dataset holds no points of interest, or no map with footprints",
+        COVERAGE: "the dataset holds no coverage of a map",
+    }
+    return [f"no row {name!r}: {why}" for name, why in reasons.items() if name not in rows]
 
 
 def _why_no_model(emb: Embeddings) -> str:
