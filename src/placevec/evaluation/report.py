@@ -123,6 +123,11 @@ def cell(score: Score) -> str:
     return number(score.value) + (f" ({number(score.low)} to {number(score.high)})" if known else "")
 
 
+def signed(difference: Score) -> str:
+    """A difference and its interval, with signs."""
+    return f"{difference.value:+.3f} ({difference.low:+.3f} to {difference.high:+.3f})"
+
+
 COMPARISON_HEADS = ("difference", "mean", "95% interval", "p (Holm)", "standard error", "verdict")
 LABEL_FREE_HEADS = (
     "row", "effective rank", "triplet accuracy", "near among nearest", "distance coherence", "trustworthiness",

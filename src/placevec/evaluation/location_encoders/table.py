@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from placevec.evaluation.bootstrap import Score
+from placevec.evaluation.compare import NO_CLAIM, NO_DIFFERENCE
 from placevec.evaluation.location_encoders.compare import (
     OVERALL,
     Correction,
@@ -21,6 +22,7 @@ from placevec.evaluation.location_encoders.compare import (
 )
 from placevec.evaluation.location_encoders.run import Outcome, Probe
 from placevec.evaluation.location_encoders.strata import ANTIMERIDIAN, POLES
+from placevec.evaluation.report import cell, markdown_table, number, signed
 from placevec.evaluation.splits import Scheme
 from placevec.io.atomic import write_csv, write_text
 from placevec.io.progress import printable
@@ -28,7 +30,7 @@ from placevec.io.progress import printable
 _RULE = (
     "Intervals are 95% over spatial blocks and seeds, paired over encoders. **better** and **worse** than the best "
     "baseline are claimed where Holm's procedure over the encoders of a table keeps the chance of any false claim at "
-    "5%. `=` marks encoders whose difference from the best one has an interval that holds zero."
+    "5%. = marks encoders whose difference from the best one has an interval that holds zero."
 )
 _HEADER = (
     "task", "metric", "folds", "probe", "name", "baseline", "stratum", "score", "low", "high", "points", "seeds", "rank",
@@ -134,21 +136,17 @@ def _of_task(groups: Sequence[Group]) -> list[str]:
                 f" In {edges} folds the penalty was at the end of the grid while the score still rose."
             )
         strata = [name for name in group.standings[0].scores if name != OVERALL]
-        header = ["", task.metric, "minus best baseline", "", "geo-bias", *strata]
-        lines += ["", "| " + " | ".join(header) + " |", "|" + " --- |" * len(header)]
-        lines += [_line(one, strata) for one in group.standings]
-        lines.append("")
+        heads = ("", task.metric, "minus best baseline", "verdict", "geo-bias", *strata)
+        lines += ["", *markdown_table(heads, [_cells(one, strata) for one in group.standings])]
     return lines
 
 
-def _line(one: Standing, strata: Sequence[str]) -> str:
-    name = f"*{one.name}*" if one.baseline else f"{one.name}{' `=`' if one.like_best else ''}"
-    cells = [name, _interval(one.scores[OVERALL])]
-    cells.append("" if one.baseline else "{:+.3f} [{:+.3f}, {:+.3f}]".format(*_against_best(one)[:3]))
-    cells.append(f"**{one.verdict}**" if one.verdict in ("better", "worse") else one.verdict)
-    cells.append("" if np.isnan(one.geo_bias) else f"{one.geo_bias:.1f}")
-    cells += [f"{one.scores[name].value:.3f}" if name in one.scores else "" for name in strata]
-    return "| " + " | ".join(cells) + " |"
+def _cells(one: Standing, strata: Sequence[str]) -> list[str]:
+    mark = " (baseline)" if one.baseline else " =" if one.like_best else ""
+    apart = "" if one.against_best is None else signed(one.against_best.difference)
+    bias = "" if np.isnan(one.geo_bias) else f"{one.geo_bias:.1f}"
+    parts = [number(one.scores[name].value) if name in one.scores else "" for name in strata]
+    return [f"{one.name}{mark}", cell(one.scores[OVERALL]), apart, one.verdict, bias, *parts]
 
 
 def _against_best(one: Standing) -> tuple[float, float, float, float]:
@@ -159,29 +157,23 @@ def _against_best(one: Standing) -> tuple[float, float, float, float]:
     return difference.value, difference.low, difference.high, one.against_best.p
 
 
-def _interval(score: Score) -> str:
-    return f"{score.value:.3f} [{score.low:.3f}, {score.high:.3f}]"
-
-
 def _ranks(groups: Sequence[Group]) -> list[str]:
     lines = [
         "## Summary: mean ranks", "",
         "1 is the best; the interval resamples tasks. Where intervals overlap, the order is not established.",
         "",
     ]  # fmt: skip
+    words = ("better", NO_DIFFERENCE, "worse", NO_CLAIM)
     for scheme, probe, some, ranks in _summaries(groups):
         tasks = ", ".join(group.task.name for group in some)
-        lines += [
-            f"### Folds of {scheme}, {probe}: {len(some)} task{'' if len(some) == 1 else 's'}", "", tasks, "",
-            "| | mean rank | better than the best baseline | no significant difference | worse |",
-            "| --- | --- | --- | --- | --- |",
-        ]  # fmt: skip
+        title = f"### Folds of {scheme}, {probe}: {len(some)} task{'' if len(some) == 1 else 's'}"
+        rows = []
         for name, rank in ranks.items():
             verdicts = [standing.verdict for group in some if (standing := group.of(name)) is not None]
-            counts = [verdicts.count(word) for word in ("better", "no significant difference", "worse")]
-            shown = f"{rank.value:.1f}" + (f" [{rank.low:.1f}, {rank.high:.1f}]" if len(some) > 1 else "")
-            lines.append(f"| {name} | {shown} | {counts[0]} | {counts[1]} | {counts[2]} |")
-        lines.append("")
+            shown = f"{rank.value:.1f}" + (f" ({rank.low:.1f} to {rank.high:.1f})" if len(some) > 1 else "")
+            rows.append([name, shown, *(str(verdicts.count(word)) for word in words)])
+        heads = ("", "mean rank", "better than the best baseline", *words[1:])
+        lines += [title, "", tasks, "", *markdown_table(heads, rows)]
     return lines
 
 
@@ -205,35 +197,19 @@ def _corrected(groups: Sequence[Group]) -> list[str]:
         "",
     ]  # fmt: skip
     strata = [OVERALL, ANTIMERIDIAN, POLES]
+    heads = ("", *(head for name in strata for head in (name, "tasks better / worse")))
     for scheme, probe in dict.fromkeys((one.scheme, one.probe) for one in found):
         some = [one for one in found if (one.scheme, one.probe) == (scheme, probe)]
-        lines += [
-            f"### Folds of {scheme}, {probe}", "",
-            "| | " + " | ".join(f"{name} | tasks better / worse" for name in strata) + " |",
-            "|" + " --- |" * (1 + 2 * len(strata)),
-        ]  # fmt: skip
+        rows = []
         for encoder in [*dict.fromkeys(one.encoder for one in some), None]:
-            cells = []
+            own = [one for one in some if encoder is None or one.encoder == encoder]
+            rows.append([encoder or "all of them"])
             for stratum in strata:
-                these = [
-                    one
-                    for one in some
-                    if one.stratum == stratum and (encoder is None or one.encoder == encoder)
-                ]
-                if not these:
-                    cells += ["", ""]
-                    continue
-                mean = pooled(these)
-                better = sum(one.verdict == "better" for one in these)
-                worse = sum(one.verdict == "worse" for one in these)
-                cells += [
-                    f"{mean.value:+.3f} [{mean.low:+.3f}, {mean.high:+.3f}]",
-                    f"{better} / {worse} of {len(these)}",
-                ]
-            lines.append(
-                f"| {'**all of them**' if encoder is None else encoder} | " + " | ".join(cells) + " |"
-            )
-        lines.append("")
+                verdicts = [one.verdict for one in own if one.stratum == stratum]
+                mean = signed(pooled([one for one in own if one.stratum == stratum])) if verdicts else ""
+                counts = f"{verdicts.count('better')} / {verdicts.count('worse')} of {len(verdicts)}"
+                rows[-1] += [mean, counts if verdicts else ""]
+        lines += [f"### Folds of {scheme}, {probe}", "", *markdown_table(heads, rows)]
     return lines
 
 
