@@ -168,7 +168,7 @@ def test_a_report_with_both(tmp_path: Path, place: Any, monkeypatch: pytest.Monk
     assert result.task == "rent", "the column of regions is no task"
     assert set(result.row(OURS).by_region) == {"east", "west"}
     text = report.to_markdown()
-    assert "| region left out | east | west |" in text
+    assert "| region left out | chance | vectors | coordinates |" in text
     assert "| share of the labels |" in text
     assert result.curve_sentence in text
     assert report.as_dict()["tasks"][0]["curve"][-1]["share"] == 1.0

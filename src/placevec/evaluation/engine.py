@@ -28,7 +28,7 @@ from placevec.evaluation.splits import (
     spatial_split,
     thinned,
 )
-from placevec.evaluation.tasks import Task, varied
+from placevec.evaluation.tasks import MIN_PLACES, Task, varied
 from placevec.evaluation.variogram import correlation_range
 from placevec.geo import Floats
 from placevec.io.progress import SILENT, Advance, Progress
@@ -295,13 +295,13 @@ def _curve(
 def _by_region(
     task: Task, predictions: Sequence[Array], split: Split, regions: Sequence[str]
 ) -> dict[str, float]:
-    """Score within each region that could be tested, mean of the shufflings."""
+    """Score within each region of `MIN_PLACES` tested places or more, mean of the shufflings."""
     found = {}
     for name, fold in zip(regions, split.folds, strict=False):
         inside = [np.full_like(predicted, np.nan) for predicted in predictions]
         for held, predicted in zip(inside, predictions, strict=True):
             held[fold.test] = predicted[fold.test]
-        if np.isfinite(inside[0]).all(axis=1).any() and varied(task.target[fold.test]):
+        if np.isfinite(inside[0]).all(axis=1).sum() >= MIN_PLACES and varied(task.target[fold.test]):
             one_fold = [np.zeros(len(task), np.int64)] * len(inside)
             found[name] = _mean(task, inside, task.metric, one_fold)
     return found

@@ -164,12 +164,10 @@ def curve_table(item: Result) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
 
 
 def region_table(item: Result) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
-    """(heads, cells) of the score within each region that was left out."""
-    names = list(dict.fromkeys(name for row in item.rows for name in row.by_region))
-    rows = [
-        (row.name, *(number(row.by_region.get(name, float("nan"))) for name in names)) for row in item.rows
-    ]
-    return ("region left out", *names), rows
+    """(heads, cells) of the score within each region that was left out: a line a region, a column a row of features."""
+    names = dict.fromkeys(name for row in item.rows for name in row.by_region)
+    lines = [(name, *(number(row.by_region.get(name, float("nan"))) for row in item.rows)) for name in names]
+    return ("region left out", *(row.name for row in item.rows)), lines
 
 
 def further_tables(item: Result) -> list[tuple[tuple[str, ...], list[tuple[str, ...]]]]:

@@ -108,7 +108,8 @@ def evaluate(
     region = None if regions is None else regions_of(regions, dataset, labels)
     if region is not None:
         places.only(np.array([name is not None for name in region], bool))
-    chosen, skipped = _tasks(dataset, tasks)
+    ready_made = () if tasks is None and labels is not None and dataset.base_map is None else tasks
+    chosen, skipped = _tasks(dataset, ready_made)
     if labels is not None:
         chosen += _own_tasks(labels, dataset, columns, kind, None if regions is None else str(regions))
     ready: list[_Ready] = []
