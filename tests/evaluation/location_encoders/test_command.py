@@ -115,11 +115,11 @@ def test_the_last_line_says_what_is_in_the_folder(table: Path, tmp_path: Path) -
     for more, words in (
         (["--budget", "0.001s"], "Tables in"),
         (["--no-plots"], "Tables in"),
-        ([], "Tables and pictures in"),
+        ([], "Tables and plots in"),
     ):
         last = run([*asked, *more])[1].strip().splitlines()[-1]
-        assert last == f"{words} {out}: begin with {out / 'table.md'}"
-        assert bool(list(out.glob("*.png"))) == ("pictures" in words)
+        assert last == f"{words} {out}: start with {out / 'table.md'}"
+        assert bool(list(out.glob("*.png"))) == ("plots" in words)
 
 
 @pytest.mark.parametrize(

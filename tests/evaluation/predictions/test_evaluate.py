@@ -327,7 +327,7 @@ def test_the_command(trained_model, tmp_path, capsys) -> None:
     assert "untrained encoder" in printed
     assert (tmp_path / "report" / "report.md").exists()
     assert main(["evaluate", run, "--tasks", "landuse"]) == 2
-    assert "--tasks is for tables of vectors" in capsys.readouterr().err
+    assert "--tasks applies to tables of vectors" in capsys.readouterr().err
     assert main(["evaluate", run, "--json", "-q"]) == 0
     assert json.loads(capsys.readouterr().out)["split"] == "test"
 
