@@ -152,7 +152,7 @@ def test_a_place_id_that_looks_like_a_number_stays_text(tmp_path: Path, place: A
     [
         ({"place_id": ["x", "y"], "v": [1, 2]}, None, "no place with any of its 2 place_ids"),
         ({"lon": [1.0], "lat": [2.0], "v": [1]}, None, "no row lies on a place: rows are at lon 1.0000"),
-        ({"v": [1]}, None, "neither geometry nor lon and lat"),
+        ({"v": [1]}, None, "neither a geometry nor lon and lat"),
         (
             {"place_id": ["p1", "p2"], "v": [1.5, 2.5]},
             None,
