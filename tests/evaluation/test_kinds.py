@@ -14,7 +14,7 @@ from placevec.evaluation.splits import Blocks, Fold, Split
 from placevec.evaluation.tasks import Kind, Task
 from tests.evaluation.test_splits import town as town_points
 
-SMALL = Budget(Effort(5, (0.1,), (10,)), 50, 10_000)
+SMALL = Budget(Effort(5, (0.1,), (10,), process_places=60), 50, 10_000)
 COUNT = 400
 RANDOM = np.random.default_rng(5)
 FEATURES = RANDOM.normal(size=(COUNT, 4))

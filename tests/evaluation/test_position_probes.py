@@ -17,7 +17,7 @@ from placevec.evaluation.tasks import Kind, Task
 from tests.evaluation.test_kinds import SMALL
 from tests.evaluation.test_splits import town as town_points
 
-EFFORT = Effort(trees=25, inverse_penalties=(1.0,), process_places=300)
+EFFORT = Effort(trees=50, inverse_penalties=(1.0,), process_places=300)
 STRONG = ("kNN", "boosting", "Gaussian process", "random forest")
 
 

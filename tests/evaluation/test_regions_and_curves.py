@@ -24,7 +24,7 @@ from tests.evaluation.standin import Network, Town, embeddings, town
 from tests.evaluation.test_splits import nearest_pair
 from tests.evaluation.test_splits import town as town_points
 
-SMALL = Budget(Effort(5, (0.1,), (10,)), 50, 10_000)
+SMALL = Budget(Effort(5, (0.1,), (10,), process_places=60), 50, 10_000)
 
 
 @pytest.fixture(scope="module")

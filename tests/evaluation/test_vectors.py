@@ -25,7 +25,7 @@ from placevec.geo import Area, hold_out_blocks
 from placevec.training.samplers.near_far import NearFarSampler
 from tests.evaluation.standin import Network, Town, embeddings, town
 
-CHEAP = replace(BUDGETS["quick"], effort=Effort(6, (0.1,), (10,)), draws=300)
+CHEAP = replace(BUDGETS["quick"], effort=Effort(6, (0.1,), (10,), process_places=60), draws=300)
 
 
 @pytest.fixture(autouse=True)
@@ -62,7 +62,9 @@ def noise(place: Town) -> np.ndarray:
 def excellent(place: Town) -> Report:
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(
-            engine.BUDGETS, "quick", replace(BUDGETS["quick"], effort=Effort(15, (0.1,), (10,)), draws=300)
+            engine.BUDGETS,
+            "quick",
+            replace(BUDGETS["quick"], effort=Effort(15, (0.1,), (10,), process_places=60), draws=300),
         )
         return run(place, leak(place), seeds=2)
 

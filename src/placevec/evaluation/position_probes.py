@@ -37,7 +37,8 @@ def boosting(training: Training, tested: Features, effort: Effort) -> Array:
     """Gradient boosting of trees, a column at a time; the mean where there are more than `MAX_OUTPUTS` columns."""
     from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 
-    options: dict[str, Any] = {"max_iter": 100, "learning_rate": 0.05, "random_state": training.seed}
+    rounds = min(100, 2 * effort.trees)
+    options: dict[str, Any] = {"max_iter": rounds, "learning_rate": 0.05, "random_state": training.seed}
     if training.outputs > MAX_OUTPUTS:
         return np.tile(training.columns().mean(axis=0), (len(tested), 1))
     if training.kind == "classification":
