@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from placevec.cli.entities import entities_told
 from placevec.cli.output import print_facts, print_json
 from placevec.cli.points import labels_told
 from placevec.cli.signature import taking
@@ -67,6 +68,7 @@ def _dataset(path: Path) -> dict[str, Any]:
         "views": list(dataset.view_names),
         **({"layers": list(dataset.base_map_spec.channels), "zoom": dataset.zoom} if has_map else {}),
         **labels_told(dataset),
+        **entities_told(dataset),
         **({"unfinished additions": begun} if (begun := unfinished(path)) else {}),
         "created": manifest.get("created", "unknown"),
         "attribution": dataset.attribution,

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from placevec.api.tiles import validate
+from placevec.cli.entities import listed
 from placevec.cli.output import clean, print_facts, print_json, print_table, progress_for, say
 from placevec.cli.signature import taking_keywords_of
 
@@ -47,6 +48,7 @@ def show(found: Validation) -> None:
         if found.layers or found.coordinates
         else None,
         **found.labels,
+        **_entities(found),
         **{f"{role} batch": str(tuple(shape)) for role, shape in found.batch.items()},
     }
     print_facts({name: value for name, value in facts.items() if value not in (None, "")})
@@ -65,3 +67,15 @@ def show(found: Validation) -> None:
     for problem in found.problems:
         say(f"Problem: {clean(problem, width=1000)}")
     say("It is usable." if found.usable else "It is not usable.")
+
+
+def _entities(found: Validation) -> dict[str, Any]:
+    if not (about := found.entities):
+        return {}
+    return {
+        "entities": about["count"],
+        "entities with a name": about["named"],
+        "entities with a Wikidata item": about["with_item"],
+        "types": listed(about["types"]),
+        "languages": listed(about["languages"]),
+    }

@@ -108,7 +108,9 @@ def read_entities(path: str | Path, columns: Sequence[str] | None = None) -> pa.
     except SourceError as error:
         raise DatasetError(f"{error}; prepare the dataset again") from error
     if missing := [name for name in names if name not in table.column_names]:
-        raise DatasetError(f"{path} lacks the columns {', '.join(missing)} of entities: prepare the dataset again")
+        raise DatasetError(
+            f"{path} lacks the columns {', '.join(missing)} of entities: prepare the dataset again"
+        )
     for name in names:
         if table[name].type != SCHEMA.field(name).type:
             raise DatasetError(f"{path} is damaged: its column {name} holds {table[name].type}")

@@ -78,11 +78,11 @@ def prepare(
     given = None if places is None else read_points(places)
     extract = resolve_extract(osm, osm_name, progress=progress)
     header = read_header(extract.path)
-    held = _held(extract, header.area)
+    held = held_area(extract, header.area)
     there = begun(out)
     given_by_dataset = there is not None and not are_laid_out_by(there, KIND)
     if area is not None or there is None or not given_by_dataset:
-        area = _area_of(extract, held, area)
+        area = area_within(extract, held, area)
     if there is not None and given_by_dataset:
         refuse_others(
             there, {"--spacing": spacing_m, "--all-tiles": all_places}, places=places, size_m=size_m
@@ -182,17 +182,7 @@ class _Drawing:
 
     def source(self) -> dict[str, Any]:
         """The manifest's entry for its source."""
-        return {
-            "kind": KIND,
-            "name": self.extract.name,
-            "path": self.extract.path.name,
-            "url": self.extract.url,
-            "sha256": self.sha256,
-            "bytes": self.extract.path.stat().st_size,
-            "timestamp": self.timestamp,
-            "licence": LICENCE,
-            "attribution": ATTRIBUTION,
-        }
+        return source_of(self.extract, self.sha256, self.timestamp)
 
     def view(self, files: list[str]) -> dict[str, Any]:
         """The manifest's entry for the view."""
@@ -203,6 +193,21 @@ class _Drawing:
         return {"spec": spec.as_dict(), "layers": self.table.as_dict(), "files": files}
 
 
+def source_of(extract: Extract, sha256: str, timestamp: str | None) -> dict[str, Any]:
+    """The manifest's entry of an extract."""
+    return {
+        "kind": KIND,
+        "name": extract.name,
+        "path": extract.path.name,
+        "url": extract.url,
+        "sha256": sha256,
+        "bytes": extract.path.stat().st_size,
+        "timestamp": timestamp,
+        "licence": LICENCE,
+        "attribution": ATTRIBUTION,
+    }
+
+
 def check_size(spacing_m: float | None, size_m: float | None) -> None:
     """UsageError unless the spacing and the size of places are positive."""
     if spacing_m is not None and not spacing_m > 0:
@@ -211,7 +216,7 @@ def check_size(spacing_m: float | None, size_m: float | None) -> None:
         raise UsageError(f"--size-m must be a positive number of meters; got {size_m:g}")
 
 
-def _held(extract: Extract, told: Area | None) -> Area:
+def held_area(extract: Extract, told: Area | None) -> Area:
     """The area of an extract: from its header, or else from its objects."""
     if told is not None and told.east - told.west <= 180:
         return told
@@ -220,7 +225,7 @@ def _held(extract: Extract, told: Area | None) -> Area:
     return found if told is None or found.crosses_antimeridian else told
 
 
-def _area_of(extract: Extract, held: Area, wanted: Area | None) -> Area:
+def area_within(extract: Extract, held: Area, wanted: Area | None) -> Area:
     """The requested area, checked against the extract; otherwise all of it."""
     if wanted is None:
         return held

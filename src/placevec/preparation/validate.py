@@ -11,10 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow.compute as pc
 import torch
 
 from placevec.core import Look
 from placevec.datasets.dataset import MANIFEST, Dataset
+from placevec.datasets.entities import FILE as ENTITIES
+from placevec.datasets.entities import has_entities, read_entities, summary_of
 from placevec.datasets.labels import SPLITS
 from placevec.datasets.views.raster.coverage import Coverage
 from placevec.datasets.views.raster.shards import SHARD_NAME, read_shard_table
@@ -66,6 +69,8 @@ class Validation:
         coordinates: number of tiles in any layer, or of places.
         common: number of tiles in all layers, or of places with coordinates.
         labels: for labeled places: label, kind, rows in each split, and other fields.
+        entities: for datasets with entities: number of all, of those with a name, of those with a Wikidata item, counts by
+            type and by language.
         batch: role -> shape of a sample batch.
         problems: reasons why it is not usable.
         notes: remarks for the user.
@@ -80,6 +85,7 @@ class Validation:
     coordinates: int = 0
     common: int = 0
     labels: dict[str, str] = field(default_factory=dict)
+    entities: dict[str, Any] = field(default_factory=dict)
     batch: dict[str, list[int]] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
@@ -193,6 +199,8 @@ def _dataset(path: Path, found: Validation) -> None:
     rows = known[np.unique(np.linspace(0, len(known) - 1, min(BATCH, len(known))).astype(int))]
     if dataset.has_labels:
         _labels(dataset, found)
+    if has_entities(dataset):
+        _entities(dataset, found)
     for name in dataset.view_names:
         look = Look(torch.from_numpy(rows))
         view = dataset.view(name)
@@ -220,6 +228,20 @@ def _dataset(path: Path, found: Validation) -> None:
     ):
         if not (path / name).is_file():
             found.notes.append(f"there is no {name}: evaluation has {why} of its own; pass --labels FILE")
+
+
+def _entities(dataset: Dataset, found: Validation) -> None:
+    path = dataset.path / ENTITIES
+    about = summary_of(path)
+    found.entities = {
+        "count": about.count, "named": about.named, "with_item": about.with_item, "types": about.types,
+        "languages": about.languages,
+    }  # fmt: skip
+    ids = read_entities(path, ["entity_id"])["entity_id"]
+    if (twice := about.count - pc.count_distinct(ids).as_py()) > 0:
+        found.problems.append(f"{path} is damaged: {twice:,} entities have the id of another")
+    if unnamed := about.count - about.named:
+        found.notes.append(f"{unnamed:,} of {about.count:,} entities have no name, only a Wikidata item")
 
 
 def _labels(dataset: Dataset, found: Validation) -> None:

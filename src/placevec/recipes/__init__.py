@@ -9,7 +9,11 @@ from placevec.recipes.base import RecipeEntry
 RECIPES = Registry(
     "placevec.recipes",
     "recipe",
-    {"loc2vec": "placevec.recipes.loc2vec:RECIPE", "sphere2vec": "placevec.recipes.sphere2vec:RECIPE"},
+    {
+        "loc2vec": "placevec.recipes.loc2vec:RECIPE",
+        "sphere2vec": "placevec.recipes.sphere2vec:RECIPE",
+        "where2vec": "placevec.recipes.where2vec:RECIPE",
+    },
 )
 DEMO = "loc2vec"
 """The recipe of ``placevec demo``: it needs only a map."""

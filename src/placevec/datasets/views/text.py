@@ -6,8 +6,9 @@ column    type                   meaning
 place_id  string                 its place: the link to ``places.parquet``; a place can have several texts
 view      string                 view that it belongs to
 language  string, may be null    BCP 47, such as ``en`` or ``uk``
-kind      string, may be null    name, alias, description, ...
+kind      string, may be null    name, alias, description, words, ...
 text      string                 raw, untrusted text
+entity_id string, may be null    its entity in ``entities.parquet``; the column is optional
 ========= ====================== ===============================================================================
 
 A text is read as its UTF-8 bytes plus one; 0 is padding. Encoders for words or subwords tokenize the output of
@@ -18,6 +19,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import TracebackType
 
 import numpy as np
 import pyarrow as pa
@@ -34,10 +36,16 @@ from placevec.geo.geoparquet import read_parquet
 from placevec.io import atomic
 
 FILE = "text.parquet"
+NAME = KIND = "text"
+"""What the view is called that preparing makes, and the kind of all such views."""
 VALUES = "UTF-8 bytes + 1, 0 pads"
 MAX_BYTES = 2_000
 """Maximum bytes of a text; longer ones are cut, between characters."""
 _COLUMNS = ("place_id", "view", "language", "kind", "text")
+_ENTITY = "entity_id"
+Text = tuple[str, str | None, str | None, str, str | None]
+"""place_id, language, kind, text and entity_id."""
+_SCHEMA = pa.schema([(name, pa.string()) for name in (*_COLUMNS, _ENTITY)])
 
 
 class TextView:
@@ -147,7 +155,7 @@ def read_texts(path: str | Path, view: str | None = None) -> pa.Table:
     ['Töölö']
     """
     try:
-        table = read_parquet(path, "table of texts", list(_COLUMNS))
+        table = read_parquet(path, "table of texts", [*_COLUMNS, _ENTITY])
     except SourceError as error:
         raise DatasetError(str(error)) from error
     if any(name not in table.column_names for name in _COLUMNS):
@@ -169,8 +177,39 @@ def write_texts(path: str | Path, rows: pa.Table) -> None:
     >>> file.exists()
     True
     """
+    names = [*_COLUMNS, *({_ENTITY} & set(rows.column_names))]
     with atomic.replacing(path) as temporary:
-        pq.write_table(rows.select(list(_COLUMNS)), temporary, compression="zstd")
+        pq.write_table(rows.select(names), temporary, compression="zstd")
+
+
+class TextWriter:
+    """Writes a table of texts chunk by chunk (give it a temporary name and rename it).
+
+    Attributes:
+        rows: that were written.
+    """
+
+    def __init__(self, path: Path, view: str = NAME) -> None:
+        self._writer, self._view = pq.ParquetWriter(path, _SCHEMA, compression="zstd"), view
+        self.rows = 0
+
+    def __enter__(self) -> TextWriter:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._writer.close()
+
+    def add(self, texts: Sequence[Text]) -> None:
+        """Append texts."""
+        if not texts:
+            return
+        place, language, kind, text, entity = zip(*texts, strict=True)
+        columns = [place, [self._view] * len(texts), language, kind, text, entity]
+        arrays = [pa.array(column, pa.string()) for column in columns]
+        self._writer.write_table(pa.Table.from_arrays(arrays, schema=_SCHEMA))
+        self.rows += len(texts)
 
 
 class TextReader(Reader):

@@ -212,8 +212,7 @@ def _entity(
 
 
 def _type_of(found: list[tuple[int, str]], groups: dict[str, int]) -> str:
-    """Of the group that stands first in the table, the type that most objects have."""
-    of = {kind: groups[kind.partition("/")[0]] for _, kind in found}
-    first = min(of.values())
-    counts = Counter(one for one in found if of[one[1]] == first)
-    return min(counts, key=lambda one: (-counts[one], one))[1]
+    """Of the group that stands first in the table and its first entry, the type that most objects have."""
+    first = min(found, key=lambda one: (groups[one[1].partition("/")[0]], one[0]))[0]
+    counts = Counter(kind for entry, kind in found if entry == first)
+    return min(counts, key=lambda kind: (-counts[kind], kind))

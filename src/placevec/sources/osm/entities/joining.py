@@ -44,7 +44,9 @@ class Sets:
     def join(self, one: int, other: int) -> bool:
         """Make the sets of two rows one; whether they were two, and name no different items."""
         first, second = sorted((self.find(one), self.find(other)))
-        if first == second or (self._qid[first] and self._qid[second] and self._qid[first] != self._qid[second]):
+        if first == second or (
+            self._qid[first] and self._qid[second] and self._qid[first] != self._qid[second]
+        ):
             return False
         self._parent[second] = first
         self._qid[first] = self._qid[first] or self._qid[second]
@@ -106,15 +108,14 @@ def _connections(store: Store) -> Iterator[Ints]:
     order, hashes = order[repeated], hashes[repeated]
     if not len(order):
         return
-    begins = np.flatnonzero(np.append(True, hashes[1:] != hashes[:-1]))
+    ends = np.append(np.flatnonzero(hashes[1:] != hashes[:-1]) + 1, len(hashes))
     until = np.cumsum(store.vertices[order])
     first = 0
     while first < len(order):
         limit = (until[first - 1] if first else 0) + VERTICES_AT_ONCE
         end = int(np.searchsorted(until, limit, side="right"))
-        cuts = begins[(begins > first) & (begins <= end)]  # objects of one name stay together
-        after = begins[begins > first]
-        end = len(order) if end >= len(order) else int(cuts[-1]) if len(cuts) else int(after[0]) if len(after) else len(order)
+        at = int(np.searchsorted(ends, end, side="right"))  # objects of one name stay together
+        end = int(ends[at - 1]) if at and ends[at - 1] > first else int(ends[at])
         yield _edges(store, np.sort(order[first:end]))
         first = end
 

@@ -1,8 +1,8 @@
 """What an object is called: names by language out of its tags, and its Wikidata number.
 
-``name`` and ``name:xx`` are names, ``alt_name``, ``old_name``, ``official_name`` and the like, with or without ``:xx``, are
-other names; several in one tag are divided by ``;``. Texts stay as people wrote them, but for control characters and runs
-of white space, which become one space.
+``name`` and ``name:xx`` are names, ``alt_name``, ``old_name``, ``official_name`` and the like, with or without ``:xx``,
+are other names; several in one tag are divided by ``;``. Texts stay as people wrote them, but for control characters and
+runs of white space, which become one space.
 """
 
 from __future__ import annotations
@@ -89,7 +89,9 @@ def names_of(tags: Mapping[str, str], problems: Counter[str] | None = None) -> l
 
 def ordered(names: Iterable[Name]) -> list[Name]:
     """Names on the spot first, then by language; each name before its other names."""
-    return sorted(names, key=lambda one: (one.language is not None, one.language or "", KINDS.index(one.kind)))
+    return sorted(
+        names, key=lambda one: (one.language is not None, one.language or "", KINDS.index(one.kind))
+    )
 
 
 def main_name(names: Iterable[Name]) -> str | None:

@@ -110,7 +110,9 @@ class _Reading:
             parts.append((row, number))
         self._add_parts(chunk, parts, shapes)
 
-    def _add_parts(self, chunk: Features[Typed], parts: list[tuple[int, int]], shapes: dict[int, object]) -> None:
+    def _add_parts(
+        self, chunk: Features[Typed], parts: list[tuple[int, int]], shapes: dict[int, object]
+    ) -> None:
         """Geometries of relations: those of all their members, whatever these are called."""
         rows = np.array([row for row, _ in parts], np.int64)
         if not len(rows):

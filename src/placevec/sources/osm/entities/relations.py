@@ -52,9 +52,7 @@ class Gathered:
         return at, members[index, 1]
 
 
-def read_gathered(
-    path: Path, keys: Collection[str], wanted: Callable[[Mapping[str, str]], bool]
-) -> Gathered:
+def read_gathered(path: Path, keys: Collection[str], wanted: Callable[[Mapping[str, str]], bool]) -> Gathered:
     """The relations of an extract with one of the keys that somebody wants, but for those that osmium assembles."""
     source = readable(path)
     ids: list[int] = []

@@ -36,9 +36,16 @@ def shapes_of(paths: Paths, is_area: NDArray[np.bool_]) -> Objects:
 def _lines(paths: Paths) -> Objects:
     several = np.diff(paths.row_offsets) > 1
     made: Objects = np.full(len(paths), None, object)
-    for rows, kind in ((~several, shapely.GeometryType.LINESTRING), (several, shapely.GeometryType.MULTILINESTRING)):
+    for rows, kind in (
+        (~several, shapely.GeometryType.LINESTRING),
+        (several, shapely.GeometryType.MULTILINESTRING),
+    ):
         some = paths.take(np.flatnonzero(rows))
-        offsets = (some.path_offsets,) if kind == shapely.GeometryType.LINESTRING else (some.path_offsets, some.row_offsets)
+        offsets = (
+            (some.path_offsets,)
+            if kind == shapely.GeometryType.LINESTRING
+            else (some.path_offsets, some.row_offsets)
+        )
         if len(some):
             made[rows] = shapely.from_ragged_array(kind, some.xy, offsets)
     return made
@@ -52,7 +59,9 @@ def _areas(paths: Paths) -> Objects:
     if len(rows):
         some = paths.take(rows)
         ends = np.arange(len(some) + 1, dtype=np.int64)
-        made[rows] = shapely.from_ragged_array(shapely.GeometryType.POLYGON, some.xy, (some.path_offsets, ends))
+        made[rows] = shapely.from_ragged_array(
+            shapely.GeometryType.POLYGON, some.xy, (some.path_offsets, ends)
+        )
     rows = np.flatnonzero(rings > 1)
     if len(rows):
         some = paths.take(rows)
@@ -71,7 +80,7 @@ def _areas(paths: Paths) -> Objects:
 def vertex_keys(shapes: Objects) -> tuple[NDArray[np.uint64], Ints]:
     """A number for the place of each vertex, and the row of its shape: equal numbers are one node of OSM."""
     xy, rows = shapely.get_coordinates(shapes, return_index=True)
-    units = np.rint((xy + (180.0, 90.0)) * UNITS).astype(np.uint64)
+    units = np.rint((xy + np.array([180.0, 90.0])) * UNITS).astype(np.uint64)
     return units[:, 0] << np.uint64(32) | units[:, 1], np.asarray(rows, np.int64)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -114,7 +115,7 @@ class Store:
             self._reader.get_batch(number).select(list(columns)).take(
                 numbers(rows[first:end] - self._starts[number], pa.int64())
             )
-            for number, (first, end) in enumerate(zip(cuts[:-1], cuts[1:], strict=True))
+            for number, (first, end) in enumerate(pairwise(cuts.tolist()))
             if end > first
         ]  # fmt: skip
         return pa.Table.from_batches(parts, schema=schema)

@@ -1,0 +1,33 @@
+"""Where2Vec: named places, what is said of them in many languages, and what they look like, in one space."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from placevec.options import Options
+from placevec.recipes.base import RecipeEntry
+from placevec.recipes.where2vec.prepare import EntityOptions
+
+
+@dataclass(frozen=True)
+class Where2VecConfig(Options):
+    """Options of training, which come with ``build``."""
+
+    GROUP: ClassVar[str] = "Where2Vec"
+
+
+RECIPE = RecipeEntry(
+    name="where2vec",
+    summary="named things of OpenStreetMap, their names in every language and words of what is there",
+    config=Where2VecConfig,
+    prepare_options=EntityOptions,
+    prepare="placevec.recipes.where2vec.prepare:prepare",
+    build="placevec.recipes.where2vec.build:build",
+    prepare_examples=(
+        "placevec prepare where2vec --osm-name helsinki-center --out data/helsinki",
+        "placevec prepare where2vec --osm malta.osm.pbf --map --out data/malta",
+        "placevec prepare where2vec --osm malta.osm.pbf --types founding --out data/founding",
+        "placevec prepare where2vec --osm malta.osm.pbf --out data/malta-tiles   # beside places that are there",
+    ),
+)
