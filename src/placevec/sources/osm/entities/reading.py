@@ -99,6 +99,8 @@ class _Reading:
             [chunk.answers[number] for number in chunk.answer[own].tolist()],
             [tags[row] for row in own.tolist()], np.full(len(own), NO_PART, np.int64),
         )  # fmt: skip
+        called = np.flatnonzero((columns.hash > 0) | (columns.qid > 0))  # not by white space alone
+        columns, own = columns.take(called), own[called]
         self._with_shapes(columns, [shapes[row] for row in own.tolist()])
         position = {row: number for number, row in enumerate(own.tolist())}
         self.store.add(columns)

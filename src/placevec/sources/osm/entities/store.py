@@ -55,6 +55,14 @@ class Columns:
     part_of: Ints
     vertices: Ints
 
+    def take(self, rows: Ints) -> Columns:
+        """Some of them."""
+        picked = {
+            name: [values[row] for row in rows.tolist()] if isinstance(values, list) else values[rows]
+            for name, values in vars(self).items()
+        }
+        return Columns(**picked)
+
 
 class Store:
     """A file of objects, written once and read by row.
