@@ -84,24 +84,20 @@ def prepare(
     parts = {PLACES_PART: job.made(size_m=size_m), text.NAME: job.made()}
     if there is not None:
         return reused(there, parts, progress)
-    work = out / WORK
-    work.mkdir(parents=True, exist_ok=True)
-    about = job.write_entities(out, work)
-    laid, names = _places(out / entities.FILE, size_m)
+    staged = out / WORK / KIND
+    staged.mkdir(parents=True, exist_ok=True)
+    about = job.write_entities(staged, staged)
+    laid, names = _places(staged / entities.FILE, size_m)
     about["texts"] = write_texts_of_entities(
-        out / text.FILE,
-        out / entities.FILE,
-        extract.path,
-        table,
-        Windows(boxes_of(laid)),
-        work=work,
+        staged / text.FILE, staged / entities.FILE, extract.path, table, Windows(boxes_of(laid)), work=staged,
         progress=progress,
-    )
+    )  # fmt: skip
+    atomic.move_files(staged, out, [entities.FILE, text.FILE])
     dataset = write_dataset(
         out, name=extract.name, area=area, places=laid, names=names, sources=[job.source()],
         views={text.NAME: _view()}, report={KIND: about}, parts=parts, created=created,
     )  # fmt: skip
-    shutil.rmtree(work, ignore_errors=True)
+    shutil.rmtree(out / WORK, ignore_errors=True)
     return dataset
 
 

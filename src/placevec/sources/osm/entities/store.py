@@ -57,7 +57,7 @@ class Columns:
 
     def take(self, rows: Ints) -> Columns:
         """Some of them."""
-        picked = {
+        picked: dict[str, Any] = {
             name: [values[row] for row in rows.tolist()] if isinstance(values, list) else values[rows]
             for name, values in vars(self).items()
         }
