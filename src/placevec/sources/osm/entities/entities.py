@@ -2,7 +2,7 @@
 
 An entity is an object, or several, that has a type and a name or a Wikidata item. Which objects are one is decided in
 `placevec.sources.osm.entities.joining`. While the extract is read the objects lie on the disk; memory holds some forty
-bytes of each, and some millions of vertices at a time.
+bytes of each, and a million vertices at a time.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from placevec.sources.osm.entities.types import TypeTable
 from placevec.sources.osm.entities.words import MAX_WORDS
 from placevec.sources.osm.reader import TYPE_NAMES, ReadReport, check_extract
 
-OBJECTS_AT_ONCE, VERTICES_AT_ONCE = 50_000, 2_000_000
+OBJECTS_AT_ONCE, VERTICES_AT_ONCE = 20_000, 1_000_000
 NO_GEOMETRY = "entities without any geometry: no member of the relation is in the extract"
 
 

@@ -23,7 +23,7 @@ MAX_NAMES = 12
 """Different names of the objects of one item, up to which they are one thing: long rivers change theirs."""
 SAME_ITEM, CONNECTED, MEMBERS = "same Wikidata item", "shared node, name and type", "member of the relation"
 OF_A_KIND = "objects of an item that must be a kind of things: not joined by it"
-VERTICES_AT_ONCE = 4_000_000
+VERTICES_AT_ONCE = 1_000_000
 
 
 class Sets:

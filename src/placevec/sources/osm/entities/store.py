@@ -77,7 +77,6 @@ class Store:
         self._file = pa.OSFile(str(path), "wb")
         self._writer = pa.ipc.new_file(self._file, _SCHEMA)
         self._starts = [0]
-        self._reader: Any = None
         self.hash: NDArray[np.uint64] = np.zeros(0, np.uint64)
         self.qid: Ints = np.zeros(0, np.int64)
         self.part_of: Ints = np.zeros(0, np.int64)
@@ -115,15 +114,14 @@ class Store:
 
     def take(self, rows: Ints, columns: tuple[str, ...] = tuple(_SCHEMA.names)) -> pa.Table:
         """Columns of rows, which ascend; the file is closed by then."""
-        if self._reader is None:
-            self._reader = pa.ipc.open_file(pa.memory_map(str(self._path)))
         cuts = np.searchsorted(rows, self._starts)
         schema = pa.schema([_SCHEMA.field(name) for name in columns])
-        parts = [
-            self._reader.get_batch(number).select(list(columns)).take(
-                numbers(rows[first:end] - self._starts[number], pa.int64())
-            )
-            for number, (first, end) in enumerate(pairwise(cuts.tolist()))
-            if end > first
-        ]  # fmt: skip
+        chosen = pa.ipc.IpcReadOptions(included_fields=[_SCHEMA.get_field_index(name) for name in columns])
+        with pa.OSFile(str(self._path)) as file:
+            reader = pa.ipc.open_file(file, options=chosen)
+            parts = [
+                reader.get_batch(number).take(numbers(rows[first:end] - self._starts[number], pa.int64()))
+                for number, (first, end) in enumerate(pairwise(cuts.tolist()))
+                if end > first
+            ]
         return pa.Table.from_batches(parts, schema=schema)

@@ -14,6 +14,7 @@ DESCRIBING = (
     "protection_title", "heritage:description", "usage", "theatre:genre", "museum", "animal", "zoo", "vending",
 )  # fmt: skip
 """Tags whose values are words, in the order in which they are named."""
+_ORDER = {key: number for number, key in enumerate(DESCRIBING)}
 _SAY_IT_THEMSELVES = frozenset(("bridge", "tunnel", "intermittent", "salt"))
 """Where "yes" means what the key is."""
 _WORD = re.compile(r"[A-Za-z][A-Za-z0-9_' -]{1,39}")
@@ -28,8 +29,8 @@ def words_of(tags: Mapping[str, str], called: str = "") -> list[str]:
     ['place of worship', 'christian', 'bridge']
     """
     found: dict[str, None] = {called: None} if called else {}
-    for key in DESCRIBING:
-        for value in tags.get(key, "").split(";"):
+    for key in sorted(_ORDER.keys() & tags.keys(), key=_ORDER.__getitem__):
+        for value in tags[key].split(";"):
             word = value.strip().replace("_", " ")
             if word == "yes" and key in _SAY_IT_THEMSELVES:
                 found[key] = None
