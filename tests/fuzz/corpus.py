@@ -31,6 +31,16 @@ from tests.sources.benchmarks import layout_files as geo_prior_files
 from tests.sources.tiles.tile_files import png, write_layers, write_mbtiles
 
 LON, LAT = 24.94, 60.17
+TYPES = """
+extends = "default"
+
+[[type]]
+name = "amenity/snack"
+by_value = false
+lines = false
+words = "snack {}"
+rules = [{ key = "amenity", values = ["cafe"], unless = { access = ["private"] } }]
+"""
 LAYERS = """
 [[layer]]
 name = "buildings"
@@ -67,6 +77,7 @@ def build(folder: Path) -> Corpus:
     for kind in (
         "extract",
         "layers",
+        "types",
         "places",
         "labels",
         "polygon",
@@ -83,6 +94,8 @@ def build(folder: Path) -> Corpus:
         "loc2vec", osm=folder / "extract" / "small.osm", layers=folder / "layers" / "layers.toml",
         out=folder / "dataset", spacing=6, size_m=60,
     )  # fmt: skip
+    (folder / "types" / "types.toml").write_text(TYPES)
+    api.prepare("where2vec", osm=folder / "extract" / "small.osm", out=folder / "entities")
     _tables(folder, dataset)
     _points(folder)
     _model(folder / "model")

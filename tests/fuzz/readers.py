@@ -98,6 +98,28 @@ def read_layers(folder: Path, file: Path) -> None:
         table.classify(tags, kind)
 
 
+def read_types(folder: Path, file: Path) -> None:
+    from placevec.sources.osm.entities.types import TypeTable
+    from placevec.sources.osm.objects import Kind
+
+    table = TypeTable.of(file)
+    assert len(table.hash) == 64
+    for kind in Kind:
+        found = table.classify({"amenity": "cafe", "highway": "road", "area": "yes"}, kind)
+        assert found is None or found.type.partition("/")[0] in table.groups
+
+
+def read_entities(folder: Path, file: Path) -> None:
+    """A dataset of entities: what is told of them, and their texts."""
+    from placevec.cli.info import describe
+    from placevec.preparation.validate import validate
+
+    describe(folder)
+    validate(folder)
+    view = Dataset.open(folder).view("text")
+    view.read(Look(torch.arange(len(view))))  # type: ignore[arg-type]
+
+
 def read_options(folder: Path, file: Path) -> None:
     from placevec.options import toml_options
     from placevec.recipes import recipe
@@ -291,6 +313,9 @@ def read_metadata(folder: Path, file: Path) -> None:
 READERS = {
     "extract": Reader("extract", "*", read_extract),
     "layers": Reader("layers", "*.toml", read_layers),
+    "types": Reader("types", "*.toml", read_types),
+    "entities": Reader("entities", "entities.parquet", read_entities),
+    "texts": Reader("entities", "text.parquet", read_entities),
     "options": Reader("options", "*.toml", read_options),
     "places": Reader("places", "table.*", read_places),
     "labels": Reader("labels", "table.*", read_labels),

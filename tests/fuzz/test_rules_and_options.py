@@ -9,7 +9,7 @@ from tests.fuzz.isolated import Isolated
 from tests.fuzz.promise import holds, refused
 
 
-@pytest.mark.parametrize(("name", "examples"), [("layers", 300), ("options", 300)])
+@pytest.mark.parametrize(("name", "examples"), [("layers", 300), ("types", 150), ("options", 300)])
 def test_damaged(corpus: Corpus, isolated: Isolated, name: str, examples: int) -> None:
     holds(name, corpus, isolated, examples)
 
