@@ -18,14 +18,6 @@ from tests.fuzz.promise import holds, refused
 KINDS = [
     ("manifest", 90), ("place-table", 50), ("shard", 70), ("coverage", 60), ("pois", 50), ("entities", 40), ("texts", 40),
 ]  # fmt: skip
-    ("manifest", 90),
-    ("place-table", 50),
-    ("shard", 70),
-    ("coverage", 60),
-    ("pois", 50),
-    ("entities", 40),
-    ("texts", 40),
-]
 
 
 @pytest.mark.parametrize(("name", "examples"), KINDS)
