@@ -1,6 +1,6 @@
 """Run the benchmarks named (all by default), print their rows and write them into BENCHMARKS.md.
 
-python -m benchmarks [import|burn|read|tiles|train|loc2vec|locations|presence|precision|memory ...] [--no-write]
+python -m benchmarks [import|burn|entities|read|tiles|train|loc2vec|locations|presence|precision|memory ...] [--no-write]
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from pathlib import Path
 
 from benchmarks import (
     burn,
+    entities,
     imports,
     loc2vec,
     locations,
@@ -29,6 +30,7 @@ BENCHES = {
     "train": train.rows,
     "import": imports.rows,
     "burn": burn.rows,
+    "entities": entities.rows,
     "read": read.rows,
     "tiles": tile_server.rows,
     "loc2vec": loc2vec.rows,
