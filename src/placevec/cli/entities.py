@@ -1,4 +1,4 @@
-"""What the command line says of the entities of a dataset."""
+"""Command-line output about the entities of a dataset."""
 
 from __future__ import annotations
 

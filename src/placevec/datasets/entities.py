@@ -1,7 +1,7 @@
-"""Named things beside the places of a dataset: ``entities.parquet``, GeoParquet 1.1, one row an entity.
+"""Entities of a dataset: ``entities.parquet``, GeoParquet 1.1, one row per entity.
 
 =========== ======================================== ==================================================================
-column      type                                     what it is
+column      type                                     meaning
 =========== ======================================== ==================================================================
 entity_id   string                                   of the object that it is named after, such as ``relation/34914``
 type        string                                   ``group`` or ``group/leaf``, such as ``water/river``

@@ -1,7 +1,7 @@
-"""Named things of an extract, and what is said of them, into a dataset: ``entities.parquet`` and a ``text`` view.
+"""Entities of an extract and their texts in a dataset: ``entities.parquet`` and a ``text`` view.
 
-In a new dataset the places are the entities. To places that are there already the entities in their windows give names,
-and all features in them, named or not, give words.
+The places of a new dataset are the entities. Existing places get the names of the entities in their windows, and words
+for all features in them, named or not.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What is said of places, out of entities: their names in every language, and words of what is there."""
+"""Texts of places from entities: names in all languages, and words for the features around each place."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""What lies around places, out of an extract: plain words of the features in each place's window, and its entities.
+"""Surroundings of places from an extract: plain English words for the features in the window of each place.
 
-Windows are boxes of longitudes and latitudes; those that reach beyond 180 are there on both sides.
+Windows are boxes in degrees; those that cross the antimeridian are searched on both sides.
 """
 
 from __future__ import annotations

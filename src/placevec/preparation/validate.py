@@ -69,8 +69,8 @@ class Validation:
         coordinates: number of tiles in any layer, or of places.
         common: number of tiles in all layers, or of places with coordinates.
         labels: for labeled places: label, kind, rows in each split, and other fields.
-        entities: for datasets with entities: number of all, of those with a name, of those with a Wikidata item, counts by
-            type and by language.
+        entities: for datasets with entities: number of all, of those with a name, of those with a Wikidata item, counts
+            by type and by language.
         batch: role -> shape of a sample batch.
         problems: reasons why it is not usable.
         notes: remarks for the user.

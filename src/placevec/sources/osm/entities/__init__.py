@@ -1,1 +1,1 @@
-"""Named things of an extract: their types, their names in every language, and which objects are one of them."""
+"""Named entities of an extract: their types, names in all languages, words, and geometry."""

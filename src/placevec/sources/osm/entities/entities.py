@@ -1,4 +1,4 @@
-"""Every named thing of an extract, once: a river of a relation and a hundred ways is one entity.
+"""Named entities of an extract: a river with a relation and a hundred ways is one entity.
 
 An entity is an object, or several, that has a type and a name or a Wikidata item. Which objects are one is decided in
 `placevec.sources.osm.entities.joining`. While the extract is read the objects lie on the disk; memory holds some forty
@@ -37,15 +37,15 @@ NO_GEOMETRY = "entities without any geometry: no member of the relation is in th
 
 @dataclass(frozen=True)
 class Entity:
-    """What is said of one entity.
+    """One entity, without its geometry.
 
     Attributes:
         entity_id: such as ``relation/123``: of its relation with the lowest number, else its way, else its node.
         type: such as ``water/river``.
         wikidata: such as ``Q1757``, or None.
         names: in every language.
-        words: what it is, in plain words.
-        osm_ids: all its objects.
+        words: plain English words for it.
+        osm_ids: all its objects, such as ``way/123``.
     """
 
     entity_id: str
@@ -57,7 +57,7 @@ class Entity:
 
     @property
     def name(self) -> str | None:
-        """What it is called on the spot, if anything."""
+        """Its local name, or else the English or first one; None without a name."""
         return main_name(self.names)
 
 
@@ -81,14 +81,14 @@ class Entities:
 
 @dataclass
 class EntityReport:
-    """What was met.
+    """Counts of a reading.
 
     Attributes:
-        objects: with a type, and a name or an item.
-        entities: that they are.
-        joined: how many objects were joined to another, by reason.
-        problems: what could not be used, or not whole, by reason.
-        read: what the reader met.
+        objects: number of objects with a type, and a name or an item.
+        entities: number of entities.
+        joined: number of objects that were joined to another, by reason.
+        problems: number of objects that were not used, or not completely, by reason.
+        read: report of the extract reader.
     """
 
     objects: int = 0

@@ -1,8 +1,8 @@
-"""Which objects are one entity: those of the same Wikidata item, those that share a node, a name and a group of types.
+"""Which objects are one entity: those with the same Wikidata item, and those that share a node, a name and a type group.
 
-Objects that are merely near each other, whatever they are called, stay apart, and no connection joins two that name
-different items. An item of so many objects of different names that it must be a kind of things (of memorials, say)
-joins nothing.
+Objects that are only near each other stay separate, whatever their names, and a connection never joins objects with
+different items. An item on objects with more than `MAX_NAMES` different names describes a kind of thing, such as a series
+of memorials, and joins nothing.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from placevec.sources.osm.entities.shapes import vertex_keys
 from placevec.sources.osm.entities.store import NO_PART, Store
 
 MAX_NAMES = 12
-"""Different names of the objects of one item, up to which they are one thing: long rivers change theirs."""
+"""Maximum number of different names of the objects of one item; long rivers have several."""
 SAME_ITEM, CONNECTED, MEMBERS = "same Wikidata item", "shared node, name and type", "member of the relation"
-OF_A_KIND = "objects of an item that must be a kind of things: not joined by it"
+OF_A_KIND = "objects whose item describes a kind of thing: not joined by it"
 VERTICES_AT_ONCE = 1_000_000
 
 

@@ -1,4 +1,4 @@
-"""What an object is called: names by language out of its tags, and its Wikidata number.
+"""Names of an object by language, and its Wikidata number, from its tags.
 
 ``name`` and ``name:xx`` are names, ``alt_name``, ``old_name``, ``official_name`` and the like, with or without ``:xx``,
 are other names; several in one tag are divided by ``;``. Texts stay as people wrote them, but for control characters and

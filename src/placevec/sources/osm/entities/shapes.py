@@ -1,4 +1,4 @@
-"""Geometries of objects: made in bulk of what the reader gives, and put together where several objects are one entity."""
+"""Geometries of objects, built in bulk from the paths of the reader, and of entities with several objects."""
 
 from __future__ import annotations
 

@@ -37,10 +37,10 @@ class Columns:
         entry: number of its type's entry in the table.
         type: of each.
         about: JSON of its names and words.
-        wkb: its geometry; empty where it has none of its own.
+        wkb: its geometry; empty for relations, whose members have it.
         hash: (N,) uint64 of name and group; 0 where it is joined by neither.
         qid: (N,) int64, 0 without.
-        part_of: (N,) int64 row of which it is merely a geometry, or `NO_PART`.
+        part_of: (N,) int64 row of the relation whose geometry it is a part of, or `NO_PART`.
         vertices: (N,) int64.
     """
 

@@ -1,4 +1,4 @@
-"""What kind of thing an object is: a hierarchy of types from its tags, ``types.toml`` or a user's own.
+"""Types of entities: a hierarchy of types by tags, from ``types.toml`` or a table of the user.
 
 A type is written ``group`` or ``group/leaf``, such as ``water/river``. The format is explained at the top of
 ``types.toml``.
@@ -28,13 +28,13 @@ _NO_LEAF = frozenset(("yes", "no", "unknown", "other", "fixme"))
 
 
 class Typed(NamedTuple):
-    """What an object is.
+    """Type of an object.
 
     Attributes:
-        entry: number of the entry of the table that says so.
+        entry: number of the matching entry of the table.
         type: such as ``amenity/school``.
         is_area: whether its closed way, or its relation, is an area.
-        words: what such a thing is called.
+        words: plain English words for the type.
     """
 
     entry: int
@@ -119,7 +119,7 @@ class TypeTable:
         return sha256_of_json([entry.as_dict() for entry in self.entries])
 
     def classify(self, tags: Mapping[str, str], kind: Kind) -> Typed | None:
-        """What an object with these tags is; None if the table has no type for it."""
+        """Type of an object with these tags; None if no entry matches."""
         for number, entry in self._candidates(tags):
             rule = next((rule for rule in entry.rules if rule.matches(tags)), None)
             if rule is not None:

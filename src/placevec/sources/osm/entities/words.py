@@ -1,4 +1,4 @@
-"""Words of what is there, out of tags: what a thing is called by its type, and what its other tags say of it."""
+"""Plain English words for an object: the words of its type, and the values of descriptive tags."""
 
 from __future__ import annotations
 
@@ -13,17 +13,21 @@ DESCRIBING = (
     "social_facility", "plant:source", "generator:source", "tower:type", "bridge", "tunnel", "intermittent", "salt",
     "protection_title", "heritage:description", "usage", "theatre:genre", "museum", "animal", "zoo", "vending",
 )  # fmt: skip
-"""Tags whose values are words, in the order in which they are named."""
+"""Tags whose values are words, in output order."""
 _ORDER = {key: number for number, key in enumerate(DESCRIBING)}
 _SAY_IT_THEMSELVES = frozenset(("bridge", "tunnel", "intermittent", "salt"))
-"""Where "yes" means what the key is."""
+"""Keys that are the word themselves if the value is "yes"."""
 _WORD = re.compile(r"[A-Za-z][A-Za-z0-9_' -]{1,39}")
 _NOTHING = frozenset(("yes", "no", "unknown", "other", "fixme", "none", "mixed", "user defined"))
 MAX_WORDS = 12
 
 
 def words_of(tags: Mapping[str, str], called: str = "") -> list[str]:
-    """What tags say of a thing, each once; values that are no plain words are left out.
+    """Words for an object, without duplicates; tag values that are not plain words are left out.
+
+    Args:
+        tags: tags of the object.
+        called: words of its type; they come first.
 
     >>> words_of({"amenity": "place_of_worship", "religion": "christian", "bridge": "yes"}, "place of worship")
     ['place of worship', 'christian', 'bridge']
