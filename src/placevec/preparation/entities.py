@@ -6,6 +6,7 @@ for all features in them, named or not.
 
 from __future__ import annotations
 
+import json
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,7 +25,7 @@ from placevec.errors import AreaError, DatasetError
 from placevec.geo import Area
 from placevec.geo.geoparquet import geometry_of
 from placevec.io import atomic
-from placevec.io.json_documents import check, read_json
+from placevec.io.jobs import Parts
 from placevec.io.progress import Progress
 from placevec.preparation.entity_texts import write_texts_of_entities, write_texts_of_places
 from placevec.preparation.existing_places import are_laid_out_by, places_of, refuse_others
@@ -39,7 +40,7 @@ KIND = "entities"
 OUTSIDE = "entities outside of the area"
 _METHOD = 1
 """Raised whenever the same inputs would give other entities or texts."""
-_NOTE = "entities.json"
+_NOTE = "entities.part"
 
 
 def prepare(
@@ -158,9 +159,9 @@ class _Job:
 
     def write_entities(self, folder: Path, work: Path) -> dict[str, Any]:
         """Write ``entities.parquet``, unless a killed command has; what was met, for the manifest."""
-        inputs = self.made().plain().inputs
-        if (told := _noted(work / _NOTE)) and told["inputs"] == inputs and (folder / entities.FILE).is_file():
-            return dict(told["report"])
+        parts = Parts(work, atomic.sha256_of_json(self.made().plain().inputs)[:16])
+        if (told := parts.get(_NOTE)) is not None:
+            return dict(json.loads(told))
         report, outside = EntityReport(), 0
         with (
             atomic.replacing(folder / entities.FILE) as temporary,
@@ -181,18 +182,9 @@ class _Job:
             )
         report.problems[OUTSIDE] += outside
         about = {**report.as_dict(), "entities": kept}
-        atomic.write_json(work / _NOTE, {"inputs": inputs, "report": about})
+        parts.put(_NOTE, json.dumps(about).encode(), [folder / entities.FILE])
         self.progress.say(f"{kept:,} entities of {report.objects:,} named objects")
         return about
-
-
-def _noted(path: Path) -> dict[str, Any] | None:
-    try:
-        content = read_json(path)
-        check(content, {"inputs": dict, "report": dict})
-    except (OSError, ValueError):
-        return None
-    return dict(content)
 
 
 def _columns(some: Entities, rows: np.ndarray[Any, Any]) -> dict[str, Any]:
