@@ -34,6 +34,7 @@ ENCODERS = Registry(
         "shape-tile-cnn": "placevec.encoders.shape_cnn:ShapeTileCNN",
         "spectral-cnn": "placevec.encoders.spectral_cnn:SpectralCNN",
         "standard-features": "placevec.encoders.feature_projection:StandardFeatures",
+        "text": "placevec.encoders.text:TextEncoder",
     },
 )
 

@@ -1,4 +1,4 @@
-"""The type-aware objective: the founding formula computed pair by pair, closed forms of the corrected ones, missing rows."""
+"""The type-aware objective: the founding formula pair by pair, closed forms of the corrected ones, missing rows."""
 
 from __future__ import annotations
 
@@ -63,8 +63,8 @@ def test_log_form_counts_negatives_of_the_type_less_whatever_their_sign() -> Non
 
 
 def test_founding_weight_raises_what_it_should_lower() -> None:
-    """The defect that the form log mends. Oracle: derivatives by hand: a negative of the type at cosine -1 gives less loss
-    the smaller its weight, but the founding loss grows."""
+    """The defect that the form log mends. Oracle: by hand: a negative of the type at cosine -1 counts for less the
+    smaller its weight, but the founding loss grows."""
     z, t, y = torch.tensor([[1.0, 0.0], [-1.0, 0.0]]), torch.tensor([[1.0, 0.0], [-1.0, 0.0]]), torch.zeros(2)
     plain, discounted = (contrast(z, t, y.long(), 2.0, form="founding", alpha=a) for a in (0.0, 0.9))
     assert discounted > plain
@@ -101,7 +101,7 @@ def test_sigmoid_is_a_sum_of_decisions(alike: bool) -> None:
 
 @pytest.mark.parametrize("form", FORMS)
 def test_what_is_missing_has_no_influence(form: Form) -> None:
-    """Bit for bit: the loss and the gradients of a batch with rows that are NaN and not there, and of the batch without."""
+    """Bit for bit: loss and gradients of a batch with rows that are NaN and not there, and of the batch without."""
     z, t, s, y = batch()
     lacking_words, lacking_image, unknown = 3, 7, 11
     y[unknown] = UNKNOWN

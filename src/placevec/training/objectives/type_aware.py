@@ -1,7 +1,7 @@
 """The type-aware contrastive objective of Where2Vec: images meet the words of their own place and the name of its type.
 
-``loss = l(images, words) + semantic_weight * l(images, type names)``, where ``l`` contrasts the pairs of a batch in one of
-four forms. With unit vectors z_i of images and t_j of texts, types y, and ``own`` on the diagonal:
+``loss = l(images, words) + semantic_weight * l(images, type names)``, where ``l`` contrasts the pairs of a batch in one
+of four forms. With unit vectors z_i of images and t_j of texts, and types y:
 
 ============ =================================================================================================
 form         l
@@ -12,9 +12,9 @@ form         l
 ``sigmoid``  ``-log sigmoid(s_ij (z_i . t_j / T + b))`` summed over j, mean over i; s = 1 for pairs, else -1
 ============ =================================================================================================
 
-The founding form multiplies similarities by the weight: a negative one of the same type is raised instead of lowered, and a
-positive one, the hardest negative, is halved. The logarithm inside the softmax counts such a negative ``1 - alpha`` times,
-whatever its sign.
+The founding form multiplies similarities by the weight: a negative one of the same type is raised instead of lowered,
+and a positive one, the hardest negative, is halved. The logarithm inside the softmax counts such a negative
+``1 - alpha`` times, whatever its sign.
 
 Sources: founding document 000 and its code (T = 0.07, alpha = 0.5, semantic_weight = 0.3); UniCL, Yang et al. 2022,
 arXiv:2204.03610; SigLIP, Zhai et al. 2023, arXiv:2303.15343.
