@@ -1,8 +1,8 @@
 """The encoder of texts: a sentence model whose attention is adapted by LoRA, and a projection.
 
 Hu et al. 2021, arXiv:2106.09685: to each adapted matrix W is added ``alpha / rank * B A``, of which only A (rank x
-inputs) and B (outputs x rank) are trained. The founding Where2Vec adapts query, key and value of all-MiniLM-L6-v2 with rank 8,
-alpha 16 and dropout 0.1: 110,592 weights, and 98,560 of the projection to 256 components.
+inputs) and B (outputs x rank) are trained. The founding Where2Vec adapts query, key and value of all-MiniLM-L6-v2 with
+rank 8, alpha 16 and dropout 0.1: 110,592 weights, and 98,560 of the projection to 256 components.
 """
 
 from __future__ import annotations
