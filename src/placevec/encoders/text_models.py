@@ -126,14 +126,16 @@ def _cached(name: str, *, download: bool) -> Path | None:
     if name.count("/") != 1 or name.startswith((".", "/")):
         return None
     transformers = require_transformers()
-    found = None
+    path = None
     for file in _FILES:
-        with contextlib.suppress(OSError, ValueError):  # no network, no such model, no such file
-            found = transformers.utils.cached_file(name, file, local_files_only=not download) or found
-    path = None if found is None else Path(found).parent
-    return (
-        path if path is not None and (path / WEIGHTS).is_file() and (path / "config.json").is_file() else None
-    )
+        try:
+            found = transformers.utils.cached_file(name, file, local_files_only=not download)
+        except (OSError, ValueError):  # no network, no such model, no such file
+            if path is None:  # without its configuration the rest is not asked for
+                return None
+            continue
+        path = Path(found).parent
+    return path if path is not None and (path / WEIGHTS).is_file() else None
 
 
 def _carried() -> list[Path]:
