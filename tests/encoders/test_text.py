@@ -160,7 +160,7 @@ def test_a_carried_model_is_found_by_its_weights(base: Path, monkeypatch: pytest
 
 def test_how_to_get_a_text_model_that_is_absent(monkeypatch: pytest.MonkeyPatch, base: Path) -> None:
     """Oracle: the package and the name on the hub, in one line."""
-    monkeypatch.setattr("placevec.encoders.text_models.Carried.path", None)
+    monkeypatch.setattr("placevec.encoders.text_models.Carried._source", None)
     with pytest.raises(ModelError) as raised:
         encoders.build("text", base="all-MiniLM-L6-v2")
     message = str(raised.value)

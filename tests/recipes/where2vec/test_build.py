@@ -1,4 +1,4 @@
-"""The recipe Where2Vec over a map and over chips: what is drawn, what is held out, that it learns, presets as published."""
+"""The recipe Where2Vec over a map and over chips: what is drawn and held out, that it learns, presets as published."""
 
 from __future__ import annotations
 
