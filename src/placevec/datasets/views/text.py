@@ -26,7 +26,7 @@ import pyarrow.parquet as pq
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
-from placevec.core import ROW_MISSING, Look, ViewSpec
+from placevec.core import ROW_MISSING, Batch, Look, ViewSpec
 from placevec.datasets.views.registry import Reader, Stored
 from placevec.errors import DatasetError, InputError, SourceError
 from placevec.geo.geoparquet import read_parquet
@@ -139,6 +139,12 @@ def write_texts(path: str | Path, rows: pa.Table) -> None:
 
 class TextReader(Reader):
     """Texts: records, several per place."""
+
+    from_texts = True
+
+    def texts(self, texts: Sequence[str]) -> Batch:
+        """Their tokens."""
+        return tokens_of(texts)
 
     def open(self, stored: Stored) -> TextView:
         """The texts, in memory."""
