@@ -1,6 +1,6 @@
 """Run the benchmarks named (all by default), print their rows and write them into BENCHMARKS.md.
 
-python -m benchmarks [import|burn|read|tiles|train|loc2vec|locations|presence|precision|memory ...] [--no-write]
+python -m benchmarks [import|burn|read|tiles|train|loc2vec|locations|presence|precision|memory|where2vec ...] [--no-write]
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from benchmarks import (
     read,
     tile_server,
     train,
+    where2vec_step,
 )
 from benchmarks.measure import Row
 
@@ -35,7 +36,7 @@ BENCHES = {
     "locations": locations.rows,
     "presence": presence.rows,
 }
-ON_REQUEST = {"memory": memory.rows, "precision": precision.rows}
+ON_REQUEST = {"memory": memory.rows, "precision": precision.rows, "where2vec": where2vec_step.rows}
 """Only when named: they take long."""
 BEGIN, END = "<!-- figures: begin -->", "<!-- figures: end -->"
 TARGET = Path(__file__).resolve().parent.parent / "BENCHMARKS.md"
