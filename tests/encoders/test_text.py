@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 from typing import Any
@@ -190,3 +191,16 @@ def test_how_to_get_a_text_model_that_is_absent(monkeypatch: pytest.MonkeyPatch,
 def test_options_that_do_not_fit(base: Path, options: dict[str, Any], problem: str) -> None:
     with pytest.raises(ModelError, match=problem):
         encoders.build("text", **{"base": str(base), **options})
+
+
+def test_code_that_a_text_model_brings_is_not_run(base: Path, tmp_path: Path) -> None:
+    """Oracle: a file that the code would write; transformers asks nobody whether to run it."""
+    folder = tmp_path / "hostile"
+    shutil.copytree(base, folder)
+    config = json.loads((folder / "config.json").read_text())
+    config |= {"model_type": "mine", "auto_map": {"AutoConfig": "code.Mine", "AutoModel": "code.Mine"}}
+    (folder / "config.json").write_text(json.dumps(config))
+    (folder / "code.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')\n")
+    with pytest.raises(ModelError, match="cannot be read"):
+        encoders.build("text", base=str(folder))
+    assert not (tmp_path / "ran").exists()

@@ -23,6 +23,7 @@ from placevec.io.json_documents import read_json
 
 WEIGHTS = "model.safetensors"
 _FILES = ("config.json", "tokenizer_config.json", "tokenizer.json", WEIGHTS)
+_LOCAL: Mapping[str, Any] = {"local_files_only": True, "trust_remote_code": False}
 _LONGEST = 512
 """Tokens of a text that are read where a model does not say."""
 
@@ -119,7 +120,7 @@ def find_text_model(name: str, *, sha256: str | None = None, download: bool = Fa
         ModelError: it is not here, and how to get it; or its weights are others.
         MissingExtraError: without transformers.
     """
-    known = ALIASES.get(name.lower(), name)
+    known = str(Path(name).resolve()) if Path(name).is_dir() else ALIASES.get(name.lower(), name)
     path = _place(known, download=download)
     if sha256 is not None and (path is None or _sha256(path) != sha256):
         path = next((one for one in _carried() if _sha256(one) == sha256), path)
@@ -236,11 +237,11 @@ def load_text_model(found: TextModel, *, empty: bool) -> tuple[Any, Any]:
     try:
         with quiet():
             if empty:
-                config = transformers.AutoConfig.from_pretrained(found.path, local_files_only=True)
-                return transformers.AutoModel.from_config(config), None
+                config = transformers.AutoConfig.from_pretrained(found.path, **_LOCAL)
+                return transformers.AutoModel.from_config(config, trust_remote_code=False), None
             model = transformers.AutoModel.from_pretrained(
-                found.path, local_files_only=True, use_safetensors=True, dtype="float32"
+                found.path, use_safetensors=True, dtype="float32", **_LOCAL
             )
-            return model, transformers.AutoTokenizer.from_pretrained(found.path, local_files_only=True)
+            return model, transformers.AutoTokenizer.from_pretrained(found.path, **_LOCAL)
     except (OSError, ValueError, KeyError, RuntimeError, json.JSONDecodeError) as error:
         raise ModelError(f"the text model in {found.path} cannot be read: {error}") from error

@@ -57,7 +57,6 @@ def _registered(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def config(base: str, **options: Any) -> Where2VecConfig:
     given = {
-        "views": ("satellite", "text"),
         "text_model": base,
         "dim": 16,
         "width": 8,
@@ -75,6 +74,7 @@ def test_what_is_drawn(dataset: Dataset, base: str) -> None:
         "image": "satellite", "words": "text", "types": "types",
     }  # fmt: skip
     assert set(built.specs) == {"satellite", "text"}
+    assert built.config.as_json()["views"] == ["satellite", "text"]
     assert any("2 places without an image or a text" in note for note in built.notes)
     assert {"turn", "flip", "keep", "chip"} == set(recipe.sampler.draw(0).looks["image"].warp)
     for step in range(8):
@@ -132,7 +132,7 @@ def test_it_learns_and_a_text_finds_its_images(dataset: Dataset, base: str, tmp_
     """Oracle: the kinds that were written: images of the type that a text names come first."""
     run = tmp_path / "run"
     model = api.train(
-        "where2vec", dataset, out=run, views=("satellite", "text"), text_model=base, dim=16, width=8,
+        "where2vec", dataset, out=run, text_model=base, dim=16, width=8,
         batch_size=32, epochs=20, learning_rate=3e-3, balance_types=True, chunk_size=16, projector=0, device="cpu",
     )  # fmt: skip
     last = read_metrics(run)[-1]
@@ -151,7 +151,7 @@ def test_it_learns_and_a_text_finds_its_images(dataset: Dataset, base: str, tmp_
     assert np.isnan(vectors["text"][small.NO_TEXT]).all()
     assert np.isfinite(vectors["fused"]).all()
     again = api.train(
-        "where2vec", dataset, out=run, views=("satellite", "text"), text_model=base, dim=16, width=8, resume=True,
+        "where2vec", dataset, out=run, text_model=base, dim=16, width=8, resume=True,
         batch_size=32, epochs=20, learning_rate=3e-3, balance_types=True, chunk_size=16, projector=0, device="cpu",
     )  # fmt: skip
     assert again.hash == model.hash
@@ -168,7 +168,7 @@ def test_the_map_of_an_extract(helsinki_dataset: Dataset, base: str, tmp_path: P
     }  # fmt: skip
     (tmp_path / "map" / "dataset.json").write_text(json.dumps(manifest))
     dataset = Dataset.open(tmp_path / "map")
-    options: dict[str, Any] = {"views": ("map", "text"), "size_px": 32, "drop_layers": ("places",)}
+    options: dict[str, Any] = {"size_px": 32, "drop_layers": ("places",)}
     for objective in ("log", "founding", "unicl", "sigmoid"):
         built = build(dataset, config(base, objective=objective, **options), {})
         draw = built.recipe.sampler.draw(0)
@@ -215,7 +215,7 @@ def test_founding_preset_is_the_document(dataset: Dataset, base: str) -> None:
     [
         ({"views": ("satellite",)}, "--views names two"),
         ({"views": ("satellite", "chips")}, "has no view 'chips'"),
-        ({"views": ("text", "coordinates")}, "names a map or chips"),
+        ({"views": ("text", "coordinates")}, "a map or chips, and texts; these are text"),
         ({"languages": ("de",)}, "--languages 'de': no text has it; there are en, fi"),
         ({"kinds": ("alias",)}, "--kinds 'alias'"),
         ({"bands": ("B11",)}, "has no 'B11'"),

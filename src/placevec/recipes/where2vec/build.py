@@ -136,8 +136,8 @@ def build(
         there = judge.views
         there_split = Split.of(len(validation), train=held[:0], validation=held, by="other dataset")
     return Built(
-        recipe, config, views, {name: views[name].spec for name in names}, TrainingOptions(**{**steps, **training}),
-        split, there, there_split, notes,
+        recipe, replace(config, views=names), views, {name: views[name].spec for name in names},
+        TrainingOptions(**{**steps, **training}), split, there, there_split, notes,
     )  # fmt: skip
 
 
@@ -157,12 +157,15 @@ def _side(dataset: Ground, config: Where2VecConfig, seed: int) -> _Side:
 
 def _views(dataset: Ground, config: Where2VecConfig) -> tuple[View, View]:
     """(the images through the window that is read, the texts)."""
-    specs = {name: dataset.spec(name) for name in config.views}
+    specs = {name: dataset.spec(name) for name in config.views or dataset.view_names}
     texts = [name for name, spec in specs.items() if spec.kind == _TEXT]
     images = [name for name, spec in specs.items() if spec.kind in (_MAP, _CHIPS)]
+    if not config.views:  # the first of each
+        first = _CHIPS if config.encoder.endswith("spectral-cnn") else _MAP
+        texts, images = texts[:1], sorted(images, key=lambda name: specs[name].kind != first)[:1]
     if len(texts) != 1 or len(images) != 1:
-        told = ", ".join(f"{name} ({spec.kind})" for name, spec in specs.items())
-        raise UsageError(f"--views names a map or chips, and texts; these are {told}")
+        told = ", ".join(f"{name} ({spec.kind})" for name, spec in specs.items()) or "none"
+        raise UsageError(f"two views are trained on, a map or chips, and texts; these are {told}")
     spec = specs[images[0]]
     for flag, names in (("bands", config.bands), ("drop-layers", config.drop_layers)):
         if unknown := [name for name in names if name not in spec.channels]:

@@ -27,7 +27,9 @@ class Where2VecConfig(Options):
     GROUP: ClassVar[str] = DATA
 
     views: tuple[str, ...] = option(
-        ("map", "text"), "Views: a map or chips, and texts, separated by commas (such as satellite,text)"
+        (),
+        "Views: a map or chips, and texts, such as map,text or satellite,text (default: the first of each; chips of"
+        " spectral encoders)",
     )
     types: Level = option(
         "leaf", "Types of places in the objective (leaf: river of water/river, group: water)"
@@ -106,7 +108,7 @@ class Where2VecConfig(Options):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if len(self.views) != 2 or len(set(self.views)) < 2:
+        if self.views and (len(self.views) != 2 or len(set(self.views)) < 2):
             raise UsageError(
                 f"--views names two, such as map,text or satellite,text; got {','.join(self.views)}"
             )

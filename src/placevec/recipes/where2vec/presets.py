@@ -5,7 +5,6 @@ from __future__ import annotations
 from placevec.recipes.base import Preset
 
 FOUNDING = {
-    "views": ("satellite", "text"),
     "encoder": "founding-spectral-cnn",
     "dim": 256,
     "full_scale": 10_000.0,
