@@ -72,7 +72,9 @@ def test_from_the_command_line(model: Model, tmp_path: Path, capsys: pytest.Capt
     wanted = api.similar(table, text="tramway <b>", view="satellite", k=3)
     assert [row["place_id"] for row in found["results"]] == wanted.place_id.tolist()
     assert cli.main(["search", table, "--text", "tramway"]) == 0
-    assert "Places similar to the text 'tramway', by the vectors that fuse all views" in capsys.readouterr().out
+    assert (
+        "Places similar to the text 'tramway', by the vectors that fuse all views" in capsys.readouterr().out
+    )
     assert cli.main(["search", table, "--text", "x", "--place", "p00"]) == 2
 
 
