@@ -81,7 +81,7 @@ def build(
     coordinates are all trained on, and a note says so.
 
     Raises:
-        DatasetError: no such views, or fewer than two places with both.
+        DatasetError: the views are missing, or fewer than two places with both.
         ModelError: the text model is not on this machine.
     """
     seed = int(training.get("seed", 0))
