@@ -1,6 +1,7 @@
 """Run the benchmarks named (all by default), print their rows and write them into BENCHMARKS.md.
 
-python -m benchmarks [import|burn|entities|read|tiles|train|loc2vec|locations|presence|precision|memory ...] [--no-write]
+python -m benchmarks [import|burn|entities|read|tiles|train|loc2vec|locations|presence|precision|memory|where2vec ...]
+    [--no-write]
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from benchmarks import (
     read,
     tile_server,
     train,
+    where2vec_step,
 )
 from benchmarks.measure import Row
 
@@ -37,7 +39,7 @@ BENCHES = {
     "locations": locations.rows,
     "presence": presence.rows,
 }
-ON_REQUEST = {"memory": memory.rows, "precision": precision.rows}
+ON_REQUEST = {"memory": memory.rows, "precision": precision.rows, "where2vec": where2vec_step.rows}
 """Only when named: they take long."""
 BEGIN, END = "<!-- figures: begin -->", "<!-- figures: end -->"
 TARGET = Path(__file__).resolve().parent.parent / "BENCHMARKS.md"

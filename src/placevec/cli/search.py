@@ -10,7 +10,7 @@ from placevec.cli.output import clean, plain_rows, print_json, print_table, say
 from placevec.cli.signature import taking_keywords_of
 
 HELP = """\
-Give the query by coordinates, place ID, tile or name. Coordinates that are not a place of the table are
+Give the query by coordinates, place ID, tile, name or text. Coordinates that are not a place of the table are
 embedded if the dataset and the run are still at their recorded paths; otherwise the nearest place is used, and
 its name is printed.
 
@@ -18,7 +18,9 @@ For example:
 
   placevec search malta.parquet --lon 14.51 --lat 35.90 -k 20
 
-  placevec search malta.parquet --tile 17/70818/51558 --metric euclidean --csv like-it.csv"""
+  placevec search malta.parquet --tile 17/70818/51558 --metric euclidean --csv like-it.csv
+
+  placevec search named.parquet --text "a reservoir between fields" --view map"""
 
 
 @taking_keywords_of(similar)
@@ -60,6 +62,8 @@ def described(query: dict[str, object]) -> str:
     from placevec.core import FUSED
 
     by = ", by the vectors that fuse all views" if query.get("view") == FUSED else ""
+    if query.get("text") is not None:
+        return f"Places similar to the text {clean(str(query['text']))!r}{by}"
     if query.get("embedded_afresh"):
         return f"Places similar to lon={query['lon']}, lat={query['lat']} (embedded for this query){by}"
     name = query.get("name")

@@ -44,9 +44,9 @@ if TYPE_CHECKING:
 FILE = "split.parquet"
 FORMAT = "placevec split"
 SCHEMA_VERSION = 1
-EXCLUDED = ("coordinates", "label", "date", "image", "sample", "buffer")
-"""Why a place is in no split: it lacks coordinates, a label, a date or an image; it was not drawn, if only some places
-are used; or it is in the buffer around held-out places."""
+EXCLUDED = ("coordinates", "label", "date", "image", "sample", "buffer", "text")
+"""Why a place is in no split: it lacks coordinates, a label, a date, an image or a text; it was not drawn, if only some
+places are used; or it is in the buffer around held-out places."""
 By = Literal["blocks", "dataset", "other dataset", "nothing"]
 """How validation places were chosen: whole spatial blocks were held out, by the dataset's own split, from another
 dataset, or not at all."""

@@ -27,11 +27,14 @@ ENCODERS = Registry(
         "compact-tile-cnn": "placevec.encoders.tile_cnn:CompactTileCNN",
         "feature-projection": "placevec.encoders.feature_projection:FeatureProjection",
         "founding-rgb-cnn": "placevec.encoders.tile_cnn:FoundingRgbCNN",
+        "founding-spectral-cnn": "placevec.encoders.spectral_cnn:FoundingSpectralCNN",
         "founding-tile-cnn": "placevec.encoders.tile_cnn:FoundingTileCNN",
         "geoclip-location": "placevec.encoders.locations.geoclip:GeoClipEncoder",
         "location": "placevec.encoders.locations.encoder:LocationEncoder",
         "shape-tile-cnn": "placevec.encoders.shape_cnn:ShapeTileCNN",
+        "spectral-cnn": "placevec.encoders.spectral_cnn:SpectralCNN",
         "standard-features": "placevec.encoders.feature_projection:StandardFeatures",
+        "text": "placevec.encoders.text:TextEncoder",
     },
 )
 

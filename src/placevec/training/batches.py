@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from placevec.core import Batch, Draw, Ragged, Recipe, Sampler, View
+from placevec.errors import InputError
 
 
 def layout(encoder: nn.Module, device: torch.device, *, fp32: bool) -> torch.memory_format:
@@ -37,6 +38,25 @@ def to_device(batch: Batch, device: torch.device, memory_format: torch.memory_fo
         edges = None if batch.edges is None else batch.edges.to(device)
         return Ragged(batch.values.to(device), batch.offsets.to(device), edges)
     return {name: value.to(device) for name, value in batch.items()}
+
+
+def part_of_batch(batch: Batch, part: slice) -> Batch:
+    """Some consecutive rows of a batch.
+
+    >>> sets = Ragged(torch.arange(5), torch.tensor([0, 2, 2, 5]))
+    >>> found = part_of_batch(sets, slice(1, 3))
+    >>> found.values.tolist(), found.offsets.tolist()
+    ([2, 3, 4], [0, 0, 3])
+    """
+    if isinstance(batch, Tensor):
+        return batch[part]
+    if isinstance(batch, Ragged):
+        if batch.edges is not None:
+            raise InputError("sets with edges cannot be encoded in parts: leave --chunk-size at 0")
+        offsets = batch.offsets[part.start : part.stop + 1]
+        first, last = int(offsets[0]), int(offsets[-1])
+        return Ragged(batch.values[first:last], offsets - first)
+    return {name: value[part] for name, value in batch.items()}
 
 
 def batches_of(

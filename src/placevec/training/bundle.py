@@ -26,7 +26,12 @@ class Bundle(nn.Module):
         self, batches: dict[str, Batch], draw: Draw
     ) -> tuple[Tensor, dict[str, Tensor], dict[str, Encoded]]:
         """The loss, its components by name, and the encoded slots."""
-        encoded = encode(self.recipe, batches, draw.looks)
+        return self.loss(encode(self.recipe, batches, draw.looks), draw)
+
+    def loss(
+        self, encoded: dict[str, Encoded], draw: Draw
+    ) -> tuple[Tensor, dict[str, Tensor], dict[str, Encoded]]:
+        """The same of slots that are encoded, and fused, already."""
         parts = {
             name: objective(encoded, draw.targets) for name, (_, objective) in self.recipe.objectives.items()
         }

@@ -12,13 +12,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from placevec.core import Batch, Draw, Recipe, Sampler, View
+from placevec.core import Batch, Draw, Recipe, Sampler, View, with_fused
 from placevec.errors import InputError, ModelError
 from placevec.io.atomic import replacing_directory
 from placevec.io.progress import SILENT, Progress
 from placevec.training.batches import batches_of, layout, to_device
 from placevec.training.bundle import Bundle
 from placevec.training.collapse import CollapseWatch
+from placevec.training.gradient_cache import GradientCache, rows_of
 from placevec.training.log import RunLog
 from placevec.training.options import TrainingOptions
 from placevec.training.out_of_memory import halved, out_of_memory, release
@@ -105,6 +106,8 @@ class _Run:
         self.module, self.optimizer = self.accelerator.prepare(module, optimizer)
         self.plain: Bundle = self.accelerator.unwrap_model(self.module)
         self.rank, self.world = self.accelerator.process_index, self.accelerator.num_processes
+        if options.chunk_size and self.world > 1:
+            raise InputError("--chunk-size works in one process: leave it at 0 where there are several")
 
     @property
     def total(self) -> int:
@@ -125,20 +128,22 @@ class _Run:
     def step(self, step: int, draw: Draw, batches: dict[str, Batch]) -> dict[str, float | Tensor]:
         """One optimizer step; dropout is seeded by the step, so no generator state needs saving."""
         options = self.options
-        torch.manual_seed((options.seed * 1_000_003 + step) * 1009 + self.rank)
+        seed = (options.seed * 1_000_003 + step) * 1009 + self.rank
+        torch.manual_seed(seed)
         rate = self.rate(step)
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         self.module.train()
         here = self._on_device(draw)
-        with self.autocast():
-            loss, parts, encoded = self.module(self._moved(batches), here)
-        if not torch.isfinite(loss):
-            raise ModelError(
-                f"the loss is {float(loss.detach())} at step {step}: lower --learning-rate; the last checkpoint is kept"
-            )
         self.optimizer.zero_grad(set_to_none=True)
-        self.accelerator.backward(loss)
+        moved = self._moved(batches)
+        if 0 < options.chunk_size < rows_of(here):
+            cache = GradientCache(self.plain, options.chunk_size, seed, self.autocast)
+            loss, parts, encoded = cache.backward(moved, here, self._backward(step))
+        else:
+            with self.autocast():
+                loss, parts, encoded = self.module(moved, here)
+            self._backward(step)(loss)
         norm = self.accelerator.clip_grad_norm_(self.module.parameters(), options.clip_norm or float("inf"))
         self.optimizer.step()
         watched = self.plain.watch(encoded, here.targets)
@@ -158,6 +163,17 @@ class _Run:
             "gradient_norm": norm,
             "learning_rate": rate,
         }
+
+    def _backward(self, step: int) -> Callable[[Tensor], None]:
+        def backward(loss: Tensor) -> None:
+            if not torch.isfinite(loss):
+                raise ModelError(
+                    f"the loss is {float(loss.detach())} at step {step}: lower --learning-rate; the last checkpoint is"
+                    " kept"
+                )
+            self.accelerator.backward(loss)
+
+        return backward
 
     def _moved(self, batches: Mapping[str, Batch]) -> dict[str, Batch]:
         return {
@@ -227,8 +243,14 @@ class _Run:
         )  # fmt: skip
         for _, draw, batches in reading:
             here = self._on_device(draw)
-            with self.autocast():
-                loss, _, encoded = self.plain(self._moved(batches), here)
+            moved = self._moved(batches)
+            if 0 < options.chunk_size < rows_of(here):
+                encoded = GradientCache(self.plain, options.chunk_size, 0, self.autocast).encoded(moved, here)
+                with self.autocast():
+                    loss, _, encoded = self.plain.loss(with_fused(self.recipe, encoded), here)
+            else:
+                with self.autocast():
+                    loss, _, encoded = self.plain(moved, here)
             numbers = {"loss": float(loss)}
             numbers |= {name: float(value) for name, value in self.plain.watch(encoded, here.targets).items()}
             if self.recipe.measure is not None:

@@ -44,6 +44,12 @@ class TrainingOptions(Options):
     warmup: float = option(
         0.05, "Share of all steps over which the learning rate rises linearly", min=0, max=1
     )
+    chunk_size: int = option(
+        0,
+        "Places of a batch that are encoded at once (0 encodes all; fewer take less memory and a third more time"
+        " for the same gradient, and batch norm then sees as many)",
+        min=0,
+    )
     schedule: Schedule = option(
         "cosine",
         "Learning-rate schedule (plateau halves after five epochs without improvement, decay takes 2% off after"

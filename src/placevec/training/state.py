@@ -28,7 +28,7 @@ _COUNTERS = {
     "step": int, "best": (float, NONE), "best_step": int, "waited": int, "history": [float],
     "batch_size?": (int, NONE), "planned?": int, "precision?": str,
 }  # fmt: skip
-FREE = ("epochs", "patience", "prefetch", "workers", "save_every", "device")
+FREE = ("epochs", "patience", "prefetch", "workers", "save_every", "device", "chunk_size")
 """Training options that may change when a run is resumed: they affect how long and where it runs, not what it learns."""
 _DAMAGED = "the training state {} is damaged ({}); delete it to start over"
 _TENSORS = "tensors.safetensors"

@@ -70,7 +70,7 @@ def test_of_larger_chips_with_more_bands_the_middle_and_the_common_ones(view: Ch
 
 
 def test_which_of_a_places_chips_mirrored_or_blanked(view: ChipsView) -> None:
-    """Oracle: numpy's flips of what was written."""
+    """Oracle: numpy's flips and turns of what was written."""
     found = view.read(look([1, 1, 1], chip=torch.tensor([0, 1, 2])))
     assert np.array_equal(found[0].numpy(), chip(1))
     assert np.array_equal(found[1].numpy(), chip(11))
@@ -81,6 +81,9 @@ def test_which_of_a_places_chips_mirrored_or_blanked(view: ChipsView) -> None:
     assert np.array_equal(found[0].numpy(), chip(0)[:, :, ::-1])
     assert np.array_equal(found[1].numpy(), chip(0)[:, ::-1])
     assert np.array_equal(found[2].numpy(), chip(0) * np.array([0, 1, 0])[:, None, None])
+    found = view.read(look([0, 2, 0, 3], turn=torch.tensor([1, 0, 3, 2])))
+    for at, (number, turns) in enumerate(((0, 1), (2, 0), (0, 3), (3, 2))):
+        assert np.array_equal(found[at].numpy(), np.rot90(chip(number), turns, (1, 2)))
 
 
 def test_what_cannot_be_read(view: ChipsView) -> None:

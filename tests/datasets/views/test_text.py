@@ -11,8 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from placevec.core import Look, ViewSpec
-from placevec.datasets.views.text import MAX_BYTES, VALUES, TextView, cut, decoded, tokens_of, write_texts
+from placevec.datasets.views.text import VALUES, TextView, write_texts
 from placevec.errors import DatasetError, InputError
+from placevec.io.byte_texts import MAX_BYTES, cut, decoded, tokens_of
 
 SPEC = ViewSpec("text", "text", values=VALUES)
 

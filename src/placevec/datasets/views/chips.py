@@ -49,7 +49,7 @@ MAX_BANDS = 64
 TYPES = ("uint8", "uint16", "int16", "float32")
 MAX_SHARDS = 1_000_000
 _COLUMNS = {"place_id": pa.string(), "view": pa.string(), "shard": pa.int32(), "row": pa.int32()}
-_WARPS = ("chip", "flip", "keep")
+_WARPS = ("chip", "turn", "flip", "keep")
 
 
 def shard_name(shard: int) -> str:
@@ -139,8 +139,8 @@ class ChipsView:
         """(n, C, size_px, size_px) float32: the stored numbers. Rows without a chip are zeros.
 
         A look's ``warp`` can have ``chip`` (n,) int64, which of a place's chips, modulo their number (default the
-        first); ``flip`` (n, 2) bool, mirroring east to west, and north to south; ``keep`` (n, C) bool, bands that are
-        not set to zero.
+        first); ``turn`` (n,) int64, quarter turns counter-clockwise; ``flip`` (n, 2) bool, mirroring east to west, and
+        north to south; ``keep`` (n, C) bool, bands that are not set to zero.
 
         Raises:
             InputError: a row that does not exist, a synthetic point, or another warp.
@@ -188,6 +188,12 @@ class ChipsView:
 
 
 def _warped(chips: Tensor, look: Look) -> Tensor:
+    if "turn" in look.warp:
+        quarters = look.warp["turn"] % 4
+        for turns in (1, 2, 3):
+            some = quarters == turns
+            if bool(some.any()):
+                chips[some] = torch.rot90(chips[some], turns, (2, 3))
     if "flip" in look.warp:
         for axis, dim in ((0, 3), (1, 2)):
             chips = torch.where(look.warp["flip"][:, axis, None, None, None], chips.flip(dim), chips)

@@ -85,12 +85,14 @@ class Reader:
 
     Attributes:
         from_coordinates: reads at any lon, lat on Earth without a dataset.
+        from_texts: reads any text without a dataset, see `texts`.
         by_coordinates: reads at any lon, lat in the dataset's area (a field); otherwise by row (a record).
         is_map: whether pages can draw it under the places.
         words: what a channel is called, such as ``layer``.
     """
 
     from_coordinates = False
+    from_texts = False
     by_coordinates = False
     is_map = False
     words = "channel"
@@ -103,6 +105,10 @@ class Reader:
         """The view as read by a model that was trained on ``wanted``; PlacevecError if it does not fit."""
         check_spec(view.spec, wanted, words=self.words)
         return view
+
+    def texts(self, texts: Sequence[str]) -> Batch:
+        """Any texts in the format of the view, if ``from_texts``."""
+        raise NotImplementedError(f"{type(self).__name__} reads no texts")  # justified: of some kinds only
 
     def join(self, views: Sequence[View], stored: Sequence[Stored]) -> View:
         """The views of several datasets as one, with their places concatenated."""

@@ -11,8 +11,8 @@ text      string                 raw, untrusted text
 entity_id string, may be null    its entity in ``entities.parquet``; the column is optional
 ========= ====================== ===============================================================================
 
-A text is read as its UTF-8 bytes plus one; 0 is padding. Encoders for words or subwords tokenize the output of
-`decoded`, so that one view works with every tokenizer.
+A text is read as its bytes (`placevec.io.byte_texts`). Encoders for words or subwords tokenize the
+output of `placevec.io.byte_texts.decoded`, so that one view works with every tokenizer.
 """
 
 from __future__ import annotations
@@ -25,22 +25,20 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
-import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
-from placevec.core import ROW_MISSING, Look, ViewSpec
+from placevec.core import ROW_MISSING, Batch, Look, ViewSpec
 from placevec.datasets.views.registry import Reader, Stored
 from placevec.errors import DatasetError, InputError, SourceError
 from placevec.geo.geoparquet import read_parquet
 from placevec.io import atomic
+from placevec.io.byte_texts import VALUES as VALUES
+from placevec.io.byte_texts import cut, tokens_of
 
 FILE = "text.parquet"
 NAME = KIND = "text"
 """What the view is called that preparing makes, and the kind of all such views."""
-VALUES = "UTF-8 bytes + 1, 0 pads"
-MAX_BYTES = 2_000
-"""Maximum bytes of a text; longer ones are cut, between characters."""
 _COLUMNS = ("place_id", "view", "language", "kind", "text")
 _ENTITY = "entity_id"
 Text = tuple[str, str | None, str | None, str, str | None]
@@ -109,40 +107,6 @@ class TextView:
             for row, pick in zip(rows.tolist(), which.tolist(), strict=True)
         ]
         return tokens_of(found)
-
-
-def tokens_of(texts: Sequence[str | bytes]) -> dict[str, Tensor]:
-    """Texts in the format of the view.
-
-    >>> tokens_of(["ab", ""])["input_ids"].tolist()
-    [[98, 99], [0, 0]]
-    """
-    encoded = [text if isinstance(text, bytes) else cut(text) for text in texts]
-    longest = max(map(len, encoded), default=0) or 1
-    ids = np.zeros((len(encoded), longest), np.int64)
-    for row, text in enumerate(encoded):
-        ids[row, : len(text)] = np.frombuffer(text, np.uint8).astype(np.int64) + 1
-    numbers = torch.from_numpy(ids)
-    return {"input_ids": numbers, "attention_mask": (numbers > 0).long()}
-
-
-def decoded(batch: Mapping[str, Tensor]) -> list[str]:
-    """The texts of a batch, for encoders with their own tokenizer.
-
-    >>> decoded(tokens_of(["Töölö", ""]))
-    ['Töölö', '']
-    """
-    rows = batch["input_ids"].cpu().numpy()
-    return [bytes((row[row > 0] - 1).astype(np.uint8)).decode("utf-8", "replace") for row in rows]
-
-
-def cut(text: str) -> bytes:
-    """UTF-8 of a text, at most `MAX_BYTES`, cut between characters.
-
-    >>> len(cut("ä" * MAX_BYTES)) <= MAX_BYTES, cut("Töölö").decode()
-    (True, 'Töölö')
-    """
-    return text.encode("utf-8", "replace")[:MAX_BYTES].decode("utf-8", "ignore").encode()
 
 
 def read_texts(path: str | Path, view: str | None = None) -> pa.Table:
@@ -214,6 +178,12 @@ class TextWriter:
 
 class TextReader(Reader):
     """Texts: records, several per place."""
+
+    from_texts = True
+
+    def texts(self, texts: Sequence[str]) -> Batch:
+        """Their tokens."""
+        return tokens_of(texts)
 
     def open(self, stored: Stored) -> TextView:
         """The texts, in memory."""

@@ -47,7 +47,7 @@ def similar(
         tile: ``z/x/y``: the place with that ID, otherwise the place nearest to the tile's center.
         lon: degrees; with ``lat``, the place nearest to the point is the query. The result reports its distance.
         lat: degrees.
-        vector: (D,) vector to search with; ``lon`` and ``lat`` then say where it was computed.
+        vector: (D,) vector to search with; ``lon`` and ``lat`` then say where it was computed, if anywhere.
         k: number of places; fewer are returned if there are fewer.
         metric: see `ExactIndex`.
         where: (N,) bool, places to search.
@@ -84,7 +84,8 @@ def similar(
     if exclude_self and row is not None:
         allowed[row] = False
     apart = ABOUT * (footprint_m(emb) or 0.0) if min_distance_m is None else float(min_distance_m)
-    if min_distance_m or (apart > 0 and asked["lon"] is not None):
+    somewhere = vector is None or asked["lon"] is not None  # a vector alone has no position
+    if (min_distance_m and somewhere) or (apart > 0 and asked["lon"] is not None):
         far = _at_least(emb, asked["lon"], asked["lat"], apart)
         if row is not None and not exclude_self:
             far[row] = True

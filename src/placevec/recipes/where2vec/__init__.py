@@ -2,25 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import ClassVar
-
-from placevec.options import Options
 from placevec.recipes.base import RecipeEntry
+from placevec.recipes.where2vec.config import Where2VecConfig
 from placevec.recipes.where2vec.prepare import EntityOptions
-
-
-@dataclass(frozen=True)
-class Where2VecConfig(Options):
-    """Options of training, which come with ``build``."""
-
-    GROUP: ClassVar[str] = "Where2Vec"
-
+from placevec.recipes.where2vec.presets import PRESETS
 
 RECIPE = RecipeEntry(
     name="where2vec",
     summary="named things of OpenStreetMap, their names in every language and words of what is there",
     config=Where2VecConfig,
+    presets=PRESETS,
     prepare_options=EntityOptions,
     prepare="placevec.recipes.where2vec.prepare:prepare",
     build="placevec.recipes.where2vec.build:build",
@@ -29,5 +20,9 @@ RECIPE = RecipeEntry(
         "placevec prepare where2vec --osm malta.osm.pbf --map --out data/malta",
         "placevec prepare where2vec --osm malta.osm.pbf --types founding --out data/founding",
         "placevec prepare where2vec --osm malta.osm.pbf --out data/malta-tiles   # beside places that are there",
+    ),
+    train_examples=(
+        "placevec train where2vec data/helsinki --out runs/helsinki",
+        "placevec train where2vec data/helsinki --out runs/helsinki --text-model multilingual-e5-small",
     ),
 )
