@@ -118,7 +118,7 @@ def test_the_last_line_says_what_is_in_the_folder(table: Path, tmp_path: Path) -
         ([], "Tables and pictures in"),
     ):
         last = run([*asked, *more])[1].strip().splitlines()[-1]
-        assert last == f"{words} {out}: begin with {out / 'table.md'}"
+        assert last == f"{words} {out}: start with {out / 'table.md'}"
         assert bool(list(out.glob("*.png"))) == ("pictures" in words)
 
 

@@ -359,7 +359,7 @@ BAD: dict[str, tuple[str, dict[str, Any], str]] = {
     "all NaN labels": ("lon,lat,s\n1,1,nan\n2,2,inf\n", {"kind": "number"}, "no row has a finite number"),
     "text where numbers are": ("lon,lat,s\n1,1,2\n2,2,tall\n", {"kind": "number"}, "'tall', which is not a number"),
     "repeated ids": ("id,lon,lat,s\nx,1,1,a\ny,2,2,b\nx,3,3,b\n", {}, "'x' names both row 0 and row 2.*--id row"),
-    "a row without id": ("id,lon,lat,s\nx,1,1,a\n,2,2,b\n", {}, "row 1 has no ID"),
+    "a row without id": ("id,lon,lat,s\nx,1,1,a\n,2,2,b\n", {}, "row 1 has no id"),
     "no such column": (f"lon,lat,kinds\n{ROWS}", {"label": "kind"}, "no column 'kind' for --label .did you mean 'kinds'"),
     "no coordinates": (f"east,north,s\n{ROWS}", {}, r"set them with --lon and --lat"),
     "duplicate column name": (f"lon,lon,s\n{ROWS}", {}, "duplicate column name"),
@@ -472,8 +472,8 @@ def test_a_large_file_that_cannot_stream_is_refused_with_advice(
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"user": "who"}, "--user belongs to labels"),
-        ({"label": "species", "split": "part", "block_m": 5}, "--block-m does not go with --split"),
+        ({"user": "who"}, "--user applies to labels"),
+        ({"label": "species", "split": "part", "block_m": 5}, "--block-m cannot be combined with --split"),
         (
             {"label": "species", "validation_share": 0.5, "test_share": 0.5},
             r"leave no row for training",
