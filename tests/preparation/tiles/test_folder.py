@@ -312,7 +312,7 @@ def test_export_is_refused_where_it_would_do_harm(helsinki_dataset: Dataset, tmp
         pv.export(helsinki_dataset, tile_folder=tmp_path / "mine")
     with pytest.raises(UsageError, match="name the folder"):
         pv.export(helsinki_dataset, mbtiles=tmp_path / "a.mbtiles")
-    with pytest.raises(UsageError, match="one of the two"):
+    with pytest.raises(UsageError, match="give either --tile-folder DIR or --mbtiles FILE to write"):
         pv.export(helsinki_dataset)
     hostile = Path(shutil.copytree(helsinki_dataset.path, tmp_path / "hostile"))
     manifest = json.loads((hostile / "dataset.json").read_text())
