@@ -78,7 +78,7 @@ def test_computed_by_a_model(helsinki_dataset: Dataset, helsinki_run: Path) -> N
     model = pv.load_model(helsinki_run)
     asked = np.array([[24.9414, 60.1719], [24.95, 60.17], [10.0, 50.0], [np.nan, 60.17]])
     features = PlaceFeatures(model=helsinki_run, dataset=helsinki_dataset.path)
-    with pytest.warns(UserWarning, match="2 of 4 rows lie outside the dataset: they hold NaN"):
+    with pytest.warns(UserWarning, match="2 of 4 rows lie outside the dataset: their vectors are NaN"):
         found = features.fit_transform(asked)
     np.testing.assert_allclose(found[:2], model.vectors(helsinki_dataset, lonlat=asked[:2]), atol=1e-6)
     assert np.isnan(found[2:]).all()

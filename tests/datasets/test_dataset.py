@@ -193,7 +193,7 @@ def test_a_recipe_that_begins_a_dataset_overwrites_none(copied: Path, tmp_path: 
         begin(copied, mine)
     known = Dataset.open(copied)
     places = Places(known.place_ids[:2], known.lonlat[:2], known.geometry()[:2], None, "given")
-    with pytest.raises(DatasetError, match="is a dataset already"):
+    with pytest.raises(DatasetError, match="is already a dataset"):
         write_dataset(
             copied, name="other", area=known.area, places=places, names=None,
             sources=[], views={}, report={}, created="2026-01-01T00:00:00Z",

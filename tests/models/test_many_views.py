@@ -204,7 +204,7 @@ def test_a_dataset_that_lacks_a_view(dataset: Dataset, tmp_path: Path) -> None:
         ({"values": "12 numbers, uint8"}, "with 12 numbers, uint8, but the dataset has 12 numbers, float32"),
         ({"channels": ("x",)}, "reads x of 'satellite', which the dataset lacks"),
         ({"rules": "abc"}, "drawn by known rules"),
-        ({"kind": "chips"}, "as chips, the dataset holds it as features"),
+        ({"kind": "chips"}, "the dataset has it as features"),
     ],
 )
 def test_a_view_of_another_specification_is_refused(

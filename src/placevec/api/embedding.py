@@ -71,13 +71,13 @@ def embed(
         progress.say(
             f"Note: {dataset.path} has no {' and no '.join(lacking)}: vectors are made from {', '.join(chosen)} only"
         )
-    for note in _differences(model, dataset, chosen):
-        progress.say(f"Note: {note}")
     rows = np.flatnonzero(model.known(dataset, chosen))
     if len(rows) == 0:
         raise DatasetError(
             f"no place of {dataset.path} has data in its views {', '.join(chosen)}: there is nothing to embed"
         )
+    for note in _differences(model, dataset, chosen):
+        progress.say(f"Note: {note}")
     if len(rows) < len(dataset):
         what = "without coordinates" if not np.isfinite(dataset.lonlat).all() else "without data in any view"
         progress.say(f"Note: {len(dataset) - len(rows)} places {what} are left out")

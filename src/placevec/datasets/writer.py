@@ -1,6 +1,6 @@
-"""Writing a dataset directory that begins: its places and views, then, last of all, the manifest.
+"""Writes a new dataset directory: its places and views and, last of all, the manifest.
 
-What joins it later is a `placevec.datasets.additions.Addition`.
+Later parts are added by `placevec.datasets.additions.Addition`.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ from placevec.io.progress import SILENT, Progress
 
 
 def begun(out: Path) -> Dataset | None:
-    """The dataset that lies in a directory already; None where one may be written, or where a killed command goes on.
+    """The existing dataset in a directory; None if a new one can be written, or an unfinished one continued.
 
     Raises:
-        DatasetError: something else lies there.
+        DatasetError: the directory holds something else.
     """
     if (out / MANIFEST).exists() or (out / WORK).is_dir():
         atomic.remove_temporaries(out)
@@ -39,15 +39,15 @@ def begun(out: Path) -> Dataset | None:
 
 
 def begin(out: Path, parts: Mapping[str, Made], progress: Progress = SILENT) -> Dataset | None:
-    """Make the directory of a new dataset and return None; or return the dataset that lies there, made of the same parts.
+    """Create the directory of a new dataset and return None, or return the existing dataset if it has the same parts.
 
     Args:
-        out: the directory. A killed command may have begun in it.
-        parts: what each part will be made of; `write_dataset` takes them too.
-        progress: where the reuse is reported.
+        out: the directory, which can hold the unfinished work of a killed command.
+        parts: provenance of each part; also passed to `write_dataset`.
+        progress: told about a reused dataset.
 
     Raises:
-        DatasetError: something else lies there, or a dataset made of something else; the difference is named.
+        DatasetError: the directory holds something else, or a dataset made from other inputs; the message says which.
     """
     if (there := begun(out)) is not None:
         return reused(there, parts, progress)
@@ -68,10 +68,10 @@ def write_dataset(
     parts: Mapping[str, Made] | None = None,
     created: str,
 ) -> Dataset:
-    """Write the places and, last of all, the manifest; returns the dataset opened (and so validated).
+    """Write the places and, last of all, the manifest; returns the dataset, opened and validated.
 
     Raises:
-        DatasetError: a dataset lies there already.
+        DatasetError: there is a dataset already.
 
     >>> import tempfile
     >>> import numpy as np
@@ -84,11 +84,11 @@ def write_dataset(
     (1, [[24.94, 60.17]], 'FMI')
     """
     if (path / MANIFEST).exists():
-        raise DatasetError(f"{path} is a dataset already: choose another --out, or --force to make it anew")
+        raise DatasetError(f"{path} is already a dataset: choose another --out, or recreate it with --force")
     ids, counts = np.unique(np.asarray(places.place_id, str), return_counts=True)
     if (counts > 1).any():
         raise InputError(
-            f"place_id {ids[counts.argmax()]!r} stands {counts.max()} times: every place needs its own"
+            f"place_id {ids[counts.argmax()]!r} occurs {counts.max()} times: every place needs its own"
         )
     columns = {
         "place_id": pa.array(list(places.place_id), pa.string()),
@@ -125,9 +125,9 @@ def write_manifest(
     parts: Mapping[str, Made] | None = None,
     labels: dict[str, Any] | None = None,
 ) -> Dataset:
-    """Write the manifest, last of all; ``places`` says how those in ``places.parquet`` are laid out, ``parts`` what each
-    part was made of, ``labels`` what `placevec.datasets.labels.check_about` wants. Returns the dataset opened (and so
-    validated).
+    """Write the manifest, last of all; ``places`` describes the layout in ``places.parquet``, ``parts`` the provenance
+    of each part, ``labels`` the labels as in `placevec.datasets.labels.check_about`. Returns the dataset, opened and
+    validated.
     """
     manifest: dict[str, Any] = {
         "format": FORMAT,

@@ -168,7 +168,7 @@ def test_chips_that_share_no_band(tmp_path: Path) -> None:
     writer.add("b", chip(2, bands=2), ("VV", "VH"), source="b")
     with pytest.raises(InputError, match="no band in common"):
         writer.finish().spec("chips")
-    with pytest.raises(InputError, match="no chip to write"):
+    with pytest.raises(InputError, match="no chips to write"):
         ChipWriter(tmp_path / "none", "chips", {}).finish()
 
 
@@ -178,7 +178,7 @@ def test_chips_that_share_no_band(tmp_path: Path) -> None:
         (np.zeros((3, 8, 8)), BANDS, "float64"),
         (np.zeros((8, 8), np.uint8), ("a",), r"\(8, 8\)"),
         (np.zeros((3, 8, 8), np.uint8), ("a", "b"), "3 bands"),
-        (np.zeros((2, 8, 8), np.uint8), ("a", "a"), "different names"),
+        (np.zeros((2, 8, 8), np.uint8), ("a", "a"), "distinct names"),
         (np.zeros((1, 0, 8), np.uint8), ("a",), r"\(1, 0, 8\)"),
     ],
 )

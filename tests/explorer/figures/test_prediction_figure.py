@@ -106,7 +106,7 @@ def test_meridians_and_parallels_of_a_region_have_degrees(
 
 def test_which_of_several_models_cannot_answer_is_said(tmp_path: Path) -> None:
     models = [closed_form(tmp_path / "trees"), closed_form(tmp_path / "rain", "number")]
-    with pytest.raises(PlacevecError, match=r"^rain: this model answers with a number"):
+    with pytest.raises(PlacevecError, match=r"^rain: this model predicts a number"):
         api.predict(models, tmp_path / "a.png", classes=["north"])
     with pytest.raises(PlacevecError, match=r"^this model predicts a number"):
         api.predict(models[1], tmp_path / "a.png", classes=["north"])
@@ -150,7 +150,7 @@ def test_scales_of_colors() -> None:
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"out": "a.jpg"}, "ends in"),
+        ({"out": "a.jpg"}, "must end in"),
         ({"out": "a.tif", "models": 2}, "shows the predictions of one model"),
         ({"out": "a.parquet"}, "needs points"),
         ({"out": "a.png", "resolution": 1.0}, "its own pixels"),

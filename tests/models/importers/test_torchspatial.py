@@ -213,7 +213,7 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     assert not (tmp_path / "m").exists()
     assert cli.main([*command, "--yes-i-trust-this-file"]) == 0
     printed = capsys.readouterr().out
-    assert "Predicts 3 classes" in printed
+    assert "predicts 3 classes" in printed
     assert "--classes FILE" in printed
     card = (tmp_path / "m" / "MODEL_CARD.md").read_text()
     assert "TorchSpatial" in card

@@ -338,10 +338,10 @@ def test_classes_that_only_whole_blocks_hold_are_left_out(tmp_path: Path) -> Non
 ROWS = "".join(f"{row},{row},c{row % 2}\n" for row in range(8))
 BAD: dict[str, tuple[str, dict[str, Any], str]] = {
     "empty file": ("", {}, "is empty"),
-    "header alone": ("lon,lat,s\n", {}, "holds no rows"),
+    "header alone": ("lon,lat,s\n", {}, "has no rows"),
     "one row": ("lon,lat,s\n1,1,a\n", {"one_class": True}, "1 usable row of 1"),
-    "one row of texts": ("lon,lat,s\n1,1,a\n", {}, "1 usable row of 1.*fewer than two"),
-    "one row of numbers": ("lon,lat,s\n1,1,2.5\n", {}, "1 usable row of 1.*fewer than two"),
+    "one row of texts": ("lon,lat,s\n1,1,a\n", {}, "1 usable row of 1.*at least two are needed"),
+    "one row of numbers": ("lon,lat,s\n1,1,2.5\n", {}, "1 usable row of 1.*at least two are needed"),
     "one row twice": ("lon,lat,s\n1,1,a\n1,1,a\n", {}, "1 usable row of 2 .1 repeats an earlier row"),
     "one usable row": ("lon,lat,s\n1,1,a\n,,b\n", {"one_class": True}, "1 no coordinates"),
     "one class": ("lon,lat,s\n1,1,a\n2,2,a\n", {}, "all rows have the same class in 's', 'a'"),
@@ -358,8 +358,8 @@ BAD: dict[str, tuple[str, dict[str, Any], str]] = {
     "all without coordinates": ("lon,lat,s\n,,a\n,,b\n", {}, "no row has both coordinates and a label"),
     "all NaN labels": ("lon,lat,s\n1,1,nan\n2,2,inf\n", {"kind": "number"}, "no row has a finite number"),
     "text where numbers are": ("lon,lat,s\n1,1,2\n2,2,tall\n", {"kind": "number"}, "'tall', which is not a number"),
-    "repeated ids": ("id,lon,lat,s\nx,1,1,a\ny,2,2,b\nx,3,3,b\n", {}, "'x' names both row 0 and row 2.*--id row"),
-    "a row without id": ("id,lon,lat,s\nx,1,1,a\n,2,2,b\n", {}, "row 1 has no ID"),
+    "repeated ids": ("id,lon,lat,s\nx,1,1,a\ny,2,2,b\nx,3,3,b\n", {}, "the same id 'x' but differ.*--id row"),
+    "a row without id": ("id,lon,lat,s\nx,1,1,a\n,2,2,b\n", {}, "row 1 has no id"),
     "no such column": (f"lon,lat,kinds\n{ROWS}", {"label": "kind"}, "no column 'kind' for --label .did you mean 'kinds'"),
     "no coordinates": (f"east,north,s\n{ROWS}", {}, r"set them with --lon and --lat"),
     "duplicate column name": (f"lon,lon,s\n{ROWS}", {}, "duplicate column name"),
@@ -472,8 +472,8 @@ def test_a_large_file_that_cannot_stream_is_refused_with_advice(
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"user": "who"}, "--user belongs to labels"),
-        ({"label": "species", "split": "part", "block_m": 5}, "--block-m does not go with --split"),
+        ({"user": "who"}, "--user applies to labels"),
+        ({"label": "species", "split": "part", "block_m": 5}, "--block-m cannot be combined with --split"),
         (
             {"label": "species", "validation_share": 0.5, "test_share": 0.5},
             r"leave no row for training",

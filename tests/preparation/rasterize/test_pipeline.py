@@ -471,7 +471,7 @@ def dies(job: shard_burn.ShardJob) -> None:
 
 def test_a_process_that_dies_is_reported_in_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(burn, "burn_shard", dies)
-    with pytest.raises(PlacevecError, match="fewer workers"):
+    with pytest.raises(PlacevecError, match="fewer --workers"):
         list(burn._run_jobs([None, None], 2))  # type: ignore[list-item]
 
 

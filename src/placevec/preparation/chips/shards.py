@@ -1,4 +1,4 @@
-"""Chips on their way to disk: gathered by shape, written in whole shards, so that a killed job goes on at the last one.
+"""Writes chips to disk: grouped by shape, in whole shards, so that a killed job continues after the last one.
 
 While it works, ``.chips.work`` holds the rows of every shard that is whole; ``chips.parquet`` comes last.
 """
@@ -91,7 +91,8 @@ class ChipWriter:
         folder: the dataset's directory, which may hold chips of other views.
         view: name of the view.
         inputs: what the chips are made of; what a killed job left of other inputs is removed.
-        beside: the dataset that holds chips of other views, where ``folder`` is another; the new table holds theirs too.
+        beside: the dataset that holds chips of other views, where ``folder`` is another; the new table holds theirs
+            too.
 
     Attributes:
         done: sources whose chips are in whole shards already.
@@ -131,9 +132,11 @@ class ChipWriter:
         ``source`` names what it was read from, once in a view. Raises InputError for pixels that are no chip.
         """
         if pixels.ndim != 3 or str(pixels.dtype) not in TYPES or 0 in pixels.shape:
-            raise InputError(f"a chip is (C, H, W) of {', '.join(TYPES)}; got {pixels.dtype} {pixels.shape}")
+            raise InputError(
+                f"a chip must be (C, H, W) of {', '.join(TYPES)}; got {pixels.dtype} {pixels.shape}"
+            )
         if len(pixels) != len(bands) or len(bands) > MAX_BANDS or len(set(bands)) < len(bands):
-            raise InputError(f"a chip of {len(pixels)} bands has as many different names; got {bands}")
+            raise InputError(f"a chip of {len(pixels)} bands needs as many distinct names; got {bands}")
         key = (pixels.shape, str(pixels.dtype), bands)
         most = min(MAX_ROWS, max(1, SHARD_BYTES // pixels.nbytes))
         group = self._groups.setdefault(key, _Group(most))
@@ -173,7 +176,7 @@ class ChipWriter:
         for key in list(self._groups):
             self._flush(key)
         if not self._parts:
-            raise InputError("there is no chip to write")
+            raise InputError("there are no chips to write")
         parts = [self._parts[shard] for shard in sorted(self._parts)]
         table = pa.concat_tables([part.replace_schema_metadata(None) for part in parts])
         about = [

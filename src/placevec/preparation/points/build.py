@@ -1,4 +1,4 @@
-"""Labeled points of any source become a dataset, whole or not at all: staged, decided, divided, written."""
+"""Writes labeled points from any source as a dataset, atomically: staged, classified, split, written."""
 
 from __future__ import annotations
 
@@ -64,31 +64,30 @@ def make_dataset(
     created: str,
     progress: Progress,
 ) -> Dataset:
-    """Write a dataset of labeled points, reuse the one that was made of the same inputs, or label the places of another.
+    """Write a dataset of labeled points, reuse the one made from the same inputs, or label the places of another.
 
-    Nothing of it stays behind when a source cannot be used, and nothing else is removed; a run that was killed starts
-    afresh.
+    If a source cannot be used, nothing is left behind, and nothing else is removed. A killed run starts over.
 
     Args:
         out: the dataset directory.
-        source: of the rows.
-        kind: of preparation: ``table`` or ``layout``.
-        inputs: what tells whether a dataset that is there is the same.
-        sources: of the manifest.
-        plan: how rows are divided.
-        column: what people call the labels.
-        labels_of: what they are; None for places without.
+        source: source of the rows.
+        kind: kind of preparation: ``table`` or ``layout``.
+        inputs: identify an existing dataset with the same content.
+        sources: the manifest's sources.
+        plan: how rows are split.
+        column: display name of the labels.
+        labels_of: decides what the labels are; None for places without labels.
         extra_files: writes further files of the labels into `PREDICTIONS` of the directory and says what the manifest
             tells of them.
-        keep_repeats: use rows that repeat another.
+        keep_repeats: use duplicate rows.
         keep_unplaced: use rows of validation and test without coordinates.
-        notes: what users should know.
-        size_m: side of a place's footprint in meters; None for points of no size.
-        created: when, in ISO 8601.
-        progress: where to report.
+        notes: remarks for the user.
+        size_m: side of a place's footprint in meters; None for points without a size.
+        created: time, in ISO 8601.
+        progress: receives progress reports.
 
     Raises:
-        DatasetError: the directory holds something else, or a dataset of other places, or with other labels.
+        DatasetError: the directory holds something else, or a dataset with other places or labels.
         SourceError: the source cannot be used.
     """
     parts = {PLACES_PART: Made(kind, inputs), **({LABELS_PART: Made(kind, inputs)} if labels_of else {})}
@@ -101,7 +100,7 @@ def make_dataset(
         if labels_of is None:
             JoinedRows(source, there).check()
             progress.say(
-                f"Nothing to add: {source.path} speaks of places of {out} and names no labels (--label COLUMN)"
+                f"Nothing to add: {source.path} has places of {out} but no labels; set --label COLUMN"
             )
             return there
         if is_made(there, LABELS_PART, parts[LABELS_PART]):
@@ -202,7 +201,7 @@ def _check_own(out: Path) -> None:
     for path in found:
         if path.name not in (WORK, *_WRITTEN) and not path.name.startswith(atomic.TEMPORARY_PREFIX):
             raise DatasetError(
-                f"{out} holds an unfinished dataset and {path.name}, which is not of it: move that away, or choose "
+                f"{out} holds an unfinished dataset, but {path.name} is not part of it: move it away, or choose "
                 "another --out"
             )
 
@@ -244,7 +243,7 @@ def _check_enough(staged: Staged, decided: Decided | None, source: PointSource) 
     why = ", ".join(f"{count:,} {reason}" for reason, count in left_out(staged, decided).items())
     raise SourceError(
         f"{source.path} has {left:,} usable row{'' if left == 1 else 's'} of {staged.read:,}"
-        f"{f' ({why})' if why else ''}: there is nothing to learn from fewer than two"
+        f"{f' ({why})' if why else ''}: at least two are needed to learn anything"
     )
 
 

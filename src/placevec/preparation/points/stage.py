@@ -1,7 +1,7 @@
-"""First look at a table of points: rows that can be used, in one form, beside what was left out and why.
+"""First step for a table of points: stores usable rows in one format, with counts of those left out and why.
 
-What the table holds is only known when all of it was read (whether labels are numbers, which ids repeat), so its rows
-are first put down as they are. Memory does not grow with them, but for a byte a row.
+Some facts are only known once the whole table is read (whether labels are numbers, which IDs repeat), so its rows are
+stored first. Memory does not grow with them, except for one byte per row.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ _NAMING = ("row", "place_id", "image_row")
 
 
 class PointSource(Protocol):
-    """Where labeled points come from: a table, or a layout of several files."""
+    """A source of labeled points: a table, or a layout of several files."""
 
     path: Path
 
@@ -63,18 +63,18 @@ class PointSource(Protocol):
 
 @dataclass
 class Staged:
-    """Rows put down.
+    """Stored rows.
 
     Attributes:
-        path: of the Parquet file that holds them.
-        columns: that they have.
-        read: rows of the source.
-        rows: put down.
-        repeated: (rows,) bool: those that repeat an earlier one, which are not used.
-        left_out: reason -> how many rows of the source.
-        at_origin: how many lie at lon=0, lat=0 exactly.
+        path: path of their Parquet file.
+        columns: their columns.
+        read: number of rows in the source.
+        rows: number of stored rows.
+        repeated: (rows,) bool: duplicates of an earlier row, which are not used.
+        left_out: reason -> number of rows in the source.
+        at_origin: number of rows at exactly lon=0, lat=0.
         bounds: west, south, east, north of those with coordinates, degrees.
-        dates_unreadable: cells that are no dates.
+        dates_unreadable: number of cells that are not dates.
     """
 
     path: Path
@@ -105,7 +105,7 @@ def stage(
     progress: Progress,
     remedy: str = "choose another column with --id, or --id row for the number of the row",
 ) -> Staged:
-    """Put down the rows of a source in ``work``.
+    """Store the rows of a source in ``work``.
 
     Args:
         source: of the rows.
@@ -113,10 +113,10 @@ def stage(
         keep_repeats: keep duplicate rows; two different rows with one ID still raise an error.
         keep_unplaced: use rows of validation and test that have no coordinates (an image may know them).
         progress: where to report.
-        remedy: what to do when two rows of one id differ.
+        remedy: what to do if two rows with one ID differ.
 
     Raises:
-        SourceError: what the source raises; an empty table; a row without id, or two rows of one id that differ.
+        SourceError: errors of the source; an empty table; a row without ID, or two different rows with one ID.
     """
     shutil.rmtree(work, ignore_errors=True)
     work.mkdir(parents=True)
@@ -148,13 +148,13 @@ def stage(
             if writer is not None:
                 writer.close()
     if staged.read == 0:
-        raise SourceError(f"{source.path} holds no rows")
+        raise SourceError(f"{source.path} has no rows")
     staged.repeated, clash = repeats.found(staged.rows)
     if clash is not None:
         first, second = _at(staged, clash[0]), _at(staged, clash[1])
         raise SourceError(
-            f"{source.path}: {source.columns.id} {first['place_id']!r} names both row {first['row']} and row "
-            f"{second['row']}, which differ: {remedy}"
+            f"{source.path}: row {first['row']} and row {second['row']} have the same "
+            f"{source.columns.id} {first['place_id']!r} but differ: {remedy}"
         )
     if staged.repeated.any():
         staged.left_out[REPEATED] += int(staged.repeated.sum())
@@ -205,7 +205,9 @@ def _put(rows: PointRows, source: PointSource, staged: Staged, keep_unplaced: bo
     table = pa.table({name: columns[name] for name in _STAGED if name in columns}).filter(pa.array(kept))
     if "place_id" in columns and table["place_id"].null_count:
         row = table["row"].filter(pc.is_null(table["place_id"]))[0].as_py()
-        raise SourceError(f"{source.path}, row {row} has no {source.columns.id}; give every row one, or none")
+        raise SourceError(
+            f"{source.path}, row {row} has no {source.columns.id}: give each row one, or remove the column"
+        )
     return table
 
 

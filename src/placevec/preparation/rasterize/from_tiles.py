@@ -1,7 +1,7 @@
-"""Tiles that are pictures already become the map of a dataset: the same shards that a burnt map has.
+"""Writes ready tiles as the map of a dataset, in the same shards as a map drawn from an extract.
 
-Each shard is written whole and renamed, and its part file says that it is finished; so a run that was killed goes on
-with the next shard and ends with the same bytes. One row of tiles of one shard is in memory at a time.
+Each shard is written atomically, and its part file marks it as finished, so a killed run continues with the next shard
+and gives the same bytes. One row of tiles of one shard is in memory at a time.
 """
 
 from __future__ import annotations
@@ -131,7 +131,7 @@ def write_tile_map(
 def extent_of(shards: Sequence[Shard], zoom: int, bands: int) -> None:
     """AreaError if the coverage of these channels over these shards would be too large to write."""
     if not shards:
-        raise InputError("there is no tile to make a map of")
+        raise InputError("there are no tiles to make a map from")
     tiles = np.array([(x * SHARD_TILES, y * SHARD_TILES) for x, y in shards])
     corners = np.concatenate([tiles, np.minimum(tiles + SHARD_TILES - 1, 2**zoom - 1)])
     extent = Extent.of(tile_ranges_of(corners, zoom), zoom)
@@ -139,7 +139,7 @@ def extent_of(shards: Sequence[Shard], zoom: int, bands: int) -> None:
     if blocks > MAX_COVERAGE_BLOCKS:
         raise AreaError(
             f"the tiles spread over {extent.width:,} x {extent.height:,} tiles of zoom {zoom}, too wide for one map: "
-            "name an area with --bbox west,south,east,north"
+            "select a smaller area with --bbox west,south,east,north"
         )
 
 
@@ -166,7 +166,7 @@ class _Writer:
         inputs: Mapping[str, Any], progress: Progress,
     ) -> None:  # fmt: skip
         if bits not in (1, 8):
-            raise InputError(f"a map has 1 or 8 bits a pixel; got {bits}")
+            raise InputError(f"a map must have 1 or 8 bits per pixel; got {bits}")
         self.out, self.zoom, self.channels, self.bits = out, zoom, channels, bits
         self.read, self.attribution = read, attribution
         (out / MAP).mkdir(parents=True, exist_ok=True)
@@ -264,7 +264,7 @@ class _Writer:
             _in_rows([getattr(part, name) for part in found]) for name in ("present", "tiles")
         )
         if len(present) == 0:
-            raise InputError("there is no tile to make a map of")
+            raise InputError("there are no tiles to make a map from")
         extent = Extent.of(tile_ranges_of(present, self.zoom), self.zoom)
         write_vrt(
             self.out / "map.vrt", extent, full, self.channels, bits=self.bits, attribution=self.attribution

@@ -1,9 +1,9 @@
-"""From an OSM extract to the map of a dataset: features on disk by shard, then a shard at a time into bits.
+"""Draws the map of a dataset from an OSM extract: features are sorted to disk by shard, then drawn shard by shard.
 
 Files in the dataset's directory: ``map/X_Y.tif`` (shards), ``map.vrt`` over them, ``map_coverage.tif``, one
-``{label}_coverage.tif`` for each table of label classes, and ``pois.parquet``. What is half done lies in
-``.work``: a run that was killed goes on there, if the extract, the rules, the area and the zoom are the same,
-and ends with the same bytes.
+``{label}_coverage.tif`` for each table of label classes, and ``pois.parquet``. Unfinished work is in ``.work``: a
+killed run continues there if the extract, the rules, the area and the zoom are the same, and gives the same bytes.
+
 """
 
 from __future__ import annotations
@@ -130,9 +130,11 @@ def burn_extract(
     table, labels = table or LayerTable.default(), dict(labels or {})
     for name in labels:
         if not _LABEL.fullmatch(name):
-            raise InputError(f"a label table is named in small letters, digits, - and _; got {name!r}")
+            raise InputError(
+                f"a label name must consist of lower-case letters, digits, - and _; got {name!r}"
+            )
     if workers < 1:
-        raise InputError(f"at least one process must work; got workers={workers}")
+        raise InputError(f"workers must be at least 1; got {workers}")
     burn = _Burn(check_extract(osm), Path(dataset), area, check_zoom(zoom), table, labels, progress)
     return burn.run(workers)
 
@@ -150,7 +152,7 @@ class _Burn:
         self.tables = [table, *labels.values()]
         self.first_channel = np.cumsum([0, *(len(one.layers) for one in self.tables)]).tolist()
         if self.first_channel[-1] > 255:
-            raise InputError(f"{self.first_channel[-1]} layers and label classes are more than 255")
+            raise InputError(f"there are {self.first_channel[-1]} layers and label classes, more than 255")
         self.work = dataset / WORK
         self.seconds: dict[str, float] = {}
 
@@ -317,7 +319,7 @@ class _Burn:
         """Draw the shards that are not finished yet; all shards that have drawings, in row order."""
         shards = spooled_shards(self.work / "spool")
         jobs = [self._job(shard) for shard in shards if self.job.get(part_name(shard)) is None]
-        with self.progress.task("Burning shards", total=len(shards)) as advance:
+        with self.progress.task("Drawing shards", total=len(shards)) as advance:
             advance(len(shards) - len(jobs))
             for _ in _run_jobs(jobs, workers):
                 advance(1)
@@ -389,8 +391,8 @@ def _run_jobs(jobs: Sequence[ShardJob], workers: int) -> Iterator[tuple[int, int
                     yield future.result()
         except BrokenProcessPool as error:
             raise PlacevecError(
-                "a process that draws the map was killed, perhaps for memory; run again with fewer workers, "
-                "what is finished is kept"
+                "a process that draws the map was killed, perhaps for lack of memory; run again with fewer --workers; "
+                "finished shards are kept"
             ) from error
         finally:
             for future in waiting:

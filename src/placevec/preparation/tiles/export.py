@@ -1,7 +1,7 @@
-"""The map of a dataset as ready tiles: what the founding pipelines read, or MBTiles.
+"""Exports the map of a dataset as tiles in the original layouts, or as MBTiles.
 
-Masks are written white on black, in one bit a pixel, so that reading them back gives the very bits. What is half done
-lies beside the target under a hidden name and is renamed when it is whole; a run that was killed goes on shard by shard.
+Masks are written white on black with one bit per pixel, so that reading them restores the same bits. Unfinished work
+is next to the target under a hidden name and is renamed when complete; a killed run continues shard by shard.
 """
 
 from __future__ import annotations
@@ -47,7 +47,8 @@ Tiles = Iterable[tuple[int, int, Sequence[bytes]]]
 
 
 def export_tile_folder(dataset: Dataset, out: Path, *, progress: Progress = SILENT) -> int:
-    """Write ``tiles/LAYER/z/x/y.png``, or ``tiles/tile_z_x_y.png`` and ``metadata.json`` for colors; and ``tiles.json``.
+    """Write ``tiles/LAYER/z/x/y.png``, or ``tiles/tile_z_x_y.png`` and ``metadata.json`` for colors; and
+    ``tiles.json``.
 
     Returns:
         How many tiles there are; each has a picture in every layer.
@@ -107,7 +108,7 @@ def _export(target: _Target, progress: Progress) -> int:
     count = sum(len(tiles) for _, tiles in every)
     if out.exists() and not (out.is_dir() and not any(out.iterdir())):
         if target.made_from() != inputs:
-            raise OutputError(f"{out} exists and was not exported from this dataset: choose another place")
+            raise OutputError(f"{out} exists and was not exported from this dataset: choose another path")
         with locked(out, progress=progress):
             forget(work)  # of a run that was killed after its last file
         progress.say(f"Reusing {out}, which was exported from the same dataset")
@@ -360,5 +361,5 @@ def _sqlite_explained(target: Path) -> Iterator[None]:
         yield
     except sqlite3.OperationalError as error:
         raise OutputError(
-            f"cannot write {target}: {error}; make room and run the same command again"
+            f"cannot write {target}: {error}; free some space and run the same command again"
         ) from error
