@@ -36,7 +36,7 @@ FUNCTIONS: dict[str, tuple[Callable[..., Any], ...]] = {
 """Command -> the functions that it calls."""
 PYTHON_ALONE = {"progress", "search where", "predict points", "picture kernels options"}
 """Keywords without a flag: objects, and a table that is an argument of the command."""
-ALSO_NAMED = {"out", "force", "resume", "resume_from"}
+ALSO_NAMED = {"out", "force", "wait", "resume", "resume_from"}
 """Parameters of commands that are keywords too, because the command requires or prints them."""
 GIVEN = {"out": "out.parquet", "system": "geoclip"}
 """What functions and commands need beside the option in question."""
