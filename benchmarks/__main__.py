@@ -1,6 +1,6 @@
 """Run the benchmarks named (all by default), print their rows and write them into BENCHMARKS.md.
 
-python -m benchmarks [import|burn|read|tiles|train|loc2vec|locations|presence|precision|memory ...] [--no-write]
+python -m benchmarks [import|burn|read|tables|tiles|train|loc2vec|locations|presence|precision|memory ...] [--no-write]
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from benchmarks import (
     precision,
     presence,
     read,
+    tables,
     tile_server,
     train,
 )
@@ -30,6 +31,7 @@ BENCHES = {
     "import": imports.rows,
     "burn": burn.rows,
     "read": read.rows,
+    "tables": tables.rows,
     "tiles": tile_server.rows,
     "loc2vec": loc2vec.rows,
     "locations": locations.rows,

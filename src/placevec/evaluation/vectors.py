@@ -231,7 +231,7 @@ class _Ready:
 def _tasks(
     dataset: Dataset, tasks: Sequence[str | Task] | None, labels: str | Path | None
 ) -> tuple[list[Task], list[str]]:
-    """(tasks, one line for each that could not be made)."""
+    """(tasks, one line for each that could not be made, and for what of the labels was lost)."""
     makers = {"landuse": landuse_task, "pois": poi_task}
     found, skipped = [], []
     bare: list[NoLabelsError] = []
@@ -253,7 +253,7 @@ def _tasks(
         which = f"{'tasks' if len(bare) > 1 else 'task'} {' and '.join(error.task for error in bare)}"
         skipped.append(f"{which}: {missing_labels([error.file for error in bare])}")
     if labels is not None:
-        found += label_tasks(labels, dataset)
+        found += label_tasks(labels, dataset, notes=skipped)
     return found, skipped
 
 

@@ -121,9 +121,8 @@ def prepare(
     parts[PLACES_PART] = Made(KIND, of_places)
     if there is not None:
         return reused(there, parts, progress)
-    if given is not None:
-        check_inside(given, area or held, str(places), progress)
-    (out / WORK).mkdir(parents=True, exist_ok=True)  # first of all, because it marks the directory as ours
+    of_table = [] if given is None else check_inside(given, area or held, str(places), progress)
+    (out / WORK).mkdir(parents=True, exist_ok=True)  # before anything else: it tells whose the directory is
     stored = storing.store(out, progress)
     laid, notes = _laid_out(
         tiles, stored.written, area or held, given, spacing_m, size_m, require_all_layers, all_places,
@@ -141,7 +140,7 @@ def prepare(
         names=None,
         sources=[stored.source],
         views={MAP_PART: stored.view},
-        report=stored.report,
+        report={**stored.report, "notes": [*stored.report["notes"], *of_table]},
         parts=parts,
         created=created,
     )
