@@ -171,9 +171,9 @@ def test_ids_with_leading_zeros_meet(tmp_path: Path, place: Any, ending: str) ->
 @pytest.mark.parametrize(
     ("frame", "columns", "message"),
     [
-        ({"place_id": ["x", "y"], "v": [1, 2]}, None, "none of its 2 rows meets a place by place_id"),
+        ({"place_id": ["x", "y"], "v": [1, 2]}, None, "matches none of the places by place_id"),
         ({"lon": [1.0], "lat": [2.0], "v": [1]}, None, "no row lies on a place: rows are at lon 1.0000"),
-        ({"v": [1]}, None, "neither geometry nor lon and lat"),
+        ({"v": [1]}, None, "neither a geometry nor lon and lat"),
         (
             {"place_id": ["p1", "p2"], "v": [1.5, 2.5]},
             None,

@@ -213,7 +213,9 @@ def shapes_of(cells: pa.Array, about: GeometryColumn, what: object, first: int =
     srids = np.unique(shapely.get_srid(found[~shapely.is_missing(found)]))
     if len(srids[srids > 0]) > 1:
         named = ", ".join(f"EPSG:{one}" for one in srids[srids > 0][:3])
-        raise SourceError(f"{what}: its geometry is of mixed systems ({named}); bring all to one")
+        raise SourceError(
+            f"{what}: its geometry has several coordinate reference systems ({named}); convert all to one"
+        )
     return np.asarray(found, object)
 
 

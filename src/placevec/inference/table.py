@@ -97,7 +97,7 @@ def write_table(
                 advance(batch.done - behind)
                 behind = batch.done
         if rows == without:
-            raise InputError(f"{points.path} holds no row with coordinates: there is nothing to predict")
+            raise InputError(f"no row of {points.path} has coordinates: there is nothing to predict")
     for note in points.notes:
         progress.say(f"Note: {note}")
     return TableReport(path, rows, without, tuple(schema.names))

@@ -265,7 +265,7 @@ def check_inside(given: Points, area: Area, name: str, progress: Progress) -> li
     """What to know of the places of a table, which is said too: what was lost, and which lie outside of the area.
 
     Raises:
-        SourceError: no place lies in the area (swapped columns, most often).
+        SourceError: no place lies in the area (usually because columns are swapped).
     """
     known = np.isfinite(given.lonlat).all(axis=1)
     inside = area.contains(given.lonlat[known, 0], given.lonlat[known, 1])
@@ -279,7 +279,7 @@ def check_inside(given: Points, area: Area, name: str, progress: Progress) -> li
     notes = [f"{name}: {note}" for note in given.notes]
     if not inside.all():
         notes.append(
-            f"{int((~inside).sum())} of {len(inside)} places lie outside of the area, where the map is blank"
+            f"{int((~inside).sum())} of {len(inside)} places are outside the area, where the map is blank"
         )
     for note in notes:
         progress.say(f"Note: {note}")

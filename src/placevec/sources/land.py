@@ -52,8 +52,8 @@ def _polygons(path: Path) -> BaseGeometry:
     try:
         shapes = read_shapes(path)
     except SourceError as error:
-        raise AreaError(f"{path} holds no polygons: {error}") from error
+        raise AreaError(f"{path} has no polygons: {error}") from error
     shapes = shapes[(shapely.get_dimensions(shapes) == 2) & ~shapely.is_empty(shapes)]
     if len(shapes) == 0:
-        raise AreaError(f"{path} holds no polygons")
+        raise AreaError(f"{path} has no polygons")
     return shapely.union_all(shapely.make_valid(shapes))

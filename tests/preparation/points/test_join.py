@@ -190,7 +190,7 @@ def test_strangers_are_left_out_up_to_half_of_the_rows(dataset: Dataset, tmp_pat
     ]
     frame.loc[74:75, "place_id"] = ["x74", "x75"]
     with pytest.raises(
-        DatasetError, match=r"76 of 150 rows of trees\.csv name no place of it, such as row 74"
+        DatasetError, match=r"76 of 150 rows of trees\.csv have the ID of no place, such as row 74"
     ):
         label(dataset.path, frame, tmp_path)
     assert Dataset.open(dataset.path).hash == dataset.hash
@@ -205,7 +205,7 @@ def test_rows_that_lie_elsewhere_than_the_place_of_their_id(dataset: Dataset, tm
     assert report["left_out"] == {"elsewhere than the place of their id": 14}
     assert any("14 of 150 rows of trees.csv lie more than 100 m" in note for note in report["notes"])
     frame.loc[14, "lat"] += 0.5
-    with pytest.raises(DatasetError, match=r"15 of 150 rows of trees\.csv lie more than 100 m"):
+    with pytest.raises(DatasetError, match=r"15 of 150 rows of trees\.csv are more than 100 m"):
         label(dataset.path, frame, tmp_path)
 
 
@@ -302,7 +302,7 @@ def test_features_join_a_dataset_by_place_id(dataset: Dataset, tmp_path: Path) -
     assert new.manifest["sources"][-1]["attribution"].startswith("unknown")
     assert api.prepare("sphere2vec", **options).hash == new.hash
     pq.write_table(pa.table({"place_id": ["q"], "v": [[1.0]]}), tmp_path / "f.parquet")
-    with pytest.raises(PlacevecError, match="none of its 1 rows meets a place"):
+    with pytest.raises(PlacevecError, match="matches none of the places"):
         api.prepare(
             "sphere2vec", **{**options, "out": tmp_path / "copy"} if False else {**options, "points": None}
         )

@@ -361,10 +361,10 @@ BAD: dict[str, tuple[str, dict[str, Any], str]] = {
     "repeated ids": ("id,lon,lat,s\nx,1,1,a\ny,2,2,b\nx,3,3,b\n", {}, "'x' names both row 0 and row 2.*--id row"),
     "a row without id": ("id,lon,lat,s\nx,1,1,a\n,2,2,b\n", {}, "row 1 has no ID"),
     "no such column": (f"lon,lat,kinds\n{ROWS}", {"label": "kind"}, "no column 'kind' for --label .did you mean 'kinds'"),
-    "no coordinates": (f"east,north,s\n{ROWS}", {}, "neither geometry nor lon and lat.*--lon and --lat"),
-    "two columns of one name": (f"lon,lon,s\n{ROWS}", {}, "two columns of one name"),
+    "no coordinates": (f"east,north,s\n{ROWS}", {}, r"set them with --lon and --lat"),
+    "duplicate column name": (f"lon,lon,s\n{ROWS}", {}, "duplicate column name"),
     "ragged": (
-        f"lon,lat,s\n{ROWS}{'1,2,3,4' + chr(10)}{'5,6,7,8' + chr(10)}9,9\n", {},
+        f"lon,lat,s\n{ROWS}1,2,3,4\n5,6,7,8\n9,9\n", {},
         "3 of 11 rows have another number of cells.*'1,2,3,4' with 4 cells for 3 columns: put cells",
     ),
     "names rather than classes": (
@@ -377,8 +377,8 @@ BAD: dict[str, tuple[str, dict[str, Any], str]] = {
     "no training rows": (
         "lon,lat,s,p\n1,1,a,val\n2,2,b,test\n", {"split": "p", "leave_out_unseen": True}, "is left for training",
     ),
-    "no training rows of numbers": ("lon,lat,s,p\n1,1,1.5,val\n2,2,2,test\n", {"split": "p"}, "left to train on"),
-    "no such side": ("lon,lat,s,p\n1,1,a,train\n2,2,b,holdout\n", {"split": "p"}, "'holdout'.*train, validation or test"),
+    "no training rows of numbers": ("lon,lat,s,p\n1,1,1.5,val\n2,2,2,test\n", {"split": "p"}, "is left for training"),
+    "no such side": ("lon,lat,s,p\n1,1,a,train\n2,2,b,holdout\n", {"split": "p"}, "must be train, validation or test"),
     "no dates": ("lon,lat,s,d\n1,1,a,2018\n2,2,b,2019\n", {"date": "d"}, "2 of 2 rows have dates that name a year"),
     "rare": (f"lon,lat,s\n{ROWS}", {"min_per_class": 9}, "no class of 's' has 9 rows"),
 }  # fmt: skip
@@ -397,9 +397,9 @@ def test_bad_input(tmp_path: Path, name: str) -> None:
 @pytest.mark.parametrize(
     ("column", "message"),
     [
-        (pa.array([[1], [2]]), "neither texts nor numbers"),
-        (pa.array([{"a": 1}, {"a": 2}]), "neither texts nor numbers"),
-        (pa.array([b"\xff", b"b"]), "no UTF-8, neither texts nor numbers"),
+        (pa.array([[1], [2]]), "must be text or numbers"),
+        (pa.array([{"a": 1}, {"a": 2}]), "must be text or numbers"),
+        (pa.array([b"\xff", b"b"]), "is not text in UTF-8"),
         (pa.nulls(2), "no row has both coordinates and a label"),
     ],
 )
@@ -456,10 +456,7 @@ def test_a_row_longer_than_a_block(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("content", "message"),
-    [
-        (b"lon,lat,s\n1,1,\xcf\xf0\xe8\xe2\xe5\xf2\n", "neither UTF-8 nor Windows-1252.*iconv"),
-        (b"\x00\x01\x02", "no line of column names"),
-    ],
+    [(b"lon,lat,s\n1,1,\xcf\xf0\xe8\xe2\xe5\xf2\n", "iconv"), (b"\x00\x01\x02", "must have column names")],
 )
 def test_bytes_that_are_no_table(tmp_path: Path, content: bytes, message: str) -> None:
     (tmp_path / "p.csv").write_bytes(content)

@@ -68,7 +68,7 @@ def test_what_is_no_table_of_features(tmp_path: Path, monkeypatch: pytest.Monkey
     for number, (columns, said) in enumerate(wrong):
         with pytest.raises(SourceError, match=said):
             read_feature_table(parquet(tmp_path / f"{number}.parquet", **columns))
-    with pytest.raises(SourceError, match="none of its 3 rows meets a place by place_id"):
+    with pytest.raises(SourceError, match="matches none of the places by place_id"):
         read_feature_table(parquet(tmp_path / "f.parquet", place_id=ids, x=[1.0] * 3)).of(
             np.array(["d"], object), "f.parquet"
         )

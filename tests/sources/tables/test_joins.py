@@ -40,7 +40,7 @@ def test_both_sides_are_counted(ids: list[str], note: str, refused: bool) -> Non
         join.check()
         return
     with pytest.raises(
-        EvaluationError, match=r"^t\.csv: .* by place_id.*a place is called 'p0'; do both speak"
+        EvaluationError, match=r"^t\.csv.* by place_id.*a place is called 'p0'; do both speak"
     ):
         join.check(EvaluationError)
     with pytest.raises(SourceError):

@@ -177,7 +177,7 @@ def test_what_cannot_be_read_is_counted_and_named(tmp_path: Path) -> None:
         ("place_id,lon,lat\na,1,1\nb,2,2\na,3,3\n", "'a' occurs more than once, in row 0 and row 2"),
         ("place_id,lon,lat\na,1,1\n,2,2\n", "row 1 has no place_id"),
         ("lon,lat\n1,1\n2,95\n", "row 1: lon=2, lat=95 is not on Earth"),
-        ("a,b\n1,1\n", "neither geometry nor lon and lat"),
+        ("a,b\n1,1\n", "neither a geometry nor lon and lat"),
         ("id,wkt\n1,POINT (1 1)\n2,POINT (1\n", "row 1, column 'wkt': its geometry is not WKT"),
     ],
 )
@@ -275,7 +275,7 @@ def test_rows_are_bounded_by_width(tmp_path: Path) -> None:
     started = time.process_time()
     with pytest.raises(SourceError, match="200,002 columns, more than 10,000"):
         points(tmp_path, "lon,lat," + ",".join("c" for _ in range(200_000)) + "\n1,1\n")
-    with pytest.raises(SourceError, match="its first line is too long"):
+    with pytest.raises(SourceError, match="and is too long"):
         points(tmp_path, "lon,lat," + ",".join(f"c{number}" for number in range(500_000)) + "\n1,1\n")
     with pytest.raises(SourceError, match="a row longer than 2 MiB"):
         points(tmp_path, "lon,lat\n1,1\n" + "1," * 4_000_000 + "1\n2,2\n")
@@ -313,6 +313,7 @@ READERS = {
     "read_dataframe",
 }
 ELSEWHERE = {
+    "preparation/chips/shards.py": "its own parts",
     "sources/land.py": "the coarse outlines in a wheel",
     "sources/benchmarks/yfcc.py": "the benchmark's own file, of one form",
     "evaluation/location_encoders/real_tasks.py": "benchmarks' own files, of one form",

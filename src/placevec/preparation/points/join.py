@@ -32,7 +32,7 @@ numbered alike by accident lie farther."""
 STRANGE = "of no place of the dataset"
 MOVED = "elsewhere than the place of their id"
 SEVERAL = "of several places"
-MOST_STRANGE, FEW_MOVED = 0.5, 0.1
+MAX_STRANGE, MAX_MOVED = 0.5, 0.1
 """Shares of the rows that may be of other places, and that may lie elsewhere; beyond them, so does the table."""
 
 
@@ -172,8 +172,8 @@ class JoinedRows:
         path, name = self.dataset.path, self.source.path.name
         if self._several:
             raise DatasetError(
-                f"{path}: {self._several:,} of {count:,} rows of {name} lie where it has several places, such as "
-                f"{self._such[SEVERAL]}: give the table the place_id of each row"
+                f"{path}: {self._several:,} of {count:,} rows of {name} match several places, such as "
+                f"{self._such[SEVERAL]}: add the place_id of each row to the table"
             )
         lost = len(self._met) - int(self._met.sum())
         join = Join(
@@ -181,7 +181,7 @@ class JoinedRows:
             self.source.columns.id or "coordinates",
         )  # fmt: skip
         self._notes = [note for note in (join.note(),) if note]
-        if self._strange > MOST_STRANGE * count:
+        if self._strange > MAX_STRANGE * count:
             how = (
                 "have the ID of no place"
                 if self.source.columns.id
@@ -189,18 +189,18 @@ class JoinedRows:
             )
             raise DatasetError(
                 f"{path}: its places are others: {self._strange:,} of {count:,} rows of {name} {how}, such as "
-                f"{self._such[STRANGE]}; what is added speaks of its own places, by place_id or coordinates: choose "
-                "another --out"
+                f"{self._such[STRANGE]}; rows must match existing places, by place_id or coordinates: "
+                "choose another --out"
             )
-        if 0 < self._moved < FEW_MOVED * count:
+        if 0 < self._moved < MAX_MOVED * count:
             self._notes.append(
                 f"{self._moved:,} of {count:,} rows of {name} lie more than {self._near_m:,.0f} m from the place of "
                 f"their id, such as {self._such[MOVED]}: they are left out"
             )
         elif self._moved:
             raise DatasetError(
-                f"{path}: its places are others: {self._moved:,} of {count:,} rows of {name} lie more than "
-                f"{self._near_m:,.0f} m from the place of their id, such as {self._such[MOVED]}; choose another --out"
+                f"{path}: its places are others: {self._moved:,} of {count:,} rows of {name} are more than "
+                f"{self._near_m:,.0f} m from the place with their ID, such as {self._such[MOVED]}; choose another --out"
             )
 
 

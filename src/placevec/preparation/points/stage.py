@@ -42,7 +42,7 @@ _STAGED = {
 
 
 NOWHERE_SHARE, MIN_ROWS = 0.9, 10
-"""Of so many rows or more, the share that may lack coordinates."""
+"""Largest share of rows without coordinates, of a table with at least this number of rows."""
 UNREADABLE_DATE = "dates that cannot be read"
 VAGUE_DATE = "dates that name a year or more than a month, and so no season"
 _NAMING = ("row", "place_id", "image_row")

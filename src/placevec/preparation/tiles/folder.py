@@ -122,7 +122,7 @@ def prepare(
     if there is not None:
         return reused(there, parts, progress)
     of_table = [] if given is None else check_inside(given, area or held, str(places), progress)
-    (out / WORK).mkdir(parents=True, exist_ok=True)  # before anything else: it tells whose the directory is
+    (out / WORK).mkdir(parents=True, exist_ok=True)  # first of all, because it marks the directory as ours
     stored = storing.store(out, progress)
     laid, notes = _laid_out(
         tiles, stored.written, area or held, given, spacing_m, size_m, require_all_layers, all_places,

@@ -145,7 +145,7 @@ def _completed(begin: str, end: str) -> str:
 
 
 def _span(word: str) -> Span:
-    """When a date begins and ends, in UTC; ValueError when it is none."""
+    """When a date begins and ends, in UTC; ValueError if it is not a date."""
     found = _DATE.fullmatch(word)
     if found is None:
         raise ValueError(word)

@@ -31,7 +31,7 @@ _SAMPLE = 2**18
 _SAMPLE_LINES = 200
 RAGGED = "another number of cells than there are columns"
 _SEPARATOR = re.compile(r"sep=(.)\r?\n?")
-"""The first line by which Excel is told the delimiter."""
+"""The first line that names the delimiter for Excel."""
 _WITH_COMMA = re.compile(r"[+-]?\d+,\d+")
 _WITH_POINT = re.compile(r"[+-]?\d*\.\d+")
 
@@ -47,7 +47,7 @@ class DelimitedTable:
         lines, self._skipped, told = self._begin()
         header = lines[0] if lines else ""
         if not header.strip() or "\0" in header:
-            raise SourceError(f"{path} begins with no line of column names")
+            raise SourceError(f"the first line of {path} must have column names")
         self.delimiter = told or _delimiter(lines)
         self.quoted = _is_quoted(lines, self.delimiter)
         self._has_quotes = not self.quoted and (self.encoding != "utf-8" or _holds(path, b'"'))
@@ -84,7 +84,7 @@ class DelimitedTable:
         whole = len(raw) == self.total
         header_end = text.find("\n")
         if header_end < 0 and not whole:
-            raise SourceError(f"{self.path} begins with no line of column names: its first line is too long")
+            raise SourceError(f"the first line of {self.path} must have column names, and is too long")
         text = text[: max(_SAMPLE, header_end + 1)]
         lines = io.StringIO(text, newline="").readlines()
         if len(lines) > 1 and not (whole and len(text) < _SAMPLE):
@@ -108,7 +108,7 @@ class DelimitedTable:
                 names = [_unquoted(cell) for cell in lines[0].rstrip("\r\n").split(self.delimiter)]
                 body = lines[1:]
         except (csv.Error, StopIteration) as error:  # such as a name of more than 131,072 characters
-            raise SourceError(f"{self.path} begins with no line of column names: {error}") from error
+            raise SourceError(f"the first line of {self.path} must have column names: {error}") from error
         rows = [self._cells(line) for line in body if line.strip()]
         if rows and all(
             len(row) == len(names) + 1 for row in rows
@@ -173,7 +173,7 @@ class DelimitedTable:
             )
         if "straddling" in error:
             return (
-                f"{self.path} holds a row longer than {BLOCK_BYTES // 2**20} MiB, or a quote that nothing closes: "
+                f"{self.path} has a row longer than {BLOCK_BYTES // 2**20} MiB, or a quote that nothing closes: "
                 "leave its long columns out, or write Parquet"
             )
         return f"cannot read {self.path} as a table: {error}"

@@ -57,7 +57,7 @@ class Join:
         """Raise when no row met a place, or most rows and most places met nobody."""
         ends = f"the first is {self.first}, and a place is called {self.others}; do both speak of the same places?"
         if self.lost_rows == self.rows:
-            raise error(f"{self.table}: none of its {self.rows:,} rows meets a place by {self.by}: {ends}")
+            raise error(f"{self.table} matches none of the places by {self.by} ({self.rows:,} rows): {ends}")
         if self.lost_rows > self.most * self.rows and self.lost_places > self.most * self.places:
             raise error(
                 f"{self.table}: {self.lost_rows:,} of {self.rows:,} rows met no place by {self.by}, and "

@@ -12,7 +12,7 @@ SHARE = 0.1
 HARMLESS = 2.0
 """The share of what is used all the same."""
 FEW = 2
-"""So many may be, whatever their share, as long as others can be read."""
+"""Rows that may be unreadable whatever their share, as long as others can be read."""
 
 
 @dataclass

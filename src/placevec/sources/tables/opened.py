@@ -34,7 +34,8 @@ def open_table(path: str | Path) -> OpenedTable:
     """Open a table.
 
     Raises:
-        SourceError: no such file, a pipe, empty, not what its name says, damaged, or too large to be read whole.
+        SourceError: the file does not exist, is a pipe, empty, damaged, too large to be read as a whole, or not
+            what its name says.
     """
     path = check_regular(path, "table")
     if path.stat().st_size == 0:
@@ -49,7 +50,7 @@ def open_table(path: str | Path) -> OpenedTable:
         size = path.stat().st_size
         if size > MAX_WHOLE_BYTES:
             raise SourceError(
-                f"{path} has {size / 2**20:,.0f} MiB, and {suffix} must be read whole: "
+                f"{path} has {size / 2**20:,.0f} MiB, and {suffix} must be read as a whole: "
                 f"convert it, for example with ogr2ogr {path.stem}.parquet {path.name}"
             )
         return of_geojson(path) if suffix in geojson.ENDINGS else of_gdal(path)

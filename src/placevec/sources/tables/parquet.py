@@ -38,7 +38,7 @@ class ParquetTable:
             )
         if len(set(self._schema.names)) < len(self._schema.names):
             twice = next(name for name in self._schema.names if self._schema.names.count(name) > 1)
-            raise SourceError(f"{path} has two columns of one name, {twice!r}")
+            raise SourceError(f"{path} has a duplicate column name, {twice!r}")
         self.geometry = of_schema(self._schema, self._footer, path)
         self.names = [
             name for name in self._schema.names if self.geometry is None or name != self.geometry.name

@@ -71,7 +71,7 @@ def read_points(path: str | Path) -> Points:
     table = PointTable(path, _NOT_OTHERS, others=None, shapes=True)
     batches = _read(table)
     if not batches:
-        raise SourceError(f"{path} holds no rows")
+        raise SourceError(f"{path} has no rows")
     lonlat = np.concatenate([rows.lonlat for rows in batches])
     if table.columns.geometry is None:
         geometry = np.full(len(lonlat), None, dtype=object)
@@ -109,7 +109,9 @@ def _ids(table: PointTable, batches: list[PointRows], count: int) -> np.ndarray[
     column = pa.chunked_array([texts(rows.cells["id"]) for rows in batches], pa.string())
     if column.null_count:
         row = pc.index(pc.is_null(column), True).as_py()
-        raise SourceError(f"{table.path}, row {row} has no {table.columns.id}; give every row one, or none")
+        raise SourceError(
+            f"{table.path}, row {row} has no {table.columns.id}: give every row one, or remove the column"
+        )
     ids: np.ndarray[Any, Any] = column.to_numpy().astype(object)
     repeated = pd.Index(ids).duplicated()
     if repeated.any():
@@ -117,7 +119,7 @@ def _ids(table: PointTable, batches: list[PointRows], count: int) -> np.ndarray[
         first = int(np.flatnonzero(ids == ids[row])[0])
         raise SourceError(
             f"{table.path}: {table.columns.id} {ids[row]!r} occurs more than once, in row {first} and row {row}; place "
-            "ids must differ"
+            "IDs must be unique"
         )
     return ids
 
@@ -128,7 +130,7 @@ def read_columns(path: str | Path) -> pd.DataFrame:
     Geometry is left out; ids are texts, in a column called ``place_id``.
 
     Raises:
-        SourceError: no such file, not a table, no column of ids, a row without an id.
+        SourceError: the file does not exist, is not a table, or has no column of ids.
     """
     table = open_table(Path(path))
     frame = frame_of(table)
@@ -148,7 +150,7 @@ def frame_of(table: OpenedTable) -> pd.DataFrame:
     names = [name for name in table.names if table.is_flat(name)]
     if len(set(names)) < len(names):
         twice = next(name for name in names if names.count(name) > 1)
-        raise SourceError(f"{table.path} has two columns of one name, {twice!r}")
+        raise SourceError(f"{table.path} has a duplicate column name, {twice!r}")
     losses, rows = Losses(table.path), 0
     parts: dict[str, list[pa.Array]] = {name: [] for name in names}
     for batch in table.batches(names, geometry=False, losses=losses):
@@ -187,7 +189,7 @@ def read_shapes(path: str | Path) -> Objects:
     """(N,) the geometries of a table in degrees of WGS84, None where there is none.
 
     Raises:
-        SourceError: no such file, no table, or one without geometry.
+        SourceError: the file does not exist, is not a table, or has no geometry.
     """
     table = PointTable(path, _NOT_OTHERS, shapes=True)
     if table.columns.geometry is None:

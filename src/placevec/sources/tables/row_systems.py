@@ -84,8 +84,8 @@ class RowSystems:
             first, second = sorted(systems, key=lambda one: (is_projected(one), one))[:2]
             second = next(one for one in systems if is_projected(one)) if not is_projected(second) else second
             raise SourceError(
-                f"{self._table}: the column {self._column!r} names both {first[:40]} and {second[:40]}: coordinates of "
-                "mixed systems; bring them to one, or say --crs EPSG:4326 if all are degrees of WGS84"
+                f"{self._table}: the column {self._column!r} has both {first[:40]} and {second[:40]}: convert "
+                "all coordinates to one system, or pass --crs EPSG:4326 if all are degrees in WGS84"
             )
 
     def _count_unknown(self, words: list[str], coded: pa.Array, first: int, losses: Losses) -> None:

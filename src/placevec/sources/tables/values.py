@@ -58,7 +58,7 @@ def plain(column: pa.Array, what: str) -> pa.Array:
         try:
             return column.cast(pa.string())
         except pa.ArrowInvalid as error:
-            raise SourceError(f"{what} holds bytes that are no UTF-8, neither texts nor numbers") from error
+            raise SourceError(f"{what} is not text in UTF-8, and must be text or numbers") from error
     if not (is_text(kind) or is_number(kind) or pa.types.is_temporal(kind)):
         raise SourceError(f"{what} must be text or numbers; it is {kind}")
     return column
