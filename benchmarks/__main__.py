@@ -1,7 +1,7 @@
 """Run the benchmarks named (all by default), print their rows and write them into BENCHMARKS.md.
 
-python -m benchmarks [import|burn|entities|read|tiles|train|loc2vec|locations|presence|precision|memory|where2vec ...]
-    [--no-write]
+python -m benchmarks [import|burn|entities|read|tables|tiles|train|loc2vec|locations|presence|precision|memory
+    |where2vec ...] [--no-write]
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from benchmarks import (
     precision,
     presence,
     read,
+    tables,
     tile_server,
     train,
     where2vec_step,
@@ -34,6 +35,7 @@ BENCHES = {
     "burn": burn.rows,
     "entities": entities.rows,
     "read": read.rows,
+    "tables": tables.rows,
     "tiles": tile_server.rows,
     "loc2vec": loc2vec.rows,
     "locations": locations.rows,

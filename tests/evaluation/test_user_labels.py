@@ -147,10 +147,31 @@ def test_a_place_id_that_looks_like_a_number_stays_text(tmp_path: Path, place: A
     assert len(task) == len(place)
 
 
+@pytest.mark.parametrize("ending", ["csv", "tsv", "parquet"])
+def test_ids_with_leading_zeros_meet(tmp_path: Path, place: Any, ending: str) -> None:
+    """FIPS codes are texts on both sides; a label of codes stays one of codes."""
+    ids = [f"{row:05d}" for row in range(len(place))]
+    town_of_codes = Town(tmp_path, place.lonlat, ids)
+    frame = pd.DataFrame({"place_id": ids, "use": ["01", "02"] * (len(ids) // 2)})
+    frame.loc[len(ids)] = ["elsewhere", "01"]
+    file = tmp_path / f"l.{ending}"
+    if ending == "parquet":
+        frame.to_parquet(file)
+    else:
+        frame.to_csv(file, index=False, sep="\t" if ending == "tsv" else ",")
+    notes: list[str] = []
+    (task,) = label_tasks(file, town_of_codes, notes=notes)  # type: ignore[arg-type]
+    assert len(task) == len(ids)
+    assert task.classes == ("01", "02")
+    assert notes == [
+        f"{file}: 1 of {len(ids) + 1} rows met no place (first: row {len(ids)}, place_id 'elsewhere')"
+    ]
+
+
 @pytest.mark.parametrize(
     ("frame", "columns", "message"),
     [
-        ({"place_id": ["x", "y"], "v": [1, 2]}, None, "no place with any of its 2 place_ids"),
+        ({"place_id": ["x", "y"], "v": [1, 2]}, None, "matches none of the places by place_id"),
         ({"lon": [1.0], "lat": [2.0], "v": [1]}, None, "no row lies on a place: rows are at lon 1.0000"),
         ({"v": [1]}, None, "neither a geometry nor lon and lat"),
         (

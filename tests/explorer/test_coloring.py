@@ -145,7 +145,7 @@ def test_many_categories_become_others() -> None:
 def test_columns_that_do_not_fit() -> None:
     with pytest.raises(InputError, match="2 rows for 6 places, and no column place_id"):
         of_columns(pd.DataFrame({"a": [1, 2]}), IDS, ALL)
-    with pytest.raises(InputError, match="none of the place_id values of the columns"):
+    with pytest.raises(InputError, match="the columns to color by matches none of the places by place_id"):
         of_columns(pd.DataFrame({"place_id": ["x"], "a": [1]}), IDS, ALL)
 
 

@@ -16,7 +16,7 @@ HERE = "24.94,60.17"
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        ("", ("cannot read",)),
+        ("", ("is empty",)),
         ("place_id,lon,lat\n", ("no rows",)),
         ("place_id,lon,lat\na,60.17,24.94\nb,60.171,24.95\n", ("swapped",)),
         ("place_id,lon,lat\na,60.17,124.94\n", ("not on Earth", "swapped")),
@@ -24,7 +24,7 @@ HERE = "24.94,60.17"
         (f"id,lon,lat\n7,{HERE}\n7,{HERE}\n", ("'7' occurs more than once",)),
         (f"place_id,lon,lat\n,{HERE}\n,{HERE}\n", ("row 0 has no place_id",)),
         ("name,where\na,b\n", ("neither a geometry nor lon and lat", "name, where")),
-        (f"place_id,lon,lat\n\"a,{HERE}\n", ("cannot read",)),
+        (f"place_id,lon,lat\n\"a,{HERE}\",1,2,3\n", ("1 of 1 rows have another number of cells",)),
         ("\x00\x01\x02", ("places.csv",)),
     ],
 )  # fmt: skip
@@ -38,7 +38,7 @@ def test_bad_tables(nursery: Nursery, tmp_path: Path, content: str, words: tuple
 def test_tables_that_are_none(nursery: Nursery, tmp_path: Path) -> None:
     for name, content in (
         ("none.csv", None), ("empty.parquet", b""), ("text.parquet", b"no table"), ("text.geojson", b"{no json"),
-        ("latin.csv", "place_id,lon,lat\nÅ,24.94,60.17\n".encode("latin-1")), ("table.xyz", b"1 2 3"),
+        ("cyrillic.csv", "place_id,lon,lat\nМосква,24.94,60.17\n".encode("cp1251")), ("table.xyz", b"1 2 3"),
     ):  # fmt: skip
         if content is not None:
             (tmp_path / name).write_bytes(content)
@@ -59,6 +59,9 @@ def test_places_without_coordinates_are_kept_and_said(
     made = nursery.run("prepare", "loc2vec", "--osm-name", "helsinki-center", "-q", *small)
     assert made.code == 0, made.err
     assert len(Dataset.open(data)) == 6
+    notes = Dataset.open(data).manifest["report"]["notes"]
+    assert any("row 3, column 'lon': 'east'" in note for note in notes)
+    assert any("4 of 6 places have no coordinates" in note for note in notes)
     ended = nursery.run("embed", quick_run, data, "-o", out)
     assert ended.code == 0, ended.err
     assert "4 places without coordinates are left out" in ended.err

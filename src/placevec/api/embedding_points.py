@@ -129,6 +129,8 @@ def embed_points(
         distinct.check()
         if writer.count == 0:
             raise SourceError(f"{points} has no row with coordinates to embed")
+    for note in table.notes:
+        progress.say(f"Note: {note}")
     return PointsEmbedded(path, writer.count, found.dim, read.left_out, found.hash)
 
 
@@ -145,7 +147,8 @@ class _Read:
         import numpy as np
         import pyarrow as pa
 
-        from placevec.sources.tables.values import dates, texts
+        from placevec.sources.tables.dates import dates
+        from placevec.sources.tables.values import texts
 
         self.left_out, done = 0, 0
         with progress.task(label, total=self.table.total) as advance:
@@ -153,7 +156,7 @@ class _Read:
                 known = np.isfinite(rows.lonlat).all(axis=1)
                 years: Any = None
                 if self.seasonal:
-                    years, _ = dates(rows.cells["date"], f"{self.table.path}, column of dates,")
+                    years = dates(rows.cells["date"], f"{self.table.path}, column of dates,").shares
                     known &= np.isfinite(years)
                     years = years[known]
                 keep = pa.array(known)

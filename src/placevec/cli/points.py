@@ -86,8 +86,6 @@ def show_labeled(dataset: Dataset, out: Path) -> None:
         say(
             f"Note: {report['at_lon_0_lat_0']:,} rows are at exactly lon=0, lat=0, which often means missing coordinates"
         )
-    if report.get("dates_unreadable"):
-        say(f"Note: {report['dates_unreadable']:,} dates cannot be read and count as unknown")
     for note in report.get("notes", []):
         say(f"Note: {clean(note, width=500)}")
     for view in dataset.view_names:

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from placevec.datasets.dataset import Dataset
 from placevec.errors import EvaluationError
 from placevec.evaluation.label_columns import label_names
-from placevec.evaluation.user_labels import SUFFIXES, joined
+from placevec.evaluation.label_rows import rows_of_places
+from placevec.sources.tables.opened import ENDINGS
 
 MAX_REGIONS = 50
 """Every region is a fold of its own, by which all probes are trained anew."""
@@ -32,8 +33,8 @@ def regions_of(named: str | Path, dataset: Dataset, labels: str | Path | None = 
         EvaluationError: an unknown column, one region only, or more than `MAX_REGIONS`.
     """
     path = Path(named)
-    if path.suffix.lower() in SUFFIXES:
-        table, places, rows = joined(path, dataset)
+    if path.suffix.lower() in ENDINGS:
+        table, places, rows = rows_of_places(path, dataset)
         column = _column([str(name) for name in table.columns], path)
     elif str(named) in dataset.places.columns:
         table, column = dataset.places, str(named)
@@ -41,7 +42,7 @@ def regions_of(named: str | Path, dataset: Dataset, labels: str | Path | None = 
     else:
         if labels is None:
             raise EvaluationError(_unknown(str(named), [str(name) for name in dataset.places.columns]))
-        table, places, rows = joined(Path(labels), dataset)
+        table, places, rows = rows_of_places(labels, dataset)
         column = str(named)
         if column not in map(str, table.columns):
             raise EvaluationError(_unknown(column, [str(name) for name in table.columns]))
@@ -74,4 +75,4 @@ def _column(names: list[str], path: Path) -> str:
 
 
 def _unknown(named: str, columns: list[str]) -> str:
-    return f"--regions {named}: neither a table ({', '.join(SUFFIXES)}) nor a column; there are {', '.join(columns[:12])}"
+    return f"--regions {named}: neither a table ({', '.join(ENDINGS)}) nor a column; there are {', '.join(columns[:12])}"

@@ -12,7 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from placevec.datasets.dataset import Dataset
-from placevec.errors import EvaluationError, InputError, PlacevecError, SourceError
+from placevec.errors import EvaluationError, InputError
 from placevec.evaluation.label_columns import (
     are_numbers,
     flags_of,
@@ -21,6 +21,7 @@ from placevec.evaluation.label_columns import (
     shares_of,
     texts_of,
 )
+from placevec.evaluation.label_rows import rows_of_places
 from placevec.evaluation.tasks import (
     MIN_PLACES,
     WORLD_BLOCK_M,
@@ -31,11 +32,9 @@ from placevec.evaluation.tasks import (
     point_task,
     with_common_classes,
 )
-from placevec.geo import Floats, Ints, lonlat_to_tile_xy, to_ecef
-from placevec.geo.geoparquet import read_parquet
-from placevec.sources.tables.points import Points, read_points
+from placevec.geo import Floats, Ints, to_ecef
+from placevec.sources.tables.points import read_points
 
-SUFFIXES = (".csv", ".tsv", ".parquet", ".geojson", ".json", ".gpkg")
 TOGETHER: tuple[Kind, ...] = ("distribution", "multilabel")
 """Kinds whose columns are one task."""
 MAX_CLASSES = 50
@@ -44,7 +43,12 @@ MAX_CLASSES_ASKED_FOR = 2_000
 
 
 def label_tasks(
-    path: str | Path, dataset: Dataset, columns: Sequence[str] | None = None, kind: Kind | None = None
+    path: str | Path,
+    dataset: Dataset,
+    columns: Sequence[str] | None = None,
+    kind: Kind | None = None,
+    *,
+    notes: list[str] | None = None,
 ) -> list[Task]:
     """Tasks from the columns of a CSV, Parquet, GeoJSON or GeoPackage table.
 
@@ -60,13 +64,14 @@ def label_tasks(
             numbers with at most `MAX_VALUES` distinct values ``classification``. ``presence`` takes columns of 0 and 1,
             ``retrieval`` asks whether the nearest vectors share the class. All columns together are one task of
             ``multilabel`` (0 and 1), or one ``distribution`` (shares that sum to 1, or percentages).
+        notes: receives a line for each loss: rows and places without a match, and cells that cannot be read.
 
     Raises:
         SourceError: a missing or damaged table, or nothing to join by.
         EvaluationError: no row lies on a place, an unknown column, or a column that cannot be a task.
     """
     path = Path(path)
-    table, places, rows = joined(path, dataset)
+    table, places, rows = rows_of_places(path, dataset, notes)
     names = [str(name) for name in table.columns]
     table = table.set_axis(names, axis=1)
     wanted = list(columns) if columns else label_names(names)
@@ -147,99 +152,6 @@ def _block_of(lonlat: Floats) -> float:
     xyz = to_ecef(lonlat[:, 0], lonlat[:, 1])
     diagonal = float(np.linalg.norm(xyz.max(axis=0) - xyz.min(axis=0)))
     return float(np.clip(diagonal / 10.0, 1_000.0, WORLD_BLOCK_M))
-
-
-# --- joining -----------------------------------------------------------------------------------------------
-
-
-def joined(path: Path, dataset: Dataset) -> tuple[pd.DataFrame, Ints, Ints]:
-    """(table, place rows, table rows): pairs of a place and a row of the table that labels it."""
-    if path.suffix.lower() not in SUFFIXES:
-        raise SourceError(f"labels come as {', '.join(SUFFIXES)}; got {path.name!r}")
-    ids = dataset.places["place_id"].to_numpy(object)
-    table = _plain_table(path)
-    if table is None or "place_id" not in table.columns:
-        points = read_points(path)
-        table = points.table
-        if "place_id" not in table.columns:
-            places, rows = _by_ground(points, dataset)
-            if len(places) == 0:
-                raise EvaluationError(f"{path}: {_apart(points.lonlat, dataset)}")
-            return table, places, rows
-    found = pd.Index(ids).get_indexer([str(name) for name in table["place_id"]])
-    rows = np.flatnonzero(found >= 0)
-    if len(rows) == 0:
-        first = str(table["place_id"].iloc[0])[:40] if len(table) else "none"
-        raise EvaluationError(
-            f"{path}: the dataset has no place with any of its {len(table)} place_ids (such as {first!r}); the dataset's "
-            f"are such as {ids[0]!r}"
-        )
-    return table, found[rows].astype(np.int64), rows
-
-
-def _plain_table(path: Path) -> pd.DataFrame | None:
-    """CSV and Parquet without looking for coordinates; None for the other formats."""
-    suffix = path.suffix.lower()
-    try:
-        if suffix in (".csv", ".tsv"):
-            return pd.read_csv(path, sep="\t" if suffix == ".tsv" else ",", dtype={"place_id": str})
-        if suffix == ".parquet":
-            import pyarrow.parquet as pq
-
-            schema = pq.read_schema(path)
-            kept = [field.name for field in schema if field.name not in ("geometry", "bbox", "embedding")]
-            return read_parquet(path, columns=kept).to_pandas(ignore_metadata=True)
-    except FileNotFoundError:
-        raise SourceError(f"the table {path} does not exist") from None
-    except PlacevecError:
-        raise
-    except Exception as error:  # pandas and pyarrow each raise their own for a damaged file
-        raise SourceError(f"cannot read {path} as a table: {error or type(error).__name__}") from error
-    return None
-
-
-def _by_ground(points: Points, dataset: Dataset) -> tuple[Ints, Ints]:
-    import shapely
-
-    located = np.flatnonzero(np.isfinite(dataset.lonlat).all(axis=1))
-    area = np.array(
-        [shape is not None and shape.geom_type.endswith("Polygon") for shape in points.geometry], bool
-    )
-    places, rows = _in_footprint(points.lonlat, np.flatnonzero(~area), dataset, located)
-    if area.any():
-        polygons = np.flatnonzero(area)
-        tree = shapely.STRtree(points.geometry[polygons])
-        centers = shapely.points(dataset.lonlat[located])
-        inside, polygon = tree.query(centers, predicate="within")
-        places, rows = np.append(places, located[inside]), np.append(rows, polygons[polygon])
-    return places, rows
-
-
-def _in_footprint(lonlat: Floats, rows: Ints, dataset: Dataset, located: Ints) -> tuple[Ints, Ints]:
-    """The nearest place of each point, where the point lies in its footprint."""
-    from scipy.spatial import cKDTree
-
-    rows = rows[np.isfinite(lonlat[rows]).all(axis=1) & (np.abs(lonlat[rows, 1]) < 85.0)]
-    if len(rows) == 0 or len(located) == 0:
-        return np.zeros(0, np.int64), np.zeros(0, np.int64)
-    centers = to_ecef(dataset.lonlat[located, 0], dataset.lonlat[located, 1])
-    _, nearest = cKDTree(centers).query(to_ecef(lonlat[rows, 0], lonlat[rows, 1]))
-    places = located[nearest]
-    at = lonlat_to_tile_xy(lonlat[rows, 0], lonlat[rows, 1], dataset.zoom)
-    box = dataset.footprints()[places]
-    inside = ((at >= box[:, :2]) & (at <= box[:, 2:])).all(axis=1)
-    return places[inside], rows[inside]
-
-
-def _apart(lonlat: Floats, dataset: Dataset) -> str:
-    def extent(points: Floats) -> str:
-        known = points[np.isfinite(points).all(axis=1)]
-        if len(known) == 0:
-            return "nowhere"
-        (west, south), (east, north) = known.min(axis=0), known.max(axis=0)
-        return f"lon {west:.4f} to {east:.4f}, lat {south:.4f} to {north:.4f}"
-
-    return f"no row lies on a place: rows are at {extent(lonlat)}, places at {extent(dataset.lonlat)}"
 
 
 # --- columns -----------------------------------------------------------------------------------------------

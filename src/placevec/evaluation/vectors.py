@@ -111,7 +111,9 @@ def evaluate(
     ready_made = () if tasks is None and labels is not None and dataset.base_map is None else tasks
     chosen, skipped = _tasks(dataset, ready_made)
     if labels is not None:
-        chosen += _own_tasks(labels, dataset, columns, kind, None if regions is None else str(regions))
+        chosen += _own_tasks(
+            labels, dataset, columns, kind, None if regions is None else str(regions), skipped
+        )
     ready: list[_Ready] = []
     for task in chosen:
         try:
@@ -258,10 +260,18 @@ class _Ready:
 
 
 def _own_tasks(
-    labels: str | Path, dataset: Dataset, columns: Sequence[str] | None, kind: Kind | None, region: str | None
+    labels: str | Path,
+    dataset: Dataset,
+    columns: Sequence[str] | None,
+    kind: Kind | None,
+    region: str | None,
+    notes: list[str],
 ) -> list[Task]:
-    """Tasks of the user's table; not of the column that names the regions, unless it is asked for."""
-    found = label_tasks(labels, dataset, columns, kind)
+    """Tasks of the user's table; not of the column that names the regions, unless it is asked for.
+
+    ``notes`` receives what was lost of the table.
+    """
+    found = label_tasks(labels, dataset, columns, kind, notes=notes)
     return [task for task in found if columns or task.name != region] or found
 
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from placevec.errors import InputError
 from placevec.explorer.embedded import base64_of
 from placevec.geo import Floats, spatial_blocks, to_ecef
+from placevec.sources.tables.joins import Join, join_by_id
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -299,11 +300,8 @@ def of_columns(columns: pd.DataFrame, place_id: NDArray[Any], rows: NDArray[np.i
     """
     if "place_id" in columns.columns:
         keyed = columns.assign(place_id=columns["place_id"].astype(str)).drop_duplicates("place_id")
+        join_of(columns, place_id).check(InputError)
         keyed = keyed.set_index("place_id")
-        if not keyed.index.isin([str(one) for one in place_id]).any():
-            raise InputError(
-                "none of the place_id values of the columns to color by is among the embedded places"
-            )
         matched = keyed.reindex([str(one) for one in place_id[rows]])
     elif len(columns) == len(place_id):
         matched = columns.iloc[rows]
@@ -316,6 +314,12 @@ def of_columns(columns: pd.DataFrame, place_id: NDArray[Any], rows: NDArray[np.i
         for number, name in enumerate(matched.columns)
         if name not in IDENTIFYING
     ]
+
+
+def join_of(columns: pd.DataFrame, place_id: NDArray[Any]) -> Join:
+    """What the rows of a table with a column ``place_id`` meet among the ids of all places."""
+    ids = columns["place_id"].astype(str).to_numpy(object)
+    return join_by_id(ids, np.array([str(one) for one in place_id], object), "the columns to color by")[1]
 
 
 def _of_column(number: int, name: str, column: pd.Series[Any]) -> Coloring:

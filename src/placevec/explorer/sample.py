@@ -18,6 +18,7 @@ from placevec.explorer.coloring import (
     by_rgb,
     cluster_numbers,
     content_of,
+    join_of,
     of_blocks,
     of_clusters,
     of_columns,
@@ -84,6 +85,10 @@ class Drawn:
             )
         drawn = cls(emb, rows, dataset, columns, clusters, window_m, seed, progress)
         _ = drawn.columns  # fails before any work if they do not match
+        if columns is not None and "place_id" in columns.columns:
+            for note in (join_of(columns, emb.place_id).note(), *columns.attrs.get("notes", ())):
+                if note:
+                    progress.say(f"Note: {note}")
         return drawn
 
     def __len__(self) -> int:

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 Objects = np.ndarray[Any, np.dtype[np.object_]]
 _EDGE = 1e-9
 """Degrees within which a vertex lies on the meridian."""
+_FARTHEST = 720.0
+"""Longitudes beyond are none, such as meters: such shapes stay what they are, for a check to find."""
 _CLEARLY = 0.75
 """Points all round the Earth have gaps in the middle of the map too."""
 
@@ -91,7 +93,7 @@ def points_within(shapes: Objects) -> Floats:
     inside = shapely.point_on_surface(unwrapped(shapes))
     inside[shapely.is_empty(inside)] = None
     lon, lat = np.array(shapely.get_x(inside)), np.array(shapely.get_y(inside))
-    beyond = np.abs(lon) > 180.0
+    beyond = (np.abs(lon) > 180.0) & (np.abs(lon) <= _FARTHEST)
     lon[beyond] = np.mod(lon[beyond] + 180.0, 360.0) - 180.0
     return np.stack([lon, lat], axis=-1)
 
@@ -107,6 +109,7 @@ def _each(shapes: Objects, change: Callable[[BaseGeometry], BaseGeometry]) -> Ob
     with np.errstate(invalid="ignore"):
         west, east = bounds[:, 0], bounds[:, 2]
         odd = (east > 180.0 + _EDGE) | (west < -180.0 - _EDGE) | (east - west > 180.0)
+        odd &= (west >= -_FARTHEST) & (east <= _FARTHEST)
     rows = np.flatnonzero(odd & np.isfinite(bounds).all(axis=1))
     if not len(rows):
         return shapes

@@ -191,7 +191,8 @@ def _system(documents: list[Any], path: Path) -> str:
     named = {_system_of(one, path) for one in _parts(documents)}
     if len(named) > 1:
         raise SourceError(
-            f"{path}: its features are of mixed systems ({' and '.join(sorted(named)[:3])}); bring all to WGS84"
+            f"{path}: its features have several coordinate reference systems "
+            f"({' and '.join(sorted(named)[:3])}); convert all to WGS84"
         )
     return named.pop() if named else CRS84
 

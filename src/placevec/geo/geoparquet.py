@@ -11,6 +11,7 @@ import math
 import os
 from collections.abc import Mapping, Sequence
 from os import PathLike
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,13 +21,12 @@ import pyarrow.parquet as pq
 
 from placevec.errors import SourceError
 from placevec.geo import Floats
+from placevec.geo.parquet_bounds import check_unpacked
 from placevec.io.atomic import replacing
+from placevec.io.files import check_regular
 from placevec.io.json_documents import parse_json
 
 _GEOMETRY = "geometry"
-# Real tables have fewer than ten values per byte and decompress to less than a hundred times their size.
-_FREE_CELLS, _CELLS_A_BYTE = 20_000_000, 64
-_FREE_BYTES, _MAX_EXPANSION = 2**28, 1000
 
 
 def _geo_metadata(geometry: np.ndarray[Any, Any]) -> dict[str, Any]:
@@ -135,17 +135,15 @@ def read_parquet(
     Raises:
         SourceError: the file does not exist, is damaged, is not Parquet, or is a decompression bomb.
     """
+    check_regular(Path(path), what)
     try:
-        size = os.path.getsize(path)
+        check_unpacked(os.fspath(path), columns)
         with pq.ParquetFile(path) as file:
-            _refuse_bomb(file.metadata, size, path)
             names = file.schema_arrow.names
             if len(set(names)) < len(names):
                 raise SourceError(f"{path} has duplicate column names")
             table = file.read(columns=None if columns is None else list(columns))
         table.validate(full=True)
-    except FileNotFoundError:
-        raise SourceError(f"the {what} {path} does not exist") from None
     except (pa.ArrowException, OSError, ValueError, RecursionError) as error:
         raise SourceError(f"{path} is not a Parquet {what}, or is damaged") from error
     return table
@@ -153,30 +151,15 @@ def read_parquet(
 
 def read_summary(path: str | PathLike[str], what: str = "table") -> tuple[pa.Schema, int]:
     """(schema, number of rows) of a Parquet file, without reading the rows; raises as `read_parquet` does."""
+    check_regular(Path(path), what)
     try:
         with pq.ParquetFile(path) as file:
-            _refuse_bomb(file.metadata, os.path.getsize(path), path)
             schema, rows = file.schema_arrow, file.metadata.num_rows
-    except FileNotFoundError:
-        raise SourceError(f"the {what} {path} does not exist") from None
     except (pa.ArrowException, OSError, ValueError, RecursionError) as error:
         raise SourceError(f"{path} is not a Parquet {what}, or is damaged") from error
     if len(set(schema.names)) < len(schema.names):
         raise SourceError(f"{path} has duplicate column names")
     return schema, int(rows)
-
-
-def _refuse_bomb(metadata: pq.FileMetaData, size: int, path: str | PathLike[str]) -> None:
-    """SourceError for a small file that claims to decompress to gigabytes."""
-    # Not checked column by column: on some damaged files pyarrow then crashes the process.
-    groups = [metadata.row_group(number) for number in range(metadata.num_row_groups)]
-    cells = metadata.num_columns * max(metadata.num_rows, sum(group.num_rows for group in groups))
-    unpacked = sum(group.total_byte_size for group in groups)
-    if cells > _FREE_CELLS + _CELLS_A_BYTE * size or unpacked > _FREE_BYTES + _MAX_EXPANSION * size:
-        raise SourceError(
-            f"{path} has {size:,} bytes but would decompress to {cells:,} values of {unpacked:,} bytes, which is"
-            " implausible for a table of places"
-        )
 
 
 def geometry_of(table: pa.Table) -> np.ndarray[Any, Any]:

@@ -18,6 +18,7 @@ from placevec.io.atomic import replacing
 from placevec.io.progress import SILENT, Progress
 from placevec.models.model import Model
 from placevec.sources.tables.labeled_points import PointTable
+from placevec.sources.tables.values import texts
 
 _MAX_NUMBERS = 2**24
 
@@ -88,7 +89,7 @@ def write_table(
                     names = (
                         pa.array([str(batch.first + start + row) for row in range(len(part))], pa.string())
                         if named is None
-                        else named.slice(start, len(part)).cast(pa.string())
+                        else texts(named.slice(start, len(part)))
                     )
                     file.write_table(_part(model, names, part, asked, year, schema))
                     without += int(np.count_nonzero(~np.isfinite(part[:, 0])))
@@ -97,6 +98,8 @@ def write_table(
                 behind = batch.done
         if rows == without:
             raise InputError(f"no row of {points.path} has coordinates: there is nothing to predict")
+    for note in points.notes:
+        progress.say(f"Note: {note}")
     return TableReport(path, rows, without, tuple(schema.names))
 
 

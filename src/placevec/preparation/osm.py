@@ -107,8 +107,7 @@ def prepare(
         "all_places": all_places,
         "size_m": size_m,
     }
-    if given is not None:
-        check_inside(given, area, str(places), progress)
+    notes = [] if given is None else check_inside(given, area, str(places), progress)
     parts[PLACES_PART] = Made(KIND, of_places)
     if there is not None:
         return reused(there, parts, progress)
@@ -132,7 +131,7 @@ def prepare(
         names=place_names(read_pois(out / POIS), laid.footprints(zoom), zoom),
         sources=[drawing.source()],
         views={MAP_PART: drawing.view(_files(out))},
-        report=_report(burned),
+        report={**_report(burned), "notes": notes},
         parts=parts,
         created=created,
     )
@@ -267,8 +266,12 @@ def check_count(area: Area, zoom: int, spacing_m: float | None) -> None:
         )
 
 
-def check_inside(given: Points, area: Area, name: str, progress: Progress) -> None:
-    """SourceError if no place lies in the area (usually because columns are swapped); a note if some do not."""
+def check_inside(given: Points, area: Area, name: str, progress: Progress) -> list[str]:
+    """What to know of the places of a table, which is said too: what was lost, and which lie outside of the area.
+
+    Raises:
+        SourceError: no place lies in the area (usually because columns are swapped).
+    """
     known = np.isfinite(given.lonlat).all(axis=1)
     inside = area.contains(given.lonlat[known, 0], given.lonlat[known, 1])
     if known.any() and not inside.any():
@@ -278,10 +281,14 @@ def check_inside(given: Points, area: Area, name: str, progress: Progress) -> No
             f"no place of {name} is in the area {bounds} (west,south,east,north): the first is "
             f"lon={lon:g}, lat={lat:g}; are lon and lat swapped?"
         )
+    notes = [f"{name}: {note}" for note in given.notes]
     if not inside.all():
-        progress.say(
-            f"Note: {int((~inside).sum())} of {len(inside)} places are outside the area, where the map is blank"
+        notes.append(
+            f"{int((~inside).sum())} of {len(inside)} places are outside the area, where the map is blank"
         )
+    for note in notes:
+        progress.say(f"Note: {note}")
+    return notes
 
 
 def _with_content(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from placevec.errors import AreaError, InputError
+from placevec.errors import AreaError, InputError, SourceError
 from placevec.geo import Area
 
 if TYPE_CHECKING:
@@ -45,13 +45,15 @@ def _polygons(path: Path) -> BaseGeometry:
         area = Area.from_geojson(path)
         assert area.polygon is not None
         return area.polygon
-    from placevec.sources.tables.points import read_table
+    import shapely
 
-    table = read_table(path)
-    if not hasattr(table, "to_crs"):
-        raise AreaError(f"{path} has no polygons")
-    shapes = table.geometry if table.crs is None else table.geometry.to_crs("EPSG:4326")
-    shapes = shapes[shapes.geom_type.isin(["Polygon", "MultiPolygon"]) & ~shapes.is_empty]
+    from placevec.sources.tables.points import read_shapes
+
+    try:
+        shapes = read_shapes(path)
+    except SourceError as error:
+        raise AreaError(f"{path} has no polygons: {error}") from error
+    shapes = shapes[(shapely.get_dimensions(shapes) == 2) & ~shapely.is_empty(shapes)]
     if len(shapes) == 0:
         raise AreaError(f"{path} has no polygons")
-    return shapes.make_valid().union_all()
+    return shapely.union_all(shapely.make_valid(shapes))

@@ -176,13 +176,38 @@ def test_other_places_are_refused_by_name(
     assert not (dataset.path / ".work").exists()
 
 
-def test_one_row_of_another_place_is_enough(dataset: Dataset, tmp_path: Path) -> None:
+def test_strangers_are_left_out_up_to_half_of_the_rows(dataset: Dataset, tmp_path: Path) -> None:
+    """One stranger costs nobody the others; a table that is mostly of other places is refused, and nothing changes."""
     frame = trees(dataset)
-    frame.loc[77, "place_id"] = "elsewhere"
+    frame.loc[76:, "place_id"] = [f"x{row}" for row in range(76, 150)]
+    out = shutil.copytree(dataset.path, tmp_path / "copy")
+    labeled = label(out, frame, tmp_path)
+    report = labeled.manifest["report"]
+    assert report["left_out"] == {"of no place of the dataset": 74}
+    assert int(labeled.labels().known.sum()) == 76
+    lost = len(dataset) - 76
+    assert report["notes"] == [
+        "trees.csv: 74 of 150 rows met no place (first: row 76, place_id 'x76'); "
+        f"{lost} of {len(dataset)} places met no row"
+    ]
+    frame.loc[74:75, "place_id"] = ["x74", "x75"]
     with pytest.raises(
-        DatasetError,
-        match=r"1 of 150 rows of trees\.csv have the ID of no place, such as row 77, place_id 'elsewhere'",
+        DatasetError, match=r"76 of 150 rows of trees\.csv have the ID of no place, such as row 74"
     ):
+        label(dataset.path, frame, tmp_path)
+    assert Dataset.open(dataset.path).hash == dataset.hash
+
+
+def test_rows_that_lie_elsewhere_than_the_place_of_their_id(dataset: Dataset, tmp_path: Path) -> None:
+    """Fewer than a tenth are left out and told; a tenth means that rows are numbered alike by accident."""
+    frame = trees(dataset)
+    frame.loc[:13, "lat"] += 0.5
+    out = shutil.copytree(dataset.path, tmp_path / "copy")
+    report = label(out, frame, tmp_path).manifest["report"]
+    assert report["left_out"] == {"elsewhere than the place of their id": 14}
+    assert any("14 of 150 rows of trees.csv lie more than 100 m" in note for note in report["notes"])
+    frame.loc[14, "lat"] += 0.5
+    with pytest.raises(DatasetError, match=r"15 of 150 rows of trees\.csv are more than 100 m"):
         label(dataset.path, frame, tmp_path)
 
 

@@ -17,7 +17,7 @@ import pytest
 import placevec as pv
 from placevec.datasets.dataset import Dataset
 from placevec.errors import SourceError, UsageError
-from placevec.sources.tables import labeled_points as labeled_points
+from placevec.sources.tables import batches, opened
 
 TABLE = pd.DataFrame(
     {
@@ -263,7 +263,7 @@ def test_batches_do_not_change_what_comes_out(tmp_path: Path, monkeypatch: pytes
     )  # fmt: skip
     whole = prepared(tmp_path, table, "p.parquet", label="s", user="u")
     assert 0 < len(whole) < 500
-    monkeypatch.setattr(labeled_points, "BATCH_ROWS", 17)
+    monkeypatch.setattr(batches, "BATCH_ROWS", 17)
     monkeypatch.setattr("placevec.preparation.points.stage.BATCH_ROWS", 23)
     again = pv.prepare(
         "sphere2vec", points=tmp_path / "p.parquet", label="s", user="u", out=tmp_path / "again"
@@ -363,7 +363,10 @@ BAD: dict[str, tuple[str, dict[str, Any], str]] = {
     "no such column": (f"lon,lat,kinds\n{ROWS}", {"label": "kind"}, "no column 'kind' for --label .did you mean 'kinds'"),
     "no coordinates": (f"east,north,s\n{ROWS}", {}, r"set them with --lon and --lat"),
     "duplicate column name": (f"lon,lon,s\n{ROWS}", {}, "duplicate column name"),
-    "ragged": (f"lon,lat,s\n{ROWS}1,2,3,4\n", {}, "Expected 3 columns, got 4"),
+    "ragged": (
+        f"lon,lat,s\n{ROWS}1,2,3,4\n5,6,7,8\n9,9\n", {},
+        "3 of 11 rows have another number of cells.*'1,2,3,4' with 4 cells for 3 columns: put cells",
+    ),
     "names rather than classes": (
         "lon,lat,s\n" + "".join(f"{row},{row},n{row}\n" for row in range(30)), {}, "'s' has 30 distinct texts in 30 rows",
     ),
@@ -376,7 +379,7 @@ BAD: dict[str, tuple[str, dict[str, Any], str]] = {
     ),
     "no training rows of numbers": ("lon,lat,s,p\n1,1,1.5,val\n2,2,2,test\n", {"split": "p"}, "is left for training"),
     "no such side": ("lon,lat,s,p\n1,1,a,train\n2,2,b,holdout\n", {"split": "p"}, "must be train, validation or test"),
-    "no dates": ("lon,lat,s,d\n1,1,a,2018\n2,2,b,2019\n", {"date": "d"}, "fractions of the year, 0 to 1; got 2018"),
+    "no dates": ("lon,lat,s,d\n1,1,a,2018\n2,2,b,2019\n", {"date": "d"}, "2 of 2 rows have dates that name a year"),
     "rare": (f"lon,lat,s\n{ROWS}", {"min_per_class": 9}, "no class of 's' has 9 rows"),
 }  # fmt: skip
 
@@ -396,7 +399,7 @@ def test_bad_input(tmp_path: Path, name: str) -> None:
     [
         (pa.array([[1], [2]]), "must be text or numbers"),
         (pa.array([{"a": 1}, {"a": 2}]), "must be text or numbers"),
-        (pa.array([b"a", b"b"]), "must be text or numbers"),
+        (pa.array([b"\xff", b"b"]), "is not text in UTF-8"),
         (pa.nulls(2), "no row has both coordinates and a label"),
     ],
 )
@@ -453,7 +456,7 @@ def test_a_row_longer_than_a_block(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("content", "message"),
-    [(b"lon,lat,s\n1,1,\xe9t\xe9\n", "iconv"), (b"\x00\x01\x02", "must have column names")],
+    [(b"lon,lat,s\n1,1,\xcf\xf0\xe8\xe2\xe5\xf2\n", "iconv"), (b"\x00\x01\x02", "must have column names")],
 )
 def test_bytes_that_are_no_table(tmp_path: Path, content: bytes, message: str) -> None:
     (tmp_path / "p.csv").write_bytes(content)
@@ -464,7 +467,7 @@ def test_bytes_that_are_no_table(tmp_path: Path, content: bytes, message: str) -
 def test_a_large_file_that_cannot_stream_is_refused_with_advice(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(labeled_points, "WHOLE_BYTES", 10)
+    monkeypatch.setattr(opened, "MAX_WHOLE_BYTES", 10)
     with pytest.raises(SourceError, match=r"ogr2ogr p\.parquet p\.geojson"):
         prepared(tmp_path, '{"type": "FeatureCollection"}', "p.geojson", label="s")
 

@@ -28,7 +28,7 @@ def test_numpy_rows_are_in_the_places_order(tmp_path: Path) -> None:
     np.save(tmp_path / "f.npy", NUMBERS)
     table = read_feature_table(tmp_path / "f.npy")
     assert np.array_equal(table.numbers, NUMBERS)
-    rows, places = table.of(IDS, "f.npy")
+    rows, places, _ = table.of(IDS, "f.npy")
     assert rows.tolist() == places.tolist() == [0, 1, 2]
     with pytest.raises(SourceError, match="3 rows, but there are 2 places"):
         table.of(IDS[:2], "f.npy")
@@ -44,7 +44,10 @@ def test_parquet_rows_are_named(tmp_path: Path, kind: str) -> None:
     }[kind]
     table = read_feature_table(parquet(tmp_path / "f.parquet", place_id=["c", "elsewhere", "a"], **held))
     assert table.numbers == pytest.approx(NUMBERS)
-    rows, places = table.of(IDS, "f")
+    rows, places, note = table.of(IDS, "f")
+    assert (
+        note == "f: 1 of 3 rows met no place (first: row 1, place_id 'elsewhere'); 1 of 3 places met no row"
+    )
     assert (rows.tolist(), places.tolist()) == ([2, 0], [0, 2])
 
 
@@ -65,7 +68,7 @@ def test_what_is_no_table_of_features(tmp_path: Path, monkeypatch: pytest.Monkey
     for number, (columns, said) in enumerate(wrong):
         with pytest.raises(SourceError, match=said):
             read_feature_table(parquet(tmp_path / f"{number}.parquet", **columns))
-    with pytest.raises(SourceError, match="none of the places"):
+    with pytest.raises(SourceError, match="matches none of the places by place_id"):
         read_feature_table(parquet(tmp_path / "f.parquet", place_id=ids, x=[1.0] * 3)).of(
             np.array(["d"], object), "f.parquet"
         )

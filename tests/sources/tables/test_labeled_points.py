@@ -18,12 +18,3 @@ def test_a_name_of_a_column_longer_than_csv_takes(tmp_path: Path, before: str) -
     with pytest.raises(SourceError, match="must have column names") as caught:
         PointTable(path, {})
     assert len(str(caught.value)) < 300
-
-
-@pytest.mark.parametrize("encoding", ["utf-16", "utf-32"])
-def test_the_mark_of_another_encoding_is_told(tmp_path: Path, encoding: str) -> None:
-    """The advice is the encoding that Python wrote with its byte order mark: from latin1, the text would be garbled."""
-    path = tmp_path / "p.csv"
-    path.write_bytes("lon,lat,s\n1,1,h\u00f6lm\n".encode(encoding))
-    with pytest.raises(SourceError, match=f"but {encoding.upper()}: .*iconv -f {encoding} -t utf-8"):
-        PointTable(path, {})

@@ -74,9 +74,9 @@ def prepare(out: Path, options: ImageOptions, *, created: str, progress: Progres
     if features is None or path is None:
         return dataset
     ids = dataset.places["place_id"].to_numpy(object)
-    rows, places = features.of(ids, path)
-    if len(places) < len(ids):
-        progress.say(f"Note: {len(ids) - len(places):,} of {len(ids):,} places have no image features")
+    rows, places, note = features.of(ids, path)
+    if note:
+        progress.say(f"Note: {note}")
     parts = (features.numbers[rows[at : at + 65_536]] for at in range(0, len(rows), 65_536))
     credit = attribution or dataset.manifest["sources"][-1]["attribution"]
     made_of = {"features": atomic.sha256_of_file(path)}

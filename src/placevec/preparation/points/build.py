@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -98,7 +98,10 @@ def make_dataset(
             return reused(there, parts, progress)
         refuse_others(there, {}, places=None, size_m=size_m)
         if labels_of is None:
-            JoinedRows(source, there).check()
+            joined = JoinedRows(source, there)
+            joined.check()
+            for note in joined.notes:
+                progress.say(f"Note: {note}")
             progress.say(
                 f"Nothing to add: {source.path} has places of {out} but no labels; set --label COLUMN"
             )
@@ -143,7 +146,7 @@ def make_dataset(
             },
             sources=sources,
             views={coordinates.NAME: {"spec": coordinates.SPEC.as_dict(), "files": []}},
-            report={**_report(staged, decided, plan, written), "notes": list(notes or ())},
+            report=_report(staged, decided, plan, written, notes or ()),
             parts=parts,
             labels=labels,
             created=created,
@@ -274,7 +277,11 @@ def _about(
 
 
 def _report(
-    staged: Staged, decided: Decided | None, plan: SplitPlan, written: dict[str, int]
+    staged: Staged,
+    decided: Decided | None,
+    plan: SplitPlan,
+    written: dict[str, int],
+    notes: Sequence[str] = (),
 ) -> dict[str, Any]:
     """What was met, for people and for the next run: nothing in it is read back but ``inputs``."""
     report: dict[str, Any] = {
@@ -282,6 +289,7 @@ def _report(
         "left_out": left_out(staged, decided),
         "without_coordinates": written["unplaced"],
         "at_lon_0_lat_0": staged.at_origin,
+        "notes": list(dict.fromkeys([*notes, *staged.notes])),
     }
     if decided is None:
         return report

@@ -22,12 +22,18 @@ from placevec.geo import Floats, Ints, to_ecef
 from placevec.preparation.existing_places import SAME_M, PlaceIds
 from placevec.preparation.points.stage import PointSource
 from placevec.sources.tables.columns import Columns
+from placevec.sources.tables.joins import Join
 from placevec.sources.tables.labeled_points import PointRows
 from placevec.sources.tables.values import texts
 
 NEAR_M = 100.0
-"""Maximum distance between a place and the coordinates of a row with its ID, which can be rounded or another point of
-it. Rows whose IDs match by accident are farther away."""
+"""How far from a place the coordinates of a row of its id may lie: rounded, or another point of it. Rows that are
+numbered alike by accident lie farther."""
+STRANGE = "of no place of the dataset"
+MOVED = "elsewhere than the place of their id"
+SEVERAL = "of several places"
+MAX_STRANGE, MAX_MOVED = 0.5, 0.1
+"""Shares of the rows that may be of other places, and that may lie elsewhere; beyond them, so does the table."""
 
 
 class JoinedRows:
@@ -46,7 +52,9 @@ class JoinedRows:
         self._ids = PlaceIds(dataset)
         self._near_m = max(NEAR_M, dataset.footprint_m / math.sqrt(2.0))
         self._strange, self._moved, self._several = 0, 0, 0
-        self._such = ""
+        self._such: dict[str, str] = {}
+        self._met: NDArray[np.bool_] = np.zeros(len(dataset), bool)
+        self._notes: list[str] = []
 
     @property
     def total(self) -> int:
@@ -58,22 +66,40 @@ class JoinedRows:
         """The columns: every row has an ID, and names of places are in the dataset."""
         return replace(self.source.columns, id=self.source.columns.id or "place_id", name=None)
 
+    @property
+    def notes(self) -> list[str]:
+        """What to know of how the source was read, and what met nobody."""
+        return [*self.source.notes, *self._notes]
+
     def batches(self) -> Iterator[PointRows]:
-        """Rows in order.
+        """Rows in order; those of no place, or that lie elsewhere than their place, are not to be used.
 
         Raises:
-            DatasetError: after the last row, if some match no place; how many, and one of them.
-            SourceError: as raised by the source.
+            DatasetError: after the last, when too many speak of other places; how many, and one of them.
+            SourceError: what the source raises.
         """
         count = 0
+        self._strange, self._moved, self._several, self._such = 0, 0, 0, {}
+        self._met[:] = False
         for rows in self.source.batches():
-            at, told = self._found(rows)
+            at, told, left_out = self._found(rows)
+            for those in left_out.values():
+                at = np.where(those, -1, at)
+            self._met[at[at >= 0]] = True
             known = np.where(at >= 0, at, 0)
             lonlat = np.where(at[:, None] >= 0, self.dataset.lonlat[known], np.nan)
             ids = pa.array(self.dataset.places["place_id"].to_numpy(object)[known], pa.string(), mask=at < 0)
             cells = {name: cell for name, cell in rows.cells.items() if name != "name"}
             count += int(told.sum())
-            yield PointRows(rows.first, lonlat, rows.unreadable, {**cells, "id": ids}, rows.done)
+            unreadable = 0 if "id" in rows.cells else rows.unreadable
+            yield PointRows(
+                rows.first,
+                lonlat,
+                unreadable,
+                {**cells, "id": ids},
+                rows.done,
+                left_out={**rows.left_out, **left_out},
+            )
         self._require_own(count)
 
     def check(self) -> None:
@@ -81,30 +107,36 @@ class JoinedRows:
         for _ in self.batches():
             pass
 
-    def _found(self, rows: PointRows) -> tuple[Ints, NDArray[np.bool_]]:
-        """(the place of each row, -1 for none; which rows identify a place)."""
+    def _found(self, rows: PointRows) -> tuple[Ints, NDArray[np.bool_], dict[str, NDArray[np.bool_]]]:
+        """(the place of each row, -1 for none; which rows say of what place they are; reason -> rows not to be used)."""
         if "id" in rows.cells:
             return self._by_id(rows)
         return self._by_coordinates(rows)
 
-    def _by_id(self, rows: PointRows) -> tuple[Ints, NDArray[np.bool_]]:
+    def _by_id(self, rows: PointRows) -> tuple[Ints, NDArray[np.bool_], dict[str, NDArray[np.bool_]]]:
         ids = texts(rows.cells["id"])
         told: NDArray[np.bool_] = np.asarray(ids.is_valid())
         at = self._ids.rows(ids)
         strange = told & (at < 0)
-        self._strange += self._counted(strange, rows, lambda row: f"{self.columns.id} {ids[row].as_py()!r}")
+        self._strange += self._counted(
+            STRANGE, strange, rows, lambda row: f"{self.columns.id} {ids[row].as_py()!r}"
+        )
         own = self.dataset.lonlat[np.maximum(at, 0)]
         both = (at >= 0) & np.isfinite(rows.lonlat).all(axis=1) & np.isfinite(own).all(axis=1)
         away = np.zeros(len(at))
         away[both] = np.linalg.norm(to_ecef(*_pair(rows.lonlat[both])) - to_ecef(*_pair(own[both])), axis=1)
+        moved = np.asarray(away > self._near_m)
         self._moved += self._counted(
-            away > self._near_m,
+            MOVED,
+            moved,
             rows,
             lambda row: f"{ids[row].as_py()!r} is at {_at(rows.lonlat[row])}, not at {_at(own[row])}",
         )
-        return at, told
+        return at, told, {STRANGE: strange, MOVED: moved}
 
-    def _by_coordinates(self, rows: PointRows) -> tuple[Ints, NDArray[np.bool_]]:
+    def _by_coordinates(
+        self, rows: PointRows
+    ) -> tuple[Ints, NDArray[np.bool_], dict[str, NDArray[np.bool_]]]:
         located, tree = self._tree
         told: NDArray[np.bool_] = np.asarray(np.isfinite(rows.lonlat).all(axis=1))
         at = np.full(len(rows), -1, np.int64)
@@ -117,9 +149,10 @@ class JoinedRows:
             if two == 2:
                 several = np.zeros(len(rows), bool)
                 several[told] = away[:, 1] <= SAME_M
-                self._several += self._counted(several, rows, lambda row: _at(rows.lonlat[row]))
-        self._strange += self._counted(told & (at < 0), rows, lambda row: _at(rows.lonlat[row]))
-        return at, told
+                self._several += self._counted(SEVERAL, several, rows, lambda row: _at(rows.lonlat[row]))
+        strange = told & (at < 0)
+        self._strange += self._counted(STRANGE, strange, rows, lambda row: _at(rows.lonlat[row]))
+        return at, told, {STRANGE: strange}
 
     @cached_property
     def _tree(self) -> tuple[Ints, Any]:
@@ -129,10 +162,10 @@ class JoinedRows:
         located = np.flatnonzero(np.isfinite(self.dataset.lonlat).all(axis=1))
         return located, cKDTree(to_ecef(*_pair(self.dataset.lonlat[located])))
 
-    def _counted(self, wrong: NDArray[np.bool_], rows: PointRows, such: Any) -> int:
-        if wrong.any() and not self._such:
+    def _counted(self, reason: str, wrong: NDArray[np.bool_], rows: PointRows, such: Any) -> int:
+        if wrong.any() and reason not in self._such:
             row = int(np.flatnonzero(wrong)[0])
-            self._such = f"row {rows.first + row}, {such(row)}"
+            self._such[reason] = f"row {rows.first + row}, {such(row)}"
         return int(wrong.sum())
 
     def _require_own(self, count: int) -> None:
@@ -140,9 +173,15 @@ class JoinedRows:
         if self._several:
             raise DatasetError(
                 f"{path}: {self._several:,} of {count:,} rows of {name} match several places, such as "
-                f"{self._such}: add the place_id of each row to the table"
+                f"{self._such[SEVERAL]}: add the place_id of each row to the table"
             )
-        if self._strange:
+        lost = len(self._met) - int(self._met.sum())
+        join = Join(
+            name, count, self._strange, len(self._met), lost, self._such.get(STRANGE, ""), str(path),
+            self.source.columns.id or "coordinates",
+        )  # fmt: skip
+        self._notes = [note for note in (join.note(),) if note]
+        if self._strange > MAX_STRANGE * count:
             how = (
                 "have the ID of no place"
                 if self.source.columns.id
@@ -150,12 +189,18 @@ class JoinedRows:
             )
             raise DatasetError(
                 f"{path}: its places are others: {self._strange:,} of {count:,} rows of {name} {how}, such as "
-                f"{self._such}; rows must match existing places, by place_id or coordinates: choose another --out"
+                f"{self._such[STRANGE]}; rows must match existing places, by place_id or coordinates: "
+                "choose another --out"
             )
-        if self._moved:
+        if 0 < self._moved < MAX_MOVED * count:
+            self._notes.append(
+                f"{self._moved:,} of {count:,} rows of {name} lie more than {self._near_m:,.0f} m from the place of "
+                f"their id, such as {self._such[MOVED]}: they are left out"
+            )
+        elif self._moved:
             raise DatasetError(
                 f"{path}: its places are others: {self._moved:,} of {count:,} rows of {name} are more than "
-                f"{self._near_m:,.0f} m from the place with their ID, such as {self._such}; choose another --out"
+                f"{self._near_m:,.0f} m from the place with their ID, such as {self._such[MOVED]}; choose another --out"
             )
 
 

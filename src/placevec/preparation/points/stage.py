@@ -21,13 +21,17 @@ from numpy.typing import NDArray
 
 from placevec.errors import SourceError
 from placevec.io.progress import Progress
+from placevec.sources.tables.batches import BATCH_ROWS
 from placevec.sources.tables.columns import Columns
+from placevec.sources.tables.dates import REMEDY as DATE_REMEDY
+from placevec.sources.tables.dates import Dates, dates
+from placevec.sources.tables.delimited import RAGGED
 from placevec.sources.tables.duplicates import Repeats, hashed
-from placevec.sources.tables.labeled_points import BATCH_ROWS, PointRows
-from placevec.sources.tables.values import dates, splits, texts
+from placevec.sources.tables.labeled_points import UNREADABLE, PointRows, PointTable
+from placevec.sources.tables.losses import SHARE, Losses
+from placevec.sources.tables.values import splits, texts
 
 NO_COORDINATES = "no coordinates"
-UNREADABLE = "coordinates that are infinite or no numbers"
 NO_LABEL = "no label"
 NO_SPLIT = "on no side of the split"
 REPEATED = "repeats an earlier row"
@@ -37,6 +41,10 @@ _STAGED = {
 }  # fmt: skip
 
 
+NOWHERE_SHARE, MIN_ROWS = 0.9, 10
+"""Largest share of rows without coordinates, of a table with at least this number of rows."""
+UNREADABLE_DATE = "dates that cannot be read"
+VAGUE_DATE = "dates that name a year or more than a month, and so no season"
 _NAMING = ("row", "place_id", "image_row")
 """What tells rows apart that hold the same."""
 
@@ -54,6 +62,11 @@ class PointSource(Protocol):
     @property
     def total(self) -> int:
         """How far `PointRows.done` goes."""
+        ...
+
+    @property
+    def notes(self) -> list[str]:
+        """What to know of how it was read, and of what was lost."""
         ...
 
     def batches(self) -> Iterator[PointRows]:
@@ -74,7 +87,8 @@ class Staged:
         left_out: reason -> number of rows in the source.
         at_origin: number of rows at exactly lon=0, lat=0.
         bounds: west, south, east, north of those with coordinates, degrees.
-        dates_unreadable: number of cells that are not dates.
+        dates_unreadable: number of cells that are not dates, or name no season.
+        notes: what to know about how the source was read and what was lost.
     """
 
     path: Path
@@ -86,6 +100,7 @@ class Staged:
     at_origin: int = 0
     bounds: tuple[float, float, float, float] = (np.inf, np.inf, -np.inf, -np.inf)
     dates_unreadable: int = 0
+    notes: list[str] = field(default_factory=list)
 
     def batches(self, columns: list[str] | None = None) -> Iterator[tuple[pa.RecordBatch, NDArray[np.bool_]]]:
         """(rows, which of them to use) in order; some columns or all."""
@@ -123,11 +138,12 @@ def stage(
     staged = Staged(work / "staged.parquet")
     repeats = Repeats(work / "hashes")
     has_id = source.columns.id is not None
+    of_dates = Losses(source.path)
     with progress.task(f"Reading {source.path.name}", total=source.total) as advance:
         before, writer = 0, None
         try:
             for rows in source.batches():
-                table = _put(rows, source, staged, keep_unplaced)
+                table = _put(rows, source, staged, keep_unplaced, of_dates)
                 if writer is None:
                     writer = pq.ParquetWriter(
                         staged.path, table.schema, compression="zstd", use_dictionary=["label", "user"]
@@ -149,6 +165,7 @@ def stage(
                 writer.close()
     if staged.read == 0:
         raise SourceError(f"{source.path} has no rows")
+    _check_losses(source, staged, of_dates, keep_unplaced)
     staged.repeated, clash = repeats.found(staged.rows)
     if clash is not None:
         first, second = _at(staged, clash[0]), _at(staged, clash[1])
@@ -161,7 +178,26 @@ def stage(
     return staged
 
 
-def _put(rows: PointRows, source: PointSource, staged: Staged, keep_unplaced: bool) -> pa.Table:
+def _check_losses(source: PointSource, staged: Staged, of_dates: Losses, keep_unplaced: bool) -> None:
+    """SourceError when more is lost than may be: dates that cannot be read, rows that lie nowhere."""
+    of_dates.check(staged.read)
+    nowhere = staged.left_out[NO_COORDINATES]
+    if not keep_unplaced and staged.read >= MIN_ROWS and NOWHERE_SHARE * staged.read < nowhere < staged.read:
+        raise SourceError(
+            f"{source.path}: {nowhere:,} of {staged.read:,} rows have no coordinates in "
+            f"{source.columns.lon or source.columns.geometry!r}: name other columns with --lon and --lat, or leave these "
+            "rows out"
+        )
+    ragged = source.losses.by_reason.get(RAGGED) if isinstance(source, PointTable) else None
+    if ragged is not None:
+        staged.read += ragged.count
+        staged.left_out[RAGGED] += ragged.count
+    staged.notes = [*source.notes, *of_dates.notes(staged.read)]
+
+
+def _put(
+    rows: PointRows, source: PointSource, staged: Staged, keep_unplaced: bool, of_dates: Losses
+) -> pa.Table:
     """Rows to put down."""
     what = {role: f"{source.path}, column {name!r}," for role, name in source.columns.given().items()}
     number = np.arange(rows.first, rows.first + len(rows))
@@ -173,20 +209,26 @@ def _put(rows: PointRows, source: PointSource, staged: Staged, keep_unplaced: bo
     columns["lon"], columns["lat"] = pa.array(lon), pa.array(lat)
     columns |= {role: texts(rows.cells[role]) for role in ("name", "label", "user") if role in rows.cells}
     if "date" in rows.cells:
-        shares, wrong = dates(rows.cells["date"], what["date"])
-        columns["date"] = pa.array(shares)
-        staged.dates_unreadable += int(wrong.sum())
+        found = dates(rows.cells["date"], what["date"])
+        columns["date"] = pa.array(found.shares)
+        staged.dates_unreadable += count_dates(found, rows, str(source.columns.date), of_dates)
     kept = placed.copy()
+    strange: NDArray[np.bool_] = np.zeros(len(rows), bool)
+    for reason, those in rows.left_out.items():
+        staged.left_out[reason] += int(np.count_nonzero(those & ~strange))
+        strange |= those
+    kept &= ~strange
     if "split" in rows.cells:
         side = splits(rows.cells["split"], what["split"])
         columns["split"] = pa.array(side)
         if keep_unplaced:
-            kept |= side > 0
+            kept |= (side > 0) & ~strange
         staged.left_out[NO_SPLIT] += int(np.count_nonzero(kept & (side < 0)))
         kept &= side >= 0
     if "image_row" in rows.cells:
         columns["image_row"] = rows.cells["image_row"]
-    lost = int(np.count_nonzero(~placed)) if not keep_unplaced else int(np.count_nonzero(~kept))
+    nowhere = ~(placed | kept) if keep_unplaced else ~placed
+    lost = int(np.count_nonzero(nowhere & ~strange))
     staged.left_out[UNREADABLE] += rows.unreadable
     staged.left_out[NO_COORDINATES] += lost - rows.unreadable
     if "label" in columns:
@@ -209,6 +251,23 @@ def _put(rows: PointRows, source: PointSource, staged: Staged, keep_unplaced: bo
             f"{source.path}, row {row} has no {source.columns.id}: give each row one, or remove the column"
         )
     return table
+
+
+def count_dates(found: Dates, rows: PointRows, column: str, losses: Losses) -> int:
+    """Note the cells of a column of dates that are unknown; how many they are."""
+    for reason, those in ((UNREADABLE_DATE, found.unreadable), (VAGUE_DATE, found.vague)):
+        if those.any():
+            row = int(np.flatnonzero(those)[0])
+            cell = str(rows.cells["date"][row].as_py())[:40]
+            where = f"row {rows.first + row}, column {column!r}: {cell!r}"
+            losses.add(
+                reason,
+                int(those.sum()),
+                where,
+                f"they stay unknown: {DATE_REMEDY}",
+                share=1.0 if those is found.vague else SHARE,
+            )
+    return int(np.count_nonzero(found.unreadable | found.vague))
 
 
 def _cells(table: pa.Table, name: str) -> pa.Array:

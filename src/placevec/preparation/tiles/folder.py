@@ -121,8 +121,7 @@ def prepare(
     parts[PLACES_PART] = Made(KIND, of_places)
     if there is not None:
         return reused(there, parts, progress)
-    if given is not None:
-        check_inside(given, area or held, str(places), progress)
+    of_table = [] if given is None else check_inside(given, area or held, str(places), progress)
     (out / WORK).mkdir(parents=True, exist_ok=True)  # first of all, because it marks the directory as ours
     stored = storing.store(out, progress)
     laid, notes = _laid_out(
@@ -141,7 +140,7 @@ def prepare(
         names=None,
         sources=[stored.source],
         views={MAP_PART: stored.view},
-        report=stored.report,
+        report={**stored.report, "notes": [*stored.report["notes"], *of_table]},
         parts=parts,
         created=created,
     )

@@ -108,7 +108,8 @@ def prepare(
     parts = {MAP_PART: Made(KIND, of_places), PLACES_PART: Made(KIND, of_places)}
     if there is not None:
         return reused(there, parts, progress)
-    laid = _laid_out(area, zoom, given, wanted, progress)
+    notes = [] if given is None else check_inside(given, area, str(wanted.places), progress)
+    laid = _laid_out(area, zoom, given, wanted)
     plan = _planned(laid, zoom, wanted.margin_m, progress)
     (out / WORK).mkdir(parents=True, exist_ok=True)  # first of all, because it marks the directory as ours
     kept, stored = _stored(out, template, plan, wanted, progress)
@@ -126,7 +127,7 @@ def prepare(
         names=None,
         sources=[stored.source],
         views={MAP_PART: stored.view},
-        report={"tiles": len(plan), **kept.counts(), "places_left_out": left},
+        report={"tiles": len(plan), **kept.counts(), "places_left_out": left, "notes": notes},
         parts=parts,
         created=created,
     )
@@ -215,13 +216,12 @@ def _around(given: Points | None) -> Area:
     )
 
 
-def _laid_out(area: Area, zoom: int, given: Points | None, wanted: MapOptions, progress: Progress) -> Places:
+def _laid_out(area: Area, zoom: int, given: Points | None, wanted: MapOptions) -> Places:
     middle = (area.south + area.north) / 2.0
     size_m = wanted.size_m or DEFAULT_SIZE_M
     if wanted.patch_size is not None:
         size_m = wanted.patch_size * float(meters_per_pixel(middle, zoom))
     if given is not None:
-        check_inside(given, area, str(wanted.places), progress)
         return Places(given.place_id, given.lonlat, given.geometry, size_m, "given")
     if wanted.samples is not None:
         import shapely

@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 from placevec.errors import SourceError
 from placevec.geo import Floats
 from placevec.io.json_documents import check, read_json
+from placevec.sources.tables.batches import BATCH_ROWS
 from placevec.sources.tables.columns import Columns
-from placevec.sources.tables.labeled_points import BATCH_ROWS, PointRows
+from placevec.sources.tables.labeled_points import PointRows
 from placevec.sources.tables.values import Longitudes
 
 MAX_JSON_BYTES = 2 * 2**30

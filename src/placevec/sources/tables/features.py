@@ -13,6 +13,9 @@ from numpy.typing import NDArray
 
 from placevec.errors import SourceError
 from placevec.geo.geoparquet import read_parquet
+from placevec.io.files import check_regular
+from placevec.sources.tables.joins import join_by_id
+from placevec.sources.tables.values import texts
 
 PLACE_ID = "place_id"
 _NOT_FEATURES = ("lon", "lat", "longitude", "latitude", "label")
@@ -35,11 +38,13 @@ class FeatureTable:
     numbers: NDArray[Any]
     place_id: NDArray[np.object_] | None
 
-    def of(self, place_ids: NDArray[np.object_], what: object) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """(rows of the features, rows of their places), the places ascending.
+    def of(
+        self, place_ids: NDArray[np.object_], what: object
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64], str]:
+        """(rows of the features, rows of the places that they belong to, what met nobody), the places ascending.
 
         Raises:
-            SourceError: the number of rows differs from that of the places, or no ID matches.
+            SourceError: features by order of another number of places, or by name of none or few of these.
         """
         if self.place_id is None:
             if len(self.numbers) != len(place_ids):
@@ -48,16 +53,12 @@ class FeatureTable:
                     "needs one row per place, in the order of the table; a Parquet file with place_id can have fewer"
                 )
             every = np.arange(len(place_ids))
-            return every, every
-        at = pc.index_in(pa.array(place_ids, pa.string()), value_set=pa.array(self.place_id, pa.string()))
-        rows = np.asarray(pc.fill_null(at, -1).to_numpy(zero_copy_only=False)).astype(np.int64)
-        there = np.flatnonzero(rows >= 0)
-        if not len(there):
-            raise SourceError(
-                f"{what} matches none of the places: its first place_id is {str(self.place_id[0])[:60]!r}, that of the "
-                f"dataset is {str(place_ids[0])[:60]!r}"
-            )
-        return rows[there], there
+            return every, every, ""
+        at, join = join_by_id(self.place_id, place_ids, what)
+        join.check()
+        rows = np.flatnonzero(at >= 0)
+        rows = rows[np.argsort(at[rows], kind="stable")]
+        return rows, at[rows], join.note()
 
 
 def read_feature_table(path: str | Path) -> FeatureTable:
@@ -67,9 +68,7 @@ def read_feature_table(path: str | Path) -> FeatureTable:
     Raises:
         SourceError: the file does not exist, is of another type, is damaged, or has no numbers; it is never unpickled.
     """
-    path = Path(path)
-    if not path.is_file():
-        raise SourceError(f"the features {path} do not exist")
+    path = check_regular(path, "table of features")
     if path.suffix.lower() == ".npy":
         return FeatureTable(_numpy(path), None)
     if path.suffix.lower() in (".parquet", ".geoparquet", ".pq"):
@@ -95,7 +94,7 @@ def _parquet(path: Path) -> FeatureTable:
     table = read_parquet(path, "table of features")
     if PLACE_ID not in table.column_names:
         raise SourceError(f"{path} has no place_id; its columns are {', '.join(table.column_names[:12])}")
-    ids = table[PLACE_ID].cast(pa.string())
+    ids = pa.chunked_array([texts(part) for part in table[PLACE_ID].chunks], pa.string())
     if table.num_rows == 0 or ids.null_count or pc.count_distinct(ids).as_py() < len(ids):
         raise SourceError(f"{path} has a duplicate or missing place_id: each row needs a unique one")
     lists = [name for name in table.column_names if _is_list(table[name].type)]

@@ -1,4 +1,4 @@
-"""Converts cells of a user's table to numbers, dates and texts, by column and batch, and finds invalid ones."""
+"""Cells of a user's table as numbers and texts, a column of a batch at a time; and what cannot be read."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def is_number(kind: pa.DataType) -> bool:
 
 
 def plain(column: pa.Array, what: str) -> pa.Array:
-    """The column without a dictionary; SourceError if its cells are lists, documents or bytes."""
+    """The column without a dictionary; SourceError when its cells are lists, documents or no texts."""
     if pa.types.is_dictionary(column.type):
         column = column.dictionary_decode()
     kind = column.type
@@ -54,6 +54,11 @@ def plain(column: pa.Array, what: str) -> pa.Array:
         return column.cast(pa.string())
     if pa.types.is_large_string(kind):
         return column.cast(pa.string())
+    if pa.types.is_binary(kind):  # texts that old writers did not declare as such
+        try:
+            return column.cast(pa.string())
+        except pa.ArrowInvalid as error:
+            raise SourceError(f"{what} is not text in UTF-8, and must be text or numbers") from error
     if not (is_text(kind) or is_number(kind) or pa.types.is_temporal(kind)):
         raise SourceError(f"{what} must be text or numbers; it is {kind}")
     return column
@@ -69,9 +74,20 @@ def texts(column: pa.Array) -> pa.Array:
         column = pc.if_else(pc.is_nan(column), pa.scalar(None, column.type), column)
         words = pc.replace_substring_regex(column.cast(pa.string()), r"\.0$", "")
     else:
-        words = column if is_text(column.type) else column.cast(pa.string())
+        words = column if pa.types.is_string(column.type) else column.cast(pa.string())
     words = pc.utf8_trim_whitespace(words)
     return pc.if_else(pc.equal(words, ""), pa.scalar(None, pa.string()), words)
+
+
+def with_points(column: pa.Array) -> pa.Array:
+    """The column with a point in place of the comma of its numbers; other texts stay what they are.
+
+    >>> with_points(pa.array(["1,5", "a, b", "-0,25", None])).to_pylist()
+    ['1.5', 'a, b', '-0.25', None]
+    """
+    if not is_text(column.type):
+        return column
+    return pc.replace_substring_regex(column, r"^(\s*[+-]?\d+),(\d+\s*)$", r"\1.\2")
 
 
 def numbers(column: pa.Array) -> tuple[Floats, NDArray[np.bool_]]:
@@ -99,51 +115,6 @@ def numbers(column: pa.Array) -> tuple[Floats, NDArray[np.bool_]]:
     left = pc.if_else(missing, pa.scalar(None, pa.string()), words).to_pandas()
     values = np.asarray(pd.to_numeric(left, errors="coerce"), np.float64)
     return values, np.isnan(values) & ~np.asarray(missing)
-
-
-def dates(column: pa.Array, what: str) -> tuple[Floats, NDArray[np.bool_]]:
-    """((N,) fraction of the year, NaN if unknown, (N,) bool cells that are not dates).
-
-    Cells are dates, ISO texts (``2018-06-03``, with or without a time), or the fraction itself, 0 to 1.
-
-    Raises:
-        SourceError: numbers that are not fractions, or a column of durations or times of day, which have no date.
-
-    >>> share, wrong = dates(pa.array(["2019-07-02T12:00", "0.25", "soon", None]), "date")
-    >>> share.tolist(), wrong.tolist()
-    ([0.5, 0.25, nan, nan], [False, False, True, False])
-    """
-    if pa.types.is_date(column.type) or pa.types.is_timestamp(column.type):
-        return _shares(pd.to_datetime(column.to_pandas(), errors="coerce", utc=True)), np.zeros(
-            len(column), bool
-        )
-    if pa.types.is_temporal(column.type):
-        raise SourceError(
-            f"{what} must be dates such as 2018-06-03 or fractions of the year, 0 to 1; it is {column.type}"
-        )
-    values, wrong = numbers(column)
-    values, wrong = values.copy(), wrong.copy()
-    off = np.flatnonzero((values < 0) | (values > 1) | np.isinf(values))
-    if len(off):
-        raise SourceError(
-            f"{what} must be dates such as 2018-06-03 or fractions of the year, 0 to 1; got {values[off[0]]:g}"
-        )
-    if wrong.any():
-        words = texts(column).to_pandas()[wrong]
-        read = _shares(pd.to_datetime(words, errors="coerce", utc=True, format="ISO8601"))
-        values[wrong] = read
-        wrong[wrong] = np.isnan(read)
-    return values, wrong
-
-
-def _shares(moments: Any) -> Floats:
-    series = pd.Series(moments)
-    start = pd.to_datetime(
-        series.dt.year.astype("Int64").astype("string"), format="%Y", utc=True, errors="coerce"
-    )
-    days = 365.0 + series.dt.is_leap_year.to_numpy(np.float64)
-    passed = (series - start).dt.total_seconds().to_numpy(np.float64, na_value=np.nan)
-    return np.asarray(passed / (86400.0 * days))
 
 
 def splits(column: pa.Array, what: str) -> NDArray[np.int8]:
@@ -226,3 +197,36 @@ class Longitudes:
             )
         if beyond:
             lonlat[lonlat[:, 0] > 180, 0] -= 360.0
+
+
+# --- whole columns -----------------------------------------------------------------------------------------
+
+
+_FIRST = 64
+
+
+def typed(column: pa.ChunkedArray) -> pd.Series[Any]:
+    """A whole column for people: texts that are numbers throughout become numbers, empty ones are missing.
+
+    Texts stay texts when one of them is a code, such as ``01001``, which is another than 1001.
+
+    >>> typed(pa.chunked_array([["1", "2", None]])).tolist(), typed(pa.chunked_array([["01", "02"]])).tolist()
+    ([1.0, 2.0, nan], ['01', '02'])
+    """
+    if pa.types.is_dictionary(column.type):
+        column = column.cast(column.type.value_type)
+    if not is_text(column.type):
+        return column.to_pandas()
+    first = texts(column.slice(0, _FIRST).combine_chunks())
+    if numbers(first)[1].any():  # one that is none decides, and most columns of texts begin with such
+        return texts(column.combine_chunks()).to_pandas()
+    words = texts(column.combine_chunks())
+    if pc.any(pc.match_substring_regex(words, r"^[+-]?0\d")).as_py():
+        return words.to_pandas()
+    values, wrong = numbers(words)
+    if wrong.any() or not np.isfinite(values).any():
+        return words.to_pandas()
+    whole = words.null_count == 0 and not pc.any(pc.match_substring_regex(words, r"[^\d+-]")).as_py()
+    if whole and np.abs(values).max() < 2**53:
+        return pd.Series(values.astype(np.int64))
+    return pd.Series(values)

@@ -1,0 +1,186 @@
+"""Cells as dates: the share of the year that had passed, of days, months and intervals as Darwin Core writes them.
+
+Darwin Core's eventDate is ISO 8601: ``2019-03-02``, ``2019-03``, ``2019``, ``2019-061``, ``2019-03-02/2019-03-05``,
+``2007-11-13/15``. https://dwc.tdwg.org/terms/#dwc:eventDate
+"""
+
+from __future__ import annotations
+
+import calendar
+import datetime as dt
+import re
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from placevec.errors import SourceError
+from placevec.geo import Floats
+from placevec.sources.tables.values import NO_VALUE, numbers, texts
+
+MAX_DAYS = 31
+"""Longest interval whose middle still tells the season."""
+REMEDY = "write it as 2018-06-03, or leave the cell empty"
+_DAY_LENGTH = 10
+_DATE = re.compile(
+    r"(?P<year>\d{4})(?:-?W(?P<week>\d{2})(?:-?(?P<weekday>[1-7]))?|-(?P<ordinal>\d{3})"
+    r"|[-/](?P<month>\d{1,2})(?:[-/](?P<day>\d{1,2}))?|(?P<packed>\d{4}))?(?P<time>[T ].*)?"
+)
+_YEAR = re.compile(r"\d{4}(\.0)?")
+Moment = dt.datetime
+Span = tuple[Moment, Moment]
+
+
+@dataclass(frozen=True)
+class Dates:
+    """Cells as dates.
+
+    Attributes:
+        shares: (N,) float64 share of the year that had passed; NaN unknown.
+        unreadable: (N,) bool cells that are no dates.
+        vague: (N,) bool cells that name a year, or more than `MAX_DAYS` days, and so no season.
+    """
+
+    shares: Floats
+    unreadable: NDArray[np.bool_]
+    vague: NDArray[np.bool_]
+
+
+def dates(column: pa.Array, what: str) -> Dates:
+    """Cells of a column: dates, ISO 8601 texts with or without a time, intervals, or the share itself, 0 to 1.
+
+    A month is its middle, and so is an interval of at most `MAX_DAYS` days.
+
+    Raises:
+        SourceError: a column of durations or of times of the day, which say no day.
+
+    >>> found = dates(pa.array(["2019-07-02T12:00", "0.25", "soon", None, "2019", "2019-01-01/2019-01-03"]), "date")
+    >>> found.shares.round(4).tolist()
+    [0.5, 0.25, nan, nan, nan, 0.0027]
+    >>> found.unreadable.nonzero()[0].tolist(), found.vague.nonzero()[0].tolist()
+    ([2], [4])
+    """
+    nothing = np.zeros(len(column), bool)
+    if pa.types.is_date(column.type) or pa.types.is_timestamp(column.type):
+        moments = pd.to_datetime(column.to_pandas(), errors="coerce", utc=True)
+        return Dates(_shares(moments), nothing, nothing)
+    if pa.types.is_temporal(column.type):
+        raise SourceError(
+            f"{what} holds {column.type}, neither dates such as 2018-06-03 nor shares of the year, 0 to 1"
+        )
+    words = texts(column)
+    missing = np.asarray(
+        pc.or_(pc.is_null(words), pc.is_in(pc.utf8_lower(words), value_set=pa.array(NO_VALUE)))
+    )
+    values = np.full(len(words), np.nan)
+    long = np.asarray(pc.fill_null(pc.greater_equal(pc.utf8_length(words), _DAY_LENGTH), False))
+    dashed = long & np.asarray(pc.fill_null(pc.match_substring_regex(words, r"^\d{4}-\d\d-\d\d"), False))
+    if dashed.any():
+        moments = pd.to_datetime(
+            words.filter(pa.array(dashed)).to_pandas(), errors="coerce", utc=True, format="ISO8601"
+        )
+        values[dashed] = _shares(moments)
+    left = np.flatnonzero(np.isnan(values) & ~missing)
+    vague = nothing.copy()
+    if len(left):
+        values[left], vague[left] = _others(words.take(pa.array(left)))
+    return Dates(values, np.isnan(values) & ~missing & ~vague, vague)
+
+
+def _others(words: pa.Array) -> tuple[Floats, NDArray[np.bool_]]:
+    """((M,) shares of cells that are no plain days, (M,) bool vague ones); each text is read once."""
+    number, _ = numbers(words)
+    with np.errstate(invalid="ignore"):
+        share = (number >= 0) & (number <= 1)
+    coded = words.dictionary_encode()
+    read = [_odd(word) for word in coded.dictionary.to_pylist()]
+    at = np.asarray(coded.indices)
+    values = np.array([one for one, _ in read], np.float64)[at]
+    vague = np.array([one for _, one in read], bool)[at]
+    return np.where(share, number, values), vague & ~share
+
+
+def _odd(word: str) -> tuple[float, bool]:
+    """(share of the year, whether it is too vague to have one) of a date in an unusual form."""
+    if _YEAR.fullmatch(word):
+        return np.nan, 1000 <= int(word[:4]) <= 2999
+    begin, _, end = word.partition("/") if word.count("/") == 1 else (word, "", "")
+    try:
+        first = _span(begin.strip())
+        last = _span(_completed(begin.strip(), end.strip())) if end.strip() else first
+    except (ValueError, OverflowError):
+        return np.nan, False
+    if last[1] < first[0]:
+        return np.nan, False
+    days = (last[1] - first[0]) / dt.timedelta(days=1)
+    if days > MAX_DAYS + 1:
+        return np.nan, True
+    middle = first[0] + (last[0] - first[0]) / 2 if end else _middle(first)
+    year = Moment(middle.year, 1, 1)
+    return (middle - year) / (Moment(middle.year + 1, 1, 1) - year), False
+
+
+def _middle(span: Span) -> Moment:
+    """A day is its beginning, as where it stands alone; what is longer is its middle."""
+    length = span[1] - span[0]
+    return span[0] if length <= dt.timedelta(days=1) else span[0] + length / 2
+
+
+def _completed(begin: str, end: str) -> str:
+    """The end of an interval, with what it leaves out as its beginning has it: ``2007-11-13/15``, ``2009-01/02``."""
+    if re.match(r"\d{4}", end):
+        return end
+    day = re.match(r"[\dW-]+", begin)
+    if "T" in begin and ":" in end and "-" not in end.split("T")[0]:
+        return f"{begin.split('T')[0]}T{end.lstrip('T')}"
+    if day is None or not re.fullmatch(r"\d{1,2}(-\d{1,2})?([T ].*)?", end):
+        raise ValueError(end)
+    plain = re.split(r"[T ]", end)[0]
+    kept = day[0].split("-")[: -(plain.count("-") + 1)]
+    return "-".join([*kept, end])
+
+
+def _span(word: str) -> Span:
+    """When a date begins and ends, in UTC; ValueError if it is not a date."""
+    found = _DATE.fullmatch(word)
+    if found is None:
+        raise ValueError(word)
+    year = int(found["year"])
+    day = dt.timedelta(days=1)
+    if found["week"]:
+        begin = Moment.combine(
+            dt.date.fromisocalendar(year, int(found["week"]), int(found["weekday"] or 1)), dt.time()
+        )
+        return begin, begin + (day if found["weekday"] else 7 * day)
+    if found["ordinal"]:
+        if not 1 <= int(found["ordinal"]) <= 365 + calendar.isleap(year):
+            raise ValueError(word)
+        begin = Moment(year, 1, 1) + (int(found["ordinal"]) - 1) * day
+        return begin, begin + day
+    month, date = found["month"], found["day"]
+    if found["packed"]:
+        month, date = found["packed"][:2], found["packed"][2:]
+    if not month:
+        return Moment(year, 1, 1), Moment(year + 1, 1, 1)
+    if not date:
+        return Moment(year, int(month), 1), Moment(year + int(month) // 12, int(month) % 12 + 1, 1)
+    begin = Moment(year, int(month), int(date))
+    if not found["time"]:
+        return begin, begin + day
+    moment = dt.datetime.fromisoformat(f"{begin:%Y-%m-%d}T{found['time'][1:].strip()}")
+    plain = moment.astimezone(dt.UTC).replace(tzinfo=None) if moment.tzinfo else moment
+    return plain, plain
+
+
+def _shares(moments: Any) -> Floats:
+    series = pd.Series(moments)
+    start = pd.to_datetime(
+        series.dt.year.astype("Int64").astype("string"), format="%Y", utc=True, errors="coerce"
+    )
+    days = 365.0 + series.dt.is_leap_year.to_numpy(np.float64)
+    passed = (series - start).dt.total_seconds().to_numpy(np.float64, na_value=np.nan)
+    return np.asarray(passed / (86400.0 * days))
