@@ -118,6 +118,15 @@ def test_every_command_of_the_page_runs(tmp_path: Path) -> None:
     changed = run(site, tmp_path, *commands.splitlines()[0].split()[1:])
     assert changed.returncode == 1
     assert "made from other inputs: the content of 'stations' is not the same" in changed.stderr
+    found = json.loads(
+        run(site, tmp_path, "search", "stations.parquet", "--lon", "20", "--lat", "50", "--json").stdout
+    )
+    assert (
+        found["notes"][0]
+        == "the query is embedded from coordinates alone, the places from coordinates, series"
+    )
+    lacking = run(site, tmp_path, "search", "stations.parquet", "--view", "series", "--place", "s115")
+    assert "'s115' has no vector of the view series; it has coordinates, fused" in lacking.stderr
     help_of_it = run(site, tmp_path, "train", "climate", "--help").stdout
     assert "--temperature" in help_of_it
     assert "--near-m" not in help_of_it

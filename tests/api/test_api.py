@@ -96,13 +96,15 @@ def test_parts_of_another_model_are_not_reused(
 
 
 def test_a_point_is_embedded_afresh_when_the_dataset_is_at_hand(helsinki_table: Path, tmp_path: Path) -> None:
-    """At a place's own coordinates the fresh vector is the table's; elsewhere the nearest place would answer."""
+    """Two meters from a place the fresh vector is nearly the table's; at the place it is the table's own."""
     table = api.load_embeddings(helsinki_table)
     lon, lat = table.lonlat[7]
-    found = api.similar(table, lon=lon, lat=lat, k=1, min_distance_m=0)
+    found = api.similar(table, lon=lon, lat=lat + 2 / 111_000, k=1, min_distance_m=0)
     assert found.attrs["query"]["embedded_afresh"]
     assert found.place_id[0] == table.place_id[7]
-    assert found["distance"][0] == pytest.approx(0.0, abs=1e-5)
+    assert found["distance"][0] == pytest.approx(0.0, abs=0.01)
+    there = api.similar(table, lon=lon, lat=lat, k=1, min_distance_m=0).attrs["query"]
+    assert (there["embedded_afresh"], there["place_id"]) == (False, table.place_id[7])
     lost = api.load_embeddings(helsinki_table)
     lost.provenance = type(lost.provenance)(
         **{**vars(lost.provenance), "dataset_path": str(tmp_path / "gone")}

@@ -58,6 +58,16 @@ def check(place: Town, tasks: list, frame: pd.DataFrame) -> None:
     assert [int(floors.classes[number]) for number in floors.target] == [row % 3 for row in floors.rows]
 
 
+def test_classes_that_are_too_rare_are_named(tmp_path: Path, place: Any) -> None:
+    """Oracle: counted here."""
+    frame = table(place)
+    frame.loc[:6, "kind"] = "ruin"
+    frame.to_csv(tmp_path / "labels.csv", index=False)
+    (task,) = label_tasks(tmp_path / "labels.csv", place, ["kind"])
+    assert task.classes == ("new", "old")
+    assert task.notes == ("classes with fewer than 20 places are left out: ruin (7)",)
+
+
 @pytest.mark.parametrize("suffix", [".csv", ".tsv", ".parquet"])
 def test_by_place_id(tmp_path: Path, place: Any, suffix: str) -> None:
     frame = table(place)

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from placevec.api.inputs import (
     BoxLike,
     PathLike,
     Vectors,
+    load_embeddings,
     recorded_dataset,
     recorded_model,
-    table_of,
     window_m,
 )
 from placevec.errors import InputError, UsageError
@@ -23,8 +24,11 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from placevec.datasets.dataset import Dataset
-    from placevec.embeddings import Embeddings
+    from placevec.embeddings import Embeddings, EmbeddingsOfViews
     from placevec.models.model import Model
+
+SAME_PLACE_M = 1.0
+"""A point so near to a place of the table, in meters, is that place."""
 
 
 @checked_keywords
@@ -95,10 +99,14 @@ def similar(
     if sum(query is not None for query in (lon, place, tile, name, text)) != 1:
         raise UsageError("give exactly one query: --lon and --lat, --place, --tile, --name or --text")
     from placevec.embeddings.labels import places_named
+    from placevec.embeddings.search.query import distance_to_nearest
     from placevec.embeddings.search.query import similar as search
     from placevec.embeddings.search.spacing import ABOUT
 
-    table = table_of(embeddings, view)
+    loaded = load_embeddings(embeddings) if isinstance(embeddings, str | Path) else embeddings
+    table = loaded.of(view)
+    if place is not None:
+        _require_vector(loaded, table, place)
     options: dict[str, Any] = {
         "k": k,
         "metric": metric,
@@ -122,17 +130,49 @@ def similar(
         return found
     if lon is None or lat is None:
         return search(table, place=place, tile=tile, lon=lon, lat=lat, **options)
-    found_dataset, found_model = recorded_dataset(table, dataset), recorded_model(table, model)
-    if found_dataset is None or found_model is None:
+    if distance_to_nearest(table, lon, lat) < SAME_PLACE_M:
         return search(table, lon=lon, lat=lat, **options)
-    if not found_dataset.area.contains(lon, lat)[0]:
-        return search(table, lon=lon, lat=lat, **options)
+    at_point, note = _vector_at(
+        table, lon, lat, recorded_dataset(table, dataset), recorded_model(table, model)
+    )
+    found = search(table, lon=lon, lat=lat, vector=at_point, **options)
+    found.attrs["notes"] = [*filter(None, [note]), *found.attrs["notes"]]
+    return found
+
+
+def _require_vector(loaded: Embeddings | EmbeddingsOfViews, table: Embeddings, place: str) -> None:
+    """InputError where a place has vectors, but none of the view that is searched."""
+    if place in table.place_id:
+        return
+    others = [view for view in loaded.views if place in loaded.of(view).place_id]
+    if others:
+        raise InputError(
+            f"{place!r} has no vector of the view {table.view}; it has {', '.join(others)}: choose one with --view"
+        )
+
+
+def _vector_at(
+    table: Embeddings, lon: float, lat: float, dataset: Dataset | None, model: Model | None
+) -> tuple[NDArray[np.float32] | None, str]:
+    """(vector of a point, or None if the nearest place is the query; a remark for the user)."""
+    if dataset is None or model is None:
+        return None, "the nearest place is the query; with --dataset and --model the point itself is embedded"
+    if not dataset.area.contains(lon, lat)[0]:
+        return None, "the point is outside the dataset's area, so the nearest place is the query"
     import numpy as np
 
-    vector = found_model.vectors(found_dataset, lonlat=np.array([[lon, lat]], np.float64), view=table.view)[0]
-    if not np.isfinite(vector).all():  # the view is read by place, and this point is not one
-        return search(table, lon=lon, lat=lat, **options)
-    return search(table, lon=lon, lat=lat, vector=vector, **options)
+    from placevec.core import FUSED
+    from placevec.datasets.views.registry import reader_of
+
+    views = model.fuse.views if table.view == FUSED and model.fuse is not None else (table.view,)
+    at_points = [view for view in views if reader_of(model.specs[view]).by_coordinates]
+    if not at_points:
+        known = f"the view {views[0]} is" if len(views) == 1 else f"the views {', '.join(views)} are"
+        return None, f"{known} known for the places of the dataset only, so the nearest place is the query"
+    note = ""
+    if len(at_points) < len(views):
+        note = f"the query is embedded from {', '.join(at_points)} alone, the places from {', '.join(views)}"
+    return model.vectors(dataset, lonlat=np.array([[lon, lat]], np.float64), view=table.view)[0], note
 
 
 def _vector_of(

@@ -61,7 +61,8 @@ def described(query: dict[str, object]) -> str:
     """The query in words."""
     from placevec.core import FUSED
 
-    by = ", by the vectors that fuse all views" if query.get("view") == FUSED else ""
+    view = query.get("view")
+    by = ", by the vectors that fuse all views" if view == FUSED else f", by the view {clean(view)}"
     if query.get("text") is not None:
         return f"Places similar to the text {clean(str(query['text']))!r}{by}"
     if query.get("embedded_afresh"):
@@ -72,8 +73,4 @@ def described(query: dict[str, object]) -> str:
     away = query.get("distance_m")
     if not isinstance(away, float) or away < 0.5:
         return asked
-    hint = (
-        "a --lon and --lat in the dataset's area are embedded if dataset and run are available "
-        "(--dataset, --model)"
-    )
-    return f"{asked}, the place nearest to the point, {away:.0f} m away; {hint}"
+    return f"{asked}, the place nearest to the point, {away:.0f} m away"

@@ -322,7 +322,9 @@ class Dataset:
             return coordinates.SPEC
         if view not in self.manifest["views"]:
             there = ", ".join(self.view_names) or "none"
-            raise DatasetError(f"{self.path} has no view {view!r} (it has: {there}); add it with prepare")
+            raise DatasetError(
+                f"{self.path} has no view {view!r} (it has: {there}); prepare it with a recipe that makes one"
+            )
         return ViewSpec.from_dict(self.manifest["views"][view]["spec"])
 
     @cached_property

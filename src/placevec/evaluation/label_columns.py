@@ -66,12 +66,16 @@ def texts_of(name: str, values: pd.Series, max_classes: int) -> NDArray[np.objec
     return np.asarray(texts, object)
 
 
+_FLAGS = {"0": 0, "1": 1, "0.0": 0, "1.0": 1, "false": 0, "true": 1}
+
+
 def flags_of(name: str, values: pd.Series) -> NDArray[np.bool_]:
     """(n,) the column as yes or no; EvaluationError for anything but 0, 1, true and false."""
-    if not values.isin([0, 1]).all():  # true and false are equal to them
-        other = values[~values.isin([0, 1])].iloc[0]
+    plain = values.map(lambda value: _FLAGS.get(str(value).strip().lower(), -1)).to_numpy(np.int64)
+    if (plain < 0).any():
+        other = values[plain < 0].iloc[0]
         raise EvaluationError(f"column {name!r} holds {str(other)[:30]!r}, where only 0 and 1 are expected")
-    return np.asarray(values.to_numpy(bool))
+    return np.asarray(plain == 1, np.bool_)
 
 
 def shares_of(table: pd.DataFrame) -> Floats:

@@ -15,8 +15,8 @@ from placevec.sources.tables.joins import Join, join_by_id
 from placevec.sources.tables.opened import open_table
 from placevec.sources.tables.points import PLACE_ID, Points, frame_of, read_points
 
-MOST_ON_GROUND = 0.9
-"""Rows in the extent of the places, and places, may both go without the other up to this share of each."""
+MAX_UNMATCHED_BY_POSITION = 0.9
+"""Maximum share of the rows within the extent of the places, and of the places, without a match."""
 
 
 def rows_of_places(
@@ -25,13 +25,13 @@ def rows_of_places(
     """(table, place rows, table rows): pairs of a place and a row of the table that labels it.
 
     Args:
-        path: of the table.
-        dataset: of the places.
-        notes: gets a line each on how many rows and places met nobody, and on what was lost of the table.
+        path: path of the table.
+        dataset: dataset with the places.
+        notes: receives a line for each loss: rows and places without a match, and cells that cannot be read.
 
     Raises:
-        SourceError: no such table, or nothing to join by.
-        EvaluationError: no row is of a place, or most rows and most places met nobody.
+        SourceError: a missing or damaged table, or nothing to join by.
+        EvaluationError: no row matches a place, or most rows and most places have no match.
     """
     path = Path(path)
     ids = dataset.places[PLACE_ID].to_numpy(object)
@@ -73,7 +73,7 @@ def _met_on_ground(path: Path, lonlat: Floats, centers: Floats, places: Ints, ro
     of_places = len(centers) - len(np.unique(places))
     return Join(
         path, int(np.count_nonzero(within | met)), len(lost), len(centers), of_places, first,
-        f"lon={located[0, 0]:.6g}, lat={located[0, 1]:.6g}", "where they lie", MOST_ON_GROUND,
+        f"lon={located[0, 0]:.6g}, lat={located[0, 1]:.6g}", "where they lie", MAX_UNMATCHED_BY_POSITION,
     )  # fmt: skip
 
 

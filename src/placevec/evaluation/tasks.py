@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
@@ -56,6 +56,7 @@ class Task:
         ceiling: what no classifier can exceed in expectation, where that is known.
         credit: where the data come from.
         metric: what rows are compared by; by default that of the kind.
+        notes: what the user should know of how it was made, such as classes that were left out.
     """
 
     name: str
@@ -72,6 +73,7 @@ class Task:
     ceiling: float | None = None
     credit: str = ""
     metric: str = ""
+    notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if len(self.target) != len(self.rows) or len(np.unique(self.rows)) != len(self.rows):
@@ -216,7 +218,18 @@ def classes_task(
         )
     chosen = np.flatnonzero(known & np.isin(np.where(known, texts, ""), kept))
     target, classes = classes_of(texts[chosen])
-    return Task(name, kind, target, rows[chosen], classes, leaks, description=description)
+    notes = _left_out(dict(zip(found.tolist(), counts.tolist(), strict=True)), MIN_PLACES)
+    return Task(name, kind, target, rows[chosen], classes, leaks, description=description, notes=notes)
+
+
+def _left_out(counts: Mapping[str, int], fewest: int, shown: int = 5) -> tuple[str, ...]:
+    """A note on the classes that are too rare, if any."""
+    rare = sorted(((count, name) for name, count in counts.items() if count < fewest), reverse=True)
+    if not rare:
+        return ()
+    named = ", ".join(f"{name[:30]} ({count})" for count, name in rare[:shown])
+    more = f" and {len(rare) - shown} more" if len(rare) > shown else ""
+    return (f"classes with fewer than {fewest} places are left out: {named}{more}",)
 
 
 def point_task(

@@ -147,7 +147,9 @@ def evaluate(
             skipped.append(str(error))
             continue
         rows = _with_silhouettes(found.rows, item.task, shown)
-        results.append(replace(found, rows=rows, leaks=item.leaks, notes=[*found.notes, *item.notes]))
+        results.append(
+            replace(found, rows=rows, leaks=item.leaks, notes=[*item.task.notes, *found.notes, *item.notes])
+        )
     without = {
         name: sets
         for name, sets in features.at(free_rows).items()
@@ -162,7 +164,7 @@ def evaluate(
     created = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
     about = {
         "created": created, "model_hash": emb.provenance.model_hash, "dataset_hash": dataset.hash,
-        "attribution": dataset.attribution, "budget": budget, "places": len(emb), "dim": emb.dim,
+        "attribution": dataset.attribution, "budget": budget, "view": emb.view, "places": len(emb), "dim": emb.dim,
     }  # fmt: skip
     return Report(
         results, measured, skipped, [*_notes(model, places, seeds, budget), *_missing_baselines(features.sets)], about

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import bisect
 import difflib
+import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -108,6 +109,11 @@ def similar(
     frame.attrs["query"] = asked
     frame.attrs["notes"] = [] if same == 0 else [_tied(same, len(emb))]
     return frame
+
+
+def distance_to_nearest(emb: Embeddings, lon: float, lat: float) -> float:
+    """Meters from a point to the nearest place with coordinates; infinite where there is none."""
+    return _nearest(emb, lon, lat)[1] if np.isfinite(emb.lonlat).all(axis=1).any() else math.inf
 
 
 def _resolve(
