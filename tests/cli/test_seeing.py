@@ -57,7 +57,7 @@ def test_clusters_are_printed_and_colored_by(
         "--columns", tmp_path / "c.parquet", "--max-places", 30, "--quiet",
     )  # fmt: skip
     assert code == 0
-    for said in ("there is no map", "30 of 40 places are drawn", "all 6 dimensions", "the column cluster"):
+    for said in ("There is no map", "30 of 40 places are drawn", "all 6 dimensions", "the column cluster"):
         assert said in out
     assert {path.name for path in (tmp_path / "map").iterdir()} == {
         "embeddings_map.html",

@@ -92,7 +92,7 @@ def test_places_from_polygons(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("", "cannot read"),
+        ("", "is empty"),
         ("a,b\n1,2\n", "has neither a geometry nor lon and lat columns"),
         ("lon,lat\n", "no rows"),
         ("lon,lat\n60.17,124.9\n", "not on Earth"),

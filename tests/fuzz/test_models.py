@@ -67,7 +67,7 @@ def test_a_few_bytes_do_not_order_gigabytes(corpus: Corpus, isolated: Isolated) 
     large = {"type": "founding-tile-cnn", "options": {"channels": 1024, "size_px": 1024, "dim": 8192}}
     many = {"tile": large} | {f"tile{number}": large for number in range(60)}
     said = refused(isolated, "model-config", "config.json", changed(corpus, "encoders", many))
-    assert "do not fit" in said
+    assert "do not match" in said
 
 
 def safetensors(header: Any, content: bytes = b"", size: int | None = None) -> bytes:

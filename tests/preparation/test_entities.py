@@ -21,8 +21,8 @@ from placevec.cli.info import describe
 from placevec.core import Look
 from placevec.datasets.dataset import Dataset
 from placevec.datasets.entities import read_entities, summary_of
-from placevec.datasets.views.text import decoded
 from placevec.errors import AreaError, DatasetError, SourceError, UsageError
+from placevec.io.byte_texts import decoded
 from placevec.preparation import entities as preparation
 from placevec.preparation.entity_texts import MAX_ENTITIES
 from tests.osm_xml import OsmFile, box

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from placevec.datasets.entities import FILE, has_entities, summary_of
-
 if TYPE_CHECKING:
     from placevec.datasets.dataset import Dataset
 
@@ -15,6 +13,8 @@ _SHOWN = 12
 
 def entities_told(dataset: Dataset) -> dict[str, Any]:
     """How many entities there are, of which types, and in which languages; empty where there are none."""
+    from placevec.datasets.entities import FILE, has_entities, summary_of
+
     if not has_entities(dataset):
         return {}
     found = summary_of(dataset.path / FILE)

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from placevec.io.progress import SILENT, Bars, NotesOnly, Progress, printable
+from placevec.io.progress import SILENT, Bars, Progress, printable
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -18,7 +18,7 @@ _WIDE = 240
 
 def progress_for(as_json: bool, quiet: bool) -> Progress:
     """Progress bars on standard error, or none."""
-    return SILENT if as_json else NotesOnly() if quiet else Bars()
+    return SILENT if as_json or quiet else Bars()
 
 
 def _plain(value: Any) -> Any:

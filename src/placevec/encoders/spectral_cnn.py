@@ -131,8 +131,6 @@ class SpectralCNN(nn.Module):
     torch.Size([2, 256])
     """
 
-    bf16_on_cpu = True
-
     def __init__(
         self,
         bands: Sequence[str] = ("B02", "B03", "B04", "B08"),

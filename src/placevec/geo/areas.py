@@ -44,7 +44,7 @@ class Area:
     polygon: BaseGeometry | None = None
 
     def __post_init__(self) -> None:
-        box = tuple(float(edge) for edge in (self.west, self.south, self.east, self.north))
+        box = (self.west, self.south, self.east, self.north)
         if not all(math.isfinite(value) for value in box):
             raise AreaError(f"the bounding box {box} has a value that is not a finite number")
         if max(abs(self.south), abs(self.north)) > 90 or max(abs(self.west), abs(self.east)) > 180:
@@ -67,8 +67,8 @@ class Area:
         Raises:
             AreaError: no points, or a row that is no lon, lat in degrees; the first of them is named.
 
-        >>> Area.around([[24.9, 60.1], [25.0, 60.2]]).bounds
-        (24.8, 60.0, 25.1, 60.3)
+        >>> Area.around([[24.0, 60.0], [25.0, 60.5]], margin=0.5).bounds
+        (23.5, 59.5, 25.5, 61.0)
         """
         points = np.asarray(lonlat, np.float64)
         if not len(points):
@@ -80,7 +80,9 @@ class Area:
                 f"row {wrong[0]}: lon={lon:g}, lat={lat:g} are not longitude and latitude in degrees"
             )
         (west, south), (east, north) = points.min(axis=0) - margin, points.max(axis=0) + margin
-        return cls(max(west, -180.0), max(south, -90.0), min(east, 180.0), min(north, 90.0))
+        return cls(
+            *(float(edge) for edge in (max(west, -180), max(south, -90), min(east, 180), min(north, 90)))
+        )
 
     @classmethod
     def parse(cls, text: str) -> Area:

@@ -6,7 +6,6 @@ A long function takes ``progress: Progress = SILENT`` and does ``with progress.t
 from __future__ import annotations
 
 import contextlib
-import sys
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Protocol
 
@@ -55,15 +54,6 @@ class Silent:
 
 
 SILENT = Silent()
-
-
-class NotesOnly(Silent):
-    """No bars; lines that say what a user must know, which begin with ``Note:``, on standard error."""
-
-    def say(self, message: str) -> None:
-        """Write a note."""
-        if message.startswith("Note:"):
-            sys.stderr.write(f"{printable(message)}\n")
 
 
 _ROOMY = 100

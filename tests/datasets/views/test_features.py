@@ -122,7 +122,7 @@ def test_files_that_lie(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(DatasetError, match="prepare the dataset again"):
         FeaturesView(folder, SPEC, PLACES)
     numbers.write_bytes(whole)
-    with pytest.raises(DatasetError, match="names 2"):
+    with pytest.raises(DatasetError, match="lists 2"):
         FeaturesView(folder, ViewSpec("image_features", "features", ("one", "two")), PLACES)
     assert not (folder / "sprung").exists()
 

@@ -172,7 +172,7 @@ def test_features_join_a_table_of_points(tmp_path: Path) -> None:
 
 def test_what_does_not_go_together(folder: Path, tmp_path: Path) -> None:
     out = tmp_path / "ds"
-    with pytest.raises(UsageError, match="--points is about a table"):
+    with pytest.raises(UsageError, match="--points applies to a table"):
         prepare(out, images=folder, points="p.csv")
     with pytest.raises(UsageError, match="--label folder"):
         prepare(out, images=folder, label="species")

@@ -87,9 +87,7 @@ def test_a_file_put_beside_a_killed_run_stays(tmp_path: Path, monkeypatch: pytes
     _killed(tmp_path, out, monkeypatch)
     (out / "thesis.txt").write_text("mine")
     before = _files(out)
-    with pytest.raises(
-        DatasetError, match=r"holds an unfinished dataset and thesis\.txt, which is not of it"
-    ):
+    with pytest.raises(DatasetError, match=r"holds an unfinished dataset, but thesis\.txt is not part of it"):
         _prepare(tmp_path, GOOD, out)
     assert _files(out) == before
 

@@ -313,6 +313,7 @@ READERS = {
     "read_dataframe",
 }
 ELSEWHERE = {
+    "evaluation/cityrep.py": "the release's own files, of one form",
     "preparation/chips/shards.py": "its own parts",
     "sources/land.py": "the coarse outlines in a wheel",
     "sources/benchmarks/yfcc.py": "the benchmark's own file, of one form",

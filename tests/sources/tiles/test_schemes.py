@@ -227,7 +227,7 @@ def test_validate_decodes_as_many_tiles_as_prepare_does(tmp_path: Path) -> None:
     (tmp_path / "in" / str(Z) / str(X) / f"{Y + 77}.png").write_bytes(b"torn")
     found = validate(tmp_path / "in")
     assert found.usable
-    assert any("1 of 200 tiles" in note for note in found.notes)
+    assert any("1 of 200 sampled tiles" in note for note in found.notes)
     assert (
         pv.prepare("loc2vec", tile_folder=tmp_path / "in", out=tmp_path / "out").manifest["report"][
             "tiles_damaged"

@@ -18,6 +18,7 @@ from placevec.training import samplers
 from placevec.training.samplers import BoxSampler, FixedPairs, NearFarSampler, PairSampler, TileSampler
 from placevec.training.samplers.anchors import AnchorSampler
 from placevec.training.samplers.background import Sphere
+from placevec.training.samplers.described import Choices, DescribedSampler
 from placevec.training.samplers.image_pairs import ImagePairs
 from placevec.training.samplers.labeled import LabeledSampler
 
@@ -60,6 +61,9 @@ MADE: dict[str, Callable[[np.ndarray], Sampler]] = {
         rows, LONLAT, targets={"number": NUMBERS}, background=Sphere(), classes=NUMBERS // 500, max_per_class=20,
         seasons=np.linspace(0, 1, COUNT), **COMMON,
     ),
+    "DescribedSampler": lambda rows: DescribedSampler(
+        rows, NUMBERS % 7, choices=Choices(np.arange(COUNT + 1), np.zeros(COUNT, np.int64)), lonlat=LONLAT, **COMMON
+    ),
     "ImagePairs": lambda rows: ImagePairs(rows, LONLAT, background=Sphere(), negatives=2, **COMMON),
 }  # fmt: skip
 ROWS = {
@@ -94,7 +98,9 @@ def test_some_places_held_out(made: str, held_out: str) -> None:
 
 def _of_places(draw: Draw) -> np.ndarray:
     """Rows of the slot that holds every drawn place."""
-    return next(draw.looks[slot] for slot in ("anchor", "point", "a") if slot in draw.looks).rows.numpy()
+    return next(
+        draw.looks[slot] for slot in ("anchor", "point", "a", "image") if slot in draw.looks
+    ).rows.numpy()
 
 
 def test_every_sampler_there_is_was_tried() -> None:

@@ -30,7 +30,7 @@ class FeatureTable:
         place_id: (N,) unique IDs of the places; None if rows are in the order of the places.
 
     >>> features = FeatureTable(np.array([[1.0], [2.0]]), np.array(["b", "a"], object))
-    >>> rows, places = features.of(np.array(["a", "b", "c"], object), "features.parquet")
+    >>> rows, places, lost = features.of(np.array(["a", "b", "c"], object), "features.parquet")
     >>> rows.tolist(), places.tolist()
     ([1, 0], [0, 1])
     """
