@@ -7,7 +7,6 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -48,6 +47,7 @@ from placevec.evaluation.user_labels import label_tasks
 from placevec.geo import Area, Floats, Ints
 from placevec.io.progress import SILENT, Progress
 from placevec.models.model import Model
+from placevec.options.choices import Effort
 
 _DEFAULT_PAIR_RADIUS = 1.0
 """Distance of training pairs, in footprints, when the model does not say."""
@@ -69,7 +69,7 @@ def evaluate(
     learning_curve: bool = False,
     seeds: int = 3,
     folds: int = 5,
-    budget: Literal["quick", "full"] = "full",
+    budget: Effort = "full",
     allow_leaks: bool = False,
     others: Mapping[str, Model] | None = None,
     progress: Progress = SILENT,

@@ -38,7 +38,8 @@ def unknown_option(entry: RecipeEntry, verb: str, name: str, extra: Iterable[str
         if flag in _flags(one, other)
     ]
     if others:
-        named = " and ".join(dict.fromkeys(others))
+        *most, last = dict.fromkeys(others)
+        named = f"{', '.join(most)} and {last}" if most else last
         return f"{flag} is an option of {named}, not of {verb} {entry.name}"
     for asked in (verb, "train", "prepare"):
         if (hint := formerly(asked, name)) is not None:
