@@ -148,6 +148,7 @@ def test_sigterm_cleans_up_as_sigint_does(tmp_path: Path) -> None:
         process = subprocess.Popen(
             [sys.executable, "-c", program, str(tmp_path / "out")],
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # ignored by what runs in the background
         )  # fmt: skip
         assert process.stdout is not None
         assert process.stdout.readline() == "ready\n"
