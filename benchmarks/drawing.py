@@ -13,6 +13,7 @@ from rasterio.transform import Affine
 
 from benchmarks.measure import Row, Timing, rate_row
 from benchmarks.peers import mapnik
+from placevec.io.jobs import Job
 from placevec.io.progress import SILENT
 from placevec.preparation.rasterize.draw import draw_shard
 from placevec.preparation.rasterize.pipeline import _Burn
@@ -79,7 +80,7 @@ def _fullest_shard(source: Path) -> Drawings:
     with tempfile.TemporaryDirectory() as folder:
         area = read_header(source).area or extent(source)
         burn = _Burn(source, Path(folder), area, 17, LayerTable.default(), {}, SILENT)
-        burn._start_afresh({})
+        burn.job = Job(burn.work, {})
         burn._spool()
         spool = Path(folder) / ".work" / "spool"
         return max(

@@ -27,8 +27,9 @@ import torch
 
 from benchmarks.locations import ORIGINALS, THREADS, points
 from benchmarks.measure import Row, Timing, interleaved, rate_row
-from placevec.datasets.dataset import PLACES, Dataset
+from placevec.datasets.dataset import Dataset
 from placevec.datasets.labels import LABELS
+from placevec.datasets.layout import PLACES
 from placevec.datasets.views.coordinates import SPEC
 from placevec.datasets.writer import write_manifest
 from placevec.geo import Area

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ast
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -115,3 +117,13 @@ def test_nothing_outside_of_its_reader_names_a_view() -> None:
             continue
         found += texts
     assert not found, "\n".join(found)
+
+
+def test_drawing_a_map_loads_no_torch() -> None:
+    """Each worker process that draws would spend a second and 200 MB on it."""
+    program = (
+        "import sys, placevec.preparation.rasterize.pipeline, placevec.preparation.rasterize.shard_job;"
+        "print([name for name in ('torch', 'pandas', 'sklearn') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

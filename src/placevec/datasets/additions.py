@@ -21,8 +21,9 @@ from pathlib import Path
 from typing import Any
 
 from placevec._version import __version__
-from placevec.datasets.dataset import MANIFEST, PLACES, WORK, Dataset
+from placevec.datasets.dataset import Dataset
 from placevec.datasets.labels import label_files
+from placevec.datasets.layout import MANIFEST, PLACES, WORK
 from placevec.datasets.views.raster import NAME as MAP
 from placevec.errors import DatasetError, InputError
 from placevec.io import atomic

@@ -28,6 +28,7 @@ import pyarrow as pa
 
 from placevec.core import View, ViewSpec
 from placevec.datasets.labels import Labeled, check_about, label_files, read_labels
+from placevec.datasets.layout import FORMAT, MANIFEST, PLACES, SCHEMA_VERSION, WORK
 from placevec.datasets.places import DEFAULT_SIZE_M, Objects, Places
 from placevec.datasets.views import coordinates
 from placevec.datasets.views.registry import VIEWS, Stored, reader_of
@@ -43,13 +44,6 @@ from placevec.geo.geoparquet import geometry_of, read_parquet, read_summary
 from placevec.io import atomic
 from placevec.io.json_documents import NONE, check, read_json
 from placevec.sources.imagery.classifier_predictions import read_predictions
-
-FORMAT = "placevec dataset"
-SCHEMA_VERSION = 1
-MANIFEST = "dataset.json"
-WORK = ".work"
-"""Folder for unfinished work: of a dataset without a manifest, or of an addition."""
-PLACES = "places.parquet"
 
 _MANIFEST = {
     "name?": str,

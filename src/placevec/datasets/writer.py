@@ -14,7 +14,8 @@ import pyarrow as pa
 
 from placevec._version import __version__
 from placevec.datasets.additions import Made, provenance, reused
-from placevec.datasets.dataset import FORMAT, MANIFEST, PLACES, SCHEMA_VERSION, WORK, Dataset
+from placevec.datasets.dataset import Dataset
+from placevec.datasets.layout import FORMAT, MANIFEST, PLACES, SCHEMA_VERSION, WORK
 from placevec.datasets.places import Objects, Places
 from placevec.errors import DatasetError, InputError
 from placevec.geo import Area

@@ -17,7 +17,8 @@ import numpy as np
 from placevec.core import ViewSpec
 from placevec.datasets import entities
 from placevec.datasets.additions import PLACES_PART, Joining, Made, add, is_made, reused
-from placevec.datasets.dataset import WORK, Dataset
+from placevec.datasets.dataset import Dataset
+from placevec.datasets.layout import WORK
 from placevec.datasets.places import Places
 from placevec.datasets.views import text
 from placevec.datasets.writer import begun, write_dataset

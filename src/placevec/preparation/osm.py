@@ -11,7 +11,8 @@ import numpy as np
 
 from placevec.core import ViewSpec
 from placevec.datasets.additions import MAP_PART, PLACES_PART, Joining, Made, add, is_made, reused
-from placevec.datasets.dataset import WORK, Dataset
+from placevec.datasets.dataset import Dataset
+from placevec.datasets.layout import WORK
 from placevec.datasets.places import DEFAULT_SIZE_M, Places
 from placevec.datasets.views.pois import place_names, read_pois
 from placevec.datasets.views.raster import KIND as RASTER

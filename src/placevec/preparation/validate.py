@@ -15,10 +15,11 @@ import pyarrow.compute as pc
 import torch
 
 from placevec.core import Look
-from placevec.datasets.dataset import MANIFEST, Dataset
+from placevec.datasets.dataset import Dataset
 from placevec.datasets.entities import FILE as ENTITIES
 from placevec.datasets.entities import has_entities, read_entities, summary_of
 from placevec.datasets.labels import SPLITS
+from placevec.datasets.layout import MANIFEST
 from placevec.datasets.views.raster.coverage import Coverage
 from placevec.datasets.views.raster.shards import SHARD_NAME, read_shard_table
 from placevec.datasets.views.registry import reader_of

@@ -10,8 +10,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from placevec.datasets.dataset import PLACES, Dataset
+from placevec.datasets.dataset import Dataset
 from placevec.datasets.labels import LABELS, SPLITS
+from placevec.datasets.layout import PLACES
 from placevec.datasets.views.coordinates import SPEC
 from placevec.datasets.writer import write_manifest
 from placevec.geo import Area

@@ -20,7 +20,8 @@ from numpy.typing import NDArray
 
 from placevec.core import Look, ViewSpec
 from placevec.datasets.additions import PLACES_PART, Joining, Made, add, is_made, made, settled
-from placevec.datasets.dataset import MANIFEST, Dataset
+from placevec.datasets.dataset import Dataset
+from placevec.datasets.layout import MANIFEST
 from placevec.datasets.views.chips import NAME as CHIPS
 from placevec.datasets.views.chips import TABLE, ChipsView
 from placevec.datasets.views.features import IMAGE_FEATURES, write_features

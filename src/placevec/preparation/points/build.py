@@ -20,8 +20,9 @@ from placevec.datasets.additions import (
     made,
     reused,
 )
-from placevec.datasets.dataset import MANIFEST, PLACES, WORK, Dataset
+from placevec.datasets.dataset import Dataset
 from placevec.datasets.labels import LABELS, SPLITS, label_files
+from placevec.datasets.layout import MANIFEST, PLACES, WORK
 from placevec.datasets.views import coordinates
 from placevec.datasets.writer import write_manifest
 from placevec.errors import DatasetError, SourceError

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict
 from pathlib import Path
 
-from placevec.datasets.dataset import MANIFEST, Dataset
+from placevec.datasets.dataset import Dataset
+from placevec.datasets.layout import MANIFEST
 from placevec.errors import UsageError
 from placevec.io import atomic
 from placevec.io.progress import Progress

@@ -13,8 +13,9 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from placevec.datasets.dataset import PLACES, Dataset
+from placevec.datasets.dataset import Dataset
 from placevec.datasets.labels import LABELS, SPLITS
+from placevec.datasets.layout import PLACES
 from placevec.errors import SourceError
 from placevec.geo.geoparquet import geo_of_points, wkb_points
 from placevec.io.atomic import replacing

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from placevec.datasets.dataset import WORK
+from placevec.datasets.layout import WORK
 from placevec.datasets.views.raster import NAME as MAP
 from placevec.datasets.views.raster.coverage import CELL_PX, CELLS_PER_TILE
 from placevec.datasets.views.raster.shards import SHARD_PX, SHARD_TILES, Bytes

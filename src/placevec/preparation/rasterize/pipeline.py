@@ -22,7 +22,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from placevec.datasets.dataset import WORK
+from placevec.datasets.layout import WORK
 from placevec.datasets.views.pois import Match, PoiTable, PoiWriter
 from placevec.datasets.views.raster import NAME as MAP
 from placevec.errors import InputError, PlacevecError
