@@ -71,6 +71,10 @@ def table(found: list[Row]) -> str:
 
 
 def main() -> int:
+    flags = [word for word in sys.argv[1:] if word.startswith("-") and word != "--no-write"]
+    if flags:
+        print(__doc__)
+        return 0 if flags[0] in ("-h", "--help") else 2
     names = [name for name in sys.argv[1:] if not name.startswith("-")] or list(BENCHES)
     known = BENCHES | ON_REQUEST
     unknown = [name for name in names if name not in known]
