@@ -156,5 +156,5 @@ def test_sigterm_cleans_up_as_sigint_does(tmp_path: Path) -> None:
         process.send_signal(number)
         _, said = process.communicate(timeout=30)
         assert process.returncode == code
-        assert said == "placevec: interrupted; run the same command again to continue\n"
+        assert said == "placevec: interrupted; run the same command again\n"
         assert list(tmp_path.iterdir()) == []

@@ -32,7 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _fail(str(error), error)
     except KeyboardInterrupt as error:
         code = 143 if isinstance(error, _Terminated) else 130
-        return _fail("interrupted; run the same command again to continue", None, code=code)
+        return _fail(f"interrupted; {_to_continue(words)}", None, code=code)
     except BrokenPipeError:
         sys.stderr.close()
         return 0
@@ -41,6 +41,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if known is not None:
             return _fail(known, error)
         return _fail(_unexpected(error), error, code=70)
+
+
+def _to_continue(words: Sequence[str]) -> str:
+    """How to go on after an interruption."""
+    if words[:1] == ["train"]:
+        return "run the same command with --resume to continue"
+    return "run the same command again"
 
 
 class _Terminated(KeyboardInterrupt):

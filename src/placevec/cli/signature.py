@@ -14,7 +14,7 @@ from placevec.options import Option, Options, described, helps_of, keywords_of
 
 METAVARS = {int: "INT", float: "NUMBER", str: "TEXT", Path: "PATH"}
 _SHORT = {"out": "-o", "quiet": "-q", "k": "-k"}
-_SHARED = {"as_json": "JSON output, without progress bars or notes", "quiet": "No progress bars or notes"}
+_SHARED = {"as_json": "JSON output, without progress output", "quiet": "No progress output"}
 _FLAGS = {"as_json": "--json"}
 
 

@@ -67,7 +67,7 @@ class Comparison:
             return f"the area holds {self.effective:.1f} blocks{wide}; {BLOCKS_TO_CLAIM} are needed"
         if not self.difference.flat:
             shown = ", ".join(f"{one:.3f}" for one in self.difference.errors)
-            return f"the standard error grows with the blocks ({shown} at 1, 2 and 4 sides)"
+            return f"the standard error depends on the size of the blocks ({shown} at 1, 2 and 4 sides)"
         return ""
 
     @property

@@ -110,10 +110,9 @@ def evaluate(
         places.only(np.array([name is not None for name in region], bool))
     ready_made = () if tasks is None and labels is not None and dataset.base_map is None else tasks
     chosen, skipped = _tasks(dataset, ready_made)
+    lost: list[str] = []
     if labels is not None:
-        chosen += _own_tasks(
-            labels, dataset, columns, kind, None if regions is None else str(regions), skipped
-        )
+        chosen += _own_tasks(labels, dataset, columns, kind, None if regions is None else str(regions), lost)
     ready: list[_Ready] = []
     for task in chosen:
         try:
@@ -166,9 +165,8 @@ def evaluate(
         "created": created, "model_hash": emb.provenance.model_hash, "dataset_hash": dataset.hash,
         "attribution": dataset.attribution, "budget": budget, "view": emb.view, "places": len(emb), "dim": emb.dim,
     }  # fmt: skip
-    return Report(
-        results, measured, skipped, [*_notes(model, places, seeds, budget), *_missing_baselines(features.sets)], about
-    )  # fmt: skip
+    notes = [*lost, *_notes(model, places, seeds, budget), *_missing_baselines(features.sets)]
+    return Report(results, measured, skipped, notes, about)
 
 
 def _with_silhouettes(rows: list[Row], task: Task, features: Mapping[str, Variants]) -> list[Row]:

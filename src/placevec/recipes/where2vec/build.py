@@ -165,7 +165,10 @@ def _views(dataset: Ground, config: Where2VecConfig) -> tuple[View, View]:
         texts, images = texts[:1], sorted(images, key=lambda name: specs[name].kind != first)[:1]
     if len(texts) != 1 or len(images) != 1:
         told = ", ".join(f"{name} ({spec.kind})" for name, spec in specs.items()) or "none"
-        raise UsageError(f"two views are trained on, a map or chips, and texts; these are {told}")
+        raise UsageError(
+            f"training needs a map or chips, and texts, but {dataset.name} has the views {told}: add a map by "
+            "preparing one into the same --out, or start a new dataset with --map"
+        )
     spec = specs[images[0]]
     for flag, names in (("bands", config.bands), ("drop-layers", config.drop_layers)):
         if unknown := [name for name in names if name not in spec.channels]:
