@@ -152,6 +152,13 @@ def test_the_sentence_follows_the_comparisons() -> None:
     assert of_a_model.headline.endswith("there is nothing to compare with.")
 
 
+def test_a_row_that_holds_the_vectors_is_no_alternative_to_them() -> None:
+    """However good it is."""
+    both = Row("coverage beside vectors", {"R²": score(0.9, 0.8, 1.0)})
+    with_both = result(0.1, 0.2, rows=[*result(0.1, 0.2).rows, both])
+    assert with_both.headline == result(0.1, 0.2).headline
+
+
 def test_nothing_is_claimed_of_too_little_or_of_a_leak() -> None:
     for changes in ({"places": 499}, {"effective_blocks": 19.9}):
         small = result(0.1, 0.2, **changes)

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from placevec.datasets.dataset import Dataset
+from placevec.evaluation.compare import BESIDE
 from placevec.evaluation.engine import OURS, Variants
 from placevec.evaluation.probes import Features, standardized
 from placevec.evaluation.splits import local_plane
@@ -18,7 +19,6 @@ from placevec.models.model import Model
 COORDINATES = "coordinates"
 COVERAGE = "coverage fractions"
 UNTRAINED = "untrained encoder"
-BESIDE = "coverage beside vectors"
 AREA = "polygon area"
 COORDINATES_AREA = "coordinates + area"
 COUNTS = "counts"

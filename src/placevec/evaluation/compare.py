@@ -23,6 +23,8 @@ BLOCKS_TO_CLAIM = 30
 """Effective blocks, as wide as errors are alike, below which nothing is claimed."""
 NO_DIFFERENCE = "no significant difference"
 NO_CLAIM = "no claim"
+BESIDE = "coverage beside vectors"
+"""Name of the row that contains the vectors and so is not an alternative to them."""
 
 
 @dataclass(frozen=True)

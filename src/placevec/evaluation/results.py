@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from placevec.evaluation.bootstrap import Score
-from placevec.evaluation.compare import BLOCKS_TO_CLAIM, NO_CLAIM, NO_DIFFERENCE, Comparison
+from placevec.evaluation.compare import BESIDE, BLOCKS_TO_CLAIM, NO_CLAIM, NO_DIFFERENCE, Comparison
 from placevec.evaluation.scores import better
 
 SCALES = {
@@ -132,7 +132,7 @@ class Result:
         """One sentence for a reader who knows the area, not the statistics: better than what, and by how much."""
         sign, subject = better(self.metric), self.row(self.subject)
         one = self.subject == "model"
-        baselines = [row for row in self.rows if row.name != self.subject]
+        baselines = [row for row in self.rows if row.name not in (self.subject, BESIDE)]
         reached = f"{self.metric} {_two(subject.score.value)}"
         scale = SCALES.get(self.metric, "0 is perfect" if sign < 0 else "1 is perfect")
         if not baselines:

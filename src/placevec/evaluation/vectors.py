@@ -18,7 +18,6 @@ from placevec.embeddings import Embeddings
 from placevec.errors import AreaError, EvaluationError, InputError, UsageError
 from placevec.evaluation.baselines import (
     AREA,
-    BESIDE,
     COORDINATES,
     COORDINATES_AREA,
     COUNTS,
@@ -28,6 +27,7 @@ from placevec.evaluation.baselines import (
     baselines,
     beside,
 )
+from placevec.evaluation.compare import BESIDE
 from placevec.evaluation.engine import BUDGETS, CURVE, OURS, Budget, Variants, evaluate_task, one_thread
 from placevec.evaluation.intrinsic import (
     ELSEWHERE,
