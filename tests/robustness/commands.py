@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import select
@@ -101,7 +102,8 @@ class Nursery:
         )["pid"]
         assert self._process.stdout is not None
         if kill_after is not None and not select.select([self._process.stdout], [], [], kill_after)[0]:
-            os.killpg(pid, signal.SIGKILL)
+            with contextlib.suppress(ProcessLookupError):  # it ended between the wait and the kill
+                os.killpg(pid, signal.SIGKILL)
         code = self._listen()["code"]
         seconds = time.monotonic() - began
         return Ended(code, out.read_text("utf-8"), err.read_text("utf-8"), seconds)
