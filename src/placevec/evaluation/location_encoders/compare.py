@@ -208,7 +208,7 @@ def _group(benchmark: Benchmark, task: Task, scheme: Scheme, probe: Probe, units
     )  # fmt: skip
     others = [
         _standing(on, name, True, [benchmark.baseline(unit, name) for unit in units])
-        for name in baselines.BASELINES
+        for name in baselines.names(task)
     ]
     rivals = [
         _standing(on, candidate.name, False, [benchmark.cell(unit, candidate) for unit in units])

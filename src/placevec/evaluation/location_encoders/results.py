@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from placevec.errors import EvaluationError, PlacevecError, UsageError
+from placevec.evaluation.neighbors import VOTES
 from placevec.evaluation.ridge import Choice
 from placevec.evaluation.splits import Scheme
 from placevec.evaluation.tasks import MIN_OF_A_CLASS, Task, checked_points, sampled
@@ -21,7 +22,7 @@ from placevec.geo import Floats
 from placevec.io.atomic import sha256_of_json, write_bytes, write_json
 from placevec.io.json_documents import check, read_json
 
-VERSION = 2
+VERSION = 3
 """Of what is computed: a change of a probe that changes answers counts it up, and old cells are made again."""
 _MAX_BYTES = 1 << 27
 
@@ -98,9 +99,10 @@ def write(key: Key, out: Path, cell: Cell, made_of: str) -> None:
     np.savez_compressed(
         held,
         predicted=cell.predicted,
-        choices=np.array([(one.setting, one.alpha, one.at_edge) for one in cell.choices], np.float64).reshape(
-            -1, 3
-        ),
+        choices=np.array(
+            [(one.setting, one.alpha, one.at_edge, VOTES.index(one.votes)) for one in cell.choices],
+            np.float64,
+        ).reshape(-1, 4),
         seconds=np.float64(cell.seconds),
         made_of=np.array(_signed(key, made_of)),
     )
@@ -120,7 +122,8 @@ def read(key: Key, out: Path, made_of: str) -> Cell | None:
             if str(held["made_of"]) != _signed(key, made_of):
                 return None
             choices = tuple(
-                Choice(int(setting), float(alpha), bool(edge)) for setting, alpha, edge in held["choices"]
+                Choice(int(setting), float(alpha), bool(edge), VOTES[int(votes)])
+                for setting, alpha, edge, votes in held["choices"]
             )
             return Cell(held["predicted"], choices, float(held["seconds"]))
     except Exception:  # of a damaged file: zlib, zipfile and numpy each raise their own, of many kinds

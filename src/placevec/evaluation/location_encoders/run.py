@@ -114,7 +114,7 @@ class Benchmark:
         """Whether all cells of a unit are there."""
         return all(
             self.cell(unit, candidate) is not None for candidate in self.competing(unit.probe)
-        ) and all(self.baseline(unit, name) is not None for name in baselines.BASELINES)
+        ) and all(self.baseline(unit, name) is not None for name in baselines.names(self.task(unit.task)))
 
 
 def competing(candidates: Sequence[Candidate], probe: Probe) -> tuple[Candidate, ...]:
@@ -161,7 +161,7 @@ class _Guess:
     """Seconds that a cell takes: a rate for every probe, learned from the cells made so far."""
 
     def __init__(self) -> None:
-        self.seconds = {"ridge": 0.6, "trained": 8.0, "kNN": 1.5, BASELINE: 1.0}
+        self.seconds = {"ridge": 0.6, "trained": 8.0, "kNN": 1.5, BASELINE: 8.0}
         self.work = dict.fromkeys(self.seconds, 1.0)
 
     def learn(self, probe: str, work: float, seconds: float) -> None:
@@ -183,14 +183,18 @@ def _size(task: Task, benchmark: Benchmark, probe: str) -> float:
 
 def _expected(benchmark: Benchmark, unit: Unit, guess: _Guess) -> float:
     """Seconds that the cells of a unit that are missing will take."""
+    task = benchmark.task(unit.task)
     missing = sum(benchmark.cell(unit, candidate) is None for candidate in benchmark.competing(unit.probe))
-    return guess.of(unit.probe, missing * _size(benchmark.task(unit.task), benchmark, unit.probe))
+    bare = sum(benchmark.baseline(unit, name) is None for name in baselines.names(task))
+    return guess.of(unit.probe, missing * _size(task, benchmark, unit.probe)) + guess.of(
+        BASELINE, bare * _size(task, benchmark, BASELINE)
+    )
 
 
 def _work(benchmark: Benchmark, unit: Unit, guess: _Guess) -> None:
     """Make the cells of a unit that are missing, and those of its baselines."""
     task = benchmark.task(unit.task)
-    for name in baselines.BASELINES:
+    for name in baselines.names(task):
         if benchmark.baseline(unit, name) is None:
             key = cells.Key(unit.task, unit.scheme, unit.seed, BASELINE, name)
             split = benchmark.split(unit.task, unit.scheme, unit.seed)

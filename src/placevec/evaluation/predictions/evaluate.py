@@ -19,13 +19,14 @@ from placevec.errors import EvaluationError
 from placevec.evaluation.bootstrap import Resampling, Scale, Score, scale_of
 from placevec.evaluation.compare import Comparison, compare
 from placevec.evaluation.engine import one_thread
-from placevec.evaluation.neighbors import VOTES, Votes, neighbor_means
+from placevec.evaluation.neighbors import VOTES, neighbor_means
 from placevec.evaluation.point_baselines import MAX_TRAINED, frequencies, linear_layer, sines
 from placevec.evaluation.position_probes import process_means
 from placevec.evaluation.predictions.ranking import TOP, TrueRanks, seen_by_image
 from placevec.evaluation.predictions.split import HeldOut, held_out
 from placevec.evaluation.report import Report
 from placevec.evaluation.results import Result, Row
+from placevec.evaluation.ridge import Votes
 from placevec.evaluation.scores import better, each, loss, resampled, weighted_mean
 from placevec.evaluation.splits import Blocks, inner_parts
 from placevec.evaluation.tasks import Kind
