@@ -201,7 +201,7 @@ def test_joining_nothing_or_the_same_place_twice_is_refused() -> None:
             r"vectors must have the shape \(places, 1 to 65536 numbers\)",
         ),
         ({"place_id": np.array(["p"] * 7, object)}, "'p' occurs more than once"),
-        ({"place_id": np.array([None] * 7, object)}, "row 0 has no place_id"),
+        ({"place_id": np.array([None] * 7, object)}, "row 1 has no place_id"),
         ({"lonlat": np.tile([60.17, 124.9], (7, 1))}, "not on Earth"),
         ({"lonlat": np.tile([np.nan, 1.0], (7, 1))}, "not on Earth"),
     ],

@@ -192,7 +192,7 @@ def test_own_labels_on_ground_that_was_taught_are_judged_with_a_warning(place: T
     for area in (here, away):
         model = Network(taught=("landuse",), record={"areas": [area]})
         (judged,) = run(place, noise(place), model, tasks=[], labels=tmp_path / "labels.csv").results
-        warnings.append([note for note in judged.notes if "trained on landuse of these very places" in note])
+        warnings.append([note for note in judged.notes if "trained on landuse of these places" in note])
     assert [len(found) for found in warnings] == [1, 0]
     beside = {"other": Network(taught=("tags",), record={"areas": [here]}, seed=5)}
     (judged,) = run(place, noise(place), tasks=[], labels=tmp_path / "labels.csv", others=beside).results

@@ -130,7 +130,7 @@ def test_a_run_keeps_its_precision_on_another_machine(
         assert moved == (
             []
             if hardware == began
-            else [f"The run goes on in {here}, as it began; begun here, it would compute in {there}"]
+            else [f"The run continues in {here}, as before; a new run would use {there}"]
         )
         assert (result.precision, known, recorded(tmp_path / "cut")) == (here, [here], here)
     assert same(weights, whole)

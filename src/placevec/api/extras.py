@@ -107,7 +107,7 @@ def _texts() -> None:
         peft.LoraConfig(r=1, target_modules=["query"]), transformers.BertModel(config)
     )
     if not any("lora" in name for name, _ in model.named_parameters()):
-        raise PlacevecError("peft adds no adapter to a model of transformers")
+        raise PlacevecError("peft cannot add an adapter to a transformers model")
 
 
 USES = (

@@ -184,7 +184,7 @@ def _vector_of(
     reader = recorded_model(table, model)
     if reader is None:
         raise InputError(
-            "a text is embedded by the model that made the vectors, which was not found: give it with --model"
+            "a text query needs the model that made the vectors, which was not found: give it with --model"
         )
     vectors, cut = embed_texts(reader, [text])
     if vectors.shape[1] != table.vectors.shape[1]:

@@ -55,7 +55,7 @@ def prepare(
     """Call `placevec.api.prepare` and print what was made.
 
     Args:
-        file: Table, instead of the option for it.
+        file: Table of points, instead of --points.
         config: TOML file of options, by the names shown here with underscores.
     """
     from placevec import api

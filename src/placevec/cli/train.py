@@ -167,5 +167,6 @@ def _show_all(trained: Sequence[TrainedEncoder], as_json: bool) -> None:
         ],
     )  # fmt: skip
     say(
-        "The validation chose the weights, so it flatters a little: placevec evaluate RUN evaluates on the test split"
+        "Validation selected the best epoch, so its score is slightly optimistic: placevec evaluate RUN uses the test"
+        " split"
     )

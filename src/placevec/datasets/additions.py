@@ -315,12 +315,12 @@ class Addition:
         dataset = Dataset.open(self.path)  # as it is now, not as it was when this began
         if made(dataset, self.part) is not None:
             raise DatasetError(
-                f"{self.path} holds {_called(self.part)} by now, which another command has added"
+                f"{self.path} already holds {_called(self.part)}, added by another command meanwhile"
             )
         taken = _files_of(dataset).intersection(transition["files"]).difference(transition["replaces"])
         if taken:
             raise DatasetError(
-                f"{self.path} holds {min(taken)} already, which would be a file of its {self.part}"
+                f"{self.path} already holds {min(taken)}, which {_called(self.part)} would overwrite"
             )
         manifest = self._manifest(dataset, transition)
         atomic.move_files(self.folder, self.path, transition["files"])

@@ -69,7 +69,9 @@ def _met_on_ground(path: Path, lonlat: Floats, centers: Floats, places: Ints, ro
     met = np.zeros(len(lonlat), bool)
     met[rows] = True
     lost = np.flatnonzero(within & ~met)
-    first = f"row {lost[0]}, lon={lonlat[lost[0], 0]:.6g}, lat={lonlat[lost[0], 1]:.6g}" if len(lost) else ""
+    first = (
+        f"row {lost[0] + 1}, lon={lonlat[lost[0], 0]:.6g}, lat={lonlat[lost[0], 1]:.6g}" if len(lost) else ""
+    )
     of_places = len(centers) - len(np.unique(places))
     return Join(
         path, int(np.count_nonzero(within | met)), len(lost), len(centers), of_places, first,

@@ -138,8 +138,10 @@ def as_if_equally_common(scores: Array, training: Training) -> Array:
     """(m, K) class probabilities as they would be if every class of the training were equally common there.
 
     By Bayes' rule each is divided by its class's share of the training, and rows are brought to sum 1 again. A class
-    that the training lacks keeps 0. Where the training is not `balanced`, scores are returned as they are. Source:
-    M. Saerens et al., "Adjusting the outputs of a classifier to new a priori probabilities", Neural Computation 14, 2002, doi:10.1162/089976602753284446.
+    that the training lacks keeps 0. Where the training is not `balanced`, scores are returned as they are.
+
+    Source: M. Saerens et al., "Adjusting the outputs of a classifier to new a priori
+    probabilities", Neural Computation 14, 2002, doi:10.1162/089976602753284446.
     """
     if not training.balanced:
         return scores

@@ -346,8 +346,8 @@ def _check_not_trained_on(task: Task, places: _Places, model: Model) -> None:
     rows = task.rows[np.isin(task.rows, places.rows)]
     if lessons and _trained_on(places, model, rows).any():
         raise EvaluationError(
-            f"task {task.name}: the model was trained on {' and '.join(lessons)} of these very places, so that its "
-            "vectors prove nothing here; evaluate it on another area, or run with --allow-leaks"
+            f"task {task.name}: the model was trained on {' and '.join(lessons)} of these places, so its "
+            "vectors prove nothing here: evaluate it on another area, or run with --allow-leaks"
         )
 
 
@@ -357,7 +357,7 @@ def _trained_here(task: Task, places: _Places, model: Model) -> list[str]:
     if not model.taught or not _trained_on(places, model, rows).any():
         return []
     return [
-        f"the model was trained on {' and '.join(model.taught)} of these very places: labels that correlate with them "
+        f"the model was trained on {' and '.join(model.taught)} of these places: labels that correlate with them "
         "flatter its vectors; evaluate on another area to be sure"
     ]
 
@@ -442,7 +442,7 @@ def _rows_without_labels(places: _Places, model: Model | None) -> tuple[Ints, st
 def _missing_baselines(rows: Mapping[str, Variants]) -> list[str]:
     """Notes on baselines that these places do not allow."""
     reasons = {
-        AREA: "places are no polygons, or all of one size",
+        AREA: "places are not polygons, or all have the same size",
         COUNTS: "the dataset holds no points of interest, or no map with footprints",
         COVERAGE: "the dataset holds no coverage of a map",
     }
@@ -468,9 +468,9 @@ def _notes(model: Model | None, places: _Places, seeds: int, budget: str) -> lis
         where = "these places are among them" if known else "these places are not among them"
         notes.append(f"the model was trained on {', '.join(lessons)} of its training areas: {where}")
     if seeds < 3:
-        notes.append(f"{seeds} shufflings are few: take 3 or more before believing an interval")
+        notes.append(f"{seeds} shufflings are few: use 3 or more for reliable intervals")
     if budget == "quick":
         notes.append(
-            "quick budget: small probes with one setting each; run with the full budget before believing it"
+            "quick budget: small probes with one setting each; use --budget full for reliable results"
         )
     return notes

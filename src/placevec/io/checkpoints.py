@@ -38,7 +38,7 @@ def read_checkpoint(file: Path) -> Any:
             return torch.load(file, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise ModelError(
-            f"{file} holds code or objects beside weights, and is not opened: save its model.state_dict() alone"
+            f"{file} contains code or objects besides weights, so it was not opened: save only model.state_dict()"
         ) from error
     except (
         RuntimeError,
@@ -65,9 +65,9 @@ def tensors_in(content: Any, file: Path, wrappers: tuple[str, ...] = ()) -> dict
             content = content[wrapper]
             break
     if not isinstance(content, Mapping) or not 0 < len(content) <= MAX_TENSORS:
-        raise ModelError(f"{file} holds no weights by name")
+        raise ModelError(f"{file} has no named weights")
     if not all(isinstance(key, str) and isinstance(value, Tensor) for key, value in content.items()):
-        raise ModelError(f"{file} holds no weights by name: some of its entries are no tensors")
+        raise ModelError(f"{file} has no named weights: some of its entries are not tensors")
     return dict(content)
 
 
@@ -91,7 +91,7 @@ def filled(build: Callable[[], nn.Module], tensors: Mapping[str, Tensor], file: 
         if given.untyped_storage().nbytes() < given.numel() * given.element_size():
             raise ModelError(f"{file} is damaged: {key} has fewer numbers than its shape")
         if not torch.isfinite(given).all():
-            raise ModelError(f"{file} holds weights that are not finite numbers: {key}")
+            raise ModelError(f"{file} has weights that are not finite: {key}")
     module = build()
     own = {key: tensors.get(key, value).to(value.dtype) for key, value in module.state_dict().items()}
     module.load_state_dict(own)
@@ -105,14 +105,12 @@ def _require_plain_zip(file: Path) -> None:
             entries = archive.infolist()
     except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
         raise ModelError(
-            f"{file} is no checkpoint of torch 1.6 or later, which is a zip archive ({error})"
+            f"{file} is not a checkpoint of torch 1.6 or later, which would be a zip archive ({error})"
         ) from error
     if any(entry.compress_type != zipfile.ZIP_STORED for entry in entries):
         raise ModelError(f"{file} is compressed, which torch's checkpoints are not")
     if sum(entry.file_size for entry in entries) > LARGEST:
-        raise ModelError(
-            f"{file} holds more than {LARGEST / 2**30:.0f} GiB: it is no checkpoint of ours to read"
-        )
+        raise ModelError(f"{file} holds more than {LARGEST / 2**30:.0f} GiB, the maximum for a checkpoint")
 
 
 class _NumpyType:

@@ -84,9 +84,7 @@ class _Run:
         here = chosen(options.precision, self.device, recipe.encoders.values())
         self.precision = self.counters.precision = precision or here
         if options.precision == "auto" and self.precision != here:
-            progress.say(
-                f"The run goes on in {self.precision}, as it began; begun here, it would compute in {here}"
-            )
+            progress.say(f"The run continues in {self.precision}, as before; a new run would use {here}")
         self.bf16 = self.precision == "bf16"
         self.layouts = {
             name: layout(encoder, self.device, fp32=not self.bf16)
@@ -107,7 +105,7 @@ class _Run:
         self.plain: Bundle = self.accelerator.unwrap_model(self.module)
         self.rank, self.world = self.accelerator.process_index, self.accelerator.num_processes
         if options.chunk_size and self.world > 1:
-            raise InputError("--chunk-size works in one process: leave it at 0 where there are several")
+            raise InputError("--chunk-size works only in a single process: set it to 0 for several")
 
     @property
     def total(self) -> int:

@@ -66,7 +66,7 @@ def test_words_for_the_sides_of_yfcc(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("word", "message"),
-    [("minival", "got 'minival'"), ("NA", "'na'"), ("", "row 1 has no split")],
+    [("minival", "got 'minival'"), ("NA", "'na'"), ("", "row 2 has no split")],
 )
 def test_rows_of_no_side_are_refused(tmp_path: Path, word: str, message: str) -> None:
     folder = yfcc(tmp_path / "yfcc", [(1.0, 2.0, 0, "train"), (3.0, 4.0, 1, word)])

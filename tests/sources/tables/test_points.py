@@ -155,7 +155,7 @@ def test_what_cannot_be_read_is_counted_and_named(tmp_path: Path) -> None:
     found = points(tmp_path, f"place_id,lon,lat\n{rows}q,24.9x,1\nr,1,inf\ns,,\n")
     assert np.isnan(found.lonlat[:, 0]).nonzero()[0].tolist() == [30, 31, 32]
     assert found.notes == [
-        "2 of 33 rows: coordinates that are infinite or no numbers (first: row 30, column 'lon': '24.9x'; write decimal "
+        "2 of 33 rows: coordinates that are infinite or not numbers (first: row 31, column 'lon': '24.9x'; write decimal "
         "degrees such as 24.94, or leave the cell empty)",
         "3 of 33 places have no coordinates",
     ]
@@ -166,19 +166,19 @@ def test_what_cannot_be_read_is_counted_and_named(tmp_path: Path) -> None:
     [
         (
             "lon,lat\n1x,1\n2,2\n3y,3\n4z,4\n",
-            "3 of 4 rows have coordinates that.*row 0, column 'lon': '1x': write decimal",
+            "3 of 4 rows have coordinates that.*row 1, column 'lon': '1x': write decimal",
         ),
         ("lon,lat\nx,1\n", "1 of 1 rows have coordinates"),
-        ("lon,lat\n60.17N,24.94E\n", "row 0: '60.17N' is a latitude.*--lon and --lat"),
+        ("lon,lat\n60.17N,24.94E\n", "row 1: '60.17N' is a latitude.*--lon and --lat"),
         (
             "lon,lat\n1,2,3\n4,5,6\n7,8,9\n",
             "have another number of cells than.*'1,2,3' with 3 cells for 2 columns",
         ),
-        ("place_id,lon,lat\na,1,1\nb,2,2\na,3,3\n", "'a' occurs more than once, in row 0 and row 2"),
-        ("place_id,lon,lat\na,1,1\n,2,2\n", "row 1 has no place_id"),
-        ("lon,lat\n1,1\n2,95\n", "row 1: lon=2, lat=95 is not on Earth"),
+        ("place_id,lon,lat\na,1,1\nb,2,2\na,3,3\n", "'a' occurs more than once, in row 1 and row 3"),
+        ("place_id,lon,lat\na,1,1\n,2,2\n", "row 2 has no place_id"),
+        ("lon,lat\n1,1\n2,95\n", "row 2: lon=2, lat=95 is not on Earth"),
         ("a,b\n1,1\n", "neither a geometry nor lon and lat"),
-        ("id,wkt\n1,POINT (1 1)\n2,POINT (1\n", "row 1, column 'wkt': its geometry is not WKT"),
+        ("id,wkt\n1,POINT (1 1)\n2,POINT (1\n", "row 2, column 'wkt': its geometry is not WKT"),
     ],
 )
 def test_refused_in_one_line(tmp_path: Path, content: str, message: str) -> None:

@@ -393,7 +393,7 @@ def _images(
     if predictions is None:
         return None
     if labels.classes != head.classes:
-        notes.append("image predictions are of other classes than the model's, and are not combined with it")
+        notes.append("image predictions have other classes than the model, so they are not combined with it")
         return None
     if len(split.unplaced):
         notes.append(

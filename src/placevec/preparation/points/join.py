@@ -165,7 +165,7 @@ class JoinedRows:
     def _counted(self, reason: str, wrong: NDArray[np.bool_], rows: PointRows, such: Any) -> int:
         if wrong.any() and reason not in self._such:
             row = int(np.flatnonzero(wrong)[0])
-            self._such[reason] = f"row {rows.first + row}, {such(row)}"
+            self._such[reason] = f"row {rows.first + row + 1}, {such(row)}"
         return int(wrong.sum())
 
     def _require_own(self, count: int) -> None:
@@ -188,7 +188,7 @@ class JoinedRows:
                 else f"are not within {SAME_M:g} m of any place"
             )
             raise DatasetError(
-                f"{path}: its places are others: {self._strange:,} of {count:,} rows of {name} {how}, such as "
+                f"{path}: its places do not match: {self._strange:,} of {count:,} rows of {name} {how}, such as "
                 f"{self._such[STRANGE]}; rows must match existing places, by place_id or coordinates: "
                 "choose another --out"
             )
@@ -199,7 +199,7 @@ class JoinedRows:
             )
         elif self._moved:
             raise DatasetError(
-                f"{path}: its places are others: {self._moved:,} of {count:,} rows of {name} are more than "
+                f"{path}: its places do not match: {self._moved:,} of {count:,} rows of {name} are more than "
                 f"{self._near_m:,.0f} m from the place with their ID, such as {self._such[MOVED]}; choose another --out"
             )
 

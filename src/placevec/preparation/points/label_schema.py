@@ -146,9 +146,10 @@ def _kind(found: _Labels, column: str, asked: AskedKind) -> tuple[Kind, str]:
     different = len(found.names)
     if asked == "number":
         if not found.numeric:
-            row, text = found.stray or (0, "")
+            row, text = found.stray or (0, "")  # counted from 0
             raise SourceError(
-                f"the label {column!r} of row {row} is {text[:60]!r}, which is not a number: use --kind classes for text"
+                f"the label {column!r} of row {row + 1} is {text[:60]!r}, which is not a number: use --kind classes "
+                "for text"
             )
         return "number", "as requested"
     if asked == "classes" or not found.numeric:

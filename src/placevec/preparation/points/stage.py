@@ -170,7 +170,7 @@ def stage(
     if clash is not None:
         first, second = _at(staged, clash[0]), _at(staged, clash[1])
         raise SourceError(
-            f"{source.path}: row {first['row']} and row {second['row']} have the same "
+            f"{source.path}: row {first['row'] + 1} and row {second['row'] + 1} have the same "
             f"{source.columns.id} {first['place_id']!r} but differ: {remedy}"
         )
     if staged.repeated.any():
@@ -248,7 +248,7 @@ def _put(
     if "place_id" in columns and table["place_id"].null_count:
         row = table["row"].filter(pc.is_null(table["place_id"]))[0].as_py()
         raise SourceError(
-            f"{source.path}, row {row} has no {source.columns.id}: give each row one, or remove the column"
+            f"{source.path}, row {row + 1} has no {source.columns.id}: give each row one, or remove the column"
         )
     return table
 
@@ -259,7 +259,7 @@ def count_dates(found: Dates, rows: PointRows, column: str, losses: Losses) -> i
         if those.any():
             row = int(np.flatnonzero(those)[0])
             cell = str(rows.cells["date"][row].as_py())[:40]
-            where = f"row {rows.first + row}, column {column!r}: {cell!r}"
+            where = f"row {rows.first + row + 1}, column {column!r}: {cell!r}"
             losses.add(
                 reason,
                 int(those.sum()),

@@ -9,7 +9,7 @@ from typing import Any
 from placevec.preparation.points.options import ImageOptions
 from placevec.recipes.base import Preset, RecipeEntry
 from placevec.recipes.sphere2vec.config import DATASETS, Sphere2VecConfig
-from placevec.recipes.sphere2vec.csp_config import CSP_PRESETS, csp_preset
+from placevec.recipes.sphere2vec.csp_config import CSP_PRESETS, CSP_SUMMARIES, csp_preset
 
 
 def _of_dataset(name: str, given: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -34,7 +34,9 @@ RECIPE = RecipeEntry(
             for name in DATASETS
         },
         **{
-            name: Preset("contrastive spatial pretraining on images, as published", partial(csp_preset, name))
+            name: Preset(
+                f"contrastive pretraining on images, {CSP_SUMMARIES[name]}", partial(csp_preset, name)
+            )
             for name in CSP_PRESETS
         },
     },

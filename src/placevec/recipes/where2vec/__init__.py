@@ -9,7 +9,7 @@ from placevec.recipes.where2vec.presets import PRESETS
 
 RECIPE = RecipeEntry(
     name="where2vec",
-    summary="named things of OpenStreetMap, their names in every language and words of what is there",
+    summary="vectors shared by images and texts of named OpenStreetMap features",
     config=Where2VecConfig,
     presets=PRESETS,
     prepare_options=EntityOptions,
@@ -19,7 +19,7 @@ RECIPE = RecipeEntry(
         "placevec prepare where2vec --osm-name helsinki-center --out data/helsinki",
         "placevec prepare where2vec --osm malta.osm.pbf --map --out data/malta",
         "placevec prepare where2vec --osm malta.osm.pbf --types founding --out data/founding",
-        "placevec prepare where2vec --osm malta.osm.pbf --out data/malta-tiles   # beside places that are there",
+        "placevec prepare where2vec --osm malta.osm.pbf --out data/malta-tiles   # an existing dataset",
     ),
     train_examples=(
         "placevec train where2vec data/helsinki --out runs/helsinki",

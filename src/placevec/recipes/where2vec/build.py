@@ -101,8 +101,8 @@ def build(
     text = _text_encoder(config)
     if cut := text.longer_than_window(side.texts):
         notes.append(
-            f"{cut:,} of {len(side.texts):,} texts are longer than the {text.max_tokens} tokens that are read, and are"
-            " cut"
+            f"{cut:,} of {len(side.texts):,} texts are longer than the {text.max_tokens} tokens that are read, and were"
+            " truncated"
         )
     semantic = config.semantic_weight > 0 and bool((side.types.codes[side.rows] != UNKNOWN).any())
     if config.semantic_weight > 0 and not semantic:

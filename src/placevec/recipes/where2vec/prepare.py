@@ -19,7 +19,7 @@ _OF_MAPS = ("layers", "zoom")
 
 @dataclass(frozen=True)
 class EntityOptions(AreaOptions):
-    """Named things of an extract and what is said of them.
+    """Named entities of an extract and their texts.
 
     Raises:
         UsageError: an option of maps without ``--map``.
@@ -29,26 +29,28 @@ class EntityOptions(AreaOptions):
 
     osm: Path | None = option(None, "Extract: .osm.pbf, .osm, .osm.gz or .osm.bz2")
     osm_name: str | None = option(
-        None, "Name of an extract to download, such as Monaco (helsinki-center is embedded)"
+        None, "Name of an extract to download, such as Monaco (helsinki-center is included)"
     )
     types: str | None = option(
         None, "Types of entities: a TOML table, or founding (water, forest, farmland) (default: all types)"
     )
     size_m: float | None = option(
-        None, "Side of a place, meters, of a new dataset (default: points of no size)", above=0
+        None, "Side of the places of a new dataset, meters (default: points without size)", above=0
     )
-    map: bool = option(False, "Map of the extract drawn around the places too", group="Map")
+    map: bool = option(
+        False, "Also draw a map of the extract around the places, which training on a map needs", group="Map"
+    )
     layers: Path | None = option(
         None, "Layer table of the map, TOML (default: the twelve layers)", group="Map"
     )
-    zoom: int | None = option(None, "Zoom whose pixels are stored (default 17)", group="Map")
-    workers: int = option(1, "Processes that draw", min=1, group="Map")
+    zoom: int | None = option(None, "Zoom of the stored pixels (default 17)", group="Map")
+    workers: int = option(1, "Processes for drawing", min=1, group="Map")
 
     def __post_init__(self) -> None:
         super().__post_init__()
         for name in _OF_MAPS:
             if not self.map and getattr(self, name) is not None:
-                raise UsageError(f"{flag_of(name)} is about the map: it needs --map")
+                raise UsageError(f"{flag_of(name)} applies to the map: add --map")
 
 
 def prepare(out: Path, options: EntityOptions, *, created: str, progress: Progress) -> Dataset:

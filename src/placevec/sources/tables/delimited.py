@@ -61,9 +61,7 @@ class DelimitedTable:
         )
         self.notes: list[str] = []
         if self.encoding == "cp1252":
-            self.notes.append(
-                "it is not UTF-8 and is read as Windows-1252: look at its letters beyond a to z"
-            )
+            self.notes.append("it is not UTF-8 and is read as Windows-1252: check its accented letters")
         if self.decimal_comma:
             self.notes.append("its numbers have decimal commas")
 

@@ -151,7 +151,7 @@ def check_degrees(
     if not off.any():
         return int(np.count_nonzero(lon[known] > 180))
     row = int(np.flatnonzero(off)[0])
-    told = f"{what}, row {first_row + row}: lon={lon[row]:g}, lat={lat[row]:g} is not on Earth"
+    told = f"{what}, row {first_row + row + 1}: lon={lon[row]:g}, lat={lat[row]:g} is not on Earth"
     swapped = (np.abs(lon[known]) <= 90).all() and (np.abs(lat[known]) <= 360).all()
     if swapped and np.abs(lat[row]) > 90:
         remedy = f"pass --lon {names[1]} --lat {names[0]}" if names else "write longitude first"

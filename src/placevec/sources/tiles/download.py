@@ -328,7 +328,7 @@ class _Work:
         told = retry_after(answer.headers)
         if told is not None and told > MAX_PATIENCE_S:
             raise SourceError(
-                f"{self.template.shown} answers {answer.status} and asks to wait for {told / 60:,.0f} minutes; "
+                f"{self.template.shown} answers {answer.status} and asks to wait {told / 60:,.0f} minutes; "
                 "downloaded tiles are kept, run the same command again later"
             )
         if told is None and answer.status != 429:
