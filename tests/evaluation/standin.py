@@ -74,7 +74,7 @@ class Network:
     seed: int = 0
     near_m: float = 200.0
     record: dict[str, Any] = field(default_factory=dict)
-    taught: tuple[str, ...] = ()
+    trained_labels: tuple[str, ...] = ()
     path: Path | None = None
 
     @property

@@ -114,7 +114,7 @@ def test_named_crs_and_ids_of_geojson(tmp_path: Path) -> None:
         (b"[" * 100_000, "nested too deeply"),
     ],
 )
-def test_geojson_that_is_refused(isolated: Isolated, content: bytes, says: str) -> None:
+def test_geojson_that_is_rejected(isolated: Isolated, content: bytes, says: str) -> None:
     assert says in refused(isolated, "places", "table.geojson", content)
 
 

@@ -29,7 +29,7 @@ def layer(rule: str) -> bytes:
         b"\xff\xfe",
     ],
 )
-def test_layer_tables_that_are_refused(isolated: Isolated, content: bytes) -> None:
+def test_layer_tables_that_are_rejected(isolated: Isolated, content: bytes) -> None:
     """Nesting was a RecursionError, 400 digits an OverflowError, and a long value a message of its length."""
     assert len(refused(isolated, "layers", "layers.toml", content)) <= 1000
 

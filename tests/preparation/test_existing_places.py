@@ -170,7 +170,7 @@ def test_the_same_command_reuses_and_another_option_is_named(
         ),
     ],
 )
-def test_what_would_give_it_other_places_is_refused_by_name(
+def test_what_would_give_it_other_places_is_rejected_by_name(
     options: dict[str, Any], words: str, tmp_path: Path
 ) -> None:
     dataset = points(tmp_path)

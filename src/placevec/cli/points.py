@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 _MAX_SHOWN = 5
 
 
-def labels_told(dataset: Dataset) -> dict[str, Any]:
+def label_facts(dataset: Dataset) -> dict[str, Any]:
     """The manifest's description of the labels, one line each; empty if there are none."""
     labels, report = dataset.manifest.get("labels"), dataset.manifest.get("report", {})
     if not labels:
@@ -91,7 +91,7 @@ def show_labeled(dataset: Dataset, out: Path) -> None:
     for view in dataset.view_names:
         if not reader_of(dataset.spec(view)).from_coordinates:
             say(f"{view.replace('_', ' ').capitalize()}: {_seen(dataset.spec(view))}")
-    for name, value in labels_told(dataset).items():
+    for name, value in label_facts(dataset).items():
         why = f": {report['labels']['why']}" if name == "kind" else ""
         say(f"{name[0].upper()}{name[1:]}: {clean(f'{value}{why}', width=500)}")
     say(f"Data: {_credit(dataset)}")

@@ -119,7 +119,7 @@ def _say_next(entry: RecipeEntry, dataset: Sequence[Path], out: Path, model: Mod
     if model.head is not None:
         say(f"Next: placevec evaluate {out}    placevec embed {out} POINTS.csv -o E.parquet")
         return
-    if len(dataset) == 1 and not model.taught:
+    if len(dataset) == 1 and not model.trained_labels:
         say(f"Next: placevec embed {out} {dataset[0]} -o E.parquet")
         return
     source = entry.from_file.format(path="OTHER.osm.pbf")

@@ -61,11 +61,21 @@ def texts_of(name: str, values: pd.Series, max_classes: int) -> NDArray[np.objec
     whole = _numeric(values) and bool((values == np.rint(values)).all())
     texts = (values.astype(np.int64) if whole else values).astype(str).to_numpy(object)
     distinct = len(np.unique(texts.astype(str)))
+    if distinct > max_classes and (stray := _stray(texts)):
+        raise EvaluationError(
+            f"column {name!r} has numbers, but also text, such as {stray[:30]!r}: empty those cells"
+        )
     if distinct > max_classes:
         raise EvaluationError(
             f"column {name!r} has {distinct:,} distinct values, too many for classes (at most {max_classes:,})"
         )
     return np.asarray(texts, object)
+
+
+def _stray(texts: NDArray[np.object_]) -> str:
+    """The first text among values of which most are numbers; empty where most are not."""
+    wrong = np.isnan(np.asarray(pd.to_numeric(pd.Series(texts), errors="coerce"), np.float64))
+    return str(texts[wrong.argmax()]) if wrong.any() and 2 * int(wrong.sum()) < len(texts) else ""
 
 
 _FLAGS = {"0": 0, "1": 1, "0.0": 0, "1.0": 1, "false": 0, "true": 1}

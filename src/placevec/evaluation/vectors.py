@@ -38,6 +38,7 @@ from placevec.evaluation.intrinsic import (
     label_free,
 )
 from placevec.evaluation.osm_tasks import OSM_TASKS, NoLabelsError, landuse_task, missing_labels, poi_task
+from placevec.evaluation.own_labels import LABELS_TASK, check_not_learned, labels_task
 from placevec.evaluation.predictions.split import UNKNOWN_SPLIT
 from placevec.evaluation.regions import regions_of
 from placevec.evaluation.report import Report
@@ -108,11 +109,12 @@ def evaluate(
     region = None if regions is None else regions_of(regions, dataset, labels)
     if region is not None:
         places.only(np.array([name is not None for name in region], bool))
-    ready_made = () if tasks is None and labels is not None and dataset.base_map is None else tasks
-    chosen, skipped = _tasks(dataset, ready_made)
+    chosen, skipped = _tasks(dataset, _default_tasks(dataset, labels) if tasks is None else tasks)
     lost: list[str] = []
     if labels is not None:
-        chosen += _own_tasks(labels, dataset, columns, kind, None if regions is None else str(regions), lost)
+        given = _own_tasks(labels, dataset, columns, kind, None if regions is None else str(regions), lost)
+        named = {task.name for task in given}
+        chosen = [*(task for task in chosen if task.name not in named), *given]
     ready: list[_Ready] = []
     for task in chosen:
         try:
@@ -203,6 +205,20 @@ class _Places:
         if len(self.rows) == 0:
             raise EvaluationError("no place with a vector lies in any of the regions")
 
+    def left_out_of(self, task: Task) -> list[str]:
+        """A note for each reason for which labeled places of a task are not evaluated."""
+        lost = task.rows[~np.isin(task.rows, self.rows)]
+        unplaced = ~np.isfinite(self.dataset.lonlat[lost]).all(axis=1)
+        bare = ~unplaced & (self.row_of_vector[lost] < 0)
+        reasons = {
+            "without coordinates": unplaced, "without a vector": bare, "in none of the regions": ~unplaced & ~bare
+        }  # fmt: skip
+        return [
+            f"{int(those.sum()):,} of {len(task):,} labeled places are left out: {why}"
+            for why, those in reasons.items()
+            if those.any()
+        ]
+
     def split_of(self, model: Model) -> Split | None:
         """How the training of a model divided the dataset's places; None where it did not, or does not say."""
         if model.path not in self._splits:
@@ -275,12 +291,18 @@ def _own_tasks(
     return [task for task in found if columns or task.name != region] or found
 
 
-def _tasks(dataset: Dataset, tasks: Sequence[str | Task] | None) -> tuple[list[Task], list[str]]:
+def _default_tasks(dataset: Dataset, labels: str | Path | None) -> tuple[str, ...]:
+    """Tasks that the dataset has labels for; those of OpenStreetMap are named as missing if there are no others."""
+    own = (LABELS_TASK,) if dataset.has_labels else ()
+    return own if dataset.base_map is None and (own or labels is not None) else (*OSM_TASKS, *own)
+
+
+def _tasks(dataset: Dataset, tasks: Sequence[str | Task]) -> tuple[list[Task], list[str]]:
     """(tasks, one line for each that could not be made)."""
-    makers = {"landuse": landuse_task, "pois": poi_task}
+    makers = {"landuse": landuse_task, "pois": poi_task, LABELS_TASK: labels_task}
     found, skipped = [], []
     bare: list[NoLabelsError] = []
-    for task in OSM_TASKS if tasks is None else tasks:
+    for task in tasks:
         if isinstance(task, Task):
             found.append(task)
             continue
@@ -306,6 +328,7 @@ def _ready(task: Task, places: _Places, model: Model | None, budget: Budget, all
     """The task on places with vectors, no more than the budget has; EvaluationError says why it cannot run."""
     if model is not None and not allow_leaks:
         _check_not_trained_on(task, places, model)
+        check_not_learned(task, model)
     leaks = () if model is None else leaking(task, model.seen)
     if leaks == COLORS and not allow_leaks:
         raise EvaluationError(
@@ -326,6 +349,7 @@ def _ready(task: Task, places: _Places, model: Model | None, budget: Budget, all
         ]
     if model is None and task.leaks:
         notes.append("which layers the model sees is unknown, so a leak cannot be ruled out")
+    notes += places.left_out_of(task)
     task = task.taken(np.isin(task.rows, places.rows))
     count = len(task)
     if count == 0:
@@ -342,7 +366,7 @@ def _ready(task: Task, places: _Places, model: Model | None, budget: Budget, all
 
 def _check_not_trained_on(task: Task, places: _Places, model: Model) -> None:
     """EvaluationError when the model was trained to predict this task's labels on places that would be tested."""
-    lessons = [name for name in model.taught if name in _TRAINED_LABELS.get(task.name, ())]
+    lessons = [name for name in model.trained_labels if name in _TRAINED_LABELS.get(task.name, ())]
     rows = task.rows[np.isin(task.rows, places.rows)]
     if lessons and _trained_on(places, model, rows).any():
         raise EvaluationError(
@@ -354,10 +378,10 @@ def _check_not_trained_on(task: Task, places: _Places, model: Model) -> None:
 def _trained_here(task: Task, places: _Places, model: Model) -> list[str]:
     """A note where the model was trained on labels of places that are tested: the task's may correlate with them."""
     rows = task.rows[np.isin(task.rows, places.rows)]
-    if not model.taught or not _trained_on(places, model, rows).any():
+    if not model.trained_labels or not _trained_on(places, model, rows).any():
         return []
     return [
-        f"the model was trained on {' and '.join(model.taught)} of these places: labels that correlate with them "
+        f"the model was trained on {' and '.join(model.trained_labels)} of these places: labels that correlate with them "
         "flatter its vectors; evaluate on another area to be sure"
     ]
 
@@ -463,7 +487,7 @@ def _notes(model: Model | None, places: _Places, seeds: int, budget: str) -> lis
         notes.append(_why_no_model(places.emb))
     elif places.is_unknown_to(model):
         notes.append(UNKNOWN_SPLIT)
-    if model is not None and (lessons := model.taught):
+    if model is not None and (lessons := model.trained_labels):
         known = _trained_on(places, model, places.rows).any()
         where = "these places are among them" if known else "these places are not among them"
         notes.append(f"the model was trained on {', '.join(lessons)} of its training areas: {where}")

@@ -69,7 +69,7 @@ def test_wrap_does_not_differ_from_the_baseline_of_its_features(results: Results
     assert wrap.verdict == "no significant difference" or results.groups[0].best_baseline != baselines.SINES
 
 
-def test_latitude_doubled_cannot_tell_the_poles_apart(results: Results) -> None:
+def test_latitude_doubled_does_not_separate_the_poles(results: Results) -> None:
     """Original wrap sends both poles to one code, so on a function that is odd in latitude it must lose."""
     found = {
         one.encoder: one

@@ -113,7 +113,7 @@ def test_who_differs_by_its_network_only_is_trained_only(tmp_path: Path) -> None
     assert len(held.competing("trained")) == 5
 
 
-def test_a_probe_in_which_nobody_takes_part_is_not_run(tmp_path: Path) -> None:
+def test_a_probe_in_which_no_one_takes_part_is_not_run(tmp_path: Path) -> None:
     """Learned cells have no untrained features: of three probes only the trained one is left, and its tables."""
     held = Benchmark([smooth_task()], candidates(["cells"]), tmp_path, schemes=("random",), seeds=1)
     assert [unit.probe for unit in held.units()] == ["trained"]
@@ -242,7 +242,7 @@ def test_measures_are_those_of_scikit_learn() -> None:
     )
 
 
-def test_an_answer_that_only_tells_folds_apart_is_worth_nothing() -> None:
+def test_an_answer_that_only_separates_folds_is_worth_nothing() -> None:
     """The training's mean is low where many are tested: over all folds together that would be an AUC below a half."""
     seen = np.array([1, 1, 1, 0, 1, 0, 0, 0])
     fold = np.array([0, 0, 0, 0, 1, 1, 1, 1])

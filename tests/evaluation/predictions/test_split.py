@@ -130,7 +130,7 @@ def test_places_trained_on_are_known_in_another_dataset_of_the_same_places(
     assert any("its run's own split counts" in note for note in split_found.notes)
 
 
-def test_a_model_trained_on_all_places_has_nothing_to_be_judged_on(tmp_path: Path) -> None:
+def test_a_model_trained_on_all_places_has_nothing_to_be_evaluated_on(tmp_path: Path) -> None:
     dataset = octant_points(tmp_path / "ds", 100)
     model = api.train("sphere2vec", dataset, out=tmp_path / "run", validation_share=0.0, **QUICK)
     with pytest.raises(EvaluationError, match="trained on all of these places"):

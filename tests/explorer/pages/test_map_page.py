@@ -76,7 +76,7 @@ def test_what_the_files_say_of_themselves(mapped: MapReport, written: Written) -
     assert "land use" in labels
 
 
-def test_a_sample_is_seeded_and_told(written: Written, tmp_path: Path) -> None:
+def test_a_sample_is_seeded_and_reported(written: Written, tmp_path: Path) -> None:
     def drawn(name: str, seed: int) -> list[str]:
         report = write_map(written.emb, tmp_path / name, clusters=2, max_places=40, seed=seed)
         content = json.loads(report.geojson.read_text("utf-8"))
@@ -152,7 +152,7 @@ def test_markers_have_the_colors_of_the_table(
 
 @pytest.mark.browser
 @pytest.mark.parametrize(("width", "height"), [(1300, 800), (390, 844)])
-def test_a_popup_tells_what_is_known(
+def test_a_popup_shows_what_is_known(
     mapped: MapReport, written: Written, open_page: Open, width: int, height: int
 ) -> None:
     opened = open_page(mapped.page.path, width=width, height=height)

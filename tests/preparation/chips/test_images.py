@@ -123,7 +123,7 @@ def test_a_run_killed_right_after_a_part_joined_leaves_nothing(
     assert not list((tmp_path / "ds").glob(".*"))
 
 
-def test_other_images_are_refused(folder: Path, tmp_path: Path) -> None:
+def test_other_images_are_rejected(folder: Path, tmp_path: Path) -> None:
     prepare(tmp_path / "ds", images=folder)
     for path in (folder / "Forest").iterdir():
         path.unlink()

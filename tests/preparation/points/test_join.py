@@ -157,7 +157,7 @@ def test_the_same_command_reuses_and_others_are_named(dataset: Dataset, tmp_path
         ),
     ],
 )
-def test_other_places_are_refused_by_name(
+def test_other_places_are_rejected_by_name(
     dataset: Dataset, tmp_path: Path, change: dict[str, Any], words: str
 ) -> None:
     frame = trees(dataset)

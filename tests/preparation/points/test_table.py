@@ -464,7 +464,7 @@ def test_bytes_that_are_no_table(tmp_path: Path, content: bytes, message: str) -
         pv.prepare("sphere2vec", points=tmp_path / "p.csv", label="s", out=tmp_path / "ds")
 
 
-def test_a_large_file_that_cannot_stream_is_refused_with_advice(
+def test_a_large_file_that_cannot_stream_is_rejected_with_advice(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(opened, "MAX_WHOLE_BYTES", 10)

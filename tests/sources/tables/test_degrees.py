@@ -58,7 +58,7 @@ def test_forms(cell: str, value: float) -> None:
     assert wrong.tolist() == [bool(np.isnan(value)), False, False]
 
 
-def test_the_letters_of_the_other_axis_are_told() -> None:
+def test_the_letters_of_the_other_axis_are_reported() -> None:
     with pytest.raises(
         SourceError, match=r"a\.csv, column 'y', row 13: '24\.94E' is a longitude.*--lon and --lat"
     ):

@@ -181,7 +181,7 @@ def test_what_cannot_be_read_is_counted_and_named(tmp_path: Path) -> None:
         ("id,wkt\n1,POINT (1 1)\n2,POINT (1\n", "row 2, column 'wkt': its geometry is not WKT"),
     ],
 )
-def test_refused_in_one_line(tmp_path: Path, content: str, message: str) -> None:
+def test_rejected_in_one_line(tmp_path: Path, content: str, message: str) -> None:
     with pytest.raises(SourceError, match=message) as caught:
         points(tmp_path, content)
     assert "p.csv" in str(caught.value)

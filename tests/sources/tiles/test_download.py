@@ -200,7 +200,7 @@ def test_a_proxy_is_not_used_and_that_is_said(
     assert ("not through the proxy in HTTP_PROXY" in str(raised.value)) == told
 
 
-def test_a_name_that_nobody_has(tmp_path: Path) -> None:
+def test_a_name_that_no_one_has(tmp_path: Path) -> None:
     template = TileTemplate.parse("http://tiles.invalid/{z}/{x}/{y}.png")
     with (
         TileCache(tmp_path / "tiles.mbtiles", ZOOM) as cache,

@@ -133,6 +133,6 @@ def test_each_place_stays_in_its_own_box(last: int) -> None:
 
 
 @pytest.mark.parametrize("shape", [(COUNT - 1, 4), (COUNT + 1, 4), (3,), (COUNT,), (1, 4)])
-def test_boxes_of_other_places_are_refused(shape: tuple[int, ...]) -> None:
+def test_boxes_of_other_places_are_rejected(shape: tuple[int, ...]) -> None:
     with pytest.raises(InputError, match=rf"one per place, \({COUNT}, 4\)"):
         BoxSampler(LONLAT, boxes=np.zeros(shape), near_degrees=0.001, far_degrees=0.01, **COMMON)

@@ -262,7 +262,7 @@ def test_an_area_too_small_for_negatives_says_what_to_lower() -> None:
 
 @given(count=st.integers(2, 40), far_m=st.floats(100, 3000), seed=st.integers(0, 1000))
 @settings(max_examples=60, deadline=None)
-def test_construction_refuses_exactly_when_a_negative_is_missing(count: int, far_m: float, seed: int) -> None:
+def test_construction_rejects_exactly_when_a_negative_is_missing(count: int, far_m: float, seed: int) -> None:
     """Oracle: brute force over all pairs."""
     lonlat = town(count, extent_m=2000, seed=seed)
     xyz = geo.to_ecef(lonlat[:, 0], lonlat[:, 1])
@@ -292,12 +292,12 @@ def test_construction_refuses_exactly_when_a_negative_is_missing(count: int, far
         ({"rows": np.ones(400, bool)}, "flatnonzero"),
     ],
 )
-def test_nonsense_is_refused(options: dict[str, Any], message: str) -> None:
+def test_nonsense_is_rejected(options: dict[str, Any], message: str) -> None:
     with pytest.raises(InputError, match=message):
         NearFarSampler(town(), **{"batch_size": 8, "seed": 0, "near_m": 100, **options})
 
 
-def test_places_without_coordinates_are_refused_unless_left_out() -> None:
+def test_places_without_coordinates_are_rejected_unless_left_out() -> None:
     lonlat = town(10)
     lonlat[3] = np.nan
     with pytest.raises(InputError, match="1 of 10 places have none \\(the first is row 3\\)"):
@@ -306,7 +306,7 @@ def test_places_without_coordinates_are_refused_unless_left_out() -> None:
     assert NearFarSampler(lonlat, rows=rows, batch_size=4, seed=0, near_m=10).draw(0).looks
 
 
-def test_wrong_steps_and_ranks_are_refused() -> None:
+def test_wrong_steps_and_ranks_are_rejected() -> None:
     sampler = PairSampler([0, 1], batch_size=2, seed=0, slots=["a"])
     with pytest.raises(InputError, match=r"rank must be.*got 2"):
         sampler.draw(0, 2, 2)

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import pyarrow as pa
@@ -275,7 +275,7 @@ def _cells(table: pa.Table, name: str) -> pa.Array:
     return cells.to_numpy(zero_copy_only=False) if pa.types.is_floating(cells.type) else cells
 
 
-def _at(staged: Staged, row: int) -> dict[str, object]:
+def _at(staged: Staged, row: int) -> dict[str, Any]:
     first = 0
     for batch, _ in staged.batches():
         if row < first + batch.num_rows:

@@ -45,7 +45,7 @@ RECIPE = RecipeEntry(
     completed="placevec.recipes.sphere2vec.init:completed",
     encoders="placevec.recipes.sphere2vec.encoder:each",
     suited="placevec.recipes.sphere2vec.build:suited",
-    formerly="placevec.recipes.sphere2vec.formerly:COMMANDS",
+    former="placevec.recipes.sphere2vec.former_commands:COMMANDS",
     prepare_examples=(
         "placevec prepare sphere2vec sightings.csv --label species --user observer --date seen_on --out data/sightings",
         "placevec prepare sphere2vec stations.parquet --label temperature --block-m 500000 --out data/stations",

@@ -394,7 +394,7 @@ def _finish_chunk(
     paths = Paths.concatenate([own for own, _ in located])
     rows = np.concatenate([own + base for (_, own), base in zip(located, first, strict=False)])
     if osm_type == 1:
-        _tell_rings(kinds, paths, rows)
+        _separate_rings(kinds, paths, rows)
     tags = TagColumns.concatenate(
         [TagColumns(block.strings, block.tag_offsets, block.keys, block.values) for block in blocks]
     )
@@ -448,7 +448,7 @@ def _finish_areas(areas: Areas, asker: Asker[Kind, T], source: Readable) -> Feat
     return Features(types, ids, kinds[kept], tags.take(kept), answer[kept], answers, paths)
 
 
-def _tell_rings(kinds: NDArray[np.uint8], paths: Paths, rows: Ints) -> None:
+def _separate_rings(kinds: NDArray[np.uint8], paths: Paths, rows: Ints) -> None:
     """Mark closed lines as rings, in place."""
     first = paths.xy[paths.row_vertices[:-1]]
     last = paths.xy[paths.row_vertices[1:] - 1]

@@ -309,7 +309,7 @@ class _Work:
             except Trouble as trouble:
                 result, unreachable = _Result(job, FAILED, str(trouble)), trouble.unreachable
             else:
-                result, unreachable = _judged(job, answer), False
+                result, unreachable = _classified(job, answer), False
                 if result.kind == FAILED and answer.status in _AGAIN:
                     pause = self._slow_down(answer, pause)
                 elif result.kind != CORRUPT or attempt > 0:
@@ -337,7 +337,7 @@ class _Work:
         return 0.0
 
 
-def _judged(job: _Job, answer: Answer) -> _Result:
+def _classified(job: _Job, answer: Answer) -> _Result:
     """Classify an answer."""
     if answer.status == 304 and job.had:
         return _Result(job, UNKNOWN, answer=answer)
