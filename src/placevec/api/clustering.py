@@ -79,7 +79,7 @@ def cluster(
         from placevec.explorer.coloring import content_of
         from placevec.explorer.maps.scene import has_map, layer_shares
 
-        shares = layer_shares(source, table.place_id) if has_map(ground) else None
+        shares = layer_shares(source, table.place_id) if has_map(source) else None
         found = found if shares is None else found.holding(*content_of(*shares))
     if out is not None:
         found.save(out)

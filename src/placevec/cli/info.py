@@ -66,6 +66,7 @@ def _dataset(path: Path) -> dict[str, Any]:
         **_footprint(dataset),
         "bounds": _rounded(dataset.area.bounds),
         "views": list(dataset.view_names),
+        **_unreadable(dataset),
         **({"layers": list(dataset.base_map_spec.channels), "zoom": dataset.zoom} if has_map else {}),
         **label_facts(dataset),
         **entity_facts(dataset),
@@ -74,6 +75,20 @@ def _dataset(path: Path) -> dict[str, Any]:
         "attribution": dataset.attribution,
         "hash": dataset.hash,
     }
+
+
+def _unreadable(dataset: Dataset) -> dict[str, Any]:
+    """The views that need a package that is not installed, or that cannot be loaded."""
+    from placevec.datasets.views.registry import reader_of
+    from placevec.errors import PlacevecError
+
+    found = {}
+    for name in dataset.view_names:
+        try:
+            reader_of(dataset.spec(name))
+        except PlacevecError as error:
+            found[name] = str(error)
+    return {"views that cannot be read": list(found.values())} if found else {}
 
 
 def _footprint(dataset: Dataset) -> dict[str, Any]:

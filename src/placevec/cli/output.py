@@ -136,6 +136,12 @@ def say(line: str) -> None:
     sys.stdout.write(f"{line}\n")
 
 
+def remark(line: str, quiet: bool) -> None:
+    """A note or a next step on standard output, which ``--quiet`` leaves out."""
+    if not quiet:
+        say(line)
+
+
 def spelled(options: Mapping[str, Any]) -> str:
     """Options in command-line syntax.
 

@@ -99,6 +99,7 @@ class RecipeEntry:
         encoders: ``(preset, given) -> [(name, given)]`` lists every encoder that can be compared with the others, with
             its options, if there are several.
         suited: ``(dataset) -> given`` returns training options that suit a dataset, if any.
+        lacking: ``(dataset) -> text`` names what must be prepared before training, if anything.
         former: a tuple of `FormerCommand`: options of the original systems.
         prepare_examples, train_examples: commands for the help.
     """
@@ -117,6 +118,7 @@ class RecipeEntry:
     completed: str | None = None
     encoders: str | None = None
     suited: str | None = None
+    lacking: str | None = None
     former: str | None = None
     prepare_examples: tuple[str, ...] = ()
     train_examples: tuple[str, ...] = ()
@@ -184,6 +186,10 @@ class RecipeEntry:
     def suits(self, dataset: Dataset) -> Given:
         """Training options that suit a dataset."""
         return {} if self.suited is None else dict(_load(self.suited)(dataset))
+
+    def lacks(self, dataset: Dataset) -> str:
+        """What must be prepared before a dataset can be trained on; empty if nothing is missing."""
+        return "" if self.lacking is None else str(_load(self.lacking)(dataset))
 
     def former_commands(self) -> tuple[FormerCommand, ...]:
         """Options of the original systems."""

@@ -45,3 +45,15 @@ def test_both_sides_are_counted(ids: list[str], note: str, refused: bool) -> Non
         join.check(EvaluationError)
     with pytest.raises(SourceError):
         join.check()
+
+
+def test_ids_that_lost_their_zeros_are_named() -> None:
+    """As a spreadsheet writes FIPS codes; no zeros are spoken of where others are missing."""
+    places = np.array(["01001", "01003", "48001"], object)
+    _, join = join_by_id(np.array(["1001", "48001"], object), places, "t.csv")
+    assert "leading zeros ('1001' is '01001')" in join.note()
+    _, join = join_by_id(np.array(["1001", "1003"], object), places, "t.csv")
+    with pytest.raises(SourceError, match="leading zeros"):
+        join.check()
+    _, join = join_by_id(np.array(["9", "48001"], object), places, "t.csv")
+    assert "zeros" not in join.note()

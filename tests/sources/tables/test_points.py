@@ -17,7 +17,8 @@ import pytest
 
 import placevec
 from placevec.errors import SourceError
-from placevec.sources.tables.points import Points, read_columns, read_points
+from placevec.sources.tables.opened import open_table
+from placevec.sources.tables.points import Points, frame_of, read_columns, read_points
 
 TWO = [[24.94, 60.17], [24.95, 60.18]]
 
@@ -345,3 +346,34 @@ def test_frames_are_of_as_many_rows(tmp_path: Path) -> None:
     pd.testing.assert_frame_equal(
         frame, pd.DataFrame({"place_id": np.array(["a", "b"], object), "v": [1, 2]}), check_dtype=False
     )
+
+
+@pytest.mark.parametrize(
+    ("content", "values", "note"),
+    [
+        (
+            "a;1.156,85\nb;980,5\nc;k.A.\n",
+            [1156.85, 980.5, np.nan],
+            "dots between thousands (such as 1.156,85)",
+        ),
+        ("a;1.156\nb;12,5\nc;n/a\n", [1156.0, 12.5, np.nan], "dots between thousands (such as 1.156)"),
+        ("a;1.156\nb;2.340\nc;?\n", [1.156, 2.34, np.nan], "if the dot separates thousands, write 1156"),
+        ("a;1.15\nb;2.340\nc;\n", [1.15, 2.34, np.nan], ""),
+    ],
+)
+def test_commas_dots_and_missing_values_of_numbers(
+    tmp_path: Path, content: str, values: list[float], note: str
+) -> None:
+    """Oracle: the numbers as a German spreadsheet writes them; the note names what is unclear."""
+    file = tmp_path / "p.csv"
+    file.write_text("place_id;rent\n" + content, "utf-8")
+    table = frame_of(open_table(file))
+    np.testing.assert_array_equal(table["rent"].to_numpy(np.float64), values)
+    assert note in " ".join(table.attrs["notes"])
+    assert bool(note) == bool(table.attrs["notes"])
+
+
+def test_points_of_coordinates_are_no_thousands(tmp_path: Path) -> None:
+    file = tmp_path / "p.csv"
+    file.write_text("place_id;lon;lat;size\na;24.941;60.171;1,5\n", "utf-8")
+    assert read_points(file).lonlat.tolist() == [[24.941, 60.171]]

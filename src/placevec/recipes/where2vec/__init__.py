@@ -15,6 +15,7 @@ RECIPE = RecipeEntry(
     prepare_options=EntityOptions,
     prepare="placevec.recipes.where2vec.prepare:prepare",
     build="placevec.recipes.where2vec.build:build",
+    lacking="placevec.recipes.where2vec.prepare:lacking",
     prepare_examples=(
         "placevec prepare where2vec --osm-name helsinki-center --out data/helsinki",
         "placevec prepare where2vec --osm malta.osm.pbf --map --out data/malta",

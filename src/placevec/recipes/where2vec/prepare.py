@@ -76,3 +76,12 @@ def prepare(out: Path, options: EntityOptions, *, created: str, progress: Progre
         workers=options.workers,
     )
     return maps.prepare(out, drawn, created=created, progress=progress)
+
+
+def lacking(dataset: Dataset) -> str:
+    """What a dataset of texts alone needs before it can be trained on: images of its places."""
+    if any(dataset.spec(name).kind != "text" for name in dataset.view_names):
+        return ""
+    return (
+        f"add a map, by the same command with --map or by placevec prepare loc2vec ... --out {dataset.path}"
+    )
