@@ -20,7 +20,7 @@ from placevec.evaluation.intrinsic import ELSEWHERE, TRAINED_ON
 from placevec.evaluation.vectors import trained_on
 from placevec.geo import Area
 from placevec.models.model import Model
-from placevec.recipes.loc2vec.targets import Ground, landuse_contents, layer_contents, tag_contents
+from placevec.recipes.loc2vec.targets import PlacesOf, landuse_contents, layer_contents, tag_contents
 
 if TYPE_CHECKING:
     from placevec.datasets.dataset import Dataset
@@ -101,17 +101,17 @@ def test_joined_is_the_sum_of_its_parts(halves: list[Dataset], helsinki_dataset:
 
 def test_contents_are_what_lies_in_the_footprint(halves: list[Dataset]) -> None:
     """Oracles: the coverage grid read directly, and points counted in degrees one place at a time."""
-    grounds = [Ground(half.path, half.footprints(), half.zoom) for half in halves]
-    layers = layer_contents(grounds, DROPPED)
+    halves_of = [PlacesOf(half.path, half.footprints(), half.zoom) for half in halves]
+    layers = layer_contents(halves_of, DROPPED)
     coverage = Coverage(halves[1].path / "map_coverage.tif")
     expected = coverage.fractions(halves[1].footprints(), halves[1].zoom)
     column = coverage.channels.index("leisure")
     assert np.array_equal(layers.shares[len(halves[0]) :, 2], expected[:, column])
-    landuse = landuse_contents(grounds)
+    landuse = landuse_contents(halves_of)
     assert landuse.shares.shape == (len(halves[0]) + len(halves[1]), 8)
     assert np.nanmax(landuse.shares) <= 1.0
 
-    tags = tag_contents(grounds)
+    tags = tag_contents(halves_of)
     pois = read_pois(halves[0].path / "pois.parquet")
     cafes = pois[(pois["key"] == "amenity") & (pois["value"] == "cafe")]
     found = tags.shares[: len(halves[0]), tags.names.index("amenity=cafe")]

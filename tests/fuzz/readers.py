@@ -40,7 +40,7 @@ class Reader:
     """Called with the folder and the damaged file in it."""
 
 
-def judge(reader: Reader, folder: Path, file: Path) -> tuple[str, str]:
+def checked(reader: Reader, folder: Path, file: Path) -> tuple[str, str]:
     """(outcome, what was said) of one reading; FAILED comes with the traceback or the broken promise."""
     before = _listing(folder)
     try:

@@ -287,7 +287,7 @@ def match_by_location(
 
     >>> import shapely
     >>> tiles, lonlat = np.array([shapely.box(24.9, 60.1, 25.0, 60.2)], object), np.array([[24.95, 60.15]])
-    >>> match_by_ground(np.array([shapely.Point(24.91, 60.11)], object), tiles, lonlat, on="footprint").places.tolist()
+    >>> match_by_location(np.array([shapely.Point(24.91, 60.11)], object), tiles, lonlat, on="footprint").places.tolist()
     [0]
     """
     import shapely

@@ -1,4 +1,4 @@
-"""Reports the matches of a join of two tables, and refuses one where most of both are unmatched."""
+"""Reports the matches of a join of two tables, and raises an error if most of both have no match."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from placevec.errors import PlacevecError, SourceError
 
 _CHECKED = 1_000  # IDs without a match in which leading zeros are looked for
 MOST = 0.5
-"""Maximum share of rows, and of places, without a match; a join is refused when both exceed it."""
+"""Maximum share of rows, and of places, without a match; an error is raised when both exceed it."""
 
 
 @dataclass(frozen=True)
