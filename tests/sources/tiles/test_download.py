@@ -241,7 +241,7 @@ def test_it_gives_up_when_nothing_comes(tmp_path: Path, monkeypatch: pytest.Monk
     with serving(lambda asked: well(asked) if asked.x < 10 else Reply(502)) as server:
         with pytest.raises(
             SourceError,
-            match=r"20 tiles in a row could not be downloaded.*answers 502; downloaded tiles are kept",
+            match=r"20 tiles in a row could not be downloaded.*returned HTTP 502; downloaded tiles are kept",
         ):
             bring(server, tmp_path, planned(900), max_bad=900)
         assert len(server.asked) < 100

@@ -66,7 +66,7 @@ def held_out(model: Model, dataset: Dataset, labels: Labeled) -> HeldOut:
     notes = [UNKNOWN_SPLIT] if kept is None else []
     if split is not None and labels.split is not None and ((labels.split == 2) & (split.code == 0)).any():
         notes.append(
-            "the model was trained on places that the dataset would test: its run's own split counts"
+            "the model was trained on test places of this dataset, so the split of its run is used instead"
         )
     train, validation, test = _divided(rows, labels, split)
     if len(test):

@@ -328,7 +328,7 @@ class _Work:
         told = retry_after(answer.headers)
         if told is not None and told > MAX_PATIENCE_S:
             raise SourceError(
-                f"{self.template.shown} answers {answer.status} and asks to wait {told / 60:,.0f} minutes; "
+                f"{self.template.shown} returned HTTP {answer.status} and asks to wait {told / 60:,.0f} minutes; "
                 "downloaded tiles are kept, run the same command again later"
             )
         if told is None and answer.status != 429:
@@ -344,7 +344,7 @@ def _classified(job: _Job, answer: Answer) -> _Result:
     if answer.status in _MISSING:
         return _Result(job, MISSING, answer=answer)
     if answer.status != 200:
-        return _Result(job, FAILED, f"the server answers {answer.status}")
+        return _Result(job, FAILED, f"the server returned HTTP {answer.status}")
     kind = answer.headers.get("content-type", _IMAGES[0]).split(";")[0].strip().lower()
     if answer.headers.get("content-encoding", "identity").lower() != "identity":
         return _Result(job, CORRUPT, "the answer is compressed, although this was not requested")
