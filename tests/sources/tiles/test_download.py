@@ -119,7 +119,7 @@ def test_passing_trouble_is_tried_again(tmp_path: Path, status: int) -> None:
 def test_lasting_trouble_is_given_up(tmp_path: Path, status: int) -> None:
     with serving(lambda asked: Reply(status) if asked.x == 3 else well(asked)) as server:
         done, _ = bring(server, tmp_path, max_bad=1)
-        assert done.bad == {5 * 2**ZOOM + 3: (FAILED, f"the server answers {status}")}
+        assert done.bad == {5 * 2**ZOOM + 3: (FAILED, f"the server returned HTTP {status}")}
         assert server.asked[ZOOM, 3, 5] == tile_server.ATTEMPTS
         server.answering = well  # what failed is not kept as such
         assert bring(server, tmp_path)[0].bad == {}
