@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, ClassVar
 from placevec.errors import UsageError
 from placevec.options import flag_of, option
 from placevec.preparation.options import AreaOptions
+from placevec.preparation.wikidata.options import WikidataOptions
 
 if TYPE_CHECKING:
     from placevec.datasets.dataset import Dataset
@@ -18,7 +19,7 @@ _OF_MAPS = ("layers", "zoom")
 
 
 @dataclass(frozen=True)
-class EntityOptions(AreaOptions):
+class EntityOptions(WikidataOptions, AreaOptions):
     """Named things of an extract and what is said of them.
 
     Raises:
@@ -50,17 +51,37 @@ class EntityOptions(AreaOptions):
             if not self.map and getattr(self, name) is not None:
                 raise UsageError(f"{flag_of(name)} is about the map: it needs --map")
 
+    @property
+    def of_wikidata_alone(self) -> bool:
+        """Whether nothing but Wikidata is asked for, which the entities that are there can have."""
+        others = (self.osm, self.osm_name, self.types, self.size_m, self.area())
+        return self.wikidata is not None and not self.map and all(one is None for one in others)
+
+
+def _there(out: Path) -> Dataset | None:
+    """A dataset with entities, or None."""
+    from placevec.datasets.entities import has_entities
+    from placevec.datasets.writer import begun
+
+    found = begun(out)
+    return found if found is not None and has_entities(found) else None
+
 
 def prepare(out: Path, options: EntityOptions, *, created: str, progress: Progress) -> Dataset:
     """Make a dataset of entities, or add them and their texts to one that is there; then the map, if it is asked for."""
     from placevec.preparation import entities
     from placevec.preparation import map as maps
     from placevec.preparation.options import MapOptions
+    from placevec.preparation.wikidata.add import add_wikidata
 
-    dataset = entities.prepare(
-        out, osm=options.osm, osm_name=options.osm_name, types=options.types, area=options.area(),
-        size_m=options.size_m, created=created, progress=progress,
-    )  # fmt: skip
+    dataset = _there(out) if options.of_wikidata_alone else None
+    if dataset is None:
+        dataset = entities.prepare(
+            out, osm=options.osm, osm_name=options.osm_name, types=options.types, area=options.area(),
+            size_m=options.size_m, created=created, progress=progress,
+        )  # fmt: skip
+    if options.wikidata is not None:
+        dataset = add_wikidata(dataset, options, created=created, progress=progress)
     if not options.map:
         return dataset
     if dataset.base_map is not None and all(getattr(options, name) is None for name in _OF_MAPS):
