@@ -31,6 +31,8 @@ from placevec.metrics import effective_rank, retrieval
 from placevec.models.fusion import MeanFusion
 from placevec.recipes.built import Built
 from placevec.recipes.where2vec.config import Where2VecConfig
+from placevec.recipes.where2vec.templated import TemplatedTexts
+from placevec.recipes.where2vec.templates import Templates
 from placevec.recipes.where2vec.texts import TypeNames, Types, choices_of, types_of
 from placevec.training import TrainingOptions
 from placevec.training.objectives.type_aware import UNKNOWN, Form, TypeAware
@@ -152,6 +154,8 @@ def _side(dataset: Ground, config: Where2VecConfig, seed: int) -> _Side:
         raise DatasetError(
             f"fewer than two places of {dataset.name} have both {image.spec.name} and {text.spec.name}"
         )
+    if config.templates is not None and config.rate:
+        text = TemplatedTexts(text, dataset, Templates.of(config.templates), config.languages)
     return _Side(dataset, image, text, rows, types_of(dataset, text.spec.name, config.types), choices, texts)
 
 
@@ -262,7 +266,8 @@ def _sampler(
     return DescribedSampler(
         rows, side.types.codes, batch_size=config.batch_size, seed=seed, choices=side.choices,
         lonlat=side.dataset.lonlat if reader_of(side.image.spec).by_coordinates else None,
-        balanced=config.balance_types, disturbed=disturbed, resample=config.resample_texts, semantic=semantic,
+        balanced=config.balance_types, disturbed=disturbed, resample=config.resample_texts,
+        templates=config.rate, semantic=semantic,
     )  # fmt: skip
 
 

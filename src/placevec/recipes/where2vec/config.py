@@ -15,6 +15,8 @@ Objective = Literal["log", "founding", "unicl", "sigmoid"]
 Level = Literal["leaf", "group"]
 DATA, IMAGE, TEXT, OBJECTIVE, TRAINING = "Data", "Image encoder", "Text encoder", "Objective", "Training"
 
+_RATE = 0.5
+
 
 @dataclass(frozen=True)
 class Where2VecConfig(Options):
@@ -52,6 +54,18 @@ class Where2VecConfig(Options):
     )
     drop_channels: float = option(0.1, "Probability that a band or layer is switched off", min=0, below=1)
     resample_texts: bool = option(True, "Another text of a place in each step (off: always its first)")
+    templates: str | None = option(
+        None,
+        "Sentences around names in training: a TOML file, default, or founding (English, three types) (default: none)",
+        group=TEXT,
+    )
+    template_rate: float | None = option(
+        None,
+        "Share of the names that are read in such a sentence, another one in each step (default 0.5 with --templates)",
+        group=TEXT,
+        min=0,
+        max=1,
+    )
     validation_share: float = option(
         0.1, "Share of the places held out for validation in whole blocks", min=0, max=0.5
     )
@@ -114,5 +128,14 @@ class Where2VecConfig(Options):
             )
         if not self.text_model:
             raise UsageError("--text-model is a folder, a name on the hub, or what a package carries")
+        if self.template_rate and self.templates is None:
+            raise UsageError("--template-rate is about sentences around names: it needs --templates")
         if self.bands and self.drop_layers:
             raise UsageError("--bands says what is read, --drop-layers what is not: give one of them")
+
+    @property
+    def rate(self) -> float:
+        """Share of the names that are read in a sentence."""
+        if self.templates is None:
+            return 0.0
+        return _RATE if self.template_rate is None else self.template_rate
