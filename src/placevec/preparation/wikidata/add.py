@@ -108,7 +108,8 @@ class _Job:
         self._tell(written, len(np.unique(tagged[tagged > 0])))
         what = f"{written.names:,} names and {written.descriptions:,} descriptions of {written.entities:,} entities"
         files = [text.FILE, entities.FILE]
-        return Joining(what, files, [self._source()], report={KIND: self.report}, replaces=files)
+        sources = [self._source(atomic.sha256_of_file(folder / text.FILE))]
+        return Joining(what, files, sources, report={KIND: self.report}, replaces=files)
 
     def _places(self) -> tuple[Ints, Ints] | None:
         """(place, entity) rows, entities ascending; None where the places are the entities."""
@@ -213,14 +214,14 @@ class _Job:
             f"{len(written.languages):,} languages ({written.told_languages()})"
         )
 
-    def _source(self) -> dict[str, Any]:
-        """The manifest's entry."""
+    def _source(self, sha256: str) -> dict[str, Any]:
+        """The manifest's entry; of an API, with the hash of the texts that it led to."""
         of_api = self.options.of_api
         path = None if of_api else Path(str(self.options.wikidata))
         return {
             "kind": KIND, "name": "Wikidata", "path": None if path is None else path.name,
             "url": self.options.address if of_api else None,
-            "sha256": None if path is None else self.made.inputs["dump"],
+            "sha256": sha256 if path is None else self.made.inputs["dump"],
             "bytes": None if path is None else path.stat().st_size, "timestamp": None, "licence": "CC0-1.0",
             "attribution": ATTRIBUTION,
         }  # fmt: skip

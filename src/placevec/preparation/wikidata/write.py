@@ -23,6 +23,10 @@ from placevec.sources.wikidata.store import ItemStore
 
 DESCRIPTION = "description"
 TAG, SEARCH = "tag", "search"
+_KINDS = {NAME: "label", ALIAS: "alias"}
+"""Kind of a text -> of a name of an entity, where those of OpenStreetMap are called by their tags."""
+_KINDS = {NAME: "label", ALIAS: "alias"}
+"""Kind of a text -> of a name of an entity, where those of OpenStreetMap are called by their tags."""
 WORDS_LANGUAGE = "en"
 _SHOWN = 8
 Said = tuple[str, str, str]
@@ -180,7 +184,8 @@ class _Writing:
                 there.add((language, called))
                 said[language, kind, called] = None
         row["names"] = [
-            *row["names"], *({"language": language, "kind": kind, "text": called} for language, kind, called in said)
+            *row["names"],
+            *({"language": language, "kind": _KINDS[kind], "text": called} for language, kind, called in said),
         ]  # fmt: skip
         row["name"] = row["name"] or next((one["text"] for one in row["names"]), None)
         self.written.names += len(said)

@@ -38,6 +38,15 @@ class EntityOptions(WikidataOptions, AreaOptions):
     size_m: float | None = option(
         None, "Side of a place, meters, of a new dataset (default: points of no size)", above=0
     )
+    table: Path | None = option(
+        None,
+        "Table of chips and their texts instead of an extract, such as the original's multimodal_dataset.csv (obs_id,"
+        " entity_id, entity_type, chip_path, text)",
+        group="Table of chips and texts",
+    )
+    chips: Path | None = option(
+        None, "Folder of the chips that --table names: .npz or GeoTIFF", group="Table of chips and texts"
+    )
     map: bool = option(False, "Map of the extract drawn around the places too", group="Map")
     layers: Path | None = option(
         None, "Layer table of the map, TOML (default: the twelve layers)", group="Map"
@@ -50,6 +59,12 @@ class EntityOptions(WikidataOptions, AreaOptions):
         for name in _OF_MAPS:
             if not self.map and getattr(self, name) is not None:
                 raise UsageError(f"{flag_of(name)} is about the map: it needs --map")
+
+        if self.chips is not None and self.table is None:
+            raise UsageError("--chips is about the chips of a table: it needs --table")
+        others = ("osm", "osm_name", "types", "size_m", "wikidata", "map")
+        if self.table is not None and (wrong := [name for name in others if getattr(self, name)]):
+            raise UsageError(f"--table is a dataset of its own: {flag_of(wrong[0])} does not apply to it")
 
     @property
     def of_wikidata_alone(self) -> bool:
@@ -74,6 +89,10 @@ def prepare(out: Path, options: EntityOptions, *, created: str, progress: Progre
     from placevec.preparation.options import MapOptions
     from placevec.preparation.wikidata.add import add_wikidata
 
+    if options.table is not None:
+        from placevec.preparation.described.read import prepare as of_table
+
+        return of_table(out, options.table, options.chips, created=created, progress=progress)
     dataset = _there(out) if options.of_wikidata_alone else None
     if dataset is None:
         dataset = entities.prepare(

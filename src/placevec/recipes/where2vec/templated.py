@@ -25,7 +25,7 @@ from placevec.recipes.where2vec.templates import ALIASES, DESCRIPTION, NAME, TYP
 
 MAX_ALIASES = 5
 """Of the founding system."""
-_NAMES, _DESCRIPTION, _WORDS = ("name", "alias"), "description", "words"
+NAMES, _DESCRIPTION, _WORDS = ("name", "alias"), "description", "words"
 _ENGLISH = "en"
 
 
@@ -39,7 +39,9 @@ class _Type(NamedTuple):
 _UNTYPED = _Type("", "")
 
 
-class _Text(NamedTuple):
+class Text(NamedTuple):
+    """One text of a place."""
+
     language: str | None
     kind: str | None
     text: str
@@ -67,19 +69,33 @@ class TemplatedTexts:
     ) -> None:
         self._base, self._templates, self._languages = base, templates, frozenset(languages)
         parts = dataset.parts if isinstance(dataset, JoinedDataset) else (dataset,)
-        self._texts: list[list[_Text]] = []
+        self._texts: list[list[Text]] = []
         self._types: list[dict[str, _Type]] = []
         self._part: list[int] = []
+        self._ids: list[str] = []
         for number, part in enumerate(parts):
             self._texts += _texts_of(part, base.spec.name)
             self._types.append(_types_of(part))
             self._part += [number] * len(part)
+            self._ids += map(str, part.place_ids)
         self._fitting: dict[tuple[str, str | None], tuple[Sentence, ...]] = {}
 
     @property
     def spec(self) -> ViewSpec:
         """Of the texts."""
         return self._base.spec
+
+    def of(self, row: int) -> list[Text]:
+        """The texts of a place."""
+        return self._texts[row]
+
+    def place(self, row: int) -> str:
+        """The id of a place."""
+        return self._ids[row]
+
+    def type_of(self, row: int, entity: str | None) -> str:
+        """The type of an entity that a text of a place is about, ``group/leaf``; empty where it is not known."""
+        return self._types[self._part[row]].get(entity or "", _UNTYPED).name
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._base, name)
@@ -102,7 +118,7 @@ class TemplatedTexts:
         if not there:
             return ""
         text = there[which % len(there)]
-        if number <= 0 or text.kind not in _NAMES:
+        if number <= 0 or text.kind not in NAMES:
             return text.text
         own = [one for one in there if one.entity == text.entity]
         kind = self._types[self._part[row]].get(text.entity or "", _UNTYPED)
@@ -128,7 +144,7 @@ class TemplatedTexts:
             )
         return self._fitting[key]
 
-    def _word(self, own: Sequence[_Text], kind: _Type, language: str) -> str:
+    def _word(self, own: Sequence[Text], kind: _Type, language: str) -> str:
         """The type in a language: of the templates, else of the table of types, else of Wikidata."""
         found = self._templates.word(kind.name, language) or (kind.english if language == _ENGLISH else "")
         said = (
@@ -138,12 +154,12 @@ class TemplatedTexts:
         )
         return found or next(said, "").partition(", ")[0]
 
-    def _aliases(self, own: Sequence[_Text], text: _Text, draws: _Draws) -> str:
+    def _aliases(self, own: Sequence[Text], text: Text, draws: _Draws) -> str:
         """Some other names, one of each script in turn, so that no script drowns the others."""
         by_script: dict[str, dict[str, None]] = {}
         for one in own:
             wanted = not self._languages or one.language in self._languages
-            if one.kind in _NAMES and wanted and one.text != text.text:
+            if one.kind in NAMES and wanted and one.text != text.text:
                 by_script.setdefault(script_of(one.text), {})[one.text] = None
         held = [list(names) for names in by_script.values()]
         count, found = 1 + draws.below(MAX_ALIASES), list[str]()
@@ -187,21 +203,21 @@ def script_of(text: str) -> str:
     return unicodedata.name(letter, "").partition(" ")[0] if letter else ""
 
 
-def _described(own: Sequence[_Text], language: str) -> str:
+def _described(own: Sequence[Text], language: str) -> str:
     return next((one.text for one in own if one.kind == _DESCRIPTION and one.language == language), "")
 
 
-def _texts_of(part: Dataset, view: str) -> list[list[_Text]]:
+def _texts_of(part: Dataset, view: str) -> list[list[Text]]:
     """The texts of each place, in the order in which the view numbers them."""
     table = read_texts(part.path / str(part.manifest["views"][view]["files"][0]), view)
     ids = pa.array([str(one) for one in part.place_ids], pa.string())
     at = np.asarray(pc.index_in(table["place_id"], value_set=ids).to_numpy()).astype(np.int64)
-    found: list[list[_Text]] = [[] for _ in ids]
+    found: list[list[Text]] = [[] for _ in ids]
     columns = [table[name].to_pylist() for name in ("language", "kind", "text")]
     has = "entity_id" in table.column_names
     columns.append(table["entity_id"].to_pylist() if has else [None] * len(table))
     for row, *text in zip(at.tolist(), *columns, strict=True):
-        found[row].append(_Text(*text))
+        found[row].append(Text(*text))
     return found
 
 
