@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from placevec.errors import UsageError
 from placevec.options import flag_of, option
+from placevec.preparation.chips.options import SatelliteOptions
 from placevec.preparation.options import AreaOptions
 
 if TYPE_CHECKING:
@@ -15,14 +16,16 @@ if TYPE_CHECKING:
     from placevec.io.progress import Progress
 
 _OF_MAPS = ("layers", "zoom")
+_BANDS = SatelliteOptions().bands
 
 
 @dataclass(frozen=True)
-class EntityOptions(AreaOptions):
-    """Named things of an extract and what is said of them.
+class EntityOptions(AreaOptions, SatelliteOptions):
+    """Named things of an extract and what is said of them, maps and chips around them.
 
     Raises:
-        UsageError: an option of maps without ``--map``.
+        UsageError: an option of maps without ``--map``, of chips without ``--satellite``, or of places that chips
+            bring along.
     """
 
     GROUP: ClassVar[str] = "OpenStreetMap extract"
@@ -43,26 +46,79 @@ class EntityOptions(AreaOptions):
     )
     zoom: int | None = option(None, "Zoom whose pixels are stored (default 17)", group="Map")
     workers: int = option(1, "Processes that draw", min=1, group="Map")
+    images: tuple[Path, ...] = option(
+        (),
+        "Folder or zip file of ready chips, GeoTIFF or .npz, instead of --satellite: of places of their name, or places of"
+        " a new dataset (may be repeated)",
+        group="Satellite",
+    )
+    attribution: str | None = option(
+        None, "Attribution that --images require (default: that of Copernicus)", group="Satellite"
+    )
+    folder_words: bool = option(
+        False, "Folders of --images as the classes of their places, and as words for them", group="Satellite"
+    )
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if self.images and self.satellite:
+            raise UsageError("give either scenes (--satellite) or ready chips (--images), not both")
+        for name in ("folder_words", "attribution"):
+            if not self.images and getattr(self, name):
+                raise UsageError(f"{flag_of(name)} applies to ready chips: it needs --images")
+        if not (self.images or self.satellite) and self.bands != _BANDS:
+            raise UsageError("--bands applies to chips: it needs --satellite or --images")
         for name in _OF_MAPS:
             if not self.map and getattr(self, name) is not None:
                 raise UsageError(f"{flag_of(name)} is about the map: it needs --map")
 
 
 def prepare(out: Path, options: EntityOptions, *, created: str, progress: Progress) -> Dataset:
-    """Make a dataset of entities, or add them and their texts to one that is there; then the map, if it is asked for."""
+    """Make a dataset of entities, or add what is asked for to one that is there: entities and texts, a map, chips."""
     from placevec.preparation import entities
+    from placevec.preparation.chips import satellite
+
+    when: dict[str, Any] = {"created": created, "progress": progress}
+    dataset = _there(out, options) if not options.images else _of_images(out, options, **when)
+    if dataset is None or options.osm is not None or options.osm_name is not None:
+        dataset = entities.prepare(
+            out, osm=options.osm, osm_name=options.osm_name, types=options.types, area=options.area(),
+            size_m=options.size_m, **when,
+        )  # fmt: skip
+    if options.map:
+        dataset = _with_map(out, dataset, options, **when)
+    return satellite.prepare(dataset, options, **when) if options.satellite else dataset
+
+
+def _there(out: Path, options: EntityOptions) -> Dataset | None:
+    """The dataset that is there, to which only chips are added."""
+    from placevec.datasets.dataset import Dataset
+    from placevec.datasets.layout import MANIFEST
+
+    return Dataset.open(out) if options.satellite and (out / MANIFEST).exists() else None
+
+
+def _of_images(out: Path, options: EntityOptions, *, created: str, progress: Progress) -> Dataset:
+    """Ready chips of the places, or of new ones, with the names of their folders where they are asked for."""
+    from placevec.preparation.chips import folder_words, images, satellite
+    from placevec.preparation.points.options import FOLDER, ImageOptions
+
+    given = ImageOptions(
+        images=options.images, bands=None if options.bands == _BANDS else options.bands, size_m=options.size_m,
+        label=FOLDER if options.folder_words else None, attribution=options.attribution or satellite.ATTRIBUTION,
+    )  # fmt: skip
+    dataset = images.prepare_view(out, given, satellite.NAME, created=created, progress=progress)
+    if not options.folder_words:
+        return dataset
+    return folder_words.add_words(dataset, created=created, progress=progress)
+
+
+def _with_map(
+    out: Path, dataset: Dataset, options: EntityOptions, *, created: str, progress: Progress
+) -> Dataset:
     from placevec.preparation import map as maps
     from placevec.preparation.options import MapOptions
 
-    dataset = entities.prepare(
-        out, osm=options.osm, osm_name=options.osm_name, types=options.types, area=options.area(),
-        size_m=options.size_m, created=created, progress=progress,
-    )  # fmt: skip
-    if not options.map:
-        return dataset
     if dataset.base_map is not None and all(getattr(options, name) is None for name in _OF_MAPS):
         progress.say(f"{out} has a map already: {dataset.base_map}")
         return dataset
