@@ -231,7 +231,7 @@ def _connected(host: str, port: int, *, anywhere: bool) -> socket.socket:
     for address in addresses:
         if not anywhere and not is_public(address):
             raise SourceError(
-                f"a redirect leads to {host} ({address}), which is not on the public internet, and is not followed: name "
+                f"an address leads to {host} ({address}), which is not on the public internet, and is not followed: name "
                 "that server itself if you trust it"
             )
     trouble = f"{host} has no address"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -98,6 +99,16 @@ def degrees_around(square: Square) -> tuple[float, float, float, float]:
     return west, float(lat.min()), east, float(lat.max())
 
 
+def applied(transform: Sequence[float], x: Any, y: Any) -> tuple[Any, Any]:
+    """Points through an affine transform a, b, c, d, e, f, ...
+
+    >>> applied((10.0, 0.0, 400.0, 0.0, -10.0, 900.0), 1, 2)
+    (410.0, 880.0)
+    """
+    a, b, c, d, e, f = tuple(transform)[:6]
+    return a * x + b * y + c, d * x + e * y + f
+
+
 def read_onto(file: Any, number: int, square: Square, *, classes: bool = False) -> NDArray[np.float32]:
     """(H, W) of one band of an open raster on a square; NaN where it has no data.
 
@@ -116,6 +127,7 @@ def read_onto(file: Any, number: int, square: Square, *, classes: bool = False) 
     from affine import Affine
     from rasterio.warp import Resampling, reproject
     from rasterio.windows import Window
+    from rasterio.windows import transform as window_transform
 
     found = np.full((square.size_px, square.size_px), np.nan, np.float32)
     if file.crs is None or file.transform.is_identity or file.transform.determinant == 0:
@@ -126,7 +138,7 @@ def read_onto(file: Any, number: int, square: Square, *, classes: bool = False) 
         x, y = between(square.epsg, file.crs.to_wkt()).transform(x, y)
     if not (np.isfinite(x).all() and np.isfinite(y).all()):
         return found
-    columns, rows = ~file.transform * (x, y)
+    columns, rows = applied(~file.transform, x, y)
     first = np.array([np.floor(columns.min()), np.floor(rows.min())]) - _PAD
     last = np.array([np.ceil(columns.max()), np.ceil(rows.max())]) + _PAD
     first, last = np.maximum(first, 0), np.minimum(last, [file.width, file.height])
@@ -138,9 +150,9 @@ def read_onto(file: Any, number: int, square: Square, *, classes: bool = False) 
     pixels = file.read(number, window=Window(left, top, width, height)).astype(np.float32)
     empty = 0.0 if file.nodata is None else file.nodata
     pixels[(pixels == empty) | ~np.isfinite(pixels)] = np.nan
-    there = file.transform * Affine.translation(left, top)
+    there = window_transform(Window(left, top, width, height), file.transform)
     target = Affine(*square.transform)
-    at = np.array(~there * (target.c, target.f))
+    at = np.array(applied(~there, target.c, target.f))
     ratio = square.resolution / np.sqrt(abs(there.determinant))
     is_on_grid = np.allclose(at, np.round(at), atol=1e-3) and np.allclose(there[:5:4], target[:5:4], rtol=1e-9)
     if same and is_on_grid and there.b == 0 == there.d:

@@ -13,7 +13,7 @@ from pathlib import Path
 from placevec.errors import SourceError
 from placevec.io.files import check_regular
 from placevec.sources.imagery.chips import ENDINGS, ORDERS
-from placevec.sources.imagery.ground import between
+from placevec.sources.imagery.ground import applied, between
 from placevec.sources.imagery.scenes import (
     Asset,
     Found,
@@ -217,7 +217,7 @@ def _bounds(path: Path) -> tuple[float, float, float, float]:
         ends = np.zeros_like(edge), np.ones_like(edge)
         columns = np.concatenate([edge, edge, *ends]) * file.width
         rows = np.concatenate([*ends, edge, edge]) * file.height
-        x, y = file.transform * (columns, rows)
+        x, y = applied(file.transform, columns, rows)
         lon, lat = between(file.crs.to_wkt(), 4326).transform(x, y)
     if not (np.isfinite(lon).all() and np.isfinite(lat).all()):
         raise SourceError(f"{path.name} lies off the Earth")

@@ -7,6 +7,7 @@ says is checked before it is used, and no link leads from a server to the files 
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -155,7 +156,7 @@ class _Documents:
         if is_address(address):
             body = self.client.get(address, _JSON).body
         else:
-            path = Path(address)
+            path = check_regular(address, "STAC document")
             if path.stat().st_size > MAX_JSON_BYTES:
                 raise SourceError(f"{path} is larger than {MAX_JSON_BYTES:,} bytes")
             body = path.read_bytes()
@@ -187,8 +188,8 @@ class _Documents:
             return target if urlsplit(target).scheme in ("http", "https") else None
         if is_address(href):
             return href if urlsplit(href).scheme in ("http", "https") else None
-        target = str((Path(base).parent / href).resolve())
-        return target if Path(target).is_relative_to(self._folder) and Path(target).is_file() else None
+        target = os.path.normpath(Path(base).parent / href)
+        return target if Path(target).is_relative_to(self._folder) else None
 
     asset = link
 
