@@ -15,8 +15,11 @@ bands     list of strings       names of the C bands
 crs       string, may be null   ``EPSG:n`` or WKT
 transform list of 6 doubles     a, b, c, d, e, f: maps a pixel corner (column, row) to x = a column + b row + c, y =
                                 d column + e row + f; may be null
-source    string, may be null   name of the source file
+source    string, may be null   name of the source file or scenes
 ========= ===================== ================================================================================
+
+``offset_applied`` (number added to what the source stores), ``nodata`` and ``cloud`` (share of pixels) are float32 and
+null where unknown; tables of earlier versions lack them.
 
 Chips of several products can be in one view. What is read are the bands and the size that all have; larger chips are
 cropped to the center. `placevec.preparation.chips.shards` writes them.
@@ -48,8 +51,21 @@ MAX_ROWS = 1024
 MAX_BANDS = 64
 TYPES = ("uint8", "uint16", "int16", "float32")
 MAX_SHARDS = 1_000_000
+THOUSANDS = ", x 10,000"
+"""Of float32 in a view's ``values``: its numbers are reflectances times 10,000, not reflectances."""
+_FULL_SCALES = {"uint8": 255.0, "uint16": 10_000.0, "int16": 10_000.0}
 _COLUMNS = {"place_id": pa.string(), "view": pa.string(), "shard": pa.int32(), "row": pa.int32()}
 _WARPS = ("chip", "turn", "flip", "keep")
+
+
+def full_scale_of(values: str) -> float:
+    """The number that stands for a reflectance of 1, by the ``values`` of a view of chips.
+
+    >>> [full_scale_of(text) for text in ("uint16 as stored", "float32 as stored", "float32 as stored, x 10,000")]
+    [10000.0, 1.0, 10000.0]
+    """
+    first = values.split(" ", 1)[0]
+    return 10_000.0 if values.endswith(THOUSANDS) else _FULL_SCALES.get(first, 1.0)
 
 
 def shard_name(shard: int) -> str:

@@ -21,7 +21,7 @@ from placevec.core import Encoded, Recipe, Slot, View, ViewSpec
 from placevec.datasets.dataset import Dataset
 from placevec.datasets.joined import JoinedDataset
 from placevec.datasets.splits import Split
-from placevec.datasets.views.chips import ChipsView
+from placevec.datasets.views.chips import ChipsView, full_scale_of
 from placevec.datasets.views.registry import JoinedRecords, known_rows, reader_of
 from placevec.encoders.text import TextEncoder
 from placevec.encoders.text_models import find_text_model
@@ -48,7 +48,6 @@ _FORMS: Mapping[str, tuple[Form, Form]] = {
 """Objective -> forms of the instance and of the semantic part."""
 _MAP, _CHIPS, _TEXT = "raster", "chips", "text"
 _MAP_PX = 128
-_SCALES = {"uint8": 255.0, "float32": 1.0}
 _MIN_HELD = 8
 
 
@@ -296,7 +295,7 @@ def _image_encoder(spec: ViewSpec, config: Where2VecConfig, *, is_map: bool) -> 
         fits = "tile encoders read maps, spectral ones chips"
         raise UsageError(f"--encoder {name} does not read {spec.name} ({spec.kind}): {fits}")
     if spectral:
-        scale = config.full_scale or _SCALES.get(spec.values.split(" ")[0], 10_000.0)
+        scale = config.full_scale or full_scale_of(spec.values)
         if name == "spectral-cnn":
             return encoders.build(
                 name, bands=spec.channels, dim=config.dim, width=config.width, indices=config.indices,
