@@ -91,9 +91,10 @@ def build(
     if validation is None:
         split = _split(side, config, seed)
         held = split.rows("validation")
-        if not split.held_out and config.validation_share > 0:
-            notes.append("no blocks can be held out here: validation repeats training places")
+        if not split.held_out:
             held = side.rows
+            if config.validation_share > 0:
+                notes.append("no blocks can be held out here: validation repeats training places")
         judge = side
     else:
         split = Split.of(len(dataset), train=side.rows, excluded=_excluded(side), by="other dataset")
