@@ -308,6 +308,7 @@ class ChipsReader(Reader):
     """Images of places: records, several per place."""
 
     words = "band"
+    image = "satellite image"
 
     def open(self, stored: Stored) -> ChipsView:
         """The chips, memory-mapped."""

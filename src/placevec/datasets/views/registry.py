@@ -89,6 +89,7 @@ class Reader:
         by_coordinates: reads at any lon, lat in the dataset's area (a field); otherwise by row (a record).
         is_map: whether pages can draw it under the places.
         words: what a channel is called, such as ``layer``.
+        image: what one of its pictures is called in a sentence; empty where it has none.
     """
 
     from_coordinates = False
@@ -96,6 +97,7 @@ class Reader:
     by_coordinates = False
     is_map = False
     words = "channel"
+    image = ""
 
     def open(self, stored: Stored) -> View:
         """The view; DatasetError for missing or damaged files."""

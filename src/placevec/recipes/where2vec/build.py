@@ -20,6 +20,7 @@ from placevec import encoders
 from placevec.core import Encoded, Recipe, Slot, View, ViewSpec
 from placevec.datasets.dataset import Dataset
 from placevec.datasets.joined import JoinedDataset
+from placevec.datasets.place_types import Types, types_of
 from placevec.datasets.splits import Split
 from placevec.datasets.views.chips import ChipsView, full_scale_of
 from placevec.datasets.views.registry import JoinedRecords, known_rows, reader_of
@@ -33,7 +34,7 @@ from placevec.recipes.built import Built
 from placevec.recipes.where2vec.config import Where2VecConfig
 from placevec.recipes.where2vec.templated import TemplatedTexts
 from placevec.recipes.where2vec.templates import Templates
-from placevec.recipes.where2vec.texts import TypeNames, Types, choices_of, types_of
+from placevec.recipes.where2vec.texts import TypeNames, choices_of
 from placevec.training import TrainingOptions
 from placevec.training.objectives.type_aware import UNKNOWN, Form, TypeAware
 from placevec.training.samplers.described import IMAGE, TYPES, WORDS, Choices, DescribedSampler, Disturbed
@@ -91,9 +92,10 @@ def build(
     if validation is None:
         split = _split(side, config, seed)
         held = split.rows("validation")
-        if not split.held_out and config.validation_share > 0:
-            notes.append("no blocks can be held out here: validation repeats training places")
+        if not split.held_out:
             held = side.rows
+            if config.validation_share > 0:
+                notes.append("no blocks can be held out here: validation repeats training places")
         judge = side
     else:
         split = Split.of(len(dataset), train=side.rows, excluded=_excluded(side), by="other dataset")

@@ -19,6 +19,7 @@ class RasterReader(Reader):
     by_coordinates = True
     is_map = True
     words = "layer"
+    image = "map"
 
     def open(self, stored: Stored) -> RasterView:
         """Reads of one native tile; `RasterView.window` changes the size."""
