@@ -89,7 +89,9 @@ def _features(name: str, folder: Path) -> list[dict[str, Any]]:
 
     with py7zr.SevenZipFile(extracts.folder() / "more" / "natural_earth" / f"{name}.json.7z") as archive:
         archive.extractall(folder)
-    found: list[dict[str, Any]] = json.loads(next(folder.rglob(f"{name}.json")).read_text("utf-8"))["features"]
+    found: list[dict[str, Any]] = json.loads(next(folder.rglob(f"{name}.json")).read_text("utf-8"))[
+        "features"
+    ]
     return found
 
 
@@ -110,9 +112,7 @@ def chips(lonlat: np.ndarray, side_km: float, size_px: int) -> np.ndarray:
     for row, (lon, lat) in enumerate(np.radians(lonlat)):
         sine = np.cos(angle) * np.sin(lat) + north * ratio * np.cos(lat)
         lats = np.degrees(np.arcsin(np.clip(sine, -1, 1)))
-        turned = np.arctan2(
-            east * ratio, np.cos(angle) * np.cos(lat) - north * ratio * np.sin(lat)
-        )
+        turned = np.arctan2(east * ratio, np.cos(angle) * np.cos(lat) - north * ratio * np.sin(lat))
         column = (np.degrees(lon + turned) + 180.0) % 360.0 / 360.0 * width - 0.5 + margin
         line = (90.0 - lats) / 180.0 * height - 0.5
         looked = cv2.remap(
@@ -180,7 +180,9 @@ def write(
         table.append((name, "text", "en", "words", f"{kind} called {of.names[row]['en']}", name))
     written = writer.finish()
     columns = dict(
-        zip(("place_id", "view", "language", "kind", "text", "entity_id"), map(list, zip(*table)), strict=True)
+        zip(
+            ("place_id", "view", "language", "kind", "text", "entity_id"), map(list, zip(*table)), strict=True
+        )
     )
     pq.write_table(pa.table(columns), path / text.FILE)
     pq.write_table(

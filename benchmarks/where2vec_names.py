@@ -48,7 +48,9 @@ METHODS: dict[str, dict[str, Any]] = {
 PACE = (2, 8)
 
 
-def trained(out: Path, name: str, fold: int, sets: dict[str, Any], options: dict[str, Any], minutes: float) -> Model:
+def trained(
+    out: Path, name: str, fold: int, sets: dict[str, Any], options: dict[str, Any], minutes: float
+) -> Model:
     """A model of some minutes of processor time, kept in OUT."""
     run = out / "runs" / f"{name.replace(' ', '-').replace(',', '')}-{fold}"
     if (run / "config.json").exists() and (run / "done").exists():
@@ -64,7 +66,9 @@ def trained(out: Path, name: str, fold: int, sets: dict[str, Any], options: dict
     per_epoch = max(2, int(minutes * 60 / each / epochs))
     began = time.process_time()
     _train(sets, run, given, epochs=epochs, steps=per_epoch)
-    (run / "done").write_text(json.dumps({"steps": epochs * per_epoch, "seconds": time.process_time() - began}))
+    (run / "done").write_text(
+        json.dumps({"steps": epochs * per_epoch, "seconds": time.process_time() - began})
+    )
     return Model.load(run)
 
 
@@ -81,7 +85,9 @@ def words(model: Model, texts: list[str]) -> np.ndarray:
     return np.asarray(F.normalize(model.modules["text"].eval()(tokens_of(texts)), dim=1))
 
 
-def by_name(model: Model, images: dict[str, np.ndarray], types: dict[str, np.ndarray]) -> tuple[np.ndarray, ...]:
+def by_name(
+    model: Model, images: dict[str, np.ndarray], types: dict[str, np.ndarray]
+) -> tuple[np.ndarray, ...]:
     """(predicted types of the test images with the prior of types, and without)."""
     names = sorted(set(types["train"]))
     known = words(model, names)
@@ -116,7 +122,9 @@ def city_ranks(model: Model, of: Entities, rows: np.ndarray, images: np.ndarray)
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("out", type=Path)
     parser.add_argument("--minutes", type=float, default=3.0, help="processor time of each training")
     parser.add_argument("--method", action="append", choices=list(METHODS))
@@ -135,9 +143,18 @@ def main() -> None:
         rows = dict(zip(("train", "validation", "test"), parts, strict=True))
         types = {name: of.types[which] for name, which in rows.items()}
         values, counts = np.unique(types["train"], return_counts=True)
-        note("chance: the commonest type", rows["test"], np.repeat(values[counts.argmax()], len(rows["test"])))
-        for what, features in (("coordinates", of.lonlat), ("color statistics", blue_marble.statistics(pixels))):
-            note(f"{what}, forest", rows["test"], forest({k: features[r] for k, r in rows.items()}, types, fold))
+        note(
+            "chance: the commonest type", rows["test"], np.repeat(values[counts.argmax()], len(rows["test"]))
+        )
+        for what, features in (
+            ("coordinates", of.lonlat),
+            ("color statistics", blue_marble.statistics(pixels)),
+        ):
+            note(
+                f"{what}, forest",
+                rows["test"],
+                forest({k: features[r] for k, r in rows.items()}, types, fold),
+            )
         sets = {
             name: blue_marble.write(asked.out / f"{name}-{fold}", of, which, pixels, BANDS, LANGUAGES)
             for name, which in rows.items()
@@ -158,7 +175,9 @@ def main() -> None:
 def report(of: Entities, right: dict[str, np.ndarray], ranks: dict[str, dict[str, np.ndarray]]) -> None:
     best = right["color statistics, forest"]
     there = np.isfinite(best)
-    print(f"\n{there.sum():,} entities tested\n\n| rows | accuracy | minus color statistics | mean of types |\n| - | - | - | - |")
+    print(
+        f"\n{there.sum():,} entities tested\n\n| rows | accuracy | minus color statistics | mean of types |\n| - | - | - | - |"
+    )
     for what, values in right.items():
         low, high = _interval(values[there], of.blocks[there])
         less, more = _interval((values - best)[there], of.blocks[there])
@@ -169,7 +188,9 @@ def report(of: Entities, right: dict[str, np.ndarray], ranks: dict[str, dict[str
         )
     print(f"\n| median rank of cities by name | {' | '.join(LANGUAGES)} |\n|{' - |' * (1 + len(LANGUAGES))}")
     for name, found in ranks.items():
-        print(f"| {name} | {' | '.join(f'{np.nanmedian(found[code]):.3f}' for code in LANGUAGES)} |", flush=True)
+        print(
+            f"| {name} | {' | '.join(f'{np.nanmedian(found[code]):.3f}' for code in LANGUAGES)} |", flush=True
+        )
 
 
 def _interval(values: np.ndarray, blocks: np.ndarray) -> tuple[float, float]:

@@ -49,7 +49,9 @@ def import_weights(
         from placevec.models.importers.where2vec import import_where2vec
 
         if zoom is not None or classes is not None or training_points is not None:
-            raise UsageError("where2vec reads chips and texts: remove --zoom, --classes and --training-points")
+            raise UsageError(
+                "where2vec reads chips and texts: remove --zoom, --classes and --training-points"
+            )
         return import_where2vec(Path(file), Path(out), layers=names, text_model=text_model)
     if text_model is not None:
         raise UsageError(f"{system} reads no texts: remove --text-model")

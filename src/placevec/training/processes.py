@@ -66,7 +66,9 @@ def _rows_of_all(own: Tensor) -> tuple[Tensor, slice]:
     parts = [torch.empty_like(padded) for _ in range(world)]
     dist.all_gather(parts, padded)
     start = sum(sizes[:rank])
-    return torch.cat([part[:size] for part, size in zip(parts, sizes, strict=True)]), slice(start, start + len(own))
+    return torch.cat([part[:size] for part, size in zip(parts, sizes, strict=True)]), slice(
+        start, start + len(own)
+    )
 
 
 @torch.no_grad()

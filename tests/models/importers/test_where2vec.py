@@ -35,16 +35,24 @@ class Founding(nn.Module):
 
         torch.manual_seed(3)
         self.tokenizer = transformers.AutoTokenizer.from_pretrained(base)
-        settings = peft.LoraConfig(r=8, lora_alpha=16, lora_dropout=0.1, target_modules=["query", "key", "value"])
+        settings = peft.LoraConfig(
+            r=8, lora_alpha=16, lora_dropout=0.1, target_modules=["query", "key", "value"]
+        )
         self.text_encoder = peft.get_peft_model(transformers.AutoModel.from_pretrained(base), settings)
         self.text_proj = nn.Linear(32, dim)
-        layers: dict[str, nn.Module] = {"attn": nn.Module(), "net": nn.Sequential(), "proj": nn.Linear(256, dim)}
+        layers: dict[str, nn.Module] = {
+            "attn": nn.Module(),
+            "net": nn.Sequential(),
+            "proj": nn.Linear(256, dim),
+        }
         layers["attn"].mlp = nn.Sequential(  # type: ignore[assignment]
             nn.Linear(4, 1, bias=False), nn.ReLU(), nn.Linear(1, 4, bias=False), nn.Sigmoid()
         )
         for before, width in ((4, 64), (64, 128), (128, 256)):
             last = nn.AdaptiveAvgPool2d(1) if width == 256 else nn.MaxPool2d(2)
-            layers["net"].extend([nn.Conv2d(before, width, 3, padding=1), nn.BatchNorm2d(width), nn.ReLU(), last])
+            layers["net"].extend(
+                [nn.Conv2d(before, width, 3, padding=1), nn.BatchNorm2d(width), nn.ReLU(), last]
+            )
         self.img_encoder = nn.ModuleDict(layers)
         with torch.no_grad():  # as if trained
             for name, value in self.named_parameters():
@@ -82,13 +90,19 @@ def file(founding: Founding, tmp_path: Path) -> Path:
     return tmp_path / "best_epoch_150.pt"
 
 
-def test_vectors_are_those_of_the_checkpoint(founding: Founding, base: Path, file: Path, tmp_path: Path) -> None:
+def test_vectors_are_those_of_the_checkpoint(
+    founding: Founding, base: Path, file: Path, tmp_path: Path
+) -> None:
     """To 1e-5: images beyond the range of reflectances too, and texts of different lengths, as loaded again."""
     made = import_where2vec(file, tmp_path / "model", text_model=str(base))
-    chips = torch.from_numpy(np.random.default_rng(0).integers(0, 14_000, (5, 4, 100, 100)).astype(np.float32))
+    chips = torch.from_numpy(
+        np.random.default_rng(0).integers(0, 14_000, (5, 4, 100, 100)).astype(np.float32)
+    )
     for model in (made, Model.load(tmp_path / "model")):
         with torch.no_grad():
-            torch.testing.assert_close(model.modules["image"](chips), founding.images(chips), atol=1e-5, rtol=1e-5)
+            torch.testing.assert_close(
+                model.modules["image"](chips), founding.images(chips), atol=1e-5, rtol=1e-5
+            )
             torch.testing.assert_close(
                 model.modules["text"](tokens_of(TEXTS)), founding.texts(TEXTS), atol=1e-5, rtol=1e-5
             )
@@ -100,7 +114,16 @@ def test_vectors_are_those_of_the_checkpoint(founding: Founding, base: Path, fil
 
 
 def test_by_the_command_with_consent_and_bands(base: Path, file: Path, tmp_path: Path) -> None:
-    command = ["import-weights", str(file), "--as", "where2vec", "--out", str(tmp_path / "m"), "--text-model", str(base)]
+    command = [
+        "import-weights",
+        str(file),
+        "--as",
+        "where2vec",
+        "--out",
+        str(tmp_path / "m"),
+        "--text-model",
+        str(base),
+    ]
     assert cli.main(command) == 2
     assert not (tmp_path / "m").exists()
     bands = ["--layers", "blue,green,red,nir"]
@@ -126,7 +149,10 @@ def test_another_text_model_is_refused(file: Path, tmp_path: Path) -> None:
         ({"text_proj.weight": None}, "project.weight is missing"),
         ({"text_proj.weight": torch.zeros(7, 32), "text_proj.bias": torch.zeros(7)}, "but 7 of texts"),
         ({"lora_A": None}, "is missing"),
-        ({"base_layer": None, "embeddings": None, "LayerNorm": None, "dense": None}, "nothing of a text model"),
+        (
+            {"base_layer": None, "embeddings": None, "LayerNorm": None, "dense": None},
+            "nothing of a text model",
+        ),
     ],
 )
 def test_what_does_not_fit_is_one_clear_line(

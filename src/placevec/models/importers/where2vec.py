@@ -110,7 +110,11 @@ def _image(given: Mapping[str, Tensor], file: Path) -> nn.Module:
 
 def _words(given: Mapping[str, Tensor], file: Path, base: TextModel) -> TextEncoder:
     """The text model of this machine with the checkpoint's adapters and projection."""
-    named = {f"project.{kind}": given[f"text_proj.{kind}"] for kind in ("weight", "bias") if f"text_proj.{kind}" in given}
+    named = {
+        f"project.{kind}": given[f"text_proj.{kind}"]
+        for kind in ("weight", "bias")
+        if f"text_proj.{kind}" in given
+    }
     for name, value in given.items():
         for theirs, ours in _ADAPTERS.items():
             if name.startswith(_TEXT) and theirs in name:
@@ -142,7 +146,9 @@ def _require_same_text_model(given: Mapping[str, Tensor], words: TextEncoder, fi
                 "the right one with --text-model"
             )
     if not compared:
-        raise ModelError(f"{file} holds nothing of a text model: it is no checkpoint of the founding Where2Vec")
+        raise ModelError(
+            f"{file} holds nothing of a text model: it is no checkpoint of the founding Where2Vec"
+        )
 
 
 def _shape(tensors: Mapping[str, Tensor], name: str, dimensions: int, file: Path) -> tuple[int, ...]:
