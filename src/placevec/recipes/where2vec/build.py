@@ -30,6 +30,7 @@ from placevec.errors import DatasetError, InputError, UsageError
 from placevec.geo import Ints, hold_out_blocks, spatial_blocks, to_ecef
 from placevec.metrics import effective_rank, retrieval
 from placevec.models.fusion import MeanFusion
+from placevec.models.starting_weights import CARRIED, start_from
 from placevec.recipes.built import Built
 from placevec.recipes.where2vec.config import Where2VecConfig
 from placevec.recipes.where2vec.templated import TemplatedTexts
@@ -116,12 +117,16 @@ def build(
     )
     validates = _sampler(judge, held, replace(config, balance_types=False), seed + 1, semantic=semantic)
     names = (side.image.spec.name, side.text.spec.name)
+    image = _image_encoder(side.image.spec, config, is_map=is_map)
+    if config.init is not None:
+        inputs = (*side.image.spec.channels, *getattr(image, "indices", ()))
+        notes.append(start_from(image, inputs, config.init, config.init_bands))
     recipe = Recipe(
         slots={
             IMAGE: Slot(names[0], "image"), WORDS: Slot(names[1], "text"),
             **({TYPES: Slot("types", "text")} if semantic else {}),
         },
-        encoders={"image": _image_encoder(side.image.spec, config, is_map=is_map), "text": text},
+        encoders={"image": image, "text": text},
         objectives={"type-aware": (1.0, _objective(config, semantic=semantic))},
         sampler=sampler,
         fuse=MeanFusion(names, config.dim),
@@ -166,7 +171,8 @@ def _views(dataset: Ground, config: Where2VecConfig) -> tuple[View, View]:
     texts = [name for name, spec in specs.items() if spec.kind == _TEXT]
     images = [name for name, spec in specs.items() if spec.kind in (_MAP, _CHIPS)]
     if not config.views:  # the first of each
-        first = _CHIPS if config.encoder.endswith("spectral-cnn") else _MAP
+        of_chips = config.encoder.endswith(("spectral-cnn", "resnet-18")) or config.init in CARRIED
+        first = _CHIPS if of_chips else _MAP
         texts, images = texts[:1], sorted(images, key=lambda name: specs[name].kind != first)[:1]
     if len(texts) != 1 or len(images) != 1:
         told = ", ".join(f"{name} ({spec.kind})" for name, spec in specs.items()) or "none"
@@ -292,12 +298,18 @@ def _text_encoder(config: Where2VecConfig) -> TextEncoder:
 
 def _image_encoder(spec: ViewSpec, config: Where2VecConfig, *, is_map: bool) -> nn.Module:
     name = config.encoder if config.encoder != "auto" else "compact-tile-cnn" if is_map else "spectral-cnn"
-    spectral = name.endswith("spectral-cnn")
+    stem = "large"
+    if config.init in CARRIED and config.encoder in ("auto", CARRIED[config.init][2]):
+        _, _, name, fixed = CARRIED[config.init]
+        stem = fixed["stem"]
+    spectral = name.endswith("spectral-cnn") or name == "resnet-18"
     if spectral == is_map:
         fits = "tile encoders read maps, spectral ones chips"
         raise UsageError(f"--encoder {name} does not read {spec.name} ({spec.kind}): {fits}")
     if spectral:
         scale = config.full_scale or full_scale_of(spec.values)
+        if name == "resnet-18":
+            return encoders.build(name, bands=spec.channels, dim=config.dim, stem=stem, full_scale=scale)
         if name == "spectral-cnn":
             return encoders.build(
                 name, bands=spec.channels, dim=config.dim, width=config.width, indices=config.indices,

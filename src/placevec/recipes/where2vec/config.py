@@ -9,7 +9,13 @@ from placevec.errors import UsageError
 from placevec.options import Options, option
 
 Encoder = Literal[
-    "auto", "compact-tile-cnn", "shape-tile-cnn", "founding-tile-cnn", "spectral-cnn", "founding-spectral-cnn"
+    "auto",
+    "compact-tile-cnn",
+    "shape-tile-cnn",
+    "founding-tile-cnn",
+    "spectral-cnn",
+    "founding-spectral-cnn",
+    "resnet-18",
 ]
 Objective = Literal["log", "founding", "unicl", "sigmoid"]
 Level = Literal["leaf", "group"]
@@ -73,10 +79,26 @@ class Where2VecConfig(Options):
         None, "Side of these blocks, meters (default: an eighth of the extent, 250 to 5000)", above=0
     )
     encoder: Encoder = option(
-        "auto", "Image encoder (auto: compact-tile-cnn of maps, spectral-cnn of chips)", group=IMAGE
+        "auto",
+        "Image encoder (auto: compact-tile-cnn of maps, spectral-cnn of chips, that of a package in --init)",
+        group=IMAGE,
+    )
+    init: str | None = option(
+        None,
+        "Weights that the image encoder starts from: geoembed, a run or model, or a file of weights (.safetensors,"
+        " .npz, .pt)",
+        group=IMAGE,
+    )
+    init_bands: tuple[str, ...] = option(
+        (),
+        "Bands of the network of --init in their order, where it does not say (default: red,green,blue of three; those"
+        " of Sentinel-2 of 12 and 13)",
+        group=IMAGE,
     )
     dim: int = option(256, "Length of the vectors", group=IMAGE, min=1)
-    width: int = option(32, "Channels of the first stage (not of founding encoders)", group=IMAGE, min=8)
+    width: int = option(
+        32, "Channels of the first stage (not of founding encoders and resnet-18)", group=IMAGE, min=8
+    )
     indices: tuple[str, ...] = option(
         (), "Spectral indices as further channels of spectral-cnn: ndvi, ndwi", group=IMAGE
     )

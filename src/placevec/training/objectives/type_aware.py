@@ -130,6 +130,8 @@ class TypeAware(Objective):
     True
     """
 
+    across_processes = True
+
     def __init__(
         self,
         image: str = "image",
