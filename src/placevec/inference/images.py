@@ -46,7 +46,7 @@ def embed_image(model: Model, path: str | Path, view: str | None = None) -> tupl
         raise UsageError(f"an image is embedded by a model with a view of images; this one has {had}{reads}")
     (name,) = wanted
     spec = model.specs[name]
-    batch = reader_of(spec).image(read_image(path), spec)
+    batch = reader_of(spec).given_image(read_image(path), spec)
     assert isinstance(batch, Tensor)
     encoder = model.modules[model.readings[name].encoder]
     device = device_for(encoder)

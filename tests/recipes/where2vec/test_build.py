@@ -14,6 +14,7 @@ import torch
 from placevec import api
 from placevec.datasets.dataset import Dataset
 from placevec.datasets.joined import JoinedDataset
+from placevec.datasets.place_types import types_of
 from placevec.datasets.views.chips import ChipsView
 from placevec.encoders.spectral_cnn import FoundingSpectralCNN
 from placevec.errors import InputError, ModelError, PlacevecError, UsageError
@@ -25,7 +26,6 @@ from placevec.recipes.base import RecipeEntry
 from placevec.recipes.where2vec.build import build
 from placevec.recipes.where2vec.config import Where2VecConfig
 from placevec.recipes.where2vec.presets import PRESETS
-from placevec.recipes.where2vec.texts import types_of
 from placevec.training.bundle import Bundle
 from placevec.training.log import read_metrics
 from placevec.training.objectives.type_aware import TypeAware

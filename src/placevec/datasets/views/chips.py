@@ -295,6 +295,7 @@ class ChipsReader(Reader):
 
     words = "band"
     from_images = True
+    image = "satellite image"
 
     def open(self, stored: Stored) -> ChipsView:
         """The chips, memory-mapped."""
@@ -310,7 +311,7 @@ class ChipsReader(Reader):
             )
         return cast(ChipsView, view).window(size_px=wanted.size_px, channels=wanted.channels)
 
-    def image(self, chip: Chip, spec: ViewSpec) -> Tensor:
+    def given_image(self, chip: Chip, spec: ViewSpec) -> Tensor:
         """The middle of an image as a batch of one, with the numbers as they are."""
         pixels, size = bands_of(chip, spec, self.words), int(spec.size_px or 0)
         require_type(pixels, [one for one in TYPES if one in spec.values.split(" ")], chip.name, spec)

@@ -88,10 +88,11 @@ class Reader:
     Attributes:
         from_coordinates: reads at any lon, lat on Earth without a dataset.
         from_texts: reads any text without a dataset, see `texts`.
-        from_images: reads an image that a user gives, see `image`.
+        from_images: reads an image that a user gives, see `given_image`.
         by_coordinates: reads at any lon, lat in the dataset's area (a field); otherwise by row (a record).
         is_map: whether pages can draw it under the places.
         words: what a channel is called, such as ``layer``.
+        image: what one of its pictures is called in a sentence; empty where it has none.
     """
 
     from_coordinates = False
@@ -100,6 +101,7 @@ class Reader:
     by_coordinates = False
     is_map = False
     words = "channel"
+    image = ""
 
     def open(self, stored: Stored) -> View:
         """The view; DatasetError for missing or damaged files."""
@@ -114,7 +116,7 @@ class Reader:
         """Any texts in the format of the view, if ``from_texts``."""
         raise NotImplementedError(f"{type(self).__name__} reads no texts")  # justified: of some kinds only
 
-    def image(self, chip: Chip, spec: ViewSpec) -> Batch:
+    def given_image(self, chip: Chip, spec: ViewSpec) -> Batch:
         """An image in the format of the view, a batch of one, if ``from_images``; InputError if it does not fit."""
         raise NotImplementedError(f"{type(self).__name__} reads no images")  # justified: of some kinds only
 

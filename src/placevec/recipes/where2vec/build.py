@@ -20,6 +20,7 @@ from placevec import encoders
 from placevec.core import Encoded, Recipe, Slot, View, ViewSpec
 from placevec.datasets.dataset import Dataset
 from placevec.datasets.joined import JoinedDataset
+from placevec.datasets.place_types import Types, types_of
 from placevec.datasets.splits import Split
 from placevec.datasets.views.chips import ChipsView
 from placevec.datasets.views.registry import JoinedRecords, known_rows, reader_of
@@ -31,7 +32,7 @@ from placevec.metrics import effective_rank, retrieval
 from placevec.models.fusion import MeanFusion
 from placevec.recipes.built import Built
 from placevec.recipes.where2vec.config import Where2VecConfig
-from placevec.recipes.where2vec.texts import TypeNames, Types, choices_of, types_of
+from placevec.recipes.where2vec.texts import TypeNames, choices_of
 from placevec.training import TrainingOptions
 from placevec.training.objectives.type_aware import UNKNOWN, Form, TypeAware
 from placevec.training.samplers.described import IMAGE, TYPES, WORDS, Choices, DescribedSampler, Disturbed

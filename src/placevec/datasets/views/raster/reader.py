@@ -26,6 +26,7 @@ class RasterReader(Reader):
     is_map = True
     words = "layer"
     from_images = True
+    image = "map"
 
     def open(self, stored: Stored) -> RasterView:
         """Reads of one native tile; `RasterView.window` changes the size."""
@@ -52,7 +53,7 @@ class RasterReader(Reader):
         """Every window from the dataset of its area."""
         return JoinedView([cast(RasterView, view) for view in views], [one.places.area for one in stored])
 
-    def image(self, chip: Chip, spec: ViewSpec) -> Tensor:
+    def given_image(self, chip: Chip, spec: ViewSpec) -> Tensor:
         """An image of the layers or colors as a batch of one: 0..255, where layers may also be 0 and 1."""
         pixels = in_window(bands_of(chip, spec, self.words), chip, spec)
         require_type(pixels, ["uint8"], chip.name, spec)
