@@ -58,7 +58,7 @@ class RasterReader(Reader):
         pixels = in_window(bands_of(chip, spec, self.words), chip, spec)
         require_type(pixels, ["uint8"], chip.name, spec)
         if spec.values.startswith("coverage") and pixels.max(initial=0) <= 1:
-            pixels = np.where(pixels > 0, np.uint8(255), np.uint8(0))
+            pixels = np.where(pixels.astype(bool), np.uint8(255), np.uint8(0))
         return torch.from_numpy(np.ascontiguousarray(resized(pixels, spec.size_px or TILE_PX)))[None]
 
     def shows(self, spec: ViewSpec) -> str:
