@@ -39,10 +39,12 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from placevec.core import MAX_SIZE_PX, ROW_MISSING, Look, View, ViewSpec
+from placevec.datasets.views.given_image import bands_of, centered, require_type
 from placevec.datasets.views.registry import Reader, Stored, check_spec
 from placevec.errors import DatasetError, InputError, PlacevecError, SourceError
 from placevec.geo import Ints
 from placevec.geo.geoparquet import read_parquet
+from placevec.sources.imagery.chips import Chip
 
 TABLE = "chips.parquet"
 FOLDER = "chips"
@@ -308,6 +310,7 @@ class ChipsReader(Reader):
     """Images of places: records, several per place."""
 
     words = "band"
+    from_images = True
     image = "satellite image"
 
     def open(self, stored: Stored) -> ChipsView:
@@ -323,6 +326,19 @@ class ChipsReader(Reader):
                 f"the model reads {wanted.size_px} px of {wanted.name!r}, but the dataset's chips have {held}"
             )
         return cast(ChipsView, view).window(size_px=wanted.size_px, channels=wanted.channels)
+
+    def given_image(self, chip: Chip, spec: ViewSpec) -> Tensor:
+        """The middle of an image as a batch of one, with the numbers as they are."""
+        pixels, size = bands_of(chip, spec, self.words), int(spec.size_px or 0)
+        require_type(pixels, [one for one in TYPES if one in spec.values.split(" ")], chip.name, spec)
+        if min(pixels.shape[1:]) < size:
+            raise InputError(
+                f"{chip.name} has {pixels.shape[2]} x {pixels.shape[1]} px, but the model reads {size} of {spec.name!r}"
+            )
+        part = np.asarray(centered(pixels, size), np.float32)
+        if not np.isfinite(part).all():
+            raise InputError(f"{chip.name} has pixels that are not finite")
+        return torch.from_numpy(part)[None]
 
     def shows(self, spec: ViewSpec) -> str:
         """Pixels, and the size in meters if known."""
