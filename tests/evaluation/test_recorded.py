@@ -21,7 +21,14 @@ from placevec.api.evaluating import evaluate_model
 from placevec.evaluation.engine import OURS, Budget, evaluate_task
 from placevec.evaluation.location_encoders import run as running
 from placevec.evaluation.location_encoders.candidates import candidates
-from placevec.evaluation.location_encoders.compare import compared, corrections, mean_ranks
+from placevec.evaluation.location_encoders.compare import (
+    EDGES,
+    GEO_BIAS,
+    compared,
+    corrections,
+    mean_ranks,
+    reachable,
+)
 from placevec.evaluation.location_encoders.country_task import sphere_points
 from placevec.evaluation.location_encoders.run import Benchmark
 from placevec.evaluation.probes import Effort
@@ -169,8 +176,9 @@ def _points(kind: Any, points: int = 260) -> Task:
 
 def _against_best(one: Any, group: Any) -> tuple[float, ...]:
     """(difference from the best baseline, low, high, p); p is unknown for baselines."""
-    difference = one.overall - group.of(group.best_baseline).overall
-    p = float("nan") if one.against_best is None else one.against_best.p
+    difference = one.score - group.row(group.best_baseline).score
+    pair = group.against_best(one.name)
+    p = float("nan") if pair is None else pair.p
     return difference.value, difference.low, difference.high, p
 
 
@@ -183,15 +191,18 @@ def encoders(folder: Path) -> dict[str, Any]:
     groups = compared(held, running.run(held).done)
     found: dict[str, Any] = {}
     for group in groups:
-        found[f"{group.task.name}, {group.scheme}, {group.probe}"] = {
+        ranks = {row.name: place + 1 for place, row in enumerate(group.encoders)}
+        split = held.split(group.task, group.scheme, 0)
+        found[f"{group.task}, {group.scheme}, {group.probe}"] = {
             "best": group.best_baseline,
-            "reachable": group.reachable,
+            "reachable": reachable(held.task(group.task), split),
             "rows": {
                 one.name: [
-                    one.overall.value, one.overall.low, one.overall.high, *_against_best(one, group),
-                    one.like_best, one.rank, one.geo_bias, one.edges, len(one.scores),
+                    one.score.value, one.score.low, one.score.high, *_against_best(one, group),
+                    one.name in group.like_best, ranks.get(one.name, 0), one.further[GEO_BIAS],
+                    int(one.further.get(EDGES, 0)), len(one.scores),
                 ]
-                for one in group.standings
+                for one in group.rows
             },
         }  # fmt: skip
     found["corrections"] = [

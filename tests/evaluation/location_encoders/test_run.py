@@ -128,7 +128,7 @@ def test_a_damaged_cell_is_none_whatever_is_damaged(tmp_path: Path) -> None:
     random = np.random.default_rng(0)
     cell = cells.Cell(random.normal(size=60).astype(np.float32), (ridge.Choice(1, 0.1),), 1.0)
     cells.write(key, tmp_path, cell, "these")
-    path = key.path(tmp_path)
+    path = cells.folder(tmp_path) / key.file
     whole = path.read_bytes()
     damaged = []
     for at in range(len(whole)):
