@@ -128,6 +128,9 @@ def evaluate_model(
     dataset: Dataset | PathLike | None = None,
     baselines: bool = True,
     seed: Annotated[int, Limits(min=0)] = 0,
+    regions: PathLike | None = None,
+    learning_curve: bool = False,
+    budget: Effort = "full",
     progress: Progress = SILENT,
 ) -> Report:
     """Compare the predictions of a model with a head with baselines, on places that it was not trained on.
@@ -137,14 +140,22 @@ def evaluate_model(
         dataset: Dataset with labels to evaluate on (default: the training dataset).
         baselines: Also evaluate class frequencies, neighbors, sines and cosines, and the untrained encoder.
         seed: Seed of resampling and of random baselines.
+        regions: Also train new probes on the model's vectors without one region at a time: polygons, a table with
+            place_id, or a column of the places.
+        learning_curve: Also train new probes on the model's vectors with 5% to 50% of the labels.
+        budget: Size of these probes.
         progress: Receives progress reports.
 
     Raises:
         DatasetError: no dataset is given, and the training dataset is gone or has changed.
-        EvaluationError: no head, labels of another kind, or no place that the model was not trained on.
+        EvaluationError: no head, labels of another kind, or no place that the model was not trained on; with regions or
+            a learning curve, a model of one class or of very many.
     """
     from placevec.evaluation.predictions.evaluate import evaluate_predictions
 
     found = model_of(model)
     tested = recorded_ground(found, "give one with --dataset") if dataset is None else dataset_of(dataset)
-    return evaluate_predictions(found, tested, baselines=baselines, seed=seed, progress=progress)
+    return evaluate_predictions(
+        found, tested, baselines=baselines, seed=seed, regions=regions, learning_curve=learning_curve, budget=budget,
+        progress=progress,
+    )  # fmt: skip

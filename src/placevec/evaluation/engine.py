@@ -158,10 +158,15 @@ def evaluate_splits(
     rows: dict[str, Row] = {}
     points: dict[float, dict[str, Score]] = {}
     notes: list[str] = []
-    over = Resampling(
-        blocks.number, draws=budget.draws, seeds=len(splits), lonlat=lonlat, side_m=blocks.size_m
-    )
     tested = [split.tested_in(len(task)) for split in splits]
+    seen: NDArray[np.bool_] = np.asarray(
+        (np.stack(tested) >= 0).any(axis=0)
+    )  # places that are only learned from count in no block
+    over = Resampling(
+        blocks.number[seen], draws=budget.draws, seeds=len(splits), lonlat=None if lonlat is None else lonlat[seen],
+        side_m=blocks.size_m,
+    )  # fmt: skip
+    over.block = _spread(over.block, seen)
     with progress.task(f"Evaluating {task.name}", total=total) as advance, one_thread():
         for name, sets in variants.items():
             probes = CHANCE[task.kind] if name == CHANCE_ROW else _probes(task, name in positions)
@@ -180,10 +185,10 @@ def evaluate_splits(
         kind=task.kind,
         description=task.description,
         metric=task.metric,
-        places=int((np.stack(tested) >= 0).any(axis=0).sum()),
+        places=int(seen.sum()),
         classes=task.counts(),
-        blocks=blocks.count,
-        effective_blocks=blocks.effective,
+        blocks=over.count,
+        effective_blocks=over.effective[0],
         block_m=blocks.size_m,
         buffer_m=buffer_m,
         folds=max(len(split.folds) for split in splits),
@@ -232,6 +237,13 @@ def score_of(
         measures.append(partial(resampled, *given, over.block[here], fold=fold))
         losses[here, number] = loss(*given)
     return over.score(measures, len(at[0]), scale_of(task.metric), mean_known(losses))
+
+
+def _spread(numbers: NDArray[np.int64], where: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """(n,) numbers of the places of a mask, 0 elsewhere."""
+    found = np.zeros(len(where), np.int64)
+    found[where] = numbers
+    return found
 
 
 def is_tested(predicted: NDArray[Any]) -> NDArray[np.bool_]:
