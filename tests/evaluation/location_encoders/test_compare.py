@@ -23,6 +23,7 @@ from placevec.evaluation.location_encoders.compare import (
     pooled,
 )
 from placevec.evaluation.location_encoders.plots import write_plots
+from placevec.evaluation.location_encoders.results import Unit
 from placevec.evaluation.location_encoders.run import Benchmark, Outcome
 from placevec.evaluation.location_encoders.strata import ANTIMERIDIAN, POLES, near_antimeridian, strata_of
 from placevec.evaluation.location_encoders.table import Results
@@ -117,7 +118,7 @@ def test_tables_say_everything(results: Results, tmp_path: Path) -> None:
 
 
 def test_what_was_left_out_is_said(results: Results) -> None:
-    unit = running.Unit("elsewhere", "blocks", 1, "kNN")
+    unit = Unit("elsewhere", "blocks", 1, "kNN")
     text = replace(results, outcome=Outcome((), (unit,), 1.0)).to_markdown()
     assert "## Left out" in text
     assert "elsewhere (blocks)" in text

@@ -18,8 +18,8 @@ from placevec.evaluation.bootstrap import Resampling, Score, of_draws
 from placevec.evaluation.compare import NO_DIFFERENCE, Comparison, compare
 from placevec.evaluation.engine import is_tested, score_of
 from placevec.evaluation.location_encoders import geo_bias
-from placevec.evaluation.location_encoders.results import Cell
-from placevec.evaluation.location_encoders.run import Benchmark, Probe, Unit
+from placevec.evaluation.location_encoders.results import Cell, Unit
+from placevec.evaluation.location_encoders.run import Benchmark, Probe
 from placevec.evaluation.location_encoders.strata import MIN_POINTS, strata_of
 from placevec.evaluation.point_baselines import BASELINES
 from placevec.evaluation.results import Result, Row
@@ -217,11 +217,9 @@ def _group(benchmark: Benchmark, task: Task, scheme: Scheme, probe: Probe, units
         geo_bias.around_task(task),
         [split.tested_in(len(task)) for split in splits],
     )
-    others = [_row(on, name, [benchmark.baseline(unit, name) for unit in units]) for name in BASELINES]
-    rivals = [
-        _row(on, candidate.name, [benchmark.cell(unit, candidate) for unit in units])
-        for candidate in benchmark.competing(probe)
-    ]
+    seeds = zip(*(benchmark.rows(unit) for unit in units), strict=True)
+    rows = [_row(on, same[0][1], [benchmark.cell(one) for one in same]) for same in seeds]
+    others, rivals = rows[: len(BASELINES)], rows[len(BASELINES) :]
     best = max(others, key=lambda row: np.nan_to_num(row.score.value, nan=-np.inf))
     rivals.sort(key=lambda row: -row.score.value)
     pairs = compare(

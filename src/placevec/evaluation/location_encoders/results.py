@@ -27,20 +27,21 @@ VERSION = 3
 
 
 @dataclass(frozen=True)
-class Key:
-    """Which cell."""
+class Unit:
+    """All encoders, or baselines, on one task, kind of folds, seed and probe."""
 
     task: str
     scheme: Scheme
     seed: int
     probe: str
-    candidate: str
 
-    @property
-    def file(self) -> str:
-        """Its name: names of encoders become letters, digits and signs that every file system takes."""
-        name = re.sub(r"[^A-Za-z0-9+.]+", "-", self.candidate).strip("-")
-        return f"{self.task}/{self.scheme}-{self.seed}/{self.probe}-{name}.npz"
+    def __str__(self) -> str:
+        return f"{self.task}, {self.scheme}, seed {self.seed}, {self.probe}"
+
+    def file(self, name: str) -> str:
+        """Of the cell of one of them: its name becomes letters, digits and signs that every file system takes."""
+        plain = re.sub(r"[^A-Za-z0-9+.]+", "-", name).strip("-")
+        return f"{self.task}/{self.scheme}-{self.seed}/{self.probe}-{plain}.npz"
 
 
 @dataclass(frozen=True)
@@ -66,7 +67,7 @@ def stored(task: Task, predictions: Floats) -> NDArray[np.float32]:
 
 
 def identity(task: Task, folds: int, settings: Sequence[Any]) -> str:
-    """SHA-256 of everything that a cell's answers depend on beside its key."""
+    """SHA-256 of everything that a cell's answers depend on beside its file's name."""
     data = hashlib.sha256()
     for array in (task.points, task.target, task.extra):
         data.update(np.ascontiguousarray(array).tobytes())
@@ -74,19 +75,19 @@ def identity(task: Task, folds: int, settings: Sequence[Any]) -> str:
     return sha256_of_json([VERSION, data.hexdigest(), task.side_m, task.kind, folds, described])
 
 
-def write(key: Key, out: Path, cell: Cell, made_of: str) -> None:
+def write(file: str, out: Path, cell: Cell, made_of: str) -> None:
     """Write a cell, whole or not at all."""
     held = io.BytesIO()
     choices = [(one.setting, one.alpha, one.at_edge) for one in cell.choices]
     np.savez_compressed(
         held, predicted=cell.predicted, choices=np.array(choices, np.float64).reshape(-1, 3), seconds=cell.seconds
     )  # fmt: skip
-    _part(key, out, made_of).put(key.file, held.getvalue())
+    _part(file, out, made_of).put(file, held.getvalue())
 
 
-def read(key: Key, out: Path, made_of: str) -> Cell | None:
+def read(file: str, out: Path, made_of: str) -> Cell | None:
     """A cell, or None where there is none, a damaged one, or one of other data or settings."""
-    content = _part(key, out, made_of).get(key.file)
+    content = _part(file, out, made_of).get(file)
     if content is None:
         return None
     with np.load(io.BytesIO(content), allow_pickle=False) as held:
@@ -101,9 +102,9 @@ def folder(out: Path) -> Path:
     return out / "cells"
 
 
-def _part(key: Key, out: Path, made_of: str) -> jobs.Parts:
+def _part(file: str, out: Path, made_of: str) -> jobs.Parts:
     """A cell by itself: a copy of another one is not taken for it."""
-    return jobs.Parts(folder(out), sha256_of_json([made_of, key.file]))
+    return jobs.Parts(folder(out), sha256_of_json([made_of, file]))
 
 
 POINTS = 5_000
