@@ -132,6 +132,9 @@ def evaluate_model(
     dataset: Dataset | PathLike | None = None,
     baselines: bool = True,
     seed: Annotated[int, Limits(min=0)] = 0,
+    regions: PathLike | None = None,
+    learning_curve: bool = False,
+    budget: Effort = "full",
     progress: Progress = SILENT,
 ) -> Report:
     """Compare the predictions of a model with a head with baselines, on places that it was not trained on.
@@ -143,11 +146,16 @@ def evaluate_model(
         dataset: Dataset to evaluate on, with labels or texts as the model needs (default: the training dataset).
         baselines: Also evaluate what needs no training of encoders, and untrained ones.
         seed: Seed of resampling and of random baselines.
+        regions: Also train new probes on the model's vectors without one region at a time: polygons, a table with
+            place_id, or a column of the places.
+        learning_curve: Also train new probes on the model's vectors with 5% to 50% of the labels.
+        budget: Size of these probes.
         progress: Receives progress reports.
 
     Raises:
         DatasetError: no dataset is given, and the training dataset is gone or has changed.
-        EvaluationError: no head, labels of another kind, or no place that the model was not trained on.
+        EvaluationError: no head, labels of another kind, or no place that the model was not trained on; with regions or
+            a learning curve, a model of one class or of very many.
     """
     from placevec.evaluation.predictions.evaluate import evaluate_predictions
 
@@ -158,7 +166,10 @@ def evaluate_model(
         if reads_words(found):
             return evaluate_words(found, dataset=dataset, baselines=baselines, seed=seed, progress=progress)
     tested = recorded_ground(found, "give one with --dataset") if dataset is None else dataset_of(dataset)
-    return evaluate_predictions(found, tested, baselines=baselines, seed=seed, progress=progress)
+    return evaluate_predictions(
+        found, tested, baselines=baselines, seed=seed, regions=regions, learning_curve=learning_curve, budget=budget,
+        progress=progress,
+    )  # fmt: skip
 
 
 @checked_keywords

@@ -39,11 +39,15 @@ For example:
 
   placevec evaluate runs/named --out report/
 
+  placevec evaluate runs/sightings --learning-curve --regions countries.gpkg
+
   placevec evaluate malta.parquet --labels population.csv --learning-curve --out report/
 
   placevec evaluate malta.parquet --labels ages.csv --columns young,grown,old --kind distribution
 
   placevec evaluate malta.parquet --labels rents.csv --regions districts.gpkg"""
+_OF_A_RUN = ("dataset", "regions", "learning_curve", "budget")
+"""Options that also apply to a run."""
 
 
 @taking_keywords_of(evaluate)
@@ -66,8 +70,10 @@ def command(
         atomic.check_writable(out, directory=True)  # before work that takes minutes
     progress = progress_for(as_json, quiet)
     if embeddings.is_dir():
-        if others := [name for name in options if name != "dataset"]:
+        if others := [name for name in options if name not in _OF_A_RUN]:
             raise UsageError(f"{flag_of(others[0])} applies to tables of vectors, but {embeddings} is a run")
+        if "budget" in options and not {"regions", "learning_curve"} & options.keys():
+            raise UsageError("--budget applies to --regions and --learning-curve of a run")
         report = evaluate_model(embeddings, progress=progress, **options)
         _told(report, out, as_json)
         if out is not None and getattr(report, "pictured", None) is not None:
