@@ -40,7 +40,7 @@ class SatelliteOptions(Options):
     )
     chip_px: int = option(100, "Side of a chip, pixels", min=8, max=2048)
     pixel_m: float = option(10.0, "Side of a pixel, meters", min=1, max=1000)
-    chips: int = option(1, "Maximum chips of a place, of different dates", min=1, max=100)
+    max_chips: int = option(1, "Maximum number of chips of a place, of different dates", min=1, max=100)
     dates: str | None = option(
         None, "First and last date, such as 2022-01-01/2024-12-31 (default: all)", group=_STAC
     )

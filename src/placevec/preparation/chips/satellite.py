@@ -207,7 +207,7 @@ class _Work:
         catalog = self.options.catalog
         most = MAX_IN_A_ROW if catalog is not None and is_address(catalog) else None
         outcome = Outcome(dead=dict(self.outcome.dead), max_in_a_row=most)
-        limits = Limits(self.options.max_chip_cloud, self.options.max_nodata, self.options.chips)
+        limits = Limits(self.options.max_chip_cloud, self.options.max_nodata, self.options.max_chips)
         missing = {name: square for name, square in batch.items() if name not in writer.done_places}
 
         def clouds_of(scene: Scene, chip: Chip) -> NDArray[np.bool_] | None:
