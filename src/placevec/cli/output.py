@@ -142,6 +142,12 @@ def remark(line: str, quiet: bool) -> None:
         say(line)
 
 
+def say_now(line: str) -> None:
+    """One line on standard output, which is not held back."""
+    say(line)
+    sys.stdout.flush()
+
+
 def spelled(options: Mapping[str, Any]) -> str:
     """Options in command-line syntax.
 

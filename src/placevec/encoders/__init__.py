@@ -31,6 +31,7 @@ ENCODERS = Registry(
         "founding-tile-cnn": "placevec.encoders.tile_cnn:FoundingTileCNN",
         "geoclip-location": "placevec.encoders.locations.geoclip:GeoClipEncoder",
         "location": "placevec.encoders.locations.encoder:LocationEncoder",
+        "resnet-18": "placevec.encoders.image_backbones:ResNet18",
         "shape-tile-cnn": "placevec.encoders.shape_cnn:ShapeTileCNN",
         "spectral-cnn": "placevec.encoders.spectral_cnn:SpectralCNN",
         "standard-features": "placevec.encoders.feature_projection:StandardFeatures",

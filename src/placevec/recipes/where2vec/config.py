@@ -9,11 +9,19 @@ from placevec.errors import UsageError
 from placevec.options import Options, option
 
 Encoder = Literal[
-    "auto", "compact-tile-cnn", "shape-tile-cnn", "founding-tile-cnn", "spectral-cnn", "founding-spectral-cnn"
+    "auto",
+    "compact-tile-cnn",
+    "shape-tile-cnn",
+    "founding-tile-cnn",
+    "spectral-cnn",
+    "founding-spectral-cnn",
+    "resnet-18",
 ]
 Objective = Literal["log", "founding", "unicl", "sigmoid"]
 Level = Literal["leaf", "group"]
 DATA, IMAGE, TEXT, OBJECTIVE, TRAINING = "Data", "Image encoder", "Text encoder", "Objective", "Training"
+
+_RATE = 0.5
 
 
 @dataclass(frozen=True)
@@ -54,6 +62,19 @@ class Where2VecConfig(Options):
     resample_texts: bool = option(
         True, "Draw one of the texts of a place anew at each step (off: always its first text)"
     )
+    templates: str | None = option(
+        None,
+        "Sentence templates for names in training: a TOML file, default, or founding (English, three types) (default:"
+        " none)",
+        group=TEXT,
+    )
+    template_rate: float | None = option(
+        None,
+        "Share of names put into such a sentence, drawn anew at each step (default 0.5 with --templates)",
+        group=TEXT,
+        min=0,
+        max=1,
+    )
     validation_share: float = option(
         0.1, "Share of the places held out for validation in whole blocks", min=0, max=0.5
     )
@@ -61,11 +82,25 @@ class Where2VecConfig(Options):
         None, "Side of these blocks, meters (default: an eighth of the extent, 250 to 5000)", above=0
     )
     encoder: Encoder = option(
-        "auto", "Image encoder (auto: compact-tile-cnn for maps, spectral-cnn for chips)", group=IMAGE
+        "auto",
+        "Image encoder (auto: compact-tile-cnn for maps, spectral-cnn for chips, or that of the package in --init)",
+        group=IMAGE,
+    )
+    init: str | None = option(
+        None,
+        "Initial weights of the image encoder: geoembed, a run or model, or a file of weights (.safetensors,"
+        " .npz, .pt)",
+        group=IMAGE,
+    )
+    init_bands: tuple[str, ...] = option(
+        (),
+        "Bands of the --init network in order, if the weights do not name them (default: red,green,blue for three;"
+        " those of Sentinel-2 for 12 and 13)",
+        group=IMAGE,
     )
     dim: int = option(256, "Length of the vectors", group=IMAGE, min=1)
     width: int = option(
-        32, "Channels of the first stage (no effect on founding encoders)", group=IMAGE, min=8
+        32, "Channels of the first stage (no effect on founding encoders and resnet-18)", group=IMAGE, min=8
     )
     indices: tuple[str, ...] = option(
         (), "Spectral indices added as channels of spectral-cnn: ndvi, ndwi", group=IMAGE
@@ -134,5 +169,14 @@ class Where2VecConfig(Options):
             raise UsageError(
                 "--text-model is empty: name a folder, a Hugging Face model, or the model of an installed package"
             )
+        if self.template_rate and self.templates is None:
+            raise UsageError("--template-rate applies to sentences around names: add --templates")
         if self.bands and self.drop_layers:
             raise UsageError("--bands and --drop-layers exclude each other: give one of them")
+
+    @property
+    def rate(self) -> float:
+        """Share of the names that are read in a sentence."""
+        if self.templates is None:
+            return 0.0
+        return _RATE if self.template_rate is None else self.template_rate
