@@ -55,7 +55,7 @@ class SatelliteOptions(Options):
     )
     boa_offset: BoaOffset = option(
         "auto",
-        "Offset of baseline 04.00 (auto: removed where it is; remove: from all scenes; none: from no scene)",
+        "Offset of processing baseline 04.00 (auto: removed if present; remove: from all scenes; none: never)",
     )
     connections: int = option(4, "Connections to a server, and files read at the same time", min=1, max=64)
 

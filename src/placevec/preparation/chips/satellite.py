@@ -129,7 +129,7 @@ class _Work:
         return self._joining(folder, writer.finish(), found)
 
     def _squares(self) -> dict[str, Square]:
-        """place_id -> the ground of its chip."""
+        """place_id -> the square of its chip."""
         rows = self.dataset.require_coordinates(np.arange(len(self.dataset)), "a chip of a scene")
         if len(rows) < len(self.dataset):
             self.progress.say(
