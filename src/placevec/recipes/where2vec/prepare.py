@@ -170,6 +170,4 @@ def lacking(dataset: Dataset) -> str:
     """What a dataset of texts alone needs before it can be trained on: images of its places."""
     if any(dataset.spec(name).kind != "text" for name in dataset.view_names):
         return ""
-    return (
-        f"add a map, by the same command with --map or by placevec prepare loc2vec ... --out {dataset.path}"
-    )
+    return "add a map, by the same command with --map"
