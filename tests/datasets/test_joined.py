@@ -1,4 +1,4 @@
-"""Several datasets learned from together, what they are taught, and what is then judged."""
+"""Several datasets learned from together, the labels used in training, and what is then evaluated."""
 
 from __future__ import annotations
 

@@ -72,7 +72,7 @@ def test_what_makes_no_task_says_so() -> None:
 def test_a_model_that_was_trained_on_labels_is_not_evaluated_on_them() -> None:
     task = labels_task(town(Labeled("number", np.linspace(0, 1, 60))))  # type: ignore[arg-type]
     without, trained = Network(), Network()
-    without.heads, trained.heads = {}, {"coordinates": object()}  # type: ignore[attr-defined]
+    without.heads, trained.heads = {}, {"coordinates": object()}
     check_not_learned(task, without)  # type: ignore[arg-type]
     with pytest.raises(EvaluationError, match="task use: the model was trained on labels"):
         check_not_learned(task, trained)  # type: ignore[arg-type]
