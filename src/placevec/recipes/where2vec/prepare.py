@@ -83,7 +83,7 @@ class EntityOptions(WikidataOptions, AreaOptions, SatelliteOptions):
                 raise UsageError(f"{flag_of(name)} is about the map: it needs --map")
         if self.chips is not None and self.table is None:
             raise UsageError("--chips is about the chips of a table: it needs --table")
-        others = ("osm", "osm_name", "types", "size_m", "wikidata", "map")
+        others = ("osm", "osm_name", "types", "size_m", "wikidata", "map", "images", "satellite")
         if self.table is not None and (wrong := [name for name in others if getattr(self, name)]):
             raise UsageError(f"--table is a dataset of its own: {flag_of(wrong[0])} does not apply to it")
 

@@ -27,7 +27,7 @@ MAX_DEPTH = 8
 """Relations within relations that are followed; rivers and networks have two or three."""
 NOT_HERE = "relations that are members of another: not in the extract"
 TOO_DEEP = "relations that are members of another: nested too deeply"
-_APART = frozenset(("subarea", "tributary", "apply_to", "label", "admin_centre"))
+_APART = frozenset(("subarea", "tributary", "apply_to"))
 """Roles of relations that belong to something, but are no part of it."""
 
 

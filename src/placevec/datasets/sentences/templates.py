@@ -1,6 +1,6 @@
-"""Sentences around the names of places, by language and type, from ``templates.toml`` or a file of the user.
+"""Sentences around the names of places, by language and type, from ``default.toml`` or a file of the user.
 
-The format is explained at the top of ``templates.toml``.
+The format is explained at the top of ``default.toml``.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ DEFAULT, FOUNDING = "default", "founding"
 NAME, ALIASES, TYPE, DESCRIPTION = "name", "aliases", "type", "description"
 PARTS = (NAME, ALIASES, TYPE, DESCRIPTION)
 MAX_TEMPLATES, MAX_CHARACTERS = 10_000, 500
-_BUILTIN = {DEFAULT: "templates.toml", FOUNDING: "templates_founding.toml"}
+_BUILTIN = {DEFAULT: "default.toml", FOUNDING: "founding.toml"}
 _A = re.compile(r"(?:^|\s)[Aa] $")
 _LANGUAGE = re.compile(r"[a-z]{2,12}(-[A-Za-z0-9]{1,12})*")
 
