@@ -29,8 +29,21 @@ from placevec.training.state import Counters, save_state
 from tests.osm_xml import OsmFile, box
 from tests.sources.benchmarks import layout_files as geo_prior_files
 from tests.sources.tiles.tile_files import png, write_layers, write_mbtiles
+from tests.wikibase import write_dump
 
 LON, LAT = 24.94, 60.17
+TEMPLATES = """extends = "founding"
+[[template]]
+language = "fi"
+types = ["water", "water/lake"]
+texts = ["{type} {name} ({aliases})", "{name}: {description}"]
+[words.fi]
+"water/lake" = "järvi"
+"""
+DESCRIBED = """obs_id,entity_id,entity_type,chip_path,text,lon,lat
+o1,e1,water,s2_chips/a.npz,"a water body called Étang (also known as 湖, Lac)",2.6,48.9
+o2,e2,forest,C:\\chips\\b.npz,'=a forest,,
+"""
 TYPES = """
 extends = "default"
 
@@ -78,6 +91,9 @@ def build(folder: Path) -> Corpus:
         "extract",
         "layers",
         "types",
+        "templates",
+        "wikidata",
+        "described",
         "places",
         "labels",
         "polygon",
@@ -95,6 +111,10 @@ def build(folder: Path) -> Corpus:
         out=folder / "dataset", spacing=6, size_m=60,
     )  # fmt: skip
     (folder / "types" / "types.toml").write_text(TYPES)
+    (folder / "templates" / "own.toml").write_text(TEMPLATES)
+    for ending in ("json", "json.gz", "json.bz2"):
+        write_dump(folder / "wikidata" / f"dump.{ending}")
+    (folder / "described" / "table.csv").write_text(DESCRIBED, "utf-8")
     api.prepare("where2vec", osm=folder / "extract" / "small.osm", out=folder / "entities")
     _tables(folder, dataset)
     _points(folder)

@@ -120,6 +120,31 @@ def read_entities(folder: Path, file: Path) -> None:
     view.read(Look(torch.arange(len(view))))  # type: ignore[arg-type]
 
 
+def read_templates(folder: Path, file: Path) -> None:
+    from placevec.datasets.sentences.templates import Templates
+
+    for sentence in Templates.of(file).fitting("water/lake", None):
+        assert "Aa" in sentence.filled({"name": "Aa", "aliases": "b", "type": "c", "description": "d"})
+
+
+def read_wikidata(folder: Path, file: Path) -> None:
+    """A dump: its items can be kept and read again."""
+    from placevec.sources.wikidata.dump import read_dump
+    from placevec.sources.wikidata.items import Item
+
+    for item in read_dump(file, range(1, 3_000)):
+        assert Item.of_stored(item.stored()) == item
+        assert item.lonlat is None or (abs(item.lonlat[0]) <= 180 and abs(item.lonlat[1]) <= 90)
+
+
+def read_described(folder: Path, file: Path) -> None:
+    from placevec.preparation.described.table import read_described as read
+
+    found = read(file)
+    assert len(found.ids) == len(set(found.ids)) == len(found.lonlat) == len(found.chips)
+    assert all(text.isprintable() or text for _, _, text in found.texts)
+
+
 def read_options(folder: Path, file: Path) -> None:
     from placevec.options import toml_options
     from placevec.recipes import recipe
@@ -314,6 +339,9 @@ READERS = {
     "extract": Reader("extract", "*", read_extract),
     "layers": Reader("layers", "*.toml", read_layers),
     "types": Reader("types", "*.toml", read_types),
+    "templates": Reader("templates", "*.toml", read_templates),
+    "wikidata": Reader("wikidata", "*", read_wikidata),
+    "described": Reader("described", "*.csv", read_described),
     "entities": Reader("entities", "entities.parquet", read_entities),
     "texts": Reader("entities", "text.parquet", read_entities),
     "options": Reader("options", "*.toml", read_options),
