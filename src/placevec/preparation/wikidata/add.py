@@ -230,5 +230,9 @@ class _Job:
 
 
 def types_of(items: Iterable[Item]) -> list[int]:
-    """Numbers of what some items are instances of, ascending."""
+    """Numbers of what some items are instances of, ascending.
+
+    >>> types_of([Item(1, types=(515, 3)), Item(2, types=(3,))])
+    [3, 515]
+    """
     return sorted({kind for item in items for kind in item.types})
