@@ -28,6 +28,7 @@ from placevec.sources.tiles.loc2vec_metadata import Loc2VecMetadata, write_loc2v
 from placevec.training.state import Counters, save_state
 from tests.osm_xml import OsmFile, box
 from tests.sources.benchmarks import layout_files as geo_prior_files
+from tests.sources.imagery.small_scenes import item_of, write_scene
 from tests.sources.tiles.tile_files import png, write_layers, write_mbtiles
 from tests.wikibase import write_dump
 
@@ -121,10 +122,19 @@ def build(folder: Path) -> Corpus:
     _model(folder / "model")
     _state(folder / "state")
     _tiles(folder)
+    _scenes(folder / "scene", folder / "founding-chip")
     (folder / "run" / "metrics.jsonl").write_text(METRICS)
     (folder / "report" / "report.json").write_text(json.dumps({"model_hash": "m", "dataset_hash": "d"}))
     (folder / "report" / "report.md").write_text("# report\n")
     return Corpus(folder)
+
+
+def _scenes(folder: Path, chips: Path) -> None:
+    """A scene of Sentinel-2 with its STAC item, one file a band, and a chip of the original Where2Vec."""
+    files = write_scene(folder, "scene", side_m=400, bands=("B02",), classes=lambda x, y: np.full(x.shape, 4))
+    (folder / "item.json").write_text(json.dumps(item_of("scene", files, side_m=400, offset=-0.1)))
+    chips.mkdir()
+    np.savez_compressed(chips / "chip.npz", chip=np.full((4, 8, 8), 700, np.uint16))
 
 
 def small_map() -> OsmFile:
