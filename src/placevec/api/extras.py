@@ -150,7 +150,11 @@ def _tried(use: Use) -> Tried:
 
 
 def version_of(package: str) -> str | None:
-    """The installed version of a package; None where it is not installed."""
+    """The installed version of a package; None where it is not installed.
+
+    >>> version_of("a-package-that-nobody-made") is None
+    True
+    """
     try:
         return importlib.metadata.version(package)
     except importlib.metadata.PackageNotFoundError:
