@@ -164,6 +164,10 @@ def evaluate_model(
         from placevec.evaluation.retrieval.evaluate import reads_words
 
         if reads_words(found):
+            if regions is not None or learning_curve:
+                raise UsageError(
+                    "regions and learning_curve apply to models trained on labels, not on words and images"
+                )
             return evaluate_words(found, dataset=dataset, baselines=baselines, seed=seed, progress=progress)
     tested = training_dataset(found, "give one with --dataset") if dataset is None else dataset_of(dataset)
     return evaluate_predictions(

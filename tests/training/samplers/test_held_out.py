@@ -15,7 +15,7 @@ from placevec import geo
 from placevec.core import Draw, Sampler
 from placevec.errors import InputError
 from placevec.training import samplers
-from placevec.training.samplers import BoxSampler, FixedPairs, NearFarSampler, PairSampler, TileSampler
+from placevec.training.samplers import BoxSampler, NearFarSampler, PairSampler, TileSampler
 from placevec.training.samplers.anchors import AnchorSampler
 from placevec.training.samplers.background import Sphere
 from placevec.training.samplers.described import Choices, DescribedSampler
@@ -52,9 +52,6 @@ MADE: dict[str, Callable[[np.ndarray], Sampler]] = {
     },
     "PairSampler": lambda rows: PairSampler(
         rows, slots={"a": None, "b": KNOWN}, lonlat=LONLAT, targets={"number": NUMBERS}, **COMMON
-    ),
-    "FixedPairs": lambda rows: FixedPairs(
-        PairSampler(rows, slots=["a"], lonlat=LONLAT, targets={"number": NUMBERS}, **COMMON), 5
     ),
     "LabeledSampler": lambda rows: LabeledSampler(rows, LONLAT, targets={"number": NUMBERS}, **COMMON),
     "LabeledSampler balanced": lambda rows: LabeledSampler(

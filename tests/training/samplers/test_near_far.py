@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from placevec import geo
 from placevec.core import ROW_MISSING, ROW_SYNTHETIC, Draw, Look, Sampler
 from placevec.errors import InputError
-from placevec.training.samplers import FixedPairs, NearFarSampler, PairSampler
+from placevec.training.samplers import NearFarSampler, PairSampler
 
 
 def town(
@@ -339,19 +339,6 @@ def test_pair_sampler_reads_one_row_in_every_slot() -> None:
     assert sorted(seen) == list(range(30))
     with pytest.raises(InputError, match="label has 3 entries"):
         PairSampler([0, 5], batch_size=1, seed=0, slots=["a"], targets={"label": [1, 2, 3]})
-
-
-def test_fixed_pairs_repeat() -> None:
-    inner: Sampler = NearFarSampler(town(), seed=3, batch_size=16, near_m=100)
-    fixed = FixedPairs(inner, batches=3)
-    assert fixed.steps_per_epoch == 3
-    for step in range(3):
-        for later in (step + 3, step + 300):
-            first, second = flat(fixed.draw(step)), flat(fixed.draw(later))
-            assert all(torch.equal(first[name], second[name]) for name in first)
-    assert not torch.equal(fixed.draw(0).looks["anchor"].rows, fixed.draw(1).looks["anchor"].rows)
-    with pytest.raises(InputError, match="at least one batch"):
-        FixedPairs(inner, 0)
 
 
 def test_drawing_is_fast() -> None:

@@ -29,7 +29,11 @@ VERSION = 3
 
 @dataclass(frozen=True)
 class Unit:
-    """All encoders, or baselines, on one task, kind of folds, seed and probe."""
+    """All encoders, or baselines, on one task, kind of folds, seed and probe.
+
+    >>> Unit("forest", "blocks", 0, "ridge").file("wrap (original)")
+    'forest/blocks-0/ridge-wrap-original.npz'
+    """
 
     task: str
     scheme: Scheme

@@ -77,17 +77,7 @@ def evaluate_predictions(
     budget: Effort = "full",
     progress: Progress = SILENT,
 ) -> Report:
-    """Measure a model's predictions on a dataset's places, beside baselines.
-
-    Args:
-        model: with a head.
-        dataset: whose labels are classes or numbers, as the head's are; the one it was trained on, or another.
-        baselines: measure those too.
-        seed: of resamplings, and of what is drawn for baselines.
-        regions: also leave out one region after the other, see `regions_of` and `evaluate_probes`.
-        learning_curve: also learn from 5% to 50% of the labels.
-        budget: of the probes of these two.
-        progress: where to report.
+    """`placevec.evaluate_model` of a model and a dataset that are open already.
 
     Raises:
         EvaluationError: no head, labels of another kind, no place that the model was not trained on.

@@ -21,6 +21,8 @@ from placevec.core import Encoded, Recipe, Slot, View, ViewSpec
 from placevec.datasets.dataset import Dataset
 from placevec.datasets.joined import JoinedDataset
 from placevec.datasets.place_types import Types, types_of
+from placevec.datasets.sentences.templated import TemplatedTexts
+from placevec.datasets.sentences.templates import Templates
 from placevec.datasets.splits import Split
 from placevec.datasets.views.chips import ChipsView, full_scale_of
 from placevec.datasets.views.registry import JoinedRecords, known_rows, reader_of
@@ -33,8 +35,6 @@ from placevec.models.fusion import MeanFusion
 from placevec.models.starting_weights import CARRIED, start_from
 from placevec.recipes.built import Built
 from placevec.recipes.where2vec.config import Where2VecConfig
-from placevec.recipes.where2vec.templated import TemplatedTexts
-from placevec.recipes.where2vec.templates import Templates
 from placevec.recipes.where2vec.texts import TypeNames, choices_of
 from placevec.training import TrainingOptions
 from placevec.training.objectives.type_aware import UNKNOWN, Form, TypeAware

@@ -21,12 +21,11 @@ _BANDS = SatelliteOptions().bands
 
 
 @dataclass(frozen=True)
-class EntityOptions(WikidataOptions, AreaOptions, SatelliteOptions):
-    """Named entities of an extract and their texts, with maps and chips around them.
+class NamedOptions(AreaOptions):
+    """Named entities of an extract and their texts, and a map around them; or a table of chips and texts.
 
     Raises:
-        UsageError: an option of maps without ``--map``, of chips without ``--satellite``, or of places that chips
-            bring along.
+        UsageError: an option of maps without ``--map``, or of a table without it.
     """
 
     GROUP: ClassVar[str] = "OpenStreetMap extract"
@@ -58,17 +57,34 @@ class EntityOptions(WikidataOptions, AreaOptions, SatelliteOptions):
     )
     zoom: int | None = option(None, "Zoom of the stored pixels (default 17)", group="Map")
     workers: int = option(1, "Processes for drawing", min=1, group="Map")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name in _OF_MAPS:
+            if not self.map and getattr(self, name) is not None:
+                raise UsageError(f"{flag_of(name)} applies to the map: add --map")
+        if self.chips is not None and self.table is None:
+            raise UsageError("--chips applies to the chips of a table: add --table")
+
+
+@dataclass(frozen=True)
+class EntityOptions(SatelliteOptions, WikidataOptions, NamedOptions):
+    """Named entities of an extract with texts of Wikidata, maps and chips around them; or ready chips.
+
+    Raises:
+        UsageError: sources that do not go together, or an option without its source.
+    """
+
+    GROUP: ClassVar[str] = "Ready chips"
+
     images: tuple[Path, ...] = option(
         (),
-        "Folder or zip file of ready chips, GeoTIFF or .npz, instead of --satellite: for the places with their"
-        " names, or as places of a new dataset (may be repeated)",
-        group="Satellite",
+        "Folder or zip file of ready chips, GeoTIFF or .npz: for the places with their names, or for a new dataset (instead"
+        " of --satellite; may be repeated)",
     )
-    attribution: str | None = option(
-        None, "Attribution that --images require (default: that of Copernicus)", group="Satellite"
-    )
+    attribution: str | None = option(None, "Attribution that the chips require (default: that of Copernicus)")
     folder_words: bool = option(
-        False, "Use the folder names of --images as classes and as texts of the places", group="Satellite"
+        False, "Use the folder names of the chips as classes and as texts of the places"
     )
 
     def __post_init__(self) -> None:
@@ -80,12 +96,7 @@ class EntityOptions(WikidataOptions, AreaOptions, SatelliteOptions):
                 raise UsageError(f"{flag_of(name)} applies to ready chips: it needs --images")
         if not (self.images or self.satellite) and self.bands != _BANDS:
             raise UsageError("--bands applies to chips: it needs --satellite or --images")
-        for name in _OF_MAPS:
-            if not self.map and getattr(self, name) is not None:
-                raise UsageError(f"{flag_of(name)} applies to the map: add --map")
-        if self.chips is not None and self.table is None:
-            raise UsageError("--chips applies to the chips of a table: add --table")
-        others = ("osm", "osm_name", "types", "size_m", "wikidata", "map")
+        others = ("osm", "osm_name", "types", "size_m", "wikidata", "map", "satellite", "images")
         if self.table is not None and (wrong := [name for name in others if getattr(self, name)]):
             raise UsageError(f"--table is a dataset of its own: {flag_of(wrong[0])} does not apply to it")
 
