@@ -79,8 +79,8 @@ class EntityOptions(SatelliteOptions, WikidataOptions, NamedOptions):
 
     images: tuple[Path, ...] = option(
         (),
-        "Folder or zip file of ready chips, GeoTIFF or .npz: for the places with their names, or for a new dataset (instead"
-        " of --satellite; may be repeated)",
+        "Folder or zip file of ready chips, GeoTIFF or .npz: for the places with their names, or for a new dataset"
+        " (instead of --satellite; may be repeated)",
     )
     attribution: str | None = option(None, "Attribution that the chips require (default: that of Copernicus)")
     folder_words: bool = option(
