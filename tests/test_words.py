@@ -99,7 +99,7 @@ IDENTIFIERS = re.compile(
     re.IGNORECASE,
 )
 """Words that names of functions, classes, arguments and files do without."""
-NAMED_SO = {"test_softpn_floor_of_unit_vectors"}
+NAMED_SO = {"test_softpn_floor_of_unit_vectors", "licence"}
 """Names in which such a word is the right one."""
 
 ALLOWED = {
