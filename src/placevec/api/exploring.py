@@ -34,13 +34,16 @@ def read_queries(value: Any) -> tuple[str, ...]:
 
     if value is None or value == ():
         return ()
-    if isinstance(value, str) and value.lower().endswith(".txt"):
+    texts: list[str] = []
+    for one in [value] if isinstance(value, str | Path) else value:
+        if not str(one).lower().endswith(".txt"):
+            texts += str(one).split(";")
+            continue
         try:
-            value = Path(value).read_text("utf-8").splitlines()
+            texts += Path(one).read_text("utf-8").splitlines()
         except (OSError, ValueError) as error:
-            raise InputError(f"cannot read the queries in {value}: {error}") from error
-    texts = value.split(";") if isinstance(value, str) else list(value)
-    return checked_queries([str(text) for text in texts if str(text).strip()])
+            raise InputError(f"cannot read the queries in {one}: {error}") from error
+    return checked_queries([text for text in texts if text.strip()])
 
 
 @dataclass(frozen=True)
