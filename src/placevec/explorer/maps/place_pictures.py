@@ -131,7 +131,8 @@ def _onto_chip(
 
     def project(places: Floats) -> Floats:
         x, y = there.transform(places[:, 0], places[:, 1])
-        column, row = back * (np.asarray(x), np.asarray(y))
+        column = back.a * np.asarray(x) + back.b * np.asarray(y) + back.c
+        row = back.d * np.asarray(x) + back.e * np.asarray(y) + back.f
         return np.asarray(np.stack([column, row], axis=1) * scale, np.float64)
 
     return project
