@@ -158,7 +158,7 @@ def test_a_served_page_asks_its_server(drawn: Drawn, browser: Any, tmp_path: Any
     def answer(text: str) -> dict[str, Any]:
         if text == "refused":
             raise UsageError("<b>not</b> that")
-        return WordQuery(text, drawn.vectors[7]).content(drawn)
+        return drawn.in_words(WordQuery(text, drawn.vectors[7]))
 
     server = PageServer(page_text, answer)
     thread = threading.Thread(target=server.run)

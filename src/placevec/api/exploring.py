@@ -192,7 +192,7 @@ def _serve(
         page = page_of(drawn, Path(folder) / "page.html", title=title, served=True).path.read_text("utf-8")
 
     def answer(text: str) -> dict[str, Any]:
-        return _queries(table, [text], model)[0].content(drawn)
+        return drawn.in_words(_queries(table, [text], model)[0])
 
     server = PageServer(page, answer, port)
     if started is not None:
