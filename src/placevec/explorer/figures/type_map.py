@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import warnings
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from placevec.explorer.coloring import COLORS
 from placevec.explorer.figures.canvas import INK, PAPER, QUIET, fonts, latin, shown
-from placevec.explorer.maps.pictures import MapPictures
+from placevec.explorer.maps.pictures import Box, MapPictures
 from placevec.explorer.maps.scene import has_map
 from placevec.geo import MAX_MERCATOR_LATITUDE, lonlat_to_tile_xy
 from placevec.inference.typed_places import TypedPlaces
@@ -18,6 +19,8 @@ from placevec.io.atomic import replacing
 _ZOOM = 17
 _PX = 1400
 _DOTS = 150
+_SHARP_TILES = 16
+"""A map of at most so many tiles is drawn from its pixels: 200 MB of twelve layers."""
 _OTHER = "b5b8ba"
 
 
@@ -46,13 +49,7 @@ def write_type_map(found: TypedPlaces, path: Path, *, title: str | None = None) 
             x0, y0 = (xy.min(axis=0) - margin).tolist()
             x1, y1 = (xy.max(axis=0) + margin).tolist()
             if mapped:
-                maps = MapPictures.of(found.dataset)
-                scale = _PX / max(x1 - x0, y1 - y0)
-                content = maps.read_coarse(
-                    (x0, y0, x1, y1), round((x1 - x0) * scale), round((y1 - y0) * scale)
-                )
-                meters = maps.meters_per_tile(float((y0 + y1) / 2)) / scale
-                axes.imshow(maps.picture(content, meters), extent=(x0, x1, y1, y0), alpha=0.55)
+                _draw_map(axes, MapPictures.of(found.dataset), (x0, y0, x1, y1))
             axes.set_xlim(x0, x1)
             axes.set_ylim(y1, y0)
             for code in [*(one for one in names.tolist() if one not in kept), *reversed(kept)]:
@@ -84,3 +81,16 @@ def write_type_map(found: TypedPlaces, path: Path, *, title: str | None = None) 
         figure.text(0.02, 0.02, shown(note, 150), fontsize=7, color=QUIET, va="center", parse_math=False)
         with replacing(path) as temporary:
             figure.savefig(temporary, format="png", metadata={"Description": latin(found.attribution)})
+
+
+def _draw_map(axes: Any, maps: MapPictures, box: Box) -> None:
+    """The map in a box: its pixels where it is small, else its coverage."""
+    x0, y0, x1, y1 = box
+    side = max(x1 - x0, y1 - y0)
+    if side <= _SHARP_TILES:
+        box = ((x0 + x1 - side) / 2, (y0 + y1 - side) / 2, (x0 + x1 + side) / 2, (y0 + y1 + side) / 2)
+        content = maps.read(box, _PX)
+    else:
+        content = maps.read_coarse(box, round((x1 - x0) / side * _PX), round((y1 - y0) / side * _PX))
+    meters = maps.meters_per_tile((y0 + y1) / 2) * side / _PX
+    axes.imshow(maps.picture(content, meters), extent=(box[0], box[2], box[3], box[1]), alpha=0.55)
