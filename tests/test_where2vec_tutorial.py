@@ -5,6 +5,7 @@ Map and texts end to end, without other data and without a network; the text mod
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 import shlex
@@ -16,6 +17,7 @@ import pytest
 
 from placevec import api, cli
 from placevec.errors import InputError, PlacevecError, UsageError
+from placevec.explorer.serving import PageServer
 from placevec.inference.zero_shot import guessed
 from tests.encoders import tiny_text_model
 
@@ -181,6 +183,28 @@ def test_types_by_name(table: Path, folder: Path, capsys: pytest.CaptureFixture[
     ):
         assert cli.main(["predict", run, *more, "--out", str(folder / "x.parquet")]) != 0
         assert told in capsys.readouterr().err
+
+
+def test_words_are_answered_live(table: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Oracle: the z of a search for the same words; the page names the loopback address."""
+    answers, urls = [], []
+
+    def run(server: PageServer) -> None:
+        answers.append(server._server.answer("a park"))
+        server._server.server_close()
+
+    monkeypatch.setattr(PageServer, "run", run)
+    api.explore(table, serve=True, port=0, clusters=2, started=urls.append)
+    assert urls[0].startswith("http://127.0.0.1:")
+    z = np.frombuffer(base64.b64decode(answers[0]["values"]), "<f4")
+    found = api.similar(table, text="a park", k=1, min_distance_m=0)
+    assert z.max() == pytest.approx(found["z"].iloc[0], abs=1e-4)
+    for options, told in (
+        ({"port": 9}, "--port applies only"),
+        ({"queries": "x", "png": "p"}, "--queries applies only"),
+    ):
+        with pytest.raises(UsageError, match=told):
+            api.explore(table, **{"png": "p"} | options)
 
 
 def test_words_of_a_missing_text_model(table: Path, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
