@@ -1,4 +1,4 @@
-"""What is told of search results beyond the vectors: their entities, and a picture of them."""
+"""Additions to search results: their entities, and a picture of them."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ _ZOOM = 17
 _PX = 1400
 _DOTS = 150
 _SHARP_TILES = 16
-"""A map of at most so many tiles is drawn from its pixels: 200 MB of twelve layers."""
+"""Tiles along a map's side up to which it is drawn from its pixels: 200 MB of twelve layers."""
 _OTHER = "b5b8ba"
 
 
