@@ -29,7 +29,11 @@ if TYPE_CHECKING:
 
 
 def read_queries(value: Any) -> tuple[str, ...]:
-    """Queries in words: separated by semicolons, a text file (.txt) with one per line, or a sequence of texts."""
+    """Queries in words: separated by semicolons, a text file (.txt) with one per line, or a sequence of texts.
+
+    >>> read_queries("park;a street with shops")
+    ('park', 'a street with shops')
+    """
     from placevec.explorer.words import checked_queries
 
     if value is None or value == ():

@@ -19,7 +19,11 @@ FROM_ENTITIES = "entities"
 
 
 def read_types(value: Any) -> tuple[str, ...]:
-    """Types: names separated by commas, ``entities``, a .toml table as for ``prepare``, or a .txt with one per line."""
+    """Types: names separated by commas, ``entities``, a .toml table as for ``prepare``, or a .txt with one per line.
+
+    >>> read_types("park, school")
+    ('park', 'school')
+    """
     if value is None or value == ():
         return ()
     given = [str(one) for one in ([value] if isinstance(value, str | Path) else value)]

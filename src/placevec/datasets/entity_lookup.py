@@ -38,6 +38,9 @@ class Entity:
         name: raw, hostile text, or None.
         lon: degrees.
         lat: degrees.
+
+    >>> Entity("way/1", "leisure/park", None, "Esplanadi", 24.95, 60.17).type
+    'leisure/park'
     """
 
     entity_id: str

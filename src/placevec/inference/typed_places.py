@@ -110,6 +110,9 @@ class TypedReport:
         rows: number of places.
         without: places without an image, which are left out.
         types: type -> number of places, the most frequent first.
+
+    >>> TypedReport(Path("types.parquet"), 3, 0, {"park": 2, "shop": 1}).summary
+    '3 places: park 2, shop 1'
     """
 
     path: Path
