@@ -127,9 +127,12 @@ def _onto_chip(
 
     try:
         there = Transformer.from_crs("OGC:CRS84", crs, always_xy=True)
-        back = ~Affine(*transform)
-    except (ProjError, ValueError, ArithmeticError):
+    except ProjError:
         return None
+    forth = Affine(*transform)
+    if forth.is_degenerate:
+        return None
+    back = ~forth
     scale = np.array([px / size[0], px / size[1]])
 
     def project(places: Floats) -> Floats:
