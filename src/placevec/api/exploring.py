@@ -29,18 +29,25 @@ if TYPE_CHECKING:
 
 
 def read_queries(value: Any) -> tuple[str, ...]:
-    """Queries in words: separated by semicolons, a text file (.txt) with one per line, or a sequence of texts."""
+    """Queries in words: separated by semicolons, a text file (.txt) with one per line, or a sequence of texts.
+
+    >>> read_queries("park;a street with shops")
+    ('park', 'a street with shops')
+    """
     from placevec.explorer.words import checked_queries
 
     if value is None or value == ():
         return ()
-    if isinstance(value, str) and value.lower().endswith(".txt"):
+    texts: list[str] = []
+    for one in [value] if isinstance(value, str | Path) else value:
+        if not str(one).lower().endswith(".txt"):
+            texts += str(one).split(";")
+            continue
         try:
-            value = Path(value).read_text("utf-8").splitlines()
+            texts += Path(one).read_text("utf-8").splitlines()
         except (OSError, ValueError) as error:
-            raise InputError(f"cannot read the queries in {value}: {error}") from error
-    texts = value.split(";") if isinstance(value, str) else list(value)
-    return checked_queries([str(text) for text in texts if str(text).strip()])
+            raise InputError(f"cannot read the queries in {one}: {error}") from error
+    return checked_queries([text for text in texts if text.strip()])
 
 
 @dataclass(frozen=True)
@@ -189,7 +196,7 @@ def _serve(
         page = page_of(drawn, Path(folder) / "page.html", title=title, served=True).path.read_text("utf-8")
 
     def answer(text: str) -> dict[str, Any]:
-        return _queries(table, [text], model)[0].content(drawn)
+        return drawn.in_words(_queries(table, [text], model)[0])
 
     server = PageServer(page, answer, port)
     if started is not None:

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-from placevec.api.inputs import BoxLike, PathLike, model_of, training_dataset
+from placevec.api.inputs import BoxLike, PathLike, dataset_of, model_of, training_dataset
+from placevec.api.labeling import label_places, read_types
 from placevec.errors import ModelError, PlacevecError, UsageError
 from placevec.io import atomic
 from placevec.io.progress import SILENT, Progress, printable
@@ -15,15 +16,17 @@ from placevec.options import Limits, Reads, checked_keywords
 if TYPE_CHECKING:
     from shapely.geometry.base import BaseGeometry
 
+    from placevec.datasets.dataset import Dataset
     from placevec.explorer.figures.prediction_figure import FigureReport
     from placevec.explorer.pages.prediction_page import DistributionPageReport
     from placevec.geo import Area, Floats
     from placevec.inference.query import Question
     from placevec.inference.raster import RasterReport
     from placevec.inference.table import TableReport
+    from placevec.inference.typed_places import TypedReport
     from placevec.models.model import Model
 
-    Predicted = RasterReport | TableReport | FigureReport | DistributionPageReport
+    Predicted = RasterReport | TableReport | FigureReport | DistributionPageReport | TypedReport
 
 KINDS = {".tif": "raster", ".tiff": "raster", ".png": "figure", ".html": "page", ".parquet": "table"}
 CELLS_ACROSS = 720
@@ -43,6 +46,9 @@ def predict(
     *,
     classes: Annotated[Sequence[str], Reads(_whole)] = (),
     points: PathLike | None = None,
+    dataset: Dataset | PathLike | None = None,
+    types: Annotated[Sequence[str], Reads(read_types)] = (),
+    view: str | None = None,
     bbox: BoxLike | None = None,
     resolution: Annotated[float, Limits(above=0)] | None = None,
     land: PathLike | None = None,
@@ -60,10 +66,19 @@ def predict(
     in constant memory; ``.png`` is a figure with one row per class and one column per model; ``.html`` is a page that
     needs no network; ``.parquet`` is a table of predictions at ``points``.
 
+    With ``types``, the places of a dataset are labeled by the names of types instead, which the model was not trained to
+    predict: a type's name is put into several sentences, and the nearest to a place's image is its prediction. The
+    output is .parquet, .geojson, .html (the page of explore) or .png. Probabilities are shares of the given types and
+    are not calibrated.
+
     Args:
         models: Model or its directory, or several for a figure or page; each has a head and reads only coordinates.
         out: File to write: .tif, .png, .html or .parquet.
         classes: Class to predict; several separated by commas, or repeated (none for a model of numbers).
+        dataset: Dataset whose places are labeled, with types.
+        types: Types to choose from, of a model that reads texts and images: names such as park,school; entities for those
+            of the dataset; a table (.toml) as for prepare, or a text file with one per line.
+        view: View of images to predict types from, if there are several.
         points: Table of points to predict for or, with a figure or page, to draw as dots.
         bbox: Area as west,south,east,north, degrees (default: the world).
         resolution: Side of a cell of a .tif or .html, degrees (default: 720 columns).
@@ -87,6 +102,9 @@ def predict(
     from placevec.geo.areas import area_of
     from placevec.inference.grid import WORLD
 
+    if types or dataset is not None or view is not None:
+        others = (classes, points, bbox, resolution, land, land_only, show_points, year, own_scales)
+        return _typed(models, Path(out), dataset, tuple(types), view, title, any(others), progress)
     kind = KINDS.get(Path(out).suffix.lower())
     if kind is None:
         raise UsageError(
@@ -134,6 +152,22 @@ def predict(
         asked, area, Path(out), land=outlines, land_only=land_only, points=dots, title=title,
         own_scales=own_scales, credit=credit, seed=seed, progress=progress,
     )  # fmt: skip
+
+
+def _typed(
+    models: Model | PathLike | Sequence[Model | PathLike], out: Path, dataset: Dataset | PathLike | None,
+    types: tuple[str, ...], view: str | None, title: str | None, others: bool, progress: Progress,
+) -> TypedReport:  # fmt: skip
+    """`predict` with types."""
+    given = [models] if isinstance(models, str | Path) or not isinstance(models, Sequence) else list(models)
+    if dataset is None or not types or len(given) != 1:
+        raise UsageError(
+            "types are predicted by one model for the places of one dataset: give a run, a dataset and --types"
+        )
+    if others:
+        raise UsageError("with --types, only --out, --view and --title apply")
+    ground = dataset_of(dataset)
+    return label_places(model_of(given[0]), ground, types, out, view=view, title=title, progress=progress)
 
 
 def _check(

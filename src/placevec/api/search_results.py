@@ -1,4 +1,4 @@
-"""Facts about search results beyond the vectors: their entities, and a picture of them."""
+"""Additions to search results: their entities, and a picture of them."""
 
 from __future__ import annotations
 

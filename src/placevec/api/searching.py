@@ -165,7 +165,7 @@ def similar(
 
 
 def _if_sound(table: Embeddings) -> Dataset | None:
-    """The recorded dataset, if it is there and not damaged: it only adds facts about the results."""
+    """The recorded dataset, if it is there and not damaged: it only adds entities to the results."""
     try:
         return recorded_dataset(table)
     except PlacevecError:

@@ -13,7 +13,8 @@ from placevec.errors import UsageError
 HELP = """\
 The extension of --out selects the format. .tif: GeoTIFF with one band per class, of any size. .png: a figure
 with one row per class and one column per model. .html: a page with linked maps that needs no network.
-.parquet: predictions at the points of a table.
+.parquet: predictions at the points of a table. With --types, the places of a dataset are labeled by the names
+of types that the model was not trained on.
 
 For example:
 
@@ -23,21 +24,31 @@ For example:
 
   placevec predict runs/birds --class "Bradypus variegatus" --bbox=-90,-35,-33,16 --show-points --out map.html
 
-  placevec predict runs/birds points.csv --out predictions.parquet"""
+  placevec predict runs/birds points.csv --out predictions.parquet
+
+  placevec predict runs/named data/city --types park,school,harbor --out types.html"""
 
 
-@taking_keywords_of(predict, without=("points",), flags={"classes": "--class"})
+@taking_keywords_of(predict, without=("points", "dataset"), flags={"classes": "--class"})
 def command(*runs: Path, out: Path, as_json: bool = False, quiet: bool = False, **options: Any) -> None:
     """Print what was written.
 
     Args:
-        runs: Runs or model directories; a file is a table of points.
+        runs: Runs or model directories; a file is a table of points, a dataset directory has the places for --types.
     """
     tables = [path for path in runs if path.is_file()]
     if len(tables) > 1:
         raise UsageError(f"give at most one table of points; got {len(tables)}: {tables[0]}, {tables[1]}")
+    datasets = [path for path in runs if (path / "dataset.json").is_file()]
+    if len(datasets) > 1:
+        raise UsageError(f"give at most one dataset; got {len(datasets)}: {datasets[0]}, {datasets[1]}")
+    if datasets and not options.get("types"):
+        raise UsageError(
+            f"{datasets[0]} is a dataset: its places are labeled with --types; for a map give runs only"
+        )
     found = predict(
-        [path for path in runs if not path.is_file()], out, points=tables[0] if tables else None,
+        [path for path in runs if not path.is_file() and path not in datasets], out,
+        dataset=datasets[0] if datasets else None, points=tables[0] if tables else None,
         progress=progress_for(as_json, quiet), **options,
     )  # fmt: skip
     if as_json:

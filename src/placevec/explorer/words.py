@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,9 +13,7 @@ from placevec.embeddings.search.background import Background
 from placevec.embeddings.search.exact import distances
 from placevec.errors import UsageError
 from placevec.explorer.embedded import base64_of
-
-if TYPE_CHECKING:
-    from placevec.explorer.sample import Drawn
+from placevec.geo import Floats
 
 MAX_QUERIES = 50
 MAX_LENGTH = 500
@@ -34,13 +32,18 @@ class WordQuery:
     text: str
     vector: NDArray[np.float32]
 
-    def content(self, drawn: Drawn) -> dict[str, Any]:
-        """JSON of the page: text, values ((N,) z of each drawn place) and a note if none stands out."""
-        far = distances(self.vector, drawn.vectors, "cosine")
-        background = Background.of(self.vector, drawn.vectors, lonlat=drawn.lonlat, apart_m=drawn.apart_m)
-        z = background.z(far)
+    def content(self, vectors: NDArray[np.float32], lonlat: Floats, apart_m: float) -> dict[str, Any]:
+        """JSON of the page: text, values ((N,) z of each place) and a note if none stands out.
+
+        Args:
+            vectors: (N, D) of the places.
+            lonlat: (N, 2) degrees; NaN without coordinates.
+            apart_m: meters within which places show much the same.
+        """
+        far = distances(self.vector, vectors, "cosine")
+        background = Background.of(self.vector, vectors, lonlat=lonlat, apart_m=apart_m)
         note = background.note(np.sort(far)[:1])
-        return {"text": self.text, "values": base64_of(z.astype(np.float32)), "note": note}
+        return {"text": self.text, "values": base64_of(background.z(far).astype(np.float32)), "note": note}
 
 
 def checked_queries(texts: Sequence[str]) -> tuple[str, ...]:

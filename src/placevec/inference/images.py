@@ -17,7 +17,11 @@ from placevec.sources.imagery.single_image import read_image
 
 
 def image_views(model: Model) -> tuple[str, ...]:
-    """Views of a model that read images."""
+    """Views of a model that read images.
+
+    >>> image_views(Model({}, {}))
+    ()
+    """
     return tuple(name for name, spec in model.specs.items() if reader_of(spec).from_images)
 
 

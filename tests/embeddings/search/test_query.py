@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 from pyproj import Geod
+from scipy.special import ndtri
 
 from placevec.embeddings import Embeddings, Provenance
 from placevec.embeddings.search import similar
@@ -61,6 +62,7 @@ def test_by_place(tiles: Embeddings) -> None:
         "measure": "distance",
         "min_distance_m": 0.0,
         "same_vector": 0,
+        "z_by_chance": pytest.approx(ndtri(0.95 ** (1 / (len(tiles) - 1)))),
     }
     assert frame.attrs["notes"] == []
 

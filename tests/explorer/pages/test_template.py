@@ -49,6 +49,15 @@ def test_policy_allows_this_script_and_style_and_nothing_else() -> None:
     }  # fmt: skip
 
 
+def test_only_a_served_page_may_ask_and_only_its_server() -> None:
+    filled = {"title": "", "attribution": "", "version": "1", "first": {}, "later": {}}
+    served = fill_page(**filled, served=True)  # type: ignore[arg-type]
+    assert "fetch(" not in PAGE
+    assert "connect-src" not in PAGE
+    assert re.findall(r"fetch\(([^,]*),", served) == ['"/words"']
+    assert "; connect-src 'self'\"" in served
+
+
 def test_values_are_text_and_never_filled_in_again() -> None:
     assert "<title>&lt;b&gt;{{script}}&lt;/b&gt; &amp; &quot;x&quot;</title>" in PAGE
     assert "© &lt;i&gt;us&lt;/i&gt;" in PAGE

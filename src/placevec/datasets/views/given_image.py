@@ -53,6 +53,10 @@ def in_window(pixels: NDArray[np.generic], chip: Chip, spec: ViewSpec) -> NDArra
     """The middle of an image as large as the window of a view, if both sizes in meters are known; else all of it.
 
     InputError if the image shows less than the window.
+
+    >>> pixels = np.zeros((1, 4, 4), np.uint8)
+    >>> in_window(pixels, Chip("x", pixels, (), "", None, None), ViewSpec("map", "raster")).shape
+    (1, 4, 4)
     """
     if chip.transform is None or spec.size_m is None:
         return pixels
@@ -79,7 +83,11 @@ def centered(pixels: NDArray[np.generic], size: int) -> NDArray[np.generic]:
 
 
 def resized(pixels: NDArray[np.generic], size: int) -> NDArray[np.generic]:
-    """(C, size, size) by the mean over each pixel's area; the dtype stays."""
+    """(C, size, size) by the mean over each pixel's area; the dtype stays.
+
+    >>> resized(np.array([[[0, 4], [4, 8]]], np.uint8), 1).tolist()
+    [[[4]]]
+    """
     if pixels.shape[1:] == (size, size):
         return pixels
     bands = [np.ascontiguousarray(band) for band in pixels]
@@ -87,7 +95,10 @@ def resized(pixels: NDArray[np.generic], size: int) -> NDArray[np.generic]:
 
 
 def require_type(pixels: NDArray[np.generic], allowed: Sequence[str], name: str, spec: ViewSpec) -> None:
-    """InputError unless the numbers have one of the types that the model was trained on."""
+    """InputError unless the numbers have one of the types that the model was trained on.
+
+    >>> require_type(np.zeros((1, 1, 1), np.uint8), ["uint8"], "one.png", ViewSpec("map", "raster"))
+    """
     if allowed and str(pixels.dtype) not in allowed:
         raise InputError(
             f"{name} has numbers of type {pixels.dtype}, but the model was trained on {spec.values} of {spec.name!r}:"

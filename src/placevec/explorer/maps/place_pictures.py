@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from placevec.datasets.views.chips import open_shard, read_chips, shard_name
+from placevec.datasets.views import chips as chip_files
 from placevec.explorer.maps.cartography import Bytes
 from placevec.explorer.maps.pictures import MapPictures
 from placevec.explorer.maps.scene import has_map
@@ -50,7 +50,7 @@ def place_pictures(
         window_m: side in meters of the square that the model reads on a map; None takes the dataset's footprint.
         px: side of a picture.
     """
-    chips = [name for name in dataset.view_names if dataset.spec(name).kind == "chips"]
+    chips = [name for name in dataset.view_names if dataset.spec(name).kind == chip_files.KIND]
     if has_map(dataset) and view not in chips:
         return _of_map(dataset, place_ids, lonlat, shapes, window_m or dataset.footprint_m or 200.0, px)
     if chips:
@@ -84,7 +84,7 @@ def _of_chips(
     dataset: Dataset, place_ids: Sequence[str], shapes: Mapping[str, BaseGeometry], view: str, px: int
 ) -> list[Bytes | None]:
     """The first chip of each place in its own colors, each stretched from its 2nd to its 98th percentile."""
-    rows = read_chips(dataset.path, view)
+    rows = chip_files.read_chips(dataset.path, view)
     first: dict[str, int] = {}
     for row, place in enumerate(rows["place_id"].to_pylist()):
         first.setdefault(place, row)
@@ -96,7 +96,10 @@ def _of_chips(
         about = {
             name: rows[name][first[place]].as_py() for name in ("shard", "row", "bands", "crs", "transform")
         }
-        pixels = np.asarray(open_shard(dataset.path / shard_name(about["shard"]))[about["row"]], np.float32)
+        pixels = np.asarray(
+            chip_files.open_shard(dataset.path / chip_files.shard_name(about["shard"]))[about["row"]],
+            np.float32,
+        )
         picture = cv2.resize(_in_colors(pixels, about["bands"]), (px, px), interpolation=cv2.INTER_NEAREST)
         project = _onto_chip(about["crs"], about["transform"], (pixels.shape[2], pixels.shape[1]), px)
         found.append(picture if project is None else outlined(picture, shapes.get(place), project))
@@ -124,14 +127,18 @@ def _onto_chip(
 
     try:
         there = Transformer.from_crs("OGC:CRS84", crs, always_xy=True)
-        back = ~Affine(*transform)
-    except (ProjError, ValueError, ArithmeticError):
+    except ProjError:
         return None
+    forth = Affine(*transform)
+    if forth.is_degenerate:
+        return None
+    back = ~forth
     scale = np.array([px / size[0], px / size[1]])
 
     def project(places: Floats) -> Floats:
         x, y = there.transform(places[:, 0], places[:, 1])
-        column, row = back * (np.asarray(x), np.asarray(y))
+        column = back.a * np.asarray(x) + back.b * np.asarray(y) + back.c
+        row = back.d * np.asarray(x) + back.e * np.asarray(y) + back.f
         return np.asarray(np.stack([column, row], axis=1) * scale, np.float64)
 
     return project

@@ -99,7 +99,7 @@ def compose(
         "component": base64_of(component),
         "reach": None if scene is None else base64_of(scene.reach(mercator)),
         "colorings": [one.content for one in colorings or [of_nothing(len(drawn))]],
-        "queries": [one.content(drawn) for one in drawn.queries],
+        "queries": [drawn.in_words(one) for one in drawn.queries],
         "ask": served,
         "meta": _meta(drawn, packed, explained)
         | {"places_drawn": len(drawn), "seed": drawn.seed, "origin": origin.tolist()},
