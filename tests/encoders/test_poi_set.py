@@ -1,7 +1,7 @@
 """Encoders of sets of points of interest.
 
-Oracles: Set2Set of PyTorch Geometric, recorded with its weights; scaled dot-product attention and softmax of torch, set by
-set; invariance to the order of points; the number of weights of the founding system.
+Oracles: Set2Set of PyTorch Geometric, recorded with its weights; attention and softmax of torch, set by set; invariance
+to the order of points; the number of weights of the founding system.
 """
 
 from __future__ import annotations

@@ -55,7 +55,7 @@ def add_pois(
     if table is None and (category or group):
         raise UsageError("--category and --group are columns of a table: they need --pois")
     side = float(size_m or dataset.footprint_m or DEFAULT_SIZE_M)
-    inputs = {"min_points": min_points, "size_m": side, "category": category, "group": group}
+    inputs = {"min_pois": min_points, "size_m": side, "category": category, "group": group}
     if table is None:
         if POIS not in dataset.manifest["views"].get(MAP_PART, {}).get("files", ()):
             raise DatasetError(

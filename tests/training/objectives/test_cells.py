@@ -16,7 +16,8 @@ from torch import nn
 
 from placevec.core import Encoded
 from placevec.errors import InputError
-from placevec.training.objectives.cells import IMAGES, POIS, CellContrast, nt_xent
+from placevec.training.objectives.cells import CellContrast, nt_xent
+from placevec.training.samplers.cells import IMAGES, POIS
 
 RECORDED = np.load(Path(__file__).with_name("mmgr_original.npz"))
 THERE = torch.ones(8, dtype=torch.bool)

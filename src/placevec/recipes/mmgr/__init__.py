@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from placevec.preparation.cells import CellOptions
 from placevec.recipes.base import RecipeEntry
 from placevec.recipes.mmgr.config import MmgrConfig
-from placevec.recipes.mmgr.prepare import CellOptions
 from placevec.recipes.mmgr.presets import PRESETS
 
 RECIPE = RecipeEntry(
@@ -13,8 +13,9 @@ RECIPE = RecipeEntry(
     config=MmgrConfig,
     presets=PRESETS,
     prepare_options=CellOptions,
-    prepare="placevec.recipes.mmgr.prepare:prepare",
+    prepare="placevec.preparation.cells:prepare",
     build="placevec.recipes.mmgr.build:build",
+    formerly="placevec.recipes.mmgr.formerly:COMMANDS",
     prepare_examples=(
         "placevec prepare mmgr --osm-name helsinki-center --spacing 300 --size-m 500 --out data/helsinki",
         "placevec prepare mmgr --osm city.osm.pbf --places tracts.geojson --size-m 1000 --out data/tracts",

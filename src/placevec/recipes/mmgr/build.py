@@ -30,14 +30,14 @@ from placevec.encoders.poi_set import PoiSetEncoder
 from placevec.errors import DatasetError, InputError, UsageError
 from placevec.geo import Ints
 from placevec.metrics import effective_rank
+from placevec.models.category_vectors import fill_categories
 from placevec.models.fusion import ConcatFusion
 from placevec.recipes.blocks import split_in_blocks
 from placevec.recipes.built import Built
 from placevec.recipes.mmgr.config import MmgrConfig
-from placevec.recipes.poi2vec.vectors import fill_categories
 from placevec.training import TrainingOptions
-from placevec.training.objectives.cells import IMAGES, POIS, CellContrast
-from placevec.training.samplers.cells import CellSampler
+from placevec.training.objectives.cells import CellContrast
+from placevec.training.samplers.cells import IMAGES, POIS, CellSampler
 from placevec.training.samplers.described import Disturbed
 
 Ground = Dataset | JoinedDataset

@@ -63,7 +63,9 @@ class MmgrConfig(Options):
     positions: bool = option(True, "Positions in the cell are read too (not with set2set)", group=POIS)
     category_dim: int = option(64, "Length of the vectors of categories", group=POIS, min=4)
     category_vectors: Path | None = option(
-        None, "Ready vectors of categories: a run of poi2vec, or a table (default: trained)", group=POIS
+        None,
+        "Ready vectors of categories: a run that learned them, or a table (default: trained)",
+        group=POIS,
     )
     train_categories: bool = option(True, "Ready vectors of categories are trained further", group=POIS)
     poi_hidden: int = option(256, "Hidden units of the projection head of points", group=POIS, min=1)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from placevec.preparation.cells import CellOptions
 from placevec.recipes.base import Preset, RecipeEntry
-from placevec.recipes.mmgr.prepare import CellOptions
 from placevec.recipes.poi2vec.config import Poi2VecConfig
 
 FOUNDING = {
@@ -40,8 +40,9 @@ RECIPE = RecipeEntry(
         "founding": Preset("the published hyper-parameters", FOUNDING),
     },
     prepare_options=CellOptions,
-    prepare="placevec.recipes.mmgr.prepare:prepare",
+    prepare="placevec.preparation.cells:prepare",
     build="placevec.recipes.poi2vec.build:build",
+    formerly="placevec.recipes.poi2vec.formerly:COMMANDS",
     prepare_examples=(
         "placevec prepare poi2vec --osm-name helsinki-center --spacing 300 --size-m 500 --out data/helsinki",
     ),

@@ -31,10 +31,9 @@ from torch import Tensor, nn
 from placevec.core import Encoded, Objective
 from placevec.errors import InputError
 from placevec.training.objectives.contrastive import MAX_SCALE, info_nce
+from placevec.training.samplers.cells import IMAGES, POIS
 
 Form = Literal["founding", "separate"]
-IMAGES, POIS = ("image", "image_again"), ("pois", "pois_again")
-"""Slots: two augmentations of a cell's image, two samples of its points of interest."""
 
 
 def nt_xent(first: Tensor, second: Tensor, scale: Tensor | float, whole: Tensor | None = None) -> Tensor:

@@ -42,7 +42,7 @@ def hierarchy_term(vectors: Tensor, parents: Tensor, form: Hierarchy = "paper") 
         same = same & ~torch.eye(len(parents), dtype=torch.bool, device=parents.device)
         first, second = same.nonzero(as_tuple=True)
         apart = torch.linalg.vector_norm(vectors[first] - vectors[second], dim=1)
-        return apart.sum().square() / 2.0
+        return torch.square(apart.sum()) / 2.0
     vectors, group = vectors[known], torch.unique(parents[known], return_inverse=True)[1]
     if not len(vectors):
         return vectors.sum()

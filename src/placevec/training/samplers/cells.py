@@ -12,9 +12,11 @@ from numpy.typing import ArrayLike, NDArray
 from placevec.core import ROW_MISSING, Draw, Look
 from placevec.errors import InputError
 from placevec.geo import Floats
-from placevec.training.objectives.cells import IMAGES, POIS
 from placevec.training.samplers.described import Disturbed
 from placevec.training.samplers.epochs import PAIRS, Epochs, checked_rows, generator, slice_of
+
+IMAGES, POIS = ("image", "image_again"), ("pois", "pois_again")
+"""Slots: two augmentations of a cell's image, two samples of its points of interest."""
 
 
 class CellSampler:

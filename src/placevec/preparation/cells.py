@@ -58,9 +58,7 @@ def prepare(out: Path, options: CellOptions, *, created: str, progress: Progress
     elif (out / MANIFEST).exists():
         dataset = Dataset.open(out)
     else:
-        raise UsageError(
-            "a new dataset needs --osm FILE, --osm-name NAME or ready tiles; see placevec prepare mmgr --help"
-        )
+        raise UsageError("a new dataset needs --osm FILE, --osm-name NAME or ready tiles")
     return add_pois(
         dataset, table=options.pois, category=options.category, group=options.group, min_points=options.min_pois,
         size_m=options.poi_size_m, created=created, progress=progress,

@@ -1,4 +1,4 @@
-"""Ready vectors of categories: from a run of poi2vec, or from a table."""
+"""Ready vectors of categories: from a run that learned them, or from a table."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _VECTOR = "vector"
 
 
 def read_category_vectors(path: str | Path) -> tuple[tuple[str, ...], NDArray[np.float32]]:
-    """(names of K categories, (K, D) vectors) of a run of poi2vec, or of a table.
+    """(names of K categories, (K, D) vectors) of a run, or of a table.
 
     Args:
         path: a run, or a Parquet, CSV or TSV file with a column ``category`` and either a column ``vector`` of lists or
@@ -29,9 +29,10 @@ def read_category_vectors(path: str | Path) -> tuple[tuple[str, ...], NDArray[np
     path = Path(path)
     if path.is_dir():
         return _of_run(path)
-    from placevec.sources.tables.points import read_columns
+    from placevec.sources.tables.opened import open_table
+    from placevec.sources.tables.points import frame_of
 
-    table = read_columns(path)
+    table = frame_of(open_table(path))
     if "category" not in table:
         raise InputError(f"{path} has no column 'category'; it has {', '.join(map(str, table.columns))}")
     names = tuple(table["category"].astype(str))
@@ -82,4 +83,4 @@ def _of_run(path: Path) -> tuple[tuple[str, ...], NDArray[np.float32]]:
         module = model.modules[reading.encoder]
         if isinstance(module, PoiCategories):
             return reading.spec.channels, module.table().detach().numpy()
-    raise ModelError(f"{path} has no vectors of categories: train them with placevec train poi2vec")
+    raise ModelError(f"{path} has no vectors of categories: it is a run of another recipe")
