@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from sklearn.neighbors import KNeighborsClassifier
 
 from placevec import metrics
 from placevec.errors import InputError
@@ -27,22 +26,6 @@ def test_effective_rank_of_equal_directions(rank: int) -> None:
 def test_effective_rank_of_two_singular_values() -> None:
     """Oracle: closed form: shares 3/4 and 1/4 give 4 / 3^(3/4)."""
     assert metrics.effective_rank([[3.0, 0.0], [0.0, 1.0]]) == pytest.approx(4 / 3**0.75)
-
-
-def test_alignment_and_uniformity_equal_the_authors_code() -> None:
-    """Oracle: Wang & Isola's own lines in torch: ``(x - y).norm(dim=1).pow(2).mean()`` and
-    ``torch.pdist(x).pow(2).mul(-2).exp().mean().log()``; enough rows for several chunks."""
-    x = torch.nn.functional.normalize(torch.from_numpy(gaussian(1500, 6)))
-    y = torch.nn.functional.normalize(torch.from_numpy(gaussian(1500, 6, seed=1)))
-    assert metrics.alignment(3 * x, y) == pytest.approx(float((x - y).norm(dim=1).pow(2).mean()))
-    expected = float(torch.pdist(x).pow(2).mul(-2).exp().mean().log())
-    assert metrics.uniformity(0.5 * x) == pytest.approx(expected)
-
-
-def test_uniformity_of_a_point_and_of_the_sphere() -> None:
-    """Oracle: closed forms: 0 for one point; on a high-dimensional sphere distances are near sqrt 2: near -4."""
-    assert metrics.uniformity(np.ones((20, 3))) == pytest.approx(0)
-    assert metrics.uniformity(gaussian(1100, 1000)) == pytest.approx(-4, abs=0.05)
 
 
 def test_triplet_accuracy() -> None:
@@ -83,35 +66,10 @@ def test_retrieval_by_chance() -> None:
     assert found["mean_rank"] == pytest.approx(10.5, abs=0.4)
 
 
-def test_knn_purity_equals_scikit_learn() -> None:
-    """Oracle: scikit-learn's cosine neighbors, the place itself left out; enough rows for several chunks."""
-    vectors, labels = gaussian(1300, 5), np.random.default_rng(2).choice(["sea", "town", "wood"], 1300)
-    vectors[labels == "sea"] += 1.0
-    neighbors = (
-        KNeighborsClassifier(7, metric="cosine").fit(vectors, labels).kneighbors(return_distance=False)
-    )
-    expected = (labels[neighbors] == labels[:, None]).mean()
-    assert metrics.knn_purity(vectors, labels, k=7) == pytest.approx(expected, abs=1e-12)
-    assert metrics.knn_purity(torch.from_numpy(vectors), labels, k=7) == metrics.knn_purity(
-        vectors, labels, k=7
-    )
-
-
-def test_knn_purity_by_chance() -> None:
-    """Oracle: closed form: labels that have nothing to do with the vectors agree in the sum of squared shares."""
-    labels = np.random.default_rng(3).choice(3, 2000, p=[0.6, 0.3, 0.1])
-    assert metrics.knn_purity(gaussian(2000, 4), labels) == pytest.approx(0.36 + 0.09 + 0.01, abs=0.03)
-
-
 def test_values_do_not_depend_on_order() -> None:
     """Invariant: permutation of rows."""
     vectors, order = gaussian(200, 6), np.random.default_rng(0).permutation(200)
-    labels = vectors[:, 0] > 0
     assert metrics.effective_rank(vectors[order]) == pytest.approx(metrics.effective_rank(vectors))
-    assert metrics.uniformity(vectors[order]) == pytest.approx(metrics.uniformity(vectors))
-    assert metrics.knn_purity(vectors[order], labels[order]) == pytest.approx(
-        metrics.knn_purity(vectors, labels)
-    )
 
 
 def test_what_cannot_be_measured_is_refused() -> None:
@@ -122,14 +80,8 @@ def test_what_cannot_be_measured_is_refused() -> None:
         metrics.effective_rank(np.zeros((3, 2)))
     with pytest.raises(InputError, match="non-empty"):
         metrics.effective_rank(np.zeros((0, 2)))
-    with pytest.raises(InputError, match="at least two"):
-        metrics.uniformity([[1.0, 0.0]])
     with pytest.raises(InputError, match="must have the same shape"):
-        metrics.alignment(two, np.eye(3))
-    with pytest.raises(InputError, match="vectors and labels must match"):
-        metrics.knn_purity(two, [1], k=1)
-    with pytest.raises(InputError, match="k must be between 1 and"):
-        metrics.knn_purity(two, [1, 2], k=2)
+        metrics.triplet_accuracy(two, np.eye(3), two)
     with pytest.raises(InputError, match="true column"):
         metrics.ranks_of_truth(two, [0, 5])
 

@@ -202,9 +202,12 @@ class Objective(nn.Module):
 
     Attributes:
         collapsed_loss: the loss when all vectors are equal, if known. A run that stays there has learned nothing.
+        across_processes: whether it wants the slots and targets of all processes that train together, because places
+            of one batch are contrasted with each other; else each process computes the loss of its own.
     """
 
     collapsed_loss: float | None = None
+    across_processes: bool = False
 
     def forward(self, slots: Mapping[str, Encoded], targets: Mapping[str, Tensor]) -> Tensor:
         """The scalar loss."""

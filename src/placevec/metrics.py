@@ -22,10 +22,6 @@ if TYPE_CHECKING:
 Vectors: TypeAlias = "ArrayLike | Tensor"
 """(N, D) numbers: numpy, nested lists or a torch tensor."""
 
-_CHUNK = 1024
-"""Number of rows whose similarities to all others are kept in memory at once."""
-
-
 # --- collapse ----------------------------------------------------------------------------------------------
 
 
@@ -56,41 +52,6 @@ def principal_share(vectors: Vectors, directions: int = 2) -> float:
     matrix = _matrix(vectors)
     variances = np.linalg.svd(matrix - matrix.mean(axis=0), compute_uv=False) ** 2
     return float(variances[:directions].sum() / variances.sum()) if variances.any() else 1.0
-
-
-def alignment(anchors: Vectors, positives: Vectors) -> float:
-    """Mean squared distance of positives from their anchors, of (N, D) vectors scaled to length 1; 0 is best.
-
-    Source: Wang & Isola 2020, arXiv:2005.10242, equation 4 with exponent 2.
-
-    >>> alignment([[1.0, 0.0]], [[0.0, 3.0]])
-    2.0
-    """
-    first, second = _same_shape(_unit(anchors), _unit(positives))
-    return float(((first - second) ** 2).sum(axis=1).mean())
-
-
-def uniformity(vectors: Vectors) -> float:
-    """How uniformly (N, D) vectors cover the sphere: ``log mean exp(-2 |x - y|^2)`` over pairs; lower is more uniform.
-
-    Vectors are scaled to length 1. Ranges from 0 (all equal) to about -4 (uniform on a high-dimensional sphere).
-
-    Source: Wang & Isola 2020, arXiv:2005.10242, equation 5 with t = 2.
-
-    >>> uniformity([[1.0, 0.0], [-1.0, 0.0]])
-    -8.0
-    """
-    points = _unit(vectors)
-    total = len(points)
-    if total < 2:
-        raise InputError("uniformity needs at least two vectors")
-    mass = 0.0
-    for start in range(0, total, _CHUNK):
-        cosines = points[start : start + _CHUNK] @ points.T
-        kernel = np.exp(-4.0 * (1.0 - np.clip(cosines, -1.0, 1.0)))  # |x - y|^2 = 2 - 2 cos
-        kernel[np.arange(len(kernel)), np.arange(start, start + len(kernel))] = 0.0
-        mass += float(kernel.sum())
-    return float(np.log(mass / (total * (total - 1))))
 
 
 # --- triplets and retrieval --------------------------------------------------------------------------------
@@ -177,35 +138,6 @@ def retrieval(
 
 
 # --- neighborhoods ----------------------------------------------------------------------------------------
-
-
-def knn_purity(vectors: Vectors, labels: ArrayLike, k: int = 10) -> float:
-    """Mean share of a place's ``k`` nearest neighbors (by cosine) that have the same label.
-
-    Chance level is the sum of the squared label frequencies.
-
-    Args:
-        vectors: (N, D).
-        labels: (N,) labels of any type.
-        k: number of neighbors, 1 to N - 1.
-
-    >>> knn_purity([[1, 0], [1, 0.1], [0, 1], [0.1, 1]], ["sea", "sea", "town", "town"], k=1)
-    1.0
-    """
-    points = _unit(vectors)
-    _, classes = np.unique(np.asarray(labels), return_inverse=True)
-    if len(classes) != len(points):
-        raise InputError(f"the number of vectors and labels must match; got {len(points)} and {len(classes)}")
-    if not 1 <= k < len(points):
-        raise InputError(f"k must be between 1 and the number of other places, {len(points) - 1}; got {k}")
-    same = 0
-    for start in range(0, len(points), _CHUNK):
-        cosines = points[start : start + _CHUNK] @ points.T
-        own = np.arange(start, start + len(cosines))
-        cosines[np.arange(len(cosines)), own] = -np.inf
-        nearest = np.argpartition(-cosines, k - 1, axis=1)[:, :k]
-        same += int((classes[nearest] == classes[own][:, None]).sum())
-    return same / (k * len(points))
 
 
 def silhouette(

@@ -128,7 +128,3 @@ def test_what_is_refused() -> None:
         PoiSetEncoder(3, pooling="graph")(Ragged(torch.zeros(1, 3), torch.tensor([0, 1])))
     with pytest.raises(ModelError, match="reads sets of points"):
         PoiSetEncoder(3)(torch.zeros(2, 3))
-    with pytest.raises(ModelError, match="depth must be 18, 34, 50"):
-        encoders.build("resnet", channels=3, depth=19)
-    with pytest.raises(ModelError, match="this encoder reads"):
-        encoders.build("resnet", channels=4)(torch.zeros(1, 3, 64, 64))

@@ -11,11 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.spatial import distance
 from scipy.stats import entropy
-from sklearn.metrics import accuracy_score, average_precision_score, f1_score, mean_absolute_error, r2_score
+from sklearn.metrics import average_precision_score, f1_score, r2_score
 
 from placevec.evaluation.bootstrap import Resampling, Score, interval
 from placevec.evaluation.engine import score_of
-from placevec.evaluation.scores import better, resampled, score, secondary
+from placevec.evaluation.scores import better, resampled, score
 from placevec.evaluation.tasks import Kind, Task
 
 
@@ -68,17 +68,6 @@ def test_plain_metrics_equal_scikit_learn(kind: Kind) -> None:
     target, predicted = example(kind, 5)
     assert score(kind, target, predicted) == pytest.approx(
         oracle(kind, target, predicted, np.ones(len(target)))
-    )
-
-
-def test_secondary_numbers_equal_scikit_learn() -> None:
-    target, predicted = example("classification", 1)
-    assert secondary("classification", target, predicted) == {
-        "accuracy": accuracy_score(target, predicted.argmax(axis=1))
-    }
-    target, predicted = example("regression", 1)
-    assert secondary("regression", target, predicted)["mean absolute error"] == pytest.approx(
-        mean_absolute_error(target, predicted[:, 0])
     )
 
 

@@ -7,7 +7,7 @@ from placevec.api.benchmarking import benchmark_encoders
 from placevec.api.clustering import cluster
 from placevec.api.embedding import embed
 from placevec.api.embedding_points import PointsEmbedded, embed_points
-from placevec.api.evaluating import evaluate, evaluate_model
+from placevec.api.evaluating import evaluate, evaluate_model, evaluate_words
 from placevec.api.exploring import Explored, explore
 from placevec.api.inputs import (
     PathLike,
@@ -17,7 +17,7 @@ from placevec.api.inputs import (
     recorded_dataset,
     recorded_model,
 )
-from placevec.api.plotting import picture_curves, picture_kernels, picture_latitude
+from placevec.api.plotting import picture_curves, picture_kernels, picture_latitude, picture_words
 from placevec.api.predicting import predict
 from placevec.api.preparing import prepare
 from placevec.api.searching import similar
@@ -37,6 +37,7 @@ __all__ = [
     "embed_points",
     "evaluate",
     "evaluate_model",
+    "evaluate_words",
     "explore",
     "export",
     "import_weights",
@@ -46,6 +47,7 @@ __all__ = [
     "picture_curves",
     "picture_kernels",
     "picture_latitude",
+    "picture_words",
     "predict",
     "prepare",
     "recorded_dataset",

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from placevec.api.inputs import PathLike
 from placevec.errors import UsageError
-from placevec.io import atomic
-from placevec.io.locks import locked
+from placevec.io import atomic, jobs
 from placevec.io.progress import SILENT, Progress
 from placevec.options import Limits, Reads, checked_keywords
 from placevec.options.choices import Folds, Probe
@@ -132,8 +131,8 @@ def benchmark_encoders(
     if len({task.name for task in found}) < len(found):
         raise UsageError("two tasks have the same name: rename a file")
     held = running.Benchmark(found, rivals, out, chosen_probes, chosen_schemes, seeds, folds)
-    with locked(out, progress=progress):
-        planning.keep(out, points, folds)
+    begun_with = {"points": points, "folds": folds}
+    with jobs.opened(out, begun_with, work=planning.folder(out), progress=progress):
         outcome = running.run(held, budget_s=budget_s, progress=progress)
     with progress.task("Comparing", total=None):
         groups = compared(held, outcome.done)
@@ -144,7 +143,7 @@ def benchmark_encoders(
         "encoders": len(rivals),
         "data": "no data folder" if data is None and names else "the data folder" if names else "your own",
     }
-    results = table.Results(groups, outcome, about)
+    results = table.Results(list(groups), about=about, outcome=outcome)
     results.save(out)
     if plots and groups:
         write_plots(groups, out)

@@ -1,4 +1,4 @@
-"""`evaluate` and `evaluate_model`: the quality of vectors, or of the predictions of a model with a head."""
+"""`evaluate`, `evaluate_model` and `evaluate_words`: the quality of vectors, of predictions, and of words and images."""
 
 from __future__ import annotations
 
@@ -22,9 +22,13 @@ from placevec.options import Limits, checked_keywords
 from placevec.options.choices import Effort, LabelKind
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from placevec.datasets.dataset import Dataset
     from placevec.embeddings import Embeddings
     from placevec.evaluation.report import Report
+    from placevec.evaluation.retrieval.report import WordsReport
     from placevec.models.model import Model
 
 
@@ -128,23 +132,104 @@ def evaluate_model(
     dataset: Dataset | PathLike | None = None,
     baselines: bool = True,
     seed: Annotated[int, Limits(min=0)] = 0,
+    regions: PathLike | None = None,
+    learning_curve: bool = False,
+    budget: Effort = "full",
     progress: Progress = SILENT,
 ) -> Report:
     """Compare the predictions of a model with a head with baselines, on places that it was not trained on.
 
+    A model of words and images, without a head, is evaluated as `evaluate_words` does.
+
     Args:
         model: Run or model directory, such as those that `train` makes for ``sphere2vec``.
-        dataset: Dataset with labels to evaluate on (default: the training dataset).
-        baselines: Also evaluate class frequencies, neighbors, sines and cosines, and the untrained encoder.
+        dataset: Dataset to evaluate on, with labels or texts as the model needs (default: the training dataset).
+        baselines: Also evaluate what needs no training of encoders, and untrained ones.
         seed: Seed of resampling and of random baselines.
+        regions: Also train new probes on the model's vectors without one region at a time: polygons, a table with
+            place_id, or a column of the places.
+        learning_curve: Also train new probes on the model's vectors with 5% to 50% of the labels.
+        budget: Size of these probes.
         progress: Receives progress reports.
 
     Raises:
         DatasetError: no dataset is given, and the training dataset is gone or has changed.
-        EvaluationError: no head, labels of another kind, or no place that the model was not trained on.
+        EvaluationError: no head, labels of another kind, or no place that the model was not trained on; with regions or
+            a learning curve, a model of one class or of very many.
     """
     from placevec.evaluation.predictions.evaluate import evaluate_predictions
 
     found = model_of(model)
+    if not found.heads and len(found.readings) > 1:
+        from placevec.evaluation.retrieval.evaluate import reads_words
+
+        if reads_words(found):
+            return evaluate_words(found, dataset=dataset, baselines=baselines, seed=seed, progress=progress)
     tested = recorded_ground(found, "give one with --dataset") if dataset is None else dataset_of(dataset)
-    return evaluate_predictions(found, tested, baselines=baselines, seed=seed, progress=progress)
+    return evaluate_predictions(
+        found, tested, baselines=baselines, seed=seed, regions=regions, learning_curve=learning_curve, budget=budget,
+        progress=progress,
+    )  # fmt: skip
+
+
+@checked_keywords
+def evaluate_words(
+    model: Model | PathLike,
+    *,
+    dataset: Dataset | PathLike | None = None,
+    view: str | None = None,
+    embeddings: Vectors | None = None,
+    baselines: bool = True,
+    seeds: Annotated[int, Limits(min=1)] = 3,
+    seed: Annotated[int, Limits(min=0)] = 0,
+    progress: Progress = SILENT,
+) -> WordsReport:
+    """Measure how words find images and images words, and types by name, on places that a model was not trained on.
+
+    Recall at 1, 5 and 10 and ranks both ways, within types, and by kind, language and script of the words; beside chance,
+    the type oracle, ridge on statistics of the images, and untrained encoders.
+
+    Args:
+        model: Run or model of words and images, such as those of ``where2vec``.
+        dataset: Dataset with both (default: the training dataset).
+        view: View of images, where the model has several.
+        embeddings: Table with the model's vectors of that view (default: made here).
+        baselines: Also evaluate what needs no training of encoders, and untrained ones.
+        seeds: Number of untrained encoders.
+        seed: Seed of the text drawn for each place, and of samples.
+        progress: Receives progress reports.
+
+    Raises:
+        DatasetError: no dataset is given, and the training dataset is gone or has changed.
+        EvaluationError: too few places with both an image and a text.
+        UsageError: a model without texts or images.
+    """
+    from placevec.evaluation.retrieval.evaluate import evaluate_words as run
+    from placevec.evaluation.retrieval.evaluate import views_of
+
+    found = model_of(model)
+    image, _ = views_of(found, view)
+    ground = recorded_ground(found, "give one with --dataset") if dataset is None else dataset_of(dataset)
+    images = None if embeddings is None else _of_places(table_of(embeddings, image), found, ground)
+    return run(
+        found,
+        ground,
+        view=image,
+        images=images,
+        baselines=baselines,
+        seeds=seeds,
+        seed=seed,
+        progress=progress,
+    )
+
+
+def _of_places(table: Embeddings, model: Model, dataset: Dataset) -> NDArray[np.float32]:
+    """(N, dim) vectors of a table for all places of a dataset, NaN where it has none."""
+    import numpy as np
+    import pandas as pd
+
+    recorded_model(table, model)  # an error where they were made by another
+    row = pd.Index(table.place_id).get_indexer(dataset.place_ids)
+    found = np.full((len(dataset), table.vectors.shape[1]), np.nan, np.float32)
+    found[row >= 0] = table.vectors[row[row >= 0]]
+    return found

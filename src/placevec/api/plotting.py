@@ -1,4 +1,4 @@
-"""`picture_kernels`, `picture_latitude`, `picture_curves`: static plots of location encoders and their training."""
+"""`picture_kernels`, `picture_latitude`, `picture_curves`, `picture_words`: static plots of models and their training."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ from placevec.errors import InputError, ModelError, UsageError
 from placevec.io import atomic
 from placevec.io.progress import SILENT, Progress, printable
 from placevec.options import Limits, Reads, checked_keywords
-from placevec.options.choices import Variant
+from placevec.options.choices import Reduction, Variant
 
 if TYPE_CHECKING:
     from placevec.datasets.dataset import Dataset
+    from placevec.evaluation.retrieval.report import WordsReport
     from placevec.explorer.figures.charts import ChartReport, Evaluated
     from placevec.explorer.figures.kernels import KernelsReport, Vectors
     from placevec.models.model import Model
@@ -140,6 +141,32 @@ def picture_curves(runs: Sequence[PathLike], out: PathLike, *, metric: str | Non
     return write_curves(
         dict(zip(_path_labels(paths), map(read_metrics, paths), strict=True)), Path(out), metric=metric
     )
+
+
+@checked_keywords
+def picture_words(
+    report: WordsReport, out: PathLike, *, method: Reduction | None = None, progress: Progress = SILENT
+) -> Path:
+    """Plot the images and words of an evaluation in one projection, as a PNG.
+
+    Args:
+        report: What `evaluate_words` returned.
+        out: Plot to write, .png.
+        method: Projection (default: umap where umap-learn is installed, else tsne).
+        progress: Receives progress reports.
+    """
+    from placevec.explorer.figures.modalities import write_modalities
+    from placevec.explorer.figures.plots import require_plots
+
+    shown = report.pictured
+    _check(out, [] if shown is None else [shown])
+    require_plots(() if method is None else (method,))
+    assert shown is not None
+    write_modalities(
+        shown.images, shown.words, shown.types, Path(out), method=method, title=str(report.about.get("dataset", "")),
+        credit=str(report.about.get("attribution", "")), progress=progress,
+    )  # fmt: skip
+    return Path(out)
 
 
 def _check(out: PathLike, given: Sequence[Any]) -> None:

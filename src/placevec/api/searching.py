@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
+from placevec.api.asking import model_behind, vectors_of_texts, view_of_images
 from placevec.api.inputs import (
     BoxLike,
     PathLike,
@@ -14,7 +15,8 @@ from placevec.api.inputs import (
     recorded_model,
     window_m,
 )
-from placevec.errors import InputError, UsageError
+from placevec.api.search_results import check_picture, draw_results, with_entities
+from placevec.errors import InputError, PlacevecError, UsageError
 from placevec.options import Limits, checked_keywords
 from placevec.options.choices import Metric
 
@@ -41,7 +43,9 @@ def similar(
     place: str | None = None,
     tile: str | None = None,
     name: str | None = None,
+    entity: str | None = None,
     text: str | None = None,
+    image: PathLike | None = None,
     k: Annotated[int, Limits(min=1)] = 10,
     metric: Metric = "cosine",
     bbox: BoxLike | None = None,
@@ -49,8 +53,9 @@ def similar(
     where: NDArray[np.bool_] | None = None,
     dataset: Dataset | PathLike | None = None,
     model: Model | PathLike | None = None,
+    picture: PathLike | None = None,
 ) -> gpd.GeoDataFrame:
-    """The ``k`` places most similar to a place of the table, a named place, or any point.
+    """The ``k`` places most similar to a place of the table, a named place, an entity, any point, words or an image.
 
     If several places share a name, the one in their middle is used; ``result.attrs["notes"]`` says how many there are.
     A point far outside the places raises an error that names their area.
@@ -58,17 +63,23 @@ def similar(
     A point that is not a place of the table is embedded if the dataset and model are given or still at their recorded
     paths; otherwise the nearest place is used, and ``result.attrs["query"]`` gives its distance.
 
-    Words are embedded by the model, if it reads texts, in the space that it learned for texts and images.
+    Words and images are embedded by the model, if it reads them, and compared with the vectors of its only view of
+    images, such as the map; with those of the view texts you search names, with the fused ones both. ``z`` says how far
+    a result stands out from all places, and a note if none does.
 
     Args:
         embeddings: Table of vectors.
-        view: View whose vectors are searched if there are several (default: the fused ones).
+        view: View whose vectors are searched if there are several (default: the fused ones; for words and images the
+            only view of images).
         lon: Longitude of the query, degrees.
         lat: Latitude of the query, degrees.
         place: ID of the query's place.
         tile: Tile of the query, z/x/y.
         name: Name of the query's place, or the beginning of one.
+        entity: Named thing of the dataset as query: a name in any language, a Wikidata item (Q1757) or an OSM object
+            (way/123).
         text: Description of the places to find, such as "a lake in a forest" (for models with a text view).
+        image: Image of a place as query: GeoTIFF, .npy (bands, rows, columns) or .png, as the model reads its images.
         k: Number of places to find.
         metric: Distance between vectors.
         bbox: Only places in west,south,east,north, degrees.
@@ -77,14 +88,18 @@ def similar(
         where: Mask (N,) of the places to search.
         dataset: Dataset to embed the query from, if it has moved.
         model: Run or model to embed the query with, if it has moved.
+        picture: File to draw the results to, .html or .png: what the model reads of each, with the outline of its
+            entity.
 
     Returns:
         One row per place, best first: place_id, name, label, lon, lat, rank, distance (or product for the metric
-        ``dot``), geometry; see `placevec.embeddings.search.similar` for ``attrs``.
+        ``dot``), z, geometry; see `placevec.embeddings.search.similar` for them and for ``attrs``. If the dataset is
+        there and has entities, also entity (its ID) and type, and places without a name have that of their entity.
 
     Raises:
         UsageError: not exactly one query, or an invalid value.
-        InputError: an unknown place, a point far outside the places, or a text without the model.
+        InputError: an unknown place or entity, a point far outside the places, words or an image without the model, or
+            an image that does not fit it.
 
     >>> import numpy as np
     >>> from placevec.embeddings import Embeddings, Provenance
@@ -96,16 +111,37 @@ def similar(
     """
     if (lon is None) != (lat is None):
         raise UsageError("a point needs both --lon and --lat")
-    if sum(query is not None for query in (lon, place, tile, name, text)) != 1:
-        raise UsageError("give exactly one query: --lon and --lat, --place, --tile, --name or --text")
+    if sum(query is not None for query in (lon, place, tile, name, text, image, entity)) != 1:
+        raise UsageError(
+            "give exactly one query: --lon and --lat, --place, --tile, --name, --entity, --text or --image"
+        )
     from placevec.embeddings.labels import places_named
     from placevec.embeddings.search.query import distance_to_nearest
     from placevec.embeddings.search.query import similar as search
     from placevec.embeddings.search.spacing import ABOUT
 
+    if picture is not None:
+        check_picture(picture)
     loaded = load_embeddings(embeddings) if isinstance(embeddings, str | Path) else embeddings
-    table = loaded.of(view)
-    if place is not None:
+    asked: dict[str, Any] = {}
+    notes: list[str] = []
+    vector: NDArray[np.float32] | None = None
+    if text is not None or image is not None:
+        model = model_behind(loaded, model, "a text" if text is not None else "an image")
+        table = view_of_images(loaded, model, view)
+        vector, notes = _vector_of(table, text, image, model)
+        asked = {"text": text} if text is not None else {"image": str(image)}
+    else:
+        table = loaded.of(view)
+    at_point = lon is not None or entity is not None or picture is not None
+    ground = recorded_dataset(table, dataset) if dataset is not None or at_point else _if_sound(table)
+    if entity is not None:
+        place, lon, lat, asked, notes = _entity(table, ground, entity)
+    if name is not None:
+        named = places_named(table, name)
+        place, asked = str(table.place_id[named.row]), {"named": len(named.rows)}
+        notes = [*filter(None, [named.note(table)])]
+    elif place is not None:
         _require_vector(loaded, table, place)
     options: dict[str, Any] = {
         "k": k,
@@ -116,28 +152,62 @@ def similar(
     }
     if min_distance_m is None and (footprint := window_m(table, model)) is not None:
         options["min_distance_m"] = ABOUT * footprint
-    if text is not None:
-        vector, notes = _vector_of(table, text, model)
-        found = search(table, vector=vector, **options)
-        found.attrs["notes"] = [*notes, *found.attrs["notes"]]
-        found.attrs["query"]["text"] = text
-        return found
-    if name is not None:
-        named = places_named(table, name)
-        found = search(table, place=str(table.place_id[named.row]), tile=tile, lon=lon, lat=lat, **options)
-        found.attrs["notes"] = [*filter(None, [named.note(table)]), *found.attrs["notes"]]
-        found.attrs["query"]["named"] = len(named.rows)
-        return found
-    if lon is None or lat is None:
-        return search(table, place=place, tile=tile, lon=lon, lat=lat, **options)
-    if distance_to_nearest(table, lon, lat) < SAME_PLACE_M:
-        return search(table, lon=lon, lat=lat, **options)
-    at_point, note = _vector_at(
-        table, lon, lat, recorded_dataset(table, dataset), recorded_model(table, model)
-    )
-    found = search(table, lon=lon, lat=lat, vector=at_point, **options)
-    found.attrs["notes"] = [*filter(None, [note]), *found.attrs["notes"]]
+    if lon is not None and lat is not None and distance_to_nearest(table, lon, lat) >= SAME_PLACE_M:
+        vector, note = _vector_at(table, lon, lat, ground, recorded_model(table, model))
+        notes += [note] * bool(note)
+    found = search(table, place=place, tile=tile, lon=lon, lat=lat, vector=vector, **options)
+    found.attrs["notes"] = [*notes, *found.attrs["notes"]]
+    found.attrs["query"] |= asked
+    found = with_entities(found, ground)
+    if picture is not None:
+        draw_results(found, table, ground, picture, window_m(table, model))
     return found
+
+
+def _if_sound(table: Embeddings) -> Dataset | None:
+    """The recorded dataset, if it is there and not damaged: it only adds what is told of the results."""
+    try:
+        return recorded_dataset(table)
+    except PlacevecError:
+        return None
+
+
+def _vector_of(
+    table: Embeddings, text: str | None, image: PathLike | None, model: Model
+) -> tuple[NDArray[np.float32], list[str]]:
+    """(vector of the words or the image, remarks for the user)."""
+    if text is not None:
+        vectors, notes = vectors_of_texts(table, [text], model)
+        return vectors[0], notes
+    from placevec.inference.images import embed_image
+
+    assert image is not None
+    vector, read_as = embed_image(model, image, table.view)
+    if len(vector) != table.dim:
+        raise UsageError(
+            f"vectors of {table.view} have {table.dim} numbers, those of images {len(vector)}: choose another --view"
+        )
+    return vector, [] if read_as == table.view else [
+        f"the image is read as {read_as}, the places by {table.view}"
+    ]
+
+
+def _entity(
+    table: Embeddings, dataset: Dataset | None, asked: str
+) -> tuple[str | None, float | None, float | None, dict[str, Any], list[str]]:
+    """(the place that is an entity, or else lon and lat of the entity; entries of the query; remarks)."""
+    from placevec.datasets.entity_lookup import find_entity
+
+    if dataset is None:
+        raise InputError(
+            "entities stand in the dataset of the vectors, which is not at its recorded path: give it with --dataset"
+        )
+    found, note = find_entity(dataset, asked)
+    told = {"entity": found.entity_id, "entity_name": found.name, "entity_type": found.type}
+    notes = [note] * bool(note)
+    if found.entity_id in table.place_id:
+        return found.entity_id, None, None, told, notes
+    return None, found.lon, found.lat, told, notes
 
 
 def _require_vector(loaded: Embeddings | EmbeddingsOfViews, table: Embeddings, place: str) -> None:
@@ -173,24 +243,3 @@ def _vector_at(
     if len(at_points) < len(views):
         note = f"the query is embedded from {', '.join(at_points)} alone, the places from {', '.join(views)}"
     return model.vectors(dataset, lonlat=np.array([[lon, lat]], np.float64), view=table.view)[0], note
-
-
-def _vector_of(
-    table: Embeddings, text: str, model: Model | PathLike | None
-) -> tuple[NDArray[np.float32], list[str]]:
-    """(vector of a text by the model that made a table, remarks for the user)."""
-    from placevec.inference.texts import embed_texts
-
-    reader = recorded_model(table, model)
-    if reader is None:
-        raise InputError(
-            "a text is embedded by the model that made the vectors, which was not found: give it with --model"
-        )
-    vectors, cut = embed_texts(reader, [text])
-    if vectors.shape[1] != table.vectors.shape[1]:
-        raise UsageError(
-            f"vectors of {table.view} have {table.vectors.shape[1]} numbers, those of texts {vectors.shape[1]}:"
-            " choose another --view"
-        )
-    notes = ["the text is longer than the model's window and was cut"] if cut else []
-    return vectors[0], notes

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -41,21 +42,59 @@ def export(
     *,
     tile_folder: PathLike | None = None,
     mbtiles: PathLike | None = None,
+    csv: PathLike | None = None,
+    to: str | None = None,
+    templates: PathLike | None = None,
+    languages: Sequence[str] = (),
+    seed: int = 0,
     progress: Progress = SILENT,
 ) -> int:
-    """Write the map of a dataset as tiles; returns their number, each with a picture of every layer.
+    """Write what others read: the map of a dataset as tiles, its chips and texts as a table, its entities into PostGIS.
+
+    Returns the number of tiles (each with a picture of every layer), of rows, or of entities.
 
     Args:
         dataset: Dataset or its directory.
         tile_folder: Folder to make: tiles/LAYER/z/x/y.png, or tiles/tile_z_x_y.png for colors.
         mbtiles: MBTiles file to make for colors; for layers, a folder with one file each.
+        csv: Table to make, one sentence for each chip: multimodal_dataset.csv of the original Where2Vec, and s2_chips/.
+        to: Address of a PostGIS database, postgresql://USER@HOST/DATABASE, for entities and their names.
+        templates: Sentences around names in --csv: a TOML file, default, or founding (default: names as they are).
+        languages: Languages of the names in --csv, BCP 47, separated by commas (default: all).
+        seed: Seed of the draws of names and sentences in --csv.
         progress: Receives progress reports.
     """
     from placevec.preparation.tiles.export import export_mbtiles, export_tile_folder
 
     opened = dataset_of(dataset)
-    if (tile_folder is None) == (mbtiles is None):
-        raise UsageError("give either --tile-folder DIR or --mbtiles FILE to write")
+    if sum(one is not None for one in (tile_folder, mbtiles, csv, to)) != 1:
+        raise UsageError(
+            "give one of --tile-folder DIR, --mbtiles FILE, --csv FILE and --to ADDRESS to write"
+        )
+    if csv is None and (templates is not None or languages or seed):
+        raise UsageError("--templates, --languages and --seed are about sentences: they need --csv")
+    if csv is not None:
+        return _export_csv(opened, Path(csv), templates, languages, seed, progress)
+    if to is not None:
+        from placevec.preparation.postgis import export_entities
+
+        return export_entities(opened, to, progress=progress)
     if tile_folder is not None:
         return export_tile_folder(opened, Path(tile_folder), progress=progress)
     return export_mbtiles(opened, Path(str(mbtiles)), progress=progress)
+
+
+def _export_csv(
+    dataset: Dataset,
+    path: Path,
+    templates: PathLike | None,
+    languages: Sequence[str],
+    seed: int,
+    progress: Progress,
+) -> int:
+    from placevec.preparation.described.write import write_described
+    from placevec.recipes.where2vec.exported import OneSentence
+    from placevec.recipes.where2vec.templates import Templates
+
+    sentences = None if templates is None else Templates.of(templates)
+    return write_described(dataset, path, OneSentence(dataset, sentences, languages, seed), progress=progress)

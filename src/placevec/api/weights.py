@@ -24,34 +24,47 @@ def import_weights(
     layers: Sequence[str] | None = None,
     classes: PathLike | None = None,
     training_points: PathLike | None = None,
+    text_model: str | None = None,
 ) -> Model:
     """Convert weights of another system to a model directory. Calling this function means that you trust the file.
 
     Args:
         file: Checkpoint: .pt, .pth or .pth.tar; only its tensors and plain values are read.
-        system: System of the weights: loc2vec-12, loc2vec-rgb, torchspatial or geoclip.
+        system: System of the weights: loc2vec-12, loc2vec-rgb, where2vec, torchspatial or geoclip.
         out: Model directory to make.
         zoom: Zoom of the tiles that a Loc2Vec was trained on (default 17).
-        layers: Input channels of a Loc2Vec in their order, separated by commas (default: placevec's order; the 12-layer
-            code used the order in which its disk listed the folders).
+        layers: Input channels of a Loc2Vec or bands of where2vec in their order, separated by commas (default: placevec's
+            order, where the 12-layer code used the order in which its disk listed the folders; B02,B03,B04,B08).
         classes: File with the class names of torchspatial, one per line in the order of its outputs (default: class 0,
             class 1, ...; the checkpoint has no names).
         training_points: Table of the training points of torchspatial's rbf, in their order.
+        text_model: Text model that where2vec was trained with: a folder, a name on the hub, or what a package carries
+            (default all-MiniLM-L6-v2).
     """
     from placevec.models import importers as foreign
     from placevec.models.importers import loc2vec as founding
 
+    names = None if layers is None else tuple(layers)
+    if system == "where2vec":
+        from placevec.models.importers.where2vec import import_where2vec
+
+        if zoom is not None or classes is not None or training_points is not None:
+            raise UsageError(
+                "where2vec reads chips and texts: remove --zoom, --classes and --training-points"
+            )
+        return import_where2vec(Path(file), Path(out), layers=names, text_model=text_model)
+    if text_model is not None:
+        raise UsageError(f"{system} reads no texts: remove --text-model")
     if system in foreign.SYSTEMS:
         if zoom is not None or layers is not None:
             raise UsageError(f"{system} reads coordinates: remove --zoom and --layers")
         named, points = (None if path is None else Path(path) for path in (classes, training_points))
         return foreign.import_locations(Path(file), system, Path(out), classes=named, training_points=points)
     if system not in founding.SYSTEMS:
-        known = (*founding.SYSTEMS, *foreign.SYSTEMS)
+        known = (*founding.SYSTEMS, "where2vec", *foreign.SYSTEMS)
         raise UsageError(f"unknown system {system!r}: choose from {', '.join(known)}")
     if classes is not None or training_points is not None:
         raise UsageError(f"{system} reads tiles: remove --classes and --training-points")
-    names = None if layers is None else tuple(layers)
     return founding.import_founding(
         Path(file), system, Path(out), zoom=17 if zoom is None else zoom, layers=names
     )

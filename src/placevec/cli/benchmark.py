@@ -77,10 +77,10 @@ def command(
 
 def _row(group: Group) -> tuple[Any, ...]:
     """One row of the printed table; ``alike``: encoders without a significant difference from the best."""
-    best, baseline = group.encoders[0], group.of(group.best_baseline)
-    score = best.overall
+    best, pair = group.encoders[0], group.comparisons[0]
+    score = best.score
     return (
-        group.task.name, group.scheme, group.probe, group.task.metric, best.name,
+        group.task, group.scheme, group.probe, group.metric, best.name,
         f"{score.value:.3f} [{score.low:.3f}, {score.high:.3f}]", group.best_baseline,
-        f"{baseline.overall.value:.3f}" if baseline else "", best.verdict, sum(one.like_best for one in group.encoders),
+        f"{group.row(group.best_baseline).score.value:.3f}", pair.claim, len(group.like_best),
     )  # fmt: skip

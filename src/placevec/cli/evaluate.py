@@ -3,23 +3,29 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from placevec.api.evaluating import evaluate, evaluate_model
 from placevec.api.inputs import load_embeddings
 from placevec.cli.output import console, print_json, progress_for, say
 from placevec.cli.signature import taking_keywords_of
-from placevec.errors import EmbeddingsError, EvaluationError, UsageError
+from placevec.errors import EmbeddingsError, EvaluationError, MissingExtraError, UsageError
 from placevec.io import atomic
 from placevec.options import flag_of
 
 if TYPE_CHECKING:
     from placevec.embeddings import Embeddings, EmbeddingsOfViews
     from placevec.evaluation.report import Report
+    from placevec.evaluation.retrieval.report import WordsReport
+    from placevec.io.progress import Progress
 
 HELP = """\
 Splits are spatial blocks with a buffer; every row uses its best probe; confidence intervals come from blocks.
 Tasks made from OSM tags need a model that does not read those tags: train it with --drop-layers.
+
+For the run of a model of words and images, it evaluates how they find each other on held-out places:
+recall and ranks both ways, within types, by language and script, and types by name, beside chance, the type oracle,
+ridge on statistics of the images, and untrained encoders. --out also writes a picture of both.
 
 For the run of a model trained on labels, it evaluates the predictions on held-out places: top-1, 3, 5 and 10,
 MRR and macro-F1, or R² and the mean absolute error, compared with class frequencies, neighbors and an untrained
@@ -31,11 +37,17 @@ For example:
 
   placevec evaluate runs/sightings --out report/
 
+  placevec evaluate runs/named --out report/
+
+  placevec evaluate runs/sightings --learning-curve --regions countries.gpkg
+
   placevec evaluate malta.parquet --labels population.csv --learning-curve --out report/
 
   placevec evaluate malta.parquet --labels ages.csv --columns young,grown,old --kind distribution
 
   placevec evaluate malta.parquet --labels rents.csv --regions districts.gpkg"""
+_OF_A_RUN = ("dataset", "regions", "learning_curve", "budget")
+"""Options that also apply to a run."""
 
 
 @taking_keywords_of(evaluate)
@@ -51,16 +63,21 @@ def command(
     """Print the report.
 
     Args:
-        embeddings: Table of vectors, or the run of a model that was trained on labels.
+        embeddings: Table of vectors, or the run of a model that was trained on labels, or of words and images.
         out: Directory for report.json and report.md.
     """
     if out is not None:
         atomic.check_writable(out, directory=True)  # before work that takes minutes
     progress = progress_for(as_json, quiet)
     if embeddings.is_dir():
-        if others := [name for name in options if name != "dataset"]:
+        if others := [name for name in options if name not in _OF_A_RUN]:
             raise UsageError(f"{flag_of(others[0])} applies to tables of vectors, but {embeddings} is a run")
-        _told(evaluate_model(embeddings, progress=progress, **options), out, as_json)
+        if "budget" in options and not {"regions", "learning_curve"} & options.keys():
+            raise UsageError("--budget applies to --regions and --learning-curve of a run")
+        report = evaluate_model(embeddings, progress=progress, **options)
+        _told(report, out, as_json)
+        if out is not None and getattr(report, "pictured", None) is not None:
+            _picture(cast("WordsReport", report), out, as_json, progress)
         return
     if not embeddings.exists():
         raise EmbeddingsError(f"{embeddings} does not exist: give a table of vectors, a run or a model")
@@ -68,6 +85,20 @@ def command(
     if "cityrep" not in options:
         _check_of_dataset(vectors, embeddings)
     _told(evaluate(vectors, progress=progress, **options), out, as_json)
+
+
+def _picture(report: WordsReport, out: Path, as_json: bool, progress: Progress) -> None:
+    """Draw both modalities beside the report, where Matplotlib is installed."""
+    from placevec.api.plotting import picture_words
+
+    try:
+        drawn = picture_words(report, out / "words-and-images.png", progress=progress)
+    except MissingExtraError as error:
+        if not as_json:
+            say(f"No picture: {error}")
+        return
+    if not as_json:
+        say(f"Picture: {drawn}")
 
 
 def _check_of_dataset(vectors: Embeddings | EmbeddingsOfViews, path: Path) -> None:

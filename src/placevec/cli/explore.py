@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from placevec.api.exploring import Explored, explore
-from placevec.cli.output import print_json, progress_for, say
+from placevec.cli.output import print_json, progress_for, say, say_now
 from placevec.cli.signature import taking_keywords_of
 
 HELP = """\
@@ -14,7 +14,7 @@ HELP = """\
 --map DIR: embeddings_map.html, one marker per place in the color of its vector, and embeddings.geojson with all
 dimensions, components, colors and clusters.
 --png DIR: PCA, t-SNE and UMAP in every coloring.
-Pages open without a network or a server.
+Pages open without a network or a server. --serve: the page at 127.0.0.1, where any words can be asked for.
 
 For example:
 
@@ -22,7 +22,11 @@ For example:
 
   placevec explore malta.parquet --map malta-map --method tsne --max-places 5000
 
-  placevec explore malta.parquet --png plots --columns clusters.parquet"""
+  placevec explore malta.parquet --png plots --columns clusters.parquet
+
+  placevec explore named.parquet --html named.html --queries "park;harbor;a street with shops"
+
+  placevec explore named.parquet --serve"""
 
 
 @taking_keywords_of(explore)
@@ -36,7 +40,10 @@ def command(
     **options: Any,
 ) -> None:
     """Print what was written."""
-    found = explore(embeddings, html, progress=progress_for(as_json, quiet), **options)
+    found = explore(
+        embeddings, html, progress=progress_for(as_json, quiet),
+        started=None if as_json else lambda url: say_now(f"{url}: open it in a browser; Ctrl-C stops"), **options,
+    )  # fmt: skip
     if as_json:
         print_json(_content(found))
         return

@@ -1,4 +1,4 @@
-"""``placevec export``: writes a dataset's map as tiles."""
+"""``placevec export``: writes a dataset's map as tiles, its chips and texts as a table, its entities into PostGIS."""
 
 from __future__ import annotations
 
@@ -15,11 +15,19 @@ Layers become tiles/LAYER/z/x/y.png, white on black with one bit per pixel, one 
 tile. Colors become tiles/tile_z_x_y.png and metadata.json. `placevec prepare --tile-folder` restores the same
 pixels. A killed run continues.
 
+--csv writes one sentence for each chip, with the chips beside it as s2_chips/*.npz; `placevec prepare where2vec
+--table` reads that again. --to writes entities and their names into the tables geo_entity and geo_alias of a PostGIS
+database (the extra postgis).
+
 For example:
 
   placevec export data/malta --tile-folder 12_layer_tiles
 
-  placevec export data/kyiv --mbtiles kyiv.mbtiles"""
+  placevec export data/kyiv --mbtiles kyiv.mbtiles
+
+  placevec export data/helsinki --csv founding/multimodal_dataset.csv --templates founding
+
+  placevec export data/helsinki --to postgresql://localhost/geokb"""
 
 
 @taking_keywords_of(export)
@@ -28,6 +36,9 @@ def command(dataset: Path, /, *, as_json: bool = False, quiet: bool = False, **o
     opened = open_dataset(dataset)
     count = export(opened, progress=progress_for(as_json, quiet), **options)
     out = options.get("tile_folder") or options.get("mbtiles")
+    if out is None:
+        _print_rows(opened.attribution, count, options, as_json)
+        return
     if as_json:
         print_json(
             {
@@ -40,3 +51,13 @@ def command(dataset: Path, /, *, as_json: bool = False, quiet: bool = False, **o
         return
     say(f"{count:,} tiles of {len(opened.base_map_spec.channels)} layers at zoom {opened.zoom}: {out}")
     say(f"Data: {clean(opened.attribution, width=500)}")
+
+
+def _print_rows(attribution: str, count: int, options: dict[str, Any], as_json: bool) -> None:
+    """What was written of chips and texts, or of entities."""
+    csv = options.get("csv")
+    if as_json:
+        print_json({"out": str(csv), "rows": count} if csv else {"entities": count})
+        return
+    say(f"{count:,} rows: {csv}" if csv else f"{count:,} entities are in the database")
+    say(f"Data: {clean(attribution, width=500)}")

@@ -12,8 +12,9 @@ from placevec.cli.signature import taking_keywords_of
 from placevec.errors import InputError, UsageError
 
 HELP = """\
-Supports the original Loc2Vec systems (loc2vec-12, loc2vec-rgb) and location encoders: those of TorchSpatial with
-their classes (torchspatial), and that of GeoCLIP (geoclip). You provide the file; nothing is downloaded.
+Supports the original Loc2Vec systems (loc2vec-12, loc2vec-rgb), the original Where2Vec (where2vec) and location
+encoders: those of TorchSpatial with their classes (torchspatial), and that of GeoCLIP (geoclip). You provide the file;
+nothing is downloaded.
 
 Such a file is a pickle. Only its tensors and plain values are read, nothing in it is executed, and every shape
 is checked. Still, it is only read with your consent.
@@ -23,6 +24,8 @@ For example:
   placevec import-weights best_model.pth --as loc2vec-12 --out models/kyiv --yes-i-trust-this-file
 
   placevec import-weights model_final.pt --as loc2vec-rgb --zoom 18 --out models/rgb
+
+  placevec import-weights best_epoch_150.pt --as where2vec --out models/names
 
   placevec import-weights model_fmow_Sphere2Vec-sphereC+.pth.tar --as torchspatial --classes fmow.txt --out models/fmow
 

@@ -136,6 +136,12 @@ def say(line: str) -> None:
     sys.stdout.write(f"{line}\n")
 
 
+def say_now(line: str) -> None:
+    """One line on standard output, which is not held back."""
+    say(line)
+    sys.stdout.flush()
+
+
 def spelled(options: Mapping[str, Any]) -> str:
     """Options in command-line syntax.
 

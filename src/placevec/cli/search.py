@@ -10,9 +10,9 @@ from placevec.cli.output import clean, plain_rows, print_json, print_table, say
 from placevec.cli.signature import taking_keywords_of
 
 HELP = """\
-Give the query by coordinates, place ID, tile, name or text. Coordinates that are not a place of the table are
-embedded if the dataset and the run are still at their recorded paths; otherwise the nearest place is used, and
-its name is printed.
+Give the query by coordinates, place ID, tile, name, entity, text or image. Coordinates that are not a place of
+the table are embedded if the dataset and the run are still at their recorded paths; otherwise the nearest place
+is used, and its name is printed. z says how far a result stands out from all places.
 
 For example:
 
@@ -20,7 +20,11 @@ For example:
 
   placevec search malta.parquet --tile 17/70818/51558 --metric euclidean --csv like-it.csv
 
-  placevec search named.parquet --text "a reservoir between fields" --view map"""
+  placevec search named.parquet --text "a reservoir between fields" --picture reservoirs.html
+
+  placevec search named.parquet --entity Q1757
+
+  placevec search named.parquet --image chip.tif"""
 
 
 @taking_keywords_of(similar)
@@ -36,7 +40,8 @@ def command(embeddings: Path, /, *, csv: Path | None = None, as_json: bool = Fal
         atomic.check_writable(csv)
     found = similar(embeddings, **options)
     query = found.attrs["query"]
-    columns = ["rank", "place_id", "name", "label", "lon", "lat", query["measure"]]
+    told = ["entity", "type"] if "entity" in found else []
+    columns = ["rank", "place_id", "name", "label", *told, "lon", "lat", query["measure"], "z"]
     rows = plain_rows(found[columns])
     if csv is not None:
         atomic.write_csv(csv, columns, rows)
@@ -51,10 +56,12 @@ def command(embeddings: Path, /, *, csv: Path | None = None, as_json: bool = Fal
         )
         return
     say(described(query))
-    shown = [column for column in columns if column != "name"]
+    shown = [column for column in columns if column not in ("name", "entity")]
     print_table(shown, plain_rows(found[shown]))
     for note in found.attrs["notes"]:
         say(f"Note: {clean(note, width=500)}")
+    if options.get("picture") is not None:
+        say(f"{options['picture']}: the results as a picture")
 
 
 def described(query: dict[str, object]) -> str:
@@ -65,9 +72,11 @@ def described(query: dict[str, object]) -> str:
     by = ", by the vectors that fuse all views" if view == FUSED else f", by the view {clean(view)}"
     if query.get("text") is not None:
         return f"Places similar to the text {clean(str(query['text']))!r}{by}"
+    if query.get("image") is not None:
+        return f"Places similar to the image {clean(str(query['image']))!r}{by}"
     if query.get("embedded_afresh"):
         return f"Places similar to lon={query['lon']}, lat={query['lat']} (embedded for this query){by}"
-    name = query.get("name")
+    name = query.get("name") or query.get("entity_name")
     named = f" ({clean(name)})" if name and name != query["place_id"] else ""
     asked = f"Places similar to {clean(query['place_id'])}{named}{by}"
     away = query.get("distance_m")

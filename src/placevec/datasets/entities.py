@@ -13,6 +13,17 @@ osm_ids     list of string                           all objects that it is made
 lon, lat    double                                   degrees of a point in it
 geometry    WKB                                      degrees; areas and lines of one entity are a collection
 =========== ======================================== ==================================================================
+
+Where Wikidata was read (``prepare where2vec --wikidata``), ``names`` and ``words`` have its labels and types too, and
+there are three more columns:
+
+============== ============================= ===========================================================================
+column         type                          meaning
+============== ============================= ===========================================================================
+descriptions   list of (language, text)      what the item is, in a few words
+wikidata_types list of string                what the item is an instance of, such as ``Q515``
+wikidata_from  string, may be null           ``tag`` of OpenStreetMap, or ``search`` by name and place
+============== ============================= ===========================================================================
 """
 
 from __future__ import annotations
@@ -52,18 +63,34 @@ SCHEMA = pa.schema(
         ("geometry", pa.binary()),
     ]
 )
+WIKIDATA_SCHEMA = pa.schema(
+    [
+        *SCHEMA,
+        ("descriptions", pa.list_(pa.struct([("language", pa.string()), ("text", pa.string())]))),
+        ("wikidata_types", pa.list_(pa.string())),
+        ("wikidata_from", pa.string()),
+    ]
+)
+"""With the columns of items."""
 
 
 class EntityWriter:
     """Writes the table chunk by chunk (give it a temporary name and rename it).
 
+    Args:
+        path: of the table.
+        attribution: of what it holds.
+        schema: `SCHEMA`, or `WIKIDATA_SCHEMA`.
+
     Attributes:
         rows: that were written.
     """
 
-    def __init__(self, path: Path, attribution: str) -> None:
-        schema = SCHEMA.with_metadata({"attribution": attribution})
-        self._writer = pq.ParquetWriter(path, schema, compression="zstd")
+    def __init__(self, path: Path, attribution: str, schema: pa.Schema = SCHEMA) -> None:
+        self._schema = schema
+        self._writer = pq.ParquetWriter(
+            path, schema.with_metadata({"attribution": attribution}), compression="zstd"
+        )
         self._kinds: set[str] = set()
         self._bounds = np.array([np.inf, np.inf, -np.inf, -np.inf])
         self.rows = 0
@@ -90,8 +117,8 @@ class EntityWriter:
         self._bounds[:2] = np.minimum(self._bounds[:2], bounds[:, :2].min(axis=0))
         self._bounds[2:] = np.maximum(self._bounds[2:], bounds[:, 2:].max(axis=0))
         held = {**columns, "geometry": shapely.to_wkb(geometry)}
-        arrays = [pa.array(held[field.name], field.type) for field in SCHEMA]
-        self._writer.write_table(pa.Table.from_arrays(arrays, schema=SCHEMA))
+        arrays = [pa.array(held[field.name], field.type) for field in self._schema]
+        self._writer.write_table(pa.Table.from_arrays(arrays, schema=self._schema))
         self.rows += len(geometry)
 
 
@@ -112,7 +139,7 @@ def read_entities(path: str | Path, columns: Sequence[str] | None = None) -> pa.
             f"{path} lacks the columns {', '.join(missing)} of entities: prepare the dataset again"
         )
     for name in names:
-        if table[name].type != SCHEMA.field(name).type:
+        if table[name].type != WIKIDATA_SCHEMA.field(name).type:
             raise DatasetError(f"{path} is damaged: its column {name} holds {table[name].type}")
     for name in {"entity_id", "type"}.intersection(names):
         if table[name].null_count:

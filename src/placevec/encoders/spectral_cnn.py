@@ -82,7 +82,7 @@ class FoundingSpectralCNN(nn.Module):
         super().__init__()
         self.channels = whole("channels", channels, 1, MAX_BANDS)
         self.dim = whole("dim", dim, 1, 8192)
-        self.full_scale = _scale(full_scale)
+        self.full_scale = check_full_scale(full_scale)
         self.attention = ChannelAttention(channels, max(1, channels // 4), founding=True)
         layers: list[nn.Module] = []
         before = channels
@@ -98,7 +98,7 @@ class FoundingSpectralCNN(nn.Module):
 
     def forward(self, batch: Tensor) -> Tensor:
         """(N, channels, H, W) numbers as stored -> (N, dim) vectors of length 1; H and W are 4 at least."""
-        _check(batch, self.channels)
+        check_chips(batch, self.channels)
         dtype = self.project.weight.dtype
         features = self.attention(batch.to(dtype).clamp(0.0, self.full_scale) / self.full_scale)
         layers = iter(self.convolutions)
@@ -141,7 +141,7 @@ class SpectralCNN(nn.Module):
         unit_norm: bool = True,
     ) -> None:
         super().__init__()
-        self.bands, self.indices = _names("bands", bands, 1), _names("indices", indices, 0)
+        self.bands, self.indices = band_names("bands", bands, 1), band_names("indices", indices, 0)
         self._pairs = [index_bands(index, self.bands) for index in self.indices]
         self.dim = whole("dim", dim, 1, 8192)
         self.width = whole("width", width, 8, 512)
@@ -149,7 +149,7 @@ class SpectralCNN(nn.Module):
             raise ModelError(f"width must be a multiple of 8; got {width}")
         if not isinstance(unit_norm, bool):
             raise ModelError(f"unit_norm must be true or false; got {unit_norm!r}")
-        self.full_scale, self.unit_norm = _scale(full_scale), unit_norm
+        self.full_scale, self.unit_norm = check_full_scale(full_scale), unit_norm
         inputs = len(self.bands) + len(self.indices)
         self.standard = nn.BatchNorm2d(inputs, affine=False)
         self.body = nn.Sequential(
@@ -174,7 +174,7 @@ class SpectralCNN(nn.Module):
 
     def forward(self, batch: Tensor) -> Tensor:
         """(N, dim), of length 1 with ``unit_norm``, from (N, bands, H, W) numbers as stored. NaN pixels count as 0."""
-        _check(batch, len(self.bands))
+        check_chips(batch, len(self.bands))
         dtype = self.standard.running_mean.dtype  # type: ignore[union-attr]
         shares = torch.nan_to_num(batch.to(dtype) / self.full_scale, nan=0.0).clamp(0.0, MAX_REFLECTANCE)
         planes = [shares, *(_index(shares[:, a], shares[:, b])[:, None] for a, b in self._pairs)]
@@ -211,7 +211,12 @@ def _index(first: Tensor, second: Tensor) -> Tensor:
     return torch.where(total > 0, (first - second) / total.clamp(min=1e-6), 0.0)
 
 
-def _names(what: str, names: Sequence[str], least: int) -> tuple[str, ...]:
+def band_names(what: str, names: Sequence[str], least: int) -> tuple[str, ...]:
+    """Checked names; ModelError unless there are ``least`` to `MAX_BANDS` different ones.
+
+    >>> band_names("bands", ["red", "nir"], 1)
+    ('red', 'nir')
+    """
     found = tuple(names) if not isinstance(names, str) else ()
     if (
         not least <= len(found) <= MAX_BANDS
@@ -222,13 +227,22 @@ def _names(what: str, names: Sequence[str], least: int) -> tuple[str, ...]:
     return found
 
 
-def _scale(value: float) -> float:
+def check_full_scale(value: float) -> float:
+    """A checked value that stands for a reflectance of 1; ModelError unless it is a number above 0.
+
+    >>> check_full_scale(255)
+    255.0
+    """
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < math.inf:
         raise ModelError(f"full_scale must be a number above 0; got {value!r}")
     return float(value)
 
 
-def _check(batch: Tensor, channels: int) -> None:
+def check_chips(batch: Tensor, channels: int) -> None:
+    """ModelError unless a batch has the shape of chips.
+
+    >>> check_chips(torch.zeros(2, 4, 16, 16), 4)
+    """
     if batch.dim() != 4 or batch.shape[1] != channels or min(batch.shape[2:]) < 4:
         raise ModelError(
             f"chips must have shape (N, {channels}, height, width), 4 px at least; got {tuple(batch.shape)}"

@@ -158,10 +158,15 @@ def evaluate_splits(
     rows: dict[str, Row] = {}
     points: dict[float, dict[str, Score]] = {}
     notes: list[str] = []
-    over = Resampling(
-        blocks.number, draws=budget.draws, seeds=len(splits), lonlat=lonlat, side_m=blocks.size_m
-    )
     tested = [split.tested_in(len(task)) for split in splits]
+    seen: NDArray[np.bool_] = np.asarray(
+        (np.stack(tested) >= 0).any(axis=0)
+    )  # places that are only learned from count in no block
+    over = Resampling(
+        blocks.number[seen], draws=budget.draws, seeds=len(splits), lonlat=None if lonlat is None else lonlat[seen],
+        side_m=blocks.size_m,
+    )  # fmt: skip
+    over.block = _spread(over.block, seen)
     with progress.task(f"Evaluating {task.name}", total=total) as advance, one_thread():
         for name, sets in variants.items():
             probes = CHANCE[task.kind] if name == CHANCE_ROW else _probes(task, name in positions)
@@ -180,10 +185,10 @@ def evaluate_splits(
         kind=task.kind,
         description=task.description,
         metric=task.metric,
-        places=int((np.stack(tested) >= 0).any(axis=0).sum()),
+        places=int(seen.sum()),
         classes=task.counts(),
-        blocks=blocks.count,
-        effective_blocks=blocks.effective,
+        blocks=over.count,
+        effective_blocks=over.effective[0],
         block_m=blocks.size_m,
         buffer_m=buffer_m,
         folds=max(len(split.folds) for split in splits),
@@ -213,20 +218,37 @@ def one_thread() -> Iterator[None]:
 
 
 def score_of(
-    task: Task, predictions: Sequence[Array], over: Resampling, folds: Sequence[NDArray[np.int64]] | None = None
-) -> Score:  # fmt: skip
-    """The task's measure of one (n, K) prediction a shuffling, NaN where a place was not tested.
+    task: Task,
+    predictions: Sequence[NDArray[Any]],
+    over: Resampling,
+    folds: Sequence[NDArray[np.int64]] | None = None,
+    within: NDArray[np.bool_] | None = None,
+) -> Score:
+    """The task's measure of one prediction a shuffling, (n, K) or (n,), NaN where a place was not tested.
 
-    ``folds``: for each shuffling, (n,) the fold that tests each place.
+    ``folds``: for each shuffling, (n,) the fold that tests each place; ``within``: (n,) the places that count.
     """
+    at = [np.flatnonzero(is_tested(one) & (True if within is None else within)) for one in predictions]
     measures = []
-    for number, predicted in enumerate(predictions):
-        rows = np.flatnonzero(np.isfinite(predicted).all(axis=1))
-        fold = None if folds is None else folds[number][rows]
-        measures.append(
-            partial(resampled, task.metric, task.target[rows], predicted[rows], over.block[rows], fold=fold)
-        )
-    return over.score(measures, len(task), scale_of(task.metric), _losses(task, predictions))
+    losses = np.full((len(task), len(predictions)), np.nan)
+    for number, (here, predicted) in enumerate(zip(at, predictions, strict=True)):
+        given = (task.metric, task.target[here], predicted[here])
+        fold = None if folds is None else folds[number][here]
+        measures.append(partial(resampled, *given, over.block[here], fold=fold))
+        losses[here, number] = loss(*given)
+    return over.score(measures, len(at[0]), scale_of(task.metric), mean_known(losses))
+
+
+def _spread(numbers: NDArray[np.int64], where: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """(n,) numbers of the places of a mask, 0 elsewhere."""
+    found = np.zeros(len(where), np.int64)
+    found[where] = numbers
+    return found
+
+
+def is_tested(predicted: NDArray[Any]) -> NDArray[np.bool_]:
+    """(n,) which places (n, K) or (n,) predictions are of: those that are not NaN."""
+    return np.asarray(np.isfinite(predicted.reshape(len(predicted), -1)).all(axis=1))
 
 
 def _check_rows(task: Task, features: Mapping[str, Sequence[Features | FeaturesOfFold]]) -> None:
@@ -376,15 +398,6 @@ def _best_row(
     scores = {task.metric: score_of(task, predictions[best], over, tested)}
     further = {metric: _mean(task, predictions[best], metric, tested) for metric in SECONDARY[task.kind]}
     return Row(name, scores, dim, best, further, by_probe)
-
-
-def _losses(task: Task, predictions: Sequence[Array]) -> Array:
-    """(n,) loss of each place, mean over the shufflings that test it; NaN where none does."""
-    found = np.full((len(task), len(predictions)), np.nan)
-    for number, predicted in enumerate(predictions):
-        rows = np.flatnonzero(np.isfinite(predicted).all(axis=1))
-        found[rows, number] = loss(task.metric, task.target[rows], predicted[rows])
-    return mean_known(found)
 
 
 def _mean(

@@ -237,6 +237,27 @@ def markdown_table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> list[
     return [*lines, *("| " + " | ".join(literal(text, 60) for text in row) + " |" for row in rows), ""]
 
 
+def task_lines(item: Result) -> list[str]:
+    """The part of one task: sentences, tables, what they rest on."""
+    lines = [f"## {literal(item.title)}", "", f"**{literal(item.headline)}**", ""]
+    lines += [f"{literal(item.description)}.", ""] if item.description else []
+    lines += markdown_table(*row_table(item.rows))
+    lines += [literal(item.verdict), ""] if item.verdict else []
+    if item.comparisons:
+        lines += markdown_table(COMPARISON_HEADS, [comparison_cells(pair) for pair in item.comparisons])
+    for heads, cells in further_tables(item):
+        lines += markdown_table([literal(head, 30) for head in heads], cells)
+    lines += [literal(item.curve_sentence), ""] if item.curve_sentence else []
+    notes = [*doubts(item), *item.notes]
+    return [
+        *lines,
+        f"{literal(basis(item))}.",
+        "",
+        *(f"- {literal(note)}" for note in notes),
+        *[""] * bool(notes),
+    ]
+
+
 def markdown(report: Report) -> str:
     """The whole report."""
     lines = [f"# {literal(str(report.about.get('title', 'How good these vectors are')))}", ""]
@@ -249,18 +270,7 @@ def markdown(report: Report) -> str:
         "",
     ]
     for item in report.results:
-        lines += [f"## {literal(item.task)}: {literal(item.metric)}", "", f"**{literal(item.headline)}**", ""]
-        lines += [f"{literal(item.description)}.", ""] if item.description else []
-        lines += markdown_table(*row_table(item.rows))
-        lines += [f"{literal(item.verdict)}", ""]
-        if item.comparisons:
-            lines += markdown_table(COMPARISON_HEADS, [comparison_cells(pair) for pair in item.comparisons])
-        for heads, cells in further_tables(item):
-            lines += markdown_table([literal(head, 30) for head in heads], cells)
-        lines += [literal(item.curve_sentence), ""] if item.curve_sentence else []
-        lines += [f"{literal(basis(item))}.", ""]
-        notes = [*doubts(item), *item.notes]
-        lines += [f"- {literal(note)}" for note in notes] + [""] * bool(notes)
+        lines += task_lines(item)
     if report.label_free is not None:
         lines += ["## Without labels", ""]
         lines += markdown_table(LABEL_FREE_HEADS, list(_label_free(report.label_free)))
@@ -301,7 +311,7 @@ def terminal(report: Report) -> RenderableType:
     parts: list[RenderableType] = []
     for item in report.results:
         parts += [Text(plain(item.headline, 600), style="bold"), Text("")]
-        parts.append(_rich_table(f"{item.task}: {item.metric}", *row_table(item.rows), item.subject))
+        parts.append(_rich_table(item.title, *row_table(item.rows), item.subject))
         parts.append(Text(""))
         if item.comparisons:
             parts.append(

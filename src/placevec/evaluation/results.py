@@ -123,6 +123,11 @@ class Result:
         return {row.name: row for row in self.rows}[name]
 
     @property
+    def title(self) -> str:
+        """Such as ``landuse: macro-F1``."""
+        return f"{self.task}: {self.metric}"
+
+    @property
     def claims(self) -> bool:
         """Whether there are places and blocks enough to claim anything."""
         return self.places >= PLACES_TO_CLAIM and self.effective_blocks >= BLOCKS_TO_CLAIM and not self.leaks

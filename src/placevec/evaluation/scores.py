@@ -105,11 +105,6 @@ def weighted_mean(values: Array, block: NDArray[np.int64], weights: Array) -> Ar
     return np.asarray(np.divide(total, many, out=np.full(len(many), np.nan), where=many > 0))
 
 
-def secondary(kind: Kind, target: NDArray[Any], predicted: NDArray[Any]) -> dict[str, float]:
-    """Further measures of a kind by name: for people, without intervals."""
-    return {metric: score(metric, target, predicted) for metric in SECONDARY[kind]}
-
-
 def better(metric: str) -> int:
     """1 where larger is better, -1 where smaller is."""
     return -1 if metric in LOWER_IS_BETTER else 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -26,6 +27,7 @@ from placevec.explorer.coloring import (
 )
 from placevec.explorer.maps.scene import Scene, draw_scene, has_map, layer_shares
 from placevec.explorer.reductions import Method, Reduction, reduce_vectors, rgb_of
+from placevec.explorer.words import WordQuery
 from placevec.geo import Floats
 from placevec.io.progress import SILENT, Progress
 
@@ -52,6 +54,7 @@ class Drawn:
         window_m: side in meters of the square that the model reads around a place; None shows the places themselves.
         seed: random seed of the sample, of t-SNE and UMAP, and of clustering.
         progress: progress reporting.
+        queries: queries in words, in the space of the vectors.
     """
 
     emb: Embeddings
@@ -62,6 +65,7 @@ class Drawn:
     window_m: float | None = None
     seed: int = 0
     progress: Progress = SILENT
+    queries: Sequence[WordQuery] = ()
     _reduced: dict[tuple[Method, int], Reduction] = field(default_factory=dict, repr=False)
 
     @classmethod

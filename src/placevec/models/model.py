@@ -238,11 +238,6 @@ class Model:
         files.fill(model._parts(), tensors, path)
         return model
 
-    def load_weights(self, path: Path) -> None:
-        """Load the weights of encoders, heads and fusion from ``path/model.safetensors``."""
-        files.fill(self._parts(), files.read_weights(path), path)
-        self.__dict__.pop("hash", None)
-
     # --- use ------------------------------------------------------------------------------------------
 
     def untrained(self, seed: int) -> Model:

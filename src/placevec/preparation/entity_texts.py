@@ -61,7 +61,7 @@ def write_texts_of_places(
     progress: Progress,
 ) -> int:
     """Texts of other places: names of the entities that their windows touch, and words of what lies there; how many."""
-    place, entity = _named_after(table_path, windows)
+    place, entity = named_after(table_path, windows)
     ids = [str(one) for one in place_ids]
     first = 0
     with atomic.replacing(path) as temporary, TextWriter(temporary) as writer:
@@ -122,7 +122,7 @@ def _add_surroundings(
     writer.add(held)
 
 
-def _named_after(table_path: Path, windows: Windows) -> tuple[Ints, Ints]:
+def named_after(table_path: Path, windows: Windows) -> tuple[Ints, Ints]:
     """(place, entity) rows, entities ascending: for each place the few smallest entities that its window touches."""
     place, entity, extent = np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0)
     first = 0

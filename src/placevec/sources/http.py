@@ -25,6 +25,8 @@ MAX_REDIRECTS = 5
 CONNECT_S, SILENCE_S, WHOLE_S = 10.0, 30.0, 120.0
 """Timeouts in seconds: for connecting, without a byte, and for one answer in total, however slowly it comes."""
 _REDIRECTS = (301, 302, 303, 307, 308)
+_SAME_METHOD = (307, 308)
+_WHOLE = (200, 206)
 _Key = tuple[str, str, int, bool]
 
 
@@ -66,10 +68,18 @@ class TileClient:
             Trouble: no answer, or one that is truncated or endless.
             SourceError: a redirect that must not be followed.
         """
+        return self._answer(url, headers, None)
+
+    def post(self, url: str, headers: Mapping[str, str], body: bytes) -> Answer:
+        """The answer to a POST request; redirects that would turn it into a GET are answers. Raises as `get` does."""
+        return self._answer(url, headers, body)
+
+    def _answer(self, url: str, headers: Mapping[str, str], body: bytes | None) -> Answer:
+        followed = _REDIRECTS if body is None else _SAME_METHOD
         for _ in range(MAX_REDIRECTS + 1):
             parts = check_url(url)
-            answer = self._ask(parts, headers)
-            if answer.status not in _REDIRECTS:
+            answer = self._ask(parts, headers, body)
+            if answer.status not in followed:
                 return answer
             url = self._followed(url, parts, answer.headers.get("location", ""))
         raise SourceError(f"{printable_address(url)} is redirected more than {MAX_REDIRECTS} times")
@@ -89,14 +99,14 @@ class TileClient:
         refuse_bulk(there.hostname or "")
         return target
 
-    def _ask(self, parts: SplitResult, headers: Mapping[str, str]) -> Answer:
+    def _ask(self, parts: SplitResult, headers: Mapping[str, str], body: bytes | None) -> Answer:
         where = parts.scheme, parts.hostname or "", port_of(parts)
         key: _Key = (*where, where in self._named)
         target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
         while True:
             reused = key in self._connections
             try:
-                return self._exchange(key, target, headers)
+                return self._exchange(key, target, headers, body)
             except (OSError, http.client.HTTPException, ValueError) as error:
                 self._drop(key)
                 # servers close connections that were idle for too long; this is normal
@@ -105,25 +115,31 @@ class TileClient:
                 ):
                     raise Trouble(_words(error)) from error
 
-    def _exchange(self, key: _Key, target: str, headers: Mapping[str, str]) -> Answer:
+    def _exchange(self, key: _Key, target: str, headers: Mapping[str, str], sent: bytes | None) -> Answer:
         if key not in self._connections:
             self._connections[key] = _opened(key)
         connection = self._connections[key]
         self._since, self._busy = time.monotonic(), connection
         try:
-            connection.request("GET", target, headers=dict(headers))
+            connection.request("GET" if sent is None else "POST", target, sent, dict(headers))
             response = connection.getresponse()
             told = {name.lower(): value for name, value in response.getheaders()}
             length = told.get("content-length", "")
             if length.isdecimal() and int(length) > self._max_bytes:
                 self._drop(key)
                 return (
-                    Answer(response.status, told, b"") if response.status != 200 else _too_long(int(length))
+                    Answer(response.status, told, b"")
+                    if response.status not in _WHOLE
+                    else _too_long(int(length))
                 )
             body = response.read(self._max_bytes + 1)
             if len(body) > self._max_bytes:
                 self._drop(key)
-                return Answer(response.status, told, b"") if response.status != 200 else _too_long(len(body))
+                return (
+                    Answer(response.status, told, b"")
+                    if response.status not in _WHOLE
+                    else _too_long(len(body))
+                )
             if length.isdecimal() and response.status not in (204, 304) and len(body) < int(length):
                 raise http.client.IncompleteRead(body, int(length) - len(body))
             if response.will_close:
@@ -215,8 +231,8 @@ def _connected(host: str, port: int, *, anywhere: bool) -> socket.socket:
     for address in addresses:
         if not anywhere and not is_public(address):
             raise SourceError(
-                f"a redirect leads to {host} ({address}), which is not on the public internet, and is not followed: use "
-                "that server directly with --tiles if you trust it"
+                f"an address leads to {host} ({address}), which is not on the public internet, and is not followed: name "
+                "that server itself if you trust it"
             )
     trouble = f"{host} has no address"
     for address in addresses:

@@ -37,7 +37,7 @@ def check_url(url: str) -> SplitResult:
     >>> check_url("ftp://maps.example/{z}/{x}/{y}.png")
     Traceback (most recent call last):
         ...
-    placevec.errors.SourceError: tiles can only be downloaded over http or https, not from ftp://maps.example/{z}/{x}/{y}.png
+    placevec.errors.SourceError: data can only be downloaded over http or https, not from ftp://maps.example/{z}/{x}/{y}.png
     """
     shown = printable_address(url)
     if re.search(r"[\x00-\x20\x7f\\]", url):
@@ -48,7 +48,7 @@ def check_url(url: str) -> SplitResult:
     except ValueError as error:
         raise SourceError(f"{shown} is not a valid address: {error}") from error
     if parts.scheme not in ("http", "https"):
-        raise SourceError(f"tiles can only be downloaded over http or https, not from {shown}")
+        raise SourceError(f"data can only be downloaded over http or https, not from {shown}")
     if parts.username is not None or parts.password is not None:
         raise SourceError(
             f"the address {shown} has a user name or a password, which would be stored in the dataset: remove it"

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from placevec.core import Batch, Draw, Encoded, Recipe, encode
+from placevec.training.processes import gathered
 
 
 class Bundle(nn.Module):
@@ -32,8 +33,13 @@ class Bundle(nn.Module):
         self, encoded: dict[str, Encoded], draw: Draw
     ) -> tuple[Tensor, dict[str, Tensor], dict[str, Encoded]]:
         """The same of slots that are encoded, and fused, already."""
+        own = (encoded, draw.targets)
+        together = any(one.across_processes for _, one in self.recipe.objectives.values())
+        # in validation every process has the whole batch
+        everything = gathered(*own) if together and self.training else own
         parts = {
-            name: objective(encoded, draw.targets) for name, (_, objective) in self.recipe.objectives.items()
+            name: objective(*(everything if objective.across_processes else own))
+            for name, (_, objective) in self.recipe.objectives.items()
         }
         loss = torch.stack([self.recipe.objectives[name][0] * part for name, part in parts.items()]).sum()
         return loss, {f"loss/{name}": part.detach() for name, part in parts.items()}, encoded

@@ -24,6 +24,7 @@ from placevec.training.log import RunLog
 from placevec.training.options import TrainingOptions
 from placevec.training.out_of_memory import halved, out_of_memory, release
 from placevec.training.precision import chosen
+from placevec.training.processes import average_gradients, share_buffers
 from placevec.training.schedule import factor
 from placevec.training.state import (
     Counters,
@@ -106,8 +107,6 @@ class _Run:
         self.module, self.optimizer = self.accelerator.prepare(module, optimizer)
         self.plain: Bundle = self.accelerator.unwrap_model(self.module)
         self.rank, self.world = self.accelerator.process_index, self.accelerator.num_processes
-        if options.chunk_size and self.world > 1:
-            raise InputError("--chunk-size works in one process: leave it at 0 where there are several")
 
     @property
     def total(self) -> int:
@@ -140,6 +139,8 @@ class _Run:
         if 0 < options.chunk_size < rows_of(here):
             cache = GradientCache(self.plain, options.chunk_size, seed, self.autocast)
             loss, parts, encoded = cache.backward(moved, here, self._backward(step))
+            average_gradients(self.plain.parameters())
+            share_buffers(self.plain)
         else:
             with self.autocast():
                 loss, parts, encoded = self.module(moved, here)

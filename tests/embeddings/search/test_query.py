@@ -37,7 +37,17 @@ def test_by_place(tiles: Embeddings) -> None:
     assert list(frame["distance"]) == [1.0] * 4
     assert list(frame["rank"]) == [1, 2, 3, 4]
     assert list(similar(tiles, place=tiles.place_id[43], k=99)["name"]).count("Kamppi") == 1
-    assert list(frame.columns) == ["place_id", "name", "label", "lon", "lat", "rank", "distance", "geometry"]
+    assert list(frame.columns) == [
+        "place_id",
+        "name",
+        "label",
+        "lon",
+        "lat",
+        "rank",
+        "distance",
+        "z",
+        "geometry",
+    ]
     assert frame.crs.to_epsg() == 4326
     assert frame.attrs["query"] == {
         "place_id": tiles.place_id[44],

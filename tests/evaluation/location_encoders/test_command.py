@@ -68,11 +68,10 @@ def test_own_data_become_tables_and_a_second_run_says_the_same(table: Path, tmp_
         "warmth.png",
         "corrected-against-original.png",
         "cells",
-        "plan.json",
     } <= written
-    assert [group["task"] for group in first["groups"]] == ["warmth"] * 4  # type: ignore[attr-defined]
-    best = first["groups"][0]["standings"][0]  # type: ignore[index]
-    assert best["scores"]["overall"]["score"] > 0.8
+    assert [group["task"] for group in first["tasks"]] == ["warmth"] * 4  # type: ignore[attr-defined]
+    best = first["tasks"][0]["rows"][0]  # type: ignore[index]
+    assert best["scores"]["R²"]["value"] > 0.8
     again = _run(*asked)
     first.pop("seconds"), again.pop("seconds")
     assert first == again
@@ -91,7 +90,7 @@ def test_a_budget_of_nothing_says_what_was_left_out(table: Path, tmp_path: Path)
         "--seeds",
         "1",
     )
-    assert found["groups"] == []
+    assert found["tasks"] == []
     assert len(found["left_out"]) == 6  # type: ignore[arg-type]
     assert "Nothing is complete yet" in (tmp_path / "out" / "table.md").read_text()
 
@@ -145,10 +144,10 @@ def test_a_run_that_was_refused_binds_no_later_one(table: Path, tmp_path: Path) 
     _refused("does not exist", *asked, "--files", "none.csv", "--points", "120", "--folds", "4")
     cells = ("--encoders", "cells", "--probes", "ridge", "--files", str(table))
     _refused("compare it with --probes trained only", "--out", str(out), *cells)
-    assert not (out / "plan.json").exists()
+    assert not (out / "cells").exists()
     found = _run(*asked, "--files", str(table), "--folds", "3")
-    assert len(found["groups"]) == 2  # type: ignore[arg-type]
-    assert json.loads((out / "plan.json").read_text()) == {"points": 5_000, "folds": 3}
+    assert len(found["tasks"]) == 2  # type: ignore[arg-type]
+    assert json.loads((out / "cells" / "inputs.json").read_text()) == {"points": 5_000, "folds": 3}
     _refused("choose another --out", *asked, "--files", str(table), "--folds", "4")
 
 

@@ -17,16 +17,17 @@ from placevec.evaluation.location_encoders.candidates import candidates
 from placevec.evaluation.location_encoders.compare import (
     OVERALL,
     Group,
-    Standing,
     compared,
     corrections,
     mean_ranks,
     pooled,
 )
 from placevec.evaluation.location_encoders.plots import write_plots
+from placevec.evaluation.location_encoders.results import Unit
 from placevec.evaluation.location_encoders.run import Benchmark, Outcome
 from placevec.evaluation.location_encoders.strata import ANTIMERIDIAN, POLES, near_antimeridian, strata_of
-from placevec.evaluation.location_encoders.table import Results, markdown
+from placevec.evaluation.location_encoders.table import Results
+from placevec.evaluation.results import Row
 from placevec.geo import distance_m
 from tests.evaluation.location_encoders.test_run import smooth_task
 
@@ -38,7 +39,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Results:
         tmp_path_factory.mktemp("benchmark"), ("ridge",), ("random",), seeds=2, folds=3,
     )  # fmt: skip
     outcome = running.run(held)
-    return Results(compared(held, outcome.done), outcome, {"points": 300})
+    return Results(list(compared(held, outcome.done)), about={"points": 300}, outcome=outcome)
 
 
 def test_holm_by_hand() -> None:
@@ -48,25 +49,24 @@ def test_holm_by_hand() -> None:
 
 def test_what_is_linear_in_xyz_is_learned_and_the_mean_is_not(results: Results) -> None:
     group = results.groups[0]
-    xyz, mean = group.of("xyz"), group.of(baselines.MEAN)
-    assert xyz is not None
-    assert mean is not None
-    assert xyz.overall.value > 0.97
-    assert xyz.overall.low <= xyz.overall.value <= xyz.overall.high
-    assert abs(mean.overall.value) < 0.1
-    assert group.seeds == (0, 1)
-    assert [one.rank for one in group.encoders] == list(range(1, len(group.encoders) + 1))
-    assert group.encoders[0].like_best
+    xyz, mean = group.row("xyz").score, group.row(baselines.MEAN).score
+    assert xyz.value > 0.97
+    assert xyz.low <= xyz.value <= xyz.high
+    assert abs(mean.value) < 0.1
+    assert group.seeds == 2
+    values = [row.score.value for row in group.encoders]
+    assert values == sorted(values, reverse=True)
+    assert group.encoders[0].name in group.like_best
 
 
 def test_the_wrap_that_is_the_floor_is_not_told_apart_from_it(results: Results) -> None:
     """Corrected wrap and the floor of sines are the same four features: the difference is zero in every draw."""
-    wrap = results.groups[0].of("wrap")
-    sines = results.groups[0].of(baselines.SINES)
-    assert wrap is not None
-    assert sines is not None
-    np.testing.assert_allclose(wrap.overall.draws, sines.overall.draws, atol=1e-9)
-    assert wrap.verdict == "no significant difference" or results.groups[0].best_baseline != baselines.SINES
+    group = results.groups[0]
+    wrap, sines = group.row("wrap").score, group.row(baselines.SINES).score
+    np.testing.assert_allclose(wrap.draws, sines.draws, atol=1e-9)
+    pair = group.against_best("wrap")
+    assert pair is not None
+    assert pair.verdict == "no significant difference" or group.best_baseline != baselines.SINES
 
 
 def test_latitude_doubled_cannot_tell_the_poles_apart(results: Results) -> None:
@@ -85,12 +85,10 @@ def test_latitude_doubled_cannot_tell_the_poles_apart(results: Results) -> None:
 def test_tied_encoders_keep_the_order_of_the_first_group(results: Results) -> None:
     """Ranks 1 to 8 and 8 to 1 are all tied; names in a set would come in another order in every process."""
     names = [f"encoder {number}" for number in range(8)]
-    score = results.groups[0].encoders[0].overall
+    score = results.groups[0].encoders[0].score
 
     def group(order: list[str]) -> Group:
-        return replace(
-            results.groups[0], standings=[Standing(name, False, {OVERALL: score}) for name in order]
-        )
+        return replace(results.groups[0], rows=[Row(name, {"R²": score}) for name in order])
 
     ranks = mean_ranks([group(names), group(names[::-1])])
     assert {rank.value for rank in ranks.values()} == {4.5}
@@ -98,7 +96,7 @@ def test_tied_encoders_keep_the_order_of_the_first_group(results: Results) -> No
 
 
 def test_tables_say_everything(results: Results, tmp_path: Path) -> None:
-    text = markdown(results)
+    text = results.to_markdown()
     for words in (
         "## smooth",
         "## classes",
@@ -116,12 +114,12 @@ def test_tables_say_everything(results: Results, tmp_path: Path) -> None:
     overall = [row for row in rows if row["stratum"] == OVERALL]
     assert len(overall) == 2 * (5 + 3)
     assert all(float(row["low"]) <= float(row["high"]) for row in overall)
-    assert results.as_dict()["groups"][0]["standings"][0]["rank"] == 1
+    assert results.as_dict()["tasks"][0]["rows"][0]["name"] == results.groups[0].encoders[0].name
 
 
 def test_what_was_left_out_is_said(results: Results) -> None:
-    unit = running.Unit("elsewhere", "blocks", 1, "kNN")
-    text = markdown(Results(results.groups, Outcome((), (unit,), 1.0), {}))
+    unit = Unit("elsewhere", "blocks", 1, "kNN")
+    text = replace(results, outcome=Outcome((), (unit,), 1.0)).to_markdown()
     assert "## Left out" in text
     assert "elsewhere (blocks)" in text
 
@@ -155,14 +153,11 @@ def test_strata_without_points_have_no_panel(
 
 
 def test_sentences_of_a_table_end_once(results: Results) -> None:
-    """A task of one's own has no credit: no stray dot after the blocks; one task is no ``1 tasks``."""
-    (group, *_) = results.groups
-    text = markdown(Results([replace(group, task=replace(group.task, credit=""))], results.outcome, {}))
+    """One task is no ``1 tasks``, and no sentence ends twice."""
+    text = replace(results, results=results.results[:1]).to_markdown()
     assert ". ." not in text
     assert "1 tasks" not in text
     assert ": 1 task" in text
-    told = markdown(Results([replace(group, task=replace(group.task, credit="Nobody"))], results.outcome, {}))
-    assert " km. Nobody." in told
 
 
 def test_strata_by_distance_on_the_ellipsoid() -> None:

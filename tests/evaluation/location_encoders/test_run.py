@@ -77,8 +77,8 @@ def test_a_stopped_run_goes_on_to_the_same_result(tmp_path: Path) -> None:
     running.run(broken)
     assert files[0].stat().st_mtime_ns == kept
     for unit in whole.units():
-        for candidate in whole.competing(unit.probe):
-            ours, theirs = whole.cell(unit, candidate), broken.cell(unit, candidate)
+        for row in whole.rows(unit):
+            ours, theirs = whole.cell(row), broken.cell(row)
             assert ours is not None
             assert theirs is not None
             np.testing.assert_array_equal(ours.predicted, theirs.predicted)
@@ -86,7 +86,7 @@ def test_a_stopped_run_goes_on_to_the_same_result(tmp_path: Path) -> None:
 
 
 def test_cells_of_other_data_are_not_taken(tmp_path: Path) -> None:
-    key = cells.Key("smooth", "random", 0, "ridge", "sphereC+ (original)")
+    key = cells.Unit("smooth", "random", 0, "ridge").file("sphereC+ (original)")
     cell = cells.Cell(np.zeros(5, np.float32), (), 1.0)
     cells.write(key, tmp_path, cell, "these")
     assert cells.read(key, tmp_path, "these") is not None
@@ -124,11 +124,11 @@ def test_a_probe_in_which_nobody_takes_part_is_not_run(tmp_path: Path) -> None:
 
 def test_a_damaged_cell_is_none_whatever_is_damaged(tmp_path: Path) -> None:
     """A bit of every byte in turn, and many bytes at once: no cell, or the same one, and never an error."""
-    key = cells.Key("smooth", "random", 0, "ridge", "xyz")
+    key = cells.Unit("smooth", "random", 0, "ridge").file("xyz")
     random = np.random.default_rng(0)
     cell = cells.Cell(random.normal(size=60).astype(np.float32), (ridge.Choice(1, 0.1),), 1.0)
     cells.write(key, tmp_path, cell, "these")
-    path = key.path(tmp_path)
+    path = cells.folder(tmp_path) / key
     whole = path.read_bytes()
     damaged = []
     for at in range(len(whole)):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import shutil
 from pathlib import Path
@@ -14,7 +15,9 @@ import torch
 from placevec import api
 from placevec.datasets.dataset import Dataset
 from placevec.datasets.joined import JoinedDataset
+from placevec.datasets.place_types import types_of
 from placevec.datasets.views.chips import ChipsView
+from placevec.encoders.image_backbones import ResNet18
 from placevec.encoders.spectral_cnn import FoundingSpectralCNN
 from placevec.errors import InputError, ModelError, PlacevecError, UsageError
 from placevec.io.byte_texts import decoded, tokens_of
@@ -25,7 +28,6 @@ from placevec.recipes.base import RecipeEntry
 from placevec.recipes.where2vec.build import build
 from placevec.recipes.where2vec.config import Where2VecConfig
 from placevec.recipes.where2vec.presets import PRESETS
-from placevec.recipes.where2vec.texts import types_of
 from placevec.training.bundle import Bundle
 from placevec.training.log import read_metrics
 from placevec.training.objectives.type_aware import TypeAware
@@ -229,6 +231,22 @@ def test_founding_preset_is_the_document(dataset: Dataset, base: str) -> None:
 def test_what_does_not_fit(dataset: Dataset, base: str, options: dict[str, Any], problem: str) -> None:
     with pytest.raises((InputError, ModelError, PlacevecError), match=problem):
         build(dataset, config(base, **options), {})
+
+
+def test_an_image_encoder_starts_from_other_weights(dataset: Dataset, base: str, tmp_path: Path) -> None:
+    """Oracle: the weights of the file; what was taken is said, and the encoder of a package is chosen."""
+    source = build(dataset, config(base), {"seed": 5}).recipe.encoders["image"]
+    torch.save(source.state_dict(), tmp_path / "image.pt")
+    started = build(dataset, config(base, init=str(tmp_path / "image.pt")), {"seed": 6})
+    for name, value in started.recipe.encoders["image"].state_dict().items():
+        torch.testing.assert_close(value, source.state_dict()[name])
+    assert any("--init image.pt" in note and "weights taken" in note for note in started.notes)
+    with pytest.raises(PlacevecError, match="of another network"):
+        build(dataset, config(base, init=str(tmp_path / "image.pt"), encoder="resnet-18"), {})
+    with pytest.raises(PlacevecError, match="no such file"):
+        build(dataset, config(base, init="nowhere"), {})
+    if importlib.util.find_spec("geoembed") is not None:
+        assert type(build(dataset, config(base, init="geoembed"), {}).recipe.encoders["image"]) is ResNet18
 
 
 def test_what_is_left_out_is_said(dataset: Dataset, base: str) -> None:

@@ -15,8 +15,11 @@ bands     list of strings       names of the C bands
 crs       string, may be null   ``EPSG:n`` or WKT
 transform list of 6 doubles     a, b, c, d, e, f: maps a pixel corner (column, row) to x = a column + b row + c, y =
                                 d column + e row + f; may be null
-source    string, may be null   name of the source file
+source    string, may be null   name of the source file or scenes
 ========= ===================== ================================================================================
+
+``offset_applied`` (number added to what the source stores), ``nodata`` and ``cloud`` (share of pixels) are float32 and
+null where unknown; tables of earlier versions lack them.
 
 Chips of several products can be in one view. What is read are the bands and the size that all have; larger chips are
 cropped to the center. `placevec.preparation.chips.shards` writes them.
@@ -36,10 +39,12 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from placevec.core import MAX_SIZE_PX, ROW_MISSING, Look, View, ViewSpec
+from placevec.datasets.views.given_image import bands_of, centered, require_type
 from placevec.datasets.views.registry import Reader, Stored, check_spec
 from placevec.errors import DatasetError, InputError, PlacevecError, SourceError
 from placevec.geo import Ints
 from placevec.geo.geoparquet import read_parquet
+from placevec.sources.imagery.chips import Chip
 
 TABLE = "chips.parquet"
 FOLDER = "chips"
@@ -48,8 +53,21 @@ MAX_ROWS = 1024
 MAX_BANDS = 64
 TYPES = ("uint8", "uint16", "int16", "float32")
 MAX_SHARDS = 1_000_000
+THOUSANDS = ", x 10,000"
+"""Of float32 in a view's ``values``: its numbers are reflectances times 10,000, not reflectances."""
+_FULL_SCALES = {"uint8": 255.0, "uint16": 10_000.0, "int16": 10_000.0}
 _COLUMNS = {"place_id": pa.string(), "view": pa.string(), "shard": pa.int32(), "row": pa.int32()}
 _WARPS = ("chip", "turn", "flip", "keep")
+
+
+def full_scale_of(values: str) -> float:
+    """The number that stands for a reflectance of 1, by the ``values`` of a view of chips.
+
+    >>> [full_scale_of(text) for text in ("uint16 as stored", "float32 as stored", "float32 as stored, x 10,000")]
+    [10000.0, 1.0, 10000.0]
+    """
+    first = values.split(" ", 1)[0]
+    return 10_000.0 if values.endswith(THOUSANDS) else _FULL_SCALES.get(first, 1.0)
 
 
 def shard_name(shard: int) -> str:
@@ -292,6 +310,8 @@ class ChipsReader(Reader):
     """Images of places: records, several per place."""
 
     words = "band"
+    from_images = True
+    image = "satellite image"
 
     def open(self, stored: Stored) -> ChipsView:
         """The chips, memory-mapped."""
@@ -306,6 +326,19 @@ class ChipsReader(Reader):
                 f"the model reads {wanted.size_px} px of {wanted.name!r}, but the dataset's chips have {held}"
             )
         return cast(ChipsView, view).window(size_px=wanted.size_px, channels=wanted.channels)
+
+    def given_image(self, chip: Chip, spec: ViewSpec) -> Tensor:
+        """The middle of an image as a batch of one, with the numbers as they are."""
+        pixels, size = bands_of(chip, spec, self.words), int(spec.size_px or 0)
+        require_type(pixels, [one for one in TYPES if one in spec.values.split(" ")], chip.name, spec)
+        if min(pixels.shape[1:]) < size:
+            raise InputError(
+                f"{chip.name} has {pixels.shape[2]} x {pixels.shape[1]} px, but the model reads {size} of {spec.name!r}"
+            )
+        part = np.asarray(centered(pixels, size), np.float32)
+        if not np.isfinite(part).all():
+            raise InputError(f"{chip.name} has pixels that are not finite")
+        return torch.from_numpy(part)[None]
 
     def shows(self, spec: ViewSpec) -> str:
         """Pixels, and the size in meters if known."""

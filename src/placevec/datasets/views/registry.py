@@ -26,6 +26,8 @@ from placevec.plugins import Registry
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from placevec.sources.imagery.chips import Chip
+
 VIEWS = Registry(
     "placevec.views",
     "kind of view",
@@ -86,16 +88,20 @@ class Reader:
     Attributes:
         from_coordinates: reads at any lon, lat on Earth without a dataset.
         from_texts: reads any text without a dataset, see `texts`.
+        from_images: reads an image that a user gives, see `given_image`.
         by_coordinates: reads at any lon, lat in the dataset's area (a field); otherwise by row (a record).
         is_map: whether pages can draw it under the places.
         words: what a channel is called, such as ``layer``.
+        image: what one of its pictures is called in a sentence; empty where it has none.
     """
 
     from_coordinates = False
     from_texts = False
+    from_images = False
     by_coordinates = False
     is_map = False
     words = "channel"
+    image = ""
 
     def open(self, stored: Stored) -> View:
         """The view; DatasetError for missing or damaged files."""
@@ -109,6 +115,10 @@ class Reader:
     def texts(self, texts: Sequence[str]) -> Batch:
         """Any texts in the format of the view, if ``from_texts``."""
         raise NotImplementedError(f"{type(self).__name__} reads no texts")  # justified: of some kinds only
+
+    def given_image(self, chip: Chip, spec: ViewSpec) -> Batch:
+        """An image in the format of the view, a batch of one, if ``from_images``; InputError if it does not fit."""
+        raise NotImplementedError(f"{type(self).__name__} reads no images")  # justified: of some kinds only
 
     def join(self, views: Sequence[View], stored: Sequence[Stored]) -> View:
         """The views of several datasets as one, with their places concatenated."""

@@ -165,6 +165,15 @@ class TextWriter:
     ) -> None:
         self._writer.close()
 
+    def add_table(self, rows: pa.Table) -> None:
+        """Append rows of another table of texts."""
+        columns = [
+            rows[field.name] if field.name in rows.column_names else pa.nulls(len(rows), field.type)
+            for field in _SCHEMA
+        ]
+        self._writer.write_table(pa.Table.from_arrays(columns, schema=_SCHEMA))
+        self.rows += len(rows)
+
     def add(self, texts: Sequence[Text]) -> None:
         """Append texts."""
         if not texts:

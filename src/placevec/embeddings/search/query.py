@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from placevec.embeddings import Embeddings
 from placevec.embeddings.labels import labels
+from placevec.embeddings.search.background import Background
 from placevec.embeddings.search.exact import ExactIndex, Index, Mask
 from placevec.embeddings.search.spacing import ABOUT, footprint_m, require_within, spaced
 from placevec.errors import InputError
@@ -61,11 +62,12 @@ def similar(
 
     Returns:
         place_id, name (raw OSM text), label (distinct), lon, lat, rank (from 1), distance (in the metric; for ``dot``
-        the column is ``product``, larger is more similar), geometry; EPSG:4326. ``.attrs["query"]`` holds the
+        the column is ``product``, larger is more similar), z (how far it stands out from all places searched, see
+        `placevec.embeddings.search.background`; NaN if unknown), geometry; EPSG:4326. ``.attrs["query"]`` holds the
         place_id, name, lon and lat (degrees) of the query, distance_m (meters from the given point to that place),
-        embedded_afresh, metric, measure (the column: distance or product), min_distance_m and same_vector (how many
-        other places have exactly the query vector); missing values are None. ``.attrs["notes"]`` holds remarks for the
-        user, one per line.
+        embedded_afresh, metric, measure (the column: distance or product), min_distance_m, z_by_chance and
+        same_vector (how many other places have exactly the query vector); missing values are None.
+        ``.attrs["notes"]`` holds remarks for the user, one per line.
 
     Raises:
         InputError: not exactly one query, an unknown place, or coordinates that are invalid, swapped, or more than a
@@ -100,14 +102,21 @@ def similar(
 
     rows, distances = spaced(ranking, emb.lonlat, k, int(allowed.sum()), apart)
     same = _same(emb.vectors, wanted[0], row)
+    background = Background.of(
+        wanted[0], emb.vectors, metric, where=allowed, lonlat=emb.lonlat, apart_m=apart
+    )
     measure = "product" if metric == "dot" else "distance"
     asked |= {
         "name": None if row is None else emb.names[row], "view": emb.view, "metric": metric, "measure": measure,
-        "min_distance_m": apart, "same_vector": same,
+        "min_distance_m": apart, "same_vector": same, "z_by_chance": background.by_chance,
     }  # fmt: skip
-    frame = _answer(emb, rows, 0.0 - distances if metric == "dot" else distances, measure)
+    frame = _answer(
+        emb, rows, 0.0 - distances if metric == "dot" else distances, measure, background.z(distances)
+    )
     frame.attrs["query"] = asked
     frame.attrs["notes"] = [] if same == 0 else [_tied(same, len(emb))]
+    if vector is not None and (note := background.note(distances)):
+        frame.attrs["notes"].append(note)
     return frame
 
 
@@ -264,7 +273,11 @@ def _tied(same: int, total: int) -> str:
 
 
 def _answer(
-    emb: Embeddings, rows: NDArray[np.int64], values: NDArray[np.float64], measure: str
+    emb: Embeddings,
+    rows: NDArray[np.int64],
+    values: NDArray[np.float64],
+    measure: str,
+    z: NDArray[np.float64],
 ) -> geopandas.GeoDataFrame:
     import geopandas
 
@@ -276,5 +289,6 @@ def _answer(
         "lat": emb.lonlat[rows, 1],
         "rank": np.arange(1, len(rows) + 1),
         measure: values,
+        "z": z,
     }
     return geopandas.GeoDataFrame(columns, geometry=list(emb.geometry[rows]), crs=4326)

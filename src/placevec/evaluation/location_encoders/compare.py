@@ -1,4 +1,4 @@
-"""Which encoder is better than what, by the comparison that every evaluation uses.
+"""Which encoder is better than what, by the comparison, the rows and the results that every evaluation uses.
 
 Within one task, kind of folds and probe every encoder is compared with the best baseline; the comparisons of such a
 group are one family of Holm's procedure. Corrected forms are compared with their originals without it, and their
@@ -9,94 +9,95 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from placevec.evaluation import point_baselines as baselines
-from placevec.evaluation.bootstrap import Resampling, Score, of_draws, scale_of
+from placevec.evaluation.bootstrap import Resampling, Score, of_draws
 from placevec.evaluation.compare import NO_DIFFERENCE, Comparison, compare
+from placevec.evaluation.engine import is_tested, score_of
 from placevec.evaluation.location_encoders import geo_bias
-from placevec.evaluation.location_encoders.results import Cell, tested
-from placevec.evaluation.location_encoders.run import Benchmark, Probe, Unit
+from placevec.evaluation.location_encoders.results import Cell, Unit
+from placevec.evaluation.location_encoders.run import Benchmark, Probe
 from placevec.evaluation.location_encoders.strata import MIN_POINTS, strata_of
-from placevec.evaluation.scores import loss, mean_known, resampled
-from placevec.evaluation.splits import Scheme, blocks_of
+from placevec.evaluation.point_baselines import BASELINES
+from placevec.evaluation.results import Result, Row
+from placevec.evaluation.splits import Scheme, Split, blocks_of
 from placevec.evaluation.tasks import Task
-from placevec.geo import Floats, Ints
+from placevec.geo import Ints
 
 DRAWS = 2_000
 OVERALL = "overall"
+GEO_BIAS, EDGES, SECONDS = "geo-bias", "penalties at the end of the grid", "seconds"
+"""Further numbers of a row: see `geo_bias`; folds whose score still rose there; time of its cells, mean of the seeds."""
 
 
-@dataclass
-class Standing:
-    """One encoder, or baseline, in one group.
+@dataclass(kw_only=True)
+class Group(Result):
+    """One task, kind of folds and probe.
+
+    Rows are encoders from the best on, then baselines; each has its score of all counted points, then that of each
+    stratum. Comparisons are those of the encoders with the best baseline.
 
     Attributes:
-        name: of the encoder.
-        baseline: it is one.
-        scores: ``overall`` and each stratum.
-        against_best: its comparison with the best baseline; None for baselines.
-        like_best: its difference from the best encoder has an interval that holds zero.
-        rank: 1 for the best encoder; baselines have none.
-        geo_bias: `geo_bias.score`, NaN where there are too few points.
-        edges: folds whose penalty was at the end of the grid while its score still rose.
-        seconds: that its cells took, mean of the seeds.
+        scheme: of the folds.
+        probe: of the encoders.
+        best_baseline: name of the best baseline.
     """
 
-    name: str
-    baseline: bool
-    scores: dict[str, Score]
-    against_best: Comparison | None = None
-    like_best: bool = False
-    rank: int = 0
-    geo_bias: float = float("nan")
-    edges: int = 0
-    seconds: float = 0.0
+    scheme: Scheme
+    probe: Probe
+    best_baseline: str
 
     @property
-    def overall(self) -> Score:
-        """Of all counted points."""
-        return self.scores[OVERALL]
+    def encoders(self) -> list[Row]:
+        """From the best on."""
+        return [row for row in self.rows if row.name not in BASELINES]
+
+    def has(self, name: str) -> bool:
+        """Whether there is a row of that name."""
+        return any(row.name == name for row in self.rows)
+
+    def against_best(self, name: str) -> Comparison | None:
+        """The comparison of an encoder with the best baseline; None for baselines."""
+        return next((pair for pair in self.comparisons if pair.of == name), None)
+
+    @property
+    def like_best(self) -> list[str]:
+        """Encoders whose difference from the best one has an interval that holds zero; the best is one of them."""
+        best = self.encoders[0].score
+        return [row.name for row in self.encoders if (best - row.score).low <= 0]
+
+    @property
+    def title(self) -> str:
+        """Such as ``elevation: R², folds of blocks, ridge``."""
+        return f"{super().title}, folds of {self.scheme}, {self.probe}"
+
+    @property
+    def headline(self) -> str:
+        """One sentence: who is best, how many are like it, and who is better than the best baseline."""
+        claims = [pair.claim for pair in self.comparisons]
+        found = f"{self.encoders[0].name} has the best score"
+        if others := len(self.like_best) - 1:
+            found += f"; {others} of {len(self.encoders) - 1} others do not differ significantly from it"
+        against = f"the best baseline, {self.best_baseline}"
+        if better := claims.count("better"):
+            found += f". Better than {against}: {better} of {len(self.encoders)}"
+        else:
+            found += f". No encoder is significantly better than {against}"
+        worse = claims.count("worse")
+        return found + (f"; worse: {worse}." if worse else ".")
 
     @property
     def verdict(self) -> str:
-        """Against the best baseline: ``better``, ``worse`` or ``no significant difference``."""
-        return "" if self.against_best is None else self.against_best.claim
+        """Nothing that `headline` and the comparisons do not say."""
+        return ""
 
-
-@dataclass
-class Group:
-    """One task, kind of folds and probe.
-
-    Attributes:
-        task: with its points.
-        scheme: of the folds.
-        probe: of the encoders.
-        seeds: whose cells are complete.
-        standings: encoders from the best on, then baselines.
-        best_baseline: name of the best baseline.
-        reachable: share of the tested points whose class occurs in the training of their fold; 1 for other kinds.
-    """
-
-    task: Task
-    scheme: Scheme
-    probe: Probe
-    seeds: tuple[int, ...]
-    standings: list[Standing]
-    best_baseline: str
-    reachable: float
-
-    @property
-    def encoders(self) -> list[Standing]:
-        """From the best on."""
-        return [one for one in self.standings if not one.baseline]
-
-    def of(self, name: str) -> Standing | None:
-        """The standing of an encoder or baseline."""
-        return next((one for one in self.standings if one.name == name), None)
+    def as_dict(self) -> dict[str, Any]:
+        """Plain JSON."""
+        content = super().as_dict() | {"headline": self.headline, "like_best": self.like_best}
+        return {name: value for name, value in content.items() if name not in ("verdict", "subject")}
 
 
 @dataclass(frozen=True)
@@ -116,6 +117,15 @@ class Correction:
         if self.difference.low > 0:
             return "better"
         return "worse" if self.difference.high < 0 else NO_DIFFERENCE
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain JSON."""
+        found = self.difference
+        return {
+            "encoder": self.encoder, "task": self.task, "scheme": self.scheme, "probe": self.probe,
+            "stratum": self.stratum, "corrected_minus_original": found.value, "low": found.low, "high": found.high,
+            "verdict": self.verdict,
+        }  # fmt: skip
 
 
 def compared(benchmark: Benchmark, done: Sequence[Unit]) -> list[Group]:
@@ -141,14 +151,13 @@ def corrections(groups: Sequence[Group]) -> list[Correction]:
     found = []
     for group in groups:
         for one in group.encoders:
-            original = group.of(f"{one.name} (original)")
-            if original is None:
+            name = f"{one.name} (original)"
+            if not group.has(name):
                 continue
-            for stratum, score in one.scores.items():
-                difference = _at_least_zero(score) - _at_least_zero(original.scores[stratum])
-                found.append(
-                    Correction(one.name, group.task.name, group.scheme, group.probe, stratum, difference)
-                )
+            for measure, score in one.scores.items():
+                difference = _at_least_zero(score) - _at_least_zero(group.row(name).scores[measure])
+                stratum = OVERALL if measure == group.metric else measure
+                found.append(Correction(one.name, group.task, group.scheme, group.probe, stratum, difference))
     return found
 
 
@@ -197,73 +206,75 @@ class _Measured:
 
 
 def _group(benchmark: Benchmark, task: Task, scheme: Scheme, probe: Probe, units: Sequence[Unit]) -> Group:
+    blocks, splits = blocks_of(task), [benchmark.split(task.name, scheme, unit.seed) for unit in units]
     on = _Measured(
         task,
-        Resampling(
-            blocks_of(task).number, draws=DRAWS, seeds=len(units), lonlat=task.points, side_m=task.side_m
-        ),
-        {OVERALL: task.counted, **({} if task.kind == "presence" else strata_of(task.points, task.extra))},
+        Resampling(blocks.number, draws=DRAWS, seeds=len(units), lonlat=task.points, side_m=task.side_m),
+        {
+            task.metric: task.counted,
+            **({} if task.kind == "presence" else strata_of(task.points, task.extra)),
+        },
         geo_bias.around_task(task),
-        [benchmark.split(task.name, scheme, unit.seed).tested_in(len(task)) for unit in units],
-    )  # fmt: skip
-    others = [
-        _standing(on, name, True, [benchmark.baseline(unit, name) for unit in units])
-        for name in baselines.BASELINES
-    ]
-    rivals = [
-        _standing(on, candidate.name, False, [benchmark.cell(unit, candidate) for unit in units])
-        for candidate in benchmark.competing(probe)
-    ]
-    best = max(others, key=lambda one: np.nan_to_num(one.overall.value, nan=-np.inf))
-    rivals.sort(key=lambda one: -one.overall.value)
-    scores = {one.name: one.overall for one in (*others, *rivals)}
-    pairs = compare(
-        scores, [(one.name, best.name) for one in rivals], lonlat=task.points, side_m=task.side_m, one_range=True,
-    )  # fmt: skip
-    for place, (one, pair) in enumerate(zip(rivals, pairs, strict=True)):
-        one.rank, one.against_best = place + 1, pair
-        one.like_best = (rivals[0].overall - one.overall).low <= 0
-    return Group(
-        task, scheme, probe, tuple(unit.seed for unit in units), [*rivals, *others], best.name,
-        _reachable(benchmark, task, units[0]),
-    )  # fmt: skip
-
-
-def _standing(on: _Measured, name: str, baseline: bool, held: Sequence[Cell | None]) -> Standing:
-    task, over = on.task, on.over
-    there = [cell for cell in held if cell is not None]
-    known = [tested(cell.predicted) for cell in there]
-    scores = {}
-    for stratum, rows in on.strata.items():
-        points = [np.flatnonzero(rows & one) for one in known]
-        if stratum != OVERALL and min(map(len, points)) < MIN_POINTS:
-            continue
-        measures = [
-            partial(
-                resampled, task.metric, task.target[at], cell.predicted[at], over.block[at], fold=fold[at]
-            )
-            for cell, at, fold in zip(there, points, on.folds, strict=True)
-        ]
-        losses = _losses(task, there, known) if stratum == OVERALL else None
-        found = over.score(measures, len(points[0]), scale_of(task.metric), losses)
-        if np.isfinite(found.value):  # where all labels of the stratum are the same there is no R²
-            scores[stratum] = found
-    return Standing(
-        name,
-        baseline,
-        scores,
-        geo_bias=geo_bias.of_predictions(task, there[0].predicted, on.around),
-        edges=sum(choice.at_edge for cell in there for choice in cell.choices),
-        seconds=float(np.mean([cell.seconds for cell in there])),
+        [split.tested_in(len(task)) for split in splits],
     )
+    seeds = zip(*(benchmark.rows(unit) for unit in units), strict=True)
+    rows = [_row(on, same[0][1], [benchmark.cell(one) for one in same]) for same in seeds]
+    others, rivals = rows[: len(BASELINES)], rows[len(BASELINES) :]
+    best = max(others, key=lambda row: np.nan_to_num(row.score.value, nan=-np.inf))
+    rivals.sort(key=lambda row: -row.score.value)
+    pairs = compare(
+        {row.name: row.score for row in (*others, *rivals)}, [(row.name, best.name) for row in rivals],
+        lonlat=task.points, side_m=task.side_m, one_range=True,
+    )  # fmt: skip
+    return Group(
+        task=task.name, kind=task.kind, description=task.description, metric=task.metric,
+        places=int(task.counted.sum()), classes=task.counts(), blocks=blocks.count, effective_blocks=blocks.effective,
+        block_m=task.side_m, buffer_m=0.0, folds=benchmark.folds, seeds=len(units), kept=1.0, rows=[*rivals, *others],
+        comparisons=pairs, subject=rivals[0].name, notes=_notes(task, splits[0], rivals), scheme=scheme, probe=probe,
+        best_baseline=best.name,
+    )  # fmt: skip
 
 
-def _losses(task: Task, cells: Sequence[Cell], known: Sequence[NDArray[np.bool_]]) -> Floats:
-    found = np.full((len(task), len(cells)), np.nan)
-    for number, (cell, one) in enumerate(zip(cells, known, strict=True)):
-        rows = np.flatnonzero(one & task.counted)
-        found[rows, number] = loss(task.metric, task.target[rows], cell.predicted[rows])
-    return mean_known(found)
+def _row(on: _Measured, name: str, held: Sequence[Cell | None]) -> Row:
+    task, there = on.task, [cell for cell in held if cell is not None]
+    given = [cell.predicted for cell in there]
+    scores = {}
+    for measure, rows in on.strata.items():
+        if measure != task.metric and min(int((is_tested(one) & rows).sum()) for one in given) < MIN_POINTS:
+            continue
+        found = score_of(task, given, on.over, on.folds, rows)
+        if np.isfinite(found.value):  # where all labels of the stratum are the same there is no R²
+            scores[measure] = found
+    further = {
+        GEO_BIAS: geo_bias.of_predictions(task, given[0], on.around),
+        SECONDS: float(np.mean([cell.seconds for cell in there])),
+    }
+    if edges := sum(choice.at_edge for cell in there for choice in cell.choices):
+        further[EDGES] = edges
+    return Row(name, scores, further=further)
+
+
+def _notes(task: Task, split: Split, rivals: Sequence[Row]) -> list[str]:
+    notes = [f"data: {task.credit}"] if task.credit.strip() else []
+    if task.ceiling is not None:
+        notes.append(f"no classifier can exceed {task.ceiling:.3f} in expectation")
+    if (share := reachable(task, split)) < 0.995:
+        notes.append(f"{share:.1%} of the tested points have a class that occurs in their training")
+    if edges := sum(int(row.further.get(EDGES, 0)) for row in rivals):
+        notes.append(f"in {edges} folds the penalty was at the end of the grid while the score still rose")
+    return notes
+
+
+def reachable(task: Task, split: Split) -> float:
+    """Share of the tested points whose class occurs in the training of their fold; 1 for other kinds than classes."""
+    if task.kind != "classification":
+        return 1.0
+    right = many = 0
+    for fold in split.folds:
+        rows = fold.test[task.counted[fold.test]]
+        right += int(np.isin(task.target[rows], np.unique(task.target[fold.train])).sum())
+        many += len(rows)
+    return right / max(many, 1)
 
 
 def _at_least_zero(score: Score) -> Score:
@@ -271,14 +282,3 @@ def _at_least_zero(score: Score) -> Score:
         score, value=max(score.value, 0.0), draws=np.maximum(score.draws, 0.0),
         left_out=tuple(np.maximum(one, 0.0) for one in score.left_out), by_seed=np.maximum(score.by_seed, 0.0),
     )  # fmt: skip
-
-
-def _reachable(benchmark: Benchmark, task: Task, unit: Unit) -> float:
-    if task.kind != "classification":
-        return 1.0
-    right = many = 0
-    for fold in benchmark.split(unit.task, unit.scheme, unit.seed).folds:
-        rows = fold.test[task.counted[fold.test]]
-        right += int(np.isin(task.target[rows], np.unique(task.target[fold.train])).sum())
-        many += len(rows)
-    return right / max(many, 1)

@@ -11,6 +11,7 @@ from placevec.errors import MissingExtraError
 from placevec.evaluation.bootstrap import Score
 from placevec.evaluation.location_encoders.compare import OVERALL, Group, corrections
 from placevec.evaluation.location_encoders.strata import ANTIMERIDIAN, POLES
+from placevec.evaluation.point_baselines import BASELINES
 from placevec.io.atomic import replacing
 
 _INK, _QUIET, _PAPER = "#1b2024", "#626a70", "#ffffff"
@@ -28,9 +29,9 @@ def write_plots(groups: Sequence[Group], out: Path) -> list[Path]:
     """Write ``TASK.png`` for every task and ``corrected-against-original.png``, each whole or not at all."""
     require_plots()
     written = []
-    for task in dict.fromkeys(group.task.name for group in groups):
+    for task in dict.fromkeys(group.task for group in groups):
         path = out / f"{task}.png"
-        _task_picture([group for group in groups if group.task.name == task], path)
+        _task_picture([group for group in groups if group.task == task], path)
         written.append(path)
     if corrections(groups):
         path = out / "corrected-against-original.png"
@@ -41,35 +42,28 @@ def write_plots(groups: Sequence[Group], out: Path) -> list[Path]:
 
 def _task_picture(groups: Sequence[Group], path: Path) -> None:
     """A panel for each kind of folds and probe: every encoder with its interval, the best baseline as a line."""
-    found = [one for group in groups for one in group.standings]
-    names = list(
-        dict.fromkeys(one.name for one in sorted(found, key=lambda one: one.baseline))
-    )  # baselines last
+    found = [row.name for group in groups for row in group.rows]
+    names = list(dict.fromkeys(sorted(found, key=lambda name: name in BASELINES)))  # baselines last
     height = 1.6 + 0.21 * len(names)
     figure = _figure(3.4 * len(groups) + 1.8, height)
     for place, group in enumerate(groups):
         left, width = 1.8 / (3.4 * len(groups) + 1.8), 3.4 / (3.4 * len(groups) + 1.8)
         axes = figure.add_axes((left + place * width, 0.6 / height, width * 0.88, 1.0 - 1.5 / height))
-        for row, name in enumerate(names):
-            one = group.of(name)
-            if one is not None:
-                color = (
-                    _BASELINE if one.baseline else _ORIGINAL if name.endswith("(original)") else _CORRECTED
-                )
-                _bar(axes, one.scores[OVERALL], len(names) - row, color)
-        baseline = group.of(group.best_baseline)
-        if baseline is not None:
-            axes.axvline(
-                baseline.scores[OVERALL].value, color=_BASELINE, linewidth=0.8, linestyle="--", zorder=0
-            )
-        _plain(axes, f"folds of {group.scheme}, {group.probe}", group.task.metric)
+        for place_of_row, name in enumerate(names):
+            if group.has(name):
+                color = _ORIGINAL if name.endswith("(original)") else _CORRECTED
+                color = _BASELINE if name in BASELINES else color
+                _bar(axes, group.row(name).score, len(names) - place_of_row, color)
+        best = group.row(group.best_baseline).score.value
+        axes.axvline(best, color=_BASELINE, linewidth=0.8, linestyle="--", zorder=0)
+        _plain(axes, f"folds of {group.scheme}, {group.probe}", group.metric)
         axes.set_ylim(0.3, len(names) + 0.7)
         axes.set_yticks(range(len(names), 0, -1))
         axes.set_yticklabels(names if place == 0 else [], size=7.5)
-        lows = sorted(one.scores[OVERALL].low for one in group.standings)
+        lows = sorted(row.score.low for row in group.rows)
         axes.set_xlim(left=max(lows[0], -0.25) - 0.02)
     figure.text(
-        0.02, 1.0 - 0.3 / height, f"{groups[0].task.name}: {groups[0].task.description}", size=10, weight="bold",
+        0.02, 1.0 - 0.3 / height, f"{groups[0].task}: {groups[0].description}", size=10, weight="bold",
         color=_INK, parse_math=False,
     )  # fmt: skip
     figure.text(

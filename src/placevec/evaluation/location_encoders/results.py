@@ -13,33 +13,35 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from placevec.errors import EvaluationError, PlacevecError, UsageError
+from placevec.errors import EvaluationError, UsageError
+from placevec.evaluation.engine import is_tested
 from placevec.evaluation.ridge import Choice
 from placevec.evaluation.splits import Scheme
 from placevec.evaluation.tasks import MIN_OF_A_CLASS, Task, checked_points, sampled
 from placevec.geo import Floats
-from placevec.io.atomic import sha256_of_json, write_bytes, write_json
-from placevec.io.json_documents import check, read_json
+from placevec.io import jobs
+from placevec.io.atomic import sha256_of_json
 
-VERSION = 2
+VERSION = 3
 """Of what is computed: a change of a probe that changes answers counts it up, and old cells are made again."""
-_MAX_BYTES = 1 << 27
 
 
 @dataclass(frozen=True)
-class Key:
-    """Which cell."""
+class Unit:
+    """All encoders, or baselines, on one task, kind of folds, seed and probe."""
 
     task: str
     scheme: Scheme
     seed: int
     probe: str
-    candidate: str
 
-    def path(self, out: Path) -> Path:
-        """Of its file: names of encoders become letters, digits and signs that every file system takes."""
-        name = re.sub(r"[^A-Za-z0-9+.]+", "-", self.candidate).strip("-")
-        return out / "cells" / self.task / f"{self.scheme}-{self.seed}" / f"{self.probe}-{name}.npz"
+    def __str__(self) -> str:
+        return f"{self.task}, {self.scheme}, seed {self.seed}, {self.probe}"
+
+    def file(self, name: str) -> str:
+        """Of the cell of one of them: its name becomes letters, digits and signs that every file system takes."""
+        plain = re.sub(r"[^A-Za-z0-9+.]+", "-", name).strip("-")
+        return f"{self.task}/{self.scheme}-{self.seed}/{self.probe}-{plain}.npz"
 
 
 @dataclass(frozen=True)
@@ -47,89 +49,62 @@ class Cell:
     """One result.
 
     Attributes:
-        predicted: (N,) as `stored` keeps it.
+        predicted: (N,) float32 class predicted, or number; NaN where a row was not tested.
         choices: what was chosen in each fold.
         seconds: that it took.
     """
 
-    predicted: NDArray[Any]
+    predicted: NDArray[np.float32]
     choices: tuple[Choice, ...]
     seconds: float
 
 
-UNTESTED = np.uint16(65535)
-
-
-def stored(task: Task, predictions: Floats) -> NDArray[np.generic]:
-    """(N,) what is kept of (N, K) predictions: the class predicted (uint16, `UNTESTED`), or the number (float32, NaN)."""
+def stored(task: Task, predictions: Floats) -> NDArray[np.float32]:
+    """(N,) what is kept of (N, K) predictions: of classes the one predicted."""
     if task.kind != "classification":
         return predictions[:, 0].astype(np.float32)
-    tested = np.isfinite(predictions).all(axis=1)
-    named = np.full(len(predictions), UNTESTED, np.uint16)
-    named[tested] = predictions[tested].argmax(axis=1)
-    return named
-
-
-def tested(predicted: NDArray[np.generic]) -> NDArray[np.bool_]:
-    """(N,) which rows of `stored` predictions were tested."""
-    return np.asarray(predicted != UNTESTED if predicted.dtype == np.uint16 else np.isfinite(predicted))
+    return np.where(is_tested(predictions), predictions.argmax(axis=1), np.nan).astype(np.float32)
 
 
 def identity(task: Task, folds: int, settings: Sequence[Any]) -> str:
-    """SHA-256 of everything that a cell's answers depend on beside its key."""
+    """SHA-256 of everything that a cell's answers depend on beside its file's name."""
     data = hashlib.sha256()
     for array in (task.points, task.target, task.extra):
         data.update(np.ascontiguousarray(array).tobytes())
-    return sha256_of_json(
-        [
-            VERSION,
-            data.hexdigest(),
-            task.side_m,
-            task.kind,
-            folds,
-            [sorted(map(repr, one.items())) for one in settings],
-        ]
-    )
+    described = [sorted(map(repr, one.items())) for one in settings]
+    return sha256_of_json([VERSION, data.hexdigest(), task.side_m, task.kind, folds, described])
 
 
-def write(key: Key, out: Path, cell: Cell, made_of: str) -> None:
+def write(file: str, out: Path, cell: Cell, made_of: str) -> None:
     """Write a cell, whole or not at all."""
     held = io.BytesIO()
+    choices = [(one.setting, one.alpha, one.at_edge) for one in cell.choices]
     np.savez_compressed(
-        held,
-        predicted=cell.predicted,
-        choices=np.array([(one.setting, one.alpha, one.at_edge) for one in cell.choices], np.float64).reshape(
-            -1, 3
-        ),
-        seconds=np.float64(cell.seconds),
-        made_of=np.array(_signed(key, made_of)),
-    )
-    write_bytes(key.path(out), held.getvalue())
+        held, predicted=cell.predicted, choices=np.array(choices, np.float64).reshape(-1, 3), seconds=cell.seconds
+    )  # fmt: skip
+    _part(file, out, made_of).put(file, held.getvalue())
 
 
-def read(key: Key, out: Path, made_of: str) -> Cell | None:
+def read(file: str, out: Path, made_of: str) -> Cell | None:
     """A cell, or None where there is none, a damaged one, or one of other data or settings."""
-    path = key.path(out)
-    try:
-        if path.stat().st_size > _MAX_BYTES:
-            return None
-        with (
-            path.open("rb") as file,
-            np.load(file, allow_pickle=False) as held,
-        ):  # np.load leaves damaged ones open
-            if str(held["made_of"]) != _signed(key, made_of):
-                return None
-            choices = tuple(
-                Choice(int(setting), float(alpha), bool(edge)) for setting, alpha, edge in held["choices"]
-            )
-            return Cell(held["predicted"], choices, float(held["seconds"]))
-    except Exception:  # of a damaged file: zlib, zipfile and numpy each raise their own, of many kinds
+    content = _part(file, out, made_of).get(file)
+    if content is None:
         return None
+    with np.load(io.BytesIO(content), allow_pickle=False) as held:
+        choices = tuple(
+            Choice(int(setting), float(alpha), bool(edge)) for setting, alpha, edge in held["choices"]
+        )
+        return Cell(held["predicted"], choices, float(held["seconds"]))
 
 
-def _signed(key: Key, made_of: str) -> str:
-    """What a file says of itself: a copy of another cell is not taken for this one."""
-    return sha256_of_json([made_of, key.task, key.scheme, key.seed, key.probe, key.candidate])
+def folder(out: Path) -> Path:
+    """Where the cells of a benchmark lie, with what they are of."""
+    return out / "cells"
+
+
+def _part(file: str, out: Path, made_of: str) -> jobs.Parts:
+    """A cell by itself: a copy of another one is not taken for it."""
+    return jobs.Parts(folder(out), sha256_of_json([made_of, file]))
 
 
 POINTS = 5_000
@@ -137,8 +112,6 @@ POINTS = 5_000
 FEWER = (5_000, 3_000, 2_000, 1_000)
 """Numbers of points that a budget chooses from."""
 _SECONDS = 1.5  # a cell of the ridge takes for 5,000 points in 5 folds, mean of the encoders, one core
-_PLAN = "plan.json"
-_SPEC = {"points": int, "folds": int}
 
 
 def settled(
@@ -156,20 +129,15 @@ def settled(
     Raises:
         UsageError: it was begun with others.
     """
-    known = _read(out)
-    if known is not None:
+    known = jobs.inputs_of(folder(out))
+    if isinstance(known, dict) and known.keys() == {"points", "folds"}:
         if points not in (None, known["points"]) or folds != known["folds"]:
             raise UsageError(
                 f"{out} holds a benchmark of {known['points']:,} points in {known['folds']} folds: "
                 "ask for the same, or choose another --out"
             )
-        return known["points"], known["folds"]
+        return int(known["points"]), folds
     return affordable(budget_s, folds, cells) if points is None else points, folds
-
-
-def keep(out: Path, points: int, folds: int) -> None:
-    """Write down what a benchmark was begun with. Not before it can begin: a run that was refused binds nobody."""
-    write_json(out / _PLAN, {"points": points, "folds": folds})
 
 
 def taken(whole: Task, points: int, split: Callable[[Task], object]) -> Task:
@@ -209,15 +177,3 @@ def affordable(budget_s: float | None, folds: int, cells: int) -> int:
         points for points in FEWER if cells * _SECONDS * points / 5_000 * folds / 5 <= budget_s / 3
     ]
     return max(fitting, default=FEWER[-1])
-
-
-def _read(out: Path) -> dict[str, int] | None:
-    path = out / _PLAN
-    if not path.is_file():
-        return None
-    try:
-        content = read_json(path)
-        check(content, _SPEC)
-    except (PlacevecError, TypeError, ValueError) as error:
-        raise UsageError(f"{path} is damaged ({error}): remove it, or choose another --out") from error
-    return {"points": int(content["points"]), "folds": int(content["folds"])}

@@ -7,11 +7,10 @@ end in time, because a table of some of the encoders compares nothing. What was 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
-from functools import partial
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import cast
 
 import numpy as np
 
@@ -20,6 +19,7 @@ from placevec.evaluation import point_baselines as baselines
 from placevec.evaluation.engine import one_thread
 from placevec.evaluation.location_encoders import results as cells
 from placevec.evaluation.location_encoders.candidates import SAME_FEATURES, UNTRAINED_MEANS_NOTHING, Candidate
+from placevec.evaluation.location_encoders.results import Unit
 from placevec.evaluation.splits import SCHEMES, Scheme, Split, task_split
 from placevec.evaluation.tasks import Task
 from placevec.geo import Floats
@@ -32,19 +32,8 @@ PROBES: tuple[Probe, ...] = ("ridge", "trained", "kNN")
 BASELINE = "baseline"
 """The probe under which baselines are kept."""
 Predictions = tuple[Floats, list[ridge.Choice]]
-
-
-@dataclass(frozen=True)
-class Unit:
-    """All encoders on one task, kind of folds, seed and probe."""
-
-    task: str
-    scheme: Scheme
-    seed: int
-    probe: Probe
-
-    def __str__(self) -> str:
-        return f"{self.task}, {self.scheme}, seed {self.seed}, {self.probe}"
+Row = tuple[Unit, str, Candidate | None]
+"""(under which its cell is kept, name, the encoder; None for a baseline)."""
 
 
 @dataclass
@@ -94,27 +83,28 @@ class Benchmark:
         """Who takes part in a probe."""
         return competing(self.candidates, probe)
 
-    def cell(self, unit: Unit, candidate: Candidate) -> cells.Cell | None:
-        """The result of an encoder, where it is there."""
-        task = self.task(unit.task)
-        key = cells.Key(unit.task, unit.scheme, unit.seed, unit.probe, candidate.name)
-        return cells.read(key, self.out, self.made_of(task, candidate))
+    def rows(self, unit: Unit) -> list[Row]:
+        """Of a unit: the baselines, which are the same for every probe, then the encoders."""
+        alone = replace(unit, probe=BASELINE)
+        rivals = self.competing(cast(Probe, unit.probe))
+        return [(alone, name, None) for name in baselines.BASELINES] + [
+            (unit, one.name, one) for one in rivals
+        ]
 
-    def baseline(self, unit: Unit, name: str) -> cells.Cell | None:
-        """The result of a baseline, where it is there; baselines are the same for every probe."""
-        key = cells.Key(unit.task, unit.scheme, unit.seed, BASELINE, name)
-        return cells.read(key, self.out, self.made_of(self.task(unit.task), None))
+    def cell(self, row: Row) -> cells.Cell | None:
+        """The result of a row, where it is there."""
+        unit, name, _ = row
+        return cells.read(unit.file(name), self.out, self.made_of(row))
 
-    def made_of(self, task: Task, candidate: Candidate | None) -> str:
+    def made_of(self, row: Row) -> str:
         """What a cell must have been made of to be taken as it is."""
-        settings: Sequence[Any] = () if candidate is None else candidate.settings(task.side_m)
-        return cells.identity(task, self.folds, settings)
+        unit, _, candidate = row
+        task = self.task(unit.task)
+        return cells.identity(task, self.folds, () if candidate is None else candidate.settings(task.side_m))
 
     def complete(self, unit: Unit) -> bool:
         """Whether all cells of a unit are there."""
-        return all(
-            self.cell(unit, candidate) is not None for candidate in self.competing(unit.probe)
-        ) and all(self.baseline(unit, name) is not None for name in baselines.BASELINES)
+        return all(self.cell(row) is not None for row in self.rows(unit))
 
 
 def competing(candidates: Sequence[Candidate], probe: Probe) -> tuple[Candidate, ...]:
@@ -183,38 +173,27 @@ def _size(task: Task, benchmark: Benchmark, probe: str) -> float:
 
 def _expected(benchmark: Benchmark, unit: Unit, guess: _Guess) -> float:
     """Seconds that the cells of a unit that are missing will take."""
-    missing = sum(benchmark.cell(unit, candidate) is None for candidate in benchmark.competing(unit.probe))
+    rivals = [row for row in benchmark.rows(unit) if row[2] is not None]
+    missing = sum(benchmark.cell(row) is None for row in rivals)
     return guess.of(unit.probe, missing * _size(benchmark.task(unit.task), benchmark, unit.probe))
 
 
 def _work(benchmark: Benchmark, unit: Unit, guess: _Guess) -> None:
-    """Make the cells of a unit that are missing, and those of its baselines."""
+    """Make the cells of a unit that are missing."""
     task = benchmark.task(unit.task)
-    for name in baselines.BASELINES:
-        if benchmark.baseline(unit, name) is None:
-            key = cells.Key(unit.task, unit.scheme, unit.seed, BASELINE, name)
-            split = benchmark.split(unit.task, unit.scheme, unit.seed)
-            _make(benchmark, key, None, partial(baselines.predicted, name, task, split), guess)
-    for candidate in benchmark.competing(unit.probe):
-        if benchmark.cell(unit, candidate) is None:
-            key = cells.Key(unit.task, unit.scheme, unit.seed, unit.probe, candidate.name)
-            split = benchmark.split(unit.task, unit.scheme, unit.seed)
-            _make(benchmark, key, candidate, partial(predictions, unit, candidate, task, split), guess)
-
-
-def _make(
-    benchmark: Benchmark,
-    key: cells.Key,
-    candidate: Candidate | None,
-    work: Callable[[], Predictions],
-    guess: _Guess,
-) -> None:
-    task, began = benchmark.task(key.task), time.monotonic()
-    given, choices = work()
-    seconds = time.monotonic() - began
-    cell = cells.Cell(cells.stored(task, given), tuple(choices), seconds)
-    cells.write(key, benchmark.out, cell, benchmark.made_of(task, candidate))
-    guess.learn(key.probe, _size(task, benchmark, key.probe), seconds)
+    for row in benchmark.rows(unit):
+        if benchmark.cell(row) is not None:
+            continue
+        of, name, candidate = row
+        split, began = benchmark.split(unit.task, unit.scheme, unit.seed), time.monotonic()
+        if candidate is None:
+            given, choices = baselines.predicted(name, task, split)
+        else:
+            given, choices = predictions(unit, candidate, task, split)
+        seconds = time.monotonic() - began
+        cell = cells.Cell(cells.stored(task, given), tuple(choices), seconds)
+        cells.write(of.file(name), benchmark.out, cell, benchmark.made_of(row))
+        guess.learn(of.probe, _size(task, benchmark, of.probe), seconds)
 
 
 def predictions(unit: Unit, candidate: Candidate, task: Task, folds: Split) -> Predictions:

@@ -7,30 +7,28 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from placevec.evaluation.bootstrap import Score
 from placevec.evaluation.compare import NO_CLAIM, NO_DIFFERENCE
 from placevec.evaluation.location_encoders.compare import (
+    GEO_BIAS,
     OVERALL,
-    Correction,
+    SECONDS,
     Group,
-    Standing,
     corrections,
     mean_ranks,
     pooled,
 )
 from placevec.evaluation.location_encoders.run import Outcome, Probe
 from placevec.evaluation.location_encoders.strata import ANTIMERIDIAN, POLES
-from placevec.evaluation.report import cell, markdown_table, number, signed
+from placevec.evaluation.report import Report, markdown_table, signed, task_lines
 from placevec.evaluation.splits import Scheme
 from placevec.io.atomic import write_csv, write_text
 from placevec.io.progress import printable
 
-_RULE = (
+METHOD = (
     "Intervals are 95% over spatial blocks and seeds, paired over encoders. **better** and **worse** than the best "
     "baseline are claimed where Holm's procedure over the encoders of a table keeps the chance of any false claim at "
-    "5%. = marks encoders whose difference from the best one has an interval that holds zero."
+    "5%."
 )
 _HEADER = (
     "task", "metric", "folds", "probe", "name", "baseline", "stratum", "score", "low", "high", "points", "seeds", "rank",
@@ -38,123 +36,51 @@ _HEADER = (
 )  # fmt: skip
 
 
-@dataclass(frozen=True)
-class Results:
-    """What a benchmark found.
+@dataclass(kw_only=True)
+class Results(Report):
+    """What a benchmark found: a `Report` with the groups as its results, and what was run and left out."""
 
-    Attributes:
-        groups: one for each task, kind of folds and probe of which a seed is complete.
-        outcome: what was run and what was left out.
-        about: facts for the head: points, folds, date, ...
-    """
-
-    groups: Sequence[Group]
     outcome: Outcome
-    about: Mapping[str, Any]
+    method: str = METHOD
+
+    @property
+    def groups(self) -> list[Group]:
+        """One for each task, kind of folds and probe of which a seed is complete."""
+        return [item for item in self.results if isinstance(item, Group)]
 
     def as_dict(self) -> dict[str, Any]:
         """Plain JSON: everything but the draws."""
+        ranks = [
+            {"scheme": scheme, "probe": probe, "tasks": len(some), "ranks": {n: r.value for n, r in found.items()}}
+            for scheme, probe, some, found in _summaries(self.groups)
+        ]  # fmt: skip
         return {
-            "about": dict(self.about),
-            "groups": [_described(group) for group in self.groups],
-            "corrections": [_correction(one) for one in corrections(self.groups)],
-            "ranks": [
-                {
-                    "folds": scheme,
-                    "probe": probe,
-                    "tasks": len(some),
-                    "ranks": {n: r.value for n, r in ranks.items()},
-                }
-                for scheme, probe, some, ranks in _summaries(self.groups)
-            ],
-            "left_out": [str(unit) for unit in self.outcome.left_out],
-            "seconds": self.outcome.seconds,
-        }
+            **super().as_dict(), "corrections": [one.as_dict() for one in corrections(self.groups)], "ranks": ranks,
+            "left_out": [str(unit) for unit in self.outcome.left_out], "seconds": self.outcome.seconds,
+        }  # fmt: skip
 
-    def save(self, out: Path) -> list[Path]:
+    def to_markdown(self) -> str:
+        """A summary with ranks, corrected against original, then every group."""
+        lines = ["# Location encoders compared", ""]
+        lines += [f"- {name}: {printable(str(value))}" for name, value in self.about.items()]
+        lines += ["", self.method, ""]
+        if not self.results:
+            lines += ["Nothing is complete yet: run the same command again, or give it a larger budget.", ""]
+            return "\n".join(lines)
+        lines += _ranks(self.groups) + _corrected(self.groups)
+        for group in self.results:
+            lines += task_lines(group)
+        return "\n".join([*lines, *_left_out(self.outcome)]).rstrip() + "\n"
+
+    def save(self, folder: str | Path) -> None:
         """Write ``table.md`` and ``results.csv``."""
+        out = Path(folder)
         out.mkdir(parents=True, exist_ok=True)
-        write_text(out / "table.md", markdown(self))
+        write_text(out / "table.md", self.to_markdown())
         write_csv(out / "results.csv", _HEADER, _rows(self.groups))
-        return [out / "table.md", out / "results.csv"]
-
-
-def markdown(results: Results) -> str:
-    """A summary with ranks, corrected against original, then a table for each task."""
-    lines = ["# Location encoders compared", ""]
-    lines += [f"- {name}: {printable(str(value))}" for name, value in results.about.items()]
-    lines += ["", _RULE, ""]
-    if not results.groups:
-        return "\n".join(
-            [*lines, "Nothing is complete yet: run the same command again, or give it a larger budget.", ""]
-        )
-    lines += _ranks(results.groups) + _corrected(results.groups)
-    for task in dict.fromkeys(group.task.name for group in results.groups):
-        lines += _of_task([group for group in results.groups if group.task.name == task])
-    lines += _left_out(results.outcome)
-    return "\n".join(lines).rstrip() + "\n"
-
-
-def in_words(group: Group) -> str:
-    """One sentence about a group."""
-    counts = {word: sum(one.verdict == word for one in group.encoders) for word in ("better", "worse")}
-    alike = sum(one.like_best for one in group.encoders)
-    said = f"{group.encoders[0].name} has the best score"
-    if alike > 1:
-        said += f"; {alike - 1} of {len(group.encoders) - 1} others do not differ significantly from it"
-    against = f"the best baseline, {group.best_baseline}"
-    if counts["better"]:
-        said += f". Better than {against}: {counts['better']} of {len(group.encoders)}"
-    else:
-        said += f". No encoder is significantly better than {against}"
-    return said + (f"; worse: {counts['worse']}." if counts["worse"] else ".")
 
 
 # --- parts -------------------------------------------------------------------------------------------------
-
-
-def _of_task(groups: Sequence[Group]) -> list[str]:
-    task = groups[0].task
-    lines = [f"## {task.name}", "", f"{printable(task.description)}. {task.metric}, larger is better."]
-    lines[-1] += f" {int((task.counted).sum()):,} points; blocks of {task.side_m / 1000:,.0f} km."
-    if task.credit.strip():
-        lines[-1] += f" {task.credit}."
-    if task.ceiling is not None:
-        lines[-1] += f" No classifier can exceed {task.ceiling:.3f} in expectation."
-    lines.append("")
-    for group in groups:
-        title = f"### {task.name}: folds of {group.scheme}, {group.probe}"
-        seeds = f"{len(group.seeds)} seed{'s' if len(group.seeds) > 1 else ''}"
-        lines += [title, "", f"{in_words(group)} ({seeds})"]
-        if group.reachable < 0.995:
-            lines[-1] += (
-                f" {group.reachable:.1%} of the tested points have a class that occurs in their training."
-            )
-        edges = sum(one.edges for one in group.encoders)
-        if edges:
-            lines[-1] += (
-                f" In {edges} folds the penalty was at the end of the grid while the score still rose."
-            )
-        strata = [name for name in group.standings[0].scores if name != OVERALL]
-        heads = ("", task.metric, "minus best baseline", "verdict", "geo-bias", *strata)
-        lines += ["", *markdown_table(heads, [_cells(one, strata) for one in group.standings])]
-    return lines
-
-
-def _cells(one: Standing, strata: Sequence[str]) -> list[str]:
-    mark = " (baseline)" if one.baseline else " =" if one.like_best else ""
-    apart = "" if one.against_best is None else signed(one.against_best.difference)
-    bias = "" if np.isnan(one.geo_bias) else f"{one.geo_bias:.1f}"
-    parts = [number(one.scores[name].value) if name in one.scores else "" for name in strata]
-    return [f"{one.name}{mark}", cell(one.scores[OVERALL]), apart, one.verdict, bias, *parts]
-
-
-def _against_best(one: Standing) -> tuple[float, float, float, float]:
-    """(difference from the best baseline, low, high, p); NaN for baselines."""
-    if one.against_best is None:
-        return (float("nan"),) * 4
-    difference = one.against_best.difference
-    return difference.value, difference.low, difference.high, one.against_best.p
 
 
 def _ranks(groups: Sequence[Group]) -> list[str]:
@@ -165,11 +91,11 @@ def _ranks(groups: Sequence[Group]) -> list[str]:
     ]  # fmt: skip
     words = ("better", NO_DIFFERENCE, "worse", NO_CLAIM)
     for scheme, probe, some, ranks in _summaries(groups):
-        tasks = ", ".join(group.task.name for group in some)
+        tasks = ", ".join(group.task for group in some)
         title = f"### Folds of {scheme}, {probe}: {len(some)} task{'' if len(some) == 1 else 's'}"
         rows = []
         for name, rank in ranks.items():
-            verdicts = [standing.verdict for group in some if (standing := group.of(name)) is not None]
+            verdicts = [pair.claim for group in some if (pair := group.against_best(name)) is not None]
             shown = f"{rank.value:.1f}" + (f" ({rank.low:.1f} to {rank.high:.1f})" if len(some) > 1 else "")
             rows.append([name, shown, *(str(verdicts.count(word)) for word in words)])
         heads = ("", "mean rank", "better than the best baseline", *words[1:])
@@ -229,57 +155,33 @@ def _left_out(outcome: Outcome) -> list[str]:
 
 
 def _rows(groups: Sequence[Group]) -> list[tuple[Any, ...]]:
-    rows = []
+    lines: list[tuple[Any, ...]] = []
     for group in groups:
-        for one in group.standings:
-            for stratum, score in one.scores.items():
-                head = (
-                    group.task.name,
-                    group.task.metric,
-                    group.scheme,
-                    group.probe,
-                    one.name,
-                    int(one.baseline),
-                    stratum,
-                )
-                rows.append(
-                    (*head, score.value, score.low, score.high, score.places, len(group.seeds))
-                    + ((one.rank, *_against_best(one), one.verdict, int(one.like_best),
-                        one.geo_bias, one.seconds) if stratum == OVERALL else ("",) * 9)
-                )  # fmt: skip
-    return rows
+        alike, encoders = group.like_best, [row.name for row in group.encoders]
+        for row in group.rows:
+            head = (
+                group.task,
+                group.metric,
+                group.scheme,
+                group.probe,
+                row.name,
+                int(row.name not in encoders),
+            )
+            for measure, score in row.scores.items():
+                overall = measure == group.metric
+                known = (OVERALL if overall else measure, score.value, score.low, score.high, score.places)
+                more: tuple[Any, ...] = ("",) * 9
+                if overall:
+                    rank = encoders.index(row.name) + 1 if row.name in encoders else 0
+                    more = (rank, *_against_best(group, row.name), int(row.name in alike))
+                    more += (row.further[GEO_BIAS], row.further[SECONDS])
+                lines.append((*head, *known, group.seeds, *more))
+    return lines
 
 
-def _described(group: Group) -> dict[str, Any]:
-    return {
-        "task": group.task.name,
-        "metric": group.task.metric,
-        "folds": group.scheme,
-        "probe": group.probe,
-        "seeds": list(group.seeds),
-        "best_baseline": group.best_baseline,
-        "ceiling": group.task.ceiling,
-        "reachable": group.reachable,
-        "in_words": in_words(group),
-        "standings": [
-            {
-                "name": one.name, "baseline": one.baseline, "rank": one.rank, "p_holm": _against_best(one)[3],
-                "verdict": one.verdict,
-                "like_best": one.like_best, "geo_bias": one.geo_bias, "seconds": one.seconds,
-                "minus_best_baseline": list(_against_best(one)[:3]),
-                "scores": {
-                    name: {"score": score.value, "low": score.low, "high": score.high, "points": score.places}
-                    for name, score in one.scores.items()
-                },
-            }
-            for one in group.standings
-        ],
-    }  # fmt: skip
-
-
-def _correction(one: Correction) -> dict[str, Any]:
-    return {
-        "encoder": one.encoder, "task": one.task, "folds": one.scheme, "probe": one.probe, "stratum": one.stratum,
-        "corrected_minus_original": one.difference.value, "low": one.difference.low, "high": one.difference.high,
-        "verdict": one.verdict,
-    }  # fmt: skip
+def _against_best(group: Group, name: str) -> tuple[Any, ...]:
+    """(difference from the best baseline, low, high, p, verdict); unknown for baselines."""
+    pair = group.against_best(name)
+    if pair is None:
+        return (*(float("nan"),) * 4, "")
+    return pair.difference.value, pair.difference.low, pair.difference.high, pair.p, pair.claim

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,12 +19,15 @@ from placevec.datasets.labels import Labeled
 from placevec.errors import EvaluationError
 from placevec.evaluation.bootstrap import Resampling, Scale, Score, scale_of
 from placevec.evaluation.compare import Comparison, compare
-from placevec.evaluation.engine import one_thread
+from placevec.evaluation.engine import BUDGETS, CURVE, one_thread
 from placevec.evaluation.neighbors import VOTES, Votes, neighbor_means
 from placevec.evaluation.point_baselines import MAX_TRAINED, frequencies, linear_layer, sines
 from placevec.evaluation.position_probes import process_means
+from placevec.evaluation.predictions.probed import evaluate_probes
 from placevec.evaluation.predictions.ranking import TOP, TrueRanks, seen_by_image
 from placevec.evaluation.predictions.split import HeldOut, held_out
+from placevec.evaluation.regions import regions_of
+from placevec.evaluation.report import METHOD as OF_VECTORS
 from placevec.evaluation.report import Report
 from placevec.evaluation.results import Result, Row
 from placevec.evaluation.scores import better, each, loss, resampled, weighted_mean
@@ -34,6 +38,7 @@ from placevec.geo.coordinates import xyz_of
 from placevec.io.progress import SILENT, Progress
 from placevec.models.heads import Head
 from placevec.models.model import Model
+from placevec.options.choices import Effort
 from placevec.training.samplers.background import Sphere
 
 Scores = NDArray[np.floating]
@@ -61,7 +66,15 @@ _INNER_BLOCKS = 20.0  # blocks across the extent, for choosing settings inside t
 
 
 def evaluate_predictions(
-    model: Model, dataset: Dataset, *, baselines: bool = True, seed: int = 0, progress: Progress = SILENT
+    model: Model,
+    dataset: Dataset,
+    *,
+    baselines: bool = True,
+    seed: int = 0,
+    regions: str | Path | None = None,
+    learning_curve: bool = False,
+    budget: Effort = "full",
+    progress: Progress = SILENT,
 ) -> Report:
     """Measure a model's predictions on a dataset's places, beside baselines.
 
@@ -70,6 +83,9 @@ def evaluate_predictions(
         dataset: whose labels are classes or numbers, as the head's are; the one it was trained on, or another.
         baselines: measure those too.
         seed: of resamplings, and of what is drawn for baselines.
+        regions: also leave out one region after the other, see `regions_of` and `evaluate_probes`.
+        learning_curve: also learn from 5% to 50% of the labels.
+        budget: of the probes of these two.
         progress: where to report.
 
     Raises:
@@ -119,7 +135,17 @@ def evaluate_predictions(
         "dataset": dataset.name, "kind": kind_of(head), "split": split.name, "places": len(points),
         "trained": len(split.train), "classes": len(head.classes), "unseen": split.unseen,
     }  # fmt: skip
-    return Report([result], about=about, method=METHOD)
+    more = []
+    held = None if regions is None else regions_of(regions, dataset)
+    for wanted, named, curve in ((learning_curve, None, CURVE), (held is not None, held, ())):
+        if wanted:
+            more.append(
+                evaluate_probes(
+                    model, split, dataset.lonlat, block_m, name=dataset.name, regions=named, curve=curve,
+                    budget=BUDGETS[budget], progress=progress,
+                )
+            )  # fmt: skip
+    return Report([result, *more], about=about, method=f"{METHOD} {OF_VECTORS}" if more else METHOD)
 
 
 def kind_of(head: Head) -> Kind:

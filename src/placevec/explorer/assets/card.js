@@ -17,13 +17,15 @@ function buildCard() {
 function sayCard() {
   const said = document.getElementById("said");
   if (state.focus >= 0) said.textContent = `${nameOf(state.focus)}: ${state.neighbors.length} most similar places listed`;
+  else if (state.words && !state.selected) said.textContent = `${state.words.text}: ${state.neighbors.length} most similar places listed`;
   else said.textContent = state.selected ? card.firstChild.textContent : "";
 }
 
 function drawCard() {
-  document.body.dataset.card = state.focus >= 0 ? "place" : state.selected ? "selection" : "start";
+  document.body.dataset.card = state.focus >= 0 ? "place" : state.selected ? "selection" : state.words ? "words" : "start";
   if (state.focus >= 0) card.replaceChildren(...placeCard(state.focus));
   else if (state.selected) card.replaceChildren(...selectionCard());
+  else if (state.words) card.replaceChildren(...wordsCard(state.words));
   else card.replaceChildren(...firstCard());
   sayCard();
 }
@@ -46,7 +48,7 @@ function placeCard(index) {
   const facts = element("p", { className: "facts" });
   if (places.name[index] !== null) facts.append(element("code", { text: places.id[index] }), element("br"));
   facts.append(coordinates(index), element("br"));
-  const item = state.coloring;
+  const item = state.words ? state.words.coloring : state.coloring;
   facts.append(`${item.label}: `, foreign(textOf(item, index)));
   const face = element("div", { className: picture ? "face" : "face bare" }, ...(picture ? [picture] : []),
     element("div", {}, element("h2", {}, foreign(nameOf(index))), facts));

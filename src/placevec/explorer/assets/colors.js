@@ -19,9 +19,9 @@ function rampColor(share) {
   return low.map((value, c) => Math.round(value + (high[c] - value) * (at % 1)));
 }
 
-/** The active coloring: the chosen one, or similarity to the selected place. */
+/** The active coloring: the chosen one, or similarity to words or to the selected place. */
 function activeColoring() {
-  if (!state.similarity) return state.coloring;
+  if (!state.similarity) return state.words ? state.words.coloring : state.coloring;
   const others = Array.from(state.similarity).filter((_, i) => i !== state.focus).sort((a, b) => a - b);
   const at = (share) => others[Math.min(others.length - 1, Math.floor(share * others.length))] ?? 0;
   return { key: "similarity", kind: "number", label: "Similarity to the selected place", unit: "cosine",

@@ -5,14 +5,19 @@ const chooser = document.getElementById("coloring");
 
 function buildChooser() {
   for (const item of page.colorings) chooser.append(element("option", { value: item.key, text: item.label }));
+  chooser.append(element("option", { value: "words", text: "Similarity to words", hidden: true, disabled: true }));
   chooser.append(element("option", { value: "similarity", text: "Similarity to the selected place", disabled: true }));
   chooser.addEventListener("change", () => {
     if (chooser.value === "similarity") setSimilarity(true);
+    else if (chooser.value === "words") setWords(state.words);
     else setColoring(chooser.value);
   });
   onChange((kind) => {
     if (kind !== "emphasis" && kind !== "brush" && kind !== "color") return;
     chooser.lastElementChild.disabled = state.focus < 0;
+    const words = chooser.lastElementChild.previousElementSibling;
+    words.hidden = words.disabled = !state.words;
+    words.textContent = state.words ? state.words.coloring.label : "";
     chooser.value = activeColoring().key;
     drawLegend();
   });

@@ -5,6 +5,8 @@ const map = new GeoMap();
 const panes = mapAlone ? [map] : [projector, map];
 
 buildChooser();
+const wordsSection = buildQueries();
+if (page.ask) buildAsking(wordsSection);
 buildCard();
 const searchInput = buildSearch();
 describe();
@@ -94,6 +96,7 @@ window.placevecState = Object.freeze({
   get count() { return count; },
   get mode() { return state.mode; },
   get depth() { return projector.depth; }, // 0 for 2D, 1 for 3D; in between during the transition
+  get words() { return state.words ? state.words.text : null; },
   get coloring() { return activeColoring().key; },
   get hover() { return state.hover < 0 ? null : places.id[state.hover]; },
   get focus() { return state.focus < 0 ? null : places.id[state.focus]; },

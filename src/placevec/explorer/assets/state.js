@@ -12,6 +12,7 @@ const state = {
   focus: -1,
   neighbors: new Int32Array(0), // nearest first
   distances: new Float64Array(0), // cosine distance of each neighbor
+  words: null, // the query in words that colors the places, see queries.js
   similarity: null, // Float64Array over all places while coloring by similarity
   hover: -1,
   k: 12,
@@ -37,8 +38,7 @@ function setSelected(mask, kind = "emphasis") {
 function setFocus(index) {
   state.focus = index;
   if (index < 0) {
-    state.neighbors = new Int32Array(0);
-    state.distances = new Float64Array(0);
+    [state.neighbors, state.distances] = state.words ? bestOf(state.words, state.k) : [new Int32Array(0), new Float64Array(0)];
     if (state.similarity) setSimilarity(false);
   } else {
     const similarity = similarityTo(index);
@@ -61,7 +61,21 @@ function setSimilarity(on) {
   changed("color");
 }
 
+/** Color all places by a query in words, or return to the previous coloring. */
+function setWords(query) {
+  state.words = query;
+  state.similarity = null;
+  state.selected = null;
+  state.isolated.clear();
+  setFocus(-1);
+  changed("color");
+}
+
 function setColoring(key) {
+  if (state.words) {
+    state.words = null;
+    if (state.focus < 0) setFocus(-1);
+  }
   state.coloring = page.colorings.find((item) => item.key === key) ?? page.colorings[0];
   state.similarity = null;
   state.isolated.clear();
@@ -94,13 +108,14 @@ function setTool(tool) {
 function clearOne() {
   if (state.focus >= 0) setFocus(-1);
   else if (state.selected) setSelected(null);
+  else if (state.words) setWords(null);
   else if (state.isolated.size) { state.isolated.clear(); changed("emphasis"); } else return false;
   return true;
 }
 
 /** Whether a place passes the legend's filter. */
 function passes(index) {
-  if (!state.isolated.size || state.similarity) return true;
+  if (!state.isolated.size || state.similarity || state.words) return true;
   return state.isolated.has(state.coloring.codes[index]);
 }
 

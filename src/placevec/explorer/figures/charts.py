@@ -17,7 +17,7 @@ from placevec.geo import Floats
 from placevec.io.atomic import replacing
 
 DOTS = 160
-_COLORS = ("#22558f", "#d2542f", "#3b8f5a", "#8a5bb0", "#b8891f", "#4aa3b5", "#b5496f", "#6b6f73")
+COLORS = ("#22558f", "#d2542f", "#3b8f5a", "#8a5bb0", "#b8891f", "#4aa3b5", "#b5496f", "#6b6f73")
 _MIN_PLACES = 5
 """Minimum number of places of a latitude band; smaller bands are omitted."""
 
@@ -126,7 +126,7 @@ def write_latitude(
         mean = np.array([row["mean"] for row in own])
         reach = np.array([[row["mean"] - row["low"], row["high"] - row["mean"]] for row in own]).T
         axes.errorbar(
-            middle, mean, yerr=np.maximum(reach, 0.0), color=_COLORS[number % len(_COLORS)], marker="o", markersize=4,
+            middle, mean, yerr=np.maximum(reach, 0.0), color=COLORS[number % len(COLORS)], marker="o", markersize=4,
             linewidth=1.3, elinewidth=0.9, capsize=2,
         )  # fmt: skip
     first = [row for row in rows if row["model"] == evaluated[0].label]
@@ -185,7 +185,7 @@ def write_curves(
     figure, axes, lower = _two_charts(even=True)
     drawn = []
     for number, (name, rows) in enumerate(runs.items()):
-        color = _COLORS[number % len(_COLORS)]
+        color = COLORS[number % len(COLORS)]
         for key, style in (("loss/train", ":"), ("validation/loss", "-")):
             drawn += _curve(axes, name, key, rows, color, style)
         if chosen is not None:
@@ -248,9 +248,7 @@ def _dress(figure: Any, axes: Any, labels: Sequence[str], title: str, below: str
 
     figure.text(0.09, 0.945, title, size=15, weight="bold", color=INK)
     figure.text(0.09, 0.905, shown(below, 110), size=8.5, color=QUIET, parse_math=False)
-    lines = [
-        Line2D([], [], color=_COLORS[number % len(_COLORS)], linewidth=2) for number in range(len(labels))
-    ]
+    lines = [Line2D([], [], color=COLORS[number % len(COLORS)], linewidth=2) for number in range(len(labels))]
     legend = figure.legend(
         lines, ["."] * len(labels), loc="upper left", bbox_to_anchor=(0.76, 0.87), frameon=False, fontsize=9
     )

@@ -44,7 +44,6 @@ DOTS = 200
 COLORS = "YlGnBu"
 MAX_PANELS = 64
 _WIDTH = 11.0
-_WIDE_PANEL = 10.0
 _MAX_HEIGHT = 8.0
 _MAX_PIXELS = 1_000
 """Maximum side of a map: every pixel is a prediction."""

@@ -97,13 +97,18 @@ def write_page(
     return page_of(drawn, target, title=title)
 
 
-def page_of(drawn: Drawn, target: str | PathLike[str], *, title: str | None = None) -> PageReport:
-    """`write_page` for places that have already been chosen; the page opens on the user's first column, if any."""
+def page_of(
+    drawn: Drawn, target: str | PathLike[str], *, title: str | None = None, served: bool = False
+) -> PageReport:
+    """`write_page` for places that have already been chosen; the page opens on the user's first column, if any.
+
+    ``served``: see `placevec.explorer.pages.template.fill_page`.
+    """
     own = [drawn.by_cluster if one.key == CLUSTER else one for one in drawn.columns]
     others = drawn.known[: len(drawn.known) - len(own)]
     clusters = [] if any(one.key == CLUSTER for one in own) else [drawn.by_cluster]
     colorings = [*own, *others, *clusters, drawn.by_components("pca")]
-    return compose(drawn, target, "both", colorings, title=title)
+    return compose(drawn, target, "both", colorings, title=title, served=served)
 
 
 def compose(
@@ -113,6 +118,7 @@ def compose(
     colorings: Sequence[Coloring],
     *,
     title: str | None = None,
+    served: bool = False,
 ) -> PageReport:
     """Write a page with a layout, ``both`` views or the ``map`` alone; the first coloring is the initial one."""
     emb, lonlat = drawn.emb, drawn.lonlat
@@ -131,6 +137,8 @@ def compose(
         "component": base64_of(component),
         "reach": None if scene is None else base64_of(scene.reach(mercator)),
         "colorings": [one.content for one in colorings or [of_nothing(len(drawn))]],
+        "queries": [one.content(drawn) for one in drawn.queries],
+        "ask": served,
         "meta": _meta(drawn, packed, explained)
         | {"places_drawn": len(drawn), "seed": drawn.seed, "origin": origin.tolist()},
     }
@@ -150,6 +158,7 @@ def compose(
         version=__version__,
         layout=layout,
         pictures="colors" if scene is not None and scene.shares is None else "layers",
+        served=served,
         first=first_texts,
         later=later_texts,
     )

@@ -16,9 +16,11 @@ from importlib import resources
 SCRIPTS = (
     "data.js", "state.js", "neighbors.js", "colors.js", "splat.js", "brush.js", "gestures.js", "pane.js",
     "projector.js", "basemap.js", "map.js", "previews.js", "tip.js", "legend.js", "export.js", "card.js",
-    "search.js", "popup.js", "page.js",
+    "queries.js", "search.js", "popup.js", "page.js",
 )  # fmt: skip
 """Parts of the page's script, in order."""
+SERVED = "served.js"
+"""The part of a page that is served; static pages do not have it."""
 
 
 def asset(name: str) -> str:
@@ -32,6 +34,15 @@ def asset(name: str) -> str:
 
 def _hash(source: str) -> str:
     return f"'sha256-{base64.b64encode(hashlib.sha256(source.encode()).digest()).decode()}'"
+
+
+def style_hash(style: str) -> str:
+    """The source of a style sheet in a content security policy.
+
+    >>> style_hash("")[:15]
+    "'sha256-47DEQpj"
+    """
+    return _hash(style)
 
 
 def policy_of(script: str, style: str) -> str:
@@ -59,6 +70,7 @@ def fill_page(
     later: Mapping[str, str],
     layout: str = "both",
     pictures: str = "layers",
+    served: bool = False,
 ) -> str:
     """The page as text.
 
@@ -67,12 +79,15 @@ def fill_page(
         first: JSON (from `embeddable_json`) that the script needs immediately, by name.
         later: JSON that it reads after the page has been parsed: images and vectors.
         layout: ``both`` views, or the ``map`` alone.
+        served: whether a server of the page answers queries, see `placevec.explorer.serving`; it then may ask that
+            server, and nobody else.
         pictures: ``layers`` if images are inverted in dark mode, ``colors`` if not.
     """
     style = asset("page.css")
-    script = "\n".join(['"use strict";', "{", *(asset(name) for name in SCRIPTS), "}"])
+    scripts = (*SCRIPTS[:-1], *((SERVED,) if served else ()), SCRIPTS[-1])
+    script = "\n".join(['"use strict";', "{", *(asset(name) for name in scripts), "}"])
     values = {
-        "policy": policy_of(script, style),
+        "policy": policy_of(script, style) + ("; connect-src 'self'" if served else ""),
         "title": html.escape(title),
         "attribution": html.escape(attribution),
         "version": html.escape(version),

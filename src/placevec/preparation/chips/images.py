@@ -65,7 +65,7 @@ def prepare(out: Path, options: ImageOptions, *, created: str, progress: Progres
     when: dict[str, Any] = {"created": created, "progress": progress}
     attribution, is_alone = options.attribution, False
     if options.images:
-        dataset = _of_images(out, options, **when)
+        dataset = prepare_view(out, options, CHIPS, **when)
         if features is None:
             return _with_chip_features(dataset, **when)
     elif is_alone := features is not None and (out / MANIFEST).exists() and not _names_rows(options):
@@ -96,8 +96,16 @@ def _names_rows(options: ImageOptions) -> bool:
     )
 
 
-def _of_images(out: Path, options: ImageOptions, *, created: str, progress: Progress) -> Dataset:
-    """The locations of the chips as places, with labels; or, for an existing dataset, chips of its places."""
+def prepare_view(out: Path, options: ImageOptions, view: str, *, created: str, progress: Progress) -> Dataset:
+    """The locations of the chips as places, with labels; or, for an existing dataset, chips of its places.
+
+    Args:
+        out: the dataset directory.
+        options: the images.
+        view: name of the view that they become.
+        created: time, in ISO 8601.
+        progress: receives progress reports.
+    """
     files = [open_chips(folder, options.bands) for folder in options.images]
     names, grounds = _laid_out(files, progress)
     lonlat, sides = chip_centers(grounds)
@@ -129,7 +137,7 @@ def _of_images(out: Path, options: ImageOptions, *, created: str, progress: Prog
             credit = options.attribution or UNKNOWN_ATTRIBUTION
             of_places = replace(of_table, points=table, size_m=size_m, attribution=credit)
             dataset = points.prepare(out, of_places, **when)
-    return _with_chips(dataset, files, called, options.bands, options.attribution, **when)
+    return _with_chips(dataset, files, called, options.bands, options.attribution, view, **when)
 
 
 def _written(
@@ -229,30 +237,31 @@ def _with_chips(
     called: Mapping[str, str],
     bands: str | None,
     attribution: str | None,
+    name: str,
     *,
     created: str,
     progress: Progress,
 ) -> Dataset:
     """The dataset with its chips stored, for the places in ``called``; DatasetError if it already has others."""
     of = Made(KIND, {"images": [source.fingerprint for source in files], "bands": bands})
-    if is_made(dataset, CHIPS, of):
-        return settled(dataset, CHIPS)
+    if is_made(dataset, name, of):
+        return settled(dataset, name)
 
     def write(folder: Path) -> Joining:
-        written = _stored(ChipWriter(folder, CHIPS, of.inputs, beside=dataset.path), files, called, progress)
+        written = _stored(ChipWriter(folder, name, of.inputs, beside=dataset.path), files, called, progress)
         about = {
             "kind": "images", "name": _named(files), "path": ", ".join(one.path.name for one in files), "url": None,
             "sha256": written.sha256, "timestamp": None, "licence": None,
-            "bytes": sum((folder / name).stat().st_size for name in written.files),
+            "bytes": sum((folder / file).stat().st_size for file in written.files),
             "attribution": attribution or UNKNOWN_ATTRIBUTION,
         }  # fmt: skip
-        view = {"spec": written.spec(CHIPS).as_dict(), "files": written.files}
+        view = {"spec": written.spec(name).as_dict(), "files": written.files}
         what = f"{written.table.num_rows:,} images of {len(dataset):,} places"
-        return Joining(what, written.files, [about], views={CHIPS: view}, replaces=[TABLE])
+        return Joining(what, written.files, [about], views={name: view}, replaces=[TABLE])
 
     places = set(dataset.places["place_id"])
     called = {image: place for image, place in called.items() if place in places}
-    return add(dataset, CHIPS, of, write, created=created, progress=progress)
+    return add(dataset, name, of, write, created=created, progress=progress)
 
 
 def _stored(

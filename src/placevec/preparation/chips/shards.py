@@ -18,7 +18,16 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from placevec.core import ViewSpec
-from placevec.datasets.views.chips import KIND, MAX_BANDS, MAX_ROWS, TABLE, TYPES, read_chips, shard_name
+from placevec.datasets.views.chips import (
+    KIND,
+    MAX_BANDS,
+    MAX_ROWS,
+    TABLE,
+    THOUSANDS,
+    TYPES,
+    read_chips,
+    shard_name,
+)
 from placevec.errors import InputError
 from placevec.io import atomic
 from placevec.io.jobs import Job
@@ -26,13 +35,16 @@ from placevec.io.jobs import Job
 WORK = ".chips.work"
 SHARD_BYTES = 2**28
 """Of one shard: large chips come fewer to a file than `MAX_ROWS`."""
+MAX_REFLECTANCE = 10.0
+"""Largest number that pixels of type float32 can have as reflectances; snow and glint have up to 2."""
 HELD_BYTES = 2**29
 """Of chips of different shapes that wait for their shard to fill."""
 SCHEMA = pa.schema(
     [
         ("place_id", pa.string()), ("view", pa.string()), ("shard", pa.int32()), ("row", pa.int32()),
         ("date", pa.date32()), ("bands", pa.list_(pa.string())), ("crs", pa.string()),
-        ("transform", pa.list_(pa.float64(), 6)), ("source", pa.string()),
+        ("transform", pa.list_(pa.float64(), 6)), ("source", pa.string()), ("offset_applied", pa.float32()),
+        ("nodata", pa.float32()), ("cloud", pa.float32()),
     ]
 )  # fmt: skip
 
@@ -47,6 +59,8 @@ class WrittenChips:
         files: of the view, relative to the dataset.
         sha256: over all of its shards.
         types: of its pixels, such as ``uint16``.
+        values: meaning of the numbers, if it is known; else they are as stored.
+        in_thousands: whether pixels of type float32 are reflectances x 10,000.
     """
 
     table: pa.Table
@@ -54,6 +68,8 @@ class WrittenChips:
     files: list[str]
     sha256: str
     types: tuple[str, ...]
+    values: str = ""
+    in_thousands: bool = False
 
     def spec(self, name: str) -> ViewSpec:
         """Of a view that reads what all chips have: their common bands, the smallest side.
@@ -67,7 +83,7 @@ class WrittenChips:
             raise InputError(
                 f"the chips have no band in common: {', '.join(bands[0])} and {', '.join(bands[1])}"
             )
-        values = f"{' or '.join(self.types)} as stored"
+        values = self.values or f"{' or '.join(self.types)} as stored{THOUSANDS if self.in_thousands else ''}"
         return ViewSpec(name, KIND, common, values, size_px=int(self.sizes.min()))
 
 
@@ -94,19 +110,29 @@ class ChipWriter:
         beside: the dataset that holds chips of other views, where ``folder`` is another; the new table holds theirs
             too.
 
+        values: meaning of the numbers, if it is known.
+
     Attributes:
         done: sources whose chips are in whole shards already.
+        done_places: places that have chips there.
     """
 
     def __init__(
-        self, folder: Path, view: str, inputs: Mapping[str, Any], *, beside: Path | None = None
+        self,
+        folder: Path,
+        view: str,
+        inputs: Mapping[str, Any],
+        *,
+        beside: Path | None = None,
+        values: str = "",
     ) -> None:
-        self.folder, self.view = folder, view
+        self.folder, self.view, self.values = folder, view, values
         self._job = Job(folder / WORK, {"view": view, "inputs": dict(inputs)})
         self._others = None
         if ((beside or folder) / TABLE).exists():
             table = read_chips(beside or folder)
             self._others = table.filter(pc.not_equal(table["view"], view))
+            self._others = _with_all_columns(self._others)
         taken = [] if self._others is None else self._others["shard"].to_pylist()
         self._next = max([-1, *taken]) + 1
         self._parts: dict[int, pa.Table] = {}
@@ -114,6 +140,9 @@ class ChipWriter:
             self._parts[self._next] = pq.read_table(pa.py_buffer(part))
             self._next += 1
         self.done = {str(source) for part in self._parts.values() for source in part["source"].to_pylist()}
+        self.done_places = {
+            str(place) for part in self._parts.values() for place in part["place_id"].to_pylist()
+        }
         self._groups: dict[tuple[Any, ...], _Group] = {}
 
     def add(
@@ -126,10 +155,26 @@ class ChipWriter:
         crs: str = "",
         transform: tuple[float, ...] | None = None,
         date: str | None = None,
+        offset_applied: float | None = None,
+        nodata: float | None = None,
+        cloud: float | None = None,
     ) -> None:
         """Take one chip, (C, H, W) of `views.chips.TYPES`; a shard is written whenever one is full.
 
-        ``source`` names what it was read from, once in a view. Raises InputError for pixels that are no chip.
+        Args:
+            place_id: its place.
+            pixels: the numbers.
+            bands: (C,) their names.
+            source: what it was read from; once in a view.
+            crs: ``EPSG:n`` or WKT; empty if unknown.
+            transform: a, b, c, d, e, f, see `views.chips`.
+            date: ISO date on which it was taken.
+            offset_applied: what was added to the stored numbers of its source.
+            nodata: share of pixels without data.
+            cloud: share of pixels with cloud or its shadow.
+
+        Raises:
+            InputError: pixels that are no chip.
         """
         if pixels.ndim != 3 or str(pixels.dtype) not in TYPES or 0 in pixels.shape:
             raise InputError(
@@ -146,12 +191,18 @@ class ChipWriter:
                 "place_id": place_id, "view": self.view, "bands": list(bands), "crs": crs or None,
                 "date": None if date is None else datetime.date.fromisoformat(date),
                 "transform": None if transform is None else list(transform), "source": source,
+                "offset_applied": offset_applied, "nodata": nodata, "cloud": cloud,
             }
         )  # fmt: skip
         if len(group.pixels) == group.most:
             self._flush(key)
         elif sum(each.bytes for each in self._groups.values()) > HELD_BYTES:
             self._flush(max(self._groups, key=lambda one: self._groups[one].bytes))
+
+    def flush(self) -> None:
+        """Write what is held, so that a killed job need not make it again."""
+        for key in list(self._groups):
+            self._flush(key)
 
     def _flush(self, key: tuple[Any, ...]) -> None:
         """Write a shard, then the rows that say that it is whole."""
@@ -161,11 +212,15 @@ class ChipWriter:
             np.lib.format.write_array(file, np.stack(group.pixels), allow_pickle=False)
         rows = [{**row, "shard": shard, "row": number} for number, row in enumerate(group.rows)]
         about = {"sha256": atomic.sha256_of_file(path), "shape": ",".join(map(str, key[0])), "dtype": key[1]}
+        if key[1] == "float32":
+            about["high"] = repr(max(_high(chip) for chip in group.pixels))
         part = pa.Table.from_pylist(rows, SCHEMA).replace_schema_metadata(about)
         content = pa.BufferOutputStream()
         pq.write_table(part, content, compression="zstd")
         self._job.put(f"{shard:04d}", content.getvalue().to_pybytes(), [path])
         self._parts[shard] = part
+        self.done |= {str(row["source"]) for row in rows}
+        self.done_places |= {str(row["place_id"]) for row in rows}
         self._next += 1
 
     def finish(self) -> WrittenChips:
@@ -173,8 +228,7 @@ class ChipWriter:
 
         Raises InputError when there is no chip at all.
         """
-        for key in list(self._groups):
-            self._flush(key)
+        self.flush()
         if not self._parts:
             raise InputError("there are no chips to write")
         parts = [self._parts[shard] for shard in sorted(self._parts)]
@@ -195,4 +249,20 @@ class ChipWriter:
             [TABLE, *(shard_name(shard) for shard in sorted(self._parts))],
             atomic.sha256_of_json([one["sha256"] for one in about]),
             tuple(dict.fromkeys(one["dtype"] for one in about)),
+            self.values,
+            any(float(one.get("high", 0)) > MAX_REFLECTANCE for one in about),
         )
+
+
+def _high(chip: NDArray[Any]) -> float:
+    """A number that nearly all of a chip's pixels stay below; 0 if none is a number."""
+    finite = chip[np.isfinite(chip)]
+    return float(np.quantile(finite, 0.9)) if len(finite) else 0.0
+
+
+def _with_all_columns(table: pa.Table) -> pa.Table:
+    """A table of chips that an earlier version wrote, with the columns that came since, empty."""
+    for name in SCHEMA.names:
+        if name not in table.column_names:
+            table = table.append_column(name, pa.nulls(table.num_rows, SCHEMA.field(name).type))
+    return table.select(SCHEMA.names)

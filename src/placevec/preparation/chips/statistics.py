@@ -13,6 +13,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from placevec.datasets.views.chips import full_scale_of
+
 INDICES = {
     "NDVI": (("B08", "nir"), ("B04", "red")),
     "NDWI": (("B03", "green"), ("B08", "nir")),
@@ -22,7 +24,6 @@ INDICES = {
 }
 """Vegetation (Rouse 1974), water (McFeeters 1996), built-up land (Zha 2003), moisture (Gao 1996), burns (Key 2006)."""
 _SHARES = (0.1, 0.5, 0.9)
-_SCALES = {"uint16": 1e-4, "int16": 1e-4, "uint8": 1 / 255}
 
 
 def scale_of(values: str) -> float:
@@ -31,7 +32,7 @@ def scale_of(values: str) -> float:
     >>> scale_of("uint16 as stored"), scale_of("float32 as stored")
     (0.0001, 1.0)
     """
-    return _SCALES.get(values.split(" ", 1)[0], 1.0)
+    return 1.0 / full_scale_of(values)
 
 
 def feature_names(bands: tuple[str, ...]) -> tuple[str, ...]:

@@ -23,7 +23,7 @@ from placevec.datasets.dataset import Dataset
 from placevec.datasets.joined import JoinedDataset
 from placevec.datasets.places import DEFAULT_SIZE_M
 from placevec.datasets.splits import Split
-from placevec.datasets.views.chips import ChipsView
+from placevec.datasets.views.chips import ChipsView, full_scale_of
 from placevec.datasets.views.poi_sets import PoiSetsView
 from placevec.datasets.views.registry import JoinedRecords, known_rows, reader_of
 from placevec.encoders.poi_set import PoiSetEncoder
@@ -43,7 +43,6 @@ from placevec.training.samplers.described import Disturbed
 Ground = Dataset | JoinedDataset
 _MAP, _CHIPS, _POIS = "raster", "chips", "pois"
 _MAP_PX = 128
-_SCALES = {"uint8": 255.0, "float32": 1.0}
 _SHIFT = 0.1
 """Shift of augmented windows, as a share of their side."""
 
@@ -248,16 +247,10 @@ def _chips_of(view: View) -> Ints:
 def _image_encoder(spec: ViewSpec, config: MmgrConfig) -> nn.Module:
     is_map = spec.kind == _MAP
     name = config.encoder if config.encoder != "auto" else "compact-tile-cnn" if is_map else "resnet-18"
-    scale = _SCALES.get(spec.values.split(" ")[0], 255.0 if is_map else 10_000.0)
+    scale = 255.0 if is_map else full_scale_of(spec.values)
     if name.startswith("resnet-"):
-        dim = config.dim
-        return encoders.build(
-            "resnet",
-            channels=len(spec.channels),
-            dim=dim,
-            depth=int(name.removeprefix("resnet-")),
-            full_scale=scale,
-        )
+        dim = None if config.dim == (2048 if name.endswith("50") else 512) else config.dim
+        return encoders.build(name, bands=spec.channels, dim=dim, full_scale=scale, unit_norm=False)
     if name == "spectral-cnn":
         if is_map:
             raise UsageError(f"--encoder {name} reads chips, not the map {spec.name}")

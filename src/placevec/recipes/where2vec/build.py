@@ -20,8 +20,9 @@ from placevec import encoders
 from placevec.core import Encoded, Recipe, Slot, View, ViewSpec
 from placevec.datasets.dataset import Dataset
 from placevec.datasets.joined import JoinedDataset
+from placevec.datasets.place_types import Types, types_of
 from placevec.datasets.splits import Split
-from placevec.datasets.views.chips import ChipsView
+from placevec.datasets.views.chips import ChipsView, full_scale_of
 from placevec.datasets.views.registry import JoinedRecords, known_rows, reader_of
 from placevec.encoders.text import TextEncoder
 from placevec.encoders.text_models import find_text_model
@@ -29,9 +30,12 @@ from placevec.errors import DatasetError, InputError, UsageError
 from placevec.geo import Ints, hold_out_blocks, spatial_blocks, to_ecef
 from placevec.metrics import effective_rank, retrieval
 from placevec.models.fusion import MeanFusion
+from placevec.models.starting_weights import CARRIED, start_from
 from placevec.recipes.built import Built
 from placevec.recipes.where2vec.config import Where2VecConfig
-from placevec.recipes.where2vec.texts import TypeNames, Types, choices_of, types_of
+from placevec.recipes.where2vec.templated import TemplatedTexts
+from placevec.recipes.where2vec.templates import Templates
+from placevec.recipes.where2vec.texts import TypeNames, choices_of
 from placevec.training import TrainingOptions
 from placevec.training.objectives.type_aware import UNKNOWN, Form, TypeAware
 from placevec.training.samplers.described import IMAGE, TYPES, WORDS, Choices, DescribedSampler, Disturbed
@@ -46,7 +50,6 @@ _FORMS: Mapping[str, tuple[Form, Form]] = {
 """Objective -> forms of the instance and of the semantic part."""
 _MAP, _CHIPS, _TEXT = "raster", "chips", "text"
 _MAP_PX = 128
-_SCALES = {"uint8": 255.0, "float32": 1.0}
 _MIN_HELD = 8
 
 
@@ -90,9 +93,10 @@ def build(
     if validation is None:
         split = _split(side, config, seed)
         held = split.rows("validation")
-        if not split.held_out and config.validation_share > 0:
-            notes.append("no blocks can be held out here: validation repeats training places")
+        if not split.held_out:
             held = side.rows
+            if config.validation_share > 0:
+                notes.append("no blocks can be held out here: validation repeats training places")
         judge = side
     else:
         split = Split.of(len(dataset), train=side.rows, excluded=_excluded(side), by="other dataset")
@@ -113,12 +117,16 @@ def build(
     )
     validates = _sampler(judge, held, replace(config, balance_types=False), seed + 1, semantic=semantic)
     names = (side.image.spec.name, side.text.spec.name)
+    image = _image_encoder(side.image.spec, config, is_map=is_map)
+    if config.init is not None:
+        inputs = (*side.image.spec.channels, *getattr(image, "indices", ()))
+        notes.append(start_from(image, inputs, config.init, config.init_bands))
     recipe = Recipe(
         slots={
             IMAGE: Slot(names[0], "image"), WORDS: Slot(names[1], "text"),
             **({TYPES: Slot("types", "text")} if semantic else {}),
         },
-        encoders={"image": _image_encoder(side.image.spec, config, is_map=is_map), "text": text},
+        encoders={"image": image, "text": text},
         objectives={"type-aware": (1.0, _objective(config, semantic=semantic))},
         sampler=sampler,
         fuse=MeanFusion(names, config.dim),
@@ -152,6 +160,8 @@ def _side(dataset: Ground, config: Where2VecConfig, seed: int) -> _Side:
         raise DatasetError(
             f"fewer than two places of {dataset.name} have both {image.spec.name} and {text.spec.name}"
         )
+    if config.templates is not None and config.rate:
+        text = TemplatedTexts(text, dataset, Templates.of(config.templates), config.languages)
     return _Side(dataset, image, text, rows, types_of(dataset, text.spec.name, config.types), choices, texts)
 
 
@@ -161,7 +171,8 @@ def _views(dataset: Ground, config: Where2VecConfig) -> tuple[View, View]:
     texts = [name for name, spec in specs.items() if spec.kind == _TEXT]
     images = [name for name, spec in specs.items() if spec.kind in (_MAP, _CHIPS)]
     if not config.views:  # the first of each
-        first = _CHIPS if config.encoder.endswith("spectral-cnn") else _MAP
+        of_chips = config.encoder.endswith(("spectral-cnn", "resnet-18")) or config.init in CARRIED
+        first = _CHIPS if of_chips else _MAP
         texts, images = texts[:1], sorted(images, key=lambda name: specs[name].kind != first)[:1]
     if len(texts) != 1 or len(images) != 1:
         told = ", ".join(f"{name} ({spec.kind})" for name, spec in specs.items()) or "none"
@@ -262,7 +273,8 @@ def _sampler(
     return DescribedSampler(
         rows, side.types.codes, batch_size=config.batch_size, seed=seed, choices=side.choices,
         lonlat=side.dataset.lonlat if reader_of(side.image.spec).by_coordinates else None,
-        balanced=config.balance_types, disturbed=disturbed, resample=config.resample_texts, semantic=semantic,
+        balanced=config.balance_types, disturbed=disturbed, resample=config.resample_texts,
+        templates=config.rate, semantic=semantic,
     )  # fmt: skip
 
 
@@ -286,12 +298,18 @@ def _text_encoder(config: Where2VecConfig) -> TextEncoder:
 
 def _image_encoder(spec: ViewSpec, config: Where2VecConfig, *, is_map: bool) -> nn.Module:
     name = config.encoder if config.encoder != "auto" else "compact-tile-cnn" if is_map else "spectral-cnn"
-    spectral = name.endswith("spectral-cnn")
+    stem = "large"
+    if config.init in CARRIED and config.encoder in ("auto", CARRIED[config.init][2]):
+        _, _, name, fixed = CARRIED[config.init]
+        stem = fixed["stem"]
+    spectral = name.endswith("spectral-cnn") or name == "resnet-18"
     if spectral == is_map:
         fits = "tile encoders read maps, spectral ones chips"
         raise UsageError(f"--encoder {name} does not read {spec.name} ({spec.kind}): {fits}")
     if spectral:
-        scale = config.full_scale or _SCALES.get(spec.values.split(" ")[0], 10_000.0)
+        scale = config.full_scale or full_scale_of(spec.values)
+        if name == "resnet-18":
+            return encoders.build(name, bands=spec.channels, dim=config.dim, stem=stem, full_scale=scale)
         if name == "spectral-cnn":
             return encoders.build(
                 name, bands=spec.channels, dim=config.dim, width=config.width, indices=config.indices,

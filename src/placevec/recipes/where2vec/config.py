@@ -9,11 +9,19 @@ from placevec.errors import UsageError
 from placevec.options import Options, option
 
 Encoder = Literal[
-    "auto", "compact-tile-cnn", "shape-tile-cnn", "founding-tile-cnn", "spectral-cnn", "founding-spectral-cnn"
+    "auto",
+    "compact-tile-cnn",
+    "shape-tile-cnn",
+    "founding-tile-cnn",
+    "spectral-cnn",
+    "founding-spectral-cnn",
+    "resnet-18",
 ]
 Objective = Literal["log", "founding", "unicl", "sigmoid"]
 Level = Literal["leaf", "group"]
 DATA, IMAGE, TEXT, OBJECTIVE, TRAINING = "Data", "Image encoder", "Text encoder", "Objective", "Training"
+
+_RATE = 0.5
 
 
 @dataclass(frozen=True)
@@ -52,6 +60,18 @@ class Where2VecConfig(Options):
     )
     drop_channels: float = option(0.1, "Probability that a band or layer is switched off", min=0, below=1)
     resample_texts: bool = option(True, "Another text of a place in each step (off: always its first)")
+    templates: str | None = option(
+        None,
+        "Sentences around names in training: a TOML file, default, or founding (English, three types) (default: none)",
+        group=TEXT,
+    )
+    template_rate: float | None = option(
+        None,
+        "Share of the names that are read in such a sentence, another one in each step (default 0.5 with --templates)",
+        group=TEXT,
+        min=0,
+        max=1,
+    )
     validation_share: float = option(
         0.1, "Share of the places held out for validation in whole blocks", min=0, max=0.5
     )
@@ -59,10 +79,26 @@ class Where2VecConfig(Options):
         None, "Side of these blocks, meters (default: an eighth of the extent, 250 to 5000)", above=0
     )
     encoder: Encoder = option(
-        "auto", "Image encoder (auto: compact-tile-cnn of maps, spectral-cnn of chips)", group=IMAGE
+        "auto",
+        "Image encoder (auto: compact-tile-cnn of maps, spectral-cnn of chips, that of a package in --init)",
+        group=IMAGE,
+    )
+    init: str | None = option(
+        None,
+        "Weights that the image encoder starts from: geoembed, a run or model, or a file of weights (.safetensors,"
+        " .npz, .pt)",
+        group=IMAGE,
+    )
+    init_bands: tuple[str, ...] = option(
+        (),
+        "Bands of the network of --init in their order, where it does not say (default: red,green,blue of three; those"
+        " of Sentinel-2 of 12 and 13)",
+        group=IMAGE,
     )
     dim: int = option(256, "Length of the vectors", group=IMAGE, min=1)
-    width: int = option(32, "Channels of the first stage (not of founding encoders)", group=IMAGE, min=8)
+    width: int = option(
+        32, "Channels of the first stage (not of founding encoders and resnet-18)", group=IMAGE, min=8
+    )
     indices: tuple[str, ...] = option(
         (), "Spectral indices as further channels of spectral-cnn: ndvi, ndwi", group=IMAGE
     )
@@ -114,5 +150,14 @@ class Where2VecConfig(Options):
             )
         if not self.text_model:
             raise UsageError("--text-model is a folder, a name on the hub, or what a package carries")
+        if self.template_rate and self.templates is None:
+            raise UsageError("--template-rate is about sentences around names: it needs --templates")
         if self.bands and self.drop_layers:
             raise UsageError("--bands says what is read, --drop-layers what is not: give one of them")
+
+    @property
+    def rate(self) -> float:
+        """Share of the names that are read in a sentence."""
+        if self.templates is None:
+            return 0.0
+        return _RATE if self.template_rate is None else self.template_rate

@@ -11,6 +11,8 @@ FOUNDING = {
     "augment": False,
     "drop_channels": 0.0,
     "resample_texts": False,
+    "templates": "founding",
+    "template_rate": 1.0,
     "text_model": "all-MiniLM-L6-v2",
     "lora_rank": 8,
     "lora_alpha": 16.0,

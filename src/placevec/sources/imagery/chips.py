@@ -26,8 +26,12 @@ from numpy.typing import NDArray
 from placevec.core import MAX_SIZE_PX
 from placevec.errors import SourceError, UsageError
 from placevec.geo import distance_m
+from placevec.sources.imagery.founding_chips import BANDS as FOUNDING_BANDS
+from placevec.sources.imagery.founding_chips import decode_founding_chip
 
 ENDINGS = (".tif", ".tiff")
+NPZ = ".npz"
+"""Chips of the original Where2Vec, which lie nowhere; see `founding_chips`."""
 MAX_FILE_BYTES = 256 * 2**20
 """Maximum bytes of a file, and of its pixels; a Sentinel-2 chip has 0.1 to 2 MB."""
 MAX_BANDS = 64
@@ -43,6 +47,7 @@ ORDERS: Mapping[str, tuple[str, ...]] = {
     "eurosat": (*L2A[:8], "B09", "B10", "B11", "B12", "B8A"),
 }
 """Sentinel-2 bands in common orders: SatCLIP and S2-100K use ``l2a``, EuroSAT has B8A last."""
+_ZIP = b"PK\3\4"
 _MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _BAND = re.compile(r"\w[\w.+-]{0,31}")
 _CIRRUS = "B10"
@@ -82,7 +87,7 @@ class Ground(NamedTuple):
 
 @dataclass(frozen=True)
 class ChipFiles:
-    """The GeoTIFFs of a folder or of a zip file.
+    """The chips of a folder or of a zip file: GeoTIFFs, or founding ``.npz`` files.
 
     Attributes:
         path: the folder or zip file.
@@ -109,24 +114,31 @@ class ChipFiles:
 
     def ground(self, position: int) -> Ground:
         """Location of one chip, without its pixels; SourceError as in `read`."""
-        with _opened(self.names[position], self.content(position)) as file:
+        content = self.content(position)
+        if content[:4] == _ZIP:
+            high, wide = decode_founding_chip(self.names[position], content).shape[1:]
+            return Ground("", None, (wide, high))
+        with _opened(self.names[position], content) as file:
             return Ground(*_placed(file), (int(file.width), int(file.height)))
 
 
 def open_chips(path: str | Path, bands: str | Sequence[str] | None = None) -> ChipFiles:
-    """All GeoTIFFs below a folder, or in a zip file.
+    """All GeoTIFFs and founding ``.npz`` chips below a folder, or in a zip file.
+
+    Where all files are named like PATCH_B02.tif (BigEarthNet), the bands of a patch are one chip, see `band_files`.
 
     Args:
         path: the folder or zip file.
         bands: names in the order of the files, separated by commas, or a name in `ORDERS`. Default: the names in the
             files, or else by their number: 3 are red, green, blue; 12 are ``l2a``; 13 are ``eurosat`` or ``l1c``,
-                whichever
-            puts the cirrus band where the pixels are darkest; others are named band1, band2, ...
+            whichever puts the cirrus band where the pixels are darkest; others are named band1, band2, ...
 
     Raises:
         SourceError: no folder or archive, no GeoTIFF in it, duplicate names, or a damaged archive.
         UsageError: invalid band names.
     """
+    from placevec.sources.imagery.band_files import BandFiles, patches_of
+
     path = Path(path)
     if path.is_dir():
         found = _folder(path)
@@ -135,7 +147,7 @@ def open_chips(path: str | Path, bands: str | Sequence[str] | None = None) -> Ch
     else:
         raise SourceError(f"there is no folder or zip file {path}")
     if not found:
-        raise SourceError(f"there is no GeoTIFF ({', '.join(ENDINGS)}) in {path}")
+        raise SourceError(f"there is no GeoTIFF or founding chip ({', '.join((*ENDINGS, NPZ))}) in {path}")
     found.sort(key=lambda item: item[0])
     names = tuple(name for name, _, _ in found)
     for before, name in itertools.pairwise(names):
@@ -145,6 +157,8 @@ def open_chips(path: str | Path, bands: str | Sequence[str] | None = None) -> Ch
     for name, stamp, _ in found:
         digest.update(f"{name}\0{stamp}\0".encode("utf-8", "surrogatepass"))
     readers = [read for _, _, read in found]
+    if (patches := patches_of(names)) is not None:
+        return BandFiles(path, tuple(patches), digest.hexdigest(), {}, (), lambda at: readers[at](), patches)
     own = () if bands is None else named_bands(bands)
     files = ChipFiles(path, names, digest.hexdigest(), _BY_COUNT, own, lambda at: readers[at]())
     return files if len(own) == 13 else replace(files, bands={**_BY_COUNT, 13: _thirteen(files)})
@@ -177,8 +191,14 @@ def decode_chip(
 ) -> Chip:
     """A chip from the bytes of a GeoTIFF; ``bands`` and ``named`` as in `ChipFiles`.
 
-    Raises SourceError if it is not a GeoTIFF, damaged or too large.
+    Raises SourceError if it is neither a GeoTIFF nor a founding chip, damaged or too large.
     """
+    if content[:4] == _ZIP:
+        pixels = decode_founding_chip(name, content)
+        own = named if len(named) == len(pixels) else FOUNDING_BANDS if len(pixels) == 4 else ()
+        return Chip(
+            name, pixels, own or tuple(f"band{at}" for at in range(1, len(pixels) + 1)), "", None, None
+        )
     with _opened(name, content) as file:
         crs, transform = _placed(file)
         names = _bands_of(file, bands, named)
@@ -272,7 +292,7 @@ def _folder(folder: Path) -> _Found:
     for here, folders, names in os.walk(folder, followlinks=False):
         folders.sort()
         for name in names:
-            if name.lower().endswith(ENDINGS) and not name.startswith("."):
+            if name.lower().endswith((*ENDINGS, NPZ)) and not name.startswith("."):
                 path = Path(here) / name
                 status = path.stat()
                 if stat.S_ISREG(status.st_mode):
@@ -316,7 +336,7 @@ def _archive(path: Path) -> _Found:
 
 def _is_image(item: zipfile.ZipInfo) -> bool:
     last = item.filename.rsplit("/", 1)[-1]
-    return not item.is_dir() and last.lower().endswith(ENDINGS) and not last.startswith(".")
+    return not item.is_dir() and last.lower().endswith((*ENDINGS, NPZ)) and not last.startswith(".")
 
 
 def _member(archive: zipfile.ZipFile, item: zipfile.ZipInfo, lock: threading.Lock) -> Callable[[], bytes]:

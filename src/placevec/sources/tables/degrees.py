@@ -14,7 +14,6 @@ from placevec.geo import Floats
 from placevec.sources.tables.values import numbers, texts
 
 Axis = Literal["lon", "lat"]
-_NUMBER = r"(\d+(?:[.,]\d+)?)"
 _FORM = (
     r"^(?P<before>[NSEW])?[\s:]*(?P<sign>[+\-])?\s*(?P<degrees>\d+(?:[.,]\d+)?)\s*(?:"
     r"(?:[°D:\s]|DEG\.?|DEGREES?)\s*(?:(?P<minutes>\d+(?:[.,]\d+)?)\s*(?:(?:['M:\s]|MIN\.?)\s*"

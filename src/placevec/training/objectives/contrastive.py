@@ -93,6 +93,8 @@ class InfoNCE(Objective):
     True
     """
 
+    across_processes = True
+
     def __init__(
         self,
         anchor: str = "anchor",

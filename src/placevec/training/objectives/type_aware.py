@@ -31,16 +31,17 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from placevec.core import Encoded, Objective
+from placevec.datasets.place_types import UNKNOWN as UNKNOWN
 from placevec.errors import InputError
 from placevec.training.objectives.contrastive import MAX_SCALE
 
 Form = Literal["founding", "log", "unicl", "sigmoid"]
-UNKNOWN = -1
-"""The type of a place whose type is not known: nothing else is of the same type."""
 
 
 def same_type(types: Tensor) -> Tensor:
     """(B, B) bool: whether two places are of the same known type; a place always is of its own.
+
+    Nothing else is of the type of a place whose type is `UNKNOWN`.
 
     >>> same_type(torch.tensor([0, 0, -1, -1])).int().tolist()
     [[1, 1, 0, 0], [1, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1]]
@@ -128,6 +129,8 @@ class TypeAware(Objective):
     >>> float(TypeAware()(slots, {"type": torch.tensor([0, 1])})) < 0.001
     True
     """
+
+    across_processes = True
 
     def __init__(
         self,

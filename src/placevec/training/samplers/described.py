@@ -108,6 +108,8 @@ class DescribedSampler:
             one of the types.
         disturbed: how images are; None reads them, and the first text of a place, as they are: for validation.
         resample: draw one of a place's texts anew each time; else its first.
+        templates: share of the words that ask for a sentence around a name, see ``template`` in the look; drawn anew each
+            time, or once for a place where its text is.
         semantic: whether there is a slot ``types``.
 
     >>> choices = Choices(np.arange(5), np.zeros(4, np.int64))
@@ -128,12 +130,14 @@ class DescribedSampler:
         balanced: bool = False,
         disturbed: Disturbed | None = None,
         resample: bool = True,
+        templates: float = 0.0,
         semantic: bool = True,
     ) -> None:
         self.types = np.asarray(types, np.int64)
         self.rows = checked_rows(rows, len(self.types))
         self.seed, self.choices, self.lonlat, self.disturbed = seed, choices, lonlat, disturbed
         self.resample, self.semantic = resample and disturbed is not None, semantic
+        self.templates = templates
         if bool((choices.counts[self.rows] < 1).any()):
             raise InputError("places without a text cannot be drawn")
         self._order = (_Balanced if balanced else _Plain)(self.rows, self.types, batch_size, seed)
@@ -154,6 +158,18 @@ class DescribedSampler:
         other._order = type(self._order)(self.rows, self.types, batch_size, self.seed)
         return other
 
+    def _drawn(self, rows: Ints, random: np.random.Generator) -> Ints:
+        """(N,) a number above 0 for words in a sentence, else 0."""
+        if self.resample:
+            return np.where(
+                random.random(len(rows)) < self.templates, random.integers(1, 2**62, len(rows)), 0
+            )
+        state = [
+            np.random.SeedSequence([self.seed, row]).generate_state(2, np.uint64) for row in rows.tolist()
+        ]
+        chance, number = np.array(state).T
+        return np.where(chance < self.templates * 2.0**64, (number >> np.uint64(2)).astype(np.int64) + 1, 0)
+
     def draw(self, step: int, rank: int = 0, world: int = 1) -> Draw:
         """The slice of process ``rank`` of the batch of a step."""
         part = slice_of(self.batch_size, rank, world)
@@ -161,14 +177,15 @@ class DescribedSampler:
         random = generator(self.seed, step, PAIRS)
         text = self.choices.drawn(rows, random) if self.resample else self.choices.first(rows)
         warp = {} if self.disturbed is None else self.disturbed.warp(rows, random)
-        rows, text = rows[part], text[part]
+        told = {"text": text, **({"template": self._drawn(rows, random)} if self.templates else {})}
+        rows = rows[part]
         lonlat = None if self.lonlat is None else torch.from_numpy(self.lonlat[rows])
         held = torch.from_numpy(rows)
         looks: dict[str, Look] = {
             IMAGE: Look(
                 held, lonlat, {name: torch.from_numpy(values[part]) for name, values in warp.items()}
             ),
-            WORDS: Look(held, None, {"text": torch.from_numpy(text)}),
+            WORDS: Look(held, None, {name: torch.from_numpy(values[part]) for name, values in told.items()}),
         }
         if self.semantic:
             looks[TYPES] = Look(held)

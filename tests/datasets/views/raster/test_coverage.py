@@ -147,19 +147,6 @@ def test_nothing_known_is_nothing_covered(coverage: Coverage) -> None:
         coverage.fractions([[5, 5, 5, 6]], ZOOM)
 
 
-def test_a_thumbnail_stands_upright(coverage: Coverage) -> None:
-    """(C, px, px), north up: the F of the grid, and no turn or mirror of it. Oracle: means of 4 x 4 cells."""
-    seen = coverage.thumbnail((TILE_X, TILE_Y, TILE_X + 4, TILE_Y + 4), 16)
-    expected = grid()[:, :64, :64].reshape(3, 16, 4, 16, 4).mean(axis=(2, 4))
-    assert seen.dtype == np.uint8
-    assert np.abs(seen - expected).max() <= 0.5 + 1e-6
-    for mutant in (expected[2].T, expected[2, ::-1], expected[2, :, ::-1], np.rot90(expected[2])):
-        assert np.abs(seen[2] - mutant).mean() > 20
-    fine = coverage.thumbnail((TILE_X, TILE_Y, TILE_X + 1, TILE_Y + 1), 32)
-    np.testing.assert_array_equal(fine, grid()[:, :16, :16].repeat(2, axis=1).repeat(2, axis=2))
-    assert not coverage.thumbnail((TILE_X - 9, TILE_Y - 9, TILE_X - 5, TILE_Y - 5), 8).any()
-
-
 def test_an_overview_is_the_whole_grid_made_small(coverage: Coverage) -> None:
     pixels, bounds = coverage.overview(56)
     assert bounds == (TILE_X, TILE_Y, TILE_X + 7, TILE_Y + 5)

@@ -11,7 +11,7 @@ import pytest
 import rasterio
 from rasterio.windows import Window
 
-from placevec.datasets.views.raster.shards import Tile, read_shard_table, shard_name
+from placevec.datasets.views.raster.shards import Tile, read_shard_table
 from placevec.errors import DatasetError
 
 from .shard_files import letter_f, shard_profile, write_map
@@ -37,11 +37,6 @@ def decode(path: Path, column: int, row: int, bands: int = 3) -> Tile | None:
 def shard(folder: Path, **options: object) -> Path:
     write_map(folder, image(), LEFT, TOP, ZOOM, **options)
     return folder / "1166_593.tif"
-
-
-def test_shard_names_are_tiles_over_64() -> None:
-    assert shard_name(74624, 37952) == "1166_593.tif"
-    assert shard_name(74623, 37951) == "1165_592.tif"
 
 
 @pytest.mark.parametrize("options", STORED.values(), ids=STORED.keys())

@@ -100,17 +100,6 @@ class Coverage:
         shares[rows] = totals[rows] / (255.0 * area[rows, None])
         return shares
 
-    def thumbnail(self, footprint: ArrayLike, px: int) -> NDArray[np.uint8]:
-        """(C, px, px) mean shares 0..255 in the parts of one footprint (x0, y0, x1, y1 at the file's zoom)."""
-        if not 1 <= px <= 4096:
-            raise InputError(f"a thumbnail must have 1 to 4096 pixels per side; got {px}")
-        x0, y0, x1, y1 = np.asarray(footprint, np.float64).tolist()
-        x, y = np.linspace(x0, x1, px + 1), np.linspace(y0, y1, px + 1)
-        left, top = (grid.ravel() for grid in np.meshgrid(x[:-1], y[:-1]))
-        right, bottom = (grid.ravel() for grid in np.meshgrid(x[1:], y[1:]))
-        shares = self.fractions(np.stack([left, top, right, bottom], axis=1), self.zoom)
-        return np.round(shares.T * 255.0).astype(np.uint8).reshape(len(self.channels), px, px)
-
     def overview(self, max_px: int) -> tuple[NDArray[np.uint8], tuple[float, float, float, float]]:
         """The whole grid with at most ``max_px`` per side: (C, h, w) mean shares 0..255, and its bounds.
 

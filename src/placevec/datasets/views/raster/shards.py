@@ -38,15 +38,6 @@ _GAP_BYTES = 8192
 """Maximum gap between two blocks that are read together."""
 
 
-def shard_name(x: int, y: int) -> str:
-    """File name of the shard with tile (x, y).
-
-    >>> shard_name(70723, 39018)
-    '1105_609.tif'
-    """
-    return f"{x // SHARD_TILES}_{y // SHARD_TILES}.tif"
-
-
 class Tile(NamedTuple):
     """The content of one tile; empty bands are left out.
 

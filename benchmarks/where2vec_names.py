@@ -1,0 +1,206 @@
+"""Do images and names of Where2Vec carry to ground that it has not seen? Natural Earth on Blue Marble, 13 types.
+
+    python -m benchmarks.where2vec_names OUT [--minutes 3] [--method NAME ...]
+
+Three folds of 20-degree blocks, each with a seed of its own, so that every entity is tested once (`benchmarks.blue_marble`).
+All see the same chips: three bands in windows of several sides. Training takes equal processor time, on one thread; text
+models are left as they are, so that vectors of texts are computed once, for the original's objective too. Validation blocks
+choose the epoch and what is tried; test blocks are read at the end.
+
+- Types: the nearest of the names of types, with the share of each among training places as prior; and a forest on the
+  vectors, beside a forest on color statistics of the same windows, coordinates, chance and the untrained network.
+- City names, raw, in seven languages: where among the images of the cities of the test blocks the right one comes, as
+  a share (.5 is chance), with the English text model and the multilingual one.
+
+What is done is kept in OUT. Not part of ``make bench``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from sklearn.ensemble import RandomForestClassifier
+
+from benchmarks import blue_marble
+from benchmarks.blue_marble import CITY, LANGUAGES, Entities
+from placevec import api
+from placevec.io.byte_texts import tokens_of
+from placevec.models.model import Model
+
+SIDES_KM, SIZE_PX = (30.0, 60.0, 120.0), 32
+BANDS = tuple(f"{color}_{side:.0f}km" for side in SIDES_KM for color in ("red", "green", "blue"))
+BUFFER_KM = max(SIDES_KM) * 2**0.5
+FROZEN: dict[str, Any] = {"lora_rank": 0, "device": "cpu", "precision": "fp32", "projector": 0}
+OURS: dict[str, Any] = {"batch_size": 256, "learning_rate": 1e-3}
+METHODS: dict[str, dict[str, Any]] = {
+    "default": OURS,
+    "original": {"preset": "founding", "save_every": 0, "schedule": "cosine", "full_scale": 255.0},
+    "original objective, our network": {**OURS, "objective": "founding", "learn_temperature": False},
+    "default, multilingual": {**OURS, "text_model": "multilingual-e5-small"},
+}
+PACE = (2, 8)
+
+
+def trained(
+    out: Path, name: str, fold: int, sets: dict[str, Any], options: dict[str, Any], minutes: float
+) -> Model:
+    """A model of some minutes of processor time, kept in OUT."""
+    run = out / "runs" / f"{name.replace(' ', '-').replace(',', '')}-{fold}"
+    if (run / "config.json").exists() and (run / "done").exists():
+        return Model.load(run)
+    given = {**FROZEN, **options, "validation": sets["validation"], "seed": fold}
+    seconds = []
+    for steps in PACE:
+        began = time.process_time()
+        _train(sets, run.with_name("pace"), given, epochs=1, steps=steps)
+        seconds.append(time.process_time() - began)
+    each = max((seconds[1] - seconds[0]) / (PACE[1] - PACE[0]), 1e-3)
+    epochs = 10
+    per_epoch = max(2, int(minutes * 60 / each / epochs))
+    began = time.process_time()
+    _train(sets, run, given, epochs=epochs, steps=per_epoch)
+    (run / "done").write_text(
+        json.dumps({"steps": epochs * per_epoch, "seconds": time.process_time() - began})
+    )
+    return Model.load(run)
+
+
+def _train(sets: dict[str, Any], run: Path, given: dict[str, Any], *, epochs: int, steps: int) -> None:
+    api.train("where2vec", sets["train"], out=run, force=True, epochs=epochs, steps_per_epoch=steps, **given)
+
+
+def vectors(model: Model, dataset: Any) -> np.ndarray:
+    return np.asarray(model.encode(dataset)["satellite"])
+
+
+@torch.no_grad()
+def words(model: Model, texts: list[str]) -> np.ndarray:
+    return np.asarray(F.normalize(model.modules["text"].eval()(tokens_of(texts)), dim=1))
+
+
+def by_name(
+    model: Model, images: dict[str, np.ndarray], types: dict[str, np.ndarray]
+) -> tuple[np.ndarray, ...]:
+    """(predicted types of the test images with the prior of types, and without)."""
+    names = sorted(set(types["train"]))
+    known = words(model, names)
+    prior = np.log([(types["train"] == name).mean() for name in names])
+    truth = np.array([names.index(one) if one in names else -1 for one in types["validation"]])
+    scored = []
+    for scale in (3, 5, 8, 12, 20, 30, 50):
+        right = (images["validation"] @ known.T * scale + prior).argmax(1) == truth
+        scored.append((right.mean(), -scale))
+    scale = -max(scored)[1]
+    cosines = images["test"] @ known.T
+    return np.array(names)[(cosines * scale + prior).argmax(1)], np.array(names)[cosines.argmax(1)]
+
+
+def forest(features: dict[str, np.ndarray], types: dict[str, np.ndarray], seed: int) -> np.ndarray:
+    """Predicted types of the test rows."""
+    grown = RandomForestClassifier(300, min_samples_leaf=2, random_state=seed)
+    return np.asarray(grown.fit(features["train"], types["train"]).predict(features["test"]))
+
+
+def city_ranks(model: Model, of: Entities, rows: np.ndarray, images: np.ndarray) -> dict[str, np.ndarray]:
+    """Language -> (cities,) share of the other cities' images that a name finds before its own; NaN without a name."""
+    cities = of.types[rows] == CITY
+    pool = images[cities]
+    found = {}
+    for code in LANGUAGES:
+        names = [of.names[row].get(code, "") for row in rows[cities].tolist()]
+        scores = words(model, names) @ pool.T
+        ranks = (scores > scores.diagonal()[:, None]).sum(1) / max(len(pool) - 1, 1)
+        found[code] = np.where([bool(name) for name in names], ranks, np.nan)
+    return found
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("out", type=Path)
+    parser.add_argument("--minutes", type=float, default=3.0, help="processor time of each training")
+    parser.add_argument("--method", action="append", choices=list(METHODS))
+    parser.add_argument("--folds", type=int, default=blue_marble.FOLDS)
+    asked = parser.parse_args()
+    torch.set_num_threads(1)
+    of = blue_marble.entities()
+    pixels = np.concatenate([blue_marble.chips(of.lonlat, side, SIZE_PX) for side in SIDES_KM], axis=1)
+    right: dict[str, np.ndarray] = {}
+    ranks: dict[str, dict[str, np.ndarray]] = {}
+
+    def note(what: str, rows: np.ndarray, predicted: np.ndarray) -> None:
+        right.setdefault(what, np.full(len(of.types), np.nan))[rows] = predicted == of.types[rows]
+
+    for fold, parts in enumerate(blue_marble.folds(of, BUFFER_KM)[: asked.folds]):
+        rows = dict(zip(("train", "validation", "test"), parts, strict=True))
+        types = {name: of.types[which] for name, which in rows.items()}
+        values, counts = np.unique(types["train"], return_counts=True)
+        note(
+            "chance: the commonest type", rows["test"], np.repeat(values[counts.argmax()], len(rows["test"]))
+        )
+        for what, features in (
+            ("coordinates", of.lonlat),
+            ("color statistics", blue_marble.statistics(pixels)),
+        ):
+            note(
+                f"{what}, forest",
+                rows["test"],
+                forest({k: features[r] for k, r in rows.items()}, types, fold),
+            )
+        sets = {
+            name: blue_marble.write(asked.out / f"{name}-{fold}", of, which, pixels, BANDS, LANGUAGES)
+            for name, which in rows.items()
+        }
+        for name in asked.method or list(METHODS):
+            model = trained(asked.out, name, fold, sets, METHODS[name], asked.minutes)
+            images = {part: vectors(model, sets[part]) for part in sets}
+            prior, plain = by_name(model, images, types)
+            note(f"{name}: by names of types", rows["test"], prior)
+            note(f"{name}: by names of types, no prior", rows["test"], plain)
+            note(f"{name}: vectors, forest", rows["test"], forest(images, types, fold))
+            for code, found in city_ranks(model, of, rows["test"], images["test"]).items():
+                everything = ranks.setdefault(name, {}).setdefault(code, np.full(len(of.types), np.nan))
+                everything[rows["test"][types["test"] == CITY]] = found
+        report(of, right, ranks)
+
+
+def report(of: Entities, right: dict[str, np.ndarray], ranks: dict[str, dict[str, np.ndarray]]) -> None:
+    best = right["color statistics, forest"]
+    there = np.isfinite(best)
+    print(
+        f"\n{there.sum():,} entities tested\n\n| rows | accuracy | minus color statistics | mean of types |\n| - | - | - | - |"
+    )
+    for what, values in right.items():
+        low, high = _interval(values[there], of.blocks[there])
+        less, more = _interval((values - best)[there], of.blocks[there])
+        macro = np.mean([values[there & (of.types == one)].mean() for one in np.unique(of.types[there])])
+        print(
+            f"| {what} | {values[there].mean():.3f} ({low:.3f} to {high:.3f}) |"
+            f" {(values - best)[there].mean():+.3f} ({less:+.3f} to {more:+.3f}) | {macro:.3f} |"
+        )
+    print(f"\n| median rank of cities by name | {' | '.join(LANGUAGES)} |\n|{' - |' * (1 + len(LANGUAGES))}")
+    for name, found in ranks.items():
+        print(
+            f"| {name} | {' | '.join(f'{np.nanmedian(found[code]):.3f}' for code in LANGUAGES)} |", flush=True
+        )
+
+
+def _interval(values: np.ndarray, blocks: np.ndarray) -> tuple[float, float]:
+    """95%, of the mean over resampled blocks."""
+    names, at = np.unique(blocks, return_inverse=True)
+    sums, counts = np.bincount(at, values), np.bincount(at)
+    drawn = np.random.default_rng(0).integers(0, len(names), (2000, len(names)))
+    low, high = np.quantile(sums[drawn].sum(1) / counts[drawn].sum(1), [0.025, 0.975])
+    return float(low), float(high)
+
+
+if __name__ == "__main__":
+    main()

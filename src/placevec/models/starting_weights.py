@@ -1,0 +1,269 @@
+"""Weights that an image encoder starts from: of a package, of another model, or of a file of somebody else's.
+
+Tensors are matched by name, after prefixes of wrappers are taken off, and must have the same shape. The first convolution
+may have other bands: a band that the source has too takes its filters, another one the mean of all, and everything is
+divided so that sums over bands stay of the same size. Nothing is unpickled but tensors and plain values.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import importlib.util
+import zipfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from placevec import encoders
+from placevec.errors import InputError, ModelError
+from placevec.io.checkpoints import LARGEST, MAX_TENSORS, read_checkpoint, tensors_in
+from placevec.models.files import CONFIG
+from placevec.models.model import Model
+
+CARRIED = {"geoembed": ("geoembed", "weights/v3.npz", "resnet-18", {"stem": "small"})}
+"""Name -> package, its file, the encoder that the weights are of, and its options."""
+_RENAMED = {"stem.0.": "conv1.", "stem.1.": "bn1.", ".short.": ".downsample."}
+"""Names of layers in geoembed's file -> those of `ResNet18`."""
+_PREFIXES = ("module.", "model.", "backbone.", "encoder.", "image_encoder.", "bb.")
+_WRAPPERS = ("state_dict", "model_state_dict", "model")
+_S2 = ("B01", "B02", "B03", "B04", "B05", "B06", "B07", "B08", "B8A", "B09", "B10", "B11", "B12")
+_DEFAULT_BANDS = {
+    3: ("red", "green", "blue"), 4: ("red", "green", "blue", "nir"),
+    12: tuple(band for band in _S2 if band != "B10"), 13: _S2,
+}  # fmt: skip
+"""What the inputs of a file are where it does not say: number -> names."""
+_SAME = tuple(
+    frozenset(names.split())
+    for names in (
+        "blue b02 b2",
+        "green b03 b3",
+        "red b04 b4",
+        "nir b08 b8",
+        "b05 b5",
+        "b06 b6",
+        "b07 b7",
+        "b01 b1",
+        "b09 b9",
+    )
+)
+_MIN_SHARE = 0.3
+"""Of an encoder's weights that must come from a source, else it is of another network."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """Tensors by name, and what is known of them.
+
+    Attributes:
+        name: for messages.
+        tensors: weights by name.
+        inputs: names of the input channels, empty where they are not known.
+    """
+
+    name: str
+    tensors: Mapping[str, Tensor]
+    inputs: tuple[str, ...] = ()
+
+
+def start_from(
+    encoder: nn.Module, inputs: Sequence[str], source: str, source_bands: Sequence[str] = ()
+) -> str:
+    """Put weights of a source into an encoder, and say in one line what was taken, what was not, and from which bands.
+
+    Args:
+        encoder: is changed in place.
+        inputs: names of its input channels in order.
+        source: ``geoembed``, a model or run directory, or a file (.safetensors, .npz, .pt, .pth).
+        source_bands: names of the source's input channels, in order, where it does not say (default: red, green, blue
+            of three, and nir of four; those of Sentinel-2 of twelve and thirteen).
+
+    Raises:
+        InputError: there is no such source.
+        ModelError: it cannot be read, holds weights that are not finite, or is of another network.
+    """
+    found = _read(source, encoder)
+    own, first = encoder.state_dict(), _first_convolution(encoder)
+    given = _named(found.tensors, own)
+    names = _source_inputs(
+        given.get(first), own.get(first), len(inputs), found.inputs or tuple(source_bands), found.name
+    )
+    taken: dict[str, Tensor] = {}
+    fresh: list[str] = []
+    mapping = _mapping(inputs, names)
+    for name, value in own.items():
+        tensor = given.get(name)
+        if tensor is not None and not _usable(tensor, value):
+            tensor = None
+        elif tensor is not None and name == first and names:
+            tensor = _with_bands(tensor, value, mapping, len(names))
+        elif tensor is not None and name.startswith("standard.") and value.dim() and names:
+            tensor = _statistics(tensor, value, mapping)
+        if tensor is not None and tensor.shape == value.shape:
+            if not torch.isfinite(tensor).all():
+                raise ModelError(f"{found.name} holds weights that are not finite numbers: {name}")
+            taken[name] = tensor.to(value.dtype)
+        elif not name.endswith("num_batches_tracked"):
+            fresh.append(name)
+    total = sum(value.numel() for value in own.values())
+    loaded = sum(own[name].numel() for name in taken)
+    if loaded < _MIN_SHARE * total:
+        raise ModelError(
+            f"--init {source}: only {loaded:,} of {total:,} weights fit {encoders.name_of(encoder)}; it is of another "
+            "network, which --encoder may name"
+        )
+    encoder.load_state_dict({**own, **taken})
+    unused = len(found.tensors) - len(set(given) & set(taken))
+    bands = ", ".join(
+        f"{name} from {names[at] if at is not None else 'the mean of all'}"
+        for name, at in zip(inputs, mapping, strict=True)
+    )
+    return (
+        f"--init {found.name}: {loaded:,} of {total:,} weights taken"
+        + (f"; bands: {bands}" if first in taken and names else "")
+        + (f"; new: {', '.join(fresh[:6])}{' and more' if len(fresh) > 6 else ''}" if fresh else "")
+        + (f"; {unused} of its tensors left out" if unused else "")
+    )
+
+
+def _read(source: str, encoder: nn.Module) -> Source:
+    if source in CARRIED:
+        return _carried(source)
+    path = Path(source)
+    if path.is_dir() and (path / CONFIG).is_file():
+        return _of_model(path, encoder)
+    if not path.is_file():
+        raise InputError(
+            f"--init {source}: there is no such file or model directory; a package carries {', '.join(CARRIED)}"
+        )
+    if path.stat().st_size > LARGEST:
+        raise ModelError(f"{path} is larger than {LARGEST / 2**30:.0f} GiB")
+    if path.suffix == ".npz":
+        return Source(path.name, _arrays(path))
+    if path.suffix == ".safetensors":
+        try:
+            return Source(path.name, tensors_in(load_file(path), path))
+        except (SafetensorError, OSError, ValueError) as error:
+            raise ModelError(f"{path} is damaged: {error}") from error
+    return Source(path.name, tensors_in(read_checkpoint(path), path, _WRAPPERS))
+
+
+def _carried(name: str) -> Source:
+    package, file, _, _ = CARRIED[name]
+    found = importlib.util.find_spec(package)
+    places = found.submodule_search_locations if found is not None else None
+    path = None if not places else Path(next(iter(places))) / file
+    if path is None or not path.is_file():
+        raise InputError(f"--init {name}: the package is not installed; get it with: pip install {package}")
+    return Source(f"{name} {importlib.metadata.version(package)}", _arrays(path), _DEFAULT_BANDS[3])
+
+
+def _of_model(path: Path, encoder: nn.Module) -> Source:
+    """The encoder of the same kind in a model of placevec."""
+    model, kind = Model.load(path), encoders.name_of(encoder)
+    for reading in model.readings.values():
+        module = model.modules[reading.encoder]
+        if encoders.name_of(module) == kind:
+            inputs = (*reading.spec.channels, *getattr(module, "indices", ()))
+            return Source(path.name, module.state_dict(), inputs)
+    there = ", ".join(sorted({encoders.name_of(one) for one in model.modules.values()}))
+    raise ModelError(f"--init {path}: the model has no {kind}; it has {there}, which --encoder may name")
+
+
+def _arrays(path: Path) -> dict[str, Tensor]:
+    """Of a numpy archive, without pickles; float arrays only."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            if sum(entry.file_size for entry in archive.infolist()) > LARGEST:
+                raise ModelError(f"{path} holds more than {LARGEST / 2**30:.0f} GiB")
+        with np.load(path, allow_pickle=False) as content:
+            if len(content.files) > MAX_TENSORS:
+                raise ModelError(f"{path} holds no weights by name")
+            arrays = {name: content[name] for name in content.files}
+    except (OSError, ValueError, zipfile.BadZipFile, EOFError, KeyError) as error:
+        raise ModelError(f"{path} is no numpy archive of weights, or is damaged: {error}") from error
+    return {name: torch.from_numpy(value) for name, value in arrays.items() if value.dtype.kind == "f"}
+
+
+def _named(tensors: Mapping[str, Tensor], own: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The tensors by the encoder's names."""
+    found = {}
+    for name, value in tensors.items():
+        cut = name
+        while cut not in own and (prefix := next((one for one in _PREFIXES if cut.startswith(one)), None)):
+            cut = cut.removeprefix(prefix)
+        for theirs, ours in _RENAMED.items():
+            if cut not in own:
+                cut = cut.replace(theirs, ours)
+        found[cut] = value
+    return found
+
+
+def _first_convolution(encoder: nn.Module) -> str:
+    return next((f"{name}.weight" for name, one in encoder.named_modules() if isinstance(one, nn.Conv2d)), "")
+
+
+def _source_inputs(
+    given: Tensor | None, own: Tensor | None, count: int, known: tuple[str, ...], name: str
+) -> tuple[str, ...]:
+    """Names of the source's input channels; empty where they cannot be told and need not be."""
+    if given is None or own is None or given.dim() != own.dim() or given.shape[0] != own.shape[0]:
+        return ()
+    each = max(1, own.shape[1] // count)  # of one input, where pixels were folded into channels
+    there = given.shape[1] // each
+    if known and len(known) != there:
+        raise ModelError(
+            f"--init {name}: its network reads {there} bands, not {len(known)} ({', '.join(known)})"
+        )
+    return known or _DEFAULT_BANDS.get(there, ())
+
+
+def _mapping(inputs: Sequence[str], source: Sequence[str]) -> list[int | None]:
+    """Position in the source of each input, None where it has none.
+
+    >>> _mapping(["B02", "B08", "ndvi"], ["red", "green", "blue"])
+    [2, None, None]
+    """
+    return [next((at for at, name in enumerate(source) if _same(own, name)), None) for own in inputs]
+
+
+def _same(first: str, second: str) -> bool:
+    one, other = first.lower(), second.lower()
+    return one == other or any(one in names and other in names for names in _SAME)
+
+
+def _usable(given: Tensor, own: Tensor) -> bool:
+    return (
+        given.is_floating_point() == own.is_floating_point()
+        and given.dim() == own.dim()
+        and not given.is_sparse
+    )
+
+
+def _with_bands(given: Tensor, own: Tensor, mapping: Sequence[int | None], there: int) -> Tensor:
+    """(O, inputs, kh, kw) filters of a source's bands for one's own."""
+    each = given.shape[1] // there
+    if (
+        given.shape[1] != there * each
+        or own.shape[1] != len(mapping) * each
+        or given.shape[2:] != own.shape[2:]
+    ):
+        return given
+    parts = given.float().unflatten(1, (there, each))
+    mean = parts.mean(1)
+    mapped = torch.stack([mean if at is None else parts[:, at] for at in mapping], dim=1).flatten(1, 2)
+    return mapped * (1.0 if None not in mapping else there / len(mapping))
+
+
+def _statistics(given: Tensor, own: Tensor, mapping: Sequence[int | None]) -> Tensor:
+    """Means or variances of the inputs; those of bands that a source lacks stay."""
+    if given.dim() != 1 or len(own) != len(mapping):
+        return given
+    return torch.stack(
+        [own[row] if at is None else given[at].to(own.dtype) for row, at in enumerate(mapping)]
+    )

@@ -1,0 +1,1 @@
+"""What Wikidata says of a dataset's entities."""

@@ -1,0 +1,191 @@
+"""Squares of ground in meters: the grid of a chip in the local UTM zone, and reading a raster onto it."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from placevec.errors import SourceError
+from placevec.geo import Floats, wrap_longitude
+
+UTM_SOUTH, UTM_NORTH = -80.0, 84.0
+"""Latitudes of UTM; beyond them it is the polar stereographic grid (UPS)."""
+_EDGE = np.linspace(0.0, 1.0, 21)
+_PAD = 3
+"""Pixels around a window that resampling may look at."""
+_COARSER = 1.5
+"""Ratio of the resolutions from which pixels are averaged instead of interpolated."""
+MAX_SIDE_PX = 16_384
+"""Maximum side of the part of a raster that is read at once."""
+
+
+@dataclass(frozen=True)
+class Square:
+    """A square grid of pixels, north up.
+
+    Attributes:
+        epsg: its coordinate reference system.
+        left, top: of its upper left corner, meters.
+        resolution: side of a pixel, meters.
+        size_px: pixels along each side.
+    """
+
+    epsg: int
+    left: float
+    top: float
+    resolution: float
+    size_px: int
+
+    @property
+    def transform(self) -> tuple[float, float, float, float, float, float]:
+        """a, b, c, d, e, f from a pixel corner (column, row) to x = a column + b row + c, y = d column + e row + f."""
+        return (self.resolution, 0.0, self.left, 0.0, -self.resolution, self.top)
+
+    @property
+    def side_m(self) -> float:
+        """Its side in meters of the grid."""
+        return self.resolution * self.size_px
+
+
+def utm_zone(lon: float, lat: float) -> int:
+    """EPSG code of the UTM zone (or UPS grid) of a point in degrees.
+
+    >>> utm_zone(24.94, 60.17), utm_zone(-51.2, -30.0), utm_zone(180.0, 0.0), utm_zone(10.0, 88.0)
+    (32635, 32722, 32601, 32661)
+    """
+    south = lat < 0
+    if not UTM_SOUTH <= lat <= UTM_NORTH:
+        return 32761 if south else 32661
+    zone = int((float(wrap_longitude(lon)) + 180.0) // 6.0) % 60 + 1
+    return (32700 if south else 32600) + zone
+
+
+def square_around(lon: float, lat: float, *, size_px: int, resolution: float) -> Square:
+    """The square whose center is within half a pixel of a point; its pixels lie on multiples of the resolution.
+
+    Pixels of Sentinel-2 lie there too, so that bands of that resolution are copied, not resampled.
+
+    >>> square = square_around(24.94, 60.17, size_px=100, resolution=10)
+    >>> square.epsg, square.side_m, square.left % 10
+    (32635, 1000, 0.0)
+    """
+    epsg = utm_zone(lon, lat)
+    x, y = between(4326, epsg).transform(lon, lat)
+    half = resolution * size_px / 2.0
+    left, top = (float(np.round(edge / resolution) * resolution) for edge in (x - half, y + half))
+    return Square(epsg, left, top, resolution, size_px)
+
+
+@functools.lru_cache(maxsize=256)
+def between(source: Any, target: Any) -> Any:
+    """Transformer between two coordinate reference systems, x or lon first."""
+    from pyproj import Transformer
+
+    return Transformer.from_crs(source, target, always_xy=True)
+
+
+def degrees_around(square: Square) -> tuple[float, float, float, float]:
+    """West, south, east, north of a square in degrees; west > east across the antimeridian."""
+    x, y = _outline(square)
+    lon, lat = between(square.epsg, 4326).transform(x, y)
+    if np.ptp(lon) > 180.0:  # both ends of the line of longitudes
+        lon = np.where(lon < 0, lon + 360.0, lon)
+    west, east = (float(edge - 360.0 if edge > 180.0 else edge) for edge in (lon.min(), lon.max()))
+    return west, float(lat.min()), east, float(lat.max())
+
+
+def applied(transform: Sequence[float], x: Any, y: Any) -> tuple[Any, Any]:
+    """Points through an affine transform a, b, c, d, e, f, ...
+
+    >>> applied((10.0, 0.0, 400.0, 0.0, -10.0, 900.0), 1, 2)
+    (410.0, 880.0)
+    """
+    a, b, c, d, e, f = tuple(transform)[:6]
+    return a * x + b * y + c, d * x + e * y + f
+
+
+def read_onto(file: Any, number: int, square: Square, *, classes: bool = False) -> NDArray[np.float32]:
+    """(H, W) of one band of an open raster on a square; NaN where it has no data.
+
+    A band on the same grid is copied. Others are resampled: averaged if their pixels are much smaller, else interpolated
+    between the nearest (bilinear).
+
+    Args:
+        file: an open `rasterio` dataset.
+        number: the band, from 1.
+        square: the target.
+        classes: numbers are classes, of which the nearest is taken.
+
+    Raises:
+        SourceError: the raster lies nowhere, or its coordinate reference system is unknown.
+    """
+    from affine import Affine
+    from rasterio.warp import Resampling, reproject
+    from rasterio.windows import Window
+    from rasterio.windows import transform as window_transform
+
+    found = np.full((square.size_px, square.size_px), np.nan, np.float32)
+    if file.crs is None or file.transform.is_identity or file.transform.determinant == 0:
+        raise SourceError(
+            "a scene has no coordinate reference system or no transform, so that it lies nowhere"
+        )
+    same = file.crs.to_epsg() == square.epsg
+    x, y = _outline(square)
+    if not same:
+        x, y = between(square.epsg, file.crs.to_wkt()).transform(x, y)
+    if not (np.isfinite(x).all() and np.isfinite(y).all()):
+        return found
+    columns, rows = applied(~file.transform, x, y)
+    first = np.array([np.floor(columns.min()), np.floor(rows.min())]) - _PAD
+    last = np.array([np.ceil(columns.max()), np.ceil(rows.max())]) + _PAD
+    first, last = np.maximum(first, 0), np.minimum(last, [file.width, file.height])
+    if (first >= last).any():
+        return found
+    (left, top), (width, height) = first.astype(int).tolist(), (last - first).astype(int).tolist()
+    if max(width, height) > MAX_SIDE_PX:
+        raise SourceError(f"a chip would need {width:,} x {height:,} pixels of a scene: choose larger pixels")
+    pixels = file.read(number, window=Window(left, top, width, height)).astype(np.float32)
+    empty = 0.0 if file.nodata is None else file.nodata
+    pixels[(pixels == empty) | ~np.isfinite(pixels)] = np.nan
+    there = window_transform(Window(left, top, width, height), file.transform)
+    target = Affine(*square.transform)
+    at = np.array(applied(~there, target.c, target.f))
+    ratio = square.resolution / np.sqrt(abs(there.determinant))
+    is_on_grid = np.allclose(at, np.round(at), atol=1e-3) and np.allclose(
+        there[:5:4], target[:5:4], rtol=1e-9
+    )
+    if same and is_on_grid and there.b == 0 == there.d:
+        column, row = np.round(at).astype(int).tolist()
+        return _copied(pixels, found, column, row)
+    way = Resampling.nearest if classes else Resampling.average if ratio > _COARSER else Resampling.bilinear
+    reproject(
+        pixels, found, src_transform=there, src_crs=file.crs, src_nodata=np.nan, dst_transform=target,
+        dst_crs=f"EPSG:{square.epsg}", dst_nodata=np.nan, resampling=way,
+    )  # fmt: skip
+    return found
+
+
+def _copied(pixels: NDArray[Any], found: NDArray[Any], column: int, row: int) -> NDArray[Any]:
+    """``found`` with the pixels from a position on; what lies outside stays."""
+    high, wide = pixels.shape
+    side = len(found)
+    rows, columns = (slice(max(0, at), min(most, at + side)) for at, most in ((row, high), (column, wide)))
+    if rows.start < rows.stop and columns.start < columns.stop:
+        found[rows.start - row : rows.stop - row, columns.start - column : columns.stop - column] = pixels[
+            rows, columns
+        ]
+    return found
+
+
+def _outline(square: Square) -> tuple[Floats, Floats]:
+    """Points along the four edges, in meters of its grid."""
+    side = square.side_m
+    ends = np.zeros_like(_EDGE), np.ones_like(_EDGE)
+    x = np.concatenate([_EDGE, _EDGE, *ends]) * side + square.left
+    y = square.top - np.concatenate([*ends, _EDGE, _EDGE]) * side
+    return x, y
