@@ -129,8 +129,8 @@ class ResNet18(nn.Module):
     def config(self) -> dict[str, Any]:
         """The arguments that build this encoder again, as plain JSON."""
         return {
-            "bands": list(self.bands), "dim": None if self.project is None else self.dim, "stem": self.stem, "full_scale": self.full_scale,
-            "unit_norm": self.unit_norm,
+            "bands": list(self.bands), "dim": None if self.project is None else self.dim, "stem": self.stem,
+            "full_scale": self.full_scale, "unit_norm": self.unit_norm,
         }  # fmt: skip
 
     def features(self, batch: Tensor) -> Tensor:
@@ -149,7 +149,7 @@ class ResNet18(nn.Module):
     def forward(self, batch: Tensor) -> Tensor:
         """(N, dim), of length 1 with ``unit_norm``, from (N, bands, H, W) numbers as stored."""
         pooled = self.features(batch).mean((2, 3))
-        vectors = pooled if self.project is None else finished(nn.Sequential(self.project), pooled)
+        vectors: Tensor = pooled if self.project is None else finished(nn.Sequential(self.project), pooled)
         return F.normalize(vectors, dim=1) if self.unit_norm else vectors
 
 
