@@ -1,4 +1,4 @@
-"""The satellite view from scenes and from ready chips to vectors: prepare, train, embed; and chips that do not fit a model."""
+"""The satellite view from scenes and ready chips to vectors: prepare, train, embed; chips that do not fit a model."""
 
 from __future__ import annotations
 

@@ -88,7 +88,7 @@ def test_founding_chips_that_lie(tmp_path: Path, content: bytes, message: str) -
     [np.zeros((4, 10)), np.full((4, 2, 2), 70_000), np.full((4, 2, 2), -5), np.ones((4, 2, 2), "c8")],
 )
 def test_arrays_that_are_no_chip(tmp_path: Path, numbers: Any) -> None:
-    with pytest.raises(SourceError, match="the chip 'a.npz' has"):
+    with pytest.raises(SourceError, match=r"the chip 'a\.npz' has"):
         read_founding_chip(npz(tmp_path / "a.npz", chip=numbers))
 
 

@@ -330,8 +330,8 @@ class ChipsReader(Reader):
         own, other = _pixel_m(view.spec), _pixel_m(wanted)
         if own is not None and other is not None and abs(own / other - 1.0) > _SAME_PIXELS:
             raise PlacevecError(
-                f"the model reads {wanted.name!r} in pixels of {other:g} m, but the dataset's have {own:g} m: prepare the "
-                "dataset in the same way"
+                f"the model reads {wanted.name!r} in pixels of {other:g} m, but the dataset's have {own:g} m: prepare "
+                "the dataset in the same way"
             )
         return cast(ChipsView, view).window(size_px=wanted.size_px, channels=wanted.channels)
 

@@ -21,7 +21,7 @@ from placevec.core import ViewSpec
 from placevec.datasets.additions import Joining, Made, add, is_made, reused
 from placevec.datasets.dataset import Dataset
 from placevec.datasets.views.chips import TABLE
-from placevec.errors import SourceError, UsageError
+from placevec.errors import MissingExtraError, SourceError
 from placevec.geo import Floats
 from placevec.io import atomic
 from placevec.io.jobs import Job
@@ -63,10 +63,10 @@ def prepare(dataset: Dataset, options: SatelliteOptions, *, created: str, progre
     Raises:
         SourceError: the scenes cannot be read, or none shows a place.
         DatasetError: it has other chips of that name, or no place has coordinates.
-        UsageError: the cloud model that was asked for is not installed.
+        MissingExtraError: the cloud model that was asked for is not installed.
     """
     if options.cloud_model == clouds.MODEL and not clouds.has_model():
-        raise UsageError('--cloud-model ukis-csmask is not installed: run pip install "placevec[clouds]"')
+        raise MissingExtraError(f"the cloud model {clouds.MODEL}", "clouds")
     of = _made(options)
     if is_made(dataset, NAME, of):
         return reused(dataset, {NAME: of}, progress)
@@ -138,9 +138,9 @@ class _Work:
                 f"Note: {len(self.dataset) - len(rows):,} places without coordinates get no chip"
             )
         ids, lonlat = self.dataset.places["place_id"].to_numpy(object), self.dataset.lonlat
-        size = {"size_px": self.options.chip_px, "resolution": self.options.pixel_m}
+        size_px, pixel_m = self.options.chip_px, self.options.pixel_m
         return {
-            str(ids[row]): square_around(float(lonlat[row, 0]), float(lonlat[row, 1]), **size)
+            str(ids[row]): square_around(*lonlat[row].tolist(), size_px=size_px, resolution=pixel_m)
             for row in rows.tolist()
         }
 
@@ -266,9 +266,9 @@ class _Work:
         if doubtful:
             one = self.decisions[doubtful[0]]
             self.progress.say(
-                f"Note: whether the offset of baseline 04.00 is in the numbers of {len(doubtful):,} scenes is doubtful, such "
-                f"as {doubtful[0]} ({'removed' if one['added'] else 'nothing removed'}: {one['reason']}); --boa-offset "
-                "decides it"
+                f"Note: whether the offset of baseline 04.00 is in the numbers of {len(doubtful):,} scenes is doubtful, "
+                f"such as {doubtful[0]} ({'removed' if one['added'] else 'nothing removed'}: {one['reason']}); "
+                "--boa-offset decides it"
             )
 
     def _joining(self, folder: Path, written: WrittenChips, found: Found) -> Joining:

@@ -80,9 +80,7 @@ class EntityOptions(SatelliteOptions, WikidataOptions, NamedOptions):
         "Folder or zip file of ready chips, GeoTIFF or .npz: of places of their name, or places of a new dataset (instead"
         " of --satellite; may be repeated)",
     )
-    attribution: str | None = option(
-        None, "Attribution that the chips require (default: that of Copernicus)"
-    )
+    attribution: str | None = option(None, "Attribution that the chips require (default: that of Copernicus)")
     folder_words: bool = option(
         False, "Folders of the chips as the classes of their places, and as words for them"
     )

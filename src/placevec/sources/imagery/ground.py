@@ -124,7 +124,7 @@ def read_onto(file: Any, number: int, square: Square, *, classes: bool = False) 
     Raises:
         SourceError: the raster lies nowhere, or its coordinate reference system is unknown.
     """
-    from affine import Affine
+    from rasterio import Affine
     from rasterio.warp import Resampling, reproject
     from rasterio.windows import Window
     from rasterio.windows import transform as window_transform
