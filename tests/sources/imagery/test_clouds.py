@@ -23,7 +23,6 @@ def test_classes_of_clouds_and_their_shadows() -> None:
 
 def test_without_the_package_one_line_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(clouds, "has_model", lambda: False)
-    clouds._model.cache_clear()
     with pytest.raises(MissingExtraError, match=r'pip install "placevec\[clouds\]"'):
         cloudy_pixels(np.ones((4, 8, 8), np.uint16), SIX[:4])
     with pytest.raises(InputError, match="B08 is missing"):

@@ -57,6 +57,8 @@ def cloudy_pixels(
     wanted = SIX if all(band in bands for band in SIX) else FOUR
     if missing := [band for band in wanted if band not in bands]:
         raise InputError(f"the cloud model needs {', '.join(FOUR)}; {missing[0]} is missing")
+    if not has_model():
+        raise MissingExtraError(f"the cloud model {MODEL}", "clouds")
     session, mean, deviation = _model(len(wanted), product)
     image = pixels[[bands.index(band) for band in wanted]].astype(np.float32) / 10_000.0
     high, wide = image.shape[1:]
@@ -75,8 +77,6 @@ def cloudy_pixels(
 @functools.lru_cache(maxsize=4)
 def _model(count: int, product: str) -> tuple[Any, NDArray[np.float32], NDArray[np.float32]]:
     """(session, mean and deviation of the bands)."""
-    if not has_model():
-        raise MissingExtraError(f"the cloud model {MODEL}", "clouds")
     import onnxruntime
     import ukis_csmask  # carries the weights; its own code would load them again for every chip
 
