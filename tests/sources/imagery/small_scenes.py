@@ -116,7 +116,9 @@ def item_of(
         "type": "Feature", "stac_version": "1.0.0", "id": name, "collection": "sentinel-2-l2a", "geometry": None,
         "bbox": [lon.min(), lat.min(), lon.max(), lat.max()], "properties": about, "links": [],
         "assets": {
-            NAMES[band]: {"href": f"./{file}", "type": "image/tiff", **({} if band == "SCL" else {"raster:bands": raster})}
+            NAMES[band]: {
+                "href": f"./{file}", "type": "image/tiff", **({} if band == "SCL" else {"raster:bands": raster}),
+            }
             for band, file in files.items()
         },
     }  # fmt: skip

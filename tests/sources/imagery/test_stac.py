@@ -33,7 +33,7 @@ def ids(given: Found) -> list[str]:
 
 
 def items() -> list[dict[str, Any]]:
-    """Of one tile: two days, the first in two baselines and twice in the newer; cloudy, old, elsewhere, without a band."""
+    """Two days, the first in two baselines and twice in the newer; cloudy, old, elsewhere, without a band."""
     far = {"left": 500_000.0, "top": 7_200_000.0, "tile": "35WNN"}
     return [
         item_of("S2A_35VLG_20230701_0_L2A", FILES, baseline="04.00", cloud=9),
@@ -177,8 +177,8 @@ def test_what_is_no_stac_is_refused(tmp_path: Path, body: bytes, message: str) -
 
 WRONG: list[tuple[str, Any]] = [
     ("properties", None), ("properties", {"datetime": 5}), ("properties", {"datetime": "yesterday"}), ("assets", [1]),
-    ("assets", {"blue": 5}), ("bbox", [1, 2]), ("bbox", ["a", "b", "c", "d"]), ("bbox", [0, 60, 1e300, 61]), ("bbox", None),
-    ("id", {"a": 1}),
+    ("assets", {"blue": 5}), ("bbox", [1, 2]), ("bbox", ["a", "b", "c", "d"]), ("bbox", [0, 60, 1e300, 61]),
+    ("bbox", None), ("id", {"a": 1}),
 ]  # fmt: skip
 
 

@@ -53,6 +53,8 @@ MAX_ROWS = 1024
 MAX_BANDS = 64
 TYPES = ("uint8", "uint16", "int16", "float32")
 MAX_SHARDS = 1_000_000
+_SAME_PIXELS = 0.02
+"""Share by which the sides of two pixels may differ."""
 THOUSANDS = ", x 10,000"
 """Of float32 in a view's ``values``: its numbers are reflectances times 10,000, not reflectances."""
 _FULL_SCALES = {"uint8": 255.0, "uint16": 10_000.0, "int16": 10_000.0}
@@ -325,6 +327,12 @@ class ChipsReader(Reader):
             raise PlacevecError(
                 f"the model reads {wanted.size_px} px of {wanted.name!r}, but the dataset's chips have {held}"
             )
+        own, other = _pixel_m(view.spec), _pixel_m(wanted)
+        if own is not None and other is not None and abs(own / other - 1.0) > _SAME_PIXELS:
+            raise PlacevecError(
+                f"the model reads {wanted.name!r} in pixels of {other:g} m, but the dataset's have {own:g} m: prepare "
+                "the dataset in the same way"
+            )
         return cast(ChipsView, view).window(size_px=wanted.size_px, channels=wanted.channels)
 
     def given_image(self, chip: Chip, spec: ViewSpec) -> Tensor:
@@ -343,6 +351,11 @@ class ChipsReader(Reader):
     def shows(self, spec: ViewSpec) -> str:
         """Pixels, and the size in meters if known."""
         return f"{spec.size_px} px" + ("" if spec.size_m is None else f", {spec.size_m:g} m")
+
+
+def _pixel_m(spec: ViewSpec) -> float | None:
+    """Side of a pixel in meters, if known."""
+    return spec.size_m / spec.size_px if spec.size_m and spec.size_px else None
 
 
 READER = ChipsReader()

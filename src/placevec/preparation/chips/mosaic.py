@@ -18,7 +18,7 @@ from placevec.errors import PlacevecError, SourceError
 from placevec.sources.imagery.ground import Square, degrees_around
 from placevec.sources.imagery.scenes import Scene
 from placevec.sources.imagery.sentinel2 import Chip
-from placevec.sources.imagery.stac import overlap
+from placevec.sources.imagery.stac import Box, overlap
 
 MAX_TRIES = 24
 """Scenes that are looked at for one chip."""
@@ -157,11 +157,9 @@ class _Place:
     ) -> None:
         self.name, self.square, self._limits, self._clouds_of = name, square, limits, clouds_of
         box = degrees_around(square)
-        self._left = {
-            scene.id: (not _within(box, scene.bounds), order, scene)
-            for order, scene in enumerate(scenes)
-            if overlap(box, scene.bounds)
-        }
+        around = [(order, scene) for order, scene in enumerate(scenes) if overlap(box, scene.bounds)]
+        whole = _dates_that_cover(box, [scene for _, scene in around])
+        self._left = {scene.id: (scene.date not in whole, order, scene) for order, scene in around}
         self._covered = bool(self._left)
         self._reasons: set[str] = set()
         self._ready: list[Finished] = []
@@ -278,8 +276,32 @@ class _Mosaic:
             self.scenes.append(scene)
 
 
-def _within(box: tuple[float, float, float, float], other: tuple[float, float, float, float]) -> bool:
-    """Whether a box in degrees lies within another; false for those across the antimeridian, which only order matters."""
+def _dates_that_cover(box: Box, scenes: Sequence[Scene]) -> set[str]:
+    """The dates whose scenes cover a box in degrees, alone or together."""
+    import shapely
+
+    by_date: dict[str, list[Scene]] = {}
+    for scene in scenes:
+        by_date.setdefault(scene.date, []).append(scene)
+    return {
+        date
+        for date, those in by_date.items()
+        if any(_within(box, scene.bounds) for scene in those)
+        or (
+            len(those) > 1
+            and box[0] <= box[2]
+            and shapely.covers(
+                shapely.union_all(
+                    [shapely.box(*scene.bounds) for scene in those if scene.bounds[0] <= scene.bounds[2]]
+                ),
+                shapely.box(*box),
+            )
+        )
+    }
+
+
+def _within(box: Box, other: Box) -> bool:
+    """Whether a box in degrees lies within another; false across the antimeridian, where only the order suffers."""
     return (
         box[0] <= box[2]
         and other[0] <= box[0]

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import datetime
+import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 from placevec.errors import UsageError
 from placevec.options import Options, flag_of, option, options_of
@@ -18,6 +19,18 @@ BoaOffset = Literal["auto", "remove", "none"]
 MAX_SIDE_M = 100_000.0
 """Maximum side of a chip; a tile of Sentinel-2 has 109,800 m."""
 _STAC = "STAC catalog"
+
+
+def read_sources(value: Any) -> tuple[str, ...]:
+    """Addresses and paths as texts; one alone is a list of one, whatever commas it has.
+
+    >>> read_sources(Path("scenes")), read_sources(("a.SAFE", "b.SAFE"))
+    (('scenes',), ('a.SAFE', 'b.SAFE'))
+    """
+    given = [value] if isinstance(value, str | os.PathLike) else list(value or ())
+    if not all(isinstance(one, str | os.PathLike) and os.fspath(one) for one in given):
+        raise UsageError(f"--satellite must be addresses or paths; got {repr(value)[:60]}")
+    return tuple(str(os.fspath(one)) for one in given)
 
 
 @dataclass(frozen=True)
@@ -34,13 +47,14 @@ class SatelliteOptions(Options):
         (),
         "Scenes of Sentinel-2: address or file of a STAC catalog, SAFE folders, GeoTIFFs, or folders of them (may be"
         " repeated)",
+        read=read_sources,
     )
     bands: str = option(
         "B02,B03,B04,B08", "Bands: names with commas, or rgb, l2a or l1c; of --images, those of the files"
     )
     chip_px: int = option(100, "Side of a chip, pixels", min=8, max=2048)
     pixel_m: float = option(10.0, "Side of a pixel, meters", min=1, max=1000)
-    chips: int = option(1, "Maximum chips of a place, of different dates", min=1, max=100)
+    max_chips: int = option(1, "Maximum chips of a place, of different dates", min=1, max=100)
     dates: str | None = option(
         None, "First and last date, such as 2022-01-01/2024-12-31 (default: all)", group=_STAC
     )
@@ -76,8 +90,8 @@ class SatelliteOptions(Options):
         self.interval()
         if self.chip_px * self.pixel_m > MAX_SIDE_M:
             raise UsageError(
-                f"a chip of {self.chip_px} px of {self.pixel_m:g} m is wider than {MAX_SIDE_M / 1000:g} km: set a smaller "
-                "--chip-px or --pixel-m"
+                f"a chip of {self.chip_px} px of {self.pixel_m:g} m is wider than {MAX_SIDE_M / 1000:g} km: set a "
+                "smaller --chip-px or --pixel-m"
             )
 
     def band_names(self) -> tuple[str, ...]:

@@ -21,7 +21,7 @@ from placevec.core import ViewSpec
 from placevec.datasets.additions import Joining, Made, add, is_made, reused
 from placevec.datasets.dataset import Dataset
 from placevec.datasets.views.chips import TABLE
-from placevec.errors import SourceError, UsageError
+from placevec.errors import MissingExtraError, SourceError
 from placevec.geo import Floats
 from placevec.io import atomic
 from placevec.io.jobs import Job
@@ -50,6 +50,8 @@ _BLOCK_M = 100_000.0
 """Side of the squares whose places are worked through together: about a tile."""
 _ONE_SEARCH = 4.0
 """Degrees: places within a box of this side are searched at once, others in boxes of half of it."""
+_SEEN = 85.0
+"""Degrees of latitude: Sentinel-2 sees nothing beyond 84."""
 _SCENES = "scenes"
 MAX_IN_A_ROW = 10
 """Scenes of a server that fail one after the other before the job stops, to go on later."""
@@ -61,10 +63,10 @@ def prepare(dataset: Dataset, options: SatelliteOptions, *, created: str, progre
     Raises:
         SourceError: the scenes cannot be read, or none shows a place.
         DatasetError: it has other chips of that name, or no place has coordinates.
-        UsageError: the cloud model that was asked for is not installed.
+        MissingExtraError: the cloud model that was asked for is not installed.
     """
     if options.cloud_model == clouds.MODEL and not clouds.has_model():
-        raise UsageError('--cloud-model ukis-csmask is not installed: run pip install "placevec[clouds]"')
+        raise MissingExtraError(f"the cloud model {clouds.MODEL}", "clouds")
     of = _made(options)
     if is_made(dataset, NAME, of):
         return reused(dataset, {NAME: of}, progress)
@@ -136,9 +138,9 @@ class _Work:
                 f"Note: {len(self.dataset) - len(rows):,} places without coordinates get no chip"
             )
         ids, lonlat = self.dataset.places["place_id"].to_numpy(object), self.dataset.lonlat
-        size = {"size_px": self.options.chip_px, "resolution": self.options.pixel_m}
+        size_px, pixel_m = self.options.chip_px, self.options.pixel_m
         return {
-            str(ids[row]): square_around(float(lonlat[row, 0]), float(lonlat[row, 1]), **size)
+            str(ids[row]): square_around(*lonlat[row].tolist(), size_px=size_px, resolution=pixel_m)
             for row in rows.tolist()
         }
 
@@ -207,7 +209,7 @@ class _Work:
         catalog = self.options.catalog
         most = MAX_IN_A_ROW if catalog is not None and is_address(catalog) else None
         outcome = Outcome(dead=dict(self.outcome.dead), max_in_a_row=most)
-        limits = Limits(self.options.max_chip_cloud, self.options.max_nodata, self.options.chips)
+        limits = Limits(self.options.max_chip_cloud, self.options.max_nodata, self.options.max_chips)
         missing = {name: square for name, square in batch.items() if name not in writer.done_places}
 
         def clouds_of(scene: Scene, chip: Chip) -> NDArray[np.bool_] | None:
@@ -233,6 +235,14 @@ class _Work:
             return None
         return clouds.cloudy_pixels(chip.pixels, bands, scene.product)
 
+    def _clouds_by(self, scenes: Sequence[Scene]) -> list[str]:
+        """What told of clouds: the classes of scenes, the model, or nothing for some."""
+        ways = [] if all(scene.classes is None for scene in scenes) else ["SCL"]
+        if any(scene.classes is None for scene in scenes):
+            is_able = self.options.cloud_model != "none" and clouds.has_model()
+            ways.append(clouds.MODEL if is_able else "nothing")
+        return ways
+
     def _count(self, told: dict[str, Any]) -> None:
         self.outcome.without.update(told["without"])
         self.outcome.dead.update(told["dead"])
@@ -256,9 +266,9 @@ class _Work:
         if doubtful:
             one = self.decisions[doubtful[0]]
             self.progress.say(
-                f"Note: whether the offset of baseline 04.00 is in the numbers of {len(doubtful):,} scenes is doubtful, such "
-                f"as {doubtful[0]} ({'removed' if one['added'] else 'nothing removed'}: {one['reason']}); --boa-offset "
-                "decides it"
+                f"Note: whether the offset of baseline 04.00 is in the numbers of {len(doubtful):,} scenes is doubtful, "
+                f"such as {doubtful[0]} ({'removed' if one['added'] else 'nothing removed'}: {one['reason']}); "
+                "--boa-offset decides it"
             )
 
     def _joining(self, folder: Path, written: WrittenChips, found: Found) -> Joining:
@@ -281,6 +291,7 @@ class _Work:
         used = {name for text in table["source"].to_pylist() for name in _scenes_in(text)}
         report = {
             "chips": table.num_rows,
+            "clouds_by": self._clouds_by(found.scenes),
             "places_without": dict(self.outcome.without),
             "scenes_left_out": found.left_out,
             "unreadable": self.outcome.dead,
@@ -301,7 +312,9 @@ def search_boxes(lonlat: Floats, side_m: float) -> list[Box]:
     >>> len(search_boxes(np.array([[24.9, 60.1], [25.0, 60.2], [-51.0, -30.0]]), 1000.0))
     2
     """
-    lonlat = lonlat[np.isfinite(lonlat).all(axis=1)]
+    lonlat = lonlat[np.isfinite(lonlat).all(axis=1) & (np.abs(lonlat[:, 1]) < _SEEN)]
+    if not len(lonlat):
+        return []
     margin = side_m / math.sqrt(2.0)
     whole = box_around(lonlat, margin).bounds
     if (whole[2] - whole[0]) % 360.0 <= _ONE_SEARCH and whole[3] - whole[1] <= _ONE_SEARCH:

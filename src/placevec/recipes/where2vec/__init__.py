@@ -19,6 +19,7 @@ RECIPE = RecipeEntry(
         "placevec prepare where2vec --osm-name helsinki-center --out data/helsinki",
         "placevec prepare where2vec --osm malta.osm.pbf --map --out data/malta",
         "placevec prepare where2vec --osm malta.osm.pbf --types founding --out data/founding",
+        "placevec prepare where2vec --satellite https://earth-search.aws.element84.com/v1 --out data/malta",
         "placevec prepare where2vec --osm malta.osm.pbf --out data/malta-tiles   # beside places that are there",
     ),
     train_examples=(

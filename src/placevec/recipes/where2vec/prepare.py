@@ -21,12 +21,11 @@ _BANDS = SatelliteOptions().bands
 
 
 @dataclass(frozen=True)
-class EntityOptions(WikidataOptions, AreaOptions, SatelliteOptions):
-    """Named things of an extract and what is said of them, maps and chips around them.
+class NamedOptions(AreaOptions):
+    """Named things of an extract and what is said of them, and a map around them; or a table of chips and texts.
 
     Raises:
-        UsageError: an option of maps without ``--map``, of chips without ``--satellite``, or of places that chips
-            bring along.
+        UsageError: an option of maps without ``--map``, or of a table without it.
     """
 
     GROUP: ClassVar[str] = "OpenStreetMap extract"
@@ -56,17 +55,34 @@ class EntityOptions(WikidataOptions, AreaOptions, SatelliteOptions):
     )
     zoom: int | None = option(None, "Zoom whose pixels are stored (default 17)", group="Map")
     workers: int = option(1, "Processes that draw", min=1, group="Map")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name in _OF_MAPS:
+            if not self.map and getattr(self, name) is not None:
+                raise UsageError(f"{flag_of(name)} is about the map: it needs --map")
+        if self.chips is not None and self.table is None:
+            raise UsageError("--chips is about the chips of a table: it needs --table")
+
+
+@dataclass(frozen=True)
+class EntityOptions(SatelliteOptions, WikidataOptions, NamedOptions):
+    """Named things of an extract, what Wikidata says of them, maps and chips around them; or ready chips.
+
+    Raises:
+        UsageError: sources that do not go together, or an option without its source.
+    """
+
+    GROUP: ClassVar[str] = "Ready chips"
+
     images: tuple[Path, ...] = option(
         (),
-        "Folder or zip file of ready chips, GeoTIFF or .npz, instead of --satellite: of places of their name, or places of"
-        " a new dataset (may be repeated)",
-        group="Satellite",
+        "Folder or zip file of ready chips, GeoTIFF or .npz: of places of their name, or places of a new dataset (instead"
+        " of --satellite; may be repeated)",
     )
-    attribution: str | None = option(
-        None, "Attribution that --images require (default: that of Copernicus)", group="Satellite"
-    )
+    attribution: str | None = option(None, "Attribution that the chips require (default: that of Copernicus)")
     folder_words: bool = option(
-        False, "Folders of --images as the classes of their places, and as words for them", group="Satellite"
+        False, "Folders of the chips as the classes of their places, and as words for them"
     )
 
     def __post_init__(self) -> None:
@@ -78,12 +94,7 @@ class EntityOptions(WikidataOptions, AreaOptions, SatelliteOptions):
                 raise UsageError(f"{flag_of(name)} applies to ready chips: it needs --images")
         if not (self.images or self.satellite) and self.bands != _BANDS:
             raise UsageError("--bands applies to chips: it needs --satellite or --images")
-        for name in _OF_MAPS:
-            if not self.map and getattr(self, name) is not None:
-                raise UsageError(f"{flag_of(name)} is about the map: it needs --map")
-        if self.chips is not None and self.table is None:
-            raise UsageError("--chips is about the chips of a table: it needs --table")
-        others = ("osm", "osm_name", "types", "size_m", "wikidata", "map")
+        others = ("osm", "osm_name", "types", "size_m", "wikidata", "map", "satellite", "images")
         if self.table is not None and (wrong := [name for name in others if getattr(self, name)]):
             raise UsageError(f"--table is a dataset of its own: {flag_of(wrong[0])} does not apply to it")
 

@@ -65,7 +65,7 @@ def merged(name: str, parts: Mapping[str, Chip]) -> Chip:
     Raises:
         SourceError: a part has several bands, lies nowhere, elsewhere, or is of another type.
     """
-    from affine import Affine
+    from rasterio import Affine
     from rasterio.warp import Resampling, reproject
 
     finest = max(parts.values(), key=lambda chip: chip.pixels.shape[1])
@@ -82,7 +82,8 @@ def merged(name: str, parts: Mapping[str, Chip]) -> Chip:
         found = np.full(side, np.nan, np.float32)
         reproject(
             chip.pixels[0].astype(np.float32), found, src_transform=Affine(*chip.transform), src_crs=chip.crs,
-            dst_transform=Affine(*finest.transform), dst_crs=finest.crs, dst_nodata=np.nan, resampling=Resampling.bilinear,
+            dst_transform=Affine(*finest.transform), dst_crs=finest.crs, dst_nodata=np.nan,
+            resampling=Resampling.bilinear,
         )  # fmt: skip
         if np.isnan(found).any():
             raise SourceError(f"the bands of {name!r} do not lie over one another")

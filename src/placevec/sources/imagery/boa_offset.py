@@ -60,13 +60,15 @@ def decide_offset(scene: Scene, darkest: float | None, band: str | None = None) 
 
     >>> from placevec.sources.imagery.scenes import Asset
     >>> def scene(baseline, applied=None, offset=None):
-    ...     return Scene("a", "", "2023-07-01", (0, 0, 1, 1), {"B04": Asset("a.tif", offset=offset)}, None, 0, baseline, applied)
+    ...     bands = {"B04": Asset("a.tif", offset=offset)}
+    ...     return Scene("a", "", "2023-07-01", (0, 0, 1, 1), bands, None, 0, baseline, applied)
     >>> decide_offset(scene("05.09", False, -0.1), 1030).added, decide_offset(scene("05.09", False, -0.1), 240).added
     (-1000, 0)
     >>> decide_offset(scene("03.01"), 1030).added, decide_offset(scene("05.09", True), 1030).added
     (0, 0)
     """
-    assets = [scene.bands[band]] if band in scene.bands else list(scene.bands.values())
+    own = scene.bands.get(band or "")
+    assets = list(scene.bands.values()) if own is None else [own]
     declared = next((asset.offset for asset in assets if asset.offset is not None), None)
     since = None if scene.baseline is None else scene.baseline >= "04.00"
     says_held = _said(scene.applied, declared)

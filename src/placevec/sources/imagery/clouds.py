@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from placevec.errors import InputError
+from placevec.errors import InputError, MissingExtraError
 
 CLOUDY = (3, 8, 9, 10)
 """Classes of SCL: cloud shadow, cloud of medium and high probability, thin cirrus."""
@@ -24,7 +24,6 @@ MODEL = "ukis-csmask"
 FOUR, SIX = ("B02", "B03", "B04", "B08"), ("B02", "B03", "B04", "B08", "B11", "B12")
 """Bands that a model reads, in its order."""
 _SIDE = 256
-_HOW = 'run: pip install "placevec[clouds]"'
 
 
 def cloudy_classes(classes: NDArray[np.float32]) -> NDArray[np.bool_]:
@@ -52,11 +51,14 @@ def cloudy_pixels(
         product: ``l1c`` or ``l2a``.
 
     Raises:
-        InputError: the model is not installed, or a band that it needs is missing.
+        MissingExtraError: the model is not installed.
+        InputError: a band that it needs is missing.
     """
     wanted = SIX if all(band in bands for band in SIX) else FOUR
     if missing := [band for band in wanted if band not in bands]:
         raise InputError(f"the cloud model needs {', '.join(FOUR)}; {missing[0]} is missing")
+    if not has_model():
+        raise MissingExtraError(f"the cloud model {MODEL}", "clouds")
     session, mean, deviation = _model(len(wanted), product)
     image = pixels[[bands.index(band) for band in wanted]].astype(np.float32) / 10_000.0
     high, wide = image.shape[1:]
@@ -75,12 +77,10 @@ def cloudy_pixels(
 @functools.lru_cache(maxsize=4)
 def _model(count: int, product: str) -> tuple[Any, NDArray[np.float32], NDArray[np.float32]]:
     """(session, mean and deviation of the bands)."""
-    spec = importlib.util.find_spec("ukis_csmask")
-    if not has_model() or spec is None or spec.origin is None:
-        raise InputError(f"the cloud model {MODEL} is not installed; {_HOW}")
     import onnxruntime
+    import ukis_csmask  # carries the weights; its own code would load them again for every chip
 
-    path = Path(spec.origin).parent / f"model_{count}b_{product or 'l2a'}.onnx"
+    path = Path(ukis_csmask.__file__).parent / f"model_{count}b_{product or 'l2a'}.onnx"
     about = json.loads(path.with_suffix(".json").read_text("utf-8"))["data"]["dataset_statistics"]
     named = ["blue", "green", "red", "nir", "swir16", "swir22"][:count]
     order = [about["band_names"].index(name) for name in named]

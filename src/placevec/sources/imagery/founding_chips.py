@@ -1,8 +1,8 @@
 """Chips of the original Where2Vec: one ``.npz`` file a chip, ``s2_chips/{uuid}.npz`` with the key ``chip``.
 
-A file holds (4, 100, 100) stored numbers of B02, B03, B04 and B08, read by nearest neighbor from a box of 1,000 m / 111,000
-degrees along both axes: at 48.8 degrees north its pixels are 6.6 m wide and 10 m high. It says neither where it is nor
-whether the offset of baseline 04.00 is in it. Nothing in it is unpickled.
+A file holds (4, 100, 100) stored numbers of B02, B03, B04 and B08, read by nearest neighbor from a box that is as wide as
+high in degrees: at 48.8 degrees north its pixels are 6.6 m wide and 10 m high. It says neither where it is nor whether
+the offset of baseline 04.00 is in it. Nothing in it is unpickled.
 """
 
 from __future__ import annotations

@@ -9,6 +9,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from placevec.errors import SourceError
 from placevec.io.files import check_regular
@@ -63,8 +64,8 @@ def local_scenes(paths: Sequence[Path], bands: Sequence[str], named: Sequence[st
     if not found.scenes:
         told = "; ".join(f"{number}: {reason}" for reason, number in found.left_out.items())
         raise SourceError(
-            f"there is no scene in {', '.join(map(str, paths))}{f' ({told})' if told else ''}: give SAFE folders, GeoTIFFs "
-            "named like SCENE_B02.tif, or GeoTIFFs whose bands have names"
+            f"there is no scene in {', '.join(map(str, paths))}{f' ({told})' if told else ''}: give SAFE folders, "
+            "GeoTIFFs named like SCENE_B02.tif, or GeoTIFFs whose bands have names"
         )
     return found
 
@@ -233,7 +234,7 @@ def _bounds(path: Path) -> tuple[float, float, float, float]:
     return west, float(lat.min()), east, float(lat.max())
 
 
-def _opened(path: Path) -> object:
+def _opened(path: Path) -> Any:
     import rasterio
     from rasterio.errors import RasterioError
 

@@ -237,7 +237,7 @@ def _tile(name: str, about: Mapping[str, Any]) -> str:
 
 def _bounds(item: Mapping[str, Any]) -> tuple[float, float, float, float]:
     """From the bbox, with or without heights, or else the geometry."""
-    bbox = item.get("bbox")
+    bbox: Any = item.get("bbox")
     if bbox is None and isinstance(item.get("geometry"), dict):
         from shapely.geometry import shape
 

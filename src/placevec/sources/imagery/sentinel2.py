@@ -11,6 +11,7 @@ import itertools
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -162,23 +163,14 @@ class _OpenScene:
 
     def darkest(self) -> float | None:
         """The stored number below which `DARKEST_SHARE` of the valid pixels of the darkest band lie."""
-        waiting = [
-            file.submit(lambda file=file, asset=asset: file.darkest(asset)) for asset, file in self._bands
-        ]
+        waiting = [file.submit(partial(file.darkest, asset)) for asset, file in self._bands]
         found = [value for one in waiting if (value := _result(one, self.scene)) is not None]
         return min(found) if found else None
 
     def read(self, squares: Sequence[Square]) -> list[Chip]:
-        waiting = [
-            file.submit(lambda file=file, asset=asset: [file.numbers(asset, square) for square in squares])
-            for asset, file in self._bands
-        ]
+        waiting = [file.submit(partial(file.numbers, asset, squares)) for asset, file in self._bands]
         own = self._classes
-        seen = (
-            None
-            if own is None
-            else own.submit(lambda: [own.read(1, square, classes=True) for square in squares])
-        )
+        seen = None if own is None else own.submit(partial(own.read, 1, squares, classes=True))
         stored = [_result(one, self.scene) for one in waiting]
         classes = None if seen is None else _result(seen, self.scene)
         return [
@@ -217,14 +209,18 @@ class _File:
         self._name = f"remote-{next(_NUMBERS)}"
         self.submit = lane.submit
 
-    def numbers(self, asset: Asset, square: Square) -> NDArray[np.float32]:
-        """(H, W) of a band in stored numbers, of which 10,000 are a reflectance of 1; NaN without data."""
-        return self.read(asset.number, square) * np.float32(self._scale(asset))
+    def numbers(self, asset: Asset, squares: Sequence[Square]) -> list[NDArray[np.float32]]:
+        """(H, W) each, of a band in stored numbers of which 10,000 are a reflectance of 1; NaN without data."""
+        found = self.read(asset.number, squares)
+        return [one * np.float32(self._scale(asset)) for one in found]
 
-    def read(self, number: int, square: Square, *, classes: bool = False) -> NDArray[np.float32]:
-        """(H, W) of a band as stored; NaN without data."""
+    def read(
+        self, number: int, squares: Sequence[Square], *, classes: bool = False
+    ) -> list[NDArray[np.float32]]:
+        """(H, W) each, of a band as stored; NaN without data."""
         with self._explained():
-            return read_onto(self._opened(number), number, square, classes=classes)
+            file = self._opened(number)
+            return [read_onto(file, number, square, classes=classes) for square in squares]
 
     def darkest(self, asset: Asset) -> float | None:
         """See `_OpenScene.darkest`, of one band; None if nothing in it has data."""

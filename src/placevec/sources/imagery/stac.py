@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -202,7 +202,7 @@ def _items(documents: _Documents, query: StacQuery) -> Iterator[tuple[Any, str]]
     content = documents.read(start)
     links = _links(content)
     if content.get("type") == "FeatureCollection":
-        yield from _pages(documents, start, lambda: content)
+        yield from _pages(documents, start, content)
         return
     if search := _search_link(documents, start, links):
         post, address = search
@@ -213,12 +213,10 @@ def _items(documents: _Documents, query: StacQuery) -> Iterator[tuple[Any, str]]
                     query, (part[0], box[1], part[1], box[3]), by_cloud="item-search#query" in conforms
                 )
                 if post:
-                    yield from _pages(
-                        documents, address, lambda asked=asked: documents.post(address, asked), asked
-                    )
+                    yield from _pages(documents, address, documents.post(address, asked), asked)
                 else:
                     full = f"{address}?{urlencode(_flat(asked))}"
-                    yield from _pages(documents, full, lambda full=full: documents.read(full))
+                    yield from _pages(documents, full, documents.read(full))
         return
     yield from _static(documents, start, content, query)
 
@@ -261,10 +259,10 @@ def _flat(asked: dict[str, Any]) -> dict[str, str]:
 
 
 def _pages(
-    documents: _Documents, address: str, first: Callable[[], Any], asked: dict[str, Any] | None = None
+    documents: _Documents, address: str, content: Any, asked: dict[str, Any] | None = None
 ) -> Iterator[tuple[Any, str]]:
     """The items of a search, page by page, along links of kind ``next``."""
-    content, seen = first(), {(address, json.dumps(asked, sort_keys=True))}
+    seen = {(address, json.dumps(asked, sort_keys=True))}
     for _ in range(MAX_PAGES):
         items = content.get("features")
         if not isinstance(items, list):
@@ -277,7 +275,8 @@ def _pages(
             return
         body = None
         if str(following.get("method", "GET")).upper() == "POST":
-            own = following.get("body") if isinstance(following.get("body"), dict) else {}
+            told = following.get("body")
+            own: dict[str, Any] = told if isinstance(told, dict) else {}
             body = {**(asked or {}), **own} if following.get("merge") else own
         key = (target, json.dumps(body, sort_keys=True))
         if key in seen:
