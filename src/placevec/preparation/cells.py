@@ -23,7 +23,7 @@ class CellOptions(MapOptions, AerialOptions):
     """Cells with a map, points of interest and aerial images.
 
     Raises:
-        UsageError: no source for a new dataset.
+        UsageError: options that do not go together.
     """
 
     GROUP: ClassVar[str] = "Map"
@@ -45,6 +45,32 @@ class CellOptions(MapOptions, AerialOptions):
         above=0,
     )
 
+    h3: int | None = option(
+        None,
+        "Resolution of H3 cells of an area, as places of a new dataset without a map",
+        group="Places",
+        min=0,
+        max=15,
+    )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.h3 is not None and _sources(self):
+            raise UsageError(
+                "--h3 are cells without a map: prepare them first, then a map into the same --out"
+            )
+
+
+def _sources(options: CellOptions) -> bool:
+    """Whether there is something to draw or to read a map from."""
+    named = (options.osm, options.osm_name, options.tiles, options.server_ip, options.tile_folder)
+    return any(source is not None for source in named) or bool(options.mbtiles)
+
+
+def _lays_out(options: CellOptions) -> bool:
+    """Whether an option says what the cells are."""
+    return any(one is not None for one in (options.places, options.spacing, options.h3, options.area()))
+
 
 def prepare(out: Path, options: CellOptions, *, created: str, progress: Progress) -> Dataset:
     """Make a dataset with a map and points of interest, or add them to one that is there."""
@@ -52,19 +78,24 @@ def prepare(out: Path, options: CellOptions, *, created: str, progress: Progress
     from placevec.datasets.layout import MANIFEST
     from placevec.preparation import map as maps
     from placevec.preparation.chips.aerial import add_aerial
+    from placevec.preparation.new_cells import lay_out
     from placevec.preparation.pois import add_pois, has_pois
 
-    sources = (options.osm, options.osm_name, options.tiles, options.server_ip, options.tile_folder)
-    if any(source is not None for source in sources) or options.mbtiles:
+    if _sources(options):
         dataset = maps.prepare(out, options, created=created, progress=progress)
-    elif (out / MANIFEST).exists():
+    elif (out / MANIFEST).exists() and not _lays_out(options):
         dataset = Dataset.open(out)
     else:
-        raise UsageError("a new dataset needs --osm FILE, --osm-name NAME or ready tiles")
+        dataset = lay_out(
+            out, places=options.places, area=options.area(), spacing_m=options.spacing, zoom=options.zoom,
+            h3=options.h3, size_m=options.size_m, created=created, progress=progress,
+        )  # fmt: skip
     if options.aerial:
         dataset = add_aerial(dataset, options, created=created, progress=progress)
-        if options.pois is None and not has_pois(dataset):
-            return dataset
+    if options.pois is None and not has_pois(dataset):
+        if not options.aerial and not _lays_out(options):
+            raise UsageError("nothing to add: give --pois TABLE, --aerial IMAGES, or an extract with --osm")
+        return dataset
     return add_pois(
         dataset, table=options.pois, category=options.category, group=options.group, min_points=options.min_pois,
         size_m=options.poi_size_m, created=created, progress=progress,

@@ -189,11 +189,14 @@ class _Work:
 
 
 def _outside(shape: Any, square: Square) -> NDArray[np.bool_]:
+    import shapely
     from affine import Affine
     from rasterio.features import geometry_mask
-    from shapely.ops import transform
 
-    there = transform(between(4326, square.epsg).transform, shape)
+    def projected(lonlat: NDArray[np.float64]) -> NDArray[np.float64]:
+        return np.stack(between(4326, square.epsg).transform(lonlat[:, 0], lonlat[:, 1]), axis=1)
+
+    there = shapely.transform(shape, projected)
     size = (square.size_px, square.size_px)
     return np.asarray(geometry_mask([there], size, Affine(*square.transform), all_touched=True), bool)
 

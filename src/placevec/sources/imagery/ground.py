@@ -155,6 +155,9 @@ def read_onto(
     pixels = file.read(number, window=Window(left, top, width, height)).astype(np.float32)
     if masked:
         pixels[file.read_masks(number, window=Window(left, top, width, height)) == 0] = np.nan
+        alpha = [band for band, kind in enumerate(file.colorinterp, 1) if kind.name == "alpha"]
+        if alpha:  # which GDAL takes for a mask only of two and of four bands
+            pixels[file.read(alpha[0], window=Window(left, top, width, height)) == 0] = np.nan
     else:
         pixels[pixels == (0.0 if file.nodata is None else file.nodata)] = np.nan
     pixels[~np.isfinite(pixels)] = np.nan

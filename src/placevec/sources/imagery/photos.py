@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from placevec.errors import SourceError
 from placevec.io.files import check_regular
-from placevec.sources.imagery.ground import Square, between, degrees_around, read_onto
+from placevec.sources.imagery.ground import Square, applied, between, degrees_around, read_onto
 
 SUFFIXES = (".tif", ".tiff", ".vrt", ".jp2", ".png", ".jpg", ".jpeg")
 """Names of files that are looked for in folders; files that are named themselves can have any."""
@@ -100,11 +100,11 @@ class Photos:
     def resolution(self) -> float:
         """Side of a pixel of the first image at its center, meters."""
         file = self._file(0)
-        x, y = file.transform * (file.width / 2, file.height / 2)
+        x, y = applied(file.transform, file.width / 2, file.height / 2)
         lon, lat = between(file.crs.to_wkt(), 4326).transform([x], [y])
         from pyproj import Geod
 
-        right = file.transform * (file.width / 2 + 1, file.height / 2)
+        right = applied(file.transform, file.width / 2 + 1, file.height / 2)
         lon_right, lat_right = between(file.crs.to_wkt(), 4326).transform([right[0]], [right[1]])
         return float(Geod(ellps="WGS84").inv(lon[0], lat[0], lon_right[0], lat_right[0])[2])
 
@@ -175,7 +175,7 @@ def _box(file: Any) -> NDArray[np.float64]:
     ends = np.zeros_like(_EDGE), np.ones_like(_EDGE)
     columns = np.concatenate([_EDGE, _EDGE, *ends]) * file.width
     rows = np.concatenate([*ends, _EDGE, _EDGE]) * file.height
-    x, y = file.transform * (columns, rows)
+    x, y = applied(file.transform, columns, rows)
     lon, lat = (np.asarray(side) for side in between(file.crs.to_wkt(), 4326).transform(x, y))
     known = np.isfinite(lon) & np.isfinite(lat)
     if not known.any():
