@@ -1,4 +1,4 @@
-"""How good vectors are on cities that nothing has seen: train without some, judge on them, over every extract at hand.
+"""How good vectors are on cities that nothing has seen: train without some, checked on them, over every extract at hand.
 
     python -m benchmarks.transfer OUT [--variant NAME ...] [--seeds 3] [--minutes 4] [--folds 4]
 

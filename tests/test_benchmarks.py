@@ -23,7 +23,7 @@ def test_a_benchmark_can_be_imported(name: str) -> None:
     assert import_module(name).__doc__
 
 
-def test_an_unknown_benchmark_is_refused_with_the_known_ones() -> None:
+def test_an_unknown_benchmark_is_rejected_with_the_known_ones() -> None:
     """As a process: it imports all of them."""
     root = Path(__file__).resolve().parent.parent
     done = subprocess.run(

@@ -113,7 +113,7 @@ def test_the_names_are_those_of_the_registry() -> None:
         assert known_as(paper) == known_as(code) == ours
 
 
-def test_every_flag_of_the_original_is_answered() -> None:
+def test_every_flag_of_the_original_is_handled() -> None:
     """Each stands in a first column, once or with what it took."""
     asked = {
         flag

@@ -604,7 +604,7 @@ def test_an_empty_slot_encodes_to_nothing() -> None:
 # --- specs and abstract roles ------------------------------------------------------------------------------
 
 
-def test_a_spec_survives_json_and_its_hash_tells_specs_apart() -> None:
+def test_a_spec_survives_json_and_its_hash_distinguishes_specs() -> None:
     spec = ViewSpec(
         name="map", kind="raster", channels=("roads", "water"), size_px=128, size_m=200.0, zoom=17
     )

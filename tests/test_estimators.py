@@ -117,7 +117,7 @@ def test_clones_share_the_table_and_know_nothing_of_the_fit() -> None:
     assert "PlaceFeatures" in repr(features)
 
 
-def test_another_table_at_the_same_path_is_refused(tmp_path: Path) -> None:
+def test_another_table_at_the_same_path_is_rejected(tmp_path: Path) -> None:
     """A pickled pipeline must not be fed vectors of another model."""
     emb, path = tiles(), tmp_path / "e.parquet"
     emb.save(path)

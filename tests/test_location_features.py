@@ -87,6 +87,6 @@ def test_a_ridge_over_it_learns_a_field_of_the_sphere() -> None:
         (LONLAT, {"anchors": "rows"}, "with rbf"),
     ],
 )
-def test_what_cannot_be_used_is_refused(rows: Any, options: dict[str, Any], message: str) -> None:
+def test_what_cannot_be_used_is_rejected(rows: Any, options: dict[str, Any], message: str) -> None:
     with pytest.raises(InputError, match=message):
         LocationFeatures(**options).fit(rows)

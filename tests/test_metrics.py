@@ -72,7 +72,7 @@ def test_values_do_not_depend_on_order() -> None:
     assert metrics.effective_rank(vectors[order]) == pytest.approx(metrics.effective_rank(vectors))
 
 
-def test_what_cannot_be_measured_is_refused() -> None:
+def test_what_cannot_be_measured_is_rejected() -> None:
     two = np.eye(2)
     with pytest.raises(InputError, match="1 of 2 rows have values"):
         metrics.effective_rank([[1.0, np.nan], [1.0, 2.0]])

@@ -81,7 +81,7 @@ def test_values_are_read_in_the_type_of_their_field() -> None:
         ({"text": Path("a")}, "must be text"),
     ],
 )
-def test_what_does_not_fit_is_refused_in_a_line(given: dict[str, Any], said: str) -> None:
+def test_what_does_not_fit_is_rejected_in_a_line(given: dict[str, Any], said: str) -> None:
     with pytest.raises(UsageError, match=re.escape(said)):
         Everything(**given)
 

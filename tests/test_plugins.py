@@ -54,12 +54,12 @@ def test_what_cannot_be_imported_breaks_nothing_else(registry: Registry) -> None
 
 
 @pytest.mark.usefixtures("others")
-def test_an_unknown_name_is_told_with_near_ones(registry: Registry) -> None:
+def test_an_unknown_name_is_reported_with_near_ones(registry: Registry) -> None:
     with pytest.raises(UsageError, match="unknown example 'tua': did you mean 'tau'"):
         registry.load("tua")
 
 
-def test_a_view_of_a_kind_that_nobody_reads(tmp_path) -> None:
+def test_a_view_of_a_kind_that_no_one_reads(tmp_path) -> None:
     """One line that names the view, its kind and what there is."""
     import json
 

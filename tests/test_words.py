@@ -17,6 +17,7 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 ROOMS = (
     "__init__.py",
+    "__main__.py",
     "api",
     "cli",
     "core.py",
@@ -29,6 +30,7 @@ ROOMS = (
     "explorer",
     "geo",
     "inference",
+    "io",
     "metrics.py",
     "models",
     "options",
@@ -68,6 +70,8 @@ PAGES = (
     "docs/tutorial-sphere2vec.md",
     "docs/tutorial.md",
     "docs/using.md",
+    "docs/where2vec-model.md",
+    "docs/where2vec.md",
 )
 """Files and folders of documentation that are rewritten."""
 
@@ -88,6 +92,15 @@ DIALECT = re.compile(
 )
 NAMES = re.compile(r"\b_?(?:most|fewest|least)_[a-z_]+\b|\b_?(?:MOST|FEWEST|LEAST)_[A-Z_]+\b")
 """Limits are called max_ and min_."""
+
+IDENTIFIERS = re.compile(
+    r"(?:^|_)(?:foretell\w*|foretold|taught|teach\w*|judges?|judged|judging|contests?|contenders?|vouch\w*|learnt|formerly"
+    r"|by_heart|told_apart|tells?_apart|held_off|floors?(?=_)|no_such)(?:_|$)",
+    re.IGNORECASE,
+)
+"""Words that names of functions, classes, arguments and files do without."""
+NAMED_SO = {"test_softpn_floor_of_unit_vectors", "licence"}
+"""Names in which such a word is the right one."""
 
 ALLOWED = {
     "taught",  # a preset of train loc2vec, until its option is renamed
@@ -186,3 +199,38 @@ def test_pages_speak_plain_american_english(path: Path) -> None:
         for word in found_in(line)
     ]
     assert not wrong, f"{path.relative_to(ROOT)}: {'; '.join(wrong)}"
+
+
+def names_of(source: str) -> Iterator[tuple[int, str]]:
+    """(line, name) of every function, class and argument of a module."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            yield node.lineno, node.name
+        elif isinstance(node, ast.arg):
+            yield node.lineno, node.arg
+
+
+def wrong_in(name: str) -> bool:
+    """Whether a name in snake_case or CamelCase holds a word that it should do without."""
+    words = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name)
+    return name not in NAMED_SO and bool(IDENTIFIERS.search(words) or BRITISH.search(words.replace("_", " ")))
+
+
+def test_the_rule_of_names_finds_what_it_is_for() -> None:
+    """Oracle: names that were there, and their plain forms."""
+    assert all(
+        map(wrong_in, ("taught", "Formerly", "test_a_run_is_judged", "neighbours_of", "test_no_such_name"))
+    )
+    assert not any(
+        map(wrong_in, ("trained_labels", "FormerFlag", "floor", "neighbors", "test_noise", "raises"))
+    )
+
+
+def test_names_and_files_are_plain_american_english() -> None:
+    """Functions, classes and arguments of the package, its tests and benchmarks, and names of their files."""
+    wrong = []
+    for folder in ("src", "tests", "benchmarks"):
+        for path in sorted((ROOT / folder).rglob("*.py")):
+            found = [(0, path.stem), *names_of(path.read_text("utf-8"))]
+            wrong += [f"{path.relative_to(ROOT)}:{line} {name}" for line, name in found if wrong_in(name)]
+    assert not wrong, "\n".join(wrong)

@@ -64,7 +64,7 @@ def test_only_what_is_given_reaches_a_recipe(handed: dict[str, Any], tmp_path: P
         ({"pbox": "1,2,3,4"}, "did you mean --bbox[?]"),
     ],
 )
-def test_what_a_recipe_has_no_use_for_is_refused(
+def test_what_a_recipe_has_no_use_for_is_rejected(
     handed: dict[str, Any], tmp_path: Path, options: dict[str, Any], message: str
 ) -> None:
     with pytest.raises(UsageError, match=message):

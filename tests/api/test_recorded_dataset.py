@@ -13,7 +13,7 @@ import pytest
 
 from placevec import api
 from placevec.api.evaluating import evaluate_model
-from placevec.api.inputs import recorded_ground
+from placevec.api.inputs import training_dataset
 from placevec.api.plotting import picture_latitude
 from placevec.datasets.dataset import Dataset
 from placevec.errors import DatasetError
@@ -67,7 +67,7 @@ def test_the_same_dataset_serves(
     """Oracle: its own places; a copy elsewhere is the same dataset."""
     shutil.copytree(ground.path, tmp_path / "copy")
     model = moved(run, tmp_path / "copy")
-    assert recorded_ground(model, "").path == tmp_path / "copy"
+    assert training_dataset(model, "").path == tmp_path / "copy"
     said = _Said()
     picture_latitude([model], tmp_path / "l.png", progress=said)
     assert any("chose the weights that were kept" in line for line in said.lines)

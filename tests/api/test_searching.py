@@ -75,7 +75,7 @@ def test_a_name_of_several_places_says_so(table: Embeddings) -> None:
 
 
 @pytest.mark.parametrize("question", [{"lon": 14.51, "lat": 35.90}, {"tile": "17/70818/51558"}])
-def test_another_country_is_refused(table: Embeddings, question: dict[str, object]) -> None:
+def test_another_country_is_rejected(table: Embeddings, question: dict[str, object]) -> None:
     with pytest.raises(
         InputError, match=rf"these {len(table)} places cover lon 24\.\d+ to 24\.\d+, lat 60\.\d+ to 60\.\d+"
     ):

@@ -29,7 +29,7 @@ def call_json(capsys: pytest.CaptureFixture[str], *arguments: object) -> Any:
     return json.loads(out)
 
 
-def test_help_teaches(capsys: pytest.CaptureFixture[str]) -> None:
+def test_help_explains(capsys: pytest.CaptureFixture[str]) -> None:
     code, out, _ = call(capsys, "--help")
     assert code == 0
     for verb in ("demo", "prepare", "train", "embed", "evaluate", "search", "explore", "info", "doctor"):

@@ -197,7 +197,7 @@ def test_doors_that_are_wrong(capsys: pytest.CaptureFixture[str], table: Path, t
         assert not (tmp_path / "x").exists()
 
 
-def test_vectors_of_a_table_are_not_judged(
+def test_vectors_of_a_table_are_not_evaluated(
     capsys: pytest.CaptureFixture[str], table: Path, tmp_path: Path
 ) -> None:
     """`evaluate` says whose vectors it judges, with the dataset of the same table named or not; theirs it takes."""

@@ -40,7 +40,7 @@ def call(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, s
 def test_clusters_are_printed_and_colored_by(
     capsys: pytest.CaptureFixture[str], table: Path, tmp_path: Path
 ) -> None:
-    code, out, _ = call(capsys, "cluster", table, "-o", tmp_path / "c.csv", "--quiet")
+    code, out, _ = call(capsys, "cluster", table, "-o", tmp_path / "c.csv")
     assert code == 0
     assert "medoid" in out
     assert "the best of 2 to 20 clusters" in out
@@ -54,16 +54,31 @@ def test_clusters_are_printed_and_colored_by(
     )
     code, out, _ = call(
         capsys, "explore", table, "--map", tmp_path / "map", "--html", tmp_path / "page.html",
-        "--columns", tmp_path / "c.parquet", "--max-places", 30, "--quiet",
+        "--columns", tmp_path / "c.parquet", "--max-places", 30,
     )  # fmt: skip
     assert code == 0
-    for said in ("There is no map", "30 of 40 places are drawn", "all 6 dimensions", "the column cluster"):
+    for said in ("there is no map", "30 of 40 places are drawn", "all 6 dimensions", "the column cluster"):
         assert said in out
     assert {path.name for path in (tmp_path / "map").iterdir()} == {
         "embeddings_map.html",
         "embeddings.geojson",
     }
     assert (tmp_path / "page.html").exists()
+    code, out, err = call(
+        capsys,
+        "explore",
+        table,
+        "--html",
+        tmp_path / "page.html",
+        "--max-places",
+        30,
+        "--clusters",
+        3,
+        "--quiet",
+    )
+    assert (code, err) == (0, "")
+    assert "Note" not in out
+    assert out.startswith(str(tmp_path / "page.html"))
 
 
 def test_explore_as_json(capsys: pytest.CaptureFixture[str], table: Path, tmp_path: Path) -> None:

@@ -98,7 +98,7 @@ CASES = [
     CASES,
     ids=lambda it: getattr(it, "name", getattr(it, "__name__", it)),
 )
-def test_a_value_is_refused_alike_from_python_and_the_command_line(
+def test_a_value_is_rejected_alike_from_python_and_the_command_line(
     words: str, function: Callable[..., Any], one: Option, value: str
 ) -> None:
     """Before anything is opened. Oracle: each other, and the limit itself in the message."""

@@ -65,7 +65,7 @@ def test_the_founding_pipeline(tmp_path: Path, capsys: pytest.CaptureFixture[str
         ),
     ],
 )
-def test_what_is_refused(
+def test_what_is_rejected(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], code: int, words: str
 ) -> None:
     assert main(["prepare", "loc2vec", *arguments, "--out", str(tmp_path / "data")]) == code

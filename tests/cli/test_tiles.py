@@ -70,7 +70,7 @@ def test_validate(capsys: pytest.CaptureFixture[str], folder: Path, tmp_path: Pa
         (["--bbox", "1,1,2,2"], 1, "is in the area"),
     ],
 )
-def test_refused(
+def test_rejected(
     capsys: pytest.CaptureFixture[str],
     folder: Path,
     tmp_path: Path,

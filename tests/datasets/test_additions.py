@@ -15,7 +15,7 @@ import pytest
 
 import placevec as pv
 from placevec import api
-from placevec.api.inputs import recorded_dataset, recorded_ground
+from placevec.api.inputs import recorded_dataset, training_dataset
 from placevec.datasets.additions import Addition, Joining, Made, add, is_made, made, reused, unfinished
 from placevec.datasets.dataset import Dataset
 from placevec.errors import DatasetError, PlacevecError, SourceError
@@ -325,7 +325,7 @@ def test_runs_and_vectors_of_before_an_addition_are_still_of_the_dataset(tmp_pat
     vectors = api.embed(model, old)
     report = api.evaluate_model(model)
     new = added(old)
-    assert recorded_ground(model, "").hash == new.hash
+    assert training_dataset(model, "").hash == new.hash
     found = recorded_dataset(vectors, new)
     assert found is not None
     assert found.hash == new.hash

@@ -117,7 +117,7 @@ def test_places_with_lon_and_lat_swapped(tmp_path: Path) -> None:
     assert len(api.prepare("loc2vec", osm_name="helsinki-center", out=tmp_path / "out", places=table)) == 2
 
 
-def test_preparing_again_reuses_and_other_options_are_refused(copied: Path) -> None:
+def test_preparing_again_reuses_and_other_options_are_rejected(copied: Path) -> None:
     before = {path: path.stat().st_mtime_ns for path in copied.rglob("*")}
     api.prepare("loc2vec", osm_name="helsinki-center", out=copied, spacing=60, size_m=120)
     assert {path: path.stat().st_mtime_ns for path in copied.rglob("*")} == before

@@ -1,4 +1,4 @@
-"""Several datasets learned from together, what they are taught, and what is then judged."""
+"""Several datasets learned from together, the labels used in training, and what is then evaluated."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from placevec.evaluation.intrinsic import ELSEWHERE, TRAINED_ON
 from placevec.evaluation.vectors import trained_on
 from placevec.geo import Area
 from placevec.models.model import Model
-from placevec.recipes.loc2vec.targets import Ground, landuse_contents, layer_contents, tag_contents
+from placevec.recipes.loc2vec.targets import PlacesOf, landuse_contents, layer_contents, tag_contents
 
 if TYPE_CHECKING:
     from placevec.datasets.dataset import Dataset
@@ -41,7 +41,7 @@ def halves(tmp_path_factory: pytest.TempPathFactory) -> list[Dataset]:
 
 
 @pytest.fixture(scope="module")
-def taught(halves: list[Dataset], tmp_path_factory: pytest.TempPathFactory) -> Model:
+def trained_labels(halves: list[Dataset], tmp_path_factory: pytest.TempPathFactory) -> Model:
     """A model of both halves that learned what places hold, and no contrast."""
     return api.train(
         "loc2vec", halves, out=tmp_path_factory.mktemp("taught") / "run", epochs=2, steps_per_epoch=3, batch_size=16,
@@ -101,17 +101,17 @@ def test_joined_is_the_sum_of_its_parts(halves: list[Dataset], helsinki_dataset:
 
 def test_contents_are_what_lies_in_the_footprint(halves: list[Dataset]) -> None:
     """Oracles: the coverage grid read directly, and points counted in degrees one place at a time."""
-    grounds = [Ground(half.path, half.footprints(), half.zoom) for half in halves]
-    layers = layer_contents(grounds, DROPPED)
+    halves_of = [PlacesOf(half.path, half.footprints(), half.zoom) for half in halves]
+    layers = layer_contents(halves_of, DROPPED)
     coverage = Coverage(halves[1].path / "map_coverage.tif")
     expected = coverage.fractions(halves[1].footprints(), halves[1].zoom)
     column = coverage.channels.index("leisure")
     assert np.array_equal(layers.shares[len(halves[0]) :, 2], expected[:, column])
-    landuse = landuse_contents(grounds)
+    landuse = landuse_contents(halves_of)
     assert landuse.shares.shape == (len(halves[0]) + len(halves[1]), 8)
     assert np.nanmax(landuse.shares) <= 1.0
 
-    tags = tag_contents(grounds)
+    tags = tag_contents(halves_of)
     pois = read_pois(halves[0].path / "pois.parquet")
     cafes = pois[(pois["key"] == "amenity") & (pois["value"] == "cafe")]
     found = tags.shares[: len(halves[0]), tags.names.index("amenity=cafe")]
@@ -129,19 +129,21 @@ def test_contents_are_what_lies_in_the_footprint(halves: list[Dataset]) -> None:
     assert (np.diff(held) <= 0).all()
 
 
-def test_a_model_is_taught_and_says_so(taught: Model, halves: list[Dataset]) -> None:
-    assert taught.recipe["config"]["predict"] == ["layers", "landuse", "tags"]
-    assert taught.training["areas"] == [half.area.as_dict() for half in halves]
-    assert taught.training["places"] <= 120
-    assert set(taught.seen).isdisjoint(DROPPED)
-    vectors = taught.vectors(halves[0], np.arange(4))
+def test_a_model_is_trained_and_says_so(trained_labels: Model, halves: list[Dataset]) -> None:
+    assert trained_labels.recipe["config"]["predict"] == ["layers", "landuse", "tags"]
+    assert trained_labels.training["areas"] == [half.area.as_dict() for half in halves]
+    assert trained_labels.training["places"] <= 120
+    assert set(trained_labels.seen).isdisjoint(DROPPED)
+    vectors = trained_labels.vectors(halves[0], np.arange(4))
     assert vectors.shape == (4, 128)
     assert not np.allclose(np.linalg.norm(vectors, axis=1), 1.0)
 
 
-def test_what_was_taught_is_not_asked_on_the_same_ground(taught: Model, halves: list[Dataset]) -> None:
-    table = api.embed(taught, halves[0])
-    options: dict[str, Any] = {"dataset": halves[0], "model": taught, "budget": "quick", "seeds": 1}
+def test_what_was_trained_is_not_asked_on_the_same_ground(
+    trained_labels: Model, halves: list[Dataset]
+) -> None:
+    table = api.embed(trained_labels, halves[0])
+    options: dict[str, Any] = {"dataset": halves[0], "model": trained_labels, "budget": "quick", "seeds": 1}
     report = api.evaluate(table, **options)
     assert not report.results
     assert sum("of these very places" in line for line in report.skipped) == 2
@@ -154,12 +156,12 @@ def test_what_was_taught_is_not_asked_on_the_same_ground(taught: Model, halves: 
     assert any("was trained on layers" in note for note in allowed.notes)
 
 
-def test_elsewhere_it_may_be_asked(taught: Model, halves: list[Dataset]) -> None:
+def test_elsewhere_it_may_be_asked(trained_labels: Model, halves: list[Dataset]) -> None:
     """The same model, had it been trained far away; one that does not tell where is trusted nowhere."""
     places = halves[0].lonlat
-    assert trained_on(taught, places).all()
+    assert trained_on(trained_labels, places).all()
     far = replace(
-        taught, training={"areas": [Area(0, 0, 1, 1).as_dict()], "dataset_hash": "f" * 64}, path=None
+        trained_labels, training={"areas": [Area(0, 0, 1, 1).as_dict()], "dataset_hash": "f" * 64}, path=None
     )
     assert not trained_on(far, places).any()
     table = api.embed(far, halves[0])
@@ -169,7 +171,7 @@ def test_elsewhere_it_may_be_asked(taught: Model, halves: list[Dataset]) -> None
     assert report.label_free is not None
     assert report.label_free.basis == ELSEWHERE
     for told in ({}, {"areas": "everywhere"}, {"areas": [{"west": "x"}]}):
-        assert trained_on(replace(taught, training=told), places).all()
+        assert trained_on(replace(trained_labels, training=told), places).all()
 
 
 @pytest.mark.parametrize(
@@ -181,7 +183,7 @@ def test_elsewhere_it_may_be_asked(taught: Model, halves: list[Dataset]) -> None
         ({"predict": ("layers",)}, "drop_layers"),
     ],
 )
-def test_senseless_options_are_refused(
+def test_senseless_options_are_rejected(
     options: dict[str, Any], said: str, halves: list[Dataset], tmp_path: Path
 ) -> None:
     with pytest.raises(InputError, match=said):

@@ -227,7 +227,7 @@ def test_damaged_columns_are_named(column: str, values: list[Any], words: str, t
     ("change", "words"),
     [
         ({"schema_version": 2}, "has schema 2"),
-        ({"by": "chance"}, "its metadata are not those of a split"),
+        ({"by": "chance"}, "its metadata is not that of a split"),
         ({"datasets": []}, "it has 20 places"),
         ({"datasets": [{"name": "a"}]}, "hash is missing"),
         (None, "its metadata"),

@@ -38,7 +38,7 @@ def test_the_one_in_the_middle_is_meant_and_how_many_there_are_is_said() -> None
     assert places_named(emb, "ANGEL").note(emb) == ""
 
 
-def test_labels_tell_apart_what_names_do_not() -> None:
+def test_labels_distinguish_what_names_do_not() -> None:
     """Closed form: steps of 240 m on a square, in eight directions."""
     found = labels(station()).tolist()
     assert found[:9] == [
@@ -66,7 +66,7 @@ def test_labels_are_distinct_whatever_the_names(seed: int) -> None:
     assert len(set(labels(emb))) == count
 
 
-def test_no_such_name() -> None:
+def test_unknown_name() -> None:
     with pytest.raises(
         InputError, match=r"no place is named 'Farington' \(11 of 12 places have a name\); did you mean"
     ):

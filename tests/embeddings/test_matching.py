@@ -132,7 +132,7 @@ def test_the_usual_distance_is_the_spacing_of_a_grid() -> None:
     assert usual_distance(lonlat[:1]) == 100.0
 
 
-def test_unmatched_rows_are_dropped_or_refused() -> None:
+def test_unmatched_rows_are_dropped_or_rejected() -> None:
     emb = tiles()
     frame = points(np.array([[24.9005, 60.1005], [20.0, 60.1]]), rent=[1.0, 2.0])
     with pytest.warns(UserWarning, match="left out"):

@@ -172,7 +172,7 @@ def test_tables_of_one_model_join() -> None:
     assert joined.provenance.attribution == "© OpenStreetMap contributors; Someone else"
 
 
-def test_vectors_of_two_models_are_refused_and_both_named() -> None:
+def test_vectors_of_two_models_are_rejected_and_both_named() -> None:
     other = table(prefix="b")
     other.provenance = replace(PROVENANCE, model_hash="d" * 64)
     with pytest.raises(EmbeddingsError) as caught:
@@ -181,7 +181,7 @@ def test_vectors_of_two_models_are_refused_and_both_named() -> None:
     assert "d" * 64 in str(caught.value)
 
 
-def test_joining_nothing_or_the_same_place_twice_is_refused() -> None:
+def test_joining_nothing_or_the_same_place_twice_is_rejected() -> None:
     with pytest.raises(EmbeddingsError, match="no table"):
         concat([])
     with pytest.raises(EmbeddingsError, match="'p0' occurs more than once"):
@@ -201,17 +201,17 @@ def test_joining_nothing_or_the_same_place_twice_is_refused() -> None:
             r"vectors must have the shape \(places, 1 to 65536 numbers\)",
         ),
         ({"place_id": np.array(["p"] * 7, object)}, "'p' occurs more than once"),
-        ({"place_id": np.array([None] * 7, object)}, "row 0 has no place_id"),
+        ({"place_id": np.array([None] * 7, object)}, "row 1 has no place_id"),
         ({"lonlat": np.tile([60.17, 124.9], (7, 1))}, "not on Earth"),
         ({"lonlat": np.tile([np.nan, 1.0], (7, 1))}, "not on Earth"),
     ],
 )
-def test_what_is_malformed_is_refused(change: dict[str, Any], message: str) -> None:
+def test_what_is_malformed_is_rejected(change: dict[str, Any], message: str) -> None:
     with pytest.raises(EmbeddingsError, match=message):
         replace(table(), **change)
 
 
-def test_missing_and_foreign_files_are_refused_in_one_line(tmp_path: Path) -> None:
+def test_missing_and_foreign_files_are_rejected_in_one_line(tmp_path: Path) -> None:
     (tmp_path / "text.parquet").write_text("PAR1 is not enough")
     for name in ("absent.parquet", "text.parquet"):
         with pytest.raises(EmbeddingsError) as caught:
@@ -220,7 +220,7 @@ def test_missing_and_foreign_files_are_refused_in_one_line(tmp_path: Path) -> No
         assert "\n" not in str(caught.value)
 
 
-def test_a_truncated_file_is_refused(tmp_path: Path) -> None:
+def test_a_truncated_file_is_rejected(tmp_path: Path) -> None:
     table(500).save(tmp_path / "e.parquet")
     whole = (tmp_path / "e.parquet").read_bytes()
     (tmp_path / "e.parquet").write_bytes(whole[: len(whole) // 2])
@@ -275,7 +275,7 @@ GOOD = {"schema_version": 1, "view": "map", "scale": None, "provenance": asdict(
         ),
     ],
 )
-def test_a_spoiled_table_is_refused_in_one_line(tmp_path: Path, spoil: dict[str, Any], message: str) -> None:
+def test_a_spoiled_table_is_rejected_in_one_line(tmp_path: Path, spoil: dict[str, Any], message: str) -> None:
     rewrite(tmp_path / "e.parquet", **spoil)
     with pytest.raises(EmbeddingsError, match=message) as caught:
         Embeddings.load(tmp_path / "e.parquet")
@@ -288,7 +288,7 @@ def test_unspoiled_rewrite_loads(tmp_path: Path) -> None:
     assert_same(Embeddings.load(tmp_path / "e.parquet"), table())
 
 
-def test_unknown_type_and_overflow_are_refused(tmp_path: Path) -> None:
+def test_unknown_type_and_overflow_are_rejected(tmp_path: Path) -> None:
     with pytest.raises(EmbeddingsError, match="float64"):
         table().save(tmp_path / "e.parquet", dtype="float64")  # type: ignore[arg-type]
     big = table()

@@ -104,7 +104,7 @@ def test_only_the_learned_part_has_gradients_and_sizes_are_free() -> None:
         ({"dropout": 1.0}, "dropout"),
     ],
 )
-def test_senseless_sizes_are_refused(options: dict[str, float], said: str) -> None:
+def test_senseless_sizes_are_rejected(options: dict[str, float], said: str) -> None:
     with pytest.raises(ModelError, match=said):
         ShapeTileCNN(**{"channels": 6, **options})  # type: ignore[arg-type]
 

@@ -107,7 +107,7 @@ def test_options_that_do_not_fit(options: dict[str, object], problem: str) -> No
         SpectralCNN(**options)  # type: ignore[arg-type]
 
 
-def test_chips_of_another_shape_are_refused() -> None:
+def test_chips_of_another_shape_are_rejected() -> None:
     with pytest.raises(ModelError, match=r"shape \(N, 4, height, width\)"):
         FoundingSpectralCNN()(torch.zeros(2, 3, 8, 8))
     with pytest.raises(ModelError, match="4 px at least"):

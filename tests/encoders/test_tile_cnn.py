@@ -223,13 +223,13 @@ def test_wrong_batches_end_in_one_clear_line(make: Any) -> None:
         {"unit_norm": "no"},
     ],
 )
-def test_compact_refuses_hostile_configs(options: dict[str, Any]) -> None:
+def test_compact_rejects_hostile_configs(options: dict[str, Any]) -> None:
     with pytest.raises(ModelError):
         CompactTileCNN(**options)
 
 
 @pytest.mark.parametrize("options", [{"size_px": 16}, {"size_px": 10**6}, {"dropout": 1.0}, {"dropout": "x"}])
-def test_founding_refuses_hostile_configs(options: dict[str, Any]) -> None:
+def test_founding_rejects_hostile_configs(options: dict[str, Any]) -> None:
     with pytest.raises(ModelError):
         FoundingTileCNN(**options)
 
@@ -243,7 +243,7 @@ def test_every_weight_of_the_founding_network_takes_part() -> None:
     assert silent == []
 
 
-def test_compact_learns_to_tell_coarse_from_fine() -> None:
+def test_compact_learns_to_show_coarse_from_fine() -> None:
     """A signal that counting misses: blobs against single pixels, both covering a fifth of the tile."""
     torch.manual_seed(0)
     network = CompactTileCNN(2, 8, 16)

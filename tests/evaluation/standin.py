@@ -48,6 +48,10 @@ class Town:
         return self.path.name
 
     @property
+    def has_labels(self) -> bool:
+        return False
+
+    @property
     def places(self) -> pd.DataFrame:
         return pd.DataFrame({"place_id": self.place_ids, "lon": self.lonlat[:, 0], "lat": self.lonlat[:, 1]})
 
@@ -74,8 +78,9 @@ class Network:
     seed: int = 0
     near_m: float = 200.0
     record: dict[str, Any] = field(default_factory=dict)
-    taught: tuple[str, ...] = ()
+    trained_labels: tuple[str, ...] = ()
     path: Path | None = None
+    heads: dict[str, Any] = field(default_factory=dict)
 
     @property
     def seen(self) -> tuple[str, ...]:

@@ -57,7 +57,7 @@ def test_fractions_are_shares_of_the_footprint(tmp_path: Path) -> None:
     np.testing.assert_allclose(fractions, 128 / 255, atol=1e-6)
 
 
-def test_no_coverage_or_no_such_channel_is_no_floor(tmp_path: Path) -> None:
+def test_no_coverage_or_unknown_channel_is_no_baseline(tmp_path: Path) -> None:
     dataset = town(tmp_path, km=2)
     assert coverage_fractions(dataset, ("satellite",), np.arange(4)) is None  # type: ignore[arg-type]
     (tmp_path / "map_coverage.tif").unlink()
@@ -101,7 +101,7 @@ def test_no_polygons_or_equal_ones_have_no_area_to_compare_with(tmp_path: Path) 
     assert polygon_area(dataset, np.arange(9)) is None, "one without a shape"  # type: ignore[arg-type]
 
 
-def test_density_is_told_by_area_alone(tmp_path: Path) -> None:
+def test_density_is_reported_by_area_alone(tmp_path: Path) -> None:
     """A hundred people a polygon: their density is known from its area; the vectors, noise, know nothing of it."""
     dataset = town(tmp_path, km=6)
     sides = np.random.default_rng(0).uniform(50, 300, len(dataset))

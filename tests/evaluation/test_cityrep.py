@@ -190,9 +190,9 @@ SAMPLES = Path("data", "tasks", POPULATION, "samples.parquet")
         (lambda at: (at / "data" / "tasks.json").unlink(), r"has no tasks\.json"),
         (lambda at: (at / SAMPLES).unlink(), "samples.parquet does not exist"),
         (lambda at: (at / SPLIT).unlink(), rf"has no {POPULATION}\.json"),
-        (lambda at: (at / "data" / "tasks.json").write_text("[1]"), "is no registry of CityRep"),
+        (lambda at: (at / "data" / "tasks.json").write_text("[1]"), "is not a CityRep registry"),
         (lambda at: (at / SAMPLES).write_bytes(b"PAR1 no"), "is not a Parquet table"),
-        (lambda at: (at / SPLIT).write_text('{"folds": 3}'), "is no split of CityRep: folds"),
+        (lambda at: (at / SPLIT).write_text('{"folds": 3}'), "is not a CityRep split: folds"),
         (
             lambda at: _edit(at / SPLIT, lambda one: one["folds"][0]["meta"].update(n_blocks_x=5)),
             "seed 42 is of 5 x 10 blocks; 10 x 10 are needed",
@@ -205,15 +205,15 @@ SAMPLES = Path("data", "tasks", POPULATION, "samples.parquet")
         ),
         (
             lambda at: _edit(at / SPLIT, lambda one: one["folds"][0]["test"].pop()),
-            "does not hold every sample once",
+            "does not contain every sample exactly once",
         ),
         (
             lambda at: _edit(at / SPLIT, lambda one: one["folds"][0]["val"].append("x")),
-            "samples that samples.parquet",
+            "samples that are not in samples.parquet",
         ),
         (
             lambda at: samples(POPULATION)[0].assign(label=np.inf).to_parquet(at / SAMPLES),
-            "the label of row 0 is missing or infinite",
+            "the label of row 1 is missing or infinite",
         ),
         (
             lambda at: samples(POPULATION)[0].assign(label=1.0).to_parquet(at / SAMPLES),
@@ -244,5 +244,5 @@ def test_names_that_lead_elsewhere_are_not_followed(tmp_path: Path) -> None:
     with pytest.raises(EvaluationError, match="letters, digits"):
         write_embeddings(vectors(), folder, "../model", task=POPULATION)
     _edit(folder / "data" / "tasks.json", lambda one: one["tasks"][POPULATION].update(city="../.."))
-    with pytest.raises(SourceError, match="no plain word"):
+    with pytest.raises(SourceError, match="must consist of letters"):
         write_embeddings(vectors(), folder, "model", task=POPULATION)

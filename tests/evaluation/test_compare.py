@@ -81,7 +81,7 @@ def test_folds_without_two_classes_are_left_out_and_said() -> None:
     assert np.isfinite([row.score.value for row in found.rows]).all()
 
 
-def test_a_buffer_that_leaves_nothing_is_refused() -> None:
+def test_a_buffer_that_leaves_nothing_is_rejected() -> None:
     task, features = regression()
     with pytest.raises(EvaluationError, match="a buffer of 30000 m leaves no training places among 600"):
         found_of(task, {"vectors": (features,)}, buffer_m=30_000.0)

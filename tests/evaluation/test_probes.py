@@ -46,7 +46,7 @@ def problem(kind: Kind, seed: int = 0, count: int = 240) -> Training:
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("name", PROBES)
-def test_what_can_be_told_is_told(kind: Kind, name: str) -> None:
+def test_what_can_be_reported_is_reported(kind: Kind, name: str) -> None:
     training, other = problem(kind), problem(kind, seed=1)
     scores = PROBES[name](training, other.features, SMALL)
     assert scores.shape == (240, training.outputs)

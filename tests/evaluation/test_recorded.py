@@ -65,7 +65,7 @@ def _kinds(count: int = 500) -> tuple[np.ndarray, dict[str, Task]]:
     }  # fmt: skip
 
 
-def _judged(found: Any) -> dict[str, Any]:
+def _evaluated(found: Any) -> dict[str, Any]:
     return {
         "places": found.places,
         "blocks": found.blocks,
@@ -87,7 +87,7 @@ def vectors(folder: Path) -> dict[str, Any]:
     lonlat = town_points(24.9, 60.2, km=10, count=500, seed=0)
     budget = Budget(Effort(5, (0.1, 1.0), (5, 20)), 200, 10_000)
     found = {
-        name: _judged(
+        name: _evaluated(
             evaluate_task(
                 task, {OURS: (features,), "noise": (noise[0], noise[1])}, lonlat,
                 pairs=((OURS, "chance"), (OURS, "noise")), buffer_m=300.0, folds=4, seeds=2, budget=budget,
@@ -102,7 +102,7 @@ def vectors(folder: Path) -> dict[str, Any]:
         towns.append(town(folder / f"town {number}", seed=10 * number, km=3.0))
     task = landuse_elsewhere(towns)
     truth = np.eye(len(task.classes))[task.target] + np.random.default_rng(9).normal(size=(len(task), 3))
-    found["elsewhere"] = _judged(
+    found["elsewhere"] = _evaluated(
         evaluate_elsewhere(task, towns, {OURS: [lambda _: truth]}, pairs=((OURS, "chance"),), budget=budget)
     )
     return found

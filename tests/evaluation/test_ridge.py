@@ -67,7 +67,7 @@ def test_the_setting_with_the_signal_is_chosen() -> None:
     assert np.corrcoef(answers[:, 0], target[90:, 0])[0, 1] > 0.5
 
 
-def test_a_penalty_at_the_end_of_the_grid_is_told() -> None:
+def test_a_penalty_at_the_end_of_the_grid_is_reported() -> None:
     """Labels without any relation to the features want an infinite penalty, a sum of them none at all."""
     random = np.random.default_rng(2)
     features, parts = random.normal(size=(200, 100)), np.arange(200) % INNER

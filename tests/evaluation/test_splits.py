@@ -113,7 +113,7 @@ def test_the_demo_extent_keeps_enough_to_learn_from() -> None:
         assert min(len(fold.train) for fold in split.folds) > 60
 
 
-def test_one_block_or_one_fold_is_refused() -> None:
+def test_one_block_or_one_fold_is_rejected() -> None:
     lonlat = np.tile([24.9, 60.2], (30, 1))
     with pytest.raises(EvaluationError, match="too small to split"):
         spatial_split(lonlat, block_grid(lonlat, buffer_m=300), buffer_m=300, folds=5, seed=0)

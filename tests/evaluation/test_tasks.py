@@ -82,7 +82,7 @@ def test_a_leak_is_what_is_seen_and_gives_away() -> None:
     assert leaking(task, ("roads",)) == ()
 
 
-def test_a_place_twice_is_refused() -> None:
+def test_a_place_twice_is_rejected() -> None:
     with pytest.raises(EvaluationError, match="every place once"):
         Task("t", "regression", np.zeros(2), np.array([1, 1]))
 

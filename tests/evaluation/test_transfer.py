@@ -48,7 +48,7 @@ def test_a_class_counts_when_enough_cities_hold_it(
         landuse_elsewhere(towns)
 
 
-def test_no_city_is_judged_with_what_saw_it(towns: list[Any]) -> None:
+def test_no_city_is_evaluated_with_what_saw_it(towns: list[Any]) -> None:
     """Perfect features score 1, features that tell nothing of the city left out score like chance."""
     task = landuse_elsewhere(towns)
     truth = np.eye(len(task.classes))[task.target]

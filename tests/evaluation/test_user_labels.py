@@ -174,7 +174,7 @@ def test_ids_with_leading_zeros_meet(tmp_path: Path, place: Any, ending: str) ->
     assert len(task) == len(ids)
     assert task.classes == ("01", "02")
     assert notes == [
-        f"{file}: 1 of {len(ids) + 1} rows met no place (first: row {len(ids)}, place_id 'elsewhere')"
+        f"{file}: 1 of {len(ids) + 1} rows match no place (first: row {len(ids) + 1}, place_id 'elsewhere')"
     ]
 
 
@@ -246,12 +246,12 @@ def test_columns_that_are_one_task(tmp_path: Path, place: Any) -> None:
         (
             ["young", "old"],
             "distribution",
-            r"labels.csv: row 0: shares must be 0 or more and sum to 1 \(or 100\)",
+            r"labels.csv: row 1: shares must be 0 or more and sum to 1 \(or 100\)",
         ),
         (["young"], "distribution", "two columns of shares or more"),
-        (["young", "shop"], "multilabel", "'young' holds '.*', where only 0 and 1"),
-        (["young"], "presence", "only 0 and 1 are expected"),
-        (["kind"], "regression", "column 'kind' holds no numbers"),
+        (["young", "shop"], "multilabel", "'young' holds '.*', but only 0 and 1"),
+        (["young"], "presence", "only 0 and 1 are allowed"),
+        (["kind"], "regression", "column 'kind' has values that are not numbers"),
         (["rare"], "presence", "is 1 on 3 of 400 places; 20 of either"),
     ],
 )

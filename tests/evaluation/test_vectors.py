@@ -101,14 +101,14 @@ def test_what_the_figures_rest_on_is_said(excellent: Report) -> None:
         assert item.half_width == pytest.approx((item.difference.high - item.difference.low) / 2)
 
 
-def test_noise_is_not_told_apart_from_chance(place: Town) -> None:
+def test_noise_is_not_significant_from_chance(place: Town) -> None:
     report = run(place, noise(place))
     assert verdicts(report)["chance"] == "no significant difference"
     assert verdicts(report)[COVERAGE] == "worse"
     assert "worse than coverage fractions" in report.results[0].verdict
 
 
-def test_the_same_features_are_not_told_apart(place: Town) -> None:
+def test_the_same_features_are_not_significant(place: Town) -> None:
     """The coverage fractions handed in as vectors equal the floor exactly: the paired interval is zero wide."""
     from placevec.evaluation.baselines import coverage_fractions
 
@@ -123,7 +123,7 @@ def test_the_same_features_are_not_told_apart(place: Town) -> None:
     assert pair.verdict == "no significant difference"
 
 
-def test_a_leaking_model_is_not_judged_and_told_how_to_train(place: Town) -> None:
+def test_a_leaking_model_is_not_evaluated_and_reported_how_to_train(place: Town) -> None:
     seeing = Network(channels=("roads", "landcover"))
     report = run(place, noise(place), seeing)
     assert report.results == []
@@ -183,23 +183,25 @@ def test_labels_of_ones_own(place: Town, tmp_path: Path) -> None:
     assert judged.row("vectors").score.value > 0.9
 
 
-def test_own_labels_on_ground_that_was_taught_are_judged_with_a_warning(place: Town, tmp_path: Path) -> None:
+def test_own_labels_on_ground_that_was_trained_are_evaluated_with_a_warning(
+    place: Town, tmp_path: Path
+) -> None:
     """Nobody knows whether rents hang together with land use; elsewhere the lessons gave nothing away."""
     given = pd.DataFrame({"place_id": place.place_ids, "rent": noise(place)[:, 0]})
     given.to_csv(tmp_path / "labels.csv", index=False)
     here, away = Area(-180.0, -85.0, 180.0, 85.0).as_dict(), Area(100.0, 10.0, 101.0, 11.0).as_dict()
     warnings = []
     for area in (here, away):
-        model = Network(taught=("landuse",), record={"areas": [area]})
+        model = Network(trained_labels=("landuse",), record={"areas": [area]})
         (judged,) = run(place, noise(place), model, tasks=[], labels=tmp_path / "labels.csv").results
-        warnings.append([note for note in judged.notes if "trained on landuse of these very places" in note])
+        warnings.append([note for note in judged.notes if "trained on landuse of these places" in note])
     assert [len(found) for found in warnings] == [1, 0]
-    beside = {"other": Network(taught=("tags",), record={"areas": [here]}, seed=5)}
+    beside = {"other": Network(trained_labels=("tags",), record={"areas": [here]}, seed=5)}
     (judged,) = run(place, noise(place), tasks=[], labels=tmp_path / "labels.csv", others=beside).results
     assert any(note.startswith("other: the model was trained on tags") for note in judged.notes)
 
 
-def test_labels_that_a_dataset_lacks_are_told_once(place: Town, tmp_path: Path) -> None:
+def test_labels_that_a_dataset_lacks_are_reported_once(place: Town, tmp_path: Path) -> None:
     bare: Any = replace(place, path=tmp_path)
     report = evaluate(embeddings(place, noise(place)), dataset=bare, budget="quick", seeds=1)
     (line,) = report.skipped
@@ -253,7 +255,9 @@ def test_lessons_leave_the_blocks_that_were_held_out_to_ask_about(place: Town, t
     """On places trained on a task that was taught is refused; on those held out alone it is not."""
     path, held = held_out(place, tmp_path)
     here = Area(-180.0, -85.0, 180.0, 85.0).as_dict()
-    model = Network(taught=("landuse",), record={"areas": [here], "dataset_hash": place.hash}, path=path)
+    model = Network(
+        trained_labels=("landuse",), record={"areas": [here], "dataset_hash": place.hash}, path=path
+    )
     refused = run(place, noise(place), model)
     assert any("of these very places" in line for line in refused.skipped)
     emb = embeddings(place, noise(place))[held]
@@ -303,7 +307,7 @@ def test_the_real_center_of_helsinki(helsinki_pbf: Path, tmp_path: Path) -> None
     assert "OpenStreetMap" in report.to_markdown()
 
 
-def test_nonsense_is_refused(place: Town) -> None:
+def test_nonsense_is_rejected(place: Town) -> None:
     with pytest.raises(EvaluationError, match="no task 'weather'"):
         run(place, noise(place), tasks=["weather"])
     with pytest.raises(InputError, match="at least one seed"):

@@ -14,8 +14,9 @@ import pandas as pd
 import pytest
 
 from placevec.embeddings import Embeddings
-from placevec.explorer import PageReport, write_page
+from placevec.explorer import PageReport
 from tests.explorer.standin import StandInDataset, embeddings_of, scattered
+from tests.explorer.writers import write_page
 
 CHROMIUM_ARGUMENTS = [
     "--no-sandbox", "--disable-quic", "--no-first-run", "--disable-background-networking",

@@ -13,12 +13,12 @@ from pyproj import Geod
 
 from placevec.embeddings import Embeddings, Provenance
 from placevec.embeddings.search.query import similar
-from placevec.explorer import write_page
 from placevec.explorer.maps.cartography import paint
 from placevec.explorer.maps.pictures import MapPictures
 from placevec.geo import TILE_PX, distance_m, lonlat_to_tile_xy, tile_xy_to_lonlat
 from tests.explorer.conftest import Opened, Written, isolated_place
 from tests.explorer.standin import CORNER, LAYERS, StandInDataset, embeddings_of, write_map
+from tests.explorer.writers import write_page
 
 pytestmark = pytest.mark.browser
 Open = Callable[..., Opened]

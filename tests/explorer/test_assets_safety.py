@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from placevec.explorer import write_page
 from tests.explorer.conftest import Opened, Written
 from tests.explorer.standin import HOSTILE_NAMES, embeddings_of, tiled
+from tests.explorer.writers import write_page
 
 pytestmark = pytest.mark.browser
 Open = Callable[..., Opened]

@@ -35,7 +35,7 @@ def _lab(linear: np.ndarray) -> np.ndarray:
 
 
 @pytest.mark.parametrize("blindness", BLINDNESS)
-def test_colors_can_be_told_apart(blindness: str) -> None:
+def test_colors_are_distinguished(blindness: str) -> None:
     """Oracle: CIELAB distance under a published simulation; 20 is about nine just noticeable differences."""
     srgb = np.array([[int(color[i : i + 2], 16) for i in (0, 2, 4)] for color in COLORS]) / 255
     linear = np.where(srgb <= 0.04045, srgb / 12.92, ((srgb + 0.055) / 1.055) ** 2.4)

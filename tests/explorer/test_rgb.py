@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from placevec.explorer import write_map, write_page, write_plots
 from placevec.explorer.maps.cartography import PAPER
 from placevec.explorer.maps.pictures import MapPictures
 from placevec.explorer.maps.previews import draw_previews
@@ -21,6 +20,7 @@ from tests.explorer.conftest import Opened
 from tests.explorer.pages.test_page import block
 from tests.explorer.rgb import MISSING, colored, colors
 from tests.explorer.standin import CORNER, TILES, StandInDataset, embeddings_of
+from tests.explorer.writers import write_map, write_page, write_plots
 
 
 @pytest.fixture(scope="module")

@@ -28,9 +28,23 @@ from placevec.sources.tiles.loc2vec_metadata import Loc2VecMetadata, write_loc2v
 from placevec.training.state import Counters, save_state
 from tests.osm_xml import OsmFile, box
 from tests.sources.benchmarks import layout_files as geo_prior_files
+from tests.sources.imagery.small_scenes import item_of, write_scene
 from tests.sources.tiles.tile_files import png, write_layers, write_mbtiles
+from tests.wikibase import write_dump
 
 LON, LAT = 24.94, 60.17
+TEMPLATES = """extends = "founding"
+[[template]]
+language = "fi"
+types = ["water", "water/lake"]
+texts = ["{type} {name} ({aliases})", "{name}: {description}"]
+[words.fi]
+"water/lake" = "järvi"
+"""
+DESCRIBED = """obs_id,entity_id,entity_type,chip_path,text,lon,lat
+o1,e1,water,s2_chips/a.npz,"a water body called Étang (also known as 湖, Lac)",2.6,48.9
+o2,e2,forest,C:\\chips\\b.npz,'=a forest,,
+"""
 TYPES = """
 extends = "default"
 
@@ -78,6 +92,9 @@ def build(folder: Path) -> Corpus:
         "extract",
         "layers",
         "types",
+        "templates",
+        "wikidata",
+        "described",
         "places",
         "labels",
         "polygon",
@@ -95,16 +112,29 @@ def build(folder: Path) -> Corpus:
         out=folder / "dataset", spacing=6, size_m=60,
     )  # fmt: skip
     (folder / "types" / "types.toml").write_text(TYPES)
+    (folder / "templates" / "own.toml").write_text(TEMPLATES)
+    for ending in ("json", "json.gz", "json.bz2"):
+        write_dump(folder / "wikidata" / f"dump.{ending}")
+    (folder / "described" / "table.csv").write_text(DESCRIBED, "utf-8")
     api.prepare("where2vec", osm=folder / "extract" / "small.osm", out=folder / "entities")
     _tables(folder, dataset)
     _points(folder)
     _model(folder / "model")
     _state(folder / "state")
     _tiles(folder)
+    _scenes(folder / "scene", folder / "founding-chip")
     (folder / "run" / "metrics.jsonl").write_text(METRICS)
     (folder / "report" / "report.json").write_text(json.dumps({"model_hash": "m", "dataset_hash": "d"}))
     (folder / "report" / "report.md").write_text("# report\n")
     return Corpus(folder)
+
+
+def _scenes(folder: Path, chips: Path) -> None:
+    """A scene of Sentinel-2 with its STAC item, one file a band, and a chip of the original Where2Vec."""
+    files = write_scene(folder, "scene", side_m=400, bands=("B02",), classes=lambda x, y: np.full(x.shape, 4))
+    (folder / "item.json").write_text(json.dumps(item_of("scene", files, side_m=400, offset=-0.1)))
+    chips.mkdir()
+    np.savez_compressed(chips / "chip.npz", chip=np.full((4, 8, 8), 700, np.uint16))
 
 
 def small_map() -> OsmFile:

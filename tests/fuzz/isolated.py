@@ -101,7 +101,7 @@ def serve(folder: Path, requests: IO[bytes], answers: IO[bytes]) -> None:
     import faulthandler
 
     from tests.fuzz.corpus import build
-    from tests.fuzz.readers import FAILED, READERS, judge, seeds, settle
+    from tests.fuzz.readers import FAILED, READERS, checked, seeds, settle
 
     faulthandler.enable()
     corpus = build(folder / "corpus")
@@ -110,7 +110,7 @@ def serve(folder: Path, requests: IO[bytes], answers: IO[bytes]) -> None:
         places[name] = settle(name, corpus, folder / "scratch")
         for file in seeds(name, corpus):
             valid[name, str(file)] = (places[name] / file).read_bytes()
-            outcome, said = judge(reader, places[name], places[name] / file)
+            outcome, said = checked(reader, places[name], places[name] / file)
             if outcome == FAILED:
                 raise AssertionError(f"{name}: the valid {file} is not: {said}")
     if sys.platform == "linux":  # macOS takes the limit and does not hold it
@@ -123,7 +123,7 @@ def serve(folder: Path, requests: IO[bytes], answers: IO[bytes]) -> None:
         name, file = request["reader"], request["file"]
         path = places[name] / file
         path.write_bytes(content)
-        outcome, said = judge(READERS[name], places[name], path)
+        outcome, said = checked(READERS[name], places[name], path)
         if (name, file) in valid:
             path.write_bytes(valid[name, file])
         else:

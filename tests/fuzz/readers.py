@@ -40,7 +40,7 @@ class Reader:
     """Called with the folder and the damaged file in it."""
 
 
-def judge(reader: Reader, folder: Path, file: Path) -> tuple[str, str]:
+def checked(reader: Reader, folder: Path, file: Path) -> tuple[str, str]:
     """(outcome, what was said) of one reading; FAILED comes with the traceback or the broken promise."""
     before = _listing(folder)
     try:
@@ -118,6 +118,31 @@ def read_entities(folder: Path, file: Path) -> None:
     validate(folder)
     view = Dataset.open(folder).view("text")
     view.read(Look(torch.arange(len(view))))  # type: ignore[arg-type]
+
+
+def read_templates(folder: Path, file: Path) -> None:
+    from placevec.datasets.sentences.templates import Templates
+
+    for sentence in Templates.of(file).fitting("water/lake", None):
+        assert "Aa" in sentence.filled({"name": "Aa", "aliases": "b", "type": "c", "description": "d"})
+
+
+def read_wikidata(folder: Path, file: Path) -> None:
+    """A dump: its items can be kept and read again."""
+    from placevec.sources.wikidata.dump import read_dump
+    from placevec.sources.wikidata.items import Item
+
+    for item in read_dump(file, range(1, 3_000)):
+        assert Item.of_stored(item.stored()) == item
+        assert item.lonlat is None or (abs(item.lonlat[0]) <= 180 and abs(item.lonlat[1]) <= 90)
+
+
+def read_described(folder: Path, file: Path) -> None:
+    from placevec.preparation.described.table import read_described as read
+
+    found = read(file)
+    assert len(found.ids) == len(set(found.ids)) == len(found.lonlat) == len(found.chips)
+    assert all(text.isprintable() or text for _, _, text in found.texts)
 
 
 def read_options(folder: Path, file: Path) -> None:
@@ -302,6 +327,31 @@ def read_tiles(folder: Path, file: Path) -> None:
     assert all(len(line.splitlines()) == 1 for line in reader.damaged.values())
 
 
+def read_scene(folder: Path, file: Path) -> None:
+    """A STAC item, and a chip of the scene that it leads to."""
+    from placevec.sources.imagery.ground import Square
+    from placevec.sources.imagery.sentinel2 import SceneReader
+    from placevec.sources.imagery.stac import StacQuery, client_for, find_scenes
+
+    address = str(folder / "item.json")
+    found = find_scenes(address, StacQuery([(24.0, 60.0, 26.0, 61.0)], ["B02"]), client_for(address))
+    with SceneReader(address, ["B02"], connections=1) as reader:
+        for scene in found.scenes:
+            if any("://" in asset.href for asset in scene.bands.values()):
+                continue  # damaged into an address: no test asks for it
+            chip = reader.read(scene, [Square(32635, 384_100.0, 6_673_900.0, 10.0, 8)])[0]
+            assert (chip.pixels.shape, chip.pixels.dtype) == ((1, 8, 8), np.uint16)
+            assert reader.decisions[scene.id].added in (0, -1000)
+
+
+def read_founding_chip(folder: Path, file: Path) -> None:
+    from placevec.sources.imagery.founding_chips import read_founding_chip
+
+    chip = read_founding_chip(file)
+    assert chip.ndim == 3
+    assert chip.size > 0
+
+
 def read_metadata(folder: Path, file: Path) -> None:
     from placevec.sources.tiles.loc2vec_metadata import read_loc2vec_metadata
 
@@ -314,6 +364,9 @@ READERS = {
     "extract": Reader("extract", "*", read_extract),
     "layers": Reader("layers", "*.toml", read_layers),
     "types": Reader("types", "*.toml", read_types),
+    "templates": Reader("templates", "*.toml", read_templates),
+    "wikidata": Reader("wikidata", "*", read_wikidata),
+    "described": Reader("described", "*.csv", read_described),
     "entities": Reader("entities", "entities.parquet", read_entities),
     "texts": Reader("entities", "text.parquet", read_entities),
     "options": Reader("options", "*.toml", read_options),
@@ -339,6 +392,9 @@ READERS = {
     "mbtiles": Reader("mbtiles", "*.mbtiles", read_tiles),
     "tile-picture": Reader("tile-folder", "roads/**/*", read_tiles),
     "tilejson": Reader("tile-folder", "tiles.json", read_tiles),
+    "stac": Reader("scene", "item.json", read_scene),
+    "scene": Reader("scene", "*.tif", read_scene),
+    "founding-chip": Reader("founding-chip", "*.npz", read_founding_chip),
     "metadata": Reader("metadata", "metadata.json", read_metadata),
 }
 """Readers by name. ``labels`` and the models also get a copy of the valid dataset beside the damaged file."""

@@ -37,7 +37,7 @@ def bomb(head: bytes, unit: bytes, times: int) -> bytes:
         (HEAD, b"<a/>" * (MEGABYTE // 4), 400, "250 times"),
     ],
 )
-def test_a_bomb_is_refused_before_it_goes_off(
+def test_a_bomb_is_rejected_before_it_goes_off(
     isolated: Isolated, head: bytes, unit: bytes, times: int, says: str
 ) -> None:
     """An attribute without end took osmium's XML parser more than two minutes and all memory."""

@@ -103,8 +103,8 @@ def test_named_crs_and_ids_of_geojson(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "says"),
     [
-        (collection(feature(id=None), feature(id="a")), "row 0 has no id"),
-        (collection(), "holds no rows"),
+        (collection(feature(id=None), feature(id="a")), "row 1 has no id"),
+        (collection(), "has no rows"),
         (collection(feature({"type": "Point", "coordinates": [1e300, 1e300]})), "not on Earth"),
         (
             collection(feature({"type": "Polygon", "coordinates": [[[0, 0]]]})),
@@ -114,7 +114,7 @@ def test_named_crs_and_ids_of_geojson(tmp_path: Path) -> None:
         (b"[" * 100_000, "nested too deeply"),
     ],
 )
-def test_geojson_that_is_refused(isolated: Isolated, content: bytes, says: str) -> None:
+def test_geojson_that_is_rejected(isolated: Isolated, content: bytes, says: str) -> None:
     assert says in refused(isolated, "places", "table.geojson", content)
 
 

@@ -1,4 +1,4 @@
-"""Layer tables and option files of the user (TOML)."""
+"""Layer tables and option files of the user (TOML), dumps of Wikidata, tables of chips and texts."""
 
 from __future__ import annotations
 
@@ -9,7 +9,17 @@ from tests.fuzz.isolated import Isolated
 from tests.fuzz.promise import holds, refused
 
 
-@pytest.mark.parametrize(("name", "examples"), [("layers", 300), ("types", 150), ("options", 300)])
+@pytest.mark.parametrize(
+    ("name", "examples"),
+    [
+        ("layers", 300),
+        ("types", 150),
+        ("templates", 150),
+        ("options", 300),
+        ("wikidata", 90),
+        ("described", 90),
+    ],
+)
 def test_damaged(corpus: Corpus, isolated: Isolated, name: str, examples: int) -> None:
     holds(name, corpus, isolated, examples)
 
@@ -29,7 +39,7 @@ def layer(rule: str) -> bytes:
         b"\xff\xfe",
     ],
 )
-def test_layer_tables_that_are_refused(isolated: Isolated, content: bytes) -> None:
+def test_layer_tables_that_are_rejected(isolated: Isolated, content: bytes) -> None:
     """Nesting was a RecursionError, 400 digits an OverflowError, and a long value a message of its length."""
     assert len(refused(isolated, "layers", "layers.toml", content)) <= 1000
 

@@ -12,7 +12,7 @@ import atheris
 with atheris.instrument_imports(include=["placevec", "tifffile"]):
     from tests.fuzz.corpus import build
     from tests.fuzz.mutations import damaged
-    from tests.fuzz.readers import FAILED, READERS, judge, seeds, settle
+    from tests.fuzz.readers import FAILED, READERS, checked, seeds, settle
 
 MEMORY_MIB = 4096
 SLOWEST_S = 60
@@ -34,7 +34,7 @@ def fuzz() -> None:
     def one(data: bytes) -> None:
         file = files[data[0] % len(files)] if data else files[0]
         (place / file).write_bytes(data[1:])
-        outcome, said = judge(READERS[name], place, place / file)
+        outcome, said = checked(READERS[name], place, place / file)
         (place / file).write_bytes(valid[file])
         if outcome == FAILED:
             (folder / f"found-{Path(file).name}").write_bytes(data[1:])

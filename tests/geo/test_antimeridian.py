@@ -142,7 +142,7 @@ def test_extents() -> None:
     assert np.isnan(extent_of(np.full((2, 2), np.nan))).all()
 
 
-def test_an_area_that_leaves_the_earth_is_refused(tmp_path: Path) -> None:
+def test_an_area_that_leaves_the_earth_is_rejected(tmp_path: Path) -> None:
     (tmp_path / "a.geojson").write_text(
         json.dumps({"type": "Polygon", "coordinates": [[[0, 0], [1, 100], [2, 0], [0, 0]]]})
     )

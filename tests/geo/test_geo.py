@@ -46,7 +46,7 @@ def test_tile_coordinates_are_inverted(lon: float, lat: float, zoom: int) -> Non
     assert np.allclose(back, [lon, lat], atol=1e-9)
 
 
-def test_beyond_web_mercator_is_refused() -> None:
+def test_beyond_web_mercator_is_rejected() -> None:
     for lat in (85.2, -89.0):
         with pytest.raises(InputError, match="Web Mercator"):
             geo.lonlat_to_tile_xy(0.0, lat, 5)

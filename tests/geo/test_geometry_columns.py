@@ -93,7 +93,7 @@ def test_a_cell_that_is_no_geometry_is_named() -> None:
     cells = pa.array(["POINT (1 2)", "POINT (1"])
     about = of_cells("wkt", cells)
     assert about is not None
-    with pytest.raises(SourceError, match=r"t, row 11, column 'wkt': its geometry is not WKT"):
+    with pytest.raises(SourceError, match=r"t, row 12, column 'wkt': its geometry is not WKT"):
         shapes_of(cells, about, "t", 10)
 
 

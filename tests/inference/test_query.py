@@ -82,7 +82,7 @@ def test_names_with_commas_are_taken_whole(tmp_path: Path) -> None:
     assert split_names(model, ["b", "a, b"]) == ["b", "a, b"]
 
 
-def test_a_near_name_with_a_comma_tells_to_repeat_the_option(tmp_path: Path) -> None:
+def test_a_near_name_with_a_comma_asks_to_repeat_the_option(tmp_path: Path) -> None:
     """``--class "oak, holm,spruce"`` falls apart at each comma: oracle, the names that the model has."""
     model = closed_form(tmp_path, classes=("oak, holm", "spruce", "pine"))
     with pytest.raises(PlacevecError, match=r"did you mean 'oak, holm'\? Pass a name that"):

@@ -72,7 +72,7 @@ def test_hostile_names_stay_data(tmp_path: Path) -> None:
     assert f"probability: {HOSTILE[1]}" in found.columns
 
 
-def test_what_cannot_be_answered(tmp_path: Path) -> None:
+def test_what_cannot_be_handled(tmp_path: Path) -> None:
     model = closed_form(tmp_path / "m")
     (tmp_path / "none.csv").write_text("lon,lat\n,\n,\n")
     (tmp_path / "far.csv").write_text("lon,lat\n24.9,160.2\n")

@@ -67,7 +67,7 @@ def test_csv_cells_cannot_be_formulas(tmp_path: Path) -> None:
     assert rows[1:] == [["'=HYPERLINK(1)", "-3.5"], ['a\nb,"c"', "2.0"], ["'@cmd", "1.0"]]
 
 
-def test_json_refuses_not_a_number(tmp_path: Path) -> None:
+def test_json_rejects_not_a_number(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="JSON compliant"):
         atomic.write_json(tmp_path / "x.json", {"loss": float("nan")})
     assert not (tmp_path / "x.json").exists()

@@ -57,7 +57,7 @@ class Hidden:
         return scalar, (np.dtype("O"), self.inner)
 
 
-def test_objects_and_arrays_are_refused_and_nothing_is_run(tmp_path: Path) -> None:
+def test_objects_and_arrays_are_rejected_and_nothing_is_run(tmp_path: Path) -> None:
     trace = tmp_path / "trace"
     for number, content in enumerate(
         (Trap(trace), [np.int64(1), Trap(trace)], Hidden(b"x"), np.arange(3), np.datetime64("2020-01-01"),
@@ -68,7 +68,7 @@ def test_objects_and_arrays_are_refused_and_nothing_is_run(tmp_path: Path) -> No
     assert not trace.exists()
 
 
-def test_afterwards_torch_still_refuses_numpy(tmp_path: Path) -> None:
+def test_afterwards_torch_still_rejects_numpy(tmp_path: Path) -> None:
     """What is allowed here is allowed for the one call."""
     file = saved({"a": np.int64(1)}, tmp_path / "a.pt")
     assert read_checkpoint(file) == {"a": 1}

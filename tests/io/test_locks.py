@@ -43,7 +43,7 @@ class Told(Silent):
         self.lines.append(message)
 
 
-def test_the_second_is_told_who_holds_it_until_that_is_killed(tmp_path: Path) -> None:
+def test_the_second_is_reported_who_holds_it_until_that_is_killed(tmp_path: Path) -> None:
     out = tmp_path / "new" / "out.parquet"
     first = holding(out)
     with pytest.raises(OutputError) as told, locked(out):

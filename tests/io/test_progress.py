@@ -46,7 +46,7 @@ def test_nothing_is_cut(width: int | None, label: str, total: float | None, note
     assert len(last) <= (width or 240)
 
 
-def test_wide_terminals_tell_what_remains() -> None:
+def test_wide_terminals_show_what_remains() -> None:
     assert drawn(120, "Training", 10, "")[-1].count("0:00:0") == 2
     assert drawn(80, "Training", 10, "")[-1].count("0:00:0") == 1
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 BASE = SHIPPED / "base"
 
 
-def test_it_is_small_and_its_card_tells_all() -> None:
+def test_it_is_small_and_its_card_shows_all() -> None:
     size = sum(path.stat().st_size for path in BASE.iterdir())
     assert sorted(path.name for path in BASE.iterdir()) == [
         "MODEL_CARD.md",

@@ -131,7 +131,7 @@ def test_every_kind_of_encoder_survives_the_disk(encoder: str, variant: str, tmp
         ({"bias": True}, "do not match its configuration"),
     ],
 )  # fmt: skip
-def test_hostile_configurations_are_refused(change: dict[str, object], said: str, tmp_path) -> None:
+def test_hostile_configurations_are_rejected(change: dict[str, object], said: str, tmp_path) -> None:
     model_of(head_of("presence")).save(tmp_path)
     config = json.loads((tmp_path / "config.json").read_text())
     config["heads"]["coordinates"].update(change)
@@ -140,7 +140,7 @@ def test_hostile_configurations_are_refused(change: dict[str, object], said: str
         Model.load(tmp_path)
 
 
-def test_weights_without_the_head_are_refused(tmp_path) -> None:
+def test_weights_without_the_head_are_rejected(tmp_path) -> None:
     model_of(head_of("presence")).save(tmp_path)
     tensors = load_file(tmp_path / "model.safetensors")
     save_file(
@@ -154,7 +154,7 @@ def test_weights_without_the_head_are_refused(tmp_path) -> None:
         Model.load(tmp_path)
 
 
-def test_the_card_tells_of_the_head(tmp_path) -> None:
+def test_the_card_shows_of_the_head(tmp_path) -> None:
     """Names of classes are anybody's text: they cannot become markup."""
     model = model_of(Head(8, "presence", ["<b>wolf</b>", "lynx"]))
     model.save(tmp_path)

@@ -207,7 +207,7 @@ def test_a_dataset_that_lacks_a_view(dataset: Dataset, tmp_path: Path) -> None:
         ({"kind": "chips"}, "the dataset has it as features"),
     ],
 )
-def test_a_view_of_another_specification_is_refused(
+def test_a_view_of_another_specification_is_rejected(
     change: dict[str, object], said: str, dataset: Dataset, tmp_path: Path
 ) -> None:
     model, _ = model_of(many_views.where2vec, dataset)
@@ -217,7 +217,7 @@ def test_a_view_of_another_specification_is_refused(
         pv.embed(model, dataset)
 
 
-def test_a_fusion_that_lacks_a_view_is_refused(dataset: Dataset, tmp_path: Path) -> None:
+def test_a_fusion_that_lacks_a_view_is_rejected(dataset: Dataset, tmp_path: Path) -> None:
     model, _ = model_of(many_views.where2vec, dataset)
     model.fuse = MeanFusion(["satellite", "aerial"], 8)
     model.save(tmp_path / "m")

@@ -170,7 +170,7 @@ def test_the_same_command_reuses_and_another_option_is_named(
         ),
     ],
 )
-def test_what_would_give_it_other_places_is_refused_by_name(
+def test_what_would_give_it_other_places_is_rejected_by_name(
     options: dict[str, Any], words: str, tmp_path: Path
 ) -> None:
     dataset = points(tmp_path)
@@ -194,7 +194,7 @@ def test_a_table_of_places_must_be_theirs(tmp_path: Path) -> None:
         ("some", frame[:90], "has 90 of its 120"),
     ):
         other.to_csv(tmp_path / f"{name}.csv", index=False)
-        with pytest.raises(DatasetError, match=f"its places are others: .*{words}"):
+        with pytest.raises(DatasetError, match=f"its places do not match: .*{words}"):
             api.prepare("loc2vec", places=tmp_path / f"{name}.csv", **options)
     with pytest.raises(DatasetError, match="its places are 80 m wide, not 200 m"):
         api.prepare("loc2vec", size_m=200, **options)

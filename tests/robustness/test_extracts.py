@@ -54,7 +54,7 @@ def test_bad_extracts(
     refused(nursery.run("info", tmp_path / name), name)
 
 
-def test_a_bad_extract_costs_nobody_a_dataset(
+def test_a_bad_extract_costs_no_one_a_dataset(
     nursery: Nursery, helsinki_pbf: Path, helsinki_dataset: Dataset, tmp_path: Path
 ) -> None:
     """``--force`` removes the old dataset when the new one is whole, not before. Oracle: the old one's bytes."""

@@ -22,7 +22,7 @@ HERE = "24.94,60.17"
         ("place_id,lon,lat\na,60.17,124.94\n", ("not on Earth", "swapped")),
         (f"place_id,lon,lat\na,{HERE}\na,{HERE}\n", ("'a' occurs more than once",)),
         (f"id,lon,lat\n7,{HERE}\n7,{HERE}\n", ("'7' occurs more than once",)),
-        (f"place_id,lon,lat\n,{HERE}\n,{HERE}\n", ("row 0 has no place_id",)),
+        (f"place_id,lon,lat\n,{HERE}\n,{HERE}\n", ("row 1 has no place_id",)),
         ("name,where\na,b\n", ("neither a geometry nor lon and lat", "name, where")),
         (f"place_id,lon,lat\n\"a,{HERE}\",1,2,3\n", ("1 of 1 rows have another number of cells",)),
         ("\x00\x01\x02", ("places.csv",)),
@@ -60,7 +60,7 @@ def test_places_without_coordinates_are_kept_and_said(
     assert made.code == 0, made.err
     assert len(Dataset.open(data)) == 6
     notes = Dataset.open(data).manifest["report"]["notes"]
-    assert any("row 3, column 'lon': 'east'" in note for note in notes)
+    assert any("row 4, column 'lon': 'east'" in note for note in notes)
     assert any("4 of 6 places have no coordinates" in note for note in notes)
     ended = nursery.run("embed", quick_run, data, "-o", out)
     assert ended.code == 0, ended.err

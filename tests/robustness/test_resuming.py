@@ -99,7 +99,7 @@ def test_a_log_is_read_up_to_what_is_no_row(tmp_path: Path) -> None:
         assert read_metrics(tmp_path) == [{"step": 1}]
 
 
-def test_leftovers_of_one_file_are_told_from_others(tmp_path: Path) -> None:
+def test_leftovers_of_one_file_are_reported_from_others(tmp_path: Path) -> None:
     """A user's folder: only what placevec itself left of that very file goes."""
     for name in (
         ".tmp-0a1b2c3d-a.parquet",

@@ -32,7 +32,7 @@ def test_a_pass_between_that_is_well_starts_the_count_again() -> None:
     assert [len(watch.look(numbers)) for numbers in (bad, bad, WELL, bad, bad, bad)] == [0, 0, 0, 0, 0, 1]
 
 
-def test_what_is_well_or_unknown_is_not_told_of() -> None:
+def test_what_is_well_or_unknown_is_not_reported() -> None:
     watch = CollapseWatch({"triplet": 0.2}, dim=64)
     assert not any(watch.look(numbers) for numbers in [WELL] * 5 + [{}] * 5)
 

@@ -144,7 +144,7 @@ def test_training_in_parts_learns_the_same(tmp_path: Path) -> None:
     torch.testing.assert_close(torch.tensor(losses[1]), torch.tensor(losses[0]), atol=1e-4, rtol=1e-4)
 
 
-def test_slots_of_different_sizes_are_refused() -> None:
+def test_slots_of_different_sizes_are_rejected() -> None:
     batches, draw = step()
     draw = Draw({**draw.looks, "words": Look(torch.arange(3))})
     with pytest.raises(InputError, match="--chunk-size needs slots of the same number of rows"):

@@ -177,7 +177,7 @@ def test_a_loss_that_is_no_number_ends_the_run_and_keeps_the_checkpoint(tmp_path
     assert json.loads((state / "state.json").read_text())["counters"]["step"] == 5
 
 
-def test_resuming_with_other_options_is_refused(tmp_path: Path) -> None:
+def test_resuming_with_other_options_is_rejected(tmp_path: Path) -> None:
     run(tmp_path)
     with pytest.raises(ModelError, match=r"data was 1, now 2"):
         recipe, views = toy_recipe()
@@ -195,7 +195,7 @@ def test_a_damaged_state_is_one_clear_error(tmp_path: Path) -> None:
             run(tmp_path, resume=True)
 
 
-def test_unknown_choices_are_refused() -> None:
+def test_unknown_choices_are_rejected() -> None:
     for wrong in (
         {"schedule": "linear"},
         {"precision": "int4"},

@@ -18,7 +18,7 @@ from placevec.models.model import Model
 from placevec.training import TrainingOptions, TrainingResult, precision, train
 from placevec.training.precision import chosen, hardware_bf16
 from placevec.training.state import newest_state
-from tests.training.test_going_on import Told
+from tests.training.test_resuming import Told
 from tests.training.toy import toy_recipe
 
 OPTIONS = TrainingOptions(epochs=3, steps_per_epoch=4, validation_steps=1, device="cpu", seed=3)
@@ -130,13 +130,13 @@ def test_a_run_keeps_its_precision_on_another_machine(
         assert moved == (
             []
             if hardware == began
-            else [f"The run goes on in {here}, as it began; begun here, it would compute in {there}"]
+            else [f"The run continues in {here}, as before; a new run would use {there}"]
         )
         assert (result.precision, known, recorded(tmp_path / "cut")) == (here, [here], here)
     assert same(weights, whole)
 
 
-def test_another_precision_asked_for_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_another_precision_asked_for_is_rejected(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     trained(tmp_path, monkeypatch, hardware=False, gains=True)
     told = Told()
     with pytest.raises(ModelError, match="precision was 'auto', now 'bf16'"):

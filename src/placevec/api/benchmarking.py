@@ -65,7 +65,7 @@ def benchmark_encoders(
     """Compare location encoders on every task, with baselines, and write the tables. Continues after an interruption.
 
     Args:
-        out: Folder of the results: table.md, results.csv, plots and, in cells/, the single results.
+        out: Folder of the results: table.md, results.csv, plots and, in cells/, the individual results.
         encoders: Encoders by any name, separated by commas (default: all).
         originals: Also compare the published variants, if they differ.
         tasks: Tasks, separated by commas, or all, real and synthetic for groups (default: all that have data, or none

@@ -74,12 +74,12 @@ def cluster(
         seed=seed,
         progress=progress,
     )
-    ground = recorded_dataset(table, dataset)
-    if ground is not None:
+    source = recorded_dataset(table, dataset)
+    if source is not None:
         from placevec.explorer.coloring import content_of
         from placevec.explorer.maps.scene import has_map, layer_shares
 
-        shares = layer_shares(ground, table.place_id) if has_map(ground) else None
+        shares = layer_shares(source, table.place_id) if has_map(source) else None
         found = found if shares is None else found.holding(*content_of(*shares))
     if out is not None:
         found.save(out)

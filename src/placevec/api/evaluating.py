@@ -12,9 +12,9 @@ from placevec.api.inputs import (
     dataset_of,
     model_of,
     recorded_dataset,
-    recorded_ground,
     recorded_model,
     table_of,
+    training_dataset,
 )
 from placevec.errors import DatasetError, UsageError
 from placevec.io.progress import SILENT, Progress
@@ -61,8 +61,8 @@ def evaluate(
         view: View whose vectors are evaluated if there are several (default: the fused ones).
         dataset: Dataset of the vectors, if it has moved; for a run, a dataset with labels to evaluate it on.
         model: Run or model of the vectors, if it has moved.
-        tasks: Tasks, separated by commas: landuse, pois (default: all that the dataset has labels for); with
-            cityrep, task ids of that release.
+        tasks: Tasks, separated by commas: landuse, pois, labels, which are those of the dataset (default: all that the
+            dataset has labels for); with cityrep, task ids of that release.
         labels: Table of your own labels, with place_id or lon and lat.
         columns: Label columns of that table, separated by commas (default: all that can be tasks).
         kind: Kind of these tasks (default: by the values; multilabel and distribution take all columns together).
@@ -164,8 +164,12 @@ def evaluate_model(
         from placevec.evaluation.retrieval.evaluate import reads_words
 
         if reads_words(found):
+            if regions is not None or learning_curve:
+                raise UsageError(
+                    "regions and learning_curve apply to models trained on labels, not on words and images"
+                )
             return evaluate_words(found, dataset=dataset, baselines=baselines, seed=seed, progress=progress)
-    tested = recorded_ground(found, "give one with --dataset") if dataset is None else dataset_of(dataset)
+    tested = training_dataset(found, "give one with --dataset") if dataset is None else dataset_of(dataset)
     return evaluate_predictions(
         found, tested, baselines=baselines, seed=seed, regions=regions, learning_curve=learning_curve, budget=budget,
         progress=progress,
@@ -209,7 +213,7 @@ def evaluate_words(
 
     found = model_of(model)
     image, _ = views_of(found, view)
-    ground = recorded_ground(found, "give one with --dataset") if dataset is None else dataset_of(dataset)
+    ground = training_dataset(found, "give one with --dataset") if dataset is None else dataset_of(dataset)
     images = None if embeddings is None else _of_places(table_of(embeddings, image), found, ground)
     return run(
         found,

@@ -107,7 +107,7 @@ def _texts() -> None:
         peft.LoraConfig(r=1, target_modules=["query"]), transformers.BertModel(config)
     )
     if not any("lora" in name for name, _ in model.named_parameters()):
-        raise PlacevecError("peft adds no adapter to a model of transformers")
+        raise PlacevecError("peft cannot add an adapter to a transformers model")
 
 
 def _database() -> None:
@@ -156,7 +156,7 @@ def try_extras(uses: tuple[Use, ...] = USES) -> list[Tried]:
 
 
 def _tried(use: Use) -> Tried:
-    versions = {name: _version(name) for name in use.packages}
+    versions = {name: version_of(name) for name in use.packages}
     try:
         use.attempt()
     except Exception as error:  # third-party code can raise anything
@@ -167,7 +167,12 @@ def _tried(use: Use) -> Tried:
     return Tried(use, versions, True, "")
 
 
-def _version(package: str) -> str | None:
+def version_of(package: str) -> str | None:
+    """The installed version of a package; None where it is not installed.
+
+    >>> version_of("a-package-that-nobody-made") is None
+    True
+    """
     try:
         return importlib.metadata.version(package)
     except importlib.metadata.PackageNotFoundError:

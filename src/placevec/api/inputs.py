@@ -127,7 +127,7 @@ def now() -> str:
     return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
 
 
-def recorded_ground(model: Model, remedy: str) -> Dataset:
+def training_dataset(model: Model, remedy: str) -> Dataset:
     """The dataset that a model was trained on.
 
     Args:

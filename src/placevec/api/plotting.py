@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-from placevec.api.inputs import PathLike, dataset_of, model_of, recorded_ground
+from placevec.api.inputs import PathLike, dataset_of, model_of, training_dataset
 from placevec.errors import InputError, ModelError, UsageError
 from placevec.io import atomic
 from placevec.io.progress import SILENT, Progress, printable
@@ -105,15 +105,15 @@ def picture_latitude(
 
     _check(out, runs)
     require_plots(())
-    with progress.task("Judging", total=len(runs)) as advance:
+    with progress.task("Evaluating", total=len(runs)) as advance:
         evaluated: list[Evaluated] = []
         credits: dict[str, None] = {}
         for run in runs:
             model = model_of(run)
-            ground = (
-                recorded_ground(model, "give one with --dataset") if dataset is None else dataset_of(dataset)
+            tested = (
+                training_dataset(model, "give one with --dataset") if dataset is None else dataset_of(dataset)
             )
-            evaluated.append(_evaluated(model, ground, progress))
+            evaluated.append(_evaluated(model, tested, progress))
             credits[str(model.training.get("attribution", "unknown"))] = None
             advance(1)
     return write_latitude(_apart(evaluated), Path(out), band=band, credit="Data: " + "; ".join(credits))

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-from placevec.api.inputs import BoxLike, PathLike, model_of, recorded_ground
+from placevec.api.inputs import BoxLike, PathLike, model_of, training_dataset
 from placevec.errors import ModelError, PlacevecError, UsageError
 from placevec.io import atomic
 from placevec.io.progress import SILENT, Progress, printable
@@ -253,7 +253,7 @@ def _trained_on(model: Model, question: Question) -> list[Floats]:
     """Training points of each class; for a model without a stored split, those of its dataset."""
     from placevec.datasets.splits import read_split
 
-    dataset = recorded_ground(model, "give a table of points instead")
+    dataset = training_dataset(model, "give a table of points instead")
     labels = dataset.labels()
     kept = read_split(model.path)
     split = None if kept is None else kept.split_of(dataset)

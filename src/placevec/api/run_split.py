@@ -15,17 +15,17 @@ from placevec.io import atomic
 if TYPE_CHECKING:
     from placevec.recipes.built import Built
 
-Ground = Dataset | JoinedDataset
+TrainingData = Dataset | JoinedDataset
 """Data for training or validation: one dataset, or several joined."""
 
 
-def parts_of(ground: Ground) -> tuple[Dataset, ...]:
+def parts_of(training_data: TrainingData) -> tuple[Dataset, ...]:
     """The datasets used for training."""
-    return ground.parts if isinstance(ground, JoinedDataset) else (ground,)
+    return training_data.parts if isinstance(training_data, JoinedDataset) else (training_data,)
 
 
-def _all_parts(ground: Ground, judge: Ground | None) -> tuple[Dataset, ...]:
-    return (*parts_of(ground), *(() if judge is None else parts_of(judge)))
+def _all_parts(training_data: TrainingData, validation_data: TrainingData | None) -> tuple[Dataset, ...]:
+    return (*parts_of(training_data), *(() if validation_data is None else parts_of(validation_data)))
 
 
 def joined_hash(hashes: Sequence[str]) -> str:
@@ -53,26 +53,30 @@ def _kept(run: Path, state: Path | None) -> RunSplit | None:
     return read_split(state if (state / FILE).exists() else run)
 
 
-def hashes_at_begin(ground: Ground, judge: Ground | None, run: Path, state: Path | None) -> list[str]:
+def hashes_at_begin(
+    training_data: TrainingData, validation_data: TrainingData | None, run: Path, state: Path | None
+) -> list[str]:
     """The hash of each dataset when the run started, validation datasets last.
 
     Later additions to a dataset change nothing that the run reads, so it can be resumed.
     """
     kept = _kept(run, state)
-    found = [dataset.hash for dataset in _all_parts(ground, judge)]
-    for number, dataset in enumerate(_all_parts(ground, judge)):
+    found = [dataset.hash for dataset in _all_parts(training_data, validation_data)]
+    for number, dataset in enumerate(_all_parts(training_data, validation_data)):
         if kept is not None and number < len(kept.parts) and dataset.descends_from(kept.parts[number].hash):
             found[number] = kept.parts[number].hash
     return found
 
 
-def split_of(built: Built, ground: Ground, judge: Ground | None, hashes: Sequence[str]) -> RunSplit:
+def split_of(
+    built: Built, training_data: TrainingData, validation_data: TrainingData | None, hashes: Sequence[str]
+) -> RunSplit:
     """The split of a run for every dataset; ``hashes`` are those at its start."""
-    own = parts_of(ground)
+    own = parts_of(training_data)
     split = RunSplit.of_datasets(own, built.split, hashes[: len(own)])
-    if judge is None or built.validation_split is None:
+    if validation_data is None or built.validation_split is None:
         return split
-    return split + RunSplit.of_datasets(parts_of(judge), built.validation_split, hashes[len(own) :])
+    return split + RunSplit.of_datasets(parts_of(validation_data), built.validation_split, hashes[len(own) :])
 
 
 def keep_split(split: RunSplit, run: Path, state: Path | None, config: dict[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""What is told of search results beyond the vectors: their entities, and a picture of them."""
+"""Facts about search results beyond the vectors: their entities, and a picture of them."""
 
 from __future__ import annotations
 

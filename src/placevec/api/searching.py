@@ -76,7 +76,7 @@ def similar(
         place: ID of the query's place.
         tile: Tile of the query, z/x/y.
         name: Name of the query's place, or the beginning of one.
-        entity: Named thing of the dataset as query: a name in any language, a Wikidata item (Q1757) or an OSM object
+        entity: Named entity of the dataset as query: a name in any language, a Wikidata item (Q1757) or an OSM object
             (way/123).
         text: Description of the places to find, such as "a lake in a forest" (for models with a text view).
         image: Image of a place as query: GeoTIFF, .npy (bands, rows, columns) or .png, as the model reads its images.
@@ -165,7 +165,7 @@ def similar(
 
 
 def _if_sound(table: Embeddings) -> Dataset | None:
-    """The recorded dataset, if it is there and not damaged: it only adds what is told of the results."""
+    """The recorded dataset, if it is there and not damaged: it only adds facts about the results."""
     try:
         return recorded_dataset(table)
     except PlacevecError:

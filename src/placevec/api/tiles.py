@@ -92,9 +92,9 @@ def _export_csv(
     seed: int,
     progress: Progress,
 ) -> int:
+    from placevec.datasets.sentences.templates import Templates
+    from placevec.preparation.described.sentences import OneSentence
     from placevec.preparation.described.write import write_described
-    from placevec.recipes.where2vec.exported import OneSentence
-    from placevec.recipes.where2vec.templates import Templates
 
     sentences = None if templates is None else Templates.of(templates)
     return write_described(dataset, path, OneSentence(dataset, sentences, languages, seed), progress=progress)

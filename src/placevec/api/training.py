@@ -74,14 +74,19 @@ def train(
         preset, options, unknown=lambda name: unknown_option(entry, "train", name)
     )
     TrainingOptions(**training)  # reports invalid options before data is opened
-    ground, judge = _ground(dataset), None if validation is None else _ground(validation)
+    training_data, validation_data = (
+        _training_data(dataset),
+        None if validation is None else _training_data(validation),
+    )
     run, resumed = Path(out), resume if resume_from is None else Path(resume_from)
     if force and resumed is not False:
         raise UsageError(
             "--resume and --resume-from continue a run, but --force removes it: give only one of them"
         )
     with locked(run, wait=wait, progress=progress) if _leads() else contextlib.nullcontext():
-        return _trained(entry, config, training, ground, judge, run, resumed, force, projector, progress)
+        return _trained(
+            entry, config, training, training_data, validation_data, run, resumed, force, projector, progress
+        )
 
 
 def _leads() -> bool:
@@ -93,8 +98,8 @@ def _trained(
     entry: RecipeEntry,
     config: Options,
     training: dict[str, Any],
-    ground: Dataset | JoinedDataset,
-    judge: Dataset | JoinedDataset | None,
+    training_data: Dataset | JoinedDataset,
+    validation_data: Dataset | JoinedDataset | None,
     run: Path,
     resumed: bool | Path,
     force: bool,
@@ -121,25 +126,25 @@ def _trained(
     holds_run = _check_run(run, resume=resumed is not False, force=force)
     torch.manual_seed(int(training.get("seed", 0)))
     state = state_of(run, resumed)
-    began = hashes_at_begin(ground, judge, run, state)
-    built = entry.built(ground, config, training, judge)
-    if judge is not None and built.recipe.validation is None:
+    began = hashes_at_begin(training_data, validation_data, run, state)
+    built = entry.built(training_data, config, training, validation_data)
+    if validation_data is not None and built.recipe.validation is None:
         raise UsageError(f"train {entry.name} has no validation loss: remove --validation")
     for note in built.notes:
         progress.say(f"Note: {note}")
     encoder_of = {slot.view: slot.encoder for slot in built.recipe.slots.values()}
     readings = {name: Reading(encoder_of[name], spec) for name, spec in built.specs.items()}
     origin = {
-        "dataset": ground.name,
-        "dataset_path": str(ground.path.resolve()) if isinstance(ground, Dataset) else "",
-        "dataset_hash": joined_hash(began[: len(parts_of(ground))]),
-        "attribution": ground.attribution,
-        "areas": [part.area.as_dict() for part in parts_of(ground)],
+        "dataset": training_data.name,
+        "dataset_path": str(training_data.path.resolve()) if isinstance(training_data, Dataset) else "",
+        "dataset_hash": joined_hash(began[: len(parts_of(training_data))]),
+        "attribution": training_data.attribution,
+        "areas": [part.area.as_dict() for part in parts_of(training_data)],
         "places": built.places,
         **_pairs_of(built.recipe.sampler),
-        **_label_of(ground, built.heads),
+        **_label_of(training_data, built.heads),
         **({"held_out": built.split.held_out} if built.split.held_out else {}),
-        **({"validation": judge.name} if judge is not None else {}),
+        **({"validation": validation_data.name} if validation_data is not None else {}),
     }
     described = built.config.as_json()
     model = Model(
@@ -150,13 +155,17 @@ def _trained(
         heads=built.heads,
         fuse=built.recipe.fuse,
     )
-    fixed = {"recipe": entry.name, **described, "dataset_hash": joined_hash(began[: len(parts_of(ground))])}
-    if judge is not None:
-        fixed["validation_hash"] = joined_hash(began[len(parts_of(ground)) :])
+    fixed = {
+        "recipe": entry.name,
+        **described,
+        "dataset_hash": joined_hash(began[: len(parts_of(training_data))]),
+    }
+    if validation_data is not None:
+        fixed["validation_hash"] = joined_hash(began[len(parts_of(training_data)) :])
     if holds_run and force:  # only after all options have been validated
         shutil.rmtree(run)
     run.mkdir(parents=True, exist_ok=True)
-    split = split_of(built, ground, judge, began)
+    split = split_of(built, training_data, validation_data, began)
     keep_split(split, run, state, {**fixed, "training": asdict(built.training)})
 
     def save(folder: Path) -> None:
@@ -174,12 +183,12 @@ def _trained(
         from placevec.explorer.tensorboard import write_projector
 
         write_projector(
-            run / "tensorboard" / "projector", trained, parts_of(ground), projector, progress=progress
+            run / "tensorboard" / "projector", trained, parts_of(training_data), projector, progress=progress
         )
     return trained
 
 
-def _ground(dataset: Dataset | PathLike | Sequence[Dataset | PathLike]) -> Dataset | JoinedDataset:
+def _training_data(dataset: Dataset | PathLike | Sequence[Dataset | PathLike]) -> Dataset | JoinedDataset:
     """The training data: one dataset, or several joined."""
     from placevec.datasets.dataset import Dataset
     from placevec.datasets.joined import JoinedDataset
@@ -196,11 +205,15 @@ def _pairs_of(sampler: object) -> dict[str, float]:
     return {} if near_m is None else {"near_m": float(near_m)}
 
 
-def _label_of(ground: Dataset | JoinedDataset, heads: Mapping[str, Head]) -> dict[str, str]:
+def _label_of(training_data: Dataset | JoinedDataset, heads: Mapping[str, Head]) -> dict[str, str]:
     """The name of the labels' column, which names predictions; empty if nothing is learned or it has no name."""
     from placevec.datasets.dataset import Dataset
 
-    column = ground.manifest["labels"].get("column") if heads and isinstance(ground, Dataset) else None
+    column = (
+        training_data.manifest["labels"].get("column")
+        if heads and isinstance(training_data, Dataset)
+        else None
+    )
     return {} if column is None else {"label": column}
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from placevec.api.clustering import cluster
-from placevec.cli.output import plain_rows, print_json, print_table, progress_for, say
+from placevec.cli.output import plain_rows, print_json, print_table, progress_for, remark, say
 from placevec.cli.signature import taking_keywords_of
 
 HELP = """\
@@ -47,5 +47,5 @@ def command(
     told = "not defined" if found.silhouette != found.silhouette else f"{found.silhouette:.3f}{how}"
     say(f"Silhouette {told}; {found.noise} of {len(found.label)} places in no cluster")
     for note in found.notes:
-        say(f"Note: {note}")
+        remark(f"Note: {note}", quiet)
     say(f"Clusters: {out}")

@@ -57,26 +57,19 @@ def _core() -> list[str]:
     return [re.split(r"[^\w.-]", line, maxsplit=1)[0] for line in lines if "extra ==" not in line]
 
 
-def _version(package: str) -> str | None:
-    try:
-        return importlib.metadata.version(package)
-    except importlib.metadata.PackageNotFoundError:
-        return None
-
-
 def examine() -> dict[str, Any]:
     """Every fact by topic.
 
     ``problems`` lists what keeps placevec from working here, ``plug_ins`` what is wrong with those of other packages.
     """
-    from placevec.api.extras import try_extras
+    from placevec.api.extras import try_extras, version_of
 
-    packages = {name: _version(name) for name in _core()}
+    packages = {name: version_of(name) for name in _core()}
     problems = [f"{name} is not installed" for name, version in packages.items() if version is None]
     extras = try_extras()
     problems += [f"{one.use.purpose}: {one.problem}" for one in extras if one.broken]
     facts: dict[str, Any] = {
-        "placevec": _version("placevec"),
+        "placevec": version_of("placevec"),
         "python": platform.python_version(),
         "system": f"{platform.system()} {platform.machine()}"
         + (" (untested)" if platform.system() == "Windows" else ""),

@@ -8,7 +8,7 @@ from typing import Any
 
 from placevec.api.embedding import embed
 from placevec.api.embedding_points import PointsEmbedded, embed_points
-from placevec.cli.output import print_json, progress_for, say
+from placevec.cli.output import print_json, progress_for, remark, say
 from placevec.cli.signature import taking_keywords_of
 from placevec.errors import UsageError
 from placevec.options import flag_of, keywords_of
@@ -51,7 +51,7 @@ def command(
     if not dataset.is_dir():
         if other := [name for name in options if name not in of_points]:
             raise UsageError(f"{flag_of(other[0])} applies to datasets, but {dataset} is a table of points")
-        _show_points(embed_points(run, dataset, out=out, progress=progress, **options), as_json)
+        _show_points(embed_points(run, dataset, out=out, progress=progress, **options), as_json, quiet)
         return
     if other := [name for name in options if name not in of_datasets]:
         raise UsageError(f"{flag_of(other[0])} applies to tables of points, but {dataset} is a dataset")
@@ -69,10 +69,10 @@ def command(
         say(f"{len(one):,} vectors of {one.dim} numbers{f' of the view {one.view}' if of_each else ''}")
     say(f"{out} ({out.stat().st_size / 1e6:.1f} MB)")
     view = f" --view {made[0].view}" if of_each and FUSED not in table.views else ""
-    say(f"Next: placevec evaluate {out}{view}    placevec explore {out}{view} --html PAGE.html")
+    remark(f"Next: placevec evaluate {out}{view}    placevec explore {out}{view} --html PAGE.html", quiet)
 
 
-def _show_points(done: PointsEmbedded, as_json: bool) -> None:
+def _show_points(done: PointsEmbedded, as_json: bool, quiet: bool) -> None:
     """Print a summary for a table of points."""
     if as_json:
         print_json(
@@ -81,7 +81,7 @@ def _show_points(done: PointsEmbedded, as_json: bool) -> None:
         )  # fmt: skip
         return
     if done.left_out:
-        say(f"Note: {done.left_out:,} rows without coordinates are left out")
+        remark(f"Note: {done.left_out:,} rows without coordinates are left out", quiet)
     size = done.path.stat().st_size / 1e6
     say(f"{done.count:,} vectors of {done.dim} numbers: {done.path} ({size:.1f} MB)")
 

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 _SHOWN = 12
 
 
-def entities_told(dataset: Dataset) -> dict[str, Any]:
+def entity_facts(dataset: Dataset) -> dict[str, Any]:
     """How many entities there are, of which types, and in which languages; empty where there are none."""
     from placevec.datasets.entities import FILE, has_entities, summary_of
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from placevec.api.exploring import Explored, explore
-from placevec.cli.output import print_json, progress_for, say, say_now
+from placevec.cli.output import print_json, progress_for, remark, say, say_now
 from placevec.cli.signature import taking_keywords_of
 
 HELP = """\
@@ -47,7 +47,7 @@ def command(
     if as_json:
         print_json(_content(found))
         return
-    _print(found)
+    _print(found, quiet)
 
 
 def _content(found: Explored) -> dict[str, Any]:
@@ -62,18 +62,22 @@ def _content(found: Explored) -> dict[str, Any]:
     return content
 
 
-def _print(found: Explored) -> None:
+def _print(found: Explored, quiet: bool) -> None:
     of_map = None if found.map is None else found.map.page
     pages = [page for page in (found.page, of_map) if page is not None]
     if any(not page.map_drawn for page in pages):
-        say(
-            "There is no map: the dataset of the vectors has none, or is not at its recorded path (if it has moved, "
-            "set --dataset)."
+        remark(
+            "Note: there is no map, because the dataset of the vectors has none, or is not at its recorded path (if it "
+            "has moved, set --dataset)",
+            quiet,
         )
     any_of_them = pages[0] if pages else found.plots
     if any_of_them is not None and any_of_them.places_drawn < any_of_them.places_total:
         drawn, total = any_of_them.places_drawn, any_of_them.places_total
-        say(f"{drawn:,} of {total:,} places are drawn, a seeded sample; raise --max-places to draw more")
+        remark(
+            f"Note: {drawn:,} of {total:,} places are drawn, a seeded sample; raise --max-places to draw more",
+            quiet,
+        )
     for page in pages:
         say(f"{page.path} ({page.size_bytes / 1e6:.1f} MB): open it in a browser")
     if found.map is not None:
@@ -82,5 +86,5 @@ def _print(found: Explored) -> None:
         say(f"{made.geojson} ({size}): all {made.dimensions} dimensions; clusters: {made.found_by}")
     if found.plots is not None:
         for note in found.plots.skipped:
-            say(f"Note: {note}")
+            remark(f"Note: {note}", quiet)
         say(f"{found.plots.folder}: {len(found.plots.files)} plots")

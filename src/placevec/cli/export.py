@@ -15,8 +15,8 @@ Layers become tiles/LAYER/z/x/y.png, white on black with one bit per pixel, one 
 tile. Colors become tiles/tile_z_x_y.png and metadata.json. `placevec prepare --tile-folder` restores the same
 pixels. A killed run continues.
 
---csv writes one sentence for each chip, with the chips beside it as s2_chips/*.npz; `placevec prepare where2vec
---table` reads that again. --to writes entities and their names into the tables geo_entity and geo_alias of a PostGIS
+--csv writes one sentence for each chip, with the chips beside it as s2_chips/*.npz; `placevec prepare ... --table` reads
+that again. --to writes entities and their names into the tables geo_entity and geo_alias of a PostGIS
 database (the extra postgis).
 
 For example:

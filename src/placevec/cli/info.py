@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from placevec.cli.entities import entities_told
+from placevec.cli.entities import entity_facts
 from placevec.cli.output import print_facts, print_json
-from placevec.cli.points import labels_told
+from placevec.cli.points import label_facts
 from placevec.cli.signature import taking
 from placevec.errors import InputError
 
@@ -66,14 +66,29 @@ def _dataset(path: Path) -> dict[str, Any]:
         **_footprint(dataset),
         "bounds": _rounded(dataset.area.bounds),
         "views": list(dataset.view_names),
+        **_unreadable(dataset),
         **({"layers": list(dataset.base_map_spec.channels), "zoom": dataset.zoom} if has_map else {}),
-        **labels_told(dataset),
-        **entities_told(dataset),
+        **label_facts(dataset),
+        **entity_facts(dataset),
         **({"unfinished additions": begun} if (begun := unfinished(path)) else {}),
         "created": manifest.get("created", "unknown"),
         "attribution": dataset.attribution,
         "hash": dataset.hash,
     }
+
+
+def _unreadable(dataset: Dataset) -> dict[str, Any]:
+    """The views that need a package that is not installed, or that cannot be loaded."""
+    from placevec.datasets.views.registry import reader_of
+    from placevec.errors import PlacevecError
+
+    found = {}
+    for name in dataset.view_names:
+        try:
+            reader_of(dataset.spec(name))
+        except PlacevecError as error:
+            found[name] = str(error)
+    return {"views that cannot be read": list(found.values())} if found else {}
 
 
 def _footprint(dataset: Dataset) -> dict[str, Any]:

@@ -136,6 +136,12 @@ def say(line: str) -> None:
     sys.stdout.write(f"{line}\n")
 
 
+def remark(line: str, quiet: bool) -> None:
+    """A note or a next step on standard output, which ``--quiet`` leaves out."""
+    if not quiet:
+        say(line)
+
+
 def say_now(line: str) -> None:
     """One line on standard output, which is not held back."""
     say(line)

@@ -53,7 +53,7 @@ def picture(
     """Print what was written.
 
     Args:
-        runs: Runs; for kernels also names of location encoders.
+        runs: Run directories (kernels also takes names of location encoders).
     """
     progress = {} if draw is picture_curves else {"progress": progress_for(as_json, quiet)}
     found = draw(list(runs), out, **progress, **options)

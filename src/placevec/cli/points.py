@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from placevec.cli.output import clean, counted, say
+from placevec.cli.output import clean, counted, remark, say
 
 if TYPE_CHECKING:
     from placevec.core import ViewSpec
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 _MAX_SHOWN = 5
 
 
-def labels_told(dataset: Dataset) -> dict[str, Any]:
+def label_facts(dataset: Dataset) -> dict[str, Any]:
     """The manifest's description of the labels, one line each; empty if there are none."""
     labels, report = dataset.manifest.get("labels"), dataset.manifest.get("report", {})
     if not labels:
@@ -66,7 +66,7 @@ def _seen(spec: ViewSpec) -> str:
     return clean(f"{spec.size_px} x {spec.size_px} px of {bands}, {spec.values}", width=500)
 
 
-def show_labeled(dataset: Dataset, out: Path) -> None:
+def show_labeled(dataset: Dataset, out: Path, quiet: bool = False) -> None:
     """Print a summary for a table of points."""
     from placevec.datasets.views.registry import reader_of
 
@@ -79,19 +79,21 @@ def show_labeled(dataset: Dataset, out: Path) -> None:
         say(f"Left out: {counted(count, 'row')}, {reason}{hint}")
     say(f"Extent: {_extent(dataset)}")
     if report.get("without_coordinates"):
-        say(
-            f"Note: {report['without_coordinates']:,} places have no coordinates; only images can tell their class"
+        remark(
+            f"Note: {report['without_coordinates']:,} places have no coordinates; only images can tell their class",
+            quiet,
         )
     if report.get("at_lon_0_lat_0"):
-        say(
-            f"Note: {report['at_lon_0_lat_0']:,} rows are at exactly lon=0, lat=0, which often means missing coordinates"
+        remark(
+            f"Note: {report['at_lon_0_lat_0']:,} rows are at exactly lon=0, lat=0, which often means missing coordinates",
+            quiet,
         )
     for note in report.get("notes", []):
-        say(f"Note: {clean(note, width=500)}")
+        remark(f"Note: {clean(note, width=500)}", quiet)
     for view in dataset.view_names:
         if not reader_of(dataset.spec(view)).from_coordinates:
             say(f"{view.replace('_', ' ').capitalize()}: {_seen(dataset.spec(view))}")
-    for name, value in labels_told(dataset).items():
+    for name, value in label_facts(dataset).items():
         why = f": {report['labels']['why']}" if name == "kind" else ""
         say(f"{name[0].upper()}{name[1:]}: {clean(f'{value}{why}', width=500)}")
     say(f"Data: {_credit(dataset)}")

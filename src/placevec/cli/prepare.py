@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from placevec.api.preparing import prepare as making
-from placevec.cli.output import clean, print_json, progress_for, say, spelled
+from placevec.cli.output import clean, print_json, progress_for, remark, say, spelled
 from placevec.cli.recipe_commands import entries, given_options
 from placevec.cli.signature import taking_keywords_of
 from placevec.errors import UsageError
@@ -55,7 +55,7 @@ def prepare(
     """Call `placevec.api.prepare` and print what was made.
 
     Args:
-        file: Table, instead of the option for it.
+        file: Table of points, instead of --points.
         config: TOML file of options, by the names shown here with underscores.
     """
     from placevec import api
@@ -71,18 +71,21 @@ def prepare(
     if as_json:
         print_json({"dataset": str(out), "hash": dataset.hash, **dataset.manifest})
         return
-    _show(dataset, out)
+    _show(dataset, out, quiet)
     suited = spelled(entry.suits(dataset))
     base = f"    placevec embed --model base {out} -o E.parquet" if _by_base(dataset) else ""
-    say(f"Next: placevec train {entry.name} {out} --out RUN{f' {suited}' if suited else ''}{base}")
+    train = f"placevec train {entry.name} {out} --out RUN{f' {suited}' if suited else ''}"
+    missing = entry.lacks(dataset)
+    first = f"{missing}, then " if missing else ""
+    remark(f"Next: {first}{train}{base}", quiet)
 
 
-def _show(dataset: Dataset, out: Path) -> None:
+def _show(dataset: Dataset, out: Path, quiet: bool) -> None:
     report = dataset.manifest["report"]
     if "rows" in report:
         from placevec.cli.points import show_labeled
 
-        show_labeled(dataset, out)
+        show_labeled(dataset, out, quiet)
         return
     if dataset.base_map is None:
         say(f"{len(dataset):,} places, views {', '.join(dataset.view_names)}: {out}")

@@ -14,7 +14,10 @@ from placevec.options import Option, Options, described, helps_of, keywords_of
 
 METAVARS = {int: "INT", float: "NUMBER", str: "TEXT", Path: "PATH"}
 _SHORT = {"out": "-o", "quiet": "-q", "k": "-k"}
-_SHARED = {"as_json": "JSON output, without progress output", "quiet": "No progress output"}
+_SHARED = {
+    "as_json": "Print the result as JSON, without progress or notes",
+    "quiet": "Print only the result: no progress or notes",
+}
 _FLAGS = {"as_json": "--json"}
 
 

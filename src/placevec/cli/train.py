@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from placevec.api.training import train as training
-from placevec.cli.output import print_json, print_table, progress_for, say
+from placevec.cli.output import print_json, print_table, progress_for, remark, say
 from placevec.cli.recipe_commands import entries, given_options
 from placevec.cli.signature import taking_keywords_of
 from placevec.errors import InputError
@@ -91,7 +91,7 @@ def train(
         if resume_from is not None:
             raise InputError("several encoders are resumed from their newest states: use --resume")
         given = {name: value for name, value in given.items() if name != "encoder"}
-        _show_all(api.train_encoders(entry.name, dataset, **asked, **given), as_json)
+        _show_all(api.train_encoders(entry.name, dataset, **asked, **given), as_json, quiet)
         return
     model = api.train(entry.name, dataset, resume_from=resume_from, **asked, **given)
     if as_json:
@@ -101,8 +101,9 @@ def train(
         return
     lengths = " or ".join(str(length) for length in sorted(set(model.dims.values())))
     say(f"{model.parameters:,} parameters, vectors of {lengths} numbers: {out}")
-    _say_kept(out, model)
-    _say_next(entry, dataset, out, model)
+    _say_kept(out, model, quiet)
+    if not quiet:
+        _say_next(entry, dataset, out, model)
 
 
 def _check(path: Path, entry: RecipeEntry) -> None:
@@ -120,7 +121,7 @@ def _say_next(entry: RecipeEntry, dataset: Sequence[Path], out: Path, model: Mod
     if model.head is not None:
         say(f"Next: placevec evaluate {out}    placevec embed {out} POINTS.csv -o E.parquet")
         return
-    if len(dataset) == 1 and not model.taught:
+    if len(dataset) == 1 and not model.trained_labels:
         say(f"Next: placevec embed {out} {dataset[0]} -o E.parquet")
         return
     source = entry.from_file.format(path="OTHER.osm.pbf")
@@ -130,7 +131,7 @@ def _say_next(entry: RecipeEntry, dataset: Sequence[Path], out: Path, model: Mod
     )
 
 
-def _say_kept(run: Path, model: Model) -> None:
+def _say_kept(run: Path, model: Model, quiet: bool) -> None:
     """Print the epoch of the weights, and remedies if the model overfits after it."""
     from placevec.training.best_epoch import read_best_epoch
 
@@ -138,7 +139,7 @@ def _say_kept(run: Path, model: Model) -> None:
     if kept is None:
         return
     say(f"Kept: {kept}")
-    if not kept.overfitted:
+    if quiet or not kept.overfitted:
         return
     remedies = ["fewer --epochs"]
     if model.head is not None:
@@ -151,7 +152,7 @@ def _say_kept(run: Path, model: Model) -> None:
     say(f"Note: the model overfits after that epoch; try {', '.join(remedies)}")
 
 
-def _show_all(trained: Sequence[TrainedEncoder], as_json: bool) -> None:
+def _show_all(trained: Sequence[TrainedEncoder], as_json: bool, quiet: bool) -> None:
     """One line per encoder, with the validation metrics of its best weights."""
     if as_json:
         print_json([one.as_dict() for one in trained])
@@ -167,6 +168,8 @@ def _show_all(trained: Sequence[TrainedEncoder], as_json: bool) -> None:
             for one in trained
         ],
     )  # fmt: skip
-    say(
-        "The validation chose the weights, so it flatters a little: placevec evaluate RUN evaluates on the test split"
+    remark(
+        "Note: validation selected the best epoch, so its score is slightly optimistic: placevec evaluate RUN uses the"
+        " test split",
+        quiet,
     )

@@ -19,7 +19,7 @@ from cyclopts import (
 
 from placevec.errors import choose_from
 from placevec.recipes import RECIPES, recipe
-from placevec.recipes.unknown import formerly, near, unknown_option
+from placevec.recipes.unknown import former_flag, near, unknown_option
 
 _KINDS = {int: "an integer", float: "a number", bool: "true or false", Path: "a path"}
 
@@ -77,7 +77,7 @@ def _unknown(flag: str, words: Sequence[str], known: Iterable[str]) -> str:
     named = " ".join(words[:2]) if words[1:2] and words[1] in parts else verb or "placevec"
     if owner := next((name for name, flags in parts.items() if flag in flags), None):
         return f"{flag} is an option of {verb} {owner}, not of {named}"
-    return formerly(verb, flag) or f"{named} has no option {flag}{near(flag, known)}"
+    return former_flag(verb, flag) or f"{named} has no option {flag}{near(flag, known)}"
 
 
 def _no_command(word: str, words: Sequence[str]) -> str:

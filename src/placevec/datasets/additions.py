@@ -1,13 +1,13 @@
-"""What a dataset is made of, part by part, and how a part joins one that is there already.
+"""The parts of a dataset, and how a part is added to an existing dataset.
 
-The parts are its ``places``, its ``labels`` and its views; ``provenance`` in ``dataset.json`` says of each which kind
-of preparation made it, of what, and when. A part that is there is never made otherwise: the same command finds it
-again, and another option raises an error that names it.
+The parts are its ``places``, its ``labels`` and its views; ``provenance`` in ``dataset.json`` records, for each, the
+kind of preparation, its inputs and its date. An existing part is never made again differently: the same command reuses
+it, and a different option raises an error that names it.
 
-A part that is missing is an `Addition`. Its files are written under ``.work/add-PART/``, out of everybody's sight, and
-a killed command finds there what it had finished. When all are whole, ``ready.json`` notes what the manifest will say;
-then the files take their places, where nothing looks for them yet; and last of all the manifest is replaced, in one
-rename. So the dataset is the old one until the moment at which it is the new one. Its places never change.
+A part that is missing is an `Addition`. Its files are written under ``.work/add-PART/``, where a
+killed command continues. When all files are complete, ``ready.json`` records the new entries of the manifest; then the
+files are moved to their final paths, which nothing refers to yet; finally the manifest is replaced in one rename. So
+readers see either the old dataset or the new one. Its places never change.
 """
 
 from __future__ import annotations
@@ -43,11 +43,11 @@ _READY = "ready"
 
 @dataclass(frozen=True)
 class Made:
-    """What made a part of a dataset.
+    """How a part of a dataset was made.
 
     Attributes:
-        kind: of preparation, such as ``osm`` or ``table``.
-        inputs: plain JSON, all that the part depends on: hashes of files, and options.
+        kind: kind of preparation, such as ``osm`` or ``table``.
+        inputs: everything that the part depends on, as plain JSON: hashes of files, and options.
 
     >>> Made("table", {"sha256": "9a0d", "min_per_class": 1}).plain().inputs
     {'sha256': '9a0d', 'min_per_class': 1}
@@ -58,7 +58,7 @@ class Made:
 
     @classmethod
     def from_options(cls, kind: str, options: Options) -> Made:
-        """What follows from the options of a preparation alone: their values, and the content of the files they name.
+        """The inputs given by the options of a preparation: their values, and the content of the files that they name.
 
         Raises:
             InputError: a file cannot be read.
@@ -72,7 +72,7 @@ class Made:
         return cls(kind, values)
 
     def plain(self) -> Made:
-        """The same as a manifest gives it back."""
+        """The same after a round trip through the manifest."""
         return Made(self.kind, plain(self.inputs))
 
 
@@ -85,7 +85,7 @@ def made(dataset: Dataset, part: str) -> Made | None:
 
 
 def _of_before(dataset: Dataset, part: str) -> Made | None:
-    """The same of a manifest without provenance, which told its inputs all together, or those of views in its report."""
+    """The same for a manifest without provenance, which stored all inputs together, or those of views in its report."""
     manifest, report = dataset.manifest, dataset.manifest.get("report", {})
     if part == MAP_LABELS_PART:
         told = report.get("labels", {})
@@ -103,10 +103,10 @@ def _of_before(dataset: Dataset, part: str) -> Made | None:
 
 
 def is_made(dataset: Dataset, part: str, wanted: Made) -> bool:
-    """Whether a part is there, made of just that.
+    """Whether a part exists and was made from these inputs.
 
     Raises:
-        DatasetError: it is there, made of something else; the part and the option that differs are named.
+        DatasetError: it exists, made from other inputs; the message names the part and the option.
     """
     before = made(dataset, part)
     if before is None:
@@ -127,13 +127,13 @@ def is_made(dataset: Dataset, part: str, wanted: Made) -> bool:
 
 
 def _of_column(dataset: Dataset, part: str) -> str:
-    """Which column its labels are; a dataset holds one."""
+    """The column of its labels; a dataset has at most one."""
     labels = dataset.manifest.get("labels") if part == LABELS_PART else None
     return f" (of the column {labels['column']!r})" if labels else ""
 
 
 def _difference(option: str, before: Any, now: Any) -> str:
-    """How one input differs, in words; a hash says only that the content does."""
+    """How one input differs, in words; for a hash, only that the content differs."""
     if isinstance(before, dict) and isinstance(now, dict):
         own = next(name for name in (*now, *before) if before.get(name) != now.get(name))
         return _difference(f"{option}.{own}", before.get(own), now.get(own))
@@ -153,7 +153,7 @@ def _short(value: Any) -> str:
 
 
 def reused(dataset: Dataset, wanted: Mapping[str, Made], progress: Progress) -> Dataset:
-    """The dataset that is there, where its parts were made of just that; DatasetError names what differs."""
+    """The existing dataset, if its parts were made from these inputs; otherwise a DatasetError names the difference."""
     for part, of in wanted.items():
         if not is_made(dataset, part, of):
             raise DatasetError(
@@ -166,7 +166,7 @@ def reused(dataset: Dataset, wanted: Mapping[str, Made], progress: Progress) -> 
 
 
 def settled(dataset: Dataset, *parts: str) -> Dataset:
-    """The dataset without what was left by commands that were killed right after these parts had joined it."""
+    """Remove what commands that were killed right after adding these parts left behind; returns the dataset."""
     for part in parts:
         shutil.rmtree(dataset.path / WORK / _folder(part), ignore_errors=True)
     forget_work(dataset.path)
@@ -174,7 +174,7 @@ def settled(dataset: Dataset, *parts: str) -> Dataset:
 
 
 def forget_work(path: Path) -> None:
-    """Remove what is half done in a whole dataset, but for additions that have not finished."""
+    """Remove the unfinished work in a complete dataset, except unfinished additions."""
     work = path / WORK
     for found in work.iterdir() if work.is_dir() else ():
         if not found.name.startswith(_folder("")):
@@ -184,25 +184,25 @@ def forget_work(path: Path) -> None:
 
 
 def unfinished(path: Path) -> list[str]:
-    """The parts whose addition to a dataset was begun and not finished."""
+    """The parts whose addition was started but not finished."""
     begun = (path / WORK).glob(f"{_folder('')}*")
     return sorted(folder.name[len(_folder("")) :] for folder in begun)
 
 
 @dataclass(frozen=True)
 class Joining:
-    """What joins a dataset, all at once.
+    """The content of one addition to a dataset.
 
     Attributes:
-        what: it is, for people, such as ``a map of 12 layers``.
-        files: its files, relative to the dataset, all of which lie in `Addition.folder`.
-        sources: of the manifest, each with its attribution.
-        views: entries of the manifest's views.
-        more_files: view that is there -> further files of it.
-        labels: the manifest's entry of labels, without their hash.
-        names: a table of names of its places, relative to the dataset.
-        report: further entries of the manifest's report.
-        replaces: those of the files that take the place of one of the dataset's, and hold all that it held.
+        what: description for people, such as ``a map of 12 layers``.
+        files: its files, relative to the dataset, all in `Addition.folder`.
+        sources: new sources of the manifest, each with its attribution.
+        views: new views of the manifest.
+        more_files: existing view -> additional files.
+        labels: the manifest's entry for labels, without their hash.
+        names: table of names of the places, relative to the dataset.
+        report: new entries of the manifest's report.
+        replaces: files that replace one of the dataset's, with all of its content.
     """
 
     what: str
@@ -225,19 +225,19 @@ def add(
     created: str,
     progress: Progress,
 ) -> Dataset:
-    """The dataset with a part that it lacked. Killed, the same command goes on where it was.
+    """Add a missing part to a dataset. If killed, the same command continues.
 
     Args:
-        dataset: that is there.
-        part: its name.
-        of: what makes it.
-        write: writes its files into a folder, laid out as in the dataset's directory, and says what joins; what a
-            killed command finished there is still there.
-        created: when, in ISO 8601.
-        progress: told what was added.
+        dataset: the existing dataset.
+        part: name of the part.
+        of: how it is made.
+        write: writes its files into a folder, laid out as in the dataset's directory, and returns what to add; files
+            that a killed command finished are still there.
+        created: date, ISO 8601.
+        progress: receives what was added.
 
     Raises:
-        InputError, DatasetError: what ``write`` raises; nothing of the part stays then.
+        InputError, DatasetError: errors of ``write``; the unfinished part is removed.
         OutputError: another process is writing to the dataset.
     """
     with locked(dataset.path, progress=progress):
@@ -252,16 +252,16 @@ def add(
 
 
 class Addition:
-    """A part on its way into a dataset that lacks it.
+    """An unfinished addition of a part to a dataset.
 
     Args:
-        dataset: that it joins.
-        part: its name.
-        of: what makes it. What a killed command left of something else is removed.
-        progress: where damaged files of an interrupted command are reported.
+        dataset: dataset to extend.
+        part: name of the part.
+        of: how it is made. Unfinished files made from other inputs are removed.
+        progress: receives reports of damaged unfinished files.
 
     Attributes:
-        folder: where its files are written, laid out as in the dataset's directory; what a killed command finished is
+        folder: folder of its files, laid out as in the dataset's directory; files that a killed command finished are
             still there.
     """
 
@@ -282,11 +282,11 @@ class Addition:
 
     @property
     def is_ready(self) -> bool:
-        """Whether all its files are whole, so that `join` alone is left to do."""
+        """Whether all its files are complete, so that only `join` remains."""
         return self._transition is not None
 
     def ready(self, joining: Joining, *, created: str) -> None:
-        """Note that all files are whole, and what the manifest will say of them."""
+        """Record that all files are complete, and the new entries of the manifest."""
         labels = None if joining.labels is None else dict(joining.labels)
         if labels is not None:
             labels["sha256"] = atomic.sha256_of_file(self.folder / labels["file"])
@@ -305,22 +305,22 @@ class Addition:
         self._transition = plain(transition)
 
     def join(self, progress: Progress) -> Dataset:
-        """Put the files into their places, then replace the manifest: from then on the part is there.
+        """Move the files to their final paths, then replace the manifest, which makes the part visible.
 
         Raises:
-            DatasetError: another command has added it meanwhile.
+            DatasetError: another command has added the part meanwhile.
         """
         transition = self._transition
         assert transition is not None
         dataset = Dataset.open(self.path)  # as it is now, not as it was when this began
         if made(dataset, self.part) is not None:
             raise DatasetError(
-                f"{self.path} holds {_called(self.part)} by now, which another command has added"
+                f"{self.path} already holds {_called(self.part)}, added by another command meanwhile"
             )
         taken = _files_of(dataset).intersection(transition["files"]).difference(transition["replaces"])
         if taken:
             raise DatasetError(
-                f"{self.path} holds {min(taken)} already, which would be a file of its {self.part}"
+                f"{self.path} already holds {min(taken)}, which {_called(self.part)} would overwrite"
             )
         manifest = self._manifest(dataset, transition)
         atomic.move_files(self.folder, self.path, transition["files"])
@@ -331,7 +331,7 @@ class Addition:
         return Dataset.open(self.path)
 
     def _manifest(self, dataset: Dataset, new: Mapping[str, Any]) -> dict[str, Any]:
-        """The manifest with the part; all that it said before, it says still."""
+        """The manifest with the part, and everything that it contained before."""
         old = dataset.manifest
         first = len(old["sources"])
         views = {**old["views"], **new["views"]}

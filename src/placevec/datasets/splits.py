@@ -266,7 +266,7 @@ def read_split(folder: Path | None) -> RunSplit | None:
 def _parts(table: pa.Table, about: Mapping[str, Any]) -> RunSplit:
     """The splits by dataset; ValueError if they are invalid."""
     if about["format"] != FORMAT or about["by"] not in get_args(By):
-        raise ValueError("its metadata are not those of a split")
+        raise ValueError("its metadata is not that of a split")
     for name in ("dataset", "place_id", "split", "excluded"):
         if name not in table.column_names or table[name].type != pa.string():
             raise ValueError(f"it has no text column {name}")

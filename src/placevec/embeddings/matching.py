@@ -78,7 +78,7 @@ def match(
     on: On | None = None,
     max_distance_m: float | None = None,
 ) -> Matches:
-    """Match the rows of a table with places: by ``place_id`` if it has that column, otherwise by `match_by_ground`.
+    """Match the rows of a table with places: by ``place_id`` if it has that column, otherwise by `match_by_location`.
 
     Raises:
         InputError: an unknown ``on``, an invalid distance, or no column to match by.
@@ -99,7 +99,7 @@ def match(
         if not has_ids:
             raise InputError("the table has no column place_id to join on")
         return match_by_id(frame["place_id"], place_id)
-    return match_by_ground(
+    return match_by_location(
         geometry_of_rows(frame), places, lonlat, on=on, max_distance_m=max_distance_m
     )  # fmt: skip
 
@@ -264,7 +264,7 @@ def match_by_id(wanted: Any, place_id: Objects) -> Matches:
     return Matches(rows, found[rows].astype(np.int64), np.zeros(len(rows)), len(found))
 
 
-def match_by_ground(
+def match_by_location(
     geometry: Objects,
     places: Objects,
     lonlat: Floats,
@@ -287,7 +287,7 @@ def match_by_ground(
 
     >>> import shapely
     >>> tiles, lonlat = np.array([shapely.box(24.9, 60.1, 25.0, 60.2)], object), np.array([[24.95, 60.15]])
-    >>> match_by_ground(np.array([shapely.Point(24.91, 60.11)], object), tiles, lonlat, on="footprint").places.tolist()
+    >>> match_by_location(np.array([shapely.Point(24.91, 60.11)], object), tiles, lonlat, on="footprint").places.tolist()
     [0]
     """
     import shapely

@@ -309,7 +309,7 @@ def _check(emb: Embeddings) -> None:
     seen: set[str] = set()
     for row, name in enumerate(emb.place_id):
         if not isinstance(name, str) or not name:
-            raise EmbeddingsError(f"row {row} has no place_id")
+            raise EmbeddingsError(f"row {row + 1} has no place_id")
         if name in seen:
             raise EmbeddingsError(f"place_id {_shown(name)} occurs more than once")
         seen.add(name)

@@ -143,7 +143,7 @@ def _place(name: str, *, download: bool) -> Path | None:
         for file in ("config.json", WEIGHTS):
             if not (folder / file).is_file():
                 raise ModelError(
-                    f"{folder} is no folder of a text model: it has no {file} (weights are read as safetensors only)"
+                    f"{folder} is not the folder of a text model: it has no {file} (weights are read as safetensors only)"
                 )
         return folder
     carried = CARRIED[name].path if name in CARRIED else None

@@ -81,7 +81,7 @@ def read_registry(folder: Path) -> dict[str, dict[str, Any]]:
             entries = {str(entry["task_id"]): entry for entry in entries}
         check(entries, {str: _ENTRY})
     except (KeyError, TypeError, ValueError) as error:
-        raise SourceError(f"{path} is no registry of CityRep: {error}") from error
+        raise SourceError(f"{path} is not a CityRep registry: {error}") from error
     return {str(name): entry for name, entry in entries.items()}
 
 
@@ -96,7 +96,7 @@ def read_task(folder: Path, name: str) -> CityTask:
     if name not in entries:
         raise EvaluationError(f"{folder} has no task {name!r}; it has {', '.join(sorted(entries)[:8])}")
     if not _ID.fullmatch(name):
-        raise SourceError(f"{folder}: task id {name[:60]!r} is not like CITY.TASK.YEAR")
+        raise SourceError(f"{folder}: task id {name[:60]!r} does not have the form CITY.TASK.YEAR")
     entry = entries[name]
     path = folder / "data" / "tasks" / name / "samples.parquet"
     table = _table(path)
@@ -167,7 +167,7 @@ def write_embeddings(emb: Embeddings, folder: str | Path, model: str, *, task: s
     and task in the manifest is replaced.
 
     Raises:
-        SourceError, EvaluationError: as `read_task`; a model name that is no plain word; samples without vectors.
+        SourceError, EvaluationError: as `read_task`; an invalid model name; samples without vectors.
     """
     folder = Path(folder)
     if not re.fullmatch(r"[A-Za-z0-9_\-]{1,60}", model):
@@ -176,7 +176,9 @@ def write_embeddings(emb: Embeddings, folder: str | Path, model: str, *, task: s
     vectors = emb.vectors[rows_of(emb, found)]
     city = str(found.entry.get("city", task.split(".")[0]))
     if not re.fullmatch(r"[A-Za-z0-9_\-]+", city):
-        raise SourceError(f"{folder}: city {city[:60]!r} of task {task} is no plain word")
+        raise SourceError(
+            f"{folder}: city {city[:60]!r} of task {task} must consist of letters, digits, - and _"
+        )
     relative = Path("baselines", "artifacts", model, city, f"{task}.parquet")
     samples = _table(folder / "data" / "tasks" / task / "samples.parquet")
     own, _ = _points(samples, str(found.entry.get("crs", "EPSG:4326")), folder)
@@ -263,7 +265,7 @@ def _target(
         raise EvaluationError(f"{path}: labels must be numbers: {error}") from error
     if not np.isfinite(values).all():
         row = int(np.flatnonzero(~np.isfinite(values).all(axis=1))[0])
-        raise EvaluationError(f"{path}: the label of row {row} is missing or infinite")
+        raise EvaluationError(f"{path}: the label of row {row + 1} is missing or infinite")
     if kind == "classification":
         names = tuple(entry.get("class_names") or [])
         numbers = values[:, 0].astype(np.int64)
@@ -294,7 +296,7 @@ def _splits(folder: Path, name: str, sample_id: NDArray[np.object_], block: Ints
     try:
         check(content, _FOLDS)
     except ValueError as error:
-        raise SourceError(f"{path} is no split of CityRep: {error}") from error
+        raise SourceError(f"{path} is not a CityRep split: {error}") from error
     row, found = pd.Index(sample_id), []
     for fold in content["folds"]:
         seed, meta = fold["seed"], fold.get("meta", {})
@@ -305,17 +307,17 @@ def _splits(folder: Path, name: str, sample_id: NDArray[np.object_], block: Ints
             )
         parts = [row.get_indexer(np.array(fold[part], object)) for part in ("train", "val", "test")]
         if any((part < 0).any() for part in parts):
-            raise EvaluationError(f"{path}: seed {seed} names samples that samples.parquet does not hold")
+            raise EvaluationError(f"{path}: seed {seed} has samples that are not in samples.parquet")
         train, test = np.concatenate(parts[:2]), parts[2]
         if len(np.unique(np.concatenate([train, test]))) < len(row) or len(train) + len(test) != len(row):
-            raise EvaluationError(f"{path}: seed {seed} does not hold every sample once")
+            raise EvaluationError(f"{path}: seed {seed} does not contain every sample exactly once")
         if set(block[train]) & set(block[test]):
             raise EvaluationError(
                 f"{path}: seed {seed} divides a block of the {SIDES} x {SIDES} between train and test"
             )
         found.append(Split((Fold(np.sort(train).astype(np.int64), np.sort(test).astype(np.int64)),)))
     if not found:
-        raise EvaluationError(f"{path} holds no folds")
+        raise EvaluationError(f"{path} has no folds")
     return tuple(found)
 
 
@@ -378,7 +380,7 @@ def _register(path: Path, model: str, task: str, city: str, relative: str, entry
             raise SourceError(f"cannot read {path}: {error}") from error
         if not {"model", "task_id", "embedding_path", "embedding_config"} <= set(columns):
             raise SourceError(
-                f"{path} is no manifest of CityRep: it lacks model, task_id or embedding_config"
+                f"{path} is not a CityRep manifest: it lacks model, task_id or embedding_config"
             )
     config = {
         "crs": str(entry.get("crs", "EPSG:4326")), "entity_id_col": "sample_id", "name": model, "path": relative,

@@ -247,7 +247,11 @@ def _spread(numbers: NDArray[np.int64], where: NDArray[np.bool_]) -> NDArray[np.
 
 
 def is_tested(predicted: NDArray[Any]) -> NDArray[np.bool_]:
-    """(n,) which places (n, K) or (n,) predictions are of: those that are not NaN."""
+    """(n,) which places (n, K) or (n,) predictions are of: those that are not NaN.
+
+    >>> is_tested(np.array([[0.2, 0.8], [np.nan, np.nan]])).tolist()
+    [True, False]
+    """
     return np.asarray(np.isfinite(predicted.reshape(len(predicted), -1)).all(axis=1))
 
 

@@ -33,20 +33,22 @@ def are_numbers(name: str, values: pd.Series) -> bool:
     Numbers are classes when they are whole and have at most `MAX_VALUES` distinct values; text and booleans always.
 
     Raises:
-        EvaluationError: the column holds neither numbers nor text.
+        EvaluationError: the column has neither numbers nor text.
     """
     if _numeric(values):
         distinct = np.unique(values.to_numpy(np.float64))
         return len(distinct) > MAX_VALUES or bool((distinct != np.rint(distinct)).any())
     if not all(isinstance(value, str | bool | np.bool_) for value in values):
-        raise EvaluationError(f"column {name!r} holds neither numbers nor text")
+        raise EvaluationError(f"column {name!r} has neither numbers nor text")
     return False
 
 
 def numbers_of(name: str, values: pd.Series) -> Floats:
     """(n,) the column as numbers; EvaluationError where it is text."""
     if not _numeric(values):
-        raise EvaluationError(f"column {name!r} holds no numbers (such as {str(values.iloc[0])[:30]!r})")
+        raise EvaluationError(
+            f"column {name!r} has values that are not numbers (such as {str(values.iloc[0])[:30]!r})"
+        )
     return np.asarray(values.to_numpy(np.float64))
 
 
@@ -59,11 +61,21 @@ def texts_of(name: str, values: pd.Series, max_classes: int) -> NDArray[np.objec
     whole = _numeric(values) and bool((values == np.rint(values)).all())
     texts = (values.astype(np.int64) if whole else values).astype(str).to_numpy(object)
     distinct = len(np.unique(texts.astype(str)))
+    if distinct > max_classes and (stray := _stray(texts)):
+        raise EvaluationError(
+            f"column {name!r} has numbers, but also text, such as {stray[:30]!r}: empty those cells"
+        )
     if distinct > max_classes:
         raise EvaluationError(
             f"column {name!r} has {distinct:,} distinct values, too many for classes (at most {max_classes:,})"
         )
     return np.asarray(texts, object)
+
+
+def _stray(texts: NDArray[np.object_]) -> str:
+    """The first text among values of which most are numbers; empty where most are not."""
+    wrong = np.isnan(np.asarray(pd.to_numeric(pd.Series(texts), errors="coerce"), np.float64))
+    return str(texts[wrong.argmax()]) if wrong.any() and 2 * int(wrong.sum()) < len(texts) else ""
 
 
 _FLAGS = {"0": 0, "1": 1, "0.0": 0, "1.0": 1, "false": 0, "true": 1}
@@ -74,7 +86,7 @@ def flags_of(name: str, values: pd.Series) -> NDArray[np.bool_]:
     plain = values.map(lambda value: _FLAGS.get(str(value).strip().lower(), -1)).to_numpy(np.int64)
     if (plain < 0).any():
         other = values[plain < 0].iloc[0]
-        raise EvaluationError(f"column {name!r} holds {str(other)[:30]!r}, where only 0 and 1 are expected")
+        raise EvaluationError(f"column {name!r} holds {str(other)[:30]!r}, but only 0 and 1 are allowed")
     return np.asarray(plain == 1, np.bool_)
 
 
@@ -99,8 +111,8 @@ def shares_of(table: pd.DataFrame) -> Floats:
         row = wrong[0]
         shown = ", ".join(f"{name} {value:g}" for name, value in zip(names[:6], values[row], strict=False))
         raise EvaluationError(
-            f"row {table.index[row]}: shares must be 0 or more and sum to 1 (or 100), and these sum to {total[row]:g} "
-            f"({shown}): choose the columns with --columns"
+            f"row {table.index[row] + 1}: shares must be 0 or more and sum to 1 (or 100), and these sum to "
+            f"{total[row]:g} ({shown}): choose the columns with --columns"
         )
     return np.asarray(values / total[:, None])
 

@@ -46,10 +46,10 @@ def rows_of_places(
         _add(notes, path, join, frame.attrs["notes"])
         return frame, at[rows], rows
     points = read_points(path)
-    places, rows = _by_ground(points, dataset)
+    places, rows = _by_location(points, dataset)
     if len(places) == 0:
         raise EvaluationError(f"{path}: {_apart(points.lonlat, dataset)}")
-    join = _met_on_ground(path, points.lonlat, dataset.lonlat, places, rows)
+    join = _join_by_location(path, points.lonlat, dataset.lonlat, places, rows)
     join.check(EvaluationError)
     _add(notes, path, join, points.notes)
     return points.table, places, rows
@@ -60,7 +60,7 @@ def _add(notes: list[str] | None, path: Path, join: Join, lost: list[str]) -> No
         notes += [note for note in (join.note(),) if note] + [f"{path}: {note}" for note in lost]
 
 
-def _met_on_ground(path: Path, lonlat: Floats, centers: Floats, places: Ints, rows: Ints) -> Join:
+def _join_by_location(path: Path, lonlat: Floats, centers: Floats, places: Ints, rows: Ints) -> Join:
     """What was met by rows in the extent of the places; those beyond it are of other towns."""
     located = centers[np.isfinite(centers).all(axis=1)]
     low, high = located.min(axis=0), located.max(axis=0)
@@ -69,7 +69,9 @@ def _met_on_ground(path: Path, lonlat: Floats, centers: Floats, places: Ints, ro
     met = np.zeros(len(lonlat), bool)
     met[rows] = True
     lost = np.flatnonzero(within & ~met)
-    first = f"row {lost[0]}, lon={lonlat[lost[0], 0]:.6g}, lat={lonlat[lost[0], 1]:.6g}" if len(lost) else ""
+    first = (
+        f"row {lost[0] + 1}, lon={lonlat[lost[0], 0]:.6g}, lat={lonlat[lost[0], 1]:.6g}" if len(lost) else ""
+    )
     of_places = len(centers) - len(np.unique(places))
     return Join(
         path, int(np.count_nonzero(within | met)), len(lost), len(centers), of_places, first,
@@ -77,7 +79,7 @@ def _met_on_ground(path: Path, lonlat: Floats, centers: Floats, places: Ints, ro
     )  # fmt: skip
 
 
-def _by_ground(points: Points, dataset: Dataset) -> tuple[Ints, Ints]:
+def _by_location(points: Points, dataset: Dataset) -> tuple[Ints, Ints]:
     import shapely
 
     located = np.flatnonzero(np.isfinite(dataset.lonlat).all(axis=1))

@@ -1,4 +1,7 @@
-"""Baselines of predictions at coordinates: what needs no learned encoder, on the same split."""
+"""Baselines of predictions at coordinates: what needs no location encoder, on the same split.
+
+The learners are those that an evaluation gives its row of coordinates (`position_probes`).
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from placevec.evaluation import neighbors, ridge
+from placevec.evaluation.position_probes import MAX_OUTPUTS, boosting, gaussian_process
+from placevec.evaluation.probes import Effort, Probe, Training, forest
 from placevec.evaluation.ridge import Choice
 from placevec.evaluation.splits import Split
 from placevec.evaluation.tasks import Task
@@ -15,8 +20,14 @@ from placevec.geo import Floats, Ints
 from placevec.geo.coordinates import xyz_of
 
 MEAN, NEAREST, SINES = "mean or majority", "coordinates, kNN", "sin and cos, ridge"
-BASELINES = (MEAN, NEAREST, SINES)
-"""Their names in a benchmark of encoders, the humblest first."""
+FOREST, BOOSTING, PROCESS = (
+    "coordinates, random forest", "coordinates, boosting", "coordinates, Gaussian process"
+)  # fmt: skip
+BASELINES = (MEAN, NEAREST, SINES, FOREST, BOOSTING, PROCESS)
+"""Their names in a benchmark of encoders, the simplest first."""
+EFFORT = Effort()
+"""What they may try."""
+_PROBES: dict[str, Probe] = {FOREST: forest, BOOSTING: boosting, PROCESS: gaussian_process}
 MAX_TRAINED = 50_000
 """Places that a baseline learns from; of more a sample is drawn."""
 _EPOCHS, _BATCH, _RATE = 40, 512, 0.02
@@ -34,12 +45,17 @@ def frequencies(labels: Ints, classes: int) -> Floats:
     return np.asarray(counts / counts.sum(), np.float64)
 
 
+def names(task: Task) -> tuple[str, ...]:
+    """The baselines of a task: boosting only of at most `MAX_OUTPUTS` classes, each of which it trains by itself."""
+    return tuple(name for name in BASELINES if name != BOOSTING or task.outputs <= MAX_OUTPUTS)
+
+
 def predicted(name: str, task: Task, split: Split) -> tuple[Floats, list[Choice]]:
     """((N, K) predictions, NaN where a row was not tested; what was chosen in each fold) of one of `BASELINES`."""
     target = task.columns()
     found = np.full(target.shape, np.nan)
     choices = []
-    for fold, parts in zip(split.folds, split.inner, strict=True):
+    for number, (fold, parts) in enumerate(zip(split.folds, split.inner, strict=True)):
         if name == MEAN:
             found[fold.test] = target[fold.train].mean(axis=0)
             choice = Choice(0, 0.0)
@@ -47,15 +63,34 @@ def predicted(name: str, task: Task, split: Split) -> tuple[Floats, list[Choice]
             # chords of the unit sphere, not standardized: the order of great-circle distances
             xyz = xyz_of(task.points)
             choice = neighbors.chosen([xyz], target, fold.train, parts, task.kind, scale=False)
-            found[fold.test] = neighbors.neighbor_means(
-                xyz[fold.train], target[fold.train], xyz[fold.test], (int(choice.alpha),)
+            found[fold.test] = neighbors.means_of(
+                xyz[fold.train],
+                target[fold.train],
+                xyz[fold.test],
+                (int(choice.alpha),),
+                task.kind,
+                choice.votes,
             )[0]
+        elif name in _PROBES:
+            found[fold.test], choice = _learned(_PROBES[name], task, split, number), Choice(0, 0.0)
         else:
             found[fold.test], choice = ridge.predicted(
                 [sines(task.points)], target, fold.train, parts, fold.test, task.kind
             )
         choices.append(choice)
     return found, choices
+
+
+def _learned(probe: Probe, task: Task, split: Split, number: int) -> Floats:
+    """(m, K) what a probe of degrees and of xyz on the unit sphere, which has no antimeridian, predicts in a fold."""
+    fold, features = split.folds[number], np.hstack([xyz_of(task.points), np.radians(task.points)])
+    if probe is gaussian_process:
+        features = features[:, :3]  # its covariance is of distances
+    training = Training(
+        task.kind, features[fold.train], task.target[fold.train], task.outputs, split.inner[number], number,
+        balanced=False,
+    )  # fmt: skip
+    return np.asarray(probe(training, features[fold.test], EFFORT), np.float64)
 
 
 def linear_layer(

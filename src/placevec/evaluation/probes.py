@@ -16,7 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from placevec.evaluation import ridge
-from placevec.evaluation.neighbors import Votes, neighbor_means
+from placevec.evaluation.neighbors import neighbor_means
+from placevec.evaluation.ridge import Votes
 from placevec.evaluation.scores import better, score
 from placevec.evaluation.tasks import METRIC, RETRIEVED, Kind, varied
 
@@ -63,6 +64,7 @@ class Training:
         block: (n,) spatial block of each place.
         seed: of whatever is random.
         notes: filled by probes, such as with a choice at the end of what was tried while the score still rose.
+        balanced: scores of classes are what they would be were all equally common, as macro-F1 asks; accuracy does not.
     """
 
     kind: Kind
@@ -72,6 +74,7 @@ class Training:
     block: NDArray[np.int64]
     seed: int
     notes: list[str] = field(default_factory=list, compare=False)
+    balanced: bool = True
 
     def columns(self) -> Array:
         """(n, outputs) the target as numbers: one column a class, a group, or the value."""
@@ -135,9 +138,13 @@ def as_if_equally_common(scores: Array, training: Training) -> Array:
     """(m, K) class probabilities as they would be if every class of the training were equally common there.
 
     By Bayes' rule each is divided by its class's share of the training, and rows are brought to sum 1 again. A class
-    that the training lacks keeps 0. Source: M. Saerens et al., "Adjusting the outputs of a classifier to new a priori
+    that the training lacks keeps 0. Where the training is not `balanced`, scores are returned as they are.
+
+    Source: M. Saerens et al., "Adjusting the outputs of a classifier to new a priori
     probabilities", Neural Computation 14, 2002, doi:10.1162/089976602753284446.
     """
+    if not training.balanced:
+        return scores
     share = training.columns().mean(axis=0)
     adjusted = np.divide(scores, share, out=np.zeros_like(scores), where=share > 0)
     return np.asarray(adjusted / adjusted.sum(axis=1, keepdims=True))

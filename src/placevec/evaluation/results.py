@@ -52,12 +52,9 @@ class Row:
 
     def as_dict(self) -> dict[str, Any]:
         """Plain JSON."""
-        scores = {
-            name: {"value": one.value, "low": one.low, "high": one.high} for name, one in self.scores.items()
-        }
         return {
-            "name": self.name, "dim": self.dim, "probe": self.probe, "scores": scores, "further": self.further,
-            "by_probe": self.by_probe, "by_region": self.by_region,
+            "name": self.name, "dim": self.dim, "probe": self.probe, "scores": _plain(self.scores),
+            "further": self.further, "by_probe": self.by_probe, "by_region": self.by_region,
         }  # fmt: skip
 
 
@@ -77,10 +74,7 @@ class CurvePoint:
 
     def as_dict(self) -> dict[str, Any]:
         """Plain JSON."""
-        scores = {
-            name: {"value": one.value, "low": one.low, "high": one.high} for name, one in self.scores.items()
-        }
-        return {"share": self.share, "labels": self.labels, "scores": scores}
+        return {"share": self.share, "labels": self.labels, "scores": _plain(self.scores)}
 
 
 @dataclass
@@ -204,6 +198,11 @@ class Result:
             "curve": [point.as_dict() for point in self.curve],
         }
         return {**content, "claims": self.claims, "verdict": self.verdict}
+
+
+def _plain(scores: Mapping[str, Score]) -> dict[str, dict[str, float]]:
+    """Of each score its value and interval."""
+    return {name: {"value": one.value, "low": one.low, "high": one.high} for name, one in scores.items()}
 
 
 def _listed(names: Sequence[str]) -> str:

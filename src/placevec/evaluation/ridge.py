@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
@@ -15,6 +16,8 @@ from placevec.evaluation.splits import INNER
 from placevec.evaluation.tasks import Kind
 from placevec.geo import Floats, Ints
 
+Votes = Literal["equal", "distance"]
+"""Whether neighbors count alike, or by 1 / distance."""
 ALPHAS = tuple(10.0**power for power in range(-7, 3))
 """Penalties, for a point and a feature of unit variance; `fitted` multiplies them by the number of points."""
 EDGE_MATTERS = 1e-3
@@ -29,11 +32,13 @@ class Choice:
         setting: number of the encoder's setting.
         alpha: penalty, or for neighbors their number.
         at_edge: the penalty is the smallest or largest tried, and its score was still rising.
+        votes: how neighbors count.
     """
 
     setting: int
     alpha: float
     at_edge: bool = False
+    votes: Votes = "equal"
 
 
 def fitted(features: Floats, target: Floats, alpha: float) -> tuple[Floats, Floats]:

@@ -151,7 +151,7 @@ def region_split(region: Ints, lonlat: Floats | None = None, *, buffer_m: float 
     """
     names, numbers = np.unique(region, return_inverse=True)
     if len(names) < 2:
-        raise EvaluationError(f"places lie in {len(names)} region; to leave one out, two or more are needed")
+        raise EvaluationError("all places are in one region; leaving one out needs at least two")
     fold = np.asarray(numbers, np.int64)
     return Split(_folds(fold)) if lonlat is None else _split(lonlat, fold, buffer_m, compact=False)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -160,6 +161,10 @@ def _block_of(lonlat: Floats) -> float:
 def _column_task(name: str, values: pd.Series, places: Ints, kind: Kind | None, *, asked_for: bool) -> Task:
     """A task from one column, its rows already matched to places."""
     known = values.notna().to_numpy()
+    missing = len(np.setdiff1d(places, places[known]))
+    notes = (
+        (f"{missing:,} of {len(np.unique(places)):,} places in the table have no value",) if missing else ()
+    )
     values, places = values[known], places[known]
     if len(values) == 0:
         raise EvaluationError(f"column {name!r} has no value on any place")
@@ -174,17 +179,22 @@ def _column_task(name: str, values: pd.Series, places: Ints, kind: Kind | None, 
             raise EvaluationError(
                 f"column {name!r} has values on {len(means)} places; {2 * MIN_PLACES} that differ are needed"
             )
-        return Task(name, kind, means.to_numpy(), means.index.to_numpy(np.int64), description=described)
+        return Task(
+            name, kind, means.to_numpy(), means.index.to_numpy(np.int64), description=described, notes=notes
+        )
     if kind == "presence":
         held = pd.Series(flags_of(name, values)).groupby(places).max().astype(np.int64)
         _check_both(name, held.to_numpy())
         rows = held.index.to_numpy(np.int64)
-        return Task(name, kind, held.to_numpy(), rows, ("absent", "present"), description=described)
+        return Task(
+            name, kind, held.to_numpy(), rows, ("absent", "present"), description=described, notes=notes
+        )
     texts = pd.Series(texts_of(name, values, MAX_CLASSES_ASKED_FOR if asked_for else MAX_CLASSES))
     commonest = texts.groupby(places).agg(lambda held: held.mode().iloc[0])
-    return classes_task(
+    task = classes_task(
         name, commonest.to_numpy(object), commonest.index.to_numpy(np.int64), description=described, kind=kind
     )
+    return replace(task, notes=(*task.notes, *notes))
 
 
 def _task_of_all(name: str, table: pd.DataFrame, places: Ints, kind: Kind) -> Task:

@@ -38,6 +38,7 @@ from placevec.evaluation.intrinsic import (
     label_free,
 )
 from placevec.evaluation.osm_tasks import OSM_TASKS, NoLabelsError, landuse_task, missing_labels, poi_task
+from placevec.evaluation.own_labels import LABELS_TASK, check_not_learned, labels_task
 from placevec.evaluation.predictions.split import UNKNOWN_SPLIT
 from placevec.evaluation.regions import regions_of
 from placevec.evaluation.report import Report
@@ -74,7 +75,7 @@ def evaluate(
     others: Mapping[str, Model] | None = None,
     progress: Progress = SILENT,
 ) -> Report:
-    """Evaluate vectors beside chance, coordinates, coverage fractions and an untrained encoder.
+    """`placevec.evaluate` of vectors, a dataset and models that are open already.
 
     Args:
         emb: the vectors.
@@ -82,18 +83,11 @@ def evaluate(
         model: the model that made them; without it the untrained encoder is missing, and whether a task leaks
             cannot be known.
         tasks: tasks, or names of those that come with a dataset (`OSM_TASKS`); all of these when None.
-        labels: a table of labels beside them, see `label_tasks`.
-        columns: of that table; by default all that can be tasks.
-        kind: of these tasks; by default as the columns look.
-        regions: leave one region out after the other instead of folds of blocks: a table of polygons or places, or a
-            column, see `regions_of`.
-        learning_curve: also evaluate with 5%, 10%, 25% and 50% of the labels; takes about three times as long.
-        seeds: shufflings of the blocks, and untrained encoders.
-        folds: a shuffling.
-        budget: ``quick`` takes small probes, one setting each, and at most 2,000 places.
-        allow_leaks: also evaluate tasks whose tags the model sees; marked, and nothing is claimed.
+        labels: a table of labels beside them, see `label_tasks` for it, ``columns`` and ``kind``.
+        regions: see `regions_of`.
         others: further models by the name of their row, on the same places and folds.
-        progress: where to report.
+
+    The other arguments are those of `placevec.evaluate`.
 
     Raises:
         EvaluationError: no task can be evaluated and nothing can be measured; an unknown task.
@@ -108,11 +102,12 @@ def evaluate(
     region = None if regions is None else regions_of(regions, dataset, labels)
     if region is not None:
         places.only(np.array([name is not None for name in region], bool))
-    ready_made = () if tasks is None and labels is not None and dataset.base_map is None else tasks
-    chosen, skipped = _tasks(dataset, ready_made)
+    chosen, skipped = _tasks(dataset, _default_tasks(dataset, labels) if tasks is None else tasks)
     lost: list[str] = []
     if labels is not None:
-        chosen += _own_tasks(labels, dataset, columns, kind, None if regions is None else str(regions), lost)
+        given = _own_tasks(labels, dataset, columns, kind, None if regions is None else str(regions), lost)
+        named = {task.name for task in given}
+        chosen = [*(task for task in chosen if task.name not in named), *given]
     ready: list[_Ready] = []
     for task in chosen:
         try:
@@ -203,6 +198,20 @@ class _Places:
         if len(self.rows) == 0:
             raise EvaluationError("no place with a vector lies in any of the regions")
 
+    def left_out_of(self, task: Task) -> list[str]:
+        """A note for each reason for which labeled places of a task are not evaluated."""
+        lost = task.rows[~np.isin(task.rows, self.rows)]
+        unplaced = ~np.isfinite(self.dataset.lonlat[lost]).all(axis=1)
+        bare = ~unplaced & (self.row_of_vector[lost] < 0)
+        reasons = {
+            "without coordinates": unplaced, "without a vector": bare, "in none of the regions": ~unplaced & ~bare
+        }  # fmt: skip
+        return [
+            f"{int(those.sum()):,} of {len(task):,} labeled places are left out: {why}"
+            for why, those in reasons.items()
+            if those.any()
+        ]
+
     def split_of(self, model: Model) -> Split | None:
         """How the training of a model divided the dataset's places; None where it did not, or does not say."""
         if model.path not in self._splits:
@@ -275,12 +284,18 @@ def _own_tasks(
     return [task for task in found if columns or task.name != region] or found
 
 
-def _tasks(dataset: Dataset, tasks: Sequence[str | Task] | None) -> tuple[list[Task], list[str]]:
+def _default_tasks(dataset: Dataset, labels: str | Path | None) -> tuple[str, ...]:
+    """Tasks that the dataset has labels for; those of OpenStreetMap are named as missing if there are no others."""
+    own = (LABELS_TASK,) if dataset.has_labels else ()
+    return own if dataset.base_map is None and (own or labels is not None) else (*OSM_TASKS, *own)
+
+
+def _tasks(dataset: Dataset, tasks: Sequence[str | Task]) -> tuple[list[Task], list[str]]:
     """(tasks, one line for each that could not be made)."""
-    makers = {"landuse": landuse_task, "pois": poi_task}
+    makers = {"landuse": landuse_task, "pois": poi_task, LABELS_TASK: labels_task}
     found, skipped = [], []
     bare: list[NoLabelsError] = []
-    for task in OSM_TASKS if tasks is None else tasks:
+    for task in tasks:
         if isinstance(task, Task):
             found.append(task)
             continue
@@ -306,6 +321,7 @@ def _ready(task: Task, places: _Places, model: Model | None, budget: Budget, all
     """The task on places with vectors, no more than the budget has; EvaluationError says why it cannot run."""
     if model is not None and not allow_leaks:
         _check_not_trained_on(task, places, model)
+        check_not_learned(task, model)
     leaks = () if model is None else leaking(task, model.seen)
     if leaks == COLORS and not allow_leaks:
         raise EvaluationError(
@@ -326,6 +342,7 @@ def _ready(task: Task, places: _Places, model: Model | None, budget: Budget, all
         ]
     if model is None and task.leaks:
         notes.append("which layers the model sees is unknown, so a leak cannot be ruled out")
+    notes += places.left_out_of(task)
     task = task.taken(np.isin(task.rows, places.rows))
     count = len(task)
     if count == 0:
@@ -342,22 +359,22 @@ def _ready(task: Task, places: _Places, model: Model | None, budget: Budget, all
 
 def _check_not_trained_on(task: Task, places: _Places, model: Model) -> None:
     """EvaluationError when the model was trained to predict this task's labels on places that would be tested."""
-    lessons = [name for name in model.taught if name in _TRAINED_LABELS.get(task.name, ())]
+    lessons = [name for name in model.trained_labels if name in _TRAINED_LABELS.get(task.name, ())]
     rows = task.rows[np.isin(task.rows, places.rows)]
     if lessons and _trained_on(places, model, rows).any():
         raise EvaluationError(
-            f"task {task.name}: the model was trained on {' and '.join(lessons)} of these very places, so that its "
-            "vectors prove nothing here; evaluate it on another area, or run with --allow-leaks"
+            f"task {task.name}: the model was trained on {' and '.join(lessons)} of these places, so its "
+            "vectors prove nothing here: evaluate it on another area, or run with --allow-leaks"
         )
 
 
 def _trained_here(task: Task, places: _Places, model: Model) -> list[str]:
     """A note where the model was trained on labels of places that are tested: the task's may correlate with them."""
     rows = task.rows[np.isin(task.rows, places.rows)]
-    if not model.taught or not _trained_on(places, model, rows).any():
+    if not model.trained_labels or not _trained_on(places, model, rows).any():
         return []
     return [
-        f"the model was trained on {' and '.join(model.taught)} of these very places: labels that correlate with them "
+        f"the model was trained on {' and '.join(model.trained_labels)} of these places: labels that correlate with them "
         "flatter its vectors; evaluate on another area to be sure"
     ]
 
@@ -442,7 +459,7 @@ def _rows_without_labels(places: _Places, model: Model | None) -> tuple[Ints, st
 def _missing_baselines(rows: Mapping[str, Variants]) -> list[str]:
     """Notes on baselines that these places do not allow."""
     reasons = {
-        AREA: "places are no polygons, or all of one size",
+        AREA: "places are not polygons, or all have the same size",
         COUNTS: "the dataset holds no points of interest, or no map with footprints",
         COVERAGE: "the dataset holds no coverage of a map",
     }
@@ -463,14 +480,14 @@ def _notes(model: Model | None, places: _Places, seeds: int, budget: str) -> lis
         notes.append(_why_no_model(places.emb))
     elif places.is_unknown_to(model):
         notes.append(UNKNOWN_SPLIT)
-    if model is not None and (lessons := model.taught):
+    if model is not None and (lessons := model.trained_labels):
         known = _trained_on(places, model, places.rows).any()
         where = "these places are among them" if known else "these places are not among them"
         notes.append(f"the model was trained on {', '.join(lessons)} of its training areas: {where}")
     if seeds < 3:
-        notes.append(f"{seeds} shufflings are few: take 3 or more before believing an interval")
+        notes.append(f"{seeds} shufflings are few: use 3 or more for reliable intervals")
     if budget == "quick":
         notes.append(
-            "quick budget: small probes with one setting each; run with the full budget before believing it"
+            "quick budget: small probes with one setting each; use --budget full for reliable results"
         )
     return notes

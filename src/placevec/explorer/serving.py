@@ -129,7 +129,7 @@ class _Handler(BaseHTTPRequestHandler):
         return self._send(200, json.dumps(found).encode(), "application/json")
 
     def _from_here(self) -> bool:
-        """Whether a request names this server as its host, and comes from its page; otherwise it is refused."""
+        """Whether a request names this server as its host, and comes from its page; otherwise it is rejected."""
         host, origin = self.headers.get("Host", ""), self.headers.get("Origin")
         if host in self.server.hosts and origin in (None, *(f"http://{one}" for one in self.server.hosts)):
             return True

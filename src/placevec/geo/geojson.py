@@ -127,7 +127,7 @@ def read_geojson(path: str | PathLike[str]) -> FeatureCollection:
         documents = _records(content, path, error)
         features = [feature for one in documents for feature in _features(one, path)]
         if not features:
-            raise SourceError(f"{path} holds no rows") from None
+            raise SourceError(f"{path} has no rows") from None
         return FeatureCollection(features, _system(documents, path), {})
     if (
         isinstance(document, dict) and "sample_coordinates" in document
@@ -135,7 +135,7 @@ def read_geojson(path: str | PathLike[str]) -> FeatureCollection:
         return FeatureCollection([], CRS84, document)
     features = _features(document, path)
     if not features:
-        raise SourceError(f"{path} holds no rows")
+        raise SourceError(f"{path} has no rows")
     return FeatureCollection(features, _system([document], path), document)
 
 
@@ -145,15 +145,15 @@ def _records(content: bytes, path: Path, whole: ValueError) -> list[Any]:
     lines = text.split("\x1e") if "\x1e" in text else text.splitlines()
     records = [(number, line) for number, line in enumerate(lines, 1) if line.strip()]
     if len(records) < 2 or not records[0][1].lstrip().startswith("{"):
-        raise SourceError(f"{path} is no JSON: {whole}") from whole
+        raise SourceError(f"{path} is not JSON: {whole}") from whole
     found = []
     for number, line in records:
         try:
             found.append(parse_json(line))
         except ValueError as error:
             if not found:  # not a line of its own: the document itself is broken
-                raise SourceError(f"{path} is no JSON: {whole}") from whole
-            raise SourceError(f"{path}, line {number} is no JSON: {error}") from error
+                raise SourceError(f"{path} is not JSON: {whole}") from whole
+            raise SourceError(f"{path}, line {number} is not JSON: {error}") from error
     return found
 
 
@@ -167,7 +167,7 @@ def _features(document: Any, path: Path) -> list[Feature]:
     if kind == "FeatureCollection":
         items = document.get("features")
         if not isinstance(items, list):
-            raise SourceError(f"{path} is not GeoJSON: its features are no list")
+            raise SourceError(f"{path} is not GeoJSON: its features are not a list")
         return [_feature(item, number, path) for number, item in enumerate(items)]
     if kind == "Feature":
         return [_feature(document, 0, path)]
@@ -216,7 +216,9 @@ def _system_of(content: dict[str, Any], path: Path) -> str:
         raise SourceError(f"{path} is not GeoJSON: {error}") from error
     named = _CRS_NAME.fullmatch(content["crs"]["properties"]["name"])
     if named is None:
-        raise SourceError(f"the crs of {path} is no name such as EPSG:3067; write it in WGS84, without a crs")
+        raise SourceError(
+            f"the crs of {path} is not a name such as EPSG:3067: convert the file to WGS84, and remove its crs"
+        )
     return f"{named[1]}:{named[2]}"
 
 

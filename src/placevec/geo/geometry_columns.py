@@ -116,7 +116,7 @@ def _of_geo(told: bytes, schema: pa.Schema, what: object) -> GeometryColumn:
         name = geo["primary_column"]
         about = geo["columns"][name]
     except (ValueError, KeyError) as error:
-        raise SourceError(f"{what} is no GeoParquet: {error}") from error
+        raise SourceError(f"{what} is not GeoParquet: {error}") from error
     encoding = about["encoding"].lower()
     if name not in schema.names or encoding not in ("wkb", "wkt", *_DEPTHS):
         raise SourceError(
@@ -204,10 +204,10 @@ def shapes_of(cells: pa.Array, about: GeometryColumn, what: object, first: int =
             found = read[about.encoding](words.to_numpy(zero_copy_only=False))
     except (shapely.errors.ShapelyError, ValueError, TypeError, pa.ArrowException) as error:
         row = _first_bad(cells, about)
-        where = f", row {first + row}" if row is not None else ""
+        where = f", row {first + row + 1}" if row is not None else ""
         form = {"hex": "WKB", "geojson": "GeoJSON"}.get(about.encoding, about.encoding.upper())
         raise SourceError(
-            f"{what}{where}, column {about.name!r}: its geometry is not {form}: {str(error)[:200]}; mend it "
+            f"{what}{where}, column {about.name!r}: its geometry is not {form}: {str(error)[:200]}; correct it, "
             "or empty the cell"
         ) from error
     srids = np.unique(shapely.get_srid(found[~shapely.is_missing(found)]))

@@ -49,7 +49,7 @@ def transformer(system: Any) -> Any:
         return Transformer.from_crs(known, 4326, always_xy=True)
     except CRSError as error:
         raise SourceError(
-            f"{str(system)[:60]!r} is no system of coordinates that PROJ knows, such as EPSG:3067"
+            f"{str(system)[:60]!r} is not a coordinate reference system that PROJ knows, such as EPSG:3067"
         ) from error
 
 

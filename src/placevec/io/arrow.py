@@ -20,7 +20,7 @@ _DTYPES: dict[pa.DataType, np.dtype[Any]] = {
 
 
 def numbers(values: ArrayLike, kind: pa.DataType) -> pa.Array:
-    """A column of numbers, none missing.
+    """A column of numbers without missing values.
 
     >>> numbers([1, 2], pa.uint8()).to_pylist()
     [1, 2]
@@ -30,7 +30,7 @@ def numbers(values: ArrayLike, kind: pa.DataType) -> pa.Array:
 
 
 def to_numpy(column: pa.Array) -> NDArray[Any]:
-    """The numbers of a column of which none is missing.
+    """The numbers of a column without missing values.
 
     >>> to_numpy(numbers([1, 2], pa.uint8())).tolist()
     [1, 2]
@@ -55,7 +55,7 @@ def blobs(values: Sequence[bytes]) -> pa.Array:
 
 
 def few_texts(values: Sequence[str | None], kind: pa.DictionaryType) -> pa.DictionaryArray:
-    """A column of few different texts, each kept once.
+    """A dictionary-encoded column of texts.
 
     >>> few_texts(["a", None, "a"], pa.dictionary(pa.int8(), pa.string())).to_pylist()
     ['a', None, 'a']
@@ -68,7 +68,7 @@ def few_texts(values: Sequence[str | None], kind: pa.DictionaryType) -> pa.Dicti
 
 
 def lists(offsets: NDArray[np.int64], members: pa.Array) -> pa.Array:
-    """A column of lists: each one's members begin at its offset.
+    """A column of lists, from the offsets at which each begins.
 
     >>> lists(np.array([0, 2, 3]), numbers([1, 2, 3], pa.int32())).to_pylist()
     [[1, 2], [3]]
@@ -79,7 +79,7 @@ def lists(offsets: NDArray[np.int64], members: pa.Array) -> pa.Array:
 
 
 def _present(values: Sequence[object]) -> pa.Buffer | None:
-    """The bits that say which values are there; None when all are."""
+    """The validity bitmap; None if no value is missing."""
     present = np.array([value is not None for value in values], bool)
     return None if present.all() else pa.py_buffer(np.packbits(present, bitorder="little"))
 

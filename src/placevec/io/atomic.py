@@ -1,4 +1,4 @@
-"""Writing files so that a reader, or the next run after a kill, sees the old content or the new, never half.
+"""Writing files so that a reader, or the next run after a kill, sees either the old or the new content, never a part.
 
 Every writer makes a temporary neighbor of the target, flushes it to disk and renames it over the target.
 """
@@ -24,10 +24,10 @@ from placevec.errors import OutputError
 
 TEMPORARY_PREFIX = ".tmp-"
 _TEMPORARY = re.compile(r"\.tmp-(?:(\d+)\.([0-9a-f]{4})-)?([0-9a-f]{8})-(.+)", re.DOTALL)
-"""Process, machine, run of the process, number, file; processes of before were not named."""
+"""Process, machine, run of the process, number, file; older versions did not name the process."""
 _RUN = uuid4().hex[:4]
 _ABANDONED_SECONDS = 86_400
-"""What a process of another machine has not written to for so long is taken for left behind."""
+"""A temporary file of another machine that is older than this counts as left behind."""
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _REFUSED = (errno.EROFS, errno.EACCES, errno.EPERM)
 
@@ -51,7 +51,7 @@ def _flush(path: Path) -> None:
 
 @contextlib.contextmanager
 def replacing(target: str | os.PathLike[str]) -> Iterator[Path]:
-    """Yield a temporary path beside ``target``; rename it over ``target`` when the block ends well.
+    """Yield a temporary path next to ``target``, and rename it to ``target`` if the block succeeds.
 
     >>> import tempfile
     >>> folder = Path(tempfile.mkdtemp())
@@ -82,11 +82,11 @@ def replacing(target: str | os.PathLike[str]) -> Iterator[Path]:
 
 
 def disk_problem(error: BaseException) -> str | None:
-    """Why the disk took no bytes, in words, or None when ``error`` is about something else.
+    """Why a write failed, in words, or None if ``error`` has another cause.
 
     >>> disk_problem(RuntimeError("I/O error: No space left on device (os error 28)"))
     'no space left on device'
-    >>> disk_problem(FileNotFoundError(2, "No such file or directory")) is None
+    >>> disk_problem(FileNotFoundError(2, "not found")) is None
     True
     """
     number = _disk_error_number(error)
@@ -99,7 +99,7 @@ def _worded(number: int | None) -> str:
 
 
 def disk_advice(error: BaseException) -> str:
-    """What to do about a `disk_problem`."""
+    """How to solve a `disk_problem`."""
     number = _disk_error_number(error)
     if number == errno.EFBIG:
         return "this system lets files grow no larger (ulimit -f)"
@@ -107,7 +107,7 @@ def disk_advice(error: BaseException) -> str:
 
 
 def _disk_error_number(error: BaseException) -> int | None:
-    """The system's number of an error that is about writing, also where a library hides it.
+    """The errno of a failed write, even if a library has wrapped the error.
 
     safetensors, Arrow and osmium wrap the system's error into types of their own, and numpy drops its number.
     """
@@ -123,7 +123,7 @@ def _disk_error_number(error: BaseException) -> int | None:
 
 @contextlib.contextmanager
 def explained(target: Path) -> Iterator[None]:
-    """Turn a refusal of the disk into one OutputError that names the file; other errors pass."""
+    """Turn a failed write into one OutputError that names the file; other errors pass."""
     try:
         yield
     except OutputError:
@@ -142,7 +142,7 @@ def explained(target: Path) -> Iterator[None]:
 
 
 def check_writable(target: str | os.PathLike[str], *, directory: bool = False) -> None:
-    """OutputError unless ``target`` can be written: told before the work, and nothing is left behind.
+    """OutputError unless ``target`` can be written; checked before the work, without leaving files.
 
     What an earlier run that was killed left half written of the same target is removed.
     """
@@ -185,7 +185,7 @@ def _umask() -> int:
 
 @contextlib.contextmanager
 def replacing_directory(target: str | os.PathLike[str]) -> Iterator[Path]:
-    """Yield a temporary directory; rename it to ``target`` when the block ends well (an old one is removed)."""
+    """Yield a temporary directory; rename it to ``target`` if the block succeeds (an old one is removed)."""
     target = Path(target)
     with explained(target):
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -211,7 +211,7 @@ def exchange_directory(new: Path, target: Path) -> None:
 
 
 def move_files(source: Path, target: Path, names: Iterable[str]) -> None:
-    """Rename files below ``source`` to the same names below ``target``, on one disk; one that is there already is left.
+    """Rename files below ``source`` to the same names below ``target``, on one disk; existing files are kept.
 
     When it returns they are there for good. What was killed in the middle goes on.
     """
@@ -230,18 +230,18 @@ def move_files(source: Path, target: Path, names: Iterable[str]) -> None:
 
 
 def write_bytes(target: str | os.PathLike[str], content: bytes) -> None:
-    """Write ``content`` to ``target``, whole or not at all."""
+    """Write ``content`` to ``target`` atomically."""
     with replacing(target) as temporary:
         temporary.write_bytes(content)
 
 
 def write_text(target: str | os.PathLike[str], content: str) -> None:
-    """Write ``content`` as UTF-8, whole or not at all."""
+    """Write ``content`` as UTF-8, atomically."""
     write_bytes(target, content.encode("utf-8", "surrogatepass"))
 
 
 def write_json(target: str | os.PathLike[str], content: Any) -> None:
-    """Write ``content`` as indented JSON, whole or not at all."""
+    """Write ``content`` as indented JSON, atomically."""
     write_text(target, json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
 
 
@@ -260,7 +260,7 @@ def write_csv(target: str | os.PathLike[str], header: Sequence[str], rows: Itera
 
 
 def remove_temporaries(folder: str | os.PathLike[str], *, of: str | None = None) -> None:
-    """Remove what killed processes left half written directly inside ``folder``: all, or that of one file.
+    """Remove the temporary files of killed processes in ``folder``: all, or those of one file.
 
     What a process that lives is writing stays.
     """

@@ -10,7 +10,7 @@ from torch import Tensor
 
 VALUES = "UTF-8 bytes + 1, 0 pads"
 MAX_BYTES = 2_000
-"""Maximum bytes of a text; longer ones are cut, between characters."""
+"""Maximum bytes of a text; longer ones are cut between characters."""
 
 
 def tokens_of(texts: Sequence[str | bytes]) -> dict[str, Tensor]:

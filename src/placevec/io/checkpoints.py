@@ -1,4 +1,4 @@
-"""Checkpoints of other systems: tensors and plain values out of a ``.pt`` or ``.pth`` file, and nothing run.
+"""Reads tensors and plain values of other systems' ``.pt`` and ``.pth`` files without executing anything.
 
 Such a file is a pickle, which can run code when it is opened. It is opened by torch's weights-only loader alone; then
 everything in it is checked before it is used.
@@ -19,16 +19,16 @@ from torch import Tensor, nn
 from placevec.errors import InputError, ModelError
 
 LARGEST = 2**31
-"""Bytes that a checkpoint may hold: twelve times those of the largest founding one."""
+"""Maximum bytes of a checkpoint: twelve times the largest original one."""
 MAX_TENSORS = 1000
 
 
 def read_checkpoint(file: Path) -> Any:
-    """What a checkpoint holds: tensors, numbers, texts, lists and mappings. NumPy's single numbers become Python's.
+    """The content of a checkpoint: tensors, numbers, texts, lists and mappings. NumPy scalars become Python numbers.
 
     Raises:
-        InputError: there is no such file.
-        ModelError: it is no checkpoint of torch 1.6 or later, or holds anything else.
+        InputError: the file does not exist.
+        ModelError: it is not a checkpoint of torch 1.6 or later, or holds anything else.
     """
     if not file.is_file():
         raise InputError(f"there is no file {file}")
@@ -38,7 +38,7 @@ def read_checkpoint(file: Path) -> Any:
             return torch.load(file, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise ModelError(
-            f"{file} holds code or objects beside weights, and is not opened: save its model.state_dict() alone"
+            f"{file} contains code or objects besides weights, so it was not opened: save only model.state_dict()"
         ) from error
     except (
         RuntimeError,
@@ -55,7 +55,7 @@ def read_checkpoint(file: Path) -> Any:
 
 
 def tensors_in(content: Any, file: Path, wrappers: tuple[str, ...] = ()) -> dict[str, Tensor]:
-    """The tensors by name in what a checkpoint holds, under one of ``wrappers`` or bare.
+    """The tensors of a checkpoint by name, directly or under one of the keys ``wrappers``.
 
     Raises:
         ModelError: there are none, far too many, or things among them that are no tensors.
@@ -65,14 +65,14 @@ def tensors_in(content: Any, file: Path, wrappers: tuple[str, ...] = ()) -> dict
             content = content[wrapper]
             break
     if not isinstance(content, Mapping) or not 0 < len(content) <= MAX_TENSORS:
-        raise ModelError(f"{file} holds no weights by name")
+        raise ModelError(f"{file} has no named weights")
     if not all(isinstance(key, str) and isinstance(value, Tensor) for key, value in content.items()):
-        raise ModelError(f"{file} holds no weights by name: some of its entries are no tensors")
+        raise ModelError(f"{file} has no named weights: some of its entries are not tensors")
     return dict(content)
 
 
 def filled(build: Callable[[], nn.Module], tensors: Mapping[str, Tensor], file: Path, what: str) -> nn.Module:
-    """The module that ``build`` makes with these weights, ready to use; ``what`` names it in messages.
+    """The module made by ``build``, with these weights, in evaluation mode; ``what`` names it in messages.
 
     It is first built without memory, so that nothing is allocated before every shape fits.
 
@@ -91,7 +91,7 @@ def filled(build: Callable[[], nn.Module], tensors: Mapping[str, Tensor], file: 
         if given.untyped_storage().nbytes() < given.numel() * given.element_size():
             raise ModelError(f"{file} is damaged: {key} has fewer numbers than its shape")
         if not torch.isfinite(given).all():
-            raise ModelError(f"{file} holds weights that are not finite numbers: {key}")
+            raise ModelError(f"{file} has weights that are not finite: {key}")
     module = build()
     own = {key: tensors.get(key, value).to(value.dtype) for key, value in module.state_dict().items()}
     module.load_state_dict(own)
@@ -105,18 +105,16 @@ def _require_plain_zip(file: Path) -> None:
             entries = archive.infolist()
     except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
         raise ModelError(
-            f"{file} is no checkpoint of torch 1.6 or later, which is a zip archive ({error})"
+            f"{file} is not a checkpoint of torch 1.6 or later, which would be a zip archive ({error})"
         ) from error
     if any(entry.compress_type != zipfile.ZIP_STORED for entry in entries):
         raise ModelError(f"{file} is compressed, which torch's checkpoints are not")
     if sum(entry.file_size for entry in entries) > LARGEST:
-        raise ModelError(
-            f"{file} holds more than {LARGEST / 2**30:.0f} GiB: it is no checkpoint of ours to read"
-        )
+        raise ModelError(f"{file} holds more than {LARGEST / 2**30:.0f} GiB, the maximum for a checkpoint")
 
 
 class _NumpyType:
-    """Stands in for NumPy's dtype: keeps its letters, makes nothing."""
+    """Replaces NumPy's dtype: keeps its code, creates nothing."""
 
     def __init__(self, letters: str, *_: object) -> None:
         self.letters, self.order = str(letters), "<"
@@ -126,7 +124,7 @@ class _NumpyType:
 
 
 def _number(kind: _NumpyType, raw: bytes) -> int | float | bool:
-    """Stands in for NumPy's maker of single numbers, which would make objects too."""
+    """Replaces NumPy's constructor of scalars, which could also create objects."""
     letter = _LETTERS.get(kind.letters)
     if letter is None:
         raise ValueError(f"a NumPy value of type {kind.letters[:20]!r}")

@@ -1,4 +1,4 @@
-"""Files that somebody names: looked at before they are opened, since a pipe would be waited for without end."""
+"""Checks files before they are opened, because reading a pipe would wait forever."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where placevec keeps what it downloads."""
+"""The folder of placevec's downloads."""
 
 from __future__ import annotations
 
@@ -7,6 +7,6 @@ from pathlib import Path
 
 
 def cache_folder() -> Path:
-    """Where downloads are kept."""
+    """The folder of downloads."""
     named = os.environ.get("PLACEVEC_CACHE")
     return Path(named).expanduser() if named else Path.home() / ".cache" / "placevec"

@@ -1,4 +1,4 @@
-"""Long work on one output that goes on where it was killed: locked, fingerprinted, kept part by part, checked.
+"""Long jobs on one output that resume after a kill: locked, identified by their inputs, stored in parts with checksums.
 
 What is half done lies in one folder: ``inputs.json``, which says what it was made of, and parts. A part is written whole
 or not at all, with a checksum of itself and of the files that belong to it; one that is damaged is made anew.
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 INPUTS = "inputs.json"
 ANY = ""
-"""The key of parts of whatever inputs."""
+"""The key of parts that do not depend on inputs."""
 _CHUNK = 2**18
 
 
@@ -44,14 +44,14 @@ class Parts:
     key: str
 
     def put(self, name: str, content: bytes = b"", files: Iterable[Path] = ()) -> None:
-        """Keep a part, and remember the bytes of files that belong to it."""
+        """Store a part, with the checksums of the files that belong to it."""
         sums = {os.path.relpath(file, self.folder): checksum(file) for file in files}
         head = json.dumps({"inputs": self.key, "files": sums}).encode()
         body = head + b"\n" + content
         atomic.write_bytes(self.folder / name, _sum_line(body) + body)
 
     def get(self, name: str, *, files: bool = True) -> bytes | None:
-        """A part; None where there is none, it is damaged, of other inputs, or (``files``) a file of it has changed."""
+        """A part; None if it is missing, damaged, made from other inputs, or (``files``) one of its files has changed."""
         try:
             raw = (self.folder / name).read_bytes()
             if raw[:9] != _sum_line(memoryview(raw)[9:]):
@@ -67,7 +67,7 @@ class Parts:
         return raw[end + 1 :]
 
     def kept(self, name: str) -> bytes:
-        """A part that is known to be whole; OutputError where it is so no longer."""
+        """A part that was complete; OutputError if it no longer is."""
         found = self.get(name, files=False)
         if found is None:
             raise OutputError(
@@ -77,7 +77,7 @@ class Parts:
 
 
 class Job:
-    """Half-done work on an output that this process holds; see `opened`.
+    """The unfinished work on an output that this process has locked; see `opened`.
 
     Args:
         work: its folder.
@@ -112,27 +112,27 @@ class Job:
         atomic.remove_temporaries(work)
 
     def put(self, name: str, content: bytes = b"", files: Iterable[Path] = ()) -> None:
-        """Keep a part, whole or not at all; ``files`` belong to it and must stay as they are."""
+        """Store a part atomically; its ``files`` must not change afterwards."""
         self.parts.put(name, content, files)
 
     def get(self, name: str) -> bytes | None:
-        """A part that is whole; None where there is none. A damaged one is reported, to be made again."""
+        """A complete part; None if there is none. A damaged one is reported, and must be made again."""
         found = self.parts.get(name)
         if found is None and (self.parts.folder / name).exists():
             self.progress.say(f"Note: {name} of the unfinished work is damaged and will be made again")
         return found
 
     def put_json(self, name: str, content: Any, files: Iterable[Path] = ()) -> None:
-        """Keep plain JSON."""
+        """Store plain JSON."""
         self.put(name, json.dumps(content).encode(), files)
 
     def get_json(self, name: str) -> Any:
-        """JSON that was kept, or None."""
+        """Stored JSON, or None."""
         found = self.get(name)
         return None if found is None else json.loads(found)
 
     def put_array(self, name: str, values: NDArray[Any]) -> None:
-        """Keep an array of numbers."""
+        """Store an array of numbers."""
         import numpy as np
 
         content = io.BytesIO()
@@ -140,7 +140,7 @@ class Job:
         self.put(name, content.getvalue())
 
     def get_array(self, name: str) -> NDArray[Any] | None:
-        """An array that was kept, or None; a pickle is never opened."""
+        """A stored array, or None; pickles are never read."""
         import numpy as np
 
         found = self.get(name)
@@ -150,7 +150,7 @@ class Job:
 
     @contextlib.contextmanager
     def scratch(self, name: str) -> Iterator[Path]:
-        """A folder of what nobody goes on with: empty at the beginning, gone at the end."""
+        """A temporary folder, which is not resumed: empty at the start, removed at the end."""
         folder = self.work / name
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir()
@@ -160,7 +160,7 @@ class Job:
             shutil.rmtree(folder, ignore_errors=True)
 
     def finish(self) -> None:
-        """Remove the half-done work: the output is whole."""
+        """Remove the unfinished work, because the output is complete."""
         forget(self.work)
 
 
@@ -173,7 +173,7 @@ def opened(
     wait: bool = False,
     progress: Progress = SILENT,
 ) -> Iterator[Job]:
-    """Hold an output, and go on with its half-done work of the same inputs; see `locks.locked` and `Job`.
+    """Lock an output, and resume its unfinished work if it has the same inputs; see `locks.locked` and `Job`.
 
     ``work`` is by default ``.NAME.work`` beside the output.
 
@@ -206,12 +206,12 @@ def opened(
 
 
 def beside(output: Path) -> Path:
-    """Where the half-done work of a file lies."""
+    """The folder of the unfinished work on a file."""
     return output.with_name(f".{output.name}.work")
 
 
 def inputs_of(work: Path) -> Any:
-    """What half-done work was made of; None where that is not known."""
+    """The inputs of unfinished work; None if they are unknown."""
     try:
         return json.loads((work / INPUTS).read_text("utf-8"))
     except (OSError, ValueError, RecursionError):
@@ -219,13 +219,13 @@ def inputs_of(work: Path) -> Any:
 
 
 def plain(inputs: Mapping[str, Any]) -> dict[str, Any]:
-    """As JSON gives them back."""
+    """The inputs after a round trip through JSON."""
     found: dict[str, Any] = json.loads(json.dumps(inputs))
     return found
 
 
 def forget(work: Path) -> None:
-    """Remove half-done work; what says of what it is goes last."""
+    """Remove unfinished work; the record of its inputs is removed last."""
     if not work.is_dir():
         return
     with contextlib.suppress(OSError):
@@ -235,7 +235,7 @@ def forget(work: Path) -> None:
 
 
 def checksum(path: Path) -> int:
-    """CRC-32 of a file's bytes: against damage, not against malice, at 4 GB/s where SHA-256 takes 1.7."""
+    """CRC-32 of a file's bytes: detects damage, not tampering, at 4 GB/s (SHA-256: 1.7 GB/s)."""
     found, held = 0, memoryview(bytearray(_CHUNK))
     with open(path, "rb", buffering=0) as file:
         while size := file.readinto(held):
@@ -248,7 +248,7 @@ def _sum_line(body: bytes | memoryview) -> bytes:
 
 
 def _empty(folder: Path, *, but: str = "") -> None:
-    """Remove what is in a folder, which stays: that it is there says whose the directory around it is."""
+    """Empty a folder, which stays, because it marks the owner of the directory around it."""
     folder.mkdir(parents=True, exist_ok=True)
     for path in folder.iterdir():
         if path.name != but:

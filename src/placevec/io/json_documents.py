@@ -1,4 +1,4 @@
-"""JSON from disk that nobody vouches for: read within limits, its fields checked before they are used."""
+"""Reads untrusted JSON from disk within limits, and checks its fields before they are used."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _WHOLE = 2**63
 
 
 def read_json(path: Path, *, nan_as_null: bool = False) -> Any:
-    """The content of a JSON file, with or without a byte order mark; ``nan_as_null`` where NaN stands for nothing.
+    """The content of a JSON file, with or without a byte order mark; ``nan_as_null`` reads NaN as null.
 
     NaN and Infinity are no JSON, though some programs write them.
 
@@ -25,7 +25,7 @@ def read_json(path: Path, *, nan_as_null: bool = False) -> Any:
 
 
 def parse_json(text: str | bytes, *, nan_as_null: bool = False) -> Any:
-    """The same of a text."""
+    """The same for a text."""
     try:
         content = json.loads(text, parse_constant=(lambda _: None) if nan_as_null else None)
         json.dumps(content, ensure_ascii=False).encode()
@@ -37,7 +37,7 @@ def parse_json(text: str | bytes, *, nan_as_null: bool = False) -> Any:
 
 
 def check(content: Any, shape: Any, at: str = "it") -> None:
-    """ValueError that names the field unless ``content`` has a shape.
+    """ValueError that names the field unless ``content`` has the given structure.
 
     A shape is a type (``float`` takes whole numbers too; numbers are finite and less than 2**63), a tuple of types
     of which one fits, ``[shape]`` for lists, ``{str: shape}`` for mappings of any names, or ``{"name": shape}`` for
@@ -79,7 +79,7 @@ def _fits(content: Any, kind: type) -> bool:
 
 
 def _called(kind: type) -> str:
-    return {int: "a whole number", float: "a number", str: "a text", bool: "true or false", NONE: "null"}.get(
+    return {int: "an integer", float: "a number", str: "a text", bool: "true or false", NONE: "null"}.get(
         kind, "a document"
     )
 

@@ -1,4 +1,4 @@
-"""One process at a time writes to an output: a lock of the operating system, which no killed process leaves behind."""
+"""One process at a time writes to an output: a lock of the operating system, released even if the process is killed."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ from placevec.errors import OutputError
 from placevec.io.progress import SILENT, Progress
 
 _UNSUPPORTED = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL)
-"""A few network disks know no locks: work goes on there without one."""
+"""Some network disks do not support locks; jobs run there without one."""
 _POLL_SECONDS = 0.5
 _held: set[tuple[int, int, Path]] = set()
-"""(process, thread, output): whoever holds an output may open jobs on it."""
+"""(process, thread, output): the holder of a lock may open jobs on the output."""
 
 
 @contextlib.contextmanager
 def locked(
     output: str | os.PathLike[str], *, wait: bool = False, progress: Progress = SILENT
 ) -> Iterator[None]:
-    """Hold an output while the block runs.
+    """Lock an output while the block runs.
 
     The lock lies beside it, ``.NAME.lock``, and is taken away at the end. Pipes and devices are not locked.
 
@@ -65,7 +65,7 @@ def locked(
 
 
 def _folders_made(folder: Path) -> list[Path]:
-    """Make a folder and those that it lies in; the new ones, itself first."""
+    """Create a folder and its parents; returns the new ones, the folder first."""
     missing = [one for one in (folder, *folder.parents) if not one.exists()]
     with contextlib.suppress(OSError):  # told when the output is written
         folder.mkdir(parents=True, exist_ok=True)
@@ -73,7 +73,7 @@ def _folders_made(folder: Path) -> list[Path]:
 
 
 def _path(target: Path) -> Path:
-    """Beside the output; where that takes no files, among the temporary files of this machine."""
+    """The lock file: next to the output, or among this machine's temporary files if that folder is not writable."""
     if os.access(target.parent, os.W_OK):
         return target.with_name(f".{target.name}.lock")
     name = hashlib.sha256(os.fsencode(target)).hexdigest()[:16]
@@ -81,7 +81,7 @@ def _path(target: Path) -> Path:
 
 
 def _opened(path: Path, output: str | os.PathLike[str], wait: bool, progress: Progress) -> int | None:
-    """The descriptor of a lock that is held; None where this disk knows no locks."""
+    """The descriptor of an acquired lock; None if the disk does not support locks."""
     is_told = False
     while True:
         try:
@@ -117,7 +117,7 @@ def _opened(path: Path, output: str | os.PathLike[str], wait: bool, progress: Pr
 
 
 def _told(descriptor: int) -> str:
-    """Who holds a lock."""
+    """The holder of a lock, for messages."""
     text = os.pread(descriptor, 300, 0).decode("utf-8", "replace").strip()
     return " ".join(text.split()) or "another process"
 

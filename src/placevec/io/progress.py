@@ -1,4 +1,4 @@
-"""How long jobs tell how far they are: silent by default, bars for people at the command line.
+"""Progress of long jobs: silent by default, progress bars on the command line.
 
 A long function takes ``progress: Progress = SILENT`` and does ``with progress.task("Burning", total=n) as advance``.
 """
@@ -13,11 +13,11 @@ if TYPE_CHECKING:
     from rich.progress import ProgressColumn
 
 Advance = Callable[..., None]
-"""``advance(steps=1, note="")``: so many steps more are done; the note is shown at the end of the bar."""
+"""``advance(steps=1, note="")``: reports finished steps; the note is shown at the end of the bar."""
 
 
 def no_advance(steps: float = 1, note: str | None = None) -> None:
-    """Tell nobody."""
+    """Report nothing."""
 
 
 def printable(text: str) -> str:
@@ -30,7 +30,7 @@ def printable(text: str) -> str:
 
 
 class Progress(Protocol):
-    """Where long work reports."""
+    """Receives progress reports."""
 
     def task(self, label: str, total: float | None = None) -> contextlib.AbstractContextManager[Advance]:
         """Open a bar of ``total`` steps (unknown when None); the context yields the function that advances it."""
@@ -46,20 +46,20 @@ class Silent:
 
     @contextlib.contextmanager
     def task(self, label: str, total: float | None = None) -> Iterator[Advance]:
-        """Open nothing."""
+        """Report nothing."""
         yield no_advance
 
     def say(self, message: str) -> None:
-        """Say nothing."""
+        """Print nothing."""
 
 
 SILENT = Silent()
 
 
 _ROOMY = 100
-"""Columns from which a bar shows everything."""
+"""Minimum columns for all parts of a bar."""
 _UNBOUNDED = 240
-"""Columns where there is no terminal."""
+"""Columns without a terminal."""
 
 
 class Bars:
@@ -77,7 +77,7 @@ class Bars:
 
     @contextlib.contextmanager
     def task(self, label: str, total: float | None = None) -> Iterator[Advance]:
-        """Draw a bar while the context is open, and leave one line with the time it took."""
+        """Show a bar while the context is open, and leave one line with the elapsed time."""
         from rich.progress import Progress as RichProgress
 
         with RichProgress(*self._columns(), console=self.console) as bars:
@@ -91,7 +91,7 @@ class Bars:
             yield advance
 
     def _columns(self) -> list[ProgressColumn]:
-        """What a bar shows in the width that there is; the note, such as the loss, comes before the rest of time."""
+        """The parts of a bar that fit the width; the note, such as the loss, precedes the remaining time."""
         from rich.progress import (
             BarColumn,
             MofNCompleteColumn,

@@ -42,7 +42,7 @@ def model_card(
         rows.append(f"| `{_text(name)}` | {_text(', '.join(spec.channels))} | {what} |")
     channels = any(reading.spec.channels for reading in readings.values())
     config = recipe.get("config", {})
-    dropped, taught = config.get("drop_layers", ()), config.get("predict", ())
+    dropped, trained_labels = config.get("drop_layers", ()), config.get("predict", ())
     lines = [
         f"# {recipe.get('name', 'placevec')} model",
         "",
@@ -60,8 +60,12 @@ def model_card(
         f"Trained on {_text(training.get('dataset', 'an unnamed dataset'))} "
         f"(dataset hash `{str(training.get('dataset_hash', ''))[:16]}`, {training.get('places', '?')} places).",
         *([f"Layers left out of the input: {_text(', '.join(dropped)) or 'none'}."] if channels else []),
-        *(line for head in heads.values() for line in _told_of_head(head)),
-        *([f"Labels used for training on this area: {_text(', '.join(taught))}."] if taught else []),
+        *(line for head in heads.values() for line in _about_head(head)),
+        *(
+            [f"Labels used for training on this area: {_text(', '.join(trained_labels))}."]
+            if trained_labels
+            else []
+        ),
         f"Data: {_text(training.get('attribution', 'unknown'))}.",
         "",
         *_use(bare, bool(heads)),
@@ -83,7 +87,7 @@ def _called(module: nn.Module) -> str:
     return encoders.name_of(module) + (f" {own}" if isinstance(own, str) else "")
 
 
-def _told_of_head(head: Head) -> list[str]:
+def _about_head(head: Head) -> list[str]:
     shown = ", ".join(_text(name)[:40] for name in head.classes[:8])
     more = f" and {len(head.classes) - 8:,} more" if len(head.classes) > 8 else ""
     if head.kind == "number":

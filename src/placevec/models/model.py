@@ -102,7 +102,7 @@ class Model:
         return tuple(self.recipe.get("config", {}).get("drop_layers", ()))
 
     @property
-    def taught(self) -> tuple[str, ...]:
+    def trained_labels(self) -> tuple[str, ...]:
         """Labels that it was trained to predict at its training places, such as ``landuse``."""
         return tuple(self.recipe.get("config", {}).get("predict", ()))
 

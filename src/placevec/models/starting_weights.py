@@ -84,7 +84,7 @@ def start_from(
             of three, and nir of four; those of Sentinel-2 of twelve and thirteen).
 
     Raises:
-        InputError: there is no such source.
+        InputError: an unknown source.
         ModelError: it cannot be read, holds weights that are not finite, or is of another network.
     """
     found = _read(source, encoder)
@@ -139,7 +139,7 @@ def _read(source: str, encoder: nn.Module) -> Source:
         return _of_model(path, encoder)
     if not path.is_file():
         raise InputError(
-            f"--init {source}: there is no such file or model directory; a package carries {', '.join(CARRIED)}"
+            f"--init {source}: neither a file nor a model directory exists there; a package carries {', '.join(CARRIED)}"
         )
     if path.stat().st_size > LARGEST:
         raise ModelError(f"{path} is larger than {LARGEST / 2**30:.0f} GiB")

@@ -70,7 +70,7 @@ def refuse_others(
                 else f"{places} has {len(at):,} of its {len(dataset):,}"
             )
             raise DatasetError(
-                f"{dataset.path}: its places are others: {what}; remove --places, or choose another --out"
+                f"{dataset.path}: its places do not match: {what}; remove --places, or choose another --out"
             )
     own = dataset.manifest["places"]["size_m"]
     if size_m is not None and size_m != own:

@@ -12,7 +12,7 @@ import numpy as np
 from placevec.core import ViewSpec
 from placevec.datasets.additions import MAP_PART, PLACES_PART, Joining, Made, add, is_made, reused
 from placevec.datasets.dataset import Dataset
-from placevec.datasets.layout import WORK
+from placevec.datasets.layout import WORK, source_entry
 from placevec.datasets.places import DEFAULT_SIZE_M, Places
 from placevec.datasets.views.pois import place_names, read_pois
 from placevec.datasets.views.raster import KIND as RASTER
@@ -193,19 +193,12 @@ class _Drawing:
         return {"spec": spec.as_dict(), "layers": self.table.as_dict(), "files": files}
 
 
-def source_of(extract: Extract, sha256: str, timestamp: str | None) -> dict[str, Any]:
+def source_of(extract: Extract, sha256: str, timestamp: str | None, kind: str = KIND) -> dict[str, Any]:
     """The manifest's entry of an extract."""
-    return {
-        "kind": KIND,
-        "name": extract.name,
-        "path": extract.path.name,
-        "url": extract.url,
-        "sha256": sha256,
-        "bytes": extract.path.stat().st_size,
-        "timestamp": timestamp,
-        "licence": LICENCE,
-        "attribution": ATTRIBUTION,
-    }
+    return source_entry(
+        kind, extract.name, [extract.path], path=extract.path.name, url=extract.url, sha256=sha256, timestamp=timestamp,
+        licence=LICENCE, attribution=ATTRIBUTION,
+    )  # fmt: skip
 
 
 def check_size(spacing_m: float | None, size_m: float | None) -> None:

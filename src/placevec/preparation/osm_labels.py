@@ -17,7 +17,7 @@ from placevec.geo import Area
 from placevec.io import atomic
 from placevec.io.progress import Progress
 from placevec.preparation.existing_places import POIS, box_around, margin_m, write_names
-from placevec.preparation.osm import ATTRIBUTION, LICENCE
+from placevec.preparation.osm import source_of
 from placevec.preparation.rasterize.pipeline import burn_extract
 from placevec.sources.osm.extracts import resolve_extract
 from placevec.sources.osm.layers import LayerTable
@@ -62,17 +62,7 @@ def add_labels(
             with atomic.replacing(folder / name) as temporary:
                 shutil.copyfile(burnt / drawn, temporary)
         names = write_names(dataset, area, zoom, folder)
-        source = {
-            "kind": "osm-labels",
-            "name": extract.name,
-            "path": extract.path.name,
-            "url": extract.url,
-            "sha256": inputs["extract"],
-            "bytes": extract.path.stat().st_size,
-            "timestamp": header.timestamp,
-            "licence": LICENCE,
-            "attribution": ATTRIBUTION,
-        }
+        source = source_of(extract, inputs["extract"], header.timestamp, "osm-labels")
         return Joining(
             "land use, points of interest and names", [LANDUSE, POIS, names], [source],
             more_files={MAP_PART: [LANDUSE, POIS]}, names=names,

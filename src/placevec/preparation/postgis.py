@@ -90,7 +90,7 @@ def export_entities(dataset: Dataset, address: str, *, progress: Progress = SILE
     """
     shown = _checked(address)
     if not has_entities(dataset):
-        raise DatasetError(f"{dataset.path} has no entities: prepare them with placevec prepare where2vec")
+        raise DatasetError(f"{dataset.path} has no entities: prepare it from an OpenStreetMap extract first")
     try:
         import psycopg
     except ImportError as error:

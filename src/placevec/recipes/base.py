@@ -50,7 +50,7 @@ class Preset:
 
 
 @dataclass(frozen=True)
-class Formerly:
+class FormerFlag:
     """An option of an original system and its replacement: one row of its migration page.
 
     Attributes:
@@ -78,7 +78,7 @@ class FormerCommand:
     command: str
     here: str
     verb: str
-    flags: tuple[Formerly, ...]
+    flags: tuple[FormerFlag, ...]
 
 
 @dataclass(frozen=True)
@@ -99,7 +99,8 @@ class RecipeEntry:
         encoders: ``(preset, given) -> [(name, given)]`` lists every encoder that can be compared with the others, with
             its options, if there are several.
         suited: ``(dataset) -> given`` returns training options that suit a dataset, if any.
-        formerly: a tuple of `FormerCommand`: options of the original systems.
+        lacking: ``(dataset) -> text`` names what must be prepared before training, if anything.
+        former: a tuple of `FormerCommand`: options of the original systems.
         prepare_examples, train_examples: commands for the help.
     """
 
@@ -117,7 +118,8 @@ class RecipeEntry:
     completed: str | None = None
     encoders: str | None = None
     suited: str | None = None
-    formerly: str | None = None
+    lacking: str | None = None
+    former: str | None = None
     prepare_examples: tuple[str, ...] = ()
     train_examples: tuple[str, ...] = ()
 
@@ -185,9 +187,13 @@ class RecipeEntry:
         """Training options that suit a dataset."""
         return {} if self.suited is None else dict(_load(self.suited)(dataset))
 
+    def lacks(self, dataset: Dataset) -> str:
+        """What must be prepared before a dataset can be trained on; empty if nothing is missing."""
+        return "" if self.lacking is None else str(_load(self.lacking)(dataset))
+
     def former_commands(self) -> tuple[FormerCommand, ...]:
         """Options of the original systems."""
-        return () if self.formerly is None else tuple(_load(self.formerly))
+        return () if self.former is None else tuple(_load(self.former))
 
 
 def _plain(preset: str) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from placevec.errors import PlacevecError
 from placevec.options import flag_of, options_of
 from placevec.recipes import RECIPES, recipe
-from placevec.recipes.base import Formerly, RecipeEntry, RunOptions
+from placevec.recipes.base import FormerFlag, RecipeEntry, RunOptions
 
 
 def unknown_option(entry: RecipeEntry, verb: str, name: str, extra: Iterable[str] = ()) -> str:
@@ -26,7 +26,7 @@ def unknown_option(entry: RecipeEntry, verb: str, name: str, extra: Iterable[str
     'train loc2vec has no option --epoch; did you mean --epochs?'
     """
     flag = name.replace("_", "-") if name.startswith("-") else flag_of(name)
-    if (hint := formerly(verb, name, [entry])) is not None:
+    if (hint := former_flag(verb, name, [entry])) is not None:
         return hint
     others = [
         f"{verb} {other.name}" for other in _recipes() if other is not entry and flag in _flags(other, verb)
@@ -42,15 +42,15 @@ def unknown_option(entry: RecipeEntry, verb: str, name: str, extra: Iterable[str
         named = f"{', '.join(most)} and {last}" if most else last
         return f"{flag} is an option of {named}, not of {verb} {entry.name}"
     for asked in (verb, "train", "prepare"):
-        if (hint := formerly(asked, name)) is not None:
+        if (hint := former_flag(asked, name)) is not None:
             return hint if asked == verb else f"{hint} (of {asked})"
     return f"{verb} {entry.name} has no option {flag}{near(flag, [*_flags(entry, verb), *extra])}"
 
 
-def formerly(verb: str, name: str, entries: Iterable[RecipeEntry] | None = None) -> str | None:
+def former_flag(verb: str, name: str, entries: Iterable[RecipeEntry] | None = None) -> str | None:
     """The replacement of an original system's option; None if no recipe has it.
 
-    >>> formerly("train", "pos_radius")
+    >>> former_flag("train", "pos_radius")
     'there is no option --pos_radius: use --near-tiles (or in meters with --near-m)'
     """
     for entry in _recipes() if entries is None else entries:
@@ -92,7 +92,7 @@ def _word(flag: str) -> str:
     return flag.split()[0].lstrip("-").replace("-", "_") if flag.startswith("--") else ""
 
 
-def _hint(found: list[tuple[str, Formerly]]) -> str:
+def _hint(found: list[tuple[str, FormerFlag]]) -> str:
     """One line with all that an option can mean; a table may list it for several commands."""
     parts: dict[str, str] = {}
     for flag, line in found:

@@ -28,7 +28,7 @@ class PatientClient:
         named: addresses given by the user. Their servers can be anywhere; any other server must be on the public
             internet.
         max_bytes: maximum size of an answer.
-        sleep: waits for so many seconds.
+        sleep: waits for some seconds.
 
     Attributes:
         size: bytes received.

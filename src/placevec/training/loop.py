@@ -85,9 +85,7 @@ class _Run:
         here = chosen(options.precision, self.device, recipe.encoders.values())
         self.precision = self.counters.precision = precision or here
         if options.precision == "auto" and self.precision != here:
-            progress.say(
-                f"The run goes on in {self.precision}, as it began; begun here, it would compute in {here}"
-            )
+            progress.say(f"The run continues in {self.precision}, as before; a new run would use {here}")
         self.bf16 = self.precision == "bf16"
         self.layouts = {
             name: layout(encoder, self.device, fp32=not self.bf16)

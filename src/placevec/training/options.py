@@ -31,12 +31,12 @@ class TrainingOptions(Options):
     GROUP: ClassVar[str] = "Training"
 
     epochs: int = option(20, "Number of epochs, each validated and followed by a state to resume from", min=1)
-    steps_per_epoch: int = option(100, "Batches in an epoch (default: once over the places)", min=1)
+    steps_per_epoch: int = option(100, "Batches per epoch (default: as many as cover all places once)", min=1)
     validation_steps: int = option(
-        4, "Batches of a validation (default: as many as suit the data; 0 trains without)", min=0
+        4, "Batches per validation (default: by the size of the data; 0 disables validation)", min=0
     )
     optimizer: Literal["adamw", "adam"] = option(
-        "adamw", "Optimizer (the decay of adam is part of the gradient, as in the founding systems)"
+        "adamw", "Optimizer (adam adds weight decay to the gradient, as the original systems do)"
     )
     learning_rate: float = option(1e-3, "Peak learning rate", above=0)
     weight_decay: float = option(1e-4, "Weight decay", min=0)
@@ -46,8 +46,8 @@ class TrainingOptions(Options):
     )
     chunk_size: int = option(
         0,
-        "Places of a batch that are encoded at once (0 encodes all; fewer take less memory and a third more time"
-        " for the same gradient, and batch norm then sees as many)",
+        "Places of a batch encoded at once, to save memory (0 encodes all; fewer take a third more time for the same"
+        " gradient, but batch norm uses the statistics of each chunk)",
         min=0,
     )
     schedule: Schedule = option(
@@ -60,15 +60,17 @@ class TrainingOptions(Options):
     )
     precision: Literal["auto", "fp32", "bf16"] = option(
         "auto",
-        "Floating-point precision (auto takes bf16 where the hardware has it and the encoders gain by it)",
+        "Floating-point precision (auto: bf16 if the hardware supports it and the encoders benefit)",
     )
     device: Literal["auto", "cpu", "cuda", "mps"] = option("auto", "Device to train on")
     seed: int = option(0, "Seed of weights, draws and dropout", min=0)
     prefetch: int = option(2, "Batches read ahead", min=0)
     workers: int = option(
-        1, "Threads that read batches ahead (any number gives the same result; 0 reads in step)", min=0
+        1,
+        "Threads that read batches ahead (any number gives the same result; 0 reads in the main thread)",
+        min=0,
     )
-    save_every: int = option(0, "Epochs between named checkpoints, which are kept (0 keeps none)", min=0)
+    save_every: int = option(0, "Epochs between permanent checkpoints (0 keeps none)", min=0)
 
     def __post_init__(self) -> None:
         super().__post_init__()

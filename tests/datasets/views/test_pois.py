@@ -125,14 +125,14 @@ def test_an_empty_file_and_one_in_pieces(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", [None, b"no parquet", b""])
-def test_what_is_no_such_file_is_refused(tmp_path: Path, content: bytes | None) -> None:
+def test_what_is_unknown_file_is_rejected(tmp_path: Path, content: bytes | None) -> None:
     if content is not None:
         (tmp_path / "pois.parquet").write_bytes(content)
     with pytest.raises(DatasetError, match=r"pois\.parquet"):
         read_pois(tmp_path / "pois.parquet")
 
 
-def test_another_parquet_file_is_refused(tmp_path: Path) -> None:
+def test_another_parquet_file_is_rejected(tmp_path: Path) -> None:
     pd.DataFrame({"a": [1]}).to_parquet(tmp_path / "a.parquet")
     with pytest.raises(DatasetError):
         read_pois(tmp_path / "a.parquet")

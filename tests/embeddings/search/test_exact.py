@@ -119,12 +119,12 @@ def test_thousands_of_results_of_a_large_table() -> None:
         ([[1.0, 2.0]], 1, np.ones(3), "mask of 3"),
     ],
 )
-def test_nonsense_is_refused(asked: list, k: int, where: np.ndarray | None, message: str) -> None:
+def test_nonsense_is_rejected(asked: list, k: int, where: np.ndarray | None, message: str) -> None:
     with pytest.raises(InputError, match=message):
         ExactIndex(np.ones((3, 2))).query(asked, k, where=where)
 
 
-def test_unknown_metric_is_refused() -> None:
+def test_unknown_metric_is_rejected() -> None:
     with pytest.raises(InputError, match="cosine, euclidean, manhattan, dot"):
         ExactIndex(np.ones((3, 2)), "hamming")  # type: ignore[arg-type]
 

@@ -71,7 +71,7 @@ def test_the_place_itself_can_stay(tiles: Embeddings) -> None:
     assert frame["distance"][0] == 0.0
 
 
-def test_by_point_tells_how_far_the_place_is(tiles: Embeddings) -> None:
+def test_by_point_shows_how_far_the_place_is(tiles: Embeddings) -> None:
     """Oracle: pyproj's geodesic, over all places."""
     lon, lat = tiles.lonlat[44] + [0.0008, 0.0003]
     query = similar(tiles, lon=lon, lat=lat, k=3).attrs["query"]
@@ -139,7 +139,7 @@ def test_a_suggestion_out_of_a_million_ids_is_quick() -> None:
         similar(emb, place="0123456x")
 
 
-def test_swapped_coordinates_are_refused(tiles: Embeddings) -> None:
+def test_swapped_coordinates_are_rejected(tiles: Embeddings) -> None:
     with pytest.raises(InputError, match="lon and lat look swapped"):
         similar(tiles, lon=60.18, lat=24.9)
     with pytest.raises(InputError, match="swapped"):
@@ -155,7 +155,7 @@ FOREIGN = [
 
 
 @pytest.mark.parametrize("question", FOREIGN)
-def test_a_point_far_outside_is_refused_with_the_area_named(
+def test_a_point_far_outside_is_rejected_with_the_area_named(
     tiles: Embeddings, question: dict[str, Any]
 ) -> None:
     """Another country, and a part of town that no place covers."""
@@ -166,7 +166,7 @@ def test_a_point_far_outside_is_refused_with_the_area_named(
     assert ("the tile" in str(told.value)) == ("tile" in question)
 
 
-def test_a_few_spacings_outside_are_answered(tiles: Embeddings) -> None:
+def test_a_few_spacings_outside_are_handled(tiles: Embeddings) -> None:
     """Oracle: pyproj. Spacing is 152 m here: two and a half are answered, three and a half are not."""
     west = tiles.lonlat[40]
     for spacings, answered in ((2.5, True), (3.5, False)):
@@ -223,12 +223,12 @@ def test_a_product_is_not_called_a_distance(tiles: Embeddings) -> None:
         {"vector": [1.0, 1.0], "place": "a"},
     ],
 )
-def test_not_exactly_one_question_is_refused(tiles: Embeddings, question: dict[str, Any]) -> None:
+def test_not_exactly_one_question_is_rejected(tiles: Embeddings, question: dict[str, Any]) -> None:
     with pytest.raises(InputError, match="exactly one"):
         similar(tiles, **question)
 
 
-def test_half_a_point_a_bad_tile_and_a_bad_mask_are_refused(tiles: Embeddings) -> None:
+def test_half_a_point_a_bad_tile_and_a_bad_mask_are_rejected(tiles: Embeddings) -> None:
     with pytest.raises(InputError, match="both lon and lat"):
         similar(tiles, lon=24.9)
     with pytest.raises(InputError, match="z/x/y"):

@@ -119,7 +119,7 @@ def test_the_place_itself_stays_where_it_is_asked_for() -> None:
 
 
 @pytest.mark.parametrize("wrong", [-1.0, float("nan"), float("inf")])
-def test_distances_that_are_none_are_refused(wrong: Any) -> None:
+def test_distances_that_are_none_are_rejected(wrong: Any) -> None:
     with pytest.raises(InputError, match="min_distance_m must be 0 meters or more"):
         similar(places(5), place="p1", min_distance_m=wrong)
 

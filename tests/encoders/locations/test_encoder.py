@@ -63,13 +63,13 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("message", REFUSED)
-def test_bad_coordinates_are_refused(message: str) -> None:
+def test_bad_coordinates_are_rejected(message: str) -> None:
     lon, lat = REFUSED[message]
     with pytest.raises(InputError, match=message):
         pv.encoders.location("xyz")(lon, lat)
 
 
-def test_other_shapes_are_refused() -> None:
+def test_other_shapes_are_rejected() -> None:
     encoder = pv.encoders.location("xyz")
     with pytest.raises(InputError, match=r"rows of lon, lat"):
         encoder(np.zeros((4, 3)))
@@ -96,7 +96,7 @@ def test_other_shapes_are_refused() -> None:
         ("cells", {"cells": [[1.0, 2.0]]}, "cells must be an integer"),
     ],
 )
-def test_bad_options_are_refused(name: str, options: dict[str, object], message: str) -> None:
+def test_bad_options_are_rejected(name: str, options: dict[str, object], message: str) -> None:
     with pytest.raises(ModelError, match=message):
         pv.encoders.location(name, **options)
 
@@ -199,7 +199,7 @@ def test_many_points_are_worked_out_in_parts(name: str) -> None:
         np.testing.assert_allclose(small(lon, lat)[rows], small(lon[rows], lat[rows]), atol=1e-12)
 
 
-def test_describe_tells_wavelengths() -> None:
+def test_describe_shows_wavelengths() -> None:
     """Closed form: the circumference, 40,030 km, by the frequency."""
     told = pv.encoders.location("sphereC", scales=3, r_min=0.01).describe().splitlines()
     assert told[-1] == "1/r = 1: 4.003e+04 km"

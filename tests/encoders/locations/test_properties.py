@@ -150,7 +150,7 @@ FINEST_SINE = {"grid": 0, "sphereC": 2, "sphereC+": 2, "sphereM": 4, "sphereM+":
 
 @pytest.mark.parametrize("lon", [0.0, 24.94, 179.0])
 @pytest.mark.parametrize("name", FINEST_SINE)
-def test_float32_features_tell_meters_apart(name: str, lon: float) -> None:
+def test_float32_features_resolve_meters(name: str, lon: float) -> None:
     """At 1 m steps the finest sine grows with every step for a kilometer: angles are float64 until the features."""
     encoder = small(name, scales=8, r_min=1e-3)
     waves = round(float(encoder.positional.around[0]))

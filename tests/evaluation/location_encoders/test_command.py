@@ -137,7 +137,7 @@ def test_what_is_asked_wrongly_is_said_in_one_line(
     _refused(message, "--out", str(tmp_path / "out"), *arguments)
 
 
-def test_a_run_that_was_refused_binds_no_later_one(table: Path, tmp_path: Path) -> None:
+def test_a_run_that_was_rejected_binds_no_later_one(table: Path, tmp_path: Path) -> None:
     """A missing file, then encoders that nothing can compare; corrected, in the same folder, with other numbers."""
     out = tmp_path / "out"
     asked = ("--out", str(out), "--encoders", "xyz", "--probes", "ridge", "--seeds", "1")

@@ -36,7 +36,7 @@ def test_morans_i_by_its_definition() -> None:
     assert geo_bias.moran(z, around)[0] == pytest.approx(30 / weights.sum() * (z @ weights @ z) / (z @ z))
 
 
-def test_nobody_is_its_own_neighbor_where_coordinates_repeat() -> None:
+def test_no_one_is_its_own_neighbor_where_coordinates_repeat() -> None:
     """Five spots of four points, one of nine: four others each, and all that a spot has come before other spots."""
     spots = np.repeat(np.arange(6), [4, 4, 4, 4, 4, 9])
     around = geo_bias.neighborhood(fibonacci_sphere(6)[spots], np.arange(len(spots)))

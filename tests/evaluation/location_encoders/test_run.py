@@ -16,6 +16,7 @@ from placevec.evaluation.location_encoders.candidates import candidates
 from placevec.evaluation.location_encoders.compare import compared
 from placevec.evaluation.location_encoders.country_task import sphere_points
 from placevec.evaluation.location_encoders.run import Benchmark
+from placevec.evaluation.probes import Effort
 from placevec.evaluation.splits import blocks_of, task_split
 from placevec.evaluation.tasks import Task, point_task
 from placevec.geo import within_distance
@@ -69,7 +70,7 @@ def test_a_stopped_run_goes_on_to_the_same_result(tmp_path: Path) -> None:
     running.run(whole)
     running.run(broken)
     files = sorted((tmp_path / "broken" / "cells").rglob("*.npz"))
-    assert len(files) == 3 + 2 * 3  # floors; xyz, wrap and its original, twice
+    assert len(files) == len(baselines.names(task)) + 2 * 3  # xyz, wrap and its original, by two probes
     kept = files[0].stat().st_mtime_ns
     files[1].unlink()
     files[2].write_bytes(files[2].read_bytes()[:200])
@@ -112,7 +113,7 @@ def test_who_differs_by_its_network_only_is_trained_only(tmp_path: Path) -> None
     assert len(held.competing("trained")) == 5
 
 
-def test_a_probe_in_which_nobody_takes_part_is_not_run(tmp_path: Path) -> None:
+def test_a_probe_in_which_no_one_takes_part_is_not_run(tmp_path: Path) -> None:
     """Learned cells have no untrained features: of three probes only the trained one is left, and its tables."""
     held = Benchmark([smooth_task()], candidates(["cells"]), tmp_path, schemes=("random",), seeds=1)
     assert [unit.probe for unit in held.units()] == ["trained"]
@@ -151,16 +152,47 @@ def test_a_damaged_cell_is_none_whatever_is_damaged(tmp_path: Path) -> None:
     assert lost > len(damaged) / 2
 
 
-def test_floors_answer_what_they_must() -> None:
+def test_baselines_predict_what_they_must(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Means of the training; and a smooth function of the sphere within its noise, closest by the Gaussian process."""
+    monkeypatch.setattr(baselines, "EFFORT", Effort(trees=20))
     task = smooth_task()
     folds = task_split(task, "random", 3, 0)
     mean, _ = baselines.predicted(baselines.MEAN, task, folds)
     for fold in folds.folds:
         np.testing.assert_allclose(mean[fold.test, 0], task.target[fold.train].mean())
-    near, _ = baselines.predicted(baselines.NEAREST, task, folds)
-    sines, _ = baselines.predicted(baselines.SINES, task, folds)
-    for answers in (near, sines):
-        assert np.abs(answers[:, 0] - task.target).mean() < 0.35
+    errors = {
+        name: np.abs(baselines.predicted(name, task, folds)[0][:, 0] - task.target).mean()
+        for name in baselines.names(task)[1:]
+    }
+    assert max(errors.values()) < 0.35, errors
+    assert errors[baselines.PROCESS] < 0.1  # the noise alone is 0.08
+
+
+def test_accuracy_is_asked_of_classes_as_common_as_they_are() -> None:
+    """Oracle: Bayes. Where nine points of ten are of one class, wherever they lie, that class is predicted."""
+    task = point_task(
+        "rare", "classification", sphere_points(np.random.default_rng(0), 300),
+        (np.random.default_rng(1).random(300) < 0.1).astype(np.int64), ("common", "rare"),
+    )  # fmt: skip
+    folds = task_split(task, "random", 3, 0)
+    for name in (baselines.FOREST, baselines.PROCESS, baselines.NEAREST):
+        found, _ = baselines.predicted(name, task, folds)
+        assert (found.argmax(axis=1) == task.target).mean() > 0.8, name
+
+
+def test_boosting_is_left_out_of_many_classes() -> None:
+    labels = np.arange(240) % 12
+    many = point_task("many", "classification", smooth_task(240).lonlat, labels, tuple("abcdefghijkl"))
+    assert set(baselines.BASELINES) - set(baselines.names(many)) == {baselines.BOOSTING}
+
+
+def test_neighbors_count_by_distance_where_that_is_better() -> None:
+    """A peak between two far points: by equal votes k = 20 flattens it. k goes up to the points that there are."""
+    assert max(neighbors.KS) == 1_000
+    x = np.linspace(0, 1, 400)[:, None]
+    parts = np.arange(400) % 4
+    choice = neighbors.chosen([x], np.sin(20 * x), np.arange(400), parts, "regression")
+    assert (choice.alpha, choice.votes) == (5.0, "distance")
 
 
 def test_neighbors_are_those_of_scikit_learn() -> None:
@@ -210,7 +242,7 @@ def test_measures_are_those_of_scikit_learn() -> None:
     )
 
 
-def test_an_answer_that_only_tells_folds_apart_is_worth_nothing() -> None:
+def test_an_answer_that_only_separates_folds_is_worth_nothing() -> None:
     """The training's mean is low where many are tested: over all folds together that would be an AUC below a half."""
     seen = np.array([1, 1, 1, 0, 1, 0, 0, 0])
     fold = np.array([0, 0, 0, 0, 1, 1, 1, 1])

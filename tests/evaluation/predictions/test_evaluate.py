@@ -167,7 +167,9 @@ def names(report: Report) -> list[str]:
     return [row.name for row in report.results[0].rows]
 
 
-def test_a_model_is_judged_on_the_test_side_beside_its_floors(split_points, trained_model, tmp_path) -> None:
+def test_a_model_is_evaluated_on_the_test_side_beside_its_baselines(
+    split_points, trained_model, tmp_path
+) -> None:
     report = evaluate_model(trained_model)
     labels = split_points.labels()
     rows = labels.rows("test")
@@ -198,7 +200,7 @@ def test_a_model_is_judged_on_the_test_side_beside_its_floors(split_points, trai
     assert evaluate_model(trained_model).as_dict() == report.as_dict()
 
 
-def test_numbers_without_a_split_are_judged_on_the_blocks_held_out(tmp_path) -> None:
+def test_numbers_without_a_split_are_evaluated_on_the_blocks_held_out(tmp_path) -> None:
     lonlat = globe(1200)
     dataset = write_points(tmp_path / "ds", lonlat, 20 - 0.5 * np.abs(lonlat[:, 1]))
     api.train("sphere2vec", dataset, out=tmp_path / "run", **SMALL)
@@ -211,7 +213,7 @@ def test_numbers_without_a_split_are_judged_on_the_blocks_held_out(tmp_path) -> 
     assert any("chose the weights" in note for note in report.results[0].notes)
 
 
-def test_one_class_is_judged_against_the_sphere(tmp_path) -> None:
+def test_one_class_is_evaluated_against_the_sphere(tmp_path) -> None:
     lonlat = globe(3000)
     lonlat = lonlat[octants(lonlat) == 5][:300]
     split = np.repeat([0, 1, 2], [200, 20, len(lonlat) - 220])
@@ -273,7 +275,7 @@ def test_images_are_combined_where_the_dataset_has_them(tmp_path) -> None:
     )
 
 
-def test_photos_without_coordinates_are_told_by_their_image_alone(tmp_path) -> None:
+def test_photos_without_coordinates_are_reported_by_their_image_alone(tmp_path) -> None:
     """Against sorting; all photos by their image, and those with coordinates count as they did."""
     lonlat = globe(600)
     values = octants(lonlat)
@@ -300,7 +302,7 @@ def test_photos_without_coordinates_are_told_by_their_image_alone(tmp_path) -> N
     assert any("20 labeled photos without coordinates" in note for note in report.results[0].notes)
 
 
-def test_what_cannot_be_judged_is_one_line(split_points, trained_model, tmp_path) -> None:
+def test_what_cannot_be_evaluated_is_one_line(split_points, trained_model, tmp_path) -> None:
     headless = Model(
         trained_model.modules, trained_model.readings, trained_model.recipe, trained_model.training
     )

@@ -66,7 +66,7 @@ def test_images_in_another_order_sparse_and_missing() -> None:
         assert (scores[unknown] == 1.0).all()
 
 
-def test_refused() -> None:
+def test_rejected() -> None:
     with pytest.raises(EvaluationError, match="0 or more"):
         seen_by_image(IMAGE - 0.5, np.arange(N), C)
     with pytest.raises(EvaluationError, match="row 500"):

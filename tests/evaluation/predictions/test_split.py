@@ -127,10 +127,10 @@ def test_places_trained_on_are_known_in_another_dataset_of_the_same_places(
     other = octant_points(tmp_path / "other", 400, split=np.roll(SPLIT[:400], 7))
     split_found = held_out(model, other, other.labels())
     np.testing.assert_array_equal(split_found.test, ground.labels().rows("test"))
-    assert any("its run's own split counts" in note for note in split_found.notes)
+    assert any("the split of its run is used" in note for note in split_found.notes)
 
 
-def test_a_model_trained_on_all_places_has_nothing_to_be_judged_on(tmp_path: Path) -> None:
+def test_a_model_trained_on_all_places_has_nothing_to_be_evaluated_on(tmp_path: Path) -> None:
     dataset = octant_points(tmp_path / "ds", 100)
     model = api.train("sphere2vec", dataset, out=tmp_path / "run", validation_share=0.0, **QUICK)
     with pytest.raises(EvaluationError, match="trained on all of these places"):

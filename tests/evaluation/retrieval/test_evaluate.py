@@ -144,6 +144,8 @@ def test_files_and_the_command_line(
     assert set(figures) == {"Image->Text", "Text->Image", "NumSamples", "Checkpoint"}
     assert set(figures["Image->Text"]) == {"R@1", "R@5", "R@10", "MedianRank", "MeanRank"}
     assert figures["Text->Image"] == report.founding["Text->Image"]
+    assert cli.main(["evaluate", str(run), "--learning-curve"]) == 2
+    assert "apply to models trained on labels" in capsys.readouterr().err
     pytest.importorskip("matplotlib")
     assert (tmp_path / "report" / "words-and-images.png").read_bytes()[:4] == b"\x89PNG"
 

@@ -14,11 +14,12 @@ from PIL import Image
 
 from placevec.embeddings import Provenance
 from placevec.errors import InputError, MissingExtraError
-from placevec.explorer import reductions, write_plots
+from placevec.explorer import reductions
 from placevec.explorer.coloring import COLORS
 from placevec.explorer.figures import plots
 from placevec.explorer.reductions import Reduction, principal_components
 from tests.explorer.conftest import Written
+from tests.explorer.writers import write_plots
 
 HOSTILE = ["_hidden", r"$\frac{a}{", "Київ", "日本\u202e", "</b>\n", "x" * 300]
 
@@ -113,13 +114,13 @@ def test_texts_are_drawn_as_they_are(
     assert not any("\u202e" in text for text in texts)
 
 
-def test_too_few_places_are_told(written: Written, tmp_path: Path) -> None:
+def test_too_few_places_are_reported(written: Written, tmp_path: Path) -> None:
     report = write_plots(written.emb[:4], tmp_path, clusters=2)
     assert [line.split(" ")[0] for line in report.skipped] == ["t-SNE", "UMAP"]
     assert all(name.startswith("pca-") for name in report.files)
 
 
-def test_what_is_missing_is_told_before_the_work(
+def test_what_is_missing_is_reported_before_the_work(
     written: Written, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with pytest.raises(InputError, match="got 'som'"):

@@ -269,7 +269,7 @@ def test_bands_of_latitude() -> None:
     assert errors[0]["high"] - 2.0 == pytest.approx(1.96 / np.sqrt(4000), rel=1e-2)
 
 
-def test_charts_are_written_and_tell_their_numbers(tmp_path: Path) -> None:
+def test_charts_are_written_and_show_their_numbers(tmp_path: Path) -> None:
     one = Evaluated(HOSTILE[0], np.linspace(-90, 90, 200), np.ones(200), False, "test")
     other = Evaluated("$\\frac", np.linspace(-90, 90, 200), np.zeros(200), False, "test")
     report = write_latitude([one, other], tmp_path / "l.png", band=30.0, credit="\u202e©")

@@ -14,11 +14,12 @@ import pytest
 
 from placevec.embeddings.clustering import cluster
 from placevec.errors import InputError
-from placevec.explorer import MapReport, write_map
+from placevec.explorer import MapReport
 from placevec.explorer.reductions import hex_of, principal_components, rgb_of
 from tests.explorer.conftest import PLACES, Opened, Written, isolated_place
 from tests.explorer.pages.test_page import block
 from tests.explorer.standin import HOSTILE_NAMES
+from tests.explorer.writers import write_map
 
 Open = Callable[..., Opened]
 
@@ -76,7 +77,7 @@ def test_what_the_files_say_of_themselves(mapped: MapReport, written: Written) -
     assert "land use" in labels
 
 
-def test_a_sample_is_seeded_and_told(written: Written, tmp_path: Path) -> None:
+def test_a_sample_is_seeded_and_reported(written: Written, tmp_path: Path) -> None:
     def drawn(name: str, seed: int) -> list[str]:
         report = write_map(written.emb, tmp_path / name, clusters=2, max_places=40, seed=seed)
         content = json.loads(report.geojson.read_text("utf-8"))
@@ -152,7 +153,7 @@ def test_markers_have_the_colors_of_the_table(
 
 @pytest.mark.browser
 @pytest.mark.parametrize(("width", "height"), [(1300, 800), (390, 844)])
-def test_a_popup_tells_what_is_known(
+def test_a_popup_shows_what_is_known(
     mapped: MapReport, written: Written, open_page: Open, width: int, height: int
 ) -> None:
     opened = open_page(mapped.page.path, width=width, height=height)

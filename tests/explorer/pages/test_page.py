@@ -12,8 +12,8 @@ import pytest
 
 from placevec.embeddings import Provenance
 from placevec.errors import InputError
-from placevec.explorer import write_page
 from tests.explorer.conftest import PLACES, Written
+from tests.explorer.writers import write_page
 
 
 def block(path: Path, name: str) -> Any:

@@ -116,7 +116,7 @@ def test_what_does_not_fit_is_one_clear_line(tmp_path: Path) -> None:
         assert not (tmp_path / "out").exists()
 
 
-def test_the_encoder_takes_degrees_and_refuses_the_rest() -> None:
+def test_the_encoder_takes_degrees_and_rejects_the_rest() -> None:
     encoder = GeoClipEncoder(dim=4, sigmas=(1.0,), frequencies=2, hidden=3).eval()
     lon, lat = torch.tensor([10.0, 20.0]), torch.tensor([-5.0, 60.0])
     torch.testing.assert_close(encoder(lon, lat), encoder.unchecked(torch.stack((lon, lat), 1)))

@@ -97,7 +97,7 @@ class Trap:
         return Path.touch, (self.trace,)
 
 
-def test_a_pickle_with_code_is_refused_and_not_run(tmp_path: Path) -> None:
+def test_a_pickle_with_code_is_rejected_and_not_run(tmp_path: Path) -> None:
     trace = tmp_path / "trace"
     weights: dict[str, Any] = theirs("loc2vec-rgb", network("loc2vec-rgb"))
     file = checkpoint(tmp_path / "trap.pt", {"model_state_dict": weights, "note": Trap(trace)})

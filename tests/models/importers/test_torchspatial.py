@@ -174,7 +174,7 @@ def test_what_does_not_fit_is_one_clear_line(content: Any, words: str, tmp_path:
     assert not (tmp_path / "out").exists()
 
 
-def test_weights_that_are_no_numbers_are_refused(tmp_path: Path) -> None:
+def test_weights_that_are_no_numbers_are_rejected(tmp_path: Path) -> None:
     for key, value in (
         ("class_emb.weight", torch.full((3, 5), float("inf"))),
         ("class_emb.weight", torch.zeros(3)),

@@ -123,7 +123,7 @@ def test_a_run_killed_right_after_a_part_joined_leaves_nothing(
     assert not list((tmp_path / "ds").glob(".*"))
 
 
-def test_other_images_are_refused(folder: Path, tmp_path: Path) -> None:
+def test_other_images_are_rejected(folder: Path, tmp_path: Path) -> None:
     prepare(tmp_path / "ds", images=folder)
     for path in (folder / "Forest").iterdir():
         path.unlink()
@@ -188,3 +188,22 @@ def test_what_does_not_go_together(folder: Path, tmp_path: Path) -> None:
     with pytest.raises(SourceError, match="none of 1 images can be read"):
         prepare(out, images=tmp_path / "only")
     assert not out.exists()
+
+
+def test_chips_of_earlier_versions_stay_beside_new_ones(tmp_path: Path) -> None:
+    """Oracle: the rows that were there, in a table without the columns that came since."""
+    first = ChipWriter(tmp_path, "old", {"of": "before"})
+    first.add("a", image(1), ("B02", "B03", "B04"), source="1.tif", date="2020-05-01")
+    first.finish()
+    table = pq.read_table(tmp_path / "chips.parquet").drop_columns(["offset_applied", "nodata", "cloud"])
+    pq.write_table(table, tmp_path / "chips.parquet")
+    second = ChipWriter(tmp_path, "new", {"of": "now"})
+    second.add(
+        "a", image(2), ("B02", "B03", "B04"), source="2.tif", offset_applied=-1000, nodata=0.25, cloud=0.5
+    )
+    second.finish()
+    both = pq.read_table(tmp_path / "chips.parquet")
+    assert both.select(table.column_names).slice(0, 1).to_pylist() == table.to_pylist()
+    assert both["offset_applied"].to_pylist() == [None, -1000.0]
+    assert both["nodata"].to_pylist() == [None, 0.25]
+    assert both["shard"].to_pylist() == [0, 1]

@@ -13,9 +13,9 @@ import torch
 from placevec import api
 from placevec.core import Look
 from placevec.datasets.dataset import Dataset
+from placevec.datasets.sentences.templates import Templates
 from placevec.errors import DatasetError, SourceError, UsageError
 from placevec.io.byte_texts import decoded
-from placevec.recipes.where2vec.templates import Templates
 from tests.recipes.where2vec import small
 
 HEAD = "obs_id,entity_id,entity_type,chip_path,text\n"

@@ -296,7 +296,7 @@ def test_options_of_tables_do_not_go_with_a_layout(tmp_path: Path, option: str, 
     assert not (tmp_path / "ds").exists()
 
 
-def test_each_option_belongs_to_layouts_or_is_refused() -> None:
+def test_each_option_belongs_to_layouts_or_is_rejected() -> None:
     """Oracle: the fields."""
     of_layouts = {"layout", "folder", "meta", "features", "size_m", "attribution"}
     assert {one.name for one in options_of(PointOptions)} == of_layouts | set(OF_TABLES)

@@ -145,19 +145,19 @@ def test_the_same_command_reuses_and_others_are_named(dataset: Dataset, tmp_path
     [
         (
             {"place_id": [f"x{row}" for row in range(150)]},
-            r"150 of 150 rows of trees\.csv have the ID of no place, such as row 0, place_id 'x0'",
+            r"150 of 150 rows of trees\.csv have the ID of no place, such as row 1, place_id 'x0'",
         ),
         (
             {"lon": 1.0},
-            r"its places are others: 150 of 150 rows of trees\.csv are more than 100 m from the place with their ID",
+            r"its places do not match: 150 of 150 rows of trees\.csv are more than 100 m from the place with their ID",
         ),
         (
             {"place_id": None, "lon": 0.0005},
-            r"150 of 150 rows of trees\.csv are not within 1 m of any place, such as row 0, lon=",
+            r"150 of 150 rows of trees\.csv are not within 1 m of any place, such as row 1, lon=",
         ),
     ],
 )
-def test_other_places_are_refused_by_name(
+def test_other_places_are_rejected_by_name(
     dataset: Dataset, tmp_path: Path, change: dict[str, Any], words: str
 ) -> None:
     frame = trees(dataset)
@@ -187,12 +187,12 @@ def test_strangers_are_left_out_up_to_half_of_the_rows(dataset: Dataset, tmp_pat
     assert int(labeled.labels().known.sum()) == 76
     lost = len(dataset) - 76
     assert report["notes"] == [
-        "trees.csv: 74 of 150 rows met no place (first: row 76, place_id 'x76'); "
-        f"{lost} of {len(dataset)} places met no row"
+        "trees.csv: 74 of 150 rows match no place (first: row 77, place_id 'x76'); "
+        f"{lost} of {len(dataset)} places match no row"
     ]
     frame.loc[74:75, "place_id"] = ["x74", "x75"]
     with pytest.raises(
-        DatasetError, match=r"76 of 150 rows of trees\.csv have the ID of no place, such as row 74"
+        DatasetError, match=r"76 of 150 rows of trees\.csv have the ID of no place, such as row 75"
     ):
         label(dataset.path, frame, tmp_path)
     assert Dataset.open(dataset.path).hash == dataset.hash
@@ -215,7 +215,7 @@ def test_rows_that_lie_elsewhere_than_the_place_of_their_id(dataset: Dataset, tm
 def test_two_labels_of_one_place_contradict(dataset: Dataset, tmp_path: Path, kept: list[str]) -> None:
     frame = trees(dataset)
     twice = pd.concat([frame, frame[:1].assign(species="yew")], ignore_index=True)
-    with pytest.raises(SourceError, match=r"row 0 and row 150 have the same .* but differ: keep one row"):
+    with pytest.raises(SourceError, match=r"row 1 and row 151 have the same .* but differ: keep one row"):
         label(dataset.path, twice[[*kept, "species"]], tmp_path)
     same = pd.concat([frame, frame[:5]], ignore_index=True)
     labeled = label(dataset.path, same[[*kept, "species"]], tmp_path)
@@ -229,7 +229,7 @@ def test_several_places_at_one_point_need_ids(tmp_path: Path) -> None:
     frame.drop(columns="kind").to_csv(tmp_path / "p.csv", index=False)
     dataset = api.prepare("sphere2vec", points=tmp_path / "p.csv", out=tmp_path / "ds")
     with pytest.raises(
-        DatasetError, match=r"2 of 4 rows of trees\.csv match several places, such as row 0, lon=1,"
+        DatasetError, match=r"2 of 4 rows of trees\.csv match several places, such as row 1, lon=1,"
     ):
         label(dataset.path, frame.drop(columns="place_id"), tmp_path, "kind")
     labeled = label(dataset.path, frame, tmp_path, "kind")
@@ -249,7 +249,7 @@ def test_labels_join_the_places_of_the_same_table(tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match="its places are points without a size, not 50 m"):
         api.prepare("sphere2vec", points=tmp_path / "few.csv", out=tmp_path / "ds", size_m=50.0)
     frame.assign(lat=2.0).to_csv(tmp_path / "other.csv", index=False)
-    with pytest.raises(DatasetError, match="its places are others: 30 of 30 rows"):
+    with pytest.raises(DatasetError, match="its places do not match: 30 of 30 rows"):
         api.prepare("sphere2vec", points=tmp_path / "other.csv", out=tmp_path / "ds")
 
 

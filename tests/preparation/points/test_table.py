@@ -219,7 +219,7 @@ def test_what_is_left_out_is_counted(tmp_path: Path) -> None:
     assert report["rows"] == 12
     assert report["left_out"] == {
         "no coordinates": 2,
-        "coordinates that are infinite or no numbers": 2,
+        "coordinates that are infinite or not numbers": 2,
         "no label": 2,
         "label that is infinite or missing": 2,
         "repeats an earlier row": 1,
@@ -346,20 +346,20 @@ BAD: dict[str, tuple[str, dict[str, Any], str]] = {
     "one usable row": ("lon,lat,s\n1,1,a\n,,b\n", {"one_class": True}, "1 no coordinates"),
     "one class": ("lon,lat,s\n1,1,a\n2,2,a\n", {}, "all rows have the same class in 's', 'a'"),
     "one number": ("lon,lat,s\n1,1,2.5\n2,2,2.5\n", {}, "same number"),
-    "latitude out of range": ("lon,lat,s\n1,1,a\n120,91,b\n", {}, "row 1: lon=120, lat=91 is not on Earth"),
-    "longitude out of range": ("lon,lat,s\n1,1,a\n400,2,b\n", {}, "row 1: lon=400"),
+    "latitude out of range": ("lon,lat,s\n1,1,a\n120,91,b\n", {}, "row 2: lon=120, lat=91 is not on Earth"),
+    "longitude out of range": ("lon,lat,s\n1,1,a\n400,2,b\n", {}, "row 2: lon=400"),
     "swapped": ("lon,lat,s\n60.1,24.9,a\n-16.5,-179.5,b\n", {}, "look swapped.*--lon lat --lat lon"),
     "meters": ("x,y,s\n385000,6672000,a\n385000,6672001,b\n", {}, "--crs EPSG:3067"),
     "mixed longitudes": ("lon,lat,s\n-10,1,a\n350,2,b\n", {}, "-180 to 180 or 0 to 360"),
     "several coordinate reference systems": (
         "lon,lat,s,crs\n1,1,a,EPSG:4326\n2,2,b,EPSG:3067\n", {}, "has both EPSG:4326 and EPSG:3067",
     ),
-    "no such system": ("lon,lat,s\n1,1,a\n2,2,b\n", {"crs": "EPSG:99999999"}, "no system of coordinates"),
+    "no such system": ("lon,lat,s\n1,1,a\n2,2,b\n", {"crs": "EPSG:99999999"}, "not a coordinate reference system"),
     "all without coordinates": ("lon,lat,s\n,,a\n,,b\n", {}, "no row has both coordinates and a label"),
     "all NaN labels": ("lon,lat,s\n1,1,nan\n2,2,inf\n", {"kind": "number"}, "no row has a finite number"),
     "text where numbers are": ("lon,lat,s\n1,1,2\n2,2,tall\n", {"kind": "number"}, "'tall', which is not a number"),
     "repeated ids": ("id,lon,lat,s\nx,1,1,a\ny,2,2,b\nx,3,3,b\n", {}, "the same id 'x' but differ.*--id row"),
-    "a row without id": ("id,lon,lat,s\nx,1,1,a\n,2,2,b\n", {}, "row 1 has no id"),
+    "a row without id": ("id,lon,lat,s\nx,1,1,a\n,2,2,b\n", {}, "row 2 has no id"),
     "no such column": (f"lon,lat,kinds\n{ROWS}", {"label": "kind"}, "no column 'kind' for --label .did you mean 'kinds'"),
     "no coordinates": (f"east,north,s\n{ROWS}", {}, r"set them with --lon and --lat"),
     "duplicate column name": (f"lon,lon,s\n{ROWS}", {}, "duplicate column name"),
@@ -464,7 +464,7 @@ def test_bytes_that_are_no_table(tmp_path: Path, content: bytes, message: str) -
         pv.prepare("sphere2vec", points=tmp_path / "p.csv", label="s", out=tmp_path / "ds")
 
 
-def test_a_large_file_that_cannot_stream_is_refused_with_advice(
+def test_a_large_file_that_cannot_stream_is_rejected_with_advice(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(opened, "MAX_WHOLE_BYTES", 10)

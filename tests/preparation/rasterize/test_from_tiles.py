@@ -247,7 +247,7 @@ def test_nothing_of_an_unfinished_burnt_map_stays(tmp_path: Path) -> None:
     assert _bytes(tmp_path / "a") == _bytes(tmp_path / "b")
 
 
-def test_what_cannot_be_written_is_refused(tmp_path: Path) -> None:
+def test_what_cannot_be_written_is_rejected(tmp_path: Path) -> None:
     far = {
         (0, 0): np.ones((256, 256, 3), np.uint8),
         (2**ZOOM // 2, 2**ZOOM - 1): np.ones((256, 256, 3), np.uint8),

@@ -305,7 +305,7 @@ def test_colors_come_back(tmp_path: Path, how: str) -> None:
     assert pixels_of(back) == pixels_of(dataset)
 
 
-def test_export_is_refused_where_it_would_do_harm(helsinki_dataset: Dataset, tmp_path: Path) -> None:
+def test_export_is_rejected_where_it_would_do_harm(helsinki_dataset: Dataset, tmp_path: Path) -> None:
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "a.txt").touch()
     with pytest.raises(OutputError, match="choose another path"):
@@ -350,7 +350,7 @@ BAD = {
 
 
 @pytest.mark.parametrize("kind", BAD)
-def test_a_few_damaged_tiles_are_kept_out_and_many_are_refused(tmp_path: Path, kind: str) -> None:
+def test_a_few_damaged_tiles_are_kept_out_and_many_are_rejected(tmp_path: Path, kind: str) -> None:
     content, words = BAD[kind]
     drawn = masks()["bays"]
     many = {(X + x, Y + y): png(drawn[X, Y].astype(np.uint8) * 255) for x in range(12) for y in range(10)}
@@ -378,7 +378,7 @@ def test_only_damaged_tiles(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("side", [128, 1024])
-def test_pictures_of_other_sizes_are_refused(tmp_path: Path, side: int) -> None:
+def test_pictures_of_other_sizes_are_rejected(tmp_path: Path, side: int) -> None:
     write_layers(tmp_path / "in", {"roads": {(X, Y): png(side=side)}}, Z)
     with pytest.raises(SourceError, match=f"{side} x {side} px: expected 256 or 512"):
         pv.prepare("loc2vec", tile_folder=tmp_path / "in", out=tmp_path / "out")
@@ -417,7 +417,7 @@ def test_a_dataset_is_reused_only_for_the_same_tiles(tmp_path: Path) -> None:
 # --- looking through ---------------------------------------------------------------------------------------
 
 
-def test_validate_tells_what_the_founding_check_prints(tmp_path: Path) -> None:
+def test_validate_shows_what_the_founding_check_prints(tmp_path: Path) -> None:
     found = pv.validate(write(tmp_path / "in", masks()))
     assert found.usable
     assert [(layer.name, layer.tiles) for layer in found.layers] == [

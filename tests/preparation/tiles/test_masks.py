@@ -87,7 +87,7 @@ def test_masks_come_back_in_every_style(style: str) -> None:
             assert np.array_equal(found[name].bits(draw(mask)), mask), name
 
 
-def test_a_layer_drawn_in_another_style_is_told_apart() -> None:
+def test_a_layer_drawn_in_another_style_is_distinguished() -> None:
     masks = layers()
     pictures = {name: [STYLES["black on white"][0](mask) for mask in some] for name, some in masks.items()}
     pictures["power"] = [STYLES["white on nothing"][0](mask) for mask in masks["power"]]
@@ -105,7 +105,7 @@ def test_where_others_are_transparent_a_layer_of_one_color_covers_everything() -
     assert find_masks(pictures, background={"": "auto"})["sea"].bits(pictures["sea"][0]).all()
 
 
-def test_what_cannot_be_told_is_not_guessed() -> None:
+def test_what_cannot_be_reported_is_not_guessed() -> None:
     draw = STYLES["black on white"][0]
     half = np.zeros((SIDE, SIDE), bool)
     half[: SIDE // 2] = True

@@ -162,3 +162,25 @@ def test_a_refusal_loses_nothing(plain: Path, tmp_path: Path) -> None:
 def test_options_that_cannot_be(options: dict[str, object], words: str, plain: Path, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=words):
         api.prepare("where2vec", out=copied(plain, tmp_path), **options)
+
+
+def test_the_command_says_what_was_found(
+    plain: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from placevec import cli
+
+    with serving(redirects={"Q100": "Q1757"}) as server:
+        command = [
+            "prepare",
+            "where2vec",
+            "--out",
+            str(copied(plain, tmp_path)),
+            "--wikidata",
+            server.address,
+        ]
+        assert cli.main([*command, "--languages", "fi,uk"]) == 2
+        assert "--wikidata-contact" in capsys.readouterr().err
+        assert cli.main([*command, "--languages", "fi,uk", "--wikidata-contact", CONTACT]) == 0
+    told = " ".join(capsys.readouterr().err.split())
+    assert "Wikidata: 2 of 3 items found, 1 of them under another number; 1 are not there." in told
+    assert "3 labels, 3 aliases and 1 descriptions in 3 languages (fi 1, uk 1, mul 1)" in told

@@ -174,7 +174,7 @@ def test_blocks_are_held_out_where_there_is_no_split(classes) -> None:
     assert built.places == pytest.approx(0.1 * (1500 - len(held)), abs=8)
 
 
-def test_rows_that_lack_something_are_left_out_and_told_of(tmp_path) -> None:
+def test_rows_that_lack_something_are_left_out_and_reported(tmp_path) -> None:
     lonlat = globe(300)
     values = octants(lonlat)
     values[:7] = -1
@@ -191,7 +191,7 @@ def test_rows_that_lack_something_are_left_out_and_told_of(tmp_path) -> None:
     assert "4 places without a date" in told
 
 
-def test_one_class_is_told_from_background(tmp_path) -> None:
+def test_one_class_is_reported_from_background(tmp_path) -> None:
     """Presence of one species: top-1 would always be 1, so that AUC is watched."""
     lonlat = globe(2000)
     lonlat = lonlat[(lonlat[:, 0] > 0) & (lonlat[:, 1] > 0)][:300]
@@ -245,13 +245,13 @@ def test_a_preset_is_what_was_found_best(classes, tmp_path) -> None:
         ({"encoder": "harmonics", "preset": "fmow"}, "there is no preset for harmonics"),
     ],
 )  # fmt: skip
-def test_what_makes_no_sense_is_refused_in_a_line(options, said, classes, tmp_path) -> None:
+def test_what_makes_no_sense_is_rejected_in_a_line(options, said, classes, tmp_path) -> None:
     with pytest.raises(PlacevecError, match=said):
         api.train("sphere2vec", classes, out=tmp_path / "run", projector=0, **options)
     assert not (tmp_path / "run").exists()
 
 
-def test_what_the_data_cannot_give_is_refused(numbers, tmp_path) -> None:
+def test_what_the_data_cannot_give_is_rejected(numbers, tmp_path) -> None:
     plain = octant_points(tmp_path / "plain", 50)
     constant = write_points(tmp_path / "constant", globe(50), np.full(50, 7.0))
     nothing = write_points(tmp_path / "nothing", globe(50), np.full(50, -1), classes=("a",))
@@ -316,7 +316,7 @@ def test_the_command_trains_all(tmp_path, capsys) -> None:
     assert "--background has no effect with --loss cross-entropy" in capsys.readouterr().err
 
 
-def test_a_validation_of_a_few_places_is_made_and_told_of(tmp_path) -> None:
+def test_a_validation_of_a_few_places_is_made_and_reported(tmp_path) -> None:
     """One place validates in a batch of one, which is no --batch-size; places that only repeat training are no few."""
     config, training = configure("default", {"device": "cpu"})
     split = np.array([0, 0, 0, 0, 0, 1, 2, 2])

@@ -174,7 +174,7 @@ def test_fine_tuning_starts_from_the_run(run: Path, labeled: Dataset, tmp_path: 
     assert tuned.predict_lonlat(labeled.lonlat[:3]).shape == (3, 1)
 
 
-def test_what_contradicts_a_run_is_refused(run: Path, labeled: Dataset, tmp_path: Path) -> None:
+def test_what_contradicts_a_run_is_rejected(run: Path, labeled: Dataset, tmp_path: Path) -> None:
     configure("default", {"init": str(run), "encoder": "sphere", "scales": 4})  # the same by another name
     for option, value in (("encoder", "rbf"), ("dim", 8), ("scales", 5), ("variant", "original")):
         with pytest.raises(UsageError, match=f"--{option} {value} contradicts --init"):
@@ -277,7 +277,7 @@ def test_apple_s_gpu_is_not_trained_on(
             sphere2vec.build(dataset, *configure("default", {"loss": loss, "device": "mps"}))
 
 
-def test_what_needs_labels_or_images_is_refused(pictured: Dataset, labeled: Dataset) -> None:
+def test_what_needs_labels_or_images_is_rejected(pictured: Dataset, labeled: Dataset) -> None:
     for given in ({"few_shot": 0.5}, {"seasons": 1}):
         with pytest.raises(UsageError, match="needs labels"):
             sphere2vec_csp.build(pictured, Sphere2VecConfig(loss="csp", **given), {})

@@ -130,7 +130,7 @@ def test_the_other_units_are_kept() -> None:
     assert encoder_options("rbf", "fmow")["options"] == {"anchors": 200, "sigma": 2.0}
 
 
-def test_what_is_unknown_is_refused() -> None:
+def test_what_is_unknown_is_rejected() -> None:
     assert published("Sphere2Vec-sphereC+", "iNat-2017") is published("spheregrid", "inat2017")
     with pytest.raises(UsageError, match="choose from birdsnap"):
         published("sphereC", "inat2021")

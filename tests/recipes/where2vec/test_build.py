@@ -218,7 +218,7 @@ def test_founding_preset_is_the_document(dataset: Dataset, base: str) -> None:
         ({"views": ("satellite",)}, "--views names two"),
         ({"views": ("satellite", "chips")}, "has no view 'chips'"),
         ({"views": ("text", "coordinates")}, "a map or chips, and texts, but small has the views text"),
-        ({"languages": ("de",)}, "--languages 'de': no text has it; there are en, fi"),
+        ({"languages": ("de",)}, "--languages 'de': no text has this value; available: en, fi"),
         ({"kinds": ("alias",)}, "--kinds 'alias'"),
         ({"bands": ("B11",)}, "has no 'B11'"),
         ({"drop_layers": small.BANDS}, "every layer was dropped"),

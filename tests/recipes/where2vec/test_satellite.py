@@ -57,7 +57,7 @@ def test_one_command_for_entities_texts_and_chips(tmp_path: Path, base: str) -> 
     }  # fmt: skip
     dataset = api.prepare("where2vec", out=tmp_path / "ds", **options)
     assert dataset.view_names == ("text", "satellite")
-    assert (len(dataset), dataset.manifest["report"]["satellite"]["chips"]) == (24, 24)
+    assert (len(dataset), dataset.manifest["report"]["satellite"]["stored"]) == (24, 24)
     model = trained(base, dataset, tmp_path / "run")
     vectors = api.embed(model, dataset, views="satellite").of("satellite")
     assert sorted(vectors.place_id) == sorted(dataset.places["place_id"])

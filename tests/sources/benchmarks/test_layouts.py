@@ -43,7 +43,7 @@ def test_longitudes_from_0_to_360_are_those_of_a_table(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("other", ["train", "test"])
-def test_longitudes_counted_in_two_ways_are_refused(tmp_path: Path, other: str) -> None:
+def test_longitudes_counted_in_two_ways_are_rejected(tmp_path: Path, other: str) -> None:
     """In one part or in two; a table of the same rows is refused with the same words."""
     folder = yfcc(tmp_path / "yfcc", [(190.0, 4.0, 0, "train"), (-170.0, 4.0, 1, other)])
     for source in (read_layout("yfcc", folder), PointTable(folder / "train_test_split.csv", {})):
@@ -66,9 +66,9 @@ def test_words_for_the_sides_of_yfcc(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("word", "message"),
-    [("minival", "got 'minival'"), ("NA", "'na'"), ("", "row 1 has no split")],
+    [("minival", "got 'minival'"), ("NA", "'na'"), ("", "row 2 has no split")],
 )
-def test_rows_of_no_side_are_refused(tmp_path: Path, word: str, message: str) -> None:
+def test_rows_of_no_side_are_rejected(tmp_path: Path, word: str, message: str) -> None:
     folder = yfcc(tmp_path / "yfcc", [(1.0, 2.0, 0, "train"), (3.0, 4.0, 1, word)])
     with pytest.raises(SourceError, match=message):
         read_layout("yfcc", folder)

@@ -14,7 +14,7 @@ from placevec.sources.imagery import classifier_predictions as image_predictions
 from placevec.sources.imagery.classifier_predictions import read_predictions
 
 
-def test_a_zip_named_npy_is_refused_and_closed(tmp_path: Path) -> None:
+def test_a_zip_named_npy_is_rejected_and_closed(tmp_path: Path) -> None:
     """Numpy goes by the content. Oracle of closing: the files that the process holds open."""
     path = tmp_path / "test.npy"
     with open(path, "wb") as file:
@@ -28,7 +28,7 @@ def test_a_zip_named_npy_is_refused_and_closed(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("order", ["C", "F"])
 @pytest.mark.parametrize("row", [0, 5, 9])
-def test_numbers_below_0_are_refused_wherever_they_are(
+def test_numbers_below_0_are_rejected_wherever_they_are(
     tmp_path: Path, row: int, order: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """In any part of the file, beside NaN, dense and sparse; without it the same file is read."""

@@ -288,7 +288,7 @@ def test_joined_pbf_names_the_command(tmp_path: Path, helsinki_pbf: Path) -> Non
 # --- lost --------------------------------------------------------------------------------------------------
 
 
-def test_ways_without_their_nodes_are_refused(tmp_path: Path) -> None:
+def test_ways_without_their_nodes_are_rejected(tmp_path: Path) -> None:
     """An area whose nodes are missing is no line that nobody asked for: it is lost, and counted so."""
     there = "".join(way(number, [1, 2, 3, 4, 1]) for number in range(10, 50))
     for count in (4, 5):
@@ -343,7 +343,7 @@ def test_true_names(tmp_path: Path, name: str) -> None:
     assert "\n" not in str(caught.value)
 
 
-def test_a_pipe_is_refused_at_once(tmp_path: Path) -> None:
+def test_a_pipe_is_rejected_at_once(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "a.osm")
     with pytest.raises(SourceError, match="is a pipe"):
         read(tmp_path / "a.osm")

@@ -36,7 +36,7 @@ def test_real_extracts_are_fine(helsinki_pbf: Path) -> None:
     check_strings(helsinki_pbf)
 
 
-def test_a_zero_byte_is_refused_and_ends_no_process(tmp_path: Path) -> None:
+def test_a_zero_byte_is_rejected_and_ends_no_process(tmp_path: Path) -> None:
     """The file that fuzzing found: one byte of a key is zero. Before, preparing it died of SIGSEGV."""
     content = extract(tmp_path, "none").read_bytes()
     assert content.count(b"\x04name") == 1

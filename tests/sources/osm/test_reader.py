@@ -264,7 +264,7 @@ def wrong_files(folder: Path, pbf: bytes) -> dict[str, bytes]:
 
 
 @pytest.mark.parametrize("name", list(wrong_files(Path(), b"")))
-def test_wrong_files_are_refused_in_one_line_that_names_them(
+def test_wrong_files_are_rejected_in_one_line_that_names_them(
     name: str, tmp_path: Path, helsinki_pbf: Path
 ) -> None:
     path = tmp_path / name
@@ -275,7 +275,7 @@ def test_wrong_files_are_refused_in_one_line_that_names_them(
     assert "\n" not in str(caught.value)
 
 
-def test_a_missing_file_and_a_directory_are_refused(tmp_path: Path) -> None:
+def test_a_missing_file_and_a_directory_are_rejected(tmp_path: Path) -> None:
     for path in (tmp_path / "none.osm.pbf", tmp_path):
         with pytest.raises(SourceError, match=str(path)):
             read_header(path)
@@ -299,7 +299,7 @@ def test_points_alone_are_no_cut_file(tmp_path: Path) -> None:
     assert len(read(file.write(tmp_path / "points.osm"))) == 25
 
 
-def test_a_history_file_is_refused(tmp_path: Path) -> None:
+def test_a_history_file_is_rejected(tmp_path: Path) -> None:
     path = tmp_path / "history.osh.pbf"
     header = osmium.io.Header()
     header.has_multiple_object_versions = True
@@ -344,7 +344,7 @@ def test_extent_of_one_point_is_still_a_box(tmp_path: Path) -> None:
     assert extent(file.write(tmp_path / "one.osm")).contains([10.0], [50.0]).all()
 
 
-def test_extent_without_nodes_is_refused(tmp_path: Path) -> None:
+def test_extent_without_nodes_is_rejected(tmp_path: Path) -> None:
     path = tmp_path / "none.osm"
     path.write_text('<osm version="0.6"></osm>')
     with pytest.raises(SourceError, match="no coordinates"):

@@ -84,7 +84,7 @@ def test_what_darwin_core_calls_a_date(cell: str, day: float) -> None:
         ("NA", "missing"),
     ],
 )
-def test_dates_that_tell_no_season(cell: str, outcome: str) -> None:
+def test_dates_that_show_no_season(cell: str, outcome: str) -> None:
     """A year says no share of it; nothing is taken for 1 January."""
     for cells in (pa.array([cell]), pa.array([cell, "2019-03-02"])):
         found = dates(cells, "eventDate")

@@ -58,9 +58,9 @@ def test_forms(cell: str, value: float) -> None:
     assert wrong.tolist() == [bool(np.isnan(value)), False, False]
 
 
-def test_the_letters_of_the_other_axis_are_told() -> None:
+def test_the_letters_of_the_other_axis_are_reported() -> None:
     with pytest.raises(
-        SourceError, match=r"a\.csv, column 'y', row 12: '24\.94E' is a longitude.*--lon and --lat"
+        SourceError, match=r"a\.csv, column 'y', row 13: '24\.94E' is a longitude.*--lon and --lat"
     ):
         degrees(pa.array(["60.17", "60,17N", "24.94E"]), "lat", "a.csv, column 'y',", 10)
 

@@ -46,7 +46,8 @@ def test_parquet_rows_are_named(tmp_path: Path, kind: str) -> None:
     assert table.numbers == pytest.approx(NUMBERS)
     rows, places, note = table.of(IDS, "f")
     assert (
-        note == "f: 1 of 3 rows met no place (first: row 1, place_id 'elsewhere'); 1 of 3 places met no row"
+        note
+        == "f: 1 of 3 rows match no place (first: row 2, place_id 'elsewhere'); 1 of 3 places match no row"
     )
     assert (rows.tolist(), places.tolist()) == ([2, 0], [0, 2])
 

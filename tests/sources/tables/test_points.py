@@ -17,7 +17,8 @@ import pytest
 
 import placevec
 from placevec.errors import SourceError
-from placevec.sources.tables.points import Points, read_columns, read_points
+from placevec.sources.tables.opened import open_table
+from placevec.sources.tables.points import Points, frame_of, read_columns, read_points
 
 TWO = [[24.94, 60.17], [24.95, 60.18]]
 
@@ -155,7 +156,7 @@ def test_what_cannot_be_read_is_counted_and_named(tmp_path: Path) -> None:
     found = points(tmp_path, f"place_id,lon,lat\n{rows}q,24.9x,1\nr,1,inf\ns,,\n")
     assert np.isnan(found.lonlat[:, 0]).nonzero()[0].tolist() == [30, 31, 32]
     assert found.notes == [
-        "2 of 33 rows: coordinates that are infinite or no numbers (first: row 30, column 'lon': '24.9x'; write decimal "
+        "2 of 33 rows: coordinates that are infinite or not numbers (first: row 31, column 'lon': '24.9x'; write decimal "
         "degrees such as 24.94, or leave the cell empty)",
         "3 of 33 places have no coordinates",
     ]
@@ -166,22 +167,22 @@ def test_what_cannot_be_read_is_counted_and_named(tmp_path: Path) -> None:
     [
         (
             "lon,lat\n1x,1\n2,2\n3y,3\n4z,4\n",
-            "3 of 4 rows have coordinates that.*row 0, column 'lon': '1x': write decimal",
+            "3 of 4 rows have coordinates that.*row 1, column 'lon': '1x': write decimal",
         ),
         ("lon,lat\nx,1\n", "1 of 1 rows have coordinates"),
-        ("lon,lat\n60.17N,24.94E\n", "row 0: '60.17N' is a latitude.*--lon and --lat"),
+        ("lon,lat\n60.17N,24.94E\n", "row 1: '60.17N' is a latitude.*--lon and --lat"),
         (
             "lon,lat\n1,2,3\n4,5,6\n7,8,9\n",
             "have another number of cells than.*'1,2,3' with 3 cells for 2 columns",
         ),
-        ("place_id,lon,lat\na,1,1\nb,2,2\na,3,3\n", "'a' occurs more than once, in row 0 and row 2"),
-        ("place_id,lon,lat\na,1,1\n,2,2\n", "row 1 has no place_id"),
-        ("lon,lat\n1,1\n2,95\n", "row 1: lon=2, lat=95 is not on Earth"),
+        ("place_id,lon,lat\na,1,1\nb,2,2\na,3,3\n", "'a' occurs more than once, in row 1 and row 3"),
+        ("place_id,lon,lat\na,1,1\n,2,2\n", "row 2 has no place_id"),
+        ("lon,lat\n1,1\n2,95\n", "row 2: lon=2, lat=95 is not on Earth"),
         ("a,b\n1,1\n", "neither a geometry nor lon and lat"),
-        ("id,wkt\n1,POINT (1 1)\n2,POINT (1\n", "row 1, column 'wkt': its geometry is not WKT"),
+        ("id,wkt\n1,POINT (1 1)\n2,POINT (1\n", "row 2, column 'wkt': its geometry is not WKT"),
     ],
 )
-def test_refused_in_one_line(tmp_path: Path, content: str, message: str) -> None:
+def test_rejected_in_one_line(tmp_path: Path, content: str, message: str) -> None:
     with pytest.raises(SourceError, match=message) as caught:
         points(tmp_path, content)
     assert "p.csv" in str(caught.value)
@@ -345,3 +346,34 @@ def test_frames_are_of_as_many_rows(tmp_path: Path) -> None:
     pd.testing.assert_frame_equal(
         frame, pd.DataFrame({"place_id": np.array(["a", "b"], object), "v": [1, 2]}), check_dtype=False
     )
+
+
+@pytest.mark.parametrize(
+    ("content", "values", "note"),
+    [
+        (
+            "a;1.156,85\nb;980,5\nc;k.A.\n",
+            [1156.85, 980.5, np.nan],
+            "dots between thousands (such as 1.156,85)",
+        ),
+        ("a;1.156\nb;12,5\nc;n/a\n", [1156.0, 12.5, np.nan], "dots between thousands (such as 1.156)"),
+        ("a;1.156\nb;2.340\nc;?\n", [1.156, 2.34, np.nan], "if the dot separates thousands, write 1156"),
+        ("a;1.15\nb;2.340\nc;\n", [1.15, 2.34, np.nan], ""),
+    ],
+)
+def test_commas_dots_and_missing_values_of_numbers(
+    tmp_path: Path, content: str, values: list[float], note: str
+) -> None:
+    """Oracle: the numbers as a German spreadsheet writes them; the note names what is unclear."""
+    file = tmp_path / "p.csv"
+    file.write_text("place_id;rent\n" + content, "utf-8")
+    table = frame_of(open_table(file))
+    np.testing.assert_array_equal(table["rent"].to_numpy(np.float64), values)
+    assert note in " ".join(table.attrs["notes"])
+    assert bool(note) == bool(table.attrs["notes"])
+
+
+def test_points_of_coordinates_are_no_thousands(tmp_path: Path) -> None:
+    file = tmp_path / "p.csv"
+    file.write_text("place_id;lon;lat;size\na;24.941;60.171;1,5\n", "utf-8")
+    assert read_points(file).lonlat.tolist() == [[24.941, 60.171]]

@@ -38,7 +38,7 @@ def test_what_is_no_template(text: str, reason: str) -> None:
     ["tile.openstreetmap.org", "a.tile.openstreetmap.org", "{s}.tile.openstreetmap.org", "TILE.OpenStreetMap.org.",
      "tile.osm.org:443"],
 )  # fmt: skip
-def test_bulk_download_is_refused_where_it_is_forbidden(host: str) -> None:
+def test_bulk_download_is_rejected_where_it_is_forbidden(host: str) -> None:
     with pytest.raises(SourceError, match=r"forbids bulk download .*tile-server\.md.*--osm") as caught:
         TileTemplate.parse(f"https://{host}/{{z}}/{{x}}/{{y}}.png")
     assert not isinstance(caught.value, UsageError)
@@ -51,7 +51,7 @@ def test_an_address_that_a_server_sends_to_is_no_wrong_usage() -> None:
     assert not isinstance(caught.value, UsageError)
 
 
-def test_neighbors_in_name_only_are_not_refused() -> None:
+def test_neighbors_in_name_only_are_not_rejected() -> None:
     for host in ("nottile.openstreetmap.org.example.org", "mytile-openstreetmap.org"):
         assert TileTemplate.parse(f"https://{host}/{{z}}/{{x}}/{{y}}.png").server[0] == host
 

@@ -100,7 +100,7 @@ def test_sizes() -> None:
         decode_tile(lossless)
 
 
-def test_a_size_is_refused_before_its_memory_is_taken() -> None:
+def test_a_size_is_rejected_before_its_memory_is_taken() -> None:
     """50,000 x 50,000 px would be 10 GB; the limit on bytes is looked at first of all."""
     for side in (256, None):
         with pytest.raises(SourceError, match="50,000 x 50,000 px"):
@@ -140,7 +140,7 @@ def test_other_content() -> None:
 
 @settings(max_examples=60)
 @given(st.sampled_from(["PNG", "JPEG", "WEBP"]), st.integers(0, 2**31), st.integers(1, 8))
-def test_any_damage_is_refused_or_decoded(kind: str, seed: int, changes: int) -> None:
+def test_any_damage_is_rejected_or_decoded(kind: str, seed: int, changes: int) -> None:
     """No other error comes out, and no other shape; a PNG with any byte changed is refused."""
     whole = bytearray(encoded(Image.fromarray(RGB[:32, :32]), kind))
     random = np.random.default_rng(seed)

@@ -111,7 +111,7 @@ def test_no_folder_no_tile(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("where", [".", "roads", f"roads/{Z}", f"roads/{Z}/{A[0]}"])
-def test_a_link_out_of_the_folder_is_refused(tmp_path: Path, where: str) -> None:
+def test_a_link_out_of_the_folder_is_rejected(tmp_path: Path, where: str) -> None:
     inside, outside = tmp_path / "inside", tmp_path / "outside"
     layered(inside)
     outside.mkdir()
@@ -163,7 +163,7 @@ def test_names_that_are_no_layer(name: str) -> None:
         check_layer(name)
 
 
-def test_layers_of_hostile_names_are_refused(tmp_path: Path) -> None:
+def test_layers_of_hostile_names_are_rejected(tmp_path: Path) -> None:
     (tmp_path / "<script>" / str(Z)).mkdir(parents=True)
     with pytest.raises(SourceError, match="is not a valid layer name"):
         read_tile_folder(tmp_path)

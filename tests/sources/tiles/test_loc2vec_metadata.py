@@ -54,7 +54,7 @@ def test_without_an_area_the_samples_bound_it(tmp_path: Path) -> None:
         ("server_port_source", "http"),
     ],
 )
-def test_what_makes_no_sense_is_refused(tmp_path: Path, name: str, value: Any) -> None:
+def test_what_makes_no_sense_is_rejected(tmp_path: Path, name: str, value: Any) -> None:
     (tmp_path / "metadata.json").write_text(json.dumps({**FOUNDING, name: value}))
     with pytest.raises(SourceError, match="not valid metadata of Loc2Vec tiles"):
         read_loc2vec_metadata(tmp_path / "metadata.json")

@@ -175,7 +175,7 @@ def test_a_learnable_temperature_learns_and_ends() -> None:
     assert float(objective.scale.detach()) == pytest.approx(100)
 
 
-def test_nonsense_is_refused() -> None:
+def test_nonsense_is_rejected() -> None:
     for temperature in (0.0, -1.0, float("nan")):
         with pytest.raises(InputError, match="temperature"):
             InfoNCE(temperature=temperature)

@@ -85,7 +85,7 @@ def test_hard_is_never_farther_than_semi_hard() -> None:
     assert not torch.equal(hard, semi)
 
 
-def test_wrong_choices_are_refused() -> None:
+def test_wrong_choices_are_rejected() -> None:
     for wrong in ({"rule": "soft", "exclusion_m": 1.0}, {"rule": "hard", "exclusion_m": -1.0}):
         with pytest.raises(InputError):
             InBatchNegatives(TripletLoss(), **wrong)  # type: ignore[arg-type]

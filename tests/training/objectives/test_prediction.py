@@ -87,7 +87,7 @@ def test_overlapping_uses_are_scaled_to_a_whole() -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_refuses_what_is_no_share_and_a_target_that_is_missing(kind: type[PredictShares]) -> None:
+def test_rejects_what_is_no_share_and_a_target_that_is_missing(kind: type[PredictShares]) -> None:
     with pytest.raises(InputError, match="shares from 0 to 1"):
         kind(3, torch.tensor([0.2, 1.5]))
     with pytest.raises(InputError, match="shares from 0 to 1"):

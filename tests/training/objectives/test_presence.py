@@ -99,7 +99,7 @@ def test_points_without_a_label_or_a_place_count_nowhere(classes: int) -> None:
     assert float(loss.detach()) == pytest.approx(wanted, rel=1e-12)
 
 
-def test_users_that_nobody_knows_count_nowhere() -> None:
+def test_users_that_no_one_knows_count_nowhere() -> None:
     """The three terms of users are those of the rows whose user is known."""
     named = np.arange(len(ORIGINAL["label"])) % 2 == 0
     user = np.where(named, ORIGINAL["user"], -1)
@@ -158,7 +158,7 @@ def test_other_classes_are_never_the_one_seen() -> None:
     assert float(found.detach()) == pytest.approx(wanted, rel=1e-12)
 
 
-def test_what_makes_no_sense_is_refused() -> None:
+def test_what_makes_no_sense_is_rejected() -> None:
     with pytest.raises(InputError, match="at least two classes; there is one"):
         OtherClassLoss(Head(2, "presence", ["a"]))
     with pytest.raises(InputError, match="need a head of kind 'presence'"):

@@ -80,7 +80,7 @@ def test_finite_in_bf16_and_without_anything_known(kind: str) -> None:
     assert float(loss(slots_of(z), {"label": nothing}).detach()) == 0.0
 
 
-def test_what_makes_no_sense_is_refused() -> None:
+def test_what_makes_no_sense_is_rejected() -> None:
     number, classes = Head(2, "number"), Head(2, "classes", ["a"])
     with pytest.raises(InputError, match="needs a head of kind 'classes'"):
         ClassLoss(number)

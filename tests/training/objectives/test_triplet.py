@@ -145,7 +145,7 @@ class TestAllTripletLosses:
         assert torch.isfinite(same.grad).all()
 
 
-def test_nonsense_is_refused() -> None:
+def test_nonsense_is_rejected() -> None:
     with pytest.raises(InputError, match="margin must be positive"):
         TripletLoss(margin=0)
     with pytest.raises(InputError, match="mean or active"):

@@ -68,7 +68,7 @@ def test_a_lonely_tile_is_its_own_positive_moved() -> None:
     assert sampler.reach_m == pytest.approx(2 * tile_m, rel=5e-3)
 
 
-def test_tiles_too_few_for_negatives_are_refused() -> None:
+def test_tiles_too_few_for_negatives_are_rejected() -> None:
     with pytest.raises(InputError, match="far_tiles"):
         TileSampler(grid(8), zoom=ZOOM, near_tiles=2, far_tiles=10, batch_size=4, seed=0)
 
@@ -139,7 +139,7 @@ def test_negatives_keep_off_what_is_held_out() -> None:
         {"near_degrees": float("nan")},
     ],
 )  # fmt: skip
-def test_impossible_degrees_are_refused(wrong: dict[str, Any]) -> None:
+def test_impossible_degrees_are_rejected(wrong: dict[str, Any]) -> None:
     with pytest.raises(InputError):
         BoxSampler(
             places(), boxes=BOX, batch_size=4, seed=0, **{"near_degrees": 0.001, "far_degrees": 0.01, **wrong}

@@ -15,7 +15,7 @@ from placevec import geo
 from placevec.core import Draw, Sampler
 from placevec.errors import InputError
 from placevec.training import samplers
-from placevec.training.samplers import BoxSampler, FixedPairs, NearFarSampler, PairSampler, TileSampler
+from placevec.training.samplers import BoxSampler, NearFarSampler, PairSampler, TileSampler
 from placevec.training.samplers.anchors import AnchorSampler
 from placevec.training.samplers.background import Sphere
 from placevec.training.samplers.described import Choices, DescribedSampler
@@ -52,9 +52,6 @@ MADE: dict[str, Callable[[np.ndarray], Sampler]] = {
     },
     "PairSampler": lambda rows: PairSampler(
         rows, slots={"a": None, "b": KNOWN}, lonlat=LONLAT, targets={"number": NUMBERS}, **COMMON
-    ),
-    "FixedPairs": lambda rows: FixedPairs(
-        PairSampler(rows, slots=["a"], lonlat=LONLAT, targets={"number": NUMBERS}, **COMMON), 5
     ),
     "LabeledSampler": lambda rows: LabeledSampler(rows, LONLAT, targets={"number": NUMBERS}, **COMMON),
     "LabeledSampler balanced": lambda rows: LabeledSampler(
@@ -133,6 +130,6 @@ def test_each_place_stays_in_its_own_box(last: int) -> None:
 
 
 @pytest.mark.parametrize("shape", [(COUNT - 1, 4), (COUNT + 1, 4), (3,), (COUNT,), (1, 4)])
-def test_boxes_of_other_places_are_refused(shape: tuple[int, ...]) -> None:
+def test_boxes_of_other_places_are_rejected(shape: tuple[int, ...]) -> None:
     with pytest.raises(InputError, match=rf"one per place, \({COUNT}, 4\)"):
         BoxSampler(LONLAT, boxes=np.zeros(shape), near_degrees=0.001, far_degrees=0.01, **COMMON)

@@ -105,7 +105,7 @@ def test_few_shot_of_numbers_takes_a_share_of_all() -> None:
     assert len(few_shot(np.arange(COUNT), np.linspace(0, 1, COUNT), 0.1, 0, classes=False)) == 100
 
 
-def test_what_makes_no_sense_is_refused() -> None:
+def test_what_makes_no_sense_is_rejected() -> None:
     with pytest.raises(InputError, match="max_per_class"):
         sampler_of(max_per_class=3)
     with pytest.raises(InputError, match="max_per_class"):

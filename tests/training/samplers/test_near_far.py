@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from placevec import geo
 from placevec.core import ROW_MISSING, ROW_SYNTHETIC, Draw, Look, Sampler
 from placevec.errors import InputError
-from placevec.training.samplers import FixedPairs, NearFarSampler, PairSampler
+from placevec.training.samplers import NearFarSampler, PairSampler
 
 
 def town(
@@ -262,7 +262,7 @@ def test_an_area_too_small_for_negatives_says_what_to_lower() -> None:
 
 @given(count=st.integers(2, 40), far_m=st.floats(100, 3000), seed=st.integers(0, 1000))
 @settings(max_examples=60, deadline=None)
-def test_construction_refuses_exactly_when_a_negative_is_missing(count: int, far_m: float, seed: int) -> None:
+def test_construction_rejects_exactly_when_a_negative_is_missing(count: int, far_m: float, seed: int) -> None:
     """Oracle: brute force over all pairs."""
     lonlat = town(count, extent_m=2000, seed=seed)
     xyz = geo.to_ecef(lonlat[:, 0], lonlat[:, 1])
@@ -292,12 +292,12 @@ def test_construction_refuses_exactly_when_a_negative_is_missing(count: int, far
         ({"rows": np.ones(400, bool)}, "flatnonzero"),
     ],
 )
-def test_nonsense_is_refused(options: dict[str, Any], message: str) -> None:
+def test_nonsense_is_rejected(options: dict[str, Any], message: str) -> None:
     with pytest.raises(InputError, match=message):
         NearFarSampler(town(), **{"batch_size": 8, "seed": 0, "near_m": 100, **options})
 
 
-def test_places_without_coordinates_are_refused_unless_left_out() -> None:
+def test_places_without_coordinates_are_rejected_unless_left_out() -> None:
     lonlat = town(10)
     lonlat[3] = np.nan
     with pytest.raises(InputError, match="1 of 10 places have none \\(the first is row 3\\)"):
@@ -306,7 +306,7 @@ def test_places_without_coordinates_are_refused_unless_left_out() -> None:
     assert NearFarSampler(lonlat, rows=rows, batch_size=4, seed=0, near_m=10).draw(0).looks
 
 
-def test_wrong_steps_and_ranks_are_refused() -> None:
+def test_wrong_steps_and_ranks_are_rejected() -> None:
     sampler = PairSampler([0, 1], batch_size=2, seed=0, slots=["a"])
     with pytest.raises(InputError, match=r"rank must be.*got 2"):
         sampler.draw(0, 2, 2)
@@ -339,19 +339,6 @@ def test_pair_sampler_reads_one_row_in_every_slot() -> None:
     assert sorted(seen) == list(range(30))
     with pytest.raises(InputError, match="label has 3 entries"):
         PairSampler([0, 5], batch_size=1, seed=0, slots=["a"], targets={"label": [1, 2, 3]})
-
-
-def test_fixed_pairs_repeat() -> None:
-    inner: Sampler = NearFarSampler(town(), seed=3, batch_size=16, near_m=100)
-    fixed = FixedPairs(inner, batches=3)
-    assert fixed.steps_per_epoch == 3
-    for step in range(3):
-        for later in (step + 3, step + 300):
-            first, second = flat(fixed.draw(step)), flat(fixed.draw(later))
-            assert all(torch.equal(first[name], second[name]) for name in first)
-    assert not torch.equal(fixed.draw(0).looks["anchor"].rows, fixed.draw(1).looks["anchor"].rows)
-    with pytest.raises(InputError, match="at least one batch"):
-        FixedPairs(inner, 0)
 
 
 def test_drawing_is_fast() -> None:

@@ -21,7 +21,7 @@ from placevec.evaluation.location_encoders import geo_bias
 from placevec.evaluation.location_encoders.results import Cell, Unit
 from placevec.evaluation.location_encoders.run import Benchmark, Probe
 from placevec.evaluation.location_encoders.strata import MIN_POINTS, strata_of
-from placevec.evaluation.point_baselines import BASELINES
+from placevec.evaluation.point_baselines import BASELINES, names
 from placevec.evaluation.results import Result, Row
 from placevec.evaluation.splits import Scheme, Split, blocks_of
 from placevec.evaluation.tasks import Task
@@ -219,7 +219,8 @@ def _group(benchmark: Benchmark, task: Task, scheme: Scheme, probe: Probe, units
     )
     seeds = zip(*(benchmark.rows(unit) for unit in units), strict=True)
     rows = [_row(on, same[0][1], [benchmark.cell(one) for one in same]) for same in seeds]
-    others, rivals = rows[: len(BASELINES)], rows[len(BASELINES) :]
+    many = len(names(task))
+    others, rivals = rows[:many], rows[many:]
     best = max(others, key=lambda row: np.nan_to_num(row.score.value, nan=-np.inf))
     rivals.sort(key=lambda row: -row.score.value)
     pairs = compare(

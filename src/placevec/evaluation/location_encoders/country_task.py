@@ -27,7 +27,7 @@ def country_of_land(data: Path, points: int = 20_000, extra: int = 3_000, seed: 
     path = data / "boundaries" / "ne_50m_admin_0_countries_v4.0.0.zip"
     if not path.is_file():
         raise SourceError(
-            f"the data folder has no boundaries/{path.name}: leave country-of-land out, or put it there"
+            f"the data folder has no boundaries/{path.name}: add it, or leave out country-of-land"
         )
     random = np.random.default_rng([seed, 0x1A4D])
     land = _Land(path)

@@ -30,7 +30,7 @@ def data_folder() -> Path | None:
     named = os.environ.get("PLACEVEC_DATA")
     if named:
         if not Path(named).is_dir():
-            raise SourceError(f"PLACEVEC_DATA is {named}, which is no folder: correct it, or unset it")
+            raise SourceError(f"PLACEVEC_DATA is {named}, which is not a folder: correct it, or unset it")
         return Path(named)
     beside = Path("..") / "shared" / "data"
     return beside if beside.is_dir() else None
@@ -167,7 +167,7 @@ def _lonlat(table: object, lon: str | int, lat: str | int) -> Floats:
 def _there(path: Path) -> Path:
     if not path.is_file():
         raise SourceError(
-            f"the data folder has no {path.parent.name}/{path.name}: leave this task out, or put it there"
+            f"the data folder has no {path.parent.name}/{path.name}: add it, or leave out this task"
         )
     return path
 

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from placevec.errors import EvaluationError, UsageError
 from placevec.evaluation.engine import is_tested
+from placevec.evaluation.neighbors import VOTES
 from placevec.evaluation.ridge import Choice
 from placevec.evaluation.splits import Scheme
 from placevec.evaluation.tasks import MIN_OF_A_CLASS, Task, checked_points, sampled
@@ -28,7 +29,11 @@ VERSION = 3
 
 @dataclass(frozen=True)
 class Unit:
-    """All encoders, or baselines, on one task, kind of folds, seed and probe."""
+    """All encoders, or baselines, on one task, kind of folds, seed and probe.
+
+    >>> Unit("forest", "blocks", 0, "ridge").file("wrap (original)")
+    'forest/blocks-0/ridge-wrap-original.npz'
+    """
 
     task: str
     scheme: Scheme
@@ -78,9 +83,9 @@ def identity(task: Task, folds: int, settings: Sequence[Any]) -> str:
 def write(file: str, out: Path, cell: Cell, made_of: str) -> None:
     """Write a cell, whole or not at all."""
     held = io.BytesIO()
-    choices = [(one.setting, one.alpha, one.at_edge) for one in cell.choices]
+    choices = [(one.setting, one.alpha, one.at_edge, VOTES.index(one.votes)) for one in cell.choices]
     np.savez_compressed(
-        held, predicted=cell.predicted, choices=np.array(choices, np.float64).reshape(-1, 3), seconds=cell.seconds
+        held, predicted=cell.predicted, choices=np.array(choices, np.float64).reshape(-1, 4), seconds=cell.seconds
     )  # fmt: skip
     _part(file, out, made_of).put(file, held.getvalue())
 
@@ -92,7 +97,8 @@ def read(file: str, out: Path, made_of: str) -> Cell | None:
         return None
     with np.load(io.BytesIO(content), allow_pickle=False) as held:
         choices = tuple(
-            Choice(int(setting), float(alpha), bool(edge)) for setting, alpha, edge in held["choices"]
+            Choice(int(setting), float(alpha), bool(edge), VOTES[int(votes)])
+            for setting, alpha, edge, votes in held["choices"]
         )
         return Cell(held["predicted"], choices, float(held["seconds"]))
 

@@ -87,7 +87,7 @@ class Benchmark:
         """Of a unit: the baselines, which are the same for every probe, then the encoders."""
         alone = replace(unit, probe=BASELINE)
         rivals = self.competing(cast(Probe, unit.probe))
-        return [(alone, name, None) for name in baselines.BASELINES] + [
+        return [(alone, name, None) for name in baselines.names(self.task(unit.task))] + [
             (unit, one.name, one) for one in rivals
         ]
 
@@ -151,7 +151,7 @@ class _Guess:
     """Seconds that a cell takes: a rate for every probe, learned from the cells made so far."""
 
     def __init__(self) -> None:
-        self.seconds = {"ridge": 0.6, "trained": 8.0, "kNN": 1.5, BASELINE: 1.0}
+        self.seconds = {"ridge": 0.6, "trained": 8.0, "kNN": 1.5, BASELINE: 8.0}
         self.work = dict.fromkeys(self.seconds, 1.0)
 
     def learn(self, probe: str, work: float, seconds: float) -> None:
@@ -173,9 +173,12 @@ def _size(task: Task, benchmark: Benchmark, probe: str) -> float:
 
 def _expected(benchmark: Benchmark, unit: Unit, guess: _Guess) -> float:
     """Seconds that the cells of a unit that are missing will take."""
-    rivals = [row for row in benchmark.rows(unit) if row[2] is not None]
-    missing = sum(benchmark.cell(row) is None for row in rivals)
-    return guess.of(unit.probe, missing * _size(benchmark.task(unit.task), benchmark, unit.probe))
+    task, rows = benchmark.task(unit.task), list(benchmark.rows(unit))
+    missing = [row for row in rows if benchmark.cell(row) is None]
+    bare = sum(candidate is None for _, _, candidate in missing)
+    return guess.of(unit.probe, (len(missing) - bare) * _size(task, benchmark, unit.probe)) + guess.of(
+        BASELINE, bare * _size(task, benchmark, BASELINE)
+    )
 
 
 def _work(benchmark: Benchmark, unit: Unit, guess: _Guess) -> None:

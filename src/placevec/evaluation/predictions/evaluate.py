@@ -20,7 +20,7 @@ from placevec.errors import EvaluationError
 from placevec.evaluation.bootstrap import Resampling, Scale, Score, scale_of
 from placevec.evaluation.compare import Comparison, compare
 from placevec.evaluation.engine import BUDGETS, CURVE, one_thread
-from placevec.evaluation.neighbors import VOTES, Votes, neighbor_means
+from placevec.evaluation.neighbors import VOTES, neighbor_means
 from placevec.evaluation.point_baselines import MAX_TRAINED, frequencies, linear_layer, sines
 from placevec.evaluation.position_probes import process_means
 from placevec.evaluation.predictions.probed import evaluate_probes
@@ -30,6 +30,7 @@ from placevec.evaluation.regions import regions_of
 from placevec.evaluation.report import METHOD as OF_VECTORS
 from placevec.evaluation.report import Report
 from placevec.evaluation.results import Result, Row
+from placevec.evaluation.ridge import Votes
 from placevec.evaluation.scores import better, each, loss, resampled, weighted_mean
 from placevec.evaluation.splits import Blocks, inner_parts
 from placevec.evaluation.tasks import Kind
@@ -76,17 +77,7 @@ def evaluate_predictions(
     budget: Effort = "full",
     progress: Progress = SILENT,
 ) -> Report:
-    """Measure a model's predictions on a dataset's places, beside baselines.
-
-    Args:
-        model: with a head.
-        dataset: whose labels are classes or numbers, as the head's are; the one it was trained on, or another.
-        baselines: measure those too.
-        seed: of resamplings, and of what is drawn for baselines.
-        regions: also leave out one region after the other, see `regions_of` and `evaluate_probes`.
-        learning_curve: also learn from 5% to 50% of the labels.
-        budget: of the probes of these two.
-        progress: where to report.
+    """`placevec.evaluate_model` of a model and a dataset that are open already.
 
     Raises:
         EvaluationError: no head, labels of another kind, no place that the model was not trained on.
@@ -418,7 +409,7 @@ def _images(
     if predictions is None:
         return None
     if labels.classes != head.classes:
-        notes.append("image predictions are of other classes than the model's, and are not combined with it")
+        notes.append("image predictions have other classes than the model, so they are not combined with it")
         return None
     if len(split.unplaced):
         notes.append(

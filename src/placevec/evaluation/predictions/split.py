@@ -66,7 +66,7 @@ def held_out(model: Model, dataset: Dataset, labels: Labeled) -> HeldOut:
     notes = [UNKNOWN_SPLIT] if kept is None else []
     if split is not None and labels.split is not None and ((labels.split == 2) & (split.code == 0)).any():
         notes.append(
-            "the model was trained on places that the dataset would test: its run's own split counts"
+            "the model was trained on test places of this dataset, so the split of its run is used instead"
         )
     train, validation, test = _divided(rows, labels, split)
     if len(test):
@@ -75,13 +75,13 @@ def held_out(model: Model, dataset: Dataset, labels: Labeled) -> HeldOut:
         by_blocks = split is not None and split.by == "blocks"
         name, tested, validation = ("held-out blocks" if by_blocks else "validation"), validation, rows[:0]
         if split is not None:
-            notes.append("these places chose the weights that were kept, so they flatter the model a little")
+            notes.append("these places selected the best epoch, so the results are slightly optimistic")
     elif split is None:
         name, tested, validation, train = "all", rows, rows[:0], rows[:0]
         notes.append("the dataset has no split: all its places are tested, and no baseline can be trained")
     else:
         raise EvaluationError(
-            "the model was trained on all of these places, so none is left to test it on: prepare with a split, or "
+            "the model was trained on all of these places, so none are left to test it: prepare with a split, or "
             "name another dataset with --dataset"
         )
     values = _numbered(labels, model.head)
@@ -113,7 +113,7 @@ def _years(model: Model, dataset: Dataset, labels: Labeled) -> Floats | None:
         return None
     if labels.dates is None:
         raise EvaluationError(
-            f"the model reads the share of the year, and {dataset.path} has no dates: prepare it with --date"
+            f"the model needs the fraction of the year, but {dataset.path} has no dates: prepare it with --date"
         )
     return labels.dates
 

@@ -24,13 +24,9 @@ from placevec.explorer.figures.canvas import INK, PAPER, QUIET, fonts, latin, sh
 from placevec.explorer.reductions import MIN_PLACES, NAMES, Method, Reduction, require
 from placevec.explorer.sample import Drawn
 from placevec.io.atomic import replacing
-from placevec.io.progress import SILENT, Progress
 
 if TYPE_CHECKING:
-    import pandas as pd
-
-    from placevec.datasets.dataset import Dataset
-    from placevec.embeddings import Embeddings
+    pass
 
 METHODS: tuple[Method, ...] = ("pca", "tsne", "umap")
 INCHES, DOTS = (10.0, 7.5), 160
@@ -58,50 +54,6 @@ class PlotsReport:
     skipped: list[str]
 
 
-def write_plots(
-    emb: Embeddings,
-    folder: str | PathLike[str],
-    *,
-    dataset: Dataset | None = None,
-    columns: pd.DataFrame | None = None,
-    title: str | None = None,
-    methods: Sequence[Method] = METHODS,
-    clusters: int | None = None,
-    max_places: int = 20_000,
-    seed: int = 0,
-    progress: Progress = SILENT,
-) -> PlotsReport:
-    """Write ``METHOD-COLORING.png`` for each method and coloring, each atomically.
-
-    Args:
-        emb: the places and their vectors.
-        folder: output directory; created if it does not exist.
-        dataset: source of dominant layer and content density.
-        columns: additional columns to color by, as for `placevec.explorer.write_page`; ``cluster`` replaces k-means.
-        title: title of each plot (default: the dataset's name).
-        methods: any of ``pca``, ``tsne`` and ``umap``.
-        clusters: number of k-means clusters (default: chosen by silhouette).
-        max_places: maximum number of places; if there are more, a random sample is drawn, and the plots say so.
-        seed: random seed of the sample, of t-SNE and UMAP, and of k-means.
-        progress: progress reporting.
-
-    Raises:
-        InputError: no places, columns that do not match, or a dataset with other places.
-        MissingExtraError: Matplotlib is not installed, or umap-learn with ``umap``.
-    """
-    require_plots(methods)
-    drawn = Drawn.of(
-        emb,
-        dataset=dataset,
-        columns=columns,
-        clusters=clusters,
-        max_places=max_places,
-        seed=seed,
-        progress=progress,
-    )
-    return plots_of(drawn, folder, title=title, methods=methods)
-
-
 def require_plots(methods: Sequence[Method]) -> None:
     """MissingExtraError if a required package is not installed; call it before any work."""
     if importlib.util.find_spec("matplotlib") is None:
@@ -117,7 +69,7 @@ def plots_of(
     title: str | None = None,
     methods: Sequence[Method] = METHODS,
 ) -> PlotsReport:
-    """`write_plots` for places that have already been chosen."""
+    """Write ``METHOD-COLORING.png`` into a folder for each method and coloring, each atomically."""
     folder = Path(folder)
     colorings = [drawn.by_cluster, *(one for one in drawn.known if one.key != drawn.by_cluster.key)]
     files: list[str] = []

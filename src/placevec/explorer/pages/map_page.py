@@ -17,13 +17,10 @@ from placevec.explorer.pages.page import PageReport, compose
 from placevec.explorer.reductions import Method, hex_of, rgb_of
 from placevec.explorer.sample import Drawn
 from placevec.geo.geojson import write_geojson
-from placevec.io.progress import SILENT, Advance, Progress
+from placevec.io.progress import Advance
 
 if TYPE_CHECKING:
-    import pandas as pd
-
-    from placevec.datasets.dataset import Dataset
-    from placevec.embeddings import Embeddings
+    pass
 
 PAGE, TABLE = "embeddings_map.html", "embeddings.geojson"
 
@@ -51,56 +48,15 @@ class MapReport:
     dimensions: int
 
 
-def write_map(
-    emb: Embeddings,
-    folder: str | PathLike[str],
-    *,
-    dataset: Dataset | None = None,
-    columns: pd.DataFrame | None = None,
-    title: str | None = None,
-    method: Method = "pca",
-    clusters: int | None = None,
-    max_places: int = 20_000,
-    seed: int = 0,
-    progress: Progress = SILENT,
-) -> MapReport:
-    """Write ``embeddings_map.html`` and ``embeddings.geojson`` to a folder, each atomically.
-
-    Args:
-        emb: the places and their vectors.
-        folder: output directory; created if it does not exist.
-        dataset: source of the map, dominant layers and thumbnails.
-        columns: additional columns to color by, as for `placevec.explorer.write_page`; ``cluster`` replaces k-means.
-        title: title of the page (default: the dataset's name).
-        method: reduction to the three components shown as red, green and blue.
-        clusters: number of k-means clusters (default: chosen by silhouette, see `placevec.embeddings.clustering`).
-        max_places: maximum number of places; if there are more, both files contain a random sample and say so.
-        seed: random seed of the sample, of t-SNE and UMAP, and of k-means.
-        progress: progress reporting.
-
-    Every GeoJSON feature has place_id, name, lon, lat, component_1 to component_3, color (``#rrggbb``), cluster (-1 for
-    none) and embedding_1 to embedding_D, with nine digits, which reproduce each float32 exactly.
-
-    Raises:
-        InputError: no places, too few for the method, columns that do not match, or a dataset with other places.
-        MissingExtraError: umap-learn is not installed, with ``umap``.
-    """
-    drawn = Drawn.of(
-        emb,
-        dataset=dataset,
-        columns=columns,
-        clusters=clusters,
-        max_places=max_places,
-        seed=seed,
-        progress=progress,
-    )
-    return map_of(drawn, folder, title=title, method=method)
-
-
 def map_of(
     drawn: Drawn, folder: str | PathLike[str], *, title: str | None = None, method: Method = "pca"
 ) -> MapReport:
-    """`write_map` for places that have already been chosen."""
+    """Write ``embeddings_map.html`` and ``embeddings.geojson`` to a folder, each atomically.
+
+    ``method`` reduces to the three components shown as red, green and blue. Every GeoJSON feature has place_id, name,
+    lon, lat, component_1 to component_3, color (``#rrggbb``), cluster (-1 for none) and embedding_1 to embedding_D, with
+    nine digits, which reproduce each float32 exactly.
+    """
     folder = Path(folder)
     others = [one for one in drawn.known if one.key != drawn.by_cluster.key]
     page = compose(

@@ -23,13 +23,9 @@ from placevec.explorer.pages.vectors import PackedVectors, pack_vectors
 from placevec.explorer.reductions import principal_components
 from placevec.explorer.sample import Drawn
 from placevec.io import atomic
-from placevec.io.progress import SILENT, Progress
 
 if TYPE_CHECKING:
-    import pandas as pd
-
-    from placevec.datasets.dataset import Dataset
-    from placevec.embeddings import Embeddings
+    pass
 
 Layout = Literal["both", "map"]
 MAX_NAME_LENGTH = 500
@@ -63,44 +59,10 @@ class PageReport:
     parts: dict[str, int]
 
 
-def write_page(
-    emb: Embeddings,
-    target: str | PathLike[str],
-    *,
-    dataset: Dataset | None = None,
-    columns: pd.DataFrame | None = None,
-    title: str | None = None,
-    max_places: int = 20_000,
-    seed: int = 0,
-    progress: Progress = SILENT,
-) -> PageReport:
-    """Write the page atomically.
-
-    Args:
-        emb: the places and their vectors.
-        target: the HTML file.
-        dataset: source of the map, thumbnails, dominant layer and content density; without a dataset, or if it has no
-            map, the page shows points only.
-        columns: additional columns to color by: one row per place in the order of ``emb``, or any rows with a
-            ``place_id``.
-        title: title of the page (default: the dataset's name).
-        max_places: maximum number of places; if there are more, the page shows a random sample and says so.
-        seed: random seed of the sample.
-        progress: progress reporting.
-
-    Raises:
-        InputError: no places, an invalid ``max_places``, columns that do not match, or a dataset with other places.
-    """
-    drawn = Drawn.of(
-        emb, dataset=dataset, columns=columns, max_places=max_places, seed=seed, progress=progress
-    )
-    return page_of(drawn, target, title=title)
-
-
 def page_of(
     drawn: Drawn, target: str | PathLike[str], *, title: str | None = None, served: bool = False
 ) -> PageReport:
-    """`write_page` for places that have already been chosen; the page opens on the user's first column, if any.
+    """Write the page atomically; it opens on the user's first column, if any.
 
     ``served``: see `placevec.explorer.pages.template.fill_page`.
     """

@@ -52,7 +52,7 @@ class Finished:
 
     Attributes:
         place_id: the place.
-        square: the ground that it shows.
+        square: what it shows.
         pixels: (C, H, W) reflectance x 10,000; 0 is no data.
         scenes: that it is made of, the main one first.
         nodata, cloud: share of its pixels; cloud is None if unknown.

@@ -54,7 +54,7 @@ class SatelliteOptions(Options):
     )
     chip_px: int = option(100, "Side of a chip, pixels", min=8, max=2048)
     pixel_m: float = option(10.0, "Side of a pixel, meters", min=1, max=1000)
-    max_chips: int = option(1, "Maximum chips of a place, of different dates", min=1, max=100)
+    max_chips: int = option(1, "Maximum number of chips of a place, of different dates", min=1, max=100)
     dates: str | None = option(
         None, "First and last date, such as 2022-01-01/2024-12-31 (default: all)", group=_STAC
     )
@@ -69,7 +69,7 @@ class SatelliteOptions(Options):
     )
     boa_offset: BoaOffset = option(
         "auto",
-        "Offset of baseline 04.00 (auto: removed where it is; remove: from all scenes; none: from no scene)",
+        "Offset of processing baseline 04.00 (auto: removed if present; remove: from all scenes; none: never)",
     )
     connections: int = option(4, "Connections to a server, and files read at the same time", min=1, max=64)
 

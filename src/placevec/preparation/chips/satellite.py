@@ -131,7 +131,7 @@ class _Work:
         return self._joining(folder, writer.finish(), found)
 
     def _squares(self) -> dict[str, Square]:
-        """place_id -> the ground of its chip."""
+        """place_id -> the square that its chip shows."""
         rows = self.dataset.require_coordinates(np.arange(len(self.dataset)), "a chip of a scene")
         if len(rows) < len(self.dataset):
             self.progress.say(
@@ -236,7 +236,7 @@ class _Work:
         return clouds.cloudy_pixels(chip.pixels, bands, scene.product)
 
     def _clouds_by(self, scenes: Sequence[Scene]) -> list[str]:
-        """What told of clouds: the classes of scenes, the model, or nothing for some."""
+        """How clouds are known: by the classes of scenes, the model, or nothing for some."""
         ways = [] if all(scene.classes is None for scene in scenes) else ["SCL"]
         if any(scene.classes is None for scene in scenes):
             is_able = self.options.cloud_model != "none" and clouds.has_model()
@@ -290,7 +290,7 @@ class _Work:
         spec: ViewSpec = replace(written.spec(NAME), size_m=options.chip_px * options.pixel_m)
         used = {name for text in table["source"].to_pylist() for name in _scenes_in(text)}
         report = {
-            "chips": table.num_rows,
+            "stored": table.num_rows,
             "clouds_by": self._clouds_by(found.scenes),
             "places_without": dict(self.outcome.without),
             "scenes_left_out": found.left_out,

@@ -1,4 +1,4 @@
-"""Writes chips to disk: grouped by shape, in whole shards, so that a killed job continues after the last one.
+"""Writes chips to disk: grouped by shape, in complete shards, so that a killed job continues after the last one.
 
 While it works, ``.chips.work`` holds the rows of every shard that is whole; ``chips.parquet`` comes last.
 """
@@ -34,11 +34,11 @@ from placevec.io.jobs import Job
 
 WORK = ".chips.work"
 SHARD_BYTES = 2**28
-"""Of one shard: large chips come fewer to a file than `MAX_ROWS`."""
+"""Maximum bytes of a shard: large chips are fewer per file than `MAX_ROWS`."""
 MAX_REFLECTANCE = 10.0
 """Largest number that pixels of type float32 can have as reflectances; snow and glint have up to 2."""
 HELD_BYTES = 2**29
-"""Of chips of different shapes that wait for their shard to fill."""
+"""Maximum bytes of chips of different shapes in shards that are not full."""
 SCHEMA = pa.schema(
     [
         ("place_id", pa.string()), ("view", pa.string()), ("shard", pa.int32()), ("row", pa.int32()),
@@ -51,7 +51,7 @@ SCHEMA = pa.schema(
 
 @dataclass
 class WrittenChips:
-    """What was written of one view.
+    """The files of one view.
 
     Attributes:
         table: its rows, as in ``chips.parquet``.
@@ -72,7 +72,7 @@ class WrittenChips:
     in_thousands: bool = False
 
     def spec(self, name: str) -> ViewSpec:
-        """Of a view that reads what all chips have: their common bands, the smallest side.
+        """Specification of a view of what all chips have: their common bands, the smallest side.
 
         ``size_m`` is left open: chips of one view may differ in resolution. Raises InputError when no band is common.
         """
@@ -89,7 +89,7 @@ class WrittenChips:
 
 @dataclass
 class _Group:
-    """Chips of one shape, type and set of bands that wait for their shard."""
+    """Chips of one shape, type and set of bands whose shard is not full."""
 
     most: int
     pixels: list[NDArray[Any]] = field(default_factory=list)
@@ -159,7 +159,7 @@ class ChipWriter:
         nodata: float | None = None,
         cloud: float | None = None,
     ) -> None:
-        """Take one chip, (C, H, W) of `views.chips.TYPES`; a shard is written whenever one is full.
+        """Add one chip, (C, H, W) of `views.chips.TYPES`; full shards are written.
 
         Args:
             place_id: its place.
@@ -205,7 +205,7 @@ class ChipWriter:
             self._flush(key)
 
     def _flush(self, key: tuple[Any, ...]) -> None:
-        """Write a shard, then the rows that say that it is whole."""
+        """Write a shard, then its rows, which mark it as complete."""
         group, shard = self._groups.pop(key), self._next
         path = self.folder / shard_name(shard)
         with atomic.replacing(path) as temporary, open(temporary, "wb") as file:
@@ -224,7 +224,7 @@ class ChipWriter:
         self._next += 1
 
     def finish(self) -> WrittenChips:
-        """Write what is left, then ``chips.parquet``; the parts may be removed when the manifest is written.
+        """Write the remaining chips, then ``chips.parquet``; the parts can be removed once the manifest is written.
 
         Raises InputError when there is no chip at all.
         """

@@ -180,7 +180,7 @@ def _with_chips(
         else (str(path.relative_to(folder)), path.stat().st_size, path.stat().st_mtime_ns)
         for _, path in named
     ]
-    made = Made(KIND, {"chips": atomic.sha256_of_json(stamps)})
+    made = Made(KIND, {"files": atomic.sha256_of_json(stamps)})
     if is_made(dataset, VIEW, made):
         return settled(dataset, VIEW)
     lacking = [parts for (_, path), parts in zip(named, found.chips, strict=True) if path is None]

@@ -50,6 +50,13 @@ def read_described(path: str | Path) -> Described:
 
     Raises:
         SourceError: it is missing or damaged, lacks a column, or too many rows cannot be used.
+
+    >>> import tempfile
+    >>> file = Path(tempfile.mkdtemp()) / "multimodal_dataset.csv"
+    >>> _ = file.write_text("obs_id,entity_id,entity_type,chip_path,text\\no1,e1,water,s2_chips/a.npz,a pond\\n")
+    >>> found = read_described(file)
+    >>> found.ids, found.types, found.chips, found.texts
+    (['o1'], ['water'], [('s2_chips', 'a.npz')], [(0, 'e1', 'a pond')])
     """
     table = open_table(path)
     if missing := [name for name in COLUMNS if name not in table.names]:

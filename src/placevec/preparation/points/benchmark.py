@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from placevec.datasets.dataset import Dataset
+from placevec.datasets.layout import source_entry
 from placevec.io import atomic
 from placevec.io.progress import Progress
 from placevec.preparation.points.build import PREDICTIONS, make_dataset
@@ -47,10 +48,10 @@ def prepare_layout(
         "attribution": attribution,
     }  # fmt: skip
     sources = [
-        {
-            "kind": f"layout {layout}", "name": layout, "path": path.name, "url": None, "sha256": hashes[path.name],
-            "bytes": path.stat().st_size, "timestamp": None, "licence": None, "attribution": attribution or read.credit,
-        }
+        source_entry(
+            f"layout {layout}", layout, [path], path=path.name, sha256=hashes[path.name],
+            attribution=attribution or read.credit,
+        )
         for path in [*read.files, *predictions.values()]
     ]  # fmt: skip
 

@@ -111,7 +111,7 @@ def make_dataset(
             return reused(there, {LABELS_PART: parts[LABELS_PART]}, progress)
 
         def write(folder: Path) -> Joining:
-            return _labelled(
+            return _labeled_dataset(
                 there, source, folder, sources, plan, column, labels_of, extra_files, keep_repeats, keep_unplaced,
                 progress,
             )  # fmt: skip
@@ -162,7 +162,7 @@ def make_dataset(
     return dataset
 
 
-def _labelled(
+def _labeled_dataset(
     dataset: Dataset,
     source: PointSource,
     folder: Path,

@@ -22,7 +22,7 @@ from placevec.geo import Floats, Ints, to_ecef
 from placevec.preparation.existing_places import SAME_M, PlaceIds
 from placevec.preparation.points.stage import PointSource
 from placevec.sources.tables.columns import Columns
-from placevec.sources.tables.joins import Join
+from placevec.sources.tables.joins import Join, lost_zeros
 from placevec.sources.tables.labeled_points import PointRows
 from placevec.sources.tables.values import texts
 
@@ -53,6 +53,7 @@ class JoinedRows:
         self._near_m = max(NEAR_M, dataset.footprint_m / math.sqrt(2.0))
         self._strange, self._moved, self._several = 0, 0, 0
         self._such: dict[str, str] = {}
+        self._zeros = ""
         self._met: NDArray[np.bool_] = np.zeros(len(dataset), bool)
         self._notes: list[str] = []
 
@@ -79,7 +80,7 @@ class JoinedRows:
             SourceError: what the source raises.
         """
         count = 0
-        self._strange, self._moved, self._several, self._such = 0, 0, 0, {}
+        self._strange, self._moved, self._several, self._such, self._zeros = 0, 0, 0, {}, ""
         self._met[:] = False
         for rows in self.source.batches():
             at, told, left_out = self._found(rows)
@@ -118,6 +119,10 @@ class JoinedRows:
         told: NDArray[np.bool_] = np.asarray(ids.is_valid())
         at = self._ids.rows(ids)
         strange = told & (at < 0)
+        if strange.any() and STRANGE not in self._such:
+            self._zeros = lost_zeros(
+                ids.to_numpy(zero_copy_only=False)[strange], self.dataset.places["place_id"].to_numpy(object)
+            )
         self._strange += self._counted(
             STRANGE, strange, rows, lambda row: f"{self.columns.id} {ids[row].as_py()!r}"
         )
@@ -165,7 +170,7 @@ class JoinedRows:
     def _counted(self, reason: str, wrong: NDArray[np.bool_], rows: PointRows, such: Any) -> int:
         if wrong.any() and reason not in self._such:
             row = int(np.flatnonzero(wrong)[0])
-            self._such[reason] = f"row {rows.first + row}, {such(row)}"
+            self._such[reason] = f"row {rows.first + row + 1}, {such(row)}"
         return int(wrong.sum())
 
     def _require_own(self, count: int) -> None:
@@ -178,7 +183,7 @@ class JoinedRows:
         lost = len(self._met) - int(self._met.sum())
         join = Join(
             name, count, self._strange, len(self._met), lost, self._such.get(STRANGE, ""), str(path),
-            self.source.columns.id or "coordinates",
+            self.source.columns.id or "coordinates", zeros=self._zeros,
         )  # fmt: skip
         self._notes = [note for note in (join.note(),) if note]
         if self._strange > MAX_STRANGE * count:
@@ -188,9 +193,12 @@ class JoinedRows:
                 else f"are not within {SAME_M:g} m of any place"
             )
             raise DatasetError(
-                f"{path}: its places are others: {self._strange:,} of {count:,} rows of {name} {how}, such as "
-                f"{self._such[STRANGE]}; rows must match existing places, by place_id or coordinates: "
-                "choose another --out"
+                f"{path}: its places do not match: {self._strange:,} of {count:,} rows of {name} {how}, such as "
+                f"{self._such[STRANGE]}; "
+                + (
+                    self._zeros
+                    or "rows must match existing places, by place_id or coordinates: choose another --out"
+                )
             )
         if 0 < self._moved < MAX_MOVED * count:
             self._notes.append(
@@ -199,7 +207,7 @@ class JoinedRows:
             )
         elif self._moved:
             raise DatasetError(
-                f"{path}: its places are others: {self._moved:,} of {count:,} rows of {name} are more than "
+                f"{path}: its places do not match: {self._moved:,} of {count:,} rows of {name} are more than "
                 f"{self._near_m:,.0f} m from the place with their ID, such as {self._such[MOVED]}; choose another --out"
             )
 

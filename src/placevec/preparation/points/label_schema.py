@@ -58,6 +58,7 @@ class _Labels:
     numeric: bool = True
     whole: bool = True
     stray: tuple[int, str] | None = None
+    mostly_numbers: bool = False
     lowest: float = np.inf
     highest: float = -np.inf
     names: set[str] = field(default_factory=set)
@@ -129,7 +130,7 @@ def _walk(staged: Staged, *, count_names: bool, parse: bool) -> _Labels:
             if wrong.any():
                 at = int(np.flatnonzero(wrong)[0])
                 found.stray = batch.column("row").filter(used)[at].as_py(), labels[at].as_py()
-                found.numeric = False
+                found.numeric, found.mostly_numbers = False, bool(2 * len(finite) > len(labels))
             elif len(finite):
                 found.whole &= bool((finite == np.floor(finite)).all())
                 found.lowest, found.highest = (
@@ -146,9 +147,10 @@ def _kind(found: _Labels, column: str, asked: AskedKind) -> tuple[Kind, str]:
     different = len(found.names)
     if asked == "number":
         if not found.numeric:
-            row, text = found.stray or (0, "")
+            row, text = found.stray or (0, "")  # counted from 0
             raise SourceError(
-                f"the label {column!r} of row {row} is {text[:60]!r}, which is not a number: use --kind classes for text"
+                f"the label {column!r} of row {row + 1} is {text[:60]!r}, which is not a number: use --kind classes "
+                "for text"
             )
         return "number", "as requested"
     if asked == "classes" or not found.numeric:
@@ -158,6 +160,11 @@ def _kind(found: _Labels, column: str, asked: AskedKind) -> tuple[Kind, str]:
                 f"{column!r} has more than {MAX_CLASSES:,} distinct labels: too many for classes"
             )
         if asked == "auto" and 2 * different > found.rows > 20:
+            if found.mostly_numbers and found.stray is not None:
+                raise SourceError(
+                    f"{column!r} has numbers, but also text, such as {found.stray[1][:40]!r} in row "
+                    f"{found.stray[0] + 1}: empty those cells, or use --kind classes"
+                )
             raise SourceError(
                 f"{column!r} has {different:,} distinct texts in {found.rows:,} rows: it looks like a name of the row, "
                 "not a class; choose another column, or use --kind classes"

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import pyarrow as pa
@@ -170,7 +170,7 @@ def stage(
     if clash is not None:
         first, second = _at(staged, clash[0]), _at(staged, clash[1])
         raise SourceError(
-            f"{source.path}: row {first['row']} and row {second['row']} have the same "
+            f"{source.path}: row {first['row'] + 1} and row {second['row'] + 1} have the same "
             f"{source.columns.id} {first['place_id']!r} but differ: {remedy}"
         )
     if staged.repeated.any():
@@ -248,7 +248,7 @@ def _put(
     if "place_id" in columns and table["place_id"].null_count:
         row = table["row"].filter(pc.is_null(table["place_id"]))[0].as_py()
         raise SourceError(
-            f"{source.path}, row {row} has no {source.columns.id}: give each row one, or remove the column"
+            f"{source.path}, row {row + 1} has no {source.columns.id}: give each row one, or remove the column"
         )
     return table
 
@@ -259,7 +259,7 @@ def count_dates(found: Dates, rows: PointRows, column: str, losses: Losses) -> i
         if those.any():
             row = int(np.flatnonzero(those)[0])
             cell = str(rows.cells["date"][row].as_py())[:40]
-            where = f"row {rows.first + row}, column {column!r}: {cell!r}"
+            where = f"row {rows.first + row + 1}, column {column!r}: {cell!r}"
             losses.add(
                 reason,
                 int(those.sum()),
@@ -275,7 +275,7 @@ def _cells(table: pa.Table, name: str) -> pa.Array:
     return cells.to_numpy(zero_copy_only=False) if pa.types.is_floating(cells.type) else cells
 
 
-def _at(staged: Staged, row: int) -> dict[str, object]:
+def _at(staged: Staged, row: int) -> dict[str, Any]:
     first = 0
     for batch, _ in staged.batches():
         if row < first + batch.num_rows:

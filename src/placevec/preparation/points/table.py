@@ -6,7 +6,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from placevec.datasets.dataset import Dataset
-from placevec.datasets.layout import MANIFEST
+from placevec.datasets.layout import MANIFEST, source_entry
 from placevec.errors import UsageError
 from placevec.io import atomic
 from placevec.io.progress import Progress
@@ -53,11 +53,10 @@ def prepare(out: Path, options: PointOptions, *, created: str, progress: Progres
             one_class=options.one_class, refuse_unseen=not options.leave_out_unseen,
         )  # fmt: skip
 
-    about = {
-        "kind": "table", "name": source.path.stem, "path": source.path.name, "url": None, "sha256": inputs["points"],
-        "bytes": source.path.stat().st_size, "timestamp": None, "licence": None,
-        "attribution": options.attribution or UNKNOWN_ATTRIBUTION,
-    }  # fmt: skip
+    about = source_entry(
+        "table", source.path.stem, [source.path], path=source.path.name, sha256=str(inputs["points"]),
+        attribution=options.attribution or UNKNOWN_ATTRIBUTION,
+    )  # fmt: skip
     return make_dataset(
         out, source, kind="table", inputs=inputs, sources=[about], plan=plan, column=options.label,
         labels_of=None if options.label is None else labels_of, keep_repeats=options.keep_duplicates,

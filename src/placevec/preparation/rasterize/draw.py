@@ -64,7 +64,7 @@ class Tiles:
 
 
 def draw_shard(drawings: Drawings, wanted: Flags) -> Iterator[Tiles]:
-    """Draw everything of a shard in the tiles ``wanted`` (64, 64) bool [y, x]; empty tiles are left out."""
+    """Draw a shard in the tiles ``wanted`` (64, 64) bool [y, x]; empty tiles are left out."""
     cv2.setNumThreads(1)  # polygons are small, and OpenCV's threads do not survive a fork
     boxes = drawings.paths.bounds()
     reach = drawings.width / 2.0 + 2.0
@@ -96,7 +96,7 @@ def _strips(row: Ints, vertices: Ints) -> Iterator[tuple[int, int]]:
 
 @dataclass(frozen=True)
 class _Pieces:
-    """Shapes clipped to squares: their square, and whether they cover all of it."""
+    """Shapes clipped to squares, with their square and whether they cover all of it."""
 
     square: Ints
     channel: NDArray[np.uint8]
@@ -110,7 +110,7 @@ class _Pieces:
         )
 
     def of_rows(self, first: int, end: int) -> _Pieces:
-        """Those in some rows of squares."""
+        """The pieces in some rows of squares."""
         return self.take(np.flatnonzero((self.square >= first * _SQUARES) & (self.square < end * _SQUARES)))
 
 
@@ -311,7 +311,7 @@ def _packed(canvas: Bits, box: _Box, y: Ints, x: Ints) -> Bits:
 
 
 def _collected(groups: _Groups, blocks: Bits, index: Ints, has_content: Flags) -> Iterator[Tiles]:
-    """Those of the tiles ``index`` that are not empty, if there are any."""
+    """The non-empty ones of the tiles ``index``, if any."""
     counts = _count_cells(blocks)
     some = np.flatnonzero(counts.any(axis=(1, 2)))
     if len(some):

@@ -1,4 +1,4 @@
-"""Writes ready tiles as the map of a dataset, in the same shards as a map drawn from an extract.
+"""Writes existing tiles as the map of a dataset, in the same shards as a map drawn from an extract.
 
 Each shard is written atomically, and its part file marks it as finished, so a killed run continues with the next shard
 and gives the same bytes. One row of tiles of one shard is in memory at a time.
@@ -53,13 +53,13 @@ ReadTile = Callable[[int, int], "Bytes | None"]
 
 @dataclass(frozen=True)
 class TileMap:
-    """What was written.
+    """The files and tiles of a written map.
 
     Attributes:
         files: every file, relative to the dataset.
-        present: (N, 2) int64 x, y of the tiles that were there, row by row.
-        content: (M, 2) int64 x, y of those of them that are not blank.
-        sha256: over the shards: the same pixels have the same.
+        present: (N, 2) int64 x, y of the existing tiles, row by row.
+        content: (M, 2) int64 x, y of the tiles that are not blank.
+        sha256: hash over the shards; equal for equal pixels.
     """
 
     files: list[str]
@@ -69,7 +69,7 @@ class TileMap:
 
 
 def shards_of(tiles: NDArray[np.integer[Any]]) -> list[Shard]:
-    """X, Y of the shards that hold some of the tiles (N, 2), row by row.
+    """X, Y of the shards that contain the tiles (N, 2), row by row.
 
     >>> shards_of(np.array([[70723, 39018], [70724, 39018], [1, 2]]))
     [(0, 0), (1105, 609)]
@@ -92,25 +92,25 @@ def write_tile_map(
     threads: int = 1,
     progress: Progress = SILENT,
 ) -> TileMap:
-    """Write ``map/X_Y.tif``, ``map.vrt`` and ``map_coverage.tif`` of tiles that ``read`` gives.
+    """Write ``map/X_Y.tif``, ``map.vrt`` and ``map_coverage.tif`` from the tiles that ``read`` returns.
 
-    The caller removes ``out/.work`` when the dataset is whole.
+    The caller removes ``out/.work`` when the dataset is complete.
 
     Args:
         out: the dataset's directory.
         zoom: of the tiles.
         channels: names of the bands; red, green and blue of 8 bits are marked as colors.
-        bits: 1: a pixel is set where ``read`` gives anything but 0; 8: it is kept.
-        shards: X, Y of the shards to ask for; those without a tile leave no file.
+        bits: 1: a pixel is set where ``read`` returns anything but 0; 8: it is stored unchanged.
+        shards: X, Y of the shards to read; those without tiles get no file.
         read: called once for each tile of each shard.
-        attribution: the credit that the files carry.
-        fingerprint: JSON on which the pixels depend: what other inputs left behind is removed.
-        total: tiles, for the progress.
-        threads: how many of them call ``read`` at once.
+        attribution: attribution stored in the files.
+        fingerprint: JSON that the pixels depend on; unfinished files made from other inputs are removed.
+        total: number of tiles, for the progress.
+        threads: number of threads that call ``read``.
         progress: where to report.
 
     Raises:
-        AreaError: the tiles are spread so wide that their coverage cannot be written as one raster.
+        AreaError: the extent of the tiles is too large for one coverage raster.
     """
     wanted = sorted(set(shards), key=lambda shard: (shard[1], shard[0]))
     extent_of(wanted, zoom, len(channels))
@@ -144,7 +144,7 @@ def extent_of(shards: Sequence[Shard], zoom: int, bands: int) -> None:
 
 
 def tile_ranges_of(tiles: Ints, zoom: int) -> list[TileRange]:
-    """The rectangle around tiles (N, 2); two where they lie on both sides of the antimeridian, the western one first.
+    """The rectangle around tiles (N, 2); two if the tiles are on both sides of the antimeridian, the western one first.
 
     >>> tile_ranges_of(np.array([[1023, 5], [0, 6]]), 10)
     [(1023, 5, 1023, 6), (0, 5, 0, 6)]
@@ -159,7 +159,7 @@ def tile_ranges_of(tiles: Ints, zoom: int) -> list[TileRange]:
 
 
 class _Writer:
-    """Writes shard by shard, then what binds them."""
+    """Writes the shards, then the files over all of them."""
 
     def __init__(
         self, out: Path, zoom: int, channels: tuple[str, ...], bits: int, read: ReadTile, attribution: str,
@@ -208,7 +208,7 @@ class _Writer:
         )  # fmt: skip
 
     def _row(self, shard: Shard, row: int, pool: ThreadPoolExecutor | None) -> Iterator[tuple[int, Bytes]]:
-        """Column and pixels of the tiles of a row of a shard that are there."""
+        """Column and pixels of the existing tiles in a row of a shard."""
         side, y = 2**self.zoom, shard[1] * SHARD_TILES + row
         columns = range(max(0, min(SHARD_TILES, side - shard[0] * SHARD_TILES))) if y < side else range(0)
         x = [shard[0] * SHARD_TILES + column for column in columns]
@@ -223,7 +223,7 @@ class _Writer:
                 yield column, pixels
 
     def _bands(self, pixels: Bytes) -> list[int]:
-        """Those that hold anything."""
+        """The bands that are not blank."""
         return [int(band) for band in np.flatnonzero(pixels.any(axis=(0, 1)))]
 
     def _opened(self, stack: ExitStack, shard: Shard) -> GeoTiffWriter:
@@ -241,7 +241,7 @@ class _Writer:
         return compress(np.ascontiguousarray(plane).tobytes())
 
     def _means(self, plane: Bytes) -> Bytes:
-        """(16, 16) the cells of a tile: 255 x the share that is set, or the mean of 8 bits, rounded."""
+        """(16, 16) the cells of a tile: 255 x the share of set pixels, or the mean of 8 bits, rounded."""
         values = plane != 0 if self.bits == 1 else plane
         sums = values.reshape(CELLS_PER_TILE, CELL_PX, CELLS_PER_TILE, CELL_PX).sum(
             axis=(1, 3), dtype=np.uint32

@@ -71,7 +71,7 @@ class Extent:
         return self.x * tile - MERCATOR_HALF, MERCATOR_HALF - self.y * tile
 
     def shard_columns(self, shard_x: int) -> int:
-        """Tiles from the left edge to the left edge of a shard, on whichever side of the antimeridian it is shown."""
+        """Tiles from the left edge to the left edge of a shard, on the side of the antimeridian where it is shown."""
         columns = shard_x * SHARD_TILES - self.x
         return columns + 2**self.zoom if columns <= -SHARD_TILES else columns
 
@@ -119,7 +119,7 @@ def write_vrt(
         shards: X, Y of the existing shards.
         names: names of the bands.
         bits: bits per pixel, 1 or 8.
-        attribution: the credit that it carries.
+        attribution: attribution stored in the file.
     """
     width, height = extent.width * TILE_PX, extent.height * TILE_PX
     west, north = extent.corner

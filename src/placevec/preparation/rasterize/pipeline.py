@@ -50,12 +50,12 @@ from placevec.sources.osm.objects import Kind
 from placevec.sources.osm.reader import TYPE_NAMES, Features, ReadReport, check_extract, read_features
 
 _METHOD = 1
-"""Raised whenever the same inputs would burn to other bits."""
+"""Increased whenever the same inputs would give other pixels."""
 _LABEL = re.compile("[a-z][a-z0-9_-]{0,40}")
 
 
 class _Wanted(NamedTuple):
-    """What is wanted of a feature: its coastline, its drawings, and the point of interest that it may be."""
+    """The parts of a feature to use: coastline, drawings, point of interest."""
 
     is_coast: bool
     drawings: tuple[Drawing, ...]
@@ -64,7 +64,7 @@ class _Wanted(NamedTuple):
 
 @dataclass(frozen=True)
 class BurnReport:
-    """What a burn read and drew.
+    """Counts of features that were read and drawn.
 
     Attributes:
         layers: names of the map's bands.
@@ -111,7 +111,7 @@ def burn_extract(
     workers: int = 1,
     progress: Progress = SILENT,
 ) -> BurnReport:
-    """Burn an extract into the map, the coverage and the points of interest of a dataset's directory.
+    """Draw an extract as the map, the coverage and the points of interest of a dataset's directory.
 
     Args:
         osm: .osm.pbf, .osm, .osm.gz or .osm.bz2.
@@ -140,7 +140,7 @@ def burn_extract(
 
 
 class _Burn:
-    """One burn: its inputs, where its files lie, and its stages in order."""
+    """One drawing of an extract: its inputs, its folders, and its stages in order."""
 
     def __init__(
         self, osm: Path, dataset: Path, area: Area, zoom: int, table: LayerTable,
@@ -238,7 +238,7 @@ class _Burn:
         return about
 
     def _chooser(self, pois: PoiTable) -> Callable[[Mapping[str, str], Kind], _Wanted | None]:
-        """The function that says what is wanted of a feature."""
+        """The function that selects the parts of a feature."""
 
         def wanted(tags: Mapping[str, str], kind: Kind) -> _Wanted | None:
             is_coast = kind in (Kind.LINE, Kind.RING) and tags.get("natural") == "coastline"
@@ -248,7 +248,7 @@ class _Burn:
         return wanted
 
     def _drawings(self, tags: Mapping[str, str], kind: Kind) -> tuple[Drawing, ...]:
-        """What all tables draw, layers counted through."""
+        """The rules of all tables, with layers numbered consecutively."""
         return tuple(
             drawing._replace(layer=drawing.layer + first)
             for table, first in zip(self.tables, self.first_channel, strict=False)
@@ -280,7 +280,7 @@ class _Burn:
         writer.add(types, chunk.osm_id[rows], centers[named], [poi for poi in found if poi is not None])
 
     def _spool_chunk(self, chunk: Features[_Wanted], spool: Spool, drawn: Ints) -> None:
-        """Project a chunk and hand its drawings to the shards."""
+        """Project a chunk and add its drawings to the shards."""
         used, answer = np.unique(chunk.answer, return_inverse=True)
         drawings = [chunk.answers[number].drawings for number in used.tolist()]
         flat = np.array([drawing for some in drawings for drawing in some], np.float64).reshape(-1, 3)
@@ -316,7 +316,7 @@ class _Burn:
         return sea.detail
 
     def _burn(self, workers: int) -> list[tuple[int, int]]:
-        """Draw the shards that are not finished yet; all shards that have drawings, in row order."""
+        """Draw the unfinished shards; returns all shards with drawings, in row order."""
         shards = spooled_shards(self.work / "spool")
         jobs = [self._job(shard) for shard in shards if self.job.get(part_name(shard)) is None]
         with self.progress.task("Drawing shards", total=len(shards)) as advance:
@@ -332,7 +332,7 @@ class _Burn:
         )  # fmt: skip
 
     def _bind(self, shards: list[tuple[int, int]]) -> tuple[list[str], Ints]:
-        """Write the files over all shards; all files, and the tiles with content."""
+        """Write the files over all shards; returns all files, and the tiles with content."""
         extent = Extent.of(self.ranges, self.zoom)
         full, tiles = [], [np.zeros((0, 2), np.int64)]
         for shard in shards:
@@ -377,7 +377,7 @@ class _Burn:
 
 
 def _run_jobs(jobs: Sequence[ShardJob], workers: int) -> Iterator[tuple[int, int]]:
-    """Burn shards here or in fresh processes; yields each that is finished."""
+    """Draw shards in this process or in new ones; yields each when it is finished."""
     if workers == 1 or len(jobs) < 2:
         yield from map(burn_shard, jobs)
         return

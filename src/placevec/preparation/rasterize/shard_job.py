@@ -1,7 +1,7 @@
-"""One shard from its spooled drawings to its files; runs in a process of its own.
+"""Draws one shard and writes its files, in a separate process.
 
-A shard leaves two files: its map, ``map/X_Y.tif``, unless nothing is in it, and then its part, which tells what
-the files over all shards need to know. A part that is there means that the shard is finished.
+A shard produces two files: its map, ``map/X_Y.tif``, unless it is empty, and then its part, with the results that the
+files over all shards need. An existing part marks the shard as finished.
 """
 
 from __future__ import annotations
@@ -26,23 +26,23 @@ from placevec.preparation.rasterize.shard_parts import write_part
 from placevec.preparation.rasterize.spool import Drawings, TileRange, read_spool
 
 _MANY_DRAWINGS = 4096
-"""Shards of more take a second or so; memory is given back after them."""
+"""After shards with more drawings, which take about a second, memory is released."""
 
 
 @dataclass(frozen=True)
 class ShardJob:
-    """What a process needs to burn one shard.
+    """The inputs for drawing one shard.
 
     Attributes:
-        spool: folder of the drawings.
+        spool: folder of the spooled drawings.
         target: the map file to write.
-        parts: where its part is kept.
-        shard: its number, X and Y.
+        parts: storage of the parts.
+        shard: its X and Y.
         zoom: of the tiles.
-        ranges: tiles that are drawn.
-        names: of the map's bands, the first channels.
-        channels: how many there are, labels included.
-        content: for each band whether something in it makes a tile a place.
+        ranges: tiles to draw.
+        names: names of the map's bands, which are the first channels.
+        channels: number of channels, including labels.
+        content: for each band, whether its content makes a tile a place.
     """
 
     spool: Path
@@ -57,7 +57,7 @@ class ShardJob:
 
 
 def burn_shard(job: ShardJob) -> tuple[int, int]:
-    """Draw a shard and write its files; returns its number."""
+    """Draw a shard and write its files; returns its X and Y."""
     drawings = read_spool(job.spool, job.shard)
     draw_job(job, drawings)
     if len(drawings) > _MANY_DRAWINGS:
@@ -67,7 +67,7 @@ def burn_shard(job: ShardJob) -> tuple[int, int]:
 
 
 def _release() -> None:
-    """Give memory that is free back to the system, where the C library can: the next shard cuts it up otherwise."""
+    """Return free memory to the system, if the C library can, because the next shard would fragment it."""
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # glibc's
     if trim is not None:
         trim(0)

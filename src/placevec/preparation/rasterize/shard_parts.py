@@ -1,4 +1,4 @@
-"""What a finished shard leaves for the files over all shards; a part that is there means that its shard is finished."""
+"""The results of a finished shard for the files over all shards; an existing part marks its shard as finished."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ _NO_TILES = np.zeros((SHARD_TILES, SHARD_TILES), bool)
 
 @dataclass(frozen=True)
 class ShardPart:
-    """What is known of a finished shard.
+    """The results of a finished shard.
 
     Attributes:
         is_empty: whether it has no map file.
         tiles: (N, 2) int64 x, y of the tiles with content.
-        present: (M, 2) int64 x, y of the tiles that were there, blank ones included; none for burnt maps.
-        coverage: blocks of coverage cells that are not empty, of all channels.
-        sha256: of its map file; empty where it was not asked for.
+        present: (M, 2) int64 x, y of the existing tiles, including blank ones; none for drawn maps.
+        coverage: non-empty blocks of coverage cells, of all channels.
+        sha256: hash of its map file; empty if it was not requested.
     """
 
     is_empty: bool
@@ -59,17 +59,17 @@ def write_part(
     present: NDArray[np.bool_] = _NO_TILES,
     sha256: str = "",
 ) -> None:
-    """Say that a shard is finished.
+    """Mark a shard as finished.
 
     Args:
-        parts: where it is kept.
-        shard: its number, X and Y.
+        parts: storage of the parts.
+        shard: its X and Y.
         target: its map file.
-        is_empty: whether it has none.
+        is_empty: whether it has no map file.
         content: (64, 64) [y, x] tiles with content.
         coverage: (C, 1024, 1024) cells of all channels.
-        covered: (C, 4, 4) which blocks of them may hold anything.
-        present: (64, 64) [y, x] tiles that were there.
+        covered: (C, 4, 4) whether a block of them can be non-empty.
+        present: (64, 64) [y, x] existing tiles.
         sha256: of the map file.
     """
     found = []
@@ -94,7 +94,7 @@ def write_part(
 
 
 def read_part(parts: Parts, shard: tuple[int, int]) -> ShardPart:
-    """What `write_part` left of a shard that is finished."""
+    """The part that `write_part` stored for a finished shard."""
     table = pa.ipc.open_file(pa.py_buffer(parts.kept(part_name(shard)))).read_all()
     about = table.schema.metadata
     rows = zip(
@@ -112,7 +112,7 @@ def _tiles(packed: bytes, shard: tuple[int, int]) -> Ints:
 
 
 def remove_unfinished(dataset: Path) -> None:
-    """Remove every file of a map, and of labels beside it, from a directory without a manifest yet."""
+    """Remove all files of a map and of its labels from a directory that has no manifest yet."""
     for path in (dataset / MAP).glob("*.tif"):
         if SHARD_NAME.fullmatch(path.name):
             path.unlink()

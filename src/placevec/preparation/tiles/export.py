@@ -36,14 +36,14 @@ from placevec.sources.tiles.mbtiles import ENDING, mbtiles_metadata
 from placevec.sources.tiles.tilesets import check_layer
 
 _STAMP = ".placevec.json"
-"""The hidden note of what was exported."""
+"""Hidden file that records what was exported."""
 _WHOLE = "whole"
-"""Folder of half-done work that is renamed at the end."""
+"""Folder of unfinished work, renamed at the end."""
 _FORMAT = 1
-"""Raised whenever the same dataset would export to other tiles."""
+"""Increased whenever the same dataset would export to different tiles."""
 _PATCH_PX = 64
 Tiles = Iterable[tuple[int, int, Sequence[bytes]]]
-"""x, y and the pictures of tiles, one a layer."""
+"""x, y and the pictures of tiles, one per layer."""
 
 
 def export_tile_folder(dataset: Dataset, out: Path, *, progress: Progress = SILENT) -> int:
@@ -51,10 +51,10 @@ def export_tile_folder(dataset: Dataset, out: Path, *, progress: Progress = SILE
     ``tiles.json``.
 
     Returns:
-        How many tiles there are; each has a picture in every layer.
+        The number of tiles; each has a picture in every layer.
 
     Raises:
-        OutputError: something else lies at ``out``.
+        OutputError: ``out`` exists and is something else.
         DatasetError: a damaged shard.
     """
     return _export(_Folder(dataset, Path(out)), progress)
@@ -78,19 +78,19 @@ def export_mbtiles(dataset: Dataset, out: Path, *, progress: Progress = SILENT) 
 
 
 class _Target(Protocol):
-    """Where tiles go."""
+    """The destination of exported tiles."""
 
     dataset: Dataset
     out: Path
 
     def made_from(self) -> Any:
-        """What lies at ``out`` was made from; None when that is unknown."""
+        """The inputs from which ``out`` was made; None if unknown."""
 
     def write(self, work: Path, shard: Shard, tiles: Tiles) -> list[Path]:
-        """Write the pictures of a shard below a folder; the files."""
+        """Write the pictures of a shard below a folder; returns the files."""
 
     def finish(self, work: Path, shards: Sequence[Shard], inputs: Mapping[str, Any]) -> None:
-        """Put what is whole into its place."""
+        """Move the finished output to its path."""
 
 
 def _export(target: _Target, progress: Progress) -> int:
@@ -139,7 +139,7 @@ def _reads(path: Path) -> Any:
 
 
 def _into_place(whole: Path, out: Path) -> None:
-    """Rename what is whole, once it is on the disk: one wait for thousands of small files."""
+    """Rename the finished output once it is on the disk; one sync for thousands of small files."""
     atomic.remove_temporaries(whole)
     os.sync()
     if out.is_dir():
@@ -148,7 +148,7 @@ def _into_place(whole: Path, out: Path) -> None:
 
 
 def _tiles(dataset: Dataset) -> Iterator[tuple[Shard, Ints]]:
-    """(N, 2) x, y of the tiles that hold anything or a place, shard by shard, row by row."""
+    """(N, 2) x, y of the tiles with content or a place, shard by shard, row by row."""
     zoom, side = dataset.zoom, 2**dataset.zoom
     known = np.isfinite(dataset.lonlat).all(axis=1)
     lon, lat = dataset.lonlat[known].T
@@ -203,7 +203,7 @@ def _png(pixels: Bytes, bits: int) -> bytes:
 
 
 def _about(dataset: Dataset) -> dict[str, Any]:
-    """What a TileJSON document (github.com/mapbox/tilejson-spec, 3.0.0) says of all tiles."""
+    """The TileJSON document (github.com/mapbox/tilejson-spec, 3.0.0) of all tiles."""
     west, south, east, north = dataset.area.bounds
     spec = dataset.base_map_spec
     return {
@@ -257,7 +257,7 @@ class _Folder:
         return Path("tiles", self.layers[layer], str(self.zoom), str(x), f"{y}.png")
 
     def finish(self, work: Path, shards: Sequence[Shard], inputs: Mapping[str, Any]) -> None:
-        """Say what the tiles are, and rename."""
+        """Write the metadata, and rename."""
         whole = work / _WHOLE
         pattern = "tile_{z}_{x}_{y}.png" if self.layers is None else "{layer}/{z}/{x}/{y}.png"
         atomic.write_json(whole / TILEJSON, {**_about(self.dataset), "tiles": [f"tiles/{pattern}"]})
@@ -268,7 +268,7 @@ class _Folder:
 
 
 def _metadata(dataset: Dataset) -> Loc2VecMetadata:
-    """The places as the founding pipeline's samples."""
+    """The places as samples of the original pipeline."""
     lonlat = dataset.lonlat[np.isfinite(dataset.lonlat).all(axis=1)]
     size_m = dataset.manifest["places"]["size_m"]
     pixel_m = float(np.mean(meters_per_pixel(lonlat[:, 1], dataset.zoom))) if len(lonlat) else 1.0
@@ -309,14 +309,14 @@ class _MBTiles:
         path = work / f"{_named(shard)}.db"
         path.unlink(missing_ok=True)
         with _sqlite_explained(self.out), closing(sqlite3.connect(path)) as file:
-            file.execute("PRAGMA synchronous = OFF")  # its checksum tells whether it came to the disk
+            file.execute("PRAGMA synchronous = OFF")  # its checksum shows whether it was written
             with file:
                 file.execute("CREATE TABLE tiles (layer integer, x integer, y integer, data blob)")
                 file.executemany("INSERT INTO tiles VALUES (?, ?, ?, ?)", rows)
         return [path]
 
     def finish(self, work: Path, shards: Sequence[Shard], inputs: Mapping[str, Any]) -> None:
-        """Write each layer's file, and rename."""
+        """Write the file of each layer, and rename."""
         whole = work / _WHOLE
         shutil.rmtree(whole, ignore_errors=True)  # SQLite leaves half a file when it is killed
         whole.mkdir()

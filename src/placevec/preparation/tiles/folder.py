@@ -16,7 +16,7 @@ import numpy as np
 from placevec.core import ViewSpec
 from placevec.datasets.additions import MAP_PART, PLACES_PART, Joining, Made, add, is_made, reused
 from placevec.datasets.dataset import Dataset
-from placevec.datasets.layout import WORK
+from placevec.datasets.layout import WORK, source_entry
 from placevec.datasets.places import DEFAULT_SIZE_M, Places
 from placevec.datasets.views.raster import KIND as RASTER
 from placevec.datasets.writer import begun, write_dataset
@@ -209,17 +209,10 @@ class _Storing:
             progress.say(
                 f"Note: {len(damaged):,} damaged tiles are left out, such as {next(iter(damaged.values()))}"
             )
-        source = {
-            "kind": tiles.layout,
-            "name": tiles.name,
-            "path": self.path,
-            "url": None,
-            "sha256": written.sha256,
-            "bytes": sum((folder / name).stat().st_size for name in written.files),
-            "timestamp": None,
-            "licence": None,
-            "attribution": attribution,
-        }
+        files = [folder / name for name in written.files]
+        source = source_entry(
+            tiles.layout, tiles.name, files, path=self.path, sha256=written.sha256, attribution=attribution
+        )
         spec = ViewSpec(
             MAP_PART, RASTER, reading.channels, reading.values, size_px=TILE_PX, zoom=tiles.zoom, rules=_rules(tiles)
         )  # fmt: skip

@@ -14,7 +14,7 @@ import numpy as np
 from placevec.core import ViewSpec
 from placevec.datasets.additions import MAP_PART, PLACES_PART, Joining, Made, add, is_made, reused
 from placevec.datasets.dataset import Dataset
-from placevec.datasets.layout import WORK
+from placevec.datasets.layout import WORK, source_entry
 from placevec.datasets.places import DEFAULT_SIZE_M, Places
 from placevec.datasets.views.raster import KIND as RASTER
 from placevec.datasets.writer import begun, write_dataset
@@ -186,17 +186,10 @@ def _stored(
         kept, written = _brought(folder, template, plan, cache, attribution, wanted, progress)
         content = cache.sha256(plan.codes)
     host, port, _ = template.server
-    source = {
-        "kind": KIND,
-        "name": f"{host}:{port}",
-        "path": None,
-        "url": template.shown,
-        "sha256": content,
-        "bytes": sum((folder / name).stat().st_size for name in written.files),
-        "timestamp": None,
-        "licence": None,
-        "attribution": attribution,
-    }
+    files = [folder / name for name in written.files]
+    source = source_entry(
+        KIND, f"{host}:{port}", files, url=template.shown, sha256=content, attribution=attribution
+    )
     spec = ViewSpec(MAP_PART, RASTER, RGB, "intensity 0..255", size_px=TILE_PX, zoom=plan.zoom)
     return kept, _Stored(written.files, source, {"spec": spec.as_dict(), "files": written.files})
 

@@ -205,11 +205,13 @@ class _Job:
         self.report |= {
             **written.as_dict(wanted), **({"this time": dict(self.counts)} if self.options.of_api else {})
         }  # fmt: skip
-        lost = wanted - written.items
+        unreadable = self.counts[live.UNREADABLE]
+        lost = wanted - written.items - unreadable
         self.progress.say(
             f"Wikidata: {written.items:,} of {wanted:,} items found"
             + (f", {written.redirected:,} of them under another number" if written.redirected else "")
-            + (f"; {lost:,} are not there" if lost else "")
+            + (f"; {lost:,} are not there" if lost > 0 else "")
+            + (f"; {unreadable:,} could not be read" if unreadable else "")
             + f". {written.labels:,} labels, {written.aliases:,} aliases and {written.descriptions:,} descriptions in "
             f"{len(written.languages):,} languages ({written.told_languages()})"
         )
@@ -228,5 +230,9 @@ class _Job:
 
 
 def types_of(items: Iterable[Item]) -> list[int]:
-    """Numbers of what some items are instances of, ascending."""
+    """Numbers of what some items are instances of, ascending.
+
+    >>> types_of([Item(1, types=(515, 3)), Item(2, types=(3,))])
+    [3, 515]
+    """
     return sorted({kind for item in items for kind in item.types})

@@ -30,13 +30,14 @@ class WikidataOptions(Options):
         " (.json, .json.gz, .json.bz2)",
     )
     languages: tuple[str, ...] = option(
-        (), "Languages that are taken from Wikidata, its codes, separated by commas (default: all)"
+        (), "Languages to take from Wikidata, by its codes, separated by commas (default: all)"
     )
     wikidata_contact: str | None = option(
         None, "Mail address or page of yours, which the API asks for and which is sent with each request"
     )
     wikidata_search: bool = option(
-        False, "Entities without an item searched by name too, one request each; checked by name and distance"
+        False,
+        "Also search by name for entities without an item, one request each; checked by name and distance",
     )
     wikidata_distance_m: float | None = option(
         None, "Maximum distance of an item that a search found, meters (default 2000)", above=0

@@ -60,7 +60,11 @@ class Written:
         return {"items wanted": wanted, **told, "languages": len(self.languages)}
 
     def told_languages(self) -> str:
-        """The most frequent ones."""
+        """The most frequent ones.
+
+        >>> Written(languages=Counter(fi=1200, uk=3)).told_languages()
+        'fi 1,200, uk 3'
+        """
         shown = [f"{name} {count:,}" for name, count in self.languages.most_common(_SHOWN)]
         return ", ".join([*shown, *(["..."] if len(self.languages) > _SHOWN else [])])
 

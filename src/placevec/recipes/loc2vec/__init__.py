@@ -17,7 +17,7 @@ RECIPE = RecipeEntry(
     presets=PRESETS,
     from_file="--osm {path}",
     suited="placevec.recipes.loc2vec.build:suited",
-    formerly="placevec.recipes.loc2vec.formerly:COMMANDS",
+    former="placevec.recipes.loc2vec.former_commands:COMMANDS",
     prepare_examples=(
         "placevec prepare loc2vec --osm malta.osm.pbf --out data/malta",
         "placevec prepare loc2vec --osm-name Monaco --spacing 60 --out data/monaco",

@@ -27,7 +27,13 @@ from placevec.metrics import effective_rank, principal_share, triplet_accuracy
 from placevec.recipes.built import Built
 from placevec.recipes.loc2vec.config import Loc2VecConfig
 from placevec.recipes.loc2vec.pairs import all_trained, buffer_m, fewer, in_meters, sampler_of, split
-from placevec.recipes.loc2vec.targets import Contents, Ground, landuse_contents, layer_contents, tag_contents
+from placevec.recipes.loc2vec.targets import (
+    Contents,
+    PlacesOf,
+    landuse_contents,
+    layer_contents,
+    tag_contents,
+)
 from placevec.training import TrainingOptions
 from placevec.training.objectives.contrastive import InfoNCE
 from placevec.training.objectives.mining import InBatchNegatives
@@ -132,7 +138,7 @@ def build(
     located = dataset.require_coordinates(np.arange(len(dataset)), "loc2vec")
     seed = int(training.get("seed", 0))
     rows = fewer(dataset, located, config.max_places, seed)
-    ground = dataset if validation is None else validation
+    validated = dataset if validation is None else validation
     notes: list[str] = []
     if validation is None:
         divided = split(dataset, config, located, rows, seed)
@@ -145,15 +151,17 @@ def build(
         train_rows, held_rows = rows, validation.require_coordinates(np.arange(len(validation)), "loc2vec")
         notes += _overlap(dataset, validation, config, rows, held_rows)
     contents: dict[str, Contents] = {name: _contents(name, dataset, config) for name in config.predict}
-    held_off = ground.lonlat[held_rows] if divided.held_out else None
+    held_out_lonlat = validated.lonlat[held_rows] if divided.held_out else None
     sampler = sampler_of(
         dataset, config, train_rows, seed=seed, drop_channels=config.drop_channels, flip=config.flip,
-        targets=_shares(contents), keep_off=held_off,
+        targets=_shares(contents), keep_off=held_out_lonlat,
     )  # fmt: skip
-    there = contents if validation is None else {name: _contents(name, ground, config) for name in contents}
+    there = (
+        contents if validation is None else {name: _contents(name, validated, config) for name in contents}
+    )
     try:
         validates = sampler_of(
-            ground, config, held_rows, seed=seed + 1, drop_channels=0.0, targets=_shares(there)
+            validated, config, held_rows, seed=seed + 1, drop_channels=0.0, targets=_shares(there)
         )
     except InputError as error:
         if validation is None:
@@ -246,7 +254,7 @@ def _contents(name: str, dataset: Dataset | JoinedDataset, config: Loc2VecConfig
     """What every place contains within its window."""
     parts = dataset.parts if isinstance(dataset, JoinedDataset) else (dataset,)
     grounds = [
-        Ground(
+        PlacesOf(
             part.path,
             part.footprints()
             if config.size_m is None

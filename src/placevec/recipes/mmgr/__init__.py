@@ -15,7 +15,7 @@ RECIPE = RecipeEntry(
     prepare_options=CellOptions,
     prepare="placevec.preparation.cells:prepare",
     build="placevec.recipes.mmgr.build:build",
-    formerly="placevec.recipes.mmgr.formerly:COMMANDS",
+    former="placevec.recipes.mmgr.former_commands:COMMANDS",
     prepare_examples=(
         "placevec prepare mmgr --osm-name helsinki-center --spacing 300 --size-m 500 --out data/helsinki",
         "placevec prepare mmgr --osm city.osm.pbf --places tracts.geojson --size-m 1000 --out data/tracts",

@@ -42,7 +42,7 @@ RECIPE = RecipeEntry(
     prepare_options=CellOptions,
     prepare="placevec.preparation.cells:prepare",
     build="placevec.recipes.poi2vec.build:build",
-    formerly="placevec.recipes.poi2vec.formerly:COMMANDS",
+    former="placevec.recipes.poi2vec.former_commands:COMMANDS",
     prepare_examples=(
         "placevec prepare poi2vec --osm-name helsinki-center --spacing 300 --size-m 500 --out data/helsinki",
     ),

@@ -9,7 +9,7 @@ from typing import Any
 from placevec.preparation.points.options import ImageOptions
 from placevec.recipes.base import Preset, RecipeEntry
 from placevec.recipes.sphere2vec.config import DATASETS, Sphere2VecConfig
-from placevec.recipes.sphere2vec.csp_config import CSP_PRESETS, csp_preset
+from placevec.recipes.sphere2vec.csp_config import CSP_PRESETS, CSP_SUMMARIES, csp_preset
 
 
 def _of_dataset(name: str, given: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -34,7 +34,9 @@ RECIPE = RecipeEntry(
             for name in DATASETS
         },
         **{
-            name: Preset("contrastive spatial pretraining on images, as published", partial(csp_preset, name))
+            name: Preset(
+                f"contrastive pretraining on images, {CSP_SUMMARIES[name]}", partial(csp_preset, name)
+            )
             for name in CSP_PRESETS
         },
     },
@@ -43,7 +45,7 @@ RECIPE = RecipeEntry(
     completed="placevec.recipes.sphere2vec.init:completed",
     encoders="placevec.recipes.sphere2vec.encoder:each",
     suited="placevec.recipes.sphere2vec.build:suited",
-    formerly="placevec.recipes.sphere2vec.formerly:COMMANDS",
+    former="placevec.recipes.sphere2vec.former_commands:COMMANDS",
     prepare_examples=(
         "placevec prepare sphere2vec sightings.csv --label species --user observer --date seen_on --out data/sightings",
         "placevec prepare sphere2vec stations.parquet --label temperature --block-m 500000 --out data/stations",

@@ -76,12 +76,12 @@ def build(
     head = _head(encoder.dim, config, labels, train)
     device = device_of(str(training.get("device", "auto")))
     sampler = _sampler(config, labels, lonlat, train, device, size=config.batch_size, seed=seed)
-    judge = None
+    validation_data = None
     if len(held):
         most = max(1, min(4096, _MAX_NUMBERS // head.outputs))
         batches = -(-min(len(held), _MAX_VALIDATED) // most)
         size = max(1, min(len(held), _MAX_VALIDATED) // batches)
-        judge = _sampler(
+        validation_data = _sampler(
             replace(config, balance=None), labels, lonlat, held, device, size=size, seed=seed + 1
         )
         if split.held_out and len(held) < _FEW_VALIDATED:
@@ -91,12 +91,12 @@ def build(
         encoders={"location": encoder},
         objectives={config.loss: (1.0, _objective(config, head, labels))},
         sampler=sampler,
-        validation=judge,
+        validation=validation_data,
         measure=_measure(head, labels, held if len(held) else train),
     )
     options = {
         "steps_per_epoch": _steps(sampler, training),
-        "validation_steps": 0 if judge is None else judge.steps_per_epoch,
+        "validation_steps": 0 if validation_data is None else validation_data.steps_per_epoch,
         "prefetch": 0,  # taking a slice of a table is faster than waiting for it
         **training,
         **({"device": "cpu"} if device.type == "cpu" else {}),

@@ -83,7 +83,7 @@ def build(dataset: Dataset, config: Sphere2VecConfig, training: Mapping[str, Any
         else FeatureProjection(images.dim, location.dim)
     )
     sampler = _pairs(dataset, config, train, seed)
-    judge = _pairs(dataset, config, held, seed + 1) if len(held) else None
+    validation_data = _pairs(dataset, config, held, seed + 1) if len(held) else None
     encoders: dict[str, nn.Module] = {"location": location, "image": image.fit(*images.moments(train))}
     recipe = Recipe(
         slots={
@@ -93,12 +93,12 @@ def build(dataset: Dataset, config: Sphere2VecConfig, training: Mapping[str, Any
         encoders=encoders,
         objectives=_objectives(config, location.dim, images.dim),
         sampler=sampler,
-        validation=judge,
+        validation=validation_data,
         measure=None if config.loss == "csp-mse" else measure,
     )
     options = {
         "steps_per_epoch": max(sampler.steps_per_epoch, _MIN_STEPS),
-        "validation_steps": 0 if judge is None else judge.steps_per_epoch,
+        "validation_steps": 0 if validation_data is None else validation_data.steps_per_epoch,
         "prefetch": 0,  # taking a few rows of a table is faster than waiting for them
         **training,
         **({"device": "cpu"} if device.type == "cpu" else {}),

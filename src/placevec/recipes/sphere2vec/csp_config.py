@@ -61,6 +61,14 @@ CSP_PRESETS: Mapping[str, tuple[dict[str, Any], dict[str, Any]]] = {
 """(recipe, training) as in the appendix of the paper, the shell scripts of github.com/gengchenmai/csp at 67f3407, and
 the name of its fMoW checkpoint, which differ from one another. Epochs for the paper are those of the scripts.
 Background points are placevec's, uniform on the sphere."""
+CSP_SUMMARIES = {
+    "csp-paper-inat2018": "as in the appendix of the paper for inat2018",
+    "csp-paper-fmow": "as in the appendix of the paper for fmow",
+    "csp-script-inat2018": "as in the published script for inat2018",
+    "csp-script-fmow": "as in the published script for fmow",
+    "csp-checkpoint-fmow": "as in the name of the published fmow checkpoint",
+}
+"""What each preset follows, for help."""
 
 
 @dataclass(frozen=True)
@@ -78,7 +86,7 @@ class ContrastChoices(Options):
         None, "Temperature of images and random places (default 0.1)", above=0
     )
     twin_temperature: float | None = option(
-        None, "Temperature of places and their copies with other units dropped (default 0.1)", above=0
+        None, "Temperature of places and their copies under different dropout (default 0.1)", above=0
     )
     twin_weight: float | None = option(
         None, "Weight of the contrast between a place and its copy (default 1; 0 disables it)", min=0

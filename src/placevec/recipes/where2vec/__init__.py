@@ -9,18 +9,19 @@ from placevec.recipes.where2vec.presets import PRESETS
 
 RECIPE = RecipeEntry(
     name="where2vec",
-    summary="named things of OpenStreetMap, their names in every language and words of what is there",
+    summary="vectors shared by images and texts of named OpenStreetMap features",
     config=Where2VecConfig,
     presets=PRESETS,
     prepare_options=EntityOptions,
     prepare="placevec.recipes.where2vec.prepare:prepare",
     build="placevec.recipes.where2vec.build:build",
+    lacking="placevec.recipes.where2vec.prepare:lacking",
     prepare_examples=(
         "placevec prepare where2vec --osm-name helsinki-center --out data/helsinki",
         "placevec prepare where2vec --osm malta.osm.pbf --map --out data/malta",
         "placevec prepare where2vec --osm malta.osm.pbf --types founding --out data/founding",
         "placevec prepare where2vec --satellite https://earth-search.aws.element84.com/v1 --out data/malta",
-        "placevec prepare where2vec --osm malta.osm.pbf --out data/malta-tiles   # beside places that are there",
+        "placevec prepare where2vec --osm malta.osm.pbf --out data/malta-tiles   # an existing dataset",
     ),
     train_examples=(
         "placevec train where2vec data/helsinki --out runs/helsinki",

@@ -21,6 +21,8 @@ from placevec.core import Encoded, Recipe, Slot, View, ViewSpec
 from placevec.datasets.dataset import Dataset
 from placevec.datasets.joined import JoinedDataset
 from placevec.datasets.place_types import Types, types_of
+from placevec.datasets.sentences.templated import TemplatedTexts
+from placevec.datasets.sentences.templates import Templates
 from placevec.datasets.splits import Split
 from placevec.datasets.views.chips import ChipsView, full_scale_of
 from placevec.datasets.views.registry import JoinedRecords, known_rows, reader_of
@@ -33,14 +35,12 @@ from placevec.models.fusion import MeanFusion
 from placevec.models.starting_weights import CARRIED, start_from
 from placevec.recipes.built import Built
 from placevec.recipes.where2vec.config import Where2VecConfig
-from placevec.recipes.where2vec.templated import TemplatedTexts
-from placevec.recipes.where2vec.templates import Templates
 from placevec.recipes.where2vec.texts import TypeNames, choices_of
 from placevec.training import TrainingOptions
 from placevec.training.objectives.type_aware import UNKNOWN, Form, TypeAware
 from placevec.training.samplers.described import IMAGE, TYPES, WORDS, Choices, DescribedSampler, Disturbed
 
-Ground = Dataset | JoinedDataset
+TrainingData = Dataset | JoinedDataset
 _FORMS: Mapping[str, tuple[Form, Form]] = {
     "founding": ("founding", "founding"),
     "log": ("log", "unicl"),
@@ -57,7 +57,7 @@ _MIN_HELD = 8
 class _Side:
     """What is learned or validated on: a dataset, its views and the rows that have all of them."""
 
-    dataset: Ground
+    dataset: TrainingData
     image: View
     text: View
     rows: Ints
@@ -76,7 +76,10 @@ class _Side:
 
 
 def build(
-    dataset: Ground, config: Where2VecConfig, training: Mapping[str, Any], validation: Ground | None = None
+    dataset: TrainingData,
+    config: Where2VecConfig,
+    training: Mapping[str, Any],
+    validation: TrainingData | None = None,
 ) -> Built:
     """Slots, encoders, objective and samplers over the places of a dataset that have both an image and a text.
 
@@ -97,16 +100,16 @@ def build(
             held = side.rows
             if config.validation_share > 0:
                 notes.append("no blocks can be held out here: validation repeats training places")
-        judge = side
+        validation_data = side
     else:
         split = Split.of(len(dataset), train=side.rows, excluded=_excluded(side), by="other dataset")
-        judge = _side(validation, config, seed)
-        judge.types, held = judge.types.as_in(side.types), judge.rows
+        validation_data = _side(validation, config, seed)
+        validation_data.types, held = validation_data.types.as_in(side.types), validation_data.rows
     text = _text_encoder(config)
     if cut := text.longer_than_window(side.texts):
         notes.append(
-            f"{cut:,} of {len(side.texts):,} texts are longer than the {text.max_tokens} tokens that are read, and are"
-            " cut"
+            f"{cut:,} of {len(side.texts):,} texts are longer than the {text.max_tokens} tokens that are read, and were"
+            " truncated"
         )
     semantic = config.semantic_weight > 0 and bool((side.types.codes[side.rows] != UNKNOWN).any())
     if config.semantic_weight > 0 and not semantic:
@@ -115,7 +118,9 @@ def build(
     sampler = _sampler(
         side, split.rows("train"), config, seed, semantic=semantic, disturbed=_disturbed(side, config)
     )
-    validates = _sampler(judge, held, replace(config, balance_types=False), seed + 1, semantic=semantic)
+    validates = _sampler(
+        validation_data, held, replace(config, balance_types=False), seed + 1, semantic=semantic
+    )
     names = (side.image.spec.name, side.text.spec.name)
     image = _image_encoder(side.image.spec, config, is_map=is_map)
     if config.init is not None:
@@ -141,7 +146,7 @@ def build(
     there: dict[str, View] | None = None
     there_split: Split | None = None
     if validation is not None:
-        there = judge.views
+        there = validation_data.views
         there_split = Split.of(len(validation), train=held[:0], validation=held, by="other dataset")
     return Built(
         recipe, replace(config, views=names), views, {name: views[name].spec for name in names},
@@ -149,7 +154,7 @@ def build(
     )  # fmt: skip
 
 
-def _side(dataset: Ground, config: Where2VecConfig, seed: int) -> _Side:
+def _side(dataset: TrainingData, config: Where2VecConfig, seed: int) -> _Side:
     image, text = _views(dataset, config)
     choices, texts = choices_of(dataset, text.spec.name, config.languages, config.kinds)
     whole = known_rows(image, dataset.lonlat) & (choices.counts > 0)
@@ -165,7 +170,7 @@ def _side(dataset: Ground, config: Where2VecConfig, seed: int) -> _Side:
     return _Side(dataset, image, text, rows, types_of(dataset, text.spec.name, config.types), choices, texts)
 
 
-def _views(dataset: Ground, config: Where2VecConfig) -> tuple[View, View]:
+def _views(dataset: TrainingData, config: Where2VecConfig) -> tuple[View, View]:
     """(the images through the window that is read, the texts)."""
     specs = {name: dataset.spec(name) for name in config.views or dataset.view_names}
     texts = [name for name, spec in specs.items() if spec.kind == _TEXT]
@@ -195,7 +200,7 @@ def _views(dataset: Ground, config: Where2VecConfig) -> tuple[View, View]:
     return _window(dataset, spec, window), dataset.view(texts[0])
 
 
-def _window(dataset: Ground, spec: ViewSpec, window: Mapping[str, Any]) -> View:
+def _window(dataset: TrainingData, spec: ViewSpec, window: Mapping[str, Any]) -> View:
     """Images of a dataset, or of several, through a window of some size and channels."""
     if isinstance(dataset, Dataset) or spec.kind == _MAP:
         return cast(View, cast(Any, dataset.view(spec.name)).window(**window))
@@ -256,7 +261,7 @@ def _split(side: _Side, config: Where2VecConfig, seed: int) -> Split:
     )  # fmt: skip
 
 
-def _footprint_m(dataset: Ground) -> float:
+def _footprint_m(dataset: TrainingData) -> float:
     parts = dataset.parts if isinstance(dataset, JoinedDataset) else (dataset,)
     return max(part.footprint_m for part in parts)
 

@@ -22,7 +22,7 @@ _BANDS = SatelliteOptions().bands
 
 @dataclass(frozen=True)
 class NamedOptions(AreaOptions):
-    """Named things of an extract and what is said of them, and a map around them; or a table of chips and texts.
+    """Named entities of an extract and their texts, and a map around them; or a table of chips and texts.
 
     Raises:
         UsageError: an option of maps without ``--map``, or of a table without it.
@@ -32,13 +32,16 @@ class NamedOptions(AreaOptions):
 
     osm: Path | None = option(None, "Extract: .osm.pbf, .osm, .osm.gz or .osm.bz2")
     osm_name: str | None = option(
-        None, "Name of an extract to download, such as Monaco (helsinki-center is embedded)"
+        None, "Name of an extract to download, such as Monaco (helsinki-center is included)"
     )
     types: str | None = option(
         None, "Types of entities: a TOML table, or founding (water, forest, farmland) (default: all types)"
     )
     size_m: float | None = option(
-        None, "Side of a place, meters, of a new dataset (default: points of no size)", above=0
+        None, "Side of the places of a new dataset, meters (default: points without size)", above=0
+    )
+    map: bool = option(
+        False, "Also draw a map of the extract around the places, which training on a map needs", group="Map"
     )
     table: Path | None = option(
         None,
@@ -49,25 +52,24 @@ class NamedOptions(AreaOptions):
     chips: Path | None = option(
         None, "Folder of the chips that --table names: .npz or GeoTIFF", group="Table of chips and texts"
     )
-    map: bool = option(False, "Map of the extract drawn around the places too", group="Map")
     layers: Path | None = option(
         None, "Layer table of the map, TOML (default: the twelve layers)", group="Map"
     )
-    zoom: int | None = option(None, "Zoom whose pixels are stored (default 17)", group="Map")
-    workers: int = option(1, "Processes that draw", min=1, group="Map")
+    zoom: int | None = option(None, "Zoom of the stored pixels (default 17)", group="Map")
+    workers: int = option(1, "Processes for drawing", min=1, group="Map")
 
     def __post_init__(self) -> None:
         super().__post_init__()
         for name in _OF_MAPS:
             if not self.map and getattr(self, name) is not None:
-                raise UsageError(f"{flag_of(name)} is about the map: it needs --map")
+                raise UsageError(f"{flag_of(name)} applies to the map: add --map")
         if self.chips is not None and self.table is None:
-            raise UsageError("--chips is about the chips of a table: it needs --table")
+            raise UsageError("--chips applies to the chips of a table: add --table")
 
 
 @dataclass(frozen=True)
 class EntityOptions(SatelliteOptions, WikidataOptions, NamedOptions):
-    """Named things of an extract, what Wikidata says of them, maps and chips around them; or ready chips.
+    """Named entities of an extract with texts of Wikidata, maps and chips around them; or ready chips.
 
     Raises:
         UsageError: sources that do not go together, or an option without its source.
@@ -77,12 +79,12 @@ class EntityOptions(SatelliteOptions, WikidataOptions, NamedOptions):
 
     images: tuple[Path, ...] = option(
         (),
-        "Folder or zip file of ready chips, GeoTIFF or .npz: of places of their name, or places of a new dataset (instead"
-        " of --satellite; may be repeated)",
+        "Folder or zip file of ready chips, GeoTIFF or .npz: for the places with their names, or for a new dataset"
+        " (instead of --satellite; may be repeated)",
     )
     attribution: str | None = option(None, "Attribution that the chips require (default: that of Copernicus)")
     folder_words: bool = option(
-        False, "Folders of the chips as the classes of their places, and as words for them"
+        False, "Use the folder names of the chips as classes and as texts of the places"
     )
 
     def __post_init__(self) -> None:
@@ -173,3 +175,10 @@ def _with_map(
         workers=options.workers,
     )
     return maps.prepare(out, drawn, created=created, progress=progress)
+
+
+def lacking(dataset: Dataset) -> str:
+    """What a dataset of texts alone needs before it can be trained on: images of its places."""
+    if any(dataset.spec(name).kind != "text" for name in dataset.view_names):
+        return ""
+    return "add a map, by the same command with --map"

@@ -38,8 +38,8 @@ FOUNDING = {
 
 PRESETS = {
     "default": Preset(
-        "a compact image network, MiniLM with adapters, types discounted inside the softmax",
+        "a compact image network and MiniLM with LoRA adapters",
         {"learning_rate": 5e-4, "weight_decay": 0.01},
     ),
-    "founding": Preset("the founding system, its networks, objective and hyper-parameters", FOUNDING),
+    "founding": Preset("the original system: networks, objective and hyperparameters", FOUNDING),
 }

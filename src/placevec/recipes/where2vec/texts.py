@@ -52,7 +52,7 @@ def choices_of(
         there = {one or _UNDETERMINED for table in tables for one in pc.unique(table[column]).to_pylist()}
         if unknown := [one for one in asked if one not in there]:
             raise InputError(
-                f"{flag} {unknown[0]!r}: no text has it; there are {', '.join(sorted(there)[:40])}"
+                f"{flag} {unknown[0]!r}: no text has this value; available: {', '.join(sorted(there)[:40])}"
             )
     counts, which, texts = [], [], set()
     for part, table in zip(parts, tables, strict=True):

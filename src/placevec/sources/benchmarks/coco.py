@@ -110,7 +110,11 @@ def _where(items: list[dict[str, Any]], classes: Any) -> tuple[Any, Any, Any, An
     named = [item.get("user_id") for item in items]
     users = np.array(
         [
-            -1 if _nobody(name) else name if isinstance(name, int) else number.setdefault(name, len(number))
+            -1
+            if _is_no_user(name)
+            else name
+            if isinstance(name, int)
+            else number.setdefault(name, len(number))
             for name in named
         ],
         np.int64,
@@ -119,7 +123,7 @@ def _where(items: list[dict[str, Any]], classes: Any) -> tuple[Any, Any, Any, An
     return lonlat, classes, users, dates
 
 
-def _nobody(name: Any) -> bool:
+def _is_no_user(name: Any) -> bool:
     return name is None or (isinstance(name, int) and name < 0)
 
 

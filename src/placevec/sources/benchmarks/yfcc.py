@@ -26,7 +26,7 @@ def read_yfcc(folder: Path, features: str | None) -> Layout:
     classes = named_by_id(dict(zip(listed["id"].tolist(), listed["name"].tolist(), strict=True)), names)
     sides = splits(pa.array(rows["split"], pa.string()), f"{table}, column 'split',")
     if (sides < 0).any():
-        raise SourceError(f"{table}, row {int(np.flatnonzero(sides < 0)[0])} has no split")
+        raise SourceError(f"{table}, row {int(np.flatnonzero(sides < 0)[0]) + 1} has no split")
     parts = []
     for side, (name, words) in enumerate(_SIDES.items()):
         of_side = rows[sides == side]

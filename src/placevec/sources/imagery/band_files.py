@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from placevec.errors import SourceError
-from placevec.sources.imagery.chips import Chip, ChipFiles, Ground, decode_chip
 from placevec.sources.imagery.scenes import BANDS, band_named
 
 _PART = re.compile(r"(?P<patch>.*[^/])[._-](?P<band>B\d{1,2}A?)(?:[._-]\d{2}m)?", re.IGNORECASE | re.DOTALL)
@@ -37,57 +37,53 @@ def patches_of(names: Sequence[str]) -> dict[str, dict[str, int]] | None:
     return patches if patches and min(map(len, patches.values())) > 1 else None
 
 
-@dataclass(frozen=True)
-class BandFiles(ChipFiles):
-    """Chips of several files each, see `patches_of`."""
+class Layer(NamedTuple):
+    """One band: its pixels (H, W), CRS and transform, as in `chips.Chip`."""
 
-    patches: Mapping[str, Mapping[str, int]]
-
-    def read(self, position: int) -> Chip:
-        """One chip; SourceError if one of its files is no GeoTIFF of one band, or they do not lie over one another."""
-        name = self.names[position]
-        parts = self._parts(name)
-        return merged(name, {band: decode_chip(name, self.content(at), {}) for band, at in parts.items()})
-
-    def ground(self, position: int) -> Ground:
-        """Location of one chip; SourceError as in `read`."""
-        chip = self.read(position)
-        return Ground(chip.crs, chip.transform, (chip.pixels.shape[2], chip.pixels.shape[1]))
-
-    def _parts(self, name: str) -> dict[str, int]:
-        """Band -> position of its file, in the order of the instrument."""
-        return {band: self.patches[name][band] for band in BANDS if band in self.patches[name]}
+    pixels: NDArray[Any]
+    crs: str
+    transform: tuple[float, ...] | None
 
 
-def merged(name: str, parts: Mapping[str, Chip]) -> Chip:
-    """One chip of several bands, on the grid of the finest of them.
+def merged(name: str, layers: Mapping[str, Layer]) -> tuple[tuple[str, ...], Layer]:
+    """(bands in the order of the instrument, their pixels (C, H, W) on the grid of the finest of them).
 
     Raises:
-        SourceError: a part has several bands, lies nowhere, elsewhere, or is of another type.
+        SourceError: a band lies nowhere, elsewhere, or has another type.
     """
+    bands = tuple(band for band in BANDS if band in layers)
+    finest = max(layers.values(), key=lambda layer: layer.pixels.shape[0])
+    pixels = [_onto(finest, layers[band], name, band) for band in bands]
+    return bands, finest._replace(pixels=np.stack(pixels))
+
+
+def _onto(finest: Layer, layer: Layer, name: str, band: str) -> NDArray[Any]:
     from rasterio import Affine
     from rasterio.warp import Resampling, reproject
 
-    finest = max(parts.values(), key=lambda chip: chip.pixels.shape[1])
-    kind, side = finest.pixels.dtype, finest.pixels.shape[1:]
-    layers = []
-    for band, chip in parts.items():
-        if len(chip.pixels) != 1 or chip.crs != finest.crs or chip.pixels.dtype != kind:
-            raise SourceError(f"the file of {band} of {name!r} is not one band like the others")
-        if chip.pixels.shape[1:] == side and chip.transform == finest.transform:
-            layers.append(chip.pixels[0])
-            continue
-        if chip.transform is None or finest.transform is None:
-            raise SourceError(f"the bands of {name!r} differ in size, and lie nowhere")
-        found = np.full(side, np.nan, np.float32)
-        reproject(
-            chip.pixels[0].astype(np.float32), found, src_transform=Affine(*chip.transform), src_crs=chip.crs,
-            dst_transform=Affine(*finest.transform), dst_crs=finest.crs, dst_nodata=np.nan,
-            resampling=Resampling.bilinear,
-        )  # fmt: skip
-        if np.isnan(found).any():
-            raise SourceError(f"the bands of {name!r} do not lie over one another")
-        layers.append((found if kind.kind == "f" else np.rint(found)).astype(kind))
+    kind, side = finest.pixels.dtype, finest.pixels.shape
+    if layer.crs != finest.crs or layer.pixels.dtype != kind:
+        raise SourceError(f"the file of {band} of {name!r} is not one band like the others")
+    if layer.pixels.shape == side and layer.transform == finest.transform:
+        return layer.pixels
+    if layer.transform is None or finest.transform is None:
+        raise SourceError(f"the bands of {name!r} differ in size, and lie nowhere")
+    found = np.full(side, np.nan, np.float32)
+    reproject(
+        layer.pixels.astype(np.float32), found, src_transform=Affine(*layer.transform), src_crs=layer.crs,
+        dst_transform=Affine(*finest.transform), dst_crs=finest.crs, dst_nodata=np.nan,
+        resampling=Resampling.bilinear,
+    )  # fmt: skip
+    if np.isnan(found).any():
+        raise SourceError(f"the bands of {name!r} do not lie over one another")
+    return np.asarray((found if kind.kind == "f" else np.rint(found)).astype(kind))
+
+
+def date_in(name: str) -> str | None:
+    """The ISO date in the name of a patch.
+
+    >>> date_in("S2A_MSIL2A_20171221T112501_56_35"), date_in("patch")
+    ('2017-12-21', None)
+    """
     told = _DATE.search(name)
-    date = finest.date if told is None else "-".join(told.groups())
-    return Chip(name, np.stack(layers), tuple(parts), finest.crs, finest.transform, date)
+    return None if told is None else "-".join(told.groups())

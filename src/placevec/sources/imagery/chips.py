@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 from placevec.core import MAX_SIZE_PX
 from placevec.errors import SourceError, UsageError
 from placevec.geo import distance_m
+from placevec.sources.imagery.band_files import Layer, date_in, merged, patches_of
 from placevec.sources.imagery.founding_chips import BANDS as FOUNDING_BANDS
 from placevec.sources.imagery.founding_chips import decode_founding_chip
 
@@ -96,6 +97,7 @@ class ChipFiles:
         bands: number of bands -> names of the bands of files that do not name them.
         named: band names given by the user, which override those in files with the same number of bands.
         content: position -> bytes of a file.
+        patches: name of a chip -> band -> position of its file, where each band is a file of its own; else None.
     """
 
     path: Path
@@ -104,16 +106,33 @@ class ChipFiles:
     bands: Mapping[int, tuple[str, ...]]
     named: tuple[str, ...]
     content: Callable[[int], bytes]
+    patches: Mapping[str, Mapping[str, int]] | None = None
 
     def __len__(self) -> int:
         return len(self.names)
 
     def read(self, position: int) -> Chip:
         """One chip; SourceError if it is not a GeoTIFF of numbers, damaged or too large."""
+        if self.patches is not None:
+            return self._patch(self.names[position], self.patches[self.names[position]])
         return decode_chip(self.names[position], self.content(position), self.bands, self.named)
+
+    def _patch(self, name: str, parts: Mapping[str, int]) -> Chip:
+        """A chip of several files, see `band_files`."""
+        layers, date = {}, date_in(name)
+        for band, at in parts.items():
+            chip = decode_chip(f"{name}_{band}", self.content(at), {})
+            if len(chip.pixels) != 1:
+                raise SourceError(f"the file of {band} of {name!r} is not one band like the others")
+            layers[band], date = Layer(chip.pixels[0], chip.crs, chip.transform), date or chip.date
+        bands, whole = merged(name, layers)
+        return Chip(name, whole.pixels, bands, whole.crs, whole.transform, date)
 
     def ground(self, position: int) -> Ground:
         """Location of one chip, without its pixels; SourceError as in `read`."""
+        if self.patches is not None:
+            chip = self.read(position)
+            return Ground(chip.crs, chip.transform, (chip.pixels.shape[2], chip.pixels.shape[1]))
         content = self.content(position)
         if content[:4] == _ZIP:
             high, wide = decode_founding_chip(self.names[position], content).shape[1:]
@@ -137,8 +156,6 @@ def open_chips(path: str | Path, bands: str | Sequence[str] | None = None) -> Ch
         SourceError: no folder or archive, no GeoTIFF in it, duplicate names, or a damaged archive.
         UsageError: invalid band names.
     """
-    from placevec.sources.imagery.band_files import BandFiles, patches_of
-
     path = Path(path)
     if path.is_dir():
         found = _folder(path)
@@ -158,7 +175,7 @@ def open_chips(path: str | Path, bands: str | Sequence[str] | None = None) -> Ch
         digest.update(f"{name}\0{stamp}\0".encode("utf-8", "surrogatepass"))
     readers = [read for _, _, read in found]
     if (patches := patches_of(names)) is not None:
-        return BandFiles(path, tuple(patches), digest.hexdigest(), {}, (), lambda at: readers[at](), patches)
+        return ChipFiles(path, tuple(patches), digest.hexdigest(), {}, (), lambda at: readers[at](), patches)
     own = () if bands is None else named_bands(bands)
     files = ChipFiles(path, names, digest.hexdigest(), _BY_COUNT, own, lambda at: readers[at]())
     return files if len(own) == 13 else replace(files, bands={**_BY_COUNT, 13: _thirteen(files)})

@@ -1,4 +1,4 @@
-"""Squares of ground in meters: the grid of a chip in the local UTM zone, and reading a raster onto it."""
+"""Squares in meters: the grid of a chip in the local UTM zone, and reading a raster onto it."""
 
 from __future__ import annotations
 

@@ -32,7 +32,7 @@ class RangeFile(io.RawIOBase):
         client: makes the requests.
 
     Attributes:
-        failed: the error of a request that GDAL was told of as a short read; whoever reads through GDAL raises it.
+        failed: the error of a request, which GDAL only sees as a short read; whoever reads through GDAL raises it.
 
     Raises:
         SourceError: it cannot be read.

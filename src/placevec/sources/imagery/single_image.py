@@ -25,7 +25,7 @@ def read_image(path: str | Path) -> Chip:
     (C, H, W), its bands without names. A picture has three bands of 8 bits: red, green and blue.
 
     Raises:
-        SourceError: there is no such file, it has another format, or it is damaged or too large.
+        SourceError: the file does not exist, has another format, or it is damaged or too large.
     """
     path = Path(path)
     if path.suffix.lower() not in FORMATS:

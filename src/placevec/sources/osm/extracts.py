@@ -156,7 +156,7 @@ def download(
             expected = _published_md5(client, url)
     except httpx.HTTPStatusError as error:
         raise SourceError(
-            f"cannot download the extract: {url} answers {error.response.status_code}"
+            f"cannot download the extract: {url} returned HTTP {error.response.status_code}"
         ) from error
     except httpx.HTTPError as error:
         kept = f"; {part.stat().st_size:,} bytes are kept for the next attempt" if part.is_file() else ""

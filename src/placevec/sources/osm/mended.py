@@ -10,10 +10,12 @@ from __future__ import annotations
 import gzip
 import shutil
 import tempfile
+import zlib
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TypeVar
 from xml.parsers.expat import ExpatError
 
 import numpy as np
@@ -21,14 +23,16 @@ import osmium
 
 from placevec.errors import SourceError
 from placevec.geo.polylines import Ints
-from placevec.sources.osm.plain_xml import NEW_IDS, PlainXml
-from placevec.sources.osm.problems import RENUMBER, translated
+from placevec.sources.osm.pbf import shorten_strings
+from placevec.sources.osm.plain_xml import MAX_TEXT_BYTES, NEW_IDS, PlainXml
+from placevec.sources.osm.problems import RENUMBER, LongTextError, translated
 from placevec.sources.osm.xml_check import Box, XmlSigns, check_xml, opened
 
 MAX_XML = 2 * 2**30
 """Maximum bytes of XML that is rewritten; JOSM and Overpass write less."""
 MAX_SORTED = 2**28
 """Maximum bytes of a file that is sorted: it is all in memory then, at up to ten times its size."""
+T = TypeVar("T")
 _KEPT = 2
 """Number of repaired files kept for later use."""
 
@@ -112,6 +116,36 @@ def renumbered(path: Path) -> Readable:
         return Readable(target, originals, (_twice(removed),) if removed else ())
 
     return _keep(path, True, made)
+
+
+def shortened(path: Path) -> Readable:
+    """The extract with its longest texts cut; after a `LongTextError`."""
+
+    def made(folder: Path) -> Readable:
+        if path.suffix.lower() != ".pbf":
+            return _mended(path, replace(check_xml(path), unusual=True), folder)
+        target = folder / "shortened.osm.pbf"
+        try:
+            count = shorten_strings(path, target, MAX_TEXT_BYTES)
+        except (OSError, ValueError, IndexError, zlib.error) as error:
+            raise SourceError(f"{path} is not a readable OSM extract, or is truncated ({error})") from error
+        return Readable(target, notes=(_cut(count),))
+
+    return _keep(path, True, made)
+
+
+def with_long_texts_cut(path: Path, read: Callable[[], T]) -> T:
+    """What ``read`` gives; where texts of the extract are too long for osmium, once more with `readable` cutting them."""
+    try:
+        return read()
+    except LongTextError:
+        shortened(path)
+        return read()
+
+
+def _cut(count: int) -> str:
+    texts = "1 text has" if count == 1 else f"{count:,} texts have"
+    return f"{texts} more than {MAX_TEXT_BYTES:,} bytes, which osmium does not read: cut there"
 
 
 def _twice(removed: int) -> str:
@@ -206,6 +240,8 @@ def _mended(path: Path, signs: XmlSigns, folder: Path) -> Readable:
     if rewriting.deleted:
         many = "1 object is" if rewriting.deleted == 1 else f"{rewriting.deleted:,} objects are"
         notes.append(f"{many} marked as deleted and left out")
+    if rewriting.shortened:
+        notes.append(_cut(rewriting.shortened))
     if removed:
         notes.append(_twice(removed))
     originals = tuple(np.array(own, np.int64) for own in rewriting.originals)

@@ -348,3 +348,85 @@ def _has_zero(block: bytes) -> bool:
             return True
         at += size
     return False
+
+
+# --- texts that are too long -------------------------------------------------------------------------------
+
+
+def shorten_strings(source: Path, target: Path, max_bytes: int) -> int:
+    """Copy a PBF file, texts of more than ``max_bytes`` cut between characters; how many there were.
+
+    Blocks without such texts are copied as they are; those that are compressed other than with zlib too.
+
+    Raises:
+        ValueError, IndexError, zlib.error: a damaged block.
+    """
+    count = 0
+    with open(source, "rb") as file, open(target, "wb") as out:
+        while size := file.read(4):
+            head = file.read(int.from_bytes(size, "big"))
+            fields = _fields(head)
+            blob = file.read(int(fields.get(_DATA_SIZE, 0)))
+            if fields.get(_TYPE) == b"OSMData":
+                content, cut = _shortened(_unpacked(_fields(blob)), max_bytes)
+                if cut:
+                    count += cut
+                    blob = _field(_ZLIB, zlib.compress(content, 1))
+                    blob = _number(2 << 3, len(content)) + blob
+                    head = _field(_TYPE, b"OSMData") + _number(_DATA_SIZE, len(blob))
+                    size = len(head).to_bytes(4, "big")
+            out.write(size + head + blob)
+    return count
+
+
+def _shortened(block: bytes, max_bytes: int) -> tuple[bytes, int]:
+    """A block with shorter texts, and how many were cut."""
+    at, count = 0, 0
+    while at < len(block):
+        begin = at
+        key, at = varint(block, at)
+        value, at = varint(block, at)
+        if key & 7 != 2:
+            continue
+        if key == _STRINGS:
+            strings = [block[a:b] for _, a, b in _strings(block, at, at + value)]
+            count = sum(len(one) > max_bytes for one in strings)
+            cut = [
+                one if len(one) <= max_bytes else one[:max_bytes].decode("utf-8", "ignore").encode()
+                for one in strings
+            ]
+            table = b"".join(_field(_STRING, one) for one in cut)
+            return block[:begin] + _field(_STRINGS, table) + block[at + value :], count
+        at += value
+    return block, 0
+
+
+def _strings(raw: bytes, at: int, end: int) -> Iterator[tuple[int, int, int]]:
+    while at < end:
+        key, at = varint(raw, at)
+        size, at = varint(raw, at)
+        if key != _STRING or at + size > end:
+            raise ValueError("a table of texts has something else in it")
+        yield key, at, at + size
+        at += size
+
+
+def _field(key: int, content: bytes) -> bytes:
+    return _number(key, len(content)) + content
+
+
+def _number(key: int, value: int) -> bytes:
+    return _varint_of(key) + _varint_of(value)
+
+
+def _varint_of(value: int) -> bytes:
+    """The bytes of a number.
+
+    >>> varint(_varint_of(150), 0)
+    (150, 2)
+    """
+    found = bytearray()
+    while value >= 128:
+        found.append(value & 127 | 128)
+        value >>= 7
+    return bytes([*found, value])

@@ -6,6 +6,7 @@ JOSM                       negative IDs mark objects that were never uploaded: t
 Overpass ``out geom``      locations within ways and members: nodes and ways are created if the file lacks them
 Overpass ``out center``    and ``out bb``: ignored, in addition to the object's own location
 joined files               concatenated documents are read as one
+texts of 1,025 bytes       and more, which osmium does not read, are cut
 ========================== =================================================================================
 """
 
@@ -21,6 +22,8 @@ from placevec.sources.osm.xml_check import Box
 
 NEW_IDS = 2**40
 """First of the IDs given to objects without one of their own; OSM has reached 2**34."""
+MAX_TEXT_BYTES = 1_024
+"""Longest text that osmium reads; OSM itself takes 255 characters."""
 _TYPES = {"node": 0, "way": 1, "relation": 2}
 _CHUNK = 2**20
 _END = b"</osm>"
@@ -36,13 +39,14 @@ class PlainXml:
         originals: for nodes, ways and relations: the original IDs of those whose new ID is `NEW_IDS` plus the position;
             0 for objects that had none.
         deleted: number of objects left out because they are deleted.
+        shortened: number of texts that were cut after `MAX_TEXT_BYTES`.
         boxes: (west, south, east, north) of each document, combined if it has several; None if it has none.
     """
 
     def __init__(self, write: Callable[[str], object]) -> None:
         self._write = write
         self.originals: tuple[list[int], list[int], list[int]] = ([], [], [])
-        self.deleted = 0
+        self.deleted = self.shortened = 0
         self.boxes: list[Box | None] = []
         self._new: tuple[dict[object, int], dict[object, int], dict[object, int]] = ({}, {}, {})
         self._lines: list[str] | None = None
@@ -110,17 +114,27 @@ class PlainXml:
             elif name == "bounds" and self.boxes:
                 self._widen(attributes)
         elif name == "tag":
-            key, value = attributes.get("k", ""), attributes.get("v", "")
+            key, value = self._text(attributes.get("k", "")), self._text(attributes.get("v", ""))
             self._lines.append(f"<tag k={quoteattr(key)} v={quoteattr(value)}/>")
         elif name == "nd":
             self._vertex(attributes)
         elif name == "member" and attributes.get("type") in _TYPES:
-            kind, role = attributes["type"], attributes.get("role", "")
+            kind, role = attributes["type"], self._text(attributes.get("role", ""))
             number = self._number(kind, attributes.get("ref"))
             self._lines.append(f'<member type="{kind}" ref="{number}" role={quoteattr(role)}/>')
             self._member, self._member_way = [], number if kind == "way" else 0
             if kind == "node" and "lat" in attributes and "lon" in attributes:
                 self._placed.setdefault(number, (attributes["lat"], attributes["lon"]))
+
+    def _text(self, text: str) -> str:
+        """A text, cut where osmium would not read it."""
+        if len(text) <= MAX_TEXT_BYTES // 4:
+            return text
+        raw = text.encode("utf-8", "surrogatepass")
+        if len(raw) <= MAX_TEXT_BYTES:
+            return text
+        self.shortened += 1
+        return raw[:MAX_TEXT_BYTES].decode("utf-8", "ignore")
 
     def _widen(self, attributes: Mapping[str, str]) -> None:
         """Extend the area by a box of the document: JOSM writes one for each download."""

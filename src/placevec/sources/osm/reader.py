@@ -22,7 +22,7 @@ from placevec.geo.polylines import Ints, Paths
 from placevec.io.files import check_regular
 from placevec.io.progress import SILENT, Progress
 from placevec.sources.osm import objects as osm_objects
-from placevec.sources.osm.mended import Readable, readable, renumbered, sorted_once
+from placevec.sources.osm.mended import Readable, readable, renumbered, sorted_once, with_long_texts_cut
 from placevec.sources.osm.objects import (
     Areas,
     Kind,
@@ -191,6 +191,10 @@ def check_whole(path: str | Path) -> None:
     """
     path = check_extract(path)
     check_strings(path)
+    with_long_texts_cut(path, lambda: _read_through(path))
+
+
+def _read_through(path: Path) -> None:
     source = readable(path).path
     with translated(path):
         with osmium.io.Reader(str(source)) as reader:
@@ -208,6 +212,10 @@ def extent(path: str | Path) -> Area:
     Raises SourceError if there are no coordinates.
     """
     path = check_extract(path)
+    return with_long_texts_cut(path, lambda: _extent(path))
+
+
+def _extent(path: Path) -> Area:
     sample: list[tuple[float, float]] = []
     stride = 1
     with translated(path):
@@ -308,7 +316,13 @@ def read_features(
 def _extracted(
     path: Path, keys: Collection[str], folder: Path, is_area: Callable[[Mapping[str, str]], bool]
 ) -> tuple[Readable, RawObjects]:
-    """The file to read instead of an extract, and its objects; sorted and renumbered first if necessary."""
+    """The file to read instead of an extract, and its objects; cut, sorted and renumbered first if necessary."""
+    return with_long_texts_cut(path, lambda: _in_order(path, keys, folder, is_area))
+
+
+def _in_order(
+    path: Path, keys: Collection[str], folder: Path, is_area: Callable[[Mapping[str, str]], bool]
+) -> tuple[Readable, RawObjects]:
     source = readable(path)
     for _ in range(2):
         try:
@@ -394,7 +408,7 @@ def _finish_chunk(
     paths = Paths.concatenate([own for own, _ in located])
     rows = np.concatenate([own + base for (_, own), base in zip(located, first, strict=False)])
     if osm_type == 1:
-        _tell_rings(kinds, paths, rows)
+        _separate_rings(kinds, paths, rows)
     tags = TagColumns.concatenate(
         [TagColumns(block.strings, block.tag_offsets, block.keys, block.values) for block in blocks]
     )
@@ -448,7 +462,7 @@ def _finish_areas(areas: Areas, asker: Asker[Kind, T], source: Readable) -> Feat
     return Features(types, ids, kinds[kept], tags.take(kept), answer[kept], answers, paths)
 
 
-def _tell_rings(kinds: NDArray[np.uint8], paths: Paths, rows: Ints) -> None:
+def _separate_rings(kinds: NDArray[np.uint8], paths: Paths, rows: Ints) -> None:
     """Mark closed lines as rings, in place."""
     first = paths.xy[paths.row_vertices[:-1]]
     last = paths.xy[paths.row_vertices[1:] - 1]

@@ -79,8 +79,8 @@ def _read(
         at = int(np.flatnonzero(np.asarray(coded.indices) == stray[0])[0])
         found, meant = ("latitude", "longitude") if axis == "lon" else ("longitude", "latitude")
         raise SourceError(
-            f"{what} row {first + rows[at]}: {words[int(stray[0])].as_py()[:40]!r} is a {found}, and the column "
-            f"holds the {meant}: are the columns swapped? Name them with --lon and --lat"
+            f"{what} row {first + rows[at] + 1}: {words[int(stray[0])].as_py()[:40]!r} is a {found}, but the column "
+            f"contains the {meant}: are the columns swapped? Name them with --lon and --lat"
         )
     value = {name: _floats(one) for name, one in number.items()}
     split = {name: np.asarray(pc.not_equal(number[name], "")) for name in ("minutes", "seconds")}

@@ -9,7 +9,7 @@ import csv
 import io
 import mmap
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from placevec.errors import SourceError
 from placevec.geo.geometry_columns import GeometryColumn
 from placevec.geo.parquet_footer import MAX_COLUMNS
 from placevec.sources.tables.batches import Batch
+from placevec.sources.tables.columns import LAT_NAMES, LON_NAMES
 from placevec.sources.tables.losses import Losses
 from placevec.sources.tables.text_encoding import encoding_of
 
@@ -32,7 +33,9 @@ _SAMPLE_LINES = 200
 RAGGED = "another number of cells than there are columns"
 _SEPARATOR = re.compile(r"sep=(.)\r?\n?")
 """The first line that names the delimiter for Excel."""
-_WITH_COMMA = re.compile(r"[+-]?\d+,\d+")
+_WITH_COMMA = re.compile(r"[+-]?(?:\d+|\d{1,3}(?:\.\d{3})+),\d+")
+_COORDINATES = (*LON_NAMES, *LAT_NAMES)
+_THOUSANDS = re.compile(r"[+-]?\d{1,3}(?:\.\d{3})+")
 _WITH_POINT = re.compile(r"[+-]?\d*\.\d+")
 
 
@@ -56,16 +59,17 @@ class DelimitedTable:
             raise SourceError(
                 f"{path} has {len(self.names):,} columns, more than {MAX_COLUMNS:,}: leave out those that are not needed"
             )
-        self.decimal_comma = self.delimiter != "," and _has_decimal_comma(
-            lines[1:], self.delimiter, self.quoted
-        )
         self.notes: list[str] = []
         if self.encoding == "cp1252":
-            self.notes.append(
-                "it is not UTF-8 and is read as Windows-1252: look at its letters beyond a to z"
-            )
+            self.notes.append("it is not UTF-8 and is read as Windows-1252: check its accented letters")
+        cells = _columns(lines[1:], self.names, self.delimiter, self.quoted)
+        self.decimal_comma = self.delimiter != "," and _has_decimal_comma(cells)
         if self.decimal_comma:
-            self.notes.append("its numbers have decimal commas")
+            dotted = next((cell for held in cells.values() for cell in held if _THOUSANDS.match(cell)), None)
+            thousands = "" if dotted is None else f", and dots between thousands (such as {dotted})"
+            self.notes.append(f"its numbers have decimal commas{thousands}")
+        elif self.delimiter == ";":
+            self.notes += _unclear_dots(cells)
 
     def is_flat(self, name: str) -> bool:
         """True: all cells are texts."""
@@ -246,16 +250,41 @@ def _is_quoted(lines: list[str], delimiter: str) -> bool:
     )
 
 
-def _has_decimal_comma(lines: list[str], delimiter: str, quoted: bool) -> bool:
-    """Whether numbers of the first rows have a comma for a point, and none has a point."""
-    cells = [
-        cell.strip()
-        for line in lines
-        for cell in (_split(line, delimiter) if quoted else line.split(delimiter))
-    ]
-    return any(_WITH_COMMA.fullmatch(cell) for cell in cells) and not any(
-        _WITH_POINT.fullmatch(cell) for cell in cells
+def _columns(lines: list[str], names: Sequence[str], delimiter: str, quoted: bool) -> dict[str, list[str]]:
+    """The trimmed cells of the first rows, by column."""
+    rows = [_split(line, delimiter) if quoted else line.split(delimiter) for line in lines]
+    found: dict[str, list[str]] = {name: [] for name in names}
+    for row in rows:
+        for name, cell in zip(names, row, strict=False):
+            found[name].append(cell.strip())
+    return found
+
+
+def _has_decimal_comma(columns: Mapping[str, Sequence[str]]) -> bool:
+    """Whether numbers of the first rows have a decimal comma, and none has a decimal point.
+
+    A dot before each three digits separates thousands, unless a column of coordinates has it.
+    """
+    pointed = any(
+        _WITH_POINT.fullmatch(cell) and (name.lower() in _COORDINATES or not _THOUSANDS.fullmatch(cell))
+        for name, held in columns.items()
+        for cell in held
     )
+    return not pointed and any(_WITH_COMMA.fullmatch(cell) for held in columns.values() for cell in held)
+
+
+def _unclear_dots(columns: Mapping[str, Sequence[str]]) -> list[str]:
+    """A note for each column in which every dot has three digits after it: decimals, or thousands?"""
+    notes = []
+    for name, held in columns.items():
+        dotted = [cell for cell in held if "." in cell]
+        if dotted and name.lower() not in _COORDINATES and all(map(_THOUSANDS.fullmatch, dotted)):
+            plain = dotted[0].replace(".", "")
+            notes.append(
+                f"column {name!r}: {dotted[0]} is read with a decimal point; if the dot separates thousands, write "
+                f"{plain}"
+            )
+    return notes
 
 
 def _unquoted(cell: str) -> str:

@@ -25,7 +25,7 @@ from placevec.sources.tables.opened import open_table, sample_of
 from placevec.sources.tables.row_systems import RowSystems
 from placevec.sources.tables.values import Longitudes, numbers, plain, texts, with_points
 
-UNREADABLE = "coordinates that are infinite or no numbers"
+UNREADABLE = "coordinates that are infinite or not numbers"
 _SHAPES = "shapes"
 
 
@@ -224,7 +224,7 @@ class PointTable:
         held = str(cells[row].as_py())[:40]
         column = getattr(self.columns, axis)
         self.losses.add(
-            UNREADABLE, int(bad.sum()), f"row {rows.first + row}, column {column!r}: {held!r}", REMEDY
+            UNREADABLE, int(bad.sum()), f"row {rows.first + row + 1}, column {column!r}: {held!r}", REMEDY
         )
 
     def _place_by_shape(self, rows: PointRows, cells: Any) -> None:
@@ -245,8 +245,8 @@ class PointTable:
             self.losses.add(
                 UNREADABLE,
                 rows.unreadable,
-                f"row {rows.first + row}, column {about.name!r}",
-                "mend its geometry",
+                f"row {rows.first + row + 1}, column {about.name!r}",
+                "correct its geometry",
             )
         rows.lonlat[~np.isfinite(rows.lonlat).all(axis=1)] = np.nan
 

@@ -36,10 +36,10 @@ class Losses:
     """What is lost of one table.
 
     >>> losses = Losses("a.csv")
-    >>> losses.add("coordinates that are no numbers", 1, "row 3, column 'lat': 'north'", "write decimal degrees")
+    >>> losses.add("coordinates that are not numbers", 1, "row 3, column 'lat': 'north'", "write decimal degrees")
     >>> losses.check(40)
     >>> list(losses.notes(40))
-    ["1 of 40 rows: coordinates that are no numbers (first: row 3, column 'lat': 'north'; write decimal degrees)"]
+    ["1 of 40 rows: coordinates that are not numbers (first: row 3, column 'lat': 'north'; write decimal degrees)"]
     """
 
     def __init__(self, table: object) -> None:

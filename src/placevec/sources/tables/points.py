@@ -103,14 +103,14 @@ def _read(table: PointTable) -> list[PointRows]:
 
 
 def _ids(table: PointTable, batches: list[PointRows], count: int) -> np.ndarray[Any, Any]:
-    """(N,) what places are called; SourceError when one has no name, or two have the same."""
+    """(N,) IDs of places; SourceError if one is missing, or two are the same."""
     if "id" not in batches[0].cells:
         return np.array([str(row) for row in range(count)], dtype=object)
     column = pa.chunked_array([texts(rows.cells["id"]) for rows in batches], pa.string())
     if column.null_count:
         row = pc.index(pc.is_null(column), True).as_py()
         raise SourceError(
-            f"{table.path}, row {row} has no {table.columns.id}: give every row one, or remove the column"
+            f"{table.path}, row {row + 1} has no {table.columns.id}: give every row one, or remove the column"
         )
     ids: np.ndarray[Any, Any] = column.to_numpy().astype(object)
     repeated = pd.Index(ids).duplicated()
@@ -118,8 +118,8 @@ def _ids(table: PointTable, batches: list[PointRows], count: int) -> np.ndarray[
         row = int(np.flatnonzero(repeated)[0])
         first = int(np.flatnonzero(ids == ids[row])[0])
         raise SourceError(
-            f"{table.path}: {table.columns.id} {ids[row]!r} occurs more than once, in row {first} and row {row}; place "
-            "IDs must be unique"
+            f"{table.path}: {table.columns.id} {ids[row]!r} occurs more than once, in row {first + 1} and row {row + 1}; "
+            "place IDs must be unique"
         )
     return ids
 
@@ -193,6 +193,6 @@ def read_shapes(path: str | Path) -> Objects:
     """
     table = PointTable(path, _NOT_OTHERS, shapes=True)
     if table.columns.geometry is None:
-        raise SourceError(f"{path} holds no geometry")
+        raise SourceError(f"{path} has no geometry")
     found = [rows.shapes for rows in _read(table) if rows.shapes is not None]
     return np.concatenate(found) if found else np.zeros(0, object)

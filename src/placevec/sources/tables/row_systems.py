@@ -100,8 +100,8 @@ class RowSystems:
             rows = np.flatnonzero(np.isin(np.asarray(pc.fill_null(coded.indices, -1)), strange))
             cell = coded[int(rows[0])].as_py()
             losses.add(
-                UNKNOWN_DATUM, len(rows), f"row {first + rows[0]}, column {self._column!r}: {cell[:40]!r}",
-                "write it as EPSG:4326 and the like", share=HARMLESS,
+                UNKNOWN_DATUM, len(rows), f"row {first + rows[0] + 1}, column {self._column!r}: {cell[:40]!r}",
+                "write it like EPSG:4326", share=HARMLESS,
             )  # fmt: skip
 
 

@@ -13,7 +13,10 @@ from numpy.typing import NDArray
 from placevec.errors import SourceError
 from placevec.geo import Floats
 
-NO_VALUE = ("", "na", "n/a", "nan", "null", "none", "nil", "-", "<na>", "#n/a", "nat")
+NO_VALUE = (
+    "", "na", "n/a", "n.a.", "nan", "null", "none", "nil", "<na>", "#n/a", "nat", "-", "--", "–", "—", "?", ".", "..",
+    "...", "k.a.", "k. a.", "k.a", "keine angabe", "n.d.", "n/d", "nd", "s/d", "s.d.", "missing", "unknown", "no data",
+)  # fmt: skip
 """Texts, in lower case, for a missing number or date. As a class, NA is valid (Namibia)."""
 SPLIT_NAMES = {
     "train": 0, "training": 0, "trn": 0,
@@ -80,13 +83,18 @@ def texts(column: pa.Array) -> pa.Array:
 
 
 def with_points(column: pa.Array) -> pa.Array:
-    """The column with a point in place of the comma of its numbers; other texts stay what they are.
+    """The column with a point for the decimal comma of its numbers, and without their dots between thousands.
 
-    >>> with_points(pa.array(["1,5", "a, b", "-0,25", None])).to_pylist()
-    ['1.5', 'a, b', '-0.25', None]
+    Other texts are unchanged.
+
+    >>> with_points(pa.array(["1,5", "a, b", "-0,25", "1.156,85", "2.340", None])).to_pylist()
+    ['1.5', 'a, b', '-0.25', '1156.85', '2340', None]
     """
     if not is_text(column.type):
         return column
+    dotted = pc.match_substring_regex(column, r"^\s*[+-]?\d{1,3}(\.\d{3})+(,\d+)?\s*$")
+    if pc.any(dotted).as_py():
+        column = pc.if_else(pc.fill_null(dotted, False), pc.replace_substring(column, ".", ""), column)
     return pc.replace_substring_regex(column, r"^(\s*[+-]?\d+),(\d+\s*)$", r"\1.\2")
 
 
@@ -151,7 +159,7 @@ def check_degrees(
     if not off.any():
         return int(np.count_nonzero(lon[known] > 180))
     row = int(np.flatnonzero(off)[0])
-    told = f"{what}, row {first_row + row}: lon={lon[row]:g}, lat={lat[row]:g} is not on Earth"
+    told = f"{what}, row {first_row + row + 1}: lon={lon[row]:g}, lat={lat[row]:g} is not on Earth"
     swapped = (np.abs(lon[known]) <= 90).all() and (np.abs(lat[known]) <= 360).all()
     if swapped and np.abs(lat[row]) > 90:
         remedy = f"pass --lon {names[1]} --lat {names[0]}" if names else "write longitude first"

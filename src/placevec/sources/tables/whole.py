@@ -100,8 +100,8 @@ def of_gdal(path: Path) -> WholeTable:
         layers = [name for name, kind in pyogrio.list_layers(path) if kind is not None]
         if len(layers) > 1:
             raise SourceError(
-                f"{path} holds {len(layers)} layers ({', '.join(map(str, layers[:3]))}): write the one that is meant "
-                f"into a file of its own, for example with ogr2ogr {path.stem}.parquet {path.name} {layers[0]}"
+                f"{path} holds {len(layers)} layers ({', '.join(map(str, layers[:3]))}): write the one to use "
+                f"to a separate file, for example with ogr2ogr {path.stem}.parquet {path.name} {layers[0]}"
             )
         about, table = pyogrio.read_arrow(path)
     name = about["geometry_name"] or "wkb_geometry"

@@ -309,7 +309,7 @@ class _Work:
             except Trouble as trouble:
                 result, unreachable = _Result(job, FAILED, str(trouble)), trouble.unreachable
             else:
-                result, unreachable = _judged(job, answer), False
+                result, unreachable = _classified(job, answer), False
                 if result.kind == FAILED and answer.status in _AGAIN:
                     pause = self._slow_down(answer, pause)
                 elif result.kind != CORRUPT or attempt > 0:
@@ -328,7 +328,7 @@ class _Work:
         told = retry_after(answer.headers)
         if told is not None and told > MAX_PATIENCE_S:
             raise SourceError(
-                f"{self.template.shown} answers {answer.status} and asks to wait for {told / 60:,.0f} minutes; "
+                f"{self.template.shown} returned HTTP {answer.status} and asks to wait {told / 60:,.0f} minutes; "
                 "downloaded tiles are kept, run the same command again later"
             )
         if told is None and answer.status != 429:
@@ -337,14 +337,14 @@ class _Work:
         return 0.0
 
 
-def _judged(job: _Job, answer: Answer) -> _Result:
+def _classified(job: _Job, answer: Answer) -> _Result:
     """Classify an answer."""
     if answer.status == 304 and job.had:
         return _Result(job, UNKNOWN, answer=answer)
     if answer.status in _MISSING:
         return _Result(job, MISSING, answer=answer)
     if answer.status != 200:
-        return _Result(job, FAILED, f"the server answers {answer.status}")
+        return _Result(job, FAILED, f"the server returned HTTP {answer.status}")
     kind = answer.headers.get("content-type", _IMAGES[0]).split(";")[0].strip().lower()
     if answer.headers.get("content-encoding", "identity").lower() != "identity":
         return _Result(job, CORRUPT, "the answer is compressed, although this was not requested")

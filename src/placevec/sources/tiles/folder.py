@@ -33,7 +33,7 @@ from placevec.sources.tiles.schemes import (
     Scheme,
     contradiction,
     small_json,
-    told_scheme,
+    stated_scheme,
 )
 from placevec.sources.tiles.schemes import TILEJSON as NAMES_OF_TILEJSON
 from placevec.sources.tiles.tilesets import (
@@ -211,7 +211,7 @@ class _Folder:
             return self.scheme == "tms"
         key = tuple(folders)
         if key not in self._told:
-            self._told[key] = told_scheme(folders)
+            self._told[key] = stated_scheme(folders)
         told = self._told[key]
         if told is None or told[0] == "xyz":
             return False

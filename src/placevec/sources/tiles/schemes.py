@@ -40,7 +40,7 @@ def asked_scheme(scheme: str) -> AskedScheme:
     return scheme  # type: ignore[return-value]
 
 
-def told_scheme(folders: Sequence[Path]) -> tuple[Scheme, str] | None:
+def stated_scheme(folders: Sequence[Path]) -> tuple[Scheme, str] | None:
     """The scheme in the files of the first folder that has such files, and the file that states it.
 
     Raises:

@@ -50,6 +50,12 @@ def read_dump(
 
     Raises:
         SourceError: the file is missing, no dump, or truncated.
+
+    >>> import tempfile
+    >>> file = Path(tempfile.mkdtemp()) / "dump.json"
+    >>> _ = file.write_text('[\\n{"type":"item","id":"Q9","labels":{"en":{"language":"en","value":"park"}}},\\n]\\n')
+    >>> [(item.qid, item.labels) for item in read_dump(file, {9, 10})]
+    [(9, {'en': 'park'})]
     """
     path, counts = Path(path), Counter() if counts is None else counts
     wanted = frozenset(wanted)

@@ -46,7 +46,11 @@ class Item:
     lonlat: tuple[float, float] | None = None
 
     def stored(self) -> str:
-        """Short JSON."""
+        """Short JSON.
+
+        >>> Item.of_stored(Item(9, {"fi": "Puisto"}, lonlat=(24.9, 60.1)).stored()).lonlat
+        (24.9, 60.1)
+        """
         return json.dumps(
             [self.qid, self.labels, self.descriptions, self.aliases, self.types, self.lonlat],
             ensure_ascii=False, separators=(",", ":"),

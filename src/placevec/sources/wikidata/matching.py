@@ -40,6 +40,10 @@ def best_match(
         items: that a search found by number, the best first. Those without coordinates cannot be checked, and are none.
         max_distance_m: maximum distance in meters.
         min_similarity: minimum similarity of a name and a label or alias.
+
+    >>> lake = Item(7, {"fr": "La Mare"}, lonlat=(2.601, 48.95))
+    >>> best_match(["La mare"], (2.6, 48.95), {7: lake}), best_match(["La mare"], (3.6, 48.95), {7: lake})
+    (7, None)
     """
     own = list(names)
     best: tuple[float, int] | None = None

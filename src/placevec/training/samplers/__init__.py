@@ -12,6 +12,6 @@ areas.
 
 from placevec.training.samplers.founding import BoxSampler, TileSampler
 from placevec.training.samplers.near_far import NearFarSampler
-from placevec.training.samplers.rows import FixedPairs, PairSampler
+from placevec.training.samplers.rows import PairSampler
 
-__all__ = ["BoxSampler", "FixedPairs", "NearFarSampler", "PairSampler", "TileSampler"]
+__all__ = ["BoxSampler", "NearFarSampler", "PairSampler", "TileSampler"]

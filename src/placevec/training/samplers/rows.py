@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike
 
-from placevec.core import ROW_MISSING, Draw, Look, Sampler
+from placevec.core import ROW_MISSING, Draw, Look
 from placevec.errors import InputError
 from placevec.training.samplers.epochs import Epochs, checked_rows, slice_of
 
@@ -73,23 +73,3 @@ class PairSampler:
             read = rows if known is None else np.where(known[rows], rows, ROW_MISSING)
             looks[slot] = Look(torch.from_numpy(read), lonlat)
         return Draw(looks, {name: torch.from_numpy(values[rows]) for name, values in self.targets.items()})
-
-
-class FixedPairs:
-    """The same few batches of another sampler repeatedly, for validation: step ``s`` is its step ``s % batches``.
-
-    Pass a sampler of held-out rows. Samplers are pure functions, so the batches are the same in every process and run.
-
-    >>> few = FixedPairs(PairSampler(range(9), batch_size=3, seed=0, slots=["a"]), batches=2)
-    >>> torch.equal(few.draw(0).looks["a"].rows, few.draw(2).looks["a"].rows), few.steps_per_epoch
-    (True, 2)
-    """
-
-    def __init__(self, sampler: Sampler, batches: int) -> None:
-        if batches < 1:
-            raise InputError(f"validation needs at least one batch; got {batches}")
-        self.sampler, self.steps_per_epoch = sampler, batches
-
-    def draw(self, step: int, rank: int = 0, world: int = 1) -> Draw:
-        """The slice of process ``rank`` of one of the fixed batches."""
-        return self.sampler.draw(step % self.steps_per_epoch, rank, world)

@@ -18,7 +18,7 @@ def address(array: np.ndarray) -> int:
     return int(array.__array_interface__["data"][0])
 
 
-def test_memory_that_nobody_holds_is_used_again_and_is_zeros() -> None:
+def test_memory_that_no_one_holds_is_used_again_and_is_zeros() -> None:
     batches = Batches()
     first = batches.zeros(SHAPE)
     where = address(first)

@@ -77,7 +77,7 @@ def test_eight_bits(tmp_path: Path, options: dict[str, object]) -> None:
         ({"transform": shard_profile(1167, 593, ZOOM, 3)["transform"]}, "corner"),
     ],
 )
-def test_other_layouts_are_refused(tmp_path: Path, options: dict[str, object], reason: str) -> None:
+def test_other_layouts_are_rejected(tmp_path: Path, options: dict[str, object], reason: str) -> None:
     path = tmp_path / "1166_593.tif"
     with rasterio.open(path, "w", **{**shard_profile(1166, 593, ZOOM, 3), **options}):
         pass
@@ -88,14 +88,14 @@ def test_other_layouts_are_refused(tmp_path: Path, options: dict[str, object], r
 @pytest.mark.parametrize(
     "content", [b"", b"not a tiff", b"II*\0\xff\xff\xff\xff", b"II+\0\x08\0\0\0" + b"\xff" * 16]
 )
-def test_what_is_no_tiff_is_refused(tmp_path: Path, content: bytes) -> None:
+def test_what_is_no_tiff_is_rejected(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "1_1.tif"
     path.write_bytes(content)
     with pytest.raises(DatasetError, match="prepare"):
         read_shard_table(path, ZOOM, 3)
 
 
-def test_a_shard_cut_short_is_refused(tmp_path: Path) -> None:
+def test_a_shard_cut_short_is_rejected(tmp_path: Path) -> None:
     path = shard(tmp_path)
     table = read_shard_table(path, ZOOM, 3)
     last = int(np.argmax(table.offset))
@@ -109,7 +109,7 @@ def test_a_shard_cut_short_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("length", [100, 8191, 8193, 10**8])
-def test_a_block_of_another_length_is_refused(tmp_path: Path, length: int) -> None:
+def test_a_block_of_another_length_is_rejected(tmp_path: Path, length: int) -> None:
     """A block that decompresses to less or more than a block, up to 100 MB, ends in one line."""
     path = shard(tmp_path)
     table = read_shard_table(path, ZOOM, 3)

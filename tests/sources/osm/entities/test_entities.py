@@ -20,7 +20,8 @@ from placevec.errors import InputError, SourceError
 from placevec.sources.osm.entities import joining
 from placevec.sources.osm.entities.entities import Entity, EntityReport, read_entities
 from placevec.sources.osm.entities.joining import OF_A_KIND
-from placevec.sources.osm.entities.names import MAX_NAME, Name, names_of
+from placevec.sources.osm.entities.names import MAX_NAME, Name
+from placevec.sources.osm.entities.relations import NOT_HERE, TOO_DEEP
 from placevec.sources.osm.entities.types import TypeTable
 from placevec.sources.osm.objects import Kind
 from tests.osm_xml import OsmFile, box
@@ -57,6 +58,75 @@ def test_a_river_of_a_relation_and_ways_is_one(tmp_path: Path) -> None:
     assert {Name("en", "name", "River Isar"), Name("cs", "name", "Jizera")} < set(river.names)
     assert shape.length == pytest.approx(0.4)
     assert shape.distance(shapely.Point(point)) < 1e-9
+
+
+def relation(osm: OsmFile, members: list[tuple[str, int, str]], tags: dict[str, str]) -> int:
+    """A relation of members of any kind."""
+    number = osm.relation([], tags)
+    said = "".join(f'<member type="{kind}" ref="{ref}" role="{role}"/>' for kind, ref, role in members)
+    osm.relations[-1] = osm.relations[-1].replace(">", f">{said}", 1)
+    return number
+
+
+def test_relations_within_relations_are_followed(tmp_path: Path) -> None:
+    """A river of two relations of its name and one without a name: one entity, with the lines of all five ways."""
+    osm = OsmFile()
+    ways = [
+        osm.way(
+            [(10.0 + n, 50.0), (10.5 + n, 50.0)],
+            {"waterway": "river"} if n else {"waterway": "river", **RIVER},
+        )
+        for n in range(5)
+    ]
+    upper = osm.relation([(ways[0], ""), (ways[1], "")], {"type": "waterway", **RIVER})
+    lower = osm.relation([(ways[2], "")], {"type": "waterway", **RIVER})
+    delta = osm.relation([(ways[3], "")], {"type": "collection"})
+    arms = relation(osm, [("relation", delta, ""), ("way", ways[4], "")], {"type": "collection"})
+    members = [("relation", one, "main_stream") for one in (upper, lower, arms)]
+    whole = relation(osm, members, {"type": "waterway", **RIVER, "wikidata": "Q106588"})
+    report = EntityReport()
+    ((river, shape, _),) = entities(osm.write(tmp_path / "a.osm"), report=report).values()
+    assert {f"relation/{one}" for one in (upper, lower, whole)} | {f"way/{ways[0]}"} == set(river.osm_ids)
+    assert river.wikidata == "Q106588"
+    assert shape.length == pytest.approx(2.5)
+    assert report.as_dict()["not used"] == {}
+
+
+def test_a_multipolygon_is_a_member_with_its_area(tmp_path: Path) -> None:
+    """A site of a building with a court; what has another role than that of a part is no part."""
+    osm = OsmFile()
+    outer, inner = osm.way(box(10, 50, 10.3, 50.3)), osm.way(box(10.1, 50.1, 10.2, 50.2))
+    house = osm.relation([(outer, "outer"), (inner, "inner")], {"type": "multipolygon", "building": "yes"})
+    far = osm.relation(
+        [(osm.way(box(20, 50, 21, 51)), "outer")], {"type": "multipolygon", "natural": "water"}
+    )
+    members = [("relation", house, ""), ("relation", far, "subarea")]
+    site = relation(osm, members, {"type": "site", "historic": "castle", "name": "Burg"})
+    found = entities(osm.write(tmp_path / "a.osm"))
+    _, shape, _ = found[f"relation/{site}"]
+    assert shape.area == pytest.approx(0.09 - 0.01)
+
+
+def test_circles_missing_members_and_depth(tmp_path: Path) -> None:
+    """Relations that contain each other end; members that are not there, and those too deep, are counted."""
+    osm = OsmFile()
+    way = osm.way([(10.0, 50.0), (10.5, 50.0)], {"waterway": "river"})
+    first = relation(osm, [("relation", 2, ""), ("relation", 1, "")], {"type": "waterway", **RIVER})
+    second = relation(
+        osm, [("relation", 1, ""), ("way", way, ""), ("relation", 999, "")], {"type": "waterway"}
+    )
+    assert (first, second) == (1, 2)
+    for number in range(3, 14):  # each within the next
+        relation(
+            osm,
+            [("relation", number - 1, "")],
+            {"type": "collection"} if number < 13 else {"type": "site", "historic": "castle", "name": "Burg"},
+        )
+    report = EntityReport()
+    found = entities(osm.write(tmp_path / "a.osm"), report=report)
+    assert found["relation/1"][1].length == pytest.approx(0.5)
+    lost = report.as_dict()["not used"]
+    assert (lost[NOT_HERE], lost[TOO_DEEP]) == (1, 1)
 
 
 def test_two_parks_of_one_name_stay_two(tmp_path: Path) -> None:
@@ -141,14 +211,66 @@ def test_hostile_names(what: str, tmp_path: Path) -> None:
     assert bool(report.as_dict()["not used"]) == (what == "long")
 
 
-def test_names_of_ten_thousand_characters(tmp_path: Path) -> None:
-    """osmium reads none of more than 1,024 bytes: one line says what to do."""
+@pytest.mark.parametrize("form", ["osm", "osm.pbf"])
+def test_names_of_ten_thousand_characters(form: str, tmp_path: Path) -> None:
+    """osmium reads none of more than 1,024 bytes: they are cut, between characters, and reported; the rest is read."""
     osm = OsmFile()
-    osm.node((10.0, 50.0), {"amenity": "cafe", "name": "x" * 10_000})
-    with pytest.raises(SourceError, match="at most 255 characters") as error:
-        entities(osm.write(tmp_path / "names.osm"))
-    assert len(str(error.value).splitlines()) == 1
-    assert [one.text for one in names_of({"name": "x" * 10_000})] == ["x" * MAX_NAME]
+    osm.node((10.0, 50.0), {"amenity": "cafe", "name": "MARK"})
+    osm.node((10.1, 50.1), {"amenity": "cafe", "name": "Short", "name:uk": "Коротка"})
+    path = osm.write(tmp_path / "names.osm", bounds=(9, 49, 11, 51))
+    text = "дx" * 5_000
+    path = with_long_text(path, tmp_path / f"long.{form}", "MARK", text)
+    report = EntityReport()
+    found = entities(path, report=report)
+    assert {key: one.name for key, (one, _, _) in found.items()} == {
+        "node/1": text[:682].rstrip(),
+        "node/2": "Short",
+    }
+    assert report.read.notes == ["1 text has more than 1,024 bytes, which osmium does not read: cut there"]
+    with pytest.raises(SourceError, match="not a readable"):
+        path.write_bytes(path.read_bytes()[:-30])
+        entities(path)
+
+
+def with_long_text(xml: Path, out: Path, mark: str, text: str) -> Path:
+    """An extract in which a mark is another text, which osmium itself would not write."""
+    if out.suffix == ".osm":
+        out.write_text(xml.read_text("utf-8").replace(mark, text), "utf-8")
+        return out
+    with osmium.SimpleWriter(osmium.io.File(str(out), "pbf,pbf_compression=none")) as writer:
+        for one in osmium.FileProcessor(str(xml)):
+            writer.add(one)
+    raw = out.read_bytes()
+    head = int.from_bytes(raw[:4], "big")  # of the file's own header, which stays
+    size = raw[4 + head - 1]
+    start = 4 + head + size
+    block_head = int.from_bytes(raw[start : start + 4], "big")
+    blob = raw[start + 4 + block_head :]
+
+    def number(value: int) -> bytes:
+        return bytes([value]) if value < 128 else bytes([value & 127 | 128]) + number(value >> 7)
+
+    def read(at: int) -> tuple[int, int]:
+        value, shift = 0, 0
+        while True:
+            value |= (blob[at] & 127) << shift
+            at, shift = at + 1, shift + 7
+            if blob[at - 1] < 128:
+                return value, at
+
+    assert blob[0] == 0x0A  # the content, not compressed
+    _, at = read(1)
+    assert blob[at] == 0x0A  # its table of texts
+    length, first = read(at + 1)
+    old = b"\x0a" + number(len(mark)) + mark.encode()
+    table = blob[first : first + length]
+    assert table.count(old) == 1
+    table = table.replace(old, b"\x0a" + number(len(text.encode())) + text.encode())
+    content = b"\x0a" + number(len(table)) + table + blob[first + length :]
+    blob = b"\x0a" + number(len(content)) + content
+    kind = b"\x0a\x07OSMData\x18" + number(len(blob))
+    out.write_bytes(raw[:start] + len(kind).to_bytes(4, "big") + kind + blob)
+    return out
 
 
 def test_names_of_nothing_but_white_space(tmp_path: Path) -> None:

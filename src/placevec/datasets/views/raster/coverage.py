@@ -21,7 +21,6 @@ from placevec.geo import MAX_ZOOM, MERCATOR_HALF, TILE_PX, Floats, Ints, check_z
 
 if TYPE_CHECKING:  # drawing needs the cell sizes but not rasterio, which is slow to load
     import rasterio
-    from rasterio.windows import Window
 
 CELL_PX = 16
 """Native pixels along each side of a cell."""
@@ -113,7 +112,7 @@ class Coverage:
         shrink = max(1.0, max(height, width) / max_px)
         size = (len(self.channels), max(1, round(height / shrink)), max(1, round(width / shrink)))
         with self._opened() as file:
-            pixels = self._read(file, None, out_shape=size, resampling=Resampling.average)
+            pixels = self._read(file, out_shape=size, resampling=Resampling.average)
         x0, y0 = self.origin
         return pixels, (x0, y0, x0 + width / CELLS_PER_TILE, y0 + height / CELLS_PER_TILE)
 
@@ -126,12 +125,12 @@ class Coverage:
         except rasterio.errors.RasterioIOError as error:
             raise DatasetError(f"cannot read {self.path} as a coverage grid ({error})") from error
 
-    def _read(self, file: rasterio.DatasetReader, window: Window | None, **how: object) -> NDArray[np.uint8]:
+    def _read(self, file: rasterio.DatasetReader, **how: object) -> NDArray[np.uint8]:
         import rasterio
 
         try:
             with rasterio.Env(**_GDAL):
-                return np.asarray(file.read(window=window, **how))
+                return np.asarray(file.read(**how))
         except rasterio.errors.RasterioIOError as error:
             raise DatasetError(f"{self.path} is damaged ({error}); prepare the dataset again") from error
 
@@ -162,7 +161,7 @@ class Coverage:
         x0, y0, x1, y1 = (boxes - (left, top, left, top)).T
         sums = np.empty((len(boxes), len(self.channels)))
         for channel in range(len(self.channels)):
-            table = cv2.integral(self._read(file, window, indexes=channel + 1), sdepth=cv2.CV_64F)
+            table = cv2.integral(self._read(file, window=window, indexes=channel + 1), sdepth=cv2.CV_64F)
             sums[:, channel] = (
                 _bilinear(table, x1, y1)
                 - _bilinear(table, x0, y1)

@@ -78,6 +78,9 @@ class _Reading:
         columns = self._columns(relation, self.gathered.ids, typed, self.gathered.tags, none)
         self._relation_hash = columns.hash
         self.store.add(columns)
+        for child, parent in self.gathered.within.tolist():
+            if columns.hash[child] and columns.hash[child] == columns.hash[parent]:
+                self.memberships.append((child, parent))
 
     def add(self, chunk: Features[Typed]) -> None:
         """The objects of a chunk that have a name or an item and a type; and members of relations, whatever they are."""

@@ -182,9 +182,7 @@ def _entry(entry: Any, at: str) -> Entry:
             raise InputError(f"{at}: {name} is {value!r}, not a {_FIELDS[name].__name__}")
     name = entry.get("name", "")
     if not _NAME.fullmatch(name):
-        raise InputError(
-            f'{at} needs a name such as "water" or "water/river", in small letters; got {name!r}'
-        )
+        raise InputError(f'{at} needs a name such as "water" or "water/river", in lowercase; got {name!r}')
     rules = parse_rules(entry.get("rules"), f"{at} ({name})", draws=False)
     words = entry.get("words", "{}")
     if not words.strip() or not words.isprintable() or len(words) > 100:

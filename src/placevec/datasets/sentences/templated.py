@@ -19,9 +19,9 @@ from placevec.core import Look, View, ViewSpec
 from placevec.datasets.dataset import Dataset
 from placevec.datasets.entities import FILE as ENTITIES
 from placevec.datasets.joined import JoinedDataset
+from placevec.datasets.sentences.templates import ALIASES, DESCRIPTION, NAME, TYPE, Sentence, Templates
 from placevec.datasets.views.text import read_texts
 from placevec.io.byte_texts import tokens_of
-from placevec.recipes.where2vec.templates import ALIASES, DESCRIPTION, NAME, TYPE, Sentence, Templates
 
 MAX_ALIASES = 5
 """Of the founding system."""

@@ -12,11 +12,11 @@ import torch
 
 from placevec.core import Look
 from placevec.datasets.dataset import Dataset
+from placevec.datasets.sentences.templated import TemplatedTexts, script_of
+from placevec.datasets.sentences.templates import Templates
 from placevec.errors import InputError, UsageError
 from placevec.io.byte_texts import decoded
 from placevec.recipes.where2vec.config import Where2VecConfig
-from placevec.recipes.where2vec.templated import TemplatedTexts, script_of
-from placevec.recipes.where2vec.templates import Templates
 from placevec.training.samplers.described import WORDS, Choices, DescribedSampler, Disturbed
 from tests.recipes.where2vec import small
 
@@ -205,3 +205,26 @@ def test_options_belong_together(tmp_path: Path) -> None:
         Where2VecConfig(template_rate=0.5)
     assert Where2VecConfig(templates="default").rate == 0.5
     assert Where2VecConfig(templates="default", template_rate=0.0).rate == 0.0
+
+
+def test_training_reads_sentences(dataset: Dataset, own: Path, tmp_path: Path) -> None:
+    """What the recipe's slot reads is what the view says for the draw; languages of training limit the sentences too."""
+    from placevec.recipes.where2vec.build import build
+    from tests.encoders import tiny_text_model
+
+    options = {
+        "templates": str(own),
+        "template_rate": 1.0,
+        "types": "leaf",
+        "batch_size": 16,
+        "languages": ("en",),
+    }
+    config = Where2VecConfig(
+        text_model=str(tiny_text_model.write(tmp_path / "base")), kinds=("name",), **options
+    )  # type: ignore[arg-type]
+    built = build(dataset, config, {"seed": 5})
+    look = built.recipe.sampler.draw(3).looks[WORDS]
+    texts = decoded(built.views["text"].read(look))  # type: ignore[arg-type]
+    for row, text in zip(look.rows.tolist(), texts, strict=True):
+        name = small.texts_of(row)[0][2]
+        assert text == (f"a lake called {name}" if small.KINDS[row] == 0 and row != small.NO_TYPE else name)

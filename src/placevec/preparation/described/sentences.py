@@ -7,10 +7,10 @@ from collections.abc import Sequence
 import numpy as np
 
 from placevec.datasets.dataset import Dataset
+from placevec.datasets.sentences.templated import NAMES, TemplatedTexts
+from placevec.datasets.sentences.templates import Templates
 from placevec.datasets.views.text import KIND
 from placevec.errors import DatasetError
-from placevec.recipes.where2vec.templated import NAMES, TemplatedTexts
-from placevec.recipes.where2vec.templates import Templates
 
 
 class OneSentence:
@@ -31,7 +31,9 @@ class OneSentence:
     ) -> None:
         views = [name for name in dataset.view_names if dataset.spec(name).kind == KIND]
         if not views:
-            raise DatasetError(f"{dataset.path} has no texts: add them with placevec prepare where2vec")
+            raise DatasetError(
+                f"{dataset.path} has no texts: prepare it with entities, or from a table of texts, first"
+            )
         self._seed, self._plain, self._languages = seed, templates is None, frozenset(languages)
         self._texts = TemplatedTexts(dataset.view(views[0]), dataset, templates or Templates(()), languages)
         labels = dataset.labels() if dataset.has_labels else None

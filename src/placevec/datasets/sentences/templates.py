@@ -1,6 +1,6 @@
-"""Sentences around the names of places, by language and type, from ``templates.toml`` or a file of the user.
+"""Sentences around the names of places, by language and type, from ``default.toml`` or a file of the user.
 
-The format is explained at the top of ``templates.toml``.
+The format is explained at the top of ``default.toml``.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ DEFAULT, FOUNDING = "default", "founding"
 NAME, ALIASES, TYPE, DESCRIPTION = "name", "aliases", "type", "description"
 PARTS = (NAME, ALIASES, TYPE, DESCRIPTION)
 MAX_TEMPLATES, MAX_CHARACTERS = 10_000, 500
-_BUILTIN = {DEFAULT: "templates.toml", FOUNDING: "templates_founding.toml"}
+_BUILTIN = {DEFAULT: "default.toml", FOUNDING: "founding.toml"}
 _A = re.compile(r"(?:^|\s)[Aa] $")
 _LANGUAGE = re.compile(r"[a-z]{2,12}(-[A-Za-z0-9]{1,12})*")
 
@@ -41,11 +41,19 @@ class Sentence:
 
     @cached_property
     def asks(self) -> frozenset[str]:
-        """The parts that it is made of."""
+        """The parts that it is made of.
+
+        >>> sorted(Sentence("a {type} called {name}").asks)
+        ['name', 'type']
+        """
         return frozenset(part for _, part, _, _ in Formatter().parse(self.text) if part)
 
     def fits(self, kind: str) -> bool:
-        """Whether it fits a type, ``group/leaf``; empty where that is not known."""
+        """Whether it fits a type, ``group/leaf``; empty where that is not known.
+
+        >>> [Sentence("{name}", None, ("water",)).fits(kind) for kind in ("water/lake", "place/town", "")]
+        [True, False, False]
+        """
         return not self.types or kind in self.types or kind.partition("/")[0] in self.types
 
     def filled(self, parts: Mapping[str, str]) -> str:
@@ -95,16 +103,28 @@ class Templates:
 
     @property
     def languages(self) -> tuple[str, ...]:
-        """The languages that there are sentences for."""
+        """The languages that there are sentences for.
+
+        >>> Templates.of("default").languages[:4]
+        ('en', 'fr', 'de', 'uk')
+        """
         return tuple(dict.fromkeys(one.language for one in self.sentences if one.language))
 
     def word(self, kind: str, language: str) -> str:
-        """A type ``group/leaf`` in words of a language: its own, or those of the whole group; else empty."""
+        """A type ``group/leaf`` in words of a language: its own, or those of the whole group; else empty.
+
+        >>> Templates.of("default").word("leisure/park", "uk")
+        'парк'
+        """
         own = self.words.get(language, {})
         return own.get(kind) or own.get(f"{kind.partition('/')[0]}/*", "")
 
     def fitting(self, kind: str, language: str | None) -> tuple[Sentence, ...]:
-        """Sentences for a name of a type and a language; those of all languages where it has none."""
+        """Sentences for a name of a type and a language; those of all languages where it has none.
+
+        >>> [one.text for one in Templates.of("founding").fitting("forest", "fr")][1]
+        'a forest called {name}'
+        """
         return tuple(
             one
             for one in self.sentences

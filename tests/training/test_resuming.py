@@ -128,7 +128,7 @@ def test_an_older_checkpoint_of_the_same_run_is_where_it_goes_on(tmp_path: Path)
     assert all(torch.equal(there[name], here[name]) for name in there)
 
 
-def test_what_is_no_checkpoint_is_told_with_those_that_are(tmp_path: Path) -> None:
+def test_what_is_no_checkpoint_is_reported_with_those_that_are(tmp_path: Path) -> None:
     heavy(tmp_path)
     with pytest.raises(ModelError, match="epoch-004"):
         heavy(tmp_path, resume=tmp_path / "checkpoints" / "epoch-003")

@@ -1,0 +1,1 @@
+"""Sentences around the names of places, by language and type."""

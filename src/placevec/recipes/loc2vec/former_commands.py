@@ -1,0 +1,107 @@
+"""Options of the two original Loc2Vec systems, for the migration page and for hints."""
+
+from __future__ import annotations
+
+from placevec.recipes.base import FormerCommand, FormerFlag
+
+PREPARE_OSM = FormerCommand(
+    "prepare-osm", "`placevec prepare loc2vec`", "prepare",
+    (
+        FormerFlag(("--server_ip", "--server_port", "--server_path"), "`--server-ip`, `--server-port`, `--server-path`",
+                 "or the complete address with `--tiles`"),
+        FormerFlag(("--min_lat", "--max_lat", "--min_lon", "--max_lon"),
+                 "`--min-lat`, `--max-lat`, `--min-lon`, `--max-lon`", "or `--bbox west,south,east,north`"),
+        FormerFlag(("--zoom",), "`--zoom`"),
+        FormerFlag(("--num_samples",), "`--num-samples`, `--samples`", "the same `--seed` gives the same places"),
+        FormerFlag(("--patch_size",), "`--patch-size`"),
+        FormerFlag(("--output_dir",), "`--out`", "old prepared folders are read with `--tile-folder OLD`"),
+    ),
+)  # fmt: skip
+TRAIN_OSM = FormerCommand(
+    "train-osm", "`placevec train loc2vec`", "train",
+    (
+        FormerFlag(("--prepared_data_dir",), "the dataset, without a flag"),
+        FormerFlag(("--val_data_dir",), "`--validation`", "default: blocks are held out"),
+        FormerFlag(("--output_dir",), "`--out`"),
+        FormerFlag(("--epochs", "--batch_size", "--margin", "--weight_decay"),
+                 "`--epochs`, `--batch-size`, `--margin`, `--weight-decay`"),
+        FormerFlag(("--embedding_dim",), "`--dim`", "any length; stored in the model"),
+        FormerFlag(("--lr",), "`--learning-rate`"),
+        FormerFlag(("--patch_size",), "`--size-px`", "any size; in the original, only 64 worked"),
+        FormerFlag(("--input_channels",), "", "stored in the dataset"),
+        FormerFlag(("--max_distance_positive",), "`--near-degrees`",
+                 "or in meters, the same everywhere, with `--near-m`"),
+        FormerFlag(("--min_distance_negative",), "`--far-degrees`", "or in meters with `--far-m`"),
+        FormerFlag(("--num_workers",), "`--workers`"),
+        FormerFlag(("--no_cuda",), "`--device cpu`"),
+    ),
+)  # fmt: skip
+VISUALIZE_OSM = FormerCommand(
+    "visualize-osm", "`placevec embed`, then `placevec explore`", "explore",
+    (
+        FormerFlag(("--model_path", "--prepared_data_dir"), "the run and the dataset of `embed`, without flags"),
+        FormerFlag(("--output_dir",), "`--map DIR`",
+                   "`embeddings_map.html` and `embeddings.geojson`, with all dimensions"),
+        FormerFlag(("--max_samples",), "`--max-places`", "a seeded sample"),
+        FormerFlag(("--batch_size",), "`--batch-size` of `embed`", "the original ignored it"),
+        FormerFlag(("--reduction_method",), "`--method`", "`pca`, `tsne` or `umap`"),
+        FormerFlag(("--n_components", "--zoom_start"), "", "three components give the color; the map opens at the data"),
+    ),
+)  # fmt: skip
+RUN_EXAMPLE = FormerCommand(
+    "run_example.py", "`placevec demo --tile-folder DIR`", "demo",
+    (
+        FormerFlag(("--epochs", "--test-only", "--train-only", "--visualize-only"),
+                 "`--epochs`, `--test-only`, `--train-only`, `--visualize-only`"),
+        FormerFlag(("--max-tiles",), "`--max-places`"),
+    ),
+)  # fmt: skip
+TRAIN = FormerCommand(
+    "train.py", "`placevec train loc2vec`", "train",
+    (
+        FormerFlag(("--epochs", "--batch_size", "--margin", "--dropout"),
+                 "`--epochs`, `--batch-size`, `--margin`, `--dropout`"),
+        FormerFlag(("--lr",), "`--learning-rate`"),
+        FormerFlag(("--embedding_dim",), "`--dim`"),
+        FormerFlag(("--tile_size",), "`--size-px`", "any size; in the original, only 256 worked"),
+        FormerFlag(("--pos_radius",), "`--near-tiles`", "or in meters with `--near-m`"),
+        FormerFlag(("--neg_radius",), "`--far-tiles`", "or in meters with `--far-m`"),
+        FormerFlag(("--max_samples",), "`--samples-per-epoch`"),
+        FormerFlag(("--loss_type softpn",), "`--objective triplet-swap`",
+                 "the original was a hinge loss with swap; the paper's SoftPN is `--objective softpn`"),
+        FormerFlag(("--loss_type triplet",), "`--objective triplet`"),
+        FormerFlag(("--save_every",), "`--save-every`"),
+        FormerFlag(("--num_workers",), "`--workers`"),
+        FormerFlag(("--resume FILE",), "`--resume-from CHECKPOINT`",
+                 "convert an old `.pth` to a model with `import-weights`"),
+        FormerFlag(("`runs/`, TensorBoard",), "`tensorboard --logdir RUN`",
+                 "active triplets are counted per triplet, not per batch"),
+    ),
+)  # fmt: skip
+VISUALIZE = FormerCommand(
+    "run_interactive_viz.py, visualize.py", "`placevec explore`", "explore",
+    (
+        FormerFlag(("`html --max_tiles N --output_dir DIR`",), "`--html FILE --max-places N`",
+                 "a single page that works offline"),
+        FormerFlag(("`visualize.py --max_tiles N --output_dir DIR`",), "`--png DIR --max-places N`",
+                 "PCA, t-SNE and UMAP in every coloring"),
+        FormerFlag(("--max_tiles",), "`--max-places`"),
+        FormerFlag(("--save_embeddings",), "", "`placevec embed -o` writes the vectors to a file"),
+        FormerFlag(("`streamlit`",), "", "planned"),
+    ),
+)  # fmt: skip
+SEARCH = FormerCommand(
+    "precompute_embeddings.py, similarity search", "`placevec embed`, `placevec search`", "search",
+    (
+        FormerFlag(("--model_path", "--tiles_root"), "the run and the dataset of `embed`, without flags"),
+        FormerFlag(("--cache_dir", "--skip_embeddings", "--force_recompute"), "",
+                 "the table stores the hashes of model and data, so a changed model never returns old vectors"),
+        FormerFlag(("metric `angular`, `euclidean`, `manhattan`, `dot`",), "`--metric`",
+                 "`angular` is `cosine`; search is exact, so there are no trees or quality settings"),
+        FormerFlag(("coordinates, tile, results",), "`--lon`, `--lat`, `--tile`, `-k`"),
+        FormerFlag(("CSV export",), "`--csv`"),
+        FormerFlag(("Annoy index",), "", "planned"),
+    ),
+)  # fmt: skip
+
+COMMANDS = (PREPARE_OSM, TRAIN_OSM, VISUALIZE_OSM, RUN_EXAMPLE, TRAIN, VISUALIZE, SEARCH)
