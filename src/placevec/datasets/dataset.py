@@ -250,7 +250,7 @@ class Dataset:
     def attribution(self) -> str:
         """The credit required on every figure and table made from this dataset."""
         credits = dict.fromkeys(str(source["attribution"]) for source in self.manifest["sources"])
-        return "; ".join(credits)
+        return "; ".join(filter(None, credits))
 
     @cached_property
     def hash(self) -> str:

@@ -96,10 +96,54 @@ class LinearFusion(Fuse):
         return {"views": list(self.views), "dims": list(self.dims), "dim": self.dim}
 
 
+class ConcatFusion(Fuse):
+    """The unit vectors of all views side by side, scaled to unit length; nothing is trained, and nothing is lost.
+
+    A missing view is a part of zeros: it adds nothing to the similarity of two places, and the other parts count more.
+
+    Args:
+        views: names of the views.
+        dims: length of the vectors of each view, in the same order; they can differ.
+
+    >>> fuse = ConcatFusion(["map", "pois"], [2, 1])
+    >>> seen = {"map": Encoded(torch.tensor([[3.0, 4.0], [1.0, 0.0]]), torch.tensor([True, True])),
+    ...         "pois": Encoded(torch.tensor([[2.0], [7.0]]), torch.tensor([True, False]))}
+    >>> fuse(seen).square().mul(50).round().tolist()
+    [[9.0, 16.0, 25.0], [50.0, 0.0, 0.0]]
+    """
+
+    def __init__(self, views: Sequence[str], dims: Sequence[int]) -> None:
+        super().__init__()
+        self.views, self.dims, self.dim = _checked_views(views), tuple(dims), sum(dims)
+        if len(self.dims) != len(self.views):
+            raise ModelError(
+                f"a fusion of {len(self.views)} views needs as many vector lengths; got {len(self.dims)}"
+            )
+
+    def forward(self, slots: Mapping[str, Encoded]) -> Tensor:
+        """(N, sum of the lengths) of unit length; zeros if no view is present."""
+        first = slots[_there(self, slots)[0]].z
+        parts = [
+            torch.where(slots[view].present[:, None], nn.functional.normalize(slots[view].z.float()), 0.0)
+            if view in slots
+            else torch.zeros(len(first), dim, device=first.device)
+            for view, dim in zip(self.views, self.dims, strict=True)
+        ]
+        return nn.functional.normalize(torch.cat(parts, dim=1))
+
+    def config(self) -> dict[str, Any]:
+        """Arguments that rebuild this fusion."""
+        return {"views": list(self.views), "dims": list(self.dims)}
+
+
 FUSIONS = Registry(
     "placevec.fusions",
     "fusion",
-    {"mean": "placevec.models.fusion:MeanFusion", "linear": "placevec.models.fusion:LinearFusion"},
+    {
+        "mean": "placevec.models.fusion:MeanFusion",
+        "linear": "placevec.models.fusion:LinearFusion",
+        "concat": "placevec.models.fusion:ConcatFusion",
+    },
 )
 
 

@@ -13,6 +13,8 @@ RECIPES = Registry(
         "loc2vec": "placevec.recipes.loc2vec:RECIPE",
         "sphere2vec": "placevec.recipes.sphere2vec:RECIPE",
         "where2vec": "placevec.recipes.where2vec:RECIPE",
+        "mmgr": "placevec.recipes.mmgr:RECIPE",
+        "poi2vec": "placevec.recipes.poi2vec:RECIPE",
     },
 )
 DEMO = "loc2vec"

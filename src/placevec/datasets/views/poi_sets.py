@@ -1,25 +1,36 @@
-"""Points of interest around any place, as sets of different sizes: categories and positions."""
+"""Points of interest around any place, as sets of different sizes: categories, positions and, if asked for, neighbors.
+
+A category is a group of the table (``food``) or a group with a value (``food/cafe``). A point counts as its own category
+if the view has that, otherwise as its group, so that a model reads categories that it never met by what they are part of.
+"""
 
 from __future__ import annotations
 
+import copy
 import dataclasses
-import math
+from collections.abc import Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from placevec.core import ROW_MISSING, Look, Ragged, View, ViewSpec
 from placevec.datasets.views.pois import read_pois
 from placevec.datasets.views.registry import Reader, Stored, check_spec
-from placevec.errors import DatasetError, InputError
-from placevec.geo import Floats, offset, to_ecef
+from placevec.errors import InputError
+from placevec.geo import Floats, Ints, offset, to_ecef
+from placevec.geo.delaunay import delaunay_edges
 
 FILE = "pois.parquet"
 VALUES = "category, meters east, meters north"
-_WARPS = ("angle", "shift")
+WITH_EDGES = f"{VALUES}; Delaunay edges"
+"""Values of a view that also reads which points are neighbors."""
+_WARPS = ("angle", "shift", "keep_share", "seed")
+_DIAGONAL = 1.45
 
 
 class PoiSetsView:
@@ -27,49 +38,85 @@ class PoiSetsView:
 
     Args:
         path: the table, see `placevec.datasets.views.pois`.
-        spec: its channels are the categories, in order (groups of the table; others are left out); ``size_m`` is the
-            side of the square in meters.
+        spec: its channels are the categories, in order; points of other groups are left out. ``size_m`` is the side of
+            the square in meters. With the values `WITH_EDGES`, reads have edges.
+        places: (N, 2) lon, lat degrees of the places, which says where there are points at all (`known`).
 
     Raises:
         DatasetError: the table is missing or damaged.
         InputError: a specification without categories or without a size.
     """
 
-    def __init__(self, path: str | Path, spec: ViewSpec) -> None:
+    def __init__(self, path: str | Path, spec: ViewSpec, places: Floats | None = None) -> None:
         if spec.size_m is None or not spec.channels:
             raise InputError(f"the view {spec.name!r} needs categories and a size in meters")
         pois = read_pois(path)
-        number = {name: position for position, name in enumerate(spec.channels)}
-        group = pois["group"].astype(object).map(number)
-        kept = group.notna().to_numpy()
-        self._category = group[kept].to_numpy(np.float64)
-        self._lonlat = pois.loc[kept, ["lon", "lat"]].to_numpy(np.float64)
-        self._set(spec, _tree(self._lonlat))
-
-    def _set(self, spec: ViewSpec, tree: Any) -> None:
-        self._spec, self._tree = spec, tree
+        pois = pois[pois["group"].notna().to_numpy()]
+        group = pois["group"].astype(object)
+        self._names = (group.to_numpy(), (group + "/" + pois["value"].astype(object)).to_numpy())
+        self._lonlat = pois[["lon", "lat"]].to_numpy(np.float64)
+        self._places, self._spec = places, spec
+        self._tree = _tree(self._lonlat)
 
     @property
     def spec(self) -> ViewSpec:
         """Specification of what is read."""
         return self._spec
 
-    def window(self, *, size_m: float) -> PoiSetsView:
-        """The same points in a square of another size."""
-        other = object.__new__(PoiSetsView)
-        other._category, other._lonlat = self._category, self._lonlat
-        other._set(dataclasses.replace(self._spec, size_m=size_m), self._tree)
+    @property
+    def lonlat(self) -> Floats:
+        """(P, 2) lon, lat degrees of all points, also of those without a category."""
+        found: Floats = self._lonlat
+        return found
+
+    @cached_property
+    def categories(self) -> Ints:
+        """(P,) category of each point; -1 of groups that the view does not have."""
+        number = {name: position for position, name in enumerate(self._spec.channels)}
+        found = np.array([number.get(name, -1) for name in self._names[1].tolist()], np.int64)
+        groups = np.array([number.get(name, -1) for name in self._names[0].tolist()], np.int64)
+        return np.where(found >= 0, found, groups)
+
+    @cached_property
+    def known(self) -> NDArray[np.bool_] | None:
+        """(N,) bool: places with a point in their square; None if the places are not known."""
+        if self._places is None:
+            return None
+        found = np.zeros(len(self._places), bool)
+        there = np.flatnonzero(np.isfinite(self._places).all(axis=1))
+        found[there[np.unique(self._around(self._places[there])[0])]] = True
+        return found
+
+    def window(
+        self,
+        *,
+        size_m: float | None = None,
+        channels: tuple[str, ...] | None = None,
+        edges: bool | None = None,
+    ) -> PoiSetsView:
+        """The same points in a square of another size, in other categories, with or without edges."""
+        other = copy.copy(self)
+        for cached in ("categories", "known"):
+            other.__dict__.pop(cached, None)
+        values = self._spec.values if edges is None else WITH_EDGES if edges else VALUES
+        other._spec = dataclasses.replace(
+            self._spec,
+            size_m=size_m or self._spec.size_m,
+            channels=channels or self._spec.channels,
+            values=values,
+        )
         return other
 
     def read(self, look: Look) -> Ragged:
         """The sets around the points of a look.
 
         A look's ``shift`` (meters east, north) moves the square, then ``angle`` (radians, counterclockwise) rotates the
-        points under it around its center, as `RasterView.read` does with the map.
+        points under it around its center, as `RasterView.read` does with the map. ``keep_share`` (0 to 1) with ``seed``
+        keeps a random part of each set, one point at least.
 
         Returns:
             ``values`` (total, 3) float32: category, meters east and meters north of the center; sets of missing rows
-            and of NaN coordinates are empty.
+            and of NaN coordinates are empty. ``edges`` (2, E) in both directions, if the view has them.
 
         Raises:
             InputError: a look without coordinates, or another warp.
@@ -77,42 +124,88 @@ class PoiSetsView:
         if look.lonlat is None:
             raise InputError(f"the view {self._spec.name!r} needs coordinates, but the look has none")
         if unknown := set(look.warp) - set(_WARPS):
-            raise InputError(
-                f"unknown warp {', '.join(unknown)}: sets of points support {' and '.join(_WARPS)}"
-            )
+            raise InputError(f"unknown warp {', '.join(unknown)}: sets of points support {', '.join(_WARPS)}")
         lonlat = look.lonlat.cpu().numpy().astype(np.float64)
-        there = (look.rows.cpu().numpy() != ROW_MISSING) & np.isfinite(lonlat).all(axis=1)
-        sets, half = [], cast(float, self._spec.size_m) / 2.0
-        for row in range(len(look)):
-            sets.append(self._around(lonlat[row], look, row, half) if there[row] else np.zeros((0, 3)))
-        sizes = torch.tensor([0, *map(len, sets)])
-        values = np.concatenate(sets) if sets else np.zeros((0, 3))
-        return Ragged(torch.from_numpy(values.astype(np.float32)), sizes.cumsum(0))
+        there = np.flatnonzero((look.rows.cpu().numpy() != ROW_MISSING) & np.isfinite(lonlat).all(axis=1))
+        warp = {name: values.cpu().numpy()[there] for name, values in look.warp.items()}
+        sets, points, away = self._around(lonlat[there], warp)
+        sets = there[sets]
+        sizes = np.bincount(sets, minlength=len(look))
+        values = np.column_stack([self.categories[points], away]).astype(np.float32).reshape(-1, 3)
+        offsets = torch.from_numpy(np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64))
+        edges = self._edges(sets, points) if self._spec.values == WITH_EDGES else None
+        return Ragged(torch.from_numpy(values), offsets, edges)
 
-    def _around(self, point: Floats, look: Look, row: int, half: float) -> NDArray[np.float64]:
+    def _around(
+        self, lonlat: Floats, warp: Mapping[str, NDArray[Any]] | None = None
+    ) -> tuple[Ints, Ints, Floats]:
+        """(set, point, meters east and north) of all points in the squares around (N, 2) lon, lat, set by set."""
         from pyproj import Geod
 
-        lon, lat = point.tolist()
-        if "shift" in look.warp:
-            east, north = look.warp["shift"][row].tolist()
-            lon, lat = offset(lon, lat, east_m=east, north_m=north).tolist()
-        if self._tree is None:
-            return np.zeros((0, 3))
-        near = np.sort(
-            np.array(self._tree.query_ball_point(to_ecef(lon, lat).reshape(3), half * 1.45), np.int64)
+        warp, half = warp or {}, cast(float, self._spec.size_m) / 2.0
+        if self._tree is None or not len(lonlat):
+            return np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros((0, 2))
+        if "shift" in warp:
+            east, north = warp["shift"].astype(np.float64).T
+            lonlat = offset(lonlat[:, 0], lonlat[:, 1], east_m=east, north_m=north)
+        near = self._tree.query_ball_point(
+            to_ecef(lonlat[:, 0], lonlat[:, 1]), half * _DIAGONAL, return_sorted=True
         )
-        others = self._lonlat[near]
+        sets = np.repeat(np.arange(len(lonlat)), [len(one) for one in near])
+        points = np.concatenate([np.asarray(one, np.int64) for one in near])
+        kept = self.categories[points] >= 0
+        sets, points = sets[kept], points[kept]
+        others = self._lonlat[points]
         bearing, _, meters = Geod(ellps="WGS84").inv(
-            np.full(len(near), lon), np.full(len(near), lat), others[:, 0], others[:, 1]
+            lonlat[sets, 0], lonlat[sets, 1], others[:, 0], others[:, 1]
         )
-        away = np.column_stack([meters * np.sin(np.radians(bearing)), meters * np.cos(np.radians(bearing))])
-        if "angle" in look.warp:
-            turn = float(look.warp["angle"][row])
-            sine, cosine = math.sin(turn), math.cos(turn)
-            away = away @ np.array([[cosine, sine], [-sine, cosine]])
-        inside = (np.abs(away) <= half).all(axis=1)
-        found: NDArray[np.float64] = np.column_stack([self._category[near], away])[inside]
-        return found
+        turn = np.radians(bearing)
+        if "angle" in warp:  # counterclockwise, bearings are clockwise
+            turn = turn - warp["angle"].astype(np.float64)[sets]
+        away = np.column_stack([meters * np.sin(turn), meters * np.cos(turn)])
+        kept = (np.abs(away) <= half).all(axis=1)
+        sets, points, away = sets[kept], points[kept], away[kept]
+        if "keep_share" in warp:
+            kept = _thinned(sets, points, warp["keep_share"], warp["seed"])
+            sets, points, away = sets[kept], points[kept], away[kept]
+        return sets, points, away
+
+    def _edges(self, sets: Ints, points: Ints) -> Tensor:
+        """(2, E) neighbors within each set, as positions in it, in both directions."""
+        starts, neighbors = self._graph
+        degree = np.diff(starts)[points]
+        source = np.repeat(np.arange(len(points)), degree)
+        within = np.arange(len(source)) - np.repeat(np.cumsum(degree) - degree, degree)
+        target = neighbors[starts[points[source]] + within]
+        keys, wanted = sets * len(self._lonlat) + points, sets[source] * len(self._lonlat) + target
+        at = np.minimum(np.searchsorted(keys, wanted), max(len(keys) - 1, 0))
+        found = keys[at] == wanted if len(keys) else np.zeros(0, bool)
+        return torch.from_numpy(np.stack([source[found], at[found]]).astype(np.int64))
+
+    @property
+    def _graph(self) -> tuple[Ints, Ints]:
+        """The Delaunay graph of all points: first neighbor of each, neighbors."""
+        known: tuple[Ints, Ints] | None = self.__dict__.get("graph")
+        if known is None:
+            edges = delaunay_edges(self._lonlat)
+            source, target = np.concatenate([edges, edges[::-1]], axis=1)
+            order = np.lexsort((target, source))
+            known = (np.searchsorted(source[order], np.arange(len(self._lonlat) + 1)), target[order])
+            self.__dict__["graph"] = known
+        return known
+
+
+def _thinned(sets: Ints, points: Ints, share: Floats, seed: Ints) -> NDArray[np.bool_]:
+    """Which members stay: a random part of each set, the same for the same seed, and one at least."""
+    state = points.astype(np.uint64) + seed.astype(np.uint64)[sets] * np.uint64(0x9E3779B97F4A7C15)
+    for factor, shift in ((0xBF58476D1CE4E5B9, 30), (0x94D049BB133111EB, 27), (1, 31)):  # splitmix64
+        state = (state ^ (state >> np.uint64(shift))) * np.uint64(factor)
+    chance = (state >> np.uint64(11)).astype(np.float64) / 2.0**53
+    kept = chance < share[sets]
+    order = np.lexsort((chance, sets))
+    first = order[np.r_[True, np.diff(sets[order]) > 0]] if len(order) else order
+    kept[first] = True
+    return kept
 
 
 def _tree(lonlat: Floats) -> Any:
@@ -130,16 +223,15 @@ class PoiSetsReader(Reader):
     def open(self, stored: Stored) -> PoiSetsView:
         """The table of points, in memory."""
         files = stored.entry.get("files") or [FILE]
-        return PoiSetsView(stored.path / files[0], stored.spec)
+        return PoiSetsView(stored.path / files[0], stored.spec, stored.places.lonlat)
 
     def fit(self, view: View, wanted: ViewSpec) -> View:
-        """The square that a model reads; categories must be the same, because it knows them by index."""
-        check_spec(view.spec, wanted, words=self.words)
-        if view.spec.channels != wanted.channels:
-            raise DatasetError(
-                f"the categories of {wanted.name!r} differ from those that the model was trained on"
-            )
-        return cast(PoiSetsView, view).window(size_m=cast(float, wanted.size_m))
+        """The square and the categories that a model reads: what it does not know is read as its group."""
+        plain, asked = (dataclasses.replace(spec, channels=(), values=VALUES) for spec in (view.spec, wanted))
+        check_spec(plain, asked, words=self.words)
+        return cast(PoiSetsView, view).window(
+            size_m=cast(float, wanted.size_m), channels=wanted.channels, edges=wanted.values == WITH_EDGES
+        )
 
     def shows(self, spec: ViewSpec) -> str:
         """The size of the square."""

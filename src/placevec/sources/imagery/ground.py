@@ -109,7 +109,9 @@ def applied(transform: Sequence[float], x: Any, y: Any) -> tuple[Any, Any]:
     return a * x + b * y + c, d * x + e * y + f
 
 
-def read_onto(file: Any, number: int, square: Square, *, classes: bool = False) -> NDArray[np.float32]:
+def read_onto(
+    file: Any, number: int, square: Square, *, classes: bool = False, masked: bool = False
+) -> NDArray[np.float32]:
     """(H, W) of one band of an open raster on a square; NaN where it has no data.
 
     A band on the same grid is copied. Others are resampled: averaged if their pixels are much smaller, else interpolated
@@ -120,6 +122,7 @@ def read_onto(file: Any, number: int, square: Square, *, classes: bool = False) 
         number: the band, from 1.
         square: the target.
         classes: numbers are classes, of which the nearest is taken.
+        masked: the file's mask (nodata, alpha or a mask of its own) says where there is data; otherwise 0 is none, too.
 
     Raises:
         SourceError: the raster lies nowhere, or its coordinate reference system is unknown.
@@ -150,8 +153,14 @@ def read_onto(file: Any, number: int, square: Square, *, classes: bool = False) 
     if max(width, height) > MAX_SIDE_PX:
         raise SourceError(f"a chip would need {width:,} x {height:,} pixels of a scene: choose larger pixels")
     pixels = file.read(number, window=Window(left, top, width, height)).astype(np.float32)
-    empty = 0.0 if file.nodata is None else file.nodata
-    pixels[(pixels == empty) | ~np.isfinite(pixels)] = np.nan
+    if masked:
+        pixels[file.read_masks(number, window=Window(left, top, width, height)) == 0] = np.nan
+        alpha = [band for band, kind in enumerate(file.colorinterp, 1) if kind.name == "alpha"]
+        if alpha:  # which GDAL takes for a mask only of two and of four bands
+            pixels[file.read(alpha[0], window=Window(left, top, width, height)) == 0] = np.nan
+    else:
+        pixels[pixels == (0.0 if file.nodata is None else file.nodata)] = np.nan
+    pixels[~np.isfinite(pixels)] = np.nan
     there = window_transform(Window(left, top, width, height), file.transform)
     target = Affine(*square.transform)
     at = np.array(applied(~there, target.c, target.f))

@@ -1,0 +1,86 @@
+"""Ready vectors of categories: from a run that learned them, or from a table."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from placevec.encoders.poi_categories import PoiCategories
+from placevec.encoders.poi_set import PoiSetEncoder
+from placevec.errors import InputError, ModelError
+
+_VECTOR = "vector"
+
+
+def read_category_vectors(path: str | Path) -> tuple[tuple[str, ...], NDArray[np.float32]]:
+    """(names of K categories, (K, D) vectors) of a run, or of a table.
+
+    Args:
+        path: a run, or a Parquet, CSV or TSV file with a column ``category`` and either a column ``vector`` of lists or
+            one column of numbers for each component.
+
+    Raises:
+        ModelError: a run of another recipe.
+        InputError: a table without categories or numbers.
+    """
+    path = Path(path)
+    if path.is_dir():
+        return _of_run(path)
+    from placevec.sources.tables.opened import open_table
+    from placevec.sources.tables.points import frame_of
+
+    table = frame_of(open_table(path))
+    if "category" not in table:
+        raise InputError(f"{path} has no column 'category'; it has {', '.join(map(str, table.columns))}")
+    names = tuple(table["category"].astype(str))
+    if _VECTOR in table:
+        vectors = np.asarray(table[_VECTOR].tolist(), np.float32)
+    else:
+        vectors = table.drop(columns="category").select_dtypes("number").to_numpy(np.float32)
+    if vectors.ndim != 2 or not vectors.shape[1] or not np.isfinite(vectors).all():
+        raise InputError(f"{path} needs a vector of finite numbers for each category")
+    return names, vectors
+
+
+def fill_categories(encoder: PoiSetEncoder, channels: tuple[str, ...], path: str | Path) -> list[str]:
+    """Start an encoder from ready vectors; returns notes.
+
+    A category that is not among them gets the vector of its group, or else the mean of all.
+
+    Raises:
+        ModelError, InputError: see `read_category_vectors`; vectors of another length, or without a known category.
+    """
+    names, vectors = read_category_vectors(path)
+    if vectors.shape[1] != encoder.category_dim:
+        raise InputError(
+            f"the vectors of {path} have {vectors.shape[1]} components: add --category-dim {vectors.shape[1]}"
+        )
+    position = {name: at for at, name in enumerate(names)}
+    found = [position.get(name, position.get(name.partition("/")[0], -1)) for name in channels]
+    if max(found) < 0:
+        raise InputError(f"{path} has none of the categories of the dataset, such as {channels[0]}")
+    rows = np.where(np.array(found)[:, None] >= 0, vectors[found], vectors.mean(axis=0))
+    # one scale for all: pooling should not depend on how long somebody's vectors are
+    rows = rows / max(float(np.sqrt((rows**2).mean())), 1e-12)
+    with torch.no_grad():
+        encoder.vectors.weight.copy_(torch.from_numpy(rows))
+    own = sum(name in position for name in channels)
+    if own == len(channels):
+        return []
+    return [
+        f"{len(channels) - own:,} of {len(channels):,} categories have no vector in {path}, and get that of their group"
+    ]
+
+
+def _of_run(path: Path) -> tuple[tuple[str, ...], NDArray[np.float32]]:
+    from placevec.models.model import Model
+
+    model = Model.load(path)
+    for reading in model.readings.values():
+        module = model.modules[reading.encoder]
+        if isinstance(module, PoiCategories):
+            return reading.spec.channels, module.table().detach().numpy()
+    raise ModelError(f"{path} has no vectors of categories: it is a run of another recipe")

@@ -1,0 +1,216 @@
+"""The ``aerial`` view: georeferenced images cut into one square chip a place, north up, in meters of local UTM."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from placevec.datasets.additions import Joining, Made, add, is_made, reused
+from placevec.datasets.dataset import Dataset
+from placevec.datasets.places import DEFAULT_SIZE_M
+from placevec.datasets.views.chips import TABLE
+from placevec.errors import SourceError, UsageError
+from placevec.io.progress import Progress
+from placevec.options import Options, flag_of, option, options_of
+from placevec.preparation.chips.shards import ChipWriter
+from placevec.sources.imagery.ground import Square, between, square_around
+from placevec.sources.imagery.local_scenes import fingerprint_of
+from placevec.sources.imagery.photos import Photos, image_files
+
+NAME = KIND = "aerial"
+Values = Literal["auto", "stored", "scaled"]
+_METHOD = 1
+"""Raised whenever the same inputs would give other chips."""
+_BATCH = 256
+_PERCENTILES = (1.0, 99.0)
+MAX_PX = 2048
+
+
+@dataclass(frozen=True)
+class AerialOptions(Options):
+    """Images that are cut into a chip for each place.
+
+    Raises:
+        UsageError: an option without ``--aerial``, or bands that are no numbers.
+    """
+
+    GROUP: ClassVar[str] = "Aerial images"
+
+    aerial: tuple[Path, ...] = option(
+        (), "Georeferenced images (GeoTIFF, COG, VRT, JPEG 2000), or folders of them (may be repeated)"
+    )
+    aerial_bands: tuple[int, ...] = option(
+        (), "Numbers of the bands, from 1, separated by commas (default: all but alpha)"
+    )
+    aerial_px: int = option(224, "Side of a chip, pixels", min=32, max=MAX_PX)
+    aerial_size_m: float | None = option(None, "Side of a chip, meters (default: that of the place)", above=0)
+    aerial_values: Values = option(
+        "auto",
+        "Numbers of chips (stored: as in the images; scaled: percentiles 1 to 99 of each band as bytes; auto: bytes stay,"
+        " others are scaled)",
+    )
+    aerial_max_nodata: float = option(
+        0.25, "Maximum share of a chip without data; other places have no chip", min=0, below=1
+    )
+    aerial_mask: bool = option(False, "Pixels outside of the place's polygon are left without data")
+    aerial_attribution: str = option("", "Attribution that the images require")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.aerial:
+            return
+        for one in options_of(AerialOptions):
+            if getattr(self, one.name) != one.default:
+                raise UsageError(f"{flag_of(one.name)} applies to aerial images: it needs --aerial")
+
+
+def add_aerial(dataset: Dataset, options: AerialOptions, *, created: str, progress: Progress) -> Dataset:
+    """The dataset with a view ``aerial``.
+
+    Raises:
+        SourceError: an image cannot be read or lies nowhere, or no place lies in one.
+        DatasetError: it has other chips of that name, or no place has coordinates.
+    """
+    files = image_files(options.aerial)
+    names = {one.name for one in options_of(AerialOptions)} - {"aerial"}
+    inputs = {name: value for name, value in options.as_json().items() if name in names}
+    of = Made(KIND, {**inputs, "aerial": fingerprint_of(files), "method": _METHOD})
+    if is_made(dataset, NAME, of):
+        return reused(dataset, {NAME: of}, progress)
+    job = _Work(dataset, options, of, files, progress)
+    return add(dataset, NAME, of, job.write, created=created, progress=progress)
+
+
+class _Work:
+    """One job: the squares of the places, chip by chip."""
+
+    def __init__(
+        self, dataset: Dataset, options: AerialOptions, of: Made, files: list[Path], progress: Progress
+    ) -> None:
+        self.dataset, self.options, self.of, self.files, self.progress = dataset, options, of, files, progress
+        self.side_m = float(options.aerial_size_m or dataset.footprint_m or DEFAULT_SIZE_M)
+        self.lost = {"outside of the images": 0, "with too little data": 0}
+
+    def write(self, folder: Path) -> Joining:
+        """Write the chips into a folder."""
+        with Photos(self.files, self.options.aerial_bands) as photos:
+            scaled = self.options.aerial_values == "scaled" or (
+                self.options.aerial_values == "auto" and photos.dtype != "uint8"
+            )
+            limits = photos.percentiles(*_PERCENTILES) if scaled else None
+            values = "uint8, percentiles 1 to 99 of each band, 0 without data" if scaled else ""
+            writer = ChipWriter(folder, NAME, self.of.inputs, beside=self.dataset.path, values=values)
+            squares = self._squares()
+            with self.progress.task("Cutting images", total=len(squares)) as advance:
+                for batch in self._batches(squares):
+                    for place_id, (square, shape) in batch.items():
+                        if place_id not in writer.done_places:
+                            self._chip(writer, photos, place_id, square, shape, limits)
+                    advance(len(batch), f"{sum(self.lost.values()):,} without a chip")
+                writer.flush()
+            self._say(len(squares))
+            if not writer.done_places:
+                raise SourceError(
+                    f"no place lies in the images: the first, {self.files[0].name}, has the box "
+                    f"{', '.join(f'{edge:.4f}' for edge in photos.boxes[0])} (west, south, east, north)"
+                )
+            written = writer.finish()
+        about = {
+            "kind": KIND, "name": ", ".join(path.name for path in self.options.aerial),
+            "path": ", ".join(path.name for path in self.options.aerial), "url": None, "sha256": written.sha256,
+            "timestamp": None, "licence": None, "attribution": self.options.aerial_attribution,
+            "bytes": sum((folder / name).stat().st_size for name in written.files),
+        }  # fmt: skip
+        spec = replace(written.spec(NAME), size_m=self.side_m)
+        report = {
+            "chips": written.table.num_rows, "places_without": self.lost,
+            "limits": None if limits is None else limits.tolist(),
+        }  # fmt: skip
+        return Joining(
+            f"{written.table.num_rows:,} chips of {self.side_m:g} m", written.files, [about],
+            views={NAME: {"spec": spec.as_dict(), "files": written.files}}, report={NAME: report}, replaces=[TABLE],
+        )  # fmt: skip
+
+    def _squares(self) -> dict[str, tuple[Square, Any]]:
+        """place_id -> the ground of its chip, and its polygon, if it has one that masks."""
+        rows = self.dataset.require_coordinates(np.arange(len(self.dataset)), "a chip of an image")
+        ids, lonlat = self.dataset.place_ids, self.dataset.lonlat
+        shapes = self.dataset.geometry() if self.options.aerial_mask else [None] * len(self.dataset)
+        px = self.options.aerial_px
+        return {
+            str(ids[row]): (
+                square_around(*map(float, lonlat[row]), size_px=px, resolution=self.side_m / px), shapes[row]
+            )
+            for row in rows.tolist()
+        }  # fmt: skip
+
+    def _batches(self, squares: dict[str, tuple[Square, Any]]) -> Iterator[dict[str, tuple[Square, Any]]]:
+        """Places near one another, so that few files are open at a time."""
+        order = sorted(
+            squares, key=lambda name: (squares[name][0].epsg, squares[name][0].top // 10_000, name)
+        )
+        for at in range(0, len(order), _BATCH):
+            yield {name: squares[name] for name in order[at : at + _BATCH]}
+
+    def _chip(
+        self,
+        writer: ChipWriter,
+        photos: Photos,
+        place_id: str,
+        square: Square,
+        shape: Any,
+        limits: NDArray[np.float64] | None,
+    ) -> None:
+        pixels = photos.read(square)
+        empty = np.isnan(pixels).any(axis=0)
+        if empty.all():
+            self.lost["outside of the images"] += 1
+            return
+        if empty.mean() > self.options.aerial_max_nodata:
+            self.lost["with too little data"] += 1
+            return
+        if shape is not None and shape.geom_type in ("Polygon", "MultiPolygon"):
+            pixels[:, _outside(shape, square)] = np.nan
+        writer.add(
+            place_id, _as_bytes(pixels, limits) if limits is not None else _as_stored(pixels, photos.dtype),
+            photos.names, source=f"{self.files[0].name}:{place_id}", crs=f"EPSG:{square.epsg}",
+            transform=square.transform, nodata=float(empty.mean()),
+        )  # fmt: skip
+
+    def _say(self, total: int) -> None:
+        for what, count in self.lost.items():
+            if count:
+                self.progress.say(f"Note: {count:,} of {total:,} places are {what}: they have no chip")
+
+
+def _outside(shape: Any, square: Square) -> NDArray[np.bool_]:
+    import shapely
+    from affine import Affine
+    from rasterio.features import geometry_mask
+
+    def projected(lonlat: NDArray[np.float64]) -> NDArray[np.float64]:
+        return np.stack(between(4326, square.epsg).transform(lonlat[:, 0], lonlat[:, 1]), axis=1)
+
+    there = shapely.transform(shape, projected)
+    size = (square.size_px, square.size_px)
+    return np.asarray(geometry_mask([there], size, Affine(*square.transform), all_touched=True), bool)
+
+
+def _as_bytes(pixels: NDArray[np.float32], limits: NDArray[np.float64]) -> NDArray[np.uint8]:
+    """Numbers between the limits of their band as 1 to 255; 0 without data."""
+    low, high = limits[:, 0, None, None], limits[:, 1, None, None]
+    found = 1.0 + 254.0 * np.clip((pixels - low) / np.maximum(high - low, 1e-12), 0.0, 1.0)
+    return np.asarray(np.nan_to_num(np.rint(found), nan=0.0), np.uint8)
+
+
+def _as_stored(pixels: NDArray[np.float32], dtype: str) -> NDArray[Any]:
+    """Numbers in the type of the images; 0 without data."""
+    if dtype in ("uint8", "uint16", "int16"):
+        info = np.iinfo(dtype)
+        return np.clip(np.rint(np.nan_to_num(pixels, nan=0.0)), info.min, info.max).astype(dtype)
+    return np.nan_to_num(pixels, nan=0.0)

@@ -1,0 +1,172 @@
+"""A ``pois`` view for a dataset: the points of interest of its map's extract, or those of a table, by category."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from placevec.core import ViewSpec
+from placevec.datasets.additions import MAP_PART, Joining, Made, add, is_made, reused
+from placevec.datasets.dataset import Dataset
+from placevec.datasets.places import DEFAULT_SIZE_M
+from placevec.datasets.views.poi_sets import VALUES
+from placevec.datasets.views.pois import Poi, PoiTable, PoiWriter, read_pois
+from placevec.errors import DatasetError, SourceError, UsageError
+from placevec.io import atomic
+from placevec.io.progress import Progress
+from placevec.preparation.existing_places import POIS
+from placevec.sources.tables.points import read_points
+
+NAME = KIND = "pois"
+TABLE = "poi_table.parquet"
+"""Points of a table; ``pois.parquet`` holds those of an extract."""
+MIN_POINTS = 5
+
+
+def add_pois(
+    dataset: Dataset,
+    *,
+    table: str | Path | None,
+    category: str | None,
+    group: str | None,
+    min_points: int,
+    size_m: float | None,
+    created: str,
+    progress: Progress,
+) -> Dataset:
+    """The dataset with a ``pois`` view.
+
+    Args:
+        dataset: that gets it.
+        table: points of interest with coordinates and categories; None: those of the extract that its map was drawn from.
+        category, group: columns of the table: the category, and what it is part of, if anything.
+        min_points: a category needs as many points, otherwise they count as their group only.
+        size_m: side of the square around a place, meters; None: the size of the places.
+        created: when, in ISO 8601.
+        progress: where to report.
+
+    Raises:
+        UsageError: columns of no table.
+        SourceError: a table without such columns, or without a point in the dataset's area.
+        DatasetError: no extract and no table, or a view made otherwise.
+    """
+    if table is None and (category or group):
+        raise UsageError("--category and --group are columns of a table: they need --pois")
+    side = float(size_m or dataset.footprint_m or DEFAULT_SIZE_M)
+    inputs = {"min_pois": min_points, "size_m": side, "category": category, "group": group}
+    if table is None:
+        if not has_pois(dataset):
+            raise DatasetError(
+                f"{dataset.path} has no points of interest: give a table with --pois, or an extract with --osm"
+            )
+        content = atomic.sha256_of_file(dataset.path / POIS)
+    else:
+        content = atomic.sha256_of_file(Path(table))
+    of = Made("table" if table is not None else "osm", {"content": content, **inputs})
+    if is_made(dataset, NAME, of):
+        return reused(dataset, {NAME: of}, progress)
+
+    def write(folder: Path) -> Joining:
+        if table is None:
+            pois, files, file, sources = read_pois(dataset.path / POIS), [], POIS, []
+        else:
+            notes = _write_table(folder / TABLE, Path(table), category, group, dataset)
+            for note in notes:
+                progress.say(f"Note: {note}")
+            pois, files, file = read_pois(folder / TABLE), [TABLE], TABLE
+            sources = [{"kind": "pois", "path": Path(table).name, "sha256": content, "attribution": ""}]
+        channels = categories_of(pois, min_points)
+        spec = ViewSpec(
+            NAME, KIND, channels, VALUES, size_m=side, rules=None if table else PoiTable.default().hash
+        )
+        points = int(pois["group"].notna().sum())
+        return Joining(
+            f"{points:,} points of interest of {len(channels)} categories", files, sources,
+            views={NAME: {"spec": spec.as_dict(), "files": [file]}},
+        )  # fmt: skip
+
+    return add(dataset, NAME, of, write, created=created, progress=progress)
+
+
+def has_pois(dataset: Dataset) -> bool:
+    """Whether the extract of a dataset's map gave it points of interest."""
+    return POIS in dataset.manifest["views"].get(MAP_PART, {}).get("files", ())
+
+
+def categories_of(pois: pd.DataFrame, min_points: int) -> tuple[str, ...]:
+    """The groups, and below each its categories with enough points: the channels of a view of points.
+
+    Args:
+        pois: rows of `placevec.datasets.views.pois.read_pois`.
+        min_points: of a category.
+
+    Raises:
+        SourceError: no point has a category.
+
+    >>> table = pd.DataFrame({"group": ["food"] * 3 + [None], "value": ["cafe", "cafe", "bar", "x"]})
+    >>> categories_of(table, 2)
+    ('food', 'food/cafe')
+    """
+    known = pois[pois["group"].notna().to_numpy()]
+    if not len(known):
+        raise SourceError("no point of interest has a category")
+    group = known["group"].astype(object)
+    names, counts = np.unique((group + "/" + known["value"].astype(object)).to_numpy(str), return_counts=True)
+    groups = sorted(set(group))
+    kept = [str(name) for name, count in zip(names, counts, strict=True) if count >= min_points]
+    return tuple(sorted([*groups, *kept]))
+
+
+def _write_table(
+    path: Path, table: Path, category: str | None, group: str | None, dataset: Dataset
+) -> list[str]:
+    """Write the points of a table that have coordinates and a category; returns what was lost."""
+    points = read_points(table)
+    column = category or _found(points.table, ("category", "type", "class", "kind"), table, "--category")
+    for name in filter(None, (column, group)):
+        if name not in points.table:
+            raise SourceError(f"{table} has no column {name!r}; it has {', '.join(points.table.columns)}")
+    values = points.table[column].astype("string").str.strip()
+    groups = values if group is None else points.table[group].astype("string").str.strip()
+    located = np.asarray(np.isfinite(points.lonlat).all(axis=1), bool)
+    named = ((values.fillna("") != "") & (groups.fillna("") != "")).to_numpy(bool)
+    inside = np.zeros(len(located), bool)
+    inside[located] = dataset.area.contains(points.lonlat[located, 0], points.lonlat[located, 1])
+    kept = located & named
+    if not (kept & inside).any():
+        west, south, east, north = dataset.area.bounds
+        raise SourceError(
+            f"no point of {table} with a category is in the area of {dataset.path}, "
+            f"{west:g},{south:g},{east:g},{north:g} (west,south,east,north)"
+        )
+    rows = np.flatnonzero(kept)
+    twice = pd.DataFrame(points.lonlat[rows]).assign(value=values.to_numpy()[rows]).duplicated().to_numpy()
+    pois = [
+        Poi(column, str(value), str(of), None, 0)
+        for value, of in zip(values.to_numpy()[rows], groups.to_numpy()[rows], strict=True)
+    ]
+    with atomic.replacing(path) as temporary, PoiWriter(temporary) as writer:
+        writer.add(["node"] * len(rows), rows.astype(np.int64), points.lonlat[rows], pois)
+    counted = {
+        "without coordinates": int((~located).sum()),
+        "without a category": int((located & ~named).sum()),
+        "outside of the area of the dataset": int((kept & ~inside).sum()),
+        "at the same coordinates with the same category as another one": int(twice.sum()),
+    }
+    lost = [
+        f"{count:,} of {len(located):,} points of {table.name} are {what}"
+        for what, count in counted.items()
+        if count
+    ]
+    return [*points.notes, *lost]
+
+
+def _found(table: pd.DataFrame, names: tuple[str, ...], path: Path, flag: str) -> str:
+    for column in table.columns:
+        if str(column).lower() in names:
+            return str(column)
+    raise SourceError(
+        f"{path} has no column of categories: name it with {flag}; it has {', '.join(table.columns)}"
+    )

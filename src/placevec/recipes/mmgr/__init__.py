@@ -1,0 +1,29 @@
+"""MMGR: cells of a city as images and as sets of points of interest, in vectors that know of each other."""
+
+from __future__ import annotations
+
+from placevec.preparation.cells import CellOptions
+from placevec.recipes.base import RecipeEntry
+from placevec.recipes.mmgr.config import MmgrConfig
+from placevec.recipes.mmgr.presets import PRESETS
+
+RECIPE = RecipeEntry(
+    name="mmgr",
+    summary="images and points of interest of cells, for urban function, population and the like",
+    config=MmgrConfig,
+    presets=PRESETS,
+    prepare_options=CellOptions,
+    prepare="placevec.preparation.cells:prepare",
+    build="placevec.recipes.mmgr.build:build",
+    former="placevec.recipes.mmgr.former_commands:COMMANDS",
+    prepare_examples=(
+        "placevec prepare mmgr --osm-name helsinki-center --spacing 300 --size-m 500 --out data/helsinki",
+        "placevec prepare mmgr --osm city.osm.pbf --places tracts.geojson --size-m 1000 --out data/tracts",
+        "placevec prepare mmgr --pois shops.csv --category kind --out data/tracts-and-shops   # onto a dataset",
+    ),
+    train_examples=(
+        "placevec train mmgr data/helsinki --out runs/cells",
+        "placevec train mmgr data/helsinki --out runs/cells --category-vectors runs/categories",
+        "placevec train mmgr data/helsinki --out runs/original --preset founding",
+    ),
+)

@@ -1,0 +1,297 @@
+"""MMGR: the image of a cell and its points of interest get vectors that know of each other.
+
+Founding document 003. An image encoder and an encoder of sets of points are trained together by the contrast of
+`placevec.training.objectives.cells`; the vectors that are kept are those before the projection heads, and both together
+are the fused ones.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, cast
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import nn
+
+from placevec import encoders
+from placevec.core import Encoded, Recipe, Slot, View, ViewSpec
+from placevec.datasets.dataset import Dataset
+from placevec.datasets.joined import JoinedDataset
+from placevec.datasets.places import DEFAULT_SIZE_M
+from placevec.datasets.splits import Split
+from placevec.datasets.views.chips import ChipsView, full_scale_of
+from placevec.datasets.views.poi_sets import PoiSetsView
+from placevec.datasets.views.registry import JoinedRecords, known_rows, reader_of
+from placevec.encoders.poi_set import PoiSetEncoder
+from placevec.errors import DatasetError, InputError, UsageError
+from placevec.geo import Ints
+from placevec.metrics import effective_rank
+from placevec.models.category_vectors import fill_categories
+from placevec.models.fusion import ConcatFusion
+from placevec.recipes.blocks import split_in_blocks
+from placevec.recipes.built import Built
+from placevec.recipes.mmgr.config import MmgrConfig
+from placevec.training import TrainingOptions
+from placevec.training.objectives.cells import CellContrast
+from placevec.training.samplers.cells import IMAGES, POIS, CellSampler
+from placevec.training.samplers.described import Disturbed
+
+Ground = Dataset | JoinedDataset
+_MAP, _CHIPS, _POIS = "raster", "chips", "pois"
+_MAP_PX = 128
+_SHIFT = 0.1
+"""Shift of augmented windows, as a share of their side."""
+
+
+@dataclass
+class _Side:
+    """What is learned or validated on: a dataset, its views and which cells have what."""
+
+    dataset: Ground
+    image: View
+    pois: View
+    has_image: NDArray[np.bool_]
+    has_pois: NDArray[np.bool_]
+    rows: Ints
+
+    @property
+    def views(self) -> dict[str, View]:
+        """What slots read, by name."""
+        return {self.image.spec.name: self.image, self.pois.spec.name: self.pois}
+
+    @property
+    def excluded(self) -> dict[str, Ints]:
+        """Reason -> rows, before it is known which rows are used."""
+        nothing = np.flatnonzero(~(self.has_image | self.has_pois))
+        return {"sample": np.arange(len(self.dataset)), "image": nothing}
+
+
+def build(
+    dataset: Ground, config: MmgrConfig, training: Mapping[str, Any], validation: Ground | None = None
+) -> Built:
+    """Slots, encoders, objective and samplers over the cells of a dataset that have an image or points of interest.
+
+    A tenth of the cells is held out in whole blocks, with a buffer as wide as a window around them.
+
+    Raises:
+        DatasetError: a view is missing, or fewer than two cells have both.
+        InputError: an unknown layer or category.
+    """
+    seed = int(training.get("seed", 0))
+    config = replace(config, size_m=config.size_m or _side_m(dataset))
+    side = _side(dataset, config, seed)
+    notes = _notes(side)
+    if validation is None:
+        split = split_in_blocks(
+            dataset, side.rows, window_m=float(cast(float, config.size_m)), share=config.validation_share,
+            block_m=config.block_m, seed=seed, excluded=side.excluded,
+        )  # fmt: skip
+        held, judge = split.rows("validation"), side
+        if not split.held_out and config.validation_share > 0:
+            notes.append("no blocks can be held out here: validation repeats training cells")
+            held = side.rows
+    else:
+        split = Split.of(len(dataset), train=side.rows, excluded=side.excluded, by="other dataset")
+        judge = _side(validation, config, seed, like=side)
+        held = judge.rows
+    image, pois = _image_encoder(side.image.spec, config), _poi_encoder(side.pois.spec, config)
+    if config.category_vectors is not None:
+        notes += fill_categories(pois, side.pois.spec.channels, config.category_vectors)
+    sampler = _sampler(side, split.rows("train"), config, seed, augment=True)
+    validates = _sampler(judge, held, config, seed + 1, augment=False)
+    names = (side.image.spec.name, side.pois.spec.name)
+    slots = {name: Slot(names[0], "image") for name in IMAGES}
+    slots |= {name: Slot(names[1], "pois") for name in POIS[: 1 + sampler.again]}
+    recipe = Recipe(
+        slots=slots,
+        encoders={"image": image, "pois": pois},
+        objectives={"cells": (1.0, _objective(config, image, pois))},
+        sampler=sampler,
+        fuse=ConcatFusion(names, [int(cast(Any, image).dim), pois.dim]),
+        validation=validates,
+        measure=measure,
+    )
+    steps = {
+        "steps_per_epoch": sampler.steps_per_epoch,
+        "validation_steps": min(4, validates.steps_per_epoch),
+    }
+    views = side.views
+    there: dict[str, View] | None = None
+    there_split: Split | None = None
+    if validation is not None:
+        there = judge.views
+        there_split = Split.of(len(validation), train=held[:0], validation=held, by="other dataset")
+    return Built(
+        recipe, replace(config, image_view=names[0]), views, {name: views[name].spec for name in names},
+        TrainingOptions(**{**steps, **training}), split, there, there_split, notes,
+    )  # fmt: skip
+
+
+def _side_m(dataset: Ground) -> float:
+    parts = dataset.parts if isinstance(dataset, JoinedDataset) else (dataset,)
+    return max(part.footprint_m for part in parts) or DEFAULT_SIZE_M
+
+
+def _side(dataset: Ground, config: MmgrConfig, seed: int, like: _Side | None = None) -> _Side:
+    image, pois = _image(dataset, config), _pois(dataset, config, like)
+    has_image, has_pois = (known_rows(view, dataset.lonlat) for view in (image, pois))
+    if int((has_image & has_pois).sum()) < 2:
+        raise DatasetError(
+            f"fewer than two cells of {dataset.name} have both {image.spec.name} and points of interest"
+        )
+    rows = np.flatnonzero(has_image | has_pois)
+    if config.max_places is not None:
+        rows = np.sort(np.random.default_rng([seed, 0xFE3]).permutation(rows)[: config.max_places])
+    return _Side(dataset, image, pois, has_image, has_pois, rows)
+
+
+def _image(dataset: Ground, config: MmgrConfig) -> View:
+    """The images through the window that is read."""
+    specs = {name: dataset.spec(name) for name in dataset.view_names}
+    name = config.image_view or next(
+        (name for kind in (_CHIPS, _MAP) for name, spec in specs.items() if spec.kind == kind), None
+    )
+    if name is None or name not in specs or specs[name].kind not in (_MAP, _CHIPS):
+        told = ", ".join(f"{name} ({spec.kind})" for name, spec in specs.items()) or "none"
+        raise UsageError(
+            f"training needs a map or chips, but {dataset.name} has the views {told}: name one with --image-view, or "
+            "add a map by preparing one into the same --out"
+        )
+    spec = specs[name]
+    if unknown := [layer for layer in config.drop_layers if layer not in spec.channels]:
+        raise InputError(f"--drop-layers: {name} has no {unknown[0]!r}; it has {', '.join(spec.channels)}")
+    channels = tuple(layer for layer in spec.channels if layer not in config.drop_layers)
+    if not channels:
+        raise InputError("every layer was dropped: nothing is left to learn from")
+    window: dict[str, Any] = {"size_px": config.size_px, "channels": channels}
+    if spec.kind == _MAP:
+        window = {**window, "size_px": config.size_px or _MAP_PX, "size_m": config.size_m}
+    if isinstance(dataset, Dataset) or spec.kind == _MAP:
+        return cast(View, cast(Any, dataset.view(name)).window(**window))
+    views = [cast(View, cast(ChipsView, part.view(name)).window(**window)) for part in dataset.parts]
+    return reader_of(spec).join(views, [part.stored(name) for part in dataset.parts])
+
+
+def _pois(dataset: Ground, config: MmgrConfig, like: _Side | None) -> View:
+    """The points of interest of the categories that are read; those of ``like``, for validation elsewhere."""
+    names = [name for name in dataset.view_names if dataset.spec(name).kind == _POIS]
+    if not names:
+        raise UsageError(
+            f"{dataset.name} has no points of interest: add them with placevec prepare mmgr and the same --out"
+        )
+    spec = dataset.spec(names[0])
+    known = {*spec.channels, *(channel.partition("/")[0] for channel in spec.channels)}
+    if unknown := [name for name in config.drop_categories if name not in known]:
+        raise InputError(
+            f"--drop-categories: there is no {unknown[0]!r}; choose from {', '.join(sorted(known)[:40])}"
+        )
+    dropped = set(config.drop_categories)
+    channels = tuple(
+        channel
+        for channel in spec.channels
+        if channel not in dropped and channel.partition("/")[0] not in dropped
+    )
+    if not channels:
+        raise InputError("every category was dropped: nothing is left to learn from")
+    window: dict[str, Any] = {
+        "size_m": config.size_m, "channels": channels if like is None else like.pois.spec.channels,
+        "edges": config.pooling == "graph",
+    }  # fmt: skip
+    if isinstance(dataset, Dataset):
+        return cast(PoiSetsView, dataset.view(names[0])).window(**window)
+    if like is None and any(part.spec(names[0]).channels != spec.channels for part in dataset.parts):
+        known = set().union(*(part.spec(names[0]).channels for part in dataset.parts))
+        window["channels"] = tuple(sorted(known - dropped))
+    views = [cast(PoiSetsView, part.view(names[0])).window(**window) for part in dataset.parts]
+    return reader_of(spec).join(views, [part.stored(names[0]) for part in dataset.parts])
+
+
+def _notes(side: _Side) -> list[str]:
+    total = len(side.dataset)
+    counts = {
+        "without an image and points of interest, which are left out": ~side.has_image & ~side.has_pois,
+        "without points of interest, which learn from their images": side.has_image & ~side.has_pois,
+        "without an image, which learn from their points": ~side.has_image & side.has_pois,
+    }
+    return [
+        f"{int(mask.sum()):,} of {total:,} cells are {what}" for what, mask in counts.items() if mask.any()
+    ]
+
+
+def _sampler(side: _Side, rows: Ints, config: MmgrConfig, seed: int, *, augment: bool) -> CellSampler:
+    spec = side.image.spec
+    is_map, channels = spec.kind == _MAP, len(spec.channels)
+    disturbed = Disturbed(
+        angle=config.augment and is_map, turn=config.augment and not is_map, flip=config.augment,
+        drop=config.drop_channels if channels > 1 else 0.0, channels=channels,
+        chips=None if is_map else _chips_of(side.image),
+    )  # fmt: skip
+    return CellSampler(
+        rows, side.has_image, side.has_pois, batch_size=config.batch_size, seed=seed, lonlat=side.dataset.lonlat,
+        disturbed=disturbed if augment else None, image_by_row=not reader_of(spec).by_coordinates,
+        keep_share=config.keep_share, shift_m=_SHIFT * float(config.size_m or 0) * (config.augment and is_map),
+        again=config.objective == "separate" and config.poi_weight > 0,
+    )  # fmt: skip
+
+
+def _chips_of(view: View) -> Ints:
+    """(N,) chips of each place."""
+    parts = view.views if isinstance(view, JoinedRecords) else (view,)
+    return np.concatenate([cast(ChipsView, part).counts for part in parts])
+
+
+def _image_encoder(spec: ViewSpec, config: MmgrConfig) -> nn.Module:
+    is_map = spec.kind == _MAP
+    name = config.encoder if config.encoder != "auto" else "compact-tile-cnn" if is_map else "resnet-18"
+    scale = 255.0 if is_map else full_scale_of(spec.values)
+    if name.startswith("resnet-"):
+        dim = None if config.dim == (2048 if name.endswith("50") else 512) else config.dim
+        return encoders.build(name, bands=spec.channels, dim=dim, full_scale=scale, unit_norm=False)
+    if name == "spectral-cnn":
+        if is_map:
+            raise UsageError(f"--encoder {name} reads chips, not the map {spec.name}")
+        return encoders.build(name, bands=spec.channels, dim=config.dim, width=config.width, full_scale=scale)
+    if not is_map:
+        raise UsageError(
+            f"--encoder {name} reads maps, not chips: choose resnet-18 or spectral-cnn for {spec.name}"
+        )
+    options: dict[str, Any] = {"channels": len(spec.channels), "dim": config.dim}
+    if name == "founding-tile-cnn":
+        return encoders.build(name, size_px=spec.size_px, **options)
+    return encoders.build(name, width=config.width, unit_norm=False, **options)
+
+
+def _poi_encoder(spec: ViewSpec, config: MmgrConfig) -> PoiSetEncoder:
+    dim = 2 * config.category_dim if config.pooling == "set2set" else config.dim
+    return cast(
+        PoiSetEncoder,
+        encoders.build(
+            "poi-set", categories=len(spec.channels), dim=dim, category_dim=config.category_dim,
+            pooling=config.pooling, positions=config.positions, size_m=float(cast(float, spec.size_m)),
+            trained_categories=config.train_categories or config.category_vectors is None,
+        ),
+    )  # fmt: skip
+
+
+def _objective(config: MmgrConfig, image: nn.Module, pois: PoiSetEncoder) -> CellContrast:
+    return CellContrast(
+        int(cast(Any, image).dim), pois.dim, projection_dim=config.projection_dim, image_hidden=config.image_hidden,
+        poi_hidden=config.poi_hidden, form=config.objective, intra_weight=config.intra_weight,
+        inter_weight=config.inter_weight, poi_weight=config.poi_weight, temperature=config.temperature,
+        learnable=config.learn_temperature,
+    )  # fmt: skip
+
+
+@torch.no_grad()
+def measure(slots: Mapping[str, Encoded], targets: Mapping[str, Any]) -> dict[str, float]:
+    """Of a batch: signs of collapse of both kinds of vectors."""
+    found = {}
+    for name in (IMAGES[0], POIS[0]):
+        vectors = F.normalize(slots[name].z[slots[name].present])
+        if len(vectors) > 1:
+            found[f"{name}_effective_rank"] = effective_rank(vectors)
+    return found

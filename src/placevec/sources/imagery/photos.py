@@ -1,0 +1,194 @@
+"""Georeferenced images, of one file or of many: orthophotos, drone images, scenes, mosaics, read square by square."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from placevec.errors import SourceError
+from placevec.io.files import check_regular
+from placevec.sources.imagery.ground import Square, applied, between, degrees_around, read_onto
+
+SUFFIXES = (".tif", ".tiff", ".vrt", ".jp2", ".png", ".jpg", ".jpeg")
+"""Names of files that are looked for in folders; files that are named themselves can have any."""
+MAX_FILES = 100_000
+_OPEN = 64
+_EDGE = np.linspace(0.0, 1.0, 11)
+_MAX_SAMPLE_PX = 512
+
+
+def image_files(paths: Sequence[Path]) -> list[Path]:
+    """The files of some files and folders, sorted by name within a folder.
+
+    Raises:
+        SourceError: a path does not exist, a folder has no image, or there are too many.
+    """
+    found: list[Path] = []
+    for path in paths:
+        if path.is_dir():
+            inside = sorted(
+                file for file in path.rglob("*") if file.suffix.lower() in SUFFIXES and file.is_file()
+            )
+            if not inside:
+                raise SourceError(f"{path} has no image: {', '.join(SUFFIXES)}")
+            found += inside
+        else:
+            check_regular(path, "image")
+            found.append(path)
+    if len(found) > MAX_FILES:
+        raise SourceError(
+            f"there are {len(found):,} images, more than {MAX_FILES:,}: make a mosaic of them (VRT)"
+        )
+    return found
+
+
+class Photos:
+    """Images of the same bands and type, of which the first that has data at a pixel is read.
+
+    Args:
+        files: the images.
+        bands: positions of the bands to read, from 1; None: all but an alpha band.
+
+    Attributes:
+        names: of the bands: their descriptions, else red, green and blue of three or more bytes, else numbers.
+        dtype: of their numbers.
+        boxes: west, south, east, north of each, degrees; west > east across the antimeridian.
+
+    Raises:
+        SourceError: a file is no image, lies nowhere, or has other bands or numbers than the first.
+    """
+
+    def __init__(self, files: Sequence[Path], bands: Sequence[int] | None = None) -> None:
+        self.files = list(files)
+        self._open: OrderedDict[int, Any] = OrderedDict()
+        self.boxes: list[NDArray[np.float64]] = []
+        first = self._file(0)
+        alpha = [number for number, kind in enumerate(first.colorinterp, 1) if kind.name == "alpha"]
+        self.numbers = tuple(bands or (number for number in first.indexes if number not in alpha))
+        if not self.numbers or min(self.numbers) < 1 or max(self.numbers) > first.count:
+            raise SourceError(
+                f"{self.files[0]} has {first.count} bands, numbered from 1; asked for {self.numbers}"
+            )
+        self.dtype = str(first.dtypes[self.numbers[0] - 1])
+        self.names = _names(first, self.numbers)
+        shape = first.count
+        for at, path in enumerate(self.files):
+            file = self._file(at)
+            if file.crs is None or file.transform.is_identity or file.transform.determinant == 0:
+                raise SourceError(
+                    f"{path} has no coordinate reference system or no transform, so that it lies nowhere"
+                )
+            if file.count != shape or file.dtypes[self.numbers[0] - 1] != self.dtype:
+                raise SourceError(
+                    f"{path} has {file.count} bands of {file.dtypes[0]}, but {self.files[0]} has {shape} of {self.dtype}"
+                )
+            self.boxes.append(_box(file))
+
+    def __enter__(self) -> Photos:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for file in self._open.values():
+            file.close()
+        self._open.clear()
+
+    def resolution(self) -> float:
+        """Side of a pixel of the first image at its center, meters."""
+        file = self._file(0)
+        x, y = applied(file.transform, file.width / 2, file.height / 2)
+        lon, lat = between(file.crs.to_wkt(), 4326).transform([x], [y])
+        from pyproj import Geod
+
+        right = applied(file.transform, file.width / 2 + 1, file.height / 2)
+        lon_right, lat_right = between(file.crs.to_wkt(), 4326).transform([right[0]], [right[1]])
+        return float(Geod(ellps="WGS84").inv(lon[0], lat[0], lon_right[0], lat_right[0])[2])
+
+    def read(self, square: Square) -> NDArray[np.float32]:
+        """(C, H, W) numbers on a square; NaN where no image has data."""
+        found = np.full((len(self.numbers), square.size_px, square.size_px), np.nan, np.float32)
+        box = np.array(degrees_around(square))
+        for at in self._touching(box):
+            file = self._file(at)
+            try:
+                pixels = np.stack([read_onto(file, number, square, masked=True) for number in self.numbers])
+            except Exception as error:  # GDAL raises many kinds
+                raise SourceError(f"cannot read {self.files[at]}: {error}") from error
+            new = np.isnan(found).any(axis=0) & ~np.isnan(pixels).any(axis=0)
+            found[:, new] = pixels[:, new]
+            if not np.isnan(found).any():
+                break
+        return found
+
+    def percentiles(self, low: float, high: float) -> NDArray[np.float64]:
+        """(C, 2) percentiles of the numbers of each band, of a coarse sample of all images."""
+        samples: list[NDArray[np.float32]] = []
+        step = max(1, len(self.files) // 32)
+        for at in range(0, len(self.files), step):
+            file = self._file(at)
+            ratio = max(1.0, max(file.width, file.height) / _MAX_SAMPLE_PX)
+            size = (max(1, round(file.height / ratio)), max(1, round(file.width / ratio)))
+            pixels = file.read(list(self.numbers), out_shape=(len(self.numbers), *size)).astype(np.float32)
+            mask = np.stack([file.read_masks(number, out_shape=size) for number in self.numbers])
+            pixels[(mask == 0) | ~np.isfinite(pixels)] = np.nan
+            samples.append(pixels.reshape(len(self.numbers), -1))
+        values = np.concatenate(samples, axis=1)
+        if np.isnan(values).all(axis=1).any():
+            raise SourceError(f"a band of {self.files[0]} has no data at all")
+        return np.asarray(np.nanpercentile(values, [low, high], axis=1).T, np.float64)
+
+    def _touching(self, box: NDArray[np.float64]) -> list[int]:
+        """Images whose box of degrees touches another one; either may cross the antimeridian."""
+        return [at for at, own in enumerate(self.boxes) if _overlap(own, box)]
+
+    def _file(self, at: int) -> Any:
+        import rasterio
+
+        if at in self._open:
+            self._open.move_to_end(at)
+            return self._open[at]
+        try:
+            file = rasterio.open(self.files[at])
+        except Exception as error:  # GDAL raises many kinds
+            raise SourceError(f"{self.files[at]} is no image that can be read: {error}") from error
+        self._open[at] = file
+        if len(self._open) > _OPEN:
+            self._open.popitem(last=False)[1].close()
+        return file
+
+
+def _names(file: Any, numbers: Sequence[int]) -> tuple[str, ...]:
+    told = [str(file.descriptions[number - 1] or "").strip() for number in numbers]
+    if all(told) and len(set(told)) == len(told):
+        return tuple(told)
+    if len(numbers) in (3, 4) and file.dtypes[0] == "uint8":
+        return ("red", "green", "blue", "nir")[: len(numbers)]
+    return tuple(f"band{number}" for number in numbers)
+
+
+def _box(file: Any) -> NDArray[np.float64]:
+    """West, south, east, north of an image in degrees; west > east across the antimeridian."""
+    ends = np.zeros_like(_EDGE), np.ones_like(_EDGE)
+    columns = np.concatenate([_EDGE, _EDGE, *ends]) * file.width
+    rows = np.concatenate([*ends, _EDGE, _EDGE]) * file.height
+    x, y = applied(file.transform, columns, rows)
+    lon, lat = (np.asarray(side) for side in between(file.crs.to_wkt(), 4326).transform(x, y))
+    known = np.isfinite(lon) & np.isfinite(lat)
+    if not known.any():
+        raise SourceError(f"{file.name} lies outside of the Earth")
+    lon, lat = lon[known], lat[known]
+    if file.crs.is_projected and np.ptp(lon) > 180.0:
+        lon = np.where(lon < 0, lon + 360.0, lon)
+    return np.array([lon.min(), lat.min(), lon.max(), lat.max()])
+
+
+def _overlap(first: NDArray[np.float64], second: NDArray[np.float64]) -> bool:
+    if first[1] > second[3] or second[1] > first[3]:
+        return False
+    (west, _, east, _), (other_west, _, other_east, _) = first.tolist(), second.tolist()
+    east, other_east = east + 360.0 * (east < west), other_east + 360.0 * (other_east < other_west)
+    return any(west <= other_east + turn and other_west + turn <= east for turn in (-360.0, 0.0, 360.0))

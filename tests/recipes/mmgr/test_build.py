@@ -1,0 +1,180 @@
+"""The recipes MMGR and poi2vec on central Helsinki: real map and points, a few steps.
+
+Oracles: points counted again in local meters, invariants of vectors (what is not there has no influence), and
+presets against the published numbers.
+"""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from placevec import api
+from placevec.datasets.dataset import Dataset
+from placevec.datasets.views.poi_sets import PoiSetsView
+from placevec.embeddings import EmbeddingsOfViews
+from placevec.errors import DatasetError, InputError, SourceError, UsageError
+from placevec.models.category_vectors import read_category_vectors
+from placevec.models.model import Model
+from placevec.recipes import recipe
+from tests.cli.commands import run
+
+QUICK = {"epochs": 1, "steps_per_epoch": 2, "projector": 0}
+
+
+@pytest.fixture(scope="module")
+def cells(helsinki_dataset: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Dataset:
+    """The grid of 60 m with points of interest within 120 m, and one cell without any added to none."""
+    out = tmp_path_factory.mktemp("mmgr") / "cells"
+    shutil.copytree(helsinki_dataset.path, out)
+    return api.prepare("mmgr", out=out)
+
+
+@pytest.fixture(scope="module")
+def categories(cells: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("mmgr") / "categories"
+    api.train("poi2vec", cells, out=out, **QUICK)
+    return out
+
+
+@pytest.fixture(scope="module")
+def trained(cells: Dataset, categories: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("mmgr") / "run"
+    api.train("mmgr", cells, out=out, size_px=32, batch_size=16, category_vectors=categories, **QUICK)
+    return out
+
+
+def test_points_of_a_cell(cells: Dataset) -> None:
+    """Counted again from the table, in meters of an equirectangular grid at the cell."""
+    view = cells.view("pois")
+    assert isinstance(view, PoiSetsView)
+    assert {"food", "food/cafe", "shops"} < set(view.spec.channels)
+    table = pd.read_parquet(cells.path / "pois.parquet")
+    table = table[table["group"].notna()]
+    row = 200
+    lon, lat = cells.lonlat[row]
+    away = (
+        np.abs((table["lon"] - lon) * 111_412 * np.cos(np.radians(lat))),
+        np.abs(table["lat"] - lat) * 111_412,
+    )
+    expected = table[(away[0] < 60) & (away[1] < 60)]
+    found = view.categories[view._around(cells.lonlat[[row]])[1]]
+    groups = [view.spec.channels[number].partition("/")[0] for number in found]
+    assert abs(len(found) - len(expected)) <= 1  # at the very edge
+    assert pd.Series(groups).value_counts().idxmax() == expected["group"].astype(str).value_counts().idxmax()
+    assert 0 < int((~view.known).sum()) < len(cells)
+
+
+def test_adding_points_again_changes_nothing(cells: Dataset) -> None:
+    before = (cells.path / "dataset.json").read_bytes()
+    api.prepare("mmgr", out=cells.path)
+    assert (cells.path / "dataset.json").read_bytes() == before
+    with pytest.raises(DatasetError, match="--min-pois was 5 and is 2 now"):
+        api.prepare("mmgr", out=cells.path, min_pois=2)
+
+
+def test_every_place_and_view_has_its_vector(cells: Dataset, trained: Path) -> None:
+    table = api.embed(trained, cells)
+    assert isinstance(table, EmbeddingsOfViews)
+    known = int(cells.view("pois").known.sum())  # type: ignore[attr-defined]
+    assert {name: len(table.of(name)) for name in table.views} == {
+        "map": len(cells),
+        "pois": known,
+        "fused": len(cells),
+    }
+    fused, of_map = table.of("fused"), table.of("map")
+    without = ~np.isin(fused.place_id, table.of("pois").place_id)
+    first = of_map.vectors / np.linalg.norm(of_map.vectors, axis=1, keepdims=True)
+    np.testing.assert_allclose(fused.vectors[without][:, : of_map.dim], first[without], atol=1e-5)
+    assert not fused.vectors[without][:, of_map.dim :].any()
+    alone = api.embed(trained, cells, views=("pois",))
+    np.testing.assert_allclose(alone.of("pois").vectors, table.of("pois").vectors, atol=1e-6)
+
+
+def test_vectors_of_categories(cells: Dataset, categories: Path, trained: Path, tmp_path: Path) -> None:
+    """Of a run and of the same as a table; a category that is not among them gets that of its group."""
+    names, vectors = read_category_vectors(categories)
+    assert names == cells.spec("pois").channels
+    assert vectors.shape == (len(names), 64)
+    model = Model.load(trained)
+    assert model.recipe["config"]["category_vectors"] == str(categories)
+    pd.DataFrame(
+        {"category": ["food", "shops"], "a": [1.0, 2.0], "b": [0.5, 3.0], "c": 0.0, "d": 1.0}
+    ).to_csv(tmp_path / "few.csv", index=False)
+    given = {"category_vectors": tmp_path / "few.csv", "size_px": 32, "batch_size": 16, **QUICK}
+    with pytest.raises(InputError, match="add --category-dim 4"):
+        api.train("mmgr", cells, out=tmp_path / "run", **given)
+    few = api.train("mmgr", cells, out=tmp_path / "run", category_dim=4, train_categories=False, **given)
+    table = few.modules["pois"].vectors.weight
+    positions = [names.index(name) for name in ("food", "food/cafe")]
+    torch.testing.assert_close(table[positions[0]], table[positions[1]])
+    assert not few.modules["pois"].vectors.weight.requires_grad
+
+
+@pytest.mark.parametrize("pooling", ["set2set", "graph"])
+def test_other_poolings_train_and_embed(cells: Dataset, pooling: str, tmp_path: Path) -> None:
+    model = api.train(
+        "mmgr", cells, out=tmp_path / "run", pooling=pooling, objective="founding", size_px=32, batch_size=16,
+        drop_categories=("shops", "food/cafe"), **QUICK,
+    )  # fmt: skip
+    channels = model.specs["pois"].channels
+    assert not any(name.partition("/")[0] == "shops" or name == "food/cafe" for name in channels)
+    vectors = api.embed(model, cells, views=("pois",)).of("pois").vectors
+    assert np.isfinite(vectors).all()
+    assert len(np.unique(vectors.round(5), axis=0)) > 50
+
+
+def test_a_table_of_points(helsinki_dataset: Dataset, tmp_path: Path) -> None:
+    """Points without coordinates, without a category, doubled and elsewhere are counted."""
+    shutil.copytree(helsinki_dataset.path, tmp_path / "cells")
+    lon, lat = helsinki_dataset.lonlat[:6].T
+    rows = pd.DataFrame(
+        {"lon": lon, "lat": lat, "kind": ["bar", "bar", "café", "café", " ", "bar"], "sector": "food"}
+    )
+    rows.loc[5, ["lon", "lat"]] = 0.0
+    rows = pd.concat([rows, rows.iloc[:1]])
+    rows.to_csv(tmp_path / "pois.csv", index=False)
+    command = ("prepare", "mmgr", "--pois", tmp_path / "pois.csv", "--group", "sector", "--min-pois", "3")
+    code, said = run([*map(str, command), "--out", str(tmp_path / "cells")])
+    assert code == 0, said
+    for count, what in (
+        (1, "without a category"), (1, "outside of the area"), (1, "at the same coordinates"),
+    ):  # fmt: skip
+        assert f"{count} of 7 points of pois.csv are {what}" in said.replace("\n", " "), said
+    assert Dataset.open(tmp_path / "cells").spec("pois").channels == ("food", "food/bar")
+
+
+def test_what_is_refused(helsinki_dataset: Dataset, cells: Dataset, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="a new dataset needs --osm FILE"):
+        api.prepare("mmgr", out=tmp_path / "new")
+    with pytest.raises(UsageError, match="they need --pois"):
+        api.prepare("mmgr", out=cells.path, category="kind")
+    with pytest.raises(UsageError, match="has no points of interest"):
+        api.train("mmgr", helsinki_dataset, out=tmp_path / "run")
+    with pytest.raises(InputError, match="--drop-categories: there is no 'foot'"):
+        api.train("mmgr", cells, out=tmp_path / "run", drop_categories=("foot",))
+    with pytest.raises(UsageError, match="--category-dim must be a multiple of 4"):
+        api.train("mmgr", cells, out=tmp_path / "run", category_dim=30)
+    (tmp_path / "far.csv").write_text("lon,lat,category\n3,4,bar\n")
+    shutil.copytree(helsinki_dataset.path, tmp_path / "other")
+    with pytest.raises(SourceError, match=r"no point of .*far.csv with a category is in the area"):
+        api.prepare("mmgr", out=tmp_path / "other", pois=tmp_path / "far.csv")
+
+
+def test_the_founding_presets() -> None:
+    """Published: mmgr.py's defaults, and Variables.py of the POI embedding."""
+    config, training = recipe("mmgr").configure("founding", {})
+    told = config.as_json()
+    assert (told["encoder"], told["pooling"], told["category_dim"]) == ("resnet-50", "set2set", 64)
+    assert (told["batch_size"], told["temperature"], told["projection_dim"]) == (128, 0.5, 128)
+    assert (told["intra_weight"], told["inter_weight"], told["poi_weight"]) == (0.5, 0.5, 0.0)
+    assert (training["epochs"], training["learning_rate"], training["optimizer"]) == (120, 1e-2, "adam")
+    config, training = recipe("poi2vec").configure("founding", {})
+    told = config.as_json()
+    assert (told["p"], told["q"], told["across"], told["negatives"]) == (0.5, 0.5, 0.4, 5)
+    assert (told["walks"], told["walk_length"], told["hierarchy_weight"], told["dim"]) == (5, 10, 1e-8, 64)
