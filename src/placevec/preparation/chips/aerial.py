@@ -128,7 +128,7 @@ class _Work:
         }  # fmt: skip
         spec = replace(written.spec(NAME), size_m=self.side_m)
         report = {
-            "chips": written.table.num_rows, "places_without": self.lost,
+            "count": written.table.num_rows, "places_without": self.lost,
             "limits": None if limits is None else limits.tolist(),
         }  # fmt: skip
         return Joining(
@@ -137,7 +137,7 @@ class _Work:
         )  # fmt: skip
 
     def _squares(self) -> dict[str, tuple[Square, Any]]:
-        """place_id -> the ground of its chip, and its polygon, if it has one that masks."""
+        """place_id -> the square of its chip, and its polygon, if it has one that masks."""
         rows = self.dataset.require_coordinates(np.arange(len(self.dataset)), "a chip of an image")
         ids, lonlat = self.dataset.place_ids, self.dataset.lonlat
         shapes = self.dataset.geometry() if self.options.aerial_mask else [None] * len(self.dataset)
