@@ -32,3 +32,23 @@ def test_an_unknown_benchmark_is_rejected_with_the_known_ones() -> None:
     assert done.returncode == 2
     assert "no benchmark is called 'nothing'" in done.stderr
     assert "precision" in done.stderr
+
+
+def test_no_seen_layer_draws_a_type_that_is_asked_about() -> None:
+    """Oracle: the rules of the layers: what the layers that stay draw by a tag of the groups is left out by name."""
+    from benchmarks.where2vec_quality import DRAWN_ELSEWHERE, DROPPED, GROUPS
+
+    from placevec.sources.osm.entities.types import TypeTable
+    from placevec.sources.osm.layers import LayerTable
+    from placevec.sources.osm.objects import Kind
+
+    table, drawn, layers = TypeTable.default(), set(), LayerTable.default()
+    for layer, rules in zip(layers.layers, layers.rules, strict=True):
+        for rule in rules:
+            if layer not in DROPPED and rule.key in GROUPS:
+                assert rule.values, f"{layer} draws every {rule.key}"
+                for value in rule.values:
+                    for kind in (Kind.AREA, Kind.LINE, Kind.POINT):
+                        found = table.classify({rule.key: value}, kind)
+                        drawn |= set() if found is None else {found.type}
+    assert {one for one in drawn if one.split("/")[0] in GROUPS} <= set(DRAWN_ELSEWHERE)

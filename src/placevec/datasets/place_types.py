@@ -32,7 +32,11 @@ class Types:
     codes: Ints
 
     def as_in(self, other: Types) -> Types:
-        """With another's names and codes; types that it does not have are unknown."""
+        """With another's names and codes; types that it does not have are unknown.
+
+        >>> Types(("lake", "park"), np.array([0, 1])).as_in(Types(("park",), np.array([0]))).codes.tolist()
+        [-1, 0]
+        """
         at = {name: number for number, name in enumerate(other.names)}
         table = np.array([*(at.get(name, UNKNOWN) for name in self.names), UNKNOWN], np.int64)
         return Types(other.names, table[self.codes])

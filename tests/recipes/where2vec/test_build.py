@@ -254,3 +254,11 @@ def test_what_is_left_out_is_said(dataset: Dataset, base: str) -> None:
     built = build(dataset, config(base, max_tokens=8), {})
     assert any("texts are longer than the 8 tokens" in note for note in built.notes)
     assert built.training.validation_steps == 1
+
+
+def test_without_validation_all_places_are_trained_on(dataset: Dataset, base: str) -> None:
+    """Oracle: every place that has a chip and a text; with a share of 0 nothing is held out, and nothing said of it."""
+    built = build(dataset, config(base, validation_share=0.0), {"validation_steps": 0})
+    assert len(built.split.rows("train")) == small.PLACES - 2
+    assert not built.split.held_out
+    assert not any("validation" in note for note in built.notes)

@@ -101,7 +101,11 @@ def by_type(types: ArrayLike, pool: ArrayLike) -> Found:
 
 
 def unit(vectors: ArrayLike) -> NDArray[np.float64]:
-    """(n, D) float64 scaled to length 1; zeros stay."""
+    """(n, D) float64 scaled to length 1; zeros stay.
+
+    >>> unit([[3.0, 4.0], [0.0, 0.0]]).tolist()
+    [[0.6, 0.8], [0.0, 0.0]]
+    """
     rows = np.asarray(vectors, np.float64)
     return np.asarray(rows / np.maximum(np.linalg.norm(rows, axis=-1, keepdims=True), 1e-12))
 

@@ -11,6 +11,7 @@ import numpy as np
 from placevec.evaluation.report import Report
 from placevec.evaluation.results import Result
 from placevec.evaluation.retrieval.ranks import KS, Found
+from placevec.evaluation.retrieval.rows import CHANCE, ORACLE
 from placevec.geo import Floats
 from placevec.io import atomic
 
@@ -45,17 +46,17 @@ class WordsResult(Result):
     def headline(self) -> str:
         """One sentence for a reader who knows the area, not the statistics."""
         rows = {row.name: row for row in self.rows}
-        mine, chance = rows[self.subject].score.value, rows.get("chance")
+        mine, chance = rows[self.subject].score.value, rows.get(CHANCE)
         figures = f"{self.question}: {mine:.0%}" + (
             "" if chance is None else f" (by chance {chance.score.value:.1%})"
         )
         if not self.comparisons:
             return f"{figures}."
         if not self.claims:
-            best = max(
-                (row for row in self.rows if row.name != self.subject), key=lambda row: row.score.value
-            )
-            return f"{figures}; {best.name} {best.score.value:.0%}. Too little is known here to claim a difference."
+            others = [row for row in self.rows if row.name not in (self.subject, CHANCE, ORACLE)]
+            best = max(others, key=lambda row: row.score.value, default=None)
+            beside = "" if best is None else f"; {best.name} {best.score.value:.0%}"
+            return f"{figures}{beside}. Too little is known here to claim a difference."
         beaten = [one.against for one in self.comparisons if one.claim == "better"]
         ahead = [one.against for one in self.comparisons if one.claim == "worse"]
         open_ = [one.against for one in self.comparisons if one.against not in (*beaten, *ahead)]

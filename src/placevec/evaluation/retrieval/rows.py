@@ -112,7 +112,11 @@ def ridge_row(
 
 
 def counted_words(training: Sequence[str]) -> Texts:
-    """Word counts as TF-IDF of length 1, with the words of the training texts; scikit-learn's."""
+    """Word counts as TF-IDF of length 1, with the words of the training texts; scikit-learn's.
+
+    >>> counted_words(["a lake", "a park"])(["lake lake", "sea"]).round(2).tolist()
+    [[0.0, 1.0, 0.0], [0.0, 0.0, 0.0]]
+    """
     from sklearn.feature_extraction.text import TfidfVectorizer
 
     counter = TfidfVectorizer(max_features=MAX_WORDS, sublinear_tf=True, token_pattern=r"(?u)\b\w+\b")
@@ -124,7 +128,12 @@ def counted_words(training: Sequence[str]) -> Texts:
 
 
 def macro_recall(hits: Array, types: Ints, block: Ints, weights: Array) -> Array:
-    """(W,) mean over types of the share of (n,) hits when block b counts ``weights[w, b]`` times."""
+    """(W,) mean over types of the share of (n,) hits when block b counts ``weights[w, b]`` times.
+
+    >>> types, block = np.array([0, 0, 0, 1]), np.zeros(4, np.int64)
+    >>> macro_recall(np.array([1.0, 1.0, 1.0, 0.0]), types, block, np.ones((1, 1))).tolist()
+    [0.5]
+    """
     found = []
     for code in np.unique(types):
         rows = types == code

@@ -49,6 +49,10 @@ class Said:
             places: (n,) distinct rows.
             among: (M,) texts that may be drawn; all by default.
             seed: of the draw.
+
+        >>> said = Said(np.array([0, 2]), ("lake", "park"), ("en", "en"), ("words", "words"))
+        >>> said.one_each(np.arange(4)).tolist()
+        [0, -1, 1, -1]
         """
         allowed = np.arange(len(self.place)) if among is None else np.flatnonzero(np.asarray(among, bool))
         order = np.random.default_rng([seed, 0x5A1D]).permutation(allowed)
