@@ -5,8 +5,9 @@ and the bootstrap for general stationary observations", Annals of Statistics 17,
 by a jackknife over blocks, on a scale where a measure is about symmetric, with Student's t of as many degrees of
 freedom as there are effective blocks less one: they hold what they promise with ten blocks, where percentiles of draws
 do not (`benchmarks.calibration`). Errors may be alike over more than a block: intervals and p are made with blocks of
-one, two and four sides and with blocks that err together (`correlated_blocks`), and the widest interval and the largest
-p count. Draws serve what has no blocks of its own: ranks, and means over tasks.
+one, two and four sides and with blocks that err together (`correlated_blocks`, with the degrees of freedom of the
+independent blocks that those are worth), and the widest interval and the largest p count. Draws serve what has no
+blocks of its own: ranks, and means over tasks.
 """
 
 from __future__ import annotations
@@ -124,8 +125,9 @@ class Score:
             if error == error and many > 1.5 and (number == 0 or many >= MIN_GROUPS):
                 found.append((error, many))
         together = self._correlated(scale)
-        if found and together == together:
-            found.append((together, self.effective[0]))
+        if found and together > 0:
+            error, many = found[0]
+            found.append((together, max(2.0, many * min(1.0, (error / together) ** 2))))
         return found
 
     def _correlated(self, scale: Scale) -> float:
