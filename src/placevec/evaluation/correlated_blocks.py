@@ -6,7 +6,8 @@ taken for known: the variance is averaged over a grid of both, each weighted by 
 for spatial data Kitanidis 1983), which asks nothing of the mean itself, and by a prior of 1 / range over equal steps of
 log range, because the likelihood alone cannot exclude ranges as wide as the area (Berger, De Oliveira and Sanso,
 "Objective Bayesian analysis of spatially correlated data", JASA 96, 2001). The exponent of the prior was chosen by
-simulation: with 0 hardly any difference is found, with 2 claims at long ranges reach 5% (`benchmarks.calibration`).
+simulation (`benchmarks.calibration`): with 0 half as many differences are found at a range of half a block, with 2 false
+claims at long ranges reach 5%. What no data of so few blocks can show, BENCHMARKS.md names.
 """
 
 from __future__ import annotations

@@ -180,7 +180,7 @@ def further_tables(item: Result) -> list[tuple[tuple[str, ...], list[tuple[str, 
 
 def doubts(item: Result) -> list[str]:
     """One line a reason for which nothing is claimed of some comparisons, though something is of the task."""
-    if item.unclaimed:
+    if item.why_no_claim:
         return []
     reasons: dict[str, list[str]] = {}
     for one in item.comparisons:
@@ -319,7 +319,7 @@ def terminal(report: Report) -> RenderableType:
     parts: list[RenderableType] = []
     for item in report.results:
         parts.append(Text(plain(item.headline, 600), style="bold"))
-        parts += [Text(f"No claim: {plain(item.unclaimed, 600)}.")] if item.unclaimed else []
+        parts += [Text(f"No claim: {plain(item.why_no_claim, 600)}.")] if item.why_no_claim else []
         parts.append(Text(""))
         parts.append(_rich_table(item.title, *row_table(item.rows), item.subject))
         parts.append(Text(""))

@@ -132,7 +132,7 @@ class Result:
         return bool(asked) and all(pair.doubt for pair in asked)
 
     @property
-    def unclaimed(self) -> str:
+    def why_no_claim(self) -> str:
         """Why nothing is claimed and what it takes for a claim, in one line; empty where something may be claimed."""
         if self.leaks:
             names = ", ".join(self.leaks)
@@ -165,7 +165,7 @@ class Result:
             f"{reached} against {_two(best.score.value)} of the best alternative, {best.name} ({scale})."
         )
         asked = [pair for pair in self.comparisons if pair.of == self.subject]
-        if self.unclaimed:
+        if self.why_no_claim:
             adds = f"the {self.subject} {'adds' if one else 'add'} anything"
             return f"{self.task}: too little is known here to say whether {adds}: {figures}"
         beaten = [pair.against for pair in asked if pair.claim == "better"]
@@ -203,9 +203,9 @@ class Result:
     def verdict(self) -> str:
         """One sentence on every comparison of the task."""
         found = _in_words(self.comparisons, self.subject)
-        if not self.unclaimed:
+        if not self.why_no_claim:
             return found
-        return f"No claim: {self.unclaimed}. {'' if self._all_in_doubt else 'In this sample: '}{found}"
+        return f"No claim: {self.why_no_claim}. {'' if self._all_in_doubt else 'In this sample: '}{found}"
 
     def as_dict(self) -> dict[str, Any]:
         """Plain JSON."""
@@ -216,7 +216,7 @@ class Result:
             "leaks": list(self.leaks),
             "curve": [point.as_dict() for point in self.curve],
         }
-        return {**content, "claims": self.claims, "unclaimed": self.unclaimed, "verdict": self.verdict}
+        return {**content, "claims": self.claims, "why_no_claim": self.why_no_claim, "verdict": self.verdict}
 
 
 def _plain(scores: Mapping[str, Score]) -> dict[str, dict[str, float]]:
