@@ -215,5 +215,5 @@ def test_what_a_p_rests_on_is_doubted() -> None:
     )
     one = Comparison("a", "b", alike, 0.001, range_m=7_000.0)
     assert one.claim == "no claim"
-    assert one.doubt.startswith("errors are alike over much of the area, over about 7000 m: it is worth ")
+    assert one.doubt.startswith("errors are alike over much of the area, over about 7000 m: it counts as ")
     assert one.doubt.endswith("5 are needed, so a wider area, not more places in it")

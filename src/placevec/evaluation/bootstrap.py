@@ -5,8 +5,8 @@ and the bootstrap for general stationary observations", Annals of Statistics 17,
 by a jackknife over blocks, on a scale where a measure is about symmetric, with Student's t of as many degrees of
 freedom as there are effective blocks less one: they hold what they promise with ten blocks, where percentiles of draws
 do not (`benchmarks.calibration`). Errors may be alike over more than a block: intervals and p are made with blocks of
-one, two and four sides and with blocks that err together (`correlated_blocks`, with the degrees of freedom of the
-independent blocks that those are worth), and the widest interval and the largest p count. Draws serve what has no
+one, two and four sides and with blocks that err together (`correlated_blocks`, with the degrees of freedom of as
+many independent blocks as leave the same error), and the widest interval and the largest p count. Draws serve what has no
 blocks of its own: ranks, and means over tasks.
 """
 
@@ -90,7 +90,11 @@ class Score:
 
     @property
     def independent(self) -> float:
-        """Effective blocks, fewer where they err together: as many independent ones would leave the same error."""
+        """Effective blocks, fewer where they err together: as many independent ones would leave the same error.
+
+        >>> Score(0.5, left_out=(np.array([0.4, 0.6]),), effective=(2.0,)).independent  # nobody knows where they lie
+        2.0
+        """
         many, error = (self.effective or (float("inf"),))[0], self.correlated_error
         return many * min(1.0, (self.errors[0] / error) ** 2) if error > 0 else many
 

@@ -2,8 +2,8 @@
 
 The two-sided p of a difference comes from blocks that may err together (`bootstrap`), and Holm's step-down procedure over
 all the comparisons of a family (a task; encoders against the best baseline) keeps the chance of any false claim in it at
-5%. A claim also needs `BLOCKS_TO_CLAIM` effective blocks, and an area that is worth `INDEPENDENT_TO_CLAIM` independent
-ones: beyond what these numbers count, how alike errors are is for p and intervals to say. A gate on an estimated range
+5%. A claim also needs `BLOCKS_TO_CLAIM` effective blocks, which count as `INDEPENDENT_TO_CLAIM` independent ones or
+more: beyond what these numbers count, how alike errors are is for p and intervals to say. A gate on an estimated range
 lets pass where the range is underestimated, and claims that pass it are false more often (`benchmarks.calibration`).
 """
 
@@ -23,7 +23,7 @@ LEVEL = 0.05
 BLOCKS_TO_CLAIM = 30
 """Effective blocks below which nothing is claimed."""
 INDEPENDENT_TO_CLAIM = 5
-"""Independent blocks that an area must be worth for a claim: below, errors are alike over much of it."""
+"""Independent blocks that an area must count as for a claim: below, errors are alike over much of it."""
 NO_DIFFERENCE = "no significant difference"
 NO_CLAIM = "no claim"
 BESIDE = "coverage beside vectors"
@@ -82,7 +82,7 @@ class Comparison:
         if independent < INDEPENDENT_TO_CLAIM:
             wide = f", over about {_length(self.range_m)}" if self.range_m > 0 else ""
             return (
-                f"errors are alike over much of the area{wide}: it is worth {independent:.1f} independent blocks; "
+                f"errors are alike over much of the area{wide}: it counts as {independent:.1f} independent blocks; "
                 f"{INDEPENDENT_TO_CLAIM} are needed, so a wider area, not more places in it"
             )
         return ""

@@ -39,6 +39,14 @@ class CorrelatedBlocks:
         lonlat: (B, 2) degrees of the middle of each block.
         sizes: (B,) places in it.
         side_m: side of a block.
+
+    >>> lonlat = np.stack(np.meshgrid(np.arange(4), np.arange(4)), axis=-1).reshape(-1, 2) / 111.32
+    >>> blocks = CorrelatedBlocks(lonlat, np.ones(16), 1_000.0)
+    >>> trend, stripes = np.repeat(np.arange(4.0), 4), np.tile([0.0, 1.0], 8)
+    >>> [round(blocks.error(one.mean(), (one.sum() - one) / 15), 2) for one in (trend, stripes)]
+    [0.65, 0.15]
+    >>> [round(one.std(ddof=1) / 4, 2) for one in (trend, stripes)]  # independent blocks
+    [0.29, 0.13]
     """
 
     def __init__(self, lonlat: Floats, sizes: Array, side_m: float) -> None:
