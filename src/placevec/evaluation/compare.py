@@ -54,7 +54,11 @@ class Comparison:
 
     @property
     def effective(self) -> float:
-        """Effective blocks, as they were resampled; infinite where the interval is not of blocks."""
+        """Effective blocks, as they were resampled; infinite where the interval is not of blocks.
+
+        >>> Comparison("vectors", "chance", Score(0.1, effective=(41.5, 12.0, 4.0)), 0.01).effective
+        41.5
+        """
         return (self.difference.effective or (float("inf"),))[0]
 
     @property

@@ -45,7 +45,7 @@ class CorrelatedBlocks:
     >>> trend, stripes = np.repeat(np.arange(4.0), 4), np.tile([0.0, 1.0], 8)
     >>> [round(blocks.error(one.mean(), (one.sum() - one) / 15), 2) for one in (trend, stripes)]
     [0.65, 0.15]
-    >>> [round(one.std(ddof=1) / 4, 2) for one in (trend, stripes)]  # independent blocks
+    >>> [round(float(one.std(ddof=1)) / 4, 2) for one in (trend, stripes)]  # independent blocks
     [0.29, 0.13]
     """
 
@@ -66,6 +66,9 @@ class CorrelatedBlocks:
         """Standard error of a measure, from ``left_out``: (B,) the measure without each block, NaN where unknown.
 
         NaN where there are fewer than `MIN_BLOCKS` blocks, or where all lie in one place.
+
+        >>> CorrelatedBlocks(np.zeros((3, 2)), np.ones(3), 1_000.0).error(0.5, np.array([0.4, 0.5, 0.6]))
+        nan
         """
         if len(self._places) < MIN_BLOCKS or not self._ranges.size:
             return float("nan")
