@@ -1,7 +1,8 @@
 """Whether claims and intervals of an evaluation hold what they promise, on fields whose truth is known.
 
 Predictors of equal quality on 10 x 10 blocks, errors correlated over a range: how often is a difference claimed, of two
-and of any of seven? Predictors that do differ: how often is that found? And how often does an interval hold the truth?
+and of any of seven? The same on fewer and more blocks. Predictors that do differ: how often is that found? And how often
+does an interval hold the truth?
 ``python -m benchmarks.calibration [--runs 200]`` prints the tables as Markdown; 200 runs take ten minutes of a free core.
 """
 
@@ -14,16 +15,18 @@ from typing import Any
 
 import numpy as np
 from scipy.spatial.distance import cdist
-from scipy.stats import binom
+from scipy.stats import binom, norm
 
 from placevec.evaluation.bootstrap import Resampling, Score, scale_of
-from placevec.evaluation.compare import NO_DIFFERENCE, Comparison, compare
-from placevec.evaluation.scores import loss, resampled
+from placevec.evaluation.compare import Comparison, compare
+from placevec.evaluation.scores import resampled
 from placevec.geo import spatial_blocks
 
 POINTS, SIDE_M, BLOCKS = 500, 1_000.0, 10
 RANGES = (0.05, 0.5, 1.0, 2.0, 3.0)
 """Distance in blocks at which the correlation of errors falls to 1/e."""
+AREAS = ((4, 0.5), (4, 1.0), (6, 0.5), (6, 1.0), (16, 0.5), (16, 1.0), (16, 4.0))
+"""(blocks on a side, range in blocks) of areas of other sizes."""
 KINDS = ("R²", "accuracy")
 RIVALS = 7
 MIN_CLAIMING = 20
@@ -38,15 +41,20 @@ def scored(
 ) -> Score:
     """As an evaluation scores a row."""
     measure = partial(resampled, metric, target, predicted, over.block)
-    return over.score([measure], len(target), scale_of(metric), loss(metric, target, predicted))
+    return over.score([measure], len(target), scale_of(metric))
 
 
 def world(
-    metric: str, reach: float, seed: int, variances: Sequence[float]
-) -> tuple[dict[str, Score], np.ndarray[Any, Any]]:
-    """(predictors of one target with errors of the given variances, scored and named 0, 1, ...; lonlat of the places)."""
-    random = np.random.default_rng([seed, int(reach * 100), KINDS.index(metric)])
-    plane = random.random((POINTS, 2)) * BLOCKS * SIDE_M
+    metric: str, reach: float, seed: int, variances: Sequence[float], blocks: int = BLOCKS
+) -> tuple[dict[str, Score], float]:
+    """(predictors of one target with errors of the given variances, scored and named 0, 1, ...; what 0 would score).
+
+    What it would score is the mean over other errors, of the same target at the same places.
+    """
+    random = np.random.default_rng(
+        [seed, int(reach * 100), KINDS.index(metric), *[blocks] * (blocks != BLOCKS)]
+    )
+    plane = random.random((POINTS, 2)) * blocks * SIDE_M
     covariance = np.exp(-cdist(plane, plane) / (reach * SIDE_M)) + 1e-9 * np.eye(POINTS)
     fields = np.linalg.cholesky(covariance) @ random.normal(size=(POINTS, 1 + len(variances)))
     lonlat = plane / METERS
@@ -59,22 +67,8 @@ def world(
         given = fields[:, 0] + np.sqrt(variance) * fields[:, 1 + number]
         predicted = given[:, None] if metric == "R²" else (given > 0).astype(np.int64)
         scores[f"{number}"] = scored(metric, truth, predicted, over)
-    return scores, lonlat
-
-
-def comparisons(
-    metric: str, reach: float, seed: int, variances: Sequence[float]
-) -> tuple[Comparison, list[Comparison]]:
-    """(the first predictor against the second alone, against all others as one family)."""
-    scores, lonlat = world(metric, reach, seed, variances)
-    pairs = [("0", f"{other}") for other in range(1, len(variances))]
-    (alone,) = compare(scores, pairs[:1], lonlat=lonlat, side_m=SIDE_M)
-    family = compare(scores, pairs)
-    if any(
-        one.verdict != NO_DIFFERENCE for one in family
-    ):  # else nothing can be claimed, wherever places lie
-        family = compare(scores, pairs, lonlat=lonlat, side_m=SIDE_M)
-    return alone, family
+    right = norm.cdf(np.abs(fields[:, 0]) / np.sqrt(variances[0])).mean()
+    return scores, float(1.0 - variances[0] / fields[:, 0].var() if metric == "R²" else right)
 
 
 def claimed(found: Sequence[Comparison]) -> bool:
@@ -82,22 +76,30 @@ def claimed(found: Sequence[Comparison]) -> bool:
     return any(one.claim in ("better", "worse") for one in found)
 
 
-def false_claims(metric: str, reach: float, runs: int) -> dict[str, float]:
+def false_claims(
+    metric: str, reach: float, runs: int, blocks: int = BLOCKS, rivals: int = RIVALS
+) -> dict[str, float]:
     """Shares of worlds of exchangeable predictors in which ..."""
-    counts = np.zeros(6)
+    counts = np.zeros(7)
     for seed in range(runs):
-        alone, family = comparisons(metric, reach, seed, (1.0,) * (1 + RIVALS))
-        naive, may = alone.difference, not alone.doubt
-        inside = naive.low <= 0.0 <= naive.high
+        scores, expected = world(metric, reach, seed, (1.0,) * (1 + rivals), blocks)
+        family = compare(scores, [("0", f"{other}") for other in range(1, 1 + rivals)])
+        (alone,) = compare(scores, [("0", "1")])
+        found, may = alone.difference, not alone.doubt
+        inside, own = found.low <= 0.0 <= found.high, scores["0"]
         counts += [
-            abs(naive.value) > 1.96 * naive.errors[0], claimed([alone]), claimed(family), inside, may, may and inside
+            abs(found.value) > 1.96 * found.errors[0], claimed([alone]), claimed(family), inside,
+            own.low <= expected <= own.high, may, may and inside,
         ]  # fmt: skip
-    heads = ("1.96 standard errors alone", "claimed", "any of seven claimed", "interval holds 0", "may claim")
-    enough = counts[4] >= MIN_CLAIMING
+    heads = (
+        "1.96 standard errors alone", "claimed", f"any of {rivals} claimed", "interval holds 0", "row's holds the truth",
+        "may claim",
+    )  # fmt: skip
+    enough = counts[5] >= MIN_CLAIMING
     return {
-        **dict(zip(heads, counts[:5] / runs, strict=True)),
-        "claimed where it may": counts[1] / counts[4] if enough else float("nan"),
-        "interval holds 0 where it may claim": counts[5] / counts[4] if enough else float("nan"),
+        **dict(zip(heads, counts[:6] / runs, strict=True)),
+        "claimed where it may": counts[1] / counts[5] if enough else float("nan"),
+        "interval holds 0 where it may claim": counts[6] / counts[5] if enough else float("nan"),
     }
 
 
@@ -105,7 +107,8 @@ def power(metric: str, reach: float, runs: int) -> list[float]:
     """For each of `WORSE` the share of worlds in which the better predictor is claimed to be better."""
     found = []
     for worse in WORSE[metric]:
-        told = [comparisons(metric, reach, seed, (BASE, worse))[0].claim for seed in range(runs)]
+        worlds = (world(metric, reach, seed, (BASE, worse))[0] for seed in range(runs))
+        told = [compare(scores, [("0", "1")])[0].claim for scores in worlds]
         found.append(told.count("better") / runs)
     return found
 
@@ -146,6 +149,17 @@ def tables(runs: int) -> Iterator[str]:
                 yield f"| measure | range, blocks | {' | '.join(found)} |\n|{' --- |' * (2 + len(found))}"
             began = True
             yield f"| {metric} | {reach:g} | {' | '.join(_shown(share) for share in found.values())} |"
+    yield f"\nAreas of other sizes, {runs} runs.\n"
+    began = False
+    for metric in KINDS:
+        for side, reach in AREAS:
+            found = false_claims(metric, reach, runs, side, 1)
+            del found["any of 1 claimed"]
+            if not began:
+                yield f"| measure | blocks | range, blocks | {' | '.join(found)} |\n|{' --- |' * (3 + len(found))}"
+            began = True
+            shown = " | ".join(_shown(share) for share in found.values())
+            yield f"| {metric} | {side} x {side} | {reach:g} | {shown} |"
     yield f"\nReal differences found, {runs} runs.\n"
     yield f"| measure | {' | '.join(f'range {reach:g}' for reach in RANGES)} |\n|{' --- |' * (1 + len(RANGES))}"
     for metric in KINDS:

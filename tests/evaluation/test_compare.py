@@ -6,11 +6,13 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from scipy.spatial.distance import cdist
 from scipy.stats import norm
 
 from placevec.errors import EvaluationError
 from placevec.evaluation.bootstrap import Score
 from placevec.evaluation.compare import NO_DIFFERENCE, Comparison, compare
+from placevec.evaluation.correlated_blocks import CorrelatedBlocks
 from placevec.evaluation.engine import Budget, evaluate_task
 from placevec.evaluation.probes import Effort
 from placevec.evaluation.results import Result, Row
@@ -195,14 +197,23 @@ def test_many_comparisons_are_one_family() -> None:
 
 
 def test_what_a_p_rests_on_is_doubted() -> None:
-    """Too few blocks as wide as errors are alike; a standard error that grows with the blocks."""
-    few = Comparison("a", "b", of_error(3.0, 1.0), 0.001, range_m=2_000.0, effective=12.0)
+    """Too few blocks; blocks that err together over much of the area."""
+    few = Comparison("a", "b", of_error(3.0, 1.0, blocks=12), 0.001, side_m=2_000.0)
     assert few.verdict == "better"
     assert few.claim == "no claim"
-    assert "12.0 blocks" in few.doubt
-    assert "2000 m" in few.doubt
-    growing = [of_error(3.0, error).left_out[0] for error in (0.5, 1.0, 2.0)]
-    grown = Comparison("a", "b", Score(3.0, 100, left_out=tuple(growing), effective=(2e3, 2e3, 2e3)), 0.001)
-    assert grown.claim == "no claim"
-    assert "0.500, 1.000, 2.000" in grown.doubt
-    assert Comparison("a", "b", of_error(3.0, 1.0), 0.001, effective=30.0).claim == "better"
+    assert few.doubt == "the area holds 12.0 effective blocks of 2000 m; 30 are needed, so a wider area"
+    assert Comparison("a", "b", of_error(3.0, 1.0, blocks=30), 0.001).claim == "better"
+    lonlat, side_m = (
+        np.stack(np.meshgrid(np.arange(8), np.arange(8)), axis=-1).reshape(-1, 2) / 111.32,
+        1_000.0,
+    )
+    together = CorrelatedBlocks(lonlat, np.full(64, 10.0), side_m)
+    covariance = np.exp(-cdist(lonlat, lonlat) * 111.32 / 8.0)
+    added = np.linalg.cholesky(covariance) @ np.random.default_rng(0).normal(size=64)
+    alike = Score(
+        3.0, 640, left_out=(3.0 + 0.01 * (added - added.mean()),), effective=(64.0,), together=together
+    )
+    one = Comparison("a", "b", alike, 0.001, range_m=7_000.0)
+    assert one.claim == "no claim"
+    assert one.doubt.startswith("errors are alike over much of the area, over about 7000 m: it counts as ")
+    assert one.doubt.endswith("5 are needed, so a wider area, not more places in it")

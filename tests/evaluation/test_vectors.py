@@ -74,13 +74,13 @@ def verdicts(report: Report) -> dict[str, str]:
 
 
 def test_vectors_that_hold_the_label_are_better_than_every_baseline(excellent: Report) -> None:
-    """Of differences that are alike over kilometers a town of eight does not hold 30 blocks: these claim nothing."""
+    """Differences of labels' size are found although they are alike over kilometers."""
     (judged,) = excellent.results
     assert judged.claims
     assert set(verdicts(excellent).values()) == {"better"}
     assert set(verdicts(excellent)) == {"chance", "coordinates", "coverage fractions", "untrained encoder"}
     assert judged.verdict == (
-        "Vectors: better than coverage fractions; no claim about chance, coordinates, untrained encoder. "
+        "Vectors: better than chance, coordinates, coverage fractions, untrained encoder. "
         "Coverage beside vectors: better than coverage fractions."
     )
     rows = {row.name: row.score for row in judged.rows}
@@ -150,7 +150,10 @@ def test_a_small_extent_shows_the_path_and_claims_nothing(tmp_path: Path) -> Non
     report = run(small, leak(small))
     (judged,) = report.results
     assert not judged.claims
-    assert judged.verdict.startswith(f"No claim: {judged.places} places in ")
+    assert judged.verdict.startswith(
+        f"No claim: {judged.places} labeled places are too few; at least 500 are needed"
+    )
+    assert "at least 30 are needed, so labels over a wider area" in judged.why_no_claim
     assert judged.blocks >= 10
     assert all(np.isfinite(item.half_width) for item in judged.comparisons)
 

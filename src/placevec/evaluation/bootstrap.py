@@ -5,8 +5,9 @@ and the bootstrap for general stationary observations", Annals of Statistics 17,
 by a jackknife over blocks, on a scale where a measure is about symmetric, with Student's t of as many degrees of
 freedom as there are effective blocks less one: they hold what they promise with ten blocks, where percentiles of draws
 do not (`benchmarks.calibration`). Errors may be alike over more than a block: intervals and p are made with blocks of
-one, two and four sides, and the widest interval and the largest p count. Draws serve what has no blocks of its own:
-ranks, and means over tasks.
+one, two and four sides and with blocks that err together (`correlated_blocks`, with the degrees of freedom of as
+many independent blocks as leave the same error), and the widest interval and the largest p count. Draws serve what has no
+blocks of its own: ranks, and means over tasks.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from placevec.evaluation.correlated_blocks import CorrelatedBlocks
 from placevec.evaluation.scores import LOWER_IS_BETTER, Array, mean_known
 from placevec.geo import Floats, spatial_blocks
 
@@ -27,7 +29,7 @@ Scale = Literal["identity", "log", "logit", "log of what is lost"]
 MULTIPLES = (1, 2, 4)
 """Sides, in blocks, of which a standard error is computed; intervals and p take the widest."""
 FLAT = (1.0, 1.25, 1.5)
-"""How much larger than with single blocks a standard error may be with wider ones for a claim."""
+"""How much larger than with single blocks a standard error may be with wider ones to be called flat."""
 MIN_GROUPS = 5
 """Blocks below which a multiple says nothing."""
 _EDGE = 1e-9
@@ -47,6 +49,7 @@ class Score:
         scale: on which its interval is computed.
         losses: (N,) loss of each place, NaN where it was not tested; empty where nobody looked.
         known: the interval itself, where it does not come from blocks.
+        together: how blocks may err together; None where nobody knows where they lie.
     """
 
     value: float
@@ -58,13 +61,14 @@ class Score:
     scale: Scale = "identity"
     losses: Array = field(default_factory=lambda: np.zeros(0), repr=False, compare=False)
     known: tuple[float, float] | None = field(default=None, repr=False)
+    together: CorrelatedBlocks | None = field(default=None, repr=False, compare=False)
 
     def __sub__(self, other: Score) -> Score:
         """The paired difference: both were measured in the same draws and without the same blocks."""
         return Score(
             self.value - other.value, min(self.places, other.places), self.draws - other.draws,
             tuple(one - two for one, two in zip(self.left_out, other.left_out, strict=True)), self.effective,
-            self.by_seed - other.by_seed, losses=self.losses - other.losses,
+            self.by_seed - other.by_seed, losses=self.losses - other.losses, together=self.together,
         )  # fmt: skip
 
     @property
@@ -80,6 +84,25 @@ class Score:
         return all(error <= allowed * first for error, allowed, many in pairs if many >= 2 and error == error)
 
     @property
+    def correlated_error(self) -> float:
+        """Standard error where neighboring blocks err together as much as they seem to; NaN where nobody knows.
+
+        >>> Score(0.5, left_out=(np.array([0.4, 0.6]),), effective=(2.0,)).correlated_error
+        nan
+        """
+        return self._correlated("identity")
+
+    @property
+    def independent(self) -> float:
+        """Effective blocks, fewer where they err together: as many independent ones would leave the same error.
+
+        >>> Score(0.5, left_out=(np.array([0.4, 0.6]),), effective=(2.0,)).independent  # nobody knows where they lie
+        2.0
+        """
+        many, error = (self.effective or (float("inf"),))[0], self.correlated_error
+        return many * min(1.0, (self.errors[0] / error) ** 2) if error > 0 else many
+
+    @property
     def low(self) -> float:
         """Of the 95% interval; NaN where there are too few blocks for one."""
         return self._interval()[0]
@@ -91,7 +114,7 @@ class Score:
 
     @property
     def p(self) -> float:
-        """Two-sided p that the value is zero: the largest one with blocks of one, two and four sides."""
+        """Two-sided p that the value is zero: the largest one with blocks of any side, and that err together."""
         from scipy.stats import t as student
 
         found = []
@@ -109,16 +132,30 @@ class Score:
             error = self._error(one, scale)
             if error == error and many > 1.5 and (number == 0 or many >= MIN_GROUPS):
                 found.append((error, many))
+        together = self._correlated(scale)
+        if found and together > 0:
+            error, many = found[0]
+            found.append((together, max(2.0, many * min(1.0, (error / together) ** 2))))
         return found
+
+    def _correlated(self, scale: Scale) -> float:
+        if self.together is None or not self.left_out:
+            return float("nan")
+        value = float(_to(scale, np.array([self.value]))[0])
+        found = self.together.error(value, _to(scale, self.left_out[0]))
+        return float(np.sqrt(found**2 + self._shufflings(scale)))
+
+    def _shufflings(self, scale: Scale) -> float:
+        """What the shufflings add to the variance."""
+        seeds = _to(scale, self.by_seed)
+        return float(seeds.var(ddof=1)) / len(seeds) if len(seeds) > 1 else 0.0
 
     def _error(self, left_out: Array, scale: Scale) -> float:
         values = _to(scale, left_out[np.isfinite(left_out)])
         if len(values) < 2:
             return float("nan")
         blocks = (len(values) - 1) / len(values) * float(((values - values.mean()) ** 2).sum())
-        seeds = _to(scale, self.by_seed)
-        shufflings = float(seeds.var(ddof=1)) / len(seeds) if len(seeds) > 1 else 0.0
-        return float(np.sqrt(blocks + shufflings))
+        return float(np.sqrt(blocks + self._shufflings(scale)))
 
     def _interval(self) -> tuple[float, float]:
         from scipy.stats import t as student
@@ -158,7 +195,11 @@ def _from(scale: Scale, values: Array) -> Array:
 
 
 def scale_of(metric: str) -> Scale:
-    """Where a measure is about symmetric: R² by the share of variance that is lost, shares by their odds."""
+    """Where a measure is about symmetric: R² by the share of variance that is lost, shares by their odds.
+
+    >>> scale_of("R²"), scale_of("macro-F1"), scale_of("MAE")
+    ('log of what is lost', 'logit', 'log')
+    """
     if metric == "R²":
         return "log of what is lost"
     return "log" if metric in LOWER_IS_BETTER else "logit"
@@ -188,11 +229,17 @@ class Resampling:
         self.seeds = random.integers(0, seeds, (draws, seeds))
         sizes = np.bincount(self.block).astype(np.float64)
         groups = [np.arange(self.count)]
+        self.together: CorrelatedBlocks | None = None
         if lonlat is not None:
             middle = (
                 np.stack([np.bincount(self.block, weights=one) for one in _safe(lonlat).T], axis=-1)
                 / sizes[:, None]
             )
+            if side_m > 0 and self.count >= MIN_GROUPS:
+                degrees = np.stack(
+                    [(middle[:, 0] + lonlat[0, 0] + 180.0) % 360.0 - 180.0, middle[:, 1]], axis=-1
+                )
+                self.together = CorrelatedBlocks(degrees, sizes, side_m)
             groups += [_wider(middle, factor * side_m) for factor in MULTIPLES[1:]]
         self.effective = tuple(
             _effective(np.bincount(group, weights=sizes).astype(np.float64)) for group in groups
@@ -216,7 +263,17 @@ class Resampling:
         means = mean_known(table)
         left_out = tuple(means[start:end] for start, end in zip(self.ends[:-1], self.ends[1:], strict=True))
         known = by_seed[np.isfinite(by_seed)]
-        return Score(float(means[0]), places, drawn, left_out, self.effective, known, scale, each)
+        return Score(
+            float(means[0]),
+            places,
+            drawn,
+            left_out,
+            self.effective,
+            known,
+            scale,
+            each,
+            together=self.together,
+        )
 
 
 def _safe(lonlat: Floats) -> Floats:
@@ -237,7 +294,11 @@ def _effective(sizes: Array) -> float:
 
 
 def interval(values: Array, level: float = 0.95) -> tuple[float, float]:
-    """(low, high) percentiles that enclose ``level`` of the draws; NaN where nothing is known."""
+    """(low, high) percentiles that enclose ``level`` of the draws; NaN where nothing is known.
+
+    >>> [round(end, 1) for end in interval(np.arange(101.0))]
+    [2.5, 97.5]
+    """
     known = values[np.isfinite(values)]
     if len(known) == 0:
         return float("nan"), float("nan")

@@ -1,9 +1,10 @@
 """The one comparison: paired differences of rows, one rule for many of them, and what may be claimed.
 
-The two-sided p of a difference comes from the jackknife over blocks (`bootstrap`), and Holm's step-down procedure over
+The two-sided p of a difference comes from blocks that may err together (`bootstrap`), and Holm's step-down procedure over
 all the comparisons of a family (a task; encoders against the best baseline) keeps the chance of any false claim in it at
-5%. That holds where errors are alike within a block only, so a claim also needs a standard error that does not grow
-with the side of the blocks, and room for `BLOCKS_TO_CLAIM` blocks as wide as the correlation range of the difference.
+5%. A claim also needs `BLOCKS_TO_CLAIM` effective blocks, which count as `INDEPENDENT_TO_CLAIM` independent ones or
+more: beyond what these numbers count, how alike errors are is for p and intervals to say. A gate on an estimated range
+lets pass where the range is underestimated, and claims that pass it are false more often (`benchmarks.calibration`).
 """
 
 from __future__ import annotations
@@ -16,11 +17,13 @@ import numpy as np
 
 from placevec.evaluation.bootstrap import Score, holm
 from placevec.evaluation.variogram import correlation_range
-from placevec.geo import Floats, spatial_blocks
+from placevec.geo import Floats
 
 LEVEL = 0.05
 BLOCKS_TO_CLAIM = 30
-"""Effective blocks, as wide as errors are alike, below which nothing is claimed."""
+"""Effective blocks below which nothing is claimed."""
+INDEPENDENT_TO_CLAIM = 5
+"""Independent blocks that an area must count as for a claim: below, errors are alike over much of it."""
 NO_DIFFERENCE = "no significant difference"
 NO_CLAIM = "no claim"
 BESIDE = "coverage beside vectors"
@@ -38,7 +41,7 @@ class Comparison:
         p: that there is none, adjusted for the other comparisons of the family.
         sign: 1 where a larger score is better, -1 where a smaller one is.
         range_m: meters within which the difference of places is correlated; NaN where nobody looked.
-        effective: effective blocks of that width, or of the side of a block where that is wider.
+        side_m: side of the blocks that were resampled; 0 where nobody said.
     """
 
     of: str
@@ -47,7 +50,16 @@ class Comparison:
     p: float
     sign: int = 1
     range_m: float = float("nan")
-    effective: float = float("inf")
+    side_m: float = 0.0
+
+    @property
+    def effective(self) -> float:
+        """Effective blocks, as they were resampled; infinite where the interval is not of blocks.
+
+        >>> Comparison("vectors", "chance", Score(0.1, effective=(41.5, 12.0, 4.0)), 0.01).effective
+        41.5
+        """
+        return (self.difference.effective or (float("inf"),))[0]
 
     @property
     def half_width(self) -> float:
@@ -63,13 +75,20 @@ class Comparison:
 
     @property
     def doubt(self) -> str:
-        """Why the p does not hold; empty where it does."""
+        """Why nothing is claimed, and what it takes; empty where something may be."""
         if self.effective < BLOCKS_TO_CLAIM:
-            wide = f" of {_length(self.range_m)}, over which errors are alike" if self.range_m > 0 else ""
-            return f"the area holds {self.effective:.1f} blocks{wide}; {BLOCKS_TO_CLAIM} are needed"
-        if not self.difference.flat:
-            shown = ", ".join(f"{one:.3f}" for one in self.difference.errors)
-            return f"the standard error depends on the size of the blocks ({shown} at 1, 2 and 4 sides)"
+            side = f" of {_length(self.side_m)}" if self.side_m > 0 else ""
+            return (
+                f"the area holds {self.effective:.1f} effective blocks{side}; {BLOCKS_TO_CLAIM} are needed, "
+                "so a wider area"
+            )
+        independent = self.difference.independent
+        if independent < INDEPENDENT_TO_CLAIM:
+            wide = f", over about {_length(self.range_m)}" if self.range_m > 0 else ""
+            return (
+                f"errors are alike over much of the area{wide}: it counts as {independent:.1f} independent blocks; "
+                f"{INDEPENDENT_TO_CLAIM} are needed, so a wider area, not more places in it"
+            )
         return ""
 
     @property
@@ -83,8 +102,9 @@ class Comparison:
         return {
             "of": self.of, "against": self.against, "difference": found.value, "low": found.low, "high": found.high,
             "half_width": self.half_width, "p": self.p, "standard_errors": list(found.errors), "flat": found.flat,
-            "range_m": self.range_m, "effective_blocks": self.effective, "verdict": self.verdict, "claim": self.claim,
-            "doubt": self.doubt,
+            "standard_error_correlated": found.correlated_error, "range_m": self.range_m,
+            "effective_blocks": self.effective, "independent_blocks": found.independent,
+            "verdict": self.verdict, "claim": self.claim, "doubt": self.doubt,
         }  # fmt: skip
 
 
@@ -98,8 +118,7 @@ def compare(
         scores: of the rows, measured in the same resampling.
         pairs: to compare.
         sign: 1 where a larger score is better.
-        lonlat: (N, 2) degrees of the places whose losses the scores hold: the correlation range of their differences
-            decides how many blocks the area holds.
+        lonlat: (N, 2) degrees of the places whose losses the scores hold, for the correlation range of their differences.
         side_m: side of the blocks that were resampled.
         one_range: take the range of the first pair for all.
     """
@@ -108,28 +127,17 @@ def compare(
     adjusted = holm([one.p for one in differences])
     found: list[Comparison] = []
     for (of, against), difference, p in zip(there, differences, adjusted, strict=True):
-        wide = (float("nan"), difference.effective[0] if difference.effective else float("inf"))
+        reach = float("nan")
         if lonlat is not None and len(difference.losses):
-            first = found[0] if found and one_range else None
-            wide = (
-                _room(difference.losses, lonlat, side_m) if first is None else (first.range_m, first.effective)
-            )  # fmt: skip
-        found.append(Comparison(of, against, difference, p, sign, *wide))
+            reach = found[0].range_m if found and one_range else _range(difference.losses, lonlat)
+        found.append(Comparison(of, against, difference, p, sign, reach, side_m))
     return found
 
 
-def _room(apart: Floats, lonlat: Floats, side_m: float) -> tuple[float, float]:
-    """(range of (N,) differences in meters, effective blocks of that width, at least ``side_m``)."""
+def _range(apart: Floats, lonlat: Floats) -> float:
+    """Correlation range of (N,) differences in meters, of those that are known."""
     known = np.isfinite(apart)
-    reach = correlation_range(lonlat[known], apart[known])
-    return reach, effective_blocks(lonlat[known], max(reach, side_m, 1.0))
-
-
-def effective_blocks(lonlat: Floats, side_m: float) -> float:
-    """(sum n)² / sum n² of the places in blocks of a side: as many of equal size would spread them as widely."""
-    blocks = spatial_blocks(lonlat[:, 0], lonlat[:, 1], side_m)
-    sizes = np.unique(blocks, return_counts=True)[1].astype(np.float64)
-    return float(sizes.sum() ** 2 / (sizes**2).sum()) if len(sizes) else 0.0
+    return correlation_range(lonlat[known], apart[known])
 
 
 def _length(meters: float) -> str:

@@ -30,8 +30,9 @@ METHOD = (
     "a tested one are left out. Intervals are 95% over blocks and shufflings, paired between rows; they are about "
     "this area and places like these, not about other areas, and not about training the encoder again. Verdicts of a "
     "task hold together: Holm's rule keeps the chance of any false one among them at 5%. "
-    "Standard errors are those with blocks of one, two and four sides: where they grow, errors are alike over more than "
-    "a block, and nothing is claimed, nor where the area holds fewer than 30 blocks as wide as errors are alike."
+    "Standard errors are those with blocks of one, two and four sides, and last with blocks that err together as far as "
+    "they seem to; intervals and p take the widest. Nothing is claimed of fewer than 500 places or 30 effective blocks, "
+    "nor where errors are alike over so much of the area that it counts as fewer than 5 independent blocks."
 )
 
 
@@ -151,9 +152,10 @@ def row_table(rows: Sequence[Row]) -> tuple[tuple[str, ...], list[tuple[str, ...
 def comparison_cells(item: Comparison) -> tuple[str, ...]:
     """One line of the table of differences."""
     found = item.difference
+    correlated = [one for one in [found.correlated_error] if one == one]
     return (
         f"{item.of} - {item.against}", f"{found.value:+.3f}", f"{found.low:+.3f} to {found.high:+.3f}",
-        number(item.p), ", ".join(number(one) for one in found.errors), item.claim,
+        number(item.p), ", ".join(number(one) for one in (*found.errors, *correlated)), item.claim,
     )  # fmt: skip
 
 
@@ -177,8 +179,14 @@ def further_tables(item: Result) -> list[tuple[tuple[str, ...], list[tuple[str, 
 
 
 def doubts(item: Result) -> list[str]:
-    """One line a comparison of which nothing is claimed, and why."""
-    return [f"{one.of} - {one.against}: no claim, {one.doubt}" for one in item.comparisons if one.doubt]
+    """One line a reason for which nothing is claimed of some comparisons, though something is of the task."""
+    if item.why_no_claim:
+        return []
+    reasons: dict[str, list[str]] = {}
+    for one in item.comparisons:
+        if one.doubt:
+            reasons.setdefault(one.doubt, []).append(f"{one.of} - {one.against}")
+    return [f"{', '.join(pairs)}: no claim, {reason}" for reason, pairs in reasons.items()]
 
 
 def basis(item: Result) -> str:
@@ -310,7 +318,9 @@ def terminal(report: Report) -> RenderableType:
 
     parts: list[RenderableType] = []
     for item in report.results:
-        parts += [Text(plain(item.headline, 600), style="bold"), Text("")]
+        parts.append(Text(plain(item.headline, 600), style="bold"))
+        parts += [Text(f"No claim: {plain(item.why_no_claim, 600)}.")] if item.why_no_claim else []
+        parts.append(Text(""))
         parts.append(_rich_table(item.title, *row_table(item.rows), item.subject))
         parts.append(Text(""))
         if item.comparisons:

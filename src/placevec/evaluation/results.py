@@ -127,6 +127,30 @@ class Result:
         return self.places >= PLACES_TO_CLAIM and self.effective_blocks >= BLOCKS_TO_CLAIM and not self.leaks
 
     @property
+    def _all_in_doubt(self) -> bool:
+        asked = [pair for pair in self.comparisons if pair.of == self.subject]
+        return bool(asked) and all(pair.doubt for pair in asked)
+
+    @property
+    def why_no_claim(self) -> str:
+        """Why nothing is claimed and what it takes for a claim, in one line; empty where something may be claimed."""
+        if self.leaks:
+            names = ", ".join(self.leaks)
+            return f"the model sees {names}, which give the label away; a model that does not see them may carry one"
+        found = []
+        if self.places < PLACES_TO_CLAIM:
+            found.append(f"{self.places} labeled places are too few; at least {PLACES_TO_CLAIM} are needed")
+        if self.effective_blocks < BLOCKS_TO_CLAIM:
+            side = f"{self.block_m:.0f} m" if self.block_m < 10_000 else f"{self.block_m / 1000:.3g} km"
+            found.append(
+                f"the places lie in {self.effective_blocks:.1f} effective blocks of {side}; at least {BLOCKS_TO_CLAIM} "
+                "are needed, so labels over a wider area"
+            )
+        if not found and self._all_in_doubt:
+            return next(pair.doubt for pair in self.comparisons if pair.of == self.subject)
+        return "; ".join(found)
+
+    @property
     def headline(self) -> str:
         """One sentence for a reader who knows the area, not the statistics: better than what, and by how much."""
         sign, subject = better(self.metric), self.row(self.subject)
@@ -141,7 +165,7 @@ class Result:
             f"{reached} against {_two(best.score.value)} of the best alternative, {best.name} ({scale})."
         )
         asked = [pair for pair in self.comparisons if pair.of == self.subject]
-        if not self.claims or (asked and all(pair.doubt for pair in asked)):
+        if self.why_no_claim:
             adds = f"the {self.subject} {'adds' if one else 'add'} anything"
             return f"{self.task}: too little is known here to say whether {adds}: {figures}"
         beaten = [pair.against for pair in asked if pair.claim == "better"]
@@ -179,14 +203,9 @@ class Result:
     def verdict(self) -> str:
         """One sentence on every comparison of the task."""
         found = _in_words(self.comparisons, self.subject)
-        if self.leaks:
-            return f"No claim: the model sees {', '.join(self.leaks)}, which give the label away. {found}"
-        if not self.claims:
-            return (
-                f"No claim: {self.places} places in {self.effective_blocks:.1f} effective blocks are too few "
-                f"(at least {PLACES_TO_CLAIM} and {BLOCKS_TO_CLAIM}). In this sample: {found}"
-            )
-        return found
+        if not self.why_no_claim:
+            return found
+        return f"No claim: {self.why_no_claim}. {'' if self._all_in_doubt else 'In this sample: '}{found}"
 
     def as_dict(self) -> dict[str, Any]:
         """Plain JSON."""
@@ -197,7 +216,7 @@ class Result:
             "leaks": list(self.leaks),
             "curve": [point.as_dict() for point in self.curve],
         }
-        return {**content, "claims": self.claims, "verdict": self.verdict}
+        return {**content, "claims": self.claims, "why_no_claim": self.why_no_claim, "verdict": self.verdict}
 
 
 def _plain(scores: Mapping[str, Score]) -> dict[str, dict[str, float]]:

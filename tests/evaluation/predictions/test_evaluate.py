@@ -364,7 +364,11 @@ def test_the_model_is_compared_with_every_baseline_and_claims_need_blocks(traine
     error = ((many - 1) / many * ((left_out - left_out.mean()) ** 2).sum()) ** 0.5
     assert apart.errors[0] == pytest.approx(error)
     assert apart.low <= apart.value - t.ppf(0.975, apart.effective[0] - 1) * error + 1e-12
-    assert pairs["class frequency"].verdict == "better"
+    assert apart.value > 0.5
+    assert apart.independent < 5, (
+        "the most frequent class is one octant: its errors are alike over all the others"
+    )
+    assert pairs["class frequency"].claim == "no claim"
     assert not result.claims, "300 places are too few"
     assert result.verdict.startswith("No claim")
 

@@ -94,6 +94,11 @@ class Group(Result):
         """Nothing that `headline` and the comparisons do not say."""
         return ""
 
+    @property
+    def why_no_claim(self) -> str:
+        """Nothing: each comparison says it."""
+        return ""
+
     def as_dict(self) -> dict[str, Any]:
         """Plain JSON."""
         content = super().as_dict() | {"headline": self.headline, "like_best": self.like_best}

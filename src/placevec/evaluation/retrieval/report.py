@@ -43,6 +43,13 @@ class WordsResult(Result):
         return super().claims and not self.unclaimed
 
     @property
+    def why_no_claim(self) -> str:
+        """As of other results, and training places before that."""
+        if self.unclaimed:
+            return "the model was trained on these places; places that it has not seen may carry a claim"
+        return super().why_no_claim
+
+    @property
     def headline(self) -> str:
         """One sentence for a reader who knows the area, not the statistics."""
         rows = {row.name: row for row in self.rows}
