@@ -57,7 +57,7 @@ class Entities:
     @property
     def blocks(self) -> np.ndarray:
         """(N,) number of the block of 20 degrees."""
-        across, up = np.floor((self.lonlat + [180.0, 90.0]) / BLOCK_DEG).astype(np.int64).T
+        across, up = np.floor((self.lonlat + np.array([180.0, 90.0])) / BLOCK_DEG).astype(np.int64).T
         return np.minimum(across, 17) * 9 + np.minimum(up, 8)
 
 
@@ -181,7 +181,9 @@ def write(
     written = writer.finish()
     columns = dict(
         zip(
-            ("place_id", "view", "language", "kind", "text", "entity_id"), map(list, zip(*table)), strict=True
+            ("place_id", "view", "language", "kind", "text", "entity_id"),
+            map(list, zip(*table, strict=True)),
+            strict=True,
         )
     )
     pq.write_table(pa.table(columns), path / text.FILE)

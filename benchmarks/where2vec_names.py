@@ -1,11 +1,11 @@
 """Do images and names of Where2Vec carry to ground that it has not seen? Natural Earth on Blue Marble, 13 types.
 
-    python -m benchmarks.where2vec_names OUT [--minutes 3] [--method NAME ...]
+    python -m benchmarks.where2vec_names OUT [--method NAME ...] [--fold N ...]
 
 Three folds of 20-degree blocks, each with a seed of its own, so that every entity is tested once (`benchmarks.blue_marble`).
-All see the same chips: three bands in windows of several sides. Training takes equal processor time, on one thread; text
-models are left as they are, so that vectors of texts are computed once, for the original's objective too. Validation blocks
-choose the epoch and what is tried; test blocks are read at the end.
+All see the same chips: three bands in windows of several sides. All train for the same number of steps of 256 places, which
+takes the original's network several times as long; text models are left as they are, so that vectors of texts are computed
+once, for the original too. Validation blocks choose the epoch and what is tried; test blocks are read at the end.
 
 - Types: the nearest of the names of types, with the share of each among training places as prior; and a forest on the
   vectors, beside a forest on color statistics of the same windows, coordinates, chance and the untrained network.
@@ -18,7 +18,7 @@ What is done is kept in OUT. Not part of ``make bench``.
 from __future__ import annotations
 
 import argparse
-import json
+import functools
 import time
 from pathlib import Path
 from typing import Any
@@ -31,6 +31,7 @@ from sklearn.ensemble import RandomForestClassifier
 from benchmarks import blue_marble
 from benchmarks.blue_marble import CITY, LANGUAGES, Entities
 from placevec import api
+from placevec.encoders.text import TextEncoder
 from placevec.io.byte_texts import tokens_of
 from placevec.models.model import Model
 
@@ -45,35 +46,32 @@ METHODS: dict[str, dict[str, Any]] = {
     "original objective, our network": {**OURS, "objective": "founding", "learn_temperature": False},
     "default, multilingual": {**OURS, "text_model": "multilingual-e5-small"},
 }
-PACE = (2, 8)
+EPOCHS, STEPS = 8, 8
 
 
-def trained(
-    out: Path, name: str, fold: int, sets: dict[str, Any], options: dict[str, Any], minutes: float
-) -> Model:
-    """A model of some minutes of processor time, kept in OUT."""
+def trained(out: Path, name: str, fold: int, sets: dict[str, Any], options: dict[str, Any]) -> Model:
+    """A model, kept in OUT with the processor time that it took."""
     run = out / "runs" / f"{name.replace(' ', '-').replace(',', '')}-{fold}"
-    if (run / "config.json").exists() and (run / "done").exists():
-        return Model.load(run)
-    given = {**FROZEN, **options, "validation": sets["validation"], "seed": fold}
-    seconds = []
-    for steps in PACE:
+    if not (run / "done").exists():
         began = time.process_time()
-        _train(sets, run.with_name("pace"), given, epochs=1, steps=steps)
-        seconds.append(time.process_time() - began)
-    each = max((seconds[1] - seconds[0]) / (PACE[1] - PACE[0]), 1e-3)
-    epochs = 10
-    per_epoch = max(2, int(minutes * 60 / each / epochs))
-    began = time.process_time()
-    _train(sets, run, given, epochs=epochs, steps=per_epoch)
-    (run / "done").write_text(
-        json.dumps({"steps": epochs * per_epoch, "seconds": time.process_time() - began})
-    )
+        api.train(
+            "where2vec", sets["train"], out=run, force=True, validation=sets["validation"], seed=fold,
+            epochs=EPOCHS, steps_per_epoch=STEPS, **{**FROZEN, **options},
+        )  # fmt: skip
+        (run / "done").write_text(f"{time.process_time() - began:.0f} s of processor time")
     return Model.load(run)
 
 
-def _train(sets: dict[str, Any], run: Path, given: dict[str, Any], *, epochs: int, steps: int) -> None:
-    api.train("where2vec", sets["train"], out=run, force=True, epochs=epochs, steps_per_epoch=steps, **given)
+def share_text_vectors() -> None:
+    """What a frozen text model makes of a text is kept for all models of this process that have the same."""
+    began, kept = TextEncoder.__init__, {}
+
+    @functools.wraps(began)
+    def begin(self: TextEncoder, *arguments: Any, **options: Any) -> None:
+        began(self, *arguments, **options)
+        self._means = kept.setdefault(self.base_sha256, {})
+
+    TextEncoder.__init__ = begin  # type: ignore[method-assign]
 
 
 def vectors(model: Model, dataset: Any) -> np.ndarray:
@@ -126,11 +124,11 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("out", type=Path)
-    parser.add_argument("--minutes", type=float, default=3.0, help="processor time of each training")
     parser.add_argument("--method", action="append", choices=list(METHODS))
-    parser.add_argument("--folds", type=int, default=blue_marble.FOLDS)
+    parser.add_argument("--fold", type=int, action="append", choices=range(blue_marble.FOLDS))
     asked = parser.parse_args()
     torch.set_num_threads(1)
+    share_text_vectors()
     of = blue_marble.entities()
     pixels = np.concatenate([blue_marble.chips(of.lonlat, side, SIZE_PX) for side in SIDES_KM], axis=1)
     right: dict[str, np.ndarray] = {}
@@ -139,7 +137,9 @@ def main() -> None:
     def note(what: str, rows: np.ndarray, predicted: np.ndarray) -> None:
         right.setdefault(what, np.full(len(of.types), np.nan))[rows] = predicted == of.types[rows]
 
-    for fold, parts in enumerate(blue_marble.folds(of, BUFFER_KM)[: asked.folds]):
+    for fold, parts in enumerate(blue_marble.folds(of, BUFFER_KM)):
+        if asked.fold and fold not in asked.fold:
+            continue
         rows = dict(zip(("train", "validation", "test"), parts, strict=True))
         types = {name: of.types[which] for name, which in rows.items()}
         values, counts = np.unique(types["train"], return_counts=True)
@@ -160,7 +160,7 @@ def main() -> None:
             for name, which in rows.items()
         }
         for name in asked.method or list(METHODS):
-            model = trained(asked.out, name, fold, sets, METHODS[name], asked.minutes)
+            model = trained(asked.out, name, fold, sets, METHODS[name])
             images = {part: vectors(model, sets[part]) for part in sets}
             prior, plain = by_name(model, images, types)
             note(f"{name}: by names of types", rows["test"], prior)
