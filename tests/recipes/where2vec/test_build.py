@@ -226,6 +226,7 @@ def test_founding_preset_is_the_document(dataset: Dataset, base: str) -> None:
         ({"indices": ("ndvi",), "bands": ("B02", "B03")}, "ndvi needs the band"),
         ({"text_model": "nowhere"}, "text model 'nowhere' is not on this machine"),
         ({"temperature": 0.001}, "--temperature"),
+        ({"init_bands": ("red",)}, "--init-bands names the bands of the network of --init"),
     ],
 )
 def test_what_does_not_fit(dataset: Dataset, base: str, options: dict[str, Any], problem: str) -> None:
