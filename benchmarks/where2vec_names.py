@@ -3,8 +3,8 @@
     python -m benchmarks.where2vec_names OUT [--method NAME ...] [--fold N ...]
 
 Three folds of 20-degree blocks, each with a seed of its own, so that every entity is tested once (`benchmarks.blue_marble`).
-All see the same chips: three bands in windows of several sides. All train for the same number of steps of 256 places, which
-takes the original's network several times as long; text models are left as they are, so that vectors of texts are computed
+All see the same chips: three bands in windows of several sides. Steps have 256 places; those of the original's network take
+several times as long as ours. Text models are left as they are, so that vectors of texts are computed
 once, for the original too. Validation blocks choose the epoch and what is tried; test blocks are read at the end.
 
 - Types: the nearest of the names of types, with the share of each among training places as prior; and a forest on the
@@ -46,7 +46,6 @@ METHODS: dict[str, dict[str, Any]] = {
     "original": {"preset": "founding", "save_every": 0, "schedule": "cosine", "full_scale": 255.0},
     "semantic weight 1": {**OURS, "semantic_weight": 1.0, "epochs": 8, "steps_per_epoch": 12},
     "semantic weight 3": {**OURS, "semantic_weight": 3.0, "epochs": 8, "steps_per_epoch": 12},
-    "original objective, our network": {**OURS, "objective": "founding", "learn_temperature": False},
     "default, multilingual": {**OURS, "text_model": "multilingual-e5-small"},
 }
 EPOCHS, STEPS = 6, 7

@@ -253,7 +253,7 @@ def _with_bands(given: Tensor, own: Tensor, mapping: Sequence[int | None], there
         or given.shape[2:] != own.shape[2:]
     ):
         return given
-    parts = given.float().unflatten(1, (there, each))
+    parts = given.float().reshape(len(given), there, each, *given.shape[2:])
     mean = parts.mean(1)
     mapped = torch.stack([mean if at is None else parts[:, at] for at in mapping], dim=1).flatten(1, 2)
     return mapped * (1.0 if None not in mapping else there / len(mapping))

@@ -244,7 +244,7 @@ def test_an_image_encoder_starts_from_other_weights(dataset: Dataset, base: str,
     assert any("--init image.pt" in note and "weights taken" in note for note in started.notes)
     with pytest.raises(PlacevecError, match="of another network"):
         build(dataset, config(base, init=str(tmp_path / "image.pt"), encoder="resnet-18"), {})
-    with pytest.raises(PlacevecError, match="no such file"):
+    with pytest.raises(PlacevecError, match="neither a file"):
         build(dataset, config(base, init="nowhere"), {})
     if importlib.util.find_spec("geoembed") is not None:
         assert type(build(dataset, config(base, init="geoembed"), {}).recipe.encoders["image"]) is ResNet18
