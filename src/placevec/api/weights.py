@@ -33,8 +33,9 @@ def import_weights(
         system: System of the weights: loc2vec-12, loc2vec-rgb, where2vec-s2, torchspatial or geoclip.
         out: Model directory to make.
         zoom: Zoom of the tiles that a Loc2Vec was trained on (default 17).
-        layers: Input channels of a Loc2Vec or bands of where2vec-s2 in their order, separated by commas (default: placevec's
-            order, where the 12-layer code used the order in which its disk listed the folders; B02,B03,B04,B08).
+        layers: Input channels of a Loc2Vec or bands of where2vec-s2 in their order, separated by commas (default:
+            placevec's order, where the 12-layer code used the order in which its disk listed the folders;
+            B02,B03,B04,B08).
         classes: File with the class names of torchspatial, one per line in the order of its outputs (default: class 0,
             class 1, ...; the checkpoint has no names).
         training_points: Table of the training points of torchspatial's rbf, in their order.
