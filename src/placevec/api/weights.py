@@ -39,7 +39,8 @@ def import_weights(
         classes: File with the class names of torchspatial, one per line in the order of its outputs (default: class 0,
             class 1, ...; the checkpoint has no names).
         training_points: Table of the training points of torchspatial's rbf, in their order.
-        text_model: Text model that where2vec-s2 was trained with: a folder, a Hugging Face name, or the model of a package
+        text_model: Text model that where2vec-s2 was trained with: a folder, a Hugging Face name, or the model of an
+            installed package
             (default all-MiniLM-L6-v2).
     """
     from placevec.models import importers as foreign
