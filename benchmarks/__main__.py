@@ -1,7 +1,7 @@
 """Run the benchmarks named (all by default), print their rows and write them into BENCHMARKS.md.
 
 python -m benchmarks [import|burn|entities|read|tables|tiles|train|loc2vec|locations|presence|precision|memory
-    |where2vec ...] [--no-write]
+    |where2vec|where2vec-memory ...] [--no-write]
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from benchmarks import (
     tables,
     tile_server,
     train,
+    where2vec_memory,
     where2vec_step,
 )
 from benchmarks.measure import Row
@@ -41,7 +42,12 @@ BENCHES = {
     "locations": locations.rows,
     "presence": presence.rows,
 }
-ON_REQUEST = {"memory": memory.rows, "precision": precision.rows, "where2vec": where2vec_step.rows}
+ON_REQUEST = {
+    "memory": memory.rows,
+    "precision": precision.rows,
+    "where2vec": where2vec_step.rows,
+    "where2vec-memory": where2vec_memory.rows,
+}
 """Only when named: they take long."""
 BEGIN, END = "<!-- figures: begin -->", "<!-- figures: end -->"
 TARGET = Path(__file__).resolve().parent.parent / "BENCHMARKS.md"

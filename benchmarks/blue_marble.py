@@ -57,7 +57,7 @@ class Entities:
     @property
     def blocks(self) -> np.ndarray:
         """(N,) number of the block of 20 degrees."""
-        across, up = np.floor((self.lonlat + [180.0, 90.0]) / BLOCK_DEG).astype(np.int64).T
+        across, up = np.floor((self.lonlat + np.array([180.0, 90.0])) / BLOCK_DEG).astype(np.int64).T
         return np.minimum(across, 17) * 9 + np.minimum(up, 8)
 
 
@@ -156,6 +156,18 @@ def _far(rows: np.ndarray, others: np.ndarray, xyz: np.ndarray, buffer_km: float
     return rows[distances > buffer_km * 1000.0]
 
 
+def texts_of(of: Entities, row: int, languages: Sequence[str]) -> list[tuple[str, str, str]]:
+    """(language, kind, text) of an entity: its names, and its type with its name."""
+    names = [(code, "name", name) for code, name in of.names[row].items() if code in languages]
+    return [*names, ("en", "words", f"{of.types[row]} called {of.names[row]['en']}")]
+
+
+def all_texts(of: Entities, languages: Sequence[str]) -> list[str]:
+    """Every text once, names of types among them, sorted."""
+    everything = {said for row in range(len(of.types)) for _, _, said in texts_of(of, row, languages)}
+    return sorted(everything | set(map(str, of.types)))
+
+
 def write(
     path: Path,
     of: Entities,
@@ -173,15 +185,13 @@ def write(
     table: list[tuple[str, ...]] = []
     for name, row in zip(ids, rows.tolist(), strict=True):
         writer.add(name, pixels[row], tuple(bands), source=name)
-        kind = str(of.types[row])
-        for code, called in of.names[row].items():
-            if code in languages:
-                table.append((name, "text", code, "name", called, name))
-        table.append((name, "text", "en", "words", f"{kind} called {of.names[row]['en']}", name))
+        table += [(name, "text", code, kind, said, name) for code, kind, said in texts_of(of, row, languages)]
     written = writer.finish()
     columns = dict(
         zip(
-            ("place_id", "view", "language", "kind", "text", "entity_id"), map(list, zip(*table)), strict=True
+            ("place_id", "view", "language", "kind", "text", "entity_id"),
+            map(list, zip(*table, strict=True)),
+            strict=True,
         )
     )
     pq.write_table(pa.table(columns), path / text.FILE)

@@ -1,11 +1,11 @@
 """Do images and names of Where2Vec carry to ground that it has not seen? Natural Earth on Blue Marble, 13 types.
 
-    python -m benchmarks.where2vec_names OUT [--minutes 3] [--method NAME ...]
+    python -m benchmarks.where2vec_names OUT [--method NAME ...] [--fold N ...]
 
 Three folds of 20-degree blocks, each with a seed of its own, so that every entity is tested once (`benchmarks.blue_marble`).
-All see the same chips: three bands in windows of several sides. Training takes equal processor time, on one thread; text
-models are left as they are, so that vectors of texts are computed once, for the original's objective too. Validation blocks
-choose the epoch and what is tried; test blocks are read at the end.
+All see the same chips: three bands in windows of several sides. Steps have 256 places; those of the original's network take
+several times as long as ours. Text models are left as they are, so that vectors of texts are computed
+once, for the original too. Validation blocks choose the epoch and what is tried; test blocks are read at the end.
 
 - Types: the nearest of the names of types, with the share of each among training places as prior; and a forest on the
   vectors, beside a forest on color statistics of the same windows, coordinates, chance and the untrained network.
@@ -18,7 +18,7 @@ What is done is kept in OUT. Not part of ``make bench``.
 from __future__ import annotations
 
 import argparse
-import json
+import functools
 import time
 from pathlib import Path
 from typing import Any
@@ -30,7 +30,9 @@ from sklearn.ensemble import RandomForestClassifier
 
 from benchmarks import blue_marble
 from benchmarks.blue_marble import CITY, LANGUAGES, Entities
-from placevec import api
+from placevec import api, encoders
+from placevec.encoders.text import TextEncoder
+from placevec.io import atomic
 from placevec.io.byte_texts import tokens_of
 from placevec.models.model import Model
 
@@ -42,38 +44,51 @@ OURS: dict[str, Any] = {"batch_size": 256, "learning_rate": 1e-3}
 METHODS: dict[str, dict[str, Any]] = {
     "default": OURS,
     "original": {"preset": "founding", "save_every": 0, "schedule": "cosine", "full_scale": 255.0},
-    "original objective, our network": {**OURS, "objective": "founding", "learn_temperature": False},
+    "semantic weight 1": {**OURS, "semantic_weight": 1.0, "epochs": 8, "steps_per_epoch": 12},
+    "semantic weight 3": {**OURS, "semantic_weight": 3.0, "epochs": 8, "steps_per_epoch": 12},
     "default, multilingual": {**OURS, "text_model": "multilingual-e5-small"},
 }
-PACE = (2, 8)
+EPOCHS, STEPS = 6, 7
+NOTHING, UNTRAINED = "nothing learned", "untrained"
 
 
-def trained(
-    out: Path, name: str, fold: int, sets: dict[str, Any], options: dict[str, Any], minutes: float
-) -> Model:
-    """A model of some minutes of processor time, kept in OUT."""
-    run = out / "runs" / f"{name.replace(' ', '-').replace(',', '')}-{fold}"
-    if (run / "config.json").exists() and (run / "done").exists():
-        return Model.load(run)
-    given = {**FROZEN, **options, "validation": sets["validation"], "seed": fold}
-    seconds = []
-    for steps in PACE:
+def trained(out: Path, name: str, fold: int, sets: dict[str, Any], options: dict[str, Any]) -> Model:
+    """A model, kept in OUT with the processor time that it took."""
+    run = out / slug(name) / f"run-{fold}"
+    if not (run / "done").exists():
         began = time.process_time()
-        _train(sets, run.with_name("pace"), given, epochs=1, steps=steps)
-        seconds.append(time.process_time() - began)
-    each = max((seconds[1] - seconds[0]) / (PACE[1] - PACE[0]), 1e-3)
-    epochs = 10
-    per_epoch = max(2, int(minutes * 60 / each / epochs))
-    began = time.process_time()
-    _train(sets, run, given, epochs=epochs, steps=per_epoch)
-    (run / "done").write_text(
-        json.dumps({"steps": epochs * per_epoch, "seconds": time.process_time() - began})
-    )
+        api.train(
+            "where2vec", sets["train"], out=run, force=True, validation=sets["validation"], seed=fold,
+            **{**FROZEN, "epochs": EPOCHS, "steps_per_epoch": STEPS, **options},
+        )  # fmt: skip
+        (run / "done").write_text(f"{time.process_time() - began:.0f} s of processor time")
     return Model.load(run)
 
 
-def _train(sets: dict[str, Any], run: Path, given: dict[str, Any], *, epochs: int, steps: int) -> None:
-    api.train("where2vec", sets["train"], out=run, force=True, epochs=epochs, steps_per_epoch=steps, **given)
+def slug(name: str) -> str:
+    return name.replace(",", "").replace(" ", "-")
+
+
+def share_text_vectors(out: Path, of: Entities) -> None:
+    """What a frozen text model makes of a text is computed once, and kept in OUT for all models that have the same."""
+    began, kept = TextEncoder.__init__, {}
+
+    @functools.wraps(began)
+    def begin(self: TextEncoder, *arguments: Any, **options: Any) -> None:
+        began(self, *arguments, **options)
+        known = str(self.base_sha256)
+        if known not in kept and not self.rank and torch.empty(0).device.type != "meta":
+            file = out / f"texts-{known[:12]}.npy"
+            texts = blue_marble.all_texts(of, LANGUAGES)
+            if not file.exists():
+                parts = [self._means_of(texts[at : at + 512]).numpy() for at in range(0, len(texts), 512)]
+                out.mkdir(parents=True, exist_ok=True)
+                with atomic.replacing(file) as temporary, open(temporary, "wb") as opened:
+                    np.save(opened, np.concatenate(parts))
+            kept[known] = dict(zip(texts, torch.from_numpy(np.load(file)), strict=True))
+        self._means = kept.get(known, {})
+
+    TextEncoder.__init__ = begin  # type: ignore[method-assign]
 
 
 def vectors(model: Model, dataset: Any) -> np.ndarray:
@@ -99,12 +114,16 @@ def by_name(
         scored.append((right.mean(), -scale))
     scale = -max(scored)[1]
     cosines = images["test"] @ known.T
-    return np.array(names)[(cosines * scale + prior).argmax(1)], np.array(names)[cosines.argmax(1)]
+    return (
+        np.array(names)[(cosines * scale + prior).argmax(1)],
+        np.array(names)[cosines.argmax(1)],
+        np.array([max(scored)[0]]),
+    )
 
 
 def forest(features: dict[str, np.ndarray], types: dict[str, np.ndarray], seed: int) -> np.ndarray:
     """Predicted types of the test rows."""
-    grown = RandomForestClassifier(300, min_samples_leaf=2, random_state=seed)
+    grown = RandomForestClassifier(200, min_samples_leaf=2, random_state=seed)
     return np.asarray(grown.fit(features["train"], types["train"]).predict(features["test"]))
 
 
@@ -121,76 +140,114 @@ def city_ranks(model: Model, of: Entities, rows: np.ndarray, images: np.ndarray)
     return found
 
 
+def without_learning(
+    of: Entities, pixels: np.ndarray, rows: dict[str, np.ndarray], fold: int
+) -> dict[str, np.ndarray]:
+    """Predicted types of the test places by the commonest type, coordinates, and color statistics of the same windows."""
+    types = {part: of.types[which] for part, which in rows.items()}
+    values, counts = np.unique(types["train"], return_counts=True)
+    found = {"chance: the commonest type": np.repeat(values[counts.argmax()], len(rows["test"]))}
+    for what, features in (("coordinates", of.lonlat), ("color statistics", blue_marble.statistics(pixels))):
+        found[f"{what}, forest"] = forest(
+            {part: features[which] for part, which in rows.items()}, types, fold
+        )
+    return found
+
+
+def with_model(
+    out: Path, name: str, fold: int, of: Entities, pixels: np.ndarray, rows: dict[str, np.ndarray]
+) -> dict[str, np.ndarray]:
+    """Predicted types of the test places, and ranks of their cities."""
+    types = {part: of.types[which] for part, which in rows.items()}
+    sets = {
+        part: blue_marble.write(out / slug(name) / f"{part}-{fold}", of, which, pixels, BANDS, LANGUAGES)
+        for part, which in rows.items()
+    }
+    if name == UNTRAINED:
+        torch.manual_seed(fold)
+        network = encoders.build("spectral-cnn", bands=BANDS, full_scale=255.0).eval()
+        images = {part: _encoded(network, pixels[which]) for part, which in rows.items()}
+        return {f"{name}: vectors, forest": forest(images, types, fold)}
+    model = trained(out, name, fold, sets, METHODS[name])
+    images = {part: vectors(model, dataset) for part, dataset in sets.items()}
+    prior, plain, validated = by_name(model, images, types)
+    return {
+        f"validation {name}": validated,
+        f"{name}: by names of types": prior,
+        f"{name}: by names of types, no prior": plain,
+        f"{name}: vectors, forest": forest(images, types, fold),
+        **{f"rank {name} {code}": found for code, found in city_ranks(model, of, rows["test"], images["test"]).items()},
+    }  # fmt: skip
+
+
+@torch.no_grad()
+def _encoded(network: torch.nn.Module, pixels: np.ndarray) -> np.ndarray:
+    return np.concatenate([network(torch.from_numpy(part)).numpy() for part in np.array_split(pixels, 16)])
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("out", type=Path)
-    parser.add_argument("--minutes", type=float, default=3.0, help="processor time of each training")
-    parser.add_argument("--method", action="append", choices=list(METHODS))
-    parser.add_argument("--folds", type=int, default=blue_marble.FOLDS)
+    parser.add_argument("--method", action="append", choices=[NOTHING, UNTRAINED, *METHODS])
+    parser.add_argument("--fold", type=int, action="append", choices=range(blue_marble.FOLDS))
     asked = parser.parse_args()
     torch.set_num_threads(1)
     of = blue_marble.entities()
+    share_text_vectors(asked.out, of)
     pixels = np.concatenate([blue_marble.chips(of.lonlat, side, SIZE_PX) for side in SIDES_KM], axis=1)
-    right: dict[str, np.ndarray] = {}
-    ranks: dict[str, dict[str, np.ndarray]] = {}
-
-    def note(what: str, rows: np.ndarray, predicted: np.ndarray) -> None:
-        right.setdefault(what, np.full(len(of.types), np.nan))[rows] = predicted == of.types[rows]
-
-    for fold, parts in enumerate(blue_marble.folds(of, BUFFER_KM)[: asked.folds]):
+    found: dict[str, np.ndarray] = {}
+    for fold, parts in enumerate(blue_marble.folds(of, BUFFER_KM)):
         rows = dict(zip(("train", "validation", "test"), parts, strict=True))
-        types = {name: of.types[which] for name, which in rows.items()}
-        values, counts = np.unique(types["train"], return_counts=True)
-        note(
-            "chance: the commonest type", rows["test"], np.repeat(values[counts.argmax()], len(rows["test"]))
-        )
-        for what, features in (
-            ("coordinates", of.lonlat),
-            ("color statistics", blue_marble.statistics(pixels)),
-        ):
-            note(
-                f"{what}, forest",
-                rows["test"],
-                forest({k: features[r] for k, r in rows.items()}, types, fold),
-            )
-        sets = {
-            name: blue_marble.write(asked.out / f"{name}-{fold}", of, which, pixels, BANDS, LANGUAGES)
-            for name, which in rows.items()
-        }
-        for name in asked.method or list(METHODS):
-            model = trained(asked.out, name, fold, sets, METHODS[name], asked.minutes)
-            images = {part: vectors(model, sets[part]) for part in sets}
-            prior, plain = by_name(model, images, types)
-            note(f"{name}: by names of types", rows["test"], prior)
-            note(f"{name}: by names of types, no prior", rows["test"], plain)
-            note(f"{name}: vectors, forest", rows["test"], forest(images, types, fold))
-            for code, found in city_ranks(model, of, rows["test"], images["test"]).items():
-                everything = ranks.setdefault(name, {}).setdefault(code, np.full(len(of.types), np.nan))
-                everything[rows["test"][types["test"] == CITY]] = found
-        report(of, right, ranks)
+        for name in [NOTHING, UNTRAINED, *METHODS]:
+            file = asked.out / f"{slug(name)}-{fold}.npz"
+            wanted = name in (asked.method or METHODS) and fold in (asked.fold or range(blue_marble.FOLDS))
+            if not file.exists() and wanted:
+                asked.out.mkdir(parents=True, exist_ok=True)
+                made = (
+                    without_learning(of, pixels, rows, fold)
+                    if name == NOTHING
+                    else with_model(asked.out, name, fold, of, pixels, rows)
+                )
+                np.savez(file, **made)  # type: ignore[arg-type]
+            if file.exists():
+                chosen = np.load(file).get(f"validation {name}")
+                if chosen is not None:
+                    print(f"{name}, fold {fold}: {chosen[0]:.3f} of the validation places by names of types")
+                cities = rows["test"][of.types[rows["test"]] == CITY]
+                for what, values in np.load(file).items():
+                    if what.startswith("validation "):
+                        continue
+                    ranked = what.startswith("rank ")
+                    where = cities if ranked else rows["test"]
+                    right = values if ranked else values == of.types[where]
+                    found.setdefault(what, np.full(len(of.types), np.nan))[where] = right
+    report(of, found)
 
 
-def report(of: Entities, right: dict[str, np.ndarray], ranks: dict[str, dict[str, np.ndarray]]) -> None:
-    best = right["color statistics, forest"]
-    there = np.isfinite(best)
-    print(
-        f"\n{there.sum():,} entities tested\n\n| rows | accuracy | minus color statistics | mean of types |\n| - | - | - | - |"
-    )
-    for what, values in right.items():
+def report(of: Entities, found: dict[str, np.ndarray]) -> None:
+    best = found.get("color statistics, forest", np.zeros(len(of.types)))
+    print("\n| rows | tested | accuracy | minus color statistics | mean of types |\n| - | - | - | - | - |")
+    for what, values in found.items():
+        if what.startswith("rank "):
+            continue
+        there = np.isfinite(values) & np.isfinite(best)
         low, high = _interval(values[there], of.blocks[there])
         less, more = _interval((values - best)[there], of.blocks[there])
         macro = np.mean([values[there & (of.types == one)].mean() for one in np.unique(of.types[there])])
         print(
-            f"| {what} | {values[there].mean():.3f} ({low:.3f} to {high:.3f}) |"
+            f"| {what} | {there.sum():,} | {values[there].mean():.3f} ({low:.3f} to {high:.3f}) |"
             f" {(values - best)[there].mean():+.3f} ({less:+.3f} to {more:+.3f}) | {macro:.3f} |"
         )
     print(f"\n| median rank of cities by name | {' | '.join(LANGUAGES)} |\n|{' - |' * (1 + len(LANGUAGES))}")
-    for name, found in ranks.items():
-        print(
-            f"| {name} | {' | '.join(f'{np.nanmedian(found[code]):.3f}' for code in LANGUAGES)} |", flush=True
-        )
+    for name in METHODS:
+        ranks = [found.get(f"rank {name} {code}") for code in LANGUAGES]
+        if ranks[0] is not None:
+            print(
+                f"| {name} | {' | '.join(f'{np.nanmedian(one):.3f}' for one in ranks if one is not None)} |",
+                flush=True,
+            )
 
 
 def _interval(values: np.ndarray, blocks: np.ndarray) -> tuple[float, float]:

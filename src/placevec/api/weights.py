@@ -30,27 +30,29 @@ def import_weights(
 
     Args:
         file: Checkpoint: .pt, .pth or .pth.tar; only its tensors and plain values are read.
-        system: System of the weights: loc2vec-12, loc2vec-rgb, where2vec, torchspatial or geoclip.
+        system: System of the weights: loc2vec-12, loc2vec-rgb, where2vec-s2, torchspatial or geoclip.
         out: Model directory to make.
         zoom: Zoom of the tiles that a Loc2Vec was trained on (default 17).
-        layers: Input channels of a Loc2Vec or bands of where2vec in their order, separated by commas (default: placevec's
-            order, where the 12-layer code used the order in which its disk listed the folders; B02,B03,B04,B08).
+        layers: Input channels of a Loc2Vec or bands of where2vec-s2 in their order, separated by commas (default:
+            placevec's order, where the 12-layer code used the order in which its disk listed the folders;
+            B02,B03,B04,B08).
         classes: File with the class names of torchspatial, one per line in the order of its outputs (default: class 0,
             class 1, ...; the checkpoint has no names).
         training_points: Table of the training points of torchspatial's rbf, in their order.
-        text_model: Text model that where2vec was trained with: a folder, a Hugging Face name, or the model of a package
+        text_model: Text model that where2vec-s2 was trained with: a folder, a Hugging Face name, or the model of an
+            installed package
             (default all-MiniLM-L6-v2).
     """
     from placevec.models import importers as foreign
     from placevec.models.importers import loc2vec as founding
 
     names = None if layers is None else tuple(layers)
-    if system == "where2vec":
+    if system == "where2vec-s2":
         from placevec.models.importers.where2vec import import_where2vec
 
         if zoom is not None or classes is not None or training_points is not None:
             raise UsageError(
-                "where2vec reads chips and texts: remove --zoom, --classes and --training-points"
+                "where2vec-s2 reads chips and texts: remove --zoom, --classes and --training-points"
             )
         return import_where2vec(Path(file), Path(out), layers=names, text_model=text_model)
     if text_model is not None:
@@ -61,7 +63,7 @@ def import_weights(
         named, points = (None if path is None else Path(path) for path in (classes, training_points))
         return foreign.import_locations(Path(file), system, Path(out), classes=named, training_points=points)
     if system not in founding.SYSTEMS:
-        known = (*founding.SYSTEMS, "where2vec", *foreign.SYSTEMS)
+        known = (*founding.SYSTEMS, "where2vec-s2", *foreign.SYSTEMS)
         raise UsageError(f"unknown system {system!r}: choose from {', '.join(known)}")
     if classes is not None or training_points is not None:
         raise UsageError(f"{system} reads tiles: remove --classes and --training-points")

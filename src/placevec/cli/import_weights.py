@@ -12,7 +12,7 @@ from placevec.cli.signature import taking_keywords_of
 from placevec.errors import InputError, UsageError
 
 HELP = """\
-Supports the original Loc2Vec systems (loc2vec-12, loc2vec-rgb), the original Where2Vec (where2vec) and location
+Supports the original Loc2Vec systems (loc2vec-12, loc2vec-rgb), the original Where2Vec (where2vec-s2) and location
 encoders: those of TorchSpatial with their classes (torchspatial), and that of GeoCLIP (geoclip). You provide the file;
 nothing is downloaded.
 
@@ -25,7 +25,7 @@ For example:
 
   placevec import-weights model_final.pt --as loc2vec-rgb --zoom 18 --out models/rgb
 
-  placevec import-weights best_epoch_150.pt --as where2vec --out models/names
+  placevec import-weights best_epoch_150.pt --as where2vec-s2 --out models/names
 
   placevec import-weights model_fmow_Sphere2Vec-sphereC+.pth.tar --as torchspatial --classes fmow.txt --out models/fmow
 

@@ -138,7 +138,7 @@ class ResNet18(nn.Module):
         check_chips(batch, len(self.bands))
         dtype = self.standard.running_mean.dtype  # type: ignore[union-attr]
         shares = torch.nan_to_num(batch.to(dtype) / self.full_scale, nan=0.0).clamp(0.0, MAX_REFLECTANCE)
-        found = self.standard(shares).contiguous(memory_format=torch.channels_last)
+        found: Tensor = self.standard(shares).contiguous(memory_format=torch.channels_last)
         found = F.relu(self.bn1(self.conv1(found)))
         if self.stem == "large":
             found = F.max_pool2d(found, 3, 2, 1)

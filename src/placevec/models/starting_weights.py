@@ -34,10 +34,10 @@ _PREFIXES = ("module.", "model.", "backbone.", "encoder.", "image_encoder.", "bb
 _WRAPPERS = ("state_dict", "model_state_dict", "model")
 _S2 = ("B01", "B02", "B03", "B04", "B05", "B06", "B07", "B08", "B8A", "B09", "B10", "B11", "B12")
 _DEFAULT_BANDS = {
-    3: ("red", "green", "blue"), 4: ("red", "green", "blue", "nir"),
+    3: ("red", "green", "blue"),
     12: tuple(band for band in _S2 if band != "B10"), 13: _S2,
 }  # fmt: skip
-"""What the inputs of a file are where it does not say: number -> names."""
+"""What the inputs of a file are where it does not say: number -> names. Else as many as there are stand for the same."""
 _SAME = tuple(
     frozenset(names.split())
     for names in (
@@ -81,7 +81,7 @@ def start_from(
         inputs: names of its input channels in order.
         source: ``geoembed``, a model or run directory, or a file (.safetensors, .npz, .pt, .pth).
         source_bands: names of the source's input channels, in order, where it does not say (default: red, green, blue
-            of three, and nir of four; those of Sentinel-2 of twelve and thirteen).
+            of three; those of Sentinel-2 of twelve and thirteen; else the encoder's own, if as many).
 
     Raises:
         InputError: an unknown source.
@@ -90,9 +90,8 @@ def start_from(
     found = _read(source, encoder)
     own, first = encoder.state_dict(), _first_convolution(encoder)
     given = _named(found.tensors, own)
-    names = _source_inputs(
-        given.get(first), own.get(first), len(inputs), found.inputs or tuple(source_bands), found.name
-    )
+    known = found.inputs or tuple(source_bands)
+    names = _source_inputs(given.get(first), own.get(first), inputs, known, found.name)
     taken: dict[str, Tensor] = {}
     fresh: list[str] = []
     mapping = _mapping(inputs, names)
@@ -209,18 +208,18 @@ def _first_convolution(encoder: nn.Module) -> str:
 
 
 def _source_inputs(
-    given: Tensor | None, own: Tensor | None, count: int, known: tuple[str, ...], name: str
+    given: Tensor | None, own: Tensor | None, inputs: Sequence[str], known: tuple[str, ...], name: str
 ) -> tuple[str, ...]:
     """Names of the source's input channels; empty where they cannot be told and need not be."""
     if given is None or own is None or given.dim() != own.dim() or given.shape[0] != own.shape[0]:
         return ()
-    each = max(1, own.shape[1] // count)  # of one input, where pixels were folded into channels
+    each = max(1, own.shape[1] // len(inputs))  # of one input, where pixels were folded into channels
     there = given.shape[1] // each
     if known and len(known) != there:
         raise ModelError(
             f"--init {name}: its network reads {there} bands, not {len(known)} ({', '.join(known)})"
         )
-    return known or _DEFAULT_BANDS.get(there, ())
+    return known or _DEFAULT_BANDS.get(there) or (tuple(inputs) if there == len(inputs) else ())
 
 
 def _mapping(inputs: Sequence[str], source: Sequence[str]) -> list[int | None]:
@@ -254,7 +253,7 @@ def _with_bands(given: Tensor, own: Tensor, mapping: Sequence[int | None], there
         or given.shape[2:] != own.shape[2:]
     ):
         return given
-    parts = given.float().unflatten(1, (there, each))
+    parts = given.float().reshape(len(given), there, each, *given.shape[2:])
     mean = parts.mean(1)
     mapped = torch.stack([mean if at is None else parts[:, at] for at in mapping], dim=1).flatten(1, 2)
     return mapped * (1.0 if None not in mapping else there / len(mapping))

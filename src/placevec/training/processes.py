@@ -33,10 +33,15 @@ def gathered(
     if not several():
         return dict(slots), dict(targets)
     everything = {
-        name: Encoded(_Gather.apply(part.z), _rows_of_all(part.present.byte())[0].bool())
+        name: Encoded(_together(part.z), _rows_of_all(part.present.byte())[0].bool())
         for name, part in sorted(slots.items())
     }
     return everything, {name: _rows_of_all(value)[0] for name, value in sorted(targets.items())}
+
+
+def _together(own: Tensor) -> Tensor:
+    found: Tensor = _Gather.apply(own)  # type: ignore[no-untyped-call]
+    return found
 
 
 class _Gather(torch.autograd.Function):
@@ -91,7 +96,7 @@ def average_gradients(weights: Iterable[nn.Parameter]) -> None:
     )
     dist.all_reduce(flat)
     flat /= dist.get_world_size()
-    for weight, mean in zip(shared, flat.split([one.numel() for one in shared]), strict=True):
+    for weight, mean in zip(shared, torch.split(flat, [one.numel() for one in shared]), strict=True):
         weight.grad = mean.view_as(weight).to(weight.dtype)
 
 

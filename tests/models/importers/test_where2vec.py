@@ -118,7 +118,7 @@ def test_by_the_command_with_consent_and_bands(base: Path, file: Path, tmp_path:
         "import-weights",
         str(file),
         "--as",
-        "where2vec",
+        "where2vec-s2",
         "--out",
         str(tmp_path / "m"),
         "--text-model",
@@ -174,8 +174,8 @@ def test_what_does_not_fit_is_one_clear_line(
 def test_options_of_others(base: Path, file: Path, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="--layers"):
         import_where2vec(file, tmp_path / "out", text_model=str(base), layers=("red", "green"))
-    with pytest.raises(UsageError, match="where2vec reads chips"):
-        api.import_weights(file, system="where2vec", out=tmp_path / "out", zoom=17)
+    with pytest.raises(UsageError, match="where2vec-s2 reads chips"):
+        api.import_weights(file, system="where2vec-s2", out=tmp_path / "out", zoom=17)
     with pytest.raises(UsageError, match="--text-model"):
         api.import_weights(file, system="loc2vec-rgb", out=tmp_path / "out", text_model=str(base))
     shutil.rmtree(tmp_path / "out", ignore_errors=True)

@@ -226,6 +226,7 @@ def test_founding_preset_is_the_document(dataset: Dataset, base: str) -> None:
         ({"indices": ("ndvi",), "bands": ("B02", "B03")}, "ndvi needs the band"),
         ({"text_model": "nowhere"}, "text model 'nowhere' is not on this machine"),
         ({"temperature": 0.001}, "--temperature"),
+        ({"init_bands": ("red",)}, "--init-bands names the bands of the network of --init"),
     ],
 )
 def test_what_does_not_fit(dataset: Dataset, base: str, options: dict[str, Any], problem: str) -> None:
@@ -243,7 +244,7 @@ def test_an_image_encoder_starts_from_other_weights(dataset: Dataset, base: str,
     assert any("--init image.pt" in note and "weights taken" in note for note in started.notes)
     with pytest.raises(PlacevecError, match="of another network"):
         build(dataset, config(base, init=str(tmp_path / "image.pt"), encoder="resnet-18"), {})
-    with pytest.raises(PlacevecError, match="no such file"):
+    with pytest.raises(PlacevecError, match="neither a file"):
         build(dataset, config(base, init="nowhere"), {})
     if importlib.util.find_spec("geoembed") is not None:
         assert type(build(dataset, config(base, init="geoembed"), {}).recipe.encoders["image"]) is ResNet18

@@ -26,7 +26,7 @@ from placevec.models.importers.writer import require_free
 from placevec.models.model import Model
 from placevec.models.reading import Reading
 
-SYSTEM, VIEW = "where2vec", "satellite"
+SYSTEM, VIEW = "where2vec-s2", "satellite"
 BANDS = ("B02", "B03", "B04", "B08")
 ALPHA, SIZE_PX, TARGETS = 16.0, 100, ("query", "key", "value")
 """Of its configuration, since checkpoints do not hold them."""

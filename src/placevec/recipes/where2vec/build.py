@@ -302,7 +302,9 @@ def _text_encoder(config: Where2VecConfig) -> TextEncoder:
 
 
 def _image_encoder(spec: ViewSpec, config: Where2VecConfig, *, is_map: bool) -> nn.Module:
-    name = config.encoder if config.encoder != "auto" else "compact-tile-cnn" if is_map else "spectral-cnn"
+    name: str = (
+        config.encoder if config.encoder != "auto" else "compact-tile-cnn" if is_map else "spectral-cnn"
+    )
     stem = "large"
     if config.init in CARRIED and config.encoder in ("auto", CARRIED[config.init][2]):
         _, _, name, fixed = CARRIED[config.init]

@@ -171,6 +171,8 @@ class Where2VecConfig(Options):
             )
         if self.template_rate and self.templates is None:
             raise UsageError("--template-rate applies to sentences around names: add --templates")
+        if self.init_bands and self.init is None:
+            raise UsageError("--init-bands names the bands of the network of --init, which is missing")
         if self.bands and self.drop_layers:
             raise UsageError("--bands and --drop-layers exclude each other: give one of them")
 
