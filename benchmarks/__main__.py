@@ -1,6 +1,6 @@
 """Run the benchmarks named (all by default), print their rows and write them into BENCHMARKS.md.
 
-python -m benchmarks [import|burn|entities|read|tables|tiles|train|loc2vec|locations|presence|precision|memory
+python -m benchmarks [import|burn|entities|read|tables|tiles|train|loc2vec|locations|presence|cells|precision|memory
     |where2vec|where2vec-memory ...] [--no-write]
 """
 
@@ -14,6 +14,7 @@ from pathlib import Path
 
 from benchmarks import (
     burn,
+    cells,
     entities,
     imports,
     loc2vec,
@@ -41,6 +42,7 @@ BENCHES = {
     "loc2vec": loc2vec.rows,
     "locations": locations.rows,
     "presence": presence.rows,
+    "cells": cells.rows,
 }
 ON_REQUEST = {
     "memory": memory.rows,
