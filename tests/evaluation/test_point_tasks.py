@@ -93,7 +93,7 @@ def test_tasks_are_found_by_name_and_group() -> None:
 
 def test_a_data_folder_that_is_none_is_said(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("PLACEVEC_DATA", str(tmp_path / "none"))
-    with pytest.raises(SourceError, match="no folder"):
+    with pytest.raises(SourceError, match="which is not a folder"):
         real.data_folder()
     monkeypatch.setenv("PLACEVEC_DATA", str(tmp_path))
     assert real.data_folder() == tmp_path
@@ -152,8 +152,8 @@ def test_points_stay_what_a_benchmark_was_begun_with(tmp_path: Path) -> None:
         5_000,
         3,
     )  # nothing is begun yet
-    with opened(tmp_path, {"points": 1_000, "folds": 5}, work=folder(tmp_path)):
-        pass
+    with opened(tmp_path, {"points": 1_000, "folds": 5}, work=folder(tmp_path)) as job:
+        job.put_json("a cell", {})
     assert settled(tmp_path, points=None, folds=5, budget_s=None, cells=600) == (1_000, 5)
     with pytest.raises(UsageError, match=r"1,000 points in 5 folds"):
         settled(tmp_path, points=5_000, folds=5, budget_s=None, cells=600)
