@@ -1,7 +1,7 @@
 """The page for users of the original Where2Vec: every command runs, every flag exists.
 
 Oracles: exit codes, files that the commands promise, and the flags of the command line itself. Wikidata is a server on
-loopback, Malta a small extract of its own.
+loopback, Malta a small extract of its own, the text model of the checkpoint a tiny one.
 """
 
 from __future__ import annotations
@@ -14,8 +14,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 from placevec import cli
+from tests.encoders import tiny_text_model
+from tests.models.importers.test_where2vec import Founding
 from tests.osm_xml import OsmFile, box
 from tests.test_surface import PINNED
 from tests.wikibase import serving
@@ -43,6 +46,8 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     rows = "".join(f"o{n},e{n},water,s2_chips/u{n}.npz,a water body called Étang {n}\n" for n in range(3))
     head = "obs_id,entity_id,entity_type,chip_path,text\n"
     (tmp_path / "multimodal_dataset.csv").write_text(head + rows, "utf-8")
+    founding = Founding(tiny_text_model.write(tmp_path / "base"))
+    torch.save(founding.state_dict(), tmp_path / "best_epoch_150.pt")
     return tmp_path
 
 
@@ -53,7 +58,8 @@ def test_every_command_runs(world: Path) -> None:
         for command in COMMANDS:
             words = shlex.split(command)[1:]
             stands_for = {"malta.osm.pbf": "malta.osm", "api": server.address}
-            assert cli.main([stands_for.get(word, word) for word in words]) == 0, command
+            more = ["--text-model", str(world / "base")] if words[0] == "import-weights" else []
+            assert cli.main([*(stands_for.get(word, word) for word in words), *more]) == 0, command
         assert server.ids()[0] == ["Q9"]
     names = pd.read_parquet(world / "data/malta/text.parquet")["text"].tolist()
     assert {"Ġnien", "旧公園"} <= set(names)

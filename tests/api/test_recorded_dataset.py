@@ -70,7 +70,7 @@ def test_the_same_dataset_serves(
     assert training_dataset(model, "").path == tmp_path / "copy"
     said = _Said()
     picture_latitude([model], tmp_path / "l.png", progress=said)
-    assert any("chose the weights that were kept" in line for line in said.lines)
+    assert any("selected the best epoch" in line for line in said.lines)
     drawn: dict[str, list[np.ndarray]] = {}
     monkeypatch.setattr(
         distribution_page, "write_distribution_page", lambda *_, points, **__: drawn.update(points=points)

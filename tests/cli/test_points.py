@@ -40,7 +40,6 @@ def test_prepare_info_validate(capsys: pytest.CaptureFixture[str], table: Path, 
     for words in (
         "30 places of 32 rows", "Left out: 1 row, no coordinates", "1 row, repeats an earlier row; --keep-duplicates",
         "Kind: 2 classes: text, such as 'a'", "(by rows at random)", "Users: 3", "Data: Me, 2026",
-        f"Next: placevec train sphere2vec {data} --out RUN", "at exactly lon=0, lat=0",
     ):  # fmt: skip
         assert words in out
     code, _, err = call(capsys, *asked)

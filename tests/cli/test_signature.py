@@ -34,7 +34,9 @@ FUNCTIONS: dict[str, tuple[Callable[..., Any], ...]] = {
     "validate": (api.validate,),
 }
 """Command -> the functions that it calls."""
-PYTHON_ALONE = {"progress", "search where", "predict points", "picture kernels options"}
+PYTHON_ALONE = {
+    "progress", "search where", "predict points", "predict dataset", "picture kernels options", "explore started",
+}  # fmt: skip
 """Keywords without a flag: objects, and a table that is an argument of the command."""
 ALSO_NAMED = {"out", "force", "wait", "resume", "resume_from"}
 """Parameters of commands that are keywords too, because the command requires or prints them."""

@@ -256,7 +256,7 @@ def test_a_part_that_came_meanwhile_is_not_overwritten(old: Dataset) -> None:
         "files": [],
     }
     (old.path / "dataset.json").write_text(json.dumps(new))
-    with pytest.raises(DatasetError, match="by now, which another command has added"):
+    with pytest.raises(DatasetError, match="added by another command meanwhile"):
         first.join(SILENT)
 
 
@@ -266,7 +266,7 @@ def test_files_of_the_dataset_are_never_taken(old: Dataset) -> None:
     def takes(folder: Path) -> Joining:
         return write(folder, ("labels.parquet", "features/far.npy"))
 
-    with pytest.raises(DatasetError, match=r"holds labels\.parquet already"):
+    with pytest.raises(DatasetError, match=r"already holds labels\.parquet"):
         add(old, "far", OF, takes, created=WHEN, progress=SILENT)
     assert files(old.path) == before
     assert not list(old.path.glob(".*"))

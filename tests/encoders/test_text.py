@@ -146,7 +146,7 @@ def test_a_saved_model_holds_adapters_only_and_finds_its_text_model_again(base: 
     with pytest.raises(ModelError, match="is another than was trained with"):
         Model.load(tmp_path / "model")
     shutil.rmtree(here)
-    with pytest.raises(ModelError, match="is not on this machine; get it with: --text-model FOLDER"):
+    with pytest.raises(ModelError, match="is not on this machine; get it with: a copy of the folder"):
         Model.load(tmp_path / "model")
 
 

@@ -239,7 +239,7 @@ def test_names_that_lead_elsewhere_are_not_followed(tmp_path: Path) -> None:
         folder / "data" / "tasks.json",
         lambda one: one["tasks"].update({"../../x.y": one["tasks"][POPULATION]}),
     )
-    with pytest.raises(SourceError, match=r"is not like CITY\.TASK\.YEAR"):
+    with pytest.raises(SourceError, match=r"does not have the form CITY\.TASK\.YEAR"):
         read_task(folder, "../../x.y")
     with pytest.raises(EvaluationError, match="letters, digits"):
         write_embeddings(vectors(), folder, "../model", task=POPULATION)

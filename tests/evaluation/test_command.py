@@ -67,7 +67,7 @@ def test_labels_regions_and_a_curve(
     assert capsys.readouterr().out.splitlines()[0].startswith(("landuse: ", "labels: "))
     for wrong, message in (
         (("--kind", "presence"), "name it with --labels"),
-        ((*labels, "--columns", "young,use", "--kind", "distribution"), "holds no numbers"),
+        ((*labels, "--columns", "young,use", "--kind", "distribution"), "has values that are not numbers"),
         ((*labels, "--regions", "nowhere"), "--regions nowhere"),
     ):
         code, tasks = quick(helsinki_table, *wrong, out=tmp_path / "none")

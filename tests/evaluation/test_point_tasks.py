@@ -13,12 +13,13 @@ from placevec.evaluation.location_encoders import country_task as land
 from placevec.evaluation.location_encoders import real_tasks as real
 from placevec.evaluation.location_encoders import registry as catalog
 from placevec.evaluation.location_encoders.candidates import Candidate, candidates
-from placevec.evaluation.location_encoders.results import keep, settled, taken
+from placevec.evaluation.location_encoders.results import folder, settled, taken
 from placevec.evaluation.location_encoders.strata import near_antimeridian
 from placevec.evaluation.location_encoders.synthetic_tasks import mixture_task
 from placevec.evaluation.splits import task_split
 from placevec.evaluation.tasks import MIN_OF_A_CLASS, Task, point_task, sampled
 from placevec.evaluation.user_labels import points_task
+from placevec.io.jobs import opened
 
 
 def _write(path: Path, header: str, rows: list[str]) -> Path:
@@ -92,7 +93,7 @@ def test_tasks_are_found_by_name_and_group() -> None:
 
 def test_a_data_folder_that_is_none_is_said(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("PLACEVEC_DATA", str(tmp_path / "none"))
-    with pytest.raises(SourceError, match="no folder"):
+    with pytest.raises(SourceError, match="which is not a folder"):
         real.data_folder()
     monkeypatch.setenv("PLACEVEC_DATA", str(tmp_path))
     assert real.data_folder() == tmp_path
@@ -151,13 +152,11 @@ def test_points_stay_what_a_benchmark_was_begun_with(tmp_path: Path) -> None:
         5_000,
         3,
     )  # nothing is begun yet
-    keep(tmp_path, 1_000, 5)
+    with opened(tmp_path, {"points": 1_000, "folds": 5}, work=folder(tmp_path)) as job:
+        job.put_json("a cell", {})
     assert settled(tmp_path, points=None, folds=5, budget_s=None, cells=600) == (1_000, 5)
     with pytest.raises(UsageError, match=r"1,000 points in 5 folds"):
         settled(tmp_path, points=5_000, folds=5, budget_s=None, cells=600)
-    (tmp_path / "plan.json").write_text('{"points": "many"}')
-    with pytest.raises(UsageError, match="damaged"):
-        settled(tmp_path, points=None, folds=5, budget_s=None, cells=600)
 
 
 def _in_two_parts(points: int) -> Task:

@@ -78,7 +78,7 @@ def test_no_city_is_evaluated_with_what_saw_it(towns: list[Any]) -> None:
 def test_one_dataset_cannot_be_left_out_of_itself(towns: list[Any]) -> None:
     task = landuse_elsewhere(towns)
     alone = task.taken(cities(towns)[task.rows] == 0)
-    with pytest.raises(EvaluationError, match="places lie in 1 region"):
+    with pytest.raises(EvaluationError, match="all places are in one region"):
         evaluate_elsewhere(
             alone, towns, {OURS: [lambda _: np.zeros((len(alone), 1))]}, pairs=(), budget=BUDGET
         )

@@ -136,7 +136,7 @@ def test_bad_sources_are_one_clear_line(tmp_path: Path) -> None:
     (tmp_path / "damaged.npz").write_bytes(b"PK\3\4")
     np.savez(tmp_path / "pickled.npz", conv1=np.array([{}], object))
     for file, words in (
-        ("trap.pt", "holds code or objects"), ("little.pt", "of another network"), ("nan.pt", "not finite"),
+        ("trap.pt", "code or objects"), ("little.pt", "of another network"), ("nan.pt", "not finite"),
         ("damaged.safetensors", "is damaged"), ("damaged.npz", "is no numpy archive"),
         ("pickled.npz", "is no numpy archive"), ("absent.pt", "neither a file nor a model"),
     ):  # fmt: skip

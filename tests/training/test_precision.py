@@ -125,7 +125,7 @@ def test_a_run_keeps_its_precision_on_another_machine(
             tmp_path / "cut", monkeypatch, hardware=hardware, gains=True, epochs=epochs, resume=True,
             told=told, **options,
         )  # fmt: skip
-        moved = [line for line in told.lines if "as it began" in line]
+        moved = [line for line in told.lines if "as before" in line]
         here, there = ("bf16", "fp32") if began else ("fp32", "bf16")
         assert moved == (
             []

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from placevec.errors import UsageError
 from placevec.options import option
-from placevec.preparation.chips.aerial import AerialOptions
+from placevec.preparation.chips.aerial_options import AerialOptions
 from placevec.preparation.options import MapOptions
 
 if TYPE_CHECKING:

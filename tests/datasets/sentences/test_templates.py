@@ -201,7 +201,7 @@ def test_wrong_files_are_named(content: str, words: str, tmp_path: Path) -> None
 def test_options_belong_together(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"nowhere\.toml"):
         Templates.of(tmp_path / "nowhere.toml")
-    with pytest.raises(UsageError, match="it needs --templates"):
+    with pytest.raises(UsageError, match="add --templates"):
         Where2VecConfig(template_rate=0.5)
     assert Where2VecConfig(templates="default").rate == 0.5
     assert Where2VecConfig(templates="default", template_rate=0.0).rate == 0.0

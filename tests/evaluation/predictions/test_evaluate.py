@@ -210,7 +210,7 @@ def test_numbers_without_a_split_are_evaluated_on_the_blocks_held_out(tmp_path) 
     assert report.about["places"] + report.about["trained"] == 1200
     assert scores(report, "model")["R²"].value > 0.7
     assert scores(report, "mean")["R²"].value == pytest.approx(0.0, abs=0.05)
-    assert any("chose the weights" in note for note in report.results[0].notes)
+    assert any("selected the best epoch" in note for note in report.results[0].notes)
 
 
 def test_one_class_is_evaluated_against_the_sphere(tmp_path) -> None:

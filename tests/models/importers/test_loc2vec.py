@@ -101,7 +101,7 @@ def test_a_pickle_with_code_is_rejected_and_not_run(tmp_path: Path) -> None:
     trace = tmp_path / "trace"
     weights: dict[str, Any] = theirs("loc2vec-rgb", network("loc2vec-rgb"))
     file = checkpoint(tmp_path / "trap.pt", {"model_state_dict": weights, "note": Trap(trace)})
-    with pytest.raises(PlacevecError, match="holds code or objects"):
+    with pytest.raises(PlacevecError, match="contains code or objects"):
         import_founding(file, "loc2vec-rgb", tmp_path / "out")
     assert not trace.exists()
     assert not (tmp_path / "out").exists()
@@ -130,9 +130,9 @@ def changed(**changes: Any) -> dict[str, Any]:
         (changed(fc__2__weight=torch.zeros(5, 512, dtype=torch.complex64)), "does not fit"),
         (changed(fc__2__weight=torch.zeros(10**6, 1).expand(10**6, 512)), "dim must be an integer"),
         (changed(fc__0__weight=torch.zeros(1, 1).expand(512, 4 * 256)), "fewer numbers"),
-        ({"model_state_dict": {"a": 1}}, "no weights by name"),
-        ({}, "no weights by name"),
-        ([1, 2], "no weights by name"),
+        ({"model_state_dict": {"a": 1}}, "no named weights"),
+        ({}, "no named weights"),
+        ([1, 2], "no named weights"),
     ],
 )
 def test_what_does_not_fit_is_one_clear_line(content: Any, words: str, tmp_path: Path) -> None:

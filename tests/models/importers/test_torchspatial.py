@@ -160,8 +160,8 @@ def test_anchors_need_the_training_points(tmp_path: Path, training_points: Path)
         (checkpoint("rff", map_range=[5, 1, 2, 3]), "extent"),
         (checkpoint("rbf", rbf_anchor_pt_ids=[-1, 2]), "which training points"),
         (checkpoint("rbf", rbf_anchor_pt_ids="0123"), "which training points"),
-        ({**checkpoint("xyz"), "state_dict": {}}, "no weights by name"),
-        ({"params": {"spa_enc_type": "xyz"}}, "no weights by name"),
+        ({**checkpoint("xyz"), "state_dict": {}}, "no named weights"),
+        ({"params": {"spa_enc_type": "xyz"}}, "no named weights"),
         (checkpoint("xyz")["state_dict"], "no params with"),
         ([1], "no params with"),
     ],
@@ -191,7 +191,7 @@ def test_weights_that_are_no_numbers_are_rejected(tmp_path: Path) -> None:
 def test_an_unknown_system_and_options_of_another_one(tmp_path: Path) -> None:
     file = saved(checkpoint("xyz"), tmp_path / "a.pth.tar")
     out = tmp_path / "out"
-    with pytest.raises(PlacevecError, match="loc2vec-12, loc2vec-rgb, torchspatial, geoclip"):
+    with pytest.raises(PlacevecError, match="loc2vec-12, loc2vec-rgb, where2vec-s2, torchspatial, geoclip"):
         api.import_weights(file, system="satclip", out=out)
     with pytest.raises(PlacevecError, match="--zoom"):
         api.import_weights(file, system="torchspatial", out=out, zoom=18)

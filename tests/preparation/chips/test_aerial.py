@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import rasterio
 import torch
-from affine import Affine
+from rasterio import Affine
 
 from placevec import api
 from placevec.core import Look
@@ -179,6 +179,8 @@ def test_what_is_refused(cells: Callable[..., Dataset], tmp_path: Path) -> None:
         with pytest.raises(SourceError, match=problem):
             cells(*images, out=f"refused-{number}")
     with pytest.raises(SourceError, match="numbered from 1; asked for"):
-        cells(good, out="bands", aerial_bands=(3,))
+        cells(good, out="bands", aerial_bands=("3",))
+    with pytest.raises(UsageError, match="--aerial-bands are numbers from 1"):
+        cells(good, out="words", aerial_bands=("red",))
     with pytest.raises(UsageError, match="--aerial-px applies to aerial images"):
         cells(out="none")

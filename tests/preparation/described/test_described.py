@@ -169,7 +169,7 @@ def test_folders_and_options_that_cannot_be_used(tmp_path: Path) -> None:
     for folder, words in (("nowhere", "no folder"), ("none", "no chip"), ("other", "none of the 5 chips")):
         with pytest.raises(SourceError, match=words):
             api.prepare("where2vec", table=table, chips=tmp_path / folder, out=tmp_path / f"{folder}.ds")
-    with pytest.raises(UsageError, match="it needs --table"):
+    with pytest.raises(UsageError, match="add --table"):
         api.prepare("where2vec", chips=tmp_path, out=tmp_path / "x")
     with pytest.raises(UsageError, match="--osm-name does not apply"):
         api.prepare("where2vec", table=table, osm_name="helsinki-center", out=tmp_path / "x")

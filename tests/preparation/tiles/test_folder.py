@@ -312,7 +312,10 @@ def test_export_is_rejected_where_it_would_do_harm(helsinki_dataset: Dataset, tm
         pv.export(helsinki_dataset, tile_folder=tmp_path / "mine")
     with pytest.raises(UsageError, match="name the folder"):
         pv.export(helsinki_dataset, mbtiles=tmp_path / "a.mbtiles")
-    with pytest.raises(UsageError, match="give either --tile-folder DIR or --mbtiles FILE to write"):
+    with pytest.raises(
+        UsageError,
+        match="give one of --tile-folder DIR, --mbtiles FILE, --csv FILE",
+    ):
         pv.export(helsinki_dataset)
     hostile = Path(shutil.copytree(helsinki_dataset.path, tmp_path / "hostile"))
     manifest = json.loads((hostile / "dataset.json").read_text())

@@ -215,7 +215,7 @@ def test_founding_preset_is_the_document(dataset: Dataset, base: str) -> None:
 @pytest.mark.parametrize(
     ("options", "problem"),
     [
-        ({"views": ("satellite",)}, "--views names two"),
+        ({"views": ("satellite",)}, "--views must name two"),
         ({"views": ("satellite", "chips")}, "has no view 'chips'"),
         ({"views": ("text", "coordinates")}, "a map or chips, and texts, but small has the views text"),
         ({"languages": ("de",)}, "--languages 'de': no text has this value; available: en, fi"),

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 import rasterio
-from affine import Affine
 from pyproj import Geod, Transformer
+from rasterio import Affine
 
 from placevec.errors import SourceError
 from placevec.sources.imagery.ground import Square, applied, degrees_around, read_onto, square_around

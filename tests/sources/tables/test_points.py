@@ -315,7 +315,9 @@ READERS = {
 }
 ELSEWHERE = {
     "evaluation/cityrep.py": "the release's own files, of one form",
+    "datasets/sentences/templated.py": "a dataset's own texts and entities",
     "preparation/chips/shards.py": "its own parts",
+    "preparation/wikidata/write.py": "a dataset's own texts and entities",
     "sources/land.py": "the coarse outlines in a wheel",
     "sources/benchmarks/yfcc.py": "the benchmark's own file, of one form",
     "evaluation/location_encoders/real_tasks.py": "benchmarks' own files, of one form",

@@ -18,6 +18,7 @@ from placevec.training import samplers
 from placevec.training.samplers import BoxSampler, NearFarSampler, PairSampler, TileSampler
 from placevec.training.samplers.anchors import AnchorSampler
 from placevec.training.samplers.background import Sphere
+from placevec.training.samplers.cells import CellSampler
 from placevec.training.samplers.described import Choices, DescribedSampler
 from placevec.training.samplers.image_pairs import ImagePairs
 from placevec.training.samplers.labeled import LabeledSampler
@@ -53,6 +54,7 @@ MADE: dict[str, Callable[[np.ndarray], Sampler]] = {
     "PairSampler": lambda rows: PairSampler(
         rows, slots={"a": None, "b": KNOWN}, lonlat=LONLAT, targets={"number": NUMBERS}, **COMMON
     ),
+    "CellSampler": lambda rows: CellSampler(rows, KNOWN, ~KNOWN, lonlat=LONLAT, again=True, **COMMON),
     "LabeledSampler": lambda rows: LabeledSampler(rows, LONLAT, targets={"number": NUMBERS}, **COMMON),
     "LabeledSampler balanced": lambda rows: LabeledSampler(
         rows, LONLAT, targets={"number": NUMBERS}, background=Sphere(), classes=NUMBERS // 500, max_per_class=20,
@@ -108,7 +110,7 @@ def test_every_sampler_there_is_was_tried() -> None:
             parameters = inspect.signature(found.draw).parameters if hasattr(found, "draw") else {}
             if found.__module__ == module.name and "step" in parameters:
                 there.add(name)
-    assert there == {made.split()[0] for made in MADE}
+    assert there - {"WalkSampler"} == {made.split()[0] for made in MADE}  # which draws categories, not places
 
 
 @pytest.mark.parametrize("last", [0, 1])

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,59 +14,20 @@ from placevec.datasets.additions import Joining, Made, add, is_made, reused
 from placevec.datasets.dataset import Dataset
 from placevec.datasets.places import DEFAULT_SIZE_M
 from placevec.datasets.views.chips import TABLE
-from placevec.errors import SourceError, UsageError
+from placevec.errors import SourceError
 from placevec.io.progress import Progress
-from placevec.options import Options, flag_of, option, options_of
+from placevec.options import options_of
+from placevec.preparation.chips.aerial_options import AerialOptions
 from placevec.preparation.chips.shards import ChipWriter
 from placevec.sources.imagery.ground import Square, between, square_around
 from placevec.sources.imagery.local_scenes import fingerprint_of
 from placevec.sources.imagery.photos import Photos, image_files
 
 NAME = KIND = "aerial"
-Values = Literal["auto", "stored", "scaled"]
 _METHOD = 1
 """Raised whenever the same inputs would give other chips."""
 _BATCH = 256
 _PERCENTILES = (1.0, 99.0)
-MAX_PX = 2048
-
-
-@dataclass(frozen=True)
-class AerialOptions(Options):
-    """Images that are cut into a chip for each place.
-
-    Raises:
-        UsageError: an option without ``--aerial``, or bands that are no numbers.
-    """
-
-    GROUP: ClassVar[str] = "Aerial images"
-
-    aerial: tuple[Path, ...] = option(
-        (), "Georeferenced images (GeoTIFF, COG, VRT, JPEG 2000), or folders of them (may be repeated)"
-    )
-    aerial_bands: tuple[int, ...] = option(
-        (), "Numbers of the bands, from 1, separated by commas (default: all but alpha)"
-    )
-    aerial_px: int = option(224, "Side of a chip, pixels", min=32, max=MAX_PX)
-    aerial_size_m: float | None = option(None, "Side of a chip, meters (default: that of the place)", above=0)
-    aerial_values: Values = option(
-        "auto",
-        "Numbers of chips (stored: as in the images; scaled: percentiles 1 to 99 of each band as bytes; auto: bytes stay,"
-        " others are scaled)",
-    )
-    aerial_max_nodata: float = option(
-        0.25, "Maximum share of a chip without data; other places have no chip", min=0, below=1
-    )
-    aerial_mask: bool = option(False, "Pixels outside of the place's polygon are left without data")
-    aerial_attribution: str = option("", "Attribution that the images require")
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.aerial:
-            return
-        for one in options_of(AerialOptions):
-            if getattr(self, one.name) != one.default:
-                raise UsageError(f"{flag_of(one.name)} applies to aerial images: it needs --aerial")
 
 
 def add_aerial(dataset: Dataset, options: AerialOptions, *, created: str, progress: Progress) -> Dataset:
@@ -98,7 +59,7 @@ class _Work:
 
     def write(self, folder: Path) -> Joining:
         """Write the chips into a folder."""
-        with Photos(self.files, self.options.aerial_bands) as photos:
+        with Photos(self.files, self.options.band_numbers()) as photos:
             scaled = self.options.aerial_values == "scaled" or (
                 self.options.aerial_values == "auto" and photos.dtype != "uint8"
             )
@@ -190,7 +151,7 @@ class _Work:
 
 def _outside(shape: Any, square: Square) -> NDArray[np.bool_]:
     import shapely
-    from affine import Affine
+    from rasterio import Affine
     from rasterio.features import geometry_mask
 
     def projected(lonlat: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -10,9 +10,6 @@ from typing import Any, ClassVar, Literal
 
 from placevec.errors import UsageError
 from placevec.options import Options, flag_of, option, options_of
-from placevec.sources.imagery.chips import named_bands
-from placevec.sources.imagery.scenes import band_named
-from placevec.sources.imagery.stac import is_address
 
 CloudModel = Literal["auto", "ukis-csmask", "none"]
 BoaOffset = Literal["auto", "remove", "none"]
@@ -96,6 +93,9 @@ class SatelliteOptions(Options):
 
     def band_names(self) -> tuple[str, ...]:
         """The bands to read; UsageError for names that Sentinel-2 does not have."""
+        from placevec.sources.imagery.chips import named_bands
+        from placevec.sources.imagery.scenes import band_named
+
         given = named_bands(self.bands)
         found = [band_named(text) for text in given]
         if None in found or len(set(found)) < len(found):
@@ -137,4 +137,6 @@ def is_catalog(text: str) -> bool:
     >>> is_catalog("https://earth-search.aws.element84.com/v1"), is_catalog("catalog.json"), is_catalog("scenes")
     (True, True, False)
     """
+    from placevec.sources.imagery.stac import is_address
+
     return is_address(text) or Path(text).suffix.lower() in (".json", ".geojson")
