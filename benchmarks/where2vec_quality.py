@@ -7,7 +7,8 @@ the cities of the other folds, and asked about those left out: of which group a 
 of which type, by a name that training never gave as one; and which of the places of one group in one city some words
 are about (words of what lies around). Objectives share networks, places, texts, learning rate, batches and steps; the
 text model is frozen, so that texts are embedded once. Ridge regression maps shares and counts of the same layers into
-the frozen text space, for each question with targets of its own, which favors it.
+the frozen text space, for each question with targets of its own, which favors it. Groups are asked for twice: by the
+nearest name, and by Bayes' rule with the shares of groups in training (`Vectors.named_by_share`).
 
 With ``--choose`` a further row has, in each fold, the setting of the default objective (`CANDIDATES`) that is best on
 three of the training cities when trained on the others: one seed, the mean of macro recall of groups and R@10 within
@@ -38,6 +39,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import torch
+from safetensors import safe_open
 
 from benchmarks.extracts import folder
 from benchmarks.where2vec_choice import CANDIDATES, Choice, Setting, described, held_out, tried
@@ -266,12 +268,14 @@ class Vectors:
         words: (n, D) of what lies around each.
         groups: (G, D) of names of groups.
         types: (T, D) of names of types.
+        scale: 1 / temperature between images and names.
     """
 
     images: Floats
     words: Floats
     groups: Floats
     types: Floats
+    scale: float
 
     def named(self, questions: Asked) -> tuple[Floats, Floats]:
         """(n,) 1 where the nearest name is the place's own: of groups, of types."""
@@ -280,9 +284,28 @@ class Vectors:
             hits.append(((unit(self.images) @ unit(names).T).argmax(axis=1) == truth).astype(np.float64))
         return hits[0], hits[1]
 
+    def named_by_share(self, groups: Ints, shares: Floats) -> Floats:
+        """(n,) 1 where the own group is the most probable one, a priori as frequent as its (G,) share in training.
 
-def vectors_of(model: Model, datasets: Sequence[Dataset], questions: Asked) -> Vectors:
-    """The vectors of a model."""
+        Similarities that are trained against all names of a batch say by how much an image makes a group more probable
+        than it is anyway; Bayes' rule then adds the logarithm of the share.
+        """
+        logits = self.scale * unit(self.images) @ unit(self.groups).T + np.log(shares)
+        return (logits.argmax(axis=1) == groups).astype(np.float64)
+
+
+def scale_of(run: Path) -> float:
+    """1 / temperature of the part between images and names, as it was at the end of training."""
+    file = max((run / "state").glob("step-*/tensors.safetensors"))
+    with safe_open(file, "pt") as stored:
+        name = "module.objectives.type-aware.log_scales"
+        if name not in list(stored.keys()):  # the founding temperature is not trained
+            return 1.0 / FOUNDING_OPTIONS["temperature"]
+        return float(stored.get_tensor(name)[1].exp())
+
+
+def vectors_of(model: Model, run: Path, datasets: Sequence[Dataset], questions: Asked) -> Vectors:
+    """The vectors of the model of a run."""
     parts = [
         model.vectors(datasets[city], questions.rows[questions.city == city], view="map")
         for city in np.unique(questions.city)
@@ -291,14 +314,22 @@ def vectors_of(model: Model, datasets: Sequence[Dataset], questions: Asked) -> V
     groups, types = (
         type_vectors(model, names, view="map") for names in (questions.group_names, questions.type_names)
     )
-    return Vectors(np.concatenate(parts), words, groups, types)
+    return Vectors(np.concatenate(parts), words, groups, types, scale_of(run))
 
 
 @dataclass(frozen=True)
 class Answers:
-    """Of n places, one set a seed: whether the group and the type are right, and ranks within the group and city."""
+    """Of n places, one set a seed.
+
+    Attributes:
+        groups: whether the nearest group is the own one.
+        by_share: the same where shares of groups in training count.
+        types: of the type.
+        found: ranks within the group and city.
+    """
 
     groups: list[Floats]
+    by_share: list[Floats]
     types: list[Floats]
     found: list[Found]
 
@@ -374,8 +405,10 @@ def ridge(features: Floats, questions: Asked, test: Floats, kept: dict[str, torc
                 names = groups if which == 0 else types
                 nearest[which, asked_now] = (unit(into[asked_now]) @ unit(names - middle).T).argmax(axis=1)
     hits = nearest == np.stack([questions.groups, questions.types])
+    group_hits = [hits[0].astype(np.float64)]
     return Answers(
-        [hits[0].astype(np.float64)],
+        group_hits,
+        group_hits,
         [hits[1].astype(np.float64)],
         [found(shifted, found_words, questions.pool)],
     )
@@ -410,7 +443,7 @@ def _on_validation(
     others = [dataset for number, dataset in enumerate(training) if number not in held]
     model = trained(run / setting.folder, setting, others, 0, steps)
     some = questions.of(held)
-    made = vectors_of(model, training, some)
+    made = vectors_of(model, run / setting.folder, training, some)
     groups, _ = made.named(some)
     answer = found(made.words, made.images, some.pool)
     one = np.zeros(len(groups), np.int64)
@@ -443,9 +476,10 @@ def answered(
         ])  # fmt: skip
         rows[RIDGE] = ridge(features, questions, fold, kept)
     count = len(questions.rows)
+    largest = np.array([shares_of(questions, fold != one).argmax() for one in range(folds)])[fold]
     rows[CHANCE] = Answers(
-        [np.full(count, 1.0 / len(questions.group_names))], [np.full(count, 1.0 / len(questions.type_names))],
-        [by_chance(questions.pool)],
+        [np.full(count, 1.0 / len(questions.group_names))], [(largest == questions.groups).astype(np.float64)],
+        [np.full(count, 1.0 / len(questions.type_names))], [by_chance(questions.pool)],
     )  # fmt: skip
     return questions, rows
 
@@ -457,11 +491,11 @@ def _by_folds(
     settings: Sequence[Setting | None],
     seed: int,
     steps: int,
-) -> tuple[Floats, Floats, Found]:
-    """Of one seed: hits of groups, hits of types, ranks."""
+) -> tuple[Floats, Floats, Floats, Found]:
+    """Of one seed, what `Answers` has."""
     folds = len(settings)
     where = questions.city % folds
-    groups, types, nearer, equal, candidates = (np.zeros(len(where)) for _ in range(5))
+    groups, by_share, types, nearer, equal, candidates = (np.zeros(len(where)) for _ in range(6))
     for fold, setting in enumerate(settings):
         name = FOUNDING if setting is None else setting.folder
         run = out / "runs" / name / f"fold{fold}-of-{folds}-seed{seed}-{steps}"
@@ -471,14 +505,20 @@ def _by_folds(
         file = run / "vectors.npz"
         if not file.exists():
             with atomic.replacing(file) as temporary, temporary.open("wb") as opened:
-                np.savez(opened, **vars(vectors_of(model, datasets, some)))
+                np.savez(opened, **vars(vectors_of(model, run, datasets, some)))
         with np.load(file) as stored:
             made = Vectors(**stored)
         rows = where == fold
         groups[rows], types[rows] = made.named(some)
+        by_share[rows] = made.named_by_share(some.groups, shares_of(questions, ~rows))
         answer = found(made.words, made.images, some.pool)
         nearer[rows], equal[rows], candidates[rows] = answer.nearer, answer.equal, answer.candidates
-    return groups, types, Found(nearer, equal, candidates)
+    return groups, by_share, types, Found(nearer, equal, candidates)
+
+
+def shares_of(questions: Asked, rows: np.ndarray[Any, np.dtype[np.bool_]]) -> Floats:
+    """(G,) share of each group among some places."""
+    return np.bincount(questions.groups[rows], minlength=len(questions.group_names)) / rows.sum()
 
 
 def table(questions: Asked, rows: Mapping[str, Answers], seeds: int) -> list[str]:
@@ -494,6 +534,7 @@ def table(questions: Asked, rows: Mapping[str, Answers], seeds: int) -> list[str
     for title, chosen, values, truth in (
         ("group by name, macro recall", every, lambda one: one.groups, questions.groups),
         ("group by name, top-1", every, lambda one: one.groups, None),
+        ("the same with shares of groups in training (chance: always the largest)", every, lambda one: one.by_share, None),
         ("type by name (never named in training), macro recall", common, lambda one: one.types, questions.types),
         ("text to map within a group, R@1", places, lambda one: [each.within(1) for each in one.found], None),
         ("text to map within a group, R@10", places, lambda one: [each.within(10) for each in one.found], None),

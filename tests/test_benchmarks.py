@@ -52,3 +52,36 @@ def test_no_seen_layer_draws_a_type_that_is_asked_about() -> None:
                         found = table.classify({rule.key: value}, kind)
                         drawn |= set() if found is None else {found.type}
     assert {one for one in drawn if one.split("/")[0] in GROUPS} <= set(DRAWN_ELSEWHERE)
+
+
+def test_the_choice_looks_at_no_city_of_the_test() -> None:
+    """Oracle: cities of the test are those whose number modulo three is the fold."""
+    from benchmarks.where2vec_choice import HELD_OUT, held_out
+
+    seen: set[int] = set()
+    for fold in range(3):
+        held = held_out([city for city in range(18) if city % 3 != fold], fold)
+        assert all(city % 3 != fold for city in held)
+        assert len(set(held)) == HELD_OUT
+        seen |= set(held)
+    assert len(seen) == 3 * HELD_OUT
+
+
+def test_a_choice_is_resumed_and_takes_the_best(tmp_path: Path) -> None:
+    """Oracle: scores made up here, of which those of one candidate are the highest in both measures."""
+    from benchmarks.where2vec_choice import CANDIDATES, Setting, tried
+
+    scored: list[Setting] = []
+
+    def score(setting: Setting) -> tuple[float, float]:
+        if len(scored) == 2:
+            scored.append(setting)
+            raise KeyboardInterrupt
+        scored.append(setting)
+        return (0.3, 0.4) if setting == CANDIDATES[-2] else (0.1, 0.2)
+
+    file = tmp_path / "new" / "fold.json"
+    with pytest.raises(KeyboardInterrupt):
+        tried(file, ["Helsinki"], CANDIDATES, score)
+    assert tried(file, ["Helsinki"], CANDIDATES, score).setting == CANDIDATES[-2]
+    assert scored == [*CANDIDATES[:3], *CANDIDATES[2:]]
