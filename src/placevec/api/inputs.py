@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import datetime
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Union
 
+from placevec.core import FUSED
 from placevec.errors import DatasetError, ModelError, PlacevecError
 from placevec.io.json_documents import read_json
 from placevec.io.progress import printable
@@ -110,16 +112,26 @@ def window_m(table: Embeddings, model: Model | PathLike | None = None) -> float 
     Only the model's ``config.json`` is read, not its weights.
     """
     if model is not None and not isinstance(model, str | Path):
-        return model.specs[table.view].size_m if table.view in model.specs else None
+        return _widest([spec.size_m for name, spec in model.specs.items() if table.view in (name, FUSED)])
     if model is None and not table.provenance.model_path:
         return None
     folder = Path(table.provenance.model_path if model is None else model)
     try:
-        size = read_json(folder / "config.json")["reads"][table.view]["spec"]["size_m"]
+        reads = read_json(folder / "config.json")["reads"]
+        sizes = [read["spec"]["size_m"] for name, read in reads.items() if table.view in (name, FUSED)]
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None
-    fits = isinstance(size, int | float) and not isinstance(size, bool) and 0 < size < 1e7
-    return float(size) if fits else None
+    return _widest(sizes)
+
+
+def _widest(sizes: Sequence[object]) -> float | None:
+    """The largest valid size in meters; None if there is none."""
+    valid = (
+        float(size)
+        for size in sizes
+        if isinstance(size, int | float) and not isinstance(size, bool) and 0 < size < 1e7
+    )
+    return max(valid, default=None)
 
 
 def now() -> str:

@@ -88,8 +88,9 @@ def _show(dataset: Dataset, out: Path, quiet: bool) -> None:
         show_labeled(dataset, out, quiet)
         return
     if dataset.base_map is None:
-        say(f"{len(dataset):,} places, views {', '.join(dataset.view_names)}: {out}")
-        say(f"Data: {clean(dataset.attribution, width=500)}")
+        say(f"{len(dataset):,} places, views {', '.join(dataset.view_names) or 'none yet'}: {out}")
+        if dataset.attribution:
+            say(f"Data: {clean(dataset.attribution, width=500)}")
         return
     say(
         f"{len(dataset):,} places, {len(dataset.base_map_spec.channels)} layers at zoom {dataset.zoom}: {out}"

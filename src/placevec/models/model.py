@@ -110,7 +110,7 @@ class Model:
     def dims(self) -> dict[str, int]:
         """View -> length of its vectors, including ``fused`` if there is a fusion."""
         dims = {
-            name: int(self.modules[reading.encoder].config()["dim"])  # type: ignore[operator]
+            name: int(self.modules[reading.encoder].dim)  # type: ignore[arg-type]
             for name, reading in self.readings.items()
         }
         return dims if self.fuse is None else {**dims, FUSED: self.fuse.dim}

@@ -178,3 +178,13 @@ def test_the_founding_presets() -> None:
     told = config.as_json()
     assert (told["p"], told["q"], told["across"], told["negatives"]) == (0.5, 0.5, 0.4, 5)
     assert (told["walks"], told["walk_length"], told["hierarchy_weight"], told["dim"]) == (5, 10, 1e-8, 64)
+
+
+def test_the_founding_system_trains_and_is_loaded_again(cells: Dataset, tmp_path: Path) -> None:
+    """Vectors of 2,048 components of the ResNet-50 as it is, and of 128 of Set2Set."""
+    options = {"preset": "founding", "batch_size": 4, "size_px": 32, "epochs": 1, "steps_per_epoch": 1}
+    model = api.train(
+        "mmgr", cells, out=tmp_path / "run", projector=0, max_places=40, save_every=0, **options
+    )
+    assert model.dims == {"map": 2048, "pois": 128, "fused": 2176}
+    assert model.modules["image"].project is None

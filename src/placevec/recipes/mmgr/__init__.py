@@ -15,11 +15,12 @@ RECIPE = RecipeEntry(
     prepare_options=CellOptions,
     prepare="placevec.preparation.cells:prepare",
     build="placevec.recipes.mmgr.build:build",
+    lacking="placevec.recipes.mmgr.build:lacking",
     former="placevec.recipes.mmgr.former_commands:COMMANDS",
     prepare_examples=(
         "placevec prepare mmgr --osm-name helsinki-center --spacing 300 --size-m 500 --out data/helsinki",
         "placevec prepare mmgr --osm city.osm.pbf --places tracts.geojson --size-m 1000 --out data/tracts",
-        "placevec prepare mmgr --pois shops.csv --category kind --out data/tracts-and-shops   # onto a dataset",
+        "placevec prepare mmgr --places tracts.geojson --pois shops.csv --category kind --out data/tracts",
     ),
     train_examples=(
         "placevec train mmgr data/helsinki --out runs/cells",

@@ -131,6 +131,14 @@ def build(
     )  # fmt: skip
 
 
+def lacking(dataset: Dataset) -> str:
+    """What must be added before training: a view of images, or of points of interest."""
+    kinds = {dataset.spec(name).kind for name in dataset.view_names}
+    if not kinds & {_MAP, _CHIPS}:
+        return "add images to the same --out, by --aerial IMAGES or a map by --osm FILE"
+    return "" if _POIS in kinds else "add points of interest to the same --out, by --pois TABLE"
+
+
 def _side_m(dataset: Ground) -> float:
     parts = dataset.parts if isinstance(dataset, JoinedDataset) else (dataset,)
     return max(part.footprint_m for part in parts) or DEFAULT_SIZE_M

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections import OrderedDict
 from collections.abc import Sequence
 from pathlib import Path
@@ -152,7 +153,11 @@ class Photos:
             self._open.move_to_end(at)
             return self._open[at]
         try:
-            file = rasterio.open(self.files[at])
+            with warnings.catch_warnings():
+                warnings.simplefilter(
+                    "ignore"
+                )  # about images without coordinates, which get a message of their own
+                file = rasterio.open(self.files[at])
         except Exception as error:  # GDAL raises many kinds
             raise SourceError(f"{self.files[at]} is no image that can be read: {error}") from error
         self._open[at] = file
