@@ -157,7 +157,7 @@ def test_every_command_in_the_documentation_exists() -> None:
             assert verb in verbs(), f"{page.name}: {line}"
             words = f"{verb} {more[0]}" if more and f"{verb} {more[0]}" in commands() else verb
             known = options_of(words) | {"--help", "-h"}
-            for option in re.findall(r"(?<=\s)--[a-z][a-z-]*", line.split("`")[0]):
+            for option in re.findall(r"(?<=\s)--[a-z][a-z0-9-]*", line.split("`")[0]):
                 assert option in known, f"{page.name}: {option} in {line}"
             seen += 1
     assert seen > 8

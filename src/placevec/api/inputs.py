@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Union
 
-from placevec.core import FUSED
 from placevec.errors import DatasetError, ModelError, PlacevecError
 from placevec.io.json_documents import read_json
 from placevec.io.progress import printable
@@ -111,6 +110,8 @@ def window_m(table: Embeddings, model: Model | PathLike | None = None) -> float 
 
     Only the model's ``config.json`` is read, not its weights.
     """
+    from placevec.core import FUSED
+
     if model is not None and not isinstance(model, str | Path):
         return _widest([spec.size_m for name, spec in model.specs.items() if table.view in (name, FUSED)])
     if model is None and not table.provenance.model_path:
