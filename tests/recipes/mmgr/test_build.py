@@ -6,6 +6,7 @@ presets against the published numbers.
 
 from __future__ import annotations
 
+import math
 import shutil
 from pathlib import Path
 
@@ -22,6 +23,7 @@ from placevec.errors import DatasetError, InputError, SourceError, UsageError
 from placevec.models.category_vectors import read_category_vectors
 from placevec.models.model import Model
 from placevec.recipes import recipe
+from placevec.training.log import read_metrics
 from tests.cli.commands import run
 
 QUICK = {"epochs": 1, "steps_per_epoch": 2, "projector": 0}
@@ -120,7 +122,7 @@ def test_vectors_of_categories(cells: Dataset, categories: Path, trained: Path, 
 def test_other_poolings_train_and_embed(cells: Dataset, pooling: str, tmp_path: Path) -> None:
     model = api.train(
         "mmgr", cells, out=tmp_path / "run", pooling=pooling, objective="founding", size_px=32, batch_size=16,
-        drop_categories=("shops", "food/cafe"), **QUICK,
+        drop_categories=("shops", "food/cafe"), validation_share=0.0, **QUICK,
     )  # fmt: skip
     channels = model.specs["pois"].channels
     assert not any(name.partition("/")[0] == "shops" or name == "food/cafe" for name in channels)
@@ -188,3 +190,15 @@ def test_the_founding_system_trains_and_is_loaded_again(cells: Dataset, tmp_path
     )
     assert model.dims == {"map": 2048, "pois": 128, "fused": 2176}
     assert model.modules["image"].project is None
+
+
+def test_images_find_the_points_of_their_cell(cells: Dataset, tmp_path: Path) -> None:
+    """The contrast of images with points falls well below chance, log 32: pairs are of one cell, and are learned."""
+    api.train(
+        "mmgr", cells, out=tmp_path / "run", size_px=32, batch_size=32, width=8, dim=32, intra_weight=0.0,
+        inter_weight=1.0, poi_weight=0.0, epochs=6, steps_per_epoch=12, learning_rate=3e-3, projector=0,
+        augment=False, drop_channels=0.0, keep_share=1.0,
+    )  # fmt: skip
+    losses = [line["loss/train"] for line in read_metrics(tmp_path / "run")]
+    assert losses[0] > 3.0
+    assert losses[-1] < 0.8 * math.log(32)

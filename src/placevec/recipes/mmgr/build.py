@@ -20,12 +20,11 @@ from torch import nn
 from placevec import encoders
 from placevec.core import Encoded, Recipe, Slot, View, ViewSpec
 from placevec.datasets.dataset import Dataset
-from placevec.datasets.joined import JoinedDataset
 from placevec.datasets.places import DEFAULT_SIZE_M
 from placevec.datasets.splits import Split
-from placevec.datasets.views.chips import ChipsView, full_scale_of
+from placevec.datasets.views.chips import full_scale_of
 from placevec.datasets.views.poi_sets import PoiSetsView
-from placevec.datasets.views.registry import JoinedRecords, known_rows, reader_of
+from placevec.datasets.views.registry import known_rows, reader_of
 from placevec.encoders.poi_set import PoiSetEncoder
 from placevec.errors import DatasetError, InputError, UsageError
 from placevec.geo import Ints
@@ -34,13 +33,13 @@ from placevec.models.category_vectors import fill_categories
 from placevec.models.fusion import ConcatFusion
 from placevec.recipes.blocks import split_in_blocks
 from placevec.recipes.built import Built
+from placevec.recipes.images import TrainingData, chips_of, footprint_m, image_window
 from placevec.recipes.mmgr.config import MmgrConfig
 from placevec.training import TrainingOptions
 from placevec.training.objectives.cells import CellContrast
 from placevec.training.samplers.cells import IMAGES, POIS, CellSampler
 from placevec.training.samplers.described import Disturbed
 
-Ground = Dataset | JoinedDataset
 _MAP, _CHIPS, _POIS = "raster", "chips", "pois"
 _MAP_PX = 128
 _SHIFT = 0.1
@@ -51,7 +50,7 @@ _SHIFT = 0.1
 class _Side:
     """What is learned or validated on: a dataset, its views and which cells have what."""
 
-    dataset: Ground
+    dataset: TrainingData
     image: View
     pois: View
     has_image: NDArray[np.bool_]
@@ -71,7 +70,10 @@ class _Side:
 
 
 def build(
-    dataset: Ground, config: MmgrConfig, training: Mapping[str, Any], validation: Ground | None = None
+    dataset: TrainingData,
+    config: MmgrConfig,
+    training: Mapping[str, Any],
+    validation: TrainingData | None = None,
 ) -> Built:
     """Slots, encoders, objective and samplers over the cells of a dataset that have an image or points of interest.
 
@@ -82,7 +84,7 @@ def build(
         InputError: an unknown layer or category.
     """
     seed = int(training.get("seed", 0))
-    config = replace(config, size_m=config.size_m or _side_m(dataset))
+    config = replace(config, size_m=config.size_m or footprint_m(dataset) or DEFAULT_SIZE_M)
     side = _side(dataset, config, seed)
     notes = _notes(side)
     if validation is None:
@@ -91,9 +93,10 @@ def build(
             block_m=config.block_m, seed=seed, excluded=side.excluded,
         )  # fmt: skip
         held, judge = split.rows("validation"), side
-        if not split.held_out and config.validation_share > 0:
-            notes.append("no blocks can be held out here: validation repeats training cells")
+        if not split.held_out:
             held = side.rows
+            if config.validation_share > 0:
+                notes.append("no blocks can be held out here: validation repeats training cells")
     else:
         split = Split.of(len(dataset), train=side.rows, excluded=side.excluded, by="other dataset")
         judge = _side(validation, config, seed, like=side)
@@ -139,12 +142,7 @@ def lacking(dataset: Dataset) -> str:
     return "" if _POIS in kinds else "add points of interest to the same --out, by --pois TABLE"
 
 
-def _side_m(dataset: Ground) -> float:
-    parts = dataset.parts if isinstance(dataset, JoinedDataset) else (dataset,)
-    return max(part.footprint_m for part in parts) or DEFAULT_SIZE_M
-
-
-def _side(dataset: Ground, config: MmgrConfig, seed: int, like: _Side | None = None) -> _Side:
+def _side(dataset: TrainingData, config: MmgrConfig, seed: int, like: _Side | None = None) -> _Side:
     image, pois = _image(dataset, config), _pois(dataset, config, like)
     has_image, has_pois = (known_rows(view, dataset.lonlat) for view in (image, pois))
     if int((has_image & has_pois).sum()) < 2:
@@ -157,7 +155,7 @@ def _side(dataset: Ground, config: MmgrConfig, seed: int, like: _Side | None = N
     return _Side(dataset, image, pois, has_image, has_pois, rows)
 
 
-def _image(dataset: Ground, config: MmgrConfig) -> View:
+def _image(dataset: TrainingData, config: MmgrConfig) -> View:
     """The images through the window that is read."""
     specs = {name: dataset.spec(name) for name in dataset.view_names}
     name = config.image_view or next(
@@ -178,13 +176,10 @@ def _image(dataset: Ground, config: MmgrConfig) -> View:
     window: dict[str, Any] = {"size_px": config.size_px, "channels": channels}
     if spec.kind == _MAP:
         window = {**window, "size_px": config.size_px or _MAP_PX, "size_m": config.size_m}
-    if isinstance(dataset, Dataset) or spec.kind == _MAP:
-        return cast(View, cast(Any, dataset.view(name)).window(**window))
-    views = [cast(View, cast(ChipsView, part.view(name)).window(**window)) for part in dataset.parts]
-    return reader_of(spec).join(views, [part.stored(name) for part in dataset.parts])
+    return image_window(dataset, spec, window)
 
 
-def _pois(dataset: Ground, config: MmgrConfig, like: _Side | None) -> View:
+def _pois(dataset: TrainingData, config: MmgrConfig, like: _Side | None) -> View:
     """The points of interest of the categories that are read; those of ``like``, for validation elsewhere."""
     names = [name for name in dataset.view_names if dataset.spec(name).kind == _POIS]
     if not names:
@@ -236,7 +231,7 @@ def _sampler(side: _Side, rows: Ints, config: MmgrConfig, seed: int, *, augment:
     disturbed = Disturbed(
         angle=config.augment and is_map, turn=config.augment and not is_map, flip=config.augment,
         drop=config.drop_channels if channels > 1 else 0.0, channels=channels,
-        chips=None if is_map else _chips_of(side.image),
+        chips=None if is_map else chips_of(side.image),
     )  # fmt: skip
     return CellSampler(
         rows, side.has_image, side.has_pois, batch_size=config.batch_size, seed=seed, lonlat=side.dataset.lonlat,
@@ -244,12 +239,6 @@ def _sampler(side: _Side, rows: Ints, config: MmgrConfig, seed: int, *, augment:
         keep_share=config.keep_share, shift_m=_SHIFT * float(config.size_m or 0) * (config.augment and is_map),
         again=config.objective == "separate" and config.poi_weight > 0,
     )  # fmt: skip
-
-
-def _chips_of(view: View) -> Ints:
-    """(N,) chips of each place."""
-    parts = view.views if isinstance(view, JoinedRecords) else (view,)
-    return np.concatenate([cast(ChipsView, part).counts for part in parts])
 
 
 def _image_encoder(spec: ViewSpec, config: MmgrConfig) -> nn.Module:

@@ -6,10 +6,9 @@ together by the type-aware contrastive objective (`placevec.training.objectives.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import torch
@@ -18,29 +17,28 @@ from torch import Tensor, nn
 
 from placevec import encoders
 from placevec.core import Encoded, Recipe, Slot, View, ViewSpec
-from placevec.datasets.dataset import Dataset
-from placevec.datasets.joined import JoinedDataset
 from placevec.datasets.place_types import Types, types_of
 from placevec.datasets.sentences.templated import TemplatedTexts
 from placevec.datasets.sentences.templates import Templates
 from placevec.datasets.splits import Split
-from placevec.datasets.views.chips import ChipsView, full_scale_of
-from placevec.datasets.views.registry import JoinedRecords, known_rows, reader_of
+from placevec.datasets.views.chips import full_scale_of
+from placevec.datasets.views.registry import known_rows, reader_of
 from placevec.encoders.text import TextEncoder
 from placevec.encoders.text_models import find_text_model
 from placevec.errors import DatasetError, InputError, UsageError
-from placevec.geo import Ints, hold_out_blocks, spatial_blocks, to_ecef
+from placevec.geo import Ints
 from placevec.metrics import effective_rank, retrieval
 from placevec.models.fusion import MeanFusion
 from placevec.models.starting_weights import CARRIED, start_from
+from placevec.recipes.blocks import split_in_blocks
 from placevec.recipes.built import Built
+from placevec.recipes.images import TrainingData, chips_of, footprint_m, image_window
 from placevec.recipes.where2vec.config import Where2VecConfig
 from placevec.recipes.where2vec.texts import TypeNames, choices_of
 from placevec.training import TrainingOptions
 from placevec.training.objectives.type_aware import UNKNOWN, Form, TypeAware
 from placevec.training.samplers.described import IMAGE, TYPES, WORDS, Choices, DescribedSampler, Disturbed
 
-TrainingData = Dataset | JoinedDataset
 _FORMS: Mapping[str, tuple[Form, Form]] = {
     "founding": ("founding", "founding"),
     "log": ("log", "unicl"),
@@ -50,7 +48,6 @@ _FORMS: Mapping[str, tuple[Form, Form]] = {
 """Objective -> forms of the instance and of the semantic part."""
 _MAP, _CHIPS, _TEXT = "raster", "chips", "text"
 _MAP_PX = 128
-_MIN_HELD = 8
 
 
 @dataclass
@@ -94,7 +91,10 @@ def build(
     side = _side(dataset, config, seed)
     notes = _notes(side)
     if validation is None:
-        split = _split(side, config, seed)
+        split = split_in_blocks(
+            dataset, side.rows, window_m=side.image.spec.size_m or footprint_m(dataset), seed=seed,
+            share=config.validation_share, block_m=config.block_m, excluded=_excluded(side),
+        )  # fmt: skip
         held = split.rows("validation")
         if not split.held_out:
             held = side.rows
@@ -197,21 +197,7 @@ def _views(dataset: TrainingData, config: Where2VecConfig) -> tuple[View, View]:
     window: dict[str, Any] = {"size_px": config.size_px, "channels": channels}
     if spec.kind == _MAP:
         window = {**window, "size_px": config.size_px or _MAP_PX, "size_m": config.size_m or None}
-    return _window(dataset, spec, window), dataset.view(texts[0])
-
-
-def _window(dataset: TrainingData, spec: ViewSpec, window: Mapping[str, Any]) -> View:
-    """Images of a dataset, or of several, through a window of some size and channels."""
-    if isinstance(dataset, Dataset) or spec.kind == _MAP:
-        return cast(View, cast(Any, dataset.view(spec.name)).window(**window))
-    views = [cast(View, cast(ChipsView, part.view(spec.name)).window(**window)) for part in dataset.parts]
-    return reader_of(spec).join(views, [part.stored(spec.name) for part in dataset.parts])
-
-
-def _chips_of(view: View) -> Ints:
-    """(N,) chips of each place."""
-    parts = view.views if isinstance(view, JoinedRecords) else (view,)
-    return np.concatenate([cast(ChipsView, part).counts for part in parts])
+    return image_window(dataset, spec, window), dataset.view(texts[0])
 
 
 def _notes(side: _Side) -> list[str]:
@@ -233,37 +219,6 @@ def _excluded(side: _Side) -> dict[str, Ints]:
         "sample": everything, "text": np.flatnonzero(~has_text), "image": np.flatnonzero(~has_image),
         **({"coordinates": np.flatnonzero(~located)} if side.image.spec.kind == _MAP else {}),
     }  # fmt: skip
-
-
-def _split(side: _Side, config: Where2VecConfig, seed: int) -> Split:
-    """Whole blocks validate, with a buffer; nothing does where places lack coordinates or the extent is too small."""
-    dataset, rows = side.dataset, side.rows
-    nothing = Split.of(len(dataset), train=rows, excluded=_excluded(side))
-    lonlat = dataset.lonlat[rows]
-    if not np.isfinite(lonlat).all() or config.validation_share == 0:
-        return nothing
-    xyz = to_ecef(lonlat[:, 0], lonlat[:, 1])
-    extent = float(np.linalg.norm(xyz.max(0) - xyz.min(0)))
-    options: dict[str, Any] = {
-        "size_m": config.block_m or float(np.clip(extent / 8.0, 250.0, 5000.0)), "share": config.validation_share,
-        # no pixel shared: turned windows reach half a diagonal
-        "buffer_m": (side.image.spec.size_m or _footprint_m(dataset)) * math.sqrt(2.0), "seed": seed,
-    }  # fmt: skip
-    kept, held = hold_out_blocks(lonlat, **options)
-    if len(kept) < 0.5 * len(rows) or len(held) < _MIN_HELD:
-        return nothing
-    located = np.flatnonzero(np.isfinite(dataset.lonlat).all(axis=1))
-    block = np.full(len(dataset), -1, np.int64)
-    block[located] = spatial_blocks(dataset.lonlat[located, 0], dataset.lonlat[located, 1], options["size_m"])
-    return Split.of(
-        len(dataset), train=rows[kept], validation=rows[held], excluded={**_excluded(side), "buffer": rows},
-        block=block, by="blocks", options=options,
-    )  # fmt: skip
-
-
-def _footprint_m(dataset: TrainingData) -> float:
-    parts = dataset.parts if isinstance(dataset, JoinedDataset) else (dataset,)
-    return max(part.footprint_m for part in parts)
 
 
 def _sampler(
@@ -288,7 +243,7 @@ def _disturbed(side: _Side, config: Where2VecConfig) -> Disturbed:
     return Disturbed(
         angle=config.augment and is_map, turn=config.augment and not is_map, flip=config.augment,
         drop=config.drop_channels if channels > 1 else 0.0, channels=channels,
-        chips=None if is_map or not config.augment else _chips_of(side.image),
+        chips=None if is_map or not config.augment else chips_of(side.image),
     )  # fmt: skip
 
 

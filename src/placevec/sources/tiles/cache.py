@@ -6,7 +6,6 @@ tiles survive a kill; two programs can use the file at the same time.
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import sqlite3
 import threading
@@ -19,8 +18,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from placevec.errors import OutputError, SourceError
 from placevec.geo import Ints
+from placevec.io.databases import database_errors
 from placevec.io.folders import cache_folder
 from placevec.sources.tiles.address import TileTemplate
 
@@ -64,7 +63,7 @@ class TileCache:
         self._side, self._first = 2**zoom, zoom << 48
         self._lock = threading.Lock()
         self._waiting: list[tuple[str, tuple[Any, ...]]] = []
-        with self._explained():
+        with database_errors(self.path, "cached tiles"):
             path.parent.mkdir(parents=True, exist_ok=True)
             self._database = sqlite3.connect(path, timeout=60.0, check_same_thread=False)
             self._database.execute("PRAGMA synchronous = NORMAL")
@@ -115,7 +114,7 @@ class TileCache:
 
     def read(self, code: int) -> bytes | None:
         """The content of a tile, or None."""
-        with self._explained(), self._lock:
+        with database_errors(self.path, "cached tiles"), self._lock:
             row = self._database.execute(
                 "SELECT tile_data FROM tiles WHERE id = ?", (code + self._first,)
             ).fetchone()
@@ -145,38 +144,21 @@ class TileCache:
     def commit(self) -> None:
         """Store what was put last, in one short transaction, because another program may be waiting."""
         waiting, self._waiting = self._waiting, []
-        with self._explained(), self._database:
+        with database_errors(self.path, "cached tiles"), self._database:
             for statement, values in waiting:
                 self._database.execute(statement, values)
 
     def mark(self, codes: Ints, kinds: NDArray[np.uint8]) -> None:
         """Set the kind of tiles."""
         rows = zip(kinds.tolist(), (codes + self._first).tolist(), strict=True)
-        with self._explained(), self._database:
+        with database_errors(self.path, "cached tiles"), self._database:
             self._database.executemany("UPDATE answers SET kind = ? WHERE id = ?", rows)
 
     def _query(self, select: str, codes: Ints) -> list[Any]:
         numbers = (codes + self._first).tolist()
         marks = ",".join("?" * len(numbers))
-        with self._explained():
+        with database_errors(self.path, "cached tiles"):
             return self._database.execute(f"{select} WHERE id IN ({marks})", numbers).fetchall()
-
-    @contextlib.contextmanager
-    def _explained(self) -> Iterator[None]:
-        try:
-            yield
-        except sqlite3.OperationalError as error:
-            raise OutputError(
-                f"cannot write {self.path}: {error}; free some space and run the same command again"
-            ) from error
-        except sqlite3.DatabaseError as error:
-            raise SourceError(
-                f"the cached tiles in {self.path} are damaged ({error}): remove that file"
-            ) from error
-        except OSError as error:
-            raise OutputError(
-                f"cannot write {self.path}: {error.strerror}; choose another PLACEVEC_CACHE"
-            ) from error
 
 
 def fresh_until(cache_control: str, min_s: float) -> float:

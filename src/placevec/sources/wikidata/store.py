@@ -6,14 +6,13 @@ is read from a dump lies beside the work.
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import sqlite3
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from placevec.errors import OutputError, SourceError
+from placevec.io.databases import database_errors
 from placevec.io.folders import cache_folder
 from placevec.sources.wikidata.items import Item
 
@@ -47,7 +46,7 @@ class ItemStore:
     def __init__(self, path: Path, languages: Sequence[str]) -> None:
         self.path = path
         self.languages = frozenset(languages)
-        with self._explained():
+        with database_errors(self.path, "items"):
             path.parent.mkdir(parents=True, exist_ok=True)
             self._database = sqlite3.connect(path, timeout=60.0)
             self._database.execute("PRAGMA journal_mode = WAL")
@@ -94,12 +93,12 @@ class ItemStore:
         rows = [
             (qid, languages, until, None if item is None else item.stored()) for qid, item in items.items()
         ]
-        with self._explained(), self._database:
+        with database_errors(self.path, "items"), self._database:
             self._database.executemany("INSERT OR REPLACE INTO items VALUES (?, ?, ?, ?)", rows)
 
     def searched(self, language: str, text: str) -> list[int] | None:
         """What a search found before; None where it was not made."""
-        with self._explained():
+        with database_errors(self.path, "items"):
             row = self._database.execute(
                 "SELECT found FROM searches WHERE language = ? AND text = ? AND until > ?",
                 (language, text, time.time()),
@@ -109,7 +108,7 @@ class ItemStore:
     def put_search(self, language: str, text: str, found: Sequence[int]) -> None:
         """Keep what a search found."""
         row = (language, text, time.time() + KEEP_S, ",".join(map(str, found)))
-        with self._explained(), self._database:
+        with database_errors(self.path, "items"), self._database:
             self._database.execute("INSERT OR REPLACE INTO searches VALUES (?, ?, ?, ?)", row)
 
     def _rows(self, columns: str, qids: Collection[int]) -> Iterator[tuple]:  # type: ignore[type-arg]
@@ -117,22 +116,7 @@ class ItemStore:
         for start in range(0, len(wanted), _TOGETHER):
             part = wanted[start : start + _TOGETHER]
             marks = ",".join("?" * len(part))
-            with self._explained():
+            with database_errors(self.path, "items"):
                 yield from self._database.execute(
                     f"SELECT {columns} FROM items WHERE qid IN ({marks})", part
                 ).fetchall()
-
-    @contextlib.contextmanager
-    def _explained(self) -> Iterator[None]:
-        try:
-            yield
-        except sqlite3.OperationalError as error:
-            raise OutputError(
-                f"cannot write {self.path}: {error}; free some space and run the same command again"
-            ) from error
-        except sqlite3.DatabaseError as error:
-            raise SourceError(f"the items in {self.path} are damaged ({error}): remove that file") from error
-        except OSError as error:
-            raise OutputError(
-                f"cannot write {self.path}: {error.strerror}; choose another PLACEVEC_CACHE"
-            ) from error
