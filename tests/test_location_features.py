@@ -90,3 +90,17 @@ def test_a_ridge_over_it_learns_a_field_of_the_sphere() -> None:
 def test_what_cannot_be_used_is_rejected(rows: Any, options: dict[str, Any], message: str) -> None:
     with pytest.raises(InputError, match=message):
         LocationFeatures(**options).fit(rows)
+
+
+def test_a_grid_search_reaches_the_settings() -> None:
+    """`locationfeatures__scales` of a pipeline is the number of scales, and a setting stands in one place."""
+    from sklearn.model_selection import GridSearchCV
+
+    rng = np.random.default_rng(0)
+    lonlat = rng.uniform([0, 50], [10, 60], (60, 2))
+    pipeline = make_pipeline(LocationFeatures("sphereC", r_min=0.01), Ridge())
+    search = GridSearchCV(pipeline, {"locationfeatures__scales": [2, 6]}, cv=2)
+    search.fit(lonlat, np.sin(lonlat[:, 0]))
+    assert search.best_estimator_[0].dim_ == 3 * search.best_params_["locationfeatures__scales"]
+    with pytest.raises(InputError, match="scales is given twice"):
+        LocationFeatures("sphereC", scales=4, options={"scales": 8}).fit(LONLAT)

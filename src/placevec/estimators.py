@@ -18,7 +18,6 @@ from placevec.embeddings import Embeddings, EmbeddingsOfViews, load
 from placevec.embeddings.matching import (
     Objects,
     On,
-    coordinate_columns,
     feature_names,
     geometry_of_rows,
     match,
@@ -29,6 +28,7 @@ from placevec.encoders.locations.inputs import degrees
 from placevec.encoders.locations.names import Variant, known_as, positional
 from placevec.encoders.locations.positional import table_of
 from placevec.errors import EmbeddingsError, InputError, ModelError
+from placevec.geo.coordinate_names import coordinate_columns
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -242,17 +242,26 @@ def _hash(source: Embeddings | Model) -> str:
     return source.provenance.model_hash if isinstance(source, Embeddings) else source.hash
 
 
+_SETTINGS = ("scales", "r_min", "r_max", "degrees", "sigma")
+
+
 class LocationFeatures(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     """Positional features of a location encoder, for a linear model, a random forest or a network.
 
     Rows can be a GeoDataFrame or GeoSeries (any CRS; a polygon is represented by a point inside it), a DataFrame with
     ``lon`` and ``lat``, or an (N, 2) array of lon, lat in degrees. `fit` ignores targets, and learns nothing from the
-    rows except the anchors of ``rbf`` if ``anchors="rows"``.
+    rows except the anchors of ``rbf`` if ``anchors="rows"``. In a pipeline, `GridSearchCV` reaches each setting by its
+    name, such as ``locationfeatures__scales``.
 
     Args:
         encoder: any name accepted by `placevec.encoders.location`, except ``cells``, whose features must be trained.
         variant: ``corrected`` or ``original``.
-        options: options of the features: scales, r_min, r_max, taper_poles, degrees, sigma, anchors, ...
+        scales: number of scales of a multi-scale encoder.
+        r_min: finest scale, as `placevec.encoders.location` takes it.
+        r_max: coarsest scale.
+        degrees: with ``harmonics``: number of degrees.
+        sigma: with ``rbf`` and ``rff``: width of the kernels.
+        options: other options of the features: taper_poles, frequencies, anchors, ...
         anchors: with ``rbf``: ``options`` takes the anchors from ``options``; ``rows`` draws up to 200 rows in `fit`.
         random_state: random seed of that draw.
         prefix: prefix of the column names.
@@ -262,7 +271,7 @@ class LocationFeatures(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         positional_: the module that computes the features.
         n_features_in_: number of columns seen by `fit`.
 
-    >>> LocationFeatures("sphereC", options={"scales": 8}).fit_transform(np.array([[24.94, 60.17]])).shape
+    >>> LocationFeatures("sphereC", scales=8).fit_transform(np.array([[24.94, 60.17]])).shape
     (1, 24)
     """
 
@@ -271,6 +280,11 @@ class LocationFeatures(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         encoder: str = "sphereC+",
         *,
         variant: Variant = "corrected",
+        scales: int | None = None,
+        r_min: float | None = None,
+        r_max: float | None = None,
+        degrees: int | None = None,
+        sigma: float | None = None,
         options: Mapping[str, Any] | None = None,
         anchors: Literal["options", "rows"] = "options",
         random_state: int = 0,
@@ -278,6 +292,11 @@ class LocationFeatures(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     ) -> None:
         self.encoder = encoder
         self.variant = variant
+        self.scales = scales
+        self.r_min = r_min
+        self.r_max = r_max
+        self.degrees = degrees
+        self.sigma = sigma
         self.options = options
         self.anchors = anchors
         self.random_state = random_state
@@ -298,7 +317,11 @@ class LocationFeatures(TransformerMixin, BaseEstimator):  # type: ignore[misc]
                 f"anchors must be 'options', or 'rows' with rbf; got {self.anchors!r} with {title}"
             )
         lonlat = self._lonlat(X, reset=True)
-        options = dict(self.options or {})
+        named = {name: value for name in _SETTINGS if (value := getattr(self, name)) is not None}
+        twice = sorted(named.keys() & (self.options or {}).keys())
+        if twice:
+            raise InputError(f"{twice[0]} is given twice: as an argument and in options")
+        options = {**named, **(self.options or {})}
         if self.anchors == "rows":
             drawn = np.random.default_rng(self.random_state).permutation(len(lonlat))[:200]
             options["anchors"] = lonlat[drawn]

@@ -50,10 +50,17 @@ def test_the_most_likely_class_and_those_asked_for(tmp_path: Path, monkeypatch: 
     assert b"nobody" in pq.read_schema(report.path).metadata[b"placevec"]
 
 
-def test_numbers_and_rows_without_names(tmp_path: Path) -> None:
+def test_numbers_named_columns_and_rows_without_names(tmp_path: Path) -> None:
     given = points(tmp_path / "p.csv", missing=False)
-    given[["lon", "lat"]].to_parquet(tmp_path / "p.parquet")
+    named = given.rename(columns={"id": "site", "lon": "east", "lat": "north"})
+    named.to_parquet(tmp_path / "named.parquet")
+    columns = {"id": "site", "lon": "east", "lat": "north"}
     closed_form(tmp_path / "m", "number")
+    report = api.predict(tmp_path / "m", tmp_path / "n.parquet", points=tmp_path / "named.parquet", **columns)
+    assert geopandas.read_parquet(report.path)["place_id"].tolist() == given["id"].tolist()
+    with pytest.raises(PlacevecError, match="name columns of a table of points"):
+        api.predict(tmp_path / "m", tmp_path / "a.tif", id="site")
+    given[["lon", "lat"]].to_parquet(tmp_path / "p.parquet")
     report = api.predict(tmp_path / "m", tmp_path / "a.parquet", points=tmp_path / "p.parquet")
     found = geopandas.read_parquet(report.path)
     wanted = expected(given[["lon", "lat"]].to_numpy(), "number")[:, 0]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -46,6 +46,9 @@ def predict(
     *,
     classes: Annotated[Sequence[str], Reads(_whole)] = (),
     points: PathLike | None = None,
+    lon: str | None = None,
+    lat: str | None = None,
+    id: str | None = None,
     dataset: Dataset | PathLike | None = None,
     types: Annotated[Sequence[str], Reads(read_types)] = (),
     view: str | None = None,
@@ -80,6 +83,9 @@ def predict(
             of the dataset; a table (.toml) as for prepare, or a text file with one per line.
         view: View of images to predict types from, if there are several.
         points: Table of points to predict for or, with a figure or page, to draw as dots.
+        lon: Column of longitude in the table of points (default: found by name).
+        lat: Column of latitude in the table of points (default: found by name).
+        id: Column of unique IDs of the points (default: place_id, id, or the row number).
         bbox: Area as west,south,east,north, degrees (default: the world).
         resolution: Side of a cell of a .tif or .html, degrees (default: 720 columns).
         land: Outlines of the land: GeoJSON, Shapefile or GeoPackage (default: coarse ones from Natural Earth).
@@ -103,7 +109,20 @@ def predict(
     from placevec.inference.grid import WORLD
 
     if types or dataset is not None or view is not None:
-        others = (classes, points, bbox, resolution, land, land_only, show_points, year, own_scales)
+        others = (
+            classes,
+            points,
+            lon,
+            lat,
+            id,
+            bbox,
+            resolution,
+            land,
+            land_only,
+            show_points,
+            year,
+            own_scales,
+        )
         return _typed(models, Path(out), dataset, tuple(types), view, title, any(others), progress)
     kind = KINDS.get(Path(out).suffix.lower())
     if kind is None:
@@ -114,6 +133,9 @@ def predict(
     _check(
         kind, len(given), points=points, resolution=resolution, show_points=show_points, own_scales=own_scales
     )
+    columns = {"lon": lon, "lat": lat, "id": id}
+    if kind != "table" and any(columns.values()):
+        raise UsageError("--lon, --lat and --id name columns of a table of points: write a .parquet")
     if kind in ("raster", "table") and title is not None:
         raise UsageError("--title applies only to .png and .html")
     if kind == "table" and (bbox is not None or land is not None or land_only):
@@ -126,7 +148,7 @@ def predict(
     opened = [model_of(model) for model in given]
     if kind == "table":
         assert points is not None
-        return _table(opened[0], points, Path(out), classes, year, progress)
+        return _table(opened[0], points, columns, Path(out), classes, year, progress)
     asked = [
         ModelQuery(label, question)
         for label, question in zip(_labels(opened), _questions(opened, classes, year), strict=True)
@@ -203,8 +225,9 @@ def _check(
 
 
 def _table(
-    model: Model, points: PathLike, out: Path, classes: Sequence[str], year: float | None, progress: Progress
-) -> TableReport:
+    model: Model, points: PathLike, columns: Mapping[str, str | None], out: Path, classes: Sequence[str],
+    year: float | None, progress: Progress,
+) -> TableReport:  # fmt: skip
     from placevec.inference.query import answering, ask, check_year, split_names
     from placevec.inference.table import write_table
     from placevec.sources.tables.labeled_points import PointTable
@@ -212,7 +235,7 @@ def _table(
     answering(model)
     check_year(model, year)
     question = ask(model, split_names(model, classes), year=year) if classes else None
-    table = PointTable(points, {"label": None, "user": None, "date": None, "split": None})
+    table = PointTable(points, {**columns, "label": None, "user": None, "date": None, "split": None})
     return write_table(model, table, out, question=question, year=year, progress=progress)
 
 

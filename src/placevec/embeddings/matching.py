@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from placevec.errors import InputError
 from placevec.geo import Floats, Ints, to_ecef
 from placevec.geo.antimeridian import points_within, wrapped
-from placevec.sources.tables.points import LAT_NAMES, LON_NAMES
+from placevec.geo.coordinate_names import coordinate_columns
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -209,24 +209,6 @@ def geometry_of_rows(frame: Any) -> Objects:
         row = int(np.flatnonzero(off)[0])
         raise InputError(f"row {row} is not on Earth: lon={west[row]:g}, lat={south[row]:g}{hint}")
     return geometry
-
-
-def coordinate_columns(frame: pd.DataFrame) -> tuple[Any, Any]:
-    """The columns of longitude and latitude, by their usual names; InputError if there are none.
-
-    >>> import pandas as pd
-    >>> coordinate_columns(pd.DataFrame({"Longitude": [24.9], "Latitude": [60.2], "rent": [31]}))
-    ('Longitude', 'Latitude')
-    """
-    lower = {str(column).lower(): column for column in frame.columns}
-    lon = next((lower[name] for name in LON_NAMES if name in lower), None)
-    lat = next((lower[name] for name in LAT_NAMES if name in lower), None)
-    if lon is None or lat is None:
-        columns = ", ".join(map(str, frame.columns[:12]))
-        raise InputError(
-            f"the table needs a geometry, or columns named lon and lat; its columns are: {columns}"
-        )
-    return lon, lat
 
 
 def _numbers(frame: pd.DataFrame) -> Floats:

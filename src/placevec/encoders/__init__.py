@@ -85,13 +85,16 @@ def class_of(name: str) -> type[nn.Module]:
     return found
 
 
-def location(encoder: str = "sphereC+", dim: int = 256, **options: Any) -> LocationEncoder:
+def location(
+    encoder: str = "sphereC+", dim: int = 256, *, seed: int | None = None, **options: Any
+) -> LocationEncoder:
     """Build a new location encoder: longitude and latitude in degrees -> (N, dim).
 
     Args:
         encoder: name or alias: ``sphereC+``, ``spheregrid`` and ``Sphere2Vec-sphereC+`` are the same encoder. All
             names: ``placevec.encoders.locations.names.names()``.
         dim: length of the vectors.
+        seed: seed of the initial weights (default: drawn from torch's global random generator).
         options: options of `LocationEncoder` (variant, network, hidden, layers, dropout, activation, seasons) and of
             the features: scales, r_min, r_max (in Earth radii) and taper_poles for the multi-scale encoders, sigma and
             anchors for rbf, sigma and frequencies for rff, degrees for harmonics, cells for cells.
@@ -102,10 +105,18 @@ def location(encoder: str = "sphereC+", dim: int = 256, **options: Any) -> Locat
     >>> encoder = location("sphereC+", dim=64, scales=16)
     >>> encoder([24.94, -170.7], [60.17, -14.3]).shape, encoder.features([24.94], [60.17]).shape
     (torch.Size([2, 64]), torch.Size([1, 96]))
+    >>> one, other = (location(dim=8, seed=1).encode([24.94], [60.17]) for _ in range(2))
+    >>> bool((one == other).all())
+    True
     """
+    import torch
+
     known = inspect.signature(ENCODERS.load("location")).parameters
     mine = {name: options.pop(name) for name in list(options) if name in known and name != "options"}
-    built: LocationEncoder = build("location", encoder=encoder, dim=dim, options=options, **mine)  # type: ignore[assignment]
+    with torch.random.fork_rng(devices=[], enabled=seed is not None):
+        if seed is not None:
+            torch.manual_seed(seed)
+        built: LocationEncoder = build("location", encoder=encoder, dim=dim, options=options, **mine)  # type: ignore[assignment]
     return built
 
 

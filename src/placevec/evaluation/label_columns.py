@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from placevec.errors import EvaluationError
 from placevec.geo import Floats
-from placevec.sources.tables.points import ID_NAMES, LAT_NAMES, LON_NAMES
+from placevec.geo.coordinate_names import LAT_NAMES, LON_NAMES
+from placevec.sources.tables.columns import ID_NAMES
 
 MAX_VALUES = 10
 """Whole numbers with at most this many distinct values are classes."""

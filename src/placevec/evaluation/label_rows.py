@@ -10,7 +10,8 @@ import pandas as pd
 from placevec.datasets.dataset import Dataset
 from placevec.errors import EvaluationError
 from placevec.geo import Floats, Ints, lonlat_to_tile_xy, to_ecef
-from placevec.sources.tables.columns import ID_NAMES, coordinate_pairs
+from placevec.geo.coordinate_names import coordinate_pairs
+from placevec.sources.tables.columns import ID_NAMES
 from placevec.sources.tables.joins import Join, join_by_id
 from placevec.sources.tables.opened import open_table
 from placevec.sources.tables.points import PLACE_ID, Points, frame_of, read_points

@@ -31,6 +31,7 @@ from placevec.core import (
 from placevec.datasets.dataset import Dataset
 from placevec.datasets.views.registry import known_rows, reader_of
 from placevec.embeddings import Embeddings, EmbeddingsOfViews, Provenance
+from placevec.encoders.locations.inputs import Order, degrees
 from placevec.errors import DatasetError, InputError, ModelError, PlacevecError, UsageError
 from placevec.io import atomic
 from placevec.io.progress import SILENT, Advance, Progress, no_advance
@@ -39,6 +40,7 @@ from placevec.models.card import model_card
 from placevec.models.fusion import name_of_fusion
 from placevec.models.heads import Head
 from placevec.models.reading import Reading
+from placevec.sources.land import warn_if_swapped
 
 _AT_ONCE = 8192
 """Points encoded at once if a model reads only coordinates."""
@@ -477,23 +479,31 @@ class Model:
 
     # --- use with coordinates only ----------------------------------------------------------------------
 
-    def embed_lonlat(self, lonlat: ArrayLike, year: ArrayLike | None = None) -> Vectors:
-        """(N, dim) float32 vectors of (N, 2) degrees, lon then lat.
+    def embed_lonlat(
+        self, lonlat: ArrayLike | Any, year: ArrayLike | None = None, *, order: Order = "lonlat"
+    ) -> Vectors:
+        """(N, dim) float32 vectors of points.
 
         Args:
-            lonlat: the points.
+            lonlat: (N, 2) lon, lat degrees; a DataFrame, whose columns are read by their names; or a GeoDataFrame or
+                GeoSeries of points in any CRS. Points of an array that lie in the sea, and would not if the columns
+                were swapped, cause a UserWarning.
             year: (N,) fraction of the year, 0 to 1, if the model was trained with dates.
+            order: order of the columns of an array, ``lonlat`` or ``latlon``.
 
         Raises:
             ModelError: the model reads other views.
             InputError: invalid coordinates, or a missing or unexpected ``year``.
         """
-        return _joined(self._lonlat_vectors(lonlat, year), self.dim)
+        return _joined(self._lonlat_vectors(lonlat, year, order), self.dim)
 
-    def predict_lonlat(self, lonlat: ArrayLike, year: ArrayLike | None = None) -> Vectors:
-        """(N, C) float32: predictions of the head at (N, 2) lon, lat degrees, one column per class, or one number.
+    def predict_lonlat(
+        self, lonlat: ArrayLike | Any, year: ArrayLike | None = None, *, order: Order = "lonlat"
+    ) -> Vectors:
+        """(N, C) float32: predictions of the head at points, one column per class, or one number.
 
-        Memory grows with N times C: pass points in parts if there are many classes.
+        Arguments are those of `embed_lonlat`. Memory grows with N times C: pass points in parts if there are many
+        classes.
 
         Raises:
             ModelError: there is no head, or the model reads other views.
@@ -504,16 +514,18 @@ class Model:
             raise ModelError(
                 "this model has no head, because it was trained without labels: it gives vectors only"
             )
-        return _joined((head.answers(z) for z in self._lonlat_vectors(lonlat, year)), head.outputs)
+        return _joined((head.answers(z) for z in self._lonlat_vectors(lonlat, year, order)), head.outputs)
 
-    def _lonlat_vectors(self, lonlat: ArrayLike, year: ArrayLike | None) -> Iterator[Tensor]:
+    def _lonlat_vectors(self, lonlat: Any, year: ArrayLike | None, order: Order) -> Iterator[Tensor]:
         """Vectors of points, `_AT_ONCE` at a time, on the best device with float64."""
         if not self.bare or len(self.readings) > 1:
             raise ModelError(
                 f"this model reads {' and '.join(map(repr, self.readings))}, not only coordinates: embed a dataset"
             )
         (reading,) = self.readings.values()
-        points = torch.from_numpy(np.require(lonlat, np.float64, ["C", "W"])).reshape(-1, 2)
+        points = torch.stack(degrees(lonlat, order=order), dim=-1).reshape(-1, 2)
+        if not hasattr(lonlat, "columns") and not hasattr(lonlat, "to_crs"):
+            warn_if_swapped(points.numpy())
         years = (
             None if year is None else torch.from_numpy(np.require(year, np.float64, ["C", "W"])).reshape(-1)
         )

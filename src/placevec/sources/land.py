@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import warnings
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from placevec.errors import AreaError, InputError, SourceError
-from placevec.geo import Area
+from placevec.geo import Area, Floats
 
 if TYPE_CHECKING:
     from shapely.geometry.base import BaseGeometry
 
+_FEWEST = 20
 _COARSE = "tests/fixtures/naturalearth_lowres/naturalearth_lowres.shp"
 
 
@@ -37,6 +42,40 @@ def land_outlines(path: str | Path | None = None) -> BaseGeometry:
             "this version of pyogrio includes no land outlines: pass a GeoJSON of polygons with --land"
         )
     return geopandas.read_file(coarse).geometry.union_all()
+
+
+def warn_if_swapped(lonlat: Floats) -> None:
+    """UserWarning if most points lie in the sea and nearly all of them would lie on land with lon and lat swapped.
+
+    Args:
+        lonlat: (N, 2) degrees. Fewer than 20 points are not checked; of more than 500, evenly spaced ones are.
+    """
+    import shapely
+
+    some = lonlat[:: max(1, len(lonlat) // 500)]
+    if len(some) < _FEWEST or (np.abs(some[:, 0]) > 90).any():  # which cannot be a latitude
+        return
+    land = _coarse_land()
+    if land is None or shapely.contains_xy(land, some).mean() > 0.2:
+        return
+    if shapely.contains_xy(land, some[:, ::-1]).mean() >= 0.8:
+        warnings.warn(
+            "most points lie in the sea, and would lie on land with the columns swapped: rows are lon, lat; "
+            "pass order='latlon' if yours are lat, lon",
+            stacklevel=4,
+        )
+
+
+@cache
+def _coarse_land() -> BaseGeometry | None:
+    import shapely
+
+    try:
+        land = land_outlines()
+    except InputError:
+        return None
+    shapely.prepare(land)
+    return land
 
 
 def _polygons(path: Path) -> BaseGeometry:

@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from placevec.encoders.locations.inputs import degrees
+from placevec.encoders.locations.inputs import Order, degrees
 from placevec.encoders.locations.names import FAMILIES, Variant, known_as, positional
 from placevec.encoders.locations.networks import network as network_of
 from placevec.encoders.locations.positional import AT_ONCE, table_of
@@ -87,13 +88,41 @@ class LocationEncoder(nn.Module):
         self.network = network_of(kind, inputs, dim, output_activation=founding, **rest)  # type: ignore[arg-type]
         self.dim = inputs if kind == "none" else dim
 
-    def features(self, lon: Any, lat: Any = None, year: Any = None) -> Tensor:
+    def encode(
+        self, lon: Any, lat: Any = None, year: Any = None, *, order: Order = "lonlat", batch_size: int = CHUNK
+    ) -> NDArray[np.float32]:
+        """(N, dim) float32 vectors in NumPy, without dropout or gradients, computed ``batch_size`` points at a time.
+
+        Arguments and errors are those of `features`. The encoder's training mode is left as it was.
+
+        >>> LocationEncoder("sphereC", dim=8, options={"scales": 4}).encode([24.94], [60.17]).shape
+        (1, 8)
+        """
+        across, along = (side.reshape(-1) for side in degrees(lon, lat, torch.device("cpu"), order))
+        years = None if year is None else torch.as_tensor(year, dtype=torch.float64).expand(across.shape)
+        found = np.empty((len(across), self.dim), np.float32)
+        training, device = self.training, self._device(None)
+        self.eval()
+        try:
+            with torch.inference_mode():
+                for start in range(0, len(across), batch_size):
+                    part = slice(start, start + batch_size)
+                    now = None if years is None else years[part].to(device)
+                    vectors = self(across[part].to(device), along[part].to(device), now)
+                    found[part] = vectors.float().cpu().numpy()
+        finally:
+            self.train(training)
+        return found
+
+    def features(self, lon: Any, lat: Any = None, year: Any = None, *, order: Order = "lonlat") -> Tensor:
         """(N, D) float64: the input of the network, positional features and, with ``seasons``, those of the season.
 
         Args:
-            lon: longitudes in degrees; or, without ``lat``, (N, 2) rows of lon, lat, or a GeoSeries.
+            lon: longitudes in degrees; or, without ``lat``, (N, 2) rows of lon, lat, a DataFrame whose columns are
+                read by their names, or a GeoSeries.
             lat: latitudes in degrees.
             year: with ``seasons``: elapsed fraction of the year, 0 to 1.
+            order: order of the columns of an array, ``lonlat`` or ``latlon``.
 
         Raises:
             InputError: invalid coordinates; ``year`` missing with ``seasons``, or given without.
@@ -101,11 +130,14 @@ class LocationEncoder(nn.Module):
         >>> LocationEncoder("sphereC", options={"scales": 4}).features([24.94], [60.17]).shape
         torch.Size([1, 12])
         """
-        across, along = degrees(lon, lat, self._device(lon))
+        across, along = degrees(lon, lat, self._device(lon), order)
         return self._features(across, along, year)
 
     def forward(self, lon: Any, lat: Any = None, year: Any = None) -> Tensor:
         """(N, dim) vectors on the device of the weights. Arguments and errors are those of `features`.
+
+        For training. A new encoder is in training mode, as every PyTorch module is, so dropout is applied and gradients
+        are kept; `encode` returns plain vectors.
 
         With ``seasons``, an (N, 3) tensor is read as lon, lat and fraction of the year.
         """

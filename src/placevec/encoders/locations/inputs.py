@@ -1,37 +1,52 @@
-"""Converting coordinates (numpy, torch, lists, GeoSeries) to two checked float64 tensors of degrees."""
+"""Converting coordinates (numpy, torch, lists, tables, GeoSeries) to two checked float64 tensors of degrees."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from placevec.errors import InputError
+from placevec.geo.coordinate_names import coordinate_columns
+
+Order = Literal["lonlat", "latlon"]
 
 FARTHEST_LON = 360.0
 """Longitudes may run from -180 to 180 or from 0 to 360."""
 
 
-def degrees(lon: Any, lat: Any = None, device: torch.device | None = None) -> tuple[Tensor, Tensor]:
+def degrees(
+    lon: Any, lat: Any = None, device: torch.device | None = None, order: Order = "lonlat"
+) -> tuple[Tensor, Tensor]:
     """Longitudes and latitudes in degrees, each (...) float64 on ``device``; the inputs are not modified.
 
     Args:
-        lon: a number, array, tensor, Series or list of longitudes; or, without ``lat``, (..., 2) rows of lon, lat, or a
-            GeoSeries or GeoDataFrame of points in any CRS.
+        lon: a number, array, tensor, Series or list of longitudes; or, without ``lat``, (..., 2) rows of lon, lat, a
+            DataFrame whose columns are read by their names (lon, lat, longitude, latitude, ...), or a GeoSeries or
+            GeoDataFrame of points in any CRS.
         lat: latitudes, in the same shape.
         device: target device (default: that of the tensors).
+        order: order of the columns of an array, ``lonlat`` or ``latlon``; names and geometries need none.
 
     Raises:
         InputError: values that are not numeric or not finite, different shapes, geometries that are not points,
-            latitudes beyond the poles (with a hint if lat and lon look swapped), longitudes beyond 360.
+            latitudes beyond the poles (with a hint if lat and lon look swapped), longitudes beyond 360,
+            an unknown ``order``, or ``latlon`` for anything but an array of rows.
 
     >>> degrees([24.94], [60.17])
     (tensor([24.9400], dtype=torch.float64), tensor([60.1700], dtype=torch.float64))
     """
+    if order not in ("lonlat", "latlon"):
+        raise InputError(f"order must be lonlat or latlon; got {order!r}")
+    named = lat is not None or hasattr(lon, "columns") or hasattr(lon, "to_crs")
+    if named and order == "latlon":
+        raise InputError("order is only for arrays of rows: separate values and named columns need none")
     if lat is None:
         lon, lat = _pair(lon)
+        if order == "latlon":
+            lon, lat = lat, lon
     across, along = _tensor(lon, "lon", device), _tensor(lat, "lat", device)
     if across.shape != along.shape:
         raise InputError(
@@ -58,7 +73,8 @@ def refuse_bad(lon: Tensor, lat: Tensor) -> None:
         raise InputError(f"row {row} has lon {x}, lat {y}: drop rows without coordinates{others}")
     if swapped:
         raise InputError(
-            f"row {row} has lat {y:g}, which is out of range: lon and lat look swapped; the order is lon, lat{others}"
+            f"row {row} has lat {y:g}, which is out of range: lon and lat look swapped; the order is lon, lat "
+            f"(order='latlon' reads rows of lat, lon){others}"
         )
     raise InputError(
         f"row {row} has lon {x:g}, lat {y:g}, which are not degrees (|lat| <= 90, |lon| <= 360): "
@@ -78,6 +94,9 @@ def _pair(points: Any) -> tuple[Any, Any]:
                 "location encoders need points: drop missing geometries, and use .representative_point() of polygons"
             )
         return geometry.x.to_numpy(), geometry.y.to_numpy()
+    if hasattr(points, "columns"):
+        lon, lat = coordinate_columns(points)
+        return points[lon].to_numpy(), points[lat].to_numpy()
     both = points if isinstance(points, Tensor) else _array(points, "coordinates")
     if both.ndim < 1 or both.shape[-1] != 2:
         raise InputError(

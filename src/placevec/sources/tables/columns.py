@@ -3,20 +3,13 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
 from placevec.errors import SourceError, UsageError
+from placevec.geo.coordinate_names import coordinate_pairs
 
-LON_NAMES = ("lon", "longitude", "lng", "long", "decimallongitude", "x")
-LAT_NAMES = ("lat", "latitude", "decimallatitude", "y")
-PAIRS = (
-    ("lon", "lat"), ("longitude", "latitude"), ("lng", "lat"), ("long", "lat"), ("decimallongitude", "decimallatitude"),
-)  # fmt: skip
-"""Names that belong together; of several pairs in one table the one with most values holds the coordinates."""
-LAST_PAIRS = (("x", "y"), ("verbatimlongitude", "verbatimlatitude"))
-"""Names that are taken where there are no others: pixels are called x and y too."""
 ID_NAMES = ("place_id", "id", "gbifid", "occurrenceid")
 CRS_NAMES = ("crs", "srid", "epsg", "srs", "geodeticdatum")
 """Names in lower case; the long one is that of Darwin Core."""
@@ -128,24 +121,6 @@ def found_columns(
                 )
             found.update(zip(("lon", "lat"), pairs[0], strict=True))
     return Columns(**found)
-
-
-def coordinate_pairs(there: Sequence[str], taken: Collection[str] = ()) -> list[tuple[str, str]]:
-    """Pairs of columns that hold longitude and latitude by their usual names, the likeliest first.
-
-    >>> coordinate_pairs(["id", "lat", "lon", "latitude", "longitude"])
-    [('lon', 'lat'), ('longitude', 'latitude')]
-    """
-    lower = {name.lower().strip(): name for name in reversed(there) if name not in taken}
-    found = [(lower[lon], lower[lat]) for lon, lat in PAIRS if lon in lower and lat in lower]
-    if not found:
-        found = [(lower[lon], lower[lat]) for lon, lat in LAST_PAIRS if lon in lower and lat in lower]
-    if not found:  # such as lon beside latitude
-        lon, lat = (
-            next((lower[name] for name in names if name in lower), None) for names in (LON_NAMES, LAT_NAMES)
-        )
-        found = [] if lon is None or lat is None else [(lon, lat)]
-    return found
 
 
 def _alike(name: str, there: Sequence[str]) -> str:

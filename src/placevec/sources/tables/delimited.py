@@ -17,10 +17,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from placevec.errors import SourceError
+from placevec.geo.coordinate_names import LAT_NAMES, LON_NAMES
 from placevec.geo.geometry_columns import GeometryColumn
 from placevec.geo.parquet_footer import MAX_COLUMNS
 from placevec.sources.tables.batches import Batch
-from placevec.sources.tables.columns import LAT_NAMES, LON_NAMES
 from placevec.sources.tables.losses import Losses
 from placevec.sources.tables.text_encoding import encoding_of
 

@@ -14,10 +14,11 @@ from numpy.typing import NDArray
 
 from placevec.geo import Floats
 from placevec.geo.antimeridian import Objects, points_within
+from placevec.geo.coordinate_names import coordinate_pairs
 from placevec.geo.geometry_columns import NAMES, GeometryColumn, of_cells, points_of, shapes_of
 from placevec.geo.systems import is_projected, shapes_to_degrees, to_degrees, transformer
 from placevec.sources.tables.batches import Batch
-from placevec.sources.tables.columns import coordinate_pairs, found_columns
+from placevec.sources.tables.columns import found_columns
 from placevec.sources.tables.degrees import REMEDY, Axis, degrees
 from placevec.sources.tables.delimited import RAGGED
 from placevec.sources.tables.losses import Losses

@@ -15,8 +15,9 @@ import pyarrow.compute as pc
 from placevec.errors import PlacevecError, SourceError
 from placevec.geo import Floats
 from placevec.geo.antimeridian import Objects, wrapped
+from placevec.geo.coordinate_names import LAT_NAMES, LON_NAMES
 from placevec.sources.tables.batches import OpenedTable
-from placevec.sources.tables.columns import ID_NAMES, LAT_NAMES, LON_NAMES
+from placevec.sources.tables.columns import ID_NAMES
 from placevec.sources.tables.labeled_points import PointRows, PointTable
 from placevec.sources.tables.losses import Losses
 from placevec.sources.tables.opened import open_table
