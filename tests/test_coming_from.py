@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import re
 import shlex
+import subprocess
+import sys
 import threading
+import urllib.request
 from collections.abc import Iterator
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -95,13 +98,28 @@ def _words(command: str, folder: Path, port: int) -> list[str]:
     return words
 
 
+def _serves(words: list[str], folder: Path) -> None:
+    """The command starts the app, which answers; then it is stopped."""
+    with subprocess.Popen(
+        [sys.executable, "-m", "placevec", *words], cwd=folder, stdout=subprocess.PIPE, text=True
+    ) as app:
+        assert app.stdout is not None
+        address = app.stdout.readline().partition(": open it")[0]
+        assert urllib.request.urlopen(address, timeout=60).status == 200
+        app.terminate()
+
+
 @pytest.mark.slow
 def test_every_command_runs(world: tuple[Path, int], monkeypatch: pytest.MonkeyPatch) -> None:
     """In the order of the page, each with exit code 0; then what they promise is there."""
     folder, port = world
     monkeypatch.chdir(folder)
     for command in COMMANDS:
-        code, printed = run(_words(command, folder, port))
+        words = _words(command, folder, port)
+        if "--app" in words:
+            _serves(words, folder)
+            continue
+        code, printed = run(words)
         assert code == 0, f"{command}\n{printed}"
     assert (folder / "visualizations/kyiv/embeddings_map.html").stat().st_size > 10_000
     assert (folder / "visualizations/kyiv/embeddings.geojson").exists()

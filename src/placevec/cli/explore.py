@@ -8,6 +8,7 @@ from typing import Any
 from placevec.api.exploring import Explored, explore
 from placevec.cli.output import print_json, progress_for, remark, say, say_now
 from placevec.cli.signature import taking_keywords_of
+from placevec.errors import UsageError
 
 HELP = """\
 --html FILE: the embedding space linked to the map.
@@ -15,6 +16,7 @@ HELP = """\
 dimensions, components, colors and clusters.
 --png DIR: PCA, t-SNE and UMAP in every coloring.
 Pages open without a network or a server. --serve: the page at 127.0.0.1, where any words can be asked for.
+--app: the live app at 127.0.0.1, with projector, similarity search, sets, gallery, labels and statistics.
 
 For example:
 
@@ -26,7 +28,9 @@ For example:
 
   placevec explore named.parquet --html named.html --queries "park;harbor;a street with shops"
 
-  placevec explore named.parquet --serve"""
+  placevec explore named.parquet --serve
+
+  placevec explore malta.parquet --app"""
 
 
 @taking_keywords_of(explore)
@@ -35,11 +39,23 @@ def command(
     /,
     *,
     html: Path | None = None,
+    app: bool = False,
+    no_browser: bool = False,
     as_json: bool = False,
     quiet: bool = False,
     **options: Any,
 ) -> None:
-    """Print what was written."""
+    """Print what was written.
+
+    Args:
+        app: Start the live app on this machine, until stopped.
+        no_browser: Do not open a browser for --app.
+    """
+    if app:
+        _start_app(embeddings, html, no_browser, as_json, quiet, options)
+        return
+    if no_browser:
+        raise UsageError("--no-browser applies only to --app")
     found = explore(
         embeddings, html, progress=progress_for(as_json, quiet),
         started=None if as_json else lambda url: say_now(f"{url}: open it in a browser; Ctrl-C stops"), **options,
@@ -48,6 +64,32 @@ def command(
         print_json(_content(found))
         return
     _print(found, quiet)
+
+
+OF_APP = ("view", "dataset", "columns", "clusters", "max_places", "seed", "model")
+"""Options of explore that the app takes, besides --port."""
+
+
+def _start_app(
+    embeddings: Path, html: Path | None, no_browser: bool, as_json: bool, quiet: bool, options: dict[str, Any]
+) -> None:
+    others = sorted({*options} - {*OF_APP, "port"} | ({"html"} if html is not None else set()))
+    if others or as_json:
+        raise UsageError(
+            f"--{(others or ['json'])[0].replace('_', '-')} does not apply to --app: run explore without --app"
+        )
+    from placevec.app.project import open_project
+    from placevec.app.server import PORT, require_streamlit, run
+
+    require_streamlit()
+    port = options.pop("port", None)
+    project = open_project(embeddings, progress=progress_for(as_json, quiet), **options)
+    for note in project.remarks:
+        remark(f"Note: {note}", quiet)
+    run(
+        project, port=PORT if port is None else port, browser=not no_browser,
+        started=lambda url: say_now(f"{url}: open it in a browser; Ctrl-C stops"),
+    )  # fmt: skip
 
 
 def _content(found: Explored) -> dict[str, Any]:

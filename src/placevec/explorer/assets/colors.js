@@ -28,7 +28,10 @@ function activeColoring() {
     values: state.similarity, low: at(0.02), high: at(1), minimum: at(0), maximum: at(1) };
 }
 
-for (const item of page.colorings) {
+page.colorings.forEach(readColoring);
+
+/** Decode the values of a coloring in place. */
+function readColoring(item) {
   if (item.kind === "category") item.codes = array(item.codes, Uint16Array);
   else if (item.kind === "rgb") item.values = array(item.values, Uint8Array); // count x 3
   else item.values = array(item.values, Float32Array);

@@ -86,6 +86,7 @@ function laterParts() {
   basemap.load(() => map.redraw("camera"));
   drawCard();
   document.documentElement.dataset.ready = "true";
+  if (page.app) connectApp();
 }
 if (document.readyState === "loading") document.addEventListener("DOMContentLoaded", laterParts);
 else laterParts();

@@ -24,7 +24,7 @@ class Pane {
     this.brush = null;
     this.scatter = shuffled(count);
     new ResizeObserver(() => this.resize()).observe(this.stage);
-    new Gestures(this);
+    this.gestures = new Gestures(this);
     for (const button of document.querySelectorAll(`#${id} [data-zoom]`)) {
       button.addEventListener("click", () => this.press(button.dataset.zoom));
     }

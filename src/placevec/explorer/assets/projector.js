@@ -11,6 +11,15 @@ class Projector extends Pane {
     this.turn = { yaw: -0.6, pitch: 0.42 };
     this.zoom = 1;
     this.shift = [0, 0]; // CSS pixels
+    this.measure();
+    this.axisNames = meta.explained.map((share, c) => `PC ${c + 1} · ${(share * 100).toFixed(0)}%`);
+    const shares = meta.explained.map((share) => `${(share * 100).toFixed(1)}%`);
+    document.getElementById("variance").textContent =
+      `PCA: ${shares.join(" + ")} of variance explained`;
+  }
+
+  /** The extent of the cloud. */
+  measure() {
     this.span = [0, 1, 2].map((c) => {
       let [low, high] = [Infinity, -Infinity];
       for (let i = c; i < 3 * count; i += 3) {
@@ -24,9 +33,6 @@ class Projector extends Pane {
     for (let i = 0; i < count; i++) {
       this.reach = Math.max(this.reach, Math.hypot(...this.middle.map((value, c) => places.component[3 * i + c] - value)));
     }
-    const shares = meta.explained.map((share) => `${(share * 100).toFixed(1)}%`);
-    document.getElementById("variance").textContent =
-      `PCA: ${shares.join(" + ")} of variance explained`;
   }
 
   follow(kind) {
@@ -140,7 +146,7 @@ class Projector extends Pane {
     context.strokeStyle = css("--stage");
     context.fillStyle = css("--quiet");
     this.axes().forEach(([, [x, y]], c) => {
-      const words = `PC ${c + 1} · ${(meta.explained[c] * 100).toFixed(0)}%`;
+      const words = this.axisNames[c] ?? "";
       const at = [Math.max(36, Math.min(this.width - 36, x)), c === 1 ? y - 10 : y + 12];
       context.strokeText(words, ...at);
       context.fillText(words, ...at);

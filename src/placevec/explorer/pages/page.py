@@ -60,17 +60,22 @@ class PageReport:
 
 
 def page_of(
-    drawn: Drawn, target: str | PathLike[str], *, title: str | None = None, served: bool = False
+    drawn: Drawn,
+    target: str | PathLike[str],
+    *,
+    title: str | None = None,
+    served: bool = False,
+    in_app: bool = False,
 ) -> PageReport:
     """Write the page atomically; it opens on the user's first column, if any.
 
-    ``served``: see `placevec.explorer.pages.template.fill_page`.
+    ``served``, ``in_app``: see `placevec.explorer.pages.template.fill_page`.
     """
     own = [drawn.by_cluster if one.key == CLUSTER else one for one in drawn.columns]
     others = drawn.known[: len(drawn.known) - len(own)]
     clusters = [] if any(one.key == CLUSTER for one in own) else [drawn.by_cluster]
     colorings = [*own, *others, *clusters, drawn.by_components("pca")]
-    return compose(drawn, target, "both", colorings, title=title, served=served)
+    return compose(drawn, target, "both", colorings, title=title, served=served, in_app=in_app)
 
 
 def compose(
@@ -81,6 +86,7 @@ def compose(
     *,
     title: str | None = None,
     served: bool = False,
+    in_app: bool = False,
 ) -> PageReport:
     """Write a page with a layout, ``both`` views or the ``map`` alone; the first coloring is the initial one."""
     emb, lonlat = drawn.emb, drawn.lonlat
@@ -101,6 +107,7 @@ def compose(
         "colorings": [one.content for one in colorings or [of_nothing(len(drawn))]],
         "queries": [drawn.in_words(one) for one in drawn.queries],
         "ask": served,
+        "app": in_app,
         "meta": _meta(drawn, packed, explained)
         | {"places_drawn": len(drawn), "seed": drawn.seed, "origin": origin.tolist()},
     }
@@ -121,6 +128,7 @@ def compose(
         layout=layout,
         pictures="colors" if scene is not None and scene.shares is None else "layers",
         served=served,
+        in_app=in_app,
         first=first_texts,
         later=later_texts,
     )

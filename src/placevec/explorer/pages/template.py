@@ -21,6 +21,8 @@ SCRIPTS = (
 """Parts of the page's script, in order."""
 SERVED = "served.js"
 """The part of a page that is served; static pages do not have it."""
+IN_APP = "app.js"
+"""The part of a page inside the app."""
 
 
 def asset(name: str) -> str:
@@ -71,6 +73,7 @@ def fill_page(
     layout: str = "both",
     pictures: str = "layers",
     served: bool = False,
+    in_app: bool = False,
 ) -> str:
     """The page as text.
 
@@ -81,10 +84,11 @@ def fill_page(
         layout: ``both`` views, or the ``map`` alone.
         served: whether a server of the page answers queries, see `placevec.explorer.serving`; it then may ask that
             server, and nobody else.
+        in_app: whether the page is an element of the app, see `placevec.app`.
         pictures: ``layers`` if images are inverted in dark mode, ``colors`` if not.
     """
     style = asset("page.css")
-    scripts = (*SCRIPTS[:-1], *((SERVED,) if served else ()), SCRIPTS[-1])
+    scripts = (*SCRIPTS[:-1], *((SERVED,) if served else ()), *((IN_APP,) if in_app else ()), SCRIPTS[-1])
     script = "\n".join(['"use strict";', "{", *(asset(name) for name in scripts), "}"])
     values = {
         "policy": policy_of(script, style) + ("; connect-src 'self'" if served else ""),

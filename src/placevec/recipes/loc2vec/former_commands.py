@@ -87,7 +87,8 @@ VISUALIZE = FormerCommand(
                  "PCA, t-SNE and UMAP in every coloring"),
         FormerFlag(("--max_tiles",), "`--max-places`"),
         FormerFlag(("--save_embeddings",), "", "`placevec embed -o` writes the vectors to a file"),
-        FormerFlag(("`streamlit`",), "", "planned"),
+        FormerFlag(("`streamlit`",), "`--app`", "the live app: see [The live app](../app.md)"),
+        FormerFlag(("--model_path", "--tiles_root"), "`--model`, `--dataset`", "only if they have moved"),
     ),
 )  # fmt: skip
 SEARCH = FormerCommand(
@@ -104,4 +105,24 @@ SEARCH = FormerCommand(
     ),
 )  # fmt: skip
 
-COMMANDS = (PREPARE_OSM, TRAIN_OSM, VISUALIZE_OSM, RUN_EXAMPLE, TRAIN, VISUALIZE, SEARCH)
+APP = FormerCommand(
+    "streamlit run streamlit_app.py", "`placevec explore --app`", "explore",
+    (
+        FormerFlag(("views Embedding Projector, Similarity Search, Tile Gallery, Tile Explorer",), "`--app`",
+                 "screens Projector, Similarity search, Gallery, Place; besides them Sets, Labels, Statistics"),
+        FormerFlag(("model path, tiles root",), "`--model`, `--dataset`", "only if they have moved"),
+        FormerFlag(("maximum of tiles",), "`--max-places`", "drawn; search uses all"),
+        FormerFlag(("PCA, t-SNE, UMAP; 2D, 3D",), "", "Projector: Algorithm, Dimensions; the page turns and zooms"),
+        FormerFlag(("color by dominant layer, geographic zone, total content",), "",
+                 "Color by: Dominant layer, Spatial block, Content density; also clusters, components, `--columns`"),
+        FormerFlag(("point size, image overlay",), "", "dots grow and shrink with the zoom; pictures on hover"),
+        FormerFlag(("query by random tile, coordinates, gallery",), "",
+                 "Query by: Random place, Coordinates, Tile, Name or ID, Point on the map, Words, Image; Similar in the gallery"),
+        FormerFlag(("metric `angular`, `euclidean`, `manhattan`, `dot`; results 5 to 50",), "",
+                 "Distance metric, Results; More results for thousands"),
+        FormerFlag(("side-by-side comparison, details of each result",), "", "Compare, Table; Open shows layers and vector"),
+        FormerFlag(("`loc2vec_embeddings_projections.csv`",), "", "Save projection (CSV)"),
+    ),
+)  # fmt: skip
+
+COMMANDS = (PREPARE_OSM, TRAIN_OSM, VISUALIZE_OSM, RUN_EXAMPLE, TRAIN, VISUALIZE, SEARCH, APP)

@@ -1,0 +1,65 @@
+"""Positions of the drawn places by PCA, t-SNE and UMAP, each computed once and shown with its progress."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+
+import pandas as pd
+import streamlit as st
+
+from placevec.app.project import Project
+from placevec.explorer.reductions import NAMES, Method, Reduction
+from placevec.io.progress import Advance
+
+
+class Bar:
+    """Progress as a bar of the screen, see `placevec.io.progress.Progress`."""
+
+    @contextlib.contextmanager
+    def task(self, label: str, total: float | None = None) -> Iterator[Advance]:
+        """Show a bar while the context is open."""
+        bar, done = st.progress(0.0, label), 0.0
+
+        def advance(steps: float = 1, note: str | None = None) -> None:
+            nonlocal done
+            done += steps
+            bar.progress(min(1.0, done / total) if total else 0.0, label if not note else f"{label}: {note}")
+
+        yield advance
+        bar.empty()
+
+    def say(self, message: str) -> None:
+        """One line below the bar."""
+        st.caption(message)
+
+
+def position(project: Project, method: Method, dim: int) -> Reduction:
+    """The drawn places in 2 or 3 dimensions; computed at the first call of any browser.
+
+    Raises:
+        InputError: too few places for the method.
+        MissingExtraError: umap-learn is not installed.
+    """
+    from placevec.explorer.reductions import reduce_vectors
+
+    drawn = project.drawn
+    return project.once(
+        ("projection", method, dim),
+        lambda: reduce_vectors(drawn.vectors, method, dim=dim, seed=drawn.seed, progress=Bar()),
+    )
+
+
+def table_of(project: Project, reduction: Reduction) -> pd.DataFrame:
+    """place_id, name, lon, lat and the coordinates of every drawn place, for export."""
+    drawn = project.drawn
+    columns = {
+        "place_id": drawn.place_id,
+        "name": drawn.names,
+        "lon": drawn.lonlat[:, 0],
+        "lat": drawn.lonlat[:, 1],
+    }
+    name = NAMES[reduction.method].lower().replace("-", "")
+    return pd.DataFrame(
+        columns | {f"{name}_{n + 1}": column for n, column in enumerate(reduction.components.T)}
+    )

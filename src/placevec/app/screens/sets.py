@@ -1,0 +1,119 @@
+"""Sets: places like several examples and unlike others, as many as reach a threshold."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from placevec.app.elements import picture_grid
+from placevec.app.project import Project
+from placevec.app.searching import EXPORTS, exported
+from placevec.app.sets import above, scores
+from placevec.app.space import Selection, colorings_content, read_selection, results_content, show_space
+from placevec.app.texts import name_of, plain
+from placevec.explorer.coloring import by_number
+
+_LISTED = 20
+_LIT = 5_000
+"""Results highlighted on the page."""
+
+
+def show(project: Project) -> None:
+    """Examples of both kinds, the threshold, and all places above it."""
+    last = read_selection(st.session_state.get("set_space"), project)
+    with st.sidebar:
+        chosen = list(last.selected) or ([last.focus] if last.focus else [])
+        st.caption(f"{len(chosen):,} selected on the page: click a place, or draw a box or lasso")
+        first, second = st.columns(2)
+        first.button(
+            "More like these", on_click=_add, args=("more", chosen), disabled=not chosen, key="add_more"
+        )
+        second.button(
+            "Less like these", on_click=_add, args=("less", chosen), disabled=not chosen, key="add_less"
+        )
+        for key, title in (("more", "More like"), ("less", "Less like")):
+            st.text_input(
+                f"{title}: name or place ID", key=f"{key}_text", on_change=_add_text, args=(project, key)
+            )
+            _examples(project, key, title)
+    more, less = (_rows(project, key) for key in ("more", "less"))
+    if not more:
+        st.markdown("#### Places like some and unlike others")
+        st.caption("Select examples on the page, or type them on the left.")
+        show_space(project, "set_space", height=560)
+        return
+    score = scores(project.table.vectors, more, less)
+    highest = float(np.delete(score, more).max(initial=-1.0)) if len(score) > len(more) else 1.0
+    threshold = st.sidebar.slider("Threshold", -1.0, 1.0, round(min(0.5, highest), 2), 0.01, key="threshold")
+    found = above(project, score, float(threshold), [*more, *less])
+    st.markdown(f"#### {len(found):,} places with a score of at least {threshold:.2f}")
+    _shown(project, score, found)
+
+
+def _shown(project: Project, score: np.ndarray, found: pd.DataFrame) -> Selection:
+    drawn = project.drawn
+    note = "How much more a place is like the examples than like those it shall not be like, -1 to 1."
+    coloring = by_number("score", "Score of the set", score[drawn.rows], note=note)
+    selection = show_space(
+        project, "set_space", height=480, colorings=colorings_content([coloring]),
+        results=results_content(None, found.head(_LIT), "score"),
+    )  # fmt: skip
+    pictures, counts, table = st.tabs(["Places", "Scores", "Table"])
+    with pictures:
+        rows = [project.row_of[str(one)] for one in found["place_id"].head(_LISTED)]
+        picture_grid(project, rows, [f"{value:.3f}" for value in found["score"].head(_LISTED)], "set")
+    with counts:
+        heights, edges = np.histogram(score, bins=50, range=(-1.0, 1.0))
+        st.bar_chart(
+            pd.DataFrame({"places": heights}, index=np.round(edges[:-1], 2)), x_label="score", height=240
+        )
+    with table:
+        st.dataframe(pd.DataFrame(found.drop(columns="geometry")), hide_index=True, key="set_table")
+        for column, form in zip(st.columns(len(EXPORTS)), EXPORTS, strict=True):
+            column.download_button(
+                f"Save {form}",
+                exported(found, form, drawn.attribution),
+                f"set.{form}",
+                key=f"set_{form}",  # type: ignore[arg-type]
+            )
+    return selection
+
+
+def _rows(project: Project, key: str) -> list[int]:
+    return [project.row_of[one] for one in st.session_state.get(key, []) if one in project.row_of]
+
+
+def _add(key: str, places: list[str]) -> None:
+    st.session_state[key] = list(dict.fromkeys([*st.session_state.get(key, []), *places]))
+
+
+def _add_text(project: Project, key: str) -> None:
+    from placevec.embeddings.labels import places_named
+    from placevec.errors import InputError
+
+    text = str(st.session_state.get(f"{key}_text", "")).strip()
+    if not text:
+        return
+    try:
+        place = (
+            text
+            if text in project.row_of
+            else str(project.table.place_id[places_named(project.table, text).row])
+        )
+    except InputError as error:
+        st.toast(plain(str(error)))
+        return
+    _add(key, [place])
+    st.session_state[f"{key}_text"] = ""
+
+
+def _examples(project: Project, key: str, title: str) -> None:
+    places = st.session_state.get(key, [])
+    if not places:
+        return
+    names = {one: name_of(project.table, project.row_of[one]) for one in places if one in project.row_of}
+    st.multiselect(
+        f"{title} {len(names)}", list(names), list(names), format_func=names.__getitem__, key=f"{key}_kept_{len(places)}",
+        on_change=lambda: st.session_state.update({key: st.session_state[f"{key}_kept_{len(places)}"]}),
+    )  # fmt: skip

@@ -1,0 +1,140 @@
+"""Queries of the app and their results; every kind of query ends in `placevec.similar` or a vector."""
+
+from __future__ import annotations
+
+import io
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from placevec.api.searching import similar
+from placevec.app.project import Project
+from placevec.embeddings.search.exact import distances
+from placevec.geo import distance_m
+from placevec.geo.geojson import write_geojson
+from placevec.io import atomic
+
+if TYPE_CHECKING:
+    import geopandas as gpd
+
+METRICS = {
+    "angular": "Angular: the angle between vectors",
+    "euclidean": "Euclidean: length of their difference",
+    "manhattan": "Manhattan: sum of absolute differences",
+    "dot": "Dot product: angle and length",
+}
+"""Metric -> its description, in the order of the choice."""
+
+
+@dataclass(frozen=True)
+class Query:
+    """What is searched for.
+
+    Attributes:
+        options: the keywords of `placevec.similar` that name it: place, lon and lat, tile, name, entity or text.
+        vector: (D,) instead of them, for an image.
+        label: the query in a few words, untrusted text.
+        remark: a note for the user.
+    """
+
+    options: Mapping[str, Any]
+    vector: NDArray[np.float32] | None = None
+    label: str = ""
+    remark: str = ""
+
+
+def random_place(project: Project, seed: int | None = None) -> str:
+    """ID of a random place."""
+    return str(np.random.default_rng(seed).choice(project.table.place_id))
+
+
+def find(
+    project: Project,
+    query: Query,
+    *,
+    k: int,
+    metric: str = "angular",
+    apart: bool = True,
+    **options: Any,
+) -> gpd.GeoDataFrame:
+    """The places most similar to a query; see `placevec.similar` for the columns and ``attrs``.
+
+    Args:
+        project: what is searched.
+        query: what is asked.
+        k: number of results.
+        metric: one of `METRICS`.
+        apart: leave out places that show much the same ground as the query or a better result.
+        options: keywords of `placevec.similar`.
+
+    Raises:
+        PlacevecError: an unknown place, a point far outside, words or images that the model does not read.
+    """
+    if not apart:
+        options["min_distance_m"] = 0.0
+    if query.vector is not None:
+        from placevec.embeddings.search.query import similar as search
+
+        found = search(project.table, vector=query.vector, k=k, metric=metric_of(metric), **options)
+    else:
+        found = similar(
+            project.table, k=k, metric=metric_of(metric), model=project.model, dataset=project.dataset,
+            **query.options, **options,
+        )  # fmt: skip
+    if query.remark:
+        found.attrs["notes"] = [query.remark, *found.attrs["notes"]]
+    return found
+
+
+def metric_of(name: str) -> Any:
+    """The metric as `placevec.similar` calls it."""
+    return "cosine" if name == "angular" else name
+
+
+def row_asked(project: Project, found: gpd.GeoDataFrame) -> int | None:
+    """The row of the place that was asked for; None for words, images and points that are no place."""
+    place = found.attrs["query"].get("place_id")
+    return None if place is None else project.row_of.get(str(place))
+
+
+def compared(project: Project, one: int, other: int) -> dict[str, float]:
+    """Two places beside each other: their distance in every metric, and on the ground in meters (NaN if unknown)."""
+    a, b = project.table.vectors[one], project.table.vectors[other : other + 1]
+    cosine = 1.0 - float(distances(a, b, "cosine")[0])
+    (lon, lat), (lon_b, lat_b) = project.table.lonlat[one], project.table.lonlat[other]
+    known = np.isfinite([lon, lat, lon_b, lat_b]).all()
+    return {
+        "cosine similarity": cosine,
+        "angle, degrees": float(np.degrees(np.arccos(np.clip(cosine, -1.0, 1.0)))),
+        "Euclidean distance": float(distances(a, b, "euclidean")[0]),
+        "Manhattan distance": float(distances(a, b, "manhattan")[0]),
+        "dot product": -float(distances(a, b, "dot")[0]),
+        "on the ground, m": float(distance_m(lon, lat, lon_b, lat_b)) if known else float("nan"),
+    }
+
+
+EXPORTS = ("csv", "geojson", "parquet")
+
+
+def exported(found: gpd.GeoDataFrame, kind: str, attribution: str) -> bytes:
+    """Results as the bytes of a CSV, GeoJSON or GeoParquet file, without the vectors."""
+    columns = [name for name in found.columns if name != "geometry"]
+    with tempfile.TemporaryDirectory(prefix="placevec-") as folder:
+        path = Path(folder) / f"results.{kind}"
+        if kind == "csv":
+            rows = found[columns].astype(object).where(found[columns].notna(), None)
+            atomic.write_csv(path, columns, rows.itertuples(index=False))
+        elif kind == "geojson":
+            records = found[columns].astype(object).where(found[columns].notna(), None).to_dict("records")
+            lonlat = found[["lon", "lat"]].to_numpy(np.float64)
+            write_geojson(path, lonlat, records, {"attribution": attribution})
+        else:
+            buffer = io.BytesIO()
+            found.to_parquet(buffer)
+            return buffer.getvalue()
+        return path.read_bytes()

@@ -1,0 +1,148 @@
+"""The linked page of embedding space and map as an element of a screen: it shows what is found and says what is selected.
+
+It is the page that ``placevec explore --html`` writes, with ``app.js`` in addition. It is written once when the app
+starts, to a folder that only it is served from.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from placevec.app.project import Project
+from placevec.explorer.coloring import Coloring
+from placevec.explorer.embedded import base64_of
+from placevec.explorer.pages.page import page_of
+from placevec.explorer.reductions import COMPONENTS, Reduction
+
+
+@dataclass(frozen=True)
+class Selection:
+    """What the user selected on the page.
+
+    Attributes:
+        focus: the place that was clicked, or None.
+        selected: places in a box or lasso.
+        point: lon, lat in degrees of a click on the map, where clicks on the map are asked for.
+        at: when, milliseconds; 0 before the first selection.
+    """
+
+    focus: str | None = None
+    selected: tuple[str, ...] = ()
+    point: tuple[float, float] | None = None
+    at: int = 0
+
+
+def page_folder(project: Project) -> Path:
+    """The folder of the page, which is written at the first call."""
+
+    def write() -> tempfile.TemporaryDirectory[str]:
+        folder = tempfile.TemporaryDirectory(prefix="placevec-app-")
+        page_of(project.drawn, Path(folder.name) / "index.html", title=project.title, in_app=True)
+        return folder
+
+    return Path(project.once("page", write).name)
+
+
+def space_content(reduction: Reduction) -> dict[str, Any]:
+    """The JSON of positions in 2 or 3 dimensions, which the page moves the places to."""
+    flat = reduction.components
+    components = np.zeros((len(flat), COMPONENTS), np.float32)
+    components[:, : flat.shape[1]] = flat
+    explained = " + ".join(f"{share:.1%}" for share in reduction.explained)
+    note = (
+        f"{reduction.name}: {explained} of variance explained"
+        if explained
+        else f"{reduction.name}: {reduction.note}"
+    )
+    return _keyed({"components": base64_of(components), "axes": reduction.axes, "note": note})
+
+
+def results_content(query: str | None, found: pd.DataFrame, measure: str) -> dict[str, Any]:
+    """The JSON of places that were found, nearest first, and of the place that was asked for."""
+    distances = [float(value) for value in found[measure]]
+    return _keyed({"query": query, "ids": [str(one) for one in found["place_id"]], "distances": distances})
+
+
+def colorings_content(colorings: Sequence[Coloring]) -> dict[str, Any]:
+    """The JSON of colorings of the drawn places, which the page offers; it shows the first."""
+    return _keyed({"items": [one.content for one in colorings]})
+
+
+def show_space(
+    project: Project,
+    key: str,
+    *,
+    height: int = 640,
+    space: dict[str, Any] | None = None,
+    dim: int | None = None,
+    colorings: dict[str, Any] | None = None,
+    results: dict[str, Any] | None = None,
+    picks: bool = False,
+) -> Selection:
+    """Show the page in the current screen, and return what is selected on it.
+
+    Args:
+        project: the places.
+        key: name of the element.
+        height: pixels.
+        space: positions, see `space_content`; None leaves principal components.
+        dim: 2 or 3 dimensions; None leaves what the user chose on the page.
+        colorings: see `colorings_content`.
+        results: see `results_content`.
+        picks: whether clicks on the map count as points.
+    """
+    from streamlit.components.v1 import declare_component
+
+    folder = page_folder(project)
+    element = declare_component(f"page_{folder.name.rsplit('-', 1)[1]}", path=folder)
+    value = element(
+        height=height,
+        space=space,
+        dim=dim,
+        colorings=colorings,
+        results=results,
+        picks=picks,
+        key=key,
+        default=None,
+    )
+    return read_selection(value, project)
+
+
+def read_selection(value: Any, project: Project) -> Selection:
+    """A selection from what the page sent; what is not a place or a point is left out.
+
+    >>> read_selection(None, None)
+    Selection(focus=None, selected=(), point=None, at=0)
+    """
+    if not isinstance(value, dict):
+        return Selection()
+    known = project.row_of
+    focus, selected, point, at = (value.get(name) for name in ("focus", "selected", "point", "at"))
+    places = (
+        tuple(one for one in selected if isinstance(one, str) and one in known)
+        if isinstance(selected, list)
+        else ()
+    )
+    where = None
+    if isinstance(point, list) and len(point) == 2 and all(isinstance(one, int | float) for one in point):
+        lon, lat = float(point[0]), float(point[1])
+        where = (lon, lat) if abs(lon) <= 180 and abs(lat) <= 90 else None
+    return Selection(
+        focus if isinstance(focus, str) and focus in known else None,
+        places,
+        where,
+        at if isinstance(at, int) else 0,
+    )
+
+
+def _keyed(content: dict[str, Any]) -> dict[str, Any]:
+    """With a key that changes with the content: the page acts on a change."""
+    return {**content, "key": hashlib.sha256(repr(content).encode()).hexdigest()[:16]}

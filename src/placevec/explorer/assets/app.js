@@ -1,0 +1,100 @@
+// In the app the page is one element of a screen: it shows what the app finds, and says what the user selects.
+// It speaks with the window around it, and nobody else. Static and served pages do not contain this.
+
+const MORPH_MS = 700;
+const shownByApp = { space: null, colorings: null, results: null, applying: false, said: "" };
+
+function tellApp(type, content) {
+  parent.postMessage({ isStreamlitMessage: true, type: `streamlit:${type}`, ...content }, location.origin);
+}
+
+function connectApp() {
+  document.body.dataset.home = "app";
+  addEventListener("message", (event) => {
+    if (event.source !== parent || event.data?.type !== "streamlit:render") return;
+    if (event.data.theme?.base && !document.documentElement.dataset.theme) {
+      document.documentElement.dataset.theme = event.data.theme.base;
+      repaint();
+    }
+    showFromApp(event.data.args);
+  });
+  onChange((kind) => { if (kind === "emphasis" && !shownByApp.applying) sayToApp(); });
+  map.stage.addEventListener("click", (event) => {
+    if (!shownByApp.picks || map.gestures.moved) return;
+    const box = map.stage.getBoundingClientRect();
+    sayToApp(lonLatAt(event.clientX - box.left, event.clientY - box.top));
+  });
+  tellApp("componentReady", { apiVersion: 1 });
+}
+
+/** [lon, lat] in degrees of a point of the map, CSS pixels. */
+function lonLatAt(x, y) {
+  const radius = 6378137, east = map.center[0] + (x - map.width / 2) / map.scale + meta.origin[0];
+  const north = map.center[1] - (y - map.height / 2) / map.scale + meta.origin[1];
+  const lon = (east / radius) * (180 / Math.PI);
+  return [((lon + 540) % 360) - 180, Math.atan(Math.sinh(north / radius)) * (180 / Math.PI)];
+}
+
+/** Say what is selected, once. */
+function sayToApp(point = null) {
+  const value = { focus: state.focus < 0 ? null : places.id[state.focus], selected: state.selected ? idsOf(selectedIndices()) : [], point };
+  const text = JSON.stringify(value);
+  if (text === shownByApp.said) return;
+  shownByApp.said = text;
+  tellApp("setComponentValue", { value: { ...value, at: Date.now() }, dataType: "json" });
+}
+
+function showFromApp({ height, space, colorings, results, picks, dim }) {
+  tellApp("setFrameHeight", { height });
+  document.body.dataset.results = String(Boolean(results));
+  shownByApp.picks = picks;
+  shownByApp.applying = true;
+  if (space && space.key !== shownByApp.space) { shownByApp.space = space.key; morph(space); }
+  if (dim) setMode(dim === 3 ? "3d" : "2d");
+  if (colorings && colorings.key !== shownByApp.colorings) { shownByApp.colorings = colorings.key; offerColorings(colorings.items); }
+  if (results && results.key !== shownByApp.results) { shownByApp.results = results.key; showResults(results); }
+  shownByApp.applying = false;
+}
+
+/** Move every place to its position in another space. */
+function morph({ components, axes, note }) {
+  const to = array(components, Float32Array), from = Float32Array.from(places.component), began = performance.now();
+  const duration = matchMedia("(prefers-reduced-motion: reduce)").matches || document.hidden ? 1 : MORPH_MS;
+  projector.axisNames = axes;
+  document.getElementById("variance").textContent = note;
+  const step = () => {
+    const t = Math.min(1, (performance.now() - began) / duration), share = t * t * (3 - 2 * t);
+    for (let i = 0; i < to.length; i++) places.component[i] = from[i] + (to[i] - from[i]) * share;
+    projector.measure();
+    projector.redraw("camera");
+    if (t < 1) requestAnimationFrame(step);
+  };
+  step();
+}
+
+/** Colorings of the app, which replace its earlier ones of the same key; the first is shown. */
+function offerColorings(items) {
+  for (const item of items) {
+    readColoring(item);
+    const at = page.colorings.findIndex((one) => one.key === item.key);
+    if (at >= 0) page.colorings[at] = item;
+    else {
+      page.colorings.push(item);
+      chooser.insertBefore(element("option", { value: item.key, text: item.label }), chooser.options[page.colorings.length - 1]);
+    }
+  }
+  delete legend.dataset.key;
+  if (items.length) setColoring(items[0].key);
+}
+
+/** The places that the app found, nearest first, and the place that was asked for. */
+function showResults({ query, ids, distances }) {
+  const known = ids.map((id, rank) => [places.id.indexOf(id), distances[rank]]).filter(([index]) => index >= 0);
+  state.focus = query === null ? -1 : places.id.indexOf(query);
+  state.selected = null;
+  state.similarity = null;
+  state.neighbors = Int32Array.from(known, ([index]) => index);
+  state.distances = Float64Array.from(known, ([, distance]) => distance);
+  changed("emphasis");
+  changed("color");
+}
