@@ -104,7 +104,7 @@ def _serves(words: list[str], folder: Path) -> None:
         [sys.executable, "-m", "placevec", *words], cwd=folder, stdout=subprocess.PIPE, text=True
     ) as app:
         assert app.stdout is not None
-        address = app.stdout.readline().partition(": open it")[0]
+        address = next(line for line in app.stdout if ": open it" in line).partition(": open it")[0]
         assert urllib.request.urlopen(address, timeout=60).status == 200
         app.terminate()
 

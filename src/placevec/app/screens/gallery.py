@@ -49,4 +49,4 @@ def ordered(project: Project, order: str, text: str = "") -> NDArray[np.int64]:
         wanted in str(table.names[row] or "").casefold() or wanted in str(table.place_id[row]).casefold()
         for row in rows
     ]
-    return rows[np.array(kept, bool)]
+    return np.asarray(rows[np.array(kept, bool)], np.int64)

@@ -168,9 +168,8 @@ def _files(project: Project, labels: Labels) -> None:
                 labels.give(places, name)
         except PlacevecError as error:
             st.error(plain(str(error)))
-    st.caption(
-        f"Kept in {plain(labels.path.name)}: placevec evaluate {plain(project.path.name)} --labels {plain(labels.path.name)}"
-    )
+    command = f"placevec evaluate {project.path.name} --labels {labels.path.name}"
+    st.caption(f"Kept in {plain(labels.path.name)}: {plain(command)}")
 
 
 def _by_class(given: dict[str, str]) -> dict[str, list[str]]:

@@ -117,10 +117,10 @@ APP = FormerCommand(
                  "Color by: Dominant layer, Spatial block, Content density; also clusters, components, `--columns`"),
         FormerFlag(("point size, image overlay",), "", "dots grow and shrink with the zoom; pictures on hover"),
         FormerFlag(("query by random tile, coordinates, gallery",), "",
-                 "Query by: Random place, Coordinates, Tile, Name or ID, Point on the map, Words, Image; Similar in the gallery"),
+                 "Query by: the same, tile numbers, a click on the map, a name, words, an image; Similar in the gallery"),
         FormerFlag(("metric `angular`, `euclidean`, `manhattan`, `dot`; results 5 to 50",), "",
                  "Distance metric, Results; More results for thousands"),
-        FormerFlag(("side-by-side comparison, details of each result",), "", "Compare, Table; Open shows layers and vector"),
+        FormerFlag(("side-by-side comparison, details of each result",), "", "Compare, Table; Open: layers, vector"),
         FormerFlag(("`loc2vec_embeddings_projections.csv`",), "", "Save projection (CSV)"),
     ),
 )  # fmt: skip

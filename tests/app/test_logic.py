@@ -1,0 +1,238 @@
+"""What the screens compute, without Streamlit: search, sets, uploads, exports, statistics, names."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+from pathlib import Path
+
+import geopandas as gpd
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from PIL import Image
+
+from placevec.app import searching
+from placevec.app.elements import csv_of
+from placevec.app.pictures import layers_of, pictures_of
+from placevec.app.project import Project, open_project
+from placevec.app.screens.gallery import ORDERS, ordered
+from placevec.app.searching import Query, compared, exported, find, row_asked
+from placevec.app.sets import above, scores
+from placevec.app.space import page_folder, read_selection, results_content, space_content
+from placevec.app.statistics import measure
+from placevec.app.texts import plain
+from placevec.app.uploads import vector_of_upload
+from placevec.core import Look
+from placevec.datasets.views.registry import reader_of
+from placevec.embeddings import Embeddings, Provenance
+from placevec.errors import EmbeddingsError, InputError, PlacevecError, SourceError, UsageError
+from placevec.explorer.reductions import reduce_vectors
+from placevec.inference.images import image_views
+
+
+@pytest.mark.parametrize("metric", list(searching.METRICS))
+def test_the_nearest_by_every_metric(project: Project, metric: str) -> None:
+    """Oracle: numpy over all vectors; exports read back hold the same places."""
+    place = str(project.table.place_id[7])
+    found = find(project, Query({"place": place}), k=60, metric=metric, apart=False)
+    assert row_asked(project, found) == 7
+    vectors = project.table.vectors.astype(np.float64)
+    far = {
+        "angular": 1 - vectors @ vectors[7] / np.linalg.norm(vectors, axis=1) / np.linalg.norm(vectors[7]),
+        "euclidean": np.linalg.norm(vectors - vectors[7], axis=1),
+        "manhattan": np.abs(vectors - vectors[7]).sum(axis=1),
+        "dot": -(vectors @ vectors[7]),
+    }[metric]
+    far[7] = np.inf
+    expected = project.table.place_id[np.argsort(far, kind="stable")[:60]]
+    assert found["place_id"].tolist()[:20] == expected.tolist()[:20]
+    assert len(found) == 60
+    assert (
+        pd.read_csv(io.BytesIO(exported(found, "csv", "©")))["place_id"].tolist()
+        == found["place_id"].tolist()
+    )
+    collection = json.loads(exported(found, "geojson", "©"))
+    assert (collection["attribution"], len(collection["features"])) == ("©", 60)
+    assert len(gpd.read_parquet(io.BytesIO(exported(found, "parquet", "©")))) == 60
+
+
+def test_two_places_beside_each_other(project: Project) -> None:
+    """Oracle: a place and itself, and symmetry."""
+    same = compared(project, 3, 3)
+    assert same["cosine similarity"] == pytest.approx(1.0)
+    assert [same[name] for name in ("Euclidean distance", "Manhattan distance", "on the ground, m")] == [
+        0.0,
+        0.0,
+        0.0,
+    ]
+    assert compared(project, 3, 9) == pytest.approx(compared(project, 9, 3))
+
+
+def test_a_set_holds_what_its_examples_are(project: Project) -> None:
+    """Oracle: two clusters, one like and one unlike: more of the first are above the threshold, whatever the order."""
+    rng = np.random.default_rng(0)
+    vectors = np.concatenate([rng.normal(m, 0.3, (300, 8)) for m in (1.0, -1.0)]).astype(np.float32) + 5.0
+    score = scores(vectors, [0, 1, 2], [300, 301])
+    assert score[:300].min() > 0.5 > -0.5 > score[300:].max()
+    assert np.allclose(score, scores(vectors, [2, 1, 0], [301, 300]), atol=1e-6)
+    with pytest.raises(UsageError, match="at least one place"):
+        scores(vectors, [])
+    score = scores(project.table.vectors, [5])
+    found = above(project, score, 0.2, [5])
+    kept = np.flatnonzero(score >= 0.2)
+    assert len(found) == len(kept) - 1
+    assert (np.diff(found["score"]) <= 0).all()
+    assert project.table.place_id[5] not in set(found["place_id"])
+
+
+def _png(size: tuple[int, int], mode: str = "RGB") -> bytes:
+    file = io.BytesIO()
+    Image.new(mode, size).save(file, "PNG")
+    return file.getvalue()
+
+
+def _npy(array: np.ndarray) -> bytes:
+    file = io.BytesIO()
+    np.save(file, array, allow_pickle=array.dtype == object)
+    return file.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("a.svg", b"<svg/>"),
+        ("../../etc/passwd", b"root"),
+        ("a.png", b"<html>no picture"),
+        ("a.png", _png((5_000, 16))),
+        ("a.png", _png((64, 64))),  # of colors, where twelve layers are read
+        ("a.npy", _npy(np.zeros((12, 8, 8), object))),  # pickled
+        ("a.npy", _npy(np.zeros((3, 64, 64), np.uint8))),
+        ("a.npy", _npy(np.full((8, 64, 64), 0.5, np.float32))),
+        ("a.npy", b"\x93NUMPY" + b"\x01\x00" + b"\xff" * 40),
+        ("a.tif", b"II*\x00" + b"\x00" * 60),
+    ],
+)
+def test_uploads_that_do_not_fit_are_refused(project: Project, name: str, content: bytes) -> None:
+    """Not images, too many pixels, pickles, other bands and values; nothing of the message is a path of this machine."""
+    with pytest.raises(InputError) as caught:
+        vector_of_upload(project, name, content)
+    assert "/tmp" not in str(caught.value)
+
+
+def test_an_upload_of_what_the_model_reads_is_found(project: Project) -> None:
+    """Oracle: the layers that the dataset holds around a place, uploaded, have the vector of that place."""
+    assert project.model is not None
+    assert project.dataset is not None
+    (view,) = image_views(project.model)
+    spec = project.model.specs[view]
+    row = int(np.flatnonzero(project.dataset.place_ids == project.table.place_id[20])[0])
+    read = reader_of(spec).fit(project.dataset.view(view), spec)
+    pixels = read.read(Look(rows=torch.tensor([row]), lonlat=None, warp={}))
+    assert isinstance(pixels, torch.Tensor)
+    vector, remark = vector_of_upload(project, "tile.npy", _npy(pixels[0].numpy()))
+    assert np.allclose(vector, project.table.vectors[20], atol=1e-4)
+    assert remark == ""
+    found = find(project, Query({}, vector), k=1)
+    assert found["place_id"].tolist() == [project.table.place_id[20]]
+
+
+def test_what_the_page_says_is_checked(project: Project) -> None:
+    """Only places of the table and points on Earth count."""
+    known = str(project.table.place_id[0])
+    said = {"focus": known, "selected": [known, "nowhere", 3], "point": [24.9, 60.2], "at": 5}
+    assert read_selection(said, project).selected == (known,)
+    assert read_selection(said, project).point == (24.9, 60.2)
+    for wrong in ("x", [], {"focus": "nowhere", "point": [400, 0]}, {"selected": "a", "at": "b"}):
+        found = read_selection(wrong, project)
+        assert (found.focus, found.selected, found.point, found.at) == (None, (), None, 0)
+
+
+def test_positions_go_to_the_page(project: Project) -> None:
+    """Oracle: the components themselves; a change of content changes the key."""
+    flat = reduce_vectors(project.drawn.vectors, "pca", dim=2)
+    content = space_content(flat)
+    sent = np.frombuffer(base64.b64decode(content["components"]), np.float32).reshape(-1, 3)
+    assert np.array_equal(sent[:, :2], flat.components)
+    assert not sent[:, 2].any()
+    assert content["key"] != space_content(reduce_vectors(project.drawn.vectors, "pca", dim=3))["key"]
+    found = find(project, Query({"place": str(project.table.place_id[0])}), k=3)
+    assert results_content("a", found, "distance")["ids"] == found["place_id"].tolist()
+    page = (page_folder(project) / "index.html").read_text("utf-8")
+    assert "connectApp()" in page
+    assert [file.name for file in page_folder(project).iterdir()] == ["index.html"]
+
+
+def test_pictures_and_layers(project: Project) -> None:
+    """Oracle: the coverage of the dataset: the layers' shares are those that the explorer shows."""
+    picture = pictures_of(project, [0, 1])
+    assert all(one is not None and one[:4] == b"RIFF" for one in picture)
+    layers = layers_of(project, 0)
+    shares = project.shares_at(np.array([0]))
+    assert shares is not None
+    assert [name for name, _, _ in layers] == list(shares[0])
+    assert np.allclose([share for _, share, _ in layers], shares[1][0], atol=0.1)
+
+
+@pytest.mark.parametrize("order", ORDERS)
+def test_every_order_of_the_gallery_holds_its_places_once(project: Project, order: str) -> None:
+    rows = ordered(project, order)
+    assert len(set(rows.tolist())) == len(rows) in (len(project.table), len(project.drawn))
+    name = next(str(one) for one in project.table.names if one)
+    assert len(ordered(project, order, name.upper())) <= len(rows)
+
+
+def test_names_stay_names() -> None:
+    """Oracle: Markdown shows an escaped character as it is."""
+    for hostile in (
+        "<script>alert(1)</script>",
+        "[a](javascript:alert(1))",
+        ":red[x] $x$ **b** `c`",
+        "a\u202eb\nc",
+    ):
+        shown = plain(hostile)
+        assert not any(f" {mark}" in f" {shown}".replace("\\" + mark, "") for mark in "<[$`*")
+        assert "\n" not in shown
+        assert "\u202e" not in shown
+    assert csv_of(pd.DataFrame({"name": ['=HYPERLINK("x")']})).startswith(b"name\r\n\"'=HYPERLINK")
+
+
+def _table(folder: Path, vectors: np.ndarray, lonlat: np.ndarray | None = None) -> Path:
+    count = len(vectors)
+    none = np.full(count, None, object)
+    where = np.full((count, 2), np.nan) if lonlat is None else lonlat
+    ids = np.array([f"<b>{n}</b>" for n in range(count)], object)
+    path = folder / "odd.parquet"
+    Embeddings(ids, vectors.astype(np.float32), where, none, none, "map", Provenance("m", "d")).save(path)
+    return path
+
+
+@pytest.mark.parametrize("vectors", [np.ones((1, 4)), np.ones((30, 4)), np.zeros((3, 2))])
+def test_odd_tables_are_shown(tmp_path: Path, vectors: np.ndarray) -> None:
+    """Of one place, all equal, all zero, without coordinates: everything computes, and says what is missing."""
+    odd = open_project(_table(tmp_path, vectors))
+    assert any("without pictures" in one for one in odd.remarks)
+    found = find(odd, Query({"place": "<b>0</b>"}), k=5)
+    assert len(found) == min(5, len(vectors) - 1)
+    assert measure(odd).facts["Places"] == str(len(vectors))
+    assert pictures_of(odd, [0]) == [None]
+    assert layers_of(odd, 0) == []
+    assert (page_folder(odd) / "index.html").exists()
+    assert len(above(odd, scores(odd.table.vectors, [0]), 0.5, [0])) == 0
+    with pytest.raises(PlacevecError):
+        find(odd, Query({"lon": 24.9, "lat": 60.2}), k=5)
+    with pytest.raises(PlacevecError):
+        find(odd, Query({"text": "a park"}), k=5)
+    with pytest.raises(InputError, match="was not found"):
+        vector_of_upload(odd, "a.png", _png((8, 8)))
+
+
+def test_vectors_that_are_no_numbers_are_refused(tmp_path: Path) -> None:
+    """NaN never reaches a table, nor a file that is none."""
+    with pytest.raises(EmbeddingsError, match="not finite"):
+        _table(tmp_path, np.array([[np.nan, 1.0]]))
+    (tmp_path / "no.parquet").write_bytes(b"PAR1")
+    with pytest.raises((EmbeddingsError, SourceError)):
+        open_project(tmp_path / "no.parquet")

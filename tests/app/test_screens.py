@@ -1,0 +1,150 @@
+"""Every screen as Streamlit runs it, and the app in a real browser."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import placevec.app
+from placevec.app.project import Project, open_for_all
+from tests.explorer.conftest import browser as chromium
+
+pytest.importorskip("streamlit")
+MAIN = Path(str(placevec.app.__file__)).with_name("main.py")
+browser = chromium
+HOSTILE = "<img src=x onerror=alert(1)>[a](javascript:alert(2))"
+
+
+@pytest.fixture(scope="module")
+def app(project: Project) -> Iterator[Any]:
+    """The first screen of one browser."""
+    from streamlit.testing.v1 import AppTest
+
+    names = project.table.names.copy()
+    project.table.names[:3] = HOSTILE
+    open_for_all(project)
+    yield AppTest.from_file(str(MAIN), default_timeout=120).run()
+    project.table.names[:] = names
+
+
+def on(app: Any, screen: str) -> Any:
+    """The app on another screen, without an exception or error."""
+    app.radio(key="screen").set_value(screen).run()
+    assert not app.exception, app.exception
+    assert not app.error, app.error
+    return app
+
+
+def test_every_screen_in_turn(app: Any, project: Project) -> None:
+    """State that a user sets survives other screens; results, sets and labels reach each other. Oracle: the project."""
+    assert not app.exception, app.exception
+    assert [one.value for one in app.radio] == ["Projector"]
+    app.button_group(key="dim").set_value([3]).run()
+    assert not app.exception, app.exception
+    place = str(project.table.place_id[11])
+    on(app, "Similarity search")
+    app.text_input(key="query_place").set_value(place).run()
+    assert any("10 places like" in one.value for one in app.markdown)
+    app.slider(key="k").set_value(30).run()
+    assert any("30 places like" in one.value for one in app.markdown)
+    app.selectbox(key="metric").set_value("manhattan").run()
+    app.selectbox(key="query_kind").set_value("Coordinates").run()
+    assert not app.exception, app.exception
+    app.selectbox(key="query_kind").set_value("Words").run()
+    app.text_input(key="query_words").set_value("a park").run()
+    assert any("text" in one.value for one in app.error)  # its model reads no words, which is said
+    app.selectbox(key="query_kind").set_value("Random place").run()
+    assert any("30 places like" in one.value for one in app.markdown)
+    on(app, "Sets")
+    app.text_input(key="more_text").set_value(place).run()
+    assert app.session_state["more"] == [place]
+    assert any("with a score of at least" in one.value for one in app.markdown)
+    on(app, "Gallery")
+    app.selectbox(key="gallery_order").set_value("By cluster").run()
+    similar = next(one for one in app.button if one.key.startswith("gallery_s_"))
+    similar.click().run()
+    assert app.radio(key="screen").value == "Similarity search"
+    assert app.slider(key="k").value == 30
+    on(app, "Place")
+    app.text_input(key="place").set_value(str(project.table.place_id[0])).run()
+    assert any("javascript\\:alert" in one.value for one in app.markdown)  # a hostile name, as text
+    on(app, "Statistics")
+    assert app.metric[0].value == f"{len(project.table)}".replace(",", "")
+    on(app, "Labels")
+    app.text_input(key="new_class").set_value("park").run()
+    offered = next(one for one in app.selectbox if one.key.startswith("offer_"))
+    offered.set_value("park").run()
+    assert any("1 labels" in one.value for one in app.markdown)
+
+
+def test_two_browsers_do_not_disturb_each_other(app: Any, project: Project) -> None:
+    """A second one starts on its own screen with its own sets, and shares the labels. Oracle: the state of both."""
+    from streamlit.testing.v1 import AppTest
+
+    on(app, "Sets")
+    other = AppTest.from_file(str(MAIN), default_timeout=120).run()
+    assert other.radio(key="screen").value == "Projector"
+    assert "more" not in other.session_state
+    on(other, "Labels")
+    assert any("1 labels" in one.value for one in other.markdown)
+    assert app.radio(key="screen").value == "Sets"
+
+
+@pytest.mark.browser
+def test_in_a_browser(project: Project, browser: Any) -> None:
+    """As the command starts it: a click on a place finds others, which are on the page; nothing else is asked for.
+
+    Oracle: the places that the page says it shows, and the addresses of all requests.
+    """
+    command = [
+        sys.executable,
+        "-m",
+        "placevec",
+        "explore",
+        str(project.path),
+        "--app",
+        "--no-browser",
+        "--port",
+        "0",
+    ]
+    with subprocess.Popen(
+        [*command, "--clusters", "4", "--max-places", "300"], stdout=subprocess.PIPE, text=True
+    ) as served:
+        assert served.stdout is not None
+        address = next(line for line in served.stdout if ": open it" in line).partition(": open it")[0]
+        context = browser.new_context(viewport={"width": 1400, "height": 900})
+        requests: list[str] = []
+        problems: list[str] = []
+        try:
+            page = context.new_page()
+            page.on("request", lambda request: requests.append(request.url))
+            page.on("pageerror", lambda error: problems.append(str(error)))
+            page.on("console", lambda told: problems.append(told.text) if told.type == "error" else None)
+            page.goto(address)
+            page.get_by_text("Similarity search", exact=True).click(timeout=60_000)
+            page.get_by_label("Name or place ID").fill(str(project.table.place_id[11]))
+            page.get_by_label("Name or place ID").press("Enter")
+            page.get_by_text("10 places like").wait_for(timeout=60_000)
+            shown = next(one for one in page.frames if "/component/" in one.url)
+            shown.wait_for_function("() => window.placevecState?.neighbors.length > 0", timeout=60_000)
+            x, y = shown.evaluate(
+                "() => window.placevecState.position('map', window.placevecState.neighbors[0].place_id)"
+            )
+            first = shown.evaluate("() => window.placevecState.neighbors[0].place_id")
+            box = page.locator("iframe").first.bounding_box()
+            page.mouse.click(box["x"] + x, box["y"] + y)
+            page.wait_for_function(
+                "(id) => document.querySelector('input[aria-label=\"Name or place ID\"]')?.value === id",
+                arg=first,
+                timeout=60_000,
+            )
+        finally:
+            context.close()
+            served.terminate()
+        outside = [one for one in requests if not one.startswith((address, "data:", "blob:"))]
+        assert (outside, problems) == ([], [])
