@@ -27,6 +27,7 @@ _SETTINGS: dict[str, Any] = {
     "client.toolbarMode": "minimal",
     "global.developmentMode": False,
     "logger.level": "error",
+    "runner.magicEnabled": False,
     "server.address": LOOPBACK,
     "server.enableCORS": True,
     "server.enableStaticServing": False,
