@@ -130,7 +130,8 @@ def test_an_upload_of_what_the_model_reads_is_found(project: Project) -> None:
     spec = project.model.specs[view]
     row = int(np.flatnonzero(project.dataset.place_ids == project.table.place_id[20])[0])
     read = reader_of(spec).fit(project.dataset.view(view), spec)
-    pixels = read.read(Look(rows=torch.tensor([row]), lonlat=None, warp={}))
+    where = torch.from_numpy(project.dataset.lonlat[[row]])
+    pixels = read.read(Look(rows=torch.tensor([row]), lonlat=where, warp={}))
     assert isinstance(pixels, torch.Tensor)
     vector, remark = vector_of_upload(project, "tile.npy", _npy(pixels[0].numpy()))
     assert np.allclose(vector, project.table.vectors[20], atol=1e-4)

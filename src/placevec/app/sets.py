@@ -30,8 +30,8 @@ def scores(
     Raises:
         UsageError: no example of what to find.
 
-    >>> scores(np.array([[1, 0], [0.9, 0.1], [0, 1], [-1, 0]], np.float32), [0], [3]).round(1).tolist()
-    [0.9, 0.8, 0.1, -1.0]
+    >>> scores(np.array([[1, 0], [0.9, 0.1], [0, 1], [-1, 0]], np.float32), [0], [3]).astype(float).round(1).tolist()
+    [1.0, 1.0, -0.4, -1.0]
     """
     if not len(more):
         raise UsageError("give at least one place to find others like it")
