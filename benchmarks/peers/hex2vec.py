@@ -43,16 +43,16 @@ def _main(given: str, made: str) -> None:
         near[one].add(other)
         near[other].add(one)
 
-    class Given(Neighbourhood):  # type: ignore[misc, type-arg]
-        def get_neighbours(self, index: int, include_center: bool | None = None) -> set[int]:
-            return set(near[index])
-
+    methods = {"get_neighbours": lambda _, index, include_center=None: set(near[index])}
+    given_pairs = type("Given", (Neighbourhood,), methods)()
     torch.set_num_threads(1)
     lightning.seed_everything(int(stored["seed"]), verbose=False)
     counts = pd.DataFrame(stored["train"].astype(np.float32))
     sizes = [counts.shape[1], *Hex2VecEmbedder.DEFAULT_ENCODER_SIZES]
     model = Hex2VecModel(layer_sizes=sizes, learning_rate=0.001)
-    batches = torch.utils.data.DataLoader(NeighbourDataset(counts, Given(), 2), batch_size=32, shuffle=True)
+    batches = torch.utils.data.DataLoader(
+        NeighbourDataset(counts, given_pairs, 2), batch_size=32, shuffle=True
+    )
     trainer = lightning.Trainer(
         max_epochs=3, accelerator="cpu", logger=False, enable_checkpointing=False, enable_progress_bar=False,
         enable_model_summary=False,
