@@ -9,6 +9,7 @@ from importlib import import_module
 from pathlib import Path
 
 import benchmarks
+import numpy as np
 import pytest
 
 MODULES = [
@@ -85,3 +86,25 @@ def test_a_choice_is_resumed_and_takes_the_best(tmp_path: Path) -> None:
         tried(file, ["Helsinki"], CANDIDATES, score)
     assert tried(file, ["Helsinki"], CANDIDATES, score).setting == CANDIDATES[-2]
     assert scored == [*CANDIDATES[:3], *CANDIDATES[2:]]
+
+
+def test_cells_that_are_tested_are_not_trained_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Oracle: set arithmetic, on what training would read and on the folds of a task that has some of the cells."""
+    from benchmarks import mmgr_quality
+
+    from placevec.evaluation.splits import Fold, Split
+    from placevec.recipes.mmgr import build
+
+    nothing = np.zeros(10, bool)
+    side = build._Side(None, None, None, nothing, nothing, np.arange(1, 10))  # type: ignore[arg-type]
+    monkeypatch.setattr(build, "_side", lambda *_: side)
+    with mmgr_quality.only(np.array([0, 3, 5])):
+        assert build._side(None, None, 0).rows.tolist() == [3, 5]  # type: ignore[arg-type]
+    assert build._side(None, None, 0) is side  # type: ignore[arg-type]
+
+    rows = np.array([1, 3, 4, 8])
+    split = Split((Fold(np.array([0, 1, 3]), np.array([4, 5, 8])), Fold(np.array([4, 8]), np.array([1, 2]))))
+    found = mmgr_quality.of_rows(split, rows, 10)
+    for whole, part in zip(split.folds, found.folds, strict=True):
+        assert set(rows[part.train]) == set(whole.train) & set(rows)
+        assert set(rows[part.test]) == set(whole.test) & set(rows)
