@@ -101,6 +101,9 @@ def test_an_entity_by_name_item_and_object(table: Path, folder: Path) -> None:
     for one in asked:
         query = api.similar(table, entity=one, k=1).attrs["query"]
         assert (query["place_id"], query["entity"]) == ("relation/6828961", "relation/6828961"), one
+    (note, *_) = api.similar(table, entity="helsingfors centralst", k=1).attrs["notes"]
+    assert note.startswith("no entity is named 'helsingfors centralst'; selected ")
+    assert note.endswith("(relation/6828961), the only one to have names that begin with it")
     with pytest.raises(InputError, match="there is no entity 'Q1' among"):
         api.similar(table, entity="Q1")
 
@@ -175,11 +178,27 @@ def test_types_by_name(table: Path, folder: Path, capsys: pytest.CaptureFixture[
     features = json.loads((folder / "types.geojson").read_text())["features"]
     assert len(features) == len(frame)
     capsys.readouterr()
+    told = ["predict", run, data, "--types", "cafe,xyzzy", "--out", str(folder / "some.parquet")]
+    assert cli.main(told) == 0
+    assert "'xyzzy' is not among the types in training" in capsys.readouterr().err
+    trained = json.loads((folder / "runs/helsinki/config.json").read_text())["training"]["type_shares"]
+    common = sorted(trained, key=lambda name: -trained[name])[:2]
+    assert cli.main([*told[:4], ",".join(common), "--shares", "training", "--out", str(out)]) == 0
+    near = guessed(api.load_model(run), emb.vectors, common, view="map").similarity
+    about = json.loads((folder / "runs/helsinki/config.json").read_text())["training"]
+    posterior = near / about["type_temperature"] + np.log([trained[name] for name in common])
+    assert pd.read_parquet(out)["prediction"].tolist() == [common[at] for at in posterior.argmax(axis=1)]
     for more, told in (
         (["--types", "park"], "give a run, a dataset and --types"),
         ([data], "its places are labeled with --types"),
-        ([data, "--types", "park,shop", "--land-only"], "only --out, --view and --title apply"),
+        ([data, "--types", "park,shop", "--land-only"], "only --out, --shares, --view and --title apply"),
         ([data, "--types", "none.txt"], "cannot read the types"),
+        ([data, "--types", "park"], "needs two or more types to choose from; got park"),
+        (
+            [data, "--types", "xyzzy,cafe", "--shares", "training"],
+            "that of 'xyzzy' is unknown: the model was trained with",
+        ),
+        ([data, "--shares", "training"], "its places are labeled with --types"),
     ):
         assert cli.main(["predict", run, *more, "--out", str(folder / "x.parquet")]) != 0
         assert told in capsys.readouterr().err

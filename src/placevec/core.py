@@ -217,6 +217,10 @@ class Objective(nn.Module):
         """Scalars to log along with the loss, such as distances; none by default."""
         return {}
 
+    def learned(self) -> dict[str, float]:
+        """Numbers that the use of the vectors needs, such as a temperature; saved with the model; none by default."""
+        return {}
+
 
 class Fuse(nn.Module):
     """Turns the vectors of a place's several views into one.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +18,9 @@ if TYPE_CHECKING:
 
 KINDS = (".parquet", ".geojson", ".html", ".png")
 FROM_ENTITIES = "entities"
+IN_TRAINING = "training"
+Shares = Mapping[str, float] | str | None
+"""Type -> its share, `IN_TRAINING`, or None: equal ones."""
 
 
 def read_types(value: Any) -> tuple[str, ...]:
@@ -44,9 +49,35 @@ def read_types(value: Any) -> tuple[str, ...]:
     return found
 
 
+def read_shares(value: Any) -> Shares:
+    """Shares of types: ``training``, or one for each type, in any unit.
+
+    >>> read_shares("park=3, school=1"), read_shares("training")
+    ({'park': 3.0, 'school': 1.0}, 'training')
+    """
+    if value is None or value == IN_TRAINING:
+        return value  # type: ignore[no-any-return]
+    pairs = list(value.items()) if isinstance(value, Mapping) else [
+        (name.strip(), share) for name, _, share in (part.rpartition("=") for part in str(value).split(","))
+    ]  # fmt: skip
+    found: dict[str, float] = {}
+    for name, share in pairs:
+        try:
+            number = float(share)
+        except (TypeError, ValueError):
+            number = math.nan
+        if not name or not 0 < number < math.inf or name in found:
+            raise UsageError(
+                f"--shares must be {IN_TRAINING}, or a number above 0 for each type, such as park=3,school=1; got"
+                f" {str(value)[:60]!r}"
+            )
+        found[name] = number
+    return found
+
+
 def label_places(
     model: Model, dataset: Dataset, types: tuple[str, ...], out: Path, *, view: str | None, title: str | None,
-    progress: Progress = SILENT,
+    shares: Shares = None, progress: Progress = SILENT,
 ) -> TypedReport:  # fmt: skip
     """Write the types of a dataset's places; the extension of ``out`` selects the format.
 
@@ -70,7 +101,7 @@ def label_places(
 
         require_plots(())
     atomic.check_writable(out)
-    found = type_places(model, dataset, _named(dataset, types), view=view, progress=progress)
+    found = type_places(model, dataset, _named(dataset, types), view=view, shares=shares, progress=progress)
     if kind == ".parquet":
         write_typed_table(found, out)
     elif kind == ".geojson":
@@ -106,7 +137,7 @@ def _page(found: TypedPlaces, out: Path, title: str | None, progress: Progress) 
 
     vectors = found.model.vectors(found.dataset, found.rows, view=found.view, progress=progress)
     table = found.model.tables(found.dataset, found.rows, {found.view: vectors}).of(found.view)
-    codes = found.guesses.codes
+    codes = found.codes
     columns = pd.DataFrame(
         {
             "place_id": table.place_id,

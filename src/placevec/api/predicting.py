@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from placevec.api.inputs import BoxLike, PathLike, dataset_of, model_of, training_dataset
-from placevec.api.labeling import label_places, read_types
+from placevec.api.labeling import Shares, label_places, read_shares, read_types
 from placevec.errors import ModelError, PlacevecError, UsageError
 from placevec.io import atomic
 from placevec.io.progress import SILENT, Progress, printable
@@ -51,6 +51,7 @@ def predict(
     id: str | None = None,
     dataset: Dataset | PathLike | None = None,
     types: Annotated[Sequence[str], Reads(read_types)] = (),
+    shares: Annotated[Mapping[str, float] | str, Reads(read_shares)] | None = None,
     view: str | None = None,
     bbox: BoxLike | None = None,
     resolution: Annotated[float, Limits(above=0)] | None = None,
@@ -81,6 +82,8 @@ def predict(
         dataset: Dataset whose places are labeled, with types.
         types: Types to choose from, of a model that reads texts and images: names such as park,school; entities for those
             of the dataset; a table (.toml) as for prepare, or a text file with one per line.
+        shares: Share of each type among the places, in any unit, such as park=3,school=1; training for those of the
+            places that the model was trained on (default: equal shares).
         view: View of images to predict types from, if there are several.
         points: Table of points to predict for or, with a figure or page, to draw as dots.
         lon: Column of longitude in the table of points (default: found by name).
@@ -108,22 +111,11 @@ def predict(
     from placevec.geo.areas import area_of
     from placevec.inference.grid import WORLD
 
-    if types or dataset is not None or view is not None:
+    if types or dataset is not None or view is not None or shares is not None:
         others = (
-            classes,
-            points,
-            lon,
-            lat,
-            id,
-            bbox,
-            resolution,
-            land,
-            land_only,
-            show_points,
-            year,
-            own_scales,
-        )
-        return _typed(models, Path(out), dataset, tuple(types), view, title, any(others), progress)
+            classes, points, lon, lat, id, bbox, resolution, land, land_only, show_points, year, own_scales
+        )  # fmt: skip
+        return _typed(models, Path(out), dataset, tuple(types), view, title, shares, any(others), progress)
     kind = KINDS.get(Path(out).suffix.lower())
     if kind is None:
         raise UsageError(
@@ -178,7 +170,7 @@ def predict(
 
 def _typed(
     models: Model | PathLike | Sequence[Model | PathLike], out: Path, dataset: Dataset | PathLike | None,
-    types: tuple[str, ...], view: str | None, title: str | None, others: bool, progress: Progress,
+    types: tuple[str, ...], view: str | None, title: str | None, shares: Shares, others: bool, progress: Progress,
 ) -> TypedReport:  # fmt: skip
     """`predict` with types."""
     given = [models] if isinstance(models, str | Path) or not isinstance(models, Sequence) else list(models)
@@ -187,9 +179,11 @@ def _typed(
             "types are predicted by one model for the places of one dataset: give a run, a dataset and --types"
         )
     if others:
-        raise UsageError("with --types, only --out, --view and --title apply")
+        raise UsageError("with --types, only --out, --shares, --view and --title apply")
     ground = dataset_of(dataset)
-    return label_places(model_of(given[0]), ground, types, out, view=view, title=title, progress=progress)
+    return label_places(
+        model_of(given[0]), ground, types, out, view=view, title=title, shares=shares, progress=progress
+    )
 
 
 def _check(

@@ -145,6 +145,7 @@ def _trained(
         **_label_of(training_data, built.heads),
         **({"held_out": built.split.held_out} if built.split.held_out else {}),
         **({"validation": validation_data.name} if validation_data is not None else {}),
+        **built.about,
     }
     described = built.config.as_json()
     model = Model(
@@ -169,6 +170,8 @@ def _trained(
     keep_split(split, run, state, {**fixed, "training": asdict(built.training)})
 
     def save(folder: Path) -> None:
+        for _, objective in built.recipe.objectives.values():
+            origin.update(objective.learned())
         model.save(folder)
         if folder != run:  # a named checkpoint is a separate model
             write_split(folder, split)

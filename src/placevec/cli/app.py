@@ -41,7 +41,7 @@ VERBS = {
     ),
     "export": (
         "placevec.cli.export",
-        "Write the map of a dataset as tiles: folders in the original layout, or MBTiles.",
+        "Write a dataset's map as tiles, its chips and texts as CSV, or its entities into PostGIS.",
     ),
     "predict": (
         "placevec.cli.predict",

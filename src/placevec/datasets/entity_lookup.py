@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 _ITEM = re.compile(r"[Qq][1-9][0-9]{0,11}")
 _OBJECT = re.compile(r"(node|way|relation)/[0-9]{1,19}")
+_BY_PART = ("have names that begin with", "have names that contain")
 _COLUMNS = ("entity_id", "type", "wikidata", "name", "names", "osm_ids", "lon", "lat")
 
 
@@ -81,6 +82,11 @@ def find_entity(dataset: Dataset, asked: str) -> tuple[Entity, str]:
     row = int(rows[np.square(points - points.mean(axis=0)).sum(axis=1).argmin()])
     found = _entity(table, row)
     others = [str(table["entity_id"][int(one)].as_py()) for one in rows if one != row]
+    if not others and how in _BY_PART:
+        return (
+            found,
+            f"no entity is named {asked[:80]!r}; selected {found.name} ({found.entity_id}), the only one to {how} it",
+        )
     if not others:
         return found, ""
     more = ", ..." if len(others) > 3 else ""
@@ -142,11 +148,8 @@ def _named(table: pa.Table, wanted: str) -> tuple[NDArray[np.int64], str]:
     parents = np.asarray(pc.list_parent_indices(names))
     folded = pc.utf8_lower(pc.list_flatten(names).field("text"))
     plain = wanted.lower()
-    tests = (
-        (pc.equal, "are named"),
-        (pc.starts_with, "have names that begin with"),
-        (pc.match_substring, "have names that contain"),
-    )
+    by_part = zip((pc.starts_with, pc.match_substring), _BY_PART, strict=True)
+    tests = ((pc.equal, "are named"), *by_part)
     for test, how in tests if plain else ():
         rows = np.unique(parents[_where(test(folded, plain))])
         if len(rows):

@@ -31,6 +31,21 @@ class Types:
     names: tuple[str, ...]
     codes: Ints
 
+    def shares(self, rows: Ints) -> dict[str, float]:
+        """Share of each type among some rows of known type, without those that none is of.
+
+        >>> Types(("lake", "park"), np.array([0, 1, 1, -1])).shares(np.arange(4))
+        {'lake': 0.3333, 'park': 0.6667}
+        """
+        codes = self.codes[rows]
+        counts = np.bincount(codes[codes != UNKNOWN], minlength=len(self.names))
+        total = max(int(counts.sum()), 1)
+        return {
+            name: float(f"{count / total:.4g}")
+            for name, count in zip(self.names, counts, strict=True)
+            if count
+        }
+
     def as_in(self, other: Types) -> Types:
         """With another's names and codes; types that it does not have are unknown.
 

@@ -158,13 +158,27 @@ def _cached(name: str, *, download: bool) -> Path | None:
     path = None
     for file in _FILES:
         try:
-            found = transformers.utils.cached_file(name, file, local_files_only=not download)
+            with _quiet_hub():
+                found = transformers.utils.cached_file(name, file, local_files_only=not download)
         except (OSError, ValueError):  # no network, no such model, no such file
             if path is None:  # without its configuration the rest is not asked for
                 return None
             continue
         path = Path(found).parent
     return path if path is not None and (path / WEIGHTS).is_file() else None
+
+
+@contextlib.contextmanager
+def _quiet_hub() -> Iterator[None]:
+    """Without the warning that the hub's client prints each time it tries again: one error says it all."""
+    from huggingface_hub.utils import logging
+
+    level = logging.get_verbosity()
+    logging.set_verbosity(logging.ERROR)
+    try:
+        yield
+    finally:
+        logging.set_verbosity(level)
 
 
 def _carried() -> list[Path]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 from placevec.core import Recipe, View, ViewSpec
 from placevec.datasets.splits import Split
@@ -26,6 +27,7 @@ class Built:
         validation_split: which places of that dataset are used for validation.
         notes: remarks for the user.
         heads: view -> head for predictions, if the recipe learns from labels.
+        about: what else a model keeps of its training data, as plain JSON.
     """
 
     recipe: Recipe
@@ -38,6 +40,7 @@ class Built:
     validation_split: Split | None = None
     notes: list[str] = field(default_factory=list)
     heads: dict[str, Head] = field(default_factory=dict)
+    about: dict[str, Any] = field(default_factory=dict)
 
     @property
     def places(self) -> int:

@@ -201,6 +201,7 @@ def test_places_without_a_chip_are_counted_by_reason(scenes: Path, tmp_path: Pat
     dataset = prepared(dataset.path, scenes / "catalog.json", dates="2023-01-01/2023-12-31")
     without = dataset.manifest["report"]["satellite"]["places_without"]
     assert without == {NO_SCENE: 3, CLOUDS: 1, GAPS: 1}
+    assert dataset.manifest["report"]["satellite"]["rejected_for_clouds_by"] == {"SCL": 1}
     assert set(chips_of(dataset).index) == {"west", "east", "seam"}
     known = dataset.view("satellite").known  # type: ignore[attr-defined]
     assert known.sum() == 3
@@ -395,6 +396,9 @@ def test_clouds_by_the_model_where_there_are_no_classes(
     assert set(chips_of(dataset).index) <= {name for name, value in blue.items() if value > 990}
     none = prepared(with_places(tmp_path / "none").path, folder / "catalog.json", cloud_model="none")
     assert chips_of(none)["cloud"].isna().all()
+    monkeypatch.setattr(satellite.clouds, "cloudy_pixels", lambda pixels, *_: np.ones(pixels.shape[1:], bool))
+    with pytest.raises(SourceError, match=r"too much cloud \(rejected by ukis-csmask: \d+ chips\)"):
+        prepared(with_places(tmp_path / "all").path, folder / "catalog.json")
 
 
 def test_one_search_a_group_of_places() -> None:

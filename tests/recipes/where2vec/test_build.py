@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 import torch
 
@@ -142,6 +143,12 @@ def test_it_learns_and_a_text_finds_its_images(dataset: Dataset, base: str, tmp_
     assert {"validation/image_to_text_recall_1", "train/temperature"} <= set(last)
     loaded = Model.load(run)
     assert set(loaded.dims) == {"satellite", "text", "fused"}
+    assert 0.01 <= loaded.training["type_temperature"] != pytest.approx(0.07)
+    split = pq.read_table(run / "split.parquet").to_pandas()
+    rows = np.array([int(name[1:]) for name in split["place_id"][split["split"] == "train"]])
+    kinds = small.KINDS[rows[rows != small.NO_TYPE]]
+    shares = dict(zip(("lake", "forest", "field"), np.bincount(kinds) / len(kinds), strict=True))
+    assert loaded.training["type_shares"] == pytest.approx(shares, rel=1e-3)
     vectors = loaded.encode(dataset)
     images = vectors["satellite"]
     with torch.no_grad():
@@ -182,8 +189,12 @@ def test_the_map_of_an_extract(helsinki_dataset: Dataset, base: str, tmp_path: P
         loss.backward()
         assert float(loss.detach()) > 0
     assert "places" not in built.specs["map"].channels
-    with pytest.raises(UsageError, match="tile encoders read maps"):
-        build(dataset, config(base, encoder="spectral-cnn", **options), {})
+    for given, named in (
+        ({"encoder": "spectral-cnn"}, "--encoder spectral-cnn"),
+        ({"init": "geoembed"}, "--init geoembed"),
+    ):
+        with pytest.raises(UsageError, match=f"^{named}.* does not read map .*: tile encoders read maps"):
+            build(dataset, config(base, views=("map", "text"), **given, **options), {})
 
 
 def test_founding_preset_is_the_document(dataset: Dataset, base: str) -> None:

@@ -137,6 +137,8 @@ def test_nothing_whole_is_no_loss_and_temperature_learns() -> None:
     assert objective.log_scales.grad is not None
     assert bool((objective.log_scales.grad != 0).all())
     assert float(objective.watch(whole, {})["temperature"]) == pytest.approx(0.02)
+    assert objective.learned() == pytest.approx({"temperature": 0.02, "type_temperature": 0.02})
+    assert TypeAware(semantic_weight=0.0).learned() == pytest.approx({"temperature": 0.07})
     objective.log_scales.data.fill_(50.0)
     assert float(objective.scales.detach().max()) == pytest.approx(100.0)
 

@@ -32,7 +32,7 @@ def write_type_map(found: TypedPlaces, path: Path, *, title: str | None = None) 
 
     lonlat = found.dataset.lonlat[found.rows]
     there = np.isfinite(lonlat).all(axis=1) & (np.abs(lonlat[:, 1]) < MAX_MERCATOR_LATITUDE)
-    codes, shares = found.guesses.codes[there], found.probabilities[there].max(axis=1)
+    codes, shares = found.codes[there], found.probabilities[there].max(axis=1)
     mapped = has_map(found.dataset)
     xy = lonlat_to_tile_xy(lonlat[there, 0], lonlat[there, 1], found.dataset.zoom if mapped else _ZOOM)
     names, counts = np.unique(codes, return_counts=True)

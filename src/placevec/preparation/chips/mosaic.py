@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from placevec.errors import PlacevecError, SourceError
+from placevec.sources.imagery.clouds import MODEL
 from placevec.sources.imagery.ground import Square, degrees_around
 from placevec.sources.imagery.scenes import Scene
 from placevec.sources.imagery.sentinel2 import Chip
@@ -26,6 +27,7 @@ NO_SCENE, CLOUDS, GAPS, UNREADABLE = (
     "no scene covers them", "all scenes show too much cloud", "all scenes have gaps there", "their scenes cannot be read",
 )  # fmt: skip
 """Why places have no chip."""
+SCENE_CLASSES = "SCL"
 CloudsOf = Callable[[Scene, Chip], NDArray[np.bool_] | None]
 
 
@@ -73,11 +75,13 @@ class Outcome:
     Attributes:
         without: reason -> number of places that got no chip.
         dead: id of a scene -> why it could not be read.
+        cloudy_by: what shows the clouds -> number of chips that it rejected.
         max_in_a_row: consecutive scenes that may fail before the job stops; None: any number.
     """
 
     without: Counter[str] = field(default_factory=Counter)
     dead: dict[str, str] = field(default_factory=dict)
+    cloudy_by: Counter[str] = field(default_factory=Counter)
     max_in_a_row: int | None = None
     _in_a_row: int = 0
 
@@ -136,7 +140,8 @@ def mosaics(
                 continue
             outcome.read()
             for place, chip in zip(those, chips, strict=True):
-                place.take(scene, chip)
+                if place.take(scene, chip):
+                    outcome.cloudy_by[SCENE_CLASSES if chip.classes is not None else MODEL] += 1
                 yield from place.finished()
         going_on = []
         for place in waiting:
@@ -197,25 +202,26 @@ class _Place:
             self._close(self._mosaic)
         return None
 
-    def take(self, scene: Scene, chip: Chip) -> None:
-        """Use what a scene shows of it."""
+    def take(self, scene: Scene, chip: Chip) -> bool:
+        """Use what a scene shows of it; whether that is too much cloud."""
         self._tried.add(scene.id)
         if chip.empty.all():
             self._reasons.add(GAPS)
             self._left.pop(scene.id)
-            return
+            return False
         cloudy = self._clouds_of(scene, chip)
         if self._mosaic is None:
             first = _Mosaic(scene, chip, cloudy)
             if (first.cloud or 0.0) > self._limits.cloud:
                 self._reasons.add(CLOUDS)
                 self._left.pop(scene.id)
-                return
+                return True
             self._mosaic = first
         else:
             self._mosaic.fill(scene, chip, cloudy, self._limits.cloud)
         if self._mosaic.nodata == 0:
             self._close(self._mosaic)
+        return False
 
     def _close(self, mosaic: _Mosaic) -> None:
         """Keep a mosaic that is as whole as it can be, or go on without its first scene."""

@@ -26,7 +26,7 @@ from placevec.geo import Floats
 from placevec.io import atomic
 from placevec.io.jobs import Job
 from placevec.io.progress import Progress
-from placevec.preparation.chips.mosaic import Finished, Limits, Outcome, mosaics
+from placevec.preparation.chips.mosaic import CLOUDS, SCENE_CLASSES, Finished, Limits, Outcome, mosaics
 from placevec.preparation.chips.options import SatelliteOptions
 from placevec.preparation.chips.shards import ChipWriter, WrittenChips
 from placevec.preparation.existing_places import box_around
@@ -224,7 +224,10 @@ class _Work:
             )  # fmt: skip
         writer.flush()
         decisions = {name: decision.as_dict() for name, decision in reader.decisions.items()}
-        return {"without": dict(outcome.without), "dead": outcome.dead, "decisions": decisions}
+        cloudy_by = dict(outcome.cloudy_by)
+        return {
+            "without": dict(outcome.without), "dead": outcome.dead, "decisions": decisions, "cloudy_by": cloudy_by
+        }  # fmt: skip
 
     def _clouds(self, scene: Scene, chip: Chip, bands: tuple[str, ...]) -> NDArray[np.bool_] | None:
         """Where a chip shows cloud or shadow: by its classes, else by the model, else nobody knows."""
@@ -237,7 +240,7 @@ class _Work:
 
     def _clouds_by(self, scenes: Sequence[Scene]) -> list[str]:
         """How clouds are known: by the classes of scenes, the model, or nothing for some."""
-        ways = [] if all(scene.classes is None for scene in scenes) else ["SCL"]
+        ways = [] if all(scene.classes is None for scene in scenes) else [SCENE_CLASSES]
         if any(scene.classes is None for scene in scenes):
             is_able = self.options.cloud_model != "none" and clouds.has_model()
             ways.append(clouds.MODEL if is_able else "nothing")
@@ -246,10 +249,17 @@ class _Work:
     def _count(self, told: dict[str, Any]) -> None:
         self.outcome.without.update(told["without"])
         self.outcome.dead.update(told["dead"])
+        self.outcome.cloudy_by.update(told.get("cloudy_by", {}))  # absent in a job of an earlier version
         self.decisions.update(told["decisions"])
 
     def _told(self) -> str:
-        reasons = [f"{number:,}: {reason}" for reason, number in self.outcome.without.most_common()]
+        seen_by = ", ".join(
+            f"{name}: {number:,} chips" for name, number in self.outcome.cloudy_by.most_common()
+        )
+        reasons = [
+            f"{number:,}: {reason}{f' (rejected by {seen_by})' if reason == CLOUDS and seen_by else ''}"
+            for reason, number in self.outcome.without.most_common()
+        ]
         dead = [f"such as {next(iter(self.outcome.dead.values()))}"] if self.outcome.dead else []
         return "; ".join([*reasons, *dead])
 
@@ -293,6 +303,7 @@ class _Work:
             "stored": table.num_rows,
             "clouds_by": self._clouds_by(found.scenes),
             "places_without": dict(self.outcome.without),
+            "rejected_for_clouds_by": dict(self.outcome.cloudy_by),
             "scenes_left_out": found.left_out,
             "unreadable": self.outcome.dead,
             "offsets": {name: one for name, one in self.decisions.items() if name in used},

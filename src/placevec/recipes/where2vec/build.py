@@ -151,6 +151,7 @@ def build(
     return Built(
         recipe, replace(config, views=names), views, {name: views[name].spec for name in names},
         TrainingOptions(**{**steps, **training}), split, there, there_split, notes,
+        about={"type_shares": side.types.shares(split.rows("train"))} if semantic else {},
     )  # fmt: skip
 
 
@@ -267,7 +268,8 @@ def _image_encoder(spec: ViewSpec, config: Where2VecConfig, *, is_map: bool) -> 
     spectral = name.endswith("spectral-cnn") or name == "resnet-18"
     if spectral == is_map:
         fits = "tile encoders read maps, spectral ones chips"
-        raise UsageError(f"--encoder {name} does not read {spec.name} ({spec.kind}): {fits}")
+        asked = f"--encoder {name}" if config.encoder == name else f"--init {config.init} ({name})"
+        raise UsageError(f"{asked} does not read {spec.name} ({spec.kind}): {fits}")
     if spectral:
         scale = config.full_scale or full_scale_of(spec.values)
         if name == "resnet-18":

@@ -196,3 +196,9 @@ class TypeAware(Objective):
     def watch(self, slots: Mapping[str, Encoded], targets: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """The temperature of the instance part."""
         return {"temperature": 1.0 / self.scales[0].detach()}
+
+    def learned(self) -> dict[str, float]:
+        """The temperature, and ``type_temperature``: that of names of types, where they were contrasted."""
+        instance, semantic = (1.0 / self.scales.detach()).tolist()
+        named = self.types is not None and self.semantic_weight > 0
+        return {"temperature": instance, **({"type_temperature": semantic} if named else {})}
