@@ -75,7 +75,6 @@ def other_schema(what: object, found: object, read: int, remedy: str) -> str:
 
 
 _ELSEWHERE = {
-    "angular": "cosine",
     "l2": "euclidean",
     "l1": "manhattan",
     "ip": "dot",
@@ -90,8 +89,8 @@ def choose_from(wrong: str, known: Iterable[str]) -> str:
 
     >>> choose_from("adm", ["adamw", "adam"])
     "did you mean 'adam'? Choose from adamw, adam"
-    >>> choose_from("angular", ["cosine", "dot"])
-    "did you mean 'cosine'? Choose from cosine, dot"
+    >>> choose_from("l2", ["cosine", "euclidean"])
+    "did you mean 'euclidean'? Choose from cosine, euclidean"
     """
     import difflib  # 5 ms, which most commands do not need
 

@@ -5,14 +5,16 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from os import PathLike
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from placevec.embeddings.provenance import Provenance
-from placevec.errors import EmbeddingsError, InputError, other_schema
+from placevec.errors import EmbeddingsError, InputError, SourceError, other_schema
 from placevec.geo import Floats
 from placevec.geo.geoparquet import geometry_of
 from placevec.options.choices import StoredType
@@ -120,29 +122,68 @@ def read_geometry(table: pa.Table) -> Objects:
         raise EmbeddingsError(str(error)) from error
 
 
-def read_vectors(table: pa.Table, scale: float | None, dim: int | None = None) -> NDArray[np.float32]:
-    """(N, D) vectors, int8 multiplied by its scale; only the first ``dim`` numbers of each if given.
+_ROWS_AT_ONCE = 8192
 
-    EmbeddingsError for missing vectors or another type.
+
+def stream_vectors(
+    path: str | PathLike[str],
+    views: Sequence[ViewColumn],
+    rows: Sequence[NDArray[np.int64] | None],
+    count: int,
+) -> list[NDArray[np.float32]]:
+    """The (N, D) vectors of each view, int8 multiplied by its scale, unpacked a few thousand rows at a time.
+
+    Args:
+        path: Parquet file with a column embedding.
+        views: views of the file.
+        rows: sorted rows of each view; None: all.
+        count: number of rows.
+
+    Raises:
+        EmbeddingsError: missing vectors, or another type.
+        SourceError: the file is damaged.
     """
-    column = table["embedding"].combine_chunks()
-    if isinstance(column, pa.ChunkedArray):
-        column = pa.concat_arrays(column.chunks) if column.num_chunks else pa.array([], column.type)
-    if not pa.types.is_fixed_size_list(column.type) or column.type.value_type not in STORED.values():
-        raise EmbeddingsError(
-            f"column embedding must be a fixed-size list of float32, float16 or int8; it is {column.type}"
-        )
-    values = column.flatten()  # drops null rows, which the length then reveals
-    size = int(column.type.list_size)
-    if dim is not None and dim > size:
-        raise EmbeddingsError(f"the vectors have {size} numbers, but the metadata says {dim}")
+    try:
+        with pq.ParquetFile(path, buffer_size=2**20, pre_buffer=False) as file:
+            kind = file.schema_arrow.field("embedding").type
+            if not pa.types.is_fixed_size_list(kind) or kind.value_type not in STORED.values():
+                raise EmbeddingsError(
+                    f"column embedding must be a fixed-size list of float32, float16 or int8; it is {kind}"
+                )
+            found = [_room(view, kind, count if own is None else len(own)) for view, own in zip(views, rows, strict=True)]
+            start = 0
+            for batch in file.iter_batches(_ROWS_AT_ONCE, columns=["embedding"]):
+                block = _numbers(batch.column(0))
+                for view, own, target in zip(views, rows, found, strict=True):
+                    at, chosen = slice(start, start + len(block)), block
+                    if own is not None:
+                        at = slice(*np.searchsorted(own, (start, start + len(block))).tolist())
+                        chosen = block[own[at] - start]
+                    target[at] = chosen[:, : target.shape[1]]
+                    if view.scale is not None:
+                        target[at] *= np.float32(view.scale)
+                start += len(block)
+    except (pa.ArrowException, OSError, ValueError) as error:
+        raise SourceError(f"{path} is not a Parquet table of embeddings, or is damaged") from error
+    return found
+
+
+def _room(view: ViewColumn, kind: pa.DataType, count: int) -> NDArray[np.float32]:
+    size = int(kind.list_size)
+    if view.dim is not None and view.dim > size:
+        raise EmbeddingsError(f"the vectors have {size} numbers, but the metadata says {view.dim}")
+    if (kind.value_type == pa.int8()) != (view.scale is not None):
+        raise EmbeddingsError(f"vectors of type {kind.value_type} do not match int8 scale {view.scale}")
+    return np.empty((count, view.dim or size), np.float32)
+
+
+def _numbers(column: pa.FixedSizeListArray) -> NDArray[Any]:
+    """(M, D) numbers of some rows, as they are stored."""
+    values, size = column.flatten(), int(column.type.list_size)  # which drops null rows
     if column.null_count or values.null_count or len(values) != len(column) * size:
         raise EmbeddingsError("some vectors are missing")
-    if (values.type == pa.int8()) != (scale is not None):
-        raise EmbeddingsError(f"vectors of type {values.type} do not match int8 scale {scale}")
-    stored: NDArray[Any] = values.to_numpy(zero_copy_only=False).reshape(len(column), size)[:, :dim]
-    vectors = stored.astype(np.float32)
-    return vectors if scale is None else np.multiply(vectors, np.float32(scale), dtype=np.float32)
+    numbers: NDArray[Any] = values.to_numpy(zero_copy_only=False).reshape(len(column), size)
+    return numbers
 
 
 # --- writing -----------------------------------------------------------------------------------------------

@@ -109,14 +109,25 @@ def labels(emb: Embeddings, rows: Rows | list[int] | None = None) -> NDArray[np.
     """
     chosen = np.arange(len(emb)) if rows is None else np.asarray(rows, np.int64)
     found = np.array([str(one) for one in emb.place_id[chosen]], object)
-    shared: dict[str, dict[int, str]] = {}
+    shared: dict[int, dict[int, str]] = {}
+    codes, counts = emb.derived("names by code", lambda: _codes(emb.names))
     for position, row in enumerate(chosen.tolist()):
-        name = emb.names[row]
-        if name:
-            if name not in shared:
-                shared[name] = _distinct(emb, str(name), np.flatnonzero(emb.names == name))
-            found[position] = shared[name][row]
+        name, code = emb.names[row], int(codes[row])
+        if name and counts[code] == 1:
+            found[position] = str(name)
+        elif name:
+            if code not in shared:
+                shared[code] = _distinct(emb, str(name), np.flatnonzero(codes == code))
+            found[position] = shared[code][row]
     return found
+
+
+def _codes(names: NDArray[np.object_]) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
+    """(a number for each name, how often each number occurs); -1 without a name."""
+    import pandas as pd
+
+    codes = pd.factorize(names)[0].astype(np.int32)
+    return codes, np.bincount(codes[codes >= 0])
 
 
 def _distinct(emb: Embeddings, name: str, rows: Rows) -> dict[int, str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from os import PathLike
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,17 +12,11 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from placevec.core import FUSED
-from placevec.embeddings.columns import (
-    STORED,
-    ViewColumn,
-    metadata_of_views,
-    quantized,
-    read_views,
-)
+from placevec.embeddings.columns import STORED, ViewColumn, metadata_of_views, quantized
 from placevec.embeddings.provenance import Provenance
-from placevec.embeddings.table import Embeddings, columns_of, load_columns
-from placevec.errors import EmbeddingsError, InputError, UsageError
-from placevec.geo.geoparquet import read_geoparquet, write_geoparquet
+from placevec.embeddings.table import Embeddings, columns_of, load_tables
+from placevec.errors import EmbeddingsError, UsageError
+from placevec.geo.geoparquet import write_geoparquet
 from placevec.options.choices import StoredType
 
 if TYPE_CHECKING:
@@ -142,31 +137,10 @@ class EmbeddingsOfViews:
             path, columns, geometry, metadata=metadata_of_views(views, self.provenance, widest, dtype),
             byte_stream_split=["embedding.list.element"] if dtype != "int8" else [],
         )  # fmt: skip
+        for table in self.tables.values():
+            table.path = Path(path)
 
     @classmethod
     def load(cls, path: str | PathLike[str]) -> EmbeddingsOfViews:
         """Read and validate a file of one view or several; EmbeddingsError in one line, see `Embeddings.load`."""
-        try:
-            table, metadata = read_geoparquet(path, "table of embeddings")
-            views, provenance = read_views(metadata)
-            if len(views) == 1:
-                return cls({views[0].name: load_columns(table, views[0], provenance)})
-            if "view" not in table.column_names:
-                raise EmbeddingsError("there are several views but no column view")
-            column = np.asarray(table["view"].to_pylist(), object)
-            if unknown := sorted(set(column.tolist()) - {view.name for view in views}, key=str):
-                raise EmbeddingsError(
-                    f"there are vectors of view {unknown[0]!r}, which the metadata does not list"
-                )
-            return cls(
-                {
-                    view.name: load_columns(
-                        table.take(pa.array(np.flatnonzero(column == view.name))), view, provenance
-                    )
-                    for view in views
-                }
-            )
-        except InputError as error:
-            raise EmbeddingsError(str(error)) from error
-        except EmbeddingsError as error:
-            raise EmbeddingsError(f"{path} is not a valid table of embeddings: {error}") from error
+        return cls({table.view: table for table in load_tables(path)})

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field
 from os import PathLike
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -22,13 +24,13 @@ from placevec.embeddings.columns import (
     read_degrees,
     read_geometry,
     read_texts,
-    read_vectors,
     read_views,
+    stream_vectors,
 )
 from placevec.embeddings.provenance import Provenance, joined
 from placevec.errors import EmbeddingsError, InputError, UsageError
 from placevec.geo import Floats
-from placevec.geo.geoparquet import read_geoparquet, write_geoparquet
+from placevec.geo.geoparquet import are_points_at, read_geoparquet, read_summary, write_geoparquet
 from placevec.options.choices import StoredType
 
 if TYPE_CHECKING:
@@ -36,6 +38,9 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from placevec.embeddings.matching import On, Unmatched
+
+T = TypeVar("T")
+_BLOCK_ROWS = 65_536
 
 
 @dataclass
@@ -50,6 +55,9 @@ class Embeddings:
         names: (N,) raw OSM text or None: untrusted, show it as text only.
         view: name of the view, such as ``map``.
         provenance: model and dataset.
+        path: file that the table was loaded from; indexes and projections are kept beside it.
+
+    Indexes and the like stay with the table (`derived`) until one of its arrays is replaced; do not change their numbers.
 
     >>> import pandas as pd
     >>> from placevec.embeddings import Provenance
@@ -71,6 +79,12 @@ class Embeddings:
     names: Objects
     view: str
     provenance: Provenance
+    path: Path | None = field(default=None, compare=False)
+
+    def __setattr__(self, name: str, value: object) -> None:
+        if name != "path":
+            self.__dict__["_derived"] = {}
+        super().__setattr__(name, value)
 
     def __repr__(self) -> str:
         return f"Embeddings({len(self)} places, dim={self.dim}, view={self.view!r})"
@@ -79,10 +93,28 @@ class Embeddings:
         self.place_id = np.asarray(self.place_id, object)
         self.vectors = np.ascontiguousarray(self.vectors, np.float32)
         self.lonlat = np.asarray(self.lonlat, np.float64)
-        self.geometry = objects(self.geometry)
+        geometry = objects(self.geometry)
         self.names = objects(self.names)
-        _check(self)
-        self.geometry = _with_points(self.geometry, self.lonlat)
+        _check(self, geometry)
+        missing = np.array([item is None for item in geometry], bool)
+        if missing.all():
+            del self.geometry  # points, made when asked for: a million take 200 MB
+        else:
+            self.geometry = _with_points(geometry, missing, self.lonlat)
+
+    def __getattr__(self, name: str) -> Any:
+        if name != "geometry" or "lonlat" not in self.__dict__:
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+        self.__dict__["geometry"] = self.geometry_at(slice(None))
+        return self.__dict__["geometry"]
+
+    def geometry_at(self, rows: slice | NDArray[Any] | Sequence[int]) -> Objects:
+        """The geometries of some rows, without making those of all if they are points."""
+        if "geometry" in self.__dict__:
+            return self.geometry[rows]
+        lonlat = self.lonlat[rows]
+        nothing = np.full(len(lonlat), None, object)
+        return _with_points(nothing, np.ones(len(lonlat), bool), lonlat)
 
     def __len__(self) -> int:
         return len(self.place_id)
@@ -91,6 +123,40 @@ class Embeddings:
     def dim(self) -> int:
         """Length of a vector."""
         return int(self.vectors.shape[1])
+
+    def derived(self, name: str, make: Callable[[], T]) -> T:
+        """What ``make`` returned when it was first asked for by this name: for what is needed again and again."""
+        kept: dict[str, Any] = self.__dict__["_derived"]
+        if name not in kept:
+            kept[name] = make()
+        found: T = kept[name]
+        return found
+
+    def forget(self, name: str) -> None:
+        """Have it made again."""
+        self.__dict__["_derived"].pop(name, None)
+
+    @property
+    def content_hash(self) -> str:
+        """SHA-256 of the vectors: names the indexes and projections of this table."""
+        return self.derived("content_hash", lambda: hash_of_vectors(self.vectors))
+
+    def row_of(self, place_id: str) -> int | None:
+        """The row of a place; None if there is no such place."""
+        order, hashes = self.derived("rows_by_hash", self._rows_by_hash)
+        first = int(np.searchsorted(hashes, hash(place_id)))
+        for at in range(first, len(hashes)):
+            if hashes[at] != hash(place_id):
+                break
+            if self.place_id[order[at]] == place_id:
+                return int(order[at])
+        return None
+
+    def _rows_by_hash(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """(rows, hashes of their place_ids) by hash: a dictionary of a million texts would take ten times as much."""
+        hashes = np.fromiter(map(hash, self.place_id), np.int64, len(self))
+        order = np.argsort(hashes, kind="stable")
+        return order, hashes[order]
 
     @property
     def views(self) -> tuple[str, ...]:
@@ -118,9 +184,11 @@ class Embeddings:
                 or (rows.dtype == bool and len(rows) != len(self))
             ):
                 raise EmbeddingsError(f"select places by a slice, indices or a mask of length {len(self)}")
+        count = len(self.place_id[rows])
+        lazy = "geometry" not in self.__dict__
         return Embeddings(
-            self.place_id[rows], self.vectors[rows], self.lonlat[rows], self.geometry[rows], self.names[rows],
-            self.view, self.provenance,
+            self.place_id[rows], self.vectors[rows], self.lonlat[rows],
+            np.full(count, None, object) if lazy else self.geometry[rows], self.names[rows], self.view, self.provenance,
         )  # fmt: skip
 
     def to_geodataframe(self) -> geopandas.GeoDataFrame:
@@ -202,6 +270,7 @@ class Embeddings:
             metadata=metadata_of(self.view, self.provenance, self.dim, dtype, scale),
             byte_stream_split=split,
         )
+        self.path = Path(path)
 
     @classmethod
     def load(cls, path: str | PathLike[str]) -> Embeddings:
@@ -211,33 +280,78 @@ class Embeddings:
             EmbeddingsError: in one line, if the file does not exist, is not a Parquet table of vectors, has vectors
                 that are not finite or duplicate places, or its metadata is invalid.
         """
-        try:
-            table, metadata = read_geoparquet(path, "table of embeddings")
-            views, provenance = read_views(metadata)
-            if len(views) > 1:
-                names = ", ".join(view.name for view in views)
-                raise EmbeddingsError(f"it has vectors of several views ({names}): choose one with --view")
-            return load_columns(table, views[0], provenance)
-        except InputError as error:
-            raise EmbeddingsError(str(error)) from error
-        except EmbeddingsError as error:
-            raise EmbeddingsError(f"{path} is not a valid table of embeddings: {error}") from error
+        (table,) = load_tables(path, one=True)
+        return table
 
 
-def load_columns(table: pa.Table, view: ViewColumn, provenance: Provenance) -> Embeddings:
-    """The vectors of one view from the rows of a file; EmbeddingsError for missing or damaged columns."""
-    missing = {"place_id", "lon", "lat", "name", "embedding"} - set(table.column_names)
-    if missing:
-        raise EmbeddingsError(f"columns are missing: {', '.join(sorted(missing))}")
+def load_tables(path: str | PathLike[str], *, one: bool = False) -> list[Embeddings]:
+    """The table of each view in a file; EmbeddingsError in one line, also for several views if there must be ``one``.
+
+    Vectors are unpacked a few thousand rows at a time into the arrays that hold them: at no time are there two copies.
+    """
+    try:
+        table, metadata = read_geoparquet(path, "table of embeddings", columns=_BESIDE_VECTORS)
+        views, provenance = read_views(metadata)
+        if one and len(views) > 1:
+            names = ", ".join(view.name for view in views)
+            raise EmbeddingsError(f"it has vectors of several views ({names}): choose one with --view")
+        schema, _ = read_summary(path, "table of embeddings")
+        missing = {*_BESIDE_VECTORS, "embedding"} - {"geometry", "view"} - set(schema.names)
+        if missing:
+            raise EmbeddingsError(f"columns are missing: {', '.join(sorted(missing))}")
+        rows = _rows_of_views(table, views)
+        vectors = stream_vectors(path, views, rows, table.num_rows)
+        return [
+            _load_columns(table if own is None else table.take(pa.array(own)), view, own_vectors, provenance, Path(path))
+            for view, own, own_vectors in zip(views, rows, vectors, strict=True)
+        ]
+    except InputError as error:
+        raise EmbeddingsError(str(error)) from error
+    except EmbeddingsError as error:
+        raise EmbeddingsError(f"{path} is not a valid table of embeddings: {error}") from error
+
+
+_BESIDE_VECTORS = ("place_id", "view", "lon", "lat", "name", "geometry")
+
+
+def _rows_of_views(table: pa.Table, views: list[ViewColumn]) -> list[NDArray[np.int64] | None]:
+    """The rows of each view; None: all."""
+    if len(views) == 1:
+        return [None]
+    if "view" not in table.column_names:
+        raise EmbeddingsError("there are several views but no column view")
+    column = np.asarray(table["view"].to_pylist(), object)
+    if unknown := sorted(set(column.tolist()) - {view.name for view in views}, key=str):
+        raise EmbeddingsError(f"there are vectors of view {unknown[0]!r}, which the metadata does not list")
+    return [np.flatnonzero(column == view.name) for view in views]
+
+
+def _load_columns(
+    table: pa.Table, view: ViewColumn, vectors: NDArray[np.float32], provenance: Provenance, path: Path
+) -> Embeddings:
+    lonlat = np.stack([read_degrees(table, "lon"), read_degrees(table, "lat")], axis=-1)
     return Embeddings(
         read_texts(table, "place_id"),
-        read_vectors(table, view.scale, view.dim),
-        np.stack([read_degrees(table, "lon"), read_degrees(table, "lat")], axis=-1),
-        read_geometry(table),
+        vectors,
+        lonlat,
+        np.full(len(lonlat), None, object) if are_points_at(table, lonlat) else read_geometry(table),
         read_texts(table, "name"),
         view.name,
         provenance,
+        path,
     )
+
+
+def hash_of_vectors(vectors: NDArray[np.float32]) -> str:
+    """SHA-256 of the shape and the numbers of (N, D) vectors.
+
+    >>> hash_of_vectors(np.zeros((2, 1), np.float32)) == hash_of_vectors(np.zeros((1, 2), np.float32))
+    False
+    """
+    digest = hashlib.sha256(f"{vectors.shape[0]} x {vectors.shape[1]}".encode())
+    for start in range(0, len(vectors), _BLOCK_ROWS):
+        digest.update(np.ascontiguousarray(vectors[start : start + _BLOCK_ROWS], "<f4"))
+    return digest.hexdigest()
 
 
 def columns_of(table: Embeddings, stored: NDArray[Any], dtype: StoredType) -> dict[str, pa.Array]:
@@ -294,14 +408,14 @@ def _shown(text: object) -> str:
     return repr(str(text)[:60])
 
 
-def _check(emb: Embeddings) -> None:
+def _check(emb: Embeddings, geometry: Objects) -> None:
     """EmbeddingsError unless shapes agree, vectors are finite and every place_id is a unique string."""
     count = len(emb.place_id)
     if emb.vectors.ndim != 2 or not 1 <= emb.vectors.shape[1] <= MAX_DIM:
         raise EmbeddingsError(
             f"vectors must have the shape (places, 1 to {MAX_DIM} numbers); got {emb.vectors.shape}"
         )
-    shapes = (len(emb.vectors), emb.lonlat.shape, len(emb.geometry), len(emb.names))
+    shapes = (len(emb.vectors), emb.lonlat.shape, len(geometry), len(emb.names))
     if shapes != (count, (count, 2), count, count):
         raise EmbeddingsError(
             f"columns differ in length: {count} place_ids, but {shapes} vectors, lonlat, geometry, names"
@@ -313,7 +427,10 @@ def _check(emb: Embeddings) -> None:
         if name in seen:
             raise EmbeddingsError(f"place_id {_shown(name)} occurs more than once")
         seen.add(name)
-    finite = np.isfinite(emb.vectors).all(axis=1)
+    del seen
+    finite = np.empty(count, bool)
+    for start in range(0, count, _BLOCK_ROWS):
+        finite[start : start + _BLOCK_ROWS] = np.isfinite(emb.vectors[start : start + _BLOCK_ROWS]).all(axis=1)
     if not finite.all():
         row = int(np.flatnonzero(~finite)[0])
         raise EmbeddingsError(
@@ -331,10 +448,11 @@ def _check(emb: Embeddings) -> None:
         )
 
 
-def _with_points(geometry: Objects, lonlat: Floats) -> Objects:
+def _with_points(geometry: Objects, missing: NDArray[np.bool_], lonlat: Floats) -> Objects:
+    """Points where geometry is missing and coordinates are known."""
     import shapely
 
-    bare = np.isfinite(lonlat).all(axis=1) & np.array([item is None for item in geometry], bool)
+    bare = np.isfinite(lonlat).all(axis=1) & missing
     if not bare.any():
         return geometry
     filled = geometry.copy()

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from placevec.embeddings.search.background import Background
-from placevec.embeddings.search.exact import distances
+from placevec.embeddings.search.background import Background, squares_of
+from placevec.embeddings.search.metrics import distances
 from placevec.errors import UsageError
 from placevec.explorer.embedded import base64_of
 from placevec.geo import Floats
@@ -41,7 +41,7 @@ class WordQuery:
             apart_m: meters within which places show much the same.
         """
         far = distances(self.vector, vectors, "cosine")
-        background = Background.of(self.vector, vectors, lonlat=lonlat, apart_m=apart_m)
+        background = Background.of(self.vector, vectors, squares=squares_of(lonlat, apart_m))
         note = background.note(np.sort(far)[:1])
         return {"text": self.text, "values": base64_of(background.z(far).astype(np.float32)), "note": note}
 

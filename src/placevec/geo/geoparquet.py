@@ -27,6 +27,7 @@ from placevec.io.files import check_regular
 from placevec.io.json_documents import parse_json
 
 _GEOMETRY = "geometry"
+_WKB_POINT = np.dtype([("order", "u1"), ("kind", "<u4"), ("lon", "<f8"), ("lat", "<f8")])
 
 
 def _geo_metadata(geometry: np.ndarray[Any, Any]) -> dict[str, Any]:
@@ -46,10 +47,9 @@ def wkb_points(lon: Floats, lat: Floats) -> pa.Array:
     >>> wkb_points(np.array([24.9, np.nan]), np.array([60.2, np.nan])).is_valid().tolist()
     [True, False]
     """
-    kind = np.dtype([("order", "u1"), ("kind", "<u4"), ("lon", "<f8"), ("lat", "<f8")])
-    points = np.empty(len(lon), kind)
+    points = np.empty(len(lon), _WKB_POINT)
     points["order"], points["kind"], points["lon"], points["lat"] = 1, 1, lon, lat
-    offsets = np.arange(len(lon) + 1, dtype=np.int32) * kind.itemsize
+    offsets = np.arange(len(lon) + 1, dtype=np.int32) * _WKB_POINT.itemsize
     wkb = pa.BinaryArray.from_buffers(
         pa.binary(), len(lon), [None, pa.py_buffer(offsets), pa.py_buffer(points.tobytes())]
     )
@@ -108,13 +108,15 @@ def write_geoparquet(
         )
 
 
-def read_geoparquet(path: str | PathLike[str], what: str = "table") -> tuple[pa.Table, dict[str, Any]]:
-    """(table, metadata decoded from JSON) of a Parquet file.
+def read_geoparquet(
+    path: str | PathLike[str], what: str = "table", columns: Sequence[str] | None = None
+) -> tuple[pa.Table, dict[str, Any]]:
+    """(table, or some of its columns; metadata decoded from JSON) of a Parquet file.
 
     Raises:
         SourceError: the file does not exist, is damaged, or is not Parquet.
     """
-    table = read_parquet(path, what)
+    table = read_parquet(path, what, columns)
     metadata = {}
     try:
         for key, value in (table.schema.metadata or {}).items():
@@ -187,3 +189,34 @@ def geometry_of(table: pa.Table) -> np.ndarray[Any, Any]:
     except (shapely.errors.ShapelyError, ValueError) as error:
         raise SourceError(f"the geometry column is not valid WKB: {error}") from error
     return geometry
+
+
+def are_points_at(table: pa.Table, lonlat: Floats) -> bool:
+    """Whether all geometries are points at (N, 2) lon, lat, or missing: found out without decoding them.
+
+    >>> lonlat = np.array([[24.9, 60.2], [24.9, 60.3]])
+    >>> table = pa.table({"geometry": wkb_points(lonlat[:, 0], lonlat[:, 1])})
+    >>> are_points_at(table, lonlat), are_points_at(table, lonlat[::-1])
+    (True, False)
+    """
+    if _GEOMETRY not in table.column_names or pa.types.is_null(table[_GEOMETRY].type):
+        return True
+    column = table[_GEOMETRY]
+    if not pa.types.is_binary(column.type):
+        return False
+    start = 0
+    for chunk in column.chunks:
+        valid = chunk.is_valid().to_numpy(zero_copy_only=False)
+        wkb = chunk.drop_null()
+        expected = lonlat[start : start + len(chunk)][valid]
+        start += len(chunk)
+        if len(wkb) == 0:
+            continue
+        offsets = np.frombuffer(wkb.buffers()[1], np.int32)[wkb.offset : wkb.offset + len(wkb) + 1]
+        if not (np.diff(offsets) == _WKB_POINT.itemsize).all():
+            return False
+        points = np.frombuffer(wkb.buffers()[2], _WKB_POINT, len(wkb), int(offsets[0]))
+        same = (points["lon"] == expected[:, 0]) & (points["lat"] == expected[:, 1])
+        if not (same & (points["order"] == 1) & (points["kind"] == 1)).all():
+            return False
+    return True

@@ -4,8 +4,14 @@ from __future__ import annotations
 
 from typing import Literal
 
-Metric = Literal["cosine", "euclidean", "manhattan", "dot"]
+Metric = Literal["cosine", "angular", "euclidean", "manhattan", "dot"]
 """Distance between vectors."""
+Backend = Literal["exact", "hnsw", "ivf", "annoy"]
+"""Kind of index."""
+Approximate = Literal["hnsw", "ivf", "annoy"]
+"""Kind of index that is built once and stored."""
+Storage = Literal["float32", "int8", "bits"]
+"""Numbers of an index that are compared first; the best are compared again in full."""
 StoredType = Literal["float32", "float16", "int8"]
 """Type of the numbers in a file of vectors."""
 ClusterMethod = Literal["kmeans", "hdbscan"]

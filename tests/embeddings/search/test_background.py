@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from placevec.embeddings import Embeddings, Provenance
-from placevec.embeddings.search.background import Background, occupied
+from placevec.embeddings.search.background import Background, squares_of
 from placevec.embeddings.search.query import similar
 from placevec.geo import offset
 
@@ -27,8 +27,8 @@ def test_what_is_planted_stands_out_and_overlapping_windows_count_once() -> None
     rng = np.random.default_rng(1)
     east, north = np.meshgrid(np.arange(20) * 50.0, np.arange(20) * 50.0)
     lonlat = offset(np.full(400, 24.9), np.full(400, 60.2), east_m=east.ravel(), north_m=north.ravel())
-    assert occupied(lonlat, 10.0) == 400
-    assert 36 - 12 <= occupied(lonlat, 200.0) <= 36  # 950 m hold five to six squares of 200 m
+    assert len(set(squares_of(lonlat, 10.0))) == 400
+    assert 36 - 12 <= len(set(squares_of(lonlat, 200.0))) <= 36  # 950 m hold five to six squares of 200 m
     vectors = rng.normal(size=(400, 64)).astype(np.float32)
     none = np.array([None] * 400, object)
     emb = Embeddings(

@@ -21,17 +21,17 @@ def truth(asked: np.ndarray, vectors: np.ndarray, metric: Metric) -> np.ndarray:
     asked, vectors = asked.astype(np.float64), vectors.astype(np.float64)
     if metric == "dot":
         return -(asked @ vectors.T)
-    return cdist(asked, vectors, {"manhattan": "cityblock"}.get(metric, metric))
+    return np.sqrt(2 * cdist(asked, vectors, "cosine")) if metric == "angular" else cdist(asked, vectors, {"manhattan": "cityblock"}.get(metric, metric))
 
 
 @pytest.mark.parametrize("metric", METRICS)
 @pytest.mark.parametrize("offset", [0.0, 1000.0])
 def test_equals_scipy(metric: Metric, offset: float, monkeypatch: pytest.MonkeyPatch) -> None:
     """Oracle: scipy's cdist and a full sort, over several blocks; the offset provokes cancellation."""
-    monkeypatch.setattr(exact, "_BLOCK_ROWS", 128)
-    monkeypatch.setattr(exact, "_BLOCK_SCORES", 128 * 3)
+    monkeypatch.setattr(exact, "BLOCK_ROWS", 128)
+    monkeypatch.setattr(exact, "_SCORES", 20_000)
     random = np.random.default_rng(0)
-    vectors = (random.normal(size=(1000, 16)) + offset).astype(np.float32)
+    vectors = (random.normal(size=(5000, 16)) + offset).astype(np.float32)
     asked = (random.normal(size=(10, 16)) + offset).astype(np.float32)
     expected = truth(asked, vectors, metric)
     rows, distances = ExactIndex(vectors, metric).query(asked, 25)
@@ -125,7 +125,7 @@ def test_nonsense_is_rejected(asked: list, k: int, where: np.ndarray | None, mes
 
 
 def test_unknown_metric_is_rejected() -> None:
-    with pytest.raises(InputError, match="cosine, euclidean, manhattan, dot"):
+    with pytest.raises(InputError, match="cosine, angular, euclidean, manhattan, dot"):
         ExactIndex(np.ones((3, 2)), "hamming")  # type: ignore[arg-type]
 
 

@@ -63,6 +63,11 @@ def test_by_place(tiles: Embeddings) -> None:
         "min_distance_m": 0.0,
         "same_vector": 0,
         "z_by_chance": pytest.approx(ndtri(0.95 ** (1 / (len(tiles) - 1)))),
+        "like": None,
+        "unlike": None,
+        "threshold": None,
+        "backend": "exact",
+        "recall": None,
     }
     assert frame.attrs["notes"] == []
 

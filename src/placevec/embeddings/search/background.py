@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from statistics import NormalDist
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from placevec.embeddings.search.exact import Distances, distances
+from placevec.embeddings.search.metrics import Distances, distances
 from placevec.geo import Floats
 from placevec.options.choices import Metric
 
@@ -42,12 +43,18 @@ class Background:
         metric: Metric = "cosine",
         *,
         where: NDArray[np.bool_] | None = None,
-        lonlat: Floats | None = None,
-        apart_m: float = 0.0,
+        squares: NDArray[np.int64] | None = None,
+        about: Callable[[NDArray[np.int64]], Distances] | None = None,
     ) -> Background:
-        """Measure (D,) against (N, D), or against the rows of a mask; see `exact.distances`.
+        """Measure (D,) against (N, D), or against the rows of a mask; see `metrics.distances`.
 
-        With (N, 2) ``lonlat``, degrees, places in one square ``apart_m`` meters wide count as one.
+        Args:
+            vector: (D,) the query.
+            vectors: (N, D) the places.
+            metric: distance between vectors.
+            where: (N,) bool, the rows searched.
+            squares: (N,) from `squares_of`; places in one square count as one.
+            about: distances of rows that an index has already computed, used where many places are sampled.
 
         >>> line = np.array([[1.0, y] for y in np.linspace(0.5, 1.5, 101)], np.float32)
         >>> Background.of([1.0, 0.0], line, "euclidean").middle
@@ -57,9 +64,12 @@ class Background:
         if len(rows) == 0:
             return cls(0, float("nan"), 0.0)
         some = rows if len(rows) <= SAMPLE else rows[np.linspace(0, len(rows) - 1, SAMPLE).astype(int)]
-        far = distances(vector, vectors[some], metric)
+        if about is None or len(rows) <= SAMPLE:
+            far = distances(vector, vectors[some], metric)
+        else:
+            far = about(some)
         middle = float(np.median(far))
-        count = len(rows) if lonlat is None else occupied(lonlat[rows], apart_m)
+        count = len(rows) if squares is None else int(np.count_nonzero(np.bincount(squares[rows])))
         return cls(count, middle, float(np.median(np.abs(far - middle))) * _SIGMA)
 
     def z(self, far: Distances) -> Distances:
@@ -98,16 +108,22 @@ class Background:
         )
 
 
-def occupied(lonlat: Floats, side_m: float) -> int:
-    """How many squares ``side_m`` meters wide hold (N, 2) points, degrees; each without coordinates counts as one.
+def squares_of(lonlat: Floats, side_m: float) -> NDArray[np.int64]:
+    """(N,) number of the square, ``side_m`` meters wide, that holds each (N, 2) point, degrees.
 
-    >>> occupied(np.array([[24.9400, 60.17], [24.9401, 60.17], [24.99, 60.17], [np.nan, np.nan]]), 500.0)
-    3
+    Without coordinates, or a side of 0, each has its own.
+
+    >>> found = squares_of(np.array([[24.9400, 60.17], [24.9401, 60.17], [24.99, 60.17], [np.nan, np.nan]]), 500.0)
+    >>> len(set(found.tolist())), bool(found[0] == found[1])
+    (3, True)
     """
-    known = lonlat[np.isfinite(lonlat).all(axis=1)]
+    known = np.isfinite(lonlat).all(axis=1)
     if not side_m > 0:
-        return len(lonlat)
-    row = np.floor(known[:, 1] * _METERS_PER_DEGREE / side_m)
+        return np.arange(len(lonlat))
+    found = np.empty(len(lonlat), np.int64)
+    row = np.floor(lonlat[known, 1] * _METERS_PER_DEGREE / side_m)
     narrow = np.cos(np.radians(np.clip((row + 0.5) * side_m / _METERS_PER_DEGREE, -90.0, 90.0)))
-    column = np.floor(known[:, 0] * _METERS_PER_DEGREE * narrow / side_m)
-    return len(np.unique(np.stack([row, column], axis=1), axis=0)) + len(lonlat) - len(known)
+    column = np.floor(lonlat[known, 0] * _METERS_PER_DEGREE * narrow / side_m)
+    both, found[known] = np.unique(row * 2.0**32 + column, return_inverse=True)
+    found[~known] = len(both) + np.arange(len(lonlat) - known.sum())
+    return found

@@ -1,50 +1,50 @@
-"""Exact nearest neighbors by brute force, in blocks: the default index, and the oracle for any other.
+"""Exact nearest neighbors by brute force: the default index, and the oracle for any other.
 
-A query over a million vectors of length 128 takes tens of milliseconds and only the memory of one block of scores.
+A query reads the vectors once, where they lie: they are neither copied nor scaled, filters mask scores, and beside the
+vectors there are two numbers a row. A query over a million vectors of length 128 takes tens of milliseconds.
 """
 
 from __future__ import annotations
 
-from typing import Any, Protocol, get_args
+from collections.abc import Callable, Iterator
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from placevec.errors import InputError
+from placevec.embeddings.search.index import Index, Ranking
+from placevec.embeddings.search.metrics import (
+    BLOCK_ROWS,
+    METRICS,
+    Distances,
+    Floats32,
+    Mask,
+    Rows,
+    by_direction,
+    checked,
+    distances,
+    never_zero,
+    norms,
+    sorted_exactly,
+)
+from placevec.embeddings.search.selection import Best, smallest
 from placevec.options.choices import Metric
 
-METRICS: tuple[Metric, ...] = get_args(Metric)
+__all__ = ["METRICS", "Distances", "ExactIndex", "Floats32", "Index", "Mask", "Rows", "distances"]
 
-Floats32 = NDArray[np.float32]
-Rows = NDArray[np.int64]
-Distances = NDArray[np.float64]
-Mask = NDArray[np.bool_]
-
-_BLOCK_ROWS = 65_536
-_BLOCK_SCORES = 16_000_000  # float32 scores held at once: 64 MB
 _SPARE = 32  # candidates beyond k that are recomputed in float64, in case of rounding at the border
+_SCORES = 2_000_000  # of a batch, held at once: 8 MB, about what a cache holds
+_ALL_SCORES = 16_000_000  # where k is large: 64 MB
+_FEW = 8  # if fewer than one row of this many passes a filter, those rows are gathered instead of masked
+_ALIKE = 1e-3  # spread of the vectors, relative to their length, below which float32 needs centered copies
+
+Costs = Callable[[Floats32, "slice | Rows"], Floats32]
 
 
-class Index(Protocol):
-    """Finds the nearest vectors, exactly or approximately."""
-
-    def query(self, vectors: ArrayLike, k: int, *, where: Mask | None = None) -> tuple[Rows, Distances]:
-        """(Q, k) rows and distances, nearest first, of ``vectors`` (Q, D) among the rows of ``where``."""
-        ...
-
-
-class ExactIndex:
-    """Compares every vector.
-
-    Distances, smaller is nearer, for vectors a and b:
-
-    * ``cosine``: 1 - a·b / (|a| |b|), 0 to 2; a zero vector has no direction and has distance 1 to all;
-    * ``euclidean``: |a - b|;
-    * ``manhattan``: the sum of |a_i - b_i|;
-    * ``dot``: -a·b, so that the largest product comes first.
+class ExactIndex(Index):
+    """Compares every vector; see `placevec.embeddings.search.metrics.distances` for the distances.
 
     Args:
-        vectors: (N, D), finite; kept as float32.
+        vectors: (N, D), finite; float32 is not copied.
         metric: one of `METRICS`.
 
     >>> index = ExactIndex([[0.0, 1.0], [1.0, 0.0], [1.0, 1.0]], "cosine")
@@ -53,146 +53,182 @@ class ExactIndex:
     ([[0, 2]], [[0.0, 0.293]])
     """
 
+    backend = "exact"
+
     def __init__(self, vectors: ArrayLike, metric: Metric = "cosine") -> None:
-        if metric not in METRICS:
-            raise InputError(f"unknown metric {metric!r}: choose from {', '.join(METRICS)}")
-        self.metric: Metric = metric
-        self.vectors = _checked(vectors, None)
-        self._searched, self._center, self._term = _prepared(self.vectors, metric)
+        super().__init__(vectors, metric)
+        self._prepare()
 
-    def __len__(self) -> int:
-        return len(self.vectors)
+    def _prepare(self) -> None:
+        """Center, factor and term: ``factor (w·v) + term`` orders rows v as the metric does, for w of `_weights`.
 
-    def query(self, vectors: ArrayLike, k: int, *, where: Mask | None = None) -> tuple[Rows, Distances]:
-        """The ``k`` nearest rows of each of ``vectors`` (Q, D).
-
-        Args:
-            vectors: (Q, D), finite.
-            k: number of neighbors; fewer are returned if there are fewer.
-            where: (N,) bool, rows to search; all if None.
-
-        Returns:
-            ``(rows, distances)``: (Q, min(k, allowed)) int64 and float64, nearest first, ties by row.
+        Subtracting the mean from the query changes the order of neither |a - b| nor the cosine, if the term is adjusted.
+        It keeps small differences between vectors that point in similar directions above float32 rounding.
         """
-        asked = _checked(vectors, self.vectors.shape[1])
-        if k < 1:
-            raise InputError(f"the number of neighbors must be at least 1; got {k}")
-        allowed = np.arange(len(self)) if where is None else np.flatnonzero(_mask(where, len(self)))
-        k = min(int(k), len(allowed))
-        if k == 0 or len(asked) == 0:
-            return np.zeros((len(asked), k), np.int64), np.zeros((len(asked), k))
-        step = max(1, _BLOCK_SCORES // min(_BLOCK_ROWS, len(allowed)))
-        parts = [self._query_block(asked[i : i + step], k, allowed) for i in range(0, len(asked), step)]
-        return np.concatenate([rows for rows, _ in parts]), np.concatenate([far for _, far in parts])
+        vectors, dim = self.vectors, self.vectors.shape[1]
+        self._searched = vectors
+        self._center = np.zeros(dim)
+        self._factor: Floats32 | None = None
+        self._term: Floats32 | None = None
+        if self.metric in ("manhattan", "dot") or len(vectors) == 0:
+            return
+        lengths = norms(vectors)
+        size = lengths**2
+        if by_direction(self.metric):
+            lengths, size = never_zero(lengths), np.sign(size)
+        else:
+            lengths = np.ones(len(vectors))
+        for part, block in _blocks(vectors):
+            self._center += (1.0 / lengths[part]) @ block
+        self._center /= len(vectors)
+        along = np.concatenate([block @ self._center for _, block in _blocks(vectors)]) / lengths
+        square = float(self._center @ self._center)
+        spread = np.maximum(size - 2.0 * along + square, 0.0)
+        if spread.sum() < _ALIKE**2 * size.sum():
+            spread, along = self._copy_centered(lengths), None
+        elif by_direction(self.metric):
+            self._factor = (1.0 / lengths).astype(np.float32)
+        term = spread if self.metric == "euclidean" else -self._center_products() if along is None else square - along
+        self._term = term.astype(np.float32)
 
-    def _query_block(self, asked: Floats32, k: int, allowed: Rows) -> tuple[Rows, Distances]:
-        """Candidates by float32 scores, block by block; then computed exactly and sorted."""
-        keep = min(k + _SPARE, len(allowed))
-        moved = self._moved(asked)
-        score, row = np.zeros((len(asked), 0), np.float32), np.zeros((len(asked), 0), np.int64)
-        whole = len(allowed) == len(self)  # then a slice of the vectors, without a copy
-        for start in range(0, len(allowed), _BLOCK_ROWS):
-            rows = allowed[start : start + _BLOCK_ROWS]
-            found = self._scores(moved, slice(start, start + _BLOCK_ROWS) if whole else rows)
-            found, rows = _smallest(found, np.broadcast_to(rows, found.shape), keep)
-            score, row = _smallest(np.hstack([score, found]), np.hstack([row, rows]), keep)
-        return self._sorted(asked, row, k)
+    def _copy_centered(self, lengths: Distances) -> Distances:
+        """Search copies of vectors that hardly differ, without what they have in common; their squared lengths."""
+        self._searched = np.empty_like(self.vectors)
+        spread = np.empty(len(self.vectors))
+        for part, block in _blocks(self.vectors):
+            away = block / lengths[part, None] - self._center
+            self._searched[part] = away
+            spread[part] = np.einsum("ij,ij->i", away, away)
+        return spread
 
-    def _moved(self, asked: Floats32) -> Floats32:
-        """Queries, centered like the searched vectors."""
-        unit = asked / _never_zero(_norms(asked))[:, None] if self.metric == "cosine" else asked
-        return np.asarray(unit - self._center, np.float32)
+    def _center_products(self) -> Distances:
+        return np.concatenate([block @ self._center for _, block in _blocks(self._searched)])
 
-    def _scores(self, asked: Floats32, rows: Rows | slice) -> Floats32:
-        """(Q, M) float32 scores that order the rows as the metric does, up to rounding."""
+    def _weights(self, asked: Floats32) -> Floats32:
+        """(Q, D) queries, centered and scaled like the term."""
+        if self.metric == "dot":
+            return np.asarray(-asked)
+        if by_direction(self.metric):
+            lengths = never_zero(norms(asked))[:, None]
+            return np.asarray(self._center - asked / lengths, np.float32)
+        return np.asarray(-2.0 * (asked - self._center), np.float32)
+
+    def _costs(self, weights: Floats32, rows: slice | Rows) -> Floats32:
+        """(Q, M) float32 numbers that order the rows as the metric does, up to rounding; smaller is nearer."""
+        cost: Floats32
+        if len(weights) == 1:
+            cost = (self._searched[rows] @ weights[0])[None]
+        else:
+            cost = weights @ self._searched[rows].T
+        if self._factor is not None:
+            cost *= self._factor[rows]
+        if self._term is not None:
+            cost += self._term[rows]
+        return cost
+
+    def _sums(self, asked: Floats32, rows: slice | Rows) -> Floats32:
+        """`_costs` of the metric manhattan."""
+        from scipy.spatial.distance import cdist
+
         block = self._searched[rows]
-        if self.metric == "manhattan":
-            from scipy.spatial.distance import cdist
+        found = np.empty((len(asked), len(block)), np.float32)
+        for start in range(0, len(block), 4096):  # which cdist copies to float64
+            part = slice(start, start + 4096)
+            found[:, part] = cdist(asked, block[part], "cityblock")
+        return found
 
-            return np.asarray(cdist(asked, block, "cityblock"), np.float32)
-        score: Floats32 = self._term[rows] - 2.0 * (asked @ block.T)
-        return score
+    def _asking(self, asked: Floats32) -> tuple[Floats32, Costs]:
+        return (asked, self._sums) if self.metric == "manhattan" else (self._weights(asked), self._costs)
 
-    def _sorted(self, asked: Floats32, rows: Rows, k: int) -> tuple[Rows, Distances]:
-        """The candidates recomputed in float64; the ``k`` nearest of each query, ties by row."""
-        chosen = np.zeros((len(asked), k), np.int64)
-        far = np.zeros((len(asked), k))
-        for i, vector in enumerate(asked):
-            distance = distances(vector, self.vectors[rows[i]], self.metric)
-            order = np.lexsort((rows[i], distance))[:k]
-            chosen[i], far[i] = rows[i][order], distance[order]
-        return chosen, far
+    def _found(
+        self, asked: Floats32, k: int, where: Mask | None, allowed: int, quality: int | None
+    ) -> tuple[Rows, Distances]:
+        few = None if where is None or allowed * _FEW > len(self) else np.flatnonzero(where)
+        count, keep = len(self) if few is None else allowed, min(k + _SPARE, allowed)
+        weights, costs = self._asking(asked)
+        rows = np.empty((len(asked), keep), np.int64)
+        step = max(1, _ALL_SCORES // count)
+        if len(asked) <= 4 or keep * len(asked) * 8 > _SCORES:
+            for start in range(0, len(asked), step):
+                part = slice(start, start + step)
+                rows[part] = smallest(self._all_costs(weights[part], costs, where, few), keep)
+        else:
+            self._in_blocks(weights, costs, where, few, count, rows)
+        if few is not None:
+            rows = few[rows]
+        return sorted_exactly(asked, rows, self.vectors, self.metric, k)
+
+    def _all_costs(self, weights: Floats32, costs: Costs, where: Mask | None, few: Rows | None) -> Floats32:
+        """(Q, N) costs of all rows, infinite where the mask is false; of the few rows alone if given."""
+        if few is None:
+            found = costs(weights, slice(None))
+            if where is not None:
+                np.copyto(found, np.float32(np.inf), where=~where)
+            return found
+        parts = [costs(weights, few[start : start + BLOCK_ROWS]) for start in range(0, len(few), BLOCK_ROWS)]
+        return np.concatenate(parts, axis=1)
+
+    def _in_blocks(
+        self,
+        weights: Floats32,
+        costs: Costs,
+        where: Mask | None,
+        few: Rows | None,
+        count: int,
+        rows: Rows,
+    ) -> None:
+        """Fill ``rows`` with the best of each query, while the scores of a block are in the cache."""
+        step = max(1024, _SCORES // len(weights))
+        best = Best(len(weights), rows.shape[1])
+        for start in range(0, count, step):
+            part = slice(start, start + step)
+            found = costs(weights, part if few is None else few[part])
+            if where is not None and few is None:
+                np.copyto(found, np.float32(np.inf), where=~where[part])
+            best.add(found, start)
+        rows[:] = best.rows()
+
+    def ranking(self, vector: ArrayLike, *, where: Mask | None = None, quality: int | None = None) -> Ranking:
+        """Rank all rows for one vector: the vectors are read once, however many results are drawn later."""
+        asked = checked(np.reshape(np.asarray(vector, np.float32), (1, -1)), self.vectors.shape[1])
+        allowed = len(self) if where is None else int(np.count_nonzero(where))
+        if allowed * _FEW <= len(self) or len(self) == 0:
+            return super().ranking(vector, where=where)
+        weights, costs = self._asking(asked)
+        found = self._all_costs(weights, costs, where, None)
+
+        def draw(k: int) -> tuple[Rows, Distances]:
+            k = min(k, allowed)
+            rows = smallest(found, min(k + _SPARE, allowed))
+            rows, far = sorted_exactly(asked, rows, self.vectors, self.metric, k)
+            return rows[0], far[0]
+
+        def about(rows: Rows) -> Distances:
+            return self._as_distances(found[0, rows].astype(np.float64), asked)
+
+        return Ranking(draw, about)
+
+    def _as_distances(self, cost: Distances, asked: Floats32) -> Distances:
+        """Distances from the float32 costs of one query: as exact as these."""
+        if self.metric in ("manhattan", "dot"):
+            return cost
+        centered = self._searched is not self.vectors  # what the centers have in common is not in the cost then
+        if self.metric == "euclidean":
+            away = asked[0] - self._center
+            left = 0.0 if centered else 2.0 * float(away @ self._center)
+            return np.asarray(np.sqrt(np.maximum(cost + left + float(away @ away), 0.0)))
+        unit = asked[0] / never_zero(norms(asked))[0]
+        left = float((unit if centered else self._center) @ self._center)
+        far: Distances = np.clip(1.0 + cost - left, 0.0, 2.0)
+        return far if self.metric == "cosine" else np.sqrt(2.0 * far)
+
+    def _grown(self, vectors: Floats32) -> None:
+        self.vectors = vectors
+        self._prepare()
 
 
-def _smallest(score: Floats32, rows: Rows, keep: int) -> tuple[Floats32, Rows]:
-    """The ``keep`` smallest scores of each query and their rows, unordered."""
-    if score.shape[1] <= keep:
-        return score, rows
-    part = np.argpartition(score, keep - 1, axis=1)[:, :keep]
-    return np.take_along_axis(score, part, 1), np.take_along_axis(rows, part, 1)
-
-
-def _prepared(vectors: Floats32, metric: Metric) -> tuple[Floats32, Floats32, Floats32]:
-    """(searched (N, D), center (D,), term (N,)): ``term - 2 (a - center)·searched`` orders as the metric does.
-
-    Subtracting the mean from all vectors changes the order of neither |a - b| nor the cosine (with the term adjusted).
-    It keeps small differences between vectors that point in similar directions above float32 rounding.
-    """
-    searched, center = vectors, np.zeros(vectors.shape[1], np.float32)
-    term = np.zeros(len(vectors), np.float32)
-    if metric in ("cosine", "euclidean") and len(vectors):
-        if metric == "cosine":
-            searched = np.asarray(vectors / _never_zero(_norms(vectors)).astype(np.float32)[:, None])
-        center = searched.mean(0, np.float64).astype(np.float32)
-        searched = searched - center
-        term = _norms(searched).astype(np.float32) ** 2 if metric == "euclidean" else -2 * (searched @ center)
-    return searched, center, term
-
-
-def distances(vector: ArrayLike, others: ArrayLike, metric: Metric) -> Distances:
-    """(M,) float64 distance of ``vector`` (D,) to each of ``others`` (M, D), as `ExactIndex` defines it.
-
-    >>> distances([1.0, 0.0], [[1.0, 0.0], [0.0, 2.0]], "cosine").tolist()
-    [0.0, 1.0]
-    """
-    one, many = np.asarray(vector, np.float64), np.asarray(others, np.float64)
-    if metric == "euclidean":
-        return np.asarray(np.linalg.norm(many - one, axis=1))
-    if metric == "manhattan":
-        return np.asarray(np.abs(many - one).sum(axis=1))
-    if metric == "dot":
-        return np.asarray(-(many @ one))
-    cosine = many @ one / (_never_zero(_norms(many)) * _never_zero(_norms(one[None])))
-    return np.asarray(np.clip(1.0 - cosine, 0.0, 2.0))
-
-
-def _norms(vectors: NDArray[Any]) -> NDArray[np.float64]:
-    """(N,) float64 lengths, in blocks."""
-    norms = np.empty(len(vectors))
-    for start in range(0, len(vectors), _BLOCK_ROWS):
-        block = vectors[start : start + _BLOCK_ROWS].astype(np.float64, copy=False)
-        norms[start : start + _BLOCK_ROWS] = np.linalg.norm(block, axis=1)
-    return norms
-
-
-def _never_zero(norms: NDArray[Any]) -> NDArray[Any]:
-    """1 where a length is zero, so that the cosine is 0 instead of NaN."""
-    return np.where(norms > 0, norms, 1)
-
-
-def _checked(vectors: ArrayLike, dim: int | None) -> Floats32:
-    array = np.ascontiguousarray(vectors, np.float32)
-    if array.ndim != 2 or array.shape[1] == 0:
-        raise InputError(f"vectors must have the shape (rows, numbers); got {array.shape}")
-    if dim is not None and array.shape[1] != dim:
-        raise InputError(f"the query vectors have {array.shape[1]} numbers, the searched vectors have {dim}")
-    if not np.isfinite(array).all():
-        raise InputError("a query vector has values that are not finite")
-    return array
-
-
-def _mask(where: Mask, count: int) -> Mask:
-    mask = np.asarray(where)
-    if mask.dtype != bool or mask.shape != (count,):
-        raise InputError(f"the filter must be a mask of {count} booleans; got {mask.dtype} {mask.shape}")
-    return mask
+def _blocks(vectors: Floats32) -> Iterator[tuple[slice, NDArray[np.float64]]]:
+    """(slice, float64 rows) of all vectors."""
+    for start in range(0, len(vectors), BLOCK_ROWS):
+        part = slice(start, start + BLOCK_ROWS)
+        yield part, vectors[part].astype(np.float64)

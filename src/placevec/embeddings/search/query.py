@@ -5,6 +5,7 @@ from __future__ import annotations
 import bisect
 import difflib
 import math
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,9 +13,12 @@ from numpy.typing import ArrayLike, NDArray
 
 from placevec.embeddings import Embeddings
 from placevec.embeddings.labels import labels
-from placevec.embeddings.search.background import Background
-from placevec.embeddings.search.exact import ExactIndex, Index, Mask
+from placevec.embeddings.search.background import Background, squares_of
+from placevec.embeddings.search.examples import Examples, require_examples
+from placevec.embeddings.search.index import Index
+from placevec.embeddings.search.metrics import Mask, checked_mask
 from placevec.embeddings.search.spacing import ABOUT, footprint_m, require_within, spaced
+from placevec.embeddings.search.stored import open_index
 from placevec.errors import InputError
 from placevec.geo import Area, check_lonlat, distance_m, parse_tile_id, tile_xy_to_lonlat, to_ecef
 from placevec.options.choices import Metric
@@ -33,15 +37,19 @@ def similar(
     lon: float | None = None,
     lat: float | None = None,
     vector: ArrayLike | None = None,
+    like: Sequence[str] = (),
+    unlike: Sequence[str] = (),
     k: int = 10,
+    threshold: float | None = None,
     metric: Metric = "cosine",
     where: Mask | None = None,
     bbox: Area | None = None,
     exclude_self: bool = True,
     min_distance_m: float | None = None,
     index: Index | None = None,
+    quality: int | None = None,
 ) -> geopandas.GeoDataFrame:
-    """The ``k`` places most similar to a place, a tile, a point or a given vector.
+    """The ``k`` places most similar to a place, a tile, a point, a given vector or several examples.
 
     Args:
         emb: the table to search.
@@ -50,23 +58,28 @@ def similar(
         lon: degrees; with ``lat``, the place nearest to the point is the query. The result reports its distance.
         lat: degrees.
         vector: (D,) vector to search with; ``lon`` and ``lat`` then say where it was computed, if anywhere.
+        like: place_ids of examples; the query is the mean of their vectors (unit vectors where length does not count).
+        unlike: place_ids of examples to keep away from: the query moves from their mean by as much again.
         k: number of places; fewer are returned if there are fewer.
-        metric: see `ExactIndex`.
+        threshold: largest distance of a result; for the metric ``dot`` its smallest product.
+        metric: see `placevec.embeddings.search.metrics.distances`.
         where: (N,) bool, places to search.
         bbox: search only places in this area.
         exclude_self: leave the query place out of the results.
         min_distance_m: minimum distance in meters between any two results, and between results and the query, because
             overlapping windows are similar in any case. None: about the footprint of the places, if they are polygons;
             0 disables it.
-        index: replaces the exact index; it must have been built on ``emb.vectors``.
+        index: replaces the exact index, which stays with the table; it must have been built on ``emb.vectors``.
+        quality: candidates that an approximate index examines (default: its own).
 
     Returns:
         place_id, name (raw OSM text), label (distinct), lon, lat, rank (from 1), distance (in the metric; for ``dot``
         the column is ``product``, larger is more similar), z (how far it stands out from all places searched, see
         `placevec.embeddings.search.background`; NaN if unknown), geometry; EPSG:4326. ``.attrs["query"]`` holds the
         place_id, name, lon and lat (degrees) of the query, distance_m (meters from the given point to that place),
-        embedded_afresh, metric, measure (the column: distance or product), min_distance_m, z_by_chance and
-        same_vector (how many other places have exactly the query vector); missing values are None.
+        embedded_afresh, metric, measure (the column: distance or product), min_distance_m, z_by_chance,
+        same_vector (how many other places have exactly the query vector), like, unlike, threshold, backend and recall
+        (share of the ten nearest that an approximate index finds); missing values are None.
         ``.attrs["notes"]`` holds remarks for the user, one per line.
 
     Raises:
@@ -82,42 +95,65 @@ def similar(
     """
     if min_distance_m is not None and not 0 <= min_distance_m < np.inf:
         raise InputError(f"min_distance_m must be 0 meters or more; got {min_distance_m}")
+    index = open_index(emb, "exact", metric) if index is None else index
+    metric = index.metric
+    examples = Examples.of(emb, like, unlike, metric)
+    if examples is not None:
+        require_examples(place, tile, lon, lat, vector)
+        vector = examples.vector
     row, asked = _resolve(emb, place, tile, lon, lat, vector)
     allowed = _allowed(emb, where, bbox)
-    if exclude_self and row is not None:
-        allowed[row] = False
+    if exclude_self:
+        allowed[([] if row is None else [row]) if examples is None else examples.rows] = False
     apart = ABOUT * (footprint_m(emb) or 0.0) if min_distance_m is None else float(min_distance_m)
     somewhere = vector is None or asked["lon"] is not None  # a vector alone has no position
-    if (min_distance_m and somewhere) or (apart > 0 and asked["lon"] is not None):
-        far = _at_least(emb, asked["lon"], asked["lat"], apart)
-        if row is not None and not exclude_self:
-            far[row] = True
-        allowed &= far
+    if examples is not None:
+        examples.clear_around(emb, allowed, apart)
+    elif (min_distance_m and somewhere) or (apart > 0 and asked["lon"] is not None):
+        _clear_around(emb, allowed, asked["lon"], asked["lat"], apart, None if exclude_self else row)
     wanted = np.asarray(vector if vector is not None else emb.vectors[row], np.float32).reshape(1, -1)
-    answers = ExactIndex(emb.vectors, metric) if index is None else index
-
-    def ranking(count: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-        rows, distances = answers.query(wanted, count, where=allowed)
-        return rows[0], distances[0]
-
-    rows, distances = spaced(ranking, emb.lonlat, k, int(allowed.sum()), apart)
-    same = _same(emb.vectors, wanted[0], row)
+    ranking = index.ranking(wanted, where=allowed, quality=quality)
+    farthest = np.inf if threshold is None else -threshold if metric == "dot" else threshold
+    count = int(np.count_nonzero(allowed))
+    rows, distances = spaced(ranking.draw, emb.lonlat, min(k, max(count, 1)), count, apart, farthest)
+    same = _same(emb, wanted[0], row) if examples is None else 0
     background = Background.of(
-        wanted[0], emb.vectors, metric, where=allowed, lonlat=emb.lonlat, apart_m=apart
+        wanted[0], emb.vectors, metric, where=allowed, squares=_squares(emb, apart), about=ranking.about
     )
     measure = "product" if metric == "dot" else "distance"
     asked |= {
         "name": None if row is None else emb.names[row], "view": emb.view, "metric": metric, "measure": measure,
-        "min_distance_m": apart, "same_vector": same, "z_by_chance": background.by_chance,
+        "min_distance_m": apart, "same_vector": same, "z_by_chance": background.by_chance, "threshold": threshold,
+        "like": list(like) or None, "unlike": list(unlike) or None, "backend": index.backend,
+        "recall": index.recall(quality=quality) if index.approximate else None,
     }  # fmt: skip
     frame = _answer(
         emb, rows, 0.0 - distances if metric == "dot" else distances, measure, background.z(distances)
     )
     frame.attrs["query"] = asked
-    frame.attrs["notes"] = [] if same == 0 else [_tied(same, len(emb))]
-    if vector is not None and (note := background.note(distances)):
+    frame.attrs["notes"] = _notes(index, asked, same, len(emb), len(rows), k, count)
+    if vector is not None and threshold is None and (note := background.note(distances)):
         frame.attrs["notes"].append(note)
     return frame
+
+
+def _notes(
+    index: Index, asked: dict[str, Any], same: int, total: int, found: int, k: int, allowed: int
+) -> list[str]:
+    """Remarks for the user: what the results may miss."""
+    notes = [] if same == 0 else [_tied(same, total)]
+    if index.approximate:
+        stored = "" if index.storage == "float32" else f" with {index.storage}"
+        notes.append(
+            f"the index {index.backend}{stored} finds {asked['recall']:.1%} of the ten nearest places (measured against"
+            " exact search)"
+        )
+    if asked["threshold"] is not None and found == k:
+        notes.append(f"there are at least {k:,} places within the threshold: raise k for the others")
+    elif asked["threshold"] is None and found < k:
+        why = "that may be found" if allowed < k else f"at least {asked['min_distance_m']:.0f} m apart"
+        notes.append(f"only {found:,} of the {k:,} results asked for: there are no more places {why}")
+    return notes
 
 
 def distance_to_nearest(emb: Embeddings, lon: float, lat: float) -> float:
@@ -155,7 +191,7 @@ def _resolve(
     elif tile is not None:
         row, away = _row_of_tile(emb, tile)
     else:
-        row, away = _row_of_place(emb, str(place)), 0.0
+        row, away = row_of_place(emb, str(place)), 0.0
     place_lon, place_lat = (float(value) if np.isfinite(value) else None for value in emb.lonlat[row])
     return row, _told(str(emb.place_id[row]), place_lon, place_lat, away, False)
 
@@ -166,10 +202,10 @@ def _told(
     return {"place_id": place_id, "lon": lon, "lat": lat, "distance_m": away, "embedded_afresh": afresh}
 
 
-def _row_of_place(emb: Embeddings, place: str) -> int:
-    found = np.flatnonzero(emb.place_id == place)
-    if len(found):
-        return int(found[0])
+def row_of_place(emb: Embeddings, place: str) -> int:
+    found = emb.row_of(place)
+    if found is not None:
+        return found
     close = _nearest_spelled(place, [str(name) for name in emb.place_id])
     hint = f"did you mean {' or '.join(map(repr, close))}?" if close else f"IDs look like {emb.place_id[0]!r}"
     raise InputError(f"there is no place {place[:60]!r} among {len(emb)} places; {hint}")
@@ -186,9 +222,9 @@ def _nearest_spelled(text: str, known: list[str], look_at: int = 2_000) -> list[
 
 def _row_of_tile(emb: Embeddings, tile: str) -> tuple[int, float]:
     zoom, x, y = parse_tile_id(tile)
-    found = np.flatnonzero(emb.place_id == f"{zoom}/{x}/{y}")
-    if len(found):
-        return int(found[0]), 0.0
+    found = emb.row_of(f"{zoom}/{x}/{y}")
+    if found is not None:
+        return found, 0.0
     lon, lat = map(float, tile_xy_to_lonlat(np.array([x + 0.5, y + 0.5]), zoom))
     row, away = _nearest(emb, lon, lat)
     try:
@@ -201,10 +237,9 @@ def _row_of_tile(emb: Embeddings, tile: str) -> tuple[int, float]:
 def _nearest(emb: Embeddings, lon: float, lat: float) -> tuple[int, float]:
     """(row, meters) of the place nearest to a point."""
     check_lonlat(lon, lat)
-    known = np.flatnonzero(np.isfinite(emb.lonlat).all(axis=1))
+    known, places = emb.derived("located", lambda: _located(emb))
     if len(known) == 0:
         raise InputError("no place in this table has coordinates: search by place_id")
-    places = to_ecef(emb.lonlat[known, 0], emb.lonlat[known, 1])
     row, away = _nearest_of(emb, known, places, lon, lat)
     if away > _SWAPPED_BEYOND_M and abs(lon) <= 90:
         _, turned = _nearest_of(emb, known, places, lat, lon)
@@ -219,49 +254,65 @@ def _nearest(emb: Embeddings, lon: float, lat: float) -> tuple[int, float]:
 def _nearest_of(
     emb: Embeddings, known: NDArray[np.int64], places: NDArray[np.float64], lon: float, lat: float
 ) -> tuple[int, float]:
-    row = int(known[np.argmin(((places - to_ecef(lon, lat)) ** 2).sum(axis=1))])
+    away = places - to_ecef(lon, lat)
+    row = int(known[np.argmin(np.einsum("ij,ij->i", away, away))])
     return row, float(distance_m(lon, lat, *emb.lonlat[row]))
 
 
+def _located(emb: Embeddings) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """(rows with coordinates, (M, 3) their positions in meters)."""
+    known = np.flatnonzero(np.isfinite(emb.lonlat).all(axis=1))
+    return known, to_ecef(emb.lonlat[known, 0], emb.lonlat[known, 1])
+
+
+def _squares(emb: Embeddings, apart_m: float) -> NDArray[np.int64] | None:
+    """`squares_of` the places; None if each counts."""
+    if not apart_m > 0:
+        return None
+    return emb.derived(f"squares of {apart_m}", lambda: squares_of(emb.lonlat, apart_m))
+
+
 def _allowed(emb: Embeddings, where: Mask | None, bbox: Area | None) -> Mask:
-    allowed = np.ones(len(emb), bool)
-    if where is not None:
-        mask = np.asarray(where)
-        if mask.dtype != bool or mask.shape != (len(emb),):
-            raise InputError(
-                f"the filter must be a mask of {len(emb)} booleans; got {mask.dtype} {mask.shape}"
-            )
-        allowed &= mask
+    allowed = np.ones(len(emb), bool) if where is None else checked_mask(where, len(emb)).copy()
     if bbox is not None:
-        known = np.flatnonzero(allowed & np.isfinite(emb.lonlat).all(axis=1))
-        inside = bbox.contains(emb.lonlat[known, 0], emb.lonlat[known, 1])
-        allowed[:] = False
-        allowed[known[inside]] = True
+        known, _ = emb.derived("located", lambda: _located(emb))
+        inside = np.zeros(len(emb), bool)
+        inside[known] = bbox.contains(emb.lonlat[known, 0], emb.lonlat[known, 1])
+        allowed &= inside
     return allowed
 
 
-def _at_least(emb: Embeddings, lon: float | None, lat: float | None, meters: float) -> Mask:
-    """(N,) bool: places at least ``meters`` from a point; places without coordinates stay."""
+def _clear_around(
+    emb: Embeddings, allowed: Mask, lon: float | None, lat: float | None, meters: float, keep: int | None
+) -> None:
+    """Rule out places nearer than ``meters`` to a point, but ``keep``; places without coordinates stay."""
     if lon is None or lat is None:
         raise InputError("min_distance_m needs a query with coordinates; this one has none")
-    far = np.ones(len(emb), bool)
-    known = np.isfinite(emb.lonlat).all(axis=1)
-    places = emb.lonlat[known]
-    far[known] = (
-        distance_m(np.full(len(places), lon), np.full(len(places), lat), places[:, 0], places[:, 1]) >= meters
-    )
-    return far
+    known, places = emb.derived("located", lambda: _located(emb))
+    away = places - to_ecef(lon, lat)
+    near = known[np.einsum("ij,ij->i", away, away) < meters**2]  # no arc is shorter than its chord
+    there = emb.lonlat[near]
+    near = near[distance_m(np.full(len(near), lon), np.full(len(near), lat), there[:, 0], there[:, 1]) < meters]
+    allowed[near[near != keep] if keep is not None else near] = False
 
 
-def _same(vectors: NDArray[np.float32], wanted: NDArray[np.float32], row: int | None) -> int:
-    """How many of (N, D) vectors, except that of ``row``, equal the query up to float32 rounding."""
+def _same(emb: Embeddings, wanted: NDArray[np.float32], row: int | None) -> int:
+    """How many vectors, except that of ``row``, equal the query up to float32 rounding."""
     rounding = 1e-6 * float(np.abs(wanted).max(initial=0.0))
-    left = np.arange(len(vectors))
+    first, values = emb.derived("widest column", lambda: _widest_column(emb.vectors))
+    left = np.flatnonzero(np.abs(values - wanted[first]) <= rounding)
     for number, value in enumerate(wanted):
-        left = left[np.abs(vectors[left, number] - value) <= rounding]
         if len(left) == 0:
             break
+        left = left[np.abs(emb.vectors[left, number] - value) <= rounding]
     return int((left != row).sum()) if row is not None else len(left)
+
+
+def _widest_column(vectors: NDArray[np.float32]) -> tuple[int, NDArray[np.float32]]:
+    """(the number of the vectors that varies most, its values one after another): few places share one."""
+    some = vectors[:: max(1, len(vectors) // 1000)]
+    widest = int(some.var(axis=0).argmax())
+    return widest, np.ascontiguousarray(vectors[:, widest])
 
 
 def _tied(same: int, total: int) -> str:
@@ -291,4 +342,4 @@ def _answer(
         measure: values,
         "z": z,
     }
-    return geopandas.GeoDataFrame(columns, geometry=list(emb.geometry[rows]), crs=4326)
+    return geopandas.GeoDataFrame(columns, geometry=list(emb.geometry_at(rows)), crs=4326)

@@ -32,12 +32,16 @@ def footprint_m(emb: Embeddings) -> float | None:
     >>> round(footprint_m(emb))
     1114
     """
+    return emb.derived("footprint_m", lambda: _footprint_m(emb))
+
+
+def _footprint_m(emb: Embeddings) -> float | None:
     import shapely
 
     rows = _some(np.arange(len(emb)))
     if len(rows) == 0:
         return None
-    geometry = emb.geometry[rows]
+    geometry = emb.geometry_at(rows)
     wide = np.array([shape is not None and bool(shapely.area(shape) > 0) for shape in geometry], bool)
     if 2 * int(wide.sum()) <= len(rows):
         return None
@@ -97,7 +101,12 @@ def covered(emb: Embeddings) -> str:
 
 
 def spaced(
-    query: Callable[[int], tuple[Rows, Distances]], lonlat: Floats, k: int, allowed: int, apart_m: float
+    query: Callable[[int], tuple[Rows, Distances]],
+    lonlat: Floats,
+    k: int,
+    allowed: int,
+    apart_m: float,
+    farthest: float = np.inf,
 ) -> tuple[Rows, Distances]:
     """The ``k`` best rows of a ranking, no two nearer than ``apart_m``: each is kept unless a better one is near.
 
@@ -107,33 +116,41 @@ def spaced(
         k: number of rows.
         allowed: number of rows available.
         apart_m: meters; 0 keeps the ranking as it is.
+        farthest: largest distance of a row.
     """
     if not apart_m > 0:
-        return query(k)
+        rows, distances = query(k)
+        return rows[distances <= farthest], distances[distances <= farthest]
     wanted = max(1, min(4 * k, allowed))
     while True:
         rows, distances = query(wanted)
-        kept = _apart(lonlat[rows], k, apart_m)
-        if len(kept) >= k or wanted >= allowed:
+        near = int(np.count_nonzero(distances <= farthest))
+        kept = _apart(lonlat[rows[:near]], k, apart_m)
+        if len(kept) >= k or wanted >= allowed or near < len(rows):
             return rows[kept], distances[kept]
         wanted = min(4 * wanted, allowed)
 
 
 def _apart(lonlat: Floats, k: int, apart_m: float) -> Rows:
     """Positions in a ranking of (M, 2) degrees that are kept, at most ``k``."""
-    known = np.asarray(np.isfinite(lonlat).all(axis=1), bool)
-    points = np.full((len(lonlat), 3), np.inf)
-    points[known] = to_ecef(lonlat[known, 0], lonlat[known, 1])
+    from scipy.spatial import cKDTree
+
+    known = np.flatnonzero(np.isfinite(lonlat).all(axis=1))
+    points = to_ecef(lonlat[known, 0], lonlat[known, 1])
+    tree = cKDTree(points)
+    of_known = np.full(len(lonlat), -1)
+    of_known[known] = np.arange(len(known))
     free = np.ones(len(lonlat), bool)
     kept: list[int] = []
-    while len(kept) < k and free.any():
-        first = int(free.argmax())
+    for first in range(len(lonlat)):
+        if not free[first]:
+            continue
         kept.append(first)
-        free[first] = False
-        if known[first]:
-            beside = np.flatnonzero(free & known)
-            far = np.linalg.norm(points[beside] - points[first], axis=1)
-            free[beside[far < apart_m * (1.0 - 1e-5)]] = False  # chords are shorter by this much
+        if len(kept) == k:
+            break
+        if of_known[first] >= 0:
+            near = tree.query_ball_point(points[of_known[first]], apart_m * (1.0 - 1e-5))  # chords are shorter
+            free[known[near]] = False
     return np.array(kept, np.int64)
 
 
