@@ -20,6 +20,8 @@ TOOLS = {"dev", "docs", "fuzz", "test"}
 """Extras for work on placevec itself; of these only what tests import can be checked."""
 BESIDE = {"tensorboard": "torch.utils.tensorboard"}
 """Packages that are used through another: the module that needs them."""
+APART = {"annoy"}
+"""Extras that have to be compiled, so that they are in no other extra, and their packages perhaps not here."""
 PLUGINS = {"pytest-xdist"}
 """Found by pytest, not imported."""
 
@@ -58,6 +60,7 @@ def distributions(folder: str) -> set[str]:
     owners = importlib.metadata.packages_distributions()
     modules = imported(folder)
     found = {plain(owner) for module in modules for owner in owners.get(module.split(".")[0], ())}
+    found |= APART & modules
     return found | {name for name, through in BESIDE.items() if through in modules}
 
 
@@ -96,7 +99,7 @@ def test_doctor_tries_every_extra_by_every_package() -> None:
 def test_all_is_every_extra_for_users() -> None:
     (line,) = PROJECT["optional-dependencies"]["all"]
     named = set(re.findall(r"\w+", line)) - {"placevec"}
-    assert named == set(PROJECT["optional-dependencies"]) - TOOLS - {"all"}
+    assert named == set(PROJECT["optional-dependencies"]) - TOOLS - APART - {"all"}
 
 
 @pytest.mark.parametrize("name", ["pillow"])

@@ -9,6 +9,7 @@ from placevec.api.embedding import embed
 from placevec.api.embedding_points import PointsEmbedded, embed_points
 from placevec.api.evaluating import evaluate, evaluate_model, evaluate_words
 from placevec.api.exploring import Explored, explore
+from placevec.api.indexing import Indexed, Precomputed, index, precompute
 from placevec.api.inputs import (
     PathLike,
     load_embeddings,
@@ -28,8 +29,10 @@ from placevec.api.weights import import_weights
 
 __all__ = [
     "Explored",
+    "Indexed",
     "PathLike",
     "PointsEmbedded",
+    "Precomputed",
     "TrainedEncoder",
     "benchmark_encoders",
     "cluster",
@@ -41,6 +44,7 @@ __all__ = [
     "explore",
     "export",
     "import_weights",
+    "index",
     "load_embeddings",
     "load_model",
     "open_dataset",
@@ -48,6 +52,7 @@ __all__ = [
     "picture_kernels",
     "picture_latitude",
     "picture_words",
+    "precompute",
     "predict",
     "prepare",
     "recorded_dataset",

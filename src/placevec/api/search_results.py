@@ -30,6 +30,49 @@ def check_picture(picture: PathLike) -> None:
     atomic.check_writable(picture)
 
 
+FORMATS = (".parquet", ".geojson", ".csv")
+
+
+def check_results(path: PathLike) -> None:
+    """UsageError or OutputError, before any work, if results cannot be written to a file."""
+    if Path(path).suffix.lower() not in FORMATS:
+        raise UsageError(f"unsupported format {Path(path).name}: results are written as {', '.join(FORMATS)}")
+    atomic.check_writable(path)
+
+
+def save_results(found: gpd.GeoDataFrame, path: PathLike, attribution: str = "") -> None:
+    """Write search results, by the ending of the file as GeoParquet, GeoJSON (places as points) or CSV.
+
+    The query and the remarks are members of the GeoJSON collection and metadata of the GeoParquet file.
+
+    Args:
+        found: result of `similar`.
+        path: the file.
+        attribution: credit that the places require.
+    """
+    import numpy as np
+    import pyarrow as pa
+
+    from placevec.geo.geojson import write_geojson
+    from placevec.geo.geoparquet import write_geoparquet
+
+    columns = found.drop(columns="geometry")
+    members = {"attribution": attribution, "query": found.attrs["query"], "notes": found.attrs["notes"]}
+    kind = Path(path).suffix.lower()
+    if kind == ".csv":
+        plain = columns.astype(object).where(columns.notna(), "")
+        atomic.write_csv(path, list(columns.columns), plain.itertuples(index=False))
+    elif kind == ".geojson":
+        plain = columns.astype(object).where(columns.notna(), None)
+        write_geojson(path, found[["lon", "lat"]].to_numpy(np.float64), plain.to_dict("records"), members)
+    else:
+        table = pa.Table.from_pandas(columns, preserve_index=False)
+        arrays = dict(zip(table.column_names, table.columns, strict=True))
+        write_geoparquet(
+            path, arrays, np.asarray(found.geometry.array, object), metadata={"placevec_search": members}
+        )
+
+
 def with_entities(found: gpd.GeoDataFrame, dataset: Dataset | None) -> gpd.GeoDataFrame:
     """Search results with columns entity (its ID) and type, if the dataset has entities.
 

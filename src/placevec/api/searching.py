@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -17,18 +18,29 @@ from placevec.api.inputs import (
 )
 from placevec.api.search_results import check_picture, draw_results, with_entities
 from placevec.errors import InputError, PlacevecError, UsageError
-from placevec.options import Limits, checked_keywords
-from placevec.options.choices import Metric
+from placevec.options import Limits, Reads, checked_keywords
+from placevec.options.choices import Backend, Metric, Storage
 
 if TYPE_CHECKING:
     import geopandas as gpd
     import numpy as np
+    import pandas as pd
     from numpy.typing import NDArray
 
     from placevec.datasets.dataset import Dataset
     from placevec.embeddings import Embeddings, EmbeddingsOfViews
     from placevec.models.model import Model
 
+def read_texts(value: Any) -> tuple[str, ...]:
+    """One text or several, commas included, as a tuple.
+
+    >>> read_texts("a, b"), read_texts(["a", "b"])
+    (('a, b',), ('a', 'b'))
+    """
+    return (value,) if isinstance(value, str) else tuple(str(one) for one in value or ())
+
+
+Texts = Annotated[Sequence[str], Reads(read_texts)]
 SAME_PLACE_M = 1.0
 """A point so near to a place of the table, in meters, is that place."""
 
@@ -46,16 +58,26 @@ def similar(
     entity: str | None = None,
     text: str | None = None,
     image: PathLike | None = None,
+    like: Texts = (),
+    unlike: Texts = (),
     k: Annotated[int, Limits(min=1)] = 10,
+    threshold: float | None = None,
     metric: Metric = "cosine",
     bbox: BoxLike | None = None,
+    filters: Texts = (),
+    columns: pd.DataFrame | PathLike | None = None,
     min_distance_m: Annotated[float, Limits(min=0)] | None = None,
     where: NDArray[np.bool_] | None = None,
+    backend: Backend = "exact",
+    storage: Storage = "float32",
+    trees: Annotated[int, Limits(min=1, max=10_000)] = 100,
+    quality: Annotated[int, Limits(min=-1)] | None = None,
     dataset: Dataset | PathLike | None = None,
     model: Model | PathLike | None = None,
     picture: PathLike | None = None,
 ) -> gpd.GeoDataFrame:
-    """The ``k`` places most similar to a place of the table, a named place, an entity, any point, words or an image.
+    """The ``k`` places most similar to a place of the table, a named place, an entity, any point, words, an image, or to
+    several places at once.
 
     If several places share a name, the one in their middle is used; ``result.attrs["notes"]`` says how many there are.
     A point far outside the places raises an error that names their area.
@@ -66,6 +88,9 @@ def similar(
     Words and images are embedded by the model, if it reads them, and compared with the vectors of its only view of
     images, such as the map; with those of the view texts you search names, with the fused ones both. ``z`` says how far
     a result stands out from all places, and a note if none does.
+
+    The index stays with the table: the second call on the same table is the fast one. Filters mask what is compared, and
+    never shorten the result while places are left that pass them.
 
     Args:
         embeddings: Table of vectors.
@@ -80,12 +105,22 @@ def similar(
             (way/123).
         text: Description of the places to find, such as "a lake in a forest" (for models with a text view).
         image: Image of a place as query: GeoTIFF, .npy (bands, rows, columns) or .png, as the model reads its images.
+        like: ID of a place that results should be like; several are averaged (repeat the option).
+        unlike: ID of a place that results should not be like; several are averaged (repeat the option).
         k: Number of places to find.
-        metric: Distance between vectors.
+        threshold: Maximum distance of results; for the metric dot their minimum product.
+        metric: Distance between vectors (angular ranks as cosine does).
         bbox: Only places in west,south,east,north, degrees.
+        filters: Condition on a column, such as "cluster=3", "rent>=20", "name!=" (has a name) or "name~park"; several
+            must all hold (repeat the option).
+        columns: Table with place_id and columns for the conditions, such as that of cluster.
         min_distance_m: Minimum distance of results from the query and from one another, meters (default: about the
             width of the window that the model reads; 0 disables it).
         where: Mask (N,) of the places to search.
+        backend: Index to search with; all but exact miss some places, and are built once, beside the table.
+        storage: Numbers that are compared first: short codes save memory, and the best are compared again in full.
+        trees: Trees of an Annoy index.
+        quality: Candidates that an approximate index looks at (default, or -1: its own).
         dataset: Dataset to embed the query from, if it has moved.
         model: Run or model to embed the query with, if it has moved.
         picture: File to draw the results to, .html or .png: what the model reads of each, with the outline of its
@@ -109,19 +144,17 @@ def similar(
     >>> similar(emb, name="Station", k=1)[["name", "distance"]].round(3).values.tolist()
     [['Market', 0.006]]
     """
-    if (lon is None) != (lat is None):
-        raise UsageError("a point needs both --lon and --lat")
-    if sum(query is not None for query in (lon, place, tile, name, text, image, entity)) != 1:
-        raise UsageError(
-            "give exactly one query: --lon and --lat, --place, --tile, --name, --entity, --text or --image"
-        )
+    check_query(
+        lon=lon, lat=lat, place=place, tile=tile, name=name, entity=entity, text=text, image=image, like=like,
+        unlike=unlike, filters=filters, columns=columns, picture=picture,
+    )  # fmt: skip
     from placevec.embeddings.labels import places_named
+    from placevec.embeddings.search.filters import passing
     from placevec.embeddings.search.query import distance_to_nearest
     from placevec.embeddings.search.query import similar as search
     from placevec.embeddings.search.spacing import ABOUT
+    from placevec.embeddings.search.stored import opened
 
-    if picture is not None:
-        check_picture(picture)
     loaded = load_embeddings(embeddings) if isinstance(embeddings, str | Path) else embeddings
     asked: dict[str, Any] = {}
     notes: list[str] = []
@@ -143,12 +176,21 @@ def similar(
         notes = [*filter(None, [named.note(table)])]
     elif place is not None:
         _require_vector(loaded, table, place)
+    if filters:
+        held = passing(table, filters, _columns(columns))
+        where = held if where is None else held & where
+    index = opened(table, backend, metric, storage=storage, trees=trees)
+    notes += [index.note] * bool(index.note)
     options: dict[str, Any] = {
         "k": k,
-        "metric": metric,
+        "threshold": threshold,
         "where": where,
         "bbox": bbox,
         "min_distance_m": min_distance_m,
+        "index": index.index,
+        "quality": quality,
+        "like": like,
+        "unlike": unlike,
     }
     if min_distance_m is None and (footprint := window_m(table, model)) is not None:
         options["min_distance_m"] = ABOUT * footprint
@@ -162,6 +204,43 @@ def similar(
     if picture is not None:
         draw_results(found, table, ground, picture, window_m(table, model))
     return found
+
+
+def check_query(
+    *,
+    lon: float | None = None,
+    lat: float | None = None,
+    like: Sequence[str] = (),
+    unlike: Sequence[str] = (),
+    filters: Sequence[str] = (),
+    columns: object = None,
+    picture: PathLike | None = None,
+    **options: Any,
+) -> None:
+    """UsageError unless the keywords of `similar` are one query; looks at no file.
+
+    >>> check_query(place="a")
+    """
+    if (lon is None) != (lat is None):
+        raise UsageError("a point needs both --lon and --lat")
+    others = [options.get(one) for one in ("place", "tile", "name", "entity", "text", "image")]
+    if sum(query is not None for query in (lon, *others, like or unlike or None)) != 1:
+        raise UsageError(
+            "give exactly one query: --lon and --lat, --place, --tile, --name, --entity, --text, --image or --like"
+        )
+    if columns is not None and not filters:
+        raise UsageError("--columns applies only to --filters")
+    if picture is not None:
+        check_picture(picture)
+
+
+def _columns(columns: pd.DataFrame | PathLike | None) -> pd.DataFrame | None:
+    """A table of columns; a path is read."""
+    if not isinstance(columns, str | Path):
+        return columns
+    from placevec.sources.tables.points import read_columns
+
+    return read_columns(columns)
 
 
 def _if_sound(table: Embeddings) -> Dataset | None:

@@ -31,6 +31,11 @@ VERBS = {
         "Compare vectors with baselines: chance, coordinates, raw features, an untrained encoder.",
     ),
     "search": ("placevec.cli.search", "Find the places most similar to a given one."),
+    "index": ("placevec.cli.index", "Build an index of vectors, for search among millions of places."),
+    "precompute": (
+        "placevec.cli.precompute",
+        "Compute projections and indexes once, for explore and search.",
+    ),
     "explore": (
         "placevec.cli.explore",
         "Write a page, a map with GeoJSON, or static plots of vectors.",

@@ -5,12 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from placevec.api.searching import similar
-from placevec.cli.output import clean, plain_rows, print_json, print_table, say
+from placevec.api.searching import check_query, similar
+from placevec.cli.output import clean, counted, plain_rows, print_json, print_table, say
 from placevec.cli.signature import taking_keywords_of
 
 HELP = """\
-Give the query by coordinates, place ID, tile, name, entity, text or image. Coordinates that are not a place of
+Give the query by coordinates, place ID, tile, name, entity, text or image, or by several examples of what to
+find and what not. Coordinates that are not a place of
 the table are embedded if the dataset and the run are still at their recorded paths; otherwise the nearest place
 is used, and its name is printed. z says how far a result stands out from all places.
 
@@ -24,21 +25,40 @@ For example:
 
   placevec search named.parquet --entity Q1757
 
-  placevec search named.parquet --image chip.tif"""
+  placevec search named.parquet --image chip.tif
+
+  placevec search malta.parquet --like 17/70818/51558 --like 17/70900/51600 --unlike 17/70830/51561 \\
+      --threshold 0.2 -k 5000 -o quarries.geojson
+
+  placevec search malta.parquet --name Valletta --backend hnsw --columns clusters.parquet --filters cluster=2"""
+
+PRINTED = 50
+"""Rows of the printed table."""
 
 
 @taking_keywords_of(similar)
-def command(embeddings: Path, /, *, csv: Path | None = None, as_json: bool = False, **options: Any) -> None:
+def command(
+    embeddings: Path, /, *, out: Path | None = None, csv: Path | None = None, as_json: bool = False, **options: Any
+) -> None:
     """Print the ranking.
 
     Args:
-        csv: CSV file to also write the result to.
+        out: File to also write the result to, .geojson, .parquet (GeoParquet) or .csv.
+        csv: CSV file to also write the columns of the printed table to.
     """
+    from placevec.api.inputs import load_embeddings
+    from placevec.api.search_results import check_results, save_results
     from placevec.io import atomic
 
     if csv is not None:
         atomic.check_writable(csv)
-    found = similar(embeddings, **options)
+    if out is not None:
+        check_results(out)
+    check_query(**options)
+    loaded = load_embeddings(embeddings)
+    found = similar(loaded, **options)
+    if out is not None:
+        save_results(found, out, loaded.provenance.attribution)
     query = found.attrs["query"]
     told = ["entity", "type"] if "entity" in found else []
     columns = ["rank", "place_id", "name", "label", *told, "lon", "lat", query["measure"], "z"]
@@ -57,9 +77,14 @@ def command(embeddings: Path, /, *, csv: Path | None = None, as_json: bool = Fal
         return
     say(described(query))
     shown = [column for column in columns if column not in ("name", "entity")]
-    print_table(shown, plain_rows(found[shown]))
+    print_table(shown, plain_rows(found[shown].head(PRINTED)))
+    if len(found) > PRINTED:
+        left = "the others are in the file" if out or csv else "-o FILE writes all, --json prints them"
+        say(f"{len(found):,} places, of which the first {PRINTED} are shown: {left}")
     for note in found.attrs["notes"]:
         say(f"Note: {clean(note, width=500)}")
+    if out is not None:
+        say(f"{out}: {counted(len(found), 'place')}")
     if options.get("picture") is not None:
         say(f"{options['picture']}: the results as a picture")
 
@@ -70,6 +95,10 @@ def described(query: dict[str, object]) -> str:
 
     view = query.get("view")
     by = ", by the vectors that fuse all views" if view == FUSED else f", by the view {clean(view)}"
+    if query.get("like"):
+        liked, avoided = query["like"], query.get("unlike") or ()
+        less = f" and unlike {_few(avoided)}" if avoided else ""
+        return f"Places like {_few(liked)}{less}{by}"
     if query.get("text") is not None:
         return f"Places similar to the text {clean(str(query['text']))!r}{by}"
     if query.get("image") is not None:
@@ -83,3 +112,9 @@ def described(query: dict[str, object]) -> str:
     if not isinstance(away, float) or away < 0.5:
         return asked
     return f"{asked}, the place nearest to the point, {away:.0f} m away"
+
+
+def _few(ids: Any) -> str:
+    """The first three of some IDs, and how many there are."""
+    shown = ", ".join(clean(one) for one in ids[:3])
+    return shown if len(ids) <= 3 else f"{shown} and {len(ids) - 3} others"

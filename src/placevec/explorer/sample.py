@@ -82,7 +82,7 @@ class Drawn:
         progress: Progress = SILENT,
     ) -> Drawn:
         """Choose the places; InputError if there are none or the columns do not match."""
-        rows = _sample(len(emb.place_id), max_places, seed)
+        rows = sampled_rows(len(emb.place_id), max_places, seed)
         if clusters is not None and not 1 <= clusters <= len(rows):
             raise InputError(
                 f"the number of clusters of {len(rows)} places must be 1 to {len(rows)}; got {clusters}"
@@ -205,7 +205,10 @@ class Drawn:
         """The vectors in 2 or 3 dimensions."""
         key = (method, dim)
         if key not in self._reduced:
-            self._reduced[key] = reduce_vectors(
+            from placevec.explorer.precomputed import cached_projection
+
+            kept = cached_projection(self.emb, method, dim=dim, seed=self.seed, max_places=len(self))
+            self._reduced[key] = kept.reduction if kept is not None else reduce_vectors(
                 self.vectors, method, dim=dim, seed=self.seed, progress=self.progress
             )
         return self._reduced[key]
@@ -217,7 +220,7 @@ class Drawn:
         return by_rgb("rgb", f"{found.name} as red, green, blue", rgb_of(found.components), found.axes, note)
 
 
-def _sample(total: int, maximum: int, seed: int) -> NDArray[np.int64]:
+def sampled_rows(total: int, maximum: int, seed: int) -> NDArray[np.int64]:
     """Rows to draw, ascending: all, or ``maximum`` random ones."""
     if total == 0:
         raise InputError("there are no places to draw: the table of embeddings is empty")

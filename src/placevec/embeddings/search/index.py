@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -111,12 +112,19 @@ class Index(ABC):
     def add(self, vectors: ArrayLike) -> None:
         """Append (M, D) vectors as further rows; InputError if this kind of index cannot grow."""
         more = checked(vectors, self.vectors.shape[1], "a vector to add")
+        self.grow(np.concatenate([self.vectors, more]))
+
+    def grow(self, vectors: Floats32) -> None:
+        """`add`, given all vectors: those so far, and the new ones after them."""
+        self._grown(vectors)
         self.recalls.clear()
-        self._grown(np.concatenate([self.vectors, more]))
 
     @abstractmethod
     def _grown(self, vectors: Floats32) -> None:
-        """`add` after its checks: the vectors so far, and the new ones after them."""
+        """Extend the index; ``vectors`` begins with those that it has."""
+
+    def write(self, path: Path) -> None:
+        """Write what was built, so that it can be read again; nothing for an index that is built at once."""
 
     @cached_property
     def exact(self) -> ExactIndex:

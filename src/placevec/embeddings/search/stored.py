@@ -1,39 +1,27 @@
 """Indexes on disk, beside the table of vectors: opened where they fit, extended where places were added, else built.
 
-`city.parquet` keeps its indexes (and projections) in the folder `city.precomputed`: for each, a file of the library that
-made it, which is mapped into memory, and a JSON file that says which vectors it is of and what its bytes must be.
+Their files are those of the libraries that made them, and are mapped into memory; see `placevec.embeddings.precomputed`.
 """
 
 from __future__ import annotations
 
-import hashlib
-import re
-from dataclasses import dataclass
+from dataclasses import asdict, astuple, dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from placevec._version import __version__
+from placevec.embeddings import precomputed
 from placevec.embeddings.search.approximate import AnnoyIndex, FaissIndex, require_backend
 from placevec.embeddings.search.exact import ExactIndex
 from placevec.embeddings.search.index import Index
 from placevec.embeddings.search.quantized import CodesIndex
 from placevec.embeddings.table import Embeddings, hash_of_vectors
-from placevec.errors import EmbeddingsError, PlacevecError, UsageError, other_schema
-from placevec.io import atomic
-from placevec.io.json_documents import check, read_json
+from placevec.errors import EmbeddingsError, OutputError, PlacevecError, UsageError
 from placevec.io.progress import SILENT, Progress, printable
 from placevec.options.choices import Backend, Metric, Storage
 
-SCHEMA = 1
-FOLDER = ".precomputed"
-_SHAPE = {
-    "schema": int, "placevec": str, "backend": str, "metric": str, "storage": str, "trees": int, "view": str,
-    "places": int, "dim": int, "vectors": str, "bytes": int, "sha256": str,
-    "recall_at_10": float,
-}  # fmt: skip
+_SHAPE = {"backend": str, "metric": str, "storage": str, "trees": int, "recall_at_10": float}
 
 
 @dataclass(frozen=True)
@@ -71,6 +59,11 @@ class Kind:
         """
         more = f"-{self.trees}" if self.backend == "annoy" else ""
         return f"{self.backend}-{self.metric}{'' if self.storage == 'float32' else '-' + self.storage}{more}"
+
+    @property
+    def ending(self) -> str:
+        """Ending of its file."""
+        return {"exact": CodesIndex.ending, "annoy": AnnoyIndex.ending}.get(self.backend, FaissIndex.ending)
 
     @property
     def kept(self) -> bool:
@@ -112,15 +105,6 @@ class Opened:
     reused: bool
     added: int = 0
     note: str = ""
-
-
-def folder_of(emb: Embeddings) -> Path | None:
-    """The folder of what is precomputed for a table; None if it has no file.
-
-    >>> folder_of(Embeddings(["a"], [[1.0]], [[24.9, 60.2]], [None], [None], "map", None)) is None
-    True
-    """
-    return None if emb.path is None else emb.path.with_name(emb.path.stem + FOLDER)
 
 
 def open_index(
@@ -175,10 +159,9 @@ def opened(
 
 
 def _opened(emb: Embeddings, kind: Kind, force: bool, progress: Progress) -> Opened:
-    folder = folder_of(emb)
-    if folder is None or not kind.kept or len(emb) == 0:
+    facts = precomputed.facts_of(emb, kind.name)
+    if facts is None or not kind.kept or len(emb) == 0:
         return Opened(kind.build(emb.vectors, progress), None, False)
-    facts = folder / f"{_named(emb.view)}-{kind.name}.json"
     note = ""
     if facts.exists() and not force:
         try:
@@ -188,84 +171,36 @@ def _opened(emb: Embeddings, kind: Kind, force: bool, progress: Progress) -> Ope
     index = kind.build(emb.vectors, progress)
     try:
         return Opened(index, _write(emb, kind, index, facts), False, note=note)
-    except OSError as error:  # a folder that cannot be written to: the index serves from memory
-        why = f"the index cannot be kept in {printable(str(folder))}: {error.strerror or error}"
-        return Opened(index, None, False, note=why)
-
-
-def _named(view: str) -> str:
-    """A view in a file name: views come from files, whose texts never become paths."""
-    plain = re.fullmatch(r"[a-z0-9][a-z0-9_-]{0,40}", view)
-    return view if plain else hashlib.sha256(view.encode()).hexdigest()[:16]
+    except (OSError, OutputError) as error:  # a folder that cannot be written to: the index serves from memory
+        why = error.strerror if isinstance(error, OSError) else str(error)
+        return Opened(index, None, False, note=f"the index cannot be kept beside the table: {why}")
 
 
 def _read(emb: Embeddings, kind: Kind, facts: Path) -> Opened:
     """The stored index, grown if the table has grown; EmbeddingsError in one line if it cannot be used."""
-    path, told = checked_index(facts, kind)
+    path, told = precomputed.read(facts, kind.ending, _SHAPE)
+    if tuple(told[name] for name in _SHAPE if name != "recall_at_10") != astuple(kind):
+        raise EmbeddingsError(f"{printable(str(facts))} describes another kind of index")
     count = int(told["places"])
-    if told["dim"] != emb.dim or count > len(emb):
+    if told["dim"] != emb.dim or count > len(emb) or told["vectors"] != _hash_of(emb, count):
         raise EmbeddingsError(f"{printable(str(path))} is an index of other vectors")
-    of = emb.content_hash if count == len(emb) else hash_of_vectors(emb.vectors[:count])
-    if told["vectors"] != of:
-        raise EmbeddingsError(f"{printable(str(path))} is an index of other vectors")
+    grown = count < len(emb)
+    if grown and kind.backend == "annoy":
+        raise EmbeddingsError(f"{printable(str(path))} lacks {len(emb) - count:,} places and cannot grow")
     index = kind.read(emb.vectors[:count], path)
-    if count == len(emb):
+    if not grown:
         index.recalls[10, None] = float(told["recall_at_10"])
         return Opened(index, path, True)
-    index.add(emb.vectors[count:])
-    index.vectors = emb.vectors  # instead of a copy
+    index.grow(emb.vectors)
     return Opened(index, _write(emb, kind, index, facts), True, added=len(emb) - count)
 
 
-def checked_index(facts: Path, kind: Kind) -> tuple[Path, dict[str, Any]]:
-    """(file of an index, its facts), after a look at every byte.
-
-    Raises:
-        EmbeddingsError: in one line, for another version, another kind, or a file that is damaged or cut short.
-    """
-    shown = printable(str(facts))
-    try:
-        told = read_json(facts)
-        version = told.get("schema") if isinstance(told, dict) else None
-        if version != SCHEMA:
-            raise EmbeddingsError(other_schema(shown, version, SCHEMA, "build the index again"))
-        check(told, _SHAPE)
-    except (OSError, ValueError, RecursionError) as error:
-        raise EmbeddingsError(f"{shown} is damaged: {error}") from error
-    asked = (kind.backend, kind.metric, kind.storage, kind.trees)
-    if tuple(told[name] for name in ("backend", "metric", "storage", "trees")) != asked:
-        raise EmbeddingsError(f"{shown} describes another kind of index")
-    path = facts.with_suffix(_ending(kind))
-    try:
-        size = path.stat().st_size
-        if size != told["bytes"]:
-            raise EmbeddingsError(
-                f"{printable(str(path))} has {size:,} of {told['bytes']:,} bytes: it is not complete"
-            )
-        if atomic.sha256_of_file(path) != told["sha256"]:
-            raise EmbeddingsError(f"{printable(str(path))} is damaged")
-    except OSError as error:
-        raise EmbeddingsError(f"{printable(str(path))} cannot be read: {error.strerror}") from error
-    return path, told
+def _hash_of(emb: Embeddings, count: int) -> str:
+    """Hash of the first vectors."""
+    return emb.content_hash if count == len(emb) else hash_of_vectors(emb.vectors[:count])
 
 
-def _ending(kind: Kind) -> str:
-    return {"exact": CodesIndex.ending, "annoy": AnnoyIndex.ending}.get(kind.backend, FaissIndex.ending)
-
-
-def _write(emb: Embeddings, kind: Kind, index: Any, facts: Path) -> Path:
-    """Write an index and then its facts: a kill in between leaves facts that do not fit, and it is built again."""
-    path = facts.with_suffix(_ending(kind))
-    facts.parent.mkdir(exist_ok=True)
-    with atomic.replacing(path) as temporary:
-        index.write(temporary)
-    atomic.write_json(
-        facts,
-        {
-            "schema": SCHEMA, "placevec": __version__, "backend": kind.backend, "metric": kind.metric,
-            "storage": kind.storage, "trees": kind.trees, "view": emb.view, "places": len(emb), "dim": emb.dim,
-            "vectors": emb.content_hash, "bytes": path.stat().st_size, "sha256": atomic.sha256_of_file(path),
-            "recall_at_10": index.recall(),
-        },
-    )  # fmt: skip
-    return path
+def _write(emb: Embeddings, kind: Kind, index: Index, facts: Path) -> Path:
+    return precomputed.write(
+        emb, facts, kind.ending, index.write, {**asdict(kind), "recall_at_10": index.recall()}
+    )

@@ -1,0 +1,97 @@
+"""What is computed once for a table of vectors and kept beside its file: indexes and projections.
+
+`city.parquet` has the folder `city.precomputed`. Each thing in it is a file and a JSON document of the same name: which
+vectors it is of, by their hash, and what its bytes must be. A kill between the two leaves a pair that does not fit, which
+is found when it is read.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from placevec._version import __version__
+from placevec.embeddings.table import Embeddings
+from placevec.errors import EmbeddingsError, other_schema
+from placevec.io import atomic
+from placevec.io.json_documents import check, read_json
+from placevec.io.progress import printable
+
+SCHEMA = 1
+FOLDER = ".precomputed"
+_SHAPE = {
+    "schema": int, "placevec": str, "view": str, "places": int, "dim": int, "vectors": str, "bytes": int, "sha256": str,
+}  # fmt: skip
+
+
+def folder_of(emb: Embeddings) -> Path | None:
+    """The folder of what is precomputed for a table; None if it has no file.
+
+    >>> folder_of(Embeddings(["a"], [[1.0]], [[24.9, 60.2]], [None], [None], "map", None)) is None
+    True
+    """
+    return None if emb.path is None else emb.path.with_name(emb.path.stem + FOLDER)
+
+
+def facts_of(emb: Embeddings, name: str) -> Path | None:
+    """The JSON document of something that is precomputed for the vectors of a view; None if the table has no file.
+
+    Views come from files, whose texts never become paths: only plain names stand in that of the document.
+    """
+    folder = folder_of(emb)
+    if folder is None:
+        return None
+    plain = re.fullmatch(r"[a-z0-9][a-z0-9_-]{0,40}", emb.view)
+    view = emb.view if plain else hashlib.sha256(emb.view.encode()).hexdigest()[:16]
+    return folder / f"{view}-{name}.json"
+
+
+def write(emb: Embeddings, facts: Path, ending: str, save: Callable[[Path], None], more: Mapping[str, Any]) -> Path:
+    """Write a file, and then its document with ``more`` facts; returns the file."""
+    path = facts.with_suffix(ending)
+    facts.parent.mkdir(exist_ok=True)
+    with atomic.replacing(path) as temporary:
+        save(temporary)
+    told = {
+        "schema": SCHEMA, "placevec": __version__, "view": emb.view, "places": len(emb), "dim": emb.dim,
+        "vectors": emb.content_hash, "bytes": path.stat().st_size, "sha256": atomic.sha256_of_file(path),
+    }  # fmt: skip
+    atomic.write_json(facts, {**told, **more})
+    return path
+
+
+def read(facts: Path, ending: str, more: Mapping[str, Any]) -> tuple[Path, dict[str, Any]]:
+    """(file, facts), after a look at every byte of the file.
+
+    Args:
+        facts: the document.
+        ending: ending of the file.
+        more: names and types of further facts, see `placevec.io.json_documents.check`.
+
+    Raises:
+        EmbeddingsError: in one line, for another version, or a file or document that is damaged or cut short.
+    """
+    shown = printable(str(facts))
+    try:
+        told = read_json(facts)
+        version = told.get("schema") if isinstance(told, dict) else None
+        if version != SCHEMA:
+            raise EmbeddingsError(other_schema(shown, version, SCHEMA, "it has to be computed again"))
+        check(told, {**_SHAPE, **more})
+    except (OSError, ValueError, RecursionError) as error:
+        raise EmbeddingsError(f"{shown} is damaged: {error}") from error
+    path = facts.with_suffix(ending)
+    try:
+        size = path.stat().st_size
+        if size != told["bytes"]:
+            raise EmbeddingsError(
+                f"{printable(str(path))} has {size:,} of {told['bytes']:,} bytes: it is not complete"
+            )
+        if atomic.sha256_of_file(path) != told["sha256"]:
+            raise EmbeddingsError(f"{printable(str(path))} is damaged")
+    except OSError as error:
+        raise EmbeddingsError(f"{printable(str(path))} cannot be read: {error.strerror}") from error
+    return path, dict(told)
