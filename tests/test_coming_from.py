@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 import subprocess
@@ -18,6 +19,7 @@ import pytest
 import torch
 from PIL import Image
 
+from placevec.embeddings.search import available
 from placevec.encoders.tile_cnn import FoundingTileCNN
 from tests.cli.commands import options_of, run
 from tests.models.importers.test_loc2vec import theirs
@@ -115,6 +117,8 @@ def test_every_command_runs(world: tuple[Path, int], monkeypatch: pytest.MonkeyP
     folder, port = world
     monkeypatch.chdir(folder)
     for command in COMMANDS:
+        if "annoy" in command and not available("annoy"):  # see the test below
+            continue
         words = _words(command, folder, port)
         if "--app" in words:
             _serves(words, folder)
@@ -126,6 +130,19 @@ def test_every_command_runs(world: tuple[Path, int], monkeypatch: pytest.MonkeyP
     assert (folder / "twelve.html").stat().st_size > 100_000
     assert len(list((folder / "my_visualizations").glob("*.png"))) > 3
     assert (folder / "kyiv-old.parquet").exists()
+    assert (folder / "twelve.precomputed/map-umap-3d.npy").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(
+    not available("annoy"), reason='Annoy is missing: pip install "placevec[annoy]" compiles it'
+)
+def test_commands_with_annoy_ran(world: tuple[Path, int]) -> None:
+    """After the test above: trees of both numbers, and places that they found."""
+    folder, _ = world
+    kept = {file.name for file in (folder / "twelve.precomputed").glob("*.ann")}
+    assert {"map-annoy-angular-200.ann", "map-annoy-euclidean-200.ann", "map-annoy-angular-500.ann"} <= kept
+    assert len(json.loads((folder / "like-it.geojson").read_text())["features"]) > 10
 
 
 def test_every_flag_of_the_tables_is_known() -> None:

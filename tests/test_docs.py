@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
+import shutil
 from pathlib import Path
 
 import pytest
@@ -99,6 +101,33 @@ def test_using_vectors_with_a_census(
     exec(compile(block, "using.md, the census", "exec"), space)
     vectors, coordinates, *_ = map(float, re.findall(r"R2 (-?[0-9.]+)", capsys.readouterr().out))
     assert vectors > coordinates > 0
+
+
+def test_searching_millions_runs(
+    helsinki_table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Every block of the page in order, commands too; those of faiss only where it is installed."""
+    from placevec.embeddings.search import available
+
+    monkeypatch.chdir(tmp_path)
+    shutil.copy(helsinki_table, "helsinki.parquet")
+    text = (DOCS / "search.md").read_text("utf-8")
+    space: dict[str, object] = {}
+    for language, block in re.findall(r"^```(\w*)\n(.*?)^```", text, re.DOTALL | re.MULTILINE):
+        if language == "python":
+            exec(compile(block, "search.md", "exec"), space)
+            continue
+        for command in block.splitlines():
+            words = shlex.split(command)[1:]
+            if not available("hnsw"):
+                if "hnsw" in command or (words[0] == "index" and "--backend" not in words):
+                    continue
+                words += ["--skip-indexes"] * (words[0] == "precompute")
+            code, printed = run(words)
+            assert code == 0, f"{command}\n{printed}"
+    assert json.loads((tmp_path / "like-the-station.geojson").read_text())["features"]
+    assert (tmp_path / "helsinki.precomputed/map-pca-3d-300.npy").exists()
+    assert "built now: False" in capsys.readouterr().out
 
 
 def test_location_encoders_run(capsys: pytest.CaptureFixture[str]) -> None:

@@ -144,7 +144,9 @@ def _indexed(
     if len(table) == 0:
         raise InputError("the table of embeddings is empty: there is nothing to index")
     if backend == "exact" and storage == "float32":
-        raise UsageError("exact search compares the vectors themselves: an index needs --backend or --storage")
+        raise UsageError(
+            "exact search compares the vectors themselves: an index needs --backend or --storage"
+        )
     began = time.perf_counter()
     found = opened(table, backend, metric, storage=storage, trees=trees, force=force, progress=progress)
     recall = found.index.recall()

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from placevec.embeddings import Embeddings, EmbeddingsOfViews
     from placevec.models.model import Model
 
+
 def read_texts(value: Any) -> tuple[str, ...]:
     """One text or several, commas included, as a tuple.
 

@@ -38,7 +38,13 @@ PRINTED = 50
 
 @taking_keywords_of(similar)
 def command(
-    embeddings: Path, /, *, out: Path | None = None, csv: Path | None = None, as_json: bool = False, **options: Any
+    embeddings: Path,
+    /,
+    *,
+    out: Path | None = None,
+    csv: Path | None = None,
+    as_json: bool = False,
+    **options: Any,
 ) -> None:
     """Print the ranking.
 

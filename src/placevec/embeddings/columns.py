@@ -150,7 +150,10 @@ def stream_vectors(
                 raise EmbeddingsError(
                     f"column embedding must be a fixed-size list of float32, float16 or int8; it is {kind}"
                 )
-            found = [_room(view, kind, count if own is None else len(own)) for view, own in zip(views, rows, strict=True)]
+            found = [
+                _room(view, kind, count if own is None else len(own))
+                for view, own in zip(views, rows, strict=True)
+            ]
             start = 0
             for batch in file.iter_batches(_ROWS_AT_ONCE, columns=["embedding"]):
                 block = _numbers(batch.column(0))

@@ -49,7 +49,9 @@ def facts_of(emb: Embeddings, name: str) -> Path | None:
     return folder / f"{view}-{name}.json"
 
 
-def write(emb: Embeddings, facts: Path, ending: str, save: Callable[[Path], None], more: Mapping[str, Any]) -> Path:
+def write(
+    emb: Embeddings, facts: Path, ending: str, save: Callable[[Path], None], more: Mapping[str, Any]
+) -> Path:
     """Write a file, and then its document with ``more`` facts; returns the file."""
     path = facts.with_suffix(ending)
     facts.parent.mkdir(exist_ok=True)

@@ -302,7 +302,9 @@ def load_tables(path: str | PathLike[str], *, one: bool = False) -> list[Embeddi
         rows = _rows_of_views(table, views)
         vectors = stream_vectors(path, views, rows, table.num_rows)
         return [
-            _load_columns(table if own is None else table.take(pa.array(own)), view, own_vectors, provenance, Path(path))
+            _load_columns(
+                table if own is None else table.take(pa.array(own)), view, own_vectors, provenance, Path(path)
+            )
             for view, own, own_vectors in zip(views, rows, vectors, strict=True)
         ]
     except InputError as error:
@@ -350,7 +352,7 @@ def hash_of_vectors(vectors: NDArray[np.float32]) -> str:
     """
     digest = hashlib.sha256(f"{vectors.shape[0]} x {vectors.shape[1]}".encode())
     for start in range(0, len(vectors), _BLOCK_ROWS):
-        digest.update(np.ascontiguousarray(vectors[start : start + _BLOCK_ROWS], "<f4"))
+        digest.update(np.ascontiguousarray(vectors[start : start + _BLOCK_ROWS], "<f4").data)
     return digest.hexdigest()
 
 
@@ -430,7 +432,9 @@ def _check(emb: Embeddings, geometry: Objects) -> None:
     del seen
     finite = np.empty(count, bool)
     for start in range(0, count, _BLOCK_ROWS):
-        finite[start : start + _BLOCK_ROWS] = np.isfinite(emb.vectors[start : start + _BLOCK_ROWS]).all(axis=1)
+        finite[start : start + _BLOCK_ROWS] = np.isfinite(emb.vectors[start : start + _BLOCK_ROWS]).all(
+            axis=1
+        )
     if not finite.all():
         row = int(np.flatnonzero(~finite)[0])
         raise EmbeddingsError(

@@ -208,8 +208,10 @@ class Drawn:
             from placevec.explorer.precomputed import cached_projection
 
             kept = cached_projection(self.emb, method, dim=dim, seed=self.seed, max_places=len(self))
-            self._reduced[key] = kept.reduction if kept is not None else reduce_vectors(
-                self.vectors, method, dim=dim, seed=self.seed, progress=self.progress
+            self._reduced[key] = (
+                kept.reduction
+                if kept is not None
+                else reduce_vectors(self.vectors, method, dim=dim, seed=self.seed, progress=self.progress)
             )
         return self._reduced[key]
 

@@ -21,7 +21,9 @@ def truth(asked: np.ndarray, vectors: np.ndarray, metric: Metric) -> np.ndarray:
     asked, vectors = asked.astype(np.float64), vectors.astype(np.float64)
     if metric == "dot":
         return -(asked @ vectors.T)
-    return np.sqrt(2 * cdist(asked, vectors, "cosine")) if metric == "angular" else cdist(asked, vectors, {"manhattan": "cityblock"}.get(metric, metric))
+    if metric == "angular":
+        return np.sqrt(2 * cdist(asked, vectors, "cosine"))
+    return cdist(asked, vectors, {"manhattan": "cityblock"}.get(metric, metric))
 
 
 @pytest.mark.parametrize("metric", METRICS)

@@ -8,4 +8,14 @@ from placevec.embeddings.search.query import similar
 from placevec.embeddings.search.stored import open_index
 from placevec.options.choices import Backend, Metric, Storage
 
-__all__ = ["METRICS", "Backend", "ExactIndex", "Index", "Metric", "Storage", "available", "open_index", "similar"]
+__all__ = [
+    "METRICS",
+    "Backend",
+    "ExactIndex",
+    "Index",
+    "Metric",
+    "Storage",
+    "available",
+    "open_index",
+    "similar",
+]

@@ -153,9 +153,7 @@ class FaissIndex(ApproximateIndex):
             lists = max(1, min(int(4 * np.sqrt(len(self))), len(self) // 40))
             coarse = faiss.IndexFlatIP(dim) if inner else faiss.IndexFlatL2(dim)
             if codes:
-                made = faiss.IndexIVFScalarQuantizer(
-                    coarse, dim, lists, faiss.ScalarQuantizer.QT_8bit, kind
-                )
+                made = faiss.IndexIVFScalarQuantizer(coarse, dim, lists, faiss.ScalarQuantizer.QT_8bit, kind)
             else:
                 made = faiss.IndexIVFFlat(coarse, dim, lists, kind)
             made.cp.min_points_per_centroid = 1
@@ -250,14 +248,16 @@ class AnnoyIndex(ApproximateIndex):
         with progress.task("Index annoy", total=len(self)) as advance:
             for row, vector in enumerate(self._searched(self.vectors)):
                 self._native.add_item(row, vector)
-                if row % 1000 == 999:
-                    advance(1000)
+                if row % 1000 == 999 or row == len(self) - 1:
+                    advance(row % 1000 + 1)
             self._native.build(trees)
 
     def _candidates(
         self, asked: Floats32, wanted: int, where: Mask | None, allowed: int, quality: int | None
     ) -> Rows:
-        drawn = min(len(self), int(np.ceil(1.5 * wanted * len(self) / allowed)) if where is not None else wanted)
+        drawn = min(
+            len(self), int(np.ceil(1.5 * wanted * len(self) / allowed)) if where is not None else wanted
+        )
         rows = np.full((len(asked), wanted), -1, np.int64)
         for one, vector in enumerate(self._searched(asked)):
             found = np.asarray(self._native.get_nns_by_vector(vector, drawn, quality or -1), np.int64)

@@ -64,10 +64,8 @@ class Background:
         if len(rows) == 0:
             return cls(0, float("nan"), 0.0)
         some = rows if len(rows) <= SAMPLE else rows[np.linspace(0, len(rows) - 1, SAMPLE).astype(int)]
-        if about is None or len(rows) <= SAMPLE:
-            far = distances(vector, vectors[some], metric)
-        else:
-            far = about(some)
+        known = about is not None and len(rows) > SAMPLE
+        far = about(some) if about is not None and known else distances(vector, vectors[some], metric)
         middle = float(np.median(far))
         count = len(rows) if squares is None else int(np.count_nonzero(np.bincount(squares[rows])))
         return cls(count, middle, float(np.median(np.abs(far - middle))) * _SIGMA)

@@ -85,24 +85,25 @@ class ExactIndex(Index):
         square = float(self._center @ self._center)
         spread = np.maximum(size - 2.0 * along + square, 0.0)
         if spread.sum() < _ALIKE**2 * size.sum():
-            spread, along = self._copy_centered(lengths), None
+            spread, along = self._copy_centered(lengths)
         elif by_direction(self.metric):
             self._factor = (1.0 / lengths).astype(np.float32)
-        term = spread if self.metric == "euclidean" else -self._center_products() if along is None else square - along
-        self._term = term.astype(np.float32)
+        self._term = (spread if self.metric == "euclidean" else square - along).astype(np.float32)
 
-    def _copy_centered(self, lengths: Distances) -> Distances:
-        """Search copies of vectors that hardly differ, without what they have in common; their squared lengths."""
+    def _copy_centered(self, lengths: Distances) -> tuple[Distances, Distances]:
+        """Search copies of vectors that hardly differ, without what they have in common.
+
+        Returns:
+            (N,) their squared lengths and, for the original ones, their products with the center.
+        """
         self._searched = np.empty_like(self.vectors)
-        spread = np.empty(len(self.vectors))
+        spread, along = np.empty(len(self)), np.empty(len(self))
         for part, block in _blocks(self.vectors):
             away = block / lengths[part, None] - self._center
             self._searched[part] = away
             spread[part] = np.einsum("ij,ij->i", away, away)
-        return spread
-
-    def _center_products(self) -> Distances:
-        return np.concatenate([block @ self._center for _, block in _blocks(self._searched)])
+            along[part] = away @ self._center
+        return spread, along + float(self._center @ self._center)
 
     def _weights(self, asked: Floats32) -> Floats32:
         """(Q, D) queries, centered and scaled like the term."""
@@ -115,11 +116,8 @@ class ExactIndex(Index):
 
     def _costs(self, weights: Floats32, rows: slice | Rows) -> Floats32:
         """(Q, M) float32 numbers that order the rows as the metric does, up to rounding; smaller is nearer."""
-        cost: Floats32
-        if len(weights) == 1:
-            cost = (self._searched[rows] @ weights[0])[None]
-        else:
-            cost = weights @ self._searched[rows].T
+        block = self._searched[rows]
+        cost: Floats32 = (block @ weights[0])[None] if len(weights) == 1 else weights @ block.T
         if self._factor is not None:
             cost *= self._factor[rows]
         if self._term is not None:
@@ -212,7 +210,9 @@ class ExactIndex(Index):
         """Distances from the float32 costs of one query: as exact as these."""
         if self.metric in ("manhattan", "dot"):
             return cost
-        centered = self._searched is not self.vectors  # what the centers have in common is not in the cost then
+        centered = (
+            self._searched is not self.vectors
+        )  # what the centers have in common is not in the cost then
         if self.metric == "euclidean":
             away = asked[0] - self._center
             left = 0.0 if centered else 2.0 * float(away @ self._center)

@@ -53,7 +53,9 @@ class Examples:
             raise UsageError("examples of what to avoid need at least one of what to find: give --like")
         if both := sorted(set(like) & set(unlike)):
             raise UsageError(f"{both[0][:60]!r} is given with --like and with --unlike")
-        liked, avoided = (np.array([row_of_place(emb, one) for one in ids], np.int64) for ids in (like, unlike))
+        liked, avoided = (
+            np.array([row_of_place(emb, one) for one in ids], np.int64) for ids in (like, unlike)
+        )
         vector = _mean(emb.vectors[liked], metric)
         if len(avoided):
             vector = 2.0 * vector - _mean(emb.vectors[avoided], metric)
@@ -83,4 +85,6 @@ def _mean(vectors: Floats32, metric: Metric) -> NDArray[np.float64]:
 def require_examples(*others: object) -> None:
     """InputError if there is another query beside the examples."""
     if any(other is not None for other in others):
-        raise InputError("examples are a query of their own: give no place, tile, point or vector beside them")
+        raise InputError(
+            "examples are a query of their own: give no place, tile, point or vector beside them"
+        )

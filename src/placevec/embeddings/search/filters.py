@@ -47,7 +47,9 @@ def passing(emb: Embeddings, conditions: Sequence[str], columns: pd.DataFrame | 
     for condition in conditions:
         found = _CONDITION.fullmatch(condition)
         if found is None:
-            raise UsageError(f"{condition[:60]!r} is no condition: write COLUMN=VALUE, or with !=, <, <=, >, >= or ~")
+            raise UsageError(
+                f"{condition[:60]!r} is no condition: write COLUMN=VALUE, or with !=, <, <=, >, >= or ~"
+            )
         column, sign, value = found.groups()
         mask &= _holds(_values(emb, column, columns), sign, value, column)
     return mask
@@ -69,7 +71,10 @@ def _values(emb: Embeddings, column: str, columns: pd.DataFrame | None) -> pd.Se
             raise InputError(f"the table of columns has the place {twice!r} more than once")
         return columns.set_index(ids)[column].reindex(emb.place_id).reset_index(drop=True)
     if column not in own:
-        known = [*own, *(() if columns is None else (str(one) for one in columns.columns if one != "place_id"))]
+        known = [
+            *own,
+            *(() if columns is None else (str(one) for one in columns.columns if one != "place_id")),
+        ]
         raise UsageError(f"there is no column {column[:60]!r}: {choose_from(column, known)}")
     return pd.Series(own[column])
 

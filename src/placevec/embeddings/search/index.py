@@ -124,7 +124,8 @@ class Index(ABC):
         """Extend the index; ``vectors`` begins with those that it has."""
 
     def write(self, path: Path) -> None:
-        """Write what was built, so that it can be read again; nothing for an index that is built at once."""
+        """Write what was built, so that it can be read again."""
+        raise NotImplementedError(f"an index of kind {self.backend} is built at once: nothing is kept")
 
     @cached_property
     def exact(self) -> ExactIndex:

@@ -83,7 +83,9 @@ class CodesIndex(Index):
         return center, never_zero(largest / 127.0), term if self.metric == "euclidean" else None
 
     def _encoded(self, vectors: Floats32) -> NDArray[np.generic]:
-        parts = [self._encode(vectors[start : start + BLOCK_ROWS]) for start in range(0, len(vectors), BLOCK_ROWS)]
+        parts = [
+            self._encode(vectors[start : start + BLOCK_ROWS]) for start in range(0, len(vectors), BLOCK_ROWS)
+        ]
         return np.concatenate(parts) if parts else self._encode(vectors)
 
     def _encode(self, vectors: Floats32) -> NDArray[np.generic]:
@@ -126,7 +128,7 @@ class CodesIndex(Index):
         if self.storage == "bits":
             differing = [_count_bits(codes ^ one).sum(axis=1, dtype=np.float32) for one in weights]
             return np.stack(differing)
-        cost: Floats32 = weights @ codes.astype(np.float32).T
+        cost: Floats32 = np.asarray(weights, np.float32) @ codes.astype(np.float32).T
         if self._term is not None:
             cost += self._term[part]
         return cost

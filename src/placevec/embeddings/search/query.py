@@ -203,6 +203,7 @@ def _told(
 
 
 def row_of_place(emb: Embeddings, place: str) -> int:
+    """The row of a place; InputError that suggests similar IDs if there is none."""
     found = emb.row_of(place)
     if found is not None:
         return found
@@ -292,7 +293,9 @@ def _clear_around(
     away = places - to_ecef(lon, lat)
     near = known[np.einsum("ij,ij->i", away, away) < meters**2]  # no arc is shorter than its chord
     there = emb.lonlat[near]
-    near = near[distance_m(np.full(len(near), lon), np.full(len(near), lat), there[:, 0], there[:, 1]) < meters]
+    near = near[
+        distance_m(np.full(len(near), lon), np.full(len(near), lat), there[:, 0], there[:, 1]) < meters
+    ]
     allowed[near[near != keep] if keep is not None else near] = False
 
 

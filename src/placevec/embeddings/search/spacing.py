@@ -149,7 +149,9 @@ def _apart(lonlat: Floats, k: int, apart_m: float) -> Rows:
         if len(kept) == k:
             break
         if of_known[first] >= 0:
-            near = tree.query_ball_point(points[of_known[first]], apart_m * (1.0 - 1e-5))  # chords are shorter
+            near = tree.query_ball_point(
+                points[of_known[first]], apart_m * (1.0 - 1e-5)
+            )  # chords are shorter
             free[known[near]] = False
     return np.array(kept, np.int64)
 

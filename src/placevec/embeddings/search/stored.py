@@ -42,7 +42,9 @@ class Kind:
 
     def __post_init__(self) -> None:
         if self.backend == "ivf" and self.metric == "manhattan":
-            raise UsageError("an index of kind ivf does not know the metric manhattan: use exact, hnsw or annoy")
+            raise UsageError(
+                "an index of kind ivf does not know the metric manhattan: use exact, hnsw or annoy"
+            )
         if self.backend == "annoy" and self.storage != "float32":
             raise UsageError("an index of Annoy stores float32 only: use exact, hnsw or ivf")
         if self.backend in ("hnsw", "ivf") and self.storage == "bits":
@@ -171,7 +173,10 @@ def _opened(emb: Embeddings, kind: Kind, force: bool, progress: Progress) -> Ope
     index = kind.build(emb.vectors, progress)
     try:
         return Opened(index, _write(emb, kind, index, facts), False, note=note)
-    except (OSError, OutputError) as error:  # a folder that cannot be written to: the index serves from memory
+    except (
+        OSError,
+        OutputError,
+    ) as error:  # a folder that cannot be written to: the index serves from memory
         why = error.strerror if isinstance(error, OSError) else str(error)
         return Opened(index, None, False, note=f"the index cannot be kept beside the table: {why}")
 

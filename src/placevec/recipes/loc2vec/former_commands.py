@@ -91,17 +91,32 @@ VISUALIZE = FormerCommand(
         FormerFlag(("--model_path", "--tiles_root"), "`--model`, `--dataset`", "only if they have moved"),
     ),
 )  # fmt: skip
-SEARCH = FormerCommand(
-    "precompute_embeddings.py, similarity search", "`placevec embed`, `placevec search`", "search",
+PRECOMPUTE = FormerCommand(
+    "precompute_embeddings.py", "`placevec embed`, then `placevec precompute`", "precompute",
     (
         FormerFlag(("--model_path", "--tiles_root"), "the run and the dataset of `embed`, without flags"),
-        FormerFlag(("--cache_dir", "--skip_embeddings", "--force_recompute"), "",
-                 "the table stores the hashes of model and data, so a changed model never returns old vectors"),
-        FormerFlag(("metric `angular`, `euclidean`, `manhattan`, `dot`",), "`--metric`",
-                 "`angular` is `cosine`; search is exact, so there are no trees or quality settings"),
-        FormerFlag(("coordinates, tile, results",), "`--lon`, `--lat`, `--tile`, `-k`"),
-        FormerFlag(("CSV export",), "`--csv`"),
-        FormerFlag(("Annoy index",), "", "planned"),
+        FormerFlag(("--max_tiles",), "`--max-places`",
+                 "of projections; indexes hold all places, and `embed` takes any dataset"),
+        FormerFlag(("--cache_dir",), "",
+                 "kept beside the table, by the hash of the vectors, so a changed model never returns old results"),
+        FormerFlag(("--skip_embeddings",), "", "`precompute` starts from the vectors that `embed` wrote"),
+        FormerFlag(("--skip_projections",), "`--skip-projections`", "`--skip-indexes` is its counterpart"),
+        FormerFlag(("--force_recompute",), "`--force`"),
+        FormerFlag(("--dr_algorithms PCA UMAP TSNE",), "`--algorithms`", "`pca,umap,tsne`"),
+        FormerFlag(("--annoy_trees",), "`--trees`", "with `--backend annoy`; the default, faiss, has none"),
+        FormerFlag(("--annoy_metrics",), "`--metrics`",
+                 "`cosine`, `angular`, `euclidean`, `manhattan`, `dot`; `hamming` is for bits, not for vectors"),
+    ),
+)  # fmt: skip
+SEARCH = FormerCommand(
+    "similarity search of streamlit_app.py", "`placevec search`", "search",
+    (
+        FormerFlag(("metric `angular`, `euclidean`, `manhattan`, `dot`",), "`--metric`"),
+        FormerFlag(("number of trees",), "`--trees`", "with `--backend annoy`"),
+        FormerFlag(("search quality",), "`--quality`", "`-1` is the default of the index; exact search has none"),
+        FormerFlag(("number of results, 5 to 50",), "`-k`", "any number; `--threshold` finds all within a distance"),
+        FormerFlag(("coordinates, tile",), "`--lon`, `--lat`, `--tile`"),
+        FormerFlag(("CSV export",), "`--csv`", "or `-o` for GeoJSON and GeoParquet"),
     ),
 )  # fmt: skip
 
@@ -125,4 +140,4 @@ APP = FormerCommand(
     ),
 )  # fmt: skip
 
-COMMANDS = (PREPARE_OSM, TRAIN_OSM, VISUALIZE_OSM, RUN_EXAMPLE, TRAIN, VISUALIZE, SEARCH, APP)
+COMMANDS = (PREPARE_OSM, TRAIN_OSM, VISUALIZE_OSM, RUN_EXAMPLE, TRAIN, VISUALIZE, PRECOMPUTE, SEARCH, APP)
