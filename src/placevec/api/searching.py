@@ -38,7 +38,7 @@ def read_texts(value: Any) -> tuple[str, ...]:
     >>> read_texts("a, b"), read_texts(["a", "b"])
     (('a, b',), ('a', 'b'))
     """
-    return (value,) if isinstance(value, str) else tuple(str(one) for one in value or ())
+    return (value,) if isinstance(value, str) else tuple(str(one) for one in (() if value is None else value))
 
 
 Texts = Annotated[Sequence[str], Reads(read_texts)]

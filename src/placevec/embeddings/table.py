@@ -142,7 +142,7 @@ class Embeddings:
         return self.derived("content_hash", lambda: hash_of_vectors(self.vectors))
 
     def row_of(self, place_id: str) -> int | None:
-        """The row of a place; None if there is no such place."""
+        """The row of a place; None if it is unknown."""
         order, hashes = self.derived("rows_by_hash", self._rows_by_hash)
         first = int(np.searchsorted(hashes, hash(place_id)))
         for at in range(first, len(hashes)):

@@ -9,9 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from placevec.embeddings import Embeddings, precomputed
-from placevec.errors import EmbeddingsError, OutputError
+from placevec.errors import EmbeddingsError, InputError, OutputError, UsageError
 from placevec.explorer.reductions import Method, Reduction, reduce_vectors
-from placevec.explorer.sample import sampled_rows
 from placevec.io.progress import SILENT, Progress
 
 _SHAPE = {"method": str, "components": int, "seed": int, "drawn": int, "explained": [float], "note": str}
@@ -115,3 +114,14 @@ def cached_projection(
 def _name(method: Method, dim: int, seed: int, drawn: int, places: int) -> str:
     part = "" if drawn == places else f"-{drawn}"
     return f"{method}-{dim}d{part}" + (f"-seed{seed}" if seed else "")
+
+
+def sampled_rows(total: int, maximum: int, seed: int) -> NDArray[np.int64]:
+    """Rows to draw, ascending: all, or ``maximum`` random ones."""
+    if total == 0:
+        raise InputError("there are no places to draw: the table of embeddings is empty")
+    if maximum < 1:
+        raise UsageError(f"max_places must be at least 1; got {maximum}")
+    if total <= maximum:
+        return np.arange(total)
+    return np.sort(np.random.default_rng(seed).choice(total, maximum, replace=False))

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from placevec.embeddings.cluster_contents import what_they_hold
 from placevec.embeddings.search.spacing import ABOUT, footprint_m
-from placevec.errors import InputError, UsageError
+from placevec.errors import InputError
 from placevec.explorer.coloring import (
     CLUSTER,
     Coloring,
@@ -26,6 +26,7 @@ from placevec.explorer.coloring import (
     of_layers,
 )
 from placevec.explorer.maps.scene import Scene, draw_scene, has_map, layer_shares
+from placevec.explorer.precomputed import cached_projection, sampled_rows
 from placevec.explorer.reductions import Method, Reduction, reduce_vectors, rgb_of
 from placevec.explorer.words import WordQuery
 from placevec.geo import Floats
@@ -205,8 +206,6 @@ class Drawn:
         """The vectors in 2 or 3 dimensions."""
         key = (method, dim)
         if key not in self._reduced:
-            from placevec.explorer.precomputed import cached_projection
-
             kept = cached_projection(self.emb, method, dim=dim, seed=self.seed, max_places=len(self))
             self._reduced[key] = (
                 kept.reduction
@@ -220,17 +219,6 @@ class Drawn:
         found = self.reduction(method, 3)
         note = f"Places with similar colors have similar vectors: {found.note}."
         return by_rgb("rgb", f"{found.name} as red, green, blue", rgb_of(found.components), found.axes, note)
-
-
-def sampled_rows(total: int, maximum: int, seed: int) -> NDArray[np.int64]:
-    """Rows to draw, ascending: all, or ``maximum`` random ones."""
-    if total == 0:
-        raise InputError("there are no places to draw: the table of embeddings is empty")
-    if maximum < 1:
-        raise UsageError(f"max_places must be at least 1; got {maximum}")
-    if total <= maximum:
-        return np.arange(total)
-    return np.sort(np.random.default_rng(seed).choice(total, maximum, replace=False))
 
 
 def _column(table: pd.DataFrame, place_id: NDArray[Any], rows: NDArray[np.int64]) -> NDArray[np.int64] | None:

