@@ -114,9 +114,7 @@ def _prepared(out: Path, options: CellOptions, *, created: str, progress: Progre
             zoom=None if draws else options.zoom, h3=options.h3, size_m=options.size_m, created=created,
             progress=progress,
         )  # fmt: skip
-    dataset = (
-        maps.prepare(out, options, created=created, progress=progress) if draws else Dataset.open(out)
-    )
+    dataset = maps.prepare(out, options, created=created, progress=progress) if draws else Dataset.open(out)
     has_points = options.pois is not None or has_pois(dataset)
     if not has_points and not options.aerial and not _lays_out(options):
         raise UsageError("nothing to add: give --pois TABLE, --aerial IMAGES, or an extract with --osm")
@@ -134,7 +132,9 @@ def _forget_places(out: Path, progress: Progress) -> None:
 
     views = Dataset.open(out).manifest["views"]
     if views:
-        progress.say(f"Note: {out} keeps what is done ({', '.join(views)}): the corrected command adds the rest")
+        progress.say(
+            f"Note: {out} keeps what is done ({', '.join(views)}): the corrected command adds the rest"
+        )
         return
     for path in out.iterdir():
         shutil.rmtree(path) if path.is_dir() else path.unlink()

@@ -186,4 +186,3 @@ def _write_table(
         if count
     ]
     return [*points.notes, *lost]
-

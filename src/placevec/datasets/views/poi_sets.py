@@ -279,7 +279,10 @@ class PoiSetsReader(Reader):
     def holds(self, view: View) -> Mapping[str, int]:
         """Points with a category, categories, and places with a point."""
         pois = cast(PoiSetsView, view)
-        found = {"points of interest": int((pois.categories >= 0).sum()), "categories": len(view.spec.channels)}
+        found = {
+            "points of interest": int((pois.categories >= 0).sum()),
+            "categories": len(view.spec.channels),
+        }
         return found if pois.known is None else {**found, "places with points": int(pois.known.sum())}
 
     def shows(self, spec: ViewSpec) -> str:

@@ -31,9 +31,17 @@ from placevec.geo import Ints
 from placevec.metrics import effective_rank
 from placevec.models.category_vectors import fill_categories
 from placevec.models.fusion import ConcatFusion
+from placevec.models.starting_weights import CARRIED, start_from
 from placevec.recipes.blocks import split_in_blocks
 from placevec.recipes.built import Built
-from placevec.recipes.images import TrainingData, chips_of, footprint_m, image_window
+from placevec.recipes.images import (
+    BACKBONES,
+    TrainingData,
+    check_range,
+    chips_of,
+    footprint_m,
+    image_window,
+)
 from placevec.recipes.mmgr.config import MmgrConfig
 from placevec.training import TrainingOptions
 from placevec.training.objectives.cells import CellContrast
@@ -102,6 +110,10 @@ def build(
         judge = _side(validation, config, seed, like=side)
         held = judge.rows
     image, pois = _image_encoder(side.image.spec, config), _poi_encoder(side.pois.spec, config)
+    if side.image.spec.kind == _CHIPS:
+        check_range(side.image, np.flatnonzero(side.has_image), _full_scale(side.image.spec, config))
+    if config.init is not None:
+        notes.append(start_from(image, side.image.spec.channels, config.init, config.init_bands))
     if config.category_vectors is not None:
         notes += fill_categories(pois, side.pois.spec.channels, config.category_vectors)
     sampler = _sampler(side, split.rows("train"), config, seed, augment=True)
@@ -241,13 +253,19 @@ def _sampler(side: _Side, rows: Ints, config: MmgrConfig, seed: int, *, augment:
     )  # fmt: skip
 
 
+def _full_scale(spec: ViewSpec, config: MmgrConfig) -> float:
+    return 255.0 if spec.kind == _MAP else config.full_scale or full_scale_of(spec.values)
+
+
 def _image_encoder(spec: ViewSpec, config: MmgrConfig) -> nn.Module:
-    is_map = spec.kind == _MAP
-    name = config.encoder if config.encoder != "auto" else "compact-tile-cnn" if is_map else "resnet-18"
-    scale = 255.0 if is_map else full_scale_of(spec.values)
-    if name.startswith("resnet-"):
-        dim = None if config.dim == (2048 if name.endswith("50") else 512) else config.dim
-        return encoders.build(name, bands=spec.channels, dim=dim, full_scale=scale, unit_norm=False)
+    is_map, fixed = spec.kind == _MAP, dict[str, Any]()
+    name: str = config.encoder if config.encoder != "auto" else "compact-tile-cnn" if is_map else "resnet-18"
+    if config.init in CARRIED and config.encoder in ("auto", CARRIED[config.init][2]):
+        _, _, name, fixed = CARRIED[config.init]
+    scale = _full_scale(spec, config)
+    if name in BACKBONES:
+        dim = None if config.dim == encoders.class_of(name).width else config.dim
+        return encoders.build(name, bands=spec.channels, dim=dim, full_scale=scale, unit_norm=False, **fixed)
     if name == "spectral-cnn":
         if is_map:
             raise UsageError(f"--encoder {name} reads chips, not the map {spec.name}")

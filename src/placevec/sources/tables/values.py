@@ -168,8 +168,8 @@ def check_degrees(
         )
     if max(abs(lon[row]), abs(lat[row])) > 1000:
         raise SourceError(
-            f"{told}: if these are meters, name their coordinate reference system, such as EPSG:3067, in a column crs of the "
-            "table, or with --crs where the command has it"
+            f"{told}: if these are meters, name their coordinate reference system, such as EPSG:3067, in a column crs of "
+            "the table, or with --crs where the command has it"
         )
     raise SourceError(f"{told}: longitudes must be from -180 to 180, latitudes from -90 to 90")
 
