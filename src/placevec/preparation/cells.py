@@ -116,14 +116,16 @@ def _prepared(out: Path, options: CellOptions, *, created: str, progress: Progre
         )  # fmt: skip
     dataset = maps.prepare(out, options, created=created, progress=progress) if draws else Dataset.open(out)
     has_points = options.pois is not None or has_pois(dataset)
-    if not has_points and not options.aerial and not _lays_out(options):
-        raise UsageError("nothing to add: give --pois TABLE, --aerial IMAGES, or an extract with --osm")
+    if not has_points and not options.has_images and not _lays_out(options):
+        raise UsageError(
+            "nothing to add: give --pois TABLE, --aerial IMAGES, --aerial-tiles, or an extract with --osm"
+        )
     if has_points:
         dataset = add_pois(
             dataset, table=options.pois, category=options.category, group=options.group, min_points=options.min_pois,
             size_m=options.poi_size_m, created=created, progress=progress,
         )  # fmt: skip
-    return add_aerial(dataset, options, created=created, progress=progress) if options.aerial else dataset
+    return add_aerial(dataset, options, created=created, progress=progress) if options.has_images else dataset
 
 
 def _forget_places(out: Path, progress: Progress) -> None:
