@@ -53,6 +53,12 @@ class CellOptions(MapOptions, AerialOptions):
         group="Places",
         above=0,
     )
+    chip_folder: Path | None = option(
+        None,
+        "Folder of the original MMGR, cells without coordinates: NAME_img/ID.png or .jpg, NAME_emb/ID.tensor,"
+        " NAME_edge/ID.tensor",
+        group=AerialOptions.GROUP,
+    )
     h3: int | None = option(
         None,
         "Resolution of H3 cells of an area, as places of a new dataset without a map",
@@ -63,6 +69,10 @@ class CellOptions(MapOptions, AerialOptions):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if self.chip_folder is not None and (
+            _sources(self) or _lays_out(self) or self.has_images or self.pois is not None
+        ):
+            raise UsageError("--chip-folder holds cells, images and points of its own: give no others")
         if self.h3 is not None and _sources(self):
             raise UsageError(
                 "--h3 are cells without a map: prepare them first, then a map into the same --out"
@@ -105,6 +115,16 @@ def _prepared(out: Path, options: CellOptions, *, created: str, progress: Progre
     from placevec.preparation.new_cells import lay_out
     from placevec.preparation.pois import add_pois, check_table, has_pois
 
+    if options.chip_folder is not None:
+        from placevec.preparation.chips import chip_folder
+
+        return chip_folder.prepare(
+            out,
+            options.chip_folder,
+            attribution=options.aerial_attribution,
+            created=created,
+            progress=progress,
+        )
     if options.pois is not None:
         check_table(options.pois, options.category, options.group)
     is_new, draws = not (out / MANIFEST).exists(), _sources(options)

@@ -188,7 +188,7 @@ class PoiSetsView:
         kept = (np.abs(away) <= half).all(axis=1) | bounded[sets]
         sets, points, away = sets[kept], points[kept], away[kept]
         if "keep_share" in warp:
-            kept = _thinned(sets, points, warp["keep_share"], warp["seed"])
+            kept = thinned(sets, points, warp["keep_share"], warp["seed"])
             sets, points, away = sets[kept], points[kept], away[kept]
         return sets, points, away
 
@@ -234,7 +234,7 @@ class PoiSetsView:
         return known
 
 
-def _thinned(sets: Ints, points: Ints, share: Floats, seed: Ints) -> NDArray[np.bool_]:
+def thinned(sets: Ints, points: Ints, share: Floats, seed: Ints) -> NDArray[np.bool_]:
     """Which members stay: a random part of each set, the same for the same seed, and one at least."""
     state = points.astype(np.uint64) + seed.astype(np.uint64)[sets] * np.uint64(0x9E3779B97F4A7C15)
     for factor, shift in ((0xBF58476D1CE4E5B9, 30), (0x94D049BB133111EB, 27), (1, 31)):  # splitmix64

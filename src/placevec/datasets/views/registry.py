@@ -38,6 +38,7 @@ VIEWS = Registry(
         "features": "placevec.datasets.views.features:READER",
         "coordinates": "placevec.datasets.views.coordinates:READER",
         "pois": "placevec.datasets.views.poi_sets:READER",
+        "poi-rows": "placevec.datasets.views.poi_rows:READER",
         "text": "placevec.datasets.views.text:READER",
     },
 )

@@ -63,7 +63,7 @@ class AerialOptions(Options):
         if self.has_images:
             return
         for one in options_of(AerialOptions):
-            if getattr(self, one.name) != one.default:
+            if one.name != "aerial_attribution" and getattr(self, one.name) != one.default:
                 raise UsageError(
                     f"{flag_of(one.name)} applies to aerial images: it needs --aerial or --aerial-tiles"
                 )

@@ -48,7 +48,7 @@ from placevec.training.objectives.cells import CellContrast
 from placevec.training.samplers.cells import IMAGES, POIS, CellSampler
 from placevec.training.samplers.described import Disturbed
 
-_MAP, _CHIPS, _POIS = "raster", "chips", "pois"
+_MAP, _CHIPS, _POIS = "raster", "chips", ("pois", "poi-rows")
 _MAP_PX = 128
 _SHIFT = 0.1
 """Shift of augmented windows, as a share of their side."""
@@ -151,7 +151,7 @@ def lacking(dataset: Dataset) -> str:
     kinds = {dataset.spec(name).kind for name in dataset.view_names}
     if not kinds & {_MAP, _CHIPS}:
         return "add images to the same --out, by --aerial IMAGES or a map by --osm FILE"
-    return "" if _POIS in kinds else "add points of interest to the same --out, by --pois TABLE"
+    return "" if kinds & {*_POIS} else "add points of interest to the same --out, by --pois TABLE"
 
 
 def _side(dataset: TrainingData, config: MmgrConfig, seed: int, like: _Side | None = None) -> _Side:
@@ -193,7 +193,7 @@ def _image(dataset: TrainingData, config: MmgrConfig) -> View:
 
 def _pois(dataset: TrainingData, config: MmgrConfig, like: _Side | None) -> View:
     """The points of interest of the categories that are read; those of ``like``, for validation elsewhere."""
-    names = [name for name in dataset.view_names if dataset.spec(name).kind == _POIS]
+    names = [name for name in dataset.view_names if dataset.spec(name).kind in _POIS]
     if not names:
         raise UsageError(
             f"{dataset.name} has no points of interest: add them with placevec prepare mmgr and the same --out"
@@ -286,7 +286,8 @@ def _poi_encoder(spec: ViewSpec, config: MmgrConfig) -> PoiSetEncoder:
         PoiSetEncoder,
         encoders.build(
             "poi-set", categories=len(spec.channels), dim=dim, category_dim=config.category_dim,
-            pooling=config.pooling, positions=config.positions, size_m=float(cast(float, spec.size_m)),
+            pooling=config.pooling, positions=config.positions and reader_of(spec).by_coordinates,
+            size_m=float(spec.size_m or cast(float, config.size_m)),
             trained_categories=config.train_categories or config.category_vectors is None,
         ),
     )  # fmt: skip
