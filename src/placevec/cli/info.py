@@ -82,7 +82,8 @@ def _held(dataset: Dataset) -> dict[str, Any]:
     from placevec.datasets.views.registry import Reader, reader_of
     from placevec.errors import PlacevecError
 
-    found, counts = {}, {}
+    found: dict[str, str] = {}
+    counts: dict[str, int] = {}
     for name in dataset.view_names:
         try:
             reader = reader_of(dataset.spec(name))

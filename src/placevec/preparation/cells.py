@@ -93,7 +93,7 @@ def _lays_out(options: CellOptions) -> bool:
 def prepare(out: Path, options: CellOptions, *, created: str, progress: Progress) -> Dataset:
     """Make a dataset with a map, points of interest and aerial images, or add them to one that is there.
 
-    A first command that is refused leaves no places behind, unless a view of them is done.
+    A first command that fails leaves no places behind, unless a view of them is done.
     """
     from placevec.datasets.layout import MANIFEST
     from placevec.errors import DatasetError, InputError

@@ -74,10 +74,12 @@ class _Work:
             source,
             progress,
         )
-        tiles = isinstance(source, TileImagery)
-        self.called = source.name if tiles else ", ".join(path.name for path in options.aerial)
-        self.first = source.name if tiles else source[0].name
-        self.attribution = options.aerial_attribution or (source.attribution if tiles else "")
+        self.attribution = options.aerial_attribution
+        if isinstance(source, TileImagery):
+            self.called = self.first = source.name
+            self.attribution = self.attribution or source.attribution
+        else:
+            self.called, self.first = ", ".join(path.name for path in options.aerial), source[0].name
         self.side_m = float(options.aerial_size_m or dataset.footprint_m or DEFAULT_SIZE_M)
         self.lost = {"outside of the images": 0, "with too little data": 0}
 

@@ -49,7 +49,7 @@ def prepare(out: Path, folder: Path, *, attribution: str, created: str, progress
     """A dataset of the cells in a folder; or the existing one, if it was made from the same.
 
     Raises:
-        SourceError: there are no such folders, or nothing in them can be read.
+        SourceError: the folders are missing, or nothing in them can be read.
         DatasetError: ``out`` holds something else.
     """
     images, vectors, edges = (_files(folder, kind) for kind in ("img", "emb", "edge"))

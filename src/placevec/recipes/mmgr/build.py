@@ -25,6 +25,7 @@ from placevec.datasets.splits import Split
 from placevec.datasets.views.chips import full_scale_of
 from placevec.datasets.views.poi_sets import PoiSetsView
 from placevec.datasets.views.registry import known_rows, reader_of
+from placevec.encoders.image_backbones import Backbone
 from placevec.encoders.poi_set import PoiSetEncoder
 from placevec.errors import DatasetError, InputError, UsageError
 from placevec.geo import Ints
@@ -260,11 +261,16 @@ def _full_scale(spec: ViewSpec, config: MmgrConfig) -> float:
 def _image_encoder(spec: ViewSpec, config: MmgrConfig) -> nn.Module:
     is_map, fixed = spec.kind == _MAP, dict[str, Any]()
     name: str = config.encoder if config.encoder != "auto" else "compact-tile-cnn" if is_map else "resnet-18"
-    if config.init in CARRIED and config.encoder in ("auto", CARRIED[config.init][2]):
+    if (
+        config.init is not None
+        and config.init in CARRIED
+        and config.encoder in ("auto", CARRIED[config.init][2])
+    ):
         _, _, name, fixed = CARRIED[config.init]
     scale = _full_scale(spec, config)
     if name in BACKBONES:
-        dim = None if config.dim == encoders.class_of(name).width else config.dim
+        own = cast(type[Backbone], encoders.class_of(name)).width
+        dim = None if config.dim == own else config.dim
         return encoders.build(name, bands=spec.channels, dim=dim, full_scale=scale, unit_norm=False, **fixed)
     if name == "spectral-cnn":
         if is_map:

@@ -261,7 +261,11 @@ def _image_encoder(spec: ViewSpec, config: Where2VecConfig, *, is_map: bool) -> 
         config.encoder if config.encoder != "auto" else "compact-tile-cnn" if is_map else "spectral-cnn"
     )
     fixed: dict[str, Any] = {}
-    if config.init in CARRIED and config.encoder in ("auto", CARRIED[config.init][2]):
+    if (
+        config.init is not None
+        and config.init in CARRIED
+        and config.encoder in ("auto", CARRIED[config.init][2])
+    ):
         _, _, name, fixed = CARRIED[config.init]
     spectral = name.endswith(("spectral-cnn", *BACKBONES))
     if spectral == is_map:
