@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from placevec import encoders
-from placevec.encoders.image_backbones import ResNet18
+from placevec.encoders.image_backbones import MobileNetV2, ResNet18
 from placevec.errors import ModelError
 
 
@@ -83,3 +83,11 @@ def test_features_of_the_deepest_one() -> None:
     again = encoders.build("resnet-50", **network.config())
     assert again.load_state_dict(network.state_dict()) is not None
     assert again.config() == network.config()
+
+
+def test_mobilenet_is_the_published_network() -> None:
+    """2,223,872 weights before the classifier, as published (3.5 million with its 1.28 million); a side of 1/32."""
+    network = MobileNetV2(["red", "green", "blue"], dim=None, full_scale=1.0).eval()
+    assert sum(value.numel() for value in network.parameters()) == 3_504_872 - 1_281_000
+    assert network.features(torch.rand(1, 3, 64, 64)).shape == (1, 1280, 2, 2)
+    assert encoders.name_of(encoders.build("mobilenet-v2", **network.config())) == "mobilenet-v2"

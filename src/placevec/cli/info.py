@@ -66,7 +66,7 @@ def _dataset(path: Path) -> dict[str, Any]:
         **_footprint(dataset),
         "bounds": _rounded(dataset.area.bounds),
         "views": list(dataset.view_names),
-        **_unreadable(dataset),
+        **_held(dataset),
         **({"layers": list(dataset.base_map_spec.channels), "zoom": dataset.zoom} if has_map else {}),
         **label_facts(dataset),
         **entity_facts(dataset),
@@ -77,18 +77,21 @@ def _dataset(path: Path) -> dict[str, Any]:
     }
 
 
-def _unreadable(dataset: Dataset) -> dict[str, Any]:
-    """The views that need a package that is not installed, or that cannot be loaded."""
-    from placevec.datasets.views.registry import reader_of
+def _held(dataset: Dataset) -> dict[str, Any]:
+    """Counts of what the views hold, and the views that need a package that is not installed, or cannot be loaded."""
+    from placevec.datasets.views.registry import Reader, reader_of
     from placevec.errors import PlacevecError
 
-    found = {}
+    found: dict[str, str] = {}
+    counts: dict[str, int] = {}
     for name in dataset.view_names:
         try:
-            reader_of(dataset.spec(name))
+            reader = reader_of(dataset.spec(name))
+            if type(reader).holds is not Reader.holds:
+                counts.update(reader.holds(dataset.view(name)))
         except PlacevecError as error:
             found[name] = str(error)
-    return {"views that cannot be read": list(found.values())} if found else {}
+    return {**counts, **({"views that cannot be read": list(found.values())} if found else {})}
 
 
 def _footprint(dataset: Dataset) -> dict[str, Any]:

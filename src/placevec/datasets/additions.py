@@ -441,9 +441,6 @@ def _source_of(dataset: Dataset, part: str) -> str:
     """The source of a part, by its name."""
     sources = dataset.manifest["sources"]
     numbers = dataset.manifest.get("provenance", {}).get(part, {}).get("sources", [0])
-    names = [
-        str(sources[number].get("name", "an unnamed source"))
-        for number in numbers
-        if 0 <= number < len(sources)
-    ]
-    return ", ".join(names) or "an unnamed source"
+    told = [sources[number] for number in numbers if 0 <= number < len(sources)]
+    names = [str(one.get("name") or one.get("path") or one.get("kind")) for one in told]
+    return ", ".join(names) or "what the dataset already held"

@@ -31,6 +31,7 @@ ENCODERS = Registry(
         "founding-tile-cnn": "placevec.encoders.tile_cnn:FoundingTileCNN",
         "geoclip-location": "placevec.encoders.locations.geoclip:GeoClipEncoder",
         "location": "placevec.encoders.locations.encoder:LocationEncoder",
+        "mobilenet-v2": "placevec.encoders.image_backbones:MobileNetV2",
         "poi-categories": "placevec.encoders.poi_categories:PoiCategories",
         "poi-set": "placevec.encoders.poi_set:PoiSetEncoder",
         "resnet-18": "placevec.encoders.image_backbones:ResNet18",

@@ -47,13 +47,17 @@ def write_projector(
         progress: progress reporting.
 
     Returns:
-        The number of places. Names come from OpenStreetMap, so line breaks and control characters are replaced.
+        The number of places; nothing is written where none has coordinates. Names come from OpenStreetMap, so line
+        breaks and control characters are replaced.
     """
     from torch.utils.tensorboard import SummaryWriter
 
     vectors, labels, pictures = [], [], []
     view = view or (FUSED if model.fuse is not None else model.views[0])
-    for dataset, rows in _drawn(datasets, min(places, MAX_PLACES), seed):
+    drawn = _drawn(datasets, min(places, MAX_PLACES), seed)
+    if not drawn:  # chips without coordinates
+        return 0
+    for dataset, rows in drawn:
         found = model.vectors(dataset, rows, view=view, label="Projecting", progress=progress)
         there = np.isfinite(found).all(axis=1)
         rows = rows[there]

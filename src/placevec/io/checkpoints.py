@@ -17,22 +17,30 @@ import torch
 from torch import Tensor, nn
 
 from placevec.errors import InputError, ModelError
+from placevec.io.atomic import sha256_of_file
 
 LARGEST = 2**31
 """Maximum bytes of a checkpoint: twelve times the largest original one."""
 MAX_TENSORS = 1000
 
 
-def read_checkpoint(file: Path) -> Any:
+def read_checkpoint(file: Path, *, sha256: str | None = None) -> Any:
     """The content of a checkpoint: tensors, numbers, texts, lists and mappings. NumPy scalars become Python numbers.
+
+    Args:
+        file: the checkpoint.
+        sha256: of a known file, which may be of torch before 1.6.
 
     Raises:
         InputError: the file does not exist.
-        ModelError: it is not a checkpoint of torch 1.6 or later, or holds anything else.
+        ModelError: it is not a checkpoint of torch 1.6 or later, nor the known file, or holds anything else.
     """
     if not file.is_file():
         raise InputError(f"there is no file {file}")
-    _require_plain_zip(file)
+    if sha256 is None:
+        _require_plain_zip(file)
+    elif sha256_of_file(file) != sha256:
+        raise ModelError(f"{file} is not the file that is known by this name: its SHA-256 is another")
     try:
         with torch.serialization.safe_globals(list(_NUMPY)):
             return torch.load(file, map_location="cpu", weights_only=True)

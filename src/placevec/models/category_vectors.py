@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from placevec.encoders.poi_categories import PoiCategories
 from placevec.encoders.poi_set import PoiSetEncoder
 from placevec.errors import InputError, ModelError
+from placevec.geo.geoparquet import read_parquet
 
 _VECTOR = "vector"
 
@@ -36,13 +37,21 @@ def read_category_vectors(path: str | Path) -> tuple[tuple[str, ...], NDArray[np
     if "category" not in table:
         raise InputError(f"{path} has no column 'category'; it has {', '.join(map(str, table.columns))}")
     names = tuple(table["category"].astype(str))
-    if _VECTOR in table:
-        vectors = np.asarray(table[_VECTOR].tolist(), np.float32)
-    else:
-        vectors = table.drop(columns="category").select_dtypes("number").to_numpy(np.float32)
+    vectors = table.drop(columns="category").select_dtypes("number").to_numpy(np.float32)
+    if path.suffix == ".parquet" and _VECTOR in open_table(path).names:
+        vectors = _lists(path)
     if vectors.ndim != 2 or not vectors.shape[1] or not np.isfinite(vectors).all():
         raise InputError(f"{path} needs a vector of finite numbers for each category")
     return names, vectors
+
+
+def _lists(path: Path) -> NDArray[np.float32]:
+    """(K, D) of the column of lists."""
+    column = read_parquet(path, "table of vectors", [_VECTOR])[_VECTOR]
+    try:
+        return np.asarray(column.to_pylist(), np.float32)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"{path} has no vectors of one length in the column {_VECTOR!r}") from error
 
 
 def fill_categories(encoder: PoiSetEncoder, channels: tuple[str, ...], path: str | Path) -> list[str]:

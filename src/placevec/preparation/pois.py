@@ -11,18 +11,20 @@ from placevec.core import ViewSpec
 from placevec.datasets.additions import MAP_PART, Joining, Made, add, is_made, reused
 from placevec.datasets.dataset import Dataset
 from placevec.datasets.places import DEFAULT_SIZE_M
-from placevec.datasets.views.poi_sets import VALUES
+from placevec.datasets.views.poi_sets import VALUES, WITHIN_POLYGONS
 from placevec.datasets.views.pois import Poi, PoiTable, PoiWriter, read_pois
 from placevec.errors import DatasetError, SourceError, UsageError
 from placevec.io import atomic
 from placevec.io.progress import Progress
 from placevec.preparation.existing_places import POIS
+from placevec.sources.tables.opened import open_table
 from placevec.sources.tables.points import read_points
 
 NAME = KIND = "pois"
 TABLE = "poi_table.parquet"
 """Points of a table; ``pois.parquet`` holds those of an extract."""
 MIN_POINTS = 5
+_CATEGORY_NAMES = ("category", "type", "class", "kind")
 
 
 def add_pois(
@@ -43,7 +45,8 @@ def add_pois(
         table: points of interest with coordinates and categories; None: those of the extract that its map was drawn from.
         category, group: columns of the table: the category, and what it is part of, if anything.
         min_points: a category needs as many points, otherwise they count as their group only.
-        size_m: side of the square around a place, meters; None: the size of the places.
+        size_m: side of the square around a place, meters; None: the polygon of a place that has one, else a square of
+            the size of the places.
         created: when, in ISO 8601.
         progress: where to report.
 
@@ -56,6 +59,10 @@ def add_pois(
         raise UsageError("--category and --group are columns of a table: they need --pois")
     side = float(size_m or dataset.footprint_m or DEFAULT_SIZE_M)
     inputs = {"min_pois": min_points, "size_m": side, "category": category, "group": group}
+    within = size_m is None and _are_polygons(dataset)
+    if within:
+        inputs["polygons"] = True
+    values = f"{VALUES}; {WITHIN_POLYGONS}" if within else VALUES
     if table is None:
         if not has_pois(dataset):
             raise DatasetError(
@@ -76,10 +83,11 @@ def add_pois(
             for note in notes:
                 progress.say(f"Note: {note}")
             pois, files, file = read_pois(folder / TABLE), [TABLE], TABLE
-            sources = [{"kind": "pois", "path": Path(table).name, "sha256": content, "attribution": ""}]
+            named = Path(table).name
+            sources = [{"kind": KIND, "name": named, "path": named, "sha256": content, "attribution": ""}]
         channels = categories_of(pois, min_points)
         spec = ViewSpec(
-            NAME, KIND, channels, VALUES, size_m=side, rules=None if table else PoiTable.default().hash
+            NAME, KIND, channels, values, size_m=side, rules=None if table else PoiTable.default().hash
         )
         points = int(pois["group"].notna().sum())
         return Joining(
@@ -88,6 +96,12 @@ def add_pois(
         )  # fmt: skip
 
     return add(dataset, NAME, of, write, created=created, progress=progress)
+
+
+def _are_polygons(dataset: Dataset) -> bool:
+    """Whether places are polygons of their own: given ones or H3 cells, not map tiles."""
+    given = dataset.manifest["places"]["grid"] == "given"
+    return given and any(shape is not None and "Polygon" in shape.geom_type for shape in dataset.geometry())
 
 
 def has_pois(dataset: Dataset) -> bool:
@@ -119,15 +133,26 @@ def categories_of(pois: pd.DataFrame, min_points: int) -> tuple[str, ...]:
     return tuple(sorted([*groups, *kept]))
 
 
+def check_table(table: str | Path, category: str | None, group: str | None) -> str:
+    """The column of categories of a table, found before anything is made; SourceError for a table without it."""
+    names = open_table(Path(table)).names
+    found = category or next((name for name in names if str(name).lower() in _CATEGORY_NAMES), None)
+    if found is None:
+        raise SourceError(
+            f"{table} has no column of categories: name it with --category; it has {', '.join(names)}"
+        )
+    for name in filter(None, (found, group)):
+        if name not in names:
+            raise SourceError(f"{table} has no column {name!r}; it has {', '.join(names)}")
+    return str(found)
+
+
 def _write_table(
     path: Path, table: Path, category: str | None, group: str | None, dataset: Dataset
 ) -> list[str]:
     """Write the points of a table that have coordinates and a category; returns what was lost."""
+    column = check_table(table, category, group)
     points = read_points(table)
-    column = category or _found(points.table, ("category", "type", "class", "kind"), table, "--category")
-    for name in filter(None, (column, group)):
-        if name not in points.table:
-            raise SourceError(f"{table} has no column {name!r}; it has {', '.join(points.table.columns)}")
     values = points.table[column].astype("string").str.strip()
     groups = values if group is None else points.table[group].astype("string").str.strip()
     located = np.asarray(np.isfinite(points.lonlat).all(axis=1), bool)
@@ -161,12 +186,3 @@ def _write_table(
         if count
     ]
     return [*points.notes, *lost]
-
-
-def _found(table: pd.DataFrame, names: tuple[str, ...], path: Path, flag: str) -> str:
-    for column in table.columns:
-        if str(column).lower() in names:
-            return str(column)
-    raise SourceError(
-        f"{path} has no column of categories: name it with {flag}; it has {', '.join(table.columns)}"
-    )

@@ -6,15 +6,24 @@ from collections.abc import Mapping
 from typing import Any, cast
 
 import numpy as np
+import torch
+from torch import Tensor
 
-from placevec.core import View, ViewSpec
+from placevec.core import Look, View, ViewSpec
 from placevec.datasets.dataset import Dataset
 from placevec.datasets.joined import JoinedDataset
 from placevec.datasets.views.chips import ChipsView
 from placevec.datasets.views.registry import JoinedRecords, reader_of
+from placevec.encoders.spectral_cnn import MAX_REFLECTANCE
+from placevec.errors import InputError
 from placevec.geo import Ints
 
 TrainingData = Dataset | JoinedDataset
+BACKBONES = ("resnet-18", "resnet-34", "resnet-50", "mobilenet-v2")
+"""Encoders of `placevec.encoders.image_backbones`, for which there are weights that others trained."""
+_SAMPLE = 64
+_MAX_CUT = 0.05
+"""Share of pixels that may lie outside of what an encoder reads."""
 
 
 def image_window(dataset: TrainingData, spec: ViewSpec, window: Mapping[str, Any]) -> View:
@@ -29,6 +38,32 @@ def image_window(dataset: TrainingData, spec: ViewSpec, window: Mapping[str, Any
         return cast(View, cast(Any, dataset.view(spec.name)).window(**window))
     views = [cast(View, cast(ChipsView, part.view(spec.name)).window(**window)) for part in dataset.parts]
     return reader_of(spec).join(views, [part.stored(spec.name) for part in dataset.parts])
+
+
+def check_range(view: View, rows: Ints, full_scale: float) -> None:
+    """InputError where chips have numbers that encoders cut off: below 0, or above twice a reflectance of 1.
+
+    Args:
+        view: of chips.
+        rows: places with a chip, of which a few are looked at.
+        full_scale: the number that stands for a reflectance of 1.
+    """
+    chosen = np.random.default_rng(0).permutation(rows)[:_SAMPLE]
+    if not len(chosen):
+        return
+    pixels = view.read(Look(torch.from_numpy(np.sort(chosen))))
+    assert isinstance(pixels, Tensor)
+    known = pixels[torch.isfinite(pixels)]
+    cut = float(((known < 0) | (known > MAX_REFLECTANCE * full_scale)).float().mean())
+    if cut > _MAX_CUT:
+        low, high = torch.quantile(
+            known[:: max(1, len(known) // 1_000_000)], torch.tensor([0.01, 0.99])
+        ).tolist()
+        raise InputError(
+            f"{cut:.0%} of the numbers of {view.spec.name!r} lie outside of what the encoder reads, 0 to "
+            f"{MAX_REFLECTANCE * full_scale:g}: nearly all are {low:g} to {high:g}. Set --full-scale to the number that "
+            "stands for white, or prepare the images scaled (--aerial-values scaled)"
+        )
 
 
 def chips_of(view: View) -> Ints:

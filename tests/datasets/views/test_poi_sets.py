@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from pathlib import Path
 
 import numpy as np
 import pytest
+import shapely
 import torch
 
 from placevec.core import Look, ViewSpec
-from placevec.datasets.views.poi_sets import VALUES, PoiSetsView
+from placevec.datasets.views.poi_sets import VALUES, WITHIN_POLYGONS, PoiSetsView
 from placevec.datasets.views.pois import Poi, PoiTable, PoiWriter
 from placevec.errors import InputError
 from placevec.geo import offset
@@ -70,3 +72,30 @@ def test_what_cannot_be_read(view: PoiSetsView, middle: tuple[float, float]) -> 
         view.read(Look(torch.tensor([0])))
     with pytest.raises(InputError, match="unknown warp flip"):
         view.read(look(middle, flip=torch.zeros(3, 2, dtype=torch.bool)))
+
+
+def test_polygons_bound_the_sets_of_their_places(
+    view: PoiSetsView, tmp_path: Path, middle: tuple[float, float]
+) -> None:
+    """A triangle of 130 m holds the points at (0, 0) and (90, 20) and not (-95, -95), also across the antimeridian;
+    meters are counted from the place; the second place is a point and has its square.
+    """
+    lon, lat = offset(
+        np.full(3, middle[0]), np.full(3, middle[1]), east_m=np.array([-20.0, 110.0, -20.0]),
+        north_m=np.array([-20.0, 25.0, 25.0]),
+    ).T  # fmt: skip
+    triangle = shapely.Polygon(np.stack([lon, lat], axis=1))
+    shapes = np.array([triangle, shapely.Point(middle)], object)
+    spec = dataclasses.replace(SPEC, values=f"{VALUES}; {WITHIN_POLYGONS}")
+    of_places = PoiSetsView(tmp_path / "pois.parquet", spec, np.array([middle, middle]), shapes)
+    lonlat = torch.tensor([middle, middle, middle], dtype=torch.float64)
+    found = of_places.read(Look(torch.tensor([0, 1, -1]), lonlat))
+    assert found.offsets.tolist() == [0, 2, 5, 8]
+    assert rows_of(found.values[:2]) == [(0, 0, 0), (1, 90, 20)]
+    assert rows_of(found.values[2:5]) == rows_of(view.read(look(middle)).values)
+    assert of_places.known is not None
+    assert of_places.known.all()
+    moved = of_places.read(
+        Look(torch.tensor([0]), lonlat[:1], {"shift": torch.tensor([[50.0, 0.0]]), "angle": torch.zeros(1)})
+    )
+    assert rows_of(moved.values) == [(0, -50, 0), (1, 40, 20)]

@@ -14,8 +14,10 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from safetensors.torch import save_file
 
-from placevec import api
+from placevec import api, encoders
+from placevec.core import Look, ViewSpec
 from placevec.datasets.dataset import Dataset
 from placevec.datasets.views.poi_sets import PoiSetsView
 from placevec.embeddings import EmbeddingsOfViews
@@ -23,6 +25,7 @@ from placevec.errors import DatasetError, InputError, SourceError, UsageError
 from placevec.models.category_vectors import read_category_vectors
 from placevec.models.model import Model
 from placevec.recipes import recipe
+from placevec.recipes.images import check_range
 from placevec.training.log import read_metrics
 from tests.cli.commands import run
 
@@ -202,3 +205,98 @@ def test_images_find_the_points_of_their_cell(cells: Dataset, tmp_path: Path) ->
     losses = [line["loss/train"] for line in read_metrics(tmp_path / "run")]
     assert losses[0] > 3.0
     assert losses[-1] < 0.8 * math.log(32)
+
+
+def square(west: float, south: float, side: float = 0.002) -> str:
+    east, north = west + side, south + side
+    return f"POLYGON(({west} {south}, {east} {south}, {east} {north}, {west} {north}, {west} {south}))"
+
+
+def test_a_refused_first_command_leaves_nothing(tmp_path: Path) -> None:
+    """The next one, with other places, is not told of those of the refused one."""
+    (tmp_path / "one.csv").write_text("place_id,lon,lat\na,24.94,60.17\n")
+    (tmp_path / "two.csv").write_text("place_id,lon,lat\nb,24.95,60.17\nc,24.951,60.17\n")
+    (tmp_path / "far.csv").write_text("lon,lat,category\n3,4,bar\n")
+    (tmp_path / "near.csv").write_text("lon,lat,category\n24.9501,60.17,bar\n")
+    with pytest.raises(SourceError, match="is in the area"):
+        api.prepare("mmgr", out=tmp_path / "d", places=tmp_path / "one.csv", pois=tmp_path / "far.csv")
+    assert not (tmp_path / "d").exists()
+    with pytest.raises(SourceError, match="has no column 'sort'"):
+        api.prepare(
+            "mmgr",
+            out=tmp_path / "d",
+            osm_name="helsinki-center",
+            pois=tmp_path / "near.csv",
+            category="sort",
+        )
+    assert not (tmp_path / "d").exists()
+    dataset = api.prepare("mmgr", out=tmp_path / "d", places=tmp_path / "two.csv", pois=tmp_path / "near.csv")
+    assert len(dataset) == 2
+
+
+def test_points_within_polygons(tmp_path: Path) -> None:
+    """Each square of 0.002 degrees holds the points that its bounds say, one on the edge of two both; a part of a
+    polygon counts as the polygon.
+    """
+    (tmp_path / "tracts.csv").write_text(
+        f'place_id;geometry\na;"{square(24.940, 60.170)}"\nb;"{square(24.942, 60.170)}"\n'
+        f'c;"MULTI{square(24.950, 60.170).replace("((", "(((").replace("))", ")))")}"\n'
+    )
+    rows = [
+        (24.9401, 60.1701),
+        (24.9419, 60.1719),
+        (24.942, 60.171),
+        (24.9439, 60.1701),
+        (24.9519, 60.1701),
+        (24.946, 60.171),
+    ]
+    (tmp_path / "pois.csv").write_text("lon,lat,kind\n" + "".join(f"{lon},{lat},bar\n" for lon, lat in rows))
+    dataset = api.prepare(
+        "mmgr", out=tmp_path / "d", places=tmp_path / "tracts.csv", pois=tmp_path / "pois.csv"
+    )
+    view = dataset.view("pois")
+    sets = view.read(Look(torch.arange(3), torch.from_numpy(dataset.lonlat)))
+    assert sets.offsets.diff().tolist() == [3, 2, 1]  # type: ignore[union-attr]
+    code, said = run(["info", str(dataset.path)])
+    assert code == 0
+    assert "places with points  3" in said
+
+
+class Numbers:
+    """Chips of given numbers."""
+
+    def __init__(self, values: torch.Tensor) -> None:
+        self.values, self.spec = values, ViewSpec("aerial", "chips", ("red",), "uint16 as stored", size_px=4)
+
+    def read(self, look: Look) -> torch.Tensor:
+        return self.values[look.rows]
+
+
+def test_numbers_that_the_encoder_would_cut_off_are_refused() -> None:
+    """Twice white and more, or below zero, in more than a twentieth of the pixels; NaN is no number."""
+    good = torch.rand(100, 1, 4, 4) * 20_000
+    check_range(Numbers(good), np.arange(100), 10_000.0)
+    good[:, :, 0] = float("nan")
+    check_range(Numbers(good), np.arange(100), 10_000.0)
+    with pytest.raises(InputError, match=r"lie outside of what the encoder reads, 0 to 510: .* --full-scale"):
+        check_range(Numbers(good), np.arange(100), 255.0)
+    with pytest.raises(InputError, match=r"nearly all are -1\d+ to -"):
+        check_range(Numbers(-good), np.arange(100), 10_000.0)
+
+
+def test_images_start_from_weights_of_others(cells: Dataset, tmp_path: Path) -> None:
+    """A ResNet of colors on the layers of the map: all filters, each layer from the mean of the colors."""
+    source = encoders.build("resnet-18", bands=("red", "green", "blue"), dim=None)
+    save_file(source.state_dict(), tmp_path / "weights.safetensors")
+    config, training = recipe("mmgr").configure(
+        "default",
+        {"encoder": "resnet-18", "init": str(tmp_path / "weights.safetensors"), "size_px": 32, "dim": 512},
+    )
+    built = recipe("mmgr").built(cells, config, training)
+    image = built.recipe.encoders["image"]
+    torch.testing.assert_close(
+        image.state_dict()["layer4.1.conv2.weight"], source.state_dict()["layer4.1.conv2.weight"]
+    )
+    assert any("weights taken; bands: natural-features from the mean of all" in note for note in built.notes)
+    with pytest.raises(UsageError, match="which is missing"):
+        recipe("mmgr").configure("default", {"init_bands": ("red",)})

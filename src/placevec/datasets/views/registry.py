@@ -21,6 +21,7 @@ from torch import Tensor
 from placevec.core import ROW_MISSING, Batch, Look, Ragged, View, ViewSpec
 from placevec.errors import DatasetError, InputError, PlacevecError
 from placevec.geo import Area, Floats
+from placevec.geo.antimeridian import Objects
 from placevec.plugins import Registry
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ VIEWS = Registry(
         "features": "placevec.datasets.views.features:READER",
         "coordinates": "placevec.datasets.views.coordinates:READER",
         "pois": "placevec.datasets.views.poi_sets:READER",
+        "poi-rows": "placevec.datasets.views.poi_rows:READER",
         "text": "placevec.datasets.views.text:READER",
     },
 )
@@ -60,6 +62,9 @@ class PlaceTable(Protocol):
     @property
     def area(self) -> Area:
         """The area of the places."""
+
+    def geometry(self) -> Objects:
+        """(N,) shapely geometries, or None."""
 
     def __len__(self) -> int:
         """N."""
@@ -123,6 +128,10 @@ class Reader:
     def join(self, views: Sequence[View], stored: Sequence[Stored]) -> View:
         """The views of several datasets as one, with their places concatenated."""
         return JoinedRecords(views, [len(one.places) for one in stored])
+
+    def holds(self, view: View) -> Mapping[str, int]:
+        """Counts of what a view holds, for people, besides its channels: name -> count."""
+        return {}
 
     def shows(self, spec: ViewSpec) -> str:
         """What a view shows of a place, in a few words."""

@@ -1,8 +1,9 @@
-"""The ``aerial`` view: georeferenced images cut into one square chip a place, north up, in meters of local UTM."""
+"""The ``aerial`` view: images or tiles of imagery cut into one square chip a place, north up, in meters of local UTM."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,10 +19,12 @@ from placevec.errors import SourceError
 from placevec.io.progress import Progress
 from placevec.options import options_of
 from placevec.preparation.chips.aerial_options import AerialOptions
+from placevec.preparation.chips.aerial_tiles import TileImagery, open_imagery, tile_photos
 from placevec.preparation.chips.shards import ChipWriter
 from placevec.sources.imagery.ground import Square, between, square_around
 from placevec.sources.imagery.local_scenes import fingerprint_of
 from placevec.sources.imagery.photos import Photos, image_files
+from placevec.sources.imagery.tile_photos import TilePhotos
 
 NAME = KIND = "aerial"
 _METHOD = 1
@@ -37,13 +40,19 @@ def add_aerial(dataset: Dataset, options: AerialOptions, *, created: str, progre
         SourceError: an image cannot be read or lies nowhere, or no place lies in one.
         DatasetError: it has other chips of that name, or no place has coordinates.
     """
-    files = image_files(options.aerial)
-    names = {one.name for one in options_of(AerialOptions)} - {"aerial"}
+    names = {one.name for one in options_of(AerialOptions)} - {"aerial", "aerial_tiles", "aerial_zoom"}
     inputs = {name: value for name, value in options.as_json().items() if name in names}
-    of = Made(KIND, {**inputs, "aerial": fingerprint_of(files), "method": _METHOD})
+    source: list[Path] | TileImagery
+    if options.aerial_tiles is None:
+        source = image_files(options.aerial)
+        inputs["aerial"] = fingerprint_of(source)
+    else:
+        source = open_imagery(options.aerial_tiles, options.aerial_zoom, progress)
+        inputs |= {"aerial_tiles": source.fingerprint, "aerial_zoom": options.aerial_zoom}
+    of = Made(KIND, {**inputs, "method": _METHOD})
     if is_made(dataset, NAME, of):
         return reused(dataset, {NAME: of}, progress)
-    job = _Work(dataset, options, of, files, progress)
+    job = _Work(dataset, options, of, source, progress)
     return add(dataset, NAME, of, job.write, created=created, progress=progress)
 
 
@@ -51,15 +60,32 @@ class _Work:
     """One job: the squares of the places, chip by chip."""
 
     def __init__(
-        self, dataset: Dataset, options: AerialOptions, of: Made, files: list[Path], progress: Progress
+        self,
+        dataset: Dataset,
+        options: AerialOptions,
+        of: Made,
+        source: list[Path] | TileImagery,
+        progress: Progress,
     ) -> None:
-        self.dataset, self.options, self.of, self.files, self.progress = dataset, options, of, files, progress
+        self.dataset, self.options, self.of, self.source, self.progress = (
+            dataset,
+            options,
+            of,
+            source,
+            progress,
+        )
+        self.attribution = options.aerial_attribution
+        if isinstance(source, TileImagery):
+            self.called = self.first = source.name
+            self.attribution = self.attribution or source.attribution
+        else:
+            self.called, self.first = ", ".join(path.name for path in options.aerial), source[0].name
         self.side_m = float(options.aerial_size_m or dataset.footprint_m or DEFAULT_SIZE_M)
         self.lost = {"outside of the images": 0, "with too little data": 0}
 
     def write(self, folder: Path) -> Joining:
         """Write the chips into a folder."""
-        with Photos(self.files, self.options.band_numbers()) as photos:
+        with self._opened() as photos:
             scaled = self.options.aerial_values == "scaled" or (
                 self.options.aerial_values == "auto" and photos.dtype != "uint8"
             )
@@ -76,15 +102,16 @@ class _Work:
                 writer.flush()
             self._say(len(squares))
             if not writer.done_places:
-                raise SourceError(
-                    f"no place lies in the images: the first, {self.files[0].name}, has the box "
-                    f"{', '.join(f'{edge:.4f}' for edge in photos.boxes[0])} (west, south, east, north)"
+                raise SourceError(f"no place lies in {photos.outside()}")
+            if isinstance(photos, TilePhotos) and photos.damaged:
+                first = next(iter(photos.damaged.values()))
+                self.progress.say(
+                    f"Note: {len(photos.damaged):,} tiles are damaged and left out, such as: {first}"
                 )
             written = writer.finish()
         about = {
-            "kind": KIND, "name": ", ".join(path.name for path in self.options.aerial),
-            "path": ", ".join(path.name for path in self.options.aerial), "url": None, "sha256": written.sha256,
-            "timestamp": None, "licence": None, "attribution": self.options.aerial_attribution,
+            "kind": KIND, "name": self.called, "path": self.called, "url": None, "sha256": written.sha256,
+            "timestamp": None, "licence": None, "attribution": self.attribution,
             "bytes": sum((folder / name).stat().st_size for name in written.files),
         }  # fmt: skip
         spec = replace(written.spec(NAME), size_m=self.side_m)
@@ -96,6 +123,17 @@ class _Work:
             f"{written.table.num_rows:,} chips of {self.side_m:g} m", written.files, [about],
             views={NAME: {"spec": spec.as_dict(), "files": written.files}}, report={NAME: report}, replaces=[TABLE],
         )  # fmt: skip
+
+    def _opened(self) -> AbstractContextManager[Photos | TilePhotos]:
+        """The images; tiles of a server are downloaded first."""
+        bands = self.options.band_numbers()
+        if not isinstance(self.source, TileImagery):
+            return Photos(self.source, bands)
+        if not self.attribution:
+            self.progress.say("Note: the tiles state no attribution; set it with --aerial-attribution")
+        located = self.dataset.lonlat[np.isfinite(self.dataset.lonlat).all(axis=1)]
+        px, zoom = self.options.aerial_px, self.options.aerial_zoom
+        return tile_photos(self.source, located, self.side_m, px, zoom, bands, self.progress)
 
     def _squares(self) -> dict[str, tuple[Square, Any]]:
         """place_id -> the square of its chip, and its polygon, if it has one that masks."""
@@ -121,7 +159,7 @@ class _Work:
     def _chip(
         self,
         writer: ChipWriter,
-        photos: Photos,
+        photos: Photos | TilePhotos,
         place_id: str,
         square: Square,
         shape: Any,
@@ -139,7 +177,7 @@ class _Work:
             pixels[:, _outside(shape, square)] = np.nan
         writer.add(
             place_id, _as_bytes(pixels, limits) if limits is not None else _as_stored(pixels, photos.dtype),
-            photos.names, source=f"{self.files[0].name}:{place_id}", crs=f"EPSG:{square.epsg}",
+            photos.names, source=f"{self.first}:{place_id}", crs=f"EPSG:{square.epsg}",
             transform=square.transform, nodata=float(empty.mean()),
         )  # fmt: skip
 

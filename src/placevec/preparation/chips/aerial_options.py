@@ -18,13 +18,24 @@ class AerialOptions(Options):
     """Images that are cut into a chip for each place.
 
     Raises:
-        UsageError: an option without ``--aerial``, or bands that are no numbers.
+        UsageError: an option without images, two sources of them, or bands that are no numbers.
     """
 
     GROUP: ClassVar[str] = "Aerial images"
 
     aerial: tuple[Path, ...] = option(
         (), "Georeferenced images (GeoTIFF, COG, VRT, JPEG 2000), or folders of them (may be repeated)"
+    )
+    aerial_tiles: str | None = option(
+        None,
+        "Imagery as map tiles, instead of --aerial: address of a server with {z}, {x} and {y}, a folder of tiles, or an"
+        " MBTiles file",
+    )
+    aerial_zoom: int | None = option(
+        None,
+        "Zoom of these tiles (default: of a folder, the only one; of a server, the lowest that is as fine as chips)",
+        min=0,
+        max=22,
     )
     aerial_bands: tuple[str, ...] = option(
         (), "Numbers of the bands, from 1, separated by commas (default: all but alpha)"
@@ -45,11 +56,22 @@ class AerialOptions(Options):
     def __post_init__(self) -> None:
         super().__post_init__()
         self.band_numbers()
-        if self.aerial:
+        if self.aerial and self.aerial_tiles is not None:
+            raise UsageError("give images with either --aerial or --aerial-tiles, not both")
+        if self.aerial_zoom is not None and self.aerial_tiles is None:
+            raise UsageError("--aerial-zoom is the zoom of tiles: it needs --aerial-tiles")
+        if self.has_images:
             return
         for one in options_of(AerialOptions):
-            if getattr(self, one.name) != one.default:
-                raise UsageError(f"{flag_of(one.name)} applies to aerial images: it needs --aerial")
+            if one.name != "aerial_attribution" and getattr(self, one.name) != one.default:
+                raise UsageError(
+                    f"{flag_of(one.name)} applies to aerial images: it needs --aerial or --aerial-tiles"
+                )
+
+    @property
+    def has_images(self) -> bool:
+        """Whether images are given."""
+        return bool(self.aerial) or self.aerial_tiles is not None
 
     def band_numbers(self) -> tuple[int, ...]:
         """The bands to read, from 1; none for all. UsageError for other words."""

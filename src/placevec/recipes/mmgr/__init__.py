@@ -20,6 +20,8 @@ RECIPE = RecipeEntry(
     prepare_examples=(
         "placevec prepare mmgr --osm-name helsinki-center --spacing 300 --size-m 500 --out data/helsinki",
         "placevec prepare mmgr --osm city.osm.pbf --places tracts.geojson --size-m 1000 --out data/tracts",
+        "placevec prepare mmgr --bbox 32.59,0.35,32.60,0.36 --spacing 60 --aerial-tiles oam/ --out data/kampala",
+        "placevec prepare mmgr --chip-folder mmgr-sample --out data/sample",
         "placevec prepare mmgr --places tracts.geojson --pois shops.csv --category kind --out data/tracts",
     ),
     train_examples=(

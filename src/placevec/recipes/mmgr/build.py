@@ -25,22 +25,31 @@ from placevec.datasets.splits import Split
 from placevec.datasets.views.chips import full_scale_of
 from placevec.datasets.views.poi_sets import PoiSetsView
 from placevec.datasets.views.registry import known_rows, reader_of
+from placevec.encoders.image_backbones import Backbone
 from placevec.encoders.poi_set import PoiSetEncoder
 from placevec.errors import DatasetError, InputError, UsageError
 from placevec.geo import Ints
 from placevec.metrics import effective_rank
 from placevec.models.category_vectors import fill_categories
 from placevec.models.fusion import ConcatFusion
+from placevec.models.starting_weights import CARRIED, start_from
 from placevec.recipes.blocks import split_in_blocks
 from placevec.recipes.built import Built
-from placevec.recipes.images import TrainingData, chips_of, footprint_m, image_window
+from placevec.recipes.images import (
+    BACKBONES,
+    TrainingData,
+    check_range,
+    chips_of,
+    footprint_m,
+    image_window,
+)
 from placevec.recipes.mmgr.config import MmgrConfig
 from placevec.training import TrainingOptions
 from placevec.training.objectives.cells import CellContrast
 from placevec.training.samplers.cells import IMAGES, POIS, CellSampler
 from placevec.training.samplers.described import Disturbed
 
-_MAP, _CHIPS, _POIS = "raster", "chips", "pois"
+_MAP, _CHIPS, _POIS = "raster", "chips", ("pois", "poi-rows")
 _MAP_PX = 128
 _SHIFT = 0.1
 """Shift of augmented windows, as a share of their side."""
@@ -102,6 +111,10 @@ def build(
         judge = _side(validation, config, seed, like=side)
         held = judge.rows
     image, pois = _image_encoder(side.image.spec, config), _poi_encoder(side.pois.spec, config)
+    if side.image.spec.kind == _CHIPS:
+        check_range(side.image, np.flatnonzero(side.has_image), _full_scale(side.image.spec, config))
+    if config.init is not None:
+        notes.append(start_from(image, side.image.spec.channels, config.init, config.init_bands))
     if config.category_vectors is not None:
         notes += fill_categories(pois, side.pois.spec.channels, config.category_vectors)
     sampler = _sampler(side, split.rows("train"), config, seed, augment=True)
@@ -139,7 +152,7 @@ def lacking(dataset: Dataset) -> str:
     kinds = {dataset.spec(name).kind for name in dataset.view_names}
     if not kinds & {_MAP, _CHIPS}:
         return "add images to the same --out, by --aerial IMAGES or a map by --osm FILE"
-    return "" if _POIS in kinds else "add points of interest to the same --out, by --pois TABLE"
+    return "" if kinds & {*_POIS} else "add points of interest to the same --out, by --pois TABLE"
 
 
 def _side(dataset: TrainingData, config: MmgrConfig, seed: int, like: _Side | None = None) -> _Side:
@@ -181,7 +194,7 @@ def _image(dataset: TrainingData, config: MmgrConfig) -> View:
 
 def _pois(dataset: TrainingData, config: MmgrConfig, like: _Side | None) -> View:
     """The points of interest of the categories that are read; those of ``like``, for validation elsewhere."""
-    names = [name for name in dataset.view_names if dataset.spec(name).kind == _POIS]
+    names = [name for name in dataset.view_names if dataset.spec(name).kind in _POIS]
     if not names:
         raise UsageError(
             f"{dataset.name} has no points of interest: add them with placevec prepare mmgr and the same --out"
@@ -241,13 +254,24 @@ def _sampler(side: _Side, rows: Ints, config: MmgrConfig, seed: int, *, augment:
     )  # fmt: skip
 
 
+def _full_scale(spec: ViewSpec, config: MmgrConfig) -> float:
+    return 255.0 if spec.kind == _MAP else config.full_scale or full_scale_of(spec.values)
+
+
 def _image_encoder(spec: ViewSpec, config: MmgrConfig) -> nn.Module:
-    is_map = spec.kind == _MAP
-    name = config.encoder if config.encoder != "auto" else "compact-tile-cnn" if is_map else "resnet-18"
-    scale = 255.0 if is_map else full_scale_of(spec.values)
-    if name.startswith("resnet-"):
-        dim = None if config.dim == (2048 if name.endswith("50") else 512) else config.dim
-        return encoders.build(name, bands=spec.channels, dim=dim, full_scale=scale, unit_norm=False)
+    is_map, fixed = spec.kind == _MAP, dict[str, Any]()
+    name: str = config.encoder if config.encoder != "auto" else "compact-tile-cnn" if is_map else "resnet-18"
+    if (
+        config.init is not None
+        and config.init in CARRIED
+        and config.encoder in ("auto", CARRIED[config.init][2])
+    ):
+        _, _, name, fixed = CARRIED[config.init]
+    scale = _full_scale(spec, config)
+    if name in BACKBONES:
+        own = cast(type[Backbone], encoders.class_of(name)).width
+        dim = None if config.dim == own else config.dim
+        return encoders.build(name, bands=spec.channels, dim=dim, full_scale=scale, unit_norm=False, **fixed)
     if name == "spectral-cnn":
         if is_map:
             raise UsageError(f"--encoder {name} reads chips, not the map {spec.name}")
@@ -268,7 +292,8 @@ def _poi_encoder(spec: ViewSpec, config: MmgrConfig) -> PoiSetEncoder:
         PoiSetEncoder,
         encoders.build(
             "poi-set", categories=len(spec.channels), dim=dim, category_dim=config.category_dim,
-            pooling=config.pooling, positions=config.positions, size_m=float(cast(float, spec.size_m)),
+            pooling=config.pooling, positions=config.positions and reader_of(spec).by_coordinates,
+            size_m=float(spec.size_m or cast(float, config.size_m)),
             trained_categories=config.train_categories or config.category_vectors is None,
         ),
     )  # fmt: skip

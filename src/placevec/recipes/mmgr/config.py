@@ -11,7 +11,7 @@ from placevec.options import Options, option
 
 Encoder = Literal[
     "auto", "compact-tile-cnn", "shape-tile-cnn", "founding-tile-cnn", "resnet-18", "resnet-34", "resnet-50",
-    "spectral-cnn",
+    "mobilenet-v2", "spectral-cnn",
 ]  # fmt: skip
 Pooling = Literal["attention", "set2set", "graph"]
 Form = Literal["separate", "founding"]
@@ -52,10 +52,32 @@ class MmgrConfig(Options):
         None, "Side of these blocks, meters (default: an eighth of the extent, at least 250)", above=0
     )
     encoder: Encoder = option(
-        "auto", "Image encoder (auto: compact-tile-cnn of maps, resnet-18 of chips)", group=IMAGE
+        "auto",
+        "Image encoder (auto: compact-tile-cnn of maps, resnet-18 of chips, or that of the package in --init)",
+        group=IMAGE,
+    )
+    init: str | None = option(
+        None,
+        "Initial weights of the image encoder: geoembed or mobilenet-imagenet (of packages), a run or model, a file"
+        " (.safetensors, .npz, .pt), or a name on the Hugging Face hub",
+        group=IMAGE,
+    )
+    init_bands: tuple[str, ...] = option(
+        (),
+        "Bands of the --init network in order, if the weights do not name them (default: red,green,blue for three;"
+        " those of Sentinel-2 for 12 and 13)",
+        group=IMAGE,
+    )
+    full_scale: float | None = option(
+        None,
+        "Pixel value of a reflectance of 1, of chips (default: 255 for bytes, 1 for float32, otherwise 10000)",
+        group=IMAGE,
+        above=0,
     )
     dim: int = option(128, "Length of the vectors of images and of points", group=IMAGE, min=1)
-    width: int = option(32, "Channels of the first stage (not of resnets)", group=IMAGE, min=8)
+    width: int = option(
+        32, "Channels of the first stage (not of resnets and mobilenet-v2)", group=IMAGE, min=8
+    )
     image_hidden: int = option(256, "Hidden units of the projection head of images", group=IMAGE, min=1)
     pooling: Pooling = option(
         "attention", "Pooling of points (graph: attention along Delaunay edges first)", group=POIS
@@ -86,3 +108,5 @@ class MmgrConfig(Options):
         super().__post_init__()
         if self.pooling != "set2set" and self.category_dim % 4:
             raise UsageError(f"--category-dim must be a multiple of 4 with --pooling {self.pooling}")
+        if self.init_bands and self.init is None:
+            raise UsageError("--init-bands names the bands of the network of --init, which is missing")

@@ -7,7 +7,8 @@ from placevec.recipes.base import FormerCommand, FormerFlag
 TRAIN = FormerCommand(
     "mmgr.py", "`placevec train mmgr`", "train",
     (
-        FormerFlag(("--data_path",), "the dataset, without a flag"),
+        FormerFlag(("--data_path",), "the dataset, without a flag",
+                   "`placevec prepare mmgr --chip-folder` reads the folders of the original"),
         FormerFlag(("--lr", "--total_epoch"), "`--learning-rate`, `--epochs`"),
         FormerFlag(("--batch_size", "--temperature"), "`--batch-size`, `--temperature`",
                  "the loss takes batches of any size, an incomplete one is still left out"),

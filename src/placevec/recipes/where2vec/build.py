@@ -32,7 +32,7 @@ from placevec.models.fusion import MeanFusion
 from placevec.models.starting_weights import CARRIED, start_from
 from placevec.recipes.blocks import split_in_blocks
 from placevec.recipes.built import Built
-from placevec.recipes.images import TrainingData, chips_of, footprint_m, image_window
+from placevec.recipes.images import BACKBONES, TrainingData, chips_of, footprint_m, image_window
 from placevec.recipes.where2vec.config import Where2VecConfig
 from placevec.recipes.where2vec.texts import TypeNames, choices_of
 from placevec.training import TrainingOptions
@@ -177,7 +177,7 @@ def _views(dataset: TrainingData, config: Where2VecConfig) -> tuple[View, View]:
     texts = [name for name, spec in specs.items() if spec.kind == _TEXT]
     images = [name for name, spec in specs.items() if spec.kind in (_MAP, _CHIPS)]
     if not config.views:  # the first of each
-        of_chips = config.encoder.endswith(("spectral-cnn", "resnet-18")) or config.init in CARRIED
+        of_chips = config.encoder.endswith(("spectral-cnn", *BACKBONES)) or config.init in CARRIED
         first = _CHIPS if of_chips else _MAP
         texts, images = texts[:1], sorted(images, key=lambda name: specs[name].kind != first)[:1]
     if len(texts) != 1 or len(images) != 1:
@@ -261,19 +261,22 @@ def _image_encoder(spec: ViewSpec, config: Where2VecConfig, *, is_map: bool) -> 
     name: str = (
         config.encoder if config.encoder != "auto" else "compact-tile-cnn" if is_map else "spectral-cnn"
     )
-    stem = "large"
-    if config.init in CARRIED and config.encoder in ("auto", CARRIED[config.init][2]):
+    fixed: dict[str, Any] = {}
+    if (
+        config.init is not None
+        and config.init in CARRIED
+        and config.encoder in ("auto", CARRIED[config.init][2])
+    ):
         _, _, name, fixed = CARRIED[config.init]
-        stem = fixed["stem"]
-    spectral = name.endswith("spectral-cnn") or name == "resnet-18"
+    spectral = name.endswith(("spectral-cnn", *BACKBONES))
     if spectral == is_map:
         fits = "tile encoders read maps, spectral ones chips"
         asked = f"--encoder {name}" if config.encoder == name else f"--init {config.init} ({name})"
         raise UsageError(f"{asked} does not read {spec.name} ({spec.kind}): {fits}")
     if spectral:
         scale = config.full_scale or full_scale_of(spec.values)
-        if name == "resnet-18":
-            return encoders.build(name, bands=spec.channels, dim=config.dim, stem=stem, full_scale=scale)
+        if name in BACKBONES:
+            return encoders.build(name, bands=spec.channels, dim=config.dim, full_scale=scale, **fixed)
         if name == "spectral-cnn":
             return encoders.build(
                 name, bands=spec.channels, dim=config.dim, width=config.width, indices=config.indices,

@@ -16,6 +16,7 @@ Encoder = Literal[
     "spectral-cnn",
     "founding-spectral-cnn",
     "resnet-18",
+    "mobilenet-v2",
 ]
 Objective = Literal["log", "founding", "unicl", "sigmoid"]
 Level = Literal["leaf", "group"]
@@ -88,8 +89,8 @@ class Where2VecConfig(Options):
     )
     init: str | None = option(
         None,
-        "Initial weights of the image encoder: geoembed, a run or model, or a file of weights (.safetensors,"
-        " .npz, .pt)",
+        "Initial weights of the image encoder: geoembed or mobilenet-imagenet (of packages), a run or model, a file"
+        " (.safetensors, .npz, .pt), or a name on the Hugging Face hub",
         group=IMAGE,
     )
     init_bands: tuple[str, ...] = option(
@@ -100,7 +101,10 @@ class Where2VecConfig(Options):
     )
     dim: int = option(256, "Length of the vectors", group=IMAGE, min=1)
     width: int = option(
-        32, "Channels of the first stage (no effect on founding encoders and resnet-18)", group=IMAGE, min=8
+        32,
+        "Channels of the first stage (no effect on founding encoders, resnet-18 and mobilenet-v2)",
+        group=IMAGE,
+        min=8,
     )
     indices: tuple[str, ...] = option(
         (), "Spectral indices added as channels of spectral-cnn: ndvi, ndwi", group=IMAGE

@@ -125,6 +125,11 @@ class Photos:
                 break
         return found
 
+    def outside(self) -> str:
+        """Where the images lie, for the message that no place lies there."""
+        box = ", ".join(f"{edge:.4f}" for edge in self.boxes[0])
+        return f"the images: the first, {self.files[0].name}, has the box {box} (west, south, east, north)"
+
     def percentiles(self, low: float, high: float) -> NDArray[np.float64]:
         """(C, 2) percentiles of the numbers of each band, of a coarse sample of all images."""
         samples: list[NDArray[np.float32]] = []

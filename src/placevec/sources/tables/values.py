@@ -168,7 +168,8 @@ def check_degrees(
         )
     if max(abs(lon[row]), abs(lat[row])) > 1000:
         raise SourceError(
-            f"{told}: if these are meters, set their coordinate reference system, such as --crs EPSG:3067"
+            f"{told}: if these are meters, name their coordinate reference system, such as EPSG:3067, in a column crs of "
+            "the table, or with --crs where the command has it"
         )
     raise SourceError(f"{told}: longitudes must be from -180 to 180, latitudes from -90 to 90")
 

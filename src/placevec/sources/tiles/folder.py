@@ -5,6 +5,7 @@
     [tiles/]LAYER/z/x/y.png       founding document 004: one gray or black-and-white picture per layer
     [tiles/]tile_z_x_y.png        founding document 001: colors
     [tiles/]z/x/y.png             the same in folders
+    [tiles/]NAME-x-y-z.png        the same, as fAIr and RAMP name tiles of aerial images (OAM-x-y-z.png)
 
 y counts from the north (XYZ), or from the south (TMS) if a file next to the tiles or the caller says so. ``y@2x.png``
 has twice as many pixels per side. Folders are listed as a stream, so a million files take 17 MB during listing. Links
@@ -59,6 +60,7 @@ _NAME = re.compile(_NUMBER)
 _ENDING = r"((?:@2x)?\.(?:png|PNG|jpe?g|JPE?G|webp|WEBP|avif|AVIF))"
 _TILE = re.compile(_NUMBER + _ENDING)
 _FLAT = re.compile(f"tile_{_NUMBER}_{_NUMBER}_{_NUMBER}{_ENDING}")
+_NAMED = re.compile(f"([A-Za-z][A-Za-z0-9_]{{0,31}})-{_NUMBER}-{_NUMBER}-{_NUMBER}{_ENDING}")
 _ABOUT = {"attribution?": str, "name?": str, "placevec?": dict}
 
 
@@ -112,6 +114,7 @@ class _Folder:
     def read(self, zoom: int | None, order: Sequence[str], advance: Advance) -> TileSet:
         base = self._base()
         flat: dict[int, Listing] = {}
+        prefix = ""
         south: bool | None = None
         zooms: list[str] = []
         layers: list[str] = []
@@ -119,7 +122,11 @@ class _Folder:
             name = entry.name
             if match := _FLAT.fullmatch(name):
                 south = self._from_south([base, self.folder]) if south is None else south
-                self._add_flat(flat, match, entry, south)
+                self._add_flat(flat, match.groups(), entry, south)
+                advance(1)
+            elif (match := _NAMED.fullmatch(name)) and match[1] == (prefix := prefix or match[1]):
+                south = self._from_south([base, self.folder]) if south is None else south
+                self._add_flat(flat, (match[4], match[2], match[3], match[5]), entry, south)
                 advance(1)
             elif entry.is_dir():
                 (zooms if _NAME.fullmatch(name) else layers).append(name)
@@ -130,7 +137,8 @@ class _Folder:
             if layers or zooms:
                 self.ignored.add("folders next to tile_z_x_y files", (layers + zooms)[0])
             chosen = chosen_zoom(list(flat), zoom, str(self.folder))
-            return self._colors(base, "tile_z_x_y.png", chosen, flat[chosen], about, bool(south))
+            layout = f"{prefix}-x-y-z.png" if prefix else "tile_z_x_y.png"
+            return self._colors(base, layout, chosen, flat[chosen], about, bool(south))
         if zooms and not layers:
             found = [int(name) for name in zooms if int(name) <= MAX_ZOOM]
             chosen = chosen_zoom(found, zoom, str(self.folder))
@@ -166,14 +174,15 @@ class _Folder:
                 yield entry
 
     def _add_flat(
-        self, flat: dict[int, Listing], match: re.Match[str], entry: os.DirEntry[str], from_south: bool
+        self, flat: dict[int, Listing], parts: Sequence[str], entry: os.DirEntry[str], from_south: bool
     ) -> None:
-        zoom, x, y = (int(number) for number in match.groups()[:3])
+        """Add a tile by the parts of its name: zoom, x, y, extension."""
+        zoom, x, y = (int(number) for number in parts[:3])
         if zoom > MAX_ZOOM or max(x, y) >= 2**zoom or not entry.is_file():
             self.ignored.add("tiles with invalid coordinates", entry.name)
             return
         row = 2**zoom - 1 - y if from_south else y
-        flat.setdefault(zoom, Listing()).add(row * 2**zoom + x, _ending(match[4]), _stamp(entry))
+        flat.setdefault(zoom, Listing()).add(row * 2**zoom + x, _ending(parts[3]), _stamp(entry))
 
     def _layers(
         self, base: Path, names: list[str], zoom: int | None, order: Sequence[str], about: dict[str, Any],
@@ -224,7 +233,10 @@ class _Folder:
         self, base: Path, layout: str, zoom: int, listing: Listing, about: dict[str, Any], from_south: bool
     ) -> TileSet:
         def place(layer: int, x: int, y: int) -> str:
-            return f"{base}/{zoom}/{x}/{y}" if layout.startswith("z") else f"{base}/tile_{zoom}_{x}_{y}"
+            prefix = layout.removesuffix("-x-y-z.png")
+            if prefix != layout:
+                return f"{base}/{prefix}-{x}-{y}-{zoom}"
+            return f"{base}/{zoom}/{x}/{y}" if layout == "z/x/y.png" else f"{base}/tile_{zoom}_{x}_{y}"
 
         return self._set("colors", layout, zoom, ("tiles",), [listing], about, [from_south], place)
 

@@ -1,0 +1,138 @@
+"""Imagery that comes as map tiles, of a server, a folder or an MBTiles file, read square by square like other images."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from placevec.errors import SourceError
+from placevec.geo import lonlat_to_tile_xy
+from placevec.sources.imagery.ground import Square, degrees_around, read_onto
+from placevec.sources.tiles.decode import decode_tile
+
+BANDS = ("red", "green", "blue")
+_HALF_WORLD_M = 20_037_508.342789244
+"""Half the side of the square of Web Mercator, meters of its projection."""
+_MAX_TILES = 4096
+
+
+class TilePhotos:
+    """Color tiles of one zoom as one image in Web Mercator; transparent pixels and absent tiles have no data.
+
+    Args:
+        name: of the source, for messages.
+        zoom: of the tiles.
+        content: (x, y) -> the encoded bytes of a tile, None where there is none.
+        bands: positions of the bands to read, from 1; none for all.
+
+    Attributes:
+        names: of the bands.
+        dtype: of their numbers.
+        damaged: reason -> number of tiles that could not be decoded.
+
+    Raises:
+        SourceError: a band that tiles do not have.
+    """
+
+    dtype = "uint8"
+
+    def __init__(
+        self, name: str, zoom: int, content: Callable[[int, int], bytes | None], bands: Sequence[int] = ()
+    ) -> None:
+        self.name, self.zoom, self._content = name, zoom, content
+        self.numbers = tuple(bands) or (1, 2, 3)
+        if max(self.numbers) > len(BANDS):
+            raise SourceError(f"tiles have {len(BANDS)} bands, numbered from 1; asked for {self.numbers}")
+        self.names = tuple(BANDS[number - 1] for number in self.numbers)
+        self.damaged: dict[tuple[int, int], str] = {}
+        self._side = 0
+
+    def __enter__(self) -> TilePhotos:
+        return self
+
+    def __exit__(self, *_: object) -> None: ...
+
+    def read(self, square: Square) -> NDArray[np.float32]:
+        """(C, H, W) numbers on a square; NaN where there is no tile.
+
+        Raises:
+            SourceError: a square of too many tiles.
+        """
+        found = np.full((len(self.numbers), square.size_px, square.size_px), np.nan, np.float32)
+        west, south, east, north = degrees_around(square)
+        for left, right in ((west, east),) if west <= east else ((west, 180.0), (-180.0, east)):
+            self._fill(found, square, left, south, right, north)
+        return found
+
+    def percentiles(self, low: float, high: float) -> NDArray[np.float64]:
+        """(C, 2): bytes need no percentiles, 0 and 255 stand for them."""
+        return np.tile([0.0, 255.0], (len(self.numbers), 1))
+
+    def outside(self) -> str:
+        """Where its tiles lie, for the message that no place lies there."""
+        return f"the tiles of {self.name} at zoom {self.zoom}"
+
+    def _fill(
+        self, found: NDArray[np.float32], square: Square, west: float, south: float, east: float, north: float
+    ) -> None:
+        import rasterio
+        from rasterio import Affine
+        from rasterio.io import MemoryFile
+
+        corners = lonlat_to_tile_xy(np.array([west, east]), np.array([north, south]), self.zoom)
+        most = 2**self.zoom - 1
+        (x0, y0), (x1, y1) = np.clip(np.floor(corners), 0, most).astype(int).tolist()
+        if (x1 - x0 + 1) * (y1 - y0 + 1) > _MAX_TILES:
+            raise SourceError(
+                f"a chip would need {(x1 - x0 + 1) * (y1 - y0 + 1):,} tiles of zoom {self.zoom}: choose a lower zoom"
+            )
+        tiles = {
+            (x, y): pixels
+            for y in range(y0, y1 + 1)
+            for x in range(x0, x1 + 1)
+            if (pixels := self._tile(x, y)) is not None
+        }
+        if not tiles:
+            return
+        side = self._side
+        whole = np.zeros((4, (y1 - y0 + 1) * side, (x1 - x0 + 1) * side), np.uint8)
+        for (x, y), pixels in tiles.items():
+            top, left = (y - y0) * side, (x - x0) * side
+            whole[:, top : top + side, left : left + side] = pixels.transpose(2, 0, 1)
+        pixel = 2.0 * _HALF_WORLD_M / 2**self.zoom / side
+        profile: dict[str, Any] = {
+            "driver": "GTiff", "width": whole.shape[2], "height": whole.shape[1], "count": 4, "dtype": "uint8",
+            "crs": "EPSG:3857", "photometric": "RGB",
+            "transform": Affine(
+                pixel, 0.0, x0 * side * pixel - _HALF_WORLD_M, 0.0, -pixel, _HALF_WORLD_M - y0 * side * pixel
+            ),
+        }  # fmt: skip
+        with MemoryFile() as memory:
+            with memory.open(**profile) as file:
+                file.colorinterp = [rasterio.enums.ColorInterp[name] for name in (*BANDS, "alpha")]
+                file.write(whole)
+            with memory.open() as file:
+                pixels = np.stack([read_onto(file, number, square, masked=True) for number in self.numbers])
+        new = np.isnan(found).any(axis=0) & ~np.isnan(pixels).any(axis=0)
+        found[:, new] = pixels[:, new]
+
+    def _tile(self, x: int, y: int) -> NDArray[np.uint8] | None:
+        """(side, side, 4) red, green, blue and alpha; None without a tile or for a damaged one."""
+        content = self._content(x, y)
+        if content is None:
+            return None
+        try:
+            pixels = decode_tile(content, side=None)
+        except SourceError as error:
+            self.damaged[x, y] = str(error)
+            return None
+        self._side = self._side or len(pixels)
+        if len(pixels) != self._side:  # of another server, or for screens of another resolution
+            return np.asarray(
+                cv2.resize(pixels, (self._side, self._side), interpolation=cv2.INTER_AREA), np.uint8
+            )
+        return pixels
