@@ -17,6 +17,7 @@ Everything that is done is kept in OUT and not done again. Not part of ``make be
 from __future__ import annotations
 
 import argparse
+import hashlib
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -35,11 +36,11 @@ from placevec import api
 from placevec.core import FUSED
 from placevec.evaluation.baselines import COORDINATES, beside
 from placevec.evaluation.engine import Budget, evaluate_splits
-from placevec.evaluation.probes import Effort, Features
+from placevec.evaluation.probes import PROBES, Effort, Features, Probe, Training
 from placevec.evaluation.results import Result
 from placevec.evaluation.splits import Blocks, Fold, Split, block_grid, spatial_split
 from placevec.evaluation.tasks import Task
-from placevec.geo import Ints, spatial_blocks, to_ecef
+from placevec.geo import Floats, Ints, spatial_blocks, to_ecef
 from placevec.geo.coordinates import xyz_of
 from placevec.io import atomic
 from placevec.models.model import Model
@@ -54,7 +55,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "default": {}, "all points in a sample": {"keep_share": 1.0}, "no channels dropped": {"drop_channels": 0.0},
     "images with points only": {"intra_weight": 0.0},
 }  # fmt: skip
-BUDGET = Budget(Effort(trees=50, neighbors=(20,)), 1_000, 10**9)
+BUDGET = Budget(Effort(trees=40, neighbors=(20,)), 1_000, 10**9)
 _NEIGHBORS = 6
 
 
@@ -128,6 +129,35 @@ def hex2vec_vectors(file: Path, cells: Cells, rows: Ints, seed: int, python: str
 
 
 # --- evaluation --------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def kept(folder: Path) -> Iterator[None]:
+    """What a probe predicts in a fold is kept by its inputs, and a run that was stopped goes on with the next fold."""
+    folder.mkdir(parents=True, exist_ok=True)
+    original = dict(PROBES)
+    PROBES.update({name: partial(_kept, folder, name, probe) for name, probe in original.items()})
+    try:
+        yield
+    finally:
+        PROBES.update(original)
+
+
+def _kept(
+    folder: Path, name: str, probe: Probe, training: Training, tested: Features, effort: Effort
+) -> Floats:
+    told = hashlib.sha256(repr((name, training.kind, training.seed, training.outputs, effort)).encode())
+    for part in (training.features, training.target, training.block, tested):
+        told.update(repr((part.shape, str(part.dtype))).encode() + np.ascontiguousarray(part).tobytes())
+    file = folder / f"{told.hexdigest()}.npz"
+    if not file.exists():
+        scores = probe(training, tested, effort)
+        with atomic.replacing(file) as temporary, temporary.open("wb") as opened:
+            np.savez(opened, scores=scores, notes=np.array(training.notes, str))
+        return scores
+    with np.load(file) as stored:
+        training.notes.extend(stored["notes"].tolist())
+        return np.asarray(stored["scores"])
 
 
 def blocks_of(cells: Cells) -> Blocks:
@@ -299,7 +329,8 @@ def main() -> None:
         for target in cells.targets:
             file = arguments.out / name / f"{target}-epochs{arguments.epochs}-seeds{arguments.seeds}.md"
             if not file.exists():
-                text = "\n".join(described(cells, evaluated(cells, target, rows, splits)))
+                with kept(arguments.out / name / "predictions"):
+                    text = "\n".join(described(cells, evaluated(cells, target, rows, splits)))
                 with atomic.replacing(file) as temporary:
                     temporary.write_text(text)
             lines.append(file.read_text())

@@ -108,3 +108,29 @@ def test_cells_that_are_tested_are_not_trained_on(monkeypatch: pytest.MonkeyPatc
     for whole, part in zip(split.folds, found.folds, strict=True):
         assert set(rows[part.train]) == set(whole.train) & set(rows)
         assert set(rows[part.test]) == set(whole.test) & set(rows)
+
+
+def test_predictions_are_kept_by_what_they_are_made_from(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Oracle: equal inputs are not predicted again, with notes; another seed is."""
+    from benchmarks import mmgr_quality
+
+    from placevec.evaluation.probes import PROBES, Effort, Training
+
+    asked: list[int] = []
+
+    def probe(training: Training, tested: np.ndarray, effort: Effort) -> np.ndarray:
+        asked.append(training.seed)
+        training.notes.append("a note")
+        return tested + training.seed
+
+    monkeypatch.setitem(PROBES, "linear", probe)
+    for _ in range(2):
+        with mmgr_quality.kept(tmp_path):
+            for seed in (0, 1):
+                training = Training("regression", np.eye(3), np.arange(3.0), 1, np.arange(3), seed)
+                assert (PROBES["linear"](training, np.ones((2, 1)), Effort()) == 1 + seed).all()
+                assert training.notes == ["a note"]
+    assert asked == [0, 1]
+    assert PROBES["linear"] is probe
