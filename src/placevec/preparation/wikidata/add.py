@@ -62,6 +62,9 @@ def add_wikidata(dataset: Dataset, options: WikidataOptions, *, created: str, pr
     return add(dataset, PART, job.made, job.write, created=created, progress=progress)
 
 
+_MERGED = " (a dump lacks items that were merged into others; --wikidata api finds them)"
+
+
 @dataclass
 class _Job:
     """Items to be found, and what is written of them."""
@@ -210,7 +213,7 @@ class _Job:
         self.progress.say(
             f"Wikidata: {written.items:,} of {wanted:,} items found"
             + (f", {written.redirected:,} of them under another number" if written.redirected else "")
-            + (f"; {lost:,} are not there" if lost > 0 else "")
+            + (f"; {lost:,} are not there{'' if self.options.of_api else _MERGED}" if lost > 0 else "")
             + (f"; {unreadable:,} could not be read" if unreadable else "")
             + f". {written.labels:,} labels, {written.aliases:,} aliases and {written.descriptions:,} descriptions in "
             f"{len(written.languages):,} languages ({written.told_languages()})"
