@@ -234,11 +234,7 @@ class _Job:
         self.progress.say(
             f"Wikidata: {written.items:,} of {wanted:,} items found"
             + (f", {written.redirected:,} of them under another number" if written.redirected else "")
-            + (
-                f"; {lost:,} are not there{'' if self.options.of_api or self.options.wikidata_contact else _MERGED}"
-                if lost > 0
-                else ""
-            )
+            + (f"; {lost:,} are not there{why}" if lost > 0 else "")
             + (f"; {unreadable:,} could not be read" if unreadable else "")
             + f". {written.labels:,} labels, {written.aliases:,} aliases and {written.descriptions:,} descriptions in "
             f"{len(written.languages):,} languages ({written.told_languages()})"
