@@ -39,7 +39,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import torch
-from safetensors import safe_open
 
 from benchmarks.extracts import folder
 from benchmarks.where2vec_choice import CANDIDATES, Choice, Setting, described, held_out, tried
@@ -56,6 +55,7 @@ from placevec.evaluation.scores import weighted_mean
 from placevec.evaluation.splits import inner_parts
 from placevec.geo import Floats, Ints, spatial_blocks
 from placevec.inference.texts import embed_texts
+from placevec.inference.typed_places import temperature_of
 from placevec.inference.zero_shot import prompts_for, type_vectors, words_of_type
 from placevec.io import atomic
 from placevec.models.model import Model
@@ -294,18 +294,8 @@ class Vectors:
         return (logits.argmax(axis=1) == groups).astype(np.float64)
 
 
-def scale_of(run: Path) -> float:
-    """1 / temperature of the part between images and names, as it was at the end of training."""
-    file = max((run / "state").glob("step-*/tensors.safetensors"))
-    with safe_open(file, "pt") as stored:
-        name = "module.objectives.type-aware.log_scales"
-        if name not in list(stored.keys()):  # the founding temperature is not trained
-            return 1.0 / FOUNDING_OPTIONS["temperature"]
-        return float(stored.get_tensor(name)[1].exp())
-
-
-def vectors_of(model: Model, run: Path, datasets: Sequence[Dataset], questions: Asked) -> Vectors:
-    """The vectors of the model of a run."""
+def vectors_of(model: Model, datasets: Sequence[Dataset], questions: Asked) -> Vectors:
+    """The vectors of a model."""
     parts = [
         model.vectors(datasets[city], questions.rows[questions.city == city], view="map")
         for city in np.unique(questions.city)
@@ -314,7 +304,7 @@ def vectors_of(model: Model, run: Path, datasets: Sequence[Dataset], questions: 
     groups, types = (
         type_vectors(model, names, view="map") for names in (questions.group_names, questions.type_names)
     )
-    return Vectors(np.concatenate(parts), words, groups, types, scale_of(run))
+    return Vectors(np.concatenate(parts), words, groups, types, 1.0 / temperature_of(model))
 
 
 @dataclass(frozen=True)
@@ -443,7 +433,7 @@ def _on_validation(
     others = [dataset for number, dataset in enumerate(training) if number not in held]
     model = trained(run / setting.folder, setting, others, 0, steps)
     some = questions.of(held)
-    made = vectors_of(model, run / setting.folder, training, some)
+    made = vectors_of(model, training, some)
     groups, _ = made.named(some)
     answer = found(made.words, made.images, some.pool)
     one = np.zeros(len(groups), np.int64)
@@ -505,7 +495,7 @@ def _by_folds(
         file = run / "vectors.npz"
         if not file.exists():
             with atomic.replacing(file) as temporary, temporary.open("wb") as opened:
-                np.savez(opened, **vars(vectors_of(model, run, datasets, some)))
+                np.savez(opened, **vars(vectors_of(model, datasets, some)))
         with np.load(file) as stored:
             made = Vectors(**stored)
         rows = where == fold

@@ -99,6 +99,27 @@ def test_the_same_from_a_dump(plain: Path, tmp_path: Path) -> None:
     assert (source["path"], len(source["sha256"])) == ("wikidata.json.bz2", 64)
 
 
+def test_what_a_dump_lacks_is_asked_of_the_api_on_request(
+    plain: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Oracle: the same from the API alone, with an item that was merged into another; only what lacks is asked for."""
+    from placevec import cli
+
+    dump = str(write_dump(tmp_path / "wikidata.json"))
+    with serving(redirects={"Q100": "Q1757"}) as server:
+        monkeypatch.setattr(live, "ADDRESS", server.address)
+        command = ["prepare", "where2vec", "--out", str(copied(plain, tmp_path / "a")), "--wikidata", dump]
+        assert cli.main(command) == 0
+        assert server.asked == []
+        assert "2 are not there (a dump lacks items that were merged" in " ".join(
+            capsys.readouterr().err.split()
+        )
+        out = copied(plain, tmp_path / "b")
+        api.prepare("where2vec", out=out, wikidata=dump, wikidata_contact=CONTACT)
+        assert [one["ids"] for one in server.asked] == ["Q100|Q404"]
+        assert texts(Dataset.open(out)) == texts(added(copied(plain, tmp_path / "c"), server))
+
+
 def test_in_one_command_and_again(town: Path, tmp_path: Path) -> None:
     """A second command asks for nothing and changes nothing; another option is named."""
     with serving() as server:

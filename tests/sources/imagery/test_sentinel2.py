@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import datetime
 import json
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import numpy as np
 import pytest
@@ -12,11 +14,12 @@ import rasterio
 from rasterio.transform import from_origin
 
 from placevec.errors import SourceError
+from placevec.sources.imagery import signing
 from placevec.sources.imagery.ground import Square
 from placevec.sources.imagery.scenes import Asset, Scene
 from placevec.sources.imagery.sentinel2 import SceneReader
 from placevec.sources.imagery.stac import StacQuery, client_for, find_scenes
-from tests.sources.imagery.range_server import Asked, Reply, serving
+from tests.sources.imagery.range_server import Asked, Reply, as_json, serving
 from tests.sources.imagery.small_scenes import (
     BANDS,
     EPSG,
@@ -150,6 +153,81 @@ def test_over_http_only_what_is_needed_is_read_and_each_file_opened_once(tmp_pat
     assert {path for path in asked if "tif" in path} == {f"/a_{band}.tif" for band in BANDS}
     starts = [number for path, number in asked.items() if path.endswith(".tif")]
     assert max(starts) <= 4
+
+
+def test_cloud_optimized_geotiffs_are_read_in_parts(tmp_path: Path) -> None:
+    """Files of GDAL's own COG driver, with overviews; oracles: the ground, and GDAL reading the file on disk."""
+    _, local = scene_of(tmp_path, side_m=12_000, item={"baseline": "03.00", "side_m": 12_000})
+    for path in tmp_path.glob("*.tif"):
+        plain, noise = path.with_suffix(".plain"), np.random.default_rng(0)
+        path.rename(plain)
+        with rasterio.open(plain) as file:
+            pixels = file.read(1)
+            pixels[400:] = noise.integers(
+                1_000, 9_000, pixels[400:].shape
+            )  # below the square: does not compress
+            about = {**file.profile, "driver": "COG", "blocksize": 128, "overviews": "AUTO"}
+        for name in ("tiled", "blockxsize", "blockysize", "interleave"):
+            about.pop(name, None)
+        with rasterio.open(path, "w", **about) as file:
+            file.write(pixels, 1)
+        with rasterio.open(path) as file:
+            assert file.overviews(1) == [2, 4, 8, 16]
+    size = sum(path.stat().st_size for path in tmp_path.glob("*.tif"))
+    with serving(tmp_path) as server:
+        query = StacQuery([(24.8, 60.0, 25.2, 60.3)], BANDS)
+        remote = find_scenes(f"{server.url}/a.json", query, client_for(server.url)).scenes[0]
+        with SceneReader(server.url, BANDS) as reader:
+            chip = reader.read(remote, [SQUARE])[0]
+        assert server.sent < 0.5 * size
+    with rasterio.open(local.bands["B04"].href) as file:
+        corner = file.index(SQUARE.left + 5, SQUARE.top - 5)
+        part = file.read(1, window=((corner[0], corner[0] + 50), (corner[1], corner[1] + 50)))
+    np.testing.assert_array_equal(chip.pixels[BANDS.index("B04")], part)
+    np.testing.assert_array_equal(chip.pixels, expected())
+
+
+def test_files_that_need_a_signature(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The server answers 403 without the signature that it gave last, as Planetary Computer documents it."""
+    scene_of(tmp_path, item={"baseline": "03.00"})
+    given: list[str] = []
+    monkeypatch.setattr("placevec.sources.imagery.range_file.PAGE", 2**12)
+
+    def answering(asked: Asked) -> Reply | None:
+        parts = urlsplit(asked.path)
+        told = parse_qs(parts.query)
+        if parts.path == "/sign":
+            given.append(told["href"][0])
+            soon = datetime.datetime.now(datetime.UTC) + datetime.timedelta(
+                seconds=signing.EARLY_S
+            )  # at once too old
+            return as_json({"msft:expiry": soon.isoformat(), "href": f"{told['href'][0]}?sig={len(given)}"})
+        if parts.path.endswith(".tif") and told.get("sig") != [str(len(given))]:
+            return Reply(403)
+        return None
+
+    with serving(tmp_path, answering) as server:
+        query = StacQuery([(24.8, 60.0, 25.2, 60.3)], BANDS)
+        remote = find_scenes(f"{server.url}/a.json", query, client_for(server.url)).scenes[0]
+        with SceneReader(server.url, BANDS, connections=1, signer=f"{server.url}/sign") as reader:
+            np.testing.assert_array_equal(reader.read(remote, [SQUARE])[0].pixels, expected())
+        assert set(given) == {f"{server.url}/a_{band}.tif" for band in BANDS}
+        assert len(given) > len(BANDS)
+        with (
+            SceneReader(server.url, BANDS) as reader,
+            pytest.raises(SourceError, match="the server answers 403"),
+        ):
+            reader.read(remote, [SQUARE])
+        wrong = ('{"href": 5}', '{"href": "ftp://x/a"}', '{"href": "http://x/a", "msft:expiry": "?"}')
+        for body in (b"<html>", b"[]", *map(str.encode, wrong)):
+            server.answering = lambda asked, body=body: Reply(200, body) if "/sign" in asked.path else None
+            with (
+                SceneReader(server.url, BANDS, signer=f"{server.url}/sign") as reader,
+                pytest.raises(
+                    SourceError, match=r"/sign answers no signed address for http://.*/a_B\d+\.tif$"
+                ),
+            ):
+                reader.read(remote, [SQUARE])
 
 
 @pytest.mark.parametrize("kind", ["gone", "cut", "replaced", "garbage"])

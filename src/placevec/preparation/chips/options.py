@@ -56,6 +56,12 @@ class SatelliteOptions(Options):
         None, "First and last date, such as 2022-01-01/2024-12-31 (default: all)", group=_STAC
     )
     collection: str = option("sentinel-2-l2a", "Collection of an API", group=_STAC)
+    sign: str | None = option(
+        None,
+        "Address that signs those of files: it gets ?href=FILE and answers with JSON that has href (default: that of"
+        " Planetary Computer for its catalog)",
+        group=_STAC,
+    )
     max_cloud: float = option(20.0, "Maximum cloud cover of a scene, percent", min=0, max=100, group=_STAC)
     max_chip_cloud: float = option(
         0.1, "Maximum share of a chip under clouds and their shadows", min=0, max=1
@@ -83,6 +89,8 @@ class SatelliteOptions(Options):
             raise UsageError(
                 "give one STAC catalog, or any number of files and folders with --satellite, not both"
             )
+        if self.sign is not None and self.catalog is None:
+            raise UsageError("--sign applies to files of a STAC catalog: give its address with --satellite")
         self.band_names()
         self.interval()
         if self.chip_px * self.pixel_m > MAX_SIDE_M:
@@ -122,6 +130,13 @@ class SatelliteOptions(Options):
     def catalog(self) -> str | None:
         """The address or file of a STAC catalog, if one was given."""
         return self.satellite[0] if self.satellite and is_catalog(self.satellite[0]) else None
+
+    @property
+    def signer(self) -> str | None:
+        """The address that signs those of files, if they need it."""
+        from placevec.sources.imagery.signing import signer_of
+
+        return self.sign or (None if self.catalog is None else signer_of(self.catalog))
 
     @property
     def forced_offset(self) -> int | None:

@@ -93,7 +93,7 @@ def _made(options: SatelliteOptions) -> Made:
 def _fields() -> set[str]:
     from placevec.options import options_of
 
-    return {one.name for one in options_of(SatelliteOptions)} - {"connections"}
+    return {one.name for one in options_of(SatelliteOptions)} - {"connections", "sign"}
 
 
 class _Work:
@@ -190,7 +190,7 @@ class _Work:
         catalog = self.options.catalog or ""
         return SceneReader(
             catalog, (*self.bands, *self._bands_for_clouds(scenes)), connections=self.options.connections,
-            forced=self.options.forced_offset,
+            forced=self.options.forced_offset, signer=self.options.signer,
         )  # fmt: skip
 
     def _bands_for_clouds(self, scenes: Sequence[Scene]) -> list[str]:

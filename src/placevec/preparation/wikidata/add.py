@@ -62,6 +62,11 @@ def add_wikidata(dataset: Dataset, options: WikidataOptions, *, created: str, pr
     return add(dataset, PART, job.made, job.write, created=created, progress=progress)
 
 
+_MERGED = (
+    " (a dump lacks items that were merged into others; with --wikidata-contact they are asked of the API)"
+)
+
+
 @dataclass
 class _Job:
     """Items to be found, and what is written of them."""
@@ -77,7 +82,10 @@ class _Job:
         source = (
             {"api": asked.address}
             if asked.of_api
-            else {"dump": atomic.sha256_of_file(Path(str(asked.wikidata)))}
+            else {
+                "dump": atomic.sha256_of_file(Path(str(asked.wikidata))),
+                **({"lacking_from": asked.address} if asked.wikidata_contact else {}),
+            }
         )
         search = {
             "distance_m": asked.wikidata_distance_m or MAX_DISTANCE_M,
@@ -147,6 +155,8 @@ class _Job:
         path, counts = Path(str(self.options.wikidata)), Counter[str]()
         wanted = set(tagged.tolist()) - store.known(tagged.tolist())
         self._keep(store, wanted, path, counts, "Wikidata items")
+        if self.options.wikidata_contact:
+            self._ask_lacking(store, tagged)
         types = set(types_of(store.each(tagged.tolist())))
         self._keep(store, types - store.known(types), path, Counter(), "Wikidata types")
         lines = {reason: count for reason, count in counts.items() if reason != "entities"}
@@ -154,6 +164,19 @@ class _Job:
             self.report |= {"not read": lines}
             told = ", ".join(f"{count:,} {reason}" for reason, count in lines.items())
             self.progress.say(f"Note: of {path.name}, {told} were passed over")
+
+    def _ask_lacking(self, store: ItemStore, tagged: Ints) -> None:
+        """Ask the API for items that a dump lacks, such as those that were merged into others."""
+        lacking = sorted(set(tagged.tolist()) - set(store.read(tagged.tolist())))
+        with live.WikidataApi(
+            self.options.address,
+            str(self.options.wikidata_contact),
+            self.options.languages,
+            progress=self.progress,
+        ) as api:
+            for at in range(0, len(lacking), live.IDS_AT_ONCE):
+                store.put(api.items(lacking[at : at + live.IDS_AT_ONCE], self.counts))
+            self.report |= {"requests": api.requests}
 
     def _keep(self, store: ItemStore, wanted: set[int], path: Path, counts: Counter[str], label: str) -> None:
         if not wanted:
@@ -207,10 +230,11 @@ class _Job:
         }  # fmt: skip
         unreadable = self.counts[live.UNREADABLE]
         lost = wanted - written.items - unreadable
+        why = "" if self.options.of_api or self.options.wikidata_contact else _MERGED
         self.progress.say(
             f"Wikidata: {written.items:,} of {wanted:,} items found"
             + (f", {written.redirected:,} of them under another number" if written.redirected else "")
-            + (f"; {lost:,} are not there" if lost > 0 else "")
+            + (f"; {lost:,} are not there{why}" if lost > 0 else "")
             + (f"; {unreadable:,} could not be read" if unreadable else "")
             + f". {written.labels:,} labels, {written.aliases:,} aliases and {written.descriptions:,} descriptions in "
             f"{len(written.languages):,} languages ({written.told_languages()})"

@@ -33,7 +33,9 @@ class WikidataOptions(Options):
         (), "Languages to take from Wikidata, by its codes, separated by commas (default: all)"
     )
     wikidata_contact: str | None = option(
-        None, "Mail address or page of yours, which the API asks for and which is sent with each request"
+        None,
+        "Mail address or page of yours, which the API asks for and which is sent with each request; with a dump, the API"
+        " is asked for items that the dump lacks",
     )
     wikidata_search: bool = option(
         False,
@@ -56,11 +58,11 @@ class WikidataOptions(Options):
         for language in self.languages:
             if not _LANGUAGE.fullmatch(language):
                 raise UsageError(f"--languages are codes such as fi or zh-hant; got {language!r}")
-        if self.of_api:
+        if self.of_api or self.wikidata_contact is not None:
             from placevec.sources.wikidata.api import check_contact
 
             check_contact(self.wikidata_contact)
-        elif self.wikidata_search:
+        if not self.of_api and self.wikidata_search:
             raise UsageError("--wikidata-search asks the API: it needs --wikidata api")
         for name in ("wikidata_distance_m", "wikidata_similarity"):
             if getattr(self, name) is not None and not self.wikidata_search:
@@ -73,7 +75,7 @@ class WikidataOptions(Options):
 
     @property
     def address(self) -> str:
-        """Of the API."""
+        """Of the API: the live one where items come from a dump."""
         from placevec.sources.wikidata.api import ADDRESS
 
-        return ADDRESS if self.wikidata == API else str(self.wikidata)
+        return str(self.wikidata) if self.of_api and self.wikidata != API else ADDRESS

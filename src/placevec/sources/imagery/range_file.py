@@ -12,6 +12,7 @@ from collections import OrderedDict
 
 from placevec.errors import SourceError
 from placevec.sources.http import Answer
+from placevec.sources.imagery.signing import SignedAddress
 from placevec.sources.patience import PatientClient
 from placevec.sources.web_address import printable_address
 
@@ -30,6 +31,7 @@ class RangeFile(io.RawIOBase):
     Args:
         url: its address.
         client: makes the requests.
+        signer: address that signs the file's, see `signing`; None: the file needs no signature.
 
     Attributes:
         failed: the error of a request, which GDAL only sees as a short read; whoever reads through GDAL raises it.
@@ -38,13 +40,14 @@ class RangeFile(io.RawIOBase):
         SourceError: it cannot be read.
     """
 
-    def __init__(self, url: str, client: PatientClient) -> None:
+    def __init__(self, url: str, client: PatientClient, signer: str | None = None) -> None:
         super().__init__()
         self.url, self._client = url, client
+        self._signed = None if signer is None else SignedAddress(url, signer, client)
         self._pages: OrderedDict[int, bytes] = OrderedDict()
         self._at, self._size, self._version = 0, 0, ""
         self.failed: SourceError | None = None
-        first = client.get(url, {"Range": f"bytes=0-{PAGE - 1}"}, ok=(200, 206))
+        first = client.get(self._address(), {"Range": f"bytes=0-{PAGE - 1}"}, ok=(200, 206))
         self._version = _version(first)
         if first.status == 200:
             self._size = len(first.body)
@@ -55,6 +58,9 @@ class RangeFile(io.RawIOBase):
             self._size = self._checked(first, 0, None)
             self._pages[0] = first.body
             self._most = KEPT_PAGES
+
+    def _address(self) -> str:
+        return self.url if self._signed is None else self._signed.now()
 
     def readable(self) -> bool:
         """Yes."""
@@ -111,7 +117,7 @@ class RangeFile(io.RawIOBase):
 
     def _fetched(self, first: int, end: int) -> dict[int, bytes]:
         start, stop = first * PAGE, min(end * PAGE, self._size)
-        answer = self._client.get(self.url, {"Range": f"bytes={start}-{stop - 1}"}, ok=(206,))
+        answer = self._client.get(self._address(), {"Range": f"bytes={start}-{stop - 1}"}, ok=(206,))
         self._checked(answer, start, stop)
         return {first + at // PAGE: answer.body[at : at + PAGE] for at in range(0, stop - start, PAGE)}
 

@@ -64,6 +64,7 @@ class SceneReader:
         connections: threads, each of which has its own connections and files.
         forced: what to add to the stored numbers whatever is said, or None to decide for each scene.
         keep: scenes kept open.
+        signer: address that signs those of files, see `signing`.
 
     Attributes:
         decisions: id of each scene that was opened -> what is added to its numbers.
@@ -77,9 +78,11 @@ class SceneReader:
         connections: int = 4,
         forced: int | None = None,
         keep: int = 8,
+        signer: str | None = None,
     ) -> None:
         self.bands, self._forced, self._keep = tuple(bands), forced, keep
-        self._lanes = [_Lane(client_for(address)) for _ in range(connections)]
+        named = (address,) if signer is None else (address, signer)
+        self._lanes = [_Lane(client_for(*named), signer) for _ in range(connections)]
         self._open: dict[str, _OpenScene] = {}
         self.decisions: dict[str, OffsetDecision] = {}
 
@@ -135,8 +138,8 @@ class SceneReader:
 class _Lane:
     """A thread with its own connections: files that it opened are read and closed by it alone."""
 
-    def __init__(self, client: PatientClient) -> None:
-        self.client = client
+    def __init__(self, client: PatientClient, signer: str | None) -> None:
+        self.client, self.signer = client, signer
         self._thread = ThreadPoolExecutor(max_workers=1)
 
     def submit(self, work: Callable[[], Any]) -> Future[Any]:
@@ -259,7 +262,7 @@ class _File:
 
         if self._raster is None:
             if is_address(self.href):
-                self._remote = RangeFile(self.href, self._lane.client)
+                self._remote = RangeFile(self.href, self._lane.client, self._lane.signer)
                 driver = _driver(self._remote.read(12))
                 self._raster = rasterio.open(self._name, driver=driver, opener=self._only)
             else:

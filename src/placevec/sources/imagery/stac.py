@@ -67,9 +67,9 @@ def is_address(text: str) -> bool:
     return "://" in text
 
 
-def client_for(address: str) -> PatientClient:
-    """Requests to the server of a catalog; for a file, to servers on the public internet alone."""
-    return PatientClient((address,) if is_address(address) else (), max_bytes=2**27)
+def client_for(address: str, *others: str) -> PatientClient:
+    """Requests to the server of a catalog, and others that are named; for a file, to those and the public internet."""
+    return PatientClient((*((address,) if is_address(address) else ()), *others), max_bytes=2**27)
 
 
 def find_scenes(
