@@ -62,7 +62,9 @@ def test_the_head_starts_as_the_linear_probe(dataset: Dataset, model: Model) -> 
     train, test = (vectors[part].astype(float) for part in (FOLD.train, FOLD.test))
     scaled, tested = standardized(train, test)
     rent = vectors @ np.linspace(-1, 1, vectors.shape[1]) + np.random.default_rng(0).normal(0, 0.1, PLACES)
-    number = fine_tuning._Places.of(model, dataset, FUSED, task_of("regression", rent.astype(float)), FOLD.train)
+    number = fine_tuning._Places.of(
+        model, dataset, FUSED, task_of("regression", rent.astype(float)), FOLD.train
+    )
     everything = np.arange(len(FOLD.train))
     weights, intercept = ridge.fitted(scaled, rent[FOLD.train, None].astype(float), 0.01)
     head = fine_tuning._probed(number, everything, 0.01)
@@ -71,7 +73,9 @@ def test_the_head_starts_as_the_linear_probe(dataset: Dataset, model: Model) -> 
     np.testing.assert_allclose(found, tested @ weights + intercept, atol=2e-4)
     classes = fine_tuning._Places.of(model, dataset, FUSED, use(), FOLD.train)
     ours = fine_tuning._probed(classes, everything, 0.01)
-    theirs = LogisticRegression(C=1 / (2 * 0.01 * len(scaled)), tol=1e-8, max_iter=2000).fit(scaled, KINDS[FOLD.train])
+    theirs = LogisticRegression(C=1 / (2 * 0.01 * len(scaled)), tol=1e-8, max_iter=2000).fit(
+        scaled, KINDS[FOLD.train]
+    )
     with torch.no_grad():
         found = ours.answers(torch.from_numpy(test.astype(np.float32))).numpy()
     np.testing.assert_allclose(found, theirs.predict_proba(tested), atol=2e-3)
@@ -122,7 +126,9 @@ def test_labels_without_a_signal_are_not_predicted(dataset: Dataset, model: Mode
     assert row.dim == model.dims["satellite"]
     seen = Fold(FOLD.train[~many_views.NO_IMAGE[FOLD.train]], FOLD.test[~many_views.NO_IMAGE[FOLD.test]])
     scores, _ = row.learned(task_of("regression", noise), seen, BLOCKS[seen.train], 0)
-    lost = ((scores[:, 0] - noise[seen.test]) ** 2).mean() / ((noise[seen.train].mean() - noise[seen.test]) ** 2).mean()
+    lost = ((scores[:, 0] - noise[seen.test]) ** 2).mean() / (
+        (noise[seen.train].mean() - noise[seen.test]) ** 2
+    ).mean()
     assert 0.8 < lost < 1.6
 
 
@@ -135,7 +141,9 @@ def test_shares_flags_and_presence_have_a_loss(dataset: Dataset, model: Model) -
         "presence": task_of("presence", (KINDS == 0).astype(int), ("absent", "present")),
     }
     for kind, task in tasks.items():
-        fitted, _ = fit(model, dataset, FUSED, task, FOLD.train, BLOCKS[FOLD.train], epochs=1, rate=1e-3, seed=0)
+        fitted, _ = fit(
+            model, dataset, FUSED, task, FOLD.train, BLOCKS[FOLD.train], epochs=1, rate=1e-3, seed=0
+        )
         found = predictions(fitted, dataset, FUSED, FOLD.test)
         truth = task.columns()[FOLD.test]
         assert found.shape == truth.shape, kind

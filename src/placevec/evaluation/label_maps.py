@@ -75,8 +75,8 @@ class LabelMap:
         metric = next(iter(self.scores))
         more = ", ".join(f"{name} {value:.3g}" for name, value in list(self.scores.items())[1:])
         return (
-            f"{self.task.name} of {len(self.rows):,} places from {int(self.labeled.sum()):,} labels by {self.learner}; held-out "
-            f"blocks of {self.blocks_m:.0f} m: {metric} {self.scores[metric]:.3g} (chance {self.chance:.3g})"
+            f"{self.task.name} of {len(self.rows):,} places from {int(self.labeled.sum()):,} labels by {self.learner}; "
+            f"held-out blocks of {self.blocks_m:.0f} m: {metric} {self.scores[metric]:.3g} (chance {self.chance:.3g})"
             + (f", {more}" if more else "")
         )
 
@@ -134,7 +134,9 @@ def map_labels(
             for name, probe in learners.items():
                 if probe is None:
                     assert tuned is not None
-                    found[name].append(_tuned(tuned, dataset, emb.view, task, fold, blocks.number, rows, seed, job))
+                    found[name].append(
+                        _tuned(tuned, dataset, emb.view, task, fold, blocks.number, rows, seed, job)
+                    )
                 else:
                     found[name].append(_probed(emb, task, fold, blocks.number, labeled, probe, budget, seed))
                 advance(1, note=name)

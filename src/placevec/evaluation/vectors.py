@@ -148,7 +148,7 @@ def evaluate(
     features.add(others, progress)
     alone = features.add_views(places, views or {})
     pairs = (*PAIRS, *((OURS, name) for name in (*others, *alone)), *(_FINE_PAIRS if fine_tune else ()))
-    buffer_m = max(_buffer_m(dataset, each) for each in (model, *others.values()))
+    buffer_m = max(buffer_m_of(dataset, each) for each in (model, *others.values()))
     spend = BUDGETS[budget].with_mlp() if mlp else BUDGETS[budget]
     if fine_tune_epochs is not None:
         spend = replace(spend, epochs=fine_tune_epochs)
@@ -495,7 +495,7 @@ def _trained_on(places: _Places, model: Model, rows: Ints) -> NDArray[np.bool_]:
     return seen
 
 
-def _buffer_m(dataset: Dataset, model: Model | None) -> float:
+def buffer_m_of(dataset: Dataset, model: Model | None) -> float:
     """Meters between training and tested places: footprints do not touch, and no training pair spans the gap.
 
     The diagonal of the widest footprint (or window of the model), plus the distance of the model's training pairs,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 from placevec._version import __version__
 from placevec.datasets.dataset import Dataset
 from placevec.errors import InputError, UsageError
-from placevec.geo import TILE_PX, Floats, Ints, meters_per_pixel
+from placevec.geo import Floats, Ints, to_ecef
 from placevec.inference.raster import tag
 from placevec.io.atomic import replacing
+from placevec.sources.imagery.ground import utm_zone
 
 MAX_PIXELS = 50_000_000
 _OF_POLYGON = 3
@@ -31,21 +32,15 @@ class CellRaster:
     Attributes:
         crs: ``EPSG:...``.
         west, north: upper left corner in its units.
-        pixel: (width, height) of a pixel in its units.
+        size: side of a pixel in its units.
         place: (rows, columns) index into the places, -1 for none.
     """
 
     crs: str
     west: float
     north: float
-    pixel: tuple[float, float]
+    size: float
     place: NDArray[np.int64]
-
-    @property
-    def bounds(self) -> tuple[float, float, float, float]:
-        """west, south, east, north"""
-        high, wide = self.place.shape
-        return self.west, self.north - high * self.pixel[1], self.west + wide * self.pixel[0], self.north
 
     def of(self, values: Floats) -> NDArray[np.float32]:
         """(rows, columns) float32 of (N,) numbers of the places, NaN where no place lies."""
@@ -53,9 +48,7 @@ class CellRaster:
         return padded[self.place]
 
 
-def raster_of(
-    dataset: Dataset, rows: Ints, *, resolution_m: float | None = None, crs: str | None = None, columns: int | None = None
-) -> CellRaster:  # fmt: skip
+def raster_of(dataset: Dataset, rows: Ints, *, resolution_m: float | None = None) -> CellRaster:
     """Pixels of the places at ``rows``, by default one for each cell of a grid.
 
     Tiles are pixels of Web Mercator. Grids in meters and polygons are drawn in the UTM zone of their middle: a pixel is a
@@ -66,8 +59,6 @@ def raster_of(
         dataset: whose places they are.
         rows: (N,) of them.
         resolution_m: side of a pixel in meters.
-        crs: of the raster.
-        columns: of pixels, instead of a resolution.
 
     Raises:
         UsageError: places without an extent, or more than `MAX_PIXELS`.
@@ -75,8 +66,6 @@ def raster_of(
     """
     import shapely
     from pyproj import Transformer
-
-    from placevec.geo.systems import utm_of
 
     laid = dataset.manifest["places"]
     shapes, lonlat = dataset.geometry()[rows], dataset.lonlat[rows]
@@ -86,42 +75,33 @@ def raster_of(
             "these places are points, which fill no raster: write a .parquet table, or a dataset with cells"
         )
     if np.ptp(lonlat[:, 0]) > 180.0:
-        raise InputError("places on both sides of the antimeridian fill no single raster: write a .parquet table")
-    if laid["zoom"] is not None and crs is None and resolution_m is None:
-        crs = "EPSG:3857"
-    crs = crs or utm_of(*lonlat.mean(axis=0))
+        raise InputError(
+            "places on both sides of the antimeridian fill no single raster: write a .parquet table"
+        )
+    tiles = laid["zoom"] is not None and resolution_m is None
+    middle = lonlat.mean(axis=0)
+    crs = "EPSG:3857" if tiles else f"EPSG:{utm_zone(float(middle[0]), float(middle[1]))}"
     to = Transformer.from_crs("EPSG:4326", crs, always_xy=True)
     if polygons:
         drawn = shapely.transform(shapes, lambda points: np.stack(to.transform(*points.T), axis=-1))
+        side = float(shapely.area(drawn).mean() ** 0.5)
         west, south, east, north = shapely.total_bounds(drawn)
+        size = resolution_m or (side if tiles else side / _OF_POLYGON)
     else:
-        half = float(laid["spacing_m"]) / 2.0
+        side = float(laid["spacing_m"])
         xy = np.stack(to.transform(*lonlat.T), axis=-1)
-        if columns is not None:  # in degrees
-            half /= 111_000.0
-        (west, south), (east, north) = xy.min(axis=0) - half, xy.max(axis=0) + half
-    if columns is not None:
-        pixel = ((east - west) / columns,) * 2
-        if crs == "EPSG:4326":  # square on the ground
-            pixel = (pixel[0], pixel[0] * float(np.cos(np.radians((south + north) / 2.0))))
-    elif resolution_m is not None:
-        pixel = (resolution_m, resolution_m)
-    elif laid["zoom"] is not None:
-        size = float(shapely.area(drawn).mean() ** 0.5)
-        pixel = (size, size)
-    else:
-        size = float(laid["spacing_m"] or shapely.area(drawn).mean() ** 0.5 / _OF_POLYGON)
-        pixel = (size, size)
-    wide, high = (max(1, round(float(extent))) for extent in ((east - west) / pixel[0], (north - south) / pixel[1]))
+        (west, south), (east, north) = xy.min(axis=0) - side / 2.0, xy.max(axis=0) + side / 2.0
+        size = resolution_m or side
+    wide, high = (max(1, round(float(extent / size))) for extent in (east - west, north - south))
     if wide * high > MAX_PIXELS:
         raise UsageError(f"{wide:,} x {high:,} pixels are too many: choose a coarser --resolution")
-    x = west + (np.arange(wide) + 0.5) * pixel[0]
-    y = north - (np.arange(high) + 0.5) * pixel[1]
+    x = west + (np.arange(wide) + 0.5) * size
+    y = north - (np.arange(high) + 0.5) * size
     if polygons:
         place = _inside(drawn, x, y)
     else:
-        place = _nearest(lonlat, Transformer.from_crs(crs, "EPSG:4326", always_xy=True), x, y, laid["spacing_m"])
-    return CellRaster(crs, float(west), float(north), pixel, place)
+        place = _nearest(lonlat, Transformer.from_crs(crs, "EPSG:4326", always_xy=True), x, y, side)
+    return CellRaster(crs, float(west), float(north), size, place)
 
 
 def _inside(shapes: NDArray[Any], x: Floats, y: Floats) -> NDArray[np.int64]:
@@ -141,8 +121,6 @@ def _nearest(lonlat: Floats, back: Any, x: Floats, y: Floats, spacing_m: float) 
     """The same of points a distance apart: the nearest, where it is near."""
     from scipy.spatial import cKDTree
 
-    from placevec.geo import to_ecef
-
     tree = cKDTree(to_ecef(lonlat[:, 0], lonlat[:, 1]))
     found = np.full((len(y), len(x)), -1, np.int64)
     for row, at in enumerate(y):
@@ -152,9 +130,7 @@ def _nearest(lonlat: Floats, back: Any, x: Floats, y: Floats, spacing_m: float) 
     return found
 
 
-def write_cells(
-    raster: CellRaster, bands: Mapping[str, Floats], path: Path, tags: Mapping[str, str], *, units: Sequence[str] = ()
-) -> None:
+def write_cells(raster: CellRaster, bands: Mapping[str, Floats], path: Path, tags: Mapping[str, str]) -> None:
     """Write numbers of places as a GeoTIFF, float32, one band each, atomically; NaN where there is no place.
 
     Args:
@@ -162,7 +138,6 @@ def write_cells(
         bands: name -> (N,) numbers.
         path: the file.
         tags: of the whole file.
-        units: of the bands.
     """
     import rasterio
     from rasterio.transform import from_origin
@@ -170,11 +145,13 @@ def write_cells(
     high, wide = raster.place.shape
     profile = {
         "driver": "GTiff", "width": wide, "height": high, "count": len(bands), "dtype": "float32", "crs": raster.crs,
-        "nodata": float("nan"), "transform": from_origin(raster.west, raster.north, *raster.pixel),
+        "nodata": float("nan"), "transform": from_origin(raster.west, raster.north, raster.size, raster.size),
         "compress": "deflate", "predictor": 3,
     }  # fmt: skip
     with replacing(path) as temporary, rasterio.open(temporary, "w", **profile) as file:
-        file.update_tags(**{name: tag(text) for name, text in tags.items()}, SOFTWARE=f"placevec {__version__}")
+        file.update_tags(
+            **{name: tag(text) for name, text in tags.items()}, SOFTWARE=f"placevec {__version__}"
+        )
         for band, (name, values) in enumerate(bands.items(), 1):
             file.write(raster.of(values), band)
             file.set_band_description(band, tag(name))
