@@ -105,7 +105,7 @@ def test_random_folds_beside_blocks_and_a_perceptron() -> None:
     place = (lonlat - lonlat.mean(axis=0)) / lonlat.std(axis=0)
     bumps = np.sin(4 * place[:, 0]) + np.sin(4 * place[:, 1])
     task = Task("rent", "regression", bumps, np.arange(COUNT))
-    how = {"pairs": ((OURS, "chance"),), "buffer_m": 300.0, "folds": 4, "seeds": 1, "budget": SMALL}
+    how = {"pairs": ((OURS, "chance"),), "buffer_m": 700.0, "folds": 4, "seeds": 1, "budget": SMALL}
     found = {
         scheme: evaluate_task(task, {OURS: (place,)}, lonlat, scheme=scheme, **how)  # type: ignore[arg-type]
         for scheme in ("blocks", "random")
