@@ -246,13 +246,15 @@ def _table(path: Path, found: LabelMap, dataset: Dataset) -> None:
 def _page(
     path: Path, found: LabelMap, emb: Embeddings, dataset: Dataset, title: str | None, progress: Progress
 ) -> None:
-    """The page of `explore`, colored by the prediction first."""
+    """The map of `explore`, colored by the prediction first."""
     from placevec.api.inputs import window_m
-    from placevec.explorer.pages.page import page_of
+    from placevec.explorer.pages.page import compose
     from placevec.explorer.sample import Drawn
 
     frame = _frame(found, dataset)
     frame["labeled"] = np.where(found.labeled, "label given", "predicted only")
     shown = [name for name in frame.columns if not name.startswith("label: ")]
     drawn = Drawn.of(emb, dataset=dataset, columns=frame[shown], window_m=window_m(emb), progress=progress)
-    page_of(drawn, path, title=title or f"{found.task.name}, predicted: {found.summary}")
+    metric, value = next(iter(found.scores.items()))
+    title = title or f"{found.task.name}, predicted ({metric} {value:.2f} on held-out blocks)"
+    compose(drawn, path, "map", drawn.columns, title=title)

@@ -156,11 +156,18 @@ def map_labels(
     truth = np.full((len(rows), task.outputs), np.nan)
     truth[labeled] = task.columns()
     measures = (task.metric, *SECONDARY[task.kind])
+    reached = score(task.metric, task.target[tested], scored[best][tested])
+    by_chance = score(task.metric, task.target[tested], chance[tested])
+    notes = [*task.notes]
+    if not sign * reached > sign * by_chance:
+        notes.append(
+            "on held-out blocks, predicting the mean is as good: away from the labels, this map is worth no more"
+        )
     spread = np.stack(found[best][:-1]).std(axis=0).mean(axis=1)
     return LabelMap(
         task, rows, _names(task), values, held_out, truth, spread, best,
         {name: score(name, task.target[tested], scored[best][tested]) for name in measures},
-        score(task.metric, task.target[tested], chance[tested]), blocks.size_m, list(task.notes),
+        by_chance, blocks.size_m, notes,
     )  # fmt: skip
 
 
