@@ -248,7 +248,7 @@ def _page(
 ) -> None:
     """The map of `explore`, colored by the prediction first."""
     from placevec.api.inputs import window_m
-    from placevec.explorer.pages.page import compose
+    from placevec.explorer.pages.map_page import map_of_columns
     from placevec.explorer.sample import Drawn
 
     frame = _frame(found, dataset)
@@ -257,4 +257,4 @@ def _page(
     drawn = Drawn.of(emb, dataset=dataset, columns=frame[shown], window_m=window_m(emb), progress=progress)
     metric, value = next(iter(found.scores.items()))
     title = title or f"{found.task.name}, predicted ({metric} {value:.2f} on held-out blocks)"
-    compose(drawn, path, "map", drawn.columns, title=title)
+    map_of_columns(drawn, path, title=title)

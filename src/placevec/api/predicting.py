@@ -129,11 +129,11 @@ def predict(
     from placevec.inference.grid import WORLD
 
     if labels is not None:
-        others = (classes, points, types, bbox, land, land_only, show_points, year, own_scales)
+        unfit = (classes, points, lon, lat, id, types, bbox, land, land_only, show_points, year, own_scales)
         given = (
             [models] if isinstance(models, str | Path) or not isinstance(models, Sequence) else list(models)
         )
-        if len(given) != 1 or any(others):
+        if len(given) != 1 or any(unfit):
             raise UsageError(
                 "labels are predicted by one run or table of vectors; with --labels, only --columns, --kind, "
                 "--fine-tune, --budget, --view, --resolution, --title, --seed and a dataset apply"
@@ -148,56 +148,45 @@ def predict(
         )
     if types or dataset is not None or view is not None:
         others = (
-            classes,
-            points,
-            lon,
-            lat,
-            id,
-            bbox,
-            resolution,
-            land,
-            land_only,
-            show_points,
-            year,
-            own_scales,
-        )
+            classes, points, lon, lat, id, bbox, resolution, land, land_only, show_points, year, own_scales
+        )  # fmt: skip
         return _typed(models, Path(out), dataset, tuple(types), view, title, any(others), progress)
-    kind = KINDS.get(Path(out).suffix.lower())
-    if kind is None:
+    form = KINDS.get(Path(out).suffix.lower())
+    if form is None:
         raise UsageError(
             f"--out must end in {', '.join(KINDS)}, which selects the format; got {Path(out).name!r}"
         )
     given = [models] if isinstance(models, str | Path) or not isinstance(models, Sequence) else list(models)
     _check(
-        kind, len(given), points=points, resolution=resolution, show_points=show_points, own_scales=own_scales
+        form, len(given), points=points, resolution=resolution, show_points=show_points, own_scales=own_scales
     )
-    columns = {"lon": lon, "lat": lat, "id": id}
-    if kind != "table" and any(columns.values()):
+    named = {"lon": lon, "lat": lat, "id": id}
+    if form != "table" and any(named.values()):
         raise UsageError("--lon, --lat and --id name columns of a table of points: write a .parquet")
-    if kind in ("raster", "table") and title is not None:
+    if form in ("raster", "table") and title is not None:
         raise UsageError("--title applies only to .png and .html")
-    if kind == "table" and (bbox is not None or land is not None or land_only):
+    if form == "table" and (bbox is not None or land is not None or land_only):
         raise UsageError("a table has predictions at its points: remove --bbox, --land and --land-only")
     atomic.check_writable(out)
-    if kind == "figure":
+    if form == "figure":
         from placevec.explorer.figures.plots import require_plots
 
         require_plots(())
     opened = [model_of(model) for model in given]
-    if kind == "table":
+    if form == "table":
         assert points is not None
-        return _table(opened[0], points, columns, Path(out), classes, year, progress)
+        return _table(opened[0], points, named, Path(out), classes, year, progress)
     asked = [
         ModelQuery(label, question)
         for label, question in zip(_labels(opened), _questions(opened, classes, year), strict=True)
     ]
     area = area_of(bbox) or WORLD
-    outlines = outlines_of(land, required=land_only) if kind != "raster" or land_only else None
-    if kind == "raster":
+    outlines = outlines_of(land, required=land_only) if form != "raster" or land_only else None
+    if form == "raster":
         return _raster(asked[0].question, area, resolution, Path(out), outlines, progress)
     dots = _dots(opened[0], asked[0].question, points, show_points)
     credit = OUTLINES if outlines is not None and land is None else ""
-    if kind == "page":
+    if form == "page":
         from placevec.explorer.pages.prediction_page import write_distribution_page
         from placevec.inference.grid import Grid, span
 

@@ -105,7 +105,7 @@ def with_missing(values: Features) -> Features:
     >>> with_missing(np.array([[1.0], [np.nan], [3.0]])).tolist()
     [[1.0, 1.0], [2.0, 0.0], [3.0, 1.0]]
     """
-    there = np.isfinite(values).all(axis=1)
+    there: NDArray[np.bool_] = np.asarray(np.isfinite(values).all(axis=1))
     if there.all():
         return values
     mean = values[there].mean(axis=0) if there.any() else np.zeros(values.shape[1])

@@ -157,14 +157,15 @@ def evaluate_task(
         buffer_m, regions = 0.0, None
     elif reach > 0:
         buffer_m = max(buffer_m, min(reach, blocks.size_m) / 4.0)
+    names: list[str] = []
     if scheme == "random":
         splits = [random_split(len(task), folds=folds, seed=seed) for seed in range(seeds)]
-        inner, names = np.arange(len(task)), []
+        inner = np.arange(len(task))
     elif regions is None:
         splits = [
             spatial_split(lonlat, blocks, buffer_m=buffer_m, folds=folds, seed=seed) for seed in range(seeds)
         ]
-        inner, names = blocks.number, []
+        inner = blocks.number
     else:
         held, inner = np.unique(regions, return_inverse=True)
         names = [str(name) for name in held]

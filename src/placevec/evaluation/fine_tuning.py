@@ -11,7 +11,7 @@ from __future__ import annotations
 import copy
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -63,6 +63,8 @@ class FineTuning:
         epochs: at most.
         job: where finished folds are kept; None keeps none.
         scratch: start from fresh weights instead.
+        dim: length of the vectors under the head.
+        probe: what the report names in the place of one.
     """
 
     model: Model
@@ -71,16 +73,11 @@ class FineTuning:
     epochs: int
     job: Job | None = None
     scratch: bool = False
+    dim: int = field(init=False)
+    probe: str = field(init=False, default="head")
 
-    @property
-    def dim(self) -> int:
-        """Length of the vectors under the head."""
-        return self.model.dims[self.view]
-
-    @property
-    def probe(self) -> str:
-        """What the report names in the place of a probe."""
-        return "head"
+    def __post_init__(self) -> None:
+        self.dim = self.model.dims[self.view]
 
     def learned(
         self, task: Task, fold: Fold, groups: NDArray[np.int64], seed: int
@@ -291,7 +288,7 @@ def _probed(places: _Places, chosen: Ints, penalty: float) -> Head:
         return found
 
     with torch.enable_grad():
-        solver.step(loss)  # type: ignore[arg-type]
+        solver.step(loss)  # type: ignore[arg-type, no-untyped-call]
     head = places.new_head()
     with torch.no_grad():
         folded = torch.where(constant, 0.0, weight / scale)

@@ -71,7 +71,7 @@ class LabelMap:
 
     @property
     def summary(self) -> str:
-        """What the predictions are worth, in one line."""
+        """What is predicted from what, and how well, in one line."""
         metric = next(iter(self.scores))
         more = ", ".join(f"{name} {value:.3g}" for name, value in list(self.scores.items())[1:])
         return (
@@ -161,7 +161,7 @@ def map_labels(
     notes = [*task.notes]
     if not sign * reached > sign * by_chance:
         notes.append(
-            "on held-out blocks, predicting the mean is as good: away from the labels, this map is worth no more"
+            "on held-out blocks, predicting the mean is as good: away from the labels, this map says no more than that"
         )
     spread = np.stack(found[best][:-1]).std(axis=0).mean(axis=1)
     return LabelMap(

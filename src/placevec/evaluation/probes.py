@@ -279,7 +279,8 @@ def _mlp(training: Training, tested: Features, penalty: float) -> Array:
         model = MLPRegressor(**options).fit(
             training.features, scaled if scaled.shape[1] > 1 else scaled[:, 0]
         )
-    return np.asarray(model.predict(tested), np.float64).reshape(len(tested), -1) * spread + mean
+    found = np.asarray(model.predict(tested), np.float64).reshape(len(tested), -1)
+    return np.asarray(found * spread + mean)
 
 
 # --- retrieval ---------------------------------------------------------------------------------------------

@@ -176,7 +176,9 @@ def region_table(item: Result) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
 
 def folds_table(item: Result, random: Result) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
     """(heads, cells) of both kinds of folds side by side: a line a row of features."""
-    lines = [(row.name, cell(row.score), cell(random.row(row.name).score)) for row in item.rows]
+    lines: list[tuple[str, ...]] = [
+        (row.name, cell(row.score), cell(random.row(row.name).score)) for row in item.rows
+    ]
     return ("row", f"{item.metric}, folds of {_folds_of(item)}", f"{item.metric}, random folds"), lines
 
 

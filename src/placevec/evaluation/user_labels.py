@@ -164,9 +164,9 @@ def _column_task(name: str, values: pd.Series, places: Ints, kind: Kind | None, 
     """A task from one column, its rows already matched to places."""
     known = values.notna().to_numpy()
     missing = len(np.setdiff1d(places, places[known]))
-    notes = (
-        (f"{missing:,} of {len(np.unique(places)):,} places in the table have no value",) if missing else ()
-    )
+    notes: tuple[str, ...] = ()
+    if missing:
+        notes = (f"{missing:,} of {len(np.unique(places)):,} places in the table have no value",)
     values, places = values[known], places[known]
     if len(values) == 0:
         raise EvaluationError(f"column {name!r} has no value on any place")
