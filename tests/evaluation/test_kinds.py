@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from sklearn.metrics import roc_auc_score
+from sklearn.metrics import roc_auc_score, root_mean_squared_error
 
 from placevec.errors import EvaluationError
 from placevec.evaluation.engine import OURS, Budget, evaluate_splits, evaluate_task
-from placevec.evaluation.probes import Effort, Training, any_places, nearest_by_cosine
-from placevec.evaluation.scores import shares
+from placevec.evaluation.probes import Effort, Training, any_places, mlp, nearest_by_cosine
+from placevec.evaluation.scores import score, shares
 from placevec.evaluation.splits import Blocks, Fold, Split
 from placevec.evaluation.tasks import Kind, Task
 from tests.evaluation.test_splits import town as town_points
@@ -94,3 +94,45 @@ def test_presence_compares_places_of_one_fold_only() -> None:
 def test_shares_that_do_not_sum_to_one_are_no_distribution() -> None:
     with pytest.raises(EvaluationError, match="task t: the shares of a place must be 0 or more and sum to 1"):
         Task("t", "distribution", np.full((30, 2), 0.4), np.arange(30), ("a", "b"))
+
+
+def test_random_folds_beside_blocks_and_a_perceptron() -> None:
+    """A number that only location tells: random folds find it by the neighbors, blocks do not.
+
+    Oracles: scikit-learn's root mean squared error, and a product of two features, which no linear probe fits.
+    """
+    lonlat = town_points(24.9, 60.2, km=10, count=COUNT, seed=0)
+    place = (lonlat - lonlat.mean(axis=0)) / lonlat.std(axis=0)
+    bumps = np.sin(4 * place[:, 0]) + np.sin(4 * place[:, 1])
+    task = Task("rent", "regression", bumps, np.arange(COUNT))
+    how = {"pairs": ((OURS, "chance"),), "buffer_m": 700.0, "folds": 4, "seeds": 1, "budget": SMALL}
+    found = {
+        scheme: evaluate_task(task, {OURS: (place,)}, lonlat, scheme=scheme, **how)  # type: ignore[arg-type]
+        for scheme in ("blocks", "random")
+    }
+    scores = {scheme: one.row(OURS).score.value for scheme, one in found.items()}
+    assert scores["random"] > 0.7 > scores["blocks"] + 0.2
+    assert not found["random"].claims
+    assert "memory" in found["random"].why_no_claim
+    assert (found["random"].buffer_m, found["random"].kept) == (0.0, 1.0)
+    truth, told = bumps[:100], bumps[:100] + RANDOM.normal(size=100)
+    assert score("RMSE", truth, told) == pytest.approx(root_mean_squared_error(truth, told))
+    crossed = np.digitize(FEATURES[:, 0] * FEATURES[:, 1], [0.0])
+    both = Task("crossed", "classification", crossed, np.arange(COUNT), ("a", "b"))
+    by_probe = evaluate_task(
+        both, {OURS: (FEATURES[:, :2],)}, lonlat, **{**how, "budget": SMALL.with_mlp()}  # type: ignore[arg-type]
+    ).row(OURS).by_probe  # fmt: skip
+    assert by_probe["MLP"] > 0.85 > by_probe["linear"] + 0.2
+
+
+@pytest.mark.parametrize("kind", ["regression", "distribution"])
+def test_a_perceptron_of_numbers_and_shares(kind: Kind) -> None:
+    """|x| of standardized features, which a linear probe cannot fit at all (its R² is 0)."""
+    weight = np.exp(2 * np.abs(FEATURES[:, :2]))
+    target = weight[:, 0] ** 0.5 if kind == "regression" else shares(weight)
+    training = Training(
+        kind, FEATURES[:300], target[:300], 1 if target.ndim == 1 else 2, np.arange(300) % 10, 0
+    )
+    predicted = mlp(training, FEATURES[300:], Effort(mlp_penalties=(1.0, 10.0)))
+    truth = target[300:].reshape(100, -1)
+    assert np.corrcoef(predicted[:, 0], truth[:, 0])[0, 1] > 0.8

@@ -20,7 +20,7 @@ from placevec.evaluation.engine import BUDGETS
 from placevec.evaluation.intrinsic import ELSEWHERE, HELD_OUT, TRAINED_ON, UNKNOWN
 from placevec.evaluation.osm_tasks import landuse_task
 from placevec.evaluation.probes import Effort
-from placevec.evaluation.vectors import _buffer_m
+from placevec.evaluation.vectors import buffer_m_of
 from placevec.geo import Area, hold_out_blocks
 from placevec.training.samplers.near_far import NearFarSampler
 from tests.evaluation.standin import Network, Town, embeddings, town
@@ -363,5 +363,5 @@ def test_the_buffer_follows_the_pairs_that_a_run_records(place: Town) -> None:
     assert _pairs_of(sampler) == {"near_m": 90.0}
     assert _pairs_of(object()) == {}
     for recorded, radius in ((90.0, 90.0), (None, 250.0), (float("nan"), 250.0)):
-        found = _buffer_m(place, Network(record={"near_m": recorded}))  # type: ignore[arg-type]
+        found = buffer_m_of(place, Network(record={"near_m": recorded}))  # type: ignore[arg-type]
         assert found == pytest.approx(250.0 * 2**0.5 + radius)

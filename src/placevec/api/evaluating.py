@@ -10,6 +10,7 @@ from placevec.api.inputs import (
     PathLike,
     Vectors,
     dataset_of,
+    load_embeddings,
     model_of,
     recorded_dataset,
     recorded_model,
@@ -19,14 +20,14 @@ from placevec.api.inputs import (
 from placevec.errors import DatasetError, UsageError
 from placevec.io.progress import SILENT, Progress
 from placevec.options import Limits, checked_keywords
-from placevec.options.choices import Effort, LabelKind
+from placevec.options.choices import Effort, Folds, LabelKind
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
     from placevec.datasets.dataset import Dataset
-    from placevec.embeddings import Embeddings
+    from placevec.embeddings import Embeddings, EmbeddingsOfViews
     from placevec.evaluation.report import Report
     from placevec.evaluation.retrieval.report import WordsReport
     from placevec.models.model import Model
@@ -45,6 +46,11 @@ def evaluate(
     kind: LabelKind | None = None,
     regions: PathLike | None = None,
     learning_curve: bool = False,
+    schemes: Sequence[Folds] = ("blocks",),
+    mlp: bool = False,
+    fine_tune: bool = False,
+    fine_tune_epochs: Annotated[int, Limits(min=1)] | None = None,
+    resume_in: PathLike | None = None,
     cityrep: PathLike | None = None,
     cityrep_model: str | None = None,
     seeds: Annotated[int, Limits(min=1)] = 3,
@@ -57,8 +63,9 @@ def evaluate(
     """Compare vectors with chance, coordinates, raw features and an untrained encoder.
 
     Args:
-        embeddings: Table of vectors.
-        view: View whose vectors are evaluated if there are several (default: the fused ones).
+        embeddings: Table of vectors, or with labels or fine_tune a run, whose training dataset is embedded first.
+        view: View whose vectors are evaluated if there are several (default: the fused ones, each view in a row of its
+            own beside them).
         dataset: Dataset of the vectors, if it has moved; for a run, a dataset with labels to evaluate it on.
         model: Run or model of the vectors, if it has moved.
         tasks: Tasks, separated by commas: landuse, pois, labels, which are those of the dataset (default: all that the
@@ -68,6 +75,11 @@ def evaluate(
         kind: Kind of these tasks (default: by the values; multilabel and distribution take all columns together).
         regions: Leave one region out at a time: polygons, a table with place_id, or a column of the labels.
         learning_curve: Also evaluate with 5% to 50% of the labels; takes about three times as long.
+        schemes: Folds, separated by commas: blocks, random; with both, random folds are shown beside blocks.
+        mlp: Also try a multilayer perceptron (scikit-learn's) as a probe; takes about twice as long.
+        fine_tune: Also train the encoders further with a head, and from scratch, with 5% to all of the labels.
+        fine_tune_epochs: Maximum epochs of fine-tuning; validation chooses from none on (default: 30, or 5 with quick).
+        resume_in: Folder that keeps fine-tuned folds, so that the same call continues after a kill (default: none).
         cityrep: Folder of a CityRep release, whose tasks and blocks are used instead.
         cityrep_model: Name of a model under which the vectors are also written into that folder.
         seeds: Number of shuffles of the blocks, and of untrained encoders.
@@ -82,14 +94,29 @@ def evaluate(
     from placevec.evaluation.vectors import evaluate as run
 
     if isinstance(embeddings, str | Path) and Path(embeddings).is_dir():
-        raise UsageError(
-            f"{embeddings} is a run: use evaluate_model for its predictions, evaluate for a table of vectors"
-        )
-    table = table_of(embeddings, view)
-    if cityrep is not None:
-        if any(one is not None for one in (labels, columns, kind, regions)) or learning_curve:
+        if labels is None and not fine_tune:
             raise UsageError(
-                "cityrep brings its own labels and splits: labels, columns, kind, regions and learning_curve do not apply"
+                f"{embeddings} is a run: use evaluate_model for its predictions; evaluate takes a table of vectors, or a "
+                "run with labels"
+            )
+        model = model_of(embeddings)
+        dataset = training_dataset(model, "give one with --dataset") if dataset is None else dataset
+        embeddings = _embedded(model, dataset_of(dataset), view, progress)
+    elif isinstance(embeddings, str | Path):
+        embeddings = load_embeddings(embeddings)
+    table = table_of(embeddings, view)
+    if fine_tune_epochs is not None and not fine_tune:
+        raise UsageError("fine_tune_epochs applies to fine_tune")
+    if cityrep is not None:
+        if (
+            any(one is not None for one in (labels, columns, kind, regions))
+            or learning_curve
+            or fine_tune
+            or mlp
+        ):
+            raise UsageError(
+                "cityrep brings its own labels and splits: labels, columns, kind, regions, learning_curve, mlp and "
+                "fine_tune do not apply"
             )
         return _on_cityrep(table, cityrep, tasks, budget, cityrep_model, progress)
     if cityrep_model is not None:
@@ -101,10 +128,29 @@ def evaluate(
         raise DatasetError("the dataset of these vectors is not at its recorded path: give it with --dataset")
     return run(
         table, dataset=found, model=recorded_model(table, model), tasks=tasks, labels=labels, columns=columns,
-        kind=kind, regions=regions, learning_curve=learning_curve, seeds=seeds, folds=folds, budget=budget,
-        allow_leaks=allow_leaks, progress=progress,
+        kind=kind, regions=regions, learning_curve=learning_curve, schemes=schemes, mlp=mlp, fine_tune=fine_tune,
+        fine_tune_epochs=fine_tune_epochs, work=None if resume_in is None else Path(resume_in), seeds=seeds,
+        folds=folds, budget=budget, allow_leaks=allow_leaks, progress=progress, views=_single(embeddings, table),
         others={name: model_of(other) for name, other in _named(beside).items()},
     )  # fmt: skip
+
+
+def _embedded(
+    model: Model, dataset: Dataset, view: str | None, progress: Progress
+) -> Embeddings | EmbeddingsOfViews:
+    """The vectors of all places that a model can embed, in every view, or in the one that is named."""
+    from placevec.api.embedding import embed
+    from placevec.core import FUSED
+
+    return embed(model, dataset, views=None if view in (None, FUSED) else [str(view)], progress=progress)
+
+
+def _single(embeddings: Vectors, table: Embeddings) -> dict[str, Embeddings]:
+    """The vectors of single views beside those of fused ones."""
+    from placevec.core import FUSED
+
+    tables = getattr(embeddings, "tables", {})
+    return {name: one for name, one in tables.items() if name != FUSED} if table.view == FUSED else {}
 
 
 def _on_cityrep(

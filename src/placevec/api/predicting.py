@@ -8,14 +8,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from placevec.api.inputs import BoxLike, PathLike, dataset_of, model_of, training_dataset
 from placevec.api.labeling import Shares, label_places, read_shares, read_types
+from placevec.api.mapping_labels import map_labels
 from placevec.errors import ModelError, PlacevecError, UsageError
 from placevec.io import atomic
 from placevec.io.progress import SILENT, Progress, printable
 from placevec.options import Limits, Reads, checked_keywords
+from placevec.options.choices import Effort, LabelKind
 
 if TYPE_CHECKING:
     from shapely.geometry.base import BaseGeometry
 
+    from placevec.api.mapping_labels import LabelMapReport
     from placevec.datasets.dataset import Dataset
     from placevec.explorer.figures.prediction_figure import FigureReport
     from placevec.explorer.pages.prediction_page import DistributionPageReport
@@ -26,7 +29,9 @@ if TYPE_CHECKING:
     from placevec.inference.typed_places import TypedReport
     from placevec.models.model import Model
 
-    Predicted = RasterReport | TableReport | FigureReport | DistributionPageReport | TypedReport
+    Predicted = (
+        RasterReport | TableReport | FigureReport | DistributionPageReport | TypedReport | LabelMapReport
+    )
 
 KINDS = {".tif": "raster", ".tiff": "raster", ".png": "figure", ".html": "page", ".parquet": "table"}
 CELLS_ACROSS = 720
@@ -53,6 +58,11 @@ def predict(
     types: Annotated[Sequence[str], Reads(read_types)] = (),
     shares: Annotated[Mapping[str, float] | str, Reads(read_shares)] | None = None,
     view: str | None = None,
+    labels: PathLike | None = None,
+    columns: Sequence[str] | None = None,
+    kind: LabelKind | None = None,
+    fine_tune: bool = False,
+    budget: Effort = "full",
     bbox: BoxLike | None = None,
     resolution: Annotated[float, Limits(above=0)] | None = None,
     land: PathLike | None = None,
@@ -75,22 +85,32 @@ def predict(
     output is .parquet, .geojson, .html (the page of explore) or .png. Probabilities are shares of the given types and
     are not calibrated.
 
+    With ``labels``, the labels of some places are predicted for all places of a dataset, by the best probe on their
+    vectors. The output is .tif (cells and polygons), .parquet, .html (the page of explore), or a folder for all of them.
+
     Args:
-        models: Model or its directory, or several for a figure or page; each has a head and reads only coordinates.
-        out: File to write: .tif, .png, .html or .parquet.
+        models: Model or its directory, or several for a figure or page; each has a head and reads only coordinates. With
+            labels, any model or a table of vectors.
+        out: File to write: .tif, .png, .html or .parquet; with labels also a folder.
         classes: Class to predict; several separated by commas, or repeated (none for a model of numbers).
-        dataset: Dataset whose places are labeled, with types.
+        dataset: Dataset whose places are labeled, with types, or predicted, with labels (default: the recorded one).
         types: Types to choose from, of a model that reads texts and images: names such as park,school; entities for those
             of the dataset; a table (.toml) as for prepare, or a text file with one per line.
         shares: Share of each type among the places, in any unit, such as park=3,school=1; training for those of the
             places that the model was trained on (default: equal shares).
-        view: View of images to predict types from, if there are several.
+        view: View of images to predict types from, or of vectors to predict labels from, if there are several.
+        labels: Table of labels of some places, with place_id, lon and lat or polygons, as for evaluate.
+        columns: Label column of that table; several separated by commas with kind distribution or multilabel.
+        kind: Kind of the labels (default: by the values).
+        fine_tune: Train the encoders further on the labels, instead of probes on their vectors.
+        budget: Size of the probes, and at most 30 or, with quick, 5 epochs of fine-tuning.
         points: Table of points to predict for or, with a figure or page, to draw as dots.
         lon: Column of longitude in the table of points (default: found by name).
         lat: Column of latitude in the table of points (default: found by name).
         id: Column of unique IDs of the points (default: place_id, id, or the row number).
         bbox: Area as west,south,east,north, degrees (default: the world).
-        resolution: Side of a cell of a .tif or .html, degrees (default: 720 columns).
+        resolution: Side of a cell of a .tif or .html, degrees (default: 720 columns); with labels, meters (default: a
+            pixel for each cell of a grid, a third of the mean side of polygons).
         land: Outlines of the land: GeoJSON, Shapefile or GeoPackage (default: coarse ones from Natural Earth).
         land_only: No value outside the land.
         show_points: Also draw the training points of each class, from the first model.
@@ -111,47 +131,79 @@ def predict(
     from placevec.geo.areas import area_of
     from placevec.inference.grid import WORLD
 
+    if labels is not None:
+        unfit = (
+            classes,
+            points,
+            lon,
+            lat,
+            id,
+            types,
+            shares,
+            bbox,
+            land,
+            land_only,
+            show_points,
+            year,
+            own_scales,
+        )
+        given = (
+            [models] if isinstance(models, str | Path) or not isinstance(models, Sequence) else list(models)
+        )
+        if len(given) != 1 or any(unfit):
+            raise UsageError(
+                "labels are predicted by one run or table of vectors; with --labels, only --columns, --kind, "
+                "--fine-tune, --budget, --view, --resolution, --title, --seed and a dataset apply"
+            )
+        return map_labels(
+            given[0], Path(out), labels=labels, columns=columns, kind=kind, dataset=dataset, view=view,
+            fine_tune=fine_tune, budget=budget, resolution_m=resolution, title=title, seed=seed, progress=progress,
+        )  # fmt: skip
+    if columns is not None or kind is not None or fine_tune or budget != "full":
+        raise UsageError(
+            "columns, kind, fine_tune and budget apply to labels: name their table with --labels"
+        )
     if types or dataset is not None or view is not None or shares is not None:
         others = (
             classes, points, lon, lat, id, bbox, resolution, land, land_only, show_points, year, own_scales
         )  # fmt: skip
         return _typed(models, Path(out), dataset, tuple(types), view, title, shares, any(others), progress)
-    kind = KINDS.get(Path(out).suffix.lower())
-    if kind is None:
+    form = KINDS.get(Path(out).suffix.lower())
+    if form is None:
         raise UsageError(
             f"--out must end in {', '.join(KINDS)}, which selects the format; got {Path(out).name!r}"
         )
     given = [models] if isinstance(models, str | Path) or not isinstance(models, Sequence) else list(models)
     _check(
-        kind, len(given), points=points, resolution=resolution, show_points=show_points, own_scales=own_scales
+        form, len(given), points=points, resolution=resolution, show_points=show_points, own_scales=own_scales
     )
-    columns = {"lon": lon, "lat": lat, "id": id}
-    if kind != "table" and any(columns.values()):
+    named = {"lon": lon, "lat": lat, "id": id}
+    if form != "table" and any(named.values()):
         raise UsageError("--lon, --lat and --id name columns of a table of points: write a .parquet")
-    if kind in ("raster", "table") and title is not None:
+    if form in ("raster", "table") and title is not None:
         raise UsageError("--title applies only to .png and .html")
-    if kind == "table" and (bbox is not None or land is not None or land_only):
+    if form == "table" and (bbox is not None or land is not None or land_only):
         raise UsageError("a table has predictions at its points: remove --bbox, --land and --land-only")
     atomic.check_writable(out)
-    if kind == "figure":
+    if form == "figure":
         from placevec.explorer.figures.plots import require_plots
 
         require_plots(())
     opened = [model_of(model) for model in given]
-    if kind == "table":
+    if form == "table":
         assert points is not None
-        return _table(opened[0], points, columns, Path(out), classes, year, progress)
+        return _table(opened[0], points, named, Path(out), classes, year, progress)
     asked = [
         ModelQuery(label, question)
         for label, question in zip(_labels(opened), _questions(opened, classes, year), strict=True)
     ]
     area = area_of(bbox) or WORLD
-    outlines = outlines_of(land, required=land_only) if kind != "raster" or land_only else None
-    if kind == "raster":
+    outlines = outlines_of(land, required=land_only) if form != "raster" or land_only else None
+    if form == "raster":
         return _raster(asked[0].question, area, resolution, Path(out), outlines, progress)
     dots = _dots(opened[0], asked[0].question, points, show_points)
     credit = OUTLINES if outlines is not None and land is None else ""
-    if kind == "page":
+    if form == "page":
         from placevec.explorer.pages.prediction_page import write_distribution_page
         from placevec.inference.grid import Grid, span
 

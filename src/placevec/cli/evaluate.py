@@ -45,12 +45,14 @@ For example:
 
   placevec evaluate malta.parquet --labels ages.csv --columns young,grown,old --kind distribution
 
-  placevec evaluate malta.parquet --labels rents.csv --regions districts.gpkg"""
+  placevec evaluate malta.parquet --labels rents.csv --regions districts.gpkg
+
+  placevec evaluate runs/cells --labels population.gpkg --fine-tune --schemes blocks,random --out report/"""
 _OF_A_RUN = ("dataset", "regions", "learning_curve", "budget")
 """Options that also apply to a run."""
 
 
-@taking_keywords_of(evaluate)
+@taking_keywords_of(evaluate, without=("resume_in",))
 def command(
     embeddings: Path,
     /,
@@ -63,12 +65,16 @@ def command(
     """Print the report.
 
     Args:
-        embeddings: Table of vectors, or the run of a model that was trained on labels, or of words and images.
-        out: Directory for report.json and report.md.
+        embeddings: Table of vectors, or the run of a model that was trained on labels, or of words and images; with
+            --labels or --fine-tune, any run.
+        out: Directory for report.json and report.md; with --fine-tune, a killed command continues from there.
     """
     if out is not None:
         atomic.check_writable(out, directory=True)  # before work that takes minutes
     progress = progress_for(as_json, quiet)
+    if embeddings.is_dir() and ("labels" in options or options.get("fine_tune")):
+        _told(evaluate(embeddings, resume_in=out, progress=progress, **options), out, as_json)
+        return
     if embeddings.is_dir():
         if others := [name for name in options if name not in _OF_A_RUN]:
             raise UsageError(f"{flag_of(others[0])} applies to tables of vectors, but {embeddings} is a run")
@@ -84,7 +90,8 @@ def command(
     vectors = load_embeddings(embeddings)
     if "cityrep" not in options:
         _check_of_dataset(vectors, embeddings)
-    _told(evaluate(vectors, progress=progress, **options), out, as_json)
+    resume_in = out if options.get("fine_tune") else None
+    _told(evaluate(vectors, resume_in=resume_in, progress=progress, **options), out, as_json)
 
 
 def _picture(report: WordsReport, out: Path, as_json: bool, progress: Progress) -> None:

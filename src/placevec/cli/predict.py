@@ -14,7 +14,8 @@ HELP = """\
 The extension of --out selects the format. .tif: GeoTIFF with one band per class, of any size. .png: a figure
 with one row per class and one column per model. .html: a page with linked maps that needs no network.
 .parquet: predictions at the points of a table. With --types, the places of a dataset are labeled by the names
-of types that the model was not trained on.
+of types that the model was not trained on. With --labels, the labels of some places are predicted for all places of
+a dataset: .tif, .parquet, .html, or a folder for all three.
 
 For example:
 
@@ -26,7 +27,9 @@ For example:
 
   placevec predict runs/birds points.csv --out predictions.parquet
 
-  placevec predict runs/named data/city --types park,school,harbor --out types.html"""
+  placevec predict runs/named data/city --types park,school,harbor --out types.html
+
+  placevec predict cells.parquet --labels census.gpkg --columns inhabitants --out population/"""
 
 
 @taking_keywords_of(predict, without=("points", "dataset"), flags={"classes": "--class"})
@@ -34,8 +37,12 @@ def command(*runs: Path, out: Path, as_json: bool = False, quiet: bool = False, 
     """Print what was written.
 
     Args:
-        runs: Runs or model directories; a file is a table of points, a dataset directory has the places for --types.
+        runs: Runs or model directories; a file is a table of points, or of vectors with --labels; a dataset directory has
+            the places for --types or --labels.
     """
+    if options.get("labels") is not None:
+        _labeled(runs, out, as_json, quiet, options)
+        return
     tables = [path for path in runs if path.is_file()]
     if len(tables) > 1:
         raise UsageError(f"give at most one table of points; got {len(tables)}: {tables[0]}, {tables[1]}")
@@ -55,3 +62,20 @@ def command(*runs: Path, out: Path, as_json: bool = False, quiet: bool = False, 
         print_json(vars(found))
         return
     say(f"{found.path}: {clean(found.summary, 400)}")
+
+
+def _labeled(runs: tuple[Path, ...], out: Path, as_json: bool, quiet: bool, options: dict[str, Any]) -> None:
+    """`predict` with labels: a run or a table of vectors, and maybe a dataset."""
+    datasets = [path for path in runs if (path / "dataset.json").is_file()]
+    sources = [path for path in runs if path not in datasets]
+    if len(sources) != 1 or len(datasets) > 1:
+        raise UsageError("--labels needs one run or table of vectors, and at most one dataset")
+    if not sources[0].exists():
+        raise UsageError(f"{sources[0]} does not exist: give a run or a table of vectors")
+    found = predict(
+        sources, out, dataset=datasets[0] if datasets else None, progress=progress_for(as_json, quiet), **options
+    )  # fmt: skip
+    if as_json:
+        print_json({name: value for name, value in vars(found).items() if name != "told"})
+        return
+    say(f"{found.path}: {clean(found.summary, 600)}")

@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
+from placevec.core import ROW_MISSING, Look
 from placevec.datasets.dataset import Dataset
+from placevec.datasets.views.registry import known_rows, reader_of
 from placevec.evaluation.compare import BESIDE
 from placevec.evaluation.engine import OURS, Variants
 from placevec.evaluation.probes import Features, standardized
@@ -22,6 +25,7 @@ UNTRAINED = "untrained encoder"
 AREA = "polygon area"
 COORDINATES_AREA = "coordinates + area"
 COUNTS = "counts"
+MEAN_COLOR = "mean color"
 COUNTS_AREA = "counts + area"
 OF_POIS = (COUNTS, COUNTS_AREA)
 """Rows that hold the labels of the task ``pois``, and are left out of it."""
@@ -35,6 +39,7 @@ PAIRS = (
     (OURS, COORDINATES_AREA),
     (OURS, COUNTS),
     (OURS, COUNTS_AREA),
+    (OURS, MEAN_COLOR),
     (BESIDE, COVERAGE),
 )
 """Rows that every task compares: (of, against)."""
@@ -63,7 +68,8 @@ def baselines(
     Returns:
         ``coordinates`` (n, 2) meters east and north of the middle; ``coverage fractions`` (n, C) share of the
         footprint that each channel covers, 0 to 1; ``polygon area`` and ``counts`` of points of interest where there
-        are any, alone and together; ``untrained encoder`` (n, dim), a variant a seed.
+        are any, alone and together; ``mean color`` (n, 2 C) mean and deviation of each channel of images that no
+        coverage tells of; ``untrained encoder`` (n, dim), a variant a seed.
     """
     found: dict[str, Variants] = {COORDINATES: (local_plane(dataset.lonlat[rows]),)}
     area = polygon_area(dataset, rows)
@@ -78,14 +84,63 @@ def baselines(
     fractions = coverage_fractions(dataset, None if model is None else model.seen, rows)
     if fractions is not None:
         found[COVERAGE] = (fractions,)
+    color = mean_color(dataset, model, rows, with_maps=fractions is None)
+    if color is not None:
+        found[MEAN_COLOR] = (color,)
     if model is not None:
         found[UNTRAINED] = tuple(
-            model.untrained(seed).vectors(
-                dataset, rows, view=view, label=f"Untrained encoder {seed}", progress=progress
+            with_missing(
+                model.untrained(seed).vectors(
+                    dataset, rows, view=view, label=f"Untrained encoder {seed}", progress=progress
+                )
             )
             for seed in seeds
         )
     return found
+
+
+def with_missing(values: Features) -> Features:
+    """(n, D) features without NaN: places without them get the mean, and a last column of 0 where there are any.
+
+    >>> with_missing(np.array([[1.0], [np.nan], [3.0]])).tolist()
+    [[1.0, 1.0], [2.0, 0.0], [3.0, 1.0]]
+    """
+    there: NDArray[np.bool_] = np.asarray(np.isfinite(values).all(axis=1))
+    if there.all():
+        return values
+    mean = values[there].mean(axis=0) if there.any() else np.zeros(values.shape[1])
+    return np.hstack([np.where(there[:, None], values, mean), there[:, None].astype(values.dtype)])
+
+
+def mean_color(
+    dataset: Dataset, model: Model | None, rows: Ints, *, with_maps: bool, at_once: int = 64
+) -> NDArray[np.float64] | None:
+    """(n, 2 C) mean and deviation of each channel of the images of each place; several views side by side.
+
+    Images are read as the model reads them, without a model as they are stored. Those of a map count only ``with_maps``:
+    a coverage tells the same of drawn layers. None where there are no images; see `with_missing` for places without.
+    """
+    found = []
+    for name in getattr(dataset, "view_names", ()) if model is None else model.specs:
+        reader = reader_of(dataset.spec(name) if model is None else model.specs[name])
+        if not reader.image or (reader.is_map and not with_maps) or name not in dataset.view_names:
+            continue
+        view = dataset.view(name) if model is None else model.views_of(dataset, (name,))[name]
+        known = known_rows(view, dataset.lonlat)[rows]
+        parts = []
+        for start in range(0, len(rows), at_once):
+            some = slice(start, start + at_once)
+            lonlat = torch.from_numpy(dataset.lonlat[rows[some]]) if reader.by_coordinates else None
+            batch = view.read(Look(torch.from_numpy(np.where(known[some], rows[some], ROW_MISSING)), lonlat))
+            if not isinstance(batch, torch.Tensor) or batch.dim() < 3:
+                break
+            values = batch.numpy().reshape(*batch.shape[:2], -1).astype(np.float64)
+            parts.append(np.concatenate([values.mean(axis=2), values.std(axis=2)], axis=1))
+        if parts:
+            color = np.concatenate(parts)
+            color[~known] = np.nan
+            found.append(np.asarray(with_missing(color), np.float64))
+    return np.hstack(found) if found else None
 
 
 def polygon_area(dataset: Dataset, rows: Ints) -> NDArray[np.float64] | None:
@@ -107,14 +162,24 @@ def polygon_area(dataset: Dataset, rows: Ints) -> NDArray[np.float64] | None:
 
 
 def poi_features(dataset: Dataset, rows: Ints) -> NDArray[np.float64] | None:
-    """(n, G) ln(1 + points of interest of each group in the footprint); None where the dataset holds none."""
+    """(n, G) ln(1 + points of interest of each group in the footprint); None where the dataset holds none.
+
+    Points of a table of one's own are counted by the categories of their view, and so are those of places without a map.
+    """
     from placevec.datasets.views.pois import poi_counts, read_pois
 
     file = dataset.path / "pois.parquet"
-    if not file.exists() or dataset.base_map is None:  # footprints are told on a map
+    if not file.exists():
         return None
-    counts, _ = poi_counts(read_pois(file), dataset.footprints()[rows], dataset.zoom)
-    return np.log1p(np.asarray(counts, np.float64))
+    if dataset.base_map is not None:  # footprints are told on a map
+        counts, _ = poi_counts(read_pois(file), dataset.footprints()[rows], dataset.zoom)
+        if counts.any():
+            return np.log1p(np.asarray(counts, np.float64))
+    for name in getattr(dataset, "view_names", ()):
+        counted = getattr(dataset.view(name), "counts", None)
+        if counted is not None:
+            return np.log1p(np.asarray(counted(dataset.lonlat[rows]), np.float64))
+    return None
 
 
 def coverage_fractions(

@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,14 +16,27 @@ from placevec.evaluation.bootstrap import Resampling, Score, scale_of
 from placevec.evaluation.compare import compare
 from placevec.evaluation.neighbors import VOTES
 from placevec.evaluation.position_probes import POSITION_PROBES
-from placevec.evaluation.probes import CHANCE, PROBES, RETRIEVAL, Effort, Features, Probe, Training
+from placevec.evaluation.probes import (
+    CHANCE,
+    MLP_PENALTIES,
+    PROBES,
+    RETRIEVAL,
+    Effort,
+    Features,
+    Probe,
+    Training,
+    mlp,
+)
 from placevec.evaluation.results import CurvePoint, Result, Row
 from placevec.evaluation.scores import SECONDARY, Array, better, loss, mean_known, resampled, score
 from placevec.evaluation.splits import (
     MIN_TRAINING,
     Blocks,
+    Fold,
+    Scheme,
     Split,
     block_grid,
+    random_split,
     region_split,
     spatial_split,
     thinned,
@@ -43,18 +56,54 @@ Variants = tuple[Features, ...]
 """Feature sets (n, D) of equal standing, such as an untrained encoder by several seeds; shuffling s sees variant s."""
 
 
+class Learner(Protocol):
+    """A row without features of its own: it learns from the places of a fold in its own way, such as by fine-tuning.
+
+    Attributes:
+        dim: length of the vectors that it predicts from.
+        probe: what the report names as its probe.
+    """
+
+    dim: int
+    probe: str
+
+    def learned(
+        self, task: Task, fold: Fold, groups: NDArray[np.int64], seed: int
+    ) -> tuple[Array, list[str]]:
+        """((m, outputs) scores of the tested places, notes), as a probe returns them.
+
+        ``groups`` (n,) stay whole where settings are chosen inside the training places.
+        """
+        ...
+
+
 @dataclass(frozen=True)
 class Budget:
-    """How much an evaluation may cost: what probes try, draws of the bootstrap, places looked at."""
+    """How much an evaluation may cost: what probes try, draws of the bootstrap, places looked at.
+
+    Attributes:
+        epochs: at most, of encoders that are trained further.
+        mlp: penalties of the multilayer perceptron, where it is asked for.
+    """
 
     effort: Effort
     draws: int
     places: int
+    epochs: int = 30
+    mlp: tuple[float, ...] = MLP_PENALTIES
+
+    def with_mlp(self) -> Budget:
+        """The same, and the multilayer perceptron is tried."""
+        return replace(self, effort=replace(self.effort, mlp_penalties=self.mlp))
 
 
 BUDGETS = {
     "quick": Budget(
-        Effort(trees=15, inverse_penalties=(0.1,), neighbors=(10,), process_places=500), 500, 2_000
+        Effort(trees=15, inverse_penalties=(0.1,), neighbors=(10,), process_places=500),
+        500,
+        2_000,
+        5,
+        (10.0,),
     ),
     "full": Budget(Effort(neighbors=(5, 20, 100, 300, 1_000), votes=VOTES), 2_000, 10_000),
 }
@@ -72,8 +121,10 @@ def evaluate_task(
     budget: Budget,
     follow_range: bool = True,
     regions: NDArray[np.str_] | None = None,
+    scheme: Scheme = "blocks",
     curve: Sequence[float] = (),
     positions: Sequence[str] = (),
+    learners: Mapping[str, Learner] | None = None,
     progress: Progress = SILENT,
 ) -> Result:
     """Every feature set by every probe on spatial folds, then the best of each compared.
@@ -90,8 +141,10 @@ def evaluate_task(
         follow_range: make blocks as wide as labels are correlated, as far as the area holds enough of them, and the
             buffer at least a quarter of that.
         regions: (n,) name of the region of each place: each is left out once, in place of folds of blocks.
+        scheme: ``random`` folds take no heed of regions, blocks or buffers, which only serve the intervals.
         curve: shares of the labels, below 1, that rows are also evaluated with (`CURVE`).
         positions: rows of (n, 2) meters that say where places lie, which take the best of `POSITION_PROBES`.
+        learners: further rows, which learn in their own way.
         progress: where to report.
 
     Raises:
@@ -100,13 +153,19 @@ def evaluate_task(
     task.check_varied()
     reach = correlation_range(lonlat, task.columns()) if follow_range else 0.0
     blocks = block_grid(lonlat, buffer_m=buffer_m, range_m=reach)
-    if reach > 0:
+    if scheme == "random":
+        buffer_m, regions = 0.0, None
+    elif reach > 0:
         buffer_m = max(buffer_m, min(reach, blocks.size_m) / 4.0)
-    if regions is None:
+    names: list[str] = []
+    if scheme == "random":
+        splits = [random_split(len(task), folds=folds, seed=seed) for seed in range(seeds)]
+        inner = np.arange(len(task))
+    elif regions is None:
         splits = [
             spatial_split(lonlat, blocks, buffer_m=buffer_m, folds=folds, seed=seed) for seed in range(seeds)
         ]
-        inner, names = blocks.number, []
+        inner = blocks.number
     else:
         held, inner = np.unique(regions, return_inverse=True)
         names = [str(name) for name in held]
@@ -115,9 +174,9 @@ def evaluate_task(
         blocks = Blocks(both.reshape(-1).astype(np.int64), blocks.size_m)
     found = evaluate_splits(
         task, features, splits, blocks, inner, pairs=pairs, buffer_m=buffer_m, budget=budget, lonlat=lonlat,
-        regions=names, curve=curve, positions=positions, progress=progress,
+        regions=names, curve=curve, positions=positions, learners=learners, progress=progress,
     )  # fmt: skip
-    return replace(found, label_range_m=reach)
+    return replace(found, label_range_m=reach, scheme=scheme)
 
 
 def evaluate_splits(
@@ -134,6 +193,7 @@ def evaluate_splits(
     regions: Sequence[str] = (),
     curve: Sequence[float] = (),
     positions: Sequence[str] = (),
+    learners: Mapping[str, Learner] | None = None,
     progress: Progress = SILENT,
 ) -> Result:
     """As `evaluate_task`, on splits of any making.
@@ -150,7 +210,8 @@ def evaluate_splits(
     whole = splits
     splits, dropped = _usable(task, whole, buffer_m)
     fewer, too_few = _with_fewer_labels(task, splits, curve)
-    total = sum(len(split.folds) for split in splits) * (len(features) + 1) * (1 + len(fewer))
+    learners = learners or {}
+    total = sum(len(split.folds) for split in splits) * (1 + len(fewer))
     variants: dict[str, Sequence[Features | FeaturesOfFold]] = {
         CHANCE_ROW: (np.zeros((len(task), 0)),),
         **features,
@@ -167,9 +228,11 @@ def evaluate_splits(
         side_m=blocks.size_m,
     )  # fmt: skip
     over.block = _spread(over.block, seen)
-    with progress.task(f"Evaluating {task.name}", total=total) as advance, one_thread():
+    with progress.task(f"Evaluating {task.name}", total=total * len(variants)) as advance, one_thread():
         for name, sets in variants.items():
-            probes = CHANCE[task.kind] if name == CHANCE_ROW else _probes(task, name in positions)
+            probes = (
+                CHANCE[task.kind] if name == CHANCE_ROW else _probes(task, name in positions, budget.effort)
+            )
             predictions, dim, told = _predictions(
                 task, sets, inner, splits, probes, budget.effort, advance, name
             )
@@ -179,6 +242,17 @@ def evaluate_splits(
             for share, some in fewer.items():
                 given, *_ = _predictions(task, sets, inner, some, probes, budget.effort, advance, name)
                 points.setdefault(share, {})[name] = _best_row(task, name, dim, given, over, tested).score
+    for name, learner in learners.items():
+        with progress.task(f"{name[:1].upper()}{name[1:]}: {task.name}", total=total) as advance:
+            for share, some in {1.0: splits, **fewer}.items():
+                given, learned = _learned(task, learner, inner, some, advance, f"{share:.0%} of the labels")
+                row = _best_row(task, name, learner.dim, given, over, tested)
+                if share < 1.0:
+                    points.setdefault(share, {})[name] = row.score
+                    continue
+                rows[name] = row
+                notes += _probe_notes(name, learned, splits)
+                row.by_region = _by_region(task, given[learner.probe], whole[0], regions)
     sign = better(task.metric)
     return Result(
         task=task.name,
@@ -340,10 +414,27 @@ def _region_notes(task: Task, split: Split, regions: Sequence[str]) -> list[str]
     return [f"every fold leaves one region out (places): {held}"]
 
 
-def _probes(task: Task, position: bool) -> Mapping[str, Probe]:
+def _probes(task: Task, position: bool, effort: Effort) -> Mapping[str, Probe]:
     if task.kind == "retrieval":
         return RETRIEVAL
-    return POSITION_PROBES if position else PROBES
+    found = POSITION_PROBES if position else PROBES
+    return {**found, "MLP": mlp} if effort.mlp_penalties else found
+
+
+def _learned(
+    task: Task, learner: Learner, inner: NDArray[np.int64], splits: Sequence[Split], advance: Advance, note: str
+) -> tuple[dict[str, list[Array]], list[str]]:  # fmt: skip
+    """As `_predictions`, of a row that learns in its own way."""
+    found: list[Array] = []
+    notes: list[str] = []
+    for seed, split in enumerate(splits):
+        scores = np.full((len(task), task.outputs), np.nan)
+        for fold in split.folds:
+            scores[fold.test], told = learner.learned(task, fold, inner[fold.train], seed)
+            notes += told
+            advance(1, note=note)
+        found.append(scores)
+    return {learner.probe: found}, notes
 
 
 def _probe_notes(name: str, told: Sequence[str], splits: Sequence[Split]) -> list[str]:

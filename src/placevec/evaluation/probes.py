@@ -1,4 +1,4 @@
-"""Simple learners on frozen features: linear, k nearest neighbors, random forest, and the two kinds of chance.
+"""Simple learners on frozen features: linear, k nearest neighbors, random forest, MLP, and the two kinds of chance.
 
 Features are standardized on the training fold. Regularization and k are chosen inside the training fold, on a
 quarter of its blocks, never on the tested places. Scores of classes are what they would be were all classes equally
@@ -29,6 +29,10 @@ RIDGE_ALPHAS = (1e-3, 1e-2, 1e-1, 1.0)
 AT_THE_END = "was best, the end of what was tried: a wider grid could be better"
 END_MATTERS = 1e-3
 """How much the score must still rise at the end of a grid for a note: a wider one could be better."""
+MLP_UNITS, MLP_STEPS = 64, 100
+"""Hidden units of the multilayer perceptron, and steps of L-BFGS."""
+MLP_PENALTIES = (1.0, 10.0, 100.0)
+"""Penalties that it chooses from, in scikit-learn's unit: divided by the number of places."""
 TREE_PLACES = 2_000
 """Places that one tree is grown on, drawn with replacement: bounds the time, and trees differ more."""
 
@@ -43,6 +47,7 @@ class Effort:
         neighbors: k of the nearest neighbors; those that a training fold does not hold are left out.
         votes: how neighbors count.
         process_places: places that a Gaussian process learns from; of more a sample is drawn.
+        mlp_penalties: alpha of the multilayer perceptron; it is not tried without any.
     """
 
     trees: int = 200
@@ -50,6 +55,7 @@ class Effort:
     neighbors: tuple[int, ...] = (5, 20)
     votes: tuple[Votes, ...] = ("equal",)
     process_places: int = 2_000
+    mlp_penalties: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -240,6 +246,41 @@ def forest(training: Training, tested: Features, effort: Effort) -> Array:
     columns = training.columns()
     model.fit(training.features, columns if columns.shape[1] > 1 else columns[:, 0])
     return np.asarray(model.predict(tested), np.float64).reshape(len(tested), -1)
+
+
+# --- multilayer perceptron --------------------------------------------------------------------------------
+
+
+def mlp(training: Training, tested: Features, effort: Effort) -> Array:
+    """scikit-learn's perceptron of one hidden layer, by L-BFGS; its penalty is chosen inside the fold."""
+    features, tested = standardized(training.features, tested)
+    whole = replace(training, features=features)
+    return _mlp(whole, tested, _choose(whole, effort.mlp_penalties, _one_by_one(_mlp), "penalty of the MLP"))
+
+
+def _mlp(training: Training, tested: Features, penalty: float) -> Array:
+    from sklearn.exceptions import ConvergenceWarning
+    from sklearn.neural_network import MLPClassifier, MLPRegressor
+
+    options: dict[str, Any] = {
+        "hidden_layer_sizes": (MLP_UNITS,), "solver": "lbfgs", "alpha": penalty, "max_iter": MLP_STEPS,
+        "random_state": training.seed,
+    }  # fmt: skip
+    with warnings.catch_warnings():  # stopped early is close enough for a probe
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        if training.kind == "classification":
+            model = MLPClassifier(**options).fit(training.features, training.target)
+            scores = np.zeros((len(tested), training.outputs))
+            scores[:, model.classes_] = model.predict_proba(tested)
+            return as_if_equally_common(scores, training)
+        columns = training.columns()
+        mean, spread = columns.mean(axis=0), np.maximum(columns.std(axis=0), 1e-9)
+        scaled = (columns - mean) / spread
+        model = MLPRegressor(**options).fit(
+            training.features, scaled if scaled.shape[1] > 1 else scaled[:, 0]
+        )
+    found = np.asarray(model.predict(tested), np.float64).reshape(len(tested), -1)
+    return np.asarray(found * spread + mean)
 
 
 # --- retrieval ---------------------------------------------------------------------------------------------

@@ -159,9 +159,11 @@ def comparison_cells(item: Comparison) -> tuple[str, ...]:
     )  # fmt: skip
 
 
-def curve_table(item: Result) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+def curve_table(
+    item: Result, called: str = "share of the labels"
+) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
     """(heads, cells) of a learning curve: a column a share of the labels."""
-    heads = ("share of the labels", *(f"{point.share:.0%} ({point.labels:,})" for point in item.curve))
+    heads = (called, *(f"{point.share:.0%} ({point.labels:,})" for point in item.curve))
     return heads, [(row.name, *(cell(point.scores[row.name]) for point in item.curve)) for row in item.rows]
 
 
@@ -172,10 +174,26 @@ def region_table(item: Result) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
     return ("region left out", *(row.name for row in item.rows)), lines
 
 
+def folds_table(item: Result, random: Result) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+    """(heads, cells) of both kinds of folds side by side: a line a row of features."""
+    lines: list[tuple[str, ...]] = [
+        (row.name, cell(row.score), cell(random.row(row.name).score)) for row in item.rows
+    ]
+    return ("row", f"{item.metric}, folds of {_folds_of(item)}", f"{item.metric}, random folds"), lines
+
+
+def _folds_of(item: Result) -> str:
+    return "regions" if any(row.by_region for row in item.rows) else "blocks"
+
+
 def further_tables(item: Result) -> list[tuple[tuple[str, ...], list[tuple[str, ...]]]]:
     """Tables besides those of rows and differences, where there are any."""
     tables = [region_table(item)] if any(row.by_region for row in item.rows) else []
-    return [*tables, curve_table(item)] if item.curve else tables
+    tables += [curve_table(item)] if item.curve else []
+    if item.random is None:
+        return tables
+    tables.append(folds_table(item, item.random))
+    return [*tables, curve_table(item.random, "share, random folds")] if item.random.curve else tables
 
 
 def doubts(item: Result) -> list[str]:

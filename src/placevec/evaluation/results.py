@@ -19,6 +19,10 @@ SCALES = {
     "precision@10": "share of the ten nearest places that have the same class",
 }
 """What a number of a measure means, for people."""
+RANDOM_CLAIMS_NOTHING = (
+    "random folds put neighbors into training and test, so that memory of where places lie counts as knowledge; folds of "
+    "blocks may carry a claim"
+)
 PLACES_TO_CLAIM = 500
 """Places below which nothing is claimed."""
 
@@ -89,6 +93,8 @@ class Result:
         leaks: layers of the map that give the label away.
         label_range_m: meters within which labels are correlated; NaN where nobody looked.
         curve: learning curve, from the smallest share of the labels to all; empty where nobody asked.
+        scheme: how folds were made: ``blocks`` (or regions), or ``random``.
+        random: the same rows on random folds, where both were asked for.
     """
 
     task: str
@@ -111,6 +117,8 @@ class Result:
     notes: list[str] = field(default_factory=list)
     label_range_m: float = float("nan")
     curve: list[CurvePoint] = field(default_factory=list)
+    scheme: str = "blocks"
+    random: Result | None = None
 
     def row(self, name: str) -> Row:
         """The row of a name; KeyError where there is none."""
@@ -124,6 +132,8 @@ class Result:
     @property
     def claims(self) -> bool:
         """Whether there are places and blocks enough to claim anything."""
+        if self.scheme == "random":
+            return False
         return self.places >= PLACES_TO_CLAIM and self.effective_blocks >= BLOCKS_TO_CLAIM and not self.leaks
 
     @property
@@ -137,6 +147,8 @@ class Result:
         if self.leaks:
             names = ", ".join(self.leaks)
             return f"the model sees {names}, which give the label away; a model that does not see them may carry one"
+        if self.scheme == "random":
+            return RANDOM_CLAIMS_NOTHING
         found = []
         if self.places < PLACES_TO_CLAIM:
             found.append(f"{self.places} labeled places are too few; at least {PLACES_TO_CLAIM} are needed")
@@ -215,6 +227,7 @@ class Result:
             "comparisons": [item.as_dict() for item in self.comparisons],
             "leaks": list(self.leaks),
             "curve": [point.as_dict() for point in self.curve],
+            "random": None if self.random is None else self.random.as_dict(),
         }
         return {**content, "claims": self.claims, "why_no_claim": self.why_no_claim, "verdict": self.verdict}
 

@@ -15,14 +15,14 @@ from placevec.evaluation.tasks import METRIC, Kind
 
 Array = NDArray[np.float64]
 LOWER_IS_BETTER = frozenset(
-    {"MAE", "mean absolute error", "L1", "Jensen-Shannon", "KL", "Chebyshev", "Canberra"}
+    {"MAE", "mean absolute error", "RMSE", "L1", "Jensen-Shannon", "KL", "Chebyshev", "Canberra"}
 )
 SECONDARY: dict[Kind, tuple[str, ...]] = {
     "classification": ("accuracy",),
     "multilabel": (),
-    "regression": ("mean absolute error",),
+    "regression": ("mean absolute error", "RMSE"),
     "presence": (),
-    "distribution": ("Jensen-Shannon", "KL", "cosine"),
+    "distribution": ("Jensen-Shannon", "KL", "Chebyshev", "Canberra", "cosine"),
     "retrieval": ("precision@1", "precision@5", "MRR@10"),
 }
 """Further measures of a kind, without intervals."""
@@ -56,6 +56,8 @@ def resampled(
     values = np.asarray(predicted, np.float64).reshape(len(target), -1)
     if metric == "R²":
         return _r2(np.asarray(target, np.float64), values[:, 0], block, weights)
+    if metric == "RMSE":
+        return np.sqrt(weighted_mean((values[:, 0] - target) ** 2, block, weights))
     if metric == "AUC":
         return _auc(target == 1, values[:, 0], block, np.zeros_like(block) if fold is None else fold, weights)
     return weighted_mean(each(metric, target, predicted), block, weights)
@@ -89,7 +91,7 @@ def loss(metric: str, target: NDArray[Any], predicted: NDArray[Any]) -> Array:
     """(n,) how wrong the prediction of each place is, for the correlation range of differences between rows."""
     if metric in ("accuracy", "macro-F1"):
         return 1.0 - each("accuracy", target, predicted)
-    if metric in LOWER_IS_BETTER:
+    if metric in LOWER_IS_BETTER and metric != "RMSE":
         return each(metric, target, predicted)
     if "@" in metric or metric == "cosine":
         return 1.0 - each(metric, target, predicted)

@@ -41,6 +41,8 @@ TOGETHER: tuple[Kind, ...] = ("distribution", "multilabel")
 MAX_CLASSES = 50
 """Text with more distinct values than this is not taken for classes unless the column is asked for."""
 MAX_CLASSES_ASKED_FOR = 2_000
+OUTLIERS = 10
+"""Interquartile ranges from the median beyond which a number is reported."""
 
 
 def label_tasks(
@@ -162,9 +164,9 @@ def _column_task(name: str, values: pd.Series, places: Ints, kind: Kind | None, 
     """A task from one column, its rows already matched to places."""
     known = values.notna().to_numpy()
     missing = len(np.setdiff1d(places, places[known]))
-    notes = (
-        (f"{missing:,} of {len(np.unique(places)):,} places in the table have no value",) if missing else ()
-    )
+    notes: tuple[str, ...] = ()
+    if missing:
+        notes = (f"{missing:,} of {len(np.unique(places)):,} places in the table have no value",)
     values, places = values[known], places[known]
     if len(values) == 0:
         raise EvaluationError(f"column {name!r} has no value on any place")
@@ -176,9 +178,13 @@ def _column_task(name: str, values: pd.Series, places: Ints, kind: Kind | None, 
         finite = np.isfinite(numbers)
         means = pd.Series(numbers[finite]).groupby(places[finite]).mean()
         if len(means) < 2 * MIN_PLACES or means.nunique() < 2:
+            same = f", all {means.iloc[0]:g}" if means.nunique() == 1 else ""
             raise EvaluationError(
-                f"column {name!r} has values on {len(means)} places; {2 * MIN_PLACES} that differ are needed"
+                f"column {name!r} has values on {len(means)} places{same}; {2 * MIN_PLACES} that differ are needed"
             )
+        if not finite.all():
+            notes += (f"{int((~finite).sum()):,} infinite values of {name} are left out",)
+        notes += outliers_of(name, means.to_numpy())
         return Task(
             name, kind, means.to_numpy(), means.index.to_numpy(np.int64), description=described, notes=notes
         )
@@ -197,9 +203,30 @@ def _column_task(name: str, values: pd.Series, places: Ints, kind: Kind | None, 
     return replace(task, notes=(*task.notes, *notes))
 
 
+def outliers_of(name: str, values: Floats) -> tuple[str, ...]:
+    """A note where numbers lie far from the rest: squared errors, and so R², hang on them.
+
+    >>> outliers_of("rent", np.append(np.arange(99.0), -9999.0))[0][:82]
+    '1 value of rent beyond 10 interquartile ranges from the median, such as -9999: R² '
+    """
+    low, middle, high = np.percentile(values, [25, 50, 75])
+    far = values[np.abs(values - middle) > OUTLIERS * (high - low)] if high > low else values[:0]
+    if len(far) == 0:
+        return ()
+    worst = far[np.argmax(np.abs(far - middle))]
+    many = f"{len(far):,} {'value' if len(far) == 1 else 'values'} of {name}"
+    return (
+        f"{many} beyond {OUTLIERS} interquartile ranges from the median, such as {worst:g}: R² hangs on them; empty the "
+        "cells that hold no value, and take the logarithm of values that span orders of magnitude",
+    )
+
+
 def _task_of_all(name: str, table: pd.DataFrame, places: Ints, kind: Kind) -> Task:
     """One task from all columns, their rows already matched to places."""
     known = table.notna().all(axis=1).to_numpy()
+    missing = len(np.setdiff1d(places, places[known]))
+    many = len(np.unique(places))
+    notes = (f"{missing:,} of {many:,} places in the table lack a value in a column",) if missing else ()
     table, places = table[known], places[known]
     columns = tuple(table.columns)
     if len(table) == 0 or not columns:
@@ -215,7 +242,8 @@ def _task_of_all(name: str, table: pd.DataFrame, places: Ints, kind: Kind) -> Ta
         means = pd.DataFrame(values).groupby(places).max()
         for column, held in zip(columns, means.to_numpy(bool).T, strict=True):
             _check_both(column, held)
-    return Task(name, kind, means.to_numpy(), means.index.to_numpy(np.int64), columns, description=described)
+    rows = means.index.to_numpy(np.int64)
+    return Task(name, kind, means.to_numpy(), rows, columns, description=described, notes=notes)
 
 
 def _check_both(name: str, held: NDArray[Any]) -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -22,13 +24,25 @@ from placevec.evaluation.baselines import (
     COORDINATES_AREA,
     COUNTS,
     COVERAGE,
+    MEAN_COLOR,
     OF_POIS,
     PAIRS,
     baselines,
     beside,
+    with_missing,
 )
 from placevec.evaluation.compare import BESIDE
-from placevec.evaluation.engine import BUDGETS, CURVE, OURS, Budget, Variants, evaluate_task, one_thread
+from placevec.evaluation.engine import (
+    BUDGETS,
+    CURVE,
+    OURS,
+    Budget,
+    Learner,
+    Variants,
+    evaluate_task,
+    one_thread,
+)
+from placevec.evaluation.fine_tuning import FINE_TUNED, KINDS, SCRATCH, FineTuning
 from placevec.evaluation.intrinsic import (
     ELSEWHERE,
     HELD_OUT,
@@ -42,16 +56,19 @@ from placevec.evaluation.own_labels import LABELS_TASK, check_not_learned, label
 from placevec.evaluation.predictions.split import UNKNOWN_SPLIT
 from placevec.evaluation.regions import regions_of
 from placevec.evaluation.report import Report
-from placevec.evaluation.results import Row
+from placevec.evaluation.results import Result, Row
+from placevec.evaluation.splits import SCHEMES, Scheme
 from placevec.evaluation.tasks import COLORS, OF_CLASSES, Kind, Task, leaking, sampled, without_leaking_groups
 from placevec.evaluation.user_labels import label_tasks
 from placevec.geo import Area, Floats, Ints
+from placevec.io.jobs import Job, opened
 from placevec.io.progress import SILENT, Progress
 from placevec.models.model import Model
 from placevec.options.choices import Effort
 
 _DEFAULT_PAIR_RADIUS = 1.0
 """Distance of training pairs, in footprints, when the model does not say."""
+_FINE_PAIRS = ((FINE_TUNED, OURS), (FINE_TUNED, SCRATCH), (FINE_TUNED, COORDINATES), (FINE_TUNED, COVERAGE))
 _TRAINED_LABELS = {"landuse": ("landuse", "layers"), "pois": ("tags", "layers")}
 _ENOUGH_HELD_OUT = 100
 _MAX_WITHOUT_LABELS = 2_000
@@ -68,11 +85,17 @@ def evaluate(
     kind: Kind | None = None,
     regions: str | Path | None = None,
     learning_curve: bool = False,
+    schemes: Sequence[Scheme] = ("blocks",),
+    mlp: bool = False,
+    fine_tune: bool = False,
+    fine_tune_epochs: int | None = None,
+    work: Path | None = None,
     seeds: int = 3,
     folds: int = 5,
     budget: Effort = "full",
     allow_leaks: bool = False,
     others: Mapping[str, Model] | None = None,
+    views: Mapping[str, Embeddings] | None = None,
     progress: Progress = SILENT,
 ) -> Report:
     """`placevec.evaluate` of vectors, a dataset and models that are open already.
@@ -85,7 +108,9 @@ def evaluate(
         tasks: tasks, or names of those that come with a dataset (`OSM_TASKS`); all of these when None.
         labels: a table of labels beside them, see `label_tasks` for it, ``columns`` and ``kind``.
         regions: see `regions_of`.
+        work: folder in which finished folds of ``fine_tune`` are kept until all are.
         others: further models by the name of their row, on the same places and folds.
+        views: vectors of the same model in single views by name, each a row of its own.
 
     The other arguments are those of `placevec.evaluate`.
 
@@ -97,6 +122,10 @@ def evaluate(
         raise UsageError(f"evaluation needs at least one seed and a budget of {' or '.join(BUDGETS)}")
     if labels is None and (columns or kind):
         raise UsageError("columns and kind are those of a table of labels: name it with --labels")
+    if not schemes or set(schemes) - set(SCHEMES):
+        raise UsageError(f"schemes are {' and '.join(SCHEMES)}; got {', '.join(schemes) or 'none'}")
+    if fine_tune and model is None:
+        raise UsageError("fine-tuning needs the model that made the vectors: name it with --model")
     others = others or {}
     places = _Places(emb, dataset)
     region = None if regions is None else regions_of(regions, dataset, labels)
@@ -117,33 +146,47 @@ def evaluate(
     free_rows, basis = _rows_without_labels(places, model)
     features = _Features(places, model, [*(item.task.rows for item in ready), free_rows], seeds, progress)
     features.add(others, progress)
-    pairs = (*PAIRS, *((OURS, name) for name in others))
-    buffer_m = max(_buffer_m(dataset, each) for each in (model, *others.values()))
+    alone = features.add_views(places, views or {})
+    pairs = (*PAIRS, *((OURS, name) for name in (*others, *alone)), *(_FINE_PAIRS if fine_tune else ()))
+    buffer_m = max(buffer_m_of(dataset, each) for each in (model, *others.values()))
+    spend = BUDGETS[budget].with_mlp() if mlp else BUDGETS[budget]
+    if fine_tune_epochs is not None:
+        spend = replace(spend, epochs=fine_tune_epochs)
     results = []
-    for item in ready:
-        shown = features.at(item.task.rows)
-        if item.task.name == "pois":
-            shown = {name: sets for name, sets in shown.items() if name not in OF_POIS}
-        for name, other in others.items():
-            if reason := _unfit(item.task, places, other):
-                del shown[name]
-                item.notes.append(f"{name} is left out: {reason}")
-            else:
-                item.notes.extend(f"{name}: {note}" for note in _trained_here(item.task, places, other))
-        try:
-            found = evaluate_task(
-                item.task, shown, dataset.lonlat[item.task.rows], pairs=pairs, buffer_m=buffer_m, folds=folds,
-                seeds=seeds, budget=BUDGETS[budget], curve=CURVE if learning_curve else (),
-                positions=(COORDINATES,),
+    with _kept(work if fine_tune else None, model, dataset, progress) as job:
+        for item in ready:
+            shown = features.at(item.task.rows)
+            if item.task.name == "pois":
+                shown = {name: sets for name, sets in shown.items() if name not in OF_POIS}
+            for name, other in others.items():
+                if reason := _unfit(item.task, places, other):
+                    del shown[name]
+                    item.notes.append(f"{name} is left out: {reason}")
+                else:
+                    item.notes.extend(f"{name}: {note}" for note in _trained_here(item.task, places, other))
+            learners: dict[str, Learner] = {}
+            if fine_tune and item.task.kind in KINDS and model is not None:
+                whole = FineTuning(model, dataset, emb.view, spend.epochs, job)
+                learners = {FINE_TUNED: whole, SCRATCH: replace(whole, scratch=True)}
+            elif fine_tune:
+                item.notes.append(f"{item.task.kind} has no loss to train by: nothing is fine-tuned")
+            how = partial(
+                evaluate_task, item.task, shown, dataset.lonlat[item.task.rows], pairs=pairs, buffer_m=buffer_m,
+                folds=folds, seeds=seeds, budget=spend, curve=CURVE if learning_curve or fine_tune else (),
+                positions=(COORDINATES,), learners=learners,
                 regions=None if region is None else region[item.task.rows].astype(str), progress=progress,
             )  # fmt: skip
-        except EvaluationError as error:
-            skipped.append(str(error))
-            continue
-        rows = _with_silhouettes(found.rows, item.task, shown)
-        results.append(
-            replace(found, rows=rows, leaks=item.leaks, notes=[*item.task.notes, *found.notes, *item.notes])
-        )
+            try:
+                found = _on_all(how, schemes)
+            except EvaluationError as error:
+                skipped.append(str(error))
+                continue
+            rows = _with_silhouettes(found.rows, item.task, shown)
+            results.append(
+                replace(
+                    found, rows=rows, leaks=item.leaks, notes=[*item.task.notes, *found.notes, *item.notes]
+                )
+            )
     without = {
         name: sets
         for name, sets in features.at(free_rows).items()
@@ -162,6 +205,30 @@ def evaluate(
     }  # fmt: skip
     notes = [*lost, *_notes(model, places, seeds, budget), *_missing_baselines(features.sets)]
     return Report(results, measured, skipped, notes, about)
+
+
+@contextlib.contextmanager
+def _kept(
+    work: Path | None, model: Model | None, dataset: Dataset, progress: Progress
+) -> Iterator[Job | None]:
+    """The job that keeps finished folds in a folder until everything is done; None without a folder."""
+    if work is None or model is None:
+        yield None
+        return
+    inputs = {"model": model.hash, "dataset": dataset.hash, "places": dataset.places_hash}
+    with opened(work / "report.json", inputs, progress=progress) as job:
+        if done := sum(1 for _ in job.work.glob("fold-*")):
+            progress.say(f"Note: continuing: {done} folds were fine-tuned before")
+        yield job
+        job.finish()
+
+
+def _on_all(how: Callable[..., Result], schemes: Sequence[Scheme]) -> Result:
+    """The result on folds of blocks, and beside it that on random folds; or the only one that was asked for."""
+    found = {scheme: how(scheme=scheme) for scheme in SCHEMES if scheme in schemes}
+    if len(found) == 1:
+        return next(iter(found.values()))
+    return replace(found["blocks"], random=found["random"])
 
 
 def _with_silhouettes(rows: list[Row], task: Task, features: Mapping[str, Variants]) -> list[Row]:
@@ -252,6 +319,17 @@ class _Features:
                 self.dataset, self.rows, view=view, label=f"Embedding: {name}", progress=progress
             )
             self.sets[name] = (vectors,)
+
+    def add_views(self, places: _Places, views: Mapping[str, Embeddings]) -> list[str]:
+        """The vectors of single views, a row each; their names. Places that a view lacks are marked."""
+        names = []
+        ids = places.dataset.places["place_id"].to_numpy(object)[self.rows]
+        for view, table in views.items():
+            row = pd.Index(table.place_id).get_indexer(ids)
+            vectors = np.where((row >= 0)[:, None], table.vectors[row], np.nan)
+            names.append(f"{view} only")
+            self.sets[names[-1]] = (with_missing(vectors),)
+        return names
 
     def at(self, rows: Ints) -> dict[str, Variants]:
         """The feature sets of some of the places."""
@@ -417,7 +495,7 @@ def _trained_on(places: _Places, model: Model, rows: Ints) -> NDArray[np.bool_]:
     return seen
 
 
-def _buffer_m(dataset: Dataset, model: Model | None) -> float:
+def buffer_m_of(dataset: Dataset, model: Model | None) -> float:
     """Meters between training and tested places: footprints do not touch, and no training pair spans the gap.
 
     The diagonal of the widest footprint (or window of the model), plus the distance of the model's training pairs,
@@ -460,8 +538,9 @@ def _missing_baselines(rows: Mapping[str, Variants]) -> list[str]:
     """Notes on baselines that these places do not allow."""
     reasons = {
         AREA: "places are not polygons, or all have the same size",
-        COUNTS: "the dataset holds no points of interest, or no map with footprints",
+        COUNTS: "the dataset holds no points of interest",
         COVERAGE: "the dataset holds no coverage of a map",
+        MEAN_COLOR: "the model reads no images besides a map with coverage",
     }
     return [f"no row {name!r}: {why}" for name, why in reasons.items() if name not in rows]
 

@@ -26,7 +26,7 @@ LabelKind = Literal["classification", "multilabel", "regression", "presence", "d
 Probe = Literal["ridge", "trained", "kNN"]
 """Probe for location encoders."""
 Folds = Literal["blocks", "random"]
-"""How points are split for testing."""
+"""How places are split for testing."""
 Rows = Literal["auto", "xyz", "tms"]
 """Direction of the rows of tiles."""
 Variant = Literal["corrected", "original"]

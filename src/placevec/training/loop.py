@@ -297,7 +297,7 @@ def _resized(sampler: Sampler, batch_size: int) -> Sampler:
 def train(
     recipe: Recipe,
     views: Mapping[str, View],
-    run: Path,
+    run: Path | None,
     options: TrainingOptions,
     *,
     config: dict[str, Any],
@@ -315,7 +315,7 @@ def train(
     Args:
         recipe: what to train; its encoders are trained in place and end with the last weights.
         views: every view that a slot names.
-        run: directory of checkpoints and logs.
+        run: directory of checkpoints and logs; None keeps neither, calls no ``save`` and cannot resume.
         options: training options.
         config: everything that must be the same for a resumed run (recipe and data); checked on resume.
         save: writes the model with the current weights to a directory: ``run`` whenever they are the best so far, and
@@ -334,7 +334,11 @@ def train(
     began = time.monotonic()
     torch.manual_seed(options.seed)
     state = (
-        named_state(resume) if isinstance(resume, Path) else newest_state(run / "state") if resume else None
+        named_state(resume)
+        if isinstance(resume, Path)
+        else newest_state(run / "state")
+        if resume and run is not None
+        else None
     )
     begun = None if state is None else load_counters(state).precision
     work = _Run(recipe, views, options, validation_views, progress, begun)
@@ -342,13 +346,13 @@ def train(
         started(work.precision)
     chief = work.accelerator.is_main_process
     fixed = {**config, "training": asdict(options)}
-    if state is not None:
+    if state is not None and run is not None:
         _resume(work, state, fixed, run, save)
     counters = work.counters
     counters.planned = options.epochs
     watch = CollapseWatch(*_watched(recipe))
     with (
-        RunLog(run, counters.step, active=chief) as log,
+        RunLog(run or Path(), counters.step, active=chief and run is not None) as log,
         progress.task("Training", total=work.total) as advance,
     ):
         advance(counters.step)
@@ -359,7 +363,7 @@ def train(
             counters.history.append(watched)
             if counters.best is None or watched < counters.best:
                 counters.best, counters.best_step, counters.waited = watched, counters.step, 0
-                if chief:
+                if chief and run is not None:
                     save(run)
             else:
                 counters.waited += 1
@@ -367,7 +371,7 @@ def train(
             advance(0, note=_note(numbers))
             for warning in watch.look(numbers):
                 progress.say(warning)
-            if chief:
+            if chief and run is not None:
                 _keep(work, run, fixed, save)
             work.accelerator.wait_for_everyone()
     stopped = counters.step < work.total

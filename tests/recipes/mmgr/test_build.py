@@ -6,6 +6,7 @@ presets against the published numbers.
 
 from __future__ import annotations
 
+import json
 import math
 import shutil
 from pathlib import Path
@@ -13,7 +14,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import rasterio
 import torch
+from rasterio.warp import transform
 from safetensors.torch import save_file
 
 from placevec import api, encoders
@@ -300,3 +303,63 @@ def test_images_start_from_weights_of_others(cells: Dataset, tmp_path: Path) -> 
     assert any("weights taken; bands: natural-features from the mean of all" in note for note in built.notes)
     with pytest.raises(UsageError, match="which is missing"):
         recipe("mmgr").configure("default", {"init_bands": ("red",)})
+
+
+def test_shares_of_cells_evaluated_fine_tuned_and_mapped(
+    cells: Dataset, trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """From the command line, with a real label: how much of a cell lies in the east and how much in the north.
+
+    Shares that sum to something else are refused with their row. Of the maps: a labeled cell's pixel holds what the
+    table says, and predictions on blocks that were not seen are better than the mean.
+    """
+    random = np.random.default_rng(0)
+    rows = np.sort(random.permutation(len(cells))[:240])
+    place = (cells.lonlat - cells.lonlat.min(axis=0)) / np.ptp(cells.lonlat, axis=0)
+    weight = np.concatenate([place, np.full((len(cells), 1), 0.3)], axis=1)
+    shares = weight / weight.sum(axis=1, keepdims=True)
+    frame = pd.DataFrame(shares[rows], columns=["east", "north", "rest"])
+    frame.insert(0, "place_id", cells.place_ids[rows])
+    frame.loc[5, "north"] = np.nan
+    frame.to_csv(tmp_path / "shares.csv", index=False)
+    frame.assign(rest=0.9).dropna().to_csv(tmp_path / "wrong.csv", index=False)
+    quick = ("--columns", "east,north,rest", "--kind", "distribution", "--budget", "quick", "-q")
+    assert run("evaluate", trained, "--labels", tmp_path / "wrong.csv", *quick) == 1
+    assert "row 1: shares must be 0 or more and sum to 1 (or 100)" in capsys.readouterr().err
+    code = run(
+        "evaluate", trained, "--labels", tmp_path / "shares.csv", "--tasks", "landuse", "--allow-leaks", "--schemes",
+        "blocks,random", "--fine-tune", "--fine-tune-epochs", 1, "--seeds", 1, "--folds", 2, "--out", tmp_path / "report",
+        *quick,
+    )  # fmt: skip
+    assert code == 0, capsys.readouterr().err
+    report = json.loads((tmp_path / "report" / "report.json").read_text())
+    assert not list((tmp_path / "report").glob(".*")), "finished folds are removed with the report"
+    found = {one["task"]: one for one in report["tasks"]}["shares"]
+    expected = {"fine-tuned", "trained from scratch", "map only", "pois only", "vectors", "chance", "counts"}
+    for one in (found, found["random"]):
+        assert expected < {row["name"] for row in one["rows"]}
+        assert one["curve"][-1]["share"] == 1.0
+        assert set(one["curve"][0]["scores"]) == {row["name"] for row in one["rows"]}
+    assert set(found["rows"][0]["further"]) == {"Jensen-Shannon", "KL", "Chebyshev", "Canberra", "cosine"}
+    assert "1 of 240 places in the table lack a value in a column" in found["notes"]
+    assert "random folds" in (tmp_path / "report" / "report.md").read_text()
+    assert (
+        run("predict", trained, "--labels", tmp_path / "shares.csv", "--out", tmp_path / "maps", *quick) == 0
+    )
+    table = pd.read_parquet(tmp_path / "maps" / "predictions.parquet").set_index("place_id")
+    assert (len(table), int(table["labeled"].sum())) == (len(cells), 239)
+    np.testing.assert_allclose(table.filter(regex="^prediction: ").sum(axis=1), 1.0, atol=1e-9)
+    known = table[table["labeled"]]
+    errors = {
+        name: (known[f"{name}: east"] - known["label: east"]).abs().mean()
+        for name in ("prediction", "held-out")
+    }
+    assert errors["prediction"] < (known["label: east"] - known["label: east"].mean()).abs().mean()
+    assert table["held-out: east"].notna().sum() == 239
+    with rasterio.open(tmp_path / "maps" / "predictions.tif") as file:
+        assert file.descriptions == ("east", "north", "rest", "spread", "labeled")
+        x, y = transform("EPSG:4326", file.crs, known["lon"], known["lat"])
+        seen = np.array(list(file.sample(zip(x, y, strict=True))))
+    np.testing.assert_allclose(seen[:, 0], known["prediction: east"], atol=1e-6)
+    assert (seen[:, 4] == 1).all()
+    assert "OpenStreetMap" in (tmp_path / "maps" / "predictions.html").read_text()

@@ -118,6 +118,15 @@ class PoiSetsView:
         )
         return other
 
+    def counts(self, lonlat: Floats) -> Ints:
+        """(N, C) number of points of each category in the squares around (N, 2) degrees lon, lat."""
+        places = torch.from_numpy(np.asarray(lonlat, np.float64))
+        found = self.read(Look(torch.arange(len(places)), places))
+        of = np.repeat(np.arange(len(places)), np.diff(found.offsets.numpy()))
+        many = len(self._spec.channels)
+        number = of * many + found.values[:, 0].numpy().astype(np.int64)
+        return np.bincount(number, minlength=len(places) * many).reshape(-1, many).astype(np.int64)
+
     def read(self, look: Look) -> Ragged:
         """The sets around the points of a look.
 

@@ -85,7 +85,7 @@ def evaluate_predictions(
     head = model.head
     if head is None:
         raise EvaluationError(
-            "this model has no head, so it predicts nothing: embed places with it, and evaluate the vectors"
+            "this model has no head, so it predicts nothing: give --labels TABLE to evaluate its vectors, or embed places"
         )
     labels = dataset.labels()
     if (labels.kind == "number") != (head.kind == "number"):

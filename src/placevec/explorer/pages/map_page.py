@@ -48,6 +48,11 @@ class MapReport:
     dimensions: int
 
 
+def map_of_columns(drawn: Drawn, target: str | PathLike[str], *, title: str | None = None) -> PageReport:
+    """Write the map alone, colored by the user's own columns, the first of them first; atomically."""
+    return compose(drawn, target, "map", drawn.columns, title=title)
+
+
 def map_of(
     drawn: Drawn, folder: str | PathLike[str], *, title: str | None = None, method: Method = "pca"
 ) -> MapReport:
