@@ -9,6 +9,7 @@ import pytest
 from placevec import plugins
 from placevec.errors import DatasetError, PlacevecError, UsageError
 from placevec.plugins import Registry
+from tests.unsealed import unsealed
 
 
 @pytest.fixture
@@ -69,7 +70,7 @@ def test_a_view_of_a_kind_that_no_one_reads(tmp_path) -> None:
     dataset = many_views.write(tmp_path / "d", views=("text",))
     manifest = json.loads((dataset.path / "dataset.json").read_text())
     manifest["views"]["text"]["spec"]["kind"] = "smells"
-    (dataset.path / "dataset.json").write_text(json.dumps(manifest))
+    (dataset.path / "dataset.json").write_text(json.dumps(unsealed(manifest)))
     with pytest.raises(
         DatasetError, match=r"view 'text' has the kind 'smells', which no installed package reads \(available"
     ):

@@ -16,6 +16,7 @@ from placevec.datasets.dataset import Dataset
 from placevec.errors import DatasetError, InputError, ModelError, PlacevecError
 from placevec.inference import embed as parts
 from placevec.models.model import Model
+from tests.unsealed import unsealed
 
 
 def test_a_model_is_its_files(helsinki_run: Path, helsinki_dataset: Dataset, tmp_path: Path) -> None:
@@ -139,7 +140,7 @@ def test_a_model_and_a_dataset_that_do_not_fit(
     config = json.loads((helsinki_run / "config.json").read_text())
     broken = Path(shutil.copytree(helsinki_run, tmp_path / "run"))
     config["reads"]["map"]["spec"]["rules"] = "0" * 64
-    (broken / "config.json").write_text(json.dumps(config))
+    (broken / "config.json").write_text(json.dumps(unsealed(config)))
     with pytest.raises(ModelError, match="other rules"):
         api.embed(broken, helsinki_dataset)
 
@@ -158,7 +159,7 @@ def test_damaged_models_are_one_clear_error(helsinki_run: Path, tmp_path: Path) 
         {"encoders": {"tile": {"type": "os.system", "options": {}}}},
         {"encoders": {"tile": {"type": "compact-tile-cnn", "options": {"width": 10**9}}}},
     ):  # fmt: skip
-        (run / "config.json").write_text(json.dumps({**config, **change}))
+        (run / "config.json").write_text(json.dumps(unsealed({**config, **change})))
         with pytest.raises(ModelError):
             Model.load(run)
 

@@ -16,12 +16,14 @@ import pytest
 import placevec as pv
 from placevec import api
 from placevec.api.inputs import recorded_dataset, training_dataset
+from placevec.datasets import additions
 from placevec.datasets.additions import Addition, Joining, Made, add, is_made, made, reused, unfinished
 from placevec.datasets.dataset import Dataset
 from placevec.errors import DatasetError, PlacevecError, SourceError
 from placevec.io import atomic
 from placevec.io.progress import SILENT
 from tests.preparation.points.tables import octant_points
+from tests.unsealed import unsealed
 
 WHEN = "2026-01-01T00:00:00+00:00"
 OF = Made("features", {"numbers": "abc", "bands": ("red", "green")})
@@ -132,7 +134,7 @@ def test_a_manifest_without_provenance_still_says_what_it_was_made_of(tmp_path: 
     manifest["report"] = {
         **manifest["report"], "inputs": provenance["labels"]["inputs"], "image_features": features
     }  # fmt: skip
-    (new.path / "dataset.json").write_text(json.dumps(manifest))
+    (new.path / "dataset.json").write_text(json.dumps(unsealed(manifest)))
     assert api.prepare("sphere2vec", **options).hash == new.hash
     with pytest.raises(DatasetError, match=r"holds labels .* made from other inputs: --min-per-class"):
         api.prepare("sphere2vec", min_per_class=2, **options)
@@ -224,15 +226,9 @@ def test_other_inputs_leave_nothing_of_an_unfinished_one(
     old: Dataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Files that had taken their places already go too; those of the dataset stay."""
-    before, write_json = files(old.path), atomic.write_json
-
-    def all_but_the_manifest(target: Path, content: Any) -> None:
-        if target.name == "dataset.json":
-            raise KeyboardInterrupt
-        write_json(target, content)
-
+    before = files(old.path)
     with monkeypatch.context() as patch:
-        patch.setattr(atomic, "write_json", all_but_the_manifest)
+        patch.setattr(additions, "write_sealed", stopped)  # of the manifest
         with pytest.raises(KeyboardInterrupt):
             added(old)
     assert (old.path / "features" / "far.npy").exists()
@@ -255,7 +251,7 @@ def test_a_part_that_came_meanwhile_is_not_overwritten(old: Dataset) -> None:
         "spec": {"name": "far", "kind": "features", "channels": [], "values": ""},
         "files": [],
     }
-    (old.path / "dataset.json").write_text(json.dumps(new))
+    (old.path / "dataset.json").write_text(json.dumps(unsealed(new)))
     with pytest.raises(DatasetError, match="added by another command meanwhile"):
         first.join(SILENT)
 
@@ -311,7 +307,7 @@ def test_a_disk_that_is_full_keeps_what_is_finished(old: Dataset) -> None:
 )
 def test_a_damaged_manifest_is_named(old: Dataset, change: dict[str, Any], words: str) -> None:
     manifest = json.loads((old.path / "dataset.json").read_text())
-    (old.path / "dataset.json").write_text(json.dumps({**manifest, **change}))
+    (old.path / "dataset.json").write_text(json.dumps(unsealed({**manifest, **change})))
     with pytest.raises(DatasetError, match=words):
         Dataset.open(old.path)
 

@@ -18,6 +18,7 @@ from placevec.datasets.dataset import Dataset
 from placevec.datasets.places import Places
 from placevec.datasets.writer import begin, write_dataset
 from placevec.errors import AreaError, DatasetError, InputError, SourceError
+from tests.unsealed import unsealed
 
 
 @pytest.fixture
@@ -144,7 +145,7 @@ def test_an_area_that_the_extract_does_not_hold(tmp_path: Path) -> None:
 def _edit(path: Path, **changes: object) -> None:
     manifest = json.loads((path / "dataset.json").read_text())
     manifest.update(changes)
-    (path / "dataset.json").write_text(json.dumps(manifest))
+    (path / "dataset.json").write_text(json.dumps(unsealed(manifest)))
 
 
 def test_opening_checks_what_is_there(copied: Path, tmp_path: Path) -> None:
@@ -172,7 +173,7 @@ def test_opening_checks_what_is_there(copied: Path, tmp_path: Path) -> None:
 def test_a_manifest_cannot_name_files_elsewhere(copied: Path) -> None:
     manifest = json.loads((copied / "dataset.json").read_text())
     manifest["views"]["map"]["files"].append("../../etc/passwd")
-    (copied / "dataset.json").write_text(json.dumps(manifest))
+    (copied / "dataset.json").write_text(json.dumps(unsealed(manifest)))
     with pytest.raises(DatasetError, match="outside the dataset"):
         Dataset.open(copied)
 

@@ -30,6 +30,7 @@ from tests.osm_xml import OsmFile, box
 from tests.sources.benchmarks import layout_files as geo_prior_files
 from tests.sources.imagery.small_scenes import item_of, write_scene
 from tests.sources.tiles.tile_files import png, write_layers, write_mbtiles
+from tests.unsealed import unsealed
 from tests.wikibase import write_dump
 
 LON, LAT = 24.94, 60.17
@@ -126,6 +127,13 @@ def build(folder: Path) -> Corpus:
     (folder / "run" / "metrics.jsonl").write_text(METRICS)
     (folder / "report" / "report.json").write_text(json.dumps({"model_hash": "m", "dataset_hash": "d"}))
     (folder / "report" / "report.md").write_text("# report\n")
+    # without their checksum, which would catch every damage before the readers do
+    for path in (
+        folder / "dataset" / "dataset.json",
+        folder / "model" / "config.json",
+        *folder.glob("state/*/state.json"),
+    ):
+        path.write_text(json.dumps(unsealed(json.loads(path.read_text()))))
     return Corpus(folder)
 
 

@@ -16,6 +16,7 @@ from placevec.io.atomic import sha256_of_file
 from placevec.models.heads import Head
 from placevec.models.model import Model
 from placevec.models.reading import Reading
+from tests.unsealed import unsealed
 
 COORDINATES = ViewSpec("coordinates", "coordinates", values="degrees lon, lat, WGS84")
 POINTS = np.array([[24.94, 60.17], [-170.7, -14.3], [180.0, 0.0]])
@@ -135,7 +136,7 @@ def test_hostile_configurations_are_rejected(change: dict[str, object], said: st
     model_of(head_of("presence")).save(tmp_path)
     config = json.loads((tmp_path / "config.json").read_text())
     config["heads"]["coordinates"].update(change)
-    (tmp_path / "config.json").write_text(json.dumps(config))
+    (tmp_path / "config.json").write_text(json.dumps(unsealed(config)))
     with pytest.raises(ModelError, match=said):
         Model.load(tmp_path)
 
@@ -149,7 +150,7 @@ def test_weights_without_the_head_are_rejected(tmp_path) -> None:
     )
     config = json.loads((tmp_path / "config.json").read_text())
     config["weights_sha256"] = [sha256_of_file(tmp_path / "model.safetensors")]
-    (tmp_path / "config.json").write_text(json.dumps(config))
+    (tmp_path / "config.json").write_text(json.dumps(unsealed(config)))
     with pytest.raises(ModelError, match=r"heads\.coordinates\.linear\.weight is none"):
         Model.load(tmp_path)
 

@@ -245,16 +245,17 @@ def test_a_kill_between_configuration_and_weights_leaves_a_model(
     first, _ = model_of(many_views.where2vec, dataset)
     first.save(tmp_path / "m")
     second, _ = model_of(many_views.where2vec, dataset)
-    real = files.atomic.write_json
+    real = files.write_sealed
 
     def killed(target: Path, content: object) -> None:
         real(target, content)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(files.atomic, "write_json", killed)
+    monkeypatch.setattr(files, "write_sealed", killed)
     with pytest.raises(KeyboardInterrupt):
         second.save(tmp_path / "m")
     assert Model.load(tmp_path / "m").hash == first.hash
+    assert files.damage(tmp_path / "m") == []
     monkeypatch.undo()
     many_views.register(monkeypatch)
     second.save(tmp_path / "m")

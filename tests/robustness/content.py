@@ -9,6 +9,8 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
+from placevec.io.parquet import own_metadata
+
 UNFINISHED = (".tmp-", ".work", ".new", "placevec-")
 
 
@@ -39,6 +41,7 @@ def of_dataset(folder: Path) -> dict[str, Any]:
     manifest = json.loads((folder / "dataset.json").read_text("utf-8"))
     for part in (manifest, *manifest["provenance"].values(), *manifest.get("additions", ())):
         part.pop("created")
+    manifest.pop("checksum_of_this_file")
     return {**_bytes_of(folder, ("dataset.json",)), "dataset.json": manifest}
 
 
@@ -47,13 +50,18 @@ def of_run(folder: Path) -> dict[str, Any]:
     rows = [json.loads(line) for line in (folder / "metrics.jsonl").read_text("utf-8").splitlines()]
     for row in rows:
         row.pop("steps_per_second")
-    return {**_bytes_of(folder, ("metrics.jsonl", "tensorboard")), "metrics.jsonl": rows}
+    config = json.loads((folder / "config.json").read_text("utf-8"))
+    config.pop("checksum_of_this_file")
+    for name in ("weights_sha256", "card_sha256"):  # the second is what a kill in the middle of a save left
+        config[name] = config[name][0]
+    skipped = ("metrics.jsonl", "tensorboard", "checksums.json", "config.json")
+    return {**_bytes_of(folder, skipped), "metrics.jsonl": rows, "config.json": config}
 
 
 def of_table(path: Path) -> dict[str, Any]:
     """Columns, bit by bit, and metadata but for when they were made."""
     table = pq.read_table(path)
-    metadata = {key.decode(): json.loads(value) for key, value in table.schema.metadata.items()}
+    metadata = {key.decode(): json.loads(value) for key, value in own_metadata(table.schema.metadata).items()}
     metadata["placevec"]["provenance"].pop("created")
     metadata["stac"].pop("processing:datetime")
     columns = {

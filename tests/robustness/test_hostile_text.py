@@ -23,6 +23,7 @@ from placevec.geo import Area, metric_grid
 from tests.osm_xml import OsmFile
 from tests.robustness.commands import Nursery, refused
 from tests.robustness.jobs import SHORT
+from tests.unsealed import unsealed
 
 NAMES = (
     "=cmd|' /C calc'!A0",
@@ -236,7 +237,7 @@ def test_a_manifest_that_attacks(nursery: Nursery, town: Path, tmp_path: Path) -
     manifest = json.loads((data / "dataset.json").read_text("utf-8"))
     manifest["name"] = manifest["created"] = "\x1b[31m\u202e\nname"
     manifest["sources"][0]["attribution"] = "\x1b]0;title\x07\n\u009b1m credit"
-    (data / "dataset.json").write_text(json.dumps(manifest))
+    (data / "dataset.json").write_text(json.dumps(unsealed(manifest)))
     for command in (
         ["info", data],
         ["info", data, "--json"],

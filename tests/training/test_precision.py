@@ -20,6 +20,7 @@ from placevec.training.precision import chosen, hardware_bf16
 from placevec.training.state import newest_state
 from tests.training.test_resuming import Told
 from tests.training.toy import toy_recipe
+from tests.unsealed import unsealed
 
 OPTIONS = TrainingOptions(epochs=3, steps_per_epoch=4, validation_steps=1, device="cpu", seed=3)
 
@@ -153,7 +154,7 @@ def test_a_state_of_no_known_precision_is_damaged(
     assert state is not None
     content = json.loads((state / "state.json").read_text())
     content["counters"]["precision"] = wrong
-    (state / "state.json").write_text(json.dumps(content))
+    (state / "state.json").write_text(json.dumps(unsealed(content)))
     with pytest.raises(ModelError, match="damaged"):
         trained(tmp_path, monkeypatch, hardware=False, gains=True, resume=True)
 

@@ -22,9 +22,10 @@ from placevec.api.plotting import picture_curves, picture_kernels, picture_latit
 from placevec.api.predicting import predict
 from placevec.api.preparing import prepare
 from placevec.api.searching import similar
-from placevec.api.tiles import export, validate
+from placevec.api.tiles import export
 from placevec.api.training import train
 from placevec.api.training_encoders import TrainedEncoder, train_encoders
+from placevec.api.validating import validate
 from placevec.api.weights import import_weights
 
 __all__ = [

@@ -1,4 +1,4 @@
-"""`validate` and `export`: check ready tiles or a dataset, and write the map of a dataset as tiles."""
+"""`export`: writes the map of a dataset as tiles, and other parts as others read them."""
 
 from __future__ import annotations
 
@@ -7,33 +7,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from placevec.api.inputs import PathLike, dataset_of
-from placevec.errors import InputError, UsageError
+from placevec.errors import UsageError
 from placevec.io.progress import SILENT, Progress
 from placevec.options import checked_keywords
-from placevec.options.choices import Rows
 
 if TYPE_CHECKING:
     from placevec.datasets.dataset import Dataset
-    from placevec.preparation.validate import Validation
-
-
-@checked_keywords
-def validate(
-    path: PathLike, *, zoom: int | None = None, scheme: Rows = "auto", progress: Progress = SILENT
-) -> Validation:
-    """Check whether a folder of tiles, MBTiles or a dataset is usable; nothing is written.
-
-    Args:
-        path: Folder of tiles, MBTiles (a file or a folder of them) or a dataset.
-        zoom: Zoom to check, if there are several.
-        scheme: Direction of the rows of tiles (xyz: from the north; tms: from the south; auto: from metadata files).
-        progress: Receives progress reports.
-    """
-    from placevec.preparation.validate import validate as look_through
-
-    if (Path(path) / "config.json").is_file() or Path(path).suffix in (".parquet", ".geoparquet"):
-        raise InputError(f"{path} is a run or a table of vectors: placevec info checks and describes it")
-    return look_through(path, zoom=zoom, scheme=scheme, progress=progress)
 
 
 @checked_keywords

@@ -184,10 +184,12 @@ def _trained(
     trained = Model.load(run)
     if projector:
         from placevec.explorer.tensorboard import write_projector
+        from placevec.training.log import record_sums
 
         write_projector(
             run / "tensorboard" / "projector", trained, parts_of(training_data), projector, progress=progress
         )
+        record_sums(run)
     return trained
 
 

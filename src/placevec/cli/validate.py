@@ -1,11 +1,11 @@
-"""``placevec validate``: checks whether tiles or a dataset are usable."""
+"""``placevec validate``: checks whether tiles or a dataset are usable, and every byte of what placevec wrote."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from placevec.api.tiles import validate
+from placevec.api.validating import validate
 from placevec.cli.entities import listed
 from placevec.cli.output import clean, print_facts, print_json, print_table, progress_for, say
 from placevec.cli.signature import taking_keywords_of
@@ -14,14 +14,16 @@ if TYPE_CHECKING:
     from placevec.preparation.validate import Validation
 
 HELP = """\
-Prints layers, tiles per layer, common coordinates, the shapes of a sample batch, and every problem. The exit code
-is 1 if it is not usable.
+Of tiles and datasets, prints layers, tiles per layer, common coordinates and the shapes of a sample batch. Of datasets,
+runs, models and tables of vectors, verifies every file. Prints every problem; the exit code is 1 if there is one.
 
 For example:
 
   placevec validate 12_layer_tiles
 
-  placevec validate data/malta --json"""
+  placevec validate data/malta --json
+
+  placevec validate runs/malta"""
 
 
 @taking_keywords_of(validate)
@@ -37,15 +39,15 @@ def command(path: Path, /, *, as_json: bool = False, quiet: bool = False, **opti
 
 def show(found: Validation) -> None:
     """Print the result."""
-    is_tiles = found.kind == "tiles"
+    is_tiles, is_dataset = found.kind == "tiles", found.kind == "dataset"
     facts = {
         "is": found.kind,
         "layout": found.layout,
         "zoom": found.zoom,
         "layers": len(found.layers) or None,
-        "in any layer" if is_tiles else "places": found.coordinates or None,
+        "in any layer" if is_tiles else "places" if is_dataset else "rows": found.coordinates or None,
         "in all layers" if is_tiles else "with coordinates": found.common
-        if found.layers or found.coordinates
+        if found.layers or (found.coordinates and is_dataset)
         else None,
         **found.labels,
         **_entities(found),
@@ -66,7 +68,10 @@ def show(found: Validation) -> None:
         say(f"Note: {clean(note, width=500)}")
     for problem in found.problems:
         say(f"Problem: {clean(problem, width=1000)}")
-    say("It is usable." if found.usable else "It is not usable.")
+    if is_tiles or is_dataset:
+        say("It is usable." if found.usable else "It is not usable.")
+    else:
+        say("Every file is as it was written." if found.usable else "It is damaged.")
 
 
 def _entities(found: Validation) -> dict[str, Any]:

@@ -27,7 +27,8 @@ from placevec.datasets.layout import MANIFEST, PLACES, WORK
 from placevec.datasets.views.raster import NAME as MAP
 from placevec.errors import DatasetError, InputError
 from placevec.io import atomic
-from placevec.io.jobs import ANY, Job, Parts, checksum, plain
+from placevec.io.checksums import sha256_of_files, write_sealed
+from placevec.io.jobs import ANY, Job, Parts, plain
 from placevec.io.locks import locked
 from placevec.io.progress import SILENT, Progress
 from placevec.options import Options, flag_of, options_of
@@ -287,19 +288,19 @@ class Addition:
 
     def ready(self, joining: Joining, *, created: str) -> None:
         """Record that all files are complete, and the new entries of the manifest."""
+        found = sha256_of_files(self.folder, joining.files)
         labels = None if joining.labels is None else dict(joining.labels)
         if labels is not None:
-            labels["sha256"] = atomic.sha256_of_file(self.folder / labels["file"])
+            labels["sha256"] = found[labels["file"]]
         names = None
         if joining.names is not None:
-            sha256 = atomic.sha256_of_file(self.folder / joining.names)
-            names = {"file": joining.names, "sha256": sha256}
+            names = {"file": joining.names, "sha256": found[joining.names]}
         transition = {
             "created": created, "kind": self.of.kind, "what": joining.what, "files": list(joining.files),
             "sources": list(joining.sources), "views": dict(joining.views),
             "more_files": {name: list(files) for name, files in joining.more_files.items()}, "labels": labels,
             "names": names, "report": dict(joining.report), "replaces": list(joining.replaces),
-            "checksums": {name: checksum(self.folder / name) for name in joining.files},
+            "sha256": found,
         }  # fmt: skip
         self._job.put_json(_READY, transition)
         self._transition = plain(transition)
@@ -325,7 +326,7 @@ class Addition:
         manifest = self._manifest(dataset, transition)
         atomic.move_files(self.folder, self.path, transition["files"])
         Dataset(self.path, manifest).validate()
-        atomic.write_json(self.path / MANIFEST, manifest)
+        write_sealed(self.path / MANIFEST, manifest)
         settled(dataset, self.part)
         progress.say(f"Added {transition['what']} to {self.path}")
         return Dataset.open(self.path)
@@ -355,17 +356,18 @@ class Addition:
             "provenance": {**known, **old.get("provenance", {}), self.part: entry},
             "additions": [*old.get("additions", []), addition],
             "report": {**old.get("report", {}), **new["report"]},
+            **({"files": {**old["files"], **new["sha256"]}} if "files" in old else {}),
         }
 
     def _is_whole(self) -> bool:
         """Whether the files are as they were made, those that have taken their places already too."""
         assert self._transition is not None
-        for name, found in self._transition["checksums"].items():
+        for name, found in self._transition["sha256"].items():
             staged = self.folder / name
             if _leads_out(name):
                 return False
             try:
-                if checksum(staged if staged.exists() else self.path / name) != found:
+                if atomic.sha256_of_file(staged if staged.exists() else self.path / name) != found:
                     return False
             except OSError:
                 return False

@@ -42,7 +42,8 @@ from placevec.geo import (
 )
 from placevec.geo.geoparquet import geometry_of, read_parquet, read_summary
 from placevec.io import atomic
-from placevec.io.json_documents import NONE, check, read_json
+from placevec.io.checksums import OWN, changes, read_sealed
+from placevec.io.json_documents import NONE, check
 from placevec.sources.imagery.classifier_predictions import read_predictions
 
 _MANIFEST = {
@@ -60,6 +61,7 @@ _MANIFEST = {
     "views": {str: {"spec": dict, "files": [str]}},
     "labels?": (dict, NONE),
     "names?": (dict, NONE),
+    "files?": {str: str},
     "provenance?": {str: {"kind": str, "created": str, "sources": [int], "inputs": dict}},
     "additions?": [{"hash": str, "created": str, "added": [str]}],
     "report?": {
@@ -100,7 +102,7 @@ class Dataset:
         """Open and validate; DatasetError says what is missing or has another schema."""
         path = Path(path)
         try:
-            manifest = read_json(path / MANIFEST)
+            manifest = read_sealed(path / MANIFEST)
         except FileNotFoundError:
             if (path / WORK).is_dir():
                 hint = "its preparation did not finish; run the same `placevec prepare` again to resume"
@@ -254,7 +256,9 @@ class Dataset:
 
     @cached_property
     def hash(self) -> str:
-        """SHA-256 over places, sources and view specifications: equal content has an equal hash."""
+        """SHA-256 over places, sources, view specifications and the content of every file: equal content has an equal
+        hash.
+        """
         manifest = self.manifest
         content = {
             "places": manifest["places"],
@@ -263,7 +267,17 @@ class Dataset:
         }
         if manifest.get("labels"):
             content["labels"] = manifest["labels"]
+        if "files" in manifest:
+            content["files"] = manifest["files"]
         return atomic.sha256_of_json(content)
+
+    def damage(self) -> list[str]:
+        """What is wrong with the bytes of its files, one line each; all of them are read. Empty if nothing is."""
+        manifest = self.manifest
+        if "files" not in manifest:  # of earlier versions
+            return changes(self.path, {PLACES: manifest["places"].get("sha256", "")})
+        lost = [] if OWN in manifest else [f"{self.path / MANIFEST} has lost its checksum"]
+        return lost + changes(self.path, manifest["files"])
 
     def descends_from(self, hash: str) -> bool:
         """Whether it is the dataset with that hash, or comes from it by additions only, which change nothing in it."""

@@ -39,10 +39,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from placevec.errors import DatasetError, SourceError
 from placevec.geo.geoparquet import read_parquet
+from placevec.io import parquet
 
 if TYPE_CHECKING:
     from placevec.datasets.dataset import Dataset
@@ -88,9 +88,7 @@ class EntityWriter:
 
     def __init__(self, path: Path, attribution: str, schema: pa.Schema = SCHEMA) -> None:
         self._schema = schema
-        self._writer = pq.ParquetWriter(
-            path, schema.with_metadata({"attribution": attribution}), compression="zstd"
-        )
+        self._writer = parquet.ParquetWriter(path, schema.with_metadata({"attribution": attribution}))
         self._kinds: set[str] = set()
         self._bounds = np.array([np.inf, np.inf, -np.inf, -np.inf])
         self.rows = 0

@@ -28,14 +28,13 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from placevec.datasets.labels import SPLITS
 from placevec.errors import ModelError, SourceError, other_schema
 from placevec.geo import Ints
 from placevec.geo.geoparquet import read_parquet
-from placevec.io import atomic
+from placevec.io import atomic, parquet
 from placevec.io.json_documents import check, parse_json
 
 if TYPE_CHECKING:
@@ -220,7 +219,7 @@ def write_split(folder: Path, split: RunSplit) -> None:
         {_METADATA: json.dumps(about, ensure_ascii=False)}
     )
     with atomic.replacing(folder / FILE) as temporary:
-        pq.write_table(table, temporary, compression="zstd", use_dictionary=["dataset", "split", "excluded"])
+        parquet.write_table(table, temporary, use_dictionary=["dataset", "split", "excluded"])
 
 
 def _table(part: SplitPart) -> pa.Table:

@@ -21,6 +21,7 @@ from placevec.errors import DatasetError, InputError
 from placevec.geo import Area
 from placevec.geo.geoparquet import write_geoparquet
 from placevec.io import atomic
+from placevec.io.checksums import sha256_of_files, write_sealed
 from placevec.io.progress import SILENT, Progress
 
 
@@ -138,12 +139,20 @@ def write_manifest(
         "created": created,
         "area": area.as_dict(),
         "sources": list(sources),
-        "places": {**places, "sha256": atomic.sha256_of_file(path / PLACES)},
+        "places": {**places, "sha256": ""},
         "views": views,
         "provenance": provenance(parts or {}, sources=len(sources), created=created),
         "report": report,
+        "files": sha256_of_files(path, _files_in(path)),
     }
     if labels is not None:
-        manifest["labels"] = {**labels, "sha256": atomic.sha256_of_file(path / labels["file"])}
-    atomic.write_json(path / MANIFEST, manifest)
+        manifest["labels"] = {**labels, "sha256": manifest["files"][labels["file"]]}
+    manifest["places"]["sha256"] = manifest["files"][PLACES]
+    write_sealed(path / MANIFEST, manifest)
     return Dataset.open(path)
+
+
+def _files_in(path: Path) -> list[str]:
+    """The files of a new dataset, relative to it, without unfinished work, which is hidden."""
+    names = (file.relative_to(path) for file in path.rglob("*") if file.is_file() and file != path / MANIFEST)
+    return [name.as_posix() for name in names if not any(part.startswith(".") for part in name.parts)]

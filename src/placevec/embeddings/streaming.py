@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from placevec.embeddings.columns import STORED, metadata_of
@@ -18,6 +17,7 @@ from placevec.embeddings.provenance import Provenance
 from placevec.errors import EmbeddingsError
 from placevec.geo import Floats
 from placevec.geo.geoparquet import geo_of_points, wkb_points
+from placevec.io import parquet
 from placevec.io.atomic import replacing
 from placevec.options.choices import StoredType
 
@@ -60,10 +60,9 @@ class EmbeddingsWriter:
     def __enter__(self) -> EmbeddingsWriter:
         temporary = self._replacing.__enter__()
         split = ["embedding.list.element"] if self.dtype != "int8" else []
-        self._file = pq.ParquetWriter(
+        self._file = parquet.ParquetWriter(
             temporary,
             self._schema,
-            compression="zstd",
             use_dictionary=["view"],
             use_byte_stream_split=list(split) or False,
         )

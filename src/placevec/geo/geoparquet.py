@@ -17,11 +17,11 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from placevec.errors import SourceError
 from placevec.geo import Floats
 from placevec.geo.parquet_bounds import check_unpacked
+from placevec.io import parquet
 from placevec.io.atomic import replacing
 from placevec.io.files import check_regular
 from placevec.io.json_documents import parse_json
@@ -99,10 +99,9 @@ def write_geoparquet(
     )
     with replacing(path) as temporary:
         # mypy: pyarrow's keyword wants a list or a bool
-        pq.write_table(
+        parquet.write_table(
             table,
             temporary,
-            compression="zstd",
             use_dictionary=[name for name, column in columns.items() if pa.types.is_string(column.type)],
             use_byte_stream_split=list(byte_stream_split) or False,
         )
@@ -119,9 +118,8 @@ def read_geoparquet(
     table = read_parquet(path, what, columns)
     metadata = {}
     try:
-        for key, value in (table.schema.metadata or {}).items():
-            if key != b"pandas" and key != b"ARROW:schema":
-                metadata[key.decode()] = parse_json(value)
+        for key, value in parquet.own_metadata(table.schema.metadata).items():
+            metadata[key.decode()] = parse_json(value)
     except ValueError as error:
         raise SourceError(
             f"{path} is not a Parquet {what}, or is damaged: its metadata is not valid JSON"
@@ -140,7 +138,7 @@ def read_parquet(
     check_regular(Path(path), what)
     try:
         check_unpacked(os.fspath(path), columns)
-        with pq.ParquetFile(path) as file:
+        with parquet.opened(path) as file:
             names = file.schema_arrow.names
             if len(set(names)) < len(names):
                 raise SourceError(f"{path} has duplicate column names")
@@ -155,7 +153,7 @@ def read_summary(path: str | PathLike[str], what: str = "table") -> tuple[pa.Sch
     """(schema, number of rows) of a Parquet file, without reading the rows; raises as `read_parquet` does."""
     check_regular(Path(path), what)
     try:
-        with pq.ParquetFile(path) as file:
+        with parquet.opened(path) as file:
             schema, rows = file.schema_arrow, file.metadata.num_rows
     except (pa.ArrowException, OSError, ValueError, RecursionError) as error:
         raise SourceError(f"{path} is not a Parquet {what}, or is damaged") from error

@@ -20,10 +20,9 @@ from numpy.typing import ArrayLike, NDArray
 ATTRIBUTION = "© OpenStreetMap contributors, ODbL 1.0"
 RGB = ("red", "green", "blue")
 """Band names of RGB maps; files with these bands are tagged as RGB images."""
-_COMPRESSOR = zstandard.ZstdCompressor(
-    level=1
-)  # reused: building its tables takes longer than compressing a block
-_BIT_COMPRESSOR = zstandard.ZstdCompressor(level=-1)
+# reused: building their tables takes longer than compressing a block; every reader verifies the checksum of a frame
+_COMPRESSOR = zstandard.ZstdCompressor(level=1, write_checksum=True)
+_BIT_COMPRESSOR = zstandard.ZstdCompressor(level=-1, write_checksum=True)
 _HEAD_BYTES = 16
 _BIGTIFF_FROM = 2**32
 _ASCII, _SHORT, _LONG, _DOUBLE, _LONG8 = 2, 3, 4, 12, 16

@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from placevec.errors import InputError
 from placevec.geo import Floats
 from placevec.inference.query import Question, answering
+from placevec.io import parquet
 from placevec.io.atomic import replacing
 from placevec.io.progress import SILENT, Progress
 from placevec.models.model import Model
@@ -81,7 +81,7 @@ def write_table(
     rows = without = behind = 0
     at_once = max(256, _MAX_NUMBERS // head.outputs)
     with replacing(path) as temporary, progress.task("Predicting", total=points.total) as advance:
-        with pq.ParquetWriter(temporary, schema, compression="zstd") as file:
+        with parquet.ParquetWriter(temporary, schema) as file:
             for batch in points.batches():
                 for start in range(0, len(batch), at_once):
                     part = batch.lonlat[start : start + at_once]

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from placevec.errors import OutputError
 from placevec.io import atomic
+from placevec.io.checksums import crc32_of_file
 from placevec.io.locks import locked
 from placevec.io.progress import SILENT, Progress
 
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
 INPUTS = "inputs.json"
 ANY = ""
 """The key of parts that do not depend on inputs."""
-_CHUNK = 2**18
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class Parts:
 
     def put(self, name: str, content: bytes = b"", files: Iterable[Path] = ()) -> None:
         """Store a part, with the checksums of the files that belong to it."""
-        sums = {os.path.relpath(file, self.folder): checksum(file) for file in files}
+        sums = {os.path.relpath(file, self.folder): crc32_of_file(file) for file in files}
         head = json.dumps({"inputs": self.key, "files": sums}).encode()
         body = head + b"\n" + content
         atomic.write_bytes(self.folder / name, _sum_line(body) + body)
@@ -60,7 +60,9 @@ class Parts:
             head = json.loads(raw[9:end])
             if self.key not in (ANY, head["inputs"]):
                 return None
-            if files and any(checksum(self.folder / file) != found for file, found in head["files"].items()):
+            if files and any(
+                crc32_of_file(self.folder / file) != found for file, found in head["files"].items()
+            ):
                 return None
         except (OSError, ValueError):
             return None
@@ -232,15 +234,6 @@ def forget(work: Path) -> None:
         _empty(work, but=INPUTS)
         (work / INPUTS).unlink(missing_ok=True)
         work.rmdir()
-
-
-def checksum(path: Path) -> int:
-    """CRC-32 of a file's bytes: detects damage, not tampering, at 4 GB/s (SHA-256: 1.7 GB/s)."""
-    found, held = 0, memoryview(bytearray(_CHUNK))
-    with open(path, "rb", buffering=0) as file:
-        while size := file.readinto(held):
-            found = zlib.crc32(held[:size], found)
-    return found
 
 
 def _sum_line(body: bytes | memoryview) -> bytes:

@@ -1,11 +1,12 @@
 """A model's files: ``config.json``, ``model.safetensors`` and ``MODEL_CARD.md``. Nothing in them is ever unpickled.
 
-The configuration holds the SHA-256 of the weights, and of the previous weights. If a save is killed between the two
-files, the configuration and the weights still match.
+The configuration holds its own checksum and the SHA-256 of the weights and of the card, and of the previous ones. If a
+save is killed between two files, they still match.
 """
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,8 @@ from placevec import encoders
 from placevec.core import FUSED
 from placevec.errors import ModelError, other_schema
 from placevec.io import atomic
-from placevec.io.json_documents import NONE, check, read_json
+from placevec.io.checksums import OWN, read_sealed, write_sealed
+from placevec.io.json_documents import NONE, check
 from placevec.models.fusion import build_fusion
 from placevec.models.heads import DESCRIBED, Head
 
@@ -40,6 +42,7 @@ _CONFIG = {
     "heads?": {str: DESCRIBED},
     "fusion?": ({"type": str, "options": dict}, NONE),
     "weights_sha256": [str],
+    "card_sha256?": [str],
     "recipe?": {"name?": str, "config?": {"drop_layers?": [str], "predict?": [str]}},
     "training?": {"dataset?": str, "dataset_path?": str, "dataset_hash?": str, "attribution?": str},
 }
@@ -67,7 +70,7 @@ def read_config(path: Path) -> dict[str, Any]:
         hint = "it looks like a pickle, which placevec never opens" if pickled else "it is a file"
         raise ModelError(f"{path} is not a model directory: {hint}")
     try:
-        config = read_json(path / CONFIG)
+        config = read_sealed(path / CONFIG)
     except FileNotFoundError:
         raise ModelError(f"{path} is not a model directory: it has no {CONFIG}") from None
     except (OSError, ValueError) as error:
@@ -158,14 +161,18 @@ def tensors_of(parts: Mapping[str, nn.Module]) -> dict[str, torch.Tensor]:
 
 
 def write_files(path: Path, config: dict[str, Any], card: str, tensors: dict[str, torch.Tensor]) -> None:
-    """Write card, configuration and, last, the weights; each file atomically, so that a kill at any moment is safe."""
+    """Write configuration, card and, last, the weights; each file atomically, so that a kill at any moment is safe."""
     with atomic.replacing(path / WEIGHTS) as temporary:
         save_file(tensors, temporary, metadata={"format": "pt"})
-        hashes = [atomic.sha256_of_file(temporary)]
-        if (path / WEIGHTS).is_file():
-            hashes.append(atomic.sha256_of_file(path / WEIGHTS))
+        hashes = {
+            "weights_sha256": [atomic.sha256_of_file(temporary)],
+            "card_sha256": [hashlib.sha256(card.encode()).hexdigest()],
+        }
+        for name, before in (("weights_sha256", path / WEIGHTS), ("card_sha256", path / CARD)):
+            if before.is_file():
+                hashes[name].append(atomic.sha256_of_file(before))
+        write_sealed(path / CONFIG, {**config, **hashes})
         atomic.write_text(path / CARD, card)
-        atomic.write_json(path / CONFIG, {**config, "weights_sha256": hashes})
 
 
 def read_weights(path: Path, config: Mapping[str, Any] | None = None) -> dict[str, torch.Tensor]:
@@ -181,6 +188,24 @@ def read_weights(path: Path, config: Mapping[str, Any] | None = None) -> dict[st
     except (SafetensorError, OSError, ValueError, KeyError) as error:
         raise ModelError(f"{path / WEIGHTS} is damaged: {error}") from error
     return tensors
+
+
+def damage(path: Path) -> list[str]:
+    """What is wrong with the bytes of a model directory, one line each; empty if nothing is.
+
+    Raises:
+        ModelError: its configuration cannot be read, or is not as it was written.
+    """
+    config = read_config(path)
+    problems = []
+    if OWN not in config and "card_sha256" in config:
+        problems.append(f"{path / CONFIG} has lost its checksum")
+    for file, hashes in ((WEIGHTS, config["weights_sha256"]), (CARD, config.get("card_sha256", []))):
+        if not (path / file).is_file():
+            problems.append(f"{path / file} is missing")
+        elif hashes and atomic.sha256_of_file(path / file) not in hashes:
+            problems.append(f"{path / file} is damaged: its content is not as it was written")
+    return problems
 
 
 def require_weights(config: Mapping[str, Any], tensors: Mapping[str, torch.Tensor], path: Path) -> None:

@@ -7,13 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow.parquet as pq
 import shapely
 
 from placevec.datasets.views.text import Text, TextWriter
 from placevec.geo import Floats, Ints
 from placevec.geo.antimeridian import unwrapped
-from placevec.io import atomic
+from placevec.io import atomic, parquet
 from placevec.io.progress import Progress
 from placevec.preparation.surroundings import Windows, words_around
 from placevec.sources.osm.entities.types import TypeTable
@@ -81,7 +80,7 @@ def write_texts_of_places(
 
 def _rows(table_path: Path) -> Iterator[list[dict[str, Any]]]:
     """The rows of a table of entities that was just written, a group at a time."""
-    with pq.ParquetFile(table_path) as file:
+    with parquet.opened(table_path) as file:
         for group in range(file.num_row_groups):
             yield file.read_row_group(group, columns=list(_COLUMNS)).to_pylist()
 
@@ -126,7 +125,7 @@ def named_after(table_path: Path, windows: Windows) -> tuple[Ints, Ints]:
     """(place, entity) rows, entities ascending: for each place the few smallest entities that its window touches."""
     place, entity, extent = np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0)
     first = 0
-    with pq.ParquetFile(table_path) as file:
+    with parquet.opened(table_path) as file:
         for group in range(file.num_row_groups):
             column = file.read_row_group(group, columns=["geometry"])["geometry"]
             shapes = unwrapped(shapely.from_wkb(column.to_numpy(zero_copy_only=False)))

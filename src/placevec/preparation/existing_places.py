@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from placevec.datasets.additions import PLACES_PART, made
 from placevec.datasets.dataset import Dataset
@@ -21,7 +20,7 @@ from placevec.datasets.places import DEFAULT_SIZE_M, Places
 from placevec.datasets.views.pois import place_names, read_pois
 from placevec.errors import AreaError, DatasetError
 from placevec.geo import MAX_MERCATOR_LATITUDE, Area, Floats, Ints, to_ecef
-from placevec.io import atomic
+from placevec.io import atomic, parquet
 from placevec.io.progress import Progress
 from placevec.sources.tables.points import read_points
 
@@ -202,5 +201,5 @@ def write_names(dataset: Dataset, area: Area, zoom: int, folder: Path) -> str:
         }
     )
     with atomic.replacing(folder / NAMES) as temporary:
-        pq.write_table(table, temporary, compression="zstd")
+        parquet.write_table(table, temporary)
     return NAMES

@@ -23,11 +23,10 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-import pyarrow.parquet as pq
-
 from placevec.datasets.dataset import Dataset
 from placevec.datasets.entities import FILE, has_entities
 from placevec.errors import DatasetError, MissingExtraError, OutputError, UsageError
+from placevec.io import parquet
 from placevec.io.progress import SILENT, Progress, printable
 from placevec.sources.web_address import printable_address
 
@@ -135,7 +134,7 @@ def _copy(cursor: psycopg.Cursor[Any], dataset: Dataset, progress: Progress) -> 
     path, count = dataset.path / FILE, 0
     columns = ["entity_id", "type", "name", "names", "lon", "lat", "geometry"]
     with (
-        pq.ParquetFile(path) as file,
+        parquet.opened(path) as file,
         progress.task("Writing entities", total=file.metadata.num_rows) as advance,
     ):
         for group in range(file.num_row_groups):

@@ -192,6 +192,9 @@ def _tiles(path: Path, zoom: int | None, scheme: str, found: Validation, progres
 
 def _dataset(path: Path, found: Validation) -> None:
     dataset = Dataset.open(path)
+    found.problems += dataset.damage()
+    if found.problems:
+        return
     found.layout = str(dataset.manifest["places"]["grid"])
     known = np.flatnonzero(np.isfinite(dataset.lonlat).all(axis=1))
     found.coordinates, found.common = len(dataset), len(known)

@@ -8,6 +8,11 @@ from types import TracebackType
 from typing import Any
 
 from placevec.io.atomic import explained, write_text
+from placevec.io.checksums import OWN, crc32_of_file, read_sealed, write_sealed
+from placevec.io.json_documents import check
+
+SUMS = "checksums.json"
+"""Lengths and checksums of the files of the log."""
 
 
 class RunLog:
@@ -22,6 +27,7 @@ class RunLog:
         self.writer: Any = None
         if not active:
             return
+        (run / SUMS).unlink(missing_ok=True)
         kept = [json.dumps(row) for row in read_metrics(run) if row["step"] <= step]
         write_text(self.path, "".join(line + "\n" for line in kept))
         from torch.utils.tensorboard import SummaryWriter
@@ -40,6 +46,7 @@ class RunLog:
             for name, value in numbers.items():
                 self.writer.add_scalar(name, value, step)
             self.writer.flush()
+        record_sums(self.path.parent)
 
     def __enter__(self) -> RunLog:
         return self
@@ -50,6 +57,37 @@ class RunLog:
         if self.writer is not None:
             with explained(self.path.with_name("tensorboard")):
                 self.writer.close()
+            if kind is None:
+                record_sums(self.path.parent)
+
+
+def record_sums(run: Path) -> None:
+    """Record how long the log's files are and their CRC-32, since they only grow."""
+    found = [run / "metrics.jsonl", *(path for path in (run / "tensorboard").rglob("*") if path.is_file())]
+    sums = {}
+    for path in sorted(found):
+        size = path.stat().st_size
+        sums[path.relative_to(run).as_posix()] = {"bytes": size, "crc32": crc32_of_file(path, size)}
+    write_sealed(run / SUMS, {"files": sums})
+
+
+def damage_of_log(run: Path) -> list[str]:
+    """What is wrong with the log's files, one line each; empty if nothing is, or if nothing was logged yet."""
+    if not (run / SUMS).exists():
+        return []
+    try:
+        content = read_sealed(run / SUMS)
+        check(content, {"files": {str: {"bytes": int, "crc32": int}}, OWN: str})
+    except (OSError, ValueError) as error:
+        return [f"{run / SUMS} is damaged: {error}"]
+    problems = []
+    for name, about in content["files"].items():
+        path = run / name
+        if not path.is_file():
+            problems.append(f"{path} is missing")
+        elif path.stat().st_size < about["bytes"] or crc32_of_file(path, about["bytes"]) != about["crc32"]:
+            problems.append(f"{path} is damaged: its content is not as it was written")
+    return problems
 
 
 def read_metrics(run: Path) -> list[dict[str, Any]]:

@@ -21,8 +21,8 @@ from torch import Tensor, nn
 
 from placevec.errors import ModelError
 from placevec.io.atomic import remove_temporaries, replacing_directory
-from placevec.io.jobs import checksum
-from placevec.io.json_documents import NONE, check, read_json
+from placevec.io.checksums import OWN, crc32_of_file, read_sealed, sealed
+from placevec.io.json_documents import NONE, check
 
 _COUNTERS = {
     "step": int, "best": (float, NONE), "best_step": int, "waited": int, "history": [float],
@@ -96,8 +96,8 @@ def write_state(
         {name: value.detach().cpu().contiguous() for name, value in tensors.items()},
         folder / _TENSORS,
     )
-    content = {"counters": asdict(counters), "config": config, "checksum": checksum(folder / _TENSORS)}
-    (folder / "state.json").write_text(json.dumps(content), "utf-8")
+    content = {"counters": asdict(counters), "config": config, "checksum": crc32_of_file(folder / _TENSORS)}
+    (folder / "state.json").write_bytes(sealed(content, indent=None))
 
 
 def _remove_others(folder: Path, kept: str) -> None:
@@ -161,7 +161,7 @@ def _differences(saved: dict[str, Any], wanted: dict[str, Any]) -> list[str]:
 def require_config(path: Path, config: dict[str, Any]) -> None:
     """ModelError unless a state was saved with this configuration, except for the options in `FREE`."""
     try:
-        content = read_json(path / "state.json")
+        content = read_sealed(path / "state.json")
         check(content, {"config": dict})
     except (OSError, ValueError) as error:
         raise ModelError(_DAMAGED.format(path, error)) from error
@@ -177,7 +177,7 @@ def _require_same(path: Path, saved: dict[str, Any], config: dict[str, Any]) -> 
 def load_counters(path: Path) -> Counters:
     """Where the run of the state ``path`` stood, and what it computed in; ModelError when the state is damaged."""
     try:
-        content = read_json(path / "state.json")
+        content = read_sealed(path / "state.json")
         check(content, {"counters": _COUNTERS, "config": dict})
         counters = Counters(**content["counters"])
     except (OSError, ValueError, KeyError, TypeError) as error:
@@ -192,9 +192,9 @@ def load_state(
 ) -> Counters:
     """Load ``module`` and ``optimizer`` from ``path``; ModelError if it was saved with another configuration."""
     try:
-        content = read_json(path / "state.json")
+        content = read_sealed(path / "state.json")
         check(content, {"counters": _COUNTERS, "config": dict, "checksum?": int})
-        if content.get("checksum") not in (None, checksum(path / _TENSORS)):
+        if content.get("checksum") not in (None, crc32_of_file(path / _TENSORS)):
             raise ValueError(f"{_TENSORS} has changed since it was written")
         tensors = load_file(path / _TENSORS)
         counters, saved = Counters(**content["counters"]), content["config"]
@@ -219,6 +219,18 @@ def load_state(
             entries[key] = torch.empty_like(parameters[number]).copy_(entries[key])
     optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
     return counters
+
+
+def damage_of_state(path: Path) -> list[str]:
+    """What is wrong with the bytes of a state, one line each; empty if nothing is."""
+    try:
+        content = read_sealed(path / "state.json")
+        check(content, {"checksum": int, OWN: str})
+        if content["checksum"] != crc32_of_file(path / _TENSORS):
+            raise ValueError(f"{_TENSORS} has changed since it was written")
+    except (OSError, ValueError) as error:
+        return [_DAMAGED.format(path, error)]
+    return []
 
 
 def _optimizer_state(

@@ -17,6 +17,7 @@ from placevec.datasets.views.coordinates import SPEC
 from placevec.datasets.writer import write_manifest
 from placevec.geo import Area
 from placevec.geo.geoparquet import write_geoparquet
+from tests.unsealed import unsealed
 
 
 def globe(count: int, seed: int = 0) -> np.ndarray:
@@ -87,5 +88,5 @@ def add_predictions(path: Path, files: dict[str, str], rows: np.ndarray) -> Data
     pq.write_table(table, path / LABELS)
     manifest = json.loads((path / "dataset.json").read_text())
     manifest["labels"]["image_predictions"] = {side: {"file": file} for side, file in files.items()}
-    (path / "dataset.json").write_text(json.dumps(manifest))
+    (path / "dataset.json").write_text(json.dumps(unsealed(manifest)))
     return Dataset.open(path)

@@ -28,6 +28,7 @@ from placevec.geo import Area, tile_bounds, tile_xy_to_lonlat
 from placevec.io.progress import SILENT
 from placevec.sources.tiles.loc2vec_metadata import Loc2VecMetadata, write_loc2vec_metadata
 from tests.sources.tiles.tile_files import bomb, png, write_layers, write_mbtiles
+from tests.unsealed import unsealed
 
 Z = 17
 X, Y = 74_567, 37_890
@@ -320,7 +321,7 @@ def test_export_is_rejected_where_it_would_do_harm(helsinki_dataset: Dataset, tm
     hostile = Path(shutil.copytree(helsinki_dataset.path, tmp_path / "hostile"))
     manifest = json.loads((hostile / "dataset.json").read_text())
     manifest["views"]["map"]["spec"]["channels"][0] = "../../outside"
-    (hostile / "dataset.json").write_text(json.dumps(manifest))
+    (hostile / "dataset.json").write_text(json.dumps(unsealed(manifest)))
     with pytest.raises(SourceError, match="is not a valid layer name"):
         pv.export(hostile, tile_folder=tmp_path / "out")
     assert not (tmp_path / "out").exists()

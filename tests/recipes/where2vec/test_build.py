@@ -34,6 +34,7 @@ from placevec.training.log import read_metrics
 from placevec.training.objectives.type_aware import TypeAware
 from tests.encoders import tiny_text_model
 from tests.recipes.where2vec import small
+from tests.unsealed import unsealed
 
 ENTRY = RecipeEntry(
     "where2vec", "", Where2VecConfig, Options, prepare="none:none",
@@ -105,7 +106,7 @@ def test_types_by_leaf_group_label_or_none(dataset: Dataset, tmp_path: Path) -> 
     shutil.copytree(dataset.path, tmp_path / "other")
     manifest = json.loads((tmp_path / "other" / "dataset.json").read_text())
     manifest["sources"][0]["sha256"] = "other"
-    (tmp_path / "other" / "dataset.json").write_text(json.dumps(manifest))
+    (tmp_path / "other" / "dataset.json").write_text(json.dumps(unsealed(manifest)))
     other = Dataset.open(tmp_path / "other")
     both = types_of(JoinedDataset([dataset, other]), "text", "leaf")
     assert np.array_equal(both.codes[: len(dataset)], both.codes[len(dataset) :])
@@ -175,7 +176,7 @@ def test_the_map_of_an_extract(helsinki_dataset: Dataset, base: str, tmp_path: P
     manifest["views"]["text"] = {
         "spec": {"name": "text", "kind": "text", "values": "UTF-8 bytes + 1, 0 pads"}, "files": ["text.parquet"],
     }  # fmt: skip
-    (tmp_path / "map" / "dataset.json").write_text(json.dumps(manifest))
+    (tmp_path / "map" / "dataset.json").write_text(json.dumps(unsealed(manifest)))
     dataset = Dataset.open(tmp_path / "map")
     options: dict[str, Any] = {"size_px": 32, "drop_layers": ("places",)}
     for objective in ("log", "founding", "unicl", "sigmoid"):

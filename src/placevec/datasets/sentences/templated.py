@@ -12,7 +12,6 @@ from typing import Any, NamedTuple
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 from torch import Tensor
 
 from placevec.core import Look, View, ViewSpec
@@ -21,6 +20,7 @@ from placevec.datasets.entities import FILE as ENTITIES
 from placevec.datasets.joined import JoinedDataset
 from placevec.datasets.sentences.templates import ALIASES, DESCRIPTION, NAME, TYPE, Sentence, Templates
 from placevec.datasets.views.text import read_texts
+from placevec.geo.geoparquet import read_parquet, read_summary
 from placevec.io.byte_texts import tokens_of
 
 MAX_ALIASES = 5
@@ -226,8 +226,11 @@ def _types_of(part: Dataset) -> dict[str, _Type]:
     path = part.path / ENTITIES
     if not path.is_file():
         return {}
-    there = set(pq.read_schema(path).names)
-    table = pq.read_table(path, columns=[name for name in ("entity_id", "type", "words") if name in there])
+    schema, _ = read_summary(path, "table of entities")
+    there = set(schema.names)
+    table = read_parquet(
+        path, "table of entities", [name for name in ("entity_id", "type", "words") if name in there]
+    )
     kinds = [str(kind) for kind in table["type"].to_pylist()]
     words = table["words"].to_pylist() if "words" in there else [None] * len(kinds)
     english = [

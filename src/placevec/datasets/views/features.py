@@ -16,7 +16,6 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
@@ -25,7 +24,7 @@ from placevec.core import ROW_MISSING, Look, View, ViewSpec
 from placevec.datasets.views.registry import Reader, Stored, check_spec
 from placevec.errors import DatasetError, InputError, PlacevecError, SourceError
 from placevec.geo.geoparquet import read_parquet
-from placevec.io import atomic
+from placevec.io import atomic, parquet
 
 FOLDER = "features"
 KIND = "features"
@@ -182,7 +181,7 @@ def write_features(
         written.flush()
         del written
     with atomic.replacing(Path(folder) / files[1]) as temporary:
-        pq.write_table(pa.table({"place_id": ids}), temporary, compression="zstd")
+        parquet.write_table(pa.table({"place_id": ids}), temporary)
     return list(files), dim, atomic.sha256_of_file(Path(folder) / files[0])
 
 

@@ -19,13 +19,13 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from placevec.errors import DatasetError, SourceError
 from placevec.geo import Floats, Ints, lonlat_to_tile_xy
 from placevec.geo.geoparquet import read_parquet
 from placevec.geo.geotiff import ATTRIBUTION
+from placevec.io import parquet
 from placevec.io.arrow import blobs, few_texts, numbers, texts
 from placevec.io.atomic import sha256_of_json
 from placevec.sources.osm.layers import Rule, asked_keys, parse_rules
@@ -191,7 +191,7 @@ class PoiWriter:
     """Writes ``pois.parquet`` in chunks (write to a temporary name and rename it)."""
 
     def __init__(self, path: Path) -> None:
-        self._writer = pq.ParquetWriter(path, _SCHEMA, compression="zstd")
+        self._writer = parquet.ParquetWriter(path, _SCHEMA)
         self.rows = 0
 
     def __enter__(self) -> PoiWriter:

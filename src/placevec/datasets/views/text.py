@@ -24,7 +24,6 @@ from types import TracebackType
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
@@ -32,7 +31,7 @@ from placevec.core import ROW_MISSING, Batch, Look, ViewSpec
 from placevec.datasets.views.registry import Reader, Stored
 from placevec.errors import DatasetError, InputError, SourceError
 from placevec.geo.geoparquet import read_parquet
-from placevec.io import atomic
+from placevec.io import atomic, parquet
 from placevec.io.byte_texts import VALUES as VALUES
 from placevec.io.byte_texts import cut, tokens_of
 
@@ -143,7 +142,7 @@ def write_texts(path: str | Path, rows: pa.Table) -> None:
     """
     names = [*_COLUMNS, *({_ENTITY} & set(rows.column_names))]
     with atomic.replacing(path) as temporary:
-        pq.write_table(rows.select(names), temporary, compression="zstd")
+        parquet.write_table(rows.select(names), temporary)
 
 
 class TextWriter:
@@ -154,7 +153,7 @@ class TextWriter:
     """
 
     def __init__(self, path: Path, view: str = NAME) -> None:
-        self._writer, self._view = pq.ParquetWriter(path, _SCHEMA, compression="zstd"), view
+        self._writer, self._view = parquet.ParquetWriter(path, _SCHEMA), view
         self.rows = 0
 
     def __enter__(self) -> TextWriter:

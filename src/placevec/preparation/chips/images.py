@@ -14,7 +14,6 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 import torch
 from numpy.typing import NDArray
 
@@ -28,7 +27,7 @@ from placevec.datasets.views.features import IMAGE_FEATURES, write_features
 from placevec.datasets.views.features import KIND as FEATURES
 from placevec.errors import DatasetError, SourceError
 from placevec.geo import Floats, to_ecef
-from placevec.io import atomic
+from placevec.io import atomic, parquet
 from placevec.io.progress import Progress
 from placevec.options import options_of
 from placevec.preparation.chips.shards import ChipWriter, WrittenChips
@@ -147,7 +146,7 @@ def _written(
     columns = {"place_id": list(ids), "lon": lonlat[:, 0], "lat": lonlat[:, 1]}
     if labeled:
         columns[FOLDER] = [folder or None for folder in folders_of(list(names))]
-    pq.write_table(pa.table(columns), table)
+    parquet.write_table(pa.table(columns), table)
     return dict(zip(names, ids, strict=True))
 
 

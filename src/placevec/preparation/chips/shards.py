@@ -29,7 +29,7 @@ from placevec.datasets.views.chips import (
     shard_name,
 )
 from placevec.errors import InputError
-from placevec.io import atomic
+from placevec.io import atomic, parquet
 from placevec.io.jobs import Job
 
 WORK = ".chips.work"
@@ -238,7 +238,7 @@ class ChipWriter:
         ]
         whole = table if self._others is None else pa.concat_tables([self._others.cast(SCHEMA), table])
         with atomic.replacing(self.folder / TABLE) as temporary:
-            pq.write_table(whole.replace_schema_metadata(None), temporary, compression="zstd")
+            parquet.write_table(whole.replace_schema_metadata(None), temporary)
         sizes = [
             np.tile(np.array(one["shape"].split(",")[:0:-1], np.int64), (part.num_rows, 1))
             for one, part in zip(about, parts, strict=True)

@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from placevec.core import ViewSpec
 from placevec.datasets.additions import LABELS_PART, PLACES_PART, Joining, Made, add, is_made, reused, settled
@@ -21,7 +20,7 @@ from placevec.datasets.views import text
 from placevec.datasets.writer import begun, write_dataset
 from placevec.errors import SourceError
 from placevec.geo import Area
-from placevec.io import atomic
+from placevec.io import atomic, parquet
 from placevec.io.progress import Progress
 from placevec.preparation.chips.shards import ChipWriter
 from placevec.preparation.described.table import Described, read_described
@@ -111,7 +110,7 @@ def _with_labels(dataset: Dataset, found: Described, made: Made, created: str, p
 
     def write(folder: Path) -> Joining:
         label = np.array([codes.get(name, -1) for name in found.types], np.int32)
-        pq.write_table(pa.table({"label": label}), folder / LABELS)
+        parquet.write_table(pa.table({"label": label}), folder / LABELS)
         about = {"file": LABELS, "kind": "classes", "column": "entity_type", "classes": classes}
         return Joining(f"types of {len(label):,} places", [LABELS], [], labels=about)
 

@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from placevec.datasets.dataset import Dataset
@@ -18,6 +17,7 @@ from placevec.datasets.labels import LABELS, SPLITS
 from placevec.datasets.layout import PLACES
 from placevec.errors import SourceError
 from placevec.geo.geoparquet import geo_of_points, wkb_points
+from placevec.io import parquet
 from placevec.io.atomic import replacing
 from placevec.io.progress import Progress
 from placevec.preparation.existing_places import PlaceIds
@@ -78,7 +78,7 @@ def write_rows(
     sides = None if decided is None else Sides(plan, classes=decided.kind == "classes")
     with contextlib.ExitStack() as stack, progress.task("Writing places", total=staged.rows) as advance:
         places = stack.enter_context(_writer(stack, out / PLACES, _PLACES))
-        labels: pq.ParquetWriter | None = None
+        labels: parquet.ParquetWriter | None = None
         for batch, used in staged.batches():
             kept = used.copy()
             columns: dict[str, pa.Array] = {}
@@ -151,7 +151,7 @@ def write_added_labels(
             advance(batch.num_rows)
     table = pa.table({**{name: pa.array(values) for name, values in held.items()}, "split": _named(side)})
     with replacing(folder / LABELS) as temporary:
-        pq.write_table(table, temporary, compression="zstd", use_dictionary=["split"])
+        parquet.write_table(table, temporary, use_dictionary=["split"])
     unplaced = labeled & ~np.isfinite(dataset.lonlat).all(axis=1)
     return {"places": int(labeled.sum()), "unplaced": int(unplaced.sum()), "users": len(users)}
 
@@ -171,10 +171,10 @@ def _named(side: NDArray[np.int8]) -> pa.Array:
     return pa.DictionaryArray.from_arrays(pa.array(np.maximum(side, 0)), pa.array(SPLITS)).cast(pa.string())
 
 
-def _writer(stack: contextlib.ExitStack, path: Path, schema: pa.Schema) -> pq.ParquetWriter:
+def _writer(stack: contextlib.ExitStack, path: Path, schema: pa.Schema) -> parquet.ParquetWriter:
     temporary = stack.enter_context(replacing(path))
     texts = [field.name for field in schema if pa.types.is_string(field.type) and field.name != "place_id"]
-    return pq.ParquetWriter(temporary, schema, compression="zstd", use_dictionary=texts)
+    return parquet.ParquetWriter(temporary, schema, use_dictionary=texts)
 
 
 def _labels(

@@ -9,13 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow.parquet as pq
 
 from placevec.datasets import entities
 from placevec.datasets.views import text
 from placevec.geo import Ints
-from placevec.geo.geoparquet import geometry_of
-from placevec.io import atomic
+from placevec.geo.geoparquet import geometry_of, read_parquet
+from placevec.io import atomic, parquet
 from placevec.io.progress import Progress
 from placevec.preparation.entity_texts import ALIAS, NAME, WORDS
 from placevec.sources.wikidata.items import Item
@@ -100,7 +99,7 @@ def write(
         atomic.replacing(folder / text.FILE) as of_texts,
         entities.EntityWriter(of_entities, attribution, entities.WIKIDATA_SCHEMA) as writer,
         text.TextWriter(of_texts) as texts,
-        pq.ParquetFile(path / entities.FILE) as file,
+        parquet.opened(path / entities.FILE) as file,
     ):
         _copy_texts(path / text.FILE, texts)
         first = 0
@@ -121,12 +120,12 @@ def write(
 
 def entities_places(path: Path) -> list[str]:
     """The ids of a dataset's places, in order."""
-    column = pq.read_table(path / "places.parquet", columns=["place_id"])["place_id"]
+    column = read_parquet(path / "places.parquet", "table of places", ["place_id"])["place_id"]
     return [str(one) for one in column.to_pylist()]
 
 
 def _copy_texts(path: Path, texts: text.TextWriter) -> None:
-    with pq.ParquetFile(path) as file:
+    with parquet.opened(path) as file:
         for group in range(file.num_row_groups):
             texts.add_table(file.read_row_group(group))
 

@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from placevec.errors import SourceError
 from placevec.geo.geometry_columns import of_schema
 from placevec.geo.parquet_bounds import check_unpacked
 from placevec.geo.parquet_footer import MAX_COLUMNS, Footer, footer_of
+from placevec.io import parquet
 from placevec.sources.tables import batches
 from placevec.sources.tables.batches import Batch
 from placevec.sources.tables.losses import Losses
@@ -27,7 +27,7 @@ class ParquetTable:
         self.path, self.notes = path, list[str]()
         try:
             self._footer: Footer = footer_of(path)
-            with pq.ParquetFile(path) as file:
+            with parquet.opened(path) as file:
                 self._schema: pa.Schema = file.schema_arrow
                 self.total = int(file.metadata.num_rows)
         except (pa.ArrowException, OSError, ValueError, RecursionError) as error:
@@ -58,7 +58,7 @@ class ParquetTable:
         done = 0
         try:
             check_unpacked(self.path, wanted)
-            with pq.ParquetFile(self.path, buffer_size=2**20, pre_buffer=False) as file:
+            with parquet.opened(self.path, buffer_size=2**20, pre_buffer=False) as file:
                 for batch in file.iter_batches(batches.BATCH_ROWS, columns=wanted):
                     batch.validate(full=True)
                     done += batch.num_rows
