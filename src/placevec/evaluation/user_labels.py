@@ -167,7 +167,7 @@ def _column_task(name: str, values: pd.Series, places: Ints, kind: Kind | None, 
     )
     values, places = values[known], places[known]
     if len(values) == 0:
-        raise EvaluationError(f"column {name!r} has no value on any place")
+        raise EvaluationError(f"column {name!r} has no value at any place")
     described = f"column {name} of the given labels"
     if kind is None:
         kind = "regression" if are_numbers(name, values) else "classification"
@@ -177,7 +177,7 @@ def _column_task(name: str, values: pd.Series, places: Ints, kind: Kind | None, 
         means = pd.Series(numbers[finite]).groupby(places[finite]).mean()
         if len(means) < 2 * MIN_PLACES or means.nunique() < 2:
             raise EvaluationError(
-                f"column {name!r} has values on {len(means)} places; {2 * MIN_PLACES} that differ are needed"
+                f"column {name!r} has values at {len(means)} places; at least {2 * MIN_PLACES} are needed, and two different values"
             )
         return Task(
             name, kind, means.to_numpy(), means.index.to_numpy(np.int64), description=described, notes=notes
@@ -209,7 +209,9 @@ def _task_of_all(name: str, table: pd.DataFrame, places: Ints, kind: Kind) -> Ta
         values = shares_of(table)
         means = pd.DataFrame(values).groupby(places).mean()
         if len(means) < 2 * MIN_PLACES:
-            raise EvaluationError(f"shares are known of {len(means)} places; {2 * MIN_PLACES} are needed")
+            raise EvaluationError(
+                f"only {len(means)} places have shares; at least {2 * MIN_PLACES} are needed"
+            )
     else:
         values = np.stack([flags_of(column, table[column]) for column in columns], axis=-1)
         means = pd.DataFrame(values).groupby(places).max()
@@ -222,5 +224,5 @@ def _check_both(name: str, held: NDArray[Any]) -> None:
     there = int(held.sum())
     if min(there, len(held) - there) < MIN_PLACES:
         raise EvaluationError(
-            f"column {name!r} is 1 on {there} of {len(held)} places; {MIN_PLACES} of either are needed"
+            f"column {name!r} is 1 at {there} of {len(held)} places; at least {MIN_PLACES} ones and {MIN_PLACES} zeros are needed"
         )
