@@ -143,7 +143,7 @@ def test_a_saved_model_holds_adapters_only_and_finds_its_text_model_again(base: 
         assert torch.equal(loaded.modules["words"](tokens_of(TEXTS)), encoder(tokens_of(TEXTS)))
     assert loaded.hash == model.hash
     tiny_text_model.write(here, seed=1)
-    with pytest.raises(ModelError, match="is another than was trained with"):
+    with pytest.raises(ModelError, match="is not the one used in training"):
         Model.load(tmp_path / "model")
     shutil.rmtree(here)
     with pytest.raises(ModelError, match="is not on this machine; get it with: a copy of the folder"):

@@ -66,7 +66,7 @@ def test_labels_regions_and_a_curve(
     assert found["curve"][-1]["share"] == 1.0
     assert capsys.readouterr().out.splitlines()[0].startswith(("landuse: ", "labels: "))
     for wrong, message in (
-        (("--kind", "presence"), "name it with --labels"),
+        (("--kind", "presence"), "add --labels FILE"),
         ((*labels, "--columns", "young,use", "--kind", "distribution"), "has values that are not numbers"),
         ((*labels, "--regions", "nowhere"), "--regions nowhere"),
     ):

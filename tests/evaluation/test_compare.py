@@ -91,7 +91,7 @@ def test_a_buffer_that_leaves_nothing_is_rejected() -> None:
 
 def test_rows_of_other_places_and_of_no_numbers_are_named() -> None:
     task, features = regression()
-    with pytest.raises(EvaluationError, match="row 'vectors' is of 599 places, the labels are of 600"):
+    with pytest.raises(EvaluationError, match="row 'vectors' has 599 places, but there are 600 labels"):
         found_of(task, {"vectors": (features[1:],)})
     holed = features.copy()
     holed[7, 2] = np.nan
@@ -201,7 +201,7 @@ def test_what_a_p_rests_on_is_doubted() -> None:
     few = Comparison("a", "b", of_error(3.0, 1.0, blocks=12), 0.001, side_m=2_000.0)
     assert few.verdict == "better"
     assert few.claim == "no claim"
-    assert few.doubt == "the area holds 12.0 effective blocks of 2000 m; 30 are needed, so a wider area"
+    assert few.doubt == "the area holds 12.0 effective blocks of 2000 m; 30 are needed: use a wider area"
     assert Comparison("a", "b", of_error(3.0, 1.0, blocks=30), 0.001).claim == "better"
     lonlat, side_m = (
         np.stack(np.meshgrid(np.arange(8), np.arange(8)), axis=-1).reshape(-1, 2) / 111.32,
@@ -216,4 +216,4 @@ def test_what_a_p_rests_on_is_doubted() -> None:
     one = Comparison("a", "b", alike, 0.001, range_m=7_000.0)
     assert one.claim == "no claim"
     assert one.doubt.startswith("errors are alike over much of the area, over about 7000 m: it counts as ")
-    assert one.doubt.endswith("5 are needed, so a wider area, not more places in it")
+    assert one.doubt.endswith("5 are needed: use a wider area; more places in it do not help")

@@ -43,7 +43,7 @@ def test_the_error_is_that_of_dense_matrices() -> None:
             factor = contrast @ values @ np.linalg.solve(seen, contrast @ values) / 11
             density = multivariate_normal(np.zeros(11), factor * seen).logpdf(contrast @ values)
             mean = sizes / sizes.sum()
-            weight.append(density - np.log(reach))
+            weight.append(density + (-1.0 if share >= 0.9 else 0.4) * np.log(reach / SIDE))
             variance.append(factor * mean @ covariance @ mean)
     kept = np.exp(np.array(weight) - max(weight))
     expected = np.sqrt((kept * variance).sum() / kept.sum())
@@ -52,27 +52,28 @@ def test_the_error_is_that_of_dense_matrices() -> None:
     )  # meters at 4 km from 0, 0
 
 
-@pytest.mark.parametrize(("reach", "alone"), [(0.01, 1.0), (1.0, 0.7), (3.0, 0.4)])
-def test_intervals_hold_the_mean_of_a_field(reach: float, alone: float) -> None:
+@pytest.mark.parametrize(("reach", "share", "alone"), [(0.01, 1.0, 1.0), (3.0, 1.0, 0.4), (4.0, 0.3, 0.6)])
+def test_intervals_hold_the_mean_of_a_field(reach: float, share: float, alone: float) -> None:
     """Simulation: 200 fields on 10 x 10 blocks; of 95% intervals 92% are in the binomial interval. Those of a jackknife
     over single blocks hold the mean in less than ``alone``."""
     plane, sizes = grid(10), np.full(100, 5.0)
     blocks = CorrelatedBlocks(plane / METERS, sizes, SIDE)
-    root = np.linalg.cholesky(np.exp(-cdist(plane, plane) / (reach * SIDE)) + 1e-9 * np.eye(100))
+    alike = np.exp(-cdist(plane, plane) / (reach * SIDE))
+    root = np.linalg.cholesky(share * alike + (1.0 - share + 1e-9) * np.eye(100))
     random, far = np.random.default_rng(1), t.ppf(0.975, 99)
     held = independent = 0
     for _ in range(200):
         values = root @ random.normal(size=100)
         mean, without = left_out(values, sizes)
         found = Score(mean, 500, left_out=(without,), effective=(100.0,), together=blocks)
-        held += found.low <= 0.0 <= found.high
+        held += found.p >= 0.05  # the interval holds 0
         independent += abs(mean) <= far * found.errors[0]
     assert held >= 184
     assert independent <= alone * 200
 
 
 def test_many_blocks_are_joined_and_nothing_else_changes_them() -> None:
-    """Independent values: the error is about that of a mean over all of them, however they are joined."""
+    """Independent values: the error is up to three times that of a mean over all of them, as a part could be alike."""
     plane = grid(40)
     sizes = np.full(len(plane), 3.0)
     values = np.random.default_rng(2).normal(size=len(plane))
@@ -80,7 +81,7 @@ def test_many_blocks_are_joined_and_nothing_else_changes_them() -> None:
     assert 5 <= len(blocks._places) <= correlated_blocks.MAX_BLOCKS
     assert blocks._places.sum() == sizes.sum()
     found = blocks.error(*left_out(values, sizes))
-    assert 0.8 < found / (values.std() / 40.0) < 1.6
+    assert 1.0 < found / (values.std() / 40.0) < 3.0
     shifted, without = left_out(5.0 - 2.0 * values, sizes)
     assert blocks.error(shifted, without) == pytest.approx(2.0 * found)
 

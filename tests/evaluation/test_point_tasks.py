@@ -85,7 +85,7 @@ def test_tasks_are_found_by_name_and_group() -> None:
     assert len(catalog.names_of(["synthetic"], None)) == 21
     assert "elevation" not in catalog.names_of(None, None)
     assert "country-of-cities" in catalog.names_of(None, None)
-    with pytest.raises(UsageError, match="no task is called"):
+    with pytest.raises(UsageError, match="unknown task"):
         catalog.names_of(["nowhere"], None)
     with pytest.raises(UsageError, match="needs the data folder"):
         catalog.task_of("elevation", None)
@@ -176,12 +176,12 @@ def _split(task: Task) -> None:
         (
             mixture_task("U1"),
             200,
-            r"0 points are of classes with 10 points or more, .* 5,000 points only 200 were ",
+            r"0 points belong to classes with at least 10 points; .* 5,000 points only 200 were ",
         ),
         (
             _in_two_parts(1_000),
             60,
-            r"leaves 1\d points to learn from\. Of its 1,000 points only 60 were taken: ",
+            r"leaves 1\d points for training\. Of its 1,000 points only 60 were used: ",
         ),
     ],
 )
@@ -196,6 +196,6 @@ def test_points_that_were_asked_to_be_few_are_named_as_the_cause(
 def test_a_task_that_is_too_small_as_a_whole_does_not_ask_for_more_points() -> None:
     """Fifteen points in one of two blocks: all 60 instead of 55 would not help."""
     task = _in_two_parts(60)
-    with pytest.raises(EvaluationError, match=r"leaves 1\d points to learn from") as caught:
+    with pytest.raises(EvaluationError, match=r"leaves 1\d points for training") as caught:
         taken(task, 55, _split)
     assert "--points" not in str(caught.value)

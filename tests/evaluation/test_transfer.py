@@ -44,7 +44,7 @@ def test_a_class_counts_when_enough_cities_hold_it(
     rich = landuse_elsewhere(towns)
     assert len(rich.classes) == 3
     monkeypatch.setattr(elsewhere, "MIN_CITIES", 6)
-    with pytest.raises(EvaluationError, match="0 classes lie in 20 places of 6 datasets"):
+    with pytest.raises(EvaluationError, match="only 0 classes occur in at least 20 places of 6"):
         landuse_elsewhere(towns)
 
 

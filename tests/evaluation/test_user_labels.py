@@ -187,7 +187,7 @@ def test_ids_with_leading_zeros_meet(tmp_path: Path, place: Any, ending: str) ->
         (
             {"place_id": ["p1", "p2"], "v": [1.5, 2.5]},
             None,
-            "no column of .* can be a task: column 'v' has values on 2",
+            "no column of .* can be a task: column 'v' has values at 2",
         ),
         ({"place_id": ["p1"], "v": [1]}, ["w"], "has no column 'w'"),
         ({"place_id": ["p1"]}, None, "there is none"),
@@ -248,7 +248,7 @@ def test_columns_that_are_one_task(tmp_path: Path, place: Any) -> None:
             "distribution",
             r"labels.csv: row 1: shares must be 0 or more and sum to 1 \(or 100\)",
         ),
-        (["young"], "distribution", "two columns of shares or more"),
+        (["young"], "distribution", "at least two columns of shares"),
         (["young", "shop"], "multilabel", "'young' holds '.*', but only 0 and 1"),
         (["young"], "presence", "only 0 and 1 are allowed"),
         (["kind"], "regression", "column 'kind' has values that are not numbers"),

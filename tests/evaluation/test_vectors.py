@@ -153,7 +153,7 @@ def test_a_small_extent_shows_the_path_and_claims_nothing(tmp_path: Path) -> Non
     assert judged.verdict.startswith(
         f"No claim: {judged.places} labeled places are too few; at least 500 are needed"
     )
-    assert "at least 30 are needed, so labels over a wider area" in judged.why_no_claim
+    assert "at least 30 are needed: use labels from a wider area" in judged.why_no_claim
     assert judged.blocks >= 10
     assert all(np.isfinite(item.half_width) for item in judged.comparisons)
 

@@ -108,7 +108,7 @@ def test_named_crs_and_ids_of_geojson(tmp_path: Path) -> None:
         (collection(feature({"type": "Point", "coordinates": [1e300, 1e300]})), "not on Earth"),
         (
             collection(feature({"type": "Polygon", "coordinates": [[[0, 0]]]})),
-            "feature 0: its geometry is none",
+            "feature 0: its geometry is invalid",
         ),
         (b'{"type": "FeatureCollection", "features": [{"geometry": {"type": "\\ud800"}}]}', "no Unicode"),
         (b"[" * 100_000, "nested too deeply"),

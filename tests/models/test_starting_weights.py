@@ -138,8 +138,8 @@ def test_bad_sources_are_one_clear_line(tmp_path: Path) -> None:
     np.savez(tmp_path / "pickled.npz", conv1=np.array([{}], object))
     for file, words in (
         ("trap.pt", "code or objects"), ("little.pt", "of another network"), ("nan.pt", "not finite"),
-        ("damaged.safetensors", "is damaged"), ("damaged.npz", "is no numpy archive"),
-        ("pickled.npz", "is no numpy archive"), ("absent.pt", "neither a file nor a model"),
+        ("damaged.safetensors", "is damaged"), ("damaged.npz", "is not a numpy archive"),
+        ("pickled.npz", "is not a numpy archive"), ("absent.pt", "neither a file nor a model"),
     ):  # fmt: skip
         with pytest.raises(PlacevecError, match=words) as caught:
             start_from(ResNet18(["red"], dim=4), ["red"], str(tmp_path / file))

@@ -61,7 +61,7 @@ def test_polygons_that_are_odd(tmp_path: Path) -> None:
     (tmp_path / "tracts.geojson").write_text(json.dumps({"type": "FeatureCollection", "features": features}))
     dataset = api.prepare("mmgr", out=tmp_path / "cells", places=tmp_path / "tracts.geojson")
     notes = " ".join(dataset.manifest["report"]["cells"]["notes"])
-    assert "1 of 3 polygons are invalid and were mended" in notes
+    assert "1 of 3 polygons were invalid and have been repaired" in notes
     assert "1 pairs of polygons overlap" in notes
     side = 0.02 * 111_195
     assert dataset.footprint_m == pytest.approx(side * np.sqrt((0.5 + 1 + 1) / 3), rel=0.01)
@@ -73,9 +73,9 @@ def test_polygons_that_are_odd(tmp_path: Path) -> None:
 def test_what_is_refused(tmp_path: Path) -> None:
     (tmp_path / "p.csv").write_text("lon,lat\n1,2\n")
     for options in ({}, {"bbox": BOX}, {"bbox": BOX, "h3": 8, "spacing": 100.0}):
-        with pytest.raises(UsageError, match="new cells are --places TABLE, or an area"):
+        with pytest.raises(UsageError, match="new cells need --places TABLE, or an area"):
             api.prepare("mmgr", out=tmp_path / "new", **options)
-    with pytest.raises(UsageError, match="--places are cells of their own: --h3 does not apply"):
+    with pytest.raises(UsageError, match="--places already lists the cells: --h3 does not apply"):
         api.prepare("mmgr", out=tmp_path / "new", places=tmp_path / "p.csv", h3=8)
     with pytest.raises(UsageError, match="cells without a map"):
         api.prepare("mmgr", out=tmp_path / "new", osm_name="helsinki-center", h3=8)

@@ -175,7 +175,7 @@ def test_a_table_of_another_shape_is_named_and_nothing_changes(server: str, data
     [
         ("mysql://h/d", "--to is postgresql"),
         ("postgresql://h", "--to is postgresql"),
-        ("postgresql://[/d", "is no address"),
+        ("postgresql://[/d", "is not an address"),
     ],
 )
 def test_addresses_that_are_none(address: str, words: str, dataset: Dataset) -> None:

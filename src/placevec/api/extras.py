@@ -84,7 +84,7 @@ def _umap() -> None:
 
         a, b = find_ab_params(1.0, 0.1)
     if not (a > 0 and b > 0):
-        raise PlacevecError(f"UMAP fits a curve of {a}, {b}")
+        raise PlacevecError(f"UMAP fits its curve with a = {a}, b = {b}")
 
 
 def _cities() -> None:
@@ -124,14 +124,14 @@ def _clouds() -> None:
     from placevec.sources.imagery.clouds import FOUR, cloudy_pixels
 
     if cloudy_pixels(np.full((4, 16, 16), 500, np.uint16), FOUR).all():
-        raise PlacevecError("the cloud model sees clouds in dark, even ground")
+        raise PlacevecError("the cloud model predicts clouds over dark, uniform ground")
 
 
 def _h3() -> None:
     import h3
 
     if not h3.is_valid_cell(h3.latlng_to_cell(60.17, 24.94, 9)):
-        raise PlacevecError("h3 gives cells that it calls invalid")
+        raise PlacevecError("h3 returns cells that it does not accept as valid")
 
 
 def _faiss() -> None:

@@ -280,7 +280,7 @@ def _entity(
 
     if dataset is None:
         raise InputError(
-            "entities stand in the dataset of the vectors, which is not at its recorded path: give it with --dataset"
+            "entities are in the dataset of the vectors, which is not at its recorded path: give it with --dataset"
         )
     found, note = find_entity(dataset, asked)
     told = {"entity": found.entity_id, "entity_name": found.name, "entity_type": found.type}

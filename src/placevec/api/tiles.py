@@ -51,7 +51,7 @@ def export(
             "give one of --tile-folder DIR, --mbtiles FILE, --csv FILE and --to ADDRESS to write"
         )
     if csv is None and (templates is not None or languages or seed):
-        raise UsageError("--templates, --languages and --seed are about sentences: they need --csv")
+        raise UsageError("--templates, --languages and --seed apply to sentences: add --csv FILE")
     if csv is not None:
         return _export_csv(opened, Path(csv), templates, languages, seed, progress)
     if to is not None:

@@ -276,7 +276,7 @@ def _check(emb: Embeddings, method: str, clusters: int | None, smallest: int | N
     if len(emb) < 2:
         raise InputError(f"clustering needs at least two places; the table has {len(emb)}")
     if (method == "kmeans" and smallest is not None) or (method == "hdbscan" and clusters is not None):
-        raise UsageError("kmeans takes the number of clusters, hdbscan the size of the smallest cluster")
+        raise UsageError("--clusters applies to kmeans, --smallest to hdbscan")
     if clusters is not None and not 1 <= clusters <= len(emb):
         raise InputError(
             f"the number of clusters must be 1 to {len(emb)}, the number of places; got {clusters}"

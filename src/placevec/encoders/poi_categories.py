@@ -41,7 +41,7 @@ class PoiCategories(nn.Module):
         self.parents = list(range(categories)) if parents is None else parents
         self.seen = [True] * categories if seen is None else seen
         if len(self.parents) != categories or len(self.seen) != categories:
-            raise ModelError(f"{categories} categories need as many parents and marks of which were seen")
+            raise ModelError(f"parents and seen must have one entry per category ({categories})")
         for parent in self.parents:
             whole("parents", parent, 0, categories - 1)
         self.vectors = nn.Embedding(categories, dim)

@@ -129,7 +129,7 @@ def find_text_model(name: str, *, sha256: str | None = None, download: bool = Fa
     found = _sha256(path)
     if sha256 is not None and found != sha256:
         raise ModelError(
-            f"the text model {known!r} in {path} is another than was trained with: its SHA-256 is {found[:12]}, not"
+            f"the text model {known!r} in {path} is not the one used in training: its SHA-256 is {found[:12]}, not"
             f" {sha256[:12]}; put the right one there, or into the hub's cache"
         )
     prefix = next((text for key, text in PREFIXES.items() if key in known.lower()), "")

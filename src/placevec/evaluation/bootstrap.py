@@ -5,9 +5,8 @@ and the bootstrap for general stationary observations", Annals of Statistics 17,
 by a jackknife over blocks, on a scale where a measure is about symmetric, with Student's t of as many degrees of
 freedom as there are effective blocks less one: they hold what they promise with ten blocks, where percentiles of draws
 do not (`benchmarks.calibration`). Errors may be alike over more than a block: intervals and p are made with blocks of
-one, two and four sides and with blocks that err together (`correlated_blocks`, with the degrees of freedom of as
-many independent blocks as leave the same error), and the widest interval and the largest p count. Draws serve what has no
-blocks of its own: ranks, and means over tasks.
+one, two and four sides and with blocks that err together (`correlated_blocks`), and the widest interval and the largest
+p count. Draws serve what has no blocks of its own: ranks, and means over tasks.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from placevec.evaluation.correlated_blocks import CorrelatedBlocks
+from placevec.evaluation.correlated_blocks import CorrelatedBlocks, Uncertainty
 from placevec.evaluation.scores import LOWER_IS_BETTER, Array, mean_known
 from placevec.geo import Floats, spatial_blocks
 
@@ -90,7 +89,8 @@ class Score:
         >>> Score(0.5, left_out=(np.array([0.4, 0.6]),), effective=(2.0,)).correlated_error
         nan
         """
-        return self._correlated("identity")
+        found = self._together("identity")
+        return float("nan") if found is None else found.error
 
     @property
     def independent(self) -> float:
@@ -123,6 +123,9 @@ class Score:
                 found.append(2.0 * float(student.sf(abs(self.value) / error, many - 1.0)))
             else:
                 found.append(1.0 if self.value == 0 else 0.0)
+        together = self._together("identity")
+        if found and together is not None and together.error > 0:
+            found.append(together.p(self.value))
         return max(found, default=1.0)
 
     def _usable(self, scale: Scale = "identity") -> list[tuple[float, float]]:
@@ -132,18 +135,15 @@ class Score:
             error = self._error(one, scale)
             if error == error and many > 1.5 and (number == 0 or many >= MIN_GROUPS):
                 found.append((error, many))
-        together = self._correlated(scale)
-        if found and together > 0:
-            error, many = found[0]
-            found.append((together, max(2.0, many * min(1.0, (error / together) ** 2))))
         return found
 
-    def _correlated(self, scale: Scale) -> float:
+    def _together(self, scale: Scale) -> Uncertainty | None:
+        """With blocks that err together; None where nobody knows how."""
         if self.together is None or not self.left_out:
-            return float("nan")
+            return None
         value = float(_to(scale, np.array([self.value]))[0])
-        found = self.together.error(value, _to(scale, self.left_out[0]))
-        return float(np.sqrt(found**2 + self._shufflings(scale)))
+        found = self.together.uncertainty(value, _to(scale, self.left_out[0]))
+        return None if found is None else found.beside(self._shufflings(scale))
 
     def _shufflings(self, scale: Scale) -> float:
         """What the shufflings add to the variance."""
@@ -163,14 +163,13 @@ class Score:
         if self.known is not None:
             return self.known
         middle = float(_to(self.scale, np.array([self.value]))[0])
-        found = []
-        for error, many in self._usable(self.scale):
-            away = float(student.ppf(0.975, many - 1.0)) * error
-            ends = _from(self.scale, np.array([middle - away, middle + away]))
-            found.append((float(ends.min()), float(ends.max())))
+        found = [float(student.ppf(0.975, many - 1.0)) * error for error, many in self._usable(self.scale)]
         if not found:
             return float("nan"), float("nan")
-        return min(low for low, _ in found), max(high for _, high in found)
+        together = self._together(self.scale)
+        away = max([*found, together.half_width(0.95) if together is not None else 0.0])
+        ends = _from(self.scale, np.array([middle - away, middle + away]))
+        return float(ends.min()), float(ends.max())
 
 
 def _to(scale: Scale, values: Array) -> Array:

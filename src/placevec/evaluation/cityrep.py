@@ -277,7 +277,7 @@ def _target(
         return "distribution", shares(values), tuple(str(name) for name in labels.columns)
     if kind == "regression":
         return "regression", values[:, 0], ()
-    raise EvaluationError(f"{path}: no kind of task {str(kind)[:40]!r}")
+    raise EvaluationError(f"{path}: unknown task_type {str(kind)[:40]!r}")
 
 
 def _grid(table: pd.DataFrame, own: Floats) -> Blocks:

@@ -2,9 +2,9 @@
 
 The two-sided p of a difference comes from blocks that may err together (`bootstrap`), and Holm's step-down procedure over
 all the comparisons of a family (a task; encoders against the best baseline) keeps the chance of any false claim in it at
-5%. A claim also needs `BLOCKS_TO_CLAIM` effective blocks, which count as `INDEPENDENT_TO_CLAIM` independent ones or
-more: beyond what these numbers count, how alike errors are is for p and intervals to say. A gate on an estimated range
-lets pass where the range is underestimated, and claims that pass it are false more often (`benchmarks.calibration`).
+5%. A claim also needs `BLOCKS_TO_CLAIM` effective blocks, which count as at least `INDEPENDENT_TO_CLAIM` independent
+ones. How alike errors are beyond that shows in p and intervals: a condition on an estimated range holds where the range
+is underestimated, and claims that pass it are false more often (`benchmarks.calibration`).
 """
 
 from __future__ import annotations
@@ -79,15 +79,15 @@ class Comparison:
         if self.effective < BLOCKS_TO_CLAIM:
             side = f" of {_length(self.side_m)}" if self.side_m > 0 else ""
             return (
-                f"the area holds {self.effective:.1f} effective blocks{side}; {BLOCKS_TO_CLAIM} are needed, "
-                "so a wider area"
+                f"the area holds {self.effective:.1f} effective blocks{side}; {BLOCKS_TO_CLAIM} are needed: "
+                "use a wider area"
             )
         independent = self.difference.independent
         if independent < INDEPENDENT_TO_CLAIM:
             wide = f", over about {_length(self.range_m)}" if self.range_m > 0 else ""
             return (
                 f"errors are alike over much of the area{wide}: it counts as {independent:.1f} independent blocks; "
-                f"{INDEPENDENT_TO_CLAIM} are needed, so a wider area, not more places in it"
+                f"{INDEPENDENT_TO_CLAIM} are needed: use a wider area; more places in it do not help"
             )
         return ""
 

@@ -1,17 +1,20 @@
-"""The standard error of a mean over blocks that err together: what each block adds has an exponential covariance.
+"""The uncertainty of a mean over blocks that err together: what each block adds has an exponential covariance.
 
 A jackknife over blocks takes them for independent. Here the variance of the mean follows from a covariance of
 ``share x exp(-distance / range) + (1 - share) / places`` between blocks, up to a factor. Neither range nor share is
-taken for known: the variance is averaged over a grid of both, each weighted by its restricted likelihood (Harville 1974;
-for spatial data Kitanidis 1983), which asks nothing of the mean itself, and by a prior of 1 / range over equal steps of
-log range, because the likelihood alone cannot exclude ranges as wide as the area (Berger, De Oliveira and Sanso,
-"Objective Bayesian analysis of spatially correlated data", JASA 96, 2001). The exponent of the prior was chosen by
-simulation (`benchmarks.calibration`): with 0 half as many differences are found at a range of half a block, with 2 false
-claims at long ranges reach 5%. What no data of so few blocks can show, BENCHMARKS.md names.
+taken for known: p and intervals are averaged over a grid of both, each weighted by its restricted likelihood (Harville
+1974; for spatial data Kitanidis 1983), which asks nothing of the mean itself, and by a prior over equal steps of log
+range, because the likelihood alone cannot exclude ranges as wide as the area (Berger, De Oliveira and Sanso,
+"Objective Bayesian analysis of spatially correlated data", JASA 96, 2001). The prior is 1 / range where nearly all of the
+variance is correlated, and rises with the range where a part is: such a part hides in the noise of single blocks, and
+yet decides about the mean. Both exponents and the grid of shares were chosen by simulation (`benchmarks.calibration`),
+as the least that keeps false claims within 5% where up to 70% of the variance of blocks is noise. What no data of so few
+blocks can show, BENCHMARKS.md names.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
@@ -27,9 +30,55 @@ MIN_BLOCKS = 5
 _RANGES = 12
 _NARROWEST = 0.25  # range by side of a block: neighboring blocks are as good as independent
 _WIDEST = 0.8  # range by distance of the two blocks that lie farthest apart
-_SHARES = np.array([0.0, 0.02, 0.05, 0.1, 0.2, 0.35, 0.5, 0.7, 0.9, 1.0])
+_SHARES = np.array([0.0, 0.2, 0.35, 0.5, 0.7, 0.9, 1.0])
 """Of the variance, that is correlated between blocks."""
+_NEARLY_ALL = 0.9
+_OF_ALL, _OF_A_PART = -1.0, 0.4
+"""Exponents of the range in the prior, where nearly all or where a part of the variance is correlated."""
 _EDGE = 1e-8
+
+
+@dataclass(frozen=True)
+class Uncertainty:
+    """Of a mean: a mixture of Student's t.
+
+    Attributes:
+        variance: (K,) of the mean, for each covariance.
+        weight: (K,) of each covariance, 1 in total.
+        degrees: of freedom.
+
+    >>> both = Uncertainty(np.array([0.01, 0.04]), np.array([0.5, 0.5]), 99.0)
+    >>> round(both.error, 3), round(both.p(0.4), 3), round(both.half_width(0.95), 2)
+    (0.158, 0.024, 0.33)
+    """
+
+    variance: Array
+    weight: Array
+    degrees: float
+
+    @property
+    def error(self) -> float:
+        """Standard error: the root of the mean variance."""
+        return float(np.sqrt(self.weight @ self.variance))
+
+    def p(self, away: float) -> float:
+        """Two-sided p of a mean that is ``away`` from the expected one."""
+        from scipy.stats import t as student
+
+        error = np.sqrt(np.maximum(self.variance, np.finfo(np.float64).tiny))
+        return float(2.0 * self.weight @ student.sf(abs(away) / error, self.degrees))
+
+    def half_width(self, level: float) -> float:
+        """Half of the interval of a level."""
+        from scipy.optimize import brentq
+        from scipy.stats import t as student
+
+        most = float(student.isf((1.0 - level) / 2.0, self.degrees) * np.sqrt(self.variance.max()))
+        return float(brentq(lambda away: self.p(away) - (1.0 - level), 0.0, most)) if most > 0 else 0.0
+
+    def beside(self, variance: float) -> Uncertainty:
+        """With the variance of something independent."""
+        return Uncertainty(self.variance + variance, self.weight, self.degrees)
 
 
 class CorrelatedBlocks:
@@ -44,7 +93,7 @@ class CorrelatedBlocks:
     >>> blocks = CorrelatedBlocks(lonlat, np.ones(16), 1_000.0)
     >>> trend, stripes = np.repeat(np.arange(4.0), 4), np.tile([0.0, 1.0], 8)
     >>> [round(blocks.error(one.mean(), (one.sum() - one) / 15), 2) for one in (trend, stripes)]
-    [0.65, 0.15]
+    [0.65, 0.2]
     >>> [round(float(one.std(ddof=1)) / 4, 2) for one in (trend, stripes)]  # independent blocks
     [0.29, 0.13]
     """
@@ -63,24 +112,31 @@ class CorrelatedBlocks:
         self._xyz = summed / self._places[:, None]
 
     def error(self, value: float, left_out: Array) -> float:
-        """Standard error of a measure, from ``left_out``: (B,) the measure without each block, NaN where unknown.
-
-        NaN where there are fewer than `MIN_BLOCKS` blocks, or where all lie in one place.
+        """Standard error of a measure, as of `uncertainty`; NaN where that is unknown.
 
         >>> CorrelatedBlocks(np.zeros((3, 2)), np.ones(3), 1_000.0).error(0.5, np.array([0.4, 0.5, 0.6]))
         nan
         """
+        found = self.uncertainty(value, left_out)
+        return float("nan") if found is None else found.error
+
+    def uncertainty(self, value: float, left_out: Array) -> Uncertainty | None:
+        """Of a measure, from ``left_out``: (B,) the measure without each block, NaN where unknown.
+
+        None where there are fewer than `MIN_BLOCKS` blocks, or where all lie in one place.
+        """
         if len(self._places) < MIN_BLOCKS or not self._ranges.size:
-            return float("nan")
+            return None
         total = self._sizes.sum()
         without = np.where(np.isfinite(left_out), left_out, value)
         added = (value - without) * (total - self._sizes)  # places x influence of a place
         y = np.bincount(self._group, weights=added) / self._places
         if not np.ptp(y) > 0:
-            return 0.0
+            return Uncertainty(np.zeros(1), np.ones(1), len(y) - 1.0)
         likelihood, variance = self._each(y)
-        weight = np.exp(likelihood - likelihood.max()) / self._ranges[:, None]
-        return float(np.sqrt((weight * variance).sum() / weight.sum()))
+        exponent = np.where(_SHARES >= _NEARLY_ALL, _OF_ALL, _OF_A_PART)
+        weight = np.exp(likelihood - likelihood.max()) * (self._ranges[:, None] / self.side_m) ** exponent
+        return Uncertainty(variance.reshape(-1), weight.reshape(-1) / weight.sum(), len(y) - 1.0)
 
     def _each(self, y: Array) -> tuple[Array, Array]:
         """(ranges, shares) log restricted likelihood and variance of the mean."""

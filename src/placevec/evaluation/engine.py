@@ -337,7 +337,7 @@ def _check_rows(task: Task, features: Mapping[str, Sequence[Features | FeaturesO
                 continue
             if len(one) != len(task):
                 raise EvaluationError(
-                    f"task {task.name}: row {name!r} is of {len(one):,} places, the labels are of {len(task):,}"
+                    f"task {task.name}: row {name!r} has {len(one):,} places, but there are {len(task):,} labels"
                 )
             if not np.isfinite(one).all():
                 place = int(np.flatnonzero(~np.isfinite(one).all(axis=1))[0])

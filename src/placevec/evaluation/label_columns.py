@@ -99,9 +99,7 @@ def shares_of(table: pd.DataFrame) -> Floats:
     """
     names = [str(name) for name in table.columns]
     if len(names) < 2:
-        raise EvaluationError(
-            f"a distribution needs two columns of shares or more, and there is {len(names)}"
-        )
+        raise EvaluationError(f"a distribution needs at least two columns of shares; got {len(names)}")
     values = np.stack([numbers_of(name, table[name]) for name in names], axis=-1)
     total = values.sum(axis=1)
     percent = abs(float(np.median(total)) - 100.0) <= 100.0 * _ROUNDED

@@ -86,7 +86,8 @@ def poi_task(dataset: Dataset) -> Task:
     kept = np.flatnonzero((held >= MIN_PLACES) & (len(rows) - held >= MIN_PLACES))
     if len(kept) == 0:
         raise EvaluationError(
-            f"task pois: no group lies in {MIN_PLACES} of {len(rows)} places and is absent from as many"
+            f"task pois: of {len(rows)} places, at least {MIN_PLACES} must have a group and as many must lack it, but no "
+            "group does"
         )
     names = tuple(str(groups[group]) for group in kept)
     description = "presence of each OSM point-of-interest group in the footprint, mean over groups"

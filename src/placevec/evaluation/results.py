@@ -156,7 +156,7 @@ class Result:
             side = f"{self.block_m:.0f} m" if self.block_m < 10_000 else f"{self.block_m / 1000:.3g} km"
             found.append(
                 f"the places lie in {self.effective_blocks:.1f} effective blocks of {side}; at least {BLOCKS_TO_CLAIM} "
-                "are needed, so labels over a wider area"
+                "are needed: use labels from a wider area"
             )
         if not found and self._all_in_doubt:
             return next(pair.doubt for pair in self.comparisons if pair.of == self.subject)

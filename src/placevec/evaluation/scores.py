@@ -227,7 +227,7 @@ def _distance(metric: str, target: Array, predicted: Array) -> Array:
     if metric == "cosine":
         lengths = np.linalg.norm(true, axis=1) * np.linalg.norm(told, axis=1)
         return np.asarray((true * told).sum(axis=1) / np.maximum(lengths, 1e-300))
-    raise ValueError(f"no measure is called {metric!r}")
+    raise ValueError(f"unknown measure {metric!r}")
 
 
 def _relative_entropy(true: Array, told: Array) -> Array:

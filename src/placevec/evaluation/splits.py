@@ -190,7 +190,7 @@ def task_split(task: Task, scheme: Scheme, count: int, seed: int) -> Split:
         train = fold.train[task.counted[fold.train]]
         if len(train) < MIN_TRAINING:
             raise EvaluationError(
-                f"task {task.name}: a fold of {scheme} leaves {len(train)} points to learn from"
+                f"task {task.name}: a fold of {scheme} leaves {len(train)} points for training"
             )
         folds.append(Fold(train, fold.test))
         groups = blocks.number[train] if scheme == "blocks" else np.arange(len(train))

@@ -77,9 +77,13 @@ class Task:
 
     def __post_init__(self) -> None:
         if len(self.target) != len(self.rows) or len(np.unique(self.rows)) != len(self.rows):
-            raise EvaluationError(f"task {self.name}: one label a place is needed, and every place once")
+            raise EvaluationError(
+                f"task {self.name}: there must be one label per place, and each place only once"
+            )
         if self.kind not in METRIC:
-            raise EvaluationError(f"task {self.name}: no kind {self.kind!r}; there are {', '.join(METRIC)}")
+            raise EvaluationError(
+                f"task {self.name}: unknown kind {self.kind!r}: choose from {', '.join(METRIC)}"
+            )
         if len(self.extra) == 0:
             object.__setattr__(self, "extra", np.zeros(len(self.rows), bool))
         object.__setattr__(self, "metric", self.metric or METRIC[self.kind])
@@ -88,7 +92,7 @@ class Task:
         known = self.lonlat is None or (len(self.lonlat) == len(self.rows) and np.isfinite(self.lonlat).all())
         if not known or not np.isfinite(np.asarray(self.target, np.float64)).all():
             raise EvaluationError(
-                f"task {self.name}: coordinates and labels must be finite numbers, one a place"
+                f"task {self.name}: coordinates and labels must be finite numbers, one per place"
             )
 
     def __len__(self) -> int:
@@ -244,7 +248,7 @@ def point_task(
         more.setdefault("metric", "accuracy")
     more.setdefault("block_m", WORLD_BLOCK_M)
     if len(target) != len(lonlat):
-        raise EvaluationError(f"task {name}: one label a point is needed")
+        raise EvaluationError(f"task {name}: there must be one label per point")
     task = Task(name, kind, target, np.arange(len(target)), classes, lonlat=lonlat, **more)
     return checked_points(task)
 
@@ -300,7 +304,7 @@ def with_common_classes(task: Task, fewest: int = MIN_OF_A_CLASS) -> Task:
     part = task.taken(common[task.target])
     if task.block_m is not None and int(part.counted.sum()) < MIN_POINTS:
         raise EvaluationError(
-            f"task {task.name}: {int(part.counted.sum())} points are of classes with {fewest} points or more, too few; "
+            f"task {task.name}: {int(part.counted.sum())} points belong to classes with at least {fewest} points; "
             f"at least {MIN_POINTS} are needed"
         )
     names = tuple(name for name, many in zip(task.classes, common, strict=True) if many)

@@ -53,7 +53,7 @@ def landuse_elsewhere(datasets: Sequence[Dataset], *, seed: int = 0) -> Task:
     kept = np.flatnonzero((held >= MIN_PLACES).sum(axis=0) >= MIN_CITIES)
     if len(kept) < 2:
         raise EvaluationError(
-            f"land use across cities: {len(kept)} classes lie in {MIN_PLACES} places of {MIN_CITIES} datasets"
+            f"land use across cities: only {len(kept)} classes occur in at least {MIN_PLACES} places of {MIN_CITIES} datasets"
         )
     rows = np.flatnonzero(known)[np.isin(number, kept)]
     target = np.searchsorted(kept, number[np.isin(number, kept)])
@@ -127,7 +127,7 @@ def evaluate_elsewhere(
     """
     seeds = max(len(found) for found in features.values())
     if any(len(found) not in (1, seeds) for found in features.values()):
-        raise EvaluationError(f"every row is evaluated for 1 or for {seeds} seeds")
+        raise EvaluationError(f"each row must have 1 or {seeds} seeds")
     city = cities(datasets)[task.rows]
     held = np.unique(city)
     lonlat = np.concatenate([dataset.lonlat for dataset in datasets])[task.rows]

@@ -169,7 +169,7 @@ def _column_task(name: str, values: pd.Series, places: Ints, kind: Kind | None, 
         notes = (f"{missing:,} of {len(np.unique(places)):,} places in the table have no value",)
     values, places = values[known], places[known]
     if len(values) == 0:
-        raise EvaluationError(f"column {name!r} has no value on any place")
+        raise EvaluationError(f"column {name!r} has no value at any place")
     described = f"column {name} of the given labels"
     if kind is None:
         kind = "regression" if are_numbers(name, values) else "classification"
@@ -180,7 +180,8 @@ def _column_task(name: str, values: pd.Series, places: Ints, kind: Kind | None, 
         if len(means) < 2 * MIN_PLACES or means.nunique() < 2:
             same = f", all {means.iloc[0]:g}" if means.nunique() == 1 else ""
             raise EvaluationError(
-                f"column {name!r} has values on {len(means)} places{same}; {2 * MIN_PLACES} that differ are needed"
+                f"column {name!r} has values at {len(means)} places{same}; at least {2 * MIN_PLACES} are needed, and two "
+                "different values"
             )
         if not finite.all():
             notes += (f"{int((~finite).sum()):,} infinite values of {name} are left out",)
@@ -236,7 +237,9 @@ def _task_of_all(name: str, table: pd.DataFrame, places: Ints, kind: Kind) -> Ta
         values = shares_of(table)
         means = pd.DataFrame(values).groupby(places).mean()
         if len(means) < 2 * MIN_PLACES:
-            raise EvaluationError(f"shares are known of {len(means)} places; {2 * MIN_PLACES} are needed")
+            raise EvaluationError(
+                f"only {len(means)} places have shares; at least {2 * MIN_PLACES} are needed"
+            )
     else:
         values = np.stack([flags_of(column, table[column]) for column in columns], axis=-1)
         means = pd.DataFrame(values).groupby(places).max()
@@ -250,5 +253,5 @@ def _check_both(name: str, held: NDArray[Any]) -> None:
     there = int(held.sum())
     if min(there, len(held) - there) < MIN_PLACES:
         raise EvaluationError(
-            f"column {name!r} is 1 on {there} of {len(held)} places; {MIN_PLACES} of either are needed"
+            f"column {name!r} is 1 at {there} of {len(held)} places; at least {MIN_PLACES} ones and {MIN_PLACES} zeros are needed"
         )

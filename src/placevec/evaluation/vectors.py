@@ -121,7 +121,7 @@ def evaluate(
     if seeds < 1 or budget not in BUDGETS:
         raise UsageError(f"evaluation needs at least one seed and a budget of {' or '.join(BUDGETS)}")
     if labels is None and (columns or kind):
-        raise UsageError("columns and kind are those of a table of labels: name it with --labels")
+        raise UsageError("columns and kind apply to a table of labels: add --labels FILE")
     if not schemes or set(schemes) - set(SCHEMES):
         raise UsageError(f"schemes are {' and '.join(SCHEMES)}; got {', '.join(schemes) or 'none'}")
     if fine_tune and model is None:
@@ -313,7 +313,7 @@ class _Features:
         """The vectors of further models, a row each."""
         for name, model in models.items():
             if name in self.sets:
-                raise InputError(f"there is a row {name!r} already")
+                raise InputError(f"there is already a row {name!r}")
             view = self.view if self.view in model.dims else None
             vectors = model.vectors(
                 self.dataset, self.rows, view=view, label=f"Embedding: {name}", progress=progress
@@ -564,7 +564,7 @@ def _notes(model: Model | None, places: _Places, seeds: int, budget: str) -> lis
         where = "these places are among them" if known else "these places are not among them"
         notes.append(f"the model was trained on {', '.join(lessons)} of its training areas: {where}")
     if seeds < 3:
-        notes.append(f"{seeds} shufflings are few: use 3 or more for reliable intervals")
+        notes.append(f"only {seeds} shufflings: use 3 or more for reliable intervals")
     if budget == "quick":
         notes.append(
             "quick budget: small probes with one setting each; use --budget full for reliable results"

@@ -116,7 +116,7 @@ class _Handler(BaseHTTPRequestHandler):
         try:
             asked = json.loads(body)["text"]
             if not isinstance(asked, str) or not 1 <= len(asked.strip()) <= MAX_LENGTH:
-                raise UsageError(f"a query has 1 to {MAX_LENGTH} characters")
+                raise UsageError(f"a query must have 1 to {MAX_LENGTH} characters")
         except UsageError as error:
             return self._error(400, str(error))
         except (ValueError, KeyError, TypeError, RecursionError):

@@ -56,8 +56,8 @@ def checked_queries(texts: Sequence[str]) -> tuple[str, ...]:
     """
     found = tuple(dict.fromkeys(text.strip() for text in texts))
     if not 1 <= len(found) <= MAX_QUERIES:
-        raise UsageError(f"a page has 1 to {MAX_QUERIES} queries in words; got {len(found)}")
+        raise UsageError(f"a page can have 1 to {MAX_QUERIES} queries in words; got {len(found)}")
     for text in found:
         if not 1 <= len(text) <= MAX_LENGTH:
-            raise UsageError(f"a query has 1 to {MAX_LENGTH} characters; got {len(text)}")
+            raise UsageError(f"a query must have 1 to {MAX_LENGTH} characters; got {len(text)}")
     return found

@@ -91,7 +91,7 @@ class FeatureCollection:
                 ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError,
                 shapely.errors.ShapelyError,
             ) as error:  # fmt: skip
-                raise SourceError(f"{path}, feature {number}: its geometry is none ({error})") from error
+                raise SourceError(f"{path}, feature {number}: its geometry is invalid ({error})") from error
         if points:
             found[rows] = shapely.points(np.array(points, np.float64))
         return shapes_to_degrees(found, self.system)

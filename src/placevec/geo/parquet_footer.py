@@ -121,7 +121,7 @@ def read_footer(file: BinaryIO, path: object) -> Footer:
         raise SourceError(f"{path} is encrypted: write it without encryption")
     length = int.from_bytes(end[:4], "little")
     if end[4:] != _MAGIC or length > size - 12:
-        raise ValueError("it does not end as Parquet does")
+        raise ValueError("it does not end with the signature of Parquet")
     if length > MAX_FOOTER_BYTES:
         raise SourceError(
             f"{path} has a footer of {length / 2**20:,.0f} MiB, more than {MAX_FOOTER_BYTES // 2**20}: leave columns "

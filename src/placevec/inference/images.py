@@ -47,7 +47,7 @@ def embed_image(model: Model, path: str | Path, view: str | None = None) -> tupl
             else f"none of {view or 'images'}"
         )
         reads = "" if wanted else f", it reads {', '.join(model.views)}"
-        raise UsageError(f"an image is embedded by a model with a view of images; this one has {had}{reads}")
+        raise UsageError(f"embedding an image needs a model with a view of images; this one has {had}{reads}")
     (name,) = wanted
     spec = model.specs[name]
     batch = reader_of(spec).given_image(read_image(path), spec)

@@ -22,7 +22,7 @@ def embed_texts(model: Model, texts: Sequence[str]) -> tuple[NDArray[np.float32]
     views = {name: spec for name, spec in model.specs.items() if reader_of(spec).from_texts}
     if len(views) != 1:
         had = f"several: {', '.join(views)}" if views else f"none, it reads {', '.join(model.views)}"
-        raise UsageError(f"words are embedded by a model with one view of texts; this one has {had}")
+        raise UsageError(f"embedding words needs a model with one view of texts; this one has {had}")
     if any(not text.strip() for text in texts):
         raise UsageError("a text to search with is empty")
     ((name, spec),) = views.items()

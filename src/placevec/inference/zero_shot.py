@@ -138,7 +138,7 @@ def _checked_prompts(prompts: Sequence[str]) -> Sequence[str]:
     for prompt in prompts:
         if prompt.count("{}") != 1 or len(prompt) > _MAX_LENGTH:
             raise UsageError(
-                f"a prompt has {{}} once, where the name of the type stands; got {prompt[:_MAX_LENGTH]!r}"
+                f"a prompt must contain {{}} exactly once, in place of the type; got {prompt[:_MAX_LENGTH]!r}"
             )
     return prompts
 

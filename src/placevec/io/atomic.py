@@ -166,7 +166,7 @@ def check_writable(target: str | os.PathLike[str], *, directory: bool = False) -
                 f"cannot write {target}: {disk_problem(error)}; {disk_advice(error)}"
             ) from error
         raise OutputError(
-            f"cannot write {target}: {folder} takes no files ({_worded(error.errno)}); choose another place"
+            f"cannot write {target}: no file can be created in {folder} ({_worded(error.errno)}); choose another place"
         ) from error
     remove_temporaries(target.parent, of=target.name)
 

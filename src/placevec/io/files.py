@@ -29,5 +29,5 @@ def check_regular(path: str | Path, what: str = "file") -> Path:
         raise SourceError(f"the {what} {path} is a folder, not a file")
     kind = "a pipe" if stat.S_ISFIFO(mode) else "a device or socket"
     raise SourceError(
-        f"the {what} {path} is {kind}, which is read only once: write it to a file first, and name that"
+        f"the {what} {path} is {kind}, which can be read only once: write it to a file first, and use that file"
     )

@@ -32,7 +32,7 @@ def parse_json(text: str | bytes, *, nan_as_null: bool = False) -> Any:
     except RecursionError:
         raise ValueError("it is nested too deeply") from None
     except UnicodeEncodeError:
-        raise ValueError("it holds text that is no Unicode") from None
+        raise ValueError("it holds text that is not valid Unicode") from None
     return content
 
 

@@ -132,7 +132,7 @@ def start_from(
     if loaded < _MIN_SHARE * total:
         raise ModelError(
             f"--init {source}: only {loaded:,} of {total:,} weights fit {encoders.name_of(encoder)}; it is of another "
-            "network, which --encoder may name"
+            "network, which you can choose with --encoder"
         )
     encoder.load_state_dict({**own, **taken})
     unused = len(found.tensors) - len(set(given) & set(taken))
@@ -158,7 +158,7 @@ def _read(source: str, encoder: nn.Module) -> Source:
         return _of_model(path, encoder)
     if not path.is_file():
         raise InputError(
-            f"--init {source}: neither a file nor a model directory exists there; packages carry {', '.join(CARRIED)}"
+            f"--init {source}: neither a file nor a model directory exists there; packages provide {', '.join(CARRIED)}"
         )
     if path.stat().st_size > LARGEST:
         raise ModelError(f"{path} is larger than {LARGEST / 2**30:.0f} GiB")
@@ -215,7 +215,9 @@ def _of_model(path: Path, encoder: nn.Module) -> Source:
             inputs = (*reading.spec.channels, *getattr(module, "indices", ()))
             return Source(path.name, module.state_dict(), inputs)
     there = ", ".join(sorted({encoders.name_of(one) for one in model.modules.values()}))
-    raise ModelError(f"--init {path}: the model has no {kind}; it has {there}, which --encoder may name")
+    raise ModelError(
+        f"--init {path}: the model has no {kind}; it has {there}, which you can choose with --encoder"
+    )
 
 
 def _arrays(path: Path) -> dict[str, Tensor]:
@@ -226,10 +228,10 @@ def _arrays(path: Path) -> dict[str, Tensor]:
                 raise ModelError(f"{path} holds more than {LARGEST / 2**30:.0f} GiB")
         with np.load(path, allow_pickle=False) as content:
             if len(content.files) > MAX_TENSORS:
-                raise ModelError(f"{path} holds no weights by name")
+                raise ModelError(f"{path} has no named weights")
             arrays = {name: content[name] for name in content.files}
     except (OSError, ValueError, zipfile.BadZipFile, EOFError, KeyError) as error:
-        raise ModelError(f"{path} is no numpy archive of weights, or is damaged: {error}") from error
+        raise ModelError(f"{path} is not a numpy archive of weights, or is damaged: {error}") from error
     return {name: torch.from_numpy(value) for name, value in arrays.items() if value.dtype.kind == "f"}
 
 

@@ -75,7 +75,7 @@ class CellOptions(MapOptions, AerialOptions):
             raise UsageError("--chip-folder holds cells, images and points of its own: give no others")
         if self.h3 is not None and _sources(self):
             raise UsageError(
-                "--h3 are cells without a map: prepare them first, then a map into the same --out"
+                "--h3 makes cells without a map: prepare them first, then add a map with the same --out"
             )
 
 

@@ -179,7 +179,7 @@ class _Job:
         if not kept:
             raise DatasetError(
                 f"{self.extract.name} holds no entity in the area: of {report.objects:,} objects with a name and a type, "
-                f"{outside:,} entities lie outside; --types names another table of types"
+                f"{outside:,} entities lie outside; set another table of types with --types"
             )
         report.problems[OUTSIDE] += outside
         about = {**report.as_dict(), "entities": kept}

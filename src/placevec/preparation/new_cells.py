@@ -57,11 +57,11 @@ def lay_out(
     given = [flag for flag, value in ways.items() if value is not None]
     if places is not None and (area is not None or given):
         raise UsageError(
-            f"--places are cells of their own: {given[0] if given else 'an area'} does not apply"
+            f"--places already lists the cells: {given[0] if given else 'an area'} does not apply"
         )
     if places is None and (area is None or len(given) != 1):
         raise UsageError(
-            "new cells are --places TABLE, or an area (--bbox, --polygon) with one of --spacing, --zoom and --h3"
+            "new cells need --places TABLE, or an area (--bbox, --polygon) with one of --spacing, --zoom and --h3"
         )
     inputs = {
         "places": None if places is None else atomic.sha256_of_file(places),
@@ -142,7 +142,9 @@ def _given(points: Points, size_m: float | None) -> tuple[Places, list[str]]:
     notes: list[str] = []
     broken = is_area & ~shapely.is_valid(geometry)
     if broken.any():
-        notes.append(f"{int(broken.sum()):,} of {int(is_area.sum()):,} polygons are invalid and were mended")
+        notes.append(
+            f"{int(broken.sum()):,} of {int(is_area.sum()):,} polygons were invalid and have been repaired"
+        )
         geometry[broken] = shapely.make_valid(geometry[broken])
     flat = is_area & (shapely.area(geometry) == 0)
     if flat.any():

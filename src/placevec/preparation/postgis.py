@@ -117,9 +117,9 @@ def _checked(address: str) -> str:
     try:
         parts = urlsplit(address)
     except ValueError as error:
-        raise UsageError(f"{shown} is no address: {error}") from error
+        raise UsageError(f"{shown} is not an address: {error}") from error
     if parts.scheme not in _SCHEMES or not parts.path.strip("/"):
-        raise UsageError(f"--to is postgresql://USER@HOST/DATABASE; got {shown}")
+        raise UsageError(f"--to must be like postgresql://USER@HOST/DATABASE; got {shown}")
     return shown
 
 

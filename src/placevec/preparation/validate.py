@@ -231,7 +231,9 @@ def _dataset(path: Path, found: Validation) -> None:
         ("pois.parquet", "no tasks of points of interest"),
     ):
         if not (path / name).is_file():
-            found.notes.append(f"there is no {name}: evaluation has {why} of its own; pass --labels FILE")
+            found.notes.append(
+                f"there is no {name}: evaluation has {why} of its own, so give labels with --labels FILE"
+            )
 
 
 def _entities(dataset: Dataset, found: Validation) -> None:

@@ -200,7 +200,9 @@ def _opened(key: _Key) -> http.client.HTTPConnection:
         try:
             connection.sock = _tls().wrap_socket(connection.sock, server_hostname=host)
         except ssl.SSLError as error:
-            raise Trouble(f"no encrypted connection to {host} ({error.reason})", unreachable=True) from error
+            raise Trouble(
+                f"cannot establish an encrypted connection to {host} ({error.reason})", unreachable=True
+            ) from error
     return connection
 
 

@@ -125,7 +125,7 @@ def test_the_last_line_says_what_is_in_the_folder(table: Path, tmp_path: Path) -
     ("arguments", "message"),
     [
         (("--encoders", "sphereD"), "did you mean"),
-        (("--tasks", "moon"), "no task is called 'moon'"),
+        (("--tasks", "moon"), "unknown task 'moon'"),
         (("--probes", "magic"), "--probes 'magic' is unknown"),
         (("--budget", "soon"), "--budget must be a time such as"),
         (("--files", "none.csv"), "does not exist"),

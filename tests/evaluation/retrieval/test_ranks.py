@@ -91,7 +91,7 @@ def test_the_type_oracle() -> None:
 
 
 def test_what_are_no_pairs_is_refused() -> None:
-    with pytest.raises(EvaluationError, match="not of the same pairs"):
+    with pytest.raises(EvaluationError, match="must belong to the same pairs"):
         found(np.eye(3), np.eye(4), np.zeros(3))
     with pytest.raises(EvaluationError, match="not finite"):
         found(np.eye(3) * np.nan, np.eye(3), np.zeros(3))

@@ -151,7 +151,7 @@ def test_another_text_model_is_refused(file: Path, tmp_path: Path) -> None:
         ({"lora_A": None}, "is missing"),
         (
             {"base_layer": None, "embeddings": None, "LayerNorm": None, "dense": None},
-            "nothing of a text model",
+            "no weights of a text model",
         ),
     ],
 )

@@ -173,7 +173,7 @@ def test_what_is_refused(cells: Callable[..., Dataset], tmp_path: Path) -> None:
     far = write(tmp_path / "far.tif", Affine(10, 0, LEFT + 90_000, 0, -10, TOP))
     for number, (images, problem) in enumerate({
         (bare,): "has no coordinate reference system", (good, other): "has 3 bands of float32, but",
-        (tmp_path / "text.tif",): "is no image that can be read", (tmp_path / "empty",): "has no image",
+        (tmp_path / "text.tif",): "is not a readable image", (tmp_path / "empty",): "has no image",
         (tmp_path / "nowhere.tif",): "nowhere.tif", (far,): "no place lies in the images",
     }.items()):  # fmt: skip
         with pytest.raises(SourceError, match=problem):

@@ -158,7 +158,7 @@ def test_a_table_of_points(helsinki_dataset: Dataset, tmp_path: Path) -> None:
 
 
 def test_what_is_refused(helsinki_dataset: Dataset, cells: Dataset, tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="new cells are --places TABLE"):
+    with pytest.raises(UsageError, match="new cells need --places TABLE"):
         api.prepare("mmgr", out=tmp_path / "new")
     with pytest.raises(UsageError, match="they need --pois"):
         api.prepare("mmgr", out=cells.path, category="kind")

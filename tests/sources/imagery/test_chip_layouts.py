@@ -116,7 +116,7 @@ def test_bands_of_three_resolutions_lie_over_one_another(tmp_path: Path) -> None
     assert np.abs(inside - inside[1]).max() <= 1
     assert files.ground(0).size == (24, 24)
     band(tmp_path / name / f"{name}_B03.tif", 10, epsg=32634)
-    with pytest.raises(SourceError, match="not one band like the others"):
+    with pytest.raises(SourceError, match="does not have one band, as the others do"):
         open_chips(tmp_path).read(0)
 
 

@@ -64,7 +64,7 @@ def test_a_category_that_occurs_with_all_others() -> None:
 
 
 def test_what_is_refused() -> None:
-    with pytest.raises(InputError, match="walks need two nodes at least"):
+    with pytest.raises(InputError, match="walks need at least two nodes"):
         WalkSampler(np.zeros((0, 10), int), 3, batch_size=2, negatives=1, seed=0)
     with pytest.raises(InputError, match="weights of edges must be positive"):
         WeightedGraph.of(2, np.array([[0], [1]]), np.array([0.0]))

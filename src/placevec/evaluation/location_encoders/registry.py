@@ -36,7 +36,7 @@ def names_of(wanted: Sequence[str] | None, data: Path | None) -> tuple[str, ...]
     chosen: list[str] = []
     for name in wanted:
         if name not in ORDER and name not in GROUPS:
-            raise UsageError(f"no task is called {name[:60]!r}; there are {', '.join([*GROUPS, *ORDER])}")
+            raise UsageError(f"unknown task {name[:60]!r}: choose from {', '.join([*GROUPS, *ORDER])}")
         chosen += GROUPS.get(name, (name,))
     there = [name for name in ORDER if name in chosen]
     if data is None:

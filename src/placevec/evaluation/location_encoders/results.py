@@ -162,7 +162,7 @@ def taken(whole: Task, points: int, split: Callable[[Task], object]) -> Task:
         except EvaluationError:
             raise error from None
         raise EvaluationError(
-            f"{error}. Of its {many:,} points only {points:,} were taken: raise --points"
+            f"{error}. Of its {many:,} points only {points:,} were used: raise --points"
         ) from error
     return task
 

@@ -92,7 +92,9 @@ class TrueRanks:
 def seen_by_image(image: Any, rows: Ints, classes: int) -> tuple[Floats, NDArray[np.bool_]]:
     """((n, C) scores by image, flat without, and which rows have them)."""
     if len(rows) and int(rows.max()) >= image.shape[0]:
-        raise EvaluationError(f"an image is row {int(rows.max())} of predictions of {image.shape[0]:,}")
+        raise EvaluationError(
+            f"an image refers to row {int(rows.max())}, but there are {image.shape[0]:,} rows of predictions"
+        )
     there = rows >= 0
     scores = np.ones((len(rows), classes))
     if there.any():

@@ -127,7 +127,7 @@ def views_of(model: Model, view: str | None = None) -> tuple[str, str]:
     others = [name for name in model.specs if name not in texts]
     if len(texts) != 1 or not others:
         raise UsageError(
-            f"words and images are evaluated of a model with one view of texts and one of images; this one reads "
+            f"evaluating words and images needs a model with one view of texts and one of images; this one reads "
             f"{', '.join(model.views)}"
         )
     if view is not None and view not in others:
@@ -211,7 +211,7 @@ class _Asked:
         lonlat = self.dataset.lonlat[self.rows]
         if not np.isfinite(lonlat).all():
             self.notes.append(
-                "places have no coordinates: intervals are over single places, which may err together"
+                "places have no coordinates: intervals resample single places, so they may be too narrow"
             )
             return None
         return block_grid(lonlat, buffer_m=max(self.dataset.footprint_m, 1.0))
@@ -240,7 +240,7 @@ class _Asked:
         if self.blocks is None or len(tested) < 2 * MIN_OF_A_KIND:
             return None
         self.notes.append(
-            "baselines are trained on other blocks of the places asked about, which the model never saw"
+            "baselines are trained on other blocks of the evaluated places, which the model never saw"
         )
         lonlat = self.dataset.lonlat[self.rows]
         try:

@@ -69,20 +69,22 @@ def held_of(model: Model, dataset: Dataset, usable: NDArray[np.bool_], view: str
         seen = len(blocks) < MIN_ASKED
         if seen:
             notes.append(
-                "no places were held out: those asked about are training places, and nothing is claimed"
+                "no places were held out: the evaluated places are training places, so no difference is claimed"
             )
             blocks = entities = train
     else:
         trained = str(model.training.get("dataset_hash") or "")
         if not trained or dataset.descends_from(trained):
-            notes.append("whether the model was trained on these places is not known, and nothing is claimed")
+            notes.append(
+                "it is unknown whether the model was trained on these places, so no difference is claimed"
+            )
             seen = True
         train = np.zeros(0, np.int64)
         blocks = entities = np.flatnonzero(usable)
     count = min(len(blocks), len(entities), MAX_ASKED)
     if count < MIN_ASKED:
         raise EvaluationError(
-            f"{count} places with an image and a text can be asked about; at least {MIN_ASKED} are needed"
+            f"{count} places have both an image and a text to evaluate; at least {MIN_ASKED} are needed"
         )
     for name, rows in (("in held-out blocks", blocks), ("of other entities", entities)):
         if len(rows) > count and not seen:

@@ -63,7 +63,7 @@ def found(images: ArrayLike, words: ArrayLike, pool: ArrayLike) -> Found:
     asking, answering, pools = unit(images), unit(words), np.asarray(pool, np.int64)
     if asking.shape != answering.shape or len(pools) != len(asking):
         raise EvaluationError(
-            f"images {asking.shape}, words {answering.shape} and pools {pools.shape} are not of the same pairs"
+            f"images {asking.shape}, words {answering.shape} and pools {pools.shape} must belong to the same pairs"
         )
     if not (np.isfinite(asking).all() and np.isfinite(answering).all()):
         raise EvaluationError("vectors of images or words are not finite")

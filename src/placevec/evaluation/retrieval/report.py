@@ -17,7 +17,7 @@ from placevec.io import atomic
 
 FOUNDING_FILE = "test_metrics.json"
 METHOD = (
-    "A query is one text or one image of a place, and its pool are the images or texts of all places asked about; ties "
+    "A query is one text or one image of a place, and its pool are the images or texts of all evaluated places; ties "
     "share their ranks, so that vectors or texts that are all the same score as chance does. Ridge regressions are "
     "fitted on training places, with the penalty chosen inside them. Types are asked for by name, each in several "
     "sentences whose vectors are averaged. Intervals are 95% over blocks of places, paired between rows; Holm's rule "

@@ -68,7 +68,7 @@ def statistics(model: Model, dataset: Dataset, view: str, rows: Ints) -> Floats:
         lonlat = torch.from_numpy(dataset.lonlat[some]) if by_coordinates else None
         batch = opened.read(Look(torch.from_numpy(some), lonlat))
         if not isinstance(batch, torch.Tensor):
-            raise TypeError(f"images of {view} are no tensors")
+            raise TypeError(f"images of {view} are not tensors")
         values = batch.numpy().astype(np.float64)
         parts.append(values if values.ndim == 2 else _of_channels(values.reshape(*values.shape[:2], -1)))
     return np.concatenate(parts)

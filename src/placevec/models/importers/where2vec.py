@@ -142,12 +142,12 @@ def _require_same_text_model(given: Mapping[str, Tensor], words: TextEncoder, fi
         compared += 1
         if own.shape != value.shape or not torch.allclose(own, value.to(own.dtype), atol=1e-6, rtol=1e-5):
             raise ModelError(
-                f"{file} was trained on another text model than {words.base}: {name.removeprefix(_TEXT)} differs; name "
+                f"{file} was trained with another text model than {words.base}: {name.removeprefix(_TEXT)} differs; name "
                 "the right one with --text-model"
             )
     if not compared:
         raise ModelError(
-            f"{file} holds nothing of a text model: it is no checkpoint of the founding Where2Vec"
+            f"{file} has no weights of a text model: it is not a checkpoint of the founding Where2Vec"
         )
 
 

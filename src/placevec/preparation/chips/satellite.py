@@ -276,9 +276,9 @@ class _Work:
         if doubtful:
             one = self.decisions[doubtful[0]]
             self.progress.say(
-                f"Note: whether the offset of baseline 04.00 is in the numbers of {len(doubtful):,} scenes is doubtful, "
+                f"Note: it is unclear whether {len(doubtful):,} scenes have the offset of processing baseline 04.00, "
                 f"such as {doubtful[0]} ({'removed' if one['added'] else 'nothing removed'}: {one['reason']}); "
-                "--boa-offset decides it"
+                "set it with --boa-offset"
             )
 
     def _joining(self, folder: Path, written: WrittenChips, found: Found) -> Joining:

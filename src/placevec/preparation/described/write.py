@@ -64,7 +64,7 @@ def write_described(dataset: Dataset, path: Path, told: Told, *, progress: Progr
             rows += _rows(dataset, view, folder, told, some, len(rows))
             advance(len(some))
     if not rows:
-        raise DatasetError(f"nothing is said of any place of {dataset.path} that can be written")
+        raise DatasetError(f"no place of {dataset.path} has a text that can be written")
     atomic.write_csv(path, (*COLUMNS, "lon", "lat"), rows)
     return len(rows)
 

@@ -57,7 +57,7 @@ def add_wikidata(dataset: Dataset, options: WikidataOptions, *, created: str, pr
         )
     job = _Job(dataset, options, progress)
     if is_made(dataset, PART, job.made):
-        progress.say(f"{dataset.path} already has what Wikidata says")
+        progress.say(f"{dataset.path} already has the data of Wikidata")
         return settled(dataset, PART)
     return add(dataset, PART, job.made, job.write, created=created, progress=progress)
 
@@ -163,7 +163,7 @@ class _Job:
         if lines:
             self.report |= {"not read": lines}
             told = ", ".join(f"{count:,} {reason}" for reason, count in lines.items())
-            self.progress.say(f"Note: of {path.name}, {told} were passed over")
+            self.progress.say(f"Note: of {path.name}, {told} were skipped")
 
     def _ask_lacking(self, store: ItemStore, tagged: Ints) -> None:
         """Ask the API for items that a dump lacks, such as those that were merged into others."""

@@ -53,7 +53,7 @@ class WikidataOptions(Options):
         if self.wikidata is None:
             for name in _NEEDING:
                 if getattr(self, name):
-                    raise UsageError(f"{flag_of(name)} is about Wikidata: it needs --wikidata")
+                    raise UsageError(f"{flag_of(name)} applies to Wikidata: it needs --wikidata")
             return
         for language in self.languages:
             if not _LANGUAGE.fullmatch(language):
@@ -66,7 +66,7 @@ class WikidataOptions(Options):
             raise UsageError("--wikidata-search asks the API: it needs --wikidata api")
         for name in ("wikidata_distance_m", "wikidata_similarity"):
             if getattr(self, name) is not None and not self.wikidata_search:
-                raise UsageError(f"{flag_of(name)} is about searching: it needs --wikidata-search")
+                raise UsageError(f"{flag_of(name)} applies to searching: it needs --wikidata-search")
 
     @property
     def of_api(self) -> bool:

@@ -63,11 +63,11 @@ def _onto(finest: Layer, layer: Layer, name: str, band: str) -> NDArray[Any]:
 
     kind, side = finest.pixels.dtype, finest.pixels.shape
     if layer.crs != finest.crs or layer.pixels.dtype != kind:
-        raise SourceError(f"the file of {band} of {name!r} is not one band like the others")
+        raise SourceError(f"the file of {band} of {name!r} does not have one band, as the others do")
     if layer.pixels.shape == side and layer.transform == finest.transform:
         return layer.pixels
     if layer.transform is None or finest.transform is None:
-        raise SourceError(f"the bands of {name!r} differ in size, and lie nowhere")
+        raise SourceError(f"the bands of {name!r} differ in size, and are not georeferenced")
     found = np.full(side, np.nan, np.float32)
     reproject(
         layer.pixels.astype(np.float32), found, src_transform=Affine(*layer.transform), src_crs=layer.crs,
@@ -75,7 +75,7 @@ def _onto(finest: Layer, layer: Layer, name: str, band: str) -> NDArray[Any]:
         resampling=Resampling.bilinear,
     )  # fmt: skip
     if np.isnan(found).any():
-        raise SourceError(f"the bands of {name!r} do not lie over one another")
+        raise SourceError(f"the bands of {name!r} do not cover the same area")
     return np.asarray((found if kind.kind == "f" else np.rint(found)).astype(kind))
 
 

@@ -123,7 +123,7 @@ class ChipFiles:
         for band, at in parts.items():
             chip = decode_chip(f"{name}_{band}", self.content(at), {})
             if len(chip.pixels) != 1:
-                raise SourceError(f"the file of {band} of {name!r} is not one band like the others")
+                raise SourceError(f"the file of {band} of {name!r} does not have one band, as the others do")
             layers[band], date = Layer(chip.pixels[0], chip.crs, chip.transform), date or chip.date
         bands, whole = merged(name, layers)
         return Chip(name, whole.pixels, bands, whole.crs, whole.transform, date)

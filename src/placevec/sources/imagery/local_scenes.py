@@ -219,7 +219,7 @@ def _bounds(path: Path) -> tuple[float, float, float, float]:
 
     with _opened(path) as file:
         if file.crs is None or file.transform.is_identity:
-            raise SourceError(f"{path.name} has no coordinate reference system: it lies nowhere")
+            raise SourceError(f"{path.name} has no coordinate reference system, so its location is unknown")
         edge = np.linspace(0.0, 1.0, 9)
         ends = np.zeros_like(edge), np.ones_like(edge)
         columns = np.concatenate([edge, edge, *ends]) * file.width
@@ -227,7 +227,7 @@ def _bounds(path: Path) -> tuple[float, float, float, float]:
         x, y = applied(file.transform, columns, rows)
         lon, lat = between(file.crs.to_wkt(), 4326).transform(x, y)
     if not (np.isfinite(lon).all() and np.isfinite(lat).all()):
-        raise SourceError(f"{path.name} lies off the Earth")
+        raise SourceError(f"{path.name} lies outside of the Earth")
     if np.ptp(lon) > 180.0:
         lon = np.where(lon < 0, lon + 360.0, lon)
     west, east = (float(side - 360.0 if side > 180.0 else side) for side in (lon.min(), lon.max()))

@@ -164,7 +164,7 @@ class Photos:
                 )  # about images without coordinates, which get a message of their own
                 file = rasterio.open(self.files[at])
         except Exception as error:  # GDAL raises many kinds
-            raise SourceError(f"{self.files[at]} is no image that can be read: {error}") from error
+            raise SourceError(f"{self.files[at]} is not a readable image: {error}") from error
         self._open[at] = file
         if len(self._open) > _OPEN:
             self._open.popitem(last=False)[1].close()

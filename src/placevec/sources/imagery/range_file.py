@@ -126,11 +126,11 @@ class RangeFile(io.RawIOBase):
         shown = printable_address(self.url)
         told = _RANGE.fullmatch(answer.headers.get("content-range", "").strip())
         if told is None:
-            raise SourceError(f"{shown} answers a range without saying which")
+            raise SourceError(f"{shown} returned part of the file without a Content-Range header")
         begins, ends, size = map(int, told.groups())
         wanted = min(PAGE, size) if stop is None else stop
         if begins != start or ends + 1 != wanted or len(answer.body) != wanted - start:
-            raise SourceError(f"{shown} answers another range than requested")
+            raise SourceError(f"{shown} returned another range than requested")
         if (stop is not None and size != self._size) or _version(answer) != self._version:
             raise SourceError(f"{shown} was replaced while it was read: run the same command again")
         return size

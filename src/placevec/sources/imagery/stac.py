@@ -105,7 +105,7 @@ def find_scenes(
             scenes.append(scene)
             if len(scenes) > MAX_ITEMS:
                 raise SourceError(
-                    f"{documents.shown} has more than {MAX_ITEMS:,} scenes there: narrow the dates"
+                    f"{documents.shown} has more than {MAX_ITEMS:,} scenes in the area: narrow the dates"
                 )
     found.scenes = without_duplicates(scenes, found)
     return found
@@ -178,7 +178,7 @@ class _Documents:
         except ValueError as error:
             raise SourceError(f"{printable_address(address)} is not a STAC document: {error}") from error
         if not isinstance(content, dict):
-            raise SourceError(f"{printable_address(address)} is not a STAC document: it is no JSON object")
+            raise SourceError(f"{printable_address(address)} is not a STAC document: it is not a JSON object")
         return content
 
     def link(self, base: str, href: Any) -> str | None:
@@ -266,7 +266,7 @@ def _pages(
     for _ in range(MAX_PAGES):
         items = content.get("features")
         if not isinstance(items, list):
-            raise SourceError(f"{printable_address(address)} answers a search without a list of items")
+            raise SourceError(f"{printable_address(address)} returned search results without a list of items")
         for item in items:
             yield item, address
         following = next((link for link in _links(content) if link.get("rel") == "next"), None)
@@ -280,14 +280,12 @@ def _pages(
             body = {**(asked or {}), **own} if following.get("merge") else own
         key = (target, json.dumps(body, sort_keys=True))
         if key in seen:
-            raise SourceError(
-                f"{printable_address(address)} leads to the same page of results again and again"
-            )
+            raise SourceError(f"{printable_address(address)} keeps returning the same page of results")
         seen.add(key)
         content = documents.read(target) if body is None else documents.post(target, body)
         address, asked = target, body
     raise SourceError(
-        f"{documents.shown} answers with more than {MAX_PAGES:,} pages: narrow the dates or the area"
+        f"{documents.shown} returned more than {MAX_PAGES:,} pages: narrow the dates or the area"
     )
 
 

@@ -138,7 +138,7 @@ class PointTable:
             lon, lat = pairs[best]
             if best:
                 self._notes.append(
-                    f"coordinates are those of {lon} and {lat}: {' and '.join(pairs[0])} hold fewer"
+                    f"coordinates are read from {lon} and {lat}: {' and '.join(pairs[0])} have fewer values"
                 )
             return None, {**wanted, "lon": lon, "lat": lat}
         found = next((one for name in shapes if (one := of_cells(name, sample[name])) is not None), None)

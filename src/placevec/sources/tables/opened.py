@@ -77,7 +77,7 @@ def _check_format(path: Path) -> None:
         return
     begins = MAGIC.get(suffix)
     if begins is None:
-        raise SourceError(f"{path}: a table is named {', '.join(ENDINGS)}")
+        raise SourceError(f"{path}: unknown format; a table must end in {', '.join(ENDINGS)}")
     with open(path, "rb") as file:
         if file.read(len(begins)) != begins:
-            raise SourceError(f"{path} is not what its name says, a {suffix[1:]} file")
+            raise SourceError(f"{path} is not a {suffix[1:]} file, despite its name")

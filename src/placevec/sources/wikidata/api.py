@@ -198,8 +198,8 @@ class WikidataApi:
                     return document
                 if answer.status == 403:
                     raise SourceError(
-                        f"{self._shown} rejects this program (403: {_text(answer)}): nothing more is asked. Is "
-                        "--wikidata-contact true? Items that came are kept"
+                        f"{self._shown} rejects this program (403: {_text(answer)}): stopped. Is "
+                        "--wikidata-contact correct? Items received so far are kept"
                     )
                 if answer.status in _AGAIN or code in _WAIT_CODES:
                     reason = f"{code}: {said}" if code else f"it answers {answer.status}"
@@ -222,7 +222,7 @@ class WikidataApi:
             if self._in_a_row < MAX_UNREADABLE:
                 raise _Unreadable(reason)
         raise SourceError(
-            f"{self._shown} gave no answer that can be used: {reason}; items that came are kept, run the same command "
+            f"{self._shown} gave no usable answer: {reason}; items received so far are kept, run the same command "
             "again to continue"
         )
 
@@ -230,7 +230,7 @@ class WikidataApi:
         """Seconds to wait; SourceError where that is too long, alone or with what was waited for this request."""
         if wait > MAX_PATIENCE_S or waited + wait > 2 * MAX_PATIENCE_S:
             raise SourceError(
-                f"{self._shown} asks to wait for {(waited + wait) / 60:,.0f} minutes ({reason}); items that came are "
+                f"{self._shown} asks to wait for {(waited + wait) / 60:,.0f} minutes ({reason}); items received so far are "
                 "kept, run the same command again later"
             )
         return wait
@@ -300,7 +300,7 @@ def _document(answer: Answer) -> tuple[dict[str, Any] | None, str]:
                 return None, "a reply whose compressed data is truncated or too large"
         content = parse_json(body)
     except (ValueError, zlib.error) as error:
-        return None, f"a reply that is no JSON: {printable(str(error))[:120]}"
+        return None, f"a reply that is not JSON: {printable(str(error))[:120]}"
     return (content, "") if isinstance(content, dict) else (None, "a reply that is no document")
 
 

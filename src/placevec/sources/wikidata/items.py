@@ -87,11 +87,11 @@ def item_of(content: Any) -> Item:
         raise ValueError("it is no item")
     qid = number_of(content.get("id"))
     if not qid:
-        raise ValueError(f"its id is {repr(content.get('id'))[:40]}")
+        raise ValueError(f"invalid id {repr(content.get('id'))[:40]}")
     aliases: dict[str, tuple[str, ...]] = {}
     for language, several in _by_language(content, "aliases"):
         if not isinstance(several, list):
-            raise ValueError(f"its aliases in {language} are no list")
+            raise ValueError(f"its aliases in {language} are not a list")
         found = dict.fromkeys(text for one in several[:MAX_TERMS] if (text := _value(one)))
         if found:
             aliases[language] = tuple(found)
@@ -105,7 +105,7 @@ def _by_language(content: Mapping[str, Any], name: str) -> Iterator[tuple[str, A
     """Its terms; where there is none, PHP writes an empty list instead of a document."""
     terms = content.get(name) or {}
     if not isinstance(terms, dict):
-        raise ValueError(f"its {name} are no document")
+        raise ValueError(f"its {name} are not a JSON object")
     for language, value in list(terms.items())[:MAX_TERMS]:
         if _LANGUAGE.fullmatch(language):
             yield language, value
@@ -118,7 +118,7 @@ def _terms(content: Mapping[str, Any], name: str) -> dict[str, str]:
 def _value(term: Any) -> str:
     """The text of a term, on one line; empty where it was removed."""
     if not isinstance(term, dict) or not isinstance(text := term.get("value", ""), str):
-        raise ValueError(f"a term is {repr(term)[:60]}")
+        raise ValueError(f"invalid term {repr(term)[:60]}")
     return cleaned(text[: 2 * MAX_NAME])[:MAX_NAME].rstrip()
 
 
