@@ -10,19 +10,23 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from sklearn.linear_model import LogisticRegression
 
+import placevec as pv
 from placevec.core import FUSED
 from placevec.datasets.dataset import Dataset
-from placevec.evaluation import fine_tuning, ridge
+from placevec.errors import UsageError
+from placevec.evaluation import engine, fine_tuning, ridge, vectors
 from placevec.evaluation.fine_tuning import FineTuning, fit, predictions
 from placevec.evaluation.probes import standardized
 from placevec.evaluation.splits import Fold
 from placevec.evaluation.tasks import Task
 from placevec.io.jobs import opened
 from placevec.models.model import Model
+from tests.evaluation.test_kinds import SMALL
 from tests.models import many_views
 from tests.models.many_views import KINDS, NO_TEXT, PLACES
 from tests.models.test_many_views import model_of
@@ -150,3 +154,45 @@ def test_shares_flags_and_presence_have_a_loss(dataset: Dataset, model: Model) -
         assert np.corrcoef(found[:, 0], truth[:, 0])[0, 1] > 0.7, kind
         if kind == "distribution":
             np.testing.assert_allclose(found.sum(axis=1), 1.0, atol=1e-5)
+
+
+def test_rows_of_the_report_and_going_on_after_a_kill(
+    dataset: Dataset, model: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Fine-tuned rows stand beside frozen ones, on blocks and at random, with a learning curve; what was done stays."""
+    monkeypatch.setitem(engine.BUDGETS, "quick", SMALL)
+    monkeypatch.setattr(vectors, "CURVE", (0.5,))
+    number = KINDS + np.random.default_rng(0).normal(0, 0.05, PLACES)
+    pd.DataFrame({"place_id": dataset.place_ids, "rent": number}).to_csv(tmp_path / "rents.csv", index=False)
+    model.save(tmp_path / "model")
+    how: dict[str, Any] = {
+        "dataset": dataset, "model": tmp_path / "model", "labels": tmp_path / "rents.csv", "tasks": [], "fine_tune": True,
+        "fine_tune_epochs": 1, "schemes": ("blocks", "random"), "seeds": 1, "folds": 2, "budget": "quick",
+        "resume_in": tmp_path / "out",
+    }  # fmt: skip
+    table = model.embed(dataset)
+    done: list[int] = []
+    fitted = fine_tuning.fit
+
+    def killed(*arguments: Any, **options: Any) -> Any:
+        if len(done) == 3:
+            raise KeyboardInterrupt
+        done.append(1)
+        return fitted(*arguments, **options)
+
+    monkeypatch.setattr(fine_tuning, "fit", killed)
+    with pytest.raises(KeyboardInterrupt):
+        pv.evaluate(table, **how)
+    monkeypatch.setattr(fine_tuning, "fit", lambda *a, **o: (done.append(1), fitted(*a, **o))[1])
+    (found,) = pv.evaluate(table, **how).results
+    assert len(done) == 2 * 2 * 2 * 2, "rows x kinds of folds x folds x shares, each once"
+    assert not list((tmp_path / "out").glob(".*.work"))
+    assert found.random is not None
+    for one in (found, found.random):
+        rows = {row.name: row for row in one.rows}
+        assert {"fine-tuned", "trained from scratch", "satellite only", "text only", "vectors"} < set(rows)
+        assert rows["fine-tuned"].score.value > 0.5 > rows["coordinates"].score.value
+        assert [set(point.scores) for point in one.curve] == [set(rows)] * 2
+    assert found.random.scheme == "random"
+    with pytest.raises(UsageError, match="fine_tune_epochs applies to fine_tune"):
+        pv.evaluate(table, **{**how, "fine_tune": False})

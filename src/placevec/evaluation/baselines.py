@@ -176,7 +176,7 @@ def poi_features(dataset: Dataset, rows: Ints) -> NDArray[np.float64] | None:
         if counts.any():
             return np.log1p(np.asarray(counts, np.float64))
     for name in getattr(dataset, "view_names", ()):
-        counted = getattr(dataset.view(name), "counts", None)
+        counted = getattr(dataset.view(name), "category_counts", None)
         if counted is not None:
             return np.log1p(np.asarray(counted(dataset.lonlat[rows]), np.float64))
     return None

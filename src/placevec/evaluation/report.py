@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
 SCHEMA_VERSION = 2
+_LONGEST_CELL = 160
 METHOD = (
     "Each row of features takes the best of its probes. Folds are spatial blocks; training places within the buffer of "
     "a tested one are left out. Intervals are 95% over blocks and shufflings, paired between rows; they are about "
@@ -260,7 +261,10 @@ def _label_free_basis(measured: LabelFree) -> str:
 def markdown_table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
     """Lines of a table and an empty one; cells are hostile text."""
     lines = ["| " + " | ".join(heads) + " |", "|" + " --- |" * len(heads)]
-    return [*lines, *("| " + " | ".join(literal(text, 60) for text in row) + " |" for row in rows), ""]
+    cells = (
+        " | ".join([literal(row[0], 60), *(literal(text, _LONGEST_CELL) for text in row[1:])]) for row in rows
+    )
+    return [*lines, *(f"| {line} |" for line in cells), ""]
 
 
 def task_lines(item: Result) -> list[str]:
@@ -325,7 +329,9 @@ def _rich_table(
         table.add_column(Text(head), justify="left" if position in (0, len(heads) - 1) else "right")
     for row in rows:
         style = "bold" if row[0] == bold else ""
-        table.add_row(*(Text(plain(text), style=style) for text in row))
+        table.add_row(
+            *(Text(plain(text, _LONGEST_CELL if at else 60), style=style) for at, text in enumerate(row))
+        )
     return table
 
 

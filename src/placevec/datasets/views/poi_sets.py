@@ -118,7 +118,7 @@ class PoiSetsView:
         )
         return other
 
-    def counts(self, lonlat: Floats) -> Ints:
+    def category_counts(self, lonlat: Floats) -> Ints:
         """(N, C) number of points of each category in the squares around (N, 2) degrees lon, lat."""
         places = torch.from_numpy(np.asarray(lonlat, np.float64))
         found = self.read(Look(torch.arange(len(places)), places))
