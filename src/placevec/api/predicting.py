@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from placevec.api.inputs import BoxLike, PathLike, dataset_of, model_of, training_dataset
 from placevec.api.labeling import Shares, label_places, read_shares, read_types
-from placevec.api.mapping_labels import map_labels
 from placevec.errors import ModelError, PlacevecError, UsageError
 from placevec.io import atomic
 from placevec.io.progress import SILENT, Progress, printable
@@ -155,6 +154,8 @@ def predict(
                 "labels are predicted by one run or table of vectors; with --labels, only --columns, --kind, "
                 "--fine-tune, --budget, --view, --resolution, --title, --seed and a dataset apply"
             )
+        from placevec.api.mapping_labels import map_labels
+
         return map_labels(
             given[0], Path(out), labels=labels, columns=columns, kind=kind, dataset=dataset, view=view,
             fine_tune=fine_tune, budget=budget, resolution_m=resolution, title=title, seed=seed, progress=progress,

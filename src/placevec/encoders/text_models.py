@@ -10,6 +10,7 @@ import contextlib
 import importlib.metadata
 import importlib.util
 import json
+import logging
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -171,14 +172,13 @@ def _cached(name: str, *, download: bool) -> Path | None:
 @contextlib.contextmanager
 def _quiet_hub() -> Iterator[None]:
     """Without the warning that the hub's client prints each time it tries again: one error says it all."""
-    from huggingface_hub.utils import logging
-
-    level = logging.get_verbosity()
-    logging.set_verbosity(logging.ERROR)
+    logger = logging.getLogger("huggingface_hub")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
     try:
         yield
     finally:
-        logging.set_verbosity(level)
+        logger.setLevel(level)
 
 
 def _carried() -> list[Path]:
