@@ -8,6 +8,7 @@ from typing import Any
 from placevec.api.searching import similar
 from placevec.cli.output import clean, plain_rows, print_json, print_table, say
 from placevec.cli.signature import taking_keywords_of
+from placevec.options import flag_of
 
 HELP = """\
 Give the query by coordinates, place ID, tile, name, entity, text or image. Coordinates that are not a place of
@@ -24,20 +25,36 @@ For example:
 
   placevec search named.parquet --entity Q1757
 
-  placevec search named.parquet --image chip.tif"""
+  placevec search named.parquet --image chip.tif
+
+With --category, the first argument is a run of poi2vec or a table of vectors of categories (all: every category):
+
+  placevec search runs/categories --category cafe"""
 
 
 @taking_keywords_of(similar)
-def command(embeddings: Path, /, *, csv: Path | None = None, as_json: bool = False, **options: Any) -> None:
+def command(
+    embeddings: Path,
+    /,
+    *,
+    category: str | None = None,
+    csv: Path | None = None,
+    as_json: bool = False,
+    **options: Any,
+) -> None:
     """Print the ranking.
 
     Args:
+        category: Category of points of interest whose nearest ones are listed, such as cafe (all: every one).
         csv: CSV file to also write the result to.
     """
     from placevec.io import atomic
 
     if csv is not None:
         atomic.check_writable(csv)
+    if category is not None:
+        _categories(embeddings, category, csv, as_json, options)
+        return
     found = similar(embeddings, **options)
     query = found.attrs["query"]
     told = ["entity", "type"] if "entity" in found else []
@@ -62,6 +79,27 @@ def command(embeddings: Path, /, *, csv: Path | None = None, as_json: bool = Fal
         say(f"Note: {clean(note, width=500)}")
     if options.get("picture") is not None:
         say(f"{options['picture']}: the results as a picture")
+
+
+def _categories(
+    vectors: Path, category: str, csv: Path | None, as_json: bool, options: dict[str, Any]
+) -> None:
+    """Print the categories nearest to one, or to each."""
+    from placevec.api.categories import similar_categories
+    from placevec.errors import UsageError
+    from placevec.io import atomic
+
+    defaults = {"k": 10, "metric": "cosine"}
+    if others := [name for name, value in options.items() if name != "k" and value != defaults.get(name)]:
+        raise UsageError(f"--category lists categories, not places: {flag_of(others[0])} does not apply")
+    found = similar_categories(vectors, category, k=options.get("k", 10))
+    columns, rows = list(found.columns), plain_rows(found)
+    if csv is not None:
+        atomic.write_csv(csv, columns, rows)
+    if as_json:
+        print_json([dict(zip(columns, row, strict=True)) for row in rows])
+        return
+    print_table(columns, rows)
 
 
 def described(query: dict[str, object]) -> str:
