@@ -171,7 +171,12 @@ USES = (
     Use("clouds", "clouds in scenes without classes: --cloud-model", ("ukis-csmask", "onnxruntime"), _clouds),
     Use("postgis", "entities into a database: export --to", ("psycopg",), _database),
     Use("search", "indexes of faiss: --backend hnsw, ivf", ("faiss-cpu",), _faiss),
-    Use("text", "words of places: text views, search --text", ("huggingface-hub", "transformers", "peft"), _texts),
+    Use(
+        "text",
+        "words of places: text views, search --text",
+        ("huggingface-hub", "transformers", "peft"),
+        _texts,
+    ),
 )
 
 
