@@ -109,7 +109,7 @@ def predict(
         id: Column of unique IDs of the points (default: place_id, id, or the row number).
         bbox: Area as west,south,east,north, degrees (default: the world).
         resolution: Side of a cell of a .tif or .html, degrees (default: 720 columns); with labels, meters (default: a
-            pixel for each cell of a grid, a third of the mean side of polygons).
+            tile, or a third of the spacing or of the mean side of polygons).
         land: Outlines of the land: GeoJSON, Shapefile or GeoPackage (default: coarse ones from Natural Earth).
         land_only: No value outside the land.
         show_points: Also draw the training points of each class, from the first model.

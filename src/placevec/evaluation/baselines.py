@@ -164,21 +164,24 @@ def polygon_area(dataset: Dataset, rows: Ints) -> NDArray[np.float64] | None:
 def poi_features(dataset: Dataset, rows: Ints) -> NDArray[np.float64] | None:
     """(n, G) ln(1 + points of interest of each group in the footprint); None where the dataset holds none.
 
-    Points of a table of one's own are counted by the categories of their view, and so are those of places without a map.
+    Points of a table of one's own are counted by the categories of their view, and so are those in polygons of different
+    sizes and of places without a map.
     """
     from placevec.datasets.views.pois import poi_counts, read_pois
 
     file = dataset.path / "pois.parquet"
     if not file.exists():
         return None
-    if dataset.base_map is not None:  # footprints are told on a map
+    if (
+        dataset.base_map is not None and polygon_area(dataset, rows) is None
+    ):  # footprints are squares of the map
         counts, _ = poi_counts(read_pois(file), dataset.footprints()[rows], dataset.zoom)
         if counts.any():
             return np.log1p(np.asarray(counts, np.float64))
     for name in getattr(dataset, "view_names", ()):
         counted = getattr(dataset.view(name), "category_counts", None)
         if counted is not None:
-            return np.log1p(np.asarray(counted(dataset.lonlat[rows]), np.float64))
+            return np.log1p(np.asarray(counted(rows, dataset.lonlat[rows]), np.float64))
     return None
 
 

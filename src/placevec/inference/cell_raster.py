@@ -19,8 +19,8 @@ from placevec.io.atomic import replacing
 from placevec.sources.imagery.ground import utm_zone
 
 MAX_PIXELS = 50_000_000
-_OF_POLYGON = 3
-"""Pixels along the side of a mean polygon."""
+_OF_CELL = 3
+"""Pixels along the side of a cell or mean polygon, so that the pixel at its center shows it: rows of grids bend in UTM."""
 _REACH = 0.75
 """A pixel shows the nearest point within this many sides of a cell."""
 
@@ -49,11 +49,11 @@ class CellRaster:
 
 
 def raster_of(dataset: Dataset, rows: Ints, *, resolution_m: float | None = None) -> CellRaster:
-    """Pixels of the places at ``rows``, by default one for each cell of a grid.
+    """Pixels of the places at ``rows``.
 
-    Tiles are pixels of Web Mercator. Grids in meters and polygons are drawn in the UTM zone of their middle: a pixel is a
-    cell of the grid, of polygons a third of their mean side. A pixel shows the polygon that holds its center, of a grid
-    the nearest cell.
+    Tiles are pixels of Web Mercator. Grids in meters and polygons are drawn in the UTM zone of their middle, by default
+    with pixels of a third of the spacing or the mean side. A pixel shows the polygon that holds its center, of a grid the
+    nearest cell.
 
     Args:
         dataset: whose places they are.
@@ -86,12 +86,12 @@ def raster_of(dataset: Dataset, rows: Ints, *, resolution_m: float | None = None
         drawn = shapely.transform(shapes, lambda points: np.stack(to.transform(*points.T), axis=-1))
         side = float(shapely.area(drawn).mean() ** 0.5)
         west, south, east, north = shapely.total_bounds(drawn)
-        size = resolution_m or (side if tiles else side / _OF_POLYGON)
+        size = resolution_m or (side if tiles else side / _OF_CELL)
     else:
         side = float(laid["spacing_m"])
         xy = np.stack(to.transform(*lonlat.T), axis=-1)
         (west, south), (east, north) = xy.min(axis=0) - side / 2.0, xy.max(axis=0) + side / 2.0
-        size = resolution_m or side
+        size = resolution_m or side / _OF_CELL
     wide, high = (max(1, round(float(extent / size))) for extent in (east - west, north - south))
     if wide * high > MAX_PIXELS:
         raise UsageError(f"{wide:,} x {high:,} pixels are too many: choose a coarser --resolution")

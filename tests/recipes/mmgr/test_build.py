@@ -263,6 +263,7 @@ def test_points_within_polygons(tmp_path: Path) -> None:
     view = dataset.view("pois")
     sets = view.read(Look(torch.arange(3), torch.from_numpy(dataset.lonlat)))
     assert sets.offsets.diff().tolist() == [3, 2, 1]  # type: ignore[union-attr]
+    assert view.category_counts(np.array([2, 0]), dataset.lonlat[[2, 0]]).sum(axis=1).tolist() == [1, 3]  # type: ignore[attr-defined]
     code, said = run(["info", str(dataset.path)])
     assert code == 0
     assert "places with points  3" in said

@@ -118,10 +118,10 @@ class PoiSetsView:
         )
         return other
 
-    def category_counts(self, lonlat: Floats) -> Ints:
-        """(N, C) number of points of each category in the squares around (N, 2) degrees lon, lat."""
+    def category_counts(self, rows: Ints, lonlat: Floats) -> Ints:
+        """(N, C) number of points of each category in the sets of the places at ``rows``, at (N, 2) degrees lon, lat."""
         places = torch.from_numpy(np.asarray(lonlat, np.float64))
-        found = self.read(Look(torch.arange(len(places)), places))
+        found = self.read(Look(torch.from_numpy(np.asarray(rows, np.int64)), places))
         of = np.repeat(np.arange(len(places)), np.diff(found.offsets.numpy()))
         many = len(self._spec.channels)
         number = of * many + found.values[:, 0].numpy().astype(np.int64)
