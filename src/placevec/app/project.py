@@ -46,11 +46,11 @@ class Project:
     model_folder: Path | None = None
     remarks: list[str] = field(default_factory=list)
     _made: dict[Hashable, Any] = field(default_factory=dict, repr=False)
-    _lock: threading.RLock = field(default_factory=threading.RLock, repr=False)
+    _locks: dict[Hashable, threading.RLock] = field(default_factory=dict, repr=False)
 
     def once(self, key: Hashable, make: Callable[[], Made]) -> Made:
-        """What ``make`` returns, made once for all browsers, one thing at a time."""
-        with self._lock:
+        """What ``make`` returns, made once for all browsers: one makes it, others that want the same wait."""
+        with self._locks.setdefault(key, threading.RLock()):  # setdefault is atomic
             if key not in self._made:
                 self._made[key] = make()
             found: Made = self._made[key]

@@ -14,12 +14,19 @@ from placevec.io.progress import Advance
 
 
 class Bar:
-    """Progress as a bar of the screen, see `placevec.io.progress.Progress`."""
+    """Progress as a bar of the screen, see `placevec.io.progress.Progress`.
+
+    It has a place of its own at the side, so that what is shown stays while something is computed. When the user goes on
+    to something else, the next step ends the computation.
+    """
+
+    def __init__(self) -> None:
+        self.place = st.sidebar.empty()
 
     @contextlib.contextmanager
     def task(self, label: str, total: float | None = None) -> Iterator[Advance]:
         """Show a bar while the context is open."""
-        bar, done = st.progress(0.0, label), 0.0
+        bar, done = self.place.progress(0.0, label), 0.0
 
         def advance(steps: float = 1, note: str | None = None) -> None:
             nonlocal done
@@ -27,11 +34,11 @@ class Bar:
             bar.progress(min(1.0, done / total) if total else 0.0, label if not note else f"{label}: {note}")
 
         yield advance
-        bar.empty()
+        self.place.empty()
 
     def say(self, message: str) -> None:
-        """One line below the bar."""
-        st.caption(message)
+        """One line."""
+        st.toast(message)
 
 
 def position(project: Project, method: Method, dim: int) -> Reduction:
@@ -43,10 +50,10 @@ def position(project: Project, method: Method, dim: int) -> Reduction:
     """
     from placevec.explorer.reductions import reduce_vectors
 
-    drawn = project.drawn
+    drawn, bar = project.drawn, Bar()
     return project.once(
         ("projection", method, dim),
-        lambda: reduce_vectors(drawn.vectors, method, dim=dim, seed=drawn.seed, progress=Bar()),
+        lambda: reduce_vectors(drawn.vectors, method, dim=dim, seed=drawn.seed, progress=bar),
     )
 
 
