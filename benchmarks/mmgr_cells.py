@@ -89,8 +89,8 @@ def _world_points() -> pd.DataFrame:
     points = pd.read_parquet(extracts.folder() / "points" / "mosaiks_global_labels.parquet")
     points = points[np.abs(points["lon"]) < _EDGE_DEG].reset_index(drop=True)
     has = [points[name].notna().to_numpy() for name in ("population_log1p", "nightlights_log1p")]
-    random, both = np.random.default_rng(0), np.flatnonzero(has[0] & has[1])
-    rows = [both[:COUNT]]
+    random = np.random.default_rng(0)
+    rows = [np.random.default_rng(1).permutation(np.flatnonzero(has[0] & has[1]))[:COUNT]]
     for mine, other in (has, has[::-1]):
         rows.append(random.permutation(np.flatnonzero(mine & ~other))[: COUNT - len(rows[0])])
     found = points.iloc[np.sort(np.concatenate(rows))]
