@@ -30,7 +30,7 @@ from placevec.io import atomic
 COUNT, SIDE_M = 6_000, 200_000.0
 _EDGE_DEG = 175.0
 _COLUMNS = {4: "lat", 5: "lon", 7: "category"}
-_CENSUS = "EPSG:3035"
+_CENSUS, _SECRET = "EPSG:3035", -9
 _GARMISCH = (10.9342, 47.4104, 11.2479, 47.5481)
 """West, south, east and north of the extract, which is complete there."""
 
@@ -89,8 +89,8 @@ def _world_points() -> pd.DataFrame:
     points = pd.read_parquet(extracts.folder() / "points" / "mosaiks_global_labels.parquet")
     points = points[np.abs(points["lon"]) < _EDGE_DEG].reset_index(drop=True)
     has = [points[name].notna().to_numpy() for name in ("population_log1p", "nightlights_log1p")]
-    random, both = np.random.default_rng(0), np.flatnonzero(has[0] & has[1])
-    rows = [both[:COUNT]]
+    random = np.random.default_rng(0)
+    rows = [np.random.default_rng(1).permutation(np.flatnonzero(has[0] & has[1]))[:COUNT]]
     for mine, other in (has, has[::-1]):
         rows.append(random.permutation(np.flatnonzero(mine & ~other))[: COUNT - len(rows[0])])
     found = points.iloc[np.sort(np.concatenate(rows))]
@@ -136,7 +136,8 @@ def garmisch(out: Path) -> Cells:
     cells = gpd.GeoDataFrame(census[near].reset_index(drop=True), geometry=shapes, crs=_CENSUS).to_crs(4326)
     inside = cells[cells.within(box(*_GARMISCH))].copy()
     inside["place_id"] = [f"c{number:04d}" for number in range(len(inside))]
-    people = np.maximum(inside["Einwohner"].to_numpy(np.float64), 0.0)
+    classes = inside["Einwohner"].to_numpy(np.float64)
+    people = np.where(classes == _SECRET, np.nan, np.maximum(classes, 0.0))
     places = _written(inside[["place_id", "geometry"]], folder / "cells.geojson")
     dataset = api.prepare("mmgr", osm=extract, places=places, size_m=1_000.0, out=folder / "data")
     rows = pd.Series(people, inside["place_id"]).loc[list(dataset.place_ids)]

@@ -38,7 +38,7 @@ from placevec.evaluation.baselines import COORDINATES, beside
 from placevec.evaluation.engine import Budget, evaluate_splits
 from placevec.evaluation.probes import PROBES, Effort, Features, Probe, Training
 from placevec.evaluation.results import Result
-from placevec.evaluation.splits import Blocks, Fold, Split, block_grid, spatial_split
+from placevec.evaluation.splits import MIN_TRAINING, Blocks, Fold, Split, block_grid, spatial_split
 from placevec.evaluation.tasks import Task
 from placevec.geo import Floats, Ints, spatial_blocks, to_ecef
 from placevec.geo.coordinates import xyz_of
@@ -177,13 +177,19 @@ def splits_of(cells: Cells, seeds: int) -> list[Split]:
 
 
 def of_rows(split: Split, rows: Ints, count: int) -> Split:
-    """The split of some of ``count`` cells, as positions in ``rows``."""
+    """The split of some of ``count`` cells, as positions in ``rows``.
+
+    Raises:
+        SystemExit: too few cells to learn from: the engine would leave the fold out, and number the others anew.
+    """
     at = np.full(count, -1, np.int64)
     at[rows] = np.arange(len(rows))
     folds = []
     for fold in split.folds:
         train, test = at[fold.train], at[fold.test]
         folds.append(Fold(train[train >= 0], test[test >= 0]))
+        if len(folds[-1].train) < MIN_TRAINING:
+            raise SystemExit(f"a fold has {len(folds[-1].train)} cells to learn from: more cells are needed")
     return replace(split, folds=tuple(folds))
 
 

@@ -102,12 +102,15 @@ def test_cells_that_are_tested_are_not_trained_on(monkeypatch: pytest.MonkeyPatc
         assert build._side(None, None, 0).rows.tolist() == [3, 5]  # type: ignore[arg-type]
     assert build._side(None, None, 0) is side  # type: ignore[arg-type]
 
-    rows = np.array([1, 3, 4, 8])
-    split = Split((Fold(np.array([0, 1, 3]), np.array([4, 5, 8])), Fold(np.array([4, 8]), np.array([1, 2]))))
-    found = mmgr_quality.of_rows(split, rows, 10)
+    rows, random = np.sort(np.random.default_rng(0).permutation(100)[:80]), np.random.default_rng(1)
+    order = random.permutation(100)
+    split = Split((Fold(order[:50], order[60:]), Fold(order[50:], order[:40])))
+    found = mmgr_quality.of_rows(split, rows, 100)
     for whole, part in zip(split.folds, found.folds, strict=True):
         assert set(rows[part.train]) == set(whole.train) & set(rows)
         assert set(rows[part.test]) == set(whole.test) & set(rows)
+    with pytest.raises(SystemExit, match="to learn from"):
+        mmgr_quality.of_rows(split, rows[:10], 100)
 
 
 def test_predictions_are_kept_by_what_they_are_made_from(
