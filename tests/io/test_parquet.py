@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
 from pathlib import Path
 
 import pyarrow as pa
@@ -21,7 +20,7 @@ def test_every_flip_is_found_and_none_changes_what_is_read(tmp_path: Path) -> No
     parquet.write_table(TABLE.replace_schema_metadata({"geo": "{}"}), file)
     raw = file.read_bytes()
     refused = 0
-    for number in range(0, 8 * len(raw), 3):
+    for number in range(0, 8 * len(raw), 17):
         flipped = bytearray(raw)
         flipped[number // 8] ^= 1 << number % 8
         file.write_bytes(flipped)
@@ -31,7 +30,7 @@ def test_every_flip_is_found_and_none_changes_what_is_read(tmp_path: Path) -> No
                 assert opened.read().equals(TABLE)
         except SourceError:
             refused += 1
-    assert refused > 0.9 * 8 * len(raw) / 3  # the others are in headers of pages, and harmless
+    assert refused > 0.9 * 8 * len(raw) / 17  # the others are in headers of pages, and harmless
 
 
 def test_tables_that_were_read_are_sealed_again(tmp_path: Path) -> None:
@@ -58,13 +57,3 @@ def test_long_footers_and_blocks_at_their_edges(tmp_path: Path, monkeypatch: pyt
     for size in (7, 13, 64):
         monkeypatch.setattr(parquet, "_CHUNK", size)
         assert parquet.damage(tmp_path / "b.parquet") is None
-
-
-def test_a_pipe_gets_no_checksum(tmp_path: Path) -> None:
-    """It cannot be written twice."""
-    pipe, held = tmp_path / "pipe", tmp_path / "held.parquet"
-    os.mkfifo(pipe)
-    with open(held, "wb") as file, subprocess.Popen(["cat", pipe], stdout=file):
-        parquet.write_table(TABLE, pipe)
-    assert pq.read_table(held).equals(TABLE)
-    assert parquet.damage(held) is not None

@@ -19,7 +19,7 @@ from placevec.io.json_documents import parse_json
 
 OWN = "checksum_of_this_file"
 """Last key of a sealed JSON file: CRC-32 of its bytes, with eight zeros in its place."""
-_SEAL = re.compile(rb'"' + OWN.encode() + rb'": "([0-9a-f]{8})"')
+_SEAL = re.compile(rb'"' + OWN.encode() + rb'": "(.{8})"', re.DOTALL)
 _ZEROS = b"0" * 8
 _CHUNK = 2**20
 
@@ -55,7 +55,7 @@ def is_intact(raw: bytes) -> bool | None:
     if not found:
         return None
     start, end = found[-1].span(1)
-    return int(raw[start:end], 16) == zlib.crc32(raw[:start] + _ZEROS + raw[end:])
+    return raw[start:end] == b"%08x" % zlib.crc32(raw[:start] + _ZEROS + raw[end:])
 
 
 def write_sealed(path: Path, content: Mapping[str, Any], *, indent: int | None = 2) -> None:
@@ -72,7 +72,7 @@ def read_sealed(path: Path) -> Any:
     """
     raw = path.read_bytes()
     content = parse_json(raw)
-    if is_intact(raw) is False:
+    if is_intact(raw) is False or (is_intact(raw) is None and isinstance(content, dict) and OWN in content):
         raise ValueError(
             f"it is not as placevec wrote it; restore it, or delete its line {OWN!r} to accept the change"
         )
@@ -82,6 +82,8 @@ def read_sealed(path: Path) -> Any:
 def sha256_of_files(folder: Path, names: Iterable[str]) -> dict[str, str]:
     """Name -> SHA-256 of files below a folder, sorted by name, in parallel."""
     wanted = sorted(set(names))
+    if len(wanted) < 2:
+        return {name: atomic.sha256_of_file(folder / name) for name in wanted}
     with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
         found = pool.map(lambda name: atomic.sha256_of_file(folder / name), wanted)
         return dict(zip(wanted, found, strict=True))

@@ -37,7 +37,7 @@ class ParquetWriter(pq.ParquetWriter):  # type: ignore[misc]  # pyarrow has no t
         super().__init__(where, _without_mark(schema), write_page_checksum=True, **options)
 
     def close(self) -> None:
-        """Write the footer, then the checksums into it; nothing into a pipe, which cannot be written twice."""
+        """Write the footer, then the checksums into it, unless the file was removed after an error."""
         if not self.is_open:
             return
         is_file = self._path.is_file()
