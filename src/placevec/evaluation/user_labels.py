@@ -177,7 +177,8 @@ def _column_task(name: str, values: pd.Series, places: Ints, kind: Kind | None, 
         means = pd.Series(numbers[finite]).groupby(places[finite]).mean()
         if len(means) < 2 * MIN_PLACES or means.nunique() < 2:
             raise EvaluationError(
-                f"column {name!r} has values at {len(means)} places; at least {2 * MIN_PLACES} are needed, and two different values"
+                f"column {name!r} has values at {len(means)} places; at least {2 * MIN_PLACES} are needed, "
+                "and two different values"
             )
         return Task(
             name, kind, means.to_numpy(), means.index.to_numpy(np.int64), description=described, notes=notes
@@ -224,5 +225,6 @@ def _check_both(name: str, held: NDArray[Any]) -> None:
     there = int(held.sum())
     if min(there, len(held) - there) < MIN_PLACES:
         raise EvaluationError(
-            f"column {name!r} is 1 at {there} of {len(held)} places; at least {MIN_PLACES} ones and {MIN_PLACES} zeros are needed"
+            f"column {name!r} is 1 at {there} of {len(held)} places; at least {MIN_PLACES} ones and "
+            f"{MIN_PLACES} zeros are needed"
         )
