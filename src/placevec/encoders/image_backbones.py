@@ -13,8 +13,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from placevec.encoders.spectral_cnn import MAX_REFLECTANCE, band_names, check_chips, check_full_scale
-from placevec.encoders.tile_cnn import finished, whole
+from placevec.encoders.arguments import positive, switch, whole
+from placevec.encoders.spectral_cnn import MAX_REFLECTANCE, band_names, check_chips
+from placevec.encoders.tile_cnn import finished
 from placevec.errors import ModelError
 
 WIDTHS = (64, 128, 256, 512)
@@ -107,9 +108,7 @@ class ResNet18(nn.Module):
         self.dim, self.stem = self.width if dim is None else whole("dim", dim, 1, 8192), stem
         if stem not in STEMS:
             raise ModelError(f"stem must be one of {', '.join(STEMS)}; got {stem!r:.40}")
-        if not isinstance(unit_norm, bool):
-            raise ModelError(f"unit_norm must be true or false; got {unit_norm!r}")
-        self.full_scale, self.unit_norm = check_full_scale(full_scale), unit_norm
+        self.full_scale, self.unit_norm = positive("full_scale", full_scale), switch("unit_norm", unit_norm)
         self.standard = nn.BatchNorm2d(len(self.bands), affine=False)
         size, stride = (7, 2) if stem == "large" else (3, 1)
         self.conv1 = nn.Conv2d(len(self.bands), WIDTHS[0], size, stride, size // 2, bias=False)
