@@ -252,7 +252,7 @@ def test_columns_that_are_one_task(tmp_path: Path, place: Any) -> None:
         (["young", "shop"], "multilabel", "'young' holds '.*', but only 0 and 1"),
         (["young"], "presence", "only 0 and 1 are allowed"),
         (["kind"], "regression", "column 'kind' has values that are not numbers"),
-        (["rare"], "presence", "is 1 on 3 of 400 places; 20 of either"),
+        (["rare"], "presence", "is 1 at 3 of 400 places; at least 20 ones"),
     ],
 )
 def test_columns_of_another_kind_say_so(

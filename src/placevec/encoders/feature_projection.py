@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from placevec.errors import ModelError
+from placevec.encoders.arguments import whole
 
 MAX_FEATURES = 65_536
 
@@ -32,9 +32,7 @@ class StandardFeatures(nn.Module):
 
     def __init__(self, inputs: int) -> None:
         super().__init__()
-        if isinstance(inputs, bool) or not isinstance(inputs, int) or not 1 <= inputs <= MAX_FEATURES:
-            raise ModelError(f"inputs must be an integer from 1 to {MAX_FEATURES:,}; got {inputs!r}")
-        self.dim = inputs
+        self.dim = whole("inputs", inputs, 1, MAX_FEATURES)
         self.mean: Tensor
         self.deviation: Tensor
         self.register_buffer("mean", torch.zeros(inputs))
@@ -69,9 +67,7 @@ class FeatureProjection(nn.Module):
     def __init__(self, inputs: int, dim: int) -> None:
         super().__init__()
         self.standard = StandardFeatures(inputs)
-        if isinstance(dim, bool) or not isinstance(dim, int) or not 1 <= dim <= MAX_FEATURES:
-            raise ModelError(f"dim must be an integer from 1 to {MAX_FEATURES:,}; got {dim!r}")
-        self.dim = dim
+        self.dim = whole("dim", dim, 1, MAX_FEATURES)
         self.project = nn.Linear(inputs, dim)
 
     def fit(self, mean: Tensor, deviation: Tensor) -> FeatureProjection:

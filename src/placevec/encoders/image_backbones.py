@@ -14,8 +14,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from placevec.encoders.spectral_cnn import MAX_REFLECTANCE, band_names, check_chips, check_full_scale
-from placevec.encoders.tile_cnn import finished, whole
+from placevec.encoders.arguments import positive, switch, whole
+from placevec.encoders.spectral_cnn import MAX_REFLECTANCE, band_names, check_chips
+from placevec.encoders.tile_cnn import finished
 from placevec.errors import ModelError
 
 WIDTHS = (64, 128, 256, 512)
@@ -83,9 +84,7 @@ class Backbone(nn.Module):
 
     def _standardizes(self, bands: Sequence[str], full_scale: float, *, unit_norm: bool) -> None:
         self.bands = band_names("bands", bands, 1)
-        if not isinstance(unit_norm, bool):
-            raise ModelError(f"unit_norm must be true or false; got {unit_norm!r}")
-        self.full_scale, self.unit_norm = check_full_scale(full_scale), unit_norm
+        self.full_scale, self.unit_norm = positive("full_scale", full_scale), switch("unit_norm", unit_norm)
         self.standard = nn.BatchNorm2d(len(self.bands), affine=False)
 
     def _projects(self, dim: int | None) -> None:

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from placevec.core import Batch, Ragged
+from placevec.encoders.arguments import whole
 from placevec.encoders.poi_set import MAX_CATEGORIES, segment_sum, segments_of
-from placevec.encoders.tile_cnn import whole
 from placevec.errors import ModelError
 
 

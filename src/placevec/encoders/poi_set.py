@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from placevec.core import Batch, Ragged
-from placevec.encoders.tile_cnn import whole
+from placevec.encoders.arguments import whole
 from placevec.errors import ModelError
 
 Pooling = Literal["attention", "set2set", "graph"]

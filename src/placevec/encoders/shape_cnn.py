@@ -16,7 +16,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from placevec.encoders.tile_cnn import as_share, checked, convolution, whole
+from placevec.encoders.arguments import channels_of_layers, share, switch, whole
+from placevec.encoders.tile_cnn import as_share, checked, convolution
 from placevec.errors import ModelError
 
 MEASURES = 6
@@ -62,14 +63,8 @@ class ShapeTileCNN(nn.Module):
                 f"shape measures of {channels} layers take {self.measures} components: "
                 f"dim must be at least {self.measures + 16}; got {dim}"
             )
-        self.width = whole("width", width, 8, 512)
-        if width % 8:
-            raise ModelError(f"width must be a multiple of 8; got {width}")
-        if isinstance(dropout, bool) or not isinstance(dropout, int | float) or not 0 <= dropout < 1:
-            raise ModelError(f"dropout must be at least 0 and less than 1; got {dropout!r}")
-        if not isinstance(unit_norm, bool):
-            raise ModelError(f"unit_norm must be true or false; got {unit_norm!r}")
-        self.dropout, self.unit_norm = float(dropout), unit_norm
+        self.width = channels_of_layers(width)
+        self.dropout, self.unit_norm = share("dropout", dropout), switch("unit_norm", unit_norm)
         self.body = nn.Sequential(
             convolution(channels * self.patch**2, width, 1),
             convolution(width, width, 3),

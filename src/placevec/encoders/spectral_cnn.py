@@ -6,7 +6,6 @@ two small layers, whose outputs between 0 and 1 scale the channels.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -14,7 +13,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from placevec.encoders.tile_cnn import convolution, finished, whole
+from placevec.encoders.arguments import channels_of_layers, positive, switch, whole
+from placevec.encoders.tile_cnn import convolution, finished
 from placevec.errors import ModelError
 
 MAX_BANDS = 64
@@ -82,7 +82,7 @@ class FoundingSpectralCNN(nn.Module):
         super().__init__()
         self.channels = whole("channels", channels, 1, MAX_BANDS)
         self.dim = whole("dim", dim, 1, 8192)
-        self.full_scale = check_full_scale(full_scale)
+        self.full_scale = positive("full_scale", full_scale)
         self.attention = ChannelAttention(channels, max(1, channels // 4), founding=True)
         layers: list[nn.Module] = []
         before = channels
@@ -144,12 +144,8 @@ class SpectralCNN(nn.Module):
         self.bands, self.indices = band_names("bands", bands, 1), band_names("indices", indices, 0)
         self._pairs = [index_bands(index, self.bands) for index in self.indices]
         self.dim = whole("dim", dim, 1, 8192)
-        self.width = whole("width", width, 8, 512)
-        if width % 8:
-            raise ModelError(f"width must be a multiple of 8; got {width}")
-        if not isinstance(unit_norm, bool):
-            raise ModelError(f"unit_norm must be true or false; got {unit_norm!r}")
-        self.full_scale, self.unit_norm = check_full_scale(full_scale), unit_norm
+        self.width = channels_of_layers(width)
+        self.full_scale, self.unit_norm = positive("full_scale", full_scale), switch("unit_norm", unit_norm)
         inputs = len(self.bands) + len(self.indices)
         self.standard = nn.BatchNorm2d(inputs, affine=False)
         self.body = nn.Sequential(
@@ -225,17 +221,6 @@ def band_names(what: str, names: Sequence[str], least: int) -> tuple[str, ...]:
     ):
         raise ModelError(f"{what} must be {least} to {MAX_BANDS} different names; got {names!r:.80}")
     return found
-
-
-def check_full_scale(value: float) -> float:
-    """A checked value that stands for a reflectance of 1; ModelError unless it is a number above 0.
-
-    >>> check_full_scale(255)
-    255.0
-    """
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < math.inf:
-        raise ModelError(f"full_scale must be a number above 0; got {value!r}")
-    return float(value)
 
 
 def check_chips(batch: Tensor, channels: int) -> None:

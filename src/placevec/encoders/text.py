@@ -16,8 +16,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from placevec.encoders.arguments import share, switch, whole
 from placevec.encoders.text_models import find_text_model, load_text_model
-from placevec.encoders.tile_cnn import finished, whole
+from placevec.encoders.tile_cnn import finished
 from placevec.errors import MissingExtraError, ModelError
 from placevec.io.byte_texts import decoded
 
@@ -71,13 +72,14 @@ class TextEncoder(nn.Module):
     ) -> None:
         super().__init__()
         self.dim, self.rank = whole("dim", dim, 1, 8192), whole("rank", rank, 0, 1024)
-        self.alpha, self.dropout = _number("alpha", alpha, math.inf), _number("dropout", dropout, 1.0)
-        for name, value in (("checkpointing", checkpointing), ("unit_norm", unit_norm)):
-            if not isinstance(value, bool):
-                raise ModelError(f"{name} must be true or false; got {value!r}")
+        self.alpha, self.dropout = share("alpha", alpha, math.inf), share("dropout", dropout)
         if isinstance(targets, str) or not all(isinstance(target, str) for target in targets):
             raise ModelError(f"targets must be names of layers; got {targets!r:.80}")
-        self.targets, self.checkpointing, self.unit_norm = tuple(targets), checkpointing, unit_norm
+        self.targets = tuple(targets)
+        self.checkpointing, self.unit_norm = (
+            switch("checkpointing", checkpointing),
+            switch("unit_norm", unit_norm),
+        )
         found = find_text_model(_text("base", base), sha256=base_sha256)
         self.base, self.base_sha256 = found.name, found.sha256
         self.prefix = found.prefix if prefix is None else _text("prefix", prefix)
@@ -242,9 +244,3 @@ def _text(name: str, value: str) -> str:
     if not isinstance(value, str) or len(value) > 1000:
         raise ModelError(f"{name} must be a text of at most 1,000 characters; got {value!r:.80}")
     return value
-
-
-def _number(name: str, value: float, below: float) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < below:
-        raise ModelError(f"{name} must be at least 0 and less than {below:g}; got {value!r}")
-    return float(value)

@@ -13,6 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from placevec.encoders.arguments import channels_of_layers, share, switch, whole
 from placevec.errors import ModelError
 
 
@@ -46,9 +47,7 @@ class FoundingTileCNN(nn.Module):
         self.channels = whole("channels", channels, 1, 1024)
         self.size_px = whole("size_px", size_px, 32, 1024)
         self.dim = whole("dim", dim, 1, 8192)
-        if isinstance(dropout, bool) or not isinstance(dropout, int | float) or not 0 <= dropout < 1:
-            raise ModelError(f"dropout must be at least 0 and less than 1; got {dropout!r}")
-        self.dropout = float(dropout)
+        self.dropout = share("dropout", dropout)
         layers: list[nn.Module] = []
         before = channels
         for width in (64, 128, 256, 512, 512):
@@ -180,12 +179,8 @@ class CompactTileCNN(nn.Module):
         super().__init__()
         self.channels = whole("channels", channels, 1, 1024)
         self.dim = whole("dim", dim, 1, 8192)
-        self.width = whole("width", width, 8, 512)
-        if width % 8:
-            raise ModelError(f"width must be a multiple of 8; got {width}")
-        if not isinstance(unit_norm, bool):
-            raise ModelError(f"unit_norm must be true or false; got {unit_norm!r}")
-        self.unit_norm = unit_norm
+        self.width = channels_of_layers(width)
+        self.unit_norm = switch("unit_norm", unit_norm)
         self.stem = convolution(channels * self.patch**2, width, 1)
         self.body = nn.Sequential(
             convolution(width, width, 3),
@@ -235,17 +230,6 @@ def convolution(before: int, after: int, size: int, stride: int = 1) -> nn.Seque
     layer = nn.Conv2d(before, after, size, stride, size // 2, bias=False)
     nn.init.kaiming_normal_(layer.weight, mode="fan_out", nonlinearity="relu")
     return nn.Sequential(layer, nn.BatchNorm2d(after), nn.ReLU(inplace=True))
-
-
-def whole(name: str, value: int, least: int, most: int) -> int:
-    """``value`` if it is an integer in range, else ModelError: a config from disk must not allocate terabytes.
-
-    >>> whole("dim", 128, 1, 8192)
-    128
-    """
-    if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
-        raise ModelError(f"{name} must be an integer from {least} to {most}; got {value!r}")
-    return value
 
 
 def checked(batch: Tensor, channels: int) -> Tensor:

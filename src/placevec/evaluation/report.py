@@ -31,8 +31,8 @@ METHOD = (
     "a tested one are left out. Intervals are 95% over blocks and shufflings, paired between rows; they are about "
     "this area and places like these, not about other areas, and not about training the encoder again. Verdicts of a "
     "task hold together: Holm's rule keeps the chance of any false one among them at 5%. "
-    "Standard errors are those with blocks of one, two and four sides, and last with blocks that err together as far as "
-    "they seem to; intervals and p take the widest. Nothing is claimed of fewer than 500 places or 30 effective blocks, "
+    "Standard errors are those with blocks of one, two and four sides, and last with blocks that may err together, "
+    "wholly or in part; intervals and p take the widest. Nothing is claimed of fewer than 500 places or 30 effective blocks, "
     "nor where errors are alike over so much of the area that it counts as fewer than 5 independent blocks."
 )
 

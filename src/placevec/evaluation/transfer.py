@@ -53,7 +53,8 @@ def landuse_elsewhere(datasets: Sequence[Dataset], *, seed: int = 0) -> Task:
     kept = np.flatnonzero((held >= MIN_PLACES).sum(axis=0) >= MIN_CITIES)
     if len(kept) < 2:
         raise EvaluationError(
-            f"land use across cities: only {len(kept)} classes occur in at least {MIN_PLACES} places of {MIN_CITIES} datasets"
+            f"land use across cities: only {len(kept)} classes occur in at least {MIN_PLACES} places of "
+            f"{MIN_CITIES} datasets"
         )
     rows = np.flatnonzero(known)[np.isin(number, kept)]
     target = np.searchsorted(kept, number[np.isin(number, kept)])

@@ -180,8 +180,8 @@ def _column_task(name: str, values: pd.Series, places: Ints, kind: Kind | None, 
         if len(means) < 2 * MIN_PLACES or means.nunique() < 2:
             same = f", all {means.iloc[0]:g}" if means.nunique() == 1 else ""
             raise EvaluationError(
-                f"column {name!r} has values at {len(means)} places{same}; at least {2 * MIN_PLACES} are needed, and two "
-                "different values"
+                f"column {name!r} has values at {len(means)} places{same}; at least {2 * MIN_PLACES} are needed, "
+                "and two different values"
             )
         if not finite.all():
             notes += (f"{int((~finite).sum()):,} infinite values of {name} are left out",)
@@ -253,5 +253,6 @@ def _check_both(name: str, held: NDArray[Any]) -> None:
     there = int(held.sum())
     if min(there, len(held) - there) < MIN_PLACES:
         raise EvaluationError(
-            f"column {name!r} is 1 at {there} of {len(held)} places; at least {MIN_PLACES} ones and {MIN_PLACES} zeros are needed"
+            f"column {name!r} is 1 at {there} of {len(held)} places; at least {MIN_PLACES} ones and "
+            f"{MIN_PLACES} zeros are needed"
         )

@@ -20,7 +20,8 @@ from placevec.sources.imagery.ground import utm_zone
 
 MAX_PIXELS = 50_000_000
 _OF_CELL = 3
-"""Pixels along the side of a cell or mean polygon, so that the pixel at its center shows it: rows of grids bend in UTM."""
+"""Pixels along the side of a cell or mean polygon, so that the pixel at its center shows it:
+rows of grids bend in UTM."""
 _REACH = 0.75
 """A pixel shows the nearest point within this many sides of a cell."""
 

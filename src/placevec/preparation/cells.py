@@ -35,15 +35,18 @@ class CellOptions(MapOptions, AerialOptions):
     category: str | None = option(
         None, "Column of --pois with categories (default: category, type, class or kind)", group=_POIS
     )
-    group: str | None = option(None, "Column of --pois with what categories are part of", group=_POIS)
+    group: str | None = option(None, "Column of --pois with the group of each category", group=_POIS)
     poi_groups: str = option(
         "topics",
-        "What categories are part of (topics: food, shops, ... or --group; keys: amenity, shop, ... of OpenStreetMap; or"
+        "Groups of categories (topics: food, shops, ... or --group; keys: amenity, shop, ... of OpenStreetMap; or"
         " a TOML file with a list of categories for each group)",
         group=_POIS,
     )
     min_pois: int = option(
-        5, "Minimum number of points of a category; fewer count as its group", group=_POIS, min=1
+        5,
+        "Minimum number of points of a category; categories with fewer are replaced by their group",
+        group=_POIS,
+        min=1,
     )
     poi_size_m: float | None = option(
         None,

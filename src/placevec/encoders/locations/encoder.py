@@ -10,12 +10,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from placevec.encoders.arguments import whole
 from placevec.encoders.locations.inputs import Order, degrees
 from placevec.encoders.locations.names import FAMILIES, Variant, known_as, positional
 from placevec.encoders.locations.networks import network as network_of
 from placevec.encoders.locations.positional import AT_ONCE, table_of
 from placevec.encoders.locations.seasons import turning
-from placevec.errors import InputError, ModelError
+from placevec.errors import InputError
 
 MAX_SEASONS = 16
 CHUNK = 8192
@@ -69,11 +70,9 @@ class LocationEncoder(nn.Module):
         self.encoder = known_as(encoder)
         self.variant: Variant = variant
         dim, hidden, layers, dropout, seasons = map(_own, (dim, hidden, layers, dropout, seasons))
-        if isinstance(seasons, bool) or not isinstance(seasons, int) or not 0 <= seasons <= MAX_SEASONS:
-            raise ModelError(f"seasons must be an integer from 0 to {MAX_SEASONS}; got {seasons!r}")
         self.options = {name: _own(value) for name, value in (options or {}).items()}
         self.positional = positional(self.encoder, variant, **self.options)
-        self.seasons = seasons
+        self.seasons = whole("seasons", seasons, 0, MAX_SEASONS)
         inputs = self.positional.dim + 2 * seasons
         kind = FAMILIES[self.encoder].network if network is None else network
         founding = variant == "original"

@@ -7,6 +7,7 @@ import math
 import torch
 from torch import Tensor
 
+from placevec.encoders.arguments import positive, whole
 from placevec.encoders.locations.planar import MultiScale
 from placevec.encoders.locations.positional import CIRCUMFERENCE_KM, EARTH_RADIUS_KM, Positional, unit_xyz
 from placevec.errors import ModelError
@@ -88,7 +89,7 @@ class RandomFourier(Positional):
 
     def __init__(self, frequencies: int = 256, sigma: float = 10.0, seed: int = 0) -> None:
         super().__init__()
-        self.dim = _count("frequencies", frequencies)
+        self.dim = whole("frequencies", frequencies, 1, 65536)
         self.sigma = positive("sigma", sigma)
         generator = torch.Generator().manual_seed(seed)
         drawn = torch.randn(3, frequencies, generator=generator, dtype=torch.float64)
@@ -133,7 +134,7 @@ class OriginalRandomFourier(Positional):
         seed: int = 0,
     ) -> None:
         super().__init__()
-        self.dim = _count("frequencies", frequencies)
+        self.dim = whole("frequencies", frequencies, 1, 65536)
         self.kernel_size = positive("kernel_size", kernel_size)
         west, east, south, north = extent
         if not (west < east and south < north):
@@ -151,16 +152,3 @@ class OriginalRandomFourier(Positional):
         along = (lat - self.south) / self.height * 2 - 1
         angles = torch.stack((across, along), dim=-1) @ self.directions + self.shifts
         return angles.cos() * math.sqrt(2 / self.dim)
-
-
-def positive(name: str, value: float) -> float:
-    """``value`` if it is a finite number above 0; otherwise ModelError."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < math.inf:
-        raise ModelError(f"{name} must be a number above 0; got {value!r}")
-    return float(value)
-
-
-def _count(name: str, value: int) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= 65536:
-        raise ModelError(f"{name} must be an integer from 1 to 65536; got {value!r}")
-    return value

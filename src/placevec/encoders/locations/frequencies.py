@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
+from placevec.encoders.arguments import whole as integer
 from placevec.errors import ModelError
 
 Schedule = Callable[[int, float, float], list[float]]
@@ -90,8 +91,7 @@ def _lattice(scales: int, r_min: float, r_max: float, *, first: int, step: int) 
 
 
 def _checked(scales: int, r_min: float, r_max: float) -> None:
-    if isinstance(scales, bool) or not isinstance(scales, int) or not 1 <= scales <= 4096:
-        raise ModelError(f"scales must be an integer from 1 to 4096; got {scales!r}")
+    integer("scales", scales, 1, 4096)
     numbers = all(isinstance(r, int | float) and math.isfinite(r) for r in (r_min, r_max))
     if not numbers or not 0 < r_min <= r_max or (scales > 1 and r_min == r_max):
         raise ModelError(f"r_min must be above 0 and below r_max; got r_min {r_min!r} and r_max {r_max!r}")

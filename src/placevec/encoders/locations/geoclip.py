@@ -14,6 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from placevec.encoders.arguments import whole
 from placevec.encoders.locations.inputs import degrees
 from placevec.errors import InputError, ModelError
 
@@ -72,8 +73,7 @@ class GeoClipEncoder(nn.Module):
     ) -> None:
         super().__init__()
         for name, value in (("dim", dim), ("frequencies", frequencies), ("hidden", hidden)):
-            if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= 65536:
-                raise ModelError(f"{name} must be an integer from 1 to 65536; got {value!r}")
+            whole(name, value, 1, 65536)
         if not 1 <= len(sigmas) <= MAX_CAPSULES or not all(0 < sigma < math.inf for sigma in sigmas):
             raise ModelError(
                 f"sigmas must be 1 to {MAX_CAPSULES} numbers above 0, one per capsule; got {sigmas!r}"

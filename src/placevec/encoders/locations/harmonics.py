@@ -7,8 +7,8 @@ import math
 import torch
 from torch import Tensor
 
+from placevec.encoders.arguments import whole
 from placevec.encoders.locations.positional import CIRCUMFERENCE_KM, Positional, unit_xyz
-from placevec.errors import ModelError
 
 MAX_DEGREES = 128
 
@@ -30,9 +30,7 @@ class SphericalHarmonics(Positional):
 
     def __init__(self, degrees: int = 20) -> None:
         super().__init__()
-        if isinstance(degrees, bool) or not isinstance(degrees, int) or not 1 <= degrees <= MAX_DEGREES:
-            raise ModelError(f"degrees must be an integer from 1 to {MAX_DEGREES}; got {degrees!r}")
-        self.degrees = degrees
+        self.degrees = whole("degrees", degrees, 1, MAX_DEGREES)
         self.dim = degrees * degrees
         sectoral, rise, fall = _coefficients(degrees)
         self.register_buffer("sectoral", sectoral, persistent=False)

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from placevec.encoders.locations.fourier import positive
+from placevec.encoders.arguments import positive, whole
 from placevec.encoders.locations.inputs import degrees
 from placevec.encoders.locations.positional import EARTH_RADIUS_KM, Positional, fibonacci, unit_xyz
 from placevec.errors import ModelError
@@ -105,9 +105,7 @@ class Cells(Positional):
         if not _is_count(cells):
             raise ModelError(f"cells must be an integer, the number of cells; got {type(cells).__name__}")
         self.register_buffer("centers", anchor_xyz(cells), persistent=False)
-        if isinstance(width, bool) or not isinstance(width, int) or not 1 <= width <= 8192:
-            raise ModelError(f"width must be an integer from 1 to 8192; got {width!r}")
-        self.dim = width
+        self.dim = whole("width", width, 1, 8192)
         self.vectors = nn.Parameter(torch.randn(cells, width) / math.sqrt(width))
         self.spacing = math.sqrt(4 * math.pi / cells)
 

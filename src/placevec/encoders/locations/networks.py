@@ -12,6 +12,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
+from placevec.encoders.arguments import share, whole
 from placevec.errors import ModelError
 
 ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
@@ -231,10 +232,8 @@ def network(
         ("hidden", hidden, 1, 65536),
         ("layers", layers, 0, 64),
     ):
-        if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
-            raise ModelError(f"{what} must be an integer from {least} to {most}; got {value!r}")
-    if isinstance(dropout, bool) or not isinstance(dropout, int | float) or not 0 <= dropout < 1:
-        raise ModelError(f"dropout must be at least 0 and less than 1; got {dropout!r}")
+        whole(what, value, least, most)
+    share("dropout", dropout)
     if name == "none":
         return nn.Identity()
     if name == "linear":

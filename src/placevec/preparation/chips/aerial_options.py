@@ -50,7 +50,7 @@ class AerialOptions(Options):
     aerial_max_nodata: float = option(
         0.25, "Maximum share of a chip without data; other places have no chip", min=0, below=1
     )
-    aerial_mask: bool = option(False, "Pixels outside of the place's polygon are left without data")
+    aerial_mask: bool = option(False, "Mask of pixels outside of the place's polygon, which become no data")
     aerial_attribution: str = option("", "Attribution that the images require")
 
     def __post_init__(self) -> None:

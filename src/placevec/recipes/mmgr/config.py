@@ -30,17 +30,17 @@ class MmgrConfig(Options):
 
     image_view: str | None = option(None, "View of images: chips or a map (default: the first of either)")
     size_px: int | None = option(
-        None, "Side of an image, pixels (default: 128 of a map, all of chips)", min=32
+        None, "Side of an image, pixels (default: 128 for a map, the whole chip for chips)", min=32
     )
     size_m: float | None = option(
         None, "Side of a cell, meters, for a map and for points (default: that of the places)", above=0
     )
-    drop_layers: tuple[str, ...] = option((), "Layers or bands kept out of the input, separated by commas")
+    drop_layers: tuple[str, ...] = option((), "Layers or bands left out of the input, separated by commas")
     drop_categories: tuple[str, ...] = option(
-        (), "Categories of points kept out of the input, with all below them, separated by commas"
+        (), "Categories of points left out of the input, with their subcategories, separated by commas"
     )
     max_places: int | None = option(None, "Maximum number of cells, drawn at random (default: all)", min=2)
-    augment: bool = option(True, "Random turns, mirroring and small shifts of images")
+    augment: bool = option(True, "Random rotation, mirroring and small shifts of images")
     drop_channels: float = option(0.2, "Probability that a layer or band is switched off", min=0, below=1)
     keep_share: float = option(
         0.5, "Minimum share of a cell's points in a sample (1 keeps all)", above=0, max=1
@@ -53,7 +53,7 @@ class MmgrConfig(Options):
     )
     encoder: Encoder = option(
         "auto",
-        "Image encoder (auto: compact-tile-cnn of maps, resnet-18 of chips, or that of the package in --init)",
+        "Image encoder (auto: compact-tile-cnn for maps, resnet-18 for chips, or that of the package in --init)",
         group=IMAGE,
     )
     init: str | None = option(
@@ -76,13 +76,15 @@ class MmgrConfig(Options):
     )
     dim: int = option(128, "Length of the vectors of images and of points", group=IMAGE, min=1)
     width: int = option(
-        32, "Channels of the first stage (not of resnets and mobilenet-v2)", group=IMAGE, min=8
+        32, "Channels of the first stage (no effect on resnets and mobilenet-v2)", group=IMAGE, min=8
     )
     image_hidden: int = option(256, "Hidden units of the projection head of images", group=IMAGE, min=1)
     pooling: Pooling = option(
         "attention", "Pooling of points (graph: attention along Delaunay edges first)", group=POIS
     )
-    positions: bool = option(True, "Positions in the cell are read too (not with set2set)", group=POIS)
+    positions: bool = option(
+        True, "Positions of the points in the cell as input (not with set2set)", group=POIS
+    )
     category_dim: int = option(64, "Length of the vectors of categories", group=POIS, min=4)
     category_vectors: Path | None = option(
         None,
@@ -95,7 +97,7 @@ class MmgrConfig(Options):
         "Text model of --category-vectors text: a folder, a Hugging Face name, or the model of an installed package",
         group=POIS,
     )
-    train_categories: bool = option(True, "Ready vectors of categories are trained further", group=POIS)
+    train_categories: bool = option(True, "Further training of ready vectors of categories", group=POIS)
     poi_hidden: int = option(256, "Hidden units of the projection head of points", group=POIS, min=1)
     objective: Form = option(
         "separate",
@@ -104,11 +106,11 @@ class MmgrConfig(Options):
     )
     projection_dim: int = option(128, "Length of the projections that are contrasted", group=OBJECTIVE, min=1)
     temperature: float = option(0.2, "Temperature, or its first value", group=OBJECTIVE, min=0.01)
-    learn_temperature: bool = option(True, "Temperature is trained", group=OBJECTIVE)
+    learn_temperature: bool = option(True, "Learn the temperature", group=OBJECTIVE)
     intra_weight: float = option(0.5, "Weight of the contrast of images with images", group=OBJECTIVE, min=0)
     inter_weight: float = option(0.5, "Weight of the contrast of images with points", group=OBJECTIVE, min=0)
     poi_weight: float = option(0.25, "Weight of the contrast of points with points", group=OBJECTIVE, min=0)
-    batch_size: int = option(128, "Cells in a batch (halved where memory runs out)", group=TRAINING, min=2)
+    batch_size: int = option(128, "Cells per batch (halved if memory runs out)", group=TRAINING, min=2)
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -27,7 +27,7 @@ class Poi2VecConfig(Options):
     dim: int = option(64, "Length of the vectors", group=OBJECTIVE, min=1)
     negatives: int = option(
         5,
-        "Categories drawn for each context of those that never occur with the target",
+        "Negative categories per context, drawn from those that never occur with the target",
         group=OBJECTIVE,
         min=1,
     )
@@ -37,4 +37,4 @@ class Poi2VecConfig(Options):
         group=OBJECTIVE,
     )
     hierarchy_weight: float = option(1e-3, "Weight of this term (0 leaves it out)", group=OBJECTIVE, min=0)
-    batch_size: int = option(512, "Walks in a batch", group=TRAINING, min=1)
+    batch_size: int = option(512, "Walks per batch", group=TRAINING, min=1)

@@ -131,7 +131,7 @@ class Sphere2VecConfig(ContrastChoices, EncoderChoices):
     land: Path | None = option(
         None, "Outlines of land for --background land, GeoJSON (default: coarse outlines)"
     )
-    users: bool = option(False, "Vectors of users, also learned with presence")
+    users: bool = option(False, "Vectors of users, trained together with presence")
     label_smoothing: float | None = option(None, "Label smoothing for cross-entropy (default 0)")
     balance: int | None = option(
         None,

@@ -230,8 +230,8 @@ class WikidataApi:
         """Seconds to wait; SourceError where that is too long, alone or with what was waited for this request."""
         if wait > MAX_PATIENCE_S or waited + wait > 2 * MAX_PATIENCE_S:
             raise SourceError(
-                f"{self._shown} asks to wait for {(waited + wait) / 60:,.0f} minutes ({reason}); items received so far are "
-                "kept, run the same command again later"
+                f"{self._shown} asks to wait for {(waited + wait) / 60:,.0f} minutes ({reason}); items received so far "
+                "are kept, run the same command again later"
             )
         return wait
 

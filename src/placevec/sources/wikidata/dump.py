@@ -84,7 +84,7 @@ def read_dump(
         raise SourceError(f"cannot read the dump {path}: {error.strerror or error}") from error
     if not counts["entities"]:
         raise SourceError(
-            f"{path} is not a JSON dump of Wikidata: none of its {sum(counts.values()):,} lines is an entity"
+            f"{path} is not a JSON dump of Wikidata: of {sum(counts.values()):,} lines, none is an entity"
         )
 
 

@@ -169,7 +169,7 @@ class WalkSampler:
 
     @property
     def batch_size(self) -> int:
-        """Walks in a batch."""
+        """Walks per batch."""
         return self._epochs.batch_size
 
     @property
