@@ -1,7 +1,7 @@
 """Run the benchmarks named (all by default), print their rows and write them into BENCHMARKS.md.
 
 python -m benchmarks [import|burn|entities|read|tables|tiles|train|loc2vec|locations|presence|cells|precision|memory
-    |where2vec|where2vec-memory ...] [--no-write]
+    |search|where2vec|where2vec-memory ...] [--no-write]
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from benchmarks import (
     precision,
     presence,
     read,
+    search,
     tables,
     tile_server,
     train,
@@ -47,6 +48,7 @@ BENCHES = {
 ON_REQUEST = {
     "memory": memory.rows,
     "precision": precision.rows,
+    "search": search.rows,
     "where2vec": where2vec_step.rows,
     "where2vec-memory": where2vec_memory.rows,
 }

@@ -285,16 +285,16 @@ def _entity(
     found, note = find_entity(dataset, asked)
     told = {"entity": found.entity_id, "entity_name": found.name, "entity_type": found.type}
     notes = [note] * bool(note)
-    if found.entity_id in table.place_id:
+    if table.row_of(found.entity_id) is not None:
         return found.entity_id, None, None, told, notes
     return None, found.lon, found.lat, told, notes
 
 
 def _require_vector(loaded: Embeddings | EmbeddingsOfViews, table: Embeddings, place: str) -> None:
     """InputError where a place has vectors, but none of the view that is searched."""
-    if place in table.place_id:
+    if table.row_of(place) is not None:
         return
-    others = [view for view in loaded.views if place in loaded.of(view).place_id]
+    others = [view for view in loaded.views if loaded.of(view).row_of(place) is not None]
     if others:
         raise InputError(
             f"{place!r} has no vector of the view {table.view}; it has {', '.join(others)}: choose one with --view"

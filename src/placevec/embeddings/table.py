@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from placevec.embeddings.matching import On, Unmatched
 
 T = TypeVar("T")
-_BLOCK_ROWS = 65_536
+_BLOCK_ROWS = 8_192
 
 
 @dataclass
@@ -299,13 +299,14 @@ def load_tables(path: str | PathLike[str], *, one: bool = False) -> list[Embeddi
         missing = {*_BESIDE_VECTORS, "embedding"} - {"geometry", "view"} - set(schema.names)
         if missing:
             raise EmbeddingsError(f"columns are missing: {', '.join(sorted(missing))}")
-        rows = _rows_of_views(table, views)
-        vectors = stream_vectors(path, views, rows, table.num_rows)
+        rows, count = _rows_of_views(table, views), table.num_rows
+        beside = [_beside_vectors(table if own is None else table.take(pa.array(own))) for own in rows]
+        del table  # before as much is taken again
+        pa.default_memory_pool().release_unused()
+        vectors = stream_vectors(path, views, rows, count)
         return [
-            _load_columns(
-                table if own is None else table.take(pa.array(own)), view, own_vectors, provenance, Path(path)
-            )
-            for view, own, own_vectors in zip(views, rows, vectors, strict=True)
+            Embeddings(ids, own, lonlat, geometry, names, view.name, provenance, Path(path))
+            for view, own, (ids, lonlat, geometry, names) in zip(views, vectors, beside, strict=True)
         ]
     except InputError as error:
         raise EmbeddingsError(str(error)) from error
@@ -328,20 +329,11 @@ def _rows_of_views(table: pa.Table, views: list[ViewColumn]) -> list[NDArray[np.
     return [np.flatnonzero(column == view.name) for view in views]
 
 
-def _load_columns(
-    table: pa.Table, view: ViewColumn, vectors: NDArray[np.float32], provenance: Provenance, path: Path
-) -> Embeddings:
+def _beside_vectors(table: pa.Table) -> tuple[Objects, Floats, Objects, Objects]:
+    """(place_id, lonlat, geometry, names) of some rows; geometry is None where it is a point at lonlat."""
     lonlat = np.stack([read_degrees(table, "lon"), read_degrees(table, "lat")], axis=-1)
-    return Embeddings(
-        read_texts(table, "place_id"),
-        vectors,
-        lonlat,
-        np.full(len(lonlat), None, object) if are_points_at(table, lonlat) else read_geometry(table),
-        read_texts(table, "name"),
-        view.name,
-        provenance,
-        path,
-    )
+    geometry = np.full(len(lonlat), None, object) if are_points_at(table, lonlat) else read_geometry(table)
+    return read_texts(table, "place_id"), lonlat, geometry, read_texts(table, "name")
 
 
 def hash_of_vectors(vectors: NDArray[np.float32]) -> str:

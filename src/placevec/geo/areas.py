@@ -180,9 +180,12 @@ class Area:
         """(N,) bool: which points lie inside the area, edges included."""
         lon, lat = np.atleast_1d(np.asarray(lon, np.float64)), np.atleast_1d(np.asarray(lat, np.float64))
         inside = np.zeros(lon.shape, bool)
+        first, last = np.fmin.reduce(lon, initial=np.inf), np.fmax.reduce(lon, initial=-np.inf)
         for west, south, east, north in self.parts():
-            for turned in (lon, lon - 360.0, lon + 360.0):
-                inside |= (turned >= west) & (turned <= east) & (lat >= south) & (lat <= north)
+            for turn in (0.0, -360.0, 360.0):
+                if first + turn <= east and last + turn >= west:  # of a million points few lie on another turn
+                    turned = lon + turn if turn else lon
+                    inside |= (turned >= west) & (turned <= east) & (lat >= south) & (lat <= north)
         if self.polygon is not None and inside.any():
             from shapely import intersects_xy
 

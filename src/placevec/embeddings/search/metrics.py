@@ -17,7 +17,7 @@ Rows = NDArray[np.int64]
 Distances = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 
-BLOCK_ROWS = 65_536
+BLOCK_ROWS = 8_192
 """Rows that are converted to float64 at once."""
 
 

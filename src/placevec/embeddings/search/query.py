@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     import geopandas
 
 _SWAPPED_BEYOND_M = 50_000.0
+_LEAST_METERS_PER_DEGREE = 110_500.0  # of latitude, at the equator
 
 
 def similar(
@@ -256,10 +257,7 @@ def _squares(emb: Embeddings, apart_m: float) -> NDArray[np.int64] | None:
 def _allowed(emb: Embeddings, where: Mask | None, bbox: Area | None) -> Mask:
     allowed = np.ones(len(emb), bool) if where is None else checked_mask(where, len(emb)).copy()
     if bbox is not None:
-        known, _ = emb.derived("located", lambda: _located(emb))
-        inside = np.zeros(len(emb), bool)
-        inside[known] = bbox.contains(emb.lonlat[known, 0], emb.lonlat[known, 1])
-        allowed &= inside
+        allowed &= bbox.contains(emb.lonlat[:, 0], emb.lonlat[:, 1])  # false without coordinates
     return allowed
 
 
@@ -269,9 +267,10 @@ def _clear_around(
     """Rule out places nearer than ``meters`` to a point, but ``keep``; places without coordinates stay."""
     if lon is None or lat is None:
         raise InputError("min_distance_m needs a query with coordinates; this one has none")
-    known, places = emb.derived("located", lambda: _located(emb))
-    away = places - to_ecef(lon, lat)
-    near = known[np.einsum("ij,ij->i", away, away) < meters**2]  # no arc is shorter than its chord
+    beside = np.abs(emb.lonlat[:, 1] - lat) * _LEAST_METERS_PER_DEGREE < meters
+    near = np.flatnonzero(beside)
+    away = to_ecef(emb.lonlat[near, 0], emb.lonlat[near, 1]) - to_ecef(lon, lat)
+    near = near[np.einsum("ij,ij->i", away, away) < meters**2]  # no arc is shorter than its chord
     there = emb.lonlat[near]
     near = near[
         distance_m(np.full(len(near), lon), np.full(len(near), lat), there[:, 0], there[:, 1]) < meters
