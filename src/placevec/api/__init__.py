@@ -4,6 +4,7 @@ The command line and notebooks call them; each can be run again after a kill. On
 """
 
 from placevec.api.benchmarking import benchmark_encoders
+from placevec.api.categories import picture_categories, similar_categories
 from placevec.api.clustering import cluster
 from placevec.api.embedding import embed
 from placevec.api.embedding_points import PointsEmbedded, embed_points
@@ -49,6 +50,7 @@ __all__ = [
     "load_embeddings",
     "load_model",
     "open_dataset",
+    "picture_categories",
     "picture_curves",
     "picture_kernels",
     "picture_latitude",
@@ -59,6 +61,7 @@ __all__ = [
     "recorded_dataset",
     "recorded_model",
     "similar",
+    "similar_categories",
     "train",
     "train_encoders",
     "validate",

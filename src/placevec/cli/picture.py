@@ -1,4 +1,4 @@
-"""``placevec picture``: static plots of location encoders and their training."""
+"""``placevec picture``: static plots of location encoders, of categories and of training."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from placevec.api.categories import picture_categories
 from placevec.api.plotting import picture_curves, picture_kernels, picture_latitude
 from placevec.cli.output import clean, print_json, progress_for, say
 from placevec.cli.signature import taking_keywords_of
@@ -13,7 +14,8 @@ from placevec.cli.signature import taking_keywords_of
 HELP = """\
 kernels: similarity of one place (--at lon,lat) to every other place on Earth, on a globe and by distance; uses
 the vectors of runs, and the features of named encoders. latitude: quality of runs by latitude, on held-out
-places. curves: loss and another metric of runs over their steps.
+places. curves: loss and another metric of runs over their steps. categories: vectors of categories of points of
+interest, of a run of poi2vec or a table.
 
 For example:
 
@@ -23,7 +25,9 @@ For example:
 
   placevec picture latitude runs/grid runs/sphereC+ --out latitude.png
 
-  placevec picture curves runs/grid runs/sphereC+ --out curves.png"""
+  placevec picture curves runs/grid runs/sphereC+ --out curves.png
+
+  placevec picture categories runs/categories --out categories.png"""
 COMMANDS = "Pictures"
 _PICTURES: dict[str, tuple[Callable[..., Any], str]] = {
     "kernels": (
@@ -31,6 +35,7 @@ _PICTURES: dict[str, tuple[Callable[..., Any], str]] = {
         "Plot the similarity of one place to every other place on Earth, for each encoder.",
     ),
     "latitude": (picture_latitude, "Plot the quality of runs by latitude."),
+    "categories": (picture_categories, "Plot the vectors of categories of points of interest."),
     "curves": (picture_curves, "Plot the loss and another metric of runs over their steps."),
 }
 

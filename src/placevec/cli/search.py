@@ -8,6 +8,7 @@ from typing import Any
 from placevec.api.searching import check_query, similar
 from placevec.cli.output import clean, counted, plain_rows, print_json, print_table, say
 from placevec.cli.signature import taking_keywords_of
+from placevec.options import flag_of, keywords_of
 
 HELP = """\
 Give the query by coordinates, place ID, tile, name, entity, text or image, or by several examples of what to
@@ -30,7 +31,11 @@ For example:
   placevec search malta.parquet --like 17/70818/51558 --like 17/70900/51600 --unlike 17/70830/51561 \\
       --threshold 0.2 -k 5000 -o quarries.geojson
 
-  placevec search malta.parquet --name Valletta --backend hnsw --columns clusters.parquet --filters cluster=2"""
+  placevec search malta.parquet --name Valletta --backend hnsw --columns clusters.parquet --filters cluster=2
+
+With --category, the first argument is a run of poi2vec or a table of vectors of categories (all: every category):
+
+  placevec search runs/categories --category cafe"""
 
 PRINTED = 50
 """Rows of the printed table."""
@@ -41,6 +46,7 @@ def command(
     embeddings: Path,
     /,
     *,
+    category: str | None = None,
     out: Path | None = None,
     csv: Path | None = None,
     as_json: bool = False,
@@ -49,6 +55,7 @@ def command(
     """Print the ranking.
 
     Args:
+        category: Category of points of interest whose nearest ones are listed, such as cafe (all: every one).
         out: File to also write the result to, .geojson, .parquet (GeoParquet) or .csv.
         csv: CSV file to also write the columns of the printed table to.
     """
@@ -58,6 +65,9 @@ def command(
 
     if csv is not None:
         atomic.check_writable(csv)
+    if category is not None:
+        _categories(embeddings, category, csv, as_json, {"out": out, **options})
+        return
     if out is not None:
         check_results(out)
     check_query(**options)
@@ -93,6 +103,27 @@ def command(
         say(f"{out}: {counted(len(found), 'place')}")
     if options.get("picture") is not None:
         say(f"{options['picture']}: the results as a picture")
+
+
+def _categories(
+    vectors: Path, category: str, csv: Path | None, as_json: bool, options: dict[str, Any]
+) -> None:
+    """Print the categories nearest to one, or to each."""
+    from placevec.api.categories import similar_categories
+    from placevec.errors import UsageError
+    from placevec.io import atomic
+
+    defaults = {one.name: one.default for one in keywords_of(similar)}
+    if others := [name for name, value in options.items() if name != "k" and value != defaults.get(name)]:
+        raise UsageError(f"--category lists categories, not places: {flag_of(others[0])} does not apply")
+    found = similar_categories(vectors, category, k=options.get("k", 10))
+    columns, rows = list(found.columns), plain_rows(found)
+    if csv is not None:
+        atomic.write_csv(csv, columns, rows)
+    if as_json:
+        print_json([dict(zip(columns, row, strict=True)) for row in rows])
+        return
+    print_table(columns, rows)
 
 
 def described(query: dict[str, object]) -> str:

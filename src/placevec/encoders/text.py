@@ -153,6 +153,11 @@ class TextEncoder(nn.Module):
         return F.normalize(vectors, dim=1) if self.unit_norm else vectors
 
     @torch.no_grad()
+    def means(self, texts: Sequence[str]) -> Tensor:
+        """(N, hidden) means of the tokens' vectors of any texts, before the projection."""
+        return self._encoded(list(texts))
+
+    @torch.no_grad()
     def _means_of(self, texts: list[str]) -> Tensor:
         """(N, hidden) means of a frozen text model, those that are new computed and kept."""
         new = [text for text in texts if text not in self._means]

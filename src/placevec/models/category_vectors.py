@@ -10,10 +10,14 @@ from numpy.typing import NDArray
 
 from placevec.encoders.poi_categories import PoiCategories
 from placevec.encoders.poi_set import PoiSetEncoder
+from placevec.encoders.text import TextEncoder
+from placevec.encoders.text_models import find_text_model
 from placevec.errors import InputError, ModelError
 from placevec.geo.geoparquet import read_parquet
 
 _VECTOR = "vector"
+TEXT = "text"
+"""In place of a path: vectors of the names of categories by a text model."""
 
 
 def read_category_vectors(path: str | Path) -> tuple[tuple[str, ...], NDArray[np.float32]]:
@@ -54,15 +58,61 @@ def _lists(path: Path) -> NDArray[np.float32]:
         raise InputError(f"{path} has no vectors of one length in the column {_VECTOR!r}") from error
 
 
-def fill_categories(encoder: PoiSetEncoder, channels: tuple[str, ...], path: str | Path) -> list[str]:
+def words_of(category: str) -> str:
+    """The name of a category as words, with what it is part of.
+
+    >>> words_of("food/fast_food"), words_of("shops")
+    ('fast food (food)', 'shops')
+    """
+    group, _, value = category.replace("_", " ").partition("/")
+    return f"{value} ({group})" if value and value != group else value or group
+
+
+def text_vectors(channels: tuple[str, ...], dim: int, text_model: str) -> NDArray[np.float32]:
+    """(K, dim) vectors of the names of categories by a text model, turned onto their principal components.
+
+    No more components than categories can differ in; the others are zero.
+
+    Args:
+        channels: the categories.
+        dim: length of the vectors.
+        text_model: see `placevec.encoders.text_models.find_text_model`.
+
+    Raises:
+        ModelError: the text model is not here, and how to get it.
+        MissingExtraError: without transformers.
+    """
+    found = find_text_model(text_model, download=True)
+    texts = TextEncoder(found.name, found.sha256, 1, rank=0).means([words_of(name) for name in channels])
+    vectors = texts.double().cpu().numpy()
+    vectors /= np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
+    left, values, _ = np.linalg.svd(vectors - vectors.mean(axis=0), full_matrices=False)
+    turned = np.zeros((len(channels), dim))
+    kept = min(dim, len(values))
+    turned[:, :kept] = left[:, :kept] * values[:kept]
+    return turned.astype(np.float32)
+
+
+def fill_categories(
+    encoder: PoiSetEncoder, channels: tuple[str, ...], path: str | Path, text_model: str = ""
+) -> list[str]:
     """Start an encoder from ready vectors; returns notes.
 
     A category that is not among them gets the vector of its group, or else the mean of all.
 
+    Args:
+        encoder: is changed in place.
+        channels: its categories.
+        path: a run or a table, or `TEXT` for vectors of their names.
+        text_model: for `TEXT`.
+
     Raises:
         ModelError, InputError: see `read_category_vectors`; vectors of another length, or without a known category.
     """
-    names, vectors = read_category_vectors(path)
+    if str(path) == TEXT:
+        names, vectors = channels, text_vectors(channels, encoder.category_dim, text_model)
+    else:
+        names, vectors = read_category_vectors(path)
     if vectors.shape[1] != encoder.category_dim:
         raise InputError(
             f"the vectors of {path} have {vectors.shape[1]} components: add --category-dim {vectors.shape[1]}"

@@ -153,7 +153,7 @@ def write_latitude(
         f"Places: {splits}. Error bars are 95% confidence intervals",
         credit,
     )
-    _save(figure, path, credit)
+    save_figure(figure, path, credit)
     return ChartReport(path, rows)
 
 
@@ -198,7 +198,7 @@ def write_curves(
         lower.set_ylabel(shown(chosen, 40), size=9, color=QUIET, parse_math=False)
     (axes if chosen is None else lower).set_xlabel("training step", size=9, color=QUIET)
     _dress(figure, axes, list(runs), "Training curves", "One line per run", "")
-    _save(figure, path, "")
+    save_figure(figure, path, "")
     return ChartReport(path, drawn)
 
 
@@ -261,7 +261,8 @@ def _dress(figure: Any, axes: Any, labels: Sequence[str], title: str, below: str
     figure.text(0.09, 0.015, shown(credit, 150), size=7, color=QUIET, parse_math=False)
 
 
-def _save(figure: Any, path: Path, credit: str) -> None:
+def save_figure(figure: Any, path: Path, credit: str) -> None:
+    """Write a figure as a PNG, atomically, with its attribution in the metadata."""
     from matplotlib import rc_context
 
     with rc_context({"font.family": fonts()}), replacing(path) as temporary, warnings.catch_warnings():

@@ -116,7 +116,7 @@ def build(
     if config.init is not None:
         notes.append(start_from(image, side.image.spec.channels, config.init, config.init_bands))
     if config.category_vectors is not None:
-        notes += fill_categories(pois, side.pois.spec.channels, config.category_vectors)
+        notes += fill_categories(pois, side.pois.spec.channels, config.category_vectors, config.text_model)
     sampler = _sampler(side, split.rows("train"), config, seed, augment=True)
     validates = _sampler(judge, held, config, seed + 1, augment=False)
     names = (side.image.spec.name, side.pois.spec.name)

@@ -86,7 +86,13 @@ class MmgrConfig(Options):
     category_dim: int = option(64, "Length of the vectors of categories", group=POIS, min=4)
     category_vectors: Path | None = option(
         None,
-        "Ready vectors of categories: a run that learned them, or a table (default: trained)",
+        "Ready vectors of categories: a run that learned them, a table, or text, for those of their names (default:"
+        " trained)",
+        group=POIS,
+    )
+    text_model: str = option(
+        "all-MiniLM-L6-v2",
+        "Text model of --category-vectors text: a folder, a Hugging Face name, or the model of an installed package",
         group=POIS,
     )
     train_categories: bool = option(True, "Ready vectors of categories are trained further", group=POIS)
