@@ -36,6 +36,12 @@ class CellOptions(MapOptions, AerialOptions):
         None, "Column of --pois with categories (default: category, type, class or kind)", group=_POIS
     )
     group: str | None = option(None, "Column of --pois with what categories are part of", group=_POIS)
+    poi_groups: str = option(
+        "topics",
+        "What categories are part of (topics: food, shops, ... or --group; keys: amenity, shop, ... of OpenStreetMap; or"
+        " a TOML file with a list of categories for each group)",
+        group=_POIS,
+    )
     min_pois: int = option(
         5, "Minimum number of points of a category; fewer count as its group", group=_POIS, min=1
     )
@@ -142,7 +148,8 @@ def _prepared(out: Path, options: CellOptions, *, created: str, progress: Progre
         )
     if has_points:
         dataset = add_pois(
-            dataset, table=options.pois, category=options.category, group=options.group, min_points=options.min_pois,
+            dataset, table=options.pois, category=options.category, group=options.group, groups=options.poi_groups,
+            min_points=options.min_pois,
             size_m=options.poi_size_m, created=created, progress=progress,
         )  # fmt: skip
     return add_aerial(dataset, options, created=created, progress=progress) if options.has_images else dataset

@@ -17,6 +17,7 @@ from placevec.errors import DatasetError, SourceError, UsageError
 from placevec.io import atomic
 from placevec.io.progress import Progress
 from placevec.preparation.existing_places import POIS
+from placevec.preparation.poi_groups import KEYS, TOPICS, regrouped
 from placevec.sources.tables.opened import open_table
 from placevec.sources.tables.points import read_points
 
@@ -33,6 +34,7 @@ def add_pois(
     table: str | Path | None,
     category: str | None,
     group: str | None,
+    groups: str = TOPICS,
     min_points: int,
     size_m: float | None,
     created: str,
@@ -44,6 +46,7 @@ def add_pois(
         dataset: that gets it.
         table: points of interest with coordinates and categories; None: those of the extract that its map was drawn from.
         category, group: columns of the table: the category, and what it is part of, if anything.
+        groups: ``topics`` as they are, ``keys`` of OpenStreetMap, or a TOML file, see `preparation.poi_groups`.
         min_points: a category needs as many points, otherwise they count as their group only.
         size_m: side of the square around a place, meters; None: the polygon of a place that has one, else a square of
             the size of the places.
@@ -62,6 +65,8 @@ def add_pois(
     within = size_m is None and _are_polygons(dataset)
     if within:
         inputs["polygons"] = True
+    if groups != TOPICS:
+        inputs["poi_groups"] = groups if groups == KEYS else atomic.sha256_of_file(Path(groups))
     values = f"{VALUES}; {WITHIN_POLYGONS}" if within else VALUES
     if table is None:
         if not has_pois(dataset):
@@ -77,7 +82,7 @@ def add_pois(
 
     def write(folder: Path) -> Joining:
         if table is None:
-            pois, files, file, sources = read_pois(dataset.path / POIS), [], POIS, []
+            pois, files, file, sources = read_pois(dataset.path / POIS), list[str](), POIS, []
         else:
             notes = _write_table(folder / TABLE, Path(table), category, group, dataset)
             for note in notes:
@@ -85,10 +90,17 @@ def add_pois(
             pois, files, file = read_pois(folder / TABLE), [TABLE], TABLE
             named = Path(table).name
             sources = [{"kind": KIND, "name": named, "path": named, "sha256": content, "attribution": ""}]
+        if groups != TOPICS:
+            pois, notes = regrouped(pois, groups, of_osm=table is None)
+            for note in notes:
+                progress.say(f"Note: {note}")
+            pois, files, file = pois[pois["group"].notna().to_numpy()], [TABLE], TABLE
+            _write_points(folder / TABLE, pois)
         channels = categories_of(pois, min_points)
-        spec = ViewSpec(
-            NAME, KIND, channels, values, size_m=side, rules=None if table else PoiTable.default().hash
-        )
+        rules = None if table or groups not in (TOPICS, KEYS) else PoiTable.default().hash
+        if rules and groups == KEYS:
+            rules = atomic.sha256_of_json([rules, KEYS])
+        spec = ViewSpec(NAME, KIND, channels, values, size_m=side, rules=rules)
         points = int(pois["group"].notna().sum())
         return Joining(
             f"{points:,} points of interest of {len(channels)} categories", files, sources,
@@ -96,6 +108,16 @@ def add_pois(
         )  # fmt: skip
 
     return add(dataset, NAME, of, write, created=created, progress=progress)
+
+
+def _write_points(path: Path, pois: pd.DataFrame) -> None:
+    """Write points with their groups as a table of points."""
+    names = pois["name"].astype(object).where(pois["name"].notna(), None)
+    columns = (pois["key"], pois["value"], pois["group"], names, pois["prominence"])
+    rows = [Poi(*row) for row in zip(*(column.astype(object) for column in columns), strict=True)]
+    lonlat = pois[["lon", "lat"]].to_numpy(np.float64)
+    with atomic.replacing(path) as temporary, PoiWriter(temporary) as writer:
+        writer.add(pois["osm_type"].astype(str).tolist(), pois["osm_id"].to_numpy(np.int64), lonlat, rows)
 
 
 def _are_polygons(dataset: Dataset) -> bool:

@@ -24,9 +24,13 @@ TRAIN = FormerCommand(
 PROBE = FormerCommand(
     "res-pop.py", "`placevec embed`, then `placevec evaluate --labels`", "evaluate",
     (
-        FormerFlag(("--data_path", "--model_path"), "the vectors and `--labels TABLE`"),
+        FormerFlag(("--data_path", "--model_path"), "the vectors and `--labels TABLE`",
+                   "the original had the path of the checkpoint in its code"),
+        FormerFlag(("--resnet", "--projection_dim", "--temperature", "--world_size"), "",
+                   "the run knows its networks; a probe has none of them"),
+        FormerFlag(("--lr", "--batch_size", "--cos"), "", "probes are fitted without a learning rate"),
         FormerFlag(("--total_epoch", "--schedule", "--train_record"), "",
-                 "probes are fitted to the end; the original reported the best epoch on the test list"),
+                   "probes are fitted to the end; the original reported the best epoch on the test list"),
     ),
 )  # fmt: skip
 COMMANDS = (TRAIN, PROBE)
