@@ -132,17 +132,35 @@ def approximate() -> list[Row]:
             index = kind.build(vectors)
             built = time.perf_counter() - began
             quality, recall, seconds = at_recall(index, asked, true)
-            speeds[kind.backend] = (len(asked) / seconds, f"quality {quality}, recall {recall:.3f}, built in {built:.0f} s")
+            speeds[kind.backend] = (
+                len(asked) / seconds,
+                f"quality {quality}, recall {recall:.3f}, built in {built:.0f} s",
+            )
         (graph, how), (trees, other) = speeds["hnsw"], speeds["annoy"]
         counted = f"{len(vectors):,} vectors {name}, 500 others as queries, recall@10 of at least {RECALL}, one thread: HNSW {how}; Annoy, 100 trees, {other}"
-        found.append(Row(f"HNSW, vectors {name}", graph, trees, "queries/s", "Annoy", graph / trees, "best of three", counted))
+        found.append(
+            Row(
+                f"HNSW, vectors {name}",
+                graph,
+                trees,
+                "queries/s",
+                "Annoy",
+                graph / trees,
+                "best of three",
+                counted,
+            )
+        )
         for storage in ("int8", "bits"):
             codes = Kind("exact", "cosine", storage).build(vectors)  # type: ignore[arg-type]
             far = codes.query(asked, 10)[1]
             size = codes.bytes / 1e6  # type: ignore[attr-defined]
             counted = f"{len(vectors):,} vectors {name}: bytes of the codes and of float32; recall@10 {recalled(far, true):.4f} after rescoring"
             whole = vectors.nbytes / 1e6
-            found.append(Row(f"{storage}, vectors {name}", size, whole, "MB", "float32", whole / size, "exact", counted))
+            found.append(
+                Row(
+                    f"{storage}, vectors {name}", size, whole, "MB", "float32", whole / size, "exact", counted
+                )
+            )
     return found
 
 
@@ -153,10 +171,36 @@ def recalled(far: np.ndarray, true: np.ndarray) -> float:
 
 def at_recall(index: Index, asked: np.ndarray, true: np.ndarray) -> tuple[int, float, float]:
     """(the least quality of a ladder that reaches `RECALL`, its recall, seconds for all queries)."""
-    for quality in (10, 14, 20, 28, 40, 56, 80, 112, 160, 224, 320, 450, 640, 900, 1300, 1800, 2500, 3600, 5000, 10**4, 10**5):
+    for quality in (
+        10,
+        14,
+        20,
+        28,
+        40,
+        56,
+        80,
+        112,
+        160,
+        224,
+        320,
+        450,
+        640,
+        900,
+        1300,
+        1800,
+        2500,
+        3600,
+        5000,
+        10**4,
+        10**5,
+    ):
         recall = recalled(index.query(asked, 10, quality=quality)[1], true)
         if recall >= RECALL:
-            return quality, recall, min(seconds(lambda q=quality: index.query(asked, 10, quality=q)) for _ in range(3))
+            return (
+                quality,
+                recall,
+                min(seconds(lambda q=quality: index.query(asked, 10, quality=q)) for _ in range(3)),
+            )
     raise RuntimeError(f"{index.backend} does not reach a recall of {RECALL}")
 
 

@@ -7,9 +7,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from shapely.geometry import Point
 
 from placevec import api
+from placevec.core import Look
 from placevec.errors import UsageError
 from placevec.geo import Area
 
@@ -68,6 +70,32 @@ def test_polygons_that_are_odd(tmp_path: Path) -> None:
     assert (
         api.prepare("mmgr", out=tmp_path / "cells", places=tmp_path / "tracts.geojson").hash == dataset.hash
     )
+
+
+def test_polygons_without_area_of_parts_and_across_the_antimeridian(tmp_path: Path) -> None:
+    """Counted by hand: both sides of the meridian are one polygon, as are both parts; what has no area is told."""
+    shapes = {
+        "flat": "POLYGON((150 1, 150.01 1, 150.02 1, 150 1))",
+        "parts": "MULTIPOLYGON(((170 0, 170.01 0, 170.01 0.01, 170 0)), ((170.02 0, 170.03 0, 170.03 0.01, 170.02 0)))",
+        "across": "POLYGON((179.995 0, -179.995 0, -179.995 0.01, 179.995 0.01, 179.995 0))",
+    }
+    rows = [f'{name};"{shape}"' for name, shape in shapes.items()]
+    (tmp_path / "tracts.csv").write_text("\n".join(["place_id;geometry", *rows]))
+    points = (
+        "179.999,0.005",
+        "-179.999,0.005",
+        "179.99,0.005",
+        "170.009,0.001",
+        "170.029,0.001",
+        "170.015,0.001",
+    )
+    (tmp_path / "pois.csv").write_text("lon,lat,kind\n" + "".join(f"{point},bar\n" for point in points))
+    dataset = api.prepare(
+        "mmgr", out=tmp_path / "d", places=tmp_path / "tracts.csv", pois=tmp_path / "pois.csv"
+    )
+    assert "1 polygons have no area" in " ".join(dataset.manifest["report"]["cells"]["notes"])
+    look = Look(torch.arange(3), torch.from_numpy(dataset.lonlat))
+    assert dataset.view("pois").read(look).offsets.diff().tolist() == [0, 2, 2]  # type: ignore[union-attr]
 
 
 def test_what_is_refused(tmp_path: Path) -> None:

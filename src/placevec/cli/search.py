@@ -8,7 +8,7 @@ from typing import Any
 from placevec.api.searching import check_query, similar
 from placevec.cli.output import clean, counted, plain_rows, print_json, print_table, say
 from placevec.cli.signature import taking_keywords_of
-from placevec.options import flag_of
+from placevec.options import flag_of, keywords_of
 
 HELP = """\
 Give the query by coordinates, place ID, tile, name, entity, text or image, or by several examples of what to
@@ -66,7 +66,7 @@ def command(
     if csv is not None:
         atomic.check_writable(csv)
     if category is not None:
-        _categories(embeddings, category, csv, as_json, options)
+        _categories(embeddings, category, csv, as_json, {"out": out, **options})
         return
     if out is not None:
         check_results(out)
@@ -113,7 +113,7 @@ def _categories(
     from placevec.errors import UsageError
     from placevec.io import atomic
 
-    defaults = {"k": 10, "metric": "cosine"}
+    defaults = {one.name: one.default for one in keywords_of(similar)}
     if others := [name for name, value in options.items() if name != "k" and value != defaults.get(name)]:
         raise UsageError(f"--category lists categories, not places: {flag_of(others[0])} does not apply")
     found = similar_categories(vectors, category, k=options.get("k", 10))

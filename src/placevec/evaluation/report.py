@@ -32,8 +32,8 @@ METHOD = (
     "this area and places like these, not about other areas, and not about training the encoder again. Verdicts of a "
     "task hold together: Holm's rule keeps the chance of any false one among them at 5%. "
     "Standard errors are those with blocks of one, two and four sides, and last with blocks that may err together, "
-    "wholly or in part; intervals and p take the widest. Nothing is claimed of fewer than 500 places or 30 effective blocks, "
-    "nor where errors are alike over so much of the area that it counts as fewer than 5 independent blocks."
+    "wholly or in part; intervals and p take the widest. Nothing is claimed of fewer than 500 places or 30 effective "
+    "blocks, nor where errors are alike over so much of the area that it counts as fewer than 5 independent blocks."
 )
 
 

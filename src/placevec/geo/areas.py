@@ -183,7 +183,9 @@ class Area:
         first, last = np.fmin.reduce(lon, initial=np.inf), np.fmax.reduce(lon, initial=-np.inf)
         for west, south, east, north in self.parts():
             for turn in (0.0, -360.0, 360.0):
-                if first + turn <= east and last + turn >= west:  # of a million points few lie on another turn
+                if (
+                    first + turn <= east and last + turn >= west
+                ):  # of a million points few lie on another turn
                     turned = lon + turn if turn else lon
                     inside |= (turned >= west) & (turned <= east) & (lat >= south) & (lat <= north)
         if self.polygon is not None and inside.any():

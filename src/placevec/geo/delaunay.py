@@ -58,7 +58,7 @@ def _between_places(xy: Floats) -> Ints:
     """(2, E) edges between distinct points of a plane."""
     from scipy.spatial import Delaunay, QhullError
 
-    if len(xy) >= 3:
+    if len(xy) >= 3 and not _is_line(xy):
         try:
             found = Delaunay(xy)
         except QhullError:  # all on one line
@@ -68,6 +68,13 @@ def _between_places(xy: Floats) -> Ints:
         # points that Qhull leaves out because of their distance to another one
         return np.asarray(np.concatenate([edges, found.coplanar[:, [0, 2]]]).T, np.int64)
     return _along_line(xy)
+
+
+def _is_line(xy: Floats) -> bool:
+    """Whether points lie on one line, to `_NEAR_M`: rounding would make slivers of triangles out of them."""
+    centered = xy - xy.mean(axis=0)
+    across = np.linalg.svd(centered, full_matrices=False)[2][1]
+    return bool(np.abs(centered @ across).max() < _NEAR_M)
 
 
 def _along_line(xy: Floats) -> Ints:

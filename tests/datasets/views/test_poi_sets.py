@@ -99,3 +99,22 @@ def test_polygons_bound_the_sets_of_their_places(
         Look(torch.tensor([0]), lonlat[:1], {"shift": torch.tensor([[50.0, 0.0]]), "angle": torch.zeros(1)})
     )
     assert rows_of(moved.values) == [(0, -50, 0), (1, 40, 20)]
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 5])
+def test_few_points_and_points_on_a_line(count: int, tmp_path: Path) -> None:
+    """All in one cell, on one meridian, ten meters apart: each is a neighbor of the next, and of no other."""
+    lonlat = offset(
+        np.full(count, 24.94), np.full(count, 60.17), east_m=np.zeros(count), north_m=10.0 * np.arange(count)
+    )
+    with PoiWriter(tmp_path / "pois.parquet") as writer:
+        writer.add(
+            ["node"] * count, np.arange(count), lonlat, [Poi("amenity", "x", GROUPS[0], None, 0)] * count
+        )
+    view = PoiSetsView(tmp_path / "pois.parquet", SPEC).window(edges=True)
+    places = torch.tensor([(24.94, 60.17), (25.5, 60.17)], dtype=torch.float64)
+    found = view.read(Look(torch.tensor([0, 1]), places))
+    assert found.offsets.tolist() == [0, count, count]
+    assert found.edges is not None
+    steps = [(at, at + 1) for at in range(count - 1)]
+    assert sorted(map(tuple, found.edges.T.tolist())) == sorted(steps + [(b, a) for a, b in steps])

@@ -124,6 +124,19 @@ def test_the_first_image_with_data_counts(cells: Callable[..., Dataset], tmp_pat
     assert found["b"][0, :, :15].max() < 100 < found["b"][0, :, 17:].min()
 
 
+def test_nodata_and_another_resolution(cells: Callable[..., Dataset], tmp_path: Path) -> None:
+    """A finer image without data in its eastern half, over a coarser one: the coordinates are those of one image."""
+    fine = write(tmp_path / "1.tif", Affine(5.0, 0.0, LEFT + 100.0, 0.0, -5.0, TOP - 200.0), nodata=-1.0)
+    with rasterio.open(fine, "r+") as file:
+        pixels = file.read()
+        pixels[:, :, 60:] = -1.0
+        file.write(pixels)
+    found = chips_of(cells(fine, write(tmp_path / "2.tif", NORTH_UP), aerial_values="stored"))
+    east, south = found["a"]
+    np.testing.assert_allclose(east.mean(0), 20 + 40 + (np.arange(32) - 15.5) * 0.5, atol=0.3)
+    np.testing.assert_allclose(south.mean(1), 20 + 50 + (np.arange(32) - 15.5) * 0.5, atol=0.3)
+
+
 def test_numbers_of_sixteen_bits_are_scaled(cells: Callable[..., Dataset], tmp_path: Path) -> None:
     """By percentiles 1 and 99 of each band, which the report keeps; numpy's percentiles of the whole image."""
     image = write(tmp_path / "image.tif", NORTH_UP, dtype="uint16")
