@@ -14,6 +14,7 @@ import pytest
 import torch
 from PIL import Image
 
+from placevec.api.searching import similar
 from placevec.app import searching
 from placevec.app.elements import csv_of
 from placevec.app.pictures import layers_of, pictures_of
@@ -29,6 +30,7 @@ from placevec.core import Look
 from placevec.datasets.views.registry import reader_of
 from placevec.embeddings import Embeddings, Provenance
 from placevec.errors import EmbeddingsError, InputError, PlacevecError, SourceError, UsageError
+from placevec.explorer.precomputed import projection
 from placevec.explorer.reductions import reduce_vectors
 from placevec.inference.images import image_views
 
@@ -72,20 +74,40 @@ def test_two_places_beside_each_other(project: Project) -> None:
 
 
 def test_a_set_holds_what_its_examples_are(project: Project) -> None:
-    """Oracle: two clusters, one like and one unlike: more of the first are above the threshold, whatever the order."""
-    rng = np.random.default_rng(0)
-    vectors = np.concatenate([rng.normal(m, 0.3, (300, 8)) for m in (1.0, -1.0)]).astype(np.float32) + 5.0
-    score = scores(vectors, [0, 1, 2], [300, 301])
-    assert score[:300].min() > 0.5 > -0.5 > score[300:].max()
-    assert np.allclose(score, scores(vectors, [2, 1, 0], [301, 300]), atol=1e-6)
+    """Oracle: `placevec.similar` with the same examples and threshold."""
+    like, unlike = [str(one) for one in project.table.place_id[[5, 17]]], [str(project.table.place_id[40])]
     with pytest.raises(UsageError, match="at least one place"):
-        scores(vectors, [])
-    score = scores(project.table.vectors, [5])
-    found = above(project, score, 0.2, [5])
-    kept = np.flatnonzero(score >= 0.2)
-    assert len(found) == len(kept) - 1
-    assert (np.diff(found["score"]) <= 0).all()
-    assert project.table.place_id[5] not in set(found["place_id"])
+        scores(project.table, [])
+    score = scores(project.table, like, unlike)
+    threshold = float(np.quantile(score, 0.7))
+    found = above(project, score, threshold, [5, 17, 40])
+    expected = similar(
+        project.table,
+        like=like,
+        unlike=unlike,
+        threshold=1 - threshold + 1e-6,
+        k=len(project.table),
+        min_distance_m=0,
+    )
+    assert 50 < len(found) == len(expected)
+    assert found["place_id"].tolist()[:30] == expected["place_id"].tolist()[:30]
+    assert np.allclose(found["score"], 1 - expected["distance"], atol=1e-5)
+
+
+def test_an_approximate_index_and_a_kept_projection(project: Project) -> None:
+    """Oracle: the exact result; the projection is read from beside the table by a second project."""
+    pytest.importorskip("faiss")
+    place = Query({"place": str(project.table.place_id[3])})
+    exact, graph = (find(project, place, k=10, backend=one, quality=-1) for one in ("exact", "hnsw"))
+    assert len(set(exact["place_id"]) & set(graph["place_id"])) >= 9
+    assert exact.attrs["query"]["recall"] is None
+    assert graph.attrs["query"]["recall"] > 0.9
+    made = projection(project.table, "pca", dim=2, seed=0, max_places=len(project.drawn))
+    again = open_project(project.path, clusters=4, max_places=400)
+    kept = projection(again.table, "pca", dim=2, seed=0, max_places=len(again.drawn))
+    assert kept.reused
+    assert np.array_equal(kept.rows, again.drawn.rows)
+    assert np.array_equal(kept.reduction.components, made.reduction.components)
 
 
 def _png(size: tuple[int, int], mode: str = "RGB") -> bytes:
@@ -221,7 +243,9 @@ def test_odd_tables_are_shown(tmp_path: Path, vectors: np.ndarray) -> None:
     assert pictures_of(odd, [0]) == [None]
     assert layers_of(odd, 0) == []
     assert (page_folder(odd) / "index.html").exists()
-    assert len(above(odd, scores(odd.table.vectors, [0]), 0.5, [0])) == 0
+    assert len(above(odd, scores(odd.table, ["<b>0</b>"]), 0.5, [0])) == (len(vectors) - 1) * int(
+        vectors.any()
+    )
     with pytest.raises(PlacevecError):
         find(odd, Query({"lon": 24.9, "lat": 60.2}), k=5)
     with pytest.raises(PlacevecError):

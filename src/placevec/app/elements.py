@@ -5,14 +5,19 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Sequence
-from typing import Any
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 import streamlit as st
 
 from placevec.app.pictures import pictures_of
 from placevec.app.project import Project
+from placevec.app.searching import EXPORTS, exported
 from placevec.app.texts import name_of, plain
+
+if TYPE_CHECKING:
+    import geopandas as gpd
 
 
 def go_to_place(project: Project, place: str, key: str) -> None:
@@ -65,6 +70,17 @@ def picture_grid(
                 second.button(
                     "Open", key=f"{key}_o_{row}", on_click=_go, args=("place", place), width="stretch"
                 )
+
+
+def save_buttons(project: Project, found: gpd.GeoDataFrame, name: str) -> None:
+    """Buttons that save places in every format, which are written only when asked for."""
+    for column, kind in zip(st.columns(len(EXPORTS)), EXPORTS, strict=True):
+        column.download_button(
+            f"Save {kind}",
+            partial(exported, found, kind, project.drawn.attribution),
+            f"{name}.{kind}",
+            key=f"{name}_{kind}",
+        )
 
 
 def csv_of(frame: pd.DataFrame) -> bytes:

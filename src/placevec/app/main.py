@@ -12,6 +12,7 @@ from placevec.errors import PlacevecError
 # What a user set on a screen and finds again when coming back; Streamlit forgets what is not shown.
 KEPT = (
     "method", "dim", "query_kind", "query_place", "query_words", "query_lon", "query_lat", "metric", "k", "many", "apart",
+    "backend", "trees", "quality",
     "threshold", "gallery_text", "gallery_order", "gallery_size", "gallery_page", "place", "new_class",
 )  # fmt: skip
 

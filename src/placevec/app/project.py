@@ -56,6 +56,14 @@ class Project:
             found: Made = self._made[key]
             return found
 
+    def latest(self, name: str, key: Hashable, make: Callable[[], Made]) -> Made:
+        """What ``make`` returns, made again only when the key has changed; one value of a name is kept."""
+        with self._locks.setdefault(name, threading.RLock()):
+            if name not in self._made or self._made[name][0] != key:
+                self._made[name] = (key, make())
+            found: Made = self._made[name][1]
+            return found
+
     @property
     def model(self) -> Model | None:
         """The model that made the vectors; None if it is not at its recorded path or is another one."""

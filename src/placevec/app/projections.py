@@ -42,18 +42,22 @@ class Bar:
 
 
 def position(project: Project, method: Method, dim: int) -> Reduction:
-    """The drawn places in 2 or 3 dimensions; computed at the first call of any browser.
+    """The drawn places in 2 or 3 dimensions: read from beside the table, or computed once and kept there.
 
     Raises:
         InputError: too few places for the method.
         MissingExtraError: umap-learn is not installed.
     """
-    from placevec.explorer.reductions import reduce_vectors
+    from placevec.explorer.precomputed import projection
 
     drawn, bar = project.drawn, Bar()
     return project.once(
         ("projection", method, dim),
-        lambda: reduce_vectors(drawn.vectors, method, dim=dim, seed=drawn.seed, progress=bar),
+        lambda: (
+            projection(
+                project.table, method, dim=dim, seed=drawn.seed, max_places=len(drawn), progress=bar
+            ).reduction
+        ),
     )
 
 

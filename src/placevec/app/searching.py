@@ -15,20 +15,29 @@ from numpy.typing import NDArray
 from placevec.api.searching import similar
 from placevec.app.project import Project
 from placevec.embeddings.search.exact import distances
+from placevec.embeddings.search.stored import open_index
 from placevec.geo import distance_m
 from placevec.geo.geojson import write_geojson
 from placevec.io import atomic
+from placevec.options.choices import Backend, Metric
 
 if TYPE_CHECKING:
     import geopandas as gpd
 
-METRICS = {
+METRICS: dict[Metric, str] = {
     "angular": "Angular: the angle between vectors",
     "euclidean": "Euclidean: length of their difference",
     "manhattan": "Manhattan: sum of absolute differences",
     "dot": "Dot product: angle and length",
 }
 """Metric -> its description, in the order of the choice."""
+BACKENDS: dict[Backend, str] = {
+    "exact": "Exact: compares all vectors",
+    "hnsw": "HNSW (faiss): a graph",
+    "ivf": "IVF (faiss): lists of near vectors",
+    "annoy": "Annoy: random trees",
+}
+"""Kind of index -> its description, in the order of the choice."""
 
 
 @dataclass(frozen=True)
@@ -58,9 +67,11 @@ def find(
     query: Query,
     *,
     k: int,
-    metric: str = "angular",
+    metric: Metric = "angular",
     apart: bool = True,
-    **options: Any,
+    backend: Backend = "exact",
+    trees: int = 100,
+    quality: int | None = None,
 ) -> gpd.GeoDataFrame:
     """The places most similar to a query; see `placevec.similar` for the columns and ``attrs``.
 
@@ -70,30 +81,29 @@ def find(
         k: number of results.
         metric: one of `METRICS`.
         apart: leave out places that show much the same ground as the query or a better result.
-        options: keywords of `placevec.similar`.
+        backend: kind of index, which is kept beside the table; ``trees`` of Annoy, ``quality`` of any but exact.
+        trees: number of trees; more find more and take longer to build.
+        quality: candidates that an index examines; more find more and take longer.
 
     Raises:
         PlacevecError: an unknown place, a point far outside, words or images that the model does not read.
     """
+    options: dict[str, Any] = {"k": k, "metric": metric, "quality": quality}
     if not apart:
         options["min_distance_m"] = 0.0
     if query.vector is not None:
         from placevec.embeddings.search.query import similar as search
 
-        found = search(project.table, vector=query.vector, k=k, metric=metric_of(metric), **options)
+        index = open_index(project.table, backend, metric, trees=trees)
+        found = search(project.table, vector=query.vector, index=index, **options)
     else:
         found = similar(
-            project.table, k=k, metric=metric_of(metric), model=project.model, dataset=project.dataset,
+            project.table, backend=backend, trees=trees, model=project.model, dataset=project.dataset,
             **query.options, **options,
         )  # fmt: skip
     if query.remark:
         found.attrs["notes"] = [query.remark, *found.attrs["notes"]]
     return found
-
-
-def metric_of(name: str) -> Any:
-    """The metric as `placevec.similar` calls it."""
-    return "cosine" if name == "angular" else name
 
 
 def row_asked(project: Project, found: gpd.GeoDataFrame) -> int | None:

@@ -9,46 +9,35 @@ import numpy as np
 from numpy.typing import NDArray
 
 from placevec.app.project import Project
+from placevec.embeddings import Embeddings
+from placevec.embeddings.search.exact import distances
+from placevec.embeddings.search.examples import Examples
 from placevec.errors import UsageError
 
 if TYPE_CHECKING:
     import geopandas as gpd
 
 
-def scores(
-    vectors: NDArray[np.float32], more: Sequence[int], less: Sequence[int] = ()
-) -> NDArray[np.float32]:
+def scores(table: Embeddings, more: Sequence[str], less: Sequence[str] = ()) -> NDArray[np.float32]:
     """(N,) how much like the examples ``more`` and unlike ``less`` places are, -1 to 1.
 
-    The cosine of a place's direction and the mean direction of the examples, minus that of those it shall not be like
-    (Rocchio's relevance feedback), all seen from the mean of the vectors, so that what all places share counts nothing.
+    One minus the distance by which ``placevec search --like --unlike`` ranks, so that both find the same places.
 
     Args:
-        vectors: (N, D) of all places.
-        more, less: rows of the examples.
+        table: all places.
+        more, less: place_ids of the examples.
 
     Raises:
-        UsageError: no example of what to find.
-
-    >>> scores(np.array([[1, 0], [0.9, 0.1], [0, 1], [-1, 0]], np.float32), [0], [3]).astype(float).round(1).tolist()
-    [1.0, 1.0, -0.4, -1.0]
+        UsageError: no example of what to find, or one of both kinds.
+        InputError: an unknown place.
     """
-    if not len(more):
+    examples = Examples.of(table, more, less, "cosine")
+    if examples is None:
         raise UsageError("give at least one place to find others like it")
-    mean = vectors.mean(axis=0, dtype=np.float64).astype(np.float32)
-
-    def units(rows: NDArray[np.float32]) -> NDArray[np.float32]:
-        moved = rows - mean
-        length = np.linalg.norm(moved, axis=1, keepdims=True)
-        return np.asarray(moved / np.where(length > 0, length, 1.0), np.float32)
-
-    wanted = units(vectors[list(more)]).mean(axis=0)
-    if len(less):
-        wanted = wanted - units(vectors[list(less)]).mean(axis=0)
-    length = float(np.linalg.norm(wanted))
-    if length > 0:
-        wanted = wanted / length
-    blocks = [units(vectors[start : start + 65_536]) @ wanted for start in range(0, len(vectors), 65_536)]
+    blocks = [
+        1.0 - distances(examples.vector, table.vectors[start : start + 65_536], "cosine")
+        for start in range(0, len(table), 65_536)
+    ]
     return np.concatenate(blocks).astype(np.float32)
 
 

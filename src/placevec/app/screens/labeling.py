@@ -42,9 +42,12 @@ def show(project: Project) -> None:
         _files(project, labels)
     at = [row for one in labels.of if (row := project.row_of.get(one)) is not None]
     names = [labels.of[str(project.table.place_id[row])] for row in at]
-    prediction = (
-        learn(project.table.vectors, at, names, project.table.lonlat) if len(set(names)) > 1 else None
-    )
+    prediction = None
+    if len(set(names)) > 1:
+        learned = tuple(zip(at, names, strict=True))
+        prediction = project.latest(
+            "prediction", learned, lambda: learn(project.table.vectors, at, names, project.table.lonlat)
+        )
     _told(labels, prediction)
     show_space(
         project,

@@ -26,7 +26,7 @@ def show(project: Project) -> None:
     with right:
         st.download_button(
             "Save projection (CSV)",
-            csv_of(table_of(project, reduction)),
+            lambda: csv_of(table_of(project, reduction)),
             "projection.csv",
             "text/csv",
             key="save_projection",

@@ -8,14 +8,24 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from placevec.app.elements import picture_grid
+from placevec.app.elements import picture_grid, save_buttons
 from placevec.app.pictures import pictures_of
 from placevec.app.project import Project
-from placevec.app.searching import EXPORTS, METRICS, Query, compared, exported, find, random_place, row_asked
+from placevec.app.searching import (
+    BACKENDS,
+    METRICS,
+    Query,
+    compared,
+    find,
+    random_place,
+    row_asked,
+)
 from placevec.app.space import Selection, results_content, show_space
 from placevec.app.texts import name_of, plain
 from placevec.app.uploads import MAX_UPLOAD_MB, vector_of_upload
+from placevec.embeddings.search.approximate import available
 from placevec.errors import PlacevecError
+from placevec.options.choices import Backend
 
 if TYPE_CHECKING:
     import geopandas as gpd
@@ -37,6 +47,7 @@ def show(project: Project) -> None:
     query = _query(project, str(kind), before)
     with st.sidebar:
         metric = st.selectbox("Distance metric", list(METRICS), format_func=METRICS.__getitem__, key="metric")
+        backend, trees, quality = _index(project)
         k = st.slider("Results", 5, 50, 10, key="k")
         many = st.number_input(
             "More results", 0, min(_MOST, len(project.table)), 0, 100, key="many", help="0: as above"
@@ -51,12 +62,36 @@ def show(project: Project) -> None:
         show_space(project, "found", height=480, picks=kind == "Point on the map")
         return
     try:
-        found = find(project, query, k=int(many or k), metric=str(metric), apart=bool(apart))
+        found = find(
+            project,
+            query,
+            k=int(many or k),
+            metric=metric,
+            apart=bool(apart),
+            backend=backend,
+            trees=trees,
+            quality=quality,
+        )
     except PlacevecError as error:
         st.error(plain(str(error)))
         show_space(project, "found", height=480, picks=kind == "Point on the map")
         return
     _found(project, query, found, str(kind))
+
+
+def _index(project: Project) -> tuple[Backend, int, int | None]:
+    """The kind of index, the number of trees and the search quality."""
+    kinds = [one for one in BACKENDS if available(one)]
+    backend = st.selectbox(
+        "Index", kinds, format_func=BACKENDS.__getitem__, key="backend", help="Exact is fast up to millions"
+    )
+    trees = st.slider("Trees", 10, 500, 100, 10, key="trees") if backend == "annoy" else 100
+    if backend == "exact":
+        return "exact", 100, None
+    quality = st.number_input(
+        "Search quality", -1, 1_000_000, -1, 100, key="quality", help="Candidates examined; -1: default"
+    )
+    return backend, int(trees), int(quality)
 
 
 def _last(project: Project) -> Selection:
@@ -169,13 +204,7 @@ def _found(project: Project, query: Query, found: gpd.GeoDataFrame, kind: str) -
         _compare(project, asked, rows, found, measure, title)
     with table:
         st.dataframe(pd.DataFrame(found.drop(columns="geometry")), hide_index=True, key="results_table")
-        for column, form in zip(st.columns(len(EXPORTS)), EXPORTS, strict=True):
-            column.download_button(
-                f"Save {form}",
-                exported(found, form, project.drawn.attribution),
-                f"results.{form}",
-                key=f"save_{form}",
-            )
+        save_buttons(project, found, "results")
 
 
 def _compare(

@@ -6,9 +6,8 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from placevec.app.elements import picture_grid
+from placevec.app.elements import picture_grid, save_buttons
 from placevec.app.project import Project
-from placevec.app.searching import EXPORTS, exported
 from placevec.app.sets import above, scores
 from placevec.app.space import Selection, colorings_content, read_selection, results_content, show_space
 from placevec.app.texts import name_of, plain
@@ -43,9 +42,12 @@ def show(project: Project) -> None:
         st.caption("Select examples on the page, or type them on the left.")
         show_space(project, "set_space", height=560)
         return
-    score = scores(project.table.vectors, more, less)
-    highest = float(np.delete(score, more).max(initial=-1.0)) if len(score) > len(more) else 1.0
-    threshold = st.sidebar.slider("Threshold", -1.0, 1.0, round(min(0.5, highest), 2), 0.01, key="threshold")
+    score = scores(
+        project.table, *([str(one) for one in project.table.place_id[rows]] for rows in (more, less))
+    )
+    threshold = st.sidebar.slider(
+        "Threshold", -1.0, 1.0, 0.8, 0.01, key="threshold", help="Cosine similarity to the examples"
+    )
     found = above(project, score, float(threshold), [*more, *less])
     st.markdown(f"#### {len(found):,} places with a score of at least {threshold:.2f}")
     _shown(project, score, found)
@@ -53,7 +55,7 @@ def show(project: Project) -> None:
 
 def _shown(project: Project, score: np.ndarray, found: pd.DataFrame) -> Selection:
     drawn = project.drawn
-    note = "How much more a place is like the examples than like those it shall not be like, -1 to 1."
+    note = "Cosine similarity to the mean of the examples, moved away from those it shall not be like."
     coloring = by_number("score", "Score of the set", score[drawn.rows], note=note)
     selection = show_space(
         project, "set_space", height=480, colorings=colorings_content([coloring]),
@@ -70,13 +72,7 @@ def _shown(project: Project, score: np.ndarray, found: pd.DataFrame) -> Selectio
         )
     with table:
         st.dataframe(pd.DataFrame(found.drop(columns="geometry")), hide_index=True, key="set_table")
-        for column, form in zip(st.columns(len(EXPORTS)), EXPORTS, strict=True):
-            column.download_button(
-                f"Save {form}",
-                exported(found, form, drawn.attribution),
-                f"set.{form}",
-                key=f"set_{form}",  # type: ignore[arg-type]
-            )
+        save_buttons(project, found, "set")
     return selection
 
 

@@ -135,6 +135,7 @@ APP = FormerCommand(
                  "Query by: the same, tile numbers, a click on the map, a name, words, an image; Similar in the gallery"),
         FormerFlag(("metric `angular`, `euclidean`, `manhattan`, `dot`; results 5 to 50",), "",
                  "Distance metric, Results; More results for thousands"),
+        FormerFlag(("number of trees, search quality",), "", "Trees with the index Annoy; Search quality"),
         FormerFlag(("side-by-side comparison, details of each result",), "", "Compare, Table; Open: layers, vector"),
         FormerFlag(("`loc2vec_embeddings_projections.csv`",), "", "Save projection (CSV)"),
     ),
