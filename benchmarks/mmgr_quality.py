@@ -87,7 +87,7 @@ def vectors(
         began = time.process_time()
         chosen = {**TRAINING, **cells.options, **options}
         with only(rows):
-            model = api.train("mmgr", cells.dataset, out=run, force=True, seed=seed, epochs=epochs, **chosen)
+            model = api.train("mmgr", cells.dataset, out=run, resume=True, seed=seed, epochs=epochs, **chosen)
         found = {
             **_encoded(model, cells, ""),
             **_encoded(model.untrained(seed), cells, "untrained "),
