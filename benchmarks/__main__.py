@@ -13,6 +13,7 @@ import sys
 from pathlib import Path
 
 from benchmarks import (
+    app,
     burn,
     cells,
     entities,
@@ -46,6 +47,7 @@ BENCHES = {
     "cells": cells.rows,
 }
 ON_REQUEST = {
+    "app": app.rows,
     "memory": memory.rows,
     "precision": precision.rows,
     "search": search.rows,

@@ -14,6 +14,7 @@ import pytest
 import torch
 from PIL import Image
 
+from placevec.api.embedding import embed
 from placevec.api.searching import similar
 from placevec.app import searching
 from placevec.app.elements import csv_of
@@ -33,6 +34,10 @@ from placevec.errors import EmbeddingsError, InputError, PlacevecError, SourceEr
 from placevec.explorer.precomputed import projection
 from placevec.explorer.reductions import reduce_vectors
 from placevec.inference.images import image_views
+from placevec.models.fusion import MeanFusion
+from placevec.models.model import Model
+from placevec.models.reading import Reading
+from tests.models import many_views
 
 
 @pytest.mark.parametrize("metric", list(searching.METRICS))
@@ -197,6 +202,27 @@ def test_pictures_and_layers(project: Project) -> None:
     assert shares is not None
     assert [name for name, _, _ in layers] == list(shares[0])
     assert np.allclose([share for _, share, _ in layers], shares[1][0], atol=0.1)
+
+
+def test_words_find_what_the_model_reads_in_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Oracle: `placevec.similar` with the same words and all views; the project knows every place found."""
+    many_views.register(monkeypatch)
+    dataset = many_views.write(tmp_path / "data")
+    torch.manual_seed(0)
+    encoders = {"image": many_views.Columns(12, 8), "text": many_views.Letters(8)}
+    reads = {
+        view: Reading(encoder, dataset.spec(view))
+        for view, encoder in (("satellite", "image"), ("text", "text"))
+    }
+    model = Model(encoders, reads, fuse=MeanFusion(["satellite", "text"], 8))
+    model.save(tmp_path / "model")
+    file = tmp_path / "vectors.parquet"
+    embed(model, dataset).save(file)
+    words = open_project(file, clusters=2)
+    found = find(words, Query({"text": "woodland"}), k=6)
+    assert found["place_id"].tolist() == similar(file, text="woodland", k=6)["place_id"].tolist()
+    assert set(found["place_id"]) <= set(words.row_of)
+    assert row_asked(words, found) is None
 
 
 @pytest.mark.parametrize("order", ORDERS)

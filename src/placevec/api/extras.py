@@ -161,7 +161,7 @@ def _app() -> None:
 
 USES = (
     Use("annoy", "Annoy indexes: --backend annoy (compiled when it is installed)", ("annoy",), _annoy),
-    Use("app", "the live app: explore --app", ("streamlit",), _app),
+    Use("app", "the live app: explore --app", ("streamlit", "uvicorn"), _app),
     Use("app", "UMAP in the app", ("umap-learn",), _umap),
     Use("explore", "static plots: explore --png, picture, predict", ("matplotlib",), _plots),
     Use("explore", "UMAP: explore --method umap", ("umap-learn",), _umap),

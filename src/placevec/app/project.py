@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import threading
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from placevec.api.asking import view_of_images
 from placevec.api.inputs import PathLike, load_embeddings, recorded_dataset, recorded_model, window_m
 from placevec.errors import InputError, PlacevecError
 from placevec.explorer.sample import Drawn
@@ -20,7 +20,7 @@ from placevec.io.progress import SILENT, Progress
 
 if TYPE_CHECKING:
     from placevec.datasets.dataset import Dataset
-    from placevec.embeddings import Embeddings
+    from placevec.embeddings import Embeddings, EmbeddingsOfViews
     from placevec.models.model import Model
 
 Made = TypeVar("Made")
@@ -35,6 +35,8 @@ class Project:
         table: the vectors of one view.
         dataset: the dataset that they describe, or None.
         drawn: the places that are drawn: all, or a seeded sample.
+        loaded: the vectors of all views.
+        view: the view that the user chose, or None.
         model_folder: model given by the user, or None for the recorded one.
         remarks: what the user should know, one line each.
     """
@@ -43,6 +45,8 @@ class Project:
     table: Embeddings
     dataset: Dataset | None
     drawn: Drawn
+    loaded: Embeddings | EmbeddingsOfViews
+    view: str | None = None
     model_folder: Path | None = None
     remarks: list[str] = field(default_factory=list)
     _made: dict[Hashable, Any] = field(default_factory=dict, repr=False)
@@ -77,12 +81,10 @@ class Project:
 
         return self.once("model", load)
 
-    @cached_property
-    def content_hash(self) -> str:
-        """SHA-256 of the IDs and the vectors."""
-        digest = hashlib.sha256("\0".join(map(str, self.table.place_id)).encode("utf-8", "surrogatepass"))
-        digest.update(self.table.vectors.tobytes())
-        return digest.hexdigest()
+    @property
+    def compared(self) -> Embeddings:
+        """The vectors that words and images are compared with, see `placevec.api.asking.view_of_images`."""
+        return self.table if self.model is None else view_of_images(self.loaded, self.model, self.view)
 
     @cached_property
     def row_of(self) -> dict[str, int]:
@@ -141,7 +143,8 @@ def open_project(
     """
     from placevec.sources.tables.points import read_columns
 
-    table = load_embeddings(embeddings).of(view)
+    loaded = load_embeddings(embeddings)
+    table = loaded.of(view)
     remarks: list[str] = []
     try:
         found = recorded_dataset(table, dataset)
@@ -160,7 +163,8 @@ def open_project(
     )  # fmt: skip
     if len(drawn) < drawn.total:
         remarks.append(f"the projector draws {drawn.extent}; search, sets and labels use all places")
-    return Project(Path(embeddings), table, found, drawn, None if model is None else Path(model), remarks)
+    folder = None if model is None else Path(model)
+    return Project(Path(embeddings), table, found, drawn, loaded, view, folder, remarks)
 
 
 _opened: list[Project] = []

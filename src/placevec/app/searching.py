@@ -94,11 +94,12 @@ def find(
     if query.vector is not None:
         from placevec.embeddings.search.query import similar as search
 
-        index = open_index(project.table, backend, metric, trees=trees)
-        found = search(project.table, vector=query.vector, index=index, **options)
+        index = open_index(project.compared, backend, metric, trees=trees)
+        found = search(project.compared, vector=query.vector, index=index, **options)
     else:
+        table = project.compared if "text" in query.options else project.table
         found = similar(
-            project.table, backend=backend, trees=trees, model=project.model, dataset=project.dataset,
+            table, backend=backend, trees=trees, model=project.model, dataset=project.dataset,
             **query.options, **options,
         )  # fmt: skip
     if query.remark:

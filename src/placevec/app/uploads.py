@@ -40,14 +40,17 @@ def vector_of_upload(project: Project, name: str, content: bytes) -> tuple[NDArr
         path = Path(folder) / f"image{ending}"
         path.write_bytes(content)
         try:
-            vector, view = embed_image(project.model, path, project.table.view)
+            vector, view = embed_image(project.model, path, project.compared.view)
         except SourceError as error:
             raise SourceError(
                 str(error).replace(str(path), "the image").replace(path.name, "the image")
             ) from None
-    if len(vector) != project.table.dim:
+    if len(vector) != project.compared.dim:
         raise UsageError(
-            f"vectors of {project.table.view} have {project.table.dim} numbers, those of images {len(vector)}: "
+            f"vectors of {project.compared.view} have {project.compared.dim} numbers, those of images {len(vector)}: "
             "start the app with another --view"
         )
-    return vector, "" if view == project.table.view else f"read as {view}, the places by {project.table.view}"
+    return (
+        vector,
+        "" if view == project.compared.view else f"read as {view}, the places by {project.compared.view}",
+    )
