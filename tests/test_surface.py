@@ -47,10 +47,12 @@ def test_formats(helsinki_dataset: Dataset, helsinki_run: Path, helsinki_table: 
     assert {"path", "sha256", "bytes", "timestamp", "licence", "attribution"} <= set(manifest["sources"][0])
     config = json.loads((helsinki_run / "config.json").read_text())
     assert {
-        "format", "schema_version", "recipe", "encoders", "reads", "training", "weights_sha256",
+        "format", "schema_version", "recipe", "encoders", "reads", "training", "weights_sha256", "card_sha256",
+        "checksum_of_this_file",
     } == set(config)  # fmt: skip
     assert {path.name for path in helsinki_run.iterdir()} == {
         "config.json", "model.safetensors", "MODEL_CARD.md", "split.parquet", "metrics.jsonl", "tensorboard", "state",
+        "checksums.json",
     }  # fmt: skip
 
 

@@ -103,7 +103,7 @@ def test_shares_that_are_none(given: object) -> None:
         ([], {}, "1 to 10,000; got 0"),
         (["park", "park"], {}, "'park' is given twice"),
         (["park", " "], {}, "type 2 is empty"),
-        (["park"], {"prompts": ["a map"]}, "a prompt has {} once"),
+        (["park"], {"prompts": ["a map"]}, "a prompt must contain {} exactly once"),
         (["park"], {"prompts": []}, "at least one prompt"),
     ],
 )

@@ -75,7 +75,7 @@ def elsewhere(asked: Asked) -> Reply | None:
     [
         (replaced, "replaced while it was read"),
         (elsewhere, "another range than requested"),
-        (lambda asked: Reply(206, bytes(PAGE)) if asked.before else None, "without saying which"),
+        (lambda asked: Reply(206, bytes(PAGE)) if asked.before else None, "without a Content-Range header"),
         (lambda asked: Reply(404) if asked.before else None, "the server answers 404"),
         (lambda asked: Reply(206, bytes(100), cut=60) if asked.before else None, "truncated"),
     ],
