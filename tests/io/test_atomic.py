@@ -67,6 +67,33 @@ def test_csv_cells_cannot_be_formulas(tmp_path: Path) -> None:
     assert rows[1:] == [["'=HYPERLINK(1)", "-3.5"], ['a\nb,"c"', "2.0"], ["'@cmd", "1.0"]]
 
 
+@pytest.mark.parametrize(
+    "cell",
+    [
+        "\n=1",
+        "\r=1",
+        "\t1",
+        " =1",
+        "\u00a0=1",
+        "\u3000+1",
+        "\ufeff@a",
+        "\u200b-1",
+        "\uff1d1",
+        "\uff0b1",
+        "\uff0d1",
+        "\uff20a",
+        "\u22121",
+    ],
+)
+def test_formulas_after_blanks_and_of_other_widths(tmp_path: Path, cell: str) -> None:
+    """Spreadsheets drop what is invisible, and some read full-width signs as formulas (OWASP, CSV injection)."""
+    atomic.write_csv(tmp_path / "a.csv", ["name"], [[cell], ["a=1"], ["Straße - West"]])
+    with open(tmp_path / "a.csv", newline="", encoding="utf-8") as file:
+        rows = [row[0] for row in csv.reader(file)]
+    assert rows[1][:2] == "'" + cell[0]
+    assert rows[-2:] == ["a=1", "Straße - West"]
+
+
 def test_json_rejects_not_a_number(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="JSON compliant"):
         atomic.write_json(tmp_path / "x.json", {"loss": float("nan")})

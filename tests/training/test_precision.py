@@ -78,7 +78,7 @@ def trained(
     known: list[str] = []
     result = train(
         recipe, views, folder, replace(OPTIONS, **options), config={}, save=lambda folder: None, resume=resume,
-        started=known.append, progress=told or Told(),
+        started=lambda precision, _: known.append(precision), progress=told or Told(),
     )  # fmt: skip
     return {name: value.clone() for name, value in recipe.encoders["mlp"].state_dict().items()}, result, known
 
@@ -137,6 +137,32 @@ def test_a_run_keeps_its_precision_on_another_machine(
     assert same(weights, whole)
 
 
+def test_a_run_says_that_it_goes_on_with_other_instructions(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They order sums differently. Said once, where it changes; a state of earlier versions says nothing."""
+    from placevec.training import loop
+
+    said = []
+    for epochs, used in ((1, "cpu AVX2"), (2, "cpu AVX2"), (3, "cpu AVX512"), (4, "cpu AVX512")):
+        monkeypatch.setattr(loop, "instruction_set", lambda _, used=used: used)
+        told = Told()
+        trained(
+            tmp_path, monkeypatch, hardware=False, gains=True, epochs=epochs, resume=epochs > 1, told=told
+        )
+        said += [(epochs, line) for line in told.lines if "computed with" in line]
+        state = newest_state(tmp_path / "state")
+        assert state is not None
+        assert json.loads((state / "state.json").read_text())["counters"]["instruction_set"] == used
+    assert said == [
+        (
+            3,
+            "Note: the run was computed with cpu AVX2 and continues with cpu AVX512: it will differ from an "
+            "uninterrupted run in the last bits",
+        )
+    ]
+
+
 def test_another_precision_asked_for_is_rejected(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     trained(tmp_path, monkeypatch, hardware=False, gains=True)
     told = Told()
@@ -177,6 +203,7 @@ def test_the_model_and_doctor_say_it(helsinki_run: Path, capsys: pytest.CaptureF
     if torch.cuda.is_available():
         pytest.skip("a GPU has a rule of its own")
     assert Model.load(helsinki_run).training["precision"] == recorded(helsinki_run) == "fp32"
+    assert str(Model.load(helsinki_run).training["instruction_set"]).startswith("cpu ")
     assert cli.main(["doctor", "--json"]) == 0
     told = json.loads(capsys.readouterr().out)
     assert told["precision_auto"]["shape-tile-cnn"] == "fp32"

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from placevec.api.inputs import PathLike, model_of, now
 from placevec.errors import ModelError, SourceError, UsageError
 from placevec.io import atomic
+from placevec.io.folders import shared_path
 from placevec.io.jobs import opened
 from placevec.io.progress import SILENT, Progress
 from placevec.options import checked_keywords
@@ -108,7 +109,7 @@ def embed_points(
     provenance = Provenance(
         model_hash=found.hash,
         dataset_hash=atomic.sha256_of_file(Path(points)),
-        model_path="" if found.path is None else str(found.path.resolve()),
+        model_path="" if found.path is None else shared_path(found.path),
         attribution=str(found.training.get("attribution", "")),
         created=now(),
     )

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Union
 
 from placevec.errors import DatasetError, ModelError, PlacevecError
+from placevec.io.folders import found_path
 from placevec.io.json_documents import read_json
 from placevec.io.progress import printable
 from placevec.options import Reads
@@ -77,9 +78,9 @@ def recorded_dataset(embeddings: Embeddings, dataset: Dataset | PathLike | None 
         found = dataset_of(dataset)
     else:
         path = embeddings.provenance.dataset_path
-        if not path or not (Path(path) / "dataset.json").exists():
+        if not path or not (found_path(path) / "dataset.json").exists():
             return None
-        found = open_dataset(path)
+        found = open_dataset(found_path(path))
     if not found.descends_from(embeddings.provenance.dataset_hash):
         if dataset is None:
             return None
@@ -93,9 +94,9 @@ def recorded_model(embeddings: Embeddings, model: Model | PathLike | None = None
         found = model_of(model)
     else:
         path = embeddings.provenance.model_path
-        if not path or not (Path(path) / "config.json").exists():
+        if not path or not (found_path(path) / "config.json").exists():
             return None
-        found = load_model(path)
+        found = load_model(found_path(path))
     if found.hash != embeddings.provenance.model_hash:
         if model is None:
             return None
@@ -116,7 +117,7 @@ def window_m(table: Embeddings, model: Model | PathLike | None = None) -> float 
         return _widest([spec.size_m for name, spec in model.specs.items() if table.view in (name, FUSED)])
     if model is None and not table.provenance.model_path:
         return None
-    folder = Path(table.provenance.model_path if model is None else model)
+    folder = found_path(table.provenance.model_path) if model is None else Path(model)
     try:
         reads = read_json(folder / "config.json")["reads"]
         sizes = [read["spec"]["size_m"] for name, read in reads.items() if table.view in (name, FUSED)]
@@ -152,9 +153,9 @@ def training_dataset(model: Model, remedy: str) -> Dataset:
     """
     name = "the model" if model.path is None else printable(str(model.path))
     path = str(model.training.get("dataset_path") or "")
-    if not path or not (Path(path) / "dataset.json").exists():
+    if not path or not (found_path(path) / "dataset.json").exists():
         raise DatasetError(f"the dataset that {name} was trained on is not at its recorded path: {remedy}")
-    found = open_dataset(path)
+    found = open_dataset(found_path(path))
     if not found.descends_from(str(model.training.get("dataset_hash"))):
         raise DatasetError(
             f"{printable(path)} is not the dataset that {name} was trained on, or has changed since: {remedy}"

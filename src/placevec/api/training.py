@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from placevec.api.inputs import PathLike, dataset_of
 from placevec.errors import ModelError, UsageError
 from placevec.io import atomic
+from placevec.io.folders import shared_path
 from placevec.io.locks import locked
 from placevec.io.progress import SILENT, Progress
 from placevec.recipes.base import RunOptions
@@ -136,7 +137,7 @@ def _trained(
     readings = {name: Reading(encoder_of[name], spec) for name, spec in built.specs.items()}
     origin = {
         "dataset": training_data.name,
-        "dataset_path": str(training_data.path.resolve()) if isinstance(training_data, Dataset) else "",
+        "dataset_path": shared_path(training_data.path) if isinstance(training_data, Dataset) else "",
         "dataset_hash": joined_hash(began[: len(parts_of(training_data))]),
         "attribution": training_data.attribution,
         "areas": [part.area.as_dict() for part in parts_of(training_data)],
@@ -179,7 +180,7 @@ def _trained(
     run_training(
         built.recipe, built.views, run, built.training,
         config=fixed, save=save, resume=resumed, validation_views=built.validation_views,
-        started=lambda precision: origin.update(precision=precision), progress=progress,
+        started=lambda precision, used: origin.update(precision=precision, instruction_set=used), progress=progress,
     )  # fmt: skip
     trained = Model.load(run)
     if projector:

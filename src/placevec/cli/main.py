@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import io
+import logging
 import os
 import signal
 import sys
 import threading
+import warnings
 from collections.abc import Iterator, Sequence
 
 from placevec.errors import PackageError, PlacevecError, UsageError
@@ -19,8 +22,9 @@ DEBUG = "PLACEVEC_DEBUG"
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code and never raises for errors that a user can cause."""
     words = list(sys.argv[1:] if arguments is None else arguments)
+    _open_streams()
     try:
-        with _interrupted_by_sigterm():
+        with _interrupted_by_sigterm(), _own_lines_only():
             code = _run(words)
         sys.stdout.flush()
         return code
@@ -37,10 +41,41 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stderr.close()
         return 0
     except Exception as error:
-        known = _machine_problem(error)
+        known = _machine_problem(error, words)
         if known is not None:
             return _fail(known, error)
         return _fail(_unexpected(error), error, code=70)
+
+
+def _open_streams() -> None:
+    """Standard streams that take any text: what their encoding lacks is escaped, and closed ones lead nowhere."""
+    for name in ("stdin", "stdout", "stderr"):
+        if (
+            getattr(sys, name) is None
+        ):  # the lowest free descriptor is theirs, which another file must not get
+            setattr(sys, name, open(os.devnull, "r+", encoding="utf-8"))  # noqa: SIM115 - for good
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+@contextlib.contextmanager
+def _own_lines_only() -> Iterator[None]:
+    """Keep warnings and log lines of libraries from standard error, unless tracebacks are asked for."""
+    if os.environ.get(DEBUG) or sys.warnoptions:
+        yield
+        return
+    last, level = logging.lastResort, logging.CRITICAL
+    before = logging.NOTSET if last is None else last.level
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        if last is not None:
+            last.setLevel(level)
+        try:
+            yield
+        finally:
+            if last is not None:
+                last.setLevel(before)
 
 
 def _to_continue(words: Sequence[str]) -> str:
@@ -107,10 +142,12 @@ def _unexpected(error: Exception) -> str:
     return f"{shown}; this is a bug in placevec: please report it, with the traceback that {DEBUG}=1 adds"
 
 
-def _machine_problem(error: Exception) -> str | None:
+def _machine_problem(error: Exception, words: Sequence[str]) -> str | None:
     """The problem of the system or the memory, in words; None for any other error."""
     from placevec.io.atomic import disk_advice, disk_problem
 
+    if isinstance(error, UnicodeError) and any(not _is_unicode(word) for word in words):
+        return "a path is not valid UTF-8, which formats and libraries require: rename its folder or file"
     text = str(error)
     where = f": {error.filename}" if isinstance(error, OSError) and error.filename else ""
     reason = disk_problem(error)
@@ -119,6 +156,15 @@ def _machine_problem(error: Exception) -> str | None:
     if isinstance(error, MemoryError) or "can't allocate memory" in text or "out of memory" in text:
         return "out of memory; use a smaller --batch-size or area"
     return f"{error.strerror or error}{where}" if isinstance(error, OSError) else None
+
+
+def _is_unicode(text: str) -> bool:
+    """Whether a word of the command line is text, without bytes that are not UTF-8."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _fail(message: str, error: BaseException | None, code: int = 1) -> int:

@@ -28,6 +28,7 @@ from placevec.datasets.views.raster import NAME as MAP
 from placevec.errors import DatasetError, InputError
 from placevec.io import atomic
 from placevec.io.checksums import sha256_of_files, write_sealed
+from placevec.io.folders import shared_path
 from placevec.io.jobs import ANY, Job, Parts, plain
 from placevec.io.locks import locked
 from placevec.io.progress import SILENT, Progress
@@ -407,7 +408,7 @@ def _entry(of: Made, sources: list[int], created: str) -> dict[str, Any]:
 def _content_of(path: Path) -> str:
     """Hash of a file; of a directory, only its path."""
     if path.is_dir():
-        return str(path.resolve())
+        return shared_path(path)
     try:
         return atomic.sha256_of_file(path)
     except OSError as error:

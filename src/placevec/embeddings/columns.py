@@ -10,13 +10,13 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from placevec.embeddings.provenance import Provenance
 from placevec.errors import EmbeddingsError, InputError, SourceError, other_schema
 from placevec.geo import Floats
 from placevec.geo.geoparquet import geometry_of
+from placevec.io import parquet
 from placevec.options.choices import StoredType
 
 Objects = np.ndarray[Any, np.dtype[np.object_]]
@@ -144,7 +144,7 @@ def stream_vectors(
         SourceError: the file is damaged.
     """
     try:
-        with pq.ParquetFile(path, buffer_size=2**20, pre_buffer=False) as file:
+        with parquet.opened(path, buffer_size=2**20, pre_buffer=False) as file:
             kind = file.schema_arrow.field("embedding").type
             if not pa.types.is_fixed_size_list(kind) or kind.value_type not in STORED.values():
                 raise EmbeddingsError(

@@ -61,6 +61,7 @@ from placevec.evaluation.splits import SCHEMES, Scheme
 from placevec.evaluation.tasks import COLORS, OF_CLASSES, Kind, Task, leaking, sampled, without_leaking_groups
 from placevec.evaluation.user_labels import label_tasks
 from placevec.geo import Area, Floats, Ints
+from placevec.io.folders import found_path
 from placevec.io.jobs import Job, opened
 from placevec.io.progress import SILENT, Progress
 from placevec.models.model import Model
@@ -548,7 +549,7 @@ def _missing_baselines(rows: Mapping[str, Variants]) -> list[str]:
 def _why_no_model(emb: Embeddings) -> str:
     path = emb.provenance.model_path
     without = "no untrained encoder is compared, and leaks cannot be ruled out"
-    if path and (Path(path) / "config.json").exists():
+    if path and (found_path(path) / "config.json").exists():
         return f"the model in {path} has changed since it made these vectors: {without}; embed again to compare with it"
     return f"the model that made these vectors was not found: {without}; name it with --model"
 

@@ -28,6 +28,10 @@ _TEMPORARY = re.compile(r"\.tmp-(?:(\d+)\.([0-9a-f]{4})-)?([0-9a-f]{8})-(.+)", r
 _RUN = uuid4().hex[:4]
 _ABANDONED_SECONDS = 86_400
 """A temporary file of another machine that is older than this counts as left behind."""
+_FORMULA = re.compile(
+    r"[\s\x00-\x20\xad\u200b-\u200f\u2028-\u202f\u2060-\u2064\ufeff]*"
+    r"[=+\-@\u2212\ufe62\ufe63\ufe66\ufe6b\uff0b\uff0d\uff1d\uff20]|[\t\r\n]"
+)
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _REFUSED = (errno.EROFS, errno.EACCES, errno.EPERM)
 
@@ -246,12 +250,13 @@ def write_json(target: str | os.PathLike[str], content: Any) -> None:
 
 
 def write_csv(target: str | os.PathLike[str], header: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-    """Write a CSV whose text cells cannot act as spreadsheet formulas (``=+-@`` are quoted with ``'``)."""
+    """Write a CSV whose text cells cannot act as spreadsheet formulas: those are quoted with ``'``.
+
+    A formula begins with ``=+-@``, of any width, after any blanks, line breaks and invisible characters.
+    """
 
     def safe(cell: Any) -> Any:
-        if isinstance(cell, str) and cell[:1] in ("=", "+", "-", "@", "\t", "\r"):
-            return "'" + cell
-        return cell
+        return "'" + cell if isinstance(cell, str) and _FORMULA.match(cell) else cell
 
     with replacing(target) as temporary, open(temporary, "w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)

@@ -12,9 +12,16 @@ def check_regular(path: str | Path, what: str = "file") -> Path:
     """``path`` itself if it is a regular file, or a link to one.
 
     Raises:
-        SourceError: it is not there, or is a folder, a pipe or a device.
+        SourceError: it is not there, or is a folder, a pipe or a device, or its path is not UTF-8.
     """
     path = Path(path)
+    if any(
+        "\udc80" <= character <= "\udcff" for character in str(path)
+    ):  # bytes that Python could not decode
+        raise SourceError(
+            f"the path of the {what} {path} is not valid UTF-8, which formats and libraries require: rename its folder "
+            "or file"
+        )
     try:
         mode = path.stat().st_mode
     except FileNotFoundError:

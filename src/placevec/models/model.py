@@ -34,6 +34,7 @@ from placevec.embeddings import Embeddings, EmbeddingsOfViews, Provenance
 from placevec.encoders.locations.inputs import Order, degrees
 from placevec.errors import DatasetError, InputError, ModelError, PlacevecError, UsageError
 from placevec.io import atomic
+from placevec.io.folders import shared_path
 from placevec.io.progress import SILENT, Advance, Progress, no_advance
 from placevec.models import files
 from placevec.models.card import model_card
@@ -451,8 +452,8 @@ class Model:
         provenance = Provenance(
             model_hash=self.hash,
             dataset_hash=dataset.hash,
-            model_path="" if self.path is None else str(self.path.resolve()),
-            dataset_path=str(dataset.path.resolve()),
+            model_path="" if self.path is None else shared_path(self.path),
+            dataset_path=shared_path(dataset.path),
             attribution=dataset.attribution,
             created=created,
         )

@@ -23,7 +23,7 @@ from placevec.training.gradient_cache import GradientCache, rows_of
 from placevec.training.log import RunLog
 from placevec.training.options import TrainingOptions
 from placevec.training.out_of_memory import halved, out_of_memory, release
-from placevec.training.precision import chosen
+from placevec.training.precision import chosen, instruction_set
 from placevec.training.processes import average_gradients, share_buffers
 from placevec.training.schedule import factor
 from placevec.training.state import (
@@ -87,6 +87,7 @@ class _Run:
         if options.precision == "auto" and self.precision != here:
             progress.say(f"The run continues in {self.precision}, as before; a new run would use {here}")
         self.bf16 = self.precision == "bf16"
+        self.instruction_set = self.counters.instruction_set = instruction_set(self.device)
         self.layouts = {
             name: layout(encoder, self.device, fp32=not self.bf16)
             for name, encoder in recipe.encoders.items()
@@ -304,7 +305,7 @@ def train(
     save: Callable[[Path], None],
     resume: bool | Path = False,
     validation_views: Mapping[str, View] | None = None,
-    started: Callable[[str], None] | None = None,
+    started: Callable[[str, str], None] | None = None,
     progress: Progress = SILENT,
 ) -> TrainingResult:
     """Train a recipe and keep its best weights.
@@ -323,8 +324,8 @@ def train(
         resume: continue from the newest state in ``run/state``, with the same result as an uninterrupted run; or from
             a named checkpoint of this or another run. ``options.epochs`` may differ, see `TrainingOptions`.
         validation_views: views for validation, if different from ``views``.
-        started: called with the precision, ``fp32`` or ``bf16``, before the first step and before anything is saved; a
-            resumed run keeps the one that it began with.
+        started: called with the precision, ``fp32`` or ``bf16``, and the instruction set, before the first step and
+            before anything is saved; a resumed run keeps the precision that it began with.
         progress: progress reporting.
 
     Raises:
@@ -343,7 +344,7 @@ def train(
     begun = None if state is None else load_counters(state).precision
     work = _Run(recipe, views, options, validation_views, progress, begun)
     if started is not None:
-        started(work.precision)
+        started(work.precision, work.instruction_set)
     chief = work.accelerator.is_main_process
     fixed = {**config, "training": asdict(options)}
     if state is not None and run is not None:
@@ -393,6 +394,12 @@ def _resume(work: _Run, state: Path, fixed: dict[str, Any], run: Path, save: Cal
     same_best = ours is not None and state.parent == ours.parent
     work.counters = counters = load_state(state, work.plain, work.optimizer.optimizer, fixed)
     work.progress.say(f"Resuming after step {counters.step:,}")
+    if counters.instruction_set not in ("", work.instruction_set):
+        work.progress.say(
+            f"Note: the run was computed with {counters.instruction_set} and continues with {work.instruction_set}: it "
+            "will differ from an uninterrupted run in the last bits"
+        )
+    counters.instruction_set = work.instruction_set
     if counters.batch_size is not None:
         work.resize(counters.batch_size)
     options = work.options

@@ -1,4 +1,4 @@
-"""Which numbers a run computes in: float32, or bf16 where that pays.
+"""Which numbers a run computes in: float32, or bf16 where that pays; and with which instructions.
 
 The choice follows from the machine's kind, the device and the encoders, and is never timed: one seed in, the same result
 out, however busy the machine is.
@@ -18,6 +18,19 @@ def hardware_bf16(device: torch.device) -> bool:
     if device.type == "cpu":
         return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
     return False
+
+
+def instruction_set(device: torch.device) -> str:
+    """What computes there: the vector instructions of the processor, or the name of the GPU.
+
+    Sums are ordered differently elsewhere, so that results differ in their last bits.
+
+    >>> instruction_set(torch.device("cpu")).startswith("cpu ")
+    True
+    """
+    if device.type == "cuda":
+        return f"cuda {torch.cuda.get_device_name(device)}"
+    return f"cpu {torch.backends.cpu.get_cpu_capability()}" if device.type == "cpu" else device.type
 
 
 def chosen(precision: str, device: torch.device, encoders: Iterable[object]) -> str:

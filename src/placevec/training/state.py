@@ -26,7 +26,7 @@ from placevec.io.json_documents import NONE, check
 
 _COUNTERS = {
     "step": int, "best": (float, NONE), "best_step": int, "waited": int, "history": [float],
-    "batch_size?": (int, NONE), "planned?": int, "precision?": str,
+    "batch_size?": (int, NONE), "planned?": int, "precision?": str, "instruction_set?": str,
 }  # fmt: skip
 FREE = ("epochs", "patience", "prefetch", "workers", "save_every", "device", "chunk_size")
 """Training options that may change when a run is resumed: they affect how long and where it runs, not what it learns."""
@@ -48,6 +48,7 @@ class Counters:
         batch_size: batch size since memory ran out; None if it was never reduced.
         planned: planned number of epochs.
         precision: ``fp32`` or ``bf16``.
+        instruction_set: see `placevec.training.precision.instruction_set`; empty in states of earlier versions.
     """
 
     step: int = 0
@@ -58,6 +59,7 @@ class Counters:
     batch_size: int | None = None
     planned: int = 0
     precision: str = "fp32"
+    instruction_set: str = ""
 
 
 def _optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:

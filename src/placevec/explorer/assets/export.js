@@ -1,9 +1,15 @@
 // Exporting results as CSV files in the browser.
 
+/** Signs of formulas, of any width, after blanks, line breaks and invisible characters, as in io/atomic.py. */
+const FORMULA = new RegExp(
+  "^(?:[\\s\\u0000-\\u0020\\u00ad\\u200b-\\u200f\\u2028-\\u202f\\u2060-\\u2064\\ufeff]*" +
+    "[=+\\-@\\u2212\\ufe62\\ufe63\\ufe66\\ufe6b\\uff0b\\uff0d\\uff1d\\uff20]|[\\t\\r\\n])",
+);
+
 /** A CSV cell, quoted if necessary and protected from being read as a formula by spreadsheets. */
 function cell(value) {
   let text = value === null || value === undefined || Number.isNaN(value) ? "" : String(value);
-  if (typeof value === "string" && /^[=+\-@\t\r]/.test(text)) text = `'${text}`;
+  if (typeof value === "string" && FORMULA.test(text)) text = `'${text}`;
   return /[",\n\r]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
 }
 

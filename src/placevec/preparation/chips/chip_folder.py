@@ -17,7 +17,6 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -31,7 +30,7 @@ from placevec.datasets.writer import begin, write_dataset
 from placevec.encoders.poi_set import MAX_CATEGORIES
 from placevec.errors import ModelError, SourceError
 from placevec.geo import Area
-from placevec.io import atomic
+from placevec.io import atomic, parquet
 from placevec.io.checkpoints import read_checkpoint
 from placevec.io.progress import Progress
 from placevec.preparation.chips.aerial import NAME as AERIAL
@@ -148,12 +147,12 @@ def _with_points(
         names = tuple(f"category-{number:04d}" for number in range(len(table)))
         content = _as_table(dataset.place_ids.tolist(), rows, edges, progress)
         with atomic.replacing(folder / poi_rows.FILE) as temporary:
-            pq.write_table(content, temporary, compression="zstd")
+            parquet.write_table(content, temporary)
         known = pa.table(
             {"category": list(names), "vector": pa.array(table.tolist(), pa.list_(pa.float32()))}
         )
         with atomic.replacing(folder / CATEGORY_VECTORS) as temporary:
-            pq.write_table(known, temporary, compression="zstd")
+            parquet.write_table(known, temporary)
         files = [poi_rows.FILE, CATEGORY_VECTORS]
         spec = ViewSpec(POIS, poi_rows.KIND, names, poi_rows.VALUES)
         content_hash = atomic.sha256_of_file(folder / poi_rows.FILE)
