@@ -194,6 +194,7 @@ def at_recall(index: Index, asked: np.ndarray, true: np.ndarray) -> tuple[int, f
         5000,
         10**4,
         10**5,
+        10**6,
     ):
         recall = recalled(index.query(asked, 10, quality=quality)[1], true)
         if recall >= RECALL:
