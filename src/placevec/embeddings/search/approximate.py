@@ -57,13 +57,15 @@ class ApproximateIndex(MeasuredIndex):
 
     backend: Approximate
     ending = ""
+    coarse = False
+    """Whether its own distances are too coarse to order vectors that hardly differ."""
 
     def _found(
         self, asked: Floats32, k: int, where: Mask | None, allowed: int, quality: int | None
     ) -> tuple[Rows, Distances]:
         if allowed < _SHARE * len(self) or 2 * k > allowed:
             return self.exact._found(asked, k, where, allowed, None)
-        wanted = min(allowed, (k if self.storage == "float32" else _SPARE_CODES * k) + _SPARE)
+        wanted = min(allowed, (_SPARE_CODES * k if self.coarse else k) + _SPARE)
         candidates = self._candidates(asked, wanted, where, allowed, quality)
         found = (candidates >= 0).sum(axis=1)
         rows, far = np.empty((len(asked), k), np.int64), np.empty((len(asked), k))
@@ -126,6 +128,7 @@ class FaissIndex(ApproximateIndex):
         require_backend(backend)
         super().__init__(vectors, metric)
         self.backend, self.storage = backend, storage
+        self.coarse = storage != "float32"
         self._read = read
         if read is None:
             self._native = self._empty()
@@ -223,6 +226,7 @@ class AnnoyIndex(ApproximateIndex):
 
     backend = "annoy"
     ending = ".ann"
+    coarse = True  # angles in float32
 
     def __init__(
         self,

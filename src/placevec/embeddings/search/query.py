@@ -257,7 +257,8 @@ def _squares(emb: Embeddings, apart_m: float) -> NDArray[np.int64] | None:
 def _allowed(emb: Embeddings, where: Mask | None, bbox: Area | None) -> Mask:
     allowed = np.ones(len(emb), bool) if where is None else checked_mask(where, len(emb)).copy()
     if bbox is not None:
-        allowed &= bbox.contains(emb.lonlat[:, 0], emb.lonlat[:, 1])  # false without coordinates
+        lon, lat = emb.derived("lon and lat", lambda: np.ascontiguousarray(emb.lonlat.T))
+        allowed &= bbox.contains(lon, lat)  # false without coordinates
     return allowed
 
 
