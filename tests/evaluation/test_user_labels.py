@@ -202,6 +202,22 @@ def test_what_cannot_be_used_says_why(
     assert "\n" not in str(caught.value)
 
 
+def test_numbers_of_one_value_with_outliers_and_infinite(tmp_path: Path, place: Any) -> None:
+    """What hides in numbers is counted and named: sentinels lie far from the rest, cells may be empty or infinite."""
+    rents = np.arange(len(place), dtype=float) % 50 + 0.5
+    rents[3:6] = -99999.0
+    rents[8], rents[9] = np.inf, np.nan
+    frame = pd.DataFrame({"place_id": place.place_ids, "rent": rents, "same": 7.25})
+    frame.to_csv(tmp_path / "rents.csv", index=False)
+    (task,) = label_tasks(tmp_path / "rents.csv", place, ["rent"])
+    assert len(task) == len(place) - 2
+    assert any("3 values of rent beyond 10 interquartile ranges" in note for note in task.notes)
+    assert any("1 infinite values of rent are left out" in note for note in task.notes)
+    assert any("places in the table have no value" in note for note in task.notes)
+    with pytest.raises(EvaluationError, match=r"'same' has values \S+ \d+ places, all 7.25"):
+        label_tasks(tmp_path / "rents.csv", place, ["same"])
+
+
 def test_an_unusable_column_that_was_asked_for_is_an_error(tmp_path: Path, place: Any) -> None:
     table(place).to_csv(tmp_path / "labels.csv", index=False)
     with pytest.raises(

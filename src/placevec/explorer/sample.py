@@ -131,8 +131,8 @@ class Drawn:
     @property
     def attribution(self) -> str:
         """The attribution for everything made from these places."""
-        dataset = self.dataset.attribution if self.dataset is not None else ""
-        return self.emb.provenance.attribution or dataset or ATTRIBUTION
+        ground = ATTRIBUTION if self.dataset is None else self.dataset.attribution or "Attribution: not given"
+        return self.emb.provenance.attribution or ground
 
     @property
     def title(self) -> str:
