@@ -22,7 +22,7 @@ def read_groups(path: str | Path) -> dict[str, str]:
     """Category -> group, of a TOML file with a list of categories for each group.
 
     Raises:
-        InputError: no such TOML, a category in two groups, or an invalid name of a group.
+        InputError: the file is not TOML, has a category in two groups, or an invalid name of a group.
 
     >>> import tempfile
     >>> file = Path(tempfile.mkdtemp()) / "groups.toml"
