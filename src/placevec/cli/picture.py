@@ -15,7 +15,7 @@ HELP = """\
 kernels: similarity of one place (--at lon,lat) to every other place on Earth, on a globe and by distance; uses
 the vectors of runs, and the features of named encoders. latitude: quality of runs by latitude, on held-out
 places. curves: loss and another metric of runs over their steps. categories: vectors of categories of points of
-interest, of a run of poi2vec or a table.
+interest, of a run that learned vectors of categories, or a table.
 
 For example:
 

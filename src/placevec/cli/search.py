@@ -33,7 +33,8 @@ For example:
 
   placevec search malta.parquet --name Valletta --backend hnsw --columns clusters.parquet --filters cluster=2
 
-With --category, the first argument is a run of poi2vec or a table of vectors of categories (all: every category):
+With --category, the first argument is a run that learned vectors of categories, or a table of them (all: every
+category):
 
   placevec search runs/categories --category cafe"""
 

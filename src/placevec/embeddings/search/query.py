@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     import geopandas
 
 _SWAPPED_BEYOND_M = 50_000.0
-_LEAST_METERS_PER_DEGREE = 110_500.0  # of latitude, at the equator
+_MIN_METERS_PER_DEGREE = 110_500.0  # of latitude, at the equator
 
 
 def similar(
@@ -268,7 +268,7 @@ def _clear_around(
     """Rule out places nearer than ``meters`` to a point, but ``keep``; places without coordinates stay."""
     if lon is None or lat is None:
         raise InputError("min_distance_m needs a query with coordinates; this one has none")
-    beside = np.abs(emb.lonlat[:, 1] - lat) * _LEAST_METERS_PER_DEGREE < meters
+    beside = np.abs(emb.lonlat[:, 1] - lat) * _MIN_METERS_PER_DEGREE < meters
     near = np.flatnonzero(beside)
     away = to_ecef(emb.lonlat[near, 0], emb.lonlat[near, 1]) - to_ecef(lon, lat)
     near = near[np.einsum("ij,ij->i", away, away) < meters**2]  # no arc is shorter than its chord
