@@ -165,8 +165,8 @@ def test_what_is_refused(helsinki_dataset: Dataset, cells: Dataset, tmp_path: Pa
         api.prepare("mmgr", out=tmp_path / "new")
     with pytest.raises(UsageError, match="they need --pois"):
         api.prepare("mmgr", out=cells.path, category="kind")
-    with pytest.raises(UsageError, match="has no points of interest"):
-        api.train("mmgr", helsinki_dataset, out=tmp_path / "run")
+    with pytest.raises(UsageError, match=r"--drop-categories: .* has no points of interest"):
+        api.train("mmgr", helsinki_dataset, out=tmp_path / "run", drop_categories=("food",))
     with pytest.raises(InputError, match="--drop-categories: there is no 'foot'"):
         api.train("mmgr", cells, out=tmp_path / "run", drop_categories=("foot",))
     with pytest.raises(UsageError, match="--category-dim must be a multiple of 4"):
@@ -175,6 +175,18 @@ def test_what_is_refused(helsinki_dataset: Dataset, cells: Dataset, tmp_path: Pa
     shutil.copytree(helsinki_dataset.path, tmp_path / "other")
     with pytest.raises(SourceError, match=r"no point of .*far.csv with a category is in the area"):
         api.prepare("mmgr", out=tmp_path / "other", pois=tmp_path / "far.csv")
+
+
+@pytest.mark.parametrize("preset", ["default", "founding"])
+def test_images_alone(helsinki_dataset: Dataset, preset: str, tmp_path: Path) -> None:
+    """Without points of interest, images are contrasted with images: one encoder, one view, no fused vectors."""
+    model = api.train(
+        "mmgr", helsinki_dataset, out=tmp_path / "run", preset=preset, encoder="compact-tile-cnn", size_px=32,
+        batch_size=16, **QUICK,
+    )  # fmt: skip
+    assert list(model.readings) == ["map"]
+    assert model.fuse is None
+    assert np.isfinite(api.embed(Model.load(tmp_path / "run"), helsinki_dataset).vectors).all()
 
 
 def test_the_founding_presets() -> None:

@@ -61,7 +61,7 @@ class _Side:
 
     dataset: TrainingData
     image: View
-    pois: View
+    pois: View | None
     has_image: NDArray[np.bool_]
     has_pois: NDArray[np.bool_]
     rows: Ints
@@ -69,7 +69,7 @@ class _Side:
     @property
     def views(self) -> dict[str, View]:
         """What slots read, by name."""
-        return {self.image.spec.name: self.image, self.pois.spec.name: self.pois}
+        return {view.spec.name: view for view in (self.image, self.pois) if view is not None}
 
     @property
     def excluded(self) -> dict[str, Ints]:
@@ -86,11 +86,13 @@ def build(
 ) -> Built:
     """Slots, encoders, objective and samplers over the cells of a dataset that have an image or points of interest.
 
-    A tenth of the cells is held out in whole blocks, with a buffer as wide as a window around them.
+    A tenth of the cells is held out in whole blocks, with a buffer as wide as a window around them. Without points of
+    interest in the dataset, two images of a cell are contrasted only.
 
     Raises:
-        DatasetError: a view is missing, or fewer than two cells have both.
+        DatasetError: images are missing, or fewer than two cells have what is contrasted.
         InputError: an unknown layer or category.
+        UsageError: options of points of interest for a dataset without any.
     """
     seed = int(training.get("seed", 0))
     config = replace(config, size_m=config.size_m or footprint_m(dataset) or DEFAULT_SIZE_M)
@@ -110,24 +112,25 @@ def build(
         split = Split.of(len(dataset), train=side.rows, excluded=side.excluded, by="other dataset")
         judge = _side(validation, config, seed, like=side)
         held = judge.rows
-    image, pois = _image_encoder(side.image.spec, config), _poi_encoder(side.pois.spec, config)
+    image = _image_encoder(side.image.spec, config)
+    pois = None if side.pois is None else _poi_encoder(side.pois.spec, config)
     if side.image.spec.kind == _CHIPS:
         check_range(side.image, np.flatnonzero(side.has_image), _full_scale(side.image.spec, config))
     if config.init is not None:
         notes.append(start_from(image, side.image.spec.channels, config.init, config.init_bands))
-    if config.category_vectors is not None:
+    if config.category_vectors is not None and side.pois is not None and pois is not None:
         notes += fill_categories(pois, side.pois.spec.channels, config.category_vectors, config.text_model)
     sampler = _sampler(side, split.rows("train"), config, seed, augment=True)
     validates = _sampler(judge, held, config, seed + 1, augment=False)
-    names = (side.image.spec.name, side.pois.spec.name)
+    names = tuple(side.views)
     slots = {name: Slot(names[0], "image") for name in IMAGES}
-    slots |= {name: Slot(names[1], "pois") for name in POIS[: 1 + sampler.again]}
+    slots |= {name: Slot(names[1], "pois") for name in sampler.poi_slots}
     recipe = Recipe(
         slots=slots,
-        encoders={"image": image, "pois": pois},
+        encoders={"image": image} if pois is None else {"image": image, "pois": pois},
         objectives={"cells": (1.0, _objective(config, image, pois))},
         sampler=sampler,
-        fuse=ConcatFusion(names, [int(cast(Any, image).dim), pois.dim]),
+        fuse=None if pois is None else ConcatFusion(names, [int(cast(Any, image).dim), pois.dim]),
         validation=validates,
         measure=measure,
     )
@@ -157,11 +160,11 @@ def lacking(dataset: Dataset) -> str:
 
 def _side(dataset: TrainingData, config: MmgrConfig, seed: int, like: _Side | None = None) -> _Side:
     image, pois = _image(dataset, config), _pois(dataset, config, like)
-    has_image, has_pois = (known_rows(view, dataset.lonlat) for view in (image, pois))
-    if int((has_image & has_pois).sum()) < 2:
-        raise DatasetError(
-            f"fewer than two cells of {dataset.name} have both {image.spec.name} and points of interest"
-        )
+    has_image = known_rows(image, dataset.lonlat)
+    has_pois = np.zeros_like(has_image) if pois is None else known_rows(pois, dataset.lonlat)
+    if int((has_image if pois is None else has_image & has_pois).sum()) < 2:
+        what = "" if pois is None else " and points of interest"
+        raise DatasetError(f"fewer than two cells of {dataset.name} have {image.spec.name}{what}")
     rows = np.flatnonzero(has_image | has_pois)
     if config.max_places is not None:
         rows = np.sort(np.random.default_rng([seed, 0xFE3]).permutation(rows)[: config.max_places])
@@ -192,13 +195,21 @@ def _image(dataset: TrainingData, config: MmgrConfig) -> View:
     return image_window(dataset, spec, window)
 
 
-def _pois(dataset: TrainingData, config: MmgrConfig, like: _Side | None) -> View:
-    """The points of interest of the categories that are read; those of ``like``, for validation elsewhere."""
+def _pois(dataset: TrainingData, config: MmgrConfig, like: _Side | None) -> View | None:
+    """The points of interest of the categories that are read; those of ``like``, for validation elsewhere.
+
+    None if the dataset has none, and ``like`` neither.
+    """
     names = [name for name in dataset.view_names if dataset.spec(name).kind in _POIS]
-    if not names:
-        raise UsageError(
-            f"{dataset.name} has no points of interest: add them with placevec prepare mmgr and the same --out"
-        )
+    if not names and (like is None or like.pois is None):
+        if config.category_vectors is not None or config.drop_categories:
+            flag = "--drop-categories" if config.drop_categories else "--category-vectors"
+            raise UsageError(
+                f"{flag}: {dataset.name} has no points of interest; add them by placevec prepare mmgr into it"
+            )
+        return None
+    if not names or (like is not None and like.pois is None):
+        raise UsageError("training and validation must both have points of interest, or neither")
     spec = dataset.spec(names[0])
     known = {*spec.channels, *(channel.partition("/")[0] for channel in spec.channels)}
     if unknown := [name for name in config.drop_categories if name not in known]:
@@ -214,7 +225,8 @@ def _pois(dataset: TrainingData, config: MmgrConfig, like: _Side | None) -> View
     if not channels:
         raise InputError("every category was dropped: nothing is left to learn from")
     window: dict[str, Any] = {
-        "size_m": config.size_m, "channels": channels if like is None else like.pois.spec.channels,
+        "size_m": config.size_m,
+        "channels": channels if like is None or like.pois is None else like.pois.spec.channels,
         "edges": config.pooling == "graph",
     }  # fmt: skip
     if isinstance(dataset, Dataset):
@@ -228,6 +240,10 @@ def _pois(dataset: TrainingData, config: MmgrConfig, like: _Side | None) -> View
 
 def _notes(side: _Side) -> list[str]:
     total = len(side.dataset)
+    if side.pois is None:
+        without = int((~side.has_image).sum())
+        left = [f"{without:,} of {total:,} cells are without an image, and are left out"] if without else []
+        return ["there are no points of interest: images are contrasted with images only", *left]
     counts = {
         "without an image and points of interest, which are left out": ~side.has_image & ~side.has_pois,
         "without points of interest, which learn from their images": side.has_image & ~side.has_pois,
@@ -299,13 +315,20 @@ def _poi_encoder(spec: ViewSpec, config: MmgrConfig) -> PoiSetEncoder:
     )  # fmt: skip
 
 
-def _objective(config: MmgrConfig, image: nn.Module, pois: PoiSetEncoder) -> CellContrast:
+def _objective(config: MmgrConfig, image: nn.Module, pois: PoiSetEncoder | None) -> CellContrast:
     return CellContrast(
-        int(cast(Any, image).dim), pois.dim, projection_dim=config.projection_dim, image_hidden=config.image_hidden,
-        poi_hidden=config.poi_hidden, form=config.objective, intra_weight=config.intra_weight,
-        inter_weight=config.inter_weight, poi_weight=config.poi_weight, temperature=config.temperature,
+        int(cast(Any, image).dim),
+        None if pois is None else pois.dim,
+        projection_dim=config.projection_dim,
+        image_hidden=config.image_hidden,
+        poi_hidden=config.poi_hidden,
+        form=config.objective,
+        intra_weight=config.intra_weight,
+        inter_weight=config.inter_weight,
+        poi_weight=config.poi_weight,
+        temperature=config.temperature,
         learnable=config.learn_temperature,
-    )  # fmt: skip
+    )
 
 
 @torch.no_grad()
@@ -313,6 +336,8 @@ def measure(slots: Mapping[str, Encoded], targets: Mapping[str, Any]) -> dict[st
     """Of a batch: signs of collapse of both kinds of vectors."""
     found = {}
     for name in (IMAGES[0], POIS[0]):
+        if name not in slots:
+            continue
         vectors = F.normalize(slots[name].z[slots[name].present])
         if len(vectors) > 1:
             found[f"{name}_effective_rank"] = effective_rank(vectors)

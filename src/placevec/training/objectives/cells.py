@@ -82,11 +82,11 @@ class Projection(nn.Sequential):
 class CellContrast(Objective):
     """Intra-modal and inter-modal contrast of cells, see the module. It owns the projection heads.
 
-    Vectors that are kept are those before the projection. Needs the slots `IMAGES` and the first of `POIS`; without the
-    second, there is no contrast of points with points.
+    Vectors that are kept are those before the projection. Needs the slots `IMAGES`, and the first of `POIS` unless there
+    are no points of interest; without the second, there is no contrast of points with points.
 
     Args:
-        image_dim, poi_dim: lengths of the encoded vectors.
+        image_dim, poi_dim: lengths of the encoded vectors; None without points of interest.
         projection_dim: length of the projected ones.
         image_hidden, poi_hidden: hidden units of the projection heads.
         form: see the module.
@@ -107,7 +107,7 @@ class CellContrast(Objective):
     def __init__(
         self,
         image_dim: int,
-        poi_dim: int,
+        poi_dim: int | None,
         *,
         projection_dim: int = 128,
         image_hidden: int = 256,
@@ -127,7 +127,7 @@ class CellContrast(Objective):
         self.form, self.poi_weight = form, float(poi_weight)
         self.intra_weight, self.inter_weight = float(intra_weight), float(inter_weight)
         self.image = Projection(image_dim, image_hidden, projection_dim)
-        self.pois = Projection(poi_dim, poi_hidden, projection_dim)
+        self.pois = None if poi_dim is None else Projection(poi_dim, poi_hidden, projection_dim)
         self.log_scale: Tensor
         scale = torch.tensor(-math.log(temperature))
         if learnable:
@@ -143,6 +143,8 @@ class CellContrast(Objective):
     def forward(self, slots: Mapping[str, Encoded], targets: Mapping[str, Tensor]) -> Tensor:
         """The scalar loss; terms without a whole pair are 0."""
         images = [self._projected(slots[name], self.image) for name in IMAGES]
+        if self.pois is None:
+            return self._pair(images[0], images[1])
         points = [self._projected(slots[name], self.pois) for name in POIS if name in slots]
         if self.form == "founding":
             return self.intra_weight * self._pair(images[0], images[1]) + self.inter_weight * self._pair(

@@ -32,7 +32,7 @@ class CellSampler:
         image_by_row: whether images are read by row (chips) instead of by coordinates.
         keep_share: lowest share of a cell's points that a sample keeps, 1 keeps all; each time between it and 1.
         shift_m: how far the window of an image is moved at most, meters, each way.
-        again: whether there is a second sample of points.
+        again: whether there is a second sample of points; if no cell has points, there is none.
 
     >>> there = np.ones(6, bool)
     >>> sampler = CellSampler(range(6), there, there, batch_size=4, seed=0, lonlat=np.zeros((6, 2)))
@@ -66,6 +66,11 @@ class CellSampler:
         self._epochs = Epochs(len(self.rows), batch_size, seed)
 
     @property
+    def poi_slots(self) -> tuple[str, ...]:
+        """The slots of points of interest that are drawn."""
+        return POIS[: 1 + self.again] if self.has_pois.any() else ()
+
+    @property
     def batch_size(self) -> int:
         """Cells in the global batch."""
         return self._epochs.batch_size
@@ -92,7 +97,7 @@ class CellSampler:
             if self.shift_m and self.disturbed is not None and not self.image_by_row:
                 warp["shift"] = random.uniform(-self.shift_m, self.shift_m, (len(rows), 2)).astype(np.float32)
             looks[name] = self._look(rows, self.has_image, warp, part, by_row=self.image_by_row)
-        for name in POIS[: 1 + self.again]:
+        for name in self.poi_slots:
             warp = {}
             if self.keep_share < 1 and self.disturbed is not None:
                 warp["keep_share"] = random.uniform(self.keep_share, 1.0, len(rows))
