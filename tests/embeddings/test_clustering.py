@@ -243,8 +243,8 @@ def test_files_open_elsewhere(found: Clusters, tmp_path: Path) -> None:
     [
         ({"clusters": 0}, "the number of clusters must be 1 to 30, the number of places"),
         ({"clusters": 31}, "the number of clusters must be 1 to 30, the number of places"),
-        ({"smallest": 3}, "kmeans takes"),
-        ({"method": "hdbscan", "clusters": 3}, "hdbscan the size"),
+        ({"smallest": 3}, "--clusters applies to kmeans"),
+        ({"method": "hdbscan", "clusters": 3}, "--smallest to hdbscan"),
         ({"method": "hdbscan", "smallest": 1}, "2 to 30 places"),
         ({"method": "magic"}, "kmeans or hdbscan"),
         ({"vectors": "squared"}, "standardized"),

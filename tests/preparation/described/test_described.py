@@ -176,7 +176,7 @@ def test_folders_and_options_that_cannot_be_used(tmp_path: Path) -> None:
     dataset = api.prepare("where2vec", table=table, out=tmp_path / "plain")
     with pytest.raises(UsageError, match="give one of"):
         api.export(dataset)
-    with pytest.raises(UsageError, match="they need --csv"):
+    with pytest.raises(UsageError, match="add --csv FILE"):
         api.export(dataset, tile_folder=tmp_path / "t", templates="default")
 
 

@@ -163,7 +163,7 @@ def test_a_server_that_leads_in_circles_is_left(tmp_path: Path) -> None:
         (b"[" * 100_000, "nested too deeply"),
         (b'{"type": "Catalog", "links": [', "not a STAC document"),
         (b"<html>", "not a STAC document"),
-        (b"[1]", "no JSON object"),
+        (b"[1]", "not a JSON object"),
         (b'{"type": "Topology"}', "its type is 'Topology'"),
     ],
 )

@@ -60,7 +60,7 @@ def test_truncated_files_are_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        (b"", "no JSON dump"), (b"<html>\n<p>\n", "no JSON dump"), (b"[\n]\n", "no JSON dump"),
+        (b"", "not a JSON dump"), (b"<html>\n<p>\n", "not a JSON dump"), (b"[\n]\n", "not a JSON dump"),
         (b"\x1f\x8b\x00\x00", "truncated or damaged|cannot read"), (b"BZh9 not", "truncated or damaged|cannot read"),
     ],
 )  # fmt: skip
