@@ -42,7 +42,7 @@ def test_a_package_that_is_not_there(monkeypatch: pytest.MonkeyPatch, purpose: s
     """As on a machine without it: neither module nor metadata."""
     use = OF[purpose]
     for name in use.packages:
-        module = {"umap-learn": "umap"}.get(name, name)
+        module = {"umap-learn": "umap", "faiss-cpu": "faiss"}.get(name, name.replace("-", "_"))
         for loaded in [one for one in sys.modules if one == module or one.startswith(f"{module}.")]:
             monkeypatch.setitem(sys.modules, loaded, None)
         monkeypatch.setitem(sys.modules, module, None)
