@@ -80,9 +80,7 @@ def test_a_number_is_called_as_its_label(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("rows_at_once", [256, 16])
-def test_only_the_land_has_values(
-    rows_at_once: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_only_the_land_has_values(rows_at_once: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Also where the box crosses the antimeridian, the land lies on its far side and in two strips. Oracle: the box."""
     monkeypatch.setattr(raster, "TILE", rows_at_once)
     question = ask(closed_form(tmp_path / "m"), ["north"])

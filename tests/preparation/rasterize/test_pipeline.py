@@ -351,7 +351,9 @@ def test_points_of_interest_of_helsinki(helsinki: tuple[Path, BurnReport, Area])
 
 def test_points_of_interest_of_all_tiles_and_no_others(tmp_path: Path) -> None:
     """One in every tile of 3 x 3 and in each of those around; also with two parts at the antimeridian."""
-    for number, area in enumerate((Area(24.9375, 60.165, 24.9424, 60.1674), Area(179.9974, 0.0002, -179.9973, 0.005))):
+    for number, area in enumerate(
+        (Area(24.9375, 60.165, 24.9424, 60.1674), Area(179.9974, 0.0002, -179.9973, 0.005))
+    ):
         file, wanted = OsmFile(), set()
         ranges = tile_ranges(area, 17)
         for x0, y0, x1, y1 in ranges:
