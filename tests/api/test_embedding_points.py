@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import geopandas
 import numpy as np
 import pandas as pd
+import pyarrow.parquet as pq
 import pytest
 import torch
 
@@ -69,6 +71,8 @@ def test_vectors_are_the_model_s_whatever_the_table(kind: str, dtype, model, tmp
     np.testing.assert_allclose(read.lonlat, points[["lon", "lat"]], atol=1e-6)
     assert read.provenance.model_hash == model.hash
     assert len(geopandas.read_parquet(out)) == COUNT
+    bounds = json.loads(pq.read_metadata(out).metadata[b"geo"])["columns"]["geometry"]["bbox"]
+    assert bounds == [*read.lonlat.min(axis=0), *read.lonlat.max(axis=0)]
     assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
 
 

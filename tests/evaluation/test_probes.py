@@ -130,6 +130,19 @@ def test_the_penalty_is_chosen_inside_the_training() -> None:
     assert score("regression", target[120:], chosen) > unpenalized + 0.2
 
 
+def test_settings_are_chosen_on_blocks_that_were_not_learned() -> None:
+    """Each block has a number of its own, which says nothing of other blocks: one neighbor is best on random folds,
+    many on blocks, and many give answers near the mean.
+    """
+    random = np.random.default_rng(0)
+    block = np.repeat(np.arange(20), 12)
+    features = block[:, None] + random.normal(scale=0.01, size=(240, 1))
+    target = random.normal(size=20)[block]
+    training = Training("regression", features, target, 1, block, 0)
+    found = nearest_neighbors(training, features, Effort(neighbors=(1, 120)))
+    assert found.std() < 0.7 * target.std()
+
+
 def test_a_class_that_training_lacks_gets_no_score() -> None:
     training = problem("classification")
     rows = np.flatnonzero(training.target != 1)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -20,8 +22,9 @@ from placevec.evaluation.engine import BUDGETS
 from placevec.evaluation.intrinsic import ELSEWHERE, HELD_OUT, TRAINED_ON, UNKNOWN
 from placevec.evaluation.osm_tasks import landuse_task
 from placevec.evaluation.probes import Effort
-from placevec.evaluation.vectors import buffer_m_of
+from placevec.evaluation.vectors import _kept, buffer_m_of
 from placevec.geo import Area, hold_out_blocks
+from placevec.io.progress import SILENT
 from placevec.training.samplers.near_far import NearFarSampler
 from tests.evaluation.standin import Network, Town, embeddings, town
 
@@ -365,3 +368,18 @@ def test_the_buffer_follows_the_pairs_that_a_run_records(place: Town) -> None:
     for recorded, radius in ((90.0, 90.0), (None, 250.0), (float("nan"), 250.0)):
         found = buffer_m_of(place, Network(record={"near_m": recorded}))  # type: ignore[arg-type]
         assert found == pytest.approx(250.0 * 2**0.5 + radius)
+
+
+def test_folds_are_kept_for_the_same_model_and_dataset_alone(tmp_path: Path) -> None:
+    """Stopped four times, each with one thing changed; oracle: what was kept."""
+    for model, dataset, places, is_kept in (
+        ("m", "d", "p", False), ("m", "d", "p", True), ("n", "d", "p", False), ("n", "e", "p", False),
+        ("n", "e", "q", False), ("n", "e", "q", True),
+    ):  # fmt: skip
+        source: Any = SimpleNamespace(hash=model)
+        ground: Any = SimpleNamespace(hash=dataset, places_hash=places)
+        with contextlib.suppress(KeyboardInterrupt), _kept(tmp_path, source, ground, SILENT) as job:
+            assert job is not None
+            assert (job.get("fold-0") is not None) == is_kept
+            job.put("fold-0", b"vectors")
+            raise KeyboardInterrupt

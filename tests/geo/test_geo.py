@@ -179,13 +179,16 @@ def test_tiles_of_an_area_have_their_center_in_it() -> None:
 
 @pytest.mark.parametrize("lat", [0.0, 45.0, 70.0, 89.0])
 def test_blocks_are_square_and_of_the_size_asked(lat: float) -> None:
-    """Invariant: within a block, the widest distance stays near the diagonal of a square of that size."""
+    """Invariants: within a block, the widest distance stays near the diagonal of a square of that size; 36 square
+    kilometers have 36 blocks, and some more at their edges.
+    """
     rng = np.random.default_rng(0)
     points = geo.offset(
         10.0, lat, east_m=rng.uniform(-3000, 3000, 4000), north_m=rng.uniform(-3000, 3000, 4000)
     )
     blocks = geo.spatial_blocks(points[:, 0], points[:, 1], 1000.0)
     xyz = geo.to_ecef(points[:, 0], points[:, 1])
+    assert len(np.unique(blocks)) <= 7 * 8
     for block in np.unique(blocks):
         own = xyz[blocks == block]
         assert np.linalg.norm(own - own[0], axis=1).max() < 1000 * math.sqrt(2) * 1.1
@@ -215,6 +218,9 @@ def test_a_metric_grid_has_equal_steps() -> None:
     assert np.allclose(steps, 100.0, rtol=1e-3)
     rows = np.unique(grid[:, 1])
     assert np.allclose(geo.distance_m(24.94, rows[:-1], 24.94, rows[1:]), 100.0, rtol=1e-3)
+    west, south = grid[0]  # half a step inside
+    assert geo.distance_m(area.west, south, west, south) == pytest.approx(50.0, rel=1e-3)
+    assert geo.distance_m(west, area.south, west, south) == pytest.approx(50.0, rel=1e-3)
     with pytest.raises(InputError):
         geo.metric_grid(area, 0)
 

@@ -16,6 +16,7 @@ from placevec.inference.grid import WORLD, Grid
 from placevec.inference.query import Question, ask
 from placevec.inference.raster import write_raster
 from placevec.io.progress import Silent
+from placevec.models.heads import HeadKind
 from tests.inference.closed_form import HOSTILE, closed_form, expected
 
 
@@ -78,8 +79,10 @@ def test_a_number_is_called_as_its_label(tmp_path: Path) -> None:
         assert file.descriptions[0] == file.tags(1)["CLASS"] == raster.tag(HOSTILE[1])
 
 
-def test_only_the_land_has_values(tmp_path: Path) -> None:
-    """Also where the box crosses the antimeridian and the land lies on its far side. Oracle: the box itself."""
+@pytest.mark.parametrize("rows_at_once", [256, 16])
+def test_only_the_land_has_values(rows_at_once: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where the box crosses the antimeridian, the land lies on its far side and in two strips. Oracle: the box."""
+    monkeypatch.setattr(raster, "TILE", rows_at_once)
     question = ask(closed_form(tmp_path / "m"), ["north"])
     land = box(-178, -10, -172, 0)
     grid = Grid.of(Area(170.0, -20.0, -170.0, 10.0), 1.0)
@@ -179,11 +182,16 @@ def test_a_stopped_raster_goes_on_where_it_was(tmp_path: Path, monkeypatch: pyte
     assert not (tmp_path / ".a.tif.work").exists()
 
 
-def test_strips_of_another_question_are_not_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    model, grid = closed_form(tmp_path / "m"), Grid.of(WORLD, 0.5)
+@pytest.mark.parametrize(("kind", "name"), [("presence", "east"), ("classes", "north")])
+def test_strips_of_another_question_are_not_used(
+    kind: HeadKind, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of another class, or of the same class of another model. Oracle: the file of a call that was not stopped."""
+    model, other = closed_form(tmp_path / "m"), closed_form(tmp_path / "other", kind)
+    grid = Grid.of(WORLD, 0.5)
     with monkeypatch.context() as patch:
         _stopped_after(patch, 1)
         with pytest.raises(KeyboardInterrupt):
             write_raster(ask(model, ["north"]), grid, tmp_path / "a.tif")
-    whole = write_raster(ask(model, ["east"]), grid, tmp_path / "whole.tif").path.read_bytes()
-    assert write_raster(ask(model, ["east"]), grid, tmp_path / "a.tif").path.read_bytes() == whole
+    whole = write_raster(ask(other, [name]), grid, tmp_path / "whole.tif").path.read_bytes()
+    assert write_raster(ask(other, [name]), grid, tmp_path / "a.tif").path.read_bytes() == whole

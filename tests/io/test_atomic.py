@@ -58,6 +58,46 @@ def test_killed_while_writing(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [target]
 
 
+def test_content_is_on_the_disk_before_its_name_and_the_name_after(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Files, folders of folders, and moved files. Oracle: inodes in the system's own calls, in their order."""
+    fsync, replace = os.fsync, os.replace
+    calls: list[tuple[str, int]] = []
+
+    def flushed(descriptor: int) -> None:
+        calls.append(("flush", os.fstat(descriptor).st_ino))
+        fsync(descriptor)
+
+    def renamed(source: Path, target: Path) -> None:
+        calls.append(("rename", os.stat(source).st_ino))
+        replace(source, target)
+
+    def inode(path: Path) -> int:
+        return path.stat().st_ino
+
+    monkeypatch.setattr(os, "fsync", flushed)
+    monkeypatch.setattr(os, "replace", renamed)
+    atomic.write_text(tmp_path / "file", "content")
+    file, folder = inode(tmp_path / "file"), inode(tmp_path)
+    assert calls == [("flush", file), ("rename", file), ("flush", folder)]
+
+    calls.clear()
+    with atomic.replacing_directory(tmp_path / "whole") as temporary:
+        (temporary / "deep").mkdir()
+        (temporary / "deep" / "file").write_text("content")
+    whole = tmp_path / "whole"
+    wanted = {("flush", inode(path)) for path in (whole, whole / "deep", whole / "deep" / "file")}
+    assert set(calls[:3]) == wanted
+    assert calls[3:] == [("rename", inode(whole)), ("flush", folder)]
+
+    calls.clear()
+    atomic.move_files(whole, tmp_path / "target", ["deep/file"])
+    target = tmp_path / "target"
+    assert calls[0] == ("rename", inode(target / "deep" / "file"))
+    assert set(calls[1:]) == {("flush", inode(target)), ("flush", inode(target / "deep"))}
+
+
 def test_csv_cells_cannot_be_formulas(tmp_path: Path) -> None:
     """Oracle: the csv reader of the standard library; OSM names may begin with = + - @."""
     target = tmp_path / "table.csv"

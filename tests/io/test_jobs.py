@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from placevec.errors import OutputError
-from placevec.io import jobs
+from placevec.io import atomic, jobs
 from placevec.io.jobs import Job, Parts
 from tests.io.test_locks import Told
 
@@ -36,6 +36,16 @@ def test_parts_come_back(tmp_path: Path) -> None:
     again.finish()
     assert list(tmp_path.iterdir()) == []
     again.finish()
+
+
+def test_what_a_killed_process_was_writing_is_removed(tmp_path: Path) -> None:
+    """Of a process before versions named it, and of one whose number nobody has; parts stay."""
+    Job(tmp_path, {}).put("part", b"content")
+    for name in (".tmp-0a1b2c3d-part", f".tmp-{2**31 - 1}.{atomic._machine()}-0a1b2c3d-part"):
+        (tmp_path / name).touch()
+    again = Job(tmp_path, {})
+    assert again.get("part") == b"content"
+    assert {path.name for path in tmp_path.iterdir()} == {jobs.INPUTS, "part"}
 
 
 def test_every_flipped_bit_is_found_and_said(tmp_path: Path) -> None:

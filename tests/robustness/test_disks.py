@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from placevec.datasets.dataset import Dataset
+from tests.inference.closed_form import closed_form
 from tests.robustness import content, jobs
 from tests.robustness.commands import Nursery, fresh, refused
 from tests.robustness.killing import Job
@@ -72,6 +73,18 @@ def test_embed_on_a_full_disk(
     """Full while writing a part, while writing the table beside the parts."""
     job = jobs.embed(quick_run, helsinki_dataset.path)
     _goes_on(mounting, disk, job, [100, 300], job.content(quick_table))
+
+
+def test_a_raster_of_predictions_on_a_full_disk(mounting: Nursery, disk: Path, tmp_path: Path) -> None:
+    """Full while strips are kept, while GDAL writes the file beside them. Oracle: the file on a roomy disk."""
+    closed_form(tmp_path / "model")
+
+    def arguments(out: Path) -> list[object]:
+        return ["predict", tmp_path / "model", "--class", "east", "--resolution", "0.6", "-q", "--out", out]
+
+    job = Job("predict", arguments, Path.read_bytes, output="a.tif")
+    assert mounting.run(*arguments(tmp_path / "whole.tif")).code == 0
+    _goes_on(mounting, disk, job, [400, 1000], (tmp_path / "whole.tif").read_bytes())
 
 
 def test_results_on_a_full_disk(mounting: Nursery, disk: Path, quick_table: Path) -> None:

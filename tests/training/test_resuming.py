@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -12,11 +14,12 @@ import torch
 from torch import Tensor, nn
 
 from placevec.core import Draw, Encoded, Look, Objective, Recipe, Slot, ViewSpec
-from placevec.errors import ModelError
+from placevec.errors import ModelError, OutputError
 from placevec.io.progress import Silent
-from placevec.training import TrainingOptions, TrainingResult, train
+from placevec.training import TrainingOptions, TrainingResult, state, train
 from placevec.training.log import read_metrics
 from placevec.training.schedule import factor
+from placevec.training.state import Counters, newest_state, save_state
 from tests.training.toy import toy_recipe
 
 OPTIONS: dict[str, Any] = {
@@ -126,6 +129,30 @@ def test_an_older_checkpoint_of_the_same_run_is_where_it_goes_on(tmp_path: Path)
     assert [path.name for path in (tmp_path / "state").iterdir()] == ["step-00000006"]
     there, here = (torch.load(folder / "model", weights_only=True) for folder in (checkpoint, tmp_path))
     assert all(torch.equal(there[name], here[name]) for name in there)
+
+
+def test_the_old_state_stays_until_the_new_one_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The disk is full at the second state: the first is whole. Oracle: the bytes before."""
+    module = nn.Linear(2, 2)
+    optimizer = torch.optim.AdamW(module.parameters())
+    save_state(tmp_path, module, optimizer, Counters(step=1), {})
+    old = {path.name: path.read_bytes() for path in (tmp_path / "step-00000001").iterdir()}
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(state, "save_file", full)
+        with pytest.raises(OutputError, match="no space left"):
+            save_state(tmp_path, module, optimizer, Counters(step=2), {})
+    (tmp_path / ".tmp-0a1b2c3d-step-00000002").mkdir()  # of a process that was killed
+    assert newest_state(tmp_path) == tmp_path / "step-00000001"
+    assert [path.name for path in tmp_path.iterdir()] == ["step-00000001"]
+    assert {path.name: path.read_bytes() for path in (tmp_path / "step-00000001").iterdir()} == old
+    save_state(tmp_path, module, optimizer, Counters(step=2), {})
+    assert [path.name for path in tmp_path.iterdir()] == ["step-00000002"]
 
 
 def test_what_is_no_checkpoint_is_reported_with_those_that_are(tmp_path: Path) -> None:

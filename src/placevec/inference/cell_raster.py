@@ -15,6 +15,7 @@ from placevec.datasets.dataset import Dataset
 from placevec.errors import InputError, UsageError
 from placevec.geo import Floats, Ints, to_ecef
 from placevec.inference.raster import tag
+from placevec.io import gdal
 from placevec.io.atomic import replacing
 from placevec.sources.imagery.ground import utm_zone
 
@@ -140,7 +141,6 @@ def write_cells(raster: CellRaster, bands: Mapping[str, Floats], path: Path, tag
         path: the file.
         tags: of the whole file.
     """
-    import rasterio
     from rasterio.transform import from_origin
 
     high, wide = raster.place.shape
@@ -149,10 +149,11 @@ def write_cells(raster: CellRaster, bands: Mapping[str, Floats], path: Path, tag
         "nodata": float("nan"), "transform": from_origin(raster.west, raster.north, raster.size, raster.size),
         "compress": "deflate", "predictor": 3,
     }  # fmt: skip
-    with replacing(path) as temporary, rasterio.open(temporary, "w", **profile) as file:
+    with replacing(path) as temporary, gdal.opened(temporary, "w", **profile) as file:
         file.update_tags(
             **{name: tag(text) for name, text in tags.items()}, SOFTWARE=f"placevec {__version__}"
         )
         for band, (name, values) in enumerate(bands.items(), 1):
-            file.write(raster.of(values), band)
+            with gdal.writing(temporary):
+                file.write(raster.of(values), band)
             file.set_band_description(band, tag(name))

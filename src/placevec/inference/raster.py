@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from placevec._version import __version__
 from placevec.inference.grid import Grid
 from placevec.inference.query import Question
+from placevec.io import gdal
 from placevec.io.atomic import replacing
 from placevec.io.jobs import Job, opened
 from placevec.io.progress import SILENT, Progress, printable
@@ -98,7 +99,7 @@ def _write(
 
     lowest, highest = np.inf, -np.inf
     with replacing(path) as temporary, rasterio.Env(GDAL_CACHEMAX=_CACHE_MB):
-        with rasterio.open(temporary, "w", **_profile(question, grid)) as file:
+        with gdal.opened(temporary, "w", **_profile(question, grid)) as file:
             file.update_tags(**_tags(question))
             for band, name in enumerate(question.names, 1):
                 file.set_band_description(band, tag(name))
@@ -107,9 +108,10 @@ def _write(
                 known = values[np.isfinite(values)]
                 if known.size:
                     lowest, highest = min(lowest, float(known.min())), max(highest, float(known.max()))
-                file.write(values, window=((start, start + values.shape[1]), (0, grid.width)))
+                with gdal.writing(temporary):
+                    file.write(values, window=((start, start + values.shape[1]), (0, grid.width)))
         if (factors := _factors(grid)) is not None:
-            with warnings.catch_warnings(), rasterio.open(temporary, "r+") as file:
+            with warnings.catch_warnings(), gdal.opened(temporary, "r+") as file, gdal.writing(temporary):
                 warnings.simplefilter("ignore")
                 file.build_overviews(factors, Resampling.average)
     return (lowest, highest) if np.isfinite(lowest) else (np.nan, np.nan)

@@ -197,7 +197,7 @@ def replacing_directory(target: str | os.PathLike[str]) -> Iterator[Path]:
         temporary.mkdir()
         try:
             yield temporary
-            for path in temporary.rglob("*"):
+            for path in (*temporary.rglob("*"), temporary):
                 _flush(path)
             exchange_directory(temporary, target)
         finally:

@@ -73,6 +73,8 @@ def test_all_that_goes_with_a_label(tmp_path: Path) -> None:
     assert labels.dates is not None
     assert np.allclose(labels.dates, shares, rtol=0, atol=1e-12, equal_nan=True)
     places = geopandas.read_parquet(ds.path / "places.parquet")
+    geo = json.loads(pq.read_metadata(ds.path / "places.parquet").metadata[b"geo"])
+    assert geo["columns"]["geometry"]["bbox"] == [-179.5, -33.0, 100.0, 89.9]
     assert places.crs == "OGC:CRS84"
     assert np.array_equal(places.geometry.get_coordinates(), TABLE[["lon", "lat"]])
     assert list(places.place_id) == ["0", "1", "2", "3", "4", "5"]

@@ -23,7 +23,7 @@ from rasterio.windows import Window
 from placevec.datasets.views.pois import read_pois
 from placevec.datasets.views.raster.shards import SHARD_PX, read_shard_table
 from placevec.errors import InputError, PlacevecError, SourceError
-from placevec.geo import Area, lonlat_to_tile_xy, offset, tiles_of_area
+from placevec.geo import Area, lonlat_to_tile_xy, offset, tile_ranges, tile_xy_to_lonlat, tiles_of_area
 from placevec.geo.geotiff import ATTRIBUTION
 from placevec.preparation.rasterize import pipeline as burn
 from placevec.preparation.rasterize import shard_job as shard_burn
@@ -347,6 +347,26 @@ def test_points_of_interest_of_helsinki(helsinki: tuple[Path, BurnReport, Area])
     assert (np.floor(x).max() - np.floor(x).min() + 1) * (
         np.floor(y).max() - np.floor(y).min() + 1
     ) <= report.tiles
+
+
+def test_points_of_interest_of_all_tiles_and_no_others(tmp_path: Path) -> None:
+    """One in every tile of 3 x 3 and in each of those around; also with two parts at the antimeridian."""
+    for number, area in enumerate(
+        (Area(24.9375, 60.165, 24.9424, 60.1674), Area(179.9974, 0.0002, -179.9973, 0.005))
+    ):
+        file, wanted = OsmFile(), set()
+        ranges = tile_ranges(area, 17)
+        for x0, y0, x1, y1 in ranges:
+            for x in range(x0 - 1, x1 + 2):
+                for y in range(y0 - 1, y1 + 2):
+                    lon, lat = tile_xy_to_lonlat(np.array([[x + 0.5, y + 0.5]]), 17)[0].tolist()
+                    name = f"{x % 2**17}/{y}"
+                    file.node(((lon + 180.0) % 360.0 - 180.0, lat), {"amenity": "cafe", "name": name})
+            wanted |= {f"{x}/{y}" for x in range(x0, x1 + 1) for y in range(y0, y1 + 1)}
+        (tmp_path / f"{number}").mkdir()
+        burnt(tmp_path / f"{number}", file, area)
+        found = read_pois(tmp_path / f"{number}" / "dataset" / "pois.parquet")
+        assert set(found["name"]) == wanted
 
 
 def test_label_classes_are_counted_and_not_kept_as_pixels(helsinki: tuple[Path, BurnReport, Area]) -> None:

@@ -105,6 +105,18 @@ def test_where_others_are_transparent_a_layer_of_one_color_covers_everything() -
     assert find_masks(pictures, background={"": "auto"})["sea"].bits(pictures["sea"][0]).all()
 
 
+@pytest.mark.parametrize("rows", [1, 2])
+def test_a_layer_that_covers_nearly_everything_has_the_background_of_the_others(rows: int) -> None:
+    """The sea in all but one row of 64: most of its pixels are ink, but what remains is the others' white."""
+    draw = STYLES["black on white"][0]
+    covered = np.ones((SIDE, SIDE), bool)
+    covered[:rows] = False
+    pictures = {name: [draw(mask) for mask in layers()[name]] for name in ("roads", "buildings", "power")}
+    found = find_masks({**pictures, "sea": [draw(covered)]}, background={"": "auto"})
+    assert found["sea"].background == (255, 255, 255)
+    assert np.array_equal(found["sea"].bits(draw(covered)), covered)
+
+
 def test_what_cannot_be_reported_is_not_guessed() -> None:
     draw = STYLES["black on white"][0]
     half = np.zeros((SIDE, SIDE), bool)
@@ -139,6 +151,7 @@ def test_contrast_and_shading() -> None:
     assert over(pixel).tolist() == [[[200, 100, 50], [255, 255, 255], [127, 127, 127]]]
     assert (color_name(None), color_name((242, 239, 233))) == ("transparent", "#f2efe9")
     assert Mask((0, 0, 0), 201).bits(pixel).tolist() == [[0, 0, 0]]
+    assert Mask((0, 0, 0), 200).bits(pixel).tolist()[0][0] == 1
 
 
 def test_options_are_checked() -> None:

@@ -92,26 +92,30 @@ def test_points_without_a_label_or_a_place_count_nowhere(classes: int) -> None:
     label, present = random.integers(0, classes, 12), random.random(12) < 0.7
     label[3] = -1
     counted = present & (label >= 0)
+    slots, behind = slots_of(point, away, present), random.random(12) < 0.7
+    slots["background"].present[:] = torch.from_numpy(behind)
     loss = PresenceLoss(head_of(weights), positive_weight=3.0)(
-        slots_of(point, away, present), {"label": torch.from_numpy(label).int()}
+        slots, {"label": torch.from_numpy(label).int()}
     )
-    wanted = literal(point[counted], away, weights, label[counted], 3.0)
+    wanted = literal(point[counted], away[behind], weights, label[counted], 3.0)
     assert float(loss.detach()) == pytest.approx(wanted, rel=1e-12)
 
 
 def test_users_that_no_one_knows_count_nowhere() -> None:
-    """The three terms of users are those of the rows whose user is known."""
+    """The three terms of users are those of the rows whose user is known, that of the background of its present rows."""
     named = np.arange(len(ORIGINAL["label"])) % 2 == 0
     user = np.where(named, ORIGINAL["user"], -1)
     loss, plain = loss_named("full_loss_user"), loss_named("full_loss")
     slots = slots_of(ORIGINAL["z"], ORIGINAL["away"])
     targets = {"label": torch.from_numpy(ORIGINAL["label"]), "user": torch.from_numpy(user)}
-    whose = ORIGINAL["users"][user[named]]
-    here, away = ORIGINAL["z"][named], ORIGINAL["away"][named]
+    behind = named & (np.arange(len(named)) % 3 > 0)
+    slots["background"].present[:] = torch.from_numpy(behind)
+    whose, theirs = ORIGINAL["users"][user[named]], ORIGINAL["users"][user[behind]]
+    here, away = ORIGINAL["z"][named], ORIGINAL["away"][behind]
     s = lambda x: 1 / (1 + np.exp(-x))  # noqa: E731
     affinity = s(whose @ ORIGINAL["classes"].T)
     seen = np.arange(CLASSES) == ORIGINAL["label"][named][:, None]
-    terms = -np.log(s((whose * here).sum(1))).mean() - np.log(1 - s((whose * away).sum(1))).mean()
+    terms = -np.log(s((whose * here).sum(1))).mean() - np.log(1 - s((theirs * away).sum(1))).mean()
     terms += np.where(seen, -CLASSES * np.log(affinity), -np.log(1 - affinity)).mean()
     more = float(loss(slots, targets).detach()) - float(plain(slots, targets).detach())
     assert more == pytest.approx(terms, rel=1e-10)
