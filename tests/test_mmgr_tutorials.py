@@ -21,7 +21,11 @@ FEWER = ["--epochs", "1", "--steps-per-epoch", "2", "--projector", "0"]
 
 def blocks(page: str, language: str) -> list[str]:
     text = (PAGES / page).read_text("utf-8")
-    return [block for name, block in re.findall(r"^```(\w*)\n(.*?)^```", text, re.DOTALL | re.MULTILINE) if name == language]
+    return [
+        block
+        for name, block in re.findall(r"^```(\w*)\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
+        if name == language
+    ]
 
 
 def run(page: str, more: dict[str, list[str]]) -> None:
@@ -36,13 +40,17 @@ def run(page: str, more: dict[str, list[str]]) -> None:
                     words[words.index(flag) + 1] = value
                 else:
                     words += [flag, value]
-            assert cli.main([*words, *([] if words[0] == "info" else ["-q"] if words[0] in QUIET else [])]) == 0, line
+            assert (
+                cli.main([*words, *([] if words[0] == "info" else ["-q"] if words[0] in QUIET else [])]) == 0
+            ), line
 
 
 QUIET = ("prepare", "train", "embed", "evaluate", "predict", "explore")
 
 
-def test_helsinki(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_helsinki(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.chdir(tmp_path)
     run("mmgr-helsinki.md", {"prepare": ["--spacing", "120"], "train": FEWER})
     said = capsys.readouterr().out
@@ -60,7 +68,7 @@ def test_olinda(shared_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPat
     shutil.copytree(shared_data / "more" / "olinda", tmp_path, dirs_exist_ok=True)
     monkeypatch.chdir(tmp_path)
     for block in blocks("mmgr-olinda.md", "python"):
-        exec(block, {})  # noqa: S102
+        exec(block, {})
     assert len(geopandas.read_file("tracts.gpkg")) == 470
     run("mmgr-olinda.md", {"train": FEWER, "evaluate": ["--seeds", "1"]})
     report = (tmp_path / "report" / "report.md").read_text()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -65,6 +66,4 @@ def test_a_map_of_colors_names_nothing(tmp_path: Path) -> None:
     )  # fmt: skip
     assert api.cluster(emb, clusters=2).holds == ()
     with pytest.raises(PlacevecError, match="another dataset"):
-        api.cluster(
-            Embeddings(**{**vars(emb), "provenance": Provenance("m", "other")}), clusters=2, dataset=ds
-        )
+        api.cluster(dataclasses.replace(emb, provenance=Provenance("m", "other")), clusters=2, dataset=ds)

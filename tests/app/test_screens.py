@@ -12,11 +12,9 @@ import pytest
 
 import placevec.app
 from placevec.app.project import Project, open_for_all
-from tests.explorer.conftest import browser as chromium
 
 pytest.importorskip("streamlit")
 MAIN = Path(str(placevec.app.__file__)).with_name("main.py")
-browser = chromium
 HOSTILE = "<img src=x onerror=alert(1)>[a](javascript:alert(2))"
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,9 @@ def asked(kind: str, *headers: tuple[str, str]) -> list[dict[str, Any]]:
         sent.append(dict(message))
 
     scope = {"type": kind, "headers": [(name.lower().encode(), value.encode()) for name, value in headers]}
-    asyncio.run(FromHereOnly(app, PORT)(scope, None, send))  # type: ignore[arg-type]
+    answer = FromHereOnly(app, PORT)(scope, None, send)  # type: ignore[arg-type]
+    with ThreadPoolExecutor(1) as thread:  # a browser of other tests may have a loop in this one
+        thread.submit(asyncio.run, answer).result()
     return sent
 
 

@@ -12,6 +12,7 @@ import pytest
 
 from placevec import api
 from placevec.cli import main
+from placevec.cli.search import PRINTED
 from placevec.geo import Area, metric_grid
 
 NAMES = [
@@ -73,7 +74,7 @@ def test_hostile_names_through_every_output(town: Path, capsys: pytest.CaptureFi
     printed = capsys.readouterr().out
     assert "[bold red]" in printed
     assert not any(mark in printed for mark in ("\u202e", "\u2066", "\u009b", "\r"))
-    assert len(printed.splitlines()) == 102
+    assert len(printed.splitlines()) == 2 + PRINTED + 1, "the first rows, and a line that says so"
     with open(result, newline="", encoding="utf-8") as file:
         cells = [row["name"] for row in csv.DictReader(file)]
     assert not any(cell.startswith(("=", "@", "+", "-")) for cell in cells)

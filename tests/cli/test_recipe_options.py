@@ -180,7 +180,6 @@ def test_what_is_wrong_with_a_file_is_said_with_its_name_and_key(
         ("explore e.parquet --max_samples 9", "use --max-places"),
         ("demo --max-tiles 9", "use --max-places"),
         ("prepare sphere2vec d --out x --lr 3", "use --learning-rate (of train)"),
-        ("search e.parquet --model_path m", "the run and the dataset of embed"),
         ("evaluate run --eval_split test", "validation and test, if the dataset has them"),
     ],
 )

@@ -112,7 +112,10 @@ def test_explore_as_json(capsys: pytest.CaptureFixture[str], table: Path, tmp_pa
         (["explore", "{table}", "--map", "{out}", "--clusters", "41"], "1 to 40"),
         (["cluster", "{table}", "-o", "c.shp"], "unsupported format c.shp"),
         (["cluster", "{table}", "-o", "c.csv", "--clusters", "41"], "1 to 40"),
-        (["cluster", "{table}", "-o", "c.csv", "--method", "hdbscan", "--clusters", "2"], "--clusters applies to kmeans"),
+        (
+            ["cluster", "{table}", "-o", "c.csv", "--method", "hdbscan", "--clusters", "2"],
+            "--clusters applies to kmeans",
+        ),
         (["cluster", "nowhere.parquet", "-o", "c.csv"], "nowhere.parquet"),
     ],
 )

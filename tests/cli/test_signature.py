@@ -36,6 +36,7 @@ FUNCTIONS: dict[str, tuple[Callable[..., Any], ...]] = {
 """Command -> the functions that it calls."""
 PYTHON_ALONE = {
     "progress", "search where", "predict points", "predict dataset", "picture kernels options", "explore started",
+    "evaluate resume_in",
 }  # fmt: skip
 """Keywords without a flag: objects, and a table that is an argument of the command."""
 ALSO_NAMED = {"out", "force", "wait", "resume", "resume_from"}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -18,10 +17,6 @@ from placevec.explorer import PageReport
 from tests.explorer.standin import StandInDataset, embeddings_of, scattered
 from tests.explorer.writers import write_page
 
-CHROMIUM_ARGUMENTS = [
-    "--no-sandbox", "--disable-quic", "--no-first-run", "--disable-background-networking",
-    "--disable-component-update", "--disable-sync", "--use-angle=swiftshader", "--enable-unsafe-swiftshader",
-]  # fmt: skip
 PLACES = 900
 
 
@@ -103,20 +98,6 @@ def written(dataset: StandInDataset, town_folder: Path) -> Written:
     emb = embeddings_of(dataset)
     report = write_page(emb, town_folder / "page.html", dataset=dataset, columns=columns)  # type: ignore[arg-type]
     return Written(dataset, emb, columns, report)
-
-
-@pytest.fixture(scope="session")
-def browser() -> Iterator[Any]:
-    """A Chromium; tests that need one are skipped without."""
-    playwright = pytest.importorskip("playwright.sync_api")
-    names = ("chromium", "chromium-browser", "google-chrome")
-    path = next((found for name in names if (found := shutil.which(name))), None)
-    if path is None:
-        pytest.skip("no Chromium: apt install chromium")
-    with playwright.sync_playwright() as driver:
-        chromium = driver.chromium.launch(executable_path=path, args=CHROMIUM_ARGUMENTS)
-        yield chromium
-        chromium.close()
 
 
 @pytest.fixture

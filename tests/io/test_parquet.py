@@ -31,7 +31,9 @@ def test_every_flip_is_found_and_none_changes_what_is_read(tmp_path: Path) -> No
                 assert opened.read().equals(TABLE)
         except SourceError:
             refused += 1
-    assert refused > 0.9 * 8 * len(raw) / 17  # the others are in headers of pages, and harmless
+    assert (
+        refused > 0.85 * 8 * len(raw) / 17
+    )  # the others are in headers of pages and in the size, and harmless
 
 
 def test_tables_that_were_read_are_sealed_again(tmp_path: Path) -> None:
@@ -42,6 +44,11 @@ def test_tables_that_were_read_are_sealed_again(tmp_path: Path) -> None:
     assert parquet.own_metadata(read.schema.metadata) == {}
     parquet.write_table(read, second)
     assert second.read_bytes() == first.read_bytes()
+    pq.write_table(read, second)  # another program, which copies the key
+    assert b"placevec:checksums" in second.read_bytes()
+    assert parquet.damage(second) == "it has no checksum, or its footer is damaged"
+    with parquet.opened(second) as opened:
+        assert opened.read().equals(TABLE)
     pq.write_table(TABLE, second)  # another program
     assert parquet.damage(second) == "it has no checksum, or its footer is damaged"
     with parquet.opened(second) as opened:

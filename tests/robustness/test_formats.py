@@ -20,6 +20,7 @@ from placevec.models.model import Model
 from tests.robustness import content, jobs
 from tests.robustness.commands import Nursery, fresh, refused
 from tests.robustness.pickles import in_numpy_file, telltale
+from tests.unsealed import unsealed
 
 
 @pytest.fixture
@@ -33,7 +34,7 @@ def run(quick_run: Path, tmp_path: Path) -> Path:
 
 
 def _edit(path: Path, **changes: object) -> None:
-    path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
+    path.write_text(json.dumps({**unsealed(json.loads(path.read_text())), **changes}))
 
 
 # --- versions ------------------------------------------------------------------------------------------------

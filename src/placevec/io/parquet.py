@@ -7,6 +7,7 @@ Files of others have no checksum of their footer, and often none of their pages.
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import re
 import zlib
@@ -21,9 +22,13 @@ from placevec.errors import SourceError
 from placevec.io.checksums import crc32_of_file
 
 KEY = "placevec:checksums"
-"""Key of the file's metadata: CRC-32 of its footer, and of the whole file, with zeros in their place."""
-_LENGTH = 16
-_MARK = re.compile(re.escape(KEY.encode()) + rb"\x18\x10([0-9a-f]{16})")
+"""Key of the file's metadata: CRC-32 of its footer, and of the whole file, with zeros in their place, and its size.
+
+Whoever reads the table and writes it again, with pyarrow for example, copies the key; the size says that it is another
+file.
+"""
+_SUM, _LENGTH = 8, 28
+_MARK = re.compile(re.escape(KEY.encode()) + rb"\x18\x1c([0-9a-f]{28})")
 _TAIL = 2**16
 _CHUNK = 2**20
 
@@ -46,6 +51,14 @@ class ParquetWriter(pq.ParquetWriter):  # type: ignore[misc]  # pyarrow has no t
         super().close()
         if is_file:
             _seal(self._path)
+
+    def __exit__(self, *problem: Any) -> None:
+        """Close; after an error, without checksums, which the file may be too short for."""
+        if problem[0] is None:
+            self.close()
+            return
+        with contextlib.suppress(OSError, pa.ArrowException):
+            super().close()
 
 
 def write_table(table: pa.Table, path: str | os.PathLike[str], **options: Any) -> None:
@@ -98,7 +111,7 @@ def damage(path: Path) -> str | None:
     footer, start = found
     mark = _MARK.search(footer)
     assert mark is not None
-    stored = mark[1]
+    stored = mark[1][: 2 * _SUM]
     if int(stored[:8], 16) != _footer_sum(footer, mark):
         return "its footer is not as it was written"
     at = start + mark.start(1)
@@ -132,11 +145,14 @@ def _marked_footer(path: Path) -> tuple[bytes, int] | None:
             file.seek(end - size)
             tail = file.read()
     footer = tail[-size:]
-    return (footer, end - size) if _MARK.search(footer) else None
+    mark = _MARK.search(footer)
+    if mark is None or int(mark[1][2 * _SUM :], 16) not in (0, end):
+        return None
+    return footer, end - size
 
 
 def _footer_sum(footer: bytes, mark: re.Match[bytes]) -> int:
-    return zlib.crc32(footer[: mark.start(1)] + b"0" * _LENGTH + footer[mark.end(1) :])
+    return zlib.crc32(footer[: mark.start(1)] + b"0" * 2 * _SUM + footer[mark.start(1) + 2 * _SUM :])
 
 
 def _whole_sum(path: Path, at: int) -> int:
@@ -158,14 +174,17 @@ def _whole_sum(path: Path, at: int) -> int:
 
 def _seal(path: Path) -> None:
     found = _marked_footer(path)
-    assert found is not None, "pyarrow writes the metadata that it was given"
+    if found is None:
+        raise OSError(errno.EIO, "the file was cut short while it was written", str(path))
     footer, start = found
     mark = _MARK.search(footer)
     assert mark is not None
+    size = b"%012x" % (start + len(footer))
+    footer = footer[: mark.start(1) + 2 * _SUM] + size + footer[mark.end(1) :]
     at = start + mark.start(1)
     with open(path, "r+b", buffering=0) as file:
         file.seek(at)
-        file.write(b"%08x" % _footer_sum(footer, mark))
+        file.write(b"%08x" % _footer_sum(footer, mark) + b"0" * _SUM + size)
     whole = crc32_of_file(path)
     with open(path, "r+b", buffering=0) as file:
         file.seek(at + 8)

@@ -328,6 +328,8 @@ def test_curves_without_a_shared_measure_fill_the_picture(
 def figures_of(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     """Charts saved from now on, as Matplotlib has them."""
     found: list[Any] = []
-    save = charts._save
-    monkeypatch.setattr(charts, "_save", lambda figure, *given: found.append(figure) or save(figure, *given))
+    save = charts.save_figure
+    monkeypatch.setattr(
+        charts, "save_figure", lambda figure, *given: found.append(figure) or save(figure, *given)
+    )
     return found

@@ -314,6 +314,7 @@ READERS = {
     "read_dataframe",
 }
 ELSEWHERE = {
+    "app/labels.py": "its own labels, uploaded again",
     "evaluation/cityrep.py": "the release's own files, of one form",
     "datasets/sentences/templated.py": "a dataset's own texts and entities",
     "preparation/chips/shards.py": "its own parts",
