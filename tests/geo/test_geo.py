@@ -222,6 +222,8 @@ def test_a_metric_grid_has_equal_steps() -> None:
     west, south = grid[0]  # half a step inside
     assert geo.distance_m(area.west, south, west, south) == pytest.approx(50.0, rel=1e-3)
     assert geo.distance_m(west, area.south, west, south) == pytest.approx(50.0, rel=1e-3)
+    coarse = geo.metric_grid(area, 600.0)  # 2,228 m are three rows and seven tenths, whose middle is inside
+    assert len(np.unique(coarse[:, 1])) == 4
     with pytest.raises(InputError):
         geo.metric_grid(area, 0)
 
