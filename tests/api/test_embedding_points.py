@@ -8,6 +8,7 @@ from pathlib import Path
 import geopandas
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import torch
@@ -18,7 +19,9 @@ from placevec.cli import main
 from placevec.core import ViewSpec
 from placevec.datasets.views.coordinates import SPEC
 from placevec.embeddings import Embeddings
-from placevec.errors import ModelError, PlacevecError, SourceError, UsageError
+from placevec.embeddings.provenance import Provenance
+from placevec.embeddings.streaming import EmbeddingsWriter
+from placevec.errors import EmbeddingsError, ModelError, PlacevecError, SourceError, UsageError
 from placevec.models.model import Model
 from placevec.models.reading import Reading
 
@@ -131,3 +134,14 @@ def test_the_command(model, tmp_path, capsys) -> None:
     assert "30 vectors of 8 numbers" in capsys.readouterr().out
     assert main(["embed", str(model.path), str(tmp_path / "none.csv"), "-o", str(out)]) == 1
     assert "does not exist" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_vectors_that_are_not_finite_are_not_written(value: float, tmp_path: Path) -> None:
+    vectors = np.array([[0.0, value]], np.float32)
+    with (
+        pytest.raises(EmbeddingsError, match="not finite"),
+        EmbeddingsWriter(tmp_path / "e.parquet", 2, "coordinates", Provenance("m", "d"), "float32") as writer,
+    ):
+        writer.write(pa.array(["a"]), pa.array(["A"]), np.array([[24.9, 60.2]]), vectors)
+    assert list(tmp_path.iterdir()) == []

@@ -79,6 +79,12 @@ def test_a_penalty_at_the_end_of_the_grid_is_reported() -> None:
     assert not exact.at_edge  # nothing is left to gain there
 
 
+def test_scales_are_of_the_training_alone() -> None:
+    """Closed form: training rows get mean 0 and deviation 1, whatever is tested."""
+    learned, tested = ridge.scaled(np.array([[1.0], [3.0], [100.0]]), np.array([0, 1]), np.array([2]))
+    assert (learned.tolist(), tested.tolist()) == ([[-1.0], [1.0]], [[98.0]])
+
+
 def test_constant_and_equal_columns_do_no_harm() -> None:
     features, target, parts = _problem()
     rows = np.arange(len(features))

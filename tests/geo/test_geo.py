@@ -162,6 +162,7 @@ def test_the_antimeridian_is_no_edge() -> None:
     assert geo.offset(179.9999, 0, east_m=100, north_m=0)[0] < -179.99
     lon = np.array([179.9995, -179.9995])
     assert len(set(geo.spatial_blocks(lon, np.zeros(2), 100_000.0))) <= 2
+    assert len(set(geo.spatial_blocks([180.0, -180.0], [60.0, 60.0], 1000.0))) == 1
     assert geo.within_distance(np.array([[179.9999, 0.0]]), np.array([[-179.9999, 0.0]]), 30).all()
 
 
@@ -221,6 +222,8 @@ def test_a_metric_grid_has_equal_steps() -> None:
     west, south = grid[0]  # half a step inside
     assert geo.distance_m(area.west, south, west, south) == pytest.approx(50.0, rel=1e-3)
     assert geo.distance_m(west, area.south, west, south) == pytest.approx(50.0, rel=1e-3)
+    coarse = geo.metric_grid(area, 600.0)  # 2,228 m are three rows and seven tenths, whose middle is inside
+    assert len(np.unique(coarse[:, 1])) == 4
     with pytest.raises(InputError):
         geo.metric_grid(area, 0)
 

@@ -1,4 +1,4 @@
-"""Files that GDAL writes: what the disk refuses is the system's own error, as of any other file."""
+"""Files written by GDAL. A write that fails raises the error of the system, as for any other file."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ def opened(path: Path, mode: str, **profile: Any) -> Iterator[Any]:
 
 @contextlib.contextmanager
 def writing(path: Path) -> Iterator[None]:
-    """Around GDAL's calls that write to ``path``, a temporary file: the caller's file is given up if they fail.
+    """Run GDAL's calls that write to ``path``, a temporary file that is worthless if they fail.
 
-    GDAL does not say why it could not write, and its TIFF library does on standard error, past every handler. So
-    standard error is held back for the moment, and the system is asked by writing more.
+    GDAL does not raise the reason; its TIFF library prints it to standard error, past every handler. So standard error
+    is silenced during the call, and the reason is found by writing more.
 
     Raises:
         OSError: there is no room, or the file may not grow.

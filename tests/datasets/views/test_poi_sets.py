@@ -12,7 +12,7 @@ import shapely
 import torch
 
 from placevec.core import Look, ViewSpec
-from placevec.datasets.views.poi_sets import VALUES, WITHIN_POLYGONS, PoiSetsView
+from placevec.datasets.views.poi_sets import VALUES, WITHIN_POLYGONS, PoiSetsView, thinned
 from placevec.datasets.views.pois import Poi, PoiTable, PoiWriter
 from placevec.errors import InputError
 from placevec.geo import offset
@@ -118,3 +118,10 @@ def test_few_points_and_points_on_a_line(count: int, tmp_path: Path) -> None:
     assert found.edges is not None
     steps = [(at, at + 1) for at in range(count - 1)]
     assert sorted(map(tuple, found.edges.T.tolist())) == sorted(steps + [(b, a) for a, b in steps])
+
+
+@pytest.mark.parametrize(("share", "kept"), [(0.0, 1), (1.0, 50)])
+def test_of_every_set_one_point_at_least_is_kept(share: float, kept: int) -> None:
+    sets, points = np.repeat(np.arange(4), 50), np.arange(200)
+    found = thinned(sets, points, np.full(4, share), np.arange(4))
+    assert np.bincount(sets[found], minlength=4).tolist() == [kept] * 4

@@ -97,6 +97,12 @@ def test_a_layer_drawn_in_another_style_is_distinguished() -> None:
     assert found["landcover"].background == (255, 255, 255)
 
 
+def test_a_shade_that_is_less_than_half_there_is_transparent() -> None:
+    pale = flat((200, 200, 200, 60), (0, 0, 0))
+    pictures = {name: [pale(mask) for mask in layers()[name]] for name in ("roads", "buildings")}
+    assert find_backgrounds(pictures) == {"roads": None, "buildings": None}
+
+
 def test_where_others_are_transparent_a_layer_of_one_color_covers_everything() -> None:
     clear = STYLES["black on nothing"][0]
     masks = layers()

@@ -101,6 +101,19 @@ def test_points_without_a_label_or_a_place_count_nowhere(classes: int) -> None:
     assert float(loss.detach()) == pytest.approx(wanted, rel=1e-12)
 
 
+def test_pairs_without_a_background_count_nowhere() -> None:
+    """Of the class at another place. Oracle: the loss of the rows that have one."""
+    behind, loss = np.arange(len(ORIGINAL["label"])) % 3 > 0, loss_named("an_ssdl")
+    slots, label = slots_of(ORIGINAL["z"], ORIGINAL["away"]), torch.from_numpy(ORIGINAL["label"])
+    slots["background"].present[:] = torch.from_numpy(behind)
+    here, away = (
+        np.take_along_axis(z @ ORIGINAL["classes"].T, ORIGINAL["label"][:, None], 1)[:, 0]
+        for z in (ORIGINAL["z"], ORIGINAL["away"])
+    )
+    wanted = np.log1p(np.exp(-here)).mean() + np.log1p(np.exp(away[behind])).mean()
+    assert float(loss(slots, {"label": label}).detach()) == pytest.approx(wanted, rel=1e-10)
+
+
 def test_users_that_no_one_knows_count_nowhere() -> None:
     """The three terms of users are those of the rows whose user is known, that of the background of its present rows."""
     named = np.arange(len(ORIGINAL["label"])) % 2 == 0
