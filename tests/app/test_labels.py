@@ -85,7 +85,19 @@ def test_labels_are_kept_and_evaluated(project: Project, capsys: pytest.CaptureF
     at = [project.row_of[one] for one in labels.of]
     prediction = learn(project.table.vectors, at, list(labels.of.values()), project.table.lonlat)
     assert [one.key for one in colorings(project, labels, prediction)] == ["predicted", "certainty", "label"]
-    code = main(["evaluate", str(project.path), "--labels", str(labels.path), "--json", "--seeds", "1"])
+    code = main(
+        [
+            "evaluate",
+            str(project.path),
+            "--labels",
+            str(labels.path),
+            "--json",
+            "--seeds",
+            "1",
+            "--budget",
+            "quick",
+        ]
+    )
     printed = capsys.readouterr()
     assert code == 0, printed.err
     assert str(len(labels.of)) in json.dumps(json.loads(printed.out))

@@ -93,6 +93,11 @@ def test_two_browsers_do_not_disturb_each_other(app: Any, project: Project) -> N
     assert app.radio(key="screen").value == "Sets"
 
 
+def is_problem(told: Any) -> bool:
+    """Whether a message of the console is an error, but for a picture that is gone."""
+    return told.type == "error" and "/media/" not in str(told.location.get("url"))
+
+
 @pytest.mark.browser
 def test_in_a_browser(project: Project, browser: Any) -> None:
     """As the command starts it: a click on a place finds others, which are on the page; nothing else is asked for.
@@ -122,7 +127,8 @@ def test_in_a_browser(project: Project, browser: Any) -> None:
             page = context.new_page()
             page.on("request", lambda request: requests.append(request.url))
             page.on("pageerror", lambda error: problems.append(str(error)))
-            page.on("console", lambda told: problems.append(told.text) if told.type == "error" else None)
+            # Streamlit drops the pictures of a screen that is drawn anew, perhaps before the browser fetched them: 404
+            page.on("console", lambda told: problems.append(told.text) if is_problem(told) else None)
             page.goto(address)
             page.get_by_text("Similarity search", exact=True).click(timeout=60_000)
             page.get_by_label("Name or place ID").fill(str(project.table.place_id[11]))

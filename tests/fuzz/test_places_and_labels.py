@@ -110,7 +110,10 @@ def test_named_crs_and_ids_of_geojson(tmp_path: Path) -> None:
             collection(feature({"type": "Polygon", "coordinates": [[[0, 0]]]})),
             "feature 0: its geometry is invalid",
         ),
-        (b'{"type": "FeatureCollection", "features": [{"geometry": {"type": "\\ud800"}}]}', "no Unicode"),
+        (
+            b'{"type": "FeatureCollection", "features": [{"geometry": {"type": "\\ud800"}}]}',
+            "not valid Unicode",
+        ),
         (b"[" * 100_000, "nested too deeply"),
     ],
 )

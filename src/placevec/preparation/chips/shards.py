@@ -237,8 +237,10 @@ class ChipWriter:
             {name.decode(): value.decode() for name, value in part.schema.metadata.items()} for part in parts
         ]
         whole = table if self._others is None else pa.concat_tables([self._others.cast(SCHEMA), table])
+        # parts that were read again have equal types, whose lists name their items otherwise: the same bytes are wanted
+        whole = pa.Table.from_arrays(whole.columns, schema=SCHEMA)
         with atomic.replacing(self.folder / TABLE) as temporary:
-            parquet.write_table(whole.replace_schema_metadata(None), temporary)
+            parquet.write_table(whole, temporary)
         sizes = [
             np.tile(np.array(one["shape"].split(",")[:0:-1], np.int64), (part.num_rows, 1))
             for one, part in zip(about, parts, strict=True)
