@@ -134,6 +134,7 @@ def _umap(vectors: NDArray[np.float32], dim: int, seed: int, progress: Progress)
         warnings.simplefilter("ignore")  # about a seed implying one thread, and about TensorFlow
         from umap import UMAP
 
+        _keep_compiled()
         epochs = 500 if len(vectors) <= 10_000 else 200  # UMAP's defaults, explicit for the progress bar
         neighbors = min(_NEIGHBORS, len(vectors) - 1)
         with progress.task("UMAP", total=epochs) as advance:
@@ -148,6 +149,19 @@ def _umap(vectors: NDArray[np.float32], dim: int, seed: int, progress: Progress)
         f"neighborhoods preserved ({neighbors} neighbors, seed {seed}); distances between groups mean little"
     )
     return Reduction("umap", _framed(fitted), (), note)
+
+
+def _keep_compiled() -> None:
+    """What UMAP compiles is kept on disk: a third of a minute once, not in every process."""
+    from umap import layouts, umap_, utils
+
+    for room, name in (
+        (utils, "fast_knn_indices"), (umap_, "smooth_knn_dist"), (umap_, "compute_membership_strengths"),
+        (layouts, "_nb_optimize_layout_euclidean_single_epoch"),
+    ):  # fmt: skip
+        keep = getattr(getattr(room, name, None), "enable_caching", None)  # names of other versions may differ
+        if keep is not None:
+            keep()
 
 
 def _unit(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
