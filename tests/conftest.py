@@ -13,6 +13,7 @@ from hypothesis import settings
 
 if TYPE_CHECKING:
     from placevec.datasets.dataset import Dataset
+    from tests.robustness.commands import Nursery
 
 # Test workers share the cores: more threads than cores make tiny tensors a hundred times slower.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -85,6 +86,16 @@ def helsinki_table(
     out = tmp_path_factory.mktemp("vectors") / "helsinki.parquet"
     api.embed(helsinki_run, helsinki_dataset, out=out)
     return out
+
+
+@pytest.fixture(scope="session")
+def nursery() -> Iterator[Nursery]:
+    """A process that has everything loaded and forks one for every command: commands without their start."""
+    from tests.robustness.commands import Nursery
+
+    made = Nursery()
+    yield made
+    made.close()
 
 
 @pytest.fixture(scope="session")

@@ -7,17 +7,16 @@ Oracle: series of three climate zones that training never sees: a station's near
 from __future__ import annotations
 
 import json
-import os
 import re
-import subprocess
-import sys
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
-import placevec
+from tests.robustness.commands import Ended, Nursery
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "extending.md"
 MAX_LINES = 120
@@ -39,14 +38,10 @@ def install(site: Path) -> None:
     (about / "entry_points.txt").write_text(groups)
 
 
-def run(site: Path, folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
+@pytest.fixture
+def run(nursery: Nursery, tmp_path: Path) -> Callable[..., Ended]:
     """One command of placevec in a process of its own, where the package is installed."""
-    source = Path(placevec.__file__).resolve().parent.parent
-    environment = {**os.environ, "PYTHONPATH": f"{site}{os.pathsep}{source}"}
-    return subprocess.run(
-        [sys.executable, "-m", "placevec", *words], cwd=folder, env=environment, capture_output=True, text=True,
-        check=False, timeout=300,
-    )  # fmt: skip
+    return partial(nursery.run, folder=tmp_path, packages=tmp_path / "site")
 
 
 def stations(folder: Path) -> dict[str, str]:
@@ -74,7 +69,7 @@ def test_the_page_is_short() -> None:
     assert lines < MAX_LINES
 
 
-def test_every_command_of_the_page_runs(tmp_path: Path) -> None:
+def test_every_command_of_the_page_runs(run: Callable[..., Ended], tmp_path: Path) -> None:
     """In its order, as written; what it prints is looked at where there is something to know."""
     site = tmp_path / "site"
     install(site)
@@ -83,21 +78,19 @@ def test_every_command_of_the_page_runs(tmp_path: Path) -> None:
     for line in commands.strip().splitlines():
         words = line.split()
         assert words.pop(0) == "placevec"
-        done = run(site, tmp_path, *words, *(["--json"] if words[0] == "search" else []))
-        assert done.returncode == 0, (line, done.stderr)
+        done = run(*words, *(["--json"] if words[0] == "search" else []))
+        assert done.code == 0, (line, done.err)
         if words[0] == "search":
-            results = json.loads(done.stdout)["results"]
+            results = json.loads(done.out)["results"]
             here = zone_of[words[words.index("--place") + 1]]
             assert [zone_of[one["place_id"]] for one in results[:3]] == [here] * 3
-    told = json.loads(run(site, tmp_path, "info", "stations.parquet", "--json").stdout)
+    told = json.loads(run("info", "stations.parquet", "--json").out)
     assert {name: view["count"] for name, view in told["views"].items()} == {
         "coordinates": 120,
         "series": 110,
         "fused": 120,
     }
     done = run(
-        site,
-        tmp_path,
         "search",
         "stations.parquet",
         "--view",
@@ -108,75 +101,75 @@ def test_every_command_of_the_page_runs(tmp_path: Path) -> None:
         "500",
         "--json",
     )
-    assert len(json.loads(done.stdout)["results"]) == 110 - 1
-    again = run(site, tmp_path, *commands.splitlines()[0].split()[1:])
-    assert again.returncode == 0
-    assert "Reusing" in again.stderr
+    assert len(json.loads(done.out)["results"]) == 110 - 1
+    again = run(*commands.splitlines()[0].split()[1:])
+    assert again.code == 0
+    assert "Reusing" in again.err
     (tmp_path / "stations.csv").write_text(
         (tmp_path / "stations.csv").read_text() + "x,0,0" + 12 * ",1" + "\n"
     )
-    changed = run(site, tmp_path, *commands.splitlines()[0].split()[1:])
-    assert changed.returncode == 1
-    assert "made from other inputs: the content of 'stations' is not the same" in changed.stderr
-    found = json.loads(
-        run(site, tmp_path, "search", "stations.parquet", "--lon", "20", "--lat", "50", "--json").stdout
-    )
+    changed = run(*commands.splitlines()[0].split()[1:])
+    assert changed.code == 1
+    assert "made from other inputs: the content of 'stations' is not the same" in changed.err
+    found = json.loads(run("search", "stations.parquet", "--lon", "20", "--lat", "50", "--json").out)
     assert (
         found["notes"][0]
         == "the query is embedded from coordinates alone, the places from coordinates, series"
     )
-    lacking = run(site, tmp_path, "search", "stations.parquet", "--view", "series", "--place", "s115")
-    assert "'s115' has no vector of the view series; it has coordinates, fused" in lacking.stderr
-    help_of_it = run(site, tmp_path, "train", "climate", "--help").stdout
+    lacking = run("search", "stations.parquet", "--view", "series", "--place", "s115")
+    assert "'s115' has no vector of the view series; it has coordinates, fused" in lacking.err
+    help_of_it = run("train", "climate", "--help").out
     assert "--temperature" in help_of_it
     assert "--near-m" not in help_of_it
 
 
-def test_a_broken_plugin_breaks_nothing_else(tmp_path: Path) -> None:
+def test_a_broken_plugin_breaks_nothing_else(run: Callable[..., Ended], tmp_path: Path) -> None:
     """One line names it; help and other recipes work."""
     site = tmp_path / "site"
     install(site)
     (site / "climate_vectors.py").write_text("raise RuntimeError('out of order')\n")
-    done = run(site, tmp_path, "train", "climate", "data", "--out", "run")
-    assert done.returncode == 70
+    done = run("train", "climate", "data", "--out", "run")
+    assert done.code == 70
     assert (
         "the recipe 'climate' of the package climate-vectors cannot be loaded: RuntimeError: out of order "
-        "(in climate_vectors.py, line 1" in done.stderr
+        "(in climate_vectors.py, line 1" in done.err
     )
-    assert len(done.stderr.strip().splitlines()) == 1
-    assert run(site, tmp_path, "train", "loc2vec", "--help").returncode == 0
-    assert run(site, tmp_path, "--help").returncode == 0
+    assert len(done.err.strip().splitlines()) == 1
+    assert run("train", "loc2vec", "--help").code == 0
+    assert run("--help").code == 0
 
 
-def test_a_fault_of_a_plugin_is_not_called_ours(tmp_path: Path) -> None:
+def test_a_fault_of_a_plugin_is_not_called_ours(run: Callable[..., Ended], tmp_path: Path) -> None:
     site = tmp_path / "site"
     install(site)
     module = (site / "climate_vectors.py").read_text()
     (site / "climate_vectors.py").write_text(module.replace("pd.read_csv(", "pd.no_such_function("))
     stations(tmp_path)
-    done = run(site, tmp_path, "prepare", "climate", "--stations", "stations.csv", "--out", "d")
-    assert done.returncode == 70
-    assert "it comes from climate_vectors.py, line " in done.stderr
-    assert "of the package climate-vectors: please report it there" in done.stderr
+    done = run("prepare", "climate", "--stations", "stations.csv", "--out", "d")
+    assert done.code == 70
+    assert "it comes from climate_vectors.py, line " in done.err
+    assert "of the package climate-vectors: please report it there" in done.err
 
 
-def test_a_plugin_cannot_take_a_taken_name(tmp_path: Path) -> None:
+def test_a_plugin_cannot_take_a_taken_name(run: Callable[..., Ended], tmp_path: Path) -> None:
     site = tmp_path / "site"
     install(site)
     points = site / "climate_vectors-0.1.dist-info" / "entry_points.txt"
     points.write_text(points.read_text().replace("climate = ", "loc2vec = "))
-    done = run(site, tmp_path, "train", "loc2vec", "--help")
-    assert done.returncode == 0
-    assert "--near-m" in done.stdout
+    done = run("train", "loc2vec", "--help")
+    assert done.code == 0
+    assert "--near-m" in done.out
 
 
 @pytest.mark.parametrize("verb", ["prepare", "train"])
-def test_options_of_another_recipe_are_named_as_such(verb: str, tmp_path: Path) -> None:
+def test_options_of_another_recipe_are_named_as_such(
+    verb: str, run: Callable[..., Ended], tmp_path: Path
+) -> None:
     site = tmp_path / "site"
     install(site)
     words = ["prepare", "climate", "--label", "x", "--out", "d"] if verb == "prepare" else [
         "train", "climate", "d", "--near-m", "5", "--out", "r"
     ]  # fmt: skip
-    done = run(site, tmp_path, *words)
-    assert done.returncode == 2
-    assert re.search(r"--(label|near-m) is an option of (prepare |train )?(sphere2vec|loc2vec)", done.stderr)
+    done = run(*words)
+    assert done.code == 2
+    assert re.search(r"--(label|near-m) is an option of (prepare |train )?(sphere2vec|loc2vec)", done.err)

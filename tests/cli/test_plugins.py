@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
 
-import placevec
+from tests.robustness.commands import Ended, Nursery
 
 GOOD = '''
 """A recipe of another package."""
@@ -56,51 +55,51 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def call(installed: Path, *words: str) -> subprocess.CompletedProcess[str]:
-    source = str(Path(placevec.__file__).parents[1])
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(installed), source])}
-    return subprocess.run(
-        [sys.executable, "-m", "placevec", *words], capture_output=True, text=True, env=environment
-    )
+@pytest.fixture
+def call(nursery: Nursery, installed: Path) -> Callable[..., Ended]:
+    """One command in a process of its own, where the packages are installed."""
+    return partial(nursery.run, packages=installed)
 
 
-def test_all_are_listed_and_what_is_wrong_is_said_in_a_line_each(installed: Path) -> None:
-    done = call(installed, "train", "--help")
-    assert done.returncode == 0
+def test_all_are_listed_and_what_is_wrong_is_said_in_a_line_each(call: Callable[..., Ended]) -> None:
+    done = call("train", "--help")
+    assert done.code == 0
     for name in ("loc2vec", "sphere2vec", "skyline"):
-        assert f"  {name} " in done.stdout
-    lines = done.stderr.splitlines()
+        assert f"  {name} " in done.out
+    lines = done.err.splitlines()
     assert len(lines) == 3
     assert any("'broken' of the package bad cannot be loaded: ModuleNotFoundError" in line for line in lines)
     assert any(
         "'loc2vec' of the package taken is ignored: placevec already has this name" in line for line in lines
     )
     assert any("'other' cannot be used: its package registers str" in line for line in lines)
-    assert "Traceback" not in done.stderr
+    assert "Traceback" not in done.err
 
 
-def test_the_one_that_fails_fails_alone(installed: Path, tmp_path: Path) -> None:
-    done = call(installed, "train", "broken", "data", "--out", str(tmp_path / "x"))
-    assert (done.returncode, done.stderr.count("\n")) == (70, 1)
-    assert "no_such_module" in done.stderr
+def test_the_one_that_fails_fails_alone(call: Callable[..., Ended], tmp_path: Path) -> None:
+    done = call("train", "broken", "data", "--out", str(tmp_path / "x"))
+    assert (done.code, done.err.count("\n")) == (70, 1)
+    assert "no_such_module" in done.err
     for words in (("train", "loc2vec", "--help"), ("prepare", "sphere2vec", "--help"), ("info", "--help")):
-        assert call(installed, *words).returncode == 0
+        assert call(*words).code == 0
 
 
-def test_a_recipe_of_another_package_has_options_of_its_own(installed: Path, tmp_path: Path) -> None:
-    shown = call(installed, "train", "skyline", "--help").stdout
+def test_a_recipe_of_another_package_has_options_of_its_own(
+    call: Callable[..., Ended], tmp_path: Path
+) -> None:
+    shown = call("train", "skyline", "--help").out
     assert "Height of the skyline, meters (default 2; more than 0)" in " ".join(shown.split())
     assert "--epochs" in shown
     assert "--near-m" not in shown
-    wrong = call(installed, "train", "skyline", "d", "--out", "x", "--height", "-1")
-    assert (wrong.returncode, "--height must be a number of more than 0" in wrong.stderr) == (2, True)
-    wrong = call(installed, "train", "loc2vec", "d", "--out", "x", "--height", "3")
-    assert "--height is an option of train skyline, not of train loc2vec" in wrong.stderr
-    done = call(installed, "prepare", "skyline", "--city", "Riga", "--out", str(tmp_path / "d"))
-    assert "prepared Riga" in done.stderr
+    wrong = call("train", "skyline", "d", "--out", "x", "--height", "-1")
+    assert (wrong.code, "--height must be a number of more than 0" in wrong.err) == (2, True)
+    wrong = call("train", "loc2vec", "d", "--out", "x", "--height", "3")
+    assert "--height is an option of train skyline, not of train loc2vec" in wrong.err
+    done = call("prepare", "skyline", "--city", "Riga", "--out", str(tmp_path / "d"))
+    assert "prepared Riga" in done.err
 
 
-def test_doctor_names_what_is_wrong(installed: Path) -> None:
-    done = call(installed, "doctor")
-    assert done.returncode == 0
-    assert "no_such_module" in done.stdout
+def test_doctor_names_what_is_wrong(call: Callable[..., Ended]) -> None:
+    done = call("doctor")
+    assert done.code == 0
+    assert "no_such_module" in done.out

@@ -78,6 +78,7 @@ class Nursery:
         folder: Path | None = None,
         largest_file: int | None = None,
         embed_part: int | None = None,
+        packages: Path | None = None,
     ) -> Ended:
         """Run ``placevec ARGUMENTS`` in a forked process.
 
@@ -87,6 +88,7 @@ class Nursery:
             folder: where it runs.
             largest_file: bytes that a file may have (RLIMIT_FSIZE).
             embed_part: places that `placevec embed` finishes at a time.
+            packages: a folder of further packages, as pip leaves them.
         """
         out, err = (Path(self._folder.name) / name for name in ("out", "err"))
         began = time.monotonic()
@@ -98,6 +100,7 @@ class Nursery:
                 "folder": str(folder or self._folder.name),
                 "largest_file": largest_file,
                 "embed_part": embed_part,
+                "packages": str(packages or ""),
             }
         )["pid"]
         assert self._process.stdout is not None

@@ -1,8 +1,7 @@
-"""One nursery for all tests, and a dataset, a run and a table that they may read and must not change."""
+"""A dataset, a run and a table that they may read and must not change."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -10,13 +9,6 @@ import pytest
 from placevec.datasets.dataset import Dataset
 from tests.robustness import jobs
 from tests.robustness.commands import Nursery
-
-
-@pytest.fixture(scope="session")
-def nursery() -> Iterator[Nursery]:
-    made = Nursery()
-    yield made
-    made.close()
 
 
 @pytest.fixture

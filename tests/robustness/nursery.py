@@ -46,6 +46,8 @@ def _prepare_child(request: dict[str, Any]) -> None:
     os.chdir(request["folder"])
     if request["largest_file"] is not None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (request["largest_file"], request["largest_file"]))
+    if request["packages"]:
+        sys.path.insert(0, request["packages"])
     if request["embed_part"] is not None:
         from placevec.inference import embed as parts
 
