@@ -16,10 +16,14 @@ from tests.cli.test_cli import call, call_json
 from tests.sources.tiles.tile_files import png, write_layers
 
 
-def test_own_extract_part_by_part(
+@pytest.mark.slow
+def test_own_extract_part_by_part_and_as_a_whole(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, helsinki_pbf: Path
 ) -> None:
-    """Check and load; train; draw at most 50 places with the model that is there; no part does more than it says."""
+    """Check and load; train; draw at most 50 places with the model that is there; no part does more than it says.
+
+    Then everything; the call after it makes nothing again; each step says the command that does it alone.
+    """
     out = tmp_path / "own"
     given = ["demo", "--osm", helsinki_pbf, "--out", out, "--epochs", "1"]
     tested = call_json(capsys, *given, "--test-only")
@@ -38,23 +42,15 @@ def test_own_extract_part_by_part(
     page = Path(seen["page"])
     assert page.parent == out
     assert page.read_text("utf-8").startswith("<!doctype html>")
-
-
-@pytest.mark.slow
-def test_own_extract_as_a_whole(
-    capsys: pytest.CaptureFixture[str], tmp_path: Path, helsinki_pbf: Path
-) -> None:
-    """Everything; the second call makes nothing again; each step says the command that does it alone."""
-    given = ["demo", "--osm", helsinki_pbf, "--out", tmp_path / "own", "--epochs", "1"]
-    code, _, told = call(capsys, *given)
+    code, _, told = call(capsys, *given)  # everything: goes on from the parts
     assert code == 0, told
     for number in range(1, 9):
         assert f"[{number}/8]" in told
     assert "placevec prepare loc2vec --osm" in told
+    before = json.loads((out / "report" / "report.json").read_text())
     again = call_json(capsys, *given)
     assert len(again["similar"]) == 5
     assert again["report"]["places"] > 100
-    before = json.loads((tmp_path / "own" / "report" / "report.json").read_text())
     assert before["created"] == again["report"]["created"]
 
 
