@@ -88,6 +88,19 @@ def helsinki_table(
     return out
 
 
+@pytest.fixture
+def small_probes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Evaluations of every budget try little: for tests of what is evaluated and shown, not of the figures."""
+    from placevec.evaluation.engine import BUDGETS, Budget
+    from placevec.evaluation.probes import Effort
+
+    small = Budget(
+        Effort(5, (0.1,), (10,), process_places=60), draws=200, places=2_000, epochs=2, mlp=(10.0,)
+    )
+    for name in BUDGETS:
+        monkeypatch.setitem(BUDGETS, name, small)
+
+
 @pytest.fixture(scope="session")
 def nursery() -> Iterator[Nursery]:
     """A process that has everything loaded and forks one for every command: commands without their start."""

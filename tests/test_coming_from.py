@@ -112,6 +112,7 @@ def _serves(words: list[str], folder: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("small_probes")
 def test_every_command_runs(world: tuple[Path, int], monkeypatch: pytest.MonkeyPatch) -> None:
     """In the order of the page, each with exit code 0; then what they promise is there."""
     folder, port = world

@@ -93,6 +93,7 @@ def _words(command: str) -> list[str]:
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
+@pytest.mark.usefixtures("small_probes")
 def test_every_command_runs(files: Path) -> None:
     """In the order of the page, each with exit code 0; then what they promise is there."""
     assert len(COMMANDS) > 12

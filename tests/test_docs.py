@@ -20,6 +20,7 @@ def blocks(page: str, language: str) -> list[str]:
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("small_probes")
 def test_the_tutorial_runs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -34,6 +35,7 @@ def test_the_tutorial_runs(
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("small_probes")
 def test_the_tutorial_of_points_runs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -141,6 +143,7 @@ def test_location_encoders_run(capsys: pytest.CaptureFixture[str]) -> None:
     assert space["model"].score(space["lonlat"], space["warmth"]) > 0.99  # type: ignore[attr-defined]
 
 
+@pytest.mark.usefixtures("small_probes")
 def test_training_location_encoders_runs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

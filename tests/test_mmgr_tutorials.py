@@ -48,6 +48,7 @@ def run(page: str, more: dict[str, list[str]]) -> None:
 QUIET = ("prepare", "train", "embed", "evaluate", "predict", "explore")
 
 
+@pytest.mark.usefixtures("small_probes")
 def test_helsinki(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

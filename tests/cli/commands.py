@@ -33,13 +33,14 @@ def verbs() -> set[str]:
     return {words.split()[0] for words in commands()}
 
 
-def options_of(words: str) -> set[str]:
+@cache
+def options_of(words: str) -> frozenset[str]:
     """The flags of a command, those that say no too; of a verb that has one command a recipe, of all of them."""
     named = (
         [words] if words in commands() else [one for one in commands() if one.split()[0] == words.split()[0]]
     )
     collections = [commands()[one].assemble_argument_collection() for one in named]
-    return {name for collection in collections for argument in collection for name in argument.names}
+    return frozenset(name for one in collections for argument in one for name in argument.names)
 
 
 def run(words: Sequence[str]) -> tuple[int, str]:

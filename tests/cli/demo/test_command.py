@@ -17,6 +17,7 @@ from tests.sources.tiles.tile_files import png, write_layers
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("small_probes")
 def test_own_extract_part_by_part_and_as_a_whole(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, helsinki_pbf: Path
 ) -> None:
@@ -74,6 +75,7 @@ def layered(tmp_path: Path) -> Path:
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("small_probes")
 def test_own_tiles(capsys: pytest.CaptureFixture[str], tmp_path: Path, layered: Path) -> None:
     """Checked as `placevec validate` checks, then everything; without labels, only what needs none is measured."""
     given = ["demo", "--tile-folder", layered, "--out", tmp_path / "own", "--epochs", "1"]

@@ -200,6 +200,7 @@ def test_a_model_is_evaluated_on_the_test_side_beside_its_baselines(
     assert evaluate_model(trained_model).as_dict() == report.as_dict()
 
 
+@pytest.mark.usefixtures("small_probes")
 def test_numbers_without_a_split_are_evaluated_on_the_blocks_held_out(tmp_path) -> None:
     lonlat = globe(1200)
     dataset = write_points(tmp_path / "ds", lonlat, 20 - 0.5 * np.abs(lonlat[:, 1]))
@@ -213,6 +214,7 @@ def test_numbers_without_a_split_are_evaluated_on_the_blocks_held_out(tmp_path) 
     assert any("selected the best epoch" in note for note in report.results[0].notes)
 
 
+@pytest.mark.usefixtures("small_probes")
 def test_one_class_is_evaluated_against_the_sphere(tmp_path) -> None:
     lonlat = globe(3000)
     lonlat = lonlat[octants(lonlat) == 5][:300]
@@ -226,6 +228,7 @@ def test_one_class_is_evaluated_against_the_sphere(tmp_path) -> None:
     assert scores(report, "nearness to a training place")["AUC"].value > 0.9
 
 
+@pytest.mark.usefixtures("small_probes")
 def test_another_dataset_with_classes_never_trained_on(trained_model, tmp_path) -> None:
     """The same classes in another order are found by name; others are wrong always."""
     lonlat = globe(200, seed=5)
@@ -245,6 +248,7 @@ def test_another_dataset_with_classes_never_trained_on(trained_model, tmp_path) 
         evaluate_model(trained_model, dataset=strange)
 
 
+@pytest.mark.usefixtures("small_probes")
 def test_images_are_combined_where_the_dataset_has_them(tmp_path) -> None:
     """Against scikit-learn and sorting; a photo with NaN predictions is decided by its place."""
     lonlat = globe(600)
@@ -275,6 +279,7 @@ def test_images_are_combined_where_the_dataset_has_them(tmp_path) -> None:
     )
 
 
+@pytest.mark.usefixtures("small_probes")
 def test_photos_without_coordinates_are_reported_by_their_image_alone(tmp_path) -> None:
     """Against sorting; all photos by their image, and those with coordinates count as they did."""
     lonlat = globe(600)
@@ -302,6 +307,7 @@ def test_photos_without_coordinates_are_reported_by_their_image_alone(tmp_path) 
     assert any("20 labeled photos without coordinates" in note for note in report.results[0].notes)
 
 
+@pytest.mark.usefixtures("small_probes")
 def test_what_cannot_be_evaluated_is_one_line(split_points, trained_model, tmp_path) -> None:
     headless = Model(
         trained_model.modules, trained_model.readings, trained_model.recipe, trained_model.training
@@ -322,6 +328,7 @@ def test_what_cannot_be_evaluated_is_one_line(split_points, trained_model, tmp_p
         evaluate_model(moved)
 
 
+@pytest.mark.usefixtures("small_probes")
 def test_the_command(trained_model, tmp_path, capsys) -> None:
     run = str(trained_model.path)
     assert main(["evaluate", run, "--out", str(tmp_path / "report")]) == 0
