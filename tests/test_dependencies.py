@@ -7,6 +7,7 @@ import importlib.metadata
 import re
 import sys
 import tomllib
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 
@@ -55,13 +56,20 @@ def imported(folder: str) -> frozenset[str]:
     return frozenset(found)
 
 
-def distributions(folder: str) -> set[str]:
+@cache
+def owners() -> Mapping[str, list[str]]:
+    """Module -> distributions that bring it; all that is installed is looked through."""
+    return importlib.metadata.packages_distributions()
+
+
+@cache
+def distributions(folder: str) -> frozenset[str]:
     """Distributions that a folder's imports need; those beside them as `BESIDE` says."""
-    owners = importlib.metadata.packages_distributions()
     modules = imported(folder)
-    found = {plain(owner) for module in modules for owner in owners.get(module.split(".")[0], ())}
-    found |= APART & modules
-    return found | {name for name, through in BESIDE.items() if through in modules}
+    found = {plain(owner) for module in modules for owner in owners().get(module.split(".")[0], ())}
+    return frozenset(found | (APART & modules)) | {
+        name for name, through in BESIDE.items() if through in modules
+    }
 
 
 def test_everything_required_is_imported() -> None:
@@ -78,10 +86,9 @@ def test_everything_imported_is_required() -> None:
     asked = required(PROJECT["dependencies"]).union(
         *(required(lines) for extra, lines in PROJECT["optional-dependencies"].items() if extra not in TOOLS)
     )
-    owners = importlib.metadata.packages_distributions()
     for module in sorted({name.split(".")[0] for name in imported("src")}):
         if module not in sys.stdlib_module_names and module != "placevec":
-            assert {plain(name) for name in owners.get(module, [module])} & asked, module
+            assert {plain(name) for name in owners().get(module, [module])} & asked, module
 
 
 def test_doctor_tries_every_extra_by_every_package() -> None:

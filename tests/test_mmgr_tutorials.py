@@ -71,7 +71,7 @@ def test_olinda(shared_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPat
     for block in blocks("mmgr-olinda.md", "python"):
         exec(block, {})
     assert len(geopandas.read_file("tracts.gpkg")) == 470
-    run("mmgr-olinda.md", {"train": FEWER, "evaluate": ["--seeds", "1"]})
+    run("mmgr-olinda.md", {"train": FEWER, "evaluate": ["--seeds", "1", "--budget", "quick"]})
     report = (tmp_path / "report" / "report.md").read_text()
     area = float(re.search(r"\| polygon area \| *(-?\d*\.\d+)", report)[1])  # type: ignore[index]
     assert 0.5 < area < 0.7

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
-import subprocess
-import sys
+import multiprocessing
 import time
 from dataclasses import replace
+from multiprocessing.process import BaseProcess
+from multiprocessing.synchronize import Event
 from pathlib import Path
 
 import pytest
@@ -121,34 +120,35 @@ def test_resumed_equals_uninterrupted_bit_by_bit(
     assert rows[0] == rows[1]
 
 
-PROGRAM = """
-import sys
-from pathlib import Path
-from placevec.training import TrainingOptions, train
-from tests.training.toy import toy_recipe
-recipe, views = toy_recipe()
-print("ready", flush=True)
-train(recipe, views, Path(sys.argv[1]), TrainingOptions(epochs=40, steps_per_epoch=5, device="cpu", seed=3),
-      config={"data": 1}, save=lambda folder: None, resume=True)
-"""
+def _train_toy(folder: Path, ready: Event) -> None:
+    recipe, views = toy_recipe()
+    options = TrainingOptions(epochs=40, steps_per_epoch=5, device="cpu", seed=3)
+    ready.set()
+    train(recipe, views, folder, options, config={"data": 1}, save=lambda folder: None, resume=True)
 
 
 @pytest.mark.slow
 def test_killed_at_any_moment_it_goes_on(tmp_path: Path) -> None:
     """SIGKILL three times, resume to the end: the same weights as without a kill."""
-    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
-    command = [sys.executable, "-c", PROGRAM, str(tmp_path / "killed")]
+    processes = multiprocessing.get_context("forkserver")
+    processes.set_forkserver_preload(["tests.training.test_loop"])
+
+    def begun(name: str) -> BaseProcess:
+        ready = processes.Event()
+        process = processes.Process(target=_train_toy, args=(tmp_path / name, ready))
+        process.start()
+        assert ready.wait(60)
+        return process
+
     for wait in (0.25, 0.6, 0.4):
-        process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE)
-        assert process.stdout is not None
-        process.stdout.readline()
+        process = begun("killed")
         time.sleep(wait)
-        os.kill(process.pid, signal.SIGKILL)
-        process.wait()
-    subprocess.run(command, env=environment, check=True, stdout=subprocess.DEVNULL)
-    subprocess.run(
-        [*command[:-1], str(tmp_path / "whole")], env=environment, check=True, stdout=subprocess.DEVNULL
-    )
+        process.kill()
+        process.join()
+    for name in ("killed", "whole"):
+        process = begun(name)
+        process.join()
+        assert process.exitcode == 0
     states = [newest_state(tmp_path / name / "state") for name in ("killed", "whole")]
     assert states[0] is not None
     assert states[1] is not None

@@ -113,6 +113,7 @@ def test_features_can_be_differentiated(name: str) -> None:
     lon = torch.tensor([12.3, 180.0, -77.0, 31.0], dtype=torch.float64, requires_grad=True)
     lat = torch.tensor([-41.0, 20.0, 0.0, 90.0], dtype=torch.float64, requires_grad=True)
     options = {
+        "harmonics": {"degrees": 5},
         "cells": {"cells": 50, "width": 3},
         "rbf": {"anchors": 5, "sigma": 40.0},
         "rff": {"frequencies": 8},

@@ -524,12 +524,12 @@ def test_the_label_is_part_of_what_a_dataset_is(tmp_path: Path) -> None:
     not Path("/proc/self/status").exists(), reason="peak memory of a process as Linux tells it"
 )
 def test_memory_does_not_grow_with_the_rows(tmp_path: Path) -> None:
-    """Peak memory of 800,000 rows is that of 200,000, within 60 MB; held whole, rows take hundreds of bytes."""
+    """Peak memory of 500,000 rows is that of 100,000, within 60 MB; held whole, rows take hundreds of bytes."""
     import subprocess
     import sys
 
     peaks = []
-    for count in (200_000, 800_000):
+    for count in (100_000, 500_000):
         draw = np.random.default_rng(0)
         table = pa.table({
             "lon": draw.uniform(-180, 180, count), "lat": draw.uniform(-80, 80, count),
