@@ -6,10 +6,6 @@ import hashlib
 import json
 import math
 import os
-import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -449,33 +445,6 @@ def test_a_run_that_stopped_between_shards_ends_with_the_same_bytes(
     assert equal(report, uninterrupted[1])
     assert content(tmp_path) == uninterrupted[0]
     assert {name: (tmp_path / "map" / name).stat().st_mtime_ns for name in kept} == kept
-
-
-@pytest.mark.slow
-@pytest.mark.skipif(os.name != "posix", reason="needs SIGKILL")
-def test_a_killed_process_leaves_nothing_half(
-    tmp_path: Path, uninterrupted: tuple[dict[str, str], BurnReport]
-) -> None:
-    """Killed for real, wherever it happens to be, several times; then finished."""
-    program = (
-        "import sys; from pathlib import Path; from tests.preparation.rasterize.test_pipeline import run_helsinki;"
-        "print('ready', flush=True); run_helsinki(Path(sys.argv[1]))"
-    )
-    root = Path(__file__).resolve().parents[3]
-    for seconds in (0.25, 0.8, 1.2):
-        process = subprocess.Popen(
-            [sys.executable, "-c", program, str(tmp_path)], cwd=root, stdout=subprocess.PIPE
-        )
-        assert process.stdout is not None
-        process.stdout.readline()
-        time.sleep(seconds)
-        process.send_signal(signal.SIGKILL)
-        process.wait()
-        for path in (tmp_path / "map").glob("[0-9]*.tif"):
-            read_shard_table(path, 20, 12)
-    assert equal(run_helsinki(tmp_path), uninterrupted[1])
-    assert content(tmp_path) == uninterrupted[0]
-    assert not list(tmp_path.rglob(".tmp-*"))
 
 
 def test_several_processes_draw_the_same(
