@@ -41,7 +41,7 @@ SHORTER = {
         "--budget",
         "2m",
         "--points",
-        "2000",
+        "600",
         "--seeds",
         "1",
         "--folds",
