@@ -37,7 +37,7 @@ def test_everything_that_can_be_pressed_asks_for_nothing(opened: Opened) -> None
     ):
         page.select_option("#coloring", value)
     page.get_by_role("button", name="Surprise me").click()
-    page.get_by_role("button", name="Color by similarity").click()
+    page.get_by_role("button", name="Color by distance").click()
     page.click("#help")
     page.keyboard.press("Escape")
     page.click('#map [data-zoom="in"]')

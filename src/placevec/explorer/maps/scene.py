@@ -90,7 +90,7 @@ def draw_scene(
 
     InputError if none of the places is in the dataset.
     """
-    footprints = _footprints(dataset, place_id, window_m)
+    footprints = footprints_of(dataset, place_id, window_m)
     pictures = MapPictures.of(dataset)
     basemap = draw_basemap(pictures, footprints, progress)
     sharp = basemap is not None and basemap.px_per_tile * typical_tiles(footprints) >= SHARP_PX
@@ -116,10 +116,10 @@ def layer_shares(
     pictures = MapPictures.of(dataset)
     if pictures.is_rgb:
         return None
-    return pictures.layers, pictures.shares(_footprints(dataset, place_id, window_m))
+    return pictures.layers, pictures.shares(footprints_of(dataset, place_id, window_m))
 
 
-def _footprints(dataset: Dataset, place_id: NDArray[Any], window_m: float | None) -> Floats:
+def footprints_of(dataset: Dataset, place_id: NDArray[Any], window_m: float | None) -> Floats:
     """(N, 4) footprints or windows; NaN for places that are not in the dataset. InputError if none is."""
     row_of = {one: row for row, one in enumerate(dataset.places["place_id"])}
     rows = np.array([row_of.get(one, -1) for one in place_id])
