@@ -27,7 +27,13 @@ def table(count: int = 60) -> Embeddings:
     names[0] = "two\nlines\tand a tab"
     ids = [f"{lon:.4f}_{lat:.4f}" for lon, lat in lonlat]
     return Embeddings(
-        ids, random.normal(size=(count, 8)), lonlat, np.full(count, None, object), names, "map", Provenance("m", "d")
+        ids,
+        random.normal(size=(count, 8)),
+        lonlat,
+        np.full(count, None, object),
+        names,
+        "map",
+        Provenance("m", "d"),
     )
 
 
@@ -104,7 +110,9 @@ def test_selection_of_a_page(tmp_path: Path, kind: str) -> None:
 
 def test_selection_of_another_table(tmp_path: Path) -> None:
     pd.DataFrame({"place_id": ["nowhere"]}).to_csv(tmp_path / "s.csv", index=False)
-    with pytest.raises(InputError, match="1 of 1 places of .* are not among these vectors, such as 'nowhere'"):
+    with pytest.raises(
+        InputError, match=r"1 of 1 places of .* are not among these vectors, such as 'nowhere'"
+    ):
         api.export(table(), selection=tmp_path / "s.csv", out=tmp_path / "o.parquet")
 
 

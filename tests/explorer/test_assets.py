@@ -142,7 +142,7 @@ def test_more_neighbors_and_distance_colors(opened: Opened, written: Written) ->
         found = opened.state("s.neighbors")
         assert [one["place_id"] for one in found[:9]] == expected["place_id"].tolist()[:9]
         shown = [one["distance"] for one in found]
-        np.testing.assert_allclose(shown, expected[expected.attrs["measure"]], rtol=1e-3)
+        np.testing.assert_allclose(shown, expected[expected.attrs["query"]["measure"]], rtol=1e-3)
     opened.page.keyboard.press("Escape")
     assert opened.state("s.coloring") == before == "column-0"
 

@@ -171,6 +171,7 @@ def test_central_helsinki(open_page: Open, helsinki_dataset: Any, tmp_path: Path
     opened.settle()
     assert opened.page.locator("#card h2 bdi").text_content() == emb.names[row]
     opened.until(f"document.querySelector('#card .picture').dataset.shown === '{row}'")
+    opened.page.select_option("#coloring", "layer")
     kinds = opened.page.locator("#legend bdi").all_text_contents()
     assert {"buildings", "roads", "water"} <= set(kinds)
     assert (opened.requests, opened.complaints) == ([], [])

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from placevec.datasets.dataset import Dataset
     from placevec.embeddings import Embeddings
 
+
 def is_table(source: Dataset | Vectors | PathLike) -> TypeGuard[Vectors]:
     """Whether it is a table of vectors, or a file instead of a directory."""
     return Path(source).is_file() if isinstance(source, str | Path) else hasattr(source, "provenance")

@@ -61,7 +61,7 @@ function placeCard(index) {
     chooserOf("Number of neighbors", "k", NEIGHBOR_CHOICES.filter((one, i) => i === 0 || one < count).map((k) => [k, k]), Number));
   const list = element("ol", { className: "ranked" });
   state.neighbors.forEach((i, rank) => list.append(element("li", {}, neighborRow(i, rank))));
-  return [...(mapAlone && onMap(index) ? [] : [face]), buttons, element("h3", {}, element("span", { text: "Most similar places" }), choice), list,
+  return [...(mapAlone && onMap(index) ? [] : [face]), buttons, element("h3", {}, element("span", { text: "Most similar" }), choice), list,
     element("p", { className: "hint", text: `${state.metric === "dot" ? "Dot product" : `${METRICS[state.metric]} distance`}${vectorsOf(state.panel).note}, and distance on the map.${meta.apart_m > 0 ? ` Places nearer than ${metersText(meta.apart_m)} to a better one are left out: they show much the same.` : ""}` })];
 }
 

@@ -2,8 +2,8 @@
 // through. Their grid is fixed on the map, and halves as it is zoomed in, until there is room for the dots.
 
 const TOUCH_PX = 5; // CSS pixels between typical places below which they are drawn as cells
-const LEAST_CELL_PX = 6;
-const CELL_OPACITY = [0.14, 0.62, 0.85]; // of DIM, PLAIN, LIT
+const LEAST_CELL_PX = 4;
+const CELL_OPACITY = [0.14, 0.6, 0.85]; // of DIM, PLAIN, LIT
 
 /** Distance in meters between typical neighbors: of as many equal squares as hold all places, the side. */
 function typicalSpacing([west, south, east, north]) {
@@ -33,7 +33,7 @@ function drawCellsOf(splatter, level, color, levels, meters, [scale, x0, y0], [w
     const tally = members.get(at);
     tally.set(color[i], (tally.get(color[i]) ?? 0) + 1);
   }
-  const mixes = activeColoring().kind !== "category", gap = Math.max(1, Math.round(meters * scale * 0.1));
+  const mixes = activeColoring().kind !== "category", gap = Math.max(1, Math.round(meters * scale * 0.12));
   for (const [at, tally] of members) {
     const left = x0 + (first[0] + at % across) * meters * scale;
     const bottom = y0 - (first[1] + Math.floor(at / across)) * meters * scale;

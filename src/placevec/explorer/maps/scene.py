@@ -14,7 +14,14 @@ from placevec.explorer.maps.basemap import Basemap, draw_basemap
 from placevec.explorer.maps.cartography import PICTURE_TYPE
 from placevec.explorer.maps.mercator import WORLD, box_meters, reach_meters
 from placevec.explorer.maps.pictures import Box, MapPictures
-from placevec.explorer.maps.previews import SHARP_PX, SHEET_COLUMNS, Previews, draw_previews, typical_tiles
+from placevec.explorer.maps.previews import (
+    MAX_IN_SHEETS,
+    SHARP_PX,
+    SHEET_COLUMNS,
+    Previews,
+    draw_previews,
+    typical_tiles,
+)
 from placevec.geo import MAX_MERCATOR_LATITUDE, Area, Floats, footprint_bounds, lonlat_to_tile_xy
 from placevec.io.progress import SILENT, Progress
 
@@ -94,7 +101,8 @@ def draw_scene(
     pictures = MapPictures.of(dataset)
     basemap = draw_basemap(pictures, footprints, progress)
     sharp = basemap is not None and basemap.px_per_tile * typical_tiles(footprints) >= SHARP_PX
-    previews = None if sharp else draw_previews(pictures, footprints, progress)
+    cut = sharp or (basemap is not None and len(footprints) > MAX_IN_SHEETS)
+    previews = None if cut else draw_previews(pictures, footprints, progress)
     frame = _frame(dataset.area, pictures.zoom)
     shares = None if pictures.is_rgb else pictures.shares(footprints)
     return Scene(pictures.layers, pictures.zoom, footprints, shares, frame, basemap, previews)
