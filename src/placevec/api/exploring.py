@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TypeGuard, get_args
+from typing import TYPE_CHECKING, Annotated, Any, get_args
 
 from placevec.api.asking import model_behind, vectors_of_texts, view_of_images
 from placevec.api.inputs import PathLike, Vectors, load_embeddings, recorded_dataset, window_m
@@ -155,7 +155,7 @@ def explore(
     from placevec.explorer.pages.panels import Panel
     from placevec.explorer.sample import Drawn
 
-    given = [embeddings] if _is_one(embeddings) else list(embeddings)
+    given = _listed(embeddings)
     outputs = {"html": html, "map": map, "png": png, "dashboard": dashboard}
     wanted = {name: Path(path) for name, path in outputs.items() if path is not None}
     inline = not wanted and not serve
@@ -183,9 +183,7 @@ def explore(
     (label, table), one = tables[0], drawn[0]
     if asked is not None:
         one.queries = _queries(table, queries, asked, progress)
-    beside = (
-        [] if not inline and html is None else [Panel.beside(one, *reversed(other)) for other in tables[1:]]
-    )
+    beside = [] if not inline and html is None else [Panel.beside(one, emb, name) for name, emb in tables[1:]]
 
     def page(target: Path, **how: Any) -> PageReport:
         return page_of(
@@ -215,9 +213,15 @@ def explore(
     return written
 
 
-def _is_one(embeddings: Vectors | Sequence[Vectors]) -> TypeGuard[Vectors]:
-    """Whether it is one table, not several."""
-    return isinstance(embeddings, str | Path) or hasattr(embeddings, "provenance")
+def _listed(embeddings: Vectors | Sequence[Vectors]) -> list[Vectors]:
+    """Several tables as a list, one table as the only one of it; UsageError for none."""
+    from placevec.embeddings import Embeddings, EmbeddingsOfViews
+
+    if isinstance(embeddings, str | Path | Embeddings | EmbeddingsOfViews):
+        return [embeddings]
+    if not embeddings:
+        raise UsageError("there are no tables of vectors to explore")
+    return list(embeddings)
 
 
 def _check(
@@ -273,10 +277,12 @@ def _check_outputs(
 
 def _tables(given: Sequence[Vectors], view: str | None, views: Sequence[str]) -> list[tuple[str, Embeddings]]:
     """(label, vectors of one view) of every table and view, with distinct labels if there are several."""
+    from placevec.embeddings import Embeddings
+
     found: list[tuple[str, Embeddings]] = []
     for number, one in enumerate(given, 1):
         loaded = load_embeddings(one) if isinstance(one, str | Path) else one
-        own = loaded.views if hasattr(loaded, "views") else (loaded.view,)
+        own = (loaded.view,) if isinstance(loaded, Embeddings) else loaded.views
         names = [view] if not views else list(own) if list(views) == [ALL_VIEWS] else list(views)
         for name in names:
             table = loaded.of(name)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, cast
 
 from placevec.api.exporting_vectors import export_vectors, is_table
 from placevec.api.inputs import PathLike, Vectors, dataset_of
@@ -80,7 +80,7 @@ def export(
         raise UsageError(
             "--projector, --atlas and --selection, with their options, apply to a table of vectors"
         )
-    opened = dataset_of(source)
+    opened = dataset_of(cast("Dataset | PathLike", source))
     if sum(one is not None for one in (tile_folder, mbtiles, csv, to)) != 1:
         raise UsageError(
             "give one of --tile-folder DIR, --mbtiles FILE, --csv FILE and --to ADDRESS to write"

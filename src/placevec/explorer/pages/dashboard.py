@@ -131,7 +131,7 @@ def _text(text: str, longest: int = _LONGEST) -> str:
 def _colors_of(coloring: Coloring) -> NDArray[np.uint8]:
     """(N, 3) red, green, blue of each place."""
     table = [kind["color"] or _GRAY for kind in coloring.content["categories"]]
-    return np.array([list(bytes.fromhex(color)) for color in table], np.uint8)[coloring.values]
+    return np.asarray(np.array([list(bytes.fromhex(color)) for color in table], np.uint8)[coloring.values])
 
 
 def _picture(points: NDArray[Any], colors: NDArray[np.uint8]) -> str:
