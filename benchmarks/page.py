@@ -11,7 +11,6 @@ half precision only (``shader-f16``), which no renderer without a graphics card 
 from __future__ import annotations
 
 import contextlib
-import functools
 import os
 import shutil
 import subprocess
@@ -29,7 +28,7 @@ import numpy as np
 from benchmarks.measure import Row, Timing, interleaved
 from benchmarks.search import clustered, table
 
-REPEATS = 2
+REPEATS = 3
 DRAWN = int(os.environ.get("PLACEVEC_DRAWN", "100000"))
 MOVES = 24
 PORT = 6017
@@ -55,30 +54,28 @@ def rows() -> list[Row]:
         pv.export(emb, projector=folder / "projector")
         path = next(found for one in ("chromium", "google-chrome") if (found := shutil.which(one)))
         browser = driver.chromium.launch(executable_path=path, args=CHROMIUM)
-        pages = {"placevec": ((folder / "page.html").as_uri(), (0, 100, 520, 700))}
-        with _tensorboard(folder / "projector") as address:
-            pages["TensorBoard's projector"] = address, (330, 130, 700, 650)
-            hovers: dict[str, list[float]] = {name: [] for name in pages}
-            opened = [
-                functools.partial(_opened, browser, address, box, hovers[name])
-                for name, (address, box) in pages.items()
-            ]
-            first, *others = interleaved(REPEATS, *opened)
+        hovers: tuple[list[float], list[float]] = ([], [])
+        ours = (folder / "page.html").as_uri()
+        with _tensorboard(folder / "projector") as theirs:
+            drawn = interleaved(
+                REPEATS,
+                lambda: _opened(browser, ours, (0, 100, 520, 700), hovers[0]),
+                lambda: _opened(browser, theirs, (330, 130, 700, 650), hovers[1]),
+            )
         browser.close()
-    found = []
-    for name, timing in zip(list(pages)[1:], others, strict=True):
-        size = f"one file of {report.size_bytes / 1e6:.1f} MB"
-        found.append(_row(f"page of {DRAWN:,} places, first picture", first, timing, name, size))
-        ours, follows = Timing(hovers["placevec"]), Timing(hovers[name])
-        counted = f"{MOVES} moves of the pointer a page, each until two frames are drawn"
-        found.append(_row(f"page of {DRAWN:,} places, hover", ours, follows, name, counted))
-    return found
+    size = f"one file of {report.size_bytes / 1e6:.1f} MB"
+    moves = f"{MOVES} moves of the pointer a page, each until two frames are drawn"
+    return [
+        _row(f"page of {DRAWN:,} places, first picture", *drawn, size),
+        _row(f"page of {DRAWN:,} places, hover", *map(Timing, hovers), moves),
+    ]
 
 
-def _row(what: str, ours: Timing, theirs: Timing, against: str, counted: str) -> Row:
-    ratio = theirs.median / ours.median
-    spread = f"{counted}; theirs: {theirs.spread}"
-    return Row(what, ours.median, theirs.median, "s", against, ratio, ours.spread, spread)
+def _row(what: str, ours: Timing, theirs: Timing, counted: str) -> Row:
+    against, ratio = "TensorBoard's projector", theirs.median / ours.median
+    return Row(
+        what, ours.median, theirs.median, "s", against, ratio, ours.spread, f"{counted}; theirs: {theirs.spread}"
+    )  # fmt: skip
 
 
 def _opened(browser: Any, address: str, box: tuple[int, int, int, int], hovers: list[float]) -> None:
