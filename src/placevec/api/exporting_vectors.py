@@ -6,8 +6,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeGuard
 
-import numpy as np
-
 from placevec.api.inputs import PathLike, Vectors, recorded_dataset, table_of, window_m
 from placevec.api.search_results import check_results
 from placevec.errors import InputError, UsageError
@@ -73,6 +71,8 @@ def export_vectors(
 
 
 def _write_selection(table: Embeddings, selection: Path, out: Path) -> int:
+    import numpy as np
+
     from placevec.sources.tables.points import read_columns
 
     check_results(out)

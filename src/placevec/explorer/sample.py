@@ -218,7 +218,8 @@ class Drawn:
         label, how = self.label
         if self._given is not None:
             return of_clusters(label, names=self._given_names)
-        note = f"Found by {how}. Named by the place in the middle and what covers more there than elsewhere."
+        named = " and what covers more there than elsewhere" if self.shares else ""
+        note = f"Found by {how}. Named by the place in the middle{named}."
         return of_clusters(label, note=note, names=() if self._found is None else self._found.names)
 
     @property

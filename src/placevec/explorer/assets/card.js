@@ -123,8 +123,8 @@ function selectionCard() {
 }
 
 const WORDS = {
-  both: ["Each dot is a place, shown in both views. Dots that are close together on the left have similar vectors; on the map they may be far apart.",
-    "Hover over a dot to see the place. Click it to highlight the most similar places. Use Box or Lasso to select places in one view and see them in the other."],
+  both: ["Each dot is a place, shown in every view. Dots that are close together in the embedding space have similar vectors; on the map they may be far apart.",
+    "Hover over a dot to see the place. Click it to highlight the most similar places. Use Box or Lasso to select places in one view and see them in the others."],
   map: ["Each dot is a place. Dots with similar colors have similar vectors, however far apart they are.",
     "Hover over a dot to see the place. Click it for details and to highlight the most similar places."],
 };
