@@ -28,9 +28,9 @@ import numpy as np
 from benchmarks.measure import Row, Timing, interleaved
 from benchmarks.search import clustered, table
 
-REPEATS = 3
+REPEATS = 2
 DRAWN = int(os.environ.get("PLACEVEC_DRAWN", "100000"))
-MOVES = 24
+MOVES = 6
 PORT = 6017
 WINDOW = {"width": 1400, "height": 900}
 CHROMIUM = [
