@@ -1,6 +1,6 @@
 """Run the benchmarks named (all by default), print their rows and write them into BENCHMARKS.md.
 
-python -m benchmarks [import|burn|entities|read|tables|tiles|train|loc2vec|locations|presence|cells|precision|memory
+python -m benchmarks [import|burn|entities|read|tables|tiles|train|loc2vec|locations|presence|cells|precision|memory|page
     |search|where2vec|where2vec-memory ...] [--no-write]
 """
 
@@ -21,6 +21,7 @@ from benchmarks import (
     loc2vec,
     locations,
     memory,
+    page,
     precision,
     presence,
     read,
@@ -49,6 +50,7 @@ BENCHES = {
 ON_REQUEST = {
     "app": app.rows,
     "memory": memory.rows,
+    "page": page.rows,
     "precision": precision.rows,
     "search": search.rows,
     "where2vec": where2vec_step.rows,

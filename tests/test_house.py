@@ -94,6 +94,7 @@ def _circle(edges: set[tuple[str, str]]) -> set[str]:
 
 VIEW_NAMES = ("map", "chips", "image_features")
 OTHER_MEANINGS = {
+    "api/exploring.py": "the output of --map",
     "cli/explore.py": "the key of what --map wrote, in JSON",
     "datasets/additions.py": "kinds in manifests of before",
     "explorer/pages/map_page.py": "the layout of a page",

@@ -61,6 +61,7 @@ PAGES = (
     "docs/labeled-points.md",
     "docs/layers.md",
     "docs/location-encoders.md",
+    "docs/page.md",
     "docs/pictures-of-location-models.md",
     "docs/python.md",
     "docs/robustness.md",

@@ -182,9 +182,8 @@ def test_positions_go_to_the_page(project: Project) -> None:
     """Oracle: the components themselves; a change of content changes the key."""
     flat = reduce_vectors(project.drawn.vectors, "pca", dim=2)
     content = space_content(flat)
-    sent = np.frombuffer(base64.b64decode(content["components"]), np.float32).reshape(-1, 3)
-    assert np.array_equal(sent[:, :2], flat.components)
-    assert not sent[:, 2].any()
+    sent = np.frombuffer(base64.b64decode(content["values"]), np.float32).reshape(-1, content["dims"])
+    assert np.array_equal(sent, flat.components)
     assert content["key"] != space_content(reduce_vectors(project.drawn.vectors, "pca", dim=3))["key"]
     found = find(project, Query({"place": str(project.table.place_id[0])}), k=3)
     assert results_content("a", found, "distance")["ids"] == found["place_id"].tolist()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 from pathlib import Path
 
@@ -11,7 +12,6 @@ import pytest
 from placevec import api
 from placevec.cli import main
 from placevec.embeddings import Embeddings, Provenance
-from placevec.errors import InputError
 
 
 @pytest.fixture(scope="module")
@@ -107,8 +107,15 @@ def test_explore_as_json(capsys: pytest.CaptureFixture[str], table: Path, tmp_pa
         (["explore", "{table}", "--html", "p.html", "--method", "tsne"], "--method applies only to --map"),
         (
             ["explore", "{table}", "--map", "{out}", "--projections", "umap"],
-            "--projections applies only to --png",
+            "--projections applies only to --html, --dashboard, --png and --serve",
         ),
+        (["explore", "{table}", "{table}", "--map", "{out}"], "take one table and one --view"),
+        (["explore", "{table}", "--html", "p.html", "--views", "text"], "no vectors of view 'text'"),
+        (["explore", "{table}", "--html", "p.html", "--view", "map", "--views", "all"], "give one of them"),
+        (["export", "{table}"], "--projector DIR, --atlas FILE and --selection FILE"),
+        (["export", "{table}", "--csv", "c.csv"], "--projector, --atlas or --selection"),
+        (["export", "{table}", "--selection", "{table}"], "give both"),
+        (["export", "{table}", "--selection", "{table}", "--out", "x.shp"], "unsupported format x.shp"),
         (["explore", "{table}", "--map", "{out}", "--clusters", "41"], "1 to 40"),
         (["cluster", "{table}", "-o", "c.shp"], "unsupported format c.shp"),
         (["cluster", "{table}", "-o", "c.csv", "--clusters", "41"], "1 to 40"),
@@ -133,11 +140,52 @@ def test_bad_input_is_one_line(
 
 
 def test_python_says_the_same(table: Path, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="choose what to write"):
-        api.explore(table)
     written = api.explore(table, tmp_path / "page.html")
     assert written.page is not None
-    assert (written.map, written.plots) == (None, None)
+    assert (written.map, written.plots, written.shown) == (None, None, None)
+    assert written.page.projections == ("pca", "tsne")
+    page = (tmp_path / "page.html").read_text("utf-8")
+    assert html.escape(page) in str(written._repr_html_())
+    inline = api.explore(table, projections=["pca"])
+    frame = str(inline._repr_html_())
+    assert 'sandbox="allow-scripts allow-downloads"' in frame
+    assert "<script" not in frame
+    assert inline.page is None
     found = api.cluster(table, clusters=3, out=tmp_path / "c.geojson")
     assert len(found) == 3
     assert json.loads((tmp_path / "c.geojson").read_text("utf-8"))["attribution"] == "© Somebody"
+
+
+def test_tables_side_by_side_and_in_a_dashboard(
+    capsys: pytest.CaptureFixture[str], table: Path, tmp_path: Path
+) -> None:
+    """The second table lacks places of the first and has one of its own; a third has no place in common with either."""
+    first = api.load_embeddings(table).of()
+    other, far = first[10:][::-1], first[:5]
+    other.place_id[0], far.place_id[:] = "elsewhere", [f"far-{n}" for n in range(5)]
+    other.save(tmp_path / "<b>other.parquet")
+    far.save(tmp_path / "far.parquet")
+    tables = [table, tmp_path / "<b>other.parquet"]
+    code, out, _ = call(capsys, "explore", *tables, "--html", tmp_path / "page.html", "--json")
+    assert code == 0
+    told = json.loads(out)["html"]
+    assert (told["panels"], told["places_drawn"]) == (["e", "<b>other"], 40)
+    assert "<b>other" not in (tmp_path / "page.html").read_text("utf-8")
+    code, _, err = call(capsys, "explore", table, tmp_path / "far.parquet", "--html", tmp_path / "none.html")
+    assert (code, len(err.splitlines())) == (1, 1)
+    assert "no place of far is on the page" in err
+    code, out, _ = call(
+        capsys, "explore", *tables, tmp_path / "far.parquet", "--dashboard", tmp_path / "all", "--clusters", 3
+    )
+    assert code == 0
+    assert "index.html: 3 pages" in out
+    master = (tmp_path / "all" / "index.html").read_text("utf-8")
+    assert {path.name for path in (tmp_path / "all").iterdir()} == {
+        "index.html", "e.html", "b-other.html", "far.html",
+    }  # fmt: skip
+    assert [name in master for name in ('href="e.html"', 'href="b-other.html"', 'href="far.html"')] == [
+        True
+    ] * 3
+    assert "&lt;b&gt;other" in master
+    assert "<b>" not in master
+    assert "<script" not in master

@@ -100,31 +100,36 @@ def written(dataset: StandInDataset, town_folder: Path) -> Written:
     return Written(dataset, emb, columns, report)
 
 
+def open_in(browser: Any, path: Path, *, width: int = 1000, height: int = 640, **options: Any) -> Opened:
+    """Open a page from ``file://`` with the network blocked; what it asks for or complains of is recorded."""
+    context = browser.new_context(viewport={"width": width, "height": height}, offline=True, **options)
+    page = context.new_page()
+    opened = Opened(page)
+    address = path.resolve().as_uri()
+    page.on(
+        "request", lambda request: opened.requests.append(request.url) if request.url != address else None
+    )
+    page.on("console", lambda message: opened.complaints.append(message.text))
+    page.on("pageerror", lambda error: opened.complaints.append(str(error)))
+    page.on("dialog", lambda dialog: (opened.dialogs.append(dialog.message), dialog.dismiss()))
+    page.goto(address)
+    opened.until("window.placevecState && window.placevecState.ready")
+    opened.settle()
+    return opened
+
+
 @pytest.fixture
 def open_page(browser: Any) -> Iterator[Callable[..., Opened]]:
-    """Open a page from ``file://`` with the network blocked; what it asks for or complains of is recorded."""
-    contexts = []
+    """See `open_in`."""
+    pages = []
 
-    def open_one(path: Path, *, width: int = 1000, height: int = 640, **options: Any) -> Opened:
-        context = browser.new_context(viewport={"width": width, "height": height}, offline=True, **options)
-        contexts.append(context)
-        page = context.new_page()
-        opened = Opened(page)
-        address = path.resolve().as_uri()
-        page.on(
-            "request", lambda request: opened.requests.append(request.url) if request.url != address else None
-        )
-        page.on("console", lambda message: opened.complaints.append(message.text))
-        page.on("pageerror", lambda error: opened.complaints.append(str(error)))
-        page.on("dialog", lambda dialog: (opened.dialogs.append(dialog.message), dialog.dismiss()))
-        page.goto(address)
-        opened.until("window.placevecState && window.placevecState.ready")
-        opened.settle()
-        return opened
+    def open_one(path: Path, **options: Any) -> Opened:
+        pages.append(open_in(browser, path, **options))
+        return pages[-1]
 
     yield open_one
-    for context in contexts:
-        context.close()
+    for opened in pages:
+        opened.page.context.close()
 
 
 @pytest.fixture
@@ -139,10 +144,12 @@ def isolated_place(opened: Opened, pane: str, skip: int = 0) -> str:
             const s = window.placevecState, at = ids.map((id) => s.position(pane, id));
             const box = document.querySelector(`#${pane} .stage`).getBoundingClientRect();
             const apart = ids.map((id, i) => {
-                const [x, y] = at[i];
+                const [x, y] = at[i] ?? [0, 0];
                 if (x < box.left + 90 || x > box.right - 90 || y < box.top + 90 || y > box.bottom - 90) return [0, id];
                 let least = Infinity;
-                at.forEach(([u, v], j) => { if (i !== j) least = Math.min(least, Math.hypot(x - u, y - v)); });
+                at.forEach((other, j) => {
+                    const [u, v] = other ?? [0, 0];
+                    if (i !== j) least = Math.min(least, Math.hypot(x - u, y - v)); });
                 return [least, id];
             });
             apart.sort((a, b) => b[0] - a[0]);

@@ -127,15 +127,22 @@ def test_clicked_place_lights_its_exact_neighbors(opened: Opened, written: Writt
         assert opened.state("[s.focus, s.neighbors.length, s.lit('map').length]") == [None, 0, 0]
 
 
-def test_more_neighbors_and_similarity_colors(opened: Opened, written: Written) -> None:
+def test_more_neighbors_and_distance_colors(opened: Opened, written: Written) -> None:
     place = isolated_place(opened, "map")
     opened.page.mouse.click(*opened.at("map", place))
-    opened.page.select_option("#card h3 select", "50")
+    opened.page.select_option("[aria-label='Number of neighbors']", "50")
     row = list(written.emb.place_id).index(place)
     assert [one["place_id"] for one in opened.state("s.neighbors")] == exact_neighbors(written, row, 50)[0]
     before = opened.state("s.coloring")
-    opened.page.get_by_role("button", name="Color by similarity").click()
-    assert opened.state("s.coloring") == "similarity"
+    opened.page.get_by_role("button", name="Color by distance").click()
+    assert opened.state("s.coloring") == "distance"
+    for metric in ("euclidean", "manhattan", "dot"):  # oracle: `placevec.similar`
+        opened.page.select_option("[aria-label='Metric']", metric)
+        expected = similar(written.emb, place=place, k=50, metric=metric, min_distance_m=0)
+        found = opened.state("s.neighbors")
+        assert [one["place_id"] for one in found[:9]] == expected["place_id"].tolist()[:9]
+        shown = [one["distance"] for one in found]
+        np.testing.assert_allclose(shown, expected[expected.attrs["query"]["measure"]], rtol=1e-3)
     opened.page.keyboard.press("Escape")
     assert opened.state("s.coloring") == before == "column-0"
 

@@ -37,7 +37,7 @@ def test_everything_that_can_be_pressed_asks_for_nothing(opened: Opened) -> None
     ):
         page.select_option("#coloring", value)
     page.get_by_role("button", name="Surprise me").click()
-    page.get_by_role("button", name="Color by similarity").click()
+    page.get_by_role("button", name="Color by distance").click()
     page.click("#help")
     page.keyboard.press("Escape")
     page.click('#map [data-zoom="in"]')
@@ -171,6 +171,7 @@ def test_central_helsinki(open_page: Open, helsinki_dataset: Any, tmp_path: Path
     opened.settle()
     assert opened.page.locator("#card h2 bdi").text_content() == emb.names[row]
     opened.until(f"document.querySelector('#card .picture').dataset.shown === '{row}'")
+    opened.page.select_option("#coloring", "layer")
     kinds = opened.page.locator("#legend bdi").all_text_contents()
     assert {"buildings", "roads", "water"} <= set(kinds)
     assert (opened.requests, opened.complaints) == ([], [])

@@ -88,7 +88,7 @@ def test_page_map_and_plots_without_layers(colored_dataset: StandInDataset, tmp_
     emb = embeddings_of(colored_dataset)
     write_page(emb, tmp_path / "page.html", dataset=colored_dataset)  # type: ignore[arg-type]
     keys = [one["key"] for one in block(tmp_path / "page.html", "places")["colorings"]]
-    assert keys == ["block", "cluster", "rgb"]
+    assert keys == ["cluster", "rgb", "block"]
     report = write_map(emb, tmp_path / "map", dataset=colored_dataset, clusters=3)  # type: ignore[arg-type]
     assert report.page.map_drawn
     assert "© Somebody" in report.page.path.read_text("utf-8")

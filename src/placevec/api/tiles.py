@@ -1,15 +1,17 @@
-"""`export`: writes the map of a dataset as tiles, and other parts as others read them."""
+"""`export`: writes parts of a dataset, or a table of vectors, as others read them."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated, cast
 
-from placevec.api.inputs import PathLike, dataset_of
+from placevec.api.exporting_vectors import export_vectors, is_table
+from placevec.api.inputs import PathLike, Vectors, dataset_of
 from placevec.errors import UsageError
 from placevec.io.progress import SILENT, Progress
-from placevec.options import checked_keywords
+from placevec.options import Limits, checked_keywords
+from placevec.options.choices import Reduction
 
 if TYPE_CHECKING:
     from placevec.datasets.dataset import Dataset
@@ -17,7 +19,7 @@ if TYPE_CHECKING:
 
 @checked_keywords
 def export(
-    dataset: Dataset | PathLike,
+    source: Dataset | Vectors | PathLike,
     *,
     tile_folder: PathLike | None = None,
     mbtiles: PathLike | None = None,
@@ -26,26 +28,59 @@ def export(
     templates: PathLike | None = None,
     languages: Sequence[str] = (),
     seed: int = 0,
+    projector: PathLike | None = None,
+    atlas: PathLike | None = None,
+    selection: PathLike | None = None,
+    out: PathLike | None = None,
+    view: str | None = None,
+    projection: Reduction = "umap",
+    max_places: Annotated[int, Limits(min=1)] | None = None,
     progress: Progress = SILENT,
 ) -> int:
-    """Write what others read: the map of a dataset as tiles, its chips and texts as a table, its entities into PostGIS.
+    """Write what others read, of a dataset or of a table of vectors.
 
-    Returns the number of tiles (each with a picture of every layer), of rows, or of entities.
+    A dataset: its map as tiles, its chips and texts as a table, its entities into PostGIS. A table of vectors: the files
+    of the TensorFlow Embedding Projector, a Parquet file for embedding-atlas, or the places of a selection.
+
+    Returns the number of tiles (each with a picture of every layer), of rows, of entities, or of places.
 
     Args:
-        dataset: Dataset or its directory.
+        source: Dataset or its directory, or a table of vectors.
         tile_folder: Folder to make: tiles/LAYER/z/x/y.png, or tiles/tile_z_x_y.png for colors.
         mbtiles: MBTiles file to make for colors; for layers, a folder with one file each.
         csv: Table to make, one sentence for each chip: multimodal_dataset.csv of the original Where2Vec, and s2_chips/.
         to: Address of a PostGIS database, postgresql://USER@HOST/DATABASE, for entities and their names.
         templates: Sentences around names in --csv: a TOML file, default, or founding (default: names as they are).
         languages: Languages of the names in --csv, BCP 47, separated by commas (default: all).
-        seed: Seed of the draws of names and sentences in --csv.
+        seed: Seed of the draws of names and sentences in --csv, and of --projection and --max-places.
+        projector: Folder for the TensorFlow Embedding Projector: tensors, metadata, thumbnails, configuration.
+        atlas: Parquet file for embedding-atlas: a projection, meters on the map, the nearest neighbors.
+        selection: Places to write to --out: a CSV or GeoJSON file saved by the page, or any table with place_id.
+        out: File for --selection with its vectors: .parquet (GeoParquet), .geojson or .csv.
+        view: View whose vectors are written if there are several (default: the fused ones).
+        projection: Projection of --atlas.
+        max_places: Maximum number of places of --projector, a seeded sample (default: all).
         progress: Receives progress reports.
     """
     from placevec.preparation.tiles.export import export_mbtiles, export_tile_folder
 
-    opened = dataset_of(dataset)
+    if is_table(source):
+        if any(one is not None for one in (tile_folder, mbtiles, csv, to, templates)) or languages:
+            raise UsageError(
+                "a table of vectors is written with --projector, --atlas or --selection and --out"
+            )
+        return export_vectors(
+            source, projector=projector, atlas=atlas, selection=selection, out=out, view=view, method=projection,
+            max_places=max_places, seed=seed, progress=progress,
+        )  # fmt: skip
+    if (
+        any(one is not None for one in (projector, atlas, selection, out, view, max_places))
+        or projection != "umap"
+    ):
+        raise UsageError(
+            "--projector, --atlas and --selection, with their options, apply to a table of vectors"
+        )
+    opened = dataset_of(cast("Dataset | PathLike", source))
     if sum(one is not None for one in (tile_folder, mbtiles, csv, to)) != 1:
         raise UsageError(
             "give one of --tile-folder DIR, --mbtiles FILE, --csv FILE and --to ADDRESS to write"

@@ -13,14 +13,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from placevec.app.project import Project
 from placevec.explorer.coloring import Coloring
-from placevec.explorer.embedded import base64_of
 from placevec.explorer.pages.page import page_of
-from placevec.explorer.reductions import COMPONENTS, Reduction
+from placevec.explorer.pages.panels import space_content as content_of
+from placevec.explorer.reductions import Reduction
 
 
 @dataclass(frozen=True)
@@ -53,16 +52,7 @@ def page_folder(project: Project) -> Path:
 
 def space_content(reduction: Reduction) -> dict[str, Any]:
     """The JSON of positions in 2 or 3 dimensions, which the page moves the places to."""
-    flat = reduction.components
-    components = np.zeros((len(flat), COMPONENTS), np.float32)
-    components[:, : flat.shape[1]] = flat
-    explained = " + ".join(f"{share:.1%}" for share in reduction.explained)
-    note = (
-        f"{reduction.name}: {explained} of variance explained"
-        if explained
-        else f"{reduction.name}: {reduction.note}"
-    )
-    return _keyed({"components": base64_of(components), "axes": reduction.axes, "note": note})
+    return _keyed(content_of(reduction))
 
 
 def results_content(query: str | None, found: pd.DataFrame, measure: str) -> dict[str, Any]:

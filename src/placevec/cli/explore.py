@@ -11,7 +11,8 @@ from placevec.cli.signature import taking_keywords_of
 from placevec.errors import UsageError
 
 HELP = """\
---html FILE: the embedding space linked to the map.
+--html FILE: the embedding space linked to the map; several tables or --views of the same places side by side.
+--dashboard DIR: such a page for each table, of any places and models, and index.html, which shows them all.
 --map DIR: embeddings_map.html, one marker per place in the color of its vector, and embeddings.geojson with all
 dimensions, components, colors and clusters.
 --png DIR: PCA, t-SNE and UMAP in every coloring.
@@ -21,6 +22,10 @@ Pages open without a network or a server. --serve: the page at 127.0.0.1, where 
 For example:
 
   placevec explore malta.parquet --html malta.html
+
+  placevec explore malta.parquet --html malta.html --projections pca,tsne,umap
+
+  placevec explore malta.parquet helsinki.parquet --dashboard cities
 
   placevec explore malta.parquet --map malta-map --method tsne --max-places 5000
 
@@ -35,9 +40,7 @@ For example:
 
 @taking_keywords_of(explore)
 def command(
-    embeddings: Path,
-    /,
-    *,
+    *embeddings: Path,
     html: Path | None = None,
     app: bool = False,
     no_browser: bool = False,
@@ -52,12 +55,23 @@ def command(
         no_browser: Do not open a browser for --app.
     """
     if app:
-        _start_app(embeddings, html, no_browser, as_json, quiet, options)
+        if len(embeddings) > 1:
+            raise UsageError("--app takes one table of vectors")
+        _start_app(embeddings[0], html, no_browser, as_json, quiet, options)
         return
     if no_browser:
         raise UsageError("--no-browser applies only to --app")
+    if (
+        html is None
+        and not options.get("serve")
+        and all(options.get(name) is None for name in ("map", "png", "dashboard"))
+    ):
+        raise UsageError(
+            "choose what to write: a page (--html FILE), pages of several tables (--dashboard DIR), a map (--map DIR) or"
+            " plots (--png DIR); or --serve or --app"
+        )
     found = explore(
-        embeddings, html, progress=progress_for(as_json, quiet),
+        embeddings[0] if len(embeddings) == 1 else embeddings, html, progress=progress_for(as_json, quiet),
         started=None if as_json else lambda url: say_now(f"{url}: open it in a browser; Ctrl-C stops"), **options,
     )  # fmt: skip
     if as_json:
@@ -97,6 +111,11 @@ def _content(found: Explored) -> dict[str, Any]:
     content: dict[str, Any] = {}
     if found.page is not None:
         content["html"] = vars(found.page)
+    if found.dashboard is not None:
+        content["dashboard"] = {
+            "folder": found.dashboard.folder,
+            "pages": [vars(page) for page in found.dashboard.pages],
+        }
     if found.map is not None:
         content["map"] = {**vars(found.map), "page": vars(found.map.page)}
     if found.plots is not None:
@@ -106,7 +125,8 @@ def _content(found: Explored) -> dict[str, Any]:
 
 def _print(found: Explored, quiet: bool) -> None:
     of_map = None if found.map is None else found.map.page
-    pages = [page for page in (found.page, of_map) if page is not None]
+    of_dashboard = () if found.dashboard is None else found.dashboard.pages
+    pages = [page for page in (found.page, of_map, *of_dashboard) if page is not None]
     if any(not page.map_drawn for page in pages):
         remark(
             "Note: there is no map, because the dataset of the vectors has none, or is not at its recorded path (if it "
@@ -122,6 +142,8 @@ def _print(found: Explored, quiet: bool) -> None:
         )
     for page in pages:
         say(f"{page.path} ({page.size_bytes / 1e6:.1f} MB): open it in a browser")
+    if found.dashboard is not None:
+        say(f"{found.dashboard.master}: {len(found.dashboard.pages)} pages")
     if found.map is not None:
         made = found.map
         size = f"{made.geojson_bytes / 1e6:.1f} MB"

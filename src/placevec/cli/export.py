@@ -1,10 +1,11 @@
-"""``placevec export``: writes a dataset's map as tiles, its chips and texts as a table, its entities into PostGIS."""
+"""``placevec export``: writes parts of a dataset, or a table of vectors, as others read them."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
 
+from placevec.api.exporting_vectors import is_table
 from placevec.api.inputs import open_dataset
 from placevec.api.tiles import export
 from placevec.cli.output import clean, print_json, progress_for, say
@@ -19,6 +20,9 @@ pixels. A killed run continues.
 that again. --to writes entities and their names into the tables geo_entity and geo_alias of a PostGIS
 database (the extra postgis).
 
+Of a table of vectors, --projector writes what the TensorFlow Embedding Projector opens, --atlas what embedding-atlas
+opens, and --selection with --out the places that a page saved, as GeoParquet, GeoJSON or CSV with their vectors.
+
 For example:
 
   placevec export data/malta --tile-folder 12_layer_tiles
@@ -27,13 +31,22 @@ For example:
 
   placevec export data/helsinki --csv founding/multimodal_dataset.csv --templates founding
 
-  placevec export data/helsinki --to postgresql://localhost/geokb"""
+  placevec export data/helsinki --to postgresql://localhost/geokb
+
+  placevec export malta.parquet --projector malta-projector
+
+  placevec export malta.parquet --atlas malta-atlas.parquet
+
+  placevec export malta.parquet --selection selection.csv --out selected.parquet"""
 
 
 @taking_keywords_of(export)
-def command(dataset: Path, /, *, as_json: bool = False, quiet: bool = False, **options: Any) -> None:
+def command(source: Path, /, *, as_json: bool = False, quiet: bool = False, **options: Any) -> None:
     """Print what was written."""
-    opened = open_dataset(dataset)
+    if is_table(source):
+        _print_places(export(source, progress=progress_for(as_json, quiet), **options), options, as_json)
+        return
+    opened = open_dataset(source)
     count = export(opened, progress=progress_for(as_json, quiet), **options)
     out = options.get("tile_folder") or options.get("mbtiles")
     if out is None:
@@ -51,6 +64,19 @@ def command(dataset: Path, /, *, as_json: bool = False, quiet: bool = False, **o
         return
     say(f"{count:,} tiles of {len(opened.base_map_spec.channels)} layers at zoom {opened.zoom}: {out}")
     say(f"Data: {clean(opened.attribution, width=500)}")
+
+
+def _print_places(count: int, options: dict[str, Any], as_json: bool) -> None:
+    """What was written of a table of vectors."""
+    out = str(options.get("projector") or options.get("atlas") or options.get("out"))
+    if as_json:
+        print_json({"out": out, "places": count})
+        return
+    say(f"{count:,} places: {out}")
+    if options.get("atlas"):
+        say(f"embedding-atlas {out} --x x --y y --neighbors neighbors --text name")
+    if options.get("projector"):
+        say(f"tensorboard --logdir {out}")
 
 
 def _print_rows(attribution: str, count: int, options: dict[str, Any], as_json: bool) -> None:

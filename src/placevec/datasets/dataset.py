@@ -44,6 +44,7 @@ from placevec.geo.geoparquet import geometry_of, read_parquet, read_summary
 from placevec.io import atomic
 from placevec.io.checksums import OWN, changes, read_sealed
 from placevec.io.json_documents import NONE, check
+from placevec.io.notebook import facts_html
 from placevec.sources.imagery.classifier_predictions import read_predictions
 
 _MANIFEST = {
@@ -247,6 +248,17 @@ class Dataset:
     def name(self) -> str:
         """The display name."""
         return str(self.manifest.get("name", self.path.name))
+
+    def _repr_html_(self) -> str:
+        """What notebooks show."""
+        views = {name: self.spec(name).kind for name in self.view_names}
+        facts = {
+            "name": self.name, "places": len(self), "views": views, "created": self.manifest.get("created"),
+            "west, south, east, north": [round(edge, 5) for edge in self.area.bounds],
+            "layers": self.base_map_spec.channels if self.base_map is not None else None,
+            "attribution": self.attribution, "path": str(self.path),
+        }  # fmt: skip
+        return facts_html("Dataset", facts, self.places.head(5).to_dict("records"))
 
     @property
     def attribution(self) -> str:

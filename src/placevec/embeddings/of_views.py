@@ -60,6 +60,10 @@ class EmbeddingsOfViews:
         parts = ", ".join(f"{name}: {len(table)} x {table.dim}" for name, table in self.tables.items())
         return f"EmbeddingsOfViews({parts})"
 
+    def _repr_html_(self) -> str:
+        """What notebooks show: each view."""
+        return "".join(table._repr_html_() for table in self.tables.values())
+
     def __len__(self) -> int:
         return sum(map(len, self.tables.values()))
 

@@ -31,6 +31,7 @@ from placevec.embeddings.provenance import Provenance, joined
 from placevec.errors import EmbeddingsError, InputError, UsageError
 from placevec.geo import Floats
 from placevec.geo.geoparquet import are_points_at, read_geoparquet, read_summary, write_geoparquet
+from placevec.io.notebook import facts_html
 from placevec.options.choices import StoredType
 
 if TYPE_CHECKING:
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 _BLOCK_ROWS = 8_192
+_SHOWN_ROWS = 5
 
 
 @dataclass
@@ -88,6 +90,25 @@ class Embeddings:
 
     def __repr__(self) -> str:
         return f"Embeddings({len(self)} places, dim={self.dim}, view={self.view!r})"
+
+    def _repr_html_(self) -> str:
+        """What notebooks show."""
+        made = self.provenance
+        facts = {
+            "places": len(self), "without coordinates": int(np.isnan(self.lonlat).any(axis=1).sum()) or None,
+            "dimensions": self.dim, "view": self.view, "west, south, east, north": _bounds(self.lonlat),
+            "model": made.model_path or made.model_hash[:12], "dataset": made.dataset_path or made.dataset_hash[:12],
+            "created": made.created, "attribution": made.attribution,
+            "file": None if self.path is None else str(self.path),
+        }  # fmt: skip
+        rows = [
+            {
+                "place_id": self.place_id[row], "name": self.names[row], "lon": float(self.lonlat[row, 0]),
+                "lat": float(self.lonlat[row, 1]), "vector": [f"{one:.3g}" for one in self.vectors[row, :4]] + ["…"],
+            }
+            for row in range(min(len(self), _SHOWN_ROWS))
+        ]  # fmt: skip
+        return facts_html("Embeddings", facts, rows)
 
     def __post_init__(self) -> None:
         self.place_id = np.asarray(self.place_id, object)
@@ -400,6 +421,14 @@ def concat(tables: Sequence[Embeddings]) -> Embeddings:
 # --- checking ----------------------------------------------------------------------------------------------
 def _shown(text: object) -> str:
     return repr(str(text)[:60])
+
+
+def _bounds(lonlat: Floats) -> list[float] | None:
+    """West, south, east, north of (N, 2) degrees, rounded to a meter; None without coordinates."""
+    known = lonlat[np.isfinite(lonlat).all(axis=1)]
+    return (
+        None if not len(known) else np.concatenate([known.min(axis=0), known.max(axis=0)]).round(5).tolist()
+    )
 
 
 def _check(emb: Embeddings, geometry: Objects) -> None:

@@ -46,8 +46,8 @@ MAX_KINDS = len(COLORS)
 MAX_INTEGER_KINDS = 12
 IDENTIFYING = frozenset({"place_id", "name", "lon", "lat", "geometry"})
 """Columns that identify places, as in the files of `placevec.embeddings.clustering`; they are not used as colors."""
-CLUSTER = "cluster"
-"""The column with cluster numbers, -1 for none."""
+CLUSTER, CLUSTER_NAME = "cluster", "cluster_name"
+"""The columns with cluster numbers, -1 for none, and with their names."""
 MAX_LABEL_LENGTH = 200
 """Maximum number of characters of a label."""
 
@@ -245,12 +245,12 @@ def _contrasting(centers: Floats, size: float) -> list[int]:
 
 
 def of_clusters(
-    label: NDArray[np.int64], name: str = "Cluster", note: str | None = None, holds: Sequence[str] = ()
+    label: NDArray[np.int64], name: str = "Cluster", note: str | None = None, names: Sequence[str] = ()
 ) -> Coloring:
     """By cluster: ``label`` (N,) from 0; negative for places in no cluster, which are gray and listed last.
 
-    ``holds`` says by cluster number what its places hold; it becomes the name. Clusters 11 to 20 have darker colors and
-    21 to 30 lighter ones; beyond that, colors repeat.
+    ``names`` are those of the clusters by number, "cluster N" where there is none. Clusters 11 to 20 have darker colors
+    and 21 to 30 lighter ones; beyond that, colors repeat.
 
     >>> [kind["label"] for kind in of_clusters(np.array([0, 0, 1, -1])).content["categories"]]
     ['cluster 0', 'cluster 1', 'in no cluster']
@@ -258,7 +258,7 @@ def of_clusters(
     numbers = np.unique(label[label >= 0])
     codes = np.where(label < 0, len(numbers), np.searchsorted(numbers, label))
     kinds: list[tuple[str, str | None]] = [
-        (_cluster(number, holds), _shade(COLORS[at % len(COLORS)], at // len(COLORS)))
+        (_cluster(number, names), _shade(COLORS[at % len(COLORS)], at // len(COLORS)))
         for at, number in enumerate(numbers.tolist())
     ]
     if (label < 0).any():
@@ -266,9 +266,9 @@ def of_clusters(
     return by_category("cluster", name, codes.astype(np.int64), kinds, note)
 
 
-def _cluster(number: int, holds: Sequence[str]) -> str:
+def _cluster(number: int, names: Sequence[str]) -> str:
     """The name of a cluster in the legend."""
-    return f"{number}: {holds[number]}" if number < len(holds) and holds[number] else f"cluster {number}"
+    return names[number] if number < len(names) and names[number] else f"cluster {number}"
 
 
 def _shade(color: str, turn: int) -> str:

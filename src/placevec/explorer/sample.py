@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from placevec.embeddings.cluster_contents import what_they_hold
 from placevec.embeddings.search.spacing import ABOUT, footprint_m
 from placevec.errors import InputError
 from placevec.explorer.coloring import (
     CLUSTER,
+    CLUSTER_NAME,
     Coloring,
     by_rgb,
     cluster_numbers,
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
     from placevec.datasets.dataset import Dataset
     from placevec.embeddings import Embeddings
+    from placevec.embeddings.clustering import Clusters
 
 ATTRIBUTION = "© OpenStreetMap contributors, ODbL"
 """Attribution used if neither the embeddings nor the dataset have their own."""
@@ -168,7 +169,11 @@ class Drawn:
     @cached_property
     def columns(self) -> list[Coloring]:
         """The user's columns."""
-        return [] if self.table is None else of_columns(self.table, self.emb.place_id, self.rows)
+        if self.table is None:
+            return []
+        named = CLUSTER in self.table.columns and CLUSTER_NAME in self.table.columns
+        table = self.table.drop(columns=CLUSTER_NAME) if named else self.table  # the names of the clusters
+        return of_columns(table, self.emb.place_id, self.rows)
 
     @cached_property
     def known(self) -> list[Coloring]:
@@ -181,38 +186,74 @@ class Drawn:
         ]
 
     @cached_property
-    def label(self) -> tuple[NDArray[np.int64], str]:
-        """(N,) cluster of each place (the user's column, else k-means), and a description of how it was found."""
+    def _given(self) -> NDArray[np.int64] | None:
+        """(N,) clusters of the user's column; None if there is none."""
+        if self.table is None or CLUSTER not in self.table.columns:
+            return None
+        return cluster_numbers(_column(self.table, CLUSTER, self.emb.place_id, self.rows))
+
+    @cached_property
+    def _found(self) -> Clusters | None:
+        """The places in groups by k-means, with what the groups hold; None for a single place."""
         from placevec.embeddings.clustering import cluster
 
-        if self.table is not None and CLUSTER in self.table.columns:
-            found = _column(self.table, self.emb.place_id, self.rows)
-            if found is not None:
-                return found, "the column cluster"
         if len(self) < 2:
-            return np.zeros(len(self), np.int64), "one place"
+            return None
         made = cluster(self.emb[self.rows], clusters=self.clusters, seed=self.seed, progress=self.progress)
-        chosen = ", number chosen by silhouette" if made.tried else ""
-        return made.label, f"k-means, {len(made)} clusters{chosen}"
+        return made.holding(*content_of(*self.shares)) if self.shares else made
+
+    @property
+    def label(self) -> tuple[NDArray[np.int64], str]:
+        """(N,) cluster of each place (the user's column, else k-means), and a description of how it was found."""
+        if self._given is not None:
+            return self._given, "the column cluster"
+        if self._found is None:
+            return np.zeros(len(self), np.int64), "one place"
+        chosen = ", number chosen by silhouette" if self._found.tried else ""
+        return self._found.label, f"k-means, {len(self._found)} clusters{chosen}"
 
     @cached_property
     def by_cluster(self) -> Coloring:
-        """By cluster, each named by what its places have more of than others, where that is known."""
+        """By cluster, each named by its middle place and by what its places have more of than others, where known."""
         label, how = self.label
-        holds = what_they_hold(label, *content_of(*self.shares)) if self.shares else ()
-        return of_clusters(label, note=f"Found by {how}." if not how.startswith("the") else None, holds=holds)
+        if self._given is not None:
+            return of_clusters(label, names=self._given_names)
+        named = " and what covers more there than elsewhere" if self.shares else ""
+        note = f"Found by {how}. Named by the place in the middle{named}."
+        return of_clusters(label, note=note, names=() if self._found is None else self._found.names)
+
+    @property
+    def _given_names(self) -> list[str]:
+        """Name of each of the user's clusters by number, where the table has a column of names."""
+        assert self.table is not None
+        assert self._given is not None
+        if CLUSTER_NAME not in self.table.columns:
+            return []
+        named = _column(self.table, CLUSTER_NAME, self.emb.place_id, self.rows).to_numpy(object)
+        first = dict(zip(self._given.tolist(), named, strict=True))
+        return [str(first[one]) if isinstance(first.get(one), str) else "" for one in range(max(first) + 1)]
 
     def reduction(self, method: Method, dim: int) -> Reduction:
         """The vectors in 2 or 3 dimensions."""
         key = (method, dim)
         if key not in self._reduced:
-            kept = cached_projection(self.emb, method, dim=dim, seed=self.seed, max_places=len(self))
-            self._reduced[key] = (
-                kept.reduction
-                if kept is not None
-                else reduce_vectors(self.vectors, method, dim=dim, seed=self.seed, progress=self.progress)
+            self._reduced[key] = self.precomputed(method, dim) or reduce_vectors(
+                self.vectors, method, dim=dim, seed=self.seed, progress=self.progress
             )
         return self._reduced[key]
+
+    def on_page(self, method: Method) -> Reduction:
+        """The vectors as a page shows them: PCA in three dimensions, others in two, or in three if those are there."""
+        if method == "pca":
+            return self.reduction(method, 3)
+        if self.precomputed(method, 2) is None and self.precomputed(method, 3) is not None:
+            return self.reduction(method, 3)
+        return self.reduction(method, 2)
+
+    def precomputed(self, method: Method, dim: int) -> Reduction | None:
+        """The projection that is kept beside the table; None if there is none."""
+        kept = cached_projection(self.emb, method, dim=dim, seed=self.seed, max_places=len(self))
+        return None if kept is None else kept.reduction
 
     def by_components(self, method: Method) -> Coloring:
         """By three components as red, green and blue."""
@@ -221,9 +262,11 @@ class Drawn:
         return by_rgb("rgb", f"{found.name} as red, green, blue", rgb_of(found.components), found.axes, note)
 
 
-def _column(table: pd.DataFrame, place_id: NDArray[Any], rows: NDArray[np.int64]) -> NDArray[np.int64] | None:
-    """(N,) cluster numbers from the column ``cluster``, -1 if missing; None if it contains anything but integers."""
+def _column(
+    table: pd.DataFrame, name: str, place_id: NDArray[Any], rows: NDArray[np.int64]
+) -> pd.Series[Any]:
+    """A column of the user's table for (N,) rows of the places."""
     if "place_id" not in table.columns:
-        return cluster_numbers(table[CLUSTER].iloc[rows])
+        return table[name].iloc[rows]
     keyed = table.assign(place_id=table["place_id"].astype(str)).drop_duplicates("place_id")
-    return cluster_numbers(keyed.set_index("place_id")[CLUSTER].reindex([str(one) for one in place_id[rows]]))
+    return keyed.set_index("place_id")[name].reindex([str(one) for one in place_id[rows]])

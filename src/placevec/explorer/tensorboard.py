@@ -11,14 +11,13 @@ from numpy.typing import NDArray
 
 from placevec.core import FUSED
 from placevec.datasets.dataset import Dataset
+from placevec.explorer.exported import one_line, pictures_of
 from placevec.explorer.maps.pictures import MapPictures
-from placevec.explorer.maps.previews import typical_meters
 from placevec.geo import Ints
 from placevec.io.atomic import replacing_directory
-from placevec.io.progress import SILENT, Progress, printable
+from placevec.io.progress import SILENT, Progress
 from placevec.models.model import Model
 
-PICTURE_PX = 32
 MAX_PLACES = 10_000
 """Maximum number of places: the sprite image may be at most 8192 px wide."""
 _COLUMNS = ["place_id", "name", "lon", "lat"]
@@ -93,20 +92,14 @@ def _drawn(datasets: Sequence[Dataset], places: int, seed: int) -> list[tuple[Da
 def _labels(dataset: Dataset, rows: Ints) -> list[list[str]]:
     table = dataset.places.iloc[rows]
     return [
-        [_one_line(place), _one_line(name or ""), f"{lon:.6f}", f"{lat:.6f}"]
+        [one_line(place), one_line(name or ""), f"{lon:.6f}", f"{lat:.6f}"]
         for place, name, lon, lat in zip(
             table["place_id"], table["name"], table["lon"], table["lat"], strict=True
         )
     ]
 
 
-def _one_line(text: str) -> str:
-    return printable(" ".join(str(text).split()))
-
-
 def _pictures(dataset: Dataset, rows: Ints) -> NDArray[np.float32]:
     """(N, 3, 32, 32) float32 map thumbnails of places, 0 to 1."""
-    reader, footprints = MapPictures.of(dataset), dataset.footprints()[rows]
-    meters = typical_meters(reader, footprints) / PICTURE_PX
-    drawn = [reader.picture(reader.read(tuple(box), PICTURE_PX), meters) for box in footprints.tolist()]
-    return np.stack(drawn).transpose(0, 3, 1, 2).astype(np.float32) / 255.0
+    drawn = pictures_of(MapPictures.of(dataset), dataset.footprints()[rows])
+    return drawn.transpose(0, 3, 1, 2).astype(np.float32) / 255.0

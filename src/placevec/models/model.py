@@ -35,6 +35,7 @@ from placevec.encoders.locations.inputs import Order, degrees
 from placevec.errors import DatasetError, InputError, ModelError, PlacevecError, UsageError
 from placevec.io import atomic
 from placevec.io.folders import shared_path
+from placevec.io.notebook import facts_html
 from placevec.io.progress import SILENT, Advance, Progress, no_advance
 from placevec.models import files
 from placevec.models.card import model_card
@@ -81,6 +82,17 @@ class Model:
         dims = ", ".join(f"{name}: {dim}" for name, dim in self.dims.items())
         name = self.recipe.get("name")
         return f"Model({name}, dims={{{dims}}}, parameters={self.parameters:,}, path={self.path})"
+
+    def _repr_html_(self) -> str:
+        """What notebooks show."""
+        facts = {
+            "recipe": self.recipe.get("name"), "reads": {name: spec.kind for name, spec in self.specs.items()},
+            "dimensions": self.dims, "parameters": self.parameters,
+            "predicts": {view: f"{head.kind} of {len(head.classes)}" for view, head in self.heads.items()},
+            "trained on": self.training.get("dataset"), "attribution": self.training.get("attribution"),
+            "path": None if self.path is None else str(self.path),
+        }  # fmt: skip
+        return facts_html("Model", facts)
 
     # --- what it is -----------------------------------------------------------------------------------
 

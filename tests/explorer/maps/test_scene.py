@@ -34,6 +34,9 @@ def test_a_map_that_is_not_sharp_brings_previews(
     assert scene.previews is not None
     assert scene.preview_px == scene.previews.px == 64
     assert len(scene.preview_content()["sheets"]) == 1
+    monkeypatch.setattr(module, "MAX_IN_SHEETS", 10)  # many places: cut from the map, though it is not sharp
+    many = draw_scene(dataset, dataset.places["place_id"].to_numpy(object)[:20])  # type: ignore[arg-type]
+    assert many.preview_content() == {"sheets": None}
 
 
 def test_places_of_another_dataset(dataset: StandInDataset) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import base64
 import json
 import re
 from dataclasses import replace
@@ -12,6 +13,7 @@ import pytest
 
 from placevec.embeddings import Provenance
 from placevec.errors import InputError
+from placevec.explorer import Drawn, page_of
 from tests.explorer.conftest import PLACES, Written
 from tests.explorer.writers import write_page
 
@@ -85,6 +87,22 @@ def test_very_few_places(written: Written, tmp_path: Path, count: int) -> None:
     assert report.places_drawn == count
 
 
+def test_equal_vectors(written: Written, tmp_path: Path) -> None:
+    """One cluster, one point in every projection, and nothing that is not a number."""
+    equal = replace(written.emb[:12], vectors=np.ones((12, 4)))
+    report = page_of(Drawn.of(equal), tmp_path / "page.html", methods=("pca", "tsne"))
+    assert report.projections == ("pca", "tsne")
+    spaces = block(tmp_path / "page.html", "places")["panels"][0]["spaces"]
+    for space in spaces:
+        assert np.isfinite(np.frombuffer(base64.b64decode(space["values"]), "<f4")).all()
+
+
+def test_projections_need_places(written: Written, tmp_path: Path) -> None:
+    """t-SNE of three places is left out; PCA is there always."""
+    report = page_of(Drawn.of(written.emb[:3]), tmp_path / "page.html", methods=("tsne",))
+    assert report.projections == ("pca",)
+
+
 def test_a_dataset_without_a_map_gives_points_only(written: Written, tmp_path: Path) -> None:
     empty = replace(written.dataset, path=tmp_path)
     report = write_page(written.emb[:10], tmp_path / "page.html", dataset=empty)  # type: ignore[arg-type]
@@ -103,8 +121,6 @@ def test_what_cannot_be_drawn(written: Written, tmp_path: Path) -> None:
 
 
 def test_positions_survive_the_round_trip(written: Written) -> None:
-    import base64
-
     places = block(written.report.path, "places")
     lon = np.frombuffer(base64.b64decode(places["lon"]), "<f8")
     np.testing.assert_array_equal(lon, written.emb.lonlat[:, 0])

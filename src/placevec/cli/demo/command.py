@@ -47,7 +47,7 @@ def command(
     test_only: bool = False,
     train_only: bool = False,
     visualize_only: bool = False,
-    max_places: Annotated[int, Limits(min=1)] = 20_000,
+    max_places: Annotated[int, Limits(min=1)] | None = None,
     query: str | None = None,
     seed: Annotated[int, Limits(min=0)] = 0,
     force: bool = False,
@@ -65,7 +65,7 @@ def command(
         test_only: Only check the data and load a batch.
         train_only: Stop after training.
         visualize_only: Only write the page, with the existing model.
-        max_places: Maximum number of places drawn on the page.
+        max_places: Maximum number of places drawn on the page (default: 100,000).
         query: Name of the place to search for.
         seed: Random seed.
         force: Start over.
@@ -101,7 +101,7 @@ def command(
     _conclude(steps, plan, dataset, time.monotonic() - started, as_json)
 
 
-def _run(steps: Steps, part: str, checks: int, max_places: int) -> Dataset:
+def _run(steps: Steps, part: str, checks: int, max_places: int | None) -> Dataset:
     """The steps of ``part``, in order."""
     if steps.plan.check is not None:
         steps.check()

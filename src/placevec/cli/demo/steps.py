@@ -204,14 +204,15 @@ class Steps:
         if self.shown:
             print_table(COLUMNS, rows)
 
-    def explore(self, table: Embeddings, dataset: Dataset, max_places: int) -> None:
+    def explore(self, table: Embeddings, dataset: Dataset, max_places: int | None) -> None:
         """The page."""
         from placevec import api
 
         page = self.plan.page
+        options = {} if max_places is None else {"max_places": max_places}
         self._begin(
             "Explore: vectors and map, linked, on one page",
-            f"explore {shlex.quote(str(self.plan.table))} --html {shlex.quote(str(page))}",
+            f"explore {shlex.quote(str(self.plan.table))} --html {shlex.quote(str(page))} {spelled(options)}".rstrip(),
         )
         api.explore(
             table, page, dataset=dataset, title=self.plan.title, max_places=max_places, progress=self.progress

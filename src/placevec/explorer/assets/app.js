@@ -1,7 +1,6 @@
 // In the app the page is one element of a screen: it shows what the app finds, and says what the user selects.
 // It speaks with the window around it, and nobody else. Static and served pages do not contain this.
 
-const MORPH_MS = 700;
 const shownByApp = { space: null, colorings: null, results: null, applying: false, said: "" };
 
 function tellApp(type, content) {
@@ -49,27 +48,11 @@ function showFromApp({ height, space, colorings, results, picks, dim }) {
   document.body.dataset.results = String(Boolean(results));
   shownByApp.picks = picks;
   shownByApp.applying = true;
-  if (space && space.key !== shownByApp.space) { shownByApp.space = space.key; morph(space); }
+  if (space && space.key !== shownByApp.space) { shownByApp.space = space.key; projector.show(readSpace(space)); }
   if (dim) setMode(dim === 3 ? "3d" : "2d");
   if (colorings && colorings.key !== shownByApp.colorings) { shownByApp.colorings = colorings.key; offerColorings(colorings.items); }
   if (results && results.key !== shownByApp.results) { shownByApp.results = results.key; showResults(results); }
   shownByApp.applying = false;
-}
-
-/** Move every place to its position in another space. */
-function morph({ components, axes, note }) {
-  const to = array(components, Float32Array), from = Float32Array.from(places.component), began = performance.now();
-  const duration = matchMedia("(prefers-reduced-motion: reduce)").matches || document.hidden ? 1 : MORPH_MS;
-  projector.axisNames = axes;
-  document.getElementById("variance").textContent = note;
-  const step = () => {
-    const t = Math.min(1, (performance.now() - began) / duration), share = t * t * (3 - 2 * t);
-    for (let i = 0; i < to.length; i++) places.component[i] = from[i] + (to[i] - from[i]) * share;
-    projector.measure();
-    projector.redraw("camera");
-    if (t < 1) requestAnimationFrame(step);
-  };
-  step();
 }
 
 /** Colorings of the app, which replace its earlier ones of the same key; the first is shown. */
@@ -92,7 +75,7 @@ function showResults({ query, ids, distances }) {
   const known = ids.map((id, rank) => [places.id.indexOf(id), distances[rank]]).filter(([index]) => index >= 0);
   state.focus = query === null ? -1 : places.id.indexOf(query);
   state.selected = null;
-  state.similarity = null;
+  state.away = null;
   state.neighbors = Int32Array.from(known, ([index]) => index);
   state.distances = Float64Array.from(known, ([, distance]) => distance);
   changed("emphasis");

@@ -49,21 +49,28 @@ function placeCard(index) {
   if (places.name[index] !== null) facts.append(element("code", { text: places.id[index] }), element("br"));
   facts.append(coordinates(index), element("br"));
   const item = state.words ? state.words.coloring : state.coloring;
-  facts.append(`${item.label}: `, foreign(textOf(item, index)));
+  facts.append(foreign(item.label), ": ", foreign(textOf(item, index)));
   const face = element("div", { className: picture ? "face" : "face bare" }, ...(picture ? [picture] : []),
     element("div", {}, element("h2", {}, foreign(nameOf(index))), facts));
   const buttons = element("div", { className: "actions" },
-    action("Color by similarity", () => setSimilarity(!state.similarity), { "aria-pressed": String(Boolean(state.similarity)) }),
-    action("Save CSV", saveNeighbors), action("Clear", () => setFocus(-1)));
-  const choice = element("select", { "aria-label": "Number of neighbors" });
-  for (const k of NEIGHBOR_CHOICES.filter((one, i) => i === 0 || one < count)) {
-    choice.append(element("option", { value: k, text: k, selected: k === state.k }));
-  }
-  choice.addEventListener("change", () => setNeighborCount(Number(choice.value)));
+    action("Color by distance", () => setAway(!state.away), { "aria-pressed": String(Boolean(state.away)) }),
+    ...savers("neighbors", neighborTable), action("Clear", () => setFocus(-1)));
+  const choice = element("div", { className: "choices" });
+  if (panels.length > 1) choice.append(chooserOf("Vectors", "panel", panels.map(({ label }, panel) => [panel, label]), Number));
+  choice.append(chooserOf("Metric", "metric", Object.entries(METRICS), String),
+    chooserOf("Number of neighbors", "k", NEIGHBOR_CHOICES.filter((one, i) => i === 0 || one < count).map((k) => [k, k]), Number));
   const list = element("ol", { className: "ranked" });
   state.neighbors.forEach((i, rank) => list.append(element("li", {}, neighborRow(i, rank))));
-  return [...(mapAlone && onMap(index) ? [] : [face]), buttons, element("h3", {}, element("span", { text: "Most similar places" }), choice), list,
-    element("p", { className: "hint", text: `Cosine distance${meta.vector_note}, and distance on the ground.${meta.apart_m > 0 ? ` Places nearer than ${metersText(meta.apart_m)} to a better one are left out: they show much the same ground.` : ""}` })];
+  return [...(mapAlone && onMap(index) ? [] : [face]), buttons, element("h3", {}, element("span", { text: "Most similar" }), choice), list,
+    element("p", { className: "hint", text: `${state.metric === "dot" ? "Dot product" : `${METRICS[state.metric]} distance`}${vectorsOf(state.panel).note}, and distance on the map.${meta.apart_m > 0 ? ` Places nearer than ${metersText(meta.apart_m)} to a better one are left out: they show much the same.` : ""}` })];
+}
+
+/** A drop-down of the ranking: `name` is what it changes in the state. */
+function chooserOf(label, name, choices, read) {
+  const choice = element("select", { "aria-label": label, title: label });
+  for (const [value, text] of choices) choice.append(element("option", { value, text, selected: value === state[name] }));
+  choice.addEventListener("change", () => setRanking({ [name]: read(choice.value) }));
+  return choice;
 }
 
 function row(index, rank, right) {
@@ -83,8 +90,10 @@ function row(index, rank, right) {
 function neighborRow(index, rank) {
   const far = onMap(index) && onMap(state.focus) ? metersText(groundMeters(index, state.focus)) : "";
   return row(index, rank, element("span", { className: "far" },
-    element("span", { text: state.distances[rank].toFixed(state.distances[rank] < 0.01 ? 4 : 3) }), element("small", { text: far })));
+    element("span", { text: distanceText(shownDistance(state.distances[rank])) }), element("small", { text: far })));
 }
+
+const distanceText = (value) => (Math.abs(value) < 100 ? value.toFixed(Math.abs(value) < 0.01 ? 4 : 3) : numberText(value, value));
 
 function markHovered() {
   for (const button of card.querySelectorAll(".row.hot")) button.classList.remove("hot");
@@ -108,21 +117,21 @@ function selectionCard() {
   }
   const rest = indices.length - SELECTION_SHOWN;
   return [selectionTitle(indices.length),
-    element("div", { className: "actions" }, action("Save CSV", saveSelection), action("Clear", () => setSelected(null))),
+    element("div", { className: "actions" }, ...savers("selection", selectionTable), action("Clear", () => setSelected(null))),
     element("h3", {}, element("span", { text: "Places" })), list,
     ...(rest > 0 ? [element("p", { className: "hint", text: `and ${thousands(rest)} more` })] : [])];
 }
 
 const WORDS = {
-  both: ["Each dot is a place, shown in both views. Dots that are close together on the left have similar vectors; on the map they may be far apart.",
-    "Hover over a dot to see the place. Click it to highlight the most similar places. Use Box or Lasso to select places in one view and see them in the other."],
+  both: ["Each dot is a place, shown in every view. Dots that are close together in the embedding space have similar vectors; on the map they may be far apart.",
+    "Hover over a dot to see the place. Click it to highlight the most similar places. Use Box or Lasso to select places in one view and see them in the others."],
   map: ["Each dot is a place. Dots with similar colors have similar vectors, however far apart they are.",
     "Hover over a dot to see the place. Click it for details and to highlight the most similar places."],
 };
 
 function firstCard() {
-  const named = Array.from(places.name.keys()).filter((i) => places.name[i] !== null);
-  const pool = named.length ? named : Array.from(places.id.keys());
+  const named = range(count).filter((i) => places.name[i] !== null);
+  const pool = named.length ? named : range(count);
   const shown = Math.min(4, pool.length);
   const starts = Array.from({ length: shown }, (_, i) => pool[Math.floor((i + 0.5) * pool.length / shown)]);
   const chips = element("div", { className: "actions" });

@@ -19,13 +19,21 @@ function rampColor(share) {
   return low.map((value, c) => Math.round(value + (high[c] - value) * (at % 1)));
 }
 
-/** The active coloring: the chosen one, or similarity to words or to the selected place. */
+/** The active coloring: the chosen one, similarity to words, or distance to the selected place. */
 function activeColoring() {
-  if (!state.similarity) return state.words ? state.words.coloring : state.coloring;
-  const others = Array.from(state.similarity).filter((_, i) => i !== state.focus).sort((a, b) => a - b);
+  if (!state.away) return state.words ? state.words.coloring : state.coloring;
+  if (awayColoring.of !== state.away) Object.assign(awayColoring, rangeOf(state.away.map(shownDistance), state.focus), { of: state.away });
+  const dot = state.metric === "dot";
+  return Object.assign(awayColoring, { unit: METRICS[state.metric].toLowerCase(), reversed: !dot,
+    label: `${dot ? "Similarity" : "Distance"} to the selected place` });
+}
+const awayColoring = { key: "distance", kind: "number", of: null };
+
+/** Values of a coloring by number and their range: the 2nd to the 98th percentile, all but one place. */
+function rangeOf(values, without) {
+  const others = Float64Array.from(values).filter((value, i) => i !== without && Number.isFinite(value)).sort();
   const at = (share) => others[Math.min(others.length - 1, Math.floor(share * others.length))] ?? 0;
-  return { key: "similarity", kind: "number", label: "Similarity to the selected place", unit: "cosine",
-    values: state.similarity, low: at(0.02), high: at(1), minimum: at(0), maximum: at(1) };
+  return { values, low: at(0.02), high: at(0.98), minimum: at(0), maximum: at(1) };
 }
 
 page.colorings.forEach(readColoring);
@@ -38,7 +46,9 @@ function readColoring(item) {
 }
 
 const categoryHex = (category) => category.color ?? NO_VALUE[isDark() ? "dark" : "light"];
+/** The place of a value in the range of a coloring, 0..1 inside it; near ones are bright where it is reversed. */
 const shareOf = (item, value) => (item.high > item.low ? (value - item.low) / (item.high - item.low) : 0.5);
+const paintOf = (item, share) => rampColor(item.reversed ? 1 - share : share);
 
 /** One packed RGBA color (little endian, as in ImageData) for each place. */
 function placeColors() {
@@ -49,7 +59,7 @@ function placeColors() {
     return Uint32Array.from(item.codes, (code) => table[code]);
   }
   if (item.kind === "rgb") return Uint32Array.from({ length: count }, (_, i) => packed(rgbOf(item, i)));
-  const table = Array.from({ length: 256 }, (_, i) => packed(rampColor(i / 255)));
+  const table = Array.from({ length: 256 }, (_, i) => packed(paintOf(item, i / 255)));
   const out = new Uint32Array(count);
   for (let i = 0; i < count; i++) {
     const value = item.values[i];

@@ -28,11 +28,22 @@ const places = {
   name: page.name,
   lon: array(page.lon, Float64Array),
   lat: array(page.lat, Float64Array),
-  component: array(page.component, Float32Array), // count x 3, principal components over one common scale
   east: array(page.east, Float64Array), // Web-Mercator meters, NaN without coordinates; unwrapped at 180 degrees
   north: array(page.north, Float64Array),
   reach: page.reach ? array(page.reach, Float32Array) : null, // count x 4: footprint west, south, east, north of the center
 };
+
+/** The embedding spaces: one panel for each table or view of the same places, each reduced by the same methods. */
+const panels = page.panels.map(({ label, spaces }) => ({ label, spaces: spaces.map(readSpace) }));
+
+/** Decode a space: `component` is count x 3, NaN for places without a vector; a flat space has no third dimension. */
+function readSpace({ values, dims, ...space }) {
+  const stored = array(values, Float32Array);
+  if (dims === 3) return { ...space, dims, component: stored };
+  const component = new Float32Array(3 * count);
+  for (let i = 0; i < count; i++) [component[3 * i], component[3 * i + 1]] = [stored[2 * i], stored[2 * i + 1]];
+  return { ...space, dims, component };
+}
 
 const EARTH_RADIUS_M = 6371008.8;
 

@@ -95,7 +95,7 @@ class Gestures {
     if (event.type === "pointercancel" || brushed) return;
     if (!this.moved) {
       const index = pane.pick(...this.at(event), event.pointerType === "touch" ? 26 : PICK_RADIUS);
-      setFocus(index);
+      setFocus(index, pane.panel);
       if (index < 0 && this.kind !== "move") setSelected(null);
     }
   }
@@ -126,7 +126,7 @@ class Gestures {
     else if (event.key === "+" || event.key === "=") pane.press("in");
     else if (event.key === "-") pane.press("out");
     else if (event.key === "0") pane.press("fit");
-    else if (event.key === "Enter" || event.key === " ") setFocus(pane.pick(pane.width / 2, pane.height / 2, 60));
+    else if (event.key === "Enter" || event.key === " ") setFocus(pane.pick(pane.width / 2, pane.height / 2, 60), pane.panel);
     else return;
     event.preventDefault();
     pane.crossed = true;

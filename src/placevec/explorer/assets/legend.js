@@ -6,9 +6,9 @@ const chooser = document.getElementById("coloring");
 function buildChooser() {
   for (const item of page.colorings) chooser.append(element("option", { value: item.key, text: item.label }));
   chooser.append(element("option", { value: "words", text: "Similarity to words", hidden: true, disabled: true }));
-  chooser.append(element("option", { value: "similarity", text: "Similarity to the selected place", disabled: true }));
+  chooser.append(element("option", { value: "distance", text: "Distance to the selected place", disabled: true }));
   chooser.addEventListener("change", () => {
-    if (chooser.value === "similarity") setSimilarity(true);
+    if (chooser.value === "distance") setAway(true);
     else if (chooser.value === "words") setWords(state.words);
     else setColoring(chooser.value);
   });
@@ -38,7 +38,7 @@ function drawKinds(item) {
   if (legend.dataset.key !== item.key) {
     const list = element("ul", { className: "kinds" });
     item.categories.forEach((category, code) => {
-      const button = element("button", { type: "button", title: "Show only this category; click others to add them" },
+      const button = element("button", { type: "button", title: `${category.label}: show only this category; click others to add them` },
         element("i"), foreign(category.label), element("em"));
       button.addEventListener("click", () => toggleIsolated(code));
       list.append(element("li", {}, button));
@@ -101,7 +101,7 @@ function drawRamp(item) {
   }
   const most = Math.max(1, ...bars), context = canvas.getContext("2d");
   bars.forEach((n, i) => {
-    context.fillStyle = `rgb(${rampColor(i / (BARS - 1)).join()})`;
+    context.fillStyle = `rgb(${paintOf(item, i / (BARS - 1)).join()})`;
     const height = n ? Math.max(3, Math.sqrt(n / most) * 66) : 0;
     context.fillRect(i * 15, 70 - height, 14, height);
     context.fillRect(i * 15, 74, 15.5, 14);

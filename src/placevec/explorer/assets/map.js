@@ -15,6 +15,7 @@ class GeoMap extends Pane {
       west.push(i);
     }
     this.box = west.length ? box : [-1, -1, 1, 1];
+    this.spacingMeters = typicalSpacing(this.box);
     if (!west.length) document.querySelector("#map .label strong").textContent = "Map: these places have no coordinates";
   }
 
@@ -32,9 +33,25 @@ class GeoMap extends Pane {
     this.redraw("camera");
   }
 
-  spacing() {
-    const [west, south, east, north] = this.box;
-    return this.scale * Math.sqrt((east - west) * (north - south) / count);
+  spacing() { return this.scale * this.spacingMeters; }
+
+  /** Meters on the ground between typical places. */
+  groundSpacing() { return this.spacingMeters * Math.cos(this.latitude()); }
+
+  latitude() { return Math.atan(Math.sinh((this.center[1] + meta.origin[1]) / 6378137)); }
+
+  drawCells(level, color) {
+    const inCells = !this.hidesPlain() && this.spacing() < TOUCH_PX;
+    this.cellMeters = inCells ? 2 ** Math.ceil(Math.log2(LEAST_CELL_PX / this.scale)) : 0;
+    const note = document.getElementById("cells");
+    note.hidden = !inCells;
+    if (!inCells) return () => false;
+    note.textContent = `cells of ${metersText(this.cellMeters * Math.cos(this.latitude()))}`;
+    const levels = state.focus >= 0 ? [DIM, PLAIN] : [DIM, PLAIN, LIT], s = this.scale * this.ratio;
+    const see = [s, this.width * this.ratio / 2 - this.center[0] * s, this.height * this.ratio / 2 + this.center[1] * s];
+    drawCellsOf(this.splatter, level, color, levels, this.cellMeters, see, [this.width * this.ratio, this.height * this.ratio]);
+    if (levels.includes(LIT)) for (let i = 0; i < count; i++) if (level[i] === LIT && onMap(i)) this.lit.push(i);
+    return (pass) => levels.includes(pass);
   }
 
   hidesPlain() { return !state.dots; }
@@ -124,8 +141,7 @@ class GeoMap extends Pane {
 
   /** The scale bar: a round distance, correct at the center of the map. */
   drawScale() {
-    const latitude = Math.atan(Math.sinh((this.center[1] + meta.origin[1]) / 6378137));
-    const metersPerPixel = Math.cos(latitude) / this.scale;
+    const metersPerPixel = Math.cos(this.latitude()) / this.scale;
     const most = metersPerPixel * Math.min(130, this.width / 3);
     const power = 10 ** Math.floor(Math.log10(most));
     const length = [5, 2, 1].map((digit) => digit * power).find((value) => value <= most);

@@ -1,44 +1,68 @@
-// Exact nearest neighbors by cosine distance, from the quantized unit vectors of the page.
-// A vector is its integers times its own scale, so a similarity is an integer dot product times two scales.
+// Exact nearest neighbors from the quantized vectors of the page, by the metrics of `placevec search`.
+// A unit vector is its integers times its own scale; times its length, it is the vector itself.
 
-let vectorTable = null;
+const METRICS = { cosine: "Cosine", euclidean: "Euclidean", manhattan: "Manhattan", dot: "Dot product" };
+const MANY = 4000; // above this many places, a ranking is cut before it is sorted
+const vectorTables = [];
 
-function vectors() {
-  if (!vectorTable) {
-    const stored = block("placevec-vectors");
-    vectorTable = {
-      dim: stored.dim,
-      values: array(stored.values, stored.bits === 8 ? Int8Array : Int16Array),
-      scale: array(stored.scale, Float64Array),
-    };
+/** The vectors of a panel; a place without one has a scale of NaN. */
+function vectorsOf(panel) {
+  if (!vectorTables.length) {
+    for (const stored of block("placevec-vectors")) {
+      vectorTables.push({
+        dim: stored.dim,
+        values: array(stored.values, stored.bits === 8 ? Int8Array : Int16Array),
+        scale: array(stored.scale, Float64Array),
+        length: array(stored.length, Float32Array),
+        note: stored.note,
+      });
+    }
   }
-  return vectorTable;
+  return vectorTables[panel];
 }
 
-/** Cosine similarity of every place to one of them. */
-function similarityTo(index) {
-  const { dim, values, scale } = vectors();
-  const query = Float64Array.from(values.subarray(index * dim, (index + 1) * dim));
+const hasVector = (index, panel) => Number.isFinite(panels[panel].spaces[0].component[3 * index]);
+
+/** Distance of every place to one of them by the metric, smaller is nearer; NaN without a vector. */
+function distancesTo(index) {
+  const { dim, values, scale, length } = vectorsOf(state.panel), { metric } = state;
+  const sizeOf = metric === "cosine" ? (i) => scale[i] : (i) => scale[i] * length[i];
+  const query = Float64Array.from(values.subarray(index * dim, (index + 1) * dim), (value) => value * sizeOf(index));
   const out = new Float64Array(count);
   for (let i = 0, at = 0; i < count; i++) {
+    const size = sizeOf(i);
     let sum = 0;
-    for (let d = 0; d < dim; d++) sum += query[d] * values[at++];
-    out[i] = sum * scale[i] * scale[index];
+    if (metric === "euclidean") for (let d = 0; d < dim; d++) sum += (query[d] - values[at++] * size) ** 2;
+    else if (metric === "manhattan") for (let d = 0; d < dim; d++) sum += Math.abs(query[d] - values[at++] * size);
+    else for (let d = 0; d < dim; d++) sum += query[d] * values[at++];
+    if (metric === "euclidean") out[i] = Math.sqrt(sum);
+    else if (metric === "manhattan") out[i] = Number.isNaN(size) ? NaN : sum;
+    else out[i] = metric === "dot" ? -sum * size : Math.max(0, 1 - sum * size);
   }
   return out;
 }
 
+/** A distance as users read it: the dot product is no distance, so it is shown as it is, the largest first. */
+const shownDistance = (distance) => (state.metric === "dot" ? -distance : distance);
+
 /**
- * The k most similar places without the query: [indices, cosine distances], nearest first.
+ * The k nearest places without the query: [indices, distances], nearest first.
  * At least `apart` meters lie between any two of them and the query; each is taken unless a better one is near.
  */
-function nearest(similarity, query, k, apart) {
-  const order = new Int32Array(count - 1);
-  for (let i = 0, n = 0; i < count; i++) if (i !== query) order[n++] = i;
-  order.sort((a, b) => similarity[b] - similarity[a] || a - b);
-  const indices = apart > 0 ? spaced(order, query, k, apart) : order.slice(0, k);
-  return [indices, Float64Array.from(indices, (i) => Math.max(0, 1 - similarity[i]))];
+function nearest(away, query, k, apart) {
+  const limits = [Infinity];
+  if (count > MANY) limits.unshift(Float64Array.from(away).sort()[Math.min(count - 1, 10 * k + 500)]);
+  let indices;
+  for (const limit of limits) {
+    const order = range(count).filter((i) => i !== query && away[i] <= limit);
+    order.sort((a, b) => away[a] - away[b] || a - b);
+    indices = apart > 0 ? spaced(order, query, k, apart) : order.slice(0, k);
+    if (indices.length === k) break;
+  }
+  return [indices, Float64Array.from(indices, (i) => away[i])];
 }
+
+const range = (n) => Int32Array.from({ length: n }, (_, i) => i);
 
 /** The first k of a ranking of which no two, nor one and the query, are nearer than `apart` meters. */
 function spaced(order, query, k, apart) {

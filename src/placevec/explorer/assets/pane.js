@@ -94,6 +94,9 @@ class Pane {
   /** Whether only highlighted places are drawn. */
   hidesPlain() { return false; }
 
+  /** Draw the places of some levels as cells where their dots would touch; returns whether a level is drawn so. */
+  drawCells() { return () => false; }
+
   drawPoints() {
     const level = emphasis(), color = shared.colors(), dark = isDark();
     const edge = dark ? 0xff1a1614 : 0xffffffff;
@@ -102,7 +105,9 @@ class Pane {
     const dimOpacity = dark ? 0.22 : 0.2;
     this.lit = [];
     this.splatter.begin();
+    const inCells = this.drawCells(level, color);
     for (const pass of this.hidesPlain() ? [LIT] : [DIM, PLAIN, LIT]) {
+      if (inCells(pass)) continue;
       for (const i of order) {
         if (level[i] !== pass || !(this.x[i] === this.x[i])) continue; // NaN: not in this pane
         const size = radius * (this.size ? this.size[i] : 1);

@@ -39,5 +39,5 @@ function swatchOf(item, index) {
   if (item.kind === "category") return `#${categoryHex(item.categories[item.codes[index]])}`;
   if (item.kind === "rgb") return hexText(rgbOf(item, index));
   const value = item.values[index];
-  return Number.isFinite(value) ? `rgb(${rampColor(shareOf(item, value)).join()})` : `#${NO_VALUE[isDark() ? "dark" : "light"]}`;
+  return Number.isFinite(value) ? `rgb(${paintOf(item, shareOf(item, value)).join()})` : `#${NO_VALUE[isDark() ? "dark" : "light"]}`;
 }

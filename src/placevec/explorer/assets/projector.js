@@ -1,21 +1,46 @@
-// The embedding space: three principal components in 2D or 3D.
+// One embedding space: the vectors of a panel by PCA, t-SNE or UMAP, in 2D or 3D.
 // Both use the same projection: `depth` runs from 0 (flat, no perspective) to 1.
 
 const EYE = 3.4; // distance of the eye from the middle of the cloud, in radii of the cloud
 
+const MORPH_MS = 900;
+const MORPH_PLACES = 30000; // above this many, a change of projection is one step: each frame takes too long
+
 class Projector extends Pane {
-  constructor() {
-    super("projector");
-    this.leastRadius = 1.9;
+  constructor(id, panel) {
+    super(id);
+    this.panel = panel;
+    this.component = Float32Array.from(panels[panel].spaces[0].component);
+    this.leastRadius = count > 30000 ? 1.2 : 1.9;
     this.depth = 0;
     this.turn = { yaw: -0.6, pitch: 0.42 };
     this.zoom = 1;
     this.shift = [0, 0]; // CSS pixels
+    this.describe(panels[panel].spaces[0]);
     this.measure();
-    this.axisNames = meta.explained.map((share, c) => `PC ${c + 1} · ${(share * 100).toFixed(0)}%`);
-    const shares = meta.explained.map((share) => `${(share * 100).toFixed(1)}%`);
-    document.getElementById("variance").textContent =
-      `PCA: ${shares.join(" + ")} of variance explained`;
+  }
+
+  describe({ axes, note }) {
+    this.axisNames = axes;
+    document.querySelector(`#${this.id} .note`).textContent = note;
+  }
+
+  /** Move every place to its position in another space. */
+  show(space) {
+    this.describe(space);
+    const to = space.component, from = Float32Array.from(this.component), began = performance.now();
+    const still = matchMedia("(prefers-reduced-motion: reduce)").matches || document.hidden || count > MORPH_PLACES;
+    this.morphing = space.key;
+    const step = () => {
+      if (this.morphing !== space.key) return;
+      const t = still ? 1 : Math.min(1, (performance.now() - began) / MORPH_MS), share = t * t * (3 - 2 * t);
+      for (let i = 0; i < to.length; i++) this.component[i] = from[i] + (to[i] - from[i]) * share;
+      this.measure();
+      this.redraw("camera");
+      if (t < 1) requestAnimationFrame(step);
+      else this.morphing = null;
+    };
+    step();
   }
 
   /** The extent of the cloud. */
@@ -23,21 +48,26 @@ class Projector extends Pane {
     this.span = [0, 1, 2].map((c) => {
       let [low, high] = [Infinity, -Infinity];
       for (let i = c; i < 3 * count; i += 3) {
-        low = Math.min(low, places.component[i]);
-        high = Math.max(high, places.component[i]);
+        const value = this.component[i];
+        if (value < low) low = value; // never true of NaN
+        if (value > high) high = value;
       }
-      return [low, high];
+      return low <= high ? [low, high] : [0, 0];
     });
     this.middle = this.span.map(([low, high]) => (low + high) / 2);
     this.reach = 0; // distance of the farthest place from the middle
-    for (let i = 0; i < count; i++) {
-      this.reach = Math.max(this.reach, Math.hypot(...this.middle.map((value, c) => places.component[3 * i + c] - value)));
+    const { component, middle: [ma, mb, mc] } = this;
+    for (let i = 0; i < 3 * count; i += 3) {
+      const far = (component[i] - ma) ** 2 + (component[i + 1] - mb) ** 2 + (component[i + 2] - mc) ** 2;
+      if (far > this.reach) this.reach = far;
     }
+    this.reach = Math.sqrt(this.reach);
   }
 
   follow(kind) {
     super.follow(kind);
     if (kind === "mode") this.animate(state.mode === "3d" ? 1 : 0);
+    if (kind === "space") this.show(panels[this.panel].spaces.find((space) => space.key === state.space));
   }
 
   resized() {}
@@ -101,7 +131,7 @@ class Projector extends Pane {
   }
 
   project() {
-    const lens = this.lens(), { component } = places, solid = this.depth > 0.02;
+    const lens = this.lens(), { component } = this, solid = this.depth > 0.02;
     const depths = solid ? new Float32Array(count) : null;
     this.size = solid ? this.size ?? new Float32Array(count) : null;
     for (let i = 0; i < count; i++) {

@@ -4,17 +4,14 @@ const wordQueries = (page.queries ?? []).map(readQuery);
 
 /** A query as the page uses it: z of each place, its range without outliers, and its best places. */
 function readQuery({ text, values, note }) {
-  const z = array(values, Float32Array);
-  const known = Float32Array.from(z).filter(Number.isFinite).sort();
-  const at = (share) => known[Math.min(known.length - 1, Math.floor(share * known.length))] ?? 0;
-  const coloring = { key: "words", kind: "number", label: `Similarity to “${text}”`, unit: "z", values: z,
-    low: at(0.02), high: at(1), minimum: at(0), maximum: at(1), note: "z: how many spreads a place is more similar to the words than most places are." };
+  const z = array(values, Float32Array), limits = rangeOf(z, -1);
+  const coloring = { key: "words", kind: "number", label: `Similarity to “${text}”`, unit: "z", ...limits, high: limits.maximum, note: "z: how many spreads a place is more similar to the words than most places are." };
   return { text, note, z, coloring };
 }
 
 /** The best places of a query: [indices, z], no two nearer than similar places may be. */
 function bestOf(query, k) {
-  const order = Int32Array.from(places.id.keys()).filter((i) => Number.isFinite(query.z[i]));
+  const order = range(count).filter((i) => Number.isFinite(query.z[i]));
   order.sort((a, b) => query.z[b] - query.z[a] || a - b);
   const indices = meta.apart_m > 0 ? spaced(order, -1, k, meta.apart_m) : order.slice(0, k);
   return [indices, Float64Array.from(indices, (i) => query.z[i])];

@@ -4,12 +4,13 @@ const SHOWN = 12;
 
 function buildSearch() {
   const input = document.getElementById("search"), list = document.getElementById("found");
-  const keys = places.id.map((id, i) => `${(places.name[i] ?? "").toLowerCase()}\n${id.toLowerCase()}`);
-  let matches = [], chosen = -1;
+  let keys = null, matches = [], chosen = -1, none = "";
 
   function find() {
     const text = input.value.trim().toLowerCase();
+    keys ??= places.id.map((id, i) => `${(places.name[i] ?? "").toLowerCase()}\n${id.toLowerCase()}`);
     matches = [];
+    none = "No matching name or ID; coordinates are lon, lat";
     const point = pointOf(text);
     if (point) matches = nearestTo(...point);
     else if (text) for (let i = 0; i < count; i++) if (keys[i].includes(text)) matches.push(i);
@@ -26,12 +27,16 @@ function buildSearch() {
     return Math.abs(lon) <= 360 && Math.abs(lat) <= 90 ? [lon, lat] : null;
   }
 
-  /** The place nearest to a point, as the only match. */
+  /** The place nearest to a point, as the only match; none where the point is outside of the places. */
   function nearestTo(lon, lat) {
     let best = -1, least = Infinity;
     for (let i = 0; i < count; i++) {
       const far = metersBetween(places.lon[i], places.lat[i], lon, lat);
       if (far < least) [best, least] = [i, far];
+    }
+    if (best >= 0 && least > meta.apart_m + 6 * map.groundSpacing()) {
+      none = `No place is there: the nearest, ${nameOf(best)}, is ${metersText(least)} away`;
+      return [];
     }
     return best < 0 ? [] : [best];
   }
@@ -40,7 +45,7 @@ function buildSearch() {
     const options = matches.slice(0, SHOWN).map((i, at) => option(at, [foreign(nameOf(i)),
       element("span", { className: "id", text: places.name[i] === null ? "" : places.id[i] })]));
     if (matches.length > 1) options.push(option(options.length, [element("strong", { text: `Select all ${thousands(matches.length)} matches` }), ""]));
-    if (!matches.length && input.value.trim()) options.push(element("li", { className: "none", text: "No matching name or ID; coordinates are lon, lat" }));
+    if (!matches.length && input.value.trim()) options.push(element("li", { className: "none", text: none }));
     list.replaceChildren(...options);
     list.hidden = !options.length;
     input.setAttribute("aria-expanded", String(!list.hidden));

@@ -57,6 +57,14 @@ class Splatter {
     return set;
   }
 
+  /** Fill a box of device pixels (left, top to right, bottom, excluded) with one color, opacity 0..1. */
+  box(left, top, right, bottom, color, opacity) {
+    const paint = (color & 0xffffff | Math.round(opacity * 255) << 24) >>> 0;
+    const [x0, x1] = [left, right].map((x) => Math.max(0, Math.min(this.width, Math.round(x) + MARGIN)));
+    const [y0, y1] = [top, bottom].map((y) => Math.max(0, Math.min(this.height, Math.round(y) + MARGIN)));
+    for (let y = y0; y < y1; y++) this.pixels.fill(paint, y * this.width + x0, y * this.width + x1);
+  }
+
   /** Draw one dot at device pixels (x, y); colors packed, opacity 0..1. Dots outside are skipped. */
   disc(x, y, radius, casing, color, edge, opacity) {
     radius = Math.min(MARGIN - 3, Math.round(radius * 4) / 4);

@@ -4,7 +4,7 @@ const TIP_PX = 196;
 const tip = document.getElementById("tip");
 
 function showTip(index, x, y) {
-  const shown = `${index} ${activeColoring().key} ${state.focus}`;
+  const shown = `${index} ${activeColoring().key} ${state.focus} ${state.metric}`;
   if (tip.hidden || tip.dataset.shown !== shown) {
     const picture = previews.canvas(index, TIP_PX);
     tip.replaceChildren(...(picture ? [picture] : []), tipText(index));

@@ -18,6 +18,9 @@ QUALITY = 55
 SHARP_PX = 60
 """If a footprint has at least this many pixels on the base map, thumbnails are cut from it."""
 
+MAX_IN_SHEETS = 25_000
+"""Above this many places, thumbnails are cut from the base map even if it is less sharp: sheets would take 60 MB."""
+
 
 @dataclass(frozen=True)
 class Previews:

@@ -14,7 +14,14 @@ from placevec.explorer.maps.basemap import Basemap, draw_basemap
 from placevec.explorer.maps.cartography import PICTURE_TYPE
 from placevec.explorer.maps.mercator import WORLD, box_meters, reach_meters
 from placevec.explorer.maps.pictures import Box, MapPictures
-from placevec.explorer.maps.previews import SHARP_PX, SHEET_COLUMNS, Previews, draw_previews, typical_tiles
+from placevec.explorer.maps.previews import (
+    MAX_IN_SHEETS,
+    SHARP_PX,
+    SHEET_COLUMNS,
+    Previews,
+    draw_previews,
+    typical_tiles,
+)
 from placevec.geo import MAX_MERCATOR_LATITUDE, Area, Floats, footprint_bounds, lonlat_to_tile_xy
 from placevec.io.progress import SILENT, Progress
 
@@ -90,11 +97,12 @@ def draw_scene(
 
     InputError if none of the places is in the dataset.
     """
-    footprints = _footprints(dataset, place_id, window_m)
+    footprints = footprints_of(dataset, place_id, window_m)
     pictures = MapPictures.of(dataset)
     basemap = draw_basemap(pictures, footprints, progress)
     sharp = basemap is not None and basemap.px_per_tile * typical_tiles(footprints) >= SHARP_PX
-    previews = None if sharp else draw_previews(pictures, footprints, progress)
+    cut = sharp or (basemap is not None and len(footprints) > MAX_IN_SHEETS)
+    previews = None if cut else draw_previews(pictures, footprints, progress)
     frame = _frame(dataset.area, pictures.zoom)
     shares = None if pictures.is_rgb else pictures.shares(footprints)
     return Scene(pictures.layers, pictures.zoom, footprints, shares, frame, basemap, previews)
@@ -116,10 +124,10 @@ def layer_shares(
     pictures = MapPictures.of(dataset)
     if pictures.is_rgb:
         return None
-    return pictures.layers, pictures.shares(_footprints(dataset, place_id, window_m))
+    return pictures.layers, pictures.shares(footprints_of(dataset, place_id, window_m))
 
 
-def _footprints(dataset: Dataset, place_id: NDArray[Any], window_m: float | None) -> Floats:
+def footprints_of(dataset: Dataset, place_id: NDArray[Any], window_m: float | None) -> Floats:
     """(N, 4) footprints or windows; NaN for places that are not in the dataset. InputError if none is."""
     row_of = {one: row for row, one in enumerate(dataset.places["place_id"])}
     rows = np.array([row_of.get(one, -1) for one in place_id])

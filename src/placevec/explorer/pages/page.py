@@ -10,22 +10,21 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import numpy as np
 
 from placevec._version import __version__
+from placevec.errors import InputError
 from placevec.explorer.coloring import CLUSTER, Coloring, of_nothing
 from placevec.explorer.embedded import base64_of, embeddable_json
 from placevec.explorer.maps.mercator import mercator_meters
+from placevec.explorer.pages.panels import MAX_PANELS, Panel
 from placevec.explorer.pages.template import fill_page
-from placevec.explorer.pages.vectors import PackedVectors, pack_vectors
-from placevec.explorer.reductions import principal_components
+from placevec.explorer.pages.vectors import VECTOR_BYTES
+from placevec.explorer.reductions import Method
 from placevec.explorer.sample import Drawn
 from placevec.io import atomic
-
-if TYPE_CHECKING:
-    pass
 
 Layout = Literal["both", "map"]
 MAX_NAME_LENGTH = 500
@@ -42,6 +41,8 @@ class PageReport:
         places_drawn: number of places on it: all, or a random sample.
         places_total: number of places in the table.
         explained: share of variance explained by each of the three components.
+        projections: the methods that can be switched between.
+        panels: the tables or views side by side.
         map_drawn: whether there is a base map.
         preview_px: side of a thumbnail in pixels, or None without thumbnails.
         vector_bits: precision of the vectors used to rank neighbors: 16 (exact ranks) or 8.
@@ -52,7 +53,9 @@ class PageReport:
     size_bytes: int
     places_drawn: int
     places_total: int
-    explained: tuple[float, float, float]
+    explained: tuple[float, ...]
+    projections: tuple[str, ...]
+    panels: tuple[str, ...]
     map_drawn: bool
     preview_px: int | None
     vector_bits: int
@@ -64,18 +67,32 @@ def page_of(
     target: str | PathLike[str],
     *,
     title: str | None = None,
+    methods: Sequence[Method] = ("pca",),
+    label: str = "",
+    beside: Sequence[Panel] = (),
     served: bool = False,
     in_app: bool = False,
 ) -> PageReport:
-    """Write the page atomically; it opens on the user's first column, if any.
+    """Write the page atomically; it opens on the user's first column, or else on the clusters.
 
-    ``served``, ``in_app``: see `placevec.explorer.pages.template.fill_page`.
+    Args:
+        drawn: the places and their vectors.
+        target: the file.
+        title: its title.
+        methods: projections that can be switched between; it opens on the first.
+        label: name of the vectors if others are ``beside`` them.
+        beside: other vectors of the same places.
+        served, in_app: see `placevec.explorer.pages.template.fill_page`.
     """
     own = [drawn.by_cluster if one.key == CLUSTER else one for one in drawn.columns]
     others = drawn.known[: len(drawn.known) - len(own)]
     clusters = [] if any(one.key == CLUSTER for one in own) else [drawn.by_cluster]
-    colorings = [*own, *others, *clusters, drawn.by_components("pca")]
-    return compose(drawn, target, "both", colorings, title=title, served=served, in_app=in_app)
+    of_others = [one for number, panel in enumerate(beside, 1) for one in panel.colorings(number)]
+    colorings = [*own, *clusters, drawn.by_components("pca"), *of_others, *others]
+    panels = [Panel.first(drawn, label), *beside]
+    return compose(
+        drawn, target, "both", colorings, title=title, methods=methods, panels=panels, served=served, in_app=in_app
+    )  # fmt: skip
 
 
 def compose(
@@ -85,13 +102,21 @@ def compose(
     colorings: Sequence[Coloring],
     *,
     title: str | None = None,
+    methods: Sequence[Method] = ("pca",),
+    panels: Sequence[Panel] = (),
     served: bool = False,
     in_app: bool = False,
 ) -> PageReport:
-    """Write a page with a layout, ``both`` views or the ``map`` alone; the first coloring is the initial one."""
+    """Write a page with a layout, ``both`` views or the ``map`` alone; the first coloring is the initial one.
+
+    Raises:
+        InputError: more than `MAX_PANELS` tables or views.
+    """
     emb, lonlat = drawn.emb, drawn.lonlat
-    component, explained = principal_components(drawn.vectors)
-    packed = pack_vectors(drawn.vectors)
+    panels = panels or [Panel.first(drawn)]
+    if len(panels) > MAX_PANELS:
+        raise InputError(f"a page shows at most {MAX_PANELS} tables or views side by side; got {len(panels)}")
+    packed = [panel.vectors(VECTOR_BYTES // len(panels)) for panel in panels]
     scene = drawn.scene
     origin, mercator = mercator_meters(lonlat)
 
@@ -102,23 +127,18 @@ def compose(
         "lat": base64_of(lonlat[:, 1]),
         "east": base64_of(mercator[:, 0] - origin[0]),
         "north": base64_of(mercator[:, 1] - origin[1]),
-        "component": base64_of(component),
+        "panels": [{"label": panel.label, "spaces": panel.spaces(methods)} for panel in panels],
         "reach": None if scene is None else base64_of(scene.reach(mercator)),
         "colorings": [one.content for one in colorings or [of_nothing(len(drawn))]],
         "queries": [drawn.in_words(one) for one in drawn.queries],
         "ask": served,
         "app": in_app,
-        "meta": _meta(drawn, packed, explained)
-        | {"places_drawn": len(drawn), "seed": drawn.seed, "origin": origin.tolist()},
+        "meta": _meta(drawn) | {"places_drawn": len(drawn), "seed": drawn.seed, "origin": origin.tolist()},
     }
-    vectors = {
-        "bits": packed.bits, "dim": packed.values.shape[1],
-        "values": base64_of(packed.values), "scale": base64_of(packed.scale),
-    }  # fmt: skip
     first_texts = {"places": embeddable_json(first)}
     later_texts = {
         "map": embeddable_json(None if scene is None else scene.basemap_content(origin)),
-        "vectors": embeddable_json(vectors),
+        "vectors": embeddable_json([content for content, _ in packed]),
         "previews": embeddable_json(None if scene is None else scene.preview_content()),
     }
     page = fill_page(
@@ -139,21 +159,18 @@ def compose(
         size_bytes=target.stat().st_size,
         places_drawn=len(drawn),
         places_total=len(emb.place_id),
-        explained=explained,
+        explained=drawn.reduction("pca", 3).explained,
+        projections=tuple(space["key"] for space in first["panels"][0]["spaces"]),
+        panels=tuple(panel.label for panel in panels),
         map_drawn=scene is not None and scene.basemap is not None,
         preview_px=None if scene is None else scene.preview_px,
-        vector_bits=packed.bits,
+        vector_bits=min(made.bits for _, made in packed),
         parts={name: len(text) for name, text in (first_texts | later_texts).items()},
     )
 
 
-def _meta(drawn: Drawn, packed: PackedVectors, explained: tuple[float, float, float]) -> dict[str, Any]:
+def _meta(drawn: Drawn) -> dict[str, Any]:
     emb = drawn.emb
-    note = "" if packed.bits == 16 else " of vectors rounded to 8 bits"
-    if packed.kept < 1.0:
-        note += (
-            f" in {packed.values.shape[1]} dimensions, which keep {packed.kept:.1%} of their squared length"
-        )
     return {
         "version": emb.provenance.placevec_version or __version__,
         "model_hash": emb.provenance.model_hash,
@@ -162,7 +179,5 @@ def _meta(drawn: Drawn, packed: PackedVectors, explained: tuple[float, float, fl
         "places_total": len(emb.place_id),
         "without_coordinates": int((~np.isfinite(drawn.lonlat).all(axis=1)).sum()),
         "dim": int(emb.vectors.shape[1]),
-        "explained": list(explained),
-        "vector_note": note,
         "apart_m": drawn.apart_m,
     }

@@ -14,8 +14,8 @@ from collections.abc import Mapping
 from importlib import resources
 
 SCRIPTS = (
-    "data.js", "state.js", "neighbors.js", "colors.js", "splat.js", "brush.js", "gestures.js", "pane.js",
-    "projector.js", "basemap.js", "map.js", "previews.js", "tip.js", "legend.js", "export.js", "card.js",
+    "data.js", "state.js", "neighbors.js", "colors.js", "splat.js", "brush.js", "gestures.js", "pane.js", "cells.js",
+    "projector.js", "panels.js", "basemap.js", "map.js", "previews.js", "tip.js", "legend.js", "export.js", "card.js",
     "queries.js", "search.js", "popup.js", "page.js",
 )  # fmt: skip
 """Parts of the page's script, in order."""

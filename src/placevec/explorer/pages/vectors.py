@@ -12,7 +12,7 @@ from placevec.explorer.reductions import leading
 
 Array = NDArray[Any]
 
-VECTOR_BYTES = 6_000_000
+VECTOR_BYTES = 13_000_000
 """Maximum size of the vectors of a page in bytes, before base64."""
 
 
@@ -23,17 +23,29 @@ class PackedVectors:
     Attributes:
         values: (N, K) int16, or int8 if int16 would be too large; K is D, or less if even int8 would be too large.
         scale: (N,) float64; 0 for zero vectors, which have similarity 0 to all others.
+        length: (N,) float32 length of the vectors.
         kept: share of the squared length kept by K of D dimensions; 1 if K = D.
     """
 
     values: NDArray[np.int16] | NDArray[np.int8]
     scale: NDArray[np.float64]
+    length: NDArray[np.float32]
     kept: float
 
     @property
     def bits(self) -> int:
         """16 or 8."""
         return int(self.values.dtype.itemsize) * 8
+
+    @property
+    def note(self) -> str:
+        """How exact they are, after "distance"; empty if ranks are exact."""
+        rounded = "" if self.bits == 16 else " of vectors rounded to 8 bits"
+        if self.kept < 1.0:
+            rounded += (
+                f" in {self.values.shape[1]} dimensions, which keep {self.kept:.1%} of their squared length"
+            )
+        return rounded
 
 
 def pack_vectors(vectors: Array, max_bytes: int = VECTOR_BYTES) -> PackedVectors:
@@ -60,4 +72,4 @@ def pack_vectors(vectors: Array, max_bytes: int = VECTOR_BYTES) -> PackedVectors
     dtype: type[np.int16] | type[np.int8] = np.int16 if count * units.shape[1] * 2 <= max_bytes else np.int8
     scale = np.abs(units).max(axis=1, initial=0.0) / np.iinfo(dtype).max
     stored = np.rint(np.divide(units, scale[:, None], out=np.zeros_like(units), where=scale[:, None] > 0))
-    return PackedVectors(stored.astype(dtype), scale, kept)
+    return PackedVectors(stored.astype(dtype), scale, length[:, 0].astype(np.float32), kept)

@@ -45,6 +45,8 @@ VISUALIZE_OSM = FormerCommand(
         FormerFlag(("--max_samples",), "`--max-places`", "a seeded sample"),
         FormerFlag(("--batch_size",), "`--batch-size` of `embed`", "the original ignored it"),
         FormerFlag(("--reduction_method",), "`--method`", "`pca`, `tsne` or `umap`"),
+        FormerFlag(("markers with popups, clusters of markers",), "`--map DIR`",
+                   "dots with popups, in the colors of their vectors, which clusters of markers would hide"),
         FormerFlag(("--n_components", "--zoom_start"), "", "three components give the color; the map opens at the data"),
     ),
 )  # fmt: skip
@@ -76,6 +78,8 @@ TRAIN = FormerCommand(
                  "convert an old `.pth` to a model with `import-weights`"),
         FormerFlag(("`runs/`, TensorBoard",), "`tensorboard --logdir RUN`",
                  "active triplets are counted per triplet, not per batch"),
+        FormerFlag(("`tensors.tsv`, `metadata.tsv`, `sprite.png`, `projector_config.pbtxt`",), "",
+                 "`placevec export E.parquet --projector DIR`"),
     ),
 )  # fmt: skip
 VISUALIZE = FormerCommand(
@@ -83,6 +87,12 @@ VISUALIZE = FormerCommand(
     (
         FormerFlag(("`html --max_tiles N --output_dir DIR`",), "`--html FILE --max-places N`",
                  "a single page that works offline"),
+        FormerFlag(("master dashboard with algorithm switching",), "`--projections`",
+                 "PCA, t-SNE and UMAP switched on the page; `--dashboard DIR` writes a page for each of several tables"),
+        FormerFlag(("embedded previews, mobile layout, no server",), "`--html FILE`",
+                 "pictures of what the model reads; touch, keyboard, dark mode"),
+        FormerFlag(("2D and 3D, turning, zooming, box and lasso",), "`--html FILE`",
+                 "a selection is highlighted on the map too, and saved as CSV or GeoJSON"),
         FormerFlag(("`visualize.py --max_tiles N --output_dir DIR`",), "`--png DIR --max-places N`",
                  "PCA, t-SNE and UMAP in every coloring"),
         FormerFlag(("--max_tiles",), "`--max-places`"),
@@ -125,6 +135,8 @@ APP = FormerCommand(
     (
         FormerFlag(("views Embedding Projector, Similarity Search, Tile Gallery, Tile Explorer",), "`--app`",
                  "screens Projector, Similarity search, Gallery, Place; besides them Sets, Labels, Statistics"),
+        FormerFlag(("statistics dashboard",), "`--app`",
+                 "Statistics: variance, clusters and what they hold, layers, content density"),
         FormerFlag(("model path, tiles root",), "`--model`, `--dataset`", "only if they have moved"),
         FormerFlag(("maximum of tiles",), "`--max-places`", "drawn; search uses all"),
         FormerFlag(("PCA, t-SNE, UMAP; 2D, 3D",), "", "Projector: Algorithm, Dimensions; the page turns and zooms"),

@@ -1,0 +1,121 @@
+"""`export` of a table of vectors: for the TensorFlow Embedding Projector, for embedding-atlas, or a selection."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeGuard
+
+from placevec.api.inputs import PathLike, Vectors, recorded_dataset, table_of, window_m
+from placevec.api.search_results import check_results
+from placevec.errors import InputError, UsageError
+from placevec.io import atomic
+from placevec.io.progress import SILENT, Progress
+from placevec.options.choices import Reduction
+
+if TYPE_CHECKING:
+    from placevec.datasets.dataset import Dataset
+    from placevec.embeddings import Embeddings
+
+
+def is_table(source: Dataset | Vectors | PathLike) -> TypeGuard[Vectors]:
+    """Whether it is a table of vectors, or a file instead of a directory."""
+    return Path(source).is_file() if isinstance(source, str | Path) else hasattr(source, "provenance")
+
+
+def export_vectors(
+    embeddings: Vectors,
+    *,
+    projector: PathLike | None,
+    atlas: PathLike | None,
+    selection: PathLike | None,
+    out: PathLike | None,
+    view: str | None,
+    method: Reduction,
+    max_places: int | None,
+    seed: int,
+    progress: Progress = SILENT,
+) -> int:
+    """Write one of the three; returns the number of places. Arguments as for `placevec.api.tiles.export`."""
+    if sum(one is not None for one in (projector, atlas, selection)) != 1:
+        raise UsageError(
+            "give one of --projector DIR, --atlas FILE and --selection FILE to write of a table of vectors"
+        )
+    if (out is None) != (selection is None):
+        raise UsageError(
+            "--selection FILE chooses the places and --out FILE is where they are written: give both"
+        )
+    if max_places is not None and projector is None:
+        raise UsageError("--max-places applies only to --projector")
+    table = table_of(embeddings, view)
+    if projector is not None:
+        from placevec.explorer.exported import write_projector_files
+        from placevec.explorer.sample import Drawn
+
+        atomic.check_writable(projector, directory=True)
+        drawn = Drawn.of(
+            table, dataset=recorded_dataset(table), window_m=window_m(table), max_places=max_places or max(len(table), 1),
+            seed=seed, progress=progress,
+        )  # fmt: skip
+        return write_projector_files(drawn, Path(projector))
+    if atlas is not None:
+        from placevec.explorer.exported import write_atlas_file
+        from placevec.explorer.reductions import require
+
+        require(method)
+        atomic.check_writable(atlas)
+        return write_atlas_file(table, Path(atlas), method=method, seed=seed, progress=progress)
+    assert selection is not None
+    assert out is not None
+    return _write_selection(table, Path(selection), Path(out))
+
+
+def _write_selection(table: Embeddings, selection: Path, out: Path) -> int:
+    import numpy as np
+
+    from placevec.sources.tables.points import read_columns
+
+    check_results(out)
+    columns = read_columns(selection)
+    row_of = {str(place): row for row, place in enumerate(table.place_id)}
+    found = (_unprotected(place, row_of) for place in columns["place_id"].astype(str))
+    asked = list(dict.fromkeys(found))
+    missing = [place for place in asked if place not in row_of]
+    if missing:
+        raise InputError(
+            f"{len(missing)} of {len(asked)} places of {selection} are not among these vectors, such as {missing[0]!r}:"
+            " is it a selection of the same table?"
+        )
+    chosen = table[np.sort([row_of[place] for place in asked])]
+    if out.suffix.lower() == ".parquet":
+        chosen.save(out)
+    else:
+        _write_text(chosen, out)
+    return len(chosen)
+
+
+def _unprotected(place: str, known: Mapping[str, int]) -> str:
+    """An id as the table has it: in CSV, one that begins like a formula (``-0.13_51.50``) has an apostrophe before it."""
+    return place[1:] if place not in known and place[:1] == "'" else place
+
+
+def _write_text(chosen: Embeddings, out: Path) -> None:
+    """The places and all their numbers as GeoJSON or CSV."""
+    from placevec.geo.geojson import write_geojson
+
+    numbers = [f"embedding_{n + 1}" for n in range(chosen.dim)]
+    rows = zip(chosen.place_id, chosen.names, chosen.lonlat.tolist(), chosen.vectors.tolist(), strict=True)
+    if out.suffix.lower() == ".csv":
+        atomic.write_csv(
+            out, ["place_id", "name", "lon", "lat", *numbers],
+            (
+                (place, name or "", *("" if value != value else value for value in lonlat), *vector)
+                for place, name, lonlat, vector in rows
+            ),
+        )  # fmt: skip
+        return
+    features = (
+        {"place_id": place, "name": name, **dict(zip(numbers, vector, strict=True))}
+        for place, name, _, vector in rows
+    )
+    write_geojson(out, chosen.lonlat, features, {"attribution": chosen.provenance.attribution})
