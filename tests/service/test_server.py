@@ -103,11 +103,7 @@ def test_an_end_finishes_what_has_begun(opened: Any, settings: Settings) -> None
         go_on.wait(10)
         return [opened.at_points(items[0][0], None, "coordinates")]
 
-    points = (
-        config.loaded_app.app.service.points
-        if hasattr(config.loaded_app, "app")
-        else config.loaded_app.service.points
-    )
+    points = config.loaded_app.service.points
     points._work, points._small = slow, 0
     running = uvicorn.Server(config)
     thread = threading.Thread(target=running.run, kwargs={"sockets": [listening]})

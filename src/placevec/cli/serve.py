@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -26,14 +27,18 @@ For example:
 
 
 @taking_keywords_of(serve)
-def command(*paths: Path, quiet: bool = False, **options: Any) -> None:
+def command(*paths: Path, as_json: bool = False, quiet: bool = False, **options: Any) -> None:
     """Serve until stopped.
 
     Args:
         paths: Run or model, then files of vectors that it made.
     """
     run, *embeddings = paths
-    serve(
-        run, *embeddings, progress=progress_for(False, quiet),
-        started=None if quiet else lambda url: say_now(f"{url}: served; Ctrl-C stops"), **options,
-    )  # fmt: skip
+
+    def started(url: str) -> None:
+        if as_json:
+            say_now(json.dumps({"url": url}))
+        else:
+            say_now(f"{url}: served; Ctrl-C stops")
+
+    serve(run, *embeddings, progress=progress_for(as_json, quiet), started=started, **options)

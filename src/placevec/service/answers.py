@@ -154,20 +154,21 @@ def _inside(table: Embeddings, within: dict[str, Any]) -> NDArray[np.bool_]:
 def collection(table: Embeddings, found: Found, notes: list[str], attribution: str) -> bytes:
     """A GeoJSON feature collection; text of places is data in it, nothing else."""
     rows, measure = found.rows, found.query["measure"]
-    values, z = found.values.tolist(), found.z.tolist()
-    features = []
-    for number, (row, name, geometry) in enumerate(
-        zip(rows.tolist(), labels(table, rows).tolist(), _geometries(table, rows), strict=True)
-    ):
-        told = {
-            "place_id": table.place_id[row], "name": table.names[row], "label": name, "rank": number + 1,
-            measure: round(values[number], 7), "z": None if z[number] != z[number] else round(z[number], 3),
-        }  # fmt: skip
-        features.append(
-            f'{{"type":"Feature","geometry":{geometry},"properties":{json.dumps(told, allow_nan=False)}}}'
+    z = [None if one != one else round(one, 3) for one in found.z.tolist()]
+    told = [
+        {
+            "place_id": table.place_id[row], "name": table.names[row], "label": name, "rank": number,
+            measure: round(value, 7), "z": apart,
+        }
+        for number, (row, name, value, apart) in enumerate(
+            zip(rows.tolist(), labels(table, rows).tolist(), found.values.tolist(), z, strict=True), 1
         )
-    told = {"query": found.query, "notes": notes, "attribution": attribution}
-    more = json.dumps(told, allow_nan=False, default=_plain)[1:]
+    ]  # fmt: skip
+    features = [
+        f'{{"type":"Feature","geometry":{geometry},"properties":{_encoded(one)}}}'
+        for one, geometry in zip(told, _geometries(table, rows), strict=True)
+    ]
+    more = _encoded({"query": found.query, "notes": notes, "attribution": attribution})[1:]
     return f'{{"type":"FeatureCollection","features":[{",".join(features)}],{more}'.encode()
 
 
@@ -177,7 +178,7 @@ def feature(table: Embeddings, row: int, attribution: str, vectors: dict[str, li
     told = {
         "place_id": table.place_id[row], "name": table.names[row], "attribution": attribution, "vectors": vectors,
     }  # fmt: skip
-    return f'{{"type":"Feature","geometry":{geometry},"properties":{json.dumps(told, allow_nan=False)}}}'.encode()
+    return f'{{"type":"Feature","geometry":{geometry},"properties":{_encoded(told)}}}'.encode()
 
 
 def _geometries(table: Embeddings, rows: NDArray[np.int64]) -> list[str]:
@@ -196,3 +197,6 @@ def _geometries(table: Embeddings, rows: NDArray[np.int64]) -> list[str]:
 
 def _plain(value: Any) -> Any:
     return value.item() if hasattr(value, "item") else str(value)
+
+
+_encoded = json.JSONEncoder(allow_nan=False, separators=(",", ":"), default=_plain).encode

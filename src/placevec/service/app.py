@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator, Hashable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Annotated, Any
+from urllib.parse import parse_qsl
 
 import numpy as np
 from fastapi import FastAPI, HTTPException, Query, Request, Response
@@ -20,8 +21,9 @@ from fastapi import Path as PathOf
 from fastapi.exceptions import RequestValidationError
 from fastapi.openapi.utils import get_openapi
 from fastapi.responses import JSONResponse
+from fastapi.routing import APIRoute
 from numpy.typing import NDArray
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic.json_schema import models_json_schema
 
 from placevec._version import __version__
@@ -30,7 +32,7 @@ from placevec.datasets.views.registry import reader_of
 from placevec.errors import InputError, PlacevecError, UsageError
 from placevec.inference.texts import embed_texts
 from placevec.service import answers, drawing
-from placevec.service.batching import Batcher, Busy
+from placevec.service.batching import Batcher, BusyError
 from placevec.service.counters import ROUTES, Counters, label
 from placevec.service.guard import Guard
 from placevec.service.requests import (
@@ -74,6 +76,13 @@ class Png(Response):
     """A picture."""
 
     media_type = PNG
+
+
+class UploadQuery(BaseModel):
+    """How an upload is read."""
+
+    model_config = ConfigDict(extra="forbid")
+    view: Annotated[str | None, Field(max_length=200, description="View of an image or of points")] = None
 
 
 class WordsQuery(BaseModel):
@@ -357,8 +366,8 @@ def _add_errors(app: FastAPI) -> None:
     async def wrong(_: Request, error: PlacevecError) -> JSONResponse:
         return JSONResponse({"error": str(error)}, 400)
 
-    @app.exception_handler(Busy)
-    async def busy(_: Request, __: Busy) -> JSONResponse:
+    @app.exception_handler(BusyError)
+    async def busy(_: Request, __: BusyError) -> JSONResponse:
         return JSONResponse({"error": "too much waits for the model"}, 503, {"retry-after": "1"})
 
     @app.exception_handler(HTTPException)
@@ -373,9 +382,14 @@ def _add_errors(app: FastAPI) -> None:
     async def invalid_body(_: Request, error: ValidationError) -> JSONResponse:
         return JSONResponse({"error": _line(error.errors(include_url=False, include_input=False))}, 422)
 
-    async def other(_: Request, error: Exception) -> JSONResponse:
-        headers = getattr(error, "headers", None)
-        return JSONResponse({"error": str(getattr(error, "detail", "not found"))}, error.status_code, headers)  # type: ignore[attr-defined]
+    async def other(request: Request, error: Exception) -> JSONResponse:
+        status: int = error.status_code  # type: ignore[attr-defined]
+        headers = dict(getattr(error, "headers", None) or {})
+        if status == 405:  # Starlette names the methods of the first route of a path alone
+            routes = [one for one in app.routes if isinstance(one, APIRoute)]
+            methods = [one.methods for one in routes if one.path_regex.match(request.url.path)]
+            headers["allow"] = ", ".join(sorted(set().union(*methods)))
+        return JSONResponse({"error": str(getattr(error, "detail", "not found"))}, status, headers)
 
     for status in (400, 404, 405, 413):  # of Starlette
         app.add_exception_handler(status, other)
@@ -418,12 +432,13 @@ def _add_routes(app: FastAPI, service: Service) -> None:
         response_model=Embedded,
         **answers_of,
     )
-    async def embed(request: Request, view: Name = None) -> Response:
+    async def embed(request: Request) -> Response:
         kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
         content = await request.body()
         if kind == "application/json":
             state, vectors, read_as = await service.embed(EmbedRequest.model_validate_json(content))
         elif kind in IMAGES:
+            view = UploadQuery.model_validate(dict(request.query_params)).view
             state, vectors, read_as = await service.embed_upload(content, IMAGES[kind], view)
         else:
             raise HTTPException(415, f"send application/json or one of {', '.join(IMAGES)}")
@@ -436,8 +451,8 @@ def _add_routes(app: FastAPI, service: Service) -> None:
         return Response(embedded_json(state, vectors, read_as), media_type="application/json")
 
     @app.get("/similar", summary="The most similar places", response_class=GeoJson, **answers_of)
-    async def similar(asked: Annotated[SimilarQuery, Query()]) -> Response:
-        return GeoJson(await service.similar(asked))
+    async def similar(request: Request) -> Response:
+        return GeoJson(await service.similar(asked_by(request.url.query)))
 
     @app.post("/similar", summary="The most similar places", response_class=GeoJson, **answers_of)
     async def similar_to_body(asked: SimilarBody) -> Response:
@@ -528,6 +543,34 @@ def _add_routes(app: FastAPI, service: Service) -> None:
         return found
 
 
+_LISTS = ("like", "unlike", "filters")
+
+
+def asked_by(query: str) -> SimilarQuery:
+    """The search of a query string, which FastAPI would read in ten times the time.
+
+    >>> asked_by("place=a&filters=lat>60&k=3").filters
+    ['lat>60']
+    """
+    given: dict[str, Any] = {}
+    for name, value in parse_qsl(query, keep_blank_values=True, max_num_fields=3_000):
+        if name in _LISTS:
+            given.setdefault(name, []).append(value)
+        elif name in given:
+            raise UsageError(f"{name[:60]} is given twice")
+        else:
+            given[name] = value
+    return SimilarQuery.model_validate(given)
+
+
+def _parameters(model: type[BaseModel]) -> list[dict[str, Any]]:
+    """The fields of a model as parameters of a query."""
+    told = model.model_json_schema()["properties"]
+    return [
+        {"name": name, "in": "query", "required": False, "schema": schema} for name, schema in told.items()
+    ]
+
+
 def about(service: Service, state: State) -> dict[str, Any]:
     """What is served."""
     tables = [
@@ -570,6 +613,21 @@ def _gauges(state: State) -> list[tuple[str, str, str, float]]:
     return found
 
 
+_OBJECT: dict[str, Any] = {"schema": {"type": "object"}}
+_CONTENTS: dict[str, dict[str, Any]] = {
+    "/": {"text/html": {"schema": {"type": "string"}}},
+    "/embed": {
+        "application/json": {"schema": {"$ref": "#/components/schemas/Embedded"}},
+        NPY: {"schema": {"type": "string", "format": "binary"}},
+    },
+    "/metrics": {"text/plain": {"schema": {"type": "string"}}},
+    "/places/{place_id}": {GEOJSON: _OBJECT},
+    "/similar": {GEOJSON: _OBJECT},
+    "/tiles/{z}/{x}/{y}": {PNG: {"schema": {"type": "string", "format": "binary"}}},
+}
+"""What is sent with status 200, where it is not what FastAPI finds."""
+
+
 def _described(app: FastAPI, settings: Settings) -> dict[str, Any]:
     """The OpenAPI document, with all that /embed reads."""
     if app.openapi_schema:
@@ -577,7 +635,17 @@ def _described(app: FastAPI, settings: Settings) -> dict[str, Any]:
     found = get_openapi(title=app.title, version=app.version, description=app.description, routes=app.routes)
     _, told = models_json_schema([(EmbedRequest, "validation")], ref_template="#/components/schemas/{model}")
     found["components"]["schemas"] |= told["$defs"]
-    found["components"]["schemas"].pop("HTTPValidationError", None)
+    found["paths"]["/similar"]["get"]["parameters"] = _parameters(SimilarQuery)
+    found["paths"]["/embed"]["post"]["parameters"] = _parameters(UploadQuery)
+    problem = {"application/json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
+    for path, methods in found["paths"].items():
+        for operation in methods.values():
+            for status, reply in operation["responses"].items():
+                reply["content"] = problem if status != "200" else _CONTENTS.get(path, reply.get("content"))
+    kinds = ("HTTPValidationError", "ValidationError")
+    found["components"]["schemas"] = {
+        name: schema for name, schema in found["components"]["schemas"].items() if name not in kinds
+    }
     binary: dict[str, Any] = {kind: {"schema": {"type": "string", "format": "binary"}} for kind in IMAGES}
     content = {"application/json": {"schema": {"$ref": "#/components/schemas/EmbedRequest"}}, **binary}
     found["paths"]["/embed"]["post"]["requestBody"] = {"required": True, "content": content}

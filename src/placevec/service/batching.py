@@ -23,7 +23,7 @@ class Batcher(Generic[Item, Made]):
         executor: where it runs, one call at a time.
         size_of: how much an item counts.
         max_size: of a batch, unless one item alone is larger.
-        max_waiting: size of all that wait; more raise `Busy`.
+        max_waiting: size of all that wait; more raise `BusyError`.
         small: batches up to this size run in the event loop, where they take less time than a change of threads.
         counted: called once a batch.
     """
@@ -46,10 +46,10 @@ class Batcher(Generic[Item, Made]):
         self._running = False
 
     async def __call__(self, kind: Hashable, item: Item) -> Made:
-        """The answer to one item; an error of the model about it, or `Busy`."""
+        """The answer to one item; an error of the model about it, or `BusyError`."""
         size = self._size_of(item)
         if self._waiting and self._size + size > self._max_waiting:
-            raise Busy
+            raise BusyError
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Made] = loop.create_future()
         self._waiting.append((kind, item, future))
@@ -105,7 +105,7 @@ class Batcher(Generic[Item, Made]):
         return [self._answers(kind, [item])[0] for item in items]
 
 
-class Busy(Exception):
+class BusyError(Exception):
     """More waits than may wait."""
 
 

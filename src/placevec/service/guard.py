@@ -1,7 +1,7 @@
 """Who may ask a service, how much and how fast: checked before anything reads a request.
 
-The order is: the host that is named (DNS rebinding), the page that asks (other sites in the user's browser), the token, the
-rate, the size, and the time in which the body arrives. There is no CORS: no page of another origin may read an answer.
+The order is: the host that is named (DNS rebinding), the page that asks (other sites in the user's browser), the token,
+the rate, the size, and the time in which the body arrives. There is no CORS: no page of another origin can read answers.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ class Rates:
         return left >= 1.0
 
 
-class Refused(Exception):
+class RefusedError(Exception):
     """A request that is not answered, with the status, the message and further headers of the reply."""
 
     def __init__(self, status: int, message: str, *headers: tuple[bytes, bytes]) -> None:
@@ -113,11 +113,11 @@ class Guard:
                 held = length if length is not None else self.settings.max_body
                 if self._held + held > _MAX_HELD:
                     held = 0
-                    raise Refused(503, "too many large requests at once", (b"retry-after", b"1"))
+                    raise RefusedError(503, "too many large requests at once", (b"retry-after", b"1"))
                 self._held += held
                 body = await self._body(receive)
             await self.app(scope, _given(body, receive), sending)
-        except Refused as refused:
+        except RefusedError as refused:
             await _refuse(refused, sending)
         finally:
             self._held -= held
@@ -129,23 +129,23 @@ class Guard:
             named = [value for name, value in scope["headers"] if name == b"host"]
             origins = [value for name, value in scope["headers"] if name == b"origin"]
             if len(named) != 1 or named[0] not in self.hosts:
-                raise Refused(403, "this host is not served here: allow its name with --allow-host")
+                raise RefusedError(403, "this host is not served here: allow its name with --allow-host")
             if any(one not in self.origins for one in origins):
-                raise Refused(403, "pages of other sites may not ask")
+                raise RefusedError(403, "pages of other sites may not ask")
         elif b"origin" in headers and headers[b"origin"].partition(b"://")[2] != headers.get(b"host"):
-            raise Refused(403, "pages of other sites may not ask")
+            raise RefusedError(403, "pages of other sites may not ask")
         client = str((scope.get("client") or ("",))[0])
         if self.settings.digests and scope["path"] not in _OPEN:
             digest = digest_of(_token(headers.get(b"authorization", b"")))
             # every token is compared, whichever fits
             if not sum(hmac.compare_digest(digest, one) for one in self.settings.digests):
                 if not self.rates.allows(f"failed {client}"):
-                    raise Refused(429, "too many requests", (b"retry-after", b"1"))
+                    raise RefusedError(429, "too many requests", (b"retry-after", b"1"))
                 scheme = b'Bearer realm="placevec"' if scope["path"] != "/" else b'Basic realm="placevec"'
-                raise Refused(401, "a valid token is missing", (b"www-authenticate", scheme))
+                raise RefusedError(401, "a valid token is missing", (b"www-authenticate", scheme))
             client = digest.hex()
         if not self.rates.allows(client):
-            raise Refused(429, "too many requests", (b"retry-after", b"1"))
+            raise RefusedError(429, "too many requests", (b"retry-after", b"1"))
 
     def _length(self, headers: dict[bytes, bytes]) -> int | None:
         """The length that a request names; Refused if it is too large."""
@@ -153,7 +153,7 @@ class Guard:
         if text is None:
             return None
         if not text.isdigit() or len(text) > 15 or int(text) > self.settings.max_body:
-            raise Refused(413, f"a request has at most {self.settings.max_body:,} bytes")
+            raise RefusedError(413, f"a request has at most {self.settings.max_body:,} bytes")
         return int(text)
 
     async def _body(self, receive: Receive) -> bytes:
@@ -164,16 +164,16 @@ class Guard:
                 while True:
                     message = await receive()
                     if message["type"] == "http.disconnect":
-                        raise Refused(400, "the request ended early")
+                        raise RefusedError(400, "the request ended early")
                     part = message.get("body", b"")
                     size += len(part)
                     if size > self.settings.max_body:
-                        raise Refused(413, f"a request has at most {self.settings.max_body:,} bytes")
+                        raise RefusedError(413, f"a request has at most {self.settings.max_body:,} bytes")
                     parts.append(part)
                     if not message.get("more_body"):
                         return b"".join(parts)
         except TimeoutError:
-            raise Refused(408, f"a request must arrive in {self.settings.patience_s:g} s") from None
+            raise RefusedError(408, f"a request must arrive in {self.settings.patience_s:g} s") from None
 
 
 def _given(body: bytes, receive: Receive) -> Receive:
@@ -201,7 +201,7 @@ def _token(header: bytes) -> str:
     return ""
 
 
-async def _refuse(refused: Refused, send: Send) -> None:
+async def _refuse(refused: RefusedError, send: Send) -> None:
     content = json.dumps({"error": refused.message}).encode()
     headers = [
         (b"content-type", b"application/json"),

@@ -38,6 +38,7 @@ class _Asked(BaseModel):
 class Point(_Asked):
     """A point on Earth."""
 
+    model_config = ConfigDict(extra="forbid", strict=True)
     lon: Lon
     lat: Lat
     year: Year | None = None
@@ -106,6 +107,7 @@ class SimilarQuery(_Asked):
 class SimilarBody(SimilarQuery):
     """A search; in addition by a vector, and within polygons."""
 
+    model_config = ConfigDict(extra="forbid", strict=True)
     vector: Annotated[list[Number], Field(min_length=1, max_length=MAX_DIM)] | None = None
     within: Annotated[
         dict[str, Any] | None, Field(description="GeoJSON Polygon or MultiPolygon in degrees")

@@ -140,7 +140,7 @@ def _config(
         factory = functools.partial(build, settings, state)
     return uvicorn.Config(
         factory, factory=True, http=PatientProtocol, ws="none", log_level="error", access_log=False,
-        server_header=False, limit_concurrency=max_connections, timeout_keep_alive=20,
+        server_header=False, proxy_headers=False, limit_concurrency=max_connections, timeout_keep_alive=20,
         timeout_graceful_shutdown=drain_s, workers=workers, lifespan="on",
     )  # fmt: skip
 

@@ -1,4 +1,4 @@
-"""What a service answers from: a model, its tables of vectors, their dataset and indexes, opened and replaced as a whole."""
+"""What a service answers from: a model, its vectors, their dataset and indexes, opened and replaced as a whole."""
 
 from __future__ import annotations
 

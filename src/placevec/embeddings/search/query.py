@@ -212,7 +212,7 @@ def _without(ranking: Ranking, own: Rows, total: int) -> Ranking:
 
     def draw(k: int) -> tuple[Rows, NDArray[np.float64]]:
         rows, distances = ranking.draw(min(k + len(own), total))
-        kept = ~np.isin(rows, own)
+        kept = rows != own[0] if len(own) == 1 else ~np.isin(rows, own)
         return rows[kept][:k], distances[kept][:k]
 
     return Ranking(draw, ranking.about) if len(own) else ranking
