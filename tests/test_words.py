@@ -37,6 +37,7 @@ ROOMS = (
     "plugins.py",
     "preparation",
     "recipes",
+    "service",
     "sources",
     "training",
 )
@@ -64,6 +65,7 @@ PAGES = (
     "docs/pictures-of-location-models.md",
     "docs/python.md",
     "docs/robustness.md",
+    "docs/serve.md",
     "docs/sphere2vec.md",
     "docs/tile-server.md",
     "docs/training.md",

@@ -1,4 +1,4 @@
-"""`export`: writes the map of a dataset as tiles, and other parts as others read them."""
+"""`export`: writes the map of a dataset as tiles, and other parts and vectors as others read them."""
 
 from __future__ import annotations
 
@@ -6,18 +6,20 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from placevec.api.inputs import PathLike, dataset_of
+from placevec.api.inputs import PathLike, dataset_of, load_embeddings
 from placevec.errors import UsageError
 from placevec.io.progress import SILENT, Progress
 from placevec.options import checked_keywords
+from placevec.options.choices import Metric
 
 if TYPE_CHECKING:
     from placevec.datasets.dataset import Dataset
+    from placevec.embeddings import Embeddings
 
 
 @checked_keywords
 def export(
-    dataset: Dataset | PathLike,
+    dataset: Dataset | Embeddings | PathLike,
     *,
     tile_folder: PathLike | None = None,
     mbtiles: PathLike | None = None,
@@ -26,26 +28,47 @@ def export(
     templates: PathLike | None = None,
     languages: Sequence[str] = (),
     seed: int = 0,
+    table: str | None = None,
+    view: str | None = None,
+    metric: Metric = "cosine",
     progress: Progress = SILENT,
 ) -> int:
-    """Write what others read: the map of a dataset as tiles, its chips and texts as a table, its entities into PostGIS.
+    """Write what others read: of a dataset the map as tiles, chips and texts as a table, or entities into PostGIS; vectors
+    into PostgreSQL with pgvector.
 
-    Returns the number of tiles (each with a picture of every layer), of rows, or of entities.
+    Returns the number of tiles (each with a picture of every layer), of rows, of entities, or of vectors.
 
     Args:
-        dataset: Dataset or its directory.
+        dataset: Dataset or its directory, or vectors or their file.
         tile_folder: Folder to make: tiles/LAYER/z/x/y.png, or tiles/tile_z_x_y.png for colors.
         mbtiles: MBTiles file to make for colors; for layers, a folder with one file each.
         csv: Table to make, one sentence for each chip: multimodal_dataset.csv of the original Where2Vec, and s2_chips/.
-        to: Address of a PostGIS database, postgresql://USER@HOST/DATABASE, for entities and their names.
+        to: Address of a database, postgresql://USER@HOST/DATABASE: with PostGIS for the entities of a dataset and their
+            names, with pgvector for vectors.
         templates: Sentences around names in --csv: a TOML file, default, or founding (default: names as they are).
         languages: Languages of the names in --csv, BCP 47, separated by commas (default: all).
         seed: Seed of the draws of names and sentences in --csv.
+        table: Table for vectors in the database (default: placevec_VIEW).
+        view: View of the vectors if there are several (default: the fused ones).
+        metric: Distance that the index of vectors in the database is built for.
         progress: Receives progress reports.
     """
     from placevec.preparation.tiles.export import export_mbtiles, export_tile_folder
 
-    opened = dataset_of(dataset)
+    vectors = _vectors_of(dataset, view)
+    if vectors is not None:
+        if to is None or any(one is not None for one in (tile_folder, mbtiles, csv)):
+            raise UsageError("vectors are exported into a database: give --to ADDRESS, and nothing else")
+        from placevec.embeddings.pgvector import export_vectors
+
+        found = export_vectors(vectors, to, table=table, metric=metric, progress=progress)
+        for line in found.lines():
+            progress.say(line)
+        return found.count
+    if table is not None or view is not None:
+        raise UsageError("--table and --view apply to vectors: give a file of vectors")
+    assert not hasattr(dataset, "vectors")
+    opened = dataset_of(dataset)  # type: ignore[arg-type]
     if sum(one is not None for one in (tile_folder, mbtiles, csv, to)) != 1:
         raise UsageError(
             "give one of --tile-folder DIR, --mbtiles FILE, --csv FILE and --to ADDRESS to write"
@@ -61,6 +84,13 @@ def export(
     if tile_folder is not None:
         return export_tile_folder(opened, Path(tile_folder), progress=progress)
     return export_mbtiles(opened, Path(str(mbtiles)), progress=progress)
+
+
+def _vectors_of(given: Dataset | Embeddings | PathLike, view: str | None) -> Embeddings | None:
+    """Vectors of one view, if that is what was given; a file can be nothing else."""
+    if isinstance(given, str | Path):
+        return load_embeddings(given).of(view) if Path(given).is_file() else None
+    return given.of(view) if hasattr(given, "provenance") and hasattr(given, "of") else None
 
 
 def _export_csv(

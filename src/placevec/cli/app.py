@@ -50,7 +50,7 @@ VERBS = {
     ),
     "export": (
         "placevec.cli.export",
-        "Write a dataset's map as tiles, its chips and texts as CSV, or its entities into PostGIS.",
+        "Write a dataset's map as tiles, its texts as CSV, its entities into PostGIS, or vectors into pgvector.",
     ),
     "predict": (
         "placevec.cli.predict",

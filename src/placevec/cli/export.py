@@ -17,7 +17,7 @@ pixels. A killed run continues.
 
 --csv writes one sentence for each chip, with the chips beside it as s2_chips/*.npz; `placevec prepare ... --table` reads
 that again. --to writes entities and their names into the tables geo_entity and geo_alias of a PostGIS
-database (the extra postgis).
+database; of a file of vectors instead, a table with an HNSW index into a database with pgvector (the extra postgis).
 
 For example:
 
@@ -27,12 +27,21 @@ For example:
 
   placevec export data/helsinki --csv founding/multimodal_dataset.csv --templates founding
 
-  placevec export data/helsinki --to postgresql://localhost/geokb"""
+  placevec export data/helsinki --to postgresql://localhost/geokb
+
+  placevec export helsinki.parquet --to postgresql://localhost/places"""
 
 
 @taking_keywords_of(export)
 def command(dataset: Path, /, *, as_json: bool = False, quiet: bool = False, **options: Any) -> None:
     """Print what was written."""
+    if dataset.is_file():
+        count = export(dataset, progress=progress_for(as_json, quiet), **options)
+        if as_json:
+            print_json({"vectors": count})
+        else:
+            say(f"{count:,} vectors are in the database")
+        return
     opened = open_dataset(dataset)
     count = export(opened, progress=progress_for(as_json, quiet), **options)
     out = options.get("tile_folder") or options.get("mbtiles")

@@ -81,7 +81,9 @@ class Batcher(Generic[Item, Made]):
     def _next(self) -> tuple[Hashable, list[Item], list[asyncio.Future[Made]], int]:
         """The items of the first kind that waits, up to the size of a batch."""
         kind, size = self._waiting[0][0], 0
-        items, futures, left = [], [], []
+        items: list[Item] = []
+        futures: list[asyncio.Future[Made]] = []
+        left = []
         for one in self._waiting:
             more = self._size_of(one[1])
             if one[0] == kind and (not items or size + more <= self._max_size):
