@@ -33,8 +33,8 @@ def export(
     metric: Metric = "cosine",
     progress: Progress = SILENT,
 ) -> int:
-    """Write what others read: of a dataset the map as tiles, chips and texts as a table, or entities into PostGIS; vectors
-    into PostgreSQL with pgvector.
+    """Write what others read: of a dataset the map as tiles, chips and texts as a table, or entities into PostGIS; or
+    vectors into PostgreSQL with pgvector.
 
     Returns the number of tiles (each with a picture of every layer), of rows, of entities, or of vectors.
 

@@ -13,7 +13,7 @@ geometry    geometry(,4326)      where PostGIS is installed in the database
 Rows go into ``NAME_loading``, batch by batch; its comment says of which vectors it is, and each batch is one transaction
 that also counts it there. So a call that was cut off continues, no row comes twice, and readers of ``NAME`` see the table
 before until the new one, with its index, takes its place.
-Binary COPY: https://www.postgresql.org/docs/current/sql-copy.html; a vector in it is as pgvector's ``vector_send`` has it.
+Binary COPY: https://www.postgresql.org/docs/current/sql-copy.html; a vector in it is as of pgvector's ``vector_send``.
 """
 
 from __future__ import annotations
@@ -48,6 +48,7 @@ OPERATORS: dict[Metric, tuple[str, str]] = {
 _NAME = re.compile(r"[a-z_][a-z0-9_]{0,40}")
 _HEAD = b"PGCOPY\n\xff\r\n\0" + bytes(8)
 _ASKED = 50
+_IN_PAGE = 1_900  # numbers of a vector that fit into a page of 8 KB
 
 
 @dataclass(frozen=True)
@@ -220,9 +221,8 @@ class _Load:
                 f"CREATE TABLE {self.loading} (place_id text PRIMARY KEY, name text, lon double precision,"
                 f" lat double precision, embedding vector({self.emb.dim}) NOT NULL{column})"
             )
-            cursor.execute(
-                f"ALTER TABLE {self.loading} ALTER COLUMN embedding SET STORAGE PLAIN"
-            ) if self.emb.dim < 1900 else None
+            if self.emb.dim < _IN_PAGE:  # kept in the row, which a search reads
+                cursor.execute(f"ALTER TABLE {self.loading} ALTER COLUMN embedding SET STORAGE PLAIN")
             self._write_comment(cursor, self.loading, done=0, geometry=geometry)
         return 0
 
@@ -289,7 +289,7 @@ def binary_rows(emb: Embeddings, start: int, end: int, geometry: bool = False) -
     fixed["size"], fixed["dim"] = 4 + 4 * emb.dim, emb.dim
     fixed["vector"] = emb.vectors[start:end]
     content, width, pack = memoryview(fixed.tobytes()), fixed.dtype.itemsize, struct.Struct(">i").pack
-    placed = np.isfinite(emb.lonlat[start:end]).all(axis=1).tolist()
+    placed = [bool(one) for one in np.isfinite(emb.lonlat[start:end]).all(axis=1)]
     nowhere, absent = pack(-1) * 2, pack(-1)
     shapes = _ewkb(emb, start, end) if geometry else [None] * rows
     count = struct.pack(">h", 6 if geometry else 5)

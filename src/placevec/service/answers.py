@@ -88,7 +88,7 @@ def search(
         raise UsageError(
             f"the index compares by {state.settings.metric}: ask for exact search to compare by {metric}"
         )
-    notes = []
+    notes: list[str] = []
     if kind == "name":
         named = places_named(table, str(asked.name))
         options["place"] = str(table.place_id[named.row])

@@ -12,7 +12,7 @@ import tempfile
 from collections.abc import AsyncIterator, Hashable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 from urllib.parse import parse_qsl
 
 import numpy as np
@@ -29,6 +29,7 @@ from pydantic.json_schema import models_json_schema
 from placevec._version import __version__
 from placevec.api.asking import vector_of_upload, vectors_of_texts, view_of_images
 from placevec.datasets.views.registry import reader_of
+from placevec.embeddings import Embeddings
 from placevec.errors import InputError, PlacevecError, UsageError
 from placevec.inference.texts import embed_texts
 from placevec.service import answers, drawing
@@ -121,7 +122,7 @@ class Service:
         self, kind: Hashable, items: Sequence[tuple[NDArray[np.float64], NDArray[np.float64] | None]]
     ) -> list[Vectors]:
         """The vectors of several requests' points."""
-        state, view, _ = kind  # type: ignore[misc]
+        state, view, _ = cast(tuple[State, str, bool], kind)
         lonlat = np.concatenate([one[0] for one in items])
         years = (
             None if items[0][1] is None else np.concatenate([one[1] for one in items if one[1] is not None])
@@ -131,7 +132,7 @@ class Service:
         return np.split(found, ends)
 
     def _embed_texts(self, kind: Hashable, items: Sequence[Sequence[str]]) -> list[Vectors]:
-        state, view = kind  # type: ignore[misc]
+        state, view = cast(tuple[State, Embeddings | None], kind)
         texts = [text for one in items for text in one]
         if view is None:
             found, _ = embed_texts(state.model, texts)
@@ -387,7 +388,7 @@ def _add_errors(app: FastAPI) -> None:
         headers = dict(getattr(error, "headers", None) or {})
         if status == 405:  # Starlette names the methods of the first route of a path alone
             routes = [one for one in app.routes if isinstance(one, APIRoute)]
-            methods = [one.methods for one in routes if one.path_regex.match(request.url.path)]
+            methods = [one.methods or () for one in routes if one.path_regex.match(request.url.path)]
             headers["allow"] = ", ".join(sorted(set().union(*methods)))
         return JSONResponse({"error": str(getattr(error, "detail", "not found"))}, status, headers)
 
@@ -511,10 +512,12 @@ def _add_routes(app: FastAPI, service: Service) -> None:
         drawing.check_tile(z, x, int(row))
         if show == "vectors" and (of_class is not None or year is not None):
             raise UsageError("class and year are of show=predictions")
-        work = (service.tile, service.state, table, view, z, x, int(row), (show, of_class, year))
+        wanted = (show, of_class, year)
         # a model is asked by one thread at a time
         executor = service.model_thread if show == "predictions" else service.threads
-        content, told = await asyncio.get_running_loop().run_in_executor(executor, *work)
+        content, told = await asyncio.get_running_loop().run_in_executor(
+            executor, service.tile, service.state, table, view, z, x, int(row), wanted
+        )
         tag = f'"{hashlib.sha256(content).hexdigest()[:32]}"'
         headers = {
             "etag": tag,

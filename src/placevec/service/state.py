@@ -256,7 +256,7 @@ Signature = tuple[tuple[str, int, int, int], ...]
 
 def signature_of(settings: Settings) -> Signature:
     """Changes when a file of the model or of the vectors is replaced; a file that is not there counts as such."""
-    files_of = [files.shipped(settings.run) / "config.json", *settings.embeddings]
+    files_of: list[str | Path] = [files.shipped(settings.run) / "config.json", *settings.embeddings]
     if settings.columns is not None:
         files_of.append(settings.columns)
     found = []
